@@ -1,0 +1,101 @@
+//! The normal form of a user name: what the store, the limiter and the look-up compare.
+
+use std::fmt;
+
+use icu_casemap::CaseMapper;
+use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
+use icu_properties::{CodePointSetData, props::DefaultIgnorableCodePoint};
+
+/// A user name in the form `username_key` has in the user table: Unicode `NFKC_Casefold`.
+///
+/// Two names that a reader could take for one another by width, style, case or composition have one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameKey(String);
+
+impl NameKey {
+    /// The longest key that is looked up, in bytes; an index key of DynamoDB holds 2,048.
+    pub const MAX_BYTES: usize = 512;
+
+    /// The key of this name.
+    ///
+    /// `toNFKC_Casefold` of the Unicode Standard, section 3.13.3: compatibility-decompose, fold the case, leave out
+    /// what is ignorable by default, compose. Done until nothing changes, because folding can decompose anew.
+    pub fn new(name: &str) -> Self {
+        let mut key = fold(name);
+        loop {
+            let again = fold(&key);
+            if again == key {
+                return Self(key);
+            }
+            key = again;
+        }
+    }
+
+    /// The key as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether a user can have it: it is neither empty nor longer than [`NameKey::MAX_BYTES`].
+    pub fn is_usable(&self) -> bool {
+        !self.0.is_empty() && self.0.len() <= Self::MAX_BYTES
+    }
+}
+
+fn fold(name: &str) -> String {
+    let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
+    let decomposed = DecomposingNormalizerBorrowed::new_nfkd().normalize(name).into_owned();
+    let folded = CaseMapper::new().fold_string(&decomposed).into_owned();
+    let kept: String = folded.chars().filter(|c| !ignorable.contains(*c)).collect();
+    ComposingNormalizerBorrowed::new_nfkc().normalize(&kept).into_owned()
+}
+
+impl fmt::Display for NameKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn names_that_look_alike_have_one_key_and_others_do_not() {
+        let check = |one: &str, two: &str, same: bool| {
+            assert_eq!(NameKey::new(one) == NameKey::new(two), same, "{one} {two}");
+        };
+        check("my_username", "My_UserName", true);
+        check("ᴮᴵᴳᴮᴵᴿᴰ", "bigbird", true);
+        check("é", "e\u{301}", true);
+        check("ﬁsh", "fish", true);
+        check("straße", "STRASSE", true);
+        check("ｆｕｌｌ", "full", true);
+        check("a\u{ad}b", "ab", true);
+        check("ΑΣ", "ας", true);
+        check("I", "ı", false);
+        check("I", "i", true);
+        check("a", "b", false);
+        check("a b", "ab", false);
+    }
+
+    #[test]
+    fn an_empty_or_endless_key_belongs_to_nobody() {
+        let check = |name: &str, usable| assert_eq!(NameKey::new(name).is_usable(), usable);
+        check("a", true);
+        check("", false);
+        check("\u{200b}\u{ad}", false);
+        check(&"x".repeat(512), true);
+        check(&"x".repeat(513), false);
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_is_its_own_key(name in any::<String>()) {
+            let key = NameKey::new(&name);
+            prop_assert_eq!(NameKey::new(key.as_str()), key);
+        }
+    }
+}

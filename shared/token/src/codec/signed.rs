@@ -1,0 +1,78 @@
+//! `<prefix><user id>.<expires, lower-case hex seconds>.<43>`: the format of Drupal's services_token, and the default.
+
+use super::{Claim, Format, Issuer, NoSigningKey, Seal, Sealed, Verdict, absorb};
+use hmac::Mac as _;
+
+use crate::{
+    id::{TokenHash, TokenId, UserId},
+    keyring::{Keyring, Mac},
+    reason::Reason,
+    secret::{Entropy, Text},
+    timestamp::Timestamp,
+};
+
+/// Makes a signed token for this user that ends at `expires_at`.
+///
+/// # Errors
+/// When no key of the ring signs yet.
+pub fn seal(
+    ring: &Keyring,
+    issuer: &Issuer,
+    now: Timestamp,
+    user_id: UserId,
+    expires_at: Timestamp,
+    secret: &Entropy,
+) -> Result<Sealed, NoSigningKey> {
+    let key = ring.signing(now).ok_or(NoSigningKey)?;
+    let seal = Seal::encode(secret, mac(key.signed.clone(), issuer, &user_id, expires_at, secret));
+    Ok(Sealed {
+        text: Text::new(format!("{}{user_id}.{:x}.{seal}", issuer.prefix(), expires_at.unix())),
+        id: TokenId { user_id, hash: TokenHash::of(secret) },
+        key_id: key.id().to_owned(),
+    })
+}
+
+pub(super) fn open(ring: &Keyring, issuer: &Issuer, text: &str, now: Timestamp) -> Verdict {
+    let Some((user_id, expires_at, seal)) = parse(issuer, text) else {
+        return Verdict::NotMine;
+    };
+    let is_ours =
+        |key: &crate::keyring::Key| seal.is_by(mac(key.signed.clone(), issuer, &user_id, expires_at, &seal.secret));
+    if !ring.keys().iter().any(is_ours) {
+        return Verdict::Forged;
+    }
+    if expires_at.has_come(now) {
+        return Verdict::Refused(Reason::Expired);
+    }
+    Verdict::Claim(Claim {
+        format: Format::Signed,
+        user_id: Some(user_id),
+        hash: TokenHash::of(&seal.secret),
+        expires_at: Some(expires_at),
+    })
+}
+
+fn parse(issuer: &Issuer, text: &str) -> Option<(UserId, Timestamp, Seal)> {
+    let (user_id, rest) = text.strip_prefix(issuer.prefix())?.split_once('.')?;
+    let (expires_at, seal) = rest.split_once('.')?;
+    if seal.len() != Seal::TEXT_LENGTH {
+        return None;
+    }
+    Some((user_id.parse().ok()?, parse_hex(expires_at)?, Seal::decode(seal)?))
+}
+
+/// Lower-case hex without leading zeros: the one spelling of a number.
+fn parse_hex(text: &str) -> Option<Timestamp> {
+    let canonical = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) && !text.starts_with('0');
+    let seconds = u64::from_str_radix(text, 16).ok().filter(|_| canonical)?;
+    Timestamp::from_unix(seconds)
+}
+
+/// The fields and the secret. With a prefix and a user id of 29 characters together, two blocks of SHA-256.
+fn mac(mut mac: Mac, issuer: &Issuer, user_id: &UserId, expires_at: Timestamp, secret: &Entropy) -> Mac {
+    absorb(&mut mac, issuer.prefix());
+    absorb(&mut mac, user_id.as_str());
+    mac.update(&expires_at.unix().to_be_bytes());
+    mac.update(secret.bytes());
+    mac
+}

@@ -1,0 +1,321 @@
+//! One seal, three formats: what a text must be to open.
+
+use std::{str::FromStr, time::Duration};
+
+use proptest::prelude::*;
+use sha2::Digest;
+
+use super::{jwt::Audience, *};
+use crate::keyring::Key;
+
+const NOW: Timestamp = match Timestamp::from_unix(1_800_000_000) {
+    Some(now) => now,
+    None => Timestamp::MAX,
+};
+
+fn key(id: &str, signs_from: u64) -> Key {
+    let bytes = sha2::Sha256::digest(id).to_vec();
+    Key::new(id.to_owned(), Timestamp::from_unix(signs_from).unwrap(), bytes.into()).unwrap()
+}
+
+fn ring() -> Keyring {
+    Keyring::new(vec![key("old", 0), key("new", 1_700_000_000)]).unwrap()
+}
+
+fn issuer(prefix: &str) -> Issuer {
+    Issuer::new(prefix, "hallpass").unwrap()
+}
+
+fn user(id: &str) -> UserId {
+    UserId::from_str(id).unwrap()
+}
+
+/// A token of each format for this user, sealed at `NOW` and ending at `expires_at`.
+fn one_of_each(prefix: &str, id: &str, expires_at: Timestamp, secret: [u8; 16]) -> [(Format, Sealed); 4] {
+    let (ring, issuer, id, secret) = (ring(), issuer(prefix), user(id), Entropy::new(secret));
+    let contents = |audience| jwt::Contents { user_id: id, audience, expires_at, name: "Ö \"quoted\"\u{7}" };
+    [
+        (Format::Signed, signed::seal(&ring, &issuer, NOW, id, expires_at, &secret).unwrap()),
+        (Format::Developer, developer::seal(&ring, &issuer, NOW, id, &secret).unwrap()),
+        (Format::Jwt, jwt::seal(&ring, &issuer, NOW, contents(Audience::System), &secret).unwrap()),
+        (Format::Jwt, jwt::seal(&ring, &issuer, NOW, contents(Audience::User), &secret).unwrap()),
+    ]
+}
+
+fn user_ids() -> impl Strategy<Value = String> {
+    "[A-Za-z0-9_-]{1,64}"
+}
+
+proptest! {
+    #[test]
+    fn what_was_sealed_opens_as_the_same_claim(
+        prefix in "[A-Za-z0-9_-]{0,20}",
+        id in user_ids(),
+        life in 1_u64..100_000_000,
+        secret: [u8; 16],
+    ) {
+        let expires_at = NOW.after(Duration::from_secs(life));
+        for (format, sealed) in one_of_each(&prefix, &id, expires_at, secret) {
+            let claim = open(&ring(), &issuer(&prefix), sealed.text.reveal(), NOW).unwrap();
+            let has_expiry = format != Format::Developer;
+            prop_assert_eq!(claim, Claim {
+                format,
+                user_id: has_expiry.then(|| user(&id)),
+                hash: sealed.id.hash,
+                expires_at: has_expiry.then_some(expires_at),
+            });
+            prop_assert_eq!(sealed.key_id.as_str(), "new");
+        }
+    }
+
+    #[test]
+    fn any_one_character_change_is_refused(
+        id in user_ids(),
+        secret: [u8; 16],
+        place: prop::sample::Index,
+        other in prop::char::any(),
+    ) {
+        for (_, sealed) in one_of_each("", &id, NOW.after(Duration::from_secs(60)), secret) {
+            let mut text: Vec<char> = sealed.text.reveal().chars().collect();
+            let place = place.index(text.len());
+            prop_assume!(text[place] != other);
+            text[place] = other;
+            let changed: String = text.iter().collect();
+            prop_assert!(open(&ring(), &issuer(""), &changed, NOW).is_err(), "{}", changed);
+            text.remove(place);
+            let shorter: String = text.iter().collect();
+            prop_assert!(open(&ring(), &issuer(""), &shorter, NOW).is_err(), "{}", shorter);
+        }
+    }
+
+    #[test]
+    fn no_text_opens_as_two_formats(prefix in "(6879-|ey|[a-z0-9_-]{0,6})", id in "(6879-|ey)?[A-Za-z0-9_-]{1,58}", secret: [u8; 16]) {
+        for (_, sealed) in one_of_each(&prefix, &id, NOW.after(Duration::from_secs(60)), secret) {
+            let knows = |validator: &&Validator| {
+                !matches!(validator(&ring(), &issuer(&prefix), sealed.text.reveal(), NOW), Verdict::NotMine)
+            };
+            prop_assert_eq!(VALIDATORS.iter().filter(knows).count(), 1);
+        }
+    }
+
+    #[test]
+    fn inputs_of_the_mac_differ_when_the_fields_do(
+        one in ("[a-z]{0,3}", "[a-z]{1,4}", 0_u64..3, 0_u8..2),
+        two in ("[a-z]{0,3}", "[a-z]{1,4}", 0_u64..3, 0_u8..2),
+    ) {
+        let tag = |(prefix, id, after, secret): &(String, String, u64, u8)| {
+            let sealed = signed::seal(
+                &ring(), &issuer(prefix), NOW, user(id), NOW.after(Duration::from_secs(*after)), &Entropy::new([*secret; 16]),
+            ).unwrap();
+            sealed.text.reveal().rsplit_once('.').unwrap().1.to_owned()
+        };
+        prop_assert_eq!(tag(&one) == tag(&two), one == two);
+    }
+
+    #[test]
+    fn no_text_panics(text in any::<String>(), other in "[A-Za-z0-9._=-]{0,120}") {
+        for text in [text, other] {
+            prop_assert!(open(&ring(), &issuer(""), &text, NOW).is_err());
+        }
+    }
+}
+
+#[test]
+fn a_token_ends_at_its_expiry_and_not_a_second_later() {
+    let expires_at = NOW.after(Duration::from_secs(60));
+    let check = |now: Timestamp, good: bool| {
+        for (format, sealed) in one_of_each("", "1", expires_at, [7; 16]) {
+            let expected = if good || format == Format::Developer { None } else { Some(Reason::Expired) };
+            assert_eq!(open(&ring(), &issuer(""), sealed.text.reveal(), now).err(), expected, "{format} at {now}");
+        }
+    };
+    check(expires_at.before(Duration::from_secs(1)), true);
+    check(expires_at, false);
+    check(expires_at.after(Duration::from_secs(1)), false);
+    check(Timestamp::MAX, false);
+}
+
+#[test]
+fn the_signed_format_is_the_one_of_the_original() {
+    let sealed = signed::seal(
+        &ring(),
+        &issuer(""),
+        NOW,
+        user("1"),
+        Timestamp::from_unix(0x5665_e083_u64 + 1_000_000_000).unwrap(),
+        &Entropy::new([1; 16]),
+    )
+    .unwrap();
+    let parts: Vec<&str> = sealed.text.reveal().split('.').collect();
+    assert_eq!((parts[0], parts[1], parts[2].len()), ("1", "9200aa83", 43));
+}
+
+#[test]
+fn every_other_spelling_of_a_signed_token_is_refused() {
+    let text = one_of_each("", "1", NOW.after(Duration::from_secs(60)), [7; 16])[0].1.text.reveal().to_owned();
+    let (id, rest) = text.split_once('.').unwrap();
+    let (expires, seal) = rest.split_once('.').unwrap();
+    for other in [
+        format!("{id}.0{expires}.{seal}"),
+        format!("{id}.{}.{seal}", expires.to_uppercase()),
+        format!("{id}.+{expires}.{seal}"),
+        format!("{id}.{expires}.{seal}="),
+        format!("{id}.{expires}.{seal}A"),
+        format!("{id}.{expires}.{seal}."),
+        format!(" {text}"),
+        format!("{text}\n"),
+        format!("{id}.{expires}.{}", seal.replace(['-', '_'], "+")),
+    ] {
+        if other != text {
+            assert!(open(&ring(), &issuer(""), &other, NOW).is_err(), "{other}");
+        }
+    }
+}
+
+#[test]
+fn the_prefix_is_inside_the_seal() {
+    let sealed = one_of_each("acme_", "1", NOW.after(Duration::from_secs(60)), [7; 16]);
+    for (format, sealed) in &sealed[..2] {
+        let text = sealed.text.reveal();
+        assert!(text.starts_with("acme_"));
+        let bare = text.trim_start_matches("acme_");
+        assert!(open(&ring(), &issuer(""), bare, NOW).is_err(), "{format}");
+        assert!(open(&ring(), &issuer(""), text, NOW).is_err(), "{format}");
+        assert!(open(&ring(), &issuer("acm"), text, NOW).is_err(), "{format}");
+    }
+}
+
+#[test]
+fn a_long_text_is_malformed_before_anything_is_tried() {
+    let never: Validator = |_, _, _, _| panic!("tried");
+    let text = ".".repeat(10_000);
+    assert_eq!(open_with(&[never], &ring(), &issuer(""), &text, NOW), Err(Reason::Malformed));
+}
+
+#[test]
+fn a_text_that_begins_like_a_developer_token_goes_on_to_the_other_validators() {
+    let substitute: Validator = |_, _, _, _| Verdict::Refused(Reason::Disabled);
+    for text in ["6879-", "6879-abc", &format!("6879-{}", "A".repeat(43))] {
+        let got = open_with(&[developer::open, substitute], &ring(), &issuer(""), text, NOW);
+        assert_eq!(got, Err(Reason::Disabled), "{text}");
+    }
+}
+
+/// A JWT with this header and these claims, correctly signed with the exported key of the ring.
+fn jwt_with(header: &str, claims: &str) -> String {
+    let ring = ring();
+    let message = format!(
+        "{}.{}",
+        Base64UrlUnpadded::encode_string(header.as_bytes()),
+        Base64UrlUnpadded::encode_string(claims.as_bytes())
+    );
+    let tag = ring.keys()[1].jwt.clone().chain_update(&message).finalize().into_bytes();
+    format!("{message}.{}", Base64UrlUnpadded::encode_string(&tag))
+}
+
+#[test]
+fn a_jwt_with_a_good_signature_is_refused_unless_it_is_exactly_ours() {
+    let header = r#"{"alg":"HS256","typ":"JWT","kid":"new"}"#;
+    let claims = r#"{"iss":"hallpass","sub":"1","aud":"hallpass","iat":1800000000,"exp":1800001800,"name":"A","jti":"AAAAAAAAAAAAAAAAAAAAAA"}"#;
+    let check = |header: &str, claims: &str, expected: Option<Reason>| {
+        let text = jwt_with(header, claims);
+        assert_eq!(open(&ring(), &issuer(""), &text, NOW).err(), expected, "{header} {claims}");
+    };
+    check(header, claims, None);
+    check(header, &claims.replace(r#""aud":"hallpass""#, r#""aud":"1""#), None);
+    check(header, &claims.replace("1800000000", "1800000005"), None);
+    for other in [
+        r#"{"alg":"none","typ":"JWT","kid":"new"}"#,
+        r#"{"alg":"HS384","typ":"JWT","kid":"new"}"#,
+        r#"{"alg":"HS256","typ":"jwt","kid":"new"}"#,
+        r#"{"alg":"HS256","typ":"at+jwt","kid":"new"}"#,
+        r#"{"alg":"HS256","kid":"new"}"#,
+        r#"{"alg":"HS256","typ":"JWT"}"#,
+        r#"{"alg":"HS256","typ":"JWT","kid":"old"}"#,
+        r#"{"alg":"HS256","typ":"JWT","kid":"new","crit":["exp"]}"#,
+        r#"{"alg":"HS256","typ":"JWT", "kid":"new"}"#,
+        r#"{"typ":"JWT","alg":"HS256","kid":"new"}"#,
+        r#"{"alg":"HS256","alg":"HS256","typ":"JWT","kid":"new"}"#,
+    ] {
+        check(other, claims, Some(Reason::Forged));
+    }
+    for (from, to) in [
+        (r#""aud":"hallpass""#, r#""aud":"other""#),
+        (r#""aud":"hallpass""#, r#""aud":["hallpass"]"#),
+        (r#""aud":"hallpass","#, ""),
+        (r#""iss":"hallpass""#, r#""iss":"other""#),
+        (r#""iat":1800000000"#, r#""iat":1800000006"#),
+        (r#""exp":1800001800"#, r#""exp":1800001800.0"#),
+        (r#""exp":1800001800"#, r#""exp":-1"#),
+        (r#""exp":1800001800"#, r#""exp":999999999999999"#),
+        (r#""exp":1800001800,"#, ""),
+        (r#""name":"A""#, r#""name":"\u0041""#),
+        (r#""name":"A""#, r#""name":"A","name":"A""#),
+        (r#""name":"A""#, r#""name":"A","nbf":1"#),
+        (r#""iss""#, r#" "iss""#),
+        (r#"AAAAAAAAAAAAAAAAAAAAAA""#, r#"AAAAAAAAAAAAAAAAAAAAAB""#),
+        (r#"AAAAAAAAAAAAAAAAAAAAAA""#, r#"AAAA""#),
+        (r#""sub":"1""#, r#""sub":"a b""#),
+        (r#""sub":"1""#, r#""sub":1"#),
+    ] {
+        check(header, &claims.replace(from, to), Some(Reason::Malformed));
+    }
+    check(header, &claims.replace("1800001800", "1800000000"), Some(Reason::Expired));
+    check(header, r#"{"iss":"hallpass"}"#, Some(Reason::Malformed));
+}
+
+#[test]
+fn a_jwt_has_no_padding_no_white_space_and_no_trailing_bits() {
+    let text = one_of_each("", "1", NOW.after(Duration::from_secs(60)), [7; 16])[2].1.text.reveal().to_owned();
+    let (message, tag) = text.rsplit_once('.').unwrap();
+    let (header, payload) = message.split_once('.').unwrap();
+    for other in [
+        format!("{text}="),
+        format!("{header}=.{payload}.{tag}"),
+        format!("{header}.{payload}=.{tag}"),
+        format!("{header}.{payload} .{tag}"),
+        format!("{header}.{payload}.{tag}\n"),
+        format!("{header}.{payload}."),
+        format!("{header}.{payload}"),
+        format!("{header}.{payload}.{tag}.{tag}"),
+    ] {
+        assert!(open(&ring(), &issuer(""), &other, NOW).is_err(), "{other}");
+    }
+}
+
+#[test]
+fn a_name_of_any_length_still_makes_a_token_that_opens() {
+    let (ring, issuer, secret) = (ring(), issuer(""), Entropy::new([1; 16]));
+    for name in ["", "ö".repeat(10_000).as_str(), "\u{1}".repeat(10_000).as_str()] {
+        let expires_at = NOW.after(Duration::from_secs(60));
+        let contents = jwt::Contents { user_id: user(&"u".repeat(64)), audience: Audience::User, expires_at, name };
+        let sealed = jwt::seal(&ring, &issuer, NOW, contents, &secret).unwrap();
+        assert!(open(&ring, &issuer, sealed.text.reveal(), NOW).is_ok());
+    }
+}
+
+#[test]
+fn all_keys_verify_and_the_latest_that_has_come_signs() {
+    let check = |now: u64, signs: Option<&str>| {
+        let ring = Keyring::new(vec![key("b", 200), key("a", 100), key("c", 300)]).unwrap();
+        assert_eq!(ring.signing(Timestamp::from_unix(now).unwrap()).map(Key::id), signs);
+    };
+    check(99, None);
+    check(100, Some("a"));
+    check(200, Some("b"));
+    check(299, Some("b"));
+    check(1_000, Some("c"));
+    let sealed = &one_of_each("", "1", NOW.after(Duration::from_secs(60)), [7; 16])[0].1;
+    let after_rotation = ring().with(key("newer", 0)).unwrap().without("old").unwrap();
+    assert!(open(&after_rotation, &issuer(""), sealed.text.reveal(), NOW).is_ok());
+    let after_retirement = after_rotation.without("new").unwrap();
+    assert_eq!(open(&after_retirement, &issuer(""), sealed.text.reveal(), NOW), Err(Reason::Forged));
+}
+
+#[test]
+fn nothing_secret_prints() {
+    let sealed = &one_of_each("", "1", NOW.after(Duration::from_secs(60)), [7; 16])[0].1;
+    let seal = sealed.text.reveal().rsplit_once('.').unwrap().1;
+    let printed = format!("{sealed:?} {:?} {:?}", ring(), Entropy::new([7; 16]));
+    assert!(!printed.contains(seal) && !printed.contains("[7, 7"), "{printed}");
+}

@@ -1,0 +1,178 @@
+//! The `Authorization` header, read into one credential or refused.
+//!
+//! `Bearer t` (RFC 6750), `Token t`, bare `t` and `Basic base64(t:)` (RFC 7617) carry a token; `Basic base64(name:password)`
+//! carries a log-in. The scheme's case does not matter. The query string is never looked at.
+
+use base64ct::{Base64, Encoding};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use crate::secret::Text;
+
+/// What a client presented.
+#[derive(Debug)]
+pub enum Credential {
+    /// The text of a token, not yet looked at.
+    Token(Text),
+    /// A user name and a password.
+    Login(Login),
+}
+
+/// A user name and a password, as they were sent: not trimmed, not folded.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct Login {
+    username: String,
+    password: String,
+}
+
+/// Why a header carries no credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unusable {
+    /// There is more than one: a repeated header, or two credentials in one.
+    Doubled,
+    /// It is not a credential.
+    Malformed,
+}
+
+/// The longest value that is looked at, in bytes: a token of [`crate::codec::MAX_LENGTH`] in Basic fits.
+const MAX_LENGTH: usize = 6144;
+
+impl Credential {
+    /// Reads the values of the header `Authorization`, each occurrence by itself. `None` if there is none.
+    ///
+    /// # Errors
+    /// When there are two credentials, or something that is not one. A proxy that joins repeated headers does it with a
+    /// comma (RFC 9110 section 5.2), and no credential has one, so that a comma means two.
+    pub fn from_header<'a>(values: impl IntoIterator<Item = &'a str>) -> Result<Option<Self>, Unusable> {
+        let mut values = values.into_iter();
+        let Some(value) = values.next() else {
+            return Ok(None);
+        };
+        if values.next().is_some() {
+            return Err(Unusable::Doubled);
+        }
+        if value.is_empty() {
+            return Ok(None);
+        }
+        if value.len() > MAX_LENGTH || !value.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return Err(Unusable::Malformed);
+        }
+        if value.contains(',') {
+            return Err(Unusable::Doubled);
+        }
+        let Some((scheme, rest)) = value.split_once(' ') else {
+            return Ok(Some(Self::Token(Text::new(value))));
+        };
+        let rest = rest.trim_start_matches(' ');
+        if rest.is_empty() || rest.contains(' ') {
+            return Err(Unusable::Malformed);
+        }
+        if scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token") {
+            return Ok(Some(Self::Token(Text::new(rest))));
+        }
+        if scheme.eq_ignore_ascii_case("basic") {
+            return basic(rest).map(Some).ok_or(Unusable::Malformed);
+        }
+        Err(Unusable::Malformed)
+    }
+}
+
+impl Login {
+    /// The user name, which is not a secret.
+    pub fn username(&self) -> &str {
+        &self.username
+    }
+
+    /// The password, for the one place that checks it.
+    pub fn reveal_password(&self) -> &str {
+        &self.password
+    }
+}
+
+/// RFC 7617 section 2: the first colon separates, the charset is UTF-8, and control characters are not allowed.
+fn basic(encoded: &str) -> Option<Credential> {
+    let bytes = Zeroizing::new(Base64::decode_vec(encoded).ok()?);
+    let pair = std::str::from_utf8(&bytes).ok()?;
+    let (username, password) = pair.split_once(':')?;
+    if pair.chars().any(char::is_control) || username.is_empty() {
+        return None;
+    }
+    Some(if password.is_empty() {
+        Credential::Token(Text::new(username))
+    } else {
+        Credential::Login(Login { username: username.to_owned(), password: password.to_owned() })
+    })
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Login")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(values: &[&str], expected: &str) {
+        let got = match Credential::from_header(values.iter().copied()) {
+            Ok(None) => "none".to_owned(),
+            Ok(Some(Credential::Token(text))) => format!("token {}", text.reveal()),
+            Ok(Some(Credential::Login(login))) => format!("login {} / {}", login.username(), login.reveal_password()),
+            Err(Unusable::Doubled) => "doubled".to_owned(),
+            Err(Unusable::Malformed) => "malformed".to_owned(),
+        };
+        assert_eq!(got, expected, "{values:?}");
+    }
+
+    fn basic(pair: &str) -> String {
+        format!("Basic {}", Base64::encode_string(pair.as_bytes()))
+    }
+
+    #[test]
+    fn every_scheme_carries_a_token() {
+        for value in ["Bearer t.1", "bearer t.1", "BEARER  t.1", "Token t.1", "t.1", &basic("t.1:")] {
+            check(&[value], "token t.1");
+        }
+        check(&[], "none");
+        check(&[""], "none");
+    }
+
+    #[test]
+    fn basic_is_split_at_its_first_colon_and_not_trimmed() {
+        check(&[&basic("my_username:topsecret")], "login my_username / topsecret");
+        check(&[&basic("a:b:c")], "login a / b:c");
+        check(&[&basic(" a : b ")], "login  a  /  b ");
+        check(&[&basic("ärger:müsli")], "login ärger / müsli");
+    }
+
+    #[test]
+    fn two_credentials_are_doubled() {
+        check(&["Bearer a", "Bearer b"], "doubled");
+        check(&["Bearer a", "Bearer a"], "doubled");
+        check(&["Bearer a, Bearer b"], "doubled");
+        check(&["Bearer a,Basic YTpi"], "doubled");
+    }
+
+    #[test]
+    fn what_is_no_credential_is_malformed() {
+        for value in [
+            "Bearer",
+            "Bearer ",
+            "Digest abc",
+            "Bearer a b",
+            " t",
+            "Bearer \u{e9}",
+            "Basic !!!!",
+            "Basic YTpi ",
+            "Basic YTpiY",
+            &basic("no colon"),
+            &basic(":password"),
+            &basic("tab\t:x"),
+            &format!("Basic {}", Base64::encode_string(b"\xff:x")),
+            &"x".repeat(MAX_LENGTH + 1),
+        ] {
+            let expected = if value == "Bearer" { "token Bearer" } else { "malformed" };
+            check(&[value], expected);
+        }
+    }
+}

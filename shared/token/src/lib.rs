@@ -1,0 +1,40 @@
+//! What a token is and when it lets its holder in.
+//!
+//! This crate is pure: it knows nothing about AWS, the network, the clock or the random source. Time, entropy and keys
+//! are arguments. It reads in the order of a request:
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`credential`] | the `Authorization` header, read into one credential or refused |
+//! | [`codec`] | the text of a token: sealing one, opening one; three formats, one seal |
+//! | [`keyring`] | the keys, and the subkey of each format |
+//! | [`record`] | what is kept of a token |
+//! | [`user`], [`fingerprint`] | what of a user a token is bound to |
+//! | [`lifecycle`] | when a token lets its holder in, and when it is forgotten |
+//! | [`scope`], [`reason`], [`timestamp`], [`id`], [`secret`] | the words they share |
+
+pub mod codec;
+pub mod credential;
+pub mod fingerprint;
+pub mod id;
+pub mod keyring;
+pub mod lifecycle;
+pub mod reason;
+pub mod record;
+pub mod scope;
+pub mod secret;
+pub mod timestamp;
+pub mod user;
+
+pub use codec::{Claim, Format, Issuer, Sealed, open};
+pub use credential::Credential;
+pub use fingerprint::{Binding, Fingerprint};
+pub use id::{TokenHash, TokenId, UserId};
+pub use keyring::Keyring;
+pub use lifecycle::{Admitted, admit};
+pub use reason::Reason;
+pub use record::{Record, Revocation};
+pub use scope::{Permission, Scope};
+pub use secret::{Entropy, Text};
+pub use timestamp::Timestamp;
+pub use user::{Status, User, Value};

@@ -1,0 +1,156 @@
+//! Every reason for which a record or a user refuses, one at a time, against a token that is good otherwise.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::{
+    codec::Format,
+    fingerprint::Binding,
+    id::{TokenHash, TokenId},
+    record::Revocation,
+    user::Value,
+};
+
+const NOW: Timestamp = match Timestamp::from_unix(1_800_000_000) {
+    Some(now) => now,
+    None => Timestamp::MAX,
+};
+
+fn scope(names: &[&str]) -> Scope {
+    names.iter().map(|name| name.parse().unwrap()).collect()
+}
+
+fn user() -> User {
+    User {
+        id: "1".parse().unwrap(),
+        username: "my_username".into(),
+        full_name: None,
+        status: Status::Active,
+        permissions: scope(&["read", "write"]),
+        attributes: BTreeMap::from([("username".into(), Value::Text("my_username".into()))]),
+    }
+}
+
+fn record() -> Record {
+    let binding = Binding::new(["username".to_owned()]);
+    let id = TokenId { user_id: "1".parse().unwrap(), hash: "AAAAAAAAAAAAAAAAAAAAAA".parse().unwrap() };
+    Record {
+        id,
+        format: Format::Signed,
+        name: None,
+        description: None,
+        scope: None,
+        issued_at: NOW,
+        issued_by: "1".into(),
+        expires_at: Some(NOW.after(Duration::from_secs(60))),
+        disabled_at: None,
+        revoked: None,
+        fingerprint: binding.fingerprint(&user()),
+        binding,
+        key_id: "a".into(),
+        root: id,
+        chain_started_at: NOW,
+        replaces: None,
+        replaced_by: None,
+        last_used_at: None,
+        forget_at: None,
+    }
+}
+
+fn claim() -> Claim {
+    let Record { id, format, expires_at, .. } = record();
+    Claim { format, user_id: Some(id.user_id), hash: id.hash, expires_at }
+}
+
+fn check(record: Option<Record>, user: Option<User>, expected: Result<&str, Reason>) {
+    let got = admit(&claim(), record, user, NOW).map(|admitted| admitted.scope.to_string());
+    assert_eq!(got.as_deref(), expected.as_deref().map_err(|reason| reason));
+}
+
+#[test]
+fn a_good_token_has_what_its_scope_and_its_user_have_in_common() {
+    let with = |names| Some(Record { scope: Some(scope(names)), ..record() });
+    check(Some(record()), Some(user()), Ok("read,write"));
+    check(with(&["read", "delete"]), Some(user()), Ok("read"));
+    check(with(&["delete"]), Some(user()), Ok(""));
+    check(Some(record()), Some(User { permissions: scope(&[]), ..user() }), Ok(""));
+}
+
+#[test]
+fn whatever_is_absent_or_other_than_claimed_denies() {
+    let other_hash: TokenHash = "BBBBBBBBBBBBBBBBBBBBBA".parse().unwrap();
+    let unknown = Err(Reason::Unknown);
+    check(None, Some(user()), unknown);
+    check(None, None, unknown);
+    check(Some(record()), None, Err(Reason::UserRemoved));
+    check(Some(Record { format: Format::Jwt, ..record() }), Some(user()), unknown);
+    check(Some(Record { expires_at: None, ..record() }), Some(user()), unknown);
+    check(Some(Record { id: TokenId { hash: other_hash, ..record().id }, ..record() }), Some(user()), unknown);
+    check(
+        Some(Record { id: TokenId { user_id: "2".parse().unwrap(), ..record().id }, ..record() }),
+        Some(user()),
+        unknown,
+    );
+    check(Some(record()), Some(User { id: "2".parse().unwrap(), ..user() }), unknown);
+}
+
+#[test]
+fn a_record_that_ended_says_why() {
+    let revoked = |because| Some(Record { revoked: Some(Revocation { at: NOW, because }), ..record() });
+    for because in [Reason::Revoked, Reason::Replaced, Reason::UserChanged, Reason::UserRemoved] {
+        check(revoked(because), Some(user()), Err(because));
+        check(revoked(because), None, Err(because));
+    }
+    check(Some(Record { disabled_at: Some(NOW), ..record() }), Some(user()), Err(Reason::Disabled));
+}
+
+#[test]
+fn a_user_who_changed_shuts_the_token_out_and_a_blocked_one_always() {
+    let renamed = BTreeMap::from([("username".into(), Value::Text("other".into()))]);
+    let raised = BTreeMap::from([
+        ("username".into(), Value::Text("my_username".into())),
+        ("token_generation".into(), Value::Number("1".into())),
+    ]);
+    check(Some(record()), Some(User { attributes: renamed, ..user() }), Err(Reason::UserChanged));
+    check(Some(record()), Some(User { attributes: raised, ..user() }), Err(Reason::UserChanged));
+    check(Some(record()), Some(User { status: Status::Blocked, ..user() }), Err(Reason::UserBlocked));
+}
+
+#[test]
+fn a_developer_token_ends_when_its_record_says() {
+    let claim = Claim { format: Format::Developer, user_id: None, expires_at: None, ..claim() };
+    let check = |expires_at, now: Timestamp, expected: Option<Reason>| {
+        let record = Record { format: Format::Developer, expires_at, ..record() };
+        assert_eq!(admit(&claim, Some(record), Some(user()), now).err(), expected);
+    };
+    let end = NOW.after(Duration::from_secs(60));
+    check(None, Timestamp::MAX, None);
+    check(Some(end), end.before(Duration::from_secs(1)), None);
+    check(Some(end), end, Some(Reason::Expired));
+}
+
+#[test]
+fn a_change_voids_and_a_mere_block_that_is_not_bound_does_not() {
+    let blocked = User { status: Status::Blocked, ..user() };
+    let renamed = User { attributes: BTreeMap::new(), ..user() };
+    let renamed_and_blocked = User { attributes: BTreeMap::new(), ..blocked.clone() };
+    let check = |user: Option<&User>, expected| assert_eq!(voided(&record(), user), expected);
+    check(Some(&user()), None);
+    check(Some(&blocked), None);
+    check(Some(&renamed), Some(Reason::UserChanged));
+    check(Some(&renamed_and_blocked), Some(Reason::UserBlocked));
+    check(None, Some(Reason::UserRemoved));
+}
+
+#[test]
+fn a_record_goes_a_grace_period_after_its_end() {
+    let at = |seconds| Timestamp::from_unix(seconds);
+    let check = |expires, revoked, expected| {
+        assert_eq!(forget_at(expires, revoked, Duration::from_secs(10)), expected);
+    };
+    check(None, None, None);
+    check(at(100), None, at(110));
+    check(at(100), at(50), at(60));
+    check(None, at(50), at(60));
+    check(at(40), at(50), at(50));
+}

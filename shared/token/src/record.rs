@@ -1,0 +1,62 @@
+//! What is kept of a token. It is never enough to rebuild the token.
+
+use crate::{
+    codec::Format,
+    fingerprint::{Binding, Fingerprint},
+    id::{TokenHash, TokenId},
+    reason::Reason,
+    scope::Scope,
+    timestamp::Timestamp,
+};
+
+/// The record of one token.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Its public name and key.
+    pub id: TokenId,
+    /// The format of its text.
+    pub format: Format,
+    /// What its owner calls it. Only named tokens count against the limit of a user.
+    pub name: Option<String>,
+    /// What its owner says about it.
+    pub description: Option<String>,
+    /// What it is limited to; `None` means all of the user's permissions.
+    pub scope: Option<Scope>,
+    /// When it was made.
+    pub issued_at: Timestamp,
+    /// The id of the token that made it, or of the user who did with a password.
+    pub issued_by: String,
+    /// When it ends; `None` means never.
+    pub expires_at: Option<Timestamp>,
+    /// When it was switched off, if it is.
+    pub disabled_at: Option<Timestamp>,
+    /// When and why it was taken back, if it was.
+    pub revoked: Option<Revocation>,
+    /// The user's fingerprint at the time it was made.
+    pub fingerprint: Fingerprint,
+    /// What that fingerprint is made of.
+    pub binding: Binding,
+    /// The key of the ring that sealed it.
+    pub key_id: String,
+    /// The first token of its chain of renewals.
+    pub root: TokenId,
+    /// When that chain began, with a password or by an administrator.
+    pub chain_started_at: Timestamp,
+    /// The token that dies at this one's first use.
+    pub replaces: Option<TokenHash>,
+    /// The token that took or will take this one's place.
+    pub replaced_by: Option<TokenHash>,
+    /// When it was last seen, within the hour.
+    pub last_used_at: Option<Timestamp>,
+    /// When the record may go; see [`crate::lifecycle::forget_at`].
+    pub forget_at: Option<Timestamp>,
+}
+
+/// When and why a token was taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub because: Reason,
+}

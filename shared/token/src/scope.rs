@@ -1,0 +1,86 @@
+//! Permissions, and the scope a token is limited to.
+
+use std::{collections::BTreeSet, fmt, str::FromStr};
+
+/// The name of a permission: 1 to 128 printable ASCII characters without `"`, `\` and `,`, not framed by spaces.
+///
+/// This is the `scope-token` of RFC 6749 section 3.3 with two changes: spaces inside are allowed (`generate services
+/// token` is a permission of one of the systems united here) and the comma is not, because it separates names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Permission(String);
+
+/// The text is not the name of a permission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotAPermission;
+
+/// A set of permissions: what a token may do now. An empty one admits its holder and permits nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope(BTreeSet<Permission>);
+
+impl Permission {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Scope {
+    /// What this scope and the other have in common.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        Self(self.0.intersection(&other.0).cloned().collect())
+    }
+
+    /// Whether the permission of this name is in it.
+    pub fn holds(&self, name: &str) -> bool {
+        self.0.iter().any(|permission| permission.as_str() == name)
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The names, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(Permission::as_str)
+    }
+}
+
+impl FromIterator<Permission> for Scope {
+    fn from_iter<I: IntoIterator<Item = Permission>>(permissions: I) -> Self {
+        Self(permissions.into_iter().collect())
+    }
+}
+
+impl FromStr for Permission {
+    type Err = NotAPermission;
+
+    fn from_str(text: &str) -> Result<Self, NotAPermission> {
+        let allowed = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\' | b',');
+        let framed = text.starts_with(' ') || text.ends_with(' ');
+        if text.is_empty() || text.len() > 128 || framed || !text.bytes().all(allowed) {
+            return Err(NotAPermission);
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// The names, sorted and separated by commas.
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, name) in self.names().enumerate() {
+            let separator = if index == 0 { "" } else { "," };
+            write!(f, "{separator}{name}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for NotAPermission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not the name of a permission")
+    }
+}
+
+impl std::error::Error for NotAPermission {}

@@ -1,0 +1,137 @@
+//! Instants in whole seconds. All arithmetic on time is in this file; it saturates and never wraps.
+
+use std::{fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339, macros::format_description};
+
+/// Seconds since the Unix epoch, from 0 to the end of the year 9999, so that every instant has an RFC 3339 form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u64", into = "u64")]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The last second of the year 9999.
+    pub const MAX: Self = Self(253_402_300_799);
+
+    /// The instant this many seconds after the Unix epoch, or `None` after the year 9999.
+    pub const fn from_unix(seconds: u64) -> Option<Self> {
+        if seconds <= Self::MAX.0 { Some(Self(seconds)) } else { None }
+    }
+
+    /// Seconds since the Unix epoch.
+    pub const fn unix(self) -> u64 {
+        self.0
+    }
+
+    /// This much later, at most [`Timestamp::MAX`]. Fractions of a second are dropped.
+    #[must_use]
+    pub const fn after(self, duration: Duration) -> Self {
+        let seconds = self.0.saturating_add(duration.as_secs());
+        if seconds <= Self::MAX.0 { Self(seconds) } else { Self::MAX }
+    }
+
+    /// This much earlier, at least the Unix epoch.
+    #[must_use]
+    pub const fn before(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(duration.as_secs()))
+    }
+
+    /// How long from `earlier` until this instant; zero if `earlier` is later.
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_secs(self.0.saturating_sub(earlier.0))
+    }
+
+    /// Whether something that ends at this instant is over: `now >= expires`, everywhere, with no leeway.
+    pub fn has_come(self, now: Self) -> bool {
+        now >= self
+    }
+
+    /// Reads RFC 3339 with any offset; fractions of a second are dropped. `None` before 1970 or after 9999.
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        let instant = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        u64::try_from(instant.unix_timestamp()).ok().and_then(Self::from_unix)
+    }
+
+    /// The form of Drupal's services_token: RFC 3339 in UTC whose offset has no colon (`2026-01-31T09:30:00+0000`).
+    pub fn with_offset_without_colon(self) -> String {
+        let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]+0000");
+        self.utc().format(format).unwrap_or_default()
+    }
+
+    /// The calendar date and time in UTC.
+    pub fn utc(self) -> OffsetDateTime {
+        i64::try_from(self.0)
+            .ok()
+            .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+            .to_offset(UtcOffset::UTC)
+    }
+}
+
+/// RFC 3339 in UTC, with `Z` and no fraction (`2026-01-31T09:30:00Z`).
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = self.utc();
+        write!(
+            f,
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
+            at.year(),
+            u8::from(at.month()),
+            at.day(),
+            at.hour(),
+            at.minute(),
+            at.second()
+        )
+    }
+}
+
+impl From<Timestamp> for u64 {
+    fn from(at: Timestamp) -> Self {
+        at.0
+    }
+}
+
+impl TryFrom<u64> for Timestamp {
+    type Error = &'static str;
+
+    fn try_from(seconds: u64) -> Result<Self, Self::Error> {
+        Self::from_unix(seconds).ok_or("an instant after the year 9999")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instant_has_one_form_of_each_kind() {
+        let check = |seconds, rfc3339: &str, drupal: &str| {
+            let at = Timestamp::from_unix(seconds).unwrap();
+            assert_eq!((at.to_string().as_str(), at.with_offset_without_colon().as_str()), (rfc3339, drupal));
+            assert_eq!(Timestamp::parse_rfc3339(rfc3339), Some(at));
+        };
+        check(0, "1970-01-01T00:00:00Z", "1970-01-01T00:00:00+0000");
+        check(0x5665_e083, "2015-12-07T19:39:47Z", "2015-12-07T19:39:47+0000");
+        check(Timestamp::MAX.unix(), "9999-12-31T23:59:59Z", "9999-12-31T23:59:59+0000");
+    }
+
+    #[test]
+    fn other_offsets_and_fractions_are_read_and_nonsense_is_not() {
+        let check = |text, unix| assert_eq!(Timestamp::parse_rfc3339(text).map(Timestamp::unix), unix, "{text}");
+        check("2015-12-07T20:39:47+01:00", Some(0x5665_e083));
+        check("2015-12-07T19:39:47.999Z", Some(0x5665_e083));
+        check("1969-12-31T23:59:59Z", None);
+        check("2015-02-30T00:00:00Z", None);
+        check("2015-12-07", None);
+        check("", None);
+    }
+
+    #[test]
+    fn arithmetic_stops_at_both_ends() {
+        assert_eq!(Timestamp::MAX.after(Duration::from_secs(1)), Timestamp::MAX);
+        assert_eq!(Timestamp(5).before(Duration::from_secs(9)), Timestamp(0));
+        assert_eq!(Timestamp(5).since(Timestamp(9)), Duration::ZERO);
+        assert_eq!(Timestamp::from_unix(Timestamp::MAX.unix() + 1), None);
+    }
+}
