@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::user::{User, Value};
+use crate::user::{User, Value, attribute::TOKEN_GENERATION};
 
 /// SHA-256 over the values of the attributes that a token is bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,12 +15,11 @@ pub struct Fingerprint(pub [u8; 32]);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binding(Vec<String>);
 
-const GENERATION: &str = "token_generation";
-
 impl Binding {
     /// Binds to the attributes of these names; empty names and repeats are dropped.
     pub fn new(names: impl IntoIterator<Item = String>) -> Self {
-        let mut names: Vec<String> = names.into_iter().filter(|name| !name.is_empty() && name != GENERATION).collect();
+        let mut names: Vec<String> =
+            names.into_iter().filter(|name| !name.is_empty() && name != TOKEN_GENERATION).collect();
         names.sort();
         names.dedup();
         Self(names)
@@ -38,7 +37,7 @@ impl Binding {
     pub fn fingerprint(&self, user: &User) -> Fingerprint {
         let mut hash = Sha256::new_with_prefix(b"hallpass user fingerprint 1\0");
         let zero = Value::Number("0".to_owned());
-        absorb(&mut hash, user.attributes.get(GENERATION).unwrap_or(&zero));
+        absorb(&mut hash, user.attributes.get(TOKEN_GENERATION).unwrap_or(&zero));
         for name in &self.0 {
             absorb_bytes(&mut hash, name.as_bytes());
             match user.attributes.get(name) {

@@ -11,6 +11,9 @@ use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339, m
 pub struct Timestamp(u64);
 
 impl Timestamp {
+    /// The Unix epoch.
+    pub const EPOCH: Self = Self(0);
+
     /// The last second of the year 9999.
     pub const MAX: Self = Self(253_402_300_799);
 

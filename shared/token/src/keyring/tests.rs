@@ -7,7 +7,11 @@ use super::*;
 const GOOD: &str = "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA";
 
 fn check(json: &str, expected: Result<usize, BadKeyring>) {
-    assert_eq!(Keyring::parse(json).map(|ring| ring.keys().len()), expected, "{json}");
+    match (Keyring::parse(json), expected) {
+        (Ok(ring), Ok(count)) => assert_eq!(ring.keys().len(), count, "{json}"),
+        (Err(got), Err(bad)) => assert_eq!(got, bad, "{json}"),
+        (got, expected) => panic!("{got:?} is not {expected:?}"),
+    }
 }
 
 fn ring(keys: &[(&str, &str)]) -> String {
@@ -84,5 +88,6 @@ fn rfc_7515_a_1() {
 }
 
 fn unhex(text: &str) -> Vec<u8> {
-    (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap()).collect()
+    let pairs = text.as_bytes().chunks(2);
+    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }

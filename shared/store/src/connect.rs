@@ -1,0 +1,103 @@
+//! The clients: one TLS stack (rustls on ring), time limits that leave the authorizer time to answer, bounded retries.
+
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::config::{
+    AppName, BehaviorVersion, Region, SharedAsyncSleep, SharedHttpClient, retry::RetryConfig, timeout::TimeoutConfig,
+};
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_http_client::{
+    Builder,
+    tls::{Provider, rustls_provider::CryptoMode},
+};
+use token::Text;
+
+/// Where AWS is and who calls it. On Lambda all of it stands in the environment.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// The region, `AWS_REGION`.
+    pub region: String,
+    /// Instead of the region's own endpoint of DynamoDB, this URL.
+    pub dynamodb_endpoint: Option<String>,
+    /// Instead of the region's own endpoint of Secrets Manager, this URL.
+    pub secrets_endpoint: Option<String>,
+    /// `AWS_ACCESS_KEY_ID`.
+    pub access_key_id: String,
+    /// `AWS_SECRET_ACCESS_KEY`.
+    pub secret_access_key: Text,
+    /// `AWS_SESSION_TOKEN`, which temporary credentials have.
+    pub session_token: Option<Text>,
+}
+
+/// The limit of one attempt of one call, connecting included.
+const ATTEMPT_LIMIT: Duration = Duration::from_millis(900);
+
+/// The limit of connecting.
+const CONNECT_LIMIT: Duration = Duration::from_millis(500);
+
+/// The limit of one call with its retries; [`crate::verify`] holds the limit of several calls together.
+const OPERATION_LIMIT: Duration = Duration::from_millis(2_500);
+
+impl Connection {
+    /// A client of DynamoDB.
+    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        let mut config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(self.region.clone()))
+            .credentials_provider(self.credentials())
+            .http_client(http_client())
+            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+            .timeout_config(time_limits())
+            .retry_config(retries());
+        config.set_app_name(AppName::new("hallpass").ok());
+        config.set_endpoint_url(self.dynamodb_endpoint.clone());
+        aws_sdk_dynamodb::Client::from_conf(config.build())
+    }
+
+    /// A client of Secrets Manager.
+    pub fn secrets(&self) -> aws_sdk_secretsmanager::Client {
+        let mut config = aws_sdk_secretsmanager::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(self.region.clone()))
+            .credentials_provider(self.credentials())
+            .http_client(http_client())
+            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+            .timeout_config(time_limits())
+            .retry_config(retries());
+        config.set_app_name(AppName::new("hallpass").ok());
+        config.set_endpoint_url(self.secrets_endpoint.clone());
+        aws_sdk_secretsmanager::Client::from_conf(config.build())
+    }
+
+    fn credentials(&self) -> Credentials {
+        Credentials::new(
+            &self.access_key_id,
+            self.secret_access_key.reveal(),
+            self.session_token.as_ref().map(|token| token.reveal().to_owned()),
+            None,
+            "environment",
+        )
+    }
+}
+
+fn http_client() -> SharedHttpClient {
+    Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
+}
+
+fn time_limits() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT_LIMIT)
+        .read_timeout(ATTEMPT_LIMIT)
+        .operation_attempt_timeout(ATTEMPT_LIMIT)
+        .operation_timeout(OPERATION_LIMIT)
+        .build()
+}
+
+/// Three attempts; the SDK waits a random part of 25, then 50 milliseconds in between.
+fn retries() -> RetryConfig {
+    RetryConfig::standard()
+        .with_max_attempts(3)
+        .with_initial_backoff(Duration::from_millis(25))
+        .with_max_backoff(Duration::from_millis(200))
+}

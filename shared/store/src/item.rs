@@ -1,0 +1,220 @@
+//! Records and users as DynamoDB items. The names of a token's attributes are in this file and in no other, but for
+//! the ones of the keys and of `forget_at` in `template.yaml`.
+
+use std::collections::{BTreeMap, HashMap};
+
+use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
+use token::{Binding, Fingerprint, Record, Revocation, Scope, Timestamp, TokenHash, TokenId, User, UserId, Value};
+
+use crate::failure::Corrupt;
+
+/// An item as the SDK has it.
+pub type Item = HashMap<String, AttributeValue>;
+
+pub(crate) const USER_ID: &str = "user_id";
+pub(crate) const TOKEN: &str = "token";
+pub(crate) const TOKEN_HASH: &str = "token_hash";
+pub(crate) const OWNER: &str = "owner";
+pub(crate) const EXPIRES_AT: &str = "expires_at";
+pub(crate) const DISABLED_AT: &str = "disabled_at";
+pub(crate) const REVOKED_AT: &str = "revoked_at";
+pub(crate) const REVOKED_BECAUSE: &str = "revoked_because";
+pub(crate) const FORGET_AT: &str = "forget_at";
+pub(crate) const LAST_USED_AT: &str = "last_used_at";
+pub(crate) const REPLACES: &str = "replaces";
+pub(crate) const KEY_ID: &str = "key_id";
+pub(crate) const NAME: &str = "name";
+const FORMAT: &str = "format";
+const DESCRIPTION: &str = "description";
+const SCOPE: &str = "scope";
+const ISSUED_AT: &str = "issued_at";
+const ISSUED_BY: &str = "issued_by";
+const FINGERPRINT: &str = "user_fingerprint";
+const BINDING: &str = "bound_to";
+const ROOT: &str = "root";
+const CHAIN_STARTED_AT: &str = "chain_started_at";
+const REPLACED_BY: &str = "replaced_by";
+
+/// The sort key of the one developer token of a user. No hash is written so: it is 22 characters.
+pub(crate) const DEVELOPER: &str = "developer";
+
+/// The sort key of the pointer from a developer token to its owner.
+pub(crate) const POINTER: &str = "pointer";
+
+/// The partition key of that pointer. No user id has a `#`.
+pub(crate) fn pointer_key(hash: &TokenHash) -> Item {
+    key(&format!("developer#{hash}"), POINTER)
+}
+
+/// The key of a record.
+pub(crate) fn record_key(id: &TokenId, format: token::Format) -> Item {
+    match format {
+        token::Format::Developer => key(id.user_id.as_str(), DEVELOPER),
+        token::Format::Signed | token::Format::Jwt => key(id.user_id.as_str(), &id.hash.text()),
+    }
+}
+
+pub(crate) fn user_key(id: &UserId) -> Item {
+    Item::from([(USER_ID.to_owned(), text(id.as_str()))])
+}
+
+pub(crate) fn key(user_id: &str, token: &str) -> Item {
+    Item::from([(USER_ID.to_owned(), text(user_id)), (TOKEN.to_owned(), text(token))])
+}
+
+pub(crate) fn text(text: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(text.into())
+}
+
+pub(crate) fn number(at: Timestamp) -> AttributeValue {
+    AttributeValue::N(at.unix().to_string())
+}
+
+/// The item of a record.
+pub(crate) fn from_record(record: &Record) -> Item {
+    let mut item = record_key(&record.id, record.format);
+    let mut put = |name: &str, value: AttributeValue| item.insert(name.to_owned(), value);
+    put(FORMAT, text(record.format.as_str()));
+    put(ISSUED_AT, number(record.issued_at));
+    put(ISSUED_BY, text(&record.issued_by));
+    put(FINGERPRINT, AttributeValue::B(Blob::new(record.fingerprint.0)));
+    put(BINDING, AttributeValue::L(record.binding.names().iter().map(text).collect()));
+    put(KEY_ID, text(&record.key_id));
+    put(ROOT, text(record.root.to_string()));
+    put(CHAIN_STARTED_AT, number(record.chain_started_at));
+    let hash = (record.format == token::Format::Developer).then_some(record.id.hash);
+    let optional = [
+        (TOKEN_HASH, hash.map(|hash| text(&*hash.text()))),
+        (NAME, record.name.as_ref().map(text)),
+        (DESCRIPTION, record.description.as_ref().map(text)),
+        (SCOPE, record.scope.as_ref().map(scope_value)),
+        (EXPIRES_AT, record.expires_at.map(number)),
+        (DISABLED_AT, record.disabled_at.map(number)),
+        (REVOKED_AT, record.revoked.map(|revocation| number(revocation.at))),
+        (REVOKED_BECAUSE, record.revoked.map(|revocation| text(revocation.because.as_str()))),
+        (REPLACES, record.replaces.map(|hash| text(&*hash.text()))),
+        (REPLACED_BY, record.replaced_by.map(|hash| text(&*hash.text()))),
+        (LAST_USED_AT, record.last_used_at.map(number)),
+        (FORGET_AT, record.forget_at.map(number)),
+    ];
+    item.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    item
+}
+
+/// Reads a record. An attribute that is missing or of the wrong type is a failure, never a default.
+pub(crate) fn to_record(item: &Item) -> Result<Record, Corrupt> {
+    let user_id: UserId = required(item, USER_ID)?;
+    let format = required(item, FORMAT)?;
+    let hash: TokenHash = match format {
+        token::Format::Developer => required(item, TOKEN_HASH)?,
+        token::Format::Signed | token::Format::Jwt => required(item, TOKEN)?,
+    };
+    let revoked = match (instant(item, REVOKED_AT)?, optional(item, REVOKED_BECAUSE)?) {
+        (None, None) => None,
+        (Some(at), Some(because)) => Some(Revocation { at, because }),
+        (Some(_), None) | (None, Some(_)) => return Err(Corrupt(REVOKED_AT)),
+    };
+    Ok(Record {
+        id: TokenId { user_id, hash },
+        format,
+        name: optional(item, NAME)?,
+        description: optional(item, DESCRIPTION)?,
+        scope: scope(item)?,
+        issued_at: instant(item, ISSUED_AT)?.ok_or(Corrupt(ISSUED_AT))?,
+        issued_by: required(item, ISSUED_BY)?,
+        expires_at: instant(item, EXPIRES_AT)?,
+        disabled_at: instant(item, DISABLED_AT)?,
+        revoked,
+        fingerprint: fingerprint(item)?,
+        binding: binding(item)?,
+        key_id: required(item, KEY_ID)?,
+        root: required(item, ROOT)?,
+        chain_started_at: instant(item, CHAIN_STARTED_AT)?.ok_or(Corrupt(CHAIN_STARTED_AT))?,
+        replaces: optional(item, REPLACES)?,
+        replaced_by: optional(item, REPLACED_BY)?,
+        last_used_at: instant(item, LAST_USED_AT)?,
+        forget_at: instant(item, FORGET_AT)?,
+    })
+}
+
+/// Reads a user.
+pub(crate) fn to_user(item: Item) -> Result<User, Corrupt> {
+    let attributes = item
+        .into_iter()
+        .map(|(name, value)| Ok((name, to_value(value)?)))
+        .collect::<Result<BTreeMap<_, _>, Corrupt>>()?;
+    User::from_attributes(attributes).map_err(|bad| Corrupt(bad.0))
+}
+
+pub(crate) fn required<T: std::str::FromStr>(item: &Item, name: &'static str) -> Result<T, Corrupt> {
+    optional(item, name)?.ok_or(Corrupt(name))
+}
+
+pub(crate) fn optional<T: std::str::FromStr>(item: &Item, name: &'static str) -> Result<Option<T>, Corrupt> {
+    match item.get(name) {
+        None => Ok(None),
+        Some(AttributeValue::S(text)) => text.parse().map(Some).map_err(|_| Corrupt(name)),
+        Some(_) => Err(Corrupt(name)),
+    }
+}
+
+pub(crate) fn instant(item: &Item, name: &'static str) -> Result<Option<Timestamp>, Corrupt> {
+    match item.get(name) {
+        None => Ok(None),
+        Some(AttributeValue::N(text)) => {
+            text.parse().ok().and_then(Timestamp::from_unix).map(Some).ok_or(Corrupt(name))
+        }
+        Some(_) => Err(Corrupt(name)),
+    }
+}
+
+fn scope_value(scope: &Scope) -> AttributeValue {
+    AttributeValue::Ss(scope.names().map(str::to_owned).collect())
+}
+
+fn scope(item: &Item) -> Result<Option<Scope>, Corrupt> {
+    match item.get(SCOPE) {
+        None => Ok(None),
+        Some(AttributeValue::Ss(names)) => {
+            let scope = names.iter().map(|name| name.parse()).collect::<Result<Scope, _>>();
+            scope.map(Some).map_err(|_| Corrupt(SCOPE))
+        }
+        Some(_) => Err(Corrupt(SCOPE)),
+    }
+}
+
+fn fingerprint(item: &Item) -> Result<Fingerprint, Corrupt> {
+    match item.get(FINGERPRINT) {
+        Some(AttributeValue::B(bytes)) => {
+            <[u8; 32]>::try_from(bytes.as_ref()).map(Fingerprint).map_err(|_| Corrupt(FINGERPRINT))
+        }
+        _ => Err(Corrupt(FINGERPRINT)),
+    }
+}
+
+fn binding(item: &Item) -> Result<Binding, Corrupt> {
+    let Some(AttributeValue::L(names)) = item.get(BINDING) else {
+        return Err(Corrupt(BINDING));
+    };
+    let names = names.iter().map(|name| name.as_s().cloned()).collect::<Result<Vec<_>, _>>();
+    names.map(Binding::new).map_err(|_| Corrupt(BINDING))
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "DynamoDB may grow types")]
+fn to_value(value: AttributeValue) -> Result<Value, Corrupt> {
+    Ok(match value {
+        AttributeValue::S(text) => Value::Text(text),
+        AttributeValue::N(number) => Value::Number(number),
+        AttributeValue::Bool(flag) => Value::Flag(flag),
+        AttributeValue::Null(_) => Value::Null,
+        AttributeValue::B(bytes) => Value::Bytes(bytes.into_inner()),
+        AttributeValue::Ss(set) => Value::TextSet(set),
+        AttributeValue::Ns(set) => Value::NumberSet(set),
+        AttributeValue::Bs(set) => Value::BytesSet(set.into_iter().map(Blob::into_inner).collect()),
+        AttributeValue::L(list) => Value::List(list.into_iter().map(to_value).collect::<Result<_, _>>()?),
+        AttributeValue::M(map) => Value::Map(
+            map.into_iter().map(|(name, value)| Ok((name, to_value(value)?))).collect::<Result<_, Corrupt>>()?,
+        ),
+        _ => return Err(Corrupt("of an unknown type")),
+    })
+}

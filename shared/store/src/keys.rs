@@ -1,0 +1,109 @@
+//! The key ring: from Secrets Manager, cached and refreshed, or fixed for local use.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use aws_sdk_secretsmanager::Client;
+use token::{Keyring, Text, Timestamp};
+
+use crate::failure::Failure;
+
+/// Where the key ring comes from.
+#[derive(Debug)]
+pub enum Keys {
+    /// It never changes: `HALLPASS_KEYS`.
+    Fixed(Arc<Keyring>),
+    /// It is a secret of Secrets Manager.
+    Secret(Secret),
+}
+
+/// A key ring in Secrets Manager.
+#[derive(Debug)]
+pub struct Secret {
+    client: Client,
+    arn: String,
+    refresh: Duration,
+    last: Mutex<Option<Fetched>>,
+}
+
+#[derive(Clone, Debug)]
+struct Fetched {
+    ring: Arc<Keyring>,
+    at: Timestamp,
+    /// When the next try is due; later than a refresh after a failed one.
+    next: Timestamp,
+}
+
+/// For how many refresh periods the last good ring serves while Secrets Manager does not answer. Then nothing is
+/// verified any more: a key that was retired meanwhile must not live on.
+const PERIODS_WITHOUT_REFRESH: u32 = 12;
+
+/// How long after a failed refresh the next is tried.
+const RETRY: Duration = Duration::from_secs(10);
+
+impl Keys {
+    /// The ring of this secret, fetched again after `refresh`.
+    pub const fn secret(client: Client, arn: String, refresh: Duration) -> Self {
+        Self::Secret(Secret { client, arn, refresh, last: Mutex::new(None) })
+    }
+
+    /// The ring as it is now.
+    ///
+    /// # Errors
+    /// When it cannot be had, or has been had too long ago.
+    pub async fn current(&self, now: Timestamp) -> Result<Arc<Keyring>, Failure> {
+        let secret = match self {
+            Self::Fixed(ring) => return Ok(Arc::clone(ring)),
+            Self::Secret(secret) => secret,
+        };
+        let last = secret.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match last {
+            Some(last) if !last.next.has_come(now) => Ok(last.ring),
+            last => secret.refresh(last, now).await,
+        }
+    }
+}
+
+impl Secret {
+    async fn refresh(&self, last: Option<Fetched>, now: Timestamp) -> Result<Arc<Keyring>, Failure> {
+        let (fetched, answer) = match (fetch(&self.client, &self.arn).await, last) {
+            (Ok(ring), _) => {
+                let ring = Arc::new(ring);
+                (Fetched { ring: Arc::clone(&ring), at: now, next: now.after(self.refresh) }, Ok(ring))
+            }
+            (Err(failure), Some(last))
+                if !last.at.after(self.refresh.saturating_mul(PERIODS_WITHOUT_REFRESH)).has_come(now) =>
+            {
+                tracing::warn!(target: "hallpass", failure = failure.report(), "the last good key ring serves on");
+                let ring = Arc::clone(&last.ring);
+                (Fetched { next: now.after(RETRY), ..last }, Ok(ring))
+            }
+            (Err(failure), _) => return Err(failure),
+        };
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(fetched);
+        answer
+    }
+}
+
+/// Reads the ring of this secret.
+///
+/// # Errors
+/// When Secrets Manager does not answer, or the secret is not a ring.
+pub async fn fetch(client: &Client, arn: &str) -> Result<Keyring, Failure> {
+    const DOING: &str = "reading the key ring";
+    let answer = client.get_secret_value().secret_id(arn).send().await.map_err(Failure::of(DOING))?;
+    let json = Text::new(answer.secret_string().ok_or_else(|| Failure::new(DOING, "the secret is not a text"))?);
+    Keyring::parse(json.reveal()).map_err(|bad| Failure::new(DOING, bad))
+}
+
+/// Writes the ring of this secret.
+///
+/// # Errors
+/// When Secrets Manager does not take it.
+pub async fn put(client: &Client, arn: &str, ring: &Keyring) -> Result<(), Failure> {
+    let call = client.put_secret_value().secret_id(arn).secret_string(ring.to_json().reveal());
+    call.send().await.map_err(Failure::of("writing the key ring"))?;
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! What is kept, and where: DynamoDB for users, tokens and attempts, Secrets Manager for the key ring.
+//!
+//! This is the only crate that talks to a network. The names of a token's attributes are known in [`item`] alone. Every
+//! write is conditional, every read that decides something is strongly consistent, and three kinds of "no" are never
+//! mixed: an outcome the caller branches on (an enum), a reason (`token::Reason`), and a [`Failure`].
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`connect`] | the clients: time limits, retries, TLS |
+//! | [`keys`] | the key ring, cached and refreshed |
+//! | [`verify`] | from the text of a token to a decision, with one read |
+//! | [`tokens`] | making, listing and taking back records |
+//! | [`developer`] | the one developer token of a user |
+//! | [`users`] | finding users; the one write Hallpass makes to them |
+//! | [`management`] | user management, for applications that have none |
+//! | [`attempts`] | the limiter of log-ins |
+//! | [`sweep`] | voiding and forgetting, for prune |
+
+use aws_sdk_dynamodb::Client;
+
+pub mod attempts;
+pub mod connect;
+pub mod developer;
+pub mod failure;
+pub mod item;
+pub mod keys;
+pub mod management;
+pub mod sweep;
+pub mod tokens;
+pub mod users;
+pub mod verify;
+
+pub use failure::Failure;
+pub use keys::Keys;
+pub use verify::Refused;
+
+/// The tables, and the client that reaches them.
+#[derive(Clone, Debug)]
+pub struct Store {
+    client: Client,
+    tables: Tables,
+}
+
+/// The names of the tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tables {
+    /// The application's users.
+    pub users: String,
+    /// The records of tokens.
+    pub tokens: String,
+    /// The counters of log-ins, and the place of the sweep.
+    pub attempts: String,
+}
+
+impl Store {
+    /// The store behind this client.
+    pub const fn new(client: Client, tables: Tables) -> Self {
+        Self { client, tables }
+    }
+}

@@ -1,0 +1,208 @@
+//! Voiding and forgetting, for prune. Nothing here can make a record.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use token::{Reason, Record, Revocation, Timestamp, TokenHash, User, UserId, lifecycle};
+
+use crate::{
+    Failure, Store,
+    failure::if_met,
+    item::{self, FORGET_AT, Item},
+    tokens::Marked,
+    verify::pause,
+};
+
+/// A part of the table of tokens.
+#[derive(Debug)]
+pub struct Part {
+    /// What is in it.
+    pub entries: Vec<Entry>,
+    /// Where the next part begins, if there is one.
+    pub next: Option<Place>,
+}
+
+/// A place in the table of tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    user_id: String,
+    token: String,
+}
+
+/// One item of the table of tokens.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its key.
+    pub key: Place,
+    /// When it may go.
+    pub forget_at: Option<Timestamp>,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// What an item of the table of tokens is.
+#[derive(Debug)]
+pub enum Kind {
+    /// The record of a token.
+    Record(Box<Record>),
+    /// The pointer from a developer token to its owner.
+    Pointer {
+        /// The token's hash.
+        hash: TokenHash,
+        /// The owner.
+        owner: UserId,
+    },
+    /// Something this version does not know. It goes when its time comes.
+    Other,
+}
+
+/// The key of the item that remembers where a sweep stopped. It stands beside the counters of log-ins, because prune
+/// must not be able to make an item among the tokens.
+const SWEEP: &str = "sweep#tokens";
+const ATTEMPT: &str = "attempt";
+const DOING: &str = "sweeping the tokens";
+
+impl Store {
+    /// Takes a record back because its user changed. Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn void(
+        &self,
+        record: &Record,
+        because: Reason,
+        now: Timestamp,
+        grace: Duration,
+    ) -> Result<Marked, Failure> {
+        let forget_at = lifecycle::forget_at(record.expires_at, Some(now), grace);
+        self.revoke_one(&record.id, record.format, Revocation { at: now, because }, forget_at).await
+    }
+
+    /// The next part of the table of tokens.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn part(&self, after: Option<&Place>) -> Result<Part, Failure> {
+        let call = self.client.scan().table_name(&self.tables.tokens).consistent_read(true);
+        let call = call.set_exclusive_start_key(after.map(Place::key));
+        let answer = call.send().await.map_err(Failure::of(DOING))?;
+        let entries = answer.items.unwrap_or_default().into_iter().filter_map(|item| entry(&item)).collect();
+        Ok(Part { entries, next: answer.last_evaluated_key.as_ref().and_then(place) })
+    }
+
+    /// Forgets an item whose time has come. `false` if it has not, after all.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn forget(&self, key: &Place, now: Timestamp) -> Result<bool, Failure> {
+        let call = self.client.delete_item().table_name(&self.tables.tokens).set_key(Some(key.key()));
+        let call = call.condition_expression("#forget <= :now").expression_attribute_names("#forget", FORGET_AT);
+        if_met(DOING, call.expression_attribute_values(":now", item::number(now)).send().await)
+    }
+
+    /// Removes a pointer whose token is no longer its owner's. `false` if it is.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn drop_stale_pointer(&self, hash: &TokenHash, owner: &UserId) -> Result<bool, Failure> {
+        let id = token::TokenId { user_id: *owner, hash: *hash };
+        if self.record(&id).await?.is_some() {
+            return Ok(false);
+        }
+        let call = self.client.delete_item().table_name(&self.tables.tokens).set_key(Some(item::pointer_key(hash)));
+        let call = call.condition_expression("#owner = :owner").expression_attribute_names("#owner", item::OWNER);
+        if_met(DOING, call.expression_attribute_values(":owner", item::text(owner.as_str())).send().await)
+    }
+
+    /// These users, strongly read; whoever is missing from the answer is gone.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn users(&self, ids: &[UserId]) -> Result<BTreeMap<UserId, User>, Failure> {
+        let mut users = BTreeMap::new();
+        // BatchGetItem takes 100 keys.
+        for some in ids.chunks(100) {
+            let keys = some.iter().map(item::user_key).collect();
+            let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+            let keys = keys.map_err(|bad| Failure::new(DOING, bad))?;
+            let mut asked = HashMap::from([(self.tables.users.clone(), keys)]);
+            let mut wait = Duration::from_millis(20);
+            while !asked.is_empty() {
+                let call = self.client.batch_get_item().set_request_items(Some(asked));
+                let answer = call.send().await.map_err(Failure::of(DOING))?;
+                for item in answer.responses.unwrap_or_default().into_values().flatten() {
+                    let user = item::to_user(item).map_err(|bad| Failure::new(DOING, bad))?;
+                    users.insert(user.id, user);
+                }
+                asked = answer.unprocessed_keys.unwrap_or_default();
+                if !asked.is_empty() {
+                    pause(wait).await;
+                    wait = wait.saturating_mul(2).min(Duration::from_secs(2));
+                }
+            }
+        }
+        Ok(users)
+    }
+
+    /// Where the last sweep stopped, if it did not come to the end.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn sweep_place(&self) -> Result<Option<Place>, Failure> {
+        let call = self.client.get_item().table_name(&self.tables.attempts).set_key(Some(sweep_key()));
+        let answer = call.consistent_read(true).send().await.map_err(Failure::of(DOING))?;
+        Ok(answer.item.as_ref().and_then(place))
+    }
+
+    /// Remembers where a sweep stopped, or that it came to the end.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn remember_sweep(&self, stopped: Option<&Place>) -> Result<(), Failure> {
+        let Some(place) = stopped else {
+            let call = self.client.delete_item().table_name(&self.tables.attempts).set_key(Some(sweep_key()));
+            call.send().await.map_err(Failure::of(DOING))?;
+            return Ok(());
+        };
+        let call = self.client.update_item().table_name(&self.tables.attempts).set_key(Some(sweep_key()));
+        let call = call
+            .update_expression("SET #user = :user, #token = :token")
+            .expression_attribute_names("#user", item::USER_ID)
+            .expression_attribute_names("#token", item::TOKEN)
+            .expression_attribute_values(":user", item::text(&place.user_id))
+            .expression_attribute_values(":token", item::text(&place.token));
+        call.send().await.map_err(Failure::of(DOING))?;
+        Ok(())
+    }
+}
+
+impl Place {
+    fn key(&self) -> Item {
+        item::key(&self.user_id, &self.token)
+    }
+}
+
+fn sweep_key() -> Item {
+    Item::from([(ATTEMPT.to_owned(), AttributeValue::S(SWEEP.to_owned()))])
+}
+
+fn place(item: &Item) -> Option<Place> {
+    Some(Place { user_id: item::required(item, item::USER_ID).ok()?, token: item::required(item, item::TOKEN).ok()? })
+}
+
+/// One unreadable item must not stop the sweep of the others, so it is an entry without a meaning.
+fn entry(item: &Item) -> Option<Entry> {
+    let key = place(item)?;
+    let kind = match key.user_id.split_once('#') {
+        Some((item::DEVELOPER, hash)) => match (hash.parse(), item::required(item, item::OWNER)) {
+            (Ok(hash), Ok(owner)) => Kind::Pointer { hash, owner },
+            _ => Kind::Other,
+        },
+        Some(_) => Kind::Other,
+        None => item::to_record(item).map_or(Kind::Other, |record| Kind::Record(Box::new(record))),
+    };
+    Some(Entry { key, forget_at: item::instant(item, FORGET_AT).ok().flatten(), kind })
+}

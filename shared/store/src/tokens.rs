@@ -1,0 +1,235 @@
+//! Making, listing and taking back records. A user's tokens are one partition, so every look at them is strong.
+
+use aws_sdk_dynamodb::{
+    operation::update_item::builders::UpdateItemFluentBuilder, types::ReturnValuesOnConditionCheckFailure,
+};
+use token::{Format, Record, Revocation, Timestamp, TokenHash, TokenId, UserId};
+
+use crate::{
+    Failure, Store,
+    failure::{Corrupt, if_met, unmet_by},
+    item::{self, Item},
+};
+
+/// What became of a record that was to be marked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Marked {
+    /// It was marked.
+    Now,
+    /// It was marked before; nothing changed.
+    Before,
+    /// There is no such record.
+    Unknown,
+}
+
+/// Some of a user's records, in the order of their keys.
+#[derive(Debug)]
+pub struct Page {
+    /// The records.
+    pub records: Vec<Record>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<PageKey>,
+}
+
+/// A place in a user's partition: the sort key of the last record seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageKey(String);
+
+/// How often a token's use is noted, in seconds.
+const USE_RESOLUTION: std::time::Duration = std::time::Duration::from_secs(3600);
+
+impl Store {
+    /// Writes a new record. It is there before its text is shown.
+    ///
+    /// # Errors
+    /// When the store fails, or the key is taken, which sixteen random bytes are never.
+    pub async fn insert(&self, record: &Record) -> Result<(), Failure> {
+        let call = self.client.put_item().table_name(&self.tables.tokens).set_item(Some(item::from_record(record)));
+        let call =
+            call.condition_expression("attribute_not_exists(#user)").expression_attribute_names("#user", item::USER_ID);
+        call.send().await.map_err(Failure::of("writing the record"))?;
+        Ok(())
+    }
+
+    /// Takes a record away whose text was never shown.
+    ///
+    /// # Errors
+    /// When the store fails. The record then stays until it is forgotten, and nobody holds its text.
+    pub async fn withdraw(&self, record: &Record) -> Result<(), Failure> {
+        let call = self.client.delete_item().table_name(&self.tables.tokens);
+        let call = call.set_key(Some(item::record_key(&record.id, record.format)));
+        let call = call.condition_expression("#issued = :issued").expression_attribute_names("#issued", item::KEY_ID);
+        let call = call.expression_attribute_values(":issued", item::text(&record.key_id));
+        call.send().await.map_err(Failure::of("withdrawing the record"))?;
+        Ok(())
+    }
+
+    /// All records of a user.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn records_of(&self, user_id: &UserId) -> Result<Vec<Record>, Failure> {
+        let (mut records, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.page_of(user_id, None, after).await?;
+            records.extend(page.records);
+            after = page.next;
+            if after.is_none() {
+                return Ok(records);
+            }
+        }
+    }
+
+    /// One page of a user's records: at most `limit`, or as many as DynamoDB reads at once.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn page_of(&self, user_id: &UserId, limit: Option<i32>, after: Option<PageKey>) -> Result<Page, Failure> {
+        const DOING: &str = "listing the user's tokens";
+        let call = self.client.query().table_name(&self.tables.tokens).consistent_read(true).set_limit(limit);
+        let call = call.key_condition_expression("#user = :user").expression_attribute_names("#user", item::USER_ID);
+        let call = call.expression_attribute_values(":user", item::text(user_id.as_str()));
+        let call = call.set_exclusive_start_key(after.map(|PageKey(token)| item::key(user_id.as_str(), &token)));
+        let answer = call.send().await.map_err(Failure::of(DOING))?;
+        let corrupt = |bad: Corrupt| Failure::new(DOING, bad);
+        let records = answer.items.unwrap_or_default();
+        let next =
+            answer.last_evaluated_key.map(|key| item::required(&key, item::TOKEN)).transpose().map_err(corrupt)?;
+        Ok(Page {
+            records: records.iter().map(item::to_record).collect::<Result<_, _>>().map_err(corrupt)?,
+            next: next.map(PageKey),
+        })
+    }
+
+    /// Marks a token as taken back, whatever its format.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn revoke(
+        &self,
+        id: &TokenId,
+        revocation: Revocation,
+        forget_at: Option<Timestamp>,
+    ) -> Result<Marked, Failure> {
+        match self.revoke_one(id, Format::Signed, revocation, forget_at).await? {
+            Marked::Unknown => self.revoke_one(id, Format::Developer, revocation, forget_at).await,
+            marked @ (Marked::Now | Marked::Before) => Ok(marked),
+        }
+    }
+
+    /// Marks a token of this format as taken back: one write.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn revoke_one(
+        &self,
+        id: &TokenId,
+        format: Format,
+        revocation: Revocation,
+        forget_at: Option<Timestamp>,
+    ) -> Result<Marked, Failure> {
+        let mut set = "SET #revoked = :at, #because = :because".to_owned();
+        let mut call = self.update(item::record_key(id, format));
+        if let Some(forget_at) = forget_at {
+            set.push_str(", #forget = :forget");
+            call = call.expression_attribute_names("#forget", item::FORGET_AT);
+            call = call.expression_attribute_values(":forget", item::number(forget_at));
+        }
+        let call = call
+            .update_expression(set)
+            .expression_attribute_names("#because", item::REVOKED_BECAUSE)
+            .expression_attribute_values(":at", item::number(revocation.at))
+            .expression_attribute_values(":because", item::text(revocation.because.as_str()));
+        self.mark(call, &id.hash, format, "attribute_not_exists(#revoked)", item::REVOKED_AT).await
+    }
+
+    /// The record of this name, whatever its format.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn record(&self, id: &TokenId) -> Result<Option<Record>, Failure> {
+        for format in [Format::Signed, Format::Developer] {
+            let key = item::record_key(id, format);
+            if let Some(record) = self.item(key).await?.filter(|record| record.id == *id) {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Notes that a token was used, at most once an hour. `false` if it was noted within the hour.
+    ///
+    /// # Errors
+    /// When the store fails; the caller ignores it.
+    pub async fn note_use(&self, record: &Record, now: Timestamp) -> Result<bool, Failure> {
+        if record.last_used_at.is_some_and(|last| !last.after(USE_RESOLUTION).has_come(now)) {
+            return Ok(false);
+        }
+        let call = self
+            .update(item::record_key(&record.id, record.format))
+            .update_expression("SET #used = :now")
+            .condition_expression("attribute_exists(#user) AND (attribute_not_exists(#used) OR #used <= :hour_ago)")
+            .expression_attribute_names("#user", item::USER_ID)
+            .expression_attribute_names("#used", item::LAST_USED_AT)
+            .expression_attribute_values(":now", item::number(now))
+            .expression_attribute_values(":hour_ago", item::number(now.before(USE_RESOLUTION)));
+        if_met("noting the use", call.send().await)
+    }
+
+    async fn item(&self, key: Item) -> Result<Option<Record>, Failure> {
+        const DOING: &str = "reading the record";
+        let call = self.client.get_item().table_name(&self.tables.tokens).set_key(Some(key)).consistent_read(true);
+        let answer = call.send().await.map_err(Failure::of(DOING))?;
+        answer.item.as_ref().map(item::to_record).transpose().map_err(|bad| Failure::new(DOING, bad))
+    }
+
+    pub(crate) fn update(&self, key: Item) -> UpdateItemFluentBuilder {
+        self.client.update_item().table_name(&self.tables.tokens).set_key(Some(key))
+    }
+
+    /// Sends an update that must find its record, and `condition` on the attribute `#revoked` true.
+    pub(crate) async fn mark(
+        &self,
+        call: UpdateItemFluentBuilder,
+        hash: &TokenHash,
+        format: Format,
+        condition: &str,
+        attribute: &str,
+    ) -> Result<Marked, Failure> {
+        let mut call =
+            call.expression_attribute_names("#revoked", attribute).expression_attribute_names("#user", item::USER_ID);
+        let mut whole = format!("attribute_exists(#user) AND {condition}");
+        // Every user has one developer record, so the key does not say which token it is.
+        if format == Format::Developer {
+            whole.push_str(" AND #hash = :hash");
+            call = call
+                .expression_attribute_names("#hash", item::TOKEN_HASH)
+                .expression_attribute_values(":hash", item::text(&*hash.text()));
+        }
+        let call = call
+            .condition_expression(whole)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match call.send().await {
+            Ok(_) => Ok(Marked::Now),
+            Err(error) => match unmet_by(&error) {
+                None => Err(Failure::of("marking the record")(error)),
+                Some(old) => Ok(match item::to_record(&old) {
+                    Ok(record) if record.id.hash == *hash => Marked::Before,
+                    Ok(_) | Err(_) => Marked::Unknown,
+                }),
+            },
+        }
+    }
+}
+
+impl PageKey {
+    /// A place that [`PageKey::as_str`] gave before. Any text is a place, and none leaves the user's own partition.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The place as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}

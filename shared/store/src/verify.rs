@@ -1,0 +1,133 @@
+//! From the text of a token to a decision: open (no read), one strongly consistent read, admit.
+
+use std::{collections::HashMap, time::Duration};
+
+use aws_sdk_dynamodb::types::KeysAndAttributes;
+use token::{Admitted, Claim, Issuer, Keyring, Reason, Record, Text, Timestamp, TokenId, User, UserId, lifecycle};
+
+use crate::{
+    Failure, Store,
+    item::{self, Item},
+};
+
+/// A token that was refused, and its public name where the text gave it away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Why.
+    pub reason: Reason,
+    /// Which token, if its seal was good.
+    pub token_id: Option<TokenId>,
+}
+
+/// What one read found of a token and its user.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The record, if there is one.
+    pub record: Option<Record>,
+    /// The user, if there is one.
+    pub user: Option<User>,
+}
+
+/// The limit of all reads of one verification together: an authorizer has answered or failed within three seconds.
+pub const READ_LIMIT: Duration = Duration::from_millis(2_800);
+
+const DOING: &str = "reading the record and the user";
+
+impl Store {
+    /// Whether this text lets its holder in, now. Refusals of the text alone read nothing.
+    ///
+    /// # Errors
+    /// When the store does not answer in [`READ_LIMIT`], or holds something it must not. That is never a yes.
+    pub async fn verify(
+        &self,
+        ring: &Keyring,
+        issuer: &Issuer,
+        text: &Text,
+        now: Timestamp,
+    ) -> Result<Result<Admitted, Refused>, Failure> {
+        let claim = match token::open(ring, issuer, text.reveal(), now) {
+            Ok(claim) => claim,
+            Err(reason) => return Ok(Err(Refused { reason, token_id: None })),
+        };
+        let token_id = claim.user_id.map(|user_id| TokenId { user_id, hash: claim.hash });
+        let found = within_limit(self.read(&claim)).await?;
+        let token_id = token_id.or(found.record.as_ref().map(|record| record.id));
+        Ok(token::admit(&claim, found.record, found.user, now).map_err(|reason| Refused { reason, token_id }))
+    }
+
+    /// Whether a token that was admitted a moment ago still is: its record and its user in one strong read.
+    ///
+    /// # Errors
+    /// When the store does not answer in [`READ_LIMIT`], or holds something it must not.
+    pub async fn verify_again(
+        &self,
+        admitted: &Admitted,
+        now: Timestamp,
+    ) -> Result<Result<Admitted, Refused>, Failure> {
+        let Record { id, format, .. } = admitted.record;
+        let found = within_limit(self.read_both(item::record_key(&id, format), id.user_id)).await?;
+        let refused = |reason| Refused { reason, token_id: Some(id) };
+        let Some(record) = found.record.filter(|record| record.id == id) else {
+            return Ok(Err(refused(Reason::Unknown)));
+        };
+        Ok(lifecycle::readmit(record, found.user, now).map_err(refused))
+    }
+
+    /// The record and the user of a claim. A developer token's text does not say whose it is: its pointer does.
+    async fn read(&self, claim: &Claim) -> Result<Found, Failure> {
+        let user_id = match claim.user_id {
+            Some(user_id) => user_id,
+            None => match self.pointer(&claim.hash).await? {
+                Some(owner) => owner,
+                None => return Ok(Found::default()),
+            },
+        };
+        let id = TokenId { user_id, hash: claim.hash };
+        self.read_both(item::record_key(&id, claim.format), user_id).await
+    }
+
+    async fn read_both(&self, record_key: Item, user_id: UserId) -> Result<Found, Failure> {
+        let mut found = Found::default();
+        let mut asked = HashMap::from([
+            (self.tables.tokens.clone(), strong(record_key)?),
+            (self.tables.users.clone(), strong(item::user_key(&user_id))?),
+        ]);
+        // DynamoDB may leave keys unprocessed under load; the caller's limit ends the loop.
+        let mut wait = Duration::from_millis(10);
+        loop {
+            let call = self.client.batch_get_item().set_request_items(Some(asked));
+            let answer = call.send().await.map_err(Failure::of(DOING))?;
+            for (table, items) in answer.responses.unwrap_or_default() {
+                for item in items {
+                    if table == self.tables.tokens {
+                        found.record = Some(item::to_record(&item).map_err(|bad| Failure::new(DOING, bad))?);
+                    } else {
+                        found.user = Some(item::to_user(item).map_err(|bad| Failure::new(DOING, bad))?);
+                    }
+                }
+            }
+            asked = answer.unprocessed_keys.unwrap_or_default();
+            if asked.is_empty() {
+                return Ok(found);
+            }
+            pause(wait).await;
+            wait = wait.saturating_mul(2);
+        }
+    }
+}
+
+fn strong(key: Item) -> Result<KeysAndAttributes, Failure> {
+    KeysAndAttributes::builder().keys(key).consistent_read(true).build().map_err(|bad| Failure::new(DOING, bad))
+}
+
+async fn within_limit(reading: impl Future<Output = Result<Found, Failure>>) -> Result<Found, Failure> {
+    match tokio::time::timeout(READ_LIMIT, reading).await {
+        Ok(found) => found,
+        Err(_elapsed) => Err(Failure::new(DOING, "the time limit was reached")),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "unprocessed keys are asked for again after a pause, as AWS advises")]
+pub(crate) async fn pause(wait: Duration) {
+    tokio::time::sleep(wait).await;
+}
