@@ -1,0 +1,43 @@
+//! The words of a refusal. Headers carry the challenge of RFC 6750 section 3; bodies and authorizer contexts carry words
+//! without a quote or a backslash, because API Gateway puts them into JSON as they are.
+
+use token::{Issuer, Reason};
+
+/// What a caller may know about why a token was refused.
+pub const fn description(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Malformed | Reason::Forged => "The access token is not valid",
+        Reason::Expired => "The access token expired",
+        Reason::Unknown => "The access token is unknown",
+        Reason::Revoked => "The access token was revoked",
+        Reason::Disabled => "The access token is disabled",
+        Reason::Replaced => "The access token was replaced by a newer one",
+        Reason::UserBlocked => "The user of the access token is blocked",
+        Reason::UserChanged => "The user changed since the access token was issued",
+        Reason::UserRemoved => "The user of the access token was removed",
+    }
+}
+
+/// Refused, and why: `Bearer realm="…", error="invalid_token", error_description="…"`.
+pub fn refused(issuer: &Issuer, reason: Reason) -> String {
+    with_error(issuer, "invalid_token", description(reason))
+}
+
+/// Let in, but not here: the token's scope does not hold what the route asks for.
+pub fn insufficient_scope(issuer: &Issuer) -> String {
+    with_error(issuer, "insufficient_scope", "The access token does not permit this")
+}
+
+/// The request carries two credentials, or none that can be read as one.
+pub fn invalid_request(issuer: &Issuer) -> String {
+    with_error(issuer, "invalid_request", "The request carries more than one credential")
+}
+
+/// No credential at all: a challenge without an error, as RFC 6750 section 3.1 asks for.
+pub fn bare(issuer: &Issuer) -> String {
+    format!("Bearer realm=\"{}\"", issuer.realm())
+}
+
+fn with_error(issuer: &Issuer, error: &str, description: &str) -> String {
+    format!("{}, error=\"{error}\", error_description=\"{description}\"", bare(issuer))
+}

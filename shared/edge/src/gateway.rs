@@ -1,0 +1,85 @@
+//! Lambda events of API Gateway into requests, and answers back.
+
+use std::{convert::Infallible, future::Future};
+
+use lambda_http::{
+    Adapter, Request, RequestExt, Service as _, request::LambdaRequest, request::RequestContext, service_fn,
+};
+use lambda_runtime::{Context, LambdaEvent};
+use serde_json::Value;
+use store::Failure;
+
+use crate::Answer;
+
+/// Serves proxy events of API Gateway until Lambda ends the process.
+///
+/// # Errors
+/// When the Runtime API cannot be reached.
+pub async fn serve<F, Answering>(handle: F) -> Result<(), lambda_runtime::Error>
+where
+    F: Fn(Request) -> Answering + Clone + Send + Sync,
+    Answering: Future<Output = Answer> + Send,
+{
+    let serve = |event: LambdaEvent<LambdaRequest>| {
+        let handle = handle.clone();
+        async move {
+            let LambdaEvent { payload, context } = event;
+            let handle = service_fn(move |request| {
+                let answering = handle(request);
+                async move { Ok::<_, Infallible>(answering.await) }
+            });
+            Adapter::from(handle).call(LambdaEvent::new(with_every_header(payload), context)).await
+        }
+    };
+    lambda_runtime::run(service_fn(serve)).await
+}
+
+/// Answers one proxy event, as [`serve`] does.
+///
+/// # Errors
+/// When the event is not one of API Gateway.
+pub async fn answer<F, Answering>(event: Value, handle: F) -> Result<Value, Failure>
+where
+    F: Fn(Request) -> Answering + Send,
+    Answering: Future<Output = Answer> + Send,
+{
+    const DOING: &str = "answering an event of API Gateway";
+    let payload: LambdaRequest = serde_json::from_value(event).map_err(|error| Failure::new(DOING, error))?;
+    let handle = service_fn(|request| {
+        let answering = handle(request);
+        async move { Ok::<_, Infallible>(answering.await) }
+    });
+    let event = LambdaEvent::new(with_every_header(payload), Context::default());
+    let Ok(answer) = Adapter::from(handle).call(event).await;
+    serde_json::to_value(answer).map_err(|error| Failure::new(DOING, error))
+}
+
+/// The source address of a request, as API Gateway saw it.
+pub fn source_ip(request: &Request) -> String {
+    let ip = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV1(context)) => context.identity.source_ip.clone(),
+        Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.clone(),
+        _ => None,
+    };
+    ip.unwrap_or_default()
+}
+
+/// What the authorizer said of the caller, by this name. `None` on a route without an authorizer.
+pub fn authorizer_context(request: &Request, name: &str) -> Option<String> {
+    let context = request.request_context_ref()?.authorizer()?;
+    let fields = &context.fields;
+    // HTTP APIs put what a function said under `lambda`, REST APIs do not.
+    let value = fields.get(name).or_else(|| fields.get("lambda").and_then(|lambda| lambda.get(name)))?;
+    value.as_str().map(str::to_owned)
+}
+
+/// A REST event has every header twice: one value each in `headers`, all values in `multiValueHeaders`. The runtime lets
+/// the first stand in for the second, which would hide a repeated `Authorization`.
+fn with_every_header(mut event: LambdaRequest) -> LambdaRequest {
+    if let LambdaRequest::ApiGatewayV1(request) = &mut event
+        && !request.multi_value_headers.is_empty()
+    {
+        request.headers.clear();
+    }
+    event
+}

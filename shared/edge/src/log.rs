@@ -1,0 +1,63 @@
+//! One JSON line for each decision, with the same words everywhere: `token.id`, `user.id`, `reason`.
+//!
+//! The subscriber accepts events of the target `hallpass` alone, whatever the level: at TRACE the SDK prints response
+//! bodies and the Lambda runtime whole events. No event of ours takes a token, a password, a key or a header.
+
+use token::{Reason, TokenId, UserId};
+use tracing::Level;
+use tracing_subscriber::{filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::problem::{Answer, Problem};
+
+/// The target of every event of ours.
+pub const TARGET: &str = "hallpass";
+
+/// Starts the log of this process, on standard error, which Lambda keeps. A second start does nothing.
+pub fn start() {
+    let lines = fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
+    let ours = Targets::new().with_target(TARGET, Level::TRACE);
+    let _ = tracing_subscriber::registry().with(lines.with_writer(std::io::stderr)).with(ours).try_init();
+}
+
+/// Something was decided about a token in favour of the caller.
+pub fn allowed(what: &'static str, token_id: Option<&TokenId>, user_id: Option<&UserId>) {
+    let user_id = user_id.or(token_id.map(|id| &id.user_id));
+    tracing::info!(
+        target: TARGET,
+        { token.id = token_id.map(tracing::field::display), user.id = user_id.map(tracing::field::display) },
+        "{what}"
+    );
+}
+
+/// A token was refused.
+pub fn refused(reason: Reason, token_id: Option<&TokenId>) {
+    tracing::info!(
+        target: TARGET,
+        {
+            reason = reason.as_str(),
+            token.id = token_id.map(tracing::field::display),
+            user.id = token_id.map(|id| tracing::field::display(&id.user_id)),
+        },
+        "refused"
+    );
+}
+
+/// Something failed. The caller learns that it did, the log learns why.
+pub fn failed(failure: &store::Failure) {
+    tracing::error!(target: TARGET, failure = failure.report(), "failed");
+}
+
+/// Ends a request: logs what its handler did not, and answers.
+pub fn conclude(outcome: Result<Answer, Problem>) -> Answer {
+    let problem = match outcome {
+        Ok(answer) => return answer,
+        Err(problem) => problem,
+    };
+    let details = problem.details();
+    match (&details.failure, details.reason) {
+        (Some(failure), _) => failed(failure),
+        (None, Some(reason)) => refused(reason, details.token_id.as_ref()),
+        (None, None) => {}
+    }
+    problem.into_answer()
+}

@@ -1,0 +1,197 @@
+//! Refusals and failures as HTTP answers. Which status a reason gets is decided here and nowhere else.
+//!
+//! Bodies are problem details (RFC 9457) of type `about:blank`, with members of our own: `reason` (a word of
+//! [`token::Reason`]), `error` (a code of RFC 6750 or RFC 6749) and `member` (what of the request is wrong).
+
+use std::time::Duration;
+
+use http::{
+    HeaderName, HeaderValue, Response, StatusCode,
+    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+};
+use serde_json::{Map, Value};
+use store::{Failure, Refused};
+use token::{Issuer, Reason, TokenId};
+
+use crate::challenge;
+
+/// An answer of a function.
+pub type Answer = Response<String>;
+
+/// An answer that says no. It is an error type, so that a handler reads straight down.
+#[derive(Debug)]
+pub struct Problem(Box<Details>);
+
+/// What a [`Problem`] holds.
+#[derive(Debug)]
+pub(crate) struct Details {
+    status: StatusCode,
+    detail: String,
+    members: Map<String, Value>,
+    challenge: Option<String>,
+    headers: Vec<(HeaderName, String)>,
+    /// What the log says: the reason, and the token if it is known.
+    pub(crate) reason: Option<Reason>,
+    pub(crate) token_id: Option<TokenId>,
+    pub(crate) failure: Option<Failure>,
+}
+
+/// The twin of `WWW-Authenticate`, which API Gateway renames in the answers of functions.
+pub const X_WWW_AUTHENTICATE: HeaderName = HeaderName::from_static("x-www-authenticate");
+
+impl Problem {
+    fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self(Box::new(Details {
+            status,
+            detail: detail.into(),
+            members: Map::new(),
+            challenge: None,
+            headers: Vec::new(),
+            reason: None,
+            token_id: None,
+            failure: None,
+        }))
+    }
+
+    /// 401: the token was refused, and why (RFC 6750 section 3.1, `invalid_token`).
+    pub fn refused(issuer: &Issuer, refused: &Refused) -> Self {
+        let public = refused.reason.public();
+        let mut problem = Self::new(StatusCode::UNAUTHORIZED, challenge::description(public))
+            .with("error", "invalid_token")
+            .with("reason", public.as_str());
+        problem.0.challenge = Some(challenge::refused(issuer, public));
+        problem.0.reason = Some(refused.reason);
+        problem.0.token_id = refused.token_id;
+        problem
+    }
+
+    /// 401: there is no credential.
+    pub fn unauthenticated(issuer: &Issuer) -> Self {
+        let mut problem = Self::new(StatusCode::UNAUTHORIZED, "An access token is required");
+        problem.0.challenge = Some(challenge::bare(issuer));
+        problem
+    }
+
+    /// 401: the user name or the password is wrong, or none is taken here. It does not say which.
+    pub fn invalid_credentials(issuer: &Issuer) -> Self {
+        let mut problem = Self::new(StatusCode::UNAUTHORIZED, "Invalid credentials.");
+        problem.0.challenge = Some(challenge::bare(issuer));
+        problem
+    }
+
+    /// 400: two credentials (RFC 6750 section 3.1, `invalid_request`).
+    pub fn doubled_credentials(issuer: &Issuer) -> Self {
+        let mut problem = Self::new(StatusCode::BAD_REQUEST, "The request carries more than one credential")
+            .with("error", "invalid_request");
+        problem.0.challenge = Some(challenge::invalid_request(issuer));
+        problem
+    }
+
+    /// 400: something in the request is wrong.
+    pub fn invalid_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail).with("error", "invalid_request")
+    }
+
+    /// 400: this member of the request is wrong.
+    pub fn invalid_member(member: &str, wrong: &str) -> Self {
+        Self::invalid_request(format!("{member}: {wrong}")).with("member", member)
+    }
+
+    /// 403: the token is good and does not permit this (RFC 6750 section 3.1, `insufficient_scope`).
+    pub fn forbidden(issuer: &Issuer) -> Self {
+        let mut problem = Self::new(StatusCode::FORBIDDEN, "The access token does not permit this")
+            .with("error", "insufficient_scope");
+        problem.0.challenge = Some(challenge::insufficient_scope(issuer));
+        problem
+    }
+
+    /// 404: it is not there, or it is not the caller's, which looks the same.
+    pub fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "There is nothing here")
+    }
+
+    /// 405: the path is there and the method is not (RFC 9110 section 15.5.6).
+    pub fn method_not_allowed(allow: &str) -> Self {
+        let mut problem = Self::new(StatusCode::METHOD_NOT_ALLOWED, format!("This path takes {allow}"));
+        problem.0.headers.push((ALLOW, allow.to_owned()));
+        problem
+    }
+
+    /// 409: it would go beyond a limit, or collide with what is there.
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, detail)
+    }
+
+    /// 415: the body is of another media type than the route takes.
+    pub fn unsupported_media_type(takes: &str) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("This path takes {takes}"))
+    }
+
+    /// 429: too many attempts; not before this much time has passed (RFC 6585 section 4). It is at least a second.
+    pub fn too_many_requests(wait: Duration) -> Self {
+        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many attempts. Try again later.");
+        problem.0.headers.push((RETRY_AFTER, wait.as_secs().max(1).to_string()));
+        problem
+    }
+
+    /// The body, with one member more.
+    #[must_use]
+    pub fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
+        self.0.members.insert(member.to_owned(), value.into());
+        self
+    }
+
+    /// What the log says of it.
+    pub(crate) const fn details(&self) -> &Details {
+        &self.0
+    }
+
+    /// The HTTP answer.
+    pub fn into_answer(self) -> Answer {
+        let Self(details) = self;
+        let mut body = Map::new();
+        body.insert("type".to_owned(), "about:blank".into());
+        body.insert("title".to_owned(), details.status.canonical_reason().unwrap_or_default().into());
+        body.insert("status".to_owned(), details.status.as_u16().into());
+        body.insert("detail".to_owned(), details.detail.into());
+        body.extend(details.members);
+        let mut answer = answer(details.status, "application/problem+json", Value::Object(body).to_string());
+        let challenges = details
+            .challenge
+            .into_iter()
+            .flat_map(|text| [(WWW_AUTHENTICATE, text.clone()), (X_WWW_AUTHENTICATE, text)]);
+        for (name, text) in details.headers.into_iter().chain(challenges) {
+            // A realm is printable ASCII, and all else is ours, so that this cannot fail.
+            if let Ok(value) = HeaderValue::try_from(text) {
+                answer.headers_mut().insert(name, value);
+            }
+        }
+        answer
+    }
+}
+
+/// An answer with this JSON body.
+pub fn json(status: StatusCode, body: &impl serde::Serialize) -> Answer {
+    match serde_json::to_string(body) {
+        Ok(body) => answer(status, "application/json", body),
+        Err(error) => Problem::from(Failure::new("writing the answer", error)).into_answer(),
+    }
+}
+
+/// An answer that nobody keeps: everything here is about credentials.
+pub fn answer(status: StatusCode, media_type: &'static str, body: String) -> Answer {
+    let mut answer = Response::new(body);
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+/// 503: what went wrong goes to the log and not to the caller.
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "The service cannot answer now. Try again later.");
+        problem.0.failure = Some(failure);
+        problem
+    }
+}

@@ -1,0 +1,97 @@
+//! What every function that verifies needs, wired from its settings.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use store::{Failure, Keys, Store, Tables, connect::Connection};
+use token::{Keyring, Text, Timestamp};
+
+use crate::settings::{self, BadSetting, Lookup, Settings};
+
+/// What every function that verifies needs.
+#[derive(Debug)]
+pub struct Service {
+    /// The tables.
+    pub store: Store,
+    /// The key ring.
+    pub keys: Keys,
+    /// The settings.
+    pub settings: Settings,
+}
+
+impl Service {
+    /// Wires a service.
+    ///
+    /// # Errors
+    /// Names the first setting that makes no sense.
+    pub fn new(lookup: Lookup<'_>) -> Result<Self, BadSetting> {
+        Ok(Self { store: store(lookup)?, keys: keys(lookup)?, settings: Settings::read(lookup)? })
+    }
+
+    /// The key ring as it is now.
+    ///
+    /// # Errors
+    /// When it cannot be had.
+    pub async fn ring(&self, now: Timestamp) -> Result<Arc<Keyring>, Failure> {
+        self.keys.current(now).await
+    }
+}
+
+/// The store alone, for prune, which holds no key.
+///
+/// # Errors
+/// Names the first setting that makes no sense.
+pub fn store(lookup: Lookup<'_>) -> Result<Store, BadSetting> {
+    let tables = Tables {
+        users: settings::required(lookup, "HALLPASS_USERS_TABLE")?,
+        tokens: settings::required(lookup, "HALLPASS_TOKENS_TABLE")?,
+        attempts: settings::required(lookup, "HALLPASS_ATTEMPTS_TABLE")?,
+    };
+    Ok(Store::new(connection(lookup)?.dynamodb(), tables))
+}
+
+/// The key ring: `HALLPASS_KEYS_SECRET`, the ARN of a secret, or `HALLPASS_KEYS`, the ring itself, for local use.
+///
+/// # Errors
+/// When there is neither or both, or the ring is unsafe.
+pub fn keys(lookup: Lookup<'_>) -> Result<Keys, BadSetting> {
+    let refresh = settings::duration(lookup, "HALLPASS_KEY_REFRESH", Duration::from_secs(300))?;
+    match (settings::text(lookup, "HALLPASS_KEYS_SECRET"), settings::text(lookup, "HALLPASS_KEYS")) {
+        (Some(arn), None) => Ok(Keys::secret(connection(lookup)?.secrets(), arn, refresh)),
+        (None, Some(json)) => {
+            let ring = Keyring::parse(Text::new(json).reveal()).map_err(|bad| BadSetting::new("HALLPASS_KEYS", bad))?;
+            Ok(Keys::Fixed(Arc::new(ring)))
+        }
+        (None, None) => Err(BadSetting::new("HALLPASS_KEYS_SECRET", "neither it nor HALLPASS_KEYS is set")),
+        (Some(_), Some(_)) => Err(BadSetting::new("HALLPASS_KEYS", "HALLPASS_KEYS_SECRET is set as well")),
+    }
+}
+
+/// Where AWS is. On Lambda the environment has all of it; an endpoint that is set but empty counts as absent, because
+/// the SDK would panic on it.
+///
+/// # Errors
+/// Names the variable that is missing.
+pub fn connection(lookup: Lookup<'_>) -> Result<Connection, BadSetting> {
+    let endpoint = |name| {
+        let url = settings::text(lookup, name);
+        match url {
+            Some(url) if !(url.starts_with("http://") || url.starts_with("https://")) => {
+                Err(BadSetting::new(name, "it is not a URL with its scheme"))
+            }
+            url => Ok(url),
+        }
+    };
+    Ok(Connection {
+        region: settings::required(lookup, "AWS_REGION")?,
+        dynamodb_endpoint: endpoint("HALLPASS_DYNAMODB_ENDPOINT")?,
+        secrets_endpoint: endpoint("HALLPASS_SECRETS_ENDPOINT")?,
+        access_key_id: settings::required(lookup, "AWS_ACCESS_KEY_ID")?,
+        secret_access_key: Text::new(settings::required(lookup, "AWS_SECRET_ACCESS_KEY")?),
+        session_token: settings::text(lookup, "AWS_SESSION_TOKEN").map(Text::new),
+    })
+}
+
+/// For `main`: what `start` makes, or one clear line in the log and no function.
+pub fn or_log<T, E: fmt::Display>(started: Result<T, E>) -> Option<T> {
+    started.map_err(|error| tracing::error!(target: "hallpass", error = %error, "cannot start")).ok()
+}

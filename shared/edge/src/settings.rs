@@ -1,0 +1,222 @@
+//! The environment, read once, at the start. README.md lists what each variable means.
+
+use std::{fmt, time::Duration};
+
+use token::{Binding, Format, Issuer};
+
+/// Where settings come from: the environment, or what a test or the dev stack puts in its place.
+pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The settings that more than one function reads.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `HALLPASS_PREFIX` and `HALLPASS_REALM`.
+    pub issuer: Issuer,
+    /// `HALLPASS_ADMIN_PERMISSION`.
+    pub admin_permission: String,
+    /// `HALLPASS_LIFETIME`: how long a token lives that was asked for without an expiry.
+    pub lifetime: Duration,
+    /// `HALLPASS_MAX_LIFETIME`: how long a token may live.
+    pub max_lifetime: Duration,
+    /// `HALLPASS_MAX_RENEWAL`: how long a chain of tokens may live that were made from one another, if it is limited.
+    pub max_renewal: Option<Duration>,
+    /// `HALLPASS_GRACE`: how long a record stays after its end.
+    pub grace: Duration,
+    /// `HALLPASS_MAX_TOKENS`: how many live named tokens a user may have.
+    pub max_tokens: usize,
+    /// `HALLPASS_AUTHORIZER_CACHE`: the longest time any attached API caches the authorizer's answer.
+    pub authorizer_cache: Duration,
+    bindings: [Binding; 3],
+}
+
+/// A setting that is missing or makes no sense. `Display` names the variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadSetting {
+    /// The variable.
+    pub name: &'static str,
+    /// What is wrong with it; never its value.
+    pub wrong: String,
+}
+
+impl Settings {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// Names the first variable that makes no sense.
+    pub fn read(lookup: Lookup<'_>) -> Result<Self, BadSetting> {
+        let issuer = Issuer::new(
+            &text(lookup, "HALLPASS_PREFIX").unwrap_or_default(),
+            &text(lookup, "HALLPASS_REALM").unwrap_or_else(|| "hallpass".to_owned()),
+        );
+        let issuer = issuer.map_err(|bad| match bad {
+            token::codec::BadIssuer::Prefix => BadSetting::new("HALLPASS_PREFIX", bad),
+            token::codec::BadIssuer::Realm => BadSetting::new("HALLPASS_REALM", bad),
+        })?;
+        let all = binding(lookup, "HALLPASS_INVALIDATE_ON")
+            .unwrap_or_else(|| Binding::new(["username", "password_hash", "status"].map(str::to_owned)));
+        let of = |name| binding(lookup, name).unwrap_or_else(|| all.clone());
+        Ok(Self {
+            issuer,
+            admin_permission: text(lookup, "HALLPASS_ADMIN_PERMISSION").unwrap_or_else(|| "ROLE_ADMIN".to_owned()),
+            lifetime: duration(lookup, "HALLPASS_LIFETIME", days(30))?,
+            max_lifetime: duration(lookup, "HALLPASS_MAX_LIFETIME", days(366))?,
+            max_renewal: match text(lookup, "HALLPASS_MAX_RENEWAL") {
+                None => None,
+                Some(_) => Some(duration(lookup, "HALLPASS_MAX_RENEWAL", Duration::ZERO)?),
+            },
+            grace: grace(lookup)?,
+            max_tokens: number(lookup, "HALLPASS_MAX_TOKENS", 100)?,
+            authorizer_cache: duration(lookup, "HALLPASS_AUTHORIZER_CACHE", Duration::ZERO)?,
+            bindings: [
+                of("HALLPASS_INVALIDATE_ON_SIGNED"),
+                of("HALLPASS_INVALIDATE_ON_DEVELOPER"),
+                of("HALLPASS_INVALIDATE_ON_JWT"),
+            ],
+        })
+    }
+
+    /// What a new token of this format is bound to (`HALLPASS_INVALIDATE_ON`, `…_SIGNED`, `…_DEVELOPER`, `…_JWT`).
+    pub const fn binding(&self, format: Format) -> &Binding {
+        let [signed, developer, jwt] = &self.bindings;
+        match format {
+            Format::Signed => signed,
+            Format::Developer => developer,
+            Format::Jwt => jwt,
+        }
+    }
+}
+
+impl BadSetting {
+    pub(crate) fn new(name: &'static str, wrong: impl fmt::Display) -> Self {
+        Self { name, wrong: wrong.to_string() }
+    }
+}
+
+/// The environment of this process.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// A variable's text; empty counts as absent, because a template cannot leave a variable out.
+pub fn text(lookup: Lookup<'_>, name: &str) -> Option<String> {
+    lookup(name).filter(|text| !text.is_empty())
+}
+
+/// A variable that must be there.
+///
+/// # Errors
+/// When it is not.
+pub fn required(lookup: Lookup<'_>, name: &'static str) -> Result<String, BadSetting> {
+    text(lookup, name).ok_or_else(|| BadSetting::new(name, "it is not set"))
+}
+
+/// `HALLPASS_GRACE`: how long a record stays after its end.
+///
+/// # Errors
+/// When it is not a duration.
+pub fn grace(lookup: Lookup<'_>) -> Result<Duration, BadSetting> {
+    duration(lookup, "HALLPASS_GRACE", days(1))
+}
+
+/// A duration: `90`, `90s`, `15m`, `12h` or `30d`.
+///
+/// # Errors
+/// When it is something else, or longer than a thousand years.
+pub fn duration(lookup: Lookup<'_>, name: &'static str, default: Duration) -> Result<Duration, BadSetting> {
+    let Some(text) = text(lookup, name) else {
+        return Ok(default);
+    };
+    let digits = text.trim_end_matches(['s', 'm', 'h', 'd']);
+    let unit = match text.get(digits.len()..) {
+        Some("" | "s") => Some(1),
+        Some("m") => Some(60),
+        Some("h") => Some(3_600),
+        Some("d") => Some(86_400),
+        Some(_) | None => None,
+    };
+    let seconds = digits.parse::<u32>().ok().zip(unit).map(|(count, unit)| u64::from(count).saturating_mul(unit));
+    let seconds = seconds.filter(|seconds| *seconds <= 366 * 86_400 * 1_000);
+    seconds
+        .map(Duration::from_secs)
+        .ok_or_else(|| BadSetting::new(name, "it is not a duration such as 90s, 15m, 12h or 30d"))
+}
+
+fn number(lookup: Lookup<'_>, name: &'static str, default: usize) -> Result<usize, BadSetting> {
+    let Some(text) = text(lookup, name) else {
+        return Ok(default);
+    };
+    text.parse().map_err(|_| BadSetting::new(name, "it is not a whole number"))
+}
+
+/// A list of attribute names; `none` is the empty one.
+fn binding(lookup: Lookup<'_>, name: &str) -> Option<Binding> {
+    let names = text(lookup, name)?;
+    let names = names.split(',').map(str::trim).filter(|name| *name != "none");
+    Some(Binding::new(names.map(str::to_owned)))
+}
+
+const fn days(days: u64) -> Duration {
+    Duration::from_secs(days.saturating_mul(86_400))
+}
+
+impl fmt::Display for BadSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.wrong)
+    }
+}
+
+impl std::error::Error for BadSetting {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_a_number_and_a_unit() {
+        let check = |text: &str, seconds: Option<u64>| {
+            let lookup = |_: &str| Some(text.to_owned());
+            let got = duration(&lookup, "X", Duration::from_secs(7));
+            assert_eq!(got.ok().map(|duration| duration.as_secs()), seconds, "{text}");
+        };
+        check("", Some(7));
+        check("90", Some(90));
+        check("90s", Some(90));
+        check("15m", Some(900));
+        check("12h", Some(43_200));
+        check("30d", Some(2_592_000));
+        for bad in ["-1", "1.5h", "d", "1w", "1dd", "1 d", "999999999d", "99999999999999999999"] {
+            check(bad, None);
+        }
+    }
+
+    #[test]
+    fn a_setting_that_makes_no_sense_is_named() {
+        let check = |name: &'static str, value: &str| {
+            let lookup = |asked: &str| (asked == name).then(|| value.to_owned());
+            assert_eq!(Settings::read(&lookup).unwrap_err().name, name);
+        };
+        check("HALLPASS_PREFIX", "a b");
+        check("HALLPASS_REALM", "a\"b");
+        check("HALLPASS_LIFETIME", "soon");
+        check("HALLPASS_MAX_TOKENS", "-1");
+        check("HALLPASS_MAX_RENEWAL", "x");
+        check("HALLPASS_AUTHORIZER_CACHE", "5 minutes");
+    }
+
+    #[test]
+    fn each_format_may_be_bound_to_attributes_of_its_own() {
+        let lookup = |asked: &str| match asked {
+            "HALLPASS_INVALIDATE_ON" => Some("status, plan".to_owned()),
+            "HALLPASS_INVALIDATE_ON_JWT" => Some("none".to_owned()),
+            _ => None,
+        };
+        let settings = Settings::read(&lookup).unwrap();
+        let check = |format, names: &[&str]| assert_eq!(settings.binding(format).names(), names);
+        check(Format::Signed, &["plan", "status"]);
+        check(Format::Developer, &["plan", "status"]);
+        check(Format::Jwt, &[]);
+        let defaults = Settings::read(&|_| None).unwrap();
+        assert_eq!(defaults.binding(Format::Signed).names(), ["password_hash", "status", "username"]);
+    }
+}
