@@ -64,6 +64,24 @@ pub fn source_ip(request: &Request) -> String {
     ip.unwrap_or_default()
 }
 
+/// The route that API Gateway matched, as the template declares it: `/tokens/{id}`. It does not depend on the stage, on
+/// the mapping of a custom domain, or on how the client spelt the path.
+pub fn route(request: &Request) -> String {
+    match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV1(context)) => context.resource_path.clone().unwrap_or_default(),
+        Some(RequestContext::ApiGatewayV2(context)) => {
+            let key = context.route_key.as_deref().unwrap_or_default();
+            key.split_once(' ').map_or(key, |(_method, path)| path).to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
+/// A parameter of the route.
+pub fn path_parameter(request: &Request, name: &str) -> String {
+    request.path_parameters_ref().and_then(|parameters| parameters.first(name)).unwrap_or_default().to_owned()
+}
+
 /// What the authorizer said of the caller, by this name. `None` on a route without an authorizer.
 pub fn authorizer_context(request: &Request, name: &str) -> Option<String> {
     let context = request.request_context_ref()?.authorizer()?;

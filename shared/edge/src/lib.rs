@@ -12,6 +12,7 @@
 //! | [`body`] | the body of a request |
 //! | [`problem`] | refusals and failures as HTTP answers: the one map of statuses |
 //! | [`challenge`] | the words of a refusal, for headers, bodies and contexts |
+//! | [`view`] | a record as its owner sees it |
 //! | [`log`] | one JSON line for each decision |
 
 pub mod body;
@@ -24,6 +25,7 @@ pub mod log;
 pub mod problem;
 pub mod service;
 pub mod settings;
+pub mod view;
 
 pub use problem::{Answer, Problem};
 pub use service::Service;

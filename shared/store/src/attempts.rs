@@ -36,9 +36,9 @@ impl Store {
     /// When the store fails; the caller refuses then.
     pub async fn count_attempt(&self, counters: &Counters, now: Timestamp) -> Result<Pace, Failure> {
         let (pair, name, source) = tokio::try_join!(
-            self.count_failure(&counters.pair, now),
-            self.count_in_window(&counters.name, pace::NAME_BUDGET, now),
-            self.count_in_window(&counters.source, pace::SOURCE_BUDGET, now),
+            Box::pin(self.count_failure(&counters.pair, now)),
+            Box::pin(self.count_in_window(&counters.name, pace::NAME_BUDGET, now)),
+            Box::pin(self.count_in_window(&counters.source, pace::SOURCE_BUDGET, now)),
         )?;
         Ok(pair.or(name).or(source))
     }

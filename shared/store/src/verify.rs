@@ -73,17 +73,23 @@ impl Store {
         Ok(lifecycle::readmit(record, found.user, now).map_err(refused))
     }
 
-    /// The record and the user of a claim. A developer token's text does not say whose it is: its pointer does.
-    async fn read(&self, claim: &Claim) -> Result<Found, Failure> {
+    /// The public name of a claimed token. A developer token's text does not say whose it is: its pointer does.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn id_of(&self, claim: &Claim) -> Result<Option<TokenId>, Failure> {
         let user_id = match claim.user_id {
-            Some(user_id) => user_id,
-            None => match self.pointer(&claim.hash).await? {
-                Some(owner) => owner,
-                None => return Ok(Found::default()),
-            },
+            Some(user_id) => Some(user_id),
+            None => self.pointer(&claim.hash).await?,
         };
-        let id = TokenId { user_id, hash: claim.hash };
-        self.read_both(item::record_key(&id, claim.format), user_id).await
+        Ok(user_id.map(|user_id| TokenId { user_id, hash: claim.hash }))
+    }
+
+    async fn read(&self, claim: &Claim) -> Result<Found, Failure> {
+        match self.id_of(claim).await? {
+            Some(id) => self.read_both(item::record_key(&id, claim.format), id.user_id).await,
+            None => Ok(Found::default()),
+        }
     }
 
     async fn read_both(&self, record_key: Item, user_id: UserId) -> Result<Found, Failure> {

@@ -1,4 +1,5 @@
-//! When a token lets its holder in, and when it is forgotten. "Revoked or expired" is decided here and nowhere else.
+//! When a token lets its holder in, and when it is forgotten. No caller can forget a check: "expired, revoked or
+//! disabled" is [`Record::end`], and only [`admit`] makes an [`Admitted`].
 
 use std::time::Duration;
 
@@ -44,14 +45,8 @@ pub fn admit(claim: &Claim, record: Option<Record>, user: Option<User>, now: Tim
 /// # Errors
 /// The first reason that holds, in the order of [`Reason::ALL`].
 pub fn readmit(record: Record, user: Option<User>, now: Timestamp) -> Result<Admitted, Reason> {
-    if record.expires_at.is_some_and(|end| end.has_come(now)) {
-        return Err(Reason::Expired);
-    }
-    if let Some(revocation) = record.revoked {
-        return Err(revocation.because);
-    }
-    if record.disabled_at.is_some() {
-        return Err(Reason::Disabled);
+    if let Some(reason) = record.end(now) {
+        return Err(reason);
     }
     let user = user.ok_or(Reason::UserRemoved)?;
     if user.id != record.id.user_id {

@@ -60,3 +60,14 @@ pub struct Revocation {
     /// Why.
     pub because: Reason,
 }
+
+impl Record {
+    /// Why the token is over as far as its record tells, or `None` while it lives.
+    pub fn end(&self, now: Timestamp) -> Option<Reason> {
+        if self.expires_at.is_some_and(|end| end.has_come(now)) {
+            return Some(Reason::Expired);
+        }
+        let disabled = self.disabled_at.map(|_| Reason::Disabled);
+        self.revoked.map(|revocation| revocation.because).or(disabled)
+    }
+}

@@ -40,6 +40,17 @@ impl Timestamp {
         Self(self.0.saturating_sub(duration.as_secs()))
     }
 
+    /// This many calendar months later in UTC: the same day of the month, or its last where that day is missing. `None`
+    /// after the year 9999.
+    pub fn after_months(self, months: u32) -> Option<Self> {
+        let at = self.utc();
+        let counted = u32::from(u8::from(at.month())).checked_sub(1)?.checked_add(months)?;
+        let year = at.year().checked_add(i32::try_from(counted / 12).ok()?)?;
+        let month = time::Month::try_from(u8::try_from(counted % 12).ok()?.checked_add(1)?).ok()?;
+        let date = time::Date::from_calendar_date(year, month, at.day().min(month.length(year))).ok()?;
+        u64::try_from(at.replace_date(date).unix_timestamp()).ok().and_then(Self::from_unix)
+    }
+
     /// How long from `earlier` until this instant; zero if `earlier` is later.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_secs(self.0.saturating_sub(earlier.0))
@@ -128,6 +139,21 @@ mod tests {
         check("2015-02-30T00:00:00Z", None);
         check("2015-12-07", None);
         check("", None);
+    }
+
+    #[test]
+    fn months_are_the_calendar_s() {
+        let check = |from: &str, months, to: Option<&str>| {
+            let later = Timestamp::parse_rfc3339(from).unwrap().after_months(months);
+            assert_eq!(later.map(|at| at.to_string()).as_deref(), to, "{from} + {months}");
+        };
+        check("2026-01-31T12:00:00Z", 1, Some("2026-02-28T12:00:00Z"));
+        check("2028-01-31T12:00:00Z", 1, Some("2028-02-29T12:00:00Z"));
+        check("2026-12-15T00:00:00Z", 1, Some("2027-01-15T00:00:00Z"));
+        check("2026-11-30T00:00:00Z", 12, Some("2027-11-30T00:00:00Z"));
+        check("2026-11-30T00:00:00Z", 0, Some("2026-11-30T00:00:00Z"));
+        check("9999-12-01T00:00:00Z", 1, None);
+        check("2026-11-30T00:00:00Z", u32::MAX, None);
     }
 
     #[test]

@@ -1,0 +1,177 @@
+//! `POST /tokens`: a token with a name, a scope and an expiry of the caller's choice.
+
+use std::time::Duration;
+
+use edge::{Answer, Problem, Service, body, body::Members, problem, view};
+use http::{HeaderValue, StatusCode, header::LOCATION};
+use lambda_http::Request;
+use serde_json::Value;
+use token::{Entropy, Format, Permission, Scope, Status, Timestamp, User, UserId};
+
+use crate::{
+    caller::Caller,
+    mint::{Wanted, mint, own_scope},
+};
+
+/// What the body asks for.
+struct Asked {
+    name: String,
+    description: Option<String>,
+    scopes: Option<Scope>,
+    expires_at: Timestamp,
+    format: Format,
+    user_id: Option<UserId>,
+}
+
+/// The longest name of a token, in characters.
+const LONGEST_NAME: usize = 100;
+
+/// The longest description of a token, in characters.
+const LONGEST_DESCRIPTION: usize = 1_000;
+
+pub(crate) async fn create(
+    service: &Service,
+    request: &Request,
+    now: Timestamp,
+    secret: &Entropy,
+) -> Result<Answer, Problem> {
+    let caller = Caller::Token(Box::new(edge::caller::admit(service, request.headers(), now).await?));
+    let asked = read(service, body::json_object(request.headers(), request.body())?, now)?;
+    let other = owner(service, &caller, asked.user_id).await?;
+    let scope = scope(service, &caller, other.as_ref(), asked.scopes)?;
+    let wanted = Wanted {
+        owner: other.as_ref().unwrap_or_else(|| caller.user()),
+        format: asked.format,
+        name: Some(asked.name),
+        description: asked.description,
+        scope,
+        expires_at: asked.expires_at,
+    };
+    let (text, record) = mint(service, &caller, wanted, now, secret).await?;
+    let mut shown = view::token(&record, now);
+    if let Value::Object(members) = &mut shown {
+        members.insert("token".to_owned(), text.reveal().into());
+    }
+    let mut answer = problem::json(StatusCode::CREATED, &shown);
+    if let Ok(location) = HeaderValue::try_from(format!("/tokens/{}", record.id)) {
+        answer.headers_mut().insert(LOCATION, location);
+    }
+    Ok(answer)
+}
+
+fn read(service: &Service, mut body: Members, now: Timestamp) -> Result<Asked, Problem> {
+    let name = body.take_text("name")?.ok_or_else(|| Problem::invalid_member("name", "it is missing"))?;
+    let asked = Asked {
+        name: line("name", name, LONGEST_NAME)?,
+        description: body
+            .take_text("description")?
+            .map(|text| line("description", text, LONGEST_DESCRIPTION))
+            .transpose()?,
+        scopes: body.take("scopes").map(scopes).transpose()?,
+        expires_at: expiry(service, &mut body, now)?,
+        format: match body.take_text("format")?.as_deref() {
+            None | Some("signed") => Format::Signed,
+            Some("jwt") => Format::Jwt,
+            Some(_) => return Err(Problem::invalid_member("format", "it is neither signed nor jwt")),
+        },
+        user_id: body
+            .take_text("user_id")?
+            .map(|id| id.parse().map_err(|_| Problem::invalid_member("user_id", "it is not a user id")))
+            .transpose()?,
+    };
+    body.done()?;
+    Ok(asked)
+}
+
+fn line(member: &str, text: String, longest: usize) -> Result<String, Problem> {
+    if text.trim().is_empty() || text.chars().count() > longest || text.chars().any(char::is_control) {
+        let wrong = format!("it must have 1 to {longest} characters and no control characters");
+        return Err(Problem::invalid_member(member, &wrong));
+    }
+    Ok(text)
+}
+
+fn scopes(value: Value) -> Result<Scope, Problem> {
+    let wrong = |wrong| Problem::invalid_member("scopes", wrong);
+    let Value::Array(names) = value else {
+        return Err(wrong("it must be a list of names"));
+    };
+    if names.is_empty() {
+        return Err(wrong("it must not be empty; leave it out for all that the caller may do"));
+    }
+    let name = |name: &Value| name.as_str().and_then(|name| name.parse::<Permission>().ok());
+    names
+        .iter()
+        .map(name)
+        .collect::<Option<Scope>>()
+        .ok_or_else(|| wrong("it holds what is not the name of a permission"))
+}
+
+/// `expires_at`, an instant, or `expires_in`, seconds or a calendar period; neither is the default lifetime.
+fn expiry(service: &Service, body: &mut Members, now: Timestamp) -> Result<Timestamp, Problem> {
+    let latest = now.after(service.settings.max_lifetime);
+    let (member, end) = match (body.take_text("expires_at")?, body.take("expires_in")) {
+        (None, None) => return Ok(now.after(service.settings.lifetime).min(latest)),
+        (Some(_), Some(_)) => return Err(Problem::invalid_member("expires_in", "expires_at is there as well")),
+        (Some(text), None) => ("expires_at", Timestamp::parse_rfc3339(&text)),
+        (None, Some(Value::String(text))) => ("expires_in", after_period(now, &text)),
+        (None, Some(value)) => ("expires_in", value.as_u64().map(|seconds| now.after(Duration::from_secs(seconds)))),
+    };
+    match end {
+        Some(end) if end.has_come(now) => Err(Problem::invalid_member(member, "it is not in the future")),
+        Some(end) if end > latest => {
+            Err(Problem::invalid_member(member, &format!("it is later than {latest}, which is the latest")))
+        }
+        Some(end) => Ok(end),
+        None if member == "expires_at" => Err(Problem::invalid_member(member, "it is not an instant of RFC 3339")),
+        None => Err(Problem::invalid_member(member, "it is neither seconds nor a period such as \"1 month\"")),
+    }
+}
+
+/// `<n> hour|day|week|month|year`, one or many, by the calendar in UTC.
+fn after_period(now: Timestamp, text: &str) -> Option<Timestamp> {
+    let (count, unit) = text.split_once(' ')?;
+    let count: u32 = count.bytes().all(|byte| byte.is_ascii_digit()).then(|| count.parse().ok())??;
+    let seconds = |each: u64| Some(now.after(Duration::from_secs(u64::from(count).saturating_mul(each))));
+    match unit.strip_suffix('s').unwrap_or(unit) {
+        "hour" => seconds(3_600),
+        "day" => seconds(86_400),
+        "week" => seconds(7 * 86_400),
+        "month" => now.after_months(count),
+        "year" => now.after_months(count.checked_mul(12)?),
+        _ => None,
+    }
+}
+
+/// The other user that the token is for, which only an administrator may name.
+async fn owner(service: &Service, caller: &Caller, user_id: Option<UserId>) -> Result<Option<User>, Problem> {
+    let Some(user_id) = user_id.filter(|id| *id != caller.user().id) else {
+        return Ok(None);
+    };
+    if !service.is_administrator(caller.scope()) {
+        return Err(Problem::forbidden(&service.settings.issuer));
+    }
+    let user = service.store.user(&user_id).await?;
+    let user = user.ok_or_else(|| Problem::invalid_member("user_id", "there is no such user"))?;
+    if user.status == Status::Blocked {
+        return Err(Problem::conflict("The user is blocked"));
+    }
+    Ok(Some(user))
+}
+
+/// What is asked for and may be handed out. For another user the cap is what that user may do.
+fn scope(
+    service: &Service,
+    caller: &Caller,
+    other: Option<&User>,
+    asked: Option<Scope>,
+) -> Result<Option<Scope>, Problem> {
+    let Some(asked) = asked else {
+        return if other.is_some() { Ok(None) } else { own_scope(service, caller) };
+    };
+    let granted = asked.intersection(other.map_or_else(|| caller.scope(), |user| &user.permissions));
+    if granted.is_empty() {
+        return Err(Problem::invalid_member("scopes", "nothing of it may be granted"));
+    }
+    Ok(Some(granted))
+}

@@ -1,0 +1,148 @@
+//! One new token: sealed, written, looked at again, and only then shown.
+
+use edge::{Problem, Service, log};
+use store::Refused;
+use token::{
+    Entropy, Format, Reason, Record, Scope, Sealed, Text, Timestamp, TokenId, User,
+    codec::{jwt, signed},
+    lifecycle,
+};
+
+use crate::caller::Caller;
+
+/// What is asked for, already cut to what may be handed out.
+pub(crate) struct Wanted<'a> {
+    pub(crate) owner: &'a User,
+    pub(crate) format: Format,
+    pub(crate) name: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) scope: Option<Scope>,
+    pub(crate) expires_at: Timestamp,
+}
+
+/// Makes the token. The record is there before the text is shown, and after it was written one more strong look tells
+/// whether the caller's token still lives and the owner's limit holds; if not, the record is taken away again.
+pub(crate) async fn mint(
+    service: &Service,
+    caller: &Caller,
+    wanted: Wanted<'_>,
+    now: Timestamp,
+    secret: &Entropy,
+) -> Result<(Text, Record), Problem> {
+    let chain_started_at = caller.token().map_or(now, |parent| parent.record.chain_started_at);
+    let expires_at =
+        end_of_chain(service, chain_started_at, now)?.map_or(wanted.expires_at, |end| end.min(wanted.expires_at));
+    let wanted = Wanted { expires_at, ..wanted };
+    let sealed = seal(service, &wanted, now, secret).await?;
+    let record = record(service, caller, wanted, &sealed, chain_started_at, now);
+    service.store.insert(&record).await?;
+    if let Err(problem) = look_again(service, caller, &record, now).await {
+        service.store.withdraw(&record).await?;
+        return Err(problem);
+    }
+    log::allowed("issued", Some(&record.id), None);
+    Ok((sealed.text, record))
+}
+
+/// What of the caller a new token may have when none is asked for: all, or the scope the caller has now.
+pub(crate) fn own_scope(service: &Service, caller: &Caller) -> Result<Option<Scope>, Problem> {
+    let is_limited = caller.token().is_some_and(|parent| parent.record.scope.is_some());
+    match (is_limited, caller.scope().is_empty()) {
+        (false, _) => Ok(None),
+        (true, false) => Ok(Some(caller.scope().clone())),
+        (true, true) => Err(Problem::forbidden(&service.settings.issuer)),
+    }
+}
+
+/// When the chain of renewals must be over (`HALLPASS_MAX_RENEWAL`), if ever.
+fn end_of_chain(service: &Service, started_at: Timestamp, now: Timestamp) -> Result<Option<Timestamp>, Problem> {
+    let Some(end) = service.settings.max_renewal.map(|longest| started_at.after(longest)) else {
+        return Ok(None);
+    };
+    if end.has_come(now) {
+        return Err(Problem::refused(&service.settings.issuer, &Refused { reason: Reason::Expired, token_id: None }));
+    }
+    Ok(Some(end))
+}
+
+async fn seal(service: &Service, wanted: &Wanted<'_>, now: Timestamp, secret: &Entropy) -> Result<Sealed, Problem> {
+    let ring = service.ring(now).await?;
+    let (issuer, user_id, expires_at) = (&service.settings.issuer, wanted.owner.id, wanted.expires_at);
+    let sealed = if wanted.format == Format::Jwt {
+        let name = wanted.owner.display_name();
+        let contents = jwt::Contents { user_id, audience: jwt::Audience::User, expires_at, name };
+        jwt::seal(&ring, issuer, now, contents, secret)
+    } else {
+        signed::seal(&ring, issuer, now, user_id, expires_at, secret)
+    };
+    Ok(sealed.map_err(|error| store::Failure::new("sealing the token", error))?)
+}
+
+fn record(
+    service: &Service,
+    caller: &Caller,
+    wanted: Wanted<'_>,
+    sealed: &Sealed,
+    chain_started_at: Timestamp,
+    now: Timestamp,
+) -> Record {
+    let binding = service.settings.binding(wanted.format).clone();
+    let parent = caller.token();
+    let same_user = parent.filter(|parent| parent.user.id == wanted.owner.id);
+    let issued_by = parent.map_or_else(|| caller.user().id.to_string(), |parent| parent.record.id.to_string());
+    Record {
+        id: sealed.id,
+        format: wanted.format,
+        name: wanted.name,
+        description: wanted.description,
+        scope: wanted.scope,
+        issued_at: now,
+        issued_by,
+        expires_at: Some(wanted.expires_at),
+        disabled_at: None,
+        revoked: None,
+        fingerprint: binding.fingerprint(wanted.owner),
+        binding,
+        key_id: sealed.key_id.clone(),
+        root: same_user.map_or(sealed.id, |parent| parent.record.root),
+        chain_started_at,
+        replaces: None,
+        replaced_by: None,
+        last_used_at: None,
+        forget_at: lifecycle::forget_at(Some(wanted.expires_at), None, service.settings.grace),
+    }
+}
+
+/// The caller's token may have been taken back, and others may have made tokens, since they were read.
+async fn look_again(service: &Service, caller: &Caller, record: &Record, now: Timestamp) -> Result<(), Problem> {
+    let issuer = &service.settings.issuer;
+    let parent = caller.token();
+    let parent_is_owner = parent.is_none_or(|parent| parent.user.id == record.id.user_id);
+    if let Some(parent) = parent.filter(|_| !parent_is_owner) {
+        let again = service.store.verify_again(parent, now).await?;
+        let again = again.map_err(|refused| Problem::refused(issuer, &refused))?;
+        if !service.is_administrator(&again.scope) {
+            return Err(Problem::forbidden(issuer));
+        }
+    }
+    // A token without a name counts against no limit, and one made with a password has no parent to look at.
+    if record.name.is_none() && parent.is_none() {
+        return Ok(());
+    }
+    let records = service.store.records_of(&record.id.user_id).await?;
+    if let Some(parent) = parent.filter(|_| parent_is_owner) {
+        let end = end_of(&records, parent.record.id, now);
+        let refused = |reason| Refused { reason, token_id: Some(parent.record.id) };
+        end.map_or(Ok(()), |reason| Err(Problem::refused(issuer, &refused(reason))))?;
+    }
+    let live = records.iter().filter(|other| other.name.is_some() && other.end(now).is_none()).count();
+    if record.name.is_some() && live > service.settings.max_tokens {
+        let limit = service.settings.max_tokens;
+        return Err(Problem::conflict(format!("The user has {limit} live tokens, which is the limit")));
+    }
+    Ok(())
+}
+
+fn end_of(records: &[Record], id: TokenId, now: Timestamp) -> Option<Reason> {
+    records.iter().find(|record| record.id == id).map_or(Some(Reason::Unknown), |record| record.end(now))
+}

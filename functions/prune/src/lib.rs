@@ -1,0 +1,80 @@
+//! Voids the tokens of changed users and forgets the old ones.
+//!
+//! Verification does not wait for prune: a change counts at the next request, because the user is read with the record.
+//! What prune adds is memory: once it has seen a change, changing back revives nothing. It is idempotent, and safe when
+//! late, repeated or out of order. It holds no key and can make no record.
+
+use std::time::Duration;
+
+use aws_lambda_events::{event::dynamodb, streams::DynamoDbEventResponse};
+use edge::log;
+use lambda_runtime::Diagnostic;
+use serde::{Deserialize, Serialize};
+use store::{Failure, Store};
+use token::Timestamp;
+
+mod stream;
+mod sweep;
+
+pub use sweep::Swept;
+
+/// Prune with its settings.
+#[derive(Debug)]
+pub struct Prune {
+    /// The tables.
+    pub store: Store,
+    /// How long a record stays after its end.
+    pub grace: Duration,
+}
+
+/// What wakes prune up.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Event {
+    /// Changes of users.
+    Stream(Box<dynamodb::Event>),
+    /// The schedule, whatever it says.
+    Schedule(serde_json::Value),
+}
+
+/// What prune answers.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// The stream records to deliver again; none means success.
+    Stream(DynamoDbEventResponse),
+    /// What a sweep did.
+    Swept(Swept),
+}
+
+/// The event could not be dealt with as a whole; Lambda delivers it again.
+#[derive(Debug)]
+pub struct Undone(Failure);
+
+impl Prune {
+    /// Deals with one event. A sweep stops between two parts when `may_go_on` says no, and the next one goes on there.
+    ///
+    /// # Errors
+    /// When the store fails before anything of a sweep, or a stream record has no sequence number.
+    pub async fn handle(
+        &self,
+        event: Event,
+        now: Timestamp,
+        may_go_on: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Answer, Undone> {
+        let answer = match event {
+            Event::Stream(event) => self.stream(event.records, now).await.map(Answer::Stream),
+            Event::Schedule(_) => self.sweep(now, may_go_on).await.map(Answer::Swept),
+        };
+        answer.map_err(|failure| {
+            log::failed(&failure);
+            Undone(failure)
+        })
+    }
+}
+
+impl From<Undone> for Diagnostic {
+    fn from(Undone(failure): Undone) -> Self {
+        Self { error_type: "Hallpass".to_owned(), error_message: failure.to_string() }
+    }
+}

@@ -1,0 +1,27 @@
+//! Runs prune on Lambda.
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use edge::{clock, log, service, settings, settings::environment};
+use lambda_runtime::{LambdaEvent, service_fn};
+use prune::{Event, Prune};
+use token::Timestamp;
+
+/// How long before the end of an invocation a sweep stops and remembers its place.
+const RESERVE: Duration = Duration::from_secs(10);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    log::start();
+    let started =
+        service::store(&environment).and_then(|store| Ok(Prune { store, grace: settings::grace(&environment)? }));
+    let Some(prune) = service::or_log(started).map(Arc::new) else {
+        return ExitCode::FAILURE;
+    };
+    let serving = lambda_runtime::run(service_fn(|event: LambdaEvent<Event>| {
+        let prune = Arc::clone(&prune);
+        let deadline = Timestamp::from_unix(event.context.deadline / 1_000).unwrap_or(Timestamp::MAX).before(RESERVE);
+        async move { prune.handle(event.payload, clock::now(), &|| !deadline.has_come(clock::now())).await }
+    }));
+    service::or_log(serving.await).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
+}

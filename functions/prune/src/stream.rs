@@ -1,0 +1,137 @@
+//! Changes of users, from the stream: voids every token that the change shut out, so that a change back revives none.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use aws_lambda_events::{
+    event::dynamodb::EventRecord,
+    streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse},
+};
+use edge::log;
+use futures_util::{StreamExt, stream};
+use serde_dynamo::AttributeValue;
+use store::Failure;
+use token::{Reason, Record, Timestamp, User, UserId, Value, lifecycle, user::attribute::USER_ID};
+
+use crate::Prune;
+
+/// One change of a user.
+struct Change {
+    sequence_number: String,
+    at: Timestamp,
+    old: Option<User>,
+    new: Option<User>,
+}
+
+/// The stream's clock and ours may differ by this much, so that a token issued this soon after a change may be voided
+/// with it.
+const CLOCK_SKEW: Duration = Duration::from_secs(2);
+
+/// How many users, and how many tokens of each, are dealt with at once.
+const AT_ONCE: usize = 16;
+
+const DOING: &str = "voiding the tokens of a changed user";
+
+impl Prune {
+    /// Deals with a batch. What fails is named, so that Lambda delivers it again and the rest is done.
+    pub(crate) async fn stream(
+        &self,
+        records: Vec<EventRecord>,
+        now: Timestamp,
+    ) -> Result<DynamoDbEventResponse, Failure> {
+        let mut users: BTreeMap<UserId, Vec<Change>> = BTreeMap::new();
+        for record in records {
+            if let Some((user_id, change)) = change(record, now)? {
+                users.entry(user_id).or_default().push(change);
+            }
+        }
+        let outcomes = stream::iter(users).map(|(user_id, changes)| async move {
+            let outcome = self.void_after(&user_id, &changes, now).await;
+            (changes, outcome)
+        });
+        let outcomes: Vec<_> = outcomes.buffer_unordered(AT_ONCE).collect().await;
+        let mut answer = DynamoDbEventResponse::default();
+        for (changes, outcome) in outcomes {
+            if let Err(failure) = outcome {
+                log::failed(&failure);
+                answer.batch_item_failures.extend(changes.into_iter().map(|change| failed(change.sequence_number)));
+            }
+        }
+        Ok(answer)
+    }
+
+    /// The tokens are read before the user: a token that is in the list was made from a user no newer than the one that
+    /// is read then, so that a difference means a change and never a token that was made in between.
+    async fn void_after(&self, user_id: &UserId, changes: &[Change], now: Timestamp) -> Result<(), Failure> {
+        let records = self.store.records_of(user_id).await?;
+        let live: Vec<Record> = records.into_iter().filter(|record| record.revoked.is_none()).collect();
+        if live.is_empty() {
+            return Ok(());
+        }
+        let user = self.store.user(user_id).await?;
+        let voided = live.iter().filter_map(|record| Some((record, why(record, user.as_ref(), changes)?)));
+        let voiding = voided.map(|(record, because)| async move {
+            self.store.void(record, because, now, self.grace).await?;
+            log::refused(because, Some(&record.id));
+            Ok(())
+        });
+        let outcomes: Vec<Result<(), Failure>> = stream::iter(voiding).buffer_unordered(AT_ONCE).collect().await;
+        outcomes.into_iter().collect()
+    }
+}
+
+/// Why this token is void: the user is not, or was for a while not, the one it was made for.
+fn why(record: &Record, user: Option<&User>, changes: &[Change]) -> Option<Reason> {
+    let now_other = lifecycle::voided(record, user);
+    let was_other = changes.iter().find_map(|change| {
+        let was_its = change.old.as_ref().is_some_and(|old| lifecycle::voided(record, Some(old)).is_none());
+        let before = record.issued_at < change.at.after(CLOCK_SKEW);
+        if was_its && before { lifecycle::voided(record, change.new.as_ref()) } else { None }
+    });
+    now_other.or(was_other)
+}
+
+/// `None` for a record of something that cannot hold a token.
+fn change(record: EventRecord, now: Timestamp) -> Result<Option<(UserId, Change)>, Failure> {
+    let record = record.change;
+    let keys = record.keys.into_inner();
+    let Some(AttributeValue::S(user_id)) = keys.get(USER_ID) else {
+        return Ok(None);
+    };
+    let Ok(user_id) = user_id.parse() else {
+        return Ok(None);
+    };
+    // Without its sequence number a record cannot be reported, so that the whole batch has to come again.
+    let sequence_number =
+        record.sequence_number.ok_or_else(|| Failure::new(DOING, "a record has no sequence number"))?;
+    let at = u64::try_from(record.approximate_creation_date_time.timestamp()).ok().and_then(Timestamp::from_unix);
+    let change =
+        Change { sequence_number, at: at.unwrap_or(now), old: user(record.old_image), new: user(record.new_image) };
+    Ok(Some((user_id, change)))
+}
+
+/// An image that is no user was never one that a token could be made for.
+fn user(image: serde_dynamo::Item) -> Option<User> {
+    let attributes = image.into_inner().into_iter().map(|(name, value)| (name, to_value(value)));
+    User::from_attributes(attributes.collect()).ok()
+}
+
+fn to_value(value: AttributeValue) -> Value {
+    match value {
+        AttributeValue::S(text) => Value::Text(text),
+        AttributeValue::N(number) => Value::Number(number),
+        AttributeValue::Bool(flag) => Value::Flag(flag),
+        AttributeValue::Null(_) => Value::Null,
+        AttributeValue::B(bytes) => Value::Bytes(bytes),
+        AttributeValue::Ss(set) => Value::TextSet(set),
+        AttributeValue::Ns(set) => Value::NumberSet(set),
+        AttributeValue::Bs(set) => Value::BytesSet(set),
+        AttributeValue::L(list) => Value::List(list.into_iter().map(to_value).collect()),
+        AttributeValue::M(map) => Value::Map(map.into_iter().map(|(name, value)| (name, to_value(value))).collect()),
+    }
+}
+
+fn failed(sequence_number: String) -> DynamoDbBatchItemFailure {
+    let mut failure = DynamoDbBatchItemFailure::default();
+    failure.item_identifier = Some(sequence_number);
+    failure
+}

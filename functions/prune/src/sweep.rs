@@ -1,0 +1,112 @@
+//! The schedule: one paged Scan of the tokens forgets what TTL has been slow to delete, and voids what a lost stream
+//! record should have voided.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::Serialize;
+use store::{
+    Failure,
+    sweep::{Entry, Kind, Part},
+};
+use token::{Record, Timestamp, User, UserId, lifecycle};
+
+use crate::Prune;
+
+/// What a sweep did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Swept {
+    /// Items that were looked at.
+    pub seen: u64,
+    /// Items whose time had come, and that are gone now.
+    pub forgotten: u64,
+    /// Tokens whose user had changed, and that are void now.
+    pub voided: u64,
+    /// Pointers of developer tokens that are no more.
+    pub dropped: u64,
+    /// Items that this version cannot read. They stay until their time comes.
+    pub unreadable: u64,
+    /// Whether it came to the end of the table; if not, the next sweep goes on where it stopped.
+    pub finished: bool,
+}
+
+/// How many writes are under way at once.
+const AT_ONCE: usize = 16;
+
+impl Prune {
+    pub(crate) async fn sweep(&self, now: Timestamp, may_go_on: &(dyn Fn() -> bool + Sync)) -> Result<Swept, Failure> {
+        let mut swept = Swept::default();
+        let mut place = self.store.sweep_place().await?;
+        while may_go_on() {
+            let part = self.store.part(place.as_ref()).await?;
+            let next = part.next.clone();
+            self.sweep_part(part, now, &mut swept).await?;
+            self.store.remember_sweep(next.as_ref()).await?;
+            place = next;
+            if place.is_none() {
+                swept.finished = true;
+                break;
+            }
+        }
+        tracing::info!(
+            target: "hallpass",
+            seen = swept.seen,
+            forgotten = swept.forgotten,
+            voided = swept.voided,
+            dropped = swept.dropped,
+            unreadable = swept.unreadable,
+            finished = swept.finished,
+            "swept"
+        );
+        Ok(swept)
+    }
+
+    async fn sweep_part(&self, part: Part, now: Timestamp, swept: &mut Swept) -> Result<(), Failure> {
+        swept.seen = swept.seen.saturating_add(length(&part.entries));
+        let is_over = |entry: &Entry| entry.forget_at.is_some_and(|at| at.has_come(now));
+        let (over, rest): (Vec<Entry>, Vec<Entry>) = part.entries.into_iter().partition(is_over);
+        let forgetting = over.iter().map(|entry| self.store.forget(&entry.key, now));
+        swept.forgotten = swept.forgotten.saturating_add(count_true(forgetting).await?);
+
+        let mut records: Vec<Record> = Vec::new();
+        let mut pointers = Vec::new();
+        for entry in rest {
+            match entry.kind {
+                Kind::Record(record) if record.revoked.is_none() => records.push(*record),
+                Kind::Record(_) => {}
+                Kind::Pointer { hash, owner } => pointers.push((hash, owner)),
+                Kind::Other => swept.unreadable = swept.unreadable.saturating_add(1),
+            }
+        }
+        swept.voided = swept.voided.saturating_add(self.reconcile(&records, now).await?);
+        let dropping = pointers.iter().map(|(hash, owner)| self.store.drop_stale_pointer(hash, owner));
+        swept.dropped = swept.dropped.saturating_add(count_true(dropping).await?);
+        Ok(())
+    }
+
+    /// Voids the records whose user is not the one they were made for. The records were read before the users.
+    async fn reconcile(&self, records: &[Record], now: Timestamp) -> Result<u64, Failure> {
+        let ids: BTreeSet<UserId> = records.iter().map(|record| record.id.user_id).collect();
+        let ids: Vec<UserId> = ids.into_iter().collect();
+        let users: BTreeMap<UserId, User> = self.store.users(&ids).await?;
+        let voided = records.iter().filter_map(|record| {
+            let because = lifecycle::voided(record, users.get(&record.id.user_id))?;
+            Some(async move {
+                self.store.void(record, because, now, self.grace).await?;
+                Ok(true)
+            })
+        });
+        count_true(voided).await
+    }
+}
+
+async fn count_true(
+    writing: impl Iterator<Item = impl Future<Output = Result<bool, Failure>>>,
+) -> Result<u64, Failure> {
+    let done: Vec<bool> = stream::iter(writing).buffer_unordered(AT_ONCE).try_collect().await?;
+    Ok(length(done.iter().filter(|done| **done)))
+}
+
+fn length<T>(items: impl IntoIterator<Item = T>) -> u64 {
+    items.into_iter().fold(0, |count, _| count.saturating_add(1))
+}

@@ -1,0 +1,18 @@
+//! Runs revoke on Lambda.
+
+use std::{process::ExitCode, sync::Arc};
+
+use edge::{Service, clock, gateway, log, service, settings::environment};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    log::start();
+    let Some(service) = service::or_log(Service::new(&environment)).map(Arc::new) else {
+        return ExitCode::FAILURE;
+    };
+    let serving = gateway::serve(|request| {
+        let service = Arc::clone(&service);
+        async move { revoke::handle(&service, &request, clock::now()).await }
+    });
+    service::or_log(serving.await).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
+}

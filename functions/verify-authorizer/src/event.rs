@@ -1,0 +1,168 @@
+//! The forms of authorizer events: REST `TOKEN` and `REQUEST`, HTTP API payload 1.0 and 2.0, WebSocket `$connect`.
+//!
+//! Only what the decision needs is read; every other member and header is passed over without a copy.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
+use store::Failure;
+use token::Text;
+
+/// An authorizer event of any form.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Event {
+    version: Option<String>,
+    method_arn: Option<String>,
+    route_arn: Option<String>,
+    authorization_token: Option<String>,
+    #[serde(default)]
+    headers: Authorization,
+    #[serde(default)]
+    multi_value_headers: Authorization,
+}
+
+/// What kind of answer the event expects, and for which stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Form {
+    /// `arn:aws:execute-api:<region>:<account>:<api>/<stage>`. Nothing of the request is in it.
+    pub(crate) stage_arn: String,
+    pub(crate) kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A policy, to a REST or WebSocket API.
+    RestPolicy,
+    /// A policy, to an HTTP API.
+    HttpPolicy,
+    /// `isAuthorized`, to an HTTP API.
+    Simple,
+}
+
+/// The values of the header `Authorization`, whatever its case.
+#[derive(Default)]
+struct Authorization(Vec<Text>);
+
+impl Event {
+    /// What kind of answer is expected.
+    ///
+    /// # Errors
+    /// When the event names no stage in the way API Gateway does.
+    pub(crate) fn form(&self, always_policy: bool) -> Result<Form, Failure> {
+        let is_v2 = self.version.as_deref() == Some("2.0");
+        let arn = if is_v2 { self.route_arn.as_deref() } else { self.method_arn.as_deref() };
+        let stage_arn =
+            arn.and_then(stage_arn).ok_or_else(|| Failure::new("reading the event", "it has no ARN of a stage"))?;
+        let kind = match self.version.as_deref() {
+            None => Kind::RestPolicy,
+            Some("2.0") if !always_policy => Kind::Simple,
+            Some(_) => Kind::HttpPolicy,
+        };
+        Ok(Form { stage_arn: stage_arn.to_owned(), kind })
+    }
+
+    /// The values of `Authorization`, each occurrence by itself where the event shows it so.
+    pub(crate) fn authorization(&self) -> impl Iterator<Item = &str> {
+        // A REST event has every header twice; the map of lists is the one that shows repeats.
+        let lists = [&self.multi_value_headers.0, &self.headers.0];
+        let values = lists.into_iter().find(|values| !values.is_empty()).map(Vec::as_slice).unwrap_or_default();
+        // A TOKEN event has no headers, an HTTP API 1.0 event repeats its identity source here.
+        let token = self.authorization_token.as_deref().filter(|_| values.is_empty());
+        values.iter().map(Text::reveal).chain(token)
+    }
+}
+
+impl Form {
+    pub(crate) fn is_rest(&self) -> bool {
+        self.kind == Kind::RestPolicy
+    }
+}
+
+/// The first two segments of a method or route ARN. What follows them comes from the request.
+fn stage_arn(arn: &str) -> Option<&str> {
+    let api_end = arn.find('/')?;
+    let stage = arn.get(api_end.checked_add(1)?..)?;
+    let stage_length = stage.find('/').unwrap_or(stage.len());
+    let (whole, _) = arn.split_at_checked(api_end.checked_add(1)?.checked_add(stage_length)?)?;
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'-' | b'_' | b'/' | b'$');
+    let is_ours = whole.starts_with("arn:") && whole.contains(":execute-api:") && whole.bytes().all(allowed);
+    (is_ours && stage_length > 0).then_some(whole)
+}
+
+impl<'de> Deserialize<'de> for Authorization {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Values)
+    }
+}
+
+/// One value or a list of values.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+struct Values;
+
+impl<'de> Visitor<'de> for Values {
+    type Value = Authorization;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map of headers")
+    }
+
+    /// API Gateway's test console sends `null` for no headers.
+    fn visit_unit<E>(self) -> Result<Authorization, E> {
+        Ok(Authorization::default())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Authorization, A::Error> {
+        let mut values = Vec::new();
+        while let Some(name) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+            if !name.eq_ignore_ascii_case("authorization") {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            match map.next_value()? {
+                OneOrMany::One(value) => values.push(Text::new(value)),
+                OneOrMany::Many(many) => values.extend(many.into_iter().map(Text::new)),
+            }
+        }
+        Ok(Authorization(values))
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Event")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_arn_has_nothing_of_the_request() {
+        let check = |arn: &str, expected: Option<&str>| assert_eq!(stage_arn(arn), expected, "{arn}");
+        let stage = "arn:aws:execute-api:eu-west-1:123456789012:abcdef1234/v1";
+        check(&format!("{stage}/GET/a/b"), Some(stage));
+        check(&format!("{stage}/$connect"), Some(stage));
+        check(&format!("{stage}/GET/*/../{{}}\""), Some(stage));
+        check(stage, Some(stage));
+        check(
+            "arn:aws:execute-api:eu-west-1:123456789012:abcdef1234/$default/GET/",
+            Some("arn:aws:execute-api:eu-west-1:123456789012:abcdef1234/$default"),
+        );
+        check("arn:aws:execute-api:eu-west-1:123456789012:abcdef1234", None);
+        check("arn:aws:execute-api:eu-west-1:123456789012:abcdef1234/", None);
+        check("arn:aws:execute-api:eu-west-1:*:abcdef1234/v1/GET", None);
+        check("arn:aws:s3:::bucket/key", None);
+        check("", None);
+    }
+}

@@ -1,0 +1,131 @@
+//! The Lambda authorizer: decides at the gateway whether the token of a request lets its holder in.
+//!
+//! Four steps, one direction: credential, open (pure), read (one strong read), admit (pure). Its answer is right under
+//! API Gateway's cache, which reuses it for every method and path of the stage.
+
+use edge::{
+    Service, challenge, log,
+    settings::{BadSetting, Lookup, text},
+};
+use lambda_runtime::Diagnostic;
+use store::{Failure, Refused};
+use token::{Admitted, Credential, Reason, Timestamp, credential::Unusable, lifecycle};
+
+mod answer;
+mod event;
+mod routes;
+
+pub use answer::Answer;
+pub use event::Event;
+
+use event::Form;
+use routes::Routes;
+
+/// The authorizer with its settings.
+#[derive(Debug)]
+pub struct Authorizer {
+    service: Service,
+    routes: Option<Routes>,
+    /// HTTP APIs with payload 2.0 expect a policy instead of a simple answer.
+    always_policy: bool,
+}
+
+/// What API Gateway gets instead of an answer.
+#[derive(Debug)]
+pub enum Unanswered {
+    /// The request carries no credential. A REST API turns this, by its exact text, into its `UNAUTHORIZED` answer
+    /// (AWS: "Configure a Lambda authorizer using the API Gateway console").
+    Unauthorized,
+    /// It cannot be told. API Gateway answers 500; it is never a yes.
+    CannotTell(Failure),
+}
+
+impl Authorizer {
+    /// An authorizer with the settings `HALLPASS_ROUTES` and `HALLPASS_AUTHORIZER_ANSWER`.
+    ///
+    /// # Errors
+    /// Names the setting that makes no sense.
+    pub fn new(service: Service, lookup: Lookup<'_>) -> Result<Self, BadSetting> {
+        let bad = |name, wrong: &str| BadSetting { name, wrong: wrong.to_owned() };
+        let routes = text(lookup, "HALLPASS_ROUTES").map(|json| Routes::parse(&json)).transpose();
+        let always_policy = match text(lookup, "HALLPASS_AUTHORIZER_ANSWER").as_deref() {
+            None | Some("auto") => false,
+            Some("policy") => true,
+            Some(_) => return Err(bad("HALLPASS_AUTHORIZER_ANSWER", "it is neither auto nor policy")),
+        };
+        Ok(Self { service, routes: routes.map_err(|wrong| bad("HALLPASS_ROUTES", &wrong))?, always_policy })
+    }
+
+    /// Decides one event.
+    ///
+    /// # Errors
+    /// See [`Unanswered`].
+    pub async fn handle(&self, event: Event, now: Timestamp) -> Result<Answer, Unanswered> {
+        let form = event.form(self.always_policy).map_err(unanswered)?;
+        let credential = match Credential::from_header(event.authorization()) {
+            Ok(None) => return self.without_credential(&form),
+            Ok(Some(Credential::Token(text))) => Ok(text),
+            Ok(Some(Credential::Login(_))) | Err(Unusable::Doubled | Unusable::Malformed) => Err(Reason::Malformed),
+        };
+        let text = match credential {
+            Ok(text) => text,
+            Err(reason) => return Ok(self.refuse(&form, &Refused { reason, token_id: None })),
+        };
+        let ring = self.service.ring(now).await.map_err(unanswered)?;
+        let issuer = &self.service.settings.issuer;
+        match self.service.store.verify(&ring, issuer, &text, now).await.map_err(unanswered)? {
+            Err(refused) => Ok(self.refuse(&form, &refused)),
+            Ok(admitted) => {
+                self.note(&admitted, now).await.map_err(unanswered)?;
+                log::allowed("admitted", Some(&admitted.record.id), None);
+                answer::allow(&form, issuer, &admitted, self.routes.as_ref()).map_err(unanswered)
+            }
+        }
+    }
+
+    /// The two writes off the common path: the end of a rotation, which must be written before anybody is let in, and
+    /// the hour of the last use, which need not.
+    async fn note(&self, admitted: &Admitted, now: Timestamp) -> Result<(), Failure> {
+        let record = &admitted.record;
+        if record.replaces.is_some() {
+            let forget_at = lifecycle::forget_at(None, Some(now), self.service.settings.grace);
+            self.service.store.finish_rotation(record, now, forget_at).await?;
+        }
+        if let Err(failure) = self.service.store.note_use(record, now).await {
+            log::failed(&failure);
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, form: &Form, refused: &Refused) -> Answer {
+        log::refused(refused.reason, refused.token_id.as_ref());
+        answer::deny(form, &self.service.settings.issuer, refused)
+    }
+
+    fn without_credential(&self, form: &Form) -> Result<Answer, Unanswered> {
+        if form.is_rest() {
+            return Err(Unanswered::Unauthorized);
+        }
+        Ok(answer::deny_with(
+            form,
+            challenge::bare(&self.service.settings.issuer),
+            "unauthenticated",
+            "An access token is required",
+        ))
+    }
+}
+
+fn unanswered(failure: Failure) -> Unanswered {
+    log::failed(&failure);
+    Unanswered::CannotTell(failure)
+}
+
+impl From<Unanswered> for Diagnostic {
+    fn from(unanswered: Unanswered) -> Self {
+        let message = match unanswered {
+            Unanswered::Unauthorized => "Unauthorized",
+            Unanswered::CannotTell(_) => "the token could not be verified",
+        };
+        Self { error_type: "Hallpass".to_owned(), error_message: message.to_owned() }
+    }
+}

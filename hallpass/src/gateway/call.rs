@@ -1,0 +1,248 @@
+//! A request as it arrived, and the part of an event that authorizers and functions see alike.
+//!
+//! The event is that of a REST API with a Lambda proxy, format 1.0
+//! ([input format](https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html#api-gateway-simple-proxy-for-lambda-input-format)).
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use http::header::{HOST, HeaderMap, HeaderName};
+use http::{Method, Request};
+use hyper::body::Bytes;
+use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+use super::MAX_BODY;
+use super::response::{Kind, Refusal};
+use super::route::Matched;
+
+/// The most bytes of request line and header values together
+/// ([quotas](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html)).
+const MAX_HEAD: usize = 10_240;
+
+/// The account of every ARN and of every event.
+pub(super) const ACCOUNT: &str = "000000000000";
+
+/// The id of the API.
+pub(super) const API: &str = "hallpass";
+
+/// The headers that no event of a Lambda proxy holds, from the table of the
+/// [important notes](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html);
+/// `content-length` is not in that table, but not in real events either. The last four are API Gateway's to set.
+const UNSEEN: [&str; 15] = [
+    "connection",
+    "content-length",
+    "content-md5",
+    "expect",
+    "max-forwards",
+    "proxy-authenticate",
+    "server",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "www-authenticate",
+    "x-forwarded-for",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+];
+
+/// A request.
+pub(super) struct Call {
+    pub(super) id: String,
+    pub(super) at: u64,
+    pub(super) method: Method,
+    /// The path without the mount point.
+    pub(super) path: String,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    pub(super) stage: String,
+    sent_path: String,
+    query: Vec<(String, String)>,
+    protocol: String,
+    source_ip: IpAddr,
+}
+
+impl Call {
+    /// Takes a request in, unless it is too large or meant for another stage.
+    pub(super) fn read(
+        request: Request<Bytes>,
+        base_path: &str,
+        stage: &str,
+        id: &str,
+        at: u64,
+        source_ip: IpAddr,
+    ) -> Result<Self, Refusal> {
+        let (head, body) = request.into_parts();
+        if head_size(&head) > MAX_HEAD {
+            return Err(Refusal::of(Kind::HeadersTooLarge));
+        }
+        if body.len() > MAX_BODY {
+            return Err(Refusal::of(Kind::RequestTooLarge));
+        }
+        let sent_path = head.uri.path().to_owned();
+        let rest = sent_path.strip_prefix(base_path).filter(|rest| rest.is_empty() || rest.starts_with('/'));
+        let path = format!("/{}", rest.ok_or(Refusal::of(Kind::Forbidden))?.trim_start_matches('/'));
+        Ok(Self {
+            id: id.to_owned(),
+            at,
+            method: head.method,
+            path,
+            headers: head.headers,
+            body,
+            stage: stage.to_owned(),
+            sent_path,
+            query: head.uri.query().map(query).unwrap_or_default(),
+            protocol: format!("{:?}", head.version),
+            source_ip,
+        })
+    }
+
+    /// A header that is there once or more, as text: the last of its values.
+    pub(super) fn header(&self, name: &str) -> Option<String> {
+        let values = self.headers.get_all(name);
+        values.iter().next_back().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+    }
+
+    /// The part of the event that does not depend on whom it is for; `nothing` stands where nothing was sent.
+    pub(super) fn event(&self, matched: &Matched<'_>, nothing: &Value) -> Map<String, Value> {
+        let some = |values: Value| {
+            if values.as_object().is_none_or(Map::is_empty) { nothing.clone() } else { values }
+        };
+        let headers = self.all_headers();
+        let mut query: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (name, value) in &self.query {
+            query.entry(name).or_default().push(value);
+        }
+        let event = [
+            ("resource", json!(matched.resource)),
+            ("path", json!(self.path)),
+            ("httpMethod", json!(self.method.as_str())),
+            ("headers", some(lasts(&headers))),
+            ("multiValueHeaders", some(json!(headers))),
+            ("queryStringParameters", some(lasts(&query))),
+            ("multiValueQueryStringParameters", some(json!(query))),
+            ("pathParameters", some(json!(matched.parameters))),
+            ("stageVariables", nothing.clone()),
+            ("requestContext", self.context(matched.resource)),
+        ];
+        event.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    fn context(&self, resource: &str) -> Value {
+        let host = self.header(HOST.as_str()).unwrap_or_else(|| "localhost".to_owned());
+        let domain = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
+        json!({
+            "accountId": ACCOUNT,
+            "apiId": API,
+            "deploymentId": "local",
+            "domainName": domain,
+            "domainPrefix": domain.split('.').next().unwrap_or(domain),
+            "extendedRequestId": format!("{}=", self.id.replace('-', "")),
+            "httpMethod": self.method.as_str(),
+            "identity": {
+                "accessKey": null,
+                "accountId": null,
+                "caller": null,
+                "cognitoAuthenticationProvider": null,
+                "cognitoAuthenticationType": null,
+                "cognitoIdentityId": null,
+                "cognitoIdentityPoolId": null,
+                "principalOrgId": null,
+                "sourceIp": self.source_ip.to_string(),
+                "user": null,
+                "userAgent": self.header("user-agent"),
+                "userArn": null,
+            },
+            "path": self.sent_path,
+            "protocol": self.protocol,
+            "requestId": self.id,
+            "requestTime": self.request_time(),
+            "requestTimeEpoch": self.at.saturating_mul(1_000),
+            "resourceId": "local",
+            "resourcePath": resource,
+            "stage": self.stage,
+        })
+    }
+
+    /// The client's headers that an event holds, and those that API Gateway adds.
+    fn all_headers(&self) -> BTreeMap<String, Vec<String>> {
+        let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (name, value) in self.headers.iter().filter(|(name, _)| !UNSEEN.contains(&name.as_str())) {
+            all.entry(spelled(name)).or_default().push(String::from_utf8_lossy(value.as_bytes()).into_owned());
+        }
+        let forwarded = match self.header("x-forwarded-for") {
+            Some(before) => format!("{before}, {}", self.source_ip),
+            None => self.source_ip.to_string(),
+        };
+        all.insert("X-Forwarded-For".to_owned(), vec![forwarded]);
+        all.insert("X-Forwarded-Port".to_owned(), vec!["443".to_owned()]);
+        all.insert("X-Forwarded-Proto".to_owned(), vec!["https".to_owned()]);
+        all.entry("X-Amzn-Trace-Id".to_owned()).or_insert_with(|| vec![format!("Root=1-{:08x}-{}", self.at, self.id)]);
+        all
+    }
+
+    /// The time as in `12/Jul/2022:12:21:43 +0000`.
+    fn request_time(&self) -> String {
+        let form = format_description!(
+            "[day]/[month repr:short]/[year]:[hour]:[minute]:[second] [offset_hour sign:mandatory][offset_minute]"
+        );
+        let at = i64::try_from(self.at).ok().and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
+        at.and_then(|at| at.format(form).ok()).unwrap_or_default()
+    }
+}
+
+/// A path or query parameter as an event holds it: decoded, but for the percent sign, which is encoded again (important
+/// notes). Bytes that are no UTF-8 become the replacement character.
+pub(super) fn decoded_parameter(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let escaped = tail.split_at_checked(2).filter(|_| *first == b'%');
+        let code = escaped.and_then(|(digits, tail)| Some((hex(digits)?, tail)));
+        let (byte, tail) = code.unwrap_or((*first, tail));
+        bytes.push(byte);
+        rest = tail;
+    }
+    String::from_utf8_lossy(&bytes).replace('%', "%25")
+}
+
+fn hex(digits: &[u8]) -> Option<u8> {
+    let digits = str::from_utf8(digits).ok().filter(|digits| !digits.starts_with('+'))?;
+    u8::from_str_radix(digits, 16).ok()
+}
+
+/// The parameters of a query. A semicolon splits as an ampersand does (important notes).
+fn query(text: &str) -> Vec<(String, String)> {
+    let decoded = |text: &str| decoded_parameter(&text.replace('+', "%20"));
+    let pairs = text.split(['&', ';']).filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(name, value)| (decoded(name), decoded(value)))
+        .collect()
+}
+
+/// Of many values under one name, an event's plain maps hold the last.
+fn lasts<K: AsRef<str>, V: AsRef<str>>(all: &BTreeMap<K, Vec<V>>) -> Value {
+    let last = |(name, values): (&K, &Vec<V>)| Some((name.as_ref().to_owned(), json!(values.last()?.as_ref())));
+    Value::Object(all.iter().filter_map(last).collect())
+}
+
+/// A header's name as an event has it for an HTTP/2 client, whose names come in small letters: API Gateway spells a few
+/// of them itself. The spelling of an HTTP/1.1 client, which API Gateway keeps, is not known here.
+fn spelled(name: &HeaderName) -> String {
+    match name.as_str() {
+        "authorization" => "Authorization",
+        "host" => "Host",
+        "user-agent" => "User-Agent",
+        "x-amzn-trace-id" => "X-Amzn-Trace-Id",
+        other => other,
+    }
+    .to_owned()
+}
+
+fn head_size(head: &http::request::Parts) -> usize {
+    let line = head.uri.path_and_query().map_or(0, |it| it.as_str().len());
+    head.headers.values().map(http::HeaderValue::len).fold(line, usize::saturating_add)
+}

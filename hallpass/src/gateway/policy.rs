@@ -1,0 +1,233 @@
+//! The policy of an authorizer's answer, and what it allows.
+//!
+//! Evaluated as IAM does: an explicit deny wins, what nothing allows is denied
+//! ([evaluation logic](https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-authorization-flow.html)).
+//! `Action` and `Resource` may hold `*` and `?`. Of the
+//! [conditions](https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-resource-policies-iam-policies.html)
+//! only `DateLessThan` on `aws:CurrentTime` is known; anything else makes the policy no policy at all, so that a
+//! condition is never passed over.
+
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// The longest resource of a statement
+/// ([quotas](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html)).
+const MAX_RESOURCE: usize = 512;
+
+const ACTION: &str = "execute-api:invoke";
+
+/// What a caller may do.
+#[derive(Debug)]
+pub(super) struct Policy {
+    statements: Vec<Statement>,
+}
+
+/// What a policy says of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Decision {
+    Allow,
+    ImplicitDeny,
+    ExplicitDeny,
+}
+
+#[derive(Debug)]
+struct Statement {
+    denies: bool,
+    /// Whether it is about invoking an API at all.
+    counts: bool,
+    resources: Vec<String>,
+    /// The statement counts while the time is before each of these.
+    until: Vec<OffsetDateTime>,
+}
+
+impl Policy {
+    /// The policy of a `policyDocument`, if all of it is understood.
+    pub(super) fn read(document: &Value) -> Option<Self> {
+        let statements = document.get("Statement")?;
+        let statements = statements.as_array().map_or(std::slice::from_ref(statements), Vec::as_slice);
+        Some(Self { statements: statements.iter().map(Statement::read).collect::<Option<_>>()? })
+    }
+
+    /// What it says of invoking `arn` at a time.
+    pub(super) fn decide(&self, arn: &str, at: u64) -> Decision {
+        let at = i64::try_from(at).ok().and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
+        let counts = |statement: &&Statement| {
+            statement.counts
+                && statement.resources.iter().any(|pattern| fits(pattern, arn))
+                && statement.until.iter().all(|until| at.is_some_and(|at| at < *until))
+        };
+        let mut decision = Decision::ImplicitDeny;
+        for statement in self.statements.iter().filter(counts) {
+            if statement.denies {
+                return Decision::ExplicitDeny;
+            }
+            decision = Decision::Allow;
+        }
+        decision
+    }
+}
+
+impl Statement {
+    /// A statement, if all of it is understood.
+    fn read(value: &Value) -> Option<Self> {
+        let fields = value.as_object()?;
+        if !fields.keys().all(|key| ["Sid", "Effect", "Action", "Resource", "Condition"].contains(&key.as_str())) {
+            return None;
+        }
+        let denies = match fields.get("Effect")?.as_str()? {
+            "Allow" => false,
+            "Deny" => true,
+            _ => return None,
+        };
+        let resources = texts(fields.get("Resource")?)?;
+        if resources.iter().any(|resource| resource.chars().count() > MAX_RESOURCE) {
+            return None;
+        }
+        let until = match fields.get("Condition") {
+            Some(condition) => deadlines(condition.as_object()?)?,
+            None => Vec::new(),
+        };
+        let actions = texts(fields.get("Action")?)?;
+        let counts = actions.iter().any(|action| fits(&action.to_ascii_lowercase(), ACTION));
+        Some(Self { denies, counts, resources, until })
+    }
+}
+
+/// The times of `{"DateLessThan": {"aws:CurrentTime": "…"}}`. The names of condition keys know no case.
+fn deadlines(condition: &Map<String, Value>) -> Option<Vec<OffsetDateTime>> {
+    let mut until = Vec::new();
+    for (operator, keys) in condition {
+        for (key, value) in keys.as_object().filter(|_| operator == "DateLessThan")? {
+            if !key.eq_ignore_ascii_case("aws:CurrentTime") {
+                return None;
+            }
+            until.push(OffsetDateTime::parse(value.as_str()?, &Rfc3339).ok()?);
+        }
+    }
+    Some(until)
+}
+
+/// A text or a list of texts.
+fn texts(value: &Value) -> Option<Vec<String>> {
+    match value {
+        Value::String(one) => Some(vec![one.clone()]),
+        Value::Array(all) => all.iter().map(|it| it.as_str().map(str::to_owned)).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
+    }
+}
+
+/// Whether a text fits a pattern: `*` is any number of characters, `?` is one.
+fn fits(pattern: &str, text: &str) -> bool {
+    let (mut pattern, mut text) = (pattern.chars(), text.chars());
+    // Where to go on when a guess was wrong: behind the last star, which then takes one character more.
+    let mut retry = None;
+    loop {
+        let (expected, found) = (pattern.clone().next(), text.clone().next());
+        if expected == Some('*') {
+            pattern.next();
+            retry = Some((pattern.clone(), text.clone()));
+        } else if expected.is_none() && found.is_none() {
+            return true;
+        } else if found.is_some() && (expected == Some('?') || expected == found) {
+            pattern.next();
+            text.next();
+        } else {
+            let Some((behind, from)) = &mut retry else { return false };
+            if from.next().is_none() {
+                return false;
+            }
+            (pattern, text) = (behind.clone(), from.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: u64 = 1_800_000_000;
+    const ARN: &str = "arn:aws:execute-api:local:000000000000:hallpass/v1/GET/tokens/7";
+
+    /// Each statement is an effect, a resource and the rest.
+    fn check(statements: &Value, expected: Option<Decision>) {
+        let policy = Policy::read(&json!({ "Version": "2012-10-17", "Statement": statements }));
+        assert_eq!(policy.map(|policy| policy.decide(ARN, NOW)), expected, "{statements}");
+    }
+
+    fn statement(effect: &str, resource: &Value) -> Value {
+        json!({ "Effect": effect, "Action": "execute-api:Invoke", "Resource": resource })
+    }
+
+    #[test]
+    fn a_deny_wins_and_silence_denies() {
+        let (allow, deny) = (statement("Allow", &json!("*")), statement("Deny", &json!(ARN)));
+        check(&json!([allow]), Some(Decision::Allow));
+        check(&allow, Some(Decision::Allow));
+        check(&json!([allow, deny]), Some(Decision::ExplicitDeny));
+        check(&json!([deny, allow]), Some(Decision::ExplicitDeny));
+        check(&json!([]), Some(Decision::ImplicitDeny));
+    }
+
+    #[test]
+    fn stars_and_question_marks_fit_as_in_iam() {
+        for (resource, expected) in [
+            (json!("arn:aws:execute-api:*:*:hallpass/v1/*"), Decision::Allow),
+            (json!("*/GET/tokens/?"), Decision::Allow),
+            (json!(["x", "*/GET/*"]), Decision::Allow),
+            (json!("*/GET/tokens/??"), Decision::ImplicitDeny),
+            (json!("*/POST/*"), Decision::ImplicitDeny),
+            (json!("arn:aws:execute-api:local:000000000000:hallpass/v1/GET/tokens"), Decision::ImplicitDeny),
+            (json!(""), Decision::ImplicitDeny),
+        ] {
+            check(&json!([statement("Allow", &resource)]), Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_statement_about_another_action_says_nothing() {
+        for (action, expected) in [
+            (json!("execute-api:*"), Decision::Allow),
+            (json!(["s3:GetObject", "EXECUTE-API:invoke"]), Decision::Allow),
+            (json!("execute-api:ManageConnections"), Decision::ImplicitDeny),
+        ] {
+            check(&json!([{ "Effect": "Allow", "Action": action, "Resource": "*" }]), Some(expected));
+        }
+    }
+
+    #[test]
+    fn an_allow_ends_when_its_condition_says() {
+        for (time, expected) in [
+            ("2027-01-15T08:00:01Z", Some(Decision::Allow)),
+            ("2027-01-15T08:00:00Z", Some(Decision::ImplicitDeny)),
+            ("2027-01-15T10:00:00+02:00", Some(Decision::ImplicitDeny)),
+            ("soon", None),
+        ] {
+            let mut allow = statement("Allow", &json!("*"));
+            allow["Condition"] = json!({ "DateLessThan": { "aws:CurrentTime": time } });
+            check(&json!([allow]), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_no_policy() {
+        let allow = statement("Allow", &json!("*"));
+        for (field, value) in [
+            ("Condition", json!({ "IpAddress": { "aws:SourceIp": "127.0.0.1/32" } })),
+            ("Condition", json!({ "DateLessThan": { "aws:TokenIssueTime": "2027-01-15T08:00:01Z" } })),
+            ("Condition", json!("always")),
+            ("NotAction", json!("s3:*")),
+            ("Effect", json!("Maybe")),
+            ("Resource", json!("x".repeat(513))),
+            ("Resource", json!(7)),
+            ("Action", Value::Null),
+        ] {
+            let mut changed = allow.clone();
+            changed[field] = value;
+            check(&json!([allow, changed]), None);
+        }
+        assert!(Policy::read(&json!({})).is_none());
+    }
+}

@@ -1,0 +1,291 @@
+//! The SAM template, read into types: the one description of tables, routes, authorizers and schedules, for AWS and for
+//! `hallpass dev` alike.
+//!
+//! It promises that nothing which would change how the API behaves is dropped in silence: an intrinsic function, an
+//! event type or a property of the API that is not understood here is an error that names it and its place.
+
+mod intrinsic;
+mod sam;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+/// What API Gateway keeps an authorizer's answer for when the template says nothing
+/// ([Lambda authorizers](https://docs.aws.amazon.com/apigateway/latest/developerguide/configure-api-gateway-lambda-authorization.html)).
+const DEFAULT_TTL_SECONDS: u32 = 300;
+
+/// The stage SAM gives to an API that the template does not declare.
+const IMPLICIT_STAGE: &str = "Prod";
+
+/// What `CreateTable` takes over from `AWS::DynamoDB::Table` as it stands.
+const TABLE_PROPERTIES: [&str; 6] = [
+    "AttributeDefinitions",
+    "KeySchema",
+    "GlobalSecondaryIndexes",
+    "LocalSecondaryIndexes",
+    "BillingMode",
+    "ProvisionedThroughput",
+];
+
+/// A template, resolved for one machine: a parameter is its default, a resource is its logical id.
+#[derive(Debug, Clone)]
+pub struct Template {
+    /// Every `AWS::DynamoDB::Table`.
+    pub tables: Vec<Table>,
+    /// Every `Api` event of every function.
+    pub routes: Vec<Route>,
+    /// The authorizers of the API, by the name that routes use.
+    pub authorizers: BTreeMap<String, Authorizer>,
+    /// The gateway responses, by type, such as `ACCESS_DENIED` or `DEFAULT_4XX`.
+    pub gateway_responses: BTreeMap<String, GatewayResponse>,
+    /// The media types that travel as base64; `*/*` is all of them.
+    pub binary_media_types: Vec<String>,
+    /// The name of the API's stage.
+    pub stage: String,
+    /// Every function that runs on a schedule, by logical id, and how often it runs.
+    pub schedules: Vec<(String, Duration)>,
+    /// Every function that reads a table's stream.
+    pub streams: Vec<Stream>,
+    environments: BTreeMap<String, BTreeMap<String, String>>,
+    default_authorizer: Option<String>,
+}
+
+/// A DynamoDB table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    /// The name of the resource, which is also the name of the table.
+    pub logical_id: String,
+    /// The body of a
+    /// [`CreateTable`](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_CreateTable.html) request.
+    pub create: Value,
+    /// The attribute that holds the time of an item's removal.
+    pub ttl_attribute: Option<String>,
+}
+
+/// A method of a path, and who answers it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// An HTTP method in capitals, or `ANY`.
+    pub method: String,
+    /// The path, with `{name}` and `{name+}` in it.
+    pub path: String,
+    /// The logical id of the function.
+    pub function: String,
+    /// The name of the authorizer, if the route has one.
+    pub authorizer: Option<String>,
+}
+
+/// A Lambda authorizer of the API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authorizer {
+    /// The logical id of the function.
+    pub function: String,
+    /// What the function is told of the request.
+    pub kind: AuthorizerKind,
+    /// The headers without which the function is not called, and by which its answer is kept.
+    pub identity_headers: Vec<String>,
+    /// How long an answer is kept; 0 is not at all.
+    pub ttl_seconds: u32,
+}
+
+/// The two kinds of Lambda authorizer of a REST API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthorizerKind {
+    /// The function sees one header.
+    Token,
+    /// The function sees the request without its body.
+    Request,
+}
+
+/// A gateway response as the template changes it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GatewayResponse {
+    /// The status, where it is not the one AWS has for the type.
+    pub status: Option<u16>,
+    /// Header names, each with its mapping expression.
+    pub headers: BTreeMap<String, String>,
+    /// The template of the body for `application/json`.
+    pub body: Option<String>,
+}
+
+/// A function that reads a table's stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stream {
+    /// The logical id of the function.
+    pub function: String,
+    /// The logical id of the table.
+    pub table: String,
+    /// The most records of one call.
+    pub batch_size: u32,
+}
+
+/// Why a template cannot be used.
+#[derive(Debug)]
+pub enum TemplateError {
+    /// The text is not YAML.
+    Yaml(yaml_serde::Error),
+    /// An intrinsic function that is not known here.
+    UnknownFunction {
+        /// Its name.
+        function: String,
+        /// Where it stands.
+        place: String,
+    },
+    /// A reference to something the template does not hold, or to a parameter without a default.
+    UnknownName {
+        /// The name.
+        name: String,
+        /// Where it stands.
+        place: String,
+    },
+    /// Something is missing, not of its type, or not understood here.
+    Shape {
+        /// Where it stands.
+        place: String,
+        /// What is the matter.
+        why: String,
+    },
+}
+
+impl Template {
+    /// Reads a template.
+    pub fn parse(text: &str) -> Result<Self, TemplateError> {
+        let document: yaml_serde::Value = yaml_serde::from_str(text).map_err(TemplateError::Yaml)?;
+        let document: sam::Document = sam::read(intrinsic::resolve(&document)?, "the template")?;
+        let mut template = Self::of_api(sam::the_api(&document)?)?;
+        for (id, resource) in &document.resources {
+            if resource.condition.is_some() {
+                return Err(TemplateError::shape(id, "a condition is not understood"));
+            }
+            match resource.kind.as_str() {
+                "AWS::DynamoDB::Table" => template.tables.push(Table::read(id, &resource.properties)?),
+                "AWS::Serverless::Function" => {
+                    template.add_function(id, sam::read(resource.properties.clone(), id)?, &document.globals)?;
+                }
+                // Queues, topics, alarms and secrets have no counterpart on one machine.
+                _ => {}
+            }
+        }
+        match template
+            .routes
+            .iter()
+            .filter_map(|route| route.authorizer.as_ref())
+            .find(|name| !template.authorizers.contains_key(*name))
+        {
+            Some(name) => Err(TemplateError::UnknownName { name: name.clone(), place: "Auth.Authorizer".to_owned() }),
+            None => Ok(template),
+        }
+    }
+
+    /// The environment of a function: the global variables under its own. Empty for a function that is not there.
+    pub fn environment(&self, function: &str) -> BTreeMap<String, String> {
+        self.environments.get(function).cloned().unwrap_or_default()
+    }
+
+    fn of_api(api: Option<sam::Api>) -> Result<Self, TemplateError> {
+        let api = api.unwrap_or_default();
+        Ok(Self {
+            tables: Vec::new(),
+            routes: Vec::new(),
+            authorizers: api.auth.authorizers.into_iter().map(|(name, it)| (name, it.into())).collect(),
+            gateway_responses: api
+                .gateway_responses
+                .into_iter()
+                .map(|(kind, it)| Ok((kind.clone(), it.plain(&kind)?)))
+                .collect::<Result<_, TemplateError>>()?,
+            binary_media_types: api.binary_media_types.iter().map(|text| text.replace("~1", "/")).collect(),
+            stage: api.stage_name.unwrap_or_else(|| IMPLICIT_STAGE.to_owned()),
+            schedules: Vec::new(),
+            streams: Vec::new(),
+            environments: BTreeMap::new(),
+            default_authorizer: api.auth.default_authorizer,
+        })
+    }
+
+    fn add_function(&mut self, id: &str, function: sam::Function, globals: &sam::Globals) -> Result<(), TemplateError> {
+        let mut environment = globals.function.environment.plain("Globals.Function.Environment")?;
+        environment.extend(function.environment.plain(&format!("{id}.Environment"))?);
+        self.environments.insert(id.to_owned(), environment);
+        for (name, event) in function.events {
+            let place = format!("{id}.Events.{name}");
+            match event.read(&place)? {
+                sam::Trigger::Api(api) => self.routes.push(Route {
+                    method: api.method.to_uppercase(),
+                    path: api.path,
+                    function: id.to_owned(),
+                    authorizer: self.authorizer_of(api.auth),
+                }),
+                sam::Trigger::Stream(stream) => self.streams.push(Stream {
+                    function: id.to_owned(),
+                    table: stream.stream,
+                    batch_size: stream.batch_size.unwrap_or(100),
+                }),
+                sam::Trigger::Schedule(every) => self.schedules.push((id.to_owned(), every)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The event's own authorizer before the API's default one; `NONE` is neither.
+    fn authorizer_of(&self, auth: Option<sam::EventAuth>) -> Option<String> {
+        let own = auth.and_then(|auth| auth.authorizer);
+        own.or_else(|| self.default_authorizer.clone()).filter(|name| name != "NONE")
+    }
+}
+
+impl Table {
+    fn read(id: &str, properties: &Value) -> Result<Self, TemplateError> {
+        let mut create = Map::from_iter([("TableName".to_owned(), json!(id))]);
+        for name in TABLE_PROPERTIES {
+            if let Some(value) = properties.get(name) {
+                create.insert(name.to_owned(), value.clone());
+            }
+        }
+        if let Some(view) = properties.pointer("/StreamSpecification/StreamViewType") {
+            let stream = json!({ "StreamEnabled": true, "StreamViewType": view });
+            create.insert("StreamSpecification".to_owned(), stream);
+        }
+        let ttl_attribute = match properties.get("TimeToLiveSpecification") {
+            Some(ttl) => {
+                sam::read::<sam::TimeToLive>(ttl.clone(), &format!("{id}.TimeToLiveSpecification"))?.attribute()
+            }
+            None => None,
+        };
+        Ok(Self { logical_id: id.to_owned(), create: Value::Object(create), ttl_attribute })
+    }
+}
+
+impl TemplateError {
+    /// An error about what stands at `place`.
+    pub(crate) fn shape(place: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::Shape { place: place.into(), why: why.into() }
+    }
+}
+
+impl fmt::Display for TemplateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Yaml(_) => f.write_str("the template is not YAML"),
+            Self::UnknownFunction { function, place } => {
+                write!(f, "{place}: the function {function} is not understood")
+            }
+            Self::UnknownName { name, place } => write!(f, "{place}: nothing here is called {name}"),
+            Self::Shape { place, why } => write!(f, "{place}: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for TemplateError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Yaml(source) => Some(source),
+            Self::UnknownFunction { .. } | Self::UnknownName { .. } | Self::Shape { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

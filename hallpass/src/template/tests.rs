@@ -1,0 +1,149 @@
+//! The template of this project and the refusals.
+
+use super::*;
+
+const REAL: &str = include_str!("../../../template.yaml");
+
+fn real() -> Template {
+    Template::parse(REAL).unwrap()
+}
+
+/// Parses a template of one API and one function with `properties`.
+fn check(properties: &str, expected: Result<usize, &str>) {
+    let text = format!("Resources:\n  F:\n    Type: AWS::Serverless::Function\n    Properties: {properties}\n");
+    match (Template::parse(&text), expected) {
+        (Ok(template), Ok(routes)) => assert_eq!(template.routes.len(), routes, "{properties}"),
+        (Err(error), Err(why)) => assert!(error.to_string().contains(why), "{properties}: {error}"),
+        (found, expected) => panic!("{properties}: {found:?}, not {expected:?}"),
+    }
+}
+
+#[test]
+fn the_template_of_this_project_names_its_tables() {
+    let template = real();
+    let names: Vec<_> =
+        template.tables.iter().map(|it| (it.logical_id.as_str(), it.ttl_attribute.as_deref())).collect();
+    assert_eq!(names, [("Attempts", Some("forget_at")), ("Tokens", Some("forget_at")), ("Users", None)]);
+    let users = &template.tables[2].create;
+    assert_eq!(users["TableName"], "Users");
+    assert_eq!(users["BillingMode"], "PAY_PER_REQUEST");
+    assert_eq!(users["StreamSpecification"], json!({ "StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES" }));
+    assert_eq!(users["GlobalSecondaryIndexes"][0]["IndexName"], "username_key");
+    assert_eq!(users["SSESpecification"], Value::Null, "what `CreateTable` has no use for stays out");
+}
+
+#[test]
+fn the_template_of_this_project_has_its_routes_and_its_authorizer() {
+    let template = real();
+    let verified: Vec<_> = template.routes.iter().filter(|route| route.authorizer.is_some()).collect();
+    assert!(verified.iter().any(|route| {
+        route.path == "/api/user/{id}" && route.method == "GET" && route.authorizer.as_deref() == Some("Verify")
+    }));
+    assert!(template.routes.iter().any(|route| route.path == "/{proxy+}" && route.method == "ANY"));
+    let authorizer = &template.authorizers["Verify"];
+    assert_eq!(authorizer.function, "VerifyAuthorizer");
+    assert_eq!(authorizer.kind, AuthorizerKind::Request);
+    assert_eq!(authorizer.identity_headers, ["Authorization"]);
+    assert_eq!(template.stage, "v1");
+}
+
+#[test]
+fn the_template_of_this_project_has_its_gateway_responses() {
+    let responses = real().gateway_responses;
+    assert_eq!(responses["ACCESS_DENIED"].status, Some(401));
+    assert_eq!(responses["ACCESS_DENIED"].headers["Cache-Control"], "'no-store'");
+    assert_eq!(responses["UNAUTHORIZED"].headers["WWW-Authenticate"], "'Bearer realm=\"hallpass\"'");
+    assert_eq!(responses["DEFAULT_5XX"].status, None);
+    assert!(responses["ACCESS_DENIED"].body.as_ref().unwrap().contains("$context.authorizer.reason"));
+}
+
+#[test]
+fn a_function_sees_the_global_variables_under_its_own() {
+    let template = real();
+    let environment = template.environment("Generate");
+    assert_eq!(environment["HALLPASS_USERS_TABLE"], "Users");
+    assert_eq!(environment["HALLPASS_REALM"], "hallpass");
+    assert_eq!(environment["HALLPASS_PREFIX"], "");
+    assert_eq!(environment["HALLPASS_KEYS_SECRET"], "KeyRing");
+    assert!(!template.environment("Prune").contains_key("HALLPASS_KEYS_SECRET"), "prune holds no key");
+    assert!(template.environment("Nobody").is_empty());
+}
+
+#[test]
+fn the_template_of_this_project_says_what_wakes_prune() {
+    let template = real();
+    assert_eq!(template.schedules, [("Prune".to_owned(), Duration::from_hours(1))]);
+    let stream = Stream { function: "Prune".to_owned(), table: "Users".to_owned(), batch_size: 100 };
+    assert_eq!(template.streams, [stream]);
+}
+
+#[test]
+fn the_long_form_of_a_function_is_the_short_one() {
+    let text = r#"
+Parameters: { P: { Type: Number, Default: 7 } }
+Resources:
+  F:
+    Type: AWS::Serverless::Function
+    Properties:
+      Environment:
+        Variables:
+          A: { Ref: P }
+          B: { "Fn::Sub": "${P}-${AWS::Region}-${F.Arn}-${!P}" }
+          C: { "Fn::GetAtt": [F, Arn] }
+          D: true
+"#;
+    let environment = Template::parse(text).unwrap().environment("F");
+    let found: Vec<_> = environment.values().map(String::as_str).collect();
+    assert_eq!(found, ["7", "7-local-F-${P}", "F", "true"]);
+}
+
+#[test]
+fn what_is_not_understood_is_an_error_that_says_where() {
+    check("{ Handler: !If [A, b, c] }", Err("Resources.F.Properties.Handler: the function If is not understood"));
+    check("{ Handler: { 'Fn::Join': ['', []] } }", Err("Handler: the function Join is not understood"));
+    check("{ Handler: !Ref Nobody }", Err("Handler: nothing here is called Nobody"));
+    check("{ Handler: !Sub '${Nobody.Arn}' }", Err("Handler: nothing here is called Nobody"));
+    check("{ Handler: !Sub '${F' }", Err("never closed"));
+    check("{ Events: { E: { Type: SQS, Properties: {} } } }", Err("F.Events.E: the event type SQS"));
+    check("{ Events: { E: { Type: Schedule, Properties: { Schedule: cron(1) } } } }", Err("the schedule cron(1)"));
+    check("{ Events: { E: { Type: Api, Properties: { Path: / } } } }", Err("F.Events.E: missing field `Method`"));
+    check(
+        "{ Events: { E: { Type: Api, Properties: { Path: /, Method: get, Auth: { Authorizer: X } } } } }",
+        Err("nothing here is called X"),
+    );
+    check(
+        "{ Events: { E: { Type: Api, Properties: { Path: /, Method: get, RequestModel: {} } } } }",
+        Err("RequestModel"),
+    );
+    check("{ Environment: { Variables: { A: [] } } }", Err("F.Environment.A"));
+    check("{ Events: { E: { Type: Api, Properties: { Path: /, Method: get } } } }", Ok(1));
+    assert!(Template::parse("a: [").is_err());
+    assert!(Template::parse("Resources: { A: { Type: X, Condition: C } }").is_err());
+}
+
+#[test]
+fn a_route_has_the_authorizer_of_the_api_unless_it_says_otherwise() {
+    let text = r"
+Resources:
+  Api:
+    Type: AWS::Serverless::Api
+    Properties:
+      BinaryMediaTypes: [image~1png]
+      Auth: { DefaultAuthorizer: A, Authorizers: { A: { FunctionArn: !GetAtt F.Arn }, B: { FunctionArn: !GetAtt F.Arn } } }
+  F:
+    Type: AWS::Serverless::Function
+    Properties:
+      Events:
+        One: { Type: Api, Properties: { Path: /1, Method: get } }
+        Three: { Type: Api, Properties: { Path: /3, Method: get, Auth: { Authorizer: NONE } } }
+        Two: { Type: Api, Properties: { Path: /2, Method: get, Auth: { Authorizer: B } } }
+";
+    let template = Template::parse(text).unwrap();
+    let found: Vec<_> = template.routes.iter().map(|it| (it.path.as_str(), it.authorizer.as_deref())).collect();
+    assert_eq!(found, [("/1", Some("A")), ("/3", None), ("/2", Some("B"))]);
+    let token = &template.authorizers["A"];
+    assert_eq!((token.kind, token.ttl_seconds), (AuthorizerKind::Token, 300));
+    assert_eq!(token.identity_headers, ["Authorization"]);
+    assert_eq!((template.stage.as_str(), template.binary_media_types), ("Prod", vec!["image/png".to_owned()]));
+    assert!(Template::parse(&text.replace("BinaryMediaTypes", "Cors")).is_err());
+}
