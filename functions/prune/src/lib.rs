@@ -11,12 +11,15 @@ use edge::log;
 use lambda_runtime::Diagnostic;
 use serde::{Deserialize, Serialize};
 use store::{Failure, Store};
-use token::Timestamp;
+use token::{Reason, Record, Timestamp};
 
 mod stream;
 mod sweep;
 
 pub use sweep::Swept;
+
+/// How many users, and how many writes, are dealt with at once.
+const AT_ONCE: usize = 16;
 
 /// Prune with its settings.
 #[derive(Debug)]
@@ -70,6 +73,13 @@ impl Prune {
             log::failed(&failure);
             Undone(failure)
         })
+    }
+
+    /// Takes one token back because its user changed, and says so.
+    async fn void(&self, record: &Record, because: Reason, now: Timestamp) -> Result<(), Failure> {
+        self.store.void(record, because, now, self.grace).await?;
+        log::voided(because, &record.id);
+        Ok(())
     }
 }
 

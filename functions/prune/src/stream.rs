@@ -7,12 +7,12 @@ use aws_lambda_events::{
     streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse},
 };
 use edge::log;
-use futures_util::{StreamExt, stream};
+use futures_util::future::{join_all, try_join_all};
 use serde_dynamo::AttributeValue;
 use store::Failure;
 use token::{Reason, Record, Timestamp, User, UserId, Value, lifecycle, user::attribute::USER_ID};
 
-use crate::Prune;
+use crate::{AT_ONCE, Prune};
 
 /// One change of a user.
 struct Change {
@@ -25,9 +25,6 @@ struct Change {
 /// The stream's clock and ours may differ by this much, so that a token issued this soon after a change may be voided
 /// with it.
 const CLOCK_SKEW: Duration = Duration::from_secs(2);
-
-/// How many users, and how many tokens of each, are dealt with at once.
-const AT_ONCE: usize = 16;
 
 const DOING: &str = "voiding the tokens of a changed user";
 
@@ -44,16 +41,15 @@ impl Prune {
                 users.entry(user_id).or_default().push(change);
             }
         }
-        let outcomes = stream::iter(users).map(|(user_id, changes)| async move {
-            let outcome = self.void_after(&user_id, &changes, now).await;
-            (changes, outcome)
-        });
-        let outcomes: Vec<_> = outcomes.buffer_unordered(AT_ONCE).collect().await;
+        let users: Vec<(UserId, Vec<Change>)> = users.into_iter().collect();
         let mut answer = DynamoDbEventResponse::default();
-        for (changes, outcome) in outcomes {
-            if let Err(failure) = outcome {
-                log::failed(&failure);
-                answer.batch_item_failures.extend(changes.into_iter().map(|change| failed(change.sequence_number)));
+        for some in users.chunks(AT_ONCE) {
+            let outcomes = join_all(some.iter().map(|(user_id, changes)| self.void_after(user_id, changes, now))).await;
+            for ((_, changes), outcome) in some.iter().zip(outcomes) {
+                if let Err(failure) = outcome {
+                    log::failed(&failure);
+                    answer.batch_item_failures.extend(changes.iter().map(|change| failed(&change.sequence_number)));
+                }
             }
         }
         Ok(answer)
@@ -68,14 +64,12 @@ impl Prune {
             return Ok(());
         }
         let user = self.store.user(user_id).await?;
-        let voided = live.iter().filter_map(|record| Some((record, why(record, user.as_ref(), changes)?)));
-        let voiding = voided.map(|(record, because)| async move {
-            self.store.void(record, because, now, self.grace).await?;
-            log::refused(because, Some(&record.id));
-            Ok(())
-        });
-        let outcomes: Vec<Result<(), Failure>> = stream::iter(voiding).buffer_unordered(AT_ONCE).collect().await;
-        outcomes.into_iter().collect()
+        let voided: Vec<(&Record, Reason)> =
+            live.iter().filter_map(|record| Some((record, why(record, user.as_ref(), changes)?))).collect();
+        for some in voided.chunks(AT_ONCE) {
+            try_join_all(some.iter().map(|(record, because)| self.void(record, *because, now))).await?;
+        }
+        Ok(())
     }
 }
 
@@ -130,8 +124,8 @@ fn to_value(value: AttributeValue) -> Value {
     }
 }
 
-fn failed(sequence_number: String) -> DynamoDbBatchItemFailure {
+fn failed(sequence_number: &str) -> DynamoDbBatchItemFailure {
     let mut failure = DynamoDbBatchItemFailure::default();
-    failure.item_identifier = Some(sequence_number);
+    failure.item_identifier = Some(sequence_number.to_owned());
     failure
 }

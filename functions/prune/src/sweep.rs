@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::future::try_join_all;
 use serde::Serialize;
 use store::{
     Failure,
@@ -11,7 +11,7 @@ use store::{
 };
 use token::{Record, Timestamp, User, UserId, lifecycle};
 
-use crate::Prune;
+use crate::{AT_ONCE, Prune};
 
 /// What a sweep did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -29,9 +29,6 @@ pub struct Swept {
     /// Whether it came to the end of the table; if not, the next sweep goes on where it stopped.
     pub finished: bool,
 }
-
-/// How many writes are under way at once.
-const AT_ONCE: usize = 16;
 
 impl Prune {
     pub(crate) async fn sweep(&self, now: Timestamp, may_go_on: &(dyn Fn() -> bool + Sync)) -> Result<Swept, Failure> {
@@ -65,8 +62,10 @@ impl Prune {
         swept.seen = swept.seen.saturating_add(length(&part.entries));
         let is_over = |entry: &Entry| entry.forget_at.is_some_and(|at| at.has_come(now));
         let (over, rest): (Vec<Entry>, Vec<Entry>) = part.entries.into_iter().partition(is_over);
-        let forgetting = over.iter().map(|entry| self.store.forget(&entry.key, now));
-        swept.forgotten = swept.forgotten.saturating_add(count_true(forgetting).await?);
+        for some in over.chunks(AT_ONCE) {
+            let done = try_join_all(some.iter().map(|entry| self.store.forget(&entry.key, now))).await?;
+            swept.forgotten = swept.forgotten.saturating_add(count_true(&done));
+        }
 
         let mut records: Vec<Record> = Vec::new();
         let mut pointers = Vec::new();
@@ -79,8 +78,10 @@ impl Prune {
             }
         }
         swept.voided = swept.voided.saturating_add(self.reconcile(&records, now).await?);
-        let dropping = pointers.iter().map(|(hash, owner)| self.store.drop_stale_pointer(hash, owner));
-        swept.dropped = swept.dropped.saturating_add(count_true(dropping).await?);
+        for some in pointers.chunks(AT_ONCE) {
+            let dropping = some.iter().map(|(hash, owner)| self.store.drop_stale_pointer(hash, owner));
+            swept.dropped = swept.dropped.saturating_add(count_true(&try_join_all(dropping).await?));
+        }
         Ok(())
     }
 
@@ -89,22 +90,17 @@ impl Prune {
         let ids: BTreeSet<UserId> = records.iter().map(|record| record.id.user_id).collect();
         let ids: Vec<UserId> = ids.into_iter().collect();
         let users: BTreeMap<UserId, User> = self.store.users(&ids).await?;
-        let voided = records.iter().filter_map(|record| {
-            let because = lifecycle::voided(record, users.get(&record.id.user_id))?;
-            Some(async move {
-                self.store.void(record, because, now, self.grace).await?;
-                Ok(true)
-            })
-        });
-        count_true(voided).await
+        let why = |record: &Record| lifecycle::voided(record, users.get(&record.id.user_id));
+        let voided: Vec<_> = records.iter().filter_map(|record| Some((record, why(record)?))).collect();
+        for some in voided.chunks(AT_ONCE) {
+            try_join_all(some.iter().map(|(record, because)| self.void(record, *because, now))).await?;
+        }
+        Ok(length(&voided))
     }
 }
 
-async fn count_true(
-    writing: impl Iterator<Item = impl Future<Output = Result<bool, Failure>>>,
-) -> Result<u64, Failure> {
-    let done: Vec<bool> = stream::iter(writing).buffer_unordered(AT_ONCE).try_collect().await?;
-    Ok(length(done.iter().filter(|done| **done)))
+fn count_true(done: &[bool]) -> u64 {
+    length(done.iter().filter(|done| **done))
 }
 
 fn length<T>(items: impl IntoIterator<Item = T>) -> u64 {

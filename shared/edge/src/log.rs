@@ -42,6 +42,15 @@ pub fn refused(reason: Reason, token_id: Option<&TokenId>) {
     );
 }
 
+/// A token was taken back because its user changed.
+pub fn voided(because: Reason, token_id: &TokenId) {
+    tracing::info!(
+        target: TARGET,
+        { reason = because.as_str(), token.id = %token_id, user.id = %token_id.user_id },
+        "voided"
+    );
+}
+
 /// Something failed. The caller learns that it did, the log learns why.
 pub fn failed(failure: &store::Failure) {
     tracing::error!(target: TARGET, failure = failure.report(), "failed");

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const REAL: &str = include_str!("../../../template.yaml");
+const REAL: &str = include_str!("../../../../template.yaml");
 
 fn real() -> Template {
     Template::parse(REAL).unwrap()

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use http::Method;
 
 use super::call::decoded_parameter;
-use crate::template::{Route, TemplateError};
+use crate::dev::template::{Route, TemplateError};
 
 /// The resources of an API.
 pub(super) struct Routes {

@@ -13,7 +13,7 @@ use http::{Response, StatusCode};
 use hyper::body::Bytes;
 use serde_json::json;
 
-use crate::template::{GatewayResponse, TemplateError};
+use crate::dev::template::{GatewayResponse, TemplateError};
 
 const PLAIN_BODY: &str = r#"{"message":$context.error.messageString}"#;
 

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::call::{ACCOUNT, API, Call};
 use super::policy::Policy;
 use super::route::Matched;
-use crate::template::{Authorizer, AuthorizerKind};
+use crate::dev::template::{Authorizer, AuthorizerKind};
 
 /// The longest answer, as JSON ([quotas](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html)).
 const MAX_RESULT: usize = 8 * 1024;

@@ -25,7 +25,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
-use crate::gateway::{Gateway, MAX_BODY};
+use crate::dev::gateway::{Gateway, MAX_BODY};
 
 /// How many connections are served at once; the next ones wait.
 const CONNECTIONS: usize = 256;
@@ -161,9 +161,9 @@ mod tests {
     use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
     use super::*;
-    use crate::ca;
-    use crate::gateway::Options;
-    use crate::template::Template;
+    use crate::dev::ca;
+    use crate::dev::gateway::Options;
+    use crate::dev::template::Template;
 
     const NOW: u64 = 1_800_000_000;
 
@@ -179,7 +179,7 @@ mod tests {
 
     /// The API of this project, whose one function says which path it was told.
     fn gateway() -> Arc<Gateway> {
-        let template = Template::parse(include_str!("../../template.yaml")).unwrap();
+        let template = Template::parse(include_str!("../../../template.yaml")).unwrap();
         let options = Options {
             cache_seconds: None,
             base_path: String::new(),

@@ -34,7 +34,7 @@ use self::call::Call;
 use self::policy::Decision;
 use self::response::{Kind, Refusal, Responses};
 use self::route::{Matched, Routes};
-use crate::template::{Authorizer, Template, TemplateError};
+use crate::dev::template::{Authorizer, Template, TemplateError};
 
 /// The largest body of a request
 /// ([quotas](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html)).

@@ -1,0 +1,232 @@
+//! `hallpass dev`: all of it in one process on this machine.
+//!
+//! The embedded engine, the tables as `template.yaml` declares them, an HTTPS front that behaves as API Gateway does,
+//! the user stream that feeds prune, TTL, the schedule, and demo users. The functions see the events that API Gateway
+//! and Lambda send, and are the ones that deploy.
+
+pub mod ca;
+pub mod demo;
+pub mod engine;
+pub mod events;
+pub mod files;
+pub mod front;
+pub mod functions;
+pub mod gateway;
+pub mod secrets;
+pub mod template;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use dynoxide::Database;
+use edge::entropy;
+use store::Store;
+use token::{Keyring, keyring::Key};
+use tokio::{
+    net::TcpListener,
+    sync::oneshot,
+    task::{JoinHandle, JoinSet},
+};
+
+use self::{
+    engine::Engine,
+    events::Delivery,
+    files::DataDir,
+    functions::{Clock, Functions},
+    gateway::{Gateway, Invoke},
+    secrets::Secrets,
+    template::Template,
+};
+use crate::stack::Stack;
+
+/// The one description of tables, routes and schedules.
+const TEMPLATE: &str = include_str!("../../template.yaml");
+
+/// How a dev stack is started.
+#[derive(Clone)]
+pub struct Options {
+    /// Where data is kept.
+    pub data: PathBuf,
+    /// The port of the HTTPS front; 0 takes a free one.
+    pub port: u16,
+    /// Whether to begin without the data of before.
+    pub fresh: bool,
+    /// Whether prune gets the user stream and the schedule.
+    pub prune: bool,
+    /// For how long the front caches the authorizer's answers, in seconds, instead of what the template says.
+    pub authorizer_cache: Option<u32>,
+    /// Where the API is mounted: nothing, or a slash and the name of a stage.
+    pub base_path: String,
+    /// Settings that stand in front of the template's: `HALLPASS_…` of the environment.
+    pub settings: BTreeMap<String, String>,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// A running stack.
+#[derive(Debug)]
+pub struct Dev {
+    /// Where it answers.
+    pub url: String,
+    /// How commands and tests reach its tables and keys.
+    pub stack: Stack,
+    /// The delivery of the user stream, for tests that do not wait for it.
+    pub delivery: Arc<Delivery>,
+    stop: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<()>,
+    /// They end with the stack.
+    _background: JoinSet<()>,
+    _engine: Engine,
+    _secrets: Secrets,
+    data: DataDir,
+}
+
+/// Why a stack did not start: one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartError {
+    doing: String,
+    why: String,
+}
+
+/// How often the functions of a dev stack fetch their key ring, so that `hallpass key rotate` can be watched.
+const KEY_REFRESH: &str = "5s";
+
+/// Starts a stack.
+///
+/// # Errors
+/// One line for whatever is in the way: a port, a directory, a key ring, a setting.
+pub async fn start(options: Options) -> Result<Dev, StartError> {
+    let data = DataDir::open(&options.data, options.fresh)?;
+    let now = (options.clock)();
+    let address = ("localhost", options.port);
+    let listener = TcpListener::bind(address).await;
+    let listener =
+        listener.map_err(|error| StartError::new(format!("cannot listen on port {}", options.port), error))?;
+    let port = listener.local_addr().map_err(|error| StartError::new("cannot listen", error))?.port();
+    let tls = ca::server_config(data.path(), now.unix())
+        .map_err(|error| StartError::new("cannot make certificates", error))?;
+    let template = Template::parse(TEMPLATE).map_err(|error| StartError::new("cannot read template.yaml", error))?;
+
+    let database = Database::new(&data.file(files::DATABASE).to_string_lossy());
+    let database = database
+        .map_err(|error| StartError::new(format!("cannot open {}", data.file(files::DATABASE).display()), error))?;
+    let engine = Engine::start(database, &template.tables)?;
+    let access_key_id = format!("dev{:016x}", u64::from_be_bytes(random()?));
+    let secrets =
+        Secrets::start(access_key_id.clone(), &ring(&data.file(files::RING))?, Some(data.file(files::RING))).await?;
+
+    let url = format!("https://localhost:{port}{}", options.base_path);
+    let stack = Stack::of_dev(&url, &engine.endpoint(), &secrets.endpoint(), access_key_id, &options.settings);
+    let overrides = stack.environment(&options.settings, KEY_REFRESH);
+    let functions = Functions::new(&template, &overrides, Arc::clone(&options.clock))?;
+    add_demo_users(&stack.store().map_err(|error| StartError::new("cannot reach the engine", error))?).await?;
+
+    let stream = template.streams.first().cloned();
+    let stream = stream.ok_or_else(|| StartError::new("cannot read template.yaml", "it has no stream"))?;
+    let invoke = functions.invoke();
+    let delivery = Delivery::new(engine.database(), Arc::clone(&invoke), stream, Some(data.file(files::POSITION)));
+    let delivery = Arc::new(delivery);
+    let background = background(&options, &template, &engine, &delivery, &invoke);
+    let clock = Arc::clone(&options.clock);
+    let gateway = gateway::Options {
+        cache_seconds: options.authorizer_cache,
+        base_path: options.base_path.clone(),
+        clock: Arc::new(move || clock().unix()),
+        invoke,
+    };
+    let gateway =
+        Gateway::new(&template, gateway).map_err(|error| StartError::new("cannot read template.yaml", error))?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = tokio::spawn(front::serve(listener, tls, Arc::new(gateway), async move {
+        let _ = stopped.await;
+    }));
+    stack.write(&data.file(files::STACK)).map_err(|error| StartError::new("cannot write stack.json", error))?;
+    Ok(Dev {
+        url,
+        stack,
+        delivery,
+        stop: Some(stop),
+        serving,
+        _background: background,
+        _engine: engine,
+        _secrets: secrets,
+        data,
+    })
+}
+
+/// What AWS does by itself, for as long as the stack runs.
+fn background(
+    options: &Options,
+    template: &Template,
+    engine: &Engine,
+    delivery: &Arc<Delivery>,
+    invoke: &Invoke,
+) -> JoinSet<()> {
+    let mut background = JoinSet::new();
+    background.spawn(events::expire(engine.database()));
+    if options.prune {
+        background.spawn(Arc::clone(delivery).run());
+        for (function, every) in &template.schedules {
+            background.spawn(events::run_on_schedule(Arc::clone(invoke), function.clone(), *every));
+        }
+    }
+    background
+}
+
+impl Dev {
+    /// Stops it: requests under way end first.
+    pub async fn stop(mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        let _ = (&mut self.serving).await;
+        let _ = files::remove(&self.data.file(files::STACK));
+    }
+}
+
+impl StartError {
+    /// What was being done, and why it could not be.
+    pub fn new(doing: impl Into<String>, why: impl fmt::Display) -> Self {
+        Self { doing: doing.into(), why: why.to_string() }
+    }
+}
+
+/// The ring of the data directory; the first start makes one.
+fn ring(file: &Path) -> Result<Keyring, StartError> {
+    let bad = |why: &dyn fmt::Display| StartError::new(format!("cannot use the key ring {}", file.display()), why);
+    if let Some(json) = files::read(file).map_err(|error| bad(&error))? {
+        return Keyring::parse(&json).map_err(|error| bad(&error));
+    }
+    let key = Key::new("first".to_owned(), token::Timestamp::EPOCH, random::<32>()?.to_vec().into());
+    let ring = key.and_then(|key| Keyring::new(vec![key])).map_err(|error| bad(&error))?;
+    files::write_private(file, ring.to_json().reveal()).map_err(|error| bad(&error))?;
+    Ok(ring)
+}
+
+async fn add_demo_users(store: &Store) -> Result<(), StartError> {
+    let generation = u32::from_be_bytes(random()?) >> 1;
+    let added = demo::add(store, random()?, generation).await;
+    added.map_err(|failure| StartError::new("cannot add the demo users", failure.report()))
+}
+
+fn random<const N: usize>() -> Result<[u8; N], StartError> {
+    entropy::bytes().map_err(|failure| StartError::new("cannot start", failure.report()))
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").field("data", &self.data).field("port", &self.port).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.doing, self.why)
+    }
+}
+
+impl std::error::Error for StartError {}

@@ -1,0 +1,53 @@
+//! The users of a fresh dev stack.
+
+use login::password;
+use store::{Failure, Store, management::NewUser};
+use token::Scope;
+
+struct Demo {
+    id: &'static str,
+    username: &'static str,
+    password: Option<&'static str>,
+    permissions: &'static [&'static str],
+    is_app: bool,
+}
+
+const USERS: [Demo; 4] = [
+    Demo { id: "1", username: "my_username", password: Some("topsecret"), permissions: &["ROLE_USER"], is_app: false },
+    Demo {
+        id: "2",
+        username: "admin",
+        password: Some("letmein"),
+        permissions: &["ROLE_USER", "ROLE_ADMIN"],
+        is_app: false,
+    },
+    // A directory user: the password is somewhere else.
+    Demo { id: "3", username: "ldap_user", password: None, permissions: &["ROLE_USER"], is_app: false },
+    Demo { id: "4", username: "ci-bot", password: None, permissions: &["ROLE_USER"], is_app: true },
+];
+
+/// Adds the demo users, if there are no users yet. `salt` is for their passwords, which everybody knows anyway.
+///
+/// # Errors
+/// When the store fails.
+pub async fn add(store: &Store, salt: [u8; 16], token_generation: u32) -> Result<(), Failure> {
+    const DOING: &str = "adding the demo users";
+    if !store.all_users().await?.is_empty() {
+        return Ok(());
+    }
+    for Demo { id, username, password, permissions, is_app } in USERS {
+        let bad = |what: &'static str| Failure::new(DOING, what);
+        let permissions = permissions.iter().map(|name| name.parse()).collect::<Result<Scope, _>>();
+        let user = NewUser {
+            id: id.parse().map_err(|_| bad("an id is wrong"))?,
+            username: username.to_owned(),
+            full_name: None,
+            is_app,
+            password_hash: password.and_then(|password| password::hash(password, salt)),
+            permissions: permissions.map_err(|_| bad("a permission is wrong"))?,
+            token_generation,
+        };
+        store.add_user(&user).await?;
+    }
+    Ok(())
+}

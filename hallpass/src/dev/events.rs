@@ -1,0 +1,120 @@
+//! What AWS does by itself: it delivers the user stream to prune, removes expired items, and runs the schedule.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+use tokio::{
+    sync::Mutex,
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{engine::Handle, files, gateway::Invoke, template::Stream};
+
+/// The delivery of one table's stream to one function.
+pub struct Delivery {
+    database: Handle,
+    invoke: Invoke,
+    stream: Stream,
+    /// Where it stands, in memory and in a file, so that a restart does not deliver everything again.
+    position: Mutex<Option<String>>,
+    file: Option<PathBuf>,
+}
+
+/// How often the stream is looked at; on AWS Lambda polls four times a second.
+const POLL: Duration = Duration::from_millis(250);
+
+/// How often a batch that fails is delivered before it is given up.
+const DELIVERIES: u32 = 5;
+
+/// How often expired items are removed; on AWS it takes up to days.
+const TTL: Duration = Duration::from_secs(10);
+
+impl Delivery {
+    /// A delivery that goes on where `file` says, or begins with the stream.
+    pub fn new(database: Handle, invoke: Invoke, stream: Stream, file: Option<PathBuf>) -> Self {
+        let position = file.as_deref().and_then(|file| files::read(file).ok().flatten());
+        Self { database, invoke, stream, position: Mutex::new(position), file }
+    }
+
+    /// Delivers all that is there. Two calls at once deliver one after the other.
+    ///
+    /// # Errors
+    /// When the stream cannot be read. What fails in the function is delivered again, then logged and passed over.
+    pub async fn drain(&self) -> Result<(), String> {
+        let mut position = self.position.lock().await;
+        loop {
+            let (database, table) = (self.database.clone(), self.stream.table.clone());
+            let (after, limit) = (position.clone(), usize::try_from(self.stream.batch_size).unwrap_or(100));
+            let reading = move || database.stream_after(&table, after.as_deref(), limit);
+            let batch = tokio::task::spawn_blocking(reading).await.map_err(|error| error.to_string())??;
+            let Some(last) = batch.last else { return Ok(()) };
+            self.deliver(batch.records).await;
+            if let Some(file) = &self.file {
+                files::write_private(file, &last).map_err(|error| error.to_string())?;
+            }
+            *position = Some(last);
+        }
+    }
+
+    /// Delivers a batch until nothing of it is reported as failed, from the first failed record on.
+    async fn deliver(&self, mut records: Vec<Value>) {
+        for _ in 0..DELIVERIES {
+            let answer = (self.invoke)(&self.stream.function, json!({"Records": records})).await;
+            let Ok(answer) = answer else { continue };
+            let failures = answer.get("batchItemFailures").and_then(Value::as_array).cloned().unwrap_or_default();
+            let failed: Vec<&str> =
+                failures.iter().filter_map(|failure| failure.get("itemIdentifier")?.as_str()).collect();
+            let number =
+                |record: &Value| record.pointer("/dynamodb/SequenceNumber").and_then(Value::as_str).map(str::to_owned);
+            let first =
+                records.iter().position(|record| number(record).is_some_and(|it| failed.contains(&it.as_str())));
+            let Some(first) = first else { return };
+            records.drain(..first);
+        }
+        tracing::error!(target: "hallpass", records = records.len(), "gave up on records of the user stream");
+    }
+
+    /// Delivers for ever.
+    pub async fn run(self: Arc<Self>) {
+        let mut ticks = interval(POLL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if let Err(error) = self.drain().await {
+                tracing::error!(target: "hallpass", error, "cannot read the user stream");
+            }
+        }
+    }
+}
+
+/// Removes expired items for ever.
+pub async fn expire(database: Handle) {
+    let mut ticks = interval(TTL);
+    loop {
+        ticks.tick().await;
+        let database = database.clone();
+        let swept = tokio::task::spawn_blocking(move || database.sweep_ttl()).await;
+        if let Err(error) = swept.map_err(|error| error.to_string()).flatten() {
+            tracing::error!(target: "hallpass", error, "cannot remove expired items");
+        }
+    }
+}
+
+/// Runs a function on its schedule for ever, the first time one period from now.
+pub async fn run_on_schedule(invoke: Invoke, function: String, every: Duration) {
+    let mut ticks = interval(every);
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        let event = json!({"version": "0", "source": "aws.scheduler", "detail-type": "Scheduled Event", "detail": {}});
+        if let Err(error) = (invoke)(&function, event).await {
+            tracing::error!(target: "hallpass", error = error.message, "a scheduled run failed");
+        }
+    }
+}
+
+impl std::fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Delivery").field("stream", &self.stream).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,121 @@
+//! The five functions, invoked as Lambda invokes them: an event in, an answer or an error message out.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use edge::{
+    Service, entropy, gateway,
+    settings::{self, BadSetting, Lookup},
+};
+use lambda_runtime::Diagnostic;
+use prune::Prune;
+use serde::Serialize;
+use serde_json::Value;
+use token::Timestamp;
+use verify_authorizer::Authorizer;
+
+use super::{
+    StartError,
+    gateway::{FunctionError, FunctionFuture, Invoke},
+    template::Template,
+};
+
+/// The time, as an argument: the clock of this machine, or a test's.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The functions of the template, wired with the environment that the template gives each of them.
+#[derive(Clone)]
+pub struct Functions {
+    verify_authorizer: Arc<Authorizer>,
+    generate: Arc<Service>,
+    revoke: Arc<Service>,
+    console: Arc<Service>,
+    prune: Arc<Prune>,
+    clock: Clock,
+}
+
+impl Functions {
+    /// Wires the functions. `overrides` stand in front of what the template says.
+    ///
+    /// # Errors
+    /// Names the first setting that makes no sense.
+    pub fn new(template: &Template, overrides: &BTreeMap<String, String>, clock: Clock) -> Result<Self, StartError> {
+        let service = |function: &str| with_environment(template, overrides, function, Service::new);
+        let authorizer = |lookup: Lookup<'_>| Authorizer::new(Service::new(lookup)?, lookup);
+        let prune =
+            |lookup: Lookup<'_>| Ok(Prune { store: edge::service::store(lookup)?, grace: settings::grace(lookup)? });
+        Ok(Self {
+            verify_authorizer: with_environment(template, overrides, "VerifyAuthorizer", authorizer)?,
+            generate: service("Generate")?,
+            revoke: service("Revoke")?,
+            console: service("Console")?,
+            prune: with_environment(template, overrides, "Prune", prune)?,
+            clock,
+        })
+    }
+
+    /// What calls a function by its logical id. A panic in a function is a failed invocation, as on Lambda.
+    pub fn invoke(&self) -> Invoke {
+        let functions = self.clone();
+        Arc::new(move |function, event| {
+            let (functions, function) = (functions.clone(), function.to_owned());
+            let invocation = tokio::spawn(async move { functions.call(&function, event).await });
+            let ending: FunctionFuture = Box::pin(async move {
+                invocation.await.unwrap_or_else(|_| Err(FunctionError { message: "the function panicked".to_owned() }))
+            });
+            ending
+        })
+    }
+
+    /// The clock of all of them.
+    pub fn clock(&self) -> Clock {
+        Arc::clone(&self.clock)
+    }
+
+    async fn call(&self, function: &str, event: Value) -> Result<Value, FunctionError> {
+        let now = (self.clock)();
+        let answer = match function {
+            "VerifyAuthorizer" => return serialized(self.verify_authorizer.handle(parsed(event)?, now).await),
+            "Prune" => return serialized(self.prune.handle(parsed(event)?, now, &|| true).await),
+            "Generate" => {
+                let service = &self.generate;
+                let handle = |request| async move { generate::handle(service, &request, now, entropy::secret()).await };
+                gateway::answer(event, handle).await
+            }
+            "Revoke" => {
+                gateway::answer(event, |request| async move { revoke::handle(&self.revoke, &request, now).await }).await
+            }
+            "Console" => {
+                gateway::answer(event, |request| async move { console::handle(&self.console, &request, now).await })
+                    .await
+            }
+            other => return Err(FunctionError { message: format!("there is no function {other}") }),
+        };
+        answer.map_err(|failure| FunctionError { message: failure.report() })
+    }
+}
+
+fn with_environment<T>(
+    template: &Template,
+    overrides: &BTreeMap<String, String>,
+    function: &str,
+    start: impl Fn(Lookup<'_>) -> Result<T, BadSetting>,
+) -> Result<Arc<T>, StartError> {
+    let environment = template.environment(function);
+    let lookup = |name: &str| overrides.get(name).or_else(|| environment.get(name)).cloned();
+    start(&lookup).map(Arc::new).map_err(|bad| StartError::new(format!("cannot start {function}"), bad.to_string()))
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(event: Value) -> Result<T, FunctionError> {
+    serde_json::from_value(event).map_err(|error| FunctionError { message: error.to_string() })
+}
+
+fn serialized<T: Serialize, E: Into<Diagnostic>>(outcome: Result<T, E>) -> Result<Value, FunctionError> {
+    let answer = outcome.map_err(|error| FunctionError { message: error.into().error_message })?;
+    serde_json::to_value(answer).map_err(|error| FunctionError { message: error.to_string() })
+}
+
+impl std::fmt::Debug for Functions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Functions")
+    }
+}

@@ -1,0 +1,3 @@
+//! The command `hallpass`.
+
+fn main() {}
