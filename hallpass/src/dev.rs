@@ -25,7 +25,7 @@ use std::{
 use dynoxide::Database;
 use edge::entropy;
 use store::Store;
-use token::{Keyring, keyring::Key};
+use token::{Keyring, Text, keyring::Key};
 use tokio::{
     net::TcpListener,
     sync::oneshot,
@@ -63,6 +63,8 @@ pub struct Options {
     pub base_path: String,
     /// Settings that stand in front of the template's: `HALLPASS_…` of the environment.
     pub settings: BTreeMap<String, String>,
+    /// The key ring to begin with (`HALLPASS_KEYS`), instead of the one of before or a new one.
+    pub keys: Option<Text>,
     /// The time.
     pub clock: Clock,
 }
@@ -116,13 +118,17 @@ pub async fn start(options: Options) -> Result<Dev, StartError> {
         .map_err(|error| StartError::new(format!("cannot open {}", data.file(files::DATABASE).display()), error))?;
     let engine = Engine::start(database, &template.tables)?;
     let access_key_id = format!("dev{:016x}", u64::from_be_bytes(random()?));
-    let secrets =
-        Secrets::start(access_key_id.clone(), &ring(&data.file(files::RING))?, Some(data.file(files::RING))).await?;
+    let secrets = Secrets::start(
+        access_key_id.clone(),
+        &ring(&data.file(files::RING), options.keys.as_ref())?,
+        Some(data.file(files::RING)),
+    )
+    .await?;
 
     let url = format!("https://localhost:{port}{}", options.base_path);
-    let stack = Stack::of_dev(&url, &engine.endpoint(), &secrets.endpoint(), access_key_id, &options.settings);
-    let overrides = stack.environment(&options.settings, KEY_REFRESH);
-    let functions = Functions::new(&template, &overrides, Arc::clone(&options.clock))?;
+    let environment = environment(&template, &options.settings, &engine, &secrets, access_key_id);
+    let stack = Stack::new(url.clone(), environment);
+    let functions = Functions::new(&template, stack.environment(), Arc::clone(&options.clock))?;
     add_demo_users(&stack.store().map_err(|error| StartError::new("cannot reach the engine", error))?).await?;
 
     let stream = template.streams.first().cloned();
@@ -156,6 +162,31 @@ pub async fn start(options: Options) -> Result<Dev, StartError> {
         _secrets: secrets,
         data,
     })
+}
+
+/// What every function has in its environment, and what a command needs to reach the stack: the template's settings,
+/// those from outside, and where this machine's AWS is.
+fn environment(
+    template: &Template,
+    settings: &BTreeMap<String, String>,
+    engine: &Engine,
+    secrets: &Secrets,
+    access_key_id: String,
+) -> BTreeMap<String, String> {
+    let mut environment = template.environment("Generate");
+    environment.insert("HALLPASS_KEY_REFRESH".to_owned(), KEY_REFRESH.to_owned());
+    environment.extend(settings.clone());
+    environment.extend(
+        [
+            ("AWS_REGION", "local".to_owned()),
+            ("AWS_ACCESS_KEY_ID", access_key_id),
+            ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
+            ("HALLPASS_DYNAMODB_ENDPOINT", engine.endpoint()),
+            ("HALLPASS_SECRETS_ENDPOINT", secrets.endpoint()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value)),
+    );
+    environment
 }
 
 /// What AWS does by itself, for as long as the stack runs.
@@ -196,8 +227,14 @@ impl StartError {
 }
 
 /// The ring of the data directory; the first start makes one.
-fn ring(file: &Path) -> Result<Keyring, StartError> {
+fn ring(file: &Path, given: Option<&Text>) -> Result<Keyring, StartError> {
     let bad = |why: &dyn fmt::Display| StartError::new(format!("cannot use the key ring {}", file.display()), why);
+    if let Some(given) = given {
+        let ring =
+            Keyring::parse(given.reveal()).map_err(|error| StartError::new("cannot use HALLPASS_KEYS", error))?;
+        files::write_private(file, given.reveal()).map_err(|error| bad(&error))?;
+        return Ok(ring);
+    }
     if let Some(json) = files::read(file).map_err(|error| bad(&error))? {
         return Keyring::parse(&json).map_err(|error| bad(&error));
     }

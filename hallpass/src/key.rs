@@ -1,1 +1,174 @@
-//! Comes next.
+//! `hallpass key`: the signing keys of a stack, through its Secrets Manager.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use aws_sdk_secretsmanager::Client;
+use clap::Subcommand;
+use edge::{clock, entropy, service, settings};
+use store::{Store, keys, sweep::Kind};
+use token::{
+    Keyring, Timestamp,
+    keyring::{BadKeyring, Key},
+};
+
+use crate::{
+    cli::CommandError,
+    dev::files,
+    stack::{NoStack, Stack},
+    terminal,
+};
+
+/// What can be done with keys.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a new ring of one key, which signs at once, to a file, for a first secret or local use
+    New {
+        /// The file; only its owner may read it, and it must not be there yet
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// List the keys of the ring; never the keys themselves
+    List,
+    /// Add a key that verifies at once and signs when every function has fetched it
+    Rotate,
+    /// Take a key out of the ring, and say how many live tokens that ends
+    Retire {
+        /// The id of the key
+        id: String,
+        /// Take it out although live tokens end with it
+        #[arg(long)]
+        end_tokens: bool,
+    },
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// When it does not do what it was asked for.
+pub async fn run(command: Command, data: &Path) -> Result<(), CommandError> {
+    match command {
+        Command::New { out } => new(&out),
+        Command::List => list(&Secret::of(&Stack::find(data)?)?).await,
+        Command::Rotate => rotate(&Secret::of(&Stack::find(data)?)?).await,
+        Command::Retire { id, end_tokens } => {
+            let stack = Stack::find(data)?;
+            retire(&Secret::of(&stack)?, &stack.store()?, &id, end_tokens).await
+        }
+    }
+}
+
+/// The secret of a stack, and how often its functions fetch it.
+struct Secret {
+    client: Client,
+    arn: String,
+    refresh: Duration,
+}
+
+impl Secret {
+    fn of(stack: &Stack) -> Result<Self, NoStack> {
+        let lookup = stack.lookup();
+        let bad = NoStack::BadSetting;
+        Ok(Self {
+            client: service::connection(&lookup).map_err(bad)?.secrets(),
+            arn: settings::required(&lookup, "HALLPASS_KEYS_SECRET").map_err(bad)?,
+            refresh: settings::duration(&lookup, "HALLPASS_KEY_REFRESH", Duration::from_secs(300)).map_err(bad)?,
+        })
+    }
+
+    async fn ring(&self) -> Result<Keyring, CommandError> {
+        Ok(keys::fetch(&self.client, &self.arn).await?)
+    }
+
+    async fn put(&self, ring: &Keyring) -> Result<(), CommandError> {
+        Ok(keys::put(&self.client, &self.arn, ring).await?)
+    }
+}
+
+fn new(out: &Path) -> Result<(), CommandError> {
+    if out.exists() {
+        return Err(CommandError::refused(format!("{} is there already", out.display())));
+    }
+    let ring = new_key(Timestamp::EPOCH).and_then(|key| Keyring::new(vec![key]).map_err(bad_ring))?;
+    files::write_private(out, ring.to_json().reveal())?;
+    Ok(terminal::line(&format!("wrote {}; keep it secret", out.display()))?)
+}
+
+async fn list(secret: &Secret) -> Result<(), CommandError> {
+    let ring = secret.ring().await?;
+    let now = clock::now();
+    let signing = ring.signing(now).map(Key::id);
+    let state = |key: &Key| match (signing == Some(key.id()), key.signs_from().has_come(now)) {
+        (true, _) => "signs",
+        (false, true) => "verifies",
+        (false, false) => "verifies, will sign",
+    };
+    let row = |key: &Key| [key.id().to_owned(), state(key).to_owned(), key.signs_from().to_string()];
+    let rows: Vec<[String; 3]> = ring.keys().iter().map(row).collect();
+    Ok(terminal::table(["ID", "STATE", "SIGNS FROM"], &rows)?)
+}
+
+/// The new key verifies for two refresh periods before it signs, so that no function sees a token under a key it has
+/// not fetched.
+async fn rotate(secret: &Secret) -> Result<(), CommandError> {
+    let ring = secret.ring().await?;
+    if ring.keys().len() >= Keyring::MAX_KEYS {
+        return Err(CommandError::refused("the ring is full; retire a key first"));
+    }
+    let signs_from = clock::now().after(secret.refresh.saturating_mul(2));
+    let key = new_key(signs_from)?;
+    let id = key.id().to_owned();
+    secret.put(&ring.with(key).map_err(bad_ring)?).await?;
+    Ok(terminal::line(&format!("added {id}; it verifies now and signs from {signs_from}"))?)
+}
+
+async fn retire(secret: &Secret, store: &Store, id: &str, end_tokens: bool) -> Result<(), CommandError> {
+    let ring = secret.ring().await?;
+    let now = clock::now();
+    if !ring.keys().iter().any(|key| key.id() == id) {
+        return Err(CommandError::refused(format!("the ring has no key {id}")));
+    }
+    if ring.signing(now).is_some_and(|key| key.id() == id) {
+        return Err(CommandError::refused(format!("{id} signs; rotate first, and wait until another key signs")));
+    }
+    let live = live_tokens(store, now).await?.remove(id).unwrap_or_default();
+    if live > 0 && !end_tokens {
+        let why = format!("{live} live tokens would end with {id}; say --end-tokens to end them");
+        return Err(CommandError::refused(why));
+    }
+    secret.put(&ring.without(id).map_err(bad_ring)?).await?;
+    Ok(terminal::line(&format!("retired {id}; {live} live tokens ended with it"))?)
+}
+
+/// How many live tokens each key has sealed.
+async fn live_tokens(store: &Store, now: Timestamp) -> Result<BTreeMap<String, u64>, CommandError> {
+    let (mut counts, mut place) = (BTreeMap::<String, u64>::new(), None);
+    loop {
+        let part = store.part(place.as_ref()).await?;
+        for entry in part.entries {
+            if let Kind::Record(record) = entry.kind
+                && record.end(now).is_none()
+            {
+                let count = counts.entry(record.key_id).or_default();
+                *count = count.saturating_add(1);
+            }
+        }
+        place = part.next;
+        if place.is_none() {
+            return Ok(counts);
+        }
+    }
+}
+
+fn new_key(signs_from: Timestamp) -> Result<Key, CommandError> {
+    let id = format!("k{:08x}", u32::from_be_bytes(entropy::bytes()?));
+    Key::new(id, signs_from, entropy::bytes::<32>()?.to_vec().into()).map_err(bad_ring)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
+fn bad_ring(bad: BadKeyring) -> CommandError {
+    CommandError::Refused(bad.to_string())
+}

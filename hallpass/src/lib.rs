@@ -11,6 +11,7 @@
 pub mod cli;
 pub mod dev;
 pub mod key;
+mod serve;
 pub mod stack;
 pub mod terminal;
 pub mod tokens;

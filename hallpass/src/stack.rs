@@ -33,42 +33,14 @@ pub enum NoStack {
 }
 
 impl Stack {
-    /// A dev stack.
-    pub(crate) fn of_dev(
-        url: &str,
-        dynamodb: &str,
-        secrets: &str,
-        access_key_id: String,
-        settings: &BTreeMap<String, String>,
-    ) -> Self {
-        let fixed = [
-            ("AWS_REGION", "local"),
-            ("AWS_SECRET_ACCESS_KEY", "local"),
-            ("HALLPASS_DYNAMODB_ENDPOINT", dynamodb),
-            ("HALLPASS_SECRETS_ENDPOINT", secrets),
-            ("HALLPASS_USERS_TABLE", "Users"),
-            ("HALLPASS_TOKENS_TABLE", "Tokens"),
-            ("HALLPASS_ATTEMPTS_TABLE", "Attempts"),
-            ("HALLPASS_KEYS_SECRET", "KeyRing"),
-        ];
-        let mut environment: BTreeMap<String, String> = settings.clone();
-        environment.extend(fixed.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        environment.insert("AWS_ACCESS_KEY_ID".to_owned(), access_key_id);
-        Self { url: url.to_owned(), environment }
+    /// A dev stack, whose functions have this environment.
+    pub(crate) const fn new(url: String, environment: BTreeMap<String, String>) -> Self {
+        Self { url, environment }
     }
 
-    /// What stands in front of the template for the functions of this stack.
-    pub(crate) fn environment(
-        &self,
-        settings: &BTreeMap<String, String>,
-        key_refresh: &str,
-    ) -> BTreeMap<String, String> {
-        // The template's tables and secret are known by their logical ids.
-        let mut environment = self.environment.clone();
-        environment.retain(|name, _| !name.ends_with("_TABLE") && name != "HALLPASS_KEYS_SECRET");
-        environment.entry("HALLPASS_KEY_REFRESH".to_owned()).or_insert_with(|| key_refresh.to_owned());
-        environment.extend(settings.clone());
-        environment
+    /// What every function of it has in its environment.
+    pub(crate) const fn environment(&self) -> &BTreeMap<String, String> {
+        &self.environment
     }
 
     /// Finds the dev stack that runs in this data directory.

@@ -98,6 +98,15 @@ pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// Every variable of this process whose name begins so.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+pub fn environment_with_prefix(prefix: &str) -> std::collections::BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| name.starts_with(prefix))
+        .collect()
+}
+
 /// A variable's text; empty counts as absent, because a template cannot leave a variable out.
 pub fn text(lookup: Lookup<'_>, name: &str) -> Option<String> {
     lookup(name).filter(|text| !text.is_empty())

@@ -23,6 +23,7 @@ use crate::{
 };
 
 pub mod developer;
+pub mod inspect;
 pub mod jwt;
 pub mod signed;
 

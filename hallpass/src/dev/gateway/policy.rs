@@ -94,7 +94,7 @@ impl Statement {
     }
 }
 
-/// The times of `{"DateLessThan": {"aws:CurrentTime": "…"}}`. The names of condition keys know no case.
+/// The times of `{"DateLessThan": {"aws:CurrentTime": "…"}}`, each a text or a list of texts. The names of condition keys know no case.
 fn deadlines(condition: &Map<String, Value>) -> Option<Vec<OffsetDateTime>> {
     let mut until = Vec::new();
     for (operator, keys) in condition {
@@ -102,7 +102,10 @@ fn deadlines(condition: &Map<String, Value>) -> Option<Vec<OffsetDateTime>> {
             if !key.eq_ignore_ascii_case("aws:CurrentTime") {
                 return None;
             }
-            until.push(OffsetDateTime::parse(value.as_str()?, &Rfc3339).ok()?);
+            // Of several values one is enough (IAM's "multiple values" of a condition key).
+            let times =
+                texts(value)?.iter().map(|time| OffsetDateTime::parse(time, &Rfc3339).ok()).collect::<Option<Vec<_>>>();
+            until.push(times?.into_iter().max()?);
         }
     }
     Some(until)
@@ -207,6 +210,8 @@ mod tests {
         ] {
             let mut allow = statement("Allow", &json!("*"));
             allow["Condition"] = json!({ "DateLessThan": { "aws:CurrentTime": time } });
+            check(&json!([allow]), Some(expected));
+            allow["Condition"] = json!({ "DateLessThan": { "aws:CurrentTime": [time] } });
             check(&json!([allow]), expected);
         }
     }

@@ -34,8 +34,7 @@ pub fn seal(
 }
 
 pub(super) fn open(ring: &Keyring, issuer: &Issuer, text: &str, _now: Timestamp) -> Verdict {
-    let seal = text.strip_prefix(issuer.prefix()).and_then(|text| text.strip_prefix(MARK));
-    let Some(seal) = seal.filter(|seal| seal.len() == Seal::TEXT_LENGTH).and_then(Seal::decode) else {
+    let Some(seal) = parse(issuer, text) else {
         return Verdict::NotMine;
     };
     if !ring.keys().iter().any(|key| seal.is_by(mac(key.developer.clone(), issuer, &seal.secret))) {
@@ -47,6 +46,11 @@ pub(super) fn open(ring: &Keyring, issuer: &Issuer, text: &str, _now: Timestamp)
         hash: TokenHash::of(&seal.secret),
         expires_at: None,
     })
+}
+
+pub(super) fn parse(issuer: &Issuer, text: &str) -> Option<Seal> {
+    let seal = text.strip_prefix(issuer.prefix())?.strip_prefix(MARK)?;
+    if seal.len() == Seal::TEXT_LENGTH { Seal::decode(seal) } else { None }
 }
 
 fn mac(mut mac: Mac, issuer: &Issuer, secret: &Entropy) -> Mac {

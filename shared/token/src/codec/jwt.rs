@@ -120,7 +120,7 @@ fn is_by(key: &Key, message: &str, tag: &[u8; 32]) -> bool {
 }
 
 /// `<header>.<claims>` whole, its two halves, and the tag, if the text has the shape of a JWT.
-fn parse(text: &str) -> Option<(&str, &str, &str, [u8; 32])> {
+pub(super) fn parse(text: &str) -> Option<(&str, &str, &str, [u8; 32])> {
     let (message, tag) = text.rsplit_once('.')?;
     let (header, payload) = message.split_once('.')?;
     let jwt = header.starts_with("ey") && payload.starts_with("ey") && !payload.contains('.');
@@ -147,6 +147,13 @@ fn claim(issuer: &Issuer, payload: &str, now: Timestamp) -> Result<Claim, Reason
         hash: TokenHash::of(&Entropy::new(secret)),
         expires_at: Some(claims.exp),
     })
+}
+
+/// What the claims say, whoever signed them.
+pub(super) fn read(payload: &str) -> Option<(UserId, TokenHash, Timestamp, Timestamp, String)> {
+    let claims: Claims = serde_json::from_slice(&Base64UrlUnpadded::decode_vec(payload).ok()?).ok()?;
+    let hash = TokenHash::of(&Entropy::new(decode_exactly(&claims.jti)?));
+    Some((claims.sub.parse().ok()?, hash, claims.iat, claims.exp, claims.aud.clone()))
 }
 
 fn encode(claims: &Claims) -> String {

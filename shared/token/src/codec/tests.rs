@@ -319,3 +319,17 @@ fn nothing_secret_prints() {
     let printed = format!("{sealed:?} {:?} {:?}", ring(), Entropy::new([7; 16]));
     assert!(!printed.contains(seal) && !printed.contains("[7, 7"), "{printed}");
 }
+
+#[test]
+fn a_text_is_inspected_without_a_key_and_without_its_secret() {
+    let expires_at = NOW.after(Duration::from_secs(60));
+    for (format, sealed) in one_of_each("acme_", "1", expires_at, [7; 16]) {
+        let seen = inspect::inspect(&issuer("acme_"), sealed.text.reveal()).unwrap();
+        assert_eq!((seen.format, seen.hash), (format, sealed.id.hash));
+        let says_whose = format != Format::Developer;
+        assert_eq!((seen.user_id.is_some(), seen.expires_at.is_some()), (says_whose, says_whose));
+    }
+    for text in ["", "a", "1.2.3", "eyJ.eyJ.x"] {
+        assert_eq!(inspect::inspect(&issuer(""), text), None, "{text}");
+    }
+}

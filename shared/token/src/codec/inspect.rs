@@ -1,0 +1,62 @@
+//! What a text looks like to somebody who has no key. It proves nothing: the seal is not checked.
+
+use super::{Format, Issuer, MAX_LENGTH, developer, jwt, signed};
+use crate::{
+    id::{TokenHash, UserId},
+    timestamp::Timestamp,
+};
+
+/// What a text says about itself. The secret is not in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appearance {
+    /// The format of its shape.
+    pub format: Format,
+    /// Whose it says it is.
+    pub user_id: Option<UserId>,
+    /// The hash of its secret, the second half of its public name.
+    pub hash: TokenHash,
+    /// When it says it was made.
+    pub issued_at: Option<Timestamp>,
+    /// When it says it ends.
+    pub expires_at: Option<Timestamp>,
+    /// Whom it says it is for.
+    pub audience: Option<String>,
+}
+
+/// Reads a text without a key; `None` if it has the shape of no format.
+pub fn inspect(issuer: &Issuer, text: &str) -> Option<Appearance> {
+    if text.len() > MAX_LENGTH {
+        return None;
+    }
+    if let Some(seal) = developer::parse(issuer, text) {
+        let hash = TokenHash::of(&seal.secret);
+        return Some(Appearance {
+            user_id: None,
+            issued_at: None,
+            expires_at: None,
+            audience: None,
+            hash,
+            format: Format::Developer,
+        });
+    }
+    if let Some((user_id, expires_at, seal)) = signed::parse(issuer, text) {
+        return Some(Appearance {
+            format: Format::Signed,
+            user_id: Some(user_id),
+            hash: TokenHash::of(&seal.secret),
+            issued_at: None,
+            expires_at: Some(expires_at),
+            audience: None,
+        });
+    }
+    let (_, _, payload, _) = jwt::parse(text)?;
+    let (user_id, hash, issued_at, expires_at, audience) = jwt::read(payload)?;
+    Some(Appearance {
+        format: Format::Jwt,
+        user_id: Some(user_id),
+        hash,
+        issued_at: Some(issued_at),
+        expires_at: Some(expires_at),
+        audience: Some(audience),
+    })
+}
