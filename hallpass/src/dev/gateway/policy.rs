@@ -210,7 +210,7 @@ mod tests {
         ] {
             let mut allow = statement("Allow", &json!("*"));
             allow["Condition"] = json!({ "DateLessThan": { "aws:CurrentTime": time } });
-            check(&json!([allow]), Some(expected));
+            check(&json!([allow]), expected);
             allow["Condition"] = json!({ "DateLessThan": { "aws:CurrentTime": [time] } });
             check(&json!([allow]), expected);
         }
