@@ -18,6 +18,7 @@ pub mod template;
 use std::{
     collections::BTreeMap,
     fmt,
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -104,8 +105,8 @@ const KEY_REFRESH: &str = "5s";
 pub async fn start(options: Options) -> Result<Dev, StartError> {
     let data = DataDir::open(&options.data, options.fresh)?;
     let now = (options.clock)();
-    let address = ("localhost", options.port);
-    let listener = TcpListener::bind(address).await;
+    // One address, so that a port that somebody else has is never taken half.
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await;
     let listener =
         listener.map_err(|error| StartError::new(format!("cannot listen on port {}", options.port), error))?;
     let port = listener.local_addr().map_err(|error| StartError::new("cannot listen", error))?.port();

@@ -251,7 +251,7 @@ async fn what_is_in_the_way_is_said_in_one_line() {
         assert!(printed.contains(word) && !printed.contains("panicked"), "{printed}");
     };
     check(&["user", "list"], "no dev stack runs").await;
-    let taken = std::net::TcpListener::bind(("localhost", 0)).unwrap();
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     check(&["dev", "--port", &taken.local_addr().unwrap().port().to_string()], "cannot listen on port").await;
     let mut ring = std::fs::File::create(data.path().join("keys.json")).unwrap();
     ring.write_all(b"[]").unwrap();

@@ -3,6 +3,8 @@
 //! Four steps, one direction: credential, open (pure), read (one strong read), admit (pure). Its answer is right under
 //! API Gateway's cache, which reuses it for every method and path of the stage.
 
+use std::time::Duration;
+
 use edge::{
     Service, challenge, log,
     settings::{BadSetting, Lookup, text},
@@ -30,6 +32,12 @@ pub struct Authorizer {
     always_policy: bool,
 }
 
+/// The limit of a whole decision: the key ring, the reads, the end of a rotation.
+const LIMIT: Duration = Duration::from_millis(2_900);
+
+/// The limit of noting the use.
+const NOTE_LIMIT: Duration = Duration::from_millis(300);
+
 /// What API Gateway gets instead of an answer.
 #[derive(Debug)]
 pub enum Unanswered {
@@ -56,11 +64,18 @@ impl Authorizer {
         Ok(Self { service, routes: routes.map_err(|wrong| bad("HALLPASS_ROUTES", &wrong))?, always_policy })
     }
 
-    /// Decides one event.
+    /// Decides one event, or fails, within [`LIMIT`].
     ///
     /// # Errors
     /// See [`Unanswered`].
     pub async fn handle(&self, event: Event, now: Timestamp) -> Result<Answer, Unanswered> {
+        match tokio::time::timeout(LIMIT, Box::pin(self.decide(event, now))).await {
+            Ok(answer) => answer,
+            Err(_elapsed) => Err(unanswered(Failure::new("deciding", "the time limit was reached"))),
+        }
+    }
+
+    async fn decide(&self, event: Event, now: Timestamp) -> Result<Answer, Unanswered> {
         let form = event.form(self.always_policy).map_err(unanswered)?;
         let credential = match Credential::from_header(event.authorization()) {
             Ok(None) => return self.without_credential(&form),
@@ -91,7 +106,9 @@ impl Authorizer {
             let forget_at = lifecycle::forget_at(None, Some(now), self.service.settings.grace);
             self.service.store.finish_rotation(record, now, forget_at).await?;
         }
-        if let Err(failure) = self.service.store.note_use(record, now).await {
+        // Whoever waits for the answer does not wait for this.
+        let noting = tokio::time::timeout(NOTE_LIMIT, self.service.store.note_use(record, now));
+        if let Ok(Err(failure)) = noting.await {
             log::failed(&failure);
         }
         Ok(())

@@ -14,8 +14,8 @@ pub struct Settings {
     pub issuer: Issuer,
     /// `HALLPASS_ADMIN_PERMISSION`.
     pub admin_permission: String,
-    /// `HALLPASS_LIFETIME`: how long a token lives that was asked for without an expiry.
-    pub lifetime: Duration,
+    /// `HALLPASS_LIFETIME`.
+    lifetime: Duration,
     /// `HALLPASS_MAX_LIFETIME`: how long a token may live.
     pub max_lifetime: Duration,
     /// `HALLPASS_MAX_RENEWAL`: how long a chain of tokens may live that were made from one another, if it is limited.
@@ -73,6 +73,11 @@ impl Settings {
                 of("HALLPASS_INVALIDATE_ON_JWT"),
             ],
         })
+    }
+
+    /// How long a token lives that was asked for without an expiry: never longer than any may.
+    pub fn usual_lifetime(&self) -> Duration {
+        self.lifetime.min(self.max_lifetime)
     }
 
     /// What a new token of this format is bound to (`HALLPASS_INVALIDATE_ON`, `…_SIGNED`, `…_DEVELOPER`, `…_JWT`).
