@@ -1,5 +1,11 @@
 //! The command as people use it: the real binary, real HTTPS, a second terminal.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test ends where it fails; clippy's switches for tests miss their helpers"
+)]
+
 use std::{
     io::Write,
     path::Path,

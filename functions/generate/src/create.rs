@@ -10,7 +10,7 @@ use token::{Entropy, Format, Permission, Scope, Status, Timestamp, User, UserId}
 
 use crate::{
     caller::Caller,
-    mint::{Wanted, mint, own_scope, usual_end},
+    mint::{Wanted, mint, own_scope},
 };
 
 /// What the body asks for.
@@ -111,7 +111,7 @@ fn scopes(value: Value) -> Result<Scope, Problem> {
 fn expiry(service: &Service, body: &mut Members, now: Timestamp) -> Result<Timestamp, Problem> {
     let latest = now.after(service.settings.max_lifetime);
     let (member, end) = match (body.take_text("expires_at")?, body.take("expires_in")) {
-        (None, None) => return Ok(usual_end(service, now)),
+        (None, None) => return Ok(now.after(service.settings.usual_lifetime())),
         (Some(_), Some(_)) => return Err(Problem::invalid_member("expires_in", "expires_at is there as well")),
         (Some(text), None) => ("expires_at", Timestamp::parse_rfc3339(&text)),
         (None, Some(Value::String(text))) => ("expires_in", after_period(now, &text)),

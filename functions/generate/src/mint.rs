@@ -54,11 +54,6 @@ pub(crate) fn own_scope(service: &Service, caller: &Caller) -> Result<Option<Sco
     }
 }
 
-/// When a token ends for which nothing was asked.
-pub(crate) fn usual_end(service: &Service, now: Timestamp) -> Timestamp {
-    now.after(service.settings.lifetime.min(service.settings.max_lifetime))
-}
-
 /// When the chain of renewals must be over (`HALLPASS_MAX_RENEWAL`), if ever.
 fn end_of_chain(service: &Service, started_at: Timestamp, now: Timestamp) -> Result<Option<Timestamp>, Problem> {
     let Some(end) = service.settings.max_renewal.map(|longest| started_at.after(longest)) else {

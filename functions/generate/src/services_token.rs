@@ -8,7 +8,7 @@ use token::{Entropy, Format, Timestamp};
 
 use crate::{
     caller::Caller,
-    mint::{Wanted, mint, own_scope, usual_end},
+    mint::{Wanted, mint, own_scope},
 };
 
 #[derive(Serialize)]
@@ -30,7 +30,7 @@ pub(crate) async fn generate(
         name: None,
         description: None,
         scope: own_scope(service, &caller)?,
-        expires_at: usual_end(service, now),
+        expires_at: now.after(service.settings.usual_lifetime()),
     };
     let (text, record) = mint(service, &caller, wanted, now, secret).await?;
     let expires = record.expires_at.unwrap_or(now).with_offset_without_colon();
