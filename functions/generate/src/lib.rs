@@ -2,10 +2,10 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | [`caller`] | who asks: a password, checked under the limiter, or a live token |
-//! | [`mint`] | one new token: sealed, written, looked at again, and only then shown |
-//! | [`services_token`] | `POST /api/services_token/generate`, as Drupal's module has it |
-//! | [`create`] | `POST /tokens` |
+//! | `caller` | who asks: a password, checked under the limiter, or a live token |
+//! | `mint` | one new token: sealed, written, looked at again, and only then shown |
+//! | `services_token` | `POST /api/services_token/generate`, as Drupal's module has it |
+//! | `create` | `POST /tokens` |
 
 use edge::{Answer, Problem, Service, gateway, log};
 use lambda_http::Request;

@@ -64,7 +64,7 @@ impl Authorizer {
         Ok(Self { service, routes: routes.map_err(|wrong| bad("HALLPASS_ROUTES", &wrong))?, always_policy })
     }
 
-    /// Decides one event, or fails, within [`LIMIT`].
+    /// Decides one event, or fails, within three seconds.
     ///
     /// # Errors
     /// See [`Unanswered`].
