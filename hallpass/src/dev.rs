@@ -176,6 +176,7 @@ fn environment(
 ) -> BTreeMap<String, String> {
     let mut environment = template.environment("Generate");
     environment.insert("HALLPASS_KEY_REFRESH".to_owned(), KEY_REFRESH.to_owned());
+    environment.insert("HALLPASS_APP_USER".to_owned(), demo::APP_USER.to_owned());
     environment.extend(settings.clone());
     environment.extend(
         [

@@ -1,12 +1,12 @@
 //! `GET /tokens`: the caller's tokens, a page at a time. An administrator may name another user.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use edge::{Answer, Problem, Service, caller, problem, view};
+use edge::{Answer, Problem, Service, caller, gateway, problem, view};
 use http::StatusCode;
 use lambda_http::{Request, RequestExt};
 use serde_json::json;
 use store::tokens::PageKey;
-use token::{Timestamp, UserId};
+use token::{Record, Timestamp, UserId};
 
 /// How many tokens a page has when nothing is asked for.
 const USUAL_PAGE: i32 = 50;
@@ -33,6 +33,33 @@ pub(crate) async fn list(service: &Service, request: &Request, now: Timestamp) -
         "next": page.next.map(|key| Base64UrlUnpadded::encode_string(key.as_str().as_bytes())),
     });
     Ok(problem::json(StatusCode::OK, &body))
+}
+
+/// `GET /tokens/{id}`, where `current` is the token that asks.
+pub(crate) async fn show(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
+    let caller = caller::admit(service, request.headers(), now).await?;
+    let record = service.managed(&caller, &gateway::path_parameter(request, "id")).await?;
+    Ok(problem::json(StatusCode::OK, &view::token(&record, now)))
+}
+
+/// `GET /rest/pat/1.0/token`, as Rarog has it: the caller's live named tokens.
+pub(crate) async fn as_rarog(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
+    caller::refuse_cookie_alone(request.headers())?;
+    let caller = caller::admit(service, request.headers(), now).await?;
+    let records = service.store.records_of(&caller.user.id).await?;
+    let shown = records
+        .iter()
+        .filter(|record| record.name.is_some() && record.end(now).is_none() && service.manages(&caller, record));
+    let one = |record: &Record| {
+        let all = &caller.user.permissions;
+        json!({
+            "id": record.id.to_string(),
+            "name": record.name,
+            "expiration": record.expires_at.map(Timestamp::with_milliseconds),
+            "authorities": record.scope.as_ref().unwrap_or(all).names().collect::<Vec<_>>(),
+        })
+    };
+    Ok(problem::json(StatusCode::OK, &shown.map(one).collect::<Vec<_>>()))
 }
 
 fn parameter<'a>(request: &'a Request, name: &str) -> Option<&'a str> {

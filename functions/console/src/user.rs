@@ -1,26 +1,20 @@
-//! `GET /api/user/{id}`: a route of the protected API, as Drupal's Services module has it. Who asks is what the
-//! authorizer said, and nothing else.
+//! `GET /api/user/{id}` and `GET /rs/profile`: routes of a protected API, as Drupal's Services module and Terminalfour
+//! have them. Who asks is what the authorizer said, and nothing else.
 
 use edge::{Answer, Problem, Service, gateway, problem};
 use http::StatusCode;
 use lambda_http::Request;
 use serde_json::json;
-use token::{Scope, Status, UserId, Value, user::attribute::KIND};
+use token::{Scope, Status, User, UserId, Value, user::attribute::KIND};
 
 pub(crate) async fn show(service: &Service, request: &Request) -> Result<Answer, Problem> {
     let issuer = &service.settings.issuer;
-    let of_caller = |name| gateway::authorizer_context(request, name);
-    // Without an authorizer in front, nobody has been verified.
-    let (Some(caller), Some(scope)) = (of_caller("user_id"), of_caller("scope")) else {
-        return Err(Problem::unauthenticated(issuer));
-    };
-    let scope: Scope = scope.split(',').filter_map(|name| name.parse().ok()).collect();
+    let (caller, scope) = identity(service, request)?;
     let asked = gateway::path_parameter(request, "id");
     if asked != caller && !service.is_administrator(&scope) {
         return Err(Problem::forbidden(issuer));
     }
-    let id: UserId = asked.parse().map_err(|_| Problem::not_found())?;
-    let user = service.store.user(&id).await?.ok_or_else(Problem::not_found)?;
+    let user = user(service, &asked).await?;
     let kind = match user.attributes.get(KIND) {
         Some(Value::Text(kind)) => kind,
         _ => "person",
@@ -34,4 +28,31 @@ pub(crate) async fn show(service: &Service, request: &Request) -> Result<Answer,
         "permissions": user.permissions.names().collect::<Vec<_>>(),
     });
     Ok(problem::json(StatusCode::OK, &body))
+}
+
+/// `GET /rs/profile`, as Terminalfour has it: who the caller is.
+pub(crate) async fn profile(service: &Service, request: &Request) -> Result<Answer, Problem> {
+    let (caller, scope) = identity(service, request)?;
+    let user = user(service, &caller).await?;
+    let body = json!({
+        "id": user.id.to_string(),
+        "username": user.username,
+        "fullName": user.display_name(),
+        "permissions": scope.names().collect::<Vec<_>>(),
+    });
+    Ok(problem::json(StatusCode::OK, &body))
+}
+
+/// Whom the authorizer let in, and what that token may do. Without an authorizer in front, nobody has been verified.
+fn identity(service: &Service, request: &Request) -> Result<(String, Scope), Problem> {
+    let of_caller = |name| gateway::authorizer_context(request, name);
+    let (Some(caller), Some(scope)) = (of_caller("user_id"), of_caller("scope")) else {
+        return Err(Problem::unauthenticated(&service.settings.issuer));
+    };
+    Ok((caller, scope.split(',').filter_map(|name| name.parse().ok()).collect()))
+}
+
+async fn user(service: &Service, id: &str) -> Result<User, Problem> {
+    let id: UserId = id.parse().map_err(|_| Problem::not_found())?;
+    service.store.user(&id).await?.ok_or_else(Problem::not_found)
 }

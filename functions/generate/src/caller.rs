@@ -29,6 +29,22 @@ impl Caller {
         }
     }
 
+    /// Whoever knows the password that the request carries; a token is not taken.
+    pub(crate) async fn of_password(service: &Service, request: &Request, now: Timestamp) -> Result<Self, Problem> {
+        match caller::credential(request.headers(), &service.settings.issuer)? {
+            Credential::Token(_) => Err(Problem::invalid_credentials(&service.settings.issuer)),
+            Credential::Login(login) => {
+                let user = check_password(service, login, &gateway::source_ip(request), now).await?;
+                Ok(Self::Password(Box::new(user)))
+            }
+        }
+    }
+
+    /// The holder of the live token that the request carries; a password is not taken.
+    pub(crate) async fn of_token(service: &Service, request: &Request, now: Timestamp) -> Result<Self, Problem> {
+        Ok(Self::Token(Box::new(caller::admit(service, request.headers(), now).await?)))
+    }
+
     pub(crate) fn user(&self) -> &User {
         match self {
             Self::Password(user) => user,

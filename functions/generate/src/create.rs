@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use edge::{Answer, Problem, Service, body, body::Members, problem, view};
+use edge::{Answer, Problem, Service, body, body::Members, entropy::Draw, problem, view};
 use http::{HeaderValue, StatusCode, header::LOCATION};
 use lambda_http::Request;
 use serde_json::Value;
-use token::{Entropy, Format, Permission, Scope, Status, Timestamp, User, UserId};
+use token::{Permission, Scope, Status, Timestamp, User, UserId};
 
 use crate::{
     caller::Caller,
-    mint::{Wanted, mint, own_scope},
+    mint::{Shape, Wanted, mint, own_scope},
 };
 
 /// What the body asks for.
@@ -19,12 +19,12 @@ struct Asked {
     description: Option<String>,
     scopes: Option<Scope>,
     expires_at: Timestamp,
-    format: Format,
+    shape: Shape,
     user_id: Option<UserId>,
 }
 
 /// The longest name of a token, in characters.
-const LONGEST_NAME: usize = 100;
+pub(crate) const LONGEST_NAME: usize = 100;
 
 /// The longest description of a token, in characters.
 const LONGEST_DESCRIPTION: usize = 1_000;
@@ -33,26 +33,22 @@ pub(crate) async fn create(
     service: &Service,
     request: &Request,
     now: Timestamp,
-    secret: &Entropy,
+    draw: &Draw,
 ) -> Result<Answer, Problem> {
-    let caller = Caller::Token(Box::new(edge::caller::admit(service, request.headers(), now).await?));
+    let caller = Caller::of_token(service, request, now).await?;
     let asked = read(service, body::json_object(request.headers(), request.body())?, now)?;
     let other = owner(service, &caller, asked.user_id).await?;
     let scope = scope(service, &caller, other.as_ref(), asked.scopes)?;
     let wanted = Wanted {
         owner: other.as_ref().unwrap_or_else(|| caller.user()),
-        format: asked.format,
+        shape: asked.shape,
         name: Some(asked.name),
         description: asked.description,
         scope,
         expires_at: asked.expires_at,
     };
-    let (text, record) = mint(service, &caller, wanted, now, secret).await?;
-    let mut shown = view::token(&record, now);
-    if let Value::Object(members) = &mut shown {
-        members.insert("token".to_owned(), text.reveal().into());
-    }
-    let mut answer = problem::json(StatusCode::CREATED, &shown);
+    let (text, record) = mint(service, &caller, wanted, now, draw).await?;
+    let mut answer = problem::json(StatusCode::CREATED, &view::issued(&record, &text, now));
     if let Ok(location) = HeaderValue::try_from(format!("/tokens/{}", record.id)) {
         answer.headers_mut().insert(LOCATION, location);
     }
@@ -67,11 +63,11 @@ fn read(service: &Service, mut body: Members, now: Timestamp) -> Result<Asked, P
             .take_text("description")?
             .map(|text| line("description", text, LONGEST_DESCRIPTION))
             .transpose()?,
-        scopes: body.take("scopes").map(scopes).transpose()?,
+        scopes: body.take("scopes").map(|names| scopes("scopes", names)).transpose()?,
         expires_at: expiry(service, &mut body, now)?,
-        format: match body.take_text("format")?.as_deref() {
-            None | Some("signed") => Format::Signed,
-            Some("jwt") => Format::Jwt,
+        shape: match body.take_text("format")?.as_deref() {
+            None | Some("signed") => Shape::Signed,
+            Some("jwt") => Shape::Key,
             Some(_) => return Err(Problem::invalid_member("format", "it is neither signed nor jwt")),
         },
         user_id: body
@@ -83,7 +79,7 @@ fn read(service: &Service, mut body: Members, now: Timestamp) -> Result<Asked, P
     Ok(asked)
 }
 
-fn line(member: &str, text: String, longest: usize) -> Result<String, Problem> {
+pub(crate) fn line(member: &str, text: String, longest: usize) -> Result<String, Problem> {
     if text.trim().is_empty() || text.chars().count() > longest || text.chars().any(char::is_control) {
         let wrong = format!("it must have 1 to {longest} characters and no control characters");
         return Err(Problem::invalid_member(member, &wrong));
@@ -91,13 +87,13 @@ fn line(member: &str, text: String, longest: usize) -> Result<String, Problem> {
     Ok(text)
 }
 
-fn scopes(value: Value) -> Result<Scope, Problem> {
-    let wrong = |wrong| Problem::invalid_member("scopes", wrong);
+pub(crate) fn scopes(member: &str, value: Value) -> Result<Scope, Problem> {
+    let wrong = |wrong| Problem::invalid_member(member, wrong);
     let Value::Array(names) = value else {
         return Err(wrong("it must be a list of names"));
     };
     if names.is_empty() {
-        return Err(wrong("it must not be empty; leave it out for all that the caller may do"));
+        return Err(wrong("it must not be empty"));
     }
     let name = |name: &Value| name.as_str().and_then(|name| name.parse::<Permission>().ok());
     names

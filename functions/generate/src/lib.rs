@@ -5,33 +5,71 @@
 //! | `caller` | who asks: a password, checked under the limiter, or a live token |
 //! | `mint` | one new token: sealed, written, looked at again, and only then shown |
 //! | `services_token` | `POST /api/services_token/generate`, as Drupal's module has it |
-//! | `create` | `POST /tokens` |
+//! | `authorise`, `implicit` | `GET /rs/authorise` and the legacy flow, as Terminalfour has them |
+//! | `rarog` | `POST /rest/pat/1.0/token/…/create`, as Rarog has it |
+//! | `developer` | `POST /profile/developer`, as hypothesis/h has it |
+//! | `create`, `rotate` | `POST /tokens` and `POST /tokens/{id}/rotate` |
 
-use edge::{Answer, Problem, Service, gateway, log};
+use edge::{Answer, Problem, Service, entropy::Draw, gateway};
 use lambda_http::Request;
 use store::Failure;
-use token::{Entropy, Timestamp};
+use token::Timestamp;
 
+mod authorise;
 mod caller;
 mod create;
+mod developer;
+mod implicit;
 mod mint;
+mod rarog;
+mod rotate;
 mod services_token;
 
-/// Answers one request. `secret` is for the token that it may make.
-pub async fn handle(service: &Service, request: &Request, now: Timestamp, secret: Result<Entropy, Failure>) -> Answer {
-    log::conclude(answer(service, request, now, secret).await)
+/// Answers one request. `draw` is for what it may make.
+pub async fn handle(service: &Service, request: &Request, now: Timestamp, draw: Result<Draw, Failure>) -> Answer {
+    gateway::respond(&service.settings, request, Box::pin(answer(service, request, now, draw))).await
 }
 
 async fn answer(
     service: &Service,
     request: &Request,
     now: Timestamp,
-    secret: Result<Entropy, Failure>,
+    draw: Result<Draw, Failure>,
 ) -> Result<Answer, Problem> {
+    let or_basic = |problem: Problem| problem.or_basic(&service.settings.issuer);
     match (gateway::route(request).as_str(), request.method().as_str()) {
-        ("/api/services_token/generate", "POST") => services_token::generate(service, request, now, &secret?).await,
-        ("/api/services_token/generate", _) => Err(Problem::method_not_allowed("POST")),
-        ("/tokens", "POST") => create::create(service, request, now, &secret?).await,
-        _ => Err(Problem::not_found()),
+        ("/api/services_token/generate", "POST") => {
+            services_token::generate(service, request, now, &draw?).await.map_err(or_basic)
+        }
+        ("/rs/authorise", "GET") => authorise::authorise(service, request, now, &draw?).await.map_err(or_basic),
+        ("/rs/authorize-implicit", "GET") => {
+            implicit::deprecated(service, implicit::begin(service, request, now, &draw?).await.map_err(or_basic))
+        }
+        ("/rs/authorize-implicit/decision", "GET") => {
+            implicit::deprecated(service, implicit::decide(service, request, now, &draw?).await)
+        }
+        ("/rest/pat/1.0/token/user/create", "POST") => {
+            rarog::create_for_user(service, request, now, &draw?).await.map_err(or_basic)
+        }
+        ("/rest/pat/1.0/token/app/create", "POST") => {
+            rarog::create_for_app(service, request, now, &draw?).await.map_err(or_basic)
+        }
+        ("/profile/developer", "POST") => developer::remake(service, request, now, &draw?).await,
+        ("/tokens", "POST") => create::create(service, request, now, &draw?).await,
+        ("/tokens/{id}/rotate", "POST") => rotate::rotate(service, request, now, &draw?).await,
+        (route, _) => Err(allowed(route).map_or_else(Problem::not_found, Problem::method_not_allowed)),
+    }
+}
+
+/// The method of each route that is no other function's too.
+fn allowed(route: &str) -> Option<&'static str> {
+    match route {
+        "/rs/authorise" | "/rs/authorize-implicit" | "/rs/authorize-implicit/decision" => Some("GET"),
+        "/api/services_token/generate"
+        | "/rest/pat/1.0/token/user/create"
+        | "/rest/pat/1.0/token/app/create"
+        | "/profile/developer"
+        | "/tokens/{id}/rotate" => Some("POST"),
+        _ => None,
     }
 }

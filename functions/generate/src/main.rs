@@ -12,7 +12,7 @@ async fn main() -> ExitCode {
     };
     let serving = gateway::serve(|request| {
         let service = Arc::clone(&service);
-        async move { generate::handle(&service, &request, clock::now(), entropy::secret()).await }
+        async move { generate::handle(&service, &request, clock::now(), entropy::draw()).await }
     });
     service::or_log(serving.await).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
 }

@@ -1,9 +1,9 @@
 //! One new token: sealed, written, looked at again, and only then shown.
 
-use edge::{Problem, Service, log};
+use edge::{Problem, Service, entropy::Draw, log};
 use store::Refused;
 use token::{
-    Entropy, Format, Reason, Record, Scope, Sealed, Text, Timestamp, TokenId, User,
+    Format, Reason, Record, Scope, Sealed, Text, Timestamp, TokenId, User,
     codec::{jwt, signed},
     lifecycle,
 };
@@ -13,11 +13,31 @@ use crate::caller::Caller;
 /// What is asked for, already cut to what may be handed out.
 pub(crate) struct Wanted<'a> {
     pub(crate) owner: &'a User,
-    pub(crate) format: Format,
+    pub(crate) shape: Shape,
     pub(crate) name: Option<String>,
     pub(crate) description: Option<String>,
     pub(crate) scope: Option<Scope>,
     pub(crate) expires_at: Timestamp,
+}
+
+/// The shape of the new text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// The signed format.
+    Signed,
+    /// A JWT for the user: an API key.
+    Key,
+    /// A JWT for the system: a temporary token.
+    Temporary,
+}
+
+impl Shape {
+    const fn format(self) -> Format {
+        match self {
+            Self::Signed => Format::Signed,
+            Self::Key | Self::Temporary => Format::Jwt,
+        }
+    }
 }
 
 /// Makes the token. The record is there before the text is shown, and after it was written one more strong look tells
@@ -27,13 +47,13 @@ pub(crate) async fn mint(
     caller: &Caller,
     wanted: Wanted<'_>,
     now: Timestamp,
-    secret: &Entropy,
+    draw: &Draw,
 ) -> Result<(Text, Record), Problem> {
     let chain_started_at = caller.token().map_or(now, |parent| parent.record.chain_started_at);
     let expires_at =
         end_of_chain(service, chain_started_at, now)?.map_or(wanted.expires_at, |end| end.min(wanted.expires_at));
     let wanted = Wanted { expires_at, ..wanted };
-    let sealed = seal(service, &wanted, now, secret).await?;
+    let sealed = seal(service, wanted.owner, wanted.shape, wanted.expires_at, now, draw).await?;
     let record = record(service, caller, wanted, &sealed, chain_started_at, now);
     service.store.insert(&record).await?;
     if let Err(problem) = look_again(service, caller, &record, now).await {
@@ -55,7 +75,11 @@ pub(crate) fn own_scope(service: &Service, caller: &Caller) -> Result<Option<Sco
 }
 
 /// When the chain of renewals must be over (`HALLPASS_MAX_RENEWAL`), if ever.
-fn end_of_chain(service: &Service, started_at: Timestamp, now: Timestamp) -> Result<Option<Timestamp>, Problem> {
+pub(crate) fn end_of_chain(
+    service: &Service,
+    started_at: Timestamp,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, Problem> {
     let Some(end) = service.settings.max_renewal.map(|longest| started_at.after(longest)) else {
         return Ok(None);
     };
@@ -65,15 +89,23 @@ fn end_of_chain(service: &Service, started_at: Timestamp, now: Timestamp) -> Res
     Ok(Some(end))
 }
 
-async fn seal(service: &Service, wanted: &Wanted<'_>, now: Timestamp, secret: &Entropy) -> Result<Sealed, Problem> {
+/// The text of a new token, and what of it goes into the record.
+pub(crate) async fn seal(
+    service: &Service,
+    owner: &User,
+    shape: Shape,
+    expires_at: Timestamp,
+    now: Timestamp,
+    draw: &Draw,
+) -> Result<Sealed, Problem> {
     let ring = service.ring(now).await?;
-    let (issuer, user_id, expires_at) = (&service.settings.issuer, wanted.owner.id, wanted.expires_at);
-    let sealed = if wanted.format == Format::Jwt {
-        let name = wanted.owner.display_name();
-        let contents = jwt::Contents { user_id, audience: jwt::Audience::User, expires_at, name };
-        jwt::seal(&ring, issuer, now, contents, secret)
-    } else {
-        signed::seal(&ring, issuer, now, user_id, expires_at, secret)
+    let (issuer, secret) = (&service.settings.issuer, draw.secret());
+    let (user_id, name) = (owner.id, owner.display_name());
+    let jwt = |audience| jwt::seal(&ring, issuer, now, jwt::Contents { user_id, audience, expires_at, name }, &secret);
+    let sealed = match shape {
+        Shape::Signed => signed::seal(&ring, issuer, now, user_id, expires_at, &secret),
+        Shape::Key => jwt(jwt::Audience::User),
+        Shape::Temporary => jwt(jwt::Audience::System),
     };
     Ok(sealed.map_err(|error| store::Failure::new("sealing the token", error))?)
 }
@@ -86,13 +118,13 @@ fn record(
     chain_started_at: Timestamp,
     now: Timestamp,
 ) -> Record {
-    let binding = service.settings.binding(wanted.format).clone();
+    let binding = service.settings.binding(wanted.shape.format()).clone();
     let parent = caller.token();
     let same_user = parent.filter(|parent| parent.user.id == wanted.owner.id);
     let issued_by = parent.map_or_else(|| caller.user().id.to_string(), |parent| parent.record.id.to_string());
     Record {
         id: sealed.id,
-        format: wanted.format,
+        format: wanted.shape.format(),
         name: wanted.name,
         description: wanted.description,
         scope: wanted.scope,
@@ -108,6 +140,7 @@ fn record(
         chain_started_at,
         replaces: None,
         replaced_by: None,
+        replaced_at: None,
         last_used_at: None,
         forget_at: lifecycle::forget_at(Some(wanted.expires_at), None, service.settings.grace),
     }

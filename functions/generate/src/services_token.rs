@@ -1,14 +1,14 @@
 //! `POST /api/services_token/generate`, as Drupal's module has it: two members, in this order, and nothing else.
 
-use edge::{Answer, Problem, Service, problem};
+use edge::{Answer, Problem, Service, entropy::Draw, problem};
 use http::StatusCode;
 use lambda_http::Request;
 use serde::Serialize;
-use token::{Entropy, Format, Timestamp};
+use token::Timestamp;
 
 use crate::{
     caller::Caller,
-    mint::{Wanted, mint, own_scope},
+    mint::{Shape, Wanted, mint, own_scope},
 };
 
 #[derive(Serialize)]
@@ -21,18 +21,26 @@ pub(crate) async fn generate(
     service: &Service,
     request: &Request,
     now: Timestamp,
-    secret: &Entropy,
+    draw: &Draw,
 ) -> Result<Answer, Problem> {
-    let caller = Caller::of(service, request, now).await?;
+    let caller = if service.settings.generate_takes_passwords {
+        Caller::of(service, request, now).await?
+    } else {
+        Caller::of_token(service, request, now).await?
+    };
+    let permission = service.settings.generate_permission.as_deref();
+    if permission.is_some_and(|name| !caller.scope().holds(name)) {
+        return Err(Problem::not_permitted());
+    }
     let wanted = Wanted {
         owner: caller.user(),
-        format: Format::Signed,
+        shape: Shape::Signed,
         name: None,
         description: None,
         scope: own_scope(service, &caller)?,
         expires_at: now.after(service.settings.usual_lifetime()),
     };
-    let (text, record) = mint(service, &caller, wanted, now, secret).await?;
+    let (text, record) = mint(service, &caller, wanted, now, draw).await?;
     let expires = record.expires_at.unwrap_or(now).with_offset_without_colon();
     Ok(problem::json(StatusCode::OK, &Generated { expires, token: text.reveal() }))
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use aws_lambda_events::{event::dynamodb, streams::DynamoDbEventResponse};
 use edge::log;
 use lambda_runtime::Diagnostic;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use store::{Failure, Store};
 use token::{Reason, Record, Timestamp};
 
@@ -31,8 +31,7 @@ pub struct Prune {
 }
 
 /// What wakes prune up.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug)]
 pub enum Event {
     /// Changes of users.
     Stream(Box<dynamodb::Event>),
@@ -80,6 +79,19 @@ impl Prune {
         self.store.void(record, because, now, self.grace).await?;
         log::voided(because, &record.id);
         Ok(())
+    }
+}
+
+/// Whatever has `Records` comes from the stream. If they cannot be read it is an error, so that Lambda delivers them
+/// again; taken for the schedule, they would count as done. The error tells nothing of them, for they hold whole users.
+impl<'de> Deserialize<'de> for Event {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let event = serde_json::Value::deserialize(deserializer)?;
+        if event.get("Records").is_none() {
+            return Ok(Self::Schedule(event));
+        }
+        let event = serde_json::from_value(event);
+        event.map(Self::Stream).map_err(|_| D::Error::custom("the records of the stream cannot be read"))
     }
 }
 

@@ -18,8 +18,16 @@ use crate::{AT_ONCE, Prune};
 struct Change {
     sequence_number: String,
     at: Timestamp,
-    old: Option<User>,
-    new: Option<User>,
+    old: Image,
+    new: Image,
+}
+
+/// A user before or after a change.
+enum Image {
+    Absent,
+    /// There was an item, and it was no user: nothing could be decided about it, and no token could be made for it.
+    Unreadable,
+    User(Box<User>),
 }
 
 /// The stream's clock and ours may differ by this much, so that a token issued this soon after a change may be voided
@@ -77,9 +85,16 @@ impl Prune {
 fn why(record: &Record, user: Option<&User>, changes: &[Change]) -> Option<Reason> {
     let now_other = lifecycle::voided(record, user);
     let was_other = changes.iter().find_map(|change| {
-        let was_its = change.old.as_ref().is_some_and(|old| lifecycle::voided(record, Some(old)).is_none());
+        let was_its = matches!(&change.old, Image::User(old) if lifecycle::voided(record, Some(old)).is_none());
         let before = record.issued_at < change.at.after(CLOCK_SKEW);
-        if was_its && before { lifecycle::voided(record, change.new.as_ref()) } else { None }
+        if !(was_its && before) {
+            return None;
+        }
+        match &change.new {
+            Image::Absent => lifecycle::voided(record, None),
+            Image::Unreadable => Some(Reason::UserChanged),
+            Image::User(new) => lifecycle::voided(record, Some(new)),
+        }
     });
     now_other.or(was_other)
 }
@@ -97,16 +112,20 @@ fn change(record: EventRecord, now: Timestamp) -> Result<Option<(UserId, Change)
     // Without its sequence number a record cannot be reported, so that the whole batch has to come again.
     let sequence_number =
         record.sequence_number.ok_or_else(|| Failure::new(DOING, "a record has no sequence number"))?;
-    let at = u64::try_from(record.approximate_creation_date_time.timestamp()).ok().and_then(Timestamp::from_unix);
-    let change =
-        Change { sequence_number, at: at.unwrap_or(now), old: user(record.old_image), new: user(record.new_image) };
+    // A record may have no time, which is read as 1970. Taken as of now it voids rather more.
+    let at = u64::try_from(record.approximate_creation_date_time.timestamp()).ok().filter(|seconds| *seconds > 0);
+    let at = at.and_then(Timestamp::from_unix).unwrap_or(now);
+    let change = Change { sequence_number, at, old: image(record.old_image), new: image(record.new_image) };
     Ok(Some((user_id, change)))
 }
 
-/// An image that is no user was never one that a token could be made for.
-fn user(image: serde_dynamo::Item) -> Option<User> {
-    let attributes = image.into_inner().into_iter().map(|(name, value)| (name, to_value(value)));
-    User::from_attributes(attributes.collect()).ok()
+fn image(item: serde_dynamo::Item) -> Image {
+    let attributes: BTreeMap<String, Value> =
+        item.into_inner().into_iter().map(|(name, value)| (name, to_value(value))).collect();
+    if attributes.is_empty() {
+        return Image::Absent;
+    }
+    User::from_attributes(attributes).map_or(Image::Unreadable, |user| Image::User(Box::new(user)))
 }
 
 fn to_value(value: AttributeValue) -> Value {

@@ -24,7 +24,7 @@ pub struct Swept {
     pub voided: u64,
     /// Pointers of developer tokens that are no more.
     pub dropped: u64,
-    /// Items that this version cannot read. They stay until their time comes.
+    /// Items that this version cannot read, and users. They stay, a token's until its time comes.
     pub unreadable: u64,
     /// Whether it came to the end of the table; if not, the next sweep goes on where it stopped.
     pub finished: bool,
@@ -77,7 +77,7 @@ impl Prune {
                 Kind::Other => swept.unreadable = swept.unreadable.saturating_add(1),
             }
         }
-        swept.voided = swept.voided.saturating_add(self.reconcile(&records, now).await?);
+        self.reconcile(&records, now, swept).await?;
         for some in pointers.chunks(AT_ONCE) {
             let dropping = some.iter().map(|(hash, owner)| self.store.drop_stale_pointer(hash, owner));
             swept.dropped = swept.dropped.saturating_add(count_true(&try_join_all(dropping).await?));
@@ -85,17 +85,23 @@ impl Prune {
         Ok(())
     }
 
-    /// Voids the records whose user is not the one they were made for. The records were read before the users.
-    async fn reconcile(&self, records: &[Record], now: Timestamp) -> Result<u64, Failure> {
+    /// Voids the records whose user is not the one they were made for. The records were read before the users. Of a
+    /// user who cannot be read nothing can be told, and no token is let in.
+    async fn reconcile(&self, records: &[Record], now: Timestamp, swept: &mut Swept) -> Result<(), Failure> {
         let ids: BTreeSet<UserId> = records.iter().map(|record| record.id.user_id).collect();
         let ids: Vec<UserId> = ids.into_iter().collect();
-        let users: BTreeMap<UserId, User> = self.store.users(&ids).await?;
-        let why = |record: &Record| lifecycle::voided(record, users.get(&record.id.user_id));
+        let users: BTreeMap<UserId, Option<User>> = self.store.users(&ids).await?;
+        swept.unreadable = swept.unreadable.saturating_add(length(users.values().filter(|user| user.is_none())));
+        let why = |record: &Record| match users.get(&record.id.user_id) {
+            None => lifecycle::voided(record, None),
+            Some(user) => lifecycle::voided(record, Some(user.as_ref()?)),
+        };
         let voided: Vec<_> = records.iter().filter_map(|record| Some((record, why(record)?))).collect();
         for some in voided.chunks(AT_ONCE) {
             try_join_all(some.iter().map(|(record, because)| self.void(record, *because, now))).await?;
         }
-        Ok(length(&voided))
+        swept.voided = swept.voided.saturating_add(length(&voided));
+        Ok(())
     }
 }
 

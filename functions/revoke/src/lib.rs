@@ -3,57 +3,99 @@
 //! Another's token looks like an absent one. An answer says from when it is effective everywhere: an API whose gateway
 //! caches the authorizer's answer may let a revoked token in until then.
 
-use edge::{Answer, Problem, Service, body, caller, gateway, log, problem};
+use edge::{Answer, Problem, Service, body, caller, gateway, log, problem, view};
 use http::StatusCode;
-use lambda_http::Request;
-use serde_json::json;
+use lambda_http::{Request, RequestExt};
+use serde_json::{Value, json};
 use store::{tokens::Marked, users::Written};
-use token::{Reason, Revocation, Text, Timestamp, TokenId, UserId, lifecycle};
+use token::{Admitted, Reason, Record, Revocation, Timestamp, UserId, lifecycle};
+
+/// How often a chain is looked at again; each pass ends all that was made before it.
+const CHAIN_PASSES: u32 = 10;
 
 /// Answers one request.
 pub async fn handle(service: &Service, request: &Request, now: Timestamp) -> Answer {
-    log::conclude(answer(service, request, now).await)
+    gateway::respond(&service.settings, request, Box::pin(answer(service, request, now))).await
 }
 
 async fn answer(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
     match (gateway::route(request).as_str(), request.method().as_str()) {
         ("/tokens/{id}", "DELETE") => by_id(service, request, now).await,
-        ("/tokens/{id}" | "/users/{user_id}/tokens", method) if method != "DELETE" => {
-            Err(Problem::method_not_allowed("DELETE"))
+        ("/tokens/{id}", "PATCH") => switch(service, request, now).await,
+        ("/tokens/{id}", _) => Err(Problem::method_not_allowed("GET, PATCH, DELETE")),
+        ("/rest/pat/1.0/token/{id}", "DELETE") => {
+            caller::refuse_cookie_alone(request.headers())?;
+            by_id(service, request, now).await?;
+            Ok(problem::answer(StatusCode::NO_CONTENT, "application/json", String::new()))
         }
         ("/oauth/revoke", "POST") => by_text(service, request, now).await,
         ("/oauth/revoke", _) => Err(Problem::method_not_allowed("POST")),
-        ("/users/{user_id}/tokens", _) => all_of_user(service, request, now).await,
+        ("/users/{user_id}/tokens", "DELETE") => all_of_user(service, request, now).await,
+        ("/rest/pat/1.0/token/{id}" | "/users/{user_id}/tokens", _) => Err(Problem::method_not_allowed("DELETE")),
         _ => Err(Problem::not_found()),
     }
 }
 
-/// `DELETE /tokens/{id}`, where `current` is the token that asks.
+/// `DELETE /tokens/{id}`, where `current` is the token that asks; with `chain=true`, all renewals of its root.
 async fn by_id(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
     let caller = caller::admit(service, request.headers(), now).await?;
-    let id = match gateway::path_parameter(request, "id").as_str() {
-        "current" => caller.record.id,
-        text => text.parse::<TokenId>().map_err(|_| Problem::not_found())?,
+    let record = service.managed(&caller, &gateway::path_parameter(request, "id")).await?;
+    let chain = request.query_string_parameters_ref().and_then(|parameters| parameters.first("chain"));
+    let revoked = match chain {
+        None | Some("false") => {
+            let (revocation, forget_at) = revocation(service, now);
+            service.store.revoke_one(&record.id, record.format, revocation, forget_at).await?;
+            1
+        }
+        Some("true") => revoke_chain(service, &caller, &record, now).await?,
+        Some(_) => return Err(Problem::invalid_member("chain", "it is neither true nor false")),
     };
-    if id.user_id != caller.user.id && !service.is_administrator(&caller.scope) {
-        return Err(Problem::not_found());
-    }
-    // Only a token that does not manage all has to be held against the record.
-    if !service.manages_all(&caller) {
-        let record = service.store.record(&id).await?.ok_or_else(Problem::not_found)?;
-        if !service.manages(&caller, &record) {
-            return Err(Problem::not_found());
+    log::allowed("revoked", Some(&record.id), None);
+    let body = json!({"id": record.id.to_string(), "revoked": revoked, "effective_at": effective_at(service, now)});
+    Ok(problem::json(StatusCode::OK, &body))
+}
+
+/// Marks every live token of the chain, and looks again until none lives: one of them may be making another meanwhile.
+async fn revoke_chain(service: &Service, caller: &Admitted, record: &Record, now: Timestamp) -> Result<u64, Problem> {
+    let mut revoked: u64 = 0;
+    for _ in 0..CHAIN_PASSES {
+        let records = service.store.records_of(&record.id.user_id).await?;
+        let ends =
+            |other: &&Record| other.root == record.root && other.revoked.is_none() && service.manages(caller, other);
+        let live: Vec<&Record> = records.iter().filter(ends).collect();
+        if live.is_empty() {
+            return Ok(revoked);
+        }
+        for other in live {
+            let (revocation, forget_at) = revocation(service, now);
+            service.store.revoke_one(&other.id, other.format, revocation, forget_at).await?;
+            revoked = revoked.saturating_add(1);
         }
     }
-    let (revocation, forget_at) = revocation(service, now);
-    match service.store.revoke(&id, revocation, forget_at).await? {
+    Err(Problem::conflict("The chain grows while it is revoked; try again"))
+}
+
+/// `PATCH /tokens/{id}` with `{"disabled": true|false}`, for administrators.
+async fn switch(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
+    let caller = caller::admit(service, request.headers(), now).await?;
+    let mut body = body::json_object(request.headers(), request.body())?;
+    let disabled = match body.take("disabled") {
+        Some(Value::Bool(disabled)) => disabled,
+        Some(_) => return Err(Problem::invalid_member("disabled", "it must be true or false")),
+        None => return Err(Problem::invalid_member("disabled", "it is missing")),
+    };
+    body.done()?;
+    let record = service.managed(&caller, &gateway::path_parameter(request, "id")).await?;
+    if !service.is_administrator(&caller.scope) {
+        return Err(Problem::forbidden(&service.settings.issuer));
+    }
+    let disabled_at = disabled.then_some(now);
+    match service.store.set_disabled(&record, disabled_at).await? {
         Marked::Unknown => Err(Problem::not_found()),
-        Marked::Now | Marked::Before => {
-            log::allowed("revoked", Some(&id), None);
-            Ok(problem::json(
-                StatusCode::OK,
-                &json!({"id": id.to_string(), "effective_at": effective_at(service, now)}),
-            ))
+        Marked::Before => Err(Problem::conflict("The token was revoked")),
+        Marked::Now => {
+            log::allowed(if disabled { "disabled" } else { "enabled" }, Some(&record.id), None);
+            Ok(problem::json(StatusCode::OK, &view::token(&Record { disabled_at, ..record }, now)))
         }
     }
 }
@@ -62,7 +104,7 @@ async fn by_id(service: &Service, request: &Request, now: Timestamp) -> Result<A
 /// valid, or no longer, is answered like one that was just revoked (section 2.2).
 async fn by_text(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
     body::expect_media_type(request.headers(), "application/x-www-form-urlencoded")?;
-    let text = token_parameter(body::bytes(request.body()))?;
+    let text = body::token_parameter(request.body())?;
     let ring = service.ring(now).await?;
     if let Ok(claim) = token::open(&ring, &service.settings.issuer, text.reveal(), now)
         && let Some(id) = service.store.id_of(&claim).await?
@@ -101,15 +143,4 @@ fn revocation(service: &Service, now: Timestamp) -> (Revocation, Option<Timestam
 
 fn effective_at(service: &Service, now: Timestamp) -> String {
     now.after(service.settings.authorizer_cache).to_string()
-}
-
-/// The one parameter `token` of a form; others, such as `token_type_hint`, do not matter (RFC 7009 section 2.1).
-fn token_parameter(form: &[u8]) -> Result<Text, Problem> {
-    let mut tokens =
-        form_urlencoded::parse(form).filter(|(name, _)| name == "token").map(|(_, value)| Text::new(value));
-    match (tokens.next(), tokens.next()) {
-        (Some(token), None) => Ok(token),
-        (None, _) => Err(Problem::invalid_member("token", "it is missing")),
-        (Some(_), Some(_)) => Err(Problem::invalid_member("token", "it is there twice")),
-    }
 }

@@ -4,6 +4,9 @@ use login::password;
 use store::{Failure, Store, management::NewUser};
 use token::Scope;
 
+/// The id of the application's account.
+pub const APP_USER: &str = "4";
+
 struct Demo {
     id: &'static str,
     username: &'static str,
@@ -23,7 +26,7 @@ const USERS: [Demo; 4] = [
     },
     // A directory user: the password is somewhere else.
     Demo { id: "3", username: "ldap_user", password: None, permissions: &["ROLE_USER"], is_app: false },
-    Demo { id: "4", username: "ci-bot", password: None, permissions: &["ROLE_USER"], is_app: true },
+    Demo { id: APP_USER, username: "ci-bot", password: None, permissions: &["ROLE_USER"], is_app: true },
 ];
 
 /// Adds the demo users, if there are no users yet. `salt` is for their passwords, which everybody knows anyway.

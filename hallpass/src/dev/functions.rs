@@ -78,7 +78,7 @@ impl Functions {
             "Prune" => return serialized(self.prune.handle(parsed(event)?, now, &|| true).await),
             "Generate" => {
                 let service = &self.generate;
-                let handle = |request| async move { generate::handle(service, &request, now, entropy::secret()).await };
+                let handle = |request| async move { generate::handle(service, &request, now, entropy::draw()).await };
                 gateway::answer(event, handle).await
             }
             "Revoke" => {

@@ -3,6 +3,7 @@
 use http::{HeaderMap, header::CONTENT_TYPE};
 use lambda_http::Body;
 use serde_json::{Map, Value};
+use token::Text;
 
 use crate::Problem;
 
@@ -44,6 +45,20 @@ pub fn expect_media_type(headers: &HeaderMap, takes: &str) -> Result<(), Problem
     let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = value.split(';').next().unwrap_or_default().trim();
     if media_type.eq_ignore_ascii_case(takes) { Ok(()) } else { Err(Problem::unsupported_media_type(takes)) }
+}
+
+/// The one parameter `token` of a form; others, such as `token_type_hint`, do not matter (RFC 7009 section 2.1).
+///
+/// # Errors
+/// 400 if it is missing or there twice.
+pub fn token_parameter(body: &Body) -> Result<Text, Problem> {
+    let mut tokens =
+        form_urlencoded::parse(bytes(body)).filter(|(name, _)| name == "token").map(|(_, value)| Text::new(value));
+    match (tokens.next(), tokens.next()) {
+        (Some(token), None) => Ok(token),
+        (None, _) => Err(Problem::invalid_member("token", "it is missing")),
+        (Some(_), Some(_)) => Err(Problem::invalid_member("token", "it is there twice")),
+    }
 }
 
 impl Members {

@@ -1,9 +1,12 @@
 //! Who is calling: the credential of a request, verified. Routes that manage tokens do this themselves, because the
 //! gateway's answer may be a cached one.
 
-use http::{HeaderMap, header::AUTHORIZATION};
+use http::{
+    HeaderMap,
+    header::{AUTHORIZATION, COOKIE},
+};
 use store::Refused;
-use token::{Admitted, Credential, Issuer, Reason, Scope, Text, Timestamp, credential::Unusable};
+use token::{Admitted, Credential, Issuer, Reason, Record, Scope, Text, Timestamp, TokenId, credential::Unusable};
 
 use crate::{Problem, Service};
 
@@ -21,6 +24,17 @@ pub fn credential(headers: &HeaderMap, issuer: &Issuer) -> Result<Credential, Pr
         Err(Unusable::Doubled) => Err(Problem::doubled_credentials(issuer)),
         Err(Unusable::Malformed) => Err(malformed()),
     }
+}
+
+/// Refuses a request whose only credential is a cookie: a browser sends one along whoever made the request.
+///
+/// # Errors
+/// 403.
+pub fn refuse_cookie_alone(headers: &HeaderMap) -> Result<(), Problem> {
+    if headers.contains_key(COOKIE) && !headers.contains_key(AUTHORIZATION) {
+        return Err(Problem::not_permitted());
+    }
+    Ok(())
 }
 
 /// The holder of the live token that a request carries. A password is not taken.
@@ -56,8 +70,25 @@ impl Service {
         caller.record.scope.is_none() || caller.scope.holds("tokens") || self.is_administrator(&caller.scope)
     }
 
+    /// The record of the token that a route names, if the caller may manage it; `current` is the caller's own. Whatever
+    /// the caller may not manage looks absent.
+    ///
+    /// # Errors
+    /// 404, and 503 if it cannot be told.
+    pub async fn managed(&self, caller: &Admitted, id: &str) -> Result<Record, Problem> {
+        let id = match id {
+            "current" => caller.record.id,
+            text => text.parse::<TokenId>().map_err(|_| Problem::not_found())?,
+        };
+        if id.user_id != caller.user.id && !self.is_administrator(&caller.scope) {
+            return Err(Problem::not_found());
+        }
+        let record = self.store.record(&id).await?.ok_or_else(Problem::not_found)?;
+        if self.manages(caller, &record) { Ok(record) } else { Err(Problem::not_found()) }
+    }
+
     /// Whether this token may manage that one of the same user.
-    pub fn manages(&self, caller: &Admitted, other: &token::Record) -> bool {
+    pub fn manages(&self, caller: &Admitted, other: &Record) -> bool {
         self.manages_all(caller) || other.id == caller.record.id || other.issued_by == caller.record.id.to_string()
     }
 }

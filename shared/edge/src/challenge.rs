@@ -38,6 +38,11 @@ pub fn bare(issuer: &Issuer) -> String {
     format!("Bearer realm=\"{}\"", issuer.realm())
 }
 
+/// A user name and a password would do: `Basic realm="…", charset="UTF-8"` (RFC 7617 section 2.1).
+pub fn basic(issuer: &Issuer) -> String {
+    format!("Basic realm=\"{}\", charset=\"UTF-8\"", issuer.realm())
+}
+
 fn with_error(issuer: &Issuer, error: &str, description: &str) -> String {
     format!("{}, error=\"{error}\", error_description=\"{description}\"", bare(issuer))
 }

@@ -2,6 +2,7 @@
 
 use store::Failure;
 use token::Entropy;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Random bytes.
 ///
@@ -14,10 +15,33 @@ pub fn bytes<const N: usize>() -> Result<[u8; N], Failure> {
     Ok(bytes)
 }
 
-/// The secret of one new token.
+/// What one request may need of randomness. It makes one token or one flow, so that no byte serves twice.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct Draw([u8; 64]);
+
+/// The draw of one request.
 ///
 /// # Errors
 /// When the operating system has none to give.
-pub fn secret() -> Result<Entropy, Failure> {
-    bytes().map(Entropy::new)
+pub fn draw() -> Result<Draw, Failure> {
+    bytes().map(Draw)
+}
+
+impl Draw {
+    /// The secret of the new token.
+    pub fn secret(&self) -> Entropy {
+        Entropy::new(*self.0.first_chunk().unwrap_or(&[0; 16]))
+    }
+
+    /// The id of the new session or flow, and the value that its forms must repeat.
+    pub fn session(&self) -> ([u8; 32], [u8; 32]) {
+        let (one, two) = self.0.split_at(32);
+        (one.try_into().unwrap_or([0; 32]), two.try_into().unwrap_or([0; 32]))
+    }
+}
+
+impl std::fmt::Debug for Draw {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Draw")
+    }
 }

@@ -9,7 +9,7 @@ use lambda_runtime::{Context, LambdaEvent};
 use serde_json::Value;
 use store::Failure;
 
-use crate::Answer;
+use crate::{Answer, Problem, Settings, cors, log};
 
 /// Serves proxy events of API Gateway until Lambda ends the process.
 ///
@@ -52,6 +52,21 @@ where
     let event = LambdaEvent::new(with_every_header(payload), Context::default());
     let Ok(answer) = Adapter::from(handle).call(event).await;
     serde_json::to_value(answer).map_err(|error| Failure::new(DOING, error))
+}
+
+/// Ends a request: answers a preflight without asking the handler, else logs what the handler did not, and lets the
+/// caller's origin see the answer if it may.
+pub async fn respond(
+    settings: &Settings,
+    request: &Request,
+    handling: impl Future<Output = Result<Answer, Problem>>,
+) -> Answer {
+    if let Some(answer) = cors::preflight(settings, request.method(), request.headers()) {
+        return answer;
+    }
+    let mut answer = log::conclude(handling.await);
+    cors::allow(settings, request.headers(), &mut answer);
+    answer
 }
 
 /// The source address of a request, as API Gateway saw it.

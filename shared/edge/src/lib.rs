@@ -11,6 +11,7 @@
 //! | [`caller`] | who is calling: the credential of a request, verified |
 //! | [`body`] | the body of a request |
 //! | [`problem`] | refusals and failures as HTTP answers: the one map of statuses |
+//! | [`cors`] | the origins whose scripts may call |
 //! | [`challenge`] | the words of a refusal, for headers, bodies and contexts |
 //! | [`view`] | a record as its owner sees it |
 //! | [`log`] | one JSON line for each decision |
@@ -19,6 +20,7 @@ pub mod body;
 pub mod caller;
 pub mod challenge;
 pub mod clock;
+pub mod cors;
 pub mod entropy;
 pub mod gateway;
 pub mod log;

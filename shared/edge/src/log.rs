@@ -4,8 +4,13 @@
 //! bodies and the Lambda runtime whole events. No event of ours takes a token, a password, a key or a header.
 
 use token::{Reason, TokenId, UserId};
-use tracing::Level;
-use tracing_subscriber::{filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::{Level, Subscriber};
+use tracing_subscriber::{
+    filter::Targets,
+    fmt::{self, MakeWriter},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 use crate::problem::{Answer, Problem};
 
@@ -14,9 +19,14 @@ pub const TARGET: &str = "hallpass";
 
 /// Starts the log of this process, on standard error, which Lambda keeps. A second start does nothing.
 pub fn start() {
+    let _ = subscriber(std::io::stderr).try_init();
+}
+
+/// What writes the log: events of the target [`TARGET`] alone, each as one line of JSON.
+pub fn subscriber(writer: impl for<'w> MakeWriter<'w> + Send + Sync + 'static) -> impl Subscriber + Send + Sync {
     let lines = fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
     let ours = Targets::new().with_target(TARGET, Level::TRACE);
-    let _ = tracing_subscriber::registry().with(lines.with_writer(std::io::stderr)).with(ours).try_init();
+    tracing_subscriber::registry().with(lines.with_writer(writer)).with(ours)
 }
 
 /// Something was decided about a token in favour of the caller.
@@ -66,7 +76,8 @@ pub fn conclude(outcome: Result<Answer, Problem>) -> Answer {
     match (&details.failure, details.reason) {
         (Some(failure), _) => failed(failure),
         (None, Some(reason)) => refused(reason, details.token_id.as_ref()),
-        (None, None) => {}
+        // No token was refused: a log-in, or what was asked for. Nothing of the request is logged.
+        (None, None) => tracing::info!(target: TARGET, status = details.status.as_u16(), "refused"),
     }
     problem.into_answer()
 }

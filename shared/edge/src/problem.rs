@@ -25,10 +25,10 @@ pub struct Problem(Box<Details>);
 /// What a [`Problem`] holds.
 #[derive(Debug)]
 pub(crate) struct Details {
-    status: StatusCode,
+    pub(crate) status: StatusCode,
     detail: String,
     members: Map<String, Value>,
-    challenge: Option<String>,
+    challenges: Vec<String>,
     headers: Vec<(HeaderName, String)>,
     /// What the log says: the reason, and the token if it is known.
     pub(crate) reason: Option<Reason>,
@@ -45,7 +45,7 @@ impl Problem {
             status,
             detail: detail.into(),
             members: Map::new(),
-            challenge: None,
+            challenges: Vec::new(),
             headers: Vec::new(),
             reason: None,
             token_id: None,
@@ -59,7 +59,7 @@ impl Problem {
         let mut problem = Self::new(StatusCode::UNAUTHORIZED, challenge::description(public))
             .with("error", "invalid_token")
             .with("reason", public.as_str());
-        problem.0.challenge = Some(challenge::refused(issuer, public));
+        problem.0.challenges.push(challenge::refused(issuer, public));
         problem.0.reason = Some(refused.reason);
         problem.0.token_id = refused.token_id;
         problem
@@ -68,14 +68,14 @@ impl Problem {
     /// 401: there is no credential.
     pub fn unauthenticated(issuer: &Issuer) -> Self {
         let mut problem = Self::new(StatusCode::UNAUTHORIZED, "An access token is required");
-        problem.0.challenge = Some(challenge::bare(issuer));
+        problem.0.challenges.push(challenge::bare(issuer));
         problem
     }
 
     /// 401: the user name or the password is wrong, or none is taken here. It does not say which.
     pub fn invalid_credentials(issuer: &Issuer) -> Self {
         let mut problem = Self::new(StatusCode::UNAUTHORIZED, "Invalid credentials.");
-        problem.0.challenge = Some(challenge::bare(issuer));
+        problem.0.challenges.push(challenge::bare(issuer));
         problem
     }
 
@@ -83,7 +83,7 @@ impl Problem {
     pub fn doubled_credentials(issuer: &Issuer) -> Self {
         let mut problem = Self::new(StatusCode::BAD_REQUEST, "The request carries more than one credential")
             .with("error", "invalid_request");
-        problem.0.challenge = Some(challenge::invalid_request(issuer));
+        problem.0.challenges.push(challenge::invalid_request(issuer));
         problem
     }
 
@@ -101,7 +101,7 @@ impl Problem {
     pub fn forbidden(issuer: &Issuer) -> Self {
         let mut problem = Self::new(StatusCode::FORBIDDEN, "The access token does not permit this")
             .with("error", "insufficient_scope");
-        problem.0.challenge = Some(challenge::insufficient_scope(issuer));
+        problem.0.challenges.push(challenge::insufficient_scope(issuer));
         problem
     }
 
@@ -115,6 +115,11 @@ impl Problem {
         let mut problem = Self::new(StatusCode::METHOD_NOT_ALLOWED, format!("This path takes {allow}"));
         problem.0.headers.push((ALLOW, allow.to_owned()));
         problem
+    }
+
+    /// 403, and no challenge: the user is not permitted to do this, whatever the credential.
+    pub fn not_permitted() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "The user is not permitted to do this")
     }
 
     /// 409: it would go beyond a limit, or collide with what is there.
@@ -134,10 +139,26 @@ impl Problem {
         problem
     }
 
+    /// If it is a 401: says that a password would do as well (RFC 7617 section 2).
+    #[must_use]
+    pub fn or_basic(mut self, issuer: &Issuer) -> Self {
+        if self.0.status == StatusCode::UNAUTHORIZED {
+            self.0.challenges.push(challenge::basic(issuer));
+        }
+        self
+    }
+
     /// The body, with one member more.
     #[must_use]
     pub fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
         self.0.members.insert(member.to_owned(), value.into());
+        self
+    }
+
+    /// The answer, with one header more.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: impl Into<String>) -> Self {
+        self.0.headers.push((name, value.into()));
         self
     }
 
@@ -157,13 +178,13 @@ impl Problem {
         body.extend(details.members);
         let mut answer = answer(details.status, "application/problem+json", Value::Object(body).to_string());
         let challenges = details
-            .challenge
+            .challenges
             .into_iter()
             .flat_map(|text| [(WWW_AUTHENTICATE, text.clone()), (X_WWW_AUTHENTICATE, text)]);
         for (name, text) in details.headers.into_iter().chain(challenges) {
             // A realm is printable ASCII, and all else is ours, so that this cannot fail.
             if let Ok(value) = HeaderValue::try_from(text) {
-                answer.headers_mut().insert(name, value);
+                answer.headers_mut().append(name, value);
             }
         }
         answer

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use token::{Binding, Format, Issuer};
+use token::{Binding, Format, Issuer, Timestamp, UserId};
 
 /// Where settings come from: the environment, or what a test or the dev stack puts in its place.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -20,6 +20,20 @@ pub struct Settings {
     pub max_lifetime: Duration,
     /// `HALLPASS_MAX_RENEWAL`: how long a chain of tokens may live that were made from one another, if it is limited.
     pub max_renewal: Option<Duration>,
+    /// `HALLPASS_DEVELOPER_LIFETIME`: how long a developer token lives, if it ends at all.
+    pub developer_lifetime: Option<Duration>,
+    /// `HALLPASS_ROTATION_WINDOW`: how long a rotated token lives on while its successor has not been used.
+    pub rotation_window: Duration,
+    /// `HALLPASS_GENERATE_PERMISSION`: what a user must be permitted to get a token from generate, if anything.
+    pub generate_permission: Option<String>,
+    /// `HALLPASS_GENERATE_PASSWORD`: whether generate takes passwords; `off` leaves live tokens.
+    pub generate_takes_passwords: bool,
+    /// `HALLPASS_APP_USER`: the application account that app tokens belong to.
+    pub app_user: Option<UserId>,
+    /// `HALLPASS_SUNSET`: when the deprecated routes will end (RFC 8594).
+    pub sunset: Timestamp,
+    /// `HALLPASS_ALLOW_ORIGINS`: the origins whose scripts may call, exactly as browsers send them.
+    pub allow_origins: Vec<String>,
     /// `HALLPASS_GRACE`: how long a record stays after its end.
     pub grace: Duration,
     /// `HALLPASS_MAX_TOKENS`: how many live named tokens a user may have.
@@ -60,10 +74,16 @@ impl Settings {
             admin_permission: text(lookup, "HALLPASS_ADMIN_PERMISSION").unwrap_or_else(|| "ROLE_ADMIN".to_owned()),
             lifetime: duration(lookup, "HALLPASS_LIFETIME", days(30))?,
             max_lifetime: duration(lookup, "HALLPASS_MAX_LIFETIME", days(366))?,
-            max_renewal: match text(lookup, "HALLPASS_MAX_RENEWAL") {
-                None => None,
-                Some(_) => Some(duration(lookup, "HALLPASS_MAX_RENEWAL", Duration::ZERO)?),
-            },
+            max_renewal: optional_duration(lookup, "HALLPASS_MAX_RENEWAL")?,
+            developer_lifetime: optional_duration(lookup, "HALLPASS_DEVELOPER_LIFETIME")?,
+            rotation_window: duration(lookup, "HALLPASS_ROTATION_WINDOW", Duration::from_secs(3_600))?,
+            generate_permission: text(lookup, "HALLPASS_GENERATE_PERMISSION"),
+            generate_takes_passwords: switch(lookup, "HALLPASS_GENERATE_PASSWORD", true)?,
+            app_user: text(lookup, "HALLPASS_APP_USER")
+                .map(|id| id.parse().map_err(|bad| BadSetting::new("HALLPASS_APP_USER", bad)))
+                .transpose()?,
+            sunset: sunset(lookup)?,
+            allow_origins: origins(lookup)?,
             grace: grace(lookup)?,
             max_tokens: number(lookup, "HALLPASS_MAX_TOKENS", 100)?,
             authorizer_cache: duration(lookup, "HALLPASS_AUTHORIZER_CACHE", Duration::ZERO)?,
@@ -156,11 +176,48 @@ pub fn duration(lookup: Lookup<'_>, name: &'static str, default: Duration) -> Re
         .ok_or_else(|| BadSetting::new(name, "it is not a duration such as 90s, 15m, 12h or 30d"))
 }
 
+fn optional_duration(lookup: Lookup<'_>, name: &'static str) -> Result<Option<Duration>, BadSetting> {
+    match text(lookup, name) {
+        None => Ok(None),
+        Some(_) => duration(lookup, name, Duration::ZERO).map(Some),
+    }
+}
+
 fn number(lookup: Lookup<'_>, name: &'static str, default: usize) -> Result<usize, BadSetting> {
     let Some(text) = text(lookup, name) else {
         return Ok(default);
     };
     text.parse().map_err(|_| BadSetting::new(name, "it is not a whole number"))
+}
+
+fn switch(lookup: Lookup<'_>, name: &'static str, default: bool) -> Result<bool, BadSetting> {
+    match text(lookup, name).as_deref() {
+        None => Ok(default),
+        Some("on") => Ok(true),
+        Some("off") => Ok(false),
+        Some(_) => Err(BadSetting::new(name, "it is neither on nor off")),
+    }
+}
+
+fn sunset(lookup: Lookup<'_>) -> Result<Timestamp, BadSetting> {
+    const NAME: &str = "HALLPASS_SUNSET";
+    let date = text(lookup, NAME).unwrap_or_else(|| "2028-01-01T00:00:00Z".to_owned());
+    Timestamp::parse_rfc3339(&date).ok_or_else(|| BadSetting::new(NAME, "it is not an instant of RFC 3339"))
+}
+
+/// Origins, separated by commas: a scheme and an authority, nothing behind it (RFC 6454 section 6.2).
+fn origins(lookup: Lookup<'_>) -> Result<Vec<String>, BadSetting> {
+    const NAME: &str = "HALLPASS_ALLOW_ORIGINS";
+    let listed = text(lookup, NAME).unwrap_or_default();
+    let origins = listed.split(',').map(str::trim).filter(|origin| !origin.is_empty());
+    let is_origin = |origin: &str| {
+        let authority = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+        authority.is_some_and(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/'))
+    };
+    let checked = |origin: &str| {
+        if is_origin(origin) { Ok(origin.to_owned()) } else { Err(BadSetting::new(NAME, "one is not scheme://host")) }
+    };
+    origins.map(checked).collect()
 }
 
 /// A list of attribute names; `none` is the empty one.

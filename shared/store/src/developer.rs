@@ -3,11 +3,11 @@
 use aws_sdk_dynamodb::{
     error::SdkError,
     operation::transact_write_items::TransactWriteItemsError,
-    types::{Delete, Put, TransactWriteItem, Update},
+    types::{Delete, Put, TransactWriteItem},
 };
-use token::{Format, Reason, Record, Timestamp, TokenHash, TokenId, UserId};
+use token::{Record, TokenHash, UserId};
 
-use crate::{Failure, Store, failure::if_met, item};
+use crate::{Failure, Store, item};
 
 /// What became of a developer token that was to take the place of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,12 +25,32 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn replace_developer(&self, record: &Record, old: Option<TokenHash>) -> Result<Replaced, Failure> {
+        self.replace(record, old, false).await
+    }
+
+    /// The same, asked for by the developer token itself, which must still live.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn remake_developer(&self, record: &Record, old: TokenHash) -> Result<Replaced, Failure> {
+        self.replace(record, Some(old), true).await
+    }
+
+    async fn replace(&self, record: &Record, old: Option<TokenHash>, must_live: bool) -> Result<Replaced, Failure> {
         const DOING: &str = "replacing the developer token";
         let bad = |error| Failure::new(DOING, error);
         let table = &self.tables.tokens;
         let put = Put::builder().table_name(table).set_item(Some(item::from_record(record)));
         let put = match old {
             None => put.condition_expression("attribute_not_exists(#hash)"),
+            Some(old) if must_live => put
+                .condition_expression("#hash = :old AND attribute_not_exists(#revoked)")
+                .expression_attribute_names("#revoked", item::REVOKED_AT)
+                .expression_attribute_values(":old", item::text(&*old.text())),
+            Some(old) if must_live => put
+                .condition_expression("#hash = :old AND attribute_not_exists(#revoked)")
+                .expression_attribute_names("#revoked", item::REVOKED_AT)
+                .expression_attribute_values(":old", item::text(&*old.text())),
             Some(old) => {
                 put.condition_expression("#hash = :old").expression_attribute_values(":old", item::text(&*old.text()))
             }
@@ -61,54 +81,12 @@ impl Store {
         }
     }
 
-    /// Ends the token that `record` replaces, at the first use of `record`: one transaction over both. If the old one
-    /// is gone or was taken back before, or another call did it, only the note is removed.
+    /// The user's developer token, if there is one.
     ///
     /// # Errors
-    /// When the store fails; the caller does not admit then.
-    pub async fn finish_rotation(
-        &self,
-        record: &Record,
-        now: Timestamp,
-        forget_at: Option<Timestamp>,
-    ) -> Result<(), Failure> {
-        const DOING: &str = "ending the replaced token";
-        let Some(old) = record.replaces else { return Ok(()) };
-        let old = TokenId { user_id: record.id.user_id, hash: old };
-        let mut set = "SET #revoked = :now, #because = :replaced".to_owned();
-        let mut end =
-            Update::builder().table_name(&self.tables.tokens).set_key(Some(item::record_key(&old, Format::Signed)));
-        if let Some(forget_at) = forget_at {
-            set.push_str(", #forget = :forget");
-            end = end.expression_attribute_names("#forget", item::FORGET_AT);
-            end = end.expression_attribute_values(":forget", item::number(forget_at));
-        }
-        let end = end
-            .update_expression(set)
-            .condition_expression("attribute_exists(#user) AND attribute_not_exists(#revoked)")
-            .expression_attribute_names("#user", item::USER_ID)
-            .expression_attribute_names("#revoked", item::REVOKED_AT)
-            .expression_attribute_names("#because", item::REVOKED_BECAUSE)
-            .expression_attribute_values(":now", item::number(now))
-            .expression_attribute_values(":replaced", item::text(Reason::Replaced.as_str()))
-            .build()
-            .map_err(|error| Failure::new(DOING, error))?;
-        let clear = Update::builder()
-            .table_name(&self.tables.tokens)
-            .set_key(Some(item::record_key(&record.id, record.format)))
-            .update_expression("REMOVE #replaces")
-            .condition_expression("#replaces = :old")
-            .expression_attribute_names("#replaces", item::REPLACES)
-            .expression_attribute_values(":old", item::text(&*old.hash.text()))
-            .build()
-            .map_err(|error| Failure::new(DOING, error))?;
-        let writes = [end, clear].map(|update| TransactWriteItem::builder().update(update).build());
-        let call = self.client.transact_write_items().set_transact_items(Some(writes.to_vec()));
-        match call.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if is_cancelled(&error) => self.clear_replaces(record).await,
-            Err(error) => Err(Failure::of(DOING)(error)),
-        }
+    /// When the store fails.
+    pub async fn developer_of(&self, user_id: &UserId) -> Result<Option<Record>, Failure> {
+        self.item(item::key(user_id.as_str(), item::DEVELOPER)).await
     }
 
     /// Whose developer token this is.
@@ -119,28 +97,10 @@ impl Store {
         let owner = answer.item.as_ref().map(|item| item::required(item, item::OWNER));
         owner.transpose().map_err(|bad| Failure::new(DOING, bad))
     }
-
-    /// Removes the note that a rotation is under way, if the old token is over in any way; fails if it still lives.
-    async fn clear_replaces(&self, record: &Record) -> Result<(), Failure> {
-        const DOING: &str = "ending the replaced token";
-        let Some(hash) = record.replaces else { return Ok(()) };
-        let old = self.record(&TokenId { user_id: record.id.user_id, hash }).await?;
-        if old.is_some_and(|old| old.revoked.is_none()) {
-            return Err(Failure::new(DOING, "the transaction was cancelled while the old token lives"));
-        }
-        let call = self
-            .update(item::record_key(&record.id, record.format))
-            .update_expression("REMOVE #replaces")
-            .condition_expression("attribute_exists(#user)")
-            .expression_attribute_names("#user", item::USER_ID)
-            .expression_attribute_names("#replaces", item::REPLACES);
-        // The condition is not met if another call was faster.
-        if_met(DOING, call.send().await).map(|_met| ())
-    }
 }
 
 /// Whether the transaction was cancelled for a condition or for another transaction on the same items.
-fn is_cancelled<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
+pub(crate) fn is_cancelled<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
     let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else {
         return false;
     };

@@ -29,11 +29,12 @@ const DESCRIPTION: &str = "description";
 const SCOPE: &str = "scope";
 const ISSUED_AT: &str = "issued_at";
 const ISSUED_BY: &str = "issued_by";
-const FINGERPRINT: &str = "user_fingerprint";
-const BINDING: &str = "bound_to";
+pub(crate) const FINGERPRINT: &str = "user_fingerprint";
+pub(crate) const BINDING: &str = "bound_to";
 const ROOT: &str = "root";
 const CHAIN_STARTED_AT: &str = "chain_started_at";
-const REPLACED_BY: &str = "replaced_by";
+pub(crate) const REPLACED_BY: &str = "replaced_by";
+pub(crate) const REPLACED_AT: &str = "replaced_at";
 
 /// The sort key of the one developer token of a user. No hash is written so: it is 22 characters.
 pub(crate) const DEVELOPER: &str = "developer";
@@ -77,8 +78,8 @@ pub(crate) fn from_record(record: &Record) -> Item {
     put(FORMAT, text(record.format.as_str()));
     put(ISSUED_AT, number(record.issued_at));
     put(ISSUED_BY, text(&record.issued_by));
-    put(FINGERPRINT, AttributeValue::B(Blob::new(record.fingerprint.0)));
-    put(BINDING, AttributeValue::L(record.binding.names().iter().map(text).collect()));
+    put(FINGERPRINT, fingerprint_value(&record.fingerprint));
+    put(BINDING, binding_value(&record.binding));
     put(KEY_ID, text(&record.key_id));
     put(ROOT, text(record.root.to_string()));
     put(CHAIN_STARTED_AT, number(record.chain_started_at));
@@ -94,6 +95,7 @@ pub(crate) fn from_record(record: &Record) -> Item {
         (REVOKED_BECAUSE, record.revoked.map(|revocation| text(revocation.because.as_str()))),
         (REPLACES, record.replaces.map(|hash| text(&*hash.text()))),
         (REPLACED_BY, record.replaced_by.map(|hash| text(&*hash.text()))),
+        (REPLACED_AT, record.replaced_at.map(number)),
         (LAST_USED_AT, record.last_used_at.map(number)),
         (FORGET_AT, record.forget_at.map(number)),
     ];
@@ -132,6 +134,7 @@ pub(crate) fn to_record(item: &Item) -> Result<Record, Corrupt> {
         chain_started_at: instant(item, CHAIN_STARTED_AT)?.ok_or(Corrupt(CHAIN_STARTED_AT))?,
         replaces: optional(item, REPLACES)?,
         replaced_by: optional(item, REPLACED_BY)?,
+        replaced_at: instant(item, REPLACED_AT)?,
         last_used_at: instant(item, LAST_USED_AT)?,
         forget_at: instant(item, FORGET_AT)?,
     })
@@ -183,7 +186,15 @@ fn scope(item: &Item) -> Result<Option<Scope>, Corrupt> {
     }
 }
 
-fn fingerprint(item: &Item) -> Result<Fingerprint, Corrupt> {
+pub(crate) fn fingerprint_value(fingerprint: &Fingerprint) -> AttributeValue {
+    AttributeValue::B(Blob::new(fingerprint.0))
+}
+
+pub(crate) fn binding_value(binding: &Binding) -> AttributeValue {
+    AttributeValue::L(binding.names().iter().map(text).collect())
+}
+
+pub(crate) fn fingerprint(item: &Item) -> Result<Fingerprint, Corrupt> {
     match item.get(FINGERPRINT) {
         Some(AttributeValue::B(bytes)) => {
             <[u8; 32]>::try_from(bytes.as_ref()).map(Fingerprint).map_err(|_| Corrupt(FINGERPRINT))
@@ -192,7 +203,7 @@ fn fingerprint(item: &Item) -> Result<Fingerprint, Corrupt> {
     }
 }
 
-fn binding(item: &Item) -> Result<Binding, Corrupt> {
+pub(crate) fn binding(item: &Item) -> Result<Binding, Corrupt> {
     let Some(AttributeValue::L(names)) = item.get(BINDING) else {
         return Err(Corrupt(BINDING));
     };

@@ -67,18 +67,21 @@ impl Keys {
 }
 
 impl Secret {
+    /// When this ring is too old to serve on.
+    fn end_of(&self, last: &Fetched) -> Timestamp {
+        last.at.after(self.refresh.saturating_mul(PERIODS_WITHOUT_REFRESH))
+    }
+
     async fn refresh(&self, last: Option<Fetched>, now: Timestamp) -> Result<Arc<Keyring>, Failure> {
         let (fetched, answer) = match (fetch(&self.client, &self.arn).await, last) {
             (Ok(ring), _) => {
                 let ring = Arc::new(ring);
                 (Fetched { ring: Arc::clone(&ring), at: now, next: now.after(self.refresh) }, Ok(ring))
             }
-            (Err(failure), Some(last))
-                if !last.at.after(self.refresh.saturating_mul(PERIODS_WITHOUT_REFRESH)).has_come(now) =>
-            {
+            (Err(failure), Some(last)) if !self.end_of(&last).has_come(now) => {
                 tracing::warn!(target: "hallpass", failure = failure.report(), "the last good key ring serves on");
                 let ring = Arc::clone(&last.ring);
-                (Fetched { next: now.after(RETRY), ..last }, Ok(ring))
+                (Fetched { next: now.after(RETRY).min(self.end_of(&last)), ..last }, Ok(ring))
             }
             (Err(failure), _) => return Err(failure),
         };

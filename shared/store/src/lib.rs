@@ -11,6 +11,8 @@
 //! | [`verify`] | from the text of a token to a decision, with one read |
 //! | [`tokens`] | making, listing and taking back records |
 //! | [`developer`] | the one developer token of a user |
+//! | [`rotation`] | one token takes the place of another |
+//! | [`flows`] | log-ins of two requests |
 //! | [`users`] | finding users; the one write Hallpass makes to them |
 //! | [`management`] | user management, for applications that have none |
 //! | [`attempts`] | the limiter of log-ins |
@@ -22,9 +24,11 @@ pub mod attempts;
 pub mod connect;
 pub mod developer;
 pub mod failure;
+pub mod flows;
 pub mod item;
 pub mod keys;
 pub mod management;
+pub mod rotation;
 pub mod sweep;
 pub mod tokens;
 pub mod users;

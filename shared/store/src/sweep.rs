@@ -6,7 +6,7 @@ use std::{
 };
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
-use token::{Reason, Record, Revocation, Timestamp, TokenHash, User, UserId, lifecycle};
+use token::{Format, Reason, Record, Revocation, Timestamp, TokenHash, TokenId, User, UserId, lifecycle};
 
 use crate::{
     Failure, Store,
@@ -103,13 +103,17 @@ impl Store {
         if_met(DOING, call.expression_attribute_values(":now", item::number(now)).send().await)
     }
 
-    /// Removes a pointer whose token is no longer its owner's. `false` if it is.
+    /// Removes a pointer whose token is no longer its owner's. `false` if it is, or if that cannot be told because the
+    /// record cannot be read.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn drop_stale_pointer(&self, hash: &TokenHash, owner: &UserId) -> Result<bool, Failure> {
-        let id = token::TokenId { user_id: *owner, hash: *hash };
-        if self.record(&id).await?.is_some() {
+        let key = item::record_key(&TokenId { user_id: *owner, hash: *hash }, Format::Developer);
+        let call = self.client.get_item().table_name(&self.tables.tokens).set_key(Some(key)).consistent_read(true);
+        let record = call.send().await.map_err(Failure::of(DOING))?.item;
+        let other = |record| item::required::<TokenHash>(&record, item::TOKEN_HASH).is_ok_and(|its| its != *hash);
+        if !record.is_none_or(other) {
             return Ok(false);
         }
         let call = self.client.delete_item().table_name(&self.tables.tokens).set_key(Some(item::pointer_key(hash)));
@@ -117,11 +121,12 @@ impl Store {
         if_met(DOING, call.expression_attribute_values(":owner", item::text(owner.as_str())).send().await)
     }
 
-    /// These users, strongly read; whoever is missing from the answer is gone.
+    /// These users, strongly read; whoever is missing from the answer is gone. `None` for one who is there and cannot
+    /// be read, which must not stop the sweep of the others.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn users(&self, ids: &[UserId]) -> Result<BTreeMap<UserId, User>, Failure> {
+    pub async fn users(&self, ids: &[UserId]) -> Result<BTreeMap<UserId, Option<User>>, Failure> {
         let mut users = BTreeMap::new();
         // BatchGetItem takes 100 keys.
         for some in ids.chunks(100) {
@@ -134,8 +139,8 @@ impl Store {
                 let call = self.client.batch_get_item().set_request_items(Some(asked));
                 let answer = call.send().await.map_err(Failure::of(DOING))?;
                 for item in answer.responses.unwrap_or_default().into_values().flatten() {
-                    let user = item::to_user(item).map_err(|bad| Failure::new(DOING, bad))?;
-                    users.insert(user.id, user);
+                    let id = item::required(&item, item::USER_ID).map_err(|bad| Failure::new(DOING, bad))?;
+                    users.insert(id, item::to_user(item).ok());
                 }
                 asked = answer.unprocessed_keys.unwrap_or_default();
                 if !asked.is_empty() {

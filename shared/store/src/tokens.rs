@@ -58,8 +58,13 @@ impl Store {
     pub async fn withdraw(&self, record: &Record) -> Result<(), Failure> {
         let call = self.client.delete_item().table_name(&self.tables.tokens);
         let call = call.set_key(Some(item::record_key(&record.id, record.format)));
-        let call = call.condition_expression("#issued = :issued").expression_attribute_names("#issued", item::KEY_ID);
-        let call = call.expression_attribute_values(":issued", item::text(&record.key_id));
+        // The key of a developer record does not say which token it is.
+        let (attribute, value) = match record.format {
+            Format::Developer => (item::TOKEN_HASH, item::text(&*record.id.hash.text())),
+            Format::Signed | Format::Jwt => (item::KEY_ID, item::text(&record.key_id)),
+        };
+        let call = call.condition_expression("#it = :it").expression_attribute_names("#it", attribute);
+        let call = call.expression_attribute_values(":it", value);
         call.send().await.map_err(Failure::of("withdrawing the record"))?;
         Ok(())
     }
@@ -143,6 +148,20 @@ impl Store {
         self.mark(call, &id.hash, format, "attribute_not_exists(#revoked)", item::REVOKED_AT).await
     }
 
+    /// Switches a token off, or on again.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn set_disabled(&self, record: &Record, disabled_at: Option<Timestamp>) -> Result<Marked, Failure> {
+        let mut call = self.update(item::record_key(&record.id, record.format));
+        call = match disabled_at {
+            Some(at) => call.update_expression("SET #off = :at").expression_attribute_values(":at", item::number(at)),
+            None => call.update_expression("REMOVE #off"),
+        };
+        let call = call.expression_attribute_names("#off", item::DISABLED_AT);
+        self.mark(call, &record.id.hash, record.format, "attribute_not_exists(#revoked)", item::REVOKED_AT).await
+    }
+
     /// The record of this name, whatever its format.
     ///
     /// # Errors
@@ -176,7 +195,7 @@ impl Store {
         if_met("noting the use", call.send().await)
     }
 
-    async fn item(&self, key: Item) -> Result<Option<Record>, Failure> {
+    pub(crate) async fn item(&self, key: Item) -> Result<Option<Record>, Failure> {
         const DOING: &str = "reading the record";
         let call = self.client.get_item().table_name(&self.tables.tokens).set_key(Some(key)).consistent_read(true);
         let answer = call.send().await.map_err(Failure::of(DOING))?;

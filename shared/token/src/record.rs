@@ -46,6 +46,8 @@ pub struct Record {
     pub replaces: Option<TokenHash>,
     /// The token that took or will take this one's place.
     pub replaced_by: Option<TokenHash>,
+    /// When that happens at the latest.
+    pub replaced_at: Option<Timestamp>,
     /// When it was last seen, within the hour.
     pub last_used_at: Option<Timestamp>,
     /// When the record may go; see [`crate::lifecycle::forget_at`].
@@ -67,7 +69,8 @@ impl Record {
         if self.expires_at.is_some_and(|end| end.has_come(now)) {
             return Some(Reason::Expired);
         }
+        let replaced = self.replaced_at.filter(|at| at.has_come(now)).map(|_| Reason::Replaced);
         let disabled = self.disabled_at.map(|_| Reason::Disabled);
-        self.revoked.map(|revocation| revocation.because).or(disabled)
+        self.revoked.map(|revocation| revocation.because).or(replaced).or(disabled)
     }
 }

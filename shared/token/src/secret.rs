@@ -2,7 +2,12 @@
 
 use std::fmt;
 
+use base64ct::{Base64UrlUnpadded, Encoding};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::codec::decode_exactly;
 
 /// Sixteen bytes of the operating system's random source, as an argument: the secret of one new token.
 ///
@@ -34,6 +39,38 @@ impl Text {
     /// The text itself, for the one answer that shows it and for [`crate::open`].
     pub fn reveal(&self) -> &str {
         &self.0
+    }
+}
+
+/// The SHA-256 of a secret that somebody else holds: enough to know it again, not enough to tell it.
+#[derive(Clone, Copy)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The digest of this secret.
+    pub fn of(secret: &[u8]) -> Self {
+        Self(Sha256::digest(secret).into())
+    }
+
+    /// Whether it is the digest of this secret, in constant time.
+    pub fn is_of(&self, secret: &[u8]) -> bool {
+        Self::of(secret).0.ct_eq(&self.0).into()
+    }
+
+    /// base64url without padding, 43 characters.
+    pub fn text(&self) -> String {
+        Base64UrlUnpadded::encode_string(&self.0)
+    }
+
+    /// Reads what [`Digest::text`] wrote.
+    pub fn parse(text: &str) -> Option<Self> {
+        decode_exactly(text).map(Self)
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digest")
     }
 }
 

@@ -73,6 +73,18 @@ impl Timestamp {
         self.utc().format(format).unwrap_or_default()
     }
 
+    /// RFC 3339 in UTC with milliseconds, which are always zero (`2026-01-31T09:30:00.000Z`).
+    pub fn with_milliseconds(self) -> String {
+        self.to_string().replace('Z', ".000Z")
+    }
+
+    /// The date of HTTP headers (RFC 9110 section 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
+    pub fn http_date(self) -> String {
+        let format =
+            format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
+        self.utc().format(format).unwrap_or_default()
+    }
+
     /// The calendar date and time in UTC.
     pub fn utc(self) -> OffsetDateTime {
         i64::try_from(self.0)
@@ -125,6 +137,8 @@ mod tests {
             assert_eq!((at.to_string().as_str(), at.with_offset_without_colon().as_str()), (rfc3339, drupal));
             assert_eq!(Timestamp::parse_rfc3339(rfc3339), Some(at));
         };
+        assert_eq!(Timestamp(784_111_777).http_date(), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(Timestamp(784_111_777).with_milliseconds(), "1994-11-06T08:49:37.000Z");
         check(0, "1970-01-01T00:00:00Z", "1970-01-01T00:00:00+0000");
         check(0x5665_e083, "2015-12-07T19:39:47Z", "2015-12-07T19:39:47+0000");
         check(Timestamp::MAX.unix(), "9999-12-31T23:59:59Z", "9999-12-31T23:59:59+0000");

@@ -52,6 +52,7 @@ fn record() -> Record {
         chain_started_at: NOW,
         replaces: None,
         replaced_by: None,
+        replaced_at: None,
         last_used_at: None,
         forget_at: None,
     }
@@ -102,6 +103,9 @@ fn a_record_that_ended_says_why() {
         check(revoked(because), None, Err(because));
     }
     check(Some(Record { disabled_at: Some(NOW), ..record() }), Some(user()), Err(Reason::Disabled));
+    check(Some(Record { replaced_at: Some(NOW), ..record() }), Some(user()), Err(Reason::Replaced));
+    let window = NOW.after(Duration::from_secs(1));
+    check(Some(Record { replaced_at: Some(window), ..record() }), Some(user()), Ok("read,write"));
 }
 
 #[test]

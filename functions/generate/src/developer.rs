@@ -1,0 +1,83 @@
+//! `POST /profile/developer`, as hypothesis/h has it: the one developer token of a user, made and remade.
+
+use edge::{Answer, Problem, Service, caller, entropy::Draw, log, problem};
+use http::StatusCode;
+use lambda_http::Request;
+use serde_json::json;
+use store::{Failure, developer::Replaced};
+use token::{Admitted, Format, Record, Timestamp, TokenHash, codec::developer, lifecycle};
+
+use crate::{
+    caller::Caller,
+    mint::{end_of_chain, own_scope},
+};
+
+pub(crate) async fn remake(
+    service: &Service,
+    request: &Request,
+    now: Timestamp,
+    draw: &Draw,
+) -> Result<Answer, Problem> {
+    caller::refuse_cookie_alone(request.headers())?;
+    let parent = caller::admit(service, request.headers(), now).await?;
+    let chain_ends_at = end_of_chain(service, parent.record.chain_started_at, now)?;
+    let configured = service.settings.developer_lifetime.map(|lifetime| now.after(lifetime));
+    let expires_at = [chain_ends_at, configured].into_iter().flatten().min();
+    let old = service.store.developer_of(&parent.user.id).await?.map(|record| record.id.hash);
+    let ring = service.ring(now).await?;
+    let sealed = developer::seal(&ring, &service.settings.issuer, now, parent.user.id, &draw.secret());
+    let sealed = sealed.map_err(|error| Failure::new("sealing the token", error))?;
+    let scope = own_scope(service, &Caller::Token(Box::new(parent.clone())))?;
+    let binding = service.settings.binding(Format::Developer).clone();
+    let record = Record {
+        id: sealed.id,
+        format: Format::Developer,
+        name: None,
+        description: None,
+        scope,
+        issued_at: now,
+        issued_by: parent.record.id.to_string(),
+        expires_at,
+        disabled_at: None,
+        revoked: None,
+        fingerprint: binding.fingerprint(&parent.user),
+        binding,
+        key_id: sealed.key_id.clone(),
+        root: parent.record.root,
+        chain_started_at: parent.record.chain_started_at,
+        replaces: None,
+        replaced_by: None,
+        replaced_at: None,
+        last_used_at: None,
+        forget_at: lifecycle::forget_at(expires_at, None, service.settings.grace),
+    };
+    replace(service, &parent, &record, old, now).await?;
+    log::allowed("issued", Some(&record.id), None);
+    Ok(problem::json(StatusCode::CREATED, &json!({"id": record.id.to_string(), "token": sealed.text.reveal()})))
+}
+
+/// Writes the record, and looks at the parent once more before the text is shown. A developer token that remakes itself
+/// is looked at by the transaction: it must still be the one, and live.
+async fn replace(
+    service: &Service,
+    parent: &Admitted,
+    record: &Record,
+    old: Option<TokenHash>,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let remakes_itself = old.filter(|old| *old == parent.record.id.hash);
+    let replaced = match remakes_itself {
+        Some(old) => service.store.remake_developer(record, old).await?,
+        None => service.store.replace_developer(record, old).await?,
+    };
+    if replaced == Replaced::Lost {
+        return Err(Problem::conflict("Another request made the developer token meanwhile"));
+    }
+    if remakes_itself.is_none()
+        && let Err(refused) = service.store.verify_again(parent, now).await?
+    {
+        service.store.withdraw(record).await?;
+        return Err(Problem::refused(&service.settings.issuer, &refused));
+    }
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! `GET /rs/authorize-implicit` and its decision: Terminalfour's legacy flow. Deprecated there and here (RFC 9745), with
+//! the date of its end (RFC 8594).
+
+use std::time::Duration;
+
+use edge::{Answer, Problem, Service, entropy::Draw, problem};
+use http::{
+    HeaderName, HeaderValue, StatusCode,
+    header::{COOKIE, SET_COOKIE},
+};
+use lambda_http::{Request, RequestExt};
+use serde_json::json;
+use store::flows::Flow;
+use token::{Format, Status, Timestamp, secret::Digest};
+
+use crate::{authorise::temporary, caller::Caller};
+
+/// How long a flow waits for its decision.
+const FLOW: Duration = Duration::from_secs(600);
+
+/// Since when the flow is deprecated: 1 January 2026, before the first release.
+const DEPRECATED_SINCE: &str = "@1767225600";
+
+const SESSION: &str = "JSESSIONID";
+
+/// The first request: a password begins a flow.
+pub(crate) async fn begin(
+    service: &Service,
+    request: &Request,
+    now: Timestamp,
+    draw: &Draw,
+) -> Result<Answer, Problem> {
+    if parameter(request, "response_type") != Some("token") {
+        return Err(Problem::invalid_member("response_type", "it must be token"));
+    }
+    if parameter(request, "client_id").is_none_or(str::is_empty) {
+        return Err(Problem::invalid_member("client_id", "it is missing"));
+    }
+    let caller = Caller::of_password(service, request, now).await?;
+    let (session, authenticity) = draw.session();
+    let (session, authenticity) = (hex(&session), hex(&authenticity));
+    let binding = service.settings.binding(Format::Jwt).clone();
+    let flow = Flow {
+        user_id: caller.user().id,
+        authenticity: Digest::of(authenticity.as_bytes()),
+        fingerprint: binding.fingerprint(caller.user()),
+        binding,
+        expires_at: now.after(FLOW),
+    };
+    service.store.begin_flow(&Digest::of(session.as_bytes()), &flow).await?;
+    let mut answer = problem::json(StatusCode::OK, &json!({"authenticityToken": authenticity}));
+    let cookie = format!("{SESSION}={session}; Path=/; Max-Age={}; Secure; HttpOnly; SameSite=Strict", FLOW.as_secs());
+    if let Ok(cookie) = HeaderValue::try_from(cookie) {
+        answer.headers_mut().insert(SET_COOKIE, cookie);
+    }
+    Ok(answer)
+}
+
+/// The second request: the decision ends the flow, and `allow` makes a token. A wrong authenticity token does not.
+pub(crate) async fn decide(
+    service: &Service,
+    request: &Request,
+    now: Timestamp,
+    draw: &Draw,
+) -> Result<Answer, Problem> {
+    let issuer = &service.settings.issuer;
+    let Some(session) = cookie(request) else {
+        return Err(Problem::unauthenticated(issuer));
+    };
+    let session = Digest::of(session.as_bytes());
+    let shown = parameter(request, "session_authenticity_token").unwrap_or_default();
+    let wrong = || Problem::invalid_member("session_authenticity_token", "it is missing, wrong or used");
+    let flow = service.store.flow(&session).await?.filter(|flow| !flow.expires_at.has_come(now)).ok_or_else(wrong)?;
+    if !flow.authenticity.is_of(shown.as_bytes()) || !service.store.end_flow(&session).await? {
+        return Err(wrong());
+    }
+    if parameter(request, "oauthDecision") != Some("allow") {
+        return Ok(problem::json(StatusCode::FORBIDDEN, &json!({"error": "access_denied"})));
+    }
+    // The user may have changed since the password was checked.
+    let user = service.store.user(&flow.user_id).await?;
+    let user = user.filter(|user| user.status == Status::Active && flow.binding.fingerprint(user) == flow.fingerprint);
+    let user = user.ok_or_else(|| Problem::invalid_credentials(issuer))?;
+    temporary(service, &Caller::Password(Box::new(user)), now, draw).await
+}
+
+/// The answer, with the dates of the flow's end.
+pub(crate) fn deprecated(service: &Service, answer: Result<Answer, Problem>) -> Result<Answer, Problem> {
+    let dates = [("deprecation", DEPRECATED_SINCE.to_owned()), ("sunset", service.settings.sunset.http_date())];
+    match answer {
+        Ok(mut answer) => {
+            for (name, date) in dates {
+                if let Ok(date) = HeaderValue::try_from(date) {
+                    answer.headers_mut().insert(HeaderName::from_static(name), date);
+                }
+            }
+            Ok(answer)
+        }
+        Err(problem) => Err(dates
+            .into_iter()
+            .fold(problem, |problem, (name, date)| problem.with_header(HeaderName::from_static(name), date))),
+    }
+}
+
+fn parameter<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
+    request.query_string_parameters_ref().and_then(|parameters| parameters.first(name))
+}
+
+/// The session of the request's cookies (RFC 6265 section 5.4). Of two, neither counts.
+fn cookie(request: &Request) -> Option<&str> {
+    let cookies = request.headers().get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let mut sessions = pairs.filter(|(name, _)| *name == SESSION).map(|(_, value)| value);
+    sessions.next().filter(|_| sessions.next().is_none())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,99 @@
+//! `POST /rest/pat/1.0/token/user/create` and `…/app/create`, as Rarog has them: named tokens with authorities of their
+//! own, for the user who asks or for the application account.
+
+use edge::{Answer, Problem, Service, body, body::Members, caller::refuse_cookie_alone, entropy::Draw, problem};
+use http::StatusCode;
+use lambda_http::Request;
+use serde_json::json;
+use token::{Scope, Timestamp, User};
+
+use crate::{
+    caller::Caller,
+    create::{LONGEST_NAME, line, scopes},
+    mint::{Shape, Wanted, mint},
+};
+
+struct Asked {
+    name: String,
+    expires_at: Timestamp,
+    authorities: Scope,
+}
+
+pub(crate) async fn create_for_user(
+    service: &Service,
+    request: &Request,
+    now: Timestamp,
+    draw: &Draw,
+) -> Result<Answer, Problem> {
+    refuse_cookie_alone(request.headers())?;
+    let caller = Caller::of(service, request, now).await?;
+    let asked = read(service, body::json_object(request.headers(), request.body())?, now)?;
+    create(service, &caller, (caller.user(), caller.scope()), asked, now, draw).await
+}
+
+pub(crate) async fn create_for_app(
+    service: &Service,
+    request: &Request,
+    now: Timestamp,
+    draw: &Draw,
+) -> Result<Answer, Problem> {
+    refuse_cookie_alone(request.headers())?;
+    let caller = Caller::of(service, request, now).await?;
+    if !service.is_administrator(caller.scope()) {
+        return Err(Problem::not_permitted());
+    }
+    let asked = read(service, body::json_object(request.headers(), request.body())?, now)?;
+    let none = || Problem::conflict("There is no application account");
+    let id = service.settings.app_user.ok_or_else(none)?;
+    let app = service.store.user(&id).await?.ok_or_else(none)?;
+    create(service, &caller, (&app, &app.permissions), asked, now, draw).await
+}
+
+async fn create(
+    service: &Service,
+    caller: &Caller,
+    (owner, cap): (&User, &Scope),
+    asked: Asked,
+    now: Timestamp,
+    draw: &Draw,
+) -> Result<Answer, Problem> {
+    let granted = asked.authorities.intersection(cap);
+    if granted.is_empty() {
+        return Err(Problem::invalid_member("authorities", "nothing of it may be granted"));
+    }
+    let wanted = Wanted {
+        owner,
+        shape: Shape::Signed,
+        name: Some(asked.name),
+        description: None,
+        scope: Some(granted),
+        expires_at: asked.expires_at,
+    };
+    let (text, record) = mint(service, caller, wanted, now, draw).await?;
+    let body = json!({
+        "name": record.name,
+        "expiration": record.expires_at.map(Timestamp::with_milliseconds),
+        "value": text.reveal(),
+        "id": record.id.to_string(),
+        "authorities": record.scope.iter().flat_map(Scope::names).collect::<Vec<_>>(),
+    });
+    Ok(problem::json(StatusCode::OK, &body))
+}
+
+fn read(service: &Service, mut body: Members, now: Timestamp) -> Result<Asked, Problem> {
+    let missing = |member: &str| Problem::invalid_member(member, "it is missing");
+    let name = body.take_text("name")?.ok_or_else(|| missing("name"))?;
+    let expiration = body.take_text("expiration")?.ok_or_else(|| missing("expiration"))?;
+    let authorities = body.take("authorities").ok_or_else(|| missing("authorities"))?;
+    body.done()?;
+    let wrong = |wrong: &str| Problem::invalid_member("expiration", wrong);
+    let latest = now.after(service.settings.max_lifetime);
+    let expires_at = Timestamp::parse_rfc3339(&expiration).ok_or_else(|| wrong("it is not an instant of RFC 3339"))?;
+    if expires_at.has_come(now) {
+        return Err(wrong("it is not in the future"));
+    }
+    if expires_at > latest {
+        return Err(wrong(&format!("it is later than {latest}, which is the latest")));
+    }
+    Ok(Asked { name: line("name", name, LONGEST_NAME)?, expires_at, authorities: scopes("authorities", authorities)? })
+}

@@ -1,0 +1,47 @@
+//! Cross-origin requests (Fetch standard, section "CORS protocol"): none, unless `HALLPASS_ALLOW_ORIGINS` names the
+//! origin. Credentials travel in `Authorization`, never in a cookie, so that `Access-Control-Allow-Credentials` is not
+//! needed.
+
+use http::{
+    HeaderMap, HeaderValue, Method, StatusCode,
+    header::{
+        ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+        ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
+    },
+};
+
+use crate::{Answer, Settings, problem};
+
+/// The answer to a preflight of an origin that may call; `None` for every other request.
+pub fn preflight(settings: &Settings, method: &Method, headers: &HeaderMap) -> Option<Answer> {
+    if method != Method::OPTIONS || !headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
+        return None;
+    }
+    let mut answer = problem::answer(StatusCode::NO_CONTENT, "text/plain", String::new());
+    if allow(settings, headers, &mut answer) {
+        let headers = answer.headers_mut();
+        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PATCH, DELETE"));
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("Authorization, Content-Type, Accept"));
+        headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+        return Some(answer);
+    }
+    None
+}
+
+/// Lets the origin of a request see the answer, if it may. `false` if it may not.
+pub fn allow(settings: &Settings, headers: &HeaderMap, answer: &mut Answer) -> bool {
+    if settings.allow_origins.is_empty() {
+        return false;
+    }
+    answer.headers_mut().append(VARY, HeaderValue::from_static("Origin"));
+    let origin = headers.get(ORIGIN);
+    let Some(origin) =
+        origin.filter(|it| settings.allow_origins.iter().any(|allowed| allowed.as_bytes() == it.as_bytes()))
+    else {
+        return false;
+    };
+    let exposed = HeaderValue::from_static("WWW-Authenticate, X-WWW-Authenticate, Retry-After, Location");
+    answer.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+    answer.headers_mut().insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+    true
+}

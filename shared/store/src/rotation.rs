@@ -1,0 +1,152 @@
+//! Rotation: a new token takes the place of an old one at its first use, or at the end of a window.
+
+use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
+use token::{Format, Reason, Record, Timestamp, TokenId};
+
+use crate::{Failure, Store, developer::is_cancelled, failure::if_met, item};
+
+/// What became of a rotation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rotated {
+    /// The new token is there, and the old one will end.
+    Now,
+    /// The old token is gone, was taken back, or is being replaced already; nothing changed.
+    Lost,
+}
+
+impl Store {
+    /// Writes the new record and marks the old one, in one transaction. `new.replaces` says which is the old one.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn rotate(&self, new: &Record, old: &Record, ends_at: Timestamp) -> Result<Rotated, Failure> {
+        const DOING: &str = "rotating the token";
+        let bad = |error| Failure::new(DOING, error);
+        let put = Put::builder()
+            .table_name(&self.tables.tokens)
+            .set_item(Some(item::from_record(new)))
+            .condition_expression("attribute_not_exists(#user)")
+            .expression_attribute_names("#user", item::USER_ID)
+            .build()
+            .map_err(bad)?;
+        let mark = Update::builder()
+            .table_name(&self.tables.tokens)
+            .set_key(Some(item::record_key(&old.id, old.format)))
+            .update_expression("SET #by = :new, #at = :end")
+            .condition_expression(
+                "attribute_exists(#user) AND attribute_not_exists(#revoked) AND attribute_not_exists(#by)",
+            )
+            .expression_attribute_names("#user", item::USER_ID)
+            .expression_attribute_names("#revoked", item::REVOKED_AT)
+            .expression_attribute_names("#by", item::REPLACED_BY)
+            .expression_attribute_names("#at", item::REPLACED_AT)
+            .expression_attribute_values(":new", item::text(&*new.id.hash.text()))
+            .expression_attribute_values(":end", item::number(ends_at))
+            .build()
+            .map_err(bad)?;
+        let writes = [TransactWriteItem::builder().put(put).build(), TransactWriteItem::builder().update(mark).build()];
+        let call = self.client.transact_write_items().set_transact_items(Some(writes.to_vec()));
+        match call.send().await {
+            Ok(_) => Ok(Rotated::Now),
+            Err(error) if is_cancelled(&error) => Ok(Rotated::Lost),
+            Err(error) => Err(Failure::of(DOING)(error)),
+        }
+    }
+
+    /// Takes a rotation back whose text was never shown.
+    ///
+    /// # Errors
+    /// When the store fails. The old token then ends at the end of the window, and nobody holds the new one's text.
+    pub async fn undo_rotation(&self, new: &Record, old: &Record) -> Result<(), Failure> {
+        const DOING: &str = "taking a rotation back";
+        let bad = |error| Failure::new(DOING, error);
+        let delete = Delete::builder()
+            .table_name(&self.tables.tokens)
+            .set_key(Some(item::record_key(&new.id, new.format)))
+            .build()
+            .map_err(bad)?;
+        let unmark = Update::builder()
+            .table_name(&self.tables.tokens)
+            .set_key(Some(item::record_key(&old.id, old.format)))
+            .update_expression("REMOVE #by, #at")
+            .condition_expression("#by = :new")
+            .expression_attribute_names("#by", item::REPLACED_BY)
+            .expression_attribute_names("#at", item::REPLACED_AT)
+            .expression_attribute_values(":new", item::text(&*new.id.hash.text()))
+            .build()
+            .map_err(bad)?;
+        let writes =
+            [TransactWriteItem::builder().delete(delete).build(), TransactWriteItem::builder().update(unmark).build()];
+        let call = self.client.transact_write_items().set_transact_items(Some(writes.to_vec()));
+        call.send().await.map_err(Failure::of(DOING))?;
+        Ok(())
+    }
+
+    /// Ends the token that `record` replaces, at the first use of `record`: one transaction over both. If the old one
+    /// is gone or was taken back before, or another call did it, only the note is removed.
+    ///
+    /// # Errors
+    /// When the store fails; the caller does not admit then.
+    pub async fn finish_rotation(
+        &self,
+        record: &Record,
+        now: Timestamp,
+        forget_at: Option<Timestamp>,
+    ) -> Result<(), Failure> {
+        const DOING: &str = "ending the replaced token";
+        let Some(old) = record.replaces else { return Ok(()) };
+        let old = TokenId { user_id: record.id.user_id, hash: old };
+        let mut set = "SET #revoked = :now, #because = :replaced".to_owned();
+        let mut end =
+            Update::builder().table_name(&self.tables.tokens).set_key(Some(item::record_key(&old, Format::Signed)));
+        if let Some(forget_at) = forget_at {
+            set.push_str(", #forget = :forget");
+            end = end.expression_attribute_names("#forget", item::FORGET_AT);
+            end = end.expression_attribute_values(":forget", item::number(forget_at));
+        }
+        let end = end
+            .update_expression(set)
+            .condition_expression("attribute_exists(#user) AND attribute_not_exists(#revoked)")
+            .expression_attribute_names("#user", item::USER_ID)
+            .expression_attribute_names("#revoked", item::REVOKED_AT)
+            .expression_attribute_names("#because", item::REVOKED_BECAUSE)
+            .expression_attribute_values(":now", item::number(now))
+            .expression_attribute_values(":replaced", item::text(Reason::Replaced.as_str()))
+            .build()
+            .map_err(|error| Failure::new(DOING, error))?;
+        let clear = Update::builder()
+            .table_name(&self.tables.tokens)
+            .set_key(Some(item::record_key(&record.id, record.format)))
+            .update_expression("REMOVE #replaces")
+            .condition_expression("#replaces = :old")
+            .expression_attribute_names("#replaces", item::REPLACES)
+            .expression_attribute_values(":old", item::text(&*old.hash.text()))
+            .build()
+            .map_err(|error| Failure::new(DOING, error))?;
+        let writes = [end, clear].map(|update| TransactWriteItem::builder().update(update).build());
+        let call = self.client.transact_write_items().set_transact_items(Some(writes.to_vec()));
+        match call.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if is_cancelled(&error) => self.clear_replaces(record).await,
+            Err(error) => Err(Failure::of(DOING)(error)),
+        }
+    }
+
+    /// Removes the note that a rotation is under way, if the old token is over in any way; fails if it still lives.
+    async fn clear_replaces(&self, record: &Record) -> Result<(), Failure> {
+        const DOING: &str = "ending the replaced token";
+        let Some(hash) = record.replaces else { return Ok(()) };
+        let old = self.record(&TokenId { user_id: record.id.user_id, hash }).await?;
+        if old.is_some_and(|old| old.revoked.is_none()) {
+            return Err(Failure::new(DOING, "the transaction was cancelled while the old token lives"));
+        }
+        let call = self
+            .update(item::record_key(&record.id, record.format))
+            .update_expression("REMOVE #replaces")
+            .condition_expression("attribute_exists(#user)")
+            .expression_attribute_names("#user", item::USER_ID)
+            .expression_attribute_names("#replaces", item::REPLACES);
+        // The condition is not met if another call was faster.
+        if_met(DOING, call.send().await).map(|_met| ())
+    }
+}
