@@ -35,6 +35,14 @@ pub enum Command {
     List,
     /// Add a key that verifies at once and signs when every function has fetched it
     Rotate,
+    /// Print the derived key with which other software verifies JWTs: a signing secret, so that introspection is better
+    Export {
+        /// The derived key of the JWT format; no other format has one that others could use
+        #[arg(long, required = true)]
+        jwt: bool,
+        /// The id of the key [default: the one that signs]
+        id: Option<String>,
+    },
     /// Take a key out of the ring, and say how many live tokens that ends
     Retire {
         /// The id of the key
@@ -54,6 +62,7 @@ pub async fn run(command: Command, data: &Path) -> Result<(), CommandError> {
         Command::New { out } => new(&out),
         Command::List => list(&Secret::of(&Stack::find(data)?)?).await,
         Command::Rotate => rotate(&Secret::of(&Stack::find(data)?)?).await,
+        Command::Export { jwt: _, id } => export(&Secret::of(&Stack::find(data)?)?, id.as_deref()).await,
         Command::Retire { id, end_tokens } => {
             let stack = Stack::find(data)?;
             retire(&Secret::of(&stack)?, &stack.store()?, &id, end_tokens).await
@@ -123,6 +132,17 @@ async fn rotate(secret: &Secret) -> Result<(), CommandError> {
     let id = key.id().to_owned();
     secret.put(&ring.with(key).map_err(bad_ring)?).await?;
     Ok(terminal::line(&format!("added {id}; it verifies now and signs from {signs_from}"))?)
+}
+
+/// base64url of 32 bytes, on standard output, for a pipe.
+async fn export(secret: &Secret, id: Option<&str>) -> Result<(), CommandError> {
+    let ring = secret.ring().await?;
+    let key = match id {
+        Some(id) => ring.keys().iter().find(|key| key.id() == id),
+        None => ring.signing(clock::now()),
+    };
+    let key = key.ok_or_else(|| CommandError::refused("the ring has no such key"))?;
+    Ok(terminal::line(key.export_jwt().reveal())?)
 }
 
 async fn retire(secret: &Secret, store: &Store, id: &str, end_tokens: bool) -> Result<(), CommandError> {

@@ -1,0 +1,20 @@
+"""PyJWT verifies one of our JWTs with the exported key, and refuses it with any other."""
+import base64
+import json
+import os
+
+import jwt
+
+token = json.loads(os.environ["ANSWER"])["accessToken"]
+key = base64.urlsafe_b64decode(os.environ["KEY"] + "=")
+claims = jwt.decode(token, key, algorithms=["HS256"], audience="hallpass", issuer="hallpass")
+assert claims["sub"] == "1" and claims["name"] == "my_username", claims
+assert claims["exp"] - claims["iat"] == 30 * 60, claims
+assert set(claims) == {"iss", "sub", "aud", "iat", "exp", "name", "jti"}, claims
+assert jwt.get_unverified_header(token) == {"alg": "HS256", "typ": "JWT", "kid": "first"}
+try:
+    jwt.decode(token, bytes(32), algorithms=["HS256"], audience="hallpass")
+except jwt.InvalidSignatureError:
+    print("PyJWT", jwt.__version__, "verifies our JWT with the exported key and refuses it with another")
+else:
+    raise SystemExit("PyJWT took the token with a key that is not ours")
