@@ -21,6 +21,14 @@ use serde_json::{Map, Value, json};
 use store::Store;
 use token::Timestamp;
 
+pub mod api;
+pub mod client;
+pub mod system;
+pub mod tables;
+pub mod tap;
+
+use tap::Tap;
+
 /// When every test begins.
 pub const START: u64 = 1_800_000_000;
 
@@ -42,7 +50,7 @@ pub struct World {
     invoke: Invoked,
     time: Arc<AtomicU64>,
     engine_clock: ManualClock,
-    _engine: Engine,
+    engine: Engine,
 }
 
 struct Invoked(Invoke);
@@ -66,16 +74,25 @@ impl World {
 
     /// A world with these settings in front of the template's.
     pub async fn with(settings: &[(&str, &str)]) -> Self {
-        let template = Template::parse(TEMPLATE).unwrap();
-        let engine_clock = ManualClock::new(START);
-        let database = Database::memory_with_clock(engine_clock.arc()).unwrap();
-        let engine = Engine::start(database, &template.tables).unwrap();
+        let (engine, engine_clock) = engine();
         let endpoint = engine.endpoint();
+        Self::over(engine, engine_clock, &endpoint, settings).await
+    }
+
+    /// A world whose functions reach the engine through a tap. The test's own clients reach it past the tap.
+    pub async fn tapped(settings: &[(&str, &str)]) -> (Self, Tap) {
+        let (engine, engine_clock) = engine();
+        let tap = Tap::start(&engine.endpoint()).await;
+        (Self::over(engine, engine_clock, &tap.endpoint(), settings).await, tap)
+    }
+
+    async fn over(engine: Engine, engine_clock: ManualClock, endpoint: &str, settings: &[(&str, &str)]) -> Self {
+        let template = Template::parse(TEMPLATE).unwrap();
         let mut environment: BTreeMap<String, String> = [
             ("AWS_REGION", "local"),
             ("AWS_ACCESS_KEY_ID", "local"),
             ("AWS_SECRET_ACCESS_KEY", "local"),
-            ("HALLPASS_DYNAMODB_ENDPOINT", endpoint.as_str()),
+            ("HALLPASS_DYNAMODB_ENDPOINT", endpoint),
             ("HALLPASS_KEYS", KEYS),
             ("HALLPASS_KEYS_SECRET", ""),
         ]
@@ -92,6 +109,7 @@ impl World {
             let name = table[..1].to_owned() + &table[1..].to_lowercase();
             environment.insert(format!("HALLPASS_{table}_TABLE"), name);
         }
+        environment.insert("HALLPASS_DYNAMODB_ENDPOINT".to_owned(), engine.endpoint());
         let lookup = |name: &str| environment.get(name).cloned();
         let store = edge::service::store(&lookup).unwrap();
         hallpass::dev::demo::add(&store, [7; 16], 5).await.unwrap();
@@ -104,8 +122,13 @@ impl World {
             store,
             time,
             engine_clock,
-            _engine: engine,
+            engine,
         }
+    }
+
+    /// Every record of the user stream so far, as Lambda gets it.
+    pub fn user_stream(&self) -> Vec<Value> {
+        self.engine.database().stream_after("Users", None, 1_000).unwrap().records
     }
 
     /// Moves every clock.
@@ -319,6 +342,12 @@ impl Answer {
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map(String::as_str).unwrap_or_default()
     }
+}
+
+fn engine() -> (Engine, ManualClock) {
+    let clock = ManualClock::new(START);
+    let database = Database::memory_with_clock(clock.arc()).unwrap();
+    (Engine::start(database, &Template::parse(TEMPLATE).unwrap().tables).unwrap(), clock)
 }
 
 /// `Basic` with a user name and a password (RFC 7617).

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use edge::{Answer, Problem, Service, body, body::Members, entropy::Draw, problem, view};
+use edge::{Answer, Problem, Service, body, body::Members, entropy::Draw, gateway, problem, view};
 use http::{HeaderValue, StatusCode, header::LOCATION};
 use lambda_http::Request;
 use serde_json::Value;
@@ -49,7 +49,9 @@ pub(crate) async fn create(
     };
     let (text, record) = mint(service, &caller, wanted, now, draw).await?;
     let mut answer = problem::json(StatusCode::CREATED, &view::issued(&record, &text, now));
-    if let Ok(location) = HeaderValue::try_from(format!("/tokens/{}", record.id)) {
+    if let Ok(location) =
+        HeaderValue::try_from(format!("{}/{}", gateway::path(request).trim_end_matches('/'), record.id))
+    {
         answer.headers_mut().insert(LOCATION, location);
     }
     Ok(answer)

@@ -23,7 +23,11 @@ pub(crate) async fn remake(
     let chain_ends_at = end_of_chain(service, parent.record.chain_started_at, now)?;
     let configured = service.settings.developer_lifetime.map(|lifetime| now.after(lifetime));
     let expires_at = [chain_ends_at, configured].into_iter().flatten().min();
-    let old = service.store.developer_of(&parent.user.id).await?.map(|record| record.id.hash);
+    // A developer token remakes itself, and never one that has come after it.
+    let old = match parent.record.format {
+        Format::Developer => Some(parent.record.id.hash),
+        Format::Signed | Format::Jwt => service.store.developer_of(&parent.user.id).await?.map(|record| record.id.hash),
+    };
     let ring = service.ring(now).await?;
     let sealed = developer::seal(&ring, &service.settings.issuer, now, parent.user.id, &draw.secret());
     let sealed = sealed.map_err(|error| Failure::new("sealing the token", error))?;
@@ -65,7 +69,7 @@ async fn replace(
     old: Option<TokenHash>,
     now: Timestamp,
 ) -> Result<(), Problem> {
-    let remakes_itself = old.filter(|old| *old == parent.record.id.hash);
+    let remakes_itself = old.filter(|_| parent.record.format == Format::Developer);
     let replaced = match remakes_itself {
         Some(old) => service.store.remake_developer(record, old).await?,
         None => service.store.replace_developer(record, old).await?,

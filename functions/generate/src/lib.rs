@@ -39,7 +39,9 @@ async fn answer(
     let or_basic = |problem: Problem| problem.or_basic(&service.settings.issuer);
     match (gateway::route(request).as_str(), request.method().as_str()) {
         ("/api/services_token/generate", "POST") => {
-            services_token::generate(service, request, now, &draw?).await.map_err(or_basic)
+            let takes_passwords = service.settings.generate_takes_passwords;
+            let refuse = |problem| if takes_passwords { or_basic(problem) } else { problem };
+            services_token::generate(service, request, now, &draw?).await.map_err(refuse)
         }
         ("/rs/authorise", "GET") => authorise::authorise(service, request, now, &draw?).await.map_err(or_basic),
         ("/rs/authorize-implicit", "GET") => {

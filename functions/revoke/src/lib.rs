@@ -110,8 +110,9 @@ async fn by_text(service: &Service, request: &Request, now: Timestamp) -> Result
         && let Some(id) = service.store.id_of(&claim).await?
     {
         let (revocation, forget_at) = revocation(service, now);
-        service.store.revoke_one(&id, claim.format, revocation, forget_at).await?;
-        log::allowed("revoked", Some(&id), None);
+        if service.store.revoke_one(&id, claim.format, revocation, forget_at).await? != Marked::Unknown {
+            log::allowed("revoked", Some(&id), None);
+        }
     }
     Ok(problem::answer(StatusCode::OK, "application/json", String::new()))
 }

@@ -92,6 +92,15 @@ pub fn route(request: &Request) -> String {
     }
 }
 
+/// The path as the client sees it, with the stage or the mapping of a custom domain.
+pub fn path(request: &Request) -> String {
+    let path = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV1(context)) => context.path.clone(),
+        _ => None,
+    };
+    path.unwrap_or_else(|| request.raw_http_path().to_owned())
+}
+
 /// A parameter of the route.
 pub fn path_parameter(request: &Request, name: &str) -> String {
     request.path_parameters_ref().and_then(|parameters| parameters.first(name)).unwrap_or_default().to_owned()

@@ -203,7 +203,9 @@ pub fn json(status: StatusCode, body: &impl serde::Serialize) -> Answer {
 pub fn answer(status: StatusCode, media_type: &'static str, body: String) -> Answer {
     let mut answer = Response::new(body);
     *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    if !answer.body().is_empty() {
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    }
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
 }

@@ -35,12 +35,15 @@ impl Store {
     /// # Errors
     /// When the store fails; the caller refuses then.
     pub async fn count_attempt(&self, counters: &Counters, now: Timestamp) -> Result<Pace, Failure> {
-        let (pair, name, source) = tokio::try_join!(
-            Box::pin(self.count_failure(&counters.pair, now)),
+        // An attempt that its own pair holds back is spent on no budget, or one source could lock a name for all others.
+        if let Pace::Wait(wait) = self.count_failure(&counters.pair, now).await? {
+            return Ok(Pace::Wait(wait));
+        }
+        let (name, source) = tokio::try_join!(
             Box::pin(self.count_in_window(&counters.name, pace::NAME_BUDGET, now)),
             Box::pin(self.count_in_window(&counters.source, pace::SOURCE_BUDGET, now)),
         )?;
-        Ok(pair.or(name).or(source))
+        Ok(name.or(source))
     }
 
     /// Forgets the failures of a pair, after a success. The budgets of the name and the source stay as they are.

@@ -44,12 +44,9 @@ impl Store {
         let put = match old {
             None => put.condition_expression("attribute_not_exists(#hash)"),
             Some(old) if must_live => put
-                .condition_expression("#hash = :old AND attribute_not_exists(#revoked)")
+                .condition_expression("#hash = :old AND attribute_not_exists(#revoked) AND attribute_not_exists(#off)")
                 .expression_attribute_names("#revoked", item::REVOKED_AT)
-                .expression_attribute_values(":old", item::text(&*old.text())),
-            Some(old) if must_live => put
-                .condition_expression("#hash = :old AND attribute_not_exists(#revoked)")
-                .expression_attribute_names("#revoked", item::REVOKED_AT)
+                .expression_attribute_names("#off", item::DISABLED_AT)
                 .expression_attribute_values(":old", item::text(&*old.text())),
             Some(old) => {
                 put.condition_expression("#hash = :old").expression_attribute_values(":old", item::text(&*old.text()))

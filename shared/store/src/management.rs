@@ -3,6 +3,8 @@
 //! Every change that voids the tokens of all formats raises `token_generation` in the same update, so that they stay
 //! void when the change is undone.
 
+use std::fmt;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use login::NameKey;
 use token::{
@@ -15,7 +17,6 @@ use token::{
 use crate::{Failure, Store, failure::if_met, item, item::Item, users::Written};
 
 /// A user to add.
-#[derive(Debug)]
 pub struct NewUser {
     /// The id.
     pub id: UserId,
@@ -34,7 +35,6 @@ pub struct NewUser {
 }
 
 /// A change of a user.
-#[derive(Debug)]
 pub enum Change {
     /// A new password, as a PHC string.
     Password(String),
@@ -154,5 +154,24 @@ impl Store {
                 return Ok(users);
             }
         }
+    }
+}
+
+impl fmt::Debug for NewUser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewUser").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Password(_) => "Password",
+            Self::Block => "Block",
+            Self::Unblock => "Unblock",
+            Self::Rename(_) => "Rename",
+            Self::Grant(_) => "Grant",
+            Self::Deny(_) => "Deny",
+        })
     }
 }

@@ -65,8 +65,8 @@ impl Store {
         };
         let call = call.condition_expression("#it = :it").expression_attribute_names("#it", attribute);
         let call = call.expression_attribute_values(":it", value);
-        call.send().await.map_err(Failure::of("withdrawing the record"))?;
-        Ok(())
+        // The condition is not met if the record went before, or another developer token took its place.
+        if_met("withdrawing the record", call.send().await).map(|_met| ())
     }
 
     /// All records of a user.

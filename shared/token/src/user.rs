@@ -31,8 +31,8 @@ pub mod attribute {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadUser(pub &'static str);
 
-/// A user as one strong read found it.
-#[derive(Clone, Debug)]
+/// A user as one strong read found it. Its attributes, the password's hash among them, do not print.
+#[derive(Clone)]
 pub struct User {
     /// The key of the user table.
     pub id: UserId,
@@ -121,6 +121,12 @@ impl User {
     /// The name to call the user by: the full name, or the user name where there is none.
     pub fn display_name(&self) -> &str {
         self.full_name.as_deref().unwrap_or(&self.username)
+    }
+}
+
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("User").field("id", &self.id).field("status", &self.status).finish_non_exhaustive()
     }
 }
 

@@ -1,0 +1,89 @@
+//! The API as a test speaks to it, and what the application writes to the table of users behind its back.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::Value;
+
+use crate::{Answer, Request, World};
+
+impl World {
+    /// `POST /tokens`.
+    pub async fn create(&self, authorization: &str, body: &Value) -> Answer {
+        self.send("Generate", Request::new("POST", "/tokens").authorization(authorization).json(body)).await
+    }
+
+    /// `POST /tokens` with a token, which must be answered with a new one: the answer's body.
+    pub async fn created(&self, token: &str, body: &Value) -> Value {
+        let answer = self.create(&bearer(token), body).await;
+        assert_eq!(answer.status, 201, "{}", answer.body);
+        answer.json()
+    }
+
+    /// `DELETE /tokens/{id}`.
+    pub async fn delete(&self, token: &str, id: &str) -> Answer {
+        let request = Request::new("DELETE", "/tokens/{id}").parameter("id", id);
+        self.send("Revoke", request.authorization(&bearer(token))).await
+    }
+
+    /// `POST /oauth/revoke` with this token in the form.
+    pub async fn revoke(&self, token: &str) -> Answer {
+        let request = Request::new("POST", "/oauth/revoke").header("Content-Type", "application/x-www-form-urlencoded");
+        self.send("Revoke", request.body(&format!("token={token}"))).await
+    }
+
+    /// `GET /tokens` with these parameters of the query.
+    pub async fn list(&self, token: &str, query: &[(&str, &str)]) -> Answer {
+        let request = Request::new("GET", "/tokens").authorization(&bearer(token));
+        self.send("Console", query.iter().fold(request, |request, (name, value)| request.query(name, value))).await
+    }
+
+    /// Sets an attribute of a user as an application does, or removes it.
+    pub async fn set_user(&self, id: &str, attribute: &str, value: Option<AttributeValue>) {
+        let call = self.dynamodb.update_item().table_name("Users").key("user_id", text(id));
+        let call = call
+            .expression_attribute_names("#a", attribute)
+            .set_expression_attribute_values(value.clone().map(|value| [(":a".to_owned(), value)].into()));
+        call.update_expression(if value.is_some() { "SET #a = :a" } else { "REMOVE #a" }).send().await.unwrap();
+    }
+
+    /// How many records a user has, dead or alive.
+    pub async fn count_records(&self, user_id: &str) -> usize {
+        self.store.records_of(&user_id.parse().unwrap()).await.unwrap().len()
+    }
+}
+
+impl Answer {
+    /// The problem details of a refusal, which must be of this status, whole, and kept by nobody.
+    pub fn problem(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.body);
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        assert_eq!(self.header("cache-control"), "no-store");
+        let problem = self.json();
+        assert_eq!((&problem["type"], &problem["status"]), (&"about:blank".into(), &status.into()));
+        assert!(problem["title"].is_string() && problem["detail"].is_string(), "{problem}");
+        problem
+    }
+
+    /// The challenge of a refusal, which must stand in both headers.
+    pub fn challenge(&self) -> &str {
+        let challenge = self.header("www-authenticate");
+        assert_eq!(self.header("x-www-authenticate"), challenge);
+        challenge
+    }
+}
+
+/// A string of DynamoDB.
+pub fn text(text: &str) -> AttributeValue {
+    AttributeValue::S(text.to_owned())
+}
+
+/// A token with one character of its seal changed.
+pub fn forged(token: &str) -> String {
+    let (rest, last) = token.split_at(token.len() - 10);
+    let other = if last.starts_with('A') { "B" } else { "A" };
+    format!("{rest}{other}{}", &last[1..])
+}
+
+/// `Bearer` with a token (RFC 6750).
+pub fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
+}

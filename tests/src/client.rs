@@ -1,0 +1,100 @@
+//! A client of the whole stack: HTTPS over a real socket, with the authority of the stack's own data directory.
+
+use std::{path::Path, sync::Arc};
+
+use http::{HeaderMap, Request, header::HOST};
+use http_body_util::{BodyExt, Full};
+use hyper::{body::Bytes, client::conn::http1};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{
+        ClientConfig, RootCertStore,
+        crypto::ring,
+        pki_types::{CertificateDer, ServerName, pem::PemObject},
+    },
+};
+
+/// A client that trusts one data directory's authority and nothing else.
+#[derive(Clone)]
+pub struct Client {
+    port: u16,
+    tls: Arc<ClientConfig>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body as text.
+    pub body: String,
+}
+
+impl Client {
+    /// A client of the stack that keeps its data here and answers at this URL.
+    pub fn of(data: &Path, url: &str) -> Self {
+        let authority = CertificateDer::from_pem_file(data.join("ca.pem")).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(authority).unwrap();
+        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let port = url.strip_prefix("https://localhost:").unwrap();
+        let port = port.split('/').next().unwrap().parse().unwrap();
+        Self { port, tls: Arc::new(tls) }
+    }
+
+    /// Sends a request without a body on a connection of its own.
+    pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Reply {
+        let stream = TcpStream::connect(("localhost", self.port)).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await.unwrap();
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let mut request = Request::builder().method(method).uri(path).header(HOST, "localhost");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = sender.send_request(request.body(Full::<Bytes>::default()).unwrap()).await.unwrap();
+        let (head, body) = answer.into_parts();
+        let body = String::from_utf8(body.collect().await.unwrap().to_bytes().into()).unwrap();
+        drop(sender);
+        let _closed = connection.await;
+        Reply { status: head.status.as_u16(), headers: head.headers, body }
+    }
+
+    /// Sends a request with this `Authorization`.
+    pub async fn ask(&self, method: &str, path: &str, authorization: &str) -> Reply {
+        self.send(method, path, &[("Authorization", authorization)]).await
+    }
+
+    /// Whether anything listens where the stack answered.
+    pub async fn is_refused(&self) -> bool {
+        TcpStream::connect(("localhost", self.port)).await.is_err()
+    }
+}
+
+impl Reply {
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    /// A header, or nothing.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("port", &self.port).finish_non_exhaustive()
+    }
+}

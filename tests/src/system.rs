@@ -1,0 +1,191 @@
+//! The whole stack as a client of one of the five systems meets it: HTTPS with bodies, and a clock that the test moves.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use hallpass::dev::{self, Dev, Options};
+use http::{Request, header::HOST};
+use http_body_util::{BodyExt, Full};
+use hyper::{body::Bytes, client::conn::http1};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tempfile::TempDir;
+use token::{Keyring, Timestamp};
+use tokio::net::TcpStream;
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{
+        ClientConfig, RootCertStore,
+        crypto::ring,
+        pki_types::{CertificateDer, ServerName, pem::PemObject},
+    },
+};
+
+use crate::{
+    KEYS,
+    api::{bearer, text},
+    basic,
+    client::Reply,
+};
+
+/// A running stack in a directory of its own, and a client that trusts it.
+#[derive(Debug)]
+pub struct System {
+    dev: Dev,
+    tls: Arc<ClientConfig>,
+    port: u16,
+    time: Arc<AtomicU64>,
+    data: TempDir,
+}
+
+impl System {
+    /// A stack with these settings in front of the template's.
+    pub async fn start(settings: &[(&str, &str)]) -> Self {
+        Self::start_with(settings, |_| {}).await
+    }
+
+    /// A stack whose options are adjusted.
+    pub async fn start_with(settings: &[(&str, &str)], adjust: impl FnOnce(&mut Options) + Send) -> Self {
+        let data = TempDir::new().unwrap();
+        // Certificates are checked against the clock of this machine, so that the test's begins there.
+        let time = Arc::new(AtomicU64::new(edge::clock::now().unix()));
+        let clock = Arc::clone(&time);
+        let mut options = Options {
+            data: data.path().to_owned(),
+            port: 0,
+            fresh: false,
+            prune: false,
+            authorizer_cache: None,
+            base_path: String::new(),
+            settings: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            keys: Some(token::Text::new(KEYS)),
+            clock: Arc::new(move || Timestamp::from_unix(clock.load(Ordering::SeqCst)).unwrap()),
+        };
+        adjust(&mut options);
+        let dev = dev::start(options).await.unwrap();
+        let port = dev.url.strip_prefix("https://localhost:").unwrap().parse().unwrap();
+        Self { dev, tls: trust(data.path()), port, time, data }
+    }
+
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_unix(self.time.load(Ordering::SeqCst)).unwrap()
+    }
+
+    /// Moves the clock.
+    pub fn advance(&self, seconds: u64) {
+        self.time.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    /// Sends a request on a connection of its own.
+    pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+        let stream = TcpStream::connect(("localhost", self.port)).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await.unwrap();
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let mut request = Request::builder().method(method).uri(path).header(HOST, "localhost");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(Bytes::from(body.to_owned()))).unwrap();
+        let (head, body) = sender.send_request(request).await.unwrap().into_parts();
+        let body = String::from_utf8(body.collect().await.unwrap().to_bytes().into()).unwrap();
+        drop(sender);
+        let _closed = connection.await;
+        Reply { status: head.status.as_u16(), headers: head.headers, body }
+    }
+
+    /// Sends a request with this `Authorization` and no body.
+    pub async fn ask(&self, method: &str, path: &str, authorization: &str) -> Reply {
+        self.send(method, path, &[("Authorization", authorization)], "").await
+    }
+
+    /// Sends a request with this `Authorization` and a JSON body.
+    pub async fn json(&self, method: &str, path: &str, authorization: &str, body: &Value) -> Reply {
+        let headers = [("Authorization", authorization), ("Content-Type", "application/json")];
+        self.send(method, path, &headers, &body.to_string()).await
+    }
+
+    /// `POST` with this `Authorization` and a form.
+    pub async fn form(&self, path: &str, authorization: &str, form: &str) -> Reply {
+        let headers = [("Authorization", authorization), ("Content-Type", "application/x-www-form-urlencoded")];
+        self.send("POST", path, &headers, form).await
+    }
+
+    /// A token of services_token for whoever has this name and password.
+    pub async fn token_of(&self, name: &str, password: &str) -> String {
+        let reply = self.ask("POST", "/api/services_token/generate", &basic(name, password)).await;
+        reply.body_of(200)["token"].as_str().unwrap().to_owned()
+    }
+
+    /// `POST /tokens` with a token, which must be answered with a new one: the answer's body.
+    pub async fn created(&self, token: &str, body: &Value) -> Value {
+        self.json("POST", "/tokens", &bearer(token), body).await.body_of(201)
+    }
+
+    /// What the protected API says to this token: `allow`, or the reason of its refusal.
+    pub async fn verdict(&self, token: &str) -> String {
+        let reply = self.ask("GET", "/rs/profile", &bearer(token)).await;
+        match reply.status {
+            200 => "allow".to_owned(),
+            _ => reply.body_of(401)["reason"].as_str().unwrap().to_owned(),
+        }
+    }
+
+    /// Sets an attribute of a user as an application does.
+    pub async fn set_user(&self, id: &str, attribute: &str, value: AttributeValue) {
+        let dynamodb = edge::service::connection(&self.dev.stack.lookup()).unwrap().dynamodb();
+        let call = dynamodb.update_item().table_name("Users").key("user_id", text(id));
+        let call = call.update_expression("SET #a = :a").expression_attribute_names("#a", attribute);
+        call.expression_attribute_values(":a", value).send().await.unwrap();
+    }
+
+    /// Stops the stack.
+    pub async fn stop(self) {
+        self.dev.stop().await;
+        self.data.close().unwrap();
+    }
+}
+
+impl Reply {
+    /// The body as JSON, of an answer that must have this status. No answer about credentials may be kept.
+    pub fn body_of(&self, status: u16) -> Value {
+        assert_eq!((self.status, self.header("cache-control")), (status, "no-store"), "{}", self.body);
+        let media_type = if status < 400 { "application/json" } else { "application/problem+json" };
+        assert_eq!(self.header("content-type"), media_type, "{}", self.body);
+        self.json()
+    }
+
+    /// The challenges of a function, which API Gateway lets through under one of the two names and renames the other.
+    pub fn challenges(&self) -> Vec<&str> {
+        let all = |name| self.headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect::<Vec<_>>();
+        assert_eq!(all("x-amzn-remapped-www-authenticate"), all("x-www-authenticate"));
+        all("x-www-authenticate")
+    }
+}
+
+/// The members of a JSON object, in their order.
+pub fn members(value: &Value) -> Vec<&str> {
+    value.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+/// The key with which other software verifies the JWTs of every test: what `key export --jwt` prints.
+pub fn exported_key() -> String {
+    Keyring::parse(KEYS).unwrap().keys()[0].export_jwt().reveal().to_owned()
+}
+
+fn trust(data: &Path) -> Arc<ClientConfig> {
+    let authority = CertificateDer::from_pem_file(data.join("ca.pem")).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(authority).unwrap();
+    let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let tls = tls.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
+    Arc::new(tls.with_no_client_auth())
+}

@@ -1,0 +1,169 @@
+//! Raw looks at the tables and raw writes to them, and records made by hand, with tokens that are the same every time.
+
+use std::{collections::HashMap, time::Duration};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use store::developer::Replaced;
+use token::{
+    Binding, Entropy, Format, Issuer, Keyring, Record, TokenHash, TokenId,
+    codec::{developer, jwt, signed},
+    lifecycle,
+};
+
+use crate::{KEYS, World};
+
+/// An item of a table.
+pub type Item = HashMap<String, AttributeValue>;
+
+/// A token whose record was made by hand.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// The token.
+    pub text: String,
+    /// What was written of it.
+    pub record: Record,
+}
+
+/// How long a signed token or a JWT made by hand lives, in seconds.
+pub const LIFETIME: u64 = 3_600;
+
+/// How long a record stays after its end, in seconds: the default of `HALLPASS_GRACE`.
+pub const GRACE: u64 = 86_400;
+
+impl World {
+    /// A token of this format. Its secret is `seed` sixteen times.
+    pub async fn make(&self, format: Format, user_id: &str, seed: u8) -> Made {
+        self.make_with(format, user_id, seed, |_| {}).await
+    }
+
+    /// A token of this format whose record is adjusted before it is written.
+    pub async fn make_with(
+        &self,
+        format: Format,
+        user_id: &str,
+        seed: u8,
+        adjust: impl FnOnce(&mut Record) + Send,
+    ) -> Made {
+        let mut made = self.unwritten(format, user_id, seed).await;
+        adjust(&mut made.record);
+        if format == Format::Developer {
+            let old = self.developer_hash(user_id).await;
+            assert_eq!(self.store.replace_developer(&made.record, old).await.unwrap(), Replaced::Now);
+        } else {
+            self.store.insert(&made.record).await.unwrap();
+        }
+        made
+    }
+
+    /// A token of this format whose record is nowhere yet.
+    pub async fn unwritten(&self, format: Format, user_id: &str, seed: u8) -> Made {
+        let (ring, issuer, secret) =
+            (Keyring::parse(KEYS).unwrap(), Issuer::new("", "hallpass").unwrap(), Entropy::new([seed; 16]));
+        let (now, user_id) = (self.now(), user_id.parse().unwrap());
+        let user = self.store.user(&user_id).await.unwrap().unwrap();
+        let expires_at = now.after(Duration::from_secs(LIFETIME));
+        let sealed = match format {
+            Format::Signed => signed::seal(&ring, &issuer, now, user_id, expires_at, &secret),
+            Format::Developer => developer::seal(&ring, &issuer, now, user_id, &secret),
+            Format::Jwt => {
+                let audience = jwt::Audience::User;
+                let contents = jwt::Contents { user_id, audience, expires_at, name: user.display_name() };
+                jwt::seal(&ring, &issuer, now, contents, &secret)
+            }
+        };
+        let sealed = sealed.unwrap();
+        let binding = Binding::new(["username", "password_hash", "status"].map(str::to_owned));
+        let expires_at = (format != Format::Developer).then_some(expires_at);
+        let record = Record {
+            id: sealed.id,
+            format,
+            name: None,
+            description: None,
+            scope: None,
+            issued_at: now,
+            issued_by: user_id.to_string(),
+            expires_at,
+            disabled_at: None,
+            revoked: None,
+            fingerprint: binding.fingerprint(&user),
+            binding,
+            key_id: sealed.key_id.clone(),
+            root: sealed.id,
+            chain_started_at: now,
+            replaces: None,
+            replaced_by: None,
+            replaced_at: None,
+            last_used_at: None,
+            forget_at: lifecycle::forget_at(expires_at, None, Duration::from_secs(GRACE)),
+        };
+        Made { text: sealed.text.reveal().to_owned(), record }
+    }
+
+    /// The hash of the user's developer token, if there is one.
+    pub async fn developer_hash(&self, user_id: &str) -> Option<TokenHash> {
+        let records = self.store.records_of(&user_id.parse().unwrap()).await.unwrap();
+        records.into_iter().find(|record| record.format == Format::Developer).map(|record| record.id.hash)
+    }
+
+    /// The record of this token, which must be there.
+    pub async fn record(&self, id: &TokenId) -> Record {
+        self.store.record(id).await.unwrap().unwrap()
+    }
+
+    /// The item of a user, which must be there.
+    pub async fn user_item(&self, id: &str) -> Item {
+        let call = self.dynamodb.get_item().table_name("Users").key("user_id", AttributeValue::S(id.to_owned()));
+        call.consistent_read(true).send().await.unwrap().item.unwrap()
+    }
+
+    /// The item of a record, which must be there.
+    pub async fn record_item(&self, record: &Record) -> Item {
+        let call = self.dynamodb.get_item().table_name("Tokens").set_key(Some(record_key(record)));
+        call.consistent_read(true).send().await.unwrap().item.unwrap()
+    }
+
+    /// Writes a whole item.
+    pub async fn put(&self, table: &str, item: Item) {
+        self.dynamodb.put_item().table_name(table).set_item(Some(item)).send().await.unwrap();
+    }
+
+    /// Removes the item of a user.
+    pub async fn remove_user(&self, id: &str) {
+        let call = self.dynamodb.delete_item().table_name("Users").key("user_id", AttributeValue::S(id.to_owned()));
+        call.send().await.unwrap();
+    }
+
+    /// Sets an attribute of a record, or removes it.
+    pub async fn set_record(&self, record: &Record, attribute: &str, value: Option<AttributeValue>) {
+        let call = self.dynamodb.update_item().table_name("Tokens").set_key(Some(record_key(record)));
+        let call = call.expression_attribute_names("#a", attribute);
+        let call = match value {
+            Some(value) => call.update_expression("SET #a = :a").expression_attribute_values(":a", value),
+            None => call.update_expression("REMOVE #a"),
+        };
+        call.send().await.unwrap();
+    }
+
+    /// Every item of a table, as text, sorted: for comparing a table with itself.
+    pub async fn dump(&self, table: &str) -> Vec<String> {
+        let answer = self.dynamodb.scan().table_name(table).consistent_read(true).send().await.unwrap();
+        let text = |item: Item| {
+            let mut attributes: Vec<String> = item.iter().map(|(name, value)| format!("{name} = {value:?}")).collect();
+            attributes.sort();
+            attributes.join(", ")
+        };
+        let mut items: Vec<String> = answer.items.unwrap_or_default().into_iter().map(text).collect();
+        items.sort();
+        items
+    }
+}
+
+fn record_key(record: &Record) -> Item {
+    let token = match record.format {
+        Format::Developer => "developer".to_owned(),
+        Format::Signed | Format::Jwt => record.id.hash.to_string(),
+    };
+    [("user_id", record.id.user_id.to_string()), ("token", token)]
+        .map(|(name, value)| (name.to_owned(), AttributeValue::S(value)))
+        .into()
+}

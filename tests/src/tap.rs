@@ -1,0 +1,286 @@
+//! A tap between the functions and the engine: it sees every request that passes, and breaks what it is told to break.
+//!
+//! The functions reach it through the AWS SDK, so that what is tested is the whole path: retries, time limits, parsing.
+
+use std::{
+    convert::Infallible,
+    error::Error,
+    fmt, io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+};
+
+use http::{Request, Response, StatusCode, header::HOST};
+use http_body_util::{BodyExt, Full, combinators::BoxBody};
+use hyper::{
+    body::{Body, Bytes, Frame, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioIo},
+};
+use serde_json::{Value, json};
+use tokio::{
+    net::TcpListener,
+    task::{JoinHandle, JoinSet},
+};
+
+/// A running tap. Dropping it, or [`Tap::stop`], refuses every connection.
+#[derive(Debug)]
+pub struct Tap {
+    address: SocketAddr,
+    state: Arc<State>,
+    serving: Mutex<JoinHandle<()>>,
+}
+
+/// One request, as it passed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// The operation, such as `BatchGetItem`.
+    pub operation: String,
+    /// Its body.
+    pub body: Value,
+}
+
+/// What may go wrong with a request.
+#[derive(Clone, Copy)]
+pub enum Fault {
+    /// The connection is closed without an answer, and nothing is done.
+    Drop,
+    /// It is done, and the connection is closed without an answer.
+    Lose,
+    /// There is never an answer.
+    Hang,
+    /// It is done, and the connection breaks in the middle of the answer.
+    Break,
+    /// It is done, and half of the answer comes as if it were whole.
+    Halve,
+    /// An error of DynamoDB: its status and type.
+    Refuse(u16, &'static str),
+    /// A transaction is cancelled, and nothing is done, for this reason of its first write.
+    Cancel(&'static str),
+    /// No key of a `BatchGetItem` is processed.
+    Unprocessed,
+    /// It is done, and the answer is changed.
+    Change(fn(&mut Value)),
+}
+
+/// From the `skip`th request of this operation on, as often as `times` says.
+struct Rule {
+    operation: &'static str,
+    skip: usize,
+    times: usize,
+    fault: Fault,
+}
+
+struct State {
+    upstream: String,
+    client: Client<HttpConnector, Full<Bytes>>,
+    seen: Mutex<Vec<Seen>>,
+    rules: Mutex<Vec<Rule>>,
+}
+
+type Passed = Result<Response<BoxBody<Bytes, io::Error>>, io::Error>;
+
+/// What stands for every operation.
+pub const ANY: &str = "";
+
+/// For as long as the tap lasts.
+pub const ALWAYS: usize = usize::MAX;
+
+impl Tap {
+    /// Starts a tap in front of the engine at this endpoint.
+    pub async fn start(upstream: &str) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let state = Arc::new(State {
+            upstream: upstream.to_owned(),
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            seen: Mutex::default(),
+            rules: Mutex::default(),
+        });
+        let serving = Mutex::new(tokio::spawn(serve(listener, Arc::clone(&state))));
+        Self { address, state, serving }
+    }
+
+    /// Where it answers.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// From the `skip`th request of this operation on, counted from now, `times` of them go wrong.
+    pub fn inject(&self, operation: &'static str, skip: usize, times: usize, fault: Fault) {
+        self.state.rules.lock().unwrap().push(Rule { operation, skip, times, fault });
+    }
+
+    /// Nothing goes wrong any more.
+    pub fn heal(&self) {
+        self.state.rules.lock().unwrap().clear();
+    }
+
+    /// The requests since this was last asked.
+    pub fn seen(&self) -> Vec<Seen> {
+        std::mem::take(&mut self.state.seen.lock().unwrap())
+    }
+
+    /// The operations of the requests since this was last asked.
+    pub fn operations(&self) -> Vec<String> {
+        self.seen().into_iter().map(|seen| seen.operation).collect()
+    }
+
+    /// Closes every connection and the port.
+    pub async fn stop(&self) {
+        let mut serving = std::mem::replace(&mut *self.serving.lock().unwrap(), tokio::spawn(async {}));
+        serving.abort();
+        // The port is closed only when the task is gone.
+        let _ = (&mut serving).await;
+    }
+}
+
+impl Drop for Tap {
+    fn drop(&mut self) {
+        self.serving.lock().unwrap().abort();
+    }
+}
+
+async fn serve(listener: TcpListener, state: Arc<State>) {
+    // Its connections end with it.
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        let state = Arc::clone(&state);
+        let pass = service_fn(move |request| {
+            let state = Arc::clone(&state);
+            async move { state.pass(request).await }
+        });
+        connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), pass));
+    }
+}
+
+impl State {
+    async fn pass(&self, request: Request<Incoming>) -> Passed {
+        let (head, body) = request.into_parts();
+        let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+        let target = head.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+        let json: Value = serde_json::from_slice(&body).unwrap_or_default();
+        self.seen.lock().unwrap().push(Seen { operation: operation.clone(), body: json.clone() });
+        let fault = self.fault(&operation);
+        match fault {
+            Some(Fault::Drop) => return Err(broken()),
+            Some(Fault::Hang) => std::future::pending().await,
+            Some(Fault::Refuse(status, kind)) => return refuse(status, kind),
+            Some(Fault::Cancel(code)) => return cancel(code),
+            Some(Fault::Unprocessed) => {
+                return Ok(whole(&json!({"Responses": {}, "UnprocessedKeys": json["RequestItems"]})));
+            }
+            Some(Fault::Lose | Fault::Break | Fault::Halve | Fault::Change(_)) | None => {}
+        }
+        let mut onwards = Request::new(Full::new(body));
+        *onwards.method_mut() = head.method;
+        *onwards.uri_mut() = self.upstream.parse().unwrap();
+        *onwards.headers_mut() = head.headers;
+        onwards.headers_mut().remove(HOST);
+        let answer = self.client.request(onwards).await.map_err(io::Error::other)?;
+        let (head, body) = answer.into_parts();
+        let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+        Ok(match fault {
+            Some(Fault::Lose) => return Err(broken()),
+            Some(Fault::Break) => Response::new(Half(Some(half(&body))).boxed()),
+            Some(Fault::Halve) => Response::new(full(half(&body))),
+            Some(Fault::Change(change)) => {
+                let mut json = serde_json::from_slice(&body).unwrap();
+                change(&mut json);
+                whole(&json)
+            }
+            _ => Response::from_parts(head, full(body)),
+        })
+    }
+
+    /// The first rule that holds for this request. Every rule counts it.
+    fn fault(&self, operation: &str) -> Option<Fault> {
+        let mut fault = None;
+        let mut rules = self.rules.lock().unwrap();
+        for rule in rules.iter_mut().filter(|rule| rule.operation == ANY || rule.operation == operation) {
+            if rule.skip > 0 {
+                rule.skip -= 1;
+            } else if rule.times > 0 && fault.is_none() {
+                rule.times = if rule.times == ALWAYS { ALWAYS } else { rule.times - 1 };
+                fault = Some(rule.fault);
+            }
+        }
+        fault
+    }
+}
+
+/// A body that ends before it is whole.
+struct Half(Option<Bytes>);
+
+impl Body for Half {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        Poll::Ready(Some(self.0.take().map(Frame::data).ok_or_else(broken)))
+    }
+}
+
+fn half(body: &Bytes) -> Bytes {
+    body.slice(..body.len() / 2)
+}
+
+fn full(body: Bytes) -> BoxBody<Bytes, io::Error> {
+    Full::new(body).map_err(|never: Infallible| match never {}).boxed()
+}
+
+fn whole(json: &Value) -> Response<BoxBody<Bytes, io::Error>> {
+    Response::new(full(Bytes::from(json.to_string())))
+}
+
+fn refuse(status: u16, kind: &str) -> Passed {
+    let kind = format!("com.amazonaws.dynamodb.v20120810#{kind}");
+    let mut answer = whole(&json!({"__type": kind, "message": "as the test wants it"}));
+    *answer.status_mut() = StatusCode::from_u16(status).map_err(io::Error::other)?;
+    Ok(answer)
+}
+
+fn cancel(code: &str) -> Passed {
+    let kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException";
+    let reasons = json!([{"Code": code, "Message": "as the test wants it"}, {"Code": "None"}]);
+    let mut answer = whole(&json!({"__type": kind, "Message": "cancelled", "CancellationReasons": reasons}));
+    *answer.status_mut() = StatusCode::BAD_REQUEST;
+    Ok(answer)
+}
+
+fn broken() -> io::Error {
+    let error: Box<dyn Error + Send + Sync> = "as the test wants it".into();
+    io::Error::other(error)
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").field("upstream", &self.upstream).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Drop => f.write_str("Drop"),
+            Self::Lose => f.write_str("Lose"),
+            Self::Hang => f.write_str("Hang"),
+            Self::Break => f.write_str("Break"),
+            Self::Halve => f.write_str("Halve"),
+            Self::Refuse(status, kind) => write!(f, "Refuse({status}, {kind})"),
+            Self::Cancel(code) => write!(f, "Cancel({code})"),
+            Self::Unprocessed => f.write_str("Unprocessed"),
+            Self::Change(_) => f.write_str("Change"),
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! Whom the authorizer lets in, whom it does not and why, and what it reads and writes for that.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use base64ct::{Base64, Encoding};
+use serde_json::json;
+use tests::{
+    Request, START, World,
+    api::{bearer, forged, text},
+    basic,
+    tables::{GRACE, LIFETIME, Made},
+    tap::Seen,
+};
+use token::{Format, Reason, Revocation};
+
+const FORMATS: [Format; 3] = [Format::Signed, Format::Jwt, Format::Developer];
+
+const HOUR: u64 = 3_600;
+
+async fn verdict(world: &World, made: &Made) -> String {
+    world.verdict(&bearer(&made.text)).await
+}
+
+fn assert_one_strong_read(seen: &Seen) {
+    assert_eq!(seen.operation, "BatchGetItem");
+    let tables = seen.body["RequestItems"].as_object().unwrap();
+    assert!(tables.len() == 2 && tables.contains_key("Tokens") && tables.contains_key("Users"), "{tables:?}");
+    for asked in tables.values() {
+        assert_eq!((&asked["ConsistentRead"], asked["Keys"].as_array().unwrap().len()), (&json!(true), 1), "{asked}");
+    }
+}
+
+#[tokio::test]
+async fn every_scheme_carries_every_format() {
+    let world = World::new().await;
+    for (seed, format) in (1..).zip(FORMATS) {
+        let made = world.make(format, "1", seed).await;
+        let token = &made.text;
+        let encoded = Base64::encode_string(format!("{token}:").as_bytes());
+        for value in [
+            format!("Bearer {token}"),
+            format!("bEARER   {token}"),
+            format!("Token {token}"),
+            format!("TOKEN {token}"),
+            token.clone(),
+            format!("Basic {encoded}"),
+            format!("basic {encoded}"),
+        ] {
+            assert_eq!(world.verdict(&value).await, "allow", "{format} {value}");
+        }
+    }
+    let event = Request::new("GET", "/a").header("aUTHORIZATION", &bearer(&world.token().await)).authorizer_event();
+    assert!(world.invoke("VerifyAuthorizer", event).await.unwrap().to_string().contains("\"Allow\""));
+}
+
+/// What the text alone tells must cost nothing: whoever has no token cannot make us read.
+#[tokio::test]
+async fn what_the_text_refuses_reads_nothing() {
+    let (world, tap) = World::tapped(&[]).await;
+    let check = async |value: &str, reason: &str| {
+        assert_eq!(world.verdict(value).await, reason, "{value}");
+        assert_eq!(tap.seen(), [], "{value}");
+    };
+    for (seed, format) in (1..).zip(FORMATS) {
+        let made = world.make(format, "1", seed).await;
+        check(&bearer(&forged(&made.text)), "malformed").await;
+        check(&bearer(&format!("{}=", made.text)), "malformed").await;
+        check(&bearer(&made.text[1..]), "malformed").await;
+        check(&format!("{0}, {0}", bearer(&made.text)), "malformed").await;
+        check(&format!("Bearer {0} {0}", made.text), "malformed").await;
+        check(&format!("Digest {}", made.text), "malformed").await;
+        // Our Basic has the token as user name, and no password.
+        check(&basic(&made.text, "x"), "malformed").await;
+        check(&basic("", &made.text), "malformed").await;
+    }
+    check(&basic("my_username", "topsecret"), "malformed").await;
+    check(&".".repeat(10_240), "malformed").await;
+    check(&format!("Bearer {}", ".".repeat(4_096)), "malformed").await;
+    check(&format!("Basic {}", Base64::encode_string(&[b'.'; 4_000])), "malformed").await;
+    check("Bearer \u{e9}", "malformed").await;
+    check("Bearer", "malformed").await;
+    // Tokens of others, and JWTs that others would take.
+    check("Bearer ghp_16C7e42F292c6912E7710c838347Ae178B4a", "malformed").await;
+    check("Bearer 6879-DMeMXEyIYYSxqhA9T2vaQaQ4zfYqLq3WKDOaJGjHTe8", "malformed").await;
+    check("Bearer 1.5665e083.DMeMXEyIYYSxqhA9T2vaQaQ4zfYqLq3WKDOaJGjHTe8", "malformed").await;
+    check("Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.", "malformed").await;
+    check(
+        "Bearer eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxIn0.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+        "malformed",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_repeated_header_reads_nothing_whatever_its_case() {
+    let (world, tap) = World::tapped(&[]).await;
+    let token = bearer(&world.make(Format::Signed, "1", 1).await.text);
+    for second in ["Authorization", "authorization", "AUTHORIZATION"] {
+        let event = Request::new("GET", "/a").authorization(&token).header(second, &token).authorizer_event();
+        let answer = world.invoke("VerifyAuthorizer", event).await.unwrap();
+        assert_eq!(answer["policyDocument"]["Statement"][0]["Effect"], "Deny", "{second}");
+        assert_eq!(answer["context"]["reason"], "malformed");
+    }
+    assert_eq!(tap.seen(), []);
+}
+
+#[tokio::test]
+async fn a_token_is_never_looked_for_in_the_query() {
+    let world = World::new().await;
+    let token = world.make(Format::Signed, "1", 1).await.text;
+    let request = Request::new("GET", "/a").query("access_token", &token).query("Authorization", &bearer(&token));
+    let error = world.invoke("VerifyAuthorizer", request.authorizer_event()).await.unwrap_err();
+    assert_eq!(error.message, "Unauthorized");
+}
+
+#[tokio::test]
+async fn an_expired_token_reads_nothing_and_says_so_for_ever() {
+    let (world, tap) = World::tapped(&[]).await;
+    let signed = world.make(Format::Signed, "1", 1).await;
+    let jwt = world.make(Format::Jwt, "1", 2).await;
+    world.advance(LIFETIME - 1);
+    for made in [&signed, &jwt] {
+        assert_eq!(verdict(&world, made).await, "allow");
+    }
+    tap.seen();
+    for seconds in [1, 1, GRACE, 100 * GRACE] {
+        world.advance(seconds);
+        for made in [&signed, &jwt] {
+            assert_eq!(verdict(&world, made).await, "expired");
+        }
+    }
+    assert_eq!(tap.seen(), []);
+}
+
+#[tokio::test]
+async fn a_token_costs_one_strong_read_of_both_tables_and_an_hourly_note() {
+    let (world, tap) = World::tapped(&[]).await;
+    let password = world.token().await;
+    let asked = json!({"name": "ci", "format": "jwt"});
+    let jwt = world.created(&password, &asked).await["token"].as_str().unwrap().to_owned();
+    tap.seen();
+    for token in [password, jwt] {
+        let check = async |note: bool| {
+            assert_eq!(world.verdict(&bearer(&token)).await, "allow");
+            let seen = tap.seen();
+            assert_one_strong_read(&seen[0]);
+            let rest: Vec<&str> = seen[1..].iter().map(|seen| seen.operation.as_str()).collect();
+            assert_eq!(rest, if note { vec!["UpdateItem"] } else { vec![] });
+        };
+        check(true).await;
+        check(false).await;
+        world.advance(HOUR - 1);
+        check(false).await;
+        world.advance(1);
+        check(true).await;
+        check(false).await;
+    }
+}
+
+#[tokio::test]
+async fn a_developer_token_costs_its_pointer_more() {
+    let (world, tap) = World::tapped(&[]).await;
+    let made = world.make(Format::Developer, "1", 1).await;
+    for expected in [vec!["GetItem", "BatchGetItem", "UpdateItem"], vec!["GetItem", "BatchGetItem"]] {
+        assert_eq!(verdict(&world, &made).await, "allow");
+        let seen = tap.seen();
+        assert_eq!(seen.iter().map(|seen| seen.operation.as_str()).collect::<Vec<_>>(), expected);
+        assert_eq!(seen[0].body["ConsistentRead"], true);
+        assert_one_strong_read(&seen[1]);
+    }
+}
+
+#[tokio::test]
+async fn a_token_without_a_record_is_unknown() {
+    let world = World::new().await;
+    let signed = world.unwritten(Format::Signed, "1", 1).await;
+    assert_eq!(verdict(&world, &signed).await, "unknown");
+    let developer = world.unwritten(Format::Developer, "1", 2).await;
+    assert_eq!(verdict(&world, &developer).await, "unknown");
+    // A token of a format has no use for the record of another, and a pointer none for another's record.
+    let jwt = world.make(Format::Jwt, "1", 3).await;
+    assert_eq!(verdict(&world, &world.unwritten(Format::Signed, "1", 3).await).await, "unknown");
+    assert_eq!(verdict(&world, &jwt).await, "allow");
+    let old = world.make(Format::Developer, "1", 4).await;
+    let pointer = |made: &Made| {
+        let key = format!("developer#{}", made.record.id.hash);
+        [("user_id", key.as_str()), ("token", "pointer"), ("owner", "1")]
+            .map(|(name, value)| (name.to_owned(), text(value)))
+            .into()
+    };
+    world.make(Format::Developer, "1", 5).await;
+    world.put("Tokens", pointer(&old)).await;
+    assert_eq!(verdict(&world, &old).await, "unknown");
+}
+
+#[tokio::test]
+async fn a_record_that_does_not_say_what_the_token_says_is_unknown() {
+    let world = World::new().await;
+    let later = |seconds: u64| AttributeValue::N((START + seconds).to_string());
+    let made = world.make(Format::Signed, "1", 1).await;
+    for value in [Some(later(LIFETIME + 1)), Some(later(LIFETIME - 1)), None] {
+        world.set_record(&made.record, "expires_at", value).await;
+        assert_eq!(verdict(&world, &made).await, "unknown");
+    }
+    world.set_record(&made.record, "expires_at", Some(later(LIFETIME))).await;
+    assert_eq!(verdict(&world, &made).await, "allow");
+    world.set_record(&made.record, "format", Some(text("jwt"))).await;
+    assert_eq!(verdict(&world, &made).await, "unknown");
+}
+
+#[tokio::test]
+async fn a_developer_token_ends_when_its_record_says() {
+    let world = World::new().await;
+    let made = world.make(Format::Developer, "1", 1).await;
+    world.advance(100 * 366 * 86_400);
+    assert_eq!(verdict(&world, &made).await, "allow");
+    world.set_record(&made.record, "expires_at", Some(AttributeValue::N(world.now().unix().to_string()))).await;
+    assert_eq!(verdict(&world, &made).await, "expired");
+}
+
+#[tokio::test]
+async fn a_token_taken_back_or_switched_off_is_refused_at_once() {
+    let world = World::new().await;
+    for (seed, format) in (1..).zip(FORMATS) {
+        let made = world.make(format, "1", seed).await;
+        assert_eq!(verdict(&world, &made).await, "allow");
+        world.set_record(&made.record, "disabled_at", Some(AttributeValue::N(START.to_string()))).await;
+        assert_eq!(verdict(&world, &made).await, "disabled");
+        world.set_record(&made.record, "disabled_at", None).await;
+        assert_eq!(verdict(&world, &made).await, "allow");
+        assert_eq!(world.delete(&made.text, "current").await.status, 200);
+        assert_eq!(verdict(&world, &made).await, "revoked", "{format}");
+        // The stronger reason is told: switching it on again would not help.
+        world.set_record(&made.record, "disabled_at", Some(AttributeValue::N(START.to_string()))).await;
+        assert_eq!(verdict(&world, &made).await, "revoked");
+    }
+}
+
+/// A token and the one that is to take its place.
+async fn rotation(world: &World) -> (Made, Made) {
+    let old = world.make(Format::Signed, "1", 1).await;
+    let hash = old.record.id.hash;
+    let new = world.make_with(Format::Signed, "1", 2, |record| record.replaces = Some(hash)).await;
+    (old, new)
+}
+
+#[tokio::test]
+async fn the_first_use_of_the_new_token_ends_the_old_one_in_one_transaction() {
+    let (world, tap) = World::tapped(&[]).await;
+    let (old, new) = rotation(&world).await;
+    assert_eq!(verdict(&world, &old).await, "allow");
+    tap.seen();
+    world.advance(60);
+    assert_eq!(verdict(&world, &new).await, "allow");
+    let seen = tap.seen();
+    assert_eq!(seen[1].operation, "TransactWriteItems");
+    assert_eq!(seen[1].body["TransactItems"].as_array().unwrap().len(), 2);
+    assert_eq!(verdict(&world, &old).await, "replaced");
+    assert_eq!(verdict(&world, &new).await, "allow");
+    assert!(!tap.operations().contains(&"TransactWriteItems".to_owned()));
+    let (ended, begun) = (world.record(&old.record.id).await, world.record(&new.record.id).await);
+    let now = world.now();
+    assert_eq!(ended.revoked, Some(Revocation { at: now, because: Reason::Replaced }));
+    assert_eq!(ended.forget_at.map(token::Timestamp::unix), Some(now.unix() + GRACE));
+    assert_eq!((begun.replaces, begun.revoked, begun.forget_at), (None, None, new.record.forget_at));
+}
+
+#[tokio::test]
+async fn a_new_token_whose_old_one_is_over_already_is_let_in_and_changes_nothing_of_it() {
+    let check = async |world: &World, old: &Made, new: &Made, expected: &str| {
+        let before = world.store.record(&old.record.id).await.unwrap();
+        world.advance(60);
+        for _ in 0..2 {
+            assert_eq!(verdict(world, new).await, "allow");
+        }
+        assert_eq!(world.record(&new.record.id).await.replaces, None);
+        let after = world.store.record(&old.record.id).await.unwrap();
+        assert_eq!(format!("{before:?}"), format!("{after:?}"));
+        assert_eq!(verdict(world, old).await, expected);
+    };
+    let world = World::new().await;
+    let (old, new) = rotation(&world).await;
+    assert_eq!(world.delete(&old.text, "current").await.status, 200);
+    check(&world, &old, &new, "revoked").await;
+
+    let world = World::new().await;
+    let (old, new) = rotation(&world).await;
+    world.store.withdraw(&old.record).await.unwrap();
+    check(&world, &old, &new, "unknown").await;
+}
+
+#[tokio::test]
+async fn the_hour_of_the_last_use_is_noted() {
+    let world = World::new().await;
+    let made = world.make(Format::Signed, "1", 1).await;
+    let check = async |seconds: u64, expected: u64| {
+        world.advance(seconds);
+        assert_eq!(verdict(&world, &made).await, "allow");
+        assert_eq!(world.record(&made.record.id).await.last_used_at.map(token::Timestamp::unix), Some(expected));
+    };
+    check(10, START + 10).await;
+    check(600, START + 10).await;
+    check(2_000, START + 10).await;
+}

@@ -1,0 +1,326 @@
+//! Every form of authorizer event, whole, and the whole answer to it.
+//!
+//! API Gateway may reuse an answer for every method and path of the stage, so that an answer must be right for all of
+//! them, and nothing of the request may be in it.
+
+use expect_test::{Expect, expect};
+use serde_json::{Value, json};
+use tests::{
+    World,
+    api::{forged, text},
+    tables::LIFETIME,
+};
+use token::{Format, Timestamp};
+
+const REST_TOKEN: &str = include_str!("../fixtures/rest_token.json");
+const REST_REQUEST: &str = include_str!("../fixtures/rest_request.json");
+const HTTP_1_0: &str = include_str!("../fixtures/http_1_0.json");
+const HTTP_2_0: &str = include_str!("../fixtures/http_2_0.json");
+const WEBSOCKET_CONNECT: &str = include_str!("../fixtures/websocket_connect.json");
+
+const FORMS: [&str; 5] = [REST_TOKEN, REST_REQUEST, HTTP_1_0, HTTP_2_0, WEBSOCKET_CONNECT];
+
+const AS_POLICY: (&str, &str) = ("HALLPASS_AUTHORIZER_ANSWER", "policy");
+
+/// What answers take of an event's form, and whether a request without a credential is an error there.
+const POLICY_OR_ERROR: [&str; 3] = [REST_TOKEN, REST_REQUEST, WEBSOCKET_CONNECT];
+
+fn event(form: &str, authorization: &str) -> Value {
+    serde_json::from_str(&form.replace("{authorization}", authorization)).unwrap()
+}
+
+/// The event of a request that has no `Authorization` at all.
+fn without_credential(form: &str) -> Value {
+    let mut event = event(form, "");
+    let members = event.as_object_mut().unwrap();
+    for member in ["authorizationToken", "identitySource"] {
+        members.remove(member);
+    }
+    for headers in ["headers", "multiValueHeaders"] {
+        if let Some(headers) = members.get_mut(headers) {
+            headers.as_object_mut().unwrap().retain(|name, _| !name.eq_ignore_ascii_case("authorization"));
+        }
+    }
+    event
+}
+
+async fn answer(world: &World, form: &str, token: &str) -> Value {
+    world.invoke("VerifyAuthorizer", event(form, &format!("Bearer {token}"))).await.unwrap()
+}
+
+/// Every resource of an answer's policy.
+fn resources(answer: &Value) -> Vec<&str> {
+    let statements = answer["policyDocument"]["Statement"].as_array().unwrap();
+    let lists = statements.iter().map(|statement| statement["Resource"].as_array().unwrap());
+    lists.flatten().map(|resource| resource.as_str().unwrap()).collect()
+}
+
+fn effect(answer: &Value) -> &str {
+    match &answer["isAuthorized"] {
+        Value::Bool(true) => "Allow",
+        Value::Bool(false) => "Deny",
+        _ => answer["policyDocument"]["Statement"][0]["Effect"].as_str().unwrap(),
+    }
+}
+
+async fn check(form: &str, seconds_later: u64, expected: Expect) {
+    let world = World::new().await;
+    let made = world.make(Format::Signed, "1", 1).await;
+    world.advance(seconds_later);
+    let answer = answer(&world, form, &made.text).await;
+    expected.assert_eq(&(serde_json::to_string_pretty(&answer).unwrap() + "\n"));
+}
+
+#[tokio::test]
+async fn an_admission_is_a_policy_for_the_stage_that_ends_with_the_token() {
+    check(REST_REQUEST, 0, expect![[r#"
+        {
+          "principalId": "1",
+          "policyDocument": {
+            "Version": "2012-10-17",
+            "Statement": [
+              {
+                "Action": [
+                  "execute-api:Invoke"
+                ],
+                "Effect": "Allow",
+                "Resource": [
+                  "arn:aws:execute-api:eu-west-1:123456789012:s4x3opwd6i/v1/*"
+                ],
+                "Condition": {
+                  "DateLessThan": {
+                    "aws:CurrentTime": [
+                      "2027-01-15T09:00:00Z"
+                    ]
+                  }
+                }
+              }
+            ]
+          },
+          "context": {
+            "challenge": "Bearer realm=\"hallpass\", error=\"insufficient_scope\", error_description=\"The access token does not permit this\"",
+            "reason": "insufficient_scope",
+            "detail": "The access token does not permit this",
+            "user_id": "1",
+            "name": "my_username",
+            "scope": "ROLE_USER",
+            "token_id": "1.zIzUHO-QfE0hYGkSLEuJkw",
+            "expires_at": "2027-01-15T09:00:00Z"
+          },
+          "usageIdentifierKey": null
+        }
+    "#]]).await;
+}
+
+#[tokio::test]
+async fn an_http_api_with_payload_2_0_gets_a_simple_answer() {
+    check(HTTP_2_0, 0, expect![[r#"
+        {
+          "isAuthorized": true,
+          "context": {
+            "challenge": "Bearer realm=\"hallpass\", error=\"insufficient_scope\", error_description=\"The access token does not permit this\"",
+            "reason": "insufficient_scope",
+            "detail": "The access token does not permit this",
+            "user_id": "1",
+            "name": "my_username",
+            "scope": "ROLE_USER",
+            "token_id": "1.zIzUHO-QfE0hYGkSLEuJkw",
+            "expires_at": "2027-01-15T09:00:00Z"
+          }
+        }
+    "#]]).await;
+}
+
+#[tokio::test]
+async fn a_refusal_is_for_the_whole_stage_and_says_why() {
+    check(REST_REQUEST, LIFETIME, expect![[r#"
+        {
+          "principalId": "refused",
+          "policyDocument": {
+            "Version": "2012-10-17",
+            "Statement": [
+              {
+                "Action": [
+                  "execute-api:Invoke"
+                ],
+                "Effect": "Deny",
+                "Resource": [
+                  "arn:aws:execute-api:eu-west-1:123456789012:s4x3opwd6i/v1/*"
+                ]
+              }
+            ]
+          },
+          "context": {
+            "challenge": "Bearer realm=\"hallpass\", error=\"invalid_token\", error_description=\"The access token expired\"",
+            "reason": "expired",
+            "detail": "The access token expired"
+          },
+          "usageIdentifierKey": null
+        }
+    "#]]).await;
+}
+
+#[tokio::test]
+async fn a_simple_refusal_says_why() {
+    check(HTTP_2_0, LIFETIME, expect![[r#"
+        {
+          "isAuthorized": false,
+          "context": {
+            "challenge": "Bearer realm=\"hallpass\", error=\"invalid_token\", error_description=\"The access token expired\"",
+            "reason": "expired",
+            "detail": "The access token expired"
+          }
+        }
+    "#]]).await;
+}
+
+/// The first two segments of the ARN in an event.
+fn stage(form: &str) -> String {
+    let event = event(form, "");
+    let arn = event.get("routeArn").unwrap_or(&event["methodArn"]).as_str().unwrap().to_owned();
+    arn.split('/').take(2).collect::<Vec<_>>().join("/")
+}
+
+#[tokio::test]
+async fn every_other_form_gets_the_same_policy_for_its_own_stage() {
+    let world = World::with(&[AS_POLICY]).await;
+    let made = world.make(Format::Signed, "1", 1).await;
+    let check = async |expected_effect: &str| {
+        let rest = answer(&world, REST_REQUEST, &made.text).await.to_string();
+        for form in FORMS {
+            let answer = answer(&world, form, &made.text).await;
+            assert_eq!(answer.to_string(), rest.replace(&stage(REST_REQUEST), &stage(form)));
+            assert_eq!(effect(&answer), expected_effect);
+            assert_eq!(resources(&answer), [format!("{}/*", stage(form))]);
+        }
+    };
+    check("Allow").await;
+    world.advance(LIFETIME);
+    check("Deny").await;
+}
+
+#[tokio::test]
+async fn every_form_refuses_for_every_reason_with_the_same_challenge() {
+    let world = World::new().await;
+    let check = async |text: &str, reason: &str, description: &str| {
+        for form in FORMS {
+            let answer = answer(&world, form, text).await;
+            let context = &answer["context"];
+            assert_eq!((effect(&answer), &context["reason"]), ("Deny", &json!(reason)), "{form}");
+            assert_eq!(context["detail"], description);
+            let challenge =
+                format!(r#"Bearer realm="hallpass", error="invalid_token", error_description="{description}""#);
+            assert_eq!(context["challenge"], challenge);
+            assert!(context.get("user_id").is_none() && context.get("token_id").is_none(), "{context}");
+            assert!(context.as_object().unwrap().values().all(Value::is_string));
+        }
+    };
+    let good = world.make(Format::Signed, "1", 1).await;
+    check("nonsense", "malformed", "The access token is not valid").await;
+    check(&forged(&good.text), "malformed", "The access token is not valid").await;
+    let absent = world.unwritten(Format::Signed, "1", 2).await;
+    check(&absent.text, "unknown", "The access token is unknown").await;
+    let revoked = world.make(Format::Signed, "1", 3).await;
+    assert_eq!(world.delete(&revoked.text, "current").await.status, 200);
+    check(&revoked.text, "revoked", "The access token was revoked").await;
+    let disabled = world.make_with(Format::Signed, "1", 4, |record| record.disabled_at = Some(record.issued_at)).await;
+    check(&disabled.text, "disabled", "The access token is disabled").await;
+    world.set_user("1", "status", Some(text("blocked"))).await;
+    check(&good.text, "user_blocked", "The user of the access token is blocked").await;
+    world.set_user("1", "status", Some(text("active"))).await;
+    world.set_user("1", "username", Some(text("other"))).await;
+    check(&good.text, "user_changed", "The user changed since the access token was issued").await;
+    world.remove_user("1").await;
+    check(&good.text, "user_removed", "The user of the access token was removed").await;
+    world.advance(LIFETIME);
+    check(&good.text, "expired", "The access token expired").await;
+}
+
+#[tokio::test]
+async fn a_request_without_a_credential_is_unauthorized() {
+    let world = World::with(&[("HALLPASS_REALM", "our realm")]).await;
+    for form in FORMS {
+        for event in [without_credential(form), event(form, "")] {
+            let outcome = world.invoke("VerifyAuthorizer", event).await;
+            if POLICY_OR_ERROR.contains(&form) {
+                // API Gateway knows the refusal by this very text, and answers 500 to every other.
+                assert_eq!(outcome.unwrap_err().message, "Unauthorized", "{form}");
+                continue;
+            }
+            let answer = outcome.unwrap();
+            assert_eq!((effect(&answer), &answer["context"]["reason"]), ("Deny", &json!("unauthenticated")), "{form}");
+            assert_eq!(answer["context"]["challenge"], r#"Bearer realm="our realm""#);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_event_from_elsewhere_is_an_error() {
+    let world = World::new().await;
+    let made = world.make(Format::Signed, "1", 1).await;
+    let mut events = vec![json!({}), json!({"type": "TOKEN", "authorizationToken": made.text})];
+    for arn in ["", "arn:aws:s3:::bucket/key/a", "arn:aws:execute-api:eu-west-1:123456789012:abcdef1234/*/GET/a"] {
+        events.push(json!({"type": "TOKEN", "authorizationToken": made.text, "methodArn": arn}));
+        events.push(json!({"version": "2.0", "headers": {"authorization": made.text}, "routeArn": arn}));
+    }
+    for event in events {
+        let error = world.invoke("VerifyAuthorizer", event.clone()).await.unwrap_err();
+        assert_eq!(error.message, "the token could not be verified", "{event}");
+    }
+}
+
+/// Whatever of the request could end up in a policy.
+fn hostile(form: &str, authorization: &str) -> Value {
+    const HOSTILE: &str = r#"HOSTILE/*/../"],"Effect":"Allow"/${aws:username}/?%2a/🎫\"#;
+    let mut event = event(form, authorization);
+    let arn = if event.get("routeArn").is_some() { "routeArn" } else { "methodArn" };
+    let whole = event[arn].as_str().unwrap().to_owned();
+    let route: usize = whole.match_indices('/').nth(1).unwrap().0;
+    event[arn] = format!("{}/GET/{HOSTILE}", &whole[..route]).into();
+    let members = event.as_object_mut().unwrap();
+    for member in ["resource", "path", "httpMethod", "rawPath", "rawQueryString", "routeKey", "identitySource"] {
+        if members.contains_key(member) {
+            members.insert(member.to_owned(), HOSTILE.into());
+        }
+    }
+    for headers in ["headers", "multiValueHeaders", "pathParameters", "stageVariables", "queryStringParameters"] {
+        if let Some(headers) = members.get_mut(headers).and_then(Value::as_object_mut) {
+            headers.insert("x-HOSTILE".to_owned(), HOSTILE.into());
+            headers.insert(HOSTILE.to_owned(), HOSTILE.into());
+        }
+    }
+    event
+}
+
+#[tokio::test]
+async fn nothing_of_the_request_reaches_the_answer() {
+    let rules = json!([{"method": "GET", "path": "/reports/*", "permission": "ROLE_USER"}]).to_string();
+    for settings in [vec![AS_POLICY], vec![AS_POLICY, ("HALLPASS_ROUTES", rules.as_str())]] {
+        let world = World::with(&settings).await;
+        let made = world.make(Format::Signed, "1", 1).await;
+        for form in FORMS {
+            for (text, expected) in [(made.text.as_str(), "Allow"), ("HOSTILE", "Deny")] {
+                let plain = answer(&world, form, text).await;
+                let answer = world.invoke("VerifyAuthorizer", hostile(form, &format!("Bearer {text}"))).await.unwrap();
+                assert_eq!(answer, plain, "{form}");
+                assert_eq!(effect(&answer), expected);
+                assert!(!answer.to_string().contains("HOSTILE") && !answer.to_string().contains(&made.text));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_developer_token_without_an_expiry_has_no_condition() {
+    let world = World::new().await;
+    let until = |at: Option<Timestamp>| at.map(|at| at.to_string());
+    for (seed, expires_at) in [(1, None), (2, Some(world.now().after(std::time::Duration::from_secs(60))))] {
+        let made = world.make_with(Format::Developer, "1", seed, |record| record.expires_at = expires_at).await;
+        let answer = answer(&world, REST_REQUEST, &made.text).await;
+        let statement = &answer["policyDocument"]["Statement"][0];
+        assert_eq!(statement["Effect"], "Allow");
+        let condition = until(expires_at).map(|at| json!({"DateLessThan": {"aws:CurrentTime": [at]}}));
+        assert_eq!(statement.get("Condition"), condition.as_ref());
+        assert_eq!(answer["context"].get("expires_at"), until(expires_at).map(Value::from).as_ref());
+    }
+}

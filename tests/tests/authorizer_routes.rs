@@ -1,0 +1,142 @@
+//! Route rules: what a token may do now becomes the resources of the policy, and the answer stays small enough.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::{Value, json};
+use tests::{World, api::text, tables::Made};
+use token::Format;
+
+const REST_REQUEST: &str = include_str!("../fixtures/rest_request.json");
+const HTTP_2_0: &str = include_str!("../fixtures/http_2_0.json");
+
+const AS_POLICY: (&str, &str) = ("HALLPASS_AUTHORIZER_ANSWER", "policy");
+
+/// What API Gateway takes of an authorizer, in bytes.
+const LARGEST_ANSWER: usize = 8_192;
+
+fn event(form: &str, authorization: &str) -> Value {
+    serde_json::from_str(&form.replace("{authorization}", authorization)).unwrap()
+}
+
+async fn answer(world: &World, form: &str, token: &str) -> Value {
+    world.invoke("VerifyAuthorizer", event(form, &format!("Bearer {token}"))).await.unwrap()
+}
+
+/// Every resource of an answer's policy.
+fn resources(answer: &Value) -> Vec<&str> {
+    let statements = answer["policyDocument"]["Statement"].as_array().unwrap();
+    let lists = statements.iter().map(|statement| statement["Resource"].as_array().unwrap());
+    lists.flatten().map(|resource| resource.as_str().unwrap()).collect()
+}
+
+fn effect(answer: &Value) -> &str {
+    match &answer["isAuthorized"] {
+        Value::Bool(true) => "Allow",
+        Value::Bool(false) => "Deny",
+        _ => answer["policyDocument"]["Statement"][0]["Effect"].as_str().unwrap(),
+    }
+}
+
+/// The first two segments of the ARN in an event.
+fn stage(form: &str) -> String {
+    let event = event(form, "");
+    let arn = event.get("routeArn").unwrap_or(&event["methodArn"]).as_str().unwrap().to_owned();
+    arn.split('/').take(2).collect::<Vec<_>>().join("/")
+}
+
+const RULES: &str = r#"[
+    {"method": "GET", "path": "/reports/*", "permission": "ROLE_USER"},
+    {"method": "*", "path": "/admin/*", "permission": "ROLE_ADMIN"},
+    {"method": "GET", "path": "/me"}
+]"#;
+
+async fn with_scope(world: &World, user_id: &str, seed: u8, names: &[&str]) -> Made {
+    let scope = names.iter().map(|name| name.parse().unwrap()).collect();
+    world.make_with(Format::Signed, user_id, seed, |record| record.scope = Some(scope)).await
+}
+
+#[tokio::test]
+async fn route_rules_turn_the_scope_into_resources() {
+    let world = World::with(&[("HALLPASS_ROUTES", RULES)]).await;
+    let stage = "arn:aws:execute-api:eu-west-1:123456789012:s4x3opwd6i/v1";
+    let check = async |seed: u8, scope: &[&str], routes: &[&str]| {
+        let made = with_scope(&world, "2", seed, scope).await;
+        let answer = answer(&world, REST_REQUEST, &made.text).await;
+        let expected: Vec<String> = routes.iter().map(|route| format!("{stage}/{route}")).collect();
+        assert_eq!((effect(&answer), resources(&answer)), ("Allow", expected.iter().map(String::as_str).collect()));
+        assert_eq!(answer["context"]["scope"], scope.join(","));
+        assert!(answer["context"]["challenge"].as_str().unwrap().contains(r#"error="insufficient_scope""#));
+    };
+    check(1, &["ROLE_ADMIN", "ROLE_USER"], &["GET/reports/*", "*/admin/*", "GET/me"]).await;
+    check(2, &["ROLE_USER"], &["GET/reports/*", "GET/me"]).await;
+    check(3, &["ROLE_ADMIN"], &["*/admin/*", "GET/me"]).await;
+}
+
+#[tokio::test]
+async fn a_token_whose_scope_is_empty_now_is_admitted_and_permitted_nothing() {
+    let rules = r#"[{"method": "GET", "path": "/reports/*", "permission": "ROLE_USER"}]"#;
+    for (routes, expected) in [("", "Allow"), (RULES, "Allow"), (rules, "Deny")] {
+        let world = World::with(&[("HALLPASS_ROUTES", routes)]).await;
+        let made = with_scope(&world, "1", 1, &["ROLE_USER"]).await;
+        world.set_user("1", "permissions", None).await;
+        let answer = answer(&world, REST_REQUEST, &made.text).await;
+        assert_eq!(effect(&answer), expected, "{routes}");
+        let stage = "arn:aws:execute-api:eu-west-1:123456789012:s4x3opwd6i/v1";
+        let resource = if routes == RULES { format!("{stage}/GET/me") } else { format!("{stage}/*") };
+        assert_eq!(resources(&answer), [resource]);
+        let context = &answer["context"];
+        assert_eq!((&context["scope"], &context["user_id"]), (&json!(""), &json!("1")));
+        assert_eq!(context["reason"], "insufficient_scope");
+    }
+}
+
+#[tokio::test]
+async fn a_simple_answer_cannot_hold_route_rules() {
+    let check = async |settings: &[(&str, &str)], good: bool| {
+        let world = World::with(settings).await;
+        let made = world.make(Format::Signed, "1", 1).await;
+        let outcome = world.invoke("VerifyAuthorizer", event(HTTP_2_0, &made.text)).await;
+        assert_eq!(outcome.is_ok(), good, "{outcome:?}");
+    };
+    check(&[("HALLPASS_ROUTES", RULES)], false).await;
+    check(&[("HALLPASS_ROUTES", RULES), AS_POLICY], true).await;
+}
+
+/// Rules of this many, each with a path of this length, for all of which there is a permission.
+fn rules(count: usize, path_length: usize) -> String {
+    let path = |number: usize| format!("/{number:02}{}", "x".repeat(path_length - 3));
+    let rule = |number| json!({"method": "DELETE", "path": path(number), "permission": "p"});
+    Value::from((0..count).map(rule).collect::<Vec<_>>()).to_string()
+}
+
+#[tokio::test]
+async fn the_largest_answer_is_small_enough_for_api_gateway() {
+    // As many rules as are taken, a stage, a realm and a user id of the longest, the longest scope, and a name of what
+    // grows most as JSON.
+    for (count, path_length) in [(13, 256), (43, 3)] {
+        let rules = rules(count, path_length);
+        let world =
+            World::with(&[("HALLPASS_ROUTES", rules.as_str()), AS_POLICY, ("HALLPASS_REALM", &"r".repeat(64))]).await;
+        let mut permissions: Vec<String> = (0..10).map(|number| format!("{number}{}", "p".repeat(127))).collect();
+        permissions.extend(["p".to_owned(), "q".repeat(108)]);
+        assert_eq!(permissions.join(",").len(), 1_400);
+        let id = "u".repeat(64);
+        let mut user = world.user_item("1").await;
+        user.insert("user_id".to_owned(), text(&id));
+        user.insert("permissions".to_owned(), AttributeValue::Ss(permissions));
+        user.insert("full_name".to_owned(), text(&"\u{1}".repeat(200)));
+        world.put("Users", user).await;
+        let made = world.make(Format::Signed, &id, 1).await;
+        for form in [REST_REQUEST, HTTP_2_0] {
+            let (api, _) = stage(form).rsplit_once('/').map(|(api, name)| (api.to_owned(), name.to_owned())).unwrap();
+            let long = form.replace(&stage(form), &format!("{api}/{}", "s".repeat(99 - api.len())));
+            let answer = answer(&world, &long, &made.text).await;
+            assert_eq!(resources(&answer).len(), count);
+            let length = answer.to_string().len();
+            assert!((7_000..LARGEST_ANSWER).contains(&length), "{length}");
+        }
+        // One character more of scope is an error, and not an answer that API Gateway would refuse.
+        let more = AttributeValue::Ss((0..11).map(|number| format!("{number:x}{}", "p".repeat(127))).collect());
+        world.set_user(&id, "permissions", Some(more)).await;
+        assert!(world.invoke("VerifyAuthorizer", event(REST_REQUEST, &made.text)).await.is_err());
+    }
+}

@@ -1,0 +1,266 @@
+//! Showing users and tokens, and answering what nobody else does.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use base64ct::{Base64UrlUnpadded, Encoding};
+use serde_json::{Value, json};
+use tests::{
+    Answer, Request, World,
+    api::{bearer, text},
+    basic,
+};
+use token::Format;
+
+/// `GET /api/user/{id}` as the gateway passes it on, after the authorizer said who asks.
+async fn show(world: &World, id: &str, context: Value) -> Answer {
+    let request = Request::new("GET", "/api/user/{id}").parameter("id", id).authorized_as(context);
+    world.send("Console", request).await
+}
+
+fn user() -> Value {
+    json!({"user_id": "1", "scope": "ROLE_USER", "principalId": "1"})
+}
+
+fn admin() -> Value {
+    json!({"user_id": "2", "scope": "ROLE_ADMIN,ROLE_USER", "principalId": "2"})
+}
+
+fn names(answer: &Answer) -> Vec<String> {
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let tokens = answer.json()["tokens"].as_array().unwrap().clone();
+    tokens.iter().filter_map(|token| token["name"].as_str().map(str::to_owned)).collect()
+}
+
+#[tokio::test]
+async fn a_user_is_shown_to_itself_and_to_administrators() {
+    let world = World::new().await;
+    world.set_user("1", "full_name", Some(text("Zoë \"Z\" Müller"))).await;
+    let own = show(&world, "1", user()).await;
+    let expected = json!({
+        "uid": "1",
+        "name": "my_username",
+        "full_name": "Zoë \"Z\" Müller",
+        "kind": "person",
+        "status": "active",
+        "permissions": ["ROLE_USER"],
+    });
+    assert_eq!((own.status, own.json()), (200, expected));
+    assert!(own.body.starts_with(r#"{"uid":"1","name":"my_username","#), "{}", own.body);
+    assert_eq!(own.header("cache-control"), "no-store");
+    assert_eq!(show(&world, "1", admin()).await, own);
+    let bot = show(&world, "4", admin()).await.json();
+    assert_eq!((&bot["kind"], &bot["name"], &bot["full_name"]), (&json!("app"), &json!("ci-bot"), &json!(null)));
+    world.set_user("3", "status", None).await;
+    assert_eq!(show(&world, "3", admin()).await.json()["status"], "blocked");
+}
+
+#[tokio::test]
+async fn a_user_is_not_shown_to_others_and_an_absent_one_to_nobody() {
+    let world = World::new().await;
+    let forbidden = show(&world, "2", user()).await;
+    assert_eq!(forbidden.problem(403)["error"], "insufficient_scope");
+    assert!(forbidden.challenge().contains(r#"error="insufficient_scope""#));
+    for id in ["99", "3", "", "a b", "1.x", "01", " 1"] {
+        assert_eq!(show(&world, id, user()).await, forbidden, "who may not ask does not learn who is there: {id}");
+    }
+    for id in ["99", "", "a b", "x.y", &"x".repeat(65)] {
+        show(&world, id, admin()).await.problem(404);
+    }
+    let no_admin = json!({"user_id": "2", "scope": "ROLE_USER"});
+    assert_eq!(show(&world, "1", no_admin).await, forbidden);
+    for scope in ["", "XROLE_ADMIN", "ROLE_ADMINS", "role_admin", "ROLE_USER ROLE_ADMIN"] {
+        let context = json!({"user_id": "2", "scope": scope});
+        assert_eq!(show(&world, "1", context).await, forbidden, "{scope}");
+    }
+}
+
+#[tokio::test]
+async fn who_asks_is_what_the_authorizer_said_and_nothing_else() {
+    let world = World::new().await;
+    let token = world.token_of("admin", "letmein").await;
+    for context in [
+        json!(null),
+        json!({}),
+        json!({"user_id": "1"}),
+        json!({"scope": "ROLE_ADMIN"}),
+        json!({"user_id": 1, "scope": "ROLE_ADMIN"}),
+        json!({"principalId": "1"}),
+        json!({"claims": {"user_id": "1", "scope": "ROLE_ADMIN"}}),
+    ] {
+        for authorization in [bearer(&token), basic("admin", "letmein")] {
+            let request = Request::new("GET", "/api/user/{id}").parameter("id", "1").authorized_as(context.clone());
+            let request = request.authorization(&authorization).header("user_id", "1").query("user_id", "1");
+            let answer = world.send("Console", request).await;
+            assert_eq!(answer.problem(401)["detail"], "An access token is required", "{context}");
+            assert_eq!(answer.challenge(), r#"Bearer realm="hallpass""#);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_has_the_callers_tokens_and_nothing_of_their_secrets() {
+    let world = World::new().await;
+    let caller = world.token().await;
+    let made = world.created(&caller, &json!({"name": "a", "description": "b", "scopes": ["ROLE_USER"]})).await;
+    let jwt = world.created(&caller, &json!({"name": "jwt", "format": "jwt"})).await;
+    let developer = world.make(Format::Developer, "1", 1).await;
+    world.delete(&caller, jwt["id"].as_str().unwrap()).await;
+    world.verdict(&bearer(made["token"].as_str().unwrap())).await;
+    let answer = world.list(&caller, &[]).await;
+    assert_eq!((answer.status, answer.header("cache-control")), (200, "no-store"));
+    let list = answer.json();
+    assert_eq!(list["next"], json!(null));
+    let tokens = list["tokens"].as_array().unwrap();
+    assert_eq!(tokens.len(), 4, "the caller's own token as well");
+    let mut shown = made.clone();
+    shown.as_object_mut().unwrap().remove("token");
+    shown["last_used_at"] = json!("2027-01-15T08:00:00Z");
+    assert!(tokens.contains(&shown), "{list}");
+    let states: Vec<_> = tokens.iter().filter(|token| token["state"] != "live").map(|token| &token["id"]).collect();
+    assert_eq!(states, [&jwt["id"]]);
+
+    let record = world.record(&made["id"].as_str().unwrap().parse().unwrap()).await;
+    let (jwt, made) = (jwt["token"].as_str().unwrap(), made["token"].as_str().unwrap());
+    let fingerprint = Base64UrlUnpadded::encode_string(&record.fingerprint.0[..6]);
+    let seal_of = |token: &str| token.rsplit(['.', '-']).next().unwrap().to_owned();
+    let secrets = [seal_of(made), seal_of(jwt), seal_of(&developer.text), seal_of(&caller), fingerprint];
+    for secret in secrets.iter().map(String::as_str).chain(["fingerprint", "hash", "key_id", "bound", "argon2", "root"])
+    {
+        assert!(!answer.body.contains(secret), "{secret}");
+    }
+}
+
+#[tokio::test]
+async fn a_long_list_comes_in_pages() {
+    let world = World::new().await;
+    let caller = world.token().await;
+    for index in 0..6 {
+        world.created(&caller, &json!({"name": format!("token {index}")})).await;
+    }
+    let check = async |limit: &str, pages: usize| {
+        let (mut seen, mut cursor, mut count) = (Vec::new(), None, 0);
+        loop {
+            let mut query = vec![("limit", limit)];
+            query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+            let answer = world.list(&caller, &query).await;
+            seen.extend(names(&answer));
+            count += 1;
+            cursor = answer.json()["next"].as_str().map(str::to_owned);
+            if cursor.is_none() {
+                break;
+            }
+        }
+        seen.sort();
+        assert_eq!(seen, (0..6).map(|index| format!("token {index}")).collect::<Vec<_>>(), "{limit}");
+        assert_eq!(count, pages, "{limit}");
+    };
+    check("2", 4).await;
+    check("3", 3).await;
+    check("5", 2).await;
+    check("200", 1).await;
+}
+
+#[tokio::test]
+async fn a_limit_or_a_cursor_that_cannot_be_is_named() {
+    let world = World::new().await;
+    let caller = world.token().await;
+    let check = async |member: &str, value: &str| {
+        let problem = world.list(&caller, &[(member, value)]).await.problem(400);
+        assert_eq!((&problem["error"], &problem["member"]), (&"invalid_request".into(), &member.into()), "{value}");
+    };
+    for limit in ["0", "-1", "201", "1.5", "ten", "", "2147483648", "99999999999999999999", " 5"] {
+        check("limit", limit).await;
+    }
+    for cursor in ["", "!", "a b", "AA==", "_w", &"A".repeat(10_240)] {
+        check("cursor", cursor).await;
+    }
+    for user_id in ["", "a b", "1.x"] {
+        check("user_id", user_id).await;
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_leads_out_of_nobodys_own_tokens() {
+    let world = World::new().await;
+    let (caller, admin) = (world.token().await, world.token_of("admin", "letmein").await);
+    world.created(&admin, &json!({"name": "of the administrator"})).await;
+    world.created(&caller, &json!({"name": "of the user"})).await;
+    let theirs = world.list(&admin, &[("limit", "1")]).await.json()["next"].as_str().unwrap().to_owned();
+    for cursor in [theirs, Base64UrlUnpadded::encode_string(b"\0"), Base64UrlUnpadded::encode_string(b"2#AA")] {
+        let answer = world.list(&caller, &[("cursor", &cursor)]).await;
+        assert!(!names(&answer).contains(&"of the administrator".to_owned()), "{cursor}");
+    }
+}
+
+#[tokio::test]
+async fn an_administrator_lists_anybodys_tokens_and_others_their_own() {
+    let world = World::new().await;
+    let (user, admin) = (world.token().await, world.token_of("admin", "letmein").await);
+    world.created(&user, &json!({"name": "of the user"})).await;
+    world.created(&admin, &json!({"name": "for ldap_user", "user_id": "3"})).await;
+    assert_eq!(names(&world.list(&admin, &[("user_id", "1")]).await), ["of the user"]);
+    assert_eq!(names(&world.list(&admin, &[("user_id", "3")]).await), ["for ldap_user"]);
+    assert_eq!(names(&world.list(&admin, &[("user_id", "99")]).await), Vec::<String>::new());
+    assert_eq!(names(&world.list(&user, &[("user_id", "1")]).await), ["of the user"]);
+    for user_id in ["2", "3", "99"] {
+        let answer = world.list(&user, &[("user_id", user_id)]).await;
+        assert_eq!(answer.problem(403)["error"], "insufficient_scope");
+    }
+}
+
+#[tokio::test]
+async fn a_token_with_a_scope_lists_itself_and_what_it_made() {
+    let world = World::new().await;
+    let permissions = ["ROLE_USER", "tokens"].map(str::to_owned).to_vec();
+    world.set_user("1", "permissions", Some(AttributeValue::Ss(permissions))).await;
+    let whole = world.token().await;
+    let limited = world.created(&whole, &json!({"name": "limited", "scopes": ["ROLE_USER"]})).await;
+    let manager = world.created(&whole, &json!({"name": "manager", "scopes": ["tokens"]})).await;
+    let limited = limited["token"].as_str().unwrap();
+    world.created(limited, &json!({"name": "made by it"})).await;
+    let check = async |token: &str, expected: &[&str]| {
+        let mut seen = names(&world.list(token, &[]).await);
+        seen.sort();
+        assert_eq!(seen, expected);
+    };
+    check(limited, &["limited", "made by it"]).await;
+    check(&whole, &["limited", "made by it", "manager"]).await;
+    check(manager["token"].as_str().unwrap(), &["limited", "made by it", "manager"]).await;
+}
+
+#[tokio::test]
+async fn a_list_takes_no_password_and_no_dead_token() {
+    let world = World::new().await;
+    let get = |authorization: &str| Request::new("GET", "/tokens").authorization(authorization);
+    let answer = world.send("Console", get(&basic("my_username", "topsecret"))).await;
+    assert_eq!(answer.problem(401)["detail"], "Invalid credentials.");
+    assert_eq!(world.send("Console", Request::new("GET", "/tokens")).await.problem(401)["error"], json!(null));
+    let token = world.token().await;
+    world.revoke(&token).await;
+    assert_eq!(world.list(&token, &[]).await.problem(401)["reason"], "revoked");
+    let doubled = get(&bearer(&token)).authorization(&bearer(&token));
+    assert_eq!(world.send("Console", doubled).await.problem(400)["error"], "invalid_request");
+}
+
+#[tokio::test]
+async fn health_unknown_paths_and_other_methods_are_answered() {
+    let world = World::new().await;
+    let health = world.send("Console", Request::new("GET", "/healthz")).await;
+    assert_eq!((health.status, health.body.as_str()), (200, r#"{"status":"ok"}"#));
+    let token = world.token().await;
+    for (method, route) in [("GET", "/{proxy+}"), ("POST", "/{proxy+}"), ("GET", "/"), ("DELETE", "/")] {
+        let request = Request::new(method, route).parameter("proxy", "no/such/thing").authorization(&bearer(&token));
+        world.send("Console", request).await.problem(404);
+    }
+    for (method, route, allow) in [
+        ("POST", "/healthz", "GET"),
+        ("HEAD", "/healthz", "GET"),
+        ("PUT", "/tokens", "GET, POST"),
+        ("DELETE", "/tokens", "GET, POST"),
+        ("POST", "/api/user/{id}", "GET"),
+        ("DELETE", "/api/user/{id}", "GET"),
+    ] {
+        let answer = world.send("Console", Request::new(method, route).parameter("id", "1")).await;
+        answer.problem(405);
+        assert_eq!(answer.header("allow"), allow, "{method} {route}");
+    }
+}

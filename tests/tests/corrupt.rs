@@ -1,0 +1,174 @@
+//! Items that are not what they should be: whoever cannot be told is not let in.
+
+use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
+use tests::{
+    World,
+    api::{bearer, text},
+    tables::Made,
+};
+use token::{Format, Reason, Revocation};
+
+const CANNOT_TELL: &str = "error: the token could not be verified";
+
+async fn verdict(world: &World, made: &Made) -> String {
+    world.verdict(&bearer(&made.text)).await
+}
+
+/// A record that has every attribute there is.
+async fn full(world: &World, format: Format, seed: u8) -> Made {
+    let now = world.now();
+    let made = world
+        .make_with(format, "1", seed, |record| {
+            record.name = Some("name".to_owned());
+            record.description = Some("description".to_owned());
+            record.scope = Some(["ROLE_USER".parse().unwrap()].into_iter().collect());
+            record.expires_at = record.expires_at.or(Some(now.after(std::time::Duration::from_secs(60))));
+            record.last_used_at = Some(now);
+            record.forget_at = record.expires_at;
+        })
+        .await;
+    assert_eq!(verdict(world, &made).await, "allow");
+    made
+}
+
+/// One value of every type of DynamoDB.
+fn one_of_each_type() -> [AttributeValue; 10] {
+    [
+        text("not one"),
+        AttributeValue::N("-1".to_owned()),
+        AttributeValue::Bool(true),
+        AttributeValue::Null(true),
+        AttributeValue::B(Blob::new([0; 31])),
+        AttributeValue::Ss(vec!["a,b".to_owned()]),
+        AttributeValue::Ns(vec!["1".to_owned()]),
+        AttributeValue::Bs(vec![Blob::new([0; 32])]),
+        AttributeValue::L(vec![AttributeValue::N("1".to_owned())]),
+        AttributeValue::M([("a".to_owned(), text("b"))].into()),
+    ]
+}
+
+#[tokio::test]
+async fn an_attribute_of_a_record_with_a_wrong_value_lets_nobody_in() {
+    let world = World::new().await;
+    let made = full(&world, Format::Signed, 1).await;
+    let developer = full(&world, Format::Developer, 2).await;
+    let check = async |made: &Made, attribute: &str, is_text: bool| {
+        let item = world.record_item(&made.record).await;
+        for value in one_of_each_type() {
+            if is_text && matches!(value, AttributeValue::S(_)) {
+                continue;
+            }
+            world.set_record(&made.record, attribute, Some(value.clone())).await;
+            assert_eq!(verdict(&world, made).await, CANNOT_TELL, "{attribute} = {value:?}");
+        }
+        world.put("Tokens", item).await;
+        assert_eq!(verdict(&world, made).await, "allow");
+    };
+    for attribute in ["format", "root", "user_fingerprint", "bound_to", "replaces", "replaced_by", "scope"] {
+        check(&made, attribute, false).await;
+    }
+    for attribute in ["issued_at", "chain_started_at", "expires_at", "disabled_at", "last_used_at", "forget_at"] {
+        check(&made, attribute, false).await;
+    }
+    for attribute in ["revoked_at", "revoked_because", "replaced_at"] {
+        check(&made, attribute, false).await;
+    }
+    for attribute in ["name", "description", "issued_by", "key_id"] {
+        check(&made, attribute, true).await;
+    }
+    for attribute in ["token_hash", "format", "expires_at", "user_fingerprint"] {
+        check(&developer, attribute, false).await;
+    }
+}
+
+#[tokio::test]
+async fn an_attribute_that_a_record_lacks_lets_nobody_in() {
+    let world = World::new().await;
+    let made = full(&world, Format::Signed, 1).await;
+    let developer = full(&world, Format::Developer, 2).await;
+    let check = async |made: &Made, attribute: &str, expected: &str| {
+        let item = world.record_item(&made.record).await;
+        world.set_record(&made.record, attribute, None).await;
+        assert_eq!(verdict(&world, made).await, expected, "{attribute}");
+        world.put("Tokens", item).await;
+    };
+    for attribute in ["format", "issued_at", "issued_by", "user_fingerprint", "bound_to", "key_id", "root"] {
+        check(&made, attribute, CANNOT_TELL).await;
+        check(&developer, attribute, CANNOT_TELL).await;
+    }
+    check(&made, "chain_started_at", CANNOT_TELL).await;
+    check(&made, "expires_at", "unknown").await;
+    check(&developer, "token_hash", CANNOT_TELL).await;
+
+    // A revocation is whole or it is none that can be told.
+    let revoked = world
+        .make_with(Format::Signed, "1", 3, |record| {
+            record.revoked = Some(Revocation { at: record.issued_at, because: Reason::Revoked });
+        })
+        .await;
+    check(&revoked, "revoked_at", CANNOT_TELL).await;
+    check(&revoked, "revoked_because", CANNOT_TELL).await;
+    assert_eq!(verdict(&world, &revoked).await, "revoked");
+}
+
+#[tokio::test]
+async fn an_attribute_of_a_user_with_a_wrong_value_lets_nobody_in() {
+    let world = World::new().await;
+    let made = full(&world, Format::Signed, 1).await;
+    let item = world.user_item("1").await;
+    let check = async |attribute: &str, value: Option<AttributeValue>, expected: &str| {
+        world.set_user("1", attribute, value.clone()).await;
+        assert_eq!(verdict(&world, &made).await, expected, "{attribute} = {value:?}");
+        world.put("Users", item.clone()).await;
+    };
+    for value in one_of_each_type() {
+        let (is_text, is_set) = (value.is_s(), value.is_ss());
+        if !is_text {
+            for attribute in ["username", "status", "full_name"] {
+                check(attribute, Some(value.clone()), CANNOT_TELL).await;
+            }
+        }
+        if !is_set {
+            check("permissions", Some(value.clone()), CANNOT_TELL).await;
+        }
+        for attribute in ["password_hash", "token_generation"] {
+            check(attribute, Some(value.clone()), "user_changed").await;
+        }
+    }
+    check("username", None, "user_changed").await;
+    check("status", None, "user_blocked").await;
+    check("token_generation", None, "user_changed").await;
+    assert_eq!(verdict(&world, &made).await, "allow");
+}
+
+#[tokio::test]
+async fn a_pointer_that_points_nowhere_lets_nobody_in() {
+    let world = World::new().await;
+    let made = full(&world, Format::Developer, 1).await;
+    let key = format!("developer#{}", made.record.id.hash);
+    let check = async |owner: Option<AttributeValue>, expected: &str| {
+        let attributes = [("user_id", Some(text(&key))), ("token", Some(text("pointer"))), ("owner", owner.clone())];
+        let item = attributes.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        world.put("Tokens", item.collect()).await;
+        assert_eq!(verdict(&world, &made).await, expected, "{owner:?}");
+    };
+    for owner in one_of_each_type() {
+        check(Some(owner), CANNOT_TELL).await;
+    }
+    check(None, CANNOT_TELL).await;
+    check(Some(text("2")), "unknown").await;
+    check(Some(text("nobody")), "unknown").await;
+    check(Some(text("1")), "allow").await;
+}
+
+/// One record that is none must not hide the others from a list, nor let anything be made past the limit.
+#[tokio::test]
+async fn a_user_with_a_corrupt_record_keeps_the_tokens_that_are_good() {
+    let world = World::new().await;
+    let (broken, good) = (full(&world, Format::Signed, 1).await, full(&world, Format::Signed, 2).await);
+    world.set_record(&broken.record, "issued_at", None).await;
+    assert_eq!(verdict(&world, &good).await, "allow");
+    assert_eq!(world.delete(&good.text, "current").await.status, 200);
+    assert_eq!(verdict(&world, &good).await, "revoked");
+    assert_eq!(verdict(&world, &broken).await, CANNOT_TELL);
+}

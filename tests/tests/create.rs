@@ -1,0 +1,362 @@
+//! `POST /tokens`: a token with a name, a scope and an expiry of the caller's choice.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use base64ct::{Base64UrlUnpadded, Encoding};
+use serde_json::{Value, json};
+use tests::{
+    Answer, Request, World,
+    api::{bearer, text},
+    basic,
+    tap::Fault,
+};
+
+const DAY: u64 = 86_400;
+
+async fn send(world: &World, token: &str, media_type: Option<&str>, body: &str) -> Answer {
+    let request = Request::new("POST", "/tokens").authorization(&bearer(token)).body(body);
+    let request = media_type.into_iter().fold(request, |request, value| request.header("Content-Type", value));
+    world.send("Generate", request).await
+}
+
+fn list(values: Value) -> Vec<Value> {
+    serde_json::from_value(values).unwrap()
+}
+
+#[tokio::test]
+async fn a_token_is_made_as_asked_and_shown_once() {
+    let world = World::new().await;
+    let caller = world.token().await;
+    let body = json!({"name": "backup of Zürich", "description": "nightly", "scopes": ["ROLE_USER"], "expires_in": 60});
+    let answer = world.create(&bearer(&caller), &body).await;
+    assert_eq!((answer.status, answer.header("content-type")), (201, "application/json"));
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let made = answer.json();
+    let id = made["id"].as_str().unwrap();
+    assert_eq!(answer.header("location"), format!("/v1/tokens/{id}"), "with the stage, so that the client finds it");
+    let issued_by = made["issued_by"].as_str().unwrap();
+    assert!(issued_by.starts_with("1.") && issued_by != id, "{issued_by}");
+    let expected = json!({
+        "id": id,
+        "name": "backup of Zürich",
+        "description": "nightly",
+        "format": "signed",
+        "user_id": "1",
+        "scopes": ["ROLE_USER"],
+        "state": "live",
+        "issued_at": "2027-01-15T08:00:00Z",
+        "issued_by": issued_by,
+        "expires_at": "2027-01-15T08:01:00Z",
+        "last_used_at": null,
+        "disabled": false,
+        "token": made["token"],
+    });
+    assert_eq!(made, expected);
+    let token = made["token"].as_str().unwrap();
+    assert_eq!(world.verdict(&bearer(token)).await, "allow");
+    world.advance(60);
+    assert_eq!(world.verdict(&bearer(token)).await, "expired");
+}
+
+#[tokio::test]
+async fn a_jwt_is_made_when_asked_for() {
+    let world = World::new().await;
+    let made = world.created(&world.token().await, &json!({"name": "key", "format": "jwt"})).await;
+    let token = made["token"].as_str().unwrap();
+    let part = |index| -> Value {
+        let part = token.split('.').nth(index).unwrap();
+        serde_json::from_slice(&Base64UrlUnpadded::decode_vec(part).unwrap()).unwrap()
+    };
+    assert_eq!(part(0), json!({"alg": "HS256", "typ": "JWT", "kid": "test"}));
+    let claims = part(1);
+    let now = world.now().unix();
+    let expected = json!({
+        "iss": "hallpass", "sub": "1", "aud": "1", "iat": now, "exp": now + 30 * DAY, "name": "my_username",
+        "jti": claims["jti"],
+    });
+    assert_eq!(claims, expected);
+    let secret = claims["jti"].as_str().unwrap();
+    assert_eq!(secret.len(), 22);
+    assert!(!made["id"].as_str().unwrap().contains(secret), "the id does not give the secret away");
+    assert_eq!(made["format"], "jwt");
+    assert_eq!(world.verdict(&bearer(token)).await, "allow");
+}
+
+#[tokio::test]
+async fn a_member_that_is_wrong_is_named() {
+    let world = World::new().await;
+    let caller = world.token().await;
+    let before = world.count_records("1").await;
+    let check = async |member: &str, change: Value| {
+        let mut body = json!({"name": "a"});
+        body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let problem = world.create(&bearer(&caller), &body).await.problem(400);
+        assert_eq!((&problem["error"], &problem["member"]), (&"invalid_request".into(), &member.into()), "{body}");
+        assert!(problem["detail"].as_str().unwrap().starts_with(&format!("{member}: ")), "{problem}");
+    };
+    let (long, longer) = ("x".repeat(101), "x".repeat(10_240));
+    for name in list(json!([null, "", " \u{2003}", 1, [], true, {}, long, longer, "a\u{7}b", "a\nb", "a\u{85}b"])) {
+        check("name", json!({"name": name})).await;
+    }
+    for description in list(json!(["", 1, "x".repeat(1_001), "a\u{0}"])) {
+        check("description", json!({"description": description})).await;
+    }
+    for scopes in list(json!([
+        [],
+        "ROLE_USER",
+        {},
+        1,
+        [1],
+        [null],
+        ["ROLE_USER", ""],
+        ["ROLE_USER", "a,b"],
+        ["ROLE_USER", "a\"b"],
+        ["ROLE_USER", "x".repeat(129)],
+        [["ROLE_USER"]]
+    ])) {
+        check("scopes", json!({"scopes": scopes})).await;
+    }
+    for format in list(json!(["developer", "JWT", "", 1])) {
+        check("format", json!({"format": format})).await;
+    }
+    for user_id in list(json!(["a b", "", 1, "x".repeat(65)])) {
+        check("user_id", json!({"user_id": user_id})).await;
+    }
+    for unknown in ["scope", "expires", "Name", "token", "name "] {
+        check(unknown, json!({unknown: "a"})).await;
+    }
+    check("id", json!({"id": null})).await;
+    assert_eq!(world.count_records("1").await, before);
+}
+
+/// No token is made with this expiry, and the refusal names it.
+async fn expiry_is_refused(world: &World, caller: &str, member: &str, value: Value) {
+    let problem = world.create(&bearer(caller), &json!({"name": "a", member: value})).await.problem(400);
+    assert_eq!((&problem["error"], &problem["member"]), (&"invalid_request".into(), &member.into()), "{value}");
+    assert_eq!(world.count_records("1").await, 1, "the caller's own");
+}
+
+#[tokio::test]
+async fn a_period_that_cannot_be_is_named() {
+    let world = World::new().await;
+    let caller = world.token().await;
+    for expires_in in list(json!([
+        -1,
+        0,
+        1.5,
+        -0.0,
+        1e300,
+        367 * DAY,
+        u64::MAX,
+        true,
+        [],
+        {},
+        "",
+        "60",
+        "soon",
+        "month",
+        "1",
+        "1  month",
+        " 1 month",
+        "1 month ",
+        "-1 day",
+        "+1 day",
+        "1.5 days",
+        "0 days",
+        "1 fortnight",
+        "1 monthss",
+        "13 months",
+        "2 years",
+        "367 days",
+        "4294967295 weeks",
+        "4294967296 days",
+        "999999999999999999999 years",
+        "٣ days"
+    ])) {
+        expiry_is_refused(&world, &caller, "expires_in", expires_in).await;
+    }
+}
+
+#[tokio::test]
+async fn an_instant_that_cannot_be_is_named() {
+    let world = World::new().await;
+    let caller = world.token().await;
+    for expires_at in list(json!([
+        "tomorrow",
+        "",
+        "2027-01-15T08:00:00Z",
+        "2020-01-01T00:00:00Z",
+        "1969-12-31T23:59:59Z",
+        "2028-01-16T08:00:01Z",
+        "9999-12-31T23:59:59Z",
+        "10000-01-01T00:00:00Z",
+        "2027-02-30T00:00:00Z",
+        "2027-02-01",
+        "2027-02-01T00:00:00",
+        1_800_000_060_u64,
+        ["2027-02-01T00:00:00Z"]
+    ])) {
+        expiry_is_refused(&world, &caller, "expires_at", expires_at).await;
+    }
+    let both = json!({"name": "a", "expires_in": 60, "expires_at": "2027-02-01T00:00:00Z"});
+    assert_eq!(world.create(&bearer(&caller), &both).await.problem(400)["member"], "expires_in");
+}
+
+#[tokio::test]
+async fn an_expiry_is_an_instant_or_seconds_or_a_period_of_the_calendar() {
+    let world = World::new().await;
+    let caller = world.token().await;
+    let check = async |asked: Value, expires_at: &str| {
+        let mut body = json!({"name": "a"});
+        body.as_object_mut().unwrap().extend(asked.as_object().unwrap().clone());
+        assert_eq!(world.created(&caller, &body).await["expires_at"], expires_at, "{body}");
+    };
+    check(json!({}), "2027-02-14T08:00:00Z").await;
+    check(json!({"expires_in": null, "expires_at": null}), "2027-02-14T08:00:00Z").await;
+    check(json!({"expires_in": 1}), "2027-01-15T08:00:01Z").await;
+    check(json!({"expires_in": 366 * DAY}), "2028-01-16T08:00:00Z").await;
+    check(json!({"expires_in": "1 hour"}), "2027-01-15T09:00:00Z").await;
+    check(json!({"expires_in": "2 days"}), "2027-01-17T08:00:00Z").await;
+    check(json!({"expires_in": "3 weeks"}), "2027-02-05T08:00:00Z").await;
+    check(json!({"expires_in": "1 month"}), "2027-02-15T08:00:00Z").await;
+    check(json!({"expires_in": "12 months"}), "2028-01-15T08:00:00Z").await;
+    check(json!({"expires_in": "1 year"}), "2028-01-15T08:00:00Z").await;
+    check(json!({"expires_at": "2027-02-01T00:00:00Z"}), "2027-02-01T00:00:00Z").await;
+    check(json!({"expires_at": "2027-02-01T00:00:00.999+01:00"}), "2027-01-31T23:00:00Z").await;
+    check(json!({"expires_at": "2028-01-16T08:00:00Z"}), "2028-01-16T08:00:00Z").await;
+    // The thirty-first of January.
+    world.advance(16 * DAY);
+    check(json!({"expires_in": "1 month"}), "2027-02-28T08:00:00Z").await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_json_object_is_refused() {
+    let world = World::new().await;
+    let caller = world.token().await;
+    let json = Some("application/json");
+    let deep = "[".repeat(100_000);
+    for body in [r#"{"name":"#, r#"{"name":"a"} x"#, "[]", r#""a""#, "null", "1", "name=a", "{'name':'a'}", &deep] {
+        let problem = send(&world, &caller, json, body).await.problem(400);
+        assert_eq!((&problem["error"], &problem["member"]), (&"invalid_request".into(), &Value::Null));
+    }
+    for media_type in [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/jsonx")] {
+        send(&world, &caller, media_type, r#"{"name":"a"}"#).await.problem(415);
+    }
+    for media_type in ["application/json", "Application/JSON; charset=utf-8", "application/json;x=y"] {
+        assert_eq!(send(&world, &caller, Some(media_type), r#"{"name":"a"}"#).await.status, 201);
+    }
+    for (media_type, body) in [(json, ""), (None, ""), (json, "{}")] {
+        assert_eq!(send(&world, &caller, media_type, body).await.problem(400)["member"], "name");
+    }
+}
+
+#[tokio::test]
+async fn more_than_may_be_handed_out_is_left_out_and_nothing_left_is_refused() {
+    let world = World::new().await;
+    let admin = world.token_of("admin", "letmein").await;
+    let limited = world.created(&admin, &json!({"name": "a", "scopes": ["ROLE_USER"]})).await["token"].clone();
+    let (user, limited) = (world.token().await, limited.as_str().unwrap());
+    let check = async |caller: &str, asked: Value, granted: Option<Value>| {
+        let answer = world.create(&bearer(caller), &json!({"name": "a", "scopes": asked})).await;
+        match granted {
+            Some(granted) => assert_eq!((answer.status, &answer.json()["scopes"]), (201, &granted), "{asked}"),
+            None => assert_eq!(answer.problem(400)["member"], "scopes", "{asked}"),
+        }
+    };
+    check(&admin, json!(["ROLE_ADMIN", "root", "ROLE_ADMIN"]), Some(json!(["ROLE_ADMIN"]))).await;
+    check(&admin, json!(["root"]), None).await;
+    check(&admin, json!(["role_user"]), None).await;
+    check(&user, json!(["ROLE_ADMIN", "ROLE_USER"]), Some(json!(["ROLE_USER"]))).await;
+    check(&user, json!(["ROLE_ADMIN"]), None).await;
+    check(limited, json!(["ROLE_ADMIN", "ROLE_USER"]), Some(json!(["ROLE_USER"]))).await;
+    check(limited, json!(["ROLE_ADMIN"]), None).await;
+    check(&user, json!(null), Some(json!(null))).await;
+    check(limited, json!(null), Some(json!(["ROLE_USER"]))).await;
+    world.set_user("2", "permissions", None).await;
+    let nothing = world.create(&bearer(limited), &json!({"name": "a"})).await;
+    assert_eq!(nothing.problem(403)["error"], "insufficient_scope");
+}
+
+#[tokio::test]
+async fn an_administrator_makes_tokens_for_other_users_within_what_those_may_do() {
+    let world = World::new().await;
+    let admin = world.token_of("admin", "letmein").await;
+    let ask = async |asked: Value| world.create(&bearer(&admin), &asked).await;
+    // A directory user, who has no password here.
+    let made = ask(json!({"name": "a", "user_id": "3", "scopes": ["ROLE_ADMIN", "ROLE_USER"]})).await.json();
+    assert_eq!((&made["user_id"], &made["scopes"]), (&json!("3"), &json!(["ROLE_USER"])));
+    assert!(made["id"].as_str().unwrap().starts_with("3.") && made["issued_by"].as_str().unwrap().starts_with("2."));
+    assert_eq!(world.verdict(&bearer(made["token"].as_str().unwrap())).await, "allow");
+    let made = ask(json!({"name": "a", "user_id": "3", "format": "jwt"})).await.json();
+    assert_eq!((&made["user_id"], &made["scopes"]), (&json!("3"), &json!(null)));
+    let theirs = made["token"].as_str().unwrap();
+    assert_eq!(world.verdict(&bearer(theirs)).await, "allow");
+    assert_eq!(
+        ask(json!({"name": "a", "user_id": "3", "scopes": ["ROLE_ADMIN"]})).await.problem(400)["member"],
+        "scopes"
+    );
+    assert_eq!(ask(json!({"name": "a", "user_id": "99"})).await.problem(400)["member"], "user_id");
+    world.set_user("4", "status", Some(text("blocked"))).await;
+    ask(json!({"name": "a", "user_id": "4"})).await.problem(409);
+
+    let user = world.token().await;
+    let limited = world.created(&admin, &json!({"name": "a", "scopes": ["ROLE_USER"]})).await["token"].clone();
+    for caller in [&user, theirs, limited.as_str().unwrap()] {
+        let refused = world.create(&bearer(caller), &json!({"name": "a", "user_id": "4"})).await;
+        assert_eq!(refused.problem(403)["error"], "insufficient_scope");
+        let unknown = world.create(&bearer(caller), &json!({"name": "a", "user_id": "99"})).await;
+        assert_eq!(unknown, refused, "a user who may not ask does not learn who is there");
+    }
+    let own = world.created(&user, &json!({"name": "a", "user_id": "1"})).await;
+    assert_eq!(own["user_id"], "1");
+}
+
+#[tokio::test]
+async fn an_administrator_who_stops_being_one_while_asking_makes_nothing() {
+    let (world, tap) = World::tapped(&[]).await;
+    let admin = world.token_of("admin", "letmein").await;
+    world.set_user("2", "permissions", Some(AttributeValue::Ss(vec!["ROLE_USER".to_owned()]))).await;
+    // The first look at the caller is from before the change; the look after the write is not.
+    let before = |answer: &mut Value| {
+        answer["Responses"]["Users"][0]["permissions"] = json!({"SS": ["ROLE_USER", "ROLE_ADMIN"]});
+    };
+    tap.inject("BatchGetItem", 0, 1, Fault::Change(before));
+    let answer = world.create(&bearer(&admin), &json!({"name": "a", "user_id": "3"})).await;
+    assert_eq!(answer.problem(403)["error"], "insufficient_scope");
+    assert_eq!(world.count_records("3").await, 0);
+}
+
+#[tokio::test]
+async fn a_user_has_so_many_live_named_tokens_and_no_more() {
+    let world = World::with(&[("HALLPASS_MAX_TOKENS", "2")]).await;
+    let caller = world.token().await;
+    let make =
+        async |expires_in: u64| world.create(&bearer(&caller), &json!({"name": "a", "expires_in": expires_in})).await;
+    assert_eq!(make(60).await.status, 201);
+    let second = make(DAY).await.json()["id"].as_str().unwrap().to_owned();
+    let before = world.count_records("1").await;
+    make(DAY).await.problem(409);
+    assert_eq!(world.count_records("1").await, before, "what was written is taken away again");
+    assert_eq!(world.generate(&bearer(&caller)).await.status, 200, "a token without a name does not count");
+
+    assert_eq!(world.delete(&caller, &second).await.status, 200);
+    assert_eq!(make(DAY).await.status, 201, "a revoked one does not count");
+    make(DAY).await.problem(409);
+    world.advance(60);
+    assert_eq!(make(DAY).await.status, 201, "an expired one does not count");
+    make(DAY).await.problem(409);
+    let admin = world.token_of("admin", "letmein").await;
+    world.create(&bearer(&admin), &json!({"name": "a", "user_id": "1"})).await.problem(409);
+}
+
+#[tokio::test]
+async fn a_password_makes_no_named_token() {
+    let world = World::new().await;
+    for authorization in [basic("my_username", "topsecret"), basic("my_username", "wrong")] {
+        let answer = world.create(&authorization, &json!({"name": "a"})).await;
+        assert_eq!(answer.problem(401)["detail"], "Invalid credentials.");
+        assert_eq!(answer.challenge(), r#"Bearer realm="hallpass""#);
+    }
+    let nobody = world.send("Generate", Request::new("POST", "/tokens").json(&json!({"name": "a"}))).await;
+    assert_eq!(nobody.problem(401)["error"], json!(null));
+    assert_eq!(world.count_records("1").await, 0);
+}

@@ -1,0 +1,282 @@
+//! A store that is down, slow, busy or broken: never a yes, an error in time, and nothing lost afterwards.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tests::{
+    Answer, Request, World,
+    api::{bearer, forged},
+    basic,
+    tables::Made,
+    tap::{ALWAYS, ANY, Fault},
+};
+use token::Format;
+
+/// API Gateway and Lambda wait longer; a caller should not.
+const LIMIT: Duration = Duration::from_secs(3);
+
+const CANNOT_TELL: &str = "error: the token could not be verified";
+
+/// Everything that is answered at once, and that is no answer.
+const BROKEN: [Fault; 8] = [
+    Fault::Drop,
+    Fault::Lose,
+    Fault::Break,
+    Fault::Halve,
+    Fault::Refuse(500, "InternalServerError"),
+    Fault::Refuse(400, "ProvisionedThroughputExceededException"),
+    Fault::Refuse(400, "ThrottlingException"),
+    Fault::Refuse(400, "ResourceNotFoundException"),
+];
+
+/// What goes by, so that another attempt is worth it.
+const PASSING: [Fault; 5] = [
+    Fault::Drop,
+    Fault::Lose,
+    Fault::Refuse(500, "InternalServerError"),
+    Fault::Refuse(400, "ProvisionedThroughputExceededException"),
+    Fault::Refuse(400, "ThrottlingException"),
+];
+
+async fn verdict(world: &World, made: &Made) -> String {
+    let verdict = tokio::time::timeout(LIMIT, world.verdict(&bearer(&made.text))).await;
+    verdict.unwrap_or_else(|_| panic!("it took more than {LIMIT:?}"))
+}
+
+/// A token whose every call there is: its pointer is read, it ends another one, and its use is noted.
+async fn with_every_call(world: &World, seed: u8) -> Made {
+    let old = world.make(Format::Signed, "1", seed).await;
+    let hash = old.record.id.hash;
+    world.make_with(Format::Developer, "1", seed + 100, |record| record.replaces = Some(hash)).await
+}
+
+/// What the calls of such a verification are.
+const CALLS: [&str; 3] = ["GetItem", "BatchGetItem", "TransactWriteItems"];
+
+#[tokio::test]
+async fn a_store_that_is_broken_at_any_call_lets_nobody_in() {
+    let (world, tap) = World::tapped(&[]).await;
+    let mut seed = 0;
+    for operation in CALLS {
+        for fault in BROKEN {
+            seed += 1;
+            let made = with_every_call(&world, seed).await;
+            tap.inject(operation, 0, ALWAYS, fault);
+            assert_eq!(verdict(&world, &made).await, CANNOT_TELL, "{operation} {fault:?}");
+            tap.heal();
+            // Whether the old token was ended is seen now, though the answer to that may have been lost.
+            assert_eq!(verdict(&world, &made).await, "allow", "{operation} {fault:?}");
+            assert_eq!(world.record(&made.record.id).await.replaces, None);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_goes_by_is_tried_again() {
+    let (world, tap) = World::tapped(&[]).await;
+    let mut seed = 0;
+    for operation in CALLS {
+        for fault in PASSING {
+            seed += 1;
+            let made = with_every_call(&world, seed).await;
+            tap.inject(operation, 0, 2, fault);
+            assert_eq!(verdict(&world, &made).await, "allow", "{operation} {fault:?}");
+            assert_eq!(world.record(&made.record.id).await.replaces, None);
+            tap.heal();
+        }
+    }
+}
+
+/// Another transaction on the same records may be under way, which need not come to an end.
+#[tokio::test]
+async fn nobody_is_let_in_while_the_old_token_lives() {
+    let (world, tap) = World::tapped(&[]).await;
+    let made = with_every_call(&world, 1).await;
+    for code in ["TransactionConflict", "ConditionalCheckFailed", "ThrottlingError", "ValidationError"] {
+        tap.inject("TransactWriteItems", 0, ALWAYS, Fault::Cancel(code));
+        assert_eq!(verdict(&world, &made).await, CANNOT_TELL, "{code}");
+        assert!(world.record(&made.record.id).await.replaces.is_some());
+        tap.heal();
+    }
+    assert_eq!(verdict(&world, &made).await, "allow");
+    assert_eq!(world.record(&made.record.id).await.replaces, None);
+}
+
+#[tokio::test]
+async fn the_note_of_the_last_use_may_fail() {
+    let (world, tap) = World::tapped(&[]).await;
+    let made = world.make(Format::Signed, "1", 1).await;
+    for fault in BROKEN {
+        tap.inject("UpdateItem", 0, ALWAYS, fault);
+        assert_eq!(verdict(&world, &made).await, "allow", "{fault:?}");
+        tap.heal();
+        world.advance(60);
+    }
+}
+
+/// These take real seconds, so that they wait together.
+#[tokio::test]
+async fn a_store_that_never_answers_is_given_up_in_time() {
+    let never = async |operation: &'static str, skip: usize| {
+        let (world, tap) = World::tapped(&[]).await;
+        let made = with_every_call(&world, 1).await;
+        tap.inject(operation, skip, ALWAYS, Fault::Hang);
+        verdict(&world, &made).await
+    };
+    let slow_and_then_never = async {
+        let (world, tap) = World::tapped(&[]).await;
+        let made = with_every_call(&world, 1).await;
+        tap.inject("GetItem", 0, 1, Fault::Hang);
+        tap.inject("BatchGetItem", 0, 1, Fault::Hang);
+        tap.inject("UpdateItem", 0, ALWAYS, Fault::Hang);
+        verdict(&world, &made).await
+    };
+    let unprocessed = async {
+        let (world, tap) = World::tapped(&[]).await;
+        let made = world.make(Format::Signed, "1", 1).await;
+        tap.inject("BatchGetItem", 0, ALWAYS, Fault::Unprocessed);
+        verdict(&world, &made).await
+    };
+    let outcomes =
+        tokio::join!(never("BatchGetItem", 0), never(ANY, 2), never("UpdateItem", 0), slow_and_then_never, unprocessed);
+    let expected = (CANNOT_TELL, CANNOT_TELL, "allow", "allow", CANNOT_TELL);
+    let (one, two, three, four, five) = &outcomes;
+    assert_eq!((one.as_str(), two.as_str(), three.as_str(), four.as_str(), five.as_str()), expected);
+}
+
+#[tokio::test]
+async fn keys_that_were_left_unprocessed_are_asked_for_again() {
+    let (world, tap) = World::tapped(&[]).await;
+    let made = world.make(Format::Signed, "1", 1).await;
+    for times in 1..=4 {
+        tap.inject("BatchGetItem", 0, times, Fault::Unprocessed);
+        assert_eq!(verdict(&world, &made).await, "allow");
+        let batches = tap.operations().into_iter().filter(|operation| operation == "BatchGetItem");
+        assert_eq!(batches.count(), times + 1);
+    }
+}
+
+#[tokio::test]
+async fn half_of_the_keys_may_be_left_unprocessed() {
+    fn without_the_user(answer: &mut Value) {
+        answer["Responses"].as_object_mut().unwrap().remove("Users");
+        answer["UnprocessedKeys"] = json!({"Users": {"Keys": [{"user_id": {"S": "1"}}], "ConsistentRead": true}});
+    }
+    let (world, tap) = World::tapped(&[]).await;
+    let made = world.make(Format::Signed, "1", 1).await;
+    tap.inject("BatchGetItem", 0, 1, Fault::Change(without_the_user));
+    assert_eq!(verdict(&world, &made).await, "allow");
+    let seen = tap.seen();
+    let expected = json!({"Users": {"Keys": [{"user_id": {"S": "1"}}], "ConsistentRead": true}});
+    assert_eq!(seen[1].body["RequestItems"], expected);
+}
+
+#[tokio::test]
+async fn an_answer_about_something_else_lets_nobody_in() {
+    type Change = fn(&mut Value);
+    fn record(answer: &mut Value) -> &mut Value {
+        &mut answer["Responses"]["Tokens"][0]
+    }
+    let (world, tap) = World::tapped(&[]).await;
+    let made = world.make(Format::Signed, "1", 1).await;
+    let check = async |change: Change, expected: &str| {
+        tap.inject("BatchGetItem", 0, ALWAYS, Fault::Change(change));
+        assert_eq!(verdict(&world, &made).await, expected);
+        tap.heal();
+        assert_eq!(verdict(&world, &made).await, "allow");
+    };
+    check(|answer| *answer = json!({}), "unknown").await;
+    check(|answer| answer["Responses"] = json!({}), "unknown").await;
+    check(|answer| answer["Responses"]["Tokens"] = json!([]), "unknown").await;
+    check(|answer| answer["Responses"]["Users"] = json!([]), "user_removed").await;
+    check(|answer| record(answer)["token"] = json!({"S": "AAAAAAAAAAAAAAAAAAAAAA"}), "unknown").await;
+    check(|answer| record(answer)["user_id"] = json!({"S": "2"}), "unknown").await;
+    check(|answer| record(answer)["expires_at"] = json!({"N": "9999999999"}), "unknown").await;
+    check(|answer| answer["Responses"]["Users"][0]["user_id"] = json!({"S": "2"}), "unknown").await;
+    check(|answer| *answer = json!([]), CANNOT_TELL).await;
+    check(|answer| answer["Responses"] = json!("Tokens"), CANNOT_TELL).await;
+    check(|answer| answer["Responses"]["Tokens"][0] = json!({}), CANNOT_TELL).await;
+    check(|answer| answer["Responses"]["Users"][0] = json!({}), CANNOT_TELL).await;
+}
+
+#[tokio::test]
+async fn while_the_store_is_gone_what_needs_no_read_is_refused_and_nothing_else_is_told() {
+    let (world, tap) = World::tapped(&[]).await;
+    let mut made = Vec::new();
+    for (seed, format) in (1..).zip([Format::Signed, Format::Jwt, Format::Developer]) {
+        made.push(world.make(format, "1", seed).await);
+    }
+    tap.stop().await;
+    for made in &made {
+        assert_eq!(verdict(&world, made).await, CANNOT_TELL);
+        assert_eq!(world.verdict(&bearer(&forged(&made.text))).await, "malformed");
+    }
+    assert_eq!(world.verdict(&".".repeat(10_240)).await, "malformed");
+}
+
+/// A 503 that tells nothing of what is behind.
+fn assert_unavailable(answer: &Answer) {
+    let problem = answer.problem(503);
+    assert_eq!(problem["title"], "Service Unavailable");
+    let told = answer.body.to_lowercase();
+    for word in ["dynamo", "127.0.0.1", "connect", "aws", "table", "token\":", "throttl", "internal"] {
+        assert!(!told.contains(word), "{word}: {told}");
+    }
+}
+
+/// The requests of the API, with a live token or a password.
+fn requests(token: &str) -> Vec<(&'static str, Request)> {
+    let with_token = |method: &str, route: &str| Request::new(method, route).authorization(&bearer(token));
+    let form = Request::new("POST", "/oauth/revoke").header("Content-Type", "application/x-www-form-urlencoded");
+    let context = json!({"user_id": "1", "scope": "ROLE_USER"});
+    vec![
+        (
+            "Generate",
+            Request::new("POST", "/api/services_token/generate").authorization(&basic("my_username", "topsecret")),
+        ),
+        ("Generate", with_token("POST", "/api/services_token/generate")),
+        ("Generate", with_token("POST", "/tokens").json(&json!({"name": "a"}))),
+        ("Revoke", with_token("DELETE", "/tokens/{id}").parameter("id", "current")),
+        ("Revoke", form.body(&format!("token={token}"))),
+        ("Revoke", with_token("DELETE", "/users/{user_id}/tokens").parameter("user_id", "1")),
+        ("Console", with_token("GET", "/tokens")),
+        ("Console", Request::new("GET", "/api/user/{id}").parameter("id", "1").authorized_as(context)),
+    ]
+}
+
+#[tokio::test]
+async fn every_function_answers_503_while_the_store_is_gone() {
+    let (world, tap) = World::tapped(&[]).await;
+    let made = world.make(Format::Signed, "1", 1).await;
+    tap.stop().await;
+    for (function, request) in requests(&made.text) {
+        assert_unavailable(&world.send(function, request).await);
+    }
+    assert_eq!(world.send("Console", Request::new("GET", "/healthz")).await.status, 200);
+    let unauthorized = Request::new("GET", "/tokens").authorization(&bearer(&forged(&made.text)));
+    assert_eq!(world.send("Console", unauthorized).await.status, 401);
+}
+
+#[tokio::test]
+async fn every_function_answers_503_at_whichever_call_the_store_goes() {
+    let (world, tap) = World::tapped(&[]).await;
+    let mut seed = 0;
+    let mut request = async |index: usize| {
+        seed += 1;
+        requests(&world.make(Format::Signed, "1", seed).await.text).swap_remove(index)
+    };
+    for index in 0..requests("").len() {
+        let (function, whole) = request(index).await;
+        tap.seen();
+        let answer = world.send(function, whole).await;
+        assert!((200..300).contains(&answer.status), "{}", answer.body);
+        for call in 0..tap.seen().len() {
+            // A log-in that was counted and cut short is not to count against the next one.
+            world.advance(3_600);
+            let (function, cut) = request(index).await;
+            tap.inject(ANY, call, ALWAYS, Fault::Drop);
+            assert_unavailable(&world.send(function, cut).await);
+            tap.heal();
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! The whole stack over HTTPS: what `hallpass dev` starts, and what a client of it sees.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::{Ipv4Addr, TcpListener},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use hallpass::dev::{self, Dev, Options, StartError};
+use serde_json::{Value, json};
+use store::management::Change;
+use tempfile::TempDir;
+use tests::{
+    api::{bearer, forged, text},
+    basic,
+    client::{Client, Reply},
+};
+use token::{Timestamp, UserId};
+
+/// A stack in a directory of its own, and a client that trusts it.
+struct Running {
+    data: TempDir,
+    dev: Dev,
+    client: Client,
+}
+
+fn options(data: &Path) -> Options {
+    Options {
+        data: data.to_owned(),
+        port: 0,
+        fresh: false,
+        prune: false,
+        authorizer_cache: None,
+        base_path: String::new(),
+        settings: BTreeMap::new(),
+        keys: None,
+        clock: Arc::new(edge::clock::now),
+    }
+}
+
+async fn running(data: TempDir, adjust: impl FnOnce(&mut Options)) -> Running {
+    let mut options = options(data.path());
+    adjust(&mut options);
+    let dev = dev::start(options).await.unwrap();
+    let client = Client::of(data.path(), &dev.url);
+    Running { data, dev, client }
+}
+
+async fn fresh() -> Running {
+    running(TempDir::new().unwrap(), |_| {}).await
+}
+
+impl Running {
+    async fn token(&self) -> String {
+        let reply = self.client.ask("POST", "/api/services_token/generate", &basic("my_username", "topsecret")).await;
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        reply.json()["token"].as_str().unwrap().to_owned()
+    }
+
+    async fn show(&self, authorization: &str) -> Reply {
+        self.client.ask("GET", "/api/user/1", authorization).await
+    }
+
+    async fn change(&self, change: Change) {
+        let id: UserId = "1".parse().unwrap();
+        self.dev.stack.store().unwrap().change_user(&id, &change, true).await.unwrap();
+    }
+
+    /// Writes straight to the table of users, as an application does.
+    async fn write(&self, attribute: &str, value: AttributeValue) {
+        let dynamodb = edge::service::connection(&self.dev.stack.lookup()).unwrap().dynamodb();
+        let call =
+            dynamodb.update_item().table_name("Users").key("user_id", text("1")).update_expression("SET #a = :a");
+        let call = call.expression_attribute_names("#a", attribute).expression_attribute_values(":a", value);
+        call.send().await.unwrap();
+    }
+}
+
+/// A refusal of the gateway itself: the reason in both headers and in a body that is JSON.
+fn refused(reply: &Reply, reason: &str, description: &str) {
+    let challenge = format!(r#"Bearer realm="hallpass", error="invalid_token", error_description="{description}""#);
+    assert_eq!((reply.status, reply.header("www-authenticate")), (401, challenge.as_str()), "{}", reply.body);
+    assert_eq!(reply.header("x-www-authenticate"), challenge);
+    assert_eq!(reply.header("content-type"), "application/problem+json");
+    assert_eq!(reply.header("cache-control"), "no-store");
+    let expected = json!({
+        "type": "about:blank", "title": "Unauthorized", "status": 401, "detail": description, "reason": reason,
+    });
+    assert_eq!(reply.json(), expected);
+}
+
+#[tokio::test]
+async fn the_transcript_of_services_token_works() {
+    let stack = fresh().await;
+    let generate = "/api/services_token/generate";
+    let reply = stack.client.ask("POST", generate, &basic("my_username", "topsecret")).await;
+    assert_eq!((reply.status, reply.header("content-type")), (200, "application/json"));
+    assert_eq!(reply.header("cache-control"), "no-store");
+    let generated = reply.json();
+    let (expires, token) = (generated["expires"].as_str().unwrap(), generated["token"].as_str().unwrap());
+    assert_eq!(reply.body, format!(r#"{{"expires":"{expires}","token":"{token}"}}"#));
+    assert!(expires.len() == 24 && expires.ends_with("+0000") && token.starts_with("1."), "{expires}");
+
+    for authorization in [basic(token, ""), bearer(token), format!("Token {token}"), token.to_owned()] {
+        let reply = stack.show(&authorization).await;
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        assert!(reply.body.starts_with(r#"{"uid":"1","name":"my_username","#), "{}", reply.body);
+    }
+    let again = stack.client.ask("POST", generate, &basic(token, "")).await.json();
+    assert_ne!(again["token"], generated["token"]);
+    assert_eq!(stack.show(&bearer(again["token"].as_str().unwrap())).await.status, 200);
+    assert_eq!(stack.show(&bearer(token)).await.status, 200);
+    stack.dev.stop().await;
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_gateway_names_its_reason() {
+    let stack = fresh().await;
+    let (token, other) = (stack.token().await, stack.token().await);
+    for bad in [bearer("nonsense"), bearer(&forged(&token)), basic("my_username", "topsecret"), ".".repeat(5_000)] {
+        refused(&stack.show(&bad).await, "malformed", "The access token is not valid");
+    }
+    let twice = [("Authorization", "Bearer a"), ("Authorization", "Bearer b")];
+    refused(&stack.client.send("GET", "/api/user/1", &twice).await, "malformed", "The access token is not valid");
+    let reply = stack.client.ask("DELETE", "/tokens/current", &bearer(&token)).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    refused(&stack.show(&bearer(&token)).await, "revoked", "The access token was revoked");
+    assert_eq!(stack.show(&bearer(&other)).await.status, 200);
+    stack.dev.stop().await;
+}
+
+#[tokio::test]
+async fn a_change_of_the_user_counts_at_the_very_next_request_and_stays() {
+    let stack = fresh().await;
+    let changed = "The user changed since the access token was issued";
+    let hash = login::password::hash("another", [3; 16]).unwrap();
+    for (change, back) in [
+        (Change::Rename("renamed".to_owned()), Change::Rename("my_username".to_owned())),
+        (Change::Password(hash), Change::Password(login::password::hash("topsecret", [7; 16]).unwrap())),
+    ] {
+        let token = stack.token().await;
+        assert_eq!(stack.show(&bearer(&token)).await.status, 200);
+        stack.change(change).await;
+        refused(&stack.show(&bearer(&token)).await, "user_changed", changed);
+        stack.change(back).await;
+        refused(&stack.show(&bearer(&token)).await, "user_changed", changed);
+    }
+    let token = stack.token().await;
+    stack.change(Change::Block).await;
+    refused(&stack.show(&bearer(&token)).await, "user_blocked", "The user of the access token is blocked");
+    stack.change(Change::Unblock).await;
+    refused(&stack.show(&bearer(&token)).await, "user_changed", changed);
+
+    let token = stack.token().await;
+    stack.write("username", text("straight")).await;
+    refused(&stack.show(&bearer(&token)).await, "user_changed", changed);
+    stack.dev.delivery.drain().await.unwrap();
+    stack.write("username", text("my_username")).await;
+    refused(&stack.show(&bearer(&token)).await, "user_changed", changed);
+
+    let token = stack.token().await;
+    stack.dev.stack.store().unwrap().remove_user(&"1".parse().unwrap()).await.unwrap();
+    refused(&stack.show(&bearer(&token)).await, "user_removed", "The user of the access token was removed");
+    stack.dev.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_shows_nothing_is_asked_for_a_token() {
+    let stack = fresh().await;
+    for headers in [&[][..], &[("Authorization", "")], &[("X-Authorization", "Bearer a")]] {
+        let reply = stack.client.send("GET", "/api/user/1", headers).await;
+        assert_eq!((reply.status, reply.header("www-authenticate")), (401, r#"Bearer realm="hallpass""#));
+        assert_eq!(reply.header("x-www-authenticate"), r#"Bearer realm="hallpass""#);
+        assert_eq!(reply.header("content-type"), "application/problem+json");
+        let problem = reply.json();
+        assert_eq!((&problem["status"], &problem["detail"]), (&json!(401), &json!("An access token is required")));
+    }
+    stack.dev.stop().await;
+}
+
+#[tokio::test]
+async fn a_challenge_of_a_function_arrives_under_two_other_names() {
+    let stack = fresh().await;
+    let reply = stack.client.ask("POST", "/api/services_token/generate", &basic("my_username", "wrong")).await;
+    assert_eq!(reply.status, 401);
+    assert_eq!(reply.json()["detail"], "Invalid credentials.");
+    assert_eq!(reply.header("www-authenticate"), "", "API Gateway renames it");
+    let challenge = reply.header("x-www-authenticate");
+    assert!(challenge.starts_with(r#"Bearer realm="hallpass""#), "{challenge}");
+    assert_eq!(reply.header("x-amzn-remapped-www-authenticate"), challenge);
+    stack.dev.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_answered_by_our_functions() {
+    let stack = fresh().await;
+    let check = async |method: &str, path: &str, status: u16, allow: &str| {
+        let reply = stack.client.send(method, path, &[]).await;
+        assert_eq!((reply.status, reply.header("allow")), (status, allow), "{method} {path} {}", reply.body);
+        assert!(status == 200 || reply.header("content-type") == "application/problem+json", "{method} {path}");
+        if method != "HEAD" {
+            assert!(reply.json().is_object());
+        }
+    };
+    check("GET", "/healthz", 200, "").await;
+    check("HEAD", "/healthz", 405, "GET").await;
+    check("GET", "/", 404, "").await;
+    check("GET", "/no/such/thing", 404, "").await;
+    check("POST", "/api", 404, "").await;
+    check("GET", "/api/services_token/generate", 405, "POST").await;
+    check("PUT", "/tokens", 405, "GET, POST").await;
+    check("GET", "/oauth/revoke", 405, "POST").await;
+    check("POST", "/api/user/1", 405, "GET").await;
+    check("GET", "/users/1/tokens", 405, "DELETE").await;
+    check("POST", "/tokens", 401, "").await;
+    stack.dev.stop().await;
+}
+
+#[tokio::test]
+async fn data_survives_a_restart_and_not_a_fresh_start() {
+    let stack = fresh().await;
+    let (token, revoked) = (stack.token().await, stack.token().await);
+    stack.client.ask("DELETE", "/tokens/current", &bearer(&revoked)).await;
+    let ring = stack.data.path().join("keys.json");
+    assert_eq!(fs::metadata(&ring).unwrap().permissions().mode() & 0o777, 0o600);
+    let authority = fs::read(stack.data.path().join("ca.pem")).unwrap();
+    let Running { data, dev, client } = stack;
+    dev.stop().await;
+    assert!(client.is_refused().await, "nobody listens any more");
+    assert!(!data.path().join("stack.json").exists(), "no command finds it any more");
+
+    let stack = running(data, |_| {}).await;
+    assert_eq!(stack.show(&bearer(&token)).await.status, 200);
+    refused(&stack.show(&bearer(&revoked)).await, "revoked", "The access token was revoked");
+    let Running { data, dev, .. } = stack;
+    dev.stop().await;
+
+    let stack = running(data, |options| options.fresh = true).await;
+    assert_eq!(fs::read(stack.data.path().join("ca.pem")).unwrap(), authority, "clients trust it still");
+    refused(&stack.show(&bearer(&token)).await, "malformed", "The access token is not valid");
+    assert_eq!(stack.show(&bearer(&stack.token().await)).await.status, 200);
+    stack.dev.stop().await;
+}
+
+#[tokio::test]
+async fn an_api_is_mounted_under_the_name_of_its_stage() {
+    let stack = running(TempDir::new().unwrap(), |options| options.base_path = "/prod".to_owned()).await;
+    assert!(stack.dev.url.ends_with("/prod"), "{}", stack.dev.url);
+    let login = basic("my_username", "topsecret");
+    let reply = stack.client.ask("POST", "/prod/api/services_token/generate", &login).await;
+    let token = reply.json()["token"].as_str().unwrap().to_owned();
+    assert_eq!(stack.client.ask("GET", "/prod/api/user/1", &bearer(&token)).await.status, 200);
+    for path in ["/api/user/1", "/", "/production/api/user/1", "/test/api/user/1"] {
+        assert_eq!(stack.client.ask("GET", path, &bearer(&token)).await.status, 403, "{path}");
+    }
+    stack.dev.stop().await;
+}
+
+#[tokio::test]
+async fn a_cached_yes_ends_with_its_token() {
+    let now = Arc::new(AtomicU64::new(edge::clock::now().unix()));
+    let clock = Arc::clone(&now);
+    let stack = running(TempDir::new().unwrap(), |options| {
+        options.authorizer_cache = Some(300);
+        options.clock = Arc::new(move || Timestamp::from_unix(clock.load(Ordering::SeqCst)).unwrap());
+        options.settings.insert("HALLPASS_LIFETIME".to_owned(), "60s".to_owned());
+    })
+    .await;
+    let token = stack.token().await;
+    assert_eq!(stack.show(&bearer(&token)).await.status, 200);
+    stack.client.ask("DELETE", "/tokens/current", &bearer(&token)).await;
+    assert_eq!(stack.show(&bearer(&token)).await.status, 200, "the cached answer, which the token's own routes ignore");
+    assert_eq!(stack.client.ask("GET", "/tokens", &bearer(&token)).await.json()["reason"], "revoked");
+    now.fetch_add(60, Ordering::SeqCst);
+    assert_eq!(stack.show(&bearer(&token)).await.status, 401);
+    stack.dev.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_in_the_way_of_a_start_is_said_in_one_line() {
+    let check = async |words: &[&str], prepare: &dyn Fn(&Path), adjust: &dyn Fn(&mut Options)| {
+        let data = TempDir::new().unwrap();
+        prepare(data.path());
+        let mut options = options(data.path());
+        adjust(&mut options);
+        let error: StartError = dev::start(options).await.map(|dev| dev.url).unwrap_err();
+        let line = error.to_string();
+        assert!(!line.contains('\n') && !line.contains("{ ") && line.len() < 300, "{line}");
+        for word in words {
+            assert!(line.contains(word), "{line} says nothing of {word}");
+        }
+        assert!(!line.contains("c2hvcnQ"), "{line} shows a key");
+    };
+    let ring = |json: Value| move |data: &Path| fs::write(data.join("keys.json"), json.to_string()).unwrap();
+    let nothing = |_: &Path| {};
+    let as_it_is = |_: &mut Options| {};
+    let set = |name: &'static str, value: &'static str| {
+        move |options: &mut Options| {
+            options.settings.insert(name.to_owned(), value.to_owned());
+        }
+    };
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    check(&["cannot listen on port", &port.to_string()], &nothing, &|options| options.port = port).await;
+
+    let short = json!([{"id": "first", "key": "c2hvcnQ", "signs_from": 0}]);
+    check(&["key ring", "keys.json", "first"], &ring(short.clone()), &as_it_is).await;
+    check(&["key ring", "keys.json"], &ring(json!([])), &as_it_is).await;
+    check(&["key ring", "keys.json"], &ring(json!("c2hvcnQ")), &as_it_is).await;
+    check(&["key ring", "keys.json"], &|data| fs::create_dir(data.join("keys.json")).unwrap(), &as_it_is).await;
+    check(&["HALLPASS_KEYS"], &nothing, &|options| options.keys = Some(token::Text::new(short.to_string()))).await;
+    check(&["HALLPASS_PREFIX"], &nothing, &set("HALLPASS_PREFIX", "a b")).await;
+    check(&["HALLPASS_LIFETIME"], &nothing, &set("HALLPASS_LIFETIME", "soon")).await;
+    check(&["HALLPASS_ROUTES"], &nothing, &set("HALLPASS_ROUTES", "c2hvcnQ")).await;
+
+    check(&["dynamodb.sqlite"], &|data| fs::write(data.join("dynamodb.sqlite"), "not a database").unwrap(), &as_it_is)
+        .await;
+    check(
+        &["certificates", "ca.pem"],
+        &|data| {
+            for file in ["ca.pem", "ca-key.pem"] {
+                fs::write(data.join(file), "not a certificate").unwrap();
+            }
+        },
+        &as_it_is,
+    )
+    .await;
+    let file = |data: &Path| fs::write(data.join("file"), "").unwrap();
+    check(&["cannot use", "file"], &file, &|options| options.data = options.data.join("file")).await;
+}
+
+#[tokio::test]
+async fn a_data_directory_serves_one_stack_at_a_time() {
+    let stack = fresh().await;
+    let line = dev::start(options(stack.data.path())).await.map(|dev| dev.url).unwrap_err().to_string();
+    assert!(line.contains("cannot use") && line.contains("another"), "{line}");
+    assert_eq!(stack.show(&bearer(&stack.token().await)).await.status, 200, "the first one goes on");
+    stack.dev.stop().await;
+}

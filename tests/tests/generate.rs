@@ -1,0 +1,349 @@
+//! `POST /api/services_token/generate`: a password or a live token in, a new token out.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use base64ct::{Base64, Encoding};
+use http::Method;
+use login::{NameKey, password};
+use serde_json::json;
+use tests::{
+    Request, World,
+    api::{bearer, forged, text},
+    basic,
+    tap::Fault,
+};
+use token::Format;
+
+const GENERATE: &str = "/api/services_token/generate";
+
+const DAY: u64 = 86_400;
+
+/// What a refusal asks for where a password would do as well as a token.
+const CHALLENGE: &str = r#"Bearer realm="hallpass", Basic realm="hallpass", charset="UTF-8""#;
+
+#[tokio::test]
+async fn a_password_gives_two_members_in_their_order() {
+    let world = World::new().await;
+    let answer = world.generate(&basic("my_username", "topsecret")).await;
+    let token = answer.json()["token"].as_str().unwrap().to_owned();
+    // Thirty days after the beginning of every test.
+    let expires = "2027-02-14T08:00:00+0000";
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.body, format!(r#"{{"expires":"{expires}","token":"{token}"}}"#));
+    assert_eq!(answer.header("content-type"), "application/json");
+    assert_eq!(answer.header("cache-control"), "no-store");
+
+    let [user_id, ends, seal] = token.split('.').collect::<Vec<_>>().try_into().unwrap();
+    assert_eq!((user_id, ends), ("1", format!("{:x}", world.now().unix() + 30 * DAY).as_str()));
+    assert!(seal.len() == 43 && seal.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'), "{seal}");
+    assert_eq!(world.verdict(&bearer(&token)).await, "allow");
+}
+
+#[tokio::test]
+async fn a_live_token_gives_a_new_one_and_stays_good() {
+    let world = World::new().await;
+    let first = world.token().await;
+    let mut seen = vec![first.clone()];
+    for authorization in [
+        basic(&first, ""),
+        bearer(&first),
+        format!("bearer {first}"),
+        format!("Token {first}"),
+        format!("TOKEN {first}"),
+        first.clone(),
+    ] {
+        let answer = world.generate(&authorization).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let token = answer.json()["token"].as_str().unwrap().to_owned();
+        assert!(!seen.contains(&token), "every token is new");
+        assert_eq!(world.verdict(&bearer(&token)).await, "allow");
+        seen.push(token);
+    }
+    assert_eq!(world.verdict(&bearer(&first)).await, "allow");
+}
+
+#[tokio::test]
+async fn a_token_lives_no_longer_than_any_token_may() {
+    let world = World::with(&[("HALLPASS_MAX_LIFETIME", "1d")]).await;
+    let expires = world.generate(&basic("my_username", "topsecret")).await.json()["expires"].clone();
+    assert_eq!(expires, "2027-01-16T08:00:00+0000");
+}
+
+#[tokio::test]
+async fn whoever_cannot_log_in_gets_one_and_the_same_answer() {
+    let world = World::new().await;
+    let token = world.token().await;
+    world.set_user("2", "status", Some(text("blocked"))).await;
+    let wrong = world.generate(&basic("my_username", "wrong")).await;
+    assert_eq!(wrong.problem(401)["detail"], "Invalid credentials.");
+    assert_eq!(wrong.challenge(), CHALLENGE);
+    let check = async |what: &str, username: &str, password: &str| {
+        let answer = world.generate(&basic(username, password)).await;
+        assert_eq!(answer, wrong, "{what}");
+    };
+    check("an unknown user", "nobody", "topsecret").await;
+    check("a blocked user with the right password", "admin", "letmein").await;
+    check("a directory user", "ldap_user", "topsecret").await;
+    check("an application's account", "ci-bot", "topsecret").await;
+    check("a token as a user name with a password", &token, "topsecret").await;
+    check("a name that ends in nothing visible", "\u{200b}", "topsecret").await;
+    check("a name longer than any key", &"x".repeat(3_000), "topsecret").await;
+    check("a password longer than any", "my_username", &"x".repeat(1_025)).await;
+    check("an id instead of a name", "1", "topsecret").await;
+}
+
+#[tokio::test]
+async fn a_missing_credential_is_asked_for_and_a_doubled_one_is_a_bad_request() {
+    let (world, tap) = World::tapped(&[]).await;
+    let (token, request) = (world.token().await, Request::new("POST", GENERATE));
+    tap.seen();
+    for request in [request.clone(), request.clone().authorization("")] {
+        let answer = world.send("Generate", request).await;
+        assert_eq!(answer.problem(401)["error"], json!(null));
+        assert_eq!(answer.challenge(), CHALLENGE);
+    }
+    let (bearer, login) = (bearer(&token), basic("my_username", "topsecret"));
+    for request in [
+        request.clone().authorization(&bearer).authorization(&bearer),
+        request.clone().authorization(&bearer).authorization(&login),
+        request.clone().authorization(&bearer).header("authorization", &login),
+        request.clone().authorization(&format!("{bearer}, {login}")),
+        request.clone().authorization(&format!("{bearer},{bearer}")),
+    ] {
+        let answer = world.send("Generate", request).await;
+        assert_eq!(answer.problem(400)["error"], "invalid_request");
+        assert!(answer.challenge().contains(r#"error="invalid_request""#), "{}", answer.challenge());
+    }
+    assert_eq!(tap.operations(), Vec::<String>::new(), "none of it cost a read");
+}
+
+#[tokio::test]
+async fn a_bad_token_is_refused_on_every_route_without_a_read() {
+    let (world, tap) = World::tapped(&[]).await;
+    let (good, later) = (world.unwritten(Format::Signed, "1", 9).await.text, 7_200);
+    let jwt = world.unwritten(Format::Jwt, "1", 9).await.text;
+    let (dots, long) = (".".repeat(10_240), "x".repeat(5_000));
+    let routes = [
+        ("Generate", GENERATE, Request::new("POST", GENERATE)),
+        ("Generate", "/tokens", Request::new("POST", "/tokens").json(&json!({"name": "a"}))),
+        ("Revoke", "/tokens/{id}", Request::new("DELETE", "/tokens/{id}").parameter("id", "current")),
+        ("Revoke", "all", Request::new("DELETE", "/users/{user_id}/tokens").parameter("user_id", "1")),
+        ("Console", "/tokens", Request::new("GET", "/tokens")),
+    ];
+    let check = async |authorization: &str, reason: &str, description: &str| {
+        for (function, route, request) in &routes {
+            let answer = world.send(function, request.clone().authorization(authorization)).await;
+            let problem = answer.problem(401);
+            assert_eq!((&problem["error"], &problem["reason"]), (&"invalid_token".into(), &reason.into()));
+            let challenge = format!(
+                r#"Bearer realm="hallpass", error="invalid_token", error_description="The access token {description}""#
+            );
+            let or_basic = if *route == GENERATE { ", Basic realm=\"hallpass\", charset=\"UTF-8\"" } else { "" };
+            assert_eq!(answer.challenge(), format!("{challenge}{or_basic}"), "{authorization}");
+        }
+    };
+    for bad in [&dots, &bearer(&dots), &bearer(&long), "Bearer", "Bearer a b", "Digest x", "Basic !", "Basic Og=="] {
+        check(bad, "malformed", "is not valid").await;
+    }
+    for bad in ["my_username", "ghp_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "eyJhbGciOiJub25lIn0.e30.", &forged(&good)] {
+        check(&bearer(bad), "malformed", "is not valid").await;
+    }
+    check(&basic(&forged(&jwt), ""), "malformed", "is not valid").await;
+    world.advance(later);
+    check(&bearer(&good), "expired", "expired").await;
+    check(&bearer(&jwt), "expired", "expired").await;
+    assert_eq!(tap.operations(), Vec::<String>::new(), "none of it cost a read");
+}
+
+#[tokio::test]
+async fn a_password_is_what_follows_the_first_colon_and_is_taken_as_it_is() {
+    let world = World::new().await;
+    let check = async |set: &str, sent: &[u8], status: u16| {
+        let hash = password::hash(set, [1; 16]).unwrap();
+        world.set_user("1", "password_hash", Some(text(&hash))).await;
+        let pair = [b"my_username:".as_slice(), sent].concat();
+        let answer = world.generate(&format!("Basic {}", Base64::encode_string(&pair))).await;
+        assert_eq!(answer.status, status, "{set} {}", answer.body);
+        // Failures in a row must not slow down the next case.
+        world.advance(60);
+    };
+    check("a:b:c", b"a:b:c", 200).await;
+    check(":", b":", 200).await;
+    check(" a ", b" a ", 200).await;
+    check("a", b" a", 401).await;
+    check("A", b"a", 401).await;
+    check("müsli", "müsli".as_bytes(), 200).await;
+    check("müsli", "mu\u{308}sli".as_bytes(), 401).await;
+    check("müsli", b"m\xfcsli", 401).await;
+    check("a", b"a\t", 401).await;
+    check("a", b"a\0", 401).await;
+    check("a", b"a\n", 401).await;
+}
+
+#[tokio::test]
+async fn a_user_is_found_however_the_name_is_spelt() {
+    let world = World::new().await;
+    let check = async |stored: &str, typed: &str, status: u16| {
+        world.set_user("1", "username", Some(text(stored))).await;
+        world.set_user("1", "username_key", Some(text(NameKey::new(stored).as_str()))).await;
+        let answer = world.generate(&basic(typed, "topsecret")).await;
+        assert_eq!(answer.status, status, "{stored} {typed} {}", answer.body);
+    };
+    check("my_username", "MY_UserName", 200).await;
+    check("bigbird", "ᴮᴵᴳᴮᴵᴿᴰ", 200).await;
+    check("ᴮᴵᴳᴮᴵᴿᴰ", "bigbird", 200).await;
+    check("José", "jose\u{301}", 200).await;
+    check("Jose\u{301}", "JOSÉ", 200).await;
+    check("straße", "STRASSE", 200).await;
+    check("jose", "josé", 401).await;
+    check("my_username", "my_username ", 401).await;
+}
+
+#[tokio::test]
+async fn an_index_that_is_wrong_lets_nobody_in() {
+    let world = World::new().await;
+    let check = async |what: &str, username: &str, status: u16| {
+        assert_eq!(world.generate(&basic(username, "topsecret")).await.status, status, "{what}");
+        world.advance(60);
+    };
+    let key = |name: &str| Some(text(name));
+    check("as it should be", "my_username", 200).await;
+    world.set_user("3", "username_key", key("my_username")).await;
+    check("two users under one key", "my_username", 401).await;
+    world.set_user("3", "username_key", key("ldap_user")).await;
+    check("one again", "my_username", 200).await;
+    world.set_user("1", "username", key("renamed")).await;
+    check("the old name, which the index still has", "my_username", 401).await;
+    check("the new name, which the index has not", "renamed", 401).await;
+    world.set_user("1", "username_key", key("renamed")).await;
+    check("the new name in the index", "renamed", 200).await;
+    world.set_user("1", "username_key", None).await;
+    check("no key at all", "renamed", 401).await;
+}
+
+#[tokio::test]
+async fn other_methods_are_answered_with_the_ones_there_are() {
+    let world = World::new().await;
+    let authorization = basic("my_username", "topsecret");
+    for method in [Method::GET, Method::HEAD, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS] {
+        let answer =
+            world.send("Generate", Request::new(method.as_str(), GENERATE).authorization(&authorization)).await;
+        answer.problem(405);
+        assert_eq!(answer.header("allow"), "POST");
+    }
+}
+
+#[tokio::test]
+async fn a_token_with_a_scope_mints_nothing_wider() {
+    let world = World::new().await;
+    let admin = world.token_of("admin", "letmein").await;
+    let limited = world.created(&admin, &json!({"name": "limited", "scopes": ["ROLE_USER"]})).await;
+    let limited = limited["token"].as_str().unwrap();
+    let child = world.generate(&bearer(limited)).await.json()["token"].as_str().unwrap().to_owned();
+    let grandchild = world.generate(&bearer(&child)).await;
+    assert_eq!(grandchild.status, 200);
+    let records = world.store.records_of(&"2".parse().unwrap()).await.unwrap();
+    let scopes = records.iter().map(|record| record.scope.as_ref().map(ToString::to_string));
+    assert_eq!(scopes.filter(|scope| scope.as_deref() == Some("ROLE_USER")).count(), 3);
+
+    world.set_user("2", "permissions", Some(AttributeValue::Ss(vec!["ROLE_ADMIN".to_owned()]))).await;
+    let nothing_left = world.generate(&bearer(&child)).await;
+    assert_eq!(nothing_left.problem(403)["error"], "insufficient_scope");
+    assert!(nothing_left.challenge().contains(r#"error="insufficient_scope""#));
+    assert_eq!(world.count_records("2").await, records.len());
+}
+
+#[tokio::test]
+async fn a_chain_of_renewals_comes_to_an_end() {
+    let world = World::with(&[("HALLPASS_MAX_RENEWAL", "40d")]).await;
+    let generate = async |authorization: &str| {
+        let answer = world.generate(authorization).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.json()
+    };
+    let first = generate(&basic("my_username", "topsecret")).await;
+    assert_eq!(first["expires"], "2027-02-14T08:00:00+0000", "the lifetime is shorter than the chain");
+    world.advance(29 * DAY);
+    let second = generate(&bearer(first["token"].as_str().unwrap())).await;
+    assert_eq!(second["expires"], "2027-02-24T08:00:00+0000", "the chain is shorter than the lifetime");
+    let named = world.created(second["token"].as_str().unwrap(), &json!({"name": "a", "expires_in": "2 months"})).await;
+    assert_eq!(named["expires_at"], "2027-02-24T08:00:00Z");
+    world.advance(11 * DAY);
+    let third = world.generate(&bearer(second["token"].as_str().unwrap())).await;
+    assert_eq!(third.problem(401)["reason"], "expired");
+
+    // A chain that was begun before the limit was set, or lowered, mints nothing more, however long its token lives.
+    let begun = world.now().before(std::time::Duration::from_secs(40 * DAY));
+    let old = world.make_with(Format::Signed, "1", 9, |record| record.chain_started_at = begun).await;
+    assert_eq!(world.generate(&bearer(&old.text)).await.problem(401)["reason"], "expired");
+    assert_eq!(generate(&basic("my_username", "topsecret")).await["expires"], "2027-03-26T08:00:00+0000");
+}
+
+#[tokio::test]
+async fn a_token_that_was_taken_back_mints_nothing() {
+    let world = World::new().await;
+    let check = async |token: &str, reason: &str| {
+        let before = world.count_records("1").await;
+        let answer = world.generate(&bearer(token)).await;
+        assert_eq!(answer.problem(401)["reason"], reason);
+        assert_eq!(world.count_records("1").await, before);
+    };
+    let (revoked, other) = (world.token().await, world.token().await);
+    world.revoke(&revoked).await;
+    check(&revoked, "revoked").await;
+    let disabled = world.make_with(Format::Signed, "1", 9, |record| record.disabled_at = Some(record.issued_at)).await;
+    check(&disabled.text, "disabled").await;
+    check(&world.unwritten(Format::Signed, "1", 8).await.text, "unknown").await;
+    world.set_user("1", "status", Some(text("blocked"))).await;
+    check(&other, "user_blocked").await;
+    world.set_user("1", "status", Some(text("active"))).await;
+    world.set_user("1", "username", Some(text("renamed"))).await;
+    check(&other, "user_changed").await;
+    world.remove_user("1").await;
+    check(&other, "user_removed").await;
+}
+
+#[tokio::test]
+async fn a_token_taken_back_while_it_mints_mints_nothing() {
+    let (world, tap) = World::tapped(&[]).await;
+    let parent = world.token().await;
+    world.revoke(&parent).await;
+    let before = world.count_records("1").await;
+    // The first look at the record is from before the revocation; the look after the write is not.
+    tap.inject(
+        "BatchGetItem",
+        0,
+        1,
+        Fault::Change(|answer| {
+            for attribute in ["revoked_at", "revoked_because"] {
+                answer["Responses"]["Tokens"][0].as_object_mut().unwrap().remove(attribute).unwrap();
+            }
+        }),
+    );
+    tap.seen();
+    assert_eq!(world.generate(&bearer(&parent)).await.problem(401)["reason"], "revoked");
+    assert_eq!(tap.operations(), ["BatchGetItem", "PutItem", "Query", "DeleteItem"]);
+    assert_eq!(world.count_records("1").await, before);
+}
+
+#[tokio::test]
+async fn passwords_can_be_left_out() {
+    let world = World::with(&[("HALLPASS_GENERATE_PASSWORD", "off")]).await;
+    for authorization in [basic("my_username", "topsecret"), basic("my_username", "wrong")] {
+        let answer = world.generate(&authorization).await;
+        assert_eq!(answer.problem(401)["detail"], "Invalid credentials.");
+        assert_eq!(answer.challenge(), r#"Bearer realm="hallpass""#);
+    }
+    assert_eq!(world.dump("Attempts").await, Vec::<String>::new(), "nothing was checked, so nothing is counted");
+    let made = world.make(Format::Signed, "1", 9).await;
+    assert_eq!(world.generate(&basic(&made.text, "")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_prefix_stands_in_front_of_every_token() {
+    let world = World::with(&[("HALLPASS_PREFIX", "acme_")]).await;
+    let token = world.token().await;
+    assert!(token.starts_with("acme_1."), "{}", token.split('.').next().unwrap());
+    assert_eq!(world.generate(&basic(&token, "")).await.status, 200);
+    let bare = world.generate(&bearer(token.strip_prefix("acme_").unwrap())).await;
+    assert_eq!(bare.problem(401)["reason"], "malformed");
+}

@@ -1,0 +1,258 @@
+//! The clients of hypothesis/h: one opaque `6879-` token per user, made and remade at will, and validators that are tried
+//! by prefix.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::{Value, json};
+use tests::{
+    Request, World,
+    api::{bearer, forged, text},
+    basic,
+    client::Reply,
+    system::{System, members},
+};
+use token::Format;
+use tokio::task::JoinSet;
+
+const DEVELOPER: &str = "/profile/developer";
+
+/// Makes or remakes the developer token, as a client of the original asks for it.
+async fn remake(system: &System, authorization: &str) -> Reply {
+    let headers = [("Authorization", authorization), ("Accept", "application/json")];
+    system.send("POST", "/profile/developer/", &headers, "").await
+}
+
+async fn remake_in(world: &World, token: &str) -> tests::Answer {
+    let request = Request::new("POST", DEVELOPER).header("Accept", "application/json");
+    world.send("Generate", request.authorization(&bearer(token))).await
+}
+
+fn text_of(body: &Value) -> String {
+    body["token"].as_str().unwrap().to_owned()
+}
+
+/// The user's developer tokens: none or one.
+async fn developers(world: &World) -> usize {
+    let records = world.store.records_of(&"1".parse().unwrap()).await.unwrap();
+    records.iter().filter(|record| record.format == Format::Developer).count()
+}
+
+#[tokio::test]
+async fn a_developer_token_is_made_and_remade_and_the_old_one_is_dead_at_once() {
+    let system = System::start(&[]).await;
+    let token = system.token_of("my_username", "topsecret").await;
+    let list = async || {
+        let list = system.ask("GET", "/tokens", &bearer(&token)).await.body_of(200);
+        let list = list["tokens"].as_array().unwrap().clone();
+        list.into_iter().filter(|one| one["format"] == "developer").collect::<Vec<_>>()
+    };
+    assert_eq!(list().await, Vec::<Value>::new(), "none to begin with");
+    let first = remake(&system, &bearer(&token)).await.body_of(201);
+    assert_eq!(members(&first), ["id", "token"]);
+    let developer = text_of(&first);
+    let (prefix, opaque) = developer.split_at(5);
+    assert_eq!((prefix, opaque.len()), ("6879-", 43));
+    assert!(opaque.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'), "{opaque}");
+    for authorization in [bearer(&text_of(&first)), format!("Token {}", text_of(&first)), basic(&text_of(&first), "")] {
+        let user = system.ask("GET", "/api/user/1", &authorization).await.body_of(200);
+        assert_eq!(user["name"], "my_username");
+    }
+
+    // With another token, then with itself.
+    let second = remake(&system, &bearer(&token)).await.body_of(201);
+    assert_eq!(
+        (system.verdict(&text_of(&first)).await, system.verdict(&text_of(&second)).await),
+        ("unknown".to_owned(), "allow".to_owned())
+    );
+    let third = remake(&system, &bearer(&text_of(&second))).await.body_of(201);
+    assert_eq!(system.verdict(&text_of(&second)).await, "unknown");
+    assert_eq!(remake(&system, &bearer(&text_of(&second))).await.body_of(401)["reason"], "unknown");
+    let [one] = list().await.try_into().unwrap();
+    assert_eq!((&one["id"], &one["expires_at"], &one["state"]), (&third["id"], &Value::Null, &json!("live")));
+    system.advance(100 * 366 * 86_400);
+    assert_eq!(system.verdict(&text_of(&third)).await, "allow", "it ends only if it is configured to");
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn a_developer_token_is_made_by_a_live_token_and_nothing_else() {
+    let system = System::start(&[]).await;
+    let token = system.token_of("my_username", "topsecret").await;
+    let first = remake(&system, &bearer(&token)).await.body_of(201);
+    assert_eq!(
+        remake(&system, &basic("my_username", "topsecret")).await.body_of(401)["detail"],
+        "Invalid credentials."
+    );
+    assert_eq!(remake(&system, &bearer(&forged(&text_of(&first)))).await.body_of(401)["reason"], "malformed");
+    let cookie = system.send("POST", DEVELOPER, &[("Cookie", "session=1")], "").await;
+    assert_eq!(cookie.body_of(403)["detail"], "The user is not permitted to do this");
+    assert_eq!(system.send("POST", DEVELOPER, &[], "").await.body_of(401)["detail"], "An access token is required");
+    system.ask("DELETE", "/tokens/current", &bearer(&token)).await.body_of(200);
+    assert_eq!(remake(&system, &bearer(&token)).await.body_of(401)["reason"], "revoked");
+    assert_eq!(system.verdict(&text_of(&first)).await, "allow", "none of them remade it");
+    system.ask("DELETE", "/tokens/current", &bearer(&text_of(&first))).await.body_of(200);
+    assert_eq!(system.verdict(&text_of(&first)).await, "revoked");
+    assert_eq!(remake(&system, &bearer(&text_of(&first))).await.body_of(401)["reason"], "revoked");
+    // One that was taken back makes room for the next.
+    let token = system.token_of("my_username", "topsecret").await;
+    let next = remake(&system, &bearer(&token)).await.body_of(201);
+    assert_eq!(system.verdict(&text_of(&next)).await, "allow");
+    let put = system.ask("PUT", DEVELOPER, &bearer(&token)).await;
+    put.body_of(405);
+    assert!(put.header("allow").contains("POST"), "{}", put.header("allow"));
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn a_developer_token_may_do_what_its_maker_may() {
+    let world = World::new().await;
+    let admin = world.token_of("admin", "letmein").await;
+    let narrow = world.created(&admin, &json!({"name": "narrow", "scopes": ["ROLE_USER"]})).await;
+    let scope = async |token: &str| {
+        let made = remake_in(&world, token).await.json();
+        let shown = Request::new("GET", "/tokens/{id}").parameter("id", "current");
+        world.send("Console", shown.authorization(&bearer(&text_of(&made)))).await.json()["scopes"].clone()
+    };
+    assert_eq!(scope(&admin).await, Value::Null);
+    assert_eq!(scope(narrow["token"].as_str().unwrap()).await, json!(["ROLE_USER"]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_twenty_remakes_at_once_one_token_survives_and_a_loser_gets_no_text() {
+    let system = Arc::new(System::start(&[]).await);
+    let token = system.token_of("my_username", "topsecret").await;
+    let at_once = async |token: &str| {
+        let mut remakes = JoinSet::new();
+        for _ in 0..20 {
+            let (system, token) = (Arc::clone(&system), bearer(token));
+            remakes.spawn(async move { remake(&system, &token).await });
+        }
+        let mut living = Vec::new();
+        for reply in remakes.join_all().await {
+            if reply.status == 201 {
+                let text = text_of(&reply.json());
+                if system.verdict(&text).await == "allow" {
+                    living.push(text);
+                }
+            } else {
+                assert!(!reply.body.contains("6879-"), "{}", reply.body);
+                assert!(matches!(reply.status, 401 | 409), "{}", reply.body);
+                let problem = reply.body_of(reply.status);
+                let conflict = "Another request made the developer token meanwhile";
+                assert!(reply.status == 401 || problem["detail"] == conflict, "{}", reply.body);
+            }
+        }
+        let [living] = living.try_into().unwrap();
+        living
+    };
+    // The first one of all, then one that is there, then by the token itself, which ends with the first that wins.
+    let first = at_once(&token).await;
+    let second = at_once(&token).await;
+    assert_eq!(system.verdict(&first).await, "unknown");
+    at_once(&second).await;
+    assert_eq!(system.verdict(&second).await, "unknown");
+}
+
+#[tokio::test]
+async fn a_token_costs_the_reads_of_its_own_kind_and_of_no_other() {
+    let (world, tap) = World::tapped(&[]).await;
+    let mut cases = Vec::new();
+    for (seed, format) in [(1, Format::Signed), (2, Format::Jwt), (3, Format::Developer)] {
+        let reads: &[&str] = match format {
+            Format::Developer => &["GetItem", "BatchGetItem"],
+            Format::Signed | Format::Jwt => &["BatchGetItem"],
+        };
+        let made = world.make(format, "1", seed).await.text;
+        // The first use is noted; it is not what is counted here.
+        assert_eq!(world.verdict(&bearer(&made)).await, "allow");
+        cases.push((forged(&made), "malformed", &[][..]));
+        cases.push((made, "allow", reads));
+    }
+    let strange = cases[5].0.strip_prefix("6879-").unwrap().to_owned();
+    for other in [
+        strange.clone(),
+        format!("6878-{strange}"),
+        format!("6879-{}", &strange[1..]),
+        format!("6879-{strange}A"),
+        format!("6879_{strange}"),
+        "6879-".to_owned(),
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln".to_owned(),
+        "ghp_16C7e42F292c6912E7710c838347Ae178B4a".to_owned(),
+    ] {
+        cases.push((other, "malformed", &[]));
+    }
+    for (token, verdict, reads) in cases {
+        tap.seen();
+        assert_eq!(world.verdict(&bearer(&token)).await, verdict, "{token}");
+        assert_eq!(tap.operations(), reads, "{token}");
+    }
+}
+
+#[tokio::test]
+async fn a_text_that_begins_like_a_developer_token_goes_on_to_the_validator_that_knows_it() {
+    let (world, tap) = World::tapped(&[]).await;
+    let id = "6879-by-random-chance";
+    for (attribute, value) in [("username", "chance"), ("username_key", "chance"), ("status", "active")] {
+        world.set_user(id, attribute, Some(text(value))).await;
+    }
+    world.set_user(id, "permissions", Some(AttributeValue::Ss(vec!["ROLE_USER".to_owned()]))).await;
+    let signed = world.make(Format::Signed, id, 1).await.text;
+    assert!(signed.starts_with("6879-"), "{signed}");
+    tap.seen();
+    assert_eq!(world.verdict(&bearer(&signed)).await, "allow");
+    assert_eq!(tap.operations(), ["BatchGetItem", "UpdateItem"], "the first use is noted; no pointer was looked for");
+    tap.seen();
+    assert_eq!(world.verdict(&bearer(&forged(&signed))).await, "malformed");
+    assert_eq!(tap.operations(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_remake_is_one_transaction_over_record_and_pointer() {
+    let (world, tap) = World::tapped(&[]).await;
+    let token = world.token().await;
+    let made = remake_in(&world, &token).await.json();
+    tap.seen();
+    assert_eq!(remake_in(&world, &token).await.status, 201);
+    let seen = tap.seen();
+    let operations: Vec<&str> = seen.iter().map(|seen| seen.operation.as_str()).collect();
+    assert_eq!(operations, ["BatchGetItem", "GetItem", "TransactWriteItems", "BatchGetItem"]);
+    let writes = seen[2].body["TransactItems"].as_array().unwrap();
+    assert_eq!(writes.iter().map(|write| members(write)[0]).collect::<Vec<_>>(), ["Put", "Put", "Delete"]);
+    assert_eq!(world.verdict(&bearer(&text_of(&made))).await, "unknown");
+    assert_eq!(developers(&world).await, 1);
+    let pointers = world.dump("Tokens").await;
+    assert_eq!(pointers.iter().filter(|item| item.contains("developer#")).count(), 1, "{pointers:?}");
+}
+
+#[tokio::test]
+async fn a_developer_token_that_is_set_to_end_says_so_for_the_grace_period() {
+    let world = World::with(&[("HALLPASS_DEVELOPER_LIFETIME", "90d")]).await;
+    let token = world.token().await;
+    let developer = text_of(&remake_in(&world, &token).await.json());
+    world.advance(90 * 86_400 - 1);
+    assert_eq!(world.verdict(&bearer(&developer)).await, "allow");
+    world.advance(1);
+    assert_eq!(world.verdict(&bearer(&developer)).await, "expired");
+    world.advance(86_399);
+    assert_eq!(world.verdict(&bearer(&developer)).await, "expired");
+    world.advance(1);
+    world.invoke("Prune", json!({"sweep": true})).await.unwrap();
+    assert_eq!(world.verdict(&bearer(&developer)).await, "unknown");
+    assert_eq!(developers(&world).await, 0);
+}
+
+#[tokio::test]
+async fn a_developer_token_ends_with_the_chain_it_was_made_from() {
+    let world = World::with(&[("HALLPASS_MAX_RENEWAL", "40d")]).await;
+    let token = world.token().await;
+    world.advance(86_400);
+    let developer = text_of(&remake_in(&world, &token).await.json());
+    world.advance(39 * 86_400 - 1);
+    assert_eq!(world.verdict(&bearer(&developer)).await, "allow");
+    world.advance(1);
+    assert_eq!(world.verdict(&bearer(&developer)).await, "expired");
+    let begun = world.now().before(Duration::from_secs(40 * 86_400));
+    let old = world.make_with(Format::Developer, "2", 9, |record| record.chain_started_at = begun).await;
+    assert_eq!(remake_in(&world, &old.text).await.problem(401)["reason"], "expired");
+}

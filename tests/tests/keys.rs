@@ -1,0 +1,186 @@
+//! The key ring in Secrets Manager: refreshed, kept for a while when it cannot be, and then not trusted any more.
+
+use std::time::Duration;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use hallpass::dev::secrets::Secrets;
+use serde_json::{Value, json};
+use store::{Keys, connect::Connection, keys};
+use tests::{
+    KEYS, Request, START, World,
+    api::bearer,
+    basic,
+    tap::{ALWAYS, Fault, Tap},
+};
+use token::{Format, Keyring, Text, Timestamp};
+
+/// How often the ring is fetched again, in seconds.
+const REFRESH: u64 = 300;
+
+/// For how long the last good ring serves, in seconds.
+const TRUSTED: u64 = 12 * REFRESH;
+
+/// A ring in a stand-in for Secrets Manager, behind a tap.
+struct Kept {
+    secrets: Secrets,
+    tap: Tap,
+    keys: Keys,
+}
+
+async fn kept() -> Kept {
+    let secrets = Secrets::start("local".to_owned(), &Keyring::parse(KEYS).unwrap(), None).await.unwrap();
+    let tap = Tap::start(&secrets.endpoint()).await;
+    let client = connection(&tap.endpoint()).secrets();
+    Kept { keys: Keys::secret(client, "KeyRing".to_owned(), Duration::from_secs(REFRESH)), tap, secrets }
+}
+
+fn connection(endpoint: &str) -> Connection {
+    Connection {
+        region: "local".to_owned(),
+        dynamodb_endpoint: None,
+        secrets_endpoint: Some(endpoint.to_owned()),
+        access_key_id: "local".to_owned(),
+        secret_access_key: Text::new("local"),
+        session_token: None,
+    }
+}
+
+/// A ring with these keys, the last of which signs.
+fn ring(ids: &[&str]) -> Keyring {
+    let known: Value = serde_json::from_str(KEYS).unwrap();
+    let key = |(index, id): (u8, &&str)| match *id {
+        "test" => known[0].clone(),
+        id => {
+            let bytes: Vec<u8> = (0..32).map(|byte: u8| byte.wrapping_mul(37).wrapping_add(index)).collect();
+            json!({"id": id, "key": Base64UrlUnpadded::encode_string(&bytes), "signs_from": START})
+        }
+    };
+    Keyring::parse(&Value::Array((0..).zip(ids).map(key).collect()).to_string()).unwrap()
+}
+
+impl Kept {
+    /// The ids of the ring's keys this many seconds after the start, and how often it was fetched for that.
+    async fn at(&self, seconds: u64) -> (Option<Vec<String>>, usize) {
+        let ring = self.keys.current(Timestamp::from_unix(START + seconds).unwrap()).await;
+        let ids = ring.ok().map(|ring| ring.keys().iter().map(|key| key.id().to_owned()).collect());
+        (ids, self.tap.operations().len())
+    }
+
+    /// Puts a ring in the place of the one that is there, past the tap.
+    async fn put(&self, ring: &Keyring) {
+        keys::put(&connection(&self.secrets.endpoint()).secrets(), "KeyRing", ring).await.unwrap();
+    }
+}
+
+fn ids(ids: &[&str]) -> Vec<String> {
+    ids.iter().map(|id| (*id).to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_ring_is_fetched_once_and_again_after_the_refresh_period() {
+    let kept = kept().await;
+    assert_eq!(kept.at(0).await, (Some(ids(&["test"])), 1));
+    kept.put(&ring(&["test", "other"])).await;
+    assert_eq!(kept.at(1).await, (Some(ids(&["test"])), 0));
+    assert_eq!(kept.at(REFRESH - 1).await, (Some(ids(&["test"])), 0));
+    assert_eq!(kept.at(REFRESH).await, (Some(ids(&["test", "other"])), 1));
+    assert_eq!(kept.at(2 * REFRESH - 1).await, (Some(ids(&["test", "other"])), 0));
+    assert_eq!(kept.at(2 * REFRESH).await, (Some(ids(&["test", "other"])), 1));
+}
+
+#[tokio::test]
+async fn the_last_good_ring_serves_for_twelve_periods_and_no_second_more() {
+    let kept = kept().await;
+    assert_eq!(kept.at(0).await, (Some(ids(&["test"])), 1));
+    kept.put(&ring(&["other"])).await;
+    kept.tap.inject("GetSecretValue", 0, ALWAYS, Fault::Drop);
+    // The SDK tries three times, and then there is a pause.
+    assert_eq!(kept.at(REFRESH).await, (Some(ids(&["test"])), 3));
+    assert_eq!(kept.at(REFRESH + 9).await, (Some(ids(&["test"])), 0));
+    assert_eq!(kept.at(REFRESH + 10).await, (Some(ids(&["test"])), 3));
+    assert_eq!(kept.at(TRUSTED - 1).await, (Some(ids(&["test"])), 3));
+    for seconds in [TRUSTED, TRUSTED + 1, 100 * TRUSTED] {
+        assert_eq!(kept.at(seconds).await, (None, 3), "{seconds}");
+    }
+    kept.tap.heal();
+    assert_eq!(kept.at(TRUSTED + 2).await, (Some(ids(&["other"])), 1));
+}
+
+#[tokio::test]
+async fn what_is_no_ring_is_not_taken_for_one() {
+    let empty = |answer: &mut Value| answer["SecretString"] = json!("[]");
+    let nothing = |answer: &mut Value| *answer = json!({"Name": "KeyRing"});
+    let weak = |answer: &mut Value| {
+        let key = "A".repeat(43);
+        answer["SecretString"] = json!(format!(r#"[{{"id":"a","key":"{key}","signs_from":0}}]"#));
+    };
+    for fault in [
+        Fault::Change(empty),
+        Fault::Change(nothing),
+        Fault::Change(weak),
+        Fault::Halve,
+        Fault::Refuse(400, "ResourceNotFoundException"),
+        Fault::Refuse(400, "AccessDeniedException"),
+    ] {
+        let kept = kept().await;
+        kept.tap.inject("GetSecretValue", 0, 1, fault);
+        assert_eq!(kept.at(0).await, (None, 1), "{fault:?}");
+        assert_eq!(kept.at(0).await, (Some(ids(&["test"])), 1));
+        kept.tap.inject("GetSecretValue", 0, 1, fault);
+        assert_eq!(kept.at(REFRESH).await, (Some(ids(&["test"])), 1), "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_a_retired_key_is_refused_once_the_ring_was_fetched() {
+    let kept = kept().await;
+    let world = World::with(&[
+        ("HALLPASS_KEYS", ""),
+        ("HALLPASS_KEYS_SECRET", "KeyRing"),
+        ("HALLPASS_SECRETS_ENDPOINT", &kept.tap.endpoint()),
+    ])
+    .await;
+    let made = world.make(Format::Developer, "1", 1).await;
+    let check = async |expected: &str| assert_eq!(world.verdict(&bearer(&made.text)).await, expected);
+    check("allow").await;
+    kept.put(&ring(&["test", "other"])).await;
+    world.advance(REFRESH);
+    check("allow").await;
+    // The new key signs, the old one verifies.
+    let fresh = world.token().await;
+    let records = world.store.records_of(&"1".parse().unwrap()).await.unwrap();
+    let signers: Vec<&str> = records.iter().map(|record| record.key_id.as_str()).collect();
+    assert!(signers.len() == 2 && signers.contains(&"other"), "{signers:?}");
+    kept.put(&ring(&["x", "other"])).await;
+    world.advance(REFRESH);
+    check("malformed").await;
+    assert_eq!(world.verdict(&bearer(&fresh)).await, "allow");
+}
+
+#[tokio::test]
+async fn without_a_ring_nothing_is_verified_and_nothing_is_made() {
+    let kept = kept().await;
+    let settings = [
+        ("HALLPASS_KEYS", ""),
+        ("HALLPASS_KEYS_SECRET", "KeyRing"),
+        ("HALLPASS_SECRETS_ENDPOINT", &kept.tap.endpoint()),
+    ];
+    let world = World::with(&settings).await;
+    let made = world.make(Format::Developer, "1", 1).await;
+    kept.tap.inject("GetSecretValue", 0, ALWAYS, Fault::Drop);
+    assert_eq!(world.verdict(&bearer(&made.text)).await, "error: the token could not be verified");
+    let with_token = |method: &str, route: &str| Request::new(method, route).authorization(&bearer(&made.text));
+    let login = Request::new("POST", "/api/services_token/generate");
+    for (function, request) in [
+        ("Generate", login.authorization(&basic("my_username", "topsecret"))),
+        ("Generate", with_token("POST", "/tokens").json(&json!({"name": "a"}))),
+        ("Revoke", with_token("DELETE", "/tokens/{id}").parameter("id", "current")),
+        ("Console", with_token("GET", "/tokens")),
+        ("Console", Request::new("GET", "/healthz")),
+    ] {
+        world.send(function, request).await.problem(503);
+    }
+    assert_eq!(world.dump("Tokens").await.len(), 2);
+    kept.tap.heal();
+    assert_eq!(world.verdict(&bearer(&made.text)).await, "allow");
+}

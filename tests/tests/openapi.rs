@@ -1,0 +1,195 @@
+//! `openapi.yaml`, `template.yaml` and the functions tell of the same routes, and the document keeps what it promises to
+//! its readers: every reference leads somewhere, every operation says what it answers when all goes wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hallpass::dev::template::Template;
+use serde_json::Value;
+use tests::{Request, TEMPLATE, World};
+
+/// Every method that a client may try.
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+/// The routes that only say that nothing is there.
+const NOTHING_HERE: [&str; 2] = ["/", "/{proxy+}"];
+
+/// A value for a path parameter: the id of a token that is nobody's. As the id of a user it is the wrong shape.
+const ID: &str = "1.example-of-a-token-idA";
+
+/// Methods by path.
+type Routes = BTreeMap<String, BTreeSet<String>>;
+
+/// One operation of the document.
+struct Operation {
+    method: String,
+    path: String,
+    content: Value,
+}
+
+fn document() -> Value {
+    yaml_serde::from_str(include_str!("../../openapi.yaml")).unwrap()
+}
+
+fn operations(document: &Value) -> Vec<Operation> {
+    let mut operations = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, content) in item.as_object().unwrap() {
+            let method = method.to_uppercase();
+            if METHODS.contains(&method.as_str()) {
+                operations.push(Operation { method, path: path.clone(), content: content.clone() });
+            }
+        }
+    }
+    operations
+}
+
+/// What a value says, or what it points to (RFC 6901); `None` if that is not there.
+fn follow<'a>(document: &'a Value, value: &'a Value) -> Option<&'a Value> {
+    match value.get("$ref").and_then(Value::as_str) {
+        None => Some(value),
+        Some(reference) => follow(document, document.pointer(reference.strip_prefix('#')?)?),
+    }
+}
+
+fn gathered(routes: impl Iterator<Item = (String, String)>) -> Routes {
+    routes.fold(Routes::new(), |mut all, (path, method)| {
+        all.entry(path).or_default().insert(method);
+        all
+    })
+}
+
+/// The routes of the template that do something, without `ANY`.
+fn template_routes(template: &Template) -> Routes {
+    let named = template.routes.iter().filter(|route| route.method != "ANY");
+    gathered(named.map(|route| (route.path.clone(), route.method.clone())))
+}
+
+/// The function that API Gateway calls: the one of the method, else the one of `ANY`.
+fn function_of<'a>(template: &'a Template, method: &str, path: &str) -> &'a str {
+    let of = |method: &str| template.routes.iter().find(|route| route.path == path && route.method == method);
+    let route = of(method).or_else(|| of("ANY"));
+    &route.unwrap_or_else(|| panic!("nobody answers {method} {path}")).function
+}
+
+fn request(method: &str, path: &str) -> Request {
+    ["id", "user_id"].into_iter().fold(Request::new(method, path), |request, name| request.parameter(name, ID))
+}
+
+#[test]
+fn the_document_and_the_template_have_the_same_routes() {
+    let template = Template::parse(TEMPLATE).unwrap();
+    let documented = gathered(operations(&document()).into_iter().map(|it| (it.path, it.method)));
+    assert_eq!(documented, template_routes(&template));
+    let any: BTreeSet<&str> =
+        template.routes.iter().filter(|route| route.method == "ANY").map(|route| route.path.as_str()).collect();
+    let every: BTreeSet<&str> = documented.keys().map(String::as_str).chain(NOTHING_HERE).collect();
+    assert_eq!(any, every, "every path has ANY, so that our functions answer 405");
+}
+
+#[tokio::test]
+async fn the_functions_refuse_every_other_method_and_name_the_right_ones() {
+    let world = World::new().await;
+    let template = Template::parse(TEMPLATE).unwrap();
+    let check = async |method: &str, path: &str, methods: &BTreeSet<String>| {
+        let answer = world.send(function_of(&template, method, path), request(method, path)).await;
+        let allow: Vec<String> = answer.header("allow").split(", ").map(str::to_owned).collect();
+        assert_eq!((answer.status, allow.len()), (405, methods.len()), "{method} {path}: {allow:?}");
+        assert_eq!(&allow.into_iter().collect::<BTreeSet<_>>(), methods, "{method} {path}");
+        assert_eq!(answer.header("content-type"), "application/problem+json", "{method} {path}");
+    };
+    for (path, methods) in template_routes(&template) {
+        for method in METHODS.into_iter().filter(|method| !methods.contains(*method)) {
+            check(method, &path, &methods).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_functions_take_every_declared_method_and_answer_nobody_as_documented() {
+    let world = World::new().await;
+    let template = Template::parse(TEMPLATE).unwrap();
+    let document = document();
+    for Operation { method, path, content } in operations(&document) {
+        let answer = world.send(function_of(&template, &method, &path), request(&method, &path)).await;
+        let (status, place) = (answer.status, format!("{method} {path}: {} {}", answer.status, answer.body));
+        assert!(status != 404 && status != 405, "{place}");
+        let documented = content["responses"].get(status.to_string());
+        let documented = follow(&document, documented.unwrap_or_else(|| panic!("not documented: {place}"))).unwrap();
+        assert_eq!(answer.header("cache-control"), "no-store", "{place}");
+        let media_type = answer.header("content-type");
+        let body = documented.get("content").map(|content| content.get(media_type));
+        assert!(body.is_none_or(|body| body.is_some()), "{media_type} is not documented: {place}");
+    }
+}
+
+#[tokio::test]
+async fn the_document_is_served_as_it_is_written() {
+    let world = World::new().await;
+    let answer = world.send("Console", Request::new("GET", "/openapi.json")).await;
+    assert_eq!((answer.status, answer.header("content-type")), (200, "application/json"));
+    assert_eq!(answer.json(), document());
+}
+
+#[test]
+fn every_reference_leads_to_something() {
+    fn check(document: &Value, value: &Value) {
+        assert!(follow(document, value).is_some(), "{}", value["$ref"]);
+        match value {
+            Value::Object(members) => members.values().for_each(|member| check(document, member)),
+            Value::Array(values) => values.iter().for_each(|value| check(document, value)),
+            _ => {}
+        }
+    }
+    let document = document();
+    check(&document, &document);
+}
+
+#[test]
+fn every_operation_says_what_it_answers_when_it_cannot_and_when_nobody_asks() {
+    let document = document();
+    let problem = |operation: &Operation, status: &str| {
+        let response = operation.content["responses"].get(status).and_then(|response| follow(&document, response));
+        response.is_some_and(|response| response["content"].get("application/problem+json").is_some())
+    };
+    for operation in operations(&document) {
+        let place = format!("{} {}", operation.method, operation.path);
+        let security = operation.content["security"].as_array().unwrap_or_else(|| panic!("{place} has no security"));
+        assert!(problem(&operation, "503"), "{place} says nothing of 503");
+        assert_eq!(problem(&operation, "401"), !security.is_empty(), "{place} and 401");
+        for scheme in security.iter().flat_map(|schemes| schemes.as_object().unwrap().keys()) {
+            assert!(document["components"]["securitySchemes"].get(scheme).is_some(), "{place}: {scheme}");
+        }
+    }
+}
+
+#[test]
+fn every_operation_has_a_name_of_its_own_a_summary_and_a_tag_that_is_explained() {
+    let document = document();
+    let tags: BTreeSet<&str> =
+        document["tags"].as_array().unwrap().iter().map(|tag| tag["name"].as_str().unwrap()).collect();
+    let (mut names, mut used) = (BTreeSet::new(), BTreeSet::new());
+    let operations = operations(&document);
+    for Operation { method, path, content } in &operations {
+        let name = content["operationId"].as_str().unwrap_or_else(|| panic!("{method} {path} has no operationId"));
+        assert!(names.insert(name), "{name} is there twice");
+        assert!(content["summary"].as_str().is_some_and(|summary| !summary.is_empty()), "{method} {path}");
+        let of = content["tags"].as_array().unwrap_or_else(|| panic!("{method} {path} has no tag"));
+        used.extend(of.iter().map(|tag| tag.as_str().unwrap()));
+    }
+    assert_eq!(used, tags);
+}
+
+#[test]
+fn every_parameter_of_a_path_is_declared() {
+    let document = document();
+    for Operation { method, path, content } in operations(&document) {
+        let of_path = document["paths"][&path]["parameters"].as_array();
+        let own = content["parameters"].as_array();
+        let declared = of_path.into_iter().chain(own).flatten().map(|it| follow(&document, it).unwrap());
+        let declared: BTreeSet<&str> =
+            declared.filter(|it| it["in"] == "path").map(|it| it["name"].as_str().unwrap()).collect();
+        let named: BTreeSet<&str> =
+            path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}')).collect();
+        assert_eq!(declared, named, "{method} {path}");
+    }
+}

@@ -1,0 +1,362 @@
+//! What prune does with the stream of users: late, repeated, out of order or broken, the tables come out the same.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::{Value, json};
+use tests::{
+    World,
+    api::{bearer, text},
+    tables::{GRACE, Made},
+    tap::{ALWAYS, Fault},
+};
+use token::{Format, Timestamp};
+
+/// Invokes prune with these records, and gives back the sequence numbers that it reports as failed.
+async fn deliver(world: &World, records: &[Value]) -> Vec<String> {
+    let answer = world.invoke("Prune", json!({"Records": records})).await.unwrap();
+    let failures = answer["batchItemFailures"].as_array().unwrap_or_else(|| panic!("{answer}"));
+    failures.iter().map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned()).collect()
+}
+
+/// The records of the stream since the demo users were added.
+fn changes(world: &World) -> Vec<Value> {
+    world.user_stream().split_off(4)
+}
+
+fn number(record: &Value) -> &str {
+    record["dynamodb"]["SequenceNumber"].as_str().unwrap()
+}
+
+async fn verdicts(world: &World, made: &[Made]) -> Vec<String> {
+    let mut verdicts = Vec::new();
+    for made in made {
+        verdicts.push(world.verdict(&bearer(&made.text)).await);
+    }
+    verdicts
+}
+
+/// Three tokens of a user, one of each format.
+async fn one_of_each(world: &World, user_id: &str, seed: u8) -> Vec<Made> {
+    let mut made = Vec::new();
+    for (seed, format) in (seed..).zip([Format::Signed, Format::Jwt, Format::Developer]) {
+        made.push(world.make(format, user_id, seed).await);
+    }
+    made
+}
+
+/// Writes an attribute of a user, and then what was there before.
+async fn change_and_back(world: &World, user_id: &str, attribute: &str, value: AttributeValue) {
+    let before = world.user_item(user_id).await.remove(attribute);
+    world.set_user(user_id, attribute, Some(value)).await;
+    world.set_user(user_id, attribute, before).await;
+}
+
+/// A day in the life of two users, with tokens issued in between. Every token's seed is its own.
+async fn history(world: &World) -> Vec<Made> {
+    let mut made = one_of_each(world, "1", 1).await;
+    made.extend(one_of_each(world, "2", 11).await);
+    world.advance(100);
+    change_and_back(world, "1", "username", text("renamed")).await;
+    world.advance(100);
+    made.push(world.make(Format::Signed, "1", 21).await);
+    change_and_back(world, "2", "status", text("blocked")).await;
+    world.advance(100);
+    made.push(world.make(Format::Jwt, "2", 31).await);
+    let item = world.user_item("2").await;
+    world.remove_user("2").await;
+    world.put("Users", item).await;
+    world.advance(100);
+    world.set_user("1", "permissions", Some(AttributeValue::Ss(vec!["other".to_owned()]))).await;
+    world.set_user("1", "email", Some(text("a@example.org"))).await;
+    made.push(world.make(Format::Signed, "1", 41).await);
+    made.push(world.make(Format::Signed, "2", 51).await);
+    world.advance(100);
+    made
+}
+
+#[tokio::test]
+async fn replayed_and_doubled_records_change_nothing_more() {
+    let world = World::new().await;
+    let made = history(&world).await;
+    world.delivery.drain().await.unwrap();
+    let voided = verdicts(&world, &made).await;
+    let before = world.dump("Tokens").await;
+    let changes = changes(&world);
+    let reversed: Vec<Value> = changes.iter().rev().cloned().collect();
+    let doubled: Vec<Value> = changes.iter().flat_map(|record| [record.clone(), record.clone()]).collect();
+    for batch in [world.user_stream(), changes.clone(), reversed, doubled] {
+        world.advance(1_000);
+        assert_eq!(deliver(&world, &batch).await, Vec::<String>::new());
+        assert_eq!(world.dump("Tokens").await.len(), before.len());
+    }
+    let unused = |item: &String| item.split(", ").filter(|part| !part.starts_with("last_used_at")).collect::<String>();
+    let after = world.dump("Tokens").await;
+    assert_eq!(after.iter().map(unused).collect::<Vec<_>>(), before.iter().map(unused).collect::<Vec<_>>());
+    assert_eq!(
+        voided,
+        [
+            "user_changed",
+            "user_changed",
+            "user_changed",
+            "user_blocked",
+            "user_blocked",
+            "user_blocked",
+            "allow",
+            "user_removed",
+            "allow",
+            "allow"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn in_whatever_order_the_records_come_the_same_tokens_are_void() {
+    let mut outcomes = Vec::new();
+    for order in 0..4_usize {
+        let world = World::new().await;
+        let made = history(&world).await;
+        let mut records = changes(&world);
+        match order {
+            1 => records.reverse(),
+            2 => records.rotate_left(3),
+            _ => {}
+        }
+        if order == 3 {
+            for record in &records {
+                assert_eq!(deliver(&world, std::slice::from_ref(record)).await, Vec::<String>::new());
+            }
+        } else {
+            assert_eq!(deliver(&world, &records).await, Vec::<String>::new());
+        }
+        let refused: Vec<bool> = verdicts(&world, &made).await.iter().map(|verdict| verdict != "allow").collect();
+        outcomes.push(refused);
+    }
+    assert_eq!(outcomes, vec![vec![true, true, true, true, true, true, false, true, false, false]; 4]);
+}
+
+#[tokio::test]
+async fn a_batch_delivered_twice_at_once_is_dealt_with_once() {
+    let world = World::new().await;
+    let made = history(&world).await;
+    let changes = changes(&world);
+    let (one, two) = tokio::join!(deliver(&world, &changes), deliver(&world, &changes));
+    assert_eq!((one, two), (Vec::new(), Vec::new()));
+    assert_eq!(verdicts(&world, &made).await.iter().filter(|verdict| *verdict == "allow").count(), 3);
+}
+
+#[tokio::test]
+async fn a_token_issued_after_a_change_survives_its_late_delivery() {
+    // The stream's clock and ours may differ, so that the first two seconds are not told apart from before.
+    for (seconds, expected) in [(0, "user_changed"), (1, "user_changed"), (2, "allow"), (60, "allow")] {
+        let world = World::new().await;
+        change_and_back(&world, "1", "username", text("renamed")).await;
+        world.advance(seconds);
+        let made = [world.make(Format::Signed, "1", 1).await];
+        world.advance(1_000);
+        world.delivery.drain().await.unwrap();
+        assert_eq!(verdicts(&world, &made).await, [expected], "{seconds}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_token_is_not_bound_to_voids_nothing() {
+    let world = World::new().await;
+    let made = one_of_each(&world, "1", 1).await;
+    let before = world.dump("Tokens").await;
+    world.set_user("1", "permissions", Some(AttributeValue::Ss(vec!["other".to_owned()]))).await;
+    world.set_user("1", "full_name", Some(text("My Name"))).await;
+    world.set_user("1", "username", Some(text("my_username"))).await;
+    world.delivery.drain().await.unwrap();
+    assert_eq!(world.dump("Tokens").await, before);
+    assert_eq!(verdicts(&world, &made).await, ["allow"; 3]);
+}
+
+#[tokio::test]
+async fn a_voided_record_says_when_and_why_and_when_it_may_go() {
+    let world = World::new().await;
+    let made = one_of_each(&world, "1", 1).await;
+    world.advance(100);
+    world.set_user("1", "status", Some(text("blocked"))).await;
+    world.delivery.drain().await.unwrap();
+    for made in &made {
+        let record = world.record(&made.record.id).await;
+        let revocation = record.revoked.unwrap();
+        assert_eq!((revocation.at, revocation.because.as_str()), (world.now(), "user_blocked"));
+        assert_eq!(record.forget_at.map(Timestamp::unix), Some(world.now().unix() + GRACE));
+    }
+}
+
+#[tokio::test]
+async fn a_token_taken_back_before_keeps_its_reason() {
+    let world = World::new().await;
+    let made = [world.make(Format::Signed, "1", 1).await];
+    assert_eq!(world.delete(&made[0].text, "current").await.status, 200);
+    world.set_user("1", "username", Some(text("renamed"))).await;
+    world.delivery.drain().await.unwrap();
+    assert_eq!(verdicts(&world, &made).await, ["revoked"]);
+}
+
+#[tokio::test]
+async fn all_tokens_of_a_removed_user_go_even_if_the_same_item_is_back() {
+    for is_back in [false, true] {
+        let world = World::new().await;
+        let (made, others) = (one_of_each(&world, "1", 1).await, one_of_each(&world, "2", 11).await);
+        let item = world.user_item("1").await;
+        world.remove_user("1").await;
+        if is_back {
+            world.put("Users", item).await;
+        }
+        world.delivery.drain().await.unwrap();
+        assert_eq!(verdicts(&world, &made).await, ["user_removed"; 3]);
+        assert_eq!(verdicts(&world, &others).await, ["allow"; 3]);
+    }
+}
+
+#[tokio::test]
+async fn an_id_used_again_revives_nothing_though_the_removal_was_lost() {
+    let world = World::new().await;
+    let made = one_of_each(&world, "1", 1).await;
+    let mut item = world.user_item("1").await;
+    world.remove_user("1").await;
+    // Whoever adds users starts `token_generation` at random.
+    item.insert("token_generation".to_owned(), AttributeValue::N("77".to_owned()));
+    world.put("Users", item).await;
+    let records = changes(&world);
+    assert_eq!((records[0]["eventName"].as_str(), records[1]["eventName"].as_str()), (Some("REMOVE"), Some("INSERT")));
+    assert_eq!(deliver(&world, &records[1..]).await, Vec::<String>::new());
+    assert_eq!(verdicts(&world, &made).await, ["user_changed"; 3]);
+}
+
+#[tokio::test]
+async fn what_fails_is_reported_by_its_number_and_the_rest_is_done() {
+    let world = World::new().await;
+    let (made, others) = (one_of_each(&world, "1", 1).await, one_of_each(&world, "2", 11).await);
+    for id in ["1", "2"] {
+        world.set_user(id, "username", Some(text(&format!("renamed {id}")))).await;
+    }
+    // Nothing can be decided about a user whose permissions are no set.
+    let good = world.user_item("1").await.remove("permissions");
+    world.set_user("1", "permissions", Some(text("ROLE_USER"))).await;
+    let records = changes(&world);
+    let numbers: Vec<&str> = records.iter().map(number).collect();
+    let mut failed = deliver(&world, &records).await;
+    failed.sort();
+    assert_eq!(failed, [numbers[0], numbers[2]]);
+    assert_eq!(verdicts(&world, &others).await, ["user_changed"; 3]);
+    world.set_user("1", "permissions", good).await;
+    assert_eq!(deliver(&world, &records).await, Vec::<String>::new());
+    assert_eq!(verdicts(&world, &made).await, ["user_changed"; 3]);
+}
+
+#[tokio::test]
+async fn an_item_that_was_no_user_for_a_moment_is_a_change_and_not_a_removal() {
+    let world = World::new().await;
+    let made = one_of_each(&world, "1", 1).await;
+    change_and_back(&world, "1", "username", AttributeValue::Bool(true)).await;
+    world.delivery.drain().await.unwrap();
+    assert_eq!(verdicts(&world, &made).await, ["user_changed"; 3]);
+}
+
+#[tokio::test]
+async fn a_store_that_fails_at_any_call_is_reported_and_made_good_later() {
+    for operation in ["Query", "GetItem", "UpdateItem"] {
+        let (world, tap) = World::tapped(&[]).await;
+        let made = one_of_each(&world, "1", 1).await;
+        change_and_back(&world, "1", "username", text("renamed")).await;
+        let records = changes(&world);
+        tap.inject(operation, 0, ALWAYS, Fault::Refuse(500, "InternalServerError"));
+        assert_eq!(deliver(&world, &records).await, records.iter().map(number).collect::<Vec<_>>(), "{operation}");
+        tap.heal();
+        assert_eq!(deliver(&world, &records).await, Vec::<String>::new());
+        assert_eq!(verdicts(&world, &made).await, ["user_changed"; 3]);
+    }
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_was_lost_is_not_made_twice() {
+    let (world, tap) = World::tapped(&[]).await;
+    let made = one_of_each(&world, "1", 1).await;
+    world.set_user("1", "username", Some(text("renamed"))).await;
+    tap.inject("UpdateItem", 0, 2, Fault::Lose);
+    assert_eq!(deliver(&world, &changes(&world)).await, Vec::<String>::new());
+    assert_eq!(verdicts(&world, &made).await, ["user_changed"; 3]);
+}
+
+#[tokio::test]
+async fn what_is_no_user_of_ours_is_passed_over() {
+    let world = World::new().await;
+    let made = one_of_each(&world, "1", 1).await;
+    let before = world.dump("Tokens").await;
+    change_and_back(&world, "1", "username", text("renamed")).await;
+    let record = changes(&world).swap_remove(0);
+    for keys in [
+        json!({"user_id": {"S": "9"}}),
+        json!({"user_id": {"S": "not#an id"}}),
+        json!({"user_id": {"S": ""}}),
+        json!({"user_id": {"N": "1"}}),
+        json!({"other": {"S": "1"}}),
+        json!({}),
+        Value::Null,
+    ] {
+        let mut record = record.clone();
+        record["dynamodb"]["Keys"] = keys;
+        assert_eq!(deliver(&world, &[record]).await, Vec::<String>::new());
+    }
+    assert_eq!(deliver(&world, &[]).await, Vec::<String>::new());
+    assert_eq!(world.dump("Tokens").await, before);
+    assert_eq!(verdicts(&world, &made).await, ["allow"; 3]);
+}
+
+#[tokio::test]
+async fn a_batch_that_cannot_be_read_is_an_error_and_never_a_success() {
+    let world = World::new().await;
+    let made = one_of_each(&world, "1", 1).await;
+    change_and_back(&world, "1", "username", text("renamed")).await;
+    let record = changes(&world).swap_remove(0);
+    let without = |path: &[&str]| {
+        let mut record = record.clone();
+        let (last, parents) = path.split_last().unwrap();
+        let parent = parents.iter().fold(&mut record, |value, name| &mut value[*name]);
+        parent.as_object_mut().unwrap().remove(*last);
+        record
+    };
+    // Without its number it cannot be reported, and without its change it is no record.
+    for broken in [without(&["dynamodb", "SequenceNumber"]), without(&["dynamodb"]), json!({}), json!("record")] {
+        for records in [json!([broken]), json!([record, broken])] {
+            let outcome = world.invoke("Prune", json!({"Records": records})).await;
+            assert!(outcome.is_err(), "{outcome:?}");
+        }
+    }
+    assert!(world.invoke("Prune", json!({"Records": "records"})).await.is_err());
+    // A record without its time is taken as of now, so that it voids rather more.
+    let timeless = without(&["dynamodb", "ApproximateCreationDateTime"]);
+    assert_eq!(deliver(&world, &[timeless]).await, Vec::<String>::new());
+    assert_eq!(verdicts(&world, &made).await, ["user_changed"; 3]);
+}
+
+#[tokio::test]
+async fn a_large_batch_of_many_users_is_dealt_with_whole() {
+    let world = World::new().await;
+    let item = world.user_item("1").await;
+    let mut made = BTreeMap::new();
+    for number in 0..40_u8 {
+        let id = format!("many-{number}");
+        let mut item = item.clone();
+        item.insert("user_id".to_owned(), text(&id));
+        item.insert("username".to_owned(), text(&id));
+        world.put("Users", item).await;
+        made.insert(id.clone(), [world.make(Format::Signed, &id, number).await]);
+    }
+    world.advance(60);
+    for (number, id) in made.keys().enumerate() {
+        if number % 2 == 0 {
+            change_and_back(&world, id, "username", text("renamed")).await;
+        }
+    }
+    world.delivery.drain().await.unwrap();
+    for (number, made) in made.values().enumerate() {
+        let expected = if number % 2 == 0 { "user_changed" } else { "allow" };
+        assert_eq!(verdicts(&world, made).await, [expected]);
+    }
+}

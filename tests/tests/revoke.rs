@@ -1,0 +1,273 @@
+//! Taking tokens back: by id, by text, or all of a user.
+
+use serde_json::{Value, json};
+use tests::{
+    Answer, Request, World,
+    api::{bearer, forged},
+    basic,
+};
+use token::Format;
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+async fn revoke_all(world: &World, token: &str, user_id: &str) -> Answer {
+    let request = Request::new("DELETE", "/users/{user_id}/tokens").parameter("user_id", user_id);
+    world.send("Revoke", request.authorization(&bearer(token))).await
+}
+
+/// The id and the text of a new named token of this caller.
+async fn named(world: &World, caller: &str, asked: Value) -> (String, String) {
+    let made = world.created(caller, &asked).await;
+    let text = |member: &str| made[member].as_str().unwrap().to_owned();
+    (text("id"), text("token"))
+}
+
+#[tokio::test]
+async fn a_token_is_taken_back_by_its_id_at_the_very_next_request() {
+    let world = World::new().await;
+    let caller = world.token().await;
+    let (id, text) = named(&world, &caller, json!({"name": "a"})).await;
+    assert_eq!(world.verdict(&bearer(&text)).await, "allow");
+    let answer = world.delete(&caller, &id).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(answer.json(), json!({"id": id, "revoked": 1, "effective_at": "2027-01-15T08:00:00Z"}));
+    assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(world.verdict(&bearer(&text)).await, "revoked");
+    assert_eq!(world.verdict(&bearer(&caller)).await, "allow");
+}
+
+#[tokio::test]
+async fn an_answer_says_when_every_cache_has_heard_of_it() {
+    let world = World::with(&[("HALLPASS_AUTHORIZER_CACHE", "5m")]).await;
+    let caller = world.token().await;
+    let (id, _) = named(&world, &caller, json!({"name": "a"})).await;
+    assert_eq!(world.delete(&caller, &id).await.json()["effective_at"], "2027-01-15T08:05:00Z");
+    assert_eq!(revoke_all(&world, &caller, "1").await.json()["effective_at"], "2027-01-15T08:05:00Z");
+}
+
+#[tokio::test]
+async fn taking_back_twice_changes_nothing() {
+    let world = World::new().await;
+    let caller = world.token().await;
+    for format in ["signed", "jwt"] {
+        let (id, text) = named(&world, &caller, json!({"name": "a", "format": format})).await;
+        world.delete(&caller, &id).await;
+        let before = world.dump("Tokens").await;
+        world.advance(1);
+        assert_eq!(world.delete(&caller, &id).await.status, 200);
+        assert_eq!(world.revoke(&text).await.status, 200);
+        assert_eq!(world.dump("Tokens").await, before);
+    }
+}
+
+#[tokio::test]
+async fn a_token_takes_itself_back_as_current() {
+    let world = World::new().await;
+    let token = world.token().await;
+    let answer = world.delete(&token, "current").await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.json()["id"].as_str().unwrap().starts_with("1."));
+    assert_eq!(world.delete(&token, "current").await.problem(401)["reason"], "revoked");
+}
+
+#[tokio::test]
+async fn the_token_of_another_looks_like_an_absent_one() {
+    let world = World::new().await;
+    let (user, admin) = (world.token().await, world.token_of("admin", "letmein").await);
+    let (theirs, text) = named(&world, &admin, json!({"name": "a"})).await;
+    let absent = world.delete(&user, "1.AAAAAAAAAAAAAAAAAAAAAA").await;
+    absent.problem(404);
+    let own = world.unwritten(Format::Signed, "1", 9).await.record.id.to_string();
+    for id in [
+        theirs.as_str(),
+        &own,
+        "",
+        "1",
+        "1.",
+        "nonsense",
+        "1.AAAAAAAAAAAAAAAAAAAAAB",
+        "1.AAAAAAAAAAAAAAAAAAAAAA.",
+        "1/AAAAAAAAAAAAAAAAAAAAAA",
+        "Current",
+        &"x".repeat(10_240),
+        &text,
+    ] {
+        assert_eq!(world.delete(&user, id).await, absent, "{id}");
+        let of_admin = world.delete(&admin, id).await;
+        assert!(id == theirs || of_admin == absent, "{id}");
+    }
+    assert_eq!(world.verdict(&bearer(&text)).await, "revoked", "its owner took it back, last of all");
+}
+
+#[tokio::test]
+async fn an_administrator_takes_back_tokens_of_all_formats_of_all_users() {
+    let world = World::new().await;
+    let admin = world.token_of("admin", "letmein").await;
+    for (format, seed) in [(Format::Signed, 1), (Format::Developer, 2), (Format::Jwt, 3)] {
+        let made = world.make(format, "1", seed).await;
+        assert_eq!(world.verdict(&bearer(&made.text)).await, "allow");
+        assert_eq!(world.delete(&admin, &made.record.id.to_string()).await.status, 200);
+        assert_eq!(world.verdict(&bearer(&made.text)).await, "revoked");
+    }
+}
+
+#[tokio::test]
+async fn a_token_with_a_scope_manages_itself_and_what_it_made() {
+    let world = World::new().await;
+    world
+        .set_user(
+            "1",
+            "permissions",
+            Some(aws_sdk_dynamodb::types::AttributeValue::Ss(["ROLE_USER", "tokens"].map(str::to_owned).to_vec())),
+        )
+        .await;
+    let whole = world.token().await;
+    let (limited_id, limited) = named(&world, &whole, json!({"name": "a", "scopes": ["ROLE_USER"]})).await;
+    let (sister_id, sister) = named(&world, &whole, json!({"name": "b", "scopes": ["ROLE_USER"]})).await;
+    let (_, manager) = named(&world, &whole, json!({"name": "c", "scopes": ["tokens"]})).await;
+    let (child_id, child) = named(&world, &limited, json!({"name": "d"})).await;
+    let (grandchild_id, grandchild) = named(&world, &child, json!({"name": "e"})).await;
+
+    world.delete(&limited, &sister_id).await.problem(404);
+    world.delete(&limited, &grandchild_id).await.problem(404);
+    assert_eq!(world.delete(&child, &grandchild_id).await.status, 200);
+    assert_eq!(world.delete(&limited, &child_id).await.status, 200);
+    assert_eq!(world.delete(&limited, &limited_id).await.status, 200);
+    assert_eq!(world.delete(&manager, &sister_id).await.status, 200);
+    for (token, verdict) in
+        [(&whole, "allow"), (&limited, "revoked"), (&sister, "revoked"), (&child, "revoked"), (&grandchild, "revoked")]
+    {
+        assert_eq!(world.verdict(&bearer(token)).await, verdict);
+    }
+}
+
+#[tokio::test]
+async fn whoever_holds_a_token_may_end_it_by_its_text() {
+    let world = World::new().await;
+    for (format, seed) in [(Format::Signed, 1), (Format::Developer, 2), (Format::Jwt, 3)] {
+        let made = world.make(format, "1", seed).await;
+        let answer = world.revoke(&made.text).await;
+        assert_eq!((answer.status, answer.body.as_str(), answer.header("cache-control")), (200, "", "no-store"));
+        assert_eq!(world.verdict(&bearer(&made.text)).await, "revoked");
+    }
+}
+
+#[tokio::test]
+async fn an_old_developer_token_does_not_end_the_new_one() {
+    let world = World::new().await;
+    let old = world.make(Format::Developer, "1", 1).await;
+    let new = world.make(Format::Developer, "1", 2).await;
+    let user = world.token().await;
+    assert_eq!(world.revoke(&old.text).await.status, 200);
+    world.delete(&user, &old.record.id.to_string()).await.problem(404);
+    assert_eq!(world.verdict(&bearer(&new.text)).await, "allow");
+}
+
+#[tokio::test]
+async fn a_text_that_is_no_live_token_is_answered_alike() {
+    let world = World::new().await;
+    let token = world.token().await;
+    let stray = world.unwritten(Format::Signed, "1", 9).await.text;
+    let developer = world.unwritten(Format::Developer, "1", 9).await.text;
+    let of_nobody = stray.replacen("1.", "77.", 1);
+    let before = world.dump("Tokens").await;
+    let dots = ".".repeat(10_240);
+    for text in ["nonsense", "", &dots, &forged(&token), &stray, &developer, &of_nobody, "%FF%FE", "%00"] {
+        let answer = world.revoke(text).await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{text}");
+    }
+    world.advance(31 * 86_400);
+    assert_eq!(world.revoke(&token).await.status, 200);
+    assert_eq!(world.dump("Tokens").await, before, "not even an expired one is written to");
+    assert_eq!(world.dump("Users").await.len(), 4);
+}
+
+#[tokio::test]
+async fn a_form_has_one_token_and_is_a_form() {
+    let world = World::new().await;
+    let token = world.token().await;
+    let post = |media_type: &str, body: &str| {
+        Request::new("POST", "/oauth/revoke").header("Content-Type", media_type).body(body)
+    };
+    let one = format!("token={token}");
+    for body in ["", "token_type_hint=access_token", "Token=a", "token%20=a", &format!("{one}&{one}"), "token=a&token="]
+    {
+        let problem = world.send("Revoke", post(FORM, body)).await.problem(400);
+        assert_eq!((&problem["error"], &problem["member"]), (&"invalid_request".into(), &"token".into()), "{body}");
+    }
+    world.send("Revoke", Request::new("POST", "/oauth/revoke").body(&one)).await.problem(415);
+    for media_type in ["application/json", "text/plain", "multipart/form-data"] {
+        world.send("Revoke", post(media_type, &one)).await.problem(415);
+    }
+    assert_eq!(world.verdict(&bearer(&token)).await, "allow");
+    let hinted = format!("token_type_hint=refresh_token&{one}&x=y");
+    let charset = "application/x-www-form-urlencoded; charset=UTF-8";
+    assert_eq!(world.send("Revoke", post(charset, &hinted)).await.status, 200);
+    assert_eq!(world.verdict(&bearer(&token)).await, "revoked");
+}
+
+#[tokio::test]
+async fn one_write_ends_all_tokens_of_a_user() {
+    let (world, tap) = World::tapped(&[]).await;
+    let mut tokens = vec![world.token().await, world.token().await];
+    for (format, seed) in [(Format::Signed, 1), (Format::Developer, 2), (Format::Jwt, 3)] {
+        tokens.push(world.make(format, "1", seed).await.text);
+    }
+    tap.seen();
+    let answer = revoke_all(&world, &tokens[0], "1").await;
+    assert_eq!(tap.operations(), ["BatchGetItem", "UpdateItem"]);
+    assert_eq!((answer.status, answer.header("cache-control")), (200, "no-store"));
+    assert_eq!(answer.json(), json!({"user_id": "1", "effective_at": "2027-01-15T08:00:00Z"}));
+    for token in &tokens {
+        assert_eq!(world.verdict(&bearer(token)).await, "user_changed");
+    }
+    assert_eq!(revoke_all(&world, &tokens[0], "1").await.problem(401)["reason"], "user_changed");
+    assert_eq!(world.generate(&basic("my_username", "topsecret")).await.status, 200, "the user may go on");
+}
+
+#[tokio::test]
+async fn all_tokens_of_a_user_are_the_user_s_or_an_administrator_s_to_end() {
+    let world = World::new().await;
+    let (user, admin) = (world.token().await, world.token_of("admin", "letmein").await);
+    let absent = revoke_all(&world, &user, "99").await;
+    absent.problem(404);
+    for id in ["2", "", "a b", "1.x", &"x".repeat(65)] {
+        assert_eq!(revoke_all(&world, &user, id).await, absent, "{id}");
+    }
+    assert_eq!(revoke_all(&world, &admin, "99").await, absent);
+    let (_, limited) = named(&world, &user, json!({"name": "a", "scopes": ["ROLE_USER"]})).await;
+    let (_, limited_admin) = named(&world, &admin, json!({"name": "a", "scopes": ["ROLE_USER"]})).await;
+    for (caller, own) in [(&limited, "1"), (&limited_admin, "2")] {
+        assert_eq!(revoke_all(&world, caller, own).await.problem(403)["error"], "insufficient_scope");
+    }
+    assert_eq!(revoke_all(&world, &limited_admin, "1").await, absent);
+    assert_eq!(world.verdict(&bearer(&user)).await, "allow");
+    assert_eq!(revoke_all(&world, &admin, "1").await.status, 200);
+    assert_eq!(world.verdict(&bearer(&user)).await, "user_changed");
+    assert_eq!(world.verdict(&bearer(&admin)).await, "allow");
+}
+
+#[tokio::test]
+async fn a_password_takes_nothing_back_and_other_methods_are_answered() {
+    let world = World::new().await;
+    let login = basic("my_username", "topsecret");
+    let by_id = |method: &str| Request::new(method, "/tokens/{id}").parameter("id", "current").authorization(&login);
+    let of_user =
+        |method: &str| Request::new(method, "/users/{user_id}/tokens").parameter("user_id", "1").authorization(&login);
+    for request in [by_id("DELETE"), of_user("DELETE")] {
+        let answer = world.send("Revoke", request).await;
+        assert_eq!(answer.problem(401)["detail"], "Invalid credentials.");
+    }
+    for (request, allow) in [
+        (by_id("POST"), "GET, PATCH, DELETE"),
+        (by_id("PUT"), "GET, PATCH, DELETE"),
+        (of_user("GET"), "DELETE"),
+        (of_user("HEAD"), "DELETE"),
+        (Request::new("GET", "/oauth/revoke"), "POST"),
+        (Request::new("DELETE", "/oauth/revoke"), "POST"),
+    ] {
+        let answer = world.send("Revoke", request).await;
+        answer.problem(405);
+        assert_eq!(answer.header("allow"), allow);
+    }
+}

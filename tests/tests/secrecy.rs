@@ -1,0 +1,259 @@
+//! What nobody gets to see: no log line, no refusal and no `Debug` form shows a token, a password or a key.
+//!
+//! The tests of this file share one log, written by the subscriber of the functions. It is asked for everything: at
+//! TRACE the AWS SDK prints response bodies and the Lambda runtime whole events.
+
+use std::{
+    io,
+    sync::{Mutex, Once},
+};
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use login::password;
+use serde_json::{Value, json};
+use tests::{
+    Answer, KEYS, Request, World,
+    api::{bearer, forged},
+    basic,
+};
+use token::{Credential, Entropy, Format, Keyring, Text};
+
+static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+/// A password that is nobody's.
+const GUESS: &str = "correct-horse-battery-staple";
+
+struct Log;
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        LOG.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Begins to listen, once for all tests.
+fn listen() {
+    static LISTENING: Once = Once::new();
+    LISTENING.call_once(|| tracing::subscriber::set_global_default(edge::log::subscriber(|| Log)).unwrap());
+}
+
+fn log() -> String {
+    String::from_utf8(LOG.lock().unwrap().clone()).unwrap()
+}
+
+/// The lines of the log about this token.
+fn lines_about(id: &str) -> Vec<Value> {
+    let lines: Vec<Value> = log().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    lines.into_iter().filter(|line| line["token.id"] == id).collect()
+}
+
+/// What must not be seen of a token: its end, which holds the secret or the tag, and the secret of a JWT.
+fn secrets_of(token: &str) -> Vec<String> {
+    let mut secrets = vec![token[token.len() - 43..].to_owned()];
+    if let Some(Ok(claims)) = token.split('.').nth(1).map(Base64UrlUnpadded::decode_vec)
+        && let Ok(claims) = serde_json::from_slice::<Value>(&claims)
+        && let Some(jti) = claims["jti"].as_str()
+    {
+        secrets.push(jti.to_owned());
+    }
+    secrets
+}
+
+/// Requests that are refused, each in its way, with secrets wherever a secret can be put.
+fn bad_requests(token: &str) -> Vec<(&'static str, Request)> {
+    const GENERATE: &str = "/api/services_token/generate";
+    let (owned, login) = (bearer(token), basic("my_username", GUESS));
+    let create = |body: Value| ("Generate", Request::new("POST", "/tokens").authorization(&owned).json(&body));
+    let form = Request::new("POST", "/oauth/revoke").header("Content-Type", "application/x-www-form-urlencoded");
+    let by_id = |id| Request::new("DELETE", "/tokens/{id}").authorization(&owned).parameter("id", id);
+    let list = |name, value| Request::new("GET", "/tokens").authorization(&owned).query(name, value);
+    vec![
+        ("Generate", Request::new("POST", GENERATE).authorization(&login)),
+        ("Generate", Request::new("POST", GENERATE).authorization(&basic(GUESS, "topsecret"))),
+        ("Generate", Request::new("POST", GENERATE).authorization(&basic(token, "topsecret"))),
+        ("Generate", Request::new("POST", GENERATE).authorization(&bearer(&forged(token)))),
+        ("Generate", Request::new("POST", GENERATE).authorization(&format!("Digest {token}"))),
+        ("Generate", Request::new("POST", GENERATE).authorization(&owned).authorization(&login)),
+        ("Generate", Request::new("PUT", GENERATE).authorization(&owned)),
+        ("Generate", Request::new("POST", "/tokens").authorization(&login).json(&json!({"name": "a"}))),
+        ("Generate", Request::new("POST", "/tokens").authorization(&owned).body(token)),
+        ("Generate", Request::new("POST", "/tokens").authorization(&owned).header("Content-Type", token).body("{}")),
+        create(json!(token)),
+        create(json!({"name": format!("{token}\n")})),
+        create(json!({"name": "a", "scopes": [token]})),
+        create(json!({"name": "a", "scopes": token})),
+        create(json!({"name": "a", "format": token})),
+        create(json!({"name": "a", "user_id": token})),
+        create(json!({"name": "a", "user_id": "2"})),
+        create(json!({"name": "a", "expires_at": token})),
+        create(json!({"name": "a", "expires_in": token})),
+        ("Revoke", by_id(token)),
+        ("Revoke", form.clone().body(&format!("token={token}&token={token}"))),
+        ("Revoke", Request::new("POST", "/oauth/revoke").body(&format!("token={token}"))),
+        ("Revoke", by_id("current").authorization(&login)),
+        ("Console", list("limit", token)),
+        ("Console", list("cursor", &format!("{token}!"))),
+        ("Console", list("user_id", token)),
+        ("Console", Request::new("GET", "/api/user/{id}").authorization(&owned).parameter("id", token)),
+        ("Console", Request::new("GET", "/{proxy+}").authorization(&owned).parameter("proxy", token)),
+    ]
+}
+
+#[tokio::test]
+async fn no_refusal_and_no_log_line_shows_a_secret() {
+    listen();
+    let world = World::new().await;
+    let nowhere = World::with(&[("HALLPASS_TOKENS_TABLE", "Nowhere"), ("HALLPASS_USERS_TABLE", "Nowhere")]).await;
+    let jwt = world.created(&world.token().await, &json!({"name": "a", "format": "jwt"})).await["token"].clone();
+    let developer = world.make(Format::Developer, "1", 7).await.text;
+    let mut secrets = ["topsecret", GUESS, "argon2id", "dGVzdHMgb25seTog", "letmein"].map(str::to_owned).to_vec();
+    secrets.extend([basic("my_username", "topsecret"), basic("my_username", GUESS)].map(|basic| basic[6..].to_owned()));
+    let mut answers: Vec<String> = Vec::new();
+    for token in [world.token().await, jwt.as_str().unwrap().to_owned(), developer] {
+        secrets.extend(secrets_of(&token));
+        for world in [&world, &nowhere] {
+            for (function, request) in bad_requests(&token) {
+                let answer: Answer = world.send(function, request.clone()).await;
+                assert!(answer.status >= 400, "{request:?} {answer:?}");
+                answers.push(format!("{answer:?}"));
+                // Failures in a row must not hide the next refusal.
+                world.advance(1);
+            }
+            for authorization in
+                [bearer(&forged(&token)), basic("my_username", GUESS), bearer(&token), basic(&token, "")]
+            {
+                let event = Request::new("GET", "/api/user/{id}").parameter("id", &token).authorization(&authorization);
+                answers.push(format!("{:?}", world.invoke("VerifyAuthorizer", event.authorizer_event()).await));
+            }
+        }
+        assert_eq!(world.revoke(&token).await.status, 200);
+        answers.push(world.verdict(&bearer(&token)).await);
+    }
+    let log = log();
+    for secret in &secrets {
+        assert!(!log.contains(secret.as_str()), "the log has {secret}");
+        // The path of a request stands in nothing that is answered, whatever is in it.
+        let answer = answers.iter().find(|answer| answer.contains(secret.as_str()));
+        assert_eq!(answer, None, "an answer has {secret}");
+    }
+    assert!(["failed", "refused", "issued"].iter().all(|word| log.contains(word)), "the log is not of these requests");
+}
+
+#[tokio::test]
+async fn every_decision_about_a_token_is_one_line_with_the_same_words() {
+    listen();
+    let world = World::new().await;
+    let caller = world.token().await;
+    let made = world.created(&caller, &json!({"name": "a"})).await;
+    let (id, token) = (made["id"].as_str().unwrap(), made["token"].as_str().unwrap());
+    world.verdict(&bearer(token)).await;
+    world.delete(&caller, id).await;
+    world.verdict(&bearer(token)).await;
+    world.generate(&bearer(token)).await;
+    let lines = lines_about(id);
+    let said =
+        |line: &Value| (line["message"].as_str().unwrap().to_owned(), line["reason"].as_str().map(str::to_owned));
+    let said: Vec<_> = lines.iter().map(said).collect();
+    let said: Vec<_> = said.iter().map(|(message, reason)| (message.as_str(), reason.as_deref())).collect();
+    let refused = ("refused", Some("revoked"));
+    assert_eq!(said, [("issued", None), ("admitted", None), ("revoked", None), refused, refused]);
+    for line in lines {
+        assert_eq!(
+            (&line["user.id"], &line["target"], &line["level"]),
+            (&json!("1"), &json!("hallpass"), &json!("INFO"))
+        );
+        for name in line.as_object().unwrap().keys() {
+            let known = ["timestamp", "level", "target", "message", "token.id", "user.id", "reason"];
+            assert!(known.contains(&name.as_str()), "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_log_in_that_is_refused_is_a_line_too() {
+    listen();
+    let world = World::new().await;
+    let count = || log().lines().filter(|line| line.contains(r#""status":429"#)).count();
+    let before = count();
+    for _ in 0..6 {
+        world.generate(&basic("my_username", GUESS)).await;
+    }
+    assert_eq!(count(), before + 1);
+    assert!(log().contains(r#""message":"refused","status":401"#), "{}", log());
+}
+
+#[tokio::test]
+async fn the_log_takes_its_own_target_and_no_other() {
+    listen();
+    tracing::trace!(target: "hallpass", "of ours");
+    tracing::error!("of this test's own module");
+    tracing::error!(target: "aws_smithy_runtime", "of another");
+    tracing::error!(target: "lambda_runtime", "of another");
+    tracing::error!(target: "edge", "of another");
+    World::new().await.token().await;
+    let log = log();
+    assert!(log.contains("of ours"));
+    assert!(!log.contains("of another") && !log.contains("of this test"));
+    for line in log.lines() {
+        assert_eq!(serde_json::from_str::<Value>(line).unwrap()["target"], "hallpass", "{line}");
+    }
+}
+
+#[tokio::test]
+async fn the_debug_form_of_what_holds_a_secret_prints_none() {
+    let world = World::new().await;
+    let made = world.make(Format::Signed, "1", 7).await;
+    let text = Text::new(made.text.clone());
+    let hash = password::hash("topsecret", [7; 16]).unwrap();
+    let lookup = |name: &str| match name {
+        "AWS_REGION" => Some("local".to_owned()),
+        "AWS_ACCESS_KEY_ID" => Some("the-access-key-id".to_owned()),
+        "AWS_SECRET_ACCESS_KEY" => Some("the-secret-access-key".to_owned()),
+        "AWS_SESSION_TOKEN" => Some("the-session-token".to_owned()),
+        "HALLPASS_KEYS" => Some(KEYS.to_owned()),
+        name => name.ends_with("_TABLE").then(|| name.to_owned()),
+    };
+    let ring = Keyring::parse(KEYS).unwrap();
+    let claim = token::open(&ring, &token::codec::Issuer::new("", "hallpass").unwrap(), &made.text, world.now());
+    let user = world.store.user(&"1".parse().unwrap()).await.unwrap();
+    let admitted = token::admit(&claim.unwrap(), Some(made.record.clone()), user.clone(), world.now());
+    let new_user = store::management::NewUser {
+        id: "9".parse().unwrap(),
+        username: "new".to_owned(),
+        full_name: None,
+        is_app: false,
+        password_hash: Some(hash.clone()),
+        permissions: token::Scope::default(),
+        token_generation: 0,
+    };
+    let forms = [
+        ("Text", format!("{text:?}")),
+        ("Entropy", format!("{:?}", Entropy::new([7; 16]))),
+        ("Keyring", format!("{ring:?}")),
+        ("the ring as text", format!("{:?}", ring.to_json())),
+        ("Credential", format!("{:?}", Credential::from_header([bearer(&made.text).as_str()]))),
+        ("Login", format!("{:?}", Credential::from_header([basic("my_username", "topsecret").as_str()]))),
+        ("Claim", format!("{claim:?}")),
+        ("Record", format!("{:?}", made.record)),
+        ("User", format!("{user:?}")),
+        ("Admitted", format!("{admitted:?}")),
+        ("NewUser", format!("{new_user:?}")),
+        ("Change", format!("{:?}", store::management::Change::Password(hash))),
+        ("Connection", format!("{:?}", edge::service::connection(&lookup).unwrap())),
+        ("Service", format!("{:?}", edge::Service::new(&lookup).unwrap())),
+        ("World", format!("{world:?}")),
+    ];
+    let key = Base64UrlUnpadded::decode_vec("dGVzdHMgb25seTogbm90IGEgc2VjcmV0IG9mIGFueWJvZHkgMTI").unwrap();
+    let mut secrets = secrets_of(&made.text);
+    secrets.extend(["topsecret", "argon2id", "the-secret-access-key", "the-session-token"].map(str::to_owned));
+    secrets.extend(["dGVzdHMgb25seTog".to_owned(), format!("{:?}", &key[..8]), format!("{:?}", [7_u8; 8])]);
+    secrets = secrets.into_iter().map(|secret| secret.trim_matches(['[', ']']).to_owned()).collect();
+    let shown = forms.iter().flat_map(|(what, form)| {
+        secrets.iter().filter(|secret| form.contains(secret.as_str())).map(move |secret| (*what, secret.clone()))
+    });
+    assert_eq!(shown.collect::<Vec<_>>(), []);
+}

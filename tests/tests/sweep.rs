@@ -1,0 +1,240 @@
+//! The schedule: what TTL has not deleted is forgotten, and what the stream lost is made good.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use prune::{Answer, Event, Prune, Swept};
+use serde_json::{Value, json};
+use tests::{
+    World,
+    api::{bearer, text},
+    tables::{GRACE, Item, LIFETIME, Made},
+    tap::{ALWAYS, Fault},
+};
+use token::Format;
+
+/// The event of a schedule.
+fn schedule() -> Value {
+    json!({
+        "version": "0",
+        "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
+        "detail-type": "Scheduled Event",
+        "source": "aws.scheduler",
+        "account": "123456789012",
+        "time": "2027-01-15T08:00:00Z",
+        "region": "eu-west-1",
+        "resources": ["arn:aws:scheduler:eu-west-1:123456789012:schedule/default/Sweep"],
+        "detail": "{}",
+    })
+}
+
+async fn sweep(world: &World) -> Value {
+    world.invoke("Prune", schedule()).await.unwrap()
+}
+
+/// A sweep that may begin this many parts.
+async fn sweep_parts(world: &World, parts: usize) -> Swept {
+    let prune = Prune { store: world.store.clone(), grace: std::time::Duration::from_secs(GRACE) };
+    let asked = AtomicUsize::new(0);
+    let may_go_on = || asked.fetch_add(1, Ordering::SeqCst) < parts;
+    match prune.handle(Event::Schedule(schedule()), world.now(), &may_go_on).await {
+        Ok(Answer::Swept(swept)) => swept,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn done(seen: u64, forgotten: u64, voided: u64, dropped: u64, unreadable: u64) -> Value {
+    json!({
+        "seen": seen, "forgotten": forgotten, "voided": voided, "dropped": dropped, "unreadable": unreadable,
+        "finished": true,
+    })
+}
+
+fn item(attributes: &[(&str, AttributeValue)]) -> Item {
+    attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+}
+
+async fn verdict(world: &World, made: &Made) -> String {
+    world.verdict(&bearer(&made.text)).await
+}
+
+#[tokio::test]
+async fn what_has_had_its_time_is_forgotten_though_ttl_did_not_run() {
+    let world = World::new().await;
+    let made = world.make(Format::Signed, "1", 1).await;
+    let revoked = world.make(Format::Jwt, "1", 2).await;
+    let developer = world.make(Format::Developer, "1", 3).await;
+    assert_eq!(world.delete(&revoked.text, "current").await.status, 200);
+    let forget_at = AttributeValue::N((world.now().unix() + GRACE).to_string());
+    let session = [("user_id", text("session#abc")), ("token", text("session")), ("forget_at", forget_at)];
+    world.put("Tokens", item(&session)).await;
+    assert_eq!(sweep(&world).await, done(5, 0, 0, 0, 1));
+
+    // A taken token goes a day after it was taken, another a day after its end.
+    world.advance(GRACE - 1);
+    assert_eq!(sweep(&world).await, done(5, 0, 0, 0, 1));
+    world.advance(1);
+    assert_eq!(sweep(&world).await, done(5, 2, 0, 0, 0));
+    assert_eq!(verdict(&world, &revoked).await, "expired");
+    world.advance(LIFETIME - 1);
+    assert_eq!(sweep(&world).await, done(3, 0, 0, 0, 0));
+    world.advance(1);
+    assert_eq!(sweep(&world).await, done(3, 1, 0, 0, 0));
+    assert!(world.store.record(&made.record.id).await.unwrap().is_none());
+
+    assert_eq!(verdict(&world, &developer).await, "allow");
+    assert_eq!(sweep(&world).await, done(2, 0, 0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_change_whose_stream_record_was_lost_is_made_good() {
+    let check = async |attribute: &str, value: Option<AttributeValue>, expected: &str| {
+        let world = World::new().await;
+        let made = [world.make(Format::Signed, "1", 1).await, world.make(Format::Developer, "1", 2).await];
+        let other = world.make(Format::Signed, "2", 3).await;
+        let before = world.user_item("1").await;
+        match attribute {
+            "" => world.remove_user("1").await,
+            _ => world.set_user("1", attribute, value).await,
+        }
+        let voided = if expected == "allow" { 0 } else { 2 };
+        assert_eq!(sweep(&world).await, done(4, 0, voided, 0, 0), "{attribute}");
+        // Changing back, and sweeping again, revives nothing.
+        world.put("Users", before).await;
+        assert_eq!(sweep(&world).await, done(4, 0, 0, 0, 0));
+        for made in &made {
+            assert_eq!(verdict(&world, made).await, expected, "{attribute}");
+        }
+        assert_eq!(verdict(&world, &other).await, "allow");
+    };
+    check("username", Some(text("renamed")), "user_changed").await;
+    check("password_hash", None, "user_changed").await;
+    check("status", Some(text("blocked")), "user_blocked").await;
+    check("token_generation", Some(AttributeValue::N("6".to_owned())), "user_changed").await;
+    check("", None, "user_removed").await;
+    check("permissions", None, "allow").await;
+}
+
+#[tokio::test]
+async fn a_pointer_without_its_token_is_dropped_and_the_others_stay() {
+    let world = World::new().await;
+    let live = world.make(Format::Developer, "1", 1).await;
+    let stale = world.unwritten(Format::Developer, "1", 2).await;
+    let nobody_s = world.unwritten(Format::Developer, "2", 3).await;
+    for (made, owner) in [(&stale, "1"), (&nobody_s, "2"), (&nobody_s, "9")] {
+        let key = format!("developer#{}", made.record.id.hash);
+        world.put("Tokens", item(&[("user_id", text(&key)), ("token", text("pointer")), ("owner", text(owner))])).await;
+    }
+    assert_eq!(sweep(&world).await, done(4, 0, 0, 2, 0));
+    assert_eq!(sweep(&world).await, done(2, 0, 0, 0, 0));
+    assert_eq!(verdict(&world, &live).await, "allow");
+}
+
+/// Enough for several parts: DynamoDB reads a megabyte at once.
+async fn fill(world: &World, made: &[Made]) {
+    for made in made {
+        world.set_record(&made.record, "description", Some(text(&"x".repeat(300_000)))).await;
+    }
+}
+
+#[tokio::test]
+async fn a_sweep_that_must_stop_goes_on_there_the_next_time() {
+    let world = World::new().await;
+    let mut made = Vec::new();
+    for seed in 0..12 {
+        made.push(world.make(Format::Signed, "1", seed).await);
+    }
+    fill(&world, &made).await;
+    world.set_user("1", "username", Some(text("renamed"))).await;
+
+    assert_eq!(sweep_parts(&world, 0).await, Swept::default());
+    let (mut parts, mut seen, mut voided) = (0, 0, 0);
+    loop {
+        let swept = sweep_parts(&world, 1).await;
+        (parts, seen, voided) = (parts + 1, seen + swept.seen, voided + swept.voided);
+        assert_eq!(swept.seen, swept.voided);
+        assert_eq!(world.dump("Attempts").await.iter().any(|item| item.contains("sweep#tokens")), !swept.finished);
+        if swept.finished {
+            break;
+        }
+    }
+    assert!(parts >= 3, "{parts}");
+    assert_eq!((seen, voided), (12, 12));
+
+    // The place it stopped at may be gone by then.
+    world.advance(GRACE);
+    let first = sweep_parts(&world, 1).await;
+    let rest = sweep_parts(&world, usize::MAX).await;
+    assert!(!first.finished && rest.finished);
+    assert_eq!(first.forgotten + rest.forgotten, 12);
+    assert_eq!(sweep(&world).await, done(0, 0, 0, 0, 0));
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_stops_nothing() {
+    let world = World::new().await;
+    // User 1 has a record that is none; user 2 is no user; user 4 has a developer record that is none, and a pointer.
+    let broken = world.make(Format::Signed, "1", 1).await;
+    world.set_record(&broken.record, "format", None).await;
+    let of_no_user = [world.make(Format::Signed, "2", 2).await, world.make(Format::Developer, "2", 3).await];
+    world.set_user("2", "status", Some(AttributeValue::Bool(true))).await;
+    let pointed_at = world.make(Format::Developer, "4", 4).await;
+    world.set_record(&pointed_at.record, "issued_at", Some(text("yesterday"))).await;
+    let odd = [("user_id", text("developer#odd")), ("token", text("pointer")), ("owner", AttributeValue::Bool(true))];
+    world.put("Tokens", item(&odd)).await;
+    // And in the midst of it there is something to do.
+    let good = world.make(Format::Signed, "3", 5).await;
+    world.set_user("3", "username", Some(text("renamed"))).await;
+    let also_good = world.make(Format::Signed, "1", 6).await;
+    world.set_user("1", "username", Some(text("renamed"))).await;
+
+    let swept = sweep(&world).await;
+    assert_eq!((&swept["finished"], &swept["voided"], &swept["dropped"]), (&json!(true), &json!(2), &json!(0)));
+    for made in [&good, &also_good] {
+        assert_eq!(world.record(&made.record.id).await.revoked.unwrap().because.as_str(), "user_changed");
+    }
+    // Whose user cannot be read is neither void nor let in.
+    for made in &of_no_user {
+        assert!(world.record(&made.record.id).await.revoked.is_none());
+        assert!(verdict(&world, made).await.starts_with("error"));
+    }
+    world.set_user("2", "status", Some(text("active"))).await;
+    world.set_record(&pointed_at.record, "issued_at", Some(AttributeValue::N("1".to_owned()))).await;
+    for made in of_no_user.iter().chain([&pointed_at]) {
+        assert_eq!(verdict(&world, made).await, "allow");
+    }
+}
+
+#[tokio::test]
+async fn a_sweep_changes_nothing_of_what_is_good() {
+    let world = World::new().await;
+    for (seed, format) in (1..).zip([Format::Signed, Format::Jwt, Format::Developer]) {
+        world.make(format, "1", seed).await;
+        world.make(format, "2", seed + 10).await;
+    }
+    let (tokens, users) = (world.dump("Tokens").await, world.dump("Users").await);
+    for _ in 0..2 {
+        assert_eq!(sweep(&world).await, done(8, 0, 0, 0, 0));
+    }
+    assert_eq!((world.dump("Tokens").await, world.dump("Users").await), (tokens, users));
+}
+
+#[tokio::test]
+async fn a_store_that_fails_is_an_error_and_the_next_sweep_makes_it_good() {
+    for operation in ["GetItem", "Scan", "BatchGetItem", "UpdateItem", "DeleteItem"] {
+        let (world, tap) = World::tapped(&[]).await;
+        let over = world.make(Format::Signed, "1", 1).await;
+        let past = AttributeValue::N("1".to_owned());
+        world.set_record(&over.record, "forget_at", Some(past)).await;
+        world.make(Format::Signed, "1", 2).await;
+        world.set_user("1", "username", Some(text("renamed"))).await;
+        tap.inject(operation, 0, ALWAYS, Fault::Drop);
+        assert!(world.invoke("Prune", schedule()).await.is_err(), "{operation}");
+        tap.heal();
+        let swept = sweep(&world).await;
+        assert_eq!(swept["finished"], true);
+        assert_eq!(sweep(&world).await, done(1, 0, 0, 0, 0), "{operation}");
+        let records = world.store.records_of(&"1".parse().unwrap()).await.unwrap();
+        assert!(records.iter().all(|record| record.revoked.is_some()), "{operation}");
+    }
+}

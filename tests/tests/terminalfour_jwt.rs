@@ -1,0 +1,210 @@
+//! JWTs between Hallpass and other software: what the `jsonwebtoken` crate makes of ours with the exported key, and what
+//! we make of JWTs that it signs with that key.
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use hmac::{Hmac, KeyInit, Mac};
+use jsonwebtoken::{
+    Algorithm, DecodingKey, EncodingKey, Header, Validation,
+    crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils},
+    decode, encode,
+    errors::{Error, ErrorKind},
+    signature::{Error as SignatureError, Signer, Verifier},
+};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use tests::{START, World, api::bearer, basic, system::exported_key, tap::Tap};
+
+/// HS256 for the crate, which comes without cryptography of its own.
+struct Hs256(Vec<u8>);
+
+static HS256: CryptoProvider = CryptoProvider {
+    signer_factory: |algorithm, key| Ok(Box::new(Hs256::new(*algorithm, key.as_bytes())?)),
+    verifier_factory: |algorithm, key| Ok(Box::new(Hs256::new(*algorithm, key.try_get_as_bytes()?)?)),
+    key_utils: KeyUtils::new_unimplemented(),
+};
+
+impl Hs256 {
+    fn new(algorithm: Algorithm, key: &[u8]) -> Result<Self, Error> {
+        if algorithm == Algorithm::HS256 { Ok(Self(key.to_vec())) } else { Err(ErrorKind::InvalidAlgorithm.into()) }
+    }
+
+    fn mac(&self, message: &[u8]) -> Hmac<Sha256> {
+        <Hmac<Sha256> as KeyInit>::new_from_slice(&self.0).unwrap().chain_update(message)
+    }
+}
+
+impl Signer<Vec<u8>> for Hs256 {
+    fn try_sign(&self, message: &[u8]) -> Result<Vec<u8>, SignatureError> {
+        Ok(self.mac(message).finalize().into_bytes().to_vec())
+    }
+}
+
+impl Verifier<Vec<u8>> for Hs256 {
+    fn verify(&self, message: &[u8], tag: &Vec<u8>) -> Result<(), SignatureError> {
+        self.mac(message).verify_slice(tag).map_err(|_| SignatureError::new())
+    }
+}
+
+impl JwtSigner for Hs256 {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::HS256
+    }
+}
+
+impl JwtVerifier for Hs256 {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::HS256
+    }
+}
+
+/// A world whose reads are seen.
+async fn world() -> (World, Tap) {
+    // The first test of the process installs it.
+    let _ = HS256.install_default();
+    World::tapped(&[]).await
+}
+
+async fn temporary(world: &World) -> String {
+    let request = tests::Request::new("GET", "/rs/authorise").authorization(&basic("my_username", "topsecret"));
+    let answer = world.send("Generate", request).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    answer.json()["accessToken"].as_str().unwrap().to_owned()
+}
+
+async fn key(world: &World) -> String {
+    let token = world.token().await;
+    world.created(&token, &json!({"name": "key", "format": "jwt"})).await["token"].as_str().unwrap().to_owned()
+}
+
+fn expecting(audience: &str) -> Validation {
+    let mut validation = Validation::new(Algorithm::HS256);
+    validation.leeway = 0;
+    validation.set_audience(&[audience]);
+    validation.set_issuer(&["hallpass"]);
+    validation.set_required_spec_claims(&["exp", "sub", "aud", "iss"]);
+    validation
+}
+
+/// Claims as ours are, in their order.
+fn claims() -> Value {
+    json!({
+        "iss": "hallpass", "sub": "1", "aud": "hallpass", "iat": START, "exp": START + 1_800, "name": "my_username",
+        "jti": "AAECAwQFBgcICQoLDA0ODw",
+    })
+}
+
+/// Any text as header and claims, correctly signed with the exported key.
+fn signed(header: &str, claims: &str) -> String {
+    let [header, claims] = [header, claims].map(|part| Base64UrlUnpadded::encode_string(part.as_bytes()));
+    let message = format!("{header}.{claims}");
+    let key = EncodingKey::from_base64_secret(&padded()).unwrap();
+    let tag = jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::HS256).unwrap();
+    format!("{message}.{tag}")
+}
+
+/// The exported key in the alphabet of the crate, which wants padding and no `-` or `_`.
+fn padded() -> String {
+    format!("{}=", exported_key().replace('-', "+").replace('_', "/"))
+}
+
+#[tokio::test]
+async fn other_software_takes_our_jwts_with_the_exported_key() {
+    let (world, _tap) = world().await;
+    let key_of_others = DecodingKey::from_base64_secret(&padded()).unwrap();
+    for (jwt, audience) in [(temporary(&world).await, "hallpass"), (key(&world).await, "1")] {
+        let data = decode::<Value>(&jwt, &key_of_others, &expecting(audience)).unwrap();
+        assert_eq!((data.header.alg, data.header.typ.as_deref()), (Algorithm::HS256, Some("JWT")));
+        assert_eq!(data.header.kid.as_deref(), Some("test"));
+        assert_eq!((&data.claims["sub"], &data.claims["name"]), (&json!("1"), &json!("my_username")));
+        let refused = |key: &DecodingKey, audience| decode::<Value>(&jwt, key, &expecting(audience)).unwrap_err();
+        assert_eq!(refused(&key_of_others, "other").kind(), &ErrorKind::InvalidAudience);
+        let master = DecodingKey::from_secret(b"tests only: not a secret of anybody 12");
+        assert_eq!(
+            refused(&master, audience).kind(),
+            &ErrorKind::InvalidSignature,
+            "the ring's key itself is no JWT key"
+        );
+    }
+}
+
+#[tokio::test]
+async fn whoever_holds_the_exported_key_makes_no_entry() {
+    let (world, tap) = world().await;
+    let signing = EncodingKey::from_base64_secret(&padded()).unwrap();
+    // The crate has the members of the header in another order than ours, which makes it another text.
+    let header = Header { kid: Some("test".to_owned()), ..Header::new(Algorithm::HS256) };
+    let foreign = encode(&header, &claims(), &signing).unwrap();
+    assert_eq!(world.verdict(&bearer(&foreign)).await, "malformed");
+    let exact = signed(r#"{"alg":"HS256","typ":"JWT","kid":"test"}"#, &claims().to_string());
+    tap.seen();
+    assert_eq!(world.verdict(&bearer(&exact)).await, "unknown");
+    assert_eq!(tap.operations(), ["BatchGetItem"]);
+    for authorization in [bearer(&exact), basic(&exact, "")] {
+        assert_eq!(world.generate(&authorization).await.problem(401)["reason"], "unknown");
+        assert_eq!(world.create(&authorization, &json!({"name": "a"})).await.problem(401)["reason"], "unknown");
+    }
+    assert_eq!(world.count_records("1").await, 0);
+    // Nor with the secret's hash of a record of another format or another time: the record must say the same.
+    let real = key(&world).await;
+    let payload = Base64UrlUnpadded::decode_vec(real.split('.').nth(1).unwrap()).unwrap();
+    let mut longer: Value = serde_json::from_slice(&payload).unwrap();
+    longer["exp"] = json!(longer["exp"].as_u64().unwrap() + 1);
+    let longer = signed(r#"{"alg":"HS256","typ":"JWT","kid":"test"}"#, &longer.to_string());
+    assert_eq!(world.verdict(&bearer(&real)).await, "allow");
+    assert_eq!(world.verdict(&bearer(&longer)).await, "unknown");
+}
+
+#[tokio::test]
+async fn a_jwt_that_is_not_exactly_ours_is_refused_without_a_read() {
+    let (world, tap) = world().await;
+    let header = r#"{"alg":"HS256","typ":"JWT","kid":"test"}"#;
+    let ours = claims().to_string();
+    let check = async |jwt: &str, reason: &str| {
+        tap.seen();
+        assert_eq!(world.verdict(&bearer(jwt)).await, reason, "{jwt}");
+        assert_eq!(tap.operations().is_empty(), reason != "unknown", "{jwt}");
+    };
+    for other in [
+        r#"{"alg":"none","typ":"JWT","kid":"test"}"#,
+        r#"{"alg":"HS512","typ":"JWT","kid":"test"}"#,
+        r#"{"alg":"HS256","typ":"JWT","kid":"test","crit":["exp"]}"#,
+        r#"{"alg":"HS256","typ":"JWE","kid":"test"}"#,
+        r#"{"alg":"HS256","kid":"test"}"#,
+        r#"{"alg":"HS256","typ":"JWT","kid":"other"}"#,
+        r#"{"alg":"HS256","alg":"none","typ":"JWT","kid":"test"}"#,
+        r#"{"alg":"HS256","typ":"JWT","kid":"test" }"#,
+    ] {
+        check(&signed(other, &ours), "malformed").await;
+    }
+    check(&signed(header, &ours), "unknown").await;
+    for (from, to, reason) in [
+        (r#""aud":"hallpass""#, r#""aud":"1""#, "unknown"),
+        (r#""aud":"hallpass""#, r#""aud":"2""#, "malformed"),
+        (r#""aud":"hallpass","#, "", "malformed"),
+        (r#""iss":"hallpass""#, r#""iss":"elsewhere""#, "malformed"),
+        (r#""iss":"hallpass","#, "", "malformed"),
+        (r#""iat":1800000000"#, r#""iat":1800000005"#, "unknown"),
+        (r#""iat":1800000000"#, r#""iat":1800000006"#, "malformed"),
+        (r#""exp":1800001800"#, r#""exp":1800000001"#, "unknown"),
+        (r#""exp":1800001800"#, r#""exp":1800000000"#, "expired"),
+        (r#""exp":1800001800"#, r#""exp":"1800001800""#, "malformed"),
+        (r#""exp":1800001800,"#, "", "malformed"),
+        (r#""sub":"1""#, r#""sub":"1","sub":"1""#, "malformed"),
+        (r#""sub":"1""#, r#""sub": "1""#, "malformed"),
+        (r#"ODw""#, r#"ODx""#, "malformed"),
+    ] {
+        let changed = ours.replace(from, to);
+        assert_ne!(changed, ours, "{from}");
+        check(&signed(header, &changed), reason).await;
+    }
+    let whole = signed(header, &ours);
+    let (message, tag) = whole.rsplit_once('.').unwrap();
+    check(&format!("{whole}="), "malformed").await;
+    check(&format!("{message}=.{tag}"), "malformed").await;
+    check(&format!("{message}."), "malformed").await;
+    // 43 characters are two bits more than 32 bytes: the last one has a twin that decodes to the same bytes.
+    let (rest, last) = whole.split_at(whole.len() - 1);
+    let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let twin = alphabet.as_bytes()[alphabet.find(last).unwrap() + 1] as char;
+    check(&format!("{rest}{twin}"), "malformed").await;
+}

@@ -1,0 +1,246 @@
+//! The house rules: which crate may know which, what every file looks like, and that the template, the code and the
+//! README say the same.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use hallpass::dev::template::Template;
+use tests::{Request, TEMPLATE, World};
+
+/// Which of our crates each of them may depend on. Whatever is not here is not allowed.
+const ARROWS: [(&str, &str, &[&str]); 11] = [
+    ("token", "shared/token", &[]),
+    ("login", "shared/login", &[]),
+    ("store", "shared/store", &["token", "login"]),
+    ("edge", "shared/edge", &["token", "store"]),
+    ("verify-authorizer", "functions/verify-authorizer", &["edge", "store", "token"]),
+    ("revoke", "functions/revoke", &["edge", "store", "token"]),
+    ("console", "functions/console", &["edge", "store", "token"]),
+    ("prune", "functions/prune", &["edge", "store", "token"]),
+    ("generate", "functions/generate", &["edge", "store", "token", "login"]),
+    ("hallpass", "hallpass", &ALL),
+    ("tests", "tests", &ALL),
+];
+
+const ALL: [&str; 10] =
+    ["token", "login", "store", "edge", "verify-authorizer", "revoke", "console", "prune", "generate", "hallpass"];
+
+/// What must not be reachable from a crate, however far away: the beginning of a name and version.
+const UNREACHABLE: [(&str, &[&str]); 5] = [
+    ("token", &["tokio", "aws-", "lambda", "http", "hyper", "tracing"]),
+    ("login", &["tokio", "aws-", "lambda", "http", "hyper", "tracing"]),
+    ("verify-authorizer", &["aws-config", "openssl ", "openssl-sys", "aws-lc"]),
+    ("generate", &["aws-config", "openssl ", "openssl-sys", "aws-lc"]),
+    ("prune", &["aws-config", "jsonwebtoken", "openssl ", "openssl-sys", "aws-lc"]),
+];
+
+/// The most lines of a file.
+const LONGEST_FILE: usize = 400;
+
+/// Names that say nothing of what is inside.
+const EMPTY_NAMES: [&str; 7] = ["utils", "util", "common", "models", "helpers", "misc", "mod"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Every folder and file of the workspace but those of builds and of Git, by its path from the root.
+fn everything() -> Vec<String> {
+    let (mut found, mut folders) = (Vec::new(), vec![root()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            let name = entry.file_name().into_string().unwrap();
+            if name.starts_with('.') || name == "target" {
+                continue;
+            }
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(entry.path());
+            }
+            found.push(entry.path().strip_prefix(root()).unwrap().to_str().unwrap().to_owned());
+        }
+    }
+    found.sort();
+    found
+}
+
+fn rust_files() -> Vec<String> {
+    everything().into_iter().filter(|path| Path::new(path).extension().is_some_and(|it| it == "rs")).collect()
+}
+
+/// The lines of a section of a manifest, such as `dependencies`.
+fn section(manifest: &str, name: &str) -> Vec<String> {
+    let lines = manifest.lines().map(str::trim).skip_while(|line| *line != format!("[{name}]")).skip(1);
+    let lines = lines.take_while(|line| !line.starts_with('['));
+    lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
+}
+
+fn dependencies(folder: &str) -> BTreeSet<String> {
+    let lines = section(&read(&format!("{folder}/Cargo.toml")), "dependencies");
+    lines.iter().map(|line| line.split(['.', '=', ' ']).next().unwrap().to_owned()).collect()
+}
+
+/// Every package of the lock file, as `name version`, with what it depends on. Ours have their tests' crates as well.
+fn locked() -> BTreeMap<String, Vec<String>> {
+    let lock = read("Cargo.lock");
+    let value = |block: &str, name: &str| {
+        let line = block.lines().find_map(|line| line.strip_prefix(&format!("{name} = ")));
+        line.unwrap_or_default().trim_matches('"').to_owned()
+    };
+    let package = |block: &str| {
+        let listed =
+            block.lines().filter(|line| line.starts_with(" \"")).map(|line| line.trim_matches([' ', '"', ',']));
+        (format!("{} {}", value(block, "name"), value(block, "version")), listed.map(str::to_owned).collect())
+    };
+    lock.split("[[package]]").skip(1).map(package).collect()
+}
+
+/// All packages that can be reached from this one.
+fn reachable(locked: &BTreeMap<String, Vec<String>>, from: &str) -> BTreeSet<String> {
+    let (mut seen, mut next) = (BTreeSet::new(), vec![from.to_owned()]);
+    while let Some(name) = next.pop() {
+        // The lock file names a version only where there are several.
+        let matching =
+            locked.iter().filter(|(package, _)| **package == name || package.starts_with(&format!("{name} ")));
+        for (package, dependencies) in matching {
+            if seen.insert(package.clone()) {
+                next.extend(dependencies.iter().cloned());
+            }
+        }
+    }
+    seen
+}
+
+#[test]
+fn no_crate_knows_more_of_ours_than_it_may() {
+    let ours: BTreeSet<&str> = ARROWS.iter().map(|(name, _, _)| *name).collect();
+    for (name, folder, allowed) in ARROWS {
+        let manifest = read(&format!("{folder}/Cargo.toml"));
+        assert!(section(&manifest, "package").contains(&format!("name = \"{name}\"")), "{folder} is not {name}");
+        for dependency in dependencies(folder).iter().filter(|dependency| ours.contains(dependency.as_str())) {
+            assert!(allowed.contains(&dependency.as_str()), "{name} must not depend on {dependency}");
+        }
+    }
+    let manifests = everything().into_iter().filter(|path| path.ends_with("/Cargo.toml")).count();
+    assert_eq!(manifests, ARROWS.len(), "a crate is missing in the table of arrows");
+}
+
+#[test]
+fn what_a_crate_must_not_touch_is_out_of_its_reach() {
+    let locked = locked();
+    assert!(locked.len() > 100 && reachable(&locked, "store").iter().any(|name| name.starts_with("tokio ")));
+    for (from, forbidden) in UNREACHABLE {
+        for package in reachable(&locked, from) {
+            let bad = forbidden.iter().find(|bad| package.starts_with(**bad));
+            assert_eq!(bad, None, "{from} reaches {package}");
+        }
+    }
+}
+
+#[test]
+fn every_crate_takes_the_lints_of_the_workspace() {
+    for (name, folder, _) in ARROWS.iter().filter(|(name, _, _)| *name != "tests") {
+        let lints = section(&read(&format!("{folder}/Cargo.toml")), "lints");
+        assert_eq!(lints, ["workspace = true"], "{name}");
+    }
+}
+
+#[test]
+fn every_file_says_what_it_is_and_can_be_read_at_once() {
+    for path in rust_files() {
+        let text = read(&path);
+        assert!(text.starts_with("//! "), "{path} does not begin by saying what it is");
+        let lines = text.lines().count();
+        assert!(lines < LONGEST_FILE, "{path} has {lines} lines");
+    }
+}
+
+#[test]
+fn no_name_says_nothing() {
+    for path in everything() {
+        let stem = Path::new(&path).file_stem().unwrap().to_str().unwrap();
+        assert!(!EMPTY_NAMES.contains(&stem), "{path}");
+    }
+}
+
+/// The words of a text that begin with `HALLPASS_`.
+fn variables(text: &str) -> BTreeSet<String> {
+    let word = |rest: &str| {
+        let end = rest.find(|c: char| !c.is_ascii_uppercase() && c != '_').unwrap_or(rest.len());
+        rest[..end].to_owned()
+    };
+    let words = text.split("HALLPASS_").skip(1).map(word).filter(|word| !word.is_empty());
+    words.map(|word| format!("HALLPASS_{word}")).collect()
+}
+
+#[test]
+fn the_readme_lists_every_variable_and_no_other() {
+    let ours = rust_files().into_iter().filter(|path| !path.starts_with("tests/") && !path.contains("tests"));
+    let mut known: BTreeSet<String> = ours.flat_map(|path| variables(&read(&path))).collect();
+    known.extend(variables(TEMPLATE));
+    let readme = read("README.md");
+    let rows: String = readme.lines().filter(|line| line.starts_with("| `HALLPASS_")).collect();
+    let listed = variables(&rows);
+    let missing: Vec<_> = known.difference(&listed).collect();
+    let stale: Vec<_> = listed.difference(&known).collect();
+    assert!(missing.is_empty() && stale.is_empty(), "not in the README: {missing:?}; only there: {stale:?}");
+}
+
+#[test]
+fn every_path_is_answered_whatever_the_method() {
+    let routes = Template::parse(TEMPLATE).unwrap().routes;
+    let any: BTreeSet<&str> = routes.iter().filter(|route| route.method == "ANY").map(|route| &*route.path).collect();
+    for route in &routes {
+        assert!(any.contains(route.path.as_str()), "{} has no ANY", route.path);
+    }
+    assert!(any.contains("/") && any.contains("/{proxy+}"));
+}
+
+#[test]
+fn no_gateway_response_repeats_what_the_client_sent() {
+    let responses = Template::parse(TEMPLATE).unwrap().gateway_responses;
+    for kind in ["ACCESS_DENIED", "UNAUTHORIZED", "DEFAULT_4XX", "DEFAULT_5XX"] {
+        assert!(responses.contains_key(kind), "{kind}");
+    }
+    for (kind, response) in responses {
+        let body = response.body.unwrap_or_default();
+        for text in response.headers.values().chain([&body]) {
+            for variable in text.split("context.").skip(1) {
+                assert!(variable.starts_with("authorizer."), "{kind} answers with context.{variable}");
+            }
+            assert!(!text.contains("$input") && !text.contains("method.request"), "{kind} {text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_functions_answer_the_routes_of_the_template_and_no_others() {
+    let world = World::new().await;
+    let routes = Template::parse(TEMPLATE).unwrap().routes;
+    let mut methods: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for route in routes.iter().filter(|route| route.method != "ANY") {
+        methods.entry(&route.path).or_default().insert(&route.method);
+        let answer = world.send(&route.function, Request::new(&route.method, &route.path)).await;
+        assert!(![404, 405].contains(&answer.status), "{} {} {}", route.method, route.path, answer.status);
+    }
+    for route in routes.iter().filter(|route| route.method == "ANY") {
+        let answer = world.send(&route.function, Request::new("PURGE", &route.path)).await;
+        let allowed: BTreeSet<&str> = answer.header("allow").split(", ").filter(|name| !name.is_empty()).collect();
+        assert_eq!(allowed, methods.get(route.path.as_str()).cloned().unwrap_or_default(), "{}", route.path);
+        assert_eq!(answer.status, if allowed.is_empty() { 404 } else { 405 }, "{}", route.path);
+    }
+    for function in ["generate", "revoke", "console"] {
+        for path in read(&format!("functions/{function}/src/lib.rs")).split("\"/").skip(1) {
+            let path = format!("/{}", path.split('"').next().unwrap());
+            let served = routes.iter().any(|route| route.path == path && route.function.to_lowercase() == function);
+            assert!(served, "{function} waits for {path}, which the template does not send it");
+        }
+    }
+}
