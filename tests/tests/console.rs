@@ -59,8 +59,11 @@ async fn a_user_is_not_shown_to_others_and_an_absent_one_to_nobody() {
     let forbidden = show(&world, "2", user()).await;
     assert_eq!(forbidden.problem(403)["error"], "insufficient_scope");
     assert!(forbidden.challenge().contains(r#"error="insufficient_scope""#));
-    for id in ["99", "3", "", "a b", "1.x", "01", " 1"] {
+    for id in ["99", "3", "01"] {
         assert_eq!(show(&world, id, user()).await, forbidden, "who may not ask does not learn who is there: {id}");
+    }
+    for id in ["", "a b", "1.x", " 1"] {
+        show(&world, id, user()).await.problem(404);
     }
     for id in ["99", "", "a b", "x.y", &"x".repeat(65)] {
         show(&world, id, admin()).await.problem(404);
@@ -121,7 +124,7 @@ async fn a_list_has_the_callers_tokens_and_nothing_of_their_secrets() {
     let record = world.record(&made["id"].as_str().unwrap().parse().unwrap()).await;
     let (jwt, made) = (jwt["token"].as_str().unwrap(), made["token"].as_str().unwrap());
     let fingerprint = Base64UrlUnpadded::encode_string(&record.fingerprint.0[..6]);
-    let seal_of = |token: &str| token.rsplit(['.', '-']).next().unwrap().to_owned();
+    let seal_of = |token: &str| token[token.len() - 40..].to_owned();
     let secrets = [seal_of(made), seal_of(jwt), seal_of(&developer.text), seal_of(&caller), fingerprint];
     for secret in secrets.iter().map(String::as_str).chain(["fingerprint", "hash", "key_id", "bound", "argon2", "root"])
     {

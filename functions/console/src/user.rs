@@ -10,8 +10,8 @@ use token::{Scope, Status, User, UserId, Value, user::attribute::KIND};
 pub(crate) async fn show(service: &Service, request: &Request) -> Result<Answer, Problem> {
     let issuer = &service.settings.issuer;
     let (caller, scope) = identity(service, request)?;
-    let asked = gateway::path_parameter(request, "id");
-    if asked != caller && !service.is_administrator(&scope) {
+    let asked = user_id(&gateway::path_parameter(request, "id"))?;
+    if asked.as_str() != caller && !service.is_administrator(&scope) {
         return Err(Problem::forbidden(issuer));
     }
     let user = user(service, &asked).await?;
@@ -33,7 +33,7 @@ pub(crate) async fn show(service: &Service, request: &Request) -> Result<Answer,
 /// `GET /rs/profile`, as Terminalfour has it: who the caller is.
 pub(crate) async fn profile(service: &Service, request: &Request) -> Result<Answer, Problem> {
     let (caller, scope) = identity(service, request)?;
-    let user = user(service, &caller).await?;
+    let user = user(service, &user_id(&caller)?).await?;
     let body = json!({
         "id": user.id.to_string(),
         "username": user.username,
@@ -52,7 +52,10 @@ fn identity(service: &Service, request: &Request) -> Result<(String, Scope), Pro
     Ok((caller, scope.split(',').filter_map(|name| name.parse().ok()).collect()))
 }
 
-async fn user(service: &Service, id: &str) -> Result<User, Problem> {
-    let id: UserId = id.parse().map_err(|_| Problem::not_found())?;
-    service.store.user(&id).await?.ok_or_else(Problem::not_found)
+fn user_id(text: &str) -> Result<UserId, Problem> {
+    text.parse().map_err(|_| Problem::not_found())
+}
+
+async fn user(service: &Service, id: &UserId) -> Result<User, Problem> {
+    service.store.user(id).await?.ok_or_else(Problem::not_found)
 }
