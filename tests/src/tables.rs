@@ -48,7 +48,7 @@ impl World {
         adjust(&mut made.record);
         if format == Format::Developer {
             let old = self.developer_hash(user_id).await;
-            assert_eq!(self.store.replace_developer(&made.record, old).await.unwrap(), Replaced::Now);
+            assert_eq!(self.store.replace_developer(&made.record, old, None).await.unwrap(), Replaced::Now);
         } else {
             self.store.insert(&made.record).await.unwrap();
         }

@@ -173,7 +173,7 @@ impl State {
             Some(Fault::Drop) => return Err(broken()),
             Some(Fault::Hang) => std::future::pending().await,
             Some(Fault::Refuse(status, kind)) => return refuse(status, kind),
-            Some(Fault::Cancel(code)) => return cancel(code),
+            Some(Fault::Cancel(code)) => return Ok(cancel(code)),
             Some(Fault::Unprocessed) => {
                 return Ok(whole(&json!({"Responses": {}, "UnprocessedKeys": json["RequestItems"]})));
             }
@@ -250,12 +250,12 @@ fn refuse(status: u16, kind: &str) -> Passed {
     Ok(answer)
 }
 
-fn cancel(code: &str) -> Passed {
+fn cancel(code: &str) -> Response<BoxBody<Bytes, io::Error>> {
     let kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException";
     let reasons = json!([{"Code": code, "Message": "as the test wants it"}, {"Code": "None"}]);
     let mut answer = whole(&json!({"__type": kind, "Message": "cancelled", "CancellationReasons": reasons}));
     *answer.status_mut() = StatusCode::BAD_REQUEST;
-    Ok(answer)
+    answer
 }
 
 fn broken() -> io::Error {

@@ -106,8 +106,7 @@ async fn an_admission_is_a_policy_for_the_stage_that_ends_with_the_token() {
             "scope": "ROLE_USER",
             "token_id": "1.zIzUHO-QfE0hYGkSLEuJkw",
             "expires_at": "2027-01-15T09:00:00Z"
-          },
-          "usageIdentifierKey": null
+          }
         }
     "#]]).await;
 }
@@ -154,8 +153,7 @@ async fn a_refusal_is_for_the_whole_stage_and_says_why() {
             "challenge": "Bearer realm=\"hallpass\", error=\"invalid_token\", error_description=\"The access token expired\"",
             "reason": "expired",
             "detail": "The access token expired"
-          },
-          "usageIdentifierKey": null
+          }
         }
     "#]]).await;
 }

@@ -98,6 +98,8 @@ async fn nobody_is_let_in_while_the_old_token_lives() {
         assert!(world.record(&made.record.id).await.replaces.is_some());
         tap.heal();
     }
+    // What passes is waited for.
+    tap.inject("TransactWriteItems", 0, 2, Fault::Cancel("TransactionConflict"));
     assert_eq!(verdict(&world, &made).await, "allow");
     assert_eq!(world.record(&made.record.id).await.replaces, None);
 }

@@ -221,6 +221,15 @@ async fn a_remake_is_one_transaction_over_record_and_pointer() {
     assert_eq!(writes.iter().map(|write| members(write)[0]).collect::<Vec<_>>(), ["Put", "Put", "Delete"]);
     assert_eq!(world.verdict(&bearer(&text_of(&made))).await, "unknown");
     assert_eq!(developers(&world).await, 1);
+    // By itself it is in the transaction's condition: it must still be the one.
+    let own = remake_in(&world, &token).await.json();
+    tap.seen();
+    assert_eq!(remake_in(&world, &text_of(&own)).await.status, 201);
+    let seen = tap.seen();
+    let operations: Vec<&str> = seen.iter().map(|seen| seen.operation.as_str()).collect();
+    assert_eq!(operations, ["GetItem", "BatchGetItem", "TransactWriteItems"]);
+    let hash = own["id"].as_str().unwrap().split('.').nth(1).unwrap();
+    assert_eq!(seen[2].body["TransactItems"][0]["Put"]["ExpressionAttributeValues"][":old"]["S"], hash);
     let pointers = world.dump("Tokens").await;
     assert_eq!(pointers.iter().filter(|item| item.contains("developer#")).count(), 1, "{pointers:?}");
 }

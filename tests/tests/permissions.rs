@@ -153,10 +153,10 @@ async fn generate_asks_for_what_it_may() {
     send(&world, "Generate", Request::new("GET", "/rs/authorise").authorization(&login)).await;
 
     let begin = Request::new("GET", "/rs/authorize-implicit").query("client_id", "app").query("response_type", "token");
-    let begun = world.send("Generate", begin.authorization(&login)).await;
-    let cookie = begun.header("set-cookie").split(';').next().unwrap();
+    let reply = world.send("Generate", begin.authorization(&login)).await;
+    let cookie = reply.header("set-cookie").split(';').next().unwrap();
     let decide = Request::new("GET", "/rs/authorize-implicit/decision").query("client_id", "app");
-    let authenticity = text_in(&begun.json(), "authenticityToken");
+    let authenticity = text_in(&reply.json(), "authenticityToken");
     let decide = decide.query("oauthDecision", "allow").query("session_authenticity_token", &authenticity);
     send(&world, "Generate", decide.header("Cookie", cookie)).await;
     check(&tap, "Generate", 11);

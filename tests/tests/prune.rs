@@ -250,6 +250,16 @@ async fn what_fails_is_reported_by_its_number_and_the_rest_is_done() {
 }
 
 #[tokio::test]
+async fn a_record_that_cannot_be_read_keeps_no_other_alive() {
+    let world = World::new().await;
+    let (broken, made) = (world.make(Format::Signed, "1", 9).await, one_of_each(&world, "1", 1).await);
+    world.set_record(&broken.record, "issued_at", None).await;
+    change_and_back(&world, "1", "username", text("renamed")).await;
+    assert_eq!(deliver(&world, &changes(&world)).await, Vec::<String>::new());
+    assert_eq!(verdicts(&world, &made).await, ["user_changed"; 3]);
+}
+
+#[tokio::test]
 async fn an_item_that_was_no_user_for_a_moment_is_a_change_and_not_a_removal() {
     let world = World::new().await;
     let made = one_of_each(&world, "1", 1).await;

@@ -68,7 +68,7 @@ async fn one_developer_token_survives_and_no_other_was_promised() {
             let world = Arc::clone(&world);
             async move {
                 let made = world.unwritten(Format::Developer, "1", number + round * MANY).await;
-                let outcome = world.store.replace_developer(&made.record, old).await;
+                let outcome = world.store.replace_developer(&made.record, old, None).await;
                 (made, outcome.unwrap())
             }
         })

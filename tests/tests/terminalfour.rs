@@ -57,10 +57,8 @@ async fn begin(system: &System) -> (String, String) {
 
 /// The second request of the legacy flow, with this cookie.
 async fn decide(system: &System, decision: &str, authenticity: Option<&str>, cookie: &str) -> Reply {
-    let mut path = format!("/rs/authorize-implicit/decision?client_id=app&oauthDecision={decision}");
-    if let Some(authenticity) = authenticity {
-        path.push_str(&format!("&session_authenticity_token={authenticity}"));
-    }
+    let shown = authenticity.map(|it| format!("&session_authenticity_token={it}")).unwrap_or_default();
+    let path = format!("/rs/authorize-implicit/decision?client_id=app&oauthDecision={decision}{shown}");
     let cookie = [("Cookie", cookie)];
     let reply = system.send("GET", &path, if cookie[0].1.is_empty() { &[] } else { &cookie }, "").await;
     deprecated(&reply);

@@ -60,8 +60,7 @@ pub(crate) async fn remake(
     Ok(problem::json(StatusCode::CREATED, &json!({"id": record.id.to_string(), "token": sealed.text.reveal()})))
 }
 
-/// Writes the record, and looks at the parent once more before the text is shown. A developer token that remakes itself
-/// is looked at by the transaction: it must still be the one, and live.
+/// One transaction makes the record the user's developer token, if the token that asks still lives then.
 async fn replace(
     service: &Service,
     parent: &Admitted,
@@ -69,19 +68,13 @@ async fn replace(
     old: Option<TokenHash>,
     now: Timestamp,
 ) -> Result<(), Problem> {
-    let remakes_itself = old.filter(|_| parent.record.format == Format::Developer);
-    let replaced = match remakes_itself {
-        Some(old) => service.store.remake_developer(record, old).await?,
-        None => service.store.replace_developer(record, old).await?,
-    };
-    if replaced == Replaced::Lost {
-        return Err(Problem::conflict("Another request made the developer token meanwhile"));
+    let lost = || Problem::conflict("Another request made the developer token meanwhile");
+    match service.store.replace_developer(record, old, Some(&parent.record)).await? {
+        Replaced::Now => Ok(()),
+        Replaced::Lost => Err(lost()),
+        Replaced::ParentEnded => match service.store.verify_again(parent, now).await? {
+            Err(refused) => Err(Problem::refused(&service.settings.issuer, &refused)),
+            Ok(_) => Err(lost()),
+        },
     }
-    if remakes_itself.is_none()
-        && let Err(refused) = service.store.verify_again(parent, now).await?
-    {
-        service.store.withdraw(record).await?;
-        return Err(Problem::refused(&service.settings.issuer, &refused));
-    }
-    Ok(())
 }

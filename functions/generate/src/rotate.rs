@@ -21,26 +21,22 @@ pub(crate) async fn rotate(
     if old.format == Format::Developer {
         return Err(Problem::conflict("A developer token is remade with POST /profile/developer"));
     }
+    // Else a chain of unused successors would go beyond any limit of tokens.
+    if old.replaces.is_some() {
+        return Err(Problem::conflict("The token has not been used yet"));
+    }
     let same_user = old.id.user_id == caller.user.id;
     let owner = if same_user { Some(caller.user.clone()) } else { service.store.user(&old.id.user_id).await? };
     let ended = |reason| Problem::refused(&service.settings.issuer, &Refused { reason, token_id: Some(old.id) });
     let admitted = lifecycle::readmit(old.clone(), owner, now).map_err(ended)?;
-    // The text goes to the caller, so that the new token must not be more than the caller is.
-    if same_user && admitted.scope.intersection(&caller.scope) != admitted.scope {
+    // The text goes to the caller, so that the new token must not be more than the caller is, whatever its user may do
+    // one day.
+    if same_user && is_broader(&old, &caller.record) {
         return Err(Problem::forbidden(&service.settings.issuer));
     }
     let (sealed, new) = successor(service, &admitted, now, draw).await?;
     let window = now.after(service.settings.rotation_window);
-    if service.store.rotate(&new, &old, window).await? == Rotated::Lost {
-        return Err(Problem::conflict("The token is being replaced already, or was taken back"));
-    }
-    // A token that rotates itself was looked at by the transaction.
-    if caller.record.id != old.id
-        && let Err(refused) = service.store.verify_again(&caller, now).await?
-    {
-        service.store.undo_rotation(&new, &old).await?;
-        return Err(Problem::refused(&service.settings.issuer, &refused));
-    }
+    replace(service, &caller, &old, &new, window, now).await?;
     log::allowed("rotated", Some(&new.id), None);
     let mut shown = view::issued(&new, &sealed.text, now);
     if let Value::Object(members) = &mut shown {
@@ -48,6 +44,34 @@ pub(crate) async fn rotate(
         members.insert("replaced_ends_at".to_owned(), window.to_string().into());
     }
     Ok(problem::json(StatusCode::CREATED, &shown))
+}
+
+/// One transaction writes the new record and marks the old one, if the token that asks still lives then.
+async fn replace(
+    service: &Service,
+    caller: &Admitted,
+    old: &Record,
+    new: &Record,
+    window: Timestamp,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let lost = || Problem::conflict("The token is being replaced already, or was taken back");
+    let parent = Some(&caller.record).filter(|record| record.id != old.id);
+    match service.store.rotate(new, old, window, parent).await? {
+        Rotated::Now => Ok(()),
+        Rotated::Lost => Err(lost()),
+        Rotated::ParentEnded => match service.store.verify_again(caller, now).await? {
+            Err(refused) => Err(Problem::refused(&service.settings.issuer, &refused)),
+            Ok(_) => Err(lost()),
+        },
+    }
+}
+
+/// Whether this token has something in its scope that the other has not; without a scope it has all.
+fn is_broader(token: &Record, than: &Record) -> bool {
+    than.scope
+        .as_ref()
+        .is_some_and(|limit| token.scope.as_ref().is_none_or(|scope| scope.intersection(limit) != *scope))
 }
 
 /// The new token: the same settings and the same length of life, within the limits of today.

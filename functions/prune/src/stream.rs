@@ -66,7 +66,7 @@ impl Prune {
     /// The tokens are read before the user: a token that is in the list was made from a user no newer than the one that
     /// is read then, so that a difference means a change and never a token that was made in between.
     async fn void_after(&self, user_id: &UserId, changes: &[Change], now: Timestamp) -> Result<(), Failure> {
-        let records = self.store.records_of(user_id).await?;
+        let records = self.store.readable_records_of(user_id).await?;
         let live: Vec<Record> = records.into_iter().filter(|record| record.revoked.is_none()).collect();
         if live.is_empty() {
             return Ok(());

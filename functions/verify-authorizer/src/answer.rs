@@ -4,10 +4,7 @@
 use std::collections::HashMap;
 
 use aws_lambda_events::{
-    apigw::{
-        ApiGatewayCustomAuthorizerPolicy, ApiGatewayCustomAuthorizerResponse,
-        ApiGatewayV2CustomAuthorizerSimpleResponse,
-    },
+    apigw::{ApiGatewayCustomAuthorizerPolicy, ApiGatewayV2CustomAuthorizerSimpleResponse},
     iam::{IamPolicyEffect, IamPolicyStatement},
 };
 use edge::challenge;
@@ -25,9 +22,19 @@ use crate::{
 #[serde(untagged)]
 pub enum Answer {
     /// A policy for the stage.
-    Policy(Box<ApiGatewayCustomAuthorizerResponse<Context>>),
+    Policy(Box<PolicyAnswer>),
     /// Yes or no, for an HTTP API.
     Simple(Box<ApiGatewayV2CustomAuthorizerSimpleResponse<Context>>),
+}
+
+/// A policy with its context. The type of `aws_lambda_events` would add `"usageIdentifierKey": null`, which is not
+/// documented to be taken.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyAnswer {
+    principal_id: String,
+    policy_document: ApiGatewayCustomAuthorizerPolicy,
+    context: Context,
 }
 
 /// What integrations and gateway responses get to know. Every value is a string, as REST APIs want it.
@@ -133,10 +140,7 @@ fn policy(
     let mut document = ApiGatewayCustomAuthorizerPolicy::default();
     document.version = Some("2012-10-17".to_owned());
     document.statement = vec![statement];
-    let mut answer = ApiGatewayCustomAuthorizerResponse::default();
-    answer.principal_id = Some(principal.to_owned());
-    answer.policy_document = document;
-    answer.context = context;
+    let answer = PolicyAnswer { principal_id: principal.to_owned(), policy_document: document, context };
     Answer::Policy(Box::new(answer))
 }
 

@@ -11,7 +11,7 @@ use edge::{
 };
 use lambda_runtime::Diagnostic;
 use store::{Failure, Refused};
-use token::{Admitted, Credential, Reason, Timestamp, credential::Unusable, lifecycle};
+use token::{Admitted, Credential, Reason, Timestamp, credential::Unusable};
 
 mod answer;
 mod event;
@@ -80,7 +80,9 @@ impl Authorizer {
         let credential = match Credential::from_header(event.authorization()) {
             Ok(None) => return self.without_credential(&form),
             Ok(Some(Credential::Token(text))) => Ok(text),
-            Ok(Some(Credential::Login(_))) | Err(Unusable::Doubled | Unusable::Malformed) => Err(Reason::Malformed),
+            // A password is good where tokens are made, and nowhere else.
+            Ok(Some(Credential::Login(_))) => return Ok(self.refuse_password(&form)),
+            Err(Unusable::Doubled | Unusable::Malformed) => Err(Reason::Malformed),
         };
         let text = match credential {
             Ok(text) => text,
@@ -102,10 +104,7 @@ impl Authorizer {
     /// the hour of the last use, which need not.
     async fn note(&self, admitted: &Admitted, now: Timestamp) -> Result<(), Failure> {
         let record = &admitted.record;
-        if record.replaces.is_some() {
-            let forget_at = lifecycle::forget_at(None, Some(now), self.service.settings.grace);
-            self.service.store.finish_rotation(record, now, forget_at).await?;
-        }
+        self.service.finish_rotation(admitted, now).await?;
         // Whoever waits for the answer does not wait for this.
         let noting = tokio::time::timeout(NOTE_LIMIT, self.service.store.note_use(record, now));
         if let Ok(Err(failure)) = noting.await {
@@ -117,6 +116,12 @@ impl Authorizer {
     fn refuse(&self, form: &Form, refused: &Refused) -> Answer {
         log::refused(refused.reason, refused.token_id.as_ref());
         answer::deny(form, &self.service.settings.issuer, refused)
+    }
+
+    fn refuse_password(&self, form: &Form) -> Answer {
+        log::refused(Reason::Malformed, None);
+        let challenge = challenge::bare(&self.service.settings.issuer);
+        answer::deny_with(form, challenge, Reason::Malformed.as_str(), "Invalid credentials.")
     }
 
     fn without_credential(&self, form: &Form) -> Result<Answer, Unanswered> {

@@ -5,8 +5,10 @@ use http::{
     HeaderMap,
     header::{AUTHORIZATION, COOKIE},
 };
-use store::Refused;
-use token::{Admitted, Credential, Issuer, Reason, Record, Scope, Text, Timestamp, TokenId, credential::Unusable};
+use store::{Failure, Refused};
+use token::{
+    Admitted, Credential, Issuer, Reason, Record, Scope, Text, Timestamp, TokenId, credential::Unusable, lifecycle,
+};
 
 use crate::{Problem, Service};
 
@@ -55,10 +57,26 @@ pub async fn admit(service: &Service, headers: &HeaderMap, now: Timestamp) -> Re
 pub async fn admit_text(service: &Service, text: &Text, now: Timestamp) -> Result<Admitted, Problem> {
     let issuer = &service.settings.issuer;
     let ring = service.ring(now).await?;
-    service.store.verify(&ring, issuer, text, now).await?.map_err(|refused| Problem::refused(issuer, &refused))
+    let verified = service.store.verify(&ring, issuer, text, now).await?;
+    let admitted = verified.map_err(|refused| Problem::refused(issuer, &refused))?;
+    service.finish_rotation(&admitted, now).await?;
+    Ok(admitted)
 }
 
 impl Service {
+    /// The first use of a token that takes the place of another ends that one, before anybody is let in. For every
+    /// other token this does nothing.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn finish_rotation(&self, admitted: &Admitted, now: Timestamp) -> Result<(), Failure> {
+        if admitted.record.replaces.is_none() {
+            return Ok(());
+        }
+        let forget_at = lifecycle::forget_at(None, Some(now), self.settings.grace);
+        self.store.finish_rotation(&admitted.record, now, forget_at).await
+    }
+
     /// Whether the holder of this scope is an administrator.
     pub fn is_administrator(&self, scope: &Scope) -> bool {
         scope.holds(&self.settings.admin_permission)

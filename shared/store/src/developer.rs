@@ -3,9 +3,9 @@
 use aws_sdk_dynamodb::{
     error::SdkError,
     operation::transact_write_items::TransactWriteItemsError,
-    types::{Delete, Put, TransactWriteItem},
+    types::{ConditionCheck, Delete, Put, TransactWriteItem},
 };
-use token::{Record, TokenHash, UserId};
+use token::{Format, Record, TokenHash, UserId};
 
 use crate::{Failure, Store, item};
 
@@ -16,34 +16,31 @@ pub enum Replaced {
     Now,
     /// Another call was faster; nothing changed.
     Lost,
+    /// The token that asked was taken back meanwhile; nothing changed.
+    ParentEnded,
 }
 
 impl Store {
     /// Makes this record the user's developer token, in one transaction over record and pointers. `old` is the hash of
-    /// the one that is there, as the caller read it.
+    /// the one that is there, as the caller read it; `parent` is the token that asks, which must still live then.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn replace_developer(&self, record: &Record, old: Option<TokenHash>) -> Result<Replaced, Failure> {
-        self.replace(record, old, false).await
-    }
-
-    /// The same, asked for by the developer token itself, which must still live.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn remake_developer(&self, record: &Record, old: TokenHash) -> Result<Replaced, Failure> {
-        self.replace(record, Some(old), true).await
-    }
-
-    async fn replace(&self, record: &Record, old: Option<TokenHash>, must_live: bool) -> Result<Replaced, Failure> {
+    pub async fn replace_developer(
+        &self,
+        record: &Record,
+        old: Option<TokenHash>,
+        parent: Option<&Record>,
+    ) -> Result<Replaced, Failure> {
         const DOING: &str = "replacing the developer token";
         let bad = |error| Failure::new(DOING, error);
         let table = &self.tables.tokens;
+        // A developer token that remakes itself is the item that is written; any other parent is looked at beside it.
+        let remakes_itself = parent.is_some_and(|parent| parent.format == Format::Developer);
         let put = Put::builder().table_name(table).set_item(Some(item::from_record(record)));
         let put = match old {
             None => put.condition_expression("attribute_not_exists(#hash)"),
-            Some(old) if must_live => put
+            Some(old) if remakes_itself => put
                 .condition_expression("#hash = :old AND attribute_not_exists(#revoked) AND attribute_not_exists(#off)")
                 .expression_attribute_names("#revoked", item::REVOKED_AT)
                 .expression_attribute_names("#off", item::DISABLED_AT)
@@ -63,16 +60,27 @@ impl Store {
             .expression_attribute_names("#user", item::USER_ID)
             .build()
             .map_err(bad)?;
-        let unpoint = old
-            .map(|old| Delete::builder().table_name(table).set_key(Some(item::pointer_key(&old))).build().map_err(bad));
+        let unpoint = old.map(|old| {
+            Delete::builder()
+                .table_name(table)
+                .set_key(Some(item::pointer_key(&old)))
+                .condition_expression("attribute_not_exists(#owner) OR #owner = :owner")
+                .expression_attribute_names("#owner", item::OWNER)
+                .expression_attribute_values(":owner", item::text(record.id.user_id.as_str()))
+                .build()
+                .map_err(bad)
+        });
+        let parent = parent.filter(|_| !remakes_itself);
         let writes = [
             Some(TransactWriteItem::builder().put(put).build()),
             Some(TransactWriteItem::builder().put(point).build()),
             unpoint.transpose()?.map(|delete| TransactWriteItem::builder().delete(delete).build()),
+            parent.map(|parent| self.while_it_lives(parent)).transpose()?,
         ];
         let call = self.client.transact_write_items().set_transact_items(Some(writes.into_iter().flatten().collect()));
         match call.send().await {
             Ok(_) => Ok(Replaced::Now),
+            Err(error) if parent.is_some() && last_was_unmet(&error) => Ok(Replaced::ParentEnded),
             Err(error) if is_cancelled(&error) => Ok(Replaced::Lost),
             Err(error) => Err(Failure::of(DOING)(error)),
         }
@@ -84,6 +92,28 @@ impl Store {
     /// When the store fails.
     pub async fn developer_of(&self, user_id: &UserId) -> Result<Option<Record>, Failure> {
         self.item(item::key(user_id.as_str(), item::DEVELOPER)).await
+    }
+
+    /// Makes a transaction depend on a token that it does not write: it must still be there and live.
+    pub(crate) fn while_it_lives(&self, token: &Record) -> Result<TransactWriteItem, Failure> {
+        let check = ConditionCheck::builder()
+            .table_name(&self.tables.tokens)
+            .set_key(Some(item::record_key(&token.id, token.format)))
+            .expression_attribute_names("#user", item::USER_ID)
+            .expression_attribute_names("#revoked", item::REVOKED_AT)
+            .expression_attribute_names("#off", item::DISABLED_AT);
+        let lives = "attribute_exists(#user) AND attribute_not_exists(#revoked) AND attribute_not_exists(#off)";
+        // Every user has one developer record, so the key does not say which token it is.
+        let check = if token.format == Format::Developer {
+            check
+                .condition_expression(format!("{lives} AND #hash = :hash"))
+                .expression_attribute_names("#hash", item::TOKEN_HASH)
+                .expression_attribute_values(":hash", item::text(&*token.id.hash.text()))
+        } else {
+            check.condition_expression(lives)
+        };
+        let check = check.build().map_err(|error| Failure::new("looking at the token that asks", error))?;
+        Ok(TransactWriteItem::builder().condition_check(check).build())
     }
 
     /// Whose developer token this is.
@@ -103,4 +133,12 @@ pub(crate) fn is_cancelled<R>(error: &SdkError<TransactWriteItemsError, R>) -> b
     };
     let codes = cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code());
     codes.filter(|code| *code != "None").all(|code| matches!(code, "ConditionalCheckFailed" | "TransactionConflict"))
+}
+
+/// Whether the condition of the transaction's last item was not met.
+pub(crate) fn last_was_unmet<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
+    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else {
+        return false;
+    };
+    cancelled.cancellation_reasons().last().is_some_and(|reason| reason.code() == Some("ConditionalCheckFailed"))
 }

@@ -1,9 +1,17 @@
 //! Rotation: a new token takes the place of an old one at its first use, or at the end of a window.
 
-use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
 use token::{Format, Reason, Record, Timestamp, TokenId};
 
-use crate::{Failure, Store, developer::is_cancelled, failure::if_met, item};
+use crate::{
+    Failure, Store,
+    developer::{is_cancelled, last_was_unmet},
+    failure::if_met,
+    item,
+    verify::pause,
+};
 
 /// What became of a rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,14 +20,25 @@ pub enum Rotated {
     Now,
     /// The old token is gone, was taken back, or is being replaced already; nothing changed.
     Lost,
+    /// The token that asked was taken back meanwhile; nothing changed.
+    ParentEnded,
 }
 
+const ENDING: &str = "ending the replaced token";
+
 impl Store {
-    /// Writes the new record and marks the old one, in one transaction. `new.replaces` says which is the old one.
+    /// Writes the new record and marks the old one, in one transaction. `new.replaces` says which is the old one;
+    /// `parent` is the token that asks, if it is another, which must still live then.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn rotate(&self, new: &Record, old: &Record, ends_at: Timestamp) -> Result<Rotated, Failure> {
+    pub async fn rotate(
+        &self,
+        new: &Record,
+        old: &Record,
+        ends_at: Timestamp,
+        parent: Option<&Record>,
+    ) -> Result<Rotated, Failure> {
         const DOING: &str = "rotating the token";
         let bad = |error| Failure::new(DOING, error);
         let put = Put::builder()
@@ -44,42 +63,18 @@ impl Store {
             .expression_attribute_values(":end", item::number(ends_at))
             .build()
             .map_err(bad)?;
-        let writes = [TransactWriteItem::builder().put(put).build(), TransactWriteItem::builder().update(mark).build()];
-        let call = self.client.transact_write_items().set_transact_items(Some(writes.to_vec()));
+        let writes = [
+            Some(TransactWriteItem::builder().put(put).build()),
+            Some(TransactWriteItem::builder().update(mark).build()),
+            parent.map(|parent| self.while_it_lives(parent)).transpose()?,
+        ];
+        let call = self.client.transact_write_items().set_transact_items(Some(writes.into_iter().flatten().collect()));
         match call.send().await {
             Ok(_) => Ok(Rotated::Now),
+            Err(error) if parent.is_some() && last_was_unmet(&error) => Ok(Rotated::ParentEnded),
             Err(error) if is_cancelled(&error) => Ok(Rotated::Lost),
             Err(error) => Err(Failure::of(DOING)(error)),
         }
-    }
-
-    /// Takes a rotation back whose text was never shown.
-    ///
-    /// # Errors
-    /// When the store fails. The old token then ends at the end of the window, and nobody holds the new one's text.
-    pub async fn undo_rotation(&self, new: &Record, old: &Record) -> Result<(), Failure> {
-        const DOING: &str = "taking a rotation back";
-        let bad = |error| Failure::new(DOING, error);
-        let delete = Delete::builder()
-            .table_name(&self.tables.tokens)
-            .set_key(Some(item::record_key(&new.id, new.format)))
-            .build()
-            .map_err(bad)?;
-        let unmark = Update::builder()
-            .table_name(&self.tables.tokens)
-            .set_key(Some(item::record_key(&old.id, old.format)))
-            .update_expression("REMOVE #by, #at")
-            .condition_expression("#by = :new")
-            .expression_attribute_names("#by", item::REPLACED_BY)
-            .expression_attribute_names("#at", item::REPLACED_AT)
-            .expression_attribute_values(":new", item::text(&*new.id.hash.text()))
-            .build()
-            .map_err(bad)?;
-        let writes =
-            [TransactWriteItem::builder().delete(delete).build(), TransactWriteItem::builder().update(unmark).build()];
-        let call = self.client.transact_write_items().set_transact_items(Some(writes.to_vec()));
-        call.send().await.map_err(Failure::of(DOING))?;
-        Ok(())
     }
 
     /// Ends the token that `record` replaces, at the first use of `record`: one transaction over both. If the old one
@@ -93,8 +88,24 @@ impl Store {
         now: Timestamp,
         forget_at: Option<Timestamp>,
     ) -> Result<(), Failure> {
-        const DOING: &str = "ending the replaced token";
-        let Some(old) = record.replaces else { return Ok(()) };
+        // A first use seldom comes alone, and DynamoDB cancels all but one of the transactions under way.
+        for wait in [20, 40, 80] {
+            if self.end_replaced(record, now, forget_at).await? {
+                return Ok(());
+            }
+            pause(Duration::from_millis(wait)).await;
+        }
+        Err(Failure::new(ENDING, "the transaction was cancelled while the old token lives"))
+    }
+
+    /// One try of it. `false` if the transaction was cancelled while the old token lives.
+    async fn end_replaced(
+        &self,
+        record: &Record,
+        now: Timestamp,
+        forget_at: Option<Timestamp>,
+    ) -> Result<bool, Failure> {
+        let Some(old) = record.replaces else { return Ok(true) };
         let old = TokenId { user_id: record.id.user_id, hash: old };
         let mut set = "SET #revoked = :now, #because = :replaced".to_owned();
         let mut end =
@@ -113,7 +124,7 @@ impl Store {
             .expression_attribute_values(":now", item::number(now))
             .expression_attribute_values(":replaced", item::text(Reason::Replaced.as_str()))
             .build()
-            .map_err(|error| Failure::new(DOING, error))?;
+            .map_err(|error| Failure::new(ENDING, error))?;
         let clear = Update::builder()
             .table_name(&self.tables.tokens)
             .set_key(Some(item::record_key(&record.id, record.format)))
@@ -122,23 +133,22 @@ impl Store {
             .expression_attribute_names("#replaces", item::REPLACES)
             .expression_attribute_values(":old", item::text(&*old.hash.text()))
             .build()
-            .map_err(|error| Failure::new(DOING, error))?;
+            .map_err(|error| Failure::new(ENDING, error))?;
         let writes = [end, clear].map(|update| TransactWriteItem::builder().update(update).build());
         let call = self.client.transact_write_items().set_transact_items(Some(writes.to_vec()));
         match call.send().await {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(true),
             Err(error) if is_cancelled(&error) => self.clear_replaces(record).await,
-            Err(error) => Err(Failure::of(DOING)(error)),
+            Err(error) => Err(Failure::of(ENDING)(error)),
         }
     }
 
-    /// Removes the note that a rotation is under way, if the old token is over in any way; fails if it still lives.
-    async fn clear_replaces(&self, record: &Record) -> Result<(), Failure> {
-        const DOING: &str = "ending the replaced token";
-        let Some(hash) = record.replaces else { return Ok(()) };
+    /// Removes the note that a rotation is under way, if the old token is over in any way; `false` if it still lives.
+    async fn clear_replaces(&self, record: &Record) -> Result<bool, Failure> {
+        let Some(hash) = record.replaces else { return Ok(true) };
         let old = self.record(&TokenId { user_id: record.id.user_id, hash }).await?;
         if old.is_some_and(|old| old.revoked.is_none()) {
-            return Err(Failure::new(DOING, "the transaction was cancelled while the old token lives"));
+            return Ok(false);
         }
         let call = self
             .update(item::record_key(&record.id, record.format))
@@ -147,6 +157,6 @@ impl Store {
             .expression_attribute_names("#user", item::USER_ID)
             .expression_attribute_names("#replaces", item::REPLACES);
         // The condition is not met if another call was faster.
-        if_met(DOING, call.send().await).map(|_met| ())
+        if_met(ENDING, call.send().await).map(|_met| true)
     }
 }

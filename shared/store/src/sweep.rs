@@ -81,6 +81,22 @@ impl Store {
         self.revoke_one(&record.id, record.format, Revocation { at: now, because }, forget_at).await
     }
 
+    /// All records of a user that can be read. One that cannot lets nobody in, and must not keep the others alive.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn readable_records_of(&self, user_id: &UserId) -> Result<Vec<Record>, Failure> {
+        let (mut records, mut after) = (Vec::new(), None);
+        loop {
+            let (items, next) = self.items_of(user_id, None, after).await?;
+            records.extend(items.iter().filter_map(|item| item::to_record(item).ok()));
+            after = next;
+            if after.is_none() {
+                return Ok(records);
+            }
+        }
+    }
+
     /// The next part of the table of tokens.
     ///
     /// # Errors

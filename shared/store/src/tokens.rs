@@ -7,7 +7,7 @@ use token::{Format, Record, Revocation, Timestamp, TokenHash, TokenId, UserId};
 
 use crate::{
     Failure, Store,
-    failure::{Corrupt, if_met, unmet_by},
+    failure::{if_met, unmet_by},
     item::{self, Item},
 };
 
@@ -37,6 +37,8 @@ pub struct PageKey(String);
 
 /// How often a token's use is noted, in seconds.
 const USE_RESOLUTION: std::time::Duration = std::time::Duration::from_secs(3600);
+
+const LISTING: &str = "listing the user's tokens";
 
 impl Store {
     /// Writes a new record. It is there before its text is shown.
@@ -90,20 +92,26 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn page_of(&self, user_id: &UserId, limit: Option<i32>, after: Option<PageKey>) -> Result<Page, Failure> {
-        const DOING: &str = "listing the user's tokens";
+        let (items, next) = self.items_of(user_id, limit, after).await?;
+        let records = items.iter().map(item::to_record).collect::<Result<_, _>>();
+        Ok(Page { records: records.map_err(|bad| Failure::new(LISTING, bad))?, next })
+    }
+
+    /// One page of a user's items, and where the next one begins.
+    pub(crate) async fn items_of(
+        &self,
+        user_id: &UserId,
+        limit: Option<i32>,
+        after: Option<PageKey>,
+    ) -> Result<(Vec<Item>, Option<PageKey>), Failure> {
         let call = self.client.query().table_name(&self.tables.tokens).consistent_read(true).set_limit(limit);
         let call = call.key_condition_expression("#user = :user").expression_attribute_names("#user", item::USER_ID);
         let call = call.expression_attribute_values(":user", item::text(user_id.as_str()));
         let call = call.set_exclusive_start_key(after.map(|PageKey(token)| item::key(user_id.as_str(), &token)));
-        let answer = call.send().await.map_err(Failure::of(DOING))?;
-        let corrupt = |bad: Corrupt| Failure::new(DOING, bad);
-        let records = answer.items.unwrap_or_default();
-        let next =
-            answer.last_evaluated_key.map(|key| item::required(&key, item::TOKEN)).transpose().map_err(corrupt)?;
-        Ok(Page {
-            records: records.iter().map(item::to_record).collect::<Result<_, _>>().map_err(corrupt)?,
-            next: next.map(PageKey),
-        })
+        let answer = call.send().await.map_err(Failure::of(LISTING))?;
+        let next = answer.last_evaluated_key.map(|key| item::required(&key, item::TOKEN)).transpose();
+        let next = next.map_err(|bad| Failure::new(LISTING, bad))?;
+        Ok((answer.items.unwrap_or_default(), next.map(PageKey)))
     }
 
     /// Marks a token as taken back, whatever its format.

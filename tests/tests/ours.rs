@@ -1,0 +1,261 @@
+//! What Hallpass has beyond the five systems: tokens as a resource, introspection, the end of a whole chain, and that no
+//! stale yes makes a token.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::{Value, json};
+use tests::{
+    api::{bearer, forged},
+    basic,
+    system::{System, members},
+};
+
+fn text_of(body: &Value) -> &str {
+    body["token"].as_str().unwrap()
+}
+
+fn path_of(body: &Value) -> String {
+    format!("/tokens/{}", body["id"].as_str().unwrap())
+}
+
+async fn introspect(system: &System, caller: &str, token: &str) -> Value {
+    system.form("/oauth/introspect", &bearer(caller), &format!("token={token}")).await.body_of(200)
+}
+
+#[tokio::test]
+async fn a_token_is_made_listed_shown_switched_and_deleted() {
+    let system = System::start(&[("HALLPASS_AUTHORIZER_CACHE", "5m")]).await;
+    let admin = system.token_of("admin", "letmein").await;
+    let body = json!({"name": "backup", "description": "nightly", "scopes": ["ROLE_USER"], "expires_in": 600});
+    let reply = system.json("POST", "/tokens", &bearer(&admin), &body).await;
+    let made = reply.body_of(201);
+    assert!(reply.header("location").ends_with(&path_of(&made)), "{}", reply.header("location"));
+    let issued_at = system.now().to_string();
+    let expires_at = system.now().after(std::time::Duration::from_secs(600)).to_string();
+    for (member, value) in [
+        ("name", json!("backup")),
+        ("description", json!("nightly")),
+        ("scopes", json!(["ROLE_USER"])),
+        ("issued_at", json!(issued_at)),
+        ("expires_at", json!(expires_at)),
+        ("format", json!("signed")),
+        ("user_id", json!("2")),
+        ("last_used_at", Value::Null),
+    ] {
+        assert_eq!(made[member], value, "{member}");
+    }
+    assert_eq!(system.verdict(text_of(&made)).await, "allow");
+    let mut shown = made.clone();
+    shown.as_object_mut().unwrap().shift_remove("token");
+    shown["last_used_at"] = json!(issued_at);
+    assert_eq!(system.ask("GET", &path_of(&made), &bearer(&admin)).await.body_of(200), shown);
+    assert_eq!(system.ask("GET", "/tokens/current", &bearer(text_of(&made))).await.body_of(200), shown);
+    let list = system.ask("GET", "/tokens", &bearer(&admin)).await.body_of(200);
+    assert!(list["tokens"].as_array().unwrap().contains(&shown), "{list}");
+    assert_eq!(list["next"], Value::Null);
+
+    // A use within the hour is not noted again, one after it is.
+    system.advance(599);
+    assert_eq!(system.verdict(text_of(&made)).await, "allow");
+    assert_eq!(system.ask("GET", &path_of(&made), &bearer(&admin)).await.json()["last_used_at"], issued_at);
+    let disabled = json!({"disabled": true});
+    let switched = system.json("PATCH", &path_of(&made), &bearer(&admin), &disabled).await.body_of(200);
+    assert_eq!((&switched["disabled"], &switched["state"]), (&json!(true), &json!("disabled")));
+    let deleted = system.ask("DELETE", &path_of(&made), &bearer(&admin)).await.body_of(200);
+    let effective_at = system.now().after(std::time::Duration::from_secs(300)).to_string();
+    assert_eq!(deleted, json!({"id": made["id"], "revoked": 1, "effective_at": effective_at}));
+    assert_eq!(system.verdict(text_of(&made)).await, "revoked");
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn an_own_token_is_introspected_and_nobody_else_s_without_the_permission() {
+    let system = System::start(&[]).await;
+    let user = system.token_of("my_username", "topsecret").await;
+    let admin = system.token_of("admin", "letmein").await;
+    let body = json!({"name": "own", "expires_in": 60, "format": "jwt"});
+    let own = system.created(&user, &body).await;
+    let expected = json!({
+        "active": true,
+        "scope": "ROLE_USER",
+        "scopes": ["ROLE_USER"],
+        "username": "my_username",
+        "token_type": "Bearer",
+        "iat": system.now().unix(),
+        "sub": "1",
+        "iss": "hallpass",
+        "token_id": own["id"],
+        "format": "jwt",
+        "exp": system.now().unix() + 60,
+    });
+    assert_eq!(introspect(&system, &user, text_of(&own)).await, expected);
+    assert_eq!(introspect(&system, text_of(&own), text_of(&own)).await, expected, "of itself too");
+    let inactive = json!({"active": false});
+    assert_eq!(introspect(&system, &admin, text_of(&own)).await, inactive, "an administrator is not permitted either");
+    let names = ["ROLE_USER", "introspect"].map(str::to_owned).to_vec();
+    system.set_user("2", "permissions", AttributeValue::Ss(names)).await;
+    assert_eq!(introspect(&system, &admin, text_of(&own)).await, expected);
+    let narrow = system.created(&admin, &json!({"name": "narrow", "scopes": ["ROLE_USER"]})).await;
+    assert_eq!(introspect(&system, text_of(&narrow), text_of(&own)).await, inactive, "its scope leaves it out");
+
+    system.json("PATCH", &path_of(&own), &bearer(&user), &json!({"disabled": true})).await.body_of(403);
+    let revoked = system.created(&user, &body).await;
+    system.ask("DELETE", &path_of(&revoked), &bearer(&user)).await.body_of(200);
+    for (what, text) in [
+        ("another's", admin.as_str()),
+        ("a revoked one", text_of(&revoked)),
+        ("a forged one", &forged(&user)),
+        ("no token", "nonsense"),
+        ("an empty text", ""),
+    ] {
+        let reply = system.form("/oauth/introspect", &bearer(&user), &format!("token={text}")).await;
+        reply.body_of(200);
+        assert_eq!(reply.body, r#"{"active":false}"#, "{what}");
+    }
+    system.advance(60);
+    assert_eq!(introspect(&system, &user, text_of(&own)).await, inactive, "an expired one");
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn introspection_asks_for_a_token_and_a_form() {
+    let system = System::start(&[]).await;
+    let user = system.token_of("my_username", "topsecret").await;
+    let path = "/oauth/introspect";
+    let form = ("Content-Type", "application/x-www-form-urlencoded");
+    let body = format!("token={user}");
+    assert_eq!(system.send("POST", path, &[form], &body).await.body_of(401)["detail"], "An access token is required");
+    let reply = system.form(path, &basic("my_username", "topsecret"), &body).await;
+    assert_eq!(reply.body_of(401)["detail"], "Invalid credentials.");
+    system.json("POST", path, &bearer(&user), &json!({"token": user})).await.body_of(415);
+    for (body, detail) in [
+        ("", "token: it is missing"),
+        ("Token=a", "token: it is missing"),
+        ("token=a&token=b", "token: it is there twice"),
+    ] {
+        let problem = system.form(path, &bearer(&user), body).await.body_of(400);
+        assert_eq!((&problem["member"], &problem["detail"]), (&json!("token"), &json!(detail)));
+    }
+    let reply = system.form(path, &bearer(&user), &format!("{body}&token_type_hint=refresh_token")).await;
+    assert_eq!(reply.body_of(200)["active"], true, "a hint does not matter");
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_holds_a_token_may_end_it_and_learns_nothing_of_others() {
+    let system = System::start(&[]).await;
+    let form = [("Content-Type", "application/x-www-form-urlencoded")];
+    let revoke = async |body: &str| system.send("POST", "/oauth/revoke", &form, body).await;
+    let token = system.token_of("my_username", "topsecret").await;
+    for text in ["unknown", "", &forged(&token), &token, &token] {
+        let reply = revoke(&format!("token={text}")).await;
+        assert_eq!((reply.status, reply.body.as_str()), (200, ""), "{text}");
+    }
+    assert_eq!(system.verdict(&token).await, "revoked");
+    assert_eq!(revoke("").await.body_of(400)["member"], "token");
+    let json = [("Content-Type", "application/json")];
+    assert_eq!(system.send("POST", "/oauth/revoke", &json, "{}").await.status, 415);
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn a_chain_ends_with_all_that_was_made_from_one_root_and_nothing_else() {
+    let system = System::start(&[]).await;
+    let (root, other) =
+        (system.token_of("my_username", "topsecret").await, system.token_of("my_username", "topsecret").await);
+    let renewed = system.ask("POST", "/api/services_token/generate", &bearer(&root)).await.body_of(200);
+    let named = system.created(text_of(&renewed), &json!({"name": "named", "format": "jwt"})).await;
+    let rotated = system.ask("POST", &format!("{}/rotate", path_of(&named)), &bearer(&other)).await.body_of(201);
+    let developer = system.ask("POST", "/profile/developer", &bearer(text_of(&rotated))).await.body_of(201);
+    let jwt = system.ask("GET", "/rs/authorise", &bearer(text_of(&developer))).await.body_of(200);
+    let jwt = jwt["accessToken"].as_str().unwrap();
+    let chain = [root.as_str(), text_of(&renewed), text_of(&named), text_of(&rotated), text_of(&developer), jwt];
+    for token in chain {
+        assert_eq!(system.verdict(token).await, "allow");
+    }
+    let path = format!("{}?chain=true", path_of(&named));
+    assert_eq!(system.ask("DELETE", &path.replace("true", "1"), &bearer(&other)).await.body_of(400)["member"], "chain");
+    system.ask("DELETE", &path, &bearer(&system.token_of("admin", "letmein").await)).await.body_of(200);
+    for token in chain {
+        assert_ne!(system.verdict(token).await, "allow", "{token}");
+    }
+    assert_eq!(system.verdict(&other).await, "allow");
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_ends_its_own_chain_and_a_narrow_one_only_what_it_made() {
+    let system = System::start(&[]).await;
+    let root = system.token_of("my_username", "topsecret").await;
+    let narrow = system.created(&root, &json!({"name": "narrow", "scopes": ["ROLE_USER"]})).await;
+    let child = system.created(text_of(&narrow), &json!({"name": "child"})).await;
+    let reply = system.ask("DELETE", "/tokens/current?chain=true", &bearer(text_of(&narrow))).await;
+    assert_eq!(reply.body_of(200)["revoked"], 2);
+    assert_eq!(system.verdict(text_of(&child)).await, "revoked");
+    assert_eq!(system.verdict(&root).await, "allow");
+    let more = system.created(&root, &json!({"name": "more"})).await;
+    let reply = system.ask("DELETE", "/tokens/current?chain=false", &bearer(&root)).await;
+    assert_eq!(reply.body_of(200)["revoked"], 1);
+    assert_eq!(system.verdict(text_of(&more)).await, "allow");
+    let reply = system.ask("DELETE", "/tokens/current?chain=true", &bearer(text_of(&more))).await;
+    assert_eq!(reply.body_of(200)["revoked"], 1, "what was ended before is not ended again");
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn all_tokens_of_a_user_end_with_one_request() {
+    let system = System::start(&[]).await;
+    let (user, admin) = (system.token_of("my_username", "topsecret").await, system.token_of("admin", "letmein").await);
+    let key = system.created(&user, &json!({"name": "key", "format": "jwt"})).await;
+    let developer = system.ask("POST", "/profile/developer", &bearer(&user)).await.body_of(201);
+    system.ask("DELETE", "/users/2/tokens", &bearer(&user)).await.body_of(404);
+    let reply = system.ask("DELETE", "/users/1/tokens", &bearer(&user)).await.body_of(200);
+    assert_eq!(members(&reply), ["user_id", "effective_at"]);
+    for token in [&user, text_of(&key), text_of(&developer)] {
+        assert_eq!(system.verdict(token).await, "user_changed");
+    }
+    let again = system.token_of("my_username", "topsecret").await;
+    system.ask("DELETE", "/users/1/tokens", &bearer(&admin)).await.body_of(200);
+    assert_eq!((system.verdict(&again).await, system.verdict(&admin).await), ("user_changed".into(), "allow".into()));
+    system.ask("DELETE", "/users/99/tokens", &bearer(&admin)).await.body_of(404);
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn a_stale_yes_of_the_gateway_makes_no_token() {
+    let system = System::start_with(&[], |options| options.authorizer_cache = Some(300)).await;
+    let keeper = system.token_of("admin", "letmein").await;
+    let developer = system.ask("POST", "/profile/developer", &bearer(&keeper)).await.body_of(201);
+    let other = system.created(&keeper, &json!({"name": "other"})).await;
+    let revoked = system.token_of("admin", "letmein").await;
+    assert_eq!(system.verdict(&revoked).await, "allow");
+    system.ask("DELETE", "/tokens/current", &bearer(&revoked)).await.body_of(200);
+    assert_eq!(system.verdict(&revoked).await, "allow", "the stale yes of the gateway's cache");
+    let rotate = format!("{}/rotate", path_of(&other));
+    let expiration = system.now().after(std::time::Duration::from_secs(60)).to_string();
+    let rarog = json!({"name": "r", "expiration": expiration, "authorities": ["ROLE_USER"]});
+    for (method, path, body) in [
+        ("POST", "/api/services_token/generate", &Value::Null),
+        ("GET", "/rs/authorise", &Value::Null),
+        ("POST", "/tokens", &json!({"name": "a"})),
+        ("POST", "/tokens", &json!({"name": "a", "user_id": "1"})),
+        ("POST", "/tokens/current/rotate", &Value::Null),
+        ("POST", &rotate, &Value::Null),
+        ("POST", "/profile/developer", &Value::Null),
+        ("POST", "/rest/pat/1.0/token/user/create", &rarog),
+        ("POST", "/rest/pat/1.0/token/app/create", &rarog),
+    ] {
+        let reply = match body {
+            Value::Null => system.ask(method, path, &bearer(&revoked)).await,
+            body => system.json(method, path, &bearer(&revoked), body).await,
+        };
+        assert_eq!(reply.body_of(401)["reason"], "revoked", "{method} {path}");
+    }
+    let list = async |user: &str| {
+        let list = system.ask("GET", &format!("/tokens?user_id={user}"), &bearer(&keeper)).await.body_of(200);
+        list["tokens"].as_array().unwrap().len()
+    };
+    assert_eq!((list("2").await, list("1").await, list("4").await), (4, 0, 0), "no record of them was left");
+    assert_eq!(system.verdict(text_of(&developer)).await, "allow", "nothing was remade");
+    assert_eq!(system.ask("POST", &rotate, &bearer(&keeper)).await.status, 201, "nothing was rotated");
+    system.stop().await;
+}

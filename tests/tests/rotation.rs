@@ -1,0 +1,213 @@
+//! `POST /tokens/{id}/rotate`: a new token with the same settings, and the end of the old one.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::{Value, json};
+use tests::{
+    Answer, Request, World,
+    api::bearer,
+    system::System,
+    tap::{ALWAYS, Fault},
+};
+use token::Format;
+
+const HOUR: u64 = 3_600;
+const DAY: u64 = 86_400;
+
+async fn rotate(world: &World, token: &str, id: &str) -> Answer {
+    let request = Request::new("POST", "/tokens/{id}/rotate").parameter("id", id);
+    world.send("Generate", request.authorization(&bearer(token))).await
+}
+
+async fn rotated(world: &World, token: &str, id: &str) -> Value {
+    let answer = rotate(world, token, id).await;
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    answer.json()
+}
+
+fn text_of(body: &Value) -> &str {
+    body["token"].as_str().unwrap()
+}
+
+fn id_of(body: &Value) -> &str {
+    body["id"].as_str().unwrap()
+}
+
+async fn verdict(world: &World, body: &Value) -> String {
+    world.verdict(&bearer(text_of(body))).await
+}
+
+#[tokio::test]
+async fn a_rotated_token_keeps_its_settings_and_the_old_one_ends_at_the_first_use_of_the_new() {
+    let system = System::start(&[]).await;
+    let session = system.token_of("my_username", "topsecret").await;
+    for format in ["signed", "jwt"] {
+        let body =
+            json!({"name": format, "description": "d", "scopes": ["ROLE_USER"], "expires_in": DAY, "format": format});
+        let old = system.created(&session, &body).await;
+        system.advance(HOUR);
+        let path = format!("/tokens/{}/rotate", id_of(&old));
+        let new = system.ask("POST", &path, &bearer(&session)).await.body_of(201);
+        for member in ["name", "description", "scopes", "format", "user_id", "state", "disabled"] {
+            assert_eq!(new[member], old[member], "{member}");
+        }
+        let after = |seconds| json!(system.now().after(Duration::from_secs(seconds)).to_string());
+        assert_eq!((&new["expires_at"], &new["replaced_ends_at"]), (&after(DAY), &after(HOUR)));
+        assert_eq!((&new["replaces"], &new["issued_by"]), (&old["id"], &old["id"]));
+        assert_ne!(text_of(&new), text_of(&old));
+        assert_eq!(system.verdict(text_of(&old)).await, "allow", "it lives on while the new one is unused");
+        assert_eq!(system.verdict(text_of(&new)).await, "allow");
+        assert_eq!(system.verdict(text_of(&old)).await, "replaced");
+        let reply = system.ask("GET", "/tokens", &bearer(text_of(&old))).await;
+        assert_eq!(reply.body_of(401)["detail"], "The access token was replaced by a newer one");
+    }
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn an_old_token_ends_with_the_window_though_the_new_one_is_never_used() {
+    for (settings, window) in [(&[][..], HOUR), (&[("HALLPASS_ROTATION_WINDOW", "60s")], 60)] {
+        let world = World::with(settings).await;
+        let session = world.token().await;
+        let old = world.created(&session, &json!({"name": "old"})).await;
+        let new = rotated(&world, &session, id_of(&old)).await;
+        world.advance(window - 1);
+        assert_eq!(verdict(&world, &old).await, "allow");
+        world.advance(1);
+        assert_eq!(verdict(&world, &old).await, "replaced");
+        assert_eq!(rotate(&world, text_of(&old), "current").await.problem(401)["reason"], "replaced");
+        assert_eq!(verdict(&world, &new).await, "allow");
+        assert_eq!(verdict(&world, &old).await, "replaced");
+    }
+}
+
+#[tokio::test]
+async fn a_token_rotates_itself_once() {
+    let world = World::new().await;
+    let old = world.created(&world.token().await, &json!({"name": "old"})).await;
+    let new = rotated(&world, text_of(&old), "current").await;
+    let lost = rotate(&world, text_of(&old), "current").await;
+    assert_eq!(lost.problem(409)["detail"], "The token is being replaced already, or was taken back");
+    assert!(!lost.body.contains("token\":"), "{}", lost.body);
+    assert_eq!(world.count_records("1").await, 3, "the one in vain left nothing");
+    assert_eq!(verdict(&world, &new).await, "allow");
+    assert_eq!(rotate(&world, text_of(&old), "current").await.problem(401)["reason"], "replaced");
+    let newer = rotated(&world, text_of(&new), "current").await;
+    assert_eq!(verdict(&world, &newer).await, "allow");
+}
+
+#[tokio::test]
+async fn of_many_rotations_at_once_one_is_made() {
+    let world = World::new().await;
+    let session = world.token().await;
+    let old = world.created(&session, &json!({"name": "old"})).await;
+    let rotate = || rotate(&world, &session, id_of(&old));
+    let (a, b, c, d) = tokio::join!(rotate(), rotate(), rotate(), rotate());
+    let mut statuses = [a, b, c, d].map(|answer| answer.status);
+    statuses.sort_unstable();
+    assert_eq!(statuses, [201, 409, 409, 409]);
+    assert_eq!(world.count_records("1").await, 3);
+}
+
+#[tokio::test]
+async fn a_narrow_token_never_gets_the_text_of_a_broader_one() {
+    let world = World::new().await;
+    let names = ["a", "b", "tokens"].map(str::to_owned).to_vec();
+    world.set_user("1", "permissions", Some(AttributeValue::Ss(names))).await;
+    let session = world.token().await;
+    let make =
+        async |name: &str, scopes: Value| world.created(&session, &json!({"name": name, "scopes": scopes})).await;
+    let whole = world.created(&session, &json!({"name": "whole"})).await;
+    let (manager, both) = (make("manager", json!(["a", "tokens"])).await, make("both", json!(["a", "b"])).await);
+    let (only_a, only_b) = (make("only a", json!(["a"])).await, make("only b", json!(["b"])).await);
+    for broader in [&whole, &both, &only_b] {
+        let refused = rotate(&world, text_of(&manager), id_of(broader)).await;
+        assert_eq!(refused.problem(403)["error"], "insufficient_scope", "{}", broader["name"]);
+        assert_eq!(verdict(&world, broader).await, "allow");
+    }
+    let new = rotated(&world, text_of(&manager), id_of(&only_a)).await;
+    assert_eq!(new["scopes"], json!(["a"]));
+    // Without `tokens` it does not even find them; itself it may rotate.
+    assert_eq!(rotate(&world, text_of(&only_b), id_of(&only_a)).await.status, 404);
+    assert_eq!(rotated(&world, text_of(&only_b), "current").await["scopes"], json!(["b"]));
+    // What the user may do now does not count: one day it may be more again.
+    world.set_user("1", "permissions", Some(AttributeValue::Ss(vec!["a".to_owned(), "tokens".to_owned()]))).await;
+    for broader in [&whole, &both] {
+        rotate(&world, text_of(&manager), id_of(broader)).await.problem(403);
+    }
+    assert_eq!(rotated(&world, &session, id_of(&both)).await["scopes"], json!(["a", "b"]), "the settings stay");
+}
+
+#[tokio::test]
+async fn what_is_over_or_not_one_s_own_is_not_rotated() {
+    let world = World::new().await;
+    let (session, admin) = (world.token().await, world.token_of("admin", "letmein").await);
+    let make = async |name: &str| world.created(&session, &json!({"name": name, "expires_in": 60})).await;
+    let (revoked, disabled, expired) = (make("revoked").await, make("disabled").await, make("expired").await);
+    let theirs = world.created(&admin, &json!({"name": "theirs"})).await;
+    world.delete(&session, id_of(&revoked)).await;
+    let id = id_of(&disabled);
+    let off = Request::new("PATCH", "/tokens/{id}").parameter("id", id).json(&json!({"disabled": true}));
+    assert_eq!(world.send("Revoke", off.authorization(&bearer(&admin))).await.status, 200);
+    assert_eq!(rotate(&world, &session, id_of(&revoked)).await.problem(401)["reason"], "revoked");
+    assert_eq!(rotate(&world, &session, id_of(&disabled)).await.problem(401)["reason"], "disabled");
+    world.advance(60);
+    assert_eq!(rotate(&world, &session, id_of(&expired)).await.problem(401)["reason"], "expired");
+    for id in [id_of(&theirs), "1", "nonsense", "1.", "1.0123456789012345678901", ".0123456789012345678901"] {
+        rotate(&world, &session, id).await.problem(404);
+    }
+    let developer = world.make(Format::Developer, "1", 9).await;
+    let refused = rotate(&world, &session, &developer.record.id.to_string()).await;
+    assert_eq!(refused.problem(409)["detail"], "A developer token is remade with POST /profile/developer");
+    let before = world.count_records("1").await;
+    let mine = make("mine").await;
+    let new = rotated(&world, &admin, id_of(&mine)).await;
+    assert_eq!((&new["user_id"], world.count_records("1").await), (&json!("1"), before + 2), "administrators may");
+}
+
+#[tokio::test]
+async fn a_rotation_prolongs_no_chain_and_no_life_beyond_the_longest() {
+    let world = World::with(&[("HALLPASS_MAX_RENEWAL", "40d")]).await;
+    let session = world.token().await;
+    let old = world.created(&session, &json!({"name": "old", "expires_in": 30 * DAY})).await;
+    world.advance(20 * DAY);
+    let new = rotated(&world, text_of(&old), "current").await;
+    assert_eq!(new["expires_at"], "2027-02-24T08:00:00Z", "forty days after the chain began, not thirty from now");
+    world.advance(20 * DAY);
+    assert_eq!(rotate(&world, text_of(&new), "current").await.problem(401)["reason"], "expired");
+}
+
+#[tokio::test]
+async fn a_rotation_by_a_token_that_was_taken_back_meanwhile_is_taken_back() {
+    let (world, tap) = World::tapped(&[]).await;
+    let (session, keeper) = (world.token().await, world.token().await);
+    let old = world.created(&keeper, &json!({"name": "old"})).await;
+    world.revoke(&session).await;
+    let dump = async || {
+        let items = world.dump("Tokens").await;
+        items.into_iter().filter(|item| item.contains("replace")).collect::<Vec<_>>()
+    };
+    // The first look at the caller is from before the revocation; the look after the write is not.
+    tap.inject(
+        "BatchGetItem",
+        0,
+        1,
+        Fault::Change(|answer| {
+            for attribute in ["revoked_at", "revoked_because"] {
+                answer["Responses"]["Tokens"][0].as_object_mut().unwrap().remove(attribute).unwrap();
+            }
+        }),
+    );
+    assert_eq!(rotate(&world, &session, id_of(&old)).await.problem(401)["reason"], "revoked");
+    tap.heal();
+    assert_eq!((world.count_records("1").await, dump().await), (3, vec![]));
+    world.advance(2 * HOUR);
+    assert_eq!(verdict(&world, &old).await, "allow", "it goes on as if nothing had been asked");
+    let new = rotated(&world, &keeper, id_of(&old)).await;
+    // A first use that cannot be written is no yes: two tokens would live.
+    tap.inject("TransactWriteItems", 0, ALWAYS, Fault::Refuse(500, "InternalServerError"));
+    assert_eq!(verdict(&world, &new).await, "error: the token could not be verified");
+    tap.heal();
+    assert_eq!((verdict(&world, &new).await, verdict(&world, &old).await), ("allow".into(), "replaced".into()));
+}
