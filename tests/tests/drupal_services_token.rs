@@ -140,11 +140,11 @@ async fn a_password_is_refused_where_a_token_is_asked_for() {
         for authorization in [&password, &both] {
             let reply = system.json(&route.method, &path, authorization, &json!({})).await;
             let problem = reply.body_of(401);
+            assert_eq!(problem["detail"], "Invalid credentials.", "{} {path}", route.method);
+            // A gateway response has the header under its own name, a function's answer under the one AWS gives it.
             if route.authorizer.is_some() {
-                // Behind the authorizer a password is one more text that is no token.
-                assert_eq!(problem["reason"], "malformed", "{} {path}", route.method);
+                assert_eq!(reply.headers["www-authenticate"], r#"Bearer realm="hallpass""#);
             } else {
-                assert_eq!(problem["detail"], "Invalid credentials.", "{} {path}", route.method);
                 assert_eq!(reply.challenges(), [r#"Bearer realm="hallpass""#], "{} {path}", route.method);
             }
         }

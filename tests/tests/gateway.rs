@@ -124,9 +124,12 @@ async fn the_transcript_of_services_token_works() {
 async fn a_refusal_of_the_gateway_names_its_reason() {
     let stack = fresh().await;
     let (token, other) = (stack.token().await, stack.token().await);
-    for bad in [bearer("nonsense"), bearer(&forged(&token)), basic("my_username", "topsecret"), ".".repeat(5_000)] {
+    for bad in [bearer("nonsense"), bearer(&forged(&token)), ".".repeat(5_000)] {
         refused(&stack.show(&bad).await, "malformed", "The access token is not valid");
     }
+    let password = stack.show(&basic("my_username", "topsecret")).await;
+    assert_eq!((password.status, password.header("www-authenticate")), (401, r#"Bearer realm="hallpass""#));
+    assert_eq!(password.json()["detail"], "Invalid credentials.");
     let twice = [("Authorization", "Bearer a"), ("Authorization", "Bearer b")];
     refused(&stack.client.send("GET", "/api/user/1", &twice).await, "malformed", "The access token is not valid");
     let reply = stack.client.ask("DELETE", "/tokens/current", &bearer(&token)).await;
