@@ -157,6 +157,13 @@ async fn an_authenticity_token_that_is_missing_or_wrong_is_refused_and_uses_noth
         let reply = decide(&system, "allow", Some(&authenticity), none).await;
         assert_eq!(reply.body_of(401)["detail"], "An access token is required", "{none}");
     }
+    for client in ["", "client_id=&", "client_id=other&"] {
+        let path = format!(
+            "/rs/authorize-implicit/decision?{client}oauthDecision=allow&session_authenticity_token={authenticity}"
+        );
+        let reply = system.send("GET", &path, &[("Cookie", cookie.as_str())], "").await;
+        assert_eq!(reply.body_of(400)["member"], "client_id", "{client}");
+    }
     access_token(&decide(&system, "allow", Some(&authenticity), &cookie).await.body_of(200));
     access_token(&decide(&system, "allow", Some(&other), &other_cookie).await.body_of(200));
     system.stop().await;

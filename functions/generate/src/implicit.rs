@@ -21,6 +21,9 @@ const FLOW: Duration = Duration::from_secs(600);
 /// Since when the flow is deprecated: 1 January 2026, before the first release.
 const DEPRECATED_SINCE: &str = "@1767225600";
 
+/// The longest `client_id`, in bytes.
+const LONGEST_CLIENT_ID: usize = 256;
+
 const SESSION: &str = "JSESSIONID";
 
 /// The first request: a password begins a flow.
@@ -33,15 +36,15 @@ pub(crate) async fn begin(
     if parameter(request, "response_type") != Some("token") {
         return Err(Problem::invalid_member("response_type", "it must be token"));
     }
-    if parameter(request, "client_id").is_none_or(str::is_empty) {
-        return Err(Problem::invalid_member("client_id", "it is missing"));
-    }
+    let client_id = parameter(request, "client_id").filter(|id| (1..=LONGEST_CLIENT_ID).contains(&id.len()));
+    let client_id = client_id.ok_or_else(|| Problem::invalid_member("client_id", "it is missing or too long"))?;
     let caller = Caller::of_password(service, request, now).await?;
     let (session, authenticity) = draw.session();
     let (session, authenticity) = (hex(&session), hex(&authenticity));
     let binding = service.settings.binding(Format::Jwt).clone();
     let flow = Flow {
         user_id: caller.user().id,
+        client_id: client_id.to_owned(),
         authenticity: Digest::of(authenticity.as_bytes()),
         fingerprint: binding.fingerprint(caller.user()),
         binding,
@@ -71,7 +74,13 @@ pub(crate) async fn decide(
     let shown = parameter(request, "session_authenticity_token").unwrap_or_default();
     let wrong = || Problem::invalid_member("session_authenticity_token", "it is missing, wrong or used");
     let flow = service.store.flow(&session).await?.filter(|flow| !flow.expires_at.has_come(now)).ok_or_else(wrong)?;
-    if !flow.authenticity.is_of(shown.as_bytes()) || !service.store.end_flow(&session).await? {
+    if !flow.authenticity.is_of(shown.as_bytes()) {
+        return Err(wrong());
+    }
+    if parameter(request, "client_id") != Some(flow.client_id.as_str()) {
+        return Err(Problem::invalid_member("client_id", "it is not the one that began"));
+    }
+    if !service.store.end_flow(&session).await? {
         return Err(wrong());
     }
     if parameter(request, "oauthDecision") != Some("allow") {

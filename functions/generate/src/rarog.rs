@@ -25,8 +25,7 @@ pub(crate) async fn create_for_user(
     now: Timestamp,
     draw: &Draw,
 ) -> Result<Answer, Problem> {
-    refuse_cookie_alone(request.headers())?;
-    let caller = Caller::of(service, request, now).await?;
+    let caller = caller(service, request, now).await?;
     let asked = read(service, body::json_object(request.headers(), request.body())?, now)?;
     create(service, &caller, (caller.user(), caller.scope()), asked, now, draw).await
 }
@@ -37,8 +36,7 @@ pub(crate) async fn create_for_app(
     now: Timestamp,
     draw: &Draw,
 ) -> Result<Answer, Problem> {
-    refuse_cookie_alone(request.headers())?;
-    let caller = Caller::of(service, request, now).await?;
+    let caller = caller(service, request, now).await?;
     if !service.is_administrator(caller.scope()) {
         return Err(Problem::not_permitted());
     }
@@ -47,6 +45,11 @@ pub(crate) async fn create_for_app(
     let id = service.settings.app_user.ok_or_else(none)?;
     let app = service.store.user(&id).await?.ok_or_else(none)?;
     create(service, &caller, (&app, &app.permissions), asked, now, draw).await
+}
+
+async fn caller(service: &Service, request: &Request, now: Timestamp) -> Result<Caller, Problem> {
+    refuse_cookie_alone(request.headers())?;
+    Caller::of(service, request, now).await
 }
 
 async fn create(

@@ -14,6 +14,8 @@ use crate::{
 pub struct Flow {
     /// Who logged in.
     pub user_id: UserId,
+    /// The client that began it.
+    pub client_id: String,
     /// The digest of the value that the second request must repeat.
     pub authenticity: Digest,
     /// The user as the password was checked.
@@ -25,6 +27,7 @@ pub struct Flow {
 }
 
 const FLOW: &str = "flow";
+const CLIENT_ID: &str = "client_id";
 const AUTHENTICITY: &str = "authenticity";
 
 impl Store {
@@ -37,6 +40,7 @@ impl Store {
         item.extend(
             [
                 (item::OWNER, item::text(flow.user_id.as_str())),
+                (CLIENT_ID, item::text(&flow.client_id)),
                 (AUTHENTICITY, item::text(flow.authenticity.text())),
                 (item::FINGERPRINT, item::fingerprint_value(&flow.fingerprint)),
                 (item::BINDING, item::binding_value(&flow.binding)),
@@ -82,6 +86,7 @@ fn read(item: &Item) -> Result<Flow, Corrupt> {
     let authenticity: String = item::required(item, AUTHENTICITY)?;
     Ok(Flow {
         user_id: item::required(item, item::OWNER)?,
+        client_id: item::required(item, CLIENT_ID)?,
         authenticity: Digest::parse(&authenticity).ok_or(Corrupt(AUTHENTICITY))?,
         fingerprint: item::fingerprint(item)?,
         binding: item::binding(item)?,
