@@ -6,6 +6,7 @@ use lambda_http::{
     Adapter, Request, RequestExt, Service as _, request::LambdaRequest, request::RequestContext, service_fn,
 };
 use lambda_runtime::{Context, LambdaEvent};
+use serde::Serialize;
 use serde_json::Value;
 use store::Failure;
 
@@ -22,14 +23,7 @@ where
 {
     let serve = |event: LambdaEvent<LambdaRequest>| {
         let handle = handle.clone();
-        async move {
-            let LambdaEvent { payload, context } = event;
-            let handle = service_fn(move |request| {
-                let answering = handle(request);
-                async move { Ok::<_, Infallible>(answering.await) }
-            });
-            Adapter::from(handle).call(LambdaEvent::new(with_every_header(payload), context)).await
-        }
+        async move { Ok::<_, Infallible>(adapt(event, handle).await) }
     };
     lambda_runtime::run(service_fn(serve)).await
 }
@@ -45,12 +39,7 @@ where
 {
     const DOING: &str = "answering an event of API Gateway";
     let payload: LambdaRequest = serde_json::from_value(event).map_err(|error| Failure::new(DOING, error))?;
-    let handle = service_fn(|request| {
-        let answering = handle(request);
-        async move { Ok::<_, Infallible>(answering.await) }
-    });
-    let event = LambdaEvent::new(with_every_header(payload), Context::default());
-    let Ok(answer) = Adapter::from(handle).call(event).await;
+    let answer = adapt(LambdaEvent::new(payload, Context::default()), handle).await;
     serde_json::to_value(answer).map_err(|error| Failure::new(DOING, error))
 }
 
@@ -113,6 +102,21 @@ pub fn authorizer_context(request: &Request, name: &str) -> Option<String> {
     // HTTP APIs put what a function said under `lambda`, REST APIs do not.
     let value = fields.get(name).or_else(|| fields.get("lambda").and_then(|lambda| lambda.get(name)))?;
     value.as_str().map(str::to_owned)
+}
+
+/// The event as a request, and the answer in the form that the event's kind of API expects.
+async fn adapt<F, Answering>(event: LambdaEvent<LambdaRequest>, handle: F) -> impl Serialize
+where
+    F: Fn(Request) -> Answering + Send,
+    Answering: Future<Output = Answer> + Send,
+{
+    let LambdaEvent { payload, context } = event;
+    let handle = service_fn(|request| {
+        let answering = handle(request);
+        async move { Ok::<_, Infallible>(answering.await) }
+    });
+    let Ok(answer) = Adapter::from(handle).call(LambdaEvent::new(with_every_header(payload), context)).await;
+    answer
 }
 
 /// A REST event has every header twice: one value each in `headers`, all values in `multiValueHeaders`. The runtime lets
