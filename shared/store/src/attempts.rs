@@ -21,7 +21,6 @@ pub enum Pace {
     Wait(Duration),
 }
 
-const ATTEMPT: &str = "attempt";
 const COUNT: &str = "count";
 const NEXT_AT: &str = "next_at";
 const DOING: &str = "counting the log-in";
@@ -51,7 +50,11 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn clear_attempts(&self, counters: &Counters) -> Result<(), Failure> {
-        let call = self.client.delete_item().table_name(&self.tables.attempts).set_key(Some(key(&counters.pair)));
+        let call = self
+            .client
+            .delete_item()
+            .table_name(&self.tables.attempts)
+            .set_key(Some(item::attempt_key(&counters.pair)));
         call.send().await.map_err(Failure::of("forgetting failed log-ins"))?;
         Ok(())
     }
@@ -84,9 +87,10 @@ impl Store {
         } else {
             "#count = :failures AND #next <= :now AND #forget > :now"
         };
-        let mut call = self.client.update_item().table_name(&self.tables.attempts).set_key(Some(key(counter)));
+        let mut call =
+            self.client.update_item().table_name(&self.tables.attempts).set_key(Some(item::attempt_key(counter)));
         if failures == 0 {
-            call = call.expression_attribute_names("#attempt", ATTEMPT);
+            call = call.expression_attribute_names("#attempt", item::ATTEMPT);
         } else {
             call = call.expression_attribute_values(":failures", AttributeValue::N(failures.to_string()));
         }
@@ -112,7 +116,8 @@ impl Store {
 
     /// Counts an attempt in the window that the counter's key names.
     async fn count_in_window(&self, counter: &str, budget: u64, now: Timestamp) -> Result<Pace, Failure> {
-        let call = self.client.update_item().table_name(&self.tables.attempts).set_key(Some(key(counter)));
+        let call =
+            self.client.update_item().table_name(&self.tables.attempts).set_key(Some(item::attempt_key(counter)));
         let call = call
             .update_expression("ADD #count :one SET #forget = :forget")
             .expression_attribute_names("#count", COUNT)
@@ -163,8 +168,4 @@ fn pair_of(item: &Item) -> Pair {
 fn count(item: &Item) -> Result<u64, Corrupt> {
     let count = item.get(COUNT).and_then(|count| count.as_n().ok());
     count.and_then(|count| count.parse().ok()).ok_or(Corrupt(COUNT))
-}
-
-fn key(counter: &str) -> Item {
-    Item::from([(ATTEMPT.to_owned(), item::text(counter))])
 }

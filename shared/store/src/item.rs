@@ -55,6 +55,14 @@ pub(crate) fn record_key(id: &TokenId, format: token::Format) -> Item {
     }
 }
 
+/// The key of the table of attempts.
+pub(crate) const ATTEMPT: &str = "attempt";
+
+/// The key of an item among the attempts.
+pub(crate) fn attempt_key(attempt: &str) -> Item {
+    Item::from([(ATTEMPT.to_owned(), text(attempt))])
+}
+
 pub(crate) fn user_key(id: &UserId) -> Item {
     Item::from([(USER_ID.to_owned(), text(id.as_str()))])
 }

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use aws_sdk_dynamodb::types::KeysAndAttributes;
 use token::{Format, Reason, Record, Revocation, Timestamp, TokenHash, TokenId, User, UserId, lifecycle};
 
 use crate::{
@@ -62,7 +62,6 @@ pub enum Kind {
 /// The key of the item that remembers where a sweep stopped. It stands beside the counters of log-ins, because prune
 /// must not be able to make an item among the tokens.
 const SWEEP: &str = "sweep#tokens";
-const ATTEMPT: &str = "attempt";
 const DOING: &str = "sweeping the tokens";
 
 impl Store {
@@ -86,15 +85,8 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn readable_records_of(&self, user_id: &UserId) -> Result<Vec<Record>, Failure> {
-        let (mut records, mut after) = (Vec::new(), None);
-        loop {
-            let (items, next) = self.items_of(user_id, None, after).await?;
-            records.extend(items.iter().filter_map(|item| item::to_record(item).ok()));
-            after = next;
-            if after.is_none() {
-                return Ok(records);
-            }
-        }
+        let items = self.all_items_of(user_id).await?;
+        Ok(items.iter().filter_map(|item| item::to_record(item).ok()).collect())
     }
 
     /// The next part of the table of tokens.
@@ -173,7 +165,7 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn sweep_place(&self) -> Result<Option<Place>, Failure> {
-        let call = self.client.get_item().table_name(&self.tables.attempts).set_key(Some(sweep_key()));
+        let call = self.client.get_item().table_name(&self.tables.attempts).set_key(Some(item::attempt_key(SWEEP)));
         let answer = call.consistent_read(true).send().await.map_err(Failure::of(DOING))?;
         Ok(answer.item.as_ref().and_then(place))
     }
@@ -184,11 +176,12 @@ impl Store {
     /// When the store fails.
     pub async fn remember_sweep(&self, stopped: Option<&Place>) -> Result<(), Failure> {
         let Some(place) = stopped else {
-            let call = self.client.delete_item().table_name(&self.tables.attempts).set_key(Some(sweep_key()));
+            let call =
+                self.client.delete_item().table_name(&self.tables.attempts).set_key(Some(item::attempt_key(SWEEP)));
             call.send().await.map_err(Failure::of(DOING))?;
             return Ok(());
         };
-        let call = self.client.update_item().table_name(&self.tables.attempts).set_key(Some(sweep_key()));
+        let call = self.client.update_item().table_name(&self.tables.attempts).set_key(Some(item::attempt_key(SWEEP)));
         let call = call
             .update_expression("SET #user = :user, #token = :token")
             .expression_attribute_names("#user", item::USER_ID)
@@ -204,10 +197,6 @@ impl Place {
     fn key(&self) -> Item {
         item::key(&self.user_id, &self.token)
     }
-}
-
-fn sweep_key() -> Item {
-    Item::from([(ATTEMPT.to_owned(), AttributeValue::S(SWEEP.to_owned()))])
 }
 
 fn place(item: &Item) -> Option<Place> {

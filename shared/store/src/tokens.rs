@@ -35,7 +35,7 @@ pub struct Page {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageKey(String);
 
-/// How often a token's use is noted, in seconds.
+/// How often a token's use is noted.
 const USE_RESOLUTION: std::time::Duration = std::time::Duration::from_secs(3600);
 
 const LISTING: &str = "listing the user's tokens";
@@ -76,13 +76,19 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn records_of(&self, user_id: &UserId) -> Result<Vec<Record>, Failure> {
-        let (mut records, mut after) = (Vec::new(), None);
+        let items = self.all_items_of(user_id).await?;
+        items.iter().map(item::to_record).collect::<Result<_, _>>().map_err(|bad| Failure::new(LISTING, bad))
+    }
+
+    /// All items of a user's partition.
+    pub(crate) async fn all_items_of(&self, user_id: &UserId) -> Result<Vec<Item>, Failure> {
+        let (mut all, mut after) = (Vec::new(), None);
         loop {
-            let page = self.page_of(user_id, None, after).await?;
-            records.extend(page.records);
-            after = page.next;
+            let (items, next) = self.items_of(user_id, None, after).await?;
+            all.extend(items);
+            after = next;
             if after.is_none() {
-                return Ok(records);
+                return Ok(all);
             }
         }
     }
@@ -98,7 +104,7 @@ impl Store {
     }
 
     /// One page of a user's items, and where the next one begins.
-    pub(crate) async fn items_of(
+    async fn items_of(
         &self,
         user_id: &UserId,
         limit: Option<i32>,
