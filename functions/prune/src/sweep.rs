@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use edge::log::TARGET;
 use futures_util::future::try_join_all;
 use serde::Serialize;
 use store::{
@@ -46,7 +47,7 @@ impl Prune {
             }
         }
         tracing::info!(
-            target: "hallpass",
+            target: TARGET,
             seen = swept.seen,
             forgotten = swept.forgotten,
             voided = swept.voided,

@@ -14,6 +14,7 @@ use dynoxide::{
         update_time_to_live::{TimeToLiveSpecification, UpdateTimeToLiveRequest},
     },
 };
+use edge::log::TARGET;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::oneshot};
 
@@ -81,7 +82,7 @@ impl Engine {
                     Err(error) => Err(error.to_string()),
                 };
                 if let Err(error) = outcome {
-                    tracing::error!(target: "hallpass", error, "the engine stopped");
+                    tracing::error!(target: TARGET, error, "the engine stopped");
                 }
             });
         };

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use edge::log::TARGET;
 use serde_json::{Value, json};
 use tokio::{
     sync::Mutex,
@@ -71,7 +72,7 @@ impl Delivery {
             let Some(first) = first else { return };
             records.drain(..first);
         }
-        tracing::error!(target: "hallpass", records = records.len(), "gave up on records of the user stream");
+        tracing::error!(target: TARGET, records = records.len(), "gave up on records of the user stream");
     }
 
     /// Delivers for ever.
@@ -81,7 +82,7 @@ impl Delivery {
         loop {
             ticks.tick().await;
             if let Err(error) = self.drain().await {
-                tracing::error!(target: "hallpass", error, "cannot read the user stream");
+                tracing::error!(target: TARGET, error, "cannot read the user stream");
             }
         }
     }
@@ -95,7 +96,7 @@ pub async fn expire(database: Handle) {
         let database = database.clone();
         let swept = tokio::task::spawn_blocking(move || database.sweep_ttl()).await;
         if let Err(error) = swept.map_err(|error| error.to_string()).flatten() {
-            tracing::error!(target: "hallpass", error, "cannot remove expired items");
+            tracing::error!(target: TARGET, error, "cannot remove expired items");
         }
     }
 }
@@ -108,7 +109,7 @@ pub async fn run_on_schedule(invoke: Invoke, function: String, every: Duration) 
         ticks.tick().await;
         let event = json!({"version": "0", "source": "aws.scheduler", "detail-type": "Scheduled Event", "detail": {}});
         if let Err(error) = (invoke)(&function, event).await {
-            tracing::error!(target: "hallpass", error = error.message, "a scheduled run failed");
+            tracing::error!(target: TARGET, error = error.message, "a scheduled run failed");
         }
     }
 }

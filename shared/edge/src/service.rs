@@ -5,7 +5,10 @@ use std::{fmt, sync::Arc, time::Duration};
 use store::{Failure, Keys, Store, Tables, connect::Connection};
 use token::{Keyring, Text, Timestamp};
 
-use crate::settings::{self, BadSetting, Lookup, Settings};
+use crate::{
+    log::TARGET,
+    settings::{self, BadSetting, Lookup, Settings},
+};
 
 /// What every function that verifies needs.
 #[derive(Debug)]
@@ -93,5 +96,5 @@ pub fn connection(lookup: Lookup<'_>) -> Result<Connection, BadSetting> {
 
 /// For `main`: what `start` makes, or one clear line in the log and no function.
 pub fn or_log<T, E: fmt::Display>(started: Result<T, E>) -> Option<T> {
-    started.map_err(|error| tracing::error!(target: "hallpass", error = %error, "cannot start")).ok()
+    started.map_err(|error| tracing::error!(target: TARGET, error = %error, "cannot start")).ok()
 }
