@@ -53,6 +53,11 @@ impl Client {
 
     /// Sends a request without a body on a connection of its own.
     pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Reply {
+        self.send_with(method, path, headers, "").await
+    }
+
+    /// Sends a request with a body on a connection of its own.
+    pub async fn send_with(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
         let stream = TcpStream::connect(("localhost", self.port)).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await.unwrap();
@@ -62,7 +67,7 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let answer = sender.send_request(request.body(Full::<Bytes>::default()).unwrap()).await.unwrap();
+        let answer = sender.send_request(request.body(Full::new(Bytes::from(body.to_owned()))).unwrap()).await.unwrap();
         let (head, body) = answer.into_parts();
         let body = String::from_utf8(body.collect().await.unwrap().to_bytes().into()).unwrap();
         drop(sender);

@@ -1,45 +1,28 @@
 //! The whole stack as a client of one of the five systems meets it: HTTPS with bodies, and a clock that the test moves.
 
-use std::{
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use hallpass::dev::{self, Dev, Options};
-use http::{Request, header::HOST};
-use http_body_util::{BodyExt, Full};
-use hyper::{body::Bytes, client::conn::http1};
-use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tempfile::TempDir;
 use token::{Keyring, Timestamp};
-use tokio::net::TcpStream;
-use tokio_rustls::{
-    TlsConnector,
-    rustls::{
-        ClientConfig, RootCertStore,
-        crypto::ring,
-        pki_types::{CertificateDer, ServerName, pem::PemObject},
-    },
-};
 
 use crate::{
     KEYS,
     api::{bearer, text},
     basic,
-    client::Reply,
+    client::{Client, Reply},
 };
 
 /// A running stack in a directory of its own, and a client that trusts it.
 #[derive(Debug)]
 pub struct System {
     dev: Dev,
-    tls: Arc<ClientConfig>,
-    port: u16,
+    client: Client,
     time: Arc<AtomicU64>,
     data: TempDir,
 }
@@ -69,8 +52,8 @@ impl System {
         };
         adjust(&mut options);
         let dev = dev::start(options).await.unwrap();
-        let port = dev.url.strip_prefix("https://localhost:").unwrap().parse().unwrap();
-        Self { dev, tls: trust(data.path()), port, time, data }
+        let client = Client::of(data.path(), &dev.url);
+        Self { dev, client, time, data }
     }
 
     /// The time.
@@ -85,21 +68,7 @@ impl System {
 
     /// Sends a request on a connection of its own.
     pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
-        let stream = TcpStream::connect(("localhost", self.port)).await.unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
-        let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await.unwrap();
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
-        let connection = tokio::spawn(connection);
-        let mut request = Request::builder().method(method).uri(path).header(HOST, "localhost");
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let request = request.body(Full::new(Bytes::from(body.to_owned()))).unwrap();
-        let (head, body) = sender.send_request(request).await.unwrap().into_parts();
-        let body = String::from_utf8(body.collect().await.unwrap().to_bytes().into()).unwrap();
-        drop(sender);
-        let _closed = connection.await;
-        Reply { status: head.status.as_u16(), headers: head.headers, body }
+        self.client.send_with(method, path, headers, body).await
     }
 
     /// Sends a request with this `Authorization` and no body.
@@ -179,13 +148,4 @@ pub fn members(value: &Value) -> Vec<&str> {
 /// The key with which other software verifies the JWTs of every test: what `key export --jwt` prints.
 pub fn exported_key() -> String {
     Keyring::parse(KEYS).unwrap().keys()[0].export_jwt().reveal().to_owned()
-}
-
-fn trust(data: &Path) -> Arc<ClientConfig> {
-    let authority = CertificateDer::from_pem_file(data.join("ca.pem")).unwrap();
-    let mut roots = RootCertStore::empty();
-    roots.add(authority).unwrap();
-    let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    let tls = tls.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
-    Arc::new(tls.with_no_client_auth())
 }
