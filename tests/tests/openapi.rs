@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hallpass::dev::template::Template;
 use serde_json::Value;
-use tests::{Request, TEMPLATE, World};
+use tests::{Request, TEMPLATE, World, pages::PAGES};
 
 /// Every method that a client may try.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -72,13 +72,15 @@ fn function_of<'a>(template: &'a Template, method: &str, path: &str) -> &'a str 
 }
 
 fn request(method: &str, path: &str) -> Request {
-    ["id", "user_id"].into_iter().fold(Request::new(method, path), |request, name| request.parameter(name, ID))
+    ["id", "user_id", "file"].into_iter().fold(Request::new(method, path), |request, name| request.parameter(name, ID))
 }
 
 #[test]
 fn the_document_and_the_template_have_the_same_routes() {
     let template = Template::parse(TEMPLATE).unwrap();
-    let documented = gathered(operations(&document()).into_iter().map(|it| (it.path, it.method)));
+    let documented = operations(&document()).into_iter().map(|it| (it.path, it.method));
+    let pages = PAGES.map(|(method, path)| (path.to_owned(), method.to_owned()));
+    let documented = gathered(documented.chain(pages));
     assert_eq!(documented, template_routes(&template));
     let any: BTreeSet<&str> =
         template.routes.iter().filter(|route| route.method == "ANY").map(|route| route.path.as_str()).collect();

@@ -1,24 +1,31 @@
 //! Shows tokens and users, and answers what nobody else does.
 
-use edge::{Answer, Problem, Service, gateway, problem};
+use edge::{Answer, Problem, Service, entropy::Draw, gateway, problem};
 use http::StatusCode;
 use lambda_http::Request;
 use serde_json::json;
+use store::Failure;
 use token::Timestamp;
 
 mod introspect;
 mod list;
+mod pages;
 mod user;
 
 /// What `openapi.yaml` says, as JSON; the build script translates it.
 const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
 
-/// Answers one request.
-pub async fn handle(service: &Service, request: &Request, now: Timestamp) -> Answer {
-    gateway::respond(&service.settings, request, Box::pin(answer(service, request, now))).await
+/// Answers one request. `draw` is for the form of somebody who has no session yet.
+pub async fn handle(service: &Service, request: &Request, now: Timestamp, draw: Result<Draw, Failure>) -> Answer {
+    gateway::respond(&service.settings, request, Box::pin(answer(service, request, now, draw))).await
 }
 
-async fn answer(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
+async fn answer(
+    service: &Service,
+    request: &Request,
+    now: Timestamp,
+    draw: Result<Draw, Failure>,
+) -> Result<Answer, Problem> {
     match (gateway::route(request).as_str(), request.method().as_str()) {
         ("/tokens", "GET") => list::list(service, request, now).await,
         ("/tokens/{id}", "GET") => list::show(service, request, now).await,
@@ -26,6 +33,12 @@ async fn answer(service: &Service, request: &Request, now: Timestamp) -> Result<
         ("/oauth/introspect", "POST") => introspect::introspect(service, request, now).await,
         ("/api/user/{id}", "GET") => user::show(service, request).await,
         ("/rs/profile", "GET") => user::profile(service, request).await,
+        ("/sign-in", "GET") => page::or_message(request, page::sign_in::page(request, &draw?)),
+        ("/profile/developer", "GET") => page::or_message(request, page::developer::page(service, request, now).await),
+        ("/admin/users", "GET") => page::or_message(request, page::admin::users(service, request, now).await),
+        ("/admin/users/{user_id}", "GET") => page::or_message(request, page::admin::user(service, request, now).await),
+        ("/assets/{file}", "GET") => pages::asset(request),
+        ("/docs/swagger-ui/{file}", "GET") => pages::swagger(request),
         ("/openapi.json", "GET") => Ok(problem::answer(StatusCode::OK, "application/json", OPENAPI.to_owned())),
         ("/healthz", "GET") => health(service, now).await,
         (route, _) => Err(allowed(route).map_or_else(Problem::not_found, Problem::method_not_allowed)),
@@ -35,9 +48,16 @@ async fn answer(service: &Service, request: &Request, now: Timestamp) -> Result<
 /// The methods of each route, of whichever function they are.
 fn allowed(route: &str) -> Option<&'static str> {
     match route {
-        "/tokens" => Some("GET, POST"),
+        "/tokens" | "/sign-in" | "/admin/users/{user_id}" => Some("GET, POST"),
         "/oauth/introspect" => Some("POST"),
-        "/rest/pat/1.0/token" | "/api/user/{id}" | "/rs/profile" | "/openapi.json" | "/healthz" => Some("GET"),
+        "/rest/pat/1.0/token"
+        | "/api/user/{id}"
+        | "/rs/profile"
+        | "/openapi.json"
+        | "/healthz"
+        | "/admin/users"
+        | "/assets/{file}"
+        | "/docs/swagger-ui/{file}" => Some("GET"),
         _ => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use edge::{Service, clock, gateway, log, service, settings::environment};
+use edge::{Service, clock, entropy, gateway, log, service, settings::environment};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -12,7 +12,7 @@ async fn main() -> ExitCode {
     };
     let serving = gateway::serve(|request| {
         let service = Arc::clone(&service);
-        async move { console::handle(&service, &request, clock::now()).await }
+        async move { console::handle(&service, &request, clock::now(), entropy::draw()).await }
     });
     service::or_log(serving.await).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
 }

@@ -38,7 +38,7 @@ pub(crate) async fn temporary(
         shape: Shape::Temporary,
         name: None,
         description: None,
-        scope: own_scope(service, caller)?,
+        scope: own_scope(service, caller.token())?,
         expires_at: now.after(TEMPORARY.min(service.settings.max_lifetime)),
     };
     let (text, _) = mint(service, caller, wanted, now, draw).await?;

@@ -3,6 +3,7 @@
 use edge::{Problem, Service, caller, gateway};
 use lambda_http::Request;
 use login::{NameKey, pace::Counters, password};
+use page::Visit;
 use store::{
     Failure,
     attempts::{self, Pace},
@@ -13,6 +14,8 @@ use token::{Admitted, Credential, Scope, Status, Timestamp, User, credential::Lo
 pub(crate) enum Caller {
     /// Somebody who knows this user's password.
     Password(Box<User>),
+    /// Somebody who is signed in with a browser.
+    Visit(Box<Visit>),
     /// The holder of this live token.
     Token(Box<Admitted>),
 }
@@ -48,6 +51,7 @@ impl Caller {
     pub(crate) fn user(&self) -> &User {
         match self {
             Self::Password(user) => user,
+            Self::Visit(visit) => &visit.user,
             Self::Token(admitted) => &admitted.user,
         }
     }
@@ -56,20 +60,33 @@ impl Caller {
     pub(crate) fn scope(&self) -> &Scope {
         match self {
             Self::Password(user) => &user.permissions,
+            Self::Visit(visit) => &visit.user.permissions,
             Self::Token(admitted) => &admitted.scope,
         }
     }
 
     pub(crate) fn token(&self) -> Option<&Admitted> {
         match self {
-            Self::Password(_) => None,
+            Self::Password(_) | Self::Visit(_) => None,
             Self::Token(admitted) => Some(admitted),
+        }
+    }
+
+    pub(crate) fn visit(&self) -> Option<&Visit> {
+        match self {
+            Self::Visit(visit) => Some(visit),
+            Self::Password(_) | Self::Token(_) => None,
         }
     }
 }
 
 /// Counts the attempt, then looks for the user, then spends one hash, whoever it is, and only then says yes or no.
-async fn check_password(service: &Service, login: Login, source_ip: &str, now: Timestamp) -> Result<User, Problem> {
+pub(crate) async fn check_password(
+    service: &Service,
+    login: Login,
+    source_ip: &str,
+    now: Timestamp,
+) -> Result<User, Problem> {
     let name = NameKey::new(login.username());
     let counters = Counters::new(&name, source_ip, attempts::window(now));
     if let Pace::Wait(wait) = service.store.count_attempt(&counters, now).await? {

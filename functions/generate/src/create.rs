@@ -6,7 +6,7 @@ use edge::{Answer, Problem, Service, body, body::Members, entropy::Draw, gateway
 use http::{HeaderValue, StatusCode, header::LOCATION};
 use lambda_http::Request;
 use serde_json::Value;
-use token::{Permission, Scope, Status, Timestamp, User, UserId};
+use token::{Permission, Record, Scope, Status, Text, Timestamp, User, UserId};
 
 use crate::{
     caller::Caller,
@@ -36,9 +36,28 @@ pub(crate) async fn create(
     draw: &Draw,
 ) -> Result<Answer, Problem> {
     let caller = Caller::of_token(service, request, now).await?;
-    let asked = read(service, body::json_object(request.headers(), request.body())?, now)?;
-    let other = owner(service, &caller, asked.user_id).await?;
-    let scope = scope(service, &caller, other.as_ref(), asked.scopes)?;
+    let members = body::json_object(request.headers(), request.body())?;
+    let (text, record) = issue(service, &caller, members, now, draw).await?;
+    let mut answer = problem::json(StatusCode::CREATED, &view::issued(&record, &text, now));
+    if let Ok(location) =
+        HeaderValue::try_from(format!("{}/{}", gateway::path(request).trim_end_matches('/'), record.id))
+    {
+        answer.headers_mut().insert(LOCATION, location);
+    }
+    Ok(answer)
+}
+
+/// A token as these members ask for it, within what the caller may hand out.
+pub(crate) async fn issue(
+    service: &Service,
+    caller: &Caller,
+    members: Members,
+    now: Timestamp,
+    draw: &Draw,
+) -> Result<(Text, Record), Problem> {
+    let asked = read(service, members, now)?;
+    let other = owner(service, caller, asked.user_id).await?;
+    let scope = scope(service, caller, other.as_ref(), asked.scopes)?;
     let wanted = Wanted {
         owner: other.as_ref().unwrap_or_else(|| caller.user()),
         shape: asked.shape,
@@ -47,14 +66,7 @@ pub(crate) async fn create(
         scope,
         expires_at: asked.expires_at,
     };
-    let (text, record) = mint(service, &caller, wanted, now, draw).await?;
-    let mut answer = problem::json(StatusCode::CREATED, &view::issued(&record, &text, now));
-    if let Ok(location) =
-        HeaderValue::try_from(format!("{}/{}", gateway::path(request).trim_end_matches('/'), record.id))
-    {
-        answer.headers_mut().insert(LOCATION, location);
-    }
-    Ok(answer)
+    mint(service, caller, wanted, now, draw).await
 }
 
 fn read(service: &Service, mut body: Members, now: Timestamp) -> Result<Asked, Problem> {
@@ -165,7 +177,7 @@ fn scope(
     asked: Option<Scope>,
 ) -> Result<Option<Scope>, Problem> {
     let Some(asked) = asked else {
-        return if other.is_some() { Ok(None) } else { own_scope(service, caller) };
+        return if other.is_some() { Ok(None) } else { own_scope(service, caller.token()) };
     };
     let granted = asked.intersection(other.map_or_else(|| caller.scope(), |user| &user.permissions));
     if granted.is_empty() {

@@ -5,12 +5,9 @@ use http::StatusCode;
 use lambda_http::Request;
 use serde_json::json;
 use store::{Failure, developer::Replaced};
-use token::{Admitted, Format, Record, Timestamp, TokenHash, codec::developer, lifecycle};
+use token::{Admitted, Format, Record, Text, Timestamp, TokenHash, User, codec::developer, lifecycle};
 
-use crate::{
-    caller::Caller,
-    mint::{end_of_chain, own_scope},
-};
+use crate::mint::{end_of_chain, own_scope};
 
 pub(crate) async fn remake(
     service: &Service,
@@ -20,18 +17,31 @@ pub(crate) async fn remake(
 ) -> Result<Answer, Problem> {
     caller::refuse_cookie_alone(request.headers())?;
     let parent = caller::admit(service, request.headers(), now).await?;
-    let chain_ends_at = end_of_chain(service, parent.record.chain_started_at, now)?;
+    let (text, record) = make(service, &parent.user, Some(&parent), now, draw).await?;
+    Ok(problem::json(StatusCode::CREATED, &json!({"id": record.id.to_string(), "token": text.reveal()})))
+}
+
+/// The developer token of this user, asked for by this token or by the user in person.
+pub(crate) async fn make(
+    service: &Service,
+    user: &User,
+    parent: Option<&Admitted>,
+    now: Timestamp,
+    draw: &Draw,
+) -> Result<(Text, Record), Problem> {
+    let chain_started_at = parent.map_or(now, |parent| parent.record.chain_started_at);
+    let chain_ends_at = end_of_chain(service, chain_started_at, now)?;
     let configured = service.settings.developer_lifetime.map(|lifetime| now.after(lifetime));
     let expires_at = [chain_ends_at, configured].into_iter().flatten().min();
     // A developer token remakes itself, and never one that has come after it.
-    let old = match parent.record.format {
-        Format::Developer => Some(parent.record.id.hash),
-        Format::Signed | Format::Jwt => service.store.developer_of(&parent.user.id).await?.map(|record| record.id.hash),
+    let old = match parent.filter(|parent| parent.record.format == Format::Developer) {
+        Some(parent) => Some(parent.record.id.hash),
+        None => service.store.developer_of(&user.id).await?.map(|record| record.id.hash),
     };
     let ring = service.ring(now).await?;
-    let sealed = developer::seal(&ring, &service.settings.issuer, now, parent.user.id, &draw.secret());
+    let sealed = developer::seal(&ring, &service.settings.issuer, now, user.id, &draw.secret());
     let sealed = sealed.map_err(|error| Failure::new("sealing the token", error))?;
-    let scope = own_scope(service, &Caller::Token(Box::new(parent.clone())))?;
+    let scope = own_scope(service, parent)?;
     let binding = service.settings.binding(Format::Developer).clone();
     let record = Record {
         id: sealed.id,
@@ -40,41 +50,41 @@ pub(crate) async fn remake(
         description: None,
         scope,
         issued_at: now,
-        issued_by: parent.record.id.to_string(),
+        issued_by: parent.map_or_else(|| user.id.to_string(), |parent| parent.record.id.to_string()),
         expires_at,
         disabled_at: None,
         revoked: None,
-        fingerprint: binding.fingerprint(&parent.user),
+        fingerprint: binding.fingerprint(user),
         binding,
         key_id: sealed.key_id.clone(),
-        root: parent.record.root,
-        chain_started_at: parent.record.chain_started_at,
+        root: parent.map_or(sealed.id, |parent| parent.record.root),
+        chain_started_at,
         replaces: None,
         replaced_by: None,
         replaced_at: None,
         last_used_at: None,
         forget_at: lifecycle::forget_at(expires_at, None, service.settings.grace),
     };
-    replace(service, &parent, &record, old, now).await?;
+    replace(service, parent, &record, old, now).await?;
     log::allowed("issued", Some(&record.id), None);
-    Ok(problem::json(StatusCode::CREATED, &json!({"id": record.id.to_string(), "token": sealed.text.reveal()})))
+    Ok((sealed.text, record))
 }
 
 /// One transaction makes the record the user's developer token, if the token that asks still lives then.
 async fn replace(
     service: &Service,
-    parent: &Admitted,
+    parent: Option<&Admitted>,
     record: &Record,
     old: Option<TokenHash>,
     now: Timestamp,
 ) -> Result<(), Problem> {
     let lost = || Problem::conflict("Another request made the developer token meanwhile");
-    match service.store.replace_developer(record, old, Some(&parent.record)).await? {
-        Replaced::Now => Ok(()),
-        Replaced::Lost => Err(lost()),
-        Replaced::ParentEnded => match service.store.verify_again(parent, now).await? {
+    match (service.store.replace_developer(record, old, parent.map(|parent| &parent.record)).await?, parent) {
+        (Replaced::Now, _) => Ok(()),
+        (Replaced::ParentEnded, Some(parent)) => match service.store.verify_again(parent, now).await? {
             Err(refused) => Err(Problem::refused(&service.settings.issuer, &refused)),
             Ok(_) => Err(lost()),
         },
+        (Replaced::Lost | Replaced::ParentEnded, _) => Err(lost()),
     }
 }

@@ -10,7 +10,7 @@ use http::{
 };
 use lambda_http::{Request, RequestExt};
 use serde_json::json;
-use store::flows::Flow;
+use store::{flows::Flow, sessions::Session};
 use token::{Format, Status, Timestamp, secret::Digest};
 
 use crate::{authorise::temporary, caller::Caller};
@@ -43,12 +43,9 @@ pub(crate) async fn begin(
     let (session, authenticity) = (hex(&session), hex(&authenticity));
     let binding = service.settings.binding(Format::Jwt).clone();
     let flow = Flow {
-        user_id: caller.user().id,
+        session: Session::of(caller.user(), binding, now.after(FLOW)),
         client_id: client_id.to_owned(),
         authenticity: Digest::of(authenticity.as_bytes()),
-        fingerprint: binding.fingerprint(caller.user()),
-        binding,
-        expires_at: now.after(FLOW),
     };
     service.store.begin_flow(&Digest::of(session.as_bytes()), &flow).await?;
     let mut answer = problem::json(StatusCode::OK, &json!({"authenticityToken": authenticity}));
@@ -73,7 +70,8 @@ pub(crate) async fn decide(
     let session = Digest::of(session.as_bytes());
     let shown = parameter(request, "session_authenticity_token").unwrap_or_default();
     let wrong = || Problem::invalid_member("session_authenticity_token", "it is missing, wrong or used");
-    let flow = service.store.flow(&session).await?.filter(|flow| !flow.expires_at.has_come(now)).ok_or_else(wrong)?;
+    let flow =
+        service.store.flow(&session).await?.filter(|flow| !flow.session.expires_at.has_come(now)).ok_or_else(wrong)?;
     if !flow.authenticity.is_of(shown.as_bytes()) {
         return Err(wrong());
     }
@@ -87,8 +85,8 @@ pub(crate) async fn decide(
         return Ok(problem::json(StatusCode::FORBIDDEN, &json!({"error": "access_denied"})));
     }
     // The user may have changed since the password was checked.
-    let user = service.store.user(&flow.user_id).await?;
-    let user = user.filter(|user| user.status == Status::Active && flow.binding.fingerprint(user) == flow.fingerprint);
+    let user = service.store.user(&flow.session.user_id).await?;
+    let user = user.filter(|user| user.status == Status::Active && flow.session.is_of(user));
     let user = user.ok_or_else(|| Problem::invalid_credentials(issuer))?;
     temporary(service, &Caller::Password(Box::new(user)), now, draw).await
 }

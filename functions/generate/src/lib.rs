@@ -8,6 +8,7 @@
 //! | `authorise`, `implicit` | `GET /rs/authorise` and the legacy flow, as Terminalfour has them |
 //! | `rarog` | `POST /rest/pat/1.0/token/…/create`, as Rarog has it |
 //! | `developer` | `POST /profile/developer`, as hypothesis/h has it |
+//! | `pages` | the forms of the pages: signing in, one's own tokens, an administrator's keys |
 //! | `create`, `rotate` | `POST /tokens` and `POST /tokens/{id}/rotate` |
 
 use edge::{Answer, Problem, Service, entropy::Draw, gateway};
@@ -21,6 +22,7 @@ mod create;
 mod developer;
 mod implicit;
 mod mint;
+mod pages;
 mod rarog;
 mod rotate;
 mod services_token;
@@ -56,6 +58,13 @@ async fn answer(
         ("/rest/pat/1.0/token/app/create", "POST") => {
             rarog::create_for_app(service, request, now, &draw?).await.map_err(or_basic)
         }
+        ("/sign-in", "POST") => page::or_message(request, pages::sign_in(service, request, now, &draw?).await),
+        ("/profile/developer", "POST") if page::is_form(request) => {
+            page::or_message(request, pages::own(service, request, now, &draw?).await)
+        }
+        ("/admin/users/{user_id}", "POST") => {
+            page::or_message(request, pages::issue_key(service, request, now, &draw?).await)
+        }
         ("/profile/developer", "POST") => developer::remake(service, request, now, &draw?).await,
         ("/tokens", "POST") => create::create(service, request, now, &draw?).await,
         ("/tokens/{id}/rotate", "POST") => rotate::rotate(service, request, now, &draw?).await,
@@ -66,11 +75,11 @@ async fn answer(
 /// The method of each route that is no other function's too.
 fn allowed(route: &str) -> Option<&'static str> {
     match route {
+        "/profile/developer" => Some("GET, POST"),
         "/rs/authorise" | "/rs/authorize-implicit" | "/rs/authorize-implicit/decision" => Some("GET"),
         "/api/services_token/generate"
         | "/rest/pat/1.0/token/user/create"
         | "/rest/pat/1.0/token/app/create"
-        | "/profile/developer"
         | "/tokens/{id}/rotate" => Some("POST"),
         _ => None,
     }

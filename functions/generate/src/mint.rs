@@ -3,7 +3,7 @@
 use edge::{Problem, Service, entropy::Draw, log};
 use store::Refused;
 use token::{
-    Format, Reason, Record, Scope, Sealed, Text, Timestamp, TokenId, User,
+    Admitted, Format, Reason, Record, Scope, Sealed, Text, Timestamp, TokenId, User,
     codec::{jwt, signed},
     lifecycle,
 };
@@ -65,12 +65,11 @@ pub(crate) async fn mint(
 }
 
 /// What of the caller a new token may have when none is asked for: all, or the scope the caller has now.
-pub(crate) fn own_scope(service: &Service, caller: &Caller) -> Result<Option<Scope>, Problem> {
-    let is_limited = caller.token().is_some_and(|parent| parent.record.scope.is_some());
-    match (is_limited, caller.scope().is_empty()) {
-        (false, _) => Ok(None),
-        (true, false) => Ok(Some(caller.scope().clone())),
-        (true, true) => Err(Problem::forbidden(&service.settings.issuer)),
+pub(crate) fn own_scope(service: &Service, parent: Option<&Admitted>) -> Result<Option<Scope>, Problem> {
+    match parent.filter(|parent| parent.record.scope.is_some()) {
+        None => Ok(None),
+        Some(parent) if parent.scope.is_empty() => Err(Problem::forbidden(&service.settings.issuer)),
+        Some(parent) => Ok(Some(parent.scope.clone())),
     }
 }
 
@@ -157,6 +156,11 @@ async fn look_again(service: &Service, caller: &Caller, record: &Record, now: Ti
         if !service.is_administrator(&again.scope) {
             return Err(Problem::forbidden(issuer));
         }
+    }
+    if let Some(visit) = caller.visit().filter(|visit| visit.user.id != record.id.user_id)
+        && !visit.again(service, now).await?.is_administrator
+    {
+        return Err(Problem::not_permitted());
     }
     // A token without a name counts against no limit, and one made with a password has no parent to look at.
     if record.name.is_none() && parent.is_none() {

@@ -6,7 +6,7 @@ use http::StatusCode;
 use lambda_http::Request;
 use serde_json::Value;
 use store::{Refused, rotation::Rotated};
-use token::{Admitted, Format, Record, Sealed, Timestamp, lifecycle};
+use token::{Admitted, Format, Record, Sealed, Text, Timestamp, lifecycle};
 
 use crate::mint::{Shape, end_of_chain, seal};
 
@@ -18,27 +18,8 @@ pub(crate) async fn rotate(
 ) -> Result<Answer, Problem> {
     let caller = caller::admit(service, request.headers(), now).await?;
     let old = service.managed(&caller, &gateway::path_parameter(request, "id")).await?;
-    if old.format == Format::Developer {
-        return Err(Problem::conflict("A developer token is remade with POST /profile/developer"));
-    }
-    // Else a chain of unused successors would go beyond any limit of tokens.
-    if old.replaces.is_some() {
-        return Err(Problem::conflict("The token has not been used yet"));
-    }
-    let same_user = old.id.user_id == caller.user.id;
-    let owner = if same_user { Some(caller.user.clone()) } else { service.store.user(&old.id.user_id).await? };
-    let ended = |reason| Problem::refused(&service.settings.issuer, &Refused { reason, token_id: Some(old.id) });
-    let admitted = lifecycle::readmit(old.clone(), owner, now).map_err(ended)?;
-    // The text goes to the caller, so that the new token must not be more than the caller is, whatever its user may do
-    // one day.
-    if same_user && is_broader(&old, &caller.record) {
-        return Err(Problem::forbidden(&service.settings.issuer));
-    }
-    let (sealed, new) = successor(service, &admitted, now, draw).await?;
-    let window = now.after(service.settings.rotation_window);
-    replace(service, &caller, &old, &new, window, now).await?;
-    log::allowed("rotated", Some(&new.id), None);
-    let mut shown = view::issued(&new, &sealed.text, now);
+    let (text, new, window) = renew(service, &old, Some(&caller), now, draw).await?;
+    let mut shown = view::issued(&new, &text, now);
     if let Value::Object(members) = &mut shown {
         members.insert("replaces".to_owned(), old.id.to_string().into());
         members.insert("replaced_ends_at".to_owned(), window.to_string().into());
@@ -46,24 +27,59 @@ pub(crate) async fn rotate(
     Ok(problem::json(StatusCode::CREATED, &shown))
 }
 
+/// The successor of this token, asked for by this caller or by its user in person, and when the old one ends at the
+/// latest.
+pub(crate) async fn renew(
+    service: &Service,
+    old: &Record,
+    caller: Option<&Admitted>,
+    now: Timestamp,
+    draw: &Draw,
+) -> Result<(Text, Record, Timestamp), Problem> {
+    if old.format == Format::Developer {
+        return Err(Problem::conflict("A developer token is remade with POST /profile/developer"));
+    }
+    // Else a chain of unused successors would go beyond any limit of tokens.
+    if old.replaces.is_some() {
+        return Err(Problem::conflict("The token has not been used yet"));
+    }
+    let same_user = caller.filter(|caller| caller.user.id == old.id.user_id);
+    let owner = match same_user {
+        Some(caller) => Some(caller.user.clone()),
+        None => service.store.user(&old.id.user_id).await?,
+    };
+    let ended = |reason| Problem::refused(&service.settings.issuer, &Refused { reason, token_id: Some(old.id) });
+    let admitted = lifecycle::readmit(old.clone(), owner, now).map_err(ended)?;
+    // The text goes to the caller, so that the new token must not be more than the caller is, whatever its user may do
+    // one day.
+    if same_user.is_some_and(|caller| is_broader(old, &caller.record)) {
+        return Err(Problem::forbidden(&service.settings.issuer));
+    }
+    let (sealed, new) = successor(service, &admitted, now, draw).await?;
+    let window = now.after(service.settings.rotation_window);
+    replace(service, caller, old, &new, window, now).await?;
+    log::allowed("rotated", Some(&new.id), None);
+    Ok((sealed.text, new, window))
+}
+
 /// One transaction writes the new record and marks the old one, if the token that asks still lives then.
 async fn replace(
     service: &Service,
-    caller: &Admitted,
+    caller: Option<&Admitted>,
     old: &Record,
     new: &Record,
     window: Timestamp,
     now: Timestamp,
 ) -> Result<(), Problem> {
     let lost = || Problem::conflict("The token is being replaced already, or was taken back");
-    let parent = Some(&caller.record).filter(|record| record.id != old.id);
-    match service.store.rotate(new, old, window, parent).await? {
-        Rotated::Now => Ok(()),
-        Rotated::Lost => Err(lost()),
-        Rotated::ParentEnded => match service.store.verify_again(caller, now).await? {
+    let parent = caller.map(|caller| &caller.record).filter(|record| record.id != old.id);
+    match (service.store.rotate(new, old, window, parent).await?, caller) {
+        (Rotated::Now, _) => Ok(()),
+        (Rotated::ParentEnded, Some(caller)) => match service.store.verify_again(caller, now).await? {
             Err(refused) => Err(Problem::refused(&service.settings.issuer, &refused)),
             Ok(_) => Err(lost()),
         },
+        (Rotated::Lost | Rotated::ParentEnded, _) => Err(lost()),
     }
 }
 

@@ -37,7 +37,7 @@ pub(crate) async fn generate(
         shape: Shape::Signed,
         name: None,
         description: None,
-        scope: own_scope(service, &caller)?,
+        scope: own_scope(service, caller.token())?,
         expires_at: now.after(service.settings.usual_lifetime()),
     };
     let (text, record) = mint(service, &caller, wanted, now, draw).await?;

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use store::{tokens::Marked, users::Written};
 use token::{Admitted, Reason, Record, Revocation, Timestamp, UserId, lifecycle};
 
+mod pages;
+
 /// How often a chain is looked at again; each pass ends all that was made before it.
 const CHAIN_PASSES: u32 = 10;
 
@@ -28,8 +30,25 @@ async fn answer(service: &Service, request: &Request, now: Timestamp) -> Result<
             by_id(service, request, now).await?;
             Ok(problem::answer(StatusCode::NO_CONTENT, "application/json", String::new()))
         }
+        ("/sign-out", "POST") => page::or_message(request, pages::sign_out(service, request, now).await),
+        ("/profile/developer/tokens/{id}", "POST") => {
+            page::or_message(request, pages::own(service, request, now).await)
+        }
+        ("/admin/users/{user_id}/tokens/{id}", "POST") => {
+            page::or_message(request, pages::key(service, request, now).await)
+        }
+        ("/admin/users/{user_id}/access", "POST") => {
+            page::or_message(request, pages::access(service, request, now).await)
+        }
         ("/oauth/revoke", "POST") => by_text(service, request, now).await,
-        ("/oauth/revoke", _) => Err(Problem::method_not_allowed("POST")),
+        (
+            "/oauth/revoke"
+            | "/sign-out"
+            | "/profile/developer/tokens/{id}"
+            | "/admin/users/{user_id}/tokens/{id}"
+            | "/admin/users/{user_id}/access",
+            _,
+        ) => Err(Problem::method_not_allowed("POST")),
         ("/users/{user_id}/tokens", "DELETE") => all_of_user(service, request, now).await,
         ("/rest/pat/1.0/token/{id}" | "/users/{user_id}/tokens", _) => Err(Problem::method_not_allowed("DELETE")),
         _ => Err(Problem::not_found()),

@@ -85,8 +85,9 @@ impl Functions {
                 gateway::answer(event, |request| async move { revoke::handle(&self.revoke, &request, now).await }).await
             }
             "Console" => {
-                gateway::answer(event, |request| async move { console::handle(&self.console, &request, now).await })
-                    .await
+                let service = &self.console;
+                let handle = |request| async move { console::handle(service, &request, now, entropy::draw()).await };
+                gateway::answer(event, handle).await
             }
             other => return Err(FunctionError { message: format!("there is no function {other}") }),
         };

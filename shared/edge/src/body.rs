@@ -62,6 +62,11 @@ pub fn token_parameter(body: &Body) -> Result<Text, Problem> {
 }
 
 impl Members {
+    /// Members that came as a form and not as JSON.
+    pub const fn new(members: Map<String, Value>) -> Self {
+        Self(members)
+    }
+
     /// Takes a member out. `null` counts as absent.
     pub fn take(&mut self, member: &str) -> Option<Value> {
         self.0.remove(member).filter(|value| !value.is_null())

@@ -90,6 +90,22 @@ pub fn path(request: &Request) -> String {
     path.unwrap_or_else(|| request.raw_http_path().to_owned())
 }
 
+/// What stands in front of every path of the API as the client sees it: the stage, or the mapping of a custom domain.
+/// Empty, or with a leading slash and without a closing one. Not for routes that end in `{proxy+}`.
+pub fn base(request: &Request) -> String {
+    let (path, route) = (path(request), route(request));
+    let segments = |path: &str| path.split('/').filter(|it| !it.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+    let mut base = segments(&path);
+    base.truncate(base.len().saturating_sub(segments(&route).len()));
+    // It goes into a cookie's attributes. Stages and mappings have no other characters.
+    let known =
+        |segment: &String| segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~$+!*'()".contains(&byte));
+    if !base.iter().all(known) {
+        return String::new();
+    }
+    base.iter().fold(String::new(), |base, segment| base + "/" + segment)
+}
+
 /// A parameter of the route.
 pub fn path_parameter(request: &Request, name: &str) -> String {
     request.path_parameters_ref().and_then(|parameters| parameters.first(name)).unwrap_or_default().to_owned()

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::{
     HeaderName, HeaderValue, Response, StatusCode,
-    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use serde_json::{Map, Value};
 use store::{Failure, Refused};
@@ -30,6 +30,7 @@ pub(crate) struct Details {
     members: Map<String, Value>,
     challenges: Vec<String>,
     headers: Vec<(HeaderName, String)>,
+    page: Option<String>,
     /// What the log says: the reason, and the token if it is known.
     pub(crate) reason: Option<Reason>,
     pub(crate) token_id: Option<TokenId>,
@@ -39,6 +40,9 @@ pub(crate) struct Details {
 /// The twin of `WWW-Authenticate`, which API Gateway renames in the answers of functions.
 pub const X_WWW_AUTHENTICATE: HeaderName = HeaderName::from_static("x-www-authenticate");
 
+/// The media type of pages.
+pub const HTML: &str = "text/html; charset=utf-8";
+
 impl Problem {
     fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self(Box::new(Details {
@@ -47,6 +51,7 @@ impl Problem {
             members: Map::new(),
             challenges: Vec::new(),
             headers: Vec::new(),
+            page: None,
             reason: None,
             token_id: None,
             failure: None,
@@ -77,6 +82,23 @@ impl Problem {
         let mut problem = Self::new(StatusCode::UNAUTHORIZED, "Invalid credentials.");
         problem.0.challenges.push(challenge::bare(issuer));
         problem
+    }
+
+    /// 401: the session of a browser is over, or there is none.
+    pub fn session_ended(issuer: &Issuer) -> Self {
+        let mut problem = Self::new(StatusCode::UNAUTHORIZED, "Your session has ended. Nothing was changed.");
+        problem.0.challenges.push(challenge::bare(issuer));
+        problem
+    }
+
+    /// 403: a form of another page, or one that was there for too long.
+    pub fn stale_form() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "This form is out of date. Nothing was changed; send it once more.")
+    }
+
+    /// 303: not here, but there (RFC 9110 section 15.4.4).
+    pub fn see_other(location: impl Into<String>) -> Self {
+        Self::new(StatusCode::SEE_OTHER, "See the other place").with_header(LOCATION, location)
     }
 
     /// 400: two credentials (RFC 6750 section 3.1, `invalid_request`).
@@ -162,6 +184,33 @@ impl Problem {
         self
     }
 
+    /// The same answer for a person: this HTML instead of problem details.
+    #[must_use]
+    pub fn shown_as(mut self, page: String) -> Self {
+        self.0.page = Some(page);
+        self
+    }
+
+    /// The status.
+    pub const fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    /// What is wrong, for whoever asked.
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
+    /// Whether it is shown as a page.
+    pub const fn is_shown(&self) -> bool {
+        self.0.page.is_some()
+    }
+
+    /// Which member of the request is wrong, if it is one.
+    pub fn member(&self) -> Option<&str> {
+        self.0.members.get("member").and_then(Value::as_str)
+    }
+
     /// What the log says of it.
     pub(crate) const fn details(&self) -> &Details {
         &self.0
@@ -170,13 +219,17 @@ impl Problem {
     /// The HTTP answer.
     pub fn into_answer(self) -> Answer {
         let Self(details) = self;
-        let mut body = Map::new();
-        body.insert("type".to_owned(), "about:blank".into());
-        body.insert("title".to_owned(), details.status.canonical_reason().unwrap_or_default().into());
-        body.insert("status".to_owned(), details.status.as_u16().into());
-        body.insert("detail".to_owned(), details.detail.into());
-        body.extend(details.members);
-        let mut answer = answer(details.status, "application/problem+json", Value::Object(body).to_string());
+        let mut answer = if let Some(page) = details.page {
+            answer(details.status, HTML, page)
+        } else {
+            let mut body = Map::new();
+            body.insert("type".to_owned(), "about:blank".into());
+            body.insert("title".to_owned(), details.status.canonical_reason().unwrap_or_default().into());
+            body.insert("status".to_owned(), details.status.as_u16().into());
+            body.insert("detail".to_owned(), details.detail.into());
+            body.extend(details.members);
+            answer(details.status, "application/problem+json", Value::Object(body).to_string())
+        };
         let challenges = details
             .challenges
             .into_iter()

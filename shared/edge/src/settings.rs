@@ -109,6 +109,11 @@ impl Settings {
             Format::Jwt => jwt,
         }
     }
+
+    /// What the session of a browser is bound to: whatever voids a token of any format ends it.
+    pub fn session_binding(&self) -> Binding {
+        Binding::new(self.bindings.iter().flat_map(Binding::names).cloned())
+    }
 }
 
 impl BadSetting {

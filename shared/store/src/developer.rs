@@ -119,9 +119,8 @@ impl Store {
     /// Whose developer token this is.
     pub(crate) async fn pointer(&self, hash: &TokenHash) -> Result<Option<UserId>, Failure> {
         const DOING: &str = "reading the pointer of a developer token";
-        let call = self.client.get_item().table_name(&self.tables.tokens).set_key(Some(item::pointer_key(hash)));
-        let answer = call.consistent_read(true).send().await.map_err(Failure::of(DOING))?;
-        let owner = answer.item.as_ref().map(|item| item::required(item, item::OWNER));
+        let item = self.get(item::pointer_key(hash), DOING).await?;
+        let owner = item.as_ref().map(|item| item::required(item, item::OWNER));
         owner.transpose().map_err(|bad| Failure::new(DOING, bad))
     }
 }

@@ -1,29 +1,24 @@
-//! Log-in flows: what is known between two requests of one log-in. They stand among the tokens, under keys that no user
-//! id can have, and are deleted on use; their expiry is checked by the caller, not left to TTL.
+//! Log-in flows: what is known between two requests of one log-in. They stand among the tokens as sessions do, and are
+//! deleted on use.
 
-use token::{Binding, Fingerprint, Timestamp, UserId, secret::Digest};
+use token::secret::Digest;
 
 use crate::{
     Failure, Store,
-    failure::{Corrupt, if_met},
+    failure::Corrupt,
     item::{self, Item},
+    sessions::{Session, key},
 };
 
 /// A log-in that waits for its second request.
 #[derive(Clone, Debug)]
 pub struct Flow {
-    /// Who logged in.
-    pub user_id: UserId,
+    /// Who logged in, and until when the second request may come.
+    pub session: Session,
     /// The client that began it.
     pub client_id: String,
     /// The digest of the value that the second request must repeat.
     pub authenticity: Digest,
-    /// The user as the password was checked.
-    pub fingerprint: Fingerprint,
-    /// What that is made of.
-    pub binding: Binding,
-    /// When it ends.
-    pub expires_at: Timestamp,
 }
 
 const FLOW: &str = "flow";
@@ -35,61 +30,37 @@ impl Store {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn begin_flow(&self, session: &Digest, flow: &Flow) -> Result<(), Failure> {
-        let mut item = key(session);
-        item.extend(
-            [
-                (item::OWNER, item::text(flow.user_id.as_str())),
-                (CLIENT_ID, item::text(&flow.client_id)),
-                (AUTHENTICITY, item::text(flow.authenticity.text())),
-                (item::FINGERPRINT, item::fingerprint_value(&flow.fingerprint)),
-                (item::BINDING, item::binding_value(&flow.binding)),
-                (item::FORGET_AT, item::number(flow.expires_at)),
-            ]
-            .map(|(name, value)| (name.to_owned(), value)),
-        );
-        let call = self.client.put_item().table_name(&self.tables.tokens).set_item(Some(item));
-        let call =
-            call.condition_expression("attribute_not_exists(#user)").expression_attribute_names("#user", item::USER_ID);
-        call.send().await.map_err(Failure::of("beginning the log-in flow"))?;
-        Ok(())
+    pub async fn begin_flow(&self, id: &Digest, flow: &Flow) -> Result<(), Failure> {
+        let mut item = flow.session.to_item(FLOW, id);
+        item.insert(CLIENT_ID.to_owned(), item::text(&flow.client_id));
+        item.insert(AUTHENTICITY.to_owned(), item::text(flow.authenticity.text()));
+        self.put_new(item, "beginning the log-in flow").await
     }
 
     /// The flow of this session, strongly read.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn flow(&self, session: &Digest) -> Result<Option<Flow>, Failure> {
+    pub async fn flow(&self, id: &Digest) -> Result<Option<Flow>, Failure> {
         const DOING: &str = "reading the log-in flow";
-        let call = self.client.get_item().table_name(&self.tables.tokens).set_key(Some(key(session)));
-        let answer = call.consistent_read(true).send().await.map_err(Failure::of(DOING))?;
-        answer.item.as_ref().map(read).transpose().map_err(|bad| Failure::new(DOING, bad))
+        let item = self.get(key(FLOW, id), DOING).await?;
+        item.as_ref().map(read).transpose().map_err(|bad| Failure::new(DOING, bad))
     }
 
     /// Ends a flow. `false` if another request ended it first.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn end_flow(&self, session: &Digest) -> Result<bool, Failure> {
-        let call = self.client.delete_item().table_name(&self.tables.tokens).set_key(Some(key(session)));
-        let call =
-            call.condition_expression("attribute_exists(#user)").expression_attribute_names("#user", item::USER_ID);
-        if_met("ending the log-in flow", call.send().await)
+    pub async fn end_flow(&self, id: &Digest) -> Result<bool, Failure> {
+        self.take_away(key(FLOW, id), "ending the log-in flow").await
     }
-}
-
-fn key(session: &Digest) -> Item {
-    item::key(&format!("{FLOW}#{}", session.text()), FLOW)
 }
 
 fn read(item: &Item) -> Result<Flow, Corrupt> {
     let authenticity: String = item::required(item, AUTHENTICITY)?;
     Ok(Flow {
-        user_id: item::required(item, item::OWNER)?,
+        session: Session::from_item(item)?,
         client_id: item::required(item, CLIENT_ID)?,
         authenticity: Digest::parse(&authenticity).ok_or(Corrupt(AUTHENTICITY))?,
-        fingerprint: item::fingerprint(item)?,
-        binding: item::binding(item)?,
-        expires_at: item::instant(item, item::FORGET_AT)?.ok_or(Corrupt(item::FORGET_AT))?,
     })
 }

@@ -12,6 +12,7 @@
 //! | [`tokens`] | making, listing and taking back records |
 //! | [`developer`] | the one developer token of a user |
 //! | [`rotation`] | one token takes the place of another |
+//! | [`sessions`] | who signed in with a browser |
 //! | [`flows`] | log-ins of two requests |
 //! | [`users`] | finding users; the one write Hallpass makes to them |
 //! | [`management`] | user management, for applications that have none |
@@ -29,6 +30,7 @@ pub mod item;
 pub mod keys;
 pub mod management;
 pub mod rotation;
+pub mod sessions;
 pub mod sweep;
 pub mod tokens;
 pub mod users;

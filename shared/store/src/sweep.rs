@@ -118,8 +118,7 @@ impl Store {
     /// When the store fails.
     pub async fn drop_stale_pointer(&self, hash: &TokenHash, owner: &UserId) -> Result<bool, Failure> {
         let key = item::record_key(&TokenId { user_id: *owner, hash: *hash }, Format::Developer);
-        let call = self.client.get_item().table_name(&self.tables.tokens).set_key(Some(key)).consistent_read(true);
-        let record = call.send().await.map_err(Failure::of(DOING))?.item;
+        let record = self.get(key, DOING).await?;
         let other = |record| item::required::<TokenHash>(&record, item::TOKEN_HASH).is_ok_and(|its| its != *hash);
         if !record.is_none_or(other) {
             return Ok(false);

@@ -46,11 +46,7 @@ impl Store {
     /// # Errors
     /// When the store fails, or the key is taken, which sixteen random bytes are never.
     pub async fn insert(&self, record: &Record) -> Result<(), Failure> {
-        let call = self.client.put_item().table_name(&self.tables.tokens).set_item(Some(item::from_record(record)));
-        let call =
-            call.condition_expression("attribute_not_exists(#user)").expression_attribute_names("#user", item::USER_ID);
-        call.send().await.map_err(Failure::of("writing the record"))?;
-        Ok(())
+        self.put_new(item::from_record(record), "writing the record").await
     }
 
     /// Takes a record away whose text was never shown.
@@ -209,11 +205,33 @@ impl Store {
         if_met("noting the use", call.send().await)
     }
 
+    /// Writes an item that must not be there.
+    pub(crate) async fn put_new(&self, item: Item, doing: &'static str) -> Result<(), Failure> {
+        let call = self.client.put_item().table_name(&self.tables.tokens).set_item(Some(item));
+        let call =
+            call.condition_expression("attribute_not_exists(#user)").expression_attribute_names("#user", item::USER_ID);
+        call.send().await.map_err(Failure::of(doing))?;
+        Ok(())
+    }
+
+    /// An item, strongly read.
+    pub(crate) async fn get(&self, key: Item, doing: &'static str) -> Result<Option<Item>, Failure> {
+        let call = self.client.get_item().table_name(&self.tables.tokens).set_key(Some(key)).consistent_read(true);
+        Ok(call.send().await.map_err(Failure::of(doing))?.item)
+    }
+
+    /// Deletes an item. `false` if it was not there.
+    pub(crate) async fn take_away(&self, key: Item, doing: &'static str) -> Result<bool, Failure> {
+        let call = self.client.delete_item().table_name(&self.tables.tokens).set_key(Some(key));
+        let call =
+            call.condition_expression("attribute_exists(#user)").expression_attribute_names("#user", item::USER_ID);
+        if_met(doing, call.send().await)
+    }
+
     pub(crate) async fn item(&self, key: Item) -> Result<Option<Record>, Failure> {
         const DOING: &str = "reading the record";
-        let call = self.client.get_item().table_name(&self.tables.tokens).set_key(Some(key)).consistent_read(true);
-        let answer = call.send().await.map_err(Failure::of(DOING))?;
-        answer.item.as_ref().map(item::to_record).transpose().map_err(|bad| Failure::new(DOING, bad))
+        let item = self.get(key, DOING).await?;
+        item.as_ref().map(item::to_record).transpose().map_err(|bad| Failure::new(DOING, bad))
     }
 
     pub(crate) fn update(&self, key: Item) -> UpdateItemFluentBuilder {

@@ -77,6 +77,13 @@ impl Credential {
 }
 
 impl Login {
+    /// A log-in that did not come as a header. What a header may not hold is refused here as well.
+    pub fn new(username: &str, password: &str) -> Option<Self> {
+        let fits = username.len().saturating_add(password.len()) <= MAX_LENGTH;
+        let usable = fits && !username.is_empty() && !username.chars().chain(password.chars()).any(char::is_control);
+        usable.then(|| Self { username: username.to_owned(), password: password.to_owned() })
+    }
+
     /// The user name, which is not a secret.
     pub fn username(&self) -> &str {
         &self.username

@@ -1,0 +1,36 @@
+//! What a browser gets: the pages, what they are drawn with, and Swagger UI over `openapi.json`.
+
+use std::sync::Arc;
+
+use edge::{Answer, Problem, gateway, problem};
+use http::{HeaderValue, StatusCode, header};
+use lambda_http::Request;
+use page::asset;
+use store::Failure;
+use utoipa_swagger_ui::Config;
+
+/// What Swagger UI may load: besides our own files the styles and images that it writes into its page.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; \
+     style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// `GET /assets/{file}`.
+pub(crate) fn asset(request: &Request) -> Result<Answer, Problem> {
+    asset::file(&gateway::path_parameter(request, "file"))
+}
+
+/// `GET /docs/swagger-ui/{file}`: the files of the package, all of which are text but the icons of its page.
+pub(crate) fn swagger(request: &Request) -> Result<Answer, Problem> {
+    let name = gateway::path_parameter(request, "file");
+    // The links are relative, so that they hold behind any stage.
+    let config = Config::from("../../openapi.json").deep_linking(true).display_request_duration(true);
+    let file = utoipa_swagger_ui::serve(&name, Arc::new(config));
+    let file = file.map_err(|error| Failure::new("reading a file of Swagger UI", error.to_string()))?;
+    let file = file.ok_or_else(Problem::not_found)?;
+    let text = String::from_utf8(file.bytes.into_owned()).map_err(|_| Problem::not_found())?;
+    let mut answer = problem::answer(StatusCode::OK, "text/plain", text);
+    let media_type = HeaderValue::try_from(file.content_type).unwrap_or(HeaderValue::from_static("text/plain"));
+    answer.headers_mut().insert(header::CONTENT_TYPE, media_type);
+    answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
+    answer.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    Ok(asset::kept(answer))
+}

@@ -1,0 +1,87 @@
+//! The forms of the pages that take something back: signing out, one's own tokens, an administrator's keys and users.
+//! Each goes on to the page it came from, so that sending it once more by accident changes nothing.
+
+use edge::{Answer, Problem, Service, gateway, log};
+use http::{HeaderValue, header::SET_COOKIE};
+use lambda_http::Request;
+use page::{Visit, admin, developer};
+use store::{management::Change, tokens::Marked, users::Written};
+use token::{Record, Timestamp, TokenId, UserId};
+
+use crate::revocation;
+
+/// `POST /sign-out`.
+pub(crate) async fn sign_out(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
+    let (visit, _) = Visit::submitted(service, request, now).await?;
+    let cookie = visit.end(service).await?;
+    let mut answer = page::see_other(&format!("{}/sign-in?done=signed-out", visit.base));
+    if let Ok(cookie) = HeaderValue::try_from(cookie) {
+        answer.headers_mut().append(SET_COOKIE, cookie);
+    }
+    Ok(answer)
+}
+
+/// `POST /profile/developer/tokens/{id}`: takes back a token of one's own.
+pub(crate) async fn own(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
+    let (visit, _) = Visit::submitted(service, request, now).await?;
+    let record = record_of(service, request, &visit.user.id).await?;
+    revoke(service, &record, now).await?;
+    Ok(page::see_other(&developer::path(&visit.base, "revoked")))
+}
+
+/// `POST /admin/users/{user_id}/tokens/{id}`: switches a key of this user off or on, or deletes it.
+pub(crate) async fn key(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
+    let (visit, form, user) = admin::submitted(service, request, now).await?;
+    let record = record_of(service, request, &user.id).await?;
+    let done = match form.field("do") {
+        "disable" => switch(service, &record, Some(now)).await.map(|()| "disabled"),
+        "enable" => switch(service, &record, None).await.map(|()| "enabled"),
+        "delete" => revoke(service, &record, now).await.map(|()| "deleted"),
+        _ => Err(Problem::invalid_member("do", "it is unknown")),
+    }?;
+    Ok(page::see_other(&admin::path(&visit.base, &user.id, done)))
+}
+
+/// `POST /admin/users/{user_id}/access`: blocks or unblocks this user, or takes back all of the user's tokens.
+pub(crate) async fn access(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
+    let (visit, form, user) = admin::submitted(service, request, now).await?;
+    let (done, written) = match form.field("do") {
+        "block" if user.id == visit.user.id => return Err(Problem::conflict("You cannot block yourself")),
+        "block" => ("blocked", service.store.change_user(&user.id, &Change::Block, true).await?),
+        "unblock" => ("unblocked", service.store.change_user(&user.id, &Change::Unblock, true).await?),
+        "revoke-all" => ("all-revoked", service.store.raise_generation(&user.id).await?),
+        _ => return Err(Problem::invalid_member("do", "it is unknown")),
+    };
+    match written {
+        Written::Unknown => Err(Problem::not_found()),
+        Written::Now => {
+            log::allowed(done, None, Some(&user.id));
+            Ok(page::see_other(&admin::path(&visit.base, &user.id, done)))
+        }
+    }
+}
+
+/// The token that the path names, of this user. Another's looks absent.
+async fn record_of(service: &Service, request: &Request, user_id: &UserId) -> Result<Record, Problem> {
+    let id = gateway::path_parameter(request, "id").parse::<TokenId>().ok();
+    let id = id.filter(|id| id.user_id == *user_id).ok_or_else(Problem::not_found)?;
+    service.store.record(&id).await?.ok_or_else(Problem::not_found)
+}
+
+async fn revoke(service: &Service, record: &Record, now: Timestamp) -> Result<(), Problem> {
+    let (revocation, forget_at) = revocation(service, now);
+    service.store.revoke_one(&record.id, record.format, revocation, forget_at).await?;
+    log::allowed("revoked", Some(&record.id), None);
+    Ok(())
+}
+
+async fn switch(service: &Service, record: &Record, disabled_at: Option<Timestamp>) -> Result<(), Problem> {
+    match service.store.set_disabled(record, disabled_at).await? {
+        Marked::Unknown => Err(Problem::not_found()),
+        Marked::Before => Err(Problem::conflict("The token was revoked")),
+        Marked::Now => {
+            log::allowed(if disabled_at.is_some() { "disabled" } else { "enabled" }, Some(&record.id), None);
+            Ok(())
+        }
+    }
+}

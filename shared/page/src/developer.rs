@@ -1,0 +1,122 @@
+//! `/profile/developer/`: a user's own tokens, the one developer token among them.
+
+use askama::Template;
+use edge::{Answer, Problem, Service};
+use http::StatusCode;
+use lambda_http::{Request, RequestExt};
+use token::Timestamp;
+
+use crate::{
+    Form, Frame, Shown, Visit, answer, refuse, render,
+    view::{Tokens, notice},
+};
+
+#[derive(Template)]
+#[template(path = "developer.html")]
+struct Developer<'a> {
+    frame: Frame,
+    tokens: Tokens,
+    make: Make<'a>,
+    shown: Option<&'a Shown>,
+    notice: Option<&'static str>,
+}
+
+/// The form for a new token, with what was typed and what was wrong with it.
+#[derive(Debug, Default)]
+pub(crate) struct Make<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) expires: &'a str,
+    pub(crate) limited: bool,
+    pub(crate) scopes: Vec<(String, bool)>,
+    pub(crate) wrong: Option<Wrong<'a>>,
+}
+
+/// What was wrong with a form.
+#[derive(Debug)]
+pub(crate) struct Wrong<'a> {
+    pub(crate) field: &'a str,
+    pub(crate) told: String,
+}
+
+/// `GET /profile/developer`.
+///
+/// # Errors
+/// When there is no session, or the store fails.
+pub async fn page(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
+    let visit = Visit::of(service, request, "developer", now).await?;
+    let done = request.query_string_parameters_ref().and_then(|parameters| parameters.first("done"));
+    let html = written(service, &visit, Make::new(&visit.user, None, None), None, done.and_then(notice), now).await?;
+    Ok(answer(StatusCode::OK, html))
+}
+
+/// The page with a token that was just made.
+///
+/// # Errors
+/// When the store fails.
+pub async fn shown(service: &Service, visit: &Visit, shown: &Shown, now: Timestamp) -> Result<Answer, Problem> {
+    let make = Make::new(&visit.user, None, None);
+    Ok(answer(StatusCode::CREATED, written(service, visit, make, Some(shown), None, now).await?))
+}
+
+/// The page with what was wrong with a form, and all that was typed.
+pub async fn refused(service: &Service, visit: &Visit, form: &Form, problem: Problem, now: Timestamp) -> Problem {
+    let make = Make::new(&visit.user, Some(form), Some(&problem));
+    match written(service, visit, make, None, None, now).await {
+        Ok(html) => refuse(problem, html),
+        Err(failed) => failed,
+    }
+}
+
+/// Where the page is, with a word for what was done.
+pub fn path(base: &str, done: &str) -> String {
+    format!("{base}/profile/developer/?done={done}")
+}
+
+async fn written(
+    service: &Service,
+    visit: &Visit,
+    make: Make<'_>,
+    shown: Option<&Shown>,
+    notice: Option<&'static str>,
+    now: Timestamp,
+) -> Result<String, Problem> {
+    let tokens = Tokens::of(service, &visit.user, now).await?;
+    Ok(render(&Developer { frame: visit.frame(), tokens, make, shown, notice })?)
+}
+
+impl<'a> Make<'a> {
+    /// The form for a token of this user.
+    pub(crate) fn new(user: &token::User, form: Option<&'a Form>, problem: Option<&'a Problem>) -> Self {
+        let chosen = |name: &str| form.is_some_and(|form| form.fields("scope").any(|its| its == name));
+        Self {
+            name: form.map(|form| form.field("name")).unwrap_or_default(),
+            expires: form.map(|form| form.field("expires")).unwrap_or_default(),
+            limited: form.is_some_and(|form| form.field("limit") == "some"),
+            scopes: user.permissions.names().map(|name| (name.to_owned(), chosen(name))).collect(),
+            wrong: problem.map(Wrong::new),
+        }
+    }
+
+    /// Whether this field was wrong.
+    pub(crate) fn is_wrong(&self, field: &str) -> bool {
+        self.wrong.as_ref().is_some_and(|wrong| wrong.field == field)
+    }
+}
+
+impl<'a> Wrong<'a> {
+    pub(crate) fn new(problem: &'a Problem) -> Self {
+        let member = problem.member().unwrap_or_default();
+        let label = match member {
+            "name" => "Name",
+            "expires_at" => "Expiry date",
+            "scopes" => "Permissions",
+            _ => "",
+        };
+        let detail = problem.detail();
+        let told = match detail.strip_prefix(member).and_then(|rest| rest.strip_prefix(": ")) {
+            Some(wrong) if !label.is_empty() => format!("{label}: {wrong}."),
+            _ => detail.to_owned(),
+        };
+        Self { field: member, told }
+    }
+}

@@ -1,0 +1,145 @@
+//! What a person sees with a browser: sessions, forms, HTML.
+//!
+//! Pages are rendered here and nowhere else, from templates that escape whatever is put into them. They need no script:
+//! one file of ours adds a copy button and the reader's own time zone. No token is verified by anything in this crate,
+//! and the secret of a session is looked for in its cookie alone, never in `Authorization`.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`session`] | who signed in: the cookie, the session, the token of every form |
+//! | [`form`] | what a form sent |
+//! | [`view`] | tokens, users and instants as pages show them |
+//! | [`sign_in`] | the page with the password |
+//! | [`developer`] | a user's own tokens |
+//! | [`admin`] | the users and keys of an administrator |
+//! | [`asset`] | stylesheet, script and icon |
+
+use askama::Template;
+use edge::{Answer, Problem, gateway, problem};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use lambda_http::Request;
+use store::Failure;
+
+pub mod admin;
+pub mod asset;
+pub mod developer;
+pub mod form;
+pub mod session;
+pub mod sign_in;
+pub mod view;
+
+pub use form::Form;
+pub use session::Visit;
+pub use view::Shown;
+
+/// What stands around every page.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// What stands in front of every link: the stage, or the mapping of a custom domain.
+    pub base: String,
+    /// Who is signed in, if anybody is.
+    visitor: Option<Visitor>,
+}
+
+#[derive(Clone, Debug)]
+struct Visitor {
+    name: String,
+    is_administrator: bool,
+    csrf: String,
+}
+
+/// A page that says one thing.
+#[derive(Template)]
+#[template(path = "message.html")]
+struct Message<'a> {
+    frame: &'a Frame,
+    title: &'a str,
+    detail: &'a str,
+    sign_in: bool,
+}
+
+/// What a page may load: our own stylesheet, script and icon, nothing inline, nothing from elsewhere (CSP level 3).
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// The headers of every page.
+const HEADERS: [(HeaderName, &str); 4] = [
+    (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+];
+
+impl Frame {
+    /// The frame of a page that anybody may see.
+    pub fn of(request: &Request) -> Self {
+        Self { base: gateway::base(request), visitor: None }
+    }
+
+    /// What every form of this visitor repeats.
+    fn csrf(&self) -> &str {
+        self.visitor.as_ref().map_or("", |visitor| &visitor.csrf)
+    }
+
+    fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    fn user(&self, id: &str) -> String {
+        format!("{}/admin/users/{id}", self.base)
+    }
+}
+
+/// A page as an answer.
+pub fn answer(status: StatusCode, html: String) -> Answer {
+    let mut answer = problem::answer(status, problem::HTML, html);
+    for (name, value) in HEADERS {
+        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    answer
+}
+
+/// A "no" as a page.
+pub fn refuse(problem: Problem, html: String) -> Problem {
+    HEADERS.into_iter().fold(problem.shown_as(html), |problem, (name, value)| problem.with_header(name, value))
+}
+
+/// Goes on to another page, after something was done (RFC 9110 section 15.4.4).
+pub fn see_other(location: &str) -> Answer {
+    let mut answer = problem::answer(StatusCode::SEE_OTHER, problem::HTML, String::new());
+    if let Ok(location) = HeaderValue::try_from(location) {
+        answer.headers_mut().insert(header::LOCATION, location);
+    }
+    answer
+}
+
+/// For the end of a route that has pages: whatever refusal has no page yet gets one that says just that.
+pub fn or_message(request: &Request, outcome: Result<Answer, Problem>) -> Result<Answer, Problem> {
+    outcome.map_err(|problem| {
+        if problem.is_shown() || problem.status() == StatusCode::SEE_OTHER {
+            return problem;
+        }
+        let title = problem.status().canonical_reason().unwrap_or_default();
+        let message = Message {
+            frame: &Frame::of(request),
+            title,
+            detail: problem.detail(),
+            sign_in: problem.status() == StatusCode::UNAUTHORIZED,
+        };
+        match render(&message) {
+            Ok(html) => refuse(problem, html),
+            Err(failure) => failure.into(),
+        }
+    })
+}
+
+/// Whether a request may come from a form of a page. One with a credential of its own is a client's.
+pub fn is_form(request: &Request) -> bool {
+    let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let is_form = media_type.is_some_and(|it| it.starts_with(form::MEDIA_TYPE));
+    is_form && !request.headers().contains_key(header::AUTHORIZATION)
+}
+
+fn render(page: &impl Template) -> Result<String, Failure> {
+    page.render().map_err(|error| Failure::new("writing the page", error))
+}

@@ -1,0 +1,128 @@
+//! The page with the password. The password itself is checked where all passwords are, by generate.
+
+use askama::Template;
+use edge::{Answer, Problem, entropy::Draw};
+use http::{HeaderValue, StatusCode, header};
+use lambda_http::{Request, RequestExt};
+use token::UserId;
+
+use crate::{Form, Frame, refuse, render, session, view::notice};
+
+/// Where somebody goes who has signed in. It is one of our pages: nothing that a request says is ever a location.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The page of one's own tokens.
+    Developer,
+    /// The administrator's page.
+    Users,
+    /// One user on the administrator's page.
+    User(UserId),
+}
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct SignIn<'a> {
+    frame: Frame,
+    csrf: String,
+    next: String,
+    username: &'a str,
+    wrong: Option<&'a str>,
+    notice: Option<&'static str>,
+}
+
+impl Next {
+    /// Reads the parameter or field `next`; whatever is none of our pages is the first of them.
+    pub fn read(text: &str) -> Self {
+        match text.split_once('/') {
+            None if text == "users" => Self::Users,
+            Some(("users", id)) => id.parse().map_or(Self::Users, Self::User),
+            _ => Self::Developer,
+        }
+    }
+
+    /// What [`Next::read`] reads.
+    pub fn parameter(self) -> String {
+        match self {
+            Self::Developer => "developer".to_owned(),
+            Self::Users => "users".to_owned(),
+            Self::User(id) => format!("users/{id}"),
+        }
+    }
+
+    /// The page's path.
+    pub fn path(self, base: &str) -> String {
+        match self {
+            Self::Developer => format!("{base}/profile/developer/"),
+            Self::Users => format!("{base}/admin/users"),
+            Self::User(id) => format!("{base}/admin/users/{id}"),
+        }
+    }
+}
+
+/// `GET /sign-in`.
+///
+/// # Errors
+/// When the page cannot be written.
+pub fn page(request: &Request, draw: &Draw) -> Result<Answer, Problem> {
+    let parameters = request.query_string_parameters_ref();
+    let parameter = |name| parameters.and_then(|parameters| parameters.first(name)).unwrap_or_default();
+    let page = SignIn { notice: notice(parameter("done")), ..SignIn::new(Next::read(parameter("next"))) };
+    let (html, cookie) = written(request, draw, page)?;
+    let mut answer = crate::answer(StatusCode::OK, html);
+    if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::try_from(cookie).ok()) {
+        answer.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    Ok(answer)
+}
+
+/// The page once more, with what was wrong and the name that was typed.
+pub fn again(request: &Request, form: &Form, draw: &Draw, problem: Problem) -> Problem {
+    let wrong = match problem.status() {
+        StatusCode::UNAUTHORIZED => "The user name or the password is wrong.",
+        _ => problem.detail(),
+    };
+    let page = SignIn::new(Next::read(form.field("next")));
+    match written(request, draw, SignIn { username: form.field("username"), wrong: Some(wrong), ..page }) {
+        Err(failed) => failed,
+        Ok((html, cookie)) => {
+            let problem = refuse(problem, html);
+            match cookie {
+                Some(cookie) => problem.with_header(header::SET_COOKIE, cookie),
+                None => problem,
+            }
+        }
+    }
+}
+
+fn written(request: &Request, draw: &Draw, page: SignIn<'_>) -> Result<(String, Option<String>), Problem> {
+    let (secret, cookie) = session::before(request, draw);
+    let page = SignIn { frame: Frame::of(request), csrf: session::csrf(&secret), ..page };
+    Ok((render(&page)?, cookie))
+}
+
+impl SignIn<'_> {
+    fn new(next: Next) -> Self {
+        let frame = Frame { base: String::new(), visitor: None };
+        Self { frame, csrf: String::new(), next: next.parameter(), username: "", wrong: None, notice: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_sent_to_a_place_that_is_not_ours() {
+        let check = |text: &str, path: &str| assert_eq!(Next::read(text).path("/prod"), path, "{text}");
+        check("", "/prod/profile/developer/");
+        check("developer", "/prod/profile/developer/");
+        check("users", "/prod/admin/users");
+        check("users/7", "/prod/admin/users/7");
+        check("users/../../x", "/prod/admin/users");
+        check("//example.org", "/prod/profile/developer/");
+        check("https://example.org", "/prod/profile/developer/");
+        for next in [Next::Developer, Next::Users, Next::User("7".parse().unwrap())] {
+            assert_eq!(Next::read(&next.parameter()), next);
+        }
+    }
+}
