@@ -81,8 +81,9 @@ pub async fn users(service: &Service, request: &Request, now: Timestamp) -> Resu
 /// # Errors
 /// When there is no session, the user is no administrator, there is no such user, or the store fails.
 pub async fn user(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
-    let id: UserId = gateway::path_parameter(request, "user_id").parse().map_err(|_| Problem::not_found())?;
-    let visit = visit(service, request, Next::User(id), now).await?;
+    let id = gateway::path_parameter(request, "user_id").parse::<UserId>().ok();
+    let visit = visit(service, request, id.map_or(Next::Users, Next::User), now).await?;
+    let id = id.ok_or_else(Problem::not_found)?;
     let user = service.store.user(&id).await?.ok_or_else(Problem::not_found)?;
     let done = request.query_string_parameters_ref().and_then(|parameters| parameters.first("done"));
     let make = Make::new(&user, None, None);
