@@ -1,9 +1,15 @@
-//! Passwords: Argon2id with the parameters OWASP recommends (19 MiB, two passes, one lane).
+//! Passwords: Argon2id with the parameters OWASP recommends (19 MiB, two passes, one lane), and the hashes that imported
+//! users bring with them.
 
 use argon2::{
     Argon2,
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
+
+mod hash;
+
+pub use self::hash::NotTaken;
+use self::hash::Hash;
 
 /// The longest password that is hashed, in bytes.
 pub const MAX_BYTES: usize = 1024;
@@ -20,51 +26,31 @@ pub fn hash(password: &str, salt: [u8; 16]) -> Option<String> {
     Some(hash.to_string())
 }
 
-/// Whether this is the password. It costs one hash whatever the answer is, also where there is no PHC string (an
-/// unknown, blocked or directory user) or one that is not Argon2's, so that the time tells nothing.
+/// Whether a hash made elsewhere will be verified at log-in.
+///
+/// # Errors
+/// When it will not, and why.
+pub fn check(phc: &str) -> Result<(), NotTaken> {
+    Hash::read(phc).map(|_taken| ())
+}
+
+/// Whether this is the password. It costs one hash whatever the answer is, also where there is no hash (an unknown,
+/// blocked or directory user) or one that is not taken, so that the time does not tell who is there.
+///
+/// A hash of another kind or with other parameters than ours takes its own time: whoever measures it may tell an
+/// imported user, until a new password is set, from one who is not there.
 pub fn verify(password: &str, phc: Option<&str>) -> bool {
-    let own = phc.and_then(|phc| PasswordHash::new(phc).ok()).filter(|hash| hash.algorithm.as_str() == "argon2id");
-    let fits = password.len() <= MAX_BYTES;
-    let Some(hash) = own.filter(|_| fits) else {
+    let is_hashed = !password.is_empty() && password.len() <= MAX_BYTES;
+    let own = phc.and_then(|phc| Hash::read(phc).ok()).filter(|_| is_hashed);
+    let Some(hash) = own else {
         if let Ok(dummy) = PasswordHash::new(DUMMY) {
             let bounded = password.as_bytes().get(..MAX_BYTES).unwrap_or(password.as_bytes());
             let _ = Argon2::default().verify_password(bounded, &dummy);
         }
         return false;
     };
-    Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()
+    hash.is_of(password.as_bytes())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_right_password_is_right_and_nothing_else_is() {
-        let phc = hash("topsecret", [7; 16]).unwrap();
-        assert!(phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{phc}");
-        let check = |password: &str, phc: Option<&str>, right| assert_eq!(verify(password, phc), right, "{phc:?}");
-        check("topsecret", Some(&phc), true);
-        check("topsecret ", Some(&phc), false);
-        check("", Some(&phc), false);
-        check("topsecret", None, false);
-        check("topsecret", Some("topsecret"), false);
-        check("topsecret", Some(""), false);
-        check("topsecret", Some("$argon2id$v=19$m=19456,t=2,p=1$"), false);
-        check(&"x".repeat(MAX_BYTES + 1), Some(&phc), false);
-    }
-
-    #[test]
-    fn a_password_that_is_empty_or_endless_is_not_taken() {
-        assert!(hash("", [7; 16]).is_none());
-        assert!(hash(&"x".repeat(MAX_BYTES), [7; 16]).is_some());
-        assert!(hash(&"x".repeat(MAX_BYTES + 1), [7; 16]).is_none());
-    }
-
-    #[test]
-    fn the_dummy_is_a_whole_hash_with_our_parameters() {
-        let parameters = |phc: &str| phc.split('$').nth(3).map(str::to_owned);
-        assert!(PasswordHash::new(DUMMY).is_ok_and(|hash| hash.hash.is_some()));
-        assert_eq!(parameters(DUMMY), parameters(&hash("x", [7; 16]).unwrap()));
-    }
-}
+mod tests;

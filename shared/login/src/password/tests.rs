@@ -1,0 +1,131 @@
+//! Published hashes, and everything that is none.
+
+use super::*;
+
+#[test]
+fn the_right_password_is_right_and_nothing_else_is() {
+    let phc = hash("topsecret", [7; 16]).unwrap();
+    assert!(phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{phc}");
+    let check = |password: &str, phc: Option<&str>, right| assert_eq!(verify(password, phc), right, "{phc:?}");
+    check("topsecret", Some(&phc), true);
+    check("topsecret ", Some(&phc), false);
+    check("", Some(&phc), false);
+    check("topsecret", None, false);
+    check("topsecret", Some("topsecret"), false);
+    check("topsecret", Some(""), false);
+    check("topsecret", Some("$argon2id$v=19$m=19456,t=2,p=1$"), false);
+    check(&"x".repeat(MAX_BYTES + 1), Some(&phc), false);
+}
+
+#[test]
+fn a_password_that_is_empty_or_endless_is_not_taken() {
+    assert!(hash("", [7; 16]).is_none());
+    assert!(hash(&"x".repeat(MAX_BYTES), [7; 16]).is_some());
+    assert!(hash(&"x".repeat(MAX_BYTES + 1), [7; 16]).is_none());
+}
+
+#[test]
+fn the_dummy_is_a_whole_hash_with_our_parameters() {
+    let parameters = |phc: &str| phc.split('$').nth(3).map(str::to_owned);
+    assert!(PasswordHash::new(DUMMY).is_ok_and(|hash| hash.hash.is_some()));
+    assert_eq!(parameters(DUMMY), parameters(&hash("x", [7; 16]).unwrap()));
+}
+
+/// Each line: where it is from, the password, the hash.
+const PUBLISHED: &str = include_str!("published.txt");
+
+#[test]
+fn published_hashes_are_verified_and_a_wrong_password_is_not() {
+    let mut count = 0;
+    for line in PUBLISHED.lines().filter(|line| !line.starts_with('#')) {
+        let [password, phc] = line.split('\t').collect::<Vec<_>>().try_into().unwrap();
+        assert_eq!(check(phc), Ok(()), "{line}");
+        assert!(verify(password, Some(phc)), "{line}");
+        assert!(!verify(&format!("x{password}"), Some(phc)), "{line}");
+        assert!(!verify(&"x".repeat(MAX_BYTES + 1), Some(phc)), "{line}");
+        // One character of the output changed.
+        let (head, tail) = phc.split_at(phc.len() - 8);
+        let other = if tail.starts_with('A') { "B" } else { "A" };
+        assert!(!verify(password, Some(&format!("{head}{other}{}", &tail[1..]))), "{line}");
+        count += 1;
+    }
+    assert_eq!(count, 12);
+}
+
+#[test]
+fn bcrypt_sees_72_bytes_and_a_password_with_a_nul_is_never_right() {
+    let phc = "$2a$05$abcdefghijklmnopqrstuu5s2v8.iXieOjg/.AySBTTZIIVFJeBui";
+    let long = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    assert!(long.len() == 72 && verify(long, Some(phc)));
+    assert!(verify(&format!("{long}chars after 72 are ignored"), Some(phc)));
+    assert!(!verify(&long[..71], Some(phc)));
+    let phc = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+    assert!(verify("U*U", Some(phc)) && !verify("U*U\0", Some(phc)));
+    assert!(!verify("U*U\0U*U", Some(phc)));
+    // Salts with bits that mean nothing.
+    assert!(verify("U*U", Some("$2a$05$CCCCCCCCCCCCCCCCCCCCC/E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW")));
+}
+
+#[test]
+fn an_empty_password_is_never_right() {
+    assert!(!verify("", Some("$2a$05$CCCCCCCCCCCCCCCCCCCCC.7uG0VCzI2bS7j6ymqJi9CdcdxiRTWNy")));
+}
+
+#[test]
+fn other_kinds_broken_forms_and_absurd_costs_are_no_hashes() {
+    const SALT_AND_OUTPUT: &str = "c2FsdHNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+    const BCRYPT: &str = "CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+    let not = |phc: &str, why| {
+        assert_eq!(check(phc), why, "{phc}");
+        assert!(why.is_ok() || !verify("password", Some(phc)), "{phc}");
+    };
+    let kind = |phc: &str| not(phc, Err(NotTaken::Kind));
+    let form = |head: &str, rest: &str| not(&format!("{head}{rest}"), Err(NotTaken::Form));
+    let cost = |head: &str, rest: &str| not(&format!("{head}{rest}"), Err(NotTaken::Cost));
+    kind("");
+    kind("topsecret");
+    kind("5f4dcc3b5aa765d61d8327deb882cf99");
+    kind("$1$salt$qJH7.N4xYta3aEG/dfqo/0");
+    kind("$6$salt$IxDD3jeSOb5eB1CX5LBsqZFVkJdido3OUILO5Ifz5iwMuTS4XMS130MTSuDDl3aCI6WouIL9AjRbLCelDCy.g.");
+    kind(&format!("$2x$05${BCRYPT}"));
+    kind(&format!("$argon2i$v=19$m=256,t=2,p=1${SALT_AND_OUTPUT}"));
+    kind(&format!("$argon2d$v=19$m=256,t=2,p=1${SALT_AND_OUTPUT}"));
+    kind(&format!("$pbkdf2$1000${SALT_AND_OUTPUT}"));
+    kind("pbkdf2_sha256$1000$salt$bm90IG91cnM=");
+    kind("{SSHA}bm90IG91cnM=");
+    form("$argon2id$", "v=19$m=256,t=2,p=1$c29tZXNhbHQ");
+    form("$argon2id$", "v=19$m=1,t=2,p=1$c2FsdHNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4");
+    form("$argon2id$", "v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/g");
+    for bad in ["$2b$", "$2b$5$", "$2b$03$", "$2b$32$", "$2b$+5$", "$2b$$"] {
+        form(bad, BCRYPT);
+    }
+    form("$2b$05$", "CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOe");
+    form("$2b$05$", "CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeWW");
+    form("$2b$05$", "CCCCCCCCCCCCCCCCCCCCC\u{e9}E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW");
+    for bad in ["ln=0,r=8,p=1", "ln=10,r=8", "r=8,ln=10,p=1", "ln=10,r=0,p=1", "ln=10,r=8,p=0", "ln=10,r=8,p=1,x=1"] {
+        form(&format!("$scrypt${bad}$"), SALT_AND_OUTPUT);
+    }
+    for bad in ["i=0", "0", "", "i=", "i=1,l=31", "i=1,k=32", "-1", "+1", "99999999999"] {
+        form(&format!("$pbkdf2-sha256${bad}$"), SALT_AND_OUTPUT);
+    }
+    form("$pbkdf2-sha256$i=1$", "c2FsdA$c2hvcnQ");
+    form("$pbkdf2-sha256$i=1$", "c2F=dA$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4");
+    cost("$argon2id$v=19$m=262145,t=1,p=1$", SALT_AND_OUTPUT);
+    cost("$argon2id$v=19$m=65536,t=17,p=1$", SALT_AND_OUTPUT);
+    cost("$argon2id$v=19$m=4294967295,t=4294967295,p=1$", SALT_AND_OUTPUT);
+    cost("$argon2id$v=19$m=1024,t=1,p=65$", SALT_AND_OUTPUT);
+    cost("$2b$16$", BCRYPT);
+    cost("$2b$31$", BCRYPT);
+    cost("$scrypt$ln=19,r=8,p=1$", SALT_AND_OUTPUT);
+    cost("$scrypt$ln=63,r=8,p=1$", SALT_AND_OUTPUT);
+    cost("$scrypt$ln=4294967295,r=1,p=1$", SALT_AND_OUTPUT);
+    cost("$scrypt$ln=14,r=8,p=65$", SALT_AND_OUTPUT);
+    cost("$scrypt$ln=1,r=1073741824,p=1$", SALT_AND_OUTPUT);
+    cost("$pbkdf2-sha256$i=5000001$", SALT_AND_OUTPUT);
+    cost("$pbkdf2-sha512$i=4294967295$", SALT_AND_OUTPUT);
+    // At the bounds; only read, for they cost seconds.
+    for taken in ["$argon2id$v=19$m=65536,t=16,p=4$", "$scrypt$ln=18,r=8,p=1$", "$pbkdf2-sha512$i=5000000$"] {
+        assert_eq!(check(&format!("{taken}{SALT_AND_OUTPUT}")), Ok(()), "{taken}");
+    }
+    assert_eq!(check(&format!("$2y$15${BCRYPT}")), Ok(()));
+}
