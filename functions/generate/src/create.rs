@@ -27,7 +27,7 @@ struct Asked {
 pub(crate) const LONGEST_NAME: usize = 100;
 
 /// The longest description of a token, in characters.
-const LONGEST_DESCRIPTION: usize = 1_000;
+pub(crate) const LONGEST_DESCRIPTION: usize = 1_000;
 
 pub(crate) async fn create(
     service: &Service,

@@ -10,6 +10,7 @@
 //! | `developer` | `POST /profile/developer`, as hypothesis/h has it |
 //! | `pages` | the forms of the pages: signing in, one's own tokens, an administrator's keys |
 //! | `create`, `rotate` | `POST /tokens` and `POST /tokens/{id}/rotate` |
+//! | [`operator`] | the same for whoever runs the stack, past every caller |
 
 use edge::{Answer, Problem, Service, entropy::Draw, gateway};
 use lambda_http::Request;
@@ -22,6 +23,7 @@ mod create;
 mod developer;
 mod implicit;
 mod mint;
+pub mod operator;
 mod pages;
 mod rarog;
 mod rotate;

@@ -211,6 +211,15 @@ impl Problem {
         self.0.members.get("member").and_then(Value::as_str)
     }
 
+    /// What it says to a person at a terminal, who may see what the log sees: the refusal, or what failed.
+    ///
+    /// # Errors
+    /// When something failed, and nobody said no.
+    pub fn into_refusal(self) -> Result<String, Failure> {
+        let Self(details) = self;
+        details.failure.map_or(Ok(details.detail), Err)
+    }
+
     /// What the log says of it.
     pub(crate) const fn details(&self) -> &Details {
         &self.0

@@ -81,7 +81,8 @@ impl Connection {
     }
 }
 
-fn http_client() -> SharedHttpClient {
+/// The one way to speak HTTPS: rustls on ring.
+pub fn http_client() -> SharedHttpClient {
     Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
 }
 

@@ -18,6 +18,7 @@
 //! | [`management`] | user management, for applications that have none |
 //! | [`attempts`] | the limiter of log-ins |
 //! | [`sweep`] | voiding and forgetting, for prune |
+//! | [`inspection`] | what the engine says of the tables, for `hallpass doctor` |
 
 use aws_sdk_dynamodb::Client;
 
@@ -26,6 +27,7 @@ pub mod connect;
 pub mod developer;
 pub mod failure;
 pub mod flows;
+pub mod inspection;
 pub mod item;
 pub mod keys;
 pub mod management;

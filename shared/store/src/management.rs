@@ -8,7 +8,7 @@ use std::fmt;
 use aws_sdk_dynamodb::types::AttributeValue;
 use login::NameKey;
 use token::{
-    Permission, Scope, User, UserId,
+    Permission, Scope, Status, User, UserId,
     user::attribute::{
         FULL_NAME, KIND, PASSWORD_HASH, PERMISSIONS, STATUS, TOKEN_GENERATION, USER_ID, USERNAME, USERNAME_KEY,
     },
@@ -65,6 +65,18 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn add_user(&self, user: &NewUser) -> Result<Added, Failure> {
+        self.import_user(user, Status::Active).await
+    }
+
+    /// Adds a user who may have been shut out before: one of another system.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn import_user(&self, user: &NewUser, status: Status) -> Result<Added, Failure> {
+        let status = match status {
+            Status::Active => "active",
+            Status::Blocked => "blocked",
+        };
         let kind = if user.is_app { "app" } else { "person" };
         let names: Vec<String> = user.permissions.names().map(str::to_owned).collect();
         let attributes = [
@@ -74,7 +86,7 @@ impl Store {
             (FULL_NAME, user.full_name.as_ref().map(item::text)),
             (KIND, Some(item::text(kind))),
             (PASSWORD_HASH, user.password_hash.as_ref().map(item::text)),
-            (STATUS, Some(item::text("active"))),
+            (STATUS, Some(item::text(status))),
             (PERMISSIONS, (!names.is_empty()).then_some(AttributeValue::Ss(names))),
             (TOKEN_GENERATION, Some(AttributeValue::N(user.token_generation.to_string()))),
         ];
