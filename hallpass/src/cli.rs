@@ -1,24 +1,27 @@
 //! The words of the command line, and the way from each to what it does.
 
-use std::{fmt, io, path::PathBuf};
-
 use clap::{Args, Parser, Subcommand};
-use store::Failure;
 
-use crate::{
-    dev::StartError,
-    key, serve,
-    stack::{NoStack, Stack},
-    tokens, user,
-};
+use crate::{doctor, error::CommandError, key, serve, shell, stack::Reach, sweep, terminal::Terminal, tokens, user};
 
-/// API tokens for the users of your API: issue, verify, revoke, forget.
+const AFTER_HELP: &str = "\
+Exit status:
+  0    done
+  1    refused (no such user, name taken, a bad line), or doctor found something wrong
+  2    cannot run: wrong arguments, no stack, the stack does not answer
+  130  interrupted; what was done stays done, and running it again goes on
+
+Where a user is asked for, `id:` and a user's id will do in place of the name.";
+
+/// API tokens for the users of your API: issue, verify, revoke, forget
 #[derive(Debug, Parser)]
-#[command(version, about, after_help = "Exit status: 0 done, 1 refused (no such user, name taken), 2 cannot run.")]
+#[command(name = "hallpass", version, about, after_help = AFTER_HELP)]
 pub struct Cli {
-    /// Where the dev stack keeps its data, and how other commands find it
-    #[arg(long, global = true, value_name = "DIR", default_value = ".hallpass")]
-    data: PathBuf,
+    #[command(flatten)]
+    reach: Reach,
+    /// Print JSON, one value, and errors as JSON too
+    #[arg(long, global = true)]
+    json: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -36,6 +39,17 @@ enum Command {
     /// Manage the signing keys
     #[command(subcommand)]
     Key(key::Command),
+    /// Look whether the stack is as it should be, and say what to do where it is not
+    Doctor,
+    /// Void what should be void and forget what is over
+    Prune(sweep::PruneArgs),
+    /// Print what a shell needs to complete the words of this command
+    Completions {
+        /// The shell
+        shell: shell::Kind,
+    },
+    /// Print the manual page, for `man -l -`
+    Man(shell::ManArgs),
 }
 
 /// How `hallpass dev` runs.
@@ -55,19 +69,11 @@ pub struct DevArgs {
     pub(crate) authorizer_cache: Option<u32>,
 }
 
-/// Why a command did not do what it was asked for.
-#[derive(Debug)]
-pub enum CommandError {
-    /// The answer is no.
-    Refused(String),
-    /// There is no stack to ask.
-    NoStack(NoStack),
-    /// The stack could not be started.
-    Start(StartError),
-    /// The stack did not answer.
-    Failure(Failure),
-    /// The terminal or a file could not be read or written.
-    Io(io::Error),
+impl Cli {
+    /// Whether JSON is asked for.
+    pub const fn is_json(&self) -> bool {
+        self.json
+    }
 }
 
 /// Runs a command.
@@ -75,64 +81,51 @@ pub enum CommandError {
 /// # Errors
 /// When it does not do what it was asked for.
 pub async fn run(cli: Cli) -> Result<(), CommandError> {
-    match cli.command {
-        Command::Dev(args) => serve::run(args, cli.data).await,
-        Command::User(command) => user::run(command, &Stack::find(&cli.data)?).await,
-        Command::Token(tokens::Command::Inspect(args)) => tokens::inspect(&args),
-        Command::Token(command) => tokens::run(command, &Stack::find(&cli.data)?).await,
-        Command::Key(command) => key::run(command, &cli.data).await,
+    let Cli { reach, json, command } = cli;
+    let terminal = Terminal::new(json);
+    match command {
+        Command::Dev(args) => {
+            reach.refuse_deployed()?;
+            serve::run(args, reach.data, terminal).await
+        }
+        Command::User(command) => user::run(command, &reach.find().await?, terminal).await,
+        Command::Token(tokens::Command::Inspect(args)) => tokens::inspect(&args, terminal),
+        Command::Token(command) => tokens::run(command, &reach.find().await?, terminal).await,
+        Command::Key(key::Command::New { out }) => key::new(&out, terminal),
+        Command::Key(command) => key::run(command, &reach.find().await?, terminal).await,
+        Command::Doctor => doctor::run(&reach.find().await?, terminal).await,
+        Command::Prune(_now) => sweep::run(&reach.find().await?, terminal).await,
+        Command::Completions { shell } => shell::completions(shell),
+        Command::Man(args) => shell::man(&args),
     }
 }
 
-impl CommandError {
-    /// A "no" to the person who asked.
-    pub fn refused(why: impl Into<String>) -> Self {
-        Self::Refused(why.into())
-    }
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
 
-    /// The exit status of the process.
-    pub const fn exit_code(&self) -> u8 {
-        match self {
-            Self::Refused(_) => 1,
-            Self::NoStack(_) | Self::Start(_) | Self::Failure(_) | Self::Io(_) => 2,
+    use super::*;
+    use crate::error::EXIT_STATUS;
+
+    #[test]
+    fn the_words_are_well_formed_and_none_takes_a_secret() {
+        Cli::command().debug_assert();
+        let mut all = vec![Cli::command()];
+        while let Some(command) = all.pop() {
+            for argument in command.get_arguments() {
+                let id = argument.get_id().as_str();
+                let secret = ["password", "secret", "passphrase", "credential"].iter().any(|word| id.contains(word));
+                assert!(!secret || id == "no_password", "{} {id}", command.get_name());
+            }
+            all.extend(command.get_subcommands().cloned());
         }
     }
-}
 
-impl fmt::Display for CommandError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(why) => f.write_str(why),
-            Self::NoStack(error) => error.fmt(f),
-            Self::Start(error) => error.fmt(f),
-            Self::Failure(failure) => f.write_str(&failure.report()),
-            Self::Io(error) => error.fmt(f),
+    #[test]
+    fn the_help_tells_every_exit_status() {
+        for (status, meaning) in EXIT_STATUS {
+            let line = format!("  {status:<3}  {meaning}\n");
+            assert!(AFTER_HELP.contains(&line), "{line}");
         }
-    }
-}
-
-impl std::error::Error for CommandError {}
-
-impl From<NoStack> for CommandError {
-    fn from(error: NoStack) -> Self {
-        Self::NoStack(error)
-    }
-}
-
-impl From<StartError> for CommandError {
-    fn from(error: StartError) -> Self {
-        Self::Start(error)
-    }
-}
-
-impl From<Failure> for CommandError {
-    fn from(failure: Failure) -> Self {
-        Self::Failure(failure)
-    }
-}
-
-impl From<io::Error> for CommandError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
     }
 }

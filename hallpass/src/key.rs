@@ -9,17 +9,18 @@ use std::{
 use aws_sdk_secretsmanager::Client;
 use clap::Subcommand;
 use edge::{clock, entropy, service, settings};
-use store::{Store, keys, sweep::Kind};
+use serde_json::json;
+use store::{Failure, Store, keys, sweep::Kind};
 use token::{
     Keyring, Timestamp,
     keyring::{BadKeyring, Key},
 };
 
 use crate::{
-    cli::CommandError,
     dev::files,
+    error::CommandError,
     stack::{NoStack, Stack},
-    terminal,
+    terminal::{Terminal, shown},
 };
 
 /// What can be done with keys.
@@ -57,28 +58,27 @@ pub enum Command {
 ///
 /// # Errors
 /// When it does not do what it was asked for.
-pub async fn run(command: Command, data: &Path) -> Result<(), CommandError> {
+pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
     match command {
-        Command::New { out } => new(&out),
-        Command::List => list(&Secret::of(&Stack::find(data)?)?).await,
-        Command::Rotate => rotate(&Secret::of(&Stack::find(data)?)?).await,
-        Command::Export { jwt: _, id } => export(&Secret::of(&Stack::find(data)?)?, id.as_deref()).await,
+        Command::New { out } => new(&out, terminal),
+        Command::List => list(&Secret::of(stack)?, terminal).await,
+        Command::Rotate => rotate(&Secret::of(stack)?, terminal).await,
+        Command::Export { jwt: _, id } => export(&Secret::of(stack)?, id.as_deref(), terminal).await,
         Command::Retire { id, end_tokens } => {
-            let stack = Stack::find(data)?;
-            retire(&Secret::of(&stack)?, &stack.store()?, &id, end_tokens).await
+            retire(&Secret::of(stack)?, &stack.store()?, &id, end_tokens, terminal).await
         }
     }
 }
 
 /// The secret of a stack, and how often its functions fetch it.
-struct Secret {
+pub(crate) struct Secret {
     client: Client,
     arn: String,
     refresh: Duration,
 }
 
 impl Secret {
-    fn of(stack: &Stack) -> Result<Self, NoStack> {
+    pub(crate) fn of(stack: &Stack) -> Result<Self, NoStack> {
         let lookup = stack.lookup();
         let bad = NoStack::BadSetting;
         Ok(Self {
@@ -88,8 +88,8 @@ impl Secret {
         })
     }
 
-    async fn ring(&self) -> Result<Keyring, CommandError> {
-        Ok(keys::fetch(&self.client, &self.arn).await?)
+    pub(crate) async fn ring(&self) -> Result<Keyring, Failure> {
+        keys::fetch(&self.client, &self.arn).await
     }
 
     async fn put(&self, ring: &Keyring) -> Result<(), CommandError> {
@@ -97,32 +97,42 @@ impl Secret {
     }
 }
 
-fn new(out: &Path) -> Result<(), CommandError> {
+/// `key new`: needs no stack.
+///
+/// # Errors
+/// When the file is there already or cannot be written.
+pub fn new(out: &Path, terminal: Terminal) -> Result<(), CommandError> {
     if out.exists() {
         return Err(CommandError::refused(format!("{} is there already", out.display())));
     }
     let ring = new_key(Timestamp::EPOCH).and_then(|key| Keyring::new(vec![key]).map_err(bad_ring))?;
     files::write_private(out, ring.to_json().reveal())?;
-    Ok(terminal::line(&format!("wrote {}; keep it secret", out.display()))?)
+    let text = format!("wrote {}; keep it secret", out.display());
+    Ok(terminal.say(&text, &json!({"wrote": out.display().to_string()}))?)
 }
 
-async fn list(secret: &Secret) -> Result<(), CommandError> {
+async fn list(secret: &Secret, terminal: Terminal) -> Result<(), CommandError> {
     let ring = secret.ring().await?;
     let now = clock::now();
-    let signing = ring.signing(now).map(Key::id);
-    let state = |key: &Key| match (signing == Some(key.id()), key.signs_from().has_come(now)) {
+    let row = |key: &Key| [key.id().to_owned(), state(&ring, key, now).to_owned(), key.signs_from().to_string()];
+    let rows: Vec<[String; 3]> = ring.keys().iter().map(row).collect();
+    let view = |[id, state, signs_from]: &[String; 3]| json!({"id": id, "state": state, "signs_from": signs_from});
+    let json = rows.iter().map(view).collect();
+    Ok(terminal.table(["ID", "STATE", "SIGNS FROM"], &rows, &json)?)
+}
+
+fn state(ring: &Keyring, key: &Key, now: Timestamp) -> &'static str {
+    let signs = ring.signing(now).is_some_and(|signing| signing.id() == key.id());
+    match (signs, key.signs_from().has_come(now)) {
         (true, _) => "signs",
         (false, true) => "verifies",
         (false, false) => "verifies, will sign",
-    };
-    let row = |key: &Key| [key.id().to_owned(), state(key).to_owned(), key.signs_from().to_string()];
-    let rows: Vec<[String; 3]> = ring.keys().iter().map(row).collect();
-    Ok(terminal::table(["ID", "STATE", "SIGNS FROM"], &rows)?)
+    }
 }
 
 /// The new key verifies for two refresh periods before it signs, so that no function sees a token under a key it has
 /// not fetched.
-async fn rotate(secret: &Secret) -> Result<(), CommandError> {
+async fn rotate(secret: &Secret, terminal: Terminal) -> Result<(), CommandError> {
     let ring = secret.ring().await?;
     if ring.keys().len() >= Keyring::MAX_KEYS {
         return Err(CommandError::refused("the ring is full; retire a key first"));
@@ -131,25 +141,33 @@ async fn rotate(secret: &Secret) -> Result<(), CommandError> {
     let key = new_key(signs_from)?;
     let id = key.id().to_owned();
     secret.put(&ring.with(key).map_err(bad_ring)?).await?;
-    Ok(terminal::line(&format!("added {id}; it verifies now and signs from {signs_from}"))?)
+    let json = json!({"done": "added", "id": id, "signs_from": signs_from.to_string()});
+    Ok(terminal.say(&format!("added {id}; it verifies now and signs from {signs_from}"), &json)?)
 }
 
 /// base64url of 32 bytes, on standard output, for a pipe.
-async fn export(secret: &Secret, id: Option<&str>) -> Result<(), CommandError> {
+async fn export(secret: &Secret, id: Option<&str>, terminal: Terminal) -> Result<(), CommandError> {
     let ring = secret.ring().await?;
     let key = match id {
         Some(id) => ring.keys().iter().find(|key| key.id() == id),
         None => ring.signing(clock::now()),
     };
     let key = key.ok_or_else(|| CommandError::refused("the ring has no such key"))?;
-    Ok(terminal::line(key.export_jwt().reveal())?)
+    let exported = key.export_jwt();
+    Ok(terminal.say(exported.reveal(), &json!({"id": key.id(), "jwt_key": exported.reveal()}))?)
 }
 
-async fn retire(secret: &Secret, store: &Store, id: &str, end_tokens: bool) -> Result<(), CommandError> {
+async fn retire(
+    secret: &Secret,
+    store: &Store,
+    id: &str,
+    end_tokens: bool,
+    terminal: Terminal,
+) -> Result<(), CommandError> {
     let ring = secret.ring().await?;
     let now = clock::now();
     if !ring.keys().iter().any(|key| key.id() == id) {
-        return Err(CommandError::refused(format!("the ring has no key {id}")));
+        return Err(CommandError::refused(format!("the ring has no key {}", shown(id))));
     }
     if ring.signing(now).is_some_and(|key| key.id() == id) {
         return Err(CommandError::refused(format!("{id} signs; rotate first, and wait until another key signs")));
@@ -160,7 +178,8 @@ async fn retire(secret: &Secret, store: &Store, id: &str, end_tokens: bool) -> R
         return Err(CommandError::refused(why));
     }
     secret.put(&ring.without(id).map_err(bad_ring)?).await?;
-    Ok(terminal::line(&format!("retired {id}; {live} live tokens ended with it"))?)
+    let json = json!({"done": "retired", "id": id, "ended": live});
+    Ok(terminal.say(&format!("retired {id}; {live} live tokens ended with it"), &json)?)
 }
 
 /// How many live tokens each key has sealed.

@@ -3,15 +3,26 @@
 use std::{io::Write, process::ExitCode};
 
 use clap::Parser;
-use hallpass::cli::{self, Cli};
+use hallpass::{
+    cli::{self, Cli},
+    terminal,
+};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match cli::run(Cli::parse()).await {
+    let cli = Cli::parse();
+    let is_json = cli.is_json();
+    match cli::run(cli).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "hallpass: {error}");
-            ExitCode::from(error.exit_code())
+            let status = error.exit_code();
+            if is_json {
+                let said = serde_json::json!({"error": error.to_string(), "status": status});
+                let _ = writeln!(std::io::stderr(), "{said}");
+            } else {
+                let _ = terminal::note(&error);
+            }
+            ExitCode::from(status)
         }
     }
 }

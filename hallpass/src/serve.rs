@@ -3,18 +3,21 @@
 use std::{io::Write, path::PathBuf, sync::Arc};
 
 use edge::{clock, log, settings};
+use serde_json::json;
 use token::Text;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    cli::{CommandError, DevArgs},
+    cli::DevArgs,
     dev::{self, Options, ca},
+    error::CommandError,
+    terminal::Terminal,
 };
 
 /// What the dev stack decides by itself.
 const NOT_FROM_OUTSIDE: [&str; 4] = ["_TABLE", "_ENDPOINT", "HALLPASS_KEYS", "HALLPASS_KEYS_SECRET"];
 
-pub(crate) async fn run(args: DevArgs, data: PathBuf) -> Result<(), CommandError> {
+pub(crate) async fn run(args: DevArgs, data: PathBuf, terminal: Terminal) -> Result<(), CommandError> {
     log::start();
     let mut settings = settings::environment_with_prefix("HALLPASS_");
     let keys = settings.remove("HALLPASS_KEYS").filter(|keys| !keys.is_empty()).map(Text::new);
@@ -34,7 +37,12 @@ pub(crate) async fn run(args: DevArgs, data: PathBuf) -> Result<(), CommandError
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let dev = dev::start(options).await?;
     let ca = data.join(ca::CA);
-    let told = say_how_to_try_it(&dev.url, &ca.display().to_string());
+    let ca = ca.display().to_string();
+    let told = if terminal.is_json() {
+        terminal.say("", &json!({"ready": dev.url, "ca": ca}))
+    } else {
+        say_how_to_try_it(&dev.url, &ca)
+    };
     if told.is_ok() {
         tokio::select! {
             _ = interrupt.recv() => {}

@@ -1,15 +1,44 @@
-//! Finding the stack that a command is for: a running dev stack leaves a note in its data directory.
+//! Finding the stack that a command is for: a running dev stack leaves a note in its data directory, and a deployed one
+//! is asked of CloudFormation by its name.
 
-use std::{collections::BTreeMap, fmt, io, path::Path};
+use std::{
+    collections::BTreeMap,
+    fmt, io,
+    path::{Path, PathBuf},
+};
 
+use clap::Args;
 use edge::{
-    service,
+    Service, service,
     settings::{BadSetting, Settings},
 };
 use serde::{Deserialize, Serialize};
 use store::Store;
 
-use crate::dev::files;
+use crate::{dev::files, error::CommandError};
+
+mod deployed;
+
+/// Which stack a command is for.
+#[derive(Debug, Args)]
+pub struct Reach {
+    /// Where the dev stack keeps its data, and how other commands find it
+    #[arg(long, global = true, value_name = "DIR", default_value = ".hallpass")]
+    pub(crate) data: PathBuf,
+    /// A deployed stack, by its name in CloudFormation, in place of the dev stack
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Deployed stacks")]
+    stack: Option<String>,
+    /// The profile of the AWS configuration [default: `AWS_PROFILE`, as for every AWS tool]
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Deployed stacks")]
+    profile: Option<String>,
+    /// The region [default: `AWS_REGION`, or the profile's]
+    #[arg(long, global = true, value_name = "REGION", help_heading = "Deployed stacks")]
+    region: Option<String>,
+    /// Another AWS than the region's own, such as an emulator; without --stack, the `HALLPASS_…` variables of the
+    /// environment name its tables
+    #[arg(long, global = true, value_name = "URL", help_heading = "Deployed stacks")]
+    endpoint: Option<String>,
+}
 
 /// How to reach a stack.
 #[derive(Clone, Serialize, Deserialize)]
@@ -28,12 +57,40 @@ pub enum NoStack {
     NotRunning(String),
     /// Its note cannot be read.
     Unreadable(io::Error),
-    /// Its note makes no sense.
+    /// Its settings make no sense.
     BadSetting(BadSetting),
+    /// AWS does not tell.
+    Aws(String),
+}
+
+impl Reach {
+    /// Finds the stack.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be told.
+    pub async fn find(&self) -> Result<Stack, NoStack> {
+        if self.is_deployed() { Box::pin(deployed::find(self)).await } else { Stack::find(&self.data) }
+    }
+
+    /// For what runs on this machine alone.
+    ///
+    /// # Errors
+    /// When a deployed stack is named.
+    pub fn refuse_deployed(&self) -> Result<(), CommandError> {
+        if self.is_deployed() {
+            let why = "--stack, --profile, --region and --endpoint are for deployed stacks";
+            return Err(CommandError::Usage(why.to_owned()));
+        }
+        Ok(())
+    }
+
+    const fn is_deployed(&self) -> bool {
+        self.stack.is_some() || self.profile.is_some() || self.region.is_some() || self.endpoint.is_some()
+    }
 }
 
 impl Stack {
-    /// A dev stack, whose functions have this environment.
+    /// A stack whose functions have this environment.
     pub(crate) const fn new(url: String, environment: BTreeMap<String, String>) -> Self {
         Self { url, environment }
     }
@@ -64,7 +121,7 @@ impl Stack {
     /// Its tables.
     ///
     /// # Errors
-    /// When the note makes no sense.
+    /// When its settings make no sense.
     pub fn store(&self) -> Result<Store, NoStack> {
         service::store(&self.lookup()).map_err(NoStack::BadSetting)
     }
@@ -72,9 +129,17 @@ impl Stack {
     /// Its settings.
     ///
     /// # Errors
-    /// When the note makes no sense.
+    /// When they make no sense.
     pub fn settings(&self) -> Result<Settings, NoStack> {
         Settings::read(&self.lookup()).map_err(NoStack::BadSetting)
+    }
+
+    /// What its functions work with.
+    ///
+    /// # Errors
+    /// When its settings make no sense.
+    pub fn service(&self) -> Result<Service, NoStack> {
+        Service::new(&self.lookup()).map_err(NoStack::BadSetting)
     }
 
     /// A setting of its functions.
@@ -92,9 +157,13 @@ impl fmt::Debug for Stack {
 impl fmt::Display for NoStack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotRunning(data) => write!(f, "no dev stack runs in {data}; start one with `cargo run -- dev`"),
+            Self::NotRunning(data) => write!(
+                f,
+                "no dev stack runs in {data}; start one with `cargo run -- dev`, or name a deployed one with --stack"
+            ),
             Self::Unreadable(error) => write!(f, "the note of the dev stack cannot be read: {error}"),
-            Self::BadSetting(bad) => write!(f, "the note of the dev stack makes no sense: {bad}"),
+            Self::BadSetting(bad) => write!(f, "the settings of the stack make no sense: {bad}"),
+            Self::Aws(why) => f.write_str(why),
         }
     }
 }

@@ -1,8 +1,143 @@
-//! Prompts and tables.
+//! Prompts, tables, JSON and colours.
+//!
+//! What was asked for goes to standard output, everything else to standard error, so that a command can stand in a pipe.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::{
+    fmt,
+    io::{self, BufRead, IsTerminal, Write},
+};
 
+use edge::settings;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
+use unicode_width::UnicodeWidthStr;
 use zeroize::Zeroizing;
+
+/// How a command prints.
+#[derive(Clone, Copy, Debug)]
+pub struct Terminal {
+    json: bool,
+    has_colours: bool,
+}
+
+/// A colour that means something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Colour {
+    /// It is as it should be.
+    Good,
+    /// It wants looking at.
+    Warning,
+    /// It is wrong.
+    Bad,
+    /// It is a title.
+    Title,
+}
+
+impl Terminal {
+    /// Standard output as it is: with colours on a terminal that has them, if `NO_COLOR` does not forbid it
+    /// (<https://no-color.org>), and never in JSON.
+    pub fn new(json: bool) -> Self {
+        let said = |name| settings::environment(name).filter(|value| !value.is_empty());
+        let is_dumb = said("TERM").is_none_or(|term| term == "dumb");
+        let has_colours = !json && io::stdout().is_terminal() && said("NO_COLOR").is_none() && !is_dumb;
+        Self { json, has_colours }
+    }
+
+    /// Whether JSON is asked for.
+    pub const fn is_json(self) -> bool {
+        self.json
+    }
+
+    /// Prints one line, or the same as JSON.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
+    pub fn say(self, text: &str, json: &Value) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        if self.json {
+            writeln!(out, "{json}")?;
+        } else {
+            writeln!(out, "{text}")?;
+        }
+        out.flush()
+    }
+
+    /// Prints rows in columns that align, under a head, or the same as JSON.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
+    pub fn table<const N: usize>(self, head: [&str; N], rows: &[[String; N]], json: &Value) -> io::Result<()> {
+        if self.json {
+            return self.say("", json);
+        }
+        let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| printable(cell))).collect();
+        let mut widths = head.map(UnicodeWidthStr::width);
+        for row in &rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.width());
+            }
+        }
+        let mut out = io::stdout().lock();
+        writeln!(out, "{}", self.paint(&aligned(&head, &widths), Colour::Title))?;
+        for row in &rows {
+            writeln!(out, "{}", aligned(&row.each_ref().map(String::as_str), &widths))?;
+        }
+        out.flush()
+    }
+
+    /// The text in this colour, where there are colours.
+    pub fn paint(self, text: &str, colour: Colour) -> String {
+        let code = match colour {
+            Colour::Good => "32",
+            Colour::Warning => "33",
+            Colour::Bad => "31",
+            Colour::Title => "1",
+        };
+        if self.has_colours { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+/// The cells, each as wide as its column, counted as a terminal shows them.
+fn aligned(cells: &[&str], widths: &[usize]) -> String {
+    let mut line = String::new();
+    for (cell, width) in cells.iter().zip(widths) {
+        let gap = width.saturating_sub(cell.width()).saturating_add(2);
+        line.push_str(cell);
+        line.extend(std::iter::repeat_n(' ', gap));
+    }
+    line.truncate(line.trim_end().len());
+    line
+}
+
+/// Says something beside what was asked for, on standard error.
+///
+/// # Errors
+/// When standard error cannot be written.
+pub fn note(text: impl fmt::Display) -> io::Result<()> {
+    writeln!(io::stderr(), "hallpass: {}", printable(&text.to_string()))
+}
+
+/// A bar of progress on standard error, where that is a terminal; without a total, a count.
+pub fn progress(what: &'static str, total: Option<u64>) -> ProgressBar {
+    let (bar, template) = match total {
+        Some(total) => (ProgressBar::new(total), "{msg} [{wide_bar}] {pos}/{len}, {eta} left"),
+        None => (ProgressBar::no_length(), "{spinner} {msg} {pos}"),
+    };
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    bar.with_style(style.progress_chars("=> ")).with_message(what)
+}
+
+/// What an application or a person wrote may hold control characters, which a terminal would obey.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+/// The beginning of what a person typed, for a message about it.
+pub fn shown(text: &str) -> String {
+    const LONGEST: usize = 64;
+    let begin: String = printable(text).chars().take(LONGEST).collect();
+    if text.chars().count() > LONGEST { format!("{begin}…") } else { begin }
+}
 
 /// A secret: asked for without an echo on a terminal, else the first line of standard input. Never an argument, which
 /// every process of the machine could read.
@@ -35,32 +170,33 @@ pub fn new_secret(prompt: &str) -> io::Result<Zeroizing<String>> {
     Ok(first)
 }
 
-/// Prints one line.
-///
-/// # Errors
-/// When standard output cannot be written.
-pub fn line(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{text}")?;
-    out.flush()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Prints rows in columns that align, under a head.
-///
-/// # Errors
-/// When standard output cannot be written.
-pub fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> io::Result<()> {
-    let mut widths = head.map(|title| title.chars().count());
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
+    #[test]
+    fn columns_align_as_a_terminal_shows_them() {
+        let widths = [4, 6];
+        let check = |cells: [&str; 2], line: &str| assert_eq!(aligned(&cells, &widths), line);
+        check(["ID", "NAME"], "ID    NAME");
+        check(["1", "ada"], "1     ada");
+        check(["日本", "x"], "日本  x");
+        check(["e\u{301}", "x"], "e\u{301}     x");
+        check(["1", ""], "1");
     }
-    let mut out = io::stdout().lock();
-    let heads = [head.map(str::to_owned)];
-    for row in heads.iter().chain(rows) {
-        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        writeln!(out, "{}", cells.join("  ").trim_end())?;
+
+    #[test]
+    fn what_a_terminal_would_obey_or_nobody_would_read_is_not_shown() {
+        assert_eq!(printable("a\u{1b}[31mb\n\u{7f}"), "a\u{fffd}[31mb\u{fffd}\u{fffd}");
+        assert_eq!(shown("<b>ada</b>"), "<b>ada</b>");
+        assert_eq!(shown(&"x".repeat(10_000)).chars().count(), 65);
     }
-    out.flush()
+
+    #[test]
+    fn a_text_has_colours_only_where_there_are_some() {
+        let plain = Terminal { json: false, has_colours: false };
+        let coloured = Terminal { json: false, has_colours: true };
+        assert_eq!(plain.paint("ok", Colour::Good), "ok");
+        assert_eq!(coloured.paint("ok", Colour::Good), "\u{1b}[32mok\u{1b}[0m");
+    }
 }

@@ -1,27 +1,57 @@
 //! `hallpass token`: the tokens of users, and a look at any token.
 
 use clap::{Args, Subcommand};
-use edge::{clock, settings};
-use store::tokens::Marked;
-use token::{Issuer, Reason, Record, Revocation, Text, TokenId, codec::inspect, lifecycle};
+use edge::{clock, settings, view};
+use futures_util::{StreamExt, stream};
+use serde_json::{Value, json};
+use store::{Store, tokens::Marked, users::Written};
+use token::{Issuer, Reason, Record, Revocation, Text, Timestamp, TokenId, User, codec::inspect, lifecycle};
 
-use crate::{cli::CommandError, stack::Stack, terminal, user};
+use crate::{
+    error::CommandError,
+    interrupt::Interrupt,
+    stack::{NoStack, Stack},
+    terminal::{self, Terminal},
+    user,
+};
+
+mod issue;
 
 /// What can be done with tokens.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Make a token for a user; it is printed once, alone on standard output
+    Issue(issue::IssueArgs),
     /// List the tokens of a user
     List {
-        /// The name the user logs in with
-        name: String,
+        /// The name the user logs in with, or `id:` and the user's id
+        user: String,
     },
-    /// Take a token back
-    Revoke {
+    /// Show a token's record
+    Show {
         /// Its public id, as `list` and `inspect` show it
+        id: TokenId,
+    },
+    /// Take a token back, or all of a user
+    Revoke(RevokeArgs),
+    /// Make a token that takes the place of another; it is printed once, alone on standard output
+    Rotate {
+        /// The public id of the old one
         id: TokenId,
     },
     /// Say what a token looks like, offline; the token comes from a prompt or from standard input
     Inspect(InspectArgs),
+}
+
+/// Which tokens are taken back.
+#[derive(Debug, Args)]
+pub struct RevokeArgs {
+    /// Its public id, as `list` and `inspect` show it
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    id: Option<TokenId>,
+    /// All tokens of this user, by name, or by `id:` and the user's id
+    #[arg(long, value_name = "USER")]
+    all: Option<String>,
 }
 
 /// How a token is inspected.
@@ -32,15 +62,22 @@ pub struct InspectArgs {
     prefix: String,
 }
 
+/// How many records are marked at once.
+const AT_ONCE: usize = 16;
+
 /// Runs a command.
 ///
 /// # Errors
 /// When it does not do what it was asked for.
-pub async fn run(command: Command, stack: &Stack) -> Result<(), CommandError> {
+pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
     match command {
-        Command::List { name } => list(stack, &name).await,
-        Command::Revoke { id } => revoke(stack, &id).await,
-        Command::Inspect(args) => inspect(&args),
+        Command::Issue(args) => issue::issue(args, stack, terminal).await,
+        Command::List { user } => list(&stack.store()?, &user, terminal).await,
+        Command::Show { id } => show(&stack.store()?, &id, terminal).await,
+        Command::Revoke(RevokeArgs { id: Some(id), all: _ }) => revoke(stack, &id, terminal).await,
+        Command::Revoke(RevokeArgs { id: None, all }) => revoke_all(stack, &all.unwrap_or_default(), terminal).await,
+        Command::Rotate { id } => issue::rotate(&id, stack, terminal).await,
+        Command::Inspect(args) => inspect(&args, terminal),
     }
 }
 
@@ -48,68 +85,158 @@ pub async fn run(command: Command, stack: &Stack) -> Result<(), CommandError> {
 ///
 /// # Errors
 /// When it is no token.
-pub fn inspect(args: &InspectArgs) -> Result<(), CommandError> {
+pub fn inspect(args: &InspectArgs, terminal: Terminal) -> Result<(), CommandError> {
     let issuer = Issuer::new(&args.prefix, "hallpass").map_err(|bad| CommandError::refused(bad.to_string()))?;
     let text = Text::new(terminal::secret("Token")?.trim());
     let seen = inspect::inspect(&issuer, text.reveal())
         .ok_or_else(|| CommandError::refused("this is not a token of Hallpass, or its prefix is another"))?;
     let now = clock::now();
-    let instant = |at: Option<token::Timestamp>| at.map_or_else(|| "its record says".to_owned(), |at| at.to_string());
-    let user = seen.user_id.map_or_else(|| "its pointer says".to_owned(), |id| id.to_string());
+    let id = seen.user_id.map_or_else(|| format!("….{}", seen.hash), |id| format!("{id}.{}", seen.hash));
     let state = match seen.expires_at {
         Some(end) if end.has_come(now) => "expired",
         Some(_) => "not expired",
         None => "its record says",
     };
+    let its_record_says = || "its record says".to_owned();
     let mut rows = vec![
-        ["format".to_owned(), seen.format.to_string()],
-        ["user id".to_owned(), user],
-        [
-            "token id".to_owned(),
-            seen.user_id.map_or_else(|| format!("….{}", seen.hash), |id| format!("{id}.{}", seen.hash)),
-        ],
-        ["expires".to_owned(), instant(seen.expires_at)],
-        ["state".to_owned(), state.to_owned()],
-        ["seal".to_owned(), "not checked: that takes the key".to_owned()],
+        ("format", seen.format.to_string()),
+        ("user id", seen.user_id.map_or_else(|| "its pointer says".to_owned(), |id| id.to_string())),
+        ("token id", id),
+        ("expires", seen.expires_at.map_or_else(its_record_says, |at| at.to_string())),
+        ("state", state.to_owned()),
+        ("seal", "not checked: that takes the key".to_owned()),
     ];
-    rows.extend(seen.issued_at.map(|at| ["issued".to_owned(), at.to_string()]));
-    rows.extend(seen.audience.map(|audience| ["audience".to_owned(), audience]));
-    Ok(terminal::table(["OF THE TOKEN", "IT SAYS"], &rows)?)
+    rows.extend(seen.issued_at.map(|at| ("issued", at.to_string())));
+    rows.extend(seen.audience.clone().map(|audience| ("audience", audience)));
+    let rows: Vec<[String; 2]> = rows.into_iter().map(|(name, value)| [name.to_owned(), value]).collect();
+    let json = json!({
+        "format": seen.format.as_str(),
+        "user_id": seen.user_id.map(|id| id.to_string()),
+        "hash": seen.hash.to_string(),
+        "id": seen.user_id.map(|id| format!("{id}.{}", seen.hash)),
+        "expires_at": seen.expires_at.map(|at| at.to_string()),
+        "is_expired": seen.expires_at.map(|at| at.has_come(now)),
+        "issued_at": seen.issued_at.map(|at| at.to_string()),
+        "audience": seen.audience,
+        "seal_checked": false,
+    });
+    Ok(terminal.table(["OF THE TOKEN", "IT SAYS"], &rows, &json)?)
 }
 
-async fn list(stack: &Stack, name: &str) -> Result<(), CommandError> {
-    let store = stack.store()?;
-    let user = user::find(&store, name).await?;
+async fn list(store: &Store, name: &str, terminal: Terminal) -> Result<(), CommandError> {
+    let user = user::find(store, name).await?;
     let mut records = store.records_of(&user.id).await?;
     records.sort_by_key(|record| record.issued_at);
     let now = clock::now();
-    let text = |at: Option<token::Timestamp>| at.map_or_else(|| "never".to_owned(), |at| at.to_string());
-    let state = |record: &Record| {
-        let end = record.end(now).or_else(|| lifecycle::readmit(record.clone(), Some(user.clone()), now).err());
-        end.map_or("live", Reason::as_str).to_owned()
-    };
     let row = |record: &Record| {
         [
             record.id.to_string(),
             record.name.clone().unwrap_or_default(),
             record.format.to_string(),
-            state(record),
-            text(record.expires_at),
-            text(record.last_used_at),
+            state(record, Some(&user), now).to_owned(),
+            or_never(record.expires_at),
+            or_never(record.last_used_at),
         ]
     };
     let rows: Vec<[String; 6]> = records.iter().map(row).collect();
-    Ok(terminal::table(["ID", "NAME", "FORMAT", "STATE", "EXPIRES", "LAST USED"], &rows)?)
+    let json = records.iter().map(|record| view_of(record, Some(&user), now)).collect();
+    Ok(terminal.table(["ID", "NAME", "FORMAT", "STATE", "EXPIRES", "LAST USED"], &rows, &json)?)
 }
 
-async fn revoke(stack: &Stack, id: &TokenId) -> Result<(), CommandError> {
+async fn show(store: &Store, id: &TokenId, terminal: Terminal) -> Result<(), CommandError> {
+    let record = store.record(id).await?;
+    let record = record.ok_or_else(|| CommandError::refused(format!("there is no token {id}")))?;
+    let user = store.user(&id.user_id).await?;
     let now = clock::now();
-    let grace = settings::grace(&stack.lookup()).map_err(|bad| CommandError::refused(bad.to_string()))?;
-    let revocation = Revocation { at: now, because: Reason::Revoked };
-    let forget_at = lifecycle::forget_at(None, Some(now), grace);
+    let scope = record.scope.as_ref().map_or_else(|| "all its user may do".to_owned(), ToString::to_string);
+    let rows = [
+        ("id", record.id.to_string()),
+        ("name", record.name.clone().unwrap_or_default()),
+        ("description", record.description.clone().unwrap_or_default()),
+        ("user", user.as_ref().map(|user| user.username.clone()).unwrap_or_default()),
+        ("format", record.format.to_string()),
+        ("state", state(&record, user.as_ref(), now).to_owned()),
+        ("scope", scope),
+        ("issued", record.issued_at.to_string()),
+        ("issued by", record.issued_by.clone()),
+        ("expires", or_never(record.expires_at)),
+        ("last used", or_never(record.last_used_at)),
+        ("key", record.key_id.clone()),
+    ];
+    let rows = rows.map(|(name, value)| [name.to_owned(), value]);
+    Ok(terminal.table(["ATTRIBUTE", "VALUE"], &rows, &view_of(&record, user.as_ref(), now))?)
+}
+
+async fn revoke(stack: &Stack, id: &TokenId, terminal: Terminal) -> Result<(), CommandError> {
+    let (revocation, forget_at) = revocation(stack)?;
+    let json = |done| json!({"done": done, "id": id.to_string()});
     match stack.store()?.revoke(id, revocation, forget_at).await? {
-        Marked::Now => Ok(terminal::line(&format!("revoked {id}"))?),
-        Marked::Before => Ok(terminal::line(&format!("{id} was revoked before"))?),
+        Marked::Now => Ok(terminal.say(&format!("revoked {id}"), &json("revoked"))?),
+        Marked::Before => Ok(terminal.say(&format!("{id} was revoked before"), &json("revoked before"))?),
         Marked::Unknown => Err(CommandError::refused(format!("there is no token {id}"))),
     }
+}
+
+/// The first write voids every token of the user. Marking the records tells their holders why, and may be interrupted:
+/// prune does the rest.
+async fn revoke_all(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), CommandError> {
+    let interrupt = Interrupt::watch()?;
+    let store = stack.store()?;
+    let user = user::find(&store, name).await?;
+    let (revocation, forget_at) = revocation(stack)?;
+    if store.raise_generation(&user.id).await? == Written::Unknown {
+        return Err(CommandError::refused(format!("there is no user {} any more", user.username)));
+    }
+    let records = store.readable_records_of(&user.id).await?;
+    let live: Vec<Record> = records.into_iter().filter(|record| record.end(revocation.at).is_none()).collect();
+    let all = live.len();
+    let bar = terminal::progress("revoking tokens", u64::try_from(all).ok());
+    let marking = stream::iter(live)
+        .take_while(|_record| std::future::ready(!interrupt.came()))
+        .map(|record| {
+            let store = &store;
+            async move { store.revoke_one(&record.id, record.format, revocation, forget_at).await }
+        })
+        .buffer_unordered(AT_ONCE);
+    let mut marking = std::pin::pin!(marking);
+    let mut marked: usize = 0;
+    while let Some(done) = marking.next().await {
+        done?;
+        marked = marked.saturating_add(1);
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    let username = terminal::printable(&user.username);
+    let json = json!({"done": "revoked", "user_id": user.id.to_string(), "revoked": marked, "of": all});
+    terminal.say(&format!("every token of {username} is void; {marked} of {all} live ones are marked"), &json)?;
+    if marked < all {
+        let why = "every token is void; run it again to mark the others, or leave that to prune";
+        return Err(CommandError::Interrupted(why.to_owned()));
+    }
+    Ok(())
+}
+
+fn revocation(stack: &Stack) -> Result<(Revocation, Option<Timestamp>), CommandError> {
+    let now = clock::now();
+    let grace = settings::grace(&stack.lookup()).map_err(NoStack::BadSetting)?;
+    Ok((Revocation { at: now, because: Reason::Revoked }, lifecycle::forget_at(None, Some(now), grace)))
+}
+
+/// What a token is worth now: its record's word, then its user's.
+fn state(record: &Record, user: Option<&User>, now: Timestamp) -> &'static str {
+    let end = record.end(now).or_else(|| lifecycle::readmit(record.clone(), user.cloned(), now).err());
+    end.map_or("live", Reason::as_str)
+}
+
+/// A token in JSON, as the API shows it, with the state that its user gives it.
+fn view_of(record: &Record, user: Option<&User>, now: Timestamp) -> Value {
+    let mut view = view::token(record, now);
+    if let Value::Object(members) = &mut view {
+        members.insert("state".to_owned(), state(record, user, now).into());
+    }
+    view
+}
+
+fn or_never(at: Option<Timestamp>) -> String {
+    at.map_or_else(|| "never".to_owned(), |at| at.to_string())
 }

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use edge::{Settings, entropy};
 use login::{NameKey, password};
+use serde_json::{Value as Json, json};
 use store::{
     Store,
     management::{Added, Change, NewUser},
@@ -13,7 +14,14 @@ use token::{
     user::attribute::{KIND, PASSWORD_HASH, PERMISSIONS, STATUS, USERNAME},
 };
 
-use crate::{cli::CommandError, stack::Stack, terminal};
+use crate::{
+    error::CommandError,
+    stack::Stack,
+    terminal::{self, Terminal, shown},
+};
+
+mod import;
+mod lines;
 
 /// What can be done with users.
 #[derive(Debug, Subcommand)]
@@ -43,6 +51,10 @@ pub enum Command {
     Grant(NameAndPermission),
     /// Take a permission from a user
     Deny(NameAndPermission),
+    /// Add the users of a file, CSV with a head or JSON lines; nothing is written if a line is bad, and running it again
+    /// goes on where it was interrupted
+    #[command(after_help = import::MEMBERS)]
+    Import(import::ImportArgs),
 }
 
 /// The user that is to be added.
@@ -70,79 +82,89 @@ pub struct AddArgs {
 /// Which user.
 #[derive(Debug, Args)]
 pub struct Name {
-    /// The name the user logs in with
+    /// The name the user logs in with, or `id:` and the user's id
     name: String,
 }
 
 /// Which user, and which permission.
 #[derive(Debug, Args)]
 pub struct NameAndPermission {
-    /// The name the user logs in with
+    /// The name the user logs in with, or `id:` and the user's id
     name: String,
     /// The permission
     permission: Permission,
 }
 
+/// The longest full name, in characters.
+const LONGEST_FULL_NAME: usize = 256;
+
 /// Runs a command.
 ///
 /// # Errors
 /// When it does not do what it was asked for.
-pub async fn run(command: Command, stack: &Stack) -> Result<(), CommandError> {
-    let (store, settings) = (stack.store()?, stack.settings()?);
+pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
+    let store = stack.store()?;
+    let change = async |name: &str, change: Change, attribute: &str, done: &str| {
+        let user = find(&store, name).await?;
+        let written = store.change_user(&user.id, &change, voids(&stack.settings()?, attribute)).await?;
+        say_done(terminal, written, &user, done)
+    };
     match command {
-        Command::Add(args) => add(&store, args).await,
-        Command::List => list(&store).await,
-        Command::Show(Name { name }) => show(&find(&store, &name).await?),
+        Command::Add(args) => add(&store, args, terminal).await,
+        Command::List => list(&store, terminal).await,
+        Command::Show(Name { name }) => show(&find(&store, &name).await?, terminal),
         Command::Passwd(Name { name }) => {
-            let user = find(&store, &name).await?;
-            let change = Change::Password(new_password()?);
-            change_user(&store, &settings, &user, &change, PASSWORD_HASH).await
+            // Nobody is asked for the password of a user who is not there.
+            find(&store, &name).await?;
+            change(&name, Change::Password(new_password()?), PASSWORD_HASH, "password set").await
         }
         Command::Rename { old, new } => {
             let user = find(&store, &old).await?;
             refuse_taken(&store, &new, Some(&user.id)).await?;
-            change_user(&store, &settings, &user, &Change::Rename(new), USERNAME).await
+            change(&old, Change::Rename(new), USERNAME, "renamed").await
         }
-        Command::Block(Name { name }) => {
-            change_user(&store, &settings, &find(&store, &name).await?, &Change::Block, STATUS).await
-        }
-        Command::Unblock(Name { name }) => {
-            change_user(&store, &settings, &find(&store, &name).await?, &Change::Unblock, STATUS).await
-        }
+        Command::Block(Name { name }) => change(&name, Change::Block, STATUS, "blocked").await,
+        Command::Unblock(Name { name }) => change(&name, Change::Unblock, STATUS, "unblocked").await,
         Command::Remove(Name { name }) => {
             let user = find(&store, &name).await?;
-            done(store.remove_user(&user.id).await?, &user)
+            say_done(terminal, store.remove_user(&user.id).await?, &user, "removed")
         }
         Command::Grant(NameAndPermission { name, permission }) => {
-            let user = find(&store, &name).await?;
-            change_user(&store, &settings, &user, &Change::Grant(permission), PERMISSIONS).await
+            change(&name, Change::Grant(permission), PERMISSIONS, "granted").await
         }
         Command::Deny(NameAndPermission { name, permission }) => {
-            let user = find(&store, &name).await?;
-            change_user(&store, &settings, &user, &Change::Deny(permission), PERMISSIONS).await
+            change(&name, Change::Deny(permission), PERMISSIONS, "denied").await
         }
+        Command::Import(args) => import::run(&args, &store, terminal).await,
     }
 }
 
-/// The user of this name; whoever has no normal form of it in the index is found by the name itself.
+/// The user of this name, or of the id behind `id:`, which no name can begin with. The index is a pointer that may lag
+/// or be wrong, so that the user's own name is compared.
 ///
 /// # Errors
 /// When there is no such user, or more than one.
 pub async fn find(store: &Store, name: &str) -> Result<User, CommandError> {
-    let none = || CommandError::refused(format!("there is no user {name}"));
+    let none = || CommandError::refused(format!("there is no user {}", shown(name)));
+    if let Some(id) = name.strip_prefix("id:") {
+        return store.user(&id.parse().map_err(|_| none())?).await?.ok_or_else(none);
+    }
     let key = NameKey::new(name);
     if !key.is_usable() {
         return Err(none());
     }
     match store.ids_by_name(key.as_str()).await?.as_slice() {
-        [id] => store.user(id).await?.ok_or_else(none),
+        [id] => store.user(id).await?.filter(|user| NameKey::new(&user.username) == key).ok_or_else(none),
         [] => Err(none()),
-        _ => Err(CommandError::refused(format!("more than one user is called {name}"))),
+        _ => Err(CommandError::refused(format!("more than one user is called {}; name one by `id:`", shown(name)))),
     }
 }
 
-async fn add(store: &Store, args: AddArgs) -> Result<(), CommandError> {
+async fn add(store: &Store, args: AddArgs, terminal: Terminal) -> Result<(), CommandError> {
     refuse_taken(store, &args.name, None).await?;
+    if let Some(wrong) = args.full_name.as_deref().and_then(wrong_full_name) {
+        return Err(CommandError::Refused(wrong));
+    }
     let id = match args.id {
         Some(id) => id,
         None => format!("u{:016x}", u64::from_be_bytes(entropy::bytes()?))
@@ -156,69 +178,106 @@ async fn add(store: &Store, args: AddArgs) -> Result<(), CommandError> {
         is_app: args.app,
         password_hash: if args.no_password { None } else { Some(new_password()?) },
         permissions: args.permissions.into_iter().collect(),
-        // Half of the range is left to raise it.
-        token_generation: u32::from_be_bytes(entropy::bytes()?) >> 1,
+        token_generation: first_generation()?,
     };
     match store.add_user(&user).await? {
-        Added::Now => Ok(terminal::line(&format!("added {} with the id {id}", user.username))?),
+        Added::Now => {
+            let json = json!({"done": "added", "id": id.to_string(), "username": user.username});
+            Ok(terminal.say(&format!("added {} with the id {id}", terminal::printable(&user.username)), &json)?)
+        }
         Added::IdTaken => Err(CommandError::refused(format!("the id {id} is taken"))),
     }
 }
 
-/// A name belongs to one user, and must have a form that can be looked up.
+/// Where a new user's `token_generation` starts; half of the range is left to raise it.
+fn first_generation() -> Result<u32, CommandError> {
+    Ok(u32::from_be_bytes(entropy::bytes()?) >> 1)
+}
+
+/// A name belongs to one user.
 async fn refuse_taken(store: &Store, name: &str, but: Option<&UserId>) -> Result<(), CommandError> {
-    let key = NameKey::new(name);
-    if !key.is_usable() || name.contains(':') || name.chars().any(char::is_control) {
-        return Err(CommandError::refused("a user name is 1 to 512 bytes without colons and control characters"));
-    }
-    let others = store.ids_by_name(key.as_str()).await?;
-    if others.iter().any(|id| Some(id) != but) {
-        return Err(CommandError::refused(format!("the name {name} is taken")));
+    let key = usable_name(name).map_err(CommandError::refused)?;
+    if is_taken(store, &key, but).await? {
+        return Err(CommandError::refused(format!("the name {} is taken", shown(name))));
     }
     Ok(())
 }
 
-async fn change_user(
-    store: &Store,
-    settings: &Settings,
-    user: &User,
-    change: &Change,
-    attribute: &str,
-) -> Result<(), CommandError> {
-    let binds = |format| settings.binding(format).names().iter().any(|name| name == attribute);
-    let voids = [Format::Signed, Format::Developer, Format::Jwt].into_iter().all(binds);
-    done(store.change_user(&user.id, change, voids).await?, user)
+async fn is_taken(store: &Store, key: &NameKey, but: Option<&UserId>) -> Result<bool, store::Failure> {
+    let others = store.ids_by_name(key.as_str()).await?;
+    Ok(others.iter().any(|id| Some(id) != but))
 }
 
-fn done(written: Written, user: &User) -> Result<(), CommandError> {
+/// The normal form of a name, which must have one that can be looked up and that Basic can carry (RFC 7617 section 2).
+fn usable_name(name: &str) -> Result<NameKey, &'static str> {
+    let key = NameKey::new(name);
+    let has_bad = name.contains(':') || name.chars().any(char::is_control);
+    if !key.is_usable() || has_bad || name.len() > NameKey::MAX_BYTES {
+        return Err("a user name is 1 to 512 bytes without colons and control characters");
+    }
+    Ok(key)
+}
+
+/// What is wrong with a full name, if something is.
+fn wrong_full_name(name: &str) -> Option<String> {
+    let is_bad = name.chars().count() > LONGEST_FULL_NAME || name.chars().any(char::is_control);
+    is_bad.then(|| format!("a full name has at most {LONGEST_FULL_NAME} characters and no control characters"))
+}
+
+/// Whether a change of this attribute voids the tokens of every format.
+fn voids(settings: &Settings, attribute: &str) -> bool {
+    let binds = |format| settings.binding(format).names().iter().any(|name| name == attribute);
+    [Format::Signed, Format::Developer, Format::Jwt].into_iter().all(binds)
+}
+
+fn say_done(terminal: Terminal, written: Written, user: &User, done: &str) -> Result<(), CommandError> {
+    let name = terminal::printable(&user.username);
     match written {
-        Written::Now => Ok(terminal::line(&format!("done: {} ({})", user.username, user.id))?),
-        Written::Unknown => Err(CommandError::refused(format!("there is no user {} any more", user.username))),
+        Written::Now => {
+            let json = json!({"done": done, "id": user.id.to_string(), "username": user.username});
+            Ok(terminal.say(&format!("{done}: {name} ({})", user.id), &json)?)
+        }
+        Written::Unknown => Err(CommandError::refused(format!("there is no user {name} any more"))),
     }
 }
 
-async fn list(store: &Store) -> Result<(), CommandError> {
+async fn list(store: &Store, terminal: Terminal) -> Result<(), CommandError> {
     let mut users = store.all_users().await?;
     users.sort_by(|one, two| one.username.cmp(&two.username));
     let row = |user: &User| {
-        [user.id.to_string(), printable(&user.username), kind(user), status(user), user.permissions.to_string()]
+        [user.id.to_string(), user.username.clone(), kind(user), status(user).to_owned(), user.permissions.to_string()]
     };
     let rows: Vec<[String; 5]> = users.iter().map(row).collect();
-    Ok(terminal::table(["ID", "NAME", "KIND", "STATUS", "PERMISSIONS"], &rows)?)
+    let json = users.iter().map(view).collect();
+    Ok(terminal.table(["ID", "NAME", "KIND", "STATUS", "PERMISSIONS"], &rows, &json)?)
 }
 
-fn show(user: &User) -> Result<(), CommandError> {
+fn show(user: &User, terminal: Terminal) -> Result<(), CommandError> {
     let password = if user.password_hash().is_some() { "set" } else { "none here" };
     let rows = [
-        ["id".to_owned(), user.id.to_string()],
-        ["name".to_owned(), printable(&user.username)],
-        ["full name".to_owned(), printable(user.full_name.as_deref().unwrap_or_default())],
-        ["kind".to_owned(), kind(user)],
-        ["status".to_owned(), status(user)],
-        ["password".to_owned(), password.to_owned()],
-        ["permissions".to_owned(), user.permissions.to_string()],
-    ];
-    Ok(terminal::table(["ATTRIBUTE", "VALUE"], &rows)?)
+        ("id", user.id.to_string()),
+        ("name", user.username.clone()),
+        ("full name", user.full_name.clone().unwrap_or_default()),
+        ("kind", kind(user)),
+        ("status", status(user).to_owned()),
+        ("password", password.to_owned()),
+        ("permissions", user.permissions.to_string()),
+    ]
+    .map(|(name, value)| [name.to_owned(), value]);
+    Ok(terminal.table(["ATTRIBUTE", "VALUE"], &rows, &view(user))?)
+}
+
+/// A user in JSON: never the hash of the password.
+fn view(user: &User) -> Json {
+    json!({
+        "id": user.id.to_string(),
+        "username": user.username,
+        "full_name": user.full_name,
+        "kind": kind(user),
+        "status": status(user),
+        "has_password": user.password_hash().is_some(),
+        "permissions": user.permissions.names().collect::<Vec<_>>(),
+    })
 }
 
 fn new_password() -> Result<String, CommandError> {
@@ -229,16 +288,11 @@ fn new_password() -> Result<String, CommandError> {
 
 fn kind(user: &User) -> String {
     match user.attributes.get(KIND) {
-        Some(Value::Text(kind)) => printable(kind),
+        Some(Value::Text(kind)) => kind.clone(),
         _ => "person".to_owned(),
     }
 }
 
-fn status(user: &User) -> String {
-    if user.status == Status::Active { "active".to_owned() } else { "blocked".to_owned() }
-}
-
-/// What an application wrote may hold control characters, which a terminal would obey.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+fn status(user: &User) -> &'static str {
+    if user.status == Status::Active { "active" } else { "blocked" }
 }

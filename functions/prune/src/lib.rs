@@ -95,6 +95,12 @@ impl<'de> Deserialize<'de> for Event {
     }
 }
 
+impl From<Undone> for Failure {
+    fn from(Undone(failure): Undone) -> Self {
+        failure
+    }
+}
+
 impl From<Undone> for Diagnostic {
     fn from(Undone(failure): Undone) -> Self {
         Self { error_type: "Hallpass".to_owned(), error_message: failure.to_string() }

@@ -8,8 +8,8 @@ use argon2::{
 
 mod hash;
 
-pub use self::hash::NotTaken;
 use self::hash::Hash;
+pub use self::hash::NotTaken;
 
 /// The longest password that is hashed, in bytes.
 pub const MAX_BYTES: usize = 1024;

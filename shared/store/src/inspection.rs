@@ -87,7 +87,8 @@ impl Store {
         Ok(match told("asking for the backups of the table", answer)? {
             Told::NotOffered => Told::NotOffered,
             Told::This(answer) => {
-                let recovery = answer.continuous_backups_description.and_then(|it| it.point_in_time_recovery_description);
+                let recovery =
+                    answer.continuous_backups_description.and_then(|it| it.point_in_time_recovery_description);
                 let status = recovery.and_then(|it| it.point_in_time_recovery_status);
                 Told::This(status.is_some_and(|status| status.as_str() == "ENABLED"))
             }

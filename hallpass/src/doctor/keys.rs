@@ -1,0 +1,91 @@
+//! The key ring: whether it can be read, whether a key signs, and how old it is.
+
+use std::time::Duration;
+
+use edge::service;
+use store::{Failure, Keys};
+use token::{Keyring, Timestamp};
+
+use super::{Finding, Verdict};
+use crate::{key::Secret, stack::Stack};
+
+const OF: &str = "key ring";
+
+/// The age at which a signing key should go: NIST SP 800-57 part 1, section 5.3.6, has a year or two.
+const OLD: Duration = Duration::from_secs(366 * 86_400);
+
+pub(super) async fn look(stack: &Stack, now: Timestamp) -> Vec<Finding> {
+    let fixed = match service::keys(&stack.lookup()) {
+        Ok(Keys::Fixed(ring)) => Some(ring),
+        Ok(Keys::Secret(_)) => None,
+        // The settings were complained about before.
+        Err(_) => return Vec::new(),
+    };
+    if let Some(ring) = fixed {
+        return state(&ring, now);
+    }
+    let ring = match Secret::of(stack) {
+        Ok(secret) => secret.ring().await.map_err(|failure| unreadable(&failure)),
+        Err(_) => return Vec::new(),
+    };
+    ring.map_or_else(|finding| vec![finding], |ring| state(&ring, now))
+}
+
+fn state(ring: &Keyring, now: Timestamp) -> Vec<Finding> {
+    let Some(signing) = ring.signing(now) else {
+        let first = ring.keys().iter().map(|key| key.signs_from()).min().unwrap_or(now);
+        let detail = format!("no key signs before {first}: no token can be made");
+        return vec![Finding::new(OF, Verdict::Wrong, detail, "write a ring whose key signs now: `hallpass key new`")];
+    };
+    let mut findings = vec![Finding::ok(OF, format!("{} keys, {} signs", ring.keys().len(), signing.id()))];
+    // The first key of a ring signs since 1970, so that its age is not known.
+    let age = now.since(signing.signs_from());
+    if signing.signs_from() == Timestamp::EPOCH {
+        let detail = format!("{} is the first key, and does not say how old it is", signing.id());
+        findings.push(Finding::new("age of the key", Verdict::CannotTell, detail, ""));
+    } else if age > OLD {
+        let detail = format!("{} signs for {} days", signing.id(), age.as_secs() / 86_400);
+        findings.push(Finding::new("age of the key", Verdict::Warning, detail, "`hallpass key rotate`"));
+    } else {
+        findings.push(Finding::ok("age of the key", format!("{} days", age.as_secs() / 86_400)));
+    }
+    if ring.keys().len() >= Keyring::MAX_KEYS {
+        let advice = "`hallpass key retire` one that no live token needs, or the next rotation is refused";
+        findings.push(Finding::new(OF, Verdict::Warning, "it is full", advice));
+    }
+    findings
+}
+
+fn unreadable(failure: &Failure) -> Finding {
+    const ADVICE: &str = "look at HALLPASS_KEYS_SECRET and the permission secretsmanager:GetSecretValue";
+    Finding::new(OF, Verdict::Wrong, format!("no token is made or let in: {}", failure.report()), ADVICE)
+}
+
+#[cfg(test)]
+mod tests {
+    use token::keyring::Key;
+
+    use super::*;
+
+    #[test]
+    fn a_ring_that_cannot_sign_is_wrong_and_an_old_or_full_one_wants_looking_at() {
+        let now = Timestamp::from_unix(2_000_000_000).unwrap();
+        let key = |number: u8, signs_from: Timestamp| {
+            let bytes: Vec<u8> = (number..).take(32).collect();
+            Key::new(format!("k{number}"), signs_from, bytes.into()).unwrap()
+        };
+        let days = |count: u64| now.before(Duration::from_secs(count * 86_400));
+        let check = |signs_from: &[Timestamp], expected: &[Verdict]| {
+            let keys = signs_from.iter().zip(1..).map(|(at, number)| key(number, *at)).collect();
+            let findings = state(&Keyring::new(keys).unwrap(), now);
+            let verdicts: Vec<Verdict> = findings.iter().map(|finding| finding.verdict).collect();
+            assert_eq!(verdicts, expected, "{findings:?}");
+        };
+        check(&[days(3)], &[Verdict::Ok, Verdict::Ok]);
+        check(&[Timestamp::EPOCH], &[Verdict::Ok, Verdict::CannotTell]);
+        check(&[days(400)], &[Verdict::Ok, Verdict::Warning]);
+        check(&[days(400), days(1)], &[Verdict::Ok, Verdict::Ok]);
+        check(&[now.after(Duration::from_secs(1))], &[Verdict::Wrong]);
+        check(&[days(4), days(3), days(2), days(1)], &[Verdict::Ok, Verdict::Ok, Verdict::Warning]);
+    }
+}

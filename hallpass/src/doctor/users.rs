@@ -1,0 +1,69 @@
+//! Whether users can log in: the form of their names in the index is the application's to write.
+
+use std::collections::BTreeSet;
+
+use login::{NameKey, password};
+use store::{Failure, Store};
+use token::{User, Value, user::attribute::USERNAME_KEY};
+
+use super::{Finding, Verdict};
+
+/// How many users are looked at.
+const SAMPLE: i32 = 1_000;
+
+/// How many of the bad ones are named.
+const NAMED: usize = 5;
+
+pub(super) async fn look(store: &Store) -> Vec<Finding> {
+    let sample = match store.some_users(SAMPLE).await {
+        Ok(sample) => sample,
+        Err(failure) => return vec![unreadable(&failure)],
+    };
+    let unread = sample.users.iter().filter(|user| user.is_none()).count();
+    let users: Vec<&User> = sample.users.iter().flatten().collect();
+    let of_all = if sample.is_all { "all" } else { "the first" };
+    let looked_at = format!("of {of_all} {}", sample.users.len());
+    let mut findings = Vec::new();
+    let mut complain = |of: &str, bad: Vec<&User>, what: &str, advice| {
+        if bad.is_empty() {
+            findings.push(Finding::ok(of, format!("{looked_at}, none {what}")));
+            return;
+        }
+        let ids: Vec<&str> = bad.iter().take(NAMED).map(|user| user.id.as_str()).collect();
+        let more = if bad.len() > NAMED { " …" } else { "" };
+        let detail = format!("{looked_at}, {} {what}: {}{more}", bad.len(), ids.join(" "));
+        findings.push(Finding::new(of, Verdict::Wrong, detail, advice));
+    };
+    let stale = users.iter().copied().filter(|user| !has_its_key(user)).collect();
+    complain(
+        "names in the index",
+        stale,
+        "cannot log in, for username_key is missing or stale",
+        "write NFKC_Casefold of the name to username_key, or `hallpass user rename id:ID NAME`",
+    );
+    let (mut seen, mut doubled) = (BTreeSet::new(), Vec::new());
+    for user in &users {
+        if !seen.insert(NameKey::new(&user.username).as_str().to_owned()) {
+            doubled.push(*user);
+        }
+    }
+    complain("one name, one user", doubled, "cannot log in, for another has the same name", "rename one of them");
+    let odd =
+        users.iter().copied().filter(|user| user.password_hash().is_some_and(|hash| password::check(hash).is_err()));
+    let advice = "set a new password, for log-in does not take the kind, the form or the cost of this one";
+    complain("password hashes", odd.collect(), "cannot log in, for the hash is not taken", advice);
+    if unread > 0 {
+        let detail = format!("{looked_at}, {unread} have an attribute of a wrong type");
+        findings.push(Finding::new("users", Verdict::Wrong, detail, "write the types that README.md names"));
+    }
+    findings
+}
+
+fn has_its_key(user: &User) -> bool {
+    let key = NameKey::new(&user.username);
+    matches!(user.attributes.get(USERNAME_KEY), Some(Value::Text(written)) if written == key.as_str())
+}
+
+fn unreadable(failure: &Failure) -> Finding {
+    Finding::new("users", Verdict::Wrong, failure.report(), "look at the permission dynamodb:Scan")
+}

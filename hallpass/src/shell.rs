@@ -1,0 +1,77 @@
+//! `hallpass completions` and `hallpass man`: what a shell and a reader of manuals want to know of the command.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use clap::{Args, CommandFactory, ValueEnum};
+use clap_complete::{Shell, generate};
+use clap_mangen::Man;
+
+use crate::{
+    cli::Cli,
+    error::{CommandError, EXIT_STATUS},
+};
+
+/// For which shell.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Kind {
+    /// `hallpass completions bash > ~/.local/share/bash-completion/completions/hallpass`
+    Bash,
+    /// `hallpass completions zsh > "${fpath[1]}/_hallpass"`
+    Zsh,
+    /// `hallpass completions fish > ~/.config/fish/completions/hallpass.fish`
+    Fish,
+}
+
+/// Which pages.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Write a page for the command and for every subcommand into this directory, in place of one to standard output
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// Writes the completions to standard output.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn completions(shell: Kind) -> Result<(), CommandError> {
+    let shell = match shell {
+        Kind::Bash => Shell::Bash,
+        Kind::Zsh => Shell::Zsh,
+        Kind::Fish => Shell::Fish,
+    };
+    // The generator panics where it cannot write, so that it gets what cannot fail.
+    let mut script = Vec::new();
+    generate(shell, &mut Cli::command(), "hallpass", &mut script);
+    Ok(io::stdout().write_all(&script)?)
+}
+
+/// Writes the manual.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn man(args: &ManArgs) -> Result<(), CommandError> {
+    if let Some(folder) = &args.out {
+        std::fs::create_dir_all(folder)?;
+        return Ok(clap_mangen::generate_to(Cli::command(), folder)?);
+    }
+    let mut command = Cli::command().after_help("").disable_help_subcommand(true);
+    command.build();
+    let page = Man::new(command);
+    let mut roff = Vec::new();
+    page.render_title(&mut roff)?;
+    page.render_name_section(&mut roff)?;
+    page.render_synopsis_section(&mut roff)?;
+    page.render_description_section(&mut roff)?;
+    page.render_options_section(&mut roff)?;
+    page.render_subcommands_section(&mut roff)?;
+    writeln!(roff, ".SH \"EXIT STATUS\"")?;
+    for (status, meaning) in EXIT_STATUS {
+        writeln!(roff, ".TP\n{status}\n{meaning}")?;
+    }
+    page.render_version_section(&mut roff)?;
+    Ok(io::stdout().write_all(&roff)?)
+}

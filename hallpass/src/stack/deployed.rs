@@ -1,0 +1,164 @@
+//! A stack that is deployed: CloudFormation tells its tables, its key ring and its parameters, and the AWS configuration
+//! of this machine (profile, environment, SSO) who asks.
+
+use std::collections::BTreeMap;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::ProvideCredentials;
+use aws_sdk_cloudformation::{Client, error::ProvideErrorMetadata, types};
+use edge::settings;
+use store::{Failure, connect};
+
+use super::{NoStack, Reach, Stack};
+
+/// The outputs of the template that name what a command needs.
+const OUTPUTS: [(&str, &str); 4] = [
+    ("UsersTable", "HALLPASS_USERS_TABLE"),
+    ("TokensTable", "HALLPASS_TOKENS_TABLE"),
+    ("AttemptsTable", "HALLPASS_ATTEMPTS_TABLE"),
+    ("KeyRingSecret", "HALLPASS_KEYS_SECRET"),
+];
+
+/// The SDK would panic on these if they were set and empty.
+const ENDPOINTS: [&str; 4] = [
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_CLOUDFORMATION",
+    "AWS_ENDPOINT_URL_DYNAMODB",
+    "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+];
+
+pub(super) async fn find(reach: &Reach) -> Result<Stack, NoStack> {
+    if let Some(name) = ENDPOINTS.into_iter().find(|name| settings::environment(name).is_some_and(|url| url.is_empty()))
+    {
+        return Err(NoStack::Aws(format!("{name} is set and empty; unset it")));
+    }
+    let aws = load(reach).await;
+    // What the template has no parameter for may be said in the environment of the command.
+    let mut environment = settings::environment_with_prefix("HALLPASS_");
+    let mut url = String::new();
+    if let Some(name) = &reach.stack {
+        let stack = describe(&aws, name).await?;
+        url = stack.outputs().iter().find(|it| it.output_key() == Some("Url")).map(value).unwrap_or_default();
+        environment.extend(told_by(&stack, name)?);
+    } else if !environment.contains_key("HALLPASS_TOKENS_TABLE") {
+        let why = "name the deployed stack with --stack, or its tables with HALLPASS_USERS_TABLE and its like";
+        return Err(NoStack::Aws(why.to_owned()));
+    }
+    environment.extend(who_asks(&aws).await?);
+    for (endpoint, variable) in [
+        ("HALLPASS_DYNAMODB_ENDPOINT", "AWS_ENDPOINT_URL_DYNAMODB"),
+        ("HALLPASS_SECRETS_ENDPOINT", "AWS_ENDPOINT_URL_SECRETS_MANAGER"),
+    ] {
+        // The argument, then the variable of the service, then what is for all services.
+        let all = || settings::environment(variable).or_else(|| aws.endpoint_url().map(str::to_owned));
+        if let Some(url) = reach.endpoint.clone().or_else(all) {
+            environment.entry(endpoint.to_owned()).or_insert(url);
+        }
+    }
+    Ok(Stack::new(url, environment))
+}
+
+async fn load(reach: &Reach) -> SdkConfig {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(connect::http_client());
+    if let Some(profile) = &reach.profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(region) = &reach.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    if let Some(endpoint) = &reach.endpoint {
+        loader = loader.endpoint_url(endpoint);
+    }
+    loader.load().await
+}
+
+async fn describe(aws: &SdkConfig, name: &str) -> Result<types::Stack, NoStack> {
+    region(aws)?;
+    let answer = Client::new(aws).describe_stacks().stack_name(name).send().await.map_err(|error| {
+        let why = error.message().map(str::to_owned);
+        let why = why.unwrap_or_else(|| Failure::new("asking CloudFormation", error).report());
+        NoStack::Aws(format!("the stack {name} cannot be found: {why}"))
+    })?;
+    let stack = answer.stacks.unwrap_or_default().into_iter().next();
+    stack.ok_or_else(|| NoStack::Aws(format!("CloudFormation knows no stack {name}")))
+}
+
+/// What the stack tells: its outputs, and its parameters by the variable that each of them is in the template.
+fn told_by(stack: &types::Stack, name: &str) -> Result<BTreeMap<String, String>, NoStack> {
+    let parameters = stack.parameters().iter().filter_map(|parameter| {
+        Some((variable_of(parameter.parameter_key()?), parameter.parameter_value()?.to_owned()))
+    });
+    let mut told: BTreeMap<String, String> = parameters.collect();
+    for (key, variable) in OUTPUTS {
+        let output = stack.outputs().iter().find(|output| output.output_key() == Some(key)).map(value);
+        let output = output.ok_or_else(|| {
+            NoStack::Aws(format!("the stack {name} has no output {key}; deploy it with the template of this version"))
+        })?;
+        told.insert(variable.to_owned(), output);
+    }
+    Ok(told)
+}
+
+fn value(output: &types::Output) -> String {
+    output.output_value().unwrap_or_default().to_owned()
+}
+
+/// `AdminPermission` is `HALLPASS_ADMIN_PERMISSION`.
+fn variable_of(parameter: &str) -> String {
+    let mut variable = "HALLPASS".to_owned();
+    for letter in parameter.chars() {
+        if letter.is_ascii_uppercase() {
+            variable.push('_');
+        }
+        variable.push(letter.to_ascii_uppercase());
+    }
+    variable
+}
+
+fn region(aws: &SdkConfig) -> Result<String, NoStack> {
+    let region = aws.region().map(ToString::to_string);
+    region.ok_or_else(|| NoStack::Aws("no region is known; say --region or set AWS_REGION".to_owned()))
+}
+
+/// The credentials as they are now. Temporary ones may end during long work, which then goes on when it is run again.
+async fn who_asks(aws: &SdkConfig) -> Result<BTreeMap<String, String>, NoStack> {
+    let none = || NoStack::Aws("there are no AWS credentials; say --profile or set AWS_PROFILE".to_owned());
+    let provider = aws.credentials_provider().ok_or_else(none)?;
+    let credentials = provider.provide_credentials().await.map_err(|error| {
+        NoStack::Aws(Failure::new("there are no AWS credentials (--profile, AWS_PROFILE)", error).report())
+    })?;
+    let all = [
+        ("AWS_REGION", Some(region(aws)?)),
+        ("AWS_ACCESS_KEY_ID", Some(credentials.access_key_id().to_owned())),
+        ("AWS_SECRET_ACCESS_KEY", Some(credentials.secret_access_key().to_owned())),
+        ("AWS_SESSION_TOKEN", credentials.session_token().map(str::to_owned)),
+    ];
+    Ok(all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEMPLATE: &str = include_str!("../../../template.yaml");
+
+    #[test]
+    fn every_setting_of_the_template_is_found_by_its_parameter_or_its_output() {
+        let (head, outputs) = TEMPLATE.split_once("\nOutputs:\n").unwrap();
+        let mut found = 0;
+        for line in head.lines() {
+            let Some((variable, reference)) = line.trim().split_once(": !Ref ") else { continue };
+            if !variable.starts_with("HALLPASS_") {
+                continue;
+            }
+            let by_output = OUTPUTS.iter().find(|(_, it)| *it == variable);
+            if let Some((output, _)) = by_output {
+                assert!(outputs.contains(&format!("  {output}:\n")), "no output {output}");
+            } else {
+                assert_eq!(variable_of(reference), variable);
+            }
+            found += 1;
+        }
+        assert!(found > OUTPUTS.len(), "{found}");
+    }
+}

@@ -1,0 +1,56 @@
+//! `hallpass prune --now`: what prune does on its schedule, in this process and until it is done.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use clap::Args;
+use edge::{clock, settings};
+use prune::{Answer, Event, Prune};
+use serde_json::{Value, json};
+
+use crate::{
+    error::CommandError,
+    interrupt::Interrupt,
+    stack::{NoStack, Stack},
+    terminal::{self, Terminal},
+};
+
+/// When.
+#[derive(Debug, Args)]
+pub struct PruneArgs {
+    /// Do it now; by itself it is done once an hour
+    #[arg(long, required = true)]
+    now: bool,
+}
+
+/// Sweeps the table of tokens. It keeps its place in the table of attempts, so that the next sweep, here or on the
+/// schedule, goes on where this one was interrupted.
+///
+/// # Errors
+/// When the stack fails, or when it is interrupted.
+pub async fn run(stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
+    let interrupt = Interrupt::watch()?;
+    let grace = settings::grace(&stack.lookup()).map_err(NoStack::BadSetting)?;
+    let prune = Prune { store: stack.store()?, grace };
+    let bar = terminal::progress("parts of the table swept", None);
+    let parts = AtomicU64::new(0);
+    let may_go_on = || {
+        bar.set_position(parts.fetch_add(1, Ordering::Relaxed));
+        !interrupt.came()
+    };
+    let answer = prune.handle(Event::Schedule(Value::Null), clock::now(), &may_go_on).await;
+    bar.finish_and_clear();
+    let swept = match answer {
+        Ok(Answer::Swept(swept)) => swept,
+        Ok(Answer::Stream(_)) => return Ok(()),
+        Err(undone) => return Err(CommandError::Failure(undone.into())),
+    };
+    let text = format!(
+        "{} items seen: {} forgotten, {} voided, {} pointers dropped, {} unreadable",
+        swept.seen, swept.forgotten, swept.voided, swept.dropped, swept.unreadable
+    );
+    terminal.say(&text, &json!(swept))?;
+    if swept.finished {
+        return Ok(());
+    }
+    Err(CommandError::Interrupted("the next sweep goes on from here".to_owned()))
+}

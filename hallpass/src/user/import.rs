@@ -1,0 +1,276 @@
+//! `hallpass user import`: all lines are checked first, and nothing is written if one is bad. Then each user is one
+//! conditional write, so that an import that was interrupted is run again: whoever is there already is passed over.
+
+use std::{
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use edge::entropy;
+use futures_util::{StreamExt, stream};
+use login::password;
+use serde_json::json;
+use store::{
+    Failure, Store,
+    management::{Added, NewUser},
+};
+use token::{User, UserId};
+use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
+
+use super::{
+    first_generation, is_taken, kind,
+    lines::{self, Format, Password, Row, Wrong},
+};
+use crate::{
+    error::CommandError,
+    interrupt::Interrupt,
+    terminal::{self, Terminal},
+};
+
+pub(super) const MEMBERS: &str = "\
+Columns of CSV, or members of a JSON object a line; only the first two must be there:
+  user_id        1 to 64 of A-Z a-z 0-9 _ -
+  username       the name to log in with
+  full_name      the name to be called by
+  kind           person or app
+  status         active or blocked
+  permissions    in CSV separated by `;`, in JSON a list
+  password       the password itself, which is hashed; or
+  password_hash  a hash of Argon2id, bcrypt ($2a$, $2b$, $2y$), scrypt ($scrypt$) or PBKDF2 ($pbkdf2-sha256$,
+                 $pbkdf2-sha512$)
+Whoever has neither is a directory user.";
+
+/// Which file.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The file, `.csv` or `.jsonl`; `-` is standard input
+    file: PathBuf,
+    /// How it is written [default: as its name says]
+    #[arg(long)]
+    format: Option<Format>,
+}
+
+/// How many users are written at once. Each is a look at the index and a write.
+const AT_ONCE: usize = 16;
+
+/// How many lines are complained about; the others are counted.
+const MOST_COMPLAINTS: usize = 100;
+
+const HASHING: &str = "hashing a password";
+
+/// What became of one user of the file.
+enum Done {
+    Added,
+    Conflict(Wrong),
+    /// It was not begun before the work stopped.
+    Left,
+}
+
+/// What became of all of them.
+#[derive(Default)]
+struct Import {
+    users: usize,
+    added: usize,
+    present: usize,
+    conflicts: Vec<Wrong>,
+}
+
+pub(super) async fn run(args: &ImportArgs, store: &Store, terminal: Terminal) -> Result<(), CommandError> {
+    let format = format(args)?;
+    let (rows, wrong) = lines::read(&text(&args.file)?, format);
+    if !wrong.is_empty() {
+        complain(&args.file, &wrong)?;
+        terminal_json(terminal, &Import { users: rows.len(), ..Import::default() }, &wrong)?;
+        return Err(CommandError::refused(format!("nothing was written: {} of the lines are bad", wrong.len())));
+    }
+    if rows.iter().any(|row| matches!(row.password, Password::Plain(_))) {
+        terminal::note(format!("{} holds passwords; remove it when you are done", args.file.display()))?;
+    }
+    let interrupt = Interrupt::watch()?;
+    let mut import = Import { users: rows.len(), ..Import::default() };
+    let written = write(store, rows, &interrupt, &mut import).await;
+    complain(&args.file, &import.conflicts)?;
+    let Import { users, added, present, ref conflicts } = import;
+    let so_far = format!("{added} users added, {present} were there already, {} conflicts", conflicts.len());
+    if terminal.is_json() {
+        terminal_json(terminal, &import, &[])?;
+    } else {
+        terminal.say(&so_far, &json!(null))?;
+    }
+    written?;
+    let left = users.saturating_sub(added).saturating_sub(present).saturating_sub(conflicts.len());
+    if left > 0 {
+        return Err(CommandError::Interrupted(format!("{left} of {users} users are left; run it again to go on")));
+    }
+    if conflicts.is_empty() {
+        return Ok(());
+    }
+    Err(CommandError::refused(format!("{} of the users are there with other content", conflicts.len())))
+}
+
+async fn write(store: &Store, rows: Vec<Row>, interrupt: &Interrupt, import: &mut Import) -> Result<(), CommandError> {
+    let missing = missing(store, rows, interrupt, import).await?;
+    let bar = terminal::progress("adding users", u64::try_from(missing.len()).ok());
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let hashing = Semaphore::new(processors);
+    let adding = stream::iter(missing)
+        .take_while(|_row| std::future::ready(!interrupt.came()))
+        .map(|row| add(store, row, &hashing, interrupt))
+        .buffer_unordered(AT_ONCE.max(processors));
+    let mut adding = std::pin::pin!(adding);
+    let mut failed = None;
+    // What is under way when the work stops is awaited, so that it is counted.
+    while let Some(done) = adding.next().await {
+        match done {
+            Ok(Done::Added) => import.added = import.added.saturating_add(1),
+            Ok(Done::Conflict(wrong)) => import.conflicts.push(wrong),
+            Ok(Done::Left) => continue,
+            Err(error) => {
+                failed = Some(error);
+                break;
+            }
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    import.conflicts.sort_by_key(|wrong| wrong.line);
+    failed.map_or(Ok(()), Err)
+}
+
+/// The users of the file who are not there yet; the others are counted and compared.
+async fn missing(
+    store: &Store,
+    rows: Vec<Row>,
+    interrupt: &Interrupt,
+    import: &mut Import,
+) -> Result<Vec<Row>, CommandError> {
+    let bar = terminal::progress("looking who is there", u64::try_from(rows.len()).ok());
+    let mut missing = Vec::new();
+    let mut rest = rows.into_iter();
+    loop {
+        let some: Vec<Row> = rest.by_ref().take(100).collect();
+        if some.is_empty() || interrupt.came() {
+            break;
+        }
+        let ids: Vec<UserId> = some.iter().map(|row| row.id).collect();
+        let mut there = store.users(&ids).await?;
+        for row in some {
+            match there.remove(&row.id) {
+                None => missing.push(row),
+                Some(Some(user)) if is_same(&row, &user) => import.present = import.present.saturating_add(1),
+                Some(_) => import
+                    .conflicts
+                    .push(Wrong { line: row.line, what: format!("the user {} is there with other content", row.id) }),
+            }
+            bar.inc(1);
+        }
+    }
+    bar.finish_and_clear();
+    Ok(missing)
+}
+
+/// Whether the user is the one of the line. A plain password is not compared: that would cost a hash, and an import that
+/// goes on must not pay again for what is done.
+fn is_same(row: &Row, user: &User) -> bool {
+    let has_its_password = match (&row.password, user.password_hash()) {
+        (Password::None, None) | (Password::Plain(_), Some(_)) => true,
+        (Password::Hash(hash), Some(its)) => hash == its,
+        _ => false,
+    };
+    has_its_password
+        && row.username == user.username
+        && row.full_name == user.full_name
+        && row.status == user.status
+        && row.permissions == user.permissions
+        && kind(user) == if row.is_app { "app" } else { "person" }
+}
+
+async fn add(store: &Store, row: Row, hashing: &Semaphore, interrupt: &Interrupt) -> Result<Done, CommandError> {
+    let Row { line, id, username, key, full_name, is_app, status, permissions, password } = row;
+    let conflict = |what: String| Ok(Done::Conflict(Wrong { line, what }));
+    if is_taken(store, &key, Some(&id)).await? {
+        return conflict(format!("the name of the user {id} is another user's"));
+    }
+    let password_hash = match password {
+        Password::None => None,
+        Password::Hash(hash) => Some(hash),
+        Password::Plain(plain) => {
+            let turn = hashing.acquire().await.map_err(|error| Failure::new(HASHING, error))?;
+            if interrupt.came() {
+                return Ok(Done::Left);
+            }
+            let hash = hash(plain).await?;
+            drop(turn);
+            Some(hash)
+        }
+    };
+    let token_generation = first_generation()?;
+    let user = NewUser { id, username, full_name, is_app, password_hash, permissions, token_generation };
+    match store.import_user(&user, status).await? {
+        Added::Now => Ok(Done::Added),
+        Added::IdTaken => conflict(format!("the user {id} was added by somebody else meanwhile")),
+    }
+}
+
+/// One hash on one processor.
+async fn hash(plain: Zeroizing<String>) -> Result<String, Failure> {
+    let salt = entropy::bytes()?;
+    let hashed = tokio::task::spawn_blocking(move || password::hash(&plain, salt)).await;
+    let hashed = hashed.map_err(|error| Failure::new(HASHING, error))?;
+    hashed.ok_or_else(|| Failure::new(HASHING, "the password is empty or too long"))
+}
+
+fn format(args: &ImportArgs) -> Result<Format, CommandError> {
+    let by_name = match args.file.extension().and_then(|end| end.to_str()) {
+        Some("csv") => Some(Format::Csv),
+        Some("jsonl" | "ndjson") => Some(Format::Jsonl),
+        _ => None,
+    };
+    args.format.or(by_name).ok_or_else(|| {
+        CommandError::Usage("the file's name does not say how it is written; say --format csv or jsonl".to_owned())
+    })
+}
+
+fn text(file: &Path) -> Result<Zeroizing<String>, CommandError> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    let read = if file == Path::new("-") {
+        io::stdin().lock().read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(file).and_then(|mut file| file.read_to_end(&mut bytes))
+    };
+    read.map_err(|error| CommandError::Usage(format!("{} cannot be read: {error}", file.display())))?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let line = bytes.get(..error.valid_up_to()).unwrap_or_default().split(|byte| *byte == b'\n').count();
+        CommandError::refused(format!("nothing was written: {}:{line}: it is not UTF-8", file.display()))
+    })?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+fn complain(file: &Path, wrong: &[Wrong]) -> io::Result<()> {
+    for Wrong { line, what } in wrong.iter().take(MOST_COMPLAINTS) {
+        terminal::note(format!("{}:{line}: {what}", file.display()))?;
+    }
+    match wrong.len().saturating_sub(MOST_COMPLAINTS) {
+        0 => Ok(()),
+        more => terminal::note(format!("and {more} more")),
+    }
+}
+
+fn terminal_json(terminal: Terminal, import: &Import, bad: &[Wrong]) -> io::Result<()> {
+    if !terminal.is_json() {
+        return Ok(());
+    }
+    let told = |wrong: &[Wrong]| -> serde_json::Value {
+        wrong.iter().map(|Wrong { line, what }| json!({"line": line, "wrong": what})).collect()
+    };
+    let json = json!({
+        "users": import.users,
+        "added": import.added,
+        "present": import.present,
+        "conflicts": told(&import.conflicts),
+        "bad": told(bad),
+    });
+    terminal.say("", &json)
+}

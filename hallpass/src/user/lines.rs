@@ -1,0 +1,218 @@
+//! The lines of a file of users, read into users or refused by their numbers. What is wrong is said without the words
+//! of the line: they could be a password in the wrong column.
+
+use std::{collections::HashMap, fmt};
+
+use csv::{ReaderBuilder, StringRecord, Trim};
+use login::{NameKey, password};
+use serde::Deserialize;
+use token::{Permission, Scope, Status, UserId};
+use zeroize::Zeroizing;
+
+use super::{usable_name, wrong_full_name};
+
+/// The names of the columns, and of the members of a line in JSON.
+const COLUMNS: [&str; 8] =
+    ["user_id", "username", "full_name", "kind", "status", "permissions", "password", "password_hash"];
+
+/// How the file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// Comma-separated values with a head (RFC 4180)
+    Csv,
+    /// One JSON object a line
+    Jsonl,
+}
+
+/// A user of the file.
+pub(super) struct Row {
+    pub(super) line: u64,
+    pub(super) id: UserId,
+    pub(super) username: String,
+    pub(super) key: NameKey,
+    pub(super) full_name: Option<String>,
+    pub(super) is_app: bool,
+    pub(super) status: Status,
+    pub(super) permissions: Scope,
+    pub(super) password: Password,
+}
+
+/// What the file says of a user's password.
+pub(super) enum Password {
+    /// Nothing: a directory user.
+    None,
+    /// The password itself, yet to be hashed.
+    Plain(Zeroizing<String>),
+    /// A hash that log-in verifies.
+    Hash(String),
+}
+
+/// What is wrong with a line.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Wrong {
+    pub(super) line: u64,
+    pub(super) what: String,
+}
+
+/// A line before it is looked at.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fields {
+    user_id: Option<String>,
+    username: Option<String>,
+    full_name: Option<String>,
+    kind: Option<String>,
+    status: Option<String>,
+    permissions: Option<Vec<String>>,
+    password: Option<String>,
+    password_hash: Option<String>,
+}
+
+/// Reads the whole file: its users, and whatever is wrong.
+pub(super) fn read(text: &str, format: Format) -> (Vec<Row>, Vec<Wrong>) {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let lines = match format {
+        Format::Csv => csv_lines(text),
+        Format::Jsonl => json_lines(text),
+    };
+    let (mut rows, mut wrong) = (Vec::new(), Vec::new());
+    let (mut ids, mut names) = (HashMap::new(), HashMap::new());
+    for (line, fields) in lines {
+        match fields.and_then(|fields| row(line, fields)) {
+            Err(what) => wrong.push(Wrong { line, what }),
+            Ok(row) => {
+                if let Some(first) = ids.insert(row.id, line) {
+                    wrong.push(Wrong { line, what: format!("user_id: it stands in line {first} already") });
+                } else if let Some(first) = names.insert(row.key.as_str().to_owned(), line) {
+                    wrong.push(Wrong { line, what: format!("username: it stands in line {first} already") });
+                } else {
+                    rows.push(row);
+                }
+            }
+        }
+    }
+    (rows, wrong)
+}
+
+type Lines = Vec<(u64, Result<Fields, String>)>;
+
+fn json_lines(text: &str) -> Lines {
+    let numbered = text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty());
+    let read = |(line, number): (&str, u64)| {
+        // A list of values in the right order would be read as an object.
+        if !line.trim_start().starts_with('{') {
+            return (number, Err("it is not a JSON object".to_owned()));
+        }
+        let fields = serde_json::from_str(line).map_err(|error: serde_json::Error| {
+            let column = error.column();
+            if error.is_data() {
+                format!("a member near column {column} is unknown, repeated, or not of its type")
+            } else {
+                format!("it is not JSON at column {column}")
+            }
+        });
+        (number, fields)
+    };
+    numbered.map(read).collect()
+}
+
+fn csv_lines(text: &str) -> Lines {
+    let mut reader = ReaderBuilder::new().trim(Trim::Headers).from_reader(text.as_bytes());
+    let head = match reader.headers() {
+        Ok(head) => head.iter().map(str::to_owned).collect::<Vec<_>>(),
+        Err(_) => return vec![(1, Err("the head cannot be read".to_owned()))],
+    };
+    for (name, number) in head.iter().zip(1..) {
+        if !COLUMNS.contains(&name.as_str()) {
+            let what = format!("the head's column {number} is none of {}", COLUMNS.join(", "));
+            return vec![(1, Err(what))];
+        }
+        if head.iter().filter(|other| *other == name).count() > 1 {
+            return vec![(1, Err(format!("the head has {name} more than once")))];
+        }
+    }
+    let mut lines = Vec::new();
+    for record in reader.records() {
+        match record {
+            Ok(record) => {
+                let line = record.position().map_or(0, csv::Position::line);
+                lines.push((line, Ok(csv_fields(&head, &record))));
+            }
+            Err(error) => {
+                let line = error.position().map_or(0, csv::Position::line);
+                let what = match error.kind() {
+                    csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+                        format!("it has {len} fields, and the head has {expected_len}")
+                    }
+                    _ => "it cannot be read".to_owned(),
+                };
+                lines.push((line, Err(what)));
+            }
+        }
+    }
+    lines
+}
+
+fn csv_fields(head: &[String], record: &StringRecord) -> Fields {
+    let mut fields = Fields::default();
+    for (name, value) in head.iter().zip(record).filter(|(_, value)| !value.is_empty()) {
+        let value = value.to_owned();
+        match name.as_str() {
+            "user_id" => fields.user_id = Some(value),
+            "username" => fields.username = Some(value),
+            "full_name" => fields.full_name = Some(value),
+            "kind" => fields.kind = Some(value),
+            "status" => fields.status = Some(value),
+            "password" => fields.password = Some(value),
+            "password_hash" => fields.password_hash = Some(value),
+            _ => fields.permissions = Some(value.split(';').map(|name| name.trim().to_owned()).collect()),
+        }
+    }
+    fields
+}
+
+fn row(line: u64, fields: Fields) -> Result<Row, String> {
+    let id = fields.user_id.ok_or("user_id: it is missing")?;
+    let id = id.parse().map_err(|_| "user_id: it is not 1 to 64 of A-Z a-z 0-9 _ -")?;
+    let username = fields.username.ok_or("username: it is missing")?;
+    let key = usable_name(&username).map_err(|wrong| format!("username: {wrong}"))?;
+    if let Some(wrong) = fields.full_name.as_deref().and_then(wrong_full_name) {
+        return Err(format!("full_name: {wrong}"));
+    }
+    let is_app = match fields.kind.as_deref() {
+        None | Some("person") => false,
+        Some("app") => true,
+        Some(_) => return Err("kind: it is neither person nor app".to_owned()),
+    };
+    let status = match fields.status.as_deref() {
+        None | Some("active") => Status::Active,
+        Some("blocked") => Status::Blocked,
+        Some(_) => return Err("status: it is neither active nor blocked".to_owned()),
+    };
+    let permissions = fields.permissions.unwrap_or_default();
+    let permissions = permissions.iter().map(|name| name.parse::<Permission>()).collect::<Result<Scope, _>>();
+    let permissions = permissions.map_err(|_| "permissions: one is not the name of a permission")?;
+    let password = match (fields.password.map(Zeroizing::new), fields.password_hash) {
+        (None, None) => Password::None,
+        (Some(_), Some(_)) => return Err("password: password_hash is there as well".to_owned()),
+        (Some(plain), None) if plain.is_empty() || plain.len() > password::MAX_BYTES => {
+            return Err(format!("password: it has 1 to {} bytes", password::MAX_BYTES));
+        }
+        (Some(plain), None) => Password::Plain(plain),
+        (None, Some(hash)) => match password::check(&hash) {
+            Ok(()) => Password::Hash(hash),
+            Err(not_taken) => return Err(format!("password_hash: {not_taken}")),
+        },
+    };
+    let full_name = fields.full_name.filter(|name| !name.is_empty());
+    Ok(Row { line, id, username, key, full_name, is_app, status, permissions, password })
+}
+
+impl fmt::Debug for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Row").field("line", &self.line).field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

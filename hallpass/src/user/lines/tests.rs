@@ -1,0 +1,85 @@
+//! What is a user and what is not.
+
+use super::*;
+
+const HASH: &str = "$2b$05$XXXXXXXXXXXXXXXXXXXXXO2xfcv7r4TIe1hcALQzvoJ/rO9G/npDa";
+
+/// Reads a file, and gives the ids of its users and what is wrong with which line.
+fn check(format: Format, text: &str, users: &[&str], wrong: &[(u64, &str)]) {
+    let (rows, bad) = read(text, format);
+    let ids: Vec<String> = rows.iter().map(|row| row.id.to_string()).collect();
+    assert_eq!(ids, users, "{text}");
+    let bad: Vec<(u64, &str)> = bad.iter().map(|wrong| (wrong.line, wrong.what.as_str())).collect();
+    assert_eq!(bad.len(), wrong.len(), "{text}: {bad:?}");
+    for ((line, what), (expected_line, beginning)) in bad.iter().zip(wrong) {
+        assert!(line == expected_line && what.starts_with(beginning), "{text}: {line}: {what}");
+        assert!(!what.contains("topsecret"), "{what}");
+    }
+}
+
+#[test]
+fn a_file_of_csv_is_read_and_its_bad_lines_are_named() {
+    let csv = |text: &str, users: &[&str], wrong: &[(u64, &str)]| check(Format::Csv, text, users, wrong);
+    csv("user_id,username\n1,ada\n2,bob\n", &["1", "2"], &[]);
+    csv("\u{feff}user_id, username\r\n1,ada\r\n", &["1"], &[]);
+    csv("user_id,username,full_name\n1,ada,\"Lovelace,\nAda\"\n2,bob,\n", &["2"], &[(2, "full_name")]);
+    csv(
+        "user_id,username,full_name\n1,ada,\"Lovelace, Ada\"\n\n3,bob,x\n4,ADA,\n",
+        &["1", "3"],
+        &[(5, "username: it st")],
+    );
+    csv(
+        "user_id,username,password\n1,ada,topsecret,topsecret\n2,bob\n",
+        &[],
+        &[(2, "it has 4 fields"), (3, "it has 2")],
+    );
+    csv("1,ada,topsecret\n", &[], &[(1, "the head's column 1 is none of")]);
+    csv("user_id,username,user_id\n1,ada,1\n", &[], &[(1, "the head has user_id more than once")]);
+    csv("", &[], &[]);
+    csv("username\nada\n", &[], &[(2, "user_id: it is missing")]);
+    csv("user_id\n1\n", &[], &[(2, "username: it is missing")]);
+    let all = "user_id,username,full_name,kind,status,permissions,password,password_hash";
+    let line = |line: &str, users: &[&str], wrong: &[(u64, &str)]| csv(&format!("{all}\n{line}\n"), users, wrong);
+    line("1,ada,Ada,person,active,ROLE_USER; reports,topsecret,", &["1"], &[]);
+    line(&format!("1,ada,Ada,app,blocked,,,{HASH}"), &["1"], &[]);
+    line("1 2,ada,,,,,,", &[], &[(2, "user_id: it is not")]);
+    line("1,a:b,,,,,,", &[], &[(2, "username: a user name is")]);
+    line(&format!("1,{},,,,,,", "x".repeat(10_000)), &[], &[(2, "username: a user name is")]);
+    line(&format!("1,ada,{},,,,,", "x".repeat(257)), &[], &[(2, "full_name: a full name has")]);
+    line("1,ada,,robot,,,,", &[], &[(2, "kind: ")]);
+    line("1,ada,,,gone,,,", &[], &[(2, "status: ")]);
+    line("1,ada,,,,\"a;b\"\"c\",,", &[], &[(2, "permissions: ")]);
+    line(&format!("1,ada,,,,,topsecret,{HASH}"), &[], &[(2, "password: password_hash is there")]);
+    line(&format!("1,ada,,,,,{},", "x".repeat(1_025)), &[], &[(2, "password: it has 1 to 1024")]);
+    line("1,ada,,,,,,topsecret", &[], &[(2, "password_hash: it is not of")]);
+    line("1,ada,,,,,,$2b$05$short", &[], &[(2, "password_hash: it is of a kind that is taken")]);
+    line(&format!("1,ada,,,,,,{}", HASH.replace("$05$", "$31$")), &[], &[(2, "password_hash: it asks for more")]);
+    line("<b>1</b>,<b>ada</b>,,,,,,", &[], &[(2, "user_id")]);
+    line("1,<b>ada</b>,<script>,,,,,", &["1"], &[]);
+}
+
+#[test]
+fn a_file_of_json_lines_is_read_and_its_bad_lines_are_named() {
+    let json = |text: &str, users: &[&str], wrong: &[(u64, &str)]| check(Format::Jsonl, text, users, wrong);
+    json("{\"user_id\":\"1\",\"username\":\"ada\"}\n\n{\"user_id\":\"2\",\"username\":\"bob\"}", &["1", "2"], &[]);
+    json("{\"user_id\":\"1\",\"username\":\"ada\",\"permissions\":[\"a b\"],\"password\":null}", &["1"], &[]);
+    json(
+        "{\"user_id\":\"1\",\"username\":\"ada\"}\n{\"user_id\":\"1\",\"username\":\"b\"}",
+        &["1"],
+        &[(2, "user_id: it st")],
+    );
+    json("{\"user_id\":\"1\",\"username\":\"ada\",\"password\":\"\"}", &[], &[(1, "password: it has 1 to")]);
+    json("{\"user_id\":1,\"username\":\"ada\"}", &[], &[(1, "a member near column 12")]);
+    json("{\"topsecret\":1}", &[], &[(1, "a member near")]);
+    json("{\"user_id\":\"1\",\"user_id\":\"2\"}", &[], &[(1, "a member near")]);
+    json("\n{topsecret", &[], &[(2, "it is not JSON at column")]);
+    json("[]", &[], &[(1, "it is not a JSON object")]);
+    json("\"topsecret\"", &[], &[(1, "it is not a JSON object")]);
+    json("{}", &[], &[(1, "user_id: it is missing")]);
+}
+
+#[test]
+fn a_row_prints_without_its_password() {
+    let (rows, _) = read("user_id,username,password\n1,ada,topsecret\n", Format::Csv);
+    assert!(!format!("{rows:?}").contains("topsecret"));
+}
