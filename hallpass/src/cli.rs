@@ -15,7 +15,7 @@ Where a user is asked for, `id:` and a user's id will do in place of the name.";
 
 /// API tokens for the users of your API: issue, verify, revoke, forget
 #[derive(Debug, Parser)]
-#[command(name = "hallpass", version, about, after_help = AFTER_HELP)]
+#[command(name = "hallpass", version, after_help = AFTER_HELP)]
 pub struct Cli {
     #[command(flatten)]
     reach: Reach,

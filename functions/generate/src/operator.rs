@@ -126,7 +126,7 @@ pub async fn rotate(service: &Service, id: &TokenId, now: Timestamp, draw: &Draw
 fn end(service: &Service, asked: Option<Timestamp>, now: Timestamp) -> Result<Timestamp, Problem> {
     let latest = now.after(service.settings.max_lifetime);
     // A chain that begins now ends by the longest renewal, as every other does.
-    let chain = service.settings.max_renewal.map(|longest| now.after(longest)).unwrap_or(Timestamp::MAX);
+    let chain = service.settings.max_renewal.map_or(Timestamp::MAX, |longest| now.after(longest));
     match asked {
         None => Ok(now.after(service.settings.usual_lifetime()).min(chain)),
         Some(end) if end.has_come(now) => Err(Problem::invalid_member("expires_at", "it is not in the future")),

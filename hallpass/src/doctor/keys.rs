@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use edge::service;
 use store::{Failure, Keys};
-use token::{Keyring, Timestamp};
+use token::{Keyring, Timestamp, keyring::Key};
 
 use super::{Finding, Verdict};
 use crate::{key::Secret, stack::Stack};
@@ -33,11 +33,11 @@ pub(super) async fn look(stack: &Stack, now: Timestamp) -> Vec<Finding> {
 
 fn state(ring: &Keyring, now: Timestamp) -> Vec<Finding> {
     let Some(signing) = ring.signing(now) else {
-        let first = ring.keys().iter().map(|key| key.signs_from()).min().unwrap_or(now);
+        let first = ring.keys().iter().map(Key::signs_from).min().unwrap_or(now);
         let detail = format!("no key signs before {first}: no token can be made");
         return vec![Finding::new(OF, Verdict::Wrong, detail, "write a ring whose key signs now: `hallpass key new`")];
     };
-    let mut findings = vec![Finding::ok(OF, format!("{} keys, {} signs", ring.keys().len(), signing.id()))];
+    let mut findings = vec![Finding::ok(OF, format!("{} signs, of {}", signing.id(), ring.keys().len()))];
     // The first key of a ring signs since 1970, so that its age is not known.
     let age = now.since(signing.signs_from());
     if signing.signs_from() == Timestamp::EPOCH {
@@ -63,8 +63,6 @@ fn unreadable(failure: &Failure) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use token::keyring::Key;
-
     use super::*;
 
     #[test]

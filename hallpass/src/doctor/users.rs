@@ -22,16 +22,16 @@ pub(super) async fn look(store: &Store) -> Vec<Finding> {
     let unread = sample.users.iter().filter(|user| user.is_none()).count();
     let users: Vec<&User> = sample.users.iter().flatten().collect();
     let of_all = if sample.is_all { "all" } else { "the first" };
-    let looked_at = format!("of {of_all} {}", sample.users.len());
+    let looked_at = format!("{of_all} {} users", sample.users.len());
     let mut findings = Vec::new();
     let mut complain = |of: &str, bad: Vec<&User>, what: &str, advice| {
         if bad.is_empty() {
-            findings.push(Finding::ok(of, format!("{looked_at}, none {what}")));
+            findings.push(Finding::ok(of, format!("right for {looked_at}")));
             return;
         }
         let ids: Vec<&str> = bad.iter().take(NAMED).map(|user| user.id.as_str()).collect();
         let more = if bad.len() > NAMED { " …" } else { "" };
-        let detail = format!("{looked_at}, {} {what}: {}{more}", bad.len(), ids.join(" "));
+        let detail = format!("of {looked_at}, {} {what}: {}{more}", bad.len(), ids.join(" "));
         findings.push(Finding::new(of, Verdict::Wrong, detail, advice));
     };
     let stale = users.iter().copied().filter(|user| !has_its_key(user)).collect();
@@ -53,7 +53,7 @@ pub(super) async fn look(store: &Store) -> Vec<Finding> {
     let advice = "set a new password, for log-in does not take the kind, the form or the cost of this one";
     complain("password hashes", odd.collect(), "cannot log in, for the hash is not taken", advice);
     if unread > 0 {
-        let detail = format!("{looked_at}, {unread} have an attribute of a wrong type");
+        let detail = format!("of {looked_at}, {unread} have an attribute of a wrong type");
         findings.push(Finding::new("users", Verdict::Wrong, detail, "write the types that README.md names"));
     }
     findings

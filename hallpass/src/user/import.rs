@@ -85,7 +85,8 @@ pub(super) async fn run(args: &ImportArgs, store: &Store, terminal: Terminal) ->
         terminal_json(terminal, &Import { users: rows.len(), ..Import::default() }, &wrong)?;
         return Err(CommandError::refused(format!("nothing was written: {} of the lines are bad", wrong.len())));
     }
-    if rows.iter().any(|row| matches!(row.password, Password::Plain(_))) {
+    let is_kept = args.file != Path::new("-");
+    if is_kept && rows.iter().any(|row| matches!(row.password, Password::Plain(_))) {
         terminal::note(format!("{} holds passwords; remove it when you are done", args.file.display()))?;
     }
     let interrupt = Interrupt::watch()?;

@@ -140,11 +140,10 @@ fn csv_lines(text: &str) -> Lines {
             }
             Err(error) => {
                 let line = error.position().map_or(0, csv::Position::line);
-                let what = match error.kind() {
-                    csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-                        format!("it has {len} fields, and the head has {expected_len}")
-                    }
-                    _ => "it cannot be read".to_owned(),
+                let what = if let csv::ErrorKind::UnequalLengths { expected_len, len, .. } = error.kind() {
+                    format!("it has {len} fields, and the head has {expected_len}")
+                } else {
+                    "it cannot be read".to_owned()
                 };
                 lines.push((line, Err(what)));
             }

@@ -37,7 +37,7 @@ const LONGEST_OUTPUT: usize = 64;
 
 /// A hash that is verified.
 pub(super) enum Hash {
-    Argon2id(PasswordHash),
+    Argon2id(Box<PasswordHash>),
     Bcrypt { cost: u32, salt: [u8; 16], output: [u8; 23] },
     Scrypt { params: scrypt::Params, salt: Vec<u8>, output: Vec<u8> },
     Pbkdf2 { digest: Digest, rounds: u32, salt: Vec<u8>, output: Vec<u8> },
@@ -77,7 +77,7 @@ impl Hash {
     /// Whether it is the hash of this password.
     pub(super) fn is_of(&self, password: &[u8]) -> bool {
         match self {
-            Self::Argon2id(hash) => Argon2::default().verify_password(password, hash).is_ok(),
+            Self::Argon2id(hash) => Argon2::default().verify_password(password, &**hash).is_ok(),
             Self::Bcrypt { cost, salt, output } => is_of_bcrypt(password, *cost, *salt, output),
             Self::Scrypt { params, salt, output } => {
                 let mut got = Zeroizing::new(vec![0; output.len()]);
@@ -108,7 +108,7 @@ fn argon2id(text: &str) -> Result<Hash, NotTaken> {
     if memory > MOST_MEMORY || passed > MOST_PASSED || params.p_cost() > MOST_LANES {
         return Err(NotTaken::Cost);
     }
-    if is_whole { Ok(Hash::Argon2id(hash)) } else { Err(NotTaken::Form) }
+    if is_whole { Ok(Hash::Argon2id(Box::new(hash))) } else { Err(NotTaken::Form) }
 }
 
 /// `$2b$12$`, 22 characters of salt and 31 of hash, in an alphabet of its own. `$2x$` is for hashes of a broken program.

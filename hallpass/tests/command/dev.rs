@@ -1,0 +1,202 @@
+//! A dev stack in a process of its own, and the command run against it.
+
+use std::{
+    path::Path,
+    process::{Output, Stdio},
+    sync::Arc,
+};
+
+use base64ct::{Base64, Encoding};
+use hallpass::stack::Stack;
+use serde_json::Value;
+use store::{Store, connect::Connection};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::TcpStream,
+    process::{Child, Command},
+};
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{
+        ClientConfig, RootCertStore,
+        crypto::ring,
+        pki_types::{CertificateDer, ServerName, pem::PemObject},
+    },
+};
+
+/// A dev stack in a process of its own.
+pub(crate) struct Dev {
+    pub(crate) data: TempDir,
+    process: Child,
+    port: u16,
+}
+
+/// An answer: status, head, body.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+/// What a command printed, and how it ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Dev {
+    pub(crate) async fn fresh() -> Self {
+        Self::start(TempDir::new().unwrap(), &[]).await
+    }
+
+    pub(crate) async fn start(data: TempDir, arguments: &[&str]) -> Self {
+        let mut process = hallpass(data.path())
+            .args(["dev", "--port", "0"])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut last = String::new();
+        while let Some(line) = lines.next_line().await.unwrap() {
+            last = line;
+            if last.starts_with("ready ") {
+                break;
+            }
+        }
+        let port = last.strip_prefix("ready https://localhost:").unwrap().parse().unwrap();
+        Self { data, process, port }
+    }
+
+    /// Ends it with this signal, and gives its data for the next one.
+    pub(crate) async fn stop(mut self, signal: &str) -> TempDir {
+        let pid = self.process.id().unwrap().to_string();
+        assert!(std::process::Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        assert_eq!(self.process.wait().await.unwrap().code(), Some(0), "{signal}");
+        self.data
+    }
+
+    pub(crate) async fn run(&self, arguments: &[&str], input: &str) -> (i32, String) {
+        run(self.data.path(), arguments, input).await
+    }
+
+    /// Runs a command that must do what it is asked for.
+    pub(crate) async fn done(&self, arguments: &[&str], input: &str) -> String {
+        let (code, printed) = self.run(arguments, input).await;
+        assert_eq!(code, 0, "{arguments:?}: {printed}");
+        printed
+    }
+
+    /// Runs a command that must do what it is asked for: what it printed on standard output.
+    pub(crate) async fn out(&self, arguments: &[&str], input: &str) -> String {
+        let Ran { code, out, err } = self.ran(arguments, input).await;
+        assert_eq!(code, 0, "{arguments:?}: {out} {err}");
+        out
+    }
+
+    pub(crate) async fn ran(&self, arguments: &[&str], input: &str) -> Ran {
+        ran(hallpass(self.data.path()).args(arguments), input).await
+    }
+
+    /// Runs a command that must refuse, in one line that holds this.
+    pub(crate) async fn refused(&self, arguments: &[&str], input: &str, words: &str) {
+        let Ran { code, out, err } = self.ran(arguments, input).await;
+        assert_eq!((code, out.as_str(), err.lines().count()), (1, "", 1), "{arguments:?}: {err}");
+        assert!(err.contains(words) && err.len() < 500, "{arguments:?}: {err}");
+    }
+
+    /// Runs a command that must do what it is asked for, with `--json`.
+    pub(crate) async fn json(&self, arguments: &[&str], input: &str) -> Value {
+        let out = self.out(&[&["--json"], arguments].concat(), input).await;
+        serde_json::from_str(&out).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {out}"))
+    }
+
+    /// How commands find it.
+    pub(crate) fn stack(&self) -> Stack {
+        Stack::find(self.data.path()).unwrap()
+    }
+
+    /// Its tables, past every command.
+    pub(crate) fn store(&self) -> Store {
+        self.stack().store().unwrap()
+    }
+
+    pub(crate) fn connection(&self) -> Connection {
+        edge::service::connection(&self.stack().lookup()).unwrap()
+    }
+
+    /// The status of a log-in.
+    pub(crate) async fn log_in(&self, name: &str, password: &str) -> u16 {
+        self.send("POST", "/api/services_token/generate", name, password).await.status
+    }
+
+    pub(crate) async fn send(&self, method: &str, path: &str, username: &str, password: &str) -> Answer {
+        let pem = std::fs::read(self.data.path().join("ca.pem")).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let config = config.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
+        let stream = TcpStream::connect(("localhost", self.port)).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut stream =
+            TlsConnector::from(Arc::new(config.with_no_client_auth())).connect(name, stream).await.unwrap();
+        let credential = Base64::encode_string(format!("{username}:{password}").as_bytes());
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {credential}\r\nConnection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await.unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Answer { status, head: head.to_lowercase(), body: body.to_owned() }
+    }
+
+    pub(crate) async fn token(&self, name: &str, password: &str) -> String {
+        let answer = self.send("POST", "/api/services_token/generate", name, password).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.body.split('"').nth(7).unwrap().to_owned()
+    }
+
+    /// `allow`, or the reason for which the token is refused.
+    pub(crate) async fn verdict(&self, token: &str) -> String {
+        let answer = self.send("GET", "/api/user/1", token, "").await;
+        if answer.status == 200 {
+            return "allow".to_owned();
+        }
+        assert_eq!(answer.status, 401, "{}", answer.body);
+        assert!(answer.head.contains("\r\nwww-authenticate: bearer realm=\"hallpass\", error=\"invalid_token\""));
+        assert!(answer.head.contains("\r\nx-www-authenticate: bearer realm=\"hallpass\", error=\"invalid_token\""));
+        let body: Value = serde_json::from_str(&answer.body).unwrap();
+        body["reason"].as_str().unwrap().to_owned()
+    }
+}
+
+pub(crate) fn hallpass(data: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hallpass"));
+    command.arg("--data").arg(data);
+    command
+}
+
+/// Runs a command with this standard input: its exit status, and all it printed.
+pub(crate) async fn run(data: &Path, arguments: &[&str], input: &str) -> (i32, String) {
+    let Ran { code, out, err } = ran(hallpass(data).args(arguments), input).await;
+    (code, out + &err)
+}
+
+/// Runs a command with this standard input.
+pub(crate) async fn ran(command: &mut Command, input: &str) -> Ran {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process = command.spawn().unwrap();
+    // A command that refuses may be gone before it reads.
+    let _ = process.stdin.take().unwrap().write_all(input.as_bytes()).await;
+    let Output { status, stdout, stderr } = process.wait_with_output().await.unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ran { code: status.code().unwrap(), out: text(stdout), err: text(stderr) }
+}

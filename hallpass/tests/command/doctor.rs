@@ -1,0 +1,134 @@
+//! `hallpass doctor`: nothing wrong with a good stack, and each thing that is broken is found and named with what to do.
+
+use aws_sdk_dynamodb::types::{AttributeValue, TimeToLiveSpecification};
+use base64ct::{Base64UrlUnpadded, Encoding};
+use serde_json::Value;
+
+use crate::dev::{Dev, Ran};
+
+impl Dev {
+    /// What doctor finds: its exit status, and of everything the verdict.
+    async fn doctor(&self) -> (i32, Vec<(String, String, String)>) {
+        let Ran { code, out, err } = self.ran(&["--json", "doctor"], "").await;
+        let told: Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out} {err}"));
+        assert_eq!(told["ok"] == Value::Bool(true), code == 0);
+        let text = |finding: &Value, member: &str| finding[member].as_str().unwrap_or_default().to_owned();
+        let findings = told["findings"].as_array().unwrap().iter();
+        let findings = findings.map(|it| {
+            let verdict = text(it, "verdict");
+            assert!(verdict != "wrong" || !text(it, "advice").is_empty(), "no advice: {it}");
+            (text(it, "of"), verdict, text(it, "detail"))
+        });
+        (code, findings.collect())
+    }
+
+    /// Doctor must find exactly these wrong.
+    async fn ails(&self, expected: &[(&str, &str)]) {
+        let (code, findings) = self.doctor().await;
+        let wrong: Vec<_> = findings.iter().filter(|(_, verdict, _)| verdict == "wrong").collect();
+        assert_eq!(code, i32::from(!expected.is_empty()), "{findings:?}");
+        assert_eq!(wrong.len(), expected.len(), "{wrong:?}");
+        for ((of, _, detail), (expected_of, words)) in wrong.into_iter().zip(expected) {
+            assert!(of == expected_of && detail.contains(words), "{of}: {detail}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_good_stack_is_well_and_what_the_engine_does_not_say_is_not_called_ok() {
+    let dev = Dev::fresh().await;
+    dev.ails(&[]).await;
+    let (_, findings) = dev.doctor().await;
+    let verdict = |of: &str| findings.iter().find(|(it, ..)| it == of).map(|(_, verdict, _)| verdict.as_str());
+    for of in [
+        "settings",
+        "users table",
+        "index by name",
+        "user stream",
+        "tokens table",
+        "TTL of tokens",
+        "attempts table",
+        "TTL of attempts",
+        "clock",
+        "key ring",
+        "names in the index",
+        "one name, one user",
+        "password hashes",
+    ] {
+        assert_eq!(verdict(of), Some("ok"), "{of}: {findings:?}");
+    }
+    for of in ["recovery of users", "recovery of tokens", "age of the key"] {
+        assert_eq!(verdict(of), Some("cannot tell"), "{of}");
+    }
+    let printed = dev.out(&["doctor"], "").await;
+    assert!(printed.lines().all(|line| !line.contains('\u{1b}')) && printed.contains("cannot tell  recovery of users"));
+    dev.stop("-TERM").await;
+}
+
+#[tokio::test]
+async fn a_table_without_ttl_and_one_that_is_gone_are_found() {
+    let dev = Dev::fresh().await;
+    let client = dev.connection().dynamodb();
+    let off = TimeToLiveSpecification::builder().attribute_name("forget_at").enabled(false).build().unwrap();
+    client.update_time_to_live().table_name("Tokens").time_to_live_specification(off).send().await.unwrap();
+    dev.ails(&[("TTL of tokens", "it is off")]).await;
+    client.delete_table().table_name("Attempts").send().await.unwrap();
+    dev.ails(&[("TTL of tokens", "it is off"), ("attempts table", "Attempts is not there")]).await;
+    let printed = dev.ran(&["doctor"], "").await;
+    assert!(printed.out.contains("→ switch TTL on for forget_at") && printed.err.contains("2 of"), "{printed:?}");
+    client.delete_table().table_name("Users").send().await.unwrap();
+    let (code, findings) = dev.doctor().await;
+    let gone = findings.iter().any(|(of, _, detail)| of == "users table" && detail == "Users is not there");
+    assert!(code == 1 && gone, "{findings:?}");
+    dev.stop("-TERM").await;
+}
+
+#[tokio::test]
+async fn users_who_cannot_log_in_are_found() {
+    let dev = Dev::fresh().await;
+    let client = dev.connection().dynamodb();
+    let put = async |attributes: &[(&str, &str)]| {
+        let text = |(name, value): &(&str, &str)| ((*name).to_owned(), AttributeValue::S((*value).to_owned()));
+        let item = attributes.iter().map(text).collect();
+        client.put_item().table_name("Users").set_item(Some(item)).send().await.unwrap();
+    };
+    put(&[("user_id", "7"), ("username", "ada")]).await;
+    dev.ails(&[("names in the index", "1 cannot log in, for username_key is missing or stale: 7")]).await;
+    put(&[("user_id", "7"), ("username", "Ada"), ("username_key", "Ada")]).await;
+    dev.ails(&[("names in the index", "missing or stale: 7")]).await;
+    put(&[("user_id", "7"), ("username", "Admin"), ("username_key", "admin")]).await;
+    dev.ails(&[("one name, one user", "another has the same name: ")]).await;
+    put(&[("user_id", "7"), ("username", "ada"), ("username_key", "ada"), ("password_hash", "$1$salt$x")]).await;
+    dev.ails(&[("password hashes", "the hash is not taken: 7")]).await;
+    put(&[("user_id", "not an id")]).await;
+    client.delete_item().table_name("Users").key("user_id", AttributeValue::S("7".to_owned())).send().await.unwrap();
+    dev.ails(&[("users", "1 have an attribute of a wrong type")]).await;
+    dev.stop("-TERM").await;
+}
+
+#[tokio::test]
+async fn a_key_ring_that_cannot_sign_or_cannot_be_read_is_found_and_so_are_settings() {
+    let dev = Dev::fresh().await;
+    let key = Base64UrlUnpadded::encode_string(&(0..32).collect::<Vec<u8>>());
+    let ring = format!("[{{\"id\":\"late\",\"signs_from\":4000000000,\"key\":\"{key}\"}}]");
+    let secrets = dev.connection().secrets();
+    secrets.put_secret_value().secret_id("KeyRing").secret_string(ring).send().await.unwrap();
+    dev.ails(&[("key ring", "no key signs before 2096")]).await;
+    let note = dev.data.path().join("stack.json");
+    let good = std::fs::read_to_string(&note).unwrap();
+    let mut stack: Value = serde_json::from_str(&good).unwrap();
+    stack["environment"]["AWS_ACCESS_KEY_ID"] = "somebody".into();
+    std::fs::write(&note, stack.to_string()).unwrap();
+    dev.ails(&[("key ring", "no token is made or let in: reading the key ring")]).await;
+    stack["environment"]["HALLPASS_LIFETIME"] = "soon".into();
+    stack["environment"]["HALLPASS_INVALIDATE_ON"] = "username".into();
+    std::fs::write(&note, stack.to_string()).unwrap();
+    dev.ails(&[("settings", "HALLPASS_LIFETIME: it is not a duration"), ("key ring", "")]).await;
+    stack["environment"]["HALLPASS_LIFETIME"] = "1d".into();
+    std::fs::write(&note, stack.to_string()).unwrap();
+    let (_, findings) = dev.doctor().await;
+    let warned = findings.iter().filter(|(of, verdict, _)| of == "settings" && verdict == "warning").count();
+    assert_eq!(warned, 6, "{findings:?}");
+    std::fs::write(&note, good).unwrap();
+    dev.stop("-TERM").await;
+}

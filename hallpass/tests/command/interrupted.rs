@@ -1,0 +1,86 @@
+//! Ctrl-C during long work: it stops between two steps, says how far it came, and the next run goes on.
+
+use std::process::Stdio;
+
+use serde_json::json;
+use store::Store;
+use token::{Record, TokenId};
+
+use crate::dev::{Dev, hallpass};
+
+/// Starts a command, interrupts it as soon as `has_begun` says so, and gives its exit status and what it said.
+async fn interrupt(dev: &Dev, arguments: &[&str], has_begun: impl AsyncFn(&Store) -> bool) -> (i32, String) {
+    let mut command = hallpass(dev.data.path());
+    let process = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let process = process.spawn().unwrap();
+    let store = dev.store();
+    while !has_begun(&store).await {
+        tokio::task::yield_now().await;
+    }
+    let pid = process.id().unwrap().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let output = process.wait_with_output().await.unwrap();
+    (output.status.code().unwrap(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+}
+
+#[tokio::test]
+async fn an_import_stops_between_two_users_and_goes_on_when_it_is_run_again() {
+    const USERS: usize = 48;
+    let dev = Dev::fresh().await;
+    let lines = (0..USERS)
+        .map(|number| json!({"user_id": format!("i{number}"), "username": format!("n{number}"), "password": "sesame"}));
+    let lines: Vec<String> = lines.map(|line| line.to_string()).collect();
+    let file = dev.data.path().join("users.jsonl");
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    let import = ["user", "import", file.to_str().unwrap()];
+    let count = async |store: &Store| store.all_users().await.unwrap().len() - 4;
+    let (code, said) = interrupt(&dev, &import, async |store| count(store).await > 0).await;
+    assert_eq!(code, 130, "{said}");
+    let added = count(&dev.store()).await;
+    assert!(added > 0 && added < USERS, "{added}");
+    assert!(said.contains(&format!("{added} users added, 0 were there already")), "{added}: {said}");
+    assert!(said.contains(&format!("{} of {USERS} users are left; run it again to go on", USERS - added)), "{said}");
+    let rest = dev.out(&import, "").await;
+    assert_eq!(rest, format!("{} users added, {added} were there already, 0 conflicts\n", USERS - added));
+    assert_eq!(dev.out(&import, "").await, format!("0 users added, {USERS} were there already, 0 conflicts\n"));
+    assert_eq!((dev.log_in("n0", "sesame").await, dev.log_in("n47", "sesame").await), (200, 200));
+    dev.stop("-TERM").await;
+}
+
+#[tokio::test]
+async fn revoking_all_voids_all_with_its_first_write_and_marks_the_rest_when_it_is_run_again() {
+    const TOKENS: u32 = 3_000;
+    let dev = Dev::start(tempfile::TempDir::new().unwrap(), &["--no-prune"]).await;
+    let token = dev.token("my_username", "topsecret").await;
+    let store = dev.store();
+    let user_id = "1".parse().unwrap();
+    let record = store.records_of(&user_id).await.unwrap().remove(0);
+    for some in (0..TOKENS).collect::<Vec<_>>().chunks(64) {
+        let insert = some.iter().map(|number| {
+            let hash = format!("{number:0>21}A").parse().unwrap();
+            let record = Record { id: TokenId { user_id, hash }, ..record.clone() };
+            let store = store.clone();
+            tokio::spawn(async move { store.insert(&record).await.unwrap() })
+        });
+        for inserted in insert.collect::<Vec<_>>() {
+            inserted.await.unwrap();
+        }
+    }
+    let generation = async |store: &Store| {
+        let user = store.user(&user_id).await.unwrap().unwrap();
+        user.attributes.get("token_generation").cloned()
+    };
+    let before = generation(&store).await;
+    let revoke = ["token", "revoke", "--all", "my_username"];
+    let (code, said) = interrupt(&dev, &revoke, async |store| generation(store).await != before).await;
+    assert_eq!(code, 130, "{said}");
+    assert!(said.contains("every token of my_username is void") && said.contains("run it again"), "{said}");
+    assert_ne!(dev.verdict(&token).await, "allow");
+    let unmarked = async || store.records_of(&user_id).await.unwrap().iter().filter(|it| it.revoked.is_none()).count();
+    let left = unmarked().await;
+    assert!(left > 0, "it was interrupted too late to tell");
+    let rest = dev.out(&revoke, "").await;
+    assert!(rest.contains(&format!("{left} of {left} live ones are marked")), "{rest}");
+    assert_eq!(unmarked().await, 0);
+    dev.stop("-TERM").await;
+}

@@ -1,0 +1,20 @@
+//! The command as people use it: the real binary, real HTTPS, a second terminal.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    reason = "a test ends where it fails; clippy's switches for tests miss their helpers"
+)]
+
+mod aws;
+mod deployed;
+mod dev;
+mod doctor;
+mod import;
+mod interrupted;
+mod shell;
+mod stack;
+mod tokens;
+mod users;

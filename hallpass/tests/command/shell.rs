@@ -1,0 +1,189 @@
+//! Completions, the manual, colours, and that README.md tells every command and no other.
+
+use std::{
+    collections::BTreeSet,
+    process::{Command, Stdio},
+};
+
+use clap::CommandFactory;
+use hallpass::cli::Cli;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::AsyncBufReadExt;
+
+use crate::dev::{Dev, hallpass, run};
+
+const README: &str = include_str!("../../../README.md");
+
+/// Whether this program is on this machine.
+fn is_there(program: &str) -> bool {
+    Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+}
+
+#[tokio::test]
+async fn completions_are_scripts_that_their_shells_can_read() {
+    let nowhere = TempDir::new().unwrap();
+    for (shell, check) in [("bash", &["-n"][..]), ("zsh", &["-n"]), ("fish", &["--no-execute"])] {
+        let (code, script) = run(nowhere.path(), &["completions", shell], "").await;
+        assert!(code == 0 && script.contains("hallpass") && script.contains("revoke"), "{shell}");
+        let file = nowhere.path().join(shell);
+        std::fs::write(&file, script).unwrap();
+        if is_there(shell) {
+            assert!(Command::new(shell).args(check).arg(&file).status().unwrap().success(), "{shell}");
+        }
+    }
+    let (code, printed) = run(nowhere.path(), &["completions", "tcsh"], "").await;
+    assert!(code == 2 && printed.contains("possible values: bash, zsh, fish"), "{printed}");
+}
+
+#[tokio::test]
+async fn the_manual_tells_the_exit_statuses_and_has_a_page_for_every_command() {
+    let nowhere = TempDir::new().unwrap();
+    let (code, roff) = run(nowhere.path(), &["man"], "").await;
+    assert!(code == 0 && roff.contains(".TH hallpass 1"), "{roff}");
+    for (status, meaning) in hallpass::error::EXIT_STATUS {
+        assert!(roff.contains(&format!(".TP\n{status}\n{meaning}\n")), "{status}");
+        assert!(README.contains(&format!("| {status} | {meaning} |\n")), "not in the README: {status}");
+    }
+    let file = nowhere.path().join("hallpass.1");
+    std::fs::write(&file, &roff).unwrap();
+    if is_there("man") {
+        let shown = Command::new("man").arg("-l").arg(&file).env("MANPAGER", "cat").output().unwrap();
+        assert!(shown.status.success() && String::from_utf8(shown.stdout).unwrap().contains("EXIT STATUS"));
+    }
+    let pages = nowhere.path().join("pages");
+    let (code, printed) = run(nowhere.path(), &["man", "--out", pages.to_str().unwrap()], "").await;
+    assert_eq!((code, printed.as_str()), (0, ""));
+    for command in leaves() {
+        let page = pages.join(format!("hallpass-{}.1", command.replace(' ', "-")));
+        assert!(page.exists(), "{}", page.display());
+    }
+}
+
+/// Every command, such as `user add`.
+fn leaves() -> BTreeSet<String> {
+    let mut leaves = BTreeSet::new();
+    for command in Cli::command().get_subcommands() {
+        let name = command.get_name();
+        let below: Vec<String> =
+            command.get_subcommands().map(|below| format!("{name} {}", below.get_name())).collect();
+        leaves.extend(if below.is_empty() { vec![name.to_owned()] } else { below });
+    }
+    leaves
+}
+
+/// What the README's table lists: `user add|list` is `user add` and `user list`.
+fn listed() -> BTreeSet<String> {
+    let section = README.split("\n## Commands\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let cells = section.lines().filter_map(|line| line.strip_prefix("| `hallpass ")?.split('`').next());
+    let mut listed = BTreeSet::new();
+    for cell in cells {
+        let cell = cell.replace("\\|", "|");
+        let words: Vec<&str> = cell.split(' ').collect();
+        let top = Cli::command().get_subcommands().any(|it| it.get_name() == words[0] && it.has_subcommands());
+        if top {
+            listed.extend(words[1].split('|').map(|word| format!("{} {word}", words[0])));
+        } else {
+            listed.insert(words[0].to_owned());
+        }
+    }
+    listed
+}
+
+#[tokio::test]
+async fn every_command_of_the_readme_runs_and_speaks_json_and_there_is_no_other() {
+    let dev = Dev::fresh().await;
+    let file = |name: &str| dev.data.path().join(name).display().to_string();
+    std::fs::write(file("users.csv"), "user_id,username\n20,cleo\n").unwrap();
+    let token = dev.json(&["token", "issue", "my_username"], "").await;
+    let (id, text) = (token["id"].as_str().unwrap(), format!("{}\n", token["token"].as_str().unwrap()));
+    let (ring, csv) = (file("ring.json"), file("users.csv"));
+    let commands: &[(&str, &[&str], &str)] = &[
+        ("user add", &["ada"], "engine\n"),
+        ("user list", &[], ""),
+        ("user show", &["ada"], ""),
+        ("user passwd", &["ada"], "other\n"),
+        ("user rename", &["ada", "bea"], ""),
+        ("user block", &["bea"], ""),
+        ("user unblock", &["bea"], ""),
+        ("user grant", &["bea", "reports"], ""),
+        ("user deny", &["bea", "reports"], ""),
+        ("user remove", &["bea"], ""),
+        ("user import", &[&csv], ""),
+        ("token issue", &["my_username"], ""),
+        ("token list", &["my_username"], ""),
+        ("token show", &[id], ""),
+        ("token rotate", &[id], ""),
+        ("token inspect", &[], &text),
+        ("token revoke", &[id], ""),
+        ("key list", &[], ""),
+        ("key new", &["--out", &ring], ""),
+        ("key export", &["--jwt"], ""),
+        ("key rotate", &[], ""),
+        ("doctor", &[], ""),
+        ("prune", &["--now"], ""),
+    ];
+    let mut ran: BTreeSet<String> = BTreeSet::new();
+    for (command, arguments, input) in commands {
+        let words: Vec<&str> = command.split(' ').chain(arguments.iter().copied()).collect();
+        let told = dev.json(&words, input).await;
+        assert!(told.is_object() || told.is_array(), "{command}");
+        ran.insert((*command).to_owned());
+    }
+    let keys = dev.json(&["key", "list"], "").await;
+    let retired = dev.json(&["key", "retire", keys[1]["id"].as_str().unwrap()], "").await;
+    assert!(retired.is_object());
+    // These have tests of their own; `dev` is running.
+    ran.extend(["key retire", "completions", "man", "dev"].map(str::to_owned));
+    assert_eq!(ran, leaves());
+    assert_eq!(listed(), leaves());
+    dev.stop("-TERM").await;
+}
+
+#[tokio::test]
+async fn wrong_arguments_are_told_in_json_too() {
+    let nowhere = TempDir::new().unwrap();
+    let (code, printed) = run(nowhere.path(), &["--json", "token", "revoke"], "").await;
+    let told: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!((code, &told["status"]), (2, &2.into()), "{printed}");
+    let (code, printed) = run(nowhere.path(), &["--json", "--help"], "").await;
+    assert!(code == 0 && printed.contains("Exit status:"), "{printed}");
+}
+
+#[tokio::test]
+async fn dev_says_in_json_where_it_is() {
+    let data = TempDir::new().unwrap();
+    let mut command = hallpass(data.path());
+    let mut process = command.args(["--json", "dev", "--port", "0"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = tokio::io::BufReader::new(process.stdout.take().unwrap()).lines();
+    let line: Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
+    assert!(line["ready"].as_str().unwrap().starts_with("https://localhost:"), "{line}");
+    let pid = process.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert!(process.wait().await.unwrap().success());
+}
+
+/// On a terminal, which `script` of util-linux plays.
+#[tokio::test]
+async fn colours_are_for_terminals_that_did_not_decline() {
+    if !is_there("script") {
+        return;
+    }
+    let dev = Dev::fresh().await;
+    let command = format!("{} --data {} user list", env!("CARGO_BIN_EXE_hallpass"), dev.data.path().display());
+    let check = |variable: (&str, &str), words: &str, has_colours: bool| {
+        let mut script = Command::new("script");
+        script.args(["-qec", &format!("{command}{words}"), "/dev/null"]).stdin(Stdio::null());
+        script.env_remove("NO_COLOR").env("TERM", "xterm").env(variable.0, variable.1);
+        let printed = String::from_utf8(script.output().unwrap().stdout).unwrap();
+        assert!(printed.contains("my_username"), "{printed}");
+        assert_eq!(printed.contains('\u{1b}'), has_colours, "{variable:?} {words}: {printed:?}");
+    };
+    check(("TERM", "xterm"), "", true);
+    check(("TERM", "dumb"), "", false);
+    check(("NO_COLOR", "1"), "", false);
+    check(("NO_COLOR", ""), "", true);
+    check(("TERM", "xterm"), " --json", false);
+    check(("TERM", "xterm"), " | cat", false);
+    dev.stop("-TERM").await;
+}

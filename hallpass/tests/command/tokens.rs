@@ -1,0 +1,160 @@
+//! `hallpass token`, `hallpass key` and `hallpass prune`.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::dev::{Dev, run};
+
+#[tokio::test]
+async fn tokens_are_listed_inspected_and_revoked_and_never_shown() {
+    let dev = Dev::fresh().await;
+    let token = dev.token("my_username", "topsecret").await;
+    let seen = dev.done(&["token", "inspect"], &format!("{token}\n")).await;
+    let id = seen.lines().find_map(|line| line.strip_prefix("token id")).unwrap().trim().to_owned();
+    let listed = dev.done(&["token", "list", "my_username"], "").await;
+    assert!(listed.contains(&id), "{listed}");
+    dev.done(&["token", "revoke", &id], "").await;
+    assert_eq!(dev.verdict(&token).await, "revoked");
+    assert!(dev.done(&["token", "list", "my_username"], "").await.contains("revoked"));
+    let seal = token.rsplit_once('.').unwrap().1;
+    assert!(!seen.contains(seal) && !listed.contains(seal));
+    dev.stop("-TERM").await;
+    // Inspecting needs no stack.
+    let (code, printed) = run(Path::new("/nowhere"), &["token", "inspect"], &format!("{token}\n")).await;
+    assert_eq!(code, 0, "{printed}");
+    let (code, printed) = run(Path::new("/nowhere"), &["token", "inspect"], "nonsense\n").await;
+    assert_eq!((code, printed.lines().count()), (1, 1), "{printed}");
+}
+
+#[tokio::test]
+async fn an_operator_s_token_is_alone_on_standard_output_and_good() {
+    let dev = Dev::fresh().await;
+    let ran = dev.ran(&["token", "issue", "my_username"], "").await;
+    assert_eq!((ran.code, ran.out.lines().count()), (0, 1), "{ran:?}");
+    let token = ran.out.trim();
+    assert!(!ran.err.contains(token) && ran.err.contains("issued 1."), "{}", ran.err);
+    assert_eq!(dev.verdict(token).await, "allow");
+    let issue = ["token", "issue", "id:1", "--jwt", "--name", "<b>n</b>", "--description", "d", "--expires-in", "90s"];
+    let jwt = dev.json(&[&issue[..], &["--scope", "ROLE_USER", "--scope", "nope"]].concat(), "").await;
+    assert_eq!(dev.verdict(jwt["token"].as_str().unwrap()).await, "allow");
+    assert_eq!(jwt["issued_by"], "operator");
+    assert_eq!(
+        (&jwt["format"], &jwt["name"], &jwt["scopes"]),
+        (&json!("jwt"), &json!("<b>n</b>"), &json!(["ROLE_USER"]))
+    );
+    let left_out = dev.ran(&["token", "issue", "my_username", "--scope", "ROLE_USER", "--scope", "nope"], "").await;
+    assert!(left_out.err.contains("left out nope"), "{}", left_out.err);
+    // What it made stands in the list and is shown, without the text.
+    let listed = dev.json(&["token", "list", "my_username"], "").await;
+    assert_eq!(listed.as_array().unwrap().len(), 3);
+    let id = jwt["id"].as_str().unwrap();
+    let shown = dev.json(&["token", "show", id], "").await;
+    assert_eq!((&shown["state"], shown.get("token")), (&json!("live"), None));
+    assert!(dev.done(&["token", "show", id], "").await.contains("operator"));
+    dev.done(&["user", "block", "my_username"], "").await;
+    assert_eq!(dev.json(&["token", "show", id], "").await["state"], "user_blocked");
+    dev.refused(&["token", "issue", "my_username"], "", "The user is blocked").await;
+    dev.stop("-TERM").await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_issued_is_refused_and_nothing_is_printed() {
+    let dev = Dev::fresh().await;
+    let long = "x".repeat(10_000);
+    let no = async |arguments: &[&str], words: &str| {
+        dev.refused(&[&["token", "issue", "my_username"], arguments].concat(), "", words).await;
+    };
+    no(&["--scope", "ROLE_ADMIN"], "nothing of it may be granted").await;
+    no(&["--name", &long], "name: it must have 1 to 100 characters").await;
+    no(&["--name", ""], "name: it must have 1 to 100 characters").await;
+    no(&["--description", &long], "description: it must have 1 to 1000 characters").await;
+    no(&["--expires-in", "soon"], "--expires-in: it is not a duration").await;
+    no(&["--expires-in", "0"], "it is not in the future").await;
+    no(&["--expires-in", "367d"], "which is the latest").await;
+    no(&["--expires-at", "tomorrow"], "it is not an instant of RFC 3339").await;
+    no(&["--expires-at", "2001-01-01T00:00:00Z"], "it is not in the future").await;
+    dev.refused(&["token", "issue", "nobody"], "", "there is no user nobody").await;
+    dev.refused(&["token", "issue", &long], "", "there is no user xxx").await;
+    let gone = "1.AAAAAAAAAAAAAAAAAAAAAA";
+    dev.refused(&["token", "rotate", gone], "", "There is nothing here").await;
+    dev.refused(&["token", "show", gone], "", "there is no token").await;
+    dev.refused(&["token", "revoke", gone], "", "there is no token").await;
+    dev.refused(&["token", "revoke", "--all", "nobody"], "", "there is no user nobody").await;
+    assert_eq!(dev.json(&["token", "list", "my_username"], "").await, json!([]));
+    for (arguments, words) in [
+        (&["token", "show", "<script>"][..], "not an id"),
+        (&["token", "revoke"], "required"),
+        (&["token", "revoke", gone, "--all", "my_username"], "cannot be used with"),
+        (&["token", "issue", "my_username", "--expires-in", "1d", "--expires-at", "x"], "cannot be used with"),
+        (&["token", "issue", "my_username", "--scope", "a\"b"], "not the name of a permission"),
+        (&["prune"], "--now"),
+    ] {
+        let (code, printed) = dev.run(arguments, "").await;
+        assert!(code == 2 && printed.contains(words), "{arguments:?}: {code} {printed}");
+    }
+    dev.stop("-TERM").await;
+}
+
+#[tokio::test]
+async fn a_rotated_token_ends_at_the_first_use_of_its_successor() {
+    let dev = Dev::fresh().await;
+    let old = dev.json(&["token", "issue", "my_username", "--name", "ci", "--expires-in", "12h"], "").await;
+    let (old_id, old_text) = (old["id"].as_str().unwrap(), old["token"].as_str().unwrap());
+    let ran = dev.ran(&["token", "rotate", old_id], "").await;
+    assert_eq!((ran.code, ran.out.lines().count()), (0, 1), "{ran:?}");
+    assert!(ran.err.contains("ends at the first use"), "{}", ran.err);
+    assert_eq!(dev.verdict(old_text).await, "allow");
+    dev.refused(&["token", "rotate", old_id], "", "being replaced already").await;
+    assert_eq!(dev.verdict(ran.out.trim()).await, "allow");
+    assert_eq!(dev.verdict(old_text).await, "replaced");
+    let listed = dev.json(&["token", "list", "my_username"], "").await;
+    let live: Vec<&Value> = listed.as_array().unwrap().iter().filter(|token| token["state"] == "live").collect();
+    assert_eq!((live.len(), &live[0]["name"], &live[0]["issued_by"]), (1, &json!("ci"), &json!("operator")));
+    let again = dev.json(&["token", "rotate", live[0]["id"].as_str().unwrap()], "").await;
+    assert_eq!(again["replaces"], live[0]["id"]);
+    dev.refused(&["token", "rotate", again["id"].as_str().unwrap()], "", "has not been used yet").await;
+    dev.refused(&["token", "rotate", old_id], "", "The access token").await;
+    dev.stop("-TERM").await;
+}
+
+#[tokio::test]
+async fn all_tokens_of_a_user_go_at_once_and_prune_forgets_in_json() {
+    let dev = Dev::fresh().await;
+    let one = dev.out(&["token", "issue", "my_username"], "").await;
+    let two = dev.token("my_username", "topsecret").await;
+    let other = dev.out(&["token", "issue", "admin"], "").await;
+    let revoked = dev.json(&["token", "revoke", "--all", "my_username"], "").await;
+    assert_eq!(revoked, json!({"done": "revoked", "user_id": "1", "revoked": 2, "of": 2}));
+    for token in [one.trim(), &two] {
+        assert_eq!(dev.verdict(token).await, "revoked");
+    }
+    assert_ne!(dev.verdict(other.trim()).await, "revoked");
+    let printed = dev.done(&["token", "revoke", "--all", "my_username"], "").await;
+    assert!(printed.contains("0 of 0 live ones"), "{printed}");
+    let swept = dev.json(&["prune", "--now"], "").await;
+    assert_eq!((&swept["seen"], &swept["finished"]), (&json!(3), &json!(true)));
+    assert!(dev.done(&["prune", "--now"], "").await.contains("3 items seen"));
+    dev.stop("-TERM").await;
+}
+
+#[tokio::test]
+async fn a_token_is_inspected_in_json_with_nothing_of_its_secret() {
+    let dev = Dev::fresh().await;
+    let token = dev.token("my_username", "topsecret").await;
+    let seen = dev.json(&["token", "inspect"], &format!("{token}\n")).await;
+    assert_eq!(
+        (&seen["user_id"], &seen["is_expired"], &seen["seal_checked"]),
+        (&json!("1"), &json!(false), &json!(false))
+    );
+    assert!(!seen.to_string().contains(token.rsplit_once('.').unwrap().1));
+    let keys = dev.json(&["key", "list"], "").await;
+    assert_eq!((&keys[0]["id"], &keys[0]["state"]), (&json!("first"), &json!("signs")));
+    let rotated = dev.json(&["key", "rotate"], "").await;
+    assert_eq!(rotated["done"], "added");
+    let retired = dev.json(&["key", "retire", rotated["id"].as_str().unwrap()], "").await;
+    assert_eq!(retired["ended"], 0);
+    let exported = dev.json(&["key", "export", "--jwt"], "").await;
+    assert_eq!(exported["jwt_key"].as_str().unwrap().len(), 43);
+    dev.stop("-TERM").await;
+}

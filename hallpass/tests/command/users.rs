@@ -1,0 +1,85 @@
+//! `hallpass user`.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::json;
+
+use crate::dev::Dev;
+
+#[tokio::test]
+async fn users_are_added_listed_shown_and_given_permissions() {
+    let dev = Dev::fresh().await;
+    dev.done(&["user", "add", "Ada", "--full-name", "Ada L.", "--permission", "ROLE_USER"], "engine\n").await;
+    dev.token("ada", "engine").await;
+    dev.done(&["user", "grant", "ada", "reports"], "").await;
+    assert!(dev.done(&["user", "show", "ada"], "").await.contains("ROLE_USER,reports"));
+    dev.done(&["user", "deny", "ada", "reports"], "").await;
+    let listed = dev.done(&["user", "list"], "").await;
+    assert!(listed.contains("Ada") && !listed.contains("reports"), "{listed}");
+    for (arguments, input) in [
+        (&["user", "add", "ADA"][..], "x\n"),
+        (&["user", "add", "other", "--id", "1"], "x\n"),
+        (&["user", "add", "other"], "\n"),
+        (&["user", "add", "a:b"], "x\n"),
+        (&["user", "show", "nobody"], ""),
+        (&["user", "rename", "ada", "admin"], ""),
+    ] {
+        let (code, printed) = dev.run(arguments, input).await;
+        assert_eq!((code, printed.lines().count()), (1, 1), "{arguments:?}: {printed}");
+    }
+    dev.stop("-TERM").await;
+}
+
+#[tokio::test]
+async fn a_user_is_told_in_json_without_the_hash_of_the_password() {
+    let dev = Dev::fresh().await;
+    let added = dev.json(&["user", "add", "Ada", "--id", "7", "--app", "--permission", "a b"], "engine\n").await;
+    assert_eq!(added, json!({"done": "added", "id": "7", "username": "Ada"}));
+    let ada = json!({
+        "id": "7", "username": "Ada", "full_name": null, "kind": "app", "status": "active", "has_password": true,
+        "permissions": ["a b"],
+    });
+    assert_eq!(dev.json(&["user", "show", "ada"], "").await, ada);
+    assert_eq!(dev.json(&["user", "list"], "").await[0], ada);
+    let blocked = dev.json(&["user", "block", "ada"], "").await;
+    assert_eq!(blocked, json!({"done": "blocked", "id": "7", "username": "Ada"}));
+    let ran = dev.ran(&["--json", "user", "show", "nobody"], "").await;
+    let error: serde_json::Value = serde_json::from_str(&ran.err).unwrap();
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""));
+    assert_eq!(error, json!({"error": "there is no user nobody", "status": 1}));
+    dev.stop("-TERM").await;
+}
+
+#[tokio::test]
+async fn bad_names_are_refused_in_one_line_and_markup_is_text() {
+    let dev = Dev::fresh().await;
+    let long = "x".repeat(10_000);
+    dev.refused(&["user", "add", &long], "x\n", "a user name is 1 to 512 bytes").await;
+    dev.refused(&["user", "add", ""], "x\n", "a user name is 1 to 512 bytes").await;
+    dev.refused(&["user", "add", "a\u{1b}[31m"], "x\n", "control characters").await;
+    dev.refused(&["user", "add", "ada", "--full-name", &long], "x\n", "a full name has at most 256").await;
+    dev.refused(&["user", "add", "ada"], &long, "a password has 1 to 1024 bytes").await;
+    dev.refused(&["user", "show", &long], "", "there is no user xxx").await;
+    dev.refused(&["user", "show", "<script>"], "", "there is no user <script>").await;
+    dev.refused(&["user", "show", "id:nobody"], "", "there is no user id:nobody").await;
+    dev.refused(&["user", "show", "id:<b>"], "", "there is no user id:<b>").await;
+    dev.refused(&["user", "passwd", "nobody"], "x\n", "there is no user nobody").await;
+    dev.refused(&["user", "rename", "my_username", &long], "", "a user name is 1 to 512 bytes").await;
+    dev.done(&["user", "add", "<b>ada</b>", "--full-name", "<script>"], "engine\n").await;
+    assert!(dev.done(&["user", "show", "<B>ADA</B>"], "").await.contains("<script>"));
+    assert_eq!(dev.log_in("<b>ada</b>", "engine").await, 200);
+    dev.stop("-TERM").await;
+}
+
+#[tokio::test]
+async fn a_user_whose_name_the_index_has_lost_is_named_by_id() {
+    let dev = Dev::fresh().await;
+    let client = dev.connection().dynamodb();
+    let call = client.update_item().table_name("Users").key("user_id", AttributeValue::S("1".to_owned()));
+    let call = call.update_expression("SET username_key = :key");
+    call.expression_attribute_values(":key", AttributeValue::S("stale".to_owned())).send().await.unwrap();
+    dev.refused(&["user", "show", "my_username"], "", "there is no user").await;
+    dev.refused(&["user", "show", "stale"], "", "there is no user").await;
+    dev.done(&["user", "rename", "id:1", "my_username"], "").await;
+    assert_eq!(dev.log_in("my_username", "topsecret").await, 200);
+    dev.stop("-TERM").await;
+}
