@@ -63,7 +63,7 @@ pub struct InspectArgs {
 }
 
 /// How many records are marked at once.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 8;
 
 /// Runs a command.
 ///
