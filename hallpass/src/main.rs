@@ -1,12 +1,12 @@
 //! The command `hallpass`.
 
-use std::{io::Write, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::Parser;
 use hallpass::{
     cli::{self, Cli},
     error::CommandError,
-    terminal,
+    terminal::Terminal,
 };
 
 #[tokio::main]
@@ -15,7 +15,7 @@ async fn main() -> ExitCode {
         Ok(cli) => cli,
         // Not even `--json` was understood, so that the words themselves are looked at; help is no error.
         Err(error) if error.use_stderr() && std::env::args_os().any(|word| word == "--json") => {
-            say_in_json(error.render().to_string().trim(), 2);
+            let _ = Terminal::new(true).complain(error.render().to_string().trim(), 2);
             return ExitCode::from(2);
         }
         Err(error) => error.exit(),
@@ -26,17 +26,8 @@ async fn main() -> ExitCode {
         // Whoever read has read enough.
         Err(CommandError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            let status = error.exit_code();
-            if is_json {
-                say_in_json(&error.to_string(), status);
-            } else {
-                let _ = terminal::note(&error);
-            }
-            ExitCode::from(status)
+            let _ = Terminal::new(is_json).complain(&error.to_string(), error.exit_code());
+            ExitCode::from(error.exit_code())
         }
     }
-}
-
-fn say_in_json(error: &str, status: u8) {
-    let _ = writeln!(std::io::stderr(), "{}", serde_json::json!({"error": error, "status": status}));
 }

@@ -2,14 +2,11 @@
 //!
 //! What was asked for goes to standard output, everything else to standard error, so that a command can stand in a pipe.
 
-use std::{
-    fmt,
-    io::{self, BufRead, IsTerminal, Write},
-};
+use std::io::{self, BufRead, IsTerminal, Write};
 
 use edge::settings;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::Value;
+use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
 use zeroize::Zeroizing;
 
@@ -85,6 +82,28 @@ impl Terminal {
         out.flush()
     }
 
+    /// Says something beside what was asked for, on standard error.
+    ///
+    /// # Errors
+    /// When standard error cannot be written.
+    pub fn note(self, text: &str) -> io::Result<()> {
+        if self.json {
+            return writeln!(io::stderr(), "{}", json!({ "note": text }));
+        }
+        writeln!(io::stderr(), "hallpass: {}", printable(text))
+    }
+
+    /// Says why a command did not do what it was asked for, on standard error.
+    ///
+    /// # Errors
+    /// When standard error cannot be written.
+    pub fn complain(self, error: &str, status: u8) -> io::Result<()> {
+        if self.json {
+            return writeln!(io::stderr(), "{}", json!({"error": error, "status": status}));
+        }
+        self.note(error)
+    }
+
     /// The text in this colour, where there are colours.
     pub fn paint(self, text: &str, colour: Colour) -> String {
         let code = match colour {
@@ -107,14 +126,6 @@ fn aligned(cells: &[&str], widths: &[usize]) -> String {
     }
     line.truncate(line.trim_end().len());
     line
-}
-
-/// Says something beside what was asked for, on standard error.
-///
-/// # Errors
-/// When standard error cannot be written.
-pub fn note(text: impl fmt::Display) -> io::Result<()> {
-    writeln!(io::stderr(), "hallpass: {}", printable(&text.to_string()))
 }
 
 /// A bar of progress on standard error, where that is a terminal; without a total, a count.

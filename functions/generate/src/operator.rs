@@ -11,8 +11,7 @@ use crate::{
     rotate::successor,
 };
 
-/// Who issued such a token. No token and no user is called so in a record: their ids hold a dot, or stand in a record
-/// that the user's own password made.
+/// Who issued such a token, as its record says. No token has this id, so that nobody manages it for having made it.
 pub const ISSUED_BY: &str = "operator";
 
 /// The token that is asked for.

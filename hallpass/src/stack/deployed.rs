@@ -32,13 +32,21 @@ pub(super) async fn find(reach: &Reach) -> Result<Stack, NoStack> {
     {
         return Err(NoStack::Aws(format!("{name} is set and empty; unset it")));
     }
-    let aws = load(reach).await;
     // What the template has no parameter for may be said in the environment of the command.
     let mut environment = settings::environment_with_prefix("HALLPASS_");
+    if let Some(endpoint) = &reach.endpoint {
+        if !(endpoint.starts_with("http://") || endpoint.starts_with("https://")) {
+            return Err(NoStack::Aws("--endpoint: it is not a URL with its scheme".to_owned()));
+        }
+        environment.retain(|name, _| !name.ends_with("_ENDPOINT"));
+    }
+    let aws = load(reach).await;
     let mut url = String::new();
     if let Some(name) = &reach.stack {
         let stack = describe(&aws, name).await?;
         url = stack.outputs().iter().find(|it| it.output_key() == Some("Url")).map(value).unwrap_or_default();
+        // The stack's secret takes the place of a ring that lies about here.
+        environment.remove("HALLPASS_KEYS");
         environment.extend(told_by(&stack, name)?);
     } else if !environment.contains_key("HALLPASS_TOKENS_TABLE") {
         let why = "name the deployed stack with --stack, or its tables with HALLPASS_USERS_TABLE and its like";

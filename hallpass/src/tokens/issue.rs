@@ -7,12 +7,7 @@ use generate::operator::{self, Order};
 use serde_json::Value;
 use token::{Permission, Record, Scope, Text, Timestamp, TokenId};
 
-use crate::{
-    error::CommandError,
-    stack::Stack,
-    terminal::{self, Terminal},
-    user,
-};
+use crate::{error::CommandError, stack::Stack, terminal::Terminal, user};
 
 /// The token that is asked for.
 #[derive(Debug, Args)]
@@ -55,7 +50,7 @@ pub(super) async fn issue(args: IssueArgs, stack: &Stack, terminal: Terminal) ->
     };
     let (text, record) = operator::issue(&service, order, now, &entropy::draw()?).await?;
     for left_out in args.scopes.iter().filter(|scope| !held.holds(scope.as_str())) {
-        terminal::note(format!("left out {}: the user may not do it", left_out.as_str()))?;
+        terminal.note(&format!("left out {}: the user may not do it", left_out.as_str()))?;
     }
     say(terminal, &record, &text, now, &[])
 }
@@ -63,11 +58,14 @@ pub(super) async fn issue(args: IssueArgs, stack: &Stack, terminal: Terminal) ->
 pub(super) async fn rotate(id: &TokenId, stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
     let service = stack.service()?;
     let now = clock::now();
+    if service.store.record(id).await?.is_none() {
+        return Err(CommandError::refused(format!("there is no token {id}")));
+    }
     let rotation = operator::rotate(&service, id, now, &entropy::draw()?).await?;
     let ends_at = rotation.old_ends_at.to_string();
     let more = [("replaces", id.to_string()), ("replaced_ends_at", ends_at.clone())];
     say(terminal, &rotation.record, &rotation.text, now, &more)?;
-    Ok(terminal::note(format!("{id} ends at the first use of the new token, or at {ends_at}"))?)
+    Ok(terminal.note(&format!("{id} ends at the first use of the new token, or at {ends_at}"))?)
 }
 
 /// The token alone on standard output, what it is beside it.
@@ -85,7 +83,7 @@ fn say(
     terminal.say(text.reveal(), &json)?;
     let end = record.expires_at.map_or_else(|| "never ends".to_owned(), |at| format!("ends at {at}"));
     let scope = record.scope.as_ref().map_or_else(|| "all that its user may do".to_owned(), ToString::to_string);
-    Ok(terminal::note(format!("issued {}; it {end} and may do: {scope}", record.id))?)
+    Ok(terminal.note(&format!("issued {}; it {end} and may do: {scope}", record.id))?)
 }
 
 fn end(args: &IssueArgs, now: Timestamp) -> Result<Option<Timestamp>, CommandError> {

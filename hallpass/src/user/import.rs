@@ -81,25 +81,23 @@ pub(super) async fn run(args: &ImportArgs, store: &Store, terminal: Terminal) ->
     let format = format(args)?;
     let (rows, wrong) = lines::read(&text(&args.file)?, format);
     if !wrong.is_empty() {
-        complain(&args.file, &wrong)?;
-        terminal_json(terminal, &Import { users: rows.len(), ..Import::default() }, &wrong)?;
+        complain(terminal, &args.file, &wrong)?;
+        if terminal.is_json() {
+            terminal.say("", &told(&Import { users: rows.len(), ..Import::default() }, &wrong))?;
+        }
         return Err(CommandError::refused(format!("nothing was written: {} of the lines are bad", wrong.len())));
     }
     let is_kept = args.file != Path::new("-");
     if is_kept && rows.iter().any(|row| matches!(row.password, Password::Plain(_))) {
-        terminal::note(format!("{} holds passwords; remove it when you are done", args.file.display()))?;
+        terminal.note(&format!("{} holds passwords; remove it when you are done", args.file.display()))?;
     }
     let interrupt = Interrupt::watch()?;
     let mut import = Import { users: rows.len(), ..Import::default() };
     let written = write(store, rows, &interrupt, &mut import).await;
-    complain(&args.file, &import.conflicts)?;
+    complain(terminal, &args.file, &import.conflicts)?;
     let Import { users, added, present, ref conflicts } = import;
-    let so_far = format!("{added} users added, {present} were there already, {} conflicts", conflicts.len());
-    if terminal.is_json() {
-        terminal_json(terminal, &import, &[])?;
-    } else {
-        terminal.say(&so_far, &json!(null))?;
-    }
+    let so_far = format!("added: {added}, there already: {present}, conflicts: {}", conflicts.len());
+    terminal.say(&so_far, &told(&import, &[]))?;
     written?;
     let left = users.saturating_sub(added).saturating_sub(present).saturating_sub(conflicts.len());
     if left > 0 {
@@ -249,29 +247,29 @@ fn text(file: &Path) -> Result<Zeroizing<String>, CommandError> {
     Ok(Zeroizing::new(text.to_owned()))
 }
 
-fn complain(file: &Path, wrong: &[Wrong]) -> io::Result<()> {
+/// In JSON all of it stands in the answer.
+fn complain(terminal: Terminal, file: &Path, wrong: &[Wrong]) -> io::Result<()> {
+    if terminal.is_json() {
+        return Ok(());
+    }
     for Wrong { line, what } in wrong.iter().take(MOST_COMPLAINTS) {
-        terminal::note(format!("{}:{line}: {what}", file.display()))?;
+        terminal.note(&format!("{}:{line}: {what}", file.display()))?;
     }
     match wrong.len().saturating_sub(MOST_COMPLAINTS) {
         0 => Ok(()),
-        more => terminal::note(format!("and {more} more")),
+        more => terminal.note(&format!("and {more} more")),
     }
 }
 
-fn terminal_json(terminal: Terminal, import: &Import, bad: &[Wrong]) -> io::Result<()> {
-    if !terminal.is_json() {
-        return Ok(());
-    }
-    let told = |wrong: &[Wrong]| -> serde_json::Value {
+fn told(import: &Import, bad: &[Wrong]) -> serde_json::Value {
+    let lines = |wrong: &[Wrong]| -> serde_json::Value {
         wrong.iter().map(|Wrong { line, what }| json!({"line": line, "wrong": what})).collect()
     };
-    let json = json!({
+    json!({
         "users": import.users,
         "added": import.added,
         "present": import.present,
-        "conflicts": told(&import.conflicts),
-        "bad": told(bad),
-    });
-    terminal.say("", &json)
+        "conflicts": lines(&import.conflicts),
+        "bad": lines(bad),
+    })
 }

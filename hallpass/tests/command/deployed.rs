@@ -33,7 +33,10 @@ async fn a_deployed_stack_is_reached_by_its_name_with_its_own_settings() {
     let url = aws.url();
     let run = async |arguments: &[&str], input: &str| -> Ran {
         let reach = ["--stack", "hallpass", "--profile", "ops", "--endpoint", &url];
-        ran(&mut with_profile(&dev, &[&reach, arguments].concat()), input).await
+        let mut command = with_profile(&dev, &[&reach, arguments].concat());
+        // What lies about in the environment does not come before the stack and the arguments.
+        command.env("HALLPASS_DYNAMODB_ENDPOINT", "http://127.0.0.1:9").env("HALLPASS_KEYS", "[]");
+        ran(command.env("HALLPASS_PREFIX", "other_"), input).await
     };
     let listed = run(&["user", "list"], "").await;
     assert!(listed.code == 0 && listed.out.contains("my_username"), "{listed:?}");
@@ -83,6 +86,7 @@ async fn a_stack_that_cannot_be_reached_is_one_line_and_no_panic() {
     check(&["--stack", "x", "--profile", "ops", "--endpoint", "http://127.0.0.1:9"], &[], "cannot be found").await;
     check(&["--stack", "x", "--endpoint", &url], &[], "no region is known").await;
     check(&["--stack", "x", "--region", "local", "--endpoint", &url], &[], "credentials").await;
+    check(&["--stack", "x", "--endpoint", "localhost:1"], &[], "it is not a URL with its scheme").await;
     check(&["--profile", "ops"], &[], "name the deployed stack with --stack").await;
     check(&at("x"), &[("AWS_ENDPOINT_URL", "")], "AWS_ENDPOINT_URL is set and empty").await;
     let (code, printed) = dev.run(&["--stack", "x", "dev"], "").await;

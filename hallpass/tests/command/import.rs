@@ -45,7 +45,7 @@ async fn users_with_hashes_of_every_kind_log_in_with_their_passwords_and_no_othe
     lines.extend(HASHES.map(|(name, _, hash)| format!("{name},{name},\"{hash}\",")));
     lines.extend(["plain,plain,,sesame", "directory,directory,,"].map(str::to_owned));
     let ran = dev.import("users.csv", &lines.join("\n")).await;
-    assert_eq!((ran.code, ran.out.as_str()), (0, "9 users added, 0 were there already, 0 conflicts\n"), "{ran:?}");
+    assert_eq!((ran.code, ran.out.as_str()), (0, "added: 9, there already: 0, conflicts: 0\n"), "{ran:?}");
     assert!(ran.err.contains("holds passwords") && !ran.err.contains("sesame"), "{}", ran.err);
     for (name, password, _) in HASHES.into_iter().chain([("plain", "sesame", "")]) {
         assert_eq!(dev.log_in(name, &format!("{password}x")).await, 401, "{name}");
@@ -112,6 +112,7 @@ async fn a_bad_line_is_named_and_nothing_is_written() {
     assert_eq!(dev.json(&["user", "list"], "").await.as_array().unwrap().len(), 4);
     let ran = dev.ran(&["--json", "user", "import", &file], "").await;
     let told: Value = serde_json::from_str(&ran.out).unwrap();
+    assert!(ran.err.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{}", ran.err);
     assert_eq!((ran.code, told["bad"].as_array().unwrap().len(), &told["bad"][0]["line"]), (1, 6, &json!(3)));
     std::fs::write(&file, b"user_id,username\n1,ada\n2,\xff\n").unwrap();
     dev.refused(&["user", "import", &file], "", ":3: it is not UTF-8").await;
@@ -131,12 +132,12 @@ async fn a_second_run_passes_over_who_is_there_and_reports_who_is_there_otherwis
                 12,cat,,,,\n";
     assert_eq!(dev.import("users.csv", text).await.code, 0);
     let ran = dev.import("users.csv", text).await;
-    assert_eq!((ran.code, ran.out.as_str()), (0, "0 users added, 3 were there already, 0 conflicts\n"));
+    assert_eq!((ran.code, ran.out.as_str()), (0, "added: 0, there already: 3, conflicts: 0\n"));
     dev.done(&["user", "grant", "ann", "c"], "").await;
     dev.done(&["user", "passwd", "bob"], "other\n").await;
     let more = format!("{text}13,dan,,,,\n1,eve,,,,\n14,MY_USERNAME,,,,\n");
     let ran = dev.import("users.csv", &more).await;
-    assert_eq!((ran.code, ran.out.as_str()), (1, "1 users added, 1 were there already, 4 conflicts\n"), "{ran:?}");
+    assert_eq!((ran.code, ran.out.as_str()), (1, "added: 1, there already: 1, conflicts: 4\n"), "{ran:?}");
     for (line, words) in [
         (2, "the user 10 is there with other content"),
         (3, "the user 11 is there with other content"),

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
-use serde_json::json;
+use serde_json::{Value, json};
 use store::Store;
 
 use crate::dev::{Dev, hallpass};
@@ -23,6 +23,22 @@ async fn interrupt(dev: &Dev, arguments: &[&str], has_begun: impl AsyncFn(&Store
     (output.status.code().unwrap(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
 }
 
+/// Makes copies of the one token that there is, with something beside it that fills the table.
+async fn copy_the_token(dev: &Dev, copies: usize, filling: &str) {
+    let client = dev.connection().dynamodb();
+    let item = client.scan().table_name("Tokens").send().await.unwrap().items.unwrap().remove(0);
+    for some in (0..copies).collect::<Vec<_>>().chunks(25) {
+        let put = |number: &usize| {
+            let mut item = item.clone();
+            item.insert("token".to_owned(), AttributeValue::S(format!("{number:0>21}A")));
+            item.insert("filling".to_owned(), AttributeValue::S(filling.to_owned()));
+            WriteRequest::builder().put_request(PutRequest::builder().set_item(Some(item)).build().unwrap()).build()
+        };
+        let puts = some.iter().map(put).collect();
+        client.batch_write_item().request_items("Tokens", puts).send().await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn an_import_stops_between_two_users_and_goes_on_when_it_is_run_again() {
     const USERS: usize = 48;
@@ -38,11 +54,11 @@ async fn an_import_stops_between_two_users_and_goes_on_when_it_is_run_again() {
     assert_eq!(code, 130, "{said}");
     let added = count(&dev.store()).await;
     assert!(added > 0 && added < USERS, "{added}");
-    assert!(said.contains(&format!("{added} users added, 0 were there already")), "{added}: {said}");
+    assert!(said.contains(&format!("added: {added}, there already: 0")), "{added}: {said}");
     assert!(said.contains(&format!("{} of {USERS} users are left; run it again to go on", USERS - added)), "{said}");
     let rest = dev.out(&import, "").await;
-    assert_eq!(rest, format!("{} users added, {added} were there already, 0 conflicts\n", USERS - added));
-    assert_eq!(dev.out(&import, "").await, format!("0 users added, {USERS} were there already, 0 conflicts\n"));
+    assert_eq!(rest, format!("added: {}, there already: {added}, conflicts: 0\n", USERS - added));
+    assert_eq!(dev.out(&import, "").await, format!("added: 0, there already: {USERS}, conflicts: 0\n"));
     assert_eq!((dev.log_in("n0", "sesame").await, dev.log_in("n47", "sesame").await), (200, 200));
     dev.stop("-TERM").await;
 }
@@ -53,17 +69,7 @@ async fn revoking_all_voids_all_with_its_first_write_and_marks_the_rest_when_it_
     let dev = Dev::start(tempfile::TempDir::new().unwrap(), &["--no-prune"]).await;
     let token = dev.token("my_username", "topsecret").await;
     let (store, user_id) = (dev.store(), "1".parse().unwrap());
-    let client = dev.connection().dynamodb();
-    let item = client.scan().table_name("Tokens").send().await.unwrap().items.unwrap().remove(0);
-    for some in (0..TOKENS).collect::<Vec<_>>().chunks(25) {
-        let put = |number: &usize| {
-            let mut item = item.clone();
-            item.insert("token".to_owned(), AttributeValue::S(format!("{number:0>21}A")));
-            WriteRequest::builder().put_request(PutRequest::builder().set_item(Some(item)).build().unwrap()).build()
-        };
-        let puts = some.iter().map(put).collect();
-        client.batch_write_item().request_items("Tokens", puts).send().await.unwrap();
-    }
+    copy_the_token(&dev, TOKENS, "").await;
     let generation = async |store: &Store| {
         let user = store.user(&user_id).await.unwrap().unwrap();
         user.attributes.get("token_generation").cloned()
@@ -80,5 +86,25 @@ async fn revoking_all_voids_all_with_its_first_write_and_marks_the_rest_when_it_
     let rest = dev.out(&revoke, "").await;
     assert!(rest.contains(&format!("{left} of {left} live ones are marked")), "{rest}");
     assert_eq!(unmarked().await, 0);
+    dev.stop("-TERM").await;
+}
+
+#[tokio::test]
+async fn a_sweep_stops_between_two_parts_and_the_next_one_goes_on_there() {
+    // A part is a megabyte.
+    const TOKENS: usize = 400;
+    let dev = Dev::start(tempfile::TempDir::new().unwrap(), &["--no-prune"]).await;
+    dev.token("my_username", "topsecret").await;
+    copy_the_token(&dev, TOKENS, &"x".repeat(100_000)).await;
+    let prune = ["--json", "prune", "--now"];
+    let (code, said) = interrupt(&dev, &prune, async |store| store.sweep_place().await.unwrap().is_some()).await;
+    assert_eq!(code, 130, "{said}");
+    assert!(said.contains("the next sweep goes on from here"), "{said}");
+    let first: Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
+    let second = dev.json(&prune[1..], "").await;
+    let seen = [&first, &second].map(|swept| swept["seen"].as_u64().unwrap());
+    assert_eq!((&first["finished"], &second["finished"]), (&json!(false), &json!(true)));
+    assert!(seen[0] > 0 && seen[1] > 0, "{seen:?}");
+    assert_eq!(seen[0] + seen[1], 401);
     dev.stop("-TERM").await;
 }

@@ -30,6 +30,8 @@ async fn completions_are_scripts_that_their_shells_can_read() {
         std::fs::write(&file, script).unwrap();
         if is_there(shell) {
             assert!(Command::new(shell).args(check).arg(&file).status().unwrap().success(), "{shell}");
+        } else {
+            println!("{shell} is not on this machine, so that it did not read its completions");
         }
     }
     let (code, printed) = run(nowhere.path(), &["completions", "tcsh"], "").await;
@@ -167,6 +169,7 @@ async fn dev_says_in_json_where_it_is() {
 #[tokio::test]
 async fn colours_are_for_terminals_that_did_not_decline() {
     if !is_there("script") {
+        println!("script of util-linux is not on this machine, so that no terminal was played");
         return;
     }
     let dev = Dev::fresh().await;

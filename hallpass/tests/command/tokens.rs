@@ -77,7 +77,7 @@ async fn what_cannot_be_issued_is_refused_and_nothing_is_printed() {
     dev.refused(&["token", "issue", "nobody"], "", "there is no user nobody").await;
     dev.refused(&["token", "issue", &long], "", "there is no user xxx").await;
     let gone = "1.AAAAAAAAAAAAAAAAAAAAAA";
-    dev.refused(&["token", "rotate", gone], "", "There is nothing here").await;
+    dev.refused(&["token", "rotate", gone], "", "there is no token").await;
     dev.refused(&["token", "show", gone], "", "there is no token").await;
     dev.refused(&["token", "revoke", gone], "", "there is no token").await;
     dev.refused(&["token", "revoke", "--all", "nobody"], "", "there is no user nobody").await;
