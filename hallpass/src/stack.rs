@@ -123,7 +123,9 @@ impl Stack {
     /// # Errors
     /// When its settings make no sense.
     pub fn store(&self) -> Result<Store, NoStack> {
-        service::store(&self.lookup()).map_err(NoStack::BadSetting)
+        let lookup = self.lookup();
+        let reach = || Ok(Store::new(service::connection(&lookup)?.patient_dynamodb(), service::tables(&lookup)?));
+        reach().map_err(NoStack::BadSetting)
     }
 
     /// Its settings.
@@ -139,7 +141,8 @@ impl Stack {
     /// # Errors
     /// When its settings make no sense.
     pub fn service(&self) -> Result<Service, NoStack> {
-        Service::new(&self.lookup()).map_err(NoStack::BadSetting)
+        let keys = service::keys(&self.lookup()).map_err(NoStack::BadSetting)?;
+        Ok(Service { store: self.store()?, keys, settings: self.settings()? })
     }
 
     /// A setting of its functions.

@@ -68,7 +68,7 @@ async fn a_good_stack_is_well_and_what_the_engine_does_not_say_is_not_called_ok(
 #[tokio::test]
 async fn a_table_without_ttl_and_one_that_is_gone_are_found() {
     let dev = Dev::fresh().await;
-    let client = dev.connection().dynamodb();
+    let client = dev.connection().patient_dynamodb();
     let off = TimeToLiveSpecification::builder().attribute_name("forget_at").enabled(false).build().unwrap();
     client.update_time_to_live().table_name("Tokens").time_to_live_specification(off).send().await.unwrap();
     dev.ails(&[("TTL of tokens", "it is off")]).await;
@@ -86,7 +86,7 @@ async fn a_table_without_ttl_and_one_that_is_gone_are_found() {
 #[tokio::test]
 async fn users_who_cannot_log_in_are_found() {
     let dev = Dev::fresh().await;
-    let client = dev.connection().dynamodb();
+    let client = dev.connection().patient_dynamodb();
     let put = async |attributes: &[(&str, &str)]| {
         let text = |(name, value): &(&str, &str)| ((*name).to_owned(), AttributeValue::S((*value).to_owned()));
         let item = attributes.iter().map(text).collect();

@@ -25,7 +25,7 @@ async fn interrupt(dev: &Dev, arguments: &[&str], has_begun: impl AsyncFn(&Store
 
 /// Makes copies of the one token that there is, with something beside it that fills the table.
 async fn copy_the_token(dev: &Dev, copies: usize, filling: &str) {
-    let client = dev.connection().dynamodb();
+    let client = dev.connection().patient_dynamodb();
     let item = client.scan().table_name("Tokens").send().await.unwrap().items.unwrap().remove(0);
     for some in (0..copies).collect::<Vec<_>>().chunks(25) {
         let put = |number: &usize| {

@@ -73,7 +73,7 @@ async fn bad_names_are_refused_in_one_line_and_markup_is_text() {
 #[tokio::test]
 async fn a_user_whose_name_the_index_has_lost_is_named_by_id() {
     let dev = Dev::fresh().await;
-    let client = dev.connection().dynamodb();
+    let client = dev.connection().patient_dynamodb();
     let call = client.update_item().table_name("Users").key("user_id", AttributeValue::S("1".to_owned()));
     let call = call.update_expression("SET username_key = :key");
     call.expression_attribute_values(":key", AttributeValue::S("stale".to_owned())).send().await.unwrap();

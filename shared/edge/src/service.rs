@@ -44,12 +44,19 @@ impl Service {
 /// # Errors
 /// Names the first setting that makes no sense.
 pub fn store(lookup: Lookup<'_>) -> Result<Store, BadSetting> {
-    let tables = Tables {
+    Ok(Store::new(connection(lookup)?.dynamodb(), tables(lookup)?))
+}
+
+/// The names of the tables.
+///
+/// # Errors
+/// Names the first that is missing.
+pub fn tables(lookup: Lookup<'_>) -> Result<Tables, BadSetting> {
+    Ok(Tables {
         users: settings::required(lookup, "HALLPASS_USERS_TABLE")?,
         tokens: settings::required(lookup, "HALLPASS_TOKENS_TABLE")?,
         attempts: settings::required(lookup, "HALLPASS_ATTEMPTS_TABLE")?,
-    };
-    Ok(Store::new(connection(lookup)?.dynamodb(), tables))
+    })
 }
 
 /// The key ring: `HALLPASS_KEYS_SECRET`, the ARN of a secret, or `HALLPASS_KEYS`, the ring itself, for local use.

@@ -39,16 +39,28 @@ const CONNECT_LIMIT: Duration = Duration::from_millis(500);
 /// The limit of one call with its retries; [`crate::verify`] holds the limit of several calls together.
 const OPERATION_LIMIT: Duration = Duration::from_millis(2_500);
 
+/// How many times as long as a function a person waits.
+const PATIENCE: u32 = 10;
+
 impl Connection {
     /// A client of DynamoDB.
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        self.dynamodb_within(time_limits(1))
+    }
+
+    /// A client of DynamoDB for somebody at a terminal, who may be far from it and would rather wait than begin again.
+    pub fn patient_dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        self.dynamodb_within(time_limits(PATIENCE))
+    }
+
+    fn dynamodb_within(&self, limits: TimeoutConfig) -> aws_sdk_dynamodb::Client {
         let mut config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(self.region.clone()))
             .credentials_provider(self.credentials())
             .http_client(http_client())
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
-            .timeout_config(time_limits())
+            .timeout_config(limits)
             .retry_config(retries());
         config.set_app_name(AppName::new("hallpass").ok());
         config.set_endpoint_url(self.dynamodb_endpoint.clone());
@@ -63,7 +75,7 @@ impl Connection {
             .credentials_provider(self.credentials())
             .http_client(http_client())
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
-            .timeout_config(time_limits())
+            .timeout_config(time_limits(1))
             .retry_config(retries());
         config.set_app_name(AppName::new("hallpass").ok());
         config.set_endpoint_url(self.secrets_endpoint.clone());
@@ -86,12 +98,12 @@ pub fn http_client() -> SharedHttpClient {
     Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
 }
 
-fn time_limits() -> TimeoutConfig {
+fn time_limits(times: u32) -> TimeoutConfig {
     TimeoutConfig::builder()
-        .connect_timeout(CONNECT_LIMIT)
-        .read_timeout(ATTEMPT_LIMIT)
-        .operation_attempt_timeout(ATTEMPT_LIMIT)
-        .operation_timeout(OPERATION_LIMIT)
+        .connect_timeout(CONNECT_LIMIT.saturating_mul(times))
+        .read_timeout(ATTEMPT_LIMIT.saturating_mul(times))
+        .operation_attempt_timeout(ATTEMPT_LIMIT.saturating_mul(times))
+        .operation_timeout(OPERATION_LIMIT.saturating_mul(times))
         .build()
 }
 
