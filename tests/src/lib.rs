@@ -23,6 +23,7 @@ use token::Timestamp;
 
 pub mod api;
 pub mod client;
+pub mod html;
 pub mod pages;
 pub mod system;
 pub mod tables;

@@ -1,6 +1,11 @@
-//! The pages of the template, which are for people and not part of the documented API.
+//! The pages of the template, which are for people and not part of the documented API, and somebody who visits them with
+//! a browser that has no screen and no script. Every page that this visitor sees is held to the rules of all pages.
+
+use std::collections::BTreeMap;
 
 use hallpass::dev::template::Route;
+
+use crate::{client::Reply, html::check, system::System};
 
 /// Method and path of every page, form and file for browsers.
 pub const PAGES: [(&str, &str); 12] = [
@@ -18,7 +23,120 @@ pub const PAGES: [(&str, &str); 12] = [
     ("GET", "/docs/swagger-ui/{file}"),
 ];
 
+/// The page of one's own tokens.
+pub const OWN: &str = "/profile/developer/";
+
 /// Whether a route is one of them.
 pub fn is_page(route: &Route) -> bool {
     PAGES.contains(&(route.method.as_str(), route.path.as_str()))
+}
+
+/// Somebody with a browser: cookies, and the token of the last form.
+#[derive(Clone, Debug)]
+pub struct Visitor<'a> {
+    /// Name and value of every cookie.
+    pub cookies: BTreeMap<String, String>,
+    /// What the forms of the last page repeat.
+    pub csrf: String,
+    system: &'a System,
+    base: String,
+}
+
+impl<'a> Visitor<'a> {
+    /// Somebody who has not been here before. The API is mounted at `base`.
+    pub fn new(system: &'a System, base: &str) -> Self {
+        Self { cookies: BTreeMap::new(), csrf: String::new(), system, base: base.to_owned() }
+    }
+
+    /// Somebody who has signed in, and sees the page of the own tokens.
+    pub async fn signed_in(system: &'a System, name: &str, password: &str) -> Self {
+        let mut visitor = Self::new(system, "");
+        let reply = visitor.sign_in(name, password).await;
+        assert_eq!((reply.status, reply.header("location")), (303, OWN), "{}", reply.body);
+        assert_eq!(visitor.get(OWN).await.status, 200);
+        visitor
+    }
+
+    /// Opens the page for signing in, and sends its form.
+    pub async fn sign_in(&mut self, name: &str, password: &str) -> Reply {
+        assert_eq!(self.get("/sign-in").await.status, 200);
+        self.post("/sign-in", &[("username", name), ("password", password)]).await
+    }
+
+    /// Opens a page.
+    pub async fn get(&mut self, path: &str) -> Reply {
+        self.send("GET", path, "").await
+    }
+
+    /// Sends a form of the last page with these fields.
+    pub async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Reply {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        let body = form.append_pair("csrf", &self.csrf).extend_pairs(fields).finish();
+        self.send("POST", path, &body).await
+    }
+
+    /// Sends a form that must be answered with another place, and goes there.
+    pub async fn post_and_follow(&mut self, path: &str, fields: &[(&str, &str)]) -> Reply {
+        let reply = self.post(path, fields).await;
+        assert_eq!(reply.status, 303, "{}", reply.body);
+        let place = reply.header("location").strip_prefix(&self.base).unwrap().to_owned();
+        self.get(&place).await
+    }
+
+    /// Makes a token with the form of the page, and reads it there.
+    pub async fn make(&mut self, fields: &[(&str, &str)]) -> String {
+        let fields: Vec<_> = [("do", "make")].iter().chain(fields).copied().collect();
+        self.post(OWN, &fields).await.shown_token()
+    }
+
+    /// Sends a form as it is.
+    pub async fn send(&mut self, method: &str, path: &str, body: &str) -> Reply {
+        let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let cookies = cookies.join("; ");
+        let mut headers = vec![("Cookie", cookies.as_str())];
+        if method == "POST" {
+            headers.push(("Content-Type", "application/x-www-form-urlencoded"));
+        }
+        let reply = self.system.send(method, &format!("{}{path}", self.base), &headers, body).await;
+        for cookie in reply.headers.get_all("set-cookie") {
+            let cookie = cookie.to_str().unwrap();
+            let (pair, attributes) = cookie.split_once("; ").unwrap();
+            let (name, value) = pair.split_once('=').unwrap();
+            if attributes.contains("Max-Age=0;") {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        if reply.header("content-type").starts_with("text/html") {
+            check(&reply, &self.base);
+            if let Some(csrf) = reply.field("csrf") {
+                self.csrf = csrf;
+            }
+        }
+        reply
+    }
+}
+
+impl Reply {
+    /// The token that the page shows, once.
+    pub fn shown_token(&self) -> String {
+        assert_eq!(self.status, 201, "{}", self.body);
+        let shown = self.elements().into_iter().find(|it| it.attribute("id") == Some("new-token"));
+        shown.unwrap().attribute("value").unwrap().to_owned()
+    }
+
+    /// The value of the first field of this name.
+    pub fn field(&self, name: &str) -> Option<String> {
+        let field = self.elements().into_iter().find(|it| it.name == "input" && it.attribute("name") == Some(name))?;
+        Some(field.attribute("value").unwrap_or_default().to_owned())
+    }
+
+    /// What the page says is wrong.
+    pub fn wrong(&self) -> String {
+        let alerts: Vec<_> =
+            self.elements().into_iter().filter(|it| it.attribute("role") == Some("alert")).map(|it| it.text).collect();
+        assert_eq!(alerts.len(), 1, "{}", self.body);
+        alerts[0].clone()
+    }
 }

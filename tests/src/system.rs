@@ -1,8 +1,11 @@
 //! The whole stack as a client of one of the five systems meets it: HTTPS with bodies, and a clock that the test moves.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -64,6 +67,16 @@ impl System {
     /// Moves the clock.
     pub fn advance(&self, seconds: u64) {
         self.time.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    /// Where it answers.
+    pub fn url(&self) -> &str {
+        &self.dev.url
+    }
+
+    /// Where it keeps its data, the certificate of its authority among them.
+    pub fn data(&self) -> &Path {
+        self.data.path()
     }
 
     /// Sends a request on a connection of its own.

@@ -2,7 +2,7 @@
 //! is read by the same code as the requests of the API.
 
 use edge::{Answer, Problem, Service, body::Members, entropy::Draw, gateway};
-use http::{HeaderValue, header::SET_COOKIE};
+use http::{HeaderValue, StatusCode, header::SET_COOKIE};
 use lambda_http::Request;
 use page::{Form, Shown, Visit, admin, developer, session, sign_in as sign_in_page, sign_in::Next};
 use serde_json::{Map, Value};
@@ -64,7 +64,7 @@ async fn made(service: &Service, visit: &Visit, form: &Form, now: Timestamp, dra
     match form.field("do") {
         "make" => {
             let caller = Caller::Visit(Box::new(visit.clone()));
-            let (text, record) = issue(service, &caller, members(form), now, draw).await?;
+            let (text, record) = issue(service, &caller, members(form)?, now, draw).await?;
             Ok(Shown { text, name: named(&record), note: "" })
         }
         "remake" => {
@@ -74,7 +74,12 @@ async fn made(service: &Service, visit: &Visit, form: &Form, now: Timestamp, dra
         }
         "rotate" => {
             let old = own_record(service, &visit.user, form.field("id")).await?;
-            let (text, record, _) = renew(service, &old, None, now, draw).await?;
+            let renewed = renew(service, &old, None, now, draw).await;
+            let (text, record, _) = renewed.map_err(|problem| match problem.status() {
+                // It is the token that is refused, and not whoever is signed in.
+                StatusCode::UNAUTHORIZED => Problem::conflict(problem.detail()),
+                _ => problem,
+            })?;
             Ok(Shown { text, name: named(&record), note: "The old one ends when this one is first used." })
         }
         _ => Err(Problem::invalid_member("do", "it is unknown")),
@@ -96,7 +101,11 @@ pub(crate) async fn issue_key(
 ) -> Result<Answer, Problem> {
     let (visit, form, user) = admin::submitted(service, request, now).await?;
     let caller = Caller::Visit(Box::new(visit.clone()));
-    match issue(service, &caller, members_of_key(&form, &user.id), now, draw).await {
+    let issued = match members_of_key(&form, &user.id) {
+        Ok(members) => issue(service, &caller, members, now, draw).await,
+        Err(problem) => Err(problem),
+    };
+    match issued {
         Ok((text, record)) => {
             let shown = Shown { text, name: named(&record), note: "Hand it over on a way that nobody else reads." };
             admin::shown(service, &visit, &user, &shown, now).await
@@ -106,29 +115,33 @@ pub(crate) async fn issue_key(
 }
 
 /// What the form for a token asks for, in the words of `POST /tokens`.
-fn members(form: &Form) -> Members {
-    Members::new(asked(form))
+fn members(form: &Form) -> Result<Members, Problem> {
+    Ok(Members::new(asked(form)?))
 }
 
-fn members_of_key(form: &Form, user_id: &UserId) -> Members {
-    let mut asked = asked(form);
+fn members_of_key(form: &Form, user_id: &UserId) -> Result<Members, Problem> {
+    let mut asked = asked(form)?;
     asked.insert("format".to_owned(), "jwt".into());
     asked.insert("user_id".to_owned(), user_id.to_string().into());
-    Members::new(asked)
+    Ok(Members::new(asked))
 }
 
-fn asked(form: &Form) -> Map<String, Value> {
+fn asked(form: &Form) -> Result<Map<String, Value>, Problem> {
     let mut asked = Map::new();
     asked.insert("name".to_owned(), form.field("name").trim().into());
-    let expires = form.field("expires");
+    let expires = form.field("expires").trim();
     if !expires.is_empty() {
         // A day ends with its last second.
-        asked.insert("expires_at".to_owned(), format!("{expires}T23:59:59Z").into());
+        let end = format!("{expires}T23:59:59Z");
+        if Timestamp::parse_rfc3339(&end).is_none() {
+            return Err(Problem::invalid_member("expires_at", "it is not a date such as 2027-01-31"));
+        }
+        asked.insert("expires_at".to_owned(), end.into());
     }
     if form.field("limit") != "all" {
         asked.insert("scopes".to_owned(), form.fields("scope").collect());
     }
-    asked
+    Ok(asked)
 }
 
 fn named(record: &Record) -> String {

@@ -4,7 +4,7 @@
 use edge::{Answer, Problem, Service, gateway, log};
 use http::{HeaderValue, header::SET_COOKIE};
 use lambda_http::Request;
-use page::{Visit, admin, developer};
+use page::{Visit, admin, developer, sign_in};
 use store::{management::Change, tokens::Marked, users::Written};
 use token::{Record, Timestamp, TokenId, UserId};
 
@@ -14,7 +14,7 @@ use crate::revocation;
 pub(crate) async fn sign_out(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
     let (visit, _) = Visit::submitted(service, request, now).await?;
     let cookie = visit.end(service).await?;
-    let mut answer = page::see_other(&format!("{}/sign-in?done=signed-out", visit.base));
+    let mut answer = page::see_other(&sign_in::path(&visit.base, "signed-out"));
     if let Ok(cookie) = HeaderValue::try_from(cookie) {
         answer.headers_mut().append(SET_COOKIE, cookie);
     }
@@ -56,7 +56,10 @@ pub(crate) async fn access(service: &Service, request: &Request, now: Timestamp)
         Written::Unknown => Err(Problem::not_found()),
         Written::Now => {
             log::allowed(done, None, Some(&user.id));
-            Ok(page::see_other(&admin::path(&visit.base, &user.id, done)))
+            // Whoever takes back all of the own tokens has just lost this session too.
+            let is_over = done == "all-revoked" && user.id == visit.user.id;
+            let place = if is_over { sign_in::path(&visit.base, done) } else { admin::path(&visit.base, &user.id, done) };
+            Ok(page::see_other(&place))
         }
     }
 }

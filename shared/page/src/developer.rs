@@ -84,6 +84,9 @@ async fn written(
     Ok(render(&Developer { frame: visit.frame(), tokens, make, shown, notice })?)
 }
 
+/// The fields of the form, by the names that the API has for them, and what they are called on the page.
+const FIELDS: [(&str, &str); 3] = [("name", "Name"), ("expires_at", "Expiry date"), ("scopes", "What it may do")];
+
 impl<'a> Make<'a> {
     /// The form for a token of this user.
     pub(crate) fn new(user: &token::User, form: Option<&'a Form>, problem: Option<&'a Problem>) -> Self {
@@ -97,6 +100,16 @@ impl<'a> Make<'a> {
         }
     }
 
+    /// What was wrong, if it was a field of the form: it stands there.
+    pub(crate) fn wrong_field(&self) -> Option<&Wrong<'a>> {
+        self.wrong.as_ref().filter(|wrong| FIELDS.iter().any(|(field, _)| *field == wrong.field))
+    }
+
+    /// What was wrong, if it was no field of the form: it stands above everything, where it is seen first.
+    pub(crate) fn wrong_otherwise(&self) -> Option<&Wrong<'a>> {
+        self.wrong.as_ref().filter(|_| self.wrong_field().is_none())
+    }
+
     /// Whether this field was wrong.
     pub(crate) fn is_wrong(&self, field: &str) -> bool {
         self.wrong.as_ref().is_some_and(|wrong| wrong.field == field)
@@ -106,15 +119,10 @@ impl<'a> Make<'a> {
 impl<'a> Wrong<'a> {
     pub(crate) fn new(problem: &'a Problem) -> Self {
         let member = problem.member().unwrap_or_default();
-        let label = match member {
-            "name" => "Name",
-            "expires_at" => "Expiry date",
-            "scopes" => "Permissions",
-            _ => "",
-        };
         let detail = problem.detail();
-        let told = match detail.strip_prefix(member).and_then(|rest| rest.strip_prefix(": ")) {
-            Some(wrong) if !label.is_empty() => format!("{label}: {wrong}."),
+        let label = FIELDS.iter().find(|(field, _)| *field == member).map(|(_, label)| label);
+        let told = match (detail.strip_prefix(member).and_then(|rest| rest.strip_prefix(": ")), label) {
+            (Some(wrong), Some(label)) => format!("{label}: {wrong}."),
             _ => detail.to_owned(),
         };
         Self { field: member, told }

@@ -94,6 +94,11 @@ pub fn again(request: &Request, form: &Form, draw: &Draw, problem: Problem) -> P
     }
 }
 
+/// Where the page is, with a word for what was done.
+pub fn path(base: &str, done: &str) -> String {
+    format!("{base}/sign-in?done={done}")
+}
+
 fn written(request: &Request, draw: &Draw, page: SignIn<'_>) -> Result<(String, Option<String>), Problem> {
     let (secret, cookie) = session::before(request, draw);
     let page = SignIn { frame: Frame::of(request), csrf: session::csrf(&secret), ..page };

@@ -1,0 +1,163 @@
+//! What is the same on every page of ours: a scanner that takes only HTML as our templates write it, so that anything
+//! that got in as markup is seen, and the rules that every page is held to.
+
+use std::collections::BTreeSet;
+
+use crate::client::Reply;
+
+/// The start of an element, or with a slash in front of its name the end of one, and the text after it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Element {
+    /// The name.
+    pub name: String,
+    /// Names and values of the attributes.
+    pub attributes: Vec<(String, String)>,
+    /// The text up to the next element.
+    pub text: String,
+}
+
+/// What every page may load.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; \
+     base-uri 'none'; frame-ancestors 'none'";
+
+/// The elements that our templates use. A page with another one has let it in.
+const KNOWN: [&str; 41] = [
+    "!doctype", "a", "body", "button", "caption", "code", "dd", "details", "div", "dl", "dt", "fieldset", "form", "h1",
+    "h2", "head", "header", "html", "input", "label", "legend", "li", "link", "main", "meta", "nav", "p", "script",
+    "section", "small", "span", "summary", "table", "tbody", "td", "th", "thead", "time", "title", "tr", "ul",
+];
+
+impl Reply {
+    /// The elements of a page, in their order.
+    pub fn elements(&self) -> Vec<Element> {
+        elements(&self.body)
+    }
+
+    /// The text of a page without its markup.
+    pub fn text(&self) -> String {
+        let texts = self.elements().into_iter().filter(|it| !it.text.trim().is_empty()).map(|it| it.text);
+        texts.collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl Element {
+    /// The value of an attribute.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().find(|(its, _)| its == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Reads a page. Whatever is not as our templates write it is a panic.
+pub fn elements(html: &str) -> Vec<Element> {
+    let mut found = Vec::new();
+    for part in html.split('<').skip(1) {
+        let (tag, text) = split_tag(part);
+        let (name, mut rest) = tag.split_at(tag.find(char::is_whitespace).unwrap_or(tag.len()));
+        assert!(KNOWN.contains(&name.trim_start_matches('/')), "<{name}> in {html}");
+        let mut element = Element { name: name.to_owned(), text: unescaped(text), ..Element::default() };
+        while !rest.trim_start().is_empty() {
+            rest = rest.trim_start();
+            let end = rest.find(|c: char| c == '=' || c.is_whitespace()).unwrap_or(rest.len());
+            let (name, after) = rest.split_at(end);
+            let (value, after) = match after.strip_prefix("=\"") {
+                Some(quoted) => quoted.split_once('"').unwrap_or_else(|| panic!("no end of {name} in <{tag}>")),
+                None => ("", after),
+            };
+            let is_name = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+            assert!(is_name && !name.is_empty(), "{name} in <{tag}>");
+            element.attributes.push((name.to_owned(), unescaped(value)));
+            rest = after;
+        }
+        found.push(element);
+    }
+    found
+}
+
+/// The inside of a tag and what follows it; a `>` in a quoted value does not end it.
+fn split_tag(part: &str) -> (&str, &str) {
+    let mut quoted = false;
+    for (at, c) in part.char_indices() {
+        match c {
+            '"' => quoted = !quoted,
+            '>' if !quoted => return (&part[..at], &part[at + 1..]),
+            _ => {}
+        }
+    }
+    panic!("a tag without an end: <{part}");
+}
+
+fn unescaped(text: &str) -> String {
+    let mut parts = text.split("&#");
+    let mut whole = parts.next().unwrap().to_owned();
+    for part in parts {
+        let (code, rest) = part.split_once(';').unwrap();
+        whole.push(char::from(code.parse::<u8>().unwrap()));
+        whole += rest;
+    }
+    assert!(!text.replace("&#", "").contains('&'), "an ampersand that is not escaped: {text}");
+    whole
+}
+
+/// The rules of every page: its headers, nothing inline, one title, names for all fields, links that stay in the API.
+pub fn check(reply: &Reply, base: &str) {
+    for (name, value) in [
+        ("content-type", "text/html; charset=utf-8"),
+        ("content-security-policy", POLICY),
+        ("cache-control", "no-store"),
+        ("referrer-policy", "no-referrer"),
+        ("x-content-type-options", "nosniff"),
+        ("cross-origin-opener-policy", "same-origin"),
+    ] {
+        assert_eq!(reply.header(name), value, "{name}");
+        assert_eq!(reply.headers.get_all(name).iter().count(), 1, "{name}");
+    }
+    let elements = reply.elements();
+    let count = |name: &str| elements.iter().filter(|it| it.name == name).count();
+    for (name, expected) in [("html", 1), ("h1", 1), ("main", 1), ("title", 1), ("style", 0), ("script", 1)] {
+        assert_eq!(count(name), expected, "<{name}> in {}", reply.body);
+    }
+    assert!(elements.iter().any(|it| it.name == "html" && it.attribute("lang") == Some("en")));
+    let ids: Vec<&str> = elements.iter().filter_map(|it| it.attribute("id")).collect();
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "an id is there twice: {ids:?}");
+    for element in &elements {
+        for (name, value) in &element.attributes {
+            assert!(!name.starts_with("on") && name != "style", "{name} in <{}>", element.name);
+            let is_link = ["href", "action", "src"].contains(&name.as_str());
+            let stays = value.starts_with(&format!("{base}/")) && !value.starts_with("//");
+            assert!(!is_link || stays || value.starts_with('#'), "{name}={value} leaves {base}");
+            let named: Vec<&str> = match name.as_str() {
+                "for" | "aria-labelledby" | "aria-describedby" => value.split(' ').collect(),
+                _ => Vec::new(),
+            };
+            assert!(named.iter().all(|id| ids.contains(id)), "{name}={value} names nothing");
+        }
+    }
+    check_fields(&elements);
+    check_forms(&elements);
+}
+
+/// A field is inside of its label, or a label names it.
+fn check_fields(elements: &[Element]) {
+    let named: Vec<&str> = elements.iter().filter_map(|it| it.attribute("for")).collect();
+    let mut labels = 0;
+    for element in elements {
+        match element.name.as_str() {
+            "label" => labels += 1,
+            "/label" => labels -= 1,
+            "input" if element.attribute("type") != Some("hidden") => {
+                let is_named = element.attribute("id").is_some_and(|id| named.contains(&id));
+                assert!(is_named || labels > 0, "a field without a label: {element:?}");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A form that changes something repeats what shows that it is ours, and one that does not has nothing to hide.
+fn check_forms(elements: &[Element]) {
+    for (at, form) in elements.iter().enumerate().filter(|(_, it)| it.name == "form") {
+        let inside: Vec<_> = elements[at..].iter().take_while(|it| it.name != "/form").collect();
+        let has_csrf = inside.iter().any(|it| it.attribute("name") == Some("csrf"));
+        assert_eq!(has_csrf, form.attribute("method") == Some("post"), "{form:?}");
+    }
+}

@@ -1,0 +1,199 @@
+//! What is true of every page: no markup from outside, every link below the base path, no session no page, no store no
+//! page either. The other rules are checked on every page that a visitor of any test sees.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use tests::{
+    Request, World,
+    api::text,
+    pages::{OWN, PAGES, Visitor},
+    system::System,
+    tap::{ALWAYS, ANY, Fault},
+};
+
+/// What must stay text.
+const HOSTILE: [&str; 7] = [
+    "<script>alert(1)</script>",
+    "\"><img src=x onerror=alert(1)>",
+    "' autofocus onfocus='alert(1)",
+    "{{7*7}}",
+    "{% raw %}",
+    "&lt;b&gt; &amp; ’ “…” \u{202e}ü\u{1f600}",
+    "--><!--",
+];
+
+#[tokio::test]
+async fn what_was_typed_is_text_and_whole() {
+    let system = System::start(&[("HALLPASS_INVALIDATE_ON", "password_hash")]).await;
+    let mut visitor = Visitor::signed_in(&system, "admin", "letmein").await;
+    for hostile in HOSTILE {
+        // The names of users come from the application, and may hold line breaks too.
+        let name = format!("{hostile}\n\t");
+        system.set_user("2", "full_name", text(&name)).await;
+        system.set_user("1", "full_name", text(&name)).await;
+        system.set_user("1", "username", text(&name)).await;
+        let permissions = AttributeValue::Ss(vec!["<b>'&".to_owned(), hostile.to_owned()]);
+        system.set_user("1", "permissions", permissions).await;
+        let own = visitor.get(OWN).await;
+        assert!(own.text().contains(&name), "{hostile:?} in the head of the page: {}", own.text());
+        let other = visitor.get("/admin/users/1").await;
+        assert!(other.text().matches(&name).count() >= 3, "{hostile:?}: {}", other.text());
+        assert!(other.text().contains("<b>'&"), "{}", other.text());
+
+        visitor.make(&[("name", hostile), ("limit", "all")]).await;
+        assert!(visitor.get(OWN).await.text().contains(hostile), "{hostile:?} as the name of a token");
+        assert!(visitor.get("/admin/users/2").await.text().contains(hostile), "{hostile:?} as the name of a key");
+        let refused = visitor.post(OWN, &[("do", "make"), ("name", hostile), ("expires", hostile)]).await;
+        assert_eq!((refused.field("name"), refused.field("expires")), (Some(hostile.into()), Some(hostile.into())));
+        let query: String = form_urlencoded::byte_serialize(hostile.as_bytes()).collect();
+        let searched = visitor.get(&format!("/admin/users?name={query}")).await;
+        assert_eq!(searched.field("name").as_deref(), Some(hostile));
+        let mut guest = Visitor::new(&system, "");
+        let reply = guest.sign_in(hostile, hostile).await;
+        assert_eq!((reply.status, reply.field("username").as_deref()), (401, Some(hostile)));
+        let odd = guest.get(&format!("/sign-in?next={query}&done={query}")).await;
+        assert_eq!((odd.status, odd.field("next").as_deref()), (200, Some("developer")));
+    }
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn every_link_stays_below_the_base_path() {
+    let base = "/prod";
+    let system = System::start_with(&[], |options| options.base_path = format!("{base}/")).await;
+    let mut visitor = Visitor::new(&system, base);
+    let sent = visitor.get(OWN).await;
+    assert_eq!((sent.status, sent.header("location")), (303, "/prod/sign-in?next=developer"));
+    assert_eq!(visitor.sign_in("admin", "letmein").await.header("location"), "/prod/profile/developer/");
+    for path in [OWN, "/profile/developer", "/admin/users", "/admin/users?name=admin", "/admin/users/3"] {
+        assert_eq!(visitor.get(path).await.status, 200, "{path}");
+    }
+    let token = visitor.make(&[("name", "x"), ("limit", "all")]).await;
+    let told = system.ask("GET", "/prod/tokens/current", &format!("Bearer {token}")).await.body_of(200);
+    let path = format!("/profile/developer/tokens/{}", told["id"].as_str().unwrap());
+    let done = visitor.post(&path, &[]).await;
+    assert_eq!(done.header("location"), "/prod/profile/developer/?done=revoked");
+    visitor.get("/admin/users/3").await;
+    let done = visitor.post("/admin/users/3/access", &[("do", "revoke-all")]).await;
+    assert_eq!(done.header("location"), "/prod/admin/users/3?done=all-revoked");
+    assert_eq!(visitor.get("/admin/users/99").await.status, 404);
+    let done = visitor.post("/sign-out", &[]).await;
+    assert_eq!(done.header("location"), "/prod/sign-in?done=signed-out");
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn files_may_be_kept_and_swagger_alone_may_style_itself() {
+    let system = System::start(&[]).await;
+    for (path, media_type) in [
+        ("/assets/hallpass.css", "text/css; charset=utf-8"),
+        ("/assets/hallpass.js", "text/javascript; charset=utf-8"),
+        ("/assets/hallpass.svg", "image/svg+xml"),
+        ("/docs/swagger-ui/index.html", "text/html; charset=utf-8"),
+        ("/docs/swagger-ui/swagger-ui.css", "text/css"),
+        ("/docs/swagger-ui/swagger-ui-bundle.js", "text/javascript"),
+        ("/docs/swagger-ui/swagger-initializer.js", "text/javascript"),
+    ] {
+        let reply = system.send("GET", path, &[], "").await;
+        let is_page = path.ends_with("index.html");
+        assert_eq!((reply.status, reply.header("content-type")), (200, media_type), "{path}");
+        assert_eq!(reply.header("cache-control"), "public, max-age=3600", "{path}");
+        assert_eq!(reply.header("x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(reply.header("set-cookie"), "", "{path}");
+        let policy = reply.header("content-security-policy");
+        assert!(!is_page || policy.contains("style-src 'self' 'unsafe-inline'; img-src 'self' data:;"), "{policy}");
+        assert!(!policy.contains("unsafe-eval") && policy.matches("unsafe").count() <= 1, "{policy}");
+        assert!(!reply.body.contains("https://cdn") && !reply.body.contains("unpkg"), "{path}");
+    }
+    for path in ["/assets/x", "/assets/..", "/assets/%2e%2e%2fsrc%2flib.rs", "/docs/swagger-ui/x", "/docs/swagger-ui/%00"] {
+        assert_eq!(system.send("GET", path, &[], "").await.status, 404, "{path}");
+    }
+    // What a script could fetch is the same for everybody; no page of ours is.
+    assert!(!system.send("GET", "/sign-in", &[], "").await.header("content-security-policy").contains("unsafe"));
+    system.stop().await;
+}
+
+/// A page that nobody without a session sees.
+fn is_behind_a_session(path: &str) -> bool {
+    !["/sign-in", "/assets/{file}", "/docs/swagger-ui/{file}"].contains(&path)
+}
+
+fn function_of(method: &str, path: &str) -> &'static str {
+    match (method, path) {
+        ("GET", _) => "Console",
+        ("POST", "/sign-in" | "/admin/users/{user_id}" | "/profile/developer") => "Generate",
+        _ => "Revoke",
+    }
+}
+
+fn request(method: &str, path: &str) -> Request {
+    let request = Request::new(method, path).parameter("user_id", "1").parameter("id", &format!("1.{}", "A".repeat(22)));
+    if method == "GET" {
+        return request;
+    }
+    request.header("Content-Type", "application/x-www-form-urlencoded").body("csrf=x&do=block&name=x&limit=all")
+}
+
+/// Every page and form, with the one that is a route of the API as well.
+fn routes() -> impl Iterator<Item = (&'static str, &'static str)> {
+    PAGES.into_iter().chain([("POST", "/profile/developer")]).filter(|(_, path)| is_behind_a_session(path))
+}
+
+#[tokio::test]
+async fn without_a_session_there_is_only_the_way_to_one() {
+    let world = World::new().await;
+    let before = world.dump("Users").await;
+    for (method, path) in routes() {
+        let answer = world.send(function_of(method, path), request(method, path)).await;
+        if method == "GET" {
+            let next = match path {
+                "/profile/developer" => "developer",
+                "/admin/users" => "users",
+                _ => "users/1",
+            };
+            assert_eq!((answer.status, answer.header("location")), (303, &*format!("/v1/sign-in?next={next}")), "{path}");
+            assert_eq!((answer.body.as_str(), answer.header("cache-control")), ("", "no-store"), "{path}");
+        } else {
+            assert_eq!((answer.status, answer.header("content-type")), (401, "text/html; charset=utf-8"), "{path}");
+            assert!(answer.body.contains("Your session has ended. Nothing was changed."), "{path}");
+            assert!(answer.header("www-authenticate").starts_with("Bearer realm="), "no box of the browser's own");
+        }
+    }
+    assert_eq!(world.dump("Users").await, before);
+    assert!(world.dump("Tokens").await.is_empty());
+}
+
+#[tokio::test]
+async fn without_the_store_there_is_a_page_that_says_so() {
+    let (world, tap) = World::tapped(&[]).await;
+    let cookie = format!("__Secure-hallpass={}", "A".repeat(43));
+    for fault in [Fault::Refuse(400, "ResourceNotFoundException"), Fault::Halve] {
+        for (method, path) in routes() {
+            tap.inject(ANY, 0, ALWAYS, fault);
+            let sent = request(method, path).header("Cookie", &cookie);
+            let answer = world.send(function_of(method, path), sent).await;
+            assert_eq!((answer.status, answer.header("content-type")), (503, "text/html; charset=utf-8"), "{path}");
+            assert!(answer.body.contains("The service cannot answer now. Try again later."), "{}", answer.body);
+            assert!(answer.header("content-security-policy").starts_with("default-src 'none';"), "{path}");
+            tap.heal();
+            let sent = request(method, path).header("Cookie", &cookie);
+            assert_eq!(world.send(function_of(method, path), sent).await.status, 401, "nobody has this session");
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_signs_in_while_the_store_is_down_keeps_the_name_and_gets_no_session() {
+    let (world, tap) = World::tapped(&[]).await;
+    let page = world.send("Console", Request::new("GET", "/sign-in")).await;
+    let cookie = page.header("set-cookie").split(';').next().unwrap().to_owned();
+    let csrf = page.body.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+    let form = format!("csrf={csrf}&username=my_username&password=topsecret");
+    for operation in ["UpdateItem", "Query", "GetItem", "PutItem"] {
+        tap.inject(operation, 0, ALWAYS, Fault::Refuse(400, "ResourceNotFoundException"));
+        let sent = Request::new("POST", "/sign-in").header("Cookie", &cookie).body(&form);
+        let answer = world.send("Generate", sent.header("Content-Type", "application/x-www-form-urlencoded")).await;
+        assert_eq!((answer.status, answer.header("set-cookie")), (503, ""), "{operation}");
+        assert!(answer.body.contains("value=\"my_username\"") && !answer.body.contains("topsecret"), "{operation}");
+        tap.heal();
+    }
+}

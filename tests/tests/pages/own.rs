@@ -1,0 +1,223 @@
+//! The page of one's own tokens.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::json;
+use tests::{
+    api::bearer,
+    client::Reply,
+    pages::{OWN, Visitor},
+    system::System,
+};
+
+/// The rows of the table, as text.
+fn rows(page: &Reply) -> Vec<String> {
+    let table = page.body.split("<tbody>").nth(1).unwrap_or_default();
+    table.split("</tr>").filter(|row| row.contains("<tr>")).map(str::to_owned).collect()
+}
+
+async fn permit(system: &System, id: &str, names: &[&str]) {
+    let names = names.iter().map(|name| (*name).to_owned()).collect();
+    system.set_user(id, "permissions", AttributeValue::Ss(names)).await;
+}
+
+/// The public id of a token, as the token itself is told.
+async fn id_of(system: &System, token: &str) -> String {
+    let reply = system.ask("GET", "/tokens/current", &bearer(token)).await;
+    reply.body_of(200)["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_token_is_made_used_rotated_and_revoked() {
+    let system = System::start(&[]).await;
+    let mut visitor = Visitor::signed_in(&system, "my_username", "topsecret").await;
+    assert!(rows(&visitor.get(OWN).await).is_empty());
+    let token = visitor.make(&[("name", " laptop "), ("expires", ""), ("limit", "all")]).await;
+    assert_eq!(system.verdict(&token).await, "allow");
+    let page = visitor.get(OWN).await;
+    assert!(!page.body.contains(&token) && rows(&page).len() == 1, "it is shown once");
+    let id = id_of(&system, &token).await;
+    assert!(rows(&page)[0].contains(&id) && rows(&page)[0].contains(">laptop <") && rows(&page)[0].contains("active"));
+
+    let rotated = visitor.post(OWN, &[("do", "rotate"), ("id", &id)]).await.shown_token();
+    assert!(rows(&visitor.get(OWN).await).iter().any(|row| row.contains("until <time")));
+    let twice = visitor.post(OWN, &[("do", "rotate"), ("id", &id)]).await;
+    assert_eq!((twice.status, twice.wrong().as_str()), (409, "The token is being replaced already, or was taken back"));
+    assert_eq!(system.verdict(&token).await, "allow", "until the new one is used");
+    assert_eq!(system.verdict(&rotated).await, "allow");
+    assert_eq!(system.verdict(&token).await, "replaced");
+    let dead = visitor.post(OWN, &[("do", "rotate"), ("id", &id)]).await;
+    assert_eq!((dead.status, dead.header("www-authenticate")), (409, ""), "{}", dead.wrong());
+
+    let path = format!("/profile/developer/tokens/{}", id_of(&system, &rotated).await);
+    for _ in 0..2 {
+        let page = visitor.post_and_follow(&path, &[]).await;
+        assert!(page.body.contains("The token is revoked."));
+        assert!(rows(&page).iter().all(|row| !row.contains("<form")));
+    }
+    assert_eq!(system.verdict(&rotated).await, "revoked");
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_may_be_less_than_its_user_and_never_more() {
+    let system = System::start(&[]).await;
+    permit(&system, "1", &["ROLE_USER", "read", "write <all>"]).await;
+    let mut visitor = Visitor::signed_in(&system, "my_username", "topsecret").await;
+    let check = async |visitor: &mut Visitor<'_>, fields: &[(&str, &str)], granted: &[&str]| {
+        let fields: Vec<_> = [("name", "x")].iter().chain(fields).copied().collect();
+        let token = visitor.make(&fields).await;
+        let told = system.ask("GET", "/tokens/current", &bearer(&token)).await.body_of(200);
+        let expected = if granted.is_empty() { json!(null) } else { json!(granted) };
+        assert_eq!(told["scopes"], expected, "{fields:?} {told}");
+    };
+    check(&mut visitor, &[("limit", "all")], &[]).await;
+    check(&mut visitor, &[("limit", "all"), ("scope", "read")], &[]).await;
+    check(&mut visitor, &[("limit", "some"), ("scope", "read")], &["read"]).await;
+    let (write, admin) = (("scope", "write <all>"), ("scope", "ROLE_ADMIN"));
+    check(&mut visitor, &[("limit", "some"), ("scope", "read"), write], &["read", "write <all>"]).await;
+    check(&mut visitor, &[("limit", "some"), ("scope", "read"), admin], &["read"]).await;
+    check(&mut visitor, &[("scope", "read")], &["read"]).await;
+    for (fields, wrong) in [
+        (vec![("limit", "some")], "What it may do: it must not be empty."),
+        (vec![], "What it may do: it must not be empty."),
+        (vec![("limit", "some"), admin], "What it may do: nothing of it may be granted."),
+        (
+            vec![("limit", "some"), ("scope", "<b>,\"")],
+            "What it may do: it holds what is not the name of a permission.",
+        ),
+    ] {
+        let fields: Vec<_> = [("do", "make"), ("name", "y")].iter().chain(&fields).copied().collect();
+        let reply = visitor.post(OWN, &fields).await;
+        assert_eq!((reply.status, reply.wrong().as_str()), (400, wrong));
+        assert_eq!(reply.field("name").unwrap(), "y");
+    }
+    // What was chosen is still chosen when something else was wrong.
+    let reply = visitor.post(OWN, &[("do", "make"), ("name", ""), ("limit", "some"), ("scope", "read"), write]).await;
+    let chosen: Vec<_> = reply.elements().into_iter().filter(|it| it.attribute("checked").is_some()).collect();
+    let chosen: Vec<_> = chosen.iter().map(|it| it.attribute("value").unwrap()).collect();
+    assert_eq!(chosen, ["some", "read", "write <all>"]);
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn the_developer_token_is_made_remade_and_revoked() {
+    let system = System::start(&[]).await;
+    let mut visitor = Visitor::signed_in(&system, "my_username", "topsecret").await;
+    let first = visitor.post(OWN, &[("do", "remake")]).await.shown_token();
+    assert!(first.starts_with("6879-"), "{first}");
+    assert_eq!(system.verdict(&first).await, "allow");
+    let second = visitor.post(OWN, &[("do", "remake")]).await.shown_token();
+    assert_eq!((system.verdict(&first).await, system.verdict(&second).await), ("unknown".into(), "allow".into()));
+    let id = id_of(&system, &second).await;
+    let rotate = visitor.post(OWN, &[("do", "rotate"), ("id", &id)]).await;
+    assert_eq!(rotate.status, 409, "{}", rotate.wrong());
+    visitor.post_and_follow(&format!("/profile/developer/tokens/{id}"), &[]).await;
+    assert_eq!(system.verdict(&second).await, "revoked");
+    let third = visitor.post(OWN, &[("do", "remake")]).await.shown_token();
+    assert_eq!(system.verdict(&third).await, "allow");
+    // The same path still answers clients: with a token of their own, in JSON.
+    let json = system.json("POST", "/profile/developer", &bearer(&third), &json!({})).await.body_of(201);
+    assert!(json["token"].as_str().unwrap().starts_with("6879-"));
+    let token = system.token_of("my_username", "topsecret").await;
+    let curl = system.form("/profile/developer", &bearer(&token), "").await.body_of(201);
+    assert!(curl["token"].as_str().unwrap().starts_with("6879-"), "a client that says it sends a form is a client");
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn another_users_token_looks_absent() {
+    let system = System::start(&[]).await;
+    let token = system.token_of("admin", "letmein").await;
+    let other = id_of(&system, &token).await;
+    let mut visitor = Visitor::signed_in(&system, "my_username", "topsecret").await;
+    let absent = format!("1.{}", "A".repeat(22));
+    for id in [other.as_str(), absent.as_str(), "1", "nonsense", "current", "developer", "%3Cb%3E", "1.."] {
+        let revoked = visitor.post(&format!("/profile/developer/tokens/{id}"), &[]).await;
+        assert_eq!((revoked.status, revoked.wrong().as_str()), (404, "There is nothing here"), "{id}");
+        let rotated = visitor.post(OWN, &[("do", "rotate"), ("id", id)]).await;
+        assert_eq!((rotated.status, rotated.wrong().as_str()), (404, "There is nothing here"), "{id}");
+    }
+    assert_eq!(system.verdict(&token).await, "allow");
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_made_is_said_and_what_was_typed_stays() {
+    let system = System::start(&[("HALLPASS_MAX_TOKENS", "2"), ("HALLPASS_MAX_LIFETIME", "366d")]).await;
+    let mut visitor = Visitor::signed_in(&system, "my_username", "topsecret").await;
+    let (long, most) = ("ü".repeat(101), "ü".repeat(100));
+    let day = |days: u64| system.now().after(Duration::from_secs(days * 86_400)).to_string()[..10].to_owned();
+    let late = day(400);
+    let name = "Name: it must have 1 to 100 characters and no control characters.";
+    let date = "Expiry date: it is not a date such as 2027-01-31.";
+    for (typed, expires, wrong) in [
+        ("", "", name),
+        ("   ", "", name),
+        (&long, "", name),
+        (&"x".repeat(10_000), "", name),
+        ("two\nlines", "", name),
+        ("\u{1b}[31m", "", name),
+        ("x", "2025-12-31", "Expiry date: it is not in the future."),
+        ("x", "1999-12-31", "Expiry date: it is not in the future."),
+        ("x", &late, "Expiry date: it is later than"),
+        ("x", "9999-12-31", "Expiry date: it is later than"),
+        ("x", "99999-12-31", date),
+        ("x", "2027-02-30", date),
+        ("x", "tomorrow", date),
+        ("x", "\"><script>alert(1)</script>", date),
+        ("x", "2027-01-31T00:00:00Z", date),
+    ] {
+        let fields = [("do", "make"), ("name", typed), ("expires", expires), ("limit", "all")];
+        let reply = visitor.post(OWN, &fields).await;
+        assert_eq!(reply.status, 400, "{typed} {expires}");
+        assert!(reply.wrong().starts_with(wrong), "{} for {typed} {expires}", reply.wrong());
+        assert_eq!((reply.field("name").unwrap().as_str(), reply.field("expires").unwrap().as_str()), (typed, expires));
+    }
+    let fields = [("do", "nonsense"), ("name", "x")];
+    assert_eq!(visitor.post(OWN, &fields).await.status, 400);
+    assert!(rows(&visitor.get(OWN).await).is_empty(), "nothing of this made a token");
+
+    visitor.make(&[("name", &most), ("limit", "all")]).await;
+    let tomorrow = day(1);
+    let token = visitor.make(&[("name", "dated"), ("expires", &tomorrow), ("limit", "all")]).await;
+    let told = system.ask("GET", "/tokens/current", &bearer(&token)).await.body_of(200);
+    assert_eq!(told["expires_at"], format!("{tomorrow}T23:59:59Z"));
+    let fields = [("do", "make"), ("name", "third"), ("expires", &tomorrow), ("limit", "some"), ("scope", "ROLE_USER")];
+    let reply = visitor.post(OWN, &fields).await;
+    let limit = "The user has 2 live tokens, which is the limit";
+    assert_eq!((reply.status, reply.wrong().as_str()), (409, limit));
+    assert_eq!((reply.field("name").unwrap(), reply.field("expires").unwrap()), ("third".to_owned(), tomorrow));
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn a_form_without_its_token_changes_nothing() {
+    let system = System::start(&[]).await;
+    let mut visitor = Visitor::signed_in(&system, "my_username", "topsecret").await;
+    let token = visitor.make(&[("name", "kept"), ("limit", "all")]).await;
+    let path = format!("/profile/developer/tokens/{}", id_of(&system, &token).await);
+    let mut earlier = visitor.clone();
+    let stale = visitor.csrf.clone();
+    visitor.sign_in("my_username", "topsecret").await;
+    visitor.get(OWN).await;
+    let own = visitor.csrf.clone();
+    let foreign = Visitor::signed_in(&system, "admin", "letmein").await.csrf;
+    assert!(own != stale && own != foreign);
+    for csrf in ["", "csrf=", "csrf=x", &format!("csrf={stale}"), &format!("csrf={foreign}"), &format!("csrf={own}&csrf={own}")] {
+        for (path, form) in
+            [(OWN, "&do=remake"), (OWN, "&do=make&name=x&limit=all"), (path.as_str(), ""), ("/sign-out", "")]
+        {
+            let reply = visitor.send("POST", path, &format!("{csrf}{form}")).await;
+            assert_eq!(reply.status, 403, "{path} {csrf}");
+            assert_eq!(reply.wrong(), "This form is out of date. Nothing was changed; send it once more.");
+        }
+    }
+    let page = visitor.get(OWN).await;
+    assert_eq!((page.status, rows(&page).len()), (200, 1));
+    assert!(page.body.contains("You have none."), "no developer token was made");
+    assert_eq!(system.verdict(&token).await, "allow");
+    assert_eq!(earlier.get(OWN).await.status, 200, "a second session does not end the first");
+    system.stop().await;
+}

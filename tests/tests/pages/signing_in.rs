@@ -1,0 +1,282 @@
+//! Who gets a session, its cookies, its end, and what it is not good for.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use login::password;
+use tests::{
+    api::{bearer, text},
+    basic,
+    client::Reply,
+    pages::{OWN, Visitor},
+    system::System,
+};
+
+const SESSION: &str = "__Host-hallpass";
+
+/// A page without what differs from visitor to visitor.
+fn without(page: &Reply, typed: &str) -> String {
+    page.body.replace(&page.field("csrf").unwrap(), "").replace(typed, "")
+}
+
+#[tokio::test]
+async fn nobody_learns_why_a_password_was_refused() {
+    let system = System::start(&[]).await;
+    let endless = "n".repeat(10_000);
+    let mut pages = Vec::new();
+    system.set_user("2", "status", text("blocked")).await;
+    for (name, password) in [
+        ("my_username", "wrong"),
+        ("my_username", ""),
+        ("my_username", &"p".repeat(10_000)),
+        ("my_username", "top\u{0}secret"),
+        ("nobody", "topsecret"),
+        ("admin", "letmein"),
+        ("ldap_user", "topsecret"),
+        ("ci-bot", "topsecret"),
+        (&endless, "topsecret"),
+        ("my\u{1}user", "topsecret"),
+        ("1.5665e083.RJG0CdymRKqFQJKeIV8nflwIhrr8KVrmAy6kpWft5nU", "x"),
+    ] {
+        let mut visitor = Visitor::new(&system, "");
+        let reply = visitor.sign_in(name, password).await;
+        assert_eq!((reply.status, reply.wrong().as_str()), (401, "The user name or the password is wrong."), "{name}");
+        assert_eq!(reply.field("username").unwrap(), name, "what was typed is still there");
+        assert_eq!(reply.field("password").unwrap(), "");
+        assert!(!visitor.cookies.contains_key(SESSION));
+        pages.push(without(&reply, name));
+    }
+    assert!(pages.iter().all(|page| *page == pages[0]));
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_guesses_waits_and_loses_nothing_that_was_typed() {
+    let system = System::start(&[]).await;
+    let mut visitor = Visitor::new(&system, "");
+    for _ in 0..5 {
+        assert_eq!(visitor.sign_in("my_username", "wrong").await.status, 401);
+    }
+    assert_eq!(visitor.sign_in("my_username", "wrong").await.status, 401);
+    let reply = visitor.sign_in("my_username", "topsecret").await;
+    assert_eq!((reply.status, reply.wrong().as_str()), (429, "Too many attempts. Try again later."));
+    assert_eq!(reply.field("username").unwrap(), "my_username");
+    let wait: u64 = reply.header("retry-after").parse().unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+    system.advance(wait + 1);
+    assert_eq!(visitor.sign_in("my_username", "topsecret").await.status, 303);
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn a_form_that_no_page_of_ours_sent_begins_no_session() {
+    let system = System::start(&[]).await;
+    let login = "username=my_username&password=topsecret";
+    let mut other = Visitor::new(&system, "");
+    other.get("/sign-in").await;
+    let check = async |cookie: bool, csrf: &str, expected: u16| {
+        let mut visitor = Visitor::new(&system, "");
+        visitor.get("/sign-in").await;
+        let csrf = csrf.replace("own", &visitor.csrf);
+        if !cookie {
+            visitor.cookies.clear();
+        }
+        let reply = visitor.send("POST", "/sign-in", &format!("{login}{csrf}")).await;
+        assert_eq!(reply.status, expected, "{csrf}");
+        assert_eq!(visitor.cookies.contains_key(SESSION), expected == 303);
+        if expected == 403 {
+            assert_eq!(reply.field("username").unwrap(), "my_username");
+            assert!(visitor.post("/sign-in", &[("username", "my_username"), ("password", "topsecret")]).await.status == 303);
+        }
+    };
+    check(true, "&csrf=own", 303).await;
+    check(true, "", 403).await;
+    check(true, "&csrf=", 403).await;
+    check(true, &format!("&csrf={}", other.csrf), 403).await;
+    check(true, "&csrf=own&csrf=own", 403).await;
+    check(false, "&csrf=own", 403).await;
+    let json = system.send("POST", "/sign-in", &[("Content-Type", "application/json")], "{}").await;
+    assert_eq!(json.status, 415);
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn the_cookies_are_for_this_api_alone_and_for_no_script() {
+    for (base, prefix, path) in [("", "__Host-", "/"), ("/prod", "__Secure-", "/prod")] {
+        let system = System::start_with(&[], |options| base.clone_into(&mut options.base_path)).await;
+        let mut visitor = Visitor::new(&system, base);
+        let attributes = "Secure; HttpOnly; SameSite=Strict";
+        let check = |reply: &Reply, name: &str, length: usize, seconds: u64| {
+            let cookie = reply.header("set-cookie");
+            let value = cookie.strip_prefix(&format!("{prefix}{name}=")).unwrap();
+            let (value, rest) = value.split_at(length);
+            assert!(value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
+            assert_eq!(rest, format!("; Path={path}; Max-Age={seconds}; {attributes}"));
+            assert_eq!(reply.headers.get_all("set-cookie").iter().count(), 1);
+        };
+        check(&visitor.get("/sign-in").await, "hallpass-form", 43, 1_800);
+        let again = visitor.get("/sign-in").await;
+        assert_eq!(again.header("set-cookie"), "", "a second page in the same browser does not spoil the first");
+        let signed_in = visitor.sign_in("my_username", "topsecret").await;
+        check(&signed_in, "hallpass", 43, 1_800);
+        assert_eq!(signed_in.header("cache-control"), "no-store");
+        assert_eq!(visitor.get(OWN).await.status, 200);
+        check(&visitor.post("/sign-out", &[]).await, "hallpass", 0, 0);
+        system.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn whoever_signs_in_comes_to_where_they_wanted_to_be_and_nowhere_else() {
+    let system = System::start(&[]).await;
+    for (asked, place) in [
+        (OWN, OWN),
+        ("/profile/developer", OWN),
+        ("/admin/users", "/admin/users"),
+        ("/admin/users/3", "/admin/users/3"),
+        ("/sign-in?next=https://example.org/", OWN),
+        ("/sign-in?next=users/..%2F..%2Fx", "/admin/users"),
+        ("/sign-in?next=%0d%0aX-Header:%201", OWN),
+    ] {
+        let mut visitor = Visitor::new(&system, "");
+        let mut page = visitor.get(asked).await;
+        if page.status == 303 {
+            let place = page.header("location").to_owned();
+            page = visitor.get(&place).await;
+        }
+        let next = page.field("next").unwrap();
+        let fields = [("username", "admin"), ("password", "letmein"), ("next", next.as_str())];
+        assert_eq!(visitor.post("/sign-in", &fields).await.header("location"), place, "{asked}");
+    }
+    system.stop().await;
+}
+
+/// What ends the session of the demo user 1, whose password is `password` at that time.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    SignOut,
+    HalfAnHour,
+    RevokeAll,
+    Block,
+    Attribute,
+    Rename,
+    Password,
+    Gone,
+}
+
+async fn bring_about(system: &System, visitor: &mut Visitor<'_>, end: End) {
+    match end {
+        End::SignOut => assert_eq!(visitor.post("/sign-out", &[]).await.header("location"), "/sign-in?done=signed-out"),
+        End::HalfAnHour => system.advance(1_800),
+        End::RevokeAll => {
+            let token = system.token_of("my_username", "topsecret").await;
+            assert_eq!(system.ask("DELETE", "/users/1/tokens", &bearer(&token)).await.status, 200);
+        }
+        End::Block => system.set_user("1", "status", text("blocked")).await,
+        End::Attribute => system.set_user("1", "mail", text("new@example.org")).await,
+        End::Rename => system.set_user("1", "username", text("My_Username")).await,
+        End::Password => {
+            let hash = password::hash("topsecret", [9; 16]).unwrap();
+            system.set_user("1", "password_hash", text(&hash)).await;
+        }
+        End::Gone => system.set_user("1", "token_generation", AttributeValue::N("77".to_owned())).await,
+    }
+}
+
+#[tokio::test]
+async fn a_session_ends_with_whatever_voids_tokens() {
+    let system = System::start(&[("HALLPASS_INVALIDATE_ON", "username,password_hash,status,mail")]).await;
+    for end in [
+        End::SignOut,
+        End::HalfAnHour,
+        End::RevokeAll,
+        End::Block,
+        End::Attribute,
+        End::Rename,
+        End::Password,
+        End::Gone,
+    ] {
+        let mut visitor = Visitor::signed_in(&system, "my_username", "topsecret").await;
+        let before = visitor.clone();
+        bring_about(&system, &mut visitor, end).await;
+        // The browser may have kept the cookie.
+        visitor.cookies = before.cookies;
+        visitor.csrf = before.csrf;
+        assert_eq!(visitor.get(OWN).await.status, 401, "{end:?}");
+        let reply = visitor.post(OWN, &[("do", "remake")]).await;
+        let told = "Your session has ended. Nothing was changed.";
+        assert_eq!((reply.status, reply.wrong().as_str()), (401, told), "{end:?}");
+        assert_eq!(visitor.post("/sign-out", &[]).await.status, 401, "{end:?}");
+        system.set_user("1", "status", text("active")).await;
+    }
+    // A moment earlier it was still good.
+    let mut visitor = Visitor::signed_in(&system, "my_username", "topsecret").await;
+    system.advance(1_799);
+    assert_eq!(visitor.get(OWN).await.status, 200);
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn the_secret_of_a_session_is_no_token_and_no_password() {
+    let system = System::start(&[]).await;
+    let visitor = Visitor::signed_in(&system, "admin", "letmein").await;
+    let secret = &visitor.cookies[SESSION];
+    for credential in [
+        bearer(secret),
+        format!("Token {secret}"),
+        secret.clone(),
+        basic(secret, ""),
+        basic("admin", secret),
+        basic(secret, secret),
+    ] {
+        for (method, path) in [
+            ("GET", "/rs/profile"),
+            ("GET", "/api/user/2"),
+            ("GET", "/tokens"),
+            ("POST", "/tokens"),
+            ("GET", "/tokens/current"),
+            ("DELETE", "/users/2/tokens"),
+            ("POST", "/oauth/introspect"),
+            ("POST", "/profile/developer"),
+            ("GET", "/rs/authorise"),
+            ("POST", "/api/services_token/generate"),
+            ("POST", "/rest/pat/1.0/token/user/create"),
+            ("GET", "/rest/pat/1.0/token"),
+        ] {
+            // The limiter sees the wrong passwords.
+            system.advance(3_700);
+            assert_eq!(system.ask(method, path, &credential).await.status, 401, "{method} {path} {credential}");
+        }
+    }
+    // And a session does not count where the API is meant: the cookie alone is nothing there.
+    let cookie = format!("{SESSION}={secret}");
+    for (method, path) in [("GET", "/rs/profile"), ("GET", "/tokens"), ("POST", "/tokens"), ("POST", "/oauth/introspect")] {
+        let reply = system.send(method, path, &[("Cookie", &cookie)], "").await;
+        assert_eq!(reply.status, 401, "{method} {path}");
+    }
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn of_two_cookies_with_one_name_neither_counts() {
+    let system = System::start(&[]).await;
+    let visitor = Visitor::signed_in(&system, "my_username", "topsecret").await;
+    let good = format!("{SESSION}={}", visitor.cookies[SESSION]);
+    let wrong = format!("{SESSION}={}", "A".repeat(43));
+    for (cookies, status) in [
+        (good.clone(), 200),
+        (format!("a=b; {good}; c"), 200),
+        (format!("{good}; {good}"), 303),
+        (format!("{good}; {wrong}"), 303),
+        (format!("{wrong}; {good}"), 303),
+        (wrong, 401),
+        (good.replace("__Host-", "__Secure-"), 303),
+        (good.replace("__Host-", ""), 303),
+        (format!("{good}x"), 303),
+        (String::new(), 303),
+    ] {
+        let reply = system.send("GET", OWN, &[("Cookie", &cookies)], "").await;
+        assert_eq!(reply.status, status, "{cookies}");
+    }
+    let twice = [("Cookie", good.as_str()), ("Cookie", good.as_str())];
+    assert_eq!(system.send("GET", OWN, &twice, "").await.status, 303);
+    system.stop().await;
+}
