@@ -58,7 +58,8 @@ pub(crate) async fn access(service: &Service, request: &Request, now: Timestamp)
             log::allowed(done, None, Some(&user.id));
             // Whoever takes back all of the own tokens has just lost this session too.
             let is_over = done == "all-revoked" && user.id == visit.user.id;
-            let place = if is_over { sign_in::path(&visit.base, done) } else { admin::path(&visit.base, &user.id, done) };
+            let place =
+                if is_over { sign_in::path(&visit.base, done) } else { admin::path(&visit.base, &user.id, done) };
             Ok(page::see_other(&place))
         }
     }

@@ -4,14 +4,14 @@
 use askama::Template;
 use edge::{Answer, Problem, Service, gateway};
 use http::StatusCode;
-use lambda_http::{Request, RequestExt};
+use lambda_http::Request;
 use login::NameKey;
 use token::{Status, Timestamp, User, UserId, user::attribute::KIND};
 
 use crate::{
     Form, Frame, Shown, Visit, answer,
     developer::Make,
-    refuse, render,
+    parameter, refuse, render,
     sign_in::Next,
     view::{Tokens, notice},
 };
@@ -55,9 +55,8 @@ struct Found {
 /// When there is no session, the user is no administrator, or the store fails.
 pub async fn users(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
     let visit = visit(service, request, Next::Users, now).await?;
-    let parameters = request.query_string_parameters_ref();
-    let asked = parameters.and_then(|parameters| parameters.first("name")).map(str::trim);
-    let Some(asked) = asked else {
+    let asked = parameter(request, "name");
+    let Some(asked) = asked.as_deref().map(str::trim) else {
         let page = Users { frame: visit.frame(), asked: "", found: Vec::new(), wrong: None };
         return Ok(answer(StatusCode::OK, render(&page)?));
     };
@@ -85,9 +84,8 @@ pub async fn user(service: &Service, request: &Request, now: Timestamp) -> Resul
     let visit = visit(service, request, id.map_or(Next::Users, Next::User), now).await?;
     let id = id.ok_or_else(Problem::not_found)?;
     let user = service.store.user(&id).await?.ok_or_else(Problem::not_found)?;
-    let done = request.query_string_parameters_ref().and_then(|parameters| parameters.first("done"));
-    let make = Make::new(&user, None, None);
-    let html = written(service, &visit, &user, make, None, done.and_then(notice), now).await?;
+    let notice = parameter(request, "done").as_deref().and_then(notice);
+    let html = written(service, &visit, &user, Make::new(&user, None, None), None, notice, now).await?;
     Ok(answer(StatusCode::OK, html))
 }
 

@@ -3,11 +3,11 @@
 use askama::Template;
 use edge::{Answer, Problem, Service};
 use http::StatusCode;
-use lambda_http::{Request, RequestExt};
+use lambda_http::Request;
 use token::Timestamp;
 
 use crate::{
-    Form, Frame, Shown, Visit, answer, refuse, render,
+    Form, Frame, Shown, Visit, answer, parameter, refuse, render,
     view::{Tokens, notice},
 };
 
@@ -44,8 +44,8 @@ pub(crate) struct Wrong<'a> {
 /// When there is no session, or the store fails.
 pub async fn page(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
     let visit = Visit::of(service, request, "developer", now).await?;
-    let done = request.query_string_parameters_ref().and_then(|parameters| parameters.first("done"));
-    let html = written(service, &visit, Make::new(&visit.user, None, None), None, done.and_then(notice), now).await?;
+    let notice = parameter(request, "done").as_deref().and_then(notice);
+    let html = written(service, &visit, Make::new(&visit.user, None, None), None, notice, now).await?;
     Ok(answer(StatusCode::OK, html))
 }
 

@@ -17,7 +17,7 @@
 use askama::Template;
 use edge::{Answer, Problem, gateway, problem};
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use lambda_http::Request;
+use lambda_http::{Request, RequestExt, request::RequestContext};
 use store::Failure;
 
 pub mod admin;
@@ -131,6 +131,15 @@ pub fn or_message(request: &Request, outcome: Result<Answer, Problem>) -> Result
             Err(failure) => failure.into(),
         }
     })
+}
+
+/// A parameter of the query, as it was typed. A REST API decodes it, but writes a percent sign as `%25` again (API
+/// Gateway Developer Guide, "important notes").
+pub(crate) fn parameter(request: &Request, name: &str) -> Option<String> {
+    let parameters = request.query_string_parameters_ref()?;
+    let value = parameters.first(name)?;
+    let is_rest = matches!(request.request_context_ref(), Some(RequestContext::ApiGatewayV1(_)));
+    Some(if is_rest { value.replace("%25", "%") } else { value.to_owned() })
 }
 
 /// Whether a request may come from a form of a page. One with a credential of its own is a client's.

@@ -3,10 +3,10 @@
 use askama::Template;
 use edge::{Answer, Problem, entropy::Draw};
 use http::{HeaderValue, StatusCode, header};
-use lambda_http::{Request, RequestExt};
+use lambda_http::Request;
 use token::UserId;
 
-use crate::{Form, Frame, refuse, render, session, view::notice};
+use crate::{Form, Frame, parameter, refuse, render, session, view::notice};
 
 /// Where somebody goes who has signed in. It is one of our pages: nothing that a request says is ever a location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,9 +64,8 @@ impl Next {
 /// # Errors
 /// When the page cannot be written.
 pub fn page(request: &Request, draw: &Draw) -> Result<Answer, Problem> {
-    let parameters = request.query_string_parameters_ref();
-    let parameter = |name| parameters.and_then(|parameters| parameters.first(name)).unwrap_or_default();
-    let page = SignIn { notice: notice(parameter("done")), ..SignIn::new(Next::read(parameter("next"))) };
+    let parameter = |name| parameter(request, name).unwrap_or_default();
+    let page = SignIn { notice: notice(&parameter("done")), ..SignIn::new(Next::read(&parameter("next"))) };
     let (html, cookie) = written(request, draw, page)?;
     let mut answer = crate::answer(StatusCode::OK, html);
     if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::try_from(cookie).ok()) {

@@ -58,7 +58,11 @@ async fn a_user_is_found_by_name_or_id() {
         (&endless, 400, vec![]),
     ] {
         let page = visitor.get(&format!("/admin/users?name={asked}")).await;
-        assert_eq!((page.status, found(&page)), (status, expected.iter().map(|it| (*it).to_owned()).collect()), "{asked}");
+        assert_eq!(
+            (page.status, found(&page)),
+            (status, expected.iter().map(|it| (*it).to_owned()).collect()),
+            "{asked}"
+        );
     }
     let page = visitor.get("/admin/users?name=%3Cscript%3Ealert(1)%3C/script%3E").await;
     assert_eq!(page.field("name").unwrap(), "<script>alert(1)</script>");

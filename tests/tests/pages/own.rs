@@ -205,7 +205,9 @@ async fn a_form_without_its_token_changes_nothing() {
     let own = visitor.csrf.clone();
     let foreign = Visitor::signed_in(&system, "admin", "letmein").await.csrf;
     assert!(own != stale && own != foreign);
-    for csrf in ["", "csrf=", "csrf=x", &format!("csrf={stale}"), &format!("csrf={foreign}"), &format!("csrf={own}&csrf={own}")] {
+    for csrf in
+        ["", "csrf=", "csrf=x", &format!("csrf={stale}"), &format!("csrf={foreign}"), &format!("csrf={own}&csrf={own}")]
+    {
         for (path, form) in
             [(OWN, "&do=remake"), (OWN, "&do=make&name=x&limit=all"), (path.as_str(), ""), ("/sign-out", "")]
         {

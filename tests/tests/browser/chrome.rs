@@ -1,0 +1,199 @@
+//! One browser, with a profile of its own.
+
+use std::{
+    env,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tests::system::System;
+use thirtyfour::{ChromiumLikeCapabilities, DesiredCapabilities, Key, TypingData, WebDriver, WebElement, prelude::*};
+use tokio::sync::{Mutex, MutexGuard};
+
+/// A running browser. It is gone when this is dropped, also by a test that fails.
+pub(crate) struct Chrome {
+    driver: Option<WebDriver>,
+    process: Child,
+    port: u16,
+    url: String,
+    _home: TempDir,
+    _turn: MutexGuard<'static, ()>,
+}
+
+/// How long a page may take until something is there.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How often it is looked for.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// One browser at a time: a machine of two cores has no room for more.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+/// A variable of the environment of the tests.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it is about the machine that tests run on, and no setting of a function"
+)]
+pub(crate) fn variable(name: &str) -> Option<String> {
+    env::var(name).ok()
+}
+
+/// Where the tests put what no package brings.
+pub(crate) fn installed(path: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser/.installed").join(path);
+    if path.exists() {
+        return Some(path);
+    }
+    skip("tests/browser/install has not been run");
+    None
+}
+
+fn skip(why: &str) {
+    assert!(variable("HALLPASS_TEST_BROWSER").as_deref() != Some("required"), "HALLPASS_TEST_BROWSER=required: {why}");
+    writeln!(std::io::stderr(), "skipped a browser test: {why}").unwrap();
+}
+
+impl Chrome {
+    /// A browser that trusts this system; `None`, said on standard error, where there is none.
+    pub(crate) async fn start(system: &System) -> Option<Self> {
+        Self::start_with(system, &json!({})).await
+    }
+
+    /// A browser in which scripts are switched off.
+    pub(crate) async fn start_without_scripts(system: &System) -> Option<Self> {
+        Self::start_with(system, &json!({"profile.managed_default_content_settings.javascript": 2})).await
+    }
+
+    async fn start_with(system: &System, preferences: &Value) -> Option<Self> {
+        let turn = TURN.lock().await;
+        let home = TempDir::new().unwrap();
+        let database = home.path().join(".pki/nssdb");
+        std::fs::create_dir_all(&database).unwrap();
+        let database = format!("sql:{}", database.display());
+        let authority = system.data().join("ca.pem").display().to_string();
+        for arguments in [
+            &["-N", "--empty-password", "-d", &database][..],
+            &["-A", "-d", &database, "-n", "hallpass", "-t", "C,,", "-i", &authority],
+        ] {
+            let Ok(done) = Command::new("certutil").args(arguments).status() else {
+                skip("there is no certutil (Debian: libnss3-tools)");
+                return None;
+            };
+            assert!(done.success(), "certutil {arguments:?}");
+        }
+        let mut command = Command::new("chromedriver");
+        command.args(["--port=0"]).env("HOME", home.path()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let Ok(mut process) = command.spawn() else {
+            skip("there is no chromedriver (Debian: chromium and chromium-driver)");
+            return None;
+        };
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let port = lines.find_map(|line| line.split(" on port ").nth(1)?.trim_end_matches('.').parse().ok());
+        let port = port.expect("chromedriver says on which port it listens");
+        let url = system.url().to_owned();
+        let mut chrome = Self { driver: None, process, port, url, _home: home, _turn: turn };
+        let mut wanted = DesiredCapabilities::chrome();
+        for argument in ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,900"] {
+            wanted.add_arg(argument).unwrap();
+        }
+        wanted.add_experimental_option("prefs", preferences).unwrap();
+        chrome.driver = Some(WebDriver::new(format!("http://127.0.0.1:{port}"), wanted).await.unwrap());
+        Some(chrome)
+    }
+
+    pub(crate) fn driver(&self) -> &WebDriver {
+        self.driver.as_ref().unwrap()
+    }
+
+    /// Opens a page of the API.
+    pub(crate) async fn open(&self, path: &str) {
+        self.driver().goto(format!("{}{path}", self.url)).await.unwrap();
+    }
+
+    /// The first element that is seen, as soon as it is.
+    pub(crate) async fn element(&self, css: &str) -> WebElement {
+        let query = self.driver().query(By::Css(css)).wait(PATIENCE, LOOK).and_displayed();
+        query.first().await.unwrap_or_else(|error| panic!("{css}: {error}"))
+    }
+
+    /// The first element with this text, as soon as it is seen.
+    pub(crate) async fn with_text(&self, css: &str, text: &str) -> WebElement {
+        let text = text.to_owned();
+        let has_text = move |element: WebElement| {
+            let text = text.clone();
+            async move { Ok(element.text().await.is_ok_and(|its| its.contains(&text))) }
+        };
+        let query = self.driver().query(By::Css(css)).wait(PATIENCE, LOOK).with_filter(has_text);
+        query.first().await.unwrap_or_else(|error| panic!("{css}: {error}"))
+    }
+
+    pub(crate) async fn click(&self, css: &str) {
+        self.element(css).await.click().await.unwrap_or_else(|error| panic!("{css}: {error}"));
+    }
+
+    /// Clicks on what has this text.
+    pub(crate) async fn click_on(&self, css: &str, text: &str) {
+        self.with_text(css, text).await.click().await.unwrap_or_else(|error| panic!("{css} {text}: {error}"));
+    }
+
+    pub(crate) async fn type_into(&self, css: &str, text: &str) {
+        self.element(css).await.send_keys(text).await.unwrap();
+    }
+
+    /// The value of a field.
+    pub(crate) async fn value(&self, css: &str) -> String {
+        self.element(css).await.prop("value").await.unwrap().unwrap_or_default()
+    }
+
+    /// Presses keys, wherever the focus is.
+    pub(crate) async fn press(&self, keys: impl Into<TypingData>) {
+        self.driver().action_chain().send_keys(keys).perform().await.unwrap();
+    }
+
+    pub(crate) async fn tab(&self) {
+        self.press(Key::Tab).await;
+    }
+
+    /// What a script says. It runs where the page's own policy does not reach.
+    pub(crate) async fn run(&self, script: &str) -> Value {
+        self.driver().execute(script, Vec::new()).await.unwrap().json().clone()
+    }
+
+    /// What a script hands to its last argument.
+    pub(crate) async fn run_async(&self, script: &str) -> Value {
+        self.driver().execute_async(script, Vec::new()).await.unwrap().json().clone()
+    }
+
+    /// A command of the Chrome DevTools Protocol.
+    pub(crate) async fn tell(&self, command: &str, parameters: Value) {
+        self.driver().cdp().send_raw(command, parameters).await.unwrap();
+    }
+
+    pub(crate) async fn sign_in(&self, base: &str, name: &str, password: &str) {
+        self.open(&format!("{base}/sign-in")).await;
+        self.type_into("#username", name).await;
+        self.type_into("#password", password).await;
+        self.click("main form button").await;
+    }
+}
+
+impl Drop for Chrome {
+    fn drop(&mut self) {
+        // ChromeDriver takes its browsers with it when it is asked to go, and leaves them when it is killed.
+        if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) {
+            let _sent = stream.set_read_timeout(Some(PATIENCE));
+            let _sent = write!(stream, "GET /shutdown HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+            let _read = stream.read_to_string(&mut String::new());
+        }
+        let _gone = self.process.kill();
+        let _gone = self.process.wait();
+        if let Some(driver) = self.driver.take() {
+            let _gone = driver.leak();
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! What people do: with the mouse, with keys alone, without a script.
+
+use serde_json::{Value, json};
+use tests::system::System;
+use thirtyfour::Key;
+
+use crate::chrome::Chrome;
+
+/// Makes a token with the form, reads it, uses it, and takes it back on the page.
+async fn make_use_and_revoke(chrome: &Chrome, system: &System) {
+    chrome.type_into("#name", "laptop").await;
+    chrome.click_on("main button", "Make the token").await;
+    let token = chrome.value("#new-token").await;
+    assert_eq!(system.verdict(&token).await, "allow");
+    chrome.click_on("td summary", "Revoke").await;
+    chrome.click_on("td button.danger", "Revoke the token").await;
+    chrome.with_text("[role=status]", "The token is revoked.").await;
+    assert_eq!(system.verdict(&token).await, "revoked");
+    chrome.with_text("tbody td", "revoked").await;
+}
+
+#[tokio::test]
+async fn a_token_is_made_copied_used_and_revoked() {
+    let system = System::start(&[]).await;
+    let Some(chrome) = Chrome::start(&system).await else { return };
+    chrome.tell("Emulation.setTimezoneOverride", json!({"timezoneId": "Asia/Kathmandu"})).await;
+    chrome.tell("Emulation.setLocaleOverride", json!({"locale": "en-GB"})).await;
+    chrome.sign_in("", "my_username", "wrong").await;
+    chrome.with_text("[role=alert]", "The user name or the password is wrong.").await;
+    assert_eq!(chrome.value("#username").await, "my_username");
+    chrome.type_into("#password", "topsecret").await;
+    chrome.click("main form button").await;
+    chrome.with_text("h1", "Your tokens").await;
+    make_use_and_revoke(&chrome, &system).await;
+
+    // The script: copy, and the reader's own time.
+    chrome.click_on("main button", "Make the developer token").await;
+    let token = chrome.value("#new-token").await;
+    let origin = system.url();
+    let permissions = ["clipboardReadWrite", "clipboardSanitizedWrite"];
+    chrome.tell("Browser.grantPermissions", json!({"origin": origin, "permissions": permissions})).await;
+    chrome.click_on("button[data-copy]", "Copy").await;
+    chrome.with_text("#copied", "Copied.").await;
+    let read = "const done = arguments[0]; navigator.clipboard.readText().then(done, e => done(String(e)));";
+    assert_eq!(chrome.run_async(read).await, token);
+    let denied = json!({"origin": origin, "permission": {"name": "clipboard-write"}, "setting": "denied"});
+    chrome.tell("Browser.setPermission", denied).await;
+    chrome.click_on("button[data-copy]", "Copy").await;
+    chrome.with_text("#copied", "copy it by hand").await;
+    assert_eq!(chrome.run("return String(getSelection())").await, token, "it is selected");
+
+    let times = chrome.run("return [...document.querySelectorAll('time')].map(it => [it.textContent, it.title])").await;
+    let now = system.now().to_string();
+    let here = "return new Intl.DateTimeFormat('en-GB', {dateStyle: 'medium', timeStyle: 'short', \
+         timeZone: 'Asia/Kathmandu'}).format(new Date(document.querySelector('time').dateTime))";
+    assert_eq!(times[0], json!([chrome.run(here).await, now]));
+    chrome.click("form.who button").await;
+    chrome.with_text("[role=status]", "You are signed out.").await;
+    drop(chrome);
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn without_a_script_all_of_it_works_too() {
+    let system = System::start_with(&[], |options| options.base_path = "/prod".to_owned()).await;
+    let Some(chrome) = Chrome::start_without_scripts(&system).await else { return };
+    chrome.sign_in("/prod", "my_username", "topsecret").await;
+    chrome.with_text("h1", "Your tokens").await;
+    chrome.type_into("#name", "laptop").await;
+    chrome.click_on("main button", "Make the token").await;
+    let token = chrome.value("#new-token").await;
+    let authorization = format!("Bearer {token}");
+    assert_eq!(system.ask("GET", "/prod/rs/profile", &authorization).await.status, 200);
+    assert!(chrome.driver().source().await.unwrap().contains("data-copy=\"new-token\" hidden"), "no script ran");
+    chrome.with_text("time", "UTC").await;
+    chrome.click_on("td summary", "Revoke").await;
+    chrome.click_on("td button.danger", "Revoke the token").await;
+    chrome.with_text("[role=status]", "The token is revoked.").await;
+    assert_eq!(system.ask("GET", "/prod/rs/profile", &authorization).await.status, 401);
+    drop(chrome);
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn an_administrator_issues_a_key_and_takes_it_back() {
+    let system = System::start(&[]).await;
+    let Some(chrome) = Chrome::start(&system).await else { return };
+    chrome.open("/admin/users").await;
+    chrome.type_into("#username", "admin").await;
+    chrome.type_into("#password", "letmein").await;
+    chrome.click("main form button").await;
+    chrome.type_into("#find", "LDAP_user").await;
+    chrome.click("form.find button").await;
+    chrome.click_on(".found a", "ldap_user").await;
+    chrome.with_text("dd", "password is in a directory").await;
+    chrome.type_into("#name", "sync").await;
+    chrome.click_on("main button", "Issue the key").await;
+    let key = chrome.value("#new-token").await;
+    assert_eq!(system.verdict(&key).await, "allow");
+    chrome.click_on("td button", "Disable").await;
+    chrome.with_text("[role=status]", "The key is disabled").await;
+    assert_eq!(system.verdict(&key).await, "disabled");
+    chrome.click_on("td button", "Enable").await;
+    chrome.with_text("[role=status]", "The key is enabled again.").await;
+    assert_eq!(system.verdict(&key).await, "allow");
+    chrome.click_on("td summary", "Delete").await;
+    chrome.click_on("td button.danger", "Delete the key").await;
+    chrome.with_text("[role=status]", "The key is deleted.").await;
+    assert_eq!(system.verdict(&key).await, "revoked");
+
+    let token = system.token_of("my_username", "topsecret").await;
+    chrome.open("/admin/users/1").await;
+    chrome.click_on("summary", "Block").await;
+    chrome.click_on("button.danger", "Block the user").await;
+    chrome.with_text("[role=status]", "The user is blocked").await;
+    assert_eq!(system.verdict(&token).await, "user_blocked");
+    drop(chrome);
+    system.stop().await;
+}
+
+/// Everything on the page that can have the focus, by what it is; a group of radio buttons is one stop.
+const STOPS: &str = "
+    const all = [...document.querySelectorAll('a[href], button, input:not([type=hidden]), summary')];
+    const seen = all.filter(it => it.checkVisibility() && !it.disabled && !(it.type === 'radio' && !it.checked));
+    return seen.map(it => it.outerHTML);";
+
+/// What has the focus, and whether that can be seen.
+const FOCUS: &str = "
+    const it = document.activeElement, style = getComputedStyle(it), box = it.getBoundingClientRect();
+    const ring = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2;
+    return [it.outerHTML, ring && box.width > 0 && box.right > 0 && box.bottom > 0, it.id];";
+
+#[tokio::test]
+async fn keys_alone_reach_everything_and_the_focus_is_seen() {
+    let system = System::start(&[]).await;
+    let Some(chrome) = Chrome::start(&system).await else { return };
+    chrome.open("/sign-in").await;
+    chrome.element("#username:focus").await;
+    chrome.press("my_username").await;
+    chrome.tab().await;
+    chrome.press("topsecret" + Key::Enter).await;
+    chrome.with_text("h1", "Your tokens").await;
+    let stops = chrome.run(STOPS).await;
+    let mut left: Vec<&Value> = stops.as_array().unwrap().iter().collect();
+    assert!(left.len() >= 10, "{stops}");
+    for _ in 0..60 {
+        chrome.tab().await;
+        let focus = chrome.run(FOCUS).await;
+        if focus[0].as_str().unwrap().starts_with("<body") {
+            continue;
+        }
+        assert_eq!(focus[1], true, "the focus is not seen: {focus}");
+        left.retain(|stop| **stop != focus[0]);
+        if left.is_empty() {
+            break;
+        }
+    }
+    assert!(left.is_empty(), "no key reaches {left:?}");
+
+    chrome.open("/profile/developer/").await;
+    for _ in 0..60 {
+        chrome.tab().await;
+        if chrome.run(FOCUS).await[2] == "name" {
+            break;
+        }
+    }
+    chrome.press("by hand" + Key::Enter).await;
+    let token = chrome.value("#new-token").await;
+    assert_eq!(system.verdict(&token).await, "allow");
+    drop(chrome);
+    system.stop().await;
+}

@@ -1,0 +1,206 @@
+//! Every page in light and dark, wide and narrow, as axe-core sees it: no violation that is serious or critical, and
+//! nothing to scroll sideways.
+
+use std::{fs, path::Path};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::{Value, json};
+use tests::{
+    api::{bearer, text},
+    pages::Visitor,
+    system::System,
+};
+
+use crate::chrome::{Chrome, installed, variable};
+
+/// How a page is looked at: its name, whether it is dark, its width.
+const LOOKS: [(&str, bool, u32); 4] =
+    [("light", false, 1280), ("dark", true, 1280), ("phone", false, 360), ("phone-dark", true, 360)];
+
+/// What axe-core finds, without what is not grave.
+const AUDIT: &str = "
+    const done = arguments[0];
+    for (const it of document.querySelectorAll('main details')) it.open = true;
+    axe.run(document, {resultTypes: ['violations']}).then(result => {
+        for (const it of document.querySelectorAll('main details')) it.open = false;
+        const grave = result.violations.filter(it => ['serious', 'critical'].includes(it.impact));
+        done(grave.flatMap(it => it.nodes.map(node => [it.id, node.target.join(' '), node.failureSummary])));
+    }, error => done([[String(error)]]));";
+
+/// How far a page reaches beyond the screen.
+const BEYOND: &str = "return document.scrollingElement.scrollWidth - document.documentElement.clientWidth";
+
+struct Judge<'a> {
+    chrome: &'a Chrome,
+    axe: String,
+    found: Vec<String>,
+}
+
+impl Judge<'_> {
+    /// Looks at the page that is open. `theirs` are rules and places of markup that is not ours.
+    async fn look(&mut self, page: &str, theirs: &[(&str, &str)]) {
+        self.chrome.run(&self.axe).await;
+        for (name, dark, width) in LOOKS {
+            let scheme = if dark { "dark" } else { "light" };
+            let media = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+            self.chrome.tell("Emulation.setEmulatedMedia", media).await;
+            let metrics = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500});
+            self.chrome.tell("Emulation.setDeviceMetricsOverride", metrics).await;
+            if let Some(folder) = variable("HALLPASS_TEST_SHOTS") {
+                self.keep(Path::new(&folder), &format!("{page}-{name}")).await;
+            }
+            let beyond = self.chrome.run(BEYOND).await;
+            if beyond != 0 {
+                self.found.push(format!("{page} {name}: {beyond} pixels beyond the screen"));
+            }
+            let grave = self.chrome.run_async(AUDIT).await;
+            let is_theirs = |it: &Value| {
+                theirs.iter().any(|(rule, at)| it[0] == *rule && it[1].as_str().unwrap_or_default().contains(at))
+            };
+            let ours = grave.as_array().unwrap().iter().filter(|it| !is_theirs(it));
+            self.found.extend(ours.map(|it| format!("{page} {name}: {it}")));
+        }
+    }
+
+    async fn keep(&self, folder: &Path, name: &str) {
+        let height = self.chrome.run("return document.documentElement.scrollHeight").await;
+        let clip =
+            json!({"x": 0, "y": 0, "width": self.chrome.run("return innerWidth").await, "height": height, "scale": 1});
+        let shot = json!({"captureBeyondViewport": true, "clip": clip});
+        let shot = self.chrome.driver().cdp().send_raw("Page.captureScreenshot", shot).await.unwrap();
+        let png = <base64ct::Base64 as base64ct::Encoding>::decode_vec(shot["data"].as_str().unwrap()).unwrap();
+        fs::create_dir_all(folder).unwrap();
+        fs::write(folder.join(format!("{name}.png")), png).unwrap();
+    }
+
+    fn conclude(self) {
+        assert!(self.found.is_empty(), "{}", self.found.join("\n"));
+    }
+}
+
+async fn judge(chrome: &Chrome) -> Option<Judge<'_>> {
+    let axe = fs::read_to_string(installed("node_modules/axe-core/axe.min.js")?).unwrap();
+    Some(Judge { chrome, axe, found: Vec::new() })
+}
+
+/// Gives the demo user 1 a token in every state.
+async fn with_every_state(system: &System) {
+    let names = ["ROLE_USER", "reports:read", "reports:write"].map(str::to_owned).to_vec();
+    system.set_user("1", "permissions", AttributeValue::Ss(names)).await;
+    let mut admin = Visitor::signed_in(system, "admin", "letmein").await;
+    let id = async |token: &str| {
+        let told = system.ask("GET", "/tokens/current", &bearer(token)).await.body_of(200);
+        told["id"].as_str().unwrap().to_owned()
+    };
+    let token = system.token_of("my_username", "topsecret").await;
+    let made = async |name: &str, more: Value| {
+        let mut body = json!({"name": name});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        system.created(&token, &body).await["token"].as_str().unwrap().to_owned()
+    };
+    made("expired", json!({"expires_in": 1})).await;
+    let revoked = made("revoked", json!({})).await;
+    system.ask("DELETE", "/tokens/current", &bearer(&revoked)).await.body_of(200);
+    let disabled = made("disabled", json!({"scopes": ["reports:read"]})).await;
+    let path = format!("/admin/users/1/tokens/{}", id(&disabled).await);
+    admin.post(&path, &[("do", "disable")]).await;
+    let replaced = made("nightly report of all regions, made on the server in the cellar", json!({})).await;
+    let path = format!("/tokens/{}/rotate", id(&replaced).await);
+    system.json("POST", &path, &bearer(&replaced), &json!({})).await.body_of(201);
+    made(
+        "a_name_without_any_space_in_it_that_is_as_long_as_a_name_may_be_____________________________________",
+        json!({}),
+    )
+    .await;
+    system.json("POST", "/profile/developer", &bearer(&token), &json!({})).await.body_of(201);
+    system.advance(2);
+}
+
+#[tokio::test]
+async fn the_pages_of_a_user_are_sound() {
+    let system = System::start(&[]).await;
+    let Some(chrome) = Chrome::start(&system).await else { return };
+    let Some(mut judge) = judge(&chrome).await else { return };
+    chrome.open("/sign-in").await;
+    judge.look("sign-in", &[]).await;
+    chrome.sign_in("", "my_username", "wrong").await;
+    chrome.element("[role=alert]").await;
+    judge.look("sign-in-wrong", &[]).await;
+    chrome.open("/sign-in?done=signed-out").await;
+    judge.look("signed-out", &[]).await;
+    chrome.sign_in("", "my_username", "topsecret").await;
+    chrome.with_text("h1", "Your tokens").await;
+    judge.look("developer-empty", &[]).await;
+    chrome.type_into("#name", "laptop").await;
+    chrome.run("document.getElementById('expires').value = '2025-01-01'").await;
+    chrome.click_on("main button", "Make the token").await;
+    chrome.element("[role=alert]").await;
+    judge.look("developer-wrong", &[]).await;
+    chrome.run("document.getElementById('expires').value = ''").await;
+    chrome.click_on("main button", "Make the token").await;
+    chrome.element("#new-token").await;
+    judge.look("developer-made", &[]).await;
+    with_every_state(&system).await;
+    chrome.open("/profile/developer/?done=revoked").await;
+    chrome.with_text("tbody td", "expired").await;
+    judge.look("developer-states", &[]).await;
+    chrome.open("/admin/users").await;
+    judge.look("forbidden", &[]).await;
+    system.set_user("1", "status", text("blocked")).await;
+    chrome.open("/profile/developer/").await;
+    chrome.with_text("h1", "Unauthorized").await;
+    judge.look("session-ended", &[]).await;
+    judge.conclude();
+    drop(chrome);
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn the_pages_of_an_administrator_are_sound() {
+    let system = System::start(&[]).await;
+    let Some(chrome) = Chrome::start(&system).await else { return };
+    let Some(mut judge) = judge(&chrome).await else { return };
+    with_every_state(&system).await;
+    system.set_user("3", "full_name", text("Ada Lovelace, Countess of Lovelace")).await;
+    chrome.sign_in("", "admin", "letmein").await;
+    chrome.with_text("h1", "Your tokens").await;
+    chrome.open("/admin/users").await;
+    judge.look("users", &[]).await;
+    for (name, asked) in [("users-found", "ldap_user"), ("users-not-found", "nobody")] {
+        chrome.open(&format!("/admin/users?name={asked}")).await;
+        judge.look(name, &[]).await;
+    }
+    chrome.open("/admin/users/3").await;
+    judge.look("user-empty", &[]).await;
+    chrome.type_into("#name", "sync").await;
+    chrome.click_on("main button", "Issue the key").await;
+    chrome.element("#new-token").await;
+    judge.look("user-made", &[]).await;
+    chrome.open("/admin/users/1").await;
+    judge.look("user-states", &[]).await;
+    chrome.click_on("summary", "Block").await;
+    chrome.click_on("button.danger", "Block the user").await;
+    chrome.with_text("[role=status]", "The user is blocked").await;
+    judge.look("user-blocked", &[]).await;
+    chrome.open("/admin/users/99").await;
+    judge.look("user-unknown", &[]).await;
+    judge.conclude();
+    drop(chrome);
+    system.stop().await;
+}
+
+/// What is Swagger UI's own markup and not ours to mend: rule and place.
+const SWAGGERS: [(&str, &str); 0] = [];
+
+#[tokio::test]
+async fn swagger_is_sound_but_for_its_own_markup() {
+    let system = System::start(&[]).await;
+    let Some(chrome) = Chrome::start(&system).await else { return };
+    let Some(mut judge) = judge(&chrome).await else { return };
+    chrome.open("/docs/swagger-ui/index.html").await;
+    chrome.element(".opblock").await;
+    judge.look("swagger", &SWAGGERS).await;
+    judge.conclude();
+    drop(chrome);
+    system.stop().await;
+}

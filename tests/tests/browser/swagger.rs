@@ -1,0 +1,36 @@
+//! Swagger UI over our own API: somebody who has a token authorizes, and tries a route out.
+
+use tests::system::System;
+
+use crate::chrome::Chrome;
+
+async fn authorize_and_try_out(base: &str) {
+    let system = System::start_with(&[], |options| base.clone_into(&mut options.base_path)).await;
+    let Some(chrome) = Chrome::start(&system).await else { return };
+    let path = format!("{base}/api/services_token/generate");
+    let token = system.ask("POST", &path, &tests::basic("my_username", "topsecret")).await.json();
+    chrome.open(&format!("{base}/docs/swagger-ui/index.html")).await;
+    chrome.click(".btn.authorize").await;
+    chrome.type_into("#auth-bearer-value", token["token"].as_str().unwrap()).await;
+    chrome.click(".modal-ux form:has(#auth-bearer-value) .authorize").await;
+    chrome.click(".modal-ux .close-modal").await;
+    let operation = "[id^=operations-]:has([data-path='/rs/profile'])";
+    chrome.click(&format!("{operation} .opblock-summary-control")).await;
+    chrome.click(&format!("{operation} .try-out__btn")).await;
+    chrome.click(&format!("{operation} .execute")).await;
+    chrome.with_text(&format!("{operation} .live-responses-table .response-col_status"), "200").await;
+    chrome.with_text(&format!("{operation} .live-responses-table .response-col_description"), "my_username").await;
+    chrome.with_text(&format!("{operation} .request-url"), &format!("{}{base}/rs/profile", system.url())).await;
+    drop(chrome);
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn a_route_is_tried_out_with_a_token() {
+    authorize_and_try_out("").await;
+}
+
+#[tokio::test]
+async fn a_route_is_tried_out_below_a_base_path() {
+    authorize_and_try_out("/prod").await;
+}
