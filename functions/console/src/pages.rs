@@ -36,6 +36,8 @@ pub(crate) fn swagger(request: &Request) -> Result<Answer, Problem> {
 /// A file of the package, if it is text.
 fn of_package(name: &str) -> Result<Answer, Problem> {
     let config = Config::from("../../openapi.json").deep_linking(true).display_request_duration(true);
+    // Without its bar for the addresses of other documents: this page is about one, and may reach no other.
+    let config = config.use_base_layout();
     let file = utoipa_swagger_ui::serve(name, Arc::new(config));
     let file = file.map_err(|error| Failure::new("reading a file of Swagger UI", error.to_string()))?;
     let file = file.ok_or_else(Problem::not_found)?;

@@ -10,6 +10,7 @@ use http::{HeaderValue, StatusCode, header};
 pub fn file(name: &str) -> Result<Answer, Problem> {
     let (media_type, text) = match name {
         "hallpass.css" => ("text/css; charset=utf-8", include_str!("../assets/hallpass.css")),
+        "swagger.css" => ("text/css; charset=utf-8", include_str!("../assets/swagger.css")),
         "hallpass.js" => ("text/javascript; charset=utf-8", include_str!("../assets/hallpass.js")),
         "hallpass.svg" => ("image/svg+xml", include_str!("../assets/hallpass.svg")),
         _ => return Err(Problem::not_found()),

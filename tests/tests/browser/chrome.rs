@@ -5,7 +5,8 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
+    sync::Once,
     time::Duration,
 };
 
@@ -21,6 +22,8 @@ pub(crate) struct Chrome {
     process: Child,
     port: u16,
     url: String,
+    /// Held open: ChromeDriver would not outlive what it writes into a closed one.
+    _output: BufReader<ChildStdout>,
     _home: TempDir,
     _turn: MutexGuard<'static, ()>,
 }
@@ -55,7 +58,15 @@ pub(crate) fn installed(path: &str) -> Option<PathBuf> {
 
 fn skip(why: &str) {
     assert!(variable("HALLPASS_TEST_BROWSER").as_deref() != Some("required"), "HALLPASS_TEST_BROWSER=required: {why}");
-    writeln!(std::io::stderr(), "skipped a browser test: {why}").unwrap();
+    static SAID: Once = Once::new();
+    SAID.call_once(|| writeln!(std::io::stderr(), "the tests with a browser are skipped: {why}").unwrap());
+}
+
+/// Where a system answers, without the path that its API is mounted at.
+pub(crate) fn origin(system: &System) -> &str {
+    let url = system.url();
+    let path = url.match_indices('/').nth(2).map_or(url.len(), |(at, _)| at);
+    &url[..path]
 }
 
 impl Chrome {
@@ -92,11 +103,13 @@ impl Chrome {
             skip("there is no chromedriver (Debian: chromium and chromium-driver)");
             return None;
         };
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let port = lines.find_map(|line| line.split(" on port ").nth(1)?.trim_end_matches('.').parse().ok());
+        let mut output = BufReader::new(process.stdout.take().unwrap());
+        let mut lines = output.by_ref().lines().map_while(Result::ok);
+        let port =
+            lines.find_map(|line| line.split("successfully on port ").nth(1)?.trim_end_matches('.').parse().ok());
         let port = port.expect("chromedriver says on which port it listens");
-        let url = system.url().to_owned();
-        let mut chrome = Self { driver: None, process, port, url, _home: home, _turn: turn };
+        let url = origin(system).to_owned();
+        let mut chrome = Self { driver: None, process, port, url, _output: output, _home: home, _turn: turn };
         let mut wanted = DesiredCapabilities::chrome();
         for argument in ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,900"] {
             wanted.add_arg(argument).unwrap();

@@ -2,7 +2,7 @@
 
 use tests::system::System;
 
-use crate::chrome::Chrome;
+use crate::chrome::{Chrome, origin};
 
 async fn authorize_and_try_out(base: &str) {
     let system = System::start_with(&[], |options| base.clone_into(&mut options.base_path)).await;
@@ -20,7 +20,7 @@ async fn authorize_and_try_out(base: &str) {
     chrome.click(&format!("{operation} .execute")).await;
     chrome.with_text(&format!("{operation} .live-responses-table .response-col_status"), "200").await;
     chrome.with_text(&format!("{operation} .live-responses-table .response-col_description"), "my_username").await;
-    chrome.with_text(&format!("{operation} .request-url"), &format!("{}{base}/rs/profile", system.url())).await;
+    chrome.with_text(&format!("{operation} .request-url"), &format!("{}{base}/rs/profile", origin(&system))).await;
     drop(chrome);
     system.stop().await;
 }

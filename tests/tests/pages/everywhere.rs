@@ -86,6 +86,7 @@ async fn files_may_be_kept_and_swagger_alone_may_style_itself() {
     let system = System::start(&[]).await;
     for (path, media_type) in [
         ("/assets/hallpass.css", "text/css; charset=utf-8"),
+        ("/assets/swagger.css", "text/css; charset=utf-8"),
         ("/assets/hallpass.js", "text/javascript; charset=utf-8"),
         ("/assets/hallpass.svg", "image/svg+xml"),
         ("/docs/swagger-ui/index.html", "text/html; charset=utf-8"),
