@@ -2,12 +2,15 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use edge::{Service, clock, entropy, gateway, log, service, settings::environment};
+use edge::{
+    Service, clock, entropy, gateway, log, service,
+    settings::{BadSetting, environment},
+};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     log::start();
-    let Some(service) = service::or_log(Service::new(&environment)).map(Arc::new) else {
+    let Some(service) = service::or_log(start().await).map(Arc::new) else {
         return ExitCode::FAILURE;
     };
     let serving = gateway::serve(|request| {
@@ -15,4 +18,10 @@ async fn main() -> ExitCode {
         async move { generate::handle(&service, &request, clock::now(), entropy::draw()).await }
     });
     service::or_log(serving.await).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
+}
+
+async fn start() -> Result<Service, BadSetting> {
+    let service = Service::start(&environment, clock::now()).await?;
+    service.store.look_as_limiter().await?;
+    Ok(service)
 }

@@ -2,7 +2,10 @@
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use edge::{clock, log, service, settings, settings::environment};
+use edge::{
+    clock, log, service, settings,
+    settings::{BadSetting, environment},
+};
 use lambda_runtime::{LambdaEvent, service_fn};
 use prune::{Event, Prune};
 use token::Timestamp;
@@ -13,9 +16,7 @@ const RESERVE: Duration = Duration::from_secs(10);
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     log::start();
-    let started =
-        service::store(&environment).and_then(|store| Ok(Prune { store, grace: settings::grace(&environment)? }));
-    let Some(prune) = service::or_log(started).map(Arc::new) else {
+    let Some(prune) = service::or_log(start().await).map(Arc::new) else {
         return ExitCode::FAILURE;
     };
     let serving = lambda_runtime::run(service_fn(|event: LambdaEvent<Event>| {
@@ -24,4 +25,10 @@ async fn main() -> ExitCode {
         async move { prune.handle(event.payload, clock::now(), &|| !deadline.has_come(clock::now())).await }
     }));
     service::or_log(serving.await).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
+}
+
+async fn start() -> Result<Prune, BadSetting> {
+    let prune = Prune { store: service::store(&environment)?, grace: settings::grace(&environment)? };
+    prune.store.look_as_pruner().await?;
+    Ok(prune)
 }

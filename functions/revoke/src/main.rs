@@ -7,7 +7,7 @@ use edge::{Service, clock, gateway, log, service, settings::environment};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     log::start();
-    let Some(service) = service::or_log(Service::new(&environment)).map(Arc::new) else {
+    let Some(service) = service::or_log(Service::start(&environment, clock::now()).await).map(Arc::new) else {
         return ExitCode::FAILURE;
     };
     let serving = gateway::serve(|request| {

@@ -9,7 +9,8 @@ use verify_authorizer::{Authorizer, Event};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     log::start();
-    let started = Service::new(&environment).and_then(|service| Authorizer::new(service, &environment));
+    let started =
+        Service::start(&environment, clock::now()).await.and_then(|service| Authorizer::new(service, &environment));
     let Some(authorizer) = service::or_log(started).map(Arc::new) else {
         return ExitCode::FAILURE;
     };

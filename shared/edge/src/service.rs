@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use store::{Failure, Keys, Store, Tables, connect::Connection};
+use store::{Failure, Keys, Store, Tables, connect::Connection, presence::Absent};
 use token::{Keyring, Text, Timestamp};
 
 use crate::{
@@ -28,6 +28,19 @@ impl Service {
     /// Names the first setting that makes no sense.
     pub fn new(lookup: Lookup<'_>) -> Result<Self, BadSetting> {
         Ok(Self { store: store(lookup)?, keys: keys(lookup)?, settings: Settings::read(lookup)? })
+    }
+
+    /// Wires a service in the init of a function, and looks whether its key ring and its tables are there. The first
+    /// request then finds the ring in memory and the connections open.
+    ///
+    /// # Errors
+    /// Names the first setting that makes no sense, or whose ring or table cannot be had.
+    pub async fn start(lookup: Lookup<'_>, now: Timestamp) -> Result<Self, BadSetting> {
+        let service = Self::new(lookup)?;
+        let missing = |failure: Failure| BadSetting::new("HALLPASS_KEYS_SECRET", failure.report());
+        service.ring(now).await.map_err(missing)?;
+        service.store.look_as_verifier().await?;
+        Ok(service)
     }
 
     /// The key ring as it is now.
@@ -99,6 +112,12 @@ pub fn connection(lookup: Lookup<'_>) -> Result<Connection, BadSetting> {
         secret_access_key: Text::new(settings::required(lookup, "AWS_SECRET_ACCESS_KEY")?),
         session_token: settings::text(lookup, "AWS_SESSION_TOKEN").map(Text::new),
     })
+}
+
+impl From<Absent> for BadSetting {
+    fn from(Absent { variable, failure }: Absent) -> Self {
+        Self::new(variable, failure.report())
+    }
 }
 
 /// For `main`: what `start` makes, or one clear line in the log and no function.

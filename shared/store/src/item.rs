@@ -64,7 +64,12 @@ pub(crate) fn attempt_key(attempt: &str) -> Item {
 }
 
 pub(crate) fn user_key(id: &UserId) -> Item {
-    Item::from([(USER_ID.to_owned(), text(id.as_str()))])
+    user_key_of(id.as_str())
+}
+
+/// The key that a user of this id would have.
+pub(crate) fn user_key_of(id: &str) -> Item {
+    Item::from([(USER_ID.to_owned(), text(id))])
 }
 
 pub(crate) fn key(user_id: &str, token: &str) -> Item {

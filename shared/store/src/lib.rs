@@ -17,6 +17,7 @@
 //! | [`users`] | finding users; the one write Hallpass makes to them |
 //! | [`management`] | user management, for applications that have none |
 //! | [`attempts`] | the limiter of log-ins |
+//! | [`presence`] | whether the tables are there, for the init of a function |
 //! | [`sweep`] | voiding and forgetting, for prune |
 //! | [`inspection`] | what the engine says of the tables, for `hallpass doctor` |
 
@@ -31,6 +32,7 @@ pub mod inspection;
 pub mod item;
 pub mod keys;
 pub mod management;
+pub mod presence;
 pub mod rotation;
 pub mod sessions;
 pub mod sweep;
