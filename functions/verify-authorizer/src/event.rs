@@ -6,14 +6,14 @@ use std::fmt;
 
 use serde::{
     Deserialize, Deserializer,
-    de::{IgnoredAny, MapAccess, Visitor},
+    de::{Error, IgnoredAny, MapAccess, Visitor},
 };
 use store::Failure;
 use token::Text;
 
 /// An authorizer event of any form.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", remote = "Self")]
 pub struct Event {
     version: Option<String>,
     method_arn: Option<String>,
@@ -93,6 +93,13 @@ fn stage_arn(arn: &str) -> Option<&str> {
     (is_ours && stage_length > 0).then_some(whole)
 }
 
+/// The error of an event of another shape tells nothing of it: serde would quote a text that it did not expect.
+impl<'de> Deserialize<'de> for Event {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(deserializer).map_err(|_| D::Error::custom("the event cannot be read"))
+    }
+}
+
 impl<'de> Deserialize<'de> for Authorization {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Values)
@@ -164,5 +171,13 @@ mod tests {
         check("arn:aws:execute-api:eu-west-1:*:abcdef1234/v1/GET", None);
         check("arn:aws:s3:::bucket/key", None);
         check("", None);
+    }
+
+    #[test]
+    fn the_error_of_an_unreadable_event_quotes_nothing_of_it() {
+        for event in [r#""secret""#, r#"{"headers":"secret"}"#, r#"{"version":["secret"]}"#, r#"{"methodArn":7}"#] {
+            let error = serde_json::from_str::<Event>(event).unwrap_err().to_string();
+            assert_eq!(error, "the event cannot be read", "{event}");
+        }
     }
 }

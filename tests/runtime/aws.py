@@ -1,0 +1,155 @@
+"""What the functions need of AWS, on this machine: MiniStack (from PyPI) with the tables that template.yaml declares, a
+key ring in its Secrets Manager, and the four demo users of `cargo run -- dev`.
+
+    pip install ministack
+    python3 tests/runtime/aws.py                        # on 127.0.0.1:4566, until Ctrl-C
+    python3 tests/runtime/aws.py --address 172.17.0.1   # where containers of Docker's bridge reach it
+
+Everything is in memory and everybody knows the passwords and the key: it is for trying out.
+"""
+
+import argparse
+import base64
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+REGION = "us-east-1"
+
+# The shape that the template's GenerateSecretString gives the first ring.
+KEY = base64.urlsafe_b64encode(b"a stand-in for AWS has no secret").rstrip(b"=").decode()
+RING = json.dumps({"id": "first", "signs_from": 0, "key": KEY})
+
+# What CreateTable takes over from AWS::DynamoDB::Table as it stands.
+TABLE_PROPERTIES = ["AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode"]
+
+
+class Template(yaml.SafeLoader):
+    """YAML with CloudFormation's tags, of which tables need none."""
+
+
+Template.add_multi_constructor("!", lambda loader, tag, node: None)
+
+
+class Refused(Exception):
+    """The stand-in answered with an error."""
+
+
+class Aws:
+    """A running MiniStack. Leaving the `with` block stops it."""
+
+    def __init__(self, address="127.0.0.1", port=None):
+        self.address, self.port = address, port or free_port(address)
+        self.url = f"http://{self.address}:{self.port}"
+        self.process = None
+
+    def __enter__(self):
+        beside = pathlib.Path(sys.executable).with_name("ministack")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        environment |= {"BIND_HOST": self.address, "GATEWAY_PORT": str(self.port), "MINISTACK_REGION": REGION}
+        # Whatever MiniStack itself would call is MiniStack, never the real AWS.
+        environment["AWS_ENDPOINT_URL"] = self.url
+        environment |= {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+        command = str(beside) if beside.exists() else "ministack"
+        self.process = subprocess.Popen(
+            [command], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            self.wait()
+            self.fill()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def wait(self):
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise Refused(f"MiniStack ended with status {self.process.returncode}; is {self.url} taken?")
+            try:
+                return self.dynamodb("ListTables", {})
+            except (OSError, Refused):
+                time.sleep(0.1)
+        raise Refused(f"MiniStack does not answer on {self.url}")
+
+    def fill(self):
+        resources = yaml.load((ROOT / "template.yaml").read_text(), Template)["Resources"]
+        for name, resource in resources.items():
+            if resource["Type"] == "AWS::DynamoDB::Table":
+                properties = resource["Properties"]
+                table = {key: properties[key] for key in TABLE_PROPERTIES if key in properties}
+                if "StreamSpecification" in properties:
+                    table["StreamSpecification"] = {"StreamEnabled": True, **properties["StreamSpecification"]}
+                self.dynamodb("CreateTable", {"TableName": name, **table})
+        self.secret("KeyRing", RING)
+        for user in json.loads(pathlib.Path(__file__).with_name("users.json").read_text()):
+            self.dynamodb("PutItem", {"TableName": "Users", "Item": user})
+
+    def dynamodb(self, operation, request):
+        return self.call("dynamodb", f"DynamoDB_20120810.{operation}", "1.0", request)
+
+    def secret(self, name, text):
+        request = {"Name": name, "SecretString": text, "ClientRequestToken": "0" * 32}
+        return self.call("secretsmanager", "secretsmanager.CreateSecret", "1.1", request)
+
+    def call(self, service, target, version, request):
+        # MiniStack takes service and region from the scope of a signature that it does not check.
+        scope = f"Credential=local/20260101/{REGION}/{service}/aws4_request, SignedHeaders=host, Signature=0"
+        headers = {
+            "Authorization": f"AWS4-HMAC-SHA256 {scope}",
+            "Content-Type": f"application/x-amz-json-{version}",
+            "X-Amz-Target": target,
+        }
+        try:
+            asked = urllib.request.Request(self.url, json.dumps(request).encode(), headers)
+            with urllib.request.urlopen(asked, timeout=30) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise Refused(f"{target}: {error.read().decode()}") from None
+
+
+def free_port(address="127.0.0.1"):
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        return probe.getsockname()[1]
+
+
+def main():
+    arguments = argparse.ArgumentParser(description="The AWS that the functions need, on this machine.")
+    arguments.add_argument("--address", default="127.0.0.1")
+    arguments.add_argument("--port", type=int, default=4566)
+    given = arguments.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with Aws(given.address, given.port) as aws:
+        print(f"ready {aws.url}", flush=True)
+        try:
+            sys.exit(aws.process.wait())
+        except KeyboardInterrupt:
+            pass
+
+
+if __name__ == "__main__":
+    main()

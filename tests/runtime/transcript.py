@@ -1,0 +1,173 @@
+"""Whole real events for every function, in an order that tells a story, and what must come back.
+
+The events are templates in tests/fixtures/, the answers stand in tests/runtime/expected/. Whoever plays the transcript
+says how a function is invoked: by the Runtime Interface Emulator, or by `sam local invoke`.
+"""
+
+import base64
+import copy
+import datetime
+import difflib
+import hashlib
+import json
+import pathlib
+import re
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+FIXTURES = HERE.parent / "fixtures"
+FORMS = ["rest_token", "rest_request", "http_1_0", "http_2_0", "websocket_connect"]
+FORM = "application/x-www-form-urlencoded"
+
+
+class Transcript:
+    """Plays the steps. `invoke(function, event)` gives back the answer; `aws` is the stand-in of aws.py."""
+
+    def __init__(self, invoke, aws, accept=False):
+        self.invoke, self.aws, self.accept = invoke, aws, accept
+        self.tokens = {}
+        self.passed, self.failed = 0, []
+
+    def play(self):
+        self.makes_tokens()
+        self.lets_tokens_in()
+        self.shows()
+        self.takes_tokens_back()
+        self.voids_and_forgets()
+
+    def makes_tokens(self):
+        generate = {"method": "POST", "route": "/api/services_token/generate"}
+        password = basic("my_username", "topsecret")
+        first = self.step("generate_rest", "Generate", "rest_proxy", authorization=password, **generate)
+        self.keep("first", first)
+        renew = basic(self.tokens["first"], "")
+        self.keep("second", self.step("generate_http", "Generate", "http_proxy", authorization=renew, **generate))
+        self.step("generate_wrong", "Generate", "rest_proxy", authorization=basic("my_username", "no"), **generate)
+        admin = basic("admin", "letmein")
+        self.keep("admin", self.step("generate_admin", "Generate", "http_proxy", authorization=admin, **generate))
+
+    def lets_tokens_in(self):
+        good = self.tokens["first"]
+        forged = good[:-2] + ("AA" if good[-2:] != "AA" else "BA")
+        for form in FORMS:
+            self.step(f"authorizer_{form}_good", "VerifyAuthorizer", form, authorization=f"Bearer {good}")
+            self.step(f"authorizer_{form}_forged", "VerifyAuthorizer", form, authorization=f"Bearer {forged}")
+            self.step(f"authorizer_{form}_none", "VerifyAuthorizer", form, authorization=None)
+
+    def shows(self):
+        bearer = f"Bearer {self.tokens['first']}"
+        self.step("console_list_rest", "Console", "rest_proxy", method="GET", route="/tokens", authorization=bearer)
+        current = {"method": "GET", "route": "/tokens/{id}", "id": "current"}
+        self.step("console_current_http", "Console", "http_proxy", authorization=bearer, **current)
+        user = {"method": "GET", "route": "/api/user/{id}", "id": "1", "authorization": bearer}
+        said = {"user_id": "1", "name": "my_username", "scope": "ROLE_USER", "principalId": "1"}
+        self.step("console_user_rest", "Console", "rest_proxy", authorizer=said, **user)
+        self.step("console_user_http", "Console", "http_proxy", authorizer=said, **user)
+        self.step("console_user_unauthorized", "Console", "rest_proxy", **user)
+        self.step("console_nothing", "Console", "rest_proxy", method="GET", route="/{proxy+}", authorization=None)
+
+    def takes_tokens_back(self):
+        by_text = {"method": "POST", "route": "/oauth/revoke", "content_type": FORM}
+        body = f"token={self.tokens['second']}"
+        self.step("revoke_by_text_http", "Revoke", "http_proxy", authorization=None, body=body, **by_text)
+        bearer = f"Bearer {self.tokens['first']}"
+        current = {"method": "DELETE", "route": "/tokens/{id}", "id": "current", "authorization": bearer}
+        self.step("revoke_current_rest", "Revoke", "rest_proxy", **current)
+        self.step("revoke_again_rest", "Revoke", "rest_proxy", **current)
+        for form in FORMS:
+            self.step(f"authorizer_{form}_revoked", "VerifyAuthorizer", form, authorization=bearer)
+
+    def voids_and_forgets(self):
+        """The administrator is blocked and unblocked before prune hears of it: the token stays out."""
+        active = self.aws.dynamodb("GetItem", {"TableName": "Users", "Key": {"user_id": {"S": "2"}}})["Item"]
+        blocked = copy.deepcopy(active) | {"status": {"S": "blocked"}}
+        images = {"active": active, "blocked": blocked, "now": int(time.time())}
+        self.step("prune_stream", "Prune", "user_stream", **images)
+        bearer = f"Bearer {self.tokens['admin']}"
+        self.step("authorizer_after_prune", "VerifyAuthorizer", "rest_request", authorization=bearer)
+        self.step("prune_stream_unreadable", "Prune", "user_stream", **images | {"now": "letmein"})
+        self.step("prune_schedule", "Prune", "schedule")
+
+    def step(self, name, function, fixture, **values):
+        answer = self.invoke(function, event(fixture, **values))
+        self.check(name, self.normal(answer))
+        return answer
+
+    def keep(self, name, answer):
+        self.tokens[name] = json.loads(answer.get("body") or "{}").get("token", "missing")
+
+    def check(self, name, answer):
+        """Compares an answer with the expected one, or makes it the expected one."""
+        path = HERE / "expected" / f"{name}.json"
+        text = json.dumps(answer, indent=2, ensure_ascii=False) + "\n"
+        if self.accept:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+        expected = path.read_text() if path.exists() else ""
+        if text == expected:
+            self.passed += 1
+            return
+        self.failed.append(name)
+        print(f"-- {name}: another answer than in {path.name}")
+        print("".join(difflib.unified_diff(expected.splitlines(True), text.splitlines(True), "expected", "answer")))
+
+    def normal(self, answer):
+        """The one place that says what differs from one run to the next: tokens, their ids and ends, times, and
+        the order of a list."""
+        if isinstance(answer, dict) and isinstance(answer.get("body"), str) and answer["body"].startswith("{"):
+            answer = answer | {"body": json.loads(answer["body"])}
+        text = json.dumps(answer, ensure_ascii=False)
+        for name, token in self.tokens.items():
+            user_id, end, seal = token.split(".")
+            secret = base64.urlsafe_b64decode(seal + "=")[:16]
+            public = base64.urlsafe_b64encode(hashlib.sha256(secret).digest()[:16]).rstrip(b"=").decode()
+            end = datetime.datetime.fromtimestamp(int(end, 16), datetime.timezone.utc)
+            text = text.replace(token, f"<{name}>").replace(f"{user_id}.{public}", f"<id of {name}>")
+            text = text.replace(end.strftime("%Y-%m-%dT%H:%M:%SZ"), "<end of a token>")
+        text = re.sub(r"[12]\.[0-9a-f]{8}\.[A-Za-z0-9_-]{43}", "<token>", text)
+        text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+]0000)", "<time>", text)
+        answer = json.loads(text)
+        if isinstance(answer, dict) and "tokens" in (answer.get("body") or {}):
+            answer["body"]["tokens"].sort(key=lambda token: token["id"])
+        return answer
+
+    def secrets(self):
+        """What must stand in no log and in no error: the random half of every token, and the passwords."""
+        return [token.split(".")[-1] for token in self.tokens.values()] + ["topsecret", "letmein", "argon2id"]
+
+
+def event(fixture, **values):
+    """A fixture with these values in its places. What is None is left out, as API Gateway leaves it out."""
+    route = values.get("route", "")
+    values.setdefault("content_type", None)
+    values.setdefault("body", None)
+    values.setdefault("authorizer", {})
+    values.setdefault("path", route.replace("{id}", values.get("id", "")).replace("{proxy+}", "nothing/here"))
+    values.setdefault("path_parameters", {"id": values["id"]} if "id" in values else {})
+    template = json.loads((FIXTURES / f"{fixture}.json").read_text())
+    return fill(template, {f"{{{name}}}": value for name, value in values.items()})
+
+
+MAY_BE_NULL = ["body"]
+
+
+def fill(template, values):
+    if isinstance(template, dict):
+        filled = {name: fill(value, values) for name, value in template.items()}
+        return {name: value for name, value in filled.items() if value is not None or keeps(name, template[name])}
+    if isinstance(template, list):
+        filled = [fill(value, values) for value in template]
+        return None if None in filled else filled
+    if not isinstance(template, str) or "{" not in template:
+        return template
+    if template in values:
+        return values[template]
+    return re.sub(r"{[a-z_]+}", lambda place: values.get(place[0], place[0]), template)
+
+
+def keeps(name, value):
+    return value is None or name in MAY_BE_NULL
+
+
+def basic(name, password):
+    return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
