@@ -17,7 +17,7 @@ async fn main() -> ExitCode {
         let service = Arc::clone(&service);
         async move { generate::handle(&service, &request, clock::now(), entropy::draw()).await }
     });
-    service::or_log(serving.await).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
+    service::ended(&serving.await)
 }
 
 async fn start() -> Result<Service, BadSetting> {

@@ -24,7 +24,7 @@ async fn main() -> ExitCode {
         let deadline = Timestamp::from_unix(event.context.deadline / 1_000).unwrap_or(Timestamp::MAX).before(RESERVE);
         async move { prune.handle(event.payload, clock::now(), &|| !deadline.has_come(clock::now())).await }
     }));
-    service::or_log(serving.await).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
+    service::ended(&serving.await)
 }
 
 async fn start() -> Result<Prune, BadSetting> {

@@ -14,5 +14,5 @@ async fn main() -> ExitCode {
         let service = Arc::clone(&service);
         async move { revoke::handle(&service, &request, clock::now()).await }
     });
-    service::or_log(serving.await).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
+    service::ended(&serving.await)
 }

@@ -18,5 +18,5 @@ async fn main() -> ExitCode {
         let authorizer = Arc::clone(&authorizer);
         async move { authorizer.handle(event.payload, clock::now()).await }
     }));
-    service::or_log(serving.await).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
+    service::ended(&serving.await)
 }

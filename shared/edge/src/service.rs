@@ -1,6 +1,6 @@
 //! What every function that verifies needs, wired from its settings.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, process::ExitCode, sync::Arc, time::Duration};
 
 use store::{Failure, Keys, Store, Tables, connect::Connection, presence::Absent};
 use token::{Keyring, Text, Timestamp};
@@ -123,4 +123,13 @@ impl From<Absent> for BadSetting {
 /// For `main`: what `start` makes, or one clear line in the log and no function.
 pub fn or_log<T, E: fmt::Display>(started: Result<T, E>) -> Option<T> {
     started.map_err(|error| tracing::error!(target: TARGET, error = %error, "cannot start")).ok()
+}
+
+/// For `main`: the exit status of a function that serves no more, because the Runtime API went away.
+pub fn ended<E: fmt::Display>(served: &Result<(), E>) -> ExitCode {
+    let Err(error) = served else {
+        return ExitCode::SUCCESS;
+    };
+    tracing::error!(target: TARGET, error = %error, "stopped");
+    ExitCode::FAILURE
 }
