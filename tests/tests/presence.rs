@@ -1,0 +1,34 @@
+//! What a function looks at before it serves: a table that is not there, or is another one, is named.
+
+use store::{Store, Tables};
+use tests::World;
+
+/// Which variables are named for these tables of users, tokens and attempts.
+async fn named(world: &World, [users, tokens, attempts]: [&str; 3]) -> [Option<&'static str>; 3] {
+    let tables = Tables { users: users.to_owned(), tokens: tokens.to_owned(), attempts: attempts.to_owned() };
+    let store = Store::new(world.dynamodb.clone(), tables);
+    let looks = [store.look_as_verifier().await, store.look_as_limiter().await, store.look_as_pruner().await];
+    looks.map(|look| look.err().map(|absent| absent.variable))
+}
+
+#[tokio::test]
+async fn a_table_that_is_missing_or_another_one_is_named_and_looking_changes_nothing() {
+    const USERS: Option<&str> = Some("HALLPASS_USERS_TABLE");
+    const TOKENS: Option<&str> = Some("HALLPASS_TOKENS_TABLE");
+    const ATTEMPTS: Option<&str> = Some("HALLPASS_ATTEMPTS_TABLE");
+    let world = World::new().await;
+    world.token().await;
+    let before = [world.dump("Users").await, world.dump("Tokens").await, world.dump("Attempts").await];
+    for (tables, verifier, limiter, pruner) in [
+        (["Users", "Tokens", "Attempts"], None, None, None),
+        (["NoSuchTable", "Tokens", "Attempts"], USERS, None, USERS),
+        (["Users", "NoSuchTable", "Attempts"], TOKENS, None, TOKENS),
+        (["Users", "Tokens", "NoSuchTable"], None, ATTEMPTS, ATTEMPTS),
+        (["Attempts", "Tokens", "Attempts"], USERS, None, USERS),
+        (["Users", "Attempts", "Attempts"], TOKENS, None, TOKENS),
+        (["Users", "Tokens", "Users"], None, ATTEMPTS, ATTEMPTS),
+    ] {
+        assert_eq!(named(&world, tables).await, [verifier, limiter, pruner], "{tables:?}");
+    }
+    assert_eq!([world.dump("Users").await, world.dump("Tokens").await, world.dump("Attempts").await], before);
+}
