@@ -62,7 +62,8 @@ pub struct Options {
     pub authorizer_cache: Option<u32>,
     /// Where the API is mounted: nothing, or a slash and the name of a stage.
     pub base_path: String,
-    /// Settings that stand in front of the template's: `HALLPASS_…` of the environment.
+    /// Settings that stand in front of the template's: `HALLPASS_…` of the environment. Where they name a DynamoDB, its
+    /// tables are used; they must be there, and their stream and TTL are not this stack's business.
     pub settings: BTreeMap<String, String>,
     /// The key ring to begin with (`HALLPASS_KEYS`), instead of the one of before or a new one.
     pub keys: Option<Text>,
@@ -177,13 +178,13 @@ fn environment(
     let mut environment = template.environment("Generate");
     environment.insert("HALLPASS_KEY_REFRESH".to_owned(), KEY_REFRESH.to_owned());
     environment.insert("HALLPASS_APP_USER".to_owned(), demo::APP_USER.to_owned());
+    environment.insert("HALLPASS_DYNAMODB_ENDPOINT".to_owned(), engine.endpoint());
     environment.extend(settings.clone());
     environment.extend(
         [
             ("AWS_REGION", "local".to_owned()),
             ("AWS_ACCESS_KEY_ID", access_key_id),
             ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
-            ("HALLPASS_DYNAMODB_ENDPOINT", engine.endpoint()),
             ("HALLPASS_SECRETS_ENDPOINT", secrets.endpoint()),
         ]
         .map(|(name, value)| (name.to_owned(), value)),

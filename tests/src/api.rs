@@ -38,7 +38,7 @@ impl World {
 
     /// Sets an attribute of a user as an application does, or removes it.
     pub async fn set_user(&self, id: &str, attribute: &str, value: Option<AttributeValue>) {
-        let call = self.dynamodb.update_item().table_name("Users").key("user_id", text(id));
+        let call = self.dynamodb.update_item().table_name(self.table("Users")).key("user_id", text(id));
         let call = call
             .expression_attribute_names("#a", attribute)
             .set_expression_attribute_values(value.clone().map(|value| [(":a".to_owned(), value)].into()));

@@ -1,4 +1,4 @@
-//! The world of a test: a real engine in this process, a clock that the test moves, and the five functions.
+//! The world of a test: tables of its own in a real engine, a clock that the test moves, and the five functions.
 
 use std::{
     collections::BTreeMap,
@@ -9,26 +9,30 @@ use std::{
 };
 
 use base64ct::{Base64, Encoding};
-use dynoxide::{Database, storage_backend::ManualClock};
 use hallpass::dev::{
-    engine::Engine,
-    events::Delivery,
     functions::{Clock, Functions},
     gateway::{FunctionError, Invoke},
     template::Template,
 };
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use store::Store;
 use token::Timestamp;
 
 pub mod api;
 pub mod client;
+pub mod engine;
 pub mod html;
 pub mod pages;
+pub mod remote;
+pub mod request;
+pub mod stream;
 pub mod system;
 pub mod tables;
 pub mod tap;
 
+use engine::Engine;
+pub use request::Request;
+use stream::Delivery;
 use tap::Tap;
 
 /// When every test begins.
@@ -40,7 +44,7 @@ pub const KEYS: &str = r#"[{"id":"test","key":"dGVzdHMgb25seTogbm90IGEgc2VjcmV0I
 /// What `template.yaml` says.
 pub const TEMPLATE: &str = include_str!("../../template.yaml");
 
-/// The functions over an engine of their own, with the demo users.
+/// The functions over tables of their own, with the demo users.
 #[derive(Debug)]
 pub struct World {
     /// The tables.
@@ -51,8 +55,7 @@ pub struct World {
     pub delivery: Delivery,
     invoke: Invoked,
     time: Arc<AtomicU64>,
-    engine_clock: ManualClock,
-    engine: Engine,
+    engine: Arc<Engine>,
 }
 
 struct Invoked(Invoke);
@@ -76,30 +79,32 @@ impl World {
 
     /// A world with these settings in front of the template's.
     pub async fn with(settings: &[(&str, &str)]) -> Self {
-        let (engine, engine_clock) = engine();
+        let engine = Engine::start(START).await;
         let endpoint = engine.endpoint();
-        Self::over(engine, engine_clock, &endpoint, settings).await
+        Self::over(engine, &endpoint, settings).await
     }
 
     /// A world whose functions reach the engine through a tap. The test's own clients reach it past the tap.
     pub async fn tapped(settings: &[(&str, &str)]) -> (Self, Tap) {
-        let (engine, engine_clock) = engine();
-        let tap = Tap::start(&engine.endpoint()).await;
-        (Self::over(engine, engine_clock, &tap.endpoint(), settings).await, tap)
+        let engine = Engine::start(START).await;
+        let tap = Tap::over(&engine).await;
+        (Self::over(engine, &tap.endpoint(), settings).await, tap)
     }
 
-    async fn over(engine: Engine, engine_clock: ManualClock, endpoint: &str, settings: &[(&str, &str)]) -> Self {
+    async fn over(engine: Engine, endpoint: &str, settings: &[(&str, &str)]) -> Self {
         let template = Template::parse(TEMPLATE).unwrap();
         let mut environment: BTreeMap<String, String> = [
-            ("AWS_REGION", "local"),
+            ("AWS_REGION", engine::REGION),
             ("AWS_ACCESS_KEY_ID", "local"),
             ("AWS_SECRET_ACCESS_KEY", "local"),
-            ("HALLPASS_DYNAMODB_ENDPOINT", endpoint),
             ("HALLPASS_KEYS", KEYS),
             ("HALLPASS_KEYS_SECRET", ""),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
+        let of_engine = engine.settings();
+        environment.extend(of_engine.clone());
+        environment.insert(engine::ENDPOINT.to_owned(), endpoint.to_owned());
         environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let time = Arc::new(AtomicU64::new(START));
         let clock: Clock = {
@@ -107,36 +112,41 @@ impl World {
             Arc::new(move || Timestamp::from_unix(time.load(Ordering::SeqCst)).unwrap())
         };
         let functions = Functions::new(&template, &environment, clock).unwrap();
-        for table in ["USERS", "TOKENS", "ATTEMPTS"] {
-            let name = table[..1].to_owned() + &table[1..].to_lowercase();
-            environment.insert(format!("HALLPASS_{table}_TABLE"), name);
-        }
-        environment.insert("HALLPASS_DYNAMODB_ENDPOINT".to_owned(), engine.endpoint());
+        environment.extend(of_engine);
         let lookup = |name: &str| environment.get(name).cloned();
         let store = edge::service::store(&lookup).unwrap();
         hallpass::dev::demo::add(&store, [7; 16], 5).await.unwrap();
         let invoke = functions.invoke();
-        let stream = template.streams[0].clone();
+        let engine = Arc::new(engine);
         Self {
             dynamodb: edge::service::connection(&lookup).unwrap().dynamodb(),
-            delivery: Delivery::new(engine.database(), Arc::clone(&invoke), stream, None),
+            delivery: Delivery::new(
+                Arc::clone(&engine),
+                Arc::clone(&invoke),
+                template.streams[0].clone(),
+                Arc::clone(&time),
+            ),
             invoke: Invoked(invoke),
             store,
             time,
-            engine_clock,
             engine,
         }
     }
 
     /// Every record of the user stream so far, as Lambda gets it.
     pub fn user_stream(&self) -> Vec<Value> {
-        self.engine.database().stream_after("Users", None, 1_000).unwrap().records
+        self.engine.user_stream(self.now().unix())
     }
 
     /// Moves every clock.
     pub fn advance(&self, seconds: u64) {
-        let now = self.time.fetch_add(seconds, Ordering::SeqCst) + seconds;
-        self.engine_clock.set(now);
+        let before = self.time.fetch_add(seconds, Ordering::SeqCst);
+        self.engine.advance(before, before + seconds);
+    }
+
+    /// What the engine calls this table of the template.
+    pub fn table(&self, name: &str) -> String {
+        self.engine.table(name)
     }
 
     /// The time.
@@ -194,146 +204,6 @@ impl World {
     }
 }
 
-/// A request, as a test says it.
-#[derive(Clone, Debug)]
-pub struct Request {
-    method: String,
-    route: String,
-    parameters: Map<String, Value>,
-    query: Map<String, Value>,
-    headers: Vec<(String, String)>,
-    body: Option<String>,
-    source_ip: String,
-    authorizer: Value,
-}
-
-impl Request {
-    /// A request to this route.
-    pub fn new(method: &str, route: &str) -> Self {
-        Self {
-            method: method.to_owned(),
-            route: route.to_owned(),
-            parameters: Map::new(),
-            query: Map::new(),
-            headers: Vec::new(),
-            body: None,
-            source_ip: "192.0.2.1".to_owned(),
-            authorizer: json!({}),
-        }
-    }
-
-    /// One header `Authorization` more.
-    #[must_use]
-    pub fn authorization(self, value: &str) -> Self {
-        self.header("Authorization", value)
-    }
-
-    /// One header more.
-    #[must_use]
-    pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.headers.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    /// A parameter of the route.
-    #[must_use]
-    pub fn parameter(mut self, name: &str, value: &str) -> Self {
-        self.parameters.insert(name.to_owned(), value.into());
-        self
-    }
-
-    /// A parameter of the query.
-    #[must_use]
-    pub fn query(mut self, name: &str, value: &str) -> Self {
-        self.query.insert(name.to_owned(), value.into());
-        self
-    }
-
-    /// A JSON body.
-    #[must_use]
-    pub fn json(self, body: &Value) -> Self {
-        self.header("Content-Type", "application/json").body(&body.to_string())
-    }
-
-    /// A body.
-    #[must_use]
-    pub fn body(mut self, body: &str) -> Self {
-        self.body = Some(body.to_owned());
-        self
-    }
-
-    /// Another source address.
-    #[must_use]
-    pub fn from_ip(mut self, source_ip: &str) -> Self {
-        source_ip.clone_into(&mut self.source_ip);
-        self
-    }
-
-    /// What an authorizer said.
-    #[must_use]
-    pub fn authorized_as(mut self, context: Value) -> Self {
-        self.authorizer = context;
-        self
-    }
-
-    fn path(&self) -> String {
-        self.parameters.iter().fold(self.route.clone(), |path, (name, value)| {
-            path.replace(&format!("{{{name}}}"), value.as_str().unwrap_or_default())
-        })
-    }
-
-    /// The proxy event of a REST API.
-    pub fn event(&self) -> Value {
-        let mut event = self.authorizer_event();
-        event["requestContext"]["authorizer"] = self.authorizer.clone();
-        event["body"] = self.body.clone().into();
-        event["isBase64Encoded"] = false.into();
-        let members = event.as_object_mut().unwrap();
-        members.remove("type");
-        members.remove("methodArn");
-        event
-    }
-
-    /// The `REQUEST` authorizer event of a REST API.
-    pub fn authorizer_event(&self) -> Value {
-        let (mut single, mut multi) = (Map::new(), Map::new());
-        for (name, value) in &self.headers {
-            single.insert(name.clone(), value.clone().into());
-            let values = multi.entry(name.clone()).or_insert_with(|| json!([]));
-            values.as_array_mut().unwrap().push(value.clone().into());
-        }
-        let path = self.path();
-        let lists = |map: &Map<String, Value>| -> Map<String, Value> {
-            map.iter().map(|(name, value)| (name.clone(), json!([value]))).collect()
-        };
-        json!({
-            "type": "REQUEST",
-            "methodArn": format!("arn:aws:execute-api:eu-west-1:123456789012:abcdef1234/v1/{}{path}", self.method),
-            "resource": self.route,
-            "path": path,
-            "httpMethod": self.method,
-            "headers": single,
-            "multiValueHeaders": multi,
-            "queryStringParameters": self.query,
-            "multiValueQueryStringParameters": lists(&self.query),
-            "pathParameters": self.parameters,
-            "stageVariables": null,
-            "requestContext": {
-                "accountId": "123456789012",
-                "apiId": "abcdef1234",
-                "httpMethod": self.method,
-                "identity": {"sourceIp": self.source_ip},
-                "path": format!("/v1{path}"),
-                "protocol": "HTTP/1.1",
-                "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
-                "resourceId": "123456",
-                "resourcePath": self.route,
-                "stage": "v1",
-            },
-        })
-    }
-}
-
 impl Answer {
     /// The body as JSON.
     pub fn json(&self) -> Value {
@@ -344,12 +214,6 @@ impl Answer {
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map(String::as_str).unwrap_or_default()
     }
-}
-
-fn engine() -> (Engine, ManualClock) {
-    let clock = ManualClock::new(START);
-    let database = Database::memory_with_clock(clock.arc()).unwrap();
-    (Engine::start(database, &Template::parse(TEMPLATE).unwrap().tables).unwrap(), clock)
 }
 
 /// `Basic` with a user name and a password (RFC 7617).

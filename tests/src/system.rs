@@ -19,6 +19,8 @@ use crate::{
     api::{bearer, text},
     basic,
     client::{Client, Reply},
+    engine::{Engine, settings_of},
+    remote::Remote,
 };
 
 /// A running stack in a directory of its own, and a client that trusts it.
@@ -27,6 +29,8 @@ pub struct System {
     dev: Dev,
     client: Client,
     time: Arc<AtomicU64>,
+    /// Where the tables are, unless the stack has them in its own engine.
+    remote: Option<Remote>,
     data: TempDir,
 }
 
@@ -42,6 +46,9 @@ impl System {
         // Certificates are checked against the clock of this machine, so that the test's begins there.
         let time = Arc::new(AtomicU64::new(edge::clock::now().unix()));
         let clock = Arc::clone(&time);
+        let remote = Engine::remote().await;
+        let of_engine = remote.iter().flat_map(|remote| settings_of(&remote.endpoint(), &remote.suffix));
+        let own = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let mut options = Options {
             data: data.path().to_owned(),
             port: 0,
@@ -49,14 +56,14 @@ impl System {
             prune: false,
             authorizer_cache: None,
             base_path: String::new(),
-            settings: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            settings: of_engine.chain(own).collect(),
             keys: Some(token::Text::new(KEYS)),
             clock: Arc::new(move || Timestamp::from_unix(clock.load(Ordering::SeqCst)).unwrap()),
         };
         adjust(&mut options);
         let dev = dev::start(options).await.unwrap();
         let client = Client::of(data.path(), &dev.url);
-        Self { dev, client, time, data }
+        Self { dev, client, time, remote, data }
     }
 
     /// The time.
@@ -124,7 +131,8 @@ impl System {
     /// Sets an attribute of a user as an application does.
     pub async fn set_user(&self, id: &str, attribute: &str, value: AttributeValue) {
         let dynamodb = edge::service::connection(&self.dev.stack.lookup()).unwrap().dynamodb();
-        let call = dynamodb.update_item().table_name("Users").key("user_id", text(id));
+        let table = self.remote.as_ref().map_or("Users".to_owned(), |remote| remote.table("Users"));
+        let call = dynamodb.update_item().table_name(table).key("user_id", text(id));
         let call = call.update_expression("SET #a = :a").expression_attribute_names("#a", attribute);
         call.expression_attribute_values(":a", value).send().await.unwrap();
     }

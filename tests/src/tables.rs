@@ -112,30 +112,35 @@ impl World {
 
     /// The item of a user, which must be there.
     pub async fn user_item(&self, id: &str) -> Item {
-        let call = self.dynamodb.get_item().table_name("Users").key("user_id", AttributeValue::S(id.to_owned()));
+        let call =
+            self.dynamodb.get_item().table_name(self.table("Users")).key("user_id", AttributeValue::S(id.to_owned()));
         call.consistent_read(true).send().await.unwrap().item.unwrap()
     }
 
     /// The item of a record, which must be there.
     pub async fn record_item(&self, record: &Record) -> Item {
-        let call = self.dynamodb.get_item().table_name("Tokens").set_key(Some(record_key(record)));
+        let call = self.dynamodb.get_item().table_name(self.table("Tokens")).set_key(Some(record_key(record)));
         call.consistent_read(true).send().await.unwrap().item.unwrap()
     }
 
     /// Writes a whole item.
     pub async fn put(&self, table: &str, item: Item) {
-        self.dynamodb.put_item().table_name(table).set_item(Some(item)).send().await.unwrap();
+        self.dynamodb.put_item().table_name(self.table(table)).set_item(Some(item)).send().await.unwrap();
     }
 
     /// Removes the item of a user.
     pub async fn remove_user(&self, id: &str) {
-        let call = self.dynamodb.delete_item().table_name("Users").key("user_id", AttributeValue::S(id.to_owned()));
+        let call = self
+            .dynamodb
+            .delete_item()
+            .table_name(self.table("Users"))
+            .key("user_id", AttributeValue::S(id.to_owned()));
         call.send().await.unwrap();
     }
 
     /// Sets an attribute of a record, or removes it.
     pub async fn set_record(&self, record: &Record, attribute: &str, value: Option<AttributeValue>) {
-        let call = self.dynamodb.update_item().table_name("Tokens").set_key(Some(record_key(record)));
+        let call = self.dynamodb.update_item().table_name(self.table("Tokens")).set_key(Some(record_key(record)));
         let call = call.expression_attribute_names("#a", attribute);
         let call = match value {
             Some(value) => call.update_expression("SET #a = :a").expression_attribute_values(":a", value),
@@ -146,7 +151,7 @@ impl World {
 
     /// Every item of a table, as text, sorted: for comparing a table with itself.
     pub async fn dump(&self, table: &str) -> Vec<String> {
-        let answer = self.dynamodb.scan().table_name(table).consistent_read(true).send().await.unwrap();
+        let answer = self.dynamodb.scan().table_name(self.table(table)).consistent_read(true).send().await.unwrap();
         let text = |item: Item| {
             let mut attributes: Vec<String> = item.iter().map(|(name, value)| format!("{name} = {value:?}")).collect();
             attributes.sort();

@@ -29,6 +29,8 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
+use crate::engine::Engine;
+
 /// A running tap. Dropping it, or [`Tap::stop`], refuses every connection.
 #[derive(Debug)]
 pub struct Tap {
@@ -79,12 +81,17 @@ struct Rule {
 
 struct State {
     upstream: String,
+    /// What the engine has behind the names of tables. A test speaks of them by the names of the template.
+    suffix: String,
     client: Client<HttpConnector, Full<Bytes>>,
     seen: Mutex<Vec<Seen>>,
     rules: Mutex<Vec<Rule>>,
 }
 
 type Passed = Result<Response<BoxBody<Bytes, io::Error>>, io::Error>;
+
+/// The tables of the template.
+const NAMES: [&str; 3] = ["Users", "Tokens", "Attempts"];
 
 /// What stands for every operation.
 pub const ANY: &str = "";
@@ -93,12 +100,22 @@ pub const ANY: &str = "";
 pub const ALWAYS: usize = usize::MAX;
 
 impl Tap {
-    /// Starts a tap in front of the engine at this endpoint.
+    /// Starts a tap in front of this engine.
+    pub async fn over(engine: &Engine) -> Self {
+        Self::start_with(&engine.endpoint(), engine.suffix()).await
+    }
+
+    /// Starts a tap in front of whatever answers at this endpoint.
     pub async fn start(upstream: &str) -> Self {
+        Self::start_with(upstream, "").await
+    }
+
+    async fn start_with(upstream: &str, suffix: &str) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let state = Arc::new(State {
             upstream: upstream.to_owned(),
+            suffix: suffix.to_owned(),
             client: Client::builder(TokioExecutor::new()).build_http(),
             seen: Mutex::default(),
             rules: Mutex::default(),
@@ -167,7 +184,7 @@ impl State {
         let target = head.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
         let json: Value = serde_json::from_slice(&body).unwrap_or_default();
-        self.seen.lock().unwrap().push(Seen { operation: operation.clone(), body: json.clone() });
+        self.seen.lock().unwrap().push(Seen { operation: operation.clone(), body: self.plain(json.clone()) });
         let fault = self.fault(&operation);
         match fault {
             Some(Fault::Drop) => return Err(broken()),
@@ -192,12 +209,22 @@ impl State {
             Some(Fault::Break) => Response::new(Half(Some(half(&body))).boxed()),
             Some(Fault::Halve) => Response::new(full(half(&body))),
             Some(Fault::Change(change)) => {
-                let mut json = serde_json::from_slice(&body).unwrap();
+                let mut json = self.plain(serde_json::from_slice(&body).unwrap());
                 change(&mut json);
-                whole(&json)
+                whole(&self.suffixed(json))
             }
             _ => Response::from_parts(head, full(body)),
         })
+    }
+
+    /// With the names of tables as the template has them.
+    fn plain(&self, json: Value) -> Value {
+        renamed(json, &|name| name.strip_suffix(&self.suffix).filter(|name| NAMES.contains(name)).map(str::to_owned))
+    }
+
+    /// With the names of tables as the engine has them.
+    fn suffixed(&self, json: Value) -> Value {
+        renamed(json, &|name| NAMES.contains(&name).then(|| format!("{name}{}", self.suffix)))
     }
 
     /// The first rule that holds for this request. Every rule counts it.
@@ -213,6 +240,21 @@ impl State {
             }
         }
         fault
+    }
+}
+
+/// With other names of tables, which are members of an object, or the value of `TableName`.
+fn renamed(json: Value, rename: &impl Fn(&str) -> Option<String>) -> Value {
+    match json {
+        Value::Object(members) => {
+            let member = |(name, value): (String, Value)| match value.as_str().and_then(rename) {
+                Some(table) if name == "TableName" => (name, Value::String(table)),
+                _ => (rename(&name).unwrap_or(name), renamed(value, rename)),
+            };
+            Value::Object(members.into_iter().map(member).collect())
+        }
+        Value::Array(values) => values.into_iter().map(|value| renamed(value, rename)).collect(),
+        other => other,
     }
 }
 

@@ -49,30 +49,12 @@ impl Delivery {
             let reading = move || database.stream_after(&table, after.as_deref(), limit);
             let batch = tokio::task::spawn_blocking(reading).await.map_err(|error| error.to_string())??;
             let Some(last) = batch.last else { return Ok(()) };
-            self.deliver(batch.records).await;
+            deliver(&self.invoke, &self.stream.function, batch.records).await;
             if let Some(file) = &self.file {
                 files::write_private(file, &last).map_err(|error| error.to_string())?;
             }
             *position = Some(last);
         }
-    }
-
-    /// Delivers a batch until nothing of it is reported as failed, from the first failed record on.
-    async fn deliver(&self, mut records: Vec<Value>) {
-        for _ in 0..DELIVERIES {
-            let answer = (self.invoke)(&self.stream.function, json!({"Records": records})).await;
-            let Ok(answer) = answer else { continue };
-            let failures = answer.get("batchItemFailures").and_then(Value::as_array).cloned().unwrap_or_default();
-            let failed: Vec<&str> =
-                failures.iter().filter_map(|failure| failure.get("itemIdentifier")?.as_str()).collect();
-            let number =
-                |record: &Value| record.pointer("/dynamodb/SequenceNumber").and_then(Value::as_str).map(str::to_owned);
-            let first =
-                records.iter().position(|record| number(record).is_some_and(|it| failed.contains(&it.as_str())));
-            let Some(first) = first else { return };
-            records.drain(..first);
-        }
-        tracing::error!(target: TARGET, records = records.len(), "gave up on records of the user stream");
     }
 
     /// Delivers for ever.
@@ -86,6 +68,22 @@ impl Delivery {
             }
         }
     }
+}
+
+/// Delivers a batch until nothing of it is reported as failed, from the first failed record on.
+pub async fn deliver(invoke: &Invoke, function: &str, mut records: Vec<Value>) {
+    for _ in 0..DELIVERIES {
+        let answer = invoke(function, json!({"Records": records})).await;
+        let Ok(answer) = answer else { continue };
+        let failures = answer.get("batchItemFailures").and_then(Value::as_array).cloned().unwrap_or_default();
+        let failed: Vec<&str> = failures.iter().filter_map(|failure| failure.get("itemIdentifier")?.as_str()).collect();
+        let number =
+            |record: &Value| record.pointer("/dynamodb/SequenceNumber").and_then(Value::as_str).map(str::to_owned);
+        let first = records.iter().position(|record| number(record).is_some_and(|it| failed.contains(&it.as_str())));
+        let Some(first) = first else { return };
+        records.drain(..first);
+    }
+    tracing::error!(target: TARGET, records = records.len(), "gave up on records of the user stream");
 }
 
 /// Removes expired items for ever.

@@ -1,0 +1,175 @@
+//! The engine under the tests: the embedded one, or the one that `HALLPASS_TEST_ENDPOINT` names.
+//!
+//! Every test has tables of its own in it. What an engine lacks stands in [`crate::capability`] and nowhere else.
+
+use std::fmt;
+
+use dynoxide::{Database, storage_backend::ManualClock};
+use edge::settings;
+use hallpass::dev::{
+    self,
+    template::{Table, Template},
+};
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use crate::{
+    TEMPLATE,
+    remote::{self, Remote},
+};
+
+/// The engines that the suite runs over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The one in this process, which `hallpass dev` has too.
+    Embedded,
+    /// Amazon's own.
+    DynamoDbLocal,
+    /// An AWS without containers, in Python.
+    MiniStack,
+    /// The mock of AWS, as a server.
+    Moto,
+}
+
+/// The engine of one test.
+#[derive(Debug)]
+pub enum Engine {
+    /// An engine of the test's own.
+    Embedded {
+        /// The engine.
+        engine: dev::engine::Engine,
+        /// Its clock, which the test moves.
+        clock: Clock,
+    },
+    /// Tables of the test's own in the engine that all tests share.
+    Remote(Remote),
+}
+
+/// The clock of an embedded engine.
+pub struct Clock(ManualClock);
+
+/// The region of every test, which is that of a dev stack: engines keep the tables of each region apart.
+pub const REGION: &str = "local";
+
+/// The setting that names an engine to the functions.
+pub const ENDPOINT: &str = "HALLPASS_DYNAMODB_ENDPOINT";
+
+/// The setting that names an engine to the tests.
+const TEST_ENDPOINT: &str = "HALLPASS_TEST_ENDPOINT";
+
+impl Engine {
+    /// The tables of the template in the chosen engine, whose clock begins here if it can be set.
+    pub async fn start(now: u64) -> Self {
+        if let Some(remote) = Self::remote().await {
+            return Self::Remote(remote);
+        }
+        let clock = ManualClock::new(now);
+        let database = Database::memory_with_clock(clock.arc()).unwrap();
+        let engine = dev::engine::Engine::start(database, &tables()).unwrap();
+        Self::Embedded { engine, clock: Clock(clock) }
+    }
+
+    /// Tables in the engine that `HALLPASS_TEST_ENDPOINT` names, unless it is the embedded one.
+    pub async fn remote() -> Option<Remote> {
+        let (authority, _) = chosen().await.as_ref()?;
+        Some(Remote::make(authority, &tables()).await)
+    }
+
+    /// Where it answers.
+    pub fn endpoint(&self) -> String {
+        match self {
+            Self::Embedded { engine, .. } => engine.endpoint(),
+            Self::Remote(remote) => remote.endpoint(),
+        }
+    }
+
+    /// What it calls this table of the template.
+    pub fn table(&self, name: &str) -> String {
+        format!("{name}{}", self.suffix())
+    }
+
+    /// What stands behind the name of every table.
+    pub fn suffix(&self) -> &str {
+        match self {
+            Self::Embedded { .. } => "",
+            Self::Remote(remote) => &remote.suffix,
+        }
+    }
+
+    /// The settings by which a function finds the tables.
+    pub fn settings(&self) -> Vec<(String, String)> {
+        settings_of(&self.endpoint(), self.suffix())
+    }
+
+    /// Moves the clock. An engine whose clock cannot be moved has what was written so far stamped with the time of it.
+    pub fn advance(&self, before: u64, now: u64) {
+        match self {
+            Self::Embedded { clock, .. } => clock.0.set(now),
+            Self::Remote(remote) => remote.stream.catch_up(before),
+        }
+    }
+
+    /// Every record of the user stream so far, as Lambda gets it.
+    pub fn user_stream(&self, now: u64) -> Vec<Value> {
+        match self {
+            Self::Embedded { engine, .. } => engine.database().stream_after("Users", None, 1_000).unwrap().records,
+            Self::Remote(remote) => {
+                remote.stream.catch_up(now);
+                remote.stream.records()
+            }
+        }
+    }
+}
+
+/// The settings by which a function finds tables with this suffix at this endpoint.
+pub fn settings_of(endpoint: &str, suffix: &str) -> Vec<(String, String)> {
+    let table = |name: &str| (format!("HALLPASS_{}_TABLE", name.to_uppercase()), format!("{name}{suffix}"));
+    let mut settings: Vec<_> = ["Users", "Tokens", "Attempts"].map(table).into();
+    settings.push((ENDPOINT.to_owned(), endpoint.to_owned()));
+    settings
+}
+
+/// The engine that the tests run over.
+pub async fn kind() -> Kind {
+    chosen().await.as_ref().map_or(Kind::Embedded, |(_, kind)| *kind)
+}
+
+/// The host and port in a value of `HALLPASS_TEST_ENDPOINT`; empty is as good as absent.
+///
+/// # Errors
+/// When it is anything else than `http://host:port`.
+pub fn authority(value: Option<&str>) -> Result<Option<String>, String> {
+    let Some(value) = value.filter(|value| !value.is_empty()) else { return Ok(None) };
+    let authority = value.strip_prefix("http://").map(|rest| rest.strip_suffix('/').unwrap_or(rest));
+    let is_one = |authority: &str| {
+        authority.rsplit_once(':').is_some_and(|(host, port)| {
+            !host.is_empty() && !host.contains(['/', '?', '@']) && port.parse::<u16>().is_ok_and(|port| port > 0)
+        })
+    };
+    match authority.filter(|authority| is_one(authority)) {
+        Some(authority) => Ok(Some(authority.to_owned())),
+        None => Err(format!("{TEST_ENDPOINT} is `{value}`, which is not http://host:port")),
+    }
+}
+
+/// Where the chosen engine is and which it is, found out once; nothing for the embedded one.
+async fn chosen() -> &'static Option<(String, Kind)> {
+    static CHOSEN: OnceCell<Option<(String, Kind)>> = OnceCell::const_new();
+    let choose = || async {
+        let value = settings::environment(TEST_ENDPOINT);
+        let authority = authority(value.as_deref()).unwrap_or_else(|error| panic!("{error}"))?;
+        let kind = remote::recognize(&authority).await.unwrap_or_else(|error| panic!("{TEST_ENDPOINT}: {error}"));
+        Some((authority, kind))
+    };
+    CHOSEN.get_or_init(choose).await
+}
+
+fn tables() -> Vec<Table> {
+    Template::parse(TEMPLATE).unwrap().tables
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clock")
+    }
+}

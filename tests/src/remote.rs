@@ -1,0 +1,138 @@
+//! Tables of one test in an engine of another process, spoken to in the plain words of the DynamoDB API.
+//!
+//! The functions reach them through the AWS SDK as everywhere; this is for what CloudFormation and Lambda do on AWS:
+//! making the tables, and reading the stream of users.
+
+use std::time::Duration;
+
+use edge::entropy;
+use hallpass::dev::template::Table;
+use http::{HeaderMap, Request, header::HOST};
+use http_body_util::{BodyExt, Full};
+use hyper::{body::Bytes, client::conn::http1};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::{net::TcpStream, time::timeout};
+
+use crate::{
+    engine::{Kind, REGION},
+    stream::Stream,
+};
+
+/// Tables of one test in an engine of another process.
+#[derive(Debug)]
+pub struct Remote {
+    authority: String,
+    /// What stands behind the name of every table, so that no two tests share one.
+    pub suffix: String,
+    /// The stream of users.
+    pub stream: Stream,
+}
+
+/// The operations of tables.
+pub const TABLES: &str = "DynamoDB_20120810";
+
+/// The operations of streams.
+pub const STREAMS: &str = "DynamoDBStreams_20120810";
+
+/// How long a call may take, on a machine that does much else.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl Remote {
+    /// Makes the tables. Their TTL stays off: by the engine's clock, which no test can move, it would remove what by
+    /// the test's clock lives. That TTL removes what it should is for the test of the engine itself.
+    pub async fn make(authority: &str, tables: &[Table]) -> Self {
+        let suffix = format!("-{:016x}", u64::from_be_bytes(entropy::bytes().unwrap()));
+        let mut stream = None;
+        for table in tables {
+            let mut create = table.create.clone();
+            create["TableName"] = json!(format!("{}{suffix}", table.logical_id));
+            let made = call(authority, TABLES, "CreateTable", &create).await.unwrap();
+            if let Some(arn) = made["TableDescription"]["LatestStreamArn"].as_str() {
+                assert_eq!(stream.replace(arn.to_owned()), None, "more than one table has a stream");
+            }
+        }
+        let stream = Stream::new(authority.to_owned(), stream.unwrap());
+        Self { authority: authority.to_owned(), suffix, stream }
+    }
+
+    /// Where it answers.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.authority)
+    }
+
+    /// What it calls this table of the template.
+    pub fn table(&self, name: &str) -> String {
+        format!("{name}{}", self.suffix)
+    }
+
+    /// Calls an operation of tables.
+    ///
+    /// # Errors
+    /// What the engine says against it.
+    pub async fn call(&self, operation: &str, body: &Value) -> Result<Value, String> {
+        call(&self.authority, TABLES, operation, body).await
+    }
+}
+
+/// Which engine answers there.
+///
+/// # Errors
+/// When it is none of those that the table of capabilities speaks of.
+pub async fn recognize(authority: &str) -> Result<Kind, String> {
+    let get = async |path: &str| {
+        let request = Request::builder().uri(path).header(HOST, authority).body(Full::default());
+        send(authority, request.unwrap()).await
+    };
+    if get("/_ministack/health").await?.0 == 200 {
+        return Ok(Kind::MiniStack);
+    }
+    if get("/moto-api/").await?.0 == 200 {
+        return Ok(Kind::Moto);
+    }
+    let (status, headers, _) = send(authority, request(authority, TABLES, "ListTables", &json!({}))).await?;
+    let server = headers.get("server").and_then(|server| server.to_str().ok()).unwrap_or_default();
+    if status == 200 && server.starts_with("Jetty(") {
+        return Ok(Kind::DynamoDbLocal);
+    }
+    Err(format!("what answers at {authority} is neither DynamoDB Local nor MiniStack nor moto"))
+}
+
+/// Calls an operation.
+///
+/// # Errors
+/// What the engine says against it.
+pub async fn call(authority: &str, api: &str, operation: &str, body: &Value) -> Result<Value, String> {
+    let (status, _, answer) = send(authority, request(authority, api, operation, body)).await?;
+    match status {
+        200 => serde_json::from_slice(&answer).map_err(|error| format!("{operation}: {error}")),
+        _ => Err(format!("{operation}: {status} {}", String::from_utf8_lossy(&answer))),
+    }
+}
+
+/// No engine checks the signature, but all of them read the region and the service in it.
+fn request(authority: &str, api: &str, operation: &str, body: &Value) -> Request<Full<Bytes>> {
+    let credential = format!("Credential=local/20270115/{REGION}/dynamodb/aws4_request");
+    let request = Request::builder().method("POST").uri("/").header(HOST, authority);
+    let request = request.header("X-Amz-Target", format!("{api}.{operation}"));
+    let request = request.header("Content-Type", "application/x-amz-json-1.0");
+    let request =
+        request.header("Authorization", format!("AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0"));
+    request.body(Full::new(Bytes::from(body.to_string()))).unwrap()
+}
+
+async fn send(authority: &str, request: Request<Full<Bytes>>) -> Result<(u16, HeaderMap, Bytes), String> {
+    let failed = |error: &dyn std::fmt::Display| format!("cannot reach {authority}: {error}");
+    let exchange = async {
+        let stream = TcpStream::connect(authority).await.map_err(|error| failed(&error))?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
+        let connection = tokio::spawn(connection);
+        let answer = sender.send_request(request).await.map_err(|error| failed(&error))?;
+        let (head, body) = answer.into_parts();
+        let body = body.collect().await.map_err(|error| failed(&error))?.to_bytes();
+        drop(sender);
+        connection.abort();
+        Ok((head.status.as_u16(), head.headers, body))
+    };
+    timeout(PATIENCE, exchange).await.unwrap_or_else(|_| Err(failed(&"no answer")))
+}
