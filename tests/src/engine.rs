@@ -83,6 +83,11 @@ impl Engine {
         }
     }
 
+    /// Its host and port.
+    pub fn authority(&self) -> String {
+        self.endpoint().strip_prefix("http://").unwrap().to_owned()
+    }
+
     /// What it calls this table of the template.
     pub fn table(&self, name: &str) -> String {
         format!("{name}{}", self.suffix())
@@ -117,6 +122,22 @@ impl Engine {
                 remote.stream.catch_up(now);
                 remote.stream.records()
             }
+        }
+    }
+
+    /// Its own time of the last change of a user.
+    pub fn stamp_of_last_change(&self, now: u64) -> Value {
+        let records = self.user_stream(now);
+        match self {
+            Self::Embedded { .. } => records.last().unwrap()["dynamodb"]["ApproximateCreationDateTime"].clone(),
+            Self::Remote(remote) => remote.stream.last_stamp(),
+        }
+    }
+
+    /// Removes what has expired, if it waits to be told.
+    pub fn sweep_ttl(&self) {
+        if let Self::Embedded { engine, .. } = self {
+            engine.database().sweep_ttl().unwrap();
         }
     }
 }

@@ -14,11 +14,12 @@ use hallpass::dev::{
     gateway::{FunctionError, Invoke},
     template::Template,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use store::Store;
 use token::Timestamp;
 
 pub mod api;
+pub mod capability;
 pub mod client;
 pub mod engine;
 pub mod html;
@@ -142,6 +143,31 @@ impl World {
     pub fn advance(&self, seconds: u64) {
         let before = self.time.fetch_add(seconds, Ordering::SeqCst);
         self.engine.advance(before, before + seconds);
+    }
+
+    /// The engine's own time of the last change of a user.
+    pub fn stamp_of_last_change(&self) -> Value {
+        self.engine.stamp_of_last_change(self.now().unix())
+    }
+
+    /// Turns TTL on for a table that the template has without it.
+    pub async fn enable_ttl(&self, table: &str, attribute: &str) {
+        let specification = json!({"AttributeName": attribute, "Enabled": true});
+        let request = json!({"TableName": self.table(table), "TimeToLiveSpecification": specification});
+        self.call("UpdateTimeToLive", &request).await.unwrap();
+    }
+
+    /// Removes what has expired, if the engine waits to be told.
+    pub fn sweep_ttl(&self) {
+        self.engine.sweep_ttl();
+    }
+
+    /// Calls an operation of the engine without the SDK.
+    ///
+    /// # Errors
+    /// What the engine says against it.
+    pub async fn call(&self, operation: &str, body: &Value) -> Result<Value, String> {
+        remote::call(&self.engine.authority(), remote::TABLES, operation, body).await
     }
 
     /// What the engine calls this table of the template.

@@ -65,14 +65,6 @@ impl Remote {
     pub fn table(&self, name: &str) -> String {
         format!("{name}{}", self.suffix)
     }
-
-    /// Calls an operation of tables.
-    ///
-    /// # Errors
-    /// What the engine says against it.
-    pub async fn call(&self, operation: &str, body: &Value) -> Result<Value, String> {
-        call(&self.authority, TABLES, operation, body).await
-    }
 }
 
 /// Which engine answers there.
@@ -116,6 +108,7 @@ fn request(authority: &str, api: &str, operation: &str, body: &Value) -> Request
     let request = Request::builder().method("POST").uri("/").header(HOST, authority);
     let request = request.header("X-Amz-Target", format!("{api}.{operation}"));
     let request = request.header("Content-Type", "application/x-amz-json-1.0");
+    let request = request.header("X-Amz-Date", "20270115T080000Z");
     let request =
         request.header("Authorization", format!("AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0"));
     request.body(Full::new(Bytes::from(body.to_string()))).unwrap()

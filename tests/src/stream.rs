@@ -51,6 +51,8 @@ struct State {
     iterators: Option<Vec<String>>,
     /// What was read, as Lambda gets it.
     records: Vec<Value>,
+    /// What the engine had stamped on the last of them.
+    last_stamp: Value,
 }
 
 impl Delivery {
@@ -95,6 +97,11 @@ impl Stream {
         self.state.lock().unwrap().records.clone()
     }
 
+    /// What the engine had stamped on the last record that was read.
+    pub fn last_stamp(&self) -> Value {
+        self.state.lock().unwrap().last_stamp.clone()
+    }
+
     /// Reads what is new, and stamps it with the test's time instead of the engine's: the two have nothing to do with
     /// each other, and prune compares the stamp with when a token was issued.
     ///
@@ -110,7 +117,8 @@ impl Stream {
         });
         state.iterators = Some(iterators);
         for mut record in new {
-            record["dynamodb"]["ApproximateCreationDateTime"] = json!(now);
+            let stamp = &mut record["dynamodb"]["ApproximateCreationDateTime"];
+            state.last_stamp = mem::replace(stamp, json!(now));
             record["eventSourceARN"] = json!(self.arn);
             state.records.push(record);
         }
@@ -131,7 +139,7 @@ impl Stream {
                 records.extend(new);
                 // A shard that was closed has no next iterator. None closes within the minutes of a test.
                 let next = part["NextShardIterator"].as_str().unwrap().to_owned();
-                let _ = mem::replace(&mut iterator, next);
+                iterator = next;
                 if is_over {
                     break;
                 }

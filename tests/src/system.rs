@@ -137,6 +137,11 @@ impl System {
         call.expression_attribute_values(":a", value).send().await.unwrap();
     }
 
+    /// Delivers what the stack knows of the user stream to prune.
+    pub async fn drain(&self) {
+        self.dev.delivery.drain().await.unwrap();
+    }
+
     /// Stops the stack.
     pub async fn stop(self) {
         self.dev.stop().await;

@@ -20,6 +20,7 @@ use tempfile::TempDir;
 use tests::{
     api::{bearer, forged, text},
     basic,
+    capability::{self, Capability},
     client::{Client, Reply},
 };
 use token::{Timestamp, UserId};
@@ -46,6 +47,8 @@ fn options(data: &Path) -> Options {
 }
 
 async fn running(data: TempDir, adjust: impl FnOnce(&mut Options)) -> Running {
+    // Restarts, files and deliveries of a dev stack are those of its own engine, whatever the others run over.
+    capability::lacks(Capability::DevStack, "over the embedded engine instead").await;
     let mut options = options(data.path());
     adjust(&mut options);
     let dev = dev::start(options).await.unwrap();
