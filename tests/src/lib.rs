@@ -150,9 +150,9 @@ impl World {
         self.engine.stamp_of_last_change(self.now().unix())
     }
 
-    /// Turns TTL on for a table that the template has without it.
-    pub async fn enable_ttl(&self, table: &str, attribute: &str) {
-        let specification = json!({"AttributeName": attribute, "Enabled": true});
+    /// Turns TTL on or off for a table that the template has without it.
+    pub async fn set_ttl(&self, table: &str, attribute: &str, enabled: bool) {
+        let specification = json!({"AttributeName": attribute, "Enabled": enabled});
         let request = json!({"TableName": self.table(table), "TimeToLiveSpecification": specification});
         self.call("UpdateTimeToLive", &request).await.unwrap();
     }
