@@ -38,8 +38,9 @@ impl Service {
     pub async fn start(lookup: Lookup<'_>, now: Timestamp) -> Result<Self, BadSetting> {
         let service = Self::new(lookup)?;
         let missing = |failure: Failure| BadSetting::new("HALLPASS_KEYS_SECRET", failure.report());
-        service.ring(now).await.map_err(missing)?;
-        service.store.look_as_verifier().await?;
+        let fetching = async { service.ring(now).await.map_err(missing) };
+        let looking = async { service.store.look_as_verifier().await.map_err(BadSetting::from) };
+        tokio::try_join!(fetching, looking)?;
         Ok(service)
     }
 
@@ -115,14 +116,14 @@ pub fn connection(lookup: Lookup<'_>) -> Result<Connection, BadSetting> {
 }
 
 impl From<Absent> for BadSetting {
-    fn from(Absent { variable, failure }: Absent) -> Self {
-        Self::new(variable, failure.report())
+    fn from(Absent { variable, table, failure }: Absent) -> Self {
+        Self::new(variable, format!("{}: {table}", failure.report()))
     }
 }
 
 /// For `main`: what `start` makes, or one clear line in the log and no function.
 pub fn or_log<T, E: fmt::Display>(started: Result<T, E>) -> Option<T> {
-    started.map_err(|error| tracing::error!(target: TARGET, error = %error, "cannot start")).ok()
+    started.map_err(|error| tracing::error!(target: TARGET, count = "failed", error = %error, "cannot start")).ok()
 }
 
 /// For `main`: the exit status of a function that serves no more, because the Runtime API went away.

@@ -46,6 +46,11 @@ impl Failure {
         }
     }
 
+    /// What is known but what was being done.
+    pub(crate) fn why(&self) -> String {
+        chain(&*self.source)
+    }
+
     /// Everything that is known, outermost first, on one line.
     pub fn report(&self) -> String {
         chain(self)

@@ -79,7 +79,12 @@ impl Secret {
                 (Fetched { ring: Arc::clone(&ring), at: now, next: now.after(self.refresh) }, Ok(ring))
             }
             (Err(failure), Some(last)) if !self.end_of(&last).has_come(now) => {
-                tracing::warn!(target: "hallpass", failure = failure.report(), "the last good key ring serves on");
+                tracing::warn!(
+                    target: "hallpass",
+                    count = "failed",
+                    failure = failure.report(),
+                    "the last good key ring serves on"
+                );
                 let ring = Arc::clone(&last.ring);
                 (Fetched { next: now.after(RETRY).min(self.end_of(&last)), ..last }, Ok(ring))
             }
@@ -96,9 +101,11 @@ impl Secret {
 /// When Secrets Manager does not answer, or the secret is not a ring.
 pub async fn fetch(client: &Client, arn: &str) -> Result<Keyring, Failure> {
     const DOING: &str = "reading the key ring";
-    let answer = client.get_secret_value().secret_id(arn).send().await.map_err(Failure::of(DOING))?;
-    let json = Text::new(answer.secret_string().ok_or_else(|| Failure::new(DOING, "the secret is not a text"))?);
-    Keyring::parse(json.reveal()).map_err(|bad| Failure::new(DOING, bad))
+    let named = |why: &dyn std::fmt::Display| Failure::new(DOING, format!("the secret {arn}: {why}"));
+    let answer = client.get_secret_value().secret_id(arn).send().await;
+    let answer = answer.map_err(|error| named(&Failure::of(DOING)(error).why()))?;
+    let json = Text::new(answer.secret_string().ok_or_else(|| named(&"it is not a text"))?);
+    Keyring::parse(json.reveal()).map_err(|bad| named(&bad))
 }
 
 /// Writes the ring of this secret.

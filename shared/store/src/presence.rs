@@ -17,6 +17,8 @@ use crate::{
 pub struct Absent {
     /// The variable that names it.
     pub variable: &'static str,
+    /// Its name.
+    pub table: String,
     /// Why it cannot be used.
     pub failure: Failure,
 }
@@ -36,9 +38,11 @@ impl Store {
             return Ok(());
         }
         // DynamoDB does not say which of two tables is missing.
-        let absent = |variable| move |failure| Absent { variable, failure };
-        self.batch([tokens]).await.map_err(absent("HALLPASS_TOKENS_TABLE"))?;
-        self.batch([users]).await.map_err(absent("HALLPASS_USERS_TABLE"))
+        for (variable, (table, key)) in [("HALLPASS_TOKENS_TABLE", tokens), ("HALLPASS_USERS_TABLE", users)] {
+            let absent = |failure| Absent { variable, table: table.clone(), failure };
+            self.batch([(table, key)]).await.map_err(absent)?;
+        }
+        Ok(())
     }
 
     /// Looks whether the table of attempts can be written, as every log-in writes it. Nothing is there to be removed.
@@ -48,7 +52,8 @@ impl Store {
     pub async fn look_as_limiter(&self) -> Result<(), Absent> {
         let call = self.client.delete_item().table_name(&self.tables.attempts);
         let outcome = call.set_key(Some(item::attempt_key(NOBODY))).send().await;
-        let absent = |failure| Absent { variable: "HALLPASS_ATTEMPTS_TABLE", failure };
+        let table = self.tables.attempts.clone();
+        let absent = |failure| Absent { variable: "HALLPASS_ATTEMPTS_TABLE", table, failure };
         outcome.map(drop).map_err(Failure::of("writing the table of attempts")).map_err(absent)
     }
 
@@ -63,7 +68,11 @@ impl Store {
             ("HALLPASS_ATTEMPTS_TABLE", &self.tables.attempts, item::attempt_key(NOBODY)),
         ] {
             let outcome = self.client.get_item().table_name(table).set_key(Some(key)).send().await;
-            outcome.map_err(Failure::of(READING)).map_err(|failure| Absent { variable, failure })?;
+            outcome.map_err(Failure::of(READING)).map_err(|failure| Absent {
+                variable,
+                table: table.clone(),
+                failure,
+            })?;
         }
         Ok(())
     }

@@ -1,0 +1,131 @@
+//! How a function starts: ready for its first caller, or not at all, with one line that names the variable, the secret or
+//! the table.
+
+use std::collections::BTreeMap;
+
+use edge::{
+    Service, service,
+    settings::{BadSetting, Lookup},
+};
+use hallpass::dev::secrets::Secrets;
+use serde_json::{Value, json};
+use tests::{
+    KEYS, World,
+    tap::{ALWAYS, Fault, Tap},
+};
+use token::Keyring;
+
+/// An environment in which everything is there, the engine and the secret each behind a tap.
+struct Around {
+    world: World,
+    _secrets: Secrets,
+    tables: Tap,
+    ring: Tap,
+    environment: BTreeMap<&'static str, String>,
+}
+
+impl Around {
+    async fn new() -> Self {
+        let (world, tables) = World::tapped(&[]).await;
+        let secrets = Secrets::start("local".to_owned(), &Keyring::parse(KEYS).unwrap(), None).await.unwrap();
+        let ring = Tap::start(&secrets.endpoint()).await;
+        let environment = [
+            ("AWS_REGION", "local"),
+            ("AWS_ACCESS_KEY_ID", "local"),
+            ("AWS_SECRET_ACCESS_KEY", "local"),
+            ("HALLPASS_USERS_TABLE", "Users"),
+            ("HALLPASS_TOKENS_TABLE", "Tokens"),
+            ("HALLPASS_ATTEMPTS_TABLE", "Attempts"),
+            ("HALLPASS_KEYS_SECRET", "KeyRing"),
+            ("HALLPASS_DYNAMODB_ENDPOINT", &tables.endpoint()),
+            ("HALLPASS_SECRETS_ENDPOINT", &ring.endpoint()),
+        ];
+        let environment = environment.map(|(name, value)| (name, value.to_owned())).into();
+        tables.seen();
+        Self { world, _secrets: secrets, tables, ring, environment }
+    }
+
+    /// The same with one variable changed; empty is absent.
+    async fn start(&self, name: &str, value: &str) -> Result<Service, BadSetting> {
+        let lookup =
+            |asked: &str| if asked == name { Some(value.to_owned()) } else { self.environment.get(asked).cloned() };
+        Service::start(&lookup, self.world.now()).await
+    }
+
+    async fn refused(&self, name: &str, value: &str, expected: &str) -> String {
+        let error = self.start(name, value).await.map(drop).unwrap_err().to_string();
+        assert!(error.starts_with(expected) && !error.contains('\n'), "{name}={value}: {error}");
+        error
+    }
+}
+
+#[tokio::test]
+async fn a_service_is_ready_for_its_first_caller() {
+    let around = Around::new().await;
+    let service = around.start("", "").await.unwrap();
+    // One call each.
+    assert_eq!(around.tables.operations(), ["BatchGetItem"]);
+    assert_eq!(around.ring.operations(), ["GetSecretValue"]);
+    service.ring(around.world.now()).await.unwrap();
+    assert!(around.ring.operations().is_empty(), "the first caller fetched the ring again");
+}
+
+#[tokio::test]
+async fn what_is_missing_or_malformed_is_named() {
+    let around = Around::new().await;
+    around.refused("HALLPASS_TOKENS_TABLE", "", "HALLPASS_TOKENS_TABLE: it is not set").await;
+    around.refused("HALLPASS_LIFETIME", "soon", "HALLPASS_LIFETIME: ").await;
+    around.refused("HALLPASS_KEYS_SECRET", "", "HALLPASS_KEYS_SECRET: ").await;
+    around.refused("HALLPASS_DYNAMODB_ENDPOINT", "localhost:8000", "HALLPASS_DYNAMODB_ENDPOINT: ").await;
+    for variable in ["HALLPASS_USERS_TABLE", "HALLPASS_TOKENS_TABLE"] {
+        // One that is not there, and one with other keys.
+        for table in ["Nowhere", "Attempts"] {
+            let error = around.refused(variable, table, &format!("{variable}: reading a table: ")).await;
+            assert!(error.ends_with(&format!(": {table}")), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_is_missing_or_no_ring_is_named() {
+    let around = Around::new().await;
+    let changes: [fn(&mut Value); 4] = [
+        |answer| answer["SecretString"] = json!("[]"),
+        |answer| {
+            answer["SecretString"] =
+                json!(KEYS.replace("dGVzdHMgb25seTogbm90IGEgc2VjcmV0IG9mIGFueWJvZHkgMTI", "c2hvcnQ"));
+        },
+        |answer| answer["SecretString"] = json!("not JSON"),
+        |answer| answer["SecretString"] = Value::Null,
+    ];
+    for change in changes {
+        around.ring.inject("GetSecretValue", 0, 1, Fault::Change(change));
+        around.refused("", "", "HALLPASS_KEYS_SECRET: reading the key ring: the secret KeyRing: ").await;
+    }
+    around.ring.inject("GetSecretValue", 0, ALWAYS, Fault::Refuse(400, "ResourceNotFoundException"));
+    around.refused("", "", "HALLPASS_KEYS_SECRET: reading the key ring: the secret KeyRing: ").await;
+}
+
+#[tokio::test]
+async fn a_table_that_may_not_be_read_is_named() {
+    let around = Around::new().await;
+    around.tables.inject("BatchGetItem", 0, ALWAYS, Fault::Refuse(400, "AccessDeniedException"));
+    around.refused("", "", "HALLPASS_TOKENS_TABLE: reading a table: ").await;
+}
+
+#[tokio::test]
+async fn generate_and_prune_look_at_the_table_of_attempts_too() {
+    let around = Around::new().await;
+    let nowhere = |name: &str| match name {
+        "HALLPASS_ATTEMPTS_TABLE" => Some("Nowhere".to_owned()),
+        name => around.environment.get(name).cloned(),
+    };
+    let store = |lookup: Lookup<'_>| service::store(lookup).unwrap();
+    let there = store(&|name| around.environment.get(name).cloned());
+    there.look_as_limiter().await.unwrap();
+    there.look_as_pruner().await.unwrap();
+    for absent in [store(&nowhere).look_as_limiter().await, store(&nowhere).look_as_pruner().await] {
+        let error = BadSetting::from(absent.unwrap_err()).to_string();
+        assert!(error.starts_with("HALLPASS_ATTEMPTS_TABLE: ") && error.ends_with(": Nowhere"), "{error}");
+    }
+}
