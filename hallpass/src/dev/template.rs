@@ -30,7 +30,8 @@ const TABLE_PROPERTIES: [&str; 6] = [
     "ProvisionedThroughput",
 ];
 
-/// A template, resolved for one machine: a parameter is its default, a resource is its logical id.
+/// A template, resolved for one machine: a parameter is its default, a resource is its logical id, and what stands under
+/// a condition is there if the defaults fulfil it.
 #[derive(Debug, Clone)]
 pub struct Template {
     /// Every `AWS::DynamoDB::Table`.
@@ -153,19 +154,15 @@ pub enum TemplateError {
 impl Template {
     /// Reads a template.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
-        let document: yaml_serde::Value = yaml_serde::from_str(text).map_err(TemplateError::Yaml)?;
-        let document: sam::Document = sam::read(intrinsic::resolve(&document)?, "the template")?;
+        let document: sam::Document = sam::read(Self::resolved(text, &[])?, "the template")?;
         let mut template = Self::of_api(sam::the_api(&document)?)?;
         for (id, resource) in &document.resources {
-            if resource.condition.is_some() {
-                return Err(TemplateError::shape(id, "a condition is not understood"));
-            }
             match resource.kind.as_str() {
                 "AWS::DynamoDB::Table" => template.tables.push(Table::read(id, &resource.properties)?),
                 "AWS::Serverless::Function" => {
                     template.add_function(id, sam::read(resource.properties.clone(), id)?, &document.globals)?;
                 }
-                // Queues, topics, alarms and secrets have no counterpart on one machine.
+                // Roles, queues, topics, alarms and secrets have no counterpart on one machine.
                 _ => {}
             }
         }
@@ -178,6 +175,13 @@ impl Template {
             Some(name) => Err(TemplateError::UnknownName { name: name.clone(), place: "Auth.Authorizer".to_owned() }),
             None => Ok(template),
         }
+    }
+
+    /// The resources, outputs and globals of a template as JSON, resolved for one machine, with these parameters instead
+    /// of their defaults.
+    pub fn resolved(text: &str, parameters: &[(&str, &str)]) -> Result<Value, TemplateError> {
+        let document: yaml_serde::Value = yaml_serde::from_str(text).map_err(TemplateError::Yaml)?;
+        intrinsic::resolve(&document, parameters)
     }
 
     /// The environment of a function: the global variables under its own. Empty for a function that is not there.

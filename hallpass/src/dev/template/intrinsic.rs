@@ -1,8 +1,9 @@
 //! The [intrinsic functions](https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference.html)
 //! of AWS templates, resolved to what they mean on one machine.
 //!
-//! A parameter is its default, a resource and each of its attributes is its logical id. `Ref`, `GetAtt` and `Sub` are
-//! known, in the short form and in the long one; any other is an error.
+//! A parameter is its default, a resource and each of its attributes is its logical id, a condition is what the defaults
+//! make of it. `Ref`, `GetAtt`, `Sub`, `If`, `Equals`, `Not`, `And` and `Or` are known, in the short form and in the long
+//! one; any other is an error.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,23 +21,46 @@ const PSEUDO: [(&str, &str); 5] = [
     ("AWS::URLSuffix", "localhost"),
 ];
 
+/// What stands for nothing at all: a property, or an entry of a list, that is it is left out.
+const NO_VALUE: &str = "AWS::NoValue";
+
 /// What a reference can name.
 struct Names {
     defaults: BTreeMap<String, Json>,
+    conditions: BTreeMap<String, bool>,
     resources: BTreeSet<String>,
 }
 
-/// The whole document without tags.
-pub(super) fn resolve(document: &Yaml) -> Result<Json, TemplateError> {
-    let mut names = Names { defaults: BTreeMap::new(), resources: BTreeSet::new() };
+/// The resources, outputs and globals without tags, and without those whose condition does not hold. `given` are the
+/// parameters that are not their defaults.
+pub(super) fn resolve(document: &Yaml, given: &[(&str, &str)]) -> Result<Json, TemplateError> {
+    let mut names = Names { defaults: BTreeMap::new(), conditions: BTreeMap::new(), resources: BTreeSet::new() };
     for (name, parameter) in section(document, "Parameters") {
         if let Some(default) = parameter.get("Default") {
             let default = names.plain(default, &format!("Parameters.{name}.Default"))?;
             names.defaults.insert(name, default);
         }
     }
+    names.defaults.extend(given.iter().map(|(name, value)| ((*name).to_owned(), Json::String((*value).to_owned()))));
+    // A condition may name those above it.
+    for (name, condition) in section(document, "Conditions") {
+        let place = format!("Conditions.{name}");
+        let holds = names.truth(condition, &place)?;
+        names.conditions.insert(name, holds);
+    }
     names.resources = section(document, "Resources").map(|(name, _)| name).collect();
-    names.plain(document, "")
+    let mut plain = serde_json::Map::new();
+    for name in ["Globals", "Resources", "Outputs"] {
+        let mut entries = serde_json::Map::new();
+        for (id, entry) in section(document, name) {
+            let place = format!("{name}.{id}");
+            if names.is_wanted(entry, &place)? {
+                entries.insert(id, names.plain(entry, &place)?);
+            }
+        }
+        plain.insert(name.to_owned(), Json::Object(entries));
+    }
+    Ok(Json::Object(plain))
 }
 
 fn section<'a>(document: &'a Yaml, name: &str) -> impl Iterator<Item = (String, &'a Yaml)> {
@@ -55,10 +79,24 @@ impl Names {
             }
             Yaml::Sequence(items) => {
                 let items = items.iter().zip(0_u32..);
-                items.map(|(item, at)| self.plain(item, &format!("{place}[{at}]"))).collect()
+                let items = items.map(|(item, at)| self.value(item, &format!("{place}[{at}]")));
+                items.filter_map(Result::transpose).collect()
             }
-            Yaml::Mapping(entries) => self.mapping(entries, place),
+            Yaml::Mapping(_) | Yaml::Tagged(_) => Ok(self.value(value, place)?.unwrap_or_default()),
+        }
+    }
+
+    /// `None` for [`NO_VALUE`].
+    fn value(&self, value: &Yaml, place: &str) -> Result<Option<Json>, TemplateError> {
+        match value {
+            Yaml::Mapping(entries) => match function(entries) {
+                Some((name, argument)) => self.call(name, argument, place),
+                None => self.mapping(entries, place).map(Some),
+            },
             Yaml::Tagged(tagged) => self.call(tagged.tag.to_string().trim_start_matches('!'), &tagged.value, place),
+            Yaml::Null | Yaml::Bool(_) | Yaml::Number(_) | Yaml::String(_) | Yaml::Sequence(_) => {
+                self.plain(value, place).map(Some)
+            }
         }
     }
 
@@ -72,26 +110,71 @@ impl Names {
                     return Err(TemplateError::shape(place, "a key is not text"));
                 }
             };
-            if entries.len() == 1 && (key == "Ref" || key.starts_with("Fn::")) {
-                return self.call(key.trim_start_matches("Fn::"), value, place);
-            }
             let within = if place.is_empty() { key.clone() } else { format!("{place}.{key}") };
-            plain.insert(key, self.plain(value, &within)?);
+            if let Some(value) = self.value(value, &within)? {
+                plain.insert(key, value);
+            }
         }
         Ok(Json::Object(plain))
     }
 
-    fn call(&self, function: &str, argument: &Yaml, place: &str) -> Result<Json, TemplateError> {
+    fn call(&self, function: &str, argument: &Yaml, place: &str) -> Result<Option<Json>, TemplateError> {
         match function {
-            "Ref" => self.named(text(argument, place)?, place),
-            "Sub" => self.substituted(text(argument, place)?, place).map(Json::String),
+            "Ref" if argument.as_str() == Some(NO_VALUE) => Ok(None),
+            "Ref" => self.named(text(argument, place)?, place).map(Some),
+            "Sub" => self.substituted(text(argument, place)?, place).map(|text| Some(Json::String(text))),
             "GetAtt" => {
                 let name = match argument.as_sequence().and_then(|parts| parts.first()) {
                     Some(first) => text(first, place)?,
                     None => text(argument, place)?,
                 };
-                self.named(resource_of(name), place)
+                self.named(resource_of(name), place).map(Some)
             }
+            "If" => match list(argument, place)? {
+                [condition, yes, no] => {
+                    self.value(if self.holds(text(condition, place)?, place)? { yes } else { no }, place)
+                }
+                _ => Err(TemplateError::shape(place, "If takes a condition and two values")),
+            },
+            unknown => Err(TemplateError::UnknownFunction { function: unknown.to_owned(), place: place.to_owned() }),
+        }
+    }
+
+    /// Whether a resource or an output is there.
+    fn is_wanted(&self, entry: &Yaml, place: &str) -> Result<bool, TemplateError> {
+        match entry.get("Condition") {
+            Some(condition) => self.holds(text(condition, place)?, place),
+            None => Ok(true),
+        }
+    }
+
+    fn holds(&self, condition: &str, place: &str) -> Result<bool, TemplateError> {
+        let unknown = || TemplateError::UnknownName { name: condition.to_owned(), place: place.to_owned() };
+        self.conditions.get(condition).copied().ok_or_else(unknown)
+    }
+
+    /// What a condition function comes to.
+    fn truth(&self, condition: &Yaml, place: &str) -> Result<bool, TemplateError> {
+        let tag = if let Yaml::Tagged(tagged) = condition { tagged.tag.to_string() } else { String::new() };
+        let called = match condition {
+            Yaml::Tagged(tagged) => Some((tag.trim_start_matches('!'), &tagged.value)),
+            Yaml::Mapping(entries) => function(entries),
+            Yaml::Null | Yaml::Bool(_) | Yaml::Number(_) | Yaml::String(_) | Yaml::Sequence(_) => None,
+        };
+        let (name, argument) = called.ok_or_else(|| TemplateError::shape(place, "a condition is a function"))?;
+        match name {
+            "Condition" => self.holds(text(argument, place)?, place),
+            "Equals" => match list(argument, place)? {
+                // CloudFormation compares text: a parameter of type Number is text like any other.
+                [one, two] => Ok(text_of(&self.plain(one, place)?) == text_of(&self.plain(two, place)?)),
+                _ => Err(TemplateError::shape(place, "Equals takes two values")),
+            },
+            "Not" => match list(argument, place)? {
+                [one] => Ok(!self.truth(one, place)?),
+                _ => Err(TemplateError::shape(place, "Not takes one condition")),
+            },
+            "And" => list(argument, place)?.iter().try_fold(true, |all, one| Ok(all & self.truth(one, place)?)),
+            "Or" => list(argument, place)?.iter().try_fold(false, |any, one| Ok(any | self.truth(one, place)?)),
             unknown => Err(TemplateError::UnknownFunction { function: unknown.to_owned(), place: place.to_owned() }),
         }
     }
@@ -122,13 +205,33 @@ impl Names {
                 whole.push('}');
             } else {
                 let value = self.named(resource_of(name), place)?;
-                whole.push_str(&value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+                whole.push_str(&text_of(&value));
             }
             rest = tail;
         }
         whole.push_str(rest);
         Ok(whole)
     }
+}
+
+/// The long form of a function: `Ref`, `Condition` or `Fn::Sub`, and what it is called with.
+fn function(entries: &Mapping) -> Option<(&str, &Yaml)> {
+    let (name, argument) = entries.iter().next().filter(|_| entries.len() == 1)?;
+    let name = name.as_str()?;
+    match name.strip_prefix("Fn::") {
+        Some(name) => Some((name, argument)),
+        None => Some((name, argument)).filter(|_| name == "Ref" || name == "Condition"),
+    }
+}
+
+fn list<'a>(value: &'a Yaml, place: &str) -> Result<&'a [Yaml], TemplateError> {
+    let list = value.as_sequence().map(Vec::as_slice);
+    list.ok_or_else(|| TemplateError::shape(place, "an intrinsic function takes a list here"))
+}
+
+/// A value as text, without the quotes of a string.
+fn text_of(value: &Json) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// `Users` of `Users.Arn`.

@@ -35,7 +35,6 @@ pub(super) struct Resource {
     pub(super) kind: String,
     #[serde(default)]
     pub(super) properties: Value,
-    pub(super) condition: Option<String>,
 }
 
 #[derive(Default, Deserialize)]

@@ -99,7 +99,9 @@ Resources:
 
 #[test]
 fn what_is_not_understood_is_an_error_that_says_where() {
-    check("{ Handler: !If [A, b, c] }", Err("Resources.F.Properties.Handler: the function If is not understood"));
+    check("{ Handler: !Select [0, []] }", Err("Resources.F.Properties.Handler: the function Select is not understood"));
+    check("{ Handler: !If [A, b, c] }", Err("Resources.F.Properties.Handler: nothing here is called A"));
+    check("{ Handler: !If [A] }", Err("If takes a condition and two values"));
     check("{ Handler: { 'Fn::Join': ['', []] } }", Err("Handler: the function Join is not understood"));
     check("{ Handler: !Ref Nobody }", Err("Handler: nothing here is called Nobody"));
     check("{ Handler: !Sub '${Nobody.Arn}' }", Err("Handler: nothing here is called Nobody"));
@@ -119,6 +121,51 @@ fn what_is_not_understood_is_an_error_that_says_where() {
     check("{ Events: { E: { Type: Api, Properties: { Path: /, Method: get } } } }", Ok(1));
     assert!(Template::parse("a: [").is_err());
     assert!(Template::parse("Resources: { A: { Type: X, Condition: C } }").is_err());
+}
+
+#[test]
+fn a_condition_is_what_the_parameters_make_of_it() {
+    const TEXT: &str = r#"
+Parameters: { Table: { Type: String, Default: "" }, On: { Type: String, Default: "no" }, Number: { Type: Number, Default: 0 } }
+Conditions:
+  Makes: !Equals [!Ref Table, ""]
+  Takes: { "Fn::Not": [{ Condition: Makes }] }
+  Both: !And [!Condition Makes, !Equals [!Ref On, "yes"]]
+  Either: !Or [!Condition Makes, !Condition Takes]
+  Some: !Not [!Equals [!Ref Number, 0]]
+Resources:
+  Made: { Type: AWS::DynamoDB::Table, Condition: Makes }
+  F:
+    Type: AWS::Serverless::Function
+    Properties:
+      Name: !If [Makes, !Ref Made, !Ref Table]
+      Both: !If [Both, 1, !Ref AWS::NoValue]
+      Some: !If [Some, !Ref Number, !Ref AWS::NoValue]
+      Either: { "Fn::If": [Either, [a, !If [Takes, b, !Ref AWS::NoValue]], []] }
+Outputs: { Made: { Condition: Makes, Value: !Ref Made } }
+"#;
+    let check = |parameters: &[(&str, &str)], expected: Value| {
+        let found = Template::resolved(TEXT, parameters).unwrap();
+        assert_eq!(found["Resources"]["F"]["Properties"], expected, "{parameters:?}");
+        let is_made = expected["Name"] == "Made";
+        assert_eq!((!found["Resources"]["Made"].is_null(), !found["Outputs"]["Made"].is_null()), (is_made, is_made));
+    };
+    check(&[], json!({ "Name": "Made", "Either": ["a"] }));
+    check(&[("On", "yes")], json!({ "Name": "Made", "Both": 1, "Either": ["a"] }));
+    check(&[("Table", "theirs"), ("On", "yes")], json!({ "Name": "theirs", "Either": ["a", "b"] }));
+    check(&[("Number", "0")], json!({ "Name": "Made", "Either": ["a"] }));
+    check(&[("Number", "1")], json!({ "Name": "Made", "Either": ["a"], "Some": "1" }));
+    assert_eq!(Template::parse(TEXT).unwrap().tables.len(), 1);
+    let refused = |conditions: &str, why: &str| {
+        let error = Template::resolved(&format!("Conditions: {{ C: {conditions} }}"), &[]).unwrap_err();
+        assert!(error.to_string().contains(why), "{conditions}: {error}");
+    };
+    refused("yes", "Conditions.C: a condition is a function");
+    refused("!Not [!Condition C]", "Conditions.C: nothing here is called C");
+    refused("!Equals [1]", "Equals takes two values");
+    refused("!Not []", "Not takes one condition");
+    refused("!And 1", "takes a list here");
+    refused("!Contains [[], 1]", "the function Contains is not understood");
 }
 
 #[test]
