@@ -48,8 +48,9 @@ impl Prune {
         }
         tracing::info!(
             target: TARGET,
+            count = "forgotten",
+            amount = swept.forgotten,
             seen = swept.seen,
-            forgotten = swept.forgotten,
             voided = swept.voided,
             dropped = swept.dropped,
             unreadable = swept.unreadable,

@@ -1,32 +1,36 @@
-//! One JSON line for each decision, with the same words everywhere: `token.id`, `user.id`, `reason`.
+//! One JSON line for each decision, with the same words everywhere: `token.id`, `user.id`, `reason`. On Lambda each line
+//! counts what it says in CloudWatch, under the word of its message.
 //!
 //! The subscriber accepts events of the target `hallpass` alone, whatever the level: at TRACE the SDK prints response
 //! bodies and the Lambda runtime whole events. No event of ours takes a token, a password, a key or a header.
 
+mod line;
+
 use token::{Reason, TokenId, UserId};
 use tracing::{Level, Subscriber};
-use tracing_subscriber::{
-    filter::Targets,
-    fmt::{self, MakeWriter},
-    layer::SubscriberExt,
-    util::SubscriberInitExt,
-};
+use tracing_subscriber::{filter::Targets, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt};
 
-use crate::problem::{Answer, Problem};
+use crate::{
+    problem::{Answer, Problem},
+    settings,
+};
 
 /// The target of every event of ours.
 pub const TARGET: &str = "hallpass";
 
 /// Starts the log of this process, on standard error, which Lambda keeps. A second start does nothing.
 pub fn start() {
-    let _ = subscriber(std::io::stderr).try_init();
+    let _ = subscriber(std::io::stderr, settings::environment("AWS_LAMBDA_FUNCTION_NAME")).try_init();
 }
 
-/// What writes the log: events of the target [`TARGET`] alone, each as one line of JSON.
-pub fn subscriber(writer: impl for<'w> MakeWriter<'w> + Send + Sync + 'static) -> impl Subscriber + Send + Sync {
-    let lines = fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
+/// What writes the log: events of the target [`TARGET`] alone, each as one line of JSON, and as a metric of this function
+/// of Lambda.
+pub fn subscriber(
+    writer: impl for<'w> MakeWriter<'w> + Send + Sync + 'static,
+    function: Option<String>,
+) -> impl Subscriber + Send + Sync {
     let ours = Targets::new().with_target(TARGET, Level::TRACE);
-    tracing_subscriber::registry().with(lines.with_writer(writer)).with(ours)
+    tracing_subscriber::registry().with(line::Lines { writer, function }).with(ours)
 }
 
 /// Something was decided about a token in favour of the caller.
@@ -34,7 +38,7 @@ pub fn allowed(what: &'static str, token_id: Option<&TokenId>, user_id: Option<&
     let user_id = user_id.or(token_id.map(|id| &id.user_id));
     tracing::info!(
         target: TARGET,
-        { token.id = token_id.map(tracing::field::display), user.id = user_id.map(tracing::field::display) },
+        { count = what, token.id = token_id.map(tracing::field::display), user.id = user_id.map(tracing::field::display) },
         "{what}"
     );
 }
@@ -44,6 +48,7 @@ pub fn refused(reason: Reason, token_id: Option<&TokenId>) {
     tracing::info!(
         target: TARGET,
         {
+            count = "refused",
             reason = reason.as_str(),
             token.id = token_id.map(tracing::field::display),
             user.id = token_id.map(|id| tracing::field::display(&id.user_id)),
@@ -56,14 +61,14 @@ pub fn refused(reason: Reason, token_id: Option<&TokenId>) {
 pub fn voided(because: Reason, token_id: &TokenId) {
     tracing::info!(
         target: TARGET,
-        { reason = because.as_str(), token.id = %token_id, user.id = %token_id.user_id },
+        { count = "voided", reason = because.as_str(), token.id = %token_id, user.id = %token_id.user_id },
         "voided"
     );
 }
 
 /// Something failed. The caller learns that it did, the log learns why.
 pub fn failed(failure: &store::Failure) {
-    tracing::error!(target: TARGET, failure = failure.report(), "failed");
+    tracing::error!(target: TARGET, count = "failed", failure = failure.report(), "failed");
 }
 
 /// Ends a request: logs what its handler did not, and answers.
@@ -77,7 +82,9 @@ pub fn conclude(outcome: Result<Answer, Problem>) -> Answer {
         (Some(failure), _) => failed(failure),
         (None, Some(reason)) => refused(reason, details.token_id.as_ref()),
         // No token was refused: a log-in, or what was asked for. Nothing of the request is logged.
-        (None, None) => tracing::info!(target: TARGET, status = details.status.as_u16(), "refused"),
+        (None, None) => {
+            tracing::info!(target: TARGET, count = details.counts_as, status = details.status.as_u16(), "refused");
+        }
     }
     problem.into_answer()
 }

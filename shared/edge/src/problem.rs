@@ -35,6 +35,8 @@ pub(crate) struct Details {
     pub(crate) reason: Option<Reason>,
     pub(crate) token_id: Option<TokenId>,
     pub(crate) failure: Option<Failure>,
+    /// What the metrics call it, where there is neither a reason nor a failure.
+    pub(crate) counts_as: &'static str,
 }
 
 /// The twin of `WWW-Authenticate`, which API Gateway renames in the answers of functions.
@@ -55,6 +57,7 @@ impl Problem {
             reason: None,
             token_id: None,
             failure: None,
+            counts_as: "declined",
         }))
     }
 
@@ -80,6 +83,7 @@ impl Problem {
     /// 401: the user name or the password is wrong, or none is taken here. It does not say which.
     pub fn invalid_credentials(issuer: &Issuer) -> Self {
         let mut problem = Self::new(StatusCode::UNAUTHORIZED, "Invalid credentials.");
+        problem.0.counts_as = "login_failed";
         problem.0.challenges.push(challenge::bare(issuer));
         problem
     }
@@ -98,7 +102,9 @@ impl Problem {
 
     /// 303: not here, but there (RFC 9110 section 15.4.4).
     pub fn see_other(location: impl Into<String>) -> Self {
-        Self::new(StatusCode::SEE_OTHER, "See the other place").with_header(LOCATION, location)
+        let mut problem = Self::new(StatusCode::SEE_OTHER, "See the other place").with_header(LOCATION, location);
+        problem.0.counts_as = "redirected";
+        problem
     }
 
     /// 400: two credentials (RFC 6750 section 3.1, `invalid_request`).
@@ -157,6 +163,7 @@ impl Problem {
     /// 429: too many attempts; not before this much time has passed (RFC 6585 section 4). It is at least a second.
     pub fn too_many_requests(wait: Duration) -> Self {
         let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many attempts. Try again later.");
+        problem.0.counts_as = "limited";
         problem.0.headers.push((RETRY_AFTER, wait.as_secs().max(1).to_string()));
         problem
     }

@@ -1,0 +1,169 @@
+//! How a line of the log is made: an event of ours into one object of JSON, formatted once and written once.
+//!
+//! On Lambda the same line is a metric: a field `count` names what is counted, `amount` says how much of it (one, if
+//! there is none), and CloudWatch reads the rest from the member `_aws`
+//! ([embedded metric format](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html)).
+//! A reason is a dimension, so that refusals are counted together and by reason.
+
+use std::fmt::{self, Write as _};
+
+use tracing::{
+    Event, Subscriber,
+    field::{Field, Visit},
+};
+use tracing_subscriber::{Layer, fmt::MakeWriter, layer::Context};
+
+use crate::clock::{self, Instant};
+
+/// Writes every event it gets as one line.
+pub(super) struct Lines<W> {
+    pub(super) writer: W,
+    /// The name of the function on Lambda, the dimension of every metric. Elsewhere nobody reads metrics.
+    pub(super) function: Option<String>,
+}
+
+/// Room for a line of the authorizer with its metric.
+const USUAL_LENGTH: usize = 512;
+
+impl<S: Subscriber, W: for<'w> MakeWriter<'w> + 'static> Layer<S> for Lines<W> {
+    fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
+        let now = clock::instant();
+        let mut line = Line::begin(now);
+        let _ = write!(line.text, r#","level":"{}""#, event.metadata().level());
+        event.record(&mut line);
+        let _ = write!(line.text, r#","target":"{}""#, event.metadata().target());
+        let text = line.end(self.function.as_deref(), now);
+        // There is nobody to tell that the log cannot be written.
+        let _ = std::io::Write::write_all(&mut self.writer.make_writer_for(event.metadata()), text.as_bytes());
+    }
+}
+
+/// A line as far as it has come.
+struct Line {
+    text: String,
+    count: Option<String>,
+    amount: u64,
+    has_reason: bool,
+}
+
+impl Line {
+    fn begin(now: Instant) -> Self {
+        let mut text = String::with_capacity(USUAL_LENGTH);
+        let _ = write!(text, r#"{{"timestamp":"{now}""#);
+        Self { text, count: None, amount: 1, has_reason: false }
+    }
+
+    fn end(self, function: Option<&str>, now: Instant) -> String {
+        let Self { mut text, count, amount, has_reason } = self;
+        if let Some(count) = count {
+            let _ = write!(text, r#","{count}":{amount}"#);
+            if let Some(function) = function {
+                let by_reason = if has_reason { r#",["function","reason"]"# } else { "" };
+                let _ = write!(
+                    text,
+                    concat!(
+                        r#","function":"{}","_aws":{{"Timestamp":{},"CloudWatchMetrics":[{{"Namespace":"Hallpass","#,
+                        r#""Dimensions":[["function"]{}],"Metrics":[{{"Name":"{}"}}]}}]}}"#
+                    ),
+                    function,
+                    now.unix_milliseconds(),
+                    by_reason,
+                    count
+                );
+            }
+        }
+        text.push_str("}\n");
+        text
+    }
+
+    fn member(&mut self, name: &str, value: fmt::Arguments<'_>) {
+        let _ = write!(self.text, r#","{name}":{value}"#);
+    }
+}
+
+impl Visit for Line {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.record_debug(field, &format_args!("{value}"));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        match field.name() {
+            "amount" => self.amount = value,
+            name => self.member(name, format_args!("{value}")),
+        }
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.member(field.name(), format_args!("{value}"));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.member(field.name(), format_args!("{value}"));
+    }
+
+    /// What is shown by `Display`, and messages, come this way too.
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "count" {
+            let mut count = String::new();
+            let _ = write!(Escaped(&mut count), "{value:?}");
+            self.count = Some(count);
+            return;
+        }
+        self.has_reason |= field.name() == "reason";
+        let _ = write!(self.text, r#","{}":""#, field.name());
+        let _ = write!(Escaped(&mut self.text), "{value:?}");
+        self.text.push('"');
+    }
+}
+
+/// Text on its way into a string of JSON (RFC 8259 section 7).
+struct Escaped<'a>(&'a mut String);
+
+impl fmt::Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text;
+        while let Some((before, special, after)) = next_special(rest) {
+            self.0.push_str(before);
+            match special {
+                '"' | '\\' => {
+                    self.0.push('\\');
+                    self.0.push(special);
+                }
+                '\n' => self.0.push_str("\\n"),
+                other => write!(self.0, "\\u{:04x}", u32::from(other))?,
+            }
+            rest = after;
+        }
+        self.0.push_str(rest);
+        Ok(())
+    }
+}
+
+/// The next character that may not stand in a string, and what is before and after it.
+fn next_special(text: &str) -> Option<(&str, char, &str)> {
+    let at = text.bytes().position(|byte| byte < b' ' || byte == b'"' || byte == b'\\')?;
+    let (before, rest) = text.split_at_checked(at)?;
+    let mut rest = rest.chars();
+    let special = rest.next()?;
+    Some((before, special, rest.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_string_of_json_may_not_hold_is_escaped() {
+        let check = |text: &str| {
+            let mut line = String::from("\"");
+            write!(Escaped(&mut line), "{text}").unwrap();
+            line.push('"');
+            assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text, "{line}");
+        };
+        check("plain");
+        check("\"quoted\" back\\slash\nline\ttab\u{0}\u{1f}\u{7f}");
+        check("über 日本 \u{2028}");
+        check("");
+        check("\"");
+    }
+}

@@ -1,0 +1,117 @@
+//! The exact lines of the log: one for each decision, which CloudWatch takes for a metric as well.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use edge::{Problem, log};
+use expect_test::{Expect, expect};
+use http::StatusCode;
+use serde_json::Value;
+use token::{Issuer, Reason, TokenId};
+
+/// What was written. Each line must be written at once, or those of two threads would mix.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().push(String::from_utf8(bytes.to_vec()).unwrap());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What one call logs, on Lambda or not.
+fn logged(function: Option<&str>, call: impl FnOnce()) -> String {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = log::subscriber(move || writer.clone(), function.map(str::to_owned));
+    tracing::subscriber::with_default(subscriber, call);
+    let written = lines.0.lock().unwrap();
+    assert_eq!(written.len(), 1, "{written:?}");
+    written[0].clone()
+}
+
+/// The line with its time put aside, once the two forms of the time have been compared.
+#[expect(clippy::needless_pass_by_value, reason = "expect! makes a value")]
+fn check(call: impl FnOnce(), expected: Expect) {
+    let line = logged(Some("hallpass-Verify-1A"), call);
+    let json: Value = serde_json::from_str(&line).unwrap();
+    let (text, number) = (json["timestamp"].as_str().unwrap(), &json["_aws"]["Timestamp"]);
+    let seconds = token::Timestamp::parse_rfc3339(text).unwrap().unix();
+    let milliseconds: u64 = text[20..23].parse().unwrap();
+    assert_eq!(number.as_u64(), Some(seconds * 1_000 + milliseconds), "{line}");
+    assert!(line.ends_with("}\n") && text.len() == "2026-01-31T09:30:00.000Z".len(), "{line}");
+    expected.assert_eq(&line.trim_end().replace(text, "<time>").replace(&number.to_string(), "0"));
+}
+
+fn id() -> TokenId {
+    "1.gccdMABf29baSD_GOyOdhg".parse().unwrap()
+}
+
+#[test]
+fn what_is_decided_is_one_line_and_one_metric() {
+    check(
+        || log::allowed("admitted", Some(&id()), None),
+        expect![[
+            r#"{"timestamp":"<time>","level":"INFO","message":"admitted","token.id":"1.gccdMABf29baSD_GOyOdhg","user.id":"1","target":"hallpass","admitted":1,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"]],"Metrics":[{"Name":"admitted"}]}]}}"#
+        ]],
+    );
+    check(
+        || log::refused(Reason::Forged, None),
+        expect![[
+            r#"{"timestamp":"<time>","level":"INFO","message":"refused","reason":"forged","target":"hallpass","refused":1,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"],["function","reason"]],"Metrics":[{"Name":"refused"}]}]}}"#
+        ]],
+    );
+    check(
+        || log::voided(Reason::UserBlocked, &id()),
+        expect![[
+            r#"{"timestamp":"<time>","level":"INFO","message":"voided","reason":"user_blocked","token.id":"1.gccdMABf29baSD_GOyOdhg","user.id":"1","target":"hallpass","voided":1,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"],["function","reason"]],"Metrics":[{"Name":"voided"}]}]}}"#
+        ]],
+    );
+    check(
+        || log::failed(&store::Failure::new("reading", "a \"quoted\"\nanswer")),
+        expect![[
+            r#"{"timestamp":"<time>","level":"ERROR","message":"failed","failure":"reading: a \"quoted\"\nanswer","target":"hallpass","failed":1,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"]],"Metrics":[{"Name":"failed"}]}]}}"#
+        ]],
+    );
+}
+
+#[test]
+fn a_refusal_that_is_of_no_token_counts_as_what_it_is() {
+    let issuer = Issuer::new("", "hallpass").unwrap();
+    let counted = |problem: Problem, name: &str, status: StatusCode| {
+        let line = logged(Some("F"), || assert_eq!(log::conclude(Err(problem)).status(), status));
+        let line: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Name"], name, "{line}");
+        assert_eq!((&line[name], &line["status"]), (&1.into(), &status.as_u16().into()), "{line}");
+    };
+    counted(Problem::invalid_credentials(&issuer), "login_failed", StatusCode::UNAUTHORIZED);
+    counted(Problem::too_many_requests(std::time::Duration::ZERO), "limited", StatusCode::TOO_MANY_REQUESTS);
+    counted(Problem::unauthenticated(&issuer), "declined", StatusCode::UNAUTHORIZED);
+    counted(Problem::not_found(), "declined", StatusCode::NOT_FOUND);
+}
+
+#[test]
+fn a_sweep_counts_all_that_it_forgot() {
+    let sweep = || tracing::info!(target: log::TARGET, count = "forgotten", amount = 7_u64, seen = 9_u64, "swept");
+    check(
+        sweep,
+        expect![[
+            r#"{"timestamp":"<time>","level":"INFO","message":"swept","seen":9,"target":"hallpass","forgotten":7,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"]],"Metrics":[{"Name":"forgotten"}]}]}}"#
+        ]],
+    );
+}
+
+#[test]
+fn where_nobody_reads_metrics_the_line_is_short() {
+    let line = logged(None, || log::allowed("admitted", Some(&id()), None));
+    let line: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(line["admitted"], 1);
+    assert!(line["_aws"].is_null() && line["function"].is_null(), "{line}");
+}
