@@ -30,6 +30,7 @@ pub mod stream;
 pub mod system;
 pub mod tables;
 pub mod tap;
+pub mod visitor;
 
 use engine::Engine;
 pub use request::Request;

@@ -1,0 +1,318 @@
+//! What `template.yaml` promises of a deployment, clause by clause. `permissions.rs` holds the permissions on tables
+//! against what the functions ask for.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use hallpass::dev::template::Template;
+use serde_json::{Value, json};
+use tests::{Request, TEMPLATE, World, basic, visitor::Visitor};
+
+const FUNCTIONS: [&str; 5] = ["VerifyAuthorizer", "Generate", "Revoke", "Console", "Prune"];
+
+/// What Lambda does in the name of a function, to feed it.
+const STREAM: [&str; 4] =
+    ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"];
+
+/// Every condition the other way round.
+const EVERYTHING: [(&str, &str); 7] = [
+    ("UsersTable", "theirs"),
+    ("UsersStreamArn", "their-stream"),
+    ("UsersKeyArn", "their-key"),
+    ("KeyArn", "our-key"),
+    ("Tracing", "on"),
+    ("ChallengeHeaders", "literal"),
+    ("GenerateConcurrency", "0"),
+];
+
+fn deployed(parameters: &[(&str, &str)]) -> Value {
+    Template::resolved(TEMPLATE, parameters).unwrap()["Resources"].take()
+}
+
+fn of_type<'a>(resources: &'a Value, kind: &'static str) -> Vec<(&'a str, &'a Value)> {
+    let all = resources.as_object().unwrap().iter();
+    all.filter(|(_, it)| it["Type"] == kind).map(|(id, it)| (id.as_str(), &it["Properties"])).collect()
+}
+
+fn list(value: &Value) -> Vec<Value> {
+    value.as_array().cloned().unwrap_or_else(|| vec![value.clone()])
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    list(value).iter().map(|it| it.as_str().unwrap().to_owned()).collect()
+}
+
+/// Every statement of this role and of the policies that are attached to it.
+fn statements(resources: &Value, role: &str) -> Vec<Value> {
+    let inline = list(&resources[role]["Properties"]["Policies"]).into_iter();
+    let attached = of_type(resources, "AWS::IAM::Policy").into_iter();
+    let attached = attached.filter(|(_, policy)| texts(&policy["Roles"]).iter().any(|it| it == role));
+    let documents = inline.map(|policy| policy["PolicyDocument"].clone());
+    let documents = documents.chain(attached.map(|(_, policy)| policy["PolicyDocument"].clone()));
+    documents.flat_map(|document| list(&document["Statement"])).collect()
+}
+
+#[test]
+fn every_permission_names_its_action_and_its_resource() {
+    for resources in [deployed(&[]), deployed(&EVERYTHING)] {
+        for function in FUNCTIONS {
+            let properties = &resources[function]["Properties"];
+            assert_eq!(properties["Role"], format!("{function}Role"), "SAM would add a policy for every log");
+            for statement in statements(&resources, &format!("{function}Role")) {
+                let actions = texts(&statement["Action"]);
+                assert!(actions.iter().all(|action| !action.contains('*')), "{function}: {statement}");
+                let wide = texts(&statement["Resource"]).iter().any(|resource| resource.contains('*'));
+                // Neither action knows a narrower resource.
+                let may = actions.iter().all(|it| it.starts_with("xray:Put") || it == "dynamodb:ListStreams");
+                assert!(!wide || may, "{function}: {statement}");
+            }
+        }
+    }
+}
+
+#[test]
+fn beside_its_tables_a_function_may_do_little() {
+    let check = |parameters: &[(&str, &str)], function: &str, expected: &[&str]| {
+        let resources = deployed(parameters);
+        let statements = statements(&resources, &format!("{function}Role"));
+        let actions: BTreeSet<String> = statements.iter().flat_map(|it| texts(&it["Action"])).collect();
+        let of_tables = |action: &&String| action.starts_with("dynamodb:") && !STREAM.contains(&action.as_str());
+        let found: Vec<&str> = actions.iter().filter(|it| !of_tables(it)).map(String::as_str).collect();
+        let shared = ["logs:CreateLogStream", "logs:PutLogEvents"];
+        let expected: BTreeSet<&str> = expected.iter().copied().chain(shared).collect();
+        assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{function}");
+    };
+    let (key, traced) =
+        ("secretsmanager:GetSecretValue", ["kms:Decrypt", "xray:PutTelemetryRecords", "xray:PutTraceSegments"]);
+    for function in &FUNCTIONS[..4] {
+        check(&[], function, &[key]);
+        check(&EVERYTHING, function, &[&[key], &traced[..]].concat());
+    }
+    // It holds no key.
+    check(&[], "Prune", &[&STREAM[..], &["sqs:SendMessage"]].concat());
+    let environment = &deployed(&[])["Prune"]["Properties"]["Environment"];
+    assert!(!environment.to_string().contains("KEY"), "{environment}");
+}
+
+#[test]
+fn the_users_are_in_a_table_of_the_stack_or_in_theirs() {
+    let (made, taken) = (deployed(&[]), deployed(&EVERYTHING));
+    assert_eq!((made["Users"]["Type"].as_str(), &taken["Users"]), (Some("AWS::DynamoDB::Table"), &Value::Null));
+    let stream =
+        |resources: &Value| resources["Prune"]["Properties"]["Events"]["UserStream"]["Properties"]["Stream"].clone();
+    assert_eq!((stream(&made), stream(&taken)), (json!("Users"), json!("their-stream")));
+    let name = |parameters: &[(&str, &str)]| {
+        let globals = Template::resolved(TEMPLATE, parameters).unwrap()["Globals"].take();
+        globals["Function"]["Environment"]["Variables"]["HALLPASS_USERS_TABLE"].clone()
+    };
+    assert_eq!((name(&[]), name(&EVERYTHING)), (json!("Users"), json!("theirs")));
+    for function in FUNCTIONS {
+        let policies = json!(statements(&taken, &format!("{function}Role"))).to_string();
+        assert!(policies.contains(":table/theirs\""), "{function}: {policies}");
+        assert!(!policies.contains("\"Users"), "{function}: {policies}");
+    }
+    let prune = json!(statements(&taken, "PruneRole")).to_string();
+    assert!(prune.contains("\"their-stream\"") && prune.contains(":table/theirs/stream/*\""), "{prune}");
+    assert!(json!(statements(&taken, "GenerateRole")).to_string().contains(":table/theirs/index/username_key\""));
+}
+
+#[test]
+fn what_is_kept_survives_the_stack_and_can_be_restored() {
+    for (parameters, key) in [(&[][..], Value::Null), (&[("KeyArn", "our-key")][..], json!("our-key"))] {
+        let resources = deployed(parameters);
+        for (table, is_kept) in [("Users", true), ("Tokens", true), ("Attempts", false)] {
+            let resource = &resources[table];
+            let expected = if is_kept { "Retain" } else { "Delete" };
+            assert_eq!(
+                (&resource["DeletionPolicy"], &resource["UpdateReplacePolicy"]),
+                (&json!(expected), &json!(expected))
+            );
+            let properties = &resource["Properties"];
+            let recovery = &properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"];
+            assert_eq!(recovery, &json!(is_kept), "{table}");
+            let encryption = &properties["SSESpecification"];
+            assert_eq!((&encryption["SSEEnabled"], &encryption["KMSMasterKeyId"]), (&json!(true), &key), "{table}");
+        }
+        assert_eq!(resources["KeyRing"]["DeletionPolicy"], "Retain");
+        assert_eq!(resources["KeyRing"]["Properties"]["KmsKeyId"], key);
+    }
+}
+
+#[test]
+fn the_stream_is_tried_again_within_bounds_and_loses_nothing_in_silence() {
+    let stream = deployed(&[])["Prune"]["Properties"]["Events"]["UserStream"]["Properties"].take();
+    assert_eq!(stream["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
+    assert_eq!(stream["BisectBatchOnFunctionError"], true);
+    assert!((1..=100).contains(&stream["MaximumRetryAttempts"].as_u64().unwrap()));
+    assert!((60..=86_400).contains(&stream["MaximumRecordAgeInSeconds"].as_u64().unwrap()));
+    assert_eq!(stream["DestinationConfig"]["OnFailure"]["Destination"], "DeadLetters");
+}
+
+#[test]
+fn a_refusal_carries_a_challenge_whatever_the_platform_takes() {
+    let header = |parameters: &[(&str, &str)], kind: &str| {
+        let responses = deployed(parameters)["Api"]["Properties"]["GatewayResponses"].take();
+        let headers = &responses[kind]["ResponseParameters"]["Headers"];
+        assert_eq!(headers["WWW-Authenticate"], headers["X-WWW-Authenticate"]);
+        headers["WWW-Authenticate"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(header(&[], "ACCESS_DENIED"), "context.authorizer.challenge");
+    let literal = r#"'Bearer realm="hallpass", error="invalid_token"'"#;
+    assert_eq!(header(&[("ChallengeHeaders", "literal")], "ACCESS_DENIED"), literal);
+    for parameters in [&[][..], &[("ChallengeHeaders", "literal")][..]] {
+        assert_eq!(header(parameters, "UNAUTHORIZED"), r#"'Bearer realm="hallpass"'"#);
+    }
+}
+
+#[test]
+fn the_stack_caches_no_answer_of_its_authorizer() {
+    let authorizers = Template::parse(TEMPLATE).unwrap().authorizers;
+    assert!(authorizers.values().all(|it| it.ttl_seconds == 0) && !authorizers.is_empty());
+}
+
+#[tokio::test]
+async fn the_routes_that_take_passwords_are_throttled() {
+    let (world, tap) = World::tapped(&[]).await;
+    let settings = deployed(&[])["Api"]["Properties"]["MethodSettings"].take();
+    let throttled: BTreeSet<(String, String)> = list(&settings)
+        .iter()
+        .map(|it| {
+            assert!(
+                it["ThrottlingRateLimit"].as_u64() > Some(0) && it["ThrottlingBurstLimit"].as_u64() > Some(0),
+                "{it}"
+            );
+            let path = it["ResourcePath"].as_str().unwrap().strip_prefix('/').unwrap().replace("~1", "/");
+            (it["HttpMethod"].as_str().unwrap().to_owned(), path)
+        })
+        .collect();
+    let mut taking = BTreeSet::new();
+    for route in Template::parse(TEMPLATE).unwrap().routes.iter().filter(|route| route.method != "ANY") {
+        tap.seen();
+        let request = Request::new(&route.method, &route.path).authorization(&basic("my_username", "wrong"));
+        let request = request.query("client_id", "app").query("response_type", "token");
+        world.send(&route.function, request.json(&json!({"name": "a"}))).await;
+        if route.path == "/sign-in" && route.method == "POST" {
+            assert_eq!(Visitor::signing_in(&world, "my_username", "wrong").await.status, 401);
+        }
+        if tap.seen().iter().any(|seen| seen.body["TableName"] == "Attempts") {
+            taking.insert((route.method.clone(), route.path.clone()));
+        }
+        world.advance(3_600);
+    }
+    assert_eq!(throttled, taking);
+}
+
+#[test]
+fn generate_keeps_its_capacity_and_logs_are_kept_for_a_while() {
+    let resources = deployed(&[]);
+    assert_eq!(resources["Generate"]["Properties"]["ReservedConcurrentExecutions"], 20);
+    let free = deployed(&EVERYTHING);
+    assert_eq!(free["Generate"]["Properties"]["ReservedConcurrentExecutions"], Value::Null);
+    for function in FUNCTIONS {
+        let log = format!("{function}Log");
+        assert_eq!(resources[function]["Properties"]["LoggingConfig"]["LogGroup"], log.as_str());
+        assert_eq!(deployed(&[("LogRetention", "7")])[log]["Properties"]["RetentionInDays"], "7");
+    }
+}
+
+#[test]
+fn it_is_traced_only_if_asked_to() {
+    let tracing = |parameters: &[(&str, &str)]| {
+        let document = Template::resolved(TEMPLATE, parameters).unwrap();
+        let function = document["Globals"]["Function"]["Tracing"].clone();
+        (function, document["Resources"]["Api"]["Properties"]["TracingEnabled"].clone())
+    };
+    assert_eq!(tracing(&[]), (json!("PassThrough"), json!(false)));
+    assert_eq!(tracing(&[("Tracing", "on")]), (json!("Active"), json!(true)));
+}
+
+/// Every metric of ours in this, which is a list of `Hallpass`, a name and more, or an object that has them by name.
+fn counted(value: &Value, found: &mut BTreeSet<String>) {
+    let named = |list: &[Value]| (list.first()? == "Hallpass").then(|| list.get(1)?.as_str().map(str::to_owned))?;
+    match value {
+        Value::Array(items) => {
+            found.extend(named(items));
+            for item in items {
+                counted(item, found);
+            }
+        }
+        Value::Object(members) => {
+            if members.get("Namespace").is_some_and(|it| it == "Hallpass") {
+                found.insert(members["MetricName"].as_str().unwrap().to_owned());
+            }
+            for member in members.values() {
+                counted(member, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn what_alarms_and_the_dashboard_look_at_is_counted() {
+    let resources = deployed(&[]);
+    let alarms = of_type(&resources, "AWS::CloudWatch::Alarm");
+    let mut watched = BTreeSet::new();
+    for (id, alarm) in &alarms {
+        assert_eq!(alarm["AlarmActions"], json!(["Alarms"]), "{id}");
+        counted(alarm, &mut watched);
+    }
+    let all = json!(alarms).to_string();
+    for metric in ["5XXError", "IteratorAge", "ApproximateNumberOfMessagesVisible", "Throttles", "Errors"] {
+        assert!(all.contains(&format!("\"{metric}\"")), "nothing wakes up for {metric}");
+    }
+    assert!(watched.is_superset(&["admitted", "refused", "limited"].map(str::to_owned).into()), "{watched:?}");
+    // Its key would have to let CloudWatch in, which the one of AWS does not.
+    assert_eq!(resources["Alarms"]["Properties"], Value::Null);
+
+    let dashboard = resources["Dashboard"]["Properties"]["DashboardBody"].as_str().unwrap();
+    counted(&serde_json::from_str(dashboard).unwrap(), &mut watched);
+    let sources: String = ["functions", "shared"].iter().map(|folder| sources(folder)).collect();
+    for metric in &watched {
+        assert!(sources.contains(&format!("\"{metric}\"")), "nothing counts {metric}");
+    }
+    assert!(watched.len() > 10, "{watched:?}");
+}
+
+/// All Rust code under this folder of the workspace.
+fn sources(folder: &str) -> String {
+    let (mut text, mut folders) = (String::new(), vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder)]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|it| it == "rs") {
+                text.push_str(&fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn every_setting_of_the_code_is_one_of_the_deployment() {
+    let code = sources("shared/edge/src") + &sources("functions");
+    let read: BTreeSet<&str> = code.split("\"HALLPASS_").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    // The ring itself is for local use.
+    for name in read.into_iter().filter(|name| *name != "KEYS" && !name.contains(|c: char| c.is_lowercase())) {
+        assert!(TEMPLATE.contains(&format!("HALLPASS_{name}: ")), "HALLPASS_{name} cannot be deployed");
+    }
+}
+
+#[test]
+fn another_stack_gets_what_it_needs_to_attach_the_authorizer() {
+    let outputs = Template::resolved(TEMPLATE, &[]).unwrap()["Outputs"].take();
+    assert_eq!(outputs["AuthorizerArn"]["Value"], "VerifyAuthorizer");
+    assert!(outputs["AuthorizerUri"]["Value"].as_str().unwrap().ends_with("/functions/VerifyAuthorizer/invocations"));
+    for example in ["rest-api", "http-api"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../examples/{example}.yaml"));
+        let example = Template::resolved(&fs::read_to_string(path).unwrap(), &[("AuthorizerArn", "the-authorizer")]);
+        let resources = example.unwrap()["Resources"].take();
+        let permissions = of_type(&resources, "AWS::Lambda::Permission");
+        let invokes = |permission: &Value| {
+            let source = permission["SourceArn"].as_str().unwrap();
+            permission["FunctionName"] == "the-authorizer" && source.contains("/authorizers/")
+        };
+        assert!(permissions.iter().any(|(_, permission)| invokes(permission)), "{permissions:?}");
+    }
+}
