@@ -1,0 +1,225 @@
+"""A deployment to try: on AWS, or on MiniStack, which `start_emulator` starts and `complete` completes."""
+
+import json, os, socket, struct, subprocess, sys, time, urllib.error, urllib.parse, urllib.request, uuid
+from pathlib import Path
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+from samcli.yamlhelper import yaml_dump, yaml_parse
+
+ON_AWS = "--aws" in sys.argv
+BUILD = Path(next((it for it in sys.argv[1:] if not it.startswith("--")), ".aws-sam/build"))
+# How long an answer is kept that is tried out of an authorizer's cache.
+CACHE_SECONDS = 20
+# The passwords are `topsecret` and `letmein`.
+ARGON2ID = "$argon2id$v=19$m=19456,t=2,p=1$"
+USERS = [
+    ("1", "my_username", ["ROLE_USER"], "mk1c+kPhFCZOrDzcVO/Sfw$MmrWQ+1GUwn/7+UL2zEzcBNynkHY/APeDuLh/jrviEg"),
+    ("2", "admin", ["ROLE_USER", "ROLE_ADMIN"], "XHZyqiIEib8113rbGEwaZw$43a6V6J1x6HCa97f/53MbM+51Ja4JqMfNjgalqVELeM"),
+    ("4", "ci-bot", ["ROLE_USER"], None),
+]
+EMULATOR = None
+
+
+class Failed(Exception):
+    """Something is not as it must be."""
+
+
+def want(is_true, what):
+    if not is_true:
+        raise Failed(what)
+
+
+def eventually(what, check, seconds=60):
+    """Waits for what AWS does by itself."""
+    end = time.monotonic() + seconds
+    while True:
+        last = check()
+        if last:
+            return last
+        want(time.monotonic() < end, f"{what}: not within {seconds} s")
+        time.sleep(0.3)
+
+
+class Answer:
+    def __init__(self, status, headers, body):
+        self.status, self.body = status, body
+        self.headers = {name.lower(): value for name, value in headers}
+
+    def json(self):
+        return json.loads(self.body)
+
+
+class Api:
+    """An API, wherever it is."""
+
+    def __init__(self, outputs, stage=""):
+        self.base = outputs["Url"]
+        if EMULATOR:
+            # $default, if there is no stage.
+            self.base = f"{EMULATOR}/_aws/execute-api/{outputs['ApiId']}/{stage or '$default'}"
+
+    def ask(self, method, path, authorization=None, body=None, form=None, status=200, **headers):
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        if authorization:
+            headers["Authorization"] = authorization
+        data = None
+        if body is not None:
+            data, headers["Content-Type"] = json.dumps(body).encode(), "application/json"
+        if form is not None:
+            data = urllib.parse.urlencode(form).encode()
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        request = urllib.request.Request(self.base + path, data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=40) as reply:
+                answer = Answer(reply.status, reply.getheaders(), reply.read().decode())
+        except urllib.error.HTTPError as error:
+            answer = Answer(error.code, error.headers.items(), error.read().decode())
+        if status is not None:
+            want(answer.status == status, f"{method} {path}: {answer.status}, not {status}: {answer.body[:300]}")
+        return answer
+
+
+class Deployed:
+    """The stack under test, and what was deployed beside it."""
+
+    def __init__(self):
+        self.name, self.stacks = f"hallpass-try-{uuid.uuid4().hex[:8]}", []
+        cache = f"{CACHE_SECONDS}s"
+        parameters = {"Architecture": architecture(), "AppUser": "4", "KeyRefresh": "5s", "AuthorizerCache": cache}
+        if EMULATOR:
+            parameters |= {"DynamodbEndpoint": EMULATOR, "SecretsEndpoint": EMULATOR, "ChallengeHeaders": "literal"}
+        template = known_to_emulator() if EMULATOR else BUILD / "template.yaml"
+        self.outputs = self.deploy(template, self.name, parameters)
+        dynamodb = boto3.resource("dynamodb", endpoint_url=EMULATOR)
+        self.users, self.tokens = (dynamodb.Table(self.outputs[it]) for it in ("UsersTable", "TokensTable"))
+        for user_id, name, permissions, password in USERS:
+            item = {"user_id": user_id, "username": name, "username_key": name, "status": "active"}
+            item |= {"password_hash": ARGON2ID + password} if password else {"kind": "app"}
+            self.users.put_item(Item=item | {"permissions": set(permissions)})
+
+    @staticmethod
+    def client(service):
+        return boto3.client(service, endpoint_url=EMULATOR)
+
+    def deploy(self, template, name, parameters):
+        self.stacks.append(name)
+        began = time.monotonic()
+        overrides = [f"{key}={value}" for key, value in parameters.items()]
+        command = [os.environ["SAM"], "deploy", "--template-file", str(template), "--stack-name", name, "--resolve-s3",
+            "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-progressbar",
+            "--parameter-overrides", *overrides]
+        done = subprocess.run(command, capture_output=True, text=True)
+        want(done.returncode == 0, f"sam deploy {template}: {done.stdout[-3000:]}{done.stderr[-3000:]}")
+        print(f"   deployed {template} in {time.monotonic() - began:.0f} s")
+        stack = self.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
+        outputs = {it["OutputKey"]: it["OutputValue"] for it in stack["Outputs"]}
+        if EMULATOR and "GatewayResponses" in template.read_text():
+            complete(self, template, name, outputs["ApiId"], parameters)
+        return outputs
+
+    def resource(self, logical_id, stack=None):
+        formation = self.client("cloudformation")
+        answer = formation.describe_stack_resource(StackName=stack or self.name, LogicalResourceId=logical_id)
+        return answer["StackResourceDetail"]["PhysicalResourceId"]
+
+    def policy(self, role):
+        iam = self.client("iam")
+        name = iam.list_role_policies(RoleName=role)["PolicyNames"][0]
+        return name, iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+
+    def put_policy(self, role, name, document):
+        self.client("iam").put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
+
+    def remove(self):
+        """The stacks, and what outlives them on purpose."""
+        kept = [self.outputs[it] for it in ("UsersTable", "TokensTable")]
+        formation = self.client("cloudformation")
+        for name in reversed(self.stacks):
+            formation.delete_stack(StackName=name)
+            formation.get_waiter("stack_delete_complete").wait(StackName=name)
+        for table in kept:
+            self.client("dynamodb").delete_table(TableName=table)
+        self.client("secretsmanager").delete_secret(SecretId=self.outputs["KeyRingSecret"], ForceDeleteWithoutRecovery=True)
+
+
+def complete(deployed, template, name, api_id, parameters, stage="v1"):
+    """MiniStack takes the routes of a REST API from its OpenAPI document, and leaves out `ANY` and gateway responses. How
+    long an answer is kept it takes from the parameter's default."""
+    gateway, resources = deployed.client("apigateway"), yaml_parse(template.read_text())["Resources"]
+    paths = {it["path"]: it["id"] for it in gateway.get_resources(restApiId=api_id, limit=500)["items"]}
+    for function, it in resources.items():
+        events = it["Properties"].get("Events", {}).values() if it["Type"] == "AWS::Serverless::Function" else []
+        for event in (event["Properties"] for event in events if event["Properties"].get("Method") == "ANY"):
+            of_method = {"restApiId": api_id, "resourceId": paths[event["Path"]], "httpMethod": "ANY"}
+            known = deployed.client("lambda").get_function_configuration(FunctionName=deployed.resource(function, name))
+            path = f"2015-03-31/functions/{known['FunctionArn']}/invocations"
+            uri = f"arn:aws:apigateway:{gateway.meta.region_name}:lambda:path/{path}"
+            gateway.put_method(authorizationType="NONE", **of_method)
+            gateway.put_integration(type="AWS_PROXY", integrationHttpMethod="POST", uri=uri, **of_method)
+
+    if "CacheSeconds" in parameters:
+        for authorizer in gateway.get_authorizers(restApiId=api_id)["items"]:
+            seconds = str(parameters["CacheSeconds"])
+            change = {"op": "replace", "path": "/authorizerResultTtlInSeconds", "value": seconds}
+            gateway.update_authorizer(restApiId=api_id, authorizerId=authorizer["id"], patchOperations=[change])
+
+    def plain(value):
+        if isinstance(value, dict):
+            (intrinsic, argument), = value.items()
+            # Of two, the one for ChallengeHeaders=literal.
+            return argument.replace("${Realm}", "hallpass") if intrinsic == "Fn::Sub" else plain(argument[2])
+        return value
+
+    for kind, it in resources["Api"]["Properties"]["GatewayResponses"].items():
+        headers = it["ResponseParameters"]["Headers"].items()
+        headers = {f"gatewayresponse.header.{name}": plain(value) for name, value in headers}
+        status = {"statusCode": str(it["StatusCode"])} if "StatusCode" in it else {}
+        gateway.put_gateway_response(restApiId=api_id, responseType=kind, responseParameters=headers,
+            responseTemplates=it["ResponseTemplates"], **status)
+    gateway.create_deployment(restApiId=api_id, stageName=stage)
+
+
+def known_to_emulator():
+    """The template without the alarms of several metrics, which MiniStack does not know."""
+    template = yaml_parse((BUILD / "template.yaml").read_text())
+    resources = template["Resources"]
+    alarms = [(name, it["Properties"]) for name, it in resources.items() if it["Type"] == "AWS::CloudWatch::Alarm"]
+    unknown = [name for name, alarm in alarms if "Metrics" in alarm]
+    for name in unknown:
+        del resources[name]
+    print(f"   without {', '.join(unknown)}: MiniStack knows no metric math")
+    path = BUILD / "template.emulator.yaml"
+    path.write_text(yaml_dump(template))
+    return path
+
+
+def architecture():
+    """What the functions are built for, as their ELF headers have it."""
+    header = (BUILD / "Generate" / "bootstrap").read_bytes()[:20]
+    return {62: "x86_64", 183: "arm64"}[struct.unpack_from("<H", header, 18)[0]]
+
+
+def start_emulator(folder):
+    """MiniStack with IAM enforced, on a free port; the functions reach it by the same address."""
+    global EMULATOR
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    EMULATOR = f"http://127.0.0.1:{port}"
+    os.environ.update(AUTH="true", IOT_MTLS_ENABLED="0", GATEWAY_PORT=str(port), BIND_HOST="127.0.0.1", TMPDIR=folder,
+        AWS_ENDPOINT_URL=EMULATOR, AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_DEFAULT_REGION="us-east-1", AWS_REGION="us-east-1")
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        os.environ.pop(name, None)
+    with open(f"{folder}/log", "w") as log:
+        process = subprocess.Popen([os.environ["MINISTACK"]], cwd=folder, stdout=log, stderr=subprocess.STDOUT)
+
+    def is_up():
+        want(process.poll() is None, f"MiniStack ended: {Path(folder, 'log').read_text()[-2000:]}")
+        try:
+            return boto3.client("sts", endpoint_url=EMULATOR).get_caller_identity()
+        except (BotoCoreError, ClientError):
+            return None
+
+    eventually("MiniStack", is_up)
+    return process
