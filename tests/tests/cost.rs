@@ -1,0 +1,96 @@
+//! What `tests/cost/measured.json` says of a verification is what a verification uses.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::{AttributeValue, ConsumedCapacity, KeysAndAttributes, ReturnConsumedCapacity};
+use edge::log;
+use serde_json::Value;
+use tests::{TEMPLATE, World, api::bearer};
+use token::Format;
+
+const MEASURED: &str = include_str!("../cost/measured.json");
+
+/// The lines of Lambda around an invocation, as AWS documents them, in bytes.
+const LINES_OF_LAMBDA: f64 = 130.0 + 320.0;
+
+fn measured(name: &str) -> f64 {
+    let measured: Value = serde_json::from_str(MEASURED).unwrap();
+    measured[name]["value"].as_f64().unwrap_or_else(|| panic!("{name}"))
+}
+
+fn check(name: &str, used: f64) {
+    assert!((measured(name) - used).abs() < 1e-9, "{name}: {used}, and in the file {}", measured(name));
+}
+
+#[tokio::test]
+async fn a_verification_consumes_what_its_cost_is_made_of() {
+    let (world, tap) = World::tapped(&[]).await;
+    let made = world.make(Format::Signed, "1", 1).await;
+    // The first one notes the use, the second only reads.
+    world.verdict(&bearer(&made.text)).await;
+    let first = tap.operations();
+    world.verdict(&bearer(&made.text)).await;
+    let second = tap.seen();
+    assert_eq!(first, ["BatchGetItem", "UpdateItem"]);
+    assert_eq!(second.len(), 1);
+
+    // The same read again, past the tap, with the question what it consumes.
+    let mut asked = HashMap::new();
+    for (table, keys) in second[0].body["RequestItems"].as_object().unwrap() {
+        assert_eq!((&keys["ConsistentRead"], keys["Keys"].as_array().unwrap().len()), (&true.into(), 1));
+        let key = keys["Keys"][0].as_object().unwrap().iter();
+        let key = key.map(|(name, value)| (name.clone(), AttributeValue::S(value["S"].as_str().unwrap().to_owned())));
+        let keys = KeysAndAttributes::builder().keys(key.collect()).consistent_read(true).build().unwrap();
+        asked.insert(table.clone(), keys);
+    }
+    let call = world.dynamodb.batch_get_item().set_request_items(Some(asked));
+    let answer = call.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await.unwrap();
+    let units: f64 = answer.consumed_capacity().iter().filter_map(ConsumedCapacity::capacity_units).sum();
+    check("read_request_units", units);
+
+    // The note is of one unit; a token is noted once an hour, which a hundredth of the verifications is said to be.
+    let units = world.dynamodb.update_item().table_name("Tokens");
+    let units = units
+        .key("user_id", AttributeValue::S("1".to_owned()))
+        .key("token", AttributeValue::S(made.record.id.hash.to_string()))
+        .update_expression("SET last_used_at = :it")
+        .expression_attribute_values(":it", AttributeValue::N("1".to_owned()))
+        .return_consumed_capacity(ReturnConsumedCapacity::Total);
+    let units = units.send().await.unwrap().consumed_capacity().and_then(ConsumedCapacity::capacity_units).unwrap();
+    check("write_request_units", units / 100.0);
+}
+
+#[test]
+fn the_template_has_the_memory_and_the_alarms_that_the_cost_is_made_of() {
+    let after = |text: &str| TEMPLATE.split(text).nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap();
+    check("memory_mb", after("    MemorySize: "));
+    check("alarms", u32::try_from(TEMPLATE.matches("AWS::CloudWatch::Alarm\n").count()).unwrap().into());
+}
+
+#[test]
+fn the_line_of_an_admitted_token_is_as_long_as_the_cost_says() {
+    let id = "user-of-20-character.gccdMABf29baSD_GOyOdhg".parse().unwrap();
+    let (written, writer) = std::sync::mpsc::channel();
+    let line = std::sync::Mutex::new(written);
+    let subscriber = log::subscriber(
+        move || Sent(line.lock().unwrap().clone()),
+        Some("hallpass-VerifyAuthorizer-AbCdEfGhIjKl".to_owned()),
+    );
+    tracing::subscriber::with_default(subscriber, || log::allowed("admitted", Some(&id), None));
+    let length = f64::from(u32::try_from(writer.recv().unwrap()).unwrap());
+    let said = measured("log_bytes") - LINES_OF_LAMBDA;
+    assert!((said - 40.0..=said).contains(&length), "{length} bytes, and {said} are said");
+}
+
+struct Sent(std::sync::mpsc::Sender<usize>);
+
+impl std::io::Write for Sent {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.send(bytes.len()).unwrap();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
