@@ -107,7 +107,7 @@ pub(crate) async fn issue_key(
     };
     match issued {
         Ok((text, record)) => {
-            let shown = Shown { text, name: named(&record), note: "Hand it over on a way that nobody else reads." };
+            let shown = Shown { text, name: named(&record), note: "Hand it over in a way that nobody else can read." };
             admin::shown(service, &visit, &user, &shown, now).await
         }
         Err(problem) => Err(admin::refused(service, &visit, &user, &form, problem, now).await),

@@ -119,10 +119,9 @@ pub fn or_message(request: &Request, outcome: Result<Answer, Problem>) -> Result
         if problem.is_shown() || problem.status() == StatusCode::SEE_OTHER {
             return problem;
         }
-        let title = problem.status().canonical_reason().unwrap_or_default();
         let message = Message {
             frame: &Frame::of(request),
-            title,
+            title: title(problem.status()),
             detail: problem.detail(),
             sign_in: problem.status() == StatusCode::UNAUTHORIZED,
         };
@@ -147,6 +146,18 @@ pub fn is_form(request: &Request) -> bool {
     let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let is_form = media_type.is_some_and(|it| it.starts_with(form::MEDIA_TYPE));
     is_form && !request.headers().contains_key(header::AUTHORIZATION)
+}
+
+/// What a person calls a status.
+fn title(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::UNAUTHORIZED => "You are signed out",
+        StatusCode::FORBIDDEN => "Not permitted",
+        StatusCode::NOT_FOUND => "Not found",
+        StatusCode::CONFLICT => "Not possible",
+        StatusCode::SERVICE_UNAVAILABLE => "Out of order",
+        _ => "That did not work",
+    }
 }
 
 fn render(page: &impl Template) -> Result<String, Failure> {

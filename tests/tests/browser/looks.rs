@@ -148,7 +148,7 @@ async fn the_pages_of_a_user_are_sound() {
     judge.look("forbidden", &[]).await;
     system.set_user("1", "status", text("blocked")).await;
     chrome.open("/profile/developer/").await;
-    chrome.with_text("h1", "Unauthorized").await;
+    chrome.with_text("h1", "You are signed out").await;
     judge.look("session-ended", &[]).await;
     judge.conclude();
     drop(chrome);
