@@ -7,7 +7,7 @@ use lambda_http::Request;
 use token::Timestamp;
 
 use crate::{
-    Form, Frame, Shown, Visit, answer, parameter, refuse, render,
+    Form, Frame, Shown, Visit, answer, parameter, refuse, render, sentence,
     view::{Tokens, notice},
 };
 
@@ -123,7 +123,7 @@ impl<'a> Wrong<'a> {
         let label = FIELDS.iter().find(|(field, _)| *field == member).map(|(_, label)| label);
         let told = match (detail.strip_prefix(member).and_then(|rest| rest.strip_prefix(": ")), label) {
             (Some(wrong), Some(label)) => format!("{label}: {wrong}."),
-            _ => detail.to_owned(),
+            _ => sentence(detail),
         };
         Self { field: member, told }
     }

@@ -122,7 +122,7 @@ pub fn or_message(request: &Request, outcome: Result<Answer, Problem>) -> Result
         let message = Message {
             frame: &Frame::of(request),
             title: title(problem.status()),
-            detail: problem.detail(),
+            detail: &sentence(problem.detail()),
             sign_in: problem.status() == StatusCode::UNAUTHORIZED,
         };
         match render(&message) {
@@ -146,6 +146,11 @@ pub fn is_form(request: &Request) -> bool {
     let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let is_form = media_type.is_some_and(|it| it.starts_with(form::MEDIA_TYPE));
     is_form && !request.headers().contains_key(header::AUTHORIZATION)
+}
+
+/// What is wrong, as a sentence.
+pub(crate) fn sentence(detail: &str) -> String {
+    format!("{}.", detail.trim_end_matches('.'))
 }
 
 /// What a person calls a status.

@@ -77,7 +77,12 @@ impl Instant {
 
 impl Row {
     fn new(record: &Record, user: &User, now: Timestamp) -> Self {
-        let end = record.end(now).or_else(|| lifecycle::voided(record, Some(user)));
+        // A disabled token can be enabled again, unless something has voided it meanwhile.
+        let void = lifecycle::voided(record, Some(user));
+        let end = match record.end(now) {
+            Some(token::Reason::Disabled) => void.or(Some(token::Reason::Disabled)),
+            end => end.or(void),
+        };
         Self {
             id: record.id.to_string(),
             name: record.name.clone().unwrap_or_default(),
@@ -90,7 +95,7 @@ impl Row {
             is_live: end.is_none(),
             is_disabled: end == Some(token::Reason::Disabled),
             can_rotate: end.is_none() && record.replaces.is_none() && record.replaced_at.is_none(),
-            replaced: record.replaced_at.filter(|at| !at.has_come(now)).map(Instant::new),
+            replaced: record.replaced_at.filter(|_| end.is_none()).map(Instant::new),
         }
     }
 }

@@ -102,7 +102,7 @@ async fn a_key_for_a_directory_user_lives_as_the_administrator_says() {
         assert_eq!(system.verdict(&key).await, verdict, "{what}");
     }
     let late = visitor.post(&path, &[("do", "enable")]).await;
-    assert_eq!((late.status, late.wrong().as_str()), (409, "The token was revoked"));
+    assert_eq!((late.status, late.wrong().as_str()), (409, "The token was revoked."));
     assert_eq!(visitor.post(&path, &[("do", "nonsense")]).await.status, 400);
 
     // A refused form keeps what was typed.
@@ -139,7 +139,7 @@ async fn a_user_is_shut_out_and_let_in_again() {
     assert!(page.text().contains("The user is blocked and can have no key."));
     assert_eq!(system.verdict(&key).await, "user_blocked");
     let refused = visitor.post("/admin/users/1", &[("name", "typed"), ("limit", "all")]).await;
-    assert_eq!((refused.status, refused.wrong().as_str()), (409, "The user is blocked"));
+    assert_eq!((refused.status, refused.wrong().as_str()), (409, "The user is blocked."));
     assert_eq!(Visitor::new(&system, "").sign_in("my_username", "topsecret").await.status, 401);
     let page = visitor.post_and_follow(access, &[("do", "unblock")]).await;
     assert!(page.text().contains("The tokens of before stay void."));
@@ -149,7 +149,7 @@ async fn a_user_is_shut_out_and_let_in_again() {
     assert_eq!(visitor.post(access, &[("do", "nonsense")]).await.status, 400);
     assert_eq!(visitor.post("/admin/users/99/access", &[("do", "block")]).await.status, 404);
     let own = visitor.post("/admin/users/2/access", &[("do", "block")]).await;
-    assert_eq!((own.status, own.wrong().as_str()), (409, "You cannot block yourself"));
+    assert_eq!((own.status, own.wrong().as_str()), (409, "You cannot block yourself."));
     assert!(!visitor.get("/admin/users/2").await.body.contains("value=\"block\""), "nor is it offered");
     let over = visitor.post_and_follow("/admin/users/2/access", &[("do", "revoke-all")]).await;
     assert!(over.text().contains("All tokens of this user are revoked."), "{}", over.text());

@@ -43,7 +43,10 @@ async fn a_token_is_made_used_rotated_and_revoked() {
     let rotated = visitor.post(OWN, &[("do", "rotate"), ("id", &id)]).await.shown_token();
     assert!(rows(&visitor.get(OWN).await).iter().any(|row| row.contains("until <time")));
     let twice = visitor.post(OWN, &[("do", "rotate"), ("id", &id)]).await;
-    assert_eq!((twice.status, twice.wrong().as_str()), (409, "The token is being replaced already, or was taken back"));
+    assert_eq!(
+        (twice.status, twice.wrong().as_str()),
+        (409, "The token is being replaced already, or was taken back.")
+    );
     assert_eq!(system.verdict(&token).await, "allow", "until the new one is used");
     assert_eq!(system.verdict(&rotated).await, "allow");
     assert_eq!(system.verdict(&token).await, "replaced");
@@ -135,9 +138,9 @@ async fn another_users_token_looks_absent() {
     let absent = format!("1.{}", "A".repeat(22));
     for id in [other.as_str(), absent.as_str(), "1", "nonsense", "current", "developer", "%3Cb%3E", "1.."] {
         let revoked = visitor.post(&format!("/profile/developer/tokens/{id}"), &[]).await;
-        assert_eq!((revoked.status, revoked.wrong().as_str()), (404, "There is nothing here"), "{id}");
+        assert_eq!((revoked.status, revoked.wrong().as_str()), (404, "There is nothing here."), "{id}");
         let rotated = visitor.post(OWN, &[("do", "rotate"), ("id", id)]).await;
-        assert_eq!((rotated.status, rotated.wrong().as_str()), (404, "There is nothing here"), "{id}");
+        assert_eq!((rotated.status, rotated.wrong().as_str()), (404, "There is nothing here."), "{id}");
     }
     assert_eq!(system.verdict(&token).await, "allow");
     system.stop().await;
@@ -186,7 +189,7 @@ async fn what_cannot_be_made_is_said_and_what_was_typed_stays() {
     assert_eq!(told["expires_at"], format!("{tomorrow}T23:59:59Z"));
     let fields = [("do", "make"), ("name", "third"), ("expires", &tomorrow), ("limit", "some"), ("scope", "ROLE_USER")];
     let reply = visitor.post(OWN, &fields).await;
-    let limit = "The user has 2 live tokens, which is the limit";
+    let limit = "The user has 2 live tokens, which is the limit.";
     assert_eq!((reply.status, reply.wrong().as_str()), (409, limit));
     assert_eq!((reply.field("name").unwrap(), reply.field("expires").unwrap()), ("third".to_owned(), tomorrow));
     system.stop().await;
