@@ -25,9 +25,3 @@ async fn start() -> Result<Service, BadSetting> {
     service.store.look_as_limiter().await?;
     Ok(service)
 }
-
-async fn start() -> Result<Service, BadSetting> {
-    let service = Service::start(&environment, clock::now()).await?;
-    service.store.look_as_limiter().await?;
-    Ok(service)
-}

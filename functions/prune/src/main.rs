@@ -32,9 +32,3 @@ async fn start() -> Result<Prune, BadSetting> {
     prune.store.look_as_pruner().await?;
     Ok(prune)
 }
-
-async fn start() -> Result<Prune, BadSetting> {
-    let prune = Prune { store: service::store(&environment)?, grace: settings::grace(&environment)? };
-    prune.store.look_as_pruner().await?;
-    Ok(prune)
-}

@@ -56,9 +56,10 @@ pub(crate) fn installed(path: &str) -> Option<PathBuf> {
     None
 }
 
+#[expect(clippy::explicit_write, reason = "what is printed with the macros is seen only when a test fails")]
 fn skip(why: &str) {
-    assert!(variable("HALLPASS_TEST_BROWSER").as_deref() != Some("required"), "HALLPASS_TEST_BROWSER=required: {why}");
     static SAID: Once = Once::new();
+    assert!(variable("HALLPASS_TEST_BROWSER").as_deref() != Some("required"), "HALLPASS_TEST_BROWSER=required: {why}");
     SAID.call_once(|| writeln!(std::io::stderr(), "the tests with a browser are skipped: {why}").unwrap());
 }
 

@@ -78,7 +78,7 @@ impl Judge<'_> {
     }
 }
 
-async fn judge(chrome: &Chrome) -> Option<Judge<'_>> {
+fn judge(chrome: &Chrome) -> Option<Judge<'_>> {
     let axe = fs::read_to_string(installed("node_modules/axe-core/axe.min.js")?).unwrap();
     Some(Judge { chrome, axe, found: Vec::new() })
 }
@@ -120,7 +120,7 @@ async fn with_every_state(system: &System) {
 async fn the_pages_of_a_user_are_sound() {
     let system = System::start(&[]).await;
     let Some(chrome) = Chrome::start(&system).await else { return };
-    let Some(mut judge) = judge(&chrome).await else { return };
+    let Some(mut judge) = judge(&chrome) else { return };
     chrome.open("/sign-in").await;
     judge.look("sign-in", &[]).await;
     chrome.sign_in("", "my_username", "wrong").await;
@@ -159,7 +159,7 @@ async fn the_pages_of_a_user_are_sound() {
 async fn the_pages_of_an_administrator_are_sound() {
     let system = System::start(&[]).await;
     let Some(chrome) = Chrome::start(&system).await else { return };
-    let Some(mut judge) = judge(&chrome).await else { return };
+    let Some(mut judge) = judge(&chrome) else { return };
     with_every_state(&system).await;
     system.set_user("3", "full_name", text("Ada Lovelace, Countess of Lovelace")).await;
     chrome.sign_in("", "admin", "letmein").await;
@@ -197,7 +197,7 @@ const SWAGGERS: [(&str, &str); 2] = [("nested-interactive", ".opblock-summary-co
 async fn swagger_is_sound_but_for_its_own_markup() {
     let system = System::start(&[]).await;
     let Some(chrome) = Chrome::start(&system).await else { return };
-    let Some(mut judge) = judge(&chrome).await else { return };
+    let Some(mut judge) = judge(&chrome) else { return };
     chrome.open("/docs/swagger-ui/index.html").await;
     chrome.element(".opblock").await;
     judge.look("swagger", &SWAGGERS).await;
