@@ -38,7 +38,6 @@ pub(super) async fn find(reach: &Reach) -> Result<Stack, NoStack> {
         if !(endpoint.starts_with("http://") || endpoint.starts_with("https://")) {
             return Err(NoStack::Aws("--endpoint: it is not a URL with its scheme".to_owned()));
         }
-        environment.retain(|name, _| !name.ends_with("_ENDPOINT"));
     }
     let aws = load(reach).await;
     let mut url = String::new();
@@ -57,10 +56,11 @@ pub(super) async fn find(reach: &Reach) -> Result<Stack, NoStack> {
         ("HALLPASS_DYNAMODB_ENDPOINT", "AWS_ENDPOINT_URL_DYNAMODB"),
         ("HALLPASS_SECRETS_ENDPOINT", "AWS_ENDPOINT_URL_SECRETS_MANAGER"),
     ] {
-        // The argument, then the variable of the service, then what is for all services.
+        // The argument, then the variable of the service, then what is for all services. What the functions were told
+        // comes last: their way to AWS need not be this machine's.
         let all = || settings::environment(variable).or_else(|| aws.endpoint_url().map(str::to_owned));
         if let Some(url) = reach.endpoint.clone().or_else(all) {
-            environment.entry(endpoint.to_owned()).or_insert(url);
+            environment.insert(endpoint.to_owned(), url);
         }
     }
     Ok(Stack::new(url, environment))

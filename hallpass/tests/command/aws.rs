@@ -46,7 +46,12 @@ impl Aws {
         let answers = Arc::new(Answers {
             stack: stack.to_owned(),
             outputs: map(outputs.into_iter().filter(|(name, _)| *name != without).collect()),
-            parameters: map(vec![("Realm", "deployed".to_owned()), ("Prefix", "acme_".to_owned())]),
+            parameters: map(vec![
+                ("Realm", "deployed".to_owned()),
+                ("Prefix", "acme_".to_owned()),
+                ("DynamodbEndpoint", String::new()),
+                ("SecretsEndpoint", "http://127.0.0.1:9".to_owned()),
+            ]),
             engine: bare(lookup("HALLPASS_DYNAMODB_ENDPOINT")),
             secrets: bare(lookup("HALLPASS_SECRETS_ENDPOINT")),
             date: date.map(str::to_owned),
