@@ -22,10 +22,11 @@ FORM = "application/x-www-form-urlencoded"
 
 
 class Transcript:
-    """Plays the steps. `invoke(function, event)` gives back the answer; `aws` is the stand-in of aws.py."""
+    """Plays the steps. `invoke(function, event)` gives back the answer; `aws` is the stand-in of aws.py. `refused` are
+    the forms of authorizer events that are refused; all of them are admitted."""
 
-    def __init__(self, invoke, aws, accept=False):
-        self.invoke, self.aws, self.accept = invoke, aws, accept
+    def __init__(self, invoke, aws, accept=False, refused=FORMS):
+        self.invoke, self.aws, self.accept, self.refused = invoke, aws, accept, refused
         self.tokens = {}
         self.passed, self.failed = 0, []
 
@@ -52,6 +53,7 @@ class Transcript:
         forged = good[:-2] + ("AA" if good[-2:] != "AA" else "BA")
         for form in FORMS:
             self.step(f"authorizer_{form}_good", "VerifyAuthorizer", form, authorization=f"Bearer {good}")
+        for form in self.refused:
             self.step(f"authorizer_{form}_forged", "VerifyAuthorizer", form, authorization=f"Bearer {forged}")
             self.step(f"authorizer_{form}_none", "VerifyAuthorizer", form, authorization=None)
 
@@ -75,7 +77,7 @@ class Transcript:
         current = {"method": "DELETE", "route": "/tokens/{id}", "id": "current", "authorization": bearer}
         self.step("revoke_current_rest", "Revoke", "rest_proxy", **current)
         self.step("revoke_again_rest", "Revoke", "rest_proxy", **current)
-        for form in FORMS:
+        for form in self.refused:
             self.step(f"authorizer_{form}_revoked", "VerifyAuthorizer", form, authorization=bearer)
 
     def voids_and_forgets(self):
