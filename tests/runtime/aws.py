@@ -13,6 +13,7 @@ import base64
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -60,7 +61,9 @@ class Aws:
         # Whatever MiniStack itself would call is MiniStack, never the real AWS.
         environment["AWS_ENDPOINT_URL"] = self.url
         environment |= {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
-        command = str(beside) if beside.exists() else "ministack"
+        command = str(beside) if beside.exists() else shutil.which("ministack")
+        if not command:
+            sys.exit("there is no MiniStack: pip install ministack")
         self.process = subprocess.Popen(
             [command], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
