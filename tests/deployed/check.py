@@ -162,6 +162,28 @@ def schedule(deployed, api):
         scheduler.update_schedule(**known)
 
 
+def command(deployed, api):
+    """The first administrator, and a new signing key that refuses nobody, both by the command as README.md has it."""
+    password = "a password of the first administrator"
+    deployed.hallpass("user", "add", "first", "--permission", "ROLE_ADMIN", stdin=password)
+    old = token_of(api, "first", password)
+    api.ask("GET", "/tokens?user_id=1", bearer(old))
+    keys = len(deployed.hallpass("key", "list").splitlines())
+    deployed.hallpass("key", "rotate")
+    want(len(deployed.hallpass("key", "list").splitlines()) == keys + 1, "there is no new key")
+    known = lambda: {it.get("key_id") for it in deployed.tokens.scan()["Items"]}
+    before = known()
+
+    def signs():
+        api.ask("GET", "/rs/profile", bearer(old))
+        token = token_of(api, "first", password)
+        api.ask("GET", "/rs/profile", bearer(token))
+        return known() - before
+
+    eventually("the new key signs", signs, 90)
+    api.ask("GET", "/rs/profile", bearer(old))
+
+
 # ---- APIs of others -------------------------------------------------------------------------------------------------
 
 
@@ -265,7 +287,7 @@ def main():
             for system in filter(is_wanted, (drupal, terminalfour, rarog, hypothesis, vanilla, ours)):
                 system(api)
                 print(f"   {system.__name__}")
-            for check in filter(is_wanted, (user_stream, schedule, examples, permissions, starts)):
+            for check in filter(is_wanted, (command, user_stream, schedule, examples, permissions, starts)):
                 began = time.monotonic()
                 check(deployed, api)
                 print(f"   {check.__name__}: {time.monotonic() - began:.0f} s")

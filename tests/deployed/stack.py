@@ -118,6 +118,14 @@ class Deployed:
             complete(self, template, name, outputs["ApiId"], parameters)
         return outputs
 
+    def hallpass(self, *words, stdin=""):
+        """The command, at this stack."""
+        there = ["--endpoint", EMULATOR] if EMULATOR else []
+        line = ["cargo", "run", "--quiet", "--", "--stack", self.name, *there, *words]
+        done = subprocess.run(line, input=f"{stdin}\n", capture_output=True, text=True)
+        want(done.returncode == 0, f"hallpass {' '.join(words)}: {done.stdout}{done.stderr}")
+        return done.stdout
+
     def resource(self, logical_id, stack=None):
         formation = self.client("cloudformation")
         answer = formation.describe_stack_resource(StackName=stack or self.name, LogicalResourceId=logical_id)
@@ -140,12 +148,13 @@ class Deployed:
             formation.get_waiter("stack_delete_complete").wait(StackName=name)
         for table in kept:
             self.client("dynamodb").delete_table(TableName=table)
-        self.client("secretsmanager").delete_secret(SecretId=self.outputs["KeyRingSecret"], ForceDeleteWithoutRecovery=True)
+        secret = self.outputs["KeyRingSecret"]
+        self.client("secretsmanager").delete_secret(SecretId=secret, ForceDeleteWithoutRecovery=True)
 
 
 def complete(deployed, template, name, api_id, parameters, stage="v1"):
-    """MiniStack takes the routes of a REST API from its OpenAPI document, and leaves out `ANY` and gateway responses. How
-    long an answer is kept it takes from the parameter's default."""
+    """MiniStack takes the routes of a REST API from its OpenAPI document, and leaves out `ANY` and gateway responses.
+    How long an answer is kept it takes from the parameter's default."""
     gateway, resources = deployed.client("apigateway"), yaml_parse(template.read_text())["Resources"]
     paths = {it["path"]: it["id"] for it in gateway.get_resources(restApiId=api_id, limit=500)["items"]}
     for function, it in resources.items():
@@ -208,7 +217,8 @@ def start_emulator(folder):
         port = free.getsockname()[1]
     EMULATOR = f"http://127.0.0.1:{port}"
     os.environ.update(AUTH="true", IOT_MTLS_ENABLED="0", GATEWAY_PORT=str(port), BIND_HOST="127.0.0.1", TMPDIR=folder,
-        AWS_ENDPOINT_URL=EMULATOR, AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_DEFAULT_REGION="us-east-1", AWS_REGION="us-east-1")
+        AWS_ENDPOINT_URL=EMULATOR, AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test",
+        AWS_DEFAULT_REGION="us-east-1", AWS_REGION="us-east-1")
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
         os.environ.pop(name, None)
     with open(f"{folder}/log", "w") as log:

@@ -59,6 +59,10 @@ pub(super) async fn find(reach: &Reach) -> Result<Stack, NoStack> {
         // The argument, then the variable of the service, then what is for all services. What the functions were told
         // comes last: their way to AWS need not be this machine's.
         let all = || settings::environment(variable).or_else(|| aws.endpoint_url().map(str::to_owned));
+        // A parameter that nobody gave is empty, and says nothing.
+        if environment.get(endpoint).is_some_and(String::is_empty) {
+            environment.remove(endpoint);
+        }
         if let Some(url) = reach.endpoint.clone().or_else(all) {
             environment.insert(endpoint.to_owned(), url);
         }
