@@ -218,7 +218,7 @@ def start_emulator(folder):
     EMULATOR = f"http://127.0.0.1:{port}"
     os.environ.update(AUTH="true", IOT_MTLS_ENABLED="0", GATEWAY_PORT=str(port), BIND_HOST="127.0.0.1", TMPDIR=folder,
         AWS_ENDPOINT_URL=EMULATOR, AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test",
-        AWS_DEFAULT_REGION="us-east-1", AWS_REGION="us-east-1")
+        AWS_DEFAULT_REGION="us-east-1", AWS_REGION="us-east-1", DOCKER_HOST="unix:///nowhere")
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
         os.environ.pop(name, None)
     with open(f"{folder}/log", "w") as log:
