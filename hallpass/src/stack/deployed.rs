@@ -34,10 +34,10 @@ pub(super) async fn find(reach: &Reach) -> Result<Stack, NoStack> {
     }
     // What the template has no parameter for may be said in the environment of the command.
     let mut environment = settings::environment_with_prefix("HALLPASS_");
-    if let Some(endpoint) = &reach.endpoint {
-        if !(endpoint.starts_with("http://") || endpoint.starts_with("https://")) {
-            return Err(NoStack::Aws("--endpoint: it is not a URL with its scheme".to_owned()));
-        }
+    if let Some(endpoint) = &reach.endpoint
+        && !(endpoint.starts_with("http://") || endpoint.starts_with("https://"))
+    {
+        return Err(NoStack::Aws("--endpoint: it is not a URL with its scheme".to_owned()));
     }
     let aws = load(reach).await;
     let mut url = String::new();
