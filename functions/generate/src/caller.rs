@@ -10,12 +10,16 @@ use store::{
 };
 use token::{Admitted, Credential, Scope, Status, Timestamp, User, credential::Login};
 
+use crate::operator;
+
 /// Who asks.
 pub(crate) enum Caller {
     /// Somebody who knows this user's password.
     Password(Box<User>),
     /// Somebody who is signed in with a browser.
     Visit(Box<Visit>),
+    /// Whoever runs the stack, for this user.
+    Operator(Box<User>),
     /// The holder of this live token.
     Token(Box<Admitted>),
 }
@@ -50,7 +54,7 @@ impl Caller {
 
     pub(crate) fn user(&self) -> &User {
         match self {
-            Self::Password(user) => user,
+            Self::Password(user) | Self::Operator(user) => user,
             Self::Visit(visit) => &visit.user,
             Self::Token(admitted) => &admitted.user,
         }
@@ -59,7 +63,7 @@ impl Caller {
     /// What the caller may do now: nothing handed out exceeds it.
     pub(crate) fn scope(&self) -> &Scope {
         match self {
-            Self::Password(user) => &user.permissions,
+            Self::Password(user) | Self::Operator(user) => &user.permissions,
             Self::Visit(visit) => &visit.user.permissions,
             Self::Token(admitted) => &admitted.scope,
         }
@@ -67,15 +71,25 @@ impl Caller {
 
     pub(crate) fn token(&self) -> Option<&Admitted> {
         match self {
-            Self::Password(_) | Self::Visit(_) => None,
+            Self::Password(_) | Self::Visit(_) | Self::Operator(_) => None,
             Self::Token(admitted) => Some(admitted),
+        }
+    }
+
+    /// What the record of a new token says of who made it.
+    pub(crate) fn issued_by(&self) -> String {
+        match self {
+            Self::Password(user) => user.id.to_string(),
+            Self::Visit(visit) => visit.user.id.to_string(),
+            Self::Operator(_) => operator::ISSUED_BY.to_owned(),
+            Self::Token(admitted) => admitted.record.id.to_string(),
         }
     }
 
     pub(crate) fn visit(&self) -> Option<&Visit> {
         match self {
             Self::Visit(visit) => Some(visit),
-            Self::Password(_) | Self::Token(_) => None,
+            Self::Password(_) | Self::Operator(_) | Self::Token(_) => None,
         }
     }
 }

@@ -120,7 +120,6 @@ fn record(
     let binding = service.settings.binding(wanted.shape.format()).clone();
     let parent = caller.token();
     let same_user = parent.filter(|parent| parent.user.id == wanted.owner.id);
-    let issued_by = parent.map_or_else(|| caller.user().id.to_string(), |parent| parent.record.id.to_string());
     Record {
         id: sealed.id,
         format: wanted.shape.format(),
@@ -128,7 +127,7 @@ fn record(
         description: wanted.description,
         scope: wanted.scope,
         issued_at: now,
-        issued_by,
+        issued_by: caller.issued_by(),
         expires_at: Some(wanted.expires_at),
         disabled_at: None,
         revoked: None,

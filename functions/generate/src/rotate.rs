@@ -91,7 +91,7 @@ fn is_broader(token: &Record, than: &Record) -> bool {
 }
 
 /// The new token: the same settings and the same length of life, within the limits of today.
-pub(crate) async fn successor(
+async fn successor(
     service: &Service,
     old: &Admitted,
     now: Timestamp,
