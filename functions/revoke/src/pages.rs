@@ -55,7 +55,7 @@ pub(crate) async fn access(service: &Service, request: &Request, now: Timestamp)
     match written {
         Written::Unknown => Err(Problem::not_found()),
         Written::Now => {
-            log::allowed(done, None, Some(&user.id));
+            log::allowed(if done == "all-revoked" { "revoked all" } else { done }, None, Some(&user.id));
             // Whoever takes back all of the own tokens has just lost this session too.
             let is_over = done == "all-revoked" && user.id == visit.user.id;
             let place =
