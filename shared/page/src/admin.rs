@@ -181,6 +181,11 @@ async fn written(
 }
 
 impl Found {
+    /// What the table of this user's tokens is called.
+    fn caption(&self) -> String {
+        format!("Keys and tokens of {}", self.username)
+    }
+
     fn new(user: &User) -> Self {
         Self {
             id: user.id.to_string(),
