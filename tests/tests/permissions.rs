@@ -12,7 +12,7 @@ use tests::{
     tap::{Seen, Tap},
     visitor::Visitor,
 };
-use token::{Format, Timestamp};
+use token::Format;
 
 /// What Lambda does in the function's name, to feed it.
 const STREAM: [&str; 4] =
@@ -68,7 +68,7 @@ fn asked(Seen { operation, body }: &Seen) -> Vec<String> {
 
 /// Holds what has passed the tap against what the function may ask: it is neither more nor less.
 async fn check(world: &World, tap: &Tap, function: &str) {
-    start(function, tap, world.now()).await;
+    start(function, world, tap).await;
     let seen = tap.seen();
     let asked: Asked = seen.iter().flat_map(asked).collect();
     assert_eq!(asked, permitted(function), "{function}");
@@ -80,13 +80,13 @@ async fn check(world: &World, tap: &Tap, function: &str) {
 }
 
 /// Starts the function as its `main` does.
-async fn start(function: &str, tap: &Tap, now: Timestamp) {
+async fn start(function: &str, world: &World, tap: &Tap) {
     let endpoint = tap.endpoint();
     let lookup = |name: &str| match name {
         "AWS_REGION" | "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("local".to_owned()),
-        "HALLPASS_USERS_TABLE" => Some("Users".to_owned()),
-        "HALLPASS_TOKENS_TABLE" => Some("Tokens".to_owned()),
-        "HALLPASS_ATTEMPTS_TABLE" => Some("Attempts".to_owned()),
+        "HALLPASS_USERS_TABLE" => Some(world.table("Users")),
+        "HALLPASS_TOKENS_TABLE" => Some(world.table("Tokens")),
+        "HALLPASS_ATTEMPTS_TABLE" => Some(world.table("Attempts")),
         "HALLPASS_DYNAMODB_ENDPOINT" => Some(endpoint.clone()),
         "HALLPASS_KEYS" => Some(KEYS.to_owned()),
         _ => None,
@@ -97,7 +97,7 @@ async fn start(function: &str, tap: &Tap, now: Timestamp) {
         "Generate" => store.look_as_limiter().await.unwrap(),
         _ => {}
     }
-    edge::Service::start(&lookup, now).await.unwrap();
+    edge::Service::start(&lookup, world.now()).await.unwrap();
 }
 
 /// Whoever makes no tokens must not make a record by the way: `UpdateItem` makes an item that is not there.

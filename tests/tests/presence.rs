@@ -4,8 +4,9 @@ use store::{Store, Tables};
 use tests::World;
 
 /// Which variables are named for these tables of users, tokens and attempts.
-async fn named(world: &World, [users, tokens, attempts]: [&str; 3]) -> [Option<&'static str>; 3] {
-    let tables = Tables { users: users.to_owned(), tokens: tokens.to_owned(), attempts: attempts.to_owned() };
+async fn named(world: &World, tables: [&str; 3]) -> [Option<&'static str>; 3] {
+    let [users, tokens, attempts] = tables.map(|table| world.table(table));
+    let tables = Tables { users, tokens, attempts };
     let store = Store::new(world.dynamodb.clone(), tables);
     let looks = [store.look_as_verifier().await, store.look_as_limiter().await, store.look_as_pruner().await];
     looks.map(|look| look.err().map(|absent| absent.variable))

@@ -33,9 +33,9 @@ impl Around {
             ("AWS_REGION", "local"),
             ("AWS_ACCESS_KEY_ID", "local"),
             ("AWS_SECRET_ACCESS_KEY", "local"),
-            ("HALLPASS_USERS_TABLE", "Users"),
-            ("HALLPASS_TOKENS_TABLE", "Tokens"),
-            ("HALLPASS_ATTEMPTS_TABLE", "Attempts"),
+            ("HALLPASS_USERS_TABLE", &world.table("Users")),
+            ("HALLPASS_TOKENS_TABLE", &world.table("Tokens")),
+            ("HALLPASS_ATTEMPTS_TABLE", &world.table("Attempts")),
             ("HALLPASS_KEYS_SECRET", "KeyRing"),
             ("HALLPASS_DYNAMODB_ENDPOINT", &tables.endpoint()),
             ("HALLPASS_SECRETS_ENDPOINT", &ring.endpoint()),
@@ -79,8 +79,8 @@ async fn what_is_missing_or_malformed_is_named() {
     around.refused("HALLPASS_DYNAMODB_ENDPOINT", "localhost:8000", "HALLPASS_DYNAMODB_ENDPOINT: ").await;
     for variable in ["HALLPASS_USERS_TABLE", "HALLPASS_TOKENS_TABLE"] {
         // One that is not there, and one with other keys.
-        for table in ["Nowhere", "Attempts"] {
-            let error = around.refused(variable, table, &format!("{variable}: reading a table: ")).await;
+        for table in ["Nowhere", "Attempts"].map(|table| around.world.table(table)) {
+            let error = around.refused(variable, &table, &format!("{variable}: reading a table: ")).await;
             assert!(error.ends_with(&format!(": {table}")), "{error}");
         }
     }
