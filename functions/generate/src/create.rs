@@ -119,7 +119,6 @@ pub(crate) fn scopes(member: &str, value: Value) -> Result<Scope, Problem> {
 
 /// `expires_at`, an instant, or `expires_in`, seconds or a calendar period; neither is the default lifetime.
 fn expiry(service: &Service, body: &mut Members, now: Timestamp) -> Result<Timestamp, Problem> {
-    let latest = now.after(service.settings.max_lifetime);
     let (member, end) = match (body.take_text("expires_at")?, body.take("expires_in")) {
         (None, None) => return Ok(now.after(service.settings.usual_lifetime())),
         (Some(_), Some(_)) => return Err(Problem::invalid_member("expires_in", "expires_at is there as well")),
@@ -128,14 +127,22 @@ fn expiry(service: &Service, body: &mut Members, now: Timestamp) -> Result<Times
         (None, Some(value)) => ("expires_in", value.as_u64().map(|seconds| now.after(Duration::from_secs(seconds)))),
     };
     match end {
-        Some(end) if end.has_come(now) => Err(Problem::invalid_member(member, "it is not in the future")),
-        Some(end) if end > latest => {
-            Err(Problem::invalid_member(member, &format!("it is later than {latest}, which is the latest")))
-        }
-        Some(end) => Ok(end),
+        Some(end) => bounded(service, member, end, now),
         None if member == "expires_at" => Err(Problem::invalid_member(member, "it is not an instant of RFC 3339")),
         None => Err(Problem::invalid_member(member, "it is neither seconds nor a period such as \"1 month\"")),
     }
+}
+
+/// An end that a token may have: in the future, and within the longest lifetime. `member` is what asked for it.
+pub(crate) fn bounded(service: &Service, member: &str, end: Timestamp, now: Timestamp) -> Result<Timestamp, Problem> {
+    let latest = now.after(service.settings.max_lifetime);
+    if end.has_come(now) {
+        return Err(Problem::invalid_member(member, "it is not in the future"));
+    }
+    if end > latest {
+        return Err(Problem::invalid_member(member, &format!("it is later than {latest}, which is the latest")));
+    }
+    Ok(end)
 }
 
 /// `<n> hour|day|week|month|year`, one or many, by the calendar in UTC.

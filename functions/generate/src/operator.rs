@@ -6,7 +6,7 @@ use token::{Record, Scope, Status, Text, Timestamp, TokenId, User};
 
 use crate::{
     caller::Caller,
-    create::{LONGEST_DESCRIPTION, LONGEST_NAME, line},
+    create::{LONGEST_DESCRIPTION, LONGEST_NAME, bounded, line},
     mint::{Shape, Wanted, mint},
     rotate::renew,
 };
@@ -58,7 +58,10 @@ pub async fn issue(service: &Service, order: Order, now: Timestamp, draw: &Draw)
         return Err(Problem::invalid_member("scopes", "nothing of it may be granted"));
     }
     let shape = if jwt { Shape::Key } else { Shape::Signed };
-    let expires_at = end(service, expires_at, now)?;
+    let expires_at = match expires_at {
+        Some(end) => bounded(service, "expires_at", end, now)?,
+        None => now.after(service.settings.usual_lifetime()),
+    };
     let wanted = Wanted { owner: &owner, shape, name, description, scope, expires_at };
     mint(service, &Caller::Operator(Box::new(owner.clone())), wanted, now, draw).await
 }
@@ -71,17 +74,4 @@ pub async fn rotate(service: &Service, id: &TokenId, now: Timestamp, draw: &Draw
     let old = service.store.record(id).await?.ok_or_else(Problem::not_found)?;
     let (text, record, old_ends_at) = renew(service, &old, None, now, draw).await?;
     Ok(Rotation { text, record, old_ends_at })
-}
-
-fn end(service: &Service, asked: Option<Timestamp>, now: Timestamp) -> Result<Timestamp, Problem> {
-    let latest = now.after(service.settings.max_lifetime);
-    match asked {
-        None => Ok(now.after(service.settings.usual_lifetime())),
-        Some(end) if end.has_come(now) => Err(Problem::invalid_member("expires_at", "it is not in the future")),
-        Some(end) if end > latest => {
-            let wrong = format!("it is later than {latest}, which is the latest");
-            Err(Problem::invalid_member("expires_at", &wrong))
-        }
-        Some(end) => Ok(end),
-    }
 }

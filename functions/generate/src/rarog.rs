@@ -9,7 +9,7 @@ use token::{Scope, Timestamp, User};
 
 use crate::{
     caller::Caller,
-    create::{LONGEST_NAME, line, scopes},
+    create::{LONGEST_NAME, bounded, line, scopes},
     mint::{Shape, Wanted, mint},
 };
 
@@ -89,14 +89,8 @@ fn read(service: &Service, mut body: Members, now: Timestamp) -> Result<Asked, P
     let expiration = body.take_text("expiration")?.ok_or_else(|| missing("expiration"))?;
     let authorities = body.take("authorities").ok_or_else(|| missing("authorities"))?;
     body.done()?;
-    let wrong = |wrong: &str| Problem::invalid_member("expiration", wrong);
-    let latest = now.after(service.settings.max_lifetime);
-    let expires_at = Timestamp::parse_rfc3339(&expiration).ok_or_else(|| wrong("it is not an instant of RFC 3339"))?;
-    if expires_at.has_come(now) {
-        return Err(wrong("it is not in the future"));
-    }
-    if expires_at > latest {
-        return Err(wrong(&format!("it is later than {latest}, which is the latest")));
-    }
+    let wrong = || Problem::invalid_member("expiration", "it is not an instant of RFC 3339");
+    let expires_at = Timestamp::parse_rfc3339(&expiration).ok_or_else(wrong)?;
+    let expires_at = bounded(service, "expiration", expires_at, now)?;
     Ok(Asked { name: line("name", name, LONGEST_NAME)?, expires_at, authorities: scopes("authorities", authorities)? })
 }
