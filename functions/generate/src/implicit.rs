@@ -3,11 +3,8 @@
 
 use std::time::Duration;
 
-use edge::{Answer, Problem, Service, entropy::Draw, problem};
-use http::{
-    HeaderName, HeaderValue, StatusCode,
-    header::{COOKIE, SET_COOKIE},
-};
+use edge::{Answer, Problem, Service, caller, entropy::Draw, problem};
+use http::{HeaderName, HeaderValue, StatusCode, header::SET_COOKIE};
 use lambda_http::{Request, RequestExt};
 use serde_json::json;
 use store::{flows::Flow, sessions::Session};
@@ -64,7 +61,7 @@ pub(crate) async fn decide(
     draw: &Draw,
 ) -> Result<Answer, Problem> {
     let issuer = &service.settings.issuer;
-    let Some(session) = cookie(request) else {
+    let Some(session) = caller::cookie(request.headers(), SESSION) else {
         return Err(Problem::unauthenticated(issuer));
     };
     let session = Digest::of(session.as_bytes());
@@ -111,14 +108,6 @@ pub(crate) fn deprecated(service: &Service, answer: Result<Answer, Problem>) -> 
 
 fn parameter<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
     request.query_string_parameters_ref().and_then(|parameters| parameters.first(name))
-}
-
-/// The session of the request's cookies (RFC 6265 section 5.4). Of two, neither counts.
-fn cookie(request: &Request) -> Option<&str> {
-    let cookies = request.headers().get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let mut sessions = pairs.filter(|(name, _)| *name == SESSION).map(|(_, value)| value);
-    sessions.next().filter(|_| sessions.next().is_none())
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -39,6 +39,14 @@ pub fn refuse_cookie_alone(headers: &HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
+/// A cookie of the request (RFC 6265 section 5.4). Of two with one name, neither counts.
+pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let mut values = pairs.filter(|(its, _)| *its == name).map(|(_, value)| value);
+    values.next().filter(|_| values.next().is_none())
+}
+
 /// The holder of the live token that a request carries. A password is not taken.
 ///
 /// # Errors

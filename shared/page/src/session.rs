@@ -7,8 +7,7 @@
 use std::time::Duration;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use edge::{Problem, Service, entropy::Draw, gateway, log};
-use http::header::COOKIE;
+use edge::{Problem, Service, caller, entropy::Draw, gateway, log};
 use lambda_http::Request;
 use store::sessions::Session;
 use token::{Status, Text, Timestamp, User, secret::Digest};
@@ -152,13 +151,9 @@ fn repeats(secret: &Text, form: &Form) -> bool {
     Digest::of(csrf(secret).as_bytes()).is_of(form.field(CSRF).as_bytes())
 }
 
-/// A cookie of the request (RFC 6265 section 5.4). Of two with one name, neither counts.
+/// The secret in a cookie of ours.
 fn cookie(request: &Request, base: &str, name: &str) -> Option<Text> {
-    let name = prefixed(base, name);
-    let cookies = request.headers().get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let mut values = pairs.filter(|(its, _)| *its == name).map(|(_, value)| value);
-    let value = values.next().filter(|_| values.next().is_none())?;
+    let value = caller::cookie(request.headers(), &prefixed(base, name))?;
     (value.len() == SECRET_LENGTH).then(|| Text::new(value))
 }
 
