@@ -1,6 +1,6 @@
 //! One seal, three formats: what a text must be to open.
 
-use std::{str::FromStr, time::Duration};
+use std::{cell::Cell, str::FromStr, time::Duration};
 
 use proptest::prelude::*;
 use sha2::Digest;
@@ -12,6 +12,15 @@ const NOW: Timestamp = match Timestamp::from_unix(1_800_000_000) {
     Some(now) => now,
     None => Timestamp::MAX,
 };
+
+thread_local! {
+    static CHECKS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Every comparison of a tag with what the MAC came to passes here.
+pub(super) fn count_a_check() {
+    CHECKS.set(CHECKS.get().saturating_add(1));
+}
 
 fn key(id: &str, signs_from: u64) -> Key {
     let bytes = sha2::Sha256::digest(id).to_vec();
@@ -331,5 +340,33 @@ fn a_text_is_inspected_without_a_key_and_without_its_secret() {
     }
     for text in ["", "a", "1.2.3", "eyJ.eyJ.x"] {
         assert_eq!(inspect::inspect(&issuer(""), text), None, "{text}");
+    }
+}
+
+#[test]
+fn a_forged_token_costs_at_most_one_check_for_each_key() {
+    let expires_at = NOW.after(Duration::from_secs(60));
+    let checks = |ring: &Keyring, text: &str| {
+        CHECKS.set(0);
+        let reason = open(ring, &issuer(""), text, NOW).unwrap_err();
+        (reason, CHECKS.get())
+    };
+    for count in 1..=Keyring::MAX_KEYS {
+        let theirs = Keyring::new((0..count).map(|index| key(&format!("theirs-{index}"), 0)).collect()).unwrap();
+        for (format, sealed) in one_of_each("", "1", expires_at, [7; 16]) {
+            // The header of a JWT names its key, and this ring has none of that name.
+            let most = if format == Format::Jwt { 0 } else { count };
+            assert_eq!(checks(&theirs, sealed.text.reveal()), (Reason::Forged, most), "{format}");
+        }
+        assert_eq!(checks(&theirs, "sk_live_7Zb4TgFhV0sLx2QkPmNc9RwY"), (Reason::Malformed, 0));
+    }
+    let forged = one_of_each("", "1", expires_at, [7; 16]).map(|(format, sealed)| {
+        let text = sealed.text.reveal();
+        let (rest, seal) = text.split_at(text.len() - 43);
+        (format, format!("{rest}{}{}", if seal.starts_with('A') { 'B' } else { 'A' }, &seal[1..]))
+    });
+    for (format, text) in forged {
+        let most = if format == Format::Jwt { 1 } else { ring().keys().len() };
+        assert_eq!(checks(&ring(), &text), (Reason::Forged, most), "{format}");
     }
 }
