@@ -1,0 +1,187 @@
+//! What the functions find around them: the embedded engine and a Secrets Manager behind TLS on loopback, users, and
+//! tokens with their records.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+
+use dynoxide::Database;
+use edge::{clock, service};
+use hallpass::dev::{ca, demo, engine::Engine, secrets::Secrets, template::Template};
+use serde_json::{Value, json};
+use token::{
+    Binding, Entropy, Format, Issuer, Keyring, Record, Text, Timestamp, UserId,
+    codec::{Sealed, jwt, signed},
+    keyring::Key,
+};
+
+use crate::{Outcome, front::Front};
+
+/// The region of everything here.
+pub const REGION: &str = "local";
+
+/// The table that the peers read: one item for each token, as they would have it.
+pub const PEERS_TABLE: &str = "Sessions";
+
+/// The only secret there is.
+pub const SECRET_NAME: &str = "KeyRing";
+
+/// Everything around the functions.
+#[derive(Debug)]
+pub struct Cloud {
+    /// Amazon DynamoDB for our purposes, behind TLS.
+    pub dynamodb: Front,
+    /// Secrets Manager, behind TLS.
+    pub secrets: Front,
+    /// The file of the certificate that signed those of both.
+    pub ca: String,
+    /// The key ring as JSON.
+    pub ring: Text,
+    /// What a JWT verifier that is not ours needs.
+    pub jwt_secret: Text,
+    /// The tokens.
+    pub tokens: Tokens,
+    _engine: Engine,
+    _vault: Secrets,
+}
+
+/// The texts of the tokens that are shown to the functions.
+#[derive(Debug)]
+pub struct Tokens {
+    /// Good, of the default format.
+    pub signed: Text,
+    /// Good, and one that the peers understand as well.
+    pub jwt: Text,
+    /// Of the default format, sealed with another ring.
+    pub signed_forged: Text,
+    /// A JWT sealed with another ring.
+    pub jwt_forged: Text,
+    /// Of the default format, sealed with this ring and over.
+    pub signed_expired: Text,
+    /// A JWT sealed with this ring and over.
+    pub jwt_expired: Text,
+}
+
+const LIFETIME: Duration = Duration::from_secs(86_400);
+
+impl Cloud {
+    /// Starts everything, with certificates made in this folder.
+    pub async fn start(folder: &Path) -> Outcome<Self> {
+        let now = clock::now();
+        let database = Database::memory()?;
+        let template = Template::parse(include_str!("../../template.yaml"))?;
+        let engine = Engine::start(database.clone(), &template.tables)?;
+        let (ring, other) = (ring("bench", 1)?, ring("other", 101)?);
+        let vault = Secrets::start("local".to_owned(), &ring, None).await?;
+        let tls = ca::server_config(folder, now.unix())?;
+        let dynamodb = Front::start(Arc::clone(&tls), &engine.endpoint())?;
+        let secrets = Front::start(tls, &vault.endpoint())?;
+
+        let environment: BTreeMap<&str, String> = [
+            ("AWS_REGION", REGION.to_owned()),
+            ("AWS_ACCESS_KEY_ID", "local".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
+            ("HALLPASS_DYNAMODB_ENDPOINT", engine.endpoint()),
+        ]
+        .into_iter()
+        .chain(tables().map(|(name, table)| (name, table.to_owned())))
+        .collect();
+        let store = service::store(&|name| environment.get(name).cloned())?;
+        demo::add(&store, [7; 16], 5).await.map_err(|failure| failure.report())?;
+        let user_id: UserId = "1".parse().map_err(|_| "the user id of the demo")?;
+        let user = store.user(&user_id).await.map_err(|failure| failure.report())?.ok_or("there is no demo user")?;
+
+        let ended = Timestamp::from_unix(now.unix() - 7_200).ok_or("the clock")?;
+        let later = now.after(LIFETIME);
+        let over = Timestamp::from_unix(now.unix() - 3_600).ok_or("the clock")?;
+        let good = [seal(&ring, Format::Signed, now, later, 1)?, seal(&ring, Format::Jwt, now, later, 2)?];
+        for (sealed, format) in good.iter().zip([Format::Signed, Format::Jwt]) {
+            let record = record(sealed, format, &user, now, later);
+            store.insert(&record).await.map_err(|failure| failure.report())?;
+        }
+        let [signed, jwt] = good;
+        peers_table(&database, jwt.text.reveal())?;
+        let text = |sealed: Sealed| sealed.text;
+        let tokens = Tokens {
+            signed: signed.text,
+            jwt: jwt.text,
+            signed_forged: text(seal(&other, Format::Signed, now, later, 3)?),
+            jwt_forged: text(seal(&other, Format::Jwt, now, later, 4)?),
+            signed_expired: text(seal(&ring, Format::Signed, ended, over, 5)?),
+            jwt_expired: text(seal(&ring, Format::Jwt, ended, over, 6)?),
+        };
+        let jwt_secret = ring.keys().first().ok_or("the ring is empty")?.export_jwt();
+        let ca = folder.join(ca::CA).to_str().ok_or("the path of the certificate is not text")?.to_owned();
+        let ring = ring.to_json();
+        Ok(Self { dynamodb, secrets, ca, ring, jwt_secret, tokens, _engine: engine, _vault: vault })
+    }
+}
+
+/// The variables that name our tables, as the dev stack names them.
+pub fn tables() -> [(&'static str, &'static str); 3] {
+    [("HALLPASS_USERS_TABLE", "Users"), ("HALLPASS_TOKENS_TABLE", "Tokens"), ("HALLPASS_ATTEMPTS_TABLE", "Attempts")]
+}
+
+fn ring(id: &str, first: u8) -> Outcome<Keyring> {
+    let bytes: Vec<u8> = (0..32).map(|byte: u8| byte.wrapping_mul(7).wrapping_add(first)).collect();
+    let key = Key::new(id.to_owned(), Timestamp::from_unix(0).ok_or("the epoch")?, bytes.into())?;
+    Ok(Keyring::new(vec![key])?)
+}
+
+fn seal(ring: &Keyring, format: Format, now: Timestamp, until: Timestamp, seed: u8) -> Outcome<Sealed> {
+    let (issuer, secret) = (Issuer::new("", "hallpass")?, Entropy::new([seed; 16]));
+    let user_id: UserId = "1".parse().map_err(|_| "the user id of the demo")?;
+    if format == Format::Signed {
+        return Ok(signed::seal(ring, &issuer, now, user_id, until, &secret)?);
+    }
+    let contents = jwt::Contents { user_id, audience: jwt::Audience::User, expires_at: until, name: "my_username" };
+    Ok(jwt::seal(ring, &issuer, now, contents, &secret)?)
+}
+
+/// The record as generate writes it, seen within the hour, so that no call of the measurement writes.
+fn record(sealed: &Sealed, format: Format, user: &token::User, now: Timestamp, until: Timestamp) -> Record {
+    let binding = Binding::new(["username", "password_hash", "status"].map(str::to_owned));
+    Record {
+        id: sealed.id,
+        format,
+        name: None,
+        description: None,
+        scope: None,
+        issued_at: now,
+        issued_by: user.id.to_string(),
+        expires_at: Some(until),
+        disabled_at: None,
+        revoked: None,
+        fingerprint: binding.fingerprint(user),
+        binding,
+        key_id: sealed.key_id.clone(),
+        root: sealed.id,
+        chain_started_at: now,
+        replaces: None,
+        replaced_by: None,
+        replaced_at: None,
+        last_used_at: Some(now),
+        forget_at: Some(until),
+    }
+}
+
+/// A table with one item: the token, by its `jti`.
+fn peers_table(database: &Database, jwt: &str) -> Outcome<()> {
+    use base64ct::Encoding as _;
+    let claims = jwt.split('.').nth(1).ok_or("the JWT has no claims")?;
+    let claims: Value = serde_json::from_slice(&base64ct::Base64UrlUnpadded::decode_vec(claims)?)?;
+    let table = json!({
+        "TableName": PEERS_TABLE,
+        "KeySchema": [{"AttributeName": "jti", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "jti", "AttributeType": "S"}],
+        "BillingMode": "PAY_PER_REQUEST",
+    });
+    database.create_table(serde_json::from_value(table)?)?;
+    let item = json!({
+        "TableName": PEERS_TABLE,
+        "Item": {
+            "jti": {"S": claims["jti"]}, "user_id": {"S": claims["sub"]}, "revoked": {"BOOL": false},
+            "scope": {"SS": ["ROLE_USER"]}, "expires_at": {"N": claims["exp"].to_string()},
+        },
+    });
+    database.put_item(serde_json::from_value(item)?)?;
+    Ok(())
+}

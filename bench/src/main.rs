@@ -1,0 +1,88 @@
+//! Plays the Lambda Runtime API to one function at a time, ours and those that others would use, and says what each
+//! costs. `bench/run` builds and installs what is measured and then starts this; README.md beside it says what is
+//! measured and how.
+
+use std::{error::Error, fs, path::PathBuf};
+
+use clap::Parser;
+
+mod cloud;
+mod draw;
+mod front;
+mod functions;
+mod measure;
+mod process;
+mod report;
+mod runtime_api;
+mod stopwatch;
+
+use cloud::Cloud;
+use measure::{Counts, measure};
+use process::Share;
+use report::Report;
+
+/// What a part of this program comes to.
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// Measures the authorizer beside others.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// The folder of the release binaries.
+    #[arg(long)]
+    build: PathBuf,
+    /// The folder that the peers are installed in.
+    #[arg(long)]
+    installed: PathBuf,
+    /// The folder for `measured.json`, `measured.svg` and `measured.md`.
+    #[arg(long)]
+    out: PathBuf,
+    /// Cold starts of each function.
+    #[arg(long, default_value_t = 30)]
+    cold: u32,
+    /// Warm calls of each kind.
+    #[arg(long, default_value_t = 5_000)]
+    warm: u32,
+    /// Only functions whose name contains this; the floor is measured in any case.
+    #[arg(long, default_value = "")]
+    only: String,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Outcome<()> {
+    let Arguments { build, installed, out, cold, warm, only } = Arguments::parse();
+    let counts = Counts { cold, warm };
+    let folder = tempfile::tempdir()?;
+    let cloud = Cloud::start(folder.path()).await?;
+    let share = Share::make();
+    if let Err(error) = &share {
+        eprintln!("no share of 128 MB on this machine: {error}");
+    }
+    let mut report = Report {
+        processor: processor(),
+        at: edge::clock::now().to_string(),
+        counts,
+        share: share.as_ref().map(|_| Report::share_text()).map_err(ToString::to_string),
+        functions: Vec::new(),
+    };
+    for (index, function) in functions::all(&cloud, &build, &installed)?.iter().enumerate() {
+        if index > 0 && !function.name.contains(&only) {
+            continue;
+        }
+        eprintln!("{}", function.name);
+        let log = folder.path().join("function.log");
+        let measured = measure(function, &cloud.dynamodb, counts, share.as_ref().ok(), &log).await;
+        report.functions.push(measured.map_err(|error| format!("{}: {error}", function.name))?);
+    }
+    fs::create_dir_all(&out)?;
+    fs::write(out.join("measured.json"), serde_json::to_string_pretty(&report)?)?;
+    fs::write(out.join("measured.svg"), draw::svg(&report))?;
+    fs::write(out.join("measured.md"), report.to_string())?;
+    println!("{report}");
+    Ok(())
+}
+
+fn processor() -> String {
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    name.map_or("an unknown processor", |(_, name)| name).to_owned()
+}
