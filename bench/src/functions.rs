@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// One function, ready to be started.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Function {
     /// What the table calls it.
     pub name: &'static str,
@@ -30,7 +30,7 @@ pub struct Function {
 }
 
 /// An event, and what its answer must contain.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Case {
     /// What is in it.
     pub name: &'static str,

@@ -2,7 +2,11 @@
 //! costs. `bench/run` builds and installs what is measured and then starts this; README.md beside it says what is
 //! measured and how.
 
-use std::{error::Error, fs, path::PathBuf};
+use std::{
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use clap::Parser;
 
@@ -10,6 +14,7 @@ mod cloud;
 mod draw;
 mod front;
 mod functions;
+mod instructions;
 mod measure;
 mod process;
 mod report;
@@ -42,6 +47,10 @@ struct Arguments {
     /// Warm calls of each kind.
     #[arg(long, default_value_t = 5_000)]
     warm: u32,
+    /// Counts the instructions of the authorizer instead, with callgrind, and fails if they are more than this file says.
+    /// A file that is not there is written.
+    #[arg(long)]
+    instructions: Option<PathBuf>,
     /// Only functions whose name contains this; the floor is measured in any case.
     #[arg(long, default_value = "")]
     only: String,
@@ -49,10 +58,13 @@ struct Arguments {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Outcome<()> {
-    let Arguments { build, installed, out, cold, warm, only } = Arguments::parse();
+    let Arguments { build, installed, out, cold, warm, instructions, only } = Arguments::parse();
     let counts = Counts { cold, warm };
     let folder = tempfile::tempdir()?;
     let cloud = Cloud::start(folder.path()).await?;
+    if let Some(file) = instructions {
+        return count(&cloud, &build, &installed, folder.path(), &file).await;
+    }
     let share = Share::make();
     if let Err(error) = &share {
         eprintln!("no share of 128 MB on this machine: {error}");
@@ -79,6 +91,17 @@ async fn main() -> Outcome<()> {
     fs::write(out.join("measured.md"), report.to_string())?;
     println!("{report}");
     Ok(())
+}
+
+async fn count(cloud: &Cloud, build: &Path, installed: &Path, folder: &Path, file: &Path) -> Outcome<()> {
+    let all = functions::all(cloud, build, installed)?;
+    let ours = all.iter().find(|function| function.name == "verify-authorizer").ok_or("our function is missing")?;
+    let counted = instructions::count(ours, folder).await?;
+    println!("{}", serde_json::to_string_pretty(&counted)?);
+    if file.exists() {
+        return instructions::compare(&counted, &serde_json::from_str(&fs::read_to_string(file)?)?);
+    }
+    Ok(fs::write(file, format!("{}\n", serde_json::to_string_pretty(&counted)?))?)
 }
 
 fn processor() -> String {

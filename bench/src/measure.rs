@@ -176,7 +176,7 @@ async fn at_share(
 }
 
 /// One call, until the function asks for the next event.
-async fn call(running: &mut Running, case: &Case) -> Outcome<Duration> {
+pub async fn call(running: &mut Running, case: &Case) -> Outcome<Duration> {
     running.api.give(Bytes::clone(&case.event));
     let Seen::Got(got) = next(running).await? else {
         return Err("an answer without an event".into());

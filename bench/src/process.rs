@@ -80,6 +80,14 @@ impl Running {
         Ok(self.child.kill().await?)
     }
 
+    /// Takes its Runtime API away, and waits until it has ended by itself for that.
+    pub async fn leave(self) -> Outcome<()> {
+        let Self { api, mut child, .. } = self;
+        drop(api);
+        child.wait().await?;
+        Ok(())
+    }
+
     /// What it does next.
     ///
     /// # Errors

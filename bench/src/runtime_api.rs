@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     net::TcpListener,
     sync::{Mutex, mpsc},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
 };
 
 use crate::{Outcome, stopwatch::now};
@@ -56,6 +56,8 @@ impl RuntimeApi {
         let (seeing, seen) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared { events: Mutex::new(waiting), seen: seeing });
         let serving = tokio::spawn(async move {
+            // They end with the listener.
+            let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 let _ = stream.set_nodelay(true);
                 let shared = Arc::clone(&shared);
@@ -63,7 +65,7 @@ impl RuntimeApi {
                     let shared = Arc::clone(&shared);
                     async move { Ok::<_, Infallible>(shared.answer(request).await) }
                 });
-                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
+                connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
             }
         });
         Ok(Self { address, events, seen, serving })

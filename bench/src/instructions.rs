@@ -1,0 +1,88 @@
+//! How many instructions the authorizer executes, as callgrind counts them: unlike a time this comes out the same
+//! wherever and whenever it is counted, so that a change that makes it dearer can be refused.
+
+use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+
+use tokio::time::timeout;
+
+use crate::{
+    Outcome,
+    functions::{Case, Function},
+    measure::call,
+    process::Running,
+    runtime_api::Seen,
+};
+
+/// How many calls the count of one call is the mean of.
+const CALLS: u64 = 200;
+
+/// How many percent more than recorded are too many.
+const TOLERANCE: u64 = 3;
+
+/// Until a function that has lost its Runtime API has ended and callgrind has written its file.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The counts of a function, by what they are of.
+pub async fn count(function: &Function, folder: &Path) -> Outcome<BTreeMap<String, u64>> {
+    let traced = traced(function, folder)?;
+    let mut counts = BTreeMap::new();
+    let first = run(&traced, &traced.allowed, 1, folder).await?;
+    counts.insert("start to first answer".to_owned(), first);
+    for case in std::iter::once(&traced.allowed).chain(&traced.refused) {
+        // What a start costs is in both; the first calls of a kind are in neither.
+        let few = run(&traced, case, CALLS / 10, folder).await?;
+        let many = run(&traced, case, CALLS / 10 + CALLS, folder).await?;
+        counts.insert(format!("a call, {}", case.name), many.saturating_sub(few) / CALLS);
+    }
+    Ok(counts)
+}
+
+/// Says where more is counted than was recorded.
+pub fn compare(counted: &BTreeMap<String, u64>, recorded: &BTreeMap<String, u64>) -> Outcome<()> {
+    let mut dearer = Vec::new();
+    for (what, recorded) in recorded {
+        let counted = counted.get(what).ok_or_else(|| format!("{what} was not counted"))?;
+        if *counted > recorded + recorded * TOLERANCE / 100 {
+            dearer.push(format!("{what}: {counted} instructions, {recorded} were recorded"));
+        }
+    }
+    if dearer.is_empty() { Ok(()) } else { Err(dearer.join("; ").into()) }
+}
+
+/// The same function under callgrind.
+fn traced(function: &Function, folder: &Path) -> Outcome<Function> {
+    let file = folder.join("callgrind.out");
+    let file = file.to_str().ok_or("a path is not text")?;
+    let valgrind = ["valgrind", "--quiet", "--tool=callgrind", &format!("--callgrind-out-file={file}")];
+    let command = valgrind.map(str::to_owned).into_iter().chain(function.command.iter().cloned()).collect();
+    Ok(Function { command, ..function.clone() })
+}
+
+/// All instructions of a process that answers so many calls and then ends.
+async fn run(function: &Function, case: &Case, calls: u64, folder: &Path) -> Outcome<u64> {
+    let mut running = Running::start(function, &folder.join("function.log")).await?;
+    let Seen::Asked(_) = timeout(PATIENCE, running.seen()).await?? else {
+        return Err("an answer before the first event".into());
+    };
+    for _ in 0..calls {
+        call(&mut running, case).await?;
+    }
+    timeout(PATIENCE, running.leave()).await??;
+    let text = fs::read_to_string(folder.join("callgrind.out"))?;
+    let total = text.lines().find_map(|line| line.strip_prefix("summary: ").or_else(|| line.strip_prefix("totals: ")));
+    Ok(total.ok_or("callgrind has counted nothing")?.trim().parse()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_little_more_is_let_pass_and_much_more_or_nothing_is_not() {
+        let counts = |count| BTreeMap::from([("a call".to_owned(), count)]);
+        for (counted, is_good) in [(0, true), (1_000, true), (1_030, true), (1_031, false)] {
+            assert_eq!(compare(&counts(counted), &counts(1_000)).is_ok(), is_good, "{counted}");
+        }
+        assert!(compare(&BTreeMap::new(), &counts(1_000)).is_err());
+    }
+}
