@@ -82,7 +82,7 @@ impl Secret {
         let lookup = stack.lookup();
         let bad = NoStack::BadSetting;
         Ok(Self {
-            client: service::connection(&lookup).map_err(bad)?.secrets(),
+            client: service::connection_at_a_terminal(&lookup).map_err(bad)?.secrets(),
             arn: settings::required(&lookup, "HALLPASS_KEYS_SECRET").map_err(bad)?,
             refresh: settings::duration(&lookup, "HALLPASS_KEY_REFRESH", Duration::from_secs(300)).map_err(bad)?,
         })

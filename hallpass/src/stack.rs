@@ -124,7 +124,9 @@ impl Stack {
     /// When its settings make no sense.
     pub fn store(&self) -> Result<Store, NoStack> {
         let lookup = self.lookup();
-        let reach = || Ok(Store::new(service::connection(&lookup)?.patient_dynamodb(), service::tables(&lookup)?));
+        let reach = || {
+            Ok(Store::new(service::connection_at_a_terminal(&lookup)?.patient_dynamodb(), service::tables(&lookup)?))
+        };
         reach().map_err(NoStack::BadSetting)
     }
 
@@ -141,7 +143,7 @@ impl Stack {
     /// # Errors
     /// When its settings make no sense.
     pub fn service(&self) -> Result<Service, NoStack> {
-        let keys = service::keys(&self.lookup()).map_err(NoStack::BadSetting)?;
+        let keys = service::keys(&self.lookup(), service::connection_at_a_terminal).map_err(NoStack::BadSetting)?;
         Ok(Service { store: self.store()?, keys, settings: self.settings()? })
     }
 

@@ -5,7 +5,11 @@ use std::time::Duration;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use hallpass::dev::secrets::Secrets;
 use serde_json::{Value, json};
-use store::{Keys, connect::Connection, keys};
+use store::{
+    Keys,
+    connect::{self, Connection, Trust},
+    keys,
+};
 use tests::{
     KEYS, Request, START, World,
     api::bearer,
@@ -42,6 +46,7 @@ fn connection(endpoint: &str) -> Connection {
         access_key_id: "local".to_owned(),
         secret_access_key: Text::new("local"),
         session_token: None,
+        http: connect::http_client(&Trust::Amazon),
     }
 }
 

@@ -33,7 +33,7 @@ fn listed() -> BTreeSet<&'static str> {
 fn started(lookup: Lookup<'_>) -> Result<String, BadSetting> {
     let connection = service::connection(lookup)?;
     let endpoints = (connection.dynamodb_endpoint, connection.secrets_endpoint, connection.session_token.is_some());
-    let keys = service::keys(lookup)?;
+    let keys = service::keys(lookup, service::connection)?;
     let authorizer = format!("{:?}", Authorizer::new(edge::Service::new(lookup)?, lookup)?);
     // The clients before it hold random numbers.
     let own = &authorizer[authorizer.rfind("routes: ").unwrap()..];

@@ -6,8 +6,11 @@ use std::collections::BTreeMap;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_cloudformation::{Client, error::ProvideErrorMetadata, types};
-use edge::settings;
-use store::{Failure, connect};
+use edge::{service, settings};
+use store::{
+    Failure,
+    connect::{self, Trust},
+};
 
 use super::{NoStack, Reach, Stack};
 
@@ -39,7 +42,10 @@ pub(super) async fn find(reach: &Reach) -> Result<Stack, NoStack> {
     {
         return Err(NoStack::Aws("--endpoint: it is not a URL with its scheme".to_owned()));
     }
-    let aws = load(reach).await;
+    // Of this machine, not of the functions.
+    environment.extend(settings::environment("AWS_CA_BUNDLE").map(|path| ("AWS_CA_BUNDLE".to_owned(), path)));
+    let trust = service::trust(&|name| environment.get(name).cloned(), Trust::System).map_err(NoStack::BadSetting)?;
+    let aws = load(reach, &trust).await;
     let mut url = String::new();
     if let Some(name) = &reach.stack {
         let stack = describe(&aws, name).await?;
@@ -70,8 +76,8 @@ pub(super) async fn find(reach: &Reach) -> Result<Stack, NoStack> {
     Ok(Stack::new(url, environment))
 }
 
-async fn load(reach: &Reach) -> SdkConfig {
-    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(connect::http_client());
+async fn load(reach: &Reach, trust: &Trust) -> SdkConfig {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(connect::http_client(trust));
     if let Some(profile) = &reach.profile {
         loader = loader.profile_name(profile);
     }

@@ -1,8 +1,12 @@
 //! What every function that verifies needs, wired from its settings.
 
-use std::{fmt, process::ExitCode, sync::Arc, time::Duration};
+use std::{fmt, fs, process::ExitCode, sync::Arc, time::Duration};
 
-use store::{Failure, Keys, Store, Tables, connect::Connection, presence::Absent};
+use store::{
+    Failure, Keys, Store, Tables,
+    connect::{self, Connection, Trust},
+    presence::Absent,
+};
 use token::{Keyring, Text, Timestamp};
 
 use crate::{
@@ -27,7 +31,9 @@ impl Service {
     /// # Errors
     /// Names the first setting that makes no sense.
     pub fn new(lookup: Lookup<'_>) -> Result<Self, BadSetting> {
-        Ok(Self { store: store(lookup)?, keys: keys(lookup)?, settings: Settings::read(lookup)? })
+        let connection = connection(lookup)?;
+        let store = Store::new(connection.dynamodb(), tables(lookup)?);
+        Ok(Self { store, keys: keys(lookup, |_| Ok(connection))?, settings: Settings::read(lookup)? })
     }
 
     /// Wires a service in the init of a function, and looks whether its key ring and its tables are there. The first
@@ -77,7 +83,10 @@ pub fn tables(lookup: Lookup<'_>) -> Result<Tables, BadSetting> {
 ///
 /// # Errors
 /// When there is neither or both, or the ring is unsafe.
-pub fn keys(lookup: Lookup<'_>) -> Result<Keys, BadSetting> {
+pub fn keys(
+    lookup: Lookup<'_>,
+    connection: impl FnOnce(Lookup<'_>) -> Result<Connection, BadSetting>,
+) -> Result<Keys, BadSetting> {
     let refresh = settings::duration(lookup, "HALLPASS_KEY_REFRESH", Duration::from_secs(300))?;
     match (settings::text(lookup, "HALLPASS_KEYS_SECRET"), settings::text(lookup, "HALLPASS_KEYS")) {
         (Some(arn), None) => Ok(Keys::secret(connection(lookup)?.secrets(), arn, refresh)),
@@ -94,8 +103,33 @@ pub fn keys(lookup: Lookup<'_>) -> Result<Keys, BadSetting> {
 /// the SDK would panic on it.
 ///
 /// # Errors
-/// Names the variable that is missing.
+/// Names the variable that is missing, or that makes no sense.
 pub fn connection(lookup: Lookup<'_>) -> Result<Connection, BadSetting> {
+    connection_trusting(lookup, Trust::Amazon)
+}
+
+/// The same for somebody at a terminal, where what the machine trusts counts.
+///
+/// # Errors
+/// Names the variable that is missing, or that makes no sense.
+pub fn connection_at_a_terminal(lookup: Lookup<'_>) -> Result<Connection, BadSetting> {
+    connection_trusting(lookup, Trust::System)
+}
+
+/// `AWS_CA_BUNDLE`, AWS's own variable: a file with the certificates to trust instead of those that are usual here.
+///
+/// # Errors
+/// When the file cannot be read or holds no certificates.
+pub fn trust(lookup: Lookup<'_>, usual: Trust) -> Result<Trust, BadSetting> {
+    const NAME: &str = "AWS_CA_BUNDLE";
+    let Some(path) = settings::text(lookup, NAME) else {
+        return Ok(usual);
+    };
+    let pem = fs::read(path).map_err(|error| BadSetting::new(NAME, error))?;
+    Trust::only(pem).map_err(|bad| BadSetting::new(NAME, bad))
+}
+
+fn connection_trusting(lookup: Lookup<'_>, usual: Trust) -> Result<Connection, BadSetting> {
     let endpoint = |name| {
         let url = settings::text(lookup, name);
         match url {
@@ -112,6 +146,7 @@ pub fn connection(lookup: Lookup<'_>) -> Result<Connection, BadSetting> {
         access_key_id: settings::required(lookup, "AWS_ACCESS_KEY_ID")?,
         secret_access_key: Text::new(settings::required(lookup, "AWS_SECRET_ACCESS_KEY")?),
         session_token: settings::text(lookup, "AWS_SESSION_TOKEN").map(Text::new),
+        http: connect::http_client(&trust(lookup, usual)?),
     })
 }
 

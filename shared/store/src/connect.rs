@@ -1,6 +1,9 @@
 //! The clients: one TLS stack (rustls on ring), time limits that leave the authorizer time to answer, bounded retries.
+//!
+//! A function trusts the authorities that sign for AWS, and no other: they are compiled in, so that no start reads and
+//! parses the hundreds that a system comes with.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::config::{
@@ -9,7 +12,11 @@ use aws_sdk_dynamodb::config::{
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_http_client::{
     Builder,
-    tls::{Provider, rustls_provider::CryptoMode},
+    tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
+};
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
 };
 use token::Text;
 
@@ -28,7 +35,39 @@ pub struct Connection {
     pub secret_access_key: Text,
     /// `AWS_SESSION_TOKEN`, which temporary credentials have.
     pub session_token: Option<Text>,
+    /// What [`http_client`] made. All clients share it, with its certificates and its connections.
+    pub http: SharedHttpClient,
 }
+
+/// Whose certificates are good.
+#[derive(Clone, Debug)]
+pub enum Trust {
+    /// Those of [`AMAZON_ROOTS`]: what a function needs to reach AWS.
+    Amazon,
+    /// Those that this machine trusts: for somebody at a terminal, whose way to AWS may lead through a proxy.
+    System,
+    /// Those in this PEM text, which [`Trust::only`] has looked at, and no other: `AWS_CA_BUNDLE`.
+    Only(Vec<u8>),
+}
+
+/// A text holds no certificates that can be trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BadBundle {
+    /// It is not PEM, or has no certificate.
+    NoCertificate,
+    /// One of them, counted from one, cannot be an authority's.
+    Unusable(usize),
+}
+
+/// The roots of Amazon Trust Services, which sign for every endpoint of AWS (<https://www.amazontrust.com/repository/>).
+/// The first of them ends in December 2037.
+pub const AMAZON_ROOTS: [&str; 5] = [
+    include_str!("roots/amazon-root-ca-1.pem"),
+    include_str!("roots/amazon-root-ca-2.pem"),
+    include_str!("roots/amazon-root-ca-3.pem"),
+    include_str!("roots/amazon-root-ca-4.pem"),
+    include_str!("roots/starfield-services-root-ca-g2.pem"),
+];
 
 /// The limit of one attempt of one call, connecting included.
 const ATTEMPT_LIMIT: Duration = Duration::from_millis(900);
@@ -58,7 +97,7 @@ impl Connection {
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(self.region.clone()))
             .credentials_provider(self.credentials())
-            .http_client(http_client())
+            .http_client(self.http.clone())
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
             .timeout_config(limits)
             .retry_config(retries());
@@ -73,7 +112,7 @@ impl Connection {
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(self.region.clone()))
             .credentials_provider(self.credentials())
-            .http_client(http_client())
+            .http_client(self.http.clone())
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
             .timeout_config(time_limits(1))
             .retry_config(retries());
@@ -93,9 +132,37 @@ impl Connection {
     }
 }
 
+impl Trust {
+    /// Trust in the certificates of a PEM text and no other.
+    ///
+    /// # Errors
+    /// When there is none, or one that could not be trusted: the HTTP client would panic on it.
+    pub fn only(pem: Vec<u8>) -> Result<Self, BadBundle> {
+        let mut roots = RootCertStore::empty();
+        for (index, certificate) in CertificateDer::pem_slice_iter(&pem).enumerate() {
+            let unusable = BadBundle::Unusable(index.saturating_add(1));
+            roots.add(certificate.map_err(|_| BadBundle::NoCertificate)?).map_err(|_| unusable)?;
+        }
+        if roots.is_empty() { Err(BadBundle::NoCertificate) } else { Ok(Self::Only(pem)) }
+    }
+
+    fn store(&self) -> TrustStore {
+        match self {
+            Self::Amazon => AMAZON_ROOTS.into_iter().fold(TrustStore::empty(), TrustStore::with_pem_certificate),
+            Self::System => TrustStore::default(),
+            Self::Only(pem) => TrustStore::empty().with_pem_certificate(pem.as_slice()),
+        }
+    }
+}
+
 /// The one way to speak HTTPS: rustls on ring.
-pub fn http_client() -> SharedHttpClient {
-    Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
+pub fn http_client(trust: &Trust) -> SharedHttpClient {
+    let builder = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
+    match TlsContext::builder().with_trust_store(trust.store()).build() {
+        Ok(context) => builder.tls_context(context).build_https(),
+        // It never fails today. Should it one day, nobody is trusted: this one speaks plain HTTP alone.
+        Err(_) => Builder::new().build_http(),
+    }
 }
 
 fn time_limits(times: u32) -> TimeoutConfig {
@@ -114,3 +181,14 @@ fn retries() -> RetryConfig {
         .with_initial_backoff(Duration::from_millis(25))
         .with_max_backoff(Duration::from_millis(200))
 }
+
+impl fmt::Display for BadBundle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoCertificate => f.write_str("it holds no PEM certificate"),
+            Self::Unusable(index) => write!(f, "its certificate {index} cannot be used"),
+        }
+    }
+}
+
+impl std::error::Error for BadBundle {}
