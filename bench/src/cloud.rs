@@ -25,7 +25,6 @@ pub const PEERS_TABLE: &str = "Sessions";
 pub const SECRET_NAME: &str = "KeyRing";
 
 /// Everything around the functions.
-#[derive(Debug)]
 pub struct Cloud {
     /// Amazon DynamoDB for our purposes, behind TLS.
     pub dynamodb: Front,
@@ -33,7 +32,9 @@ pub struct Cloud {
     pub secrets: Front,
     /// The file of the certificate that signed those of both.
     pub ca: String,
-    /// The key ring as JSON.
+    /// The tables, without a network.
+    pub database: Database,
+    /// The key ring, of one key, as JSON.
     pub ring: Text,
     /// What a JWT verifier that is not ours needs.
     pub jwt_secret: Text,
@@ -69,7 +70,7 @@ impl Cloud {
         let database = Database::memory()?;
         let template = Template::parse(include_str!("../../template.yaml"))?;
         let engine = Engine::start(database.clone(), &template.tables)?;
-        let (ring, other) = (ring("bench", 1)?, ring("other", 101)?);
+        let (ring, other) = (Keyring::new(vec![key(SIGNING, FIRST)?])?, Keyring::new(vec![key("other", 101)?])?);
         let vault = Secrets::start("local".to_owned(), &ring, None).await?;
         let tls = ca::server_config(folder, now.unix())?;
         let dynamodb = Front::start(Arc::clone(&tls), &engine.endpoint())?;
@@ -111,8 +112,18 @@ impl Cloud {
         let jwt_secret = ring.keys().first().ok_or("the ring is empty")?.export_jwt();
         let ca = folder.join(ca::CA).to_str().ok_or("the path of the certificate is not text")?.to_owned();
         let ring = ring.to_json();
-        Ok(Self { dynamodb, secrets, ca, ring, jwt_secret, tokens, _engine: engine, _vault: vault })
+        Ok(Self { dynamodb, secrets, ca, database, ring, jwt_secret, tokens, _engine: engine, _vault: vault })
     }
+}
+
+/// A ring of so many keys as JSON; the newest is the one of [`Cloud::ring`].
+pub fn ring_of(keys: u8) -> Outcome<Text> {
+    let mut all = Vec::new();
+    for older in 1..keys {
+        all.push(key(&format!("older-{older}"), older)?);
+    }
+    all.push(key(SIGNING, FIRST)?);
+    Ok(Keyring::new(all)?.to_json())
 }
 
 /// The variables that name our tables, as the dev stack names them.
@@ -120,10 +131,16 @@ pub fn tables() -> [(&'static str, &'static str); 3] {
     [("HALLPASS_USERS_TABLE", "Users"), ("HALLPASS_TOKENS_TABLE", "Tokens"), ("HALLPASS_ATTEMPTS_TABLE", "Attempts")]
 }
 
-fn ring(id: &str, first: u8) -> Outcome<Keyring> {
+/// The id of the key that every good token here is sealed with.
+const SIGNING: &str = "bench";
+
+/// Its first byte, and its age; the keys of [`ring_of`] that are older have a smaller one.
+const FIRST: u8 = 10;
+
+fn key(id: &str, first: u8) -> Outcome<Key> {
     let bytes: Vec<u8> = (0..32).map(|byte: u8| byte.wrapping_mul(7).wrapping_add(first)).collect();
-    let key = Key::new(id.to_owned(), Timestamp::from_unix(0).ok_or("the epoch")?, bytes.into())?;
-    Ok(Keyring::new(vec![key])?)
+    let signs_from = Timestamp::from_unix(first.into()).ok_or("the epoch")?;
+    Ok(Key::new(id.to_owned(), signs_from, bytes.into())?)
 }
 
 fn seal(ring: &Keyring, format: Format, now: Timestamp, until: Timestamp, seed: u8) -> Outcome<Sealed> {

@@ -53,68 +53,110 @@ impl Case {
     }
 }
 
+/// How many keys a ring has at the most.
+pub const KEYS: u8 = 4;
+
 /// All functions, the floor first. `build` holds the release binaries, `installed` the peers' packages.
 pub fn all(cloud: &Cloud, build: &Path, installed: &Path) -> Outcome<Vec<Function>> {
-    let text = |path: PathBuf| path.to_str().map(str::to_owned).ok_or("a path is not text");
-    let path = edge::settings::environment("PATH").unwrap_or_default();
-    let tokens = &cloud.tokens;
-    let own = |name: &str| text(build.join(name));
-    let ours = |name, good: &str, forged: &str, expired: &str, keys: [(&str, String); 2]| -> Outcome<Function> {
-        let mut environment = environment(cloud, &path);
-        environment.push(("HALLPASS_DYNAMODB_ENDPOINT".to_owned(), cloud.dynamodb.endpoint()));
-        environment.extend(tables().map(|(name, table)| (name.to_owned(), table.to_owned())));
-        environment.extend(keys.map(|(name, value)| (name.to_owned(), value)));
-        Ok(Function {
-            name,
-            command: vec![own("verify-authorizer")?],
-            environment,
-            artifact: build.join("verify-authorizer"),
-            allowed: Case::new("allowed", good, ALLOW),
-            refused: refused(forged, expired),
-        })
-    };
-    let ring = || [("HALLPASS_KEYS", cloud.ring.reveal().to_owned()), ("HALLPASS_KEYS_SECRET", String::new())];
-    let fetched =
-        [("HALLPASS_KEYS_SECRET", SECRET_NAME.to_owned()), ("HALLPASS_SECRETS_ENDPOINT", cloud.secrets.endpoint())];
-    let (signed, signed_forged, signed_expired) =
-        (tokens.signed.reveal(), tokens.signed_forged.reveal(), tokens.signed_expired.reveal());
-    let (jwt, jwt_forged, jwt_expired) = (tokens.jwt.reveal(), tokens.jwt_forged.reveal(), tokens.jwt_expired.reveal());
-    let peer = |name, command: Vec<String>, artifact: PathBuf, more: Vec<(&str, String)>| {
-        let mut environment = environment(cloud, &path);
-        environment.push(("TABLE".to_owned(), PEERS_TABLE.to_owned()));
-        environment.push(("JWT_SECRET".to_owned(), cloud.jwt_secret.reveal().to_owned()));
-        environment.push(("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), cloud.dynamodb.endpoint()));
-        environment.extend(more.into_iter().map(|(name, value)| (name.to_owned(), value)));
-        let allowed = Case::new("allowed", jwt, ALLOW);
-        Function { name, command, environment, artifact, allowed, refused: refused(jwt_forged, jwt_expired) }
-    };
-    let node = installed.join("node");
-    let python = installed.join("python");
-    let bundle = text(node.join("bundle").join("index.mjs"))?;
-    let handler =
-        vec!["python3".to_owned(), "-m".to_owned(), "awslambdaric".to_owned(), "authorizer.handler".to_owned()];
-    let site = text(python.join("site"))?;
-    let empty = Function {
-        name: "empty Rust function",
-        command: vec![own("empty")?],
-        environment: environment(cloud, &path),
-        artifact: build.join("empty"),
-        allowed: Case::new("allowed", jwt, "null"),
-        refused: Vec::new(),
+    let ring = cloud.ring.reveal();
+    let jwt = Function { name: "verify-authorizer, JWT", ..authorizer(cloud, build, ring)? };
+    let (allowed, refused) = jwts(cloud);
+    let lazy = Function {
+        name: "verify-authorizer, connecting at its first call",
+        command: vec![text(&build.join("lazy"))?],
+        artifact: build.join("lazy"),
+        ..authorizer(cloud, build, ring)?
     };
     Ok(vec![
-        empty,
-        ours("verify-authorizer", signed, signed_forged, signed_expired, ring())?,
-        ours("verify-authorizer, JWT", jwt, jwt_forged, jwt_expired, ring())?,
-        ours("verify-authorizer, ring from Secrets Manager", signed, signed_forged, signed_expired, fetched)?,
-        peer("Node, jose, AWS SDK v3", vec!["node".to_owned(), bundle], node.join("bundle"), Vec::new()),
-        peer(
-            "Python, PyJWT, boto3",
-            handler,
-            python.join("site"),
-            vec![("PYTHONPATH", site), ("PYTHONDONTWRITEBYTECODE", "1".to_owned())],
-        ),
+        empty(cloud, build)?,
+        authorizer(cloud, build, ring)?,
+        Function { allowed, refused, ..jwt },
+        lazy,
+        fetching(cloud, build)?,
+        node(cloud, &installed.join("node"))?,
+        python(cloud, &installed.join("python"))?,
     ])
+}
+
+/// The floor.
+fn empty(cloud: &Cloud, build: &Path) -> Outcome<Function> {
+    let (Case { event, .. }, _) = jwts(cloud);
+    Ok(Function {
+        name: "empty Rust function",
+        command: vec![text(&build.join("empty"))?],
+        environment: environment(cloud),
+        artifact: build.join("empty"),
+        allowed: Case { name: "allowed", event, expected: "null" },
+        refused: Vec::new(),
+    })
+}
+
+/// Ours, with a signed token and this ring in its environment.
+pub fn authorizer(cloud: &Cloud, build: &Path, ring: &str) -> Outcome<Function> {
+    let tokens = &cloud.tokens;
+    let mut environment = ours(cloud);
+    environment.extend(variables([("HALLPASS_KEYS", ring), ("HALLPASS_KEYS_SECRET", "")]));
+    Ok(Function {
+        name: "verify-authorizer",
+        command: vec![text(&build.join("verify-authorizer"))?],
+        environment,
+        artifact: build.join("verify-authorizer"),
+        allowed: Case::new("allowed", tokens.signed.reveal(), ALLOW),
+        refused: refused(tokens.signed_forged.reveal(), tokens.signed_expired.reveal()),
+    })
+}
+
+/// Ours, as it is deployed.
+fn fetching(cloud: &Cloud, build: &Path) -> Outcome<Function> {
+    let mut environment = ours(cloud);
+    let endpoint = cloud.secrets.endpoint();
+    environment.extend(variables([("HALLPASS_KEYS_SECRET", SECRET_NAME), ("HALLPASS_SECRETS_ENDPOINT", &endpoint)]));
+    let name = "verify-authorizer, ring from Secrets Manager";
+    Ok(Function { name, environment, ..authorizer(cloud, build, "")? })
+}
+
+/// Prune, woken by its schedule.
+pub fn prune(cloud: &Cloud, build: &Path) -> Outcome<Function> {
+    Ok(Function {
+        name: "prune",
+        command: vec![text(&build.join("prune"))?],
+        environment: ours(cloud),
+        artifact: build.join("prune"),
+        allowed: Case { name: "the schedule", event: "{}".into(), expected: "\"finished\":true" },
+        refused: Vec::new(),
+    })
+}
+
+fn node(cloud: &Cloud, installed: &Path) -> Outcome<Function> {
+    let bundle = installed.join("bundle");
+    Ok(peer(cloud, "Node, jose, AWS SDK v3", vec!["node".to_owned(), text(&bundle.join("index.mjs"))?], bundle))
+}
+
+fn python(cloud: &Cloud, installed: &Path) -> Outcome<Function> {
+    let site = installed.join("site");
+    let command = ["python3", "-m", "awslambdaric", "authorizer.handler"].map(str::to_owned).into();
+    let mut python = peer(cloud, "Python, PyJWT, boto3", command, site.clone());
+    python.environment.extend(variables([("PYTHONPATH", text(&site)?.as_str()), ("PYTHONDONTWRITEBYTECODE", "1")]));
+    Ok(python)
+}
+
+fn peer(cloud: &Cloud, name: &'static str, command: Vec<String>, artifact: PathBuf) -> Function {
+    let mut environment = environment(cloud);
+    let endpoint = cloud.dynamodb.endpoint();
+    environment.extend(variables([
+        ("TABLE", PEERS_TABLE),
+        ("JWT_SECRET", cloud.jwt_secret.reveal()),
+        ("AWS_ENDPOINT_URL_DYNAMODB", &endpoint),
+    ]));
+    let (allowed, refused) = jwts(cloud);
+    Function { name, command, environment, artifact, allowed, refused }
+}
+
+/// The JWTs that every function understands.
+fn jwts(cloud: &Cloud) -> (Case, Vec<Case>) {
+    let tokens = &cloud.tokens;
+    let allowed = Case::new("allowed", tokens.jwt.reveal(), ALLOW);
+    (allowed, refused(tokens.jwt_forged.reveal(), tokens.jwt_expired.reveal()))
 }
 
 fn refused(forged: &str, expired: &str) -> Vec<Case> {
@@ -126,10 +168,20 @@ fn refused(forged: &str, expired: &str) -> Vec<Case> {
     ]
 }
 
+/// What ours are told: what Lambda puts there, and where the tables are.
+fn ours(cloud: &Cloud) -> Vec<(String, String)> {
+    let mut environment = environment(cloud);
+    let endpoint = cloud.dynamodb.endpoint();
+    environment.extend(variables([("HALLPASS_DYNAMODB_ENDPOINT", endpoint.as_str())]));
+    environment.extend(variables(tables()));
+    environment
+}
+
 /// What Lambda itself puts there, and what makes each runtime trust the certificates of this machine.
-fn environment(cloud: &Cloud, path: &str) -> Vec<(String, String)> {
-    let variables = [
-        ("PATH", path),
+fn environment(cloud: &Cloud) -> Vec<(String, String)> {
+    let path = edge::settings::environment("PATH").unwrap_or_default();
+    variables([
+        ("PATH", path.as_str()),
         ("AWS_REGION", REGION),
         ("AWS_DEFAULT_REGION", REGION),
         ("AWS_ACCESS_KEY_ID", "local"),
@@ -142,8 +194,15 @@ fn environment(cloud: &Cloud, path: &str) -> Vec<(String, String)> {
         ("AWS_CA_BUNDLE", &cloud.ca),
         ("SSL_CERT_FILE", &cloud.ca),
         ("NODE_EXTRA_CA_CERTS", &cloud.ca),
-    ];
+    ])
+}
+
+fn variables<const N: usize>(variables: [(&str, &str); N]) -> Vec<(String, String)> {
     variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+}
+
+fn text(path: &Path) -> Outcome<String> {
+    Ok(path.to_str().ok_or("a path is not text")?.to_owned())
 }
 
 /// The bytes of a file, or of all files of a folder.

@@ -8,9 +8,7 @@ use tokio::time::timeout;
 use crate::{
     Outcome,
     functions::{Case, Function},
-    measure::call,
-    process::Running,
-    runtime_api::Seen,
+    measure::{call, ready},
 };
 
 /// How many calls the count of one call is the mean of.
@@ -60,10 +58,7 @@ fn traced(function: &Function, folder: &Path) -> Outcome<Function> {
 
 /// All instructions of a process that answers so many calls and then ends.
 async fn run(function: &Function, case: &Case, calls: u64, folder: &Path) -> Outcome<u64> {
-    let mut running = Running::start(function, &folder.join("function.log")).await?;
-    let Seen::Asked(_) = timeout(PATIENCE, running.seen()).await?? else {
-        return Err("an answer before the first event".into());
-    };
+    let (mut running, _) = ready(function, &folder.join("function.log")).await?;
     for _ in 0..calls {
         call(&mut running, case).await?;
     }

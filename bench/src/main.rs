@@ -14,6 +14,7 @@ mod cloud;
 mod draw;
 mod front;
 mod functions;
+mod growth;
 mod instructions;
 mod measure;
 mod process;
@@ -51,6 +52,9 @@ struct Arguments {
     /// A file that is not there is written.
     #[arg(long)]
     instructions: Option<PathBuf>,
+    /// Measures instead what more tokens, more tokens of one user and more keys cost.
+    #[arg(long)]
+    growth: bool,
     /// Only functions whose name contains this; the floor is measured in any case.
     #[arg(long, default_value = "")]
     only: String,
@@ -58,12 +62,17 @@ struct Arguments {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Outcome<()> {
-    let Arguments { build, installed, out, cold, warm, instructions, only } = Arguments::parse();
+    let Arguments { build, installed, out, cold, warm, instructions, growth, only } = Arguments::parse();
     let counts = Counts { cold, warm };
     let folder = tempfile::tempdir()?;
     let cloud = Cloud::start(folder.path()).await?;
     if let Some(file) = instructions {
         return count(&cloud, &build, &installed, folder.path(), &file).await;
+    }
+    if growth {
+        let log = folder.path().join("function.log");
+        println!("{}", growth::measure(&cloud, &build, warm, &log).await?);
+        return Ok(());
     }
     let share = Share::make();
     if let Err(error) = &share {

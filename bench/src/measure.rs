@@ -1,6 +1,9 @@
 //! The measurement of one function: cold starts, warm calls, refusals, and both at the share of 128 MB.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use hyper::body::Bytes;
 use serde::Serialize;
@@ -124,10 +127,7 @@ struct Times {
 /// Starts a function and asks it once, at a share that it gets at the end of its init.
 async fn start(function: &Function, log: &Path, share: Option<&Share>) -> Outcome<(Running, Times)> {
     let began = now();
-    let mut running = Running::start(function, log).await?;
-    let Seen::Asked(asked) = next(&mut running).await? else {
-        return Err("an answer before the first event".into());
-    };
+    let (mut running, asked) = ready(function, log).await?;
     if let Some(share) = share {
         running.limit(share)?;
     }
@@ -135,7 +135,17 @@ async fn start(function: &Function, log: &Path, share: Option<&Share>) -> Outcom
     Ok((running, Times { init: asked - began, first_call }))
 }
 
-async fn calls(running: &mut Running, case: &Case, dynamodb: &Front, counts: Counts) -> Outcome<Calls> {
+/// Starts a function and waits until it asks for its first event.
+pub async fn ready(function: &Function, log: &Path) -> Outcome<(Running, Instant)> {
+    let mut running = Running::start(function, log).await?;
+    match next(&mut running).await? {
+        Seen::Asked(asked) => Ok((running, asked)),
+        other => Err(format!("before the first event: {other:?}").into()),
+    }
+}
+
+/// As many warm calls as `counts` says, after those that do not count.
+pub async fn calls(running: &mut Running, case: &Case, dynamodb: &Front, counts: Counts) -> Outcome<Calls> {
     for _ in 0..(counts.warm / 10).max(200) {
         call(running, case).await?;
     }
@@ -177,6 +187,11 @@ async fn at_share(
 
 /// One call, until the function asks for the next event.
 pub async fn call(running: &mut Running, case: &Case) -> Outcome<Duration> {
+    Ok(call_for_answer(running, case).await?.0)
+}
+
+/// The same, with what was answered.
+pub async fn call_for_answer(running: &mut Running, case: &Case) -> Outcome<(Duration, String)> {
     running.api.give(Bytes::clone(&case.event));
     let Seen::Got(got) = next(running).await? else {
         return Err("an answer without an event".into());
@@ -190,7 +205,7 @@ pub async fn call(running: &mut Running, case: &Case) -> Outcome<Duration> {
         return Err(format!("{}: expected {}, got {answer}", case.name, case.expected).into());
     }
     match next(running).await? {
-        Seen::Asked(_) => Ok(answered - got),
+        Seen::Asked(_) => Ok((answered - got, answer)),
         other => Err(format!("after the answer: {other:?}").into()),
     }
 }

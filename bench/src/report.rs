@@ -92,7 +92,8 @@ impl Display for Report {
     }
 }
 
-fn row(f: &mut Formatter<'_>, cells: &[&str]) -> fmt::Result {
+/// A row of a table.
+pub fn row(f: &mut Formatter<'_>, cells: &[&str]) -> fmt::Result {
     writeln!(f, "| {} |", cells.join(" | "))
 }
 
@@ -109,7 +110,8 @@ pub fn time(microseconds: f64) -> String {
     }
 }
 
-fn size(bytes: u64) -> String {
+/// A size, cut to a tenth of a megabyte.
+pub fn size(bytes: u64) -> String {
     let tenths = bytes / 100_000;
     format!("{}.{} MB", tenths / 10, tenths % 10)
 }

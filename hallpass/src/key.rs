@@ -8,7 +8,7 @@ use std::{
 
 use aws_sdk_secretsmanager::Client;
 use clap::Subcommand;
-use edge::{clock, entropy, service, settings};
+use edge::{clock, entropy, settings};
 use serde_json::json;
 use store::{Failure, Store, keys, sweep::Kind};
 use token::{
@@ -21,6 +21,7 @@ use crate::{
     error::CommandError,
     stack::{NoStack, Stack},
     terminal::{Terminal, shown},
+    trust,
 };
 
 /// What can be done with keys.
@@ -82,7 +83,7 @@ impl Secret {
         let lookup = stack.lookup();
         let bad = NoStack::BadSetting;
         Ok(Self {
-            client: service::connection_at_a_terminal(&lookup).map_err(bad)?.secrets(),
+            client: trust::connection(&lookup).map_err(bad)?.secrets(),
             arn: settings::required(&lookup, "HALLPASS_KEYS_SECRET").map_err(bad)?,
             refresh: settings::duration(&lookup, "HALLPASS_KEY_REFRESH", Duration::from_secs(300)).map_err(bad)?,
         })

@@ -23,4 +23,5 @@ pub mod stack;
 pub mod sweep;
 pub mod terminal;
 pub mod tokens;
+mod trust;
 pub mod user;

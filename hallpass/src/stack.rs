@@ -15,7 +15,7 @@ use edge::{
 use serde::{Deserialize, Serialize};
 use store::Store;
 
-use crate::{dev::files, error::CommandError};
+use crate::{dev::files, error::CommandError, trust};
 
 mod deployed;
 
@@ -124,9 +124,7 @@ impl Stack {
     /// When its settings make no sense.
     pub fn store(&self) -> Result<Store, NoStack> {
         let lookup = self.lookup();
-        let reach = || {
-            Ok(Store::new(service::connection_at_a_terminal(&lookup)?.patient_dynamodb(), service::tables(&lookup)?))
-        };
+        let reach = || Ok(Store::new(trust::connection(&lookup)?.patient_dynamodb(), service::tables(&lookup)?));
         reach().map_err(NoStack::BadSetting)
     }
 
@@ -143,7 +141,7 @@ impl Stack {
     /// # Errors
     /// When its settings make no sense.
     pub fn service(&self) -> Result<Service, NoStack> {
-        let keys = service::keys(&self.lookup(), service::connection_at_a_terminal).map_err(NoStack::BadSetting)?;
+        let keys = service::keys(&self.lookup(), trust::connection).map_err(NoStack::BadSetting)?;
         Ok(Service { store: self.store()?, keys, settings: self.settings()? })
     }
 

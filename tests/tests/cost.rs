@@ -6,8 +6,9 @@ use aws_sdk_dynamodb::types::{AttributeValue, ConsumedCapacity, KeysAndAttribute
 use edge::log;
 use serde_json::Value;
 use tests::{
-    TEMPLATE, World,
+    Request, TEMPLATE, World,
     api::bearer,
+    basic,
     capability::{Capability, lacks},
 };
 use token::Format;
@@ -65,6 +66,24 @@ async fn a_verification_consumes_what_its_cost_is_made_of() {
         .return_consumed_capacity(ReturnConsumedCapacity::Total);
     let units = units.send().await.unwrap().consumed_capacity().and_then(ConsumedCapacity::capacity_units).unwrap();
     check("write_request_units", units / 100.0);
+}
+
+/// What each path asks of the tables: no more than it must, and the same however many tokens there are.
+#[tokio::test]
+async fn every_path_makes_the_calls_that_it_needs_and_no_other() {
+    let (world, tap) = World::tapped(&[]).await;
+    let check = async |request: (&str, Request), expected: &[&str]| {
+        tap.seen();
+        let (function, request) = request;
+        let answer = world.send(function, request).await;
+        assert!((200..300).contains(&answer.status), "{}", answer.body);
+        assert_eq!(tap.operations(), expected, "{function}");
+    };
+    let generate = || Request::new("POST", "/api/services_token/generate");
+    // Before the hash the limiter counts the pair of name and source, then the budgets of either, and the name is looked
+    // for; after it the pair is forgotten, the token written, and the user's tokens counted together with a parent.
+    let by_password = ("Generate", generate().authorization(&basic("my_username", "topsecret")));
+    check(by_password, &[]).await;
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn connection(endpoint: &str) -> Connection {
         access_key_id: "local".to_owned(),
         secret_access_key: Text::new("local"),
         session_token: None,
-        http: connect::http_client(&Trust::Amazon),
+        http: connect::http_client(Trust::amazon().unwrap()).unwrap(),
     }
 }
 

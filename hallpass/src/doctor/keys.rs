@@ -7,7 +7,7 @@ use store::{Failure, Keys};
 use token::{Keyring, Timestamp, keyring::Key};
 
 use super::{Finding, Verdict};
-use crate::{key::Secret, stack::Stack};
+use crate::{key::Secret, stack::Stack, trust};
 
 const OF: &str = "key ring";
 
@@ -15,7 +15,7 @@ const OF: &str = "key ring";
 const OLD: Duration = Duration::from_secs(366 * 86_400);
 
 pub(super) async fn look(stack: &Stack, now: Timestamp) -> Vec<Finding> {
-    let fixed = match service::keys(&stack.lookup(), service::connection_at_a_terminal) {
+    let fixed = match service::keys(&stack.lookup(), trust::connection) {
         Ok(Keys::Fixed(ring)) => Some(ring),
         Ok(Keys::Secret(_)) => None,
         // The settings were complained about before.

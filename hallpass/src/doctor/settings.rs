@@ -7,7 +7,7 @@ use token::{
 };
 
 use super::{Finding, Verdict};
-use crate::stack::Stack;
+use crate::{stack::Stack, trust};
 
 const OF: &str = "settings";
 
@@ -16,7 +16,7 @@ pub(super) fn look(stack: &Stack) -> Vec<Finding> {
     let bad = |bad| Finding::new(OF, Verdict::Wrong, bad, "set the variable as README.md says, in template.yaml");
     let mut findings = Vec::new();
     findings.extend(service::store(&lookup).err().map(bad));
-    findings.extend(service::keys(&lookup, service::connection_at_a_terminal).err().map(bad));
+    findings.extend(service::keys(&lookup, trust::connection).err().map(bad));
     match Settings::read(&lookup) {
         Err(error) => findings.push(bad(error)),
         Ok(settings) => findings.extend(what_outlives_a_change(&settings)),

@@ -6,13 +6,11 @@ use std::collections::BTreeMap;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_cloudformation::{Client, error::ProvideErrorMetadata, types};
-use edge::{service, settings};
-use store::{
-    Failure,
-    connect::{self, Trust},
-};
+use edge::settings;
+use store::{Failure, connect::SharedHttpClient};
 
 use super::{NoStack, Reach, Stack};
+use crate::trust;
 
 /// The outputs of the template that name what a command needs.
 const OUTPUTS: [(&str, &str); 4] = [
@@ -44,8 +42,8 @@ pub(super) async fn find(reach: &Reach) -> Result<Stack, NoStack> {
     }
     // Of this machine, not of the functions.
     environment.extend(settings::environment("AWS_CA_BUNDLE").map(|path| ("AWS_CA_BUNDLE".to_owned(), path)));
-    let trust = service::trust(&|name| environment.get(name).cloned(), Trust::System).map_err(NoStack::BadSetting)?;
-    let aws = load(reach, &trust).await;
+    let http = trust::http_client(&|name| environment.get(name).cloned()).map_err(NoStack::BadSetting)?;
+    let aws = load(reach, http).await;
     let mut url = String::new();
     if let Some(name) = &reach.stack {
         let stack = describe(&aws, name).await?;
@@ -76,8 +74,8 @@ pub(super) async fn find(reach: &Reach) -> Result<Stack, NoStack> {
     Ok(Stack::new(url, environment))
 }
 
-async fn load(reach: &Reach, trust: &Trust) -> SdkConfig {
-    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(connect::http_client(trust));
+async fn load(reach: &Reach, http: SharedHttpClient) -> SdkConfig {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
     if let Some(profile) = &reach.profile {
         loader = loader.profile_name(profile);
     }

@@ -4,7 +4,7 @@ use std::{fmt, fs, process::ExitCode, sync::Arc, time::Duration};
 
 use store::{
     Failure, Keys, Store, Tables,
-    connect::{self, Connection, Trust},
+    connect::{self, BadBundle, Connection, SharedHttpClient, Trust},
     presence::Absent,
 };
 use token::{Keyring, Text, Timestamp};
@@ -100,36 +100,37 @@ pub fn keys(
 }
 
 /// Where AWS is. On Lambda the environment has all of it; an endpoint that is set but empty counts as absent, because
-/// the SDK would panic on it.
+/// the SDK would panic on it. Amazon's authorities are trusted, or those of `AWS_CA_BUNDLE`.
 ///
 /// # Errors
 /// Names the variable that is missing, or that makes no sense.
 pub fn connection(lookup: Lookup<'_>) -> Result<Connection, BadSetting> {
-    connection_trusting(lookup, Trust::Amazon)
+    connection_over(http_client(lookup, Trust::amazon)?, lookup)
 }
 
-/// The same for somebody at a terminal, where what the machine trusts counts.
+/// The way to AWS. `AWS_CA_BUNDLE`, AWS's own variable, names a file with the certificates to trust instead of those that
+/// are usual.
+///
+/// # Errors
+/// When the certificates cannot be read or cannot be trusted.
+pub fn http_client(
+    lookup: Lookup<'_>,
+    usual: impl FnOnce() -> Result<Trust, BadBundle>,
+) -> Result<SharedHttpClient, BadSetting> {
+    const BUNDLE: &str = "AWS_CA_BUNDLE";
+    let trust = match settings::text(lookup, BUNDLE) {
+        Some(path) => Trust::only(&fs::read(path).map_err(|error| BadSetting::new(BUNDLE, error))?),
+        None => usual(),
+    };
+    let trust = trust.map_err(|bad| BadSetting::new(BUNDLE, bad))?;
+    connect::http_client(trust).map_err(|error| BadSetting::new(BUNDLE, error))
+}
+
+/// The same, for somebody whose way to AWS is another one.
 ///
 /// # Errors
 /// Names the variable that is missing, or that makes no sense.
-pub fn connection_at_a_terminal(lookup: Lookup<'_>) -> Result<Connection, BadSetting> {
-    connection_trusting(lookup, Trust::System)
-}
-
-/// `AWS_CA_BUNDLE`, AWS's own variable: a file with the certificates to trust instead of those that are usual here.
-///
-/// # Errors
-/// When the file cannot be read or holds no certificates.
-pub fn trust(lookup: Lookup<'_>, usual: Trust) -> Result<Trust, BadSetting> {
-    const NAME: &str = "AWS_CA_BUNDLE";
-    let Some(path) = settings::text(lookup, NAME) else {
-        return Ok(usual);
-    };
-    let pem = fs::read(path).map_err(|error| BadSetting::new(NAME, error))?;
-    Trust::only(pem).map_err(|bad| BadSetting::new(NAME, bad))
-}
-
-fn connection_trusting(lookup: Lookup<'_>, usual: Trust) -> Result<Connection, BadSetting> {
+pub fn connection_over(http: SharedHttpClient, lookup: Lookup<'_>) -> Result<Connection, BadSetting> {
     let endpoint = |name| {
         let url = settings::text(lookup, name);
         match url {
@@ -146,7 +147,7 @@ fn connection_trusting(lookup: Lookup<'_>, usual: Trust) -> Result<Connection, B
         access_key_id: settings::required(lookup, "AWS_ACCESS_KEY_ID")?,
         secret_access_key: Text::new(settings::required(lookup, "AWS_SECRET_ACCESS_KEY")?),
         session_token: settings::text(lookup, "AWS_SESSION_TOKEN").map(Text::new),
-        http: connect::http_client(&trust(lookup, usual)?),
+        http,
     })
 }
 

@@ -1,0 +1,22 @@
+//! The authorizer as it would be if its init did not look at its tables: what the look costs there, and what the first
+//! caller would wait for instead.
+
+use std::{process::ExitCode, sync::Arc};
+
+use edge::{Service, clock, log, service, settings::environment};
+use lambda_runtime::{LambdaEvent, service_fn};
+use verify_authorizer::{Authorizer, Event};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    log::start();
+    let started = Service::new(&environment).and_then(|service| Authorizer::new(service, &environment));
+    let Some(authorizer) = service::or_log(started).map(Arc::new) else {
+        return ExitCode::FAILURE;
+    };
+    let serving = lambda_runtime::run(service_fn(|event: LambdaEvent<Event>| {
+        let authorizer = Arc::clone(&authorizer);
+        async move { authorizer.handle(event.payload, clock::now()).await }
+    }));
+    service::ended(&serving.await)
+}

@@ -1,0 +1,196 @@
+//! What a verification costs when there are more tokens, more tokens of its user, or more keys; and what prune costs for
+//! each of many tokens.
+
+use std::{fmt, path::Path, time::Duration};
+
+use dynoxide::Database;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    Outcome,
+    cloud::{self, Cloud},
+    functions::{self, Function, KEYS},
+    measure::{Calls, Counts, call_for_answer, calls, ready},
+    report::{row, size, time},
+};
+
+/// How many tokens there are, all together.
+const TABLE: [u32; 3] = [100, 10_000, 1_000_000];
+
+/// How many of them belong to the user whose token is verified.
+const OF_ONE_USER: [u32; 3] = [1, 100, 10_000];
+
+/// How many tokens every other user has.
+const OF_OTHERS: u32 = 100;
+
+/// The most items of one `BatchWriteItem`.
+const BATCH: u32 = 25;
+
+/// One verification of each kind, under one condition.
+#[derive(Debug)]
+struct Row {
+    condition: String,
+    allowed: Calls,
+    forged: Calls,
+}
+
+/// One sweep of the whole table.
+#[derive(Debug)]
+struct Sweep {
+    tokens: u64,
+    took: Duration,
+    peak_memory: u64,
+}
+
+/// Everything that was measured, as two tables in Markdown.
+#[derive(Debug, Default)]
+pub struct Growth {
+    rows: Vec<Row>,
+    sweeps: Vec<Sweep>,
+}
+
+/// Measures growth. The tables of `cloud` are full afterwards.
+pub async fn measure(cloud: &Cloud, build: &Path, warm: u32, log: &Path) -> Outcome<Growth> {
+    let mut growth = Growth::default();
+    let authorizer = functions::authorizer(cloud, build, cloud.ring.reveal())?;
+    for keys in 1..=KEYS {
+        let function = functions::authorizer(cloud, build, cloud::ring_of(keys)?.reveal())?;
+        growth.rows.push(verify(&function, cloud, format!("{keys} keys"), warm, log).await?);
+    }
+    let mut shelf = Shelf::of(&cloud.database)?;
+    for tokens in OF_ONE_USER {
+        shelf.fill("1", tokens)?;
+        growth.rows.push(verify(&authorizer, cloud, format!("{tokens} tokens of one user"), warm, log).await?);
+    }
+    let prune = functions::prune(cloud, build)?;
+    for tokens in TABLE {
+        shelf.fill_others(tokens)?;
+        growth.rows.push(verify(&authorizer, cloud, format!("{} tokens in the table", shelf.tokens), warm, log).await?);
+        growth.sweeps.push(sweep(&prune, shelf.tokens, log).await?);
+    }
+    Ok(growth)
+}
+
+async fn verify(function: &Function, cloud: &Cloud, condition: String, warm: u32, log: &Path) -> Outcome<Row> {
+    eprintln!("{condition}");
+    let (mut running, _) = ready(function, log).await?;
+    let counts = Counts { cold: 0, warm };
+    let allowed = calls(&mut running, &function.allowed, &cloud.dynamodb, counts).await?;
+    let forged = function.refused.first().ok_or("no forged token")?;
+    let forged = calls(&mut running, forged, &cloud.dynamodb, counts).await?;
+    running.stop().await?;
+    Ok(Row { condition, allowed, forged })
+}
+
+/// One invocation by the schedule, which must see every token and come to the end.
+async fn sweep(prune: &Function, tokens: u64, log: &Path) -> Outcome<Sweep> {
+    let (mut running, _) = ready(prune, log).await?;
+    let (took, answer) = call_for_answer(&mut running, &prune.allowed).await?;
+    let answer: Value = serde_json::from_str(&answer)?;
+    let nothing_to_do =
+        json!({"seen": tokens, "forgotten": 0, "voided": 0, "dropped": 0, "unreadable": 0, "finished": true});
+    if answer != nothing_to_do {
+        return Err(format!("prune: expected {nothing_to_do}, got {answer}").into());
+    }
+    let peak_memory = running.peak_memory()?;
+    running.stop().await?;
+    Ok(Sweep { tokens, took, peak_memory })
+}
+
+/// The tables, with one token and one user to copy.
+struct Shelf<'a> {
+    database: &'a Database,
+    token: Map<String, Value>,
+    user: Map<String, Value>,
+    /// How many tokens there are.
+    tokens: u64,
+    others: u32,
+}
+
+impl<'a> Shelf<'a> {
+    fn of(database: &'a Database) -> Outcome<Self> {
+        let tokens = items(database, "Tokens")?;
+        let of_format = |item: &&Map<String, Value>| item.get("format") == Some(&json!({"S": "signed"}));
+        let token = tokens.iter().find(of_format).ok_or("there is no token to copy")?.clone();
+        let users = items(database, "Users")?;
+        let user = users.into_iter().find(|item| item.get("user_id") == token.get("user_id"));
+        let user = user.ok_or("there is no user to copy")?;
+        Ok(Self { database, token, user, tokens: tokens.len().try_into()?, others: 0 })
+    }
+
+    /// Gives this user tokens until there are so many, the copied one among them.
+    fn fill(&mut self, user_id: &str, until: u32) -> Outcome<()> {
+        let there = if user_id == "1" { self.tokens.try_into()? } else { 0 };
+        let numbers: Vec<u32> = (there..until).collect();
+        for some in numbers.chunks(BATCH.try_into()?) {
+            let items = some.iter().map(|number| {
+                let mut item = self.token.clone();
+                item.insert("user_id".to_owned(), json!({"S": user_id}));
+                // 22 characters of base64url, the last of which ends in four zeros.
+                item.insert("token".to_owned(), json!({"S": format!("{number:021}A")}));
+                item
+            });
+            self.put("Tokens", items)?;
+            self.tokens += u64::try_from(some.len())?;
+        }
+        Ok(())
+    }
+
+    /// Adds users with tokens until there are at least so many tokens.
+    fn fill_others(&mut self, until: u32) -> Outcome<()> {
+        while self.tokens < u64::from(until) {
+            let user_id = format!("user-{}", self.others);
+            self.others += 1;
+            let mut user = self.user.clone();
+            user.insert("user_id".to_owned(), json!({"S": user_id}));
+            self.put("Users", [user])?;
+            self.fill(&user_id, OF_OTHERS)?;
+        }
+        Ok(())
+    }
+
+    fn put(&self, table: &str, items: impl IntoIterator<Item = Map<String, Value>>) -> Outcome<()> {
+        let puts: Vec<Value> = items.into_iter().map(|item| json!({"PutRequest": {"Item": item}})).collect();
+        let request = json!({"RequestItems": {table: puts}});
+        self.database.batch_write_item(serde_json::from_value(request)?)?;
+        Ok(())
+    }
+}
+
+fn items(database: &Database, table: &str) -> Outcome<Vec<Map<String, Value>>> {
+    let answer = database.scan(serde_json::from_value(json!({"TableName": table}))?)?;
+    Ok(serde_json::from_value(serde_json::to_value(answer)?["Items"].take())?)
+}
+
+impl fmt::Display for Growth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        row(f, &["a verification with", "allowed, p50", "its CPU", "its reads", "forged, p50", "its CPU"])?;
+        row(f, &["---"; 6])?;
+        for Row { condition, allowed, forged } in &self.rows {
+            let reads = format!("{:.2}", allowed.requests);
+            let cells = [
+                condition,
+                &time(allowed.time.p50),
+                &time(allowed.cpu),
+                &reads,
+                &time(forged.time.p50),
+                &time(forged.cpu),
+            ];
+            row(f, &cells.map(String::as_str))?;
+        }
+        writeln!(f)?;
+        row(f, &["a sweep of", "took", "records a second", "peak RSS of prune"])?;
+        row(f, &["---"; 4])?;
+        for Sweep { tokens, took, peak_memory } in &self.sweeps {
+            let a_second = u128::from(*tokens) * 1_000_000 / took.as_micros().max(1);
+            let cells = [
+                format!("{tokens} tokens"),
+                format!("{:.2} s", took.as_secs_f64()),
+                a_second.to_string(),
+                size(*peak_memory),
+            ];
+            row(f, &cells.each_ref().map(String::as_str))?;
+        }
+        Ok(())
+    }
+}
