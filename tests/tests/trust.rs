@@ -123,8 +123,12 @@ fn the_compiled_in_authorities_are_those_that_amazon_publishes() {
     let certificates = str::from_utf8(AMAZON_ROOTS).unwrap().split_inclusive("-----END CERTIFICATE-----\n");
     let digests = certificates.map(|pem| {
         let base64: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
-        format!("{:x}", Sha256::digest(Base64::decode_vec(&base64).unwrap()))
+        Sha256::digest(Base64::decode_vec(&base64).unwrap()).to_vec()
     });
-    assert_eq!(digests.collect::<Vec<_>>(), published);
+    let bytes = published.map(|text| {
+        let bytes = text.as_bytes().chunks(2).map(|two| u8::from_str_radix(str::from_utf8(two).unwrap(), 16));
+        bytes.map(Result::unwrap).collect::<Vec<u8>>()
+    });
+    assert_eq!(digests.collect::<Vec<_>>(), bytes);
     assert!(Trust::amazon().is_ok());
 }

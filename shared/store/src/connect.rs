@@ -5,7 +5,8 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 pub use aws_sdk_dynamodb::config::SharedHttpClient;
 use aws_sdk_dynamodb::config::{
-    AppName, BehaviorVersion, Region, SharedAsyncSleep, retry::RetryConfig, timeout::TimeoutConfig,
+    AppName, BehaviorVersion, Region, SharedAsyncSleep, StalledStreamProtectionConfig, retry::RetryConfig,
+    timeout::TimeoutConfig,
 };
 use aws_smithy_async::rt::sleep::TokioSleep;
 use token::Text;
@@ -63,7 +64,9 @@ impl Connection {
             .http_client(self.http.clone())
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
             .timeout_config(limits)
-            .retry_config(retries());
+            .retry_config(retries())
+            // It guards bodies that trickle in. The limit of an attempt holds for the whole of ours.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         config.set_app_name(AppName::new("hallpass").ok());
         config.set_endpoint_url(self.dynamodb_endpoint.clone());
         aws_sdk_dynamodb::Client::from_conf(config.build())
@@ -78,7 +81,9 @@ impl Connection {
             .http_client(self.http.clone())
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
             .timeout_config(time_limits(1))
-            .retry_config(retries());
+            .retry_config(retries())
+            // It guards bodies that trickle in. The limit of an attempt holds for the whole of ours.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         config.set_app_name(AppName::new("hallpass").ok());
         config.set_endpoint_url(self.secrets_endpoint.clone());
         aws_sdk_secretsmanager::Client::from_conf(config.build())

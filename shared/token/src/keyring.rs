@@ -3,7 +3,7 @@
 //! A format never uses a ring key itself: it uses HKDF-SHA256 (RFC 5869) of it with a label of its own, so a tag of one
 //! format is worthless in another.
 
-use std::{collections::HashSet, fmt};
+use std::{cmp::Reverse, collections::HashSet, fmt};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use hkdf::Hkdf;
@@ -109,11 +109,11 @@ impl Keyring {
         Self::new(keys)
     }
 
-    /// A ring of these keys.
+    /// A ring of these keys, the newest first, because most tokens that are verified were sealed with it.
     ///
     /// # Errors
     /// When there are none, too many, or two alike.
-    pub fn new(keys: Vec<Key>) -> Result<Self, BadKeyring> {
+    pub fn new(mut keys: Vec<Key>) -> Result<Self, BadKeyring> {
         if keys.is_empty() || keys.len() > Self::MAX_KEYS {
             return Err(BadKeyring::WrongCount(keys.len()));
         }
@@ -126,6 +126,7 @@ impl Keyring {
                 return Err(BadKeyring::RepeatedKey(key.id.clone()));
             }
         }
+        keys.sort_by_key(|key| Reverse(key.signs_from));
         Ok(Self { keys })
     }
 

@@ -218,7 +218,7 @@ fn jwt_with(header: &str, claims: &str) -> String {
         Base64UrlUnpadded::encode_string(header.as_bytes()),
         Base64UrlUnpadded::encode_string(claims.as_bytes())
     );
-    let tag = ring.keys()[1].jwt.clone().chain_update(&message).finalize().into_bytes();
+    let tag = ring.keys()[0].jwt.clone().chain_update(&message).finalize().into_bytes();
     format!("{message}.{}", Base64UrlUnpadded::encode_string(&tag))
 }
 
