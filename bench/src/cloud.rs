@@ -7,8 +7,9 @@ use dynoxide::Database;
 use edge::{clock, service};
 use hallpass::dev::{ca, demo, engine::Engine, secrets::Secrets, template::Template};
 use serde_json::{Value, json};
+use store::Store;
 use token::{
-    Binding, Entropy, Format, Issuer, Keyring, Record, Text, Timestamp, UserId,
+    Binding, Entropy, Format, Issuer, Keyring, Record, Text, Timestamp, User, UserId,
     codec::{Sealed, jwt, signed},
     keyring::Key,
 };
@@ -40,6 +41,9 @@ pub struct Cloud {
     pub jwt_secret: Text,
     /// The tokens.
     pub tokens: Tokens,
+    keys: Keyring,
+    store: Store,
+    user: User,
     _engine: Engine,
     _vault: Secrets,
 }
@@ -95,7 +99,7 @@ impl Cloud {
         let over = Timestamp::from_unix(now.unix() - 3_600).ok_or("the clock")?;
         let good = [seal(&ring, Format::Signed, now, later, 1)?, seal(&ring, Format::Jwt, now, later, 2)?];
         for (sealed, format) in good.iter().zip([Format::Signed, Format::Jwt]) {
-            let record = record(sealed, format, &user, now, later);
+            let record = record(sealed, format, &user, now, later, Some(now));
             store.insert(&record).await.map_err(|failure| failure.report())?;
         }
         let [signed, jwt] = good;
@@ -111,8 +115,21 @@ impl Cloud {
         };
         let jwt_secret = ring.keys().first().ok_or("the ring is empty")?.export_jwt();
         let ca = folder.join(ca::CA).to_str().ok_or("the path of the certificate is not text")?.to_owned();
-        let ring = ring.to_json();
-        Ok(Self { dynamodb, secrets, ca, database, ring, jwt_secret, tokens, _engine: engine, _vault: vault })
+        let (keys, ring) = (ring.to_json(), ring);
+        Ok(Self {
+            keys: ring,
+            store,
+            user,
+            ring: keys,
+            dynamodb,
+            secrets,
+            ca,
+            database,
+            jwt_secret,
+            tokens,
+            _engine: engine,
+            _vault: vault,
+        })
     }
 }
 
@@ -131,6 +148,23 @@ pub fn tables() -> [(&'static str, &'static str); 3] {
     [("HALLPASS_USERS_TABLE", "Users"), ("HALLPASS_TOKENS_TABLE", "Tokens"), ("HALLPASS_ATTEMPTS_TABLE", "Attempts")]
 }
 
+impl Cloud {
+    /// So many good tokens that nobody has used.
+    pub async fn unused(&self, count: u32) -> Outcome<Vec<Text>> {
+        let now = clock::now();
+        let mut texts = Vec::new();
+        for number in 0..count {
+            let mut secret = [9; 16];
+            secret[..4].copy_from_slice(&number.to_be_bytes());
+            let sealed = seal_with(&self.keys, Format::Signed, now, now.after(LIFETIME), &Entropy::new(secret))?;
+            let record = record(&sealed, Format::Signed, &self.user, now, now.after(LIFETIME), None);
+            self.store.insert(&record).await.map_err(|failure| failure.report())?;
+            texts.push(sealed.text);
+        }
+        Ok(texts)
+    }
+}
+
 /// The id of the key that every good token here is sealed with.
 const SIGNING: &str = "bench";
 
@@ -144,17 +178,28 @@ fn key(id: &str, first: u8) -> Outcome<Key> {
 }
 
 fn seal(ring: &Keyring, format: Format, now: Timestamp, until: Timestamp, seed: u8) -> Outcome<Sealed> {
-    let (issuer, secret) = (Issuer::new("", "hallpass")?, Entropy::new([seed; 16]));
+    seal_with(ring, format, now, until, &Entropy::new([seed; 16]))
+}
+
+fn seal_with(ring: &Keyring, format: Format, now: Timestamp, until: Timestamp, secret: &Entropy) -> Outcome<Sealed> {
+    let issuer = Issuer::new("", "hallpass")?;
     let user_id: UserId = "1".parse().map_err(|_| "the user id of the demo")?;
     if format == Format::Signed {
-        return Ok(signed::seal(ring, &issuer, now, user_id, until, &secret)?);
+        return Ok(signed::seal(ring, &issuer, now, user_id, until, secret)?);
     }
     let contents = jwt::Contents { user_id, audience: jwt::Audience::User, expires_at: until, name: "my_username" };
-    Ok(jwt::seal(ring, &issuer, now, contents, &secret)?)
+    Ok(jwt::seal(ring, &issuer, now, contents, secret)?)
 }
 
 /// The record as generate writes it, seen within the hour, so that no call of the measurement writes.
-fn record(sealed: &Sealed, format: Format, user: &token::User, now: Timestamp, until: Timestamp) -> Record {
+fn record(
+    sealed: &Sealed,
+    format: Format,
+    user: &User,
+    now: Timestamp,
+    until: Timestamp,
+    last_used_at: Option<Timestamp>,
+) -> Record {
     let binding = Binding::new(["username", "password_hash", "status"].map(str::to_owned));
     Record {
         id: sealed.id,
@@ -175,7 +220,7 @@ fn record(sealed: &Sealed, format: Format, user: &token::User, now: Timestamp, u
         replaces: None,
         replaced_by: None,
         replaced_at: None,
-        last_used_at: Some(now),
+        last_used_at,
         forget_at: Some(until),
     }
 }

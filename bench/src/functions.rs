@@ -47,6 +47,11 @@ const ALLOW: &str = r#""Effect":"Allow""#;
 const DENY: &str = r#""Effect":"Deny""#;
 
 impl Case {
+    /// A good token.
+    pub fn allowed(token: &str) -> Self {
+        Self::new("allowed", token, ALLOW)
+    }
+
     fn new(name: &'static str, token: &str, expected: &'static str) -> Self {
         let event = EVENT.replace("{authorization}", &format!("Bearer {token}"));
         Self { name, event: event.into(), expected }
@@ -101,7 +106,7 @@ pub fn authorizer(cloud: &Cloud, build: &Path, ring: &str) -> Outcome<Function> 
         command: vec![text(&build.join("verify-authorizer"))?],
         environment,
         artifact: build.join("verify-authorizer"),
-        allowed: Case::new("allowed", tokens.signed.reveal(), ALLOW),
+        allowed: Case::allowed(tokens.signed.reveal()),
         refused: refused(tokens.signed_forged.reveal(), tokens.signed_expired.reveal()),
     })
 }
@@ -155,7 +160,7 @@ fn peer(cloud: &Cloud, name: &'static str, command: Vec<String>, artifact: PathB
 /// The JWTs that every function understands.
 fn jwts(cloud: &Cloud) -> (Case, Vec<Case>) {
     let tokens = &cloud.tokens;
-    let allowed = Case::new("allowed", tokens.jwt.reveal(), ALLOW);
+    let allowed = Case::allowed(tokens.jwt.reveal());
     (allowed, refused(tokens.jwt_forged.reveal(), tokens.jwt_expired.reveal()))
 }
 

@@ -1,7 +1,7 @@
 //! What a verification costs when there are more tokens, more tokens of its user, or more keys; and what prune costs for
 //! each of many tokens.
 
-use std::{fmt, path::Path, time::Duration};
+use std::{fmt, path::Path, slice::from_ref, time::Duration};
 
 use dynoxide::Database;
 use serde_json::{Map, Value, json};
@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use crate::{
     Outcome,
     cloud::{self, Cloud},
-    functions::{self, Function, KEYS},
-    measure::{Calls, Counts, call_for_answer, calls, ready},
+    functions::{self, Case, Function, KEYS},
+    measure::{Calls, Counts, call_for_answer, calls, ready, uncounted},
     report::{row, size, time},
 };
 
@@ -19,6 +19,9 @@ const TABLE: [u32; 3] = [100, 10_000, 1_000_000];
 
 /// How many of them belong to the user whose token is verified.
 const OF_ONE_USER: [u32; 3] = [1, 100, 10_000];
+
+/// The user whose token is verified.
+const OWNER: &str = "1";
 
 /// How many tokens every other user has.
 const OF_OTHERS: u32 = 100;
@@ -59,8 +62,8 @@ pub async fn measure(cloud: &Cloud, build: &Path, warm: u32, log: &Path) -> Outc
     }
     let mut shelf = Shelf::of(&cloud.database)?;
     for tokens in OF_ONE_USER {
-        shelf.fill("1", tokens)?;
-        growth.rows.push(verify(&authorizer, cloud, format!("{tokens} tokens of one user"), warm, log).await?);
+        shelf.fill(OWNER, tokens)?;
+        growth.rows.push(verify(&authorizer, cloud, format!("{} tokens of one user", shelf.tokens), warm, log).await?);
     }
     let prune = functions::prune(cloud, build)?;
     for tokens in TABLE {
@@ -68,16 +71,35 @@ pub async fn measure(cloud: &Cloud, build: &Path, warm: u32, log: &Path) -> Outc
         growth.rows.push(verify(&authorizer, cloud, format!("{} tokens in the table", shelf.tokens), warm, log).await?);
         growth.sweeps.push(sweep(&prune, shelf.tokens, log).await?);
     }
+    growth.rows.push(note(&authorizer, cloud, warm, log).await?);
     Ok(growth)
 }
 
 async fn verify(function: &Function, cloud: &Cloud, condition: String, warm: u32, log: &Path) -> Outcome<Row> {
+    row_of(function, from_ref(&function.allowed), cloud, condition, warm, log).await
+}
+
+/// Tokens that were never used before, so that every call notes a use: what a token costs once in an hour.
+async fn note(function: &Function, cloud: &Cloud, warm: u32, log: &Path) -> Outcome<Row> {
+    let tokens = cloud.unused(warm + uncounted(warm)).await?;
+    let cases: Vec<Case> = tokens.iter().map(|token| Case::allowed(token.reveal())).collect();
+    row_of(function, &cases, cloud, "a use to note".to_owned(), warm, log).await
+}
+
+async fn row_of(
+    function: &Function,
+    cases: &[Case],
+    cloud: &Cloud,
+    condition: String,
+    warm: u32,
+    log: &Path,
+) -> Outcome<Row> {
     eprintln!("{condition}");
     let (mut running, _) = ready(function, log).await?;
     let counts = Counts { cold: 0, warm };
-    let allowed = calls(&mut running, &function.allowed, &cloud.dynamodb, counts).await?;
+    let allowed = calls(&mut running, cases, &cloud.dynamodb, counts).await?;
     let forged = function.refused.first().ok_or("no forged token")?;
-    let forged = calls(&mut running, forged, &cloud.dynamodb, counts).await?;
+    let forged = calls(&mut running, from_ref(forged), &cloud.dynamodb, counts).await?;
     running.stop().await?;
     Ok(Row { condition, allowed, forged })
 }
@@ -120,7 +142,7 @@ impl<'a> Shelf<'a> {
 
     /// Gives this user tokens until there are so many, the copied one among them.
     fn fill(&mut self, user_id: &str, until: u32) -> Outcome<()> {
-        let there = if user_id == "1" { self.tokens.try_into()? } else { 0 };
+        let there = if user_id == OWNER { self.tokens.try_into()? } else { 0 };
         let numbers: Vec<u32> = (there..until).collect();
         for some in numbers.chunks(BATCH.try_into()?) {
             let items = some.iter().map(|number| {

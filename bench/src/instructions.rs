@@ -3,16 +3,20 @@
 
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
-use tokio::time::timeout;
+use tokio::{process::Command, time::timeout};
 
 use crate::{
     Outcome,
     functions::{Case, Function},
     measure::{call, ready},
+    opening,
 };
 
 /// How many calls the count of one call is the mean of.
 const CALLS: u64 = 200;
+
+/// How many openings the count of one is the mean of.
+const OPENS: u64 = 1_000;
 
 /// How many percent more than recorded are too many.
 const TOLERANCE: u64 = 3;
@@ -23,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The counts of a function, by what they are of.
 pub async fn count(function: &Function, folder: &Path) -> Outcome<BTreeMap<String, u64>> {
     let traced = traced(function, folder)?;
-    let mut counts = BTreeMap::new();
+    let mut counts = opens(folder).await?;
     let first = run(&traced, &traced.allowed, 1, folder).await?;
     counts.insert("start to first answer".to_owned(), first);
     for case in std::iter::once(&traced.allowed).chain(&traced.refused) {
@@ -31,6 +35,23 @@ pub async fn count(function: &Function, folder: &Path) -> Outcome<BTreeMap<Strin
         let few = run(&traced, case, CALLS / 10, folder).await?;
         let many = run(&traced, case, CALLS / 10 + CALLS, folder).await?;
         counts.insert(format!("a call, {}", case.name), many.saturating_sub(few) / CALLS);
+    }
+    Ok(counts)
+}
+
+/// The counts of [`token::open`] for each kind of text, by this very program under callgrind.
+async fn opens(folder: &Path) -> Outcome<BTreeMap<String, u64>> {
+    let program = std::env::current_exe()?;
+    let counted = async |kind: &str, times: u64| {
+        let mut command = Command::new("valgrind");
+        command.args(valgrind(folder)?).arg(&program).args(["open", kind, &times.to_string()]);
+        let status = timeout(PATIENCE, command.status()).await??;
+        if status.success() { total(folder) } else { Err(format!("opening {kind}: {status}").into()) }
+    };
+    let mut counts = BTreeMap::new();
+    for kind in opening::KINDS {
+        let (few, many) = (counted(kind, OPENS).await?, counted(kind, 2 * OPENS).await?);
+        counts.insert(format!("token::open, {kind}"), many.saturating_sub(few) / OPENS);
     }
     Ok(counts)
 }
@@ -49,11 +70,25 @@ pub fn compare(counted: &BTreeMap<String, u64>, recorded: &BTreeMap<String, u64>
 
 /// The same function under callgrind.
 fn traced(function: &Function, folder: &Path) -> Outcome<Function> {
-    let file = folder.join("callgrind.out");
-    let file = file.to_str().ok_or("a path is not text")?;
-    let valgrind = ["valgrind", "--quiet", "--tool=callgrind", &format!("--callgrind-out-file={file}")];
-    let command = valgrind.map(str::to_owned).into_iter().chain(function.command.iter().cloned()).collect();
+    let mut command = vec!["valgrind".to_owned()];
+    command.extend(valgrind(folder)?);
+    command.extend_from_slice(&function.command);
     Ok(Function { command, ..function.clone() })
+}
+
+const FILE: &str = "callgrind.out";
+
+fn valgrind(folder: &Path) -> Outcome<[String; 3]> {
+    let file = folder.join(FILE);
+    let file = file.to_str().ok_or("a path is not text")?;
+    Ok(["--quiet".to_owned(), "--tool=callgrind".to_owned(), format!("--callgrind-out-file={file}")])
+}
+
+/// What callgrind has counted last.
+fn total(folder: &Path) -> Outcome<u64> {
+    let text = fs::read_to_string(folder.join(FILE))?;
+    let total = text.lines().find_map(|line| line.strip_prefix("summary: ").or_else(|| line.strip_prefix("totals: ")));
+    Ok(total.ok_or("callgrind has counted nothing")?.trim().parse()?)
 }
 
 /// All instructions of a process that answers so many calls and then ends.
@@ -63,9 +98,7 @@ async fn run(function: &Function, case: &Case, calls: u64, folder: &Path) -> Out
         call(&mut running, case).await?;
     }
     timeout(PATIENCE, running.leave()).await??;
-    let text = fs::read_to_string(folder.join("callgrind.out"))?;
-    let total = text.lines().find_map(|line| line.strip_prefix("summary: ").or_else(|| line.strip_prefix("totals: ")));
-    Ok(total.ok_or("callgrind has counted nothing")?.trim().parse()?)
+    total(folder)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 
 mod cloud;
 mod draw;
@@ -17,6 +17,7 @@ mod functions;
 mod growth;
 mod instructions;
 mod measure;
+mod opening;
 mod process;
 mod report;
 mod runtime_api;
@@ -33,47 +34,101 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 /// Measures the authorizer beside others.
 #[derive(Debug, Parser)]
 struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+/// What is measured.
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Cold and warm, with and without the share of 128 MB: a table, and a picture of it.
+    Functions {
+        #[command(flatten)]
+        places: Places,
+        /// The folder for `measured.json`, `measured.svg` and `measured.md`.
+        #[arg(long)]
+        out: PathBuf,
+        /// Cold starts of each function.
+        #[arg(long, default_value_t = 30)]
+        cold: u32,
+        /// Warm calls of each kind.
+        #[arg(long, default_value_t = 5_000)]
+        warm: u32,
+        /// Only functions whose name contains this; the floor is measured in any case.
+        #[arg(long, default_value = "")]
+        only: String,
+    },
+    /// What more tokens, more tokens of one user and more keys cost.
+    Growth {
+        #[command(flatten)]
+        places: Places,
+        /// Warm calls of each kind.
+        #[arg(long, default_value_t = 2_000)]
+        warm: u32,
+    },
+    /// The instructions of the authorizer and of opening a token, as callgrind counts them. Fails if they are more than
+    /// this file says; a file that is not there is written.
+    Instructions {
+        #[command(flatten)]
+        places: Places,
+        /// What was recorded.
+        file: PathBuf,
+    },
+    /// Opens a text of this kind again and again, for callgrind.
+    Open {
+        /// The kind.
+        kind: String,
+        /// How often.
+        times: u64,
+    },
+}
+
+/// Where the things are that are measured.
+#[derive(Debug, Args)]
+struct Places {
     /// The folder of the release binaries.
     #[arg(long)]
     build: PathBuf,
     /// The folder that the peers are installed in.
-    #[arg(long)]
-    installed: PathBuf,
-    /// The folder for `measured.json`, `measured.svg` and `measured.md`.
-    #[arg(long)]
-    out: PathBuf,
-    /// Cold starts of each function.
-    #[arg(long, default_value_t = 30)]
-    cold: u32,
-    /// Warm calls of each kind.
-    #[arg(long, default_value_t = 5_000)]
-    warm: u32,
-    /// Counts the instructions of the authorizer instead, with callgrind, and fails if they are more than this file says.
-    /// A file that is not there is written.
-    #[arg(long)]
-    instructions: Option<PathBuf>,
-    /// Measures instead what more tokens, more tokens of one user and more keys cost.
-    #[arg(long)]
-    growth: bool,
-    /// Only functions whose name contains this; the floor is measured in any case.
     #[arg(long, default_value = "")]
-    only: String,
+    installed: PathBuf,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Outcome<()> {
-    let Arguments { build, installed, out, cold, warm, instructions, growth, only } = Arguments::parse();
-    let counts = Counts { cold, warm };
     let folder = tempfile::tempdir()?;
-    let cloud = Cloud::start(folder.path()).await?;
-    if let Some(file) = instructions {
-        return count(&cloud, &build, &installed, folder.path(), &file).await;
+    let log = folder.path().join("function.log");
+    match Arguments::parse().what {
+        What::Functions { places, out, cold, warm, only } => {
+            let report = functions(&places, Counts { cold, warm }, &only, folder.path(), &log).await?;
+            fs::create_dir_all(&out)?;
+            fs::write(out.join("measured.json"), serde_json::to_string_pretty(&report)?)?;
+            fs::write(out.join("measured.svg"), draw::svg(&report))?;
+            fs::write(out.join("measured.md"), report.to_string())?;
+            println!("{report}");
+        }
+        What::Growth { places, warm } => {
+            let cloud = Cloud::start(folder.path()).await?;
+            println!("{}", growth::measure(&cloud, &places.build, warm, &log).await?);
+        }
+        What::Instructions { places, file } => {
+            let cloud = Cloud::start(folder.path()).await?;
+            let ours = functions::authorizer(&cloud, &places.build, cloud.ring.reveal())?;
+            let counted = instructions::count(&ours, folder.path()).await?;
+            let text = format!("{}\n", serde_json::to_string_pretty(&counted)?);
+            print!("{text}");
+            if !file.exists() {
+                return Ok(fs::write(file, text)?);
+            }
+            instructions::compare(&counted, &serde_json::from_str(&fs::read_to_string(file)?)?)?;
+        }
+        What::Open { kind, times } => opening::open(&kind, times)?,
     }
-    if growth {
-        let log = folder.path().join("function.log");
-        println!("{}", growth::measure(&cloud, &build, warm, &log).await?);
-        return Ok(());
-    }
+    Ok(())
+}
+
+async fn functions(places: &Places, counts: Counts, only: &str, folder: &Path, log: &Path) -> Outcome<Report> {
+    let cloud = Cloud::start(folder).await?;
     let share = Share::make();
     if let Err(error) = &share {
         eprintln!("no share of 128 MB on this machine: {error}");
@@ -85,32 +140,15 @@ async fn main() -> Outcome<()> {
         share: share.as_ref().map(|_| Report::share_text()).map_err(ToString::to_string),
         functions: Vec::new(),
     };
-    for (index, function) in functions::all(&cloud, &build, &installed)?.iter().enumerate() {
-        if index > 0 && !function.name.contains(&only) {
+    for (index, function) in functions::all(&cloud, &places.build, &places.installed)?.iter().enumerate() {
+        if index > 0 && !function.name.contains(only) {
             continue;
         }
         eprintln!("{}", function.name);
-        let log = folder.path().join("function.log");
-        let measured = measure(function, &cloud.dynamodb, counts, share.as_ref().ok(), &log).await;
+        let measured = measure(function, &cloud.dynamodb, counts, share.as_ref().ok(), log).await;
         report.functions.push(measured.map_err(|error| format!("{}: {error}", function.name))?);
     }
-    fs::create_dir_all(&out)?;
-    fs::write(out.join("measured.json"), serde_json::to_string_pretty(&report)?)?;
-    fs::write(out.join("measured.svg"), draw::svg(&report))?;
-    fs::write(out.join("measured.md"), report.to_string())?;
-    println!("{report}");
-    Ok(())
-}
-
-async fn count(cloud: &Cloud, build: &Path, installed: &Path, folder: &Path, file: &Path) -> Outcome<()> {
-    let all = functions::all(cloud, build, installed)?;
-    let ours = all.iter().find(|function| function.name == "verify-authorizer").ok_or("our function is missing")?;
-    let counted = instructions::count(ours, folder).await?;
-    println!("{}", serde_json::to_string_pretty(&counted)?);
-    if file.exists() {
-        return instructions::compare(&counted, &serde_json::from_str(&fs::read_to_string(file)?)?);
-    }
-    Ok(fs::write(file, format!("{}\n", serde_json::to_string_pretty(&counted)?))?)
+    Ok(report)
 }
 
 fn processor() -> String {

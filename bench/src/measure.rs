@@ -2,6 +2,7 @@
 
 use std::{
     path::Path,
+    slice::from_ref,
     time::{Duration, Instant},
 };
 
@@ -23,7 +24,7 @@ use crate::{
 pub struct Counts {
     /// Cold starts.
     pub cold: u32,
-    /// Warm calls that count, after a tenth as many and at least 200 that do not.
+    /// Warm calls that count, after [`uncounted`] ones.
     pub warm: u32,
 }
 
@@ -95,10 +96,10 @@ pub async fn measure(
         running.stop().await?;
     }
     let (mut running, _) = start(function, log, None).await?;
-    let allowed = calls(&mut running, &function.allowed, dynamodb, counts).await?;
+    let allowed = calls(&mut running, from_ref(&function.allowed), dynamodb, counts).await?;
     let mut refused = Vec::new();
     for case in &function.refused {
-        refused.push(calls(&mut running, case, dynamodb, counts).await?);
+        refused.push(calls(&mut running, from_ref(case), dynamodb, counts).await?);
     }
     let peak_memory_bytes = running.peak_memory()?;
     running.stop().await?;
@@ -144,20 +145,27 @@ pub async fn ready(function: &Function, log: &Path) -> Outcome<(Running, Instant
     }
 }
 
-/// As many warm calls as `counts` says, after those that do not count.
-pub async fn calls(running: &mut Running, case: &Case, dynamodb: &Front, counts: Counts) -> Outcome<Calls> {
-    for _ in 0..(counts.warm / 10).max(200) {
-        call(running, case).await?;
+/// How many warm calls do not count, before so many that do.
+pub fn uncounted(warm: u32) -> u32 {
+    (warm / 10).max(200)
+}
+
+/// As many warm calls as `counts` says, after those that do not count. The cases take turns.
+pub async fn calls(running: &mut Running, cases: &[Case], dynamodb: &Front, counts: Counts) -> Outcome<Calls> {
+    let mut turns = cases.iter().cycle();
+    let mut turn = || turns.next().ok_or("there is no case");
+    for _ in 0..uncounted(counts.warm) {
+        call(running, turn()?).await?;
     }
     let (cpu, requests) = (running.cpu()?, dynamodb.requests());
     let mut times = Vec::new();
     for _ in 0..counts.warm {
-        times.push(call(running, case).await?);
+        times.push(call(running, turn()?).await?);
     }
     let cpu = running.cpu()?.saturating_sub(cpu);
     let requests = u32::try_from(dynamodb.requests() - requests)?;
     Ok(Calls {
-        case: case.name,
+        case: turn()?.name,
         time: Spread::of(times),
         cpu: microseconds(cpu) / f64::from(counts.warm),
         requests: f64::from(requests) / f64::from(counts.warm),
@@ -180,7 +188,7 @@ async fn at_share(
     let (mut running, _) = start(function, log, Some(share)).await?;
     // It takes fourteen times as long.
     let counts = Counts { warm: (counts.warm / 10).max(10), ..counts };
-    let allowed = calls(&mut running, &function.allowed, dynamodb, counts).await?.time;
+    let allowed = calls(&mut running, from_ref(&function.allowed), dynamodb, counts).await?.time;
     running.stop().await?;
     Ok(AtShare { first_call: Spread::of(first_call), allowed })
 }
