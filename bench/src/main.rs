@@ -90,7 +90,7 @@ struct Places {
     #[arg(long)]
     build: PathBuf,
     /// The folder that the peers are installed in.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "bench/.installed")]
     installed: PathBuf,
 }
 
