@@ -9,11 +9,13 @@ use crate::{
     Outcome,
     functions::{Case, Function},
     measure::{call, ready},
-    opening,
 };
 
 /// How many calls the count of one call is the mean of.
 const CALLS: u64 = 200;
+
+/// What `opening` can open: a good token of each format, and what is refused.
+const KINDS: [&str; 6] = ["signed", "developer", "jwt", "forged", "expired", "foreign"];
 
 /// How many openings the count of one is the mean of.
 const OPENS: u64 = 1_000;
@@ -24,10 +26,10 @@ const TOLERANCE: u64 = 3;
 /// Until a function that has lost its Runtime API has ended and callgrind has written its file.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The counts of a function, by what they are of.
-pub async fn count(function: &Function, folder: &Path) -> Outcome<BTreeMap<String, u64>> {
+/// The counts of a function and of the program that opens tokens, by what they are of.
+pub async fn count(function: &Function, opening: &Path, folder: &Path) -> Outcome<BTreeMap<String, u64>> {
     let traced = traced(function, folder)?;
-    let mut counts = opens(folder).await?;
+    let mut counts = opens(opening, folder).await?;
     let first = run(&traced, &traced.allowed, 1, folder).await?;
     counts.insert("start to first answer".to_owned(), first);
     for case in std::iter::once(&traced.allowed).chain(&traced.refused) {
@@ -39,17 +41,16 @@ pub async fn count(function: &Function, folder: &Path) -> Outcome<BTreeMap<Strin
     Ok(counts)
 }
 
-/// The counts of [`token::open`] for each kind of text, by this very program under callgrind.
-async fn opens(folder: &Path) -> Outcome<BTreeMap<String, u64>> {
-    let program = std::env::current_exe()?;
+/// The counts of [`token::open`] for each kind of text, by the program `opening` under callgrind.
+async fn opens(opening: &Path, folder: &Path) -> Outcome<BTreeMap<String, u64>> {
     let counted = async |kind: &str, times: u64| {
         let mut command = Command::new("valgrind");
-        command.args(valgrind(folder)?).arg(&program).args(["open", kind, &times.to_string()]);
+        command.args(valgrind(folder)?).arg(opening).args([kind, &times.to_string()]);
         let status = timeout(PATIENCE, command.status()).await??;
         if status.success() { total(folder) } else { Err(format!("opening {kind}: {status}").into()) }
     };
     let mut counts = BTreeMap::new();
-    for kind in opening::KINDS {
+    for kind in KINDS {
         let (few, many) = (counted(kind, OPENS).await?, counted(kind, 2 * OPENS).await?);
         counts.insert(format!("token::open, {kind}"), many.saturating_sub(few) / OPENS);
     }

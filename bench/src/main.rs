@@ -17,7 +17,6 @@ mod functions;
 mod growth;
 mod instructions;
 mod measure;
-mod opening;
 mod process;
 mod report;
 mod runtime_api;
@@ -74,13 +73,6 @@ enum What {
         /// What was recorded.
         file: PathBuf,
     },
-    /// Opens a text of this kind again and again, for callgrind.
-    Open {
-        /// The kind.
-        kind: String,
-        /// How often.
-        times: u64,
-    },
 }
 
 /// Where the things are that are measured.
@@ -114,7 +106,7 @@ async fn main() -> Outcome<()> {
         What::Instructions { places, file } => {
             let cloud = Cloud::start(folder.path()).await?;
             let ours = functions::authorizer(&cloud, &places.build, cloud.ring.reveal())?;
-            let counted = instructions::count(&ours, folder.path()).await?;
+            let counted = instructions::count(&ours, &places.build.join("opening"), folder.path()).await?;
             let text = format!("{}\n", serde_json::to_string_pretty(&counted)?);
             print!("{text}");
             if !file.exists() {
@@ -122,7 +114,6 @@ async fn main() -> Outcome<()> {
             }
             instructions::compare(&counted, &serde_json::from_str(&fs::read_to_string(file)?)?)?;
         }
-        What::Open { kind, times } => opening::open(&kind, times)?,
     }
     Ok(())
 }

@@ -49,7 +49,7 @@ pub(super) fn open(ring: &Keyring, issuer: &Issuer, text: &str, _now: Timestamp)
 }
 
 pub(super) fn parse(issuer: &Issuer, text: &str) -> Option<Seal> {
-    let seal = text.strip_prefix(issuer.prefix())?.strip_prefix(MARK)?;
+    let seal = issuer.after_prefix(text)?.strip_prefix(MARK)?;
     if seal.len() == Seal::TEXT_LENGTH { Seal::decode(seal) } else { None }
 }
 

@@ -53,7 +53,7 @@ pub(super) fn open(ring: &Keyring, issuer: &Issuer, text: &str, now: Timestamp) 
 }
 
 pub(super) fn parse(issuer: &Issuer, text: &str) -> Option<(UserId, Timestamp, Seal)> {
-    let (user_id, rest) = text.strip_prefix(issuer.prefix())?.split_once('.')?;
+    let (user_id, rest) = issuer.after_prefix(text)?.split_once('.')?;
     let (expires_at, seal) = rest.split_once('.')?;
     if seal.len() != Seal::TEXT_LENGTH {
         return None;

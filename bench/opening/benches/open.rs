@@ -1,4 +1,4 @@
-//! What it costs to make a token and to open one: `cargo bench -p bench`.
+//! What it costs to make a token and to open one: `cargo bench -p opening`.
 //!
 //! Opening is what every request pays, whoever sends it; so that beside good tokens there are all those that are not.
 
