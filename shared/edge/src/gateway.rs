@@ -1,6 +1,6 @@
 //! Lambda events of API Gateway into requests, and answers back.
 
-use std::{convert::Infallible, future::Future};
+use std::{convert::Infallible, future::Future, time::Duration};
 
 use lambda_http::{
     Adapter, Request, RequestExt, Service as _, request::LambdaRequest, request::RequestContext, service_fn,
@@ -11,6 +11,10 @@ use serde_json::Value;
 use store::Failure;
 
 use crate::{Answer, Problem, Settings, cors, log};
+
+/// The limit of a whole request, however many calls it makes. The template gives a function a second more; when that is
+/// over, Lambda ends it, and nobody learns why.
+pub const LIMIT: Duration = Duration::from_secs(9);
 
 /// Serves proxy events of API Gateway until Lambda ends the process.
 ///
@@ -43,8 +47,8 @@ where
     serde_json::to_value(answer).map_err(|error| Failure::new(DOING, error))
 }
 
-/// Ends a request: answers a preflight without asking the handler, else logs what the handler did not, and lets the
-/// caller's origin see the answer if it may.
+/// Ends a request: answers a preflight without asking the handler, else gives the handler up after [`LIMIT`], logs what it
+/// did not, and lets the caller's origin see the answer if it may.
 pub async fn respond(
     settings: &Settings,
     request: &Request,
@@ -53,7 +57,8 @@ pub async fn respond(
     if let Some(answer) = cors::preflight(settings, request.method(), request.headers()) {
         return answer;
     }
-    let mut answer = log::conclude(handling.await);
+    let late = |_elapsed| Err(Failure::new("answering the request", "the time limit was reached").into());
+    let mut answer = log::conclude(tokio::time::timeout(LIMIT, handling).await.unwrap_or_else(late));
     cors::allow(settings, request.headers(), &mut answer);
     answer
 }
