@@ -162,6 +162,17 @@ pub(crate) fn to_user(item: Item) -> Result<User, Corrupt> {
     User::from_attributes(attributes).map_err(|bad| Corrupt(bad.0))
 }
 
+/// Whether two items are the same. DynamoDB gives a set back in an order of its own.
+pub(crate) fn is_same(one: &Item, other: &Item) -> bool {
+    let same = |(name, value): (&String, &AttributeValue)| match (value, other.get(name)) {
+        (AttributeValue::Ss(one), Some(AttributeValue::Ss(other))) => {
+            one.len() == other.len() && one.iter().all(|name| other.contains(name))
+        }
+        (value, other) => Some(value) == other,
+    };
+    one.len() == other.len() && one.iter().all(same)
+}
+
 pub(crate) fn required<T: std::str::FromStr>(item: &Item, name: &'static str) -> Result<T, Corrupt> {
     optional(item, name)?.ok_or(Corrupt(name))
 }

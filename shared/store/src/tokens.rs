@@ -1,7 +1,8 @@
 //! Making, listing and taking back records. A user's tokens are one partition, so every look at them is strong.
 
 use aws_sdk_dynamodb::{
-    operation::update_item::builders::UpdateItemFluentBuilder, types::ReturnValuesOnConditionCheckFailure,
+    operation::{put_item::PutItemError, update_item::builders::UpdateItemFluentBuilder},
+    types::ReturnValuesOnConditionCheckFailure,
 };
 use token::{Format, Record, Revocation, Timestamp, TokenHash, TokenId, UserId};
 
@@ -205,13 +206,23 @@ impl Store {
         if_met("noting the use", call.send().await)
     }
 
-    /// Writes an item that must not be there.
+    /// Writes an item that must not be there. If the very same is there, an attempt of this call wrote it, and its answer
+    /// was lost.
     pub(crate) async fn put_new(&self, item: Item, doing: &'static str) -> Result<(), Failure> {
-        let call = self.client.put_item().table_name(&self.tables.tokens).set_item(Some(item));
-        let call =
-            call.condition_expression("attribute_not_exists(#user)").expression_attribute_names("#user", item::USER_ID);
-        call.send().await.map_err(Failure::of(doing))?;
-        Ok(())
+        let call = self.client.put_item().table_name(&self.tables.tokens).set_item(Some(item.clone()));
+        let call = call
+            .condition_expression("attribute_not_exists(#user)")
+            .expression_attribute_names("#user", item::USER_ID)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let Err(error) = call.send().await else { return Ok(()) };
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(failed))
+                if failed.item().is_some_and(|there| item::is_same(there, &item)) =>
+            {
+                Ok(())
+            }
+            Some(_) | None => Err(Failure::of(doing)(error)),
+        }
     }
 
     /// An item, strongly read.
