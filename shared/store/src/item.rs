@@ -129,6 +129,10 @@ pub(crate) fn to_record(item: &Item) -> Result<Record, Corrupt> {
         (Some(at), Some(because)) => Some(Revocation { at, because }),
         (Some(_), None) | (None, Some(_)) => return Err(Corrupt(REVOKED_AT)),
     };
+    let (replaced_by, replaced_at) = (optional(item, REPLACED_BY)?, instant(item, REPLACED_AT)?);
+    if replaced_by.is_some() != replaced_at.is_some() {
+        return Err(Corrupt(REPLACED_AT));
+    }
     Ok(Record {
         id: TokenId { user_id, hash },
         format,
@@ -146,8 +150,8 @@ pub(crate) fn to_record(item: &Item) -> Result<Record, Corrupt> {
         root: required(item, ROOT)?,
         chain_started_at: instant(item, CHAIN_STARTED_AT)?.ok_or(Corrupt(CHAIN_STARTED_AT))?,
         replaces: optional(item, REPLACES)?,
-        replaced_by: optional(item, REPLACED_BY)?,
-        replaced_at: instant(item, REPLACED_AT)?,
+        replaced_by,
+        replaced_at,
         last_used_at: instant(item, LAST_USED_AT)?,
         forget_at: instant(item, FORGET_AT)?,
     })
