@@ -62,6 +62,13 @@ pub enum Kind {
 /// The key of the item that remembers where a sweep stopped. It stands beside the counters of log-ins, because prune
 /// must not be able to make an item among the tokens.
 const SWEEP: &str = "sweep#tokens";
+
+/// How long it waits before keys that were left unprocessed are asked for again; twice as long every time.
+const UNPROCESSED_WAIT: Duration = Duration::from_millis(20);
+
+/// When it would have to wait longer than this, it fails, and the next sweep goes on.
+const LONGEST_UNPROCESSED_WAIT: Duration = Duration::from_secs(2);
+
 const DOING: &str = "sweeping the tokens";
 
 impl Store {
@@ -141,8 +148,8 @@ impl Store {
             let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
             let keys = keys.map_err(|bad| Failure::new(DOING, bad))?;
             let mut asked = HashMap::from([(self.tables.users.clone(), keys)]);
-            let mut wait = Duration::from_millis(20);
-            while !asked.is_empty() {
+            let mut wait = UNPROCESSED_WAIT;
+            loop {
                 let call = self.client.batch_get_item().set_request_items(Some(asked));
                 let answer = call.send().await.map_err(Failure::of(DOING))?;
                 for item in answer.responses.unwrap_or_default().into_values().flatten() {
@@ -150,10 +157,14 @@ impl Store {
                     users.insert(id, item::to_user(item).ok());
                 }
                 asked = answer.unprocessed_keys.unwrap_or_default();
-                if !asked.is_empty() {
-                    pause(wait).await;
-                    wait = wait.saturating_mul(2).min(Duration::from_secs(2));
+                if asked.is_empty() {
+                    break;
                 }
+                if wait > LONGEST_UNPROCESSED_WAIT {
+                    return Err(Failure::new(DOING, "keys were left unprocessed again and again"));
+                }
+                pause(wait).await;
+                wait = wait.saturating_mul(2);
             }
         }
         Ok(users)
