@@ -54,7 +54,8 @@ pub enum Answer {
 pub struct Undone(Failure);
 
 impl Prune {
-    /// Deals with one event. A sweep stops between two parts when `may_go_on` says no, and the next one goes on there.
+    /// Deals with one event. When `may_go_on` says no, a sweep stops between two parts, and the next one goes on there; what
+    /// is left of the stream is reported as failed, and goes on when it comes again.
     ///
     /// # Errors
     /// When the store fails before anything of a sweep, or a stream record has no sequence number.
@@ -65,7 +66,7 @@ impl Prune {
         may_go_on: &(dyn Fn() -> bool + Sync),
     ) -> Result<Answer, Undone> {
         let answer = match event {
-            Event::Stream(event) => self.stream(event.records, now).await.map(Answer::Stream),
+            Event::Stream(event) => self.stream(event.records, now, may_go_on).await.map(Answer::Stream),
             Event::Schedule(_) => self.sweep(now, may_go_on).await.map(Answer::Swept),
         };
         answer.map_err(|failure| {

@@ -10,7 +10,7 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use prune::{Event, Prune};
 use token::Timestamp;
 
-/// How long before the end of an invocation a sweep stops and remembers its place.
+/// How long before the end of an invocation it stops: a sweep remembers its place, the stream says what is left.
 const RESERVE: Duration = Duration::from_secs(10);
 
 #[tokio::main(flavor = "current_thread")]

@@ -42,6 +42,7 @@ impl Prune {
         &self,
         records: Vec<EventRecord>,
         now: Timestamp,
+        may_go_on: &(dyn Fn() -> bool + Sync),
     ) -> Result<DynamoDbEventResponse, Failure> {
         let mut users: BTreeMap<UserId, Vec<Change>> = BTreeMap::new();
         for record in records {
@@ -52,7 +53,8 @@ impl Prune {
         let users: Vec<(UserId, Vec<Change>)> = users.into_iter().collect();
         let mut answer = DynamoDbEventResponse::default();
         for some in users.chunks(AT_ONCE) {
-            let outcomes = join_all(some.iter().map(|(user_id, changes)| self.void_after(user_id, changes, now))).await;
+            let voiding = some.iter().map(|(user_id, changes)| self.void_after(user_id, changes, now, may_go_on));
+            let outcomes = join_all(voiding).await;
             for ((_, changes), outcome) in some.iter().zip(outcomes) {
                 if let Err(failure) = outcome {
                     log::failed(&failure);
@@ -65,7 +67,16 @@ impl Prune {
 
     /// The tokens are read before the user: a token that is in the list was made from a user no newer than the one that
     /// is read then, so that a difference means a change and never a token that was made in between.
-    async fn void_after(&self, user_id: &UserId, changes: &[Change], now: Timestamp) -> Result<(), Failure> {
+    ///
+    /// A user may have more tokens than there is time for. What is void stays void, and the rest is done when the record
+    /// comes again.
+    async fn void_after(
+        &self,
+        user_id: &UserId,
+        changes: &[Change],
+        now: Timestamp,
+        may_go_on: &(dyn Fn() -> bool + Sync),
+    ) -> Result<(), Failure> {
         let records = self.store.readable_records_of(user_id).await?;
         let live: Vec<Record> = records.into_iter().filter(|record| record.revoked.is_none()).collect();
         if live.is_empty() {
@@ -75,6 +86,9 @@ impl Prune {
         let voided: Vec<(&Record, Reason)> =
             live.iter().filter_map(|record| Some((record, why(record, user.as_ref(), changes)?))).collect();
         for some in voided.chunks(AT_ONCE) {
+            if !may_go_on() {
+                return Err(Failure::new(DOING, "there was no time for all of them"));
+            }
             try_join_all(some.iter().map(|(record, because)| self.void(record, *because, now))).await?;
         }
         Ok(())
