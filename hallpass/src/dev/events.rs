@@ -70,20 +70,40 @@ impl Delivery {
     }
 }
 
-/// Delivers a batch until nothing of it is reported as failed, from the first failed record on.
-pub async fn deliver(invoke: &Invoke, function: &str, mut records: Vec<Value>) {
-    for _ in 0..DELIVERIES {
-        let answer = invoke(function, json!({"Records": records})).await;
-        let Ok(answer) = answer else { continue };
-        let failures = answer.get("batchItemFailures").and_then(Value::as_array).cloned().unwrap_or_default();
-        let failed: Vec<&str> = failures.iter().filter_map(|failure| failure.get("itemIdentifier")?.as_str()).collect();
-        let number =
-            |record: &Value| record.pointer("/dynamodb/SequenceNumber").and_then(Value::as_str).map(str::to_owned);
-        let first = records.iter().position(|record| number(record).is_some_and(|it| failed.contains(&it.as_str())));
-        let Some(first) = first else { return };
-        records.drain(..first);
+/// Delivers a batch as Lambda does (AWS: "Using AWS Lambda with Amazon DynamoDB", "Reporting batch item failures"): what is
+/// reported as failed comes again, from the first such record on, and a batch that fails as a whole comes again in halves.
+/// What fails to the end is logged and given back; on AWS it goes to the failure destination.
+pub async fn deliver(invoke: &Invoke, function: &str, records: Vec<Value>) -> Vec<Value> {
+    let (mut waiting, mut given_up) = (vec![records], Vec::new());
+    while let Some(mut records) = waiting.pop() {
+        for _ in 0..DELIVERIES {
+            match invoke(function, json!({"Records": records})).await {
+                Ok(answer) => drop(records.drain(..first_failed(&records, &answer))),
+                Err(_) if records.len() > 1 => {
+                    waiting.push(records.split_off(records.len().div_ceil(2)));
+                    waiting.push(std::mem::take(&mut records));
+                }
+                Err(_) => {}
+            }
+            if records.is_empty() {
+                break;
+            }
+        }
+        given_up.append(&mut records);
     }
-    tracing::error!(target: TARGET, records = records.len(), "gave up on records of the user stream");
+    if !given_up.is_empty() {
+        tracing::error!(target: TARGET, records = given_up.len(), "gave up on records of the user stream");
+    }
+    given_up
+}
+
+/// How many records there are before the first that is reported as failed.
+fn first_failed(records: &[Value], answer: &Value) -> usize {
+    let failures = answer.get("batchItemFailures").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let failed: Vec<&str> = failures.iter().filter_map(|failure| failure.get("itemIdentifier")?.as_str()).collect();
+    let number = |record: &Value| record.pointer("/dynamodb/SequenceNumber").and_then(Value::as_str).map(str::to_owned);
+    let first = records.iter().position(|record| number(record).is_some_and(|it| failed.contains(&it.as_str())));
+    first.unwrap_or(records.len())
 }
 
 /// Removes expired items for ever.
