@@ -21,8 +21,10 @@ use token::Timestamp;
 pub mod api;
 pub mod capability;
 pub mod client;
+pub mod damage;
 pub mod engine;
 pub mod html;
+pub mod long;
 pub mod pages;
 pub mod remote;
 pub mod request;
@@ -56,6 +58,7 @@ pub struct World {
     /// The delivery of the user stream to prune; nothing is delivered unless the test asks for it.
     pub delivery: Delivery,
     invoke: Invoked,
+    environment: BTreeMap<String, String>,
     time: Arc<AtomicU64>,
     engine: Arc<Engine>,
 }
@@ -114,6 +117,7 @@ impl World {
             Arc::new(move || Timestamp::from_unix(time.load(Ordering::SeqCst)).unwrap())
         };
         let functions = Functions::new(&template, &environment, clock).unwrap();
+        let of_functions = environment.clone();
         environment.extend(of_engine);
         let lookup = |name: &str| environment.get(name).cloned();
         let store = edge::service::store(&lookup).unwrap();
@@ -130,9 +134,20 @@ impl World {
             ),
             invoke: Invoked(invoke),
             store,
+            environment: of_functions,
             time,
             engine,
         }
+    }
+
+    /// The functions once more, over the same tables, through a tap of their own.
+    pub async fn tapped_once_more(&self) -> (Invoke, Tap) {
+        let tap = Tap::over(&self.engine).await;
+        let mut environment = self.environment.clone();
+        environment.insert(engine::ENDPOINT.to_owned(), tap.endpoint());
+        let now = self.now();
+        let template = Template::parse(TEMPLATE).unwrap();
+        (Functions::new(&template, &environment, Arc::new(move || now)).unwrap().invoke(), tap)
     }
 
     /// Every record of the user stream so far, as Lambda gets it.

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use store::developer::Replaced;
 use token::{
     Binding, Entropy, Format, Issuer, Keyring, Record, TokenHash, TokenId,
@@ -97,6 +97,23 @@ impl World {
             forget_at: lifecycle::forget_at(expires_at, None, Duration::from_secs(GRACE)),
         };
         Made { text: sealed.text.reveal().to_owned(), record }
+    }
+
+    /// As many tokens more, like this one. They are written past the store, so that there may be thousands.
+    pub async fn multiply(&self, made: &Made, count: usize) {
+        let table = self.table("Tokens");
+        let item = self.record_item(&made.record).await;
+        for some in (0..count).collect::<Vec<_>>().chunks(25) {
+            let mut puts = Vec::new();
+            for number in some {
+                let mut item = item.clone();
+                // A hash is 128 bits, which the last of 22 characters does not fill.
+                item.insert("token".to_owned(), AttributeValue::S(format!("{number:0>21}A")));
+                let put = PutRequest::builder().set_item(Some(item)).build().unwrap();
+                puts.push(WriteRequest::builder().put_request(put).build());
+            }
+            self.dynamodb.batch_write_item().request_items(&table, puts).send().await.unwrap();
+        }
     }
 
     /// The hash of the user's developer token, if there is one.

@@ -10,6 +10,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use http::{Request, Response, StatusCode, header::HOST};
@@ -29,7 +30,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-use crate::engine::Engine;
+use crate::{damage::Damage, engine::Engine};
 
 /// A running tap. Dropping it, or [`Tap::stop`], refuses every connection.
 #[derive(Debug)]
@@ -69,6 +70,10 @@ pub enum Fault {
     Unprocessed,
     /// It is done, and the answer is changed.
     Change(fn(&mut Value)),
+    /// It is done, and an attribute of an item in the answer is not what it should be.
+    Damage(Damage),
+    /// It is done after this much time.
+    Delay(Duration),
 }
 
 /// From the `skip`th request of this operation on, as often as `times` says.
@@ -85,6 +90,7 @@ struct State {
     suffix: String,
     client: Client<HttpConnector, Full<Bytes>>,
     seen: Mutex<Vec<Seen>>,
+    answers: Mutex<Vec<Value>>,
     rules: Mutex<Vec<Rule>>,
 }
 
@@ -118,6 +124,7 @@ impl Tap {
             suffix: suffix.to_owned(),
             client: Client::builder(TokioExecutor::new()).build_http(),
             seen: Mutex::default(),
+            answers: Mutex::default(),
             rules: Mutex::default(),
         });
         let serving = Mutex::new(tokio::spawn(serve(listener, Arc::clone(&state))));
@@ -142,6 +149,11 @@ impl Tap {
     /// The requests since this was last asked.
     pub fn seen(&self) -> Vec<Seen> {
         std::mem::take(&mut self.state.seen.lock().unwrap())
+    }
+
+    /// The answers to the requests since this was last asked, as the engine gave them.
+    pub fn answers(&self) -> Vec<Value> {
+        std::mem::take(&mut self.state.answers.lock().unwrap())
     }
 
     /// The operations of the requests since this was last asked.
@@ -194,7 +206,10 @@ impl State {
             Some(Fault::Unprocessed) => {
                 return Ok(whole(&json!({"Responses": {}, "UnprocessedKeys": json["RequestItems"]})));
             }
-            Some(Fault::Lose | Fault::Break | Fault::Halve | Fault::Change(_)) | None => {}
+            Some(Fault::Delay(time)) => {
+                let _ = tokio::time::timeout(time, std::future::pending::<()>()).await;
+            }
+            Some(Fault::Lose | Fault::Break | Fault::Halve | Fault::Change(_) | Fault::Damage(_)) | None => {}
         }
         let mut onwards = Request::new(Full::new(body));
         *onwards.method_mut() = head.method;
@@ -204,13 +219,20 @@ impl State {
         let answer = self.client.request(onwards).await.map_err(io::Error::other)?;
         let (head, body) = answer.into_parts();
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+        let answered = || self.plain(serde_json::from_slice(&body).unwrap());
+        self.answers.lock().unwrap().push(answered());
         Ok(match fault {
             Some(Fault::Lose) => return Err(broken()),
             Some(Fault::Break) => Response::new(Half(Some(half(&body))).boxed()),
             Some(Fault::Halve) => Response::new(full(half(&body))),
             Some(Fault::Change(change)) => {
-                let mut json = self.plain(serde_json::from_slice(&body).unwrap());
+                let mut json = answered();
                 change(&mut json);
+                whole(&self.suffixed(json))
+            }
+            Some(Fault::Damage(damage)) => {
+                let mut json = answered();
+                damage.apply(&mut json);
                 whole(&self.suffixed(json))
             }
             _ => Response::from_parts(head, full(body)),
@@ -323,6 +345,8 @@ impl fmt::Debug for Fault {
             Self::Cancel(code) => write!(f, "Cancel({code})"),
             Self::Unprocessed => f.write_str("Unprocessed"),
             Self::Change(_) => f.write_str("Change"),
+            Self::Damage(damage) => damage.fmt(f),
+            Self::Delay(time) => write!(f, "Delay({time:?})"),
         }
     }
 }

@@ -22,6 +22,13 @@ impl<'a> Visitor<'a> {
         visitor
     }
 
+    /// Somebody who sees the page for signing in.
+    pub async fn arriving(world: &'a World) -> Self {
+        let mut visitor = Self { world, cookies: BTreeMap::new(), csrf: String::new() };
+        visitor.open("Console", Request::new("GET", "/sign-in")).await;
+        visitor
+    }
+
     /// Somebody who tries to.
     pub async fn signing_in(world: &'a World, name: &str, password: &str) -> Answer {
         Self { world, cookies: BTreeMap::new(), csrf: String::new() }.sign_in(name, password).await
@@ -34,8 +41,29 @@ impl<'a> Visitor<'a> {
 
     /// Opens a page.
     pub async fn open(&mut self, function: &str, request: Request) -> Answer {
+        self.send(function, self.with_cookies(request)).await
+    }
+
+    /// Sends a form with these fields, whose values need no escape.
+    pub async fn submit(&mut self, function: &str, request: Request, fields: &[(&str, &str)]) -> Answer {
+        self.send(function, self.with_form(request, fields)).await
+    }
+
+    /// The request as this browser sends it.
+    pub fn with_cookies(&self, request: Request) -> Request {
         let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let request = request.header("Accept", "text/html").header("Cookie", &cookies.join("; "));
+        request.header("Accept", "text/html").header("Cookie", &cookies.join("; "))
+    }
+
+    /// The request with a form, as this browser sends it.
+    pub fn with_form(&self, request: Request, fields: &[(&str, &str)]) -> Request {
+        let fields = [&[("csrf", self.csrf.as_str())], fields].concat();
+        let body: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let request = request.header("Content-Type", "application/x-www-form-urlencoded").body(&body.join("&"));
+        self.with_cookies(request)
+    }
+
+    async fn send(&mut self, function: &str, request: Request) -> Answer {
         let answer = self.world.send(function, request).await;
         let set = answer.header("set-cookie").split(';').next().and_then(|pair| pair.split_once('='));
         self.cookies.extend(set.map(|(name, value)| (name.to_owned(), value.to_owned())));
@@ -43,13 +71,5 @@ impl<'a> Visitor<'a> {
             csrf.split('"').next().unwrap_or_default().clone_into(&mut self.csrf);
         }
         answer
-    }
-
-    /// Sends a form with these fields, whose values need no escape.
-    pub async fn submit(&mut self, function: &str, request: Request, fields: &[(&str, &str)]) -> Answer {
-        let fields = [&[("csrf", self.csrf.as_str())], fields].concat();
-        let body: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let request = request.header("Content-Type", "application/x-www-form-urlencoded").body(&body.join("&"));
-        self.open(function, request).await
     }
 }

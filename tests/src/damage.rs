@@ -1,0 +1,99 @@
+//! Items that are not whole: one attribute is missing, or of a type that it never has. An engine, a restored backup or
+//! another program may leave such items.
+
+use serde_json::{Map, Value, json};
+
+/// What happens to one attribute of the items of an answer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Damage {
+    /// Which attribute it is, counted over all items of the answer.
+    pub attribute: usize,
+    /// What it becomes, by its place in [`one_of_each_type`]; nothing if it goes.
+    pub becomes: Option<usize>,
+}
+
+type Item = Map<String, Value>;
+
+impl Damage {
+    /// Everything that may happen to the items of this answer: each attribute goes, or becomes one of each other type.
+    pub fn all_of(answer: &Value) -> Vec<Self> {
+        let mut all = Vec::new();
+        let mut answer = answer.clone();
+        let values = items(&mut answer)
+            .into_iter()
+            .flat_map(|item| names(item).into_iter().map(|name| item[&name].clone()).collect::<Vec<_>>());
+        let values: Vec<Value> = values.collect();
+        for (attribute, value) in values.into_iter().enumerate() {
+            all.push(Self { attribute, becomes: None });
+            let others = one_of_each_type().into_iter().enumerate().filter(|(_, other)| kind(other) != kind(&value));
+            all.extend(others.map(|(place, _)| Self { attribute, becomes: Some(place) }));
+        }
+        all
+    }
+
+    /// The name of the attribute in this answer, if there are so many.
+    pub fn name(self, answer: &Value) -> Option<String> {
+        items(&mut answer.clone()).into_iter().flat_map(|item| names(item)).nth(self.attribute)
+    }
+
+    /// Does it. An answer to a later attempt may have fewer items.
+    pub fn apply(self, answer: &mut Value) {
+        let mut place = self.attribute;
+        for item in items(answer) {
+            let Some(name) = names(item).into_iter().nth(place) else {
+                place -= item.len();
+                continue;
+            };
+            match self.becomes {
+                None => item.remove(&name),
+                Some(place) => item.insert(name, one_of_each_type()[place].clone()),
+            };
+            return;
+        }
+    }
+}
+
+/// One value of every type of DynamoDB, as it is sent.
+fn one_of_each_type() -> [Value; 10] {
+    [
+        json!({"S": "not one"}),
+        json!({"N": "-1"}),
+        json!({"BOOL": true}),
+        json!({"NULL": true}),
+        json!({"B": "AAAA"}),
+        json!({"SS": ["a,b"]}),
+        json!({"NS": ["1"]}),
+        json!({"BS": ["AAAA"]}),
+        json!({"L": [{"N": "1"}]}),
+        json!({"M": {"a": {"S": "b"}}}),
+    ]
+}
+
+/// The names of the attributes, in their order: an engine's is another one every time.
+fn names(item: &Item) -> Vec<String> {
+    let mut names: Vec<String> = item.keys().cloned().collect();
+    names.sort();
+    names
+}
+
+fn kind(value: &Value) -> Option<&String> {
+    value.as_object().and_then(|value| value.keys().next())
+}
+
+/// The items of an answer, whichever operation it is of.
+fn items(answer: &mut Value) -> Vec<&mut Item> {
+    let mut found = Vec::new();
+    for (name, value) in answer.as_object_mut().into_iter().flatten() {
+        match name.as_str() {
+            "Item" | "Attributes" | "LastEvaluatedKey" => found.extend(value.as_object_mut()),
+            "Items" => found.extend(objects(value)),
+            "Responses" => found.extend(value.as_object_mut().into_iter().flat_map(Map::values_mut).flat_map(objects)),
+            _ => {}
+        }
+    }
+    found
+}
+
+fn objects(list: &mut Value) -> impl Iterator<Item = &mut Item> {
+    list.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut)
+}

@@ -1,0 +1,312 @@
+//! Whatever goes wrong at whichever call of whichever request: never a yes that is none, no panic, an answer in time, the
+//! right metric, and tables that are as before or as after, so that asking once more finishes the job.
+//!
+//! One table of requests, one of faults, and every call of every request: `cargo test` takes some of the product, and
+//! `HALLPASS_LONG=1` all of it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use hallpass::dev::gateway::FunctionError;
+use serde_json::Value;
+use tests::{
+    World,
+    damage::Damage,
+    engine::{self, Kind},
+    long::long,
+    tap::{ALWAYS, ANY, Fault, Tap},
+};
+
+mod cases;
+mod journal;
+mod slow;
+mod state;
+
+use cases::{Case, cases};
+use journal::Journal;
+use state::{State, minus};
+
+/// What happens to a call that is answered at once.
+const FAULTS: [Fault; 8] = [
+    Fault::Drop,
+    Fault::Lose,
+    Fault::Break,
+    Fault::Halve,
+    Fault::Refuse(500, "InternalServerError"),
+    Fault::Refuse(400, "ProvisionedThroughputExceededException"),
+    Fault::Refuse(400, "ThrottlingException"),
+    Fault::Refuse(400, "ResourceNotFoundException"),
+];
+
+/// An authorizer answers within three seconds, the others within the `Timeout` of the template.
+fn limit(function: &str) -> Duration {
+    Duration::from_secs(match function {
+        "VerifyAuthorizer" => 3,
+        // The `Timeout` of prune is for all that it has to do; what fails is to fail before.
+        "Prune" => 60,
+        _ => 10,
+    })
+}
+
+/// The requests of a function, and the tables that they begin with.
+struct Stage {
+    world: World,
+    tap: Tap,
+    beginning: State,
+    cases: Vec<Case>,
+    journal: Journal,
+}
+
+/// What was counted, and how often.
+type Counts = BTreeMap<String, u64>;
+
+/// A request, and what comes of it when nothing goes wrong.
+struct Known<'a> {
+    case: &'a Case,
+    /// The operation of each call, and its answer.
+    calls: Vec<(String, Value)>,
+    before: Vec<String>,
+    after: Vec<String>,
+}
+
+impl Known<'_> {
+    fn told(&self, call: usize, times: usize, fault: Fault) -> String {
+        let (operation, answer) = &self.calls[call];
+        let attribute = if let Fault::Damage(damage) = fault { damage.name(answer) } else { None };
+        let often = if times == 1 { "once" } else { "always" };
+        format!("{operation} {call} {fault:?} {} {often}", attribute.unwrap_or_default())
+    }
+}
+
+/// What came of one request.
+struct Came {
+    outcome: String,
+    state: State,
+    lines: Vec<String>,
+}
+
+impl Stage {
+    /// The requests of this function, or all.
+    async fn of(function: Option<&str>, journal: Journal) -> Self {
+        let (world, tap) = World::tapped(&[("HALLPASS_APP_USER", "2")]).await;
+        let mut cases = cases(&world).await;
+        cases.retain(|case| function.is_none_or(|function| case.function == function));
+        let beginning = State::of(&world).await;
+        Self { world, tap, beginning, cases, journal }
+    }
+
+    async fn ask(&self, case: &Case) -> Came {
+        let answering = self.world.invoke(case.function, case.event.clone());
+        let answer = tokio::time::timeout(limit(case.function), answering).await.expect("no answer in time");
+        let outcome = outcome_of(case, answer);
+        let state = State::of(&self.world).await;
+        let lines = state.lines(&self.beginning);
+        Came { outcome, state, lines }
+    }
+
+    async fn known<'a>(&self, case: &'a Case) -> Known<'a> {
+        self.tap.seen();
+        self.tap.answers();
+        self.journal.counts();
+        let first = self.ask(case).await;
+        self.beginning.restore(&self.world, &first.state).await;
+        assert_eq!(first.outcome, case.right, "{}", case.name);
+        let counts = self.journal.counts();
+        assert_eq!(counts.get("failed"), None, "{}", case.name);
+        assert!(case.counts.is_empty() || counts.contains_key(case.counts), "{}: {counts:?}", case.name);
+        let operations = self.tap.operations();
+        let calls: Vec<_> = operations.into_iter().zip(self.tap.answers()).collect();
+        Known { case, calls, before: self.beginning.lines(&self.beginning), after: first.lines }
+    }
+
+    /// Breaks one call, or all from it on; then mends it, and asks once more.
+    async fn check(&self, known: &Known<'_>, call: usize, times: usize, fault: Fault) -> Result<(), String> {
+        let case = known.case;
+        self.journal.counts();
+        self.tap.inject(ANY, call, times, fault);
+        let first = self.ask(case).await;
+        self.tap.heal();
+        let counts = self.journal.counts();
+        let is_damage = matches!(fault, Fault::Damage(_));
+        let told = |it: String| format!("{it}: {} {counts:?}", first.outcome);
+        let judged = self.judge(known, &first, &counts, fault).map_err(told);
+        // Over tables that are as they were, it is the request that is known already.
+        if first.state == self.beginning {
+            return judged;
+        }
+        let again = self.ask(case).await;
+        self.beginning.restore(&self.world, &again.state).await;
+        let told = |it: String| format!("{it}: {} {counts:?}, then {}", first.outcome, again.outcome);
+        judged.and(judge_again(known, &first, &again, is_damage).map_err(told))
+    }
+
+    /// Whether what came of a request while something was wrong keeps every promise.
+    fn judge(&self, known: &Known<'_>, came: &Came, counts: &Counts, fault: Fault) -> Result<(), String> {
+        let Known { case, before, after, .. } = known;
+        let count = |name: &str| counts.get(name).copied().unwrap_or_default();
+        let (is_right, is_error) = (came.outcome == case.right, came.outcome == "error");
+        let (is_done, is_untouched) = (came.lines == *after, came.lines == *before);
+        let changes = || format!("{:?} {:?}", minus(&came.lines, before), minus(before, &came.lines));
+        let ensure = |holds: bool, promise: &str| if holds { Ok(()) } else { Err(format!("{promise} {}", changes())) };
+        if matches!(fault, Fault::Damage(_)) {
+            let is_no = !is_error && !Case::is_yes(&came.outcome);
+            ensure(is_right || is_error || is_no, "a yes that is none")?;
+            let is_whole = self.beginning.keys().is_subset(&came.state.keys());
+            ensure(is_done || is_whole || case.in_steps, "an item went")?;
+        } else {
+            let is_over = !is_untouched && case.again.contains(&&*came.outcome);
+            // Whoever meets another transaction on the same items is told so, and nothing was done.
+            let is_conflict = is_untouched && came.outcome == "409" && matches!(fault, Fault::Cancel(_));
+            ensure(is_right || is_error || is_over || is_conflict, "a wrong answer")?;
+            let is_between = || case.in_steps && minus(&came.lines, &[&before[..], after].concat()).is_empty();
+            ensure(is_done || is_untouched || is_between(), "neither as before nor as after")?;
+            ensure(!is_right || is_done, "an answer without what it says")?;
+            ensure(!is_right || case.counts.is_empty() || count(case.counts) > 0, "a success that is not counted")?;
+        }
+        ensure(!is_error || count("failed") > 0, "a failure that is not counted")?;
+        ensure(
+            !is_error || !is_untouched || case.counts.is_empty() || count(case.counts) == 0,
+            "a success that is none",
+        )
+    }
+}
+
+/// Whether asking once more, when nothing is wrong any more, finishes the job.
+fn judge_again(known: &Known<'_>, came: &Came, again: &Came, is_damage: bool) -> Result<(), String> {
+    let Known { case, before, after, .. } = known;
+    if again.outcome == case.right {
+        // A token that nobody was shown may be left beside the one that was.
+        let (left, missing, more) =
+            (minus(&came.lines, before), minus(after, &again.lines), minus(&again.lines, after));
+        let is_done = is_damage || (missing.is_empty() && minus(&more, &left).is_empty());
+        return if is_done { Ok(()) } else { Err(format!("once more, and it is not done {more:?} {missing:?}")) };
+    }
+    let is_over = case.again.contains(&&*again.outcome) && came.lines != *before && again.lines == came.lines;
+    if is_over { Ok(()) } else { Err("once more, and it is refused".to_owned()) }
+}
+
+/// What came of a request, in a word.
+fn outcome_of(case: &Case, answer: Result<Value, FunctionError>) -> String {
+    match answer {
+        Err(error) => {
+            assert_ne!(error.message, "the function panicked", "{}", case.name);
+            "error".to_owned()
+        }
+        Ok(answer) => read(case, &answer),
+    }
+}
+
+fn read(case: &Case, answer: &Value) -> String {
+    match case.function {
+        "VerifyAuthorizer" => match answer["policyDocument"]["Statement"][0]["Effect"].as_str().unwrap() {
+            "Allow" => "allow".to_owned(),
+            _ => answer["context"]["reason"].as_str().unwrap().to_owned(),
+        },
+        "Prune" => match answer["batchItemFailures"].as_array() {
+            Some(failures) if !failures.is_empty() => "error".to_owned(),
+            _ => "done".to_owned(),
+        },
+        _ => {
+            let body = answer["body"].as_str().unwrap_or_default();
+            let told = body.to_lowercase();
+            let active = serde_json::from_str::<Value>(body).ok().and_then(|body| body["active"].as_bool());
+            match (answer["statusCode"].as_u64().unwrap(), active) {
+                (503, _) => {
+                    let inside = ["dynamodb", "127.0.0.1", "throttl", "exception", "user_fingerprint"];
+                    assert!(!inside.iter().any(|word| told.contains(word)), "{told}");
+                    "error".to_owned()
+                }
+                (_, Some(true)) => "active".to_owned(),
+                (_, Some(false)) => "inactive".to_owned(),
+                (status, None) => status.to_string(),
+            }
+        }
+    }
+}
+
+/// What may happen to a call of this operation.
+fn faults(operation: &str) -> Vec<Fault> {
+    let own = match operation {
+        "BatchGetItem" => vec![Fault::Unprocessed],
+        "TransactWriteItems" => ["TransactionConflict", "ThrottlingError"].map(Fault::Cancel).to_vec(),
+        _ => Vec::new(),
+    };
+    [FAULTS.to_vec(), own].concat()
+}
+
+/// Something that happens to a call of a request, once or from then on.
+type Happening = (usize, usize, Fault);
+
+/// All that may happen to a request.
+type Happenings = fn(&Known<'_>) -> Vec<Happening>;
+
+/// Checks some of all that may happen to the requests of a function: one of every so many breaks, and of every so many
+/// damages.
+#[expect(clippy::print_stdout, reason = "how much of how much was checked")]
+async fn check_all(function: &str, breaks: usize, damages: usize) {
+    // What goes wrong is the tap's doing, whichever engine is behind it.
+    if engine::kind().await != Kind::Embedded {
+        return;
+    }
+    let (journal, _guard) = Journal::begin();
+    let stage = Stage::of(Some(function), journal).await;
+    let kinds: [(Happenings, usize); 2] = [(broken, breaks), (damaged, damages)];
+    let (mut places, mut done, mut wrong) = ([0_usize; 2], 0, Vec::new());
+    for case in &stage.cases {
+        let known = stage.known(case).await;
+        for (place, (happens, every)) in places.iter_mut().zip(kinds) {
+            for (call, times, fault) in happens(&known) {
+                *place += 1;
+                // A stride that divides nothing, so that it does not meet the same fault of every call.
+                if !long() && *place % every != 0 {
+                    continue;
+                }
+                done += 1;
+                if let Err(error) = stage.check(&known, call, times, fault).await {
+                    wrong.push(format!("{}: {} {error}", case.name, known.told(call, times, fault)));
+                }
+            }
+        }
+    }
+    println!("{function}: {done} of {places:?}");
+    assert!(done > 0 && wrong.is_empty(), "{} of {done}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+fn broken(known: &Known<'_>) -> Vec<Happening> {
+    let calls = known.calls.iter().enumerate();
+    let faults = calls.flat_map(|(call, (operation, _))| faults(operation).into_iter().map(move |fault| (call, fault)));
+    faults.flat_map(|(call, fault)| [1, ALWAYS].map(|times| (call, times, fault))).collect()
+}
+
+fn damaged(known: &Known<'_>) -> Vec<Happening> {
+    let calls = known.calls.iter().enumerate();
+    calls
+        .flat_map(|(call, (_, answer))| {
+            Damage::all_of(answer).into_iter().map(move |damage| (call, 1, Fault::Damage(damage)))
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn whatever_breaks_under_the_authorizer_does_no_harm() {
+    check_all("VerifyAuthorizer", 11, 41).await;
+}
+
+#[tokio::test]
+async fn whatever_breaks_under_generate_does_no_harm() {
+    check_all("Generate", 53, 431).await;
+}
+
+#[tokio::test]
+async fn whatever_breaks_under_revoke_does_no_harm() {
+    check_all("Revoke", 31, 257).await;
+}
+
+#[tokio::test]
+async fn whatever_breaks_under_the_console_does_no_harm() {
+    check_all("Console", 31, 431).await;
+}
+
+#[tokio::test]
+async fn whatever_breaks_under_prune_does_no_harm() {
+    check_all("Prune", 7, 257).await;
+}

@@ -1,0 +1,73 @@
+//! Calls that take long, or for ever: an answer within the deadline, whatever it says, and never a yes that is none.
+
+use std::time::Duration;
+
+use hallpass::dev::gateway::Invoke;
+use tests::{
+    TEMPLATE,
+    engine::{self, Kind},
+    long::long,
+    tap::{ALWAYS, ANY, Fault, Tap},
+};
+use tokio::task::JoinSet;
+
+use crate::{Stage, cases::Case, journal::Journal, limit, outcome_of};
+
+/// One call is answered late enough that each attempt is in time, and all calls together may not be.
+const SLOWLY: Duration = Duration::from_millis(800);
+
+/// How many wait together.
+const TOGETHER: usize = 64;
+
+/// One of so many is tried.
+const SOME: usize = 11;
+
+/// What happens, to the calls from one on.
+struct Slow {
+    case: Case,
+    call: usize,
+    fault: Fault,
+}
+
+/// Everything waits together, over the same tables, so that nothing is said here of what they hold: a call that never
+/// answers has done nothing or all of it, as one whose connection breaks.
+#[tokio::test]
+async fn calls_that_are_slow_or_never_answer_are_given_up_in_time() {
+    if engine::kind().await != Kind::Embedded {
+        return;
+    }
+    let (journal, _guard) = Journal::begin();
+    let stage = Stage::of(None, journal).await;
+    let mut all = Vec::new();
+    for case in &stage.cases {
+        let calls = stage.known(case).await.calls.len();
+        let slow = |call, fault| Slow { case: case.clone(), call, fault };
+        all.push(slow(0, Fault::Delay(SLOWLY)));
+        all.extend((0..calls).map(|call| slow(call, Fault::Hang)));
+    }
+    let mut some = all.into_iter().step_by(if long() { 1 } else { SOME }).peekable();
+    while some.peek().is_some() {
+        let mut waiting = JoinSet::new();
+        for slow in some.by_ref().take(TOGETHER) {
+            let (invoke, tap) = stage.world.tapped_once_more().await;
+            waiting.spawn(check(slow, invoke, tap));
+        }
+        waiting.join_all().await;
+    }
+}
+
+async fn check(slow: Slow, invoke: Invoke, tap: Tap) {
+    let Slow { case, call, fault } = slow;
+    tap.inject(ANY, call, ALWAYS, fault);
+    let answering = invoke(case.function, case.event.clone());
+    let answer = tokio::time::timeout(limit(case.function), answering).await;
+    let answer = answer.unwrap_or_else(|_| panic!("{} {call} {fault:?}: no answer in time", case.name));
+    let outcome = outcome_of(&case, answer);
+    assert!(!Case::is_yes(&outcome) || outcome == case.right, "{} {call} {fault:?}: {outcome}", case.name);
+}
+
+#[test]
+fn a_function_is_given_longer_than_it_takes_itself() {
+    let timeout = TEMPLATE.lines().find_map(|line| line.strip_prefix("    Timeout: ")).unwrap();
+    assert!(Duration::from_secs(timeout.parse().unwrap()) > edge::gateway::LIMIT);
+}

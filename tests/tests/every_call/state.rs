@@ -1,0 +1,110 @@
+//! What the tables hold, so that it can be put back, and told apart from what they held before.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use tests::World;
+
+/// The items of every table.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct State(BTreeMap<&'static str, BTreeMap<String, Value>>);
+
+/// The tables, and what makes the key of each.
+const TABLES: [(&str, &[&str]); 3] =
+    [("Users", &["user_id"]), ("Tokens", &["user_id", "token"]), ("Attempts", &["attempt"])];
+
+/// What is noted in passing, and decides nothing.
+const NOTED: &str = "last_used_at";
+
+impl State {
+    pub(crate) async fn of(world: &World) -> Self {
+        let mut tables = BTreeMap::new();
+        for (table, key) in TABLES {
+            let request = json!({"TableName": world.table(table), "ConsistentRead": true});
+            let answer = world.call("Scan", &request).await.unwrap();
+            let items = answer["Items"].as_array().unwrap().iter();
+            tables.insert(table, items.map(|item| (text(&only(item, key)), item.clone())).collect());
+        }
+        Self(tables)
+    }
+
+    /// Makes the tables hold this again instead of what was found in them.
+    pub(crate) async fn restore(&self, world: &World, found: &Self) {
+        for (table, key) in TABLES {
+            let (wanted, found) = (&self.0[table], &found.0[table]);
+            for (_, item) in found.iter().filter(|(name, _)| !wanted.contains_key(*name)) {
+                let request = json!({"TableName": world.table(table), "Key": only(item, key)});
+                world.call("DeleteItem", &request).await.unwrap();
+            }
+            for (_, item) in wanted.iter().filter(|(name, item)| found.get(*name) != Some(*item)) {
+                let request = json!({"TableName": world.table(table), "Item": item});
+                world.call("PutItem", &request).await.unwrap();
+            }
+        }
+    }
+
+    /// The users and the tokens as lines that two runs have in common: what is drawn at random is a star. Counters of
+    /// the limiter are left out. They may count an attempt that came to nothing, or one twice.
+    pub(crate) fn lines(&self, beginning: &Self) -> Vec<String> {
+        let known = beginning.words();
+        let mut lines: Vec<String> = Vec::new();
+        for (table, items) in self.0.iter().filter(|(table, _)| **table != "Attempts") {
+            for item in items.values() {
+                let mut item = item.clone();
+                item.as_object_mut().unwrap().remove(NOTED);
+                if item["token_generation"]["N"].as_str().is_some_and(|it| it != "5") {
+                    item["token_generation"] = json!("raised");
+                }
+                lines.push(format!("{table} {}", masked(&text(&item), &known)));
+            }
+        }
+        lines.sort();
+        lines
+    }
+
+    /// The keys of users and tokens.
+    pub(crate) fn keys(&self) -> BTreeSet<String> {
+        self.0.iter().filter(|(table, _)| **table != "Attempts").flat_map(|(_, items)| items.keys().cloned()).collect()
+    }
+
+    fn words(&self) -> BTreeSet<String> {
+        let text: Vec<String> = self.0.values().flat_map(|items| items.values().map(text)).collect();
+        text.iter().flat_map(|text| words(text)).map(str::to_owned).collect()
+    }
+}
+
+/// What is in `all` and not in `without`, each as often.
+pub(crate) fn minus(all: &[String], without: &[String]) -> Vec<String> {
+    let mut rest = all.to_vec();
+    for line in without {
+        if let Some(place) = rest.iter().position(|it| it == line) {
+            rest.remove(place);
+        }
+    }
+    rest
+}
+
+fn only(item: &Value, names: &[&str]) -> Value {
+    names.iter().map(|name| ((*name).to_owned(), item[*name].clone())).collect()
+}
+
+/// The attributes of an item, in the order of their names.
+fn text(item: &Value) -> String {
+    let mut attributes: Vec<String> =
+        item.as_object().into_iter().flatten().map(|(name, value)| format!("{name} = {value}")).collect();
+    attributes.sort();
+    attributes.join(", ")
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_'))
+}
+
+/// The text with a star for each word that is as long as a hash or a digest, and that was not there before.
+fn masked(text: &str, known: &BTreeSet<String>) -> String {
+    let mut masked = text.to_owned();
+    for word in words(text).filter(|word| matches!(word.len(), 22 | 43) && !known.contains(*word)) {
+        masked = masked.replace(word, "*");
+    }
+    masked
+}
