@@ -1,0 +1,154 @@
+//! The stream where something of it cannot be dealt with, at all or in time: the rest is, and what is left is made good.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use aws_sdk_dynamodb::{Client, config::timeout::TimeoutConfig, types::AttributeValue};
+use hallpass::dev::events::deliver;
+use prune::{Answer, Event, Prune};
+use serde_json::{Value, json};
+use store::{Store, Tables};
+use tests::{
+    World,
+    api::{bearer, text},
+    long::long,
+    tables::{GRACE, Made},
+};
+use token::Format;
+
+/// The event of the schedule.
+fn schedule() -> Value {
+    json!({"source": "aws.scheduler", "detail-type": "Scheduled Event"})
+}
+
+async fn verdict(world: &World, made: &Made) -> String {
+    world.verdict(&bearer(&made.text)).await
+}
+
+/// Why the record says that the token was taken back, if it does.
+async fn revoked_because(world: &World, made: &Made) -> Option<&'static str> {
+    world.record(&made.record.id).await.revoked.map(|revocation| revocation.because.as_str())
+}
+
+/// Nothing can be decided about a user whose permissions are no set. The others are dealt with, the record goes to the
+/// failure destination, and the schedule makes good what was missed once the user can be read.
+async fn check_poison(poison: impl Fn(&mut Value), spoil: Option<AttributeValue>) {
+    let world = World::new().await;
+    let mut made = Vec::new();
+    for (seed, id) in (1..).zip(["1", "2", "3"]) {
+        made.push(world.make(Format::Signed, id, seed).await);
+    }
+    let good = world.user_item("2").await;
+    for id in ["1", "2", "3"] {
+        world.set_user(id, "username", Some(text(&format!("renamed {id}")))).await;
+    }
+    let mut records = world.user_stream().split_off(4);
+    poison(&mut records[1]);
+    if let Some(spoil) = spoil {
+        world.set_user("2", "permissions", Some(spoil)).await;
+    }
+    let (invoke, _tap) = world.tapped_once_more().await;
+    let given_up = deliver(&invoke, "Prune", records.clone()).await;
+    assert_eq!(given_up.first(), Some(&records[1]));
+    assert!(!given_up.contains(&records[0]));
+    let because = [revoked_because(&world, &made[0]).await, revoked_because(&world, &made[2]).await];
+    assert_eq!(because, [Some("user_changed"); 2], "the others are dealt with");
+    assert_eq!(revoked_because(&world, &made[1]).await, None);
+    assert_ne!(verdict(&world, &made[1]).await, "allow");
+
+    world.set_user("2", "permissions", good.get("permissions").cloned()).await;
+    let swept = world.invoke("Prune", schedule()).await.unwrap();
+    assert_eq!((&swept["voided"], &swept["finished"]), (&json!(1), &json!(true)));
+    world.put("Users", good).await;
+    for made in &made {
+        assert_eq!(verdict(&world, made).await, "user_changed", "changing back revives nothing");
+    }
+}
+
+#[tokio::test]
+async fn a_poisoned_record_stops_no_other_and_is_given_up_and_the_schedule_makes_it_good() {
+    // What prune itself says of one record, and what it cannot read at all, so that the whole batch fails.
+    check_poison(|_| {}, Some(text("ROLE_USER"))).await;
+    check_poison(|record| record["dynamodb"]["NewImage"]["username"] = json!({"X": 1}), None).await;
+    check_poison(|record| *record = json!({"dynamodb": {"Keys": {"user_id": {"S": "2"}}}}), None).await;
+}
+
+/// How many tokens a user has in these tests.
+fn many() -> usize {
+    if long() { 10_000 } else { 1_000 }
+}
+
+/// A user with many tokens, who was renamed since.
+async fn renamed_with_many(world: &World) -> Made {
+    let made = world.make(Format::Signed, "1", 1).await;
+    world.multiply(&made, many() - 1).await;
+    world.advance(60);
+    world.set_user("1", "username", Some(text("renamed"))).await;
+    made
+}
+
+/// The store without limits of time: a megabyte at once takes long where nothing is optimized.
+fn patient(world: &World) -> Store {
+    let config = world.dynamodb.config().to_builder().timeout_config(TimeoutConfig::disabled()).build();
+    let [users, tokens, attempts] = ["Users", "Tokens", "Attempts"].map(|name| world.table(name));
+    Store::new(Client::from_conf(config), Tables { users, tokens, attempts })
+}
+
+async fn live(world: &World) -> usize {
+    let records = patient(world).records_of(&"1".parse().unwrap()).await.unwrap();
+    records.iter().filter(|record| record.revoked.is_none()).count()
+}
+
+/// One invocation, which is told after `steps` steps that its time is over.
+async fn invocation(world: &World, event: Value, steps: usize) -> Answer {
+    let prune = Prune { store: patient(world), grace: Duration::from_secs(GRACE) };
+    let asked = AtomicUsize::new(0);
+    let may_go_on = || asked.fetch_add(1, Ordering::SeqCst) < steps;
+    let event = serde_json::from_value::<Event>(event).unwrap();
+    prune.handle(event, world.now(), &may_go_on).await.unwrap()
+}
+
+#[tokio::test]
+async fn many_tokens_of_one_user_are_voided_over_as_many_invocations_as_it_takes() {
+    let world = World::new().await;
+    let made = renamed_with_many(&world).await;
+    let records = world.user_stream().split_off(4);
+    let (mut left, mut invocations) = (many(), 0);
+    loop {
+        invocations += 1;
+        let Answer::Stream(answer) = invocation(&world, json!({"Records": records}), many() / 64).await else {
+            panic!("no answer to the stream");
+        };
+        let still = live(&world).await;
+        assert!(still < left, "each invocation goes on where the last one stopped");
+        left = still;
+        let failed: Vec<_> = answer.batch_item_failures.into_iter().filter_map(|it| it.item_identifier).collect();
+        if failed.is_empty() {
+            break;
+        }
+        assert_eq!(failed, [records[0]["dynamodb"]["SequenceNumber"].as_str().unwrap()]);
+    }
+    assert_eq!((left, invocations), (0, 5));
+    world.set_user("1", "username", Some(text("my_username"))).await;
+    assert_eq!(verdict(&world, &made).await, "user_changed");
+}
+
+#[tokio::test]
+async fn many_tokens_whose_stream_record_was_lost_are_voided_over_as_many_sweeps_as_it_takes() {
+    let world = World::new().await;
+    let made = renamed_with_many(&world).await;
+    let (mut seen, mut voided, mut invocations) = (0, 0, 0);
+    loop {
+        invocations += 1;
+        let Answer::Swept(swept) = invocation(&world, schedule(), 1).await else { panic!("no answer to the schedule") };
+        (seen, voided) = (seen + swept.seen, voided + swept.voided);
+        if swept.finished {
+            break;
+        }
+    }
+    assert_eq!((seen, voided, live(&world).await), (many() as u64, many() as u64, 0));
+    assert!(invocations > many() / 5_000, "{invocations}");
+    assert_eq!(verdict(&world, &made).await, "user_changed");
+}
