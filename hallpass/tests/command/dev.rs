@@ -1,6 +1,7 @@
 //! A dev stack in a process of its own, and the command run against it.
 
 use std::{
+    io,
     path::Path,
     process::{Output, Stdio},
     sync::Arc,
@@ -30,6 +31,13 @@ pub(crate) struct Dev {
     pub(crate) data: TempDir,
     process: Child,
     port: u16,
+}
+
+/// A client that trusts the authority of one stack.
+#[derive(Clone)]
+pub(crate) struct Client {
+    port: u16,
+    tls: Arc<ClientConfig>,
 }
 
 /// An answer: status, head, body.
@@ -79,6 +87,11 @@ impl Dev {
         assert!(std::process::Command::new("kill").args([signal, &pid]).status().unwrap().success());
         assert_eq!(self.process.wait().await.unwrap().code(), Some(0), "{signal}");
         self.data
+    }
+
+    /// Ends it as a loss of power does.
+    pub(crate) async fn kill(&mut self) {
+        self.process.kill().await.unwrap();
     }
 
     pub(crate) async fn run(&self, arguments: &[&str], input: &str) -> (i32, String) {
@@ -136,26 +149,16 @@ impl Dev {
     }
 
     pub(crate) async fn send(&self, method: &str, path: &str, username: &str, password: &str) -> Answer {
+        self.client().try_send(method, path, username, password).await.unwrap()
+    }
+
+    pub(crate) fn client(&self) -> Client {
         let pem = std::fs::read(self.data.path().join("ca.pem")).unwrap();
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
         let config = config.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
-        let stream = TcpStream::connect(("localhost", self.port)).await.unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
-        let mut stream =
-            TlsConnector::from(Arc::new(config.with_no_client_auth())).connect(name, stream).await.unwrap();
-        let credential = Base64::encode_string(format!("{username}:{password}").as_bytes());
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {credential}\r\nConnection: close\r\n\r\n"
-        );
-        stream.write_all(head.as_bytes()).await.unwrap();
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).await.unwrap();
-        let text = String::from_utf8(bytes).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Answer { status, head: head.to_lowercase(), body: body.to_owned() }
+        Client { port: self.port, tls: Arc::new(config.with_no_client_auth()) }
     }
 
     pub(crate) async fn token(&self, name: &str, password: &str) -> String {
@@ -175,6 +178,32 @@ impl Dev {
         assert!(answer.head.contains("\r\nx-www-authenticate: bearer realm=\"hallpass\", error=\"invalid_token\""));
         let body: Value = serde_json::from_str(&answer.body).unwrap();
         body["reason"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Client {
+    /// Sends a request on a connection of its own. An answer that does not come whole is an error.
+    pub(crate) async fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        username: &str,
+        password: &str,
+    ) -> io::Result<Answer> {
+        let stream = TcpStream::connect(("localhost", self.port)).await?;
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await?;
+        let credential = Base64::encode_string(format!("{username}:{password}").as_bytes());
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {credential}\r\nConnection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await?;
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await?;
+        let text = String::from_utf8(bytes).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Ok(Answer { status, head: head.to_lowercase(), body: body.to_owned() })
     }
 }
 

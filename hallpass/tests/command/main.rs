@@ -14,6 +14,7 @@ mod dev;
 mod doctor;
 mod import;
 mod interrupted;
+mod killed;
 mod shell;
 mod stack;
 mod tokens;
