@@ -109,6 +109,17 @@ async fn an_attribute_that_a_record_lacks_lets_nobody_in() {
     check(&revoked, "revoked_at", CANNOT_TELL).await;
     check(&revoked, "revoked_because", CANNOT_TELL).await;
     assert_eq!(verdict(&world, &revoked).await, "revoked");
+
+    // So is a replacement: without its end the old token would live on.
+    let hash = made.record.id.hash;
+    let replaced = world
+        .make_with(Format::Signed, "1", 4, |record| {
+            (record.replaced_by, record.replaced_at) = (Some(hash), Some(record.issued_at));
+        })
+        .await;
+    check(&replaced, "replaced_by", CANNOT_TELL).await;
+    check(&replaced, "replaced_at", CANNOT_TELL).await;
+    assert_eq!(verdict(&world, &replaced).await, "replaced");
 }
 
 #[tokio::test]

@@ -87,6 +87,17 @@ async fn what_goes_by_is_tried_again() {
     }
 }
 
+/// The second attempt finds what the first one wrote.
+#[tokio::test]
+async fn a_new_record_is_made_once_and_shown_though_the_first_answer_was_lost() {
+    let (world, tap) = World::tapped(&[]).await;
+    let made = world.make(Format::Signed, "2", 1).await;
+    tap.inject("PutItem", 0, 1, Fault::Lose);
+    let token = world.created(&made.text, &json!({"name": "a", "scopes": ["ROLE_USER", "ROLE_ADMIN"]})).await;
+    assert_eq!(world.count_records("2").await, 2);
+    assert_eq!(world.verdict(&bearer(token["token"].as_str().unwrap())).await, "allow");
+}
+
 /// Another transaction on the same records may be under way, which need not come to an end.
 #[tokio::test]
 async fn nobody_is_let_in_while_the_old_token_lives() {
