@@ -288,25 +288,25 @@ fn damaged(known: &Known<'_>) -> Vec<Happening> {
 
 #[tokio::test]
 async fn whatever_breaks_under_the_authorizer_does_no_harm() {
-    check_all("VerifyAuthorizer", 11, 41).await;
+    check_all("VerifyAuthorizer", 17, 61).await;
 }
 
 #[tokio::test]
 async fn whatever_breaks_under_generate_does_no_harm() {
-    check_all("Generate", 53, 431).await;
+    check_all("Generate", 83, 641).await;
 }
 
 #[tokio::test]
 async fn whatever_breaks_under_revoke_does_no_harm() {
-    check_all("Revoke", 31, 257).await;
+    check_all("Revoke", 47, 383).await;
 }
 
 #[tokio::test]
 async fn whatever_breaks_under_the_console_does_no_harm() {
-    check_all("Console", 31, 431).await;
+    check_all("Console", 47, 641).await;
 }
 
 #[tokio::test]
 async fn whatever_breaks_under_prune_does_no_harm() {
-    check_all("Prune", 7, 257).await;
+    check_all("Prune", 11, 383).await;
 }
