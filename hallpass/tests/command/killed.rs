@@ -47,17 +47,25 @@ async fn live(client: Client, parent: String, ledger: Ledger, told: mpsc::Unboun
         io::Result::Ok(answer)
     };
     let note = |token: &str, known| ledger.lock().unwrap().insert(token.to_owned(), known);
+    // A machine that is too busy may make it answer that it cannot tell, which is neither a yes nor a no.
     for number in 0_u64.. {
         let answer = ask("POST", "/api/services_token/generate", &parent).await?;
+        if answer.status >= 500 {
+            continue;
+        }
         assert_eq!(answer.status, 200, "{}", answer.body);
         let token = answer.body.split('"').nth(7).unwrap().to_owned();
         note(&token, Known::Shown);
-        assert_eq!(ask("GET", "/api/user/1", &token).await?.status, 200);
+        assert!(matches!(ask("GET", "/api/user/1", &token).await?.status, 200 | 500..));
         if number % 2 == 0 {
             note(&token, Known::Asked);
-            assert_eq!(ask("DELETE", "/tokens/current", &token).await?.status, 200);
+            let revoking = ask("DELETE", "/tokens/current", &token).await?;
+            if revoking.status >= 500 {
+                continue;
+            }
+            assert_eq!(revoking.status, 200, "{}", revoking.body);
             note(&token, Known::Revoked);
-            assert_eq!(ask("GET", "/api/user/1", &token).await?.status, 401);
+            assert!(matches!(ask("GET", "/api/user/1", &token).await?.status, 401 | 500..));
         }
     }
     Ok(())
@@ -82,6 +90,7 @@ async fn kill_under_load(mut dev: Dev, parent: &str, ledger: &Ledger, answers: u
 
 async fn look(dev: &Dev, tokens: impl IntoIterator<Item = (String, Known)>) {
     for (token, known) in tokens {
+        while dev.send("GET", "/api/user/1", &token, "").await.status >= 500 {}
         let verdict = dev.verdict(&token).await;
         let holds = match known {
             Known::Shown => verdict == "allow",
