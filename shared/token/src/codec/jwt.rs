@@ -135,7 +135,8 @@ fn claim(issuer: &Issuer, payload: &str, now: Timestamp) -> Result<Claim, Reason
     let claims: Claims = serde_json::from_slice(&json).map_err(|_| Reason::Malformed)?;
     let user_id: UserId = claims.sub.parse().map_err(|_| Reason::Malformed)?;
     let known = claims.iss == issuer.realm() && (claims.aud == issuer.realm() || claims.aud == claims.sub);
-    if !known || encode(&claims) != payload || claims.iat > now.after(CLOCK_SKEW) {
+    let could_be_ours = known && claims.name.len() <= MAX_NAME_BYTES;
+    if !could_be_ours || encode(&claims) != payload || claims.iat > now.after(CLOCK_SKEW) {
         return Err(Reason::Malformed);
     }
     let secret = decode_exactly(&claims.jti).ok_or(Reason::Malformed)?;

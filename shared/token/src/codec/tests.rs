@@ -271,6 +271,9 @@ fn a_jwt_with_a_good_signature_is_refused_unless_it_is_exactly_ours() {
     }
     check(header, &claims.replace("1800001800", "1800000000"), Some(Reason::Expired));
     check(header, r#"{"iss":"hallpass"}"#, Some(Reason::Malformed));
+    let named = |length: usize| claims.replace(r#""A""#, &format!(r#""{}""#, "n".repeat(length)));
+    check(header, &named(jwt::MAX_NAME_BYTES), None);
+    check(header, &named(jwt::MAX_NAME_BYTES + 1), Some(Reason::Malformed));
 }
 
 #[test]
