@@ -1,6 +1,5 @@
 //! `GET /tokens`: the caller's tokens, a page at a time. An administrator may name another user.
 
-use base64ct::{Base64UrlUnpadded, Encoding};
 use edge::{Answer, Problem, Service, caller, gateway, problem, view};
 use http::StatusCode;
 use lambda_http::{Request, RequestExt};
@@ -25,12 +24,14 @@ pub(crate) async fn list(service: &Service, request: &Request, now: Timestamp) -
     let limit = parameter(request, "limit").map_or(Some(USUAL_PAGE), |text| text.parse().ok());
     let limit = limit.filter(|limit| (1..=LARGEST_PAGE).contains(limit));
     let limit = limit.ok_or_else(|| Problem::invalid_member("limit", "it must be a number from 1 to 200"))?;
-    let after = parameter(request, "cursor").map(open_cursor).transpose()?;
+    let wrong = || Problem::invalid_member("cursor", "it is not one that was given out");
+    let after =
+        parameter(request, "cursor").map(|cursor| PageKey::from_cursor(cursor).ok_or_else(wrong)).transpose()?;
     let page = service.store.page_of(&user_id, Some(limit), after).await?;
     let shown = page.records.iter().filter(|record| service.manages(&caller, record));
     let body = json!({
         "tokens": shown.map(|record| view::token(record, now)).collect::<Vec<_>>(),
-        "next": page.next.map(|key| Base64UrlUnpadded::encode_string(key.as_str().as_bytes())),
+        "next": page.next.map(|key| key.cursor()),
     });
     Ok(problem::json(StatusCode::OK, &body))
 }
@@ -64,11 +65,4 @@ pub(crate) async fn as_rarog(service: &Service, request: &Request, now: Timestam
 
 fn parameter<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
     request.query_string_parameters_ref().and_then(|parameters| parameters.first(name))
-}
-
-fn open_cursor(cursor: &str) -> Result<PageKey, Problem> {
-    let wrong = || Problem::invalid_member("cursor", "it is not one that was given out");
-    let bytes = Base64UrlUnpadded::decode_vec(cursor).ok().filter(|bytes| (1..=64).contains(&bytes.len()));
-    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(wrong)?;
-    Ok(PageKey::new(text))
 }

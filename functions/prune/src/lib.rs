@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use store::{Failure, Store};
 use token::{Reason, Record, Timestamp};
 
-mod stream;
+pub mod stream;
 mod sweep;
 
 pub use sweep::Swept;

@@ -15,7 +15,8 @@ use token::{Reason, Record, Timestamp, User, UserId, Value, lifecycle, user::att
 use crate::{AT_ONCE, Prune};
 
 /// One change of a user.
-struct Change {
+#[derive(Debug)]
+pub struct Change {
     sequence_number: String,
     at: Timestamp,
     old: Image,
@@ -23,6 +24,7 @@ struct Change {
 }
 
 /// A user before or after a change.
+#[derive(Debug)]
 enum Image {
     Absent,
     /// There was an item, and it was no user: nothing could be decided about it, and no token could be made for it.
@@ -44,13 +46,7 @@ impl Prune {
         now: Timestamp,
         may_go_on: &(dyn Fn() -> bool + Sync),
     ) -> Result<DynamoDbEventResponse, Failure> {
-        let mut users: BTreeMap<UserId, Vec<Change>> = BTreeMap::new();
-        for record in records {
-            if let Some((user_id, change)) = change(record, now)? {
-                users.entry(user_id).or_default().push(change);
-            }
-        }
-        let users: Vec<(UserId, Vec<Change>)> = users.into_iter().collect();
+        let users: Vec<(UserId, Vec<Change>)> = changes(records, now)?.into_iter().collect();
         let mut answer = DynamoDbEventResponse::default();
         for some in users.chunks(AT_ONCE) {
             let voiding = some.iter().map(|(user_id, changes)| self.void_after(user_id, changes, now, may_go_on));
@@ -95,8 +91,22 @@ impl Prune {
     }
 }
 
+/// What the records of a batch say of each user, in their order.
+///
+/// # Errors
+/// When a record could not be reported, so that the whole batch has to come again.
+pub fn changes(records: Vec<EventRecord>, now: Timestamp) -> Result<BTreeMap<UserId, Vec<Change>>, Failure> {
+    let mut users: BTreeMap<UserId, Vec<Change>> = BTreeMap::new();
+    for record in records {
+        if let Some((user_id, change)) = change(record, now)? {
+            users.entry(user_id).or_default().push(change);
+        }
+    }
+    Ok(users)
+}
+
 /// Why this token is void: the user is not, or was for a while not, the one it was made for.
-fn why(record: &Record, user: Option<&User>, changes: &[Change]) -> Option<Reason> {
+pub fn why(record: &Record, user: Option<&User>, changes: &[Change]) -> Option<Reason> {
     let now_other = lifecycle::voided(record, user);
     let was_other = changes.iter().find_map(|change| {
         let was_its = matches!(&change.old, Image::User(old) if lifecycle::voided(record, Some(old)).is_none());

@@ -19,9 +19,9 @@ mod routes;
 
 pub use answer::Answer;
 pub use event::Event;
+pub use routes::Routes;
 
 use event::Form;
-use routes::Routes;
 
 /// The authorizer with its settings.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use token::{Permission, Scope};
 
 /// The rules, checked so that every policy made of them is small enough for API Gateway.
 #[derive(Debug)]
-pub(crate) struct Routes(Vec<Rule>);
+pub struct Routes(Vec<Rule>);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,7 +33,7 @@ impl Routes {
     ///
     /// # Errors
     /// Says which rule is wrong and why.
-    pub(crate) fn parse(json: &str) -> Result<Self, String> {
+    pub fn parse(json: &str) -> Result<Self, String> {
         let rules: Vec<Rule> = serde_json::from_str(json).map_err(|error| error.to_string())?;
         for (index, rule) in rules.iter().enumerate() {
             let number = index.saturating_add(1);
@@ -56,7 +56,7 @@ impl Routes {
     }
 
     /// The resources of a policy: the routes that this scope permits.
-    pub(crate) fn permitted(&self, stage_arn: &str, scope: &Scope) -> Vec<String> {
+    pub fn permitted(&self, stage_arn: &str, scope: &Scope) -> Vec<String> {
         let permits = |rule: &&Rule| rule.permission.as_ref().is_none_or(|name| scope.holds(name));
         self.0.iter().filter(permits).map(|rule| format!("{stage_arn}/{}{}", rule.method, rule.path)).collect()
     }

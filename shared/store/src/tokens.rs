@@ -4,6 +4,7 @@ use aws_sdk_dynamodb::{
     operation::{put_item::PutItemError, update_item::builders::UpdateItemFluentBuilder},
     types::ReturnValuesOnConditionCheckFailure,
 };
+use base64ct::{Base64UrlUnpadded, Encoding};
 use token::{Format, Record, Revocation, Timestamp, TokenHash, TokenId, UserId};
 
 use crate::{
@@ -285,13 +286,19 @@ impl Store {
 }
 
 impl PageKey {
-    /// A place that [`PageKey::as_str`] gave before. Any text is a place, and none leaves the user's own partition.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+    /// The longest place, in bytes; those that are given out have 22.
+    pub const MAX_BYTES: usize = 64;
+
+    /// The place that [`PageKey::cursor`] gave out before. Whatever stands in a cursor is a place, and none leaves the
+    /// user's own partition. `None` if it is no cursor.
+    pub fn from_cursor(cursor: &str) -> Option<Self> {
+        let bytes =
+            Base64UrlUnpadded::decode_vec(cursor).ok().filter(|bytes| (1..=Self::MAX_BYTES).contains(&bytes.len()));
+        String::from_utf8(bytes?).ok().map(Self)
     }
 
-    /// The place as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
+    /// The place as clients get it: base64url without padding.
+    pub fn cursor(&self) -> String {
+        Base64UrlUnpadded::encode_string(self.0.as_bytes())
     }
 }
