@@ -1,0 +1,51 @@
+//! The header `Authorization`: each line of the input is one occurrence of it.
+//!
+//! Whatever is read has one spelling: a log-in written again gives the same header, and a token stands in it as it is.
+#![no_main]
+
+use fuzz::padded;
+use libfuzzer_sys::fuzz_target;
+use token::{
+    Credential,
+    credential::{Login, Unusable},
+};
+
+fuzz_target!(|data: &[u8]| {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let values: Vec<&str> = if text.is_empty() { Vec::new() } else { text.split('\n').collect() };
+    let first = values.first().copied().unwrap_or_default();
+    match Credential::from_header(values.iter().copied()) {
+        Ok(None) => assert!(values.is_empty() || values == [""]),
+        Err(Unusable::Doubled) => assert!(values.len() > 1 || first.contains(',')),
+        Err(Unusable::Malformed) => assert_eq!(values.len(), 1),
+        Ok(Some(credential)) => {
+            assert!(values.len() == 1 && first.bytes().all(|byte| matches!(byte, b' '..=b'~')));
+            let last = first.rsplit(' ').next().unwrap_or_default();
+            match credential {
+                Credential::Token(token) => token_of(token.reveal(), last),
+                Credential::Login(login) => login_of(&login, last),
+            }
+        }
+    }
+});
+
+/// A token is what was sent, or what `Basic` wraps with an empty password.
+fn token_of(token: &str, sent: &str) {
+    assert!(!token.is_empty() && !token.chars().any(char::is_control));
+    let in_basic = padded(format!("{token}:").as_bytes());
+    assert!(token == sent || in_basic == sent);
+    if token == sent {
+        let again = Credential::from_header([format!("Bearer {token}").as_str()]);
+        assert!(matches!(again, Ok(Some(Credential::Token(again))) if again.reveal() == token));
+    }
+}
+
+/// The first colon separates, nothing is trimmed, and both halves are there.
+fn login_of(login: &Login, sent: &str) {
+    let (username, password) = (login.username(), login.reveal_password());
+    assert!(!username.is_empty() && !password.is_empty() && !username.contains(':'));
+    assert!(!username.chars().chain(password.chars()).any(char::is_control));
+    assert_eq!(padded(format!("{username}:{password}").as_bytes()), sent);
+    let again = Login::new(username, password).expect("what a header may hold");
+    assert!(again.username() == username && again.reveal_password() == password);
+}

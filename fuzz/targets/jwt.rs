@@ -1,0 +1,63 @@
+//! JWTs under a good signature: the first line of the input is the header, the rest are the claims.
+//!
+//! Whatever opens is exactly what we would have written, letter for letter; with another signature nothing opens.
+#![no_main]
+
+use fuzz::{from_url, issuer, now, ring, url};
+use hmac::{Hmac, KeyInit, Mac};
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+use sha2::Sha256;
+use token::{
+    Entropy, Format, Keyring, Reason, Timestamp,
+    codec::{
+        inspect,
+        jwt::{self, Audience, Contents},
+    },
+    open,
+};
+
+fuzz_target!(|data: &[u8]| {
+    let (ring, issuer) = (ring(), issuer("acme_"));
+    let (header, claims) = match data.iter().position(|byte| *byte == b'\n') {
+        Some(end) => (&data[..end], &data[end + 1..]),
+        None => (br#"{"alg":"HS256","typ":"JWT","kid":"fuzz"}"#.as_slice(), data),
+    };
+    let message = format!("{}.{}", url(header), url(claims));
+    let tag = tag(&ring, &message);
+    let text = format!("{message}.{}", url(&tag));
+    match open(&ring, &issuer, &text, now()) {
+        Err(Reason::Malformed | Reason::Forged | Reason::Expired) => {}
+        Err(other) => panic!("no text alone is refused as {other}"),
+        Ok(claim) => {
+            assert_eq!(claim.format, Format::Jwt);
+            assert_eq!(written_again(&ring, claims), text);
+            let appearance = inspect::inspect(&issuer, &text).expect("it has the shape");
+            assert!(appearance.hash == claim.hash && appearance.user_id == claim.user_id);
+        }
+    }
+    let mut other = tag;
+    other[0] ^= 1;
+    assert!(open(&ring, &issuer, &format!("{message}.{}", url(&other)), now()).is_err(), "a forged JWT opened");
+    assert!(open(&ring, &issuer, &message, now()).is_err(), "a JWT without a signature opened");
+});
+
+fn tag(ring: &Keyring, message: &str) -> [u8; 32] {
+    let key = from_url(ring.keys()[0].export_jwt().reveal()).expect("a key");
+    let mac = Hmac::<Sha256>::new_from_slice(&key).expect("any key will do");
+    mac.chain_update(message).finalize().into_bytes().into()
+}
+
+/// The JWT that we make when we are told to say the same.
+fn written_again(ring: &Keyring, claims: &[u8]) -> String {
+    let claims: Value = serde_json::from_slice(claims).expect("it was opened");
+    let text = |name: &str| claims[name].as_str().expect("a text").to_owned();
+    let time = |name: &str| claims[name].as_u64().and_then(Timestamp::from_unix).expect("a time");
+    let audience = if text("aud") == "hallpass" { Audience::System } else { Audience::User };
+    let (user_id, name) = (text("sub").parse().expect("an id"), text("name"));
+    let contents = Contents { user_id, audience, expires_at: time("exp"), name: &name };
+    let secret = from_url(&text("jti")).expect("it was opened");
+    let secret = Entropy::new(secret.try_into().expect("16 bytes"));
+    let sealed = jwt::seal(ring, &issuer("acme_"), time("iat"), contents, &secret).expect("a signing key");
+    sealed.text.reveal().to_owned()
+}

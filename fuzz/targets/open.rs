@@ -1,0 +1,110 @@
+//! `token::open` on signed and developer tokens: texts from anywhere, and good ones with edits.
+//!
+//! What opens has one text: sealed again it comes out the same, letter for letter. A good token with any edit is refused.
+#![no_main]
+
+use std::time::Duration;
+
+use fuzz::{from_url, issuer, now, ring};
+use libfuzzer_sys::fuzz_target;
+use token::{
+    Claim, Entropy, Format, Issuer, Keyring, Reason, Sealed, Timestamp, UserId,
+    codec::{developer, inspect, signed},
+    open,
+};
+
+const PREFIXES: [&str; 3] = ["", "acme_", "6879-"];
+
+/// What a user id is made of.
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+
+fuzz_target!(|data: &[u8]| {
+    let ring = ring();
+    if let Ok(text) = std::str::from_utf8(data) {
+        for prefix in PREFIXES {
+            let issuer = issuer(prefix);
+            let appearance = inspect::inspect(&issuer, text);
+            if let Ok(claim) = open(&ring, &issuer, text, now()) {
+                has_one_text(&ring, &issuer, text, &claim);
+                assert!(appearance.is_some_and(|it| it.hash == claim.hash && it.format == claim.format));
+            }
+        }
+    }
+    edited(&ring, data);
+});
+
+/// The text made again of the claim and the secret that stands in it.
+fn has_one_text(ring: &Keyring, issuer: &Issuer, text: &str, claim: &Claim) {
+    let sealed = match (claim.format, claim.user_id, claim.expires_at) {
+        (Format::Signed, Some(user), Some(end)) => signed::seal(ring, issuer, now(), user, end, &secret_of(text)),
+        (Format::Developer, None, None) => developer::seal(ring, issuer, now(), some_user(), &secret_of(text)),
+        (Format::Jwt, Some(_), Some(_)) => return,
+        other => panic!("a claim that cannot be: {other:?}"),
+    };
+    assert_eq!(sealed.expect("a signing key").text.reveal(), text);
+}
+
+fn secret_of(text: &str) -> Entropy {
+    let seal = from_url(&text[text.len() - 43..]).expect("it was opened");
+    Entropy::new(*seal.first_chunk().expect("32 bytes"))
+}
+
+fn some_user() -> UserId {
+    "1".parse().expect("an id")
+}
+
+/// 16 bytes are the secret, then format, prefix, lifetime and user id; the rest is edits of the text.
+fn edited(ring: &Keyring, data: &[u8]) {
+    let Some((secret, rest)) = data.split_first_chunk::<16>() else { return };
+    let Some((&[kind, prefix, seconds, length], rest)) = rest.split_first_chunk::<4>() else { return };
+    let (id, edits) = rest.split_at(rest.len().min(1 + usize::from(length % 64)));
+    let id: String = id.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 64)])).collect();
+    let Ok(user) = id.parse::<UserId>() else { return };
+    let issuer = issuer(PREFIXES[usize::from(prefix) % PREFIXES.len()]);
+    let ends = now().after(Duration::from_secs(seconds.into()));
+    let secret = Entropy::new(*secret);
+    let is_signed = kind % 2 == 0;
+    let sealed = if is_signed {
+        signed::seal(ring, &issuer, now(), user, ends, &secret)
+    } else {
+        developer::seal(ring, &issuer, now(), user, &secret)
+    };
+    let sealed = sealed.expect("a signing key");
+    let text = sealed.text.reveal();
+    let expected_end = is_signed.then_some(ends);
+    whole(ring, &issuer, &sealed, expected_end);
+    for other in PREFIXES.into_iter().filter(|other| *other != issuer.prefix()) {
+        assert!(open(ring, &fuzz::issuer(other), text, now()).is_err(), "another deployment's token opened");
+    }
+    if let Some(other) = with_edits(text, edits).filter(|other| other != text) {
+        assert!(open(ring, &issuer, &other, now()).is_err(), "an edited token opened");
+    }
+}
+
+/// A token that nobody touched opens until it ends, and says whose it is.
+fn whole(ring: &Keyring, issuer: &Issuer, sealed: &Sealed, ends: Option<Timestamp>) {
+    let opened = open(ring, issuer, sealed.text.reveal(), now());
+    if ends.is_some_and(|ends| ends <= now()) {
+        assert_eq!(opened, Err(Reason::Expired));
+        return;
+    }
+    let claim = opened.expect("a good token");
+    assert!(claim.hash == sealed.id.hash && claim.expires_at == ends);
+    assert!(claim.user_id.is_none_or(|user| user == sealed.id.user_id));
+    has_one_text(ring, issuer, sealed.text.reveal(), &claim);
+}
+
+/// Three bytes an edit: where, what to do, and the letter.
+fn with_edits(text: &str, edits: &[u8]) -> Option<String> {
+    let mut bytes = text.as_bytes().to_vec();
+    for edit in edits.chunks_exact(3) {
+        let at = usize::from(edit[0]) % (bytes.len() + 1);
+        match edit[1] % 3 {
+            0 => bytes.insert(at, edit[2]),
+            1 if at < bytes.len() => bytes[at] = edit[2],
+            _ if at < bytes.len() => drop(bytes.remove(at)),
+            _ => {}
+        }
+    }
+    String::from_utf8(bytes).ok()
+}

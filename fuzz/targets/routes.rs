@@ -1,0 +1,43 @@
+//! Route rules, and the resources of the policies that are made of them.
+//!
+//! Rules that are taken make resources of this stage only, with a `*` where IAM has one and nowhere else, and small
+//! enough for API Gateway. A scope never gets a route by losing a permission.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+use token::{Permission, Scope};
+use verify_authorizer::Routes;
+
+const STAGE: &str = "arn:aws:execute-api:eu-west-1:123456789012:abcdef1234/v1";
+
+fuzz_target!(|data: &[u8]| {
+    let Ok(json) = std::str::from_utf8(data) else { return };
+    let Ok(routes) = Routes::parse(json) else { return };
+    let rules: Value = serde_json::from_str(json).expect("it was taken");
+    let rules = rules.as_array().expect("a list");
+    let named: Vec<Permission> =
+        rules.iter().filter_map(|rule| rule["permission"].as_str()).map(|name| name.parse().expect("a name")).collect();
+    let all = routes.permitted(STAGE, &named.iter().cloned().collect());
+    assert_eq!(all.len(), rules.len());
+    assert!(serde_json::to_string(&all).expect("texts").len() < 5_100, "more than a policy can hold");
+    for resource in &all {
+        is_of_the_stage(resource);
+    }
+    let nothing = routes.permitted(STAGE, &Scope::default());
+    assert!(nothing.len() == rules.iter().filter(|rule| rule["permission"].is_null()).count());
+    for some in (0..named.len()).map(|end| named[..end].iter().cloned().collect()) {
+        let some = routes.permitted(STAGE, &some);
+        assert!(some.len() <= all.len() && some.iter().all(|resource| all.contains(resource)));
+        assert!(nothing.iter().all(|resource| some.contains(resource)));
+    }
+});
+
+fn is_of_the_stage(resource: &str) {
+    let route = resource.strip_prefix(STAGE).and_then(|rest| rest.strip_prefix('/')).expect("a route of the stage");
+    let (method, path) = route.split_once('/').expect("a method and a path");
+    assert!(method == "*" || method.bytes().all(|byte| byte.is_ascii_uppercase()), "{route}");
+    let literal = path.strip_suffix('*').unwrap_or(path);
+    assert!(literal.is_ascii() && !literal.contains(|c: char| "*?$\"\\{}".contains(c) || c.is_whitespace()), "{route}");
+    assert!(!literal.chars().any(char::is_control), "{route}");
+}
