@@ -2,7 +2,10 @@
 
 use std::{path::Path, sync::Arc};
 
-use http::{HeaderMap, Request, header::HOST};
+use http::{
+    HeaderMap, Request,
+    header::{HOST, SET_COOKIE},
+};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Bytes, client::conn::http1};
 use hyper_util::rt::TokioIo;
@@ -16,6 +19,8 @@ use tokio_rustls::{
         pki_types::{CertificateDer, ServerName, pem::PemObject},
     },
 };
+
+use crate::witness;
 
 /// A client that trusts one data directory's authority and nothing else.
 #[derive(Clone)]
@@ -58,6 +63,8 @@ impl Client {
 
     /// Sends a request with a body on a connection of its own.
     pub async fn send_with(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+        headers.iter().for_each(|(name, value)| witness::sends_header(name, value));
+        witness::sends_body(body);
         let stream = TcpStream::connect(("localhost", self.port)).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await.unwrap();
@@ -72,6 +79,9 @@ impl Client {
         let body = String::from_utf8(body.collect().await.unwrap().to_bytes().into()).unwrap();
         drop(sender);
         let _closed = connection.await;
+        let cookies: Vec<&str> =
+            head.headers.get_all(SET_COOKIE).iter().filter_map(|cookie| cookie.to_str().ok()).collect();
+        witness::got(path, head.status.as_u16(), &cookies, &format!("{:?} {body}", head.headers));
         Reply { status: head.status.as_u16(), headers: head.headers, body }
     }
 

@@ -16,6 +16,7 @@ use tokio::sync::OnceCell;
 use crate::{
     TEMPLATE,
     remote::{self, Remote},
+    witness::Tables,
 };
 
 /// The engines that the suite runs over.
@@ -40,6 +41,8 @@ pub enum Engine {
         engine: dev::engine::Engine,
         /// Its clock, which the test moves.
         clock: Clock,
+        /// What looks into its tables in the end.
+        tables: Tables,
     },
     /// Tables of the test's own in the engine that all tests share.
     Remote(Remote),
@@ -65,8 +68,9 @@ impl Engine {
         }
         let clock = ManualClock::new(now);
         let database = Database::memory_with_clock(clock.arc()).unwrap();
+        let witnessed = Tables::of(&database);
         let engine = dev::engine::Engine::start(database, &tables()).unwrap();
-        Self::Embedded { engine, clock: Clock(clock) }
+        Self::Embedded { engine, clock: Clock(clock), tables: witnessed }
     }
 
     /// Tables in the engine that `HALLPASS_TEST_ENDPOINT` names, unless it is the embedded one.

@@ -33,6 +33,7 @@ pub mod system;
 pub mod tables;
 pub mod tap;
 pub mod visitor;
+pub mod witness;
 
 use engine::Engine;
 pub use request::Request;
@@ -198,7 +199,14 @@ impl World {
 
     /// Invokes a function, by its name in the template, with an event.
     pub async fn invoke(&self, function: &str, event: Value) -> Result<Value, FunctionError> {
-        (self.invoke.0)(function, event).await
+        witness::sends_event(&event);
+        let outcome = (self.invoke.0)(function, event).await;
+        match &outcome {
+            Ok(answer) => witness::got_event(function, answer),
+            Err(error) => witness::saw(function, &format!("{error:?} {}", error.message)),
+        }
+        witness::testify();
+        outcome
     }
 
     /// Sends a request to a function the way a REST API does. `route` may have parameters: `/tokens/{id}`.

@@ -21,6 +21,7 @@ use crate::{
     client::{Client, Reply},
     engine::{Engine, settings_of},
     remote::Remote,
+    witness,
 };
 
 /// A running stack in a directory of its own, and a client that trusts it.
@@ -145,6 +146,7 @@ impl System {
     /// Stops the stack.
     pub async fn stop(self) {
         self.dev.stop().await;
+        witness::sees_files(self.data.path());
         self.data.close().unwrap();
     }
 }

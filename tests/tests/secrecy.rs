@@ -3,11 +3,6 @@
 //! The tests of this file share one log, written by the subscriber of the functions. It is asked for everything: at
 //! TRACE the AWS SDK prints response bodies and the Lambda runtime whole events.
 
-use std::{
-    io,
-    sync::{Mutex, Once},
-};
-
 use base64ct::{Base64UrlUnpadded, Encoding};
 use login::password;
 use serde_json::{Value, json};
@@ -15,37 +10,12 @@ use tests::{
     Answer, KEYS, Request, World,
     api::{bearer, forged},
     basic,
+    witness::{log, watch},
 };
 use token::{Credential, Entropy, Format, Keyring, Text};
 
-static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
-
 /// A password that is nobody's.
 const GUESS: &str = "correct-horse-battery-staple";
-
-struct Log;
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        LOG.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Begins to listen, once for all tests.
-fn listen() {
-    static LISTENING: Once = Once::new();
-    LISTENING.call_once(|| {
-        tracing::subscriber::set_global_default(edge::log::subscriber(|| Log, Some("tested".to_owned()))).unwrap();
-    });
-}
-
-fn log() -> String {
-    String::from_utf8(LOG.lock().unwrap().clone()).unwrap()
-}
 
 /// The lines of the log about this token.
 fn lines_about(id: &str) -> Vec<Value> {
@@ -107,7 +77,7 @@ fn bad_requests(token: &str) -> Vec<(&'static str, Request)> {
 
 #[tokio::test]
 async fn no_refusal_and_no_log_line_shows_a_secret() {
-    listen();
+    watch();
     let world = World::new().await;
     let nowhere = World::with(&[("HALLPASS_TOKENS_TABLE", "Nowhere"), ("HALLPASS_USERS_TABLE", "Nowhere")]).await;
     let jwt = world.created(&world.token().await, &json!({"name": "a", "format": "jwt"})).await["token"].clone();
@@ -147,7 +117,7 @@ async fn no_refusal_and_no_log_line_shows_a_secret() {
 
 #[tokio::test]
 async fn every_decision_about_a_token_is_one_line_with_the_same_words() {
-    listen();
+    watch();
     let world = World::new().await;
     let caller = world.token().await;
     let made = world.created(&caller, &json!({"name": "a"})).await;
@@ -179,7 +149,7 @@ async fn every_decision_about_a_token_is_one_line_with_the_same_words() {
 
 #[tokio::test]
 async fn a_log_in_that_is_refused_is_a_line_too() {
-    listen();
+    watch();
     let world = World::new().await;
     let count = || log().lines().filter(|line| line.contains(r#""status":429"#)).count();
     let before = count();
@@ -192,7 +162,7 @@ async fn a_log_in_that_is_refused_is_a_line_too() {
 
 #[tokio::test]
 async fn the_log_takes_its_own_target_and_no_other() {
-    listen();
+    watch();
     tracing::trace!(target: "hallpass", "of ours");
     tracing::error!("of this test's own module");
     tracing::error!(target: "aws_smithy_runtime", "of another");

@@ -1,0 +1,288 @@
+//! The witness of every test: it knows each secret that the test makes, gets or sends, and sees whatever could show one.
+//!
+//! | what it knows | what it sees |
+//! |---|---|
+//! | tokens in `Authorization`, in forms and in answers that issue one; the `jti` of JWTs | the log of the functions, at TRACE |
+//! | passwords in `Authorization` and in forms, and what `Basic` makes of them | the messages of panics that are not a test's own |
+//! | the key of the tests | every answer and error of a function, authorizer contexts among them |
+//! | the cookies of sessions (they and the tables only) | what the tables hold when a test is over |
+//!
+//! A token may stand in one answer, the one that issues it, which must be a good one. A secret anywhere else is reported
+//! by the next thing that any test of the process does, which fails.
+
+use std::{
+    collections::{HashMap, HashSet},
+    io,
+    sync::{Mutex, MutexGuard, Once, PoisonError},
+};
+
+use base64ct::{Base64, Base64UrlUnpadded, Encoding};
+use dynoxide::{Database, actions::scan::ScanRequest};
+use serde_json::{Value, json};
+
+use crate::KEYS;
+
+/// The shortest secret that is looked for, in bytes. A shorter one is a test's wrong guess, and part of other words.
+const SHORTEST: usize = 7;
+
+/// The length of the end of every token: the secret or the tag is in it.
+const SEAL: usize = 43;
+
+/// How much of the log is looked at again for a secret that was just learned, in bytes.
+const RECENT: usize = 256 * 1_024;
+
+/// What stands in the hash of a password, whatever made it.
+const HASHES: [&str; 3] = ["$argon2", "$pbkdf2", "$scrypt"];
+
+static WITNESS: Mutex<Option<Witness>> = Mutex::new(None);
+
+#[derive(Default)]
+struct Witness {
+    /// By their first bytes. A secret that is `shown` stands in answers to its holder.
+    secrets: HashMap<[u8; SHORTEST], Vec<Secret>>,
+    known: HashSet<String>,
+    log: String,
+    found: Vec<String>,
+}
+
+struct Secret {
+    text: String,
+    shown: bool,
+}
+
+/// The tables of one test. When it is over, nothing in them may be a secret.
+pub struct Tables(Database);
+
+/// What the log is written to.
+#[derive(Clone, Copy, Debug)]
+pub struct Log;
+
+/// Begins to listen, once for all tests of a process.
+pub fn watch() {
+    static WATCHING: Once = Once::new();
+    WATCHING.call_once(|| {
+        let mut witness = Witness::default();
+        let key = KEYS.split(r#""key":""#).nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+        for secret in ["topsecret", "letmein", key] {
+            witness.learn(secret, false);
+        }
+        *lock() = Some(witness);
+        let log = edge::log::subscriber(|| Log, Some("tested".to_owned()));
+        tracing::subscriber::set_global_default(log).unwrap();
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if panic.location().is_some_and(|place| !place.file().starts_with("tests/")) {
+                saw("a panic", &panic.to_string());
+            }
+            before(panic);
+        }));
+    });
+}
+
+/// The log so far.
+pub fn log() -> String {
+    with(|witness| witness.log.clone())
+}
+
+/// A request is about to be sent with this header.
+pub fn sends_header(name: &str, value: &str) {
+    if !name.eq_ignore_ascii_case("authorization") {
+        return;
+    }
+    let (scheme, rest) = value.split_once(' ').unwrap_or(("", value));
+    let pair = Base64::decode_vec(rest).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    match pair.as_deref().and_then(|pair| pair.split_once(':')).filter(|_| scheme.eq_ignore_ascii_case("basic")) {
+        Some((username, password)) if !password.is_empty() && password != username => {
+            with(|witness| {
+                witness.learn(password, false);
+                witness.learn(rest, false);
+            });
+        }
+        Some((token, _)) => with(|witness| witness.learn_tokens(token)),
+        None => with(|witness| witness.learn_tokens(rest)),
+    }
+}
+
+/// A request is about to be sent with this body.
+pub fn sends_body(body: &str) {
+    let fields: Vec<_> = form_urlencoded::parse(body.as_bytes()).collect();
+    let username = fields.iter().find(|(name, _)| name == "username").map(|(_, value)| value);
+    for (name, value) in &fields {
+        match name.as_ref() {
+            "password" if Some(value) != username => with(|witness| witness.learn(value, false)),
+            "token" => with(|witness| witness.learn_tokens(value)),
+            _ => {}
+        }
+    }
+}
+
+/// An event is about to be sent to a function.
+pub fn sends_event(event: &Value) {
+    for headers in ["headers", "multiValueHeaders"] {
+        for (name, values) in event[headers].as_object().into_iter().flatten() {
+            let many = values.as_array().map(Vec::as_slice).unwrap_or_default().iter();
+            many.chain([values]).filter_map(Value::as_str).for_each(|value| sends_header(name, value));
+        }
+    }
+    event["authorizationToken"].as_str().into_iter().for_each(|value| sends_header("authorization", value));
+    event["body"].as_str().into_iter().for_each(sends_body);
+}
+
+/// A function answered. What is no answer over HTTP is for the gateway or the log, and issues nothing.
+pub fn got_event(function: &str, answer: &Value) {
+    let Some(status) = answer["statusCode"].as_u64() else {
+        saw(function, &answer.to_string());
+        return;
+    };
+    let cookies = answer["multiValueHeaders"]["set-cookie"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let cookies: Vec<&str> = cookies.iter().filter_map(Value::as_str).collect();
+    got(function, u16::try_from(status).unwrap(), &cookies, &answer.to_string());
+}
+
+/// An answer came: its status, cookies and whole text. A good one may issue tokens, which nobody may know yet.
+pub fn got(place: &str, status: u16, cookies: &[&str], text: &str) {
+    with(|witness| {
+        witness.see(place, text, true);
+        if status < 400 {
+            witness.learn_tokens(text);
+        }
+        for cookie in cookies {
+            let value = cookie.split(';').next().and_then(|pair| pair.split_once('=')).map_or("", |(_, value)| value);
+            witness.learn(value, true);
+        }
+    });
+    testify();
+}
+
+/// Something that shows no secret to anybody.
+pub fn saw(place: &str, text: &str) {
+    with(|witness| witness.see(place, text, false));
+}
+
+/// Fails if a secret was seen.
+pub fn testify() {
+    let found = with(|witness| std::mem::take(&mut witness.found));
+    assert!(found.is_empty(), "secrets were shown: {found:#?}");
+}
+
+impl Tables {
+    /// The tables in this engine.
+    pub fn of(database: &Database) -> Self {
+        Self(database.clone())
+    }
+}
+
+impl Drop for Tables {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        for table in ["Users", "Tokens", "Attempts"] {
+            let request: ScanRequest = serde_json::from_value(json!({"TableName": table})).unwrap();
+            // A test may have taken a table away.
+            let items = self.0.scan(request).ok().and_then(|scan| scan.items).unwrap_or_default();
+            for item in items {
+                let item = serde_json::to_string(&item).unwrap();
+                with(|witness| witness.see_bytes(&format!("the table {table}"), item.as_bytes(), false));
+            }
+        }
+        testify();
+    }
+}
+
+impl Witness {
+    /// A secret. Those that are shown to their holder stand in answers.
+    fn learn(&mut self, text: &str, shown: bool) {
+        let Some(start) = text.as_bytes().first_chunk() else { return };
+        if !self.known.insert(text.to_owned()) {
+            return;
+        }
+        self.secrets.entry(*start).or_default().push(Secret { text: text.to_owned(), shown });
+        let from = self.log.floor_char_boundary(self.log.len().saturating_sub(RECENT));
+        if self.log[from..].contains(text) {
+            self.found.push(format!("the log, before: {text}"));
+        }
+    }
+
+    /// Every token in a text: what ends in a seal and looks like one of the three formats.
+    fn learn_tokens(&mut self, text: &str) {
+        let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        for word in text.split(|c| !is_part(c)).filter(|word| word.len() > SEAL) {
+            let (rest, seal) = word.split_at(word.len() - SEAL);
+            // The examples of the API's document say of themselves that they are none.
+            if !(rest.ends_with('.') || rest.ends_with("6879-"))
+                || seal.contains('.')
+                || seal.starts_with("not-a-secret")
+            {
+                continue;
+            }
+            self.learn(seal, false);
+            let claims = rest.split('.').nth(1).and_then(|claims| Base64UrlUnpadded::decode_vec(claims).ok());
+            let claims = claims.and_then(|claims| serde_json::from_slice::<Value>(&claims).ok());
+            claims.iter().filter_map(|claims| claims["jti"].as_str()).for_each(|jti| self.learn(jti, false));
+        }
+    }
+
+    fn see(&mut self, place: &str, text: &str, is_answer: bool) {
+        if let Some(hash) = HASHES.iter().find(|hash| text.contains(**hash)) {
+            self.found.push(format!("{place}: a hash with {hash}: {text}"));
+        }
+        self.see_bytes(place, text.as_bytes(), is_answer);
+    }
+
+    fn see_bytes(&mut self, place: &str, bytes: &[u8], is_answer: bool) {
+        for (at, start) in bytes.windows(SHORTEST).enumerate() {
+            let start: &[u8; SHORTEST] = start.first_chunk().unwrap();
+            for secret in self.secrets.get(start).into_iter().flatten() {
+                if bytes[at..].starts_with(secret.text.as_bytes()) && !(is_answer && secret.shown) {
+                    let around = &bytes[at.saturating_sub(80)..bytes.len().min(at + 80)];
+                    self.found.push(format!("{place}: {}: {}", secret.text, String::from_utf8_lossy(around)));
+                }
+            }
+        }
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let line = String::from_utf8_lossy(bytes);
+        with(|witness| {
+            witness.see("the log", &line, false);
+            witness.log.push_str(&line);
+        });
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The files of a data directory, which must hold no secret but in the files that are for one.
+pub fn sees_files(folder: &std::path::Path) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let is_secret = ["keys.json", "ca-key.pem"].iter().any(|name| path.ends_with(name));
+        if path.is_file() && !is_secret {
+            let bytes = std::fs::read(&path).unwrap();
+            with(|witness| witness.see_bytes(&format!("{}", path.display()), &bytes, false));
+        }
+    }
+    testify();
+}
+
+/// A test that failed meanwhile has not made the witness forget.
+fn lock() -> MutexGuard<'static, Option<Witness>> {
+    WITNESS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn with<T>(say: impl FnOnce(&mut Witness) -> T) -> T {
+    watch();
+    say(lock().as_mut().unwrap())
+}
+
+impl std::fmt::Debug for Tables {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tables")
+    }
+}

@@ -1,0 +1,38 @@
+//! That the witness of all tests sees a secret wherever one is shown, and nothing else.
+//!
+//! It belongs to the process, so that this file has one test.
+
+use tests::{basic, witness};
+
+#[test]
+fn the_witness_sees_what_it_must() {
+    let is_seen = |show: &dyn Fn()| {
+        witness::testify();
+        show();
+        std::panic::catch_unwind(witness::testify).is_err()
+    };
+    let token = format!("1.6b2a9a88.{}", "seen-by-the-witness-".repeat(3).split_at(43).0);
+    let issued = format!(r#"{{"token":"{token}"}}"#);
+    assert!(!is_seen(&|| witness::got("the answer that issues it", 201, &[], &issued)));
+    assert!(is_seen(&|| witness::got("a second answer", 200, &[], &issued)));
+    assert!(is_seen(&|| witness::got("a refusal", 401, &[], &token)));
+    assert!(is_seen(&|| witness::saw("an error", &format!("no such token: {token}"))));
+    assert!(is_seen(&|| tracing::info!(target: "hallpass", "{token}")));
+    witness::sends_header("Authorization", &basic("ada", "hunter2-and-more"));
+    assert!(is_seen(&|| witness::saw("a table", "hunter2-and-more")));
+    assert!(is_seen(&|| witness::got("a page", 200, &[], &basic("ada", "hunter2-and-more"))));
+    witness::sends_body("username=ada&password=another+password");
+    assert!(is_seen(&|| witness::got("a page", 200, &[], "value=\"another password\"")));
+    tracing::info!(target: "hallpass", "a-secret-that-is-logged-before-it-is-known");
+    assert!(is_seen(&|| witness::sends_body("password=a-secret-that-is-logged-before-it-is-known")));
+    let cookie = "session=of-a-visitor-of-our-pages; Path=/";
+    assert!(!is_seen(&|| witness::got("signing in", 303, &[cookie], cookie)));
+    assert!(is_seen(&|| witness::saw("the log", "of-a-visitor-of-our-pages")));
+    assert!(is_seen(&|| witness::saw("an answer", "$argon2id$v=19$m=19456,t=2,p=1$")));
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("dynamodb.sqlite"), format!("\0{token}\0")).unwrap();
+    assert!(std::panic::catch_unwind(|| witness::sees_files(folder.path())).is_err());
+    std::fs::write(folder.path().join("dynamodb.sqlite"), "nothing").unwrap();
+    std::fs::write(folder.path().join("keys.json"), &token).unwrap();
+    witness::sees_files(folder.path());
+}
