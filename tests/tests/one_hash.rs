@@ -1,0 +1,74 @@
+//! Whoever cannot log in gets one answer and costs one hash, whatever the reason is; what is no log-in costs none.
+//!
+//! The counter belongs to the process, so that this file has one test.
+
+use login::password;
+use tests::{Answer, Request, World, api::text, basic};
+
+/// `Basic` with these bytes.
+fn raw(pair: &[u8]) -> String {
+    use base64ct::{Base64, Encoding};
+    format!("Basic {}", Base64::encode_string(pair))
+}
+
+/// What a request with this header is answered, and how many hashes that took.
+async fn cost(world: &World, method: &str, route: &str, authorization: &str) -> (Answer, u64) {
+    let request = Request::new(method, route).authorization(authorization).json(&serde_json::json!({"name": "a"}));
+    let request = request.query("response_type", "token").query("client_id", "app");
+    let before = password::checked();
+    let answer = world.send("Generate", request).await;
+    // Failures in a row must not hide the next answer.
+    world.advance(60);
+    (answer, password::checked() - before)
+}
+
+#[tokio::test]
+async fn whoever_cannot_log_in_costs_one_hash_and_gets_one_answer() {
+    const GENERATE: &str = "/api/services_token/generate";
+    let world = World::with(&[("HALLPASS_APP_USER", "4")]).await;
+    world.set_user("2", "status", Some(text("blocked"))).await;
+    let (long_name, long_password) = ("n".repeat(600), "p".repeat(password::MAX_BYTES + 1));
+    let refused = [
+        ("a wrong password", "my_username", "wrong"),
+        ("an unknown user", "nobody", "topsecret"),
+        ("a blocked user with the right password", "admin", "letmein"),
+        ("a user without a password", "ldap_user", "topsecret"),
+        ("a password that is longer than any", "my_username", &long_password),
+        ("an application without one", "ci-bot", "topsecret"),
+        ("a name that is longer than any", &long_name, "topsecret"),
+        ("a name that nothing is left of", "\u{200b}", "topsecret"),
+        ("white space behind the name", "my_username ", "topsecret"),
+        ("white space before the password", "my_username", " topsecret"),
+    ];
+    let nothing = [
+        ("bytes that are not UTF-8", raw(b"my_username:top\xffsecret")),
+        ("a control character", raw(b"my_username:top\x01secret")),
+        ("a DEL", raw(b"my_username:topsecret\x7f")),
+        ("a NUL in the name", raw(b"my_user\0name:topsecret")),
+        ("a C1 control character", basic("my_username", "top\u{85}secret")),
+        ("no name", raw(b":topsecret")),
+        ("no colon", raw(b"my_username")),
+        ("more than any header that is looked at", basic("my_username", &"p".repeat(6_144))),
+        ("a token", "Bearer 1.5665e083.RJG0CdymRKqFQJKeIV8nflwIhrr8KVrmAy6kpWft5nU".to_owned()),
+    ];
+    for (method, route, kinds) in [
+        ("POST", GENERATE, refused.len()),
+        ("GET", "/rs/authorise", 4),
+        ("GET", "/rs/authorize-implicit", 4),
+        ("POST", "/rest/pat/1.0/token/user/create", 4),
+    ] {
+        let mut answers = Vec::new();
+        for (what, username, password) in &refused[..kinds] {
+            let (answer, hashes) = cost(&world, method, route, &basic(username, password)).await;
+            assert_eq!((answer.status, hashes), (401, 1), "{route}: {what} {}", answer.body);
+            answers.push(answer);
+        }
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{route}: {answers:#?}");
+        for (what, authorization) in &nothing {
+            let (answer, hashes) = cost(&world, method, route, authorization).await;
+            assert_eq!((answer.status, hashes), (401, 0), "{route}: {what} {}", answer.body);
+        }
+    }
+    let (answer, hashes) = cost(&world, "POST", GENERATE, &basic("my_username", "topsecret")).await;
+    assert_eq!((answer.status, hashes), (200, 1));
+}
