@@ -1,0 +1,87 @@
+//! User names in Unicode: the store, the limiter and the look-up mean the same user by the same spellings.
+
+use login::{NameKey, pace::Counters};
+use proptest::prelude::*;
+use store::management::{Change, NewUser};
+use tests::{Request, World, api::text, basic};
+use token::{Scope, user::attribute::USERNAME_KEY};
+
+/// Spellings that mean the same user as the first of them, and those that do not.
+const NAMES: [(&str, &[&str], &[&str]); 5] = [
+    ("bigbird", &["ᴮᴵᴳᴮᴵᴿᴰ", "BigBird", "ｂｉｇ\u{ad}ｂｉｒｄ"], &["bigbird ", "bıgbird"]),
+    ("ıtır", &["ıTıR"], &["İTIR"]),
+    ("Itir", &["ITIR"], &["İtir"]),
+    ("José", &["JOSE\u{301}"], &["Jose"]),
+    ("\u{212b}", &["Å", "a\u{30a}"], &["A"]),
+];
+
+async fn add(world: &World, id: usize, username: &str) {
+    let user = NewUser {
+        id: id.to_string().parse().unwrap(),
+        username: username.to_owned(),
+        full_name: None,
+        is_app: false,
+        password_hash: login::password::hash("correct horse", [9; 16]),
+        permissions: Scope::default(),
+        token_generation: 0,
+    };
+    world.store.add_user(&user).await.unwrap();
+}
+
+async fn log_in(world: &World, username: &str, password: &str) -> u16 {
+    let request = Request::new("POST", "/api/services_token/generate").authorization(&basic(username, password));
+    world.send("Generate", request).await.status
+}
+
+#[tokio::test]
+async fn every_spelling_of_a_name_logs_its_user_in_and_no_other_does() {
+    let world = World::new().await;
+    for (index, (name, ..)) in NAMES.into_iter().enumerate() {
+        add(&world, 10 + index, name).await;
+    }
+    for (name, same, other) in NAMES {
+        for spelling in same {
+            assert_eq!(log_in(&world, spelling, "correct horse").await, 200, "{spelling} for {name}");
+        }
+        for spelling in other {
+            assert_eq!(log_in(&world, spelling, "correct horse").await, 401, "{spelling} for {name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn all_spellings_of_a_name_wait_together_and_no_other_waits_with_them() {
+    let world = World::new().await;
+    add(&world, 9, "bigbird").await;
+    // Five failures in a row are free.
+    for spelling in ["ᴮᴵᴳᴮᴵᴿᴰ", "BigBird", "ｂｉｇｂｉｒｄ", "big\u{ad}bird", "𝐛𝐢𝐠𝐛𝐢𝐫𝐝"]
+    {
+        assert_eq!(log_in(&world, spelling, "wrong").await, 401, "{spelling}");
+    }
+    assert_eq!(log_in(&world, "bigbird", "correct horse").await, 429);
+    assert_eq!(log_in(&world, "bıgbird", "correct horse").await, 401, "another name");
+    assert_eq!(log_in(&world, "my_username", "topsecret").await, 200);
+}
+
+#[tokio::test]
+async fn the_store_writes_the_normal_form_that_log_in_looks_for() {
+    let world = World::new().await;
+    add(&world, 9, "ᴮᴵᴳᴮᴵᴿᴰ").await;
+    let key = world.user_item("9").await[USERNAME_KEY].clone();
+    assert_eq!(key, text("bigbird"), "what the store writes is the normal form");
+    let id = "1".parse().unwrap();
+    world.store.change_user(&id, &Change::Rename("JOSE\u{301}".to_owned()), true).await.unwrap();
+    assert_eq!(world.user_item("1").await[USERNAME_KEY], text("josé"), "and so is what it writes at a rename");
+    assert_eq!(log_in(&world, "José", "topsecret").await, 200);
+}
+
+proptest! {
+    #[test]
+    fn one_normal_form_serves_store_limiter_and_look_up(name in any::<String>()) {
+        let key = NameKey::new(&name);
+        prop_assert_eq!(&NameKey::new(key.as_str()), &key, "its own normal form");
+        let window = 7;
+        let (one, two) = (Counters::new(&key, "192.0.2.1", window), Counters::new(&NameKey::new(key.as_str()), "192.0.2.1", window));
+        prop_assert_eq!(one, two);
+    }
+}
