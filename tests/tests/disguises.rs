@@ -1,0 +1,237 @@
+//! Requests in disguise: other spellings of a path, and headers that claim another method, path, host or source. None of
+//! them gets anybody further than the plain request does, over HTTPS and as raw events.
+
+use serde_json::{Value, json};
+use tests::{
+    Request, World,
+    api::{bearer, forged, text},
+    basic,
+    client::Reply,
+    system::System,
+};
+
+/// What proxies add, and what frameworks take for the truth. `{path}` is where it would lead.
+const CLAIMS: [(&str, &str); 14] = [
+    ("X-HTTP-Method-Override", "DELETE"),
+    ("X-HTTP-Method", "DELETE"),
+    ("X-Method-Override", "DELETE"),
+    ("X-Forwarded-For", "198.51.100.7"),
+    ("X-Forwarded-Host", "attacker.example"),
+    ("X-Forwarded-Proto", "http"),
+    ("X-Forwarded-Prefix", "/admin"),
+    ("X-Forwarded-Path", "{path}"),
+    ("X-Original-URL", "{path}"),
+    ("X-Rewrite-URL", "{path}"),
+    ("Forwarded", "for=198.51.100.7;host=attacker.example;proto=http"),
+    ("X-Real-IP", "198.51.100.7"),
+    ("X-User-Id", "2"),
+    ("X-Amzn-Authorizer", r#"{"user_id":"2","scope":"ROLE_ADMIN"}"#),
+];
+
+/// Other spellings of this path.
+fn spellings(path: &str) -> Vec<String> {
+    let (head, tail) = path.rsplit_once('/').unwrap();
+    let rest = path.trim_start_matches('/');
+    vec![
+        format!("{path}/"),
+        format!("{path}//"),
+        format!("/{path}"),
+        format!("///{rest}"),
+        format!("{head}//{tail}"),
+        format!("{head}/./{tail}"),
+        format!("{head}/x/../{tail}"),
+        format!("{head}%2F{tail}"),
+        format!("{head}%2f{tail}"),
+        format!("{head}/{tail}%2F"),
+        format!("{head}/%2e/{tail}"),
+        format!("{head}%5C{tail}"),
+        format!("{head}/{tail}%00"),
+        format!("{head}/{tail}%20"),
+        format!("{head}/{tail};x=1"),
+        format!("{head}/{tail}?_method=DELETE"),
+        format!("/{}", rest.replacen('r', "%72", 1)),
+        path.to_uppercase(),
+    ]
+}
+
+/// Whether the answer shows a user to somebody.
+fn shows(reply: &Reply) -> bool {
+    reply.body.contains(r#""permissions""#) || reply.body.contains(r#""fullName""#)
+}
+
+#[tokio::test]
+async fn no_spelling_of_a_path_gets_anybody_further() {
+    let system = System::start(&[]).await;
+    let good = system.token_of("my_username", "topsecret").await;
+    let revoked = system.token_of("my_username", "topsecret").await;
+    system.ask("DELETE", "/tokens/current", &bearer(&revoked)).await.body_of(200);
+    let nobody = ["", &bearer(&revoked), &basic("admin", "letmein")];
+    for path in ["/api/user/1", "/api/user/2", "/rs/profile"] {
+        for spelling in spellings(path) {
+            for authorization in nobody {
+                let reply = system.ask("GET", &spelling, authorization).await;
+                assert!(!shows(&reply) && [400, 401, 403, 404].contains(&reply.status), "{spelling} {reply:?}");
+            }
+            let reply = system.ask("GET", &spelling, &bearer(&good)).await;
+            // Whoever may see this user at its own path may see it at a spelling that leads there, and no other.
+            assert!(path != "/api/user/2" || !shows(&reply), "{spelling} {}", reply.body);
+            assert!(reply.status == 200 || !shows(&reply), "{spelling} {}", reply.body);
+            assert!(reply.status < 500 && !reply.body.contains(r#""uid":"2""#), "{spelling} {}", reply.body);
+        }
+    }
+    for spelling in spellings("/tokens/current") {
+        for method in ["GET", "POST", "PUT", "HEAD"] {
+            let reply = system.ask(method, &spelling, &bearer(&good)).await;
+            assert!(reply.status < 500, "{method} {spelling}");
+        }
+    }
+    assert_eq!(system.verdict(&good).await, "allow", "nothing of this deleted anything");
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn no_header_claims_another_method_path_or_source() {
+    let system = System::start(&[]).await;
+    let good = system.token_of("my_username", "topsecret").await;
+    let admin = system.token_of("admin", "letmein").await;
+    let (good, admin) = (bearer(&good), bearer(&admin));
+    for (method, path, authorization) in [
+        ("GET", "/api/user/1", &good),
+        ("GET", "/api/user/2", &good),
+        ("GET", "/rs/profile", &good),
+        ("GET", "/rs/profile", &String::new()),
+        ("GET", "/tokens/current", &good),
+        ("POST", "/tokens/current", &good),
+        ("GET", "/users/1/tokens", &admin),
+        ("GET", "/openapi.json", &String::new()),
+    ] {
+        let plain = system.ask(method, path, authorization).await;
+        for (name, value) in CLAIMS {
+            for target in ["/healthz", "/api/user/2", "/users/2/tokens"] {
+                let headers = [("Authorization", authorization.as_str()), (name, &value.replace("{path}", target))];
+                let claimed = system.send(method, path, &headers, "").await;
+                assert_eq!((claimed.status, &claimed.body), (plain.status, &plain.body), "{method} {path} {name}");
+                if !value.contains("{path}") {
+                    break;
+                }
+            }
+        }
+    }
+    assert_eq!(system.ask("GET", "/rs/profile", &good).await.status, 200, "no claim deleted a token");
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn no_header_makes_a_guesser_somebody_else() {
+    let world = World::new().await;
+    let log_in = async |password: &str, index: usize| {
+        let (name, value) = CLAIMS[index % CLAIMS.len()];
+        let request = Request::new("POST", "/api/services_token/generate").header(name, value);
+        let request = request.header("X-Forwarded-For", &format!("198.51.100.{index}"));
+        world.send("Generate", request.authorization(&basic("my_username", password))).await.status
+    };
+    for index in 0..5 {
+        assert_eq!(log_in("wrong", index).await, 401);
+    }
+    for index in 5..5 + CLAIMS.len() {
+        assert_eq!(log_in("topsecret", index).await, 429);
+    }
+}
+
+/// What the authorizer and the integration are told by somebody who made up everything that a client can.
+fn disguised(mut event: Value, path: &str) -> Value {
+    for (name, value) in CLAIMS {
+        event["headers"][name] = value.replace("{path}", "/api/user/2").into();
+        event["multiValueHeaders"][name] = json!([value.replace("{path}", "/api/user/2")]);
+    }
+    event["path"] = path.into();
+    event["requestContext"]["path"] = format!("/v1{path}").into();
+    event["queryStringParameters"] = json!({"user_id": "2", "scope": "ROLE_ADMIN", "_method": "DELETE"});
+    event
+}
+
+#[tokio::test]
+async fn the_authorizer_and_what_is_behind_it_answer_raw_events_in_disguise_alike() {
+    let world = World::new().await;
+    let made = world.token().await;
+    world.set_user("3", "status", Some(text("active"))).await;
+    for (authorization, id) in [(bearer(&made), "1"), (bearer(&made), "2"), (bearer(&forged(&made)), "1")] {
+        let request = Request::new("GET", "/api/user/{id}").parameter("id", id).authorization(&authorization);
+        let plain = world.invoke("VerifyAuthorizer", request.authorizer_event()).await.unwrap();
+        for path in spellings(&format!("/api/user/{id}")) {
+            let event = disguised(request.authorizer_event(), &path);
+            assert_eq!(world.invoke("VerifyAuthorizer", event).await.unwrap(), plain, "{path}");
+        }
+        for context in [plain["context"].clone(), json!({}), Value::Null] {
+            let request = request.clone().authorized_as(context.clone());
+            let plain = world.invoke("Console", request.event()).await.unwrap();
+            for path in spellings(&format!("/api/user/{id}")) {
+                let answer = world.invoke("Console", disguised(request.event(), &path)).await.unwrap();
+                assert_eq!(answer, plain, "{path} {context}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_behind_the_authorizer_refuses_whom_it_has_not_seen() {
+    let world = World::new().await;
+    let admin = world.token_of("admin", "letmein").await;
+    for route in ["/api/user/{id}", "/rs/profile"] {
+        for context in [
+            Value::Null,
+            json!({}),
+            json!({"user_id": "2"}),
+            json!({"scope": "ROLE_ADMIN"}),
+            json!({"principalId": "2", "integrationLatency": 1}),
+            json!({"claims": {"user_id": "2", "scope": "ROLE_ADMIN"}}),
+        ] {
+            for authorization in [bearer(&admin), basic("admin", "letmein"), String::new()] {
+                let request = Request::new("GET", route).parameter("id", "2").authorized_as(context.clone());
+                let answer = world.send("Console", request.authorization(&authorization)).await;
+                assert_eq!(answer.problem(401)["detail"], "An access token is required", "{route} {context}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_kept_answer_is_right_for_every_other_method_and_path() {
+    const RULES: &str = r#"[{"method": "GET", "path": "/rs/*", "permission": "ROLE_USER"},
+        {"method": "GET", "path": "/api/user/*", "permission": "ROLE_ADMIN"}]"#;
+    for rules in ["", RULES] {
+        let settings = [("HALLPASS_ROUTES", rules)];
+        let plain = System::start_with(&settings, |options| options.authorizer_cache = Some(0)).await;
+        let kept = System::start_with(&settings, |options| options.authorizer_cache = Some(300)).await;
+        for (name, password) in [("my_username", "topsecret"), ("admin", "letmein")] {
+            let logged_in = (plain.token_of(name, password).await, kept.token_of(name, password).await);
+            // Whichever route is asked for first, its answer serves the others.
+            for first in [0, 1, 2, 4] {
+                let one = plain.created(&logged_in.0, &json!({"name": "a"})).await["token"].clone();
+                let two = kept.created(&logged_in.1, &json!({"name": "a"})).await["token"].clone();
+                for step in 0..ASKED.len() {
+                    let (method, path) = ASKED[(first + step) % ASKED.len()];
+                    let fresh = plain.ask(method, path, &bearer(one.as_str().unwrap())).await;
+                    let reused = kept.ask(method, path, &bearer(two.as_str().unwrap())).await;
+                    let same = (reused.status, &reused.body) == (fresh.status, &fresh.body);
+                    assert!(same, "{name} {method} {path} after {:?}: {fresh:?} {reused:?}", ASKED[first]);
+                    let challenges = [&fresh, &reused].map(|reply| reply.header("x-www-authenticate").to_owned());
+                    assert_eq!(challenges[0], challenges[1]);
+                }
+            }
+        }
+        plain.stop().await;
+        kept.stop().await;
+    }
+}
+
+/// What is behind the authorizer, by every method, and an absent user.
+const ASKED: [(&str, &str); 7] = [
+    ("GET", "/rs/profile"),
+    ("GET", "/api/user/1"),
+    ("GET", "/api/user/2"),
+    ("GET", "/api/user/99"),
+    ("POST", "/api/user/1"),
+    ("DELETE", "/rs/profile"),
+    ("GET", "/rs/profile/"),
+];
