@@ -7,6 +7,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use edge::settings;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
+use token::secret::Digest;
 use unicode_width::UnicodeWidthStr;
 use zeroize::Zeroizing;
 
@@ -175,7 +176,7 @@ pub fn secret(prompt: &str) -> io::Result<Zeroizing<String>> {
 /// When there is nothing to read, or the two differ.
 pub fn new_secret(prompt: &str) -> io::Result<Zeroizing<String>> {
     let first = secret(prompt)?;
-    if io::stdin().is_terminal() && *secret("Once more")? != *first {
+    if io::stdin().is_terminal() && !Digest::of(first.as_bytes()).is_of(secret("Once more")?.as_bytes()) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "the two are not the same"));
     }
     Ok(first)

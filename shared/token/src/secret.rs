@@ -1,4 +1,38 @@
 //! Values that must not be seen. None of them prints, none of them compares with `==`, all are wiped when dropped.
+//!
+//! A comparison would not compile, whether of tokens, of log-ins, or of what a token is made with:
+//!
+//! ```compile_fail,E0369
+//! let _ = token::Text::new("a") == token::Text::new("a");
+//! ```
+//!
+//! ```compile_fail,E0369
+//! let _ = token::Entropy::new([0; 16]) == token::Entropy::new([0; 16]);
+//! ```
+//!
+//! ```compile_fail,E0369
+//! use token::secret::Digest;
+//! let _ = Digest::of(b"a") == Digest::of(b"a");
+//! ```
+//!
+//! ```compile_fail,E0369
+//! use token::credential::Login;
+//! let _ = Login::new("a", "b").unwrap() == Login::new("a", "b").unwrap();
+//! ```
+//!
+//! ```compile_fail,E0369
+//! let (one, two): (token::Keyring, token::Keyring) = todo!();
+//! let _ = one.keys() == two.keys();
+//! ```
+//!
+//! What is compared instead takes as long whatever the difference is:
+//!
+//! ```
+//! use token::{Text, secret::Digest, credential::Login};
+//! let known = Digest::of(Text::new("a").reveal().as_bytes());
+//! assert!(known.is_of(b"a") && !known.is_of(b"b"));
+//! assert_eq!(Login::new("a", "b").unwrap().username(), "a");
+//! ```
 
 use std::fmt;
 
@@ -83,5 +117,27 @@ impl fmt::Debug for Entropy {
 impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Text")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credential::Login;
+
+    /// Whether a type is wiped when it is dropped is told by its type.
+    fn wiped<T: ZeroizeOnDrop>() {}
+
+    #[test]
+    fn whatever_holds_a_secret_is_wiped() {
+        wiped::<Entropy>();
+        wiped::<Text>();
+        wiped::<Login>();
+        let mut text = Text::new("topsecret");
+        text.zeroize();
+        assert_eq!(text.reveal(), "");
+        let mut entropy = Entropy::new([7; 16]);
+        entropy.zeroize();
+        assert_eq!(entropy.bytes(), &[0; 16]);
     }
 }
