@@ -11,7 +11,7 @@ use hallpass::dev::template::Template;
 use tests::{Request, TEMPLATE, World};
 
 /// Which of our crates each of them may depend on. Whatever is not here is not allowed.
-const ARROWS: [(&str, &str, &[&str]); 16] = [
+const ARROWS: [(&str, &str, &[&str]); 17] = [
     ("token", "shared/token", &[]),
     ("login", "shared/login", &[]),
     ("store", "shared/store", &["token", "login"]),
@@ -29,6 +29,7 @@ const ARROWS: [(&str, &str, &[&str]); 16] = [
     ("opening", "bench/opening", &["token"]),
     ("empty", "bench/peers/empty", &[]),
     ("lazy", "bench/peers/lazy", &["edge", "verify-authorizer"]),
+    ("fuzz", "fuzz", &["prune", "store", "token", "verify-authorizer"]),
 ];
 
 const ALL: [&str; 10] =
@@ -152,9 +153,16 @@ fn what_a_crate_must_not_touch_is_out_of_its_reach() {
 
 #[test]
 fn every_crate_takes_the_lints_of_the_workspace() {
-    for (name, folder, _) in ARROWS.iter().filter(|(name, _, _)| !["tests", "bench", "opening"].contains(name)) {
-        let lints = section(&read(&format!("{folder}/Cargo.toml")), "lints");
-        assert_eq!(lints, ["workspace = true"], "{name}");
+    let forbidden = "unsafe_code = \"forbid\"".to_owned();
+    assert!(section(&read("Cargo.toml"), "workspace.lints.rust").contains(&forbidden));
+    for (name, folder, _) in ARROWS {
+        let manifest = read(&format!("{folder}/Cargo.toml"));
+        // What measures and tests may panic, and a fuzz target does nothing else to say that something is wrong.
+        if ["tests", "fuzz", "bench", "opening"].contains(&name) {
+            assert!(section(&manifest, "lints.rust").contains(&forbidden), "{name}");
+        } else {
+            assert_eq!(section(&manifest, "lints"), ["workspace = true"], "{name}");
+        }
     }
 }
 
