@@ -63,7 +63,9 @@ impl Client {
 
     /// Sends a request with a body on a connection of its own.
     pub async fn send_with(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
-        headers.iter().for_each(|(name, value)| witness::sends_header(name, value));
+        for (name, value) in headers {
+            witness::sends_header(name, value);
+        }
         witness::sends_body(body);
         let stream = TcpStream::connect(("localhost", self.port)).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();

@@ -11,7 +11,7 @@ fn the_witness_sees_what_it_must() {
         show();
         std::panic::catch_unwind(witness::testify).is_err()
     };
-    let token = format!("1.6b2a9a88.{}", "seen-by-the-witness-".repeat(3).split_at(43).0);
+    let token = format!("1.6b2a9a88.{}", "seen-by-the-witness_seen-by-the-witness_ses");
     let issued = format!(r#"{{"token":"{token}"}}"#);
     assert!(!is_seen(&|| witness::got("the answer that issues it", 201, &[], &issued)));
     assert!(is_seen(&|| witness::got("a second answer", 200, &[], &issued)));
