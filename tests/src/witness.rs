@@ -234,7 +234,9 @@ impl Witness {
         let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
         for word in text.split(|c| !is_part(c)).filter(|word| word.len() > SEAL) {
             let (rest, seal) = word.split_at(word.len() - SEAL);
-            if !(rest.ends_with(MARK) || inspect(&issuer, word).is_some()) {
+            // A developer token has its prefix in front of its mark.
+            let developer = word.get(word.len().saturating_sub(MARK.len() + SEAL)..).unwrap_or_default();
+            if ![word, developer].iter().any(|text| inspect(&issuer, text).is_some()) {
                 continue;
             }
             self.learn(seal, false);

@@ -2,14 +2,19 @@
 //!
 //! It belongs to the process, so that this file has one test.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use tests::{basic, witness};
 
 #[test]
 fn the_witness_sees_what_it_must() {
     let is_seen = |show: &dyn Fn()| {
         witness::testify();
-        show();
-        std::panic::catch_unwind(witness::testify).is_err()
+        let looked = AssertUnwindSafe(|| {
+            show();
+            witness::testify();
+        });
+        catch_unwind(looked).is_err()
     };
     let token = format!("1.6b2a9a88.{}", "seen-by-the-witness_seen-by-the-witness_ses");
     let issued = format!(r#"{{"token":"{token}"}}"#);
@@ -31,7 +36,7 @@ fn the_witness_sees_what_it_must() {
     assert!(is_seen(&|| witness::saw("an answer", "$argon2id$v=19$m=19456,t=2,p=1$")));
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("dynamodb.sqlite"), format!("\0{token}\0")).unwrap();
-    assert!(std::panic::catch_unwind(|| witness::sees_files(folder.path())).is_err());
+    assert!(catch_unwind(|| witness::sees_files(folder.path())).is_err());
     std::fs::write(folder.path().join("dynamodb.sqlite"), "nothing").unwrap();
     std::fs::write(folder.path().join("keys.json"), &token).unwrap();
     witness::sees_files(folder.path());
