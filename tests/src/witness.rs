@@ -38,6 +38,9 @@ const SALT: &str = "BwcHBwcHBwcHBwcHBwcHBw";
 /// How much of the log is looked at again for a secret that was just learned, in bytes.
 const RECENT: usize = 256 * 1_024;
 
+/// How much of the log is kept, in bytes: a test under load writes more than anybody reads again.
+const LONGEST_LOG: usize = 16 << 20;
+
 /// What stands in the hash of a password, whatever made it.
 const HASHES: [&str; 3] = ["$argon2", "$pbkdf2", "$scrypt"];
 
@@ -274,6 +277,10 @@ impl io::Write for Log {
         let line = String::from_utf8_lossy(bytes);
         with(|witness| {
             witness.see("the log", &line, false);
+            if witness.log.len() > LONGEST_LOG {
+                let older = witness.log.floor_char_boundary(LONGEST_LOG / 2);
+                witness.log.drain(..older);
+            }
             witness.log.push_str(&line);
         });
         Ok(bytes.len())
