@@ -6,15 +6,12 @@ use std::fmt;
 
 use dynoxide::{Database, storage_backend::ManualClock};
 use edge::settings;
-use hallpass::dev::{
-    self,
-    template::{Table, Template},
-};
+use hallpass::dev::{self, template::Table};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use crate::{
-    TEMPLATE,
+    PARSED,
     remote::{self, Remote},
     witness::Tables,
 };
@@ -129,6 +126,26 @@ impl Engine {
         }
     }
 
+    /// The records of the user stream behind this place, which moves behind the last of them.
+    pub fn user_stream_after(&self, place: &mut String, now: u64) -> Vec<Value> {
+        match self {
+            Self::Embedded { engine, .. } => {
+                let after = Some(place.as_str()).filter(|place| !place.is_empty());
+                let batch = engine.database().stream_after("Users", after, 1_000).unwrap();
+                if let Some(last) = batch.last {
+                    *place = last;
+                }
+                batch.records
+            }
+            Self::Remote(_) => {
+                let mut records = self.user_stream(now);
+                let new = records.split_off(place.parse().unwrap_or(0));
+                *place = (records.len() + new.len()).to_string();
+                new
+            }
+        }
+    }
+
     /// Its own time of the last change of a user.
     pub fn stamp_of_last_change(&self, now: u64) -> Value {
         let records = self.user_stream(now);
@@ -190,7 +207,7 @@ async fn chosen() -> &'static Option<(String, Kind)> {
 }
 
 fn tables() -> Vec<Table> {
-    Template::parse(TEMPLATE).unwrap().tables
+    PARSED.tables.clone()
 }
 
 impl fmt::Debug for Clock {

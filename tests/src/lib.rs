@@ -3,13 +3,15 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use base64ct::{Base64, Encoding};
+use edge::Service;
 use hallpass::dev::{
+    events,
     functions::{Clock, Functions},
     gateway::{FunctionError, Invoke},
     template::Template,
@@ -49,6 +51,9 @@ pub const KEYS: &str = r#"[{"id":"test","key":"dGVzdHMgb25seTogbm90IGEgc2VjcmV0I
 /// What `template.yaml` says.
 pub const TEMPLATE: &str = include_str!("../../template.yaml");
 
+/// The same, read once for all tests of a file: without optimisation that takes as long as twenty verifications.
+static PARSED: LazyLock<Template> = LazyLock::new(|| Template::parse(TEMPLATE).unwrap());
+
 /// The functions over tables of their own, with the demo users.
 #[derive(Debug)]
 pub struct World {
@@ -85,20 +90,24 @@ impl World {
 
     /// A world with these settings in front of the template's.
     pub async fn with(settings: &[(&str, &str)]) -> Self {
-        let engine = Engine::start(START).await;
+        Self::beginning_at(START, settings).await
+    }
+
+    /// A world that begins at another time.
+    pub async fn beginning_at(start: u64, settings: &[(&str, &str)]) -> Self {
+        let engine = Engine::start(start).await;
         let endpoint = engine.endpoint();
-        Self::over(engine, &endpoint, settings).await
+        Self::over(engine, start, &endpoint, settings).await
     }
 
     /// A world whose functions reach the engine through a tap. The test's own clients reach it past the tap.
     pub async fn tapped(settings: &[(&str, &str)]) -> (Self, Tap) {
         let engine = Engine::start(START).await;
         let tap = Tap::over(&engine).await;
-        (Self::over(engine, &tap.endpoint(), settings).await, tap)
+        (Self::over(engine, START, &tap.endpoint(), settings).await, tap)
     }
 
-    async fn over(engine: Engine, endpoint: &str, settings: &[(&str, &str)]) -> Self {
-        let template = Template::parse(TEMPLATE).unwrap();
+    async fn over(engine: Engine, start: u64, endpoint: &str, settings: &[(&str, &str)]) -> Self {
         let mut environment: BTreeMap<String, String> = [
             ("AWS_REGION", engine::REGION),
             ("AWS_ACCESS_KEY_ID", "local"),
@@ -108,25 +117,30 @@ impl World {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
-        let of_engine = engine.settings();
-        environment.extend(of_engine.clone());
+        environment.extend(engine.settings());
         environment.insert(engine::ENDPOINT.to_owned(), endpoint.to_owned());
         environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let time = Arc::new(AtomicU64::new(START));
+        let world = Self::of(Arc::new(engine), Arc::new(AtomicU64::new(start)), environment);
+        hallpass::dev::demo::add(&world.store, [7; 16], 5).await.unwrap();
+        world
+    }
+
+    /// Functions with this environment over this engine.
+    fn of(engine: Arc<Engine>, time: Arc<AtomicU64>, environment: BTreeMap<String, String>) -> Self {
+        let template = &*PARSED;
         let clock: Clock = {
             let time = Arc::clone(&time);
             Arc::new(move || Timestamp::from_unix(time.load(Ordering::SeqCst)).unwrap())
         };
-        let functions = Functions::new(&template, &environment, clock).unwrap();
-        let of_functions = environment.clone();
-        environment.extend(of_engine);
-        let lookup = |name: &str| environment.get(name).cloned();
-        let store = edge::service::store(&lookup).unwrap();
-        hallpass::dev::demo::add(&store, [7; 16], 5).await.unwrap();
-        let invoke = functions.invoke();
-        let engine = Arc::new(engine);
+        let invoke = Functions::new(template, &environment, clock).unwrap().invoke();
+        let mut own = environment.clone();
+        own.extend(engine.settings());
+        let lookup = |name: &str| own.get(name).cloned();
+        // A test does many things at once, and more of them beside other tests.
+        let dynamodb = edge::service::connection(&lookup).unwrap().patient_dynamodb();
         Self {
-            dynamodb: edge::service::connection(&lookup).unwrap().dynamodb(),
+            store: Store::new(dynamodb.clone(), edge::service::tables(&lookup).unwrap()),
+            dynamodb,
             delivery: Delivery::new(
                 Arc::clone(&engine),
                 Arc::clone(&invoke),
@@ -134,10 +148,9 @@ impl World {
                 Arc::clone(&time),
             ),
             invoke: Invoked(invoke),
-            store,
-            environment: of_functions,
             time,
             engine,
+            environment,
         }
     }
 
@@ -147,8 +160,34 @@ impl World {
         let mut environment = self.environment.clone();
         environment.insert(engine::ENDPOINT.to_owned(), tap.endpoint());
         let now = self.now();
-        let template = Template::parse(TEMPLATE).unwrap();
-        (Functions::new(&template, &environment, Arc::new(move || now)).unwrap().invoke(), tap)
+        (Functions::new(&PARSED, &environment, Arc::new(move || now)).unwrap().invoke(), tap)
+    }
+
+    /// The same tables and the same time with another instance of every function, which has nothing in memory yet.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        Self::of(Arc::clone(&self.engine), Arc::clone(&self.time), self.environment.clone())
+    }
+
+    /// What a function has in its environment.
+    pub const fn environment(&self) -> &BTreeMap<String, String> {
+        &self.environment
+    }
+
+    /// What the functions work with.
+    pub fn service(&self) -> Service {
+        Service::new(&|name| self.environment.get(name).cloned()).unwrap()
+    }
+
+    /// The records of the user stream since this was last asked with the same place, as Lambda gets them; the place to
+    /// begin with is empty.
+    pub fn user_stream_after(&self, place: &mut String) -> Vec<Value> {
+        self.engine.user_stream_after(place, self.now().unix())
+    }
+
+    /// Delivers these records to prune as Lambda does, and gives back those that it gave up.
+    pub async fn deliver(&self, records: Vec<Value>) -> Vec<Value> {
+        events::deliver(&self.invoke.0, "Prune", records).await
     }
 
     /// Every record of the user stream so far, as Lambda gets it.
