@@ -1,0 +1,100 @@
+//! Random sequences of all that may happen to users and tokens, over the real functions, the real delivery of the stream
+//! and a real engine: a model predicts every verification, and the system says the same.
+//!
+//! Once prune has been told of every change, no token that was issued before a change that shut it out is let in ever
+//! again, even if the user becomes exactly the one it was issued to.
+
+use std::{
+    cell::{Cell, RefCell},
+    thread,
+};
+
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use tests::long::long;
+
+mod both;
+mod model;
+mod steps;
+
+use both::Ground;
+use steps::{Step, sequences};
+
+/// How many sequences there are in the short form and in the full one.
+const SEQUENCES: [u32; 2] = [200, 20_000];
+
+/// How many sequences share their tables.
+const TOGETHER: u32 = 50;
+
+/// After how many it says how far it is, which only the full form reaches.
+const TOLD: u32 = 1_000;
+
+/// How many run at once.
+const AT_ONCE: u32 = 2;
+
+#[test]
+fn the_system_and_the_model_agree_on_every_verification() {
+    let cases = SEQUENCES[usize::from(long())] / AT_ONCE;
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(move || run(cases));
+        }
+    });
+}
+
+/// Sequences, one after the other; one that fails is made as short as it can be.
+fn run(cases: u32) {
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 2_000, ..Config::default() };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let ground: RefCell<Option<Ground>> = RefCell::default();
+    let done = Cell::new(0_u32);
+    let outcome = TestRunner::new(config).run(&sequences(), |steps| {
+        let mut ground = ground.borrow_mut();
+        done.set(done.get() + 1);
+        if done.get() % TOLD == 0 {
+            eprintln!("{} sequences of {cases}", done.get());
+        }
+        let outcome = runtime.block_on(async {
+            if ground.as_ref().is_none_or(|ground| ground.sequences() >= TOGETHER) {
+                *ground = Some(Ground::new().await);
+            }
+            ground.as_mut().unwrap().run(&steps).await
+        });
+        outcome.map_err(TestCaseError::fail)
+    });
+    outcome.unwrap_or_else(|failed| panic!("{failed}"));
+}
+
+/// Sequences that are worth going through every time.
+#[tokio::test]
+async fn these_sequences_agree_too() {
+    let issue = |form| Step::Issue { user: 0, form, parent: 0 };
+    let deliver = Step::Deliver { new: [u8::MAX; 2], again: [0; 2] };
+    let mut ground = Ground::new().await;
+    for form in [model::Form::Signed, model::Form::Developer, model::Form::Jwt] {
+        for steps in [
+            // A change that was undone before prune heard of it.
+            vec![issue(form), Step::Rename(0), Step::Rename(0), Step::Verify(0), deliver],
+            // The same, told in two deliveries, the first of them twice.
+            vec![
+                issue(form),
+                Step::Block(0),
+                Step::Block(0),
+                Step::Deliver { new: [1, 0], again: [0; 2] },
+                Step::Deliver { new: [0; 2], again: [1, 0] },
+                deliver,
+            ],
+            // Issued within two seconds after a change that was undone, and after them.
+            vec![Step::Rename(0), Step::Rename(0), Step::Pass(1), issue(form), deliver],
+            vec![Step::Rename(0), Step::Rename(0), Step::Pass(2), issue(form), deliver],
+            // A change that was undone after the sweep saw it, and before the stream told of it.
+            vec![issue(form), Step::Block(0), Step::Sweep, Step::Block(0), Step::Verify(0)],
+            // Rotated, with the first use of the successor before and after the end of the window.
+            vec![issue(form), Step::Rotate(0), Step::Verify(0), Step::Verify(1), Step::Verify(0)],
+            vec![issue(form), Step::Rotate(0), Step::Pass(3_600), Step::Verify(0), Step::Sweep, Step::Verify(1)],
+            // Forgotten, and still refused.
+            vec![issue(form), Step::Revoke(0), Step::Pass(86_400), Step::Ttl, Step::Sweep, Step::RevokeByText(0)],
+        ] {
+            ground.run(&steps).await.unwrap_or_else(|difference| panic!("{steps:?}: {difference}"));
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! What must hold of tokens, in a few plain rules. It knows nothing of stores, texts, keys or prune, and it predicts every
+//! verification:
+//!
+//! 1. A token is bound to its user as the user was when it was issued. It is let in while the user is exactly that, and
+//!    is there and not blocked, and while it has neither ended nor been ended.
+//! 2. A token that was ended (taken back, replaced, voided) stays so, and keeps the first reason.
+//! 3. Prune voids, once it has been told of any change of a user or has swept the tables, every token that is bound to
+//!    another user than there is now; and every token that was issued before a change that shut it out, once it has
+//!    been told of that change, although the user may be the same again.
+//! 4. A token issued within two seconds after a change that would have shut it out, and bound to the user from before it
+//!    because the change had been undone, may be voided with the others, or may not: it is in doubt until it is seen. In
+//!    this case alone does the model allow two answers where one is a yes.
+
+/// How long a named token lives, in seconds.
+pub const LIFE: u64 = 172_800;
+
+/// For how long a rotated token may be used beside its successor, in seconds: the default.
+const WINDOW: u64 = 3_600;
+
+/// How long a record stays after its end, in seconds: the default.
+const GRACE: u64 = 86_400;
+
+/// How far the clock of the stream may be from that of the functions, in seconds.
+const SKEW: u64 = 2;
+
+/// The form of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    Signed,
+    Developer,
+    Jwt,
+}
+
+/// What of a user a token is bound to, and whether the user is blocked, which is a part of that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    pub name: u8,
+    pub password: u8,
+    pub is_blocked: bool,
+    pub generation: u32,
+}
+
+/// A change of a user, as the stream tells of it. No user is one who was removed.
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    at: u64,
+    old: Option<Bound>,
+    new: Option<Bound>,
+    /// How many tokens there were.
+    tokens: usize,
+}
+
+#[derive(Debug, Default)]
+struct User {
+    now: Option<Bound>,
+    changes: Vec<Change>,
+    /// How many changes prune has been told of.
+    told: usize,
+}
+
+#[derive(Debug)]
+struct Token {
+    user: usize,
+    form: Form,
+    bound: Bound,
+    issued_at: u64,
+    /// The first token of its chain.
+    root: usize,
+    /// The one that ends when this one is first used.
+    replaces: Option<usize>,
+    /// When its successor takes its place at the latest.
+    window_ends_at: Option<u64>,
+    /// Another developer token took its place, and nothing is known of it any more.
+    is_remade: bool,
+    end: Option<End>,
+    doubt: Option<End>,
+    /// Its record may have been forgotten.
+    may_be_gone: bool,
+    /// At some time since it was issued, the user was another one.
+    was_shut_out: bool,
+}
+
+/// When a token was ended, and why: several reasons if it cannot be told which came first.
+#[derive(Clone, Debug)]
+struct End {
+    at: u64,
+    reasons: Vec<&'static str>,
+}
+
+/// The users, the tokens and the time.
+#[derive(Debug, Default)]
+pub struct Model {
+    now: u64,
+    users: Vec<User>,
+    tokens: Vec<Token>,
+}
+
+pub const ALLOW: &str = "allow";
+
+impl Model {
+    /// Users of whom the stream knows nothing yet.
+    pub fn new(users: &[Bound]) -> Self {
+        let user = |bound: &Bound| User { now: Some(*bound), ..User::default() };
+        Self { users: users.iter().map(user).collect(), ..Self::default() }
+    }
+
+    pub fn user(&self, user: usize) -> Option<Bound> {
+        self.users[user].now
+    }
+
+    /// Whose token this is.
+    pub fn owner(&self, token: usize) -> usize {
+        self.tokens[token].user
+    }
+
+    pub fn tokens(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// The users as they were when their tokens were issued.
+    pub fn bounds(&self) -> Vec<(usize, Bound)> {
+        let mut bounds: Vec<(usize, Bound)> = Vec::new();
+        for token in &self.tokens {
+            if !bounds.contains(&(token.user, token.bound)) {
+                bounds.push((token.user, token.bound));
+            }
+        }
+        bounds
+    }
+
+    pub fn pass(&mut self, seconds: u64) {
+        self.now += seconds;
+    }
+
+    /// What a verification may answer now.
+    pub fn verdicts(&self, token: usize) -> Vec<&'static str> {
+        let token = &self.tokens[token];
+        if token.form != Form::Developer && token.issued_at + LIFE <= self.now {
+            return vec!["expired"];
+        }
+        if token.is_remade {
+            return vec!["unknown"];
+        }
+        let mut verdicts: Vec<&'static str> = Vec::new();
+        if let Some(end) = token.end.as_ref().or(token.doubt.as_ref()) {
+            verdicts.extend(&end.reasons);
+        }
+        if token.may_be_gone {
+            verdicts.push("unknown");
+        }
+        if token.end.is_none() {
+            let is_replaced = token.window_ends_at.is_some_and(|at| at <= self.now);
+            verdicts.push(if is_replaced { "replaced" } else { self.of_user(token) });
+        }
+        verdicts
+    }
+
+    /// What the user makes of a token that has not ended.
+    fn of_user(&self, token: &Token) -> &'static str {
+        shut_out(&token.bound, self.users[token.user].now).unwrap_or(ALLOW)
+    }
+
+    /// A token was verified, and this was the verdict: whether that may be. A first use ends what the token replaces.
+    pub fn saw(&mut self, token: usize, verdict: &str) -> bool {
+        if !self.verdicts(token).contains(&verdict) {
+            return false;
+        }
+        let otherwise = self.of_user(&self.tokens[token]);
+        let it = &mut self.tokens[token];
+        if verdict != ALLOW && verdict != otherwise && it.end.is_none() {
+            it.end = it.doubt.clone().filter(|doubt| it.may_be_gone || doubt.reasons.contains(&verdict));
+        }
+        if verdict == ALLOW {
+            (it.doubt, it.may_be_gone) = (None, false);
+            if let Some(replaced) = it.replaces.take() {
+                self.end(replaced, "replaced");
+            }
+        }
+        true
+    }
+
+    /// A token was issued, by another one or by whoever runs the system.
+    pub fn issued(&mut self, user: usize, form: Form, parent: Option<usize>) -> usize {
+        if form == Form::Developer {
+            let old = self.tokens.iter_mut().filter(|token| token.user == user && token.form == Form::Developer);
+            old.for_each(|token| token.is_remade = true);
+        }
+        let token = self.tokens.len();
+        self.tokens.push(Token {
+            user,
+            form,
+            bound: self.users[user].now.unwrap(),
+            issued_at: self.now,
+            root: parent.map_or(token, |parent| self.tokens[parent].root),
+            replaces: None,
+            window_ends_at: None,
+            is_remade: false,
+            end: None,
+            doubt: None,
+            may_be_gone: false,
+            was_shut_out: false,
+        });
+        token
+    }
+
+    /// Whether a token that is let in may be rotated.
+    pub fn may_rotate(&self, token: usize) -> bool {
+        self.tokens[token].form != Form::Developer && self.tokens[token].window_ends_at.is_none()
+    }
+
+    /// A token was rotated.
+    pub fn rotated(&mut self, token: usize) -> usize {
+        let successor = self.issued(self.tokens[token].user, self.tokens[token].form, Some(token));
+        self.tokens[successor].replaces = Some(token);
+        self.tokens[token].window_ends_at = Some(self.now + WINDOW);
+        successor
+    }
+
+    /// A token was taken back.
+    pub fn revoked(&mut self, token: usize) {
+        self.end(token, "revoked");
+    }
+
+    /// A token and all that came of the same first one were taken back.
+    pub fn chain_revoked(&mut self, token: usize) {
+        for other in 0..self.tokens.len() {
+            if self.tokens[other].root == self.tokens[token].root {
+                self.end(other, "revoked");
+            }
+        }
+    }
+
+    /// A user was changed, removed or put back.
+    pub fn changed(&mut self, user: usize, new: Option<Bound>) {
+        let (at, tokens) = (self.now, self.tokens.len());
+        let changed = &mut self.users[user];
+        changed.changes.push(Change { at, old: changed.now, new, tokens });
+        changed.now = new;
+        for token in self.tokens.iter_mut().filter(|token| token.user == user && Some(token.bound) != new) {
+            token.was_shut_out = true;
+        }
+    }
+
+    /// How many changes of a user prune has not been told of.
+    pub fn untold(&self, user: usize) -> usize {
+        self.users[user].changes.len() - self.users[user].told
+    }
+
+    /// How many changes of a user prune has been told of.
+    pub fn told(&self, user: usize) -> usize {
+        self.users[user].told
+    }
+
+    /// Prune is told, in one delivery, of these changes of a user: some again, some for the first time.
+    pub fn delivered(&mut self, user: usize, from: usize, to: usize) {
+        self.users[user].told = to.max(self.users[user].told);
+        let changes = self.users[user].changes[from..to].to_vec();
+        if changes.is_empty() {
+            return;
+        }
+        for index in 0..self.tokens.len() {
+            let token = &self.tokens[index];
+            if token.user != user || token.end.is_some() {
+                continue;
+            }
+            let bound = token.bound;
+            if let Some(reason) = shut_out(&bound, self.users[user].now) {
+                self.end(index, reason);
+                continue;
+            }
+            for change in changes.iter().filter(|change| change.old == Some(bound)) {
+                let Some(reason) = shut_out(&bound, change.new) else { continue };
+                if index < change.tokens {
+                    self.end(index, reason);
+                    break;
+                }
+                if self.tokens[index].issued_at < change.at + SKEW {
+                    let now = self.now;
+                    let doubt = &mut self.tokens[index].doubt;
+                    doubt.get_or_insert(End { at: now, reasons: Vec::new() }).reasons.push(reason);
+                }
+            }
+        }
+    }
+
+    /// The scheduled sweep went over everything.
+    pub fn swept(&mut self) {
+        self.expired_items_removed();
+        for token in 0..self.tokens.len() {
+            let it = &self.tokens[token];
+            if let Some(reason) = shut_out(&it.bound, self.users[it.user].now) {
+                self.end(token, reason);
+            }
+        }
+    }
+
+    /// Whatever has had its time may be forgotten.
+    pub fn expired_items_removed(&mut self) {
+        for token in &mut self.tokens {
+            let end = token.doubt.as_ref().or(token.end.as_ref());
+            token.may_be_gone |= end.is_some_and(|end| end.at + GRACE <= self.now);
+        }
+    }
+
+    /// Once prune has been told of everything: the tokens that must never be let in again, whatever becomes of the user.
+    pub fn shut_out_for_good(&self, user: usize) -> Vec<usize> {
+        assert_eq!(self.untold(user), 0);
+        (0..self.tokens.len()).filter(|it| self.tokens[*it].user == user && self.tokens[*it].was_shut_out).collect()
+    }
+
+    fn end(&mut self, token: usize, reason: &'static str) {
+        let token = &mut self.tokens[token];
+        if token.end.is_none() && !token.is_remade {
+            let mut end = token.doubt.clone().unwrap_or(End { at: self.now, reasons: Vec::new() });
+            end.reasons.push(reason);
+            token.end = Some(end);
+        }
+    }
+}
+
+/// Why a token that is bound to such a user is refused when there is this one.
+fn shut_out(bound: &Bound, user: Option<Bound>) -> Option<&'static str> {
+    match user {
+        None => Some("user_removed"),
+        Some(user) if user == *bound => None,
+        Some(user) if user.is_blocked => Some("user_blocked"),
+        Some(_) => Some("user_changed"),
+    }
+}
