@@ -1,22 +1,42 @@
 //! Many at once: every promise holds between calls that overlap.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use serde_json::json;
 use store::developer::Replaced;
 use tests::{
-    Answer, World,
+    Answer, Request, World,
     api::{bearer, text},
+    long::long,
     tables::Made,
 };
 use token::Format;
-use tokio::task::JoinSet;
+use tokio::{sync::Barrier, task::JoinSet};
 
 const MANY: u8 = 20;
 
+/// How many clients verify while a token is taken back.
+const CLIENTS: usize = 32;
+
+/// How many requests remake a developer token at once.
+const REMAKES: u8 = 100;
+
 /// What a task does, as often as `MANY` says, all at once.
 async fn at_once<T: Send + 'static, F: Future<Output = T> + Send + 'static>(task: impl Fn(u8) -> F) -> Vec<T> {
-    let tasks: JoinSet<T> = (0..MANY).map(task).collect();
+    so_often_at_once(MANY, task).await
+}
+
+async fn so_often_at_once<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+    times: u8,
+    task: impl Fn(u8) -> F,
+) -> Vec<T> {
+    let tasks: JoinSet<T> = (0..times).map(task).collect();
     tasks.join_all().await
 }
 
@@ -61,13 +81,16 @@ async fn the_limit_of_tokens_holds_however_many_ask_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_developer_token_survives_and_no_other_was_promised() {
     let world = Arc::new(World::new().await);
-    let first = world.make(Format::Developer, "1", 100).await;
-    for round in 0..3 {
+    let first = world.make(Format::Developer, "1", u8::MAX).await;
+    for round in 0..2 {
         let old = world.developer_hash("1").await;
-        let outcomes = at_once(|number| {
-            let world = Arc::clone(&world);
+        let mut made = Vec::new();
+        for number in 0..REMAKES {
+            made.push(world.unwritten(Format::Developer, "1", number + round * REMAKES).await);
+        }
+        let outcomes = so_often_at_once(REMAKES, |number| {
+            let (world, made) = (Arc::clone(&world), made[usize::from(number)].clone());
             async move {
-                let made = world.unwritten(Format::Developer, "1", number + round * MANY).await;
                 let outcome = world.store.replace_developer(&made.record, old, None).await;
                 (made, outcome.unwrap())
             }
@@ -83,6 +106,34 @@ async fn one_developer_token_survives_and_no_other_was_promised() {
         assert_eq!(world.dump("Tokens").await.len(), 2);
     }
     assert_eq!(world.verdict(&bearer(&first.text)).await, "unknown");
+}
+
+/// Whoever is told that the token was made holds it, if no other request came later.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_hundred_remakes_by_one_token_one_developer_token_lives() {
+    let world = Arc::new(World::new().await);
+    let parent = bearer(&world.token().await);
+    let answers = so_often_at_once(REMAKES, |_| {
+        let (world, parent) = (Arc::clone(&world), parent.clone());
+        async move { world.send("Generate", Request::new("POST", "/profile/developer").authorization(&parent)).await }
+    })
+    .await;
+    let (mut living, mut untold) = (0, 0);
+    for answer in &answers {
+        match answer.status {
+            201 => {
+                let verdict = world.verdict(&bearer(answer.json()["token"].as_str().unwrap())).await;
+                assert!(verdict == "allow" || verdict == "unknown", "{verdict}");
+                living += usize::from(verdict == "allow");
+            }
+            // A slow machine may not do a hundred things within the limit of one.
+            503 => untold += 1,
+            _ => drop(answer.problem(409)),
+        }
+    }
+    assert!(living == 1 || (living == 0 && untold > 0), "{living} live, and {untold} were told nothing");
+    // The token that asked, the record and its pointer, and nothing else.
+    assert_eq!(world.dump("Tokens").await.len(), 3);
 }
 
 /// Verifies for as long as `ending` takes, and once more after it.
@@ -119,6 +170,92 @@ async fn a_revocation_that_was_answered_is_seen_by_every_verification_that_begin
         let made = world.make(format, "1", u8::try_from(seed).unwrap()).await;
         let ending = async { assert_eq!(world.delete(&made.text, "current").await.status, 200) };
         check_end(&world, &made, ending, "revoked").await;
+    }
+}
+
+/// The ways to end a token, and why it is refused then.
+#[derive(Clone, Copy, Debug)]
+enum Ending {
+    ByItself,
+    ByText,
+    Chain,
+    AllOfUser,
+    Disabled,
+}
+
+/// What cannot be told within its limit, on a slow machine, is neither a yes nor a refusal.
+fn is_untold(verdict: &str) -> bool {
+    verdict.starts_with("error")
+}
+
+/// Ends user 1's token, and returns once that was answered.
+async fn end(world: &World, ending: Ending, token: &str, id: &str, admin: &str) -> &'static str {
+    let by_id = Request::new("DELETE", "/tokens/{id}").authorization(&bearer(token));
+    let by_admin = |method, route| Request::new(method, route).authorization(&bearer(admin));
+    let (request, reason) = match ending {
+        Ending::ByItself => (by_id.parameter("id", "current"), "revoked"),
+        Ending::Chain => (by_id.parameter("id", "current").query("chain", "true"), "revoked"),
+        Ending::ByText => {
+            while world.revoke(token).await.status == 503 {}
+            return "revoked";
+        }
+        Ending::AllOfUser => (by_admin("DELETE", "/users/{user_id}/tokens").parameter("user_id", "1"), "user_changed"),
+        Ending::Disabled => {
+            let off = by_admin("PATCH", "/tokens/{id}").parameter("id", id);
+            (off.json(&json!({"disabled": true})), "disabled")
+        }
+    };
+    let mut answer = world.send("Revoke", request.clone()).await;
+    while answer.status == 503 {
+        answer = world.send("Revoke", request.clone()).await;
+    }
+    // Whoever takes itself back, and is not told so in time, is refused the second time.
+    assert!(answer.status == 200 || answer.status == 401, "{ending:?}: {}", answer.body);
+    reason
+}
+
+/// Every client has two instances of the authorizer to meet, and goes on until it has seen what was begun after the
+/// answer twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_verification_that_starts_after_the_answer_refuses_for_thirty_two_clients() {
+    let world = World::new().await;
+    let worlds = [Arc::new(world.another()), Arc::new(world)];
+    let admin = worlds[0].token_of("admin", "letmein").await;
+    let endings = [Ending::ByItself, Ending::ByText, Ending::Chain, Ending::AllOfUser, Ending::Disabled];
+    let formats = [Format::Signed, Format::Jwt, Format::Developer];
+    let ways = endings.iter().flat_map(|ending| formats.map(|format| (*ending, format)));
+    // In the short form, every ending once.
+    for (seed, (ending, format)) in (1..).zip(ways).step_by(if long() { 1 } else { 4 }) {
+        let made = worlds[0].make(format, "1", seed).await;
+        let (is_answered, have_begun) = (Arc::new(AtomicBool::new(false)), Arc::new(Barrier::new(CLIENTS + 1)));
+        let clients: JoinSet<Vec<(bool, String)>> = (0..CLIENTS)
+            .map(|client| {
+                let (world, token) = (Arc::clone(&worlds[client % 2]), bearer(&made.text));
+                let (is_answered, have_begun) = (Arc::clone(&is_answered), Arc::clone(&have_begun));
+                async move {
+                    let mut seen = vec![(false, world.verdict(&token).await)];
+                    have_begun.wait().await;
+                    while seen.iter().filter(|(began_after, verdict)| *began_after && !is_untold(verdict)).count() < 2 {
+                        let began_after = is_answered.load(Ordering::SeqCst);
+                        seen.push((began_after, world.verdict(&token).await));
+                    }
+                    seen
+                }
+            })
+            .collect();
+        have_begun.wait().await;
+        let id = made.record.id.to_string();
+        let reason = end(&worlds[0], ending, &made.text, &id, &admin).await;
+        is_answered.store(true, Ordering::SeqCst);
+        for seen in clients.join_all().await {
+            let seen: Vec<(bool, String)> = seen.into_iter().filter(|(_, verdict)| !is_untold(verdict)).collect();
+            for (began_after, verdict) in &seen {
+                let good = verdict == reason || (verdict == "allow" && !began_after);
+                assert!(good, "{ending:?} of {format}: {seen:?}");
+            }
+            // Once it was refused it is never let in again.
+            assert!(seen.is_sorted_by_key(|(_, verdict)| verdict != "allow"), "{ending:?} of {format}: {seen:?}");
+        }
     }
 }
 
