@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use tests::{
     Request, World,
     api::{bearer, text},
+    basic,
     tables::Made,
 };
 use token::{Binding, Format};
@@ -64,6 +65,29 @@ async fn a_change_of_the_user_counts_at_the_next_request_and_is_remembered_once_
             world.advance(60);
             world.delivery.drain().await.unwrap();
         }
+    }
+}
+
+/// What `GET /rs/authorise` gives lives for half an hour, and not until then if its user does not stay the same.
+#[tokio::test]
+async fn a_temporary_jwt_ends_with_its_user_s_change_too() {
+    let changes = changes().into_iter().filter(|(_, _, expected)| *expected != "allow");
+    for (attribute, value, expected) in changes.chain([("", None, "user_removed")]) {
+        let world = World::new().await;
+        let request = Request::new("GET", "/rs/authorise").authorization(&basic("my_username", "topsecret"));
+        let answer = world.send("Generate", request).await;
+        let token = answer.json()["accessToken"].as_str().unwrap().to_owned();
+        let check = async |expected: &str| assert_eq!(world.verdict(&bearer(&token)).await, expected, "{attribute}");
+        check("allow").await;
+        let before = world.user_item("1").await;
+        match attribute {
+            "" => world.remove_user("1").await,
+            _ => world.set_user("1", attribute, value).await,
+        }
+        check(expected).await;
+        world.delivery.drain().await.unwrap();
+        world.put("Users", before).await;
+        check(expected).await;
     }
 }
 

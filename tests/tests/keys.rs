@@ -163,6 +163,34 @@ async fn a_token_of_a_retired_key_is_refused_once_the_ring_was_fetched() {
 }
 
 #[tokio::test]
+async fn functions_serve_on_with_the_last_good_ring_for_a_while_and_then_let_nobody_in() {
+    let kept = kept().await;
+    let settings = [
+        ("HALLPASS_KEYS", ""),
+        ("HALLPASS_KEYS_SECRET", "KeyRing"),
+        ("HALLPASS_SECRETS_ENDPOINT", &kept.tap.endpoint()),
+    ];
+    let world = World::with(&settings).await;
+    let token = bearer(&world.token().await);
+    let check = async |verdict: &str, status: u16| {
+        assert_eq!(world.verdict(&token).await, verdict);
+        assert_eq!(world.generate(&token).await.status, status);
+    };
+    check("allow", 200).await;
+    kept.tap.inject("GetSecretValue", 0, ALWAYS, Fault::Refuse(500, "InternalServiceError"));
+    for seconds in [REFRESH, REFRESH, TRUSTED - 2 * REFRESH - 1] {
+        world.advance(seconds);
+        check("allow", 200).await;
+    }
+    for seconds in [1, REFRESH] {
+        world.advance(seconds);
+        check("error: the token could not be verified", 503).await;
+    }
+    kept.tap.heal();
+    check("allow", 200).await;
+}
+
+#[tokio::test]
 async fn without_a_ring_nothing_is_verified_and_nothing_is_made() {
     let kept = kept().await;
     let settings = [

@@ -1,8 +1,9 @@
 //! How a function starts: ready for its first caller, or not at all, with one line that names the variable, the secret or
 //! the table.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Mutex};
 
+use base64ct::{Base64UrlUnpadded, Encoding};
 use edge::{
     Service, service,
     settings::{BadSetting, Lookup},
@@ -104,6 +105,55 @@ async fn a_secret_that_is_missing_or_no_ring_is_named() {
     }
     around.ring.inject("GetSecretValue", 0, ALWAYS, Fault::Refuse(400, "ResourceNotFoundException"));
     around.refused("", "", "HALLPASS_KEYS_SECRET: reading the key ring: the secret KeyRing: ").await;
+}
+
+/// The ring that the secret holds instead of its own.
+static OFFERED: Mutex<String> = Mutex::new(String::new());
+
+fn offer(answer: &mut Value) {
+    answer["SecretString"] = json!(*OFFERED.lock().unwrap());
+}
+
+/// A ring whose keys have these ids and bytes.
+fn ring(keys: &[(&str, &[u8])]) -> Value {
+    let key = |(id, bytes): &(&str, &[u8])| json!({"id": id, "key": Base64UrlUnpadded::encode_string(bytes), "signs_from": 0});
+    keys.iter().map(key).collect()
+}
+
+#[tokio::test]
+async fn a_ring_with_an_unsafe_or_ambiguous_key_starts_nothing_wherever_it_comes_from() {
+    let around = Around::new().await;
+    let [one, two] = [7_u8, 9].map(|step| (0..32).map(|place: u8| place.wrapping_mul(step)).collect::<Vec<u8>>());
+    let mut with_more = ring(&[("a", &one)]);
+    with_more[0]["kty"] = json!("oct");
+    for (bad, why) in [
+        (ring(&[]), "0 keys"),
+        (ring(&[("a", b"")]), "fewer than 32 bytes"),
+        (ring(&[("a", &one[..31])]), "fewer than 32 bytes"),
+        (ring(&[("a", &one), ("b", b"")]), "fewer than 32 bytes"),
+        (ring(&[("a", &one), ("a", &two)]), "two keys with the id a"),
+        (ring(&[("a", &one), ("b", &one)]), "repeats another key"),
+        (ring(&[("a", &[7; 32])]), "not a secret"),
+        (ring(&[("a", b"a-string-secret-at-least-256-bits-long")]), "not a secret"),
+        (ring(&[("", &one)]), "the key id"),
+        (with_more, "the key ring is not"),
+        (json!([{"id": "a", "key": "not base64!", "signs_from": 0}]), "not base64url"),
+        (json!([{"id": "a", "signs_from": 0}]), "the key ring is not"),
+    ] {
+        let json = bad.to_string();
+        OFFERED.lock().unwrap().clone_from(&json);
+        around.ring.inject("GetSecretValue", 0, 1, Fault::Change(offer));
+        let mut errors = vec![around.refused("", "", "HALLPASS_KEYS_SECRET: reading the key ring: ").await];
+        let lookup = |asked: &str| match asked {
+            "HALLPASS_KEYS" => Some(json.clone()),
+            "HALLPASS_KEYS_SECRET" => None,
+            asked => around.environment.get(asked).cloned(),
+        };
+        errors.push(Service::start(&lookup, around.world.now()).await.map(drop).unwrap_err().to_string());
+        for error in errors {
+            assert!(error.starts_with("HALLPASS_KEYS") && error.contains(why), "{json}: {error}");
+        }
+    }
 }
 
 #[tokio::test]

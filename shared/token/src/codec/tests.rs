@@ -108,6 +108,29 @@ proptest! {
     }
 
     #[test]
+    fn a_seal_of_one_format_opens_no_other(id in user_ids(), life in 1_u64..100_000_000, secret: [u8; 16]) {
+        let expires_at = NOW.after(Duration::from_secs(life));
+        let texts = one_of_each("", &id, expires_at, secret).map(|(_, sealed)| sealed.text.reveal().to_owned());
+        // Each of them, and the signature of a JWT, has 43 characters.
+        let parts = texts.each_ref().map(|text| text.split_at(text.len() - Seal::TEXT_LENGTH));
+        for (one, (front, own)) in parts.iter().enumerate() {
+            for (other, (_, seal)) in parts.iter().enumerate() {
+                let opens = open(&ring(), &issuer(""), &format!("{front}{seal}"), NOW).is_ok();
+                prop_assert_eq!(opens, one == other, "{} with {} for {}", front, seal, own);
+            }
+        }
+        // What the subkeys of the others say of a JWT is worth nothing either.
+        let (ring, (message, _)) = (ring(), texts[2].rsplit_once('.').unwrap());
+        for key in ring.keys() {
+            for (subkey, is_its) in [(&key.signed, false), (&key.developer, false), (&key.jwt, key.id() == "new")] {
+                let tag = subkey.clone().chain_update(message).finalize().into_bytes();
+                let text = format!("{message}.{}", Base64UrlUnpadded::encode_string(&tag));
+                prop_assert_eq!(open(&ring, &issuer(""), &text, NOW).is_ok(), is_its, "{}", text);
+            }
+        }
+    }
+
+    #[test]
     fn inputs_of_the_mac_differ_when_the_fields_do(
         one in ("[a-z]{0,3}", "[a-z]{1,4}", 0_u64..3, 0_u8..2),
         two in ("[a-z]{0,3}", "[a-z]{1,4}", 0_u64..3, 0_u8..2),

@@ -1,0 +1,104 @@
+//! The signing key is rotated as an operator does it, while several instances of every function work, each with the ring
+//! that it fetched at a time of its own: nobody is refused, and nothing is left to the old key but what it has sealed.
+
+use std::collections::BTreeSet;
+
+use edge::clock;
+use futures_util::future::join_all;
+use hallpass::{
+    dev::secrets::Secrets,
+    key::{self, Command},
+    stack::Stack,
+    terminal::Terminal,
+};
+use serde_json::json;
+use tests::{KEYS, World, api::bearer};
+use token::Keyring;
+
+/// How often a ring is fetched again, in seconds: the default.
+const REFRESH: u64 = 300;
+
+/// How many instances of every function there are.
+const INSTANCES: u64 = 3;
+
+/// Several instances over the same tables and the same secret.
+struct Fleet {
+    instances: Vec<World>,
+    tokens: Vec<String>,
+    _secrets: Secrets,
+}
+
+impl Fleet {
+    /// Instances that begin a while ago, so that it is now when the last of them has fetched its ring.
+    async fn start() -> Self {
+        let secrets = Secrets::start("local".to_owned(), &Keyring::parse(KEYS).unwrap(), None).await.unwrap();
+        let pause = REFRESH / INSTANCES;
+        let first = World::beginning_at(
+            clock::now().unix() - INSTANCES * pause,
+            &[
+                ("HALLPASS_KEYS", ""),
+                ("HALLPASS_KEYS_SECRET", "KeyRing"),
+                ("HALLPASS_SECRETS_ENDPOINT", &secrets.endpoint()),
+            ],
+        )
+        .await;
+        let mut fleet = Self { tokens: vec![first.token().await], instances: vec![first], _secrets: secrets };
+        while fleet.instances.len() < usize::try_from(INSTANCES).unwrap() {
+            fleet.instances.push(fleet.instances[0].another());
+        }
+        for instance in &fleet.instances {
+            assert_eq!(instance.verdict(&bearer(&fleet.tokens[0])).await, "allow");
+            assert_eq!(instance.generate(&bearer(&fleet.tokens[0])).await.status, 200);
+            instance.advance(pause);
+        }
+        fleet
+    }
+
+    /// `hallpass key rotate`.
+    async fn rotate(&self) {
+        let stack = json!({"url": "", "environment": self.instances[0].environment()});
+        let stack: Stack = serde_json::from_value(stack).unwrap();
+        key::run(Command::Rotate, &stack, Terminal::new(false)).await.unwrap();
+    }
+
+    /// Every instance makes a token, and every instance verifies all of these, the last ones and the first, at once.
+    async fn work(&mut self) {
+        let parent = bearer(self.tokens.last().unwrap());
+        let making = join_all(self.instances.iter().map(|instance| instance.generate(&parent))).await;
+        self.tokens.extend(making.iter().map(|answer| {
+            assert_eq!(answer.status, 200, "{}", answer.body);
+            answer.json()["token"].as_str().unwrap().to_owned()
+        }));
+        let old = self.tokens.len().saturating_sub(2 * self.instances.len());
+        let tokens: Vec<String> = self.tokens[old..].iter().chain(self.tokens.first()).map(|it| bearer(it)).collect();
+        let verifying = self.instances.iter().flat_map(|world| tokens.iter().map(|token| world.verdict(token)));
+        let verdicts = join_all(verifying).await;
+        assert!(verdicts.iter().all(|verdict| verdict == "allow"), "{}: {verdicts:?}", self.instances[0].now());
+    }
+
+    /// The keys that have sealed the tokens there are.
+    async fn signers(&self) -> BTreeSet<String> {
+        let records = self.instances[0].store.records_of(&"1".parse().unwrap()).await.unwrap();
+        records.into_iter().map(|record| record.key_id).collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rotation_of_the_key_under_load_refuses_nobody() {
+    let mut fleet = Fleet::start().await;
+    // An instance that is frozen after its first request, and wakes up long after.
+    let sleeper = fleet.instances[0].another();
+    assert_eq!(sleeper.verdict(&bearer(&fleet.tokens[0])).await, "allow");
+    fleet.work().await;
+    fleet.rotate().await;
+    // Up to the time from which the new key signs, on it, and until every instance has fetched its ring thrice.
+    for seconds in [1, 99, 100, 99, 1, 100, 100, 99, 1, 1, 99, 100, 100] {
+        fleet.work().await;
+        fleet.instances[0].advance(seconds);
+    }
+    fleet.work().await;
+    let signers = fleet.signers().await;
+    assert_eq!(signers.len(), 2, "the new key signs: {signers:?}");
+    assert_eq!(sleeper.verdict(&bearer(fleet.tokens.last().unwrap())).await, "allow");
+    assert_eq!(sleeper.verdict(&bearer(&fleet.tokens[0])).await, "allow");
+}
