@@ -20,7 +20,7 @@ use both::Ground;
 use steps::{Step, sequences};
 
 /// How many sequences there are in the short form and in the full one.
-const SEQUENCES: [u32; 2] = [200, 20_000];
+const SEQUENCES: [u32; 2] = [200, 15_000];
 
 /// How many sequences share their tables.
 const TOGETHER: u32 = 50;
