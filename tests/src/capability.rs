@@ -109,6 +109,7 @@ pub async fn say_all() {
     }
 }
 
-fn say(line: &str) {
+/// Says something on standard error, past the test harness.
+pub fn say(line: &str) {
     std::io::stderr().write_all(line.as_bytes()).unwrap();
 }

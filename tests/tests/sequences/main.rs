@@ -10,7 +10,7 @@ use std::{
 };
 
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
-use tests::long::long;
+use tests::{capability::say, long::long};
 
 mod both;
 mod model;
@@ -50,8 +50,8 @@ fn run(cases: u32) {
     let outcome = TestRunner::new(config).run(&sequences(), |steps| {
         let mut ground = ground.borrow_mut();
         done.set(done.get() + 1);
-        if done.get() % TOLD == 0 {
-            eprintln!("{} sequences of {cases}", done.get());
+        if done.get().is_multiple_of(TOLD) {
+            say(&format!("{} sequences of {cases}\n", done.get()));
         }
         let outcome = runtime.block_on(async {
             if ground.as_ref().is_none_or(|ground| ground.sequences() >= TOGETHER) {

@@ -157,7 +157,7 @@ impl Model {
 
     /// What the user makes of a token that has not ended.
     fn of_user(&self, token: &Token) -> &'static str {
-        shut_out(&token.bound, self.users[token.user].now).unwrap_or(ALLOW)
+        shut_out(token.bound, self.users[token.user].now).unwrap_or(ALLOW)
     }
 
     /// A token was verified, and this was the verdict: whether that may be. A first use ends what the token replaces.
@@ -264,12 +264,12 @@ impl Model {
                 continue;
             }
             let bound = token.bound;
-            if let Some(reason) = shut_out(&bound, self.users[user].now) {
+            if let Some(reason) = shut_out(bound, self.users[user].now) {
                 self.end(index, reason);
                 continue;
             }
             for change in changes.iter().filter(|change| change.old == Some(bound)) {
-                let Some(reason) = shut_out(&bound, change.new) else { continue };
+                let Some(reason) = shut_out(bound, change.new) else { continue };
                 if index < change.tokens {
                     self.end(index, reason);
                     break;
@@ -288,7 +288,7 @@ impl Model {
         self.expired_items_removed();
         for token in 0..self.tokens.len() {
             let it = &self.tokens[token];
-            if let Some(reason) = shut_out(&it.bound, self.users[it.user].now) {
+            if let Some(reason) = shut_out(it.bound, self.users[it.user].now) {
                 self.end(token, reason);
             }
         }
@@ -319,10 +319,10 @@ impl Model {
 }
 
 /// Why a token that is bound to such a user is refused when there is this one.
-fn shut_out(bound: &Bound, user: Option<Bound>) -> Option<&'static str> {
+fn shut_out(bound: Bound, user: Option<Bound>) -> Option<&'static str> {
     match user {
         None => Some("user_removed"),
-        Some(user) if user == *bound => None,
+        Some(user) if user == bound => None,
         Some(user) if user.is_blocked => Some("user_blocked"),
         Some(_) => Some("user_changed"),
     }
