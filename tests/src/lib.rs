@@ -55,7 +55,6 @@ pub const TEMPLATE: &str = include_str!("../../template.yaml");
 static PARSED: LazyLock<Template> = LazyLock::new(|| Template::parse(TEMPLATE).unwrap());
 
 /// The functions over tables of their own, with the demo users.
-#[derive(Debug)]
 pub struct World {
     /// The tables.
     pub store: Store,
@@ -310,8 +309,9 @@ pub fn basic(username: &str, password: &str) -> String {
     format!("Basic {}", Base64::encode_string(format!("{username}:{password}").as_bytes()))
 }
 
-impl std::fmt::Debug for Invoked {
+/// The environment of the functions holds a key ring.
+impl std::fmt::Debug for World {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Invoked")
+        f.debug_struct("World").field("store", &self.store).field("engine", &self.engine).finish_non_exhaustive()
     }
 }
