@@ -62,13 +62,11 @@ pub struct World {
     pub dynamodb: aws_sdk_dynamodb::Client,
     /// The delivery of the user stream to prune; nothing is delivered unless the test asks for it.
     pub delivery: Delivery,
-    invoke: Invoked,
+    invoke: Invoke,
     environment: BTreeMap<String, String>,
     time: Arc<AtomicU64>,
     engine: Arc<Engine>,
 }
-
-struct Invoked(Invoke);
 
 /// An HTTP answer of a function.
 #[derive(Clone, Debug, PartialEq)]
@@ -146,7 +144,7 @@ impl World {
                 template.streams[0].clone(),
                 Arc::clone(&time),
             ),
-            invoke: Invoked(invoke),
+            invoke,
             time,
             engine,
             environment,
@@ -186,7 +184,7 @@ impl World {
 
     /// Delivers these records to prune as Lambda does, and gives back those that it gave up.
     pub async fn deliver(&self, records: Vec<Value>) -> Vec<Value> {
-        events::deliver(&self.invoke.0, "Prune", records).await
+        events::deliver(&self.invoke, "Prune", records).await
     }
 
     /// Every record of the user stream so far, as Lambda gets it.
@@ -238,7 +236,7 @@ impl World {
     /// Invokes a function, by its name in the template, with an event.
     pub async fn invoke(&self, function: &str, event: Value) -> Result<Value, FunctionError> {
         witness::sends_event(&event);
-        let outcome = (self.invoke.0)(function, event).await;
+        let outcome = (self.invoke)(function, event).await;
         match &outcome {
             Ok(answer) => witness::got_event(function, answer),
             Err(error) => witness::saw(function, &format!("{error:?} {}", error.message)),
