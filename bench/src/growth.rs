@@ -10,7 +10,7 @@ use crate::{
     Outcome,
     cloud::{self, Cloud},
     functions::{self, Case, Function, KEYS},
-    measure::{Calls, Counts, call_for_answer, calls, ready, uncounted},
+    measure::{CallReadings, Calls, call_for_answer, ready, uncounted},
     report::{row, size, time},
 };
 
@@ -96,12 +96,12 @@ async fn row_of(
 ) -> Outcome<Row> {
     eprintln!("{condition}");
     let (mut running, _) = ready(function, log).await?;
-    let counts = Counts { cold: 0, warm };
-    let allowed = calls(&mut running, cases, &cloud.dynamodb, counts).await?;
-    let forged = function.refused.first().ok_or("no forged token")?;
-    let forged = calls(&mut running, from_ref(forged), &cloud.dynamodb, counts).await?;
+    let (mut allowed, mut forged) = (CallReadings::default(), CallReadings::default());
+    allowed.read(&mut running, cases, &cloud.dynamodb, warm).await?;
+    let case = function.refused.first().ok_or("no forged token")?;
+    forged.read(&mut running, from_ref(case), &cloud.dynamodb, warm).await?;
     running.stop().await?;
-    Ok(Row { condition, allowed, forged })
+    Ok(Row { condition, allowed: allowed.calls("allowed")?, forged: forged.calls(case.name)? })
 }
 
 /// One invocation by the schedule, which must see every token and come to the end.

@@ -4,7 +4,7 @@
 
 use std::{
     error::Error,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -53,6 +53,9 @@ enum What {
         /// Warm calls of each kind.
         #[arg(long, default_value_t = 5_000)]
         warm: u32,
+        /// The microseconds in which the share of 128 MB is given anew.
+        #[arg(long, default_value_t = 100_000)]
+        period: u32,
         /// Only functions whose name contains this; the floor is measured in any case.
         #[arg(long, default_value = "")]
         only: String,
@@ -91,8 +94,9 @@ async fn main() -> Outcome<()> {
     let folder = tempfile::tempdir()?;
     let log = folder.path().join("function.log");
     match Arguments::parse().what {
-        What::Functions { places, out, cold, warm, only } => {
-            let report = functions(&places, Counts { cold, warm }, &only, folder.path(), &log).await?;
+        What::Functions { places, out, cold, warm, period, only } => {
+            let share = Share::make(period);
+            let report = functions(&places, Counts { cold, warm }, share, &only, folder.path()).await?;
             fs::create_dir_all(&out)?;
             fs::write(out.join("measured.json"), serde_json::to_string_pretty(&report)?)?;
             fs::write(out.join("measured.svg"), draw::svg(&report))?;
@@ -118,28 +122,28 @@ async fn main() -> Outcome<()> {
     Ok(())
 }
 
-async fn functions(places: &Places, counts: Counts, only: &str, folder: &Path, log: &Path) -> Outcome<Report> {
+async fn functions(
+    places: &Places,
+    counts: Counts,
+    share: io::Result<Share>,
+    only: &str,
+    folder: &Path,
+) -> Outcome<Report> {
     let cloud = Cloud::start(folder).await?;
-    let share = Share::make();
+    let log = folder.join("function.log");
     if let Err(error) = &share {
         eprintln!("no share of 128 MB on this machine: {error}");
     }
-    let mut report = Report {
+    let mut all = functions::all(&cloud, &places.build, &places.installed)?;
+    let floor = all.first().map_or("", |floor| floor.name);
+    all.retain(|function| function.name == floor || function.name.contains(only));
+    Ok(Report {
         processor: processor(),
         at: edge::clock::now().to_string(),
         counts,
-        share: share.as_ref().map(|_| Report::share_text()).map_err(ToString::to_string),
-        functions: Vec::new(),
-    };
-    for (index, function) in functions::all(&cloud, &places.build, &places.installed)?.iter().enumerate() {
-        if index > 0 && !function.name.contains(only) {
-            continue;
-        }
-        eprintln!("{}", function.name);
-        let measured = measure(function, &cloud.dynamodb, counts, share.as_ref().ok(), log).await;
-        report.functions.push(measured.map_err(|error| format!("{}: {error}", function.name))?);
-    }
-    Ok(report)
+        share: share.as_ref().map(ToString::to_string).map_err(ToString::to_string),
+        functions: measure(&all, &cloud.dynamodb, counts, share.as_ref().ok(), &log).await?,
+    })
 }
 
 fn processor() -> String {

@@ -24,7 +24,7 @@ use crate::{
 pub struct Counts {
     /// Cold starts.
     pub cold: u32,
-    /// Warm calls that count, after [`uncounted`] ones.
+    /// Warm calls that count, after [`uncounted`] ones in each turn.
     pub warm: u32,
 }
 
@@ -76,48 +76,142 @@ pub struct AtShare {
 /// Nothing here takes that long, but for a process that hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Measures one function.
+/// The readings of one function so far.
+#[derive(Debug, Default)]
+struct Readings {
+    init: Vec<Duration>,
+    first_call: Vec<Duration>,
+    first_answer: Vec<Duration>,
+    allowed: CallReadings,
+    refused: Vec<CallReadings>,
+    peak_memory: u64,
+    first_call_at_share: Vec<Duration>,
+    allowed_at_share: CallReadings,
+}
+
+/// The readings of many calls of one kind.
+#[derive(Debug, Default)]
+pub struct CallReadings {
+    times: Vec<Duration>,
+    cpu: Duration,
+    requests: u64,
+}
+
+/// Measures all functions in turns, so that what a machine does better now and worse then is shared by all.
 pub async fn measure(
-    function: &Function,
+    functions: &[Function],
     dynamodb: &Front,
     counts: Counts,
     share: Option<&Share>,
     log: &Path,
-) -> Outcome<Measured> {
-    let (mut init, mut first_answer, mut first_call) = (Vec::new(), Vec::new(), Vec::new());
-    // The first start reads the files from the disk; it does not count.
-    for index in 0..=counts.cold {
-        let (running, times) = start(function, log, None).await?;
-        if index > 0 {
-            init.push(times.init);
-            first_call.push(times.first_call);
-            first_answer.push(times.init + times.first_call);
+) -> Outcome<Vec<Measured>> {
+    let turn = Counts { cold: counts.cold.div_ceil(TURNS), warm: counts.warm.div_ceil(TURNS) };
+    let mut all: Vec<Readings> = functions.iter().map(|_| Readings::default()).collect();
+    for number in 1..=TURNS {
+        for (function, readings) in functions.iter().zip(&mut all) {
+            eprintln!("{number} of {TURNS}: {}", function.name);
+            let read = readings.read(function, dynamodb, turn, share, log).await;
+            read.map_err(|error| format!("{}: {error}", function.name))?;
         }
+    }
+    functions.iter().zip(all).map(|(function, readings)| readings.measured(function, share.is_some())).collect()
+}
+
+/// How many turns each function has.
+const TURNS: u32 = 5;
+
+impl Readings {
+    async fn read(
+        &mut self,
+        function: &Function,
+        dynamodb: &Front,
+        counts: Counts,
+        share: Option<&Share>,
+        log: &Path,
+    ) -> Outcome<()> {
+        // The first start reads the files from the disk; it does not count.
+        for index in 0..=counts.cold {
+            let (running, times) = start(function, log, None).await?;
+            if index > 0 {
+                self.init.push(times.init);
+                self.first_call.push(times.first_call);
+                self.first_answer.push(times.init + times.first_call);
+            }
+            running.stop().await?;
+        }
+        let (mut running, _) = start(function, log, None).await?;
+        self.allowed.read(&mut running, from_ref(&function.allowed), dynamodb, counts.warm).await?;
+        self.refused.resize_with(function.refused.len(), CallReadings::default);
+        for (case, readings) in function.refused.iter().zip(&mut self.refused) {
+            readings.read(&mut running, from_ref(case), dynamodb, counts.warm).await?;
+        }
+        self.peak_memory = self.peak_memory.max(running.peak_memory()?);
         running.stop().await?;
+        let Some(share) = share else { return Ok(()) };
+        for _ in 0..counts.cold {
+            let (running, times) = start(function, log, Some(share)).await?;
+            self.first_call_at_share.push(times.first_call);
+            running.stop().await?;
+        }
+        let (mut running, _) = start(function, log, Some(share)).await?;
+        // It takes fourteen times as long.
+        let warm = (counts.warm / 10).max(10);
+        self.allowed_at_share.read(&mut running, from_ref(&function.allowed), dynamodb, warm).await?;
+        running.stop().await
     }
-    let (mut running, _) = start(function, log, None).await?;
-    let allowed = calls(&mut running, from_ref(&function.allowed), dynamodb, counts).await?;
-    let mut refused = Vec::new();
-    for case in &function.refused {
-        refused.push(calls(&mut running, from_ref(case), dynamodb, counts).await?);
+
+    fn measured(self, function: &Function, with_share: bool) -> Outcome<Measured> {
+        let refused = self.refused.into_iter().zip(&function.refused);
+        let at_128_mb = AtShare {
+            first_call: Spread::of(self.first_call_at_share),
+            allowed: self.allowed_at_share.calls("allowed")?.time,
+        };
+        Ok(Measured {
+            name: function.name,
+            artifact_bytes: functions::size(&function.artifact)?,
+            init: Spread::of(self.init),
+            start_to_first_answer: Spread::of(self.first_answer),
+            first_call: Spread::of(self.first_call),
+            allowed: self.allowed.calls(function.allowed.name)?,
+            peak_memory_bytes: self.peak_memory,
+            refused: refused.map(|(readings, case)| readings.calls(case.name)).collect::<Outcome<_>>()?,
+            at_128_mb: with_share.then_some(at_128_mb),
+        })
     }
-    let peak_memory_bytes = running.peak_memory()?;
-    running.stop().await?;
-    let at_128_mb = match share {
-        Some(share) => Some(at_share(function, dynamodb, counts, share, log).await?),
-        None => None,
-    };
-    Ok(Measured {
-        name: function.name,
-        artifact_bytes: functions::size(&function.artifact)?,
-        init: Spread::of(init),
-        start_to_first_answer: Spread::of(first_answer),
-        first_call: Spread::of(first_call),
-        allowed,
-        peak_memory_bytes,
-        refused,
-        at_128_mb,
-    })
+}
+
+impl CallReadings {
+    /// So many warm calls, after those that do not count. The cases take turns.
+    pub async fn read(&mut self, running: &mut Running, cases: &[Case], dynamodb: &Front, warm: u32) -> Outcome<()> {
+        let mut turns = cases.iter().cycle();
+        let mut turn = || turns.next().ok_or("there is no case");
+        for _ in 0..uncounted(warm) {
+            call(running, turn()?).await?;
+        }
+        let (cpu, requests) = (running.cpu()?, dynamodb.requests());
+        for _ in 0..warm {
+            self.times.push(call(running, turn()?).await?);
+        }
+        self.cpu += running.cpu()?.saturating_sub(cpu);
+        self.requests += dynamodb.requests() - requests;
+        Ok(())
+    }
+
+    /// What they come to.
+    pub fn calls(self, case: &'static str) -> Outcome<Calls> {
+        let count = f64::from(u32::try_from(self.times.len())?.max(1));
+        Ok(Calls {
+            case,
+            time: Spread::of(self.times),
+            cpu: microseconds(self.cpu) / count,
+            requests: f64::from(u32::try_from(self.requests)?) / count,
+        })
+    }
+}
+
+/// How many warm calls do not count, before so many that do.
+pub fn uncounted(warm: u32) -> u32 {
+    (warm / 10).max(200)
 }
 
 struct Times {
@@ -143,54 +237,6 @@ pub async fn ready(function: &Function, log: &Path) -> Outcome<(Running, Instant
         Seen::Asked(asked) => Ok((running, asked)),
         other => Err(format!("before the first event: {other:?}").into()),
     }
-}
-
-/// How many warm calls do not count, before so many that do.
-pub fn uncounted(warm: u32) -> u32 {
-    (warm / 10).max(200)
-}
-
-/// As many warm calls as `counts` says, after those that do not count. The cases take turns.
-pub async fn calls(running: &mut Running, cases: &[Case], dynamodb: &Front, counts: Counts) -> Outcome<Calls> {
-    let mut turns = cases.iter().cycle();
-    let mut turn = || turns.next().ok_or("there is no case");
-    for _ in 0..uncounted(counts.warm) {
-        call(running, turn()?).await?;
-    }
-    let (cpu, requests) = (running.cpu()?, dynamodb.requests());
-    let mut times = Vec::new();
-    for _ in 0..counts.warm {
-        times.push(call(running, turn()?).await?);
-    }
-    let cpu = running.cpu()?.saturating_sub(cpu);
-    let requests = u32::try_from(dynamodb.requests() - requests)?;
-    Ok(Calls {
-        case: turn()?.name,
-        time: Spread::of(times),
-        cpu: microseconds(cpu) / f64::from(counts.warm),
-        requests: f64::from(requests) / f64::from(counts.warm),
-    })
-}
-
-async fn at_share(
-    function: &Function,
-    dynamodb: &Front,
-    counts: Counts,
-    share: &Share,
-    log: &Path,
-) -> Outcome<AtShare> {
-    let mut first_call = Vec::new();
-    for _ in 0..counts.cold {
-        let (running, times) = start(function, log, Some(share)).await?;
-        first_call.push(times.first_call);
-        running.stop().await?;
-    }
-    let (mut running, _) = start(function, log, Some(share)).await?;
-    // It takes fourteen times as long.
-    let counts = Counts { warm: (counts.warm / 10).max(10), ..counts };
-    let allowed = calls(&mut running, from_ref(&function.allowed), dynamodb, counts).await?.time;
-    running.stop().await?;
-    Ok(AtShare { first_call: Spread::of(first_call), allowed })
 }
 
 /// One call, until the function asks for the next event.

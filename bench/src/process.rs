@@ -1,6 +1,7 @@
 //! The process under measurement: how it is started, what Linux says of it, and the share of a processor it gets.
 
 use std::{
+    fmt,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -66,7 +67,7 @@ impl Running {
 
     /// Gives it no more than this share from now on.
     pub fn limit(&self, share: &Share) -> io::Result<()> {
-        fs::write(share.0.join("cgroup.procs"), self.pid.to_string())
+        fs::write(share.group.join("cgroup.procs"), self.pid.to_string())
     }
 
     /// What it wrote, for an error.
@@ -103,38 +104,48 @@ impl Running {
 
 /// A control group whose processes get 128/1769 of a processor: what a function of 128 MB has.
 #[derive(Debug)]
-pub struct Share(PathBuf);
-
-/// The share is given in slices of this many microseconds. Lambda's own is not documented.
-pub const PERIOD: u32 = 20_000;
+pub struct Share {
+    group: PathBuf,
+    period: u32,
+}
 
 /// One processor comes with 1,769 MB (AWS: "Configure Lambda function memory").
-pub const QUOTA: u32 = PERIOD * 128 / 1_769;
+const fn quota(period: u32) -> u32 {
+    period * 128 / 1_769
+}
 
 impl Share {
-    /// Makes the group, in the second version of control groups or the first, whichever this machine has.
+    /// Makes the group, in the second version of control groups or the first, whichever this machine has. The share is
+    /// given anew in every period of so many microseconds.
     ///
     /// # Errors
     /// When this machine lets nobody, or not this user.
-    pub fn make() -> io::Result<Self> {
+    pub fn make(period: u32) -> io::Result<Self> {
         let name = format!("hallpass-bench-{}", std::process::id());
         let root = Path::new("/sys/fs/cgroup");
         let v2 = fs::read_to_string(root.join("cgroup.controllers"))
             .is_ok_and(|all| all.split(' ').any(|it| it.trim() == "cpu"));
-        let share = Self(if v2 { root.join(name) } else { root.join("cpu").join(name) });
-        fs::create_dir(&share.0)?;
+        let group = if v2 { root.join(name) } else { root.join("cpu").join(name) };
+        let share = Self { group, period };
+        fs::create_dir(&share.group)?;
         if v2 {
-            fs::write(share.0.join("cpu.max"), format!("{QUOTA} {PERIOD}"))?;
+            fs::write(share.group.join("cpu.max"), format!("{} {period}", quota(period)))?;
         } else {
-            fs::write(share.0.join("cpu.cfs_period_us"), PERIOD.to_string())?;
-            fs::write(share.0.join("cpu.cfs_quota_us"), QUOTA.to_string())?;
+            fs::write(share.group.join("cpu.cfs_period_us"), period.to_string())?;
+            fs::write(share.group.join("cpu.cfs_quota_us"), quota(period).to_string())?;
         }
         Ok(share)
     }
 }
 
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of every {} microseconds", quota(self.period), self.period)
+    }
+}
+
 impl Drop for Share {
     fn drop(&mut self) {
-        let _ = fs::remove_dir(&self.0);
+        let _ = fs::remove_dir(&self.group);
     }
 }

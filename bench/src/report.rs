@@ -4,10 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use serde::Serialize;
 
-use crate::{
-    measure::{Counts, Measured},
-    process::{PERIOD, QUOTA},
-};
+use crate::measure::{Counts, Measured};
 
 /// A whole run.
 #[derive(Debug, Serialize)]
@@ -22,13 +19,6 @@ pub struct Report {
     pub share: Result<String, String>,
     /// The functions, the floor first.
     pub functions: Vec<Measured>,
-}
-
-impl Report {
-    /// What `share` says where there is one.
-    pub fn share_text() -> String {
-        format!("{QUOTA} of every {PERIOD} microseconds")
-    }
 }
 
 const HEAD: [&str; 12] = [
