@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 pub struct Damage {
     /// Which attribute it is, counted over all items of the answer.
     pub attribute: usize,
-    /// What it becomes, by its place in [`one_of_each_type`]; nothing if it goes.
+    /// What it becomes, by its place among one value of each type; nothing if it goes.
     pub becomes: Option<usize>,
 }
 
@@ -80,14 +80,18 @@ fn kind(value: &Value) -> Option<&String> {
     value.as_object().and_then(|value| value.keys().next())
 }
 
-/// The items of an answer, whichever operation it is of.
+/// The items of an answer, whichever operation it is of, by their tables: an engine's order is another one every time.
 fn items(answer: &mut Value) -> Vec<&mut Item> {
     let mut found = Vec::new();
     for (name, value) in answer.as_object_mut().into_iter().flatten() {
         match name.as_str() {
             "Item" | "Attributes" | "LastEvaluatedKey" => found.extend(value.as_object_mut()),
             "Items" => found.extend(objects(value)),
-            "Responses" => found.extend(value.as_object_mut().into_iter().flat_map(Map::values_mut).flat_map(objects)),
+            "Responses" => {
+                let mut tables: Vec<_> = value.as_object_mut().into_iter().flatten().collect();
+                tables.sort_by_key(|(table, _)| (*table).clone());
+                found.extend(tables.into_iter().flat_map(|(_, items)| objects(items)));
+            }
             _ => {}
         }
     }
