@@ -7,8 +7,8 @@ use crate::{
     report::{Report, time},
 };
 
-const WIDTH: f64 = 760.0;
-const LEFT: f64 = 290.0;
+const WIDTH: f64 = 790.0;
+const LEFT: f64 = 320.0;
 const BAR: f64 = 16.0;
 const LINE: f64 = 22.0;
 

@@ -14,11 +14,17 @@ use crate::{
     report::{row, size, time},
 };
 
-/// How many tokens there are, all together.
-const TABLE: [u32; 3] = [100, 10_000, 1_000_000];
+/// What grows.
+enum Size {
+    /// There are so many tokens, all together.
+    Table(u32),
+    /// The user whose token is verified has so many.
+    OneUser(u32),
+}
 
-/// How many of them belong to the user whose token is verified.
-const OF_ONE_USER: [u32; 3] = [1, 100, 10_000];
+/// One after the other; nothing is taken away in between.
+const SIZES: [Size; 5] =
+    [Size::Table(100), Size::OneUser(100), Size::Table(10_000), Size::OneUser(10_000), Size::Table(1_000_000)];
 
 /// The user whose token is verified.
 const OWNER: &str = "1";
@@ -61,15 +67,22 @@ pub async fn measure(cloud: &Cloud, build: &Path, warm: u32, log: &Path) -> Outc
         growth.rows.push(verify(&function, cloud, format!("{keys} keys"), warm, log).await?);
     }
     let mut shelf = Shelf::of(&cloud.database)?;
-    for tokens in OF_ONE_USER {
-        shelf.fill(OWNER, tokens)?;
-        growth.rows.push(verify(&authorizer, cloud, format!("{} tokens of one user", shelf.tokens), warm, log).await?);
-    }
     let prune = functions::prune(cloud, build)?;
-    for tokens in TABLE {
-        shelf.fill_others(tokens)?;
-        growth.rows.push(verify(&authorizer, cloud, format!("{} tokens in the table", shelf.tokens), warm, log).await?);
-        growth.sweeps.push(sweep(&prune, shelf.tokens, log).await?);
+    for size in SIZES {
+        let condition = match size {
+            Size::Table(tokens) => {
+                shelf.fill_others(tokens)?;
+                format!("{} tokens in the table", shelf.tokens)
+            }
+            Size::OneUser(tokens) => {
+                shelf.fill_owner(tokens)?;
+                format!("{tokens} tokens of one user")
+            }
+        };
+        growth.rows.push(verify(&authorizer, cloud, condition, warm, log).await?);
+        if let Size::Table(_) = size {
+            growth.sweeps.push(sweep(&prune, shelf.tokens, log).await?);
+        }
     }
     growth.rows.push(note(&authorizer, cloud, warm, log).await?);
     Ok(growth)
@@ -126,6 +139,7 @@ struct Shelf<'a> {
     user: Map<String, Value>,
     /// How many tokens there are.
     tokens: u64,
+    owned: u32,
     others: u32,
 }
 
@@ -137,12 +151,18 @@ impl<'a> Shelf<'a> {
         let users = items(database, "Users")?;
         let user = users.into_iter().find(|item| item.get("user_id") == token.get("user_id"));
         let user = user.ok_or("there is no user to copy")?;
-        Ok(Self { database, token, user, tokens: tokens.len().try_into()?, others: 0 })
+        let owned = tokens.len();
+        Ok(Self { database, token, user, tokens: owned.try_into()?, owned: owned.try_into()?, others: 0 })
     }
 
-    /// Gives this user tokens until there are so many, the copied one among them.
-    fn fill(&mut self, user_id: &str, until: u32) -> Outcome<()> {
-        let there = if user_id == OWNER { self.tokens.try_into()? } else { 0 };
+    /// Gives the owner tokens until there are so many.
+    fn fill_owner(&mut self, until: u32) -> Outcome<()> {
+        let there = self.owned;
+        self.owned = until;
+        self.fill(OWNER, there, until)
+    }
+
+    fn fill(&mut self, user_id: &str, there: u32, until: u32) -> Outcome<()> {
         let numbers: Vec<u32> = (there..until).collect();
         for some in numbers.chunks(BATCH.try_into()?) {
             let items = some.iter().map(|number| {
@@ -166,7 +186,7 @@ impl<'a> Shelf<'a> {
             let mut user = self.user.clone();
             user.insert("user_id".to_owned(), json!({"S": user_id}));
             self.put("Users", [user])?;
-            self.fill(&user_id, OF_OTHERS)?;
+            self.fill(&user_id, 0, OF_OTHERS)?;
         }
         Ok(())
     }

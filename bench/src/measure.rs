@@ -73,8 +73,8 @@ pub struct AtShare {
     pub allowed: Spread,
 }
 
-/// Nothing here takes that long, but for a process that hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Nothing here takes that long, not even a sweep of a million tokens, but for a process that hangs.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The readings of one function so far.
 #[derive(Debug, Default)]
