@@ -23,8 +23,17 @@ enum Size {
 }
 
 /// One after the other; nothing is taken away in between.
-const SIZES: [Size; 5] =
-    [Size::Table(100), Size::OneUser(100), Size::Table(10_000), Size::OneUser(10_000), Size::Table(1_000_000)];
+const SIZES: [Size; 6] = [
+    Size::Table(100),
+    Size::OneUser(100),
+    Size::Table(10_000),
+    Size::OneUser(10_000),
+    Size::Table(100_000),
+    Size::Table(1_000_000),
+];
+
+/// The largest table that is swept. With more the embedded engine takes longer for a page of a scan than prune waits.
+const SWEPT: u64 = 110_000;
 
 /// The user whose token is verified.
 const OWNER: &str = "1";
@@ -80,7 +89,7 @@ pub async fn measure(cloud: &Cloud, build: &Path, warm: u32, log: &Path) -> Outc
             }
         };
         growth.rows.push(verify(&authorizer, cloud, condition, warm, log).await?);
-        if let Size::Table(_) = size {
+        if matches!(size, Size::Table(_)) && shelf.tokens <= SWEPT {
             growth.sweeps.push(sweep(&prune, shelf.tokens, log).await?);
         }
     }

@@ -56,13 +56,14 @@ impl Around {
 
     fn environment(&self, bundle: &str) -> BTreeMap<&'static str, String> {
         let [dynamodb, secrets] = &self.endpoints;
+        let [users, tokens, attempts] = ["Users", "Tokens", "Attempts"].map(|name| self.world.table(name));
         [
             ("AWS_REGION", "local"),
             ("AWS_ACCESS_KEY_ID", "local"),
             ("AWS_SECRET_ACCESS_KEY", "local"),
-            ("HALLPASS_USERS_TABLE", "Users"),
-            ("HALLPASS_TOKENS_TABLE", "Tokens"),
-            ("HALLPASS_ATTEMPTS_TABLE", "Attempts"),
+            ("HALLPASS_USERS_TABLE", users.as_str()),
+            ("HALLPASS_TOKENS_TABLE", &tokens),
+            ("HALLPASS_ATTEMPTS_TABLE", &attempts),
             ("HALLPASS_KEYS_SECRET", "KeyRing"),
             ("HALLPASS_DYNAMODB_ENDPOINT", dynamodb),
             ("HALLPASS_SECRETS_ENDPOINT", secrets),
