@@ -76,6 +76,18 @@ pub enum Fault {
     Delay(Duration),
 }
 
+/// Everything that is answered at once, and that is no answer.
+pub const ANSWERED_AT_ONCE: [Fault; 8] = [
+    Fault::Drop,
+    Fault::Lose,
+    Fault::Break,
+    Fault::Halve,
+    Fault::Refuse(500, "InternalServerError"),
+    Fault::Refuse(400, "ProvisionedThroughputExceededException"),
+    Fault::Refuse(400, "ThrottlingException"),
+    Fault::Refuse(400, "ResourceNotFoundException"),
+];
+
 /// From the `skip`th request of this operation on, as often as `times` says.
 struct Rule {
     operation: &'static str,

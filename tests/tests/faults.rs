@@ -8,7 +8,7 @@ use tests::{
     api::{bearer, forged},
     basic,
     tables::Made,
-    tap::{ALWAYS, ANY, Fault},
+    tap::{ALWAYS, ANSWERED_AT_ONCE, ANY, Fault},
 };
 use token::Format;
 
@@ -16,18 +16,6 @@ use token::Format;
 const LIMIT: Duration = Duration::from_secs(3);
 
 const CANNOT_TELL: &str = "error: the token could not be verified";
-
-/// Everything that is answered at once, and that is no answer.
-const BROKEN: [Fault; 8] = [
-    Fault::Drop,
-    Fault::Lose,
-    Fault::Break,
-    Fault::Halve,
-    Fault::Refuse(500, "InternalServerError"),
-    Fault::Refuse(400, "ProvisionedThroughputExceededException"),
-    Fault::Refuse(400, "ThrottlingException"),
-    Fault::Refuse(400, "ResourceNotFoundException"),
-];
 
 /// What goes by, so that another attempt is worth it.
 const PASSING: [Fault; 5] = [
@@ -58,7 +46,7 @@ async fn a_store_that_is_broken_at_any_call_lets_nobody_in() {
     let (world, tap) = World::tapped(&[]).await;
     let mut seed = 0;
     for operation in CALLS {
-        for fault in BROKEN {
+        for fault in ANSWERED_AT_ONCE {
             seed += 1;
             let made = with_every_call(&world, seed).await;
             tap.inject(operation, 0, ALWAYS, fault);
@@ -119,7 +107,7 @@ async fn nobody_is_let_in_while_the_old_token_lives() {
 async fn the_note_of_the_last_use_may_fail() {
     let (world, tap) = World::tapped(&[]).await;
     let made = world.make(Format::Signed, "1", 1).await;
-    for fault in BROKEN {
+    for fault in ANSWERED_AT_ONCE {
         tap.inject("UpdateItem", 0, ALWAYS, fault);
         assert_eq!(verdict(&world, &made).await, "allow", "{fault:?}");
         tap.heal();

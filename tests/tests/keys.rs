@@ -64,6 +64,14 @@ fn ring(ids: &[&str]) -> Keyring {
 }
 
 impl Kept {
+    /// Functions that fetch this ring.
+    async fn world(&self) -> World {
+        let endpoint = self.tap.endpoint();
+        let settings =
+            [("HALLPASS_KEYS", ""), ("HALLPASS_KEYS_SECRET", "KeyRing"), ("HALLPASS_SECRETS_ENDPOINT", &endpoint)];
+        World::with(&settings).await
+    }
+
     /// The ids of the ring's keys this many seconds after the start, and how often it was fetched for that.
     async fn at(&self, seconds: u64) -> (Option<Vec<String>>, usize) {
         let ring = self.keys.current(Timestamp::from_unix(START + seconds).unwrap()).await;
@@ -139,12 +147,7 @@ async fn what_is_no_ring_is_not_taken_for_one() {
 #[tokio::test]
 async fn a_token_of_a_retired_key_is_refused_once_the_ring_was_fetched() {
     let kept = kept().await;
-    let world = World::with(&[
-        ("HALLPASS_KEYS", ""),
-        ("HALLPASS_KEYS_SECRET", "KeyRing"),
-        ("HALLPASS_SECRETS_ENDPOINT", &kept.tap.endpoint()),
-    ])
-    .await;
+    let world = kept.world().await;
     let made = world.make(Format::Developer, "1", 1).await;
     let check = async |expected: &str| assert_eq!(world.verdict(&bearer(&made.text)).await, expected);
     check("allow").await;
@@ -165,12 +168,7 @@ async fn a_token_of_a_retired_key_is_refused_once_the_ring_was_fetched() {
 #[tokio::test]
 async fn functions_serve_on_with_the_last_good_ring_for_a_while_and_then_let_nobody_in() {
     let kept = kept().await;
-    let settings = [
-        ("HALLPASS_KEYS", ""),
-        ("HALLPASS_KEYS_SECRET", "KeyRing"),
-        ("HALLPASS_SECRETS_ENDPOINT", &kept.tap.endpoint()),
-    ];
-    let world = World::with(&settings).await;
+    let world = kept.world().await;
     let token = bearer(&world.token().await);
     let check = async |verdict: &str, status: u16| {
         assert_eq!(world.verdict(&token).await, verdict);
@@ -193,12 +191,7 @@ async fn functions_serve_on_with_the_last_good_ring_for_a_while_and_then_let_nob
 #[tokio::test]
 async fn without_a_ring_nothing_is_verified_and_nothing_is_made() {
     let kept = kept().await;
-    let settings = [
-        ("HALLPASS_KEYS", ""),
-        ("HALLPASS_KEYS_SECRET", "KeyRing"),
-        ("HALLPASS_SECRETS_ENDPOINT", &kept.tap.endpoint()),
-    ];
-    let world = World::with(&settings).await;
+    let world = kept.world().await;
     let made = world.make(Format::Developer, "1", 1).await;
     kept.tap.inject("GetSecretValue", 0, ALWAYS, Fault::Drop);
     assert_eq!(world.verdict(&bearer(&made.text)).await, "error: the token could not be verified");

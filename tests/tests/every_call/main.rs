@@ -13,7 +13,7 @@ use tests::{
     damage::Damage,
     engine::{self, Kind},
     long::long,
-    tap::{ALWAYS, ANY, Fault, Tap},
+    tap::{ALWAYS, ANSWERED_AT_ONCE, ANY, Fault, Tap},
 };
 
 mod cases;
@@ -24,18 +24,6 @@ mod state;
 use cases::{Case, cases};
 use journal::Journal;
 use state::{State, minus};
-
-/// What happens to a call that is answered at once.
-const FAULTS: [Fault; 8] = [
-    Fault::Drop,
-    Fault::Lose,
-    Fault::Break,
-    Fault::Halve,
-    Fault::Refuse(500, "InternalServerError"),
-    Fault::Refuse(400, "ProvisionedThroughputExceededException"),
-    Fault::Refuse(400, "ThrottlingException"),
-    Fault::Refuse(400, "ResourceNotFoundException"),
-];
 
 /// An authorizer answers within three seconds, the others within the `Timeout` of the template.
 fn limit(function: &str) -> Duration {
@@ -237,7 +225,7 @@ fn faults(operation: &str) -> Vec<Fault> {
         "TransactWriteItems" => ["TransactionConflict", "ThrottlingError"].map(Fault::Cancel).to_vec(),
         _ => Vec::new(),
     };
-    [FAULTS.to_vec(), own].concat()
+    [ANSWERED_AT_ONCE.to_vec(), own].concat()
 }
 
 /// Something that happens to a call of a request, once or from then on.
