@@ -165,7 +165,7 @@ pub fn or_log<T, E: fmt::Display>(started: Result<T, E>) -> Option<T> {
 /// For `main` of a function whose every microsecond counts: a timer that is always due within half a second.
 ///
 /// Tokio wakes itself, by a system call, for every timer that is set while none is due sooner. A verification sets five,
-/// of 900 milliseconds and more, and spends seven percent of its processor time on them (`bench/README.md`).
+/// of 900 milliseconds and more: five system calls of eighteen (`bench/README.md`).
 pub async fn keep_a_timer() {
     let mut ticks = tokio::time::interval(Duration::from_millis(500));
     loop {
