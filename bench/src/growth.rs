@@ -10,7 +10,7 @@ use crate::{
     Outcome,
     cloud::{self, Cloud},
     functions::{self, Case, Function, KEYS},
-    measure::{CallReadings, Calls, call_for_answer, ready, uncounted},
+    measure::{CallReadings, Calls, TURNS, call_for_answer, ready, uncounted},
     report::{row, size, time},
 };
 
@@ -50,6 +50,24 @@ struct Row {
     condition: String,
     allowed: Calls,
     forged: Calls,
+    /// A good token in the same turns, with one key and hardly a token in the table.
+    plain: Calls,
+}
+
+/// A function, what it is asked, and where.
+struct Side<'a> {
+    function: &'a Function,
+    cloud: &'a Cloud,
+    /// The good tokens it gets, in turns.
+    cases: &'a [Case],
+}
+
+/// Measures condition after condition, each in turns with the plain one: what a machine does better now and worse then
+/// is shared by both.
+struct Turns<'a> {
+    plain: Side<'a>,
+    warm: u32,
+    log: &'a Path,
 }
 
 /// One sweep of the whole table.
@@ -67,14 +85,18 @@ pub struct Growth {
     sweeps: Vec<Sweep>,
 }
 
-/// Measures growth. The tables of `cloud` are full afterwards.
-pub async fn measure(cloud: &Cloud, build: &Path, warm: u32, log: &Path) -> Outcome<Growth> {
+/// Measures growth. The tables of `cloud` are full afterwards, those of `small` are as they were.
+pub async fn measure(cloud: &Cloud, small: &Cloud, build: &Path, warm: u32, log: &Path) -> Outcome<Growth> {
     let mut growth = Growth::default();
-    let authorizer = functions::authorizer(cloud, build, cloud.ring.reveal())?;
+    let plain = functions::authorizer(small, build, small.ring.reveal())?;
+    let turns = Turns { plain: Side { function: &plain, cloud: small, cases: from_ref(&plain.allowed) }, warm, log };
     for keys in 1..=KEYS {
-        let function = functions::authorizer(cloud, build, cloud::ring_of(keys)?.reveal())?;
-        growth.rows.push(verify(&function, cloud, format!("{keys} keys"), warm, log).await?);
+        let function = functions::authorizer(small, build, cloud::ring_of(keys)?.reveal())?;
+        let side = Side { function: &function, cloud: small, cases: from_ref(&function.allowed) };
+        growth.rows.push(turns.row(format!("{keys} keys"), &side).await?);
     }
+    let authorizer = functions::authorizer(cloud, build, cloud.ring.reveal())?;
+    let grown = Side { function: &authorizer, cloud, cases: from_ref(&authorizer.allowed) };
     let mut shelf = Shelf::of(&cloud.database)?;
     let prune = functions::prune(cloud, build)?;
     for size in SIZES {
@@ -88,42 +110,43 @@ pub async fn measure(cloud: &Cloud, build: &Path, warm: u32, log: &Path) -> Outc
                 format!("{tokens} tokens of one user")
             }
         };
-        growth.rows.push(verify(&authorizer, cloud, condition, warm, log).await?);
+        growth.rows.push(turns.row(condition, &grown).await?);
         if matches!(size, Size::Table(_)) && shelf.tokens <= SWEPT {
             growth.sweeps.push(sweep(&prune, shelf.tokens, log).await?);
         }
     }
-    growth.rows.push(note(&authorizer, cloud, warm, log).await?);
+    // Tokens that were never used before, so that every call notes a use: what a token costs once in an hour.
+    let tokens = cloud.unused(TURNS * (turns.calls() + uncounted(turns.calls()))).await?;
+    let cases: Vec<Case> = tokens.iter().map(|token| Case::allowed(token.reveal())).collect();
+    growth.rows.push(turns.row("a use to note".to_owned(), &Side { cases: &cases, ..grown }).await?);
     Ok(growth)
 }
 
-async fn verify(function: &Function, cloud: &Cloud, condition: String, warm: u32, log: &Path) -> Outcome<Row> {
-    row_of(function, from_ref(&function.allowed), cloud, condition, warm, log).await
-}
+impl Turns<'_> {
+    /// How many calls of each kind there are in a turn.
+    fn calls(&self) -> u32 {
+        self.warm.div_ceil(TURNS)
+    }
 
-/// Tokens that were never used before, so that every call notes a use: what a token costs once in an hour.
-async fn note(function: &Function, cloud: &Cloud, warm: u32, log: &Path) -> Outcome<Row> {
-    let tokens = cloud.unused(warm + uncounted(warm)).await?;
-    let cases: Vec<Case> = tokens.iter().map(|token| Case::allowed(token.reveal())).collect();
-    row_of(function, &cases, cloud, "a use to note".to_owned(), warm, log).await
-}
-
-async fn row_of(
-    function: &Function,
-    cases: &[Case],
-    cloud: &Cloud,
-    condition: String,
-    warm: u32,
-    log: &Path,
-) -> Outcome<Row> {
-    eprintln!("{condition}");
-    let (mut running, _) = ready(function, log).await?;
-    let (mut allowed, mut forged) = (CallReadings::default(), CallReadings::default());
-    allowed.read(&mut running, cases, &cloud.dynamodb, warm).await?;
-    let case = function.refused.first().ok_or("no forged token")?;
-    forged.read(&mut running, from_ref(case), &cloud.dynamodb, warm).await?;
-    running.stop().await?;
-    Ok(Row { condition, allowed: allowed.calls("allowed")?, forged: forged.calls(case.name)? })
+    async fn row(&self, condition: String, side: &Side<'_>) -> Outcome<Row> {
+        eprintln!("{condition}");
+        let [mut plain, mut allowed, mut forged] = <[CallReadings; 3]>::default();
+        let forgery = side.function.refused.first().ok_or("no forged token")?;
+        let each_turn = usize::try_from(self.calls() + uncounted(self.calls()))?;
+        let mut cases = side.cases.chunks(each_turn).cycle();
+        for _ in 0..TURNS {
+            let (mut running, _) = ready(self.plain.function, self.log).await?;
+            plain.read(&mut running, self.plain.cases, &self.plain.cloud.dynamodb, self.calls()).await?;
+            running.stop().await?;
+            let (mut running, _) = ready(side.function, self.log).await?;
+            let cases = cases.next().ok_or("there is no case")?;
+            allowed.read(&mut running, cases, &side.cloud.dynamodb, self.calls()).await?;
+            forged.read(&mut running, from_ref(forgery), &side.cloud.dynamodb, self.calls()).await?;
+            running.stop().await?;
+        }
+        let (allowed, forged) = (allowed.calls("allowed")?, forged.calls(forgery.name)?);
+        Ok(Row { condition, allowed, forged, plain: plain.calls("allowed")? })
+    }
 }
 
 /// One invocation by the schedule, which must see every token and come to the end.
@@ -215,9 +238,12 @@ fn items(database: &Database, table: &str) -> Outcome<Vec<Map<String, Value>>> {
 
 impl fmt::Display for Growth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        row(f, &["a verification with", "allowed, p50", "its CPU", "its reads", "forged, p50", "its CPU"])?;
-        row(f, &["---"; 6])?;
-        for Row { condition, allowed, forged } in &self.rows {
+        row(
+            f,
+            &["a verification with", "allowed, p50", "its CPU", "its reads", "forged, p50", "its CPU", "plain CPU"],
+        )?;
+        row(f, &["---"; 7])?;
+        for Row { condition, allowed, forged, plain } in &self.rows {
             let reads = format!("{:.2}", allowed.requests);
             let cells = [
                 condition,
@@ -226,6 +252,7 @@ impl fmt::Display for Growth {
                 &reads,
                 &time(forged.time.p50),
                 &time(forged.cpu),
+                &time(plain.cpu),
             ];
             row(f, &cells.map(String::as_str))?;
         }

@@ -106,8 +106,11 @@ async fn main() -> Outcome<()> {
             println!("{report}");
         }
         What::Growth { places, warm } => {
-            let cloud = Cloud::start(folder.path()).await?;
-            println!("{}", growth::measure(&cloud, &places.build, warm, &log).await?);
+            let (grown, small) = (folder.path().join("grown"), folder.path().join("small"));
+            fs::create_dir(&grown)?;
+            fs::create_dir(&small)?;
+            let (grown, small) = (Cloud::start(&grown).await?, Cloud::start(&small).await?);
+            println!("{}", growth::measure(&grown, &small, &places.build, warm, &log).await?);
         }
         What::Instructions { places, file } => {
             let cloud = Cloud::start(folder.path()).await?;

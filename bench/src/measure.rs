@@ -118,7 +118,7 @@ pub async fn measure(
 }
 
 /// How many turns each function has.
-const TURNS: u32 = 5;
+pub const TURNS: u32 = 5;
 
 impl Readings {
     async fn read(

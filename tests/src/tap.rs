@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Request, Response, StatusCode, header::HOST};
+use http::{HeaderMap, Request, Response, StatusCode, header::HOST};
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use hyper::{
     body::{Body, Bytes, Frame, Incoming},
@@ -47,6 +47,8 @@ pub struct Seen {
     pub operation: String,
     /// Its body.
     pub body: Value,
+    /// Its headers.
+    pub headers: HeaderMap,
 }
 
 /// What may go wrong with a request.
@@ -208,7 +210,8 @@ impl State {
         let target = head.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
         let json: Value = serde_json::from_slice(&body).unwrap_or_default();
-        self.seen.lock().unwrap().push(Seen { operation: operation.clone(), body: self.plain(json.clone()) });
+        let seen = Seen { operation: operation.clone(), body: self.plain(json.clone()), headers: head.headers.clone() };
+        self.seen.lock().unwrap().push(seen);
         let fault = self.fault(&operation);
         match fault {
             Some(Fault::Drop) => return Err(broken()),

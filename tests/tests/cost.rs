@@ -68,6 +68,23 @@ async fn a_verification_consumes_what_its_cost_is_made_of() {
     check("write_request_units", units / 100.0);
 }
 
+/// Each header of a request is written, signed and sent at every call.
+#[tokio::test]
+async fn a_request_to_the_tables_has_the_headers_that_it_must_have_and_says_who_calls() {
+    let (world, tap) = World::tapped(&[]).await;
+    let made = world.make(Format::Signed, "1", 1).await;
+    tap.seen();
+    world.verdict(&bearer(&made.text)).await;
+    for seen in tap.seen() {
+        let mut names: Vec<&str> = seen.headers.keys().map(http::HeaderName::as_str).collect();
+        names.sort_unstable();
+        let needed =
+            ["authorization", "content-length", "content-type", "host", "user-agent", "x-amz-date", "x-amz-target"];
+        assert_eq!(names, needed, "{}", seen.operation);
+        assert_eq!(seen.headers["user-agent"], concat!("hallpass/", env!("CARGO_PKG_VERSION")));
+    }
+}
+
 /// What each path asks of the tables: no more than it must, however many tokens there are.
 #[tokio::test]
 async fn every_path_makes_the_calls_that_it_needs_and_no_other() {

@@ -42,7 +42,7 @@ fn permitted(function: &str) -> Asked {
 }
 
 /// What a request asks permission for.
-fn asked(Seen { operation, body }: &Seen) -> Vec<String> {
+fn asked(Seen { operation, body, .. }: &Seen) -> Vec<String> {
     let table = |body: &Value| body["TableName"].as_str().unwrap().to_owned();
     match operation.as_str() {
         "BatchGetItem" => {
@@ -101,7 +101,7 @@ async fn start(function: &str, world: &World, tap: &Tap) {
 }
 
 /// Whoever makes no tokens must not make a record by the way: `UpdateItem` makes an item that is not there.
-fn makes_no_record(function: &str, Seen { operation, body }: &Seen) {
+fn makes_no_record(function: &str, Seen { operation, body, .. }: &Seen) {
     let writes: Vec<&Value> = match operation.as_str() {
         "TransactWriteItems" => {
             body["TransactItems"].as_array().unwrap().iter().flat_map(|it| it.as_object().unwrap().values()).collect()

@@ -10,9 +10,9 @@ async fn main() -> ExitCode {
     let Some(service) = service::or_log(Service::start(&environment, clock::now()).await).map(Arc::new) else {
         return ExitCode::FAILURE;
     };
-    let serving = gateway::serve(|request| {
+    service::serve(gateway::serve(move |request| {
         let service = Arc::clone(&service);
         async move { console::handle(&service, &request, clock::now(), entropy::draw()).await }
-    });
-    service::ended(&serving.await)
+    }))
+    .await
 }

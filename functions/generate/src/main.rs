@@ -13,11 +13,11 @@ async fn main() -> ExitCode {
     let Some(service) = service::or_log(start().await).map(Arc::new) else {
         return ExitCode::FAILURE;
     };
-    let serving = gateway::serve(|request| {
+    service::serve(gateway::serve(move |request| {
         let service = Arc::clone(&service);
         async move { generate::handle(&service, &request, clock::now(), entropy::draw()).await }
-    });
-    service::ended(&serving.await)
+    }))
+    .await
 }
 
 async fn start() -> Result<Service, BadSetting> {

@@ -19,12 +19,12 @@ async fn main() -> ExitCode {
     let Some(prune) = service::or_log(start().await).map(Arc::new) else {
         return ExitCode::FAILURE;
     };
-    let serving = lambda_runtime::run(service_fn(|event: LambdaEvent<Event>| {
+    service::serve(lambda_runtime::run(service_fn(move |event: LambdaEvent<Event>| {
         let prune = Arc::clone(&prune);
         let deadline = Timestamp::from_unix(event.context.deadline / 1_000).unwrap_or(Timestamp::MAX).before(RESERVE);
         async move { prune.handle(event.payload, clock::now(), &|| !deadline.has_come(clock::now())).await }
-    }));
-    service::ended(&serving.await)
+    })))
+    .await
 }
 
 async fn start() -> Result<Prune, BadSetting> {

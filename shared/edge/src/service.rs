@@ -162,22 +162,28 @@ pub fn or_log<T, E: fmt::Display>(started: Result<T, E>) -> Option<T> {
     started.map_err(|error| tracing::error!(target: TARGET, count = "failed", error = %error, "cannot start")).ok()
 }
 
-/// For `main` of a function whose every microsecond counts: a timer that is always due within half a second.
+/// For `main`: serves until the Runtime API goes away, and comes to the exit status of the process.
 ///
-/// Tokio wakes itself, by a system call, for every timer that is set while none is due sooner. A verification sets five,
-/// of 900 milliseconds and more: five system calls of eighteen (`bench/README.md`).
-pub async fn keep_a_timer() {
+/// Tokio wakes itself, by a system call, for every timer that is set while none is due sooner, and asks for events once
+/// more whenever a task wakes the future that the runtime was started with. So a timer is kept that is always due within
+/// half a second, and what serves is a task of its own: eight system calls of eighteen in a verification
+/// (`bench/README.md`).
+pub async fn serve<E: Into<lambda_runtime::Error> + Send + 'static>(
+    serving: impl Future<Output = Result<(), E>> + Send + 'static,
+) -> ExitCode {
+    tokio::spawn(keep_a_timer());
+    let error: lambda_runtime::Error = match tokio::spawn(serving).await {
+        Ok(Ok(())) => return ExitCode::SUCCESS,
+        Ok(Err(error)) => error.into(),
+        Err(ended) => ended.into(),
+    };
+    tracing::error!(target: TARGET, error = %error, "stopped");
+    ExitCode::FAILURE
+}
+
+async fn keep_a_timer() {
     let mut ticks = tokio::time::interval(Duration::from_millis(500));
     loop {
         ticks.tick().await;
     }
-}
-
-/// For `main`: the exit status of a function that serves no more, because the Runtime API went away.
-pub fn ended<E: fmt::Display>(served: &Result<(), E>) -> ExitCode {
-    let Err(error) = served else {
-        return ExitCode::SUCCESS;
-    };
-    tracing::error!(target: TARGET, error = %error, "stopped");
-    ExitCode::FAILURE
 }

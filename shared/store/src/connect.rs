@@ -12,6 +12,7 @@ use aws_smithy_async::rt::sleep::TokioSleep;
 use token::Text;
 
 mod http;
+mod plain;
 mod trust;
 
 pub use http::http_client;
@@ -66,8 +67,8 @@ impl Connection {
             .timeout_config(limits)
             .retry_config(retries())
             // It guards bodies that trickle in. The limit of an attempt holds for the whole of ours.
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        config.set_app_name(AppName::new("hallpass").ok());
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .interceptor(plain::Plain);
         config.set_endpoint_url(self.dynamodb_endpoint.clone());
         aws_sdk_dynamodb::Client::from_conf(config.build())
     }

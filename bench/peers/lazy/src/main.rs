@@ -14,10 +14,9 @@ async fn main() -> ExitCode {
     let Some(authorizer) = service::or_log(started).map(Arc::new) else {
         return ExitCode::FAILURE;
     };
-    tokio::spawn(service::keep_a_timer());
-    let serving = lambda_runtime::run(service_fn(|event: LambdaEvent<Event>| {
+    service::serve(lambda_runtime::run(service_fn(move |event: LambdaEvent<Event>| {
         let authorizer = Arc::clone(&authorizer);
         async move { authorizer.handle(event.payload, clock::now()).await }
-    }));
-    service::ended(&serving.await)
+    })))
+    .await
 }

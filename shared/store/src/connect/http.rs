@@ -12,6 +12,7 @@ use aws_smithy_runtime_api::client::{
     result::ConnectorError,
 };
 use aws_smithy_types::body::SdkBody;
+use http::{HeaderValue, header::USER_AGENT};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client, connect},
@@ -42,15 +43,19 @@ pub fn http_client(trust: Trust) -> Result<SharedHttpClient, rustls::Error> {
     Ok(http_client_fn(move |_, _| connector.clone()))
 }
 
+/// Who calls, as the logs of AWS show it.
+const HALLPASS: HeaderValue = HeaderValue::from_static(concat!("hallpass/", env!("CARGO_PKG_VERSION")));
+
 #[derive(Debug)]
 struct Https(Client<HttpsConnector<connect::HttpConnector>, SdkBody>);
 
 impl HttpConnector for Https {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let request = match request.try_into_http1x() {
+        let mut request = match request.try_into_http1x() {
             Ok(request) => request,
             Err(error) => return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
         };
+        request.headers_mut().entry(USER_AGENT).or_insert(HALLPASS);
         let answer = self.0.request(request);
         HttpConnectorFuture::new(async move {
             // Whatever keeps an answer from coming may pass, and every call of ours may be made again.
