@@ -1,6 +1,6 @@
-//! Requests without what the SDK says of itself in three headers of each: its versions, an identifier of the call and
-//! the number of the attempt. AWS asks for none of them, and to write and sign them is a tenth of what a call costs
-//! (`bench/README.md`). [`super::http`] names us instead.
+//! Requests without what the SDK says of itself in four headers of each: its versions, twice, an identifier of the call
+//! and the number of the attempt. AWS asks for none of them, and each is written, signed and sent at every call.
+//! [`super::http`] names us instead.
 
 use aws_runtime::{
     invocation_id::InvocationIdInterceptor, request_info::RequestInfoInterceptor, user_agent::UserAgentInterceptor,
