@@ -75,7 +75,9 @@ async fn a_request_to_the_tables_has_the_headers_that_it_must_have_and_says_who_
     let made = world.make(Format::Signed, "1", 1).await;
     tap.seen();
     world.verdict(&bearer(&made.text)).await;
-    for seen in tap.seen() {
+    let requests = tap.seen();
+    assert_eq!(requests.len(), 2, "the read, and the note of the first use");
+    for seen in requests {
         let mut names: Vec<&str> = seen.headers.keys().map(http::HeaderName::as_str).collect();
         names.sort_unstable();
         let needed =
