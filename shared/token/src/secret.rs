@@ -21,8 +21,9 @@
 //! ```
 //!
 //! ```compile_fail,E0369
-//! let (one, two): (token::Keyring, token::Keyring) = todo!();
-//! let _ = one.keys() == two.keys();
+//! fn are_the_same(one: &token::Keyring, two: &token::Keyring) -> bool {
+//!     one.keys() == two.keys()
+//! }
 //! ```
 //!
 //! What is compared instead takes as long whatever the difference is:
