@@ -32,9 +32,6 @@ const SHORTEST: usize = 7;
 /// The length of the end of every token: the secret or the tag is in it.
 const SEAL: usize = 43;
 
-/// The salt of the demo users' passwords. Some tests make tokens of the same sixteen bytes.
-const SALT: &str = "BwcHBwcHBwcHBwcHBwcHBw";
-
 /// How much of the log is looked at again for a secret that was just learned, in bytes.
 const RECENT: usize = 256 * 1_024;
 
@@ -220,7 +217,7 @@ impl Witness {
     /// A secret. Those that are shown to their holder stand in answers.
     fn learn(&mut self, text: &str, shown: bool) {
         let Some(start) = text.as_bytes().first_chunk() else { return };
-        if text == SALT || !self.known.insert(text.to_owned()) {
+        if is_made_by_hand(text) || !self.known.insert(text.to_owned()) {
             return;
         }
         self.begins[pair(start)] = true;
@@ -302,6 +299,12 @@ pub fn sees_files(folder: &std::path::Path) {
         }
     }
     testify();
+}
+
+/// Whether a text repeats itself every four characters, as base64 of one byte many times does. Tests write such salts,
+/// names and wrong guesses by hand, and one test's salt is not another test's secret.
+fn is_made_by_hand(text: &str) -> bool {
+    text.bytes().zip(text.bytes().skip(4)).all(|(one, other)| one == other)
 }
 
 /// The first two bytes as a number.

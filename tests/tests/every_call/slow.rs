@@ -11,7 +11,7 @@ use tests::{
 };
 use tokio::task::JoinSet;
 
-use crate::{Stage, cases::Case, journal::Journal, limit, outcome_of};
+use super::{Stage, cases::Case, journal::Journal, limit, outcome_of};
 
 /// One call is answered late enough that each attempt is in time, and all calls together may not be.
 const SLOWLY: Duration = Duration::from_millis(800);

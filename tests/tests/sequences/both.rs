@@ -12,7 +12,7 @@ use tests::{
     tables::Item,
 };
 
-use crate::{
+use super::{
     model::{ALLOW, Bound, Form, LIFE, Model},
     steps::Step,
 };

@@ -2,7 +2,7 @@
 
 use proptest::{collection::vec, prelude::*, sample::select};
 
-use crate::{both::USERS, model::Form};
+use super::{both::USERS, model::Form};
 
 /// One thing that happens. A token is one of those that there are, by a number of any size.
 #[derive(Clone, Copy, Debug)]
