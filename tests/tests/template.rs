@@ -21,7 +21,7 @@ const EVERYTHING: [(&str, &str); 7] = [
     ("KeyArn", "our-key"),
     ("Tracing", "on"),
     ("ChallengeHeaders", "literal"),
-    ("GenerateConcurrency", "0"),
+    ("GenerateConcurrency", "20"),
 ];
 
 fn deployed(parameters: &[(&str, &str)]) -> Value {
@@ -121,18 +121,16 @@ fn what_is_kept_survives_the_stack_and_can_be_restored() {
         let resources = deployed(parameters);
         for (table, is_kept) in [("Users", true), ("Tokens", true), ("Attempts", false)] {
             let resource = &resources[table];
-            let expected = if is_kept { "Retain" } else { "Delete" };
-            assert_eq!(
-                (&resource["DeletionPolicy"], &resource["UpdateReplacePolicy"]),
-                (&json!(expected), &json!(expected))
-            );
+            let expected = if is_kept { ["RetainExceptOnCreate", "Retain"] } else { ["Delete", "Delete"] };
+            assert_eq!([&resource["DeletionPolicy"], &resource["UpdateReplacePolicy"]], expected);
             let properties = &resource["Properties"];
             let recovery = &properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"];
             assert_eq!(recovery, &json!(is_kept), "{table}");
             let encryption = &properties["SSESpecification"];
             assert_eq!((&encryption["SSEEnabled"], &encryption["KMSMasterKeyId"]), (&json!(true), &key), "{table}");
         }
-        assert_eq!(resources["KeyRing"]["DeletionPolicy"], "Retain");
+        assert_eq!(resources["KeyRing"]["DeletionPolicy"], "RetainExceptOnCreate");
+        assert_eq!(resources["KeyRing"]["UpdateReplacePolicy"], "Retain");
         assert_eq!(resources["KeyRing"]["Properties"]["KmsKeyId"], key);
     }
 }
@@ -202,11 +200,11 @@ async fn the_routes_that_take_passwords_are_throttled() {
 }
 
 #[test]
-fn generate_keeps_its_capacity_and_logs_are_kept_for_a_while() {
+fn generate_keeps_its_capacity_if_asked_to_and_logs_are_kept_for_a_while() {
     let resources = deployed(&[]);
-    assert_eq!(resources["Generate"]["Properties"]["ReservedConcurrentExecutions"], 20);
-    let free = deployed(&EVERYTHING);
-    assert_eq!(free["Generate"]["Properties"]["ReservedConcurrentExecutions"], Value::Null);
+    assert_eq!(resources["Generate"]["Properties"]["ReservedConcurrentExecutions"], Value::Null);
+    let reserved = deployed(&EVERYTHING);
+    assert_eq!(reserved["Generate"]["Properties"]["ReservedConcurrentExecutions"], "20");
     for function in FUNCTIONS {
         let log = format!("{function}Log");
         assert_eq!(resources[function]["Properties"]["LoggingConfig"]["LogGroup"], log.as_str());

@@ -122,6 +122,8 @@ pub(super) struct Api {
     _tracing_enabled: Option<IgnoredAny>,
     #[serde(rename = "OpenApiVersion")]
     _open_api_version: Option<IgnoredAny>,
+    #[serde(rename = "AlwaysDeploy")]
+    _always_deploy: Option<IgnoredAny>,
     #[serde(rename = "Tags")]
     _tags: Option<IgnoredAny>,
 }
