@@ -62,7 +62,13 @@ impl Timestamp {
     }
 
     /// Reads RFC 3339 with any offset; fractions of a second are dropped. `None` before 1970 or after 9999.
+    ///
+    /// The date and the time are separated by `T`, `t` or a space (section 5.6 and its note); the library would take any
+    /// character there.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        if !matches!(text.as_bytes().get(10), Some(b'T' | b't' | b' ')) {
+            return None;
+        }
         let instant = OffsetDateTime::parse(text, &Rfc3339).ok()?;
         u64::try_from(instant.unix_timestamp()).ok().and_then(Self::from_unix)
     }
@@ -146,12 +152,18 @@ mod tests {
 
     #[test]
     fn other_offsets_and_fractions_are_read_and_nonsense_is_not() {
-        let check = |text, unix| assert_eq!(Timestamp::parse_rfc3339(text).map(Timestamp::unix), unix, "{text}");
+        let check = |text: &str, unix| assert_eq!(Timestamp::parse_rfc3339(text).map(Timestamp::unix), unix, "{text}");
         check("2015-12-07T20:39:47+01:00", Some(0x5665_e083));
         check("2015-12-07T19:39:47.999Z", Some(0x5665_e083));
         check("1969-12-31T23:59:59Z", None);
         check("2015-02-30T00:00:00Z", None);
         check("2015-12-07", None);
+        check("2015-12-07t19:39:47z", Some(0x5665_e083));
+        check("2015-12-07 19:39:47Z", Some(0x5665_e083));
+        check("2016-12-31T23:59:60Z", Some(1_483_228_799));
+        for separator in ["0", "_", "/", "\u{e9}", "", "TT", "\n", "+", ":", "\u{a0}", "-", "\t"] {
+            check(&format!("2015-12-07{separator}19:39:47Z"), None);
+        }
         check("", None);
     }
 
