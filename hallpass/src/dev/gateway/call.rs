@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use http::header::{HOST, HeaderMap, HeaderName};
-use http::{Method, Request};
+use http::uri::Authority;
+use http::{Method, Request, Version};
 use hyper::body::Bytes;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
@@ -62,6 +63,8 @@ pub(super) struct Call {
     query: Vec<(String, String)>,
     protocol: String,
     source_ip: IpAddr,
+    /// The host that the client asked for, without a port.
+    domain: String,
 }
 
 impl Call {
@@ -81,6 +84,7 @@ impl Call {
         if body.len() > MAX_BODY {
             return Err(Refusal::of(Kind::RequestTooLarge));
         }
+        let domain = domain(&head).ok_or(Refusal::of(Kind::BadRequest))?;
         let sent_path = head.uri.path().to_owned();
         let rest = sent_path.strip_prefix(base_path).filter(|rest| rest.is_empty() || rest.starts_with('/'));
         let path = format!("/{}", rest.ok_or(Refusal::of(Kind::Forbidden))?.trim_start_matches('/'));
@@ -96,6 +100,7 @@ impl Call {
             query: head.uri.query().map(query).unwrap_or_default(),
             protocol: format!("{:?}", head.version),
             source_ip,
+            domain,
         })
     }
 
@@ -131,8 +136,7 @@ impl Call {
     }
 
     fn context(&self, resource: &str) -> Value {
-        let host = self.header(HOST.as_str()).unwrap_or_else(|| "localhost".to_owned());
-        let domain = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
+        let domain = self.domain.as_str();
         json!({
             "accountId": ACCOUNT,
             "apiId": API,
@@ -240,6 +244,20 @@ fn spelled(name: &HeaderName) -> String {
         other => other,
     }
     .to_owned()
+}
+
+/// The one host of a request. `None` for an HTTP/1.1 request without a `Host` or with several, and for what is not a host
+/// and an optional port. The events' reader takes every host for part of a URL and panics at one that is not.
+fn domain(head: &http::request::Parts) -> Option<String> {
+    let mut hosts = head.headers.get_all(HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => Authority::try_from(host.as_bytes()).ok()?,
+        (None, None) if head.version == Version::HTTP_10 => return Some("localhost".to_owned()),
+        (None | Some(_), _) => return None,
+    };
+    let is_host = !host.host().is_empty() && !host.as_str().contains('@');
+    let has_port = host.as_str().len() == host.host().len() || host.port_u16().is_some();
+    (is_host && has_port).then(|| host.host().to_owned())
 }
 
 fn head_size(head: &http::request::Parts) -> usize {

@@ -32,6 +32,9 @@ pub(super) enum Kind {
     AccessDenied,
     AuthorizerConfigurationError,
     AuthorizerFailure,
+    /// The request is not one of HTTP/1.1, or its `Host` is not a host (RFC 9112 section 3.2). In AWS such a request does
+    /// not reach any API.
+    BadRequest,
     /// A function failed or answered what no HTTP answer can be made of. AWS documents the status 502 without a type;
     /// measured by others, only `DEFAULT_5XX` changes it.
     BadIntegration,
@@ -104,6 +107,7 @@ impl Kind {
             Self::AuthorizerFailure => {
                 (Some("AUTHORIZER_FAILURE"), StatusCode::INTERNAL_SERVER_ERROR, "AuthorizerFailureException", server)
             }
+            Self::BadRequest => (None, StatusCode::BAD_REQUEST, "BadRequestException", "Bad Request"),
             Self::BadIntegration => {
                 (Some("DEFAULT_5XX"), StatusCode::BAD_GATEWAY, "InternalServerErrorException", server)
             }

@@ -3,6 +3,7 @@
 use std::future::{pending, ready};
 use std::sync::Mutex;
 
+use http::{HeaderValue, Version};
 use serde_json::json;
 
 use super::*;
@@ -296,4 +297,48 @@ async fn every_request_has_an_id_of_its_own() {
     let first = world.get("/open", &[]).await.headers()["x-amzn-requestid"].clone();
     let second = world.get("/nothing", &[]).await.headers()["x-amzn-requestid"].clone();
     assert_ne!(first, second);
+}
+
+#[tokio::test]
+async fn a_request_has_one_host_or_it_is_refused_before_any_function_sees_it() {
+    let world = World::new("", None, &json!({ "body": "in" }));
+    let send = async |hosts: &[&[u8]], version: Version| {
+        let mut request = Request::builder().uri("/open").version(version);
+        for host in hosts {
+            request = request.header("host", HeaderValue::from_bytes(host).unwrap());
+        }
+        let response = world.gateway.answer(request.body(Bytes::new()).unwrap(), IpAddr::from([127, 0, 0, 1])).await;
+        (response.status().as_u16(), world.last().2["requestContext"]["domainName"].as_str().map(str::to_owned))
+    };
+    for (host, domain) in [
+        ("localhost", "localhost"),
+        ("localhost:8443", "localhost"),
+        ("127.0.0.1:1", "127.0.0.1"),
+        ("[::1]", "[::1]"),
+        ("[::1]:8443", "[::1]"),
+        ("API.Example.com", "API.Example.com"),
+    ] {
+        assert_eq!(send(&[host.as_bytes()], Version::HTTP_11).await, (200, Some(domain.to_owned())), "{host}");
+    }
+    let bad: [&[u8]; 13] = [
+        b"",
+        b"a b",
+        b"\xff",
+        b"a/b",
+        b"[::1",
+        b"::1",
+        b"user@host",
+        b"host:port",
+        b"host:99999",
+        b"host:",
+        b"<script>",
+        b"a?b",
+        b"[x]y",
+    ];
+    for host in bad {
+        assert_eq!(send(&[host], Version::HTTP_11).await.0, 400, "{:?}", String::from_utf8_lossy(host));
+    }
+    assert_eq!(send(&[], Version::HTTP_11).await.0, 400);
+    assert_eq!(send(&[b"localhost", b"localhost"], Version::HTTP_11).await.0, 400);
+    assert_eq!(send(&[], Version::HTTP_10).await.0, 200);
 }
