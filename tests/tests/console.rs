@@ -255,12 +255,11 @@ async fn health_unknown_paths_and_other_methods_are_answered() {
         world.send("Console", request).await.problem(404);
     }
     for (method, route, allow) in [
-        ("POST", "/healthz", "GET"),
-        ("HEAD", "/healthz", "GET"),
-        ("PUT", "/tokens", "GET, POST"),
-        ("DELETE", "/tokens", "GET, POST"),
-        ("POST", "/api/user/{id}", "GET"),
-        ("DELETE", "/api/user/{id}", "GET"),
+        ("POST", "/healthz", "GET, HEAD"),
+        ("PUT", "/tokens", "GET, HEAD, POST"),
+        ("DELETE", "/tokens", "GET, HEAD, POST"),
+        ("POST", "/api/user/{id}", "GET, HEAD"),
+        ("DELETE", "/api/user/{id}", "GET, HEAD"),
     ] {
         let answer = world.send("Console", Request::new(method, route).parameter("id", "1")).await;
         answer.problem(405);

@@ -134,7 +134,11 @@ async fn a_password_is_refused_where_a_token_is_asked_for() {
     let (password, both) = (basic("my_username", "topsecret"), basic(&token, "topsecret"));
     let mut checked = 0;
     for route in Template::parse(TEMPLATE).unwrap().routes {
-        if route.method == "ANY" || is_page(&route) || OTHERWISE.contains(&route.path.as_str()) {
+        // An answer to HEAD has no body to look at.
+        if ["ANY", "HEAD"].contains(&route.method.as_str())
+            || is_page(&route)
+            || OTHERWISE.contains(&route.path.as_str())
+        {
             continue;
         }
         let path = route.path.replace("{id}", "1").replace("{user_id}", "1");

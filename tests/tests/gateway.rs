@@ -216,14 +216,15 @@ async fn what_is_not_there_is_answered_by_our_functions() {
         }
     };
     check("GET", "/healthz", 200, "").await;
-    check("HEAD", "/healthz", 405, "GET").await;
+    check("HEAD", "/healthz", 200, "").await;
+    check("PUT", "/healthz", 405, "GET, HEAD").await;
     check("GET", "/", 404, "").await;
     check("GET", "/no/such/thing", 404, "").await;
     check("POST", "/api", 404, "").await;
     check("GET", "/api/services_token/generate", 405, "POST").await;
-    check("PUT", "/tokens", 405, "GET, POST").await;
+    check("PUT", "/tokens", 405, "GET, HEAD, POST").await;
     check("GET", "/oauth/revoke", 405, "POST").await;
-    check("POST", "/api/user/1", 405, "GET").await;
+    check("POST", "/api/user/1", 405, "GET, HEAD").await;
     check("GET", "/users/1/tokens", 405, "DELETE").await;
     check("POST", "/tokens", 401, "").await;
     stack.dev.stop().await;

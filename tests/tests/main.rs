@@ -18,6 +18,7 @@ mod every_call;
 mod faults;
 mod gateway;
 mod generate;
+mod http_semantics;
 mod hypothesis;
 mod key_rotation;
 mod keys;

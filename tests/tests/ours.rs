@@ -130,7 +130,7 @@ async fn introspection_asks_for_a_token_and_a_form() {
     for (body, detail) in [
         ("", "token: it is missing"),
         ("Token=a", "token: it is missing"),
-        ("token=a&token=b", "token: it is there twice"),
+        ("token=a&token=b", "token: it is given more than once"),
     ] {
         let problem = system.form(path, &bearer(&user), body).await.body_of(400);
         assert_eq!((&problem["member"], &problem["detail"]), (&json!("token"), &json!(detail)));

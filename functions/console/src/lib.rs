@@ -26,7 +26,7 @@ async fn answer(
     now: Timestamp,
     draw: Result<Draw, Failure>,
 ) -> Result<Answer, Problem> {
-    match (gateway::route(request).as_str(), request.method().as_str()) {
+    match (gateway::route(request).as_str(), gateway::safe_method(request)) {
         ("/tokens", "GET") => list::list(service, request, now).await,
         ("/tokens/{id}", "GET") => list::show(service, request, now).await,
         ("/rest/pat/1.0/token", "GET") => list::as_rarog(service, request, now).await,
@@ -48,7 +48,7 @@ async fn answer(
 /// The methods of each route, of whichever function they are.
 fn allowed(route: &str) -> Option<&'static str> {
     match route {
-        "/tokens" | "/sign-in" | "/admin/users/{user_id}" => Some("GET, POST"),
+        "/tokens" | "/sign-in" | "/admin/users/{user_id}" => Some("GET, HEAD, POST"),
         "/oauth/introspect" => Some("POST"),
         "/rest/pat/1.0/token"
         | "/api/user/{id}"
@@ -57,7 +57,7 @@ fn allowed(route: &str) -> Option<&'static str> {
         | "/healthz"
         | "/admin/users"
         | "/assets/{file}"
-        | "/docs/swagger-ui/{file}" => Some("GET"),
+        | "/docs/swagger-ui/{file}" => Some("GET, HEAD"),
         _ => None,
     }
 }

@@ -77,7 +77,7 @@ async fn answer(
 /// The method of each route that is no other function's too.
 fn allowed(route: &str) -> Option<&'static str> {
     match route {
-        "/profile/developer" => Some("GET, POST"),
+        "/profile/developer" => Some("GET, HEAD, POST"),
         "/rs/authorise" | "/rs/authorize-implicit" | "/rs/authorize-implicit/decision" => Some("GET"),
         "/api/services_token/generate"
         | "/rest/pat/1.0/token/user/create"

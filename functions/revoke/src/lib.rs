@@ -24,7 +24,7 @@ async fn answer(service: &Service, request: &Request, now: Timestamp) -> Result<
     match (gateway::route(request).as_str(), request.method().as_str()) {
         ("/tokens/{id}", "DELETE") => by_id(service, request, now).await,
         ("/tokens/{id}", "PATCH") => switch(service, request, now).await,
-        ("/tokens/{id}", _) => Err(Problem::method_not_allowed("GET, PATCH, DELETE")),
+        ("/tokens/{id}", _) => Err(Problem::method_not_allowed("GET, HEAD, PATCH, DELETE")),
         ("/rest/pat/1.0/token/{id}", "DELETE") => {
             caller::refuse_cookie_alone(request.headers())?;
             by_id(service, request, now).await?;

@@ -1,11 +1,20 @@
 //! The body of a request.
 
-use http::{HeaderMap, header::CONTENT_TYPE};
+use std::collections::HashSet;
+
+use http::{
+    HeaderMap,
+    header::{CONTENT_ENCODING, CONTENT_TYPE},
+};
 use lambda_http::Body;
+use mime::Mime;
 use serde_json::{Map, Value};
 use token::Text;
 
-use crate::Problem;
+use crate::{
+    Problem,
+    strict_json::{self, Rejected},
+};
 
 /// The members of a JSON object. The handler takes out those it knows with [`Members::take`], and [`Members::done`]
 /// refuses what is left, so that a misspelt member is never ignored.
@@ -15,21 +24,44 @@ pub struct Members(Map<String, Value>);
 /// A body that is a JSON object, or empty, which is an empty object.
 ///
 /// # Errors
-/// 415 for another media type, 400 for what is no JSON object.
+/// 415 for another media type, 400 for what is not a JSON object, or one in which a member stands twice.
 pub fn json_object(headers: &HeaderMap, body: &Body) -> Result<Members, Problem> {
     let bytes = bytes(body);
     if bytes.is_empty() {
         return Ok(Members(Map::new()));
     }
     expect_media_type(headers, "application/json")?;
-    match serde_json::from_slice(bytes) {
+    match strict_json::parse(bytes) {
         Ok(Value::Object(members)) => Ok(Members(members)),
         Ok(_) => Err(Problem::invalid_request("The body is not a JSON object")),
-        Err(error) => {
-            let place = format!("The body is not JSON at line {}, column {}", error.line(), error.column());
-            Err(Problem::invalid_request(place))
+        Err(Rejected::Repeated(member)) => Err(repeated(&member)),
+        Err(Rejected::Syntax(line, column)) => {
+            Err(Problem::invalid_request(format!("The body is not JSON at line {line}, column {column}")))
         }
     }
+}
+
+/// 400: a member or parameter stands twice, so that it has no one value (RFC 6749 section 3.1).
+pub fn repeated(name: &str) -> Problem {
+    Problem::invalid_member(&short(name), "it is given more than once")
+}
+
+/// The first name that stands twice among these, none of which may.
+pub fn first_repeated<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> Option<String> {
+    let mut seen = HashSet::new();
+    names.into_iter().map(|name| name.as_ref().to_owned()).find(|name| !seen.insert(name.clone()))
+}
+
+/// Refuses a body that is compressed or otherwise encoded: only its plain form is read (RFC 9110 section 8.4).
+///
+/// # Errors
+/// 415, which names the one encoding that is accepted.
+pub fn expect_no_encoding(headers: &HeaderMap, body: &Body) -> Result<(), Problem> {
+    let plain = |value: &http::HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity");
+    if bytes(body).is_empty() || headers.get_all(CONTENT_ENCODING).iter().all(plain) {
+        return Ok(());
+    }
+    Err(Problem::unsupported_content_encoding())
 }
 
 /// The bytes of a body.
@@ -37,28 +69,43 @@ pub fn bytes(body: &Body) -> &[u8] {
     AsRef::as_ref(body)
 }
 
-/// Refuses a body of another media type.
+/// Refuses a body of another media type. Its parameters do not matter, but for a charset, which must be UTF-8.
 ///
 /// # Errors
 /// 415.
 pub fn expect_media_type(headers: &HeaderMap, takes: &str) -> Result<(), Problem> {
-    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = value.split(';').next().unwrap_or_default().trim();
-    if media_type.eq_ignore_ascii_case(takes) { Ok(()) } else { Err(Problem::unsupported_media_type(takes)) }
+    if is_of_media_type(headers, takes) { Ok(()) } else { Err(Problem::unsupported_media_type(takes)) }
+}
+
+/// Whether the one `Content-Type` is exactly this media type, in any case (RFC 9110 section 8.3.1).
+pub fn is_of_media_type(headers: &HeaderMap, takes: &str) -> bool {
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return false };
+    let Ok(value) = value.to_str() else { return false };
+    let essence = value.split(';').next().unwrap_or_default();
+    // White space may stand before a semicolon (RFC 9110 section 5.6.6), which the parser does not take.
+    let parameters = value.get(essence.len()..).unwrap_or_default();
+    let media_type = format!("{}{parameters}", essence.trim()).parse::<Mime>();
+    media_type.is_ok_and(|it| {
+        it.essence_str().eq_ignore_ascii_case(takes) && it.get_param(mime::CHARSET).is_none_or(|it| it == mime::UTF_8)
+    })
 }
 
 /// The one parameter `token` of a form; others, such as `token_type_hint`, do not matter (RFC 7009 section 2.1).
 ///
 /// # Errors
-/// 400 if it is missing or there twice.
+/// 400 if it is missing, or if any parameter is there twice.
 pub fn token_parameter(body: &Body) -> Result<Text, Problem> {
-    let mut tokens =
-        form_urlencoded::parse(bytes(body)).filter(|(name, _)| name == "token").map(|(_, value)| Text::new(value));
-    match (tokens.next(), tokens.next()) {
-        (Some(token), None) => Ok(token),
-        (None, _) => Err(Problem::invalid_member("token", "it is missing")),
-        (Some(_), Some(_)) => Err(Problem::invalid_member("token", "it is there twice")),
+    if let Some(name) = first_repeated(form_urlencoded::parse(bytes(body)).map(|(name, _)| name)) {
+        return Err(repeated(&name));
     }
+    let token = form_urlencoded::parse(bytes(body)).find(|(name, _)| name == "token").map(|(_, value)| value);
+    token.map(Text::new).ok_or_else(|| Problem::invalid_member("token", "it is missing"))
+}
+
+/// The beginning of a name that a client chose, for an answer that names it.
+fn short(name: &str) -> String {
+    name.chars().take(64).collect()
 }
 
 impl Members {
@@ -91,10 +138,7 @@ impl Members {
     pub fn done(self) -> Result<(), Problem> {
         match self.0.into_iter().next() {
             None => Ok(()),
-            Some((member, _)) => {
-                let named: String = member.chars().take(64).collect();
-                Err(Problem::invalid_member(&named, "there is no such member"))
-            }
+            Some((member, _)) => Err(Problem::invalid_member(&short(&member), "there is no such member")),
         }
     }
 }

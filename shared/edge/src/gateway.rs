@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, future::Future, time::Duration};
 
+use http::Method;
 use lambda_http::{
     Adapter, Request, RequestExt, Service as _, request::LambdaRequest, request::RequestContext, service_fn,
 };
@@ -10,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 use store::Failure;
 
-use crate::{Answer, Problem, Settings, cors, log};
+use crate::{Answer, Problem, Settings, body, cors, log};
 
 /// The limit of a whole request, however many calls it makes. The template gives a function a second more; when that is
 /// over, Lambda ends it, and nobody learns why.
@@ -58,9 +59,32 @@ pub async fn respond(
         return answer;
     }
     let late = |_elapsed| Err(Failure::new("answering the request", "the time limit was reached").into());
-    let mut answer = log::conclude(tokio::time::timeout(LIMIT, handling).await.unwrap_or_else(late));
+    let outcome = match unambiguous(request) {
+        Ok(()) => tokio::time::timeout(LIMIT, handling).await.unwrap_or_else(late),
+        Err(problem) => Err(problem),
+    };
+    let mut answer = log::conclude(outcome);
     cors::allow(settings, request.headers(), &mut answer);
+    if request.method() == Method::HEAD {
+        answer.body_mut().clear();
+    }
     answer
+}
+
+/// Refuses what two readers could read in two ways: a parameter of the query that stands twice, an encoded body.
+fn unambiguous(request: &Request) -> Result<(), Problem> {
+    if let Some(parameters) = request.query_string_parameters_ref()
+        && let Some(name) = body::first_repeated(parameters.iter().map(|(name, _)| name))
+    {
+        return Err(body::repeated(&name));
+    }
+    body::expect_no_encoding(request.headers(), request.body())
+}
+
+/// The method by which a route that is safe (RFC 9110 section 9.2.1) is looked up: `HEAD` is answered as `GET`, without
+/// the content (section 9.3.2). Not for routes that take a password or create anything.
+pub fn safe_method(request: &Request) -> &str {
+    if request.method() == Method::HEAD { Method::GET.as_str() } else { request.method().as_str() }
 }
 
 /// The source address of a request, as API Gateway saw it.

@@ -9,7 +9,7 @@
 //! | [`service`] | what every function that verifies needs, wired |
 //! | [`gateway`] | Lambda events of API Gateway into requests, and answers back |
 //! | [`caller`] | who is calling: the credential of a request, verified |
-//! | [`body`] | the body of a request |
+//! | [`body`], [`strict_json`] | the body of a request |
 //! | [`problem`] | refusals and failures as HTTP answers: the one map of statuses |
 //! | [`cors`] | the origins whose scripts may call |
 //! | [`challenge`] | the words of a refusal, for headers, bodies and contexts |
@@ -27,6 +27,7 @@ pub mod log;
 pub mod problem;
 pub mod service;
 pub mod settings;
+pub mod strict_json;
 pub mod view;
 
 pub use problem::{Answer, Problem};

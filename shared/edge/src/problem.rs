@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::{
     HeaderName, HeaderValue, Response, StatusCode,
-    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE},
+    header::{ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use serde_json::{Map, Value};
 use store::{Failure, Refused};
@@ -158,6 +158,12 @@ impl Problem {
     /// 415: the body is of another media type than the route takes.
     pub fn unsupported_media_type(takes: &str) -> Self {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("This path takes {takes}"))
+    }
+
+    /// 415: the body is compressed or otherwise encoded (RFC 9110 section 15.5.16).
+    pub fn unsupported_content_encoding() -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body must not be encoded; remove Content-Encoding")
+            .with_header(ACCEPT_ENCODING, "identity")
     }
 
     /// 429: too many attempts; not before this much time has passed (RFC 6585 section 4). It is at least a second.

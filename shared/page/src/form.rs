@@ -10,6 +10,9 @@ pub const MEDIA_TYPE: &str = "application/x-www-form-urlencoded";
 /// The fields of a form, in their order.
 pub struct Form(Vec<(String, Zeroizing<String>)>);
 
+/// The one field that a form repeats: a check box for each permission.
+const SCOPE: &str = "scope";
+
 /// The most fields of a form. The largest of ours has one for each permission of a user.
 const MOST_FIELDS: usize = 1_000;
 
@@ -17,7 +20,7 @@ impl Form {
     /// Reads the body of a request.
     ///
     /// # Errors
-    /// 415 if it is no form, 400 if it is an endless one.
+    /// 415 if it is not a form, 400 if it is an endless one, or a field is there twice.
     pub fn read(request: &Request) -> Result<Self, Problem> {
         body::expect_media_type(request.headers(), MEDIA_TYPE)?;
         let fields = form_urlencoded::parse(body::bytes(request.body())).take(MOST_FIELDS.saturating_add(1));
@@ -25,6 +28,10 @@ impl Form {
             fields.map(|(name, value)| (name.into_owned(), Zeroizing::new(value.into_owned()))).collect();
         if fields.len() > MOST_FIELDS {
             return Err(Problem::invalid_request("The form has too many fields"));
+        }
+        let single = fields.iter().map(|(name, _)| name).filter(|name| *name != SCOPE);
+        if let Some(name) = body::first_repeated(single) {
+            return Err(body::repeated(&name));
         }
         Ok(Self(fields))
     }

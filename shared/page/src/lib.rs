@@ -15,7 +15,7 @@
 //! | [`asset`] | stylesheet, script and icon |
 
 use askama::Template;
-use edge::{Answer, Problem, gateway, problem};
+use edge::{Answer, Problem, body, gateway, problem};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use lambda_http::{Request, RequestExt, request::RequestContext};
 use store::Failure;
@@ -143,9 +143,8 @@ pub(crate) fn parameter(request: &Request, name: &str) -> Option<String> {
 
 /// Whether a request may come from a form of a page. One with a credential of its own is a client's.
 pub fn is_form(request: &Request) -> bool {
-    let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let is_form = media_type.is_some_and(|it| it.starts_with(form::MEDIA_TYPE));
-    is_form && !request.headers().contains_key(header::AUTHORIZATION)
+    body::is_of_media_type(request.headers(), form::MEDIA_TYPE)
+        && !request.headers().contains_key(header::AUTHORIZATION)
 }
 
 /// What is wrong, as a sentence.
