@@ -1,7 +1,7 @@
 //! `hallpass key`: the signing keys of a stack, through its Secrets Manager.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -12,8 +12,9 @@ use edge::{clock, entropy, settings};
 use serde_json::json;
 use store::{Failure, Store, keys, sweep::Kind};
 use token::{
-    Keyring, Timestamp,
+    Keyring, Record, Timestamp, UserId,
     keyring::{BadKeyring, Key},
+    lifecycle,
 };
 
 use crate::{
@@ -183,15 +184,20 @@ async fn retire(
     Ok(terminal.say(&format!("retired {id}; {live} live tokens ended with it"), &json)?)
 }
 
-/// How many live tokens each key has sealed.
+/// How many tokens that are accepted, or may be accepted again, each key has signed.
 async fn live_tokens(store: &Store, now: Timestamp) -> Result<BTreeMap<String, u64>, CommandError> {
     let (mut counts, mut place) = (BTreeMap::<String, u64>::new(), None);
     loop {
         let part = store.part(place.as_ref()).await?;
-        for entry in part.entries {
-            if let Kind::Record(record) = entry.kind
-                && record.end(now).is_none()
-            {
+        let record = |kind| if let Kind::Record(record) = kind { Some(*record) } else { None };
+        let records: Vec<Record> = part.entries.into_iter().filter_map(|entry| record(entry.kind)).collect();
+        let ids: BTreeSet<UserId> = records.iter().map(|record| record.id.user_id).collect();
+        let users = store.users(&ids.into_iter().collect::<Vec<_>>()).await?;
+        for record in records {
+            let user = users.get(&record.id.user_id);
+            // A token of a user who cannot be read is rejected now, and accepted again once the user is repaired.
+            let is_unreadable = matches!(user, Some(None));
+            if is_unreadable || lifecycle::state(&record, user.and_then(Option::as_ref), now).counts() {
                 let count = counts.entry(record.key_id).or_default();
                 *count = count.saturating_add(1);
             }

@@ -3,9 +3,9 @@
 use clap::{Args, Subcommand};
 use edge::{clock, settings, view};
 use futures_util::{StreamExt, stream};
-use serde_json::{Value, json};
+use serde_json::json;
 use store::{Store, tokens::Marked, users::Written};
-use token::{Issuer, Reason, Record, Revocation, Text, Timestamp, TokenId, User, codec::inspect, lifecycle};
+use token::{Issuer, Reason, Record, Revocation, Text, Timestamp, TokenId, codec::inspect, lifecycle};
 
 use crate::{
     error::CommandError,
@@ -133,13 +133,13 @@ async fn list(store: &Store, name: &str, terminal: Terminal) -> Result<(), Comma
             record.id.to_string(),
             record.name.clone().unwrap_or_default(),
             record.format.to_string(),
-            state(record, Some(&user), now).to_owned(),
+            lifecycle::state(record, Some(&user), now).as_str().to_owned(),
             or_never(record.expires_at),
             or_never(record.last_used_at),
         ]
     };
     let rows: Vec<[String; 6]> = records.iter().map(row).collect();
-    let json = records.iter().map(|record| view_of(record, Some(&user), now)).collect();
+    let json = records.iter().map(|record| view::token(record, Some(&user), now)).collect();
     Ok(terminal.table(["ID", "NAME", "FORMAT", "STATE", "EXPIRES", "LAST USED"], &rows, &json)?)
 }
 
@@ -155,7 +155,7 @@ async fn show(store: &Store, id: &TokenId, terminal: Terminal) -> Result<(), Com
         ("description", record.description.clone().unwrap_or_default()),
         ("user", user.as_ref().map(|user| user.username.clone()).unwrap_or_default()),
         ("format", record.format.to_string()),
-        ("state", state(&record, user.as_ref(), now).to_owned()),
+        ("state", lifecycle::state(&record, user.as_ref(), now).as_str().to_owned()),
         ("scope", scope),
         ("issued", record.issued_at.to_string()),
         ("issued by", record.issued_by.clone()),
@@ -164,7 +164,7 @@ async fn show(store: &Store, id: &TokenId, terminal: Terminal) -> Result<(), Com
         ("key", record.key_id.clone()),
     ];
     let rows = rows.map(|(name, value)| [name.to_owned(), value]);
-    Ok(terminal.table(["ATTRIBUTE", "VALUE"], &rows, &view_of(&record, user.as_ref(), now))?)
+    Ok(terminal.table(["ATTRIBUTE", "VALUE"], &rows, &view::token(&record, user.as_ref(), now))?)
 }
 
 async fn revoke(stack: &Stack, id: &TokenId, terminal: Terminal) -> Result<(), CommandError> {
@@ -188,7 +188,8 @@ async fn revoke_all(stack: &Stack, name: &str, terminal: Terminal) -> Result<(),
         return Err(CommandError::refused(format!("there is no user {} any more", user.username)));
     }
     let records = store.readable_records_of(&user.id).await?;
-    let live: Vec<Record> = records.into_iter().filter(|record| record.end(revocation.at).is_none()).collect();
+    let live: Vec<Record> =
+        records.into_iter().filter(|record| lifecycle::state(record, Some(&user), revocation.at).counts()).collect();
     let all = live.len();
     let bar = terminal::progress("revoking tokens", u64::try_from(all).ok());
     let marking = stream::iter(live)
@@ -220,21 +221,6 @@ fn revocation(stack: &Stack) -> Result<(Revocation, Option<Timestamp>), CommandE
     let now = clock::now();
     let grace = settings::grace(&stack.lookup()).map_err(NoStack::BadSetting)?;
     Ok((Revocation { at: now, because: Reason::Revoked }, lifecycle::forget_at(None, Some(now), grace)))
-}
-
-/// What a token is worth now: its record's word, then its user's.
-fn state(record: &Record, user: Option<&User>, now: Timestamp) -> &'static str {
-    let end = record.end(now).or_else(|| lifecycle::readmit(record.clone(), user.cloned(), now).err());
-    end.map_or("live", Reason::as_str)
-}
-
-/// A token in JSON, as the API shows it, with the state that its user gives it.
-fn view_of(record: &Record, user: Option<&User>, now: Timestamp) -> Value {
-    let mut view = view::token(record, now);
-    if let Value::Object(members) = &mut view {
-        members.insert("state".to_owned(), state(record, user, now).into());
-    }
-    view
 }
 
 fn or_never(at: Option<Timestamp>) -> String {

@@ -41,6 +41,7 @@ mod secrecy;
 mod sequences;
 mod settings;
 mod start;
+mod states;
 mod stream_failures;
 mod sweep;
 mod template;

@@ -32,8 +32,19 @@ const ARROWS: [(&str, &str, &[&str]); 17] = [
     ("fuzz", "fuzz", &["prune", "store", "token", "verify-authorizer"]),
 ];
 
-const ALL: [&str; 10] =
-    ["token", "login", "store", "edge", "verify-authorizer", "revoke", "console", "prune", "generate", "hallpass"];
+const ALL: [&str; 11] = [
+    "token",
+    "login",
+    "store",
+    "edge",
+    "page",
+    "verify-authorizer",
+    "revoke",
+    "console",
+    "prune",
+    "generate",
+    "hallpass",
+];
 
 /// What must not be reachable from a crate, however far away: the beginning of a name and version.
 const UNREACHABLE: [(&str, &[&str]); 5] = [

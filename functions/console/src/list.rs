@@ -5,7 +5,7 @@ use http::StatusCode;
 use lambda_http::{Request, RequestExt};
 use serde_json::json;
 use store::tokens::PageKey;
-use token::{Record, Timestamp, UserId};
+use token::{Record, Timestamp, UserId, lifecycle};
 
 /// How many tokens a page has when nothing is asked for.
 const USUAL_PAGE: i32 = 50;
@@ -28,9 +28,13 @@ pub(crate) async fn list(service: &Service, request: &Request, now: Timestamp) -
     let after =
         parameter(request, "cursor").map(|cursor| PageKey::from_cursor(cursor).ok_or_else(wrong)).transpose()?;
     let page = service.store.page_of(&user_id, Some(limit), after).await?;
+    let owner = match page.records.first() {
+        Some(record) => service.owner(&caller, record).await?,
+        None => None,
+    };
     let shown = page.records.iter().filter(|record| service.manages(&caller, record));
     let body = json!({
-        "tokens": shown.map(|record| view::token(record, now)).collect::<Vec<_>>(),
+        "tokens": shown.map(|record| view::token(record, owner.as_ref(), now)).collect::<Vec<_>>(),
         "next": page.next.map(|key| key.cursor()),
     });
     Ok(problem::json(StatusCode::OK, &body))
@@ -40,7 +44,8 @@ pub(crate) async fn list(service: &Service, request: &Request, now: Timestamp) -
 pub(crate) async fn show(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
     let caller = caller::admit(service, request.headers(), now).await?;
     let record = service.managed(&caller, &gateway::path_parameter(request, "id")).await?;
-    Ok(problem::json(StatusCode::OK, &view::token(&record, now)))
+    let owner = service.owner(&caller, &record).await?;
+    Ok(problem::json(StatusCode::OK, &view::token(&record, owner.as_ref(), now)))
 }
 
 /// `GET /rest/pat/1.0/token`, as Rarog has it: the caller's live named tokens.
@@ -48,9 +53,9 @@ pub(crate) async fn as_rarog(service: &Service, request: &Request, now: Timestam
     caller::refuse_cookie_alone(request.headers())?;
     let caller = caller::admit(service, request.headers(), now).await?;
     let records = service.store.records_of(&caller.user.id).await?;
-    let shown = records
-        .iter()
-        .filter(|record| record.name.is_some() && record.end(now).is_none() && service.manages(&caller, record));
+    let is_live = |record: &Record| lifecycle::state(record, Some(&caller.user), now).is_live();
+    let shown =
+        records.iter().filter(|record| record.name.is_some() && is_live(record) && service.manages(&caller, record));
     let one = |record: &Record| {
         let all = &caller.user.permissions;
         json!({

@@ -38,7 +38,7 @@ pub(crate) async fn create(
     let caller = Caller::of_token(service, request, now).await?;
     let members = body::json_object(request.headers(), request.body())?;
     let (text, record) = issue(service, &caller, members, now, draw).await?;
-    let mut answer = problem::json(StatusCode::CREATED, &view::issued(&record, &text, now));
+    let mut answer = problem::json(StatusCode::CREATED, &view::issued(&record, &text));
     if let Ok(location) =
         HeaderValue::try_from(format!("{}/{}", gateway::path(request).trim_end_matches('/'), record.id))
     {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `caller` | who asks: a password, checked under the limiter, or a live token |
 //! | `mint` | one new token: sealed, written, looked at again, and only then shown |
+//! | `limit` | how many live tokens a user may have |
 //! | `services_token` | `POST /api/services_token/generate`, as Drupal's module has it |
 //! | `authorise`, `implicit` | `GET /rs/authorise` and the legacy flow, as Terminalfour has them |
 //! | `rarog` | `POST /rest/pat/1.0/token/…/create`, as Rarog has it |
@@ -22,6 +23,7 @@ mod caller;
 mod create;
 mod developer;
 mod implicit;
+mod limit;
 mod mint;
 pub mod operator;
 mod pages;

@@ -3,12 +3,12 @@
 use edge::{Problem, Service, entropy::Draw, log};
 use store::Refused;
 use token::{
-    Admitted, Format, Reason, Record, Scope, Sealed, Text, Timestamp, TokenId, User,
+    Admitted, Format, Reason, Record, Scope, Sealed, Text, Timestamp, User,
     codec::{jwt, signed},
     lifecycle,
 };
 
-use crate::caller::Caller;
+use crate::{caller::Caller, limit};
 
 /// What is asked for, already cut to what may be handed out.
 pub(crate) struct Wanted<'a> {
@@ -54,9 +54,10 @@ pub(crate) async fn mint(
         end_of_chain(service, chain_started_at, now)?.map_or(wanted.expires_at, |end| end.min(wanted.expires_at));
     let wanted = Wanted { expires_at, ..wanted };
     let sealed = seal(service, wanted.owner, wanted.shape, wanted.expires_at, now, draw).await?;
+    let owner = wanted.owner;
     let record = record(service, caller, wanted, &sealed, chain_started_at, now);
     service.store.insert(&record).await?;
-    if let Err(problem) = look_again(service, caller, &record, now).await {
+    if let Err(problem) = look_again(service, caller, owner, &record, now).await {
         service.store.withdraw(&record).await?;
         return Err(problem);
     }
@@ -145,7 +146,13 @@ fn record(
 }
 
 /// The caller's token may have been taken back, and others may have made tokens, since they were read.
-async fn look_again(service: &Service, caller: &Caller, record: &Record, now: Timestamp) -> Result<(), Problem> {
+async fn look_again(
+    service: &Service,
+    caller: &Caller,
+    owner: &User,
+    record: &Record,
+    now: Timestamp,
+) -> Result<(), Problem> {
     let issuer = &service.settings.issuer;
     let parent = caller.token();
     let parent_is_owner = parent.is_none_or(|parent| parent.user.id == record.id.user_id);
@@ -165,20 +172,9 @@ async fn look_again(service: &Service, caller: &Caller, record: &Record, now: Ti
     if record.name.is_none() && parent.is_none() {
         return Ok(());
     }
-    let records = service.store.records_of(&record.id.user_id).await?;
     if let Some(parent) = parent.filter(|_| parent_is_owner) {
-        let end = end_of(&records, parent.record.id, now);
-        let refused = |reason| Refused { reason, token_id: Some(parent.record.id) };
-        end.map_or(Ok(()), |reason| Err(Problem::refused(issuer, &refused(reason))))?;
+        let again = service.store.verify_again(parent, now).await?;
+        again.map_err(|refused| Problem::refused(issuer, &refused))?;
     }
-    let live = records.iter().filter(|other| other.name.is_some() && other.end(now).is_none()).count();
-    if record.name.is_some() && live > service.settings.max_tokens {
-        let limit = service.settings.max_tokens;
-        return Err(Problem::conflict(format!("The user has {limit} live tokens, which is the limit")));
-    }
-    Ok(())
-}
-
-fn end_of(records: &[Record], id: TokenId, now: Timestamp) -> Option<Reason> {
-    records.iter().find(|record| record.id == id).map_or(Some(Reason::Unknown), |record| record.end(now))
+    limit::check(service, owner, record, now).await
 }

@@ -19,7 +19,7 @@ pub(crate) async fn rotate(
     let caller = caller::admit(service, request.headers(), now).await?;
     let old = service.managed(&caller, &gateway::path_parameter(request, "id")).await?;
     let (text, new, window) = renew(service, &old, Some(&caller), now, draw).await?;
-    let mut shown = view::issued(&new, &text, now);
+    let mut shown = view::issued(&new, &text);
     if let Value::Object(members) = &mut shown {
         members.insert("replaces".to_owned(), old.id.to_string().into());
         members.insert("replaced_ends_at".to_owned(), window.to_string().into());

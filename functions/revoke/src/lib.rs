@@ -114,7 +114,9 @@ async fn switch(service: &Service, request: &Request, now: Timestamp) -> Result<
         Marked::Before => Err(Problem::conflict("The token was revoked")),
         Marked::Now => {
             log::allowed(if disabled { "disabled" } else { "enabled" }, Some(&record.id), None);
-            Ok(problem::json(StatusCode::OK, &view::token(&Record { disabled_at, ..record }, now)))
+            let record = Record { disabled_at, ..record };
+            let owner = service.owner(&caller, &record).await?;
+            Ok(problem::json(StatusCode::OK, &view::token(&record, owner.as_ref(), now)))
         }
     }
 }

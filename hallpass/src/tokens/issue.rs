@@ -52,7 +52,7 @@ pub(super) async fn issue(args: IssueArgs, stack: &Stack, terminal: Terminal) ->
     for left_out in args.scopes.iter().filter(|scope| !held.holds(scope.as_str())) {
         terminal.note(&format!("left out {}: the user may not do it", left_out.as_str()))?;
     }
-    say(terminal, &record, &text, now, &[])
+    say(terminal, &record, &text, &[])
 }
 
 pub(super) async fn rotate(id: &TokenId, stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
@@ -64,19 +64,13 @@ pub(super) async fn rotate(id: &TokenId, stack: &Stack, terminal: Terminal) -> R
     let rotation = operator::rotate(&service, id, now, &entropy::draw()?).await?;
     let ends_at = rotation.old_ends_at.to_string();
     let more = [("replaces", id.to_string()), ("replaced_ends_at", ends_at.clone())];
-    say(terminal, &rotation.record, &rotation.text, now, &more)?;
+    say(terminal, &rotation.record, &rotation.text, &more)?;
     Ok(terminal.note(&format!("{id} ends at the first use of the new token, or at {ends_at}"))?)
 }
 
 /// The token alone on standard output, what it is beside it.
-fn say(
-    terminal: Terminal,
-    record: &Record,
-    text: &Text,
-    now: Timestamp,
-    more: &[(&str, String)],
-) -> Result<(), CommandError> {
-    let mut json = view::issued(record, text, now);
+fn say(terminal: Terminal, record: &Record, text: &Text, more: &[(&str, String)]) -> Result<(), CommandError> {
+    let mut json = view::issued(record, text);
     if let Value::Object(members) = &mut json {
         members.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())));
     }

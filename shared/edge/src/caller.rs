@@ -7,7 +7,8 @@ use http::{
 };
 use store::{Failure, Refused};
 use token::{
-    Admitted, Credential, Issuer, Reason, Record, Scope, Text, Timestamp, TokenId, credential::Unusable, lifecycle,
+    Admitted, Credential, Issuer, Reason, Record, Scope, Text, Timestamp, TokenId, User, credential::Unusable,
+    lifecycle,
 };
 
 use crate::{Problem, Service};
@@ -111,6 +112,17 @@ impl Service {
         }
         let record = self.store.record(&id).await?.ok_or_else(Problem::not_found)?;
         if self.manages(caller, &record) { Ok(record) } else { Err(Problem::not_found()) }
+    }
+
+    /// The user of this record, which was read before: the caller, as it was verified, or another.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn owner(&self, caller: &Admitted, record: &Record) -> Result<Option<User>, Failure> {
+        if record.id.user_id == caller.user.id {
+            return Ok(Some(caller.user.clone()));
+        }
+        self.store.user(&record.id.user_id).await
     }
 
     /// Whether this token may manage that one of the same user.

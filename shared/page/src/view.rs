@@ -1,7 +1,7 @@
 //! Tokens and instants as pages show them.
 
 use edge::{Problem, Service};
-use token::{Format, Record, Text, Timestamp, User, lifecycle};
+use token::{Format, Reason, Record, State, Text, Timestamp, User, lifecycle};
 
 /// An instant: exact for machines, short for people. The script puts the reader's own time in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,12 +77,7 @@ impl Instant {
 
 impl Row {
     fn new(record: &Record, user: &User, now: Timestamp) -> Self {
-        // A disabled token can be enabled again, unless something has voided it meanwhile.
-        let void = lifecycle::voided(record, Some(user));
-        let end = match record.end(now) {
-            Some(token::Reason::Disabled) => void.or(Some(token::Reason::Disabled)),
-            end => end.or(void),
-        };
+        let state = lifecycle::state(record, Some(user), now);
         Self {
             id: record.id.to_string(),
             name: record.name.clone().unwrap_or_default(),
@@ -91,11 +86,11 @@ impl Row {
             issued: Instant::new(record.issued_at),
             expires: record.expires_at.map(Instant::new),
             last_used: record.last_used_at.map(Instant::new),
-            state: end.map_or("active", state),
-            is_live: end.is_none(),
-            is_disabled: end == Some(token::Reason::Disabled),
-            can_rotate: end.is_none() && record.replaces.is_none() && record.replaced_at.is_none(),
-            replaced: record.replaced_at.filter(|_| end.is_none()).map(Instant::new),
+            state: label(state),
+            is_live: state.is_live(),
+            is_disabled: state == State::Suspended(Reason::Disabled),
+            can_rotate: state.is_live() && record.replaces.is_none() && record.replaced_at.is_none(),
+            replaced: record.replaced_at.filter(|_| state.is_live()).map(Instant::new),
         }
     }
 }
@@ -138,17 +133,19 @@ pub fn notice(done: &str) -> Option<&'static str> {
     })
 }
 
-/// What a person reads for a reason.
-const fn state(reason: token::Reason) -> &'static str {
-    match reason {
-        token::Reason::Expired => "expired",
-        token::Reason::Revoked => "revoked",
-        token::Reason::Disabled => "disabled",
-        token::Reason::Replaced => "replaced",
-        token::Reason::UserBlocked => "void: the user was blocked",
-        token::Reason::UserChanged => "void: the user changed",
-        token::Reason::UserRemoved => "void: the user was removed",
-        token::Reason::Malformed | token::Reason::Forged | token::Reason::Unknown => "void",
+/// What a person reads for a state.
+const fn label(state: State) -> &'static str {
+    match state {
+        State::Live => "active",
+        State::Suspended(Reason::UserBlocked) => "the user is blocked",
+        State::Suspended(_) => "disabled",
+        State::Ended(Reason::Expired) => "expired",
+        State::Ended(Reason::Revoked) => "revoked",
+        State::Ended(Reason::Replaced) => "replaced",
+        State::Ended(Reason::UserBlocked) => "void: the user was blocked",
+        State::Ended(Reason::UserChanged) => "void: the user changed",
+        State::Ended(Reason::UserRemoved) => "void: the user was removed",
+        State::Ended(Reason::Malformed | Reason::Forged | Reason::Unknown | Reason::Disabled) => "void",
     }
 }
 

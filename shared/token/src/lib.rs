@@ -31,7 +31,7 @@ pub use credential::Credential;
 pub use fingerprint::{Binding, Fingerprint};
 pub use id::{TokenHash, TokenId, UserId};
 pub use keyring::Keyring;
-pub use lifecycle::{Admitted, admit};
+pub use lifecycle::{Admitted, State, admit};
 pub use reason::Reason;
 pub use record::{Record, Revocation};
 pub use scope::{Permission, Scope};

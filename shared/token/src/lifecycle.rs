@@ -1,10 +1,11 @@
-//! When a token lets its holder in, and when it is forgotten. No caller can forget a check: "expired, revoked or
-//! disabled" is [`Record::end`], and only [`admit`] makes an [`Admitted`].
+//! When a token lets its holder in, and when it is forgotten. No caller can forget a check: what a token is worth is
+//! [`state`], for whoever verifies, shows or counts, and only [`admit`] makes an [`Admitted`].
 
 use std::time::Duration;
 
 use crate::{
     codec::{Claim, Format},
+    fingerprint::{Binding, Fingerprint},
     reason::Reason,
     record::Record,
     scope::Scope,
@@ -45,21 +46,65 @@ pub fn admit(claim: &Claim, record: Option<Record>, user: Option<User>, now: Tim
 /// # Errors
 /// The first reason that holds, in the order of [`Reason::ALL`].
 pub fn readmit(record: Record, user: Option<User>, now: Timestamp) -> Result<Admitted, Reason> {
-    if let Some(reason) = record.end(now) {
+    if user.as_ref().is_some_and(|user| user.id != record.id.user_id) {
+        return Err(Reason::Unknown);
+    }
+    if let Some(reason) = state(&record, user.as_ref(), now).reason() {
         return Err(reason);
     }
     let user = user.ok_or(Reason::UserRemoved)?;
-    if user.id != record.id.user_id {
-        return Err(Reason::Unknown);
-    }
-    if user.status == Status::Blocked {
-        return Err(Reason::UserBlocked);
-    }
-    if record.binding.fingerprint(&user) != record.fingerprint {
-        return Err(Reason::UserChanged);
-    }
     let scope = record.scope.as_ref().map_or_else(|| user.permissions.clone(), |s| s.intersection(&user.permissions));
     Ok(Admitted { record, user, scope })
+}
+
+/// What a token is worth now. Only [`state`] decides it, for whoever verifies, shows or counts tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It is accepted.
+    Live,
+    /// It is rejected for now, and accepted again once it is enabled, or its user unblocked.
+    Suspended(Reason),
+    /// It is rejected for good.
+    Ended(Reason),
+}
+
+/// What a token is worth now, by its record and its user as they were read together.
+pub fn state(record: &Record, user: Option<&User>, now: Timestamp) -> State {
+    if let Some(reason) = record.ended(now).or_else(|| voided(record, user)) {
+        return State::Ended(reason);
+    }
+    if user.is_some_and(|user| user.status == Status::Blocked) {
+        return State::Suspended(Reason::UserBlocked);
+    }
+    record.disabled_at.map_or(State::Live, |_| State::Suspended(Reason::Disabled))
+}
+
+impl State {
+    /// Why it is rejected, if it is.
+    pub const fn reason(self) -> Option<Reason> {
+        match self {
+            Self::Live => None,
+            Self::Suspended(reason) | Self::Ended(reason) => Some(reason),
+        }
+    }
+
+    /// The word that lists and answers have for it: `live`, or the reason for which it is rejected.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Suspended(reason) | Self::Ended(reason) => reason.as_str(),
+        }
+    }
+
+    /// Whether it is accepted.
+    pub const fn is_live(self) -> bool {
+        matches!(self, Self::Live)
+    }
+
+    /// Whether it counts against the limits of its user: it is accepted, or may be accepted again.
+    pub const fn counts(self) -> bool {
+        matches!(self, Self::Live | Self::Suspended(_))
+    }
 }
 
 /// Whether a change of the user has voided this token for good, and why: its fingerprint is no longer the user's.
@@ -67,9 +112,14 @@ pub fn readmit(record: Record, user: Option<User>, now: Timestamp) -> Result<Adm
 /// A user who is merely blocked while the token is not bound to `status` voids nothing: the token is refused for as
 /// long as the block lasts.
 pub fn voided(record: &Record, user: Option<&User>) -> Option<Reason> {
+    changed_since(&record.fingerprint, &record.binding, user)
+}
+
+/// Whether the user is no longer the one whose fingerprint this was, and why.
+pub fn changed_since(fingerprint: &Fingerprint, binding: &Binding, user: Option<&User>) -> Option<Reason> {
     match user {
         None => Some(Reason::UserRemoved),
-        Some(user) if record.binding.fingerprint(user) == record.fingerprint => None,
+        Some(user) if binding.fingerprint(user) == *fingerprint => None,
         Some(user) if user.status == Status::Blocked => Some(Reason::UserBlocked),
         Some(_) => Some(Reason::UserChanged),
     }

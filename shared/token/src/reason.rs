@@ -35,11 +35,11 @@ impl Reason {
         Self::Expired,
         Self::Unknown,
         Self::Revoked,
-        Self::Disabled,
         Self::Replaced,
+        Self::UserRemoved,
         Self::UserBlocked,
         Self::UserChanged,
-        Self::UserRemoved,
+        Self::Disabled,
     ];
 
     /// The word that stands in logs, records and contexts.

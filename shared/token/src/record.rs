@@ -64,13 +64,19 @@ pub struct Revocation {
 }
 
 impl Record {
-    /// Why the token is over as far as its record tells, or `None` while it lives.
-    pub fn end(&self, now: Timestamp) -> Option<Reason> {
+    /// Why the token is over for good as far as its record tells; [`crate::lifecycle::state`] looks at the user as well.
+    pub(crate) fn ended(&self, now: Timestamp) -> Option<Reason> {
         if self.expires_at.is_some_and(|end| end.has_come(now)) {
             return Some(Reason::Expired);
         }
         let replaced = self.replaced_at.filter(|at| at.has_come(now)).map(|_| Reason::Replaced);
-        let disabled = self.disabled_at.map(|_| Reason::Disabled);
-        self.revoked.map(|revocation| revocation.because).or(replaced).or(disabled)
+        self.revoked.map(|revocation| revocation.because).or(replaced)
+    }
+
+    /// The instant at which the token is over for good as far as its record tells: [`Timestamp::MAX`] if it never
+    /// expires, `None` if it was revoked. Until then it may count against the limits of its user.
+    pub fn live_until(&self) -> Option<Timestamp> {
+        let ends = [self.expires_at, self.replaced_at].into_iter().flatten().min();
+        self.revoked.is_none().then(|| ends.unwrap_or(Timestamp::MAX))
     }
 }

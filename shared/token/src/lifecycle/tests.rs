@@ -158,3 +158,55 @@ fn a_record_goes_a_grace_period_after_its_end() {
     check(None, at(50), at(60));
     check(at(40), at(50), at(50));
 }
+
+/// What a token is worth in every state of its record and its user; the last word of each line is the user's.
+#[test]
+fn a_state_is_decided_by_record_and_user_together() {
+    let (past, future) = (NOW.before(Duration::from_secs(1)), NOW.after(Duration::from_secs(1)));
+    let revoked = |because| Record { revoked: Some(Revocation { at: NOW, because }), ..record() };
+    let disabled = Record { disabled_at: Some(past), ..record() };
+    let blocked = User { status: Status::Blocked, ..user() };
+    let renamed = User { attributes: BTreeMap::new(), ..user() };
+    let renamed_and_blocked = User { attributes: BTreeMap::new(), ..blocked.clone() };
+    let users = [Some(&user()), Some(&blocked), Some(&renamed), Some(&renamed_and_blocked), None];
+    let for_good = ["user_changed", "user_blocked", "user_removed"];
+    let check = |record: &Record, expected: [&str; 5]| {
+        for (user, expected) in users.into_iter().zip(expected) {
+            let state = state(record, user, NOW);
+            assert_eq!(state.as_str(), expected, "{record:?} {user:?}");
+            assert_eq!(state.is_live(), expected == "live");
+            // What verification says is what is shown, and what may live again counts.
+            assert_eq!(readmit(record.clone(), user.cloned(), NOW).err(), state.reason());
+            let is_over = record.live_until().is_none_or(|end| end.has_come(NOW)) || voided(record, user).is_some();
+            assert_eq!(state.counts(), !is_over, "{record:?} {user:?}");
+        }
+    };
+    let [changed, was_blocked, removed] = for_good;
+    check(&record(), ["live", "user_blocked", changed, was_blocked, removed]);
+    check(&disabled, ["disabled", "user_blocked", changed, was_blocked, removed]);
+    check(&Record { expires_at: None, ..record() }, ["live", "user_blocked", changed, was_blocked, removed]);
+    check(&Record { replaced_at: Some(future), ..record() }, ["live", "user_blocked", changed, was_blocked, removed]);
+    check(&Record { expires_at: Some(NOW), ..disabled.clone() }, ["expired"; 5]);
+    check(&Record { replaced_at: Some(NOW), ..record() }, ["replaced"; 5]);
+    check(&Record { replaced_at: Some(past), disabled_at: Some(past), ..record() }, ["replaced"; 5]);
+    for because in [Reason::Revoked, Reason::Replaced, Reason::UserChanged, Reason::UserBlocked, Reason::UserRemoved] {
+        check(&revoked(because), [because.as_str(); 5]);
+        check(&Record { disabled_at: Some(past), ..revoked(because) }, [because.as_str(); 5]);
+    }
+}
+
+#[test]
+fn a_record_is_live_until_the_first_of_its_ends() {
+    let at = |seconds| NOW.after(Duration::from_secs(seconds));
+    let check = |expires_at: Option<Timestamp>, replaced_at, revoked, expected| {
+        let revoked = Option::map(revoked, |at| Revocation { at, because: Reason::Revoked });
+        assert_eq!(Record { expires_at, revoked, replaced_at, ..record() }.live_until(), expected);
+    };
+    check(Some(at(60)), None, None, Some(at(60)));
+    check(Some(at(60)), Some(at(30)), None, Some(at(30)));
+    check(Some(at(60)), Some(at(90)), None, Some(at(60)));
+    check(None, Some(at(30)), None, Some(at(30)));
+    check(None, None, None, Some(Timestamp::MAX));
+    check(None, None, Some(at(1)), None);
+    check(Some(at(60)), Some(at(30)), Some(at(1)), None);
+}
