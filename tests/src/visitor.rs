@@ -55,6 +55,11 @@ impl<'a> Visitor<'a> {
         request.header("Accept", "text/html").header("Cookie", &cookies.join("; "))
     }
 
+    /// A cookie of this browser, as it is sent.
+    pub fn cookie(&self, name: &str) -> String {
+        format!("{name}={}", self.cookies[name])
+    }
+
     /// The request with a form, as this browser sends it.
     pub fn with_form(&self, request: Request, fields: &[(&str, &str)]) -> Request {
         let fields = [&[("csrf", self.csrf.as_str())], fields].concat();

@@ -3,11 +3,15 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `signing_in` | who gets a session, its cookies, its end, and what it is not good for |
+//! | `cookies` | which of many cookies count |
+//! | `sessions` | sessions end with their user's tokens, for good |
 //! | `own` | the page of one's own tokens |
 //! | `admin` | the administrator's pages |
 //! | `everywhere` | what is true of every page: no markup from outside, every link below the base path, no store no page |
 
 mod admin;
+mod cookies;
 mod everywhere;
 mod own;
+mod sessions;
 mod signing_in;

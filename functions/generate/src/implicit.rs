@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header::SET_COOKIE};
 use lambda_http::{Request, RequestExt};
 use serde_json::json;
 use store::{flows::Flow, sessions::Session};
-use token::{Format, Status, Timestamp, secret::Digest};
+use token::{Format, Status, Timestamp, UserId, secret::Digest};
 
 use crate::{authorise::temporary, caller::Caller};
 
@@ -22,6 +22,12 @@ const DEPRECATED_SINCE: &str = "@1767225600";
 const LONGEST_CLIENT_ID: usize = 256;
 
 const SESSION: &str = "JSESSIONID";
+
+/// What the cookie of a flow holds: `<user id>.<secret>`. The flow lies in the user's partition.
+struct Cookie {
+    user_id: UserId,
+    digest: Digest,
+}
 
 /// The first request: a password begins a flow.
 pub(crate) async fn begin(
@@ -37,10 +43,10 @@ pub(crate) async fn begin(
     let client_id = client_id.ok_or_else(|| Problem::invalid_member("client_id", "it is missing or too long"))?;
     let caller = Caller::of_password(service, request, now).await?;
     let (session, authenticity) = draw.session();
-    let (session, authenticity) = (hex(&session), hex(&authenticity));
+    let (session, authenticity) = (format!("{}.{}", caller.user().id, hex(&session)), hex(&authenticity));
     let binding = service.settings.binding(Format::Jwt).clone();
     let flow = Flow {
-        session: Session::of(caller.user(), binding, now.after(FLOW)),
+        session: Session::of(caller.user(), binding, now, now.after(FLOW)),
         client_id: client_id.to_owned(),
         authenticity: Digest::of(authenticity.as_bytes()),
     };
@@ -61,21 +67,17 @@ pub(crate) async fn decide(
     draw: &Draw,
 ) -> Result<Answer, Problem> {
     let issuer = &service.settings.issuer;
-    let Some(session) = caller::cookie(request.headers(), SESSION) else {
+    // The name is the usual one of Java's servers, so that another application on the host may send such a cookie too.
+    if caller::cookies(request.headers(), SESSION, Some).is_empty() {
         return Err(Problem::unauthenticated(issuer));
-    };
-    let session = Digest::of(session.as_bytes());
+    }
     let shown = parameter(request, "session_authenticity_token").unwrap_or_default();
     let wrong = || Problem::invalid_member("session_authenticity_token", "it is missing, wrong or used");
-    let flow =
-        service.store.flow(&session).await?.filter(|flow| !flow.session.expires_at.has_come(now)).ok_or_else(wrong)?;
-    if !flow.authenticity.is_of(shown.as_bytes()) {
-        return Err(wrong());
-    }
+    let (cookie, flow) = find(service, request, shown, now).await?.ok_or_else(wrong)?;
     if parameter(request, "client_id") != Some(flow.client_id.as_str()) {
         return Err(Problem::invalid_member("client_id", "it is not the one that began"));
     }
-    if !service.store.end_flow(&session).await? {
+    if !service.store.end_flow(&cookie.user_id, &cookie.digest).await? {
         return Err(wrong());
     }
     if parameter(request, "oauthDecision") != Some("allow") {
@@ -86,6 +88,32 @@ pub(crate) async fn decide(
     let user = user.filter(|user| user.status == Status::Active && flow.session.is_of(user));
     let user = user.ok_or_else(|| Problem::invalid_credentials(issuer))?;
     temporary(service, &Caller::Password(Box::new(user)), now, draw).await
+}
+
+/// The flow of the cookie that belongs to this authenticity token.
+async fn find(
+    service: &Service,
+    request: &Request,
+    authenticity: &str,
+    now: Timestamp,
+) -> Result<Option<(Cookie, Flow)>, Problem> {
+    for cookie in caller::cookies(request.headers(), SESSION, Cookie::read) {
+        let flow = service.store.flow(&cookie.user_id, &cookie.digest).await?;
+        let is_meant =
+            |flow: &Flow| !flow.session.expires_at.has_come(now) && flow.authenticity.is_of(authenticity.as_bytes());
+        if let Some(flow) = flow.filter(is_meant) {
+            return Ok(Some((cookie, flow)));
+        }
+    }
+    Ok(None)
+}
+
+impl Cookie {
+    fn read(text: &str) -> Option<Self> {
+        let (user_id, secret) = text.split_once('.')?;
+        let is_hex = secret.len() == 64 && secret.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        Some(Self { user_id: user_id.parse().ok().filter(|_| is_hex)?, digest: Digest::of(text.as_bytes()) })
+    }
 }
 
 /// The answer, with the dates of the flow's end.

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use aws_lambda_events::{event::dynamodb, streams::DynamoDbEventResponse};
 use edge::log;
+use futures_util::future::try_join_all;
 use lambda_runtime::Diagnostic;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
-use store::{Failure, Store};
+use store::{Failure, Store, sweep::Place};
 use token::{Reason, Record, Timestamp};
 
 pub mod stream;
@@ -80,6 +81,15 @@ impl Prune {
         self.store.void(record, because, now, self.grace).await?;
         log::voided(because, &record.id);
         Ok(())
+    }
+
+    /// Removes sessions because their user changed.
+    async fn remove_sessions(&self, places: impl Iterator<Item = &Place>) -> Result<u64, Failure> {
+        let places: Vec<&Place> = places.collect();
+        for some in places.chunks(AT_ONCE) {
+            try_join_all(some.iter().map(|place| self.store.remove_session(place))).await?;
+        }
+        Ok(u64::try_from(places.len()).unwrap_or(u64::MAX))
     }
 }
 

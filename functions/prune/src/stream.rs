@@ -9,7 +9,7 @@ use aws_lambda_events::{
 use edge::log;
 use futures_util::future::{join_all, try_join_all};
 use serde_dynamo::AttributeValue;
-use store::Failure;
+use store::{Failure, sessions::Session};
 use token::{Reason, Record, Timestamp, User, UserId, Value, lifecycle, user::attribute::USER_ID};
 
 use crate::{AT_ONCE, Prune};
@@ -61,7 +61,7 @@ impl Prune {
         Ok(answer)
     }
 
-    /// The tokens are read before the user: a token that is in the list was made from a user no newer than the one that
+    /// Sessions and tokens are read before the user: a token that is in the list was made from a user no newer than the one that
     /// is read then, so that a difference means a change and never a token that was made in between.
     ///
     /// A user may have more tokens than there is time for. What is void stays void, and the rest is done when the record
@@ -73,12 +73,15 @@ impl Prune {
         now: Timestamp,
         may_go_on: &(dyn Fn() -> bool + Sync),
     ) -> Result<(), Failure> {
+        let sessions = self.store.sessions_of(user_id).await?;
         let records = self.store.readable_records_of(user_id).await?;
         let live: Vec<Record> = records.into_iter().filter(|record| record.revoked.is_none()).collect();
-        if live.is_empty() {
+        if live.is_empty() && sessions.is_empty() {
             return Ok(());
         }
         let user = self.store.user(user_id).await?;
+        let ended = sessions.iter().filter(|(_, session)| why_session(session, user.as_ref(), changes).is_some());
+        self.remove_sessions(ended.map(|(place, _)| place)).await?;
         let voided: Vec<(&Record, Reason)> =
             live.iter().filter_map(|record| Some((record, why(record, user.as_ref(), changes)?))).collect();
         for some in voided.chunks(AT_ONCE) {
@@ -107,17 +110,31 @@ pub fn changes(records: Vec<EventRecord>, now: Timestamp) -> Result<BTreeMap<Use
 
 /// Why this token is void: the user is not, or was for a while not, the one it was made for.
 pub fn why(record: &Record, user: Option<&User>, changes: &[Change]) -> Option<Reason> {
-    let now_other = lifecycle::voided(record, user);
+    why_bound(record.issued_at, &|user| lifecycle::voided(record, user), user, changes)
+}
+
+/// The same for a session.
+fn why_session(session: &Session, user: Option<&User>, changes: &[Change]) -> Option<Reason> {
+    why_bound(session.started_at, &|user| session.voided(user), user, changes)
+}
+
+fn why_bound(
+    issued_at: Timestamp,
+    voided: &dyn Fn(Option<&User>) -> Option<Reason>,
+    user: Option<&User>,
+    changes: &[Change],
+) -> Option<Reason> {
+    let now_other = voided(user);
     let was_other = changes.iter().find_map(|change| {
-        let was_its = matches!(&change.old, Image::User(old) if lifecycle::voided(record, Some(old)).is_none());
-        let before = record.issued_at < change.at.after(CLOCK_SKEW);
+        let was_its = matches!(&change.old, Image::User(old) if voided(Some(old)).is_none());
+        let before = issued_at < change.at.after(CLOCK_SKEW);
         if !(was_its && before) {
             return None;
         }
         match &change.new {
-            Image::Absent => lifecycle::voided(record, None),
+            Image::Absent => voided(None),
             Image::Unreadable => Some(Reason::UserChanged),
-            Image::User(new) => lifecycle::voided(record, Some(new)),
+            Image::User(new) => voided(Some(new)),
         }
     });
     now_other.or(was_other)

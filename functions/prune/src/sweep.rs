@@ -8,7 +8,8 @@ use futures_util::future::try_join_all;
 use serde::Serialize;
 use store::{
     Failure,
-    sweep::{Entry, Kind, Part},
+    sessions::Session,
+    sweep::{Entry, Kind, Part, Place},
 };
 use token::{Record, Timestamp, User, UserId, lifecycle};
 
@@ -21,7 +22,7 @@ pub struct Swept {
     pub seen: u64,
     /// Items whose time had come, and that are gone now.
     pub forgotten: u64,
-    /// Tokens whose user had changed, and that are void now.
+    /// Tokens and sessions whose user had changed, and that are void now.
     pub voided: u64,
     /// Pointers of developer tokens that are no more.
     pub dropped: u64,
@@ -70,16 +71,17 @@ impl Prune {
         }
 
         let mut records: Vec<Record> = Vec::new();
-        let mut pointers = Vec::new();
+        let (mut pointers, mut sessions) = (Vec::new(), Vec::new());
         for entry in rest {
             match entry.kind {
                 Kind::Record(record) if record.revoked.is_none() => records.push(*record),
-                Kind::Record(_) => {}
+                Kind::Record(_) | Kind::Passing => {}
+                Kind::Session(session) => sessions.push((entry.key, *session)),
                 Kind::Pointer { hash, owner } => pointers.push((hash, owner)),
                 Kind::Other => swept.unreadable = swept.unreadable.saturating_add(1),
             }
         }
-        self.reconcile(&records, now, swept).await?;
+        self.reconcile(&records, &sessions, now, swept).await?;
         for some in pointers.chunks(AT_ONCE) {
             let dropping = some.iter().map(|(hash, owner)| self.store.drop_stale_pointer(hash, owner));
             swept.dropped = swept.dropped.saturating_add(count_true(&try_join_all(dropping).await?));
@@ -87,13 +89,26 @@ impl Prune {
         Ok(())
     }
 
-    /// Voids the records whose user is not the one they were made for. The records were read before the users. Of a
+    /// Voids the records, and removes the sessions, whose user is not the one they were made for. They were read before the users. Of a
     /// user who cannot be read nothing can be told, and no token is let in.
-    async fn reconcile(&self, records: &[Record], now: Timestamp, swept: &mut Swept) -> Result<(), Failure> {
-        let ids: BTreeSet<UserId> = records.iter().map(|record| record.id.user_id).collect();
+    async fn reconcile(
+        &self,
+        records: &[Record],
+        sessions: &[(Place, Session)],
+        now: Timestamp,
+        swept: &mut Swept,
+    ) -> Result<(), Failure> {
+        let of_sessions = sessions.iter().map(|(_, session)| session.user_id);
+        let ids: BTreeSet<UserId> = records.iter().map(|record| record.id.user_id).chain(of_sessions).collect();
         let ids: Vec<UserId> = ids.into_iter().collect();
         let users: BTreeMap<UserId, Option<User>> = self.store.users(&ids).await?;
         swept.unreadable = swept.unreadable.saturating_add(length(users.values().filter(|user| user.is_none())));
+        let is_over = |session: &Session| match users.get(&session.user_id) {
+            Some(None) => false,
+            user => session.voided(user.and_then(Option::as_ref)).is_some(),
+        };
+        let ended = sessions.iter().filter(|(_, session)| is_over(session)).map(|(place, _)| place);
+        swept.voided = swept.voided.saturating_add(self.remove_sessions(ended).await?);
         let why = |record: &Record| match users.get(&record.id.user_id) {
             None => lifecycle::voided(record, None),
             Some(user) => lifecycle::voided(record, Some(user.as_ref()?)),

@@ -13,7 +13,7 @@ use crate::revocation;
 /// `POST /sign-out`.
 pub(crate) async fn sign_out(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
     let (visit, _) = Visit::submitted(service, request, now).await?;
-    let cookie = visit.end(service).await?;
+    let cookie = visit.end(service, now).await?;
     let mut answer = page::see_other(&sign_in::path(&visit.base, "signed-out"));
     if let Ok(cookie) = HeaderValue::try_from(cookie) {
         answer.headers_mut().append(SET_COOKIE, cookie);

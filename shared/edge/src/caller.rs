@@ -40,12 +40,28 @@ pub fn refuse_cookie_alone(headers: &HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
-/// A cookie of the request (RFC 6265 section 5.4). Of two with one name, neither counts.
-pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let mut values = pairs.filter(|(its, _)| *its == name).map(|(_, value)| value);
-    values.next().filter(|_| values.next().is_none())
+/// The most cookies of one name that count. Others on the same host may set some of our names.
+pub const MAX_COOKIES: usize = 8;
+
+/// What the cookies of this name hold (RFC 6265 section 5.4), in their order, each once. Only values that `read` takes
+/// count, and of those the first [`MAX_COOKIES`]. Other applications on the host send cookies along, whose bytes may be
+/// anything, so that the header is split as bytes and only our own values have to be text.
+pub fn cookies<'a, T>(headers: &'a HeaderMap, name: &str, read: impl Fn(&'a str) -> Option<T>) -> Vec<T> {
+    let mut seen: Vec<&[u8]> = Vec::new();
+    let mut values = Vec::new();
+    let pairs = headers.get_all(COOKIE).iter().flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
+    for pair in pairs.map(<[u8]>::trim_ascii) {
+        let value = pair.strip_prefix(name.as_bytes()).and_then(|rest| rest.strip_prefix(b"="));
+        let Some(value) = value.filter(|value| !seen.contains(value)) else { continue };
+        if let Some(read) = str::from_utf8(value).ok().and_then(&read) {
+            seen.push(value);
+            values.push(read);
+        }
+        if values.len() == MAX_COOKIES {
+            break;
+        }
+    }
+    values
 }
 
 /// The holder of the live token that a request carries. A password is not taken.

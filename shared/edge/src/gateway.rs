@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, future::Future, time::Duration};
 
-use http::Method;
+use http::{HeaderValue, Method, header::COOKIE};
 use lambda_http::{
     Adapter, Request, RequestExt, Service as _, request::LambdaRequest, request::RequestContext, service_fn,
 };
@@ -165,12 +165,19 @@ where
 }
 
 /// A REST event has every header twice: one value each in `headers`, all values in `multiValueHeaders`. The runtime lets
-/// the first stand in for the second, which would hide a repeated `Authorization`.
+/// the first stand in for the second, which would hide a repeated `Authorization`. An event of an HTTP API has its cookies
+/// one by one; the runtime joins them, and would drop all of them for one that cannot stand in a header.
 fn with_every_header(mut event: LambdaRequest) -> LambdaRequest {
     if let LambdaRequest::ApiGatewayV1(request) = &mut event
         && !request.multi_value_headers.is_empty()
     {
         request.headers.clear();
+    }
+    if let LambdaRequest::ApiGatewayV2(request) = &mut event {
+        let cookies = request.cookies.take().unwrap_or_default();
+        for cookie in cookies.iter().filter_map(|cookie| HeaderValue::from_str(cookie).ok()) {
+            request.headers.append(COOKIE, cookie);
+        }
     }
     event
 }

@@ -1,6 +1,7 @@
 //! Who signed in with a browser: a cookie, the session that it leads to, and the token that every form repeats.
 //!
-//! The cookie holds 32 random bytes, of which the store knows a digest only. It is `__Host-` where the API is at the
+//! The cookie names the user, in whose partition the session lies, and holds 32 random bytes; the store knows a digest
+//! only. It is `__Host-` where the API is at the
 //! root of its host; a stage in the path rules that prefix out, and the cookie is `__Secure-` and for that path alone
 //! (RFC 6265bis section 4.1.3). `SameSite=Strict` keeps it from every request that another site causes.
 
@@ -10,7 +11,7 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use edge::{Problem, Service, caller, entropy::Draw, gateway, log};
 use lambda_http::Request;
 use store::sessions::Session;
-use token::{Status, Text, Timestamp, User, secret::Digest};
+use token::{Status, Text, Timestamp, User, UserId, secret::Digest};
 
 use crate::{Form, Frame, Visitor};
 
@@ -26,7 +27,14 @@ pub struct Visit {
     pub is_administrator: bool,
     /// What stands in front of every link.
     pub base: String,
-    secret: Text,
+    cookie: Cookie,
+}
+
+/// What the cookie of a session holds: `<user id>.<secret>`. Forms are tied to all of it.
+#[derive(Clone, Debug)]
+struct Cookie {
+    user_id: UserId,
+    text: Text,
 }
 
 /// The cookie of a session.
@@ -34,9 +42,6 @@ const SESSION: &str = "hallpass";
 
 /// The cookie that a form repeats before there is a session.
 const BEFORE: &str = "hallpass-form";
-
-/// How long the secret of a cookie is: 32 bytes in base64url.
-const SECRET_LENGTH: usize = 43;
 
 /// The field of a form that shows that one of our pages sent it.
 const CSRF: &str = "csrf";
@@ -48,10 +53,11 @@ impl Visit {
     /// 303 without a session, 401 if it is over, 503 if it cannot be told.
     pub async fn of(service: &Service, request: &Request, next: &str, now: Timestamp) -> Result<Self, Problem> {
         let base = gateway::base(request);
-        let Some(secret) = cookie(request, &base, SESSION) else {
+        let cookies = Cookie::all(request, &base);
+        if cookies.is_empty() {
             return Err(Problem::see_other(format!("{base}/sign-in?next={next}")));
-        };
-        Self::by_secret(service, base, secret, now).await
+        }
+        Self::by_cookies(service, base, cookies, now).await
     }
 
     /// Who sent this form, and what it says.
@@ -60,17 +66,20 @@ impl Visit {
     /// 401 without a session, 403 if no page of ours sent the form, 503 if it cannot be told.
     pub async fn submitted(service: &Service, request: &Request, now: Timestamp) -> Result<(Self, Form), Problem> {
         let base = gateway::base(request);
-        let secret = cookie(request, &base, SESSION);
-        let secret = secret.ok_or_else(|| Problem::session_ended(&service.settings.issuer))?;
-        let visit = Self::by_secret(service, base, secret, now).await?;
-        let form = Form::read(request)?;
-        if !repeats(&visit.secret, &form) {
+        let mut cookies = Cookie::all(request, &base);
+        let form = Form::read(request);
+        // Of several sessions it is the one that the form belongs to.
+        cookies.sort_by_key(|cookie| !form.as_ref().is_ok_and(|form| repeats(&cookie.text, form)));
+        let visit = Self::by_cookies(service, base, cookies, now).await?;
+        let form = form?;
+        if !repeats(&visit.cookie.text, &form) {
             return Err(Problem::stale_form());
         }
         Ok((visit, form))
     }
 
-    /// Begins a session of this user. What it gives is the value of the header `Set-Cookie`.
+    /// Begins a session of this user, and ends those that the browser had before. What it gives is the value of the header
+    /// `Set-Cookie`.
     ///
     /// # Errors
     /// When the store fails.
@@ -81,20 +90,25 @@ impl Visit {
         now: Timestamp,
         draw: &Draw,
     ) -> Result<String, Problem> {
+        let base = gateway::base(request);
+        for before in Cookie::all(request, &base) {
+            service.store.end_session(&before.user_id, &before.digest(), now).await?;
+        }
         let (secret, _) = draw.session();
-        let secret = Base64UrlUnpadded::encode_string(&secret);
-        let session = Session::of(user, service.settings.session_binding(), now.after(LIFETIME));
-        service.store.begin_session(&Digest::of(secret.as_bytes()), &session).await?;
+        let text = Text::new(format!("{}.{}", user.id, Base64UrlUnpadded::encode_string(&secret)));
+        let cookie = Cookie { user_id: user.id, text };
+        let session = Session::of(user, service.settings.session_binding(), now, now.after(LIFETIME));
+        service.store.begin_session(&cookie.digest(), &session).await?;
         log::allowed("signed in", None, Some(&user.id));
-        Ok(set_cookie(&gateway::base(request), SESSION, &secret, LIFETIME))
+        Ok(set_cookie(&base, SESSION, cookie.text.reveal(), LIFETIME))
     }
 
     /// Ends the session. What it gives is the value of the header `Set-Cookie` that takes the cookie away.
     ///
     /// # Errors
     /// When the store fails; the session lives on then.
-    pub async fn end(&self, service: &Service) -> Result<String, Problem> {
-        service.store.end_session(&Digest::of(self.secret.reveal().as_bytes())).await?;
+    pub async fn end(&self, service: &Service, now: Timestamp) -> Result<String, Problem> {
+        service.store.end_session(&self.cookie.user_id, &self.cookie.digest(), now).await?;
         log::allowed("signed out", None, Some(&self.user.id));
         Ok(set_cookie(&self.base, SESSION, "", Duration::ZERO))
     }
@@ -104,31 +118,62 @@ impl Visit {
     /// # Errors
     /// 401 if the session is over by now, 503 if it cannot be told.
     pub async fn again(&self, service: &Service, now: Timestamp) -> Result<Self, Problem> {
-        Self::by_secret(service, self.base.clone(), self.secret.clone(), now).await
+        Self::by_cookies(service, self.base.clone(), vec![self.cookie.clone()], now).await
     }
 
     /// The frame of this visitor's pages.
     pub fn frame(&self) -> Frame {
         let name = self.user.display_name().to_owned();
-        let visitor = Visitor { name, is_administrator: self.is_administrator, csrf: csrf(&self.secret) };
+        let visitor = Visitor { name, is_administrator: self.is_administrator, csrf: csrf(&self.cookie.text) };
         Frame { base: self.base.clone(), visitor: Some(visitor) }
     }
 
-    async fn by_secret(service: &Service, base: String, secret: Text, now: Timestamp) -> Result<Self, Problem> {
-        let ended = || Problem::session_ended(&service.settings.issuer);
-        let session = service.store.session(&Digest::of(secret.reveal().as_bytes())).await?;
-        let session = session.filter(|session| !session.expires_at.has_come(now)).ok_or_else(ended)?;
-        let user = service.store.user(&session.user_id).await?;
-        let user = user.filter(|user| user.status == Status::Active && session.is_of(user)).ok_or_else(ended)?;
-        let is_administrator = service.is_administrator(&user.permissions);
-        Ok(Self { user, is_administrator, base, secret })
+    /// The first of these cookies' sessions that is live.
+    async fn by_cookies(
+        service: &Service,
+        base: String,
+        cookies: Vec<Cookie>,
+        now: Timestamp,
+    ) -> Result<Self, Problem> {
+        for cookie in cookies {
+            if let Some(user) = cookie.user(service, now).await? {
+                let is_administrator = service.is_administrator(&user.permissions);
+                return Ok(Self { user, is_administrator, base, cookie });
+            }
+        }
+        Err(Problem::session_ended(&service.settings.issuer))
+    }
+}
+
+impl Cookie {
+    /// Every cookie of a session that a request has. Another application on the host may use the name as well.
+    fn all(request: &Request, base: &str) -> Vec<Self> {
+        caller::cookies(request.headers(), &prefixed(base, SESSION), |text| {
+            let (user_id, secret) = text.split_once('.')?;
+            Digest::parse(secret)?;
+            Some(Self { user_id: user_id.parse().ok()?, text: Text::new(text) })
+        })
+    }
+
+    fn digest(&self) -> Digest {
+        Digest::of(self.text.reveal().as_bytes())
+    }
+
+    /// The user of this cookie's session, if it is live and the user is still the same.
+    async fn user(&self, service: &Service, now: Timestamp) -> Result<Option<User>, Problem> {
+        let session = service.store.session(&self.user_id, &self.digest()).await?;
+        let Some(session) = session.filter(|session| !session.expires_at.has_come(now)) else {
+            return Ok(None);
+        };
+        let user = service.store.user(&self.user_id).await?;
+        Ok(user.filter(|user| user.status == Status::Active && session.is_of(user)))
     }
 }
 
 /// The secret that the form for signing in repeats: the one that the browser has, or a new one with its cookie.
 pub fn before(request: &Request, draw: &Draw) -> (Text, Option<String>) {
     let base = gateway::base(request);
-    if let Some(secret) = cookie(request, &base, BEFORE) {
+    if let Some(secret) = before_cookies(request).into_iter().next() {
         return (secret, None);
     }
     let (_, secret) = draw.session();
@@ -139,7 +184,7 @@ pub fn before(request: &Request, draw: &Draw) -> (Text, Option<String>) {
 
 /// Whether the form for signing in was sent by our page in this browser.
 pub fn is_from_before(request: &Request, form: &Form) -> bool {
-    cookie(request, &gateway::base(request), BEFORE).is_some_and(|secret| repeats(&secret, form))
+    before_cookies(request).iter().any(|secret| repeats(secret, form))
 }
 
 /// What a form of this secret's browser repeats. It tells nothing of the secret.
@@ -151,10 +196,10 @@ fn repeats(secret: &Text, form: &Form) -> bool {
     Digest::of(csrf(secret).as_bytes()).is_of(form.field(CSRF).as_bytes())
 }
 
-/// The secret in a cookie of ours.
-fn cookie(request: &Request, base: &str, name: &str) -> Option<Text> {
-    let value = caller::cookie(request.headers(), &prefixed(base, name))?;
-    (value.len() == SECRET_LENGTH).then(|| Text::new(value))
+/// The secrets in the cookies that a form repeats before there is a session.
+fn before_cookies(request: &Request) -> Vec<Text> {
+    let name = prefixed(&gateway::base(request), BEFORE);
+    caller::cookies(request.headers(), &name, |text| Digest::parse(text).map(|_| Text::new(text)))
 }
 
 fn set_cookie(base: &str, name: &str, value: &str, lifetime: Duration) -> String {

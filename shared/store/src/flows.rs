@@ -1,7 +1,7 @@
-//! Log-in flows: what is known between two requests of one log-in. They stand among the tokens as sessions do, and are
-//! deleted on use.
+//! Log-in flows: what is known between two requests of one log-in. They lie in their user's
+//! partition as sessions do, end with the user's tokens as those do, and are deleted on use.
 
-use token::secret::Digest;
+use token::{UserId, secret::Digest};
 
 use crate::{
     Failure, Store,
@@ -37,13 +37,13 @@ impl Store {
         self.put_new(item, "beginning the log-in flow").await
     }
 
-    /// The flow of this session, strongly read.
+    /// The flow of this user with this digest, strongly read.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn flow(&self, id: &Digest) -> Result<Option<Flow>, Failure> {
+    pub async fn flow(&self, user_id: &UserId, id: &Digest) -> Result<Option<Flow>, Failure> {
         const DOING: &str = "reading the log-in flow";
-        let item = self.get(key(FLOW, id), DOING).await?;
+        let item = self.get(key(user_id, FLOW, id), DOING).await?;
         item.as_ref().map(read).transpose().map_err(|bad| Failure::new(DOING, bad))
     }
 
@@ -51,8 +51,8 @@ impl Store {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn end_flow(&self, id: &Digest) -> Result<bool, Failure> {
-        self.take_away(key(FLOW, id), "ending the log-in flow").await
+    pub async fn end_flow(&self, user_id: &UserId, id: &Digest) -> Result<bool, Failure> {
+        self.take_away(key(user_id, FLOW, id), "ending the log-in flow").await
     }
 }
 

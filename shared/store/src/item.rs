@@ -42,6 +42,10 @@ pub(crate) const DEVELOPER: &str = "developer";
 /// The sort key of the pointer from a developer token to its owner.
 pub(crate) const POINTER: &str = "pointer";
 
+/// Where the sort keys of tokens begin. What else lies in a user's partition (sessions, flows, used forms) has a sort key
+/// that begins with `#`, which stands before every character that a token's can begin with.
+pub(crate) const FIRST_TOKEN: &str = "-";
+
 /// The partition key of that pointer. No user id has a `#`.
 pub(crate) fn pointer_key(hash: &TokenHash) -> Item {
     key(&format!("developer#{hash}"), POINTER)

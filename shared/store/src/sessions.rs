@@ -1,13 +1,14 @@
-//! Sessions of browsers: who signed in, under the digest of what the browser's cookie holds. They stand among the
-//! tokens, under keys that no user id can have, and are deleted at sign-out; their expiry is checked by the caller, not
-//! left to TTL.
+//! Sessions of browsers: who signed in, under the digest of what the browser's cookie holds. They lie in their user's
+//! partition of the tokens, under sort keys that no token can have, so that prune finds them with the user's tokens and
+//! invalidates both alike. Their expiry is checked by the caller, not left to TTL.
 
-use token::{Binding, Fingerprint, Timestamp, User, UserId, secret::Digest};
+use token::{Binding, Fingerprint, Reason, Timestamp, User, UserId, lifecycle, secret::Digest};
 
 use crate::{
     Failure, Store,
-    failure::Corrupt,
+    failure::{Corrupt, if_met},
     item::{self, Item},
+    sweep::Place,
 };
 
 /// Somebody who showed a password, as the user was then.
@@ -19,16 +20,24 @@ pub struct Session {
     pub fingerprint: Fingerprint,
     /// What that is made of.
     pub binding: Binding,
+    /// When it began.
+    pub started_at: Timestamp,
     /// When it ends.
     pub expires_at: Timestamp,
 }
 
-const SESSION: &str = "session";
+/// What the sort keys of sessions and log-in flows begin with.
+const SESSIONS: &str = "#session#";
+
+/// The kind of a browser's session.
+const BROWSER: &str = "browser";
+
+const STARTED_AT: &str = "started_at";
 
 impl Session {
     /// A session of this user, which any change of these attributes ends.
-    pub fn of(user: &User, binding: Binding, expires_at: Timestamp) -> Self {
-        Self { user_id: user.id, fingerprint: binding.fingerprint(user), binding, expires_at }
+    pub fn of(user: &User, binding: Binding, started_at: Timestamp, expires_at: Timestamp) -> Self {
+        Self { user_id: user.id, fingerprint: binding.fingerprint(user), binding, started_at, expires_at }
     }
 
     /// Whether the user is the same as when the session began.
@@ -36,13 +45,18 @@ impl Session {
         user.id == self.user_id && self.binding.fingerprint(user) == self.fingerprint
     }
 
+    /// Whether a change of the user has invalidated this session for good, by the rule that holds for tokens.
+    pub fn voided(&self, user: Option<&User>) -> Option<Reason> {
+        lifecycle::changed_since(&self.fingerprint, &self.binding, user)
+    }
+
     pub(crate) fn to_item(&self, kind: &str, id: &Digest) -> Item {
-        let mut item = key(kind, id);
+        let mut item = key(&self.user_id, kind, id);
         item.extend(
             [
-                (item::OWNER, item::text(self.user_id.as_str())),
                 (item::FINGERPRINT, item::fingerprint_value(&self.fingerprint)),
                 (item::BINDING, item::binding_value(&self.binding)),
+                (STARTED_AT, item::number(self.started_at)),
                 (item::FORGET_AT, item::number(self.expires_at)),
             ]
             .map(|(name, value)| (name.to_owned(), value)),
@@ -52,9 +66,10 @@ impl Session {
 
     pub(crate) fn from_item(item: &Item) -> Result<Self, Corrupt> {
         Ok(Self {
-            user_id: item::required(item, item::OWNER)?,
+            user_id: item::required(item, item::USER_ID)?,
             fingerprint: item::fingerprint(item)?,
             binding: item::binding(item)?,
+            started_at: item::instant(item, STARTED_AT)?.ok_or(Corrupt(STARTED_AT))?,
             expires_at: item::instant(item, item::FORGET_AT)?.ok_or(Corrupt(item::FORGET_AT))?,
         })
     }
@@ -66,29 +81,79 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn begin_session(&self, id: &Digest, session: &Session) -> Result<(), Failure> {
-        self.put_new(session.to_item(SESSION, id), "beginning the session").await
+        self.put_new(session.to_item(BROWSER, id), "beginning the session").await
     }
 
-    /// The session of this digest, strongly read. Whether it is over, and whether its user is still the same, the caller
-    /// has to see.
+    /// The session of this user with this digest, strongly read. Whether it is over, and whether its user is still the
+    /// same, the caller has to see.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn session(&self, id: &Digest) -> Result<Option<Session>, Failure> {
+    pub async fn session(&self, user_id: &UserId, id: &Digest) -> Result<Option<Session>, Failure> {
         const DOING: &str = "reading the session";
-        let item = self.get(key(SESSION, id), DOING).await?;
+        let item = self.get(key(user_id, BROWSER, id), DOING).await?;
         item.as_ref().map(Session::from_item).transpose().map_err(|bad| Failure::new(DOING, bad))
     }
 
-    /// Ends a session. `false` if it was over.
+    /// Ends a session: it expires now. It is not deleted, because who may delete in a user's partition may delete the
+    /// user's tokens. `false` if it was over.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn end_session(&self, id: &Digest) -> Result<bool, Failure> {
-        self.take_away(key(SESSION, id), "ending the session").await
+    pub async fn end_session(&self, user_id: &UserId, id: &Digest, now: Timestamp) -> Result<bool, Failure> {
+        let call = self
+            .update(key(user_id, BROWSER, id))
+            .update_expression("SET #forget = :now")
+            .condition_expression("attribute_exists(#user) AND #forget > :now")
+            .expression_attribute_names("#user", item::USER_ID)
+            .expression_attribute_names("#forget", item::FORGET_AT)
+            .expression_attribute_values(":now", item::number(now));
+        if_met("ending the session", call.send().await)
+    }
+
+    /// All sessions and log-in flows of a user that can be read, strongly read, each with its place. One that cannot be
+    /// read lets nobody in.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn sessions_of(&self, user_id: &UserId) -> Result<Vec<(Place, Session)>, Failure> {
+        const DOING: &str = "listing the user's sessions";
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let call = self.client.query().table_name(&self.tables.tokens).consistent_read(true);
+            let call = call
+                .key_condition_expression("#user = :user AND begins_with(#token, :sessions)")
+                .expression_attribute_names("#user", item::USER_ID)
+                .expression_attribute_names("#token", item::TOKEN)
+                .expression_attribute_values(":user", item::text(user_id.as_str()))
+                .expression_attribute_values(":sessions", item::text(SESSIONS))
+                .set_exclusive_start_key(after);
+            let answer = call.send().await.map_err(Failure::of(DOING))?;
+            let items = answer.items.unwrap_or_default();
+            all.extend(items.iter().filter_map(|item| Some((Place::of(item)?, Session::from_item(item).ok()?))));
+            after = answer.last_evaluated_key;
+            if after.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Removes a session that a change of its user has invalidated. Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn remove_session(&self, place: &Place) -> Result<(), Failure> {
+        let call = self.client.delete_item().table_name(&self.tables.tokens).set_key(Some(place.key()));
+        call.send().await.map_err(Failure::of("removing the session"))?;
+        Ok(())
     }
 }
 
-pub(crate) fn key(kind: &str, id: &Digest) -> Item {
-    item::key(&format!("{kind}#{}", id.text()), kind)
+/// Whether this sort key is that of a session or a log-in flow.
+pub(crate) fn is_session(token: &str) -> bool {
+    token.starts_with(SESSIONS)
+}
+
+pub(crate) fn key(user_id: &UserId, kind: &str, id: &Digest) -> Item {
+    item::key(user_id.as_str(), &format!("{SESSIONS}{kind}#{}", id.text()))
 }

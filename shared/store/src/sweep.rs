@@ -11,7 +11,8 @@ use token::{Format, Reason, Record, Revocation, Timestamp, TokenHash, TokenId, U
 use crate::{
     Failure, Store,
     failure::if_met,
-    item::{self, FORGET_AT, Item},
+    item::{self, FIRST_TOKEN, FORGET_AT, Item},
+    sessions::{self, Session},
     tokens::Marked,
     verify::pause,
 };
@@ -55,6 +56,10 @@ pub enum Kind {
         /// The owner.
         owner: UserId,
     },
+    /// A session of a browser, or a log-in flow.
+    Session(Box<Session>),
+    /// What is good for nothing but its time, such as the mark of a form that was used.
+    Passing,
     /// Something this version does not know. It goes when its time comes.
     Other,
 }
@@ -105,7 +110,7 @@ impl Store {
         let call = call.set_exclusive_start_key(after.map(Place::key));
         let answer = call.send().await.map_err(Failure::of(DOING))?;
         let entries = answer.items.unwrap_or_default().into_iter().filter_map(|item| entry(&item)).collect();
-        Ok(Part { entries, next: answer.last_evaluated_key.as_ref().and_then(place) })
+        Ok(Part { entries, next: answer.last_evaluated_key.as_ref().and_then(Place::of) })
     }
 
     /// Forgets an item whose time has come. `false` if it has not, after all.
@@ -177,7 +182,7 @@ impl Store {
     pub async fn sweep_place(&self) -> Result<Option<Place>, Failure> {
         let call = self.client.get_item().table_name(&self.tables.attempts).set_key(Some(item::attempt_key(SWEEP)));
         let answer = call.consistent_read(true).send().await.map_err(Failure::of(DOING))?;
-        Ok(answer.item.as_ref().and_then(place))
+        Ok(answer.item.as_ref().and_then(Place::of))
     }
 
     /// Remembers where a sweep stopped, or that it came to the end.
@@ -204,25 +209,32 @@ impl Store {
 }
 
 impl Place {
-    fn key(&self) -> Item {
+    /// The place of this item.
+    pub(crate) fn of(item: &Item) -> Option<Self> {
+        let part = |name| item::required(item, name).ok();
+        Some(Self { user_id: part(item::USER_ID)?, token: part(item::TOKEN)? })
+    }
+
+    pub(crate) fn key(&self) -> Item {
         item::key(&self.user_id, &self.token)
     }
 }
 
-fn place(item: &Item) -> Option<Place> {
-    Some(Place { user_id: item::required(item, item::USER_ID).ok()?, token: item::required(item, item::TOKEN).ok()? })
-}
-
 /// One unreadable item must not stop the sweep of the others, so it is an entry without a meaning.
 fn entry(item: &Item) -> Option<Entry> {
-    let key = place(item)?;
+    let key = Place::of(item)?;
+    let forget_at = item::instant(item, FORGET_AT).ok().flatten();
     let kind = match key.user_id.split_once('#') {
         Some((item::DEVELOPER, hash)) => match (hash.parse(), item::required(item, item::OWNER)) {
             (Ok(hash), Ok(owner)) => Kind::Pointer { hash, owner },
             _ => Kind::Other,
         },
         Some(_) => Kind::Other,
+        None if sessions::is_session(&key.token) => {
+            Session::from_item(item).map_or(Kind::Other, |session| Kind::Session(Box::new(session)))
+        }
+        None if key.token.as_str() < FIRST_TOKEN && forget_at.is_some() => Kind::Passing,
         None => item::to_record(item).map_or(Kind::Other, |record| Kind::Record(Box::new(record))),
     };
-    Some(Entry { key, forget_at: item::instant(item, FORGET_AT).ok().flatten(), kind })
+    Some(Entry { key, forget_at, kind })
 }

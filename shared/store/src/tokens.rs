@@ -78,7 +78,7 @@ impl Store {
         items.iter().map(item::to_record).collect::<Result<_, _>>().map_err(|bad| Failure::new(LISTING, bad))
     }
 
-    /// All items of a user's partition.
+    /// The items of all tokens of a user.
     pub(crate) async fn all_items_of(&self, user_id: &UserId) -> Result<Vec<Item>, Failure> {
         let (mut all, mut after) = (Vec::new(), None);
         loop {
@@ -101,7 +101,7 @@ impl Store {
         Ok(Page { records: records.map_err(|bad| Failure::new(LISTING, bad))?, next })
     }
 
-    /// One page of a user's items, and where the next one begins.
+    /// One page of the items of a user's tokens, and where the next one begins.
     async fn items_of(
         &self,
         user_id: &UserId,
@@ -109,8 +109,14 @@ impl Store {
         after: Option<PageKey>,
     ) -> Result<(Vec<Item>, Option<PageKey>), Failure> {
         let call = self.client.query().table_name(&self.tables.tokens).consistent_read(true).set_limit(limit);
-        let call = call.key_condition_expression("#user = :user").expression_attribute_names("#user", item::USER_ID);
-        let call = call.expression_attribute_values(":user", item::text(user_id.as_str()));
+        let call = call
+            .key_condition_expression("#user = :user AND #token >= :first")
+            .expression_attribute_names("#user", item::USER_ID)
+            .expression_attribute_names("#token", item::TOKEN)
+            .expression_attribute_values(":user", item::text(user_id.as_str()))
+            .expression_attribute_values(":first", item::text(item::FIRST_TOKEN));
+        // A place in front of all tokens is not in the range that is asked for, and is the same as none.
+        let after = after.filter(|PageKey(place)| place.as_str() >= item::FIRST_TOKEN);
         let call = call.set_exclusive_start_key(after.map(|PageKey(token)| item::key(user_id.as_str(), &token)));
         let answer = call.send().await.map_err(Failure::of(LISTING))?;
         let next = answer.last_evaluated_key.map(|key| item::required(&key, item::TOKEN)).transpose();

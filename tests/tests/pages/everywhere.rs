@@ -173,7 +173,7 @@ async fn without_a_session_there_is_only_the_way_to_one() {
 #[tokio::test]
 async fn without_the_store_there_is_a_page_that_says_so() {
     let (world, tap) = World::tapped(&[]).await;
-    let cookie = format!("__Secure-hallpass={}", "A".repeat(43));
+    let cookie = format!("__Secure-hallpass=1.{}", "A".repeat(43));
     for fault in [Fault::Refuse(400, "ResourceNotFoundException"), Fault::Halve] {
         for (method, path) in routes() {
             tap.inject(ANY, 0, ALWAYS, fault);

@@ -1,0 +1,192 @@
+//! A session ends with the tokens of its user: by the stream and by the sweep, and it stays dead when the change is undone.
+//! A log-in flow of two requests is held to the same.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use login::password;
+use serde_json::json;
+use tests::{Answer, Request, World, api::text, basic, tables::Item, visitor::Visitor};
+
+/// A change of a user, which is undone again.
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    Block,
+    Rename,
+    Password,
+    Attribute,
+    Generation,
+    Remove,
+}
+
+const CHANGES: [Change; 6] =
+    [Change::Block, Change::Rename, Change::Password, Change::Attribute, Change::Generation, Change::Remove];
+
+/// Who lets prune know of a change.
+#[derive(Clone, Copy, Debug)]
+enum Prune {
+    Stream,
+    Sweep,
+}
+
+async fn bring_about(world: &World, id: &str, change: Change) {
+    let (attribute, value) = match change {
+        Change::Block => ("status", text("blocked")),
+        Change::Rename => ("username", text("another")),
+        Change::Password => ("password_hash", text(&password::hash("another", [9; 16]).unwrap())),
+        Change::Attribute => ("mail", text("new@example.org")),
+        Change::Generation => ("token_generation", AttributeValue::N("77".to_owned())),
+        Change::Remove => return world.remove_user(id).await,
+    };
+    world.set_user(id, attribute, Some(value)).await;
+}
+
+/// Prune learns of the change, and the user is put back as before.
+async fn undo(world: &World, before: Item, prune: Prune) {
+    match prune {
+        Prune::Stream => {
+            world.delivery.drain().await.unwrap();
+        }
+        Prune::Sweep => {
+            world.invoke("Prune", json!({"source": "aws.scheduler"})).await.unwrap();
+        }
+    }
+    world.put("Users", before).await;
+    if matches!(prune, Prune::Stream) {
+        world.delivery.drain().await.unwrap();
+    }
+}
+
+async fn world() -> World {
+    World::with(&[("HALLPASS_INVALIDATE_ON", "username,password_hash,status,mail")]).await
+}
+
+/// Everything that a session is good for: the pages, and every form of them.
+async fn try_everything(world: &World, visitor: &Visitor<'_>, token: &str) -> Vec<(String, Answer)> {
+    let hash = token.split('.').next_back().unwrap().to_owned();
+    let mut answers = Vec::new();
+    for (function, method, route, fields) in [
+        ("Console", "GET", "/profile/developer", &[][..]),
+        ("Console", "GET", "/admin/users", &[]),
+        ("Console", "GET", "/admin/users/{user_id}", &[]),
+        ("Generate", "POST", "/profile/developer", &[("do", "make"), ("name", "a"), ("limit", "all")]),
+        ("Generate", "POST", "/profile/developer", &[("do", "remake")]),
+        ("Generate", "POST", "/profile/developer", &[("do", "rotate"), ("id", token)]),
+        ("Generate", "POST", "/admin/users/{user_id}", &[("name", "a"), ("limit", "all")]),
+        ("Revoke", "POST", "/profile/developer/tokens/{id}", &[]),
+        ("Revoke", "POST", "/admin/users/{user_id}/tokens/{id}", &[("do", "delete")]),
+        ("Revoke", "POST", "/admin/users/{user_id}/access", &[("do", "block")]),
+        ("Revoke", "POST", "/sign-out", &[]),
+    ] {
+        let request = Request::new(method, route).parameter("user_id", "1").parameter("id", &format!("2.{hash}"));
+        let request = if method == "GET" { visitor.with_cookies(request) } else { visitor.with_form(request, fields) };
+        answers.push((format!("{method} {route} {fields:?}"), world.send(function, request).await));
+    }
+    answers
+}
+
+#[tokio::test]
+async fn a_session_stays_dead_when_the_change_that_ended_it_is_undone() {
+    let world = world().await;
+    for prune in [Prune::Stream, Prune::Sweep] {
+        for change in CHANGES {
+            world.delivery.drain().await.unwrap();
+            let visitor = Visitor::signed_in(&world, "admin", "letmein").await;
+            let token = world.token_of("admin", "letmein").await;
+            let id = world.store.records_of(&"2".parse().unwrap()).await.unwrap()[0].id.to_string();
+            let before = world.user_item("2").await;
+            world.advance(5);
+            bring_about(&world, "2", change).await;
+            undo(&world, before, prune).await;
+            assert_ne!(world.verdict(&format!("Bearer {token}")).await, "allow", "{change:?} {prune:?}");
+            let records = world.count_records("2").await;
+            for (what, answer) in try_everything(&world, &visitor, &id).await {
+                assert_eq!(answer.status, 401, "{change:?} {prune:?} {what}: {}", answer.body);
+            }
+            assert_eq!(world.count_records("2").await, records, "{change:?} {prune:?}");
+            assert_eq!(world.user_item("1").await["status"], text("active"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_no_change_ended_is_left_alone() {
+    let world = world().await;
+    let mut visitor = Visitor::signed_in(&world, "admin", "letmein").await;
+    bring_about(&world, "1", Change::Block).await;
+    world.set_user("2", "full_name", Some(text("Another"))).await;
+    world.delivery.drain().await.unwrap();
+    let swept = world.invoke("Prune", json!({"source": "aws.scheduler"})).await.unwrap();
+    assert_eq!((&swept["voided"], &swept["unreadable"]), (&json!(0), &json!(0)), "{swept}");
+    assert_eq!(visitor.open("Console", Request::new("GET", "/profile/developer")).await.status, 200);
+    // When its time has come it is gone.
+    world.advance(1_800);
+    let swept = world.invoke("Prune", json!({"source": "aws.scheduler"})).await.unwrap();
+    assert_eq!(swept["forgotten"], json!(1), "{swept}");
+    assert_eq!(visitor.open("Console", Request::new("GET", "/profile/developer")).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_log_in_flow_stays_dead_when_the_change_that_ended_it_is_undone() {
+    let world = world().await;
+    for prune in [Prune::Stream, Prune::Sweep] {
+        for change in CHANGES {
+            world.delivery.drain().await.unwrap();
+            let begin = Request::new("GET", "/rs/authorize-implicit");
+            let begin = begin.query("client_id", "app").query("response_type", "token");
+            let flow = world.send("Generate", begin.authorization(&basic("admin", "letmein"))).await;
+            let before = world.user_item("2").await;
+            world.advance(5);
+            bring_about(&world, "2", change).await;
+            undo(&world, before, prune).await;
+            let decide = Request::new("GET", "/rs/authorize-implicit/decision").query("client_id", "app");
+            let decide = decide.header("Cookie", flow.header("set-cookie").split(';').next().unwrap());
+            let decide = decide.query("oauthDecision", "allow");
+            let authenticity = flow.json()["authenticityToken"].as_str().unwrap().to_owned();
+            let answer = world.send("Generate", decide.query("session_authenticity_token", &authenticity)).await;
+            assert_eq!(answer.status, 400, "{change:?} {prune:?} {}", answer.body);
+        }
+    }
+}
+
+#[tokio::test]
+async fn sessions_flows_and_used_forms_are_no_tokens() {
+    let world = World::with(&[("HALLPASS_MAX_TOKENS", "2")]).await;
+    for _ in 0..3 {
+        Visitor::signed_in(&world, "my_username", "topsecret").await;
+        let begin = Request::new("GET", "/rs/authorize-implicit");
+        let begin = begin.query("client_id", "app").query("response_type", "token");
+        let flow = world.send("Generate", begin.authorization(&basic("my_username", "topsecret"))).await;
+        assert_eq!(flow.status, 200);
+    }
+    let token = world.token().await;
+    for name in ["one", "two"] {
+        world.created(&token, &json!({"name": name})).await;
+    }
+    assert_eq!(world.count_records("1").await, 3);
+    let list = world.list(&token, &[("limit", "2")]).await.json();
+    assert_eq!(list["tokens"].as_array().unwrap().len(), 2, "a page is as long as it was asked to be: {list}");
+    let rest = world.list(&token, &[("limit", "2"), ("cursor", list["next"].as_str().unwrap())]).await.json();
+    assert_eq!(rest["tokens"].as_array().unwrap().len(), 1, "{rest}");
+}
+
+#[tokio::test]
+async fn signing_in_ends_the_session_before_whoever_signs_in() {
+    let world = World::new().await;
+    for (name, password) in [("my_username", "topsecret"), ("admin", "letmein")] {
+        let mut browser = Visitor::signed_in(&world, "my_username", "topsecret").await;
+        let own = Request::new("GET", "/profile/developer");
+        let before = browser.with_cookies(own.clone());
+        let elsewhere = Visitor::signed_in(&world, "my_username", "topsecret").await.with_cookies(own.clone());
+        assert_eq!(world.send("Console", before.clone()).await.status, 200);
+        let fields = [("username", name), ("password", password)];
+        browser.open("Console", Request::new("GET", "/sign-in")).await;
+        assert_eq!(browser.submit("Generate", Request::new("POST", "/sign-in"), &fields).await.status, 303);
+        assert_eq!(world.send("Console", before).await.status, 401, "{name}");
+        assert_eq!(world.send("Console", elsewhere).await.status, 200, "another browser is not concerned");
+        assert_eq!(browser.open("Console", own).await.status, 200);
+        // A password that is wrong ends nothing.
+        browser.open("Console", Request::new("GET", "/sign-in")).await;
+        let fields = [("username", name), ("password", "wrong")];
+        assert_eq!(browser.submit("Generate", Request::new("POST", "/sign-in"), &fields).await.status, 401);
+        assert_eq!(browser.open("Console", Request::new("GET", "/profile/developer")).await.status, 200);
+    }
+}
