@@ -6,6 +6,7 @@ mod authorizer_changes;
 mod authorizer_events;
 mod authorizer_routes;
 mod bad_input;
+mod bounds;
 mod console;
 mod corrupt;
 mod cors;

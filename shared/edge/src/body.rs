@@ -21,15 +21,28 @@ use crate::{
 #[derive(Debug)]
 pub struct Members(Map<String, Value>);
 
+/// The longest body of any route, in bytes: a form of a page with a check box for each of a thousand permissions.
+pub const MAX_BYTES: usize = 256 * 1_024;
+
+/// The longest JSON body, in bytes.
+pub const MAX_JSON_BYTES: usize = 64 * 1_024;
+
+/// The longest form with a token, in bytes. No token is longer than 4 KB.
+pub const MAX_TOKEN_FORM_BYTES: usize = 16 * 1_024;
+
+/// The most parameters of a form with a token.
+const MAX_TOKEN_FORM_PARAMETERS: usize = 64;
+
 /// A body that is a JSON object, or empty, which is an empty object.
 ///
 /// # Errors
-/// 415 for another media type, 400 for what is not a JSON object, or one in which a member stands twice.
+/// 413 for more than [`MAX_JSON_BYTES`], 415 for another media type, 400 for what is not a JSON object, or one in which a member stands twice.
 pub fn json_object(headers: &HeaderMap, body: &Body) -> Result<Members, Problem> {
     let bytes = bytes(body);
     if bytes.is_empty() {
         return Ok(Members(Map::new()));
     }
+    expect_at_most(body, MAX_JSON_BYTES)?;
     expect_media_type(headers, "application/json")?;
     match strict_json::parse(bytes) {
         Ok(Value::Object(members)) => Ok(Members(members)),
@@ -64,6 +77,14 @@ pub fn expect_no_encoding(headers: &HeaderMap, body: &Body) -> Result<(), Proble
     Err(Problem::unsupported_content_encoding())
 }
 
+/// Refuses a body of more bytes than this, before it is parsed.
+///
+/// # Errors
+/// 413.
+pub fn expect_at_most(body: &Body, most: usize) -> Result<(), Problem> {
+    if bytes(body).len() <= most { Ok(()) } else { Err(Problem::content_too_large(most)) }
+}
+
 /// The bytes of a body.
 pub fn bytes(body: &Body) -> &[u8] {
     AsRef::as_ref(body)
@@ -94,8 +115,13 @@ pub fn is_of_media_type(headers: &HeaderMap, takes: &str) -> bool {
 /// The one parameter `token` of a form; others, such as `token_type_hint`, do not matter (RFC 7009 section 2.1).
 ///
 /// # Errors
-/// 400 if it is missing, or if any parameter is there twice.
+/// 413 for more than [`MAX_TOKEN_FORM_BYTES`], 400 if it is missing, if any parameter is there twice, or if there are too
+/// many.
 pub fn token_parameter(body: &Body) -> Result<Text, Problem> {
+    expect_at_most(body, MAX_TOKEN_FORM_BYTES)?;
+    if form_urlencoded::parse(bytes(body)).nth(MAX_TOKEN_FORM_PARAMETERS).is_some() {
+        return Err(Problem::invalid_request("The form has too many parameters"));
+    }
     if let Some(name) = first_repeated(form_urlencoded::parse(bytes(body)).map(|(name, _)| name)) {
         return Err(repeated(&name));
     }

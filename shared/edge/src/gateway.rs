@@ -2,7 +2,10 @@
 
 use std::{convert::Infallible, future::Future, time::Duration};
 
-use http::{HeaderValue, Method, header::COOKIE};
+use http::{
+    HeaderName, HeaderValue, Method,
+    header::{COOKIE, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS},
+};
 use lambda_http::{
     Adapter, Request, RequestExt, Service as _, request::LambdaRequest, request::RequestContext, service_fn,
 };
@@ -16,6 +19,13 @@ use crate::{Answer, Problem, Settings, body, cors, log};
 /// The limit of a whole request, however many calls it makes. The template gives a function a second more; when that is
 /// over, Lambda ends it, and nobody learns why.
 pub const LIMIT: Duration = Duration::from_secs(9);
+
+/// The most parameters of a query. No route knows more than four.
+const MAX_PARAMETERS: usize = 64;
+
+/// HSTS for a year (RFC 6797), of this host alone, and no guessing of media types.
+const ON_EVERY_ANSWER: [(HeaderName, &str); 2] =
+    [(STRICT_TRANSPORT_SECURITY, "max-age=31536000"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
 
 /// Serves proxy events of API Gateway until Lambda ends the process.
 ///
@@ -49,8 +59,21 @@ where
 }
 
 /// Ends a request: answers a preflight without asking the handler, else gives the handler up after [`LIMIT`], logs what it
-/// did not, and lets the caller's origin see the answer if it may.
+/// did not, and lets the caller's origin see the answer if it may. Every answer tells browsers to stay with HTTPS and to
+/// take no body for what it does not say it is.
 pub async fn respond(
+    settings: &Settings,
+    request: &Request,
+    handling: impl Future<Output = Result<Answer, Problem>>,
+) -> Answer {
+    let mut answer = unsecured(settings, request, handling).await;
+    for (name, value) in ON_EVERY_ANSWER {
+        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    answer
+}
+
+async fn unsecured(
     settings: &Settings,
     request: &Request,
     handling: impl Future<Output = Result<Answer, Problem>>,
@@ -59,7 +82,7 @@ pub async fn respond(
         return answer;
     }
     let late = |_elapsed| Err(Failure::new("answering the request", "the time limit was reached").into());
-    let outcome = match unambiguous(request) {
+    let outcome = match bounded(request).and_then(|()| unambiguous(request)) {
         Ok(()) => tokio::time::timeout(LIMIT, handling).await.unwrap_or_else(late),
         Err(problem) => Err(problem),
     };
@@ -69,6 +92,16 @@ pub async fn respond(
         answer.body_mut().clear();
     }
     answer
+}
+
+/// Refuses a request that would cost more to read than any that is meant, before anything of it is parsed.
+fn bounded(request: &Request) -> Result<(), Problem> {
+    body::expect_at_most(request.body(), body::MAX_BYTES)?;
+    let count = request.query_string_parameters_ref().map_or(0, |parameters| parameters.iter().count());
+    if count > MAX_PARAMETERS {
+        return Err(Problem::invalid_request("The query has too many parameters"));
+    }
+    Ok(())
 }
 
 /// Refuses what two readers could read in two ways: a parameter of the query that stands twice, an encoded body.

@@ -160,6 +160,11 @@ impl Problem {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("This path takes {takes}"))
     }
 
+    /// 413: the body has more bytes than this (RFC 9110 section 15.5.14).
+    pub fn content_too_large(most: usize) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, format!("The body must have at most {most} bytes"))
+    }
+
     /// 415: the body is compressed or otherwise encoded (RFC 9110 section 15.5.16).
     pub fn unsupported_content_encoding() -> Self {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body must not be encoded; remove Content-Encoding")

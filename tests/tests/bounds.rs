@@ -1,0 +1,128 @@
+//! What a request may cost before anybody looks at what it says, and what every answer tells a browser, on all routes.
+
+use hallpass::dev::template::Template;
+use tests::{Request, TEMPLATE, World, client::Reply, system::System};
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// The most bytes of a body: of any route, of JSON, of a form with a token.
+const LIMITS: (usize, usize, usize) = (262_144, 65_536, 16_384);
+
+/// Every route of the template with every method.
+fn routes() -> Vec<(&'static str, String)> {
+    let template = Template::parse(TEMPLATE).unwrap();
+    let methods = ["GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS"];
+    let mut paths: Vec<String> = template.routes.iter().map(|route| concrete(&route.path)).collect();
+    paths.sort();
+    paths.dedup();
+    assert!(paths.len() > 20, "{paths:?}");
+    paths.iter().flat_map(|path| methods.map(|method| (method, path.clone()))).collect()
+}
+
+fn concrete(path: &str) -> String {
+    let id = format!("1.{}", "A".repeat(22));
+    let path = path.replace("{id}", &id).replace("{user_id}", "1").replace("{file}", "hallpass.css");
+    path.replace("{proxy+}", "no/such/path")
+}
+
+fn is_safe_for_browsers(reply: &Reply, place: &str) {
+    for (name, value) in [("strict-transport-security", "max-age=31536000"), ("x-content-type-options", "nosniff")] {
+        assert_eq!(reply.header(name), value, "{place} {}", reply.status);
+        assert_eq!(reply.headers.get_all(name).iter().count(), 1, "{place}");
+    }
+}
+
+#[tokio::test]
+async fn every_answer_keeps_browsers_at_https_and_from_guessing() {
+    let system = System::start(&[("HALLPASS_ALLOW_ORIGINS", "https://app.example")]).await;
+    let preflight = [("Origin", "https://app.example"), ("Access-Control-Request-Method", "POST")];
+    for (method, path) in routes() {
+        for headers in [&[][..], &[("Authorization", "Bearer x")], &[("Accept", "text/html")], &preflight] {
+            let reply = system.send(method, &path, headers, "").await;
+            is_safe_for_browsers(&reply, &format!("{method} {path} {headers:?}"));
+        }
+    }
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_is_bounded_on_every_route_before_it_is_read() {
+    let system = System::start(&[]).await;
+    let endless = "a&".repeat(LIMITS.0 / 2) + "a";
+    for (method, path) in routes() {
+        for media_type in [FORM, "application/json", "text/plain"] {
+            let headers = [("Content-Type", media_type), ("Authorization", "Bearer x")];
+            let reply = system.send(method, &path, &headers, &endless).await;
+            let place = format!("{method} {path} {media_type}");
+            // Some are stopped before a function sees them.
+            let is_refused = (400..500).contains(&reply.status) || (method == "OPTIONS" && reply.status == 204);
+            assert!(is_refused, "{place} {}", reply.status);
+        }
+    }
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn each_kind_of_body_has_its_limit_and_what_is_within_is_read() {
+    let system = System::start(&[]).await;
+    let token = system.token_of("admin", "letmein").await;
+    let authorization = format!("Bearer {token}");
+    let check = async |method: &str, path: &str, media_type: &str, body: String, status: u16| {
+        let headers = [("Content-Type", media_type), ("Authorization", authorization.as_str())];
+        let reply = system.send(method, path, &headers, &body).await;
+        assert_eq!(reply.status, status, "{method} {path} {} bytes: {}", body.len(), reply.body);
+    };
+    let padded = |text: &str, length: usize, filler: &str| text.to_owned() + &filler.repeat(length - text.len());
+    for (method, path) in [
+        ("POST", "/tokens"),
+        ("PATCH", "/tokens/current"),
+        ("POST", "/rest/pat/1.0/token/user/create"),
+        ("POST", "/rest/pat/1.0/token/app/create"),
+    ] {
+        check(method, path, "application/json", padded("{}", LIMITS.1, " "), 400).await;
+        check(method, path, "application/json", padded("{}", LIMITS.1 + 1, " "), 413).await;
+        check(method, path, "application/json", "[".repeat(LIMITS.1), 400).await;
+    }
+    for path in ["/oauth/introspect", "/oauth/revoke"] {
+        check("POST", path, FORM, padded("token=x&y=", LIMITS.2, "z"), 200).await;
+        check("POST", path, FORM, padded("token=x&y=", LIMITS.2 + 1, "z"), 413).await;
+        let many = (0..63).map(|number| format!("&p{number}=1")).collect::<String>();
+        check("POST", path, FORM, format!("token=x{many}"), 200).await;
+        check("POST", path, FORM, format!("token=x{many}&one_more=1"), 400).await;
+    }
+    let headers = [("Content-Type", FORM)];
+    for path in ["/sign-in", "/sign-out", "/profile/developer/", "/admin/users/1", "/admin/users/1/access"] {
+        let within = system.send("POST", path, &headers, &padded("csrf=", LIMITS.0, "z")).await;
+        assert!([401, 403].contains(&within.status), "{path} {}", within.status);
+        assert_eq!(
+            system.send("POST", path, &headers, &padded("csrf=", LIMITS.0 + 1, "z")).await.status,
+            413,
+            "{path}"
+        );
+    }
+    let query = (0..65).map(|number| format!("p{number}=1")).collect::<Vec<_>>().join("&");
+    let reply = system.send("GET", &format!("/healthz?{query}"), &[], "").await;
+    assert_eq!(reply.body_of(400)["detail"], "The query has too many parameters");
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn six_megabytes_of_parameters_cost_next_to_nothing() {
+    // Past the witness, which reads every form for secrets.
+    let (invoke, tap) = World::new().await.tapped_once_more().await;
+    let body = "a&".repeat(3 << 20);
+    for (function, route) in [
+        ("Revoke", "/oauth/revoke"),
+        ("Console", "/oauth/introspect"),
+        ("Generate", "/sign-in"),
+        ("Generate", "/profile/developer"),
+        ("Revoke", "/sign-out"),
+    ] {
+        let request = Request::new("POST", route).header("Content-Type", FORM).body(&body);
+        let event = request.event();
+        tap.seen();
+        let answer = invoke(function, event).await.unwrap();
+        assert_eq!(answer["statusCode"], 413, "{route}");
+        assert_eq!(tap.operations(), Vec::<String>::new(), "{route}");
+    }
+}
