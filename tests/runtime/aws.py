@@ -32,7 +32,7 @@ KEY = base64.urlsafe_b64encode(b"a stand-in for AWS has no secret").rstrip(b"=")
 RING = json.dumps({"id": "first", "signs_from": 0, "key": KEY})
 
 # What CreateTable takes over from AWS::DynamoDB::Table as it stands.
-TABLE_PROPERTIES = ["AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode"]
+TABLE_PROPERTIES = ["AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "LocalSecondaryIndexes", "BillingMode"]
 
 
 class Template(yaml.SafeLoader):

@@ -92,7 +92,9 @@ async fn an_attribute_that_a_record_lacks_lets_nobody_in() {
         assert_eq!(verdict(&world, made).await, expected, "{attribute}");
         world.put("Tokens", item).await;
     };
-    for attribute in ["format", "issued_at", "issued_by", "user_fingerprint", "bound_to", "key_id", "root"] {
+    for attribute in
+        ["format", "issued_at", "issued_by", "user_fingerprint", "bound_to", "key_id", "root", "live_until"]
+    {
         check(&made, attribute, CANNOT_TELL).await;
         check(&developer, attribute, CANNOT_TELL).await;
     }

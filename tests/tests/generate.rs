@@ -313,9 +313,11 @@ async fn a_token_taken_back_while_it_mints_mints_nothing() {
         0,
         1,
         Fault::Change(|answer| {
+            let record = answer["Responses"]["Tokens"][0].as_object_mut().unwrap();
             for attribute in ["revoked_at", "revoked_because"] {
-                answer["Responses"]["Tokens"][0].as_object_mut().unwrap().remove(attribute).unwrap();
+                record.remove(attribute).unwrap();
             }
+            record.insert("live_until".to_owned(), record["expires_at"].clone());
         }),
     );
     tap.seen();

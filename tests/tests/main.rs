@@ -24,6 +24,7 @@ mod hypothesis;
 mod key_rotation;
 mod keys;
 mod limiter;
+mod limits;
 mod log;
 mod names;
 mod openapi;

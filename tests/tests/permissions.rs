@@ -178,6 +178,9 @@ fn text_in(answer: &Value, member: &str) -> String {
 #[tokio::test]
 async fn generate_asks_for_what_it_may() {
     let (world, tap) = World::tapped(&[("HALLPASS_MAX_TOKENS", "2")]).await;
+    let mut visitor = Visitor::signed_in(&world, "my_username", "topsecret").await;
+    // The page with the form asked console.
+    tap.seen();
     let login = basic("my_username", "topsecret");
     assert_eq!(world.generate(&basic("my_username", "wrong")).await.status, 401);
     let (token, admin) = (world.token().await, world.token_of("admin", "letmein").await);
@@ -206,6 +209,10 @@ async fn generate_asks_for_what_it_may() {
     let authenticity = text_in(&reply.json(), "authenticityToken");
     let decide = decide.query("oauthDecision", "allow").query("session_authenticity_token", &authenticity);
     send(&world, "Generate", decide.header("Cookie", cookie)).await;
+    // The page that shows a new token lists the others.
+    let form = [("do", "make"), ("name", "of the page"), ("limit", "all")];
+    let answer = visitor.submit("Generate", Request::new("POST", "/profile/developer"), &form).await;
+    assert!([201, 409].contains(&answer.status), "{answer:?}");
     check(&world, &tap, "Generate").await;
 }
 

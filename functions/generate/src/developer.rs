@@ -7,7 +7,10 @@ use serde_json::json;
 use store::{Failure, developer::Replaced};
 use token::{Admitted, Format, Record, Text, Timestamp, TokenHash, User, codec::developer, lifecycle};
 
-use crate::mint::{end_of_chain, own_scope};
+use crate::{
+    limit,
+    mint::{end_of_chain, own_scope},
+};
 
 pub(crate) async fn remake(
     service: &Service,
@@ -35,8 +38,8 @@ pub(crate) async fn make(
     let expires_at = [chain_ends_at, configured].into_iter().flatten().min();
     // A developer token remakes itself, and never one that has come after it.
     let old = match parent.filter(|parent| parent.record.format == Format::Developer) {
-        Some(parent) => Some(parent.record.id.hash),
-        None => service.store.developer_of(&user.id).await?.map(|record| record.id.hash),
+        Some(parent) => Some(parent.record.clone()),
+        None => service.store.developer_of(&user.id).await?,
     };
     let ring = service.ring(now).await?;
     let sealed = developer::seal(&ring, &service.settings.issuer, now, user.id, &draw.secret());
@@ -65,7 +68,14 @@ pub(crate) async fn make(
         last_used_at: None,
         forget_at: lifecycle::forget_at(expires_at, None, service.settings.grace),
     };
-    replace(service, parent, &record, old, now).await?;
+    replace(service, parent, &record, old.as_ref().map(|old| old.id.hash), now).await?;
+    // In the place of one that counts, the new one adds nothing.
+    if !old.is_some_and(|old| lifecycle::state(&old, Some(user), now).counts())
+        && let Err(problem) = limit::check(service, user, &record, now).await
+    {
+        service.store.withdraw(&record).await?;
+        return Err(problem);
+    }
     log::allowed("issued", Some(&record.id), None);
     Ok((sealed.text, record))
 }

@@ -168,10 +168,6 @@ async fn look_again(
     {
         return Err(Problem::not_permitted());
     }
-    // A token without a name counts against no limit, and one made with a password has no parent to look at.
-    if record.name.is_none() && parent.is_none() {
-        return Ok(());
-    }
     if let Some(parent) = parent.filter(|_| parent_is_owner) {
         let again = service.store.verify_again(parent, now).await?;
         again.map_err(|refused| Problem::refused(issuer, &refused))?;

@@ -23,7 +23,8 @@ pub(super) async fn look(store: &Store) -> Vec<Finding> {
         findings.push(stream(&users));
         findings.push(recovery(store, "users", &tables.users).await);
     }
-    if shape(store, "tokens", &tables.tokens, &["user_id", "token"], &mut findings).await.is_some() {
+    if let Some(tokens) = shape(store, "tokens", &tables.tokens, &["user_id", "token"], &mut findings).await {
+        findings.push(live_index(&tokens));
         findings.push(ttl(store, "tokens", &tables.tokens).await);
         findings.push(recovery(store, "tokens", &tables.tokens).await);
     }
@@ -84,6 +85,19 @@ fn index(users: &Shape) -> Finding {
             Finding::new(OF, Verdict::Wrong, detail, DEPLOY)
         }
         None => Finding::new(OF, Verdict::Wrong, "it is not there, or not ready: nobody can log in", DEPLOY),
+    }
+}
+
+fn live_index(tokens: &Shape) -> Finding {
+    const OF: &str = "index of live tokens";
+    const ADVICE: &str = "a local index cannot be added; deploy a new table from template.yaml";
+    match &tokens.live_index {
+        Some(key) if key == &["user_id", "live_until"] => Finding::ok(OF, "live_until"),
+        Some(key) => {
+            let detail = format!("its key is {}, and not user_id and live_until", key.join(" and "));
+            Finding::new(OF, Verdict::Wrong, detail, ADVICE)
+        }
+        None => Finding::new(OF, Verdict::Wrong, "it is not there: no token can be issued", ADVICE),
     }
 }
 

@@ -46,6 +46,7 @@ async fn a_good_stack_is_well_and_what_the_engine_does_not_say_is_not_called_ok(
         "index by name",
         "user stream",
         "tokens table",
+        "index of live tokens",
         "TTL of tokens",
         "attempts table",
         "TTL of attempts",

@@ -38,6 +38,8 @@ pub struct Settings {
     pub grace: Duration,
     /// `HALLPASS_MAX_TOKENS`: how many live named tokens a user may have.
     pub max_tokens: usize,
+    /// `HALLPASS_MAX_TOKENS_TOTAL`: how many live tokens a user may have, with and without a name.
+    pub max_tokens_total: usize,
     /// `HALLPASS_AUTHORIZER_CACHE`: the longest time any attached API caches the authorizer's answer.
     pub authorizer_cache: Duration,
     bindings: [Binding; 3],
@@ -86,6 +88,7 @@ impl Settings {
             allow_origins: origins(lookup)?,
             grace: grace(lookup)?,
             max_tokens: number(lookup, "HALLPASS_MAX_TOKENS", 100)?,
+            max_tokens_total: number(lookup, "HALLPASS_MAX_TOKENS_TOTAL", 1_000)?,
             authorizer_cache: duration(lookup, "HALLPASS_AUTHORIZER_CACHE", Duration::ZERO)?,
             bindings: [
                 of("HALLPASS_INVALIDATE_ON_SIGNED"),
@@ -192,7 +195,8 @@ fn number(lookup: Lookup<'_>, name: &'static str, default: usize) -> Result<usiz
     let Some(text) = text(lookup, name) else {
         return Ok(default);
     };
-    text.parse().map_err(|_| BadSetting::new(name, "it is not a whole number"))
+    let number = text.parse().map_err(|_| BadSetting::new(name, "it is not a whole number"))?;
+    if number == 0 { Err(BadSetting::new(name, "it must be at least 1")) } else { Ok(number) }
 }
 
 fn switch(lookup: Lookup<'_>, name: &'static str, default: bool) -> Result<bool, BadSetting> {
@@ -276,6 +280,9 @@ mod tests {
         check("HALLPASS_REALM", "a\"b");
         check("HALLPASS_LIFETIME", "soon");
         check("HALLPASS_MAX_TOKENS", "-1");
+        check("HALLPASS_MAX_TOKENS", "0");
+        check("HALLPASS_MAX_TOKENS_TOTAL", "many");
+        check("HALLPASS_MAX_TOKENS_TOTAL", "0");
         check("HALLPASS_MAX_RENEWAL", "x");
         check("HALLPASS_AUTHORIZER_CACHE", "5 minutes");
     }

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::{
 };
 use token::{Timestamp, User};
 
-use crate::{Failure, Store, Tables, item, users::NAME_INDEX};
+use crate::{Failure, Store, Tables, item, live::LIVE_INDEX, users::NAME_INDEX};
 
 /// A table as the engine describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Shape {
     pub key: Vec<String>,
     /// The attributes of the key of the index by name, if it is there and ready.
     pub name_index: Option<Vec<String>>,
+    /// The attributes of the key of the index of live tokens, if it is there.
+    pub live_index: Option<Vec<String>>,
     /// What its stream tells of a change, such as `NEW_AND_OLD_IMAGES`, if it has a stream that is switched on.
     pub stream: Option<String>,
 }
@@ -128,10 +130,12 @@ fn shape(table: &TableDescription) -> Shape {
     let index = table.global_secondary_indexes().iter().find(|index| index.index_name() == Some(NAME_INDEX));
     // An engine that says nothing of an index's state has it ready at once.
     let index = index.filter(|index| index.index_status().is_none_or(|status| *status == IndexStatus::Active));
+    let live = table.local_secondary_indexes().iter().find(|index| index.index_name() == Some(LIVE_INDEX));
     let stream = table.stream_specification().filter(|stream| stream.stream_enabled());
     Shape {
         key: names(table.key_schema()),
         name_index: index.map(|index| names(index.key_schema())),
+        live_index: live.map(|index| names(index.key_schema())),
         stream: stream.and_then(|stream| stream.stream_view_type()).map(|view| view.as_str().to_owned()),
     }
 }

@@ -1,5 +1,5 @@
 //! Records and users as DynamoDB items. The names of a token's attributes are in this file and in no other, but for
-//! the ones of the keys and of `forget_at` in `template.yaml`.
+//! the ones of keys, of the index and of TTL in `template.yaml`.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -20,6 +20,7 @@ pub(crate) const DISABLED_AT: &str = "disabled_at";
 pub(crate) const REVOKED_AT: &str = "revoked_at";
 pub(crate) const REVOKED_BECAUSE: &str = "revoked_because";
 pub(crate) const FORGET_AT: &str = "forget_at";
+pub(crate) const LIVE_UNTIL: &str = "live_until";
 pub(crate) const LAST_USED_AT: &str = "last_used_at";
 pub(crate) const REPLACES: &str = "replaces";
 pub(crate) const KEY_ID: &str = "key_id";
@@ -27,7 +28,7 @@ pub(crate) const NAME: &str = "name";
 const FORMAT: &str = "format";
 const DESCRIPTION: &str = "description";
 const SCOPE: &str = "scope";
-const ISSUED_AT: &str = "issued_at";
+pub(crate) const ISSUED_AT: &str = "issued_at";
 const ISSUED_BY: &str = "issued_by";
 pub(crate) const FINGERPRINT: &str = "user_fingerprint";
 pub(crate) const BINDING: &str = "bound_to";
@@ -115,6 +116,7 @@ pub(crate) fn from_record(record: &Record) -> Item {
         (REPLACED_AT, record.replaced_at.map(number)),
         (LAST_USED_AT, record.last_used_at.map(number)),
         (FORGET_AT, record.forget_at.map(number)),
+        (LIVE_UNTIL, record.live_until().map(number)),
     ];
     item.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
     item
@@ -123,16 +125,17 @@ pub(crate) fn from_record(record: &Record) -> Item {
 /// Reads a record. An attribute that is missing or of the wrong type is a failure, never a default.
 pub(crate) fn to_record(item: &Item) -> Result<Record, Corrupt> {
     let user_id: UserId = required(item, USER_ID)?;
-    let format = required(item, FORMAT)?;
-    let hash: TokenHash = match format {
-        token::Format::Developer => required(item, TOKEN_HASH)?,
-        token::Format::Signed | token::Format::Jwt => required(item, TOKEN)?,
-    };
+    let format = format(item)?;
+    let hash = hash(item, format)?;
     let revoked = match (instant(item, REVOKED_AT)?, optional(item, REVOKED_BECAUSE)?) {
         (None, None) => None,
         (Some(at), Some(because)) => Some(Revocation { at, because }),
         (Some(_), None) | (None, Some(_)) => return Err(Corrupt(REVOKED_AT)),
     };
+    // Outside of the index a token would neither be counted nor found when its user changes.
+    if instant(item, LIVE_UNTIL)?.is_none() && revoked.is_none() {
+        return Err(Corrupt(LIVE_UNTIL));
+    }
     let (replaced_by, replaced_at) = (optional(item, REPLACED_BY)?, instant(item, REPLACED_AT)?);
     if replaced_by.is_some() != replaced_at.is_some() {
         return Err(Corrupt(REPLACED_AT));
@@ -159,6 +162,19 @@ pub(crate) fn to_record(item: &Item) -> Result<Record, Corrupt> {
         last_used_at: instant(item, LAST_USED_AT)?,
         forget_at: instant(item, FORGET_AT)?,
     })
+}
+
+/// The format of a record.
+pub(crate) fn format(item: &Item) -> Result<token::Format, Corrupt> {
+    required(item, FORMAT)
+}
+
+/// The hash of a record of this format.
+pub(crate) fn hash(item: &Item, format: token::Format) -> Result<TokenHash, Corrupt> {
+    match format {
+        token::Format::Developer => required(item, TOKEN_HASH),
+        token::Format::Signed | token::Format::Jwt => required(item, TOKEN),
+    }
 }
 
 /// Reads a user.

@@ -9,6 +9,7 @@
 //! | [`connect`] | the clients: time limits, retries, TLS |
 //! | [`keys`] | the key ring, cached and refreshed |
 //! | [`verify`] | from the text of a token to a decision, with one read |
+//! | [`live`] | the tokens of a user that may be accepted, and how many they are |
 //! | [`tokens`] | making, listing and taking back records |
 //! | [`developer`] | the one developer token of a user |
 //! | [`rotation`] | one token takes the place of another |
@@ -31,6 +32,7 @@ pub mod flows;
 pub mod inspection;
 pub mod item;
 pub mod keys;
+pub mod live;
 pub mod management;
 pub mod presence;
 pub mod rotation;

@@ -48,10 +48,11 @@ impl Store {
             .expression_attribute_names("#user", item::USER_ID)
             .build()
             .map_err(bad)?;
+        let live_until = old.expires_at.map_or(ends_at, |end| end.min(ends_at));
         let mark = Update::builder()
             .table_name(&self.tables.tokens)
             .set_key(Some(item::record_key(&old.id, old.format)))
-            .update_expression("SET #by = :new, #at = :end")
+            .update_expression("SET #by = :new, #at = :end, #live = :live")
             .condition_expression(
                 "attribute_exists(#user) AND attribute_not_exists(#revoked) AND attribute_not_exists(#by)",
             )
@@ -60,7 +61,9 @@ impl Store {
             .expression_attribute_names("#by", item::REPLACED_BY)
             .expression_attribute_names("#at", item::REPLACED_AT)
             .expression_attribute_values(":new", item::text(&*new.id.hash.text()))
+            .expression_attribute_names("#live", item::LIVE_UNTIL)
             .expression_attribute_values(":end", item::number(ends_at))
+            .expression_attribute_values(":live", item::number(live_until))
             .build()
             .map_err(bad)?;
         let writes = [
@@ -116,7 +119,8 @@ impl Store {
             end = end.expression_attribute_values(":forget", item::number(forget_at));
         }
         let end = end
-            .update_expression(set)
+            .update_expression(format!("{set} REMOVE #live"))
+            .expression_attribute_names("#live", item::LIVE_UNTIL)
             .condition_expression("attribute_exists(#user) AND attribute_not_exists(#revoked)")
             .expression_attribute_names("#user", item::USER_ID)
             .expression_attribute_names("#revoked", item::REVOKED_AT)

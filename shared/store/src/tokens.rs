@@ -40,6 +40,8 @@ pub struct PageKey(String);
 /// How often a token's use is noted.
 const USE_RESOLUTION: std::time::Duration = std::time::Duration::from_secs(3600);
 
+const WITHDRAWING: &str = "withdrawing the record";
+
 const LISTING: &str = "listing the user's tokens";
 
 impl Store {
@@ -66,7 +68,11 @@ impl Store {
         let call = call.condition_expression("#it = :it").expression_attribute_names("#it", attribute);
         let call = call.expression_attribute_values(":it", value);
         // The condition is not met if the record went before, or another developer token took its place.
-        if_met("withdrawing the record", call.send().await).map(|_met| ())
+        if_met(WITHDRAWING, call.send().await)?;
+        if record.format == Format::Developer {
+            self.take_away(item::pointer_key(&record.id.hash), WITHDRAWING).await?;
+        }
+        Ok(())
     }
 
     /// All records of a user.
@@ -159,7 +165,8 @@ impl Store {
             call = call.expression_attribute_values(":forget", item::number(forget_at));
         }
         let call = call
-            .update_expression(set)
+            .update_expression(format!("{set} REMOVE #live"))
+            .expression_attribute_names("#live", item::LIVE_UNTIL)
             .expression_attribute_names("#because", item::REVOKED_BECAUSE)
             .expression_attribute_values(":at", item::number(revocation.at))
             .expression_attribute_values(":because", item::text(revocation.because.as_str()));

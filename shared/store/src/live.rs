@@ -1,0 +1,140 @@
+//! The records of a user that may be accepted: a sparse index of the user's partition, by the instant until which a
+//! record is live as far as it tells itself. A record leaves the index when it is revoked, so that what is read does not
+//! grow with what is over.
+//!
+//! The index is a local one, because only those are read strongly. It has what decides about a token and no more.
+
+use token::{Binding, Fingerprint, Format, Timestamp, TokenHash, TokenId, User, UserId, lifecycle};
+
+use crate::{
+    Failure, Store,
+    failure::Corrupt,
+    item::{self, Item},
+};
+
+/// The index, and the attribute that it is by.
+pub const LIVE_INDEX: &str = item::LIVE_UNTIL;
+
+/// A record as the index has it.
+#[derive(Clone, Debug)]
+pub struct LiveRecord {
+    /// The token's public ID.
+    pub id: TokenId,
+    /// The format of its text.
+    pub format: Format,
+    /// Whether it has a name.
+    pub is_named: bool,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// When it expires or is replaced; [`Timestamp::MAX`] for never.
+    pub live_until: Timestamp,
+    /// The user's fingerprint at that time.
+    pub fingerprint: Fingerprint,
+    /// What that fingerprint is made of.
+    pub binding: Binding,
+}
+
+/// Some of a user's records that may be accepted, those that expire first before the others.
+#[derive(Debug)]
+pub struct LivePage {
+    /// The records.
+    pub records: Vec<LiveRecord>,
+    /// How many records more there are that cannot be read.
+    pub unreadable: usize,
+    /// Where the next page begins, if there is one.
+    pub next: Option<LivePlace>,
+}
+
+/// A place in the index.
+#[derive(Clone, Debug)]
+pub struct LivePlace(Item);
+
+/// How many tokens of a user are accepted, or may be accepted again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LiveCount {
+    /// All of them.
+    pub all: usize,
+    /// Those with a name.
+    pub named: usize,
+}
+
+/// How many records are read at once for a count: about a third of the megabyte that DynamoDB reads at once.
+const PAGE: i32 = 1_000;
+
+const DOING: &str = "reading the user's live tokens";
+
+impl Store {
+    /// One page of at most `limit` records of a user that are neither revoked nor over at this time. Whether a change of
+    /// the user has invalidated one is for the caller to see.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn live_page(
+        &self,
+        user_id: &UserId,
+        now: Timestamp,
+        limit: i32,
+        after: Option<LivePlace>,
+    ) -> Result<LivePage, Failure> {
+        let call = self.client.query().table_name(&self.tables.tokens).index_name(LIVE_INDEX);
+        let call = call.consistent_read(true).limit(limit).set_exclusive_start_key(after.map(|LivePlace(key)| key));
+        let call = call
+            .key_condition_expression("#user = :user AND #live > :now")
+            .expression_attribute_names("#user", item::USER_ID)
+            .expression_attribute_names("#live", item::LIVE_UNTIL)
+            .expression_attribute_values(":user", item::text(user_id.as_str()))
+            .expression_attribute_values(":now", item::number(now));
+        let answer = call.send().await.map_err(Failure::of(DOING))?;
+        let items = answer.items.unwrap_or_default();
+        let records: Vec<LiveRecord> = items.iter().filter_map(|item| live_record(item).ok()).collect();
+        let unreadable = items.len().saturating_sub(records.len());
+        Ok(LivePage { records, unreadable, next: answer.last_evaluated_key.map(LivePlace) })
+    }
+
+    /// Counts the tokens of this user that are accepted or may be accepted again, until they are enough. One that cannot
+    /// be read counts, and has a name: nobody can tell.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn count_live(
+        &self,
+        user: &User,
+        now: Timestamp,
+        is_enough: impl Fn(LiveCount) -> bool,
+    ) -> Result<LiveCount, Failure> {
+        let (mut count, mut after) = (LiveCount::default(), None);
+        loop {
+            let page = self.live_page(&user.id, now, PAGE, after).await?;
+            let counted = page.records.iter().filter(|record| record.invalidated(Some(user)).is_none());
+            for is_named in counted.map(|record| record.is_named).chain(std::iter::repeat_n(true, page.unreadable)) {
+                count.all = count.all.saturating_add(1);
+                count.named = count.named.saturating_add(usize::from(is_named));
+            }
+            after = page.next;
+            if after.is_none() || is_enough(count) {
+                return Ok(count);
+            }
+        }
+    }
+}
+
+impl LiveRecord {
+    /// Why a change of the user has invalidated this token for good, if one has.
+    pub fn invalidated(&self, user: Option<&User>) -> Option<token::Reason> {
+        lifecycle::changed_since(&self.fingerprint, &self.binding, user)
+    }
+}
+
+fn live_record(item: &Item) -> Result<LiveRecord, Corrupt> {
+    let format = item::format(item)?;
+    let hash: TokenHash = item::hash(item, format)?;
+    Ok(LiveRecord {
+        id: TokenId { user_id: item::required(item, item::USER_ID)?, hash },
+        format,
+        is_named: item.contains_key(item::NAME),
+        issued_at: item::instant(item, item::ISSUED_AT)?.ok_or(Corrupt(item::ISSUED_AT))?,
+        live_until: item::instant(item, item::LIVE_UNTIL)?.ok_or(Corrupt(item::LIVE_UNTIL))?,
+        fingerprint: item::fingerprint(item)?,
+        binding: item::binding(item)?,
+    })
+}
