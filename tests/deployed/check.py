@@ -200,7 +200,7 @@ def examples(deployed, api):
             caller = token_of(api)
             token = api.ask("POST", "/tokens", bearer(caller), {"name": "a"}, status=201).json()
             hello = theirs.ask("GET", "/hello", bearer(token["token"])).json()
-            want(hello == {"hello": "my_username", "user_id": "1", "scope": ["ROLE_USER"]}, f"{example}: {hello}")
+            want(hello == {"hello": "my_username", "user_id": "1", "scopes": ["ROLE_USER"]}, f"{example}: {hello}")
             theirs.ask("GET", "/hello", status=401)
             theirs.ask("GET", "/hello", bearer("nonsense"), status=no)
             asked = time.monotonic()

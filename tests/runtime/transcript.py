@@ -63,7 +63,7 @@ class Transcript:
         current = {"method": "GET", "route": "/tokens/{id}", "id": "current"}
         self.step("console_current_http", "Console", "http_proxy", authorization=bearer, **current)
         user = {"method": "GET", "route": "/api/user/{id}", "id": "1", "authorization": bearer}
-        said = {"user_id": "1", "name": "my_username", "scope": "ROLE_USER", "principalId": "1"}
+        said = {"user_id": "1", "name": "my_username", "scopes": '["ROLE_USER"]', "principalId": "1"}
         self.step("console_user_rest", "Console", "rest_proxy", authorizer=said, **user)
         self.step("console_user_http", "Console", "http_proxy", authorizer=said, **user)
         self.step("console_user_unauthorized", "Console", "rest_proxy", **user)

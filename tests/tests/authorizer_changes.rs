@@ -21,7 +21,7 @@ async fn scope(world: &World, token: &str) -> Value {
     let event = Request::new("GET", "/a").authorization(&bearer(token)).authorizer_event();
     let answer = world.invoke("VerifyAuthorizer", event).await.unwrap();
     assert_eq!(answer["policyDocument"]["Statement"][0]["Effect"], "Allow");
-    answer["context"]["scope"].clone()
+    answer["context"]["scopes"].clone()
 }
 
 /// Changes of a user as the application makes them, and what each does to a token at the very next request.
@@ -189,9 +189,10 @@ async fn the_effective_scope_is_the_token_s_and_what_the_user_may_do_now() {
             (json!(of_all), json!(of_narrow))
         );
     };
-    assert_eq!(scope(&world, &all.text).await, "ROLE_ADMIN,ROLE_USER");
-    check(&["ROLE_USER", "ROLE_ADMIN", "x y"], "ROLE_ADMIN,ROLE_USER,x y", "ROLE_ADMIN").await;
-    check(&["ROLE_USER"], "ROLE_USER", "").await;
-    check(&[], "", "").await;
-    check(&["not\"one", "a,b", "ROLE_ADMIN"], "ROLE_ADMIN", "ROLE_ADMIN").await;
+    assert_eq!(scope(&world, &all.text).await, r#"["ROLE_ADMIN","ROLE_USER"]"#);
+    let (admin, user) = (r#"["ROLE_ADMIN"]"#, r#"["ROLE_USER"]"#);
+    check(&["ROLE_USER", "ROLE_ADMIN", "x y"], r#"["ROLE_ADMIN","ROLE_USER","x y"]"#, admin).await;
+    check(&["ROLE_USER"], user, "[]").await;
+    check(&[], "[]", "[]").await;
+    check(&["not\"one", "a,b", "ROLE_ADMIN"], admin, admin).await;
 }

@@ -2,16 +2,13 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
-use tests::{World, api::text, tables::Made};
+use tests::{World, api::text, tables::Made, witness};
 use token::Format;
 
 const REST_REQUEST: &str = include_str!("../fixtures/rest_request.json");
 const HTTP_2_0: &str = include_str!("../fixtures/http_2_0.json");
 
 const AS_POLICY: (&str, &str) = ("HALLPASS_AUTHORIZER_ANSWER", "policy");
-
-/// What API Gateway takes of an authorizer, in bytes.
-const LARGEST_ANSWER: usize = 8_192;
 
 fn event(form: &str, authorization: &str) -> Value {
     serde_json::from_str(&form.replace("{authorization}", authorization)).unwrap()
@@ -63,12 +60,15 @@ async fn route_rules_turn_the_scope_into_resources() {
         let answer = answer(&world, REST_REQUEST, &made.text).await;
         let expected: Vec<String> = routes.iter().map(|route| format!("{stage}/{route}")).collect();
         assert_eq!((effect(&answer), resources(&answer)), ("Allow", expected.iter().map(String::as_str).collect()));
-        assert_eq!(answer["context"]["scope"], scope.join(","));
+        assert_eq!(answer["context"]["scope"], scope.join(" "));
+        assert_eq!(answer["context"]["scopes"], json!(scope).to_string());
         assert!(answer["context"]["challenge"].as_str().unwrap().contains(r#"error="insufficient_scope""#));
     };
-    check(1, &["ROLE_ADMIN", "ROLE_USER"], &["GET/reports/*", "*/admin/*", "GET/me"]).await;
+    let admin = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].map(|method| format!("{method}/admin/*"));
+    let admin: Vec<&str> = admin.iter().map(String::as_str).collect();
+    check(1, &["ROLE_ADMIN", "ROLE_USER"], &[&["GET/reports/*"], admin.as_slice(), &["GET/me"]].concat()).await;
     check(2, &["ROLE_USER"], &["GET/reports/*", "GET/me"]).await;
-    check(3, &["ROLE_ADMIN"], &["*/admin/*", "GET/me"]).await;
+    check(3, &["ROLE_ADMIN"], &[admin.as_slice(), &["GET/me"]].concat()).await;
 }
 
 #[tokio::test]
@@ -84,7 +84,10 @@ async fn a_token_whose_scope_is_empty_now_is_admitted_and_permitted_nothing() {
         let resource = if routes == RULES { format!("{stage}/GET/me") } else { format!("{stage}/*") };
         assert_eq!(resources(&answer), [resource]);
         let context = &answer["context"];
-        assert_eq!((&context["scope"], &context["user_id"]), (&json!(""), &json!("1")));
+        assert_eq!(
+            (&context["scope"], &context["scopes"], &context["user_id"]),
+            (&json!(""), &json!("[]"), &json!("1"))
+        );
         assert_eq!(context["reason"], "insufficient_scope");
     }
 }
@@ -93,9 +96,12 @@ async fn a_token_whose_scope_is_empty_now_is_admitted_and_permitted_nothing() {
 async fn a_simple_answer_cannot_hold_route_rules() {
     let check = async |settings: &[(&str, &str)], good: bool| {
         let world = World::with(settings).await;
-        let made = world.make(Format::Signed, "1", 1).await;
+        let made = world.make(Format::Signed, "1", if good { 201 } else { 202 }).await;
         let outcome = world.invoke("VerifyAuthorizer", event(HTTP_2_0, &made.text)).await;
         assert_eq!(outcome.is_ok(), good, "{outcome:?}");
+        let (id, log) = (format!("\"{}\"", made.record.id), witness::log());
+        let is_logged = log.lines().any(|line| line.contains("\"admitted\"") && line.contains(&id));
+        assert_eq!(is_logged, good, "no admission is logged before its answer is sure");
     };
     check(&[("HALLPASS_ROUTES", RULES)], false).await;
     check(&[("HALLPASS_ROUTES", RULES), AS_POLICY], true).await;
@@ -108,35 +114,88 @@ fn rules(count: usize, path_length: usize) -> String {
     Value::from((0..count).map(rule).collect::<Vec<_>>()).to_string()
 }
 
+/// A user whose answer is as long as can be: the longest id, a name of what grows most as JSON, and these permissions.
+async fn put_long_user(world: &World, id: &str, permissions: Vec<String>) {
+    let mut user = world.user_item("1").await;
+    user.insert("user_id".to_owned(), text(id));
+    user.insert("permissions".to_owned(), AttributeValue::Ss(permissions));
+    user.insert("full_name".to_owned(), text(&"\u{1}".repeat(200)));
+    world.put("Users", user).await;
+}
+
+/// This form of event for a stage whose ARN has this length.
+fn of_long_stage(form: &str, length: usize) -> String {
+    let stage = stage(form);
+    let (api, _) = stage.rsplit_once('/').unwrap();
+    form.replace(&stage, &format!("{api}/{}", "s".repeat(length - api.len() - 1)))
+}
+
 #[tokio::test]
 async fn the_largest_answer_is_small_enough_for_api_gateway() {
-    // As many rules as are taken, a stage, a realm and a user id of the longest, the longest scope, and a name of what
-    // grows most as JSON.
-    for (count, path_length) in [(13, 256), (43, 3)] {
+    // As many rules as are taken, a stage, a realm and a user id of the longest, and more scope than fits.
+    for (count, path_length) in [(16, 256), (53, 3)] {
         let rules = rules(count, path_length);
         let world =
             World::with(&[("HALLPASS_ROUTES", rules.as_str()), AS_POLICY, ("HALLPASS_REALM", &"r".repeat(64))]).await;
-        let mut permissions: Vec<String> = (0..10).map(|number| format!("{number}{}", "p".repeat(127))).collect();
-        permissions.extend(["p".to_owned(), "q".repeat(108)]);
-        assert_eq!(permissions.join(",").len(), 1_400);
         let id = "u".repeat(64);
-        let mut user = world.user_item("1").await;
-        user.insert("user_id".to_owned(), text(&id));
-        user.insert("permissions".to_owned(), AttributeValue::Ss(permissions));
-        user.insert("full_name".to_owned(), text(&"\u{1}".repeat(200)));
-        world.put("Users", user).await;
+        let mut permissions: Vec<String> = (0..60).map(|number| format!("{number}{}", "p".repeat(120))).collect();
+        permissions.push("p".to_owned());
+        put_long_user(&world, &id, permissions).await;
         let made = world.make(Format::Signed, &id, 1).await;
         for form in [REST_REQUEST, HTTP_2_0] {
-            let (api, _) = stage(form).rsplit_once('/').map(|(api, name)| (api.to_owned(), name.to_owned())).unwrap();
-            let long = form.replace(&stage(form), &format!("{api}/{}", "s".repeat(99 - api.len())));
-            let answer = answer(&world, &long, &made.text).await;
-            assert_eq!(resources(&answer).len(), count);
+            let answer = answer(&world, &of_long_stage(form, 100), &made.text).await;
+            assert_eq!((effect(&answer), resources(&answer).len()), ("Allow", count));
             let length = answer.to_string().len();
-            assert!((7_000..LARGEST_ANSWER).contains(&length), "{length}");
+            assert!((7_000..=8_000).contains(&length), "{length}");
         }
-        // One character more of scope is an error, and not an answer that API Gateway would refuse.
-        let more = AttributeValue::Ss((0..11).map(|number| format!("{number:x}{}", "p".repeat(127))).collect());
-        world.set_user(&id, "permissions", Some(more)).await;
-        assert!(world.invoke("VerifyAuthorizer", event(REST_REQUEST, &made.text)).await.is_err());
+        // A stage whose name is longer still is an error, and not an answer that API Gateway would refuse.
+        let outcome = world
+            .invoke("VerifyAuthorizer", event(&of_long_stage(REST_REQUEST, 170), &format!("Bearer {}", made.text)))
+            .await;
+        assert!(outcome.is_err());
     }
+}
+
+/// The context of a user with this many permissions of 25 characters, and the length of the answer.
+async fn with_permissions(settings: &[(&str, &str)], form: &str, count: usize) -> (Value, usize) {
+    let world = World::with(settings).await;
+    let names = (0..count).map(|number| format!("permission-of-25-chars-{number:02}")).collect();
+    world.set_user("1", "permissions", Some(AttributeValue::Ss(names))).await;
+    let made = world.make(Format::Signed, "1", 1).await;
+    let answer = answer(&world, form, &made.text).await;
+    assert_eq!(effect(&answer), "Allow", "{count}");
+    (answer["context"].clone(), answer.to_string().len())
+}
+
+#[tokio::test]
+async fn a_scope_that_does_not_fit_is_left_out_whole_and_counted() {
+    for (settings, form) in [(vec![], REST_REQUEST), (vec![], HTTP_2_0), (vec![AS_POLICY], HTTP_2_0)] {
+        for (count, fits) in [(1, true), (60, true), (120, true), (140, false), (300, false)] {
+            let (context, length) = with_permissions(&settings, form, count).await;
+            assert!(length <= 8_000 && (fits || length < 1_500), "{count}: {length}");
+            if fits {
+                let names: Vec<String> = serde_json::from_str(context["scopes"].as_str().unwrap()).unwrap();
+                assert_eq!(names.len(), count);
+                assert_eq!(context["scope"], names.join(" "));
+                assert!(context.get("scope_count").is_none() && context.get("scope_truncated").is_none());
+            } else {
+                assert!(context.get("scope").is_none() && context.get("scopes").is_none(), "{context}");
+                assert_eq!(
+                    (&context["scope_count"], &context["scope_truncated"]),
+                    (&json!(count.to_string()), &json!("true"))
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_name_with_a_space_is_in_scopes_alone() {
+    let world = World::new().await;
+    let names = ["generate services token", "read", "write"].map(str::to_owned).to_vec();
+    world.set_user("1", "permissions", Some(AttributeValue::Ss(names))).await;
+    let made = world.make(Format::Signed, "1", 1).await;
+    let context = answer(&world, REST_REQUEST, &made.text).await["context"].clone();
+    assert_eq!(context["scope"], "read write");
+    assert_eq!(context["scopes"], r#"["generate services token","read","write"]"#);
 }

@@ -115,6 +115,9 @@ async fn a_member_that_is_wrong_is_named() {
     ])) {
         check("scopes", json!({"scopes": scopes})).await;
     }
+    let names = |count: usize| (0..count).map(|number| format!("{number:03}{}", "p".repeat(96))).collect::<Vec<_>>();
+    check("scopes", json!({"scopes": names(15)})).await;
+    check("scopes", json!({"scopes": ([names(14), vec!["q".to_owned()]].concat())})).await;
     for format in list(json!(["developer", "JWT", "", 1])) {
         check("format", json!({"format": format})).await;
     }

@@ -182,9 +182,10 @@ async fn what_is_behind_the_authorizer_refuses_whom_it_has_not_seen() {
             Value::Null,
             json!({}),
             json!({"user_id": "2"}),
-            json!({"scope": "ROLE_ADMIN"}),
+            json!({"scopes": r#"["ROLE_ADMIN"]"#}),
+            json!({"user_id": "2", "scope": "ROLE_ADMIN"}),
             json!({"principalId": "2", "integrationLatency": 1}),
-            json!({"claims": {"user_id": "2", "scope": "ROLE_ADMIN"}}),
+            json!({"claims": {"user_id": "2", "scopes": r#"["ROLE_ADMIN"]"#}}),
         ] {
             for authorization in [bearer(&admin), basic("admin", "letmein"), String::new()] {
                 let request = Request::new("GET", route).parameter("id", "2").authorized_as(context.clone());

@@ -4,6 +4,7 @@
 mod authorizer;
 mod authorizer_changes;
 mod authorizer_events;
+mod authorizer_policies;
 mod authorizer_routes;
 mod bad_input;
 mod bounds;

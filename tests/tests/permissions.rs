@@ -240,7 +240,7 @@ async fn console_asks_for_what_it_may() {
         assert_eq!(send(&world, "Console", introspect).await["active"], true);
     }
     send(&world, "Console", with_token("GET", "/rest/pat/1.0/token")).await;
-    let context = json!({"user_id": "1", "scope": "ROLE_USER", "name": "my_username", "token_id": "1.a"});
+    let context = json!({"user_id": "1", "scopes": r#"["ROLE_USER"]"#, "name": "my_username", "token_id": "1.a"});
     let user = Request::new("GET", "/api/user/{id}").parameter("id", "1").authorized_as(context.clone());
     send(&world, "Console", user).await;
     send(&world, "Console", Request::new("GET", "/rs/profile").authorized_as(context)).await;

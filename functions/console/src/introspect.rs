@@ -21,13 +21,11 @@ pub(crate) async fn introspect(service: &Service, request: &Request, now: Timest
         return Ok(problem::json(StatusCode::OK, &json!({"active": false})));
     };
     let record = &admitted.record;
-    let names: Vec<&str> = admitted.scope.names().collect();
     // The scope of RFC 7662 is separated by spaces, which a name here may hold; `scopes` has them one by one.
-    let spaceless: Vec<&str> = names.iter().copied().filter(|name| !name.contains(' ')).collect();
     let mut answer = json!({
         "active": true,
-        "scope": spaceless.join(" "),
-        "scopes": names,
+        "scope": admitted.scope.to_oauth(),
+        "scopes": admitted.scope.names().collect::<Vec<_>>(),
         "username": admitted.user.username,
         "token_type": "Bearer",
         "iat": record.issued_at.unix(),

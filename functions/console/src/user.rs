@@ -5,11 +5,12 @@ use edge::{Answer, Problem, Service, gateway, problem};
 use http::StatusCode;
 use lambda_http::Request;
 use serde_json::json;
-use token::{Scope, Status, User, UserId, Value, user::attribute::KIND};
+use store::Refused;
+use token::{Reason, Scope, Status, Timestamp, TokenId, User, UserId, Value, lifecycle, user::attribute::KIND};
 
-pub(crate) async fn show(service: &Service, request: &Request) -> Result<Answer, Problem> {
+pub(crate) async fn show(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
     let issuer = &service.settings.issuer;
-    let (caller, scope) = identity(service, request)?;
+    let (caller, scope) = identity(service, request, now).await?;
     let asked = user_id(&gateway::path_parameter(request, "id"))?;
     if asked.as_str() != caller && !service.is_administrator(&scope) {
         return Err(Problem::forbidden(issuer));
@@ -31,8 +32,8 @@ pub(crate) async fn show(service: &Service, request: &Request) -> Result<Answer,
 }
 
 /// `GET /rs/profile`, as Terminalfour has it: who the caller is.
-pub(crate) async fn profile(service: &Service, request: &Request) -> Result<Answer, Problem> {
-    let (caller, scope) = identity(service, request)?;
+pub(crate) async fn profile(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
+    let (caller, scope) = identity(service, request, now).await?;
     let user = user(service, &user_id(&caller)?).await?;
     let body = json!({
         "id": user.id.to_string(),
@@ -44,12 +45,27 @@ pub(crate) async fn profile(service: &Service, request: &Request) -> Result<Answ
 }
 
 /// Whom the authorizer let in, and what that token may do. Without an authorizer in front, nobody has been verified.
-fn identity(service: &Service, request: &Request) -> Result<(String, Scope), Problem> {
+async fn identity(service: &Service, request: &Request, now: Timestamp) -> Result<(String, Scope), Problem> {
     let of_caller = |name| gateway::authorizer_context(request, name);
-    let (Some(caller), Some(scope)) = (of_caller("user_id"), of_caller("scope")) else {
-        return Err(Problem::unauthenticated(&service.settings.issuer));
-    };
-    Ok((caller, scope.split(',').filter_map(|name| name.parse().ok()).collect()))
+    let unauthenticated = || Problem::unauthenticated(&service.settings.issuer);
+    let caller = of_caller("user_id").ok_or_else(unauthenticated)?;
+    if let Some(scopes) = of_caller("scopes") {
+        return Ok((caller, Scope::from_json(&scopes).ok_or_else(unauthenticated)?));
+    }
+    if of_caller("scope_truncated").as_deref() != Some("true") {
+        return Err(unauthenticated());
+    }
+    let token_id = of_caller("token_id").and_then(|id| id.parse::<TokenId>().ok());
+    let token_id = token_id.filter(|id| id.user_id.as_str() == caller).ok_or_else(unauthenticated)?;
+    Ok((caller, effective_scope(service, &token_id, now).await?))
+}
+
+/// What a token may do now, for which the authorizer's answer had no room.
+async fn effective_scope(service: &Service, id: &TokenId, now: Timestamp) -> Result<Scope, Problem> {
+    let refused = |reason| Problem::refused(&service.settings.issuer, &Refused { reason, token_id: Some(*id) });
+    let record = service.store.record(id).await?.ok_or_else(|| refused(Reason::Unknown))?;
+    let user = service.store.user(&id.user_id).await?;
+    lifecycle::readmit(record, user, now).map(|admitted| admitted.scope).map_err(refused)
 }
 
 fn user_id(text: &str) -> Result<UserId, Problem> {

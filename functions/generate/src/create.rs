@@ -29,6 +29,9 @@ pub(crate) const LONGEST_NAME: usize = 100;
 /// The longest description of a token, in characters.
 pub(crate) const LONGEST_DESCRIPTION: usize = 1_000;
 
+/// The longest list of scopes that is taken, in bytes, its names separated by one each. A user may have more permissions.
+const LONGEST_SCOPE: usize = 1_400;
+
 pub(crate) async fn create(
     service: &Service,
     request: &Request,
@@ -110,11 +113,12 @@ pub(crate) fn scopes(member: &str, value: Value) -> Result<Scope, Problem> {
         return Err(wrong("it must not be empty"));
     }
     let name = |name: &Value| name.as_str().and_then(|name| name.parse::<Permission>().ok());
-    names
-        .iter()
-        .map(name)
-        .collect::<Option<Scope>>()
-        .ok_or_else(|| wrong("it holds what is not the name of a permission"))
+    let scope = names.iter().map(name).collect::<Option<Scope>>();
+    let scope = scope.ok_or_else(|| wrong("it holds what is not the name of a permission"))?;
+    if scope.to_string().len() > LONGEST_SCOPE {
+        return Err(wrong("it has more than 1,400 bytes; without it the token has all permissions of its user"));
+    }
+    Ok(scope)
 }
 
 /// `expires_at`, an instant, or `expires_in`, seconds or a calendar period; neither is the default lifetime.

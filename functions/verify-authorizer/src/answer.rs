@@ -1,7 +1,10 @@
 //! The answers, in the form the event expects. Each is right for the whole stage, because API Gateway may reuse it for
 //! every method and path.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    io::{self, Write},
+};
 
 use aws_lambda_events::{
     apigw::{ApiGatewayCustomAuthorizerPolicy, ApiGatewayV2CustomAuthorizerSimpleResponse},
@@ -10,7 +13,7 @@ use aws_lambda_events::{
 use edge::challenge;
 use serde::{Deserialize, Serialize};
 use store::{Failure, Refused};
-use token::{Admitted, Issuer, Timestamp};
+use token::{Admitted, Issuer, Scope, Timestamp};
 
 use crate::{
     event::{Form, Kind},
@@ -50,9 +53,18 @@ pub struct Context {
     user_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    /// The effective scope: names separated by commas.
+    /// The effective scope as OAuth writes it: names separated by spaces, without those that contain one.
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
+    /// The effective scope for decisions: an array of JSON with all names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scopes: Option<String>,
+    /// How many names the effective scope has, where they are too many to be here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope_count: Option<String>,
+    /// `true` where they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope_truncated: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     token_id: Option<String>,
     /// RFC 3339 in UTC; absent if the token does not end.
@@ -60,12 +72,16 @@ pub struct Context {
     expires_at: Option<String>,
 }
 
-/// The longest scope in a context, in bytes: the whole answer must stay under 8 KB.
-const LONGEST_SCOPE: usize = 1_400;
+/// The most bytes of an answer, policy and context together. API Gateway takes 8 KB.
+pub(crate) const MAX_ANSWER: usize = 8_000;
 
-/// The longest name in a context, in bytes. It may triple as JSON.
+/// The longest name in a context, in bytes. As JSON it may be six times as long.
 const LONGEST_NAME: usize = 128;
 
+/// Lets a token in, in an answer that is sure to be taken. A scope that is too long for it is left out.
+///
+/// # Errors
+/// When no answer of this form can say what the route rules ask for.
 pub(crate) fn allow(
     form: &Form,
     issuer: &Issuer,
@@ -73,37 +89,85 @@ pub(crate) fn allow(
     routes: Option<&Routes>,
 ) -> Result<Answer, Failure> {
     let fail = |why: &'static str| Err(Failure::new("answering the gateway", why));
-    let Admitted { record, user, scope, .. } = admitted;
-    let scope_text = scope.to_string();
-    if scope_text.len() > LONGEST_SCOPE {
-        return fail("the effective scope is too long for an authorizer's context; give the token a scope of its own");
-    }
     if form.kind == Kind::Simple && routes.is_some() {
         return fail("a simple answer cannot hold HALLPASS_ROUTES; set HALLPASS_AUTHORIZER_ANSWER to policy");
     }
-    let name = user.display_name();
-    let context = Context {
-        challenge: challenge::insufficient_scope(issuer),
-        reason: "insufficient_scope".to_owned(),
-        detail: "The access token does not permit this".to_owned(),
-        user_id: Some(user.id.to_string()),
-        name: name.get(..name.floor_char_boundary(LONGEST_NAME)).map(str::to_owned),
-        scope: Some(scope_text),
-        token_id: Some(record.id.to_string()),
-        expires_at: record.expires_at.map(|at| at.to_string()),
-    };
-    if form.kind == Kind::Simple {
-        return Ok(simple(true, context));
+    let mut answer = admission(form, Context::of(issuer, admitted), admitted, routes);
+    if length(&answer) > MAX_ANSWER {
+        answer.context().leave_scope_out(&admitted.scope);
+        if length(&answer) > MAX_ANSWER {
+            return fail("HALLPASS_ROUTES has too many rules for the long name of this stage");
+        }
     }
-    let resources =
-        routes.map_or_else(|| vec![format!("{}/*", form.stage_arn)], |routes| routes.permitted(&form.stage_arn, scope));
-    let principal = user.id.as_str();
+    Ok(answer)
+}
+
+fn admission(form: &Form, context: Context, admitted: &Admitted, routes: Option<&Routes>) -> Answer {
+    if form.kind == Kind::Simple {
+        return simple(true, context);
+    }
+    let whole_stage = || vec![format!("{}/*", form.stage_arn)];
+    let resources = routes.map_or_else(whole_stage, |routes| routes.permitted(&form.stage_arn, &admitted.scope));
+    let principal = admitted.user.id.as_str();
     // A policy needs a statement; a scope that permits no route is a refusal of all.
-    Ok(if resources.is_empty() {
-        policy(principal, IamPolicyEffect::Deny, vec![format!("{}/*", form.stage_arn)], None, context)
+    if resources.is_empty() {
+        policy(principal, IamPolicyEffect::Deny, whole_stage(), None, context)
     } else {
-        policy(principal, IamPolicyEffect::Allow, resources, record.expires_at, context)
-    })
+        policy(principal, IamPolicyEffect::Allow, resources, admitted.record.expires_at, context)
+    }
+}
+
+impl Context {
+    fn of(issuer: &Issuer, admitted: &Admitted) -> Self {
+        let Admitted { record, user, scope, .. } = admitted;
+        let name = user.display_name();
+        Self {
+            challenge: challenge::insufficient_scope(issuer),
+            reason: "insufficient_scope".to_owned(),
+            detail: "The access token does not permit this".to_owned(),
+            user_id: Some(user.id.to_string()),
+            name: name.get(..name.floor_char_boundary(LONGEST_NAME)).map(str::to_owned),
+            scope: Some(scope.to_oauth()),
+            scopes: Some(scope.to_json()),
+            scope_count: None,
+            scope_truncated: None,
+            token_id: Some(record.id.to_string()),
+            expires_at: record.expires_at.map(|at| at.to_string()),
+        }
+    }
+
+    /// Says that there is more than fits, and nothing of it: half a scope would be another one.
+    fn leave_scope_out(&mut self, scope: &Scope) {
+        (self.scope, self.scopes) = (None, None);
+        self.scope_count = Some(scope.count().to_string());
+        self.scope_truncated = Some("true".to_owned());
+    }
+}
+
+impl Answer {
+    fn context(&mut self) -> &mut Context {
+        match self {
+            Self::Policy(answer) => &mut answer.context,
+            Self::Simple(answer) => &mut answer.context,
+        }
+    }
+}
+
+/// The length of an answer as JSON, in bytes.
+fn length(answer: &Answer) -> usize {
+    struct Counted(usize);
+    impl Write for Counted {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 = self.0.saturating_add(bytes.len());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut counted = Counted(0);
+    serde_json::to_writer(&mut counted, answer).map_or(usize::MAX, |()| counted.0)
 }
 
 pub(crate) fn deny(form: &Form, issuer: &Issuer, refused: &Refused) -> Answer {

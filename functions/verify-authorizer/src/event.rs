@@ -28,7 +28,8 @@ pub struct Event {
 /// What kind of answer the event expects, and for which stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Form {
-    /// `arn:aws:execute-api:<region>:<account>:<api>/<stage>`. Nothing of the request is in it.
+    /// `arn:aws:execute-api:<region>:<account>:<api>/<stage>`, as the resource of a policy. Nothing of the request is in
+    /// it.
     pub(crate) stage_arn: String,
     pub(crate) kind: Kind,
 }
@@ -55,14 +56,15 @@ impl Event {
     pub(crate) fn form(&self, always_policy: bool) -> Result<Form, Failure> {
         let is_v2 = self.version.as_deref() == Some("2.0");
         let arn = if is_v2 { self.route_arn.as_deref() } else { self.method_arn.as_deref() };
-        let stage_arn =
-            arn.and_then(stage_arn).ok_or_else(|| Failure::new("reading the event", "it has no ARN of a stage"))?;
+        let is_rest = self.version.is_none();
+        let stage_arn = arn.and_then(stage_arn).filter(|arn| is_rest || !arn.ends_with(LITERAL_STAR));
+        let stage_arn = stage_arn.ok_or_else(|| Failure::new("reading the event", "it has no ARN of a stage"))?;
         let kind = match self.version.as_deref() {
             None => Kind::RestPolicy,
             Some("2.0") if !always_policy => Kind::Simple,
             Some(_) => Kind::HttpPolicy,
         };
-        Ok(Form { stage_arn: stage_arn.to_owned(), kind })
+        Ok(Form { stage_arn, kind })
     }
 
     /// The values of `Authorization`, each occurrence by itself where the event shows it so.
@@ -82,15 +84,26 @@ impl Form {
     }
 }
 
+/// How a policy writes the character `*` itself
+/// ([IAM](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#policy-vars-specialchars)).
+const LITERAL_STAR: &str = "${*}";
+
 /// The first two segments of a method or route ARN. What follows them comes from the request.
-fn stage_arn(arn: &str) -> Option<&str> {
-    let api_end = arn.find('/')?;
-    let stage = arn.get(api_end.checked_add(1)?..)?;
-    let stage_length = stage.find('/').unwrap_or(stage.len());
-    let (whole, _) = arn.split_at_checked(api_end.checked_add(1)?.checked_add(stage_length)?)?;
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'-' | b'_' | b'/' | b'$');
-    let is_ours = whole.starts_with("arn:") && whole.contains(":execute-api:") && whole.bytes().all(allowed);
-    (is_ours && stage_length > 0).then_some(whole)
+///
+/// AWS's own sample of a `TOKEN` event has `*` as its stage. In a policy that would be every stage, and every path that
+/// ends like a rule, so that it becomes [`LITERAL_STAR`] there.
+fn stage_arn(arn: &str) -> Option<String> {
+    let (api, rest) = arn.split_once('/')?;
+    let stage = rest.split('/').next().filter(|stage| !stage.is_empty())?;
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let is_api = api.starts_with("arn:") && api.contains(":execute-api:");
+    if !is_api || !api.bytes().all(|byte| is_name(byte) || byte == b':') {
+        return None;
+    }
+    if stage == "*" {
+        return Some(format!("{api}/{LITERAL_STAR}"));
+    }
+    stage.bytes().all(|byte| is_name(byte) || byte == b'$').then(|| format!("{api}/{stage}"))
 }
 
 /// The error of an event of another shape tells nothing of it: serde would quote a text that it did not expect.
@@ -156,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_stage_arn_has_nothing_of_the_request() {
-        let check = |arn: &str, expected: Option<&str>| assert_eq!(stage_arn(arn), expected, "{arn}");
+        let check = |arn: &str, expected: Option<&str>| assert_eq!(stage_arn(arn).as_deref(), expected, "{arn}");
         let stage = "arn:aws:execute-api:eu-west-1:123456789012:abcdef1234/v1";
         check(&format!("{stage}/GET/a/b"), Some(stage));
         check(&format!("{stage}/$connect"), Some(stage));
@@ -168,7 +181,26 @@ mod tests {
         );
         check("arn:aws:execute-api:eu-west-1:123456789012:abcdef1234", None);
         check("arn:aws:execute-api:eu-west-1:123456789012:abcdef1234/", None);
+        for arn in ["*/*", "*/GET/", "*/GET/*", "*", "*/", "*/*/*"] {
+            let any_stage = "arn:aws:execute-api:us-west-2:123456789012:ymy8tbxw7b/${*}";
+            check(&format!("arn:aws:execute-api:us-west-2:123456789012:ymy8tbxw7b/{arn}"), Some(any_stage));
+        }
+        check(
+            "arn:aws-us-gov:execute-api:us-gov-west-1:123456789012:a1/v1/GET",
+            Some("arn:aws-us-gov:execute-api:us-gov-west-1:123456789012:a1/v1"),
+        );
+        check(
+            "arn:aws:execute-api:us-east-1:123456789012:/prod/POST/{proxy+}",
+            Some("arn:aws:execute-api:us-east-1:123456789012:/prod"),
+        );
+        for stage in ["**", "v*", "*v", "?", "${*}", "{v}", "v 1", "v:1", ""] {
+            check(&format!("arn:aws:execute-api:eu-west-1:123456789012:abcdef1234/{stage}/GET"), None);
+        }
+        for api in ["*", "a*", "?", "${*}"] {
+            check(&format!("arn:aws:execute-api:eu-west-1:123456789012:{api}/v1/GET"), None);
+        }
         check("arn:aws:execute-api:eu-west-1:*:abcdef1234/v1/GET", None);
+        check("arn:aws:execute-api:*:123456789012:abcdef1234/v1/GET", None);
         check("arn:aws:s3:::bucket/key", None);
         check("", None);
     }

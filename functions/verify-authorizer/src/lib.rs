@@ -93,9 +93,10 @@ impl Authorizer {
         match self.service.store.verify(&ring, issuer, &text, now).await.map_err(unanswered)? {
             Err(refused) => Ok(self.refuse(&form, &refused)),
             Ok(admitted) => {
+                let answer = answer::allow(&form, issuer, &admitted, self.routes.as_ref()).map_err(unanswered)?;
                 self.note(&admitted, now).await.map_err(unanswered)?;
                 log::allowed("admitted", Some(&admitted.record.id), None);
-                answer::allow(&form, issuer, &admitted, self.routes.as_ref()).map_err(unanswered)
+                Ok(answer)
             }
         }
     }

@@ -1,4 +1,8 @@
 //! Optional route rules: which permission which routes of the stage ask for (`HALLPASS_ROUTES`).
+//!
+//! A rule is a method, or `*` for each of [`METHODS`], and a path. The path is compared with what the client sent, byte
+//! by byte and without decoding; only a `*` at its end stands for more, for any text that follows, slashes included.
+//! In an IAM resource a `*` crosses slashes wherever it stands, so that a method is always written out there.
 
 use serde::Deserialize;
 use token::{Permission, Scope};
@@ -16,41 +20,41 @@ struct Rule {
     permission: Option<String>,
 }
 
-/// The length of the ARN of a stage, with some to spare. Where a stage has a longer name, a policy that grew too long
-/// is refused by API Gateway, which answers 500: closed.
+/// The length of the ARN of a stage, with some to spare. An answer for a stage with a longer name is measured again when
+/// it is made.
 const STAGE_ARN: usize = 100;
 
 /// The quotes, the comma and the slash around a rule in a policy.
 const AROUND_RULE: usize = 4;
 
-/// API Gateway takes 8 KB with the context, which may have 3 KB: the scope, a name, and a user id three times.
-const LONGEST_POLICY: usize = 5_000;
+/// The most bytes of all resources of a policy. What remains of [`crate::answer::MAX_ANSWER`] holds the rest of the
+/// policy and a context without its scope.
+const MAX_RESOURCES: usize = 6_000;
 
-const METHODS: [&str; 8] = ["*", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+/// The most bytes of a path: a resource has at most 512.
+const MAX_PATH: usize = 256;
+
+/// The methods of a REST API, for which `*` stands.
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 impl Routes {
     /// Reads `[{"method","path","permission"?}]`.
     ///
     /// # Errors
-    /// Says which rule is wrong and why.
+    /// Says which rule is wrong and why, or what to do about rules that are too many for a policy.
     pub fn parse(json: &str) -> Result<Self, String> {
         let rules: Vec<Rule> = serde_json::from_str(json).map_err(|error| error.to_string())?;
         for (index, rule) in rules.iter().enumerate() {
             let number = index.saturating_add(1);
-            let wrong = |what: &str| Err(format!("rule {number}: {what}"));
-            if !METHODS.contains(&rule.method.as_str()) {
-                return wrong("the method is neither * nor an HTTP method in capitals");
-            }
-            if !is_pattern(&rule.path) {
-                return wrong("the path is not /… with * at its end only");
-            }
-            if rule.permission.as_ref().is_some_and(|name| name.parse::<Permission>().is_err()) {
-                return wrong("the permission is not the name of one");
-            }
+            rule.check().map_err(|wrong| format!("rule {number}: {wrong}"))?;
         }
-        let length = |rule: &Rule| [STAGE_ARN, AROUND_RULE, rule.method.len(), rule.path.len()].iter().sum::<usize>();
-        if rules.iter().map(length).sum::<usize>() > LONGEST_POLICY {
-            return Err("there are more rules than a policy can hold".to_owned());
+        let needed = rules.iter().map(Rule::length).fold(0, usize::saturating_add);
+        if needed > MAX_RESOURCES {
+            return Err(format!(
+                "the rules need {needed} bytes of a policy, and {MAX_RESOURCES} fit; write the methods that are used in \
+                 place of *, which counts as {}, or one rule that ends in /* in place of several",
+                METHODS.len()
+            ));
         }
         Ok(Self(rules))
     }
@@ -58,15 +62,60 @@ impl Routes {
     /// The resources of a policy: the routes that this scope permits.
     pub fn permitted(&self, stage_arn: &str, scope: &Scope) -> Vec<String> {
         let permits = |rule: &&Rule| rule.permission.as_ref().is_none_or(|name| scope.holds(name));
-        self.0.iter().filter(permits).map(|rule| format!("{stage_arn}/{}{}", rule.method, rule.path)).collect()
+        let resources = |rule: &Rule| {
+            let resource = |method: &&str| format!("{stage_arn}/{method}{}", rule.path);
+            rule.methods().map(|method| resource(&method)).collect::<Vec<_>>()
+        };
+        self.0.iter().filter(permits).flat_map(resources).collect()
     }
 }
 
-/// `*` stands at the end only and means the subtree, as IAM has it; `?` and `$` would mean something to IAM too.
+impl Rule {
+    fn check(&self) -> Result<(), &'static str> {
+        if self.methods().next().is_none() {
+            return Err("the method is neither * nor one of GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS");
+        }
+        if !is_pattern(&self.path) {
+            return Err(
+                "the path is not /… of at most 256 characters of a URL, with * at its end only, and without ?, $, \
+                        empty segments, . and .. as segments, and encoded slashes and dots",
+            );
+        }
+        if self.permission.as_ref().is_some_and(|name| name.parse::<Permission>().is_err()) {
+            return Err("the permission is not the name of one");
+        }
+        Ok(())
+    }
+
+    /// Every method that the rule is about; none, if it names none that there is.
+    fn methods(&self) -> impl Iterator<Item = &'static str> {
+        METHODS.into_iter().filter(|method| self.method == "*" || self.method == *method)
+    }
+
+    /// What the rule takes of a policy, at most.
+    fn length(&self) -> usize {
+        let around = STAGE_ARN.saturating_add(AROUND_RULE).saturating_add(self.path.len());
+        self.methods().map(|method| around.saturating_add(method.len())).fold(0, usize::saturating_add)
+    }
+}
+
+/// `*` stands at the end only, as IAM has it; `?` and `$` would mean something to IAM too. What a server behind the
+/// gateway would read as another path is no path of a rule.
 fn is_pattern(path: &str) -> bool {
     let literal = path.strip_suffix('*').unwrap_or(path);
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!&'()+,;=:@%/".contains(&byte);
-    path.len() <= 256 && literal.starts_with('/') && literal.bytes().all(allowed)
+    let is_usual = path.len() <= MAX_PATH && literal.starts_with('/') && literal.bytes().all(allowed);
+    is_usual
+        && !literal.contains("//")
+        && !literal.split('/').any(|segment| matches!(segment, "." | ".."))
+        && literal.split('%').skip(1).all(is_harmless_escape)
+}
+
+/// Whether what follows a `%` is the code of a character that changes no path where it is decoded.
+fn is_harmless_escape(rest: &str) -> bool {
+    let code = rest.get(..2).filter(|code| code.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let byte = code.and_then(|code| u8::from_str_radix(code, 16).ok());
+    byte.is_some_and(|byte| !byte.is_ascii_control() && !b"/\\.%*?$".contains(&byte))
 }
 
 #[cfg(test)]
@@ -87,7 +136,19 @@ mod tests {
         };
         check(&[], &["arn:x/v1/GET/me"]);
         check(&["read"], &["arn:x/v1/GET/reports/*", "arn:x/v1/GET/me"]);
-        check(&["ROLE_ADMIN"], &["arn:x/v1/*/admin/*", "arn:x/v1/GET/me"]);
+        check(
+            &["ROLE_ADMIN"],
+            &[
+                "arn:x/v1/GET/admin/*",
+                "arn:x/v1/HEAD/admin/*",
+                "arn:x/v1/POST/admin/*",
+                "arn:x/v1/PUT/admin/*",
+                "arn:x/v1/PATCH/admin/*",
+                "arn:x/v1/DELETE/admin/*",
+                "arn:x/v1/OPTIONS/admin/*",
+                "arn:x/v1/GET/me",
+            ],
+        );
     }
 
     #[test]
@@ -96,16 +157,46 @@ mod tests {
             let json = serde_json::json!([{"method": method, "path": path, "permission": "a"}]).to_string();
             assert_eq!(Routes::parse(&json).is_ok(), good, "{method} {path}");
         };
-        check("GET", "/a", true);
-        check("*", "/*", true);
-        for path in ["", "a", "*", "/a/*/b", "/a?", "/${x}", "/a b", "/a\"", "/é"] {
+        for path in ["/", "/a", "/a/", "/*", "/a/*", "/a*", "/a.b/..c/.d.", "/a%20b", "/%c3%A9"] {
+            check("GET", path, true);
+            check("*", path, true);
+        }
+        for path in ["", "a", "*", "/a/*/b", "/*a", "/**", "/a/**", "/a?", "/${x}", "/$", "/a b", "/a\"", "/é", "/a\\b"]
+        {
             check("GET", path, false);
         }
-        check("get", "/a", false);
-        check("", "/a", false);
+        for path in ["//", "//a", "/a//b", "/a//*", "/.", "/..", "/a/../b", "/a/./b", "/a/..", "/../*", "/#", "/{id}"] {
+            check("GET", path, false);
+        }
+        for path in
+            ["/a%2Fb", "/a%2fb", "/%2e%2e/a", "/%2E", "/%5c", "/%2a", "/%00", "/%", "/%4", "/%zz", "/%2", "/%25"]
+        {
+            check("GET", path, false);
+        }
+        for method in
+            ["get", "Get", "", "GET ", "**", "G*", "?", "GE?", "CONNECT", "TRACE", "ANY", "GET/v1", "$connect"]
+        {
+            check(method, "/a", false);
+        }
         assert!(Routes::parse("{}").is_err());
         assert!(Routes::parse(r#"[{"method":"GET","path":"/a","extra":1}]"#).is_err());
-        let many: Vec<_> = (0..100).map(|i| serde_json::json!({"method": "GET", "path": format!("/{i}")})).collect();
-        assert!(Routes::parse(&serde_json::to_string(&many).unwrap()).is_err());
+    }
+
+    #[test]
+    fn rules_that_do_not_fit_are_refused_with_the_remedy() {
+        let check = |method: &str, count: usize, good: bool| {
+            let rule = |number| serde_json::json!({"method": method, "path": format!("/{number:02}")});
+            let rules: Vec<_> = (0..count).map(rule).collect();
+            let outcome = Routes::parse(&serde_json::to_string(&rules).unwrap());
+            assert_eq!(outcome.is_ok(), good, "{count} {method}");
+            let remedy = outcome.err().unwrap_or_default();
+            assert!(
+                good || (remedy.contains("write the methods that are used in place of *") && remedy.contains("/*"))
+            );
+        };
+        check("GET", 54, true);
+        check("GET", 55, false);
+        check("*", 7, true);
+        check("*", 8, false);
     }
 }

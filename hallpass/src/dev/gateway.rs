@@ -31,7 +31,7 @@ use tokio::time::timeout;
 
 use self::authorizer::{Cache, Verdict};
 use self::call::Call;
-use self::policy::Decision;
+pub use self::policy::{Decision, Policy};
 use self::response::{Kind, Refusal, Responses};
 use self::route::{Matched, Routes};
 use crate::dev::template::{Authorizer, Template, TemplateError};

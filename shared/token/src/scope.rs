@@ -41,6 +41,37 @@ impl Scope {
         self.0.is_empty()
     }
 
+    /// How many permissions are in it.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The names, separated by spaces, as RFC 6749 section 3.3 writes a scope. Names with a space in them are left out:
+    /// there they would read as two others.
+    pub fn to_oauth(&self) -> String {
+        let names: Vec<&str> = self.names().filter(|name| !name.contains(' ')).collect();
+        names.join(" ")
+    }
+
+    /// All names as an array of JSON. No name has a character that JSON escapes.
+    pub fn to_json(&self) -> String {
+        let mut json = String::from("[");
+        for name in self.names() {
+            let separator = if json.len() == 1 { "\"" } else { ",\"" };
+            json.push_str(separator);
+            json.push_str(name);
+            json.push('"');
+        }
+        json.push(']');
+        json
+    }
+
+    /// The permissions of an array of JSON, as [`Scope::to_json`] writes it; `None` if it is anything else.
+    pub fn from_json(json: &str) -> Option<Self> {
+        let names: Vec<String> = serde_json::from_str(json).ok()?;
+        names.iter().map(|name| name.parse().ok()).collect()
+    }
+
     /// The names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(Permission::as_str)
@@ -84,3 +115,35 @@ impl fmt::Display for NotAPermission {
 }
 
 impl std::error::Error for NotAPermission {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(names: &[&str], oauth: &str, json: &str) {
+        let scope: Scope = names.iter().map(|name| name.parse::<Permission>().unwrap()).collect();
+        assert_eq!((scope.to_oauth().as_str(), scope.to_json().as_str()), (oauth, json));
+        assert_eq!(Scope::from_json(json), Some(scope));
+    }
+
+    #[test]
+    fn a_scope_is_written_for_oauth_and_for_programs() {
+        check(&[], "", "[]");
+        check(&["a"], "a", r#"["a"]"#);
+        check(&["b", "a"], "a b", r#"["a","b"]"#);
+        check(&["a b", "c"], "c", r#"["a b","c"]"#);
+        check(&["generate services token"], "", r#"["generate services token"]"#);
+        check(
+            &["orders:read", "~!#$%&'()*+-./:;<=>?@[]^_`{|}"],
+            "orders:read ~!#$%&'()*+-./:;<=>?@[]^_`{|}",
+            r#"["orders:read","~!#$%&'()*+-./:;<=>?@[]^_`{|}"]"#,
+        );
+    }
+
+    #[test]
+    fn what_is_no_array_of_permissions_is_no_scope() {
+        for json in ["", "null", "a", "\"a\"", "{}", "[1]", "[\"\"]", "[\"a,b\"]", "[\" a\"]", "[\"a\"", "[[\"a\"]]"] {
+            assert_eq!(Scope::from_json(json), None, "{json}");
+        }
+    }
+}

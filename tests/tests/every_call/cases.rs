@@ -195,7 +195,7 @@ fn console(tokens: &Tokens) -> Vec<Case> {
         let request = request.header("Content-Type", "application/x-www-form-urlencoded");
         request.body(&format!("token={}", tokens[token].text))
     };
-    let context = json!({"user_id": "1", "scope": "ROLE_USER"});
+    let context = json!({"user_id": "1", "scopes": r#"["ROLE_USER"]"#});
     let id = tokens["child"].record.id.to_string();
     vec![
         case("list", with("own", "GET", "/tokens").query("limit", "2"), "200"),

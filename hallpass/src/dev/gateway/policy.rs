@@ -2,7 +2,8 @@
 //!
 //! Evaluated as IAM does: an explicit deny wins, what nothing allows is denied
 //! ([evaluation logic](https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-authorization-flow.html)).
-//! `Action` and `Resource` may hold `*` and `?`. Of the
+//! `Action` and `Resource` may hold `*` and `?`, and in policies of 2012 `${*}`, `${?}` and `${$}` for the characters
+//! themselves ([special characters](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#policy-vars-specialchars)). Of the
 //! [conditions](https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-resource-policies-iam-policies.html)
 //! only `DateLessThan` on `aws:CurrentTime` is known; anything else makes the policy no policy at all, so that a
 //! condition is never passed over.
@@ -19,16 +20,30 @@ const ACTION: &str = "execute-api:invoke";
 
 /// What a caller may do.
 #[derive(Debug)]
-pub(super) struct Policy {
+pub struct Policy {
     statements: Vec<Statement>,
 }
 
 /// What a policy says of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Decision {
+pub enum Decision {
+    /// A statement allows it and none denies it.
     Allow,
+    /// No statement is about it.
     ImplicitDeny,
+    /// A statement denies it.
     ExplicitDeny,
+}
+
+/// A part of a pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Piece {
+    /// This character.
+    Literal(char),
+    /// Any one character.
+    One,
+    /// Any number of characters.
+    Any,
 }
 
 #[derive(Debug)]
@@ -36,21 +51,23 @@ struct Statement {
     denies: bool,
     /// Whether it is about invoking an API at all.
     counts: bool,
-    resources: Vec<String>,
+    resources: Vec<Vec<Piece>>,
     /// The statement counts while the time is before each of these.
     until: Vec<OffsetDateTime>,
 }
 
 impl Policy {
     /// The policy of a `policyDocument`, if all of it is understood.
-    pub(super) fn read(document: &Value) -> Option<Self> {
+    pub fn read(document: &Value) -> Option<Self> {
         let statements = document.get("Statement")?;
         let statements = statements.as_array().map_or(std::slice::from_ref(statements), Vec::as_slice);
-        Some(Self { statements: statements.iter().map(Statement::read).collect::<Option<_>>()? })
+        let has_variables = document.get("Version").is_some_and(|version| version == "2012-10-17");
+        let read = |statement| Statement::read(statement, has_variables);
+        Some(Self { statements: statements.iter().map(read).collect::<Option<_>>()? })
     }
 
     /// What it says of invoking `arn` at a time.
-    pub(super) fn decide(&self, arn: &str, at: u64) -> Decision {
+    pub fn decide(&self, arn: &str, at: u64) -> Decision {
         let at = i64::try_from(at).ok().and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
         let counts = |statement: &&Statement| {
             statement.counts
@@ -70,7 +87,7 @@ impl Policy {
 
 impl Statement {
     /// A statement, if all of it is understood.
-    fn read(value: &Value) -> Option<Self> {
+    fn read(value: &Value, has_variables: bool) -> Option<Self> {
         let fields = value.as_object()?;
         if !fields.keys().all(|key| ["Sid", "Effect", "Action", "Resource", "Condition"].contains(&key.as_str())) {
             return None;
@@ -89,7 +106,8 @@ impl Statement {
             None => Vec::new(),
         };
         let actions = texts(fields.get("Action")?)?;
-        let counts = actions.iter().any(|action| fits(&action.to_ascii_lowercase(), ACTION));
+        let counts = actions.iter().any(|action| fits(&pieces(&action.to_ascii_lowercase(), false), ACTION));
+        let resources = resources.iter().map(|resource| pieces(resource, has_variables)).collect();
         Some(Self { denies, counts, resources, until })
     }
 }
@@ -120,19 +138,36 @@ fn texts(value: &Value) -> Option<Vec<String>> {
     }
 }
 
-/// Whether a text fits a pattern: `*` is any number of characters, `?` is one.
-fn fits(pattern: &str, text: &str) -> bool {
-    let (mut pattern, mut text) = (pattern.chars(), text.chars());
+/// A pattern as its parts: `*` is any number of characters, slashes among them, `?` is one.
+fn pieces(pattern: &str, has_variables: bool) -> Vec<Piece> {
+    let (mut pieces, mut rest) = (Vec::new(), pattern);
+    while let Some(next) = rest.chars().next() {
+        let escaped = ["${*}", "${?}", "${$}"].into_iter().filter(|_| has_variables).find(|it| rest.starts_with(it));
+        let (piece, length) = match (escaped, next) {
+            (Some(escaped), _) => (Piece::Literal(escaped.chars().nth(2).unwrap_or(next)), escaped.len()),
+            (None, '*') => (Piece::Any, 1),
+            (None, '?') => (Piece::One, 1),
+            (None, other) => (Piece::Literal(other), other.len_utf8()),
+        };
+        pieces.push(piece);
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    pieces
+}
+
+/// Whether a text fits a pattern.
+fn fits(pattern: &[Piece], text: &str) -> bool {
+    let (mut pattern, mut text) = (pattern.iter(), text.chars());
     // Where to go on when a guess was wrong: behind the last star, which then takes one character more.
     let mut retry = None;
     loop {
         let (expected, found) = (pattern.clone().next(), text.clone().next());
-        if expected == Some('*') {
+        if expected == Some(&Piece::Any) {
             pattern.next();
             retry = Some((pattern.clone(), text.clone()));
         } else if expected.is_none() && found.is_none() {
             return true;
-        } else if found.is_some() && (expected == Some('?') || expected == found) {
+        } else if found.is_some() && (expected == Some(&Piece::One) || expected == found.map(Piece::Literal).as_ref()) {
             pattern.next();
             text.next();
         } else {
@@ -186,6 +221,62 @@ mod tests {
             (json!(""), Decision::ImplicitDeny),
         ] {
             check(&json!([statement("Allow", &resource)]), Some(expected));
+        }
+    }
+
+    /// A resource and a text, and whether AWS's documents say that the one fits the other.
+    fn check_fit(resource: &str, text: &str, expected: bool) {
+        assert_eq!(fits(&pieces(resource, true), text), expected, "{resource} {text}");
+    }
+
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html>
+    #[test]
+    fn the_documented_examples_of_wildcards_hold() {
+        let tested = "arn:aws:s3:::amzn-s3-demo-bucket/*/test/*";
+        for object in [
+            "1/test/object.jpg",
+            "1/2/test/object.jpg",
+            "1/2/test/3/object.jpg",
+            "1/2/3/test/4/object.jpg",
+            "1///test///object.jpg",
+            "1/test/.jpg",
+            "/test/object.jpg",
+            "1/test/",
+        ] {
+            check_fit(tested, &format!("arn:aws:s3:::amzn-s3-demo-bucket/{object}"), true);
+        }
+        for object in ["1-test/object.jpg", "test/object.jpg", "1/2/test.jpg"] {
+            check_fit(tested, &format!("arn:aws:s3:::amzn-s3-demo-bucket/{object}"), false);
+        }
+        check_fit(
+            "arn:aws:iam::account-ID-without-hyphens:user/Bob",
+            "arn:aws:iam::account-ID-without-hyphens:user/bob",
+            false,
+        );
+        check_fit("arn:aws:s3:::amzn-s3-demo-bucket/${*}", "arn:aws:s3:::amzn-s3-demo-bucket/*", true);
+        check_fit("arn:aws:s3:::amzn-s3-demo-bucket/${*}", "arn:aws:s3:::amzn-s3-demo-bucket/a", false);
+        check_fit("a/${?}/${$}{", "a/?/${", true);
+        assert!(!fits(&pieces("a/${*}", false), "a/*"), "a policy of 2008 has no variables");
+    }
+
+    /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-control-access-using-iam-policies-to-invoke-api.html>
+    #[test]
+    fn the_documented_resources_of_execute_api_hold() {
+        let api = "arn:aws:execute-api:us-east-1:123456789012:api-id";
+        for (resource, path, expected) in [
+            ("arn:aws:execute-api:*:*:*", "/test/GET/mydemoresource/1", true),
+            ("arn:aws:execute-api:us-east-1:*:*", "/test/GET/mydemoresource/1", true),
+            ("arn:aws:execute-api:eu-west-1:*:*", "/test/GET/mydemoresource/1", false),
+            ("arn:aws:execute-api:us-east-1:*:api-id/*", "/test/GET/", true),
+            ("arn:aws:execute-api:us-east-1:*:api-id/test/*", "/test/GET/mydemoresource/1", true),
+            ("arn:aws:execute-api:us-east-1:*:api-id/test/*", "/prod/GET/mydemoresource/1", false),
+            ("arn:aws:execute-api:us-east-1:*:api-id/test/*/mydemoresource/*", "/test/POST/mydemoresource/a/b", true),
+            ("arn:aws:execute-api:us-east-1:*:api-id/test/*/mydemoresource/*", "/test/DELETE/x/mydemoresource/a", true),
+            ("arn:aws:execute-api:us-east-1:*:api-id/test/GET/mydemoresource/*", "/test/GET/mydemoresource/a", true),
+            ("arn:aws:execute-api:us-east-1:*:api-id/test/GET/mydemoresource/*", "/test/POST/mydemoresource/a", false),
+            ("arn:aws:execute-api:us-east-1:*:api-id/test/GET/mydemoresource/*", "/test/GET/mydemoresource", false),
+        ] {
+            check_fit(resource, &format!("{api}{path}"), expected);
         }
     }
 
