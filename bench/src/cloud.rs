@@ -9,7 +9,7 @@ use hallpass::dev::{ca, demo, engine::Engine, secrets::Secrets, template::Templa
 use serde_json::{Value, json};
 use store::Store;
 use token::{
-    Binding, Entropy, Format, Issuer, Keyring, Record, Text, Timestamp, User, UserId,
+    Binding, Entropy, Family, Format, Issuer, Keyring, Record, Snapshot, Text, Timestamp, User, UserId,
     codec::{Sealed, jwt, signed},
     keyring::Key,
 };
@@ -213,9 +213,10 @@ fn record(
         disabled_at: None,
         revoked: None,
         fingerprint: binding.fingerprint(user),
+        snapshot: Snapshot::new(&sealed.id.hash, &binding, user),
         binding,
         key_id: sealed.key_id.clone(),
-        root: sealed.id,
+        family: Family::new(sealed.id),
         chain_started_at: now,
         replaces: None,
         replaced_by: None,

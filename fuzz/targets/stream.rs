@@ -13,7 +13,7 @@ use prune::{
     stream::{Change, changes, why},
 };
 use serde_json::Value as Json;
-use token::{Binding, Format, Record, Timestamp, TokenId, User, UserId, Value};
+use token::{Binding, Family, Format, Record, Snapshot, Timestamp, TokenId, User, UserId, Value};
 
 fuzz_target!(|data: &[u8]| {
     let Ok(event) = serde_json::from_slice::<Json>(data) else { return };
@@ -78,9 +78,10 @@ fn record(user: &User, issued_at: Timestamp) -> Record {
         disabled_at: None,
         revoked: None,
         fingerprint: binding.fingerprint(user),
+        snapshot: Snapshot::new(&id.hash, &binding, user),
         binding,
         key_id: "fuzz".to_owned(),
-        root: id,
+        family: Family::new(id),
         chain_started_at: issued_at,
         replaces: None,
         replaced_by: None,

@@ -71,12 +71,12 @@ const AT_ONCE: usize = 8;
 /// When it does not do what it was asked for.
 pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
     match command {
-        Command::Issue(args) => issue::issue(args, stack, terminal).await,
+        Command::Issue(args) => Box::pin(issue::issue(args, stack, terminal)).await,
         Command::List { user } => list(&stack.store()?, &user, terminal).await,
         Command::Show { id } => show(&stack.store()?, &id, terminal).await,
         Command::Revoke(RevokeArgs { id: Some(id), all: _ }) => revoke(stack, &id, terminal).await,
         Command::Revoke(RevokeArgs { id: None, all }) => revoke_all(stack, &all.unwrap_or_default(), terminal).await,
-        Command::Rotate { id } => issue::rotate(&id, stack, terminal).await,
+        Command::Rotate { id } => Box::pin(issue::rotate(&id, stack, terminal)).await,
         Command::Inspect(args) => inspect(&args, terminal),
     }
 }

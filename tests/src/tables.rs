@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use store::developer::Replaced;
 use token::{
-    Binding, Entropy, Format, Issuer, Keyring, Record, TokenHash, TokenId,
+    Binding, Entropy, Family, Format, Issuer, Keyring, Record, Snapshot, TokenHash, TokenId,
     codec::{developer, jwt, signed},
     lifecycle,
 };
@@ -48,7 +48,9 @@ impl World {
         adjust(&mut made.record);
         if format == Format::Developer {
             let old = self.developer_hash(user_id).await;
-            assert_eq!(self.store.replace_developer(&made.record, old, None).await.unwrap(), Replaced::Now);
+            let forget_old_at = self.now().after(Duration::from_secs(GRACE));
+            let replaced = self.store.replace_developer(&made.record, old, None, forget_old_at).await.unwrap();
+            assert_eq!(replaced, Replaced::Now);
         } else {
             self.store.insert(&made.record).await.unwrap();
         }
@@ -86,9 +88,10 @@ impl World {
             disabled_at: None,
             revoked: None,
             fingerprint: binding.fingerprint(&user),
+            snapshot: Snapshot::new(&sealed.id.hash, &binding, &user),
             binding,
             key_id: sealed.key_id.clone(),
-            root: sealed.id,
+            family: Family::new(sealed.id),
             chain_started_at: now,
             replaces: None,
             replaced_by: None,

@@ -34,7 +34,7 @@ fn changes() -> [(&'static str, Option<AttributeValue>, &'static str); 10] {
         ("status", Some(text("blocked")), "user_blocked"),
         ("status", Some(text("Active")), "user_blocked"),
         ("status", None, "user_blocked"),
-        ("token_generation", Some(AttributeValue::N("6".to_owned())), "user_changed"),
+        ("token_generation", Some(AttributeValue::N("6".to_owned())), "revoked"),
         ("permissions", Some(AttributeValue::Ss(vec!["other".to_owned()])), "allow"),
         ("email", Some(text("a@example.org")), "allow"),
     ]
@@ -131,7 +131,7 @@ async fn what_a_token_is_bound_to_is_configured_for_each_format() {
     check("permissions", Some(AttributeValue::Ss(vec!["ROLE_ADMIN".to_owned()])), "allow", "allow").await;
     // Whatever is configured, a blocked user is refused and a raised generation ends every token.
     check("status", Some(text("blocked")), "user_blocked", "user_blocked").await;
-    check("token_generation", Some(AttributeValue::N("6".to_owned())), "user_changed", "user_changed").await;
+    check("token_generation", Some(AttributeValue::N("6".to_owned())), "revoked", "revoked").await;
 }
 
 #[tokio::test]

@@ -229,7 +229,10 @@ async fn every_form_refuses_for_every_reason_with_the_same_challenge() {
     check(&good.text, "user_blocked", "The user of the access token is blocked").await;
     world.set_user("1", "status", Some(text("active"))).await;
     world.set_user("1", "username", Some(text("other"))).await;
-    check(&good.text, "user_changed", "The user changed since the access token was issued").await;
+    check(&good.text, "user_changed", "The name of the user changed since the access token was issued").await;
+    world.set_user("1", "password_hash", Some(text("other"))).await;
+    let both = "The name and password of the user changed since the access token was issued";
+    check(&good.text, "user_changed", both).await;
     world.remove_user("1").await;
     check(&good.text, "user_removed", "The user of the access token was removed").await;
     world.advance(LIFETIME);

@@ -64,7 +64,10 @@ async fn an_attribute_of_a_record_with_a_wrong_value_lets_nobody_in() {
         world.put("Tokens", item).await;
         assert_eq!(verdict(&world, made).await, "allow");
     };
-    for attribute in ["format", "root", "user_fingerprint", "bound_to", "replaces", "replaced_by", "scope"] {
+    for attribute in ["format", "family_id", "user_fingerprint", "bound_to", "replaces", "replaced_by", "scope"] {
+        check(&made, attribute, false).await;
+    }
+    for attribute in ["issued_by_family", "issued_by_ancestors", "generation", "attribute_digests"] {
         check(&made, attribute, false).await;
     }
     for attribute in ["issued_at", "chain_started_at", "expires_at", "disabled_at", "last_used_at", "forget_at"] {
@@ -93,7 +96,7 @@ async fn an_attribute_that_a_record_lacks_lets_nobody_in() {
         world.put("Tokens", item).await;
     };
     for attribute in
-        ["format", "issued_at", "issued_by", "user_fingerprint", "bound_to", "key_id", "root", "live_until"]
+        ["format", "issued_at", "issued_by", "user_fingerprint", "bound_to", "key_id", "family_id", "live_until"]
     {
         check(&made, attribute, CANNOT_TELL).await;
         check(&developer, attribute, CANNOT_TELL).await;

@@ -9,6 +9,7 @@ use edge::{Problem, log};
 use expect_test::{Expect, expect};
 use http::StatusCode;
 use serde_json::Value;
+use store::Refused;
 use token::{Issuer, Reason, TokenId};
 
 /// What was written. Each line must be written at once, or those of two threads would mix.
@@ -63,7 +64,7 @@ fn what_is_decided_is_one_line_and_one_metric() {
         ]],
     );
     check(
-        || log::refused(Reason::Forged, None),
+        || log::refused(&Refused::new(Reason::Forged, None)),
         expect![[
             r#"{"timestamp":"<time>","level":"INFO","message":"refused","reason":"forged","target":"hallpass","refused":1,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"],["function","reason"]],"Metrics":[{"Name":"refused"}]}]}}"#
         ]],

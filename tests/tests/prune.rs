@@ -225,7 +225,7 @@ async fn an_id_used_again_revives_nothing_though_the_removal_was_lost() {
     let records = changes(&world);
     assert_eq!((records[0]["eventName"].as_str(), records[1]["eventName"].as_str()), (Some("REMOVE"), Some("INSERT")));
     assert_eq!(deliver(&world, &records[1..]).await, Vec::<String>::new());
-    assert_eq!(verdicts(&world, &made).await, ["user_changed"; 3]);
+    assert_eq!(verdicts(&world, &made).await, ["revoked"; 3]);
 }
 
 #[tokio::test]

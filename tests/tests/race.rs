@@ -16,7 +16,7 @@ use tests::{
     long::long,
     tables::Made,
 };
-use token::Format;
+use token::{Format, Timestamp};
 use tokio::{sync::Barrier, task::JoinSet};
 
 const MANY: u8 = 20;
@@ -91,7 +91,7 @@ async fn one_developer_token_survives_and_no_other_was_promised() {
         let outcomes = so_often_at_once(REMAKES, |number| {
             let (world, made) = (Arc::clone(&world), made[usize::from(number)].clone());
             async move {
-                let outcome = world.store.replace_developer(&made.record, old, None).await;
+                let outcome = world.store.replace_developer(&made.record, old, None, Timestamp::MAX).await;
                 (made, outcome.unwrap())
             }
         })
@@ -102,10 +102,10 @@ async fn one_developer_token_survives_and_no_other_was_promised() {
         for (made, _) in &lost {
             assert_eq!(world.verdict(&bearer(&made.text)).await, "unknown");
         }
-        // The record and its pointer, and nothing else.
-        assert_eq!(world.dump("Tokens").await.len(), 2);
+        // The record, its pointer and those of the ones before, and nothing else.
+        assert_eq!(world.dump("Tokens").await.len(), 3 + usize::from(round));
     }
-    assert_eq!(world.verdict(&bearer(&first.text)).await, "unknown");
+    assert_eq!(world.verdict(&bearer(&first.text)).await, "replaced");
 }
 
 /// Whoever is told that the token was made holds it, if no other request came later.
@@ -123,7 +123,7 @@ async fn of_a_hundred_remakes_by_one_token_one_developer_token_lives() {
         match answer.status {
             201 => {
                 let verdict = world.verdict(&bearer(answer.json()["token"].as_str().unwrap())).await;
-                assert!(verdict == "allow" || verdict == "unknown", "{verdict}");
+                assert!(verdict == "allow" || verdict == "replaced", "{verdict}");
                 living += usize::from(verdict == "allow");
             }
             // A slow machine may not do a hundred things within the limit of one.
@@ -132,8 +132,10 @@ async fn of_a_hundred_remakes_by_one_token_one_developer_token_lives() {
         }
     }
     assert!(living == 1 || (living == 0 && untold > 0), "{living} live, and {untold} were told nothing");
-    // The token that asked, the record and its pointer, and nothing else.
-    assert_eq!(world.dump("Tokens").await.len(), 3);
+    // The token that asked, the record, its pointer and those of the ones that it replaced, and nothing else.
+    let items = world.dump("Tokens").await;
+    let replaced = items.iter().filter(|item| item.contains("developer#") && item.contains("replaced_at")).count();
+    assert_eq!(items.len() - replaced, 3, "{items:?}");
 }
 
 /// Verifies for as long as `ending` takes, and once more after it.
@@ -199,7 +201,7 @@ async fn end(world: &World, ending: Ending, token: &str, id: &str, admin: &str) 
             while world.revoke(token).await.status == 503 {}
             return "revoked";
         }
-        Ending::AllOfUser => (by_admin("DELETE", "/users/{user_id}/tokens").parameter("user_id", "1"), "user_changed"),
+        Ending::AllOfUser => (by_admin("DELETE", "/users/{user_id}/tokens").parameter("user_id", "1"), "revoked"),
         Ending::Disabled => {
             let off = by_admin("PATCH", "/tokens/{id}").parameter("id", id);
             (off.json(&json!({"disabled": true})), "disabled")

@@ -18,7 +18,7 @@ async fn a_restored_table_of_tokens_revives_what_was_revoked_since() {
     let all = Request::new("DELETE", "/users/{user_id}/tokens").parameter("user_id", "1");
     let answer = world.send("Revoke", all.authorization(&bearer(&admin.text))).await;
     assert!(answer.status < 300, "{}", answer.body);
-    assert_eq!(world.verdict(&bearer(&made.text)).await, "user_changed");
+    assert_eq!(world.verdict(&bearer(&made.text)).await, "revoked");
 }
 
 #[tokio::test]

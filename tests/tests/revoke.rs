@@ -219,9 +219,9 @@ async fn one_write_ends_all_tokens_of_a_user() {
     assert_eq!((answer.status, answer.header("cache-control")), (200, "no-store"));
     assert_eq!(answer.json(), json!({"user_id": "1", "effective_at": "2027-01-15T08:00:00Z"}));
     for token in &tokens {
-        assert_eq!(world.verdict(&bearer(token)).await, "user_changed");
+        assert_eq!(world.verdict(&bearer(token)).await, "revoked");
     }
-    assert_eq!(revoke_all(&world, &tokens[0], "1").await.problem(401)["reason"], "user_changed");
+    assert_eq!(revoke_all(&world, &tokens[0], "1").await.problem(401)["reason"], "revoked");
     assert_eq!(world.generate(&basic("my_username", "topsecret")).await.status, 200, "the user may go on");
 }
 
@@ -243,7 +243,7 @@ async fn all_tokens_of_a_user_are_the_user_s_or_an_administrator_s_to_end() {
     assert_eq!(revoke_all(&world, &limited_admin, "1").await, absent);
     assert_eq!(world.verdict(&bearer(&user)).await, "allow");
     assert_eq!(revoke_all(&world, &admin, "1").await.status, 200);
-    assert_eq!(world.verdict(&bearer(&user)).await, "user_changed");
+    assert_eq!(world.verdict(&bearer(&user)).await, "revoked");
     assert_eq!(world.verdict(&bearer(&admin)).await, "allow");
 }
 

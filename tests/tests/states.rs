@@ -180,7 +180,7 @@ async fn every_place_that_shows_or_counts_a_token_says_what_the_authorizer_decid
     check(&[], Done::RotatedAndWindowOver, "replaced", "replaced", true).await;
     check(&[], Done::Renamed, "user_changed", "void: the user changed", false).await;
     check(&[], Done::PasswordChanged, "user_changed", "void: the user changed", false).await;
-    check(&[], Done::GenerationRaised, "user_changed", "void: the user changed", false).await;
+    check(&[], Done::GenerationRaised, "revoked", "revoked", false).await;
     check(&[], Done::RenamedAndDisabled, "user_changed", "void: the user changed", false).await;
     check(&[], Done::RevokedAndRenamed, "revoked", "revoked", false).await;
     check(&[], Done::Blocked, "user_blocked", "void: the user was blocked", false).await;

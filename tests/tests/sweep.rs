@@ -110,7 +110,7 @@ async fn a_change_whose_stream_record_was_lost_is_made_good() {
     check("username", Some(text("renamed")), "user_changed").await;
     check("password_hash", None, "user_changed").await;
     check("status", Some(text("blocked")), "user_blocked").await;
-    check("token_generation", Some(AttributeValue::N("6".to_owned())), "user_changed").await;
+    check("token_generation", Some(AttributeValue::N("6".to_owned())), "revoked").await;
     check("", None, "user_removed").await;
     check("permissions", None, "allow").await;
 }

@@ -6,7 +6,9 @@ use http::StatusCode;
 use lambda_http::Request;
 use serde_json::json;
 use store::Refused;
-use token::{Reason, Scope, Status, Timestamp, TokenId, User, UserId, Value, lifecycle, user::attribute::KIND};
+use token::{
+    Reason, Rejection, Scope, Status, Timestamp, TokenId, User, UserId, Value, lifecycle, user::attribute::KIND,
+};
 
 pub(crate) async fn show(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
     let issuer = &service.settings.issuer;
@@ -62,8 +64,9 @@ async fn identity(service: &Service, request: &Request, now: Timestamp) -> Resul
 
 /// What a token may do now, for which the authorizer's answer had no room.
 async fn effective_scope(service: &Service, id: &TokenId, now: Timestamp) -> Result<Scope, Problem> {
-    let refused = |reason| Problem::refused(&service.settings.issuer, &Refused { reason, token_id: Some(*id) });
-    let record = service.store.record(id).await?.ok_or_else(|| refused(Reason::Unknown))?;
+    let refused =
+        |rejection: Rejection| Problem::refused(&service.settings.issuer, &Refused::new(rejection, Some(*id)));
+    let record = service.store.record(id).await?.ok_or_else(|| refused(Reason::Unknown.into()))?;
     let user = service.store.user(&id.user_id).await?;
     lifecycle::readmit(record, user, now).map(|admitted| admitted.scope).map_err(refused)
 }

@@ -36,6 +36,7 @@ pub(crate) async fn temporary(
     let wanted = Wanted {
         owner: caller.user(),
         shape: Shape::Temporary,
+        continues_family: true,
         name: None,
         description: None,
         scope: own_scope(service, caller.token())?,

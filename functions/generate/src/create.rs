@@ -64,6 +64,7 @@ pub(crate) async fn issue(
     let wanted = Wanted {
         owner: other.as_ref().unwrap_or_else(|| caller.user()),
         shape: asked.shape,
+        continues_family: false,
         name: Some(asked.name),
         description: asked.description,
         scope,

@@ -5,7 +5,9 @@ use http::StatusCode;
 use lambda_http::Request;
 use serde_json::json;
 use store::{Failure, developer::Replaced};
-use token::{Admitted, Format, Record, Text, Timestamp, TokenHash, User, codec::developer, lifecycle};
+use token::{
+    Admitted, Family, Format, Record, Snapshot, Text, Timestamp, TokenHash, User, codec::developer, lifecycle,
+};
 
 use crate::{
     limit,
@@ -58,9 +60,10 @@ pub(crate) async fn make(
         disabled_at: None,
         revoked: None,
         fingerprint: binding.fingerprint(user),
+        snapshot: Snapshot::new(&sealed.id.hash, &binding, user),
         binding,
         key_id: sealed.key_id.clone(),
-        root: parent.map_or(sealed.id, |parent| parent.record.root),
+        family: parent.map_or_else(|| Family::new(sealed.id), |parent| parent.record.family.clone()),
         chain_started_at,
         replaces: None,
         replaced_by: None,
@@ -89,7 +92,9 @@ async fn replace(
     now: Timestamp,
 ) -> Result<(), Problem> {
     let lost = || Problem::conflict("Another request made the developer token meanwhile");
-    match (service.store.replace_developer(record, old, parent.map(|parent| &parent.record)).await?, parent) {
+    let forget_old_at = now.after(service.settings.grace);
+    let parent_record = parent.map(|parent| &parent.record);
+    match (service.store.replace_developer(record, old, parent_record, forget_old_at).await?, parent) {
         (Replaced::Now, _) => Ok(()),
         (Replaced::ParentEnded, Some(parent)) => match service.store.verify_again(parent, now).await? {
             Err(refused) => Err(Problem::refused(&service.settings.issuer, &refused)),

@@ -3,8 +3,9 @@
 use edge::{Problem, Service, entropy::Draw, log};
 use store::Refused;
 use token::{
-    Admitted, Format, Reason, Record, Scope, Sealed, Text, Timestamp, User,
+    Admitted, Family, Format, Reason, Record, Scope, Sealed, Snapshot, Text, Timestamp, TokenId, User,
     codec::{jwt, signed},
+    family::TooManyIssuers,
     lifecycle,
 };
 
@@ -14,6 +15,8 @@ use crate::{caller::Caller, limit};
 pub(crate) struct Wanted<'a> {
     pub(crate) owner: &'a User,
     pub(crate) shape: Shape,
+    /// Whether it belongs to the family of the caller's token, if that is of the same user.
+    pub(crate) continues_family: bool,
     pub(crate) name: Option<String>,
     pub(crate) description: Option<String>,
     pub(crate) scope: Option<Scope>,
@@ -55,7 +58,7 @@ pub(crate) async fn mint(
     let wanted = Wanted { expires_at, ..wanted };
     let sealed = seal(service, wanted.owner, wanted.shape, wanted.expires_at, now, draw).await?;
     let owner = wanted.owner;
-    let record = record(service, caller, wanted, &sealed, chain_started_at, now);
+    let record = record(service, caller, wanted, &sealed, chain_started_at, now)?;
     service.store.insert(&record).await?;
     if let Err(problem) = look_again(service, caller, owner, &record, now).await {
         service.store.withdraw(&record).await?;
@@ -84,7 +87,7 @@ pub(crate) fn end_of_chain(
         return Ok(None);
     };
     if end.has_come(now) {
-        return Err(Problem::refused(&service.settings.issuer, &Refused { reason: Reason::Expired, token_id: None }));
+        return Err(Problem::refused(&service.settings.issuer, &Refused::new(Reason::Expired, None)));
     }
     Ok(Some(end))
 }
@@ -117,32 +120,46 @@ fn record(
     sealed: &Sealed,
     chain_started_at: Timestamp,
     now: Timestamp,
-) -> Record {
+) -> Result<Record, Problem> {
     let binding = service.settings.binding(wanted.shape.format()).clone();
-    let parent = caller.token();
-    let same_user = parent.filter(|parent| parent.user.id == wanted.owner.id);
-    Record {
+    Ok(Record {
         id: sealed.id,
         format: wanted.shape.format(),
-        name: wanted.name,
-        description: wanted.description,
-        scope: wanted.scope,
         issued_at: now,
         issued_by: caller.issued_by(),
         expires_at: Some(wanted.expires_at),
         disabled_at: None,
         revoked: None,
         fingerprint: binding.fingerprint(wanted.owner),
+        snapshot: Snapshot::new(&sealed.id.hash, &binding, wanted.owner),
         binding,
         key_id: sealed.key_id.clone(),
-        root: same_user.map_or(sealed.id, |parent| parent.record.root),
+        family: family(caller, &wanted, sealed.id)?,
         chain_started_at,
         replaces: None,
         replaced_by: None,
         replaced_at: None,
         last_used_at: None,
         forget_at: lifecycle::forget_at(Some(wanted.expires_at), None, service.settings.grace),
-    }
+        name: wanted.name,
+        description: wanted.description,
+        scope: wanted.scope,
+    })
+}
+
+/// The family of a new token: the parent's, if the new token continues it, and otherwise one that the parent's family
+/// issued.
+fn family(caller: &Caller, wanted: &Wanted<'_>, new: TokenId) -> Result<Family, Problem> {
+    let Some(parent) = caller.token() else { return Ok(Family::new(new)) };
+    let continues = wanted.continues_family && parent.user.id == wanted.owner.id;
+    let id = if continues { parent.record.family.id } else { new };
+    parent.record.family.issue(id).map_err(too_many_issuers)
+}
+
+/// 409: the record could not name every family that is behind the new token.
+pub(crate) fn too_many_issuers(_too_many: TooManyIssuers) -> Problem {
+    let most = Family::MAX_ISSUERS;
+    Problem::conflict(format!("More than {most} tokens issued one another; rotate the token or use a password instead"))
 }
 
 /// The caller's token may have been taken back, and others may have made tokens, since they were read.

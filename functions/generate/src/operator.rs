@@ -62,7 +62,7 @@ pub async fn issue(service: &Service, order: Order, now: Timestamp, draw: &Draw)
         Some(end) => bounded(service, "expires_at", end, now)?,
         None => now.after(service.settings.usual_lifetime()),
     };
-    let wanted = Wanted { owner: &owner, shape, name, description, scope, expires_at };
+    let wanted = Wanted { owner: &owner, shape, continues_family: false, name, description, scope, expires_at };
     mint(service, &Caller::Operator(Box::new(owner.clone())), wanted, now, draw).await
 }
 

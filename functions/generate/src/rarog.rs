@@ -67,6 +67,7 @@ async fn create(
     let wanted = Wanted {
         owner,
         shape: Shape::Signed,
+        continues_family: false,
         name: Some(asked.name),
         description: None,
         scope: Some(granted),

@@ -6,9 +6,9 @@ use http::StatusCode;
 use lambda_http::Request;
 use serde_json::Value;
 use store::{Refused, rotation::Rotated};
-use token::{Admitted, Format, Record, Sealed, Text, Timestamp, lifecycle};
+use token::{Admitted, Family, Format, Record, Sealed, Snapshot, Text, Timestamp, TokenId, lifecycle};
 
-use crate::mint::{Shape, end_of_chain, seal};
+use crate::mint::{Shape, end_of_chain, seal, too_many_issuers};
 
 pub(crate) async fn rotate(
     service: &Service,
@@ -48,14 +48,14 @@ pub(crate) async fn renew(
         Some(caller) => Some(caller.user.clone()),
         None => service.store.user(&old.id.user_id).await?,
     };
-    let ended = |reason| Problem::refused(&service.settings.issuer, &Refused { reason, token_id: Some(old.id) });
+    let ended = |rejection| Problem::refused(&service.settings.issuer, &Refused::new(rejection, Some(old.id)));
     let admitted = lifecycle::readmit(old.clone(), owner, now).map_err(ended)?;
     // The text goes to the caller, so that the new token must not be more than the caller is, whatever its user may do
     // one day.
     if same_user.is_some_and(|caller| is_broader(old, &caller.record)) {
         return Err(Problem::forbidden(&service.settings.issuer));
     }
-    let (sealed, new) = successor(service, &admitted, now, draw).await?;
+    let (sealed, new) = successor(service, &admitted, caller, now, draw).await?;
     let window = now.after(service.settings.rotation_window);
     replace(service, caller, old, &new, window, now).await?;
     log::allowed("rotated", Some(&new.id), None);
@@ -90,10 +90,19 @@ fn is_broader(token: &Record, than: &Record) -> bool {
         .is_some_and(|limit| token.scope.as_ref().is_none_or(|scope| scope.intersection(limit) != *scope))
 }
 
+/// The new token stays in the old one's family, unless a token of another user asked: then its text goes to that user,
+/// and it begins a family of its own.
+fn family(old: &Record, caller: Option<&Admitted>, new: TokenId) -> Result<Family, Problem> {
+    let Some(caller) = caller else { return Ok(old.family.clone()) };
+    let id = if caller.user.id == old.id.user_id { old.family.id } else { new };
+    caller.record.family.issue(id).map_err(too_many_issuers)
+}
+
 /// The new token: the same settings and the same length of life, within the limits of today.
 async fn successor(
     service: &Service,
     old: &Admitted,
+    caller: Option<&Admitted>,
     now: Timestamp,
     draw: &Draw,
 ) -> Result<(Sealed, Record), Problem> {
@@ -111,7 +120,9 @@ async fn successor(
         issued_by: record.id.to_string(),
         expires_at: Some(expires_at),
         fingerprint: binding.fingerprint(&old.user),
+        snapshot: Snapshot::new(&sealed.id.hash, &binding, &old.user),
         binding,
+        family: family(record, caller, sealed.id)?,
         key_id: sealed.key_id.clone(),
         replaces: Some(record.id.hash),
         replaced_by: None,

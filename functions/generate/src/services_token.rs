@@ -35,6 +35,7 @@ pub(crate) async fn generate(
     let wanted = Wanted {
         owner: caller.user(),
         shape: Shape::Signed,
+        continues_family: true,
         name: None,
         description: None,
         scope: own_scope(service, caller.token())?,

@@ -75,9 +75,9 @@ impl Prune {
         for entry in rest {
             match entry.kind {
                 Kind::Record(record) if record.revoked.is_none() => records.push(*record),
-                Kind::Record(_) | Kind::Passing => {}
+                Kind::Record(_) | Kind::Passing | Kind::Pointer { is_replaced: true, .. } => {}
                 Kind::Session(session) => sessions.push((entry.key, *session)),
-                Kind::Pointer { hash, owner } => pointers.push((hash, owner)),
+                Kind::Pointer { hash, owner, is_replaced: false } => pointers.push((hash, owner)),
                 Kind::Other => swept.unreadable = swept.unreadable.saturating_add(1),
             }
         }

@@ -79,8 +79,9 @@ async fn revoke_chain(service: &Service, caller: &Admitted, record: &Record, now
     let mut revoked: u64 = 0;
     for _ in 0..CHAIN_PASSES {
         let records = service.store.records_of(&record.id.user_id).await?;
-        let ends =
-            |other: &&Record| other.root == record.root && other.revoked.is_none() && service.manages(caller, other);
+        let ends = |other: &&Record| {
+            other.family.id == record.family.id && other.revoked.is_none() && service.manages(caller, other)
+        };
         let live: Vec<&Record> = records.iter().filter(ends).collect();
         if live.is_empty() {
             return Ok(revoked);

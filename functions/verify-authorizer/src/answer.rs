@@ -172,7 +172,8 @@ fn length(answer: &Answer) -> usize {
 
 pub(crate) fn deny(form: &Form, issuer: &Issuer, refused: &Refused) -> Answer {
     let public = refused.reason.public();
-    deny_with(form, challenge::refused(issuer, public), public.as_str(), challenge::description(public))
+    let description = challenge::description(public, refused.changed);
+    deny_with(form, challenge::refused(issuer, &description), public.as_str(), &description)
 }
 
 pub(crate) fn deny_with(form: &Form, challenge: String, reason: &str, detail: &str) -> Answer {

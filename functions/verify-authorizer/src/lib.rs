@@ -86,7 +86,7 @@ impl Authorizer {
         };
         let text = match credential {
             Ok(text) => text,
-            Err(reason) => return Ok(self.refuse(&form, &Refused { reason, token_id: None })),
+            Err(reason) => return Ok(self.refuse(&form, &Refused::new(reason, None))),
         };
         let ring = self.service.ring(now).await.map_err(unanswered)?;
         let issuer = &self.service.settings.issuer;
@@ -115,12 +115,12 @@ impl Authorizer {
     }
 
     fn refuse(&self, form: &Form, refused: &Refused) -> Answer {
-        log::refused(refused.reason, refused.token_id.as_ref());
+        log::refused(refused);
         answer::deny(form, &self.service.settings.issuer, refused)
     }
 
     fn refuse_password(&self, form: &Form) -> Answer {
-        log::refused(Reason::Malformed, None);
+        log::refused(&Refused::new(Reason::Malformed, None));
         let challenge = challenge::bare(&self.service.settings.issuer);
         answer::deny_with(form, challenge, Reason::Malformed.as_str(), "Invalid credentials.")
     }

@@ -18,7 +18,7 @@ use crate::{Problem, Service};
 /// # Errors
 /// 400 for two, 401 for none or one that is not a credential.
 pub fn credential(headers: &HeaderMap, issuer: &Issuer) -> Result<Credential, Problem> {
-    let malformed = || Problem::refused(issuer, &Refused { reason: Reason::Malformed, token_id: None });
+    let malformed = || Problem::refused(issuer, &Refused::new(Reason::Malformed, None));
     let values = headers.get_all(AUTHORIZATION).iter().map(|value| value.to_str());
     let values = values.collect::<Result<Vec<_>, _>>().map_err(|_| malformed())?;
     match Credential::from_header(values) {

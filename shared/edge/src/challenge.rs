@@ -1,10 +1,34 @@
 //! The words of a refusal. Headers carry the challenge of RFC 6750 section 3; bodies and authorizer contexts carry words
 //! without a quote or a backslash, because API Gateway puts them into JSON as they are.
 
-use token::{Issuer, Reason};
+use std::borrow::Cow;
 
-/// What a caller may know about why a token was refused.
-pub const fn description(reason: Reason) -> &'static str {
+use token::{
+    Changed, Issuer, Reason,
+    user::attribute::{PASSWORD_HASH, PERMISSIONS, STATUS, USERNAME},
+};
+
+/// What a caller may know about why a token was rejected: the reason, and which kind of attribute of the user changed.
+/// An attribute that only the application knows is not named.
+pub fn description(reason: Reason, changed: Changed) -> Cow<'static, str> {
+    let known: Vec<&str> = changed.kinds().filter_map(public_name).collect();
+    if reason != Reason::UserChanged || known.is_empty() {
+        return Cow::Borrowed(sentence(reason));
+    }
+    Cow::Owned(format!("The {} of the user changed since the access token was issued", known.join(" and ")))
+}
+
+fn public_name(kind: &str) -> Option<&'static str> {
+    match kind {
+        USERNAME => Some("name"),
+        PASSWORD_HASH => Some("password"),
+        STATUS => Some("status"),
+        PERMISSIONS => Some("permissions"),
+        _ => None,
+    }
+}
+
+const fn sentence(reason: Reason) -> &'static str {
     match reason {
         Reason::Malformed | Reason::Forged => "The access token is not valid",
         Reason::Expired => "The access token expired",
@@ -19,8 +43,8 @@ pub const fn description(reason: Reason) -> &'static str {
 }
 
 /// Refused, and why: `Bearer realm="…", error="invalid_token", error_description="…"`.
-pub fn refused(issuer: &Issuer, reason: Reason) -> String {
-    with_error(issuer, "invalid_token", description(reason))
+pub fn refused(issuer: &Issuer, description: &str) -> String {
+    with_error(issuer, "invalid_token", description)
 }
 
 /// Let in, but not here: the token's scope does not hold what the route asks for.

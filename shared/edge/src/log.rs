@@ -6,6 +6,7 @@
 
 mod line;
 
+use store::Refused;
 use token::{Reason, TokenId, UserId};
 use tracing::{Level, Subscriber};
 use tracing_subscriber::{filter::Targets, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt};
@@ -44,14 +45,17 @@ pub fn allowed(what: &'static str, token_id: Option<&TokenId>, user_id: Option<&
 }
 
 /// A token was refused.
-pub fn refused(reason: Reason, token_id: Option<&TokenId>) {
+pub fn refused(rejected: &Refused) {
+    let Refused { reason, token_id, changed } = rejected;
+    let changed = (!changed.is_empty()).then(|| changed.kinds().collect::<Vec<_>>().join(" "));
     tracing::info!(
         target: TARGET,
         {
             count = "refused",
             reason = reason.as_str(),
-            token.id = token_id.map(tracing::field::display),
-            user.id = token_id.map(|id| tracing::field::display(&id.user_id)),
+            token.id = token_id.as_ref().map(tracing::field::display),
+            user.id = token_id.as_ref().map(|id| tracing::field::display(&id.user_id)),
+            changed,
         },
         "refused"
     );
@@ -80,7 +84,7 @@ pub fn conclude(outcome: Result<Answer, Problem>) -> Answer {
     let details = problem.details();
     match (&details.failure, details.reason) {
         (Some(failure), _) => failed(failure),
-        (None, Some(reason)) => refused(reason, details.token_id.as_ref()),
+        (None, Some(reason)) => refused(&Refused { reason, token_id: details.token_id, changed: details.changed }),
         // No token was refused: a log-in, or what was asked for. Nothing of the request is logged.
         (None, None) => {
             tracing::info!(target: TARGET, count = details.counts_as, status = details.status.as_u16(), "refused");

@@ -11,7 +11,7 @@ use http::{
 };
 use serde_json::{Map, Value};
 use store::{Failure, Refused};
-use token::{Issuer, Reason, TokenId};
+use token::{Changed, Issuer, Reason, TokenId};
 
 use crate::challenge;
 
@@ -34,6 +34,7 @@ pub(crate) struct Details {
     /// What the log says: the reason, and the token if it is known.
     pub(crate) reason: Option<Reason>,
     pub(crate) token_id: Option<TokenId>,
+    pub(crate) changed: Changed,
     pub(crate) failure: Option<Failure>,
     /// What the metrics call it, where there is neither a reason nor a failure.
     pub(crate) counts_as: &'static str,
@@ -56,6 +57,7 @@ impl Problem {
             page: None,
             reason: None,
             token_id: None,
+            changed: Changed::default(),
             failure: None,
             counts_as: "declined",
         }))
@@ -64,11 +66,14 @@ impl Problem {
     /// 401: the token was refused, and why (RFC 6750 section 3.1, `invalid_token`).
     pub fn refused(issuer: &Issuer, refused: &Refused) -> Self {
         let public = refused.reason.public();
-        let mut problem = Self::new(StatusCode::UNAUTHORIZED, challenge::description(public))
+        let description = challenge::description(public, refused.changed);
+        let challenge = challenge::refused(issuer, &description);
+        let mut problem = Self::new(StatusCode::UNAUTHORIZED, description)
             .with("error", "invalid_token")
             .with("reason", public.as_str());
-        problem.0.challenges.push(challenge::refused(issuer, public));
+        problem.0.challenges.push(challenge);
         problem.0.reason = Some(refused.reason);
+        problem.0.changed = refused.changed;
         problem.0.token_id = refused.token_id;
         problem
     }

@@ -3,11 +3,24 @@
 use aws_sdk_dynamodb::{
     error::SdkError,
     operation::transact_write_items::TransactWriteItemsError,
-    types::{ConditionCheck, Delete, Put, TransactWriteItem},
+    types::{ConditionCheck, Put, TransactWriteItem, Update},
 };
-use token::{Format, Record, TokenHash, UserId};
+use token::{Format, Record, Timestamp, TokenHash, UserId};
 
-use crate::{Failure, Store, item};
+use crate::{
+    Failure, Store,
+    failure::Corrupt,
+    item::{self, Item},
+};
+
+/// What a developer token's hash leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pointer {
+    /// Whose developer token it is, or was.
+    pub owner: UserId,
+    /// When a new one took its place, if one did.
+    pub replaced_at: Option<Timestamp>,
+}
 
 /// What became of a developer token that was to take the place of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +35,8 @@ pub enum Replaced {
 
 impl Store {
     /// Makes this record the user's developer token, in one transaction over record and pointers. `old` is the hash of
-    /// the one that is there, as the caller read it; `parent` is the token that asks, which must still live then.
+    /// the one that is there, as the caller read it; `parent` is the token that asks, which must still live then. The old
+    /// token is remembered as replaced until `forget_old_at`.
     ///
     /// # Errors
     /// When the store fails.
@@ -31,6 +45,7 @@ impl Store {
         record: &Record,
         old: Option<TokenHash>,
         parent: Option<&Record>,
+        forget_old_at: Timestamp,
     ) -> Result<Replaced, Failure> {
         const DOING: &str = "replacing the developer token";
         let bad = |error| Failure::new(DOING, error);
@@ -60,21 +75,12 @@ impl Store {
             .expression_attribute_names("#user", item::USER_ID)
             .build()
             .map_err(bad)?;
-        let unpoint = old.map(|old| {
-            Delete::builder()
-                .table_name(table)
-                .set_key(Some(item::pointer_key(&old)))
-                .condition_expression("attribute_not_exists(#owner) OR #owner = :owner")
-                .expression_attribute_names("#owner", item::OWNER)
-                .expression_attribute_values(":owner", item::text(record.id.user_id.as_str()))
-                .build()
-                .map_err(bad)
-        });
+        let unpoint = old.map(|old| self.mark_replaced(record, &old, forget_old_at));
         let parent = parent.filter(|_| !remakes_itself);
         let writes = [
             Some(TransactWriteItem::builder().put(put).build()),
             Some(TransactWriteItem::builder().put(point).build()),
-            unpoint.transpose()?.map(|delete| TransactWriteItem::builder().delete(delete).build()),
+            unpoint.transpose()?.map(|update| TransactWriteItem::builder().update(update).build()),
             parent.map(|parent| self.while_it_lives(parent)).transpose()?,
         ];
         let call = self.client.transact_write_items().set_transact_items(Some(writes.into_iter().flatten().collect()));
@@ -84,6 +90,23 @@ impl Store {
             Err(error) if is_cancelled(&error) => Ok(Replaced::Lost),
             Err(error) => Err(Failure::of(DOING)(error)),
         }
+    }
+
+    /// Marks the pointer of the old token, so that its holder learns that a new one took its place.
+    fn mark_replaced(&self, record: &Record, old: &TokenHash, forget_at: Timestamp) -> Result<Update, Failure> {
+        Update::builder()
+            .table_name(&self.tables.tokens)
+            .set_key(Some(item::pointer_key(old)))
+            .update_expression("SET #owner = :owner, #at = :now, #forget = :forget")
+            .condition_expression("attribute_not_exists(#owner) OR #owner = :owner")
+            .expression_attribute_names("#owner", item::OWNER)
+            .expression_attribute_names("#at", item::REPLACED_AT)
+            .expression_attribute_names("#forget", item::FORGET_AT)
+            .expression_attribute_values(":owner", item::text(record.id.user_id.as_str()))
+            .expression_attribute_values(":now", item::number(record.issued_at))
+            .expression_attribute_values(":forget", item::number(forget_at))
+            .build()
+            .map_err(|error| Failure::new("marking the old developer token", error))
     }
 
     /// The user's developer token, if there is one.
@@ -116,13 +139,16 @@ impl Store {
         Ok(TransactWriteItem::builder().condition_check(check).build())
     }
 
-    /// Whose developer token this is.
-    pub(crate) async fn pointer(&self, hash: &TokenHash) -> Result<Option<UserId>, Failure> {
+    /// Where this developer token's hash leads.
+    pub(crate) async fn pointer(&self, hash: &TokenHash) -> Result<Option<Pointer>, Failure> {
         const DOING: &str = "reading the pointer of a developer token";
         let item = self.get(item::pointer_key(hash), DOING).await?;
-        let owner = item.as_ref().map(|item| item::required(item, item::OWNER));
-        owner.transpose().map_err(|bad| Failure::new(DOING, bad))
+        item.as_ref().map(to_pointer).transpose().map_err(|bad| Failure::new(DOING, bad))
     }
+}
+
+pub(crate) fn to_pointer(item: &Item) -> Result<Pointer, Corrupt> {
+    Ok(Pointer { owner: item::required(item, item::OWNER)?, replaced_at: item::instant(item, item::REPLACED_AT)? })
 }
 
 /// Whether the transaction was cancelled for a condition or for another transaction on the same items.

@@ -4,7 +4,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
-use token::{Binding, Fingerprint, Record, Revocation, Scope, Timestamp, TokenHash, TokenId, User, UserId, Value};
+use token::{
+    Binding, Family, Fingerprint, Record, Revocation, Scope, Snapshot, Timestamp, TokenHash, TokenId, User, UserId,
+    Value,
+};
 
 use crate::failure::Corrupt;
 
@@ -32,7 +35,11 @@ pub(crate) const ISSUED_AT: &str = "issued_at";
 const ISSUED_BY: &str = "issued_by";
 pub(crate) const FINGERPRINT: &str = "user_fingerprint";
 pub(crate) const BINDING: &str = "bound_to";
-const ROOT: &str = "root";
+pub(crate) const FAMILY_ID: &str = "family_id";
+pub(crate) const ISSUED_BY_FAMILY: &str = "issued_by_family";
+const ANCESTORS: &str = "issued_by_ancestors";
+const GENERATION: &str = "generation";
+const ATTRIBUTE_DIGESTS: &str = "attribute_digests";
 const CHAIN_STARTED_AT: &str = "chain_started_at";
 pub(crate) const REPLACED_BY: &str = "replaced_by";
 pub(crate) const REPLACED_AT: &str = "replaced_at";
@@ -99,7 +106,7 @@ pub(crate) fn from_record(record: &Record) -> Item {
     put(FINGERPRINT, fingerprint_value(&record.fingerprint));
     put(BINDING, binding_value(&record.binding));
     put(KEY_ID, text(&record.key_id));
-    put(ROOT, text(record.root.to_string()));
+    put(FAMILY_ID, text(record.family.id.to_string()));
     put(CHAIN_STARTED_AT, number(record.chain_started_at));
     let hash = (record.format == token::Format::Developer).then_some(record.id.hash);
     let optional = [
@@ -111,6 +118,10 @@ pub(crate) fn from_record(record: &Record) -> Item {
         (DISABLED_AT, record.disabled_at.map(number)),
         (REVOKED_AT, record.revoked.map(|revocation| number(revocation.at))),
         (REVOKED_BECAUSE, record.revoked.map(|revocation| text(revocation.because.as_str()))),
+        (ISSUED_BY_FAMILY, record.family.issued_by().map(|family| text(family.to_string()))),
+        (ANCESTORS, bytes(record.family.ancestors().as_flattened())),
+        (GENERATION, record.snapshot.generation().map(|count| AttributeValue::N(count.to_string()))),
+        (ATTRIBUTE_DIGESTS, bytes(record.snapshot.digests())),
         (REPLACES, record.replaces.map(|hash| text(&*hash.text()))),
         (REPLACED_BY, record.replaced_by.map(|hash| text(&*hash.text()))),
         (REPLACED_AT, record.replaced_at.map(number)),
@@ -153,8 +164,9 @@ pub(crate) fn to_record(item: &Item) -> Result<Record, Corrupt> {
         revoked,
         fingerprint: fingerprint(item)?,
         binding: binding(item)?,
+        snapshot: snapshot(item)?,
         key_id: required(item, KEY_ID)?,
-        root: required(item, ROOT)?,
+        family: family(item)?,
         chain_started_at: instant(item, CHAIN_STARTED_AT)?.ok_or(Corrupt(CHAIN_STARTED_AT))?,
         replaces: optional(item, REPLACES)?,
         replaced_by,
@@ -217,6 +229,34 @@ pub(crate) fn instant(item: &Item, name: &'static str) -> Result<Option<Timestam
         }
         Some(_) => Err(Corrupt(name)),
     }
+}
+
+/// Bytes as a value; none are no attribute.
+fn bytes(bytes: &[u8]) -> Option<AttributeValue> {
+    (!bytes.is_empty()).then(|| AttributeValue::B(Blob::new(bytes)))
+}
+
+fn optional_bytes<'a>(item: &'a Item, name: &'static str) -> Result<&'a [u8], Corrupt> {
+    match item.get(name) {
+        None => Ok(&[]),
+        Some(AttributeValue::B(bytes)) => Ok(bytes.as_ref()),
+        Some(_) => Err(Corrupt(name)),
+    }
+}
+
+fn family(item: &Item) -> Result<Family, Corrupt> {
+    let (ancestors, rest) = optional_bytes(item, ANCESTORS)?.as_chunks();
+    let family = Family::from_parts(required(item, FAMILY_ID)?, optional(item, ISSUED_BY_FAMILY)?, ancestors.to_vec());
+    family.filter(|_| rest.is_empty()).ok_or(Corrupt(ANCESTORS))
+}
+
+fn snapshot(item: &Item) -> Result<Snapshot, Corrupt> {
+    let generation = match item.get(GENERATION) {
+        None => None,
+        Some(AttributeValue::N(count)) => Some(count.parse().map_err(|_| Corrupt(GENERATION))?),
+        Some(_) => return Err(Corrupt(GENERATION)),
+    };
+    Snapshot::from_parts(generation, optional_bytes(item, ATTRIBUTE_DIGESTS)?).ok_or(Corrupt(ATTRIBUTE_DIGESTS))
 }
 
 fn scope_value(scope: &Scope) -> AttributeValue {

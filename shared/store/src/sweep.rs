@@ -10,6 +10,7 @@ use token::{Format, Reason, Record, Revocation, Timestamp, TokenHash, TokenId, U
 
 use crate::{
     Failure, Store,
+    developer::{Pointer, to_pointer},
     failure::if_met,
     item::{self, FIRST_TOKEN, FORGET_AT, Item},
     sessions::{self, Session},
@@ -55,6 +56,8 @@ pub enum Kind {
         hash: TokenHash,
         /// The owner.
         owner: UserId,
+        /// Whether it stays to say that a new token took the place of this one.
+        is_replaced: bool,
     },
     /// A session of a browser, or a log-in flow.
     Session(Box<Session>),
@@ -225,8 +228,10 @@ fn entry(item: &Item) -> Option<Entry> {
     let key = Place::of(item)?;
     let forget_at = item::instant(item, FORGET_AT).ok().flatten();
     let kind = match key.user_id.split_once('#') {
-        Some((item::DEVELOPER, hash)) => match (hash.parse(), item::required(item, item::OWNER)) {
-            (Ok(hash), Ok(owner)) => Kind::Pointer { hash, owner },
+        Some((item::DEVELOPER, hash)) => match (hash.parse(), to_pointer(item)) {
+            (Ok(hash), Ok(Pointer { owner, replaced_at })) => {
+                Kind::Pointer { hash, owner, is_replaced: replaced_at.is_some() }
+            }
             _ => Kind::Other,
         },
         Some(_) => Kind::Other,

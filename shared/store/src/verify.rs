@@ -3,10 +3,14 @@
 use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
-use token::{Admitted, Claim, Issuer, Keyring, Reason, Record, Text, Timestamp, TokenId, User, UserId, lifecycle};
+use token::{
+    Admitted, Changed, Claim, Issuer, Keyring, Reason, Record, Rejection, Text, Timestamp, TokenId, User, UserId,
+    lifecycle,
+};
 
 use crate::{
     Failure, Store,
+    developer::Pointer,
     item::{self, Item},
 };
 
@@ -17,6 +21,16 @@ pub struct Refused {
     pub reason: Reason,
     /// Which token, if its seal was good.
     pub token_id: Option<TokenId>,
+    /// What of the user changed, if that is why and the record can tell.
+    pub changed: Changed,
+}
+
+impl Refused {
+    /// A rejection for this reason, of this token.
+    pub fn new(rejection: impl Into<Rejection>, token_id: Option<TokenId>) -> Self {
+        let Rejection { reason, changed } = rejection.into();
+        Self { reason, token_id, changed }
+    }
 }
 
 /// What one read found of a token and its user.
@@ -26,6 +40,8 @@ pub struct Found {
     pub record: Option<Record>,
     /// The user, if there is one.
     pub user: Option<User>,
+    /// The token itself, if it is a developer token and a new one took its place.
+    pub replaced: Option<TokenId>,
 }
 
 /// The limit of all reads of one verification together: an authorizer has answered or failed within three seconds.
@@ -47,12 +63,15 @@ impl Store {
     ) -> Result<Result<Admitted, Refused>, Failure> {
         let claim = match token::open(ring, issuer, text.reveal(), now) {
             Ok(claim) => claim,
-            Err(reason) => return Ok(Err(Refused { reason, token_id: None })),
+            Err(reason) => return Ok(Err(Refused::new(reason, None))),
         };
         let token_id = claim.user_id.map(|user_id| TokenId { user_id, hash: claim.hash });
         let found = within_limit(self.read(&claim)).await?;
+        if found.replaced.is_some() {
+            return Ok(Err(Refused::new(Reason::Replaced, found.replaced)));
+        }
         let token_id = token_id.or(found.record.as_ref().map(|record| record.id));
-        Ok(token::admit(&claim, found.record, found.user, now).map_err(|reason| Refused { reason, token_id }))
+        Ok(token::admit(&claim, found.record, found.user, now).map_err(|rejection| Refused::new(rejection, token_id)))
     }
 
     /// Whether a token that was admitted a moment ago still is: its record and its user in one strong read.
@@ -66,11 +85,10 @@ impl Store {
     ) -> Result<Result<Admitted, Refused>, Failure> {
         let Record { id, format, .. } = admitted.record;
         let found = within_limit(self.read_both(item::record_key(&id, format), id.user_id)).await?;
-        let refused = |reason| Refused { reason, token_id: Some(id) };
         let Some(record) = found.record.filter(|record| record.id == id) else {
-            return Ok(Err(refused(Reason::Unknown)));
+            return Ok(Err(Refused::new(Reason::Unknown, Some(id))));
         };
-        Ok(lifecycle::readmit(record, found.user, now).map_err(refused))
+        Ok(lifecycle::readmit(record, found.user, now).map_err(|rejection| Refused::new(rejection, Some(id))))
     }
 
     /// The public name of a claimed token. A developer token's text does not say whose it is: its pointer does.
@@ -80,16 +98,25 @@ impl Store {
     pub async fn id_of(&self, claim: &Claim) -> Result<Option<TokenId>, Failure> {
         let user_id = match claim.user_id {
             Some(user_id) => Some(user_id),
-            None => self.pointer(&claim.hash).await?,
+            None => self.pointer(&claim.hash).await?.map(|pointer| pointer.owner),
         };
         Ok(user_id.map(|user_id| TokenId { user_id, hash: claim.hash }))
     }
 
     async fn read(&self, claim: &Claim) -> Result<Found, Failure> {
-        match self.id_of(claim).await? {
-            Some(id) => self.read_both(item::record_key(&id, claim.format), id.user_id).await,
-            None => Ok(Found::default()),
-        }
+        let user_id = match claim.user_id {
+            Some(user_id) => user_id,
+            None => match self.pointer(&claim.hash).await? {
+                None => return Ok(Found::default()),
+                Some(Pointer { owner: user_id, replaced_at: Some(_) }) => {
+                    let replaced = Some(TokenId { user_id, hash: claim.hash });
+                    return Ok(Found { replaced, ..Found::default() });
+                }
+                Some(Pointer { owner, replaced_at: None }) => owner,
+            },
+        };
+        let id = TokenId { user_id, hash: claim.hash };
+        self.read_both(item::record_key(&id, claim.format), user_id).await
     }
 
     async fn read_both(&self, record_key: Item, user_id: UserId) -> Result<Found, Failure> {

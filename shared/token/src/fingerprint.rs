@@ -49,7 +49,7 @@ impl Binding {
     }
 }
 
-fn absorb(hash: &mut Sha256, value: &Value) {
+pub(crate) fn absorb(hash: &mut Sha256, value: &Value) {
     match value {
         Value::Text(text) => tagged(hash, 1, &[text.as_bytes()]),
         Value::Number(text) => tagged(hash, 2, &[text.as_bytes()]),
@@ -89,7 +89,7 @@ fn tagged(hash: &mut Sha256, tag: u8, parts: &[&[u8]]) {
     }
 }
 
-fn absorb_bytes(hash: &mut Sha256, bytes: &[u8]) {
+pub(crate) fn absorb_bytes(hash: &mut Sha256, bytes: &[u8]) {
     hash.update(length(bytes.len()));
     hash.update(bytes);
 }

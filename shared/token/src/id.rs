@@ -47,6 +47,10 @@ impl TokenHash {
         Self(first)
     }
 
+    pub(crate) const fn bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
     /// base64url without padding, 22 characters.
     pub fn text(&self) -> ArrayString<22> {
         let mut buffer = [0; Self::TEXT_LENGTH];

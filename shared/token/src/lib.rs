@@ -10,11 +10,14 @@
 //! | [`keyring`] | the keys, and the subkey of each format |
 //! | [`record`] | what is kept of a token |
 //! | [`user`], [`fingerprint`] | what of a user a token is bound to |
+//! | [`snapshot`] | what of it a rejection can name |
+//! | [`family`] | which tokens belong together, and what they issued |
 //! | [`lifecycle`] | when a token lets its holder in, and when it is forgotten |
 //! | [`scope`], [`reason`], [`timestamp`], [`id`], [`secret`] | the words they share |
 
 pub mod codec;
 pub mod credential;
+pub mod family;
 pub mod fingerprint;
 pub mod id;
 pub mod keyring;
@@ -23,18 +26,21 @@ pub mod reason;
 pub mod record;
 pub mod scope;
 pub mod secret;
+pub mod snapshot;
 pub mod timestamp;
 pub mod user;
 
 pub use codec::{Claim, Format, Issuer, Sealed, open};
 pub use credential::Credential;
+pub use family::Family;
 pub use fingerprint::{Binding, Fingerprint};
 pub use id::{TokenHash, TokenId, UserId};
 pub use keyring::Keyring;
-pub use lifecycle::{Admitted, State, admit};
+pub use lifecycle::{Admitted, Rejection, State, admit};
 pub use reason::Reason;
 pub use record::{Record, Revocation};
 pub use scope::{Permission, Scope};
 pub use secret::{Entropy, Text};
+pub use snapshot::{Changed, Snapshot};
 pub use timestamp::Timestamp;
 pub use user::{Status, User, Value};

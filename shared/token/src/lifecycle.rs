@@ -9,6 +9,7 @@ use crate::{
     reason::Reason,
     record::Record,
     scope::Scope,
+    snapshot::{Changed, Differences},
     timestamp::Timestamp,
     user::{Status, User},
 };
@@ -25,18 +26,33 @@ pub struct Admitted {
     pub scope: Scope,
 }
 
+/// Why a token was rejected, and what of its user changed, if that is why and the record can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// Why.
+    pub reason: Reason,
+    /// The kinds of the user's attributes that changed.
+    pub changed: Changed,
+}
+
+impl From<Reason> for Rejection {
+    fn from(reason: Reason) -> Self {
+        Self { reason, changed: Changed::default() }
+    }
+}
+
 /// Decides whether a claim lets its holder in, given what one strong read found. Whatever is absent denies.
 ///
 /// # Errors
 /// The first reason that holds, in the order of [`Reason::ALL`].
-pub fn admit(claim: &Claim, record: Option<Record>, user: Option<User>, now: Timestamp) -> Result<Admitted, Reason> {
+pub fn admit(claim: &Claim, record: Option<Record>, user: Option<User>, now: Timestamp) -> Result<Admitted, Rejection> {
     let record = record.ok_or(Reason::Unknown)?;
     let same = record.id.hash == claim.hash
         && record.format == claim.format
         && (claim.format == Format::Developer || record.expires_at == claim.expires_at)
         && claim.user_id.is_none_or(|user_id| user_id == record.id.user_id);
     if !same {
-        return Err(Reason::Unknown);
+        return Err(Reason::Unknown.into());
     }
     readmit(record, user, now)
 }
@@ -45,12 +61,12 @@ pub fn admit(claim: &Claim, record: Option<Record>, user: Option<User>, now: Tim
 ///
 /// # Errors
 /// The first reason that holds, in the order of [`Reason::ALL`].
-pub fn readmit(record: Record, user: Option<User>, now: Timestamp) -> Result<Admitted, Reason> {
+pub fn readmit(record: Record, user: Option<User>, now: Timestamp) -> Result<Admitted, Rejection> {
     if user.as_ref().is_some_and(|user| user.id != record.id.user_id) {
-        return Err(Reason::Unknown);
+        return Err(Reason::Unknown.into());
     }
     if let Some(reason) = state(&record, user.as_ref(), now).reason() {
-        return Err(reason);
+        return Err(Rejection { reason, changed: changed(&record, user.as_ref(), reason) });
     }
     let user = user.ok_or(Reason::UserRemoved)?;
     let scope = record.scope.as_ref().map_or_else(|| user.permissions.clone(), |s| s.intersection(&user.permissions));
@@ -112,7 +128,10 @@ impl State {
 /// A user who is merely blocked while the token is not bound to `status` voids nothing: the token is refused for as
 /// long as the block lasts.
 pub fn voided(record: &Record, user: Option<&User>) -> Option<Reason> {
-    changed_since(&record.fingerprint, &record.binding, user)
+    let reason = changed_since(&record.fingerprint, &record.binding, user)?;
+    let differences = user.filter(|_| reason == Reason::UserChanged).map(|user| differences(record, user));
+    // Someone raised `token_generation` and nothing else changed: all tokens of the user were revoked.
+    Some(if differences.is_some_and(|it| it.is_generation_alone()) { Reason::Revoked } else { reason })
 }
 
 /// Whether the user is no longer the one whose fingerprint this was, and why.
@@ -123,6 +142,18 @@ pub fn changed_since(fingerprint: &Fingerprint, binding: &Binding, user: Option<
         Some(user) if user.status == Status::Blocked => Some(Reason::UserBlocked),
         Some(_) => Some(Reason::UserChanged),
     }
+}
+
+/// What of the user a token is bound to differs from when it was issued, as far as its record can tell.
+pub fn differences<'a>(record: &'a Record, user: &User) -> Differences<'a> {
+    record.snapshot.differences(&record.id.hash, &record.binding, user)
+}
+
+/// The kinds of attributes that changed, if that is the reason. A record that says so itself tells while the change
+/// stands.
+pub fn changed(record: &Record, user: Option<&User>, reason: Reason) -> Changed {
+    let user = user.filter(|_| reason == Reason::UserChanged);
+    user.map(|user| differences(record, user).kinds()).unwrap_or_default()
 }
 
 /// When the record may go: its expiry or its revocation, whichever is first, and the grace period, in which its holder

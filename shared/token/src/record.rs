@@ -2,10 +2,12 @@
 
 use crate::{
     codec::Format,
+    family::Family,
     fingerprint::{Binding, Fingerprint},
     id::{TokenHash, TokenId},
     reason::Reason,
     scope::Scope,
+    snapshot::Snapshot,
     timestamp::Timestamp,
 };
 
@@ -36,10 +38,12 @@ pub struct Record {
     pub fingerprint: Fingerprint,
     /// What that fingerprint is made of.
     pub binding: Binding,
+    /// What of the user a rejection can name.
+    pub snapshot: Snapshot,
     /// The key of the ring that sealed it.
     pub key_id: String,
-    /// The first token of its chain of renewals.
-    pub root: TokenId,
+    /// The tokens it belongs with, and the families whose tokens issued it.
+    pub family: Family,
     /// When that chain began, with a password or by an administrator.
     pub chain_started_at: Timestamp,
     /// The token that dies at this one's first use.

@@ -70,9 +70,9 @@ type Tokens = BTreeMap<&'static str, Made>;
 async fn tokens(world: &World) -> Tokens {
     let mut made = BTreeMap::new();
     let own = world.make_with(Format::Signed, "1", 1, |record| record.name = Some("laptop".to_owned())).await;
-    let (root, replaced) = (own.record.root, world.make(Format::Signed, "1", 2).await);
+    let (family, replaced) = (own.record.family.clone(), world.make(Format::Signed, "1", 2).await);
     made.insert("own", own);
-    let child = world.make_with(Format::Jwt, "1", 3, |record| record.root = root).await;
+    let child = world.make_with(Format::Jwt, "1", 3, |record| record.family = family).await;
     let hash = replaced.record.id.hash;
     let developer = world.make_with(Format::Developer, "1", 4, |record| record.replaces = Some(hash)).await;
     made.extend([("child", child), ("replaced", replaced), ("developer", developer)]);

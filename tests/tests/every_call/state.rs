@@ -49,9 +49,15 @@ impl State {
         let known = beginning.words();
         let mut lines: Vec<String> = Vec::new();
         for (table, items) in self.0.iter().filter(|(table, _)| **table != "Attempts") {
-            for item in items.values() {
+            // A repeated regeneration leaves one more pointer that says "replaced".
+            let is_left = |item: &&Value| item.get("owner").is_none() || item.get("replaced_at").is_none();
+            for item in items.values().filter(is_left) {
                 let mut item = item.clone();
                 item.as_object_mut().unwrap().remove(NOTED);
+                // Of each token another one.
+                if item.get("attribute_digests").is_some() {
+                    item["attribute_digests"] = json!("digests");
+                }
                 if item["token_generation"]["N"].as_str().is_some_and(|it| it != "5") {
                     item["token_generation"] = json!("raised");
                 }

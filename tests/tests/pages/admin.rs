@@ -132,7 +132,7 @@ async fn a_user_is_shut_out_and_let_in_again() {
     let page = visitor.post_and_follow(access, &[("do", "revoke-all")]).await;
     assert!(page.text().contains("All tokens of this user are revoked."));
     for dead in [&key, &token] {
-        assert_eq!(system.verdict(dead).await, "user_changed");
+        assert_eq!(system.verdict(dead).await, "revoked");
     }
     let key = issue(&mut visitor, "1", "k").await;
     let page = visitor.post_and_follow(access, &[("do", "block")]).await;
@@ -143,7 +143,7 @@ async fn a_user_is_shut_out_and_let_in_again() {
     assert_eq!(Visitor::new(&system, "").sign_in("my_username", "topsecret").await.status, 401);
     let page = visitor.post_and_follow(access, &[("do", "unblock")]).await;
     assert!(page.text().contains("The tokens of before stay void."));
-    assert_eq!(system.verdict(&key).await, "user_changed", "nothing comes back");
+    assert_eq!(system.verdict(&key).await, "revoked", "nothing comes back");
     Visitor::signed_in(&system, "my_username", "topsecret").await;
 
     assert_eq!(visitor.post(access, &[("do", "nonsense")]).await.status, 400);

@@ -112,7 +112,7 @@ async fn the_developer_token_is_made_remade_and_revoked() {
     assert!(first.starts_with("6879-"), "{first}");
     assert_eq!(system.verdict(&first).await, "allow");
     let second = visitor.post(OWN, &[("do", "remake")]).await.shown_token();
-    assert_eq!((system.verdict(&first).await, system.verdict(&second).await), ("unknown".into(), "allow".into()));
+    assert_eq!((system.verdict(&first).await, system.verdict(&second).await), ("replaced".into(), "allow".into()));
     let id = id_of(&system, &second).await;
     let rotate = visitor.post(OWN, &[("do", "rotate"), ("id", &id)]).await;
     assert_eq!(rotate.status, 409, "{}", rotate.wrong());

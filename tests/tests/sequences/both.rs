@@ -229,7 +229,7 @@ impl Both<'_> {
         let answer = self.ask("Revoke", request, token).await;
         if self.admitted(token, &answer)? {
             same("the status of a chain's revocation", &answer.status, &200)?;
-            self.model.chain_revoked(token);
+            self.model.family_revoked(token, false);
         }
         Ok(())
     }

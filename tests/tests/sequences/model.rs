@@ -64,14 +64,16 @@ struct Token {
     form: Form,
     bound: Bound,
     issued_at: u64,
-    /// The first token of its chain.
-    root: usize,
+    /// The first token of its family.
+    family: usize,
+    /// The families whose tokens issued it, one after the other.
+    issuers: Vec<usize>,
     /// The one that ends when this one is first used.
     replaces: Option<usize>,
     /// When its successor takes its place at the latest.
     window_ends_at: Option<u64>,
-    /// Another developer token took its place, and nothing is known of it any more.
-    is_remade: bool,
+    /// When another developer token took its place.
+    remade_at: Option<u64>,
     end: Option<End>,
     doubt: Option<End>,
     /// Its record may have been forgotten.
@@ -138,8 +140,8 @@ impl Model {
         if token.form != Form::Developer && token.issued_at + LIFE <= self.now {
             return vec!["expired"];
         }
-        if token.is_remade {
-            return vec!["unknown"];
+        if token.remade_at.is_some() {
+            return if token.may_be_gone { vec!["replaced", "unknown"] } else { vec!["replaced"] };
         }
         let mut verdicts: Vec<&'static str> = Vec::new();
         if let Some(end) = token.end.as_ref().or(token.doubt.as_ref()) {
@@ -183,24 +185,38 @@ impl Model {
     pub fn issued(&mut self, user: usize, form: Form, parent: Option<usize>) -> usize {
         if form == Form::Developer {
             let old = self.tokens.iter_mut().filter(|token| token.user == user && token.form == Form::Developer);
-            old.for_each(|token| token.is_remade = true);
+            let now = self.now;
+            old.for_each(|token| _ = token.remade_at.get_or_insert(now));
         }
         let token = self.tokens.len();
+        let (family, issuers) = self.family(token, form, parent);
         self.tokens.push(Token {
             user,
             form,
             bound: self.users[user].now.unwrap(),
             issued_at: self.now,
-            root: parent.map_or(token, |parent| self.tokens[parent].root),
+            family,
+            issuers,
             replaces: None,
             window_ends_at: None,
-            is_remade: false,
+            remade_at: None,
             end: None,
             doubt: None,
             may_be_gone: false,
             was_shut_out: false,
         });
         token
+    }
+
+    /// A developer token stays in the family of the token that issued it; any other begins one.
+    fn family(&self, token: usize, form: Form, parent: Option<usize>) -> (usize, Vec<usize>) {
+        let Some(parent) = parent.map(|parent| &self.tokens[parent]) else { return (token, Vec::new()) };
+        let mut issuers = parent.issuers.clone();
+        if form == Form::Developer {
+            return (parent.family, issuers);
+        }
+        issuers.push(parent.family);
+        (token, issuers)
     }
 
     /// Whether a token that is let in may be rotated.
@@ -211,6 +227,8 @@ impl Model {
     /// A token was rotated.
     pub fn rotated(&mut self, token: usize) -> usize {
         let successor = self.issued(self.tokens[token].user, self.tokens[token].form, Some(token));
+        self.tokens[successor].family = self.tokens[token].family;
+        self.tokens[successor].issuers = self.tokens[token].issuers.clone();
         self.tokens[successor].replaces = Some(token);
         self.tokens[token].window_ends_at = Some(self.now + WINDOW);
         successor
@@ -221,10 +239,12 @@ impl Model {
         self.end(token, "revoked");
     }
 
-    /// A token and all that came of the same first one were taken back.
-    pub fn chain_revoked(&mut self, token: usize) {
+    /// The family of a token was taken back, and with it what the family issued, if so asked.
+    pub fn family_revoked(&mut self, token: usize, descendants: bool) {
+        let family = self.tokens[token].family;
         for other in 0..self.tokens.len() {
-            if self.tokens[other].root == self.tokens[token].root {
+            let it = &self.tokens[other];
+            if it.family == family || descendants && it.issuers.contains(&family) {
                 self.end(other, "revoked");
             }
         }
@@ -297,8 +317,8 @@ impl Model {
     /// Whatever has had its time may be forgotten.
     pub fn expired_items_removed(&mut self) {
         for token in &mut self.tokens {
-            let end = token.doubt.as_ref().or(token.end.as_ref());
-            token.may_be_gone |= end.is_some_and(|end| end.at + GRACE <= self.now);
+            let ended_at = token.doubt.as_ref().or(token.end.as_ref()).map(|end| end.at);
+            token.may_be_gone |= token.remade_at.or(ended_at).is_some_and(|at| at + GRACE <= self.now);
         }
     }
 
@@ -310,7 +330,7 @@ impl Model {
 
     fn end(&mut self, token: usize, reason: &'static str) {
         let token = &mut self.tokens[token];
-        if token.end.is_none() && !token.is_remade {
+        if token.end.is_none() && token.remade_at.is_none() {
             let mut end = token.doubt.clone().unwrap_or(End { at: self.now, reasons: Vec::new() });
             end.reasons.push(reason);
             token.end = Some(end);
@@ -324,6 +344,7 @@ fn shut_out(bound: Bound, user: Option<Bound>) -> Option<&'static str> {
         None => Some("user_removed"),
         Some(user) if user == bound => None,
         Some(user) if user.is_blocked => Some("user_blocked"),
+        Some(user) if (Bound { generation: bound.generation, ..user }) == bound => Some("revoked"),
         Some(_) => Some("user_changed"),
     }
 }

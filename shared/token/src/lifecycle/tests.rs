@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::{
     codec::Format,
+    family::Family,
     fingerprint::Binding,
     id::{TokenHash, TokenId},
     record::Revocation,
+    snapshot::Snapshot,
     user::Value,
 };
 
@@ -46,9 +48,10 @@ fn record() -> Record {
         disabled_at: None,
         revoked: None,
         fingerprint: binding.fingerprint(&user()),
+        snapshot: Snapshot::new(&id.hash, &binding, &user()),
         binding,
         key_id: "a".into(),
-        root: id,
+        family: Family::new(id),
         chain_started_at: NOW,
         replaces: None,
         replaced_by: None,
@@ -65,6 +68,7 @@ fn claim() -> Claim {
 
 fn check(record: Option<Record>, user: Option<User>, expected: Result<&str, Reason>) {
     let got = admit(&claim(), record, user, NOW).map(|admitted| admitted.scope.to_string());
+    let got = got.map_err(|rejection| rejection.reason);
     assert_eq!(got.as_deref(), expected.as_deref());
 }
 
@@ -116,8 +120,59 @@ fn a_user_who_changed_shuts_the_token_out_and_a_blocked_one_always() {
         ("token_generation".into(), Value::Number("1".into())),
     ]);
     check(Some(record()), Some(User { attributes: renamed, ..user() }), Err(Reason::UserChanged));
-    check(Some(record()), Some(User { attributes: raised, ..user() }), Err(Reason::UserChanged));
+    check(Some(record()), Some(User { attributes: raised.clone(), ..user() }), Err(Reason::Revoked));
+    let before_snapshots = Record { snapshot: Snapshot::default(), ..record() };
+    check(Some(before_snapshots), Some(User { attributes: raised, ..user() }), Err(Reason::UserChanged));
     check(Some(record()), Some(User { status: Status::Blocked, ..user() }), Err(Reason::UserBlocked));
+}
+
+#[test]
+fn a_rejection_names_what_changed_and_a_raised_generation_alone_is_a_revocation() {
+    const NAMES: [&str; 5] = ["username", "password_hash", "status", "permissions", "plan"];
+    let before =
+        User { attributes: NAMES.map(|name| (name.to_owned(), Value::Text("before".into()))).into(), ..user() };
+    let binding = Binding::new(NAMES.map(str::to_owned));
+    let record = |snapshot: bool| Record {
+        fingerprint: binding.fingerprint(&before),
+        snapshot: if snapshot { Snapshot::new(&record().id.hash, &binding, &before) } else { Snapshot::default() },
+        binding: binding.clone(),
+        ..record()
+    };
+    let check = |changed: &[&str], expected: Reason, kinds: &[&str]| {
+        let mut after = before.clone();
+        let value = |name: &&str| match *name {
+            "token_generation" => ("token_generation".to_owned(), Value::Number("1".into())),
+            name => (name.to_owned(), Value::Text("after".into())),
+        };
+        after.attributes.extend(changed.iter().map(value));
+        let ended = Some(Revocation { at: NOW, because: Reason::UserChanged });
+        for (snapshot, revoked, expected, kinds) in [
+            (true, None, expected, kinds),
+            (false, None, Reason::UserChanged, &[][..]),
+            // Prune saw the change before; while it stands, it has a name.
+            (true, ended, Reason::UserChanged, kinds),
+        ] {
+            let record = Record { revoked, ..record(snapshot) };
+            assert_eq!(
+                voided(&record, Some(&after)),
+                Some(if snapshot { expected_by_prune(changed) } else { expected })
+            );
+            let rejection = readmit(record, Some(after.clone()), NOW).unwrap_err();
+            assert_eq!(rejection.reason, expected, "{changed:?}");
+            assert_eq!(rejection.changed.kinds().collect::<Vec<_>>(), kinds, "{changed:?}");
+        }
+    };
+    for name in NAMES {
+        let kind = if name == "plan" { "other" } else { name };
+        check(&[name], Reason::UserChanged, &[kind]);
+        check(&[name, "token_generation"], Reason::UserChanged, &[kind]);
+    }
+    check(&["username", "plan"], Reason::UserChanged, &["username", "other"]);
+    check(&["token_generation"], Reason::Revoked, &[]);
+}
+
+fn expected_by_prune(changed: &[&str]) -> Reason {
+    if changed == ["token_generation"] { Reason::Revoked } else { Reason::UserChanged }
 }
 
 #[test]
@@ -125,7 +180,7 @@ fn a_developer_token_ends_when_its_record_says() {
     let claim = Claim { format: Format::Developer, user_id: None, expires_at: None, ..claim() };
     let check = |expires_at, now: Timestamp, expected: Option<Reason>| {
         let record = Record { format: Format::Developer, expires_at, ..record() };
-        assert_eq!(admit(&claim, Some(record), Some(user()), now).err(), expected);
+        assert_eq!(admit(&claim, Some(record), Some(user()), now).err().map(|it| it.reason), expected);
     };
     let end = NOW.after(Duration::from_secs(60));
     check(None, Timestamp::MAX, None);
@@ -176,7 +231,7 @@ fn a_state_is_decided_by_record_and_user_together() {
             assert_eq!(state.as_str(), expected, "{record:?} {user:?}");
             assert_eq!(state.is_live(), expected == "live");
             // What verification says is what is shown, and what may live again counts.
-            assert_eq!(readmit(record.clone(), user.cloned(), NOW).err(), state.reason());
+            assert_eq!(readmit(record.clone(), user.cloned(), NOW).err().map(|it| it.reason), state.reason());
             let is_over = record.live_until().is_none_or(|end| end.has_come(NOW)) || voided(record, user).is_some();
             assert_eq!(state.counts(), !is_over, "{record:?} {user:?}");
         }

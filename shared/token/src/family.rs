@@ -1,0 +1,125 @@
+//! Which tokens belong together after a leak: a family, and the families whose tokens issued it.
+
+use crate::id::{TokenHash, TokenId};
+
+/// The family of a token: the tokens generated, rotated or regenerated from one another, all of one user. It is named
+/// by its first token.
+///
+/// It also knows which families its token comes from: the family of the token that issued it, the family of the token
+/// that issued that one, and so on. The record of an issuer may be purged long before what it issued expires, so each
+/// record carries the whole line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Family {
+    /// The public ID of its first token.
+    pub id: TokenId,
+    issued_by: Option<TokenId>,
+    ancestors: Vec<Ancestor>,
+}
+
+/// The first half of the hash that names a family.
+pub type Ancestor = [u8; 8];
+
+/// Too many families issued one another, from the last time someone used a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooManyIssuers;
+
+impl Family {
+    /// The most families that may have issued one another. It bounds the size of a record.
+    pub const MAX_ISSUERS: usize = 64;
+
+    /// A family that begins with this token and was not issued by a token.
+    pub const fn new(id: TokenId) -> Self {
+        Self { id, issued_by: None, ancestors: Vec::new() }
+    }
+
+    /// A family as its record has it. `None` if it has ancestors and no issuer, or too many.
+    pub fn from_parts(id: TokenId, issued_by: Option<TokenId>, ancestors: Vec<Ancestor>) -> Option<Self> {
+        let is_whole = issued_by.is_some() || ancestors.is_empty();
+        (is_whole && ancestors.len() < Self::MAX_ISSUERS).then_some(Self { id, issued_by, ancestors })
+    }
+
+    /// The family of a token that a token of this family issues. `id` is this family's own ID if the new token belongs
+    /// to it, and otherwise that of the family the new token begins or continues.
+    ///
+    /// # Errors
+    /// When more than [`Family::MAX_ISSUERS`] families would have issued one another.
+    pub fn issue(&self, id: TokenId) -> Result<Self, TooManyIssuers> {
+        if id == self.id {
+            return Ok(self.clone());
+        }
+        let ancestors: Vec<Ancestor> =
+            self.ancestors.iter().copied().chain(self.issued_by.map(|family| ancestor(&family.hash))).collect();
+        Self::from_parts(id, Some(self.id), ancestors).ok_or(TooManyIssuers)
+    }
+
+    /// The family of the token that issued this one, if it is another.
+    pub const fn issued_by(&self) -> Option<TokenId> {
+        self.issued_by
+    }
+
+    /// The families behind [`Family::issued_by`], the oldest first.
+    pub fn ancestors(&self) -> &[Ancestor] {
+        &self.ancestors
+    }
+
+    /// Whether a token of that family issued this one, itself or through others.
+    pub fn descends_from(&self, family: &TokenId) -> bool {
+        self.issued_by.is_some_and(|issuer| issuer == *family) || self.ancestors.contains(&ancestor(&family.hash))
+    }
+}
+
+fn ancestor(hash: &TokenHash) -> Ancestor {
+    *hash.bytes().first_chunk().unwrap_or(&[0; 8])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(user: &str, letter: &str) -> TokenId {
+        TokenId { user_id: user.parse().unwrap(), hash: format!("{}A", letter.repeat(21)).parse().unwrap() }
+    }
+
+    #[test]
+    fn a_family_descends_from_every_family_that_issued_it_and_from_no_other() {
+        let first = Family::new(id("1", "A"));
+        let second = first.issue(id("2", "B")).unwrap();
+        let third = second.issue(id("3", "C")).unwrap();
+        let fourth = third.issue(id("3", "D")).unwrap();
+        let check = |family: &Family, ancestors: &[&Family]| {
+            for other in [&first, &second, &third, &fourth] {
+                assert_eq!(family.descends_from(&other.id), ancestors.contains(&other), "{family:?} {other:?}");
+            }
+        };
+        check(&first, &[]);
+        check(&second, &[&first]);
+        check(&third, &[&first, &second]);
+        check(&fourth, &[&first, &second, &third]);
+        assert_eq!(fourth.issued_by(), Some(third.id));
+    }
+
+    #[test]
+    fn a_token_that_continues_its_family_keeps_the_line_of_the_one_that_issued_it() {
+        let stolen = Family::new(id("1", "A"));
+        let issued = stolen.issue(id("2", "B")).unwrap();
+        assert_eq!(issued.issue(issued.id), Ok(issued.clone()));
+        // A token of another family rotates one of this family: only the rotating token's line knows the new text.
+        let rotating = Family::new(id("2", "C"));
+        let rotated = rotating.issue(issued.id).unwrap();
+        assert_eq!((rotated.id, rotated.descends_from(&rotating.id)), (issued.id, true));
+        assert!(!rotated.descends_from(&stolen.id));
+    }
+
+    #[test]
+    fn a_line_of_families_is_bounded() {
+        let mut family = Family::new(id("1", "A"));
+        for number in 0..Family::MAX_ISSUERS {
+            let next = TokenId { user_id: family.id.user_id, hash: format!("{number:0>21}A").parse().unwrap() };
+            family = family.issue(next).unwrap();
+        }
+        assert_eq!(family.ancestors().len() + 1, Family::MAX_ISSUERS);
+        assert_eq!(family.issue(id("1", "Z")), Err(TooManyIssuers));
+        assert!(family.issue(family.id).is_ok(), "renewal goes on");
+        assert_eq!(Family::from_parts(id("1", "A"), None, vec![[0; 8]]), None);
+    }
+}
