@@ -70,6 +70,20 @@ impl Request {
         self
     }
 
+    /// The same with another body.
+    #[must_use]
+    pub fn rewritten(mut self, rewrite: impl Fn(String) -> String) -> Self {
+        self.body = self.body.map(rewrite);
+        self
+    }
+
+    /// The same without these headers.
+    #[must_use]
+    pub fn without_headers(mut self, names: &[&str]) -> Self {
+        self.headers.retain(|(name, _)| !names.contains(&name.as_str()));
+        self
+    }
+
     /// Another source address.
     #[must_use]
     pub fn from_ip(mut self, source_ip: &str) -> Self {

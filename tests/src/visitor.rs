@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use crate::{Answer, Request, World};
 
 /// A browser without a screen.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Visitor<'a> {
-    world: &'a World,
+    world: Option<&'a World>,
     cookies: BTreeMap<String, String>,
     csrf: String,
 }
@@ -15,44 +15,65 @@ pub struct Visitor<'a> {
 impl<'a> Visitor<'a> {
     /// Somebody who has signed in.
     pub async fn signed_in(world: &'a World, name: &str, password: &str) -> Self {
-        let mut visitor = Self { world, cookies: BTreeMap::new(), csrf: String::new() };
-        let answer = visitor.sign_in(name, password).await;
-        assert_eq!(answer.status, 303, "{answer:?}");
-        visitor.open("Console", Request::new("GET", "/profile/developer")).await;
+        let mut visitor = Self::new(world);
+        visitor.sign_in_again(world, name, password).await;
         visitor
     }
 
     /// Somebody who sees the page for signing in.
     pub async fn arriving(world: &'a World) -> Self {
-        let mut visitor = Self { world, cookies: BTreeMap::new(), csrf: String::new() };
+        let mut visitor = Self::new(world);
         visitor.open("Console", Request::new("GET", "/sign-in")).await;
         visitor
     }
 
     /// Somebody who tries to.
     pub async fn signing_in(world: &'a World, name: &str, password: &str) -> Answer {
-        Self { world, cookies: BTreeMap::new(), csrf: String::new() }.sign_in(name, password).await
+        Self::new(world).sign_in(world, name, password).await
     }
 
-    async fn sign_in(&mut self, name: &str, password: &str) -> Answer {
-        self.open("Console", Request::new("GET", "/sign-in")).await;
-        self.submit("Generate", Request::new("POST", "/sign-in"), &[("username", name), ("password", password)]).await
+    fn new(world: &'a World) -> Self {
+        Self { world: Some(world), cookies: BTreeMap::new(), csrf: String::new() }
+    }
+
+    async fn sign_in(&mut self, world: &World, name: &str, password: &str) -> Answer {
+        self.open_in(world, "Console", Request::new("GET", "/sign-in")).await;
+        let fields = [("username", name), ("password", password)];
+        let request = self.with_form(Request::new("POST", "/sign-in"), &fields);
+        self.answered(world.send("Generate", request).await)
+    }
+
+    /// Signs in with this browser, whoever was signed in, and opens the page of the own tokens.
+    pub async fn sign_in_again(&mut self, world: &World, name: &str, password: &str) {
+        let answer = self.sign_in(world, name, password).await;
+        assert_eq!(answer.status, 303, "{answer:?}");
+        self.open_in(world, "Console", Request::new("GET", "/profile/developer")).await;
     }
 
     /// Opens a page.
     pub async fn open(&mut self, function: &str, request: Request) -> Answer {
-        self.send(function, self.with_cookies(request)).await
+        self.open_in(self.world.unwrap(), function, request).await
+    }
+
+    /// Opens a page in a world that this visitor does not hold on to.
+    pub async fn open_in(&mut self, world: &World, function: &str, request: Request) -> Answer {
+        self.answered(world.send(function, self.with_cookies(request)).await)
     }
 
     /// Sends a form with these fields, whose values need no escape.
     pub async fn submit(&mut self, function: &str, request: Request, fields: &[(&str, &str)]) -> Answer {
-        self.send(function, self.with_form(request, fields)).await
+        self.answered(self.world.unwrap().send(function, self.with_form(request, fields)).await)
     }
 
     /// The request as this browser sends it.
     pub fn with_cookies(&self, request: Request) -> Request {
         let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         request.header("Accept", "text/html").header("Cookie", &cookies.join("; "))
+    }
+
+    /// A request of before, as this browser sends it once more.
+    pub fn with_cookies_of(&self, request: &Request) -> Request {
+        self.with_cookies(request.clone().without_headers(&["Accept", "Cookie"]))
     }
 
     /// A cookie of this browser, as it is sent.
@@ -68,13 +89,22 @@ impl<'a> Visitor<'a> {
         self.with_cookies(request)
     }
 
-    async fn send(&mut self, function: &str, request: Request) -> Answer {
-        let answer = self.world.send(function, request).await;
+    /// Keeps what an answer gives a browser to keep.
+    pub fn answered(&mut self, answer: Answer) -> Answer {
         let set = answer.header("set-cookie").split(';').next().and_then(|pair| pair.split_once('='));
         self.cookies.extend(set.map(|(name, value)| (name.to_owned(), value.to_owned())));
         if let Some(csrf) = answer.body.split("name=\"csrf\" value=\"").nth(1) {
             csrf.split('"').next().unwrap_or_default().clone_into(&mut self.csrf);
         }
         answer
+    }
+}
+
+impl Visitor<'static> {
+    /// Somebody who has signed in to a world that is kept elsewhere.
+    pub async fn signed_in_to(world: &World, name: &str, password: &str) -> Self {
+        let mut visitor = Self { world: None, cookies: BTreeMap::new(), csrf: String::new() };
+        visitor.sign_in_again(world, name, password).await;
+        visitor
     }
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `signing_in` | who gets a session, its cookies, its end, and what it is not good for |
 //! | `cookies` | which of many cookies count |
+//! | `forms` | forms that are sent twice, and forms of old tabs |
 //! | `sessions` | sessions end with their user's tokens, for good |
 //! | `own` | the page of one's own tokens |
 //! | `admin` | the administrator's pages |
@@ -12,6 +13,7 @@
 mod admin;
 mod cookies;
 mod everywhere;
+mod forms;
 mod own;
 mod sessions;
 mod signing_in;

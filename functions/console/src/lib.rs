@@ -15,7 +15,7 @@ mod user;
 /// What `openapi.yaml` says, as JSON; the build script translates it.
 const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
 
-/// Answers one request. `draw` is for the form of somebody who has no session yet.
+/// Answers one request. `draw` is for the forms of a page.
 pub async fn handle(service: &Service, request: &Request, now: Timestamp, draw: Result<Draw, Failure>) -> Answer {
     gateway::respond(&service.settings, request, Box::pin(answer(service, request, now, draw))).await
 }
@@ -34,9 +34,13 @@ async fn answer(
         ("/api/user/{id}", "GET") => user::show(service, request, now).await,
         ("/rs/profile", "GET") => user::profile(service, request, now).await,
         ("/sign-in", "GET") => page::or_message(request, page::sign_in::page(request, &draw?)),
-        ("/profile/developer", "GET") => page::or_message(request, page::developer::page(service, request, now).await),
-        ("/admin/users", "GET") => page::or_message(request, page::admin::users(service, request, now).await),
-        ("/admin/users/{user_id}", "GET") => page::or_message(request, page::admin::user(service, request, now).await),
+        ("/profile/developer", "GET") => {
+            page::or_message(request, page::developer::page(service, request, now, &draw?).await)
+        }
+        ("/admin/users", "GET") => page::or_message(request, page::admin::users(service, request, now, &draw?).await),
+        ("/admin/users/{user_id}", "GET") => {
+            page::or_message(request, page::admin::user(service, request, now, &draw?).await)
+        }
         ("/assets/{file}", "GET") => pages::asset(request),
         ("/docs/swagger-ui/{file}", "GET") => pages::swagger(request),
         ("/openapi.json", "GET") => Ok(problem::answer(StatusCode::OK, "application/json", OPENAPI.to_owned())),

@@ -4,9 +4,9 @@
 use edge::{Answer, Problem, Service, body::Members, entropy::Draw, gateway};
 use http::{HeaderValue, StatusCode, header::SET_COOKIE};
 use lambda_http::Request;
-use page::{Form, Shown, Visit, admin, developer, session, sign_in as sign_in_page, sign_in::Next};
+use page::{Form, Shown, Submitted, Visit, admin, developer, session, sign_in as sign_in_page, sign_in::Next};
 use serde_json::{Map, Value};
-use token::{Record, Timestamp, TokenId, User, UserId, credential::Login};
+use token::{Record, Text, Timestamp, TokenId, User, credential::Login};
 
 use crate::{
     caller::{Caller, check_password},
@@ -53,18 +53,20 @@ async fn signed_in(
 
 /// `POST /profile/developer` from its page.
 pub(crate) async fn own(service: &Service, request: &Request, now: Timestamp, draw: &Draw) -> Result<Answer, Problem> {
-    let (visit, form) = Visit::submitted(service, request, now).await?;
-    match made(service, &visit, &form, now, draw).await {
-        Ok(shown) => developer::shown(service, &visit, &shown, now).await,
-        Err(problem) => Err(developer::refused(service, &visit, &form, problem, now).await),
+    let sent = Visit::submitted(service, request, now, draw).await?;
+    match made(service, &sent, now, draw).await {
+        Ok(shown) => developer::shown(service, &sent.visit, &shown, now).await,
+        Err(problem) => Err(developer::refused(service, &sent.visit, &sent.form, problem, now).await),
     }
 }
 
-async fn made(service: &Service, visit: &Visit, form: &Form, now: Timestamp, draw: &Draw) -> Result<Shown, Problem> {
+async fn made(service: &Service, sent: &Submitted, now: Timestamp, draw: &Draw) -> Result<Shown, Problem> {
+    sent.check_once(service, "own", now).await?;
+    let Submitted { visit, form, .. } = sent;
     match form.field("do") {
         "make" => {
             let caller = Caller::Visit(Box::new(visit.clone()));
-            let (text, record) = issue(service, &caller, members(form)?, now, draw).await?;
+            let (text, record) = issue(service, &caller, members(service, form, now)?, now, draw).await?;
             Ok(Shown { text, name: named(&record), note: "" })
         }
         "remake" => {
@@ -99,12 +101,9 @@ pub(crate) async fn issue_key(
     now: Timestamp,
     draw: &Draw,
 ) -> Result<Answer, Problem> {
-    let (visit, form, user) = admin::submitted(service, request, now).await?;
-    let caller = Caller::Visit(Box::new(visit.clone()));
-    let issued = match members_of_key(&form, &user.id) {
-        Ok(members) => issue(service, &caller, members, now, draw).await,
-        Err(problem) => Err(problem),
-    };
+    let (sent, user) = admin::submitted(service, request, now, draw).await?;
+    let issued = issued_key(service, &sent, &user, now, draw).await;
+    let Submitted { visit, form, .. } = sent;
     match issued {
         Ok((text, record)) => {
             let shown = Shown { text, name: named(&record), note: "Hand it over in a way that nobody else can read." };
@@ -114,34 +113,51 @@ pub(crate) async fn issue_key(
     }
 }
 
-/// What the form for a token asks for, in the words of `POST /tokens`.
-fn members(form: &Form) -> Result<Members, Problem> {
-    Ok(Members::new(asked(form)?))
-}
-
-fn members_of_key(form: &Form, user_id: &UserId) -> Result<Members, Problem> {
-    let mut asked = asked(form)?;
+async fn issued_key(
+    service: &Service,
+    sent: &Submitted,
+    user: &User,
+    now: Timestamp,
+    draw: &Draw,
+) -> Result<(Text, Record), Problem> {
+    sent.check_once(service, user.id.as_str(), now).await?;
+    let mut asked = asked(service, &sent.form, now)?;
     asked.insert("format".to_owned(), "jwt".into());
-    asked.insert("user_id".to_owned(), user_id.to_string().into());
-    Ok(Members::new(asked))
+    asked.insert("user_id".to_owned(), user.id.to_string().into());
+    let caller = Caller::Visit(Box::new(sent.visit.clone()));
+    issue(service, &caller, Members::new(asked), now, draw).await
 }
 
-fn asked(form: &Form) -> Result<Map<String, Value>, Problem> {
+/// What the form for a token asks for, in the words of `POST /tokens`.
+fn members(service: &Service, form: &Form, now: Timestamp) -> Result<Members, Problem> {
+    Ok(Members::new(asked(service, form, now)?))
+}
+
+fn asked(service: &Service, form: &Form, now: Timestamp) -> Result<Map<String, Value>, Problem> {
     let mut asked = Map::new();
     asked.insert("name".to_owned(), form.field("name").trim().into());
     let expires = form.field("expires").trim();
     if !expires.is_empty() {
-        // A day ends with its last second.
-        let end = format!("{expires}T23:59:59Z");
-        if Timestamp::parse_rfc3339(&end).is_none() {
-            return Err(Problem::invalid_member("expires_at", "it is not a date such as 2027-01-31"));
-        }
-        asked.insert("expires_at".to_owned(), end.into());
+        asked.insert("expires_at".to_owned(), end_of_day(service, expires, now)?.to_string().into());
     }
     if form.field("limit") != "all" {
         asked.insert("scopes".to_owned(), form.fields("scope").collect());
     }
     Ok(asked)
+}
+
+/// The end of a day in UTC: its last second, or on the last day that is permitted the last instant that is.
+fn end_of_day(service: &Service, text: &str, now: Timestamp) -> Result<Timestamp, Problem> {
+    let wrong = |wrong: &str| Problem::invalid_member("expires_at", wrong);
+    let end = Timestamp::parse_rfc3339(&format!("{text}T23:59:59Z"));
+    let end = end.ok_or_else(|| wrong("it is not a date such as 2027-01-31"))?;
+    let latest = now.after(service.settings.max_lifetime);
+    let last_day = developer::day(latest);
+    match end > latest {
+        false => Ok(end),
+        true if developer::day(end) == last_day => Ok(latest),
+        true => Err(wrong(&format!("it is later than {last_day}, which is the latest"))),
+    }
 }
 
 fn named(record: &Record) -> String {

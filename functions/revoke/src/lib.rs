@@ -3,11 +3,11 @@
 //! Another's token looks like an absent one. An answer says from when it is effective everywhere: an API whose gateway
 //! caches the authorizer's answer may let a revoked token in until then.
 
-use edge::{Answer, Problem, Service, body, caller, gateway, log, problem, view};
+use edge::{Answer, Problem, Service, body, caller, entropy::Draw, gateway, log, problem, view};
 use http::StatusCode;
 use lambda_http::{Request, RequestExt};
 use serde_json::{Value, json};
-use store::{tokens::Marked, users::Written};
+use store::{Failure, tokens::Marked, users::Written};
 use token::{Admitted, Reason, Record, Revocation, Timestamp, UserId, lifecycle};
 
 mod pages;
@@ -15,12 +15,17 @@ mod pages;
 /// How often a chain is looked at again; each pass ends all that was made before it.
 const CHAIN_PASSES: u32 = 10;
 
-/// Answers one request.
-pub async fn handle(service: &Service, request: &Request, now: Timestamp) -> Answer {
-    gateway::respond(&service.settings, request, Box::pin(answer(service, request, now))).await
+/// Answers one request. `draw` is for the forms of a page.
+pub async fn handle(service: &Service, request: &Request, now: Timestamp, draw: Result<Draw, Failure>) -> Answer {
+    gateway::respond(&service.settings, request, Box::pin(answer(service, request, now, draw))).await
 }
 
-async fn answer(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
+async fn answer(
+    service: &Service,
+    request: &Request,
+    now: Timestamp,
+    draw: Result<Draw, Failure>,
+) -> Result<Answer, Problem> {
     match (gateway::route(request).as_str(), request.method().as_str()) {
         ("/tokens/{id}", "DELETE") => by_id(service, request, now).await,
         ("/tokens/{id}", "PATCH") => switch(service, request, now).await,
@@ -30,15 +35,15 @@ async fn answer(service: &Service, request: &Request, now: Timestamp) -> Result<
             by_id(service, request, now).await?;
             Ok(problem::answer(StatusCode::NO_CONTENT, "application/json", String::new()))
         }
-        ("/sign-out", "POST") => page::or_message(request, pages::sign_out(service, request, now).await),
+        ("/sign-out", "POST") => page::or_message(request, pages::sign_out(service, request, now, &draw?).await),
         ("/profile/developer/tokens/{id}", "POST") => {
-            page::or_message(request, pages::own(service, request, now).await)
+            page::or_message(request, pages::own(service, request, now, &draw?).await)
         }
         ("/admin/users/{user_id}/tokens/{id}", "POST") => {
-            page::or_message(request, pages::key(service, request, now).await)
+            page::or_message(request, pages::key(service, request, now, &draw?).await)
         }
         ("/admin/users/{user_id}/access", "POST") => {
-            page::or_message(request, pages::access(service, request, now).await)
+            page::or_message(request, pages::access(service, request, now, &draw?).await)
         }
         ("/oauth/revoke", "POST") => by_text(service, request, now).await,
         (

@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use edge::{Service, clock, gateway, log, service, settings::environment};
+use edge::{Service, clock, entropy, gateway, log, service, settings::environment};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -12,7 +12,7 @@ async fn main() -> ExitCode {
     };
     service::serve(gateway::serve(move |request| {
         let service = Arc::clone(&service);
-        async move { revoke::handle(&service, &request, clock::now()).await }
+        async move { revoke::handle(&service, &request, clock::now(), entropy::draw()).await }
     }))
     .await
 }

@@ -1,18 +1,23 @@
 //! The forms of the pages that take something back: signing out, one's own tokens, an administrator's keys and users.
 //! Each goes on to the page it came from, so that sending it once more by accident changes nothing.
 
-use edge::{Answer, Problem, Service, gateway, log};
+use edge::{Answer, Problem, Service, entropy::Draw, gateway, log};
 use http::{HeaderValue, header::SET_COOKIE};
 use lambda_http::Request;
-use page::{Visit, admin, developer, sign_in};
+use page::{Submitted, Visit, admin, developer, sign_in};
 use store::{management::Change, tokens::Marked, users::Written};
-use token::{Record, Timestamp, TokenId, UserId};
+use token::{Record, Timestamp, TokenId, User, UserId};
 
 use crate::revocation;
 
 /// `POST /sign-out`.
-pub(crate) async fn sign_out(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
-    let (visit, _) = Visit::submitted(service, request, now).await?;
+pub(crate) async fn sign_out(
+    service: &Service,
+    request: &Request,
+    now: Timestamp,
+    draw: &Draw,
+) -> Result<Answer, Problem> {
+    let visit = submitted(service, request, now, draw).await?;
     let cookie = visit.end(service, now).await?;
     let mut answer = page::see_other(&sign_in::path(&visit.base, "signed-out"));
     if let Ok(cookie) = HeaderValue::try_from(cookie) {
@@ -22,16 +27,16 @@ pub(crate) async fn sign_out(service: &Service, request: &Request, now: Timestam
 }
 
 /// `POST /profile/developer/tokens/{id}`: takes back a token of one's own.
-pub(crate) async fn own(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
-    let (visit, _) = Visit::submitted(service, request, now).await?;
+pub(crate) async fn own(service: &Service, request: &Request, now: Timestamp, draw: &Draw) -> Result<Answer, Problem> {
+    let visit = submitted(service, request, now, draw).await?;
     let record = record_of(service, request, &visit.user.id).await?;
     revoke(service, &record, now).await?;
     Ok(page::see_other(&developer::path(&visit.base, "revoked")))
 }
 
 /// `POST /admin/users/{user_id}/tokens/{id}`: switches a key of this user off or on, or deletes it.
-pub(crate) async fn key(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
-    let (visit, form, user) = admin::submitted(service, request, now).await?;
+pub(crate) async fn key(service: &Service, request: &Request, now: Timestamp, draw: &Draw) -> Result<Answer, Problem> {
+    let (Submitted { visit, form, .. }, user) = submitted_by_administrator(service, request, now, draw).await?;
     let record = record_of(service, request, &user.id).await?;
     let done = match form.field("do") {
         "disable" => switch(service, &record, Some(now)).await.map(|()| "disabled"),
@@ -43,8 +48,13 @@ pub(crate) async fn key(service: &Service, request: &Request, now: Timestamp) ->
 }
 
 /// `POST /admin/users/{user_id}/access`: blocks or unblocks this user, or takes back all of the user's tokens.
-pub(crate) async fn access(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
-    let (visit, form, user) = admin::submitted(service, request, now).await?;
+pub(crate) async fn access(
+    service: &Service,
+    request: &Request,
+    now: Timestamp,
+    draw: &Draw,
+) -> Result<Answer, Problem> {
+    let (Submitted { visit, form, .. }, user) = submitted_by_administrator(service, request, now, draw).await?;
     let (done, written) = match form.field("do") {
         "block" if user.id == visit.user.id => return Err(Problem::conflict("You cannot block yourself")),
         "block" => ("blocked", service.store.change_user(&user.id, &Change::Block, true).await?),
@@ -62,6 +72,29 @@ pub(crate) async fn access(service: &Service, request: &Request, now: Timestamp)
                 if is_over { sign_in::path(&visit.base, done) } else { admin::path(&visit.base, &user.id, done) };
             Ok(page::see_other(&place))
         }
+    }
+}
+
+/// Who sent this form. One that is out of date comes back with the page of one's own tokens, whose forms are not.
+async fn submitted(service: &Service, request: &Request, now: Timestamp, draw: &Draw) -> Result<Visit, Problem> {
+    let sent = Visit::submitted(service, request, now, draw).await?;
+    match sent.check() {
+        Ok(()) => Ok(sent.visit),
+        Err(stale) => Err(developer::refused(service, &sent.visit, &sent.form, stale, now).await),
+    }
+}
+
+/// The same for an administrator's form, which comes back with the page of its user.
+async fn submitted_by_administrator(
+    service: &Service,
+    request: &Request,
+    now: Timestamp,
+    draw: &Draw,
+) -> Result<(Submitted, User), Problem> {
+    let (sent, user) = admin::submitted(service, request, now, draw).await?;
+    match sent.check() {
+        Ok(()) => Ok((sent, user)),
+        Err(stale) => Err(admin::refused(service, &sent.visit, &user, &sent.form, stale, now).await),
     }
 }
 

@@ -82,7 +82,10 @@ impl Functions {
                 gateway::answer(event, handle).await
             }
             "Revoke" => {
-                gateway::answer(event, |request| async move { revoke::handle(&self.revoke, &request, now).await }).await
+                gateway::answer(event, |request| async move {
+                    revoke::handle(&self.revoke, &request, now, entropy::draw()).await
+                })
+                .await
             }
             "Console" => {
                 let service = &self.console;

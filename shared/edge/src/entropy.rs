@@ -15,9 +15,9 @@ pub fn bytes<const N: usize>() -> Result<[u8; N], Failure> {
     Ok(bytes)
 }
 
-/// What one request may need of randomness. It makes one token or one flow, so that no byte serves twice.
+/// What one request may need of randomness. It makes one token or one flow and one page, so that no byte serves twice.
 #[derive(Zeroize, ZeroizeOnDrop)]
-pub struct Draw([u8; 64]);
+pub struct Draw([u8; 80]);
 
 /// The draw of one request.
 ///
@@ -35,8 +35,13 @@ impl Draw {
 
     /// The id of the new session or flow, and the value that its forms must repeat.
     pub fn session(&self) -> ([u8; 32], [u8; 32]) {
-        let (one, two) = self.0.split_at(32);
-        (one.try_into().unwrap_or([0; 32]), two.try_into().unwrap_or([0; 32]))
+        let part = |from: usize| self.0.get(from..).and_then(|rest| rest.first_chunk::<32>().copied());
+        (part(0).unwrap_or([0; 32]), part(32).unwrap_or([0; 32]))
+    }
+
+    /// What tells the forms of this page from those of every other.
+    pub fn form(&self) -> [u8; 16] {
+        *self.0.last_chunk().unwrap_or(&[0; 16])
     }
 }
 

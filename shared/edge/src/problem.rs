@@ -105,6 +105,14 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "This form is out of date. Nothing was changed; send it once more.")
     }
 
+    /// 409: a form that is good for one time was sent before.
+    pub fn used_form() -> Self {
+        Self::conflict(
+            "This form was sent before, so nothing was created now. What it created is in the list; its text was shown \
+             once. If you did not see it, revoke it and create another",
+        )
+    }
+
     /// 303: not here, but there (RFC 9110 section 15.4.4).
     pub fn see_other(location: impl Into<String>) -> Self {
         let mut problem = Self::new(StatusCode::SEE_OTHER, "See the other place").with_header(LOCATION, location);

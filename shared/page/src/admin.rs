@@ -2,14 +2,14 @@
 //! the user out or lets the user in again.
 
 use askama::Template;
-use edge::{Answer, Problem, Service, gateway};
+use edge::{Answer, Problem, Service, entropy::Draw, gateway};
 use http::StatusCode;
 use lambda_http::Request;
 use login::NameKey;
 use token::{Status, Timestamp, User, UserId, user::attribute::KIND};
 
 use crate::{
-    Form, Frame, Shown, Visit, answer,
+    Form, Frame, Shown, Submitted, Visit, answer,
     developer::Make,
     parameter, refuse, render,
     sign_in::Next,
@@ -53,8 +53,8 @@ struct Found {
 ///
 /// # Errors
 /// When there is no session, the user is no administrator, or the store fails.
-pub async fn users(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
-    let visit = visit(service, request, Next::Users, now).await?;
+pub async fn users(service: &Service, request: &Request, now: Timestamp, draw: &Draw) -> Result<Answer, Problem> {
+    let visit = visit(service, request, Next::Users, now, draw).await?;
     let asked = parameter(request, "name");
     let Some(asked) = asked.as_deref().map(str::trim) else {
         let page = Users { frame: visit.frame(), asked: "", found: Vec::new(), wrong: None };
@@ -79,13 +79,13 @@ pub async fn users(service: &Service, request: &Request, now: Timestamp) -> Resu
 ///
 /// # Errors
 /// When there is no session, the user is no administrator, there is no such user, or the store fails.
-pub async fn user(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
+pub async fn user(service: &Service, request: &Request, now: Timestamp, draw: &Draw) -> Result<Answer, Problem> {
     let id = gateway::path_parameter(request, "user_id").parse::<UserId>().ok();
-    let visit = visit(service, request, id.map_or(Next::Users, Next::User), now).await?;
+    let visit = visit(service, request, id.map_or(Next::Users, Next::User), now, draw).await?;
     let id = id.ok_or_else(Problem::not_found)?;
     let user = service.store.user(&id).await?.ok_or_else(Problem::not_found)?;
     let notice = parameter(request, "done").as_deref().and_then(notice);
-    let html = written(service, &visit, &user, Make::new(&user, None, None), None, notice, now).await?;
+    let html = written(service, &visit, &user, Make::new(service, &user, None, None, now), None, notice, now).await?;
     Ok(answer(StatusCode::OK, html))
 }
 
@@ -100,7 +100,7 @@ pub async fn shown(
     shown: &Shown,
     now: Timestamp,
 ) -> Result<Answer, Problem> {
-    let make = Make::new(user, None, None);
+    let make = Make::new(service, user, None, None, now);
     Ok(answer(StatusCode::CREATED, written(service, visit, user, make, Some(shown), None, now).await?))
 }
 
@@ -113,7 +113,7 @@ pub async fn refused(
     problem: Problem,
     now: Timestamp,
 ) -> Problem {
-    let make = Make::new(user, Some(form), Some(&problem));
+    let make = Make::new(service, user, Some(form), Some(&problem), now);
     match written(service, visit, user, make, None, None, now).await {
         Ok(html) => refuse(problem, html),
         Err(failed) => failed,
@@ -124,14 +124,19 @@ pub async fn refused(
 ///
 /// # Errors
 /// Those of [`Visit::submitted`]; 403 for others, 404 without such a user.
-pub async fn submitted(service: &Service, request: &Request, now: Timestamp) -> Result<(Visit, Form, User), Problem> {
-    let (visit, form) = Visit::submitted(service, request, now).await?;
-    if !visit.is_administrator {
+pub async fn submitted(
+    service: &Service,
+    request: &Request,
+    now: Timestamp,
+    draw: &Draw,
+) -> Result<(Submitted, User), Problem> {
+    let sent = Visit::submitted(service, request, now, draw).await?;
+    if !sent.visit.is_administrator {
         return Err(Problem::not_permitted());
     }
     let id: UserId = gateway::path_parameter(request, "user_id").parse().map_err(|_| Problem::not_found())?;
     let user = service.store.user(&id).await?.ok_or_else(Problem::not_found)?;
-    Ok((visit, form, user))
+    Ok((sent, user))
 }
 
 /// Where the page of a user is, with a word for what was done.
@@ -139,8 +144,14 @@ pub fn path(base: &str, id: &UserId, done: &str) -> String {
     format!("{base}/admin/users/{id}?done={done}")
 }
 
-async fn visit(service: &Service, request: &Request, next: Next, now: Timestamp) -> Result<Visit, Problem> {
-    let visit = Visit::of(service, request, &next.parameter(), now).await?;
+async fn visit(
+    service: &Service,
+    request: &Request,
+    next: Next,
+    now: Timestamp,
+    draw: &Draw,
+) -> Result<Visit, Problem> {
+    let visit = Visit::of(service, request, &next.parameter(), now, draw).await?;
     if visit.is_administrator { Ok(visit) } else { Err(Problem::not_permitted()) }
 }
 

@@ -1,7 +1,7 @@
 //! `/profile/developer/`: a user's own tokens, the one developer token among them.
 
 use askama::Template;
-use edge::{Answer, Problem, Service};
+use edge::{Answer, Problem, Service, entropy::Draw};
 use http::StatusCode;
 use lambda_http::Request;
 use token::Timestamp;
@@ -26,6 +26,8 @@ struct Developer<'a> {
 pub(crate) struct Make<'a> {
     pub(crate) name: &'a str,
     pub(crate) expires: &'a str,
+    /// The first day that may be chosen, and the last.
+    pub(crate) days: (String, String),
     pub(crate) limited: bool,
     pub(crate) scopes: Vec<(String, bool)>,
     pub(crate) wrong: Option<Wrong<'a>>,
@@ -42,10 +44,10 @@ pub(crate) struct Wrong<'a> {
 ///
 /// # Errors
 /// When there is no session, or the store fails.
-pub async fn page(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
-    let visit = Visit::of(service, request, "developer", now).await?;
+pub async fn page(service: &Service, request: &Request, now: Timestamp, draw: &Draw) -> Result<Answer, Problem> {
+    let visit = Visit::of(service, request, "developer", now, draw).await?;
     let notice = parameter(request, "done").as_deref().and_then(notice);
-    let html = written(service, &visit, Make::new(&visit.user, None, None), None, notice, now).await?;
+    let html = written(service, &visit, Make::new(service, &visit.user, None, None, now), None, notice, now).await?;
     Ok(answer(StatusCode::OK, html))
 }
 
@@ -54,13 +56,13 @@ pub async fn page(service: &Service, request: &Request, now: Timestamp) -> Resul
 /// # Errors
 /// When the store fails.
 pub async fn shown(service: &Service, visit: &Visit, shown: &Shown, now: Timestamp) -> Result<Answer, Problem> {
-    let make = Make::new(&visit.user, None, None);
+    let make = Make::new(service, &visit.user, None, None, now);
     Ok(answer(StatusCode::CREATED, written(service, visit, make, Some(shown), None, now).await?))
 }
 
 /// The page with what was wrong with a form, and all that was typed.
 pub async fn refused(service: &Service, visit: &Visit, form: &Form, problem: Problem, now: Timestamp) -> Problem {
-    let make = Make::new(&visit.user, Some(form), Some(&problem));
+    let make = Make::new(service, &visit.user, Some(form), Some(&problem), now);
     match written(service, visit, make, None, None, now).await {
         Ok(html) => refuse(problem, html),
         Err(failed) => failed,
@@ -87,13 +89,25 @@ async fn written(
 /// The fields of the form, by the names that the API has for them, and what they are called on the page.
 const FIELDS: [(&str, &str); 3] = [("name", "Name"), ("expires_at", "Expiry date"), ("scopes", "What it may do")];
 
+/// The day of an instant, in UTC.
+pub fn day(at: Timestamp) -> String {
+    at.to_string().chars().take_while(|c| *c != 'T').collect()
+}
+
 impl<'a> Make<'a> {
     /// The form for a token of this user.
-    pub(crate) fn new(user: &token::User, form: Option<&'a Form>, problem: Option<&'a Problem>) -> Self {
+    pub(crate) fn new(
+        service: &Service,
+        user: &token::User,
+        form: Option<&'a Form>,
+        problem: Option<&'a Problem>,
+        now: Timestamp,
+    ) -> Self {
         let chosen = |name: &str| form.is_some_and(|form| form.fields("scope").any(|its| its == name));
         Self {
             name: form.map(|form| form.field("name")).unwrap_or_default(),
             expires: form.map(|form| form.field("expires")).unwrap_or_default(),
+            days: (day(now), day(now.after(service.settings.max_lifetime))),
             limited: form.is_some_and(|form| form.field("limit") == "some"),
             scopes: user.permissions.names().map(|name| (name.to_owned(), chosen(name))).collect(),
             wrong: problem.map(Wrong::new),

@@ -29,7 +29,7 @@ pub mod sign_in;
 pub mod view;
 
 pub use form::Form;
-pub use session::Visit;
+pub use session::{Submitted, Visit};
 pub use view::Shown;
 
 /// What stands around every page.

@@ -28,6 +28,20 @@ pub struct Visit {
     /// What stands in front of every link.
     pub base: String,
     cookie: Cookie,
+    /// What tells the forms of the page that answers this request from those of every other.
+    nonce: String,
+}
+
+/// A form that somebody who is signed in sent. It counts only once a check of it has passed: [`Submitted::check_once`] for
+/// those that create something, [`Submitted::check`] for the others.
+#[derive(Debug)]
+pub struct Submitted {
+    /// Who sent it.
+    pub visit: Visit,
+    /// What it says.
+    pub form: Form,
+    /// Whether it is of a page of this session.
+    is_current: bool,
 }
 
 /// What the cookie of a session holds: `<user id>.<secret>`. Forms are tied to all of it.
@@ -43,7 +57,11 @@ const SESSION: &str = "hallpass";
 /// The cookie that a form repeats before there is a session.
 const BEFORE: &str = "hallpass-form";
 
-/// The field of a form that shows that one of our pages sent it.
+/// How long it is known that a form was sent, which is long after the end of the session that it belongs to.
+const USED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The field of a form that shows that one of our pages sent it: what all forms of the session have in common, and behind
+/// a full stop what the forms of one page have.
 const CSRF: &str = "csrf";
 
 impl Visit {
@@ -51,31 +69,40 @@ impl Visit {
     ///
     /// # Errors
     /// 303 without a session, 401 if it is over, 503 if it cannot be told.
-    pub async fn of(service: &Service, request: &Request, next: &str, now: Timestamp) -> Result<Self, Problem> {
+    pub async fn of(
+        service: &Service,
+        request: &Request,
+        next: &str,
+        now: Timestamp,
+        draw: &Draw,
+    ) -> Result<Self, Problem> {
         let base = gateway::base(request);
         let cookies = Cookie::all(request, &base);
         if cookies.is_empty() {
             return Err(Problem::see_other(format!("{base}/sign-in?next={next}")));
         }
-        Self::by_cookies(service, base, cookies, now).await
+        Self::by_cookies(service, base, cookies, now, draw).await
     }
 
     /// Who sent this form, and what it says.
     ///
     /// # Errors
-    /// 401 without a session, 403 if no page of ours sent the form, 503 if it cannot be told.
-    pub async fn submitted(service: &Service, request: &Request, now: Timestamp) -> Result<(Self, Form), Problem> {
+    /// 401 without a session, 503 if it cannot be told.
+    pub async fn submitted(
+        service: &Service,
+        request: &Request,
+        now: Timestamp,
+        draw: &Draw,
+    ) -> Result<Submitted, Problem> {
         let base = gateway::base(request);
         let mut cookies = Cookie::all(request, &base);
         let form = Form::read(request);
         // Of several sessions it is the one that the form belongs to.
         cookies.sort_by_key(|cookie| !form.as_ref().is_ok_and(|form| repeats(&cookie.text, form)));
-        let visit = Self::by_cookies(service, base, cookies, now).await?;
+        let visit = Self::by_cookies(service, base, cookies, now, draw).await?;
         let form = form?;
-        if !repeats(&visit.cookie.text, &form) {
-            return Err(Problem::stale_form());
-        }
-        Ok((visit, form))
+        let is_current = repeats(&visit.cookie.text, &form);
+        Ok(Submitted { visit, form, is_current })
     }
 
     /// Begins a session of this user, and ends those that the browser had before. What it gives is the value of the header
@@ -118,13 +145,16 @@ impl Visit {
     /// # Errors
     /// 401 if the session is over by now, 503 if it cannot be told.
     pub async fn again(&self, service: &Service, now: Timestamp) -> Result<Self, Problem> {
-        Self::by_cookies(service, self.base.clone(), vec![self.cookie.clone()], now).await
+        let user = self.cookie.user(service, now).await?;
+        let user = user.ok_or_else(|| Problem::session_ended(&service.settings.issuer))?;
+        Ok(Self { is_administrator: service.is_administrator(&user.permissions), user, ..self.clone() })
     }
 
     /// The frame of this visitor's pages.
     pub fn frame(&self) -> Frame {
         let name = self.user.display_name().to_owned();
-        let visitor = Visitor { name, is_administrator: self.is_administrator, csrf: csrf(&self.cookie.text) };
+        let csrf = format!("{}.{}", csrf(&self.cookie.text), self.nonce);
+        let visitor = Visitor { name, is_administrator: self.is_administrator, csrf };
         Frame { base: self.base.clone(), visitor: Some(visitor) }
     }
 
@@ -134,14 +164,57 @@ impl Visit {
         base: String,
         cookies: Vec<Cookie>,
         now: Timestamp,
+        draw: &Draw,
     ) -> Result<Self, Problem> {
         for cookie in cookies {
             if let Some(user) = cookie.user(service, now).await? {
                 let is_administrator = service.is_administrator(&user.permissions);
-                return Ok(Self { user, is_administrator, base, cookie });
+                let nonce = Base64UrlUnpadded::encode_string(&draw.form());
+                return Ok(Self { user, is_administrator, base, cookie, nonce });
             }
         }
         Err(Problem::session_ended(&service.settings.issuer))
+    }
+}
+
+impl Submitted {
+    /// Lets a form go on that is of a page of this session.
+    ///
+    /// # Errors
+    /// 403 for any other.
+    pub fn check(&self) -> Result<(), Problem> {
+        if self.is_current { Ok(()) } else { Err(Problem::stale_form()) }
+    }
+
+    /// The same for a form that creates something: it is good for one time, and of several requests that send it at once
+    /// one goes on. `place` is where it was sent to; a page may have several forms, told apart by it and by what they do.
+    ///
+    /// # Errors
+    /// 403 for a form of another page, 409 for one that was sent before, 503 if it cannot be told.
+    pub async fn check_once(&self, service: &Service, place: &str, now: Timestamp) -> Result<(), Problem> {
+        let Some(nonce) = self.nonce() else {
+            return Err(Problem::stale_form());
+        };
+        let what = [nonce, place, self.form.field("do"), self.form.field("id")].join("\0");
+        let digest = Digest::of(&[b"hallpass used form 1\0", what.as_bytes()].concat());
+        let user_id = &self.visit.user.id;
+        if !self.is_current {
+            // It may be of the session before, and have done what it was for then.
+            let is_used = service.store.is_form_used(user_id, &digest).await?;
+            return Err(if is_used { Problem::used_form() } else { Problem::stale_form() });
+        }
+        // The nonce of the page that answers is of this request alone.
+        let request = Digest::of(self.visit.nonce.as_bytes());
+        let is_first = service.store.use_form(user_id, &digest, &request, now.after(USED_FOR)).await?;
+        if is_first { Ok(()) } else { Err(Problem::used_form()) }
+    }
+
+    /// What tells the page of this form from every other.
+    fn nonce(&self) -> Option<&str> {
+        let (_, nonce) = self.form.field(CSRF).split_once('.')?;
+        let mut bytes = [0; 16];
+        let read = Base64UrlUnpadded::decode(nonce, &mut bytes).ok()?;
+        (read.len() == bytes.len()).then_some(nonce)
     }
 }
 
@@ -193,7 +266,9 @@ pub(crate) fn csrf(secret: &Text) -> String {
 }
 
 fn repeats(secret: &Text, form: &Form) -> bool {
-    Digest::of(csrf(secret).as_bytes()).is_of(form.field(CSRF).as_bytes())
+    let field = form.field(CSRF);
+    let common = field.split_once('.').map_or(field, |(common, _)| common);
+    Digest::of(csrf(secret).as_bytes()).is_of(common.as_bytes())
 }
 
 /// The secrets in the cookies that a form repeats before there is a session.

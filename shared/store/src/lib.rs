@@ -15,6 +15,7 @@
 //! | [`rotation`] | one token takes the place of another |
 //! | [`sessions`] | who signed in with a browser |
 //! | [`flows`] | log-ins of two requests |
+//! | [`forms`] | forms that are good for one time |
 //! | [`users`] | finding users; the one write Hallpass makes to them |
 //! | [`management`] | user management, for applications that have none |
 //! | [`attempts`] | the limiter of log-ins |
@@ -29,6 +30,7 @@ pub mod connect;
 pub mod developer;
 pub mod failure;
 pub mod flows;
+pub mod forms;
 pub mod inspection;
 pub mod item;
 pub mod keys;

@@ -228,11 +228,15 @@ async fn pages(world: &World, tokens: &Tokens) -> Vec<Case> {
     let revoke_own = me.with_form(post("/profile/developer/tokens/{id}"), &[]);
     vec![
         case("sign in", "Generate", sign_in, "303", "signed in"),
-        case("make on the page", "Generate", make, "201", "issued"),
+        // A form is good for one time: once it is marked as used, the next one comes with the page.
+        case("make on the page", "Generate", make, "201", "issued").again(&["409"]).in_steps(),
         case("rotate on the page", "Generate", developer(&[("do", "rotate"), ("id", &own)]), "201", "rotated")
-            .again(&["409"]),
-        case("remake on the page", "Generate", developer(&[("do", "remake")]), "201", "issued"),
-        case("a key on the page", "Generate", key, "201", "issued"),
+            .again(&["409"])
+            .in_steps(),
+        case("remake on the page", "Generate", developer(&[("do", "remake")]), "201", "issued")
+            .again(&["409"])
+            .in_steps(),
+        case("a key on the page", "Generate", key, "201", "issued").again(&["409"]).in_steps(),
         case("sign out", "Revoke", me.with_form(post("/sign-out"), &[]), "303", "signed out").again(&["401"]),
         case("revoke on the page", "Revoke", revoke_own, "303", "revoked"),
         case("disable on the page", "Revoke", switch("disable"), "303", "disabled"),

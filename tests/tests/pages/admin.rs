@@ -196,15 +196,16 @@ async fn whoever_is_no_administrator_any_more_gets_nowhere() {
     system.set_user("2", "permissions", permissions(&["ROLE_USER", "ROLE_ADMIN"])).await;
     assert_eq!(visitor.get("/admin/users").await.status, 200);
     // A form without its token.
-    let own = std::mem::replace(&mut visitor.csrf, user.csrf);
+    let own = visitor.csrf.clone();
     for (method, route, form) in ROUTES.iter().filter(|(method, _, _)| *method == "POST") {
         let path = path_of(&system, "1", &key).await;
-        let form = format!("csrf={}{form}", visitor.csrf);
+        // The page that comes back has a good one.
+        let form = format!("csrf={}{form}", user.csrf);
         let reply = visitor.send(method, if *route == "KEY" { &path } else { route }, &form).await;
         assert_eq!(reply.status, 403, "{method} {route}");
     }
     assert_eq!(system.verdict(&key).await, "allow");
-    assert_ne!(own, visitor.csrf);
+    assert_ne!(own, user.csrf);
     // A token of an administrator is no session.
     let token = system.token_of("admin", "letmein").await;
     assert_eq!(system.ask("GET", "/admin/users", &bearer(&token)).await.status, 303);

@@ -96,6 +96,8 @@ async fn the_form_says_which_of_two_sessions_is_meant() {
         for (first, second) in [(&one, &two), (&two, &one)] {
             let both = format!("{name}={}; {name}={}", first.cookies[name], second.cookies[name]);
             let headers = [("Cookie", both.as_str()), ("Content-Type", "application/x-www-form-urlencoded")];
+            let mut visitor = visitor.clone();
+            visitor.get(OWN).await;
             let form = format!("csrf={}&do=nonsense", visitor.csrf);
             let reply = system.send("POST", OWN, &headers, &form).await;
             assert_eq!(reply.status, 400, "{}", reply.body);

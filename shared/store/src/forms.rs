@@ -1,0 +1,57 @@
+//! Forms that were sent: what creates something is good for one time. The mark of a form lies in the partition of the user
+//! who sent it, beside the sessions, and goes when its time comes.
+
+use aws_sdk_dynamodb::{operation::put_item::PutItemError, types::ReturnValuesOnConditionCheckFailure};
+use token::{Timestamp, UserId, secret::Digest};
+
+use crate::{Failure, Store, item, item::Item};
+
+/// What the sort keys of these marks begin with.
+const FORM: &str = "#form#";
+
+/// The request that used the form, so that a repeated attempt of one write is told from a second request.
+const USED_BY: &str = "used_by";
+
+const DOING: &str = "marking the form as used";
+
+impl Store {
+    /// Marks a form as used by this request. `false` if another request used it before, however close behind.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn use_form(
+        &self,
+        user_id: &UserId,
+        form: &Digest,
+        request: &Digest,
+        forget_at: Timestamp,
+    ) -> Result<bool, Failure> {
+        let mut item = key(user_id, form);
+        item.insert(USED_BY.to_owned(), item::text(request.text()));
+        item.insert(item::FORGET_AT.to_owned(), item::number(forget_at));
+        let call = self.client.put_item().table_name(&self.tables.tokens).set_item(Some(item.clone()));
+        let call = call
+            .condition_expression("attribute_not_exists(#user)")
+            .expression_attribute_names("#user", item::USER_ID)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let Err(error) = call.send().await else { return Ok(true) };
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+                Ok(failed.item().is_some_and(|there| item::is_same(there, &item)))
+            }
+            Some(_) | None => Err(Failure::of(DOING)(error)),
+        }
+    }
+
+    /// Whether a form was used, strongly read.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn is_form_used(&self, user_id: &UserId, form: &Digest) -> Result<bool, Failure> {
+        Ok(self.get(key(user_id, form), "looking whether the form was used").await?.is_some())
+    }
+}
+
+fn key(user_id: &UserId, form: &Digest) -> Item {
+    item::key(user_id.as_str(), &format!("{FORM}{}", form.text()))
+}

@@ -1,0 +1,251 @@
+//! Forms that are sent twice, and forms of old tabs: every form that creates something is good for one time, and one that
+//! is out of date comes back as one that works.
+
+use serde_json::json;
+use tests::{
+    Answer, Request, World,
+    tap::{Fault, Tap},
+    visitor::Visitor,
+};
+
+/// A form that creates a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Own,
+    Developer,
+    Rotation,
+    Key,
+}
+
+const FORMS: [Form; 4] = [Form::Own, Form::Developer, Form::Rotation, Form::Key];
+
+const USED: &str = "This form was sent before, so nothing was created now. What it created is in the list; its text was \
+     shown once. If you did not see it, revoke it and create another.";
+
+const STALE: &str = "This form is out of date. Nothing was changed; send it once more.";
+
+/// An administrator who sees the page of this form, in a world of its own, and an own token that can be rotated.
+struct Case {
+    world: World,
+    visitor: Visitor<'static>,
+    form: Form,
+    rotated: String,
+}
+
+async fn case(form: Form) -> Case {
+    of(World::new().await, form).await
+}
+
+async fn of(world: World, form: Form) -> Case {
+    let token = world.token_of("admin", "letmein").await;
+    let rotated = world.created(&token, &json!({"name": "old"})).await["id"].as_str().unwrap().to_owned();
+    let visitor = Visitor::signed_in_to(&world, "admin", "letmein").await;
+    let mut case = Case { world, visitor, form, rotated };
+    case.look().await;
+    case
+}
+
+impl Case {
+    /// Opens the page with the form.
+    async fn look(&mut self) -> Answer {
+        let route = if self.form == Form::Key { "/admin/users/{user_id}" } else { "/profile/developer" };
+        self.visitor.open_in(&self.world, "Console", Request::new("GET", route).parameter("user_id", "1")).await
+    }
+
+    /// The form of the page that was seen last, filled in.
+    fn filled(&self) -> Request {
+        let own = Request::new("POST", "/profile/developer");
+        let named = [("name", "typed"), ("expires", "2027-03-01"), ("limit", "some"), ("scope", "ROLE_USER")];
+        match self.form {
+            Form::Own => self.visitor.with_form(own, &[&[("do", "make")], &named[..]].concat()),
+            Form::Developer => self.visitor.with_form(own, &[("do", "remake")]),
+            Form::Rotation => self.visitor.with_form(own, &[("do", "rotate"), ("id", &self.rotated)]),
+            Form::Key => {
+                let key = Request::new("POST", "/admin/users/{user_id}").parameter("user_id", "1");
+                self.visitor.with_form(key, &named)
+            }
+        }
+    }
+
+    async fn send(&self, request: &Request) -> Answer {
+        self.world.send("Generate", request.clone()).await
+    }
+
+    async fn count(&self) -> usize {
+        self.world.count_records("1").await + self.world.count_records("2").await
+    }
+
+    /// The first answer shows a token, the second says what happened, and there is one token more than before.
+    async fn created_once(&self, before: usize, first: &Answer, second: &Answer) {
+        let form = self.form;
+        assert_eq!(first.status, 201, "{form:?} {}", first.body);
+        assert_eq!(second.status, 409, "{form:?} {}", second.body);
+        assert!(second.body.contains(USED), "{form:?} {}", second.body);
+        assert_eq!(self.count().await, before + 1, "{form:?}");
+        let token = first.body.split("id=\"new-token\" readonly value=\"").nth(1).unwrap().split('"').next().unwrap();
+        assert!(!second.body.contains(token), "{form:?}");
+        assert_eq!(self.world.verdict(&format!("Bearer {token}")).await, "allow", "{form:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_same_form_creates_one_token_however_it_is_sent_twice() {
+    for form in FORMS {
+        // Reloading the page that shows the token.
+        let mut of = case(form).await;
+        let before = of.count().await;
+        let sent = of.filled();
+        let first = of.send(&sent).await;
+        of.created_once(before, &first, &of.send(&sent).await).await;
+
+        // Going back, with a look at other pages, hours of reloading later, and with another name typed over the first.
+        of.look().await;
+        of.created_once(before, &first, &of.send(&sent).await).await;
+        let renamed = sent.clone().rewritten(|body| body.replace("typed", "another"));
+        of.created_once(before, &first, &of.send(&renamed).await).await;
+
+        // The tab of before a new sign-in.
+        of.visitor.sign_in_again(&of.world, "admin", "letmein").await;
+        of.look().await;
+        let late = of.visitor.with_cookies_of(&sent);
+        of.created_once(before, &first, &of.send(&late).await).await;
+    }
+}
+
+#[tokio::test]
+async fn of_forms_sent_at_once_one_creates_a_token() {
+    for form in FORMS {
+        let of = case(form).await;
+        let before = of.count().await;
+        let sent = of.filled();
+        let answers = futures_util::future::join_all((0..8).map(|_| of.send(&sent))).await;
+        let (first, others): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 201);
+        assert_eq!((first.len(), others.len()), (1, 7), "{form:?} {answers:?}");
+        for other in others {
+            of.created_once(before, first[0], other).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_forms_of_two_tabs_are_two_forms() {
+    for form in [Form::Own, Form::Developer, Form::Key] {
+        let mut of = case(form).await;
+        let old = of.filled();
+        of.look().await;
+        let new = of.filled();
+        for (sent, status) in [(&new, 201), (&old, 201), (&new, 409), (&old, 409)] {
+            assert_eq!(of.send(sent).await.status, status, "{form:?}");
+        }
+        // Several forms of one page are several forms too.
+        of.look().await;
+        let remade = of.visitor.with_form(Request::new("POST", "/profile/developer"), &[("do", "remake")]);
+        assert_eq!(of.send(&of.filled()).await.status, 201, "{form:?}");
+        assert_eq!(of.send(&remade).await.status, if form == Form::Developer { 409 } else { 201 }, "{form:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_form_whose_mark_was_written_twice_by_one_request_is_used_once() {
+    for fault in [Fault::Lose, Fault::Break] {
+        let (world, tap): (World, Tap) = World::tapped(&[]).await;
+        let of = of(world, Form::Own).await;
+        let before = of.count().await;
+        tap.inject("PutItem", 0, 1, fault);
+        let sent = of.filled();
+        let first = of.send(&sent).await;
+        of.created_once(before, &first, &of.send(&sent).await).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_refused_comes_back_as_a_form_that_can_be_sent() {
+    for form in [Form::Own, Form::Key] {
+        let mut of = case(form).await;
+        let before = of.count().await;
+        let empty = of.filled().rewritten(|body| body.replace("typed", ""));
+        let refused = of.visitor.answered(of.send(&empty).await);
+        assert_eq!(refused.status, 400, "{}", refused.body);
+        assert_eq!(of.send(&of.filled()).await.status, 201, "{form:?}");
+        assert_eq!(of.count().await, before + 1, "{form:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_creating_form_of_an_old_tab_comes_back_filled_in_and_works_then() {
+    for form in FORMS {
+        let mut of = case(form).await;
+        let before = of.count().await;
+        let old = of.filled();
+        of.visitor.sign_in_again(&of.world, "admin", "letmein").await;
+        for broken in [
+            of.visitor.with_cookies_of(&old),
+            of.filled().rewritten(|body| body.replace("csrf=", "csrf=x")),
+            of.filled().rewritten(|body| body.split_once('&').unwrap().1.to_owned()),
+            of.filled()
+                .rewritten(|body| body.split_once('.').unwrap().0.to_owned() + "&" + body.split_once('&').unwrap().1),
+        ] {
+            let stale = of.visitor.answered(of.send(&broken).await);
+            assert_eq!(stale.status, 403, "{form:?} {}", stale.body);
+            assert!(stale.body.contains(STALE), "{form:?} {}", stale.body);
+            if matches!(form, Form::Own | Form::Key) {
+                for kept in ["value=\"typed\"", "value=\"2027-03-01\"", "value=\"ROLE_USER\" checked"] {
+                    assert!(stale.body.contains(kept), "{form:?} {kept} {}", stale.body);
+                }
+            }
+            assert_eq!(of.count().await, before, "{form:?}");
+        }
+        assert_eq!(of.send(&of.filled()).await.status, 201, "{form:?}");
+        assert_eq!(of.count().await, before + 1, "{form:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_other_form_of_an_old_tab_comes_back_with_forms_that_work() {
+    let world = World::new().await;
+    let hash = |id: &str| id.split('.').next_back().unwrap().to_owned();
+    for (route, fields) in [
+        ("/profile/developer/tokens/{id}", &[][..]),
+        ("/admin/users/{user_id}/tokens/{id}", &[("do", "disable")]),
+        ("/admin/users/{user_id}/tokens/{id}", &[("do", "delete")]),
+        ("/admin/users/{user_id}/access", &[("do", "unblock")]),
+        ("/sign-out", &[]),
+    ] {
+        let token = world.token_of("admin", "letmein").await;
+        let id = world.created(&token, &json!({"name": "own"})).await["id"].as_str().unwrap().to_owned();
+        let request =
+            Request::new("POST", route).parameter("user_id", "2").parameter("id", &format!("2.{}", hash(&id)));
+        let mut visitor = Visitor::signed_in(&world, "admin", "letmein").await;
+        let old = visitor.with_form(request.clone(), fields);
+        visitor.sign_in_again(&world, "admin", "letmein").await;
+        let answer = world.send("Revoke", visitor.with_cookies_of(&old)).await;
+        let stale = visitor.answered(answer);
+        assert_eq!(stale.status, 403, "{route} {}", stale.body);
+        assert!(stale.body.contains(STALE), "{route} {}", stale.body);
+        assert_eq!(world.verdict(&format!("Bearer {token}")).await, "allow", "{route}");
+        let answer = world.send("Revoke", visitor.with_form(request, fields)).await;
+        assert_eq!(answer.status, 303, "{route} {}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn the_latest_day_that_is_named_is_taken_and_ends_in_time() {
+    for form in [Form::Own, Form::Key] {
+        let mut of = case(form).await;
+        let page = of.look().await;
+        let latest_instant = of.world.now().after(of.world.service().settings.max_lifetime).to_string();
+        let (today, latest) = (of.world.now().to_string()[..10].to_owned(), latest_instant[..10].to_owned());
+        let bounds = format!("min=\"{today}\" max=\"{latest}\"");
+        assert!(page.body.contains(&bounds), "{bounds} {}", page.body);
+        let on = |of: &Case, day: &str| of.filled().rewritten(|body| body.replace("2027-03-01", day));
+        let refused = of.visitor.answered(of.send(&on(&of, "2999-12-31")).await);
+        assert_eq!(refused.status, 400);
+        let told = format!("Expiry date: it is later than {latest}, which is the latest.");
+        assert!(refused.body.contains(&told), "{}", refused.body);
+        let taken = of.visitor.answered(of.send(&on(&of, &latest)).await);
+        assert_eq!(taken.status, 201, "{}", taken.body);
+        assert!(taken.body.contains(&format!("datetime=\"{latest_instant}\"")), "{latest_instant} {}", taken.body);
+        let today_end = of.visitor.answered(of.send(&on(&of, &today)).await);
+        assert!(today_end.body.contains(&format!("datetime=\"{today}T23:59:59Z\"")), "{}", today_end.body);
+    }
+}
