@@ -1,10 +1,11 @@
 //! The SAM template, read into types: the one description of tables, routes, authorizers and schedules, for AWS and for
 //! `hallpass dev` alike.
 //!
-//! It promises that nothing which would change how the API behaves is dropped in silence: an intrinsic function, an
-//! event type or a property of the API that is not understood here is an error that names it and its place.
+//! Nothing is dropped in silence: an intrinsic function, a type of resource or event, or a property that is not understood
+//! here is an error that names it and its place. What means nothing on one machine is listed as such.
 
 mod intrinsic;
+mod known;
 mod sam;
 
 use std::collections::BTreeMap;
@@ -154,16 +155,24 @@ pub enum TemplateError {
 impl Template {
     /// Reads a template.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
-        let document: sam::Document = sam::read(Self::resolved(text, &[])?, "the template")?;
+        let resolved = Self::resolved(text, &[])?;
+        for (id, resource) in resolved.get("Resources").and_then(Value::as_object).into_iter().flatten() {
+            known::RESOURCE.check(resource, id)?;
+        }
+        if let Some(function) = resolved.pointer("/Globals/Function") {
+            known::FUNCTION.check(function, "Globals.Function")?;
+        }
+        let document: sam::Document = sam::read(resolved, "the template")?;
         let mut template = Self::of_api(sam::the_api(&document)?)?;
         for (id, resource) in &document.resources {
             match resource.kind.as_str() {
                 "AWS::DynamoDB::Table" => template.tables.push(Table::read(id, &resource.properties)?),
                 "AWS::Serverless::Function" => {
+                    known::FUNCTION.check(&resource.properties, id)?;
                     template.add_function(id, sam::read(resource.properties.clone(), id)?, &document.globals)?;
                 }
-                // Roles, queues, topics, alarms and secrets have no counterpart on one machine.
-                _ => {}
+                "AWS::Serverless::Api" => {}
+                other => known::idle_type(other, id)?,
             }
         }
         match template
@@ -242,14 +251,16 @@ impl Template {
 
 impl Table {
     fn read(id: &str, properties: &Value) -> Result<Self, TemplateError> {
+        known::TABLE.check(properties, id)?;
         let mut create = Map::from_iter([("TableName".to_owned(), json!(id))]);
         for name in TABLE_PROPERTIES {
             if let Some(value) = properties.get(name) {
                 create.insert(name.to_owned(), value.clone());
             }
         }
-        if let Some(view) = properties.pointer("/StreamSpecification/StreamViewType") {
-            let stream = json!({ "StreamEnabled": true, "StreamViewType": view });
+        if let Some(stream) = properties.get("StreamSpecification") {
+            let stream: sam::StreamOfTable = sam::read(stream.clone(), &format!("{id}.StreamSpecification"))?;
+            let stream = json!({ "StreamEnabled": true, "StreamViewType": stream.stream_view_type });
             create.insert("StreamSpecification".to_owned(), stream);
         }
         let ttl_attribute = match properties.get("TimeToLiveSpecification") {

@@ -1,8 +1,8 @@
 //! The shapes of the [SAM resources](https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification-resources-and-properties.html)
 //! that `hallpass dev` acts on.
 //!
-//! Where a property that is not named here would change how the API behaves, `deny_unknown_fields` refuses it; the
-//! properties that mean nothing on one machine are named with an underscore.
+//! `deny_unknown_fields` refuses what is not named here; the properties of the API that mean nothing on one machine are named
+//! with an underscore. What other places may hold is listed in [`known`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 
-use super::{Authorizer, AuthorizerKind, DEFAULT_TTL_SECONDS, GatewayResponse, TemplateError};
+use super::{Authorizer, AuthorizerKind, DEFAULT_TTL_SECONDS, GatewayResponse, TemplateError, known};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -47,14 +47,14 @@ pub(super) struct Function {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub(super) struct Environment {
     #[serde(default)]
     variables: BTreeMap<String, Value>,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub(super) struct Event {
     #[serde(rename = "Type")]
     kind: String,
@@ -188,10 +188,16 @@ struct ResponseTemplates {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub(super) struct TimeToLive {
     attribute_name: String,
     enabled: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(super) struct StreamOfTable {
+    pub(super) stream_view_type: String,
 }
 
 /// A part of the document as a type.
@@ -228,8 +234,12 @@ impl Event {
     pub(super) fn read(self, place: &str) -> Result<Trigger, TemplateError> {
         match self.kind.as_str() {
             "Api" => read(self.properties, place).map(Trigger::Api),
-            "DynamoDB" => read(self.properties, place).map(Trigger::Stream),
+            "DynamoDB" => {
+                known::STREAM.check(&self.properties, place)?;
+                read(self.properties, place).map(Trigger::Stream)
+            }
             "Schedule" | "ScheduleV2" => {
+                known::SCHEDULE.check(&self.properties, place)?;
                 let event: ScheduleEvent = read(self.properties, place)?;
                 let text = &event.schedule_expression;
                 let every = rate(text).ok_or_else(|| {

@@ -124,6 +124,33 @@ fn what_is_not_understood_is_an_error_that_says_where() {
 }
 
 #[test]
+fn a_property_is_acted_on_or_listed_as_idle_or_refused() {
+    check("{ Unknown: 1 }", Err("F: Unknown is not understood"));
+    check("{ Environment: { Unknown: 1 } }", Err("unknown field `Unknown`"));
+    let event = |kind: &str, properties: &str| {
+        let event = format!("{{ Events: {{ E: {{ Type: {kind}, Properties: {properties} }} }} }}");
+        check(&event, Err("F.Events.E: Unknown is not understood"));
+    };
+    event("DynamoDB", "{ Stream: F, Unknown: 1 }");
+    event("ScheduleV2", "{ ScheduleExpression: rate(1 hour), Unknown: 1 }");
+    check("{ Events: { E: { Type: Api, Unknown: 1, Properties: { Path: /, Method: get } } } }", Err("`Unknown`"));
+    let refused = |text: &str, why: &str| {
+        let error = Template::parse(text).unwrap_err().to_string();
+        assert!(error.contains(why), "{text}: {error}");
+    };
+    refused("Resources: { A: { Type: AWS::New::Thing } }", "A: the resource type AWS::New::Thing is not understood");
+    refused("Resources: { A: { Type: AWS::SNS::Topic, Unknown: 1 } }", "A: Unknown is not understood");
+    let table =
+        |properties: &str| format!("Resources: {{ A: {{ Type: AWS::DynamoDB::Table, Properties: {properties} }} }}");
+    refused(&table("{ Unknown: 1 }"), "A: Unknown is not understood");
+    refused(&table("{ TableName: a }"), "A: TableName is not understood");
+    refused(&table("{ StreamSpecification: { StreamViewType: a, Unknown: 1 } }"), "`Unknown`");
+    refused(&table("{ TimeToLiveSpecification: { AttributeName: a, Enabled: true, Unknown: 1 } }"), "`Unknown`");
+    refused("Globals: { Function: { Unknown: 1 } }\nResources: {}", "Globals.Function: Unknown is not understood");
+    refused("Globals: { Api: {} }\nResources: {}", "unknown field `Api`");
+}
+
+#[test]
 fn a_condition_is_what_the_parameters_make_of_it() {
     const TEXT: &str = r#"
 Parameters: { Table: { Type: String, Default: "" }, On: { Type: String, Default: "no" }, Number: { Type: Number, Default: 0 } }
@@ -136,7 +163,7 @@ Conditions:
 Resources:
   Made: { Type: AWS::DynamoDB::Table, Condition: Makes }
   F:
-    Type: AWS::Serverless::Function
+    Type: AWS::SNS::Topic
     Properties:
       Name: !If [Makes, !Ref Made, !Ref Table]
       Both: !If [Both, 1, !Ref AWS::NoValue]
