@@ -172,7 +172,7 @@ const SIGNING: &str = "bench";
 const FIRST: u8 = 10;
 
 fn key(id: &str, first: u8) -> Outcome<Key> {
-    let bytes: Vec<u8> = (0..32).map(|byte: u8| byte.wrapping_mul(7).wrapping_add(first)).collect();
+    let bytes: Vec<u8> = (0..32).map(|byte: u8| byte.wrapping_mul(byte).wrapping_mul(7).wrapping_add(first)).collect();
     let signs_from = Timestamp::from_unix(first.into()).ok_or("the epoch")?;
     Ok(Key::new(id.to_owned(), signs_from, bytes.into())?)
 }
@@ -217,6 +217,7 @@ fn record(
         binding,
         key_id: sealed.key_id.clone(),
         family: Family::new(sealed.id),
+        payload_digest: sealed.payload_digest,
         chain_started_at: now,
         replaces: None,
         replaced_by: None,

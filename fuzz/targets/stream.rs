@@ -82,6 +82,7 @@ fn record(user: &User, issued_at: Timestamp) -> Record {
         binding,
         key_id: "fuzz".to_owned(),
         family: Family::new(id),
+        payload_digest: None,
         chain_started_at: issued_at,
         replaces: None,
         replaced_by: None,

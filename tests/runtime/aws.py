@@ -10,6 +10,7 @@ Everything is in memory and everybody knows the passwords and the key: it is for
 
 import argparse
 import base64
+import hashlib
 import json
 import os
 import pathlib
@@ -28,7 +29,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 REGION = "us-east-1"
 
 # The shape that the template's GenerateSecretString gives the first ring.
-KEY = base64.urlsafe_b64encode(b"a stand-in for AWS has no secret").rstrip(b"=").decode()
+KEY = base64.urlsafe_b64encode(hashlib.sha256(b"a stand-in for AWS has no secret").digest()).rstrip(b"=").decode()
 RING = json.dumps({"id": "first", "signs_from": 0, "key": KEY})
 
 # What CreateTable takes over from AWS::DynamoDB::Table as it stands.

@@ -46,7 +46,7 @@ use tap::Tap;
 pub const START: u64 = 1_800_000_000;
 
 /// A ring with one key, which signs.
-pub const KEYS: &str = r#"[{"id":"test","key":"dGVzdHMgb25seTogbm90IGEgc2VjcmV0IG9mIGFueWJvZHkgMTI","signs_from":0}]"#;
+pub const KEYS: &str = r#"[{"id":"test","key":"QsbwGHbgB93-JeQMiQPdWLWwL05TquTtANsX6niLpWY","signs_from":0}]"#;
 
 /// What `template.yaml` says.
 pub const TEMPLATE: &str = include_str!("../../template.yaml");

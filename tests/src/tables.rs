@@ -92,6 +92,7 @@ impl World {
             binding,
             key_id: sealed.key_id.clone(),
             family: Family::new(sealed.id),
+            payload_digest: sealed.payload_digest,
             chain_started_at: now,
             replaces: None,
             replaced_by: None,

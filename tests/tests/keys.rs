@@ -56,7 +56,8 @@ fn ring(ids: &[&str]) -> Keyring {
     let key = |(index, id): (u8, &&str)| match *id {
         "test" => known[0].clone(),
         id => {
-            let bytes: Vec<u8> = (0..32).map(|byte: u8| byte.wrapping_mul(37).wrapping_add(index)).collect();
+            let bytes: Vec<u8> =
+                (0..32).map(|byte: u8| byte.wrapping_mul(byte).wrapping_mul(37).wrapping_add(index)).collect();
             json!({"id": id, "key": Base64UrlUnpadded::encode_string(&bytes), "signs_from": START})
         }
     };

@@ -82,7 +82,7 @@ async fn no_refusal_and_no_log_line_shows_a_secret() {
     let nowhere = World::with(&[("HALLPASS_TOKENS_TABLE", "Nowhere"), ("HALLPASS_USERS_TABLE", "Nowhere")]).await;
     let jwt = world.created(&world.token().await, &json!({"name": "a", "format": "jwt"})).await["token"].clone();
     let developer = world.make(Format::Developer, "1", 7).await.text;
-    let mut secrets = ["topsecret", GUESS, "argon2id", "dGVzdHMgb25seTog", "letmein"].map(str::to_owned).to_vec();
+    let mut secrets = ["topsecret", GUESS, "argon2id", "QsbwGHbgB93-JeQM", "letmein"].map(str::to_owned).to_vec();
     secrets.extend([basic("my_username", "topsecret"), basic("my_username", GUESS)].map(|basic| basic[6..].to_owned()));
     let mut answers: Vec<String> = Vec::new();
     for token in [world.token().await, jwt.as_str().unwrap().to_owned(), developer] {
@@ -221,10 +221,10 @@ async fn the_debug_form_of_what_holds_a_secret_prints_none() {
         ("Service", format!("{:?}", edge::Service::new(&lookup).unwrap())),
         ("World", format!("{world:?}")),
     ];
-    let key = Base64UrlUnpadded::decode_vec("dGVzdHMgb25seTogbm90IGEgc2VjcmV0IG9mIGFueWJvZHkgMTI").unwrap();
+    let key = Base64UrlUnpadded::decode_vec("QsbwGHbgB93-JeQMiQPdWLWwL05TquTtANsX6niLpWY").unwrap();
     let mut secrets = secrets_of(&made.text);
     secrets.extend(["topsecret", "argon2id", "the-secret-access-key", "the-session-token"].map(str::to_owned));
-    secrets.extend(["dGVzdHMgb25seTog".to_owned(), format!("{:?}", &key[..8]), format!("{:?}", [7_u8; 8])]);
+    secrets.extend(["QsbwGHbgB93-JeQM".to_owned(), format!("{:?}", &key[..8]), format!("{:?}", [7_u8; 8])]);
     secrets = secrets.into_iter().map(|secret| secret.trim_matches(['[', ']']).to_owned()).collect();
     let shown = forms.iter().flat_map(|(what, form)| {
         secrets.iter().filter(|secret| form.contains(secret.as_str())).map(move |secret| (*what, secret.clone()))

@@ -93,8 +93,7 @@ async fn a_secret_that_is_missing_or_no_ring_is_named() {
     let changes: [fn(&mut Value); 4] = [
         |answer| answer["SecretString"] = json!("[]"),
         |answer| {
-            answer["SecretString"] =
-                json!(KEYS.replace("dGVzdHMgb25seTogbm90IGEgc2VjcmV0IG9mIGFueWJvZHkgMTI", "c2hvcnQ"));
+            answer["SecretString"] = json!(KEYS.replace("QsbwGHbgB93-JeQMiQPdWLWwL05TquTtANsX6niLpWY", "c2hvcnQ"));
         },
         |answer| answer["SecretString"] = json!("not JSON"),
         |answer| answer["SecretString"] = Value::Null,
@@ -123,7 +122,8 @@ fn ring(keys: &[(&str, &[u8])]) -> Value {
 #[tokio::test]
 async fn a_ring_with_an_unsafe_or_ambiguous_key_starts_nothing_wherever_it_comes_from() {
     let around = Around::new().await;
-    let [one, two] = [7_u8, 9].map(|step| (0..32).map(|place: u8| place.wrapping_mul(step)).collect::<Vec<u8>>());
+    let [one, two] = [7_u8, 9]
+        .map(|step| (0..32).map(|place: u8| place.wrapping_mul(place).wrapping_mul(step)).collect::<Vec<u8>>());
     let mut with_more = ring(&[("a", &one)]);
     with_more[0]["kty"] = json!("oct");
     for (bad, why) in [
@@ -135,6 +135,9 @@ async fn a_ring_with_an_unsafe_or_ambiguous_key_starts_nothing_wherever_it_comes
         (ring(&[("a", &one), ("b", &one)]), "repeats another key"),
         (ring(&[("a", &[7; 32])]), "not a secret"),
         (ring(&[("a", b"a-string-secret-at-least-256-bits-long")]), "not a secret"),
+        (ring(&[("a", b"tests only: not a secret of anybody 12")]), "not a secret"),
+        (ring(&[("a", &(0..32).collect::<Vec<u8>>())]), "not a secret"),
+        (ring(&[("a", &one), ("b", &[one.as_slice(), &one].concat())]), "not a secret"),
         (ring(&[("", &one)]), "the key id"),
         (with_more, "the key ring is not"),
         (json!([{"id": "a", "key": "not base64!", "signs_from": 0}]), "not base64url"),

@@ -118,7 +118,8 @@ async fn other_software_takes_our_jwts_with_the_exported_key() {
         assert_eq!((&data.claims["sub"], &data.claims["name"]), (&json!("1"), &json!("my_username")));
         let refused = |key: &DecodingKey, audience| decode::<Value>(&jwt, key, &expecting(audience)).unwrap_err();
         assert_eq!(refused(&key_of_others, "other").kind(), &ErrorKind::InvalidAudience);
-        let master = DecodingKey::from_secret(b"tests only: not a secret of anybody 12");
+        let master =
+            DecodingKey::from_base64_secret(&(tests::KEYS.split('"').nth(7).unwrap().replace('-', "+") + "=")).unwrap();
         assert_eq!(
             refused(&master, audience).kind(),
             &ErrorKind::InvalidSignature,
@@ -144,14 +145,82 @@ async fn whoever_holds_the_exported_key_makes_no_entry() {
         assert_eq!(world.create(&authorization, &json!({"name": "a"})).await.problem(401)["reason"], "unknown");
     }
     assert_eq!(world.count_records("1").await, 0);
-    // Nor with the secret's hash of a record of another format or another time: the record must say the same.
-    let real = key(&world).await;
-    let payload = Base64UrlUnpadded::decode_vec(real.split('.').nth(1).unwrap()).unwrap();
-    let mut longer: Value = serde_json::from_slice(&payload).unwrap();
-    longer["exp"] = json!(longer["exp"].as_u64().unwrap() + 1);
-    let longer = signed(r#"{"alg":"HS256","typ":"JWT","kid":"test"}"#, &longer.to_string());
-    assert_eq!(world.verdict(&bearer(&real)).await, "allow");
-    assert_eq!(world.verdict(&bearer(&longer)).await, "unknown");
+}
+
+/// Each claim of an issued JWT, what somebody with the exported key makes of it, the reason of its rejection, and whether
+/// that takes a read.
+const REWRITTEN: [(&str, &str, &str, bool); 22] = [
+    ("name", "\"admin\"", "malformed", true),
+    ("name", "\"\"", "malformed", true),
+    ("name", "\"My_username\"", "malformed", true),
+    ("name", "\"my_username \"", "malformed", true),
+    ("name", "null", "malformed", false),
+    ("name", "[\"my_username\"]", "malformed", false),
+    ("aud", "\"<other>\"", "malformed", true),
+    ("aud", "\"2\"", "malformed", false),
+    ("aud", "[\"1\"]", "malformed", false),
+    ("iat", "1799999999", "malformed", true),
+    ("iat", "1800000001", "malformed", true),
+    ("iat", "0", "malformed", true),
+    ("iat", "1800000006", "malformed", false),
+    ("exp", "1800000060", "malformed", true),
+    ("exp", "1900000000", "malformed", true),
+    ("exp", "253402300799", "malformed", true),
+    ("exp", "1800000000", "expired", false),
+    ("iss", "\"elsewhere\"", "malformed", false),
+    ("iss", "\"Hallpass\"", "malformed", false),
+    ("sub", "\"2\"", "malformed", false),
+    ("jti", "\"AAECAwQFBgcICQoLDA0ODw\"", "unknown", true),
+    ("jti", "\"AAECAwQFBgcICQoLDA0ODx\"", "malformed", false),
+];
+
+/// The claims with one rewritten, in the order they are in.
+fn rewritten(payload: &str, claim: &str, value: &str) -> String {
+    let claims: Value = serde_json::from_str(payload).unwrap();
+    let other = if claims["aud"] == "hallpass" { "1" } else { "hallpass" };
+    let (from, to) =
+        (format!("\"{claim}\":{}", claims[claim]), format!("\"{claim}\":{}", value.replace("<other>", other)));
+    assert!(payload.contains(&from) && from != to, "{payload} {from}");
+    payload.replace(&from, &to)
+}
+
+#[tokio::test]
+async fn a_claim_that_differs_from_what_was_issued_is_malformed() {
+    let (world, tap) = world().await;
+    for real in [temporary(&world).await, key(&world).await] {
+        assert_eq!(world.verdict(&bearer(&real)).await, "allow");
+        let payload = Base64UrlUnpadded::decode_vec(real.split('.').nth(1).unwrap()).unwrap();
+        let payload = String::from_utf8(payload).unwrap();
+        for (claim, value, reason, reads) in REWRITTEN {
+            // A temporary JWT of another user is for the system all the same: its record is nowhere.
+            let is_of_system = payload.contains(r#""aud":"hallpass""#);
+            let (reason, reads) = if claim == "sub" && is_of_system { ("unknown", true) } else { (reason, reads) };
+            let text = signed(r#"{"alg":"HS256","typ":"JWT","kid":"test"}"#, &rewritten(&payload, claim, value));
+            tap.seen();
+            assert_eq!(world.verdict(&bearer(&text)).await, reason, "{claim} {value}");
+            assert_eq!(tap.operations(), if reads { vec!["BatchGetItem"] } else { vec![] }, "{claim} {value}");
+            assert_eq!(world.generate(&bearer(&text)).await.problem(401)["reason"], reason);
+            let asked = tests::Request::new("POST", "/oauth/introspect").authorization(&bearer(&real));
+            let asked =
+                asked.header("Content-Type", "application/x-www-form-urlencoded").body(&format!("token={text}"));
+            assert_eq!(world.send("Console", asked).await.json(), json!({"active": false}), "{claim} {value}");
+        }
+        let rotated = world.another();
+        assert_eq!(rotated.verdict(&bearer(&real)).await, "allow", "it is as it was");
+    }
+}
+
+#[tokio::test]
+async fn a_record_without_a_digest_tells_the_times() {
+    let (world, _tap) = world().await;
+    let made = world.make_with(token::Format::Jwt, "1", 1, |record| record.payload_digest = None).await;
+    assert_eq!(world.verdict(&bearer(&made.text)).await, "allow");
+    let payload = Base64UrlUnpadded::decode_vec(made.text.split('.').nth(1).unwrap()).unwrap();
+    let payload = String::from_utf8(payload).unwrap();
+    for (claim, value) in [("iat", "1799999999"), ("exp", "1900000000")] {
+        let text = signed(r#"{"alg":"HS256","typ":"JWT","kid":"test"}"#, &rewritten(&payload, claim, value));
+        assert_eq!(world.verdict(&bearer(&text)).await, "malformed", "{claim}");
+    }
 }
 
 #[tokio::test]

@@ -27,7 +27,8 @@ fn now() -> Timestamp {
 /// A ring of the first so many keys. The last one signs, and it is tried last.
 fn ring(first: u8, count: u8) -> Keyring {
     let key = |index: u8| {
-        let bytes: Vec<u8> = (0..32).map(|byte: u8| byte.wrapping_mul(7).wrapping_add(index)).collect();
+        let bytes: Vec<u8> =
+            (0..32).map(|byte: u8| byte.wrapping_mul(byte).wrapping_mul(7).wrapping_add(index)).collect();
         Key::new(format!("key-{index}"), Timestamp::from_unix(u64::from(index)).unwrap(), bytes.into()).unwrap()
     };
     Keyring::new((first..first + count).map(key).collect()).unwrap()

@@ -53,7 +53,7 @@ fn open(kind: &str, times: u64) -> Outcome<()> {
 }
 
 fn ring(first: u8) -> Outcome<Keyring> {
-    let bytes: Vec<u8> = (0..32).map(|byte: u8| byte.wrapping_mul(7).wrapping_add(first)).collect();
+    let bytes: Vec<u8> = (0..32).map(|byte: u8| byte.wrapping_mul(byte).wrapping_mul(7).wrapping_add(first)).collect();
     let key = Key::new("bench".to_owned(), Timestamp::from_unix(0).ok_or("the epoch")?, bytes.into())?;
     Ok(Keyring::new(vec![key])?)
 }

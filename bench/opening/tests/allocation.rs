@@ -5,7 +5,7 @@ use std::time::Duration;
 use token::{Entropy, Issuer, Keyring, Reason, Timestamp, codec::signed, keyring::Key, open};
 
 fn ring(first: u8) -> Keyring {
-    let bytes: Vec<u8> = (0..32).map(|byte: u8| byte.wrapping_mul(7).wrapping_add(first)).collect();
+    let bytes: Vec<u8> = (0..32).map(|byte: u8| byte.wrapping_mul(byte).wrapping_mul(7).wrapping_add(first)).collect();
     Keyring::new(vec![Key::new(format!("key-{first}"), Timestamp::from_unix(0).unwrap(), bytes.into()).unwrap()])
         .unwrap()
 }

@@ -64,6 +64,7 @@ pub(crate) async fn make(
         binding,
         key_id: sealed.key_id.clone(),
         family: parent.map_or_else(|| Family::new(sealed.id), |parent| parent.record.family.clone()),
+        payload_digest: sealed.payload_digest,
         chain_started_at,
         replaces: None,
         replaced_by: None,

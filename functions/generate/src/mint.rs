@@ -135,6 +135,7 @@ fn record(
         binding,
         key_id: sealed.key_id.clone(),
         family: family(caller, &wanted, sealed.id)?,
+        payload_digest: sealed.payload_digest,
         chain_started_at,
         replaces: None,
         replaced_by: None,

@@ -124,6 +124,7 @@ async fn successor(
         binding,
         family: family(record, caller, sealed.id)?,
         key_id: sealed.key_id.clone(),
+        payload_digest: sealed.payload_digest,
         replaces: Some(record.id.hash),
         replaced_by: None,
         replaced_at: None,

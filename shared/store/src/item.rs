@@ -27,6 +27,7 @@ pub(crate) const LIVE_UNTIL: &str = "live_until";
 pub(crate) const LAST_USED_AT: &str = "last_used_at";
 pub(crate) const REPLACES: &str = "replaces";
 pub(crate) const KEY_ID: &str = "key_id";
+pub(crate) const PAYLOAD_DIGEST: &str = "payload_digest";
 pub(crate) const NAME: &str = "name";
 const FORMAT: &str = "format";
 const DESCRIPTION: &str = "description";
@@ -115,6 +116,7 @@ pub(crate) fn from_record(record: &Record) -> Item {
         (DESCRIPTION, record.description.as_ref().map(text)),
         (SCOPE, record.scope.as_ref().map(scope_value)),
         (EXPIRES_AT, record.expires_at.map(number)),
+        (PAYLOAD_DIGEST, record.payload_digest.map(|digest| text(digest.to_string()))),
         (DISABLED_AT, record.disabled_at.map(number)),
         (REVOKED_AT, record.revoked.map(|revocation| number(revocation.at))),
         (REVOKED_BECAUSE, record.revoked.map(|revocation| text(revocation.because.as_str()))),
@@ -167,6 +169,7 @@ pub(crate) fn to_record(item: &Item) -> Result<Record, Corrupt> {
         snapshot: snapshot(item)?,
         key_id: required(item, KEY_ID)?,
         family: family(item)?,
+        payload_digest: optional(item, PAYLOAD_DIGEST)?,
         chain_started_at: instant(item, CHAIN_STARTED_AT)?.ok_or(Corrupt(CHAIN_STARTED_AT))?,
         replaces: optional(item, REPLACES)?,
         replaced_by,

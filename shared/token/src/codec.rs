@@ -69,6 +69,8 @@ pub struct Claim {
     pub hash: TokenHash,
     /// When it ends, if the text says so.
     pub expires_at: Option<Timestamp>,
+    /// What else a JWT says.
+    pub payload: Option<jwt::Payload>,
 }
 
 /// A token that was just made: the text to show once, and what of it goes into the record.
@@ -81,6 +83,8 @@ pub struct Sealed {
     pub id: TokenId,
     /// The key that sealed it.
     pub key_id: String,
+    /// The digest of a JWT's claims.
+    pub payload_digest: Option<jwt::PayloadDigest>,
 }
 
 /// The ring has no key yet whose time to sign has come.

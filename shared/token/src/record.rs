@@ -1,7 +1,7 @@
 //! What is kept of a token. It is never enough to rebuild the token.
 
 use crate::{
-    codec::Format,
+    codec::{Format, jwt::PayloadDigest},
     family::Family,
     fingerprint::{Binding, Fingerprint},
     id::{TokenHash, TokenId},
@@ -44,6 +44,8 @@ pub struct Record {
     pub key_id: String,
     /// The tokens it belongs with, and the families whose tokens issued it.
     pub family: Family,
+    /// The digest of a JWT's claims as they were issued; records from before this was kept have none.
+    pub payload_digest: Option<PayloadDigest>,
     /// When that chain began, with a password or by an administrator.
     pub chain_started_at: Timestamp,
     /// The token that dies at this one's first use.

@@ -30,6 +30,7 @@ pub fn seal(
         text: Text::new(format!("{}{MARK}{seal}", issuer.prefix())),
         id: TokenId { user_id, hash: TokenHash::of(secret) },
         key_id: key.id().to_owned(),
+        payload_digest: None,
     })
 }
 
@@ -45,6 +46,7 @@ pub(super) fn open(ring: &Keyring, issuer: &Issuer, text: &str, _now: Timestamp)
         user_id: None,
         hash: TokenHash::of(&seal.secret),
         expires_at: None,
+        payload: None,
     })
 }
 

@@ -4,11 +4,12 @@
 //! written again and must come out the same. That refuses `alg` none and every other header, `crit`, unknown and
 //! repeated members, white space, padding and trailing bits, without a rule for each.
 
-use std::time::Duration;
+use std::{fmt, str::FromStr, time::Duration};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use hmac::Mac as _;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::{Claim, Format, Issuer, NoSigningKey, Sealed, Verdict, decode_exactly};
@@ -58,6 +59,50 @@ struct Claims {
     jti: String,
 }
 
+/// What of the claims only the record can tell to be as they were issued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Payload {
+    /// The digest of all of them.
+    pub digest: PayloadDigest,
+    /// `iat`.
+    pub issued_at: Timestamp,
+}
+
+/// The first 16 bytes of SHA-256 over the claims as they stand in the token. A record holds it, so that somebody with an
+/// exported key cannot rewrite the claims of a token that was issued.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct PayloadDigest([u8; 16]);
+
+impl PayloadDigest {
+    fn of(payload: &str) -> Self {
+        let whole: [u8; 32] = Sha256::digest(payload).into();
+        let mut digest = [0; 16];
+        digest.copy_from_slice(whole.first_chunk::<16>().unwrap_or(&[0; 16]));
+        Self(digest)
+    }
+}
+
+impl fmt::Display for PayloadDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&Base64UrlUnpadded::encode_string(&self.0))
+    }
+}
+
+impl fmt::Debug for PayloadDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Strict: 22 characters of base64url whose last four bits are zero.
+impl FromStr for PayloadDigest {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        decode_exactly(text).map(Self).ok_or(())
+    }
+}
+
 /// The longest `name`, in bytes of UTF-8; written as escapes it still fits the length bound of a token.
 pub const MAX_NAME_BYTES: usize = 256;
 
@@ -89,7 +134,8 @@ pub fn seal(
         name: contents.name.get(..contents.name.floor_char_boundary(MAX_NAME_BYTES)).unwrap_or_default().to_owned(),
         jti: Base64UrlUnpadded::encode_string(secret.bytes()),
     };
-    let mut text = format!("{}.{}", key.jwt_header, encode(&claims));
+    let payload = encode(&claims);
+    let mut text = format!("{}.{payload}", key.jwt_header);
     let tag: [u8; 32] = key.jwt.clone().chain_update(&text).finalize().into_bytes().into();
     text.push('.');
     text.push_str(&Base64UrlUnpadded::encode_string(&tag));
@@ -97,6 +143,7 @@ pub fn seal(
         text: Text::new(text),
         id: TokenId { user_id, hash: TokenHash::of(secret) },
         key_id: key.id().to_owned(),
+        payload_digest: Some(PayloadDigest::of(&payload)),
     })
 }
 
@@ -148,6 +195,7 @@ fn claim(issuer: &Issuer, payload: &str, now: Timestamp) -> Result<Claim, Reason
         user_id: Some(user_id),
         hash: TokenHash::of(&Entropy::new(secret)),
         expires_at: Some(claims.exp),
+        payload: Some(Payload { digest: PayloadDigest::of(payload), issued_at: claims.iat }),
     })
 }
 

@@ -29,6 +29,7 @@ pub fn seal(
         text: Text::new(format!("{}{user_id}.{:x}.{seal}", issuer.prefix(), expires_at.unix())),
         id: TokenId { user_id, hash: TokenHash::of(secret) },
         key_id: key.id().to_owned(),
+        payload_digest: None,
     })
 }
 
@@ -49,6 +50,7 @@ pub(super) fn open(ring: &Keyring, issuer: &Issuer, text: &str, now: Timestamp) 
         user_id: Some(user_id),
         hash: TokenHash::of(&seal.secret),
         expires_at: Some(expires_at),
+        payload: None,
     })
 }
 

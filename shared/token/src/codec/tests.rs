@@ -72,6 +72,7 @@ proptest! {
                 user_id: has_expiry.then(|| user(&id)),
                 hash: sealed.id.hash,
                 expires_at: has_expiry.then_some(expires_at),
+                payload: sealed.payload_digest.map(|digest| jwt::Payload { digest, issued_at: NOW }),
             });
             prop_assert_eq!(sealed.key_id.as_str(), "new");
         }

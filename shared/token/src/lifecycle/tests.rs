@@ -52,6 +52,7 @@ fn record() -> Record {
         binding,
         key_id: "a".into(),
         family: Family::new(id),
+        payload_digest: None,
         chain_started_at: NOW,
         replaces: None,
         replaced_by: None,
@@ -63,7 +64,7 @@ fn record() -> Record {
 
 fn claim() -> Claim {
     let Record { id, format, expires_at, .. } = record();
-    Claim { format, user_id: Some(id.user_id), hash: id.hash, expires_at }
+    Claim { format, user_id: Some(id.user_id), hash: id.hash, expires_at, payload: None }
 }
 
 fn check(record: Option<Record>, user: Option<User>, expected: Result<&str, Reason>) {

@@ -1,0 +1,126 @@
+//! Keys that somebody else knows: text, patterns, and values that are printed in public documents.
+//!
+//! A random key passes: 32 random bytes fit one of these rules less than once in 10^14 keys.
+
+use std::collections::HashSet;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+
+/// Published keys that neither read as text nor show a pattern, in base64url. The test vectors of RFC 2104 and RFC 4231
+/// are patterns, text, or too short.
+const PUBLISHED: [&str; 15] = [
+    // RFC 7515 A.1, which RFC 7517, RFC 7519 and RFC 7797 repeat.
+    "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
+    // RFC 7520 3.5, the COSE examples, and the tests of PyJWT.
+    "hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg",
+    // RFC 8392 A.2.2.
+    "QDaX3oevZGEcHTKgXasP4fy3FahqtDXx7JkZLXlWk4g",
+    // RFC 9421 B.1.5.
+    "uzvJfB4u3N0Jy4T7NZ75MDVcr8zSTInedJtkgcu46YW4XByzNJjxBdtjUkdJPBtbmHhIDi6pcl8jsasjlTMtDQ",
+    // RFC 5869 A.1 to A.3.
+    "B3cJNiwuMt8N3D8NxHu6Y5C2xzu1D5wxIuyEStfCs-U",
+    "Bqa4jFhTNhoGEEyc6zW0XO92ABSQRnEBShk_QMFfwkQ",
+    "Ge8koyxxexZ_M6kdb2SL35ZZZ3av22N3rENMHCk8ywQ",
+    // The documents of jose, the vectors of Fernet, and an example for JJWT.
+    "zH4NRP1HMALxxCFnRZABFA7GOJtzU_gIj02alfL1lvI",
+    "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4",
+    "Yn2kjibddFAWtnPJ2AFlL8WXmohJMCvigQggaEypa5E",
+    // Two keys of tutorials for Spring, which are hexadecimal and read as base64 there.
+    "404E635266556A586E3272357538782F413F4428472B4B6250645367566B5970",
+    "3cfa76ef14937c1c0ea519f8fc057a80fcd04a7420f8e8bcd0a7567c272e007b",
+    // SHA-256 of nothing, of `secret` and of `password`.
+    "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU",
+    "K7gNU3sdo-OL0wNhqoVWhr3g6s1xYv72ol_pe_Unols",
+    "XohImNooBHFR0OVvjcYpJ3NgPQ1qq73WKhHvch0VQtg",
+];
+
+/// Fewer different bytes, or different steps from byte to byte, than this are no random key's.
+const MIN_DIFFERENT: usize = 8;
+
+/// Whether a key is text, a pattern or a published one.
+pub(super) fn is_guessable(key: &[u8]) -> bool {
+    is_text(key) || is_pattern(key) || PUBLISHED.contains(&Base64UrlUnpadded::encode_string(key).as_str())
+}
+
+/// Printable ASCII, with the white space that editors leave.
+fn is_text(key: &[u8]) -> bool {
+    key.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\n' | b'\r'))
+}
+
+/// A key that counts or repeats: few different bytes or steps, a period of at most half of it, or several such patterns
+/// dealt out in turn, such as `00 01 00 02 00 03`.
+fn is_pattern(key: &[u8]) -> bool {
+    let different = |bytes: &mut dyn Iterator<Item = u8>| bytes.collect::<HashSet<u8>>().len();
+    let step = |apart: usize| key.iter().zip(key.iter().skip(apart)).map(|(one, next)| next.wrapping_sub(*one));
+    let repeats = |period: usize| step(period).all(|step| step == 0);
+    let counts = |apart: usize| {
+        let steps: Vec<u8> = step(apart).collect();
+        steps.iter().zip(steps.iter().skip(apart)).all(|(one, next)| one == next)
+    };
+    different(&mut key.iter().copied()) < MIN_DIFFERENT
+        || different(&mut step(1)) < MIN_DIFFERENT
+        || (1..=key.len() / 2).any(repeats)
+        || (1..=key.len() / 3).any(counts)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use proptest::prelude::*;
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    /// Keys that are in public documents or need none.
+    pub(in super::super) fn guessable() -> Vec<Vec<u8>> {
+        let mut keys: Vec<Vec<u8>> =
+            PUBLISHED.into_iter().map(|key| Base64UrlUnpadded::decode_vec(key).unwrap()).collect();
+        let text = [
+            "a-string-secret-at-least-256-bits-long",
+            "a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
+            "your-256-bit-secret-your-256-bit-secret",
+            "super-secret-jwt-token-with-at-least-32-characters-long",
+            "django-insecure-0123456789abcdefghijklmnopqrstuvwxyz",
+            "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+            "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0i",
+            "Test Using Larger Than Block-Size Key - Hash Key First",
+            "eW91ci0yNTYtYml0LXNlY3JldC15b3VyLTI1Ni1iaXQtc2VjcmV0\r\n",
+            "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n",
+            "correct horse battery staple\tcorrect horse",
+        ];
+        keys.extend(text.map(|text| text.as_bytes().to_vec()));
+        for length in [32_u8, 33, 48, 64, 131] {
+            let each = |byte: &dyn Fn(u8) -> u8| (0..length).map(byte).collect::<Vec<u8>>();
+            // RFC 4231, cases 6 and 7, and RFC 7518, appendix B.
+            keys.push(each(&|_| 0xaa));
+            keys.push(each(&|_| 0));
+            keys.extend(
+                [1_u8, 2, 3, 7, 37, 127, 128, 254, 255]
+                    .map(|by| each(&|place| place.wrapping_mul(by).wrapping_add(by))),
+            );
+            keys.push(each(&|place| if place % 2 == 0 { 0 } else { place / 2 }));
+            keys.push(each(&|place| if place % 4 == 3 { place / 4 } else { 0 }));
+            keys.push(each(&|place| if place < length / 2 { place } else { length.wrapping_sub(place) }));
+            keys.push(each(&|place| if place % 2 == 0 { place } else { u8::MAX.wrapping_sub(place) }));
+            for period in [1_usize, 4, 5, 7, 8, 11, 16] {
+                let part = Sha256::digest(period.to_be_bytes());
+                keys.push(part.iter().take(period).cycle().take(length.into()).copied().collect());
+            }
+        }
+        keys
+    }
+
+    #[test]
+    fn what_others_know_is_guessable() {
+        for key in guessable() {
+            assert!(is_guessable(&key), "{key:?} {}", String::from_utf8_lossy(&key));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_random_key_is_not(key in prop::collection::vec(any::<u8>(), 1_usize), length in 32_usize..=64, seed: [u8; 16]) {
+            let bytes = [Sha256::digest([seed.as_slice(), &key].concat()), Sha256::digest(seed)].concat();
+            prop_assert!(!is_guessable(&bytes[..length]));
+        }
+    }
+}
