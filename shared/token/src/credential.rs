@@ -161,6 +161,13 @@ mod tests {
     }
 
     #[test]
+    fn a_header_has_at_most_so_many_bytes() {
+        let longest = "x".repeat(MAX_LENGTH);
+        check(&[&longest], &format!("token {longest}"));
+        check(&[&format!("{longest}x")], "malformed");
+    }
+
+    #[test]
     fn what_is_no_credential_is_malformed() {
         for value in [
             "Bearer",

@@ -138,6 +138,9 @@ mod tests {
             vec![("username", text("b")), ("status", text("a"))],
             vec![("tags", set(&["a", "b"]))],
             vec![("tags", set(&["ab"]))],
+            // What would be the same if the length in front of each member were the same.
+            vec![("tags", set(&["a\0\0\0\0\0\0\0\0b"]))],
+            vec![("tags", set(&["a\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}b"]))],
             vec![("tags", Value::List(vec![text("a"), text("b")]))],
             vec![("tags", Value::List(vec![Value::List(vec![text("a")]), text("b")]))],
             vec![("tags", Value::Map(BTreeMap::from([("a".into(), text("b"))])))],

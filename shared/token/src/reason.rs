@@ -78,3 +78,18 @@ impl FromStr for Reason {
         Self::ALL.into_iter().find(|reason| reason.as_str() == text).ok_or(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_read_as_the_word_it_is_written() {
+        for reason in Reason::ALL {
+            assert_eq!(reason.to_string(), reason.as_str());
+            assert_eq!(reason.as_str().parse(), Ok(reason));
+        }
+        assert_eq!("".parse::<Reason>(), Err(()));
+        assert_eq!("Revoked".parse::<Reason>(), Err(()));
+    }
+}

@@ -141,6 +141,29 @@ mod tests {
     }
 
     #[test]
+    fn a_scope_holds_its_names_and_no_others() {
+        let scope: Scope = ["a", "b c"].iter().map(|name| name.parse::<Permission>().unwrap()).collect();
+        for (name, is_held) in [("a", true), ("b c", true), ("b", false), ("", false), ("A", false)] {
+            assert_eq!(scope.holds(name), is_held, "{name}");
+        }
+        assert_eq!((scope.is_empty(), scope.count()), (false, 2));
+        assert_eq!((Scope::default().is_empty(), Scope::default().count()), (true, 0));
+        assert!(!Scope::default().holds(""));
+    }
+
+    #[test]
+    fn a_permission_has_one_to_128_characters_and_is_not_framed_by_spaces() {
+        let check = |name: &str, is_good: bool| assert_eq!(name.parse::<Permission>().is_ok(), is_good, "{name:?}");
+        for (length, is_good) in [(0, false), (1, true), (127, true), (128, true), (129, false)] {
+            check(&"p".repeat(length), is_good);
+        }
+        for bad in [" a", "a ", " ", "a,b", "a\"b", "a\\b", "a\tb", "\u{e9}", "a\u{7f}"] {
+            check(bad, false);
+        }
+        check("a b", true);
+    }
+
+    #[test]
     fn what_is_no_array_of_permissions_is_no_scope() {
         for json in ["", "null", "a", "\"a\"", "{}", "[1]", "[\"\"]", "[\"a,b\"]", "[\" a\"]", "[\"a\"", "[[\"a\"]]"] {
             assert_eq!(Scope::from_json(json), None, "{json}");

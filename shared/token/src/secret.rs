@@ -130,6 +130,26 @@ mod tests {
     fn wiped<T: ZeroizeOnDrop>() {}
 
     #[test]
+    fn a_digest_knows_its_secret_alone_and_is_read_as_it_is_written() {
+        let digest = Digest::of(b"topsecret");
+        assert!(digest.is_of(b"topsecret") && !digest.is_of(b"topsecre") && !digest.is_of(b""));
+        // SHA-256 of nothing, of FIPS 180-4.
+        assert_eq!(Digest::of(b"").text(), "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU");
+        assert!(Digest::parse(&digest.text()).is_some_and(|read| read.is_of(b"topsecret")));
+        for bad in ["", "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFV", "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuF"] {
+            assert!(Digest::parse(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_holds_a_secret_prints_its_name_and_nothing_else() {
+        let (entropy, text) = (Entropy::new([7; 16]), Text::new("topsecret"));
+        let printed = format!("{entropy:?} {text:?} {:?}", Digest::of(b"topsecret"));
+        assert_eq!(printed, "Entropy Text Digest");
+        assert_eq!(format!("{:?}", Login::new("ada", "topsecret").unwrap()), "Login");
+    }
+
+    #[test]
     fn whatever_holds_a_secret_is_wiped() {
         wiped::<Entropy>();
         wiped::<Text>();

@@ -163,6 +163,21 @@ mod tests {
     }
 
     #[test]
+    fn a_user_is_called_by_the_full_name_and_has_a_hash_only_as_text() {
+        let user = |attributes: &[(&str, Value)]| {
+            let own = [("user_id", Value::Text("1".into())), ("username", Value::Text("ada".into()))];
+            let all = own.iter().chain(attributes).map(|(name, value)| ((*name).to_owned(), value.clone()));
+            User::from_attributes(all.collect()).unwrap()
+        };
+        let plain = user(&[]);
+        assert_eq!((plain.display_name(), plain.password_hash()), ("ada", None));
+        let named = user(&[("full_name", Value::Text("Ada L".into())), ("password_hash", Value::Text("phc".into()))]);
+        assert_eq!((named.display_name(), named.password_hash()), ("Ada L", Some("phc")));
+        assert_eq!(user(&[("password_hash", Value::Number("1".into()))]).password_hash(), None);
+        assert_eq!(format!("{named:?}"), r#"User { id: UserId("1"), status: Blocked, .. }"#);
+    }
+
+    #[test]
     fn a_user_is_read_and_what_is_absent_denies() {
         check(&[], Ok("1 ada Active a,b"));
         check(&[("status", None)], Ok("1 ada Blocked a,b"));

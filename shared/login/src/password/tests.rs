@@ -110,6 +110,7 @@ fn other_kinds_broken_forms_and_absurd_costs_are_no_hashes() {
     }
     form("$pbkdf2-sha256$i=1$", "c2FsdA$c2hvcnQ");
     form("$pbkdf2-sha256$i=1$", "c2F=dA$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4");
+    form("$argon2id$v=19$m=256,t=2,p=1$", "c2FsdHNhbHQ$nf65EOgLrQMR/uIPnA4r");
     cost("$argon2id$v=19$m=262145,t=1,p=1$", SALT_AND_OUTPUT);
     cost("$argon2id$v=19$m=65536,t=17,p=1$", SALT_AND_OUTPUT);
     cost("$argon2id$v=19$m=4294967295,t=4294967295,p=1$", SALT_AND_OUTPUT);
@@ -121,10 +122,22 @@ fn other_kinds_broken_forms_and_absurd_costs_are_no_hashes() {
     cost("$scrypt$ln=4294967295,r=1,p=1$", SALT_AND_OUTPUT);
     cost("$scrypt$ln=14,r=8,p=65$", SALT_AND_OUTPUT);
     cost("$scrypt$ln=1,r=1073741824,p=1$", SALT_AND_OUTPUT);
+    // One bound alone, and a little beyond it.
+    cost("$scrypt$ln=22,r=1,p=1$", SALT_AND_OUTPUT);
+    cost("$scrypt$ln=17,r=8,p=9$", SALT_AND_OUTPUT);
+    cost("$scrypt$ln=4,r=65,p=1$", SALT_AND_OUTPUT);
+    cost("$scrypt$ln=4,r=1,p=65$", SALT_AND_OUTPUT);
     cost("$pbkdf2-sha256$i=5000001$", SALT_AND_OUTPUT);
     cost("$pbkdf2-sha512$i=4294967295$", SALT_AND_OUTPUT);
     // At the bounds; only read, for they cost seconds.
-    for taken in ["$argon2id$v=19$m=65536,t=16,p=4$", "$scrypt$ln=18,r=8,p=1$", "$pbkdf2-sha512$i=5000000$"] {
+    for taken in [
+        "$argon2id$v=19$m=65536,t=16,p=4$",
+        "$argon2id$v=19$m=262144,t=4,p=64$",
+        "$scrypt$ln=18,r=8,p=1$",
+        "$scrypt$ln=17,r=8,p=8$",
+        "$scrypt$ln=4,r=64,p=64$",
+        "$pbkdf2-sha512$i=5000000$",
+    ] {
         assert_eq!(check(&format!("{taken}{SALT_AND_OUTPUT}")), Ok(()), "{taken}");
     }
     assert_eq!(check(&format!("$2y$15${BCRYPT}")), Ok(()));

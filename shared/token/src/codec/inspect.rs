@@ -60,3 +60,16 @@ pub fn inspect(issuer: &Issuer, text: &str) -> Option<Appearance> {
         audience: Some(audience),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_looked_at_up_to_the_longest_that_is_opened() {
+        let issuer = Issuer::new("", "hallpass").unwrap();
+        let token = "1.5665e083.RJG0CdymRKqFQJKeIV8nflwIhrr8KVrmAy6kpWft5nU";
+        assert!(inspect(&issuer, token).is_some_and(|seen| seen.format == Format::Signed));
+        assert!(inspect(&issuer, &"x".repeat(MAX_LENGTH + 1)).is_none());
+    }
+}

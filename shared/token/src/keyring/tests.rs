@@ -92,3 +92,12 @@ fn unhex(text: &str) -> Vec<u8> {
     let pairs = text.as_bytes().chunks(2);
     pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }
+
+#[test]
+fn what_is_wrong_with_a_ring_is_said_without_its_text() {
+    let message = |json: &str| Keyring::parse(json).unwrap_err().to_string();
+    assert!(message(r#"["topsecret"#).contains(" at line 1, column "), "{}", message(r#"["topsecret"#));
+    assert!(message("[]").contains("0 keys"), "{}", message("[]"));
+    let printed = format!("{:?}", Keyring::parse(&ring(&[("a", GOOD)])).unwrap().keys());
+    assert!(printed.contains("\"a\"") && !printed.contains(GOOD), "{printed}");
+}
