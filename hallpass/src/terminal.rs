@@ -2,12 +2,12 @@
 //!
 //! What was asked for goes to standard output, everything else to standard error, so that a command can stand in a pipe.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal, Read, Write};
 
 use edge::settings;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use token::secret::Digest;
+use token::{Text, secret::Digest};
 use unicode_width::UnicodeWidthStr;
 use zeroize::Zeroizing;
 
@@ -156,7 +156,7 @@ pub fn shown(text: &str) -> String {
 ///
 /// # Errors
 /// When there is nothing to read.
-pub fn secret(prompt: &str) -> io::Result<Zeroizing<String>> {
+fn secret(prompt: &str) -> io::Result<Zeroizing<String>> {
     if io::stdin().is_terminal() {
         return rpassword::prompt_password(format!("{prompt}: ")).map(Zeroizing::new);
     }
@@ -165,10 +165,35 @@ pub fn secret(prompt: &str) -> io::Result<Zeroizing<String>> {
     if line.is_empty() {
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "standard input has no first line"));
     }
-    let length = line.trim_end_matches(['\r', '\n']).len();
-    line.truncate(length);
-    Ok(line)
+    Ok(Zeroizing::new(first_line(&line).to_owned()))
 }
+
+/// A line without its ending and without the mark of the encoding in front; what else is there belongs to it.
+fn first_line(line: &str) -> &str {
+    let line = line.strip_prefix('\u{feff}').unwrap_or(line);
+    let line = line.strip_suffix('\n').unwrap_or(line);
+    line.strip_suffix('\r').unwrap_or(line)
+}
+
+/// A token: asked for without an echo on a terminal, else all of standard input, without what was pasted around it.
+///
+/// # Errors
+/// When there is nothing to read.
+pub fn token(prompt: &str) -> io::Result<Text> {
+    if io::stdin().is_terminal() {
+        return Ok(Text::pasted(&secret(prompt)?));
+    }
+    let mut all = Zeroizing::new(String::new());
+    io::stdin().lock().take(LONGEST_INPUT).read_to_string(&mut all)?;
+    let text = Text::pasted(&all);
+    if text.reveal().is_empty() {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "standard input has no token"));
+    }
+    Ok(text)
+}
+
+/// More than any token and what is around it, in bytes.
+const LONGEST_INPUT: u64 = 65_536;
 
 /// A new secret: asked for twice on a terminal.
 ///
@@ -202,6 +227,18 @@ mod tests {
         assert_eq!(printable("a\u{1b}[31mb\n\u{7f}"), "a\u{fffd}[31mb\u{fffd}\u{fffd}");
         assert_eq!(shown("<b>ada</b>"), "<b>ada</b>");
         assert_eq!(shown(&"x".repeat(10_000)).chars().count(), 65);
+    }
+
+    #[test]
+    fn a_line_of_a_pipe_loses_its_ending_and_nothing_else() {
+        let check = |line: &str, expected: &str| assert_eq!(first_line(line), expected, "{line:?}");
+        for ending in ["", "\n", "\r\n", "\r"] {
+            check(&format!("top secret{ending}"), "top secret");
+            check(&format!("\u{feff}topsecret{ending}"), "topsecret");
+            check(&format!(" topsecret {ending}"), " topsecret ");
+            check(&format!("\"topsecret\"{ending}"), "\"topsecret\"");
+        }
+        check("topsecret\r\r\n", "topsecret\r");
     }
 
     #[test]

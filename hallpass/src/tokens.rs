@@ -5,7 +5,7 @@ use edge::{clock, settings, view};
 use futures_util::{StreamExt, stream};
 use serde_json::json;
 use store::{Store, tokens::Marked, users::Written};
-use token::{Issuer, Reason, Record, Revocation, Text, Timestamp, TokenId, codec::inspect, lifecycle};
+use token::{Issuer, Reason, Record, Revocation, Timestamp, TokenId, codec::inspect, lifecycle};
 
 use crate::{
     error::CommandError,
@@ -87,7 +87,7 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
 /// When it is no token.
 pub fn inspect(args: &InspectArgs, terminal: Terminal) -> Result<(), CommandError> {
     let issuer = Issuer::new(&args.prefix, "hallpass").map_err(|bad| CommandError::refused(bad.to_string()))?;
-    let text = Text::new(terminal::secret("Token")?.trim());
+    let text = terminal::token("Token")?;
     let seen = inspect::inspect(&issuer, text.reveal())
         .ok_or_else(|| CommandError::refused("this is not a token of Hallpass, or its prefix is another"))?;
     let now = clock::now();

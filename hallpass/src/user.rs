@@ -1,8 +1,10 @@
 //! `hallpass user`: the users of an application that has no user management of its own.
 
+use std::convert::Infallible;
+
 use clap::{Args, Subcommand};
 use edge::{Settings, entropy};
-use login::{NameKey, password};
+use login::{NameKey, name, password, text};
 use serde_json::{Value as Json, json};
 use store::{
     Store,
@@ -39,6 +41,7 @@ pub enum Command {
         /// The name of today
         old: String,
         /// The new name
+        #[arg(value_parser = trimmed)]
         new: String,
     },
     /// Shut a user out, with every token
@@ -61,12 +64,13 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct AddArgs {
     /// The name to log in with
+    #[arg(value_parser = trimmed)]
     name: String,
     /// The id, 1 to 64 of A-Z a-z 0-9 _ - [default: random]
     #[arg(long)]
     id: Option<UserId>,
     /// The name to be called by
-    #[arg(long)]
+    #[arg(long, value_parser = trimmed)]
     full_name: Option<String>,
     /// It is an application's account
     #[arg(long)]
@@ -208,20 +212,25 @@ async fn is_taken(store: &Store, key: &NameKey, but: Option<&UserId>) -> Result<
     Ok(others.iter().any(|id| Some(id) != but))
 }
 
-/// The normal form of a name, which must have one that can be looked up and that Basic can carry (RFC 7617 section 2).
+/// A text of the command line without the white space around it.
+#[expect(clippy::unnecessary_wraps, reason = "it stands in the place of a parser")]
+fn trimmed(text: &str) -> Result<String, Infallible> {
+    Ok(text::trimmed(text).to_owned())
+}
+
+/// The normal form of a name that a user may be given.
 fn usable_name(name: &str) -> Result<NameKey, &'static str> {
-    let key = NameKey::new(name);
-    let has_bad = name.contains(':') || name.chars().any(char::is_control);
-    if !key.is_usable() || has_bad || name.len() > NameKey::MAX_BYTES {
-        return Err("a user name is 1 to 512 bytes without colons and control characters");
-    }
-    Ok(key)
+    name::check(name).map_err(|_| name::FORM)
 }
 
 /// What is wrong with a full name, if something is.
 fn wrong_full_name(name: &str) -> Option<String> {
-    let is_bad = name.chars().count() > LONGEST_FULL_NAME || name.chars().any(char::is_control);
-    is_bad.then(|| format!("a full name has at most {LONGEST_FULL_NAME} characters and no control characters"))
+    text::check(name, LONGEST_FULL_NAME).is_err().then(|| {
+        format!(
+            "a full name has at most {LONGEST_FULL_NAME} characters, a visible one among them, and no control \
+             characters, nor any that change the direction of text"
+        )
+    })
 }
 
 /// Whether a change of this attribute voids the tokens of every format.
@@ -283,7 +292,7 @@ fn view(user: &User) -> Json {
 fn new_password() -> Result<String, CommandError> {
     let secret = terminal::new_secret("Password")?;
     let hash = password::hash(&secret, entropy::bytes()?);
-    hash.ok_or_else(|| CommandError::refused(format!("a password has 1 to {} bytes", password::MAX_BYTES)))
+    hash.ok_or_else(|| CommandError::refused(password::FORM))
 }
 
 fn kind(user: &User) -> String {

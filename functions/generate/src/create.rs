@@ -5,6 +5,7 @@ use std::time::Duration;
 use edge::{Answer, Problem, Service, body, body::Members, entropy::Draw, gateway, problem, view};
 use http::{HeaderValue, StatusCode, header::LOCATION};
 use lambda_http::Request;
+use login::text::{self, BadLine};
 use serde_json::Value;
 use token::{Permission, Record, Scope, Status, Text, Timestamp, User, UserId};
 
@@ -76,10 +77,10 @@ pub(crate) async fn issue(
 fn read(service: &Service, mut body: Members, now: Timestamp) -> Result<Asked, Problem> {
     let name = body.take_text("name")?.ok_or_else(|| Problem::invalid_member("name", "it is missing"))?;
     let asked = Asked {
-        name: line("name", name, LONGEST_NAME)?,
+        name: line("name", &name, LONGEST_NAME)?,
         description: body
             .take_text("description")?
-            .map(|text| line("description", text, LONGEST_DESCRIPTION))
+            .map(|text| line("description", &text, LONGEST_DESCRIPTION))
             .transpose()?,
         scopes: body.take("scopes").map(|names| scopes("scopes", names)).transpose()?,
         expires_at: expiry(service, &mut body, now)?,
@@ -97,12 +98,17 @@ fn read(service: &Service, mut body: Members, now: Timestamp) -> Result<Asked, P
     Ok(asked)
 }
 
-pub(crate) fn line(member: &str, text: String, longest: usize) -> Result<String, Problem> {
-    if text.trim().is_empty() || text.chars().count() > longest || text.chars().any(char::is_control) {
-        let wrong = format!("it must have 1 to {longest} characters and no control characters");
-        return Err(Problem::invalid_member(member, &wrong));
-    }
-    Ok(text)
+/// A line of text that people read, without the white space around it.
+pub(crate) fn line(member: &str, text: &str, longest: usize) -> Result<String, Problem> {
+    let text = text::trimmed(text);
+    let wrong = match text::check(text, longest) {
+        Ok(()) => return Ok(text.to_owned()),
+        Err(bad) if text.is_empty() || matches!(bad, BadLine::TooLong | BadLine::Control) => {
+            format!("it must have 1 to {longest} characters and no control characters")
+        }
+        Err(bad) => bad.to_string(),
+    };
+    Err(Problem::invalid_member(member, &wrong))
 }
 
 pub(crate) fn scopes(member: &str, value: Value) -> Result<Scope, Problem> {

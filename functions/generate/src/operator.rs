@@ -51,8 +51,8 @@ pub async fn issue(service: &Service, order: Order, now: Timestamp, draw: &Draw)
     if owner.status == Status::Blocked {
         return Err(Problem::conflict("The user is blocked"));
     }
-    let name = name.map(|name| line("name", name, LONGEST_NAME)).transpose()?;
-    let description = description.map(|text| line("description", text, LONGEST_DESCRIPTION)).transpose()?;
+    let name = name.map(|name| line("name", &name, LONGEST_NAME)).transpose()?;
+    let description = description.map(|text| line("description", &text, LONGEST_DESCRIPTION)).transpose()?;
     let scope = scope.map(|asked| asked.intersection(&owner.permissions));
     if scope.as_ref().is_some_and(Scope::is_empty) {
         return Err(Problem::invalid_member("scopes", "nothing of it may be granted"));

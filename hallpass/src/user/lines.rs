@@ -4,7 +4,7 @@
 use std::{collections::HashMap, fmt};
 
 use csv::{ReaderBuilder, StringRecord, Trim};
-use login::{NameKey, password};
+use login::{NameKey, password, text};
 use serde::Deserialize;
 use token::{Permission, Scope, Status, UserId};
 use zeroize::Zeroizing;
@@ -154,7 +154,10 @@ fn csv_lines(text: &str) -> Lines {
 
 fn csv_fields(head: &[String], record: &StringRecord) -> Fields {
     let mut fields = Fields::default();
-    for (name, value) in head.iter().zip(record).filter(|(_, value)| !value.is_empty()) {
+    // A field with white space alone is an empty one, but for a password.
+    let is_there =
+        |name: &str, value: &str| !value.is_empty() && (name == "password" || !text::trimmed(value).is_empty());
+    for (name, value) in head.iter().zip(record).filter(|(name, value)| is_there(name, value)) {
         let value = value.to_owned();
         match name.as_str() {
             "user_id" => fields.user_id = Some(value),
@@ -171,6 +174,7 @@ fn csv_fields(head: &[String], record: &StringRecord) -> Fields {
 }
 
 fn row(line: u64, fields: Fields) -> Result<Row, String> {
+    let fields = fields.trimmed();
     let id = fields.user_id.ok_or("user_id: it is missing")?;
     let id = id.parse().map_err(|_| "user_id: it is not 1 to 64 of A-Z a-z 0-9 _ -")?;
     let username = fields.username.ok_or("username: it is missing")?;
@@ -194,17 +198,34 @@ fn row(line: u64, fields: Fields) -> Result<Row, String> {
     let password = match (fields.password.map(Zeroizing::new), fields.password_hash) {
         (None, None) => Password::None,
         (Some(_), Some(_)) => return Err("password: password_hash is there as well".to_owned()),
-        (Some(plain), None) if plain.is_empty() || plain.len() > password::MAX_BYTES => {
-            return Err(format!("password: it has 1 to {} bytes", password::MAX_BYTES));
-        }
+        (Some(plain), None) if !password::has_form(&plain) => return Err(format!("password: {}", password::FORM)),
         (Some(plain), None) => Password::Plain(plain),
         (None, Some(hash)) => match password::check(&hash) {
             Ok(()) => Password::Hash(hash),
             Err(not_taken) => return Err(format!("password_hash: {not_taken}")),
         },
     };
-    let full_name = fields.full_name.filter(|name| !name.is_empty());
-    Ok(Row { line, id, username, key, full_name, is_app, status, permissions, password })
+    Ok(Row { line, id, username, key, full_name: fields.full_name, is_app, status, permissions, password })
+}
+
+impl Fields {
+    /// Without the white space that stands around values in many files, and that many editors put there. A password is
+    /// taken as it is.
+    fn trimmed(self) -> Self {
+        let trim = |value: Option<String>| value.map(|value| text::trimmed(&value).to_owned());
+        Self {
+            user_id: trim(self.user_id),
+            username: trim(self.username),
+            full_name: trim(self.full_name).filter(|name| !name.is_empty()),
+            kind: trim(self.kind),
+            status: trim(self.status),
+            permissions: self
+                .permissions
+                .map(|names| names.iter().map(|name| text::trimmed(name).to_owned()).collect()),
+            password: self.password,
+            password_hash: self.password_hash.map(|hash| token::secret::trimmed(&hash).to_owned()),
+        }
+    }
 }
 
 impl fmt::Debug for Row {

@@ -28,6 +28,25 @@ async fn tokens_are_listed_inspected_and_revoked_and_never_shown() {
 }
 
 #[tokio::test]
+async fn a_token_is_inspected_whatever_was_pasted_around_it() {
+    let token = "1.5665e083.RJG0CdymRKqFQJKeIV8nflwIhrr8KVrmAy6kpWft5nU";
+    let inspect = async |input: &str| run(Path::new("/nowhere"), &["token", "inspect"], input).await;
+    let plain = inspect(token).await;
+    assert_eq!(plain.0, 0, "{}", plain.1);
+    for around in ["\n", "\r\n", "\r", " ", "\t", "\u{a0}", "\u{feff}", "\u{200b}", "\n\n"] {
+        assert_eq!(inspect(&format!("{token}{around}")).await, plain, "{around:?} behind it");
+        assert_eq!(inspect(&format!("{around}{token}\n")).await, plain, "{around:?} before it");
+    }
+    for pasted in [format!("Bearer {token}\n"), format!("\"{token}\"\n"), format!("'{token}'"), format!("`{token}`")] {
+        assert_eq!(inspect(&pasted).await, plain, "{pasted}");
+    }
+    for nothing in ["", "\n", " \r\n", "\u{feff}"] {
+        let (code, printed) = inspect(nothing).await;
+        assert!(code != 0 && printed.lines().count() == 1, "{nothing:?}: {printed}");
+    }
+}
+
+#[tokio::test]
 async fn an_operator_s_token_is_alone_on_standard_output_and_good() {
     let dev = Dev::fresh().await;
     let ran = dev.ran(&["token", "issue", "my_username"], "").await;

@@ -71,6 +71,46 @@ async fn bad_names_are_refused_in_one_line_and_markup_is_text() {
 }
 
 #[tokio::test]
+async fn what_could_not_be_used_is_not_set() {
+    let dev = Dev::fresh().await;
+    for name in
+        [" ", "\t", "\u{a0}", "\u{2800}", "\u{200b}", "\u{3164}", "a\tb", "ada\u{202e}nimda", "a\u{2066}b", "\u{ad}"]
+    {
+        dev.refused(&["user", "add", name], "engine\n", "a user name is 1 to 512 bytes").await;
+        dev.refused(&["user", "rename", "my_username", name], "", "a user name is 1 to 512 bytes").await;
+        dev.refused(&["user", "add", "eve", "--full-name", name], "engine\n", "a full name has at most 256").await;
+    }
+    for password in ["", "top\tsecret", "topsecret\u{1b}", "top\u{0}secret", "top\u{85}secret", "topsecret\r\r"] {
+        for command in [&["user", "add", "eve"][..], &["user", "passwd", "my_username"]] {
+            dev.refused(command, &format!("{password}\n"), "a password has 1 to 1024 bytes").await;
+        }
+    }
+    for (id, name) in ["eve ", " Eve\u{a0}", "\u{feff}eve", "\u{3000}eve\u{200b}"].into_iter().enumerate() {
+        let id = format!("9{id}");
+        let added = dev.json(&["user", "add", name, "--id", &id, "--full-name", " Eve "], "engine\n").await;
+        assert_eq!(added["username"].as_str().unwrap().to_lowercase(), "eve", "{name:?}");
+        assert_eq!(dev.json(&["user", "show", "eve"], "").await["full_name"], "Eve");
+        assert_eq!(dev.log_in("eve", "engine").await, 200, "{name:?}");
+        dev.done(&["user", "remove", "eve"], "").await;
+    }
+    // What a pipe ends with is no part of a password; all else is.
+    for (input, password) in [
+        ("engine", "engine"),
+        ("engine\n", "engine"),
+        ("engine\r\n", "engine"),
+        ("engine\nand more\n", "engine"),
+        ("\u{feff}engine\n", "engine"),
+        (" engine \n", " engine "),
+        ("\"engine\"\n", "\"engine\""),
+        ("eng\u{a0}ine\n", "eng\u{a0}ine"),
+    ] {
+        dev.done(&["user", "passwd", "my_username"], input).await;
+        assert_eq!(dev.log_in("my_username", password).await, 200, "{input:?}");
+    }
+    dev.stop("-TERM").await;
+}
+
+#[tokio::test]
 async fn a_user_whose_name_the_index_has_lost_is_named_by_id() {
     let dev = Dev::fresh().await;
     let client = dev.connection().patient_dynamodb();

@@ -112,7 +112,8 @@ pub fn is_of_media_type(headers: &HeaderMap, takes: &str) -> bool {
     })
 }
 
-/// The one parameter `token` of a form; others, such as `token_type_hint`, do not matter (RFC 7009 section 2.1).
+/// The one parameter `token` of a form, without what was pasted around it; others, such as `token_type_hint`, do not
+/// matter (RFC 7009 section 2.1).
 ///
 /// # Errors
 /// 413 for more than [`MAX_TOKEN_FORM_BYTES`], 400 if it is missing, if any parameter is there twice, or if there are too
@@ -126,7 +127,7 @@ pub fn token_parameter(body: &Body) -> Result<Text, Problem> {
         return Err(repeated(&name));
     }
     let token = form_urlencoded::parse(bytes(body)).find(|(name, _)| name == "token").map(|(_, value)| value);
-    token.map(Text::new).ok_or_else(|| Problem::invalid_member("token", "it is missing"))
+    token.map(|token| Text::pasted(&token)).ok_or_else(|| Problem::invalid_member("token", "it is missing"))
 }
 
 /// The beginning of a name that a client chose, for an answer that names it.

@@ -1,4 +1,5 @@
-//! What a log-in is: the normal form of a user name, the check of a password, and the pace of attempts.
+//! What a log-in is: the user name and its normal form, the password, the rate limit of attempts; and the lines of text
+//! that people read.
 //!
 //! This crate is pure: it knows nothing about AWS, the network, the clock or the random source. Only what takes a
 //! password (`generate`) or makes one (`hallpass user`) depends on it.
@@ -6,5 +7,6 @@
 pub mod name;
 pub mod pace;
 pub mod password;
+pub mod text;
 
 pub use name::NameKey;

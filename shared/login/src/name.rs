@@ -6,6 +6,8 @@ use icu_casemap::CaseMapper;
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
 use icu_properties::{CodePointSetData, props::DefaultIgnorableCodePoint};
 
+use crate::text::{self, BadLine};
+
 /// A user name in the form `username_key` has in the user table: Unicode `NFKC_Casefold`.
 ///
 /// Two names that a reader could take for one another by width, style, case or composition have one key.
@@ -42,6 +44,38 @@ impl NameKey {
     }
 }
 
+/// What [`check`] asks for, for a message.
+pub const FORM: &str = "a user name is 1 to 512 bytes with a visible character, without colons and control characters, and \
+     without characters that change the direction of text";
+
+/// Why a user cannot be given a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadName {
+    /// It is no line of text.
+    Line(BadLine),
+    /// It is longer than [`NameKey::MAX_BYTES`], or its normal form is.
+    TooLong,
+    /// It holds a colon, which ends the name in Basic (RFC 7617 section 2).
+    Colon,
+}
+
+/// The normal form of a name that a user may be given. It is checked wherever Hallpass writes one, after
+/// [`text::trimmed`]; names that the application wrote are taken as they are.
+///
+/// # Errors
+/// When no user may be given it, and why.
+pub fn check(name: &str) -> Result<NameKey, BadName> {
+    if name.len() > NameKey::MAX_BYTES {
+        return Err(BadName::TooLong);
+    }
+    text::check(name, NameKey::MAX_BYTES).map_err(BadName::Line)?;
+    if name.contains(':') {
+        return Err(BadName::Colon);
+    }
+    let key = NameKey::new(name);
+    if key.is_usable() { Ok(key) } else { Err(BadName::TooLong) }
+}
+
 fn fold(name: &str) -> String {
     let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
     let decomposed = DecomposingNormalizerBorrowed::new_nfkd().normalize(name).into_owned();
@@ -49,6 +83,18 @@ fn fold(name: &str) -> String {
     let kept: String = folded.chars().filter(|c| !ignorable.contains(*c)).collect();
     ComposingNormalizerBorrowed::new_nfkc().normalize(&kept).into_owned()
 }
+
+impl fmt::Display for BadName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(bad) => bad.fmt(f),
+            Self::TooLong => write!(f, "it must have at most {} bytes", NameKey::MAX_BYTES),
+            Self::Colon => f.write_str("it must not have a colon"),
+        }
+    }
+}
+
+impl std::error::Error for BadName {}
 
 impl fmt::Display for NameKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -79,6 +125,26 @@ mod tests {
         check("I", "i", true);
         check("a", "b", false);
         check("a b", "ab", false);
+    }
+
+    #[test]
+    fn a_name_that_could_not_be_typed_read_or_looked_up_is_given_to_nobody() {
+        let check = |name: &str, expected: Result<(), BadName>| {
+            assert_eq!(check(name).map(drop), expected, "{name:?}");
+        };
+        check("ada", Ok(()));
+        check("Ada Lovelace", Ok(()));
+        check(&"x".repeat(512), Ok(()));
+        check("a:b", Err(BadName::Colon));
+        check(" ", Err(BadName::Line(BadLine::Invisible)));
+        check("ada ", Err(BadName::Line(BadLine::Framed)));
+        check(" eve", Err(BadName::Line(BadLine::Framed)));
+        check("\u{2800}", Err(BadName::Line(BadLine::Invisible)));
+        check("a\tb", Err(BadName::Line(BadLine::Control)));
+        check("ada\u{202e}nimda", Err(BadName::Line(BadLine::Bidi)));
+        check(&"x".repeat(513), Err(BadName::TooLong));
+        // U+FDFA is one character of three bytes, and eighteen in its normal form.
+        check(&"\u{fdfa}".repeat(100), Err(BadName::TooLong));
     }
 
     #[test]

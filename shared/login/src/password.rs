@@ -28,9 +28,18 @@ pub fn checked() -> u64 {
     CHECKED.load(Ordering::Relaxed)
 }
 
-/// The PHC string of this password under this salt. `None` if the password is empty or longer than [`MAX_BYTES`].
+/// What [`has_form`] asks for, for a message.
+pub const FORM: &str = "a password has 1 to 1024 bytes and no control characters";
+
+/// Whether a text can be a password at all: not empty, not longer than [`MAX_BYTES`], and without control characters,
+/// which Basic cannot carry (RFC 7617 section 2). It is asked wherever a password is set, and wherever one is used.
+pub fn has_form(password: &str) -> bool {
+    (1..=MAX_BYTES).contains(&password.len()) && !password.chars().any(char::is_control)
+}
+
+/// The PHC string of this password under this salt. `None` if it does not have the [form](has_form) of one.
 pub fn hash(password: &str, salt: [u8; 16]) -> Option<String> {
-    if password.is_empty() || password.len() > MAX_BYTES {
+    if !has_form(password) {
         return None;
     }
     let hash: PasswordHash = Argon2::default().hash_password_with_salt(password.as_bytes(), &salt).ok()?;
@@ -51,8 +60,7 @@ pub fn check(phc: &str) -> Result<(), NotTaken> {
 /// A hash of another kind or with other parameters than ours takes its own time: whoever measures it may tell an
 /// imported user, until a new password is set, from one who is not there.
 pub fn verify(password: &str, phc: Option<&str>) -> bool {
-    let is_hashed = !password.is_empty() && password.len() <= MAX_BYTES;
-    let own = phc.and_then(|phc| Hash::read(phc).ok()).filter(|_| is_hashed);
+    let own = phc.and_then(|phc| Hash::read(phc).ok()).filter(|_| has_form(password));
     let Some(hash) = own else {
         if let Ok(dummy) = PasswordHash::new(DUMMY) {
             let bounded = password.as_bytes().get(..MAX_BYTES).unwrap_or(password.as_bytes());

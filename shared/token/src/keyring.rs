@@ -12,7 +12,10 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::{secret::Text, timestamp::Timestamp};
+use crate::{
+    secret::{Text, trimmed},
+    timestamp::Timestamp,
+};
 
 mod weak;
 
@@ -83,19 +86,21 @@ impl Keyring {
     /// The fewest bytes of a key: RFC 7518 section 3.2 asks for the size of the hash.
     pub const MIN_KEY_BYTES: usize = 32;
 
-    /// Reads a ring: `[{"id": "a", "key": "<base64url>", "signs_from": <seconds>}]`, or one such object.
+    /// Reads a ring: `[{"id": "a", "key": "<base64url>", "signs_from": <seconds>}]`, or one such object. What editors and
+    /// shells put around the text or around a key is left out.
     ///
     /// # Errors
     /// Everything that makes a ring unsafe or ambiguous; the caller refuses to start.
     pub fn parse(json: &str) -> Result<Self, BadKeyring> {
-        let ring = serde_json::from_str(json).map_err(|error| BadKeyring::NotARing(position(&error)))?;
+        let ring = serde_json::from_str(trimmed(json)).map_err(|error| BadKeyring::NotARing(position(&error)))?;
         let texts = match ring {
             RingText::One(text) => vec![text],
             RingText::Many(texts) => texts,
         };
         let mut keys = Vec::with_capacity(texts.len());
         for text in texts {
-            let bytes = Base64UrlUnpadded::decode_vec(&text.key).map_err(|_| BadKeyring::NotBase64(text.id.clone()))?;
+            let bytes = Base64UrlUnpadded::decode_vec(trimmed(&text.key))
+                .map_err(|_| BadKeyring::NotBase64(text.id.clone()))?;
             keys.push(Key::new(text.id.clone(), text.signs_from, Zeroizing::new(bytes))?);
         }
         Self::new(keys)

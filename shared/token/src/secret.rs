@@ -71,6 +71,20 @@ impl Text {
         Self(text.into())
     }
 
+    /// Takes a text that somebody pasted or posted, without what editors and shells put around it: white space, a byte
+    /// order mark, quotes, the scheme of a header. No token begins or ends with any of that, so that no two tokens become
+    /// one. In a header a token has one text and is not treated so.
+    pub fn pasted(text: &str) -> Self {
+        let mut text = text;
+        loop {
+            let bare = without_scheme(without_quotes(trimmed(text)));
+            if bare.len() == text.len() {
+                return Self::new(bare);
+            }
+            text = bare;
+        }
+    }
+
     /// The text itself, for the one answer that shows it and for [`crate::open`].
     pub fn reveal(&self) -> &str {
         &self.0
@@ -101,6 +115,27 @@ impl Digest {
     pub fn parse(text: &str) -> Option<Self> {
         decode_exactly(text).map(Self)
     }
+}
+
+/// The text without white space, byte order marks and zero-width characters around it.
+pub fn trimmed(text: &str) -> &str {
+    text.trim_matches(|c: char| {
+        c.is_whitespace() || matches!(c, '\u{feff}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2060}')
+    })
+}
+
+fn without_quotes(text: &str) -> &str {
+    let pairs = [('"', '"'), ('\'', '\''), ('`', '`'), ('\u{201c}', '\u{201d}'), ('\u{2018}', '\u{2019}'), ('<', '>')];
+    let inner = |(open, close)| text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
+    pairs.into_iter().find_map(inner).unwrap_or(text)
+}
+
+fn without_scheme(text: &str) -> &str {
+    let Some((scheme, rest)) = text.split_once([' ', '\t']) else {
+        return text;
+    };
+    let is_scheme = ["bearer", "token"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    if is_scheme { rest } else { text }
 }
 
 impl fmt::Debug for Digest {
@@ -147,6 +182,29 @@ mod tests {
         let printed = format!("{entropy:?} {text:?} {:?}", Digest::of(b"topsecret"));
         assert_eq!(printed, "Entropy Text Digest");
         assert_eq!(format!("{:?}", Login::new("ada", "topsecret").unwrap()), "Login");
+    }
+
+    #[test]
+    fn what_is_around_a_pasted_token_is_left_out_and_nothing_within() {
+        let check = |pasted: &str, text: &str| assert_eq!(Text::pasted(pasted).reveal(), text, "{pasted:?}");
+        for around in ["\r", "\n", "\r\n", " ", "\t", "\u{a0}", "\u{feff}", "\u{200b}", "\u{2060}", "\u{2028}"] {
+            check(&format!("t.1{around}"), "t.1");
+            check(&format!("{around}t.1"), "t.1");
+            check(&format!("{around}{around}t.1{around}"), "t.1");
+            check(&format!("{around}Bearer t.1{around}"), "t.1");
+        }
+        for (open, close) in [("\"", "\""), ("'", "'"), ("`", "`"), ("\u{201c}", "\u{201d}"), ("<", ">")] {
+            check(&format!("{open}t.1{close}\n"), "t.1");
+            check(&format!("{open} t.1{close}"), "t.1");
+        }
+        check("Bearer t.1", "t.1");
+        check("bearer\tt.1", "t.1");
+        check("Token \"t.1\"", "t.1");
+        check("\"Bearer t.1\"", "t.1");
+        for whole in ["t.1", "t 1", "\"t.1", "t.1'", "Basic dA==", "Bearer", "t\n1", "t.1,", "t.1=", "-t_1-", ""] {
+            check(whole, whole);
+        }
+        check(&"\"".repeat(100_000), "");
     }
 
     #[test]

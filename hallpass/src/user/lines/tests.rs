@@ -50,11 +50,21 @@ fn a_file_of_csv_is_read_and_its_bad_lines_are_named() {
     line("1,ada,,,gone,,,", &[], &[(2, "status: ")]);
     line("1,ada,,,,\"a;b\"\"c\",,", &[], &[(2, "permissions: ")]);
     line(&format!("1,ada,,,,,topsecret,{HASH}"), &[], &[(2, "password: password_hash is there")]);
-    line(&format!("1,ada,,,,,{},", "x".repeat(1_025)), &[], &[(2, "password: it has 1 to 1024")]);
+    line(&format!("1,ada,,,,,{},", "x".repeat(1_025)), &[], &[(2, "password: a password has 1 to 1024")]);
     line("1,ada,,,,,,topsecret", &[], &[(2, "password_hash: it is not of")]);
     line("1,ada,,,,,,$2b$05$short", &[], &[(2, "password_hash: it is of a kind that is taken")]);
     line(&format!("1,ada,,,,,,{}", HASH.replace("$05$", "$31$")), &[], &[(2, "password_hash: it asks for more")]);
     line("<b>1</b>,<b>ada</b>,,,,,,", &[], &[(2, "user_id")]);
+    line(" 1 , eve ,\u{a0}Eve , person , active , ROLE_USER ; reports , topsecret,", &["1"], &[]);
+    line(&format!("1,ada,,,,,, {HASH} "), &["1"], &[]);
+    line("1,ada, , , , ,,\u{feff}", &["1"], &[]);
+    for name in [" ", "\u{2800}", "\u{200b}", "\u{3164}", "a\tb", "ada\u{202e}nimda", "a\u{2066}b"] {
+        line(&format!("1,{name},,,,,,"), &[], &[(2, "username: ")]);
+        line(&format!("1,ada,x{name}x\u{202d},,,,,"), &[], &[(2, "full_name: a full name has")]);
+    }
+    for password in ["top\tsecret", "topsecret\u{7f}", "\u{1b}topsecret", "top\u{85}secret", "\"topsecret\n\""] {
+        line(&format!("1,ada,,,,,{password},"), &[], &[(2, "password: a password has 1 to 1024")]);
+    }
     line("1,<b>ada</b>,<script>,,,,,", &["1"], &[]);
 }
 
@@ -68,7 +78,7 @@ fn a_file_of_json_lines_is_read_and_its_bad_lines_are_named() {
         &["1"],
         &[(2, "user_id: it st")],
     );
-    json("{\"user_id\":\"1\",\"username\":\"ada\",\"password\":\"\"}", &[], &[(1, "password: it has 1 to")]);
+    json("{\"user_id\":\"1\",\"username\":\"ada\",\"password\":\"\"}", &[], &[(1, "password: a password has 1 to")]);
     json("{\"user_id\":1,\"username\":\"ada\"}", &[], &[(1, "a member near column 12")]);
     json("{\"topsecret\":1}", &[], &[(1, "a member near")]);
     json("{\"user_id\":\"1\",\"user_id\":\"2\"}", &[], &[(1, "a member near")]);
@@ -76,6 +86,16 @@ fn a_file_of_json_lines_is_read_and_its_bad_lines_are_named() {
     json("[]", &[], &[(1, "it is not a JSON object")]);
     json("\"topsecret\"", &[], &[(1, "it is not a JSON object")]);
     json("{}", &[], &[(1, "user_id: it is missing")]);
+}
+
+#[test]
+fn what_stands_around_a_value_is_no_part_of_it_but_of_a_password() {
+    let (rows, wrong) = read("user_id,username,full_name,password\n1, eve , Eve L. , topsecret \n", Format::Csv);
+    let row = &rows[0];
+    assert_eq!((row.username.as_str(), row.full_name.as_deref(), wrong.len()), ("eve", Some("Eve L."), 0));
+    assert!(matches!(&row.password, Password::Plain(plain) if plain.as_str() == " topsecret "));
+    let (_, wrong) = read("user_id,username\n1,eve\n2, EVE\n", Format::Csv);
+    assert_eq!(wrong[0].line, 3, "one name");
 }
 
 #[test]

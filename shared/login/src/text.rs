@@ -1,0 +1,137 @@
+//! Lines of text that people read: user names, full names, names and descriptions of tokens. One predicate holds for all
+//! of them wherever Hallpass takes one; what an application wrote is shown as it is.
+
+use std::fmt;
+
+use icu_properties::{
+    CodePointMapData, CodePointSetData,
+    props::{BidiControl, DefaultIgnorableCodePoint, GeneralCategory, GeneralCategoryGroup},
+};
+
+/// Why a text is no such line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadLine {
+    /// Nothing of it can be seen.
+    Invisible,
+    /// It is too long.
+    TooLong,
+    /// It holds a control character or a line break.
+    Control,
+    /// It holds a character that changes the direction of the text around it.
+    Bidi,
+    /// White space frames it.
+    Framed,
+}
+
+/// Symbols whose glyph is blank: the empty braille pattern and the empty musical note head.
+const BLANK: [char; 2] = ['\u{2800}', '\u{1d159}'];
+
+/// The text without the white space and the invisible characters that editors put around text: the byte order mark, the
+/// zero-width space and the word joiner. A tab or a line break is a control character, and stays to be refused.
+pub fn trimmed(text: &str) -> &str {
+    let is_space = |c: char| c.is_whitespace() && !c.is_control();
+    text.trim_matches(|c: char| is_space(c) || matches!(c, '\u{feff}' | '\u{200b}' | '\u{2060}' | '\u{180e}'))
+}
+
+/// Checks a line of at most so many characters.
+///
+/// # Errors
+/// When it is none.
+pub fn check(text: &str, longest: usize) -> Result<(), BadLine> {
+    let bidi = CodePointSetData::new::<BidiControl>();
+    if text.chars().count() > longest {
+        return Err(BadLine::TooLong);
+    }
+    if text.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
+        return Err(BadLine::Control);
+    }
+    if text.chars().any(|c| bidi.contains(c)) {
+        return Err(BadLine::Bidi);
+    }
+    if !text.chars().any(is_visible) {
+        return Err(BadLine::Invisible);
+    }
+    if trimmed(text) == text { Ok(()) } else { Err(BadLine::Framed) }
+}
+
+/// Whether a character has a glyph of its own: a letter, a digit, a punctuation mark or a symbol.
+fn is_visible(c: char) -> bool {
+    let category = CodePointMapData::<GeneralCategory>::new().get(c);
+    let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
+    let has_glyph = [
+        GeneralCategoryGroup::Letter,
+        GeneralCategoryGroup::Number,
+        GeneralCategoryGroup::Punctuation,
+        GeneralCategoryGroup::Symbol,
+        GeneralCategoryGroup::PrivateUse,
+    ]
+    .into_iter()
+    .any(|group| group.contains(category));
+    has_glyph && !ignorable.contains(c) && !BLANK.contains(&c)
+}
+
+impl fmt::Display for BadLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Invisible => "it must have a visible character",
+            Self::TooLong => "it is too long",
+            Self::Control => "it must not have control characters or line breaks",
+            Self::Bidi => "it must not have characters that change the direction of text",
+            Self::Framed => "it must not have white space around it",
+        })
+    }
+}
+
+impl std::error::Error for BadLine {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_trimmed_visible_and_of_one_direction() {
+        let check = |text: &str, expected: Result<(), BadLine>| assert_eq!(check(text, 9), expected, "{text:?}");
+        for good in ["ada", "Ada L.", "日本", "é", "e\u{301}", "🦀", "#", "a\u{200d}b", "اسم", "שם", "1", "\u{e000}"]
+        {
+            check(good, Ok(()));
+        }
+        for invisible in [
+            "",
+            " ",
+            "\u{2800}",
+            "\u{2800}\u{2800}",
+            "\u{3164}",
+            "\u{ffa0}",
+            "\u{115f}",
+            "\u{1160}",
+            "\u{ad}",
+            "\u{200b}",
+            "\u{2060}",
+            "\u{feff}",
+            "\u{a0}",
+            "\u{3000}",
+            "\u{301}",
+            "\u{fe0f}",
+            "\u{180e}",
+            "\u{e0001}",
+            "\u{1d159}",
+            " \u{2800} ",
+        ] {
+            check(invisible, Err(BadLine::Invisible));
+        }
+        for control in ["a\tb", "a\n", "\0a", "a\u{7f}", "a\u{85}b", "a\u{2028}b", "a\u{2029}", "\u{1b}[31m"] {
+            check(control, Err(BadLine::Control));
+        }
+        for bidi in [
+            '\u{61c}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}', '\u{2066}',
+            '\u{2067}', '\u{2068}', '\u{2069}',
+        ] {
+            check(&format!("a{bidi}b"), Err(BadLine::Bidi));
+        }
+        for framed in [" a", "a ", "\u{a0}a", "a\u{3000}", "\u{feff}a", "a\u{200b}", "\u{2060}a"] {
+            check(framed, Err(BadLine::Framed));
+            assert_eq!(trimmed(framed), "a");
+        }
+        check("1234567890", Err(BadLine::TooLong));
+    }
+}
