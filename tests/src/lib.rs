@@ -166,6 +166,14 @@ impl World {
         Self::of(Arc::clone(&self.engine), Arc::clone(&self.time), self.environment.clone())
     }
 
+    /// The same with other settings.
+    #[must_use]
+    pub fn another_with(&self, settings: &[(&str, &str)]) -> Self {
+        let mut environment = self.environment.clone();
+        environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        Self::of(Arc::clone(&self.engine), Arc::clone(&self.time), environment)
+    }
+
     /// What a function has in its environment.
     pub const fn environment(&self) -> &BTreeMap<String, String> {
         &self.environment

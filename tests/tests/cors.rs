@@ -126,10 +126,18 @@ fn what_is_no_origin_is_not_taken_as_a_setting() {
         Settings::read(&|name| (name == "HALLPASS_ALLOW_ORIGINS").then(|| origins.clone()))
     };
     for wrong in
-        ["*", "null", "app.example.com", "https://", "https://a.example/", "https://a.example/b", "https://a b"]
+        ["*", "null", "app.example.com", "https://", "https://a.example//", "https://a.example/b", "https://a b"]
     {
         assert_eq!(read(wrong).unwrap_err().name, "HALLPASS_ALLOW_ORIGINS", "{wrong}");
     }
     assert_eq!(read("").unwrap().allow_origins, Vec::<String>::new());
     assert_eq!(read(" https://a.example , ,http://b:1").unwrap().allow_origins, ["https://a.example", "http://b:1"]);
+    for (written, sent) in [
+        ("https://b.example:443", "https://b.example"),
+        ("HTTPS://B.Example/", "https://b.example"),
+        ("http://b.example:080", "http://b.example"),
+        ("http://[0:0::1]:3000/", "http://[::1]:3000"),
+    ] {
+        assert_eq!(read(written).unwrap().allow_origins, [sent], "{written} as a browser sends it");
+    }
 }

@@ -79,7 +79,12 @@ async fn whoever_is_not_permitted_to_generate_gets_no_token_and_no_challenge() {
         let jwt = system.ask("GET", "/rs/authorise", &basic(name, password)).await.body_of(200);
         jwt["accessToken"].as_str().unwrap().to_owned()
     };
-    let (user, password) = (authorise("my_username", "topsecret").await, basic("my_username", "topsecret"));
+    // No route makes a token of the password either, until the permission is there.
+    let password = basic("my_username", "topsecret");
+    system.ask("GET", "/rs/authorise", &password).await.body_of(403);
+    system.set_user("1", "permissions", permissions(&["ROLE_USER", "generate services token"])).await;
+    let user = authorise("my_username", "topsecret").await;
+    system.set_user("1", "permissions", permissions(&["ROLE_USER"])).await;
     for authorization in [&password, &bearer(&user), &basic(&user, "")] {
         let reply = system.ask("POST", GENERATE, authorization).await;
         assert_eq!(reply.body_of(403)["detail"], "The user is not permitted to do this");
@@ -100,18 +105,14 @@ async fn whoever_is_not_permitted_to_generate_gets_no_token_and_no_challenge() {
 
 #[tokio::test]
 async fn generate_may_be_set_to_take_live_tokens_only() {
-    let system = System::start(&[("HALLPASS_GENERATE_PASSWORD", "off")]).await;
-    let password = basic("my_username", "topsecret");
-    let reply = system.ask("POST", GENERATE, &password).await;
-    assert_eq!(reply.body_of(401)["detail"], "Invalid credentials.");
-    let jwt = system.ask("GET", "/rs/authorise", &password).await.body_of(200);
-    let jwt = jwt["accessToken"].as_str().unwrap();
-    for authorization in [bearer(jwt), basic(jwt, "")] {
-        let token = system.ask("POST", GENERATE, &authorization).await.body_of(200);
-        assert_eq!(system.verdict(token["token"].as_str().unwrap()).await, "allow");
+    let world = World::with(&[("HALLPASS_GENERATE_PASSWORD", "off")]).await;
+    let jwt = world.make(Format::Jwt, "1", 1).await.text;
+    assert_eq!(world.generate(&basic("my_username", "topsecret")).await.problem(401)["detail"], "Invalid credentials.");
+    for authorization in [bearer(&jwt), basic(&jwt, "")] {
+        let answer = world.generate(&authorization).await;
+        assert_eq!(world.verdict(&bearer(answer.json()["token"].as_str().unwrap())).await, "allow");
     }
-    assert_eq!(system.ask("POST", GENERATE, &basic(jwt, "topsecret")).await.status, 401);
-    system.stop().await;
+    assert_eq!(world.generate(&basic(&jwt, "topsecret")).await.status, 401);
 }
 
 /// The routes that take a password, or ask for no credential at all.

@@ -1,4 +1,5 @@
-//! What a variable says when it is there and empty: nothing. A template and SAM local can declare one, not leave it out.
+//! What a variable says: nothing when it is there and empty, because a template and SAM local can declare one and not
+//! leave it out, and nothing that cannot be meant.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -74,5 +75,113 @@ fn an_endpoint_is_a_url_with_its_scheme() {
     for name in ["HALLPASS_DYNAMODB_ENDPOINT", "HALLPASS_SECRETS_ENDPOINT"] {
         assert_ne!(with(&[(name, "http://172.17.0.1:8000")]).unwrap(), with(&[]).unwrap(), "{name} is read");
         assert_eq!(with(&[(name, "172.17.0.1:8000")]).unwrap_err().name, name);
+    }
+}
+
+/// Values that no setting of a kind takes.
+const DURATIONS: [&str; 16] = [
+    "-1",
+    "-1d",
+    " ",
+    "1 d",
+    " 1d",
+    "1d ",
+    "1d\n",
+    "1.5h",
+    "+1d",
+    "soon",
+    "1w",
+    "1dd",
+    "d",
+    "999999999d",
+    "0x10",
+    "99999999999999999999",
+];
+const NUMBERS: [&str; 13] =
+    ["0", "00", "-1", "1.5", " ", "1 ", " 1", "+1", "x", "1e3", "0x10", "4294967296", "99999999999999999999"];
+const SWITCHES: [&str; 8] = ["ON", "On", "true", "1", "0", "on ", " ", "none"];
+const PERMISSIONS: [&str; 8] = [" ", "a ", " a", "a,b", "a\"b", "a\\b", "\u{fc}", "a\tb"];
+const ATTRIBUTES: [&str; 6] = [" ", ",", "status,", "none,status", "passwrod_hash", "Status"];
+const ORIGINS: [&str; 7] = ["*", "null", "b.example", "https://a/b", "https://u@a", "https://a:0", " x"];
+const ENDPOINTS: [&str; 6] = ["172.17.0.1:8000", "localhost", "http://", " ", "ftp://a", "http://a b"];
+const TABLES: [&str; 3] = [" ", "Users ", "a\nb"];
+
+/// What each variable of README.md refuses.
+fn refused(name: &str) -> Vec<&'static str> {
+    match name {
+        "HALLPASS_AUTHORIZER_CACHE" => DURATIONS.to_vec(),
+        "HALLPASS_LIFETIME"
+        | "HALLPASS_MAX_LIFETIME"
+        | "HALLPASS_MAX_RENEWAL"
+        | "HALLPASS_DEVELOPER_LIFETIME"
+        | "HALLPASS_ROTATION_WINDOW"
+        | "HALLPASS_GRACE"
+        | "HALLPASS_KEY_REFRESH" => [&DURATIONS[..], &["0", "0s", "0d"]].concat(),
+        "HALLPASS_MAX_TOKENS" | "HALLPASS_MAX_TOKENS_TOTAL" => NUMBERS.to_vec(),
+        "HALLPASS_LOGIN_NAME_BUDGET" | "HALLPASS_LOGIN_NETWORK_BUDGET" | "HALLPASS_LOGIN_SOURCE_BUDGET" => {
+            [&NUMBERS[..], &["1001"]].concat()
+        }
+        "HALLPASS_GENERATE_PASSWORD" => SWITCHES.to_vec(),
+        "HALLPASS_AUTHORIZER_ANSWER" => vec!["Policy", "policy ", "simple", " "],
+        "HALLPASS_ADMIN_PERMISSION" | "HALLPASS_GENERATE_PERMISSION" => PERMISSIONS.to_vec(),
+        "HALLPASS_APP_USER" => vec![" ", "4 ", "a b", "a#b", "\u{fc}"],
+        "HALLPASS_REALM" => vec![" ", " a", "a ", "a\"b", "a\\b", "\u{fc}", "a\n"],
+        "HALLPASS_PREFIX" => vec![" ", "a ", "a b", "a.b", "\u{fc}", "123456789012345678901"],
+        "HALLPASS_SUNSET" => vec![" ", "soon", "2028", "2028-01-01", "2028-13-01T00:00:00Z", "2028-01-01T00:00:00Z "],
+        "HALLPASS_ALLOW_ORIGINS" => ORIGINS.to_vec(),
+        "HALLPASS_INVALIDATE_ON"
+        | "HALLPASS_INVALIDATE_ON_SIGNED"
+        | "HALLPASS_INVALIDATE_ON_DEVELOPER"
+        | "HALLPASS_INVALIDATE_ON_JWT" => ATTRIBUTES.to_vec(),
+        "HALLPASS_ROUTES" => vec![" ", "x", "{}", "[{}]", "[1]"],
+        "HALLPASS_DYNAMODB_ENDPOINT" | "HALLPASS_SECRETS_ENDPOINT" => ENDPOINTS.to_vec(),
+        "HALLPASS_USERS_TABLE" | "HALLPASS_TOKENS_TABLE" | "HALLPASS_ATTEMPTS_TABLE" => TABLES.to_vec(),
+        "HALLPASS_KEYS" => vec![" ", "x", "[]", "{}"],
+        // It stands in the place of the ring itself.
+        "HALLPASS_KEYS_SECRET" => Vec::new(),
+        other => panic!("{other} is in README.md, and nothing is known of what it refuses"),
+    }
+}
+
+#[test]
+fn what_no_setting_can_mean_starts_nothing_and_is_named_with_the_right_form() {
+    let mut checked = 0;
+    for name in listed() {
+        for value in refused(name) {
+            let bad = with(&[(name, value)]).map(|_| ()).unwrap_err();
+            assert_eq!(bad.name, name, "{value:?}");
+            assert!(!bad.wrong.is_empty() && !bad.to_string().contains('\n'), "{name}={value:?}: {bad}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 200, "{checked}");
+    for secret in [" ", "a b", "arn\n"] {
+        let bad = with(&[("HALLPASS_KEYS", ""), ("HALLPASS_KEYS_SECRET", secret)]).map(|_| ()).unwrap_err();
+        assert_eq!(bad.name, "HALLPASS_KEYS_SECRET", "{secret:?}");
+    }
+}
+
+#[test]
+fn the_smallest_and_the_largest_values_start() {
+    for (name, value) in [
+        ("HALLPASS_LIFETIME", "1"),
+        ("HALLPASS_GRACE", "1s"),
+        ("HALLPASS_MAX_LIFETIME", "366000d"),
+        ("HALLPASS_AUTHORIZER_CACHE", "0"),
+        ("HALLPASS_MAX_TOKENS", "1"),
+        ("HALLPASS_MAX_TOKENS", "1000000"),
+        ("HALLPASS_LOGIN_NAME_BUDGET", "1"),
+        ("HALLPASS_LOGIN_SOURCE_BUDGET", "1000"),
+        ("HALLPASS_INVALIDATE_ON", "department"),
+    ] {
+        assert!(with(&[(name, value)]).is_ok(), "{name}={value}");
+    }
+}
+
+#[test]
+fn a_ring_may_be_framed_by_what_editors_put_around_text() {
+    let plain = with(&[]).unwrap();
+    for framed in [format!("\u{feff}{KEYS}"), format!("{KEYS}\n"), format!(" {KEYS}\r\n"), format!("\t{KEYS}\u{a0}")] {
+        assert_eq!(with(&[("HALLPASS_KEYS", &framed)]).as_ref(), Ok(&plain), "{framed:?}");
     }
 }

@@ -22,7 +22,7 @@ pub(crate) async fn authorise(
     now: Timestamp,
     draw: &Draw,
 ) -> Result<Answer, Problem> {
-    let caller = Caller::of(service, request, now).await?;
+    let caller = Caller::of(service, request, now, draw).await?;
     temporary(service, &caller, now, draw).await
 }
 

@@ -1,16 +1,11 @@
-//! Who asks for a token: somebody with a password, checked under the limiter, or the holder of a live token.
+//! Who asks for a token: somebody with a password, checked under the rate limit, or the holder of a live token.
 
-use edge::{Problem, Service, caller, gateway};
+use edge::{Problem, Service, caller, entropy::Draw, gateway};
 use lambda_http::Request;
-use login::{NameKey, pace::Counters, password};
 use page::Visit;
-use store::{
-    Failure,
-    attempts::{self, Pace},
-};
-use token::{Admitted, Credential, Scope, Status, Timestamp, User, credential::Login};
+use token::{Admitted, Credential, Scope, Timestamp, User, credential::Login};
 
-use crate::operator;
+use crate::{operator, password::check_password};
 
 /// Who asks.
 pub(crate) enum Caller {
@@ -25,26 +20,50 @@ pub(crate) enum Caller {
 }
 
 impl Caller {
-    /// Whoever the request's credential shows.
-    pub(crate) async fn of(service: &Service, request: &Request, now: Timestamp) -> Result<Self, Problem> {
+    /// The caller of a route that takes passwords: whoever the request's credential shows. `HALLPASS_GENERATE_PASSWORD`
+    /// leaves live tokens only, and `HALLPASS_GENERATE_PERMISSION` holds for both.
+    pub(crate) async fn of(service: &Service, request: &Request, now: Timestamp, draw: &Draw) -> Result<Self, Problem> {
+        let caller = match caller::credential(request.headers(), &service.settings.issuer)? {
+            Credential::Token(text) => Self::Token(Box::new(caller::admit_text(service, &text, now).await?)),
+            Credential::Login(login) => Self::of_login(service, login, request, now, draw).await?,
+        };
+        caller.permitted(service)
+    }
+
+    /// The same for a route that takes passwords alone.
+    pub(crate) async fn of_password(
+        service: &Service,
+        request: &Request,
+        now: Timestamp,
+        draw: &Draw,
+    ) -> Result<Self, Problem> {
         match caller::credential(request.headers(), &service.settings.issuer)? {
-            Credential::Token(text) => Ok(Self::Token(Box::new(caller::admit_text(service, &text, now).await?))),
-            Credential::Login(login) => {
-                let user = check_password(service, login, &gateway::source_ip(request), now).await?;
-                Ok(Self::Password(Box::new(user)))
-            }
+            Credential::Token(_) => Err(Problem::invalid_credentials(&service.settings.issuer)),
+            Credential::Login(login) => Self::of_login(service, login, request, now, draw).await?.permitted(service),
         }
     }
 
-    /// Whoever knows the password that the request carries; a token is not taken.
-    pub(crate) async fn of_password(service: &Service, request: &Request, now: Timestamp) -> Result<Self, Problem> {
-        match caller::credential(request.headers(), &service.settings.issuer)? {
-            Credential::Token(_) => Err(Problem::invalid_credentials(&service.settings.issuer)),
-            Credential::Login(login) => {
-                let user = check_password(service, login, &gateway::source_ip(request), now).await?;
-                Ok(Self::Password(Box::new(user)))
-            }
+    async fn of_login(
+        service: &Service,
+        login: Login,
+        request: &Request,
+        now: Timestamp,
+        draw: &Draw,
+    ) -> Result<Self, Problem> {
+        if !service.settings.generate_takes_passwords {
+            return Err(Problem::invalid_credentials(&service.settings.issuer));
         }
+        let user = check_password(service, login, &gateway::source_ip(request), now, draw).await?;
+        Ok(Self::Password(Box::new(user)))
+    }
+
+    /// The caller, if `HALLPASS_GENERATE_PERMISSION` asks for nothing that the caller lacks.
+    pub(crate) fn permitted(self, service: &Service) -> Result<Self, Problem> {
+        let permission = service.settings.generate_permission.as_deref();
+        if permission.is_some_and(|name| !self.scope().holds(name)) {
+            return Err(Problem::not_permitted());
+        }
+        Ok(self)
     }
 
     /// The holder of the live token that the request carries; a password is not taken.
@@ -92,44 +111,4 @@ impl Caller {
             Self::Password(_) | Self::Operator(_) | Self::Token(_) => None,
         }
     }
-}
-
-/// Counts the attempt, then looks for the user, then spends one hash, whoever it is, and only then says yes or no.
-pub(crate) async fn check_password(
-    service: &Service,
-    login: Login,
-    source_ip: &str,
-    now: Timestamp,
-) -> Result<User, Problem> {
-    let name = NameKey::new(login.username());
-    let counters = Counters::new(&name, source_ip, attempts::window(now));
-    if let Pace::Wait(wait) = service.store.count_attempt(&counters, now).await? {
-        return Err(Problem::too_many_requests(wait));
-    }
-    let user = find(service, &name).await?;
-    // An unknown, blocked or directory user has no hash to check; a dummy takes its place.
-    let phc = user.as_ref().filter(|user| user.status == Status::Active).and_then(|user| user.password_hash());
-    let phc = phc.map(str::to_owned);
-    let checking = tokio::task::spawn_blocking(move || password::verify(login.reveal_password(), phc.as_deref()));
-    let is_right = checking.await.map_err(|error| Failure::new("checking the password", error))?;
-    match user.filter(|_| is_right) {
-        Some(user) => {
-            service.store.clear_attempts(&counters).await?;
-            Ok(user)
-        }
-        None => Err(Problem::invalid_credentials(&service.settings.issuer)),
-    }
-}
-
-/// The one user of this name. The index is a pointer that may lag, so that the user itself is read and its name compared.
-async fn find(service: &Service, name: &NameKey) -> Result<Option<User>, Failure> {
-    if !name.is_usable() {
-        return Ok(None);
-    }
-    let ids = service.store.ids_by_name(name.as_str()).await?;
-    let [id] = ids.as_slice() else {
-        return Ok(None);
-    };
-    let user = service.store.user(id).await?;
-    Ok(user.filter(|user| NameKey::new(&user.username) == *name))
 }

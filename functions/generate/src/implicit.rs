@@ -41,7 +41,7 @@ pub(crate) async fn begin(
     }
     let client_id = parameter(request, "client_id").filter(|id| (1..=LONGEST_CLIENT_ID).contains(&id.len()));
     let client_id = client_id.ok_or_else(|| Problem::invalid_member("client_id", "it is missing or too long"))?;
-    let caller = Caller::of_password(service, request, now).await?;
+    let caller = Caller::of_password(service, request, now, draw).await?;
     let (session, authenticity) = draw.session();
     let (session, authenticity) = (format!("{}.{}", caller.user().id, hex(&session)), hex(&authenticity));
     let binding = service.settings.binding(Format::Jwt).clone();
@@ -67,6 +67,9 @@ pub(crate) async fn decide(
     draw: &Draw,
 ) -> Result<Answer, Problem> {
     let issuer = &service.settings.issuer;
+    if !service.settings.generate_takes_passwords {
+        return Err(Problem::invalid_credentials(issuer));
+    }
     // The name is the usual one of Java's servers, so that another application on the host may send such a cookie too.
     if caller::cookies(request.headers(), SESSION, Some).is_empty() {
         return Err(Problem::unauthenticated(issuer));
@@ -87,7 +90,8 @@ pub(crate) async fn decide(
     let user = service.store.user(&flow.session.user_id).await?;
     let user = user.filter(|user| user.status == Status::Active && flow.session.is_of(user));
     let user = user.ok_or_else(|| Problem::invalid_credentials(issuer))?;
-    temporary(service, &Caller::Password(Box::new(user)), now, draw).await
+    let caller = Caller::Password(Box::new(user)).permitted(service)?;
+    temporary(service, &caller, now, draw).await
 }
 
 /// The flow of the cookie that belongs to this authenticity token.

@@ -2,7 +2,8 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `caller` | who asks: a password, checked under the limiter, or a live token |
+//! | `caller` | who asks: a password or a live token |
+//! | `password` | the check of a password, under the rate limit |
 //! | `mint` | one new token: sealed, written, looked at again, and only then shown |
 //! | `limit` | how many live tokens a user may have |
 //! | `services_token` | `POST /api/services_token/generate`, as Drupal's module has it |
@@ -27,6 +28,7 @@ mod limit;
 mod mint;
 pub mod operator;
 mod pages;
+mod password;
 mod rarog;
 mod rotate;
 mod services_token;
@@ -42,12 +44,12 @@ async fn answer(
     now: Timestamp,
     draw: Result<Draw, Failure>,
 ) -> Result<Answer, Problem> {
-    let or_basic = |problem: Problem| problem.or_basic(&service.settings.issuer);
+    let takes_passwords = service.settings.generate_takes_passwords;
+    let or_basic =
+        |problem: Problem| if takes_passwords { problem.or_basic(&service.settings.issuer) } else { problem };
     match (gateway::route(request).as_str(), request.method().as_str()) {
         ("/api/services_token/generate", "POST") => {
-            let takes_passwords = service.settings.generate_takes_passwords;
-            let refuse = |problem| if takes_passwords { or_basic(problem) } else { problem };
-            services_token::generate(service, request, now, &draw?).await.map_err(refuse)
+            services_token::generate(service, request, now, &draw?).await.map_err(or_basic)
         }
         ("/rs/authorise", "GET") => authorise::authorise(service, request, now, &draw?).await.map_err(or_basic),
         ("/rs/authorize-implicit", "GET") => {

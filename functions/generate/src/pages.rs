@@ -8,12 +8,7 @@ use page::{Form, Shown, Submitted, Visit, admin, developer, session, sign_in as 
 use serde_json::{Map, Value};
 use token::{Record, Text, Timestamp, TokenId, User, credential::Login};
 
-use crate::{
-    caller::{Caller, check_password},
-    create::issue,
-    developer::make,
-    rotate::renew,
-};
+use crate::{caller::Caller, create::issue, developer::make, password::check_password, rotate::renew};
 
 /// `POST /sign-in`.
 pub(crate) async fn sign_in(
@@ -45,10 +40,15 @@ async fn signed_in(
     if !session::is_from_before(request, form) {
         return Err(Problem::stale_form());
     }
+    if !service.settings.generate_takes_passwords {
+        return Err(Problem::passwords_are_off());
+    }
     let login = Login::new(form.field("username"), form.field("password"));
     let login = login.ok_or_else(|| Problem::invalid_credentials(&service.settings.issuer))?;
-    let user = check_password(service, login, &gateway::source_ip(request), now).await?;
-    Visit::begin(service, request, &user, now, draw).await
+    let user = check_password(service, login, &gateway::source_ip(request), now, draw).await?;
+    let caller = Caller::Password(Box::new(user)).permitted(service)?;
+    let user = caller.user();
+    Visit::begin(service, request, user, now, draw).await
 }
 
 /// `POST /profile/developer` from its page.
@@ -65,12 +65,13 @@ async fn made(service: &Service, sent: &Submitted, now: Timestamp, draw: &Draw) 
     let Submitted { visit, form, .. } = sent;
     match form.field("do") {
         "make" => {
-            let caller = Caller::Visit(Box::new(visit.clone()));
-            let (text, record) = issue(service, &caller, members(service, form, now)?, now, draw).await?;
+            let caller = Caller::Visit(Box::new(visit.clone())).permitted(service)?;
+            let (text, record) = Box::pin(issue(service, &caller, members(service, form, now)?, now, draw)).await?;
             Ok(Shown { text, name: named(&record), note: "" })
         }
         "remake" => {
-            let (text, _) = make(service, &visit.user, None, now, draw).await?;
+            let caller = Caller::Visit(Box::new(visit.clone())).permitted(service)?;
+            let (text, _) = make(service, caller.user(), None, now, draw).await?;
             let note = "Any developer token of before has stopped working.";
             Ok(Shown { text, name: "Your developer token".to_owned(), note })
         }
@@ -121,11 +122,11 @@ async fn issued_key(
     draw: &Draw,
 ) -> Result<(Text, Record), Problem> {
     sent.check_once(service, user.id.as_str(), now).await?;
+    let caller = Caller::Visit(Box::new(sent.visit.clone())).permitted(service)?;
     let mut asked = asked(service, &sent.form, now)?;
     asked.insert("format".to_owned(), "jwt".into());
     asked.insert("user_id".to_owned(), user.id.to_string().into());
-    let caller = Caller::Visit(Box::new(sent.visit.clone()));
-    issue(service, &caller, Members::new(asked), now, draw).await
+    Box::pin(issue(service, &caller, Members::new(asked), now, draw)).await
 }
 
 /// What the form for a token asks for, in the words of `POST /tokens`.

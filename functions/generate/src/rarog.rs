@@ -25,7 +25,7 @@ pub(crate) async fn create_for_user(
     now: Timestamp,
     draw: &Draw,
 ) -> Result<Answer, Problem> {
-    let caller = caller(service, request, now).await?;
+    let caller = caller(service, request, now, draw).await?;
     let asked = read(service, body::json_object(request.headers(), request.body())?, now)?;
     create(service, &caller, (caller.user(), caller.scope()), asked, now, draw).await
 }
@@ -36,7 +36,7 @@ pub(crate) async fn create_for_app(
     now: Timestamp,
     draw: &Draw,
 ) -> Result<Answer, Problem> {
-    let caller = caller(service, request, now).await?;
+    let caller = caller(service, request, now, draw).await?;
     if !service.is_administrator(caller.scope()) {
         return Err(Problem::not_permitted());
     }
@@ -47,9 +47,9 @@ pub(crate) async fn create_for_app(
     create(service, &caller, (&app, &app.permissions), asked, now, draw).await
 }
 
-async fn caller(service: &Service, request: &Request, now: Timestamp) -> Result<Caller, Problem> {
+async fn caller(service: &Service, request: &Request, now: Timestamp, draw: &Draw) -> Result<Caller, Problem> {
     refuse_cookie_alone(request.headers())?;
-    Caller::of(service, request, now).await
+    Caller::of(service, request, now, draw).await
 }
 
 async fn create(
@@ -93,5 +93,5 @@ fn read(service: &Service, mut body: Members, now: Timestamp) -> Result<Asked, P
     let wrong = || Problem::invalid_member("expiration", "it is not an instant of RFC 3339");
     let expires_at = Timestamp::parse_rfc3339(&expiration).ok_or_else(wrong)?;
     let expires_at = bounded(service, "expiration", expires_at, now)?;
-    Ok(Asked { name: line("name", name, LONGEST_NAME)?, expires_at, authorities: scopes("authorities", authorities)? })
+    Ok(Asked { name: line("name", &name, LONGEST_NAME)?, expires_at, authorities: scopes("authorities", authorities)? })
 }

@@ -23,15 +23,7 @@ pub(crate) async fn generate(
     now: Timestamp,
     draw: &Draw,
 ) -> Result<Answer, Problem> {
-    let caller = if service.settings.generate_takes_passwords {
-        Caller::of(service, request, now).await?
-    } else {
-        Caller::of_token(service, request, now).await?
-    };
-    let permission = service.settings.generate_permission.as_deref();
-    if permission.is_some_and(|name| !caller.scope().holds(name)) {
-        return Err(Problem::not_permitted());
-    }
+    let caller = Caller::of(service, request, now, draw).await?;
     let wanted = Wanted {
         owner: caller.user(),
         shape: Shape::Signed,

@@ -59,7 +59,7 @@ impl Authorizer {
         let always_policy = match text(lookup, "HALLPASS_AUTHORIZER_ANSWER").as_deref() {
             None | Some("auto") => false,
             Some("policy") => true,
-            Some(_) => return Err(bad("HALLPASS_AUTHORIZER_ANSWER", "it is neither auto nor policy")),
+            Some(_) => return Err(bad("HALLPASS_AUTHORIZER_ANSWER", "must be auto or policy")),
         };
         Ok(Self { service, routes: routes.map_err(|wrong| bad("HALLPASS_ROUTES", &wrong))?, always_policy })
     }

@@ -88,6 +88,6 @@ fn end(args: &IssueArgs, now: Timestamp) -> Result<Option<Timestamp>, CommandErr
     let Some(text) = &args.expires_in else {
         return Ok(None);
     };
-    let lifetime = settings::duration(&|_| Some(text.clone()), "--expires-in", std::time::Duration::ZERO);
+    let lifetime = settings::duration_or_zero(&|_| Some(text.clone()), "--expires-in", std::time::Duration::ZERO);
     Ok(Some(now.after(lifetime.map_err(|bad| CommandError::refused(bad.to_string()))?)))
 }

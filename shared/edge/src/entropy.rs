@@ -17,31 +17,39 @@ pub fn bytes<const N: usize>() -> Result<[u8; N], Failure> {
 
 /// What one request may need of randomness. It makes one token or one flow and one page, so that no byte serves twice.
 #[derive(Zeroize, ZeroizeOnDrop)]
-pub struct Draw([u8; 80]);
+pub struct Draw {
+    made: [u8; 80],
+    attempt: [u8; 8],
+}
 
 /// The draw of one request.
 ///
 /// # Errors
 /// When the operating system has none to give.
 pub fn draw() -> Result<Draw, Failure> {
-    bytes().map(Draw)
+    Ok(Draw { made: bytes()?, attempt: bytes()? })
 }
 
 impl Draw {
     /// The secret of the new token.
     pub fn secret(&self) -> Entropy {
-        Entropy::new(*self.0.first_chunk().unwrap_or(&[0; 16]))
+        Entropy::new(*self.made.first_chunk().unwrap_or(&[0; 16]))
     }
 
     /// The id of the new session or flow, and the value that its forms must repeat.
     pub fn session(&self) -> ([u8; 32], [u8; 32]) {
-        let part = |from: usize| self.0.get(from..).and_then(|rest| rest.first_chunk::<32>().copied());
+        let part = |from: usize| self.made.get(from..).and_then(|rest| rest.first_chunk::<32>().copied());
         (part(0).unwrap_or([0; 32]), part(32).unwrap_or([0; 32]))
     }
 
     /// What tells the forms of this page from those of every other.
     pub fn form(&self) -> [u8; 16] {
-        *self.0.last_chunk().unwrap_or(&[0; 16])
+        *self.made.last_chunk().unwrap_or(&[0; 16])
+    }
+
+    /// The id of the request's attempt to log in, which is no secret.
+    pub fn attempt(&self) -> String {
+        format!("{:016x}", u64::from_be_bytes(self.attempt))
     }
 }
 

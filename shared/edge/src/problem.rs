@@ -93,6 +93,11 @@ impl Problem {
         problem
     }
 
+    /// 403: passwords are not taken here (`HALLPASS_GENERATE_PASSWORD`).
+    pub fn passwords_are_off() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "Signing in with a password is switched off")
+    }
+
     /// 401: the session of a browser is over, or there is none.
     pub fn session_ended(issuer: &Issuer) -> Self {
         let mut problem = Self::new(StatusCode::UNAUTHORIZED, "Your session has ended. Nothing was changed.");

@@ -72,10 +72,19 @@ pub fn store(lookup: Lookup<'_>) -> Result<Store, BadSetting> {
 /// # Errors
 /// Names the first that is missing.
 pub fn tables(lookup: Lookup<'_>) -> Result<Tables, BadSetting> {
+    let table = |variable| {
+        let name = settings::required(lookup, variable)?;
+        // The name of a table, or its ARN.
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-:/".contains(&byte);
+        if !name.bytes().all(allowed) {
+            return Err(BadSetting::new(variable, "must be the name of a table: A-Z a-z 0-9 _ . -"));
+        }
+        Ok(name)
+    };
     Ok(Tables {
-        users: settings::required(lookup, "HALLPASS_USERS_TABLE")?,
-        tokens: settings::required(lookup, "HALLPASS_TOKENS_TABLE")?,
-        attempts: settings::required(lookup, "HALLPASS_ATTEMPTS_TABLE")?,
+        users: table("HALLPASS_USERS_TABLE")?,
+        tokens: table("HALLPASS_TOKENS_TABLE")?,
+        attempts: table("HALLPASS_ATTEMPTS_TABLE")?,
     })
 }
 
@@ -89,6 +98,9 @@ pub fn keys(
 ) -> Result<Keys, BadSetting> {
     let refresh = settings::duration(lookup, "HALLPASS_KEY_REFRESH", Duration::from_secs(300))?;
     match (settings::text(lookup, "HALLPASS_KEYS_SECRET"), settings::text(lookup, "HALLPASS_KEYS")) {
+        (Some(arn), None) if !arn.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            Err(BadSetting::new("HALLPASS_KEYS_SECRET", "must be the ARN of a secret, without spaces"))
+        }
         (Some(arn), None) => Ok(Keys::secret(connection(lookup)?.secrets(), arn, refresh)),
         (None, Some(json)) => {
             let ring = Keyring::parse(Text::new(json).reveal()).map_err(|bad| BadSetting::new("HALLPASS_KEYS", bad))?;
@@ -131,14 +143,11 @@ pub fn http_client(
 /// # Errors
 /// Names the variable that is missing, or that makes no sense.
 pub fn connection_over(http: SharedHttpClient, lookup: Lookup<'_>) -> Result<Connection, BadSetting> {
-    let endpoint = |name| {
-        let url = settings::text(lookup, name);
-        match url {
-            Some(url) if !(url.starts_with("http://") || url.starts_with("https://")) => {
-                Err(BadSetting::new(name, "it is not a URL with its scheme"))
-            }
-            url => Ok(url),
+    let endpoint = |name| match settings::text(lookup, name) {
+        Some(url) if !is_endpoint(&url) => {
+            Err(BadSetting::new(name, "must be a URL with its scheme, such as http://localhost:8000"))
         }
+        url => Ok(url),
     };
     Ok(Connection {
         region: settings::required(lookup, "AWS_REGION")?,
@@ -149,6 +158,13 @@ pub fn connection_over(http: SharedHttpClient, lookup: Lookup<'_>) -> Result<Con
         session_token: settings::text(lookup, "AWS_SESSION_TOKEN").map(Text::new),
         http,
     })
+}
+
+/// A scheme and a host, and nothing that no URL holds.
+fn is_endpoint(url: &str) -> bool {
+    let uri = url.parse::<http::Uri>().ok();
+    let has_scheme = uri.as_ref().and_then(http::Uri::scheme_str).is_some_and(|it| matches!(it, "http" | "https"));
+    has_scheme && uri.as_ref().and_then(http::Uri::host).is_some_and(|host| !host.is_empty())
 }
 
 impl From<Absent> for BadSetting {

@@ -4,6 +4,14 @@ use std::{fmt, time::Duration};
 
 use token::{Binding, Format, Issuer, Timestamp, UserId};
 
+mod attributes;
+mod origins;
+mod value;
+
+pub use value::{duration, duration_or_zero, grace};
+
+use value::{count, number, optional_duration, permission, sunset, switch};
+
 /// Where settings come from: the environment, or what a test or the dev stack puts in its place.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
@@ -24,9 +32,9 @@ pub struct Settings {
     pub developer_lifetime: Option<Duration>,
     /// `HALLPASS_ROTATION_WINDOW`: how long a rotated token lives on while its successor has not been used.
     pub rotation_window: Duration,
-    /// `HALLPASS_GENERATE_PERMISSION`: what a user must be permitted to get a token from generate, if anything.
+    /// `HALLPASS_GENERATE_PERMISSION`: the permission that every route which takes passwords asks for, if any.
     pub generate_permission: Option<String>,
-    /// `HALLPASS_GENERATE_PASSWORD`: whether generate takes passwords; `off` leaves live tokens.
+    /// `HALLPASS_GENERATE_PASSWORD`: whether any route takes passwords; `off` leaves live tokens.
     pub generate_takes_passwords: bool,
     /// `HALLPASS_APP_USER`: the application account that app tokens belong to.
     pub app_user: Option<UserId>,
@@ -42,7 +50,20 @@ pub struct Settings {
     pub max_tokens_total: usize,
     /// `HALLPASS_AUTHORIZER_CACHE`: the longest time any attached API caches the authorizer's answer.
     pub authorizer_cache: Duration,
+    /// `HALLPASS_LOGIN_NAME_BUDGET`, `HALLPASS_LOGIN_NETWORK_BUDGET` and `HALLPASS_LOGIN_SOURCE_BUDGET`.
+    pub login_budgets: LoginBudgets,
     bindings: [Binding; 3],
+}
+
+/// How many log-ins a minute the rate limit lets through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoginBudgets {
+    /// Failures at one name, from all networks that are not known for it.
+    pub name: u32,
+    /// Failures at one name from one network that is known for it.
+    pub network: u32,
+    /// Attempts from one source, at all names together.
+    pub source: u32,
 }
 
 /// A setting that is missing or makes no sense. `Display` names the variable.
@@ -68,32 +89,34 @@ impl Settings {
             token::codec::BadIssuer::Prefix => BadSetting::new("HALLPASS_PREFIX", bad),
             token::codec::BadIssuer::Realm => BadSetting::new("HALLPASS_REALM", bad),
         })?;
-        let all = binding(lookup, "HALLPASS_INVALIDATE_ON")
+        let all = attributes::binding(lookup, "HALLPASS_INVALIDATE_ON")?
             .unwrap_or_else(|| Binding::new(["username", "password_hash", "status"].map(str::to_owned)));
-        let of = |name| binding(lookup, name).unwrap_or_else(|| all.clone());
+        let of = |name| Ok::<_, BadSetting>(attributes::binding(lookup, name)?.unwrap_or_else(|| all.clone()));
         Ok(Self {
             issuer,
-            admin_permission: text(lookup, "HALLPASS_ADMIN_PERMISSION").unwrap_or_else(|| "ROLE_ADMIN".to_owned()),
+            admin_permission: permission(lookup, "HALLPASS_ADMIN_PERMISSION")?
+                .unwrap_or_else(|| "ROLE_ADMIN".to_owned()),
             lifetime: duration(lookup, "HALLPASS_LIFETIME", days(30))?,
             max_lifetime: duration(lookup, "HALLPASS_MAX_LIFETIME", days(366))?,
             max_renewal: optional_duration(lookup, "HALLPASS_MAX_RENEWAL")?,
             developer_lifetime: optional_duration(lookup, "HALLPASS_DEVELOPER_LIFETIME")?,
             rotation_window: duration(lookup, "HALLPASS_ROTATION_WINDOW", Duration::from_secs(3_600))?,
-            generate_permission: text(lookup, "HALLPASS_GENERATE_PERMISSION"),
+            generate_permission: permission(lookup, "HALLPASS_GENERATE_PERMISSION")?,
             generate_takes_passwords: switch(lookup, "HALLPASS_GENERATE_PASSWORD", true)?,
             app_user: text(lookup, "HALLPASS_APP_USER")
                 .map(|id| id.parse().map_err(|bad| BadSetting::new("HALLPASS_APP_USER", bad)))
                 .transpose()?,
             sunset: sunset(lookup)?,
-            allow_origins: origins(lookup)?,
+            allow_origins: origins::read(lookup)?,
             grace: grace(lookup)?,
-            max_tokens: number(lookup, "HALLPASS_MAX_TOKENS", 100)?,
-            max_tokens_total: number(lookup, "HALLPASS_MAX_TOKENS_TOTAL", 1_000)?,
-            authorizer_cache: duration(lookup, "HALLPASS_AUTHORIZER_CACHE", Duration::ZERO)?,
+            max_tokens: count(lookup, "HALLPASS_MAX_TOKENS", 100)?,
+            max_tokens_total: count(lookup, "HALLPASS_MAX_TOKENS_TOTAL", 1_000)?,
+            authorizer_cache: duration_or_zero(lookup, "HALLPASS_AUTHORIZER_CACHE", Duration::ZERO)?,
+            login_budgets: LoginBudgets::read(lookup)?,
             bindings: [
-                of("HALLPASS_INVALIDATE_ON_SIGNED"),
-                of("HALLPASS_INVALIDATE_ON_DEVELOPER"),
-                of("HALLPASS_INVALIDATE_ON_JWT"),
+                of("HALLPASS_INVALIDATE_ON_SIGNED")?,
+                of("HALLPASS_INVALIDATE_ON_DEVELOPER")?,
+                of("HALLPASS_INVALIDATE_ON_JWT")?,
             ],
         })
     }
@@ -116,6 +139,16 @@ impl Settings {
     /// What the session of a browser is bound to: whatever voids a token of any format ends it.
     pub fn session_binding(&self) -> Binding {
         Binding::new(self.bindings.iter().flat_map(Binding::names).cloned())
+    }
+}
+
+impl LoginBudgets {
+    fn read(lookup: Lookup<'_>) -> Result<Self, BadSetting> {
+        Ok(Self {
+            name: number(lookup, "HALLPASS_LOGIN_NAME_BUDGET", 60, 1_000)?,
+            network: number(lookup, "HALLPASS_LOGIN_NETWORK_BUDGET", 60, 1_000)?,
+            source: number(lookup, "HALLPASS_LOGIN_SOURCE_BUDGET", 300, 1_000)?,
+        })
     }
 }
 
@@ -153,89 +186,6 @@ pub fn required(lookup: Lookup<'_>, name: &'static str) -> Result<String, BadSet
     text(lookup, name).ok_or_else(|| BadSetting::new(name, "it is not set"))
 }
 
-/// `HALLPASS_GRACE`: how long a record stays after its end.
-///
-/// # Errors
-/// When it is not a duration.
-pub fn grace(lookup: Lookup<'_>) -> Result<Duration, BadSetting> {
-    duration(lookup, "HALLPASS_GRACE", days(1))
-}
-
-/// A duration: `90`, `90s`, `15m`, `12h` or `30d`.
-///
-/// # Errors
-/// When it is something else, or longer than a thousand years.
-pub fn duration(lookup: Lookup<'_>, name: &'static str, default: Duration) -> Result<Duration, BadSetting> {
-    let Some(text) = text(lookup, name) else {
-        return Ok(default);
-    };
-    let digits = text.trim_end_matches(['s', 'm', 'h', 'd']);
-    let unit = match text.get(digits.len()..) {
-        Some("" | "s") => Some(1),
-        Some("m") => Some(60),
-        Some("h") => Some(3_600),
-        Some("d") => Some(86_400),
-        Some(_) | None => None,
-    };
-    let seconds = digits.parse::<u32>().ok().zip(unit).map(|(count, unit)| u64::from(count).saturating_mul(unit));
-    let seconds = seconds.filter(|seconds| *seconds <= 366 * 86_400 * 1_000);
-    seconds
-        .map(Duration::from_secs)
-        .ok_or_else(|| BadSetting::new(name, "it is not a duration such as 90s, 15m, 12h or 30d"))
-}
-
-fn optional_duration(lookup: Lookup<'_>, name: &'static str) -> Result<Option<Duration>, BadSetting> {
-    match text(lookup, name) {
-        None => Ok(None),
-        Some(_) => duration(lookup, name, Duration::ZERO).map(Some),
-    }
-}
-
-fn number(lookup: Lookup<'_>, name: &'static str, default: usize) -> Result<usize, BadSetting> {
-    let Some(text) = text(lookup, name) else {
-        return Ok(default);
-    };
-    let number = text.parse().map_err(|_| BadSetting::new(name, "it is not a whole number"))?;
-    if number == 0 { Err(BadSetting::new(name, "it must be at least 1")) } else { Ok(number) }
-}
-
-fn switch(lookup: Lookup<'_>, name: &'static str, default: bool) -> Result<bool, BadSetting> {
-    match text(lookup, name).as_deref() {
-        None => Ok(default),
-        Some("on") => Ok(true),
-        Some("off") => Ok(false),
-        Some(_) => Err(BadSetting::new(name, "it is neither on nor off")),
-    }
-}
-
-fn sunset(lookup: Lookup<'_>) -> Result<Timestamp, BadSetting> {
-    const NAME: &str = "HALLPASS_SUNSET";
-    let date = text(lookup, NAME).unwrap_or_else(|| "2028-01-01T00:00:00Z".to_owned());
-    Timestamp::parse_rfc3339(&date).ok_or_else(|| BadSetting::new(NAME, "it is not an instant of RFC 3339"))
-}
-
-/// Origins, separated by commas: a scheme and an authority, nothing behind it (RFC 6454 section 6.2).
-fn origins(lookup: Lookup<'_>) -> Result<Vec<String>, BadSetting> {
-    const NAME: &str = "HALLPASS_ALLOW_ORIGINS";
-    let listed = text(lookup, NAME).unwrap_or_default();
-    let origins = listed.split(',').map(str::trim).filter(|origin| !origin.is_empty());
-    let is_origin = |origin: &str| {
-        let authority = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
-        authority.is_some_and(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/'))
-    };
-    let checked = |origin: &str| {
-        if is_origin(origin) { Ok(origin.to_owned()) } else { Err(BadSetting::new(NAME, "one is not scheme://host")) }
-    };
-    origins.map(checked).collect()
-}
-
-/// A list of attribute names; `none` is the empty one.
-fn binding(lookup: Lookup<'_>, name: &str) -> Option<Binding> {
-    let names = text(lookup, name)?;
-    let names = names.split(',').map(str::trim).filter(|name| *name != "none");
-    Some(Binding::new(names.map(str::to_owned)))
-}
-
 const fn days(days: u64) -> Duration {
     Duration::from_secs(days.saturating_mul(86_400))
 }
@@ -251,24 +201,6 @@ impl std::error::Error for BadSetting {}
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_duration_is_a_number_and_a_unit() {
-        let check = |text: &str, seconds: Option<u64>| {
-            let lookup = |_: &str| Some(text.to_owned());
-            let got = duration(&lookup, "X", Duration::from_secs(7));
-            assert_eq!(got.ok().map(|duration| duration.as_secs()), seconds, "{text}");
-        };
-        check("", Some(7));
-        check("90", Some(90));
-        check("90s", Some(90));
-        check("15m", Some(900));
-        check("12h", Some(43_200));
-        check("30d", Some(2_592_000));
-        for bad in ["-1", "1.5h", "d", "1w", "1dd", "1 d", "999999999d", "99999999999999999999"] {
-            check(bad, None);
-        }
-    }
 
     #[test]
     fn a_setting_that_makes_no_sense_is_named() {

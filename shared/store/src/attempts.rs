@@ -1,148 +1,111 @@
-//! The limiter of log-ins: three counters, written before the password is looked at, so that parallel guesses count.
+//! The rate limit of log-ins: reservations that are written before the password is looked at, and given back after.
+//!
+//! A reservation is a word of its own in a set of strings. Adding it and taking it out are idempotent, so that a write
+//! whose answer was lost may be repeated; no parallel attempt has to try again because of another one.
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use login::pace::{self, Counters};
 use token::Timestamp;
 
 use crate::{
     Failure, Store,
-    failure::{Corrupt, unmet_by},
+    failure::unmet_by,
     item::{self, FORGET_AT, Item},
 };
+
+mod known;
+mod pair;
 
 /// Whether an attempt may go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
     /// It was counted; check the password.
     Go,
-    /// Not before this much time has passed.
+    /// Not before this much time has passed; it was not counted.
     Wait(Duration),
 }
 
-const COUNT: &str = "count";
-const NEXT_AT: &str = "next_at";
+/// What became of an attempt whose pair has a reservation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The password was wrong, or there is nobody to log in.
+    Failed,
+    /// The password was right: the failures of before are forgotten.
+    Succeeded,
+    /// No password was checked.
+    Uncounted,
+}
+
 const DOING: &str = "counting the log-in";
 
-/// How often a pair is tried again when parallel attempts write it between this one's look and its write.
-const TRIES: u32 = 8;
+/// The reservations of an item, a set of strings.
+const RESERVED: &str = "reserved";
+
+/// The names of an expression's attributes, and its values.
+type Names<'a> = Vec<(&'a str, &'a str)>;
+type Values = Vec<(String, AttributeValue)>;
 
 impl Store {
-    /// Counts an attempt with all three counters, and says whether it may go on.
+    /// Reserves a place in the budget that this counter's key names.
     ///
     /// # Errors
     /// When the store fails; the caller refuses then.
-    pub async fn count_attempt(&self, counters: &Counters, now: Timestamp) -> Result<Pace, Failure> {
-        // An attempt that its own pair holds back is spent on no budget, or one source could lock a name for all others.
-        if let Pace::Wait(wait) = self.count_failure(&counters.pair, now).await? {
-            return Ok(Pace::Wait(wait));
-        }
-        let (name, source) = tokio::try_join!(
-            Box::pin(self.count_in_window(&counters.name, pace::NAME_BUDGET, now)),
-            Box::pin(self.count_in_window(&counters.source, pace::SOURCE_BUDGET, now)),
-        )?;
-        Ok(name.or(source))
-    }
-
-    /// Forgets the failures of a pair, after a success. The budgets of the name and the source stay as they are.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn clear_attempts(&self, counters: &Counters) -> Result<(), Failure> {
-        let call = self
-            .client
-            .delete_item()
-            .table_name(&self.tables.attempts)
-            .set_key(Some(item::attempt_key(&counters.pair)));
-        call.send().await.map_err(Failure::of("forgetting failed log-ins"))?;
-        Ok(())
-    }
-
-    /// Counts one more failure in a row, in advance: a success forgets it again. Each write names the count it builds
-    /// on, so that of two parallel attempts one has to look again.
-    async fn count_failure(&self, counter: &str, now: Timestamp) -> Result<Pace, Failure> {
-        let mut failures = 0;
-        for _ in 0..TRIES {
-            match self.write_failure(counter, failures, now).await? {
-                None => return Ok(Pace::Go),
-                Some(old) => {
-                    let (count, next_at, forget_at) = old.map_err(|bad| Failure::new(DOING, bad))?;
-                    if next_at > now {
-                        return Ok(Pace::Wait(next_at.since(now)));
-                    }
-                    failures = if forget_at.has_come(now) { 0 } else { count };
-                }
+    pub async fn reserve(&self, counter: &str, id: &str, budget: u32, now: Timestamp) -> Result<Pace, Failure> {
+        let names = vec![("#reserved", RESERVED), ("#forget", FORGET_AT)];
+        let values = vec![
+            (":own".to_owned(), set([id])),
+            (":budget".to_owned(), AttributeValue::N(budget.to_string())),
+            (":forget".to_owned(), item::number(now.after(pace::WINDOW))),
+        ];
+        let condition = "attribute_not_exists(#reserved) OR size(#reserved) < :budget";
+        let update = "ADD #reserved :own SET #forget = :forget";
+        match self.update_attempt(counter, update, Some(condition), names, values).await? {
+            None => Ok(Pace::Go),
+            // The first answer to this very write was lost.
+            Some(old) if reserved(&old).iter().any(|other| other == id) => Ok(Pace::Go),
+            Some(_) => {
+                let over = now.unix().checked_rem(pace::WINDOW.as_secs()).unwrap_or_default();
+                Ok(Pace::Wait(pace::WINDOW.saturating_sub(Duration::from_secs(over))))
             }
         }
-        // So many parallel attempts at one name from one source are not a person's.
-        Ok(Pace::Wait(Duration::from_secs(1)))
     }
 
-    /// `None` if the failure was written over `failures` of before, else what is there instead.
-    async fn write_failure(&self, counter: &str, failures: u64, now: Timestamp) -> Result<Option<Pair>, Failure> {
-        let count = failures.saturating_add(1);
-        let condition = if failures == 0 {
-            "attribute_not_exists(#attempt) OR #forget <= :now"
-        } else {
-            "#count = :failures AND #next <= :now AND #forget > :now"
-        };
-        let mut call =
-            self.client.update_item().table_name(&self.tables.attempts).set_key(Some(item::attempt_key(counter)));
-        if failures == 0 {
-            call = call.expression_attribute_names("#attempt", item::ATTEMPT);
-        } else {
-            call = call.expression_attribute_values(":failures", AttributeValue::N(failures.to_string()));
-        }
-        let call = call
-            .update_expression("SET #count = :count, #next = :next, #forget = :forget")
-            .condition_expression(condition)
-            .expression_attribute_names("#count", COUNT)
-            .expression_attribute_names("#next", NEXT_AT)
-            .expression_attribute_names("#forget", FORGET_AT)
-            .expression_attribute_values(":count", AttributeValue::N(count.to_string()))
-            .expression_attribute_values(":next", item::number(now.after(pace::wait_after(count))))
-            .expression_attribute_values(":forget", item::number(now.after(pace::MEMORY)))
-            .expression_attribute_values(":now", item::number(now))
+    /// Gives a place in a budget back.
+    ///
+    /// # Errors
+    /// When the store fails; the place stays taken until the window is over.
+    pub async fn release(&self, counter: &str, id: &str, now: Timestamp) -> Result<(), Failure> {
+        let names = vec![("#reserved", RESERVED), ("#forget", FORGET_AT)];
+        let values =
+            vec![(":own".to_owned(), set([id])), (":forget".to_owned(), item::number(now.after(pace::WINDOW)))];
+        let update = "DELETE #reserved :own SET #forget = :forget";
+        self.update_attempt(counter, update, None, names, values).await.map(drop)
+    }
+
+    /// One update of an item among the attempts. `Some` is what is there instead, where the condition was not met.
+    async fn update_attempt(
+        &self,
+        counter: &str,
+        update: &str,
+        condition: Option<&str>,
+        names: Names<'_>,
+        values: Values,
+    ) -> Result<Option<Item>, Failure> {
+        let call = self
+            .client
+            .update_item()
+            .table_name(&self.tables.attempts)
+            .set_key(Some(item::attempt_key(counter)))
+            .update_expression(update)
+            .set_condition_expression(condition.map(str::to_owned))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let call = names.into_iter().fold(call, |call, (place, name)| call.expression_attribute_names(place, name));
+        let call = values.into_iter().fold(call, |call, (place, value)| call.expression_attribute_values(place, value));
         match call.send().await {
             Ok(_) => Ok(None),
-            Err(error) => match unmet_by(&error) {
-                Some(old) => Ok(Some(pair_of(&old))),
-                None => Err(Failure::of(DOING)(error)),
-            },
-        }
-    }
-
-    /// Counts an attempt in the window that the counter's key names.
-    async fn count_in_window(&self, counter: &str, budget: u64, now: Timestamp) -> Result<Pace, Failure> {
-        let call =
-            self.client.update_item().table_name(&self.tables.attempts).set_key(Some(item::attempt_key(counter)));
-        let call = call
-            .update_expression("ADD #count :one SET #forget = :forget")
-            .expression_attribute_names("#count", COUNT)
-            .expression_attribute_names("#forget", FORGET_AT)
-            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
-            .expression_attribute_values(":forget", item::number(now.after(pace::WINDOW)))
-            .return_values(ReturnValue::AllNew);
-        let answer = call.send().await.map_err(Failure::of(DOING))?;
-        let count = count(answer.attributes().unwrap_or(&Item::new())).map_err(|bad| Failure::new(DOING, bad))?;
-        if count <= budget {
-            return Ok(Pace::Go);
-        }
-        let over = now.unix().checked_rem(pace::WINDOW.as_secs()).unwrap_or_default();
-        Ok(Pace::Wait(pace::WINDOW.saturating_sub(Duration::from_secs(over))))
-    }
-}
-
-impl Pace {
-    /// The longer of two waits.
-    #[must_use]
-    pub fn or(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Go, other) => other,
-            (wait, Self::Go) => wait,
-            (Self::Wait(one), Self::Wait(two)) => Self::Wait(one.max(two)),
+            Err(error) => unmet_by(&error).map(Some).ok_or_else(|| Failure::of(DOING)(error)),
         }
     }
 }
@@ -152,20 +115,16 @@ pub fn window(now: Timestamp) -> u64 {
     now.unix().checked_div(pace::WINDOW.as_secs()).unwrap_or_default()
 }
 
-/// What is there of a pair: failures in a row, when the next attempt may come, when all of it is forgotten.
-type Pair = Result<(u64, Timestamp, Timestamp), Corrupt>;
-
-fn pair_of(item: &Item) -> Pair {
-    // Another attempt's success has forgotten the pair meanwhile.
-    if item.is_empty() {
-        return Ok((0, Timestamp::EPOCH, Timestamp::EPOCH));
-    }
-    let next_at = item::instant(item, NEXT_AT)?.ok_or(Corrupt(NEXT_AT))?;
-    let forget_at = item::instant(item, FORGET_AT)?.ok_or(Corrupt(FORGET_AT))?;
-    Ok((count(item)?, next_at, forget_at))
+/// The counters of an attempt at this name from this source address, now.
+pub fn counters(name: &login::NameKey, source_ip: &str, now: Timestamp) -> Counters {
+    Counters::new(name, source_ip, window(now))
 }
 
-fn count(item: &Item) -> Result<u64, Corrupt> {
-    let count = item.get(COUNT).and_then(|count| count.as_n().ok());
-    count.and_then(|count| count.parse().ok()).ok_or(Corrupt(COUNT))
+fn set<'a>(words: impl IntoIterator<Item = &'a str>) -> AttributeValue {
+    AttributeValue::Ss(words.into_iter().map(str::to_owned).collect())
+}
+
+/// The reservations of an item; an empty set is absent.
+fn reserved(item: &Item) -> &[String] {
+    item.get(RESERVED).and_then(|value| value.as_ss().ok()).map(Vec::as_slice).unwrap_or_default()
 }

@@ -53,7 +53,7 @@ pub struct Issuer {
 pub enum BadIssuer {
     /// The prefix is not 0 to 20 of `[A-Za-z0-9_-]`.
     Prefix,
-    /// The realm is not 1 to 64 printable ASCII characters without `"` and `\`.
+    /// The realm is not 1 to 64 printable ASCII characters without `"` and `\`, or has spaces around it.
     Realm,
 }
 
@@ -151,7 +151,8 @@ impl Issuer {
             return Err(BadIssuer::Prefix);
         }
         let quotable = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
-        if realm.is_empty() || realm.len() > 64 || !realm.bytes().all(quotable) {
+        let is_framed = realm.starts_with(' ') || realm.ends_with(' ');
+        if realm.is_empty() || realm.len() > 64 || !realm.bytes().all(quotable) || is_framed {
             return Err(BadIssuer::Realm);
         }
         Ok(Self { prefix: prefix.to_owned(), realm: realm.to_owned() })
@@ -258,7 +259,7 @@ impl fmt::Display for BadIssuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Prefix => "a prefix is 0 to 20 of [A-Za-z0-9_-]",
-            Self::Realm => "a realm is 1 to 64 printable ASCII characters without quote and backslash",
+            Self::Realm => "a realm is 1 to 64 printable ASCII characters without quote and backslash, and without spaces around it",
         })
     }
 }

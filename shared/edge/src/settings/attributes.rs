@@ -1,0 +1,106 @@
+//! Lists of attributes of a user (`HALLPASS_INVALIDATE_ON`).
+
+use token::{Binding, user::attribute};
+
+use super::{BadSetting, Lookup, text};
+
+/// The attributes that Hallpass knows. An application may have any others.
+const KNOWN: [&str; 9] = [
+    attribute::USER_ID,
+    attribute::USERNAME,
+    attribute::USERNAME_KEY,
+    attribute::FULL_NAME,
+    attribute::KIND,
+    attribute::PASSWORD_HASH,
+    attribute::STATUS,
+    attribute::PERMISSIONS,
+    attribute::TOKEN_GENERATION,
+];
+
+/// A name that differs from a known one by so many characters is taken for a misspelling of it.
+const MISSPELT: usize = 2;
+
+/// The longest name of an attribute, in bytes.
+const LONGEST: usize = 255;
+
+/// A list of attribute names, separated by commas; `none` is the empty one.
+pub(super) fn binding(lookup: Lookup<'_>, name: &'static str) -> Result<Option<Binding>, BadSetting> {
+    let Some(listed) = text(lookup, name) else {
+        return Ok(None);
+    };
+    if listed.trim() == "none" {
+        return Ok(Some(Binding::new([])));
+    }
+    let names: Vec<&str> = listed.split(',').map(str::trim).collect();
+    for attribute in &names {
+        let is_bad = attribute.is_empty() || attribute.len() > LONGEST || attribute.chars().any(char::is_control);
+        if is_bad || *attribute == "none" {
+            return Err(BadSetting::new(name, "must be names of attributes, separated by commas, or none"));
+        }
+        if let Some(known) = misspelt(attribute) {
+            return Err(BadSetting::new(name, format!("one name is close to {known}, which is the right one")));
+        }
+    }
+    Ok(Some(Binding::new(names.into_iter().map(str::to_owned))))
+}
+
+/// The known name that this one is a misspelling of.
+fn misspelt(name: &str) -> Option<&'static str> {
+    if KNOWN.contains(&name) {
+        return None;
+    }
+    let lower = name.to_lowercase();
+    KNOWN.into_iter().find(|known| distance(&lower, known) <= MISSPELT)
+}
+
+/// How many characters must be put in, left out or exchanged to make one of the other (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
+    for (line, left) in one.chars().enumerate() {
+        let mut above = line;
+        let mut last = line.saturating_add(1);
+        if let Some(first) = row.first_mut() {
+            *first = last;
+        }
+        for (cell, right) in row.iter_mut().skip(1).zip(other.chars()) {
+            let exchanged = above.saturating_add(usize::from(left != right));
+            above = *cell;
+            last = exchanged.min(above.saturating_add(1)).min(last.saturating_add(1));
+            *cell = last;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_attribute_is_refused_and_one_of_the_application_is_not() {
+        let check = |listed: &str, names: Option<&[&str]>| {
+            let lookup = |_: &str| Some(listed.to_owned());
+            let got = binding(&lookup, "X").ok().map(|binding| binding.unwrap().names().to_vec());
+            assert_eq!(got, names.map(|names| names.iter().map(|name| (*name).to_owned()).collect()), "{listed}");
+        };
+        check("status, plan", Some(&["plan", "status"]));
+        check("none", Some(&[]));
+        check("department", Some(&["department"]));
+        let misspelt = ["passwrod_hash", "password-hash", "passwordHash", "Status", "STATUS", "statuss", "usrname"];
+        for listed in misspelt.into_iter().chain(["permission", "user-id", "token-generation", "fullname", "knid"]) {
+            check(listed, None);
+        }
+        for listed in ["status,", ",status", "status,,kind", "none,status", " ", ",", "a\tb", "status,sta\u{0}tus"] {
+            check(listed, None);
+        }
+    }
+
+    #[test]
+    fn a_distance_counts_characters() {
+        for (one, other, expected) in
+            [("", "abc", 3), ("abc", "", 3), ("abc", "abc", 0), ("abc", "axc", 1), ("ab", "ba", 2)]
+        {
+            assert_eq!(distance(one, other), expected, "{one} {other}");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The networks that have logged in for a name lately.
+
+use login::pace;
+use token::Timestamp;
+
+use crate::{
+    Failure, Store,
+    failure::Corrupt,
+    item::{self, FORGET_AT},
+};
+
+/// The marker of a network that has logged in for a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// What it is bound to ([`pace::proof`]).
+    pub proof: String,
+    /// When it was written.
+    pub noted_at: Timestamp,
+}
+
+const PROOF: &str = "proof";
+const NOTED_AT: &str = "noted_at";
+
+impl Store {
+    /// The marker of this key, if it has not expired.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn known_network(&self, key: &str, now: Timestamp) -> Result<Option<Known>, Failure> {
+        const DOING: &str = "reading a known network";
+        let call = self.client.get_item().table_name(&self.tables.attempts).set_key(Some(item::attempt_key(key)));
+        let answer = call.consistent_read(true).send().await.map_err(Failure::of(DOING))?;
+        let Some(item) = answer.item else {
+            return Ok(None);
+        };
+        let read = || -> Result<_, Corrupt> {
+            let forget_at = item::instant(&item, FORGET_AT)?.ok_or(Corrupt(FORGET_AT))?;
+            let noted_at = item::instant(&item, NOTED_AT)?.ok_or(Corrupt(NOTED_AT))?;
+            Ok((forget_at, Known { proof: item::required(&item, PROOF)?, noted_at }))
+        };
+        // One that cannot be read makes no network known.
+        Ok(read().ok().filter(|(forget_at, _)| !forget_at.has_come(now)).map(|(_, known)| known))
+    }
+
+    /// Notes that a network has logged in.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn note_network(&self, key: &str, proof: &str, now: Timestamp) -> Result<(), Failure> {
+        let names = vec![("#proof", PROOF), ("#noted", NOTED_AT), ("#forget", FORGET_AT)];
+        let values = vec![
+            (":proof".to_owned(), item::text(proof)),
+            (":now".to_owned(), item::number(now)),
+            (":forget".to_owned(), item::number(now.after(pace::KNOWN))),
+        ];
+        let update = "SET #proof = :proof, #noted = :now, #forget = :forget";
+        self.update_attempt(key, update, None, names, values).await.map(drop)
+    }
+}

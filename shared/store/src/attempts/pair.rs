@@ -1,0 +1,199 @@
+//! The pair of a name and a source: failures in a row, and the attempts that are being checked now.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use login::pace;
+use token::Timestamp;
+
+use super::{DOING, Names, Outcome, Pace, RESERVED, Values, reserved, set};
+use crate::{
+    Failure, Store,
+    failure::{Corrupt, if_met},
+    item::{self, FORGET_AT, Item},
+};
+
+const FAILURES: &str = "failures";
+const FAILED_AT: &str = "failed_at";
+
+/// How often a pair is tried again after what is over was cleared away.
+const TRIES: u32 = 4;
+
+impl Store {
+    /// Reserves a check of a password for this pair.
+    ///
+    /// # Errors
+    /// When the store fails; the caller refuses then.
+    pub async fn reserve_pair(&self, pair: &str, id: &str, now: Timestamp) -> Result<Pace, Failure> {
+        let word = word(id, now);
+        for _ in 0..TRIES {
+            let Some(old) = self.try_pair(pair, &word, now).await? else {
+                return Ok(Pace::Go);
+            };
+            // Another attempt has cleared it away meanwhile.
+            if old.is_empty() {
+                continue;
+            }
+            match Pair::read(&old).map_err(|bad| Failure::new(DOING, bad))?.judge(&word, now) {
+                Judgement::Go => return Ok(Pace::Go),
+                Judgement::Wait(wait) => return Ok(Pace::Wait(wait)),
+                Judgement::Over(forget_at) => self.forget_pair(pair, forget_at).await?,
+                Judgement::Expired(words) => self.expire(pair, &words, now).await?,
+            }
+        }
+        Ok(Pace::Wait(pace::BUSY_WAIT))
+    }
+
+    /// Gives the reservation of a pair back, with what came of it. Doing it twice is doing it once.
+    ///
+    /// # Errors
+    /// When the store fails; nothing may be answered then that tells whether the password was right.
+    pub async fn settle_pair(
+        &self,
+        pair: &str,
+        id: &str,
+        outcome: Outcome,
+        reserved_at: Timestamp,
+    ) -> Result<(), Failure> {
+        let word = word(id, reserved_at);
+        let mut names = vec![("#reserved", RESERVED), ("#forget", FORGET_AT)];
+        let mut values = vec![
+            (":own".to_owned(), set([word.as_str()])),
+            (":forget".to_owned(), item::number(reserved_at.after(pace::MEMORY))),
+        ];
+        let (update, condition) = match outcome {
+            Outcome::Failed => {
+                values.push((":one".to_owned(), AttributeValue::N("1".to_owned())));
+                values.push((":now".to_owned(), item::number(reserved_at)));
+                values.push((":word".to_owned(), item::text(word)));
+                names.extend([("#failures", FAILURES), ("#failed", FAILED_AT)]);
+                let update = "DELETE #reserved :own ADD #failures :one SET #failed = :now, #forget = :forget";
+                (update, Some("contains(#reserved, :word)"))
+            }
+            Outcome::Succeeded => {
+                names.extend([("#failures", FAILURES), ("#failed", FAILED_AT)]);
+                ("DELETE #reserved :own REMOVE #failures, #failed SET #forget = :forget", None)
+            }
+            Outcome::Uncounted => ("DELETE #reserved :own SET #forget = :forget", None),
+        };
+        self.update_attempt(pair, update, condition, names, values).await.map(drop)
+    }
+
+    /// One conditional write: `None` if it was made, else what is there.
+    async fn try_pair(&self, pair: &str, word: &str, now: Timestamp) -> Result<Option<Item>, Failure> {
+        let names: Names<'_> =
+            vec![("#reserved", RESERVED), ("#forget", FORGET_AT), ("#failures", FAILURES), ("#failed", FAILED_AT)];
+        let at_once = i64::try_from(pace::MAX_AT_ONCE).unwrap_or(i64::MAX);
+        let mut values: Values = vec![
+            (":own".to_owned(), set([word])),
+            (":now".to_owned(), item::number(now)),
+            (":forget".to_owned(), item::number(now.after(pace::MEMORY))),
+            (":most".to_owned(), AttributeValue::N(at_once.to_string())),
+            (":free".to_owned(), AttributeValue::N(pace::FREE_FAILURES.to_string())),
+        ];
+        // The wait grows with the failures, which no expression can compute: each of its steps is a clause.
+        let mut steps = Vec::new();
+        for failures in pace::FREE_FAILURES..=pace::MOST_FAILURES {
+            let equals = if failures == pace::MOST_FAILURES { ">=" } else { "=" };
+            steps.push(format!("(#failures {equals} :f{failures} AND #failed <= :t{failures})"));
+            values.push((format!(":f{failures}"), AttributeValue::N(failures.to_string())));
+            values.push((format!(":t{failures}"), item::number(now.before(pace::wait_after(failures)))));
+        }
+        let is_free = "(attribute_not_exists(#failures) OR #failures < :free) \
+                       AND (attribute_not_exists(#reserved) OR size(#reserved) < :most)";
+        let has_waited = format!("attribute_not_exists(#reserved) AND ({})", steps.join(" OR "));
+        let condition =
+            format!("(attribute_not_exists(#forget) OR #forget > :now) AND (({is_free}) OR ({has_waited}))");
+        let update = "ADD #reserved :own SET #forget = :forget";
+        self.update_attempt(pair, update, Some(&condition), names, values).await
+    }
+
+    /// Takes out reservations of functions that crashed.
+    async fn expire(&self, pair: &str, words: &[String], now: Timestamp) -> Result<(), Failure> {
+        let names = vec![("#reserved", RESERVED), ("#forget", FORGET_AT)];
+        let values = vec![
+            (":expired".to_owned(), set(words.iter().map(String::as_str))),
+            (":forget".to_owned(), item::number(now.after(pace::MEMORY))),
+        ];
+        let update = "DELETE #reserved :expired SET #forget = :forget";
+        self.update_attempt(pair, update, None, names, values).await.map(drop)
+    }
+
+    /// Deletes a pair that did nothing for long, unless it did something meanwhile.
+    async fn forget_pair(&self, pair: &str, forget_at: Timestamp) -> Result<(), Failure> {
+        let call = self
+            .client
+            .delete_item()
+            .table_name(&self.tables.attempts)
+            .set_key(Some(item::attempt_key(pair)))
+            .condition_expression("#forget = :forget")
+            .expression_attribute_names("#forget", FORGET_AT)
+            .expression_attribute_values(":forget", item::number(forget_at));
+        if_met("forgetting failed log-ins", call.send().await).map(drop)
+    }
+}
+
+/// A pair as it was found.
+struct Pair {
+    failures: u32,
+    failed_at: Timestamp,
+    forget_at: Timestamp,
+    reserved: Vec<String>,
+}
+
+/// What is to be done about a pair that has no place.
+enum Judgement {
+    Go,
+    Wait(std::time::Duration),
+    /// All of it was to be forgotten at this instant.
+    Over(Timestamp),
+    /// These reservations have expired.
+    Expired(Vec<String>),
+}
+
+impl Pair {
+    fn read(item: &Item) -> Result<Self, Corrupt> {
+        let failures = match item.get(FAILURES) {
+            None => 0,
+            Some(count) => {
+                let count = count.as_n().ok().and_then(|count| count.parse().ok());
+                count.ok_or(Corrupt(FAILURES))?
+            }
+        };
+        let failed_at = item::instant(item, FAILED_AT)?;
+        if failures > 0 && failed_at.is_none() {
+            return Err(Corrupt(FAILED_AT));
+        }
+        Ok(Self {
+            failures,
+            failed_at: failed_at.unwrap_or(Timestamp::EPOCH),
+            forget_at: item::instant(item, FORGET_AT)?.ok_or(Corrupt(FORGET_AT))?,
+            reserved: reserved(item).to_vec(),
+        })
+    }
+
+    fn judge(self, word: &str, now: Timestamp) -> Judgement {
+        if self.reserved.iter().any(|other| other == word) {
+            // The first answer to this very write was lost.
+            return Judgement::Go;
+        }
+        if self.forget_at.has_come(now) {
+            return Judgement::Over(self.forget_at);
+        }
+        let next_at = self.failed_at.after(pace::wait_after(self.failures));
+        if self.failures >= pace::FREE_FAILURES && next_at > now {
+            return Judgement::Wait(next_at.since(now));
+        }
+        let expired: Vec<String> = self.reserved.into_iter().filter(|other| is_expired(other, now)).collect();
+        if expired.is_empty() { Judgement::Wait(pace::BUSY_WAIT) } else { Judgement::Expired(expired) }
+    }
+}
+
+/// The word of a reservation: when it expires, and whose it is.
+fn word(id: &str, reserved_at: Timestamp) -> String {
+    format!("{}.{id}", reserved_at.after(pace::RESERVATION).unix())
+}
+
+/// What cannot be read has expired too: it would never be given back.
+fn is_expired(word: &str, now: Timestamp) -> bool {
+    let end = word.split_once('.').and_then(|(end, _)| end.parse().ok()).and_then(Timestamp::from_unix);
+    end.is_none_or(|end| end.has_come(now))
+}

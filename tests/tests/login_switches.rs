@@ -1,0 +1,114 @@
+//! `HALLPASS_GENERATE_PASSWORD` and `HALLPASS_GENERATE_PERMISSION` on every route that takes a password.
+
+use serde_json::json;
+use tests::{Answer, Request, World, api::bearer, basic, visitor::Visitor};
+use token::Format;
+
+/// Every route of the API that takes a password, whether it takes a token too, and its success.
+const ROUTES: [(&str, &str, bool); 5] = [
+    ("POST", "/api/services_token/generate", true),
+    ("GET", "/rs/authorise", true),
+    ("GET", "/rs/authorize-implicit", false),
+    ("POST", "/rest/pat/1.0/token/user/create", true),
+    ("POST", "/rest/pat/1.0/token/app/create", true),
+];
+
+async fn send(world: &World, method: &str, route: &str, authorization: &str) -> Answer {
+    let rarog = json!({"name": "a", "expiration": "2027-02-01T00:00:00.000Z", "authorities": ["ROLE_USER"]});
+    let request = Request::new(method, route).authorization(authorization);
+    let request = request.query("response_type", "token").query("client_id", "app");
+    world.send("Generate", request.json(&rarog)).await
+}
+
+async fn all_records(world: &World) -> usize {
+    let mut all = 0;
+    for user in ["1", "2", "3", "4"] {
+        all += world.count_records(user).await;
+    }
+    all
+}
+
+#[tokio::test]
+async fn with_passwords_off_no_route_takes_one() {
+    let world = World::with(&[("HALLPASS_GENERATE_PASSWORD", "off"), ("HALLPASS_APP_USER", "4")]).await;
+    let token = bearer(&world.make(Format::Signed, "2", 1).await.text);
+    let before = all_records(&world).await;
+    for (method, route, takes_tokens) in ROUTES {
+        for (name, password) in [("admin", "letmein"), ("admin", "wrong"), ("nobody", "x")] {
+            let answer = send(&world, method, route, &basic(name, password)).await;
+            let problem = answer.problem(401);
+            assert_eq!(problem["detail"], "Invalid credentials.", "{route} {name} {password}");
+            assert!(!answer.challenge().contains("Basic"), "{route}: {}", answer.challenge());
+        }
+        let answer = send(&world, method, route, &token).await;
+        assert_eq!(answer.status, if takes_tokens { 200 } else { 401 }, "{route}: {}", answer.body);
+    }
+    assert_eq!(all_records(&world).await, before + 4, "one by each route that takes a token");
+    let answer = Visitor::signing_in(&world, "admin", "letmein").await;
+    assert_eq!(answer.status, 403);
+    assert!(answer.body.contains("Signing in with a password is switched off"), "{}", answer.body);
+    assert_eq!(world.dump("Attempts").await, Vec::<String>::new(), "no password was looked at");
+}
+
+#[tokio::test]
+async fn a_flow_that_began_with_a_password_ends_when_passwords_are_switched_off() {
+    let world = World::new().await;
+    let begin = send(&world, "GET", "/rs/authorize-implicit", &basic("my_username", "topsecret")).await;
+    let cookie = begin.header("set-cookie").split(';').next().unwrap();
+    let decide = Request::new("GET", "/rs/authorize-implicit/decision").header("Cookie", cookie);
+    let decide = decide.query("client_id", "app").query("oauthDecision", "allow");
+    let decide = decide.query("session_authenticity_token", begin.json()["authenticityToken"].as_str().unwrap());
+    let off = world.another_with(&[("HALLPASS_GENERATE_PASSWORD", "off")]);
+    off.send("Generate", decide.clone()).await.problem(401);
+    let permitted = world.another_with(&[("HALLPASS_GENERATE_PERMISSION", "generate services token")]);
+    permitted.send("Generate", decide).await.problem(403);
+    assert_eq!(world.count_records("1").await, 0);
+}
+
+#[tokio::test]
+async fn the_permission_holds_on_every_route_that_takes_a_password() {
+    let settings = [("HALLPASS_GENERATE_PERMISSION", "generate services token"), ("HALLPASS_APP_USER", "4")];
+    let world = World::with(&settings).await;
+    let token = bearer(&world.make(Format::Signed, "2", 1).await.text);
+    let permissions = |names: &[&str]| {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        Some(aws_sdk_dynamodb::types::AttributeValue::Ss(names))
+    };
+    let before = all_records(&world).await;
+    for (method, route, takes_tokens) in ROUTES {
+        let password = basic("admin", "letmein");
+        for authorization in [&password, &token].into_iter().take(if takes_tokens { 2 } else { 1 }) {
+            let answer = send(&world, method, route, authorization).await;
+            answer.problem(403);
+            assert_eq!(answer.header("www-authenticate"), "", "{route}");
+        }
+        send(&world, method, route, &basic("admin", "wrong")).await.problem(401);
+        world.advance(60);
+    }
+    assert_eq!(Visitor::signing_in(&world, "admin", "letmein").await.status, 403);
+    assert_eq!(Visitor::signing_in(&world, "admin", "wrong").await.status, 401);
+    assert_eq!(all_records(&world).await, before, "nothing was made");
+    world.set_user("2", "permissions", permissions(&["ROLE_USER", "ROLE_ADMIN", "generate services token"])).await;
+    for (method, route, takes_tokens) in ROUTES {
+        assert_eq!(send(&world, method, route, &basic("admin", "letmein")).await.status, 200, "{route}");
+        if takes_tokens {
+            assert_eq!(send(&world, method, route, &token).await.status, 200, "{route}");
+        }
+    }
+    let mut visitor = Visitor::signed_in(&world, "admin", "letmein").await;
+    let make = [("do", "make"), ("name", "a"), ("limit", "all")];
+    let forms: [(&str, &[(&str, &str)]); 2] =
+        [("/profile/developer", &make), ("/profile/developer", &[("do", "remake")])];
+    for (route, fields) in forms {
+        assert_eq!(visitor.submit("Generate", Request::new("POST", route), fields).await.status, 201, "{fields:?}");
+    }
+    // Who loses the permission while signed in makes nothing any more.
+    world.set_user("2", "permissions", permissions(&["ROLE_USER", "ROLE_ADMIN"])).await;
+    let before = all_records(&world).await;
+    for (route, fields) in forms {
+        assert_eq!(visitor.submit("Generate", Request::new("POST", route), fields).await.status, 403, "{fields:?}");
+    }
+    let key = Request::new("POST", "/admin/users/{user_id}").parameter("user_id", "1");
+    assert_eq!(visitor.submit("Generate", key, &[("name", "a"), ("limit", "all")]).await.status, 403);
+    assert_eq!(all_records(&world).await, before);
+}
