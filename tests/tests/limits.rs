@@ -1,6 +1,6 @@
 //! How many live tokens a user may have, of any kind, and that the count costs no more where there are very many.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tests::{
@@ -11,7 +11,7 @@ use tests::{
     tap::Seen,
 };
 use token::{Format, Reason, Revocation};
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::Instant};
 
 const LIMIT: (&str, &str) = ("HALLPASS_MAX_TOKENS_TOTAL", "3");
 
@@ -135,7 +135,8 @@ async fn issuing_reads_the_same_however_many_records_are_over_and_stops_at_the_l
         })
         .await;
     let issue = async || {
-        (tap.seen(), tap.answers());
+        tap.seen();
+        tap.answers();
         let began = Instant::now();
         let status = world.generate(&caller).await.status;
         (status, reads(&tap.seen(), &tap.answers()), began.elapsed())
@@ -153,12 +154,7 @@ async fn issuing_reads_the_same_however_many_records_are_over_and_stops_at_the_l
     assert_eq!(status, 409);
     assert!(reads.iter().filter(|(name, _)| name == "Query").all(|(_, read)| *read <= 1_000), "{reads:?}");
     assert_eq!(reads.len(), 5, "{reads:?}");
-    tracing::info!(count, few = ?few.2, many = ?many.2, beyond = ?took, "generate by token");
-    if long() {
-        let times =
-            format!("{count}: {:?} with few, {:?} with as many dead, {took:?} with as many live", few.2, many.2);
-        std::fs::write(std::env::temp_dir().join("hallpass-limits.txt"), times).unwrap();
-    }
+    println!("generate by token: {:?}; with {count} records over {:?}; with {count} live {took:?}", few.2, many.2);
 }
 
 #[tokio::test]
