@@ -13,7 +13,8 @@ use prune::{
     stream::{Change, changes, why},
 };
 use serde_json::Value as Json;
-use token::{Binding, Family, Format, Record, Snapshot, Timestamp, TokenId, User, UserId, Value};
+use store::live::LiveRecord;
+use token::{Binding, Format, Snapshot, Timestamp, TokenId, User, UserId, Value};
 
 fuzz_target!(|data: &[u8]| {
     let Ok(event) = serde_json::from_slice::<Json>(data) else { return };
@@ -63,31 +64,17 @@ fn user(id: UserId, username: &str) -> User {
     User::from_attributes(attributes).expect("a user")
 }
 
-fn record(user: &User, issued_at: Timestamp) -> Record {
-    let id = TokenId { user_id: user.id, hash: "AAAAAAAAAAAAAAAAAAAAAA".parse().expect("a hash") };
+fn record(user: &User, issued_at: Timestamp) -> LiveRecord {
     let binding = Binding::new(["username", "password_hash", "status"].map(str::to_owned));
-    Record {
+    let id = TokenId { user_id: user.id, hash: "AAAAAAAAAAAAAAAAAAAAAA".parse().expect("a hash") };
+    LiveRecord {
         id,
         format: Format::Signed,
-        name: None,
-        description: None,
-        scope: None,
+        is_named: false,
         issued_at,
-        issued_by: user.id.to_string(),
-        expires_at: None,
-        disabled_at: None,
-        revoked: None,
+        live_until: Timestamp::MAX,
         fingerprint: binding.fingerprint(user),
         snapshot: Snapshot::new(&id.hash, &binding, user),
         binding,
-        key_id: "fuzz".to_owned(),
-        family: Family::new(id),
-        payload_digest: None,
-        chain_started_at: issued_at,
-        replaces: None,
-        replaced_by: None,
-        replaced_at: None,
-        last_used_at: None,
-        forget_at: None,
     }
 }

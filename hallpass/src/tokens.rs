@@ -62,6 +62,9 @@ pub struct InspectArgs {
     prefix: String,
 }
 
+/// How many records are read at once.
+const PAGE: i32 = 500;
+
 /// How many records are marked at once.
 const AT_ONCE: usize = 8;
 
@@ -187,24 +190,29 @@ async fn revoke_all(stack: &Stack, name: &str, terminal: Terminal) -> Result<(),
     if store.raise_generation(&user.id).await? == Written::Unknown {
         return Err(CommandError::refused(format!("there is no user {} any more", user.username)));
     }
-    let records = store.readable_records_of(&user.id).await?;
-    let live: Vec<Record> =
-        records.into_iter().filter(|record| lifecycle::state(record, Some(&user), revocation.at).counts()).collect();
-    let all = live.len();
-    let bar = terminal::progress("revoking tokens", u64::try_from(all).ok());
-    let marking = stream::iter(live)
-        .take_while(|_record| std::future::ready(!interrupt.came()))
-        .map(|record| {
-            let store = &store;
-            async move { store.revoke_one(&record.id, record.format, revocation, forget_at).await }
-        })
-        .buffer_unordered(AT_ONCE);
-    let mut marking = std::pin::pin!(marking);
-    let mut marked: usize = 0;
-    while let Some(done) = marking.next().await {
-        done?;
-        marked = marked.saturating_add(1);
-        bar.inc(1);
+    // What an interrupted run has left is neither revoked nor the user's any more, so that all in the index are marked.
+    let bar = terminal::progress("revoking tokens", None);
+    let (mut marked, mut all, mut after) = (0_usize, 0_usize, None);
+    loop {
+        let page = store.live_page(&user.id, revocation.at, PAGE, after).await?;
+        all = all.saturating_add(page.records.len());
+        let marking = stream::iter(page.records)
+            .take_while(|_record| std::future::ready(!interrupt.came()))
+            .map(|record| {
+                let store = &store;
+                async move { store.revoke_one(&record.id, record.format, revocation, forget_at).await }
+            })
+            .buffer_unordered(AT_ONCE);
+        let mut marking = std::pin::pin!(marking);
+        while let Some(done) = marking.next().await {
+            done?;
+            marked = marked.saturating_add(1);
+            bar.inc(1);
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
     }
     bar.finish_and_clear();
     let username = terminal::printable(&user.username);

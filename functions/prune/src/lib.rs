@@ -8,11 +8,14 @@ use std::time::Duration;
 
 use aws_lambda_events::{event::dynamodb, streams::DynamoDbEventResponse};
 use edge::log;
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use lambda_runtime::Diagnostic;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
-use store::{Failure, Store, sweep::Place};
-use token::{Reason, Record, Timestamp};
+use store::{
+    Failure, Store,
+    sweep::{Invalidation, Place},
+};
+use token::Timestamp;
 
 pub mod stream;
 mod sweep;
@@ -21,6 +24,12 @@ pub use sweep::Swept;
 
 /// How many users, and how many writes, are dealt with at once.
 const AT_ONCE: usize = 16;
+
+const VOIDING: &str = "voiding the tokens of a changed user";
+
+fn no_time_left() -> Failure {
+    Failure::new(VOIDING, "there was no time for all of them")
+}
 
 /// Prune with its settings.
 #[derive(Debug)]
@@ -76,11 +85,39 @@ impl Prune {
         })
     }
 
-    /// Takes one token back because its user changed, and says so.
-    async fn void(&self, record: &Record, because: Reason, now: Timestamp) -> Result<(), Failure> {
-        self.store.void(record, because, now, self.grace).await?;
-        log::voided(because, &record.id);
-        Ok(())
+    /// Revokes tokens because their user changed, and says so. One that cannot be revoked keeps no other alive, unless
+    /// everything fails at once.
+    ///
+    /// # Errors
+    /// When one of them is not revoked, or there was no time.
+    async fn void_all(
+        &self,
+        changes: &[Invalidation],
+        now: Timestamp,
+        may_go_on: &(dyn Fn() -> bool + Sync),
+    ) -> Result<(), Failure> {
+        let mut failed = None;
+        for some in changes.chunks(AT_ONCE) {
+            if !may_go_on() {
+                return Err(no_time_left());
+            }
+            let outcomes = join_all(some.iter().map(|change| self.store.void(change, now, self.grace))).await;
+            let (mut done, mut failure) = (0_usize, None);
+            for (change, outcome) in some.iter().zip(outcomes) {
+                match outcome {
+                    Ok(_) => {
+                        log::voided(change.because, &change.id);
+                        done = done.saturating_add(1);
+                    }
+                    Err(error) => failure = Some(error),
+                }
+            }
+            failed = failed.or(failure);
+            if done == 0 {
+                break;
+            }
+        }
+        failed.map_or(Ok(()), Err)
     }
 
     /// Removes sessions because their user changed.

@@ -7,12 +7,17 @@ use aws_lambda_events::{
     streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse},
 };
 use edge::log;
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::join_all;
 use serde_dynamo::AttributeValue;
-use store::{Failure, sessions::Session};
-use token::{Reason, Record, Timestamp, User, UserId, Value, lifecycle, user::attribute::USER_ID};
+use store::{
+    Failure,
+    live::{LivePlace, LiveRecord},
+    sessions::Session,
+    sweep::Invalidation,
+};
+use token::{Reason, Timestamp, User, UserId, Value, user::attribute::USER_ID};
 
-use crate::{AT_ONCE, Prune};
+use crate::{AT_ONCE, Prune, VOIDING, no_time_left};
 
 /// One change of a user.
 #[derive(Debug)]
@@ -36,61 +41,91 @@ enum Image {
 /// with it.
 const CLOCK_SKEW: Duration = Duration::from_secs(2);
 
-const DOING: &str = "voiding the tokens of a changed user";
+/// How many tokens of a user are looked at before it is another user's turn.
+const PAGE: i32 = 500;
+
+/// What a batch says of one user, and how far the user's tokens have been looked at.
+struct Drain {
+    user_id: UserId,
+    changes: Vec<Change>,
+    after: Option<LivePlace>,
+}
 
 impl Prune {
     /// Deals with a batch. What fails is named, so that Lambda delivers it again and the rest is done.
+    ///
+    /// Every user of the batch gets one page of tokens looked at before any gets a second, so that one with very many
+    /// keeps no other waiting. Who has more than there is time for is named too: what is revoked leaves the index, so
+    /// that the next delivery goes on where this one stopped, however many deliveries it takes.
     pub(crate) async fn stream(
         &self,
         records: Vec<EventRecord>,
         now: Timestamp,
         may_go_on: &(dyn Fn() -> bool + Sync),
     ) -> Result<DynamoDbEventResponse, Failure> {
-        let users: Vec<(UserId, Vec<Change>)> = changes(records, now)?.into_iter().collect();
-        let mut answer = DynamoDbEventResponse::default();
-        for some in users.chunks(AT_ONCE) {
-            let voiding = some.iter().map(|(user_id, changes)| self.void_after(user_id, changes, now, may_go_on));
-            let outcomes = join_all(voiding).await;
-            for ((_, changes), outcome) in some.iter().zip(outcomes) {
-                if let Err(failure) = outcome {
-                    log::failed(&failure);
-                    answer.batch_item_failures.extend(changes.iter().map(|change| failed(&change.sequence_number)));
+        let drain = |(user_id, changes)| Drain { user_id, changes, after: None };
+        let mut waiting: Vec<Drain> = changes(records, now)?.into_iter().map(drain).collect();
+        let mut unfinished: BTreeMap<UserId, Vec<String>> = BTreeMap::new();
+        while !waiting.is_empty() {
+            let mut next = Vec::new();
+            while !waiting.is_empty() {
+                let some = waiting.split_off(waiting.len().saturating_sub(AT_ONCE));
+                let outcomes = join_all(some.iter().map(|drain| self.void_page(drain, now, may_go_on))).await;
+                for (drain, (place, outcome)) in some.into_iter().zip(outcomes) {
+                    let goes_on = place.is_some() && may_go_on();
+                    let no_time = place.is_some() && !goes_on;
+                    if let Some(failure) = outcome.err().or_else(|| no_time.then(no_time_left)) {
+                        log::failed(&failure);
+                        let numbers = drain.changes.iter().map(|change| change.sequence_number.clone());
+                        unfinished.insert(drain.user_id, numbers.collect());
+                    }
+                    if goes_on {
+                        next.push(Drain { after: place, ..drain });
+                    }
                 }
             }
+            waiting = next;
         }
+        let mut answer = DynamoDbEventResponse::default();
+        answer.batch_item_failures = unfinished.values().flatten().map(|number| failed(number)).collect();
         Ok(answer)
     }
 
-    /// Sessions and tokens are read before the user: a token that is in the list was made from a user no newer than the one that
-    /// is read then, so that a difference means a change and never a token that was made in between.
-    ///
-    /// A user may have more tokens than there is time for. What is void stays void, and the rest is done when the record
-    /// comes again.
-    async fn void_after(
+    /// Revokes what a change of the user has invalidated in one page of the user's tokens: where the next page begins, and
+    /// what failed in this one.
+    async fn void_page(
         &self,
-        user_id: &UserId,
-        changes: &[Change],
+        drain: &Drain,
         now: Timestamp,
         may_go_on: &(dyn Fn() -> bool + Sync),
-    ) -> Result<(), Failure> {
-        let sessions = self.store.sessions_of(user_id).await?;
-        let records = self.store.readable_records_of(user_id).await?;
-        let live: Vec<Record> = records.into_iter().filter(|record| record.revoked.is_none()).collect();
-        if live.is_empty() && sessions.is_empty() {
-            return Ok(());
+    ) -> (Option<LivePlace>, Result<(), Failure>) {
+        match self.read_page(drain, now).await {
+            Ok((voided, next)) => (next, self.void_all(&voided, now, may_go_on).await),
+            Err(failure) => (None, Err(failure)),
+        }
+    }
+
+    /// Sessions and tokens are read before the user: a token that is in the page was made from a user no newer than the
+    /// one that is read then, so that a difference means a change and never a token that was made in between.
+    async fn read_page(
+        &self,
+        drain: &Drain,
+        now: Timestamp,
+    ) -> Result<(Vec<Invalidation>, Option<LivePlace>), Failure> {
+        let Drain { user_id, changes, after } = drain;
+        let sessions = if after.is_none() { self.store.sessions_of(user_id).await? } else { Vec::new() };
+        let page = self.store.live_page(user_id, now, PAGE, after.clone()).await?;
+        if page.records.is_empty() && sessions.is_empty() {
+            return Ok((Vec::new(), page.next));
         }
         let user = self.store.user(user_id).await?;
         let ended = sessions.iter().filter(|(_, session)| why_session(session, user.as_ref(), changes).is_some());
         self.remove_sessions(ended.map(|(place, _)| place)).await?;
-        let voided: Vec<(&Record, Reason)> =
-            live.iter().filter_map(|record| Some((record, why(record, user.as_ref(), changes)?))).collect();
-        for some in voided.chunks(AT_ONCE) {
-            if !may_go_on() {
-                return Err(Failure::new(DOING, "there was no time for all of them"));
-            }
-            try_join_all(some.iter().map(|(record, because)| self.void(record, *because, now))).await?;
-        }
-        Ok(())
+        let voided = page.records.iter().filter_map(|record| {
+            let because = why(record, user.as_ref(), changes)?;
+            Some(Invalidation::of_live(record, because))
+        });
+        Ok((voided.collect(), page.next))
     }
 }
 
@@ -109,8 +144,8 @@ pub fn changes(records: Vec<EventRecord>, now: Timestamp) -> Result<BTreeMap<Use
 }
 
 /// Why this token is void: the user is not, or was for a while not, the one it was made for.
-pub fn why(record: &Record, user: Option<&User>, changes: &[Change]) -> Option<Reason> {
-    why_bound(record.issued_at, &|user| lifecycle::voided(record, user), user, changes)
+pub fn why(record: &LiveRecord, user: Option<&User>, changes: &[Change]) -> Option<Reason> {
+    why_bound(record.issued_at, &|user| record.invalidated(user), user, changes)
 }
 
 /// The same for a session.
@@ -152,7 +187,7 @@ fn change(record: EventRecord, now: Timestamp) -> Result<Option<(UserId, Change)
     };
     // Without its sequence number a record cannot be reported, so that the whole batch has to come again.
     let sequence_number =
-        record.sequence_number.ok_or_else(|| Failure::new(DOING, "a record has no sequence number"))?;
+        record.sequence_number.ok_or_else(|| Failure::new(VOIDING, "a record has no sequence number"))?;
     // A record may have no time, which is read as 1970. Taken as of now it voids rather more.
     let at = u64::try_from(record.approximate_creation_date_time.timestamp()).ok().filter(|seconds| *seconds > 0);
     let at = at.and_then(Timestamp::from_unix).unwrap_or(now);

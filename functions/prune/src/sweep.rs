@@ -9,7 +9,7 @@ use serde::Serialize;
 use store::{
     Failure,
     sessions::Session,
-    sweep::{Entry, Kind, Part, Place},
+    sweep::{Entry, Invalidation, Kind, Part, Place},
 };
 use token::{Record, Timestamp, User, UserId, lifecycle};
 
@@ -74,7 +74,9 @@ impl Prune {
         let (mut pointers, mut sessions) = (Vec::new(), Vec::new());
         for entry in rest {
             match entry.kind {
-                Kind::Record(record) if record.revoked.is_none() => records.push(*record),
+                Kind::Record(record) if record.live_until().is_some_and(|end| !end.has_come(now)) => {
+                    records.push(*record);
+                }
                 Kind::Record(_) | Kind::Passing | Kind::Pointer { is_replaced: true, .. } => {}
                 Kind::Session(session) => sessions.push((entry.key, *session)),
                 Kind::Pointer { hash, owner, is_replaced: false } => pointers.push((hash, owner)),
@@ -113,10 +115,9 @@ impl Prune {
             None => lifecycle::voided(record, None),
             Some(user) => lifecycle::voided(record, Some(user.as_ref()?)),
         };
-        let voided: Vec<_> = records.iter().filter_map(|record| Some((record, why(record)?))).collect();
-        for some in voided.chunks(AT_ONCE) {
-            try_join_all(some.iter().map(|(record, because)| self.void(record, *because, now))).await?;
-        }
+        let voided = records.iter().filter_map(|record| Some(Invalidation::of(record, why(record)?)));
+        let voided: Vec<Invalidation> = voided.collect();
+        self.void_all(&voided, now, &|| true).await?;
         swept.voided = swept.voided.saturating_add(length(&voided));
         Ok(())
     }

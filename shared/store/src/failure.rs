@@ -14,28 +14,45 @@ use crate::item::Item;
 pub struct Failure {
     doing: &'static str,
     source: Box<dyn Error + Send + Sync>,
+    is_throttled: bool,
 }
 
 /// An item that has no usable value for an attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Corrupt(pub &'static str);
 
+/// The codes with which DynamoDB refuses a call for being busy.
+const BUSY: [&str; 4] = [
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ThrottlingException",
+    "TransactionConflictException",
+];
+
 impl Failure {
     /// A failure while doing this.
     pub fn new(doing: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { doing, source: source.into() }
+        Self { doing, source: source.into(), is_throttled: false }
+    }
+
+    /// Whether DynamoDB was busy, with the partition or with the item, and may do the same call a moment later.
+    pub(crate) const fn is_throttled(&self) -> bool {
+        self.is_throttled
     }
 
     /// For `map_err`: the failure of an AWS call. It keeps the error's kind, code and message and drops the raw
     /// response, whose `Debug` form would print bodies.
     pub(crate) fn of<E, R>(doing: &'static str) -> impl FnOnce(SdkError<E, R>) -> Self
     where
-        E: Error + Send + Sync + 'static,
+        E: Error + ProvideErrorMetadata + Send + Sync + 'static,
         R: fmt::Debug,
     {
         #[expect(clippy::wildcard_enum_match_arm, reason = "the SDK's error may grow variants")]
         move |error| match error {
-            SdkError::ServiceError(service) => Self::new(doing, service.into_err()),
+            SdkError::ServiceError(service) => {
+                let is_throttled = service.err().code().is_some_and(|code| BUSY.contains(&code));
+                Self { is_throttled, ..Self::new(doing, service.into_err()) }
+            }
             SdkError::DispatchFailure(dispatch) => {
                 let reason = dispatch.as_connector_error().map_or_else(|| "no connector".to_owned(), chain);
                 Self::new(doing, reason)

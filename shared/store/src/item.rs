@@ -253,7 +253,7 @@ fn family(item: &Item) -> Result<Family, Corrupt> {
     family.filter(|_| rest.is_empty()).ok_or(Corrupt(ANCESTORS))
 }
 
-fn snapshot(item: &Item) -> Result<Snapshot, Corrupt> {
+pub(crate) fn snapshot(item: &Item) -> Result<Snapshot, Corrupt> {
     let generation = match item.get(GENERATION) {
         None => None,
         Some(AttributeValue::N(count)) => Some(count.parse().map_err(|_| Corrupt(GENERATION))?),

@@ -4,7 +4,7 @@
 //!
 //! The index is a local one, because only those are read strongly. It has what decides about a token and no more.
 
-use token::{Binding, Fingerprint, Format, Timestamp, TokenHash, TokenId, User, UserId, lifecycle};
+use token::{Binding, Fingerprint, Format, Snapshot, Timestamp, TokenHash, TokenId, User, UserId, lifecycle::Bound};
 
 use crate::{
     Failure, Store,
@@ -32,6 +32,8 @@ pub struct LiveRecord {
     pub fingerprint: Fingerprint,
     /// What that fingerprint is made of.
     pub binding: Binding,
+    /// What of the user a rejection can name.
+    pub snapshot: Snapshot,
 }
 
 /// Some of a user's records that may be accepted, those that expire first before the others.
@@ -121,7 +123,8 @@ impl Store {
 impl LiveRecord {
     /// Why a change of the user has invalidated this token for good, if one has.
     pub fn invalidated(&self, user: Option<&User>) -> Option<token::Reason> {
-        lifecycle::changed_since(&self.fingerprint, &self.binding, user)
+        let Self { id, fingerprint, binding, snapshot, .. } = self;
+        Bound { hash: &id.hash, fingerprint, binding, snapshot }.voided(user)
     }
 }
 
@@ -136,5 +139,6 @@ fn live_record(item: &Item) -> Result<LiveRecord, Corrupt> {
         live_until: item::instant(item, item::LIVE_UNTIL)?.ok_or(Corrupt(item::LIVE_UNTIL))?,
         fingerprint: item::fingerprint(item)?,
         binding: item::binding(item)?,
+        snapshot: item::snapshot(item)?,
     })
 }

@@ -13,6 +13,7 @@ use crate::{
     developer::{Pointer, to_pointer},
     failure::if_met,
     item::{self, FIRST_TOKEN, FORGET_AT, Item},
+    live::LiveRecord,
     sessions::{self, Session},
     tokens::Marked,
     verify::pause,
@@ -67,6 +68,37 @@ pub enum Kind {
     Other,
 }
 
+/// A token that a change of its user has invalidated, as prune marks it.
+#[derive(Clone, Copy, Debug)]
+pub struct Invalidation {
+    /// The token.
+    pub id: TokenId,
+    /// The format of its text.
+    pub format: Format,
+    /// When it would have expired, if ever.
+    pub expires_at: Option<Timestamp>,
+    /// What became of the user.
+    pub because: Reason,
+}
+
+impl Invalidation {
+    /// That of this record.
+    pub const fn of(record: &Record, because: Reason) -> Self {
+        Self { id: record.id, format: record.format, expires_at: record.expires_at, because }
+    }
+
+    /// That of a record from the index of live ones.
+    pub const fn of_live(record: &LiveRecord, because: Reason) -> Self {
+        Self { id: record.id, format: record.format, expires_at: Some(record.live_until), because }
+    }
+}
+
+/// How long it waits before a write to a busy partition is tried again; twice as long every time.
+const BUSY_WAIT: Duration = Duration::from_millis(50);
+
+/// The longest such wait.
+const LONGEST_BUSY_WAIT: Duration = Duration::from_millis(1_600);
+
 /// The key of the item that remembers where a sweep stopped. It stands beside the counters of log-ins, because prune
 /// must not be able to make an item among the tokens.
 const SWEEP: &str = "sweep#tokens";
@@ -80,28 +112,22 @@ const LONGEST_UNPROCESSED_WAIT: Duration = Duration::from_secs(2);
 const DOING: &str = "sweeping the tokens";
 
 impl Store {
-    /// Takes a record back because its user changed. Repeating it changes nothing.
+    /// Revokes a token because its user changed. Repeating it changes nothing. Where the user's partition takes no more
+    /// writes, it waits for up to three seconds.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn void(
-        &self,
-        record: &Record,
-        because: Reason,
-        now: Timestamp,
-        grace: Duration,
-    ) -> Result<Marked, Failure> {
-        let forget_at = lifecycle::forget_at(record.expires_at, Some(now), grace);
-        self.revoke_one(&record.id, record.format, Revocation { at: now, because }, forget_at).await
-    }
-
-    /// All records of a user that can be read. One that cannot lets nobody in, and must not keep the others alive.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn readable_records_of(&self, user_id: &UserId) -> Result<Vec<Record>, Failure> {
-        let items = self.all_items_of(user_id).await?;
-        Ok(items.iter().filter_map(|item| item::to_record(item).ok()).collect())
+    pub async fn void(&self, change: &Invalidation, now: Timestamp, grace: Duration) -> Result<Marked, Failure> {
+        let forget_at = lifecycle::forget_at(change.expires_at, Some(now), grace);
+        let revocation = Revocation { at: now, because: change.because };
+        let mut wait = BUSY_WAIT;
+        loop {
+            match self.revoke_one(&change.id, change.format, revocation, forget_at).await {
+                Err(failure) if failure.is_throttled() && wait <= LONGEST_BUSY_WAIT => pause(wait).await,
+                outcome => return outcome,
+            }
+            wait = wait.saturating_mul(2);
+        }
     }
 
     /// The next part of the table of tokens.

@@ -6,10 +6,11 @@ use std::time::Duration;
 use crate::{
     codec::{Claim, Format},
     fingerprint::{Binding, Fingerprint},
+    id::TokenHash,
     reason::Reason,
     record::Record,
     scope::Scope,
-    snapshot::{Changed, Differences},
+    snapshot::{Changed, Differences, Snapshot},
     timestamp::Timestamp,
     user::{Status, User},
 };
@@ -142,10 +143,32 @@ impl State {
 /// A user who is merely blocked while the token is not bound to `status` voids nothing: the token is refused for as
 /// long as the block lasts.
 pub fn voided(record: &Record, user: Option<&User>) -> Option<Reason> {
-    let reason = changed_since(&record.fingerprint, &record.binding, user)?;
-    let differences = user.filter(|_| reason == Reason::UserChanged).map(|user| differences(record, user));
-    // Someone raised `token_generation` and nothing else changed: all tokens of the user were revoked.
-    Some(if differences.is_some_and(|it| it.is_generation_alone()) { Reason::Revoked } else { reason })
+    let Record { id, fingerprint, binding, snapshot, .. } = record;
+    Bound { hash: &id.hash, fingerprint, binding, snapshot }.voided(user)
+}
+
+/// What binds a token to its user, as a record or the index of live ones has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound<'a> {
+    /// The token's hash.
+    pub hash: &'a TokenHash,
+    /// The user's fingerprint when the token was issued.
+    pub fingerprint: &'a Fingerprint,
+    /// What that fingerprint is made of.
+    pub binding: &'a Binding,
+    /// What of the user a rejection can name.
+    pub snapshot: &'a Snapshot,
+}
+
+impl Bound<'_> {
+    /// Whether a change of the user has voided the token for good, and why; see [`voided`].
+    pub fn voided(&self, user: Option<&User>) -> Option<Reason> {
+        let reason = changed_since(self.fingerprint, self.binding, user)?;
+        let user = user.filter(|_| reason == Reason::UserChanged);
+        let differences = user.map(|user| self.snapshot.differences(self.hash, self.binding, user));
+        // Someone raised `token_generation` and nothing else changed: all tokens of the user were revoked.
+        Some(if differences.is_some_and(|it| it.is_generation_alone()) { Reason::Revoked } else { reason })
+    }
 }
 
 /// Whether the user is no longer the one whose fingerprint this was, and why.

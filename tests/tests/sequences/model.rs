@@ -151,8 +151,7 @@ impl Model {
             verdicts.push("unknown");
         }
         if token.end.is_none() {
-            let is_replaced = token.window_ends_at.is_some_and(|at| at <= self.now);
-            verdicts.push(if is_replaced { "replaced" } else { self.of_user(token) });
+            verdicts.push(if token.is_replaced(self.now) { "replaced" } else { self.of_user(token) });
         }
         verdicts
     }
@@ -280,7 +279,7 @@ impl Model {
         }
         for index in 0..self.tokens.len() {
             let token = &self.tokens[index];
-            if token.user != user || token.end.is_some() {
+            if token.user != user || token.end.is_some() || token.is_replaced(self.now) {
                 continue;
             }
             let bound = token.bound;
@@ -308,6 +307,9 @@ impl Model {
         self.expired_items_removed();
         for token in 0..self.tokens.len() {
             let it = &self.tokens[token];
+            if it.is_replaced(self.now) {
+                continue;
+            }
             if let Some(reason) = shut_out(it.bound, self.users[it.user].now) {
                 self.end(token, reason);
             }
@@ -335,6 +337,13 @@ impl Model {
             end.reasons.push(reason);
             token.end = Some(end);
         }
+    }
+}
+
+impl Token {
+    /// Whether its successor has taken its place by the end of the window: no change of the user ends it then.
+    fn is_replaced(&self, now: u64) -> bool {
+        self.window_ends_at.is_some_and(|at| at <= now)
     }
 }
 
