@@ -1,13 +1,73 @@
-//! Translates `openapi.yaml`, which people write, into the JSON that `/openapi.json` serves.
+//! Translates `openapi.yaml`, which people write, into the JSON that `/openapi.json` serves, and packs Swagger UI.
 
-use std::{env, error::Error, fs, path::Path};
+use std::{
+    env,
+    error::Error,
+    fmt::Write as _,
+    fs,
+    hash::{DefaultHasher, Hash, Hasher},
+    io::Write as _,
+    path::Path,
+    sync::Arc,
+};
+
+use flate2::{Compression, GzBuilder};
+use utoipa_swagger_ui::Config;
+
+/// The files of Swagger UI that its page loads.
+const FILES: [&str; 5] = [
+    "swagger-ui.css",
+    "index.css",
+    "swagger-ui-bundle.js",
+    "swagger-ui-standalone-preset.js",
+    "swagger-initializer.js",
+];
 
 #[expect(clippy::disallowed_methods, reason = "Cargo tells a build script where to write by its environment")]
 fn main() -> Result<(), Box<dyn Error>> {
+    let out = env::var("OUT_DIR")?;
+    translate(Path::new(&out))?;
+    pack(Path::new(&out))
+}
+
+fn translate(out: &Path) -> Result<(), Box<dyn Error>> {
     let source = Path::new("../../openapi.yaml");
     println!("cargo::rerun-if-changed={}", source.display());
     let document: serde_json::Value = yaml_serde::from_str(&fs::read_to_string(source)?)?;
-    let out = env::var("OUT_DIR")?;
-    fs::write(Path::new(&out).join("openapi.json"), serde_json::to_string(&document)?)?;
+    fs::write(out.join("openapi.json"), serde_json::to_string(&document)?)?;
     Ok(())
+}
+
+/// Writes each file in gzip, a list of them in Rust, and the page with their versions.
+fn pack(out: &Path) -> Result<(), Box<dyn Error>> {
+    let source = Path::new("src/swagger.html");
+    println!("cargo::rerun-if-changed={}", source.display());
+    println!("cargo::rerun-if-changed=build.rs");
+    let mut page = fs::read_to_string(source)?;
+    let mut list = String::from("[\n");
+    let config = Config::from("../../openapi.json").deep_linking(true).display_request_duration(true);
+    // Without its bar for the addresses of other documents: this page is about one, and may reach no other.
+    let config = Arc::new(config.use_base_layout());
+    for name in FILES {
+        let file = utoipa_swagger_ui::serve(name, Arc::clone(&config))?.ok_or(format!("there is no {name}"))?;
+        let mut packed = GzBuilder::new().write(Vec::new(), Compression::best());
+        packed.write_all(&file.bytes)?;
+        let packed = packed.finish()?;
+        fs::write(out.join(format!("{name}.gz")), &packed)?;
+        let packed_file = format!("include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.gz\"))");
+        writeln!(list, "({name:?}, {:?}, {packed_file}),", file.content_type)?;
+        let version = version(&packed);
+        page = page.replace(&format!("\"{name}\""), &format!("\"{name}?v={version}\""));
+    }
+    list.push(']');
+    fs::write(out.join("swagger.rs"), list)?;
+    fs::write(out.join("index.html"), page)?;
+    Ok(())
+}
+
+/// As `page::asset` has it; a test compares the two.
+fn version(packed: &[u8]) -> String {
+    let mut hasher = DefaultHasher::new();
+    packed.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }

@@ -36,8 +36,10 @@ pub struct Reply {
     pub status: u16,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body as text.
+    /// The body as text; what is no text in it is lost.
     pub body: String,
+    /// How many bytes the body had.
+    pub length: usize,
 }
 
 impl Client {
@@ -78,13 +80,14 @@ impl Client {
         }
         let answer = sender.send_request(request.body(Full::new(Bytes::from(body.to_owned()))).unwrap()).await.unwrap();
         let (head, body) = answer.into_parts();
-        let body = String::from_utf8(body.collect().await.unwrap().to_bytes().into()).unwrap();
+        let body = body.collect().await.unwrap().to_bytes();
+        let (length, body) = (body.len(), String::from_utf8_lossy(&body).into_owned());
         drop(sender);
         let _closed = connection.await;
         let cookies: Vec<&str> =
             head.headers.get_all(SET_COOKIE).iter().filter_map(|cookie| cookie.to_str().ok()).collect();
         witness::got(path, head.status.as_u16(), &cookies, &format!("{:?} {body}", head.headers));
-        Reply { status: head.status.as_u16(), headers: head.headers, body }
+        Reply { status: head.status.as_u16(), headers: head.headers, body, length }
     }
 
     /// Sends a request with this `Authorization`.

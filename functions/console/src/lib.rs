@@ -41,7 +41,7 @@ async fn answer(
         ("/admin/users/{user_id}", "GET") => {
             page::or_message(request, page::admin::user(service, request, now, &draw?).await)
         }
-        ("/assets/{file}", "GET") => pages::asset(request),
+        ("/assets/{file}", "GET") => page::asset::serve(request),
         ("/docs/swagger-ui/{file}", "GET") => pages::swagger(request),
         ("/openapi.json", "GET") => Ok(problem::answer(StatusCode::OK, "application/json", OPENAPI.to_owned())),
         ("/healthz", "GET") => health(service, now).await,

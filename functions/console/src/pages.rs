@@ -1,50 +1,64 @@
-//! What a browser gets besides the pages: what they are drawn with, and Swagger UI over `openapi.json`.
+//! Swagger UI over `openapi.json`. Its files are packed when this crate is built: 1.6 MB of them come as 0.5.
 
-use std::sync::Arc;
+use std::io::Read;
 
-use edge::{Answer, Problem, gateway, problem};
-use http::{HeaderValue, StatusCode, header};
+use edge::{Answer, Problem, gateway};
+use flate2::read::GzDecoder;
+use http::{HeaderValue, header};
 use lambda_http::Request;
-use page::asset;
-use store::Failure;
-use utoipa_swagger_ui::Config;
+use page::asset::{Content, File};
 
-/// The page around Swagger UI. The package has one too, which names no language and asks for icons that are no text.
-const INDEX: &str = include_str!("swagger.html");
+/// The page around Swagger UI, with the versions of its files. The package has one too, which names no language and asks
+/// for icons that are no text.
+const INDEX: &str = include_str!(concat!(env!("OUT_DIR"), "/index.html"));
+
+/// Name, media type and gzip of each file.
+const FILES: [(&str, &str, &[u8]); 5] = include!(concat!(env!("OUT_DIR"), "/swagger.rs"));
 
 /// What Swagger UI may load: besides our own files the styles and images that it writes into its page.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; \
      style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// `GET /assets/{file}`.
-pub(crate) fn asset(request: &Request) -> Result<Answer, Problem> {
-    asset::file(&gateway::path_parameter(request, "file"))
-}
-
 /// `GET /docs/swagger-ui/{file}`. All links are relative, so that they hold behind any stage.
 pub(crate) fn swagger(request: &Request) -> Result<Answer, Problem> {
-    let mut answer = match gateway::path_parameter(request, "file").as_str() {
-        "index.html" => problem::answer(StatusCode::OK, problem::HTML, INDEX.to_owned()),
-        name => of_package(name)?,
-    };
+    let file = file(&gateway::path_parameter(request, "file")).ok_or_else(Problem::not_found)?;
+    let mut answer = file.answer(request)?;
     let policy = HeaderValue::from_static(CONTENT_SECURITY_POLICY);
     answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     answer.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    Ok(asset::kept(answer))
+    Ok(answer)
 }
 
-/// A file of the package, if it is text.
-fn of_package(name: &str) -> Result<Answer, Problem> {
-    let config = Config::from("../../openapi.json").deep_linking(true).display_request_duration(true);
-    // Without its bar for the addresses of other documents: this page is about one, and may reach no other.
-    let config = config.use_base_layout();
-    let file = utoipa_swagger_ui::serve(name, Arc::new(config));
-    let file = file.map_err(|error| Failure::new("reading a file of Swagger UI", error.to_string()))?;
-    let file = file.ok_or_else(Problem::not_found)?;
-    let text = String::from_utf8(file.bytes.into_owned()).map_err(|_| Problem::not_found())?;
-    let mut answer = problem::answer(StatusCode::OK, "text/plain", text);
-    if let Ok(media_type) = HeaderValue::try_from(file.content_type) {
-        answer.headers_mut().insert(header::CONTENT_TYPE, media_type);
+fn file(name: &str) -> Option<File> {
+    if name == "index.html" {
+        return Some(File { media_type: edge::problem::HTML, content: Content::Text(INDEX) });
     }
-    Ok(answer)
+    let (_, media_type, bytes) = FILES.into_iter().find(|(its, _, _)| *its == name)?;
+    Some(File { media_type, content: Content::Gzip(bytes, unpacked) })
+}
+
+fn unpacked(bytes: &[u8]) -> Option<String> {
+    let mut text = String::new();
+    GzDecoder::new(bytes).read_to_string(&mut text).ok().map(|_| text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_names_every_file_in_its_version() {
+        for (name, _, _) in FILES {
+            let version = file(name).unwrap().version();
+            assert!(INDEX.contains(&format!("\"{name}?v={version}\"")), "{name} {version}: {INDEX}");
+        }
+    }
+
+    #[test]
+    fn every_file_is_smaller_than_what_it_unpacks_to() {
+        for (name, _, bytes) in FILES {
+            let text = unpacked(bytes).unwrap();
+            assert!(bytes.len() < text.len() / 2 || text.len() < 1_000, "{name} {} {}", bytes.len(), text.len());
+        }
+    }
 }

@@ -7,7 +7,7 @@ use http::{
     header::{COOKIE, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS},
 };
 use lambda_http::{
-    Adapter, Request, RequestExt, Service as _, request::LambdaRequest, request::RequestContext, service_fn,
+    Adapter, Body, Request, RequestExt, Service as _, request::LambdaRequest, request::RequestContext, service_fn,
 };
 use lambda_runtime::{Context, LambdaEvent};
 use serde::Serialize;
@@ -89,7 +89,7 @@ async fn unsecured(
     let mut answer = log::conclude(outcome);
     cors::allow(settings, request.headers(), &mut answer);
     if request.method() == Method::HEAD {
-        answer.body_mut().clear();
+        *answer.body_mut() = Body::Text(String::new());
     }
     answer
 }

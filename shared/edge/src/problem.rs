@@ -9,6 +9,7 @@ use http::{
     HeaderName, HeaderValue, Response, StatusCode,
     header::{ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE},
 };
+use lambda_http::Body;
 use serde_json::{Map, Value};
 use store::{Failure, Refused};
 use token::{Changed, Issuer, Reason, TokenId};
@@ -16,7 +17,7 @@ use token::{Changed, Issuer, Reason, TokenId};
 use crate::challenge;
 
 /// An answer of a function.
-pub type Answer = Response<String>;
+pub type Answer = Response<Body>;
 
 /// An answer that says no. It is an error type, so that a handler reads straight down.
 #[derive(Debug)]
@@ -298,8 +299,8 @@ pub fn json(status: StatusCode, body: &impl serde::Serialize) -> Answer {
 }
 
 /// An answer that nobody keeps: everything here is about credentials.
-pub fn answer(status: StatusCode, media_type: &'static str, body: String) -> Answer {
-    let mut answer = Response::new(body);
+pub fn answer(status: StatusCode, media_type: &'static str, body: impl Into<Body>) -> Answer {
+    let mut answer = Response::new(body.into());
     *answer.status_mut() = status;
     if !answer.body().is_empty() {
         answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));

@@ -1,27 +1,122 @@
-//! Stylesheet, script and icon: text, compiled in, the same for everybody.
+//! Files that are the same for everybody: stylesheet, script and icon, compiled in. An address that names the file's
+//! version may be kept for a year, any other for an hour; a copy that is kept is asked for by its tag (RFC 9110 section
+//! 13.1.2).
 
-use edge::{Answer, Problem, problem};
-use http::{HeaderValue, StatusCode, header};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use edge::{Answer, Problem, gateway, problem};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use lambda_http::{Body, Request, RequestExt};
+
+/// A file.
+#[derive(Clone, Copy, Debug)]
+pub struct File {
+    /// Its media type.
+    pub media_type: &'static str,
+    /// What it holds.
+    pub content: Content,
+}
+
+/// What a file holds.
+#[derive(Clone, Copy, Debug)]
+pub enum Content {
+    /// Text.
+    Text(&'static str),
+    /// Text in gzip (RFC 1952), and the function that unpacks it for a client that does not.
+    Gzip(&'static [u8], fn(&[u8]) -> Option<String>),
+}
+
+/// How long an address with a version may be kept: it never means another file.
+const FOR_A_YEAR: &str = "public, max-age=31536000, immutable";
+
+/// How long any other may be kept.
+const FOR_AN_HOUR: &str = "public, max-age=3600";
 
 /// `GET /assets/{file}`.
 ///
 /// # Errors
 /// 404 for everything else.
-pub fn file(name: &str) -> Result<Answer, Problem> {
-    let (media_type, text) = match name {
-        "hallpass.css" => ("text/css; charset=utf-8", include_str!("../assets/hallpass.css")),
-        "swagger.css" => ("text/css; charset=utf-8", include_str!("../assets/swagger.css")),
-        "hallpass.js" => ("text/javascript; charset=utf-8", include_str!("../assets/hallpass.js")),
-        "hallpass.svg" => ("image/svg+xml", include_str!("../assets/hallpass.svg")),
-        _ => return Err(Problem::not_found()),
-    };
-    Ok(kept(problem::answer(StatusCode::OK, media_type, text.to_owned())))
+pub fn serve(request: &Request) -> Result<Answer, Problem> {
+    let file = File::named(&gateway::path_parameter(request, "file"));
+    file.ok_or_else(Problem::not_found)?.answer(request)
 }
 
-/// An answer that is the same for everybody: browsers may keep it for an hour.
-pub fn kept(mut answer: Answer) -> Answer {
-    let headers = answer.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    answer
+impl File {
+    /// A file of the pages.
+    pub fn named(name: &str) -> Option<Self> {
+        let (media_type, text) = match name {
+            "hallpass.css" => ("text/css; charset=utf-8", include_str!("../assets/hallpass.css")),
+            "swagger.css" => ("text/css; charset=utf-8", include_str!("../assets/swagger.css")),
+            "hallpass.js" => ("text/javascript; charset=utf-8", include_str!("../assets/hallpass.js")),
+            "hallpass.svg" => ("image/svg+xml", include_str!("../assets/hallpass.svg")),
+            _ => return None,
+        };
+        Some(Self { media_type, content: Content::Text(text) })
+    }
+
+    /// What tells this content from every other.
+    pub fn version(&self) -> String {
+        let mut hasher = DefaultHasher::new();
+        match self.content {
+            Content::Text(text) => text.as_bytes().hash(&mut hasher),
+            Content::Gzip(bytes, _) => bytes.hash(&mut hasher),
+        }
+        format!("{:016x}", hasher.finish())
+    }
+
+    /// The answer to a request for this file.
+    ///
+    /// # Errors
+    /// 503 if it cannot be unpacked for a client that does not take gzip.
+    pub fn answer(&self, request: &Request) -> Result<Answer, Problem> {
+        let (version, headers) = (self.version(), request.headers());
+        // It is weak, because it stands for the text, in whatever encoding.
+        let tag = format!("W/\"{version}\"");
+        let mut answer = if is_known(headers, &tag) {
+            problem::answer(StatusCode::NOT_MODIFIED, self.media_type, String::new())
+        } else {
+            self.whole(headers)?
+        };
+        let asked = request.query_string_parameters_ref().and_then(|parameters| parameters.first("v"));
+        let kept = if asked == Some(version.as_str()) { FOR_A_YEAR } else { FOR_AN_HOUR };
+        let headers = answer.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(kept));
+        headers.extend(HeaderValue::try_from(tag).ok().map(|tag| (header::ETAG, tag)));
+        if matches!(self.content, Content::Gzip(..)) {
+            headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+        }
+        Ok(answer)
+    }
+
+    fn whole(&self, headers: &HeaderMap) -> Result<Answer, Problem> {
+        match self.content {
+            Content::Text(text) => Ok(problem::answer(StatusCode::OK, self.media_type, text.to_owned())),
+            Content::Gzip(bytes, _) if takes_gzip(headers) => {
+                let mut answer = problem::answer(StatusCode::OK, self.media_type, Body::Binary(bytes.to_vec()));
+                answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                Ok(answer)
+            }
+            Content::Gzip(bytes, unpack) => {
+                let broken = || store::Failure::new("unpacking a file", "it is not gzip of text");
+                Ok(problem::answer(StatusCode::OK, self.media_type, unpack(bytes).ok_or_else(broken)?))
+            }
+        }
+    }
+}
+
+/// Whether the client has what this tag stands for.
+fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|known| known.trim() == "*" || opaque(known) == opaque(tag))
+}
+
+/// Whether the client takes gzip (RFC 9110 section 12.5.3).
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, "q=1"));
+        let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.trim().parse::<f32>().ok());
+        name.trim().eq_ignore_ascii_case("gzip") && weight.is_some_and(|weight| weight > 0.0)
+    })
 }
