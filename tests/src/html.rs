@@ -21,10 +21,11 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
      base-uri 'none'; frame-ancestors 'none'";
 
 /// The elements that our templates use. A page with another one has let it in.
-const KNOWN: [&str; 41] = [
-    "!doctype", "a", "body", "button", "caption", "code", "dd", "details", "div", "dl", "dt", "fieldset", "form", "h1",
-    "h2", "head", "header", "html", "input", "label", "legend", "li", "link", "main", "meta", "nav", "p", "script",
-    "section", "small", "span", "summary", "table", "tbody", "td", "th", "thead", "time", "title", "tr", "ul",
+const KNOWN: [&str; 42] = [
+    "!doctype", "a", "bdi", "body", "button", "caption", "code", "dd", "details", "div", "dl", "dt", "fieldset",
+    "form", "h1", "h2", "head", "header", "html", "input", "label", "legend", "li", "link", "main", "meta", "nav", "p",
+    "script", "section", "small", "span", "summary", "table", "tbody", "td", "th", "thead", "time", "title", "tr",
+    "ul",
 ];
 
 impl Reply {

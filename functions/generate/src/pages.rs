@@ -4,7 +4,9 @@
 use edge::{Answer, Problem, Service, body::Members, entropy::Draw, gateway};
 use http::{HeaderValue, StatusCode, header::SET_COOKIE};
 use lambda_http::Request;
-use page::{Form, Shown, Submitted, Visit, admin, developer, session, sign_in as sign_in_page, sign_in::Next};
+use page::{
+    Form, Shown, Submitted, Visit, admin, developer, session, sign_in as sign_in_page, sign_in::Next, view::contained,
+};
 use serde_json::{Map, Value};
 use token::{Record, Text, Timestamp, TokenId, User, credential::Login};
 
@@ -67,13 +69,13 @@ async fn made(service: &Service, sent: &Submitted, now: Timestamp, draw: &Draw) 
         "make" => {
             let caller = Caller::Visit(Box::new(visit.clone())).permitted(service)?;
             let (text, record) = Box::pin(issue(service, &caller, members(service, form, now)?, now, draw)).await?;
-            Ok(Shown { text, name: named(&record), note: "" })
+            Ok(Shown { text, title: NEW, name: named(&record), note: "" })
         }
         "remake" => {
             let caller = Caller::Visit(Box::new(visit.clone())).permitted(service)?;
             let (text, _) = make(service, caller.user(), None, now, draw).await?;
             let note = "Any developer token of before has stopped working.";
-            Ok(Shown { text, name: "Your developer token".to_owned(), note })
+            Ok(Shown { text, title: "Your developer token", name: None, note })
         }
         "rotate" => {
             let old = own_record(service, &visit.user, form.field("id")).await?;
@@ -83,7 +85,7 @@ async fn made(service: &Service, sent: &Submitted, now: Timestamp, draw: &Draw) 
                 StatusCode::UNAUTHORIZED => Problem::conflict(problem.detail()),
                 _ => problem,
             })?;
-            Ok(Shown { text, name: named(&record), note: "The old one ends when this one is first used." })
+            Ok(Shown { text, title: NEW, name: named(&record), note: "The old one ends when this one is first used." })
         }
         _ => Err(Problem::invalid_member("do", "it is unknown")),
     }
@@ -107,7 +109,12 @@ pub(crate) async fn issue_key(
     let Submitted { visit, form, .. } = sent;
     match issued {
         Ok((text, record)) => {
-            let shown = Shown { text, name: named(&record), note: "Hand it over in a way that nobody else can read." };
+            let shown = Shown {
+                text,
+                title: NEW,
+                name: named(&record),
+                note: "Hand it over in a way that nobody else can read.",
+            };
             admin::shown(service, &visit, &user, &shown, now).await
         }
         Err(problem) => Err(admin::refused(service, &visit, &user, &form, problem, now).await),
@@ -161,9 +168,9 @@ fn end_of_day(service: &Service, text: &str, now: Timestamp) -> Result<Timestamp
     }
 }
 
-fn named(record: &Record) -> String {
-    match &record.name {
-        Some(name) => format!("New token “{name}”"),
-        None => "New token".to_owned(),
-    }
+/// What the page that shows a token calls it.
+const NEW: &str = "New token";
+
+fn named(record: &Record) -> Option<String> {
+    record.name.as_deref().map(contained)
 }

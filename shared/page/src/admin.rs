@@ -13,7 +13,7 @@ use crate::{
     developer::Make,
     parameter, refuse, render,
     sign_in::Next,
-    view::{Tokens, notice},
+    view::{Tokens, contained, isolated, notice},
 };
 
 #[derive(Template)]
@@ -182,7 +182,7 @@ async fn written(
         frame: visit.frame(),
         user: Found::new(user),
         is_self: user.id == visit.user.id,
-        permissions: user.permissions.names().map(str::to_owned).collect(),
+        permissions: user.permissions.names().map(contained).collect(),
         tokens: Tokens::of(service, user, now).await?,
         make,
         shown,
@@ -194,14 +194,19 @@ async fn written(
 impl Found {
     /// What the table of this user's tokens is called.
     fn caption(&self) -> String {
-        format!("Keys and tokens of {}", self.username)
+        format!("Keys and tokens of {}", self.isolated())
+    }
+
+    /// The name where no element can stand.
+    fn isolated(&self) -> String {
+        isolated(&self.username)
     }
 
     fn new(user: &User) -> Self {
         Self {
             id: user.id.to_string(),
-            username: user.username.clone(),
-            full_name: user.full_name.clone(),
+            username: contained(&user.username),
+            full_name: user.full_name.as_deref().map(contained),
             is_app: user.attributes.get(KIND) == Some(&token::Value::Text("app".to_owned())),
             is_blocked: user.status == Status::Blocked,
             has_password: user.password_hash().is_some(),

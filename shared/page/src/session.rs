@@ -13,7 +13,7 @@ use lambda_http::Request;
 use store::sessions::Session;
 use token::{Status, Text, Timestamp, User, UserId, secret::Digest};
 
-use crate::{Form, Frame, Visitor};
+use crate::{Form, Frame, Visitor, view::contained};
 
 /// How long a session lives.
 pub const LIFETIME: Duration = Duration::from_secs(30 * 60);
@@ -152,7 +152,7 @@ impl Visit {
 
     /// The frame of this visitor's pages.
     pub fn frame(&self) -> Frame {
-        let name = self.user.display_name().to_owned();
+        let name = contained(self.user.display_name());
         let csrf = format!("{}.{}", csrf(&self.cookie.text), self.nonce);
         let visitor = Visitor { name, is_administrator: self.is_administrator, csrf };
         Frame { base: self.base.clone(), visitor: Some(visitor) }

@@ -17,8 +17,10 @@ pub struct Instant {
 pub struct Shown {
     /// The text.
     pub text: Text,
-    /// What it is called.
-    pub name: String,
+    /// What it is.
+    pub title: &'static str,
+    /// What its owner calls it.
+    pub name: Option<String>,
     /// What its holder has to know besides.
     pub note: &'static str,
 }
@@ -80,9 +82,9 @@ impl Row {
         let state = lifecycle::state(record, Some(user), now);
         Self {
             id: record.id.to_string(),
-            name: record.name.clone().unwrap_or_default(),
+            name: record.name.as_deref().map(contained).unwrap_or_default(),
             format: record.format.as_str(),
-            scope: record.scope.as_ref().map(|scope| scope.names().map(str::to_owned).collect()),
+            scope: record.scope.as_ref().map(|scope| scope.names().map(contained).collect()),
             issued: Instant::new(record.issued_at),
             expires: record.expires_at.map(Instant::new),
             last_used: record.last_used_at.map(Instant::new),
@@ -116,6 +118,31 @@ impl Tokens {
     pub(crate) fn all(&self) -> impl Iterator<Item = &Row> {
         self.developer.iter().chain(&self.rows)
     }
+}
+
+/// A name that others chose, as it may stand in a `<bdi>`: whatever its characters do to the direction of text ends with
+/// the element. An isolate that is not closed, or closed without having been opened, would reach beyond it, and so would
+/// the end of a paragraph; such a character is replaced by U+FFFD, as every other control character is.
+pub fn contained(name: &str) -> String {
+    let (mut open, mut unmatched) = (Vec::new(), Vec::new());
+    for (at, c) in name.char_indices() {
+        match c {
+            '\u{2066}'..='\u{2068}' => open.push(at),
+            '\u{2069}' if open.pop().is_none() => unmatched.push(at),
+            _ => {}
+        }
+    }
+    unmatched.append(&mut open);
+    let is_unfit = |at: usize, c: char| {
+        let is_control = c.is_control() && !matches!(c, '\n' | '\t');
+        is_control || matches!(c, '\u{2028}' | '\u{2029}') || unmatched.contains(&at)
+    };
+    name.char_indices().map(|(at, c)| if is_unfit(at, c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// The same where no element can stand: between the characters of an isolate.
+pub fn isolated(name: &str) -> String {
+    format!("\u{2068}{}\u{2069}", contained(name))
 }
 
 /// What a page says after something was done. The word comes from its address, so that only known ones count.
@@ -152,6 +179,25 @@ const fn label(state: State) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_reaches_beyond_no_element_and_is_whole_otherwise() {
+        let check = |name: &str, expected: &str| assert_eq!(contained(name), expected, "{name:?}");
+        for kept in
+            ["Ada Lovelace", "\u{5e2}\u{5d3}\u{5d4}", "a\u{202e}b", "a\u{202e}b\u{202c}c", "a\n\tb", "\u{200f}a", ""]
+        {
+            check(kept, kept);
+        }
+        for kept in ["\u{2066}a\u{2069}", "\u{2067}a\u{2068}b\u{2069}c\u{2069}"] {
+            check(kept, kept);
+        }
+        check("a\u{2069}b", "a\u{fffd}b");
+        check("\u{2067}a", "\u{fffd}a");
+        check("\u{2067}a\u{2066}b\u{2069}", "\u{fffd}a\u{2066}b\u{2069}");
+        check("\u{2069}\u{202e}a\u{2068}", "\u{fffd}\u{202e}a\u{fffd}");
+        check("a\u{2029}b\u{2028}c\u{85}d\u{1b}e\u{0}", "a\u{fffd}b\u{fffd}c\u{fffd}d\u{fffd}e\u{fffd}");
+        assert_eq!(isolated("a\u{2069}"), "\u{2068}a\u{fffd}\u{2069}");
+    }
 
     #[test]
     fn an_instant_is_exact_and_short() {

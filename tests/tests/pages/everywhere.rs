@@ -117,6 +117,122 @@ async fn files_may_be_kept_and_swagger_alone_may_style_itself() {
     system.stop().await;
 }
 
+#[tokio::test]
+async fn files_are_packed_kept_for_a_year_by_their_version_and_known_by_their_tag() {
+    let system = System::start(&[]).await;
+    let index = system.send("GET", "/docs/swagger-ui/index.html", &[], "").await;
+    let page = Visitor::new(&system, "").get("/sign-in").await;
+    let linked = |body: &str, folder: &str| -> Vec<String> {
+        let parts = body.split('"').filter(|part| part.contains("?v=")).map(|part| part.trim_start_matches('/'));
+        parts.map(|part| format!("{folder}{part}")).collect()
+    };
+    let mut paths = linked(&index.body, "/docs/swagger-ui/");
+    assert_eq!(paths.len(), 5, "{}", index.body);
+    paths.extend(linked(&page.body, "/"));
+    assert_eq!(paths.len(), 8, "{}", page.body);
+    for path in paths {
+        let whole = system.send("GET", &path, &[], "").await;
+        assert_eq!((whole.status, whole.header("content-encoding")), (200, ""), "{path}");
+        assert_eq!(whole.header("cache-control"), "public, max-age=31536000, immutable", "{path}");
+        let (bare, version) = path.split_once("?v=").unwrap();
+        let tag = format!("W/\"{version}\"");
+        assert_eq!(whole.header("etag"), tag, "{path}");
+        for other in [bare.to_owned(), format!("{bare}?v=other"), format!("{bare}?w={version}")] {
+            let hour = system.send("GET", &other, &[], "").await;
+            assert_eq!((hour.header("cache-control"), hour.header("etag")), ("public, max-age=3600", &*tag), "{other}");
+        }
+        for (known, status) in [
+            (tag.clone(), 304),
+            (format!("\"{version}\""), 304),
+            (format!("\"a\", {tag}"), 304),
+            ("*".to_owned(), 304),
+            ("\"a\"".to_owned(), 200),
+            (version.to_owned() + "x", 200),
+        ] {
+            let again = system.send("GET", &path, &[("If-None-Match", &known)], "").await;
+            assert_eq!((again.status, again.header("etag")), (status, &*tag), "{path} {known}");
+            assert_eq!(again.length == 0, status == 304, "{path} {known}");
+        }
+        let is_packed = path.starts_with("/docs/");
+        assert_eq!(whole.header("vary").contains("Accept-Encoding"), is_packed, "{path}");
+        for (codings, packs) in [
+            ("gzip", true),
+            ("gzip, deflate, br, zstd", true),
+            ("br;q=1.0, GZIP;q=0.5", true),
+            ("br", false),
+            ("gzip;q=0", false),
+            ("identity", false),
+            ("", false),
+        ] {
+            let reply = system.send("GET", &path, &[("Accept-Encoding", codings)], "").await;
+            let expected = if packs && is_packed { "gzip" } else { "" };
+            assert_eq!((reply.status, reply.header("content-encoding")), (200, expected), "{path} {codings}");
+            let is_smaller = reply.length < whole.length / 2 || whole.length < 1_000;
+            assert!(expected.is_empty() || is_smaller, "{path} {} of {}", reply.length, whole.length);
+        }
+    }
+    system.stop().await;
+}
+
+/// Names that would put what follows them in another order.
+const REORDERING: [&str; 6] = [
+    "\u{202e}drow",
+    "\u{5e2}\u{5d1}\u{5e8}\u{5d9}\u{5ea} 123",
+    "a\u{2069}\u{202e}b",
+    "\u{2067}a",
+    "a\u{202a}\u{202b}\u{2066}b\u{2069}",
+    "a\u{2029}\u{202e}b",
+];
+
+/// Whether the characters of this text that change its direction end with it.
+fn is_balanced(text: &str) -> bool {
+    let mut open = 0_i32;
+    let kept = text.chars().all(|c| {
+        match c {
+            '\u{2066}'..='\u{2068}' => open += 1,
+            '\u{2069}' => open -= 1,
+            _ => {}
+        }
+        open >= 0 && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{85}')
+    });
+    kept && open == 0
+}
+
+#[tokio::test]
+async fn a_name_is_isolated_from_what_stands_around_it() {
+    let system = System::start(&[("HALLPASS_INVALIDATE_ON", "password_hash")]).await;
+    let mut visitor = Visitor::signed_in(&system, "admin", "letmein").await;
+    for name in REORDERING {
+        for id in ["1", "2"] {
+            system.set_user(id, "full_name", text(name)).await;
+            system
+                .set_user(id, "permissions", AttributeValue::Ss(vec!["ROLE_ADMIN".to_owned(), name.to_owned()]))
+                .await;
+        }
+        system.set_user("1", "username", text(name)).await;
+        visitor.get(OWN).await;
+        visitor.send("POST", OWN, &format!("csrf={}&do=make&limit=all&name={name}", visitor.csrf)).await;
+        for path in [OWN, "/admin/users/1", "/admin/users/2", "/admin/users?name=1"] {
+            let page = visitor.get(path).await;
+            assert_eq!(page.status, 200, "{path}");
+            let mut named = 0;
+            for element in page.elements() {
+                let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{590}'..='\u{5ff}' | '\u{fffd}');
+                if !element.text.contains(turns) {
+                    continue;
+                }
+                named += 1;
+                assert!(is_balanced(&element.text), "{path} {element:?}");
+                let is_isolated = element.text.starts_with('\u{2068}') || element.text.contains(" \u{2068}");
+                let place = element.name.as_str();
+                assert!(place == "bdi" || (["title", "caption"].contains(&place) && is_isolated), "{path} {element:?}");
+            }
+            assert!(named >= 1, "{path} shows {name:?} nowhere: {}", page.body);
+        }
+    }
+    system.stop().await;
+}
+
 /// A page that nobody without a session sees.
 fn is_behind_a_session(path: &str) -> bool {
     !["/sign-in", "/assets/{file}", "/docs/swagger-ui/{file}"].contains(&path)

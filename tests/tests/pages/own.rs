@@ -38,7 +38,7 @@ async fn a_token_is_made_used_rotated_and_revoked() {
     let page = visitor.get(OWN).await;
     assert!(!page.body.contains(&token) && rows(&page).len() == 1, "it is shown once");
     let id = id_of(&system, &token).await;
-    assert!(rows(&page)[0].contains(&id) && rows(&page)[0].contains(">laptop <") && rows(&page)[0].contains("active"));
+    assert!(rows(&page)[0].contains(&id) && rows(&page)[0].contains(">laptop<") && rows(&page)[0].contains("active"));
 
     let rotated = visitor.post(OWN, &[("do", "rotate"), ("id", &id)]).await.shown_token();
     assert!(rows(&visitor.get(OWN).await).iter().any(|row| row.contains("until <time")));
