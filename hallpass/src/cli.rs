@@ -2,7 +2,16 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{doctor, error::CommandError, key, serve, shell, stack::Reach, sweep, terminal::Terminal, tokens, user};
+use crate::{
+    arguments::{port, seconds},
+    doctor,
+    error::CommandError,
+    key, serve, shell,
+    stack::Reach,
+    sweep,
+    terminal::Terminal,
+    tokens, user,
+};
 
 const AFTER_HELP: &str = "\
 Exit status:
@@ -56,7 +65,7 @@ enum Command {
 #[derive(Debug, Args)]
 pub struct DevArgs {
     /// The port of the HTTPS front
-    #[arg(long, default_value_t = 3443)]
+    #[arg(long, default_value_t = 3443, value_parser = port)]
     pub(crate) port: u16,
     /// Begin without the users, tokens and keys of before
     #[arg(long)]
@@ -65,7 +74,7 @@ pub struct DevArgs {
     #[arg(long)]
     pub(crate) no_prune: bool,
     /// Cache the authorizer's answers as API Gateway can
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) authorizer_cache: Option<u32>,
 }
 

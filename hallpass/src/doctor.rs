@@ -75,11 +75,11 @@ impl Verdict {
 /// # Errors
 /// When something is wrong, or standard output cannot be written.
 pub async fn run(stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
-    let now = clock::now();
     let mut findings = settings::look(stack);
     // Without its settings a stack has neither tables nor keys to look at.
     if let Ok(store) = stack.store() {
         findings.extend(tables::look(&store).await);
+        let now = store.clock(&store.tables().tokens).await.ok().flatten().unwrap_or_else(clock::now);
         findings.push(tables::look_at_the_clock(&store, clock::now).await);
         findings.extend(keys::look(stack, now).await);
         findings.extend(users::look(&store).await);

@@ -30,6 +30,8 @@ pub enum CommandError {
     Failure(Failure),
     /// The terminal or a file could not be read or written.
     Io(io::Error),
+    /// A secret that is shown once could not be written; the text says what became of it.
+    Undelivered(String),
     /// It was interrupted; the text says how far it came.
     Interrupted(String),
 }
@@ -44,7 +46,12 @@ impl CommandError {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Refused(_) => 1,
-            Self::Usage(_) | Self::NoStack(_) | Self::Start(_) | Self::Failure(_) | Self::Io(_) => 2,
+            Self::Usage(_)
+            | Self::NoStack(_)
+            | Self::Start(_)
+            | Self::Failure(_)
+            | Self::Io(_)
+            | Self::Undelivered(_) => 2,
             Self::Interrupted(_) => 130,
         }
     }
@@ -53,7 +60,7 @@ impl CommandError {
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused(why) | Self::Usage(why) => f.write_str(why),
+            Self::Refused(why) | Self::Usage(why) | Self::Undelivered(why) => f.write_str(why),
             Self::NoStack(error) => error.fmt(f),
             Self::Start(error) => error.fmt(f),
             Self::Failure(failure) => f.write_str(&failure.report()),

@@ -8,7 +8,7 @@ use std::{
 
 use aws_sdk_secretsmanager::Client;
 use clap::Subcommand;
-use edge::{clock, entropy, settings};
+use edge::{entropy, settings};
 use serde_json::json;
 use store::{Failure, Store, keys, sweep::Kind};
 use token::{
@@ -18,6 +18,7 @@ use token::{
 };
 
 use crate::{
+    clock,
     dev::files,
     error::CommandError,
     stack::{NoStack, Stack},
@@ -63,11 +64,15 @@ pub enum Command {
 pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
     match command {
         Command::New { out } => new(&out, terminal),
-        Command::List => list(&Secret::of(stack)?, terminal).await,
-        Command::Rotate => rotate(&Secret::of(stack)?, terminal).await,
-        Command::Export { jwt: _, id } => export(&Secret::of(stack)?, id.as_deref(), terminal).await,
+        Command::List => list(&Secret::of(stack)?, clock::now(stack, terminal).await?, terminal).await,
+        Command::Rotate => rotate(&Secret::of(stack)?, clock::now(stack, terminal).await?, terminal).await,
+        Command::Export { jwt: _, id } => {
+            let now = clock::now(stack, terminal).await?;
+            export(&Secret::of(stack)?, id.as_deref(), now, terminal).await
+        }
         Command::Retire { id, end_tokens } => {
-            retire(&Secret::of(stack)?, &stack.store()?, &id, end_tokens, terminal).await
+            let retirement = Retirement { id: &id, end_tokens, now: clock::now(stack, terminal).await? };
+            retire(&Secret::of(stack)?, &stack.store()?, retirement, terminal).await
         }
     }
 }
@@ -113,9 +118,8 @@ pub fn new(out: &Path, terminal: Terminal) -> Result<(), CommandError> {
     Ok(terminal.say(&text, &json!({"wrote": out.display().to_string()}))?)
 }
 
-async fn list(secret: &Secret, terminal: Terminal) -> Result<(), CommandError> {
+async fn list(secret: &Secret, now: Timestamp, terminal: Terminal) -> Result<(), CommandError> {
     let ring = secret.ring().await?;
-    let now = clock::now();
     let row = |key: &Key| [key.id().to_owned(), state(&ring, key, now).to_owned(), key.signs_from().to_string()];
     let rows: Vec<[String; 3]> = ring.keys().iter().map(row).collect();
     let view = |[id, state, signs_from]: &[String; 3]| json!({"id": id, "state": state, "signs_from": signs_from});
@@ -134,12 +138,12 @@ fn state(ring: &Keyring, key: &Key, now: Timestamp) -> &'static str {
 
 /// The new key verifies for two refresh periods before it signs, so that no function sees a token under a key it has
 /// not fetched.
-async fn rotate(secret: &Secret, terminal: Terminal) -> Result<(), CommandError> {
+async fn rotate(secret: &Secret, now: Timestamp, terminal: Terminal) -> Result<(), CommandError> {
     let ring = secret.ring().await?;
     if ring.keys().len() >= Keyring::MAX_KEYS {
         return Err(CommandError::refused("the ring is full; retire a key first"));
     }
-    let signs_from = clock::now().after(secret.refresh.saturating_mul(2));
+    let signs_from = now.after(secret.refresh.saturating_mul(2));
     let key = new_key(signs_from)?;
     let id = key.id().to_owned();
     secret.put(&ring.with(key).map_err(bad_ring)?).await?;
@@ -148,26 +152,32 @@ async fn rotate(secret: &Secret, terminal: Terminal) -> Result<(), CommandError>
 }
 
 /// base64url of 32 bytes, on standard output, for a pipe.
-async fn export(secret: &Secret, id: Option<&str>, terminal: Terminal) -> Result<(), CommandError> {
+async fn export(secret: &Secret, id: Option<&str>, now: Timestamp, terminal: Terminal) -> Result<(), CommandError> {
     let ring = secret.ring().await?;
     let key = match id {
         Some(id) => ring.keys().iter().find(|key| key.id() == id),
-        None => ring.signing(clock::now()),
+        None => ring.signing(now),
     };
     let key = key.ok_or_else(|| CommandError::refused("the ring has no such key"))?;
     let exported = key.export_jwt();
-    Ok(terminal.say(exported.reveal(), &json!({"id": key.id(), "jwt_key": exported.reveal()}))?)
+    let written = terminal.say_secret(exported.reveal(), &json!({"id": key.id(), "jwt_key": exported.reveal()}));
+    written.map_err(|error| CommandError::Undelivered(format!("the key could not be written: {error}")))
+}
+
+/// The key that goes.
+struct Retirement<'a> {
+    id: &'a str,
+    end_tokens: bool,
+    now: Timestamp,
 }
 
 async fn retire(
     secret: &Secret,
     store: &Store,
-    id: &str,
-    end_tokens: bool,
+    Retirement { id, end_tokens, now }: Retirement<'_>,
     terminal: Terminal,
 ) -> Result<(), CommandError> {
     let ring = secret.ring().await?;
-    let now = clock::now();
     if !ring.keys().iter().any(|key| key.id() == id) {
         return Err(CommandError::refused(format!("the ring has no key {}", shown(id))));
     }

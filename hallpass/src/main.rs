@@ -2,23 +2,24 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use hallpass::{
-    cli::{self, Cli},
+    arguments::{self, Stop},
+    cli,
     error::CommandError,
     terminal::Terminal,
 };
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match arguments::parse(std::env::args_os()) {
         Ok(cli) => cli,
-        // Not even `--json` was understood, so that the words themselves are looked at; help is no error.
-        Err(error) if error.use_stderr() && std::env::args_os().any(|word| word == "--json") => {
-            let _ = Terminal::new(true).complain(error.render().to_string().trim(), 2);
+        Err(Stop::Help(help)) => help.exit(),
+        Err(Stop::Bad(why)) => {
+            // Not even `--json` was understood, so that the words themselves are looked at.
+            let is_json = std::env::args_os().any(|word| word == "--json");
+            let _ = Terminal::new(is_json).complain(&why, 2);
             return ExitCode::from(2);
         }
-        Err(error) => error.exit(),
     };
     let is_json = cli.is_json();
     match cli::run(cli).await {

@@ -3,11 +3,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::Args;
-use edge::{clock, settings};
+use edge::settings;
 use prune::{Answer, Event, Prune};
 use serde_json::{Value, json};
 
 use crate::{
+    clock,
     error::CommandError,
     interrupt::Interrupt,
     stack::{NoStack, Stack},
@@ -30,6 +31,7 @@ pub struct PruneArgs {
 pub async fn run(stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
     let interrupt = Interrupt::watch()?;
     let grace = settings::grace(&stack.lookup()).map_err(NoStack::BadSetting)?;
+    let now = clock::now(stack, terminal).await?;
     let prune = Prune { store: stack.store()?, grace };
     let bar = terminal::progress("parts of the table swept", None);
     let parts = AtomicU64::new(0);
@@ -37,7 +39,7 @@ pub async fn run(stack: &Stack, terminal: Terminal) -> Result<(), CommandError> 
         bar.set_position(parts.fetch_add(1, Ordering::Relaxed));
         !interrupt.came()
     };
-    let answer = prune.handle(Event::Schedule(Value::Null), clock::now(), &may_go_on).await;
+    let answer = prune.handle(Event::Schedule(Value::Null), now, &may_go_on).await;
     bar.finish_and_clear();
     let swept = match answer {
         Ok(Answer::Swept(swept)) => swept,

@@ -11,6 +11,8 @@ use token::{Text, secret::Digest};
 use unicode_width::UnicodeWidthStr;
 use zeroize::Zeroizing;
 
+use crate::redact::redact;
+
 /// How a command prints.
 #[derive(Clone, Copy, Debug)]
 pub struct Terminal {
@@ -60,6 +62,17 @@ impl Terminal {
         out.flush()
     }
 
+    /// Prints a secret that is shown once, or the same as JSON.
+    ///
+    /// # Errors
+    /// When it cannot be written, or standard output is closed.
+    pub fn say_secret(self, text: &str, json: &Value) -> io::Result<()> {
+        if is_output_closed() {
+            return Err(io::Error::new(io::ErrorKind::BrokenPipe, "standard output is closed"));
+        }
+        self.say(text, json)
+    }
+
     /// Prints rows in columns that align, under a head, or the same as JSON.
     ///
     /// # Errors
@@ -88,6 +101,7 @@ impl Terminal {
     /// # Errors
     /// When standard error cannot be written.
     pub fn note(self, text: &str) -> io::Result<()> {
+        let text = &redact(text);
         if self.json {
             return writeln!(io::stderr(), "{}", json!({ "note": text }));
         }
@@ -99,6 +113,7 @@ impl Terminal {
     /// # Errors
     /// When standard error cannot be written.
     pub fn complain(self, error: &str, status: u8) -> io::Result<()> {
+        let error = &redact(error);
         if self.json {
             return writeln!(io::stderr(), "{}", json!({"error": error, "status": status}));
         }
@@ -147,8 +162,19 @@ pub fn printable(text: &str) -> String {
 /// The beginning of what a person typed, for a message about it.
 pub fn shown(text: &str) -> String {
     const LONGEST: usize = 64;
+    // What is cut off first would no longer look like a secret.
+    let text = &redact(text);
     let begin: String = printable(text).chars().take(LONGEST).collect();
     if text.chars().count() > LONGEST { format!("{begin}…") } else { begin }
+}
+
+/// Whether the process was started without a standard output. The runtime of Rust opens `/dev/null` in its place, for
+/// reading and writing, which no shell does; where that cannot be seen it is taken for open.
+fn is_output_closed() -> bool {
+    let is_null = std::fs::read_link("/proc/self/fd/1").is_ok_and(|target| target == std::path::Path::new("/dev/null"));
+    let info = std::fs::read_to_string("/proc/self/fdinfo/1").unwrap_or_default();
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+    is_null && flags.is_some_and(|flags| flags.trim_end().ends_with('2'))
 }
 
 /// A secret: asked for without an echo on a terminal, else the first line of standard input. Never an argument, which

@@ -1,13 +1,14 @@
 //! `hallpass token`: the tokens of users, and a look at any token.
 
 use clap::{Args, Subcommand};
-use edge::{clock, settings, view};
+use edge::{entropy, settings, view};
 use futures_util::{StreamExt, stream};
 use serde_json::json;
-use store::{Store, tokens::Marked, users::Written};
+use store::{tokens::Marked, users::Written};
 use token::{Issuer, Reason, Record, Revocation, Timestamp, TokenId, codec::inspect, lifecycle};
 
 use crate::{
+    clock,
     error::CommandError,
     interrupt::Interrupt,
     stack::{NoStack, Stack},
@@ -58,7 +59,7 @@ pub struct RevokeArgs {
 #[derive(Debug, Args)]
 pub struct InspectArgs {
     /// What stands in front of the deployment's tokens
-    #[arg(long, default_value = "", env = "HALLPASS_PREFIX")]
+    #[arg(long, default_value = "", env = "HALLPASS_PREFIX", hide_env_values = true)]
     prefix: String,
 }
 
@@ -75,8 +76,8 @@ const AT_ONCE: usize = 8;
 pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
     match command {
         Command::Issue(args) => Box::pin(issue::issue(args, stack, terminal)).await,
-        Command::List { user } => list(&stack.store()?, &user, terminal).await,
-        Command::Show { id } => show(&stack.store()?, &id, terminal).await,
+        Command::List { user } => list(stack, &user, terminal).await,
+        Command::Show { id } => show(stack, &id, terminal).await,
         Command::Revoke(RevokeArgs { id: Some(id), all: _ }) => revoke(stack, &id, terminal).await,
         Command::Revoke(RevokeArgs { id: None, all }) => revoke_all(stack, &all.unwrap_or_default(), terminal).await,
         Command::Rotate { id } => Box::pin(issue::rotate(&id, stack, terminal)).await,
@@ -93,7 +94,8 @@ pub fn inspect(args: &InspectArgs, terminal: Terminal) -> Result<(), CommandErro
     let text = terminal::token("Token")?;
     let seen = inspect::inspect(&issuer, text.reveal())
         .ok_or_else(|| CommandError::refused("this is not a token of Hallpass, or its prefix is another"))?;
-    let now = clock::now();
+    // It asks nobody, so that this machine's clock has to do.
+    let now = edge::clock::now();
     let id = seen.user_id.map_or_else(|| format!("….{}", seen.hash), |id| format!("{id}.{}", seen.hash));
     let state = match seen.expires_at {
         Some(end) if end.has_come(now) => "expired",
@@ -126,11 +128,12 @@ pub fn inspect(args: &InspectArgs, terminal: Terminal) -> Result<(), CommandErro
     Ok(terminal.table(["OF THE TOKEN", "IT SAYS"], &rows, &json)?)
 }
 
-async fn list(store: &Store, name: &str, terminal: Terminal) -> Result<(), CommandError> {
-    let user = user::find(store, name).await?;
+async fn list(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), CommandError> {
+    let store = stack.store()?;
+    let user = user::find(&store, name).await?;
     let mut records = store.records_of(&user.id).await?;
     records.sort_by_key(|record| record.issued_at);
-    let now = clock::now();
+    let now = clock::now(stack, terminal).await?;
     let row = |record: &Record| {
         [
             record.id.to_string(),
@@ -146,11 +149,12 @@ async fn list(store: &Store, name: &str, terminal: Terminal) -> Result<(), Comma
     Ok(terminal.table(["ID", "NAME", "FORMAT", "STATE", "EXPIRES", "LAST USED"], &rows, &json)?)
 }
 
-async fn show(store: &Store, id: &TokenId, terminal: Terminal) -> Result<(), CommandError> {
+async fn show(stack: &Stack, id: &TokenId, terminal: Terminal) -> Result<(), CommandError> {
+    let store = stack.store()?;
     let record = store.record(id).await?;
     let record = record.ok_or_else(|| CommandError::refused(format!("there is no token {id}")))?;
     let user = store.user(&id.user_id).await?;
-    let now = clock::now();
+    let now = clock::now(stack, terminal).await?;
     let scope = record.scope.as_ref().map_or_else(|| "all its user may do".to_owned(), ToString::to_string);
     let rows = [
         ("id", record.id.to_string()),
@@ -171,7 +175,7 @@ async fn show(store: &Store, id: &TokenId, terminal: Terminal) -> Result<(), Com
 }
 
 async fn revoke(stack: &Stack, id: &TokenId, terminal: Terminal) -> Result<(), CommandError> {
-    let (revocation, forget_at) = revocation(stack)?;
+    let (revocation, forget_at) = revocation(stack, terminal).await?;
     let json = |done| json!({"done": done, "id": id.to_string()});
     match stack.store()?.revoke(id, revocation, forget_at).await? {
         Marked::Now => Ok(terminal.say(&format!("revoked {id}"), &json("revoked"))?),
@@ -186,9 +190,9 @@ async fn revoke_all(stack: &Stack, name: &str, terminal: Terminal) -> Result<(),
     let interrupt = Interrupt::watch()?;
     let store = stack.store()?;
     let user = user::find(&store, name).await?;
-    let (revocation, forget_at) = revocation(stack)?;
-    if store.raise_generation(&user.id).await? == Written::Unknown {
-        return Err(CommandError::refused(format!("there is no user {} any more", user.username)));
+    let (revocation, forget_at) = revocation(stack, terminal).await?;
+    if store.raise_generation(&user.id, entropy::generation()?).await? == Written::Unknown {
+        return Err(CommandError::refused(format!("there is no user {} any more", terminal::shown(&user.username))));
     }
     // What an interrupted run has left is neither revoked nor the user's any more, so that all in the index are marked.
     let bar = terminal::progress("revoking tokens", None);
@@ -225,8 +229,8 @@ async fn revoke_all(stack: &Stack, name: &str, terminal: Terminal) -> Result<(),
     Ok(())
 }
 
-fn revocation(stack: &Stack) -> Result<(Revocation, Option<Timestamp>), CommandError> {
-    let now = clock::now();
+async fn revocation(stack: &Stack, terminal: Terminal) -> Result<(Revocation, Option<Timestamp>), CommandError> {
+    let now = clock::now_or_here(stack, terminal).await?;
     let grace = settings::grace(&stack.lookup()).map_err(NoStack::BadSetting)?;
     Ok((Revocation { at: now, because: Reason::Revoked }, lifecycle::forget_at(None, Some(now), grace)))
 }

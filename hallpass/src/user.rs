@@ -5,15 +5,16 @@ use std::convert::Infallible;
 use clap::{Args, Subcommand};
 use edge::{Settings, entropy};
 use login::{NameKey, name, password, text};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use store::{
     Store,
-    management::{Added, Change, NewUser},
+    changes::Change,
+    management::{Added, NewUser, Renamed},
     users::Written,
 };
 use token::{
-    Format, Permission, Status, User, UserId, Value,
-    user::attribute::{KIND, PASSWORD_HASH, PERMISSIONS, STATUS, USERNAME},
+    Format, Permission, User, UserId,
+    user::attribute::{PASSWORD_HASH, PERMISSIONS, STATUS, USERNAME},
 };
 
 use crate::{
@@ -22,8 +23,10 @@ use crate::{
     terminal::{self, Terminal, shown},
 };
 
+mod administrators;
 mod import;
 mod lines;
+mod list;
 
 /// What can be done with users.
 #[derive(Debug, Subcommand)]
@@ -109,29 +112,28 @@ const LONGEST_FULL_NAME: usize = 256;
 pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
     let store = stack.store()?;
     let change = async |name: &str, change: Change, attribute: &str, done: &str| {
-        let user = find(&store, name).await?;
-        let written = store.change_user(&user.id, &change, voids(&stack.settings()?, attribute)).await?;
-        say_done(terminal, written, &user, done)
+        let (user, settings) = (find(&store, name).await?, stack.settings()?);
+        let fresh = entropy::generation()?;
+        let written = store.change_user(&user.id, &change, voids(&settings, attribute), fresh).await?;
+        say_done(terminal, written, &user, done)?;
+        administrators::warn_without(&store, &settings, &user, terminal).await
     };
     match command {
         Command::Add(args) => add(&store, args, terminal).await,
-        Command::List => list(&store, terminal).await,
-        Command::Show(Name { name }) => show(&find(&store, &name).await?, terminal),
+        Command::List => list::list(&store, terminal).await,
+        Command::Show(Name { name }) => list::show(&find(&store, &name).await?, terminal),
         Command::Passwd(Name { name }) => {
             // Nobody is asked for the password of a user who is not there.
             find(&store, &name).await?;
             change(&name, Change::Password(new_password()?), PASSWORD_HASH, "password set").await
         }
-        Command::Rename { old, new } => {
-            let user = find(&store, &old).await?;
-            refuse_taken(&store, &new, Some(&user.id)).await?;
-            change(&old, Change::Rename(new), USERNAME, "renamed").await
-        }
+        Command::Rename { old, new } => rename(&store, &stack.settings()?, &old, &new, terminal).await,
         Command::Block(Name { name }) => change(&name, Change::Block, STATUS, "blocked").await,
         Command::Unblock(Name { name }) => change(&name, Change::Unblock, STATUS, "unblocked").await,
         Command::Remove(Name { name }) => {
-            let user = find(&store, &name).await?;
-            say_done(terminal, store.remove_user(&user.id).await?, &user, "removed")
+            let (user, settings) = (find(&store, &name).await?, stack.settings()?);
+            say_done(terminal, store.remove_user(&user.id).await?, &user, "removed")?;
+            administrators::warn_without(&store, &settings, &user, terminal).await
         }
         Command::Grant(NameAndPermission { name, permission }) => {
             change(&name, Change::Grant(permission), PERMISSIONS, "granted").await
@@ -157,15 +159,25 @@ pub async fn find(store: &Store, name: &str) -> Result<User, CommandError> {
     if !key.is_usable() {
         return Err(none());
     }
-    match store.ids_by_name(key.as_str()).await?.as_slice() {
-        [id] => store.user(id).await?.filter(|user| NameKey::new(&user.username) == key).ok_or_else(none),
-        [] => Err(none()),
-        _ => Err(CommandError::refused(format!("more than one user is called {}; name one by `id:`", shown(name)))),
+    let mut found = Vec::new();
+    for id in store.ids_by_name(key.as_str()).await? {
+        found.extend(store.user(&id).await?.filter(|user| NameKey::new(&user.username) == key));
+    }
+    match (found.pop(), found.is_empty()) {
+        (Some(user), true) => Ok(user),
+        (None, _) => Err(none()),
+        (Some(_), false) => {
+            Err(CommandError::refused(format!("more than one user is called {}; name one by `id:`", shown(name))))
+        }
     }
 }
 
 async fn add(store: &Store, args: AddArgs, terminal: Terminal) -> Result<(), CommandError> {
-    refuse_taken(store, &args.name, None).await?;
+    let key = usable_name(&args.name).map_err(CommandError::refused)?;
+    // Nobody is asked for the password of a user who cannot be added.
+    if store.is_name_taken(&key, None).await? {
+        return Err(taken(&args.name));
+    }
     if let Some(wrong) = args.full_name.as_deref().and_then(wrong_full_name) {
         return Err(CommandError::Refused(wrong));
     }
@@ -182,7 +194,7 @@ async fn add(store: &Store, args: AddArgs, terminal: Terminal) -> Result<(), Com
         is_app: args.app,
         password_hash: if args.no_password { None } else { Some(new_password()?) },
         permissions: args.permissions.into_iter().collect(),
-        token_generation: first_generation()?,
+        token_generation: entropy::generation()?,
     };
     match store.add_user(&user).await? {
         Added::Now => {
@@ -190,26 +202,29 @@ async fn add(store: &Store, args: AddArgs, terminal: Terminal) -> Result<(), Com
             Ok(terminal.say(&format!("added {} with the id {id}", terminal::printable(&user.username)), &json)?)
         }
         Added::IdTaken => Err(CommandError::refused(format!("the id {id} is taken"))),
+        Added::NameTaken => Err(taken(&user.username)),
     }
 }
 
-/// Where a new user's `token_generation` starts; half of the range is left to raise it.
-fn first_generation() -> Result<u32, CommandError> {
-    Ok(u32::from_be_bytes(entropy::bytes()?) >> 1)
+async fn rename(
+    store: &Store,
+    settings: &Settings,
+    old: &str,
+    new: &str,
+    terminal: Terminal,
+) -> Result<(), CommandError> {
+    let user = find(store, old).await?;
+    usable_name(new).map_err(CommandError::refused)?;
+    let written = match store.rename_user(&user.id, new, voids(settings, USERNAME), entropy::generation()?).await? {
+        Renamed::Now => Written::Now,
+        Renamed::Unknown => Written::Unknown,
+        Renamed::NameTaken => return Err(taken(new)),
+    };
+    say_done(terminal, written, &user, "renamed")
 }
 
-/// A name belongs to one user.
-async fn refuse_taken(store: &Store, name: &str, but: Option<&UserId>) -> Result<(), CommandError> {
-    let key = usable_name(name).map_err(CommandError::refused)?;
-    if is_taken(store, &key, but).await? {
-        return Err(CommandError::refused(format!("the name {} is taken", shown(name))));
-    }
-    Ok(())
-}
-
-async fn is_taken(store: &Store, key: &NameKey, but: Option<&UserId>) -> Result<bool, store::Failure> {
-    let others = store.ids_by_name(key.as_str()).await?;
-    Ok(others.iter().any(|id| Some(id) != but))
+fn taken(name: &str) -> CommandError {
+    CommandError::refused(format!("the name {} is taken", shown(name)))
 }
 
 /// A text of the command line without the white space around it.
@@ -250,58 +265,8 @@ fn say_done(terminal: Terminal, written: Written, user: &User, done: &str) -> Re
     }
 }
 
-async fn list(store: &Store, terminal: Terminal) -> Result<(), CommandError> {
-    let mut users = store.all_users().await?;
-    users.sort_by(|one, two| one.username.cmp(&two.username));
-    let row = |user: &User| {
-        [user.id.to_string(), user.username.clone(), kind(user), status(user).to_owned(), user.permissions.to_string()]
-    };
-    let rows: Vec<[String; 5]> = users.iter().map(row).collect();
-    let json = users.iter().map(view).collect();
-    Ok(terminal.table(["ID", "NAME", "KIND", "STATUS", "PERMISSIONS"], &rows, &json)?)
-}
-
-fn show(user: &User, terminal: Terminal) -> Result<(), CommandError> {
-    let password = if user.password_hash().is_some() { "set" } else { "none here" };
-    let rows = [
-        ("id", user.id.to_string()),
-        ("name", user.username.clone()),
-        ("full name", user.full_name.clone().unwrap_or_default()),
-        ("kind", kind(user)),
-        ("status", status(user).to_owned()),
-        ("password", password.to_owned()),
-        ("permissions", user.permissions.to_string()),
-    ]
-    .map(|(name, value)| [name.to_owned(), value]);
-    Ok(terminal.table(["ATTRIBUTE", "VALUE"], &rows, &view(user))?)
-}
-
-/// A user in JSON: never the hash of the password.
-fn view(user: &User) -> Json {
-    json!({
-        "id": user.id.to_string(),
-        "username": user.username,
-        "full_name": user.full_name,
-        "kind": kind(user),
-        "status": status(user),
-        "has_password": user.password_hash().is_some(),
-        "permissions": user.permissions.names().collect::<Vec<_>>(),
-    })
-}
-
 fn new_password() -> Result<String, CommandError> {
     let secret = terminal::new_secret("Password")?;
     let hash = password::hash(&secret, entropy::bytes()?);
     hash.ok_or_else(|| CommandError::refused(password::FORM))
-}
-
-fn kind(user: &User) -> String {
-    match user.attributes.get(KIND) {
-        Some(Value::Text(kind)) => kind.clone(),
-        _ => "person".to_owned(),
-    }
-}
-
-fn status(user: &User) -> &'static str {
-    if user.status == Status::Active { "active" } else { "blocked" }
 }

@@ -127,6 +127,7 @@ async fn an_attribute_that_a_record_lacks_lets_nobody_in() {
     assert_eq!(verdict(&world, &replaced).await, "replaced");
 }
 
+/// A name to be called by decides nothing, and NULL is absent.
 #[tokio::test]
 async fn an_attribute_of_a_user_with_a_wrong_value_lets_nobody_in() {
     let world = World::new().await;
@@ -138,17 +139,17 @@ async fn an_attribute_of_a_user_with_a_wrong_value_lets_nobody_in() {
         world.put("Users", item.clone()).await;
     };
     for value in one_of_each_type() {
-        let (is_text, is_set) = (value.is_s(), value.is_ss());
-        if !is_text {
-            for attribute in ["username", "status", "full_name"] {
-                check(attribute, Some(value.clone()), CANNOT_TELL).await;
-            }
-        }
-        if !is_set {
-            check("permissions", Some(value.clone()), CANNOT_TELL).await;
-        }
-        for attribute in ["password_hash", "token_generation"] {
-            check(attribute, Some(value.clone()), "user_changed").await;
+        let permits_nothing = value.is_ss() || value.is_null();
+        for (attribute, expected) in [
+            ("username", "user_changed"),
+            ("status", "user_blocked"),
+            ("full_name", "allow"),
+            ("kind", "allow"),
+            ("permissions", if permits_nothing { "allow" } else { "user_blocked" }),
+            ("password_hash", "user_changed"),
+            ("token_generation", "user_changed"),
+        ] {
+            check(attribute, Some(value.clone()), expected).await;
         }
     }
     check("username", None, "user_changed").await;

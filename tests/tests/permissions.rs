@@ -158,6 +158,9 @@ async fn prune_asks_for_what_it_may() {
         ("owner", "4".to_owned()),
     ];
     world.put("Tokens", pointer.map(|(name, value)| (name.to_owned(), text(&value))).into()).await;
+    // The marker of a name that its user no longer has.
+    let marker = [("user_id", "name#before"), ("token", "name"), ("owner", "4")];
+    world.put("Tokens", marker.map(|(name, value)| (name.to_owned(), text(value))).into()).await;
     world.set_user("2", "username", Some(text("renamed"))).await;
     let swept = world.invoke("Prune", json!({"source": "aws.scheduler"})).await.unwrap();
     assert!(swept["voided"] != 0 && swept["dropped"] != 0 && swept["forgotten"] != 0, "{swept}");

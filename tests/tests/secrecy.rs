@@ -216,7 +216,7 @@ async fn the_debug_form_of_what_holds_a_secret_prints_none() {
         ("User", format!("{user:?}")),
         ("Admitted", format!("{admitted:?}")),
         ("NewUser", format!("{new_user:?}")),
-        ("Change", format!("{:?}", store::management::Change::Password(hash))),
+        ("Change", format!("{:?}", store::changes::Change::Password(hash))),
         ("Connection", format!("{:?}", edge::service::connection(&lookup).unwrap())),
         ("Service", format!("{:?}", edge::Service::new(&lookup).unwrap())),
         ("World", format!("{world:?}")),

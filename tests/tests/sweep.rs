@@ -173,11 +173,12 @@ async fn a_sweep_that_must_stop_goes_on_there_the_next_time() {
 #[tokio::test]
 async fn what_cannot_be_read_stops_nothing() {
     let world = World::new().await;
-    // User 1 has a record that is none; user 2 is no user; user 4 has a developer record that is none, and a pointer.
+    // User 1 has a record that is none; user 2 has permissions that are none; user 4 has a developer record that is none, and a pointer.
     let broken = world.make(Format::Signed, "1", 1).await;
     world.set_record(&broken.record, "format", None).await;
-    let of_no_user = [world.make(Format::Signed, "2", 2).await, world.make(Format::Developer, "2", 3).await];
-    world.set_user("2", "status", Some(AttributeValue::Bool(true))).await;
+    let of_odd_user = [world.make(Format::Signed, "2", 2).await, world.make(Format::Developer, "2", 3).await];
+    let permissions = world.user_item("2").await.remove("permissions");
+    world.set_user("2", "permissions", Some(AttributeValue::Bool(true))).await;
     let pointed_at = world.make(Format::Developer, "4", 4).await;
     world.set_record(&pointed_at.record, "issued_at", Some(text("yesterday"))).await;
     let odd = [("user_id", text("developer#odd")), ("token", text("pointer")), ("owner", AttributeValue::Bool(true))];
@@ -193,14 +194,14 @@ async fn what_cannot_be_read_stops_nothing() {
     for made in [&good, &also_good] {
         assert_eq!(world.record(&made.record.id).await.revoked.unwrap().because.as_str(), "user_changed");
     }
-    // Whose user cannot be read is neither void nor let in.
-    for made in &of_no_user {
+    // Whose permissions cannot be read is blocked until they can.
+    for made in &of_odd_user {
         assert!(world.record(&made.record.id).await.revoked.is_none());
-        assert!(verdict(&world, made).await.starts_with("error"));
+        assert_eq!(verdict(&world, made).await, "user_blocked");
     }
-    world.set_user("2", "status", Some(text("active"))).await;
+    world.set_user("2", "permissions", permissions).await;
     world.set_record(&pointed_at.record, "issued_at", Some(AttributeValue::N("1".to_owned()))).await;
-    for made in of_no_user.iter().chain([&pointed_at]) {
+    for made in of_odd_user.iter().chain([&pointed_at]) {
         assert_eq!(verdict(&world, made).await, "allow");
     }
 }

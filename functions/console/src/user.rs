@@ -6,9 +6,7 @@ use http::StatusCode;
 use lambda_http::Request;
 use serde_json::json;
 use store::Refused;
-use token::{
-    Reason, Rejection, Scope, Status, Timestamp, TokenId, User, UserId, Value, lifecycle, user::attribute::KIND,
-};
+use token::{Reason, Rejection, Scope, Status, Timestamp, TokenId, User, UserId, lifecycle};
 
 pub(crate) async fn show(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
     let issuer = &service.settings.issuer;
@@ -18,15 +16,11 @@ pub(crate) async fn show(service: &Service, request: &Request, now: Timestamp) -
         return Err(Problem::forbidden(issuer));
     }
     let user = user(service, &asked).await?;
-    let kind = match user.attributes.get(KIND) {
-        Some(Value::Text(kind)) => kind,
-        _ => "person",
-    };
     let body = json!({
         "uid": user.id.to_string(),
         "name": user.username,
         "full_name": user.full_name,
-        "kind": kind,
+        "kind": user.kind(),
         "status": if user.status == Status::Active { "active" } else { "blocked" },
         "permissions": user.permissions.names().collect::<Vec<_>>(),
     });

@@ -66,7 +66,7 @@ async fn answer(
         }
         ("/sign-in", "POST") => page::or_message(request, pages::sign_in(service, request, now, &draw?).await),
         ("/profile/developer", "POST") if page::is_form(request) => {
-            page::or_message(request, pages::own(service, request, now, &draw?).await)
+            page::or_message(request, Box::pin(pages::own(service, request, now, &draw?)).await)
         }
         ("/admin/users/{user_id}", "POST") => {
             page::or_message(request, pages::issue_key(service, request, now, &draw?).await)

@@ -24,7 +24,7 @@ pub struct Swept {
     pub forgotten: u64,
     /// Tokens and sessions whose user had changed, and that are void now.
     pub voided: u64,
-    /// Pointers of developer tokens that are no more.
+    /// Pointers of developer tokens that are no more, and markers of names that their users no longer have.
     pub dropped: u64,
     /// Items that this version cannot read, and users. They stay, a token's until its time comes.
     pub unreadable: u64,
@@ -71,7 +71,7 @@ impl Prune {
         }
 
         let mut records: Vec<Record> = Vec::new();
-        let (mut pointers, mut sessions) = (Vec::new(), Vec::new());
+        let (mut pointers, mut sessions, mut names) = (Vec::new(), Vec::new(), Vec::new());
         for entry in rest {
             match entry.kind {
                 Kind::Record(record) if record.live_until().is_some_and(|end| !end.has_come(now)) => {
@@ -80,12 +80,28 @@ impl Prune {
                 Kind::Record(_) | Kind::Passing | Kind::Pointer { is_replaced: true, .. } => {}
                 Kind::Session(session) => sessions.push((entry.key, *session)),
                 Kind::Pointer { hash, owner, is_replaced: false } => pointers.push((hash, owner)),
+                Kind::Name { key, owner } => names.push((key, owner)),
                 Kind::Other => swept.unreadable = swept.unreadable.saturating_add(1),
             }
         }
         self.reconcile(&records, &sessions, now, swept).await?;
+        self.drop_stale_names(&names, swept).await?;
         for some in pointers.chunks(AT_ONCE) {
             let dropping = some.iter().map(|(hash, owner)| self.store.drop_stale_pointer(hash, owner));
+            swept.dropped = swept.dropped.saturating_add(count_true(&try_join_all(dropping).await?));
+        }
+        Ok(())
+    }
+
+    /// Removes the markers of names that their users no longer have. The markers were read before the users.
+    async fn drop_stale_names(&self, names: &[(String, UserId)], swept: &mut Swept) -> Result<(), Failure> {
+        let ids: BTreeSet<UserId> = names.iter().map(|(_, owner)| *owner).collect();
+        let users = self.store.users(&ids.into_iter().collect::<Vec<_>>()).await?;
+        for some in names.chunks(AT_ONCE) {
+            let dropping = some.iter().map(|(key, owner)| {
+                let user = users.get(owner).and_then(Option::as_ref);
+                self.store.drop_stale_name(key, owner, user)
+            });
             swept.dropped = swept.dropped.saturating_add(count_true(&try_join_all(dropping).await?));
         }
         Ok(())

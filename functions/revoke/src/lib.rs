@@ -3,7 +3,11 @@
 //! Another's token looks like an absent one. An answer says from when it is effective everywhere: an API whose gateway
 //! caches the authorizer's answer may let a revoked token in until then.
 
-use edge::{Answer, Problem, Service, body, caller, entropy::Draw, gateway, log, problem, view};
+use edge::{
+    Answer, Problem, Service, body, caller,
+    entropy::{self, Draw},
+    gateway, log, problem, view,
+};
 use http::StatusCode;
 use lambda_http::{Request, RequestExt};
 use serde_json::{Value, json};
@@ -154,7 +158,7 @@ async fn all_of_user(service: &Service, request: &Request, now: Timestamp) -> Re
     if !service.manages_all(&caller) {
         return Err(Problem::forbidden(&service.settings.issuer));
     }
-    match service.store.raise_generation(&user_id).await? {
+    match service.store.raise_generation(&user_id, entropy::generation()?).await? {
         Written::Unknown => Err(Problem::not_found()),
         Written::Now => {
             log::allowed("revoked all", None, Some(&user_id));

@@ -43,7 +43,8 @@ pub(super) async fn look_at_the_clock(store: &Store, now: impl Fn() -> Timestamp
         Ok(Some(theirs)) => {
             let apart = theirs.since(after).max(before.since(theirs));
             if apart > CLOSE {
-                let detail = format!("this machine and the engine are {} seconds apart", apart.as_secs());
+                let detail =
+                    format!("this machine says {after}, and the engine {theirs}: {} seconds apart", apart.as_secs());
                 return Finding::new("clock", Verdict::Wrong, detail, "set this machine's clock, by NTP");
             }
             Finding::ok("clock", "this machine and the engine agree")

@@ -3,10 +3,14 @@
 use std::collections::BTreeSet;
 
 use login::{NameKey, password};
-use store::{Failure, Store};
-use token::{User, Value, user::attribute::USERNAME_KEY};
+use store::{Failure, Store, management::Listed};
+use token::{
+    User, Value,
+    user::attribute::{USER_ID, USERNAME_KEY},
+};
 
 use super::{Finding, Verdict};
+use crate::terminal::shown;
 
 /// How many users are looked at.
 const SAMPLE: i32 = 1_000;
@@ -17,10 +21,9 @@ const NAMED: usize = 5;
 pub(super) async fn look(store: &Store) -> Vec<Finding> {
     let sample = match store.some_users(SAMPLE).await {
         Ok(sample) => sample,
-        Err(failure) => return vec![unreadable(&failure)],
+        Err(failure) => return vec![cannot_read(&failure)],
     };
-    let unread = sample.users.iter().filter(|user| user.is_none()).count();
-    let users: Vec<&User> = sample.users.iter().flatten().collect();
+    let users: Vec<&User> = sample.users.iter().filter_map(Listed::user).collect();
     let of_all = if sample.is_all { "all" } else { "the first" };
     let looked_at = format!("{of_all} {} users", sample.users.len());
     let mut findings = Vec::new();
@@ -52,10 +55,7 @@ pub(super) async fn look(store: &Store) -> Vec<Finding> {
         users.iter().copied().filter(|user| user.password_hash().is_some_and(|hash| password::check(hash).is_err()));
     let advice = "set a new password, for log-in does not take the kind, the form or the cost of this one";
     complain("password hashes", odd.collect(), "cannot log in, for the hash is not taken", advice);
-    if unread > 0 {
-        let detail = format!("of {looked_at}, {unread} have an attribute of a wrong type");
-        findings.push(Finding::new("users", Verdict::Wrong, detail, "write the types that README.md names"));
-    }
+    findings.extend(unreadable(&sample.users, &looked_at));
     findings
 }
 
@@ -64,6 +64,23 @@ fn has_its_key(user: &User) -> bool {
     matches!(user.attributes.get(USERNAME_KEY), Some(Value::Text(written)) if written == key.as_str())
 }
 
-fn unreadable(failure: &Failure) -> Finding {
+/// The items that cannot be read, each with the attributes that keep it from being read.
+fn unreadable(users: &[Listed], looked_at: &str) -> Option<Finding> {
+    let of = |listed: &Listed| match listed {
+        Listed::Unreadable(key) => Some(format!("{} ({USER_ID})", shown(key))),
+        Listed::User(user) if user.unreadable.is_empty() => None,
+        Listed::User(user) => Some(format!("{} ({})", user.id, user.unreadable.join(" "))),
+    };
+    let bad: Vec<String> = users.iter().filter_map(of).collect();
+    if bad.is_empty() {
+        return None;
+    }
+    let (more, named) = (if bad.len() > NAMED { " …" } else { "" }, bad.iter().take(NAMED));
+    let named: Vec<&str> = named.map(String::as_str).collect();
+    let detail = format!("of {looked_at}, {} have an attribute of a wrong type: {}{more}", bad.len(), named.join(", "));
+    Some(Finding::new("users", Verdict::Wrong, detail, "write the types that README.md names"))
+}
+
+fn cannot_read(failure: &Failure) -> Finding {
     Finding::new("users", Verdict::Wrong, failure.report(), "look at the permission dynamodb:Scan")
 }

@@ -2,12 +2,12 @@
 //! like every other.
 
 use clap::Args;
-use edge::{clock, entropy, settings, view};
+use edge::{entropy, settings, view};
 use generate::operator::{self, Order};
 use serde_json::Value;
 use token::{Permission, Record, Scope, Text, Timestamp, TokenId};
 
-use crate::{error::CommandError, stack::Stack, terminal::Terminal, user};
+use crate::{clock, error::CommandError, stack::Stack, terminal::Terminal, user};
 
 /// The token that is asked for.
 #[derive(Debug, Args)]
@@ -37,7 +37,7 @@ pub struct IssueArgs {
 pub(super) async fn issue(args: IssueArgs, stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
     let service = stack.service()?;
     let owner = user::find(&service.store, &args.user).await?;
-    let now = clock::now();
+    let now = clock::now(stack, terminal).await?;
     let scope: Option<Scope> = (!args.scopes.is_empty()).then(|| args.scopes.iter().cloned().collect());
     let held = owner.permissions.clone();
     let order = Order {
@@ -49,35 +49,50 @@ pub(super) async fn issue(args: IssueArgs, stack: &Stack, terminal: Terminal) ->
         owner,
     };
     let (text, record) = operator::issue(&service, order, now, &entropy::draw()?).await?;
+    if let Err(error) = terminal.say_secret(text.reveal(), &view_of(&record, &text, &[])) {
+        service.store.withdraw(&record).await?;
+        return Err(CommandError::Undelivered(format!("the token could not be written, and was deleted: {error}")));
+    }
+    say(terminal, &record);
     for left_out in args.scopes.iter().filter(|scope| !held.holds(scope.as_str())) {
         terminal.note(&format!("left out {}: the user may not do it", left_out.as_str()))?;
     }
-    say(terminal, &record, &text, &[])
+    Ok(())
 }
 
 pub(super) async fn rotate(id: &TokenId, stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
     let service = stack.service()?;
-    let now = clock::now();
-    if service.store.record(id).await?.is_none() {
-        return Err(CommandError::refused(format!("there is no token {id}")));
-    }
+    let now = clock::now(stack, terminal).await?;
+    let old = service.store.record(id).await?;
+    let old = old.ok_or_else(|| CommandError::refused(format!("there is no token {id}")))?;
     let rotation = operator::rotate(&service, id, now, &entropy::draw()?).await?;
     let ends_at = rotation.old_ends_at.to_string();
     let more = [("replaces", id.to_string()), ("replaced_ends_at", ends_at.clone())];
-    say(terminal, &rotation.record, &rotation.text, &more)?;
-    Ok(terminal.note(&format!("{id} ends at the first use of the new token, or at {ends_at}"))?)
+    let json = view_of(&rotation.record, &rotation.text, &more);
+    if let Err(error) = terminal.say_secret(rotation.text.reveal(), &json) {
+        service.store.undo_rotation(&rotation.record, &old).await?;
+        let why = format!("the new token could not be written, and was deleted; {id} stays as it was: {error}");
+        return Err(CommandError::Undelivered(why));
+    }
+    say(terminal, &rotation.record);
+    // The token is delivered, whatever becomes of the words about it.
+    let _ = terminal.note(&format!("{id} ends at the first use of the new token, or at {ends_at}"));
+    Ok(())
 }
 
-/// The token alone on standard output, what it is beside it.
-fn say(terminal: Terminal, record: &Record, text: &Text, more: &[(&str, String)]) -> Result<(), CommandError> {
+fn view_of(record: &Record, text: &Text, more: &[(&str, String)]) -> Value {
     let mut json = view::issued(record, text);
     if let Value::Object(members) = &mut json {
         members.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())));
     }
-    terminal.say(text.reveal(), &json)?;
+    json
+}
+
+/// What the token is that stands alone on standard output. The token is delivered, whatever becomes of these words.
+fn say(terminal: Terminal, record: &Record) {
     let end = record.expires_at.map_or_else(|| "never ends".to_owned(), |at| format!("ends at {at}"));
     let scope = record.scope.as_ref().map_or_else(|| "all that its user may do".to_owned(), ToString::to_string);
-    Ok(terminal.note(&format!("issued {}; it {end} and may do: {scope}", record.id))?)
+    let _ = terminal.note(&format!("issued {}; it {end} and may do: {scope}", record.id));
 }
 
 fn end(args: &IssueArgs, now: Timestamp) -> Result<Option<Timestamp>, CommandError> {

@@ -19,10 +19,7 @@ use token::{User, UserId};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use super::{
-    first_generation, is_taken, kind,
-    lines::{self, Format, Password, Row, Wrong},
-};
+use super::lines::{self, Format, Password, Row, Wrong};
 use crate::{
     error::CommandError,
     interrupt::Interrupt,
@@ -183,14 +180,16 @@ fn is_same(row: &Row, user: &User) -> bool {
         && row.full_name == user.full_name
         && row.status == user.status
         && row.permissions == user.permissions
-        && kind(user) == if row.is_app { "app" } else { "person" }
+        && user.kind() == if row.is_app { "app" } else { "person" }
 }
 
 async fn add(store: &Store, row: Row, hashing: &Semaphore, interrupt: &Interrupt) -> Result<Done, CommandError> {
     let Row { line, id, username, key, full_name, is_app, status, permissions, password } = row;
     let conflict = |what: String| Ok(Done::Conflict(Wrong { line, what }));
-    if is_taken(store, &key, Some(&id)).await? {
-        return conflict(format!("the name of the user {id} is another user's"));
+    let another_s = || format!("the name of the user {id} is another user's");
+    // No password is hashed for a user who cannot be added.
+    if store.is_name_taken(&key, Some(&id)).await? {
+        return conflict(another_s());
     }
     let password_hash = match password {
         Password::None => None,
@@ -205,11 +204,12 @@ async fn add(store: &Store, row: Row, hashing: &Semaphore, interrupt: &Interrupt
             Some(hash)
         }
     };
-    let token_generation = first_generation()?;
+    let token_generation = entropy::generation()?;
     let user = NewUser { id, username, full_name, is_app, password_hash, permissions, token_generation };
     match store.import_user(&user, status).await? {
         Added::Now => Ok(Done::Added),
         Added::IdTaken => conflict(format!("the user {id} was added by somebody else meanwhile")),
+        Added::NameTaken => conflict(another_s()),
     }
 }
 

@@ -227,5 +227,10 @@ pub(crate) async fn ran(command: &mut Command, input: &str) -> Ran {
     let _ = process.stdin.take().unwrap().write_all(input.as_bytes()).await;
     let Output { status, stdout, stderr } = process.wait_with_output().await.unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ran { code: status.code().unwrap(), out: text(stdout), err: text(stderr) }
+    let ran = Ran { code: status.code().unwrap(), out: text(stdout), err: text(stderr) };
+    // What comes by standard input may be a secret, and is shown by no command.
+    for line in input.lines().filter(|line| line.len() > 6) {
+        assert!(!ran.err.contains(line) && !ran.out.contains(line), "an input was shown: {ran:?}");
+    }
+    ran
 }

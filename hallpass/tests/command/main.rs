@@ -9,12 +9,14 @@
 )]
 
 mod aws;
+mod clock;
 mod deployed;
 mod dev;
 mod doctor;
 mod import;
 mod interrupted;
 mod killed;
+mod secrets;
 mod shell;
 mod stack;
 mod tokens;

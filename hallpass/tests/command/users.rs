@@ -123,3 +123,68 @@ async fn a_user_whose_name_the_index_has_lost_is_named_by_id() {
     assert_eq!(dev.log_in("my_username", "topsecret").await, 200);
     dev.stop("-TERM").await;
 }
+
+#[tokio::test]
+async fn of_four_who_add_one_name_at_once_one_does_and_the_user_can_log_in() {
+    let dev = Dev::fresh().await;
+    let add = || dev.ran(&["user", "add", "twin1"], "correct horse\n");
+    let (one, two, three, four) = tokio::join!(add(), add(), add(), add());
+    let mut codes = [one, two, three, four].map(|ran| ran.code);
+    codes.sort_unstable();
+    assert_eq!(codes, [0, 1, 1, 1]);
+    assert_eq!(dev.log_in("twin1", "correct horse").await, 200);
+    dev.stop("-TERM").await;
+}
+
+#[tokio::test]
+async fn whatever_an_application_wrote_is_listed_and_named_by_doctor_and_hides_nobody() {
+    let dev = Dev::fresh().await;
+    let client = dev.connection().patient_dynamodb();
+    let set = async |attribute: &str, value: AttributeValue| {
+        let call = client.update_item().table_name("Users").key("user_id", AttributeValue::S("1".to_owned()));
+        let call = call.update_expression("SET #a = :a").expression_attribute_names("#a", attribute);
+        call.expression_attribute_values(":a", value).send().await.unwrap();
+    };
+    set("full_name", AttributeValue::Null(true)).await;
+    set("permissions", AttributeValue::L(vec![AttributeValue::S("ROLE_USER".to_owned())])).await;
+    let shown = dev.json(&["user", "show", "my_username"], "").await;
+    assert_eq!((&shown["full_name"], &shown["permissions"]), (&json!(null), &json!(["ROLE_USER"])));
+    dev.done(&["doctor"], "").await;
+    set("permissions", AttributeValue::N("5".to_owned())).await;
+    let item = [("user_id".to_owned(), AttributeValue::S("not an id".to_owned()))];
+    client.put_item().table_name("Users").set_item(Some(item.into())).send().await.unwrap();
+    let listed = dev.json(&["user", "list"], "").await;
+    let by_id = |id: &str| listed.as_array().unwrap().iter().find(|user| user["id"] == id).unwrap().clone();
+    assert_eq!(listed.as_array().unwrap().len(), 5);
+    assert_eq!((&by_id("1")["unreadable"], &by_id("1")["status"]), (&json!(["permissions"]), &json!("blocked")));
+    assert_eq!(by_id("not an id")["unreadable"], json!(["user_id"]));
+    assert!(dev.done(&["user", "list"], "").await.contains("unreadable: permissions"));
+    let doctor = dev.ran(&["doctor"], "").await;
+    assert!(doctor.code == 1 && doctor.out.contains("1 (permissions)"), "{doctor:?}");
+    assert!(doctor.out.contains("not an id (user_id)"), "{doctor:?}");
+    for arguments in [&["block"][..], &["unblock"], &["rename"], &["passwd"], &["remove"]] {
+        let new = if arguments == ["rename"] { &["you"][..] } else { &[] };
+        let input = if arguments == ["passwd"] { "correct horse\n" } else { "" };
+        dev.done(&[&["user"], arguments, &["id:1"], new].concat(), input).await;
+    }
+    dev.stop("-TERM").await;
+}
+
+#[tokio::test]
+async fn whoever_takes_the_last_administrator_away_is_warned() {
+    let dev = Dev::fresh().await;
+    let check = async |arguments: &[&str], warns: bool| {
+        let ran = dev.ran(arguments, "").await;
+        assert_eq!((ran.code, ran.err.contains("no administrator is left")), (0, warns), "{arguments:?}: {ran:?}");
+    };
+    check(&["user", "deny", "my_username", "ROLE_ADMIN"], false).await;
+    check(&["user", "grant", "my_username", "ROLE_ADMIN"], false).await;
+    check(&["user", "deny", "my_username", "ROLE_ADMIN"], false).await;
+    check(&["user", "deny", "admin", "ROLE_USER"], false).await;
+    check(&["user", "deny", "admin", "ROLE_ADMIN"], true).await;
+    check(&["user", "grant", "admin", "ROLE_ADMIN"], false).await;
+    check(&["user", "block", "admin"], true).await;
+    check(&["user", "unblock", "admin"], false).await;
+    check(&["user", "remove", "admin"], true).await;
+    dev.stop("-TERM").await;
+}

@@ -15,6 +15,15 @@ pub fn bytes<const N: usize>() -> Result<[u8; N], Failure> {
     Ok(bytes)
 }
 
+/// A value of `token_generation` that no token has, for a user who has none that can be raised. Half of the range is left
+/// to raise it.
+///
+/// # Errors
+/// When the operating system has no random bytes to give.
+pub fn generation() -> Result<u32, Failure> {
+    bytes().map(|bytes| u32::from_be_bytes(bytes) >> 1)
+}
+
 /// What one request may need of randomness. It makes one token or one flow and one page, so that no byte serves twice.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct Draw {

@@ -6,7 +6,7 @@ use edge::{Answer, Problem, Service, entropy::Draw, gateway};
 use http::StatusCode;
 use lambda_http::Request;
 use login::NameKey;
-use token::{Status, Timestamp, User, UserId, user::attribute::KIND};
+use token::{Status, Timestamp, User, UserId};
 
 use crate::{
     Form, Frame, Shown, Submitted, Visit, answer,
@@ -207,7 +207,7 @@ impl Found {
             id: user.id.to_string(),
             username: contained(&user.username),
             full_name: user.full_name.as_deref().map(contained),
-            is_app: user.attributes.get(KIND) == Some(&token::Value::Text("app".to_owned())),
+            is_app: user.kind() == "app",
             is_blocked: user.status == Status::Blocked,
             has_password: user.password_hash().is_some(),
         }

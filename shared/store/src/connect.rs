@@ -11,10 +11,14 @@ use aws_sdk_dynamodb::config::{
 use aws_smithy_async::rt::sleep::TokioSleep;
 use token::Text;
 
+mod attempts;
+mod date;
 mod http;
 mod plain;
 mod trust;
 
+pub(crate) use attempts::Attempts;
+pub(crate) use date::Date;
 pub use http::http_client;
 pub use trust::{AMAZON_ROOTS, BadBundle, Trust};
 

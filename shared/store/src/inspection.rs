@@ -1,16 +1,12 @@
 //! What an engine says of the tables, for `hallpass doctor`. Nothing here decides or changes anything.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use aws_sdk_dynamodb::{
-    config::{ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeDeserializationInterceptorContextRef},
-    error::{BoxError, ProvideErrorMetadata, SdkError},
-    primitives::{DateTime, DateTimeFormat},
+    error::{ProvideErrorMetadata, SdkError},
     types::{IndexStatus, KeySchemaElement, TableDescription},
 };
-use token::{Timestamp, User};
+use token::Timestamp;
 
-use crate::{Failure, Store, Tables, item, live::LIVE_INDEX, users::NAME_INDEX};
+use crate::{Failure, Store, Tables, connect::Date, live::LIVE_INDEX, management::Listed, users::NAME_INDEX};
 
 /// A table as the engine describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +33,8 @@ pub enum Told<T> {
 /// Users as they were found, in no order.
 #[derive(Debug)]
 pub struct Sample {
-    /// The users; `None` for one that cannot be read.
-    pub users: Vec<Option<User>>,
+    /// The users, and what cannot be read.
+    pub users: Vec<Listed>,
     /// Whether these are all.
     pub is_all: bool,
 }
@@ -105,8 +101,7 @@ impl Store {
         let date = Date::default();
         let call = self.client.describe_table().table_name(table).customize().interceptor(date.clone());
         let answer = call.send().await;
-        let seen = date.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match (answer, seen) {
+        match (answer, date.seen()) {
             (_, Some(seen)) => Ok(Some(seen)),
             (Ok(_), None) => Ok(None),
             (Err(error), None) => Err(Failure::of("reading the engine's clock")(error)),
@@ -120,7 +115,7 @@ impl Store {
     pub async fn some_users(&self, limit: i32) -> Result<Sample, Failure> {
         let call = self.client.scan().table_name(&self.tables.users).limit(limit);
         let answer = call.send().await.map_err(Failure::of("looking at the users"))?;
-        let users = answer.items.unwrap_or_default().into_iter().map(|item| item::to_user(item).ok()).collect();
+        let users = answer.items.unwrap_or_default().into_iter().map(Listed::of).collect();
         Ok(Sample { users, is_all: answer.last_evaluated_key.is_none() })
     }
 }
@@ -150,28 +145,5 @@ where
         Ok(answer) => Ok(Told::This(answer)),
         Err(error) if error.code().is_some_and(is_unknown) => Ok(Told::NotOffered),
         Err(error) => Err(Failure::of(doing)(error)),
-    }
-}
-
-/// Keeps the `Date` of an answer, whether it says yes or no.
-#[derive(Clone, Debug, Default)]
-struct Date(Arc<Mutex<Option<Timestamp>>>);
-
-impl Intercept for Date {
-    fn name(&self) -> &'static str {
-        "Date"
-    }
-
-    fn read_before_deserialization(
-        &self,
-        context: &BeforeDeserializationInterceptorContextRef<'_>,
-        _components: &RuntimeComponents,
-        _config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let date = context.response().headers().get("date");
-        let date = date.and_then(|date| DateTime::from_str(date, DateTimeFormat::HttpDate).ok());
-        let date = date.and_then(|date| u64::try_from(date.secs()).ok()).and_then(Timestamp::from_unix);
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = date;
-        Ok(())
     }
 }

@@ -60,6 +60,14 @@ pub(crate) fn pointer_key(hash: &TokenHash) -> Item {
     key(&format!("developer#{hash}"), POINTER)
 }
 
+/// The sort key of the marker that a user name is taken.
+pub(crate) const USER_NAME: &str = "name";
+
+/// The key of that marker. No user ID has a `#`.
+pub(crate) fn name_key(name: &str) -> Item {
+    key(&format!("{USER_NAME}#{name}"), USER_NAME)
+}
+
 /// The key of a record.
 pub(crate) fn record_key(id: &TokenId, format: token::Format) -> Item {
     match format {
@@ -198,18 +206,23 @@ pub(crate) fn to_user(item: Item) -> Result<User, Corrupt> {
         .into_iter()
         .map(|(name, value)| Ok((name, to_value(value)?)))
         .collect::<Result<BTreeMap<_, _>, Corrupt>>()?;
-    User::from_attributes(attributes).map_err(|bad| Corrupt(bad.0))
+    User::from_attributes(attributes).map_err(|_bad| Corrupt(USER_ID))
 }
 
 /// Whether two items are the same. DynamoDB gives a set back in an order of its own.
 pub(crate) fn is_same(one: &Item, other: &Item) -> bool {
-    let same = |(name, value): (&String, &AttributeValue)| match (value, other.get(name)) {
-        (AttributeValue::Ss(one), Some(AttributeValue::Ss(other))) => {
+    let same = |(name, value): (&String, &AttributeValue)| other.get(name).is_some_and(|it| is_same_value(value, it));
+    one.len() == other.len() && one.iter().all(same)
+}
+
+/// Whether two values are the same, in whatever order a set of strings is.
+pub(crate) fn is_same_value(one: &AttributeValue, other: &AttributeValue) -> bool {
+    match (one, other) {
+        (AttributeValue::Ss(one), AttributeValue::Ss(other)) => {
             one.len() == other.len() && one.iter().all(|name| other.contains(name))
         }
-        (value, other) => Some(value) == other,
-    };
-    one.len() == other.len() && one.iter().all(same)
+        (one, other) => one == other,
+    }
 }
 
 pub(crate) fn required<T: std::str::FromStr>(item: &Item, name: &'static str) -> Result<T, Corrupt> {

@@ -16,8 +16,10 @@
 //! | [`sessions`] | who signed in with a browser |
 //! | [`flows`] | log-ins of two requests |
 //! | [`forms`] | forms that are good for one time |
-//! | [`users`] | finding users; the one write Hallpass makes to them |
-//! | [`management`] | user management, for applications that have none |
+//! | [`users`] | finding users |
+//! | [`changes`] | changes of users: blocking, revoking all their tokens, passwords, permissions |
+//! | [`management`] | adding, renaming, removing and listing users, for applications that have no user management |
+//! | [`names`] | one user per name |
 //! | [`attempts`] | the limiter of log-ins |
 //! | [`presence`] | whether the tables are there, for the init of a function |
 //! | [`sweep`] | voiding and forgetting, for prune |
@@ -26,6 +28,7 @@
 use aws_sdk_dynamodb::Client;
 
 pub mod attempts;
+pub mod changes;
 pub mod connect;
 pub mod developer;
 pub mod failure;
@@ -36,6 +39,7 @@ pub mod item;
 pub mod keys;
 pub mod live;
 pub mod management;
+pub mod names;
 pub mod presence;
 pub mod rotation;
 pub mod sessions;

@@ -1,20 +1,28 @@
-//! User management, for applications that have none of their own: `hallpass user` and the administrator's page.
-//!
-//! Every change that voids the tokens of all formats raises `token_generation` in the same update, so that they stay
-//! void when the change is undone.
+//! User management, for applications that have none of their own: `hallpass user`.
 
 use std::fmt;
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+};
 use login::NameKey;
 use token::{
-    Permission, Scope, Status, User, UserId,
+    Scope, Status, User, UserId,
     user::attribute::{
         FULL_NAME, KIND, PASSWORD_HASH, PERMISSIONS, STATUS, TOKEN_GENERATION, USER_ID, USERNAME, USERNAME_KEY,
     },
 };
 
-use crate::{Failure, Store, failure::if_met, item, item::Item, users::Written};
+use crate::{
+    Failure, Store,
+    changes::{Edit, TRIES, WAIT},
+    failure::if_met,
+    item,
+    item::Item,
+    names::{Claim, key_of, reasons, unmet},
+    users::Written,
+    verify::pause,
+};
 
 /// A user to add.
 pub struct NewUser {
@@ -34,22 +42,6 @@ pub struct NewUser {
     pub token_generation: u32,
 }
 
-/// A change of a user.
-pub enum Change {
-    /// A new password, as a PHC string.
-    Password(String),
-    /// Shut out, with every token.
-    Block,
-    /// Let in again; the tokens of before stay void.
-    Unblock,
-    /// Another name to log in with.
-    Rename(String),
-    /// One permission more.
-    Grant(Permission),
-    /// One permission less.
-    Deny(Permission),
-}
-
 /// What became of a user that was to be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Added {
@@ -57,10 +49,37 @@ pub enum Added {
     Now,
     /// The id is taken; nothing changed.
     IdTaken,
+    /// The name is another user's; nothing changed.
+    NameTaken,
 }
 
+/// What became of a user that was to be renamed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renamed {
+    /// The user has the name.
+    Now,
+    /// There is no such user.
+    Unknown,
+    /// The name is another user's; nothing changed.
+    NameTaken,
+}
+
+/// A user as a list finds one.
+#[derive(Debug)]
+pub enum Listed {
+    /// A user.
+    User(Box<User>),
+    /// An item whose key, here as far as it is text, is not a user ID.
+    Unreadable(String),
+}
+
+const ADDING: &str = "adding the user";
+const RENAMING: &str = "renaming the user";
+const REMOVING: &str = "removing the user";
+const BUSY: &str = "others took the name again and again";
+
 impl Store {
-    /// Adds a user. Whether the name is taken only the caller can know, by looking first.
+    /// Adds a user. The name belongs to one user, in whatever case, width or composition it is written.
     ///
     /// # Errors
     /// When the store fails.
@@ -68,99 +87,159 @@ impl Store {
         self.import_user(user, Status::Active).await
     }
 
-    /// Adds a user who may have been shut out before: one of another system.
+    /// Adds a user who may have been blocked before: one of another system.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn import_user(&self, user: &NewUser, status: Status) -> Result<Added, Failure> {
-        let status = match status {
-            Status::Active => "active",
-            Status::Blocked => "blocked",
-        };
-        let kind = if user.is_app { "app" } else { "person" };
-        let names: Vec<String> = user.permissions.names().map(str::to_owned).collect();
-        let attributes = [
-            (USER_ID, Some(item::text(user.id.as_str()))),
-            (USERNAME, Some(item::text(&user.username))),
-            (USERNAME_KEY, Some(item::text(NameKey::new(&user.username).as_str()))),
-            (FULL_NAME, user.full_name.as_ref().map(item::text)),
-            (KIND, Some(item::text(kind))),
-            (PASSWORD_HASH, user.password_hash.as_ref().map(item::text)),
-            (STATUS, Some(item::text(status))),
-            (PERMISSIONS, (!names.is_empty()).then_some(AttributeValue::Ss(names))),
-            (TOKEN_GENERATION, Some(AttributeValue::N(user.token_generation.to_string()))),
-        ];
-        let item: Item = attributes.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
-        let call = self.client.put_item().table_name(&self.tables.users).set_item(Some(item));
-        let call =
-            call.condition_expression("attribute_not_exists(#user)").expression_attribute_names("#user", USER_ID);
-        let met = if_met("adding the user", call.send().await)?;
-        Ok(if met { Added::Now } else { Added::IdTaken })
+        let (key, item) = (NameKey::new(&user.username), user.item(status));
+        for tries in 1..=TRIES {
+            let seen = match self.claim(&key, Some(&user.id)).await? {
+                Claim::Taken => return self.added_before(user, &item).await,
+                Claim::Free(seen) => seen,
+            };
+            let put = Put::builder()
+                .table_name(&self.tables.users)
+                .set_item(Some(item.clone()))
+                .condition_expression("attribute_not_exists(#user)")
+                .expression_attribute_names("#user", USER_ID)
+                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+                .build()
+                .map_err(|error| Failure::new(ADDING, error))?;
+            let put = TransactWriteItem::builder().put(put).build();
+            let writes = vec![put, self.mark_name(&key, &user.id, seen.as_deref())?];
+            let Err(error) = self.client.transact_write_items().set_transact_items(Some(writes)).send().await else {
+                return Ok(Added::Now);
+            };
+            let Some(reasons) = reasons(&error) else { return Err(Failure::of(ADDING)(error)) };
+            match unmet(reasons, 0) {
+                // An attempt of this call added it, and its answer was lost.
+                Some(there) if item::is_same(&there, &item) => return Ok(Added::Now),
+                Some(_) => return Ok(Added::IdTaken),
+                None => pause(WAIT.saturating_mul(tries)).await,
+            }
+        }
+        Err(Failure::new(ADDING, BUSY))
     }
 
-    /// Changes a user, and raises `token_generation` if `voids`.
+    /// Somebody else has the name: the ID may be taken as well, which is said first.
+    async fn added_before(&self, user: &NewUser, item: &Item) -> Result<Added, Failure> {
+        Ok(match self.user_item(&user.id).await? {
+            None => Added::NameTaken,
+            Some(there) if item::is_same(&there, item) => Added::Now,
+            Some(_) => Added::IdTaken,
+        })
+    }
+
+    /// Adds a user and looks at nothing, as an application does.
+    ///
+    /// # Errors
+    /// When the store fails, or the ID is taken.
+    pub async fn put_user(&self, user: &NewUser) -> Result<(), Failure> {
+        let call = self.client.put_item().table_name(&self.tables.users).set_item(Some(user.item(Status::Active)));
+        let call = call.condition_expression("attribute_not_exists(#user)");
+        call.expression_attribute_names("#user", USER_ID).send().await.map(drop).map_err(Failure::of(ADDING))
+    }
+
+    /// Gives a user another name. If `invalidates`, also raises `token_generation`, to `fresh` where there is none to be
+    /// raised.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn change_user(&self, id: &UserId, change: &Change, voids: bool) -> Result<Written, Failure> {
-        let permission = |name: &Permission| AttributeValue::Ss(vec![name.as_str().to_owned()]);
-        let (expression, names, value) = match change {
-            Change::Password(phc) => ("SET #a = :a", vec![PASSWORD_HASH], item::text(phc)),
-            Change::Block => ("SET #a = :a", vec![STATUS], item::text("blocked")),
-            Change::Unblock => ("SET #a = :a", vec![STATUS], item::text("active")),
-            Change::Rename(name) => ("SET #a = :a, #b = :b", vec![USERNAME, USERNAME_KEY], item::text(name)),
-            Change::Grant(name) => ("ADD #a :a", vec![PERMISSIONS], permission(name)),
-            Change::Deny(name) => ("DELETE #a :a", vec![PERMISSIONS], permission(name)),
-        };
-        // An update expression has one ADD clause at most, and granting has it already.
-        let raise = match (voids, matches!(change, Change::Grant(_))) {
-            (false, _) => "",
-            (true, true) => ", #generation :one",
-            (true, false) => " ADD #generation :one",
-        };
-        let mut call = self.client.update_item().table_name(&self.tables.users).set_key(Some(item::user_key(id)));
-        for (place, name) in ["#a", "#b"].into_iter().zip(names) {
-            call = call.expression_attribute_names(place, name);
+    pub async fn rename_user(
+        &self,
+        id: &UserId,
+        name: &str,
+        invalidates: bool,
+        fresh: u32,
+    ) -> Result<Renamed, Failure> {
+        let key = NameKey::new(name);
+        for tries in 1..=TRIES {
+            let Some(item) = self.user_item(id).await? else { return Ok(Renamed::Unknown) };
+            let Claim::Free(seen) = self.claim(&key, Some(id)).await? else { return Ok(Renamed::NameTaken) };
+            let mut edit = Edit::default();
+            edit.set(USERNAME, item::text(name));
+            edit.set(USERNAME_KEY, item::text(key.as_str()));
+            if invalidates {
+                edit.raise_generation(&item, fresh);
+            }
+            let mut writes = vec![self.update_user(id, &edit)?, self.mark_name(&key, id, seen.as_deref())?];
+            if let Some(old) = key_of(&item).filter(|old| *old != key) {
+                writes.extend(self.unmark_name(&old, id).await?);
+            }
+            let Err(error) = self.client.transact_write_items().set_transact_items(Some(writes)).send().await else {
+                return Ok(Renamed::Now);
+            };
+            let Some(reasons) = reasons(&error) else { return Err(Failure::of(RENAMING)(error)) };
+            match unmet(reasons, 0) {
+                Some(there) if there.is_empty() => return Ok(Renamed::Unknown),
+                Some(there) if edit.is_made(&there) => return Ok(Renamed::Now),
+                Some(_) | None => pause(WAIT.saturating_mul(tries)).await,
+            }
         }
-        if let Change::Rename(name) = change {
-            call = call.expression_attribute_values(":b", item::text(NameKey::new(name).as_str()));
-        }
-        if voids {
-            call = call
-                .expression_attribute_names("#generation", TOKEN_GENERATION)
-                .expression_attribute_values(":one", AttributeValue::N("1".to_owned()));
-        }
-        let call = call
-            .update_expression(format!("{expression}{raise}"))
-            .condition_expression("attribute_exists(#user)")
-            .expression_attribute_names("#user", USER_ID)
-            .expression_attribute_values(":a", value);
-        if_met("changing the user", call.send().await).map(Written::from_met)
+        Err(Failure::new(RENAMING, BUSY))
     }
 
-    /// Removes a user.
+    fn update_user(&self, id: &UserId, edit: &Edit) -> Result<TransactWriteItem, Failure> {
+        let mut update = Update::builder().table_name(&self.tables.users).set_key(Some(item::user_key(id)));
+        for (place, name) in &edit.names {
+            update = update.expression_attribute_names(place, name);
+        }
+        for (place, value) in &edit.values {
+            update = update.expression_attribute_values(place, value.clone());
+        }
+        let update = update
+            .update_expression(edit.update())
+            .condition_expression(edit.condition())
+            .expression_attribute_names("#user", USER_ID)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let update = update.build().map_err(|error| Failure::new(RENAMING, error))?;
+        Ok(TransactWriteItem::builder().update(update).build())
+    }
+
+    /// Removes a user, and frees the name.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn remove_user(&self, id: &UserId) -> Result<Written, Failure> {
-        let call = self.client.delete_item().table_name(&self.tables.users).set_key(Some(item::user_key(id)));
-        let call = call.condition_expression("attribute_exists(#user)").expression_attribute_names("#user", USER_ID);
-        if_met("removing the user", call.send().await).map(Written::from_met)
+        for tries in 1..=TRIES {
+            // Whoever is gone at a later look was removed by this call or by another.
+            let gone = if tries == 1 { Written::Unknown } else { Written::Now };
+            let Some(item) = self.user_item(id).await? else { return Ok(gone) };
+            let marker = match key_of(&item) {
+                Some(key) => self.unmark_name(&key, id).await?,
+                None => None,
+            };
+            let Some(marker) = marker else { return self.delete_user(id).await };
+            let delete = Delete::builder().table_name(&self.tables.users).set_key(Some(item::user_key(id)));
+            let delete = delete.build().map_err(|error| Failure::new(REMOVING, error))?;
+            let writes = vec![TransactWriteItem::builder().delete(delete).build(), marker];
+            match self.client.transact_write_items().set_transact_items(Some(writes)).send().await {
+                Ok(_) => return Ok(Written::Now),
+                Err(error) if reasons(&error).is_some() => pause(WAIT.saturating_mul(tries)).await,
+                Err(error) => return Err(Failure::of(REMOVING)(error)),
+            }
+        }
+        self.delete_user(id).await
     }
 
-    /// All users, in no order.
+    /// Deletes a user who was there a moment ago; a second attempt finds it gone.
+    async fn delete_user(&self, id: &UserId) -> Result<Written, Failure> {
+        let call = self.client.delete_item().table_name(&self.tables.users).set_key(Some(item::user_key(id)));
+        let call = call.condition_expression("attribute_exists(#user)").expression_attribute_names("#user", USER_ID);
+        if_met(REMOVING, call.send().await).map(|_met| Written::Now)
+    }
+
+    /// All users, in no order. An item that cannot be read hides no other.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn all_users(&self) -> Result<Vec<User>, Failure> {
-        const DOING: &str = "listing the users";
+    pub async fn all_users(&self) -> Result<Vec<Listed>, Failure> {
         let (mut users, mut after) = (Vec::new(), None);
         loop {
             let call = self.client.scan().table_name(&self.tables.users).consistent_read(true);
-            let answer = call.set_exclusive_start_key(after).send().await.map_err(Failure::of(DOING))?;
-            for item in answer.items.unwrap_or_default() {
-                users.push(item::to_user(item).map_err(|bad| Failure::new(DOING, bad))?);
-            }
+            let answer = call.set_exclusive_start_key(after).send().await.map_err(Failure::of("listing the users"))?;
+            users.extend(answer.items.unwrap_or_default().into_iter().map(Listed::of));
             after = answer.last_evaluated_key;
             if after.is_none() {
                 return Ok(users);
@@ -169,21 +248,46 @@ impl Store {
     }
 }
 
-impl fmt::Debug for NewUser {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NewUser").field("id", &self.id).finish_non_exhaustive()
+impl Listed {
+    pub(crate) fn of(item: Item) -> Self {
+        let key = item.get(USER_ID).and_then(|id| id.as_s().ok()).cloned().unwrap_or_default();
+        item::to_user(item).map_or(Self::Unreadable(key), |user| Self::User(Box::new(user)))
+    }
+
+    /// The user, if it is one.
+    pub const fn user(&self) -> Option<&User> {
+        match self {
+            Self::User(user) => Some(user),
+            Self::Unreadable(_) => None,
+        }
     }
 }
 
-impl fmt::Debug for Change {
+impl NewUser {
+    fn item(&self, status: Status) -> Item {
+        let status = match status {
+            Status::Active => "active",
+            Status::Blocked => "blocked",
+        };
+        let kind = if self.is_app { "app" } else { "person" };
+        let names: Vec<String> = self.permissions.names().map(str::to_owned).collect();
+        let attributes = [
+            (USER_ID, Some(item::text(self.id.as_str()))),
+            (USERNAME, Some(item::text(&self.username))),
+            (USERNAME_KEY, Some(item::text(NameKey::new(&self.username).as_str()))),
+            (FULL_NAME, self.full_name.as_ref().map(item::text)),
+            (KIND, Some(item::text(kind))),
+            (PASSWORD_HASH, self.password_hash.as_ref().map(item::text)),
+            (STATUS, Some(item::text(status))),
+            (PERMISSIONS, (!names.is_empty()).then_some(AttributeValue::Ss(names))),
+            (TOKEN_GENERATION, Some(AttributeValue::N(self.token_generation.to_string()))),
+        ];
+        attributes.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+    }
+}
+
+impl fmt::Debug for NewUser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Password(_) => "Password",
-            Self::Block => "Block",
-            Self::Unblock => "Unblock",
-            Self::Rename(_) => "Rename",
-            Self::Grant(_) => "Grant",
-            Self::Deny(_) => "Deny",
-        })
+        f.debug_struct("NewUser").field("id", &self.id).finish_non_exhaustive()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
 use token::{Format, Reason, Record, Timestamp, TokenId};
 
 use crate::{
@@ -78,6 +78,45 @@ impl Store {
             Err(error) if is_cancelled(&error) => Ok(Rotated::Lost),
             Err(error) => Err(Failure::of(DOING)(error)),
         }
+    }
+
+    /// Takes back a rotation whose new token nobody got to see: deletes the new record, and lets the old one, as it was
+    /// before, live on. One transaction, which changes nothing if the new token was used meanwhile.
+    ///
+    /// # Errors
+    /// When the store fails, or the rotation has come to its end.
+    pub async fn undo_rotation(&self, new: &Record, old: &Record) -> Result<(), Failure> {
+        const DOING: &str = "taking the rotation back";
+        let bad = |error| Failure::new(DOING, error);
+        let delete = Delete::builder()
+            .table_name(&self.tables.tokens)
+            .set_key(Some(item::record_key(&new.id, new.format)))
+            .condition_expression("#replaces = :old")
+            .expression_attribute_names("#replaces", item::REPLACES)
+            .expression_attribute_values(":old", item::text(&*old.id.hash.text()))
+            .build()
+            .map_err(bad)?;
+        let mut unmark = Update::builder()
+            .table_name(&self.tables.tokens)
+            .set_key(Some(item::record_key(&old.id, old.format)))
+            .condition_expression("#by = :new AND attribute_not_exists(#revoked)")
+            .expression_attribute_names("#by", item::REPLACED_BY)
+            .expression_attribute_names("#at", item::REPLACED_AT)
+            .expression_attribute_names("#revoked", item::REVOKED_AT)
+            .expression_attribute_names("#live", item::LIVE_UNTIL)
+            .expression_attribute_values(":new", item::text(&*new.id.hash.text()));
+        unmark = match old.live_until() {
+            Some(until) => unmark
+                .update_expression("SET #live = :live REMOVE #by, #at")
+                .expression_attribute_values(":live", item::number(until)),
+            None => unmark.update_expression("REMOVE #by, #at, #live"),
+        };
+        let writes = [
+            TransactWriteItem::builder().delete(delete).build(),
+            TransactWriteItem::builder().update(unmark.build().map_err(bad)?).build(),
+        ];
+        let call = self.client.transact_write_items().set_transact_items(Some(writes.into()));
+        call.send().await.map(drop).map_err(Failure::of(DOING))
     }
 
     /// Ends the token that `record` replaces, at the first use of `record`: one transaction over both. If the old one

@@ -64,6 +64,13 @@ pub enum Kind {
     Session(Box<Session>),
     /// What is good for nothing but its time, such as the mark of a form that was used.
     Passing,
+    /// The marker that a user has a name.
+    Name {
+        /// The normal form of the name.
+        key: String,
+        /// The user.
+        owner: UserId,
+    },
     /// Something this version does not know. It goes when its time comes.
     Other,
 }
@@ -260,6 +267,10 @@ fn entry(item: &Item) -> Option<Entry> {
             }
             _ => Kind::Other,
         },
+        Some((item::USER_NAME, name)) => {
+            item::required(item, item::OWNER).map_or(Kind::Other, |owner| Kind::Name { key: name.to_owned(), owner })
+        }
+        // A session or a flow, which ends by itself.
         Some(_) => Kind::Other,
         None if sessions::is_session(&key.token) => {
             Session::from_item(item).map_or(Kind::Other, |session| Kind::Session(Box::new(session)))

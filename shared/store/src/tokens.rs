@@ -2,15 +2,19 @@
 
 use aws_sdk_dynamodb::{
     operation::{put_item::PutItemError, update_item::builders::UpdateItemFluentBuilder},
-    types::ReturnValuesOnConditionCheckFailure,
+    types::{Delete, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
 };
 use base64ct::{Base64UrlUnpadded, Encoding};
 use token::{Format, Record, Revocation, Timestamp, TokenHash, TokenId, UserId};
 
 use crate::{
     Failure, Store,
+    changes::{TRIES, WAIT},
+    connect::Attempts,
     failure::{if_met, unmet_by},
     item::{self, Item},
+    names::{reasons, unmet},
+    verify::pause,
 };
 
 /// What became of a record that was to be marked.
@@ -170,7 +174,7 @@ impl Store {
             .expression_attribute_names("#because", item::REVOKED_BECAUSE)
             .expression_attribute_values(":at", item::number(revocation.at))
             .expression_attribute_values(":because", item::text(revocation.because.as_str()));
-        self.mark(call, &id.hash, format, "attribute_not_exists(#revoked)", item::REVOKED_AT).await
+        self.mark(call, &id.hash, format, Some(revocation)).await
     }
 
     /// Switches a token off, or on again.
@@ -184,7 +188,7 @@ impl Store {
             None => call.update_expression("REMOVE #off"),
         };
         let call = call.expression_attribute_names("#off", item::DISABLED_AT);
-        self.mark(call, &record.id.hash, record.format, "attribute_not_exists(#revoked)", item::REVOKED_AT).await
+        self.mark(call, &record.id.hash, record.format, None).await
     }
 
     /// The record of this name, whatever its format.
@@ -201,7 +205,8 @@ impl Store {
         Ok(None)
     }
 
-    /// Notes that a token was used, at most once an hour. `false` if it was noted within the hour.
+    /// Notes that a token was used, at most once an hour. `false` if it was noted within the hour, be it by an attempt of
+    /// this call whose answer was lost.
     ///
     /// # Errors
     /// When the store fails; the caller ignores it.
@@ -245,12 +250,26 @@ impl Store {
         Ok(call.send().await.map_err(Failure::of(doing))?.item)
     }
 
-    /// Deletes an item. `false` if it was not there.
+    /// Deletes an item. `false` if it was not there. Of several calls at once, one deletes it: a transaction, which
+    /// DynamoDB makes once, however often its answer is lost.
     pub(crate) async fn take_away(&self, key: Item, doing: &'static str) -> Result<bool, Failure> {
-        let call = self.client.delete_item().table_name(&self.tables.tokens).set_key(Some(key));
-        let call =
-            call.condition_expression("attribute_exists(#user)").expression_attribute_names("#user", item::USER_ID);
-        if_met(doing, call.send().await)
+        let delete = Delete::builder().table_name(&self.tables.tokens).set_key(Some(key));
+        let delete =
+            delete.condition_expression("attribute_exists(#user)").expression_attribute_names("#user", item::USER_ID);
+        let delete = delete.build().map_err(|error| Failure::new(doing, error))?;
+        let write = TransactWriteItem::builder().delete(delete).build();
+        for tries in 1..=TRIES {
+            let Err(error) = self.client.transact_write_items().transact_items(write.clone()).send().await else {
+                return Ok(true);
+            };
+            match reasons(&error) {
+                Some(reasons) if unmet(reasons, 0).is_some() => return Ok(false),
+                // Another call is deleting it.
+                Some(_) => pause(WAIT.saturating_mul(tries)).await,
+                None => return Err(Failure::of(doing)(error)),
+            }
+        }
+        Err(Failure::new(doing, "other transactions held it again and again"))
     }
 
     pub(crate) async fn item(&self, key: Item) -> Result<Option<Record>, Failure> {
@@ -263,18 +282,19 @@ impl Store {
         self.client.update_item().table_name(&self.tables.tokens).set_key(Some(key))
     }
 
-    /// Sends an update that must find its record, and `condition` on the attribute `#revoked` true.
-    pub(crate) async fn mark(
+    /// Sends an update that must find its record, not revoked. If `revocation` is there already and the call was
+    /// attempted more than once, an attempt of this call wrote it, and its answer was lost.
+    async fn mark(
         &self,
         call: UpdateItemFluentBuilder,
         hash: &TokenHash,
         format: Format,
-        condition: &str,
-        attribute: &str,
+        revocation: Option<Revocation>,
     ) -> Result<Marked, Failure> {
-        let mut call =
-            call.expression_attribute_names("#revoked", attribute).expression_attribute_names("#user", item::USER_ID);
-        let mut whole = format!("attribute_exists(#user) AND {condition}");
+        let mut call = call
+            .expression_attribute_names("#revoked", item::REVOKED_AT)
+            .expression_attribute_names("#user", item::USER_ID);
+        let mut whole = "attribute_exists(#user) AND attribute_not_exists(#revoked)".to_owned();
         // Every user has one developer record, so the key does not say which token it is.
         if format == Format::Developer {
             whole.push_str(" AND #hash = :hash");
@@ -282,16 +302,23 @@ impl Store {
                 .expression_attribute_names("#hash", item::TOKEN_HASH)
                 .expression_attribute_values(":hash", item::text(&*hash.text()));
         }
+        let attempts = Attempts::default();
         let call = call
             .condition_expression(whole)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .customize()
+            .interceptor(attempts.clone());
         match call.send().await {
             Ok(_) => Ok(Marked::Now),
             Err(error) => match unmet_by(&error) {
                 None => Err(Failure::of("marking the record")(error)),
                 Some(old) => Ok(match item::to_record(&old) {
-                    Ok(record) if record.id.hash == *hash => Marked::Before,
-                    Ok(_) | Err(_) => Marked::Unknown,
+                    Ok(record) if record.id.hash != *hash => Marked::Unknown,
+                    Ok(record) if attempts.are_several() && revocation.is_some() && record.revoked == revocation => {
+                        Marked::Now
+                    }
+                    Ok(_) => Marked::Before,
+                    Err(_) => Marked::Unknown,
                 }),
             },
         }

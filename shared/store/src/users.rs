@@ -1,13 +1,9 @@
-//! Finding users, and the one write that Hallpass makes to the application's table on its own account.
+//! Finding users.
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use login::NameKey;
-use token::{
-    User, UserId,
-    user::attribute::{TOKEN_GENERATION, USERNAME_KEY},
-};
+use token::{User, UserId, user::attribute::USERNAME_KEY};
 
-use crate::{Failure, Store, failure::if_met, item};
+use crate::{Failure, Store, item, item::Item};
 
 /// The index of users by the normal form of their names.
 pub const NAME_INDEX: &str = "username_key";
@@ -42,11 +38,7 @@ const NOBODY: &str = "#";
 /// A name that no user is found by: no normal form has a capital letter.
 const NO_NAME: &str = "A";
 
-impl Written {
-    pub(crate) const fn from_met(met: bool) -> Self {
-        if met { Self::Now } else { Self::Unknown }
-    }
-}
+const READING: &str = "reading the user";
 
 impl Store {
     /// A user by id, strongly read.
@@ -54,10 +46,14 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn user(&self, id: &UserId) -> Result<Option<User>, Failure> {
-        const DOING: &str = "reading the user";
+        let item = self.user_item(id).await?;
+        item.map(item::to_user).transpose().map_err(|bad| Failure::new(READING, bad))
+    }
+
+    /// The item of a user, strongly read.
+    pub(crate) async fn user_item(&self, id: &UserId) -> Result<Option<Item>, Failure> {
         let call = self.client.get_item().table_name(&self.tables.users).set_key(Some(item::user_key(id)));
-        let answer = call.consistent_read(true).send().await.map_err(Failure::of(DOING))?;
-        answer.item.map(item::to_user).transpose().map_err(|bad| Failure::new(DOING, bad))
+        Ok(call.consistent_read(true).send().await.map_err(Failure::of(READING))?.item)
     }
 
     /// The ids that the index has under this name. The index is only a pointer: it lags, and it is the application's to
@@ -107,20 +103,5 @@ impl Store {
             Some(Ok(_)) | None => Named::Nobody,
             Some(Err(bad)) => Named::Unreadable(Failure::new(DOING, bad)),
         })
-    }
-
-    /// Voids every token of a user, of every format, in one write: raises `token_generation`.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn raise_generation(&self, id: &UserId) -> Result<Written, Failure> {
-        let call = self.client.update_item().table_name(&self.tables.users).set_key(Some(item::user_key(id)));
-        let call = call
-            .update_expression("ADD #generation :one")
-            .condition_expression("attribute_exists(#user)")
-            .expression_attribute_names("#generation", TOKEN_GENERATION)
-            .expression_attribute_names("#user", item::USER_ID)
-            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()));
-        if_met("raising the user's token generation", call.send().await).map(Written::from_met)
     }
 }

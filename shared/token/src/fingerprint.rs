@@ -113,6 +113,7 @@ mod tests {
             full_name: None,
             status: Status::Active,
             permissions: Scope::default(),
+            unreadable: Vec::new(),
             attributes: attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
         })
     }

@@ -27,9 +27,9 @@ pub mod attribute {
     pub const TOKEN_GENERATION: &str = "token_generation";
 }
 
-/// The user item has no usable value for this attribute; nothing is decided on it.
+/// The item has no [`UserId`] for its key, so that it is nobody who could hold a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BadUser(pub &'static str);
+pub struct BadUser;
 
 /// A user as one strong read found it. Its attributes, the password's hash among them, do not print.
 #[derive(Clone)]
@@ -44,16 +44,19 @@ pub struct User {
     pub status: Status,
     /// What the user may do now. Names that are no [`crate::Permission`] are left out, so they are never granted.
     pub permissions: Scope,
-    /// Every attribute of the item, for [`crate::Fingerprint`] and for whoever shows the user.
+    /// The attributes whose values have a type that nothing can be read from. They count as absent; a user whose
+    /// permissions are among them is [`Status::Blocked`].
+    pub unreadable: Vec<&'static str>,
+    /// Every attribute of the item as it was written, for [`crate::Fingerprint`] and for listings.
     pub attributes: BTreeMap<String, Value>,
 }
 
 /// Whether a user may hold a token at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// The attribute is exactly `active`.
+    /// The attribute is exactly `active`, and the permissions can be read.
     Active,
-    /// It is anything else, or absent.
+    /// Anything else.
     Blocked,
 }
 
@@ -82,45 +85,111 @@ pub enum Value {
     Map(BTreeMap<String, Value>),
 }
 
+/// The longest name that is shown, in characters. An application may have written one of 400 KB.
+const MAX_DISPLAY_NAME: usize = 256;
+
 impl User {
-    /// Reads the attributes of a user item.
+    /// Reads the attributes of a user item, as an application may have written them: NULL and empty values are absent,
+    /// a list of strings is the set it means, and a value that cannot be read is named in [`User::unreadable`].
+    ///
+    /// An absent attribute denies, and so does one that cannot be read: no item keeps others from being read, or itself
+    /// from being blocked.
     ///
     /// # Errors
-    /// When an attribute that decides something has the wrong type. An absent one denies instead.
+    /// When the key is not a user ID.
     pub fn from_attributes(attributes: BTreeMap<String, Value>) -> Result<Self, BadUser> {
-        let text = |name: &'static str| match attributes.get(name) {
-            None => Ok(None),
-            Some(Value::Text(text)) => Ok(Some(text.as_str())),
-            Some(_) => Err(BadUser(name)),
+        let mut unreadable = Vec::new();
+        let mut text = |name: &'static str| match attributes.get(name) {
+            None => None,
+            Some(value) if value.is_empty() => None,
+            Some(Value::Text(text)) => Some(text.as_str()),
+            Some(_) => {
+                unreadable.push(name);
+                None
+            }
         };
-        let permissions = match attributes.get(attribute::PERMISSIONS) {
-            None => Scope::default(),
-            Some(Value::TextSet(names)) => names.iter().filter_map(|name| name.parse().ok()).collect(),
-            Some(_) => return Err(BadUser(attribute::PERMISSIONS)),
-        };
-        let id = text(attribute::USER_ID)?.and_then(|id| id.parse().ok()).ok_or(BadUser(attribute::USER_ID))?;
-        let is_active = text(attribute::STATUS)? == Some("active");
-        Ok(Self {
-            id,
-            username: text(attribute::USERNAME)?.unwrap_or_default().to_owned(),
-            full_name: text(attribute::FULL_NAME)?.map(str::to_owned),
-            status: if is_active { Status::Active } else { Status::Blocked },
-            permissions,
-            attributes,
-        })
+        let id = text(attribute::USER_ID).and_then(|id| id.parse().ok()).ok_or(BadUser)?;
+        let username = text(attribute::USERNAME).unwrap_or_default().to_owned();
+        let full_name = text(attribute::FULL_NAME).map(str::to_owned);
+        let is_active = text(attribute::STATUS) == Some("active");
+        let _ = (text(attribute::KIND), text(attribute::PASSWORD_HASH));
+        let generation = attributes.get(attribute::TOKEN_GENERATION);
+        if !generation.is_none_or(|value| value.is_empty() || matches!(value, Value::Number(_))) {
+            unreadable.push(attribute::TOKEN_GENERATION);
+        }
+        let permissions = attributes.get(attribute::PERMISSIONS).map_or_else(|| Some(Scope::default()), permissions);
+        if permissions.is_none() {
+            unreadable.push(attribute::PERMISSIONS);
+        }
+        let status = if is_active && permissions.is_some() { Status::Active } else { Status::Blocked };
+        let permissions = permissions.unwrap_or_default();
+        Ok(Self { id, username, full_name, status, permissions, unreadable, attributes })
     }
 
     /// The PHC string of the password, if the attribute is there and is a string; a directory user has none.
     pub fn password_hash(&self) -> Option<&str> {
-        match self.attributes.get(attribute::PASSWORD_HASH) {
-            Some(Value::Text(phc)) => Some(phc),
+        self.text(attribute::PASSWORD_HASH)
+    }
+
+    /// `person`, `app`, or what else an application wrote.
+    pub fn kind(&self) -> &str {
+        self.text(attribute::KIND).unwrap_or("person")
+    }
+
+    /// The name to call the user by: the full name, or the user name where there is none; at most 256 characters.
+    pub fn display_name(&self) -> &str {
+        let name = self.full_name.as_deref().unwrap_or(&self.username);
+        let end = name.char_indices().nth(MAX_DISPLAY_NAME).map_or(name.len(), |(end, _)| end);
+        name.get(..end).unwrap_or(name)
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        match self.attributes.get(name) {
+            Some(Value::Text(text)) if !text.is_empty() => Some(text),
             _ => None,
         }
     }
+}
 
-    /// The name to call the user by: the full name, or the user name where there is none.
-    pub fn display_name(&self) -> &str {
-        self.full_name.as_deref().unwrap_or(&self.username)
+/// The permissions that a value names; `None` where it is neither a set of strings nor a list of them. Names that are
+/// no [`crate::Permission`] are left out, so they are never granted.
+fn permissions(value: &Value) -> Option<Scope> {
+    let parse = |name: &String| name.parse().ok();
+    match value {
+        value if value.is_empty() => Some(Scope::default()),
+        Value::TextSet(names) => Some(names.iter().filter_map(parse).collect()),
+        Value::List(names) => {
+            let names: Option<Vec<&String>> = names.iter().map(Value::as_text).collect();
+            Some(names?.into_iter().filter_map(parse).collect())
+        }
+        Value::Text(_)
+        | Value::Number(_)
+        | Value::Flag(_)
+        | Value::Null
+        | Value::Bytes(_)
+        | Value::NumberSet(_)
+        | Value::BytesSet(_)
+        | Value::Map(_) => None,
+    }
+}
+
+impl Value {
+    /// Whether it says nothing, and so counts as absent: NULL, or an empty value of any type.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Null => true,
+            Self::Text(text) => text.is_empty(),
+            Self::Bytes(bytes) => bytes.is_empty(),
+            Self::TextSet(set) | Self::NumberSet(set) => set.is_empty(),
+            Self::BytesSet(set) => set.is_empty(),
+            Self::List(list) => list.is_empty(),
+            Self::Map(map) => map.is_empty(),
+            Self::Number(_) | Self::Flag(_) => false,
+        }
+    }
+
+    const fn as_text(&self) -> Option<&String> {
+        if let Self::Text(text) = self { Some(text) } else { None }
     }
 }
 
@@ -132,7 +201,7 @@ impl fmt::Debug for User {
 
 impl fmt::Display for BadUser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the attribute {} of the user has no usable value", self.0)
+        write!(f, "the attribute {} of the user is not a user ID", attribute::USER_ID)
     }
 }
 
@@ -142,24 +211,61 @@ impl std::error::Error for BadUser {}
 mod tests {
     use super::*;
 
-    fn check(changes: &[(&str, Option<Value>)], expected: Result<&str, &'static str>) {
+    fn read(changes: &[(&str, Option<Value>)]) -> Result<User, BadUser> {
         let mut attributes = BTreeMap::from([
-            ("user_id".to_owned(), Value::Text("1".into())),
-            ("username".to_owned(), Value::Text("ada".into())),
-            ("status".to_owned(), Value::Text("active".into())),
-            ("permissions".to_owned(), Value::TextSet(vec!["b".into(), "a".into(), "not\"one".into()])),
+            ("user_id".to_owned(), text("1")),
+            ("username".to_owned(), text("ada")),
+            ("full_name".to_owned(), text("Ada L.")),
+            ("status".to_owned(), text("active")),
+            ("permissions".to_owned(), set(&["b", "a", "not\"one"])),
         ]);
         for (name, value) in changes {
             attributes.remove(*name);
             attributes.extend(value.clone().map(|value| ((*name).to_owned(), value)));
         }
-        let got = User::from_attributes(attributes)
-            .map(|user| format!("{} {} {:?} {}", user.id, user.username, user.status, user.permissions));
-        assert_eq!(
-            got.as_deref(),
-            expected.as_deref().map_err(|name| BadUser(name)).as_ref().map(|text| *text),
-            "{changes:?}"
-        );
+        User::from_attributes(attributes)
+    }
+
+    fn check(changes: &[(&str, Option<Value>)], expected: &str) {
+        let user = read(changes).unwrap();
+        let User { id, username, status, permissions, unreadable, .. } = &user;
+        let got = format!("{id} {username} {} {status:?} {permissions} {unreadable:?}", user.display_name());
+        assert_eq!(got, expected, "{changes:?}");
+    }
+
+    fn text(text: &str) -> Value {
+        Value::Text(text.to_owned())
+    }
+
+    fn set(names: &[&str]) -> Value {
+        Value::TextSet(names.iter().map(|name| (*name).to_owned()).collect())
+    }
+
+    /// Values that say nothing.
+    fn empty() -> [Value; 8] {
+        [
+            Value::Null,
+            text(""),
+            set(&[]),
+            Value::NumberSet(vec![]),
+            Value::BytesSet(vec![]),
+            Value::List(vec![]),
+            Value::Map(BTreeMap::new()),
+            Value::Bytes(vec![]),
+        ]
+    }
+
+    /// Values that say something, and neither a text nor a set of texts.
+    fn odd() -> [Value; 7] {
+        [
+            Value::Number("5".to_owned()),
+            Value::Flag(true),
+            Value::Bytes(vec![1]),
+            Value::NumberSet(vec!["1".to_owned()]),
+            Value::BytesSet(vec![vec![1]]),
+            Value::List(vec![text("a"), Value::Number("5".to_owned())]),
+            Value::Map(BTreeMap::from([("a".to_owned(), text("b"))])),
+        ]
     }
 
     #[test]
@@ -179,19 +285,44 @@ mod tests {
 
     #[test]
     fn a_user_is_read_and_what_is_absent_denies() {
-        check(&[], Ok("1 ada Active a,b"));
-        check(&[("status", None)], Ok("1 ada Blocked a,b"));
-        check(&[("status", Some(Value::Text("Active".into())))], Ok("1 ada Blocked a,b"));
-        check(&[("permissions", None)], Ok("1 ada Active "));
-        check(&[("username", None)], Ok("1  Active a,b"));
+        check(&[], "1 ada Ada L. Active a,b []");
+        check(&[("status", Some(text("Active")))], "1 ada Ada L. Blocked a,b []");
+        check(
+            &[("permissions", Some(Value::List(vec![text("b"), text("a"), text("b")])))],
+            "1 ada Ada L. Active a,b []",
+        );
+        for absent in empty().map(Some).into_iter().chain([None]) {
+            check(&[("full_name", absent.clone())], "1 ada ada Active a,b []");
+            check(&[("username", absent.clone())], "1  Ada L. Active a,b []");
+            check(&[("status", absent.clone())], "1 ada Ada L. Blocked a,b []");
+            check(&[("permissions", absent.clone())], "1 ada Ada L. Active  []");
+            for name in ["password_hash", "kind", "token_generation"] {
+                check(&[(name, absent.clone())], "1 ada Ada L. Active a,b []");
+            }
+        }
     }
 
     #[test]
-    fn a_wrong_type_is_an_error_and_not_an_answer() {
-        check(&[("user_id", None)], Err("user_id"));
-        check(&[("user_id", Some(Value::Text("a b".into())))], Err("user_id"));
-        for name in ["user_id", "username", "status", "permissions", "full_name"] {
-            check(&[(name, Some(Value::Flag(true)))], Err(name));
+    fn what_cannot_be_read_is_named_and_denies() {
+        for odd in odd() {
+            let odd = Some(odd);
+            check(&[("full_name", odd.clone())], "1 ada ada Active a,b [\"full_name\"]");
+            check(&[("username", odd.clone())], "1  Ada L. Active a,b [\"username\"]");
+            check(&[("status", odd.clone())], "1 ada Ada L. Blocked a,b [\"status\"]");
+            check(&[("permissions", odd.clone())], "1 ada Ada L. Blocked  [\"permissions\"]");
+            check(&[("password_hash", odd.clone())], "1 ada Ada L. Active a,b [\"password_hash\"]");
+            assert_eq!(read(&[("user_id", odd)]).unwrap_err(), BadUser);
         }
+        check(&[("permissions", Some(text("a")))], "1 ada Ada L. Blocked  [\"permissions\"]");
+        check(&[("status", Some(set(&["active"])))], "1 ada Ada L. Blocked a,b [\"status\"]");
+        check(&[("token_generation", Some(text("5")))], "1 ada Ada L. Active a,b [\"token_generation\"]");
+        assert_eq!(read(&[("user_id", None)]).unwrap_err(), BadUser);
+        assert_eq!(read(&[("user_id", Some(text("a b")))]).unwrap_err(), BadUser);
+    }
+
+    #[test]
+    fn a_name_without_end_is_shown_in_part() {
+        let user = read(&[("full_name", Some(text(&"ä".repeat(100_000))))]).unwrap();
+        assert_eq!(user.display_name().chars().count(), 256);
     }
 }

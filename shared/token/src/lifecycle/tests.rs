@@ -29,6 +29,7 @@ fn user() -> User {
         full_name: None,
         status: Status::Active,
         permissions: scope(&["read", "write"]),
+        unreadable: Vec::new(),
         attributes: BTreeMap::from([("username".into(), Value::Text("my_username".into()))]),
     }
 }

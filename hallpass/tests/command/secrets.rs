@@ -1,0 +1,191 @@
+//! Secrets in the wrong place: no command prints what it was given and refused, and a secret that cannot be delivered is
+//! taken back.
+
+use std::process::Stdio;
+
+use serde_json::json;
+
+use crate::dev::{Dev, Ran, hallpass, ran};
+
+const PASSWORD: &str = "topsecret2";
+
+/// Every command with a place, `@`, where a secret may be typed or a variable may hold one. None of them may do anything.
+const PLACES: [&[&str]; 40] = [
+    &["@"],
+    &["--@"],
+    &["--json=@"],
+    &["--unknown=@"],
+    &["--unknown", "@"],
+    &["user", "@"],
+    &["user", "list", "@"],
+    &["user", "list", "--@"],
+    &["user", "passwd", "my_username", "@"],
+    &["user", "passwd", "my_username", "--password", "@"],
+    &["user", "passwd", "my_username", "--password=@"],
+    &["user", "add", "ada", "@"],
+    &["user", "add", "ada", "--id", "@@@ @"],
+    &["user", "add", "ada", "--permission", "\"@"],
+    &["user", "rename", "my_username", "you", "@"],
+    &["user", "block", "my_username", "@"],
+    &["user", "grant", "my_username", "\"@"],
+    &["user", "deny", "my_username", "a", "@"],
+    &["user", "import", "--format", "@", "-"],
+    &["token", "@"],
+    &["token", "show", "@"],
+    &["token", "revoke", "@"],
+    &["token", "revoke", "--all", "my_username", "@"],
+    &["token", "rotate", "@"],
+    &["token", "inspect", "@"],
+    &["token", "list", "my_username", "@"],
+    &["token", "issue", "my_username", "@"],
+    &["token", "issue", "my_username", "--scope", "\"@"],
+    &["token", "issue", "my_username", "--expires-in", "@"],
+    &["token", "issue", "my_username", "--expires-at", "@"],
+    &["key", "@"],
+    &["key", "list", "@"],
+    &["key", "rotate", "@"],
+    &["key", "export", "--jwt", "a", "@"],
+    &["key", "retire", "a", "@"],
+    &["prune", "--now", "@"],
+    &["doctor", "@"],
+    &["dev", "--port", "@"],
+    &["dev", "--authorizer-cache", "@"],
+    &["completions", "@"],
+];
+
+/// Where a name is asked for, which is repeated in the refusal. What has the shape of a token is not.
+const NAMES: [&[&str]; 12] = [
+    &["user", "show", "@"],
+    &["user", "show", "id:@"],
+    &["user", "passwd", "@"],
+    &["user", "rename", "@", "you"],
+    &["user", "block", "@"],
+    &["user", "remove", "@"],
+    &["user", "grant", "@", "a"],
+    &["user", "import", "@.csv"],
+    &["token", "list", "@"],
+    &["token", "issue", "@"],
+    &["token", "revoke", "--all", "@"],
+    &["key", "retire", "@"],
+];
+
+#[tokio::test]
+async fn no_command_prints_a_secret_that_it_refuses() {
+    let dev = Dev::fresh().await;
+    let token = dev.token("my_username", "topsecret").await;
+    let jwt = dev.out(&["token", "issue", "my_username", "--jwt"], "").await;
+    let key = dev.out(&["key", "export", "--jwt"], "").await;
+    let check = async |place: &[&str], secret: &str| {
+        let words: Vec<String> = place.iter().map(|word| word.replace('@', secret)).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        for json in [&[][..], &["--json"]] {
+            let Ran { code, out, err } = dev.ran(&[json, &words].concat(), "").await;
+            let printed = format!("{out}{err}");
+            let end = &secret[secret.len().saturating_sub(20)..];
+            assert!(code == 1 || code == 2, "{place:?}: {code}");
+            assert!(!printed.contains(end) && !err.is_empty(), "{place:?}: {printed}");
+            if !json.is_empty() {
+                let error: serde_json::Value = serde_json::from_str(err.trim()).unwrap();
+                assert_eq!(error["status"], code, "{place:?}");
+            }
+        }
+    };
+    for place in PLACES {
+        for secret in [token.as_str(), PASSWORD] {
+            check(place, secret).await;
+        }
+    }
+    for place in NAMES {
+        for secret in [token.as_str(), jwt.trim(), key.trim()] {
+            check(place, secret).await;
+        }
+    }
+    for name in ["--stack", "--profile", "--region", "--endpoint"] {
+        check(&[name, "@", "user", "list"], &token).await;
+    }
+    assert_eq!(dev.verdict(&token).await, "allow");
+    dev.stop("-TERM").await;
+}
+
+#[tokio::test]
+async fn no_setting_that_is_refused_is_printed() {
+    let data = tempfile::TempDir::new().unwrap();
+    for name in [
+        "HALLPASS_KEYS",
+        "HALLPASS_PREFIX",
+        "HALLPASS_REALM",
+        "HALLPASS_LIFETIME",
+        "HALLPASS_MAX_TOKENS",
+        "HALLPASS_SUNSET",
+        "HALLPASS_APP_USER",
+    ] {
+        let mut command = hallpass(data.path());
+        let secret = format!("{PASSWORD} \"{PASSWORD}");
+        command.args(["dev", "--port", "0"]).env(name, &secret);
+        let Ran { code, out, err } = ran(&mut command, "").await;
+        assert!(code != 0 && !format!("{out}{err}").contains(PASSWORD), "{name}: {code} {out}{err}");
+        let mut command = hallpass(data.path());
+        command.args(["token", "inspect"]).env(name, &secret);
+        let Ran { out, err, .. } = ran(&mut command, "x\n").await;
+        assert!(!format!("{out}{err}").contains(PASSWORD), "{name}: {out}{err}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_number_is_said_in_words() {
+    let data = tempfile::TempDir::new().unwrap();
+    for (arguments, words) in [
+        (&["dev", "--port", "x"][..], "it must be a port, a number from 0 to 65535"),
+        (&["dev", "--port", "65536"], "it must be a port, a number from 0 to 65535"),
+        (&["dev", "--authorizer-cache", "-1s"], ""),
+        (&["dev", "--authorizer-cache", "5m"], "it must be a whole number of seconds"),
+    ] {
+        let Ran { code, err, .. } = ran(hallpass(data.path()).args(arguments), "").await;
+        assert!(code == 2 && err.contains(words) && !err.contains("invalid digit"), "{arguments:?}: {err}");
+    }
+}
+
+/// A reader that is gone, a full disk, and no standard output at all.
+#[tokio::test]
+async fn a_token_that_cannot_be_written_is_deleted_and_that_is_no_success() {
+    let dev = Dev::fresh().await;
+    let binary = env!("CARGO_BIN_EXE_hallpass");
+    let failing = async |arguments: &str, redirect: &str| {
+        let line = format!("exec {binary} --data {} {arguments} {redirect}", dev.data.path().display());
+        ran(tokio::process::Command::new("sh").arg("-c").arg(line), "").await
+    };
+    let gone = async |arguments: &[&str]| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = hallpass(dev.data.path());
+        command.args(arguments).stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        drop(command);
+        let output = child.wait_with_output().await.unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    for redirect in [">/dev/full", ">&-"] {
+        let Ran { code, err, .. } = failing("token issue my_username", redirect).await;
+        assert!(code == 2 && err.contains("could not be written, and was deleted"), "{redirect}: {code} {err}");
+        let Ran { code, err, .. } = failing("key export --jwt", redirect).await;
+        assert!(code == 2 && err.contains("the key could not be written"), "{redirect}: {code} {err}");
+    }
+    for arguments in [&["token", "issue", "my_username"][..], &["--json", "token", "issue", "my_username", "--jwt"]] {
+        let (code, err) = gone(arguments).await;
+        assert!(code == 2 && err.contains("was deleted"), "{arguments:?}: {code} {err}");
+    }
+    assert_eq!(gone(&["key", "export", "--jwt"]).await.0, 2);
+    assert_eq!(gone(&["user", "list"]).await.0, 0, "who reads a list may have read enough");
+    assert_eq!(dev.json(&["token", "list", "my_username"], "").await, json!([]));
+    // A rotation that nobody saw has not been.
+    let old = dev.json(&["token", "issue", "my_username"], "").await;
+    let (id, text) = (old["id"].as_str().unwrap(), old["token"].as_str().unwrap());
+    let Ran { code, err, .. } = failing(&format!("token rotate {id}"), ">/dev/full").await;
+    assert!(code == 2 && err.contains("stays as it was"), "{code} {err}");
+    assert_eq!(gone(&["token", "rotate", id]).await.0, 2);
+    assert_eq!(dev.json(&["token", "list", "my_username"], "").await.as_array().unwrap().len(), 1);
+    let new = dev.json(&["token", "rotate", id], "").await;
+    assert_eq!(dev.verdict(new["token"].as_str().unwrap()).await, "allow");
+    assert_eq!(dev.verdict(text).await, "replaced");
+    dev.stop("-TERM").await;
+}

@@ -1,0 +1,291 @@
+//! Changes of a user. They work on whatever an application may have written: no value of any attribute keeps a user from
+//! being blocked, or the user's tokens from being revoked.
+//!
+//! Every change that invalidates the tokens of all formats raises `token_generation` in the same update, so that they
+//! stay invalid when the change is undone. A generation that is absent or not a whole number cannot be raised; it is
+//! replaced by one that no token has.
+
+use std::{fmt, time::Duration};
+
+use aws_sdk_dynamodb::{
+    error::ProvideErrorMetadata,
+    types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
+};
+use token::{
+    Permission, UserId,
+    user::attribute::{PASSWORD_HASH, PERMISSIONS, STATUS, TOKEN_GENERATION, USER_ID},
+};
+
+use crate::{
+    Failure, Store,
+    failure::unmet_by,
+    item::{self, Item},
+    users::Written,
+    verify::pause,
+};
+
+/// A change of a user.
+pub enum Change {
+    /// A new password, as a PHC string.
+    Password(String),
+    /// The user is blocked, and every token with the user.
+    Block,
+    /// The user may log in again; earlier tokens stay invalid.
+    Unblock,
+    /// One permission more.
+    Grant(Permission),
+    /// One permission less.
+    Deny(Permission),
+}
+
+/// An update of a user's item, and how the item looks when it is made.
+#[derive(Debug, Default)]
+pub(crate) struct Edit {
+    set: Vec<String>,
+    remove: Vec<String>,
+    conditions: Vec<String>,
+    pub(crate) names: Vec<(String, String)>,
+    pub(crate) values: Vec<(String, AttributeValue)>,
+    after: Vec<(&'static str, Option<AttributeValue>)>,
+}
+
+/// How often a change is tried while others change the same user.
+pub(crate) const TRIES: u32 = 8;
+
+/// How long a change waits for the others, times the tries so far.
+pub(crate) const WAIT: Duration = Duration::from_millis(25);
+
+/// Beyond this, a raise could be lost in the rounding of a number.
+const MAX_GENERATION: i64 = 1 << 53;
+
+const DOING: &str = "changing the user";
+
+impl Store {
+    /// Changes a user. If `invalidates`, also raises `token_generation`, to `fresh` where there is none to be raised.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn change_user(
+        &self,
+        id: &UserId,
+        change: &Change,
+        invalidates: bool,
+        fresh: u32,
+    ) -> Result<Written, Failure> {
+        let edit = |item: &Item| {
+            let mut edit = change.edit(item);
+            if invalidates {
+                edit.raise_generation(item, fresh);
+            }
+            edit
+        };
+        self.edit_user(id, edit, matches!(change, Change::Block)).await
+    }
+
+    /// Invalidates every token of a user, of every format, in one write: raises `token_generation`, to `fresh` where
+    /// there is none to be raised.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn raise_generation(&self, id: &UserId, fresh: u32) -> Result<Written, Failure> {
+        let call = self.client.update_item().table_name(&self.tables.users).set_key(Some(item::user_key(id)));
+        let call = call
+            .update_expression("ADD #generation :one")
+            .condition_expression(
+                "attribute_exists(#user) AND attribute_type(#generation, :number) AND #generation < :max",
+            )
+            .expression_attribute_names("#user", USER_ID)
+            .expression_attribute_names("#generation", TOKEN_GENERATION)
+            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
+            .expression_attribute_values(":number", item::text("N"))
+            .expression_attribute_values(":max", AttributeValue::N(MAX_GENERATION.to_string()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        // Repeated because its answer was lost, it raises the generation twice, which says nothing else.
+        let Err(error) = call.send().await else { return Ok(Written::Now) };
+        match unmet_by(&error) {
+            None => return Err(Failure::of(DOING)(error)),
+            Some(old) if old.is_empty() => return Ok(Written::Unknown),
+            Some(_) => {}
+        }
+        let edit = |item: &Item| {
+            let mut edit = Edit::default();
+            edit.raise_generation(item, fresh);
+            edit
+        };
+        self.edit_user(id, edit, false).await
+    }
+
+    async fn edit_user(&self, id: &UserId, edit: impl Fn(&Item) -> Edit, blocks: bool) -> Result<Written, Failure> {
+        for tries in 1..=TRIES {
+            let Some(item) = self.user_item(id).await? else { return Ok(Written::Unknown) };
+            if let Some(written) = self.send_edit(id, edit(&item), blocks).await? {
+                return Ok(written);
+            }
+            pause(WAIT.saturating_mul(tries)).await;
+        }
+        Err(Failure::new(DOING, "others changed it again and again"))
+    }
+
+    /// `None` if somebody else changed the user between the look and the write.
+    async fn send_edit(&self, id: &UserId, edit: Edit, blocks: bool) -> Result<Option<Written>, Failure> {
+        let mut call = self.client.update_item().table_name(&self.tables.users).set_key(Some(item::user_key(id)));
+        for (place, name) in &edit.names {
+            call = call.expression_attribute_names(place, name);
+        }
+        for (place, value) in &edit.values {
+            call = call.expression_attribute_values(place, value.clone());
+        }
+        let call = call
+            .update_expression(edit.update())
+            .condition_expression(edit.condition())
+            .expression_attribute_names("#user", USER_ID)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match call.send().await {
+            Ok(_) => Ok(Some(Written::Now)),
+            Err(error) => match unmet_by(&error) {
+                Some(old) if old.is_empty() => Ok(Some(Written::Unknown)),
+                // An attempt of this call made it, and its answer was lost.
+                Some(old) if edit.is_made(&old) => Ok(Some(Written::Now)),
+                Some(_) => Ok(None),
+                // An item of 400 KB has no room for a longer status. An absent one blocks as well.
+                None if blocks && error.code() == Some("ValidationException") => {
+                    self.block_in_place(id).await.map(Some)
+                }
+                None => Err(Failure::of(DOING)(error)),
+            },
+        }
+    }
+
+    async fn block_in_place(&self, id: &UserId) -> Result<Written, Failure> {
+        let call = self.client.update_item().table_name(&self.tables.users).set_key(Some(item::user_key(id)));
+        let call = call
+            .update_expression("REMOVE #status")
+            .condition_expression("attribute_exists(#user)")
+            .expression_attribute_names("#status", STATUS)
+            .expression_attribute_names("#user", USER_ID);
+        let met = crate::failure::if_met(DOING, call.send().await)?;
+        Ok(if met { Written::Now } else { Written::Unknown })
+    }
+}
+
+impl Change {
+    fn edit(&self, item: &Item) -> Edit {
+        let mut edit = Edit::default();
+        match self {
+            Self::Password(phc) => edit.set(PASSWORD_HASH, item::text(phc)),
+            Self::Block => edit.set(STATUS, item::text("blocked")),
+            Self::Unblock => edit.set(STATUS, item::text("active")),
+            Self::Grant(_) | Self::Deny(_) => self.edit_permissions(item, &mut edit),
+        }
+        edit
+    }
+
+    /// The set that was there and one more or less. What is no set of strings is replaced by the set it means, or by an
+    /// empty one where it means none.
+    fn edit_permissions(&self, item: &Item, edit: &mut Edit) {
+        let old = item.get(PERMISSIONS);
+        let mut names: Vec<String> = match old {
+            Some(AttributeValue::Ss(names)) => names.clone(),
+            Some(AttributeValue::L(list)) => list.iter().filter_map(|name| name.as_s().ok().cloned()).collect(),
+            Some(_) | None => Vec::new(),
+        };
+        names.sort();
+        names.dedup();
+        match self {
+            Self::Grant(name) if !names.iter().any(|it| it == name.as_str()) => names.push(name.as_str().to_owned()),
+            Self::Deny(name) => names.retain(|it| it != name.as_str()),
+            Self::Grant(_) | Self::Password(_) | Self::Block | Self::Unblock => {}
+        }
+        if names.is_empty() {
+            edit.remove(PERMISSIONS);
+        } else {
+            edit.set(PERMISSIONS, AttributeValue::Ss(names));
+        }
+        // Another change of the permissions must not be lost.
+        match old {
+            None => edit.conditions.push(format!("attribute_not_exists(#{PERMISSIONS})")),
+            Some(old @ AttributeValue::Ss(_)) => edit.expect(PERMISSIONS, old),
+            Some(_) => {
+                edit.conditions.push(format!("NOT attribute_type(#{PERMISSIONS}, :set)"));
+                edit.values.push((":set".to_owned(), item::text("SS")));
+            }
+        }
+    }
+}
+
+impl Edit {
+    pub(crate) fn set(&mut self, name: &'static str, value: AttributeValue) {
+        self.set.push(format!("#{name} = :{name}"));
+        self.names.push((format!("#{name}"), name.to_owned()));
+        self.values.push((format!(":{name}"), value.clone()));
+        self.after.push((name, Some(value)));
+    }
+
+    fn remove(&mut self, name: &'static str) {
+        self.remove.push(format!("#{name}"));
+        self.names.push((format!("#{name}"), name.to_owned()));
+        self.after.push((name, None));
+    }
+
+    /// The value must still be the one that was read.
+    pub(crate) fn expect(&mut self, name: &'static str, old: &AttributeValue) {
+        self.conditions.push(format!("#{name} = :old_{name}"));
+        self.values.push((format!(":old_{name}"), old.clone()));
+    }
+
+    pub(crate) fn raise_generation(&mut self, item: &Item, fresh: u32) {
+        let old = item.get(TOKEN_GENERATION);
+        let number = old.and_then(|value| value.as_n().ok());
+        let raised = number.and_then(|number| number.parse::<i64>().ok()).and_then(|number| number.checked_add(1));
+        let raised = raised.filter(|number| *number <= MAX_GENERATION);
+        let raised = raised.unwrap_or_else(|| i64::from(fresh));
+        self.set(TOKEN_GENERATION, AttributeValue::N(raised.to_string()));
+        match old {
+            None => self.conditions.push(format!("attribute_not_exists(#{TOKEN_GENERATION})")),
+            Some(old @ AttributeValue::N(_)) => self.expect(TOKEN_GENERATION, old),
+            Some(_) => {
+                self.conditions.push(format!("NOT attribute_type(#{TOKEN_GENERATION}, :number)"));
+                self.values.push((":number".to_owned(), item::text("N")));
+            }
+        }
+    }
+
+    pub(crate) fn update(&self) -> String {
+        let mut update = String::new();
+        if !self.set.is_empty() {
+            update.push_str("SET ");
+            update.push_str(&self.set.join(", "));
+        }
+        if !self.remove.is_empty() {
+            update.push_str(" REMOVE ");
+            update.push_str(&self.remove.join(", "));
+        }
+        update
+    }
+
+    /// `#user` is the key of the table.
+    pub(crate) fn condition(&self) -> String {
+        let conditions = self.conditions.iter().map(String::as_str);
+        std::iter::once("attribute_exists(#user)").chain(conditions).collect::<Vec<_>>().join(" AND ")
+    }
+
+    /// Whether the item is as this edit leaves it.
+    pub(crate) fn is_made(&self, item: &Item) -> bool {
+        self.after.iter().all(|(name, value)| match (value, item.get(*name)) {
+            (Some(value), Some(there)) => item::is_same_value(value, there),
+            (value, there) => value.is_none() && there.is_none(),
+        })
+    }
+}
+
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Password(_) => "Password",
+            Self::Block => "Block",
+            Self::Unblock => "Unblock",
+            Self::Grant(_) => "Grant",
+            Self::Deny(_) => "Deny",
+        })
+    }
+}

@@ -1,0 +1,188 @@
+//! One user per name. The index by name lags, so that it cannot keep two writers from one name. A marker among the
+//! tokens can: it is written in one transaction with the user, and names the user.
+//!
+//! A marker is only ever a reason to look: the user it names is read, and the marker is taken over if that user is gone
+//! or has another name by now. What an application writes has no marker; the index is looked at as well.
+
+use aws_sdk_dynamodb::{
+    error::SdkError,
+    operation::transact_write_items::TransactWriteItemsError,
+    types::{CancellationReason, ConditionCheck, Delete, Put, TransactWriteItem},
+};
+use login::NameKey;
+use token::{
+    User, UserId,
+    user::attribute::{USER_ID, USERNAME, USERNAME_KEY},
+};
+
+use crate::{
+    Failure, Store,
+    item::{self, Item, OWNER},
+    users::NAME_INDEX,
+};
+
+/// Whether a user may have a name.
+#[derive(Debug)]
+pub(crate) enum Claim {
+    /// Another user has it.
+    Taken,
+    /// No other user has it. This is the marker's owner, if there is a marker.
+    Free(Option<String>),
+}
+
+const DOING: &str = "looking whether the name is taken";
+
+impl Store {
+    /// Whether another user than `id` has this name, by the marker and by the index.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn is_name_taken(&self, key: &NameKey, id: Option<&UserId>) -> Result<bool, Failure> {
+        Ok(matches!(self.claim(key, id).await?, Claim::Taken))
+    }
+
+    pub(crate) async fn claim(&self, key: &NameKey, id: Option<&UserId>) -> Result<Claim, Failure> {
+        let owner = self.name_owner(key).await?;
+        let mut ids = self.all_ids_by_name(key).await?;
+        ids.extend(owner.as_ref().and_then(|owner| owner.parse::<UserId>().ok()));
+        ids.sort();
+        ids.dedup();
+        for other in ids.iter().filter(|other| id != Some(*other)) {
+            if self.user(other).await?.is_some_and(|user| has_name(&user, key)) {
+                return Ok(Claim::Taken);
+            }
+        }
+        Ok(Claim::Free(owner))
+    }
+
+    /// Whom the marker of this name names.
+    pub(crate) async fn name_owner(&self, key: &NameKey) -> Result<Option<String>, Failure> {
+        let marker = self.get(item::name_key(key.as_str()), DOING).await?;
+        Ok(marker.and_then(|marker| item::optional(&marker, OWNER).ok().flatten()))
+    }
+
+    async fn all_ids_by_name(&self, key: &NameKey) -> Result<Vec<UserId>, Failure> {
+        let (mut ids, mut after) = (Vec::new(), None);
+        loop {
+            let call = self.client.query().table_name(&self.tables.users).index_name(NAME_INDEX);
+            let call = call.key_condition_expression("#name = :name").expression_attribute_names("#name", USERNAME_KEY);
+            let call = call.expression_attribute_values(":name", item::text(key.as_str()));
+            let answer = call.set_exclusive_start_key(after).send().await.map_err(Failure::of(DOING))?;
+            ids.extend(answer.items().iter().filter_map(|item| item::required::<UserId>(item, USER_ID).ok()));
+            after = answer.last_evaluated_key;
+            if after.is_none() {
+                return Ok(ids);
+            }
+        }
+    }
+
+    /// The write of the marker, for a transaction: `seen` is its owner of before.
+    pub(crate) fn mark_name(
+        &self,
+        key: &NameKey,
+        id: &UserId,
+        seen: Option<&str>,
+    ) -> Result<TransactWriteItem, Failure> {
+        let mut marker = item::name_key(key.as_str());
+        marker.insert(OWNER.to_owned(), item::text(id.as_str()));
+        let mut put = Put::builder()
+            .table_name(&self.tables.tokens)
+            .set_item(Some(marker))
+            .expression_attribute_names("#user", item::USER_ID)
+            .expression_attribute_names("#owner", OWNER)
+            .expression_attribute_values(":id", item::text(id.as_str()));
+        let mut condition = "attribute_not_exists(#user) OR #owner = :id".to_owned();
+        if let Some(seen) = seen {
+            condition.push_str(" OR #owner = :seen");
+            put = put.expression_attribute_values(":seen", item::text(seen));
+        }
+        let put = put.condition_expression(condition).build().map_err(|error| Failure::new(DOING, error))?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    /// The removal of the marker, for a transaction; `None` if it is not this user's.
+    pub(crate) async fn unmark_name(&self, key: &NameKey, id: &UserId) -> Result<Option<TransactWriteItem>, Failure> {
+        if self.name_owner(key).await?.as_deref() != Some(id.as_str()) {
+            return Ok(None);
+        }
+        let delete = self.delete_marker(key.as_str(), id.as_str())?;
+        Ok(Some(TransactWriteItem::builder().delete(delete).build()))
+    }
+
+    fn delete_marker(&self, key: &str, owner: &str) -> Result<Delete, Failure> {
+        Delete::builder()
+            .table_name(&self.tables.tokens)
+            .set_key(Some(item::name_key(key)))
+            .condition_expression("#owner = :owner")
+            .expression_attribute_names("#owner", OWNER)
+            .expression_attribute_values(":owner", item::text(owner))
+            .build()
+            .map_err(|error| Failure::new(DOING, error))
+    }
+
+    /// Removes a marker whose user, as just read, is gone or has another name, if that is still so. `false` if not.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn drop_stale_name(&self, key: &str, owner: &UserId, user: Option<&User>) -> Result<bool, Failure> {
+        if user.is_some_and(|user| NameKey::new(&user.username).as_str() == key) {
+            return Ok(false);
+        }
+        let check = ConditionCheck::builder().table_name(&self.tables.users).set_key(Some(item::user_key(owner)));
+        let check = match user.map(|user| user.username.as_str()) {
+            None => {
+                check.condition_expression("attribute_not_exists(#user)").expression_attribute_names("#user", USER_ID)
+            }
+            // It is absent, or of a type that no name has.
+            Some("") => check
+                .condition_expression("NOT attribute_type(#name, :text) OR size(#name) = :none")
+                .expression_attribute_names("#name", USERNAME)
+                .expression_attribute_values(":text", item::text("S"))
+                .expression_attribute_values(":none", aws_sdk_dynamodb::types::AttributeValue::N("0".to_owned())),
+            Some(name) => check
+                .condition_expression("#name = :name")
+                .expression_attribute_names("#name", USERNAME)
+                .expression_attribute_values(":name", item::text(name)),
+        };
+        let check = check.build().map_err(|error| Failure::new(DOING, error))?;
+        let delete = self.delete_marker(key, owner.as_str())?;
+        let writes = [
+            TransactWriteItem::builder().delete(delete).build(),
+            TransactWriteItem::builder().condition_check(check).build(),
+        ];
+        match self.client.transact_write_items().set_transact_items(Some(writes.into())).send().await {
+            Ok(_) => Ok(true),
+            Err(error) if reasons(&error).is_some() => Ok(false),
+            Err(error) => Err(Failure::of("removing the marker of a name")(error)),
+        }
+    }
+}
+
+/// Whether this is the user's name.
+pub(crate) fn has_name(user: &User, key: &NameKey) -> bool {
+    NameKey::new(&user.username) == *key
+}
+
+/// What kept a transaction from being made, by its writes, if that was a condition or another transaction.
+pub(crate) fn reasons<R>(error: &SdkError<TransactWriteItemsError, R>) -> Option<&[CancellationReason]> {
+    match error.as_service_error() {
+        Some(TransactWriteItemsError::TransactionCanceledException(cancelled))
+            if crate::developer::is_cancelled(error) =>
+        {
+            Some(cancelled.cancellation_reasons())
+        }
+        Some(_) | None => None,
+    }
+}
+
+/// If the condition of this write of a transaction was not met: the item that was there, empty if there was none.
+pub(crate) fn unmet(reasons: &[CancellationReason], write: usize) -> Option<Item> {
+    let reason = reasons.get(write).filter(|reason| reason.code() == Some("ConditionalCheckFailed"))?;
+    Some(reason.item().cloned().unwrap_or_default())
+}
+
+/// The name that a marker may name an item of the user table by, if it has one.
+pub(crate) fn key_of(item: &Item) -> Option<NameKey> {
+    let name = item.get(USERNAME)?.as_s().ok()?;
+    Some(NameKey::new(name)).filter(NameKey::is_usable)
+}

@@ -1,0 +1,252 @@
+//! Users as applications write them: no value of any attribute is an error, hides another user, or keeps this one from
+//! being blocked, revoked, changed or removed.
+
+use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
+use store::{
+    changes::Change,
+    management::{Listed, Renamed},
+    users::Written,
+};
+use tests::{
+    Request, World,
+    api::{bearer, text},
+    basic,
+    tables::Made,
+    visitor::Visitor,
+};
+use token::{Format, UserId};
+
+/// What an application writes and Hallpass reads.
+const ATTRIBUTES: [&str; 7] =
+    ["username", "full_name", "kind", "password_hash", "status", "permissions", "token_generation"];
+
+/// What an application may write, and nothing at all.
+fn values() -> Vec<Option<AttributeValue>> {
+    let list = |names: &[&str]| AttributeValue::L(names.iter().map(|name| text(name)).collect());
+    let one = || AttributeValue::N("1".to_owned());
+    let values = [
+        AttributeValue::Null(true),
+        text(""),
+        text("other"),
+        text(&"x".repeat(380_000)),
+        list(&[]),
+        list(&["ROLE_USER", "ROLE_ADMIN"]),
+        AttributeValue::L(vec![text("ROLE_USER"), one()]),
+        AttributeValue::Ss(vec!["ROLE_USER".to_owned()]),
+        AttributeValue::Ns(vec!["1".to_owned()]),
+        AttributeValue::Bs(vec![Blob::new([1])]),
+        one(),
+        AttributeValue::N("-3".to_owned()),
+        AttributeValue::N("1.5".to_owned()),
+        AttributeValue::N("99999999999999999999999999999999999999".to_owned()),
+        AttributeValue::Bool(true),
+        AttributeValue::M([("a".to_owned(), text("b"))].into()),
+        AttributeValue::M([].into()),
+        AttributeValue::B(Blob::new([1])),
+    ];
+    values.into_iter().map(Some).chain([None]).collect()
+}
+
+/// A value in few words.
+fn brief(value: Option<&AttributeValue>) -> String {
+    format!("{value:?}").chars().take(60).collect()
+}
+
+struct Odd<'a> {
+    world: &'a World,
+    id: UserId,
+    attribute: &'static str,
+    value: Option<AttributeValue>,
+    item: tests::tables::Item,
+    seed: u8,
+}
+
+impl Odd<'_> {
+    /// The user with the odd value, and a token that was issued to just this user.
+    async fn token(&mut self) -> Made {
+        self.world.put("Users", self.item.clone()).await;
+        self.world.set_user("1", self.attribute, self.value.clone()).await;
+        self.seed = self.seed.wrapping_add(1);
+        let user = self.world.store.user(&self.id).await.unwrap().unwrap();
+        assert_eq!(user.id, self.id);
+        let made = self.world.unwritten(Format::Signed, "1", self.seed).await;
+        let _ = self.world.store.withdraw(&made.record).await;
+        self.world.store.insert(&made.record).await.unwrap();
+        made
+    }
+
+    /// The token must be refused, whatever it was before, and stay so when everything that the application wrote is back.
+    async fn ends(&self, made: &Made, what: &str) {
+        let case = format!("{} = {}: {what}", self.attribute, brief(self.value.as_ref()));
+        let verdict = self.world.verdict(&bearer(&made.text)).await;
+        assert!(verdict != "allow" && !verdict.starts_with("error"), "{case}: {verdict}");
+    }
+}
+
+/// What shuts a user out, each in its way.
+#[tokio::test]
+async fn whatever_an_application_wrote_each_shutting_out_works_and_counts_at_the_next_request() {
+    let world = World::new().await;
+    let mut admin = Visitor::signed_in(&world, "admin", "letmein").await;
+    let item = world.user_item("1").await;
+    for attribute in ATTRIBUTES {
+        for value in values() {
+            let id: UserId = "1".parse().unwrap();
+            let mut odd = Odd { world: &world, id, attribute, value, item: item.clone(), seed: 0 };
+            let case = format!("{attribute} = {}", brief(odd.value.as_ref()));
+            for change in [Change::Block, Change::Password("$argon2id$other".to_owned())] {
+                let made = odd.token().await;
+                assert_eq!(world.store.change_user(&id, &change, true, 77).await.unwrap(), Written::Now, "{case}");
+                odd.ends(&made, &format!("{change:?}")).await;
+            }
+            let made = odd.token().await;
+            assert_eq!(world.store.raise_generation(&id, 77).await.unwrap(), Written::Now, "{case}");
+            odd.ends(&made, "revoke all").await;
+            let made = odd.token().await;
+            assert_eq!(world.store.rename_user(&id, "another", true, 77).await.unwrap(), Renamed::Now, "{case}");
+            odd.ends(&made, "rename").await;
+            let made = odd.token().await;
+            assert_eq!(world.store.remove_user(&id).await.unwrap(), Written::Now, "{case}");
+            odd.ends(&made, "remove").await;
+            for what in ["block", "revoke-all"] {
+                let made = odd.token().await;
+                let access = Request::new("POST", "/admin/users/{user_id}/access").parameter("user_id", "1");
+                let answer = admin.submit("Revoke", access, &[("do", what)]).await;
+                assert_eq!(answer.status, 303, "{case}: {what}: {}", answer.body);
+                odd.ends(&made, what).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn whatever_an_application_wrote_nothing_fails_and_nobody_is_hidden() {
+    let world = World::new().await;
+    let admin_token = world.token_of("admin", "letmein").await;
+    let mut admin = Visitor::signed_in(&world, "admin", "letmein").await;
+    let item = world.user_item("1").await;
+    let mut place = String::new();
+    world.user_stream_after(&mut place);
+    for attribute in ATTRIBUTES {
+        for value in values() {
+            let id: UserId = "1".parse().unwrap();
+            let mut odd = Odd { world: &world, id, attribute, value: value.clone(), item: item.clone(), seed: 100 };
+            let made = odd.token().await;
+            let case = format!("{attribute} = {}", brief(value.as_ref()));
+            let verdict = world.verdict(&bearer(&made.text)).await;
+            assert!(!verdict.starts_with("error"), "{case}: {verdict}");
+            let listed = world.store.all_users().await.unwrap();
+            assert_eq!(listed.iter().filter_map(Listed::user).count(), 4, "{case}");
+            for answer in [
+                world.generate(&basic("my_username", "topsecret")).await,
+                world.generate(&bearer(&made.text)).await,
+                world.list(&made.text, &[]).await,
+                world.list(&admin_token, &[("user_id", "1")]).await,
+                world
+                    .create(&bearer(&admin_token), &serde_json::json!({"name": "n", "user_id": "1", "format": "jwt"}))
+                    .await,
+                admin.open("Console", Request::new("GET", "/admin/users").query("name", "1")).await,
+                admin.open("Console", Request::new("GET", "/admin/users/{user_id}").parameter("user_id", "1")).await,
+            ] {
+                assert!(
+                    answer.status < 500,
+                    "{case}: {} {}",
+                    answer.status,
+                    answer.body.get(..300).unwrap_or(&answer.body)
+                );
+            }
+            let all = Request::new("DELETE", "/users/{user_id}/tokens").parameter("user_id", "1");
+            let answer = world.send("Revoke", all.authorization(&bearer(&admin_token))).await;
+            assert_eq!(answer.status, 200, "{case}: {}", answer.body);
+            odd.ends(&made, "revoke all by the API").await;
+            for change in [
+                Change::Grant("reports".parse().unwrap()),
+                Change::Deny("reports".parse().unwrap()),
+                Change::Deny("ROLE_USER".parse().unwrap()),
+                Change::Unblock,
+            ] {
+                assert_eq!(world.store.change_user(&id, &change, true, 78).await.unwrap(), Written::Now, "{case}");
+            }
+            // The stream and the sweep pass over nothing, and the limiter forgets.
+            assert_eq!(
+                world.deliver(world.user_stream_after(&mut place)).await,
+                Vec::<serde_json::Value>::new(),
+                "{case}"
+            );
+            let swept = world.invoke("Prune", serde_json::json!({"source": "aws.scheduler"})).await.unwrap();
+            assert_eq!(swept["finished"], true, "{case}");
+            assert_eq!(world.verdict(&bearer(&admin_token)).await, "allow", "{case}");
+            world.advance(3);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_permissions_is_the_set_it_means_and_what_means_nothing_permits_nothing() {
+    let world = World::new().await;
+    let item = world.user_item("1").await;
+    let check = async |value: Option<AttributeValue>, expected: &[&str], granted: &[&str], denied: &[&str]| {
+        world.put("Users", item.clone()).await;
+        world.set_user("1", "permissions", value.clone()).await;
+        let id = "1".parse().unwrap();
+        let names = async || {
+            let user = world.store.user(&id).await.unwrap().unwrap();
+            user.permissions.names().map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(names().await, expected, "{value:?}");
+        let change = async |change: Change| world_change(&world.store, change).await;
+        change(Change::Grant("a".parse().unwrap())).await;
+        assert_eq!(names().await, granted, "{value:?}");
+        change(Change::Deny("ROLE_USER".parse().unwrap())).await;
+        assert_eq!(names().await, denied, "{value:?}");
+        change(Change::Deny("a".parse().unwrap())).await;
+        change(Change::Deny("b".parse().unwrap())).await;
+        assert_eq!(names().await, Vec::<String>::new(), "{value:?}");
+        assert!(!world.user_item("1").await.contains_key("permissions"), "{value:?}");
+    };
+    let list = |names: &[&str]| Some(AttributeValue::L(names.iter().map(|name| text(name)).collect()));
+    let set = |names: &[&str]| Some(AttributeValue::Ss(names.iter().map(|name| (*name).to_owned()).collect()));
+    for value in [list(&["ROLE_USER"]), set(&["ROLE_USER"]), list(&["ROLE_USER", "ROLE_USER"])] {
+        check(value, &["ROLE_USER"], &["ROLE_USER", "a"], &["a"]).await;
+    }
+    check(list(&["b", "ROLE_USER"]), &["ROLE_USER", "b"], &["ROLE_USER", "a", "b"], &["a", "b"]).await;
+    for value in [None, list(&[]), Some(AttributeValue::Null(true)), Some(text("")), Some(AttributeValue::Bool(true))] {
+        check(value, &[], &["a"], &["a"]).await;
+    }
+}
+
+async fn world_change(store: &store::Store, change: Change) {
+    assert_eq!(store.change_user(&"1".parse().unwrap(), &change, false, 7).await.unwrap(), Written::Now);
+}
+
+#[tokio::test]
+async fn an_item_that_is_no_user_is_listed_by_its_key() {
+    let world = World::new().await;
+    world.put("Users", [("user_id".to_owned(), text("not an id"))].into()).await;
+    let listed = world.store.all_users().await.unwrap();
+    let keys: Vec<_> =
+        listed.iter().filter_map(|it| if let Listed::Unreadable(key) = it { Some(key) } else { None }).collect();
+    assert_eq!((listed.len(), keys), (5, vec![&"not an id".to_owned()]));
+}
+
+/// A generation that was replaced by the application must not come back to a token of before.
+#[tokio::test]
+async fn a_generation_that_cannot_be_raised_is_replaced_by_one_that_no_token_has() {
+    let world = World::new().await;
+    let made = world.make(Format::Signed, "1", 1).await;
+    for (value, expected) in [
+        (None, "77"),
+        (Some(AttributeValue::Null(true)), "77"),
+        (Some(text("6")), "77"),
+        (Some(AttributeValue::N("1.5".to_owned())), "2.5"),
+        (Some(AttributeValue::N("99999999999999999999999999999999999999".to_owned())), "77"),
+        (Some(AttributeValue::N("-3".to_owned())), "-2"),
+        (Some(AttributeValue::N("5".to_owned())), "6"),
+    ] {
+        world.set_user("1", "token_generation", value.clone()).await;
+        world.store.raise_generation(&"1".parse().unwrap(), 77).await.unwrap();
+        assert_eq!(world.user_item("1").await["token_generation"], AttributeValue::N(expected.to_owned()), "{value:?}");
+        let verdict = world.verdict(&bearer(&made.text)).await;
+        assert!(["user_changed", "revoked"].contains(&verdict.as_str()), "{value:?}: {verdict}");
+    }
+}

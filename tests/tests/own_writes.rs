@@ -1,0 +1,151 @@
+//! A conditional write whose first answer was lost meets itself at the second attempt. What was asked for was done, once,
+//! and that is said.
+
+use serde_json::json;
+use store::{
+    changes::Change,
+    management::{Added, NewUser, Renamed},
+    sessions::Session,
+    tokens::Marked,
+    users::Written,
+};
+use tests::{World, api::bearer, tap::Fault};
+use token::{Binding, Format, Reason, Revocation, UserId, secret::Digest};
+
+const HOUR: std::time::Duration = std::time::Duration::from_secs(3_600);
+
+fn user(id: &str, name: &str) -> NewUser {
+    NewUser {
+        id: id.parse().unwrap(),
+        username: name.to_owned(),
+        full_name: Some("Ada".to_owned()),
+        is_app: false,
+        password_hash: None,
+        permissions: ["b".parse().unwrap(), "a".parse().unwrap()].into_iter().collect(),
+        token_generation: 5,
+    }
+}
+
+async fn generation(world: &World) -> String {
+    world.user_item("1").await["token_generation"].as_n().unwrap().clone()
+}
+
+#[tokio::test]
+async fn a_user_is_added_renamed_and_removed_once_though_the_first_answer_was_lost() {
+    let (world, tap) = World::tapped(&[]).await;
+    let store = world.service().store;
+    let lose = || tap.inject("TransactWriteItems", 0, 1, Fault::Lose);
+    lose();
+    assert_eq!(store.add_user(&user("9", "ada")).await.unwrap(), Added::Now);
+    lose();
+    assert_eq!(store.rename_user(&"9".parse().unwrap(), "eve", true, 7).await.unwrap(), Renamed::Now);
+    assert_eq!(world.user_item("9").await["token_generation"].as_n().unwrap(), "6", "raised once");
+    lose();
+    assert_eq!(store.remove_user(&"9".parse().unwrap()).await.unwrap(), Written::Now);
+    assert_eq!(store.remove_user(&"9".parse().unwrap()).await.unwrap(), Written::Unknown);
+    tap.inject("DeleteItem", 0, 1, Fault::Lose);
+    assert_eq!(store.remove_user(&"1".parse().unwrap()).await.unwrap(), Written::Now);
+}
+
+#[tokio::test]
+async fn a_user_is_changed_once_though_the_first_answer_was_lost() {
+    let (world, tap) = World::tapped(&[]).await;
+    let store = world.service().store;
+    let id: UserId = "1".parse().unwrap();
+    let permission = || "reports".parse().unwrap();
+    for (change, expected) in [
+        (Change::Block, "6"),
+        (Change::Unblock, "7"),
+        (Change::Password("hash".to_owned()), "8"),
+        (Change::Grant(permission()), "9"),
+        (Change::Deny(permission()), "10"),
+    ] {
+        tap.inject("UpdateItem", 0, 1, Fault::Lose);
+        assert_eq!(store.change_user(&id, &change, true, 7).await.unwrap(), Written::Now, "{change:?}");
+        assert_eq!(generation(&world).await, expected, "{change:?}");
+        tap.inject("UpdateItem", 0, 1, Fault::Lose);
+        assert_eq!(store.change_user(&id, &change, false, 7).await.unwrap(), Written::Now, "{change:?}");
+        assert_eq!(generation(&world).await, expected, "{change:?}");
+    }
+    tap.inject("UpdateItem", 0, 1, Fault::Lose);
+    assert_eq!(store.raise_generation(&id, 7).await.unwrap(), Written::Now);
+    // Raised by both attempts, which says nothing else.
+    assert_eq!(generation(&world).await, "12");
+}
+
+#[tokio::test]
+async fn a_token_is_revoked_switched_and_withdrawn_once_though_the_first_answer_was_lost() {
+    let (world, tap) = World::tapped(&[]).await;
+    let store = world.service().store;
+    let revocation = Revocation { at: world.now(), because: Reason::Revoked };
+    for (seed, format) in (1..).zip([Format::Signed, Format::Jwt, Format::Developer]) {
+        let record = world.make(format, "1", seed).await.record;
+        let lose = || tap.inject("UpdateItem", 0, 1, Fault::Lose);
+        lose();
+        assert_eq!(store.set_disabled(&record, Some(world.now())).await.unwrap(), Marked::Now);
+        lose();
+        assert_eq!(store.set_disabled(&record, None).await.unwrap(), Marked::Now);
+        lose();
+        assert!(!store.note_use(&record, world.now()).await.unwrap(), "noted within the hour, by this very call");
+        assert_eq!(world.record(&record.id).await.last_used_at, Some(world.now()));
+        lose();
+        assert_eq!(store.revoke_one(&record.id, format, revocation, None).await.unwrap(), Marked::Now, "{format}");
+        assert_eq!(store.revoke_one(&record.id, format, revocation, None).await.unwrap(), Marked::Before, "{format}");
+        lose();
+        assert_eq!(store.set_disabled(&record, None).await.unwrap(), Marked::Before);
+        tap.inject("DeleteItem", 0, 1, Fault::Lose);
+        store.withdraw(&record).await.unwrap();
+        assert!(store.record(&record.id).await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_session_and_a_flow_end_once_though_the_first_answer_was_lost() {
+    let (world, tap) = World::tapped(&[]).await;
+    let store = world.service().store;
+    let owner = world.store.user(&"1".parse().unwrap()).await.unwrap().unwrap();
+    let session = Session::of(&owner, Binding::new(["status".to_owned()]), world.now(), world.now().after(HOUR));
+    let id = Digest::of(b"session");
+    tap.inject("PutItem", 0, 1, Fault::Lose);
+    store.begin_session(&id, &session).await.unwrap();
+    tap.inject("UpdateItem", 0, 1, Fault::Lose);
+    store.end_session(&owner.id, &id, world.now()).await.unwrap();
+    assert_eq!(store.session(&owner.id, &id).await.unwrap().unwrap().expires_at, world.now());
+    let flow = store::flows::Flow { session, client_id: "c".to_owned(), authenticity: Digest::of(b"form") };
+    tap.inject("PutItem", 0, 1, Fault::Lose);
+    store.begin_flow(&id, &flow).await.unwrap();
+    tap.inject("TransactWriteItems", 0, 1, Fault::Lose);
+    assert!(store.end_flow(&owner.id, &id).await.unwrap());
+    assert!(!store.end_flow(&owner.id, &id).await.unwrap());
+}
+
+#[tokio::test]
+async fn of_many_ends_of_one_flow_one_is_the_first() {
+    let world = World::new().await;
+    let owner = world.store.user(&"1".parse().unwrap()).await.unwrap().unwrap();
+    let session = Session::of(&owner, Binding::new([]), world.now(), world.now().after(HOUR));
+    let flow = store::flows::Flow { session, client_id: "c".to_owned(), authenticity: Digest::of(b"form") };
+    let id = Digest::of(b"flow");
+    world.store.begin_flow(&id, &flow).await.unwrap();
+    let ending = (0..8).map(|_| world.store.end_flow(&owner.id, &id));
+    let ended = futures_util::future::join_all(ending).await;
+    assert_eq!(ended.into_iter().filter(|first| *first.as_ref().unwrap()).count(), 1);
+}
+
+/// What was written by somebody else is not taken for one's own.
+#[tokio::test]
+async fn what_another_wrote_is_not_one_s_own() {
+    let (world, tap) = World::tapped(&[]).await;
+    let store = world.service().store;
+    assert_eq!(store.add_user(&user("1", "ada")).await.unwrap(), Added::IdTaken);
+    assert_eq!(store.add_user(&user("9", "MY_USERNAME")).await.unwrap(), Added::NameTaken);
+    let made = world.make(Format::Signed, "2", 1).await;
+    let earlier = Revocation { at: world.now(), because: Reason::Revoked };
+    world.store.revoke_one(&made.record.id, Format::Signed, earlier, None).await.unwrap();
+    world.advance(1);
+    let later = Revocation { at: world.now(), because: Reason::Revoked };
+    tap.inject("UpdateItem", 0, 1, Fault::Lose);
+    assert_eq!(store.revoke_one(&made.record.id, Format::Signed, later, None).await.unwrap(), Marked::Before);
+    assert_eq!(world.verdict(&bearer(&made.text)).await, "revoked");
+    assert_eq!(json!(world.record(&made.record.id).await.revoked.map(|it| it.at.unix())), json!(earlier.at.unix()));
+}

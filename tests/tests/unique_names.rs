@@ -1,0 +1,133 @@
+//! One user per name, in whatever case, width or composition it is written, and however many writers there are.
+
+use futures_util::future::join_all;
+use serde_json::json;
+use store::{
+    Store,
+    management::{Added, Listed, NewUser, Renamed},
+};
+use tests::{
+    World,
+    api::text,
+    tap::{ALWAYS, Fault},
+};
+use token::{Scope, Status, UserId};
+
+fn user(id: &str, name: &str) -> NewUser {
+    NewUser {
+        id: id.parse().unwrap(),
+        username: name.to_owned(),
+        full_name: None,
+        is_app: false,
+        password_hash: login::password::hash("correct horse", [7; 16]),
+        permissions: Scope::default(),
+        token_generation: 0,
+    }
+}
+
+fn id(id: &str) -> UserId {
+    id.parse().unwrap()
+}
+
+/// How many users have a name with this normal form.
+async fn count(store: &Store, key: &str) -> usize {
+    let users = store.all_users().await.unwrap();
+    let names = users.iter().filter_map(Listed::user).map(|user| login::NameKey::new(&user.username));
+    names.filter(|name| name.as_str() == key).count()
+}
+
+const SPELLINGS: [&str; 4] = ["twin", "TWIN", "ｔｗｉｎ", "tw\u{ad}in"];
+
+/// What the index says is as old as it may be: nobody has the name yet.
+fn with_an_index_that_lags(tap: &tests::tap::Tap) {
+    tap.inject(
+        "Query",
+        0,
+        ALWAYS,
+        Fault::Change(|answer| *answer = json!({"Items": [], "Count": 0, "ScannedCount": 0})),
+    );
+}
+
+#[tokio::test]
+async fn of_many_who_add_one_name_at_once_one_does() {
+    let (world, tap) = World::tapped(&[]).await;
+    with_an_index_that_lags(&tap);
+    let store = world.service().store;
+    let users: Vec<NewUser> =
+        (10..18).zip(SPELLINGS.iter().cycle()).map(|(id, name)| user(&id.to_string(), name)).collect();
+    let added = join_all(users.iter().map(|user| store.add_user(user))).await;
+    let added: Vec<Added> = added.into_iter().map(Result::unwrap).collect();
+    assert_eq!(added.iter().filter(|it| **it == Added::Now).count(), 1, "{added:?}");
+    assert_eq!(added.iter().filter(|it| **it == Added::NameTaken).count(), 7, "{added:?}");
+    assert_eq!(count(&world.store, "twin").await, 1);
+    tap.heal();
+    assert_eq!(world.generate(&tests::basic("Twin", "correct horse")).await.status, 200);
+}
+
+#[tokio::test]
+async fn of_many_who_take_one_name_at_once_by_adding_renaming_and_importing_one_does() {
+    let (world, tap) = World::tapped(&[]).await;
+    with_an_index_that_lags(&tap);
+    let store = world.service().store;
+    let (ten, eleven) = (user("10", "twin"), user("11", "TWIN"));
+    let (first, second) = (id("1"), id("2"));
+    let outcomes = tokio::join!(
+        store.add_user(&ten),
+        store.import_user(&eleven, Status::Blocked),
+        store.rename_user(&first, "ｔｗｉｎ", true, 7),
+        store.rename_user(&second, "Twin", true, 7),
+    );
+    let won = [
+        outcomes.0.unwrap() == Added::Now,
+        outcomes.1.unwrap() == Added::Now,
+        outcomes.2.unwrap() == Renamed::Now,
+        outcomes.3.unwrap() == Renamed::Now,
+    ];
+    assert_eq!(won.into_iter().filter(|won| *won).count(), 1, "{won:?}");
+    assert_eq!(count(&world.store, "twin").await, 1);
+}
+
+#[tokio::test]
+async fn a_name_is_taken_whoever_wrote_its_user_and_free_when_the_user_is_gone_or_renamed() {
+    let world = World::new().await;
+    let store = &world.store;
+    let add = async |id: &str, name: &str| store.add_user(&user(id, name)).await.unwrap();
+    // The application wrote this one, without a marker.
+    assert_eq!(add("9", "MY_username").await, Added::NameTaken);
+    assert_eq!(store.rename_user(&id("2"), "my_Username", true, 7).await.unwrap(), Renamed::NameTaken);
+    assert_eq!(add("9", "ada").await, Added::Now);
+    assert_eq!(add("10", "Ada").await, Added::NameTaken);
+    assert_eq!(add("9", "Ada").await, Added::IdTaken);
+    // One's own name may be spelt otherwise.
+    assert_eq!(store.rename_user(&id("9"), "ADA", true, 7).await.unwrap(), Renamed::Now);
+    assert_eq!(store.rename_user(&id("9"), "eve", true, 7).await.unwrap(), Renamed::Now);
+    assert_eq!(add("10", "ada").await, Added::Now);
+    store.remove_user(&id("10")).await.unwrap();
+    assert_eq!(add("11", "ada").await, Added::Now);
+    // The application renames and removes without a word to the marker.
+    world.set_user("11", "username", Some(text("bob"))).await;
+    world.set_user("11", "username_key", Some(text("bob"))).await;
+    assert_eq!(add("12", "ada").await, Added::Now);
+    world.remove_user("12").await;
+    assert_eq!(add("13", "ada").await, Added::Now);
+    assert_eq!(add("14", "bob").await, Added::NameTaken);
+    assert_eq!(store.rename_user(&id("nobody"), "x", true, 7).await.unwrap(), Renamed::Unknown);
+}
+
+#[tokio::test]
+async fn prune_knows_the_markers_and_removes_those_that_mean_nothing() {
+    let world = World::new().await;
+    for (number, name) in [("9", "ada"), ("10", "bob"), ("11", "eve")] {
+        assert_eq!(world.store.add_user(&user(number, name)).await.unwrap(), Added::Now);
+    }
+    let sweep = async || world.invoke("Prune", json!({"source": "aws.scheduler"})).await.unwrap();
+    let swept = sweep().await;
+    assert_eq!((&swept["seen"], &swept["dropped"], &swept["unreadable"]), (&json!(3), &json!(0), &json!(0)));
+    world.set_user("9", "username", Some(text("other"))).await;
+    world.remove_user("10").await;
+    world.set_user("11", "full_name", Some(text("Eve"))).await;
+    let swept = sweep().await;
+    assert_eq!((&swept["seen"], &swept["dropped"], &swept["unreadable"]), (&json!(3), &json!(2), &json!(0)));
+    assert_eq!(sweep().await["seen"], 1);
+    assert_eq!(world.store.add_user(&user("12", "eve")).await.unwrap(), Added::NameTaken);
+}
