@@ -21,10 +21,11 @@ use std::{
     net::Ipv4Addr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use dynoxide::Database;
-use edge::entropy;
+use edge::{entropy, settings};
 use store::Store;
 use token::{Keyring, Text, keyring::Key};
 use tokio::{
@@ -46,6 +47,8 @@ use crate::stack::Stack;
 
 /// The one description of tables, routes and schedules.
 const TEMPLATE: &str = include_str!("../../template.yaml");
+
+const AUTHORIZER_CACHE: &str = "HALLPASS_AUTHORIZER_CACHE";
 
 /// How a dev stack is started.
 #[derive(Clone)]
@@ -128,7 +131,7 @@ pub async fn start(options: Options) -> Result<Dev, StartError> {
     .await?;
 
     let url = format!("https://localhost:{port}{}", options.base_path);
-    let environment = environment(&template, &options.settings, &engine, &secrets, access_key_id);
+    let environment = environment(&template, &options, &engine, &secrets, access_key_id);
     let stack = Stack::new(url.clone(), environment);
     let functions = Functions::new(&template, stack.environment(), Arc::clone(&options.clock))?;
     add_demo_users(&stack.store().map_err(|error| StartError::new("cannot reach the engine", error))?).await?;
@@ -170,7 +173,7 @@ pub async fn start(options: Options) -> Result<Dev, StartError> {
 /// those from outside, and where this machine's AWS is.
 fn environment(
     template: &Template,
-    settings: &BTreeMap<String, String>,
+    options: &Options,
     engine: &Engine,
     secrets: &Secrets,
     access_key_id: String,
@@ -179,7 +182,14 @@ fn environment(
     environment.insert("HALLPASS_KEY_REFRESH".to_owned(), KEY_REFRESH.to_owned());
     environment.insert("HALLPASS_APP_USER".to_owned(), demo::APP_USER.to_owned());
     environment.insert("HALLPASS_DYNAMODB_ENDPOINT".to_owned(), engine.endpoint());
-    environment.extend(settings.clone());
+    environment.extend(options.settings.clone());
+    // Answers say from when a revocation is effective everywhere, and the longest cache decides that.
+    let told = settings::duration_or_zero(&|name| environment.get(name).cloned(), AUTHORIZER_CACHE, Duration::ZERO);
+    if let (Some(seconds), Ok(told)) = (options.authorizer_cache, told)
+        && told < Duration::from_secs(seconds.into())
+    {
+        environment.insert(AUTHORIZER_CACHE.to_owned(), seconds.to_string());
+    }
     environment.extend(
         [
             ("AWS_REGION", "local".to_owned()),

@@ -11,6 +11,7 @@ use crate::{
     terminal::{Colour, Terminal},
 };
 
+mod attributes;
 mod keys;
 mod settings;
 mod tables;
@@ -83,6 +84,9 @@ pub async fn run(stack: &Stack, terminal: Terminal) -> Result<(), CommandError> 
         findings.push(tables::look_at_the_clock(&store, clock::now).await);
         findings.extend(keys::look(stack, now).await);
         findings.extend(users::look(&store).await);
+        if let Ok(settings) = stack.settings() {
+            findings.extend(attributes::look(&store, &settings).await);
+        }
     }
     say(&findings, terminal)?;
     let wrong = findings.iter().filter(|finding| finding.verdict == Verdict::Wrong).count();

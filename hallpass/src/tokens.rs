@@ -1,22 +1,20 @@
 //! `hallpass token`: the tokens of users, and a look at any token.
 
 use clap::{Args, Subcommand};
-use edge::{entropy, settings, view};
-use futures_util::{StreamExt, stream};
+use edge::view;
 use serde_json::json;
-use store::{tokens::Marked, users::Written};
-use token::{Issuer, Reason, Record, Revocation, Timestamp, TokenId, codec::inspect, lifecycle};
+use token::{Issuer, Reason, Record, Timestamp, TokenId, User, codec::inspect, lifecycle};
 
 use crate::{
     clock,
     error::CommandError,
-    interrupt::Interrupt,
-    stack::{NoStack, Stack},
+    stack::Stack,
     terminal::{self, Terminal},
     user,
 };
 
 mod issue;
+mod revoke;
 
 /// What can be done with tokens.
 #[derive(Debug, Subcommand)]
@@ -33,8 +31,8 @@ pub enum Command {
         /// Its public id, as `list` and `inspect` show it
         id: TokenId,
     },
-    /// Take a token back, or all of a user
-    Revoke(RevokeArgs),
+    /// Revoke a token, its family, what its family issued, or all tokens of a user
+    Revoke(revoke::RevokeArgs),
     /// Make a token that takes the place of another; it is printed once, alone on standard output
     Rotate {
         /// The public id of the old one
@@ -42,17 +40,6 @@ pub enum Command {
     },
     /// Say what a token looks like, offline; the token comes from a prompt or from standard input
     Inspect(InspectArgs),
-}
-
-/// Which tokens are taken back.
-#[derive(Debug, Args)]
-pub struct RevokeArgs {
-    /// Its public id, as `list` and `inspect` show it
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
-    id: Option<TokenId>,
-    /// All tokens of this user, by name, or by `id:` and the user's id
-    #[arg(long, value_name = "USER")]
-    all: Option<String>,
 }
 
 /// How a token is inspected.
@@ -63,12 +50,6 @@ pub struct InspectArgs {
     prefix: String,
 }
 
-/// How many records are read at once.
-const PAGE: i32 = 500;
-
-/// How many records are marked at once.
-const AT_ONCE: usize = 8;
-
 /// Runs a command.
 ///
 /// # Errors
@@ -78,8 +59,7 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
         Command::Issue(args) => Box::pin(issue::issue(args, stack, terminal)).await,
         Command::List { user } => list(stack, &user, terminal).await,
         Command::Show { id } => show(stack, &id, terminal).await,
-        Command::Revoke(RevokeArgs { id: Some(id), all: _ }) => revoke(stack, &id, terminal).await,
-        Command::Revoke(RevokeArgs { id: None, all }) => revoke_all(stack, &all.unwrap_or_default(), terminal).await,
+        Command::Revoke(args) => Box::pin(revoke::run(args, stack, terminal)).await,
         Command::Rotate { id } => Box::pin(issue::rotate(&id, stack, terminal)).await,
         Command::Inspect(args) => inspect(&args, terminal),
     }
@@ -163,9 +143,12 @@ async fn show(stack: &Stack, id: &TokenId, terminal: Terminal) -> Result<(), Com
         ("user", user.as_ref().map(|user| user.username.clone()).unwrap_or_default()),
         ("format", record.format.to_string()),
         ("state", lifecycle::state(&record, user.as_ref(), now).as_str().to_owned()),
+        ("changed", changed(&record, user.as_ref(), now)),
         ("scope", scope),
         ("issued", record.issued_at.to_string()),
         ("issued by", record.issued_by.clone()),
+        ("family", record.family.id.to_string()),
+        ("issued by family", record.family.issued_by().map(|family| family.to_string()).unwrap_or_default()),
         ("expires", or_never(record.expires_at)),
         ("last used", or_never(record.last_used_at)),
         ("key", record.key_id.clone()),
@@ -174,65 +157,11 @@ async fn show(stack: &Stack, id: &TokenId, terminal: Terminal) -> Result<(), Com
     Ok(terminal.table(["ATTRIBUTE", "VALUE"], &rows, &view::token(&record, user.as_ref(), now))?)
 }
 
-async fn revoke(stack: &Stack, id: &TokenId, terminal: Terminal) -> Result<(), CommandError> {
-    let (revocation, forget_at) = revocation(stack, terminal).await?;
-    let json = |done| json!({"done": done, "id": id.to_string()});
-    match stack.store()?.revoke(id, revocation, forget_at).await? {
-        Marked::Now => Ok(terminal.say(&format!("revoked {id}"), &json("revoked"))?),
-        Marked::Before => Ok(terminal.say(&format!("{id} was revoked before"), &json("revoked before"))?),
-        Marked::Unknown => Err(CommandError::refused(format!("there is no token {id}"))),
-    }
-}
-
-/// The first write voids every token of the user. Marking the records tells their holders why, and may be interrupted:
-/// prune does the rest.
-async fn revoke_all(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), CommandError> {
-    let interrupt = Interrupt::watch()?;
-    let store = stack.store()?;
-    let user = user::find(&store, name).await?;
-    let (revocation, forget_at) = revocation(stack, terminal).await?;
-    if store.raise_generation(&user.id, entropy::generation()?).await? == Written::Unknown {
-        return Err(CommandError::refused(format!("there is no user {} any more", terminal::shown(&user.username))));
-    }
-    // What an interrupted run has left is neither revoked nor the user's any more, so that all in the index are marked.
-    let bar = terminal::progress("revoking tokens", None);
-    let (mut marked, mut all, mut after) = (0_usize, 0_usize, None);
-    loop {
-        let page = store.live_page(&user.id, revocation.at, PAGE, after).await?;
-        all = all.saturating_add(page.records.len());
-        let marking = stream::iter(page.records)
-            .take_while(|_record| std::future::ready(!interrupt.came()))
-            .map(|record| {
-                let store = &store;
-                async move { store.revoke_one(&record.id, record.format, revocation, forget_at).await }
-            })
-            .buffer_unordered(AT_ONCE);
-        let mut marking = std::pin::pin!(marking);
-        while let Some(done) = marking.next().await {
-            done?;
-            marked = marked.saturating_add(1);
-            bar.inc(1);
-        }
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
-    }
-    bar.finish_and_clear();
-    let username = terminal::printable(&user.username);
-    let json = json!({"done": "revoked", "user_id": user.id.to_string(), "revoked": marked, "of": all});
-    terminal.say(&format!("every token of {username} is void; {marked} of {all} live ones are marked"), &json)?;
-    if marked < all {
-        let why = "every token is void; run it again to mark the others, or leave that to prune";
-        return Err(CommandError::Interrupted(why.to_owned()));
-    }
-    Ok(())
-}
-
-async fn revocation(stack: &Stack, terminal: Terminal) -> Result<(Revocation, Option<Timestamp>), CommandError> {
-    let now = clock::now_or_here(stack, terminal).await?;
-    let grace = settings::grace(&stack.lookup()).map_err(NoStack::BadSetting)?;
-    Ok((Revocation { at: now, because: Reason::Revoked }, lifecycle::forget_at(None, Some(now), grace)))
+/// The attributes of the user that changed, if that is why the token is rejected and its record can tell.
+fn changed(record: &Record, user: Option<&User>, now: Timestamp) -> String {
+    let is_changed = lifecycle::state(record, user, now).reason() == Some(Reason::UserChanged);
+    let differences = user.filter(|_| is_changed).map(|user| lifecycle::differences(record, user));
+    differences.map(|differences| differences.attributes.join(", ")).unwrap_or_default()
 }
 
 fn or_never(at: Option<Timestamp>) -> String {

@@ -162,7 +162,7 @@ async fn another_user_s_token_and_an_id_of_the_wrong_shape_look_absent() {
             ("GET", format!("/tokens/{id}"), Value::Null),
             ("PATCH", format!("/tokens/{id}"), json!({"disabled": true})),
             ("DELETE", format!("/tokens/{id}"), Value::Null),
-            ("DELETE", format!("/tokens/{id}?chain=true"), Value::Null),
+            ("DELETE", format!("/tokens/{id}?family=true"), Value::Null),
             ("POST", format!("/tokens/{id}/rotate"), Value::Null),
             ("DELETE", format!("/rest/pat/1.0/token/{id}"), Value::Null),
         ] {

@@ -128,7 +128,7 @@ async fn every_path_makes_the_calls_that_it_needs_and_no_other() {
 fn the_template_has_the_memory_and_the_alarms_that_the_cost_is_made_of() {
     let after = |text: &str| TEMPLATE.split(text).nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap();
     check("memory_mb", after("    MemorySize: "));
-    check("alarms", u32::try_from(TEMPLATE.matches("AWS::CloudWatch::Alarm\n").count()).unwrap().into());
+    check("alarms", u32::try_from(TEMPLATE.matches("MetricName: ").count()).unwrap().into());
 }
 
 #[test]

@@ -45,6 +45,7 @@ async fn a_token_is_made_as_asked_and_shown_once() {
         "state": "live",
         "issued_at": "2027-01-15T08:00:00Z",
         "issued_by": issued_by,
+        "family_id": id,
         "expires_at": "2027-01-15T08:01:00Z",
         "last_used_at": null,
         "disabled": false,

@@ -25,6 +25,7 @@ mod http_semantics;
 mod hypothesis;
 mod key_rotation;
 mod keys;
+mod leaks;
 mod limiter;
 mod limits;
 mod log;

@@ -174,8 +174,19 @@ async fn a_family_ends_with_all_that_was_generated_rotated_and_regenerated_and_n
     }
     // The rotated token was used, on a route that manages tokens.
     assert_eq!(system.verdict(text_of(&renewed)).await, "replaced");
-    let path = format!("{}?chain=true", path_of(&rotated));
-    assert_eq!(system.ask("DELETE", &path.replace("true", "1"), &bearer(&other)).await.body_of(400)["member"], "chain");
+    let path = format!("{}?family=true", path_of(&rotated));
+    for (query, member) in [
+        ("family=1", "family"),
+        ("descendants=", "descendants"),
+        ("cursor=x&descendants=true", "cursor"),
+        ("chain=true", "chain"),
+        ("chain=false", "chain"),
+    ] {
+        let problem =
+            system.ask("DELETE", &format!("{}?{query}", path_of(&rotated)), &bearer(&other)).await.body_of(400);
+        assert_eq!(problem["member"], member, "{query}");
+        assert!(member != "chain" || problem["detail"].as_str().unwrap().contains("family"), "{problem}");
+    }
     system.ask("DELETE", &path, &bearer(&system.token_of("admin", "letmein").await)).await.body_of(200);
     for token in family {
         assert_ne!(system.verdict(token).await, "allow", "{token}");

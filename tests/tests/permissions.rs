@@ -270,8 +270,10 @@ async fn revoke_asks_for_what_it_may() {
             let switch = with(&admin, "PATCH", "/tokens/{id}").parameter("id", &id);
             send(&world, "Revoke", switch.json(&json!({"disabled": disabled}))).await;
         }
-        let chain = with(&made, "DELETE", "/tokens/{id}").parameter("id", "current").query("chain", "true");
-        send(&world, "Revoke", chain).await;
+        let family = with(&made, "DELETE", "/tokens/{id}").parameter("id", "current").query("family", "true");
+        send(&world, "Revoke", family).await;
+        let descendants = with(&admin, "DELETE", "/tokens/{id}").parameter("id", &id).query("descendants", "true");
+        send(&world, "Revoke", descendants).await;
         assert_eq!(world.revoke(&made.text).await.status, 200);
     }
     let made = world.make(Format::Signed, "1", 9).await;

@@ -180,7 +180,7 @@ async fn a_revocation_that_was_answered_is_seen_by_every_verification_that_begin
 enum Ending {
     ByItself,
     ByText,
-    Chain,
+    Family,
     AllOfUser,
     Disabled,
 }
@@ -196,7 +196,7 @@ async fn end(world: &World, ending: Ending, token: &str, id: &str, admin: &str) 
     let by_admin = |method, route| Request::new(method, route).authorization(&bearer(admin));
     let (request, reason) = match ending {
         Ending::ByItself => (by_id.parameter("id", "current"), "revoked"),
-        Ending::Chain => (by_id.parameter("id", "current").query("chain", "true"), "revoked"),
+        Ending::Family => (by_id.parameter("id", "current").query("family", "true"), "revoked"),
         Ending::ByText => {
             while world.revoke(token).await.status == 503 {}
             return "revoked";
@@ -223,7 +223,7 @@ async fn a_verification_that_starts_after_the_answer_refuses_for_thirty_two_clie
     let world = World::new().await;
     let worlds = [Arc::new(world.another()), Arc::new(world)];
     let admin = worlds[0].token_of("admin", "letmein").await;
-    let endings = [Ending::ByItself, Ending::ByText, Ending::Chain, Ending::AllOfUser, Ending::Disabled];
+    let endings = [Ending::ByItself, Ending::ByText, Ending::Family, Ending::AllOfUser, Ending::Disabled];
     let formats = [Format::Signed, Format::Jwt, Format::Developer];
     let ways = endings.iter().flat_map(|ending| formats.map(|format| (*ending, format)));
     // In the short form, every ending once.

@@ -258,7 +258,10 @@ fn what_alarms_and_the_dashboard_look_at_is_counted() {
     for metric in ["5XXError", "IteratorAge", "ApproximateNumberOfMessagesVisible", "Throttles", "Errors"] {
         assert!(all.contains(&format!("\"{metric}\"")), "nothing wakes up for {metric}");
     }
-    assert!(watched.is_superset(&["admitted", "refused", "limited"].map(str::to_owned).into()), "{watched:?}");
+    assert!(
+        watched.is_superset(&["admitted", "refused", "limited", "login_failed"].map(str::to_owned).into()),
+        "{watched:?}"
+    );
     // Its key would have to let CloudWatch in, which the one of AWS does not.
     assert_eq!(resources["Alarms"]["Properties"], Value::Null);
 
@@ -269,6 +272,37 @@ fn what_alarms_and_the_dashboard_look_at_is_counted() {
         assert!(sources.contains(&format!("\"{metric}\"")), "nothing counts {metric}");
     }
     assert!(watched.len() > 10, "{watched:?}");
+}
+
+#[test]
+fn alarms_on_tokens_and_log_ins_sum_over_every_function_that_counts_them() {
+    let resources = deployed(&[]);
+    let check = |alarm: &str, metric: &str, reason: Option<&str>, functions: &[&str]| {
+        let metrics = resources[alarm]["Properties"]["Metrics"].as_array().unwrap_or_else(|| panic!("{alarm}"));
+        let of_it = metrics.iter().filter(|it| it["MetricStat"]["Metric"]["MetricName"] == metric);
+        let mut seen = Vec::new();
+        for it in of_it {
+            assert_eq!((&it["ReturnData"], &it["MetricStat"]["Stat"]), (&json!(false), &json!("Sum")), "{alarm}");
+            let dimensions = it["MetricStat"]["Metric"]["Dimensions"].as_array().unwrap();
+            let value =
+                |name: &str| dimensions.iter().find(|it| it["Name"] == name).map(|it| it["Value"].as_str().unwrap());
+            assert_eq!(value("reason"), reason, "{alarm}");
+            seen.push(value("function").unwrap());
+        }
+        assert_eq!(seen, functions, "{alarm}");
+        assert!(metrics[0]["Expression"].is_string() && metrics[0].get("ReturnData").is_none(), "{alarm}");
+    };
+    // Prune takes no token; the authorizer takes no password.
+    let all = ["VerifyAuthorizer", "Generate", "Revoke", "Console"];
+    check("AlarmRefusalRate", "refused", None, &all);
+    check("AlarmRefusalRate", "admitted", None, &all[..1]);
+    check("AlarmReplacedToken", "refused", Some("replaced"), &all);
+    check("AlarmFailedLogIns", "login_failed", None, &all[1..]);
+    let dashboard = resources["Dashboard"]["Properties"]["DashboardBody"].as_str().unwrap();
+    for function in all {
+        assert!(dashboard.contains(&format!(r#""refused", "function", "{function}"]"#)), "{function}");
+        assert!(dashboard.contains(&format!(r#"\"{function}\""#)), "{function}, by reason");
+    }
 }
 
 /// All Rust code under this folder of the workspace.

@@ -33,7 +33,7 @@ async fn answer(
         ("/oauth/introspect", "POST") => introspect::introspect(service, request, now).await,
         ("/api/user/{id}", "GET") => user::show(service, request, now).await,
         ("/rs/profile", "GET") => user::profile(service, request, now).await,
-        ("/sign-in", "GET") => page::or_message(request, page::sign_in::page(request, &draw?)),
+        ("/sign-in", "GET") => page::or_message(request, page::sign_in::page(service, request, now, &draw?)),
         ("/profile/developer", "GET") => {
             page::or_message(request, page::developer::page(service, request, now, &draw?).await)
         }

@@ -13,8 +13,12 @@ const USUAL_PAGE: i32 = 50;
 /// How many tokens a page may have.
 const LARGEST_PAGE: i32 = 200;
 
+/// The parameters of the query.
+const PARAMETERS: [&str; 3] = ["user_id", "limit", "cursor"];
+
 pub(crate) async fn list(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
     let caller = caller::admit(service, request.headers(), now).await?;
+    refuse_unknown_parameters(request)?;
     let user_id = parameter(request, "user_id").map_or(Ok(caller.user.id), |id| {
         id.parse::<UserId>().map_err(|_| Problem::invalid_member("user_id", "it is not a user id"))
     })?;
@@ -66,6 +70,21 @@ pub(crate) async fn as_rarog(service: &Service, request: &Request, now: Timestam
         })
     };
     Ok(problem::json(StatusCode::OK, &shown.map(one).collect::<Vec<_>>()))
+}
+
+/// A parameter that this route does not know is a mistake: a misspelt `user_id` would list the caller's own tokens. Its
+/// name is not said again if it could be anything but a name.
+fn refuse_unknown_parameters(request: &Request) -> Result<(), Problem> {
+    let Some(parameters) = request.query_string_parameters_ref() else { return Ok(()) };
+    match parameters.iter().map(|(name, _)| name).find(|name| !PARAMETERS.contains(name)) {
+        None => Ok(()),
+        Some(name) => {
+            let is_word =
+                (1..=20).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+            let name = if is_word { name } else { "query" };
+            Err(Problem::invalid_member(name, &format!("this route knows {}", PARAMETERS.join(", "))))
+        }
+    }
 }
 
 fn parameter<'a>(request: &'a Request, name: &str) -> Option<&'a str> {

@@ -71,7 +71,7 @@ async fn answer(
         ("/admin/users/{user_id}", "POST") => {
             page::or_message(request, pages::issue_key(service, request, now, &draw?).await)
         }
-        ("/profile/developer", "POST") => developer::remake(service, request, now, &draw?).await,
+        ("/profile/developer", "POST") => Box::pin(developer::remake(service, request, now, &draw?)).await,
         ("/tokens", "POST") => create::create(service, request, now, &draw?).await,
         ("/tokens/{id}/rotate", "POST") => Box::pin(rotate::rotate(service, request, now, &draw?)).await,
         (route, _) => Err(allowed(route).map_or_else(Problem::not_found, Problem::method_not_allowed)),

@@ -8,16 +8,20 @@ use edge::{
     entropy::{self, Draw},
     gateway, log, problem, view,
 };
-use http::StatusCode;
-use lambda_http::{Request, RequestExt};
+use http::{HeaderName, HeaderValue, StatusCode};
+use lambda_http::Request;
 use serde_json::{Value, json};
 use store::{Failure, tokens::Marked, users::Written};
-use token::{Admitted, Reason, Record, Revocation, Timestamp, UserId, lifecycle};
+use token::{Reason, Record, Revocation, Timestamp, UserId, lifecycle};
 
+use by_id::Extent;
+
+mod by_id;
+pub mod family;
 mod pages;
 
-/// How often a chain is looked at again; each pass ends all that was made before it.
-const CHAIN_PASSES: u32 = 10;
+/// From when a revocation is effective everywhere, where there is no body to say so.
+const EFFECTIVE_AT: HeaderName = HeaderName::from_static("hallpass-effective-at");
 
 /// Answers one request. `draw` is for the forms of a page.
 pub async fn handle(service: &Service, request: &Request, now: Timestamp, draw: Result<Draw, Failure>) -> Answer {
@@ -31,13 +35,12 @@ async fn answer(
     draw: Result<Draw, Failure>,
 ) -> Result<Answer, Problem> {
     match (gateway::route(request).as_str(), request.method().as_str()) {
-        ("/tokens/{id}", "DELETE") => by_id(service, request, now).await,
+        ("/tokens/{id}", "DELETE") => Box::pin(by_id::revoke(service, request, Extent::read(request)?, now)).await,
         ("/tokens/{id}", "PATCH") => switch(service, request, now).await,
         ("/tokens/{id}", _) => Err(Problem::method_not_allowed("GET, HEAD, PATCH, DELETE")),
         ("/rest/pat/1.0/token/{id}", "DELETE") => {
             caller::refuse_cookie_alone(request.headers())?;
-            by_id(service, request, now).await?;
-            Ok(problem::answer(StatusCode::NO_CONTENT, "application/json", String::new()))
+            as_rarog(service, request, now).await
         }
         ("/sign-out", "POST") => page::or_message(request, pages::sign_out(service, request, now, &draw?).await),
         ("/profile/developer/tokens/{id}", "POST") => {
@@ -64,44 +67,14 @@ async fn answer(
     }
 }
 
-/// `DELETE /tokens/{id}`, where `current` is the token that asks; with `chain=true`, all renewals of its root.
-async fn by_id(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
-    let caller = caller::admit(service, request.headers(), now).await?;
-    let record = service.managed(&caller, &gateway::path_parameter(request, "id")).await?;
-    let chain = request.query_string_parameters_ref().and_then(|parameters| parameters.first("chain"));
-    let revoked = match chain {
-        None | Some("false") => {
-            let (revocation, forget_at) = revocation(service, now);
-            service.store.revoke_one(&record.id, record.format, revocation, forget_at).await?;
-            1
-        }
-        Some("true") => revoke_chain(service, &caller, &record, now).await?,
-        Some(_) => return Err(Problem::invalid_member("chain", "it is neither true nor false")),
-    };
-    log::allowed("revoked", Some(&record.id), None);
-    let body = json!({"id": record.id.to_string(), "revoked": revoked, "effective_at": effective_at(service, now)});
-    Ok(problem::json(StatusCode::OK, &body))
-}
-
-/// Marks every live token of the chain, and looks again until none lives: one of them may be making another meanwhile.
-async fn revoke_chain(service: &Service, caller: &Admitted, record: &Record, now: Timestamp) -> Result<u64, Problem> {
-    let mut revoked: u64 = 0;
-    for _ in 0..CHAIN_PASSES {
-        let records = service.store.records_of(&record.id.user_id).await?;
-        let ends = |other: &&Record| {
-            other.family.id == record.family.id && other.revoked.is_none() && service.manages(caller, other)
-        };
-        let live: Vec<&Record> = records.iter().filter(ends).collect();
-        if live.is_empty() {
-            return Ok(revoked);
-        }
-        for other in live {
-            let (revocation, forget_at) = revocation(service, now);
-            service.store.revoke_one(&other.id, other.format, revocation, forget_at).await?;
-            revoked = revoked.saturating_add(1);
-        }
+/// `DELETE /rest/pat/1.0/token/{id}`, which Rarog answers without a body; a header says from when it is effective.
+async fn as_rarog(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
+    Box::pin(by_id::revoke(service, request, Extent::Token, now)).await?;
+    let mut answer = problem::answer(StatusCode::NO_CONTENT, "application/json", String::new());
+    if let Ok(at) = HeaderValue::try_from(effective_at(service, now)) {
+        answer.headers_mut().insert(EFFECTIVE_AT, at);
     }
-    Err(Problem::conflict("The chain grows while it is revoked; try again"))
+    Ok(answer)
 }
 
 /// `PATCH /tokens/{id}` with `{"disabled": true|false}`, for administrators.
@@ -126,7 +99,11 @@ async fn switch(service: &Service, request: &Request, now: Timestamp) -> Result<
             log::allowed(if disabled { "disabled" } else { "enabled" }, Some(&record.id), None);
             let record = Record { disabled_at, ..record };
             let owner = service.owner(&caller, &record).await?;
-            Ok(problem::json(StatusCode::OK, &view::token(&record, owner.as_ref(), now)))
+            let mut shown = view::token(&record, owner.as_ref(), now);
+            if let Value::Object(members) = &mut shown {
+                members.insert("effective_at".to_owned(), effective_at(service, now).into());
+            }
+            Ok(problem::json(StatusCode::OK, &shown))
         }
     }
 }

@@ -6,7 +6,15 @@ use token::{Record, State, Text, Timestamp, User, lifecycle};
 /// The members of a token in a list or an answer. `scopes` is `null` for a token that may do all its user may; `user` is
 /// that user, if there still is one.
 pub fn token(record: &Record, user: Option<&User>, now: Timestamp) -> Value {
-    members(record, lifecycle::state(record, user, now))
+    let state = lifecycle::state(record, user, now);
+    let mut shown = members(record, state);
+    let changed = state.reason().map(|reason| lifecycle::changed(record, user, reason)).unwrap_or_default();
+    if let Value::Object(members) = &mut shown
+        && !changed.is_empty()
+    {
+        members.insert("changed".to_owned(), changed.kinds().collect());
+    }
+    shown
 }
 
 /// The same of a token that was just issued, with its text: for the one answer that shows it.
@@ -30,6 +38,7 @@ fn members(record: &Record, state: State) -> Value {
         "state": state.as_str(),
         "issued_at": record.issued_at.to_string(),
         "issued_by": record.issued_by,
+        "family_id": record.family.id.to_string(),
         "expires_at": text(record.expires_at),
         "last_used_at": text(record.last_used_at),
         "disabled": record.disabled_at.is_some(),

@@ -35,7 +35,7 @@ struct OneUser<'a> {
     tokens: Tokens,
     make: Make<'a>,
     shown: Option<&'a Shown>,
-    notice: Option<&'static str>,
+    notice: Option<String>,
 }
 
 /// A user as the pages show one.
@@ -84,7 +84,7 @@ pub async fn user(service: &Service, request: &Request, now: Timestamp, draw: &D
     let visit = visit(service, request, id.map_or(Next::Users, Next::User), now, draw).await?;
     let id = id.ok_or_else(Problem::not_found)?;
     let user = service.store.user(&id).await?.ok_or_else(Problem::not_found)?;
-    let notice = parameter(request, "done").as_deref().and_then(notice);
+    let notice = parameter(request, "done").and_then(|done| notice(service, &done, now));
     let html = written(service, &visit, &user, Make::new(service, &user, None, None, now), None, notice, now).await?;
     Ok(answer(StatusCode::OK, html))
 }
@@ -175,7 +175,7 @@ async fn written(
     user: &User,
     make: Make<'_>,
     shown: Option<&Shown>,
-    notice: Option<&'static str>,
+    notice: Option<String>,
     now: Timestamp,
 ) -> Result<String, Problem> {
     let page = OneUser {

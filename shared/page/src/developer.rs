@@ -18,7 +18,7 @@ struct Developer<'a> {
     tokens: Tokens,
     make: Make<'a>,
     shown: Option<&'a Shown>,
-    notice: Option<&'static str>,
+    notice: Option<String>,
 }
 
 /// The form for a new token, with what was typed and what was wrong with it.
@@ -46,7 +46,7 @@ pub(crate) struct Wrong<'a> {
 /// When there is no session, or the store fails.
 pub async fn page(service: &Service, request: &Request, now: Timestamp, draw: &Draw) -> Result<Answer, Problem> {
     let visit = Visit::of(service, request, "developer", now, draw).await?;
-    let notice = parameter(request, "done").as_deref().and_then(notice);
+    let notice = parameter(request, "done").and_then(|done| notice(service, &done, now));
     let html = written(service, &visit, Make::new(service, &visit.user, None, None, now), None, notice, now).await?;
     Ok(answer(StatusCode::OK, html))
 }
@@ -79,7 +79,7 @@ async fn written(
     visit: &Visit,
     make: Make<'_>,
     shown: Option<&Shown>,
-    notice: Option<&'static str>,
+    notice: Option<String>,
     now: Timestamp,
 ) -> Result<String, Problem> {
     let tokens = Tokens::of(service, &visit.user, now).await?;

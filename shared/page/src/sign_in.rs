@@ -1,10 +1,10 @@
 //! The page with the password. The password itself is checked where all passwords are, by generate.
 
 use askama::Template;
-use edge::{Answer, Problem, entropy::Draw};
+use edge::{Answer, Problem, Service, entropy::Draw};
 use http::{HeaderValue, StatusCode, header};
 use lambda_http::Request;
-use token::UserId;
+use token::{Timestamp, UserId};
 
 use crate::{Form, Frame, parameter, refuse, render, session, view::notice};
 
@@ -27,7 +27,7 @@ struct SignIn<'a> {
     next: String,
     username: &'a str,
     wrong: Option<&'a str>,
-    notice: Option<&'static str>,
+    notice: Option<String>,
 }
 
 impl Next {
@@ -63,9 +63,10 @@ impl Next {
 ///
 /// # Errors
 /// When the page cannot be written.
-pub fn page(request: &Request, draw: &Draw) -> Result<Answer, Problem> {
+pub fn page(service: &Service, request: &Request, now: Timestamp, draw: &Draw) -> Result<Answer, Problem> {
     let parameter = |name| parameter(request, name).unwrap_or_default();
-    let page = SignIn { notice: notice(&parameter("done")), ..SignIn::new(Next::read(&parameter("next"))) };
+    let page =
+        SignIn { notice: notice(service, &parameter("done"), now), ..SignIn::new(Next::read(&parameter("next"))) };
     let (html, cookie) = written(request, draw, page)?;
     let mut answer = crate::answer(StatusCode::OK, html);
     if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::try_from(cookie).ok()) {

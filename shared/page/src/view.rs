@@ -145,8 +145,19 @@ pub fn isolated(name: &str) -> String {
     format!("\u{2068}{}\u{2069}", contained(name))
 }
 
-/// What a page says after something was done. The word comes from its address, so that only known ones count.
-pub fn notice(done: &str) -> Option<&'static str> {
+/// What a page says after something was done. The word comes from its address, so that only known ones count. What ended
+/// tokens says until when a cached answer may still accept them; the page is shown right after it was done.
+pub fn notice(service: &Service, done: &str, now: Timestamp) -> Option<String> {
+    let (said, cache) = (sentence(done)?, service.settings.authorizer_cache);
+    let ends_tokens = matches!(done, "revoked" | "disabled" | "deleted" | "all-revoked" | "blocked");
+    if !ends_tokens || cache.is_zero() {
+        return Some(said.to_owned());
+    }
+    let Instant { exact, .. } = Instant::new(now.after(cache));
+    Some(format!("{said} An API that caches answers accepts a token until {exact} at the latest."))
+}
+
+fn sentence(done: &str) -> Option<&'static str> {
     Some(match done {
         "revoked" => "The token is revoked. It lets nobody in any more.",
         "disabled" => "The key is disabled until you enable it.",

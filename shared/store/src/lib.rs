@@ -11,6 +11,7 @@
 //! | [`verify`] | from the text of a token to a decision, with one read |
 //! | [`live`] | the tokens of a user that may be accepted, and how many they are |
 //! | [`tokens`] | making, listing and taking back records |
+//! | [`issued`] | what tokens issued, for any user |
 //! | [`developer`] | the one developer token of a user |
 //! | [`rotation`] | one token takes the place of another |
 //! | [`sessions`] | who signed in with a browser |
@@ -35,6 +36,7 @@ pub mod failure;
 pub mod flows;
 pub mod forms;
 pub mod inspection;
+pub mod issued;
 pub mod item;
 pub mod keys;
 pub mod live;

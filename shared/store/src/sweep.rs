@@ -251,6 +251,14 @@ impl Place {
         Some(Self { user_id: part(item::USER_ID)?, token: part(item::TOKEN)? })
     }
 
+    pub(crate) const fn new(user_id: String, token: String) -> Self {
+        Self { user_id, token }
+    }
+
+    pub(crate) fn parts(&self) -> (&str, &str) {
+        (&self.user_id, &self.token)
+    }
+
     pub(crate) fn key(&self) -> Item {
         item::key(&self.user_id, &self.token)
     }

@@ -111,6 +111,16 @@ impl Store {
         Ok(Page { records: records.map_err(|bad| Failure::new(LISTING, bad))?, next })
     }
 
+    /// The same, as much as DynamoDB reads at once, without the records that cannot be read: one that cannot is rejected
+    /// anyway, and must not keep the others alive.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn readable_page_of(&self, user_id: &UserId, after: Option<PageKey>) -> Result<Page, Failure> {
+        let (items, next) = self.items_of(user_id, None, after).await?;
+        Ok(Page { records: items.iter().filter_map(|item| item::to_record(item).ok()).collect(), next })
+    }
+
     /// One page of the items of a user's tokens, and where the next one begins.
     async fn items_of(
         &self,

@@ -174,7 +174,13 @@ fn revoke(tokens: &Tokens) -> Vec<Case> {
         case("revoke itself", with("own", "DELETE", "/tokens/{id}", "current"), "200").again(&["401"]),
         case("revoke another", with("own", "DELETE", "/tokens/{id}", &id("child")), "200"),
         case("revoke a developer token", with("admin", "DELETE", "/tokens/{id}", &id("developer")), "200"),
-        case("revoke a chain", with("admin", "DELETE", "/tokens/{id}", &id("own")).query("chain", "true"), "200")
+        case(
+            "revoke descendants",
+            with("admin", "DELETE", "/tokens/{id}", &id("own")).query("descendants", "true"),
+            "200",
+        )
+        .in_steps(),
+        case("revoke a family", with("admin", "DELETE", "/tokens/{id}", &id("own")).query("family", "true"), "200")
             .in_steps(),
         Case { counts: "disabled", ..case("disable", switch, "200") },
         case("revoke by text", by_text("own"), "200"),

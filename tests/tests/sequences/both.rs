@@ -81,7 +81,9 @@ impl Both<'_> {
             Step::Verify(token) => self.of(token, Self::verify).await,
             Step::Rotate(token) => self.of(token, Self::rotate).await,
             Step::Revoke(token) => self.of(token, Self::revoke).await,
-            Step::RevokeChain(token) => self.of(token, Self::revoke_chain).await,
+            Step::RevokeFamily { token, descendants } => {
+                self.of(token, async |both, token| both.revoke_family(token, descendants).await).await
+            }
             Step::RevokeByText(token) => self.of(token, Self::revoke_by_text).await,
             Step::RevokeAll(user) => self.revoke_all(user).await,
             Step::Rename(user) => self.change(user, |bound| bound.name ^= 1).await,
@@ -224,12 +226,13 @@ impl Both<'_> {
         Ok(())
     }
 
-    async fn revoke_chain(&mut self, token: usize) -> Result<(), Difference> {
-        let request = Request::new("DELETE", "/tokens/{id}").parameter("id", "current").query("chain", "true");
+    async fn revoke_family(&mut self, token: usize, descendants: bool) -> Result<(), Difference> {
+        let extent = if descendants { "descendants" } else { "family" };
+        let request = Request::new("DELETE", "/tokens/{id}").parameter("id", "current").query(extent, "true");
         let answer = self.ask("Revoke", request, token).await;
         if self.admitted(token, &answer)? {
-            same("the status of a chain's revocation", &answer.status, &200)?;
-            self.model.family_revoked(token, false);
+            same("the status of a family's revocation", &answer.status, &200)?;
+            self.model.family_revoked(token, descendants);
         }
         Ok(())
     }

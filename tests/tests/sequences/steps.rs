@@ -18,8 +18,11 @@ pub enum Step {
     Rotate(u8),
     /// By itself.
     Revoke(u8),
-    /// With all that came of the same first token, by itself.
-    RevokeChain(u8),
+    /// With its family, and what that issued for the same user or not, by itself.
+    RevokeFamily {
+        token: u8,
+        descendants: bool,
+    },
     /// By whoever holds it (RFC 7009).
     RevokeByText(u8),
     /// All tokens of a user, by an administrator.
@@ -65,7 +68,8 @@ fn steps() -> impl Strategy<Value = Step> {
         5 => token().prop_map(Step::Verify),
         3 => token().prop_map(Step::Rotate),
         1 => token().prop_map(Step::Revoke),
-        1 => token().prop_map(Step::RevokeChain),
+        2 => (token(), any::<bool>())
+            .prop_map(|(token, descendants)| Step::RevokeFamily { token, descendants }),
         1 => token().prop_map(Step::RevokeByText),
         1 => user().prop_map(Step::RevokeAll),
         3 => user().prop_map(Step::Rename),

@@ -44,13 +44,14 @@ pub(super) fn binding(lookup: Lookup<'_>, name: &'static str) -> Result<Option<B
     Ok(Some(Binding::new(names.into_iter().map(str::to_owned))))
 }
 
-/// The known name that this one is a misspelling of.
+/// The known name that this one is a misspelling of: the nearest.
 fn misspelt(name: &str) -> Option<&'static str> {
     if KNOWN.contains(&name) {
         return None;
     }
     let lower = name.to_lowercase();
-    KNOWN.into_iter().find(|known| distance(&lower, known) <= MISSPELT)
+    let near = KNOWN.into_iter().map(|known| (distance(&lower, known), known));
+    near.filter(|(distance, _)| *distance <= MISSPELT).min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
 }
 
 /// How many characters must be put in, left out or exchanged to make one of the other (Levenshtein).

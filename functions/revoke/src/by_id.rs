@@ -1,0 +1,152 @@
+//! `DELETE /tokens/{id}`: one token, with `family=true` its family, with `descendants=true` also all that the family
+//! issued.
+
+use edge::{Answer, Problem, Service, caller, gateway, log, problem};
+use http::StatusCode;
+use lambda_http::{Request, RequestExt};
+use serde_json::{Value, json};
+use token::{Admitted, Record, Timestamp, TokenId};
+
+use crate::{
+    effective_at,
+    family::{self, Issuer, Search},
+    revocation,
+};
+
+/// How many pages of the table one request looks at. At a megabyte each it answers well within a function's timeout.
+const PAGES: u32 = 4;
+
+/// How many tokens one request revokes before it answers, rounded up to a page.
+const MAX_REVOKED: u64 = 1_000;
+
+/// What a request ends.
+pub(crate) enum Extent {
+    Token,
+    Family,
+    /// With the search to go on with, if one was begun.
+    Descendants(Option<Box<Search>>),
+}
+
+impl Extent {
+    pub(crate) fn read(request: &Request) -> Result<Self, Problem> {
+        let parameters = request.query_string_parameters_ref();
+        let parameter = |name: &str| parameters.and_then(|parameters| parameters.first(name));
+        if parameter("chain").is_some() {
+            return Err(Problem::invalid_member("chain", "it is family now, or descendants"));
+        }
+        let switch = |name: &str| match parameter(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(Problem::invalid_member(name, "it is neither true nor false")),
+        };
+        let (family, descendants) = (switch("family")?, switch("descendants")?);
+        let wrong = || Problem::invalid_member("cursor", "it is not one that was given out");
+        let search = parameter("cursor")
+            .map(|cursor| Search::from_cursor(cursor).map(Box::new).ok_or_else(wrong))
+            .transpose()?;
+        match (descendants, search) {
+            (true, search) => Ok(Self::Descendants(search)),
+            (false, Some(_)) => Err(Problem::invalid_member("cursor", "it goes with descendants=true")),
+            (false, None) => Ok(if family { Self::Family } else { Self::Token }),
+        }
+    }
+}
+
+pub(crate) async fn revoke(
+    service: &Service,
+    request: &Request,
+    extent: Extent,
+    now: Timestamp,
+) -> Result<Answer, Problem> {
+    let caller = caller::admit(service, request.headers(), now).await?;
+    let id = gateway::path_parameter(request, "id");
+    let record = match (service.managed(&caller, &id).await, &extent, id.parse::<TokenId>()) {
+        (Ok(record), _, _) => record,
+        // What a token issued outlives its record, and an administrator may end it by the ID alone.
+        (Err(problem), Extent::Descendants(search), Ok(id))
+            if problem.status() == StatusCode::NOT_FOUND && service.is_administrator(&caller.scope) =>
+        {
+            return descendants(service, &caller, id, search.clone(), now).await;
+        }
+        (Err(problem), _, _) => return Err(problem),
+    };
+    let revoked = match extent {
+        Extent::Token => {
+            let (revocation, forget_at) = revocation(service, now);
+            service.store.revoke_one(&record.id, record.format, revocation, forget_at).await?;
+            1
+        }
+        Extent::Family => {
+            let of_family = |other: &Record| other.family.id == record.family.id;
+            of_user(service, &caller, &record.id, of_family, now).await?
+        }
+        Extent::Descendants(search) => return descendants(service, &caller, record.id, search, now).await,
+    };
+    log::allowed("revoked", Some(&record.id), None);
+    Ok(answer(service, &record.id, revoked, None, now))
+}
+
+/// The family and everything it issued: of the caller's own tokens at once, and of all users' tokens a few pages at a
+/// time, which only an administrator may ask for.
+async fn descendants(
+    service: &Service,
+    caller: &Admitted,
+    id: TokenId,
+    search: Option<Box<Search>>,
+    now: Timestamp,
+) -> Result<Answer, Problem> {
+    if !service.manages_all(caller) {
+        return Err(Problem::forbidden(&service.settings.issuer));
+    }
+    let mut search = match search {
+        Some(search) if search.issuer().family().user_id == id.user_id => *search,
+        Some(_) => return Err(Problem::invalid_member("cursor", "it is of another token")),
+        None => Search::new(Issuer::find(&service.store, id).await?),
+    };
+    let (mut revoked, mut is_over) = (0_u64, !service.is_administrator(&caller.scope));
+    revoked = revoked.saturating_add(own(service, caller, &search, now).await?);
+    for _ in 0..PAGES {
+        if is_over || revoked > MAX_REVOKED {
+            break;
+        }
+        let step = search.step(&service.store, revocation(service, now)).await?;
+        step.revoked.iter().for_each(|id| log::allowed("revoked", Some(id), None));
+        revoked = revoked.saturating_add(family::count(&step.revoked));
+        is_over = step.is_over;
+        // The search may have learnt the family, or the family may have issued more.
+        if search.is_at_start() && !is_over {
+            revoked = revoked.saturating_add(own(service, caller, &search, now).await?);
+        }
+    }
+    log::allowed("revoked", Some(&id), None);
+    Ok(answer(service, &id, revoked, (!is_over).then(|| search.cursor()), now))
+}
+
+/// The family itself, and what it issued for its own user.
+async fn own(service: &Service, caller: &Admitted, search: &Search, now: Timestamp) -> Result<u64, Problem> {
+    let family = search.issuer().family();
+    let ends = |other: &Record| other.family.id == family || other.family.descends_from(&family);
+    of_user(service, caller, &family, ends, now).await
+}
+
+async fn of_user(
+    service: &Service,
+    caller: &Admitted,
+    owner: &TokenId,
+    ends: impl Fn(&Record) -> bool,
+    now: Timestamp,
+) -> Result<u64, Problem> {
+    let ends = |other: &Record| ends(other) && service.manages(caller, other);
+    let revoked = family::revoke_of_user(&service.store, owner, ends, revocation(service, now)).await?;
+    revoked.ok_or_else(|| Problem::conflict("The family grows while it is revoked; try again"))
+}
+
+/// 200 when it is done, 202 while there may be more.
+fn answer(service: &Service, id: &TokenId, revoked: u64, next: Option<String>, now: Timestamp) -> Answer {
+    let status = if next.is_some() { StatusCode::ACCEPTED } else { StatusCode::OK };
+    let mut body = json!({"id": id.to_string(), "revoked": revoked, "effective_at": effective_at(service, now)});
+    if let (Value::Object(members), Some(next)) = (&mut body, next) {
+        members.insert("next".to_owned(), next.into());
+    }
+    problem::json(status, &body)
+}

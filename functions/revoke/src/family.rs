@@ -1,0 +1,216 @@
+//! What an operator does after a leak: ends the family of a token, and everything that its tokens issued, for any user.
+//!
+//! A token that is not revoked yet may go on issuing meanwhile. Every look is strong, and the work is over only when a
+//! whole look finds nothing that lives: an issuer that is revoked by then takes back what it was issuing, because
+//! issuing looks at the caller once more before it shows a text.
+
+use futures_util::future::try_join_all;
+use store::{Failure, Store, sweep::Place, tokens::Marked};
+use token::{Record, Revocation, Timestamp, TokenId};
+
+/// How often a family is looked at again; each pass ends all that was issued before it.
+const MAX_FAMILY_PASSES: u32 = 10;
+
+/// How many records are revoked at once.
+const AT_ONCE: usize = 16;
+
+/// A revocation, and until when it is remembered.
+pub type Mark = (Revocation, Option<Timestamp>);
+
+/// Whose tokens are looked for: a family, or a single token whose record is gone and whose family is not known yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issuer {
+    family: TokenId,
+    token: Option<TokenId>,
+}
+
+/// A search through all tokens, which may be interrupted and taken up again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Search {
+    issuer: Issuer,
+    place: Option<Place>,
+    found: bool,
+}
+
+/// What one page of a search came to.
+#[derive(Debug)]
+pub struct Step {
+    /// The tokens it revoked.
+    pub revoked: Vec<TokenId>,
+    /// Whether the search is over: a whole pass found nothing.
+    pub is_over: bool,
+}
+
+impl Issuer {
+    /// The family of this token. Without its record, the ID is taken for that of a family, and what the token itself
+    /// issued tells its family.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn find(store: &Store, id: TokenId) -> Result<Self, Failure> {
+        Ok(match store.record(&id).await? {
+            Some(record) => Self { family: record.family.id, token: None },
+            None => Self { family: id, token: Some(id) },
+        })
+    }
+
+    /// The family.
+    pub const fn family(&self) -> TokenId {
+        self.family
+    }
+
+    fn issued(&self, record: &Record) -> bool {
+        record.family.descends_from(&self.family)
+            || self.token.is_some_and(|token| record.issued_by == token.to_string())
+    }
+
+    /// Learns the family of a token from a record that says who issued it.
+    fn learn(&mut self, record: &Record) {
+        if self.token.is_some_and(|token| record.issued_by == token.to_string())
+            && let Some(family) = record.family.issued_by()
+        {
+            self.family = family;
+        }
+    }
+}
+
+/// Revokes every live record of one user that `ends` names, and looks again until none lives. Returns how many, or
+/// `None` if more and more of them appear.
+///
+/// # Errors
+/// When the store fails.
+pub async fn revoke_of_user(
+    store: &Store,
+    owner: &TokenId,
+    ends: impl Fn(&Record) -> bool,
+    mark: Mark,
+) -> Result<Option<u64>, Failure> {
+    let mut revoked: u64 = 0;
+    for _ in 0..MAX_FAMILY_PASSES {
+        let (mut found, mut after) = (false, None);
+        loop {
+            let page = store.readable_page_of(&owner.user_id, after).await?;
+            let live: Vec<Record> =
+                page.records.into_iter().filter(|record| may_live(record, mark.0.at) && ends(record)).collect();
+            found |= !live.is_empty();
+            revoked = revoked.saturating_add(count(&revoke(store, live, mark).await?));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        if !found {
+            return Ok(Some(revoked));
+        }
+    }
+    Ok(None)
+}
+
+impl Search {
+    /// A search from the beginning.
+    pub const fn new(issuer: Issuer) -> Self {
+        Self { issuer, place: None, found: false }
+    }
+
+    /// Whose tokens it looks for; it may have learnt the family since it began.
+    pub const fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
+    /// Revokes what the next page of the table holds.
+    ///
+    /// # Errors
+    /// When the store fails; the same page comes again.
+    pub async fn step(&mut self, store: &Store, mark: Mark) -> Result<Step, Failure> {
+        let page = store.issued_page(self.place.as_ref()).await?;
+        page.records.iter().for_each(|record| self.issuer.learn(record));
+        let live: Vec<Record> = page
+            .records
+            .into_iter()
+            .filter(|record| may_live(record, mark.0.at) && self.issuer.issued(record))
+            .collect();
+        self.found |= !live.is_empty();
+        let revoked = revoke(store, live, mark).await?;
+        self.place = page.next;
+        let is_over = self.place.is_none() && !self.found;
+        // Behind the place of this pass, one that was alive may have issued another.
+        self.found &= self.place.is_some();
+        Ok(Step { revoked, is_over })
+    }
+
+    /// Whether it stands at the beginning of a pass.
+    pub const fn is_at_start(&self) -> bool {
+        self.place.is_none()
+    }
+
+    /// The search as text that a client gives back.
+    pub fn cursor(&self) -> String {
+        let place = self.place.as_ref().map(Place::to_text).unwrap_or_default();
+        let token = self.issuer.token.map(|token| token.to_string()).unwrap_or_default();
+        format!("{}~{token}~{}~{place}", self.issuer.family, u8::from(self.found))
+    }
+
+    /// Takes a search up again where [`Search::cursor`] left it.
+    pub fn from_cursor(cursor: &str) -> Option<Self> {
+        let mut parts = cursor.splitn(4, '~');
+        let family = parts.next()?.parse().ok()?;
+        let token = match parts.next()? {
+            "" => None,
+            token => Some(token.parse().ok()?),
+        };
+        let found = match parts.next()? {
+            "0" => false,
+            "1" => true,
+            _ => return None,
+        };
+        let place = match parts.next()? {
+            "" => None,
+            place => Some(Place::from_text(place)?),
+        };
+        Some(Self { issuer: Issuer { family, token }, place, found })
+    }
+}
+
+/// Whether a record may be accepted now or later, as far as it tells itself.
+fn may_live(record: &Record, now: Timestamp) -> bool {
+    record.live_until().is_some_and(|end| !end.has_come(now))
+}
+
+/// Revokes these, and returns those that were not revoked before.
+async fn revoke(store: &Store, records: Vec<Record>, (revocation, forget_at): Mark) -> Result<Vec<TokenId>, Failure> {
+    let mut revoked = Vec::new();
+    for some in records.chunks(AT_ONCE) {
+        let one = |record: &Record| {
+            let (id, format) = (record.id, record.format);
+            async move { Ok((id, store.revoke_one(&id, format, revocation, forget_at).await?)) }
+        };
+        let marked: Vec<(TokenId, Marked)> = try_join_all(some.iter().map(one)).await?;
+        revoked.extend(marked.into_iter().filter(|(_, marked)| *marked == Marked::Now).map(|(id, _)| id));
+    }
+    Ok(revoked)
+}
+
+/// How many.
+pub fn count<T>(items: &[T]) -> u64 {
+    u64::try_from(items.len()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_goes_on_from_its_cursor_and_from_no_other_text() {
+        let id: TokenId = "1.AAAAAAAAAAAAAAAAAAAAAA".parse().unwrap();
+        for token in [None, Some(id)] {
+            let mut search = Search { found: true, ..Search::new(Issuer { family: id, token }) };
+            assert_eq!(Search::from_cursor(&search.cursor()), Some(search.clone()));
+            search.place = Place::from_text("YQpi");
+            assert!(search.place.is_some());
+            assert_eq!(Search::from_cursor(&search.cursor()), Some(search));
+        }
+        for text in ["", "~", "~~~", "1~~0~", "1.AAAAAAAAAAAAAAAAAAAAAA~~2~", "1.AAAAAAAAAAAAAAAAAAAAAA~x~0~"] {
+            assert_eq!(Search::from_cursor(text), None, "{text}");
+        }
+    }
+}

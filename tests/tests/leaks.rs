@@ -1,0 +1,292 @@
+//! What an operator does after a leak: ends the family of a stolen token and everything that it issued.
+
+use revoke::family::{Issuer, Search};
+use serde_json::{Value, json};
+use tests::{Answer, Request, World, api::bearer};
+use token::{Format, Reason, Revocation, TokenId};
+
+async fn descendants(world: &World, caller: &str, id: &str, cursor: Option<&str>) -> Answer {
+    let request = Request::new("DELETE", "/tokens/{id}").parameter("id", id).query("descendants", "true");
+    let request = match cursor {
+        Some(cursor) => request.query("cursor", cursor),
+        None => request,
+    };
+    world.send("Revoke", request.authorization(&bearer(caller))).await
+}
+
+/// Goes on until it is done, and says how many were revoked, by how many requests.
+async fn all_descendants(world: &World, caller: &str, id: &str) -> (u64, u64) {
+    let (mut revoked, mut requests, mut cursor) = (0, 0, None::<String>);
+    loop {
+        let answer = descendants(world, caller, id, cursor.as_deref()).await;
+        let body = answer.json();
+        assert!([200, 202].contains(&answer.status), "{body}");
+        assert_eq!(body["effective_at"], world.now().to_string());
+        revoked += body["revoked"].as_u64().unwrap();
+        requests += 1;
+        cursor = body["next"].as_str().map(str::to_owned);
+        assert_eq!(answer.status == 202, cursor.is_some());
+        if cursor.is_none() {
+            return (revoked, requests);
+        }
+    }
+}
+
+fn text_of(issued: &Value) -> &str {
+    issued["token"].as_str().unwrap()
+}
+
+fn id_of(issued: &Value) -> &str {
+    issued["id"].as_str().unwrap()
+}
+
+async fn own_id(world: &World, token: &str) -> String {
+    let request = Request::new("GET", "/tokens/{id}").parameter("id", "current").authorization(&bearer(token));
+    id_of(&world.send("Console", request).await.json()).to_owned()
+}
+
+/// What a thief does with an administrator's token, and what others did meanwhile.
+struct Theft {
+    stolen: String,
+    id: String,
+    /// What goes with it.
+    made: Vec<(&'static str, String)>,
+    /// What stays.
+    others: Vec<(&'static str, String)>,
+}
+
+async fn theft(world: &World) -> Theft {
+    let stolen = world.token_of("admin", "letmein").await;
+    let id = own_id(world, &stolen).await;
+    let bystander = world.token_of("admin", "letmein").await;
+    let of_user = world.created(&stolen, &json!({"name": "a", "user_id": "1"})).await;
+    let jwt = world.created(&stolen, &json!({"name": "b", "user_id": "1", "format": "jwt"})).await;
+    let own = world.created(&stolen, &json!({"name": "c"})).await;
+    let by_own = world.created(text_of(&own), &json!({"name": "d", "user_id": "1"})).await;
+    let by_user = world.created(text_of(&of_user), &json!({"name": "e"})).await;
+    let renewed = world.generate(&bearer(text_of(&by_user))).await.json();
+    let developer = Request::new("POST", "/profile/developer").authorization(&bearer(text_of(&by_user)));
+    let developer = world.send("Generate", developer).await.json();
+    let victim = world.created(&bystander, &json!({"name": "f", "user_id": "1"})).await;
+    let rotate = Request::new("POST", "/tokens/{id}/rotate").parameter("id", id_of(&victim));
+    let rotated = world.send("Generate", rotate.authorization(&bearer(&stolen))).await.json();
+    let good = world.created(&bystander, &json!({"name": "g", "user_id": "1"})).await;
+    let password = world.token().await;
+    let text = |issued: &Value| text_of(issued).to_owned();
+    Theft {
+        made: vec![
+            ("for a user", text(&of_user)),
+            ("a JWT for a user", text(&jwt)),
+            ("for itself", text(&own)),
+            ("by what it issued for itself, for a user", text(&by_own)),
+            ("by what it issued for a user", text(&by_user)),
+            ("generated from that", text(&renewed)),
+            ("the developer token of that", text(&developer)),
+            ("rotated from another's", text(&rotated)),
+        ],
+        others: vec![("an administrator's", bystander), ("issued by that", text(&good)), ("by password", password)],
+        stolen,
+        id,
+    }
+}
+
+impl Theft {
+    async fn check(&self, world: &World, ended: bool) {
+        for (what, token) in &self.made {
+            assert_eq!(world.verdict(&bearer(token)).await == "allow", !ended, "{what}");
+        }
+        for (what, token) in &self.others {
+            assert_eq!(world.verdict(&bearer(token)).await, "allow", "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn everything_a_family_issued_ends_for_any_user_and_nothing_else() {
+    let world = World::new().await;
+    let theft = theft(&world).await;
+    theft.check(&world, false).await;
+    let admin = world.token_of("admin", "letmein").await;
+    let family = Request::new("DELETE", "/tokens/{id}").parameter("id", &theft.id).query("family", "true");
+    let answer = world.send("Revoke", family.authorization(&bearer(&admin))).await;
+    assert_eq!((answer.status, &answer.json()["revoked"]), (200, &json!(1)));
+    assert_eq!(world.verdict(&bearer(&theft.stolen)).await, "revoked");
+    theft.check(&world, false).await;
+    let (revoked, requests) = all_descendants(&world, &admin, &theft.id).await;
+    assert_eq!((revoked, requests), (u64::try_from(theft.made.len()).unwrap(), 1));
+    theft.check(&world, true).await;
+    assert_eq!(all_descendants(&world, &admin, &theft.id).await.0, 0, "a second time there is nothing left");
+}
+
+#[tokio::test]
+async fn the_line_outlives_the_records_in_between() {
+    let world = World::new().await;
+    let theft = theft(&world).await;
+    let admin = world.token_of("admin", "letmein").await;
+    // The thief revokes the issuers, and their records are purged.
+    let gone = ["for a user", "for itself", "by what it issued for a user"];
+    let mut purged: Vec<TokenId> = vec![theft.id.parse().unwrap()];
+    for (what, token) in &theft.made {
+        if gone.contains(what) {
+            purged.push(own_id(&world, token).await.parse().unwrap());
+        }
+    }
+    for id in &purged {
+        let record = world.record(id).await;
+        world.delete(&admin, &id.to_string()).await;
+        world.store.withdraw(&record).await.unwrap();
+    }
+    let live = theft.made.iter().filter(|(what, _)| !gone.contains(what)).count();
+    let user = world.token().await;
+    descendants(&world, &user, &theft.id, None).await.problem(404);
+    let (revoked, _) = all_descendants(&world, &admin, &theft.id).await;
+    assert_eq!(revoked, u64::try_from(live).unwrap());
+    theft.check(&world, true).await;
+}
+
+#[tokio::test]
+async fn a_token_whose_record_is_gone_leads_to_its_family() {
+    let world = World::new().await;
+    let first = world.token_of("admin", "letmein").await;
+    let renewed = world.generate(&bearer(&first)).await.json();
+    let id = own_id(&world, text_of(&renewed)).await;
+    let by_first = world.created(&first, &json!({"name": "a", "user_id": "1"})).await;
+    let by_renewed = world.created(text_of(&renewed), &json!({"name": "b", "user_id": "1"})).await;
+    let record = world.record(&id.parse().unwrap()).await;
+    world.store.withdraw(&record).await.unwrap();
+    let admin = world.token_of("admin", "letmein").await;
+    assert_eq!(all_descendants(&world, &admin, &id).await.0, 3, "both, and what is left of the family");
+    for token in [first.as_str(), text_of(&by_first), text_of(&by_renewed)] {
+        assert_eq!(world.verdict(&bearer(token)).await, "revoked");
+    }
+    assert_eq!(world.verdict(&bearer(&admin)).await, "allow");
+}
+
+#[tokio::test]
+async fn what_is_issued_while_the_search_goes_on_ends_too() {
+    let world = World::new().await;
+    let stolen = world.token_of("admin", "letmein").await;
+    let id: TokenId = own_id(&world, &stolen).await.parse().unwrap();
+    let filler = world.make_with(Format::Signed, "3", 9, |record| record.description = Some("x".repeat(3_000))).await;
+    world.multiply(&filler, 850).await;
+    let mark = (Revocation { at: world.now(), because: Reason::Revoked }, None);
+    let mut search = Search::new(Issuer::find(&world.store, id).await.unwrap());
+    let (mut loot, mut steps, mut revoked) = (Vec::<String>::new(), 0, 0);
+    loop {
+        // Before each of the first steps the thief issues all that can be issued, by all that still lives.
+        if steps < 6 {
+            let mut issuers = loot.clone();
+            issuers.push(stolen.clone());
+            for (number, issuer) in issuers.iter().enumerate() {
+                for user in ["1", "2", "4"] {
+                    let asked = json!({"name": format!("{steps} {number}"), "user_id": user});
+                    let answer = world.create(&bearer(issuer), &asked).await;
+                    if answer.status == 201 {
+                        loot.push(text_of(&answer.json()).to_owned());
+                    }
+                }
+            }
+        }
+        let step = search.step(&world.store, mark).await.unwrap();
+        // It may be put away and taken up again at any place.
+        search = Search::from_cursor(&search.cursor()).unwrap();
+        revoked += step.revoked.len();
+        steps += 1;
+        if step.is_over {
+            break;
+        }
+        assert!(steps < 50, "it comes to its end once nothing more is issued");
+    }
+    assert!(steps > 6 && loot.len() > 18, "{steps} {}", loot.len());
+    assert_eq!(revoked, loot.len());
+    for token in &loot {
+        assert_eq!(world.verdict(&bearer(token)).await, "revoked");
+    }
+    assert_eq!(world.verdict(&bearer(&stolen)).await, "allow", "the family itself was not asked for");
+}
+
+#[tokio::test]
+async fn a_token_without_administration_ends_what_it_issued_for_its_own_user_alone() {
+    let world = World::new().await;
+    let user = world.token().await;
+    let child = world.created(&user, &json!({"name": "a"})).await;
+    let narrow = world.created(&user, &json!({"name": "n", "scopes": ["ROLE_USER"]})).await;
+    let by_narrow = world.created(text_of(&narrow), &json!({"name": "m"})).await;
+    let refused = descendants(&world, text_of(&narrow), "current", None).await;
+    assert_eq!(refused.problem(403)["error"], "insufficient_scope");
+    let answer = descendants(&world, &user, "current", None).await;
+    assert_eq!((answer.status, &answer.json()["revoked"]), (200, &json!(4)));
+    for token in [&user, text_of(&child), text_of(&narrow), text_of(&by_narrow)] {
+        assert_eq!(world.verdict(&bearer(token)).await, "revoked");
+    }
+}
+
+#[tokio::test]
+async fn a_search_of_many_pages_goes_on_where_it_stopped() {
+    let world = World::new().await;
+    let stolen = world.token_of("admin", "letmein").await;
+    let id = own_id(&world, &stolen).await;
+    let big = "x".repeat(3_000);
+    let filler = world.make_with(Format::Signed, "3", 9, |record| record.description = Some(big.clone())).await;
+    // Five megabytes of the table, and one request looks at four.
+    world.multiply(&filler, 1_700).await;
+    let issued = world.created(&stolen, &json!({"name": "a", "user_id": "1"})).await;
+    let admin = world.token_of("admin", "letmein").await;
+    let (revoked, requests) = all_descendants(&world, &admin, &id).await;
+    assert_eq!(revoked, 2);
+    assert!(requests > 1, "{requests}");
+    assert_eq!(world.verdict(&bearer(text_of(&issued))).await, "revoked");
+    let first = descendants(&world, &admin, &id, None).await.json();
+    let cursor = first["next"].as_str().unwrap();
+    let other = own_id(&world, &world.token().await).await;
+    for (id, cursor) in [(id.as_str(), "nonsense"), (&id, ""), (&other, cursor)] {
+        assert_eq!(descendants(&world, &admin, id, Some(cursor)).await.problem(400)["member"], "cursor");
+    }
+}
+
+#[tokio::test]
+async fn effective_at_is_in_every_answer_that_revokes_or_disables() {
+    const AT: &str = "2027-01-15T08:05:00Z";
+    let world = World::with(&[("HALLPASS_AUTHORIZER_CACHE", "5m")]).await;
+    let admin = world.token_of("admin", "letmein").await;
+    let by_admin = |request: Request| request.authorization(&bearer(&admin));
+    let made = world.make(Format::Signed, "1", 1).await.record.id.to_string();
+    let of_token = |method: &str| Request::new(method, "/tokens/{id}").parameter("id", &made);
+    for disabled in [true, false] {
+        let request = by_admin(of_token("PATCH").json(&json!({"disabled": disabled})));
+        assert_eq!(world.send("Revoke", request).await.json()["effective_at"], AT);
+    }
+    for request in [
+        of_token("DELETE"),
+        of_token("DELETE").query("family", "true"),
+        of_token("DELETE").query("descendants", "true"),
+        Request::new("DELETE", "/users/{user_id}/tokens").parameter("user_id", "1"),
+    ] {
+        assert_eq!(world.send("Revoke", by_admin(request)).await.json()["effective_at"], AT);
+    }
+    let rarog = world.make(Format::Signed, "1", 2).await.record.id.to_string();
+    let request = Request::new("DELETE", "/rest/pat/1.0/token/{id}").parameter("id", &rarog);
+    let answer = world.send("Revoke", by_admin(request)).await;
+    assert_eq!((answer.status, answer.header("hallpass-effective-at"), answer.body.as_str()), (204, AT, ""));
+    let text = world.make(Format::Signed, "1", 3).await.text;
+    assert_eq!(world.revoke(&text).await.body, "", "RFC 7009 has no body");
+}
+
+#[tokio::test]
+async fn get_tokens_refuses_a_parameter_that_it_does_not_know() {
+    let world = World::new().await;
+    let token = world.token().await;
+    let check = async |name: &str, member: &str| {
+        let problem = world.list(&token, &[("limit", "5"), (name, "1")]).await.problem(400);
+        assert_eq!(problem["member"], member, "{name}");
+        assert!(problem["detail"].as_str().unwrap().contains("user_id, limit, cursor"), "{problem}");
+    };
+    check("userid", "userid").await;
+    check("User_id", "query").await;
+    check("page", "page").await;
+    check(&token, "query").await;
+    check("", "query").await;
+    assert_eq!(world.list(&token, &[("limit", "5"), ("user_id", "1")]).await.status, 200);
+    let other = Request::new("GET", "/tokens/{id}").parameter("id", "current").query("x", "1");
+    assert_eq!(world.send("Console", other.authorization(&bearer(&token))).await.status, 200, "on that route alone");
+}
