@@ -51,7 +51,7 @@ fn pack(out: &Path) -> Result<(), Box<dyn Error>> {
     for name in FILES {
         let file = utoipa_swagger_ui::serve(name, Arc::clone(&config))?.ok_or(format!("there is no {name}"))?;
         let mut packed = GzBuilder::new().write(Vec::new(), Compression::best());
-        packed.write_all(&file.bytes)?;
+        packed.write_all(&without_credentials(name, &file.bytes)?)?;
         let packed = packed.finish()?;
         fs::write(out.join(format!("{name}.gz")), &packed)?;
         let packed_file = format!("include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.gz\"))");
@@ -63,6 +63,19 @@ fn pack(out: &Path) -> Result<(), Box<dyn Error>> {
     fs::write(out.join("swagger.rs"), list)?;
     fs::write(out.join("index.html"), page)?;
     Ok(())
+}
+
+/// The file, where the one that starts Swagger UI keeps what the browser knows (cookies, Basic) out of what is tried: only
+/// what was typed into the page goes along.
+fn without_credentials(name: &str, bytes: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
+    const BEGIN: &str = "SwaggerUIBundle({";
+    const OMIT: &str = r#"requestInterceptor: (request) => Object.assign(request, { credentials: "omit" }),"#;
+    if name != "swagger-initializer.js" {
+        return Ok(bytes.to_vec());
+    }
+    let text = std::str::from_utf8(bytes)?;
+    let (before, after) = text.split_once(BEGIN).ok_or("Swagger UI starts in another way")?;
+    Ok(format!("{before}{BEGIN}\n    {OMIT}{after}").into_bytes())
 }
 
 /// As `page::asset` has it; a test compares the two.

@@ -116,7 +116,8 @@ pub async fn start(options: Options) -> Result<Dev, StartError> {
     let port = listener.local_addr().map_err(|error| StartError::new("cannot listen", error))?.port();
     let tls = ca::server_config(data.path(), now.unix())
         .map_err(|error| StartError::new("cannot make certificates", error))?;
-    let template = Template::parse(TEMPLATE).map_err(|error| StartError::new("cannot read template.yaml", error))?;
+    let template = Template::parse_with(TEMPLATE, &parameters(&options.settings));
+    let template = template.map_err(|error| StartError::new("cannot read template.yaml", error))?;
 
     let database = Database::new(&data.file(files::DATABASE).to_string_lossy());
     let database = database
@@ -237,6 +238,12 @@ impl StartError {
     pub fn new(doing: impl Into<String>, why: impl fmt::Display) -> Self {
         Self { doing: doing.into(), why: why.to_string() }
     }
+}
+
+/// The parameters of the template that the gateway itself answers with, from the settings that the functions have.
+fn parameters(settings: &BTreeMap<String, String>) -> Vec<(&'static str, &str)> {
+    let of = |(parameter, setting)| Some((parameter, settings.get(setting).filter(|it| !it.is_empty())?.as_str()));
+    [("Realm", "HALLPASS_REALM"), ("BasicChallenge", "HALLPASS_BASIC_CHALLENGE")].into_iter().filter_map(of).collect()
 }
 
 /// The ring of the data directory; the first start makes one.

@@ -65,8 +65,10 @@ impl Answer {
 
     /// The challenge of a refusal, which must stand in both headers.
     pub fn challenge(&self) -> &str {
-        let challenge = self.header("www-authenticate");
-        assert_eq!(self.header("x-www-authenticate"), challenge);
+        let challenge = self.header("x-www-authenticate");
+        let is_page = self.header("content-type").starts_with("text/html");
+        let both = crate::with_basic(challenge, self.status == 401 && !is_page);
+        assert_eq!(self.header("www-authenticate"), both, "{}", self.status);
         challenge
     }
 }

@@ -310,6 +310,13 @@ impl Answer {
     }
 }
 
+/// The line with this challenge and, if it is offered, Basic in the same realm.
+pub fn with_basic(challenge: &str, is_offered: bool) -> String {
+    let realm = challenge.split('"').nth(1).filter(|_| is_offered);
+    let basic = realm.map(|realm| format!(", Basic realm=\"{realm}\", charset=\"UTF-8\""));
+    format!("{challenge}{}", basic.unwrap_or_default())
+}
+
 /// `Basic` with a user name and a password (RFC 7617).
 pub fn basic(username: &str, password: &str) -> String {
     format!("Basic {}", Base64::encode_string(format!("{username}:{password}").as_bytes()))

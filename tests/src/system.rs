@@ -77,6 +77,11 @@ impl System {
         self.time.fetch_add(seconds, Ordering::SeqCst);
     }
 
+    /// The file with the authority of its certificate.
+    pub fn authority(&self) -> std::path::PathBuf {
+        self.data.path().join("ca.pem")
+    }
+
     /// Where it answers.
     pub fn url(&self) -> &str {
         &self.dev.url
@@ -163,8 +168,11 @@ impl Reply {
     /// The challenges of a function, which API Gateway lets through under one of the two names and renames the other.
     pub fn challenges(&self) -> Vec<&str> {
         let all = |name| self.headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect::<Vec<_>>();
-        assert_eq!(all("x-amzn-remapped-www-authenticate"), all("x-www-authenticate"));
-        all("x-www-authenticate")
+        let bearer = all("x-www-authenticate");
+        let is_page = self.header("content-type").starts_with("text/html");
+        let both = |one: &&str| crate::with_basic(one, self.status == 401 && !is_page);
+        assert_eq!(all("x-amzn-remapped-www-authenticate"), bearer.iter().map(both).collect::<Vec<_>>());
+        bearer
     }
 }
 

@@ -99,6 +99,7 @@ async fn an_admission_is_a_policy_for_the_stage_that_ends_with_the_token() {
           },
           "context": {
             "challenge": "Bearer realm=\"hallpass\", error=\"insufficient_scope\", error_description=\"The access token does not permit this\"",
+            "challenges": "Bearer realm=\"hallpass\", error=\"insufficient_scope\", error_description=\"The access token does not permit this\", Basic realm=\"hallpass\", charset=\"UTF-8\"",
             "reason": "insufficient_scope",
             "detail": "The access token does not permit this",
             "user_id": "1",
@@ -119,6 +120,7 @@ async fn an_http_api_with_payload_2_0_gets_a_simple_answer() {
           "isAuthorized": true,
           "context": {
             "challenge": "Bearer realm=\"hallpass\", error=\"insufficient_scope\", error_description=\"The access token does not permit this\"",
+            "challenges": "Bearer realm=\"hallpass\", error=\"insufficient_scope\", error_description=\"The access token does not permit this\", Basic realm=\"hallpass\", charset=\"UTF-8\"",
             "reason": "insufficient_scope",
             "detail": "The access token does not permit this",
             "user_id": "1",
@@ -153,6 +155,7 @@ async fn a_refusal_is_for_the_whole_stage_and_says_why() {
           },
           "context": {
             "challenge": "Bearer realm=\"hallpass\", error=\"invalid_token\", error_description=\"The access token expired\"",
+            "challenges": "Bearer realm=\"hallpass\", error=\"invalid_token\", error_description=\"The access token expired\", Basic realm=\"hallpass\", charset=\"UTF-8\"",
             "reason": "expired",
             "detail": "The access token expired"
           }
@@ -167,6 +170,7 @@ async fn a_simple_refusal_says_why() {
           "isAuthorized": false,
           "context": {
             "challenge": "Bearer realm=\"hallpass\", error=\"invalid_token\", error_description=\"The access token expired\"",
+            "challenges": "Bearer realm=\"hallpass\", error=\"invalid_token\", error_description=\"The access token expired\", Basic realm=\"hallpass\", charset=\"UTF-8\"",
             "reason": "expired",
             "detail": "The access token expired"
           }
@@ -211,6 +215,7 @@ async fn every_form_refuses_for_every_reason_with_the_same_challenge() {
             let challenge =
                 format!(r#"Bearer realm="hallpass", error="invalid_token", error_description="{description}""#);
             assert_eq!(context["challenge"], challenge);
+            assert_eq!(context["challenges"], tests::with_basic(&challenge, true));
             assert!(context.get("user_id").is_none() && context.get("token_id").is_none(), "{context}");
             assert!(context.as_object().unwrap().values().all(Value::is_string));
         }
@@ -253,6 +258,7 @@ async fn a_request_without_a_credential_is_unauthorized() {
             let answer = outcome.unwrap();
             assert_eq!((effect(&answer), &answer["context"]["reason"]), ("Deny", &json!("unauthenticated")), "{form}");
             assert_eq!(answer["context"]["challenge"], r#"Bearer realm="our realm""#);
+            assert_eq!(answer["context"]["challenges"], tests::with_basic(r#"Bearer realm="our realm""#, true));
         }
     }
 }

@@ -229,7 +229,7 @@ fn assert_unavailable(answer: &Answer) {
 fn requests(token: &str) -> Vec<(&'static str, Request)> {
     let with_token = |method: &str, route: &str| Request::new(method, route).authorization(&bearer(token));
     let form = Request::new("POST", "/oauth/revoke").header("Content-Type", "application/x-www-form-urlencoded");
-    let context = json!({"user_id": "1", "scope": "ROLE_USER"});
+    let context = json!({"user_id": "1", "scopes": r#"["ROLE_USER"]"#});
     vec![
         (
             "Generate",

@@ -7,6 +7,7 @@ mod authorizer_events;
 mod authorizer_policies;
 mod authorizer_routes;
 mod bad_input;
+mod basic;
 mod bounds;
 mod console;
 mod corrupt;

@@ -72,7 +72,7 @@ async fn whoever_has_no_credential_or_a_wrong_one_creates_nothing() {
         ] {
             let reply = system.send("POST", path, &headers, &body).await;
             assert_eq!(reply.body_of(401)["detail"], detail, "{path}");
-            assert!(reply.challenges().contains(&r#"Basic realm="hallpass", charset="UTF-8""#), "{path}");
+            assert_eq!(reply.challenges().len(), 1, "{path}");
         }
     }
     system.stop().await;

@@ -121,7 +121,7 @@ fn refused(name: &str) -> Vec<&'static str> {
         "HALLPASS_LOGIN_NAME_BUDGET" | "HALLPASS_LOGIN_NETWORK_BUDGET" | "HALLPASS_LOGIN_SOURCE_BUDGET" => {
             [&NUMBERS[..], &["1001"]].concat()
         }
-        "HALLPASS_GENERATE_PASSWORD" => SWITCHES.to_vec(),
+        "HALLPASS_GENERATE_PASSWORD" | "HALLPASS_BASIC_CHALLENGE" => SWITCHES.to_vec(),
         "HALLPASS_AUTHORIZER_ANSWER" => vec!["Policy", "policy ", "simple", " "],
         "HALLPASS_ADMIN_PERMISSION" | "HALLPASS_GENERATE_PERMISSION" => PERMISSIONS.to_vec(),
         "HALLPASS_APP_USER" => vec![" ", "4 ", "a b", "a#b", "\u{fc}"],

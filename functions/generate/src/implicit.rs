@@ -1,10 +1,10 @@
-//! `GET /rs/authorize-implicit` and its decision: Terminalfour's legacy flow. Deprecated there and here (RFC 9745), with
+//! `/rs/authorize-implicit` and its decision, by GET or POST: Terminalfour's legacy flow. Deprecated there and here (RFC 9745), with
 //! the date of its end (RFC 8594).
 
 use std::time::Duration;
 
-use edge::{Answer, Problem, Service, caller, entropy::Draw, problem};
-use http::{HeaderName, HeaderValue, StatusCode, header::SET_COOKIE};
+use edge::{Answer, Problem, Service, body, caller, entropy::Draw, problem};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header::SET_COOKIE};
 use lambda_http::{Request, RequestExt};
 use serde_json::json;
 use store::{flows::Flow, sessions::Session};
@@ -36,10 +36,11 @@ pub(crate) async fn begin(
     now: Timestamp,
     draw: &Draw,
 ) -> Result<Answer, Problem> {
-    if parameter(request, "response_type") != Some("token") {
+    let parameters = Parameters::of(request)?;
+    if parameters.get("response_type") != Some("token") {
         return Err(Problem::invalid_member("response_type", "it must be token"));
     }
-    let client_id = parameter(request, "client_id").filter(|id| (1..=LONGEST_CLIENT_ID).contains(&id.len()));
+    let client_id = parameters.get("client_id").filter(|id| (1..=LONGEST_CLIENT_ID).contains(&id.len()));
     let client_id = client_id.ok_or_else(|| Problem::invalid_member("client_id", "it is missing or too long"))?;
     let caller = Caller::of_password(service, request, now, draw).await?;
     let (session, authenticity) = draw.session();
@@ -74,16 +75,17 @@ pub(crate) async fn decide(
     if caller::cookies(request.headers(), SESSION, Some).is_empty() {
         return Err(Problem::unauthenticated(issuer));
     }
-    let shown = parameter(request, "session_authenticity_token").unwrap_or_default();
+    let parameters = Parameters::of(request)?;
+    let shown = parameters.get("session_authenticity_token").unwrap_or_default();
     let wrong = || Problem::invalid_member("session_authenticity_token", "it is missing, wrong or used");
     let (cookie, flow) = find(service, request, shown, now).await?.ok_or_else(wrong)?;
-    if parameter(request, "client_id") != Some(flow.client_id.as_str()) {
+    if parameters.get("client_id") != Some(flow.client_id.as_str()) {
         return Err(Problem::invalid_member("client_id", "it is not the one that began"));
     }
     if !service.store.end_flow(&cookie.user_id, &cookie.digest).await? {
         return Err(wrong());
     }
-    if parameter(request, "oauthDecision") != Some("allow") {
+    if parameters.get("oauthDecision") != Some("allow") {
         return Ok(problem::json(StatusCode::FORBIDDEN, &json!({"error": "access_denied"})));
     }
     // The user may have changed since the password was checked.
@@ -138,8 +140,27 @@ pub(crate) fn deprecated(service: &Service, answer: Result<Answer, Problem>) -> 
     }
 }
 
-fn parameter<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
-    request.query_string_parameters_ref().and_then(|parameters| parameters.first(name))
+/// The parameters of the query and, of a POST, of the form: Apache CXF, on which Terminalfour's flow is built, takes both.
+struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    fn of(request: &Request) -> Result<Self, Problem> {
+        let query = request.query_string_parameters_ref();
+        let query = query.into_iter().flat_map(|parameters| parameters.iter());
+        let mut all: Vec<_> = query.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        if request.method() == Method::POST && !body::bytes(request.body()).is_empty() {
+            body::expect_media_type(request.headers(), "application/x-www-form-urlencoded")?;
+            all.extend(body::form_parameters(request.body())?);
+        }
+        match body::first_repeated(all.iter().map(|(name, _)| name)) {
+            Some(name) => Err(body::repeated(&name)),
+            None => Ok(Self(all)),
+        }
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -44,32 +44,23 @@ async fn answer(
     now: Timestamp,
     draw: Result<Draw, Failure>,
 ) -> Result<Answer, Problem> {
-    let takes_passwords = service.settings.generate_takes_passwords;
-    let or_basic =
-        |problem: Problem| if takes_passwords { problem.or_basic(&service.settings.issuer) } else { problem };
     match (gateway::route(request).as_str(), request.method().as_str()) {
-        ("/api/services_token/generate", "POST") => {
-            services_token::generate(service, request, now, &draw?).await.map_err(or_basic)
+        ("/api/services_token/generate", "POST") => services_token::generate(service, request, now, &draw?).await,
+        ("/rs/authorise", "GET") => authorise::authorise(service, request, now, &draw?).await,
+        ("/rs/authorize-implicit", "GET" | "POST") => {
+            implicit::deprecated(service, implicit::begin(service, request, now, &draw?).await)
         }
-        ("/rs/authorise", "GET") => authorise::authorise(service, request, now, &draw?).await.map_err(or_basic),
-        ("/rs/authorize-implicit", "GET") => {
-            implicit::deprecated(service, implicit::begin(service, request, now, &draw?).await.map_err(or_basic))
-        }
-        ("/rs/authorize-implicit/decision", "GET") => {
+        ("/rs/authorize-implicit/decision", "GET" | "POST") => {
             implicit::deprecated(service, implicit::decide(service, request, now, &draw?).await)
         }
-        ("/rest/pat/1.0/token/user/create", "POST") => {
-            rarog::create_for_user(service, request, now, &draw?).await.map_err(or_basic)
-        }
-        ("/rest/pat/1.0/token/app/create", "POST") => {
-            rarog::create_for_app(service, request, now, &draw?).await.map_err(or_basic)
-        }
+        ("/rest/pat/1.0/token/user/create", "POST") => rarog::create_for_user(service, request, now, &draw?).await,
+        ("/rest/pat/1.0/token/app/create", "POST") => rarog::create_for_app(service, request, now, &draw?).await,
         ("/sign-in", "POST") => page::or_message(request, pages::sign_in(service, request, now, &draw?).await),
         ("/profile/developer", "POST") if page::is_form(request) => {
             page::or_message(request, Box::pin(pages::own(service, request, now, &draw?)).await)
         }
         ("/admin/users/{user_id}", "POST") => {
-            page::or_message(request, pages::issue_key(service, request, now, &draw?).await)
+            page::or_message(request, Box::pin(pages::issue_key(service, request, now, &draw?)).await)
         }
         ("/profile/developer", "POST") => Box::pin(developer::remake(service, request, now, &draw?)).await,
         ("/tokens", "POST") => create::create(service, request, now, &draw?).await,
@@ -82,7 +73,8 @@ async fn answer(
 fn allowed(route: &str) -> Option<&'static str> {
     match route {
         "/profile/developer" => Some("GET, HEAD, POST"),
-        "/rs/authorise" | "/rs/authorize-implicit" | "/rs/authorize-implicit/decision" => Some("GET"),
+        "/rs/authorise" => Some("GET"),
+        "/rs/authorize-implicit" | "/rs/authorize-implicit/decision" => Some("GET, POST"),
         "/api/services_token/generate"
         | "/rest/pat/1.0/token/user/create"
         | "/rest/pat/1.0/token/app/create"

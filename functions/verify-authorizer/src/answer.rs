@@ -10,10 +10,10 @@ use aws_lambda_events::{
     apigw::{ApiGatewayCustomAuthorizerPolicy, ApiGatewayV2CustomAuthorizerSimpleResponse},
     iam::{IamPolicyEffect, IamPolicyStatement},
 };
-use edge::challenge;
+use edge::{Settings, challenge};
 use serde::{Deserialize, Serialize};
 use store::{Failure, Refused};
-use token::{Admitted, Issuer, Scope, Timestamp};
+use token::{Admitted, Scope, Timestamp};
 
 use crate::{
     event::{Form, Kind},
@@ -43,8 +43,10 @@ pub struct PolicyAnswer {
 /// What integrations and gateway responses get to know. Every value is a string, as REST APIs want it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Context {
-    /// For `WWW-Authenticate`: in a refusal why, in an admission what to say of routes outside the policy.
+    /// For `X-WWW-Authenticate`: in a refusal why, in an admission what to say of routes outside the policy.
     challenge: String,
+    /// For `WWW-Authenticate`: the same, and Basic behind it if it is offered.
+    challenges: String,
     /// The word of the refusal.
     reason: String,
     /// The sentence of the refusal, without a quote, for a body.
@@ -84,7 +86,7 @@ const LONGEST_NAME: usize = 128;
 /// When no answer of this form can say what the route rules ask for.
 pub(crate) fn allow(
     form: &Form,
-    issuer: &Issuer,
+    settings: &Settings,
     admitted: &Admitted,
     routes: Option<&Routes>,
 ) -> Result<Answer, Failure> {
@@ -92,7 +94,7 @@ pub(crate) fn allow(
     if form.kind == Kind::Simple && routes.is_some() {
         return fail("a simple answer cannot hold HALLPASS_ROUTES; set HALLPASS_AUTHORIZER_ANSWER to policy");
     }
-    let mut answer = admission(form, Context::of(issuer, admitted), admitted, routes);
+    let mut answer = admission(form, Context::of(settings, admitted), admitted, routes);
     if length(&answer) > MAX_ANSWER {
         answer.context().leave_scope_out(&admitted.scope);
         if length(&answer) > MAX_ANSWER {
@@ -118,22 +120,30 @@ fn admission(form: &Form, context: Context, admitted: &Admitted, routes: Option<
 }
 
 impl Context {
-    fn of(issuer: &Issuer, admitted: &Admitted) -> Self {
+    fn of(settings: &Settings, admitted: &Admitted) -> Self {
         let Admitted { record, user, scope, .. } = admitted;
         let name = user.display_name();
+        let denial = Self::denying(
+            settings,
+            challenge::insufficient_scope(&settings.issuer),
+            "insufficient_scope",
+            "The access token does not permit this",
+        );
         Self {
-            challenge: challenge::insufficient_scope(issuer),
-            reason: "insufficient_scope".to_owned(),
-            detail: "The access token does not permit this".to_owned(),
             user_id: Some(user.id.to_string()),
             name: name.get(..name.floor_char_boundary(LONGEST_NAME)).map(str::to_owned),
             scope: Some(scope.to_oauth()),
             scopes: Some(scope.to_json()),
-            scope_count: None,
-            scope_truncated: None,
             token_id: Some(record.id.to_string()),
             expires_at: record.expires_at.map(|at| at.to_string()),
+            ..denial
         }
+    }
+
+    fn denying(settings: &Settings, challenge: String, reason: &str, detail: &str) -> Self {
+        let both = || challenge::with_basic(&challenge, &settings.issuer);
+        let challenges = if settings.basic_challenge { both() } else { challenge.clone() };
+        Self { challenge, challenges, reason: reason.to_owned(), detail: detail.to_owned(), ..Self::default() }
     }
 
     /// Says that there is more than fits, and nothing of it: half a scope would be another one.
@@ -170,14 +180,15 @@ fn length(answer: &Answer) -> usize {
     serde_json::to_writer(&mut counted, answer).map_or(usize::MAX, |()| counted.0)
 }
 
-pub(crate) fn deny(form: &Form, issuer: &Issuer, refused: &Refused) -> Answer {
+pub(crate) fn deny(form: &Form, settings: &Settings, refused: &Refused) -> Answer {
     let public = refused.reason.public();
     let description = challenge::description(public, refused.changed);
-    deny_with(form, challenge::refused(issuer, &description), public.as_str(), &description)
+    let challenge = challenge::refused(&settings.issuer, &description);
+    deny_with(form, settings, challenge, public.as_str(), &description)
 }
 
-pub(crate) fn deny_with(form: &Form, challenge: String, reason: &str, detail: &str) -> Answer {
-    let context = Context { challenge, reason: reason.to_owned(), detail: detail.to_owned(), ..Context::default() };
+pub(crate) fn deny_with(form: &Form, settings: &Settings, challenge: String, reason: &str, detail: &str) -> Answer {
+    let context = Context::denying(settings, challenge, reason, detail);
     match form.kind {
         Kind::Simple => simple(false, context),
         Kind::RestPolicy | Kind::HttpPolicy => {

@@ -93,7 +93,8 @@ impl Authorizer {
         match self.service.store.verify(&ring, issuer, &text, now).await.map_err(unanswered)? {
             Err(refused) => Ok(self.refuse(&form, &refused)),
             Ok(admitted) => {
-                let answer = answer::allow(&form, issuer, &admitted, self.routes.as_ref()).map_err(unanswered)?;
+                let answer = answer::allow(&form, &self.service.settings, &admitted, self.routes.as_ref())
+                    .map_err(unanswered)?;
                 self.note(&admitted, now).await.map_err(unanswered)?;
                 log::allowed("admitted", Some(&admitted.record.id), None);
                 Ok(answer)
@@ -116,25 +117,30 @@ impl Authorizer {
 
     fn refuse(&self, form: &Form, refused: &Refused) -> Answer {
         log::refused(refused);
-        answer::deny(form, &self.service.settings.issuer, refused)
+        answer::deny(form, &self.service.settings, refused)
     }
 
     fn refuse_password(&self, form: &Form) -> Answer {
         log::refused(&Refused::new(Reason::Malformed, None));
-        let challenge = challenge::bare(&self.service.settings.issuer);
-        answer::deny_with(form, challenge, Reason::Malformed.as_str(), "Invalid credentials.")
+        let settings = &self.service.settings;
+        answer::deny_with(
+            form,
+            settings,
+            challenge::bare(&settings.issuer),
+            Reason::Malformed.as_str(),
+            "Invalid credentials.",
+        )
     }
 
     fn without_credential(&self, form: &Form) -> Result<Answer, Unanswered> {
         if form.is_rest() {
+            // Lambda counts it as an error of the function, which it is not.
+            log::unauthenticated();
             return Err(Unanswered::Unauthorized);
         }
-        Ok(answer::deny_with(
-            form,
-            challenge::bare(&self.service.settings.issuer),
-            "unauthenticated",
-            "An access token is required",
-        ))
+        let settings = &self.service.settings;
+        let challenge = challenge::bare(&settings.issuer);
+        Ok(answer::deny_with(form, settings, challenge, "unauthenticated", "An access token is required"))
     }
 }
 

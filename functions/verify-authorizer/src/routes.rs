@@ -29,7 +29,7 @@ const AROUND_RULE: usize = 4;
 
 /// The most bytes of all resources of a policy. What remains of [`crate::answer::MAX_ANSWER`] holds the rest of the
 /// policy and a context without its scope.
-const MAX_RESOURCES: usize = 6_000;
+const MAX_RESOURCES: usize = 5_600;
 
 /// The most bytes of a path: a resource has at most 512.
 const MAX_PATH: usize = 256;
@@ -194,8 +194,8 @@ mod tests {
                 good || (remedy.contains("write the methods that are used in place of *") && remedy.contains("/*"))
             );
         };
-        check("GET", 54, true);
-        check("GET", 55, false);
+        check("GET", 50, true);
+        check("GET", 51, false);
         check("*", 7, true);
         check("*", 8, false);
     }

@@ -155,7 +155,12 @@ pub enum TemplateError {
 impl Template {
     /// Reads a template.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
-        let resolved = Self::resolved(text, &[])?;
+        Self::parse_with(text, &[])
+    }
+
+    /// Reads a template, with these parameters in place of their defaults.
+    pub fn parse_with(text: &str, parameters: &[(&str, &str)]) -> Result<Self, TemplateError> {
+        let resolved = Self::resolved(text, parameters)?;
         for (id, resource) in resolved.get("Resources").and_then(Value::as_object).into_iter().flatten() {
             known::RESOURCE.check(resource, id)?;
         }

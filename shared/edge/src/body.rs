@@ -119,15 +119,29 @@ pub fn is_of_media_type(headers: &HeaderMap, takes: &str) -> bool {
 /// 413 for more than [`MAX_TOKEN_FORM_BYTES`], 400 if it is missing, if any parameter is there twice, or if there are too
 /// many.
 pub fn token_parameter(body: &Body) -> Result<Text, Problem> {
-    expect_at_most(body, MAX_TOKEN_FORM_BYTES)?;
-    if form_urlencoded::parse(bytes(body)).nth(MAX_TOKEN_FORM_PARAMETERS).is_some() {
-        return Err(Problem::invalid_request("The form has too many parameters"));
-    }
+    expect_small_form(body)?;
     if let Some(name) = first_repeated(form_urlencoded::parse(bytes(body)).map(|(name, _)| name)) {
         return Err(repeated(&name));
     }
     let token = form_urlencoded::parse(bytes(body)).find(|(name, _)| name == "token").map(|(_, value)| value);
     token.map(|token| Text::pasted(&token)).ok_or_else(|| Problem::invalid_member("token", "it is missing"))
+}
+
+/// The parameters of a small form, in their order.
+///
+/// # Errors
+/// 413 for more than [`MAX_TOKEN_FORM_BYTES`], 400 if there are too many.
+pub fn form_parameters(body: &Body) -> Result<Vec<(String, String)>, Problem> {
+    expect_small_form(body)?;
+    Ok(form_urlencoded::parse(bytes(body)).into_owned().collect())
+}
+
+fn expect_small_form(body: &Body) -> Result<(), Problem> {
+    expect_at_most(body, MAX_TOKEN_FORM_BYTES)?;
+    if form_urlencoded::parse(bytes(body)).nth(MAX_TOKEN_FORM_PARAMETERS).is_some() {
+        return Err(Problem::invalid_request("The form has too many parameters"));
+    }
+    Ok(())
 }
 
 /// The beginning of a name that a client chose, for an answer that names it.

@@ -62,9 +62,10 @@ pub fn bare(issuer: &Issuer) -> String {
     format!("Bearer realm=\"{}\"", issuer.realm())
 }
 
-/// A user name and a password would do: `Basic realm="…", charset="UTF-8"` (RFC 7617 section 2.1).
-pub fn basic(issuer: &Issuer) -> String {
-    format!("Basic realm=\"{}\", charset=\"UTF-8\"", issuer.realm())
+/// This challenge, and that Basic is accepted too (RFC 7617 section 2.1), with a token as user name or, where one is, with
+/// a password. Both stand in one line, Bearer first: browsers then ask nobody, and clients that know Basic alone find it.
+pub fn with_basic(challenge: &str, issuer: &Issuer) -> String {
+    format!("{challenge}, Basic realm=\"{}\", charset=\"UTF-8\"", issuer.realm())
 }
 
 fn with_error(issuer: &Issuer, error: &str, description: &str) -> String {

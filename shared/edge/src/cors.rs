@@ -28,16 +28,20 @@ pub fn preflight(settings: &Settings, method: &Method, headers: &HeaderMap) -> O
     None
 }
 
+/// Whether the origin of a request may call.
+pub fn is_allowed(settings: &Settings, headers: &HeaderMap) -> bool {
+    let is_it =
+        |origin: &HeaderValue| settings.allow_origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes());
+    headers.get(ORIGIN).is_some_and(is_it)
+}
+
 /// Lets the origin of a request see the answer, if it may. `false` if it may not.
 pub fn allow(settings: &Settings, headers: &HeaderMap, answer: &mut Answer) -> bool {
     if settings.allow_origins.is_empty() {
         return false;
     }
     answer.headers_mut().append(VARY, HeaderValue::from_static("Origin"));
-    let origin = headers.get(ORIGIN);
-    let Some(origin) =
-        origin.filter(|it| settings.allow_origins.iter().any(|allowed| allowed.as_bytes() == it.as_bytes()))
-    else {
+    let Some(origin) = headers.get(ORIGIN).filter(|_| is_allowed(settings, headers)) else {
         return false;
     };
     let exposed = HeaderValue::from_static("WWW-Authenticate, X-WWW-Authenticate, Retry-After, Location");

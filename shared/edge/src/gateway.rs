@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 use store::Failure;
 
-use crate::{Answer, Problem, Settings, body, cors, log};
+use crate::{Answer, Problem, Settings, basic, body, cors, log};
 
 /// The limit of a whole request, however many calls it makes. The template gives a function a second more; when that is
 /// over, Lambda ends it, and nobody learns why.
@@ -82,11 +82,12 @@ async fn unsecured(
         return answer;
     }
     let late = |_elapsed| Err(Failure::new("answering the request", "the time limit was reached").into());
-    let outcome = match bounded(request).and_then(|()| unambiguous(request)) {
+    let outcome = match acceptable(settings, request) {
         Ok(()) => tokio::time::timeout(LIMIT, handling).await.unwrap_or_else(late),
         Err(problem) => Err(problem),
     };
     let mut answer = log::conclude(outcome);
+    basic::offer(settings, &mut answer);
     cors::allow(settings, request.headers(), &mut answer);
     if request.method() == Method::HEAD {
         *answer.body_mut() = Body::Text(String::new());
@@ -102,6 +103,13 @@ fn bounded(request: &Request) -> Result<(), Problem> {
         return Err(Problem::invalid_request("The query has too many parameters"));
     }
     Ok(())
+}
+
+/// Refuses what no handler has to look at.
+fn acceptable(settings: &Settings, request: &Request) -> Result<(), Problem> {
+    bounded(request)?;
+    unambiguous(request)?;
+    basic::refuse_cross_site(settings, request)
 }
 
 /// Refuses what two readers could read in two ways: a parameter of the query that stands twice, an encoded body.

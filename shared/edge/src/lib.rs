@@ -16,6 +16,7 @@
 //! | [`view`] | a record as its owner sees it |
 //! | [`log`] | one JSON line for each decision |
 
+mod basic;
 pub mod body;
 pub mod caller;
 pub mod challenge;

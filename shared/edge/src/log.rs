@@ -61,6 +61,11 @@ pub fn refused(rejected: &Refused) {
     );
 }
 
+/// A request without a credential came to an authorizer that can say so with an error only.
+pub fn unauthenticated() {
+    tracing::info!(target: TARGET, count = "unauthenticated", "unauthenticated");
+}
+
 /// A token was taken back because its user changed.
 pub fn voided(because: Reason, token_id: &TokenId) {
     tracing::info!(

@@ -164,6 +164,11 @@ impl Problem {
         problem
     }
 
+    /// 403: a page of another site had a browser send the credentials that it keeps for Basic.
+    pub fn cross_site() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "A page of another site sent this request. Nothing was changed.")
+    }
+
     /// 403, and no challenge: the user is not permitted to do this, whatever the credential.
     pub fn not_permitted() -> Self {
         Self::new(StatusCode::FORBIDDEN, "The user is not permitted to do this")
@@ -196,15 +201,6 @@ impl Problem {
         problem.0.counts_as = "limited";
         problem.0.headers.push((RETRY_AFTER, wait.as_secs().max(1).to_string()));
         problem
-    }
-
-    /// If it is a 401: says that a password would do as well (RFC 7617 section 2).
-    #[must_use]
-    pub fn or_basic(mut self, issuer: &Issuer) -> Self {
-        if self.0.status == StatusCode::UNAUTHORIZED {
-            self.0.challenges.push(challenge::basic(issuer));
-        }
-        self
     }
 
     /// The body, with one member more.

@@ -36,6 +36,8 @@ pub struct Settings {
     pub generate_permission: Option<String>,
     /// `HALLPASS_GENERATE_PASSWORD`: whether any route takes passwords; `off` leaves live tokens.
     pub generate_takes_passwords: bool,
+    /// `HALLPASS_BASIC_CHALLENGE`: whether challenges offer Basic behind Bearer.
+    pub basic_challenge: bool,
     /// `HALLPASS_APP_USER`: the application account that app tokens belong to.
     pub app_user: Option<UserId>,
     /// `HALLPASS_SUNSET`: when the deprecated routes will end (RFC 8594).
@@ -103,6 +105,7 @@ impl Settings {
             rotation_window: duration(lookup, "HALLPASS_ROTATION_WINDOW", Duration::from_secs(3_600))?,
             generate_permission: permission(lookup, "HALLPASS_GENERATE_PERMISSION")?,
             generate_takes_passwords: switch(lookup, "HALLPASS_GENERATE_PASSWORD", true)?,
+            basic_challenge: switch(lookup, "HALLPASS_BASIC_CHALLENGE", true)?,
             app_user: text(lookup, "HALLPASS_APP_USER")
                 .map(|id| id.parse().map_err(|bad| BadSetting::new("HALLPASS_APP_USER", bad)))
                 .transpose()?,

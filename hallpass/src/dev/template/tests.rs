@@ -52,7 +52,10 @@ fn the_template_of_this_project_has_its_gateway_responses() {
     let responses = real().gateway_responses;
     assert_eq!(responses["ACCESS_DENIED"].status, Some(401));
     assert_eq!(responses["ACCESS_DENIED"].headers["Cache-Control"], "'no-store'");
-    assert_eq!(responses["UNAUTHORIZED"].headers["WWW-Authenticate"], "'Bearer realm=\"hallpass\"'");
+    assert_eq!(
+        responses["UNAUTHORIZED"].headers["WWW-Authenticate"],
+        "'Bearer realm=\"hallpass\", Basic realm=\"hallpass\", charset=\"UTF-8\"'"
+    );
     assert_eq!(responses["DEFAULT_5XX"].status, None);
     assert!(responses["ACCESS_DENIED"].body.as_ref().unwrap().contains("$context.authorizer.reason"));
 }
