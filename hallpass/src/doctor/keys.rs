@@ -69,7 +69,7 @@ mod tests {
     fn a_ring_that_cannot_sign_is_wrong_and_an_old_or_full_one_wants_looking_at() {
         let now = Timestamp::from_unix(2_000_000_000).unwrap();
         let key = |number: u8, signs_from: Timestamp| {
-            let bytes: Vec<u8> = (number..).take(32).collect();
+            let bytes: Vec<u8> = (0..32_u8).map(|at| at.wrapping_mul(at).wrapping_add(number) ^ 0xa5).collect();
             Key::new(format!("k{number}"), signs_from, bytes.into()).unwrap()
         };
         let days = |count: u64| now.before(Duration::from_secs(count * 86_400));

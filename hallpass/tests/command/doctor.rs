@@ -110,7 +110,7 @@ async fn users_who_cannot_log_in_are_found() {
 #[tokio::test]
 async fn a_key_ring_that_cannot_sign_or_cannot_be_read_is_found_and_so_are_settings() {
     let dev = Dev::fresh().await;
-    let key = Base64UrlUnpadded::encode_string(&(0..32).collect::<Vec<u8>>());
+    let key = Base64UrlUnpadded::encode_string(&(0..32_u8).map(|at| at.wrapping_mul(at) ^ 0xa5).collect::<Vec<u8>>());
     let ring = format!("[{{\"id\":\"late\",\"signs_from\":4000000000,\"key\":\"{key}\"}}]");
     let secrets = dev.connection().secrets();
     secrets.put_secret_value().secret_id("KeyRing").secret_string(ring).send().await.unwrap();
