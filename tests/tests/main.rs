@@ -9,6 +9,8 @@ mod authorizer_routes;
 mod bad_input;
 mod basic;
 mod bounds;
+#[path = "../bugs/reports.rs"]
+mod bugs;
 mod console;
 mod corrupt;
 mod cors;
