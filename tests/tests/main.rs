@@ -31,6 +31,7 @@ mod keys;
 mod leaks;
 mod limiter;
 mod limits;
+mod lists;
 mod log;
 mod login_calls;
 mod login_limits;

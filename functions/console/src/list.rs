@@ -4,14 +4,21 @@ use edge::{Answer, Problem, Service, caller, gateway, problem, view};
 use http::StatusCode;
 use lambda_http::{Request, RequestExt};
 use serde_json::json;
-use store::tokens::PageKey;
-use token::{Record, Timestamp, UserId, lifecycle};
+use store::{Failure, live::LiveRecord};
+use token::{
+    Record, Timestamp, UserId,
+    cursor::{self, List},
+    lifecycle,
+};
 
 /// How many tokens a page has when nothing is asked for.
-const USUAL_PAGE: i32 = 50;
+const USUAL_PAGE: usize = 50;
 
 /// How many tokens a page may have.
-const LARGEST_PAGE: i32 = 200;
+const LARGEST_PAGE: usize = 200;
+
+/// How many tokens a list without pages has at most: far more than the limit of named tokens is by default.
+const MOST_AT_ONCE: usize = 1_000;
 
 /// The parameters of the query.
 const PARAMETERS: [&str; 3] = ["user_id", "limit", "cursor"];
@@ -28,18 +35,22 @@ pub(crate) async fn list(service: &Service, request: &Request, now: Timestamp) -
     let limit = parameter(request, "limit").map_or(Some(USUAL_PAGE), |text| text.parse().ok());
     let limit = limit.filter(|limit| (1..=LARGEST_PAGE).contains(limit));
     let limit = limit.ok_or_else(|| Problem::invalid_member("limit", "it must be a number from 1 to 200"))?;
-    let wrong = || Problem::invalid_member("cursor", "it is not one that was given out");
-    let after =
-        parameter(request, "cursor").map(|cursor| PageKey::from_cursor(cursor).ok_or_else(wrong)).transpose()?;
-    let page = service.store.page_of(&user_id, Some(limit), after).await?;
+    let ring = service.ring(now).await?;
+    let list = List { caller: caller.user.id, owner: user_id };
+    let wrong = || Problem::invalid_member("cursor", "it was not given out for this list");
+    let after = parameter(request, "cursor").map(|text| cursor::open(&ring, &list, text).ok_or_else(wrong));
+    let only = (!service.manages_all(&caller)).then_some(&caller.record);
+    let page = service.store.page_of(&user_id, limit, after.transpose()?, only).await?;
     let owner = match page.records.first() {
         Some(record) => service.owner(&caller, record).await?,
         None => None,
     };
-    let shown = page.records.iter().filter(|record| service.manages(&caller, record));
+    let next = page.next.map(|position| {
+        cursor::seal(&ring, &list, position, now).ok_or_else(|| Failure::new("sealing the cursor", "no key signs"))
+    });
     let body = json!({
-        "tokens": shown.map(|record| view::token(record, owner.as_ref(), now)).collect::<Vec<_>>(),
-        "next": page.next.map(|key| key.cursor()),
+        "tokens": page.records.iter().map(|record| view::token(record, owner.as_ref(), now)).collect::<Vec<_>>(),
+        "next": next.transpose()?,
     });
     Ok(problem::json(StatusCode::OK, &body))
 }
@@ -56,7 +67,10 @@ pub(crate) async fn show(service: &Service, request: &Request, now: Timestamp) -
 pub(crate) async fn as_rarog(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
     caller::refuse_cookie_alone(request.headers())?;
     let caller = caller::admit(service, request.headers(), now).await?;
-    let records = service.store.records_of(&caller.user.id).await?;
+    let is_shown = |record: &LiveRecord| record.is_named && record.invalidated(Some(&caller.user)).is_none();
+    let live = service.store.live_records(&caller.user.id, now, MOST_AT_ONCE, is_shown).await?;
+    let mut records = service.store.whole_records(&live).await?;
+    records.sort_by_key(|record| record.id.hash.text());
     let is_live = |record: &Record| lifecycle::state(record, Some(&caller.user), now).is_live();
     let shown =
         records.iter().filter(|record| record.name.is_some() && is_live(record) && service.manages(&caller, record));

@@ -1,6 +1,7 @@
 //! Tokens and instants as pages show them.
 
 use edge::{Problem, Service};
+use store::live::LiveRecord;
 use token::{Format, Reason, Record, State, Text, Timestamp, User, lifecycle};
 
 /// An instant: exact for machines, short for people. The script puts the reader's own time in its place.
@@ -61,9 +62,14 @@ pub struct Tokens {
     pub developer: Option<Row>,
     /// The others, as many as a page shows.
     pub rows: Vec<Row>,
-    /// How many there are.
+    /// How many there are, or how many were looked at.
     pub count: usize,
+    /// Whether these are all; of very many only live ones are looked at.
+    pub is_all: bool,
 }
+
+/// How many tokens are looked at for a page: about a megabyte.
+const MOST_READ: usize = 1_000;
 
 /// How many tokens a page shows.
 const MOST_ROWS: usize = 200;
@@ -103,7 +109,9 @@ impl Tokens {
     /// # Errors
     /// When the store fails.
     pub async fn of(service: &Service, user: &User, now: Timestamp) -> Result<Self, Problem> {
-        let mut records = service.store.records_of(&user.id).await?;
+        let page = service.store.page_of(&user.id, MOST_READ, None, None).await?;
+        let is_all = page.next.is_none();
+        let mut records = if is_all { page.records } else { live(service, user, now).await? };
         records.sort_by_key(|record| std::cmp::Reverse(record.issued_at));
         let (developer, others): (Vec<_>, Vec<_>) =
             records.iter().partition(|record| record.format == Format::Developer);
@@ -111,6 +119,7 @@ impl Tokens {
             developer: developer.first().map(|record| Row::new(record, user, now)),
             rows: others.iter().take(MOST_ROWS).map(|record| Row::new(record, user, now)).collect(),
             count: others.len(),
+            is_all,
         })
     }
 
@@ -143,6 +152,15 @@ pub fn contained(name: &str) -> String {
 /// The same where no element can stand: between the characters of an isolate.
 pub fn isolated(name: &str) -> String {
     format!("\u{2068}{}\u{2069}", contained(name))
+}
+
+/// The newest live tokens of a user with very many, and the developer token.
+async fn live(service: &Service, user: &User, now: Timestamp) -> Result<Vec<Record>, Problem> {
+    let is_valid = |record: &LiveRecord| record.invalidated(Some(user)).is_none();
+    let mut live = service.store.live_records(&user.id, now, MOST_READ, is_valid).await?;
+    live.sort_by_key(|record| (record.format != Format::Developer, std::cmp::Reverse(record.issued_at)));
+    live.truncate(MOST_ROWS);
+    Ok(service.store.whole_records(&live).await?)
 }
 
 /// What a page says after something was done. The word comes from its address, so that only known ones count. What ended

@@ -9,6 +9,7 @@
 //! | [`connect`] | the clients: time limits, retries, TLS |
 //! | [`keys`] | the key ring, cached and refreshed |
 //! | [`verify`] | from the text of a token to a decision, with one read |
+//! | [`list`] | a user's records, page by page |
 //! | [`live`] | the tokens of a user that may be accepted, and how many they are |
 //! | [`tokens`] | making, listing and taking back records |
 //! | [`issued`] | what tokens issued, for any user |
@@ -39,6 +40,7 @@ pub mod inspection;
 pub mod issued;
 pub mod item;
 pub mod keys;
+pub mod list;
 pub mod live;
 pub mod management;
 pub mod names;

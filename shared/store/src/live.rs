@@ -4,12 +4,18 @@
 //!
 //! The index is a local one, because only those are read strongly. It has what decides about a token and no more.
 
-use token::{Binding, Fingerprint, Format, Snapshot, Timestamp, TokenHash, TokenId, User, UserId, lifecycle::Bound};
+use std::{collections::HashMap, time::Duration};
+
+use aws_sdk_dynamodb::types::KeysAndAttributes;
+use token::{
+    Binding, Fingerprint, Format, Record, Snapshot, Timestamp, TokenHash, TokenId, User, UserId, lifecycle::Bound,
+};
 
 use crate::{
     Failure, Store,
     failure::Corrupt,
     item::{self, Item},
+    verify::pause,
 };
 
 /// The index, and the attribute that it is by.
@@ -63,6 +69,9 @@ pub struct LiveCount {
 /// How many records are read at once for a count: about a third of the megabyte that DynamoDB reads at once.
 const PAGE: i32 = 1_000;
 
+/// When it would have to wait longer than this for keys that were left unprocessed, it fails.
+const LONGEST_WAIT: Duration = Duration::from_millis(500);
+
 const DOING: &str = "reading the user's live tokens";
 
 impl Store {
@@ -91,6 +100,62 @@ impl Store {
         let records: Vec<LiveRecord> = items.iter().filter_map(|item| live_record(item).ok()).collect();
         let unreadable = items.len().saturating_sub(records.len());
         Ok(LivePage { records, unreadable, next: answer.last_evaluated_key.map(LivePlace) })
+    }
+
+    /// The whole records of these, strongly read; those that are gone meanwhile are left out.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn whole_records(&self, live: &[LiveRecord]) -> Result<Vec<Record>, Failure> {
+        let mut records = Vec::new();
+        // BatchGetItem takes 100 keys.
+        for some in live.chunks(100) {
+            let keys = some.iter().map(|record| item::record_key(&record.id, record.format)).collect();
+            let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+            let keys = keys.map_err(|bad| Failure::new(DOING, bad))?;
+            let mut asked = HashMap::from([(self.tables.tokens.clone(), keys)]);
+            let mut wait = Duration::from_millis(20);
+            loop {
+                let call = self.client.batch_get_item().set_request_items(Some(asked));
+                let answer = call.send().await.map_err(Failure::of(DOING))?;
+                for item in answer.responses.unwrap_or_default().into_values().flatten() {
+                    records.push(item::to_record(&item).map_err(|bad| Failure::new(DOING, bad))?);
+                }
+                asked = answer.unprocessed_keys.unwrap_or_default();
+                if asked.is_empty() {
+                    break;
+                }
+                if wait > LONGEST_WAIT {
+                    return Err(Failure::new(DOING, "keys were left unprocessed again and again"));
+                }
+                pause(wait).await;
+                wait = wait.saturating_mul(2);
+            }
+        }
+        Ok(records)
+    }
+
+    /// At most `most` of the user's records that may be accepted and that this predicate takes.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn live_records(
+        &self,
+        user_id: &UserId,
+        now: Timestamp,
+        most: usize,
+        takes: impl Fn(&LiveRecord) -> bool,
+    ) -> Result<Vec<LiveRecord>, Failure> {
+        let (mut live, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.live_page(user_id, now, PAGE, after).await?;
+            live.extend(page.records.into_iter().filter(|record| takes(record)));
+            after = page.next;
+            if after.is_none() || live.len() >= most {
+                live.truncate(most);
+                return Ok(live);
+            }
+        }
     }
 
     /// Counts the tokens of this user that are accepted or may be accepted again, until they are enough. One that cannot

@@ -1,11 +1,10 @@
-//! Making, listing and taking back records. A user's tokens are one partition, so every look at them is strong.
+//! Making and taking back records. A user's tokens are one partition, so every look at them is strong.
 
 use aws_sdk_dynamodb::{
     operation::{put_item::PutItemError, update_item::builders::UpdateItemFluentBuilder},
     types::{Delete, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
 };
-use base64ct::{Base64UrlUnpadded, Encoding};
-use token::{Format, Record, Revocation, Timestamp, TokenHash, TokenId, UserId};
+use token::{Format, Record, Revocation, Timestamp, TokenHash, TokenId};
 
 use crate::{
     Failure, Store,
@@ -28,25 +27,10 @@ pub enum Marked {
     Unknown,
 }
 
-/// Some of a user's records, in the order of their keys.
-#[derive(Debug)]
-pub struct Page {
-    /// The records.
-    pub records: Vec<Record>,
-    /// Where the next page begins, if there is one.
-    pub next: Option<PageKey>,
-}
-
-/// A place in a user's partition: the sort key of the last record seen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PageKey(String);
-
 /// How often a token's use is noted.
 const USE_RESOLUTION: std::time::Duration = std::time::Duration::from_secs(3600);
 
 const WITHDRAWING: &str = "withdrawing the record";
-
-const LISTING: &str = "listing the user's tokens";
 
 impl Store {
     /// Writes a new record. It is there before its text is shown.
@@ -77,71 +61,6 @@ impl Store {
             self.take_away(item::pointer_key(&record.id.hash), WITHDRAWING).await?;
         }
         Ok(())
-    }
-
-    /// All records of a user.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn records_of(&self, user_id: &UserId) -> Result<Vec<Record>, Failure> {
-        let items = self.all_items_of(user_id).await?;
-        items.iter().map(item::to_record).collect::<Result<_, _>>().map_err(|bad| Failure::new(LISTING, bad))
-    }
-
-    /// The items of all tokens of a user.
-    pub(crate) async fn all_items_of(&self, user_id: &UserId) -> Result<Vec<Item>, Failure> {
-        let (mut all, mut after) = (Vec::new(), None);
-        loop {
-            let (items, next) = self.items_of(user_id, None, after).await?;
-            all.extend(items);
-            after = next;
-            if after.is_none() {
-                return Ok(all);
-            }
-        }
-    }
-
-    /// One page of a user's records: at most `limit`, or as many as DynamoDB reads at once.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn page_of(&self, user_id: &UserId, limit: Option<i32>, after: Option<PageKey>) -> Result<Page, Failure> {
-        let (items, next) = self.items_of(user_id, limit, after).await?;
-        let records = items.iter().map(item::to_record).collect::<Result<_, _>>();
-        Ok(Page { records: records.map_err(|bad| Failure::new(LISTING, bad))?, next })
-    }
-
-    /// The same, as much as DynamoDB reads at once, without the records that cannot be read: one that cannot is rejected
-    /// anyway, and must not keep the others alive.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn readable_page_of(&self, user_id: &UserId, after: Option<PageKey>) -> Result<Page, Failure> {
-        let (items, next) = self.items_of(user_id, None, after).await?;
-        Ok(Page { records: items.iter().filter_map(|item| item::to_record(item).ok()).collect(), next })
-    }
-
-    /// One page of the items of a user's tokens, and where the next one begins.
-    async fn items_of(
-        &self,
-        user_id: &UserId,
-        limit: Option<i32>,
-        after: Option<PageKey>,
-    ) -> Result<(Vec<Item>, Option<PageKey>), Failure> {
-        let call = self.client.query().table_name(&self.tables.tokens).consistent_read(true).set_limit(limit);
-        let call = call
-            .key_condition_expression("#user = :user AND #token >= :first")
-            .expression_attribute_names("#user", item::USER_ID)
-            .expression_attribute_names("#token", item::TOKEN)
-            .expression_attribute_values(":user", item::text(user_id.as_str()))
-            .expression_attribute_values(":first", item::text(item::FIRST_TOKEN));
-        // A place in front of all tokens is not in the range that is asked for, and is the same as none.
-        let after = after.filter(|PageKey(place)| place.as_str() >= item::FIRST_TOKEN);
-        let call = call.set_exclusive_start_key(after.map(|PageKey(token)| item::key(user_id.as_str(), &token)));
-        let answer = call.send().await.map_err(Failure::of(LISTING))?;
-        let next = answer.last_evaluated_key.map(|key| item::required(&key, item::TOKEN)).transpose();
-        let next = next.map_err(|bad| Failure::new(LISTING, bad))?;
-        Ok((answer.items.unwrap_or_default(), next.map(PageKey)))
     }
 
     /// Marks a token as taken back, whatever its format.
@@ -332,23 +251,5 @@ impl Store {
                 }),
             },
         }
-    }
-}
-
-impl PageKey {
-    /// The longest place, in bytes; those that are given out have 22.
-    pub const MAX_BYTES: usize = 64;
-
-    /// The place that [`PageKey::cursor`] gave out before. Whatever stands in a cursor is a place, and none leaves the
-    /// user's own partition. `None` if it is no cursor.
-    pub fn from_cursor(cursor: &str) -> Option<Self> {
-        let bytes =
-            Base64UrlUnpadded::decode_vec(cursor).ok().filter(|bytes| (1..=Self::MAX_BYTES).contains(&bytes.len()));
-        String::from_utf8(bytes?).ok().map(Self)
-    }
-
-    /// The place as clients get it: base64url without padding.
-    pub fn cursor(&self) -> String {
-        Base64UrlUnpadded::encode_string(self.0.as_bytes())
     }
 }

@@ -47,6 +47,10 @@ impl TokenHash {
         Self(first)
     }
 
+    pub(crate) const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
     pub(crate) const fn bytes(&self) -> &[u8; 16] {
         &self.0
     }

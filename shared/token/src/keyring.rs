@@ -36,6 +36,7 @@ pub struct Key {
     pub(crate) signed: Mac,
     pub(crate) developer: Mac,
     pub(crate) jwt: Mac,
+    pub(crate) cursor: Mac,
     /// The whole first segment of a JWT under this key; there is no other spelling of it.
     pub(crate) jwt_header: String,
 }
@@ -190,6 +191,7 @@ impl Key {
             signed: subkey(b"hallpass signed token 1")?,
             developer: subkey(b"hallpass developer token 1")?,
             jwt: subkey(JWT_LABEL)?,
+            cursor: subkey(b"hallpass cursor 1")?,
             jwt_header: Base64UrlUnpadded::encode_string(header.as_bytes()),
             id,
             signs_from,

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`credential`] | the `Authorization` header, read into one credential or refused |
 //! | [`codec`] | the text of a token: sealing one, opening one; three formats, one seal |
+//! | [`cursor`] | a place in a list, which a client can neither read nor make |
 //! | [`keyring`] | the keys, and the subkey of each format |
 //! | [`record`] | what is kept of a token |
 //! | [`user`], [`fingerprint`] | what of a user a token is bound to |
@@ -17,6 +18,7 @@
 
 pub mod codec;
 pub mod credential;
+pub mod cursor;
 pub mod family;
 pub mod fingerprint;
 pub mod id;

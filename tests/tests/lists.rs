@@ -1,0 +1,156 @@
+//! Pages of `GET /tokens`: full for whoever asks, with a `next` only if there is more for that caller, and cursors that
+//! lead nowhere else and tell nothing.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use base64ct::{Base64UrlUnpadded, Encoding};
+use page::view::Tokens;
+use serde_json::{Value, json};
+use tests::{
+    Request, World,
+    api::{bearer, text},
+};
+use token::Format;
+
+/// Every page of this caller's list, each with the IDs it has.
+async fn pages(world: &World, token: &str, query: &[(&str, &str)]) -> Vec<Vec<String>> {
+    let (mut pages, mut cursor) = (Vec::new(), None::<String>);
+    loop {
+        let mut query = query.to_vec();
+        query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+        let answer = world.list(token, &query).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let page = answer.json();
+        let ids = page["tokens"].as_array().unwrap().iter().map(|token| token["id"].as_str().unwrap().to_owned());
+        pages.push(ids.collect());
+        cursor = page["next"].as_str().map(str::to_owned);
+        if cursor.is_none() {
+            return pages;
+        }
+    }
+}
+
+/// At every limit, a list of `expected` tokens comes in pages that are full but for the last, and the last has some.
+async fn check(world: &World, token: &str, query: &[(&str, &str)], expected: usize) -> Vec<String> {
+    let mut whole = Vec::new();
+    for limit in 1..=expected + 1 {
+        let text = limit.to_string();
+        let pages = pages(world, token, &[query, &[("limit", text.as_str())]].concat()).await;
+        let lengths: Vec<usize> = pages.iter().map(Vec::len).collect();
+        let full = vec![limit; expected / limit];
+        let rest = [expected % limit];
+        let lengths_expected = [full.as_slice(), if rest == [0] { &[] } else { &rest }].concat();
+        assert_eq!(lengths, lengths_expected, "limit {limit} of {expected}");
+        whole = pages.concat();
+        let mut once = whole.clone();
+        once.sort();
+        once.dedup();
+        assert_eq!(once.len(), expected, "nothing comes twice");
+    }
+    whole
+}
+
+#[tokio::test]
+async fn pages_are_full_and_next_is_there_only_if_there_is_more_for_whoever_asks() {
+    let world = World::new().await;
+    let permissions = ["ROLE_USER", "tokens"].map(str::to_owned).to_vec();
+    world.set_user("1", "permissions", Some(AttributeValue::Ss(permissions))).await;
+    let (whole, admin) = (world.token().await, world.token_of("admin", "letmein").await);
+    let narrow = world.created(&whole, &json!({"name": "narrow", "scopes": ["ROLE_USER"]})).await;
+    let narrow = narrow["token"].as_str().unwrap();
+    check(&world, narrow, &[], 1).await;
+    for number in 0..4 {
+        world.created(&whole, &json!({"name": format!("of the whole {number}")})).await;
+        world.created(narrow, &json!({"name": format!("of the narrow {number}")})).await;
+    }
+    let seen = check(&world, narrow, &[], 5).await;
+    let all = check(&world, &whole, &[], 10).await;
+    assert!(seen.iter().all(|id| all.contains(id)));
+    check(&world, &admin, &[("user_id", "1")], 10).await;
+    let developer = world.make(Format::Developer, "1", 9).await.text;
+    check(&world, &developer, &[], 11).await;
+    // What is over is listed until it is purged, and sessions in the same partition are not.
+    world.set_user("1", "username", Some(text("renamed"))).await;
+    check(&world, &admin, &[("user_id", "1")], 11).await;
+}
+
+#[tokio::test]
+async fn a_narrow_token_finds_its_own_behind_pages_of_others() {
+    let world = World::new().await;
+    let whole = world.token().await;
+    let narrow = world.created(&whole, &json!({"name": "narrow", "scopes": ["ROLE_USER"]})).await;
+    let other = world.make(Format::Signed, "1", 7).await;
+    world.multiply(&other, 3_000).await;
+    check(&world, narrow["token"].as_str().unwrap(), &[], 1).await;
+}
+
+#[tokio::test]
+async fn a_cursor_is_good_for_its_own_list_alone_and_shows_no_id() {
+    let world = World::new().await;
+    let (user, admin) = (world.token().await, world.token_of("admin", "letmein").await);
+    for token in [&user, &admin] {
+        world.created(token, &json!({"name": "one"})).await;
+        world.created(token, &json!({"name": "two"})).await;
+    }
+    let next = async |token: &str, query: &[(&str, &str)]| {
+        let page = world.list(token, &[query, &[("limit", "1")]].concat()).await.json();
+        (page["next"].as_str().unwrap().to_owned(), page["tokens"][0]["id"].as_str().unwrap().to_owned())
+    };
+    let of_user = [("user_id", "1")];
+    let (own, id) = next(&user, &[]).await;
+    let (of_admin, _) = next(&admin, &[]).await;
+    let (of_admin_for_user, _) = next(&admin, &of_user).await;
+    let hash = id.split_once('.').unwrap().1;
+    let place = [Base64UrlUnpadded::decode_vec(hash).unwrap(), hash.as_bytes().to_vec()];
+    let bytes = Base64UrlUnpadded::decode_vec(&own).unwrap();
+    for place in &place {
+        assert!(!bytes.windows(place.len()).any(|part| part == place.as_slice()), "the place is not in clear");
+    }
+    let status = async |token: &str, query: &[(&str, &str)], cursor: &str| {
+        let answer = world.list(token, &[query, &[("cursor", cursor)]].concat()).await;
+        if answer.status == 400 {
+            assert_eq!(answer.problem(400)["member"], Value::from("cursor"));
+        }
+        answer.status
+    };
+    assert_eq!(status(&user, &[], &own).await, 200);
+    assert_eq!(status(&admin, &[], &of_admin).await, 200);
+    assert_eq!(status(&admin, &of_user, &of_admin_for_user).await, 200);
+    for (token, query, cursor) in [
+        (&user, &[][..], &of_admin),
+        (&user, &[], &of_admin_for_user),
+        (&admin, &of_user, &own),
+        (&admin, &[], &of_admin_for_user),
+        (&admin, &of_user, &of_admin),
+    ] {
+        assert_eq!(status(token, query, cursor).await, 400);
+    }
+    let forged = [Base64UrlUnpadded::encode_string(hash.as_bytes()), "A".repeat(44), own[1..].to_owned()];
+    for cursor in &forged {
+        assert_eq!(status(&user, &[], cursor).await, 400, "{cursor}");
+    }
+}
+
+#[tokio::test]
+async fn pages_and_lists_without_pages_read_a_bounded_part_of_very_many_tokens() {
+    let world = World::new().await;
+    let caller =
+        world.created(&world.token().await, &json!({"name": "mine"})).await["token"].as_str().unwrap().to_owned();
+    let revoked = world
+        .make_with(Format::Signed, "1", 1, |record| {
+            let because = token::Reason::Revoked;
+            record.revoked = Some(token::Revocation { at: record.issued_at, because });
+        })
+        .await;
+    world.multiply(&revoked, 1_500).await;
+    let user = world.store.user(&"1".parse().unwrap()).await.unwrap().unwrap();
+    let shown = async || Tokens::of(&world.service(), &user, world.now()).await.unwrap();
+    let few_live = shown().await;
+    assert!(!few_live.is_all && few_live.rows.iter().all(|row| row.is_live), "{:?}", few_live.rows.len());
+    assert_eq!(few_live.rows.len(), 2);
+    let named = world.make_with(Format::Signed, "1", 2, |record| record.name = Some("many".to_owned())).await;
+    world.multiply(&named, 1_500).await;
+    assert_eq!(shown().await.rows.len(), 200);
+    let request = Request::new("GET", "/rest/pat/1.0/token").authorization(&bearer(&caller));
+    let answer = world.send("Console", request).await;
+    assert_eq!((answer.status, answer.json().as_array().unwrap().len()), (200, 1_000));
+}
