@@ -99,7 +99,7 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
         }
         Command::User(command) => user::run(command, &reach.find().await?, terminal).await,
         Command::Token(tokens::Command::Inspect(args)) => tokens::inspect(&args, terminal),
-        Command::Token(command) => tokens::run(command, &reach.find().await?, terminal).await,
+        Command::Token(command) => Box::pin(tokens::run(command, &reach.find().await?, terminal)).await,
         Command::Key(key::Command::New { out }) => key::new(&out, terminal),
         Command::Key(command) => key::run(command, &reach.find().await?, terminal).await,
         Command::Doctor => doctor::run(&reach.find().await?, terminal).await,

@@ -32,7 +32,7 @@ pub async fn run(stack: &Stack, terminal: Terminal) -> Result<(), CommandError> 
     let interrupt = Interrupt::watch()?;
     let grace = settings::grace(&stack.lookup()).map_err(NoStack::BadSetting)?;
     let now = clock::now(stack, terminal).await?;
-    let prune = Prune { store: stack.store()?, grace };
+    let prune = Prune { store: stack.store()?, grace, bound_to: None };
     let bar = terminal::progress("parts of the table swept", None);
     let parts = AtomicU64::new(0);
     let may_go_on = || {

@@ -27,10 +27,13 @@ use hyper_util::{
 use serde_json::{Value, json};
 use tokio::{
     net::TcpListener,
+    sync::Notify,
     task::{JoinHandle, JoinSet},
 };
 
 use crate::{damage::Damage, engine::Engine};
+
+mod hold;
 
 /// A running tap. Dropping it, or [`Tap::stop`], refuses every connection.
 #[derive(Debug)]
@@ -76,6 +79,8 @@ pub enum Fault {
     Damage(Damage),
     /// It is done after this much time.
     Delay(Duration),
+    /// It is done once the test says so: see [`Tap::meanwhile`].
+    Hold,
 }
 
 /// Everything that is answered at once, and that is no answer.
@@ -106,6 +111,8 @@ struct State {
     seen: Mutex<Vec<Seen>>,
     answers: Mutex<Vec<Value>>,
     rules: Mutex<Vec<Rule>>,
+    held: Notify,
+    released: Notify,
 }
 
 type Passed = Result<Response<BoxBody<Bytes, io::Error>>, io::Error>;
@@ -140,6 +147,8 @@ impl Tap {
             seen: Mutex::default(),
             answers: Mutex::default(),
             rules: Mutex::default(),
+            held: Notify::new(),
+            released: Notify::new(),
         });
         let serving = Mutex::new(tokio::spawn(serve(listener, Arc::clone(&state))));
         Self { address, state, serving }
@@ -223,6 +232,10 @@ impl State {
             }
             Some(Fault::Delay(time)) => {
                 let _ = tokio::time::timeout(time, std::future::pending::<()>()).await;
+            }
+            Some(Fault::Hold) => {
+                self.held.notify_one();
+                self.released.notified().await;
             }
             Some(Fault::Lose | Fault::Break | Fault::Halve | Fault::Change(_) | Fault::Damage(_)) | None => {}
         }
@@ -361,6 +374,7 @@ impl fmt::Debug for Fault {
             Self::Unprocessed => f.write_str("Unprocessed"),
             Self::Change(_) => f.write_str("Change"),
             Self::Damage(damage) => damage.fmt(f),
+            Self::Hold => f.write_str("Hold"),
             Self::Delay(time) => write!(f, "Delay({time:?})"),
         }
     }

@@ -70,7 +70,7 @@ async fn an_attribute_of_a_record_with_a_wrong_value_lets_nobody_in() {
     for attribute in ["issued_by_family", "issued_by_ancestors", "generation", "attribute_digests"] {
         check(&made, attribute, false).await;
     }
-    for attribute in ["issued_at", "chain_started_at", "expires_at", "disabled_at", "last_used_at", "forget_at"] {
+    for attribute in ["issued_at", "authenticated_at", "expires_at", "disabled_at", "last_used_at", "forget_at"] {
         check(&made, attribute, false).await;
     }
     for attribute in ["revoked_at", "revoked_because", "replaced_at"] {
@@ -101,7 +101,7 @@ async fn an_attribute_that_a_record_lacks_lets_nobody_in() {
         check(&made, attribute, CANNOT_TELL).await;
         check(&developer, attribute, CANNOT_TELL).await;
     }
-    check(&made, "chain_started_at", CANNOT_TELL).await;
+    check(&made, "authenticated_at", CANNOT_TELL).await;
     check(&made, "expires_at", "unknown").await;
     check(&developer, "token_hash", CANNOT_TELL).await;
 

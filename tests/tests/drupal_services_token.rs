@@ -200,7 +200,7 @@ async fn a_token_lives_as_long_as_it_is_set_and_is_renewed_without_an_end() {
 
 #[tokio::test]
 async fn renewals_may_be_set_to_come_to_an_end() {
-    let world = World::with(&[("HALLPASS_MAX_RENEWAL", "70d")]).await;
+    let world = World::with(&[("HALLPASS_MAX_AUTHENTICATION_AGE", "70d")]).await;
     let mut token = world.token().await;
     let check = async |token: &str, expires: u64| {
         let answer = world.generate(&basic(token, "")).await.json();
@@ -217,7 +217,7 @@ async fn renewals_may_be_set_to_come_to_an_end() {
     assert_eq!(world.generate(&basic(&token, "")).await.problem(401)["reason"], "expired");
     // A setting that came after the token ends its renewals, and the answer says why.
     let begun = world.now().before(std::time::Duration::from_secs(70 * DAY));
-    let old = world.make_with(Format::Signed, "1", 9, |record| record.chain_started_at = begun).await;
+    let old = world.make_with(Format::Signed, "1", 9, |record| record.authenticated_at = begun).await;
     assert_eq!(world.verdict(&bearer(&old.text)).await, "allow");
     let refused = world.generate(&bearer(&old.text)).await;
     assert_eq!(refused.problem(401)["reason"], "expired");

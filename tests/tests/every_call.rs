@@ -19,7 +19,7 @@ use tests::{
 mod cases;
 mod journal;
 mod slow;
-mod state;
+pub(crate) mod state;
 
 use cases::{Case, cases};
 use journal::Journal;

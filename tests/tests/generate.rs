@@ -252,7 +252,7 @@ async fn a_token_with_a_scope_mints_nothing_wider() {
 
 #[tokio::test]
 async fn a_chain_of_renewals_comes_to_an_end() {
-    let world = World::with(&[("HALLPASS_MAX_RENEWAL", "40d")]).await;
+    let world = World::with(&[("HALLPASS_MAX_AUTHENTICATION_AGE", "40d")]).await;
     let generate = async |authorization: &str| {
         let answer = world.generate(authorization).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
@@ -271,7 +271,7 @@ async fn a_chain_of_renewals_comes_to_an_end() {
 
     // A chain that was begun before the limit was set, or lowered, mints nothing more, however long its token lives.
     let begun = world.now().before(std::time::Duration::from_secs(40 * DAY));
-    let old = world.make_with(Format::Signed, "1", 9, |record| record.chain_started_at = begun).await;
+    let old = world.make_with(Format::Signed, "1", 9, |record| record.authenticated_at = begun).await;
     assert_eq!(world.generate(&bearer(&old.text)).await.problem(401)["reason"], "expired");
     assert_eq!(generate(&basic("my_username", "topsecret")).await["expires"], "2027-03-26T08:00:00+0000");
 }

@@ -69,9 +69,12 @@ async fn a_developer_token_is_made_and_remade_and_the_old_one_is_dead_at_once() 
     assert_eq!(system.verdict(&text_of(&second)).await, "replaced");
     assert_eq!(remake(&system, &bearer(&text_of(&second))).await.body_of(401)["reason"], "replaced");
     let [one] = list().await.try_into().unwrap();
-    assert_eq!((&one["id"], &one["expires_at"], &one["state"]), (&third["id"], &Value::Null, &json!("live")));
-    system.advance(100 * 366 * 86_400);
-    assert_eq!(system.verdict(&text_of(&third)).await, "allow", "it ends only if it is configured to");
+    let latest = system.now().after(Duration::from_secs(366 * 86_400)).to_string();
+    assert_eq!((&one["id"], &one["expires_at"], &one["state"]), (&third["id"], &json!(latest), &json!("live")));
+    system.advance(366 * 86_400 - 1);
+    assert_eq!(system.verdict(&text_of(&third)).await, "allow");
+    system.advance(1);
+    assert_eq!(system.verdict(&text_of(&third)).await, "expired", "the log-in that it goes back to is too old");
     system.stop().await;
 }
 
@@ -114,8 +117,8 @@ async fn a_developer_token_may_do_what_its_maker_may() {
         let shown = Request::new("GET", "/tokens/{id}").parameter("id", "current");
         world.send("Console", shown.authorization(&bearer(&text_of(&made)))).await.json()["scopes"].clone()
     };
-    assert_eq!(scope(&admin).await, Value::Null);
     assert_eq!(scope(narrow["token"].as_str().unwrap()).await, json!(["ROLE_USER"]));
+    assert_eq!(scope(&admin).await, Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -216,7 +219,7 @@ async fn a_remake_is_one_transaction_over_record_and_pointer() {
     assert_eq!(remake_in(&world, &token).await.status, 201);
     let seen = tap.seen();
     let operations: Vec<&str> = seen.iter().map(|seen| seen.operation.as_str()).collect();
-    assert_eq!(operations, ["BatchGetItem", "GetItem", "TransactWriteItems"]);
+    assert_eq!(operations, ["BatchGetItem", "GetItem", "TransactWriteItems", "BatchGetItem"]);
     let writes = seen[2].body["TransactItems"].as_array().unwrap();
     assert_eq!(
         writes.iter().map(|write| members(write)[0]).collect::<Vec<_>>(),
@@ -230,7 +233,7 @@ async fn a_remake_is_one_transaction_over_record_and_pointer() {
     assert_eq!(remake_in(&world, &text_of(&own)).await.status, 201);
     let seen = tap.seen();
     let operations: Vec<&str> = seen.iter().map(|seen| seen.operation.as_str()).collect();
-    assert_eq!(operations, ["GetItem", "BatchGetItem", "TransactWriteItems"]);
+    assert_eq!(operations, ["GetItem", "BatchGetItem", "TransactWriteItems", "BatchGetItem"]);
     let hash = own["id"].as_str().unwrap().split('.').nth(1).unwrap();
     assert_eq!(seen[2].body["TransactItems"][0]["Put"]["ExpressionAttributeValues"][":old"]["S"], hash);
     // The pointers of the three before stay for the retention, to say that they were replaced.
@@ -268,7 +271,7 @@ async fn a_developer_token_that_is_set_to_end_says_so_for_the_grace_period() {
 
 #[tokio::test]
 async fn a_developer_token_ends_with_the_chain_it_was_made_from() {
-    let world = World::with(&[("HALLPASS_MAX_RENEWAL", "40d")]).await;
+    let world = World::with(&[("HALLPASS_MAX_AUTHENTICATION_AGE", "40d")]).await;
     let token = world.token().await;
     world.advance(86_400);
     let developer = text_of(&remake_in(&world, &token).await.json());
@@ -277,6 +280,43 @@ async fn a_developer_token_ends_with_the_chain_it_was_made_from() {
     world.advance(1);
     assert_eq!(world.verdict(&bearer(&developer)).await, "expired");
     let begun = world.now().before(Duration::from_secs(40 * 86_400));
-    let old = world.make_with(Format::Developer, "2", 9, |record| record.chain_started_at = begun).await;
+    let old = world.make_with(Format::Developer, "2", 9, |record| record.authenticated_at = begun).await;
     assert_eq!(remake_in(&world, &old.text).await.problem(401)["reason"], "expired");
+}
+
+#[tokio::test]
+async fn a_narrow_token_regenerates_only_a_developer_token_that_it_manages() {
+    let world = World::with(&[("HALLPASS_TOKENS_PERMISSION", "manage-tokens")]).await;
+    let names = ["a", "tokens", "manage-tokens"].map(str::to_owned).to_vec();
+    world.set_user("1", "permissions", Some(AttributeValue::Ss(names))).await;
+    let whole = world.token().await;
+    let narrow = async |scopes: Value| {
+        let token = world.created(&whole, &json!({"name": "narrow", "scopes": scopes})).await;
+        token["token"].as_str().unwrap().to_owned()
+    };
+    let (reader, other, manager) =
+        (narrow(json!(["a", "tokens"])).await, narrow(json!(["a"])).await, narrow(json!(["manage-tokens"])).await);
+    let check = async |token: &str, old: &str, is_permitted: bool| {
+        let answer = remake_in(&world, token).await;
+        if is_permitted {
+            assert_eq!(answer.status, 201, "{}", answer.body);
+            assert_eq!(world.verdict(&bearer(old)).await, "replaced");
+            return text_of(&answer.json());
+        }
+        assert_eq!(answer.problem(403)["error"], "insufficient_scope");
+        assert_eq!(world.verdict(&bearer(old)).await, "allow");
+        old.to_owned()
+    };
+    let broad = text_of(&remake_in(&world, &whole).await.json());
+    let broad = check(&reader, &broad, false).await;
+    // The one with the permission, then the one that it created itself, then a developer token by itself.
+    let developer = check(&manager, &broad, true).await;
+    let developer = check(&developer, &developer, true).await;
+    let developer = check(&other, &developer, false).await;
+    let developer = check(&whole, &developer, true).await;
+    assert_eq!(world.revoke(&developer).await.status, 200);
+    // What has ended for good is nobody's; what was created by the narrow token is that token's to regenerate.
+    let developer = text_of(&remake_in(&world, &other).await.json());
+    let developer = check(&other, &developer, true).await;
+    check(&reader, &developer, false).await;
 }

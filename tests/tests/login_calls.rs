@@ -92,7 +92,7 @@ async fn every_refused_log_in_makes_the_same_calls_on_every_route() {
             let calls = calls(&tap, asking, 401, what).await;
             let first = first.get_or_insert_with(|| calls.clone());
             assert_eq!(&calls, first, "{route}: {what}");
-            assert_eq!(calls.len(), 7, "{route}: {what} {calls:#?}");
+            assert_eq!(calls.len(), 8, "{route}: {what} {calls:#?}");
             world.advance(60);
         }
     }

@@ -321,7 +321,10 @@ async fn what_is_no_user_of_ours_is_passed_over() {
         assert_eq!(deliver(&world, &[record]).await, Vec::<String>::new());
     }
     assert_eq!(deliver(&world, &[]).await, Vec::<String>::new());
-    assert_eq!(world.dump("Tokens").await, before);
+    // An id that a user could have gets a mark, which goes by itself.
+    let mut after = world.dump("Tokens").await;
+    after.retain(|item| !item.contains("changes#9"));
+    assert_eq!(after, before);
     assert_eq!(verdicts(&world, &made).await, ["allow"; 3]);
 }
 

@@ -168,7 +168,7 @@ async fn what_is_over_or_not_one_s_own_is_not_rotated() {
 
 #[tokio::test]
 async fn a_rotation_prolongs_no_chain_and_no_life_beyond_the_longest() {
-    let world = World::with(&[("HALLPASS_MAX_RENEWAL", "40d")]).await;
+    let world = World::with(&[("HALLPASS_MAX_AUTHENTICATION_AGE", "40d")]).await;
     let session = world.token().await;
     let old = world.created(&session, &json!({"name": "old", "expires_in": 30 * DAY})).await;
     world.advance(20 * DAY);

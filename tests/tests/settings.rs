@@ -112,7 +112,7 @@ fn refused(name: &str) -> Vec<&'static str> {
         "HALLPASS_AUTHORIZER_CACHE" => DURATIONS.to_vec(),
         "HALLPASS_LIFETIME"
         | "HALLPASS_MAX_LIFETIME"
-        | "HALLPASS_MAX_RENEWAL"
+        | "HALLPASS_MAX_AUTHENTICATION_AGE"
         | "HALLPASS_DEVELOPER_LIFETIME"
         | "HALLPASS_ROTATION_WINDOW"
         | "HALLPASS_GRACE"
@@ -123,7 +123,11 @@ fn refused(name: &str) -> Vec<&'static str> {
         }
         "HALLPASS_GENERATE_PASSWORD" | "HALLPASS_BASIC_CHALLENGE" => SWITCHES.to_vec(),
         "HALLPASS_AUTHORIZER_ANSWER" => vec!["Policy", "policy ", "simple", " "],
-        "HALLPASS_ADMIN_PERMISSION" | "HALLPASS_GENERATE_PERMISSION" => PERMISSIONS.to_vec(),
+        // The former name of another one.
+        "HALLPASS_MAX_RENEWAL" => vec!["40d", "x"],
+        "HALLPASS_ADMIN_PERMISSION" | "HALLPASS_TOKENS_PERMISSION" | "HALLPASS_GENERATE_PERMISSION" => {
+            PERMISSIONS.to_vec()
+        }
         "HALLPASS_APP_USER" => vec![" ", "4 ", "a b", "a#b", "\u{fc}"],
         "HALLPASS_REALM" => vec![" ", " a", "a ", "a\"b", "a\\b", "\u{fc}", "a\n"],
         "HALLPASS_PREFIX" => vec![" ", "a ", "a b", "a.b", "\u{fc}", "123456789012345678901"],

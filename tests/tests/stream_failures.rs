@@ -98,7 +98,7 @@ async fn live(world: &World) -> usize {
 
 /// One invocation, which is told after `steps` steps that its time is over.
 async fn invocation(world: &World, event: Value, steps: usize) -> Answer {
-    let prune = Prune { store: patient(world), grace: Duration::from_secs(GRACE) };
+    let prune = Prune { store: patient(world), grace: Duration::from_secs(GRACE), bound_to: None };
     let asked = AtomicUsize::new(0);
     let may_go_on = || asked.fetch_add(1, Ordering::SeqCst) < steps;
     let event = serde_json::from_value::<Event>(event).unwrap();
@@ -190,7 +190,8 @@ async fn a_busy_partition_is_waited_for_and_a_token_that_cannot_be_voided_keeps_
         let made = world.make(Format::Signed, "1", 1).await;
         world.multiply(&made, 39).await;
         world.set_user("1", "username", Some(text("renamed"))).await;
-        tap.inject("UpdateItem", 0, times, fault);
+        // The first write is the mark.
+        tap.inject("UpdateItem", 1, times, fault);
         let records = world.user_stream().split_off(4);
         let answer = world.invoke("Prune", json!({"Records": records})).await.unwrap();
         let failed = answer["batchItemFailures"].as_array().unwrap().len();
@@ -203,6 +204,19 @@ async fn a_busy_partition_is_waited_for_and_a_token_that_cannot_be_voided_keeps_
     check(Fault::Refuse(400, "ProvisionedThroughputExceededException"), 16 * 3 * 2, 0).await;
     check(Fault::Refuse(400, "ThrottlingException"), 7, 0).await;
     check(Fault::Refuse(400, "AccessDeniedException"), 3, 3).await;
+}
+
+#[tokio::test]
+async fn a_mark_that_cannot_be_left_keeps_no_token_alive_and_the_record_comes_again() {
+    let (world, tap) = World::tapped(&[]).await;
+    world.make(Format::Signed, "1", 1).await;
+    world.set_user("1", "username", Some(text("renamed"))).await;
+    tap.inject("UpdateItem", 0, 1, Fault::Refuse(400, "AccessDeniedException"));
+    let records = world.user_stream().split_off(4);
+    let answer = world.invoke("Prune", json!({"Records": records})).await.unwrap();
+    assert_eq!((answer["batchItemFailures"].as_array().unwrap().len(), live(&world).await), (1, 0));
+    let answer = world.invoke("Prune", json!({"Records": records})).await.unwrap();
+    assert_eq!(answer["batchItemFailures"], json!([]));
 }
 
 #[tokio::test]

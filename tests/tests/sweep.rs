@@ -34,7 +34,7 @@ async fn sweep(world: &World) -> Value {
 
 /// A sweep that may begin this many parts.
 async fn sweep_parts(world: &World, parts: usize) -> Swept {
-    let prune = Prune { store: world.store.clone(), grace: std::time::Duration::from_secs(GRACE) };
+    let prune = Prune { store: world.store.clone(), grace: std::time::Duration::from_secs(GRACE), bound_to: None };
     let asked = AtomicUsize::new(0);
     let may_go_on = || asked.fetch_add(1, Ordering::SeqCst) < parts;
     match prune.handle(Event::Schedule(schedule()), world.now(), &may_go_on).await {

@@ -34,7 +34,8 @@ pub(crate) async fn temporary(
     draw: &Draw,
 ) -> Result<Answer, Problem> {
     let wanted = Wanted {
-        owner: caller.user(),
+        other: None,
+        permissions: &[],
         shape: Shape::Temporary,
         continues_family: true,
         name: None,

@@ -3,20 +3,24 @@
 use edge::{Problem, Service, caller, entropy::Draw, gateway};
 use lambda_http::Request;
 use page::Visit;
-use token::{Admitted, Credential, Scope, Timestamp, User, credential::Login};
+use store::{
+    Failure, Refused,
+    marks::{ChangeMark, Marked},
+};
+use token::{Admitted, Credential, Reason, Rejection, Scope, Timestamp, User, credential::Login, lifecycle};
 
 use crate::{operator, password::check_password};
 
 /// Who asks.
 pub(crate) enum Caller {
     /// Somebody who knows this user's password.
-    Password(Box<User>),
+    Password(Box<Marked<User>>),
     /// Somebody who is signed in with a browser.
-    Visit(Box<Visit>),
+    Visit(Box<Marked<Visit>>),
     /// Whoever runs the stack, for this user.
-    Operator(Box<User>),
+    Operator(Box<Marked<User>>),
     /// The holder of this live token.
-    Token(Box<Admitted>),
+    Token(Box<Marked<Admitted>>),
 }
 
 impl Caller {
@@ -24,7 +28,7 @@ impl Caller {
     /// leaves live tokens only, and `HALLPASS_GENERATE_PERMISSION` holds for both.
     pub(crate) async fn of(service: &Service, request: &Request, now: Timestamp, draw: &Draw) -> Result<Self, Problem> {
         let caller = match caller::credential(request.headers(), &service.settings.issuer)? {
-            Credential::Token(text) => Self::Token(Box::new(caller::admit_text(service, &text, now).await?)),
+            Credential::Token(text) => Self::Token(Box::new(caller::admit_text_to_issue(service, &text, now).await?)),
             Credential::Login(login) => Self::of_login(service, login, request, now, draw).await?,
         };
         caller.permitted(service)
@@ -68,47 +72,74 @@ impl Caller {
 
     /// The holder of the live token that the request carries; a password is not taken.
     pub(crate) async fn of_token(service: &Service, request: &Request, now: Timestamp) -> Result<Self, Problem> {
-        Ok(Self::Token(Box::new(caller::admit(service, request.headers(), now).await?)))
+        Ok(Self::Token(Box::new(caller::admit_to_issue(service, request.headers(), now).await?)))
+    }
+
+    /// The caller of a form of the pages.
+    pub(crate) async fn of_visit(service: &Service, visit: &Visit) -> Result<Self, Failure> {
+        let mark = service.store.change_mark(&visit.user.id).await?;
+        Ok(Self::Visit(Box::new(Marked { value: visit.clone(), mark })))
     }
 
     pub(crate) fn user(&self) -> &User {
         match self {
-            Self::Password(user) | Self::Operator(user) => user,
-            Self::Visit(visit) => &visit.user,
-            Self::Token(admitted) => &admitted.user,
+            Self::Password(user) | Self::Operator(user) => &user.value,
+            Self::Visit(visit) => &visit.value.user,
+            Self::Token(admitted) => &admitted.value.user,
         }
     }
 
     /// What the caller may do now: nothing handed out exceeds it.
     pub(crate) fn scope(&self) -> &Scope {
         match self {
-            Self::Password(user) | Self::Operator(user) => &user.permissions,
-            Self::Visit(visit) => &visit.user.permissions,
-            Self::Token(admitted) => &admitted.scope,
+            Self::Password(_) | Self::Operator(_) | Self::Visit(_) => &self.user().permissions,
+            Self::Token(admitted) => &admitted.value.scope,
+        }
+    }
+
+    /// The mark of the last change of the caller's user, as it was when the user was read.
+    pub(crate) fn mark(&self) -> Option<&ChangeMark> {
+        match self {
+            Self::Password(user) | Self::Operator(user) => user.mark.as_ref(),
+            Self::Visit(visit) => visit.mark.as_ref(),
+            Self::Token(admitted) => admitted.mark.as_ref(),
         }
     }
 
     pub(crate) fn token(&self) -> Option<&Admitted> {
         match self {
             Self::Password(_) | Self::Visit(_) | Self::Operator(_) => None,
-            Self::Token(admitted) => Some(admitted),
+            Self::Token(admitted) => Some(&admitted.value),
         }
     }
 
     /// What the record of a new token says of who made it.
     pub(crate) fn issued_by(&self) -> String {
         match self {
-            Self::Password(user) => user.id.to_string(),
-            Self::Visit(visit) => visit.user.id.to_string(),
+            Self::Password(_) | Self::Visit(_) => self.user().id.to_string(),
             Self::Operator(_) => operator::ISSUED_BY.to_owned(),
-            Self::Token(admitted) => admitted.record.id.to_string(),
+            Self::Token(admitted) => admitted.value.record.id.to_string(),
         }
     }
 
-    pub(crate) fn visit(&self) -> Option<&Visit> {
-        match self {
-            Self::Visit(visit) => Some(visit),
-            Self::Password(_) | Self::Operator(_) | Self::Token(_) => None,
-        }
+    /// When somebody showed a password, or an operator acted: now, or for the first token that this one goes back to.
+    pub(crate) fn authenticated_at(&self, now: Timestamp) -> Timestamp {
+        self.token().map_or(now, |token| token.record.authenticated_at)
+    }
+
+    /// Refuses a caller whose token has ended meanwhile, and says why. It costs a read, so that it is for what went wrong.
+    pub(crate) async fn must_be_live(&self, service: &Service, now: Timestamp) -> Result<(), Problem> {
+        let Some(before) = self.token() else { return Ok(()) };
+        let id = before.record.id;
+        let refused =
+            |rejection: Rejection| Problem::refused(&service.settings.issuer, &Refused::new(rejection, Some(id)));
+        let found = service.store.read_again(&before.record).await?;
+        let record = found.record.filter(|record| record.id == id).ok_or_else(|| refused(Reason::Unknown.into()))?;
+        lifecycle::readmit(record, found.user, now).map(|_| ()).map_err(refused)
+    }
+
+    /// The caller has not, or no longer, the permission that something takes.
+    pub(crate) fn lacks_permission(&self, service: &Service) -> Problem {
+        if self.token().is_some() { Problem::forbidden(&service.settings.issuer) } else { Problem::not_permitted() }
     }
 }

@@ -7,6 +7,7 @@ use http::{HeaderValue, StatusCode, header::LOCATION};
 use lambda_http::Request;
 use login::text::{self, BadLine};
 use serde_json::Value;
+use store::marks::Marked;
 use token::{Permission, Record, Scope, Status, Text, Timestamp, User, UserId};
 
 use crate::{
@@ -61,9 +62,11 @@ pub(crate) async fn issue(
 ) -> Result<(Text, Record), Problem> {
     let asked = read(service, members, now)?;
     let other = owner(service, caller, asked.user_id).await?;
-    let scope = scope(service, caller, other.as_ref(), asked.scopes)?;
+    let scope = scope(service, caller, other.as_ref().map(|other| &other.value), asked.scopes)?;
+    let administers = [service.settings.admin_permission.as_str()];
     let wanted = Wanted {
-        owner: other.as_ref().unwrap_or_else(|| caller.user()),
+        other: other.as_ref(),
+        permissions: if other.is_some() { &administers } else { &[] },
         shape: asked.shape,
         continues_family: false,
         name: Some(asked.name),
@@ -172,16 +175,16 @@ fn after_period(now: Timestamp, text: &str) -> Option<Timestamp> {
 }
 
 /// The other user that the token is for, which only an administrator may name.
-async fn owner(service: &Service, caller: &Caller, user_id: Option<UserId>) -> Result<Option<User>, Problem> {
+async fn owner(service: &Service, caller: &Caller, user_id: Option<UserId>) -> Result<Option<Marked<User>>, Problem> {
     let Some(user_id) = user_id.filter(|id| *id != caller.user().id) else {
         return Ok(None);
     };
     if !service.is_administrator(caller.scope()) {
         return Err(Problem::forbidden(&service.settings.issuer));
     }
-    let user = service.store.user(&user_id).await?;
+    let user = service.store.marked_user(&user_id).await?;
     let user = user.ok_or_else(|| Problem::invalid_member("user_id", "there is no such user"))?;
-    if user.status == Status::Blocked {
+    if user.value.status == Status::Blocked {
         return Err(Problem::conflict("The user is blocked"));
     }
     Ok(Some(user))

@@ -5,13 +5,13 @@ use http::StatusCode;
 use lambda_http::Request;
 use serde_json::json;
 use store::{Failure, developer::Replaced};
-use token::{
-    Admitted, Family, Format, Record, Snapshot, Text, Timestamp, TokenHash, User, codec::developer, lifecycle,
-};
+use token::{Family, Format, Record, Snapshot, Text, Timestamp, codec::developer, lifecycle};
 
 use crate::{
-    limit,
-    mint::{end_of_chain, own_scope},
+    caller::Caller,
+    expiry, limit,
+    mint::own_scope,
+    second_look::{Basis, or_withdraw},
 };
 
 pub(crate) async fn remake(
@@ -21,32 +21,61 @@ pub(crate) async fn remake(
     draw: &Draw,
 ) -> Result<Answer, Problem> {
     caller::refuse_cookie_alone(request.headers())?;
-    let parent = caller::admit(service, request.headers(), now).await?;
-    let (text, record) = make(service, &parent.user, Some(&parent), now, draw).await?;
+    let caller = Caller::of_token(service, request, now).await?;
+    let (text, record) = make(service, &caller, now, draw).await?;
     Ok(problem::json(StatusCode::CREATED, &json!({"id": record.id.to_string(), "token": text.reveal()})))
 }
 
-/// The developer token of this user, asked for by this token or by the user in person.
+/// The developer token of the caller's user.
 pub(crate) async fn make(
     service: &Service,
-    user: &User,
-    parent: Option<&Admitted>,
+    caller: &Caller,
     now: Timestamp,
     draw: &Draw,
 ) -> Result<(Text, Record), Problem> {
-    let chain_started_at = parent.map_or(now, |parent| parent.record.chain_started_at);
-    let chain_ends_at = end_of_chain(service, chain_started_at, now)?;
-    let configured = service.settings.developer_lifetime.map(|lifetime| now.after(lifetime));
-    let expires_at = [chain_ends_at, configured].into_iter().flatten().min();
-    // A developer token remakes itself, and never one that has come after it.
-    let old = match parent.filter(|parent| parent.record.format == Format::Developer) {
-        Some(parent) => Some(parent.record.clone()),
-        None => service.store.developer_of(&user.id).await?,
+    let old = old(service, caller, now).await?;
+    let (text, record) = seal(service, caller, now, draw).await?;
+    replace(service, caller, &record, old.as_ref(), now).await?;
+    let counted = old.filter(|old| lifecycle::state(old, Some(caller.user()), now).counts());
+    let basis = Basis { caller, other: None, permissions: &[], old: counted.as_ref() };
+    basis.confirm(service, &record, now).await?;
+    // In the place of one that counts, the new one adds nothing.
+    if counted.is_none() {
+        let limited = limit::check(service, caller.user(), &record, now).await;
+        or_withdraw(service, &record, limited).await?;
+    }
+    log::allowed("issued", Some(&record.id), None);
+    Ok((text, record))
+}
+
+/// The developer token that the new one takes the place of, if there is one. A developer token regenerates itself, and
+/// never one that has come after it; any other token must have the right to manage the one that is there.
+async fn old(service: &Service, caller: &Caller, now: Timestamp) -> Result<Option<Record>, Problem> {
+    if let Some(itself) = caller.token().filter(|token| token.record.format == Format::Developer) {
+        return Ok(Some(itself.record.clone()));
+    }
+    let Some(old) = service.store.developer_of(&caller.user().id).await? else {
+        return Ok(None);
     };
+    // What has ended for good is worth nothing to anybody.
+    let counts = lifecycle::state(&old, Some(caller.user()), now).counts();
+    if counts && caller.token().is_some_and(|token| !service.manages(token, &old)) {
+        return Err(Problem::forbidden(&service.settings.issuer));
+    }
+    Ok(Some(old))
+}
+
+async fn seal(service: &Service, caller: &Caller, now: Timestamp, draw: &Draw) -> Result<(Text, Record), Problem> {
+    let (user, parent) = (caller.user(), caller.token());
+    let authenticated_at = caller.authenticated_at(now);
+    let latest = expiry::latest(service, authenticated_at, now)?;
+    let configured = service.settings.developer_lifetime.map(|lifetime| now.after(lifetime));
+    let cap = expiry::cap_of(service, caller);
+    let expires_at = [configured, cap].into_iter().flatten().min().map_or(latest, |end| end.min(latest));
+    let scope = own_scope(service, parent)?;
     let ring = service.ring(now).await?;
     let sealed = developer::seal(&ring, &service.settings.issuer, now, user.id, &draw.secret());
     let sealed = sealed.map_err(|error| Failure::new("sealing the token", error))?;
-    let scope = own_scope(service, parent)?;
     let binding = service.settings.binding(Format::Developer).clone();
     let record = Record {
         id: sealed.id,
@@ -55,8 +84,8 @@ pub(crate) async fn make(
         description: None,
         scope,
         issued_at: now,
-        issued_by: parent.map_or_else(|| user.id.to_string(), |parent| parent.record.id.to_string()),
-        expires_at,
+        issued_by: caller.issued_by(),
+        expires_at: Some(expires_at),
         disabled_at: None,
         revoked: None,
         fingerprint: binding.fingerprint(user),
@@ -65,42 +94,32 @@ pub(crate) async fn make(
         key_id: sealed.key_id.clone(),
         family: parent.map_or_else(|| Family::new(sealed.id), |parent| parent.record.family.clone()),
         payload_digest: sealed.payload_digest,
-        chain_started_at,
+        authenticated_at,
+        expiry_cap: cap,
         replaces: None,
         replaced_by: None,
         replaced_at: None,
         last_used_at: None,
-        forget_at: lifecycle::forget_at(expires_at, None, service.settings.grace),
+        forget_at: lifecycle::forget_at(Some(expires_at), None, service.settings.grace),
     };
-    replace(service, parent, &record, old.as_ref().map(|old| old.id.hash), now).await?;
-    // In the place of one that counts, the new one adds nothing.
-    if !old.is_some_and(|old| lifecycle::state(&old, Some(user), now).counts())
-        && let Err(problem) = limit::check(service, user, &record, now).await
-    {
-        service.store.withdraw(&record).await?;
-        return Err(problem);
-    }
-    log::allowed("issued", Some(&record.id), None);
     Ok((sealed.text, record))
 }
 
-/// One transaction makes the record the user's developer token, if the token that asks still lives then.
+/// One transaction makes the record the user's developer token, if the token that asks is live then.
 async fn replace(
     service: &Service,
-    parent: Option<&Admitted>,
+    caller: &Caller,
     record: &Record,
-    old: Option<TokenHash>,
+    old: Option<&Record>,
     now: Timestamp,
 ) -> Result<(), Problem> {
-    let lost = || Problem::conflict("Another request made the developer token meanwhile");
+    let (old, parent) = (old.map(|old| old.id.hash), caller.token().map(|parent| &parent.record));
     let forget_old_at = now.after(service.settings.grace);
-    let parent_record = parent.map(|parent| &parent.record);
-    match (service.store.replace_developer(record, old, parent_record, forget_old_at).await?, parent) {
-        (Replaced::Now, _) => Ok(()),
-        (Replaced::ParentEnded, Some(parent)) => match service.store.verify_again(parent, now).await? {
-            Err(refused) => Err(Problem::refused(&service.settings.issuer, &refused)),
-            Ok(_) => Err(lost()),
-        },
-        (Replaced::Lost | Replaced::ParentEnded, _) => Err(lost()),
+    match service.store.replace_developer(record, old, parent, forget_old_at).await? {
+        Replaced::Now => Ok(()),
+        Replaced::Lost | Replaced::ParentEnded => {
+            caller.must_be_live(service, now).await?;
+            Err(Problem::conflict("Another request made the developer token meanwhile"))
+        }
     }
 }

@@ -89,8 +89,8 @@ pub(crate) async fn decide(
         return Ok(problem::json(StatusCode::FORBIDDEN, &json!({"error": "access_denied"})));
     }
     // The user may have changed since the password was checked.
-    let user = service.store.user(&flow.session.user_id).await?;
-    let user = user.filter(|user| user.status == Status::Active && flow.session.is_of(user));
+    let user = service.store.marked_user(&flow.session.user_id).await?;
+    let user = user.filter(|user| user.value.status == Status::Active && flow.session.is_of(&user.value));
     let user = user.ok_or_else(|| Problem::invalid_credentials(issuer))?;
     let caller = Caller::Password(Box::new(user)).permitted(service)?;
     temporary(service, &caller, now, draw).await

@@ -6,6 +6,8 @@
 //! | `password` | the check of a password, under the rate limit |
 //! | `mint` | one new token: sealed, written, looked at again, and only then shown |
 //! | `limit` | how many live tokens a user may have |
+//! | `expiry` | how long a new token may live |
+//! | `second_look` | whether what a token was made on still holds after it was written |
 //! | `services_token` | `POST /api/services_token/generate`, as Drupal's module has it |
 //! | `authorise`, `implicit` | `GET /rs/authorise` and the legacy flow, as Terminalfour has them |
 //! | `rarog` | `POST /rest/pat/1.0/token/…/create`, as Rarog has it |
@@ -23,6 +25,7 @@ mod authorise;
 mod caller;
 mod create;
 mod developer;
+mod expiry;
 mod implicit;
 mod limit;
 mod mint;
@@ -31,6 +34,7 @@ mod pages;
 mod password;
 mod rarog;
 mod rotate;
+mod second_look;
 mod services_token;
 
 /// Answers one request. `draw` is for what it may make.

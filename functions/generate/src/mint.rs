@@ -1,19 +1,26 @@
 //! One new token: sealed, written, looked at again, and only then shown.
 
 use edge::{Problem, Service, entropy::Draw, log};
-use store::Refused;
+use store::marks::Marked;
 use token::{
-    Admitted, Family, Format, Reason, Record, Scope, Sealed, Snapshot, Text, Timestamp, TokenId, User,
+    Admitted, Family, Format, Record, Scope, Sealed, Snapshot, Text, Timestamp, TokenId, User,
     codec::{jwt, signed},
     family::TooManyIssuers,
     lifecycle,
 };
 
-use crate::{caller::Caller, limit};
+use crate::{
+    caller::Caller,
+    expiry, limit,
+    second_look::{Basis, or_withdraw},
+};
 
 /// What is asked for, already cut to what may be handed out.
 pub(crate) struct Wanted<'a> {
-    pub(crate) owner: &'a User,
+    /// Whose it will be, if it is another user than the caller's own.
+    pub(crate) other: Option<&'a Marked<User>>,
+    /// The permissions that the caller must have for it.
+    pub(crate) permissions: &'a [&'a str],
     pub(crate) shape: Shape,
     /// Whether it belongs to the family of the caller's token, if that is of the same user.
     pub(crate) continues_family: bool,
@@ -43,8 +50,14 @@ impl Shape {
     }
 }
 
-/// Makes the token. The record is there before the text is shown, and after it was written one more strong look tells
-/// whether the caller's token still lives and the owner's limit holds; if not, the record is taken away again.
+impl Wanted<'_> {
+    fn owner<'a>(&'a self, caller: &'a Caller) -> &'a User {
+        self.other.map_or_else(|| caller.user(), |other| &other.value)
+    }
+}
+
+/// Makes the token. The record is there before the text is shown, and after it was written the second look tells whether
+/// what it was made on still holds; if not, or if it goes beyond its owner's limit, the record is withdrawn.
 pub(crate) async fn mint(
     service: &Service,
     caller: &Caller,
@@ -52,18 +65,18 @@ pub(crate) async fn mint(
     now: Timestamp,
     draw: &Draw,
 ) -> Result<(Text, Record), Problem> {
-    let chain_started_at = caller.token().map_or(now, |parent| parent.record.chain_started_at);
-    let expires_at =
-        end_of_chain(service, chain_started_at, now)?.map_or(wanted.expires_at, |end| end.min(wanted.expires_at));
+    let latest = expiry::latest(service, caller.authenticated_at(now), now)?;
+    let cap = expiry::cap_of(service, caller);
+    let expires_at = wanted.expires_at.min(latest).min(cap.unwrap_or(Timestamp::MAX));
     let wanted = Wanted { expires_at, ..wanted };
-    let sealed = seal(service, wanted.owner, wanted.shape, wanted.expires_at, now, draw).await?;
-    let owner = wanted.owner;
-    let record = record(service, caller, wanted, &sealed, chain_started_at, now)?;
+    let sealed = seal(service, wanted.owner(caller), wanted.shape, expires_at, now, draw).await?;
+    let basis = Basis { caller, other: wanted.other, permissions: wanted.permissions, old: None };
+    let owner = basis.owner();
+    let record = record(service, caller, wanted, &sealed, cap, now)?;
     service.store.insert(&record).await?;
-    if let Err(problem) = look_again(service, caller, owner, &record, now).await {
-        service.store.withdraw(&record).await?;
-        return Err(problem);
-    }
+    basis.confirm(service, &record, now).await?;
+    let limited = limit::check(service, owner, &record, now).await;
+    or_withdraw(service, &record, limited).await?;
     log::allowed("issued", Some(&record.id), None);
     Ok((sealed.text, record))
 }
@@ -75,21 +88,6 @@ pub(crate) fn own_scope(service: &Service, parent: Option<&Admitted>) -> Result<
         Some(parent) if parent.scope.is_empty() => Err(Problem::forbidden(&service.settings.issuer)),
         Some(parent) => Ok(Some(parent.scope.clone())),
     }
-}
-
-/// When the chain of renewals must be over (`HALLPASS_MAX_RENEWAL`), if ever.
-pub(crate) fn end_of_chain(
-    service: &Service,
-    started_at: Timestamp,
-    now: Timestamp,
-) -> Result<Option<Timestamp>, Problem> {
-    let Some(end) = service.settings.max_renewal.map(|longest| started_at.after(longest)) else {
-        return Ok(None);
-    };
-    if end.has_come(now) {
-        return Err(Problem::refused(&service.settings.issuer, &Refused::new(Reason::Expired, None)));
-    }
-    Ok(Some(end))
 }
 
 /// The text of a new token, and what of it goes into the record.
@@ -118,10 +116,14 @@ fn record(
     caller: &Caller,
     wanted: Wanted<'_>,
     sealed: &Sealed,
-    chain_started_at: Timestamp,
+    cap: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<Record, Problem> {
     let binding = service.settings.binding(wanted.shape.format()).clone();
+    let owner = wanted.owner(caller);
+    // A temporary token is as bound as one with a scope.
+    let lasts = wanted.scope.as_ref().is_some_and(|scope| scope.holds(&service.settings.tokens_permission));
+    let own_cap = (wanted.shape == Shape::Temporary && !lasts).then_some(wanted.expires_at);
     Ok(Record {
         id: sealed.id,
         format: wanted.shape.format(),
@@ -130,13 +132,14 @@ fn record(
         expires_at: Some(wanted.expires_at),
         disabled_at: None,
         revoked: None,
-        fingerprint: binding.fingerprint(wanted.owner),
-        snapshot: Snapshot::new(&sealed.id.hash, &binding, wanted.owner),
+        fingerprint: binding.fingerprint(owner),
+        snapshot: Snapshot::new(&sealed.id.hash, &binding, owner),
         binding,
         key_id: sealed.key_id.clone(),
         family: family(caller, &wanted, sealed.id)?,
         payload_digest: sealed.payload_digest,
-        chain_started_at,
+        authenticated_at: caller.authenticated_at(now),
+        expiry_cap: [cap, own_cap].into_iter().flatten().min(),
         replaces: None,
         replaced_by: None,
         replaced_at: None,
@@ -152,7 +155,7 @@ fn record(
 /// issued.
 fn family(caller: &Caller, wanted: &Wanted<'_>, new: TokenId) -> Result<Family, Problem> {
     let Some(parent) = caller.token() else { return Ok(Family::new(new)) };
-    let continues = wanted.continues_family && parent.user.id == wanted.owner.id;
+    let continues = wanted.continues_family && parent.user.id == wanted.owner(caller).id;
     let id = if continues { parent.record.family.id } else { new };
     parent.record.family.issue(id).map_err(too_many_issuers)
 }
@@ -161,34 +164,4 @@ fn family(caller: &Caller, wanted: &Wanted<'_>, new: TokenId) -> Result<Family, 
 pub(crate) fn too_many_issuers(_too_many: TooManyIssuers) -> Problem {
     let most = Family::MAX_ISSUERS;
     Problem::conflict(format!("More than {most} tokens issued one another; rotate the token or use a password instead"))
-}
-
-/// The caller's token may have been taken back, and others may have made tokens, since they were read.
-async fn look_again(
-    service: &Service,
-    caller: &Caller,
-    owner: &User,
-    record: &Record,
-    now: Timestamp,
-) -> Result<(), Problem> {
-    let issuer = &service.settings.issuer;
-    let parent = caller.token();
-    let parent_is_owner = parent.is_none_or(|parent| parent.user.id == record.id.user_id);
-    if let Some(parent) = parent.filter(|_| !parent_is_owner) {
-        let again = service.store.verify_again(parent, now).await?;
-        let again = again.map_err(|refused| Problem::refused(issuer, &refused))?;
-        if !service.is_administrator(&again.scope) {
-            return Err(Problem::forbidden(issuer));
-        }
-    }
-    if let Some(visit) = caller.visit().filter(|visit| visit.user.id != record.id.user_id)
-        && !visit.again(service, now).await?.is_administrator
-    {
-        return Err(Problem::not_permitted());
-    }
-    if let Some(parent) = parent.filter(|_| parent_is_owner) {
-        let again = service.store.verify_again(parent, now).await?;
-        again.map_err(|refused| Problem::refused(issuer, &refused))?;
-    }
-    limit::check(service, owner, record, now).await
 }

@@ -2,7 +2,8 @@
 //! token and no password is behind it. It is sealed, written and limited as every other one.
 
 use edge::{Problem, Service, entropy::Draw};
-use token::{Record, Scope, Status, Text, Timestamp, TokenId, User};
+use store::Refused;
+use token::{Reason, Record, Scope, Status, Text, Timestamp, TokenId, User};
 
 use crate::{
     caller::Caller,
@@ -48,6 +49,9 @@ pub struct Rotation {
 /// When the user is blocked or has too many tokens, or what is asked for cannot be, and when it cannot be told.
 pub async fn issue(service: &Service, order: Order, now: Timestamp, draw: &Draw) -> Result<(Text, Record), Problem> {
     let Order { owner, jwt, name, description, scope, expires_at } = order;
+    let marked = service.store.marked_user(&owner.id).await?;
+    let marked = marked.ok_or_else(|| Problem::conflict("There is no such user"))?;
+    let owner = &marked.value;
     if owner.status == Status::Blocked {
         return Err(Problem::conflict("The user is blocked"));
     }
@@ -62,8 +66,9 @@ pub async fn issue(service: &Service, order: Order, now: Timestamp, draw: &Draw)
         Some(end) => bounded(service, "expires_at", end, now)?,
         None => now.after(service.settings.usual_lifetime()),
     };
-    let wanted = Wanted { owner: &owner, shape, continues_family: false, name, description, scope, expires_at };
-    mint(service, &Caller::Operator(Box::new(owner.clone())), wanted, now, draw).await
+    let wanted =
+        Wanted { other: None, permissions: &[], shape, continues_family: false, name, description, scope, expires_at };
+    mint(service, &Caller::Operator(Box::new(marked)), wanted, now, draw).await
 }
 
 /// Makes a token that takes the place of this one, with the same settings.
@@ -72,6 +77,10 @@ pub async fn issue(service: &Service, order: Order, now: Timestamp, draw: &Draw)
 /// When the old one is not there, over, unused, or being replaced already, and when it cannot be told.
 pub async fn rotate(service: &Service, id: &TokenId, now: Timestamp, draw: &Draw) -> Result<Rotation, Problem> {
     let old = service.store.record(id).await?.ok_or_else(Problem::not_found)?;
-    let (text, record, old_ends_at) = renew(service, &old, None, now, draw).await?;
+    let refused = Refused::new(Reason::UserRemoved, Some(*id));
+    let owner = service.store.marked_user(&id.user_id).await?;
+    let owner = owner.ok_or_else(|| Problem::refused(&service.settings.issuer, &refused))?;
+    let caller = Caller::Operator(Box::new(owner));
+    let (text, record, old_ends_at) = Box::pin(renew(service, &caller, &old, now, draw)).await?;
     Ok(Rotation { text, record, old_ends_at })
 }

@@ -65,21 +65,22 @@ pub(crate) async fn own(service: &Service, request: &Request, now: Timestamp, dr
 async fn made(service: &Service, sent: &Submitted, now: Timestamp, draw: &Draw) -> Result<Shown, Problem> {
     sent.check_once(service, "own", now).await?;
     let Submitted { visit, form, .. } = sent;
+    let caller = Caller::of_visit(service, visit).await?;
     match form.field("do") {
         "make" => {
-            let caller = Caller::Visit(Box::new(visit.clone())).permitted(service)?;
+            let caller = caller.permitted(service)?;
             let (text, record) = Box::pin(issue(service, &caller, members(service, form, now)?, now, draw)).await?;
             Ok(Shown { text, title: NEW, name: named(&record), note: "" })
         }
         "remake" => {
-            let caller = Caller::Visit(Box::new(visit.clone())).permitted(service)?;
-            let (text, _) = make(service, caller.user(), None, now, draw).await?;
+            let caller = caller.permitted(service)?;
+            let (text, _) = make(service, &caller, now, draw).await?;
             let note = "Any developer token of before has stopped working.";
             Ok(Shown { text, title: "Your developer token", name: None, note })
         }
         "rotate" => {
             let old = own_record(service, &visit.user, form.field("id")).await?;
-            let renewed = renew(service, &old, None, now, draw).await;
+            let renewed = renew(service, &caller, &old, now, draw).await;
             let (text, record, _) = renewed.map_err(|problem| match problem.status() {
                 // It is the token that is refused, and not whoever is signed in.
                 StatusCode::UNAUTHORIZED => Problem::conflict(problem.detail()),
@@ -129,7 +130,7 @@ async fn issued_key(
     draw: &Draw,
 ) -> Result<(Text, Record), Problem> {
     sent.check_once(service, user.id.as_str(), now).await?;
-    let caller = Caller::Visit(Box::new(sent.visit.clone())).permitted(service)?;
+    let caller = Caller::of_visit(service, &sent.visit).await?.permitted(service)?;
     let mut asked = asked(service, &sent.form, now)?;
     asked.insert("format".to_owned(), "jwt".into());
     asked.insert("user_id".to_owned(), user.id.to_string().into());

@@ -13,6 +13,7 @@ use login::{
 use store::{
     Failure,
     attempts::{self, Outcome, Pace},
+    marks::Marked,
     users::Named,
 };
 use token::{Status, Timestamp, User, Value, credential::Login, user::attribute::TOKEN_GENERATION};
@@ -32,12 +33,13 @@ pub(crate) async fn check_password(
     source_ip: &str,
     now: Timestamp,
     draw: &Draw,
-) -> Result<User, Problem> {
+) -> Result<Marked<User>, Problem> {
     let name = NameKey::new(login.username());
     let counters = attempts::counters(&name, source_ip, now);
     let attempt = Attempt { service, counters, id: draw.attempt(), now };
     attempt.reserve_pair().await?;
     let candidate = service.store.candidate(&name).await?;
+    let mark = service.store.mark_of(&candidate).await?;
     let user = match service.store.user_of(&candidate, &name).await? {
         Named::User(user) => Some(*user),
         Named::Nobody => None,
@@ -61,7 +63,7 @@ pub(crate) async fn check_password(
     }
     service.store.release(budget, &attempt.id, now).await?;
     attempt.settle(Outcome::Succeeded).await?;
-    Ok(user)
+    Ok(Marked { value: user, mark })
 }
 
 impl Attempt<'_> {

@@ -5,6 +5,7 @@ use edge::{Answer, Problem, Service, body, body::Members, caller::refuse_cookie_
 use http::StatusCode;
 use lambda_http::Request;
 use serde_json::json;
+use store::marks::Marked;
 use token::{Scope, Timestamp, User};
 
 use crate::{
@@ -27,7 +28,7 @@ pub(crate) async fn create_for_user(
 ) -> Result<Answer, Problem> {
     let caller = caller(service, request, now, draw).await?;
     let asked = read(service, body::json_object(request.headers(), request.body())?, now)?;
-    create(service, &caller, (caller.user(), caller.scope()), asked, now, draw).await
+    create(service, &caller, None, asked, now, draw).await
 }
 
 pub(crate) async fn create_for_app(
@@ -43,8 +44,8 @@ pub(crate) async fn create_for_app(
     let asked = read(service, body::json_object(request.headers(), request.body())?, now)?;
     let none = || Problem::conflict("There is no application account");
     let id = service.settings.app_user.ok_or_else(none)?;
-    let app = service.store.user(&id).await?.ok_or_else(none)?;
-    create(service, &caller, (&app, &app.permissions), asked, now, draw).await
+    let app = service.store.marked_user(&id).await?.ok_or_else(none)?;
+    create(service, &caller, Some(&app), asked, now, draw).await
 }
 
 async fn caller(service: &Service, request: &Request, now: Timestamp, draw: &Draw) -> Result<Caller, Problem> {
@@ -55,17 +56,19 @@ async fn caller(service: &Service, request: &Request, now: Timestamp, draw: &Dra
 async fn create(
     service: &Service,
     caller: &Caller,
-    (owner, cap): (&User, &Scope),
+    app: Option<&Marked<User>>,
     asked: Asked,
     now: Timestamp,
     draw: &Draw,
 ) -> Result<Answer, Problem> {
-    let granted = asked.authorities.intersection(cap);
+    let granted = asked.authorities.intersection(app.map_or_else(|| caller.scope(), |app| &app.value.permissions));
     if granted.is_empty() {
         return Err(Problem::invalid_member("authorities", "nothing of it may be granted"));
     }
+    let administers = [service.settings.admin_permission.as_str()];
     let wanted = Wanted {
-        owner,
+        other: app,
+        permissions: if app.is_some() { &administers } else { &[] },
         shape: Shape::Signed,
         continues_family: false,
         name: Some(asked.name),

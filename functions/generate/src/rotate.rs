@@ -1,14 +1,19 @@
 //! `POST /tokens/{id}/rotate`: a new token with the same settings. The old one ends at the new one's first use, or at the
 //! end of the window (`HALLPASS_ROTATION_WINDOW`), whichever is first.
 
-use edge::{Answer, Problem, Service, caller, entropy::Draw, gateway, log, problem, view};
+use edge::{Answer, Problem, Service, entropy::Draw, gateway, log, problem, view};
 use http::StatusCode;
 use lambda_http::Request;
 use serde_json::Value;
-use store::{Refused, rotation::Rotated};
-use token::{Admitted, Family, Format, Record, Sealed, Snapshot, Text, Timestamp, TokenId, lifecycle};
+use store::{Refused, marks::Marked, rotation::Rotated};
+use token::{Admitted, Family, Format, Reason, Record, Sealed, Snapshot, Text, Timestamp, TokenId, User, lifecycle};
 
-use crate::mint::{Shape, end_of_chain, seal, too_many_issuers};
+use crate::{
+    caller::Caller,
+    expiry,
+    mint::{Shape, seal, too_many_issuers},
+    second_look::Basis,
+};
 
 pub(crate) async fn rotate(
     service: &Service,
@@ -16,9 +21,10 @@ pub(crate) async fn rotate(
     now: Timestamp,
     draw: &Draw,
 ) -> Result<Answer, Problem> {
-    let caller = caller::admit(service, request.headers(), now).await?;
-    let old = service.managed(&caller, &gateway::path_parameter(request, "id")).await?;
-    let (text, new, window) = renew(service, &old, Some(&caller), now, draw).await?;
+    let caller = Caller::of_token(service, request, now).await?;
+    let token = caller.token().ok_or_else(Problem::not_found)?;
+    let old = service.managed(token, &gateway::path_parameter(request, "id")).await?;
+    let (text, new, window) = renew(service, &caller, &old, now, draw).await?;
     let mut shown = view::issued(&new, &text);
     if let Value::Object(members) = &mut shown {
         members.insert("replaces".to_owned(), old.id.to_string().into());
@@ -27,12 +33,11 @@ pub(crate) async fn rotate(
     Ok(problem::json(StatusCode::CREATED, &shown))
 }
 
-/// The successor of this token, asked for by this caller or by its user in person, and when the old one ends at the
-/// latest.
+/// The successor of this token, asked for by this caller, and when the old one ends at the latest.
 pub(crate) async fn renew(
     service: &Service,
+    caller: &Caller,
     old: &Record,
-    caller: Option<&Admitted>,
     now: Timestamp,
     draw: &Draw,
 ) -> Result<(Text, Record, Timestamp), Problem> {
@@ -43,43 +48,52 @@ pub(crate) async fn renew(
     if old.replaces.is_some() {
         return Err(Problem::conflict("The token has not been used yet"));
     }
-    let same_user = caller.filter(|caller| caller.user.id == old.id.user_id);
-    let owner = match same_user {
-        Some(caller) => Some(caller.user.clone()),
-        None => service.store.user(&old.id.user_id).await?,
-    };
+    let other = other(service, caller, old).await?;
+    let owner = other.as_ref().map_or_else(|| caller.user(), |other| &other.value);
     let ended = |rejection| Problem::refused(&service.settings.issuer, &Refused::new(rejection, Some(old.id)));
-    let admitted = lifecycle::readmit(old.clone(), owner, now).map_err(ended)?;
+    let admitted = lifecycle::readmit(old.clone(), Some(owner.clone()), now).map_err(ended)?;
     // The text goes to the caller, so that the new token must not be more than the caller is, whatever its user may do
     // one day.
-    if same_user.is_some_and(|caller| is_broader(old, &caller.record)) {
+    if other.is_none() && caller.token().is_some_and(|caller| is_broader(old, &caller.record)) {
         return Err(Problem::forbidden(&service.settings.issuer));
     }
-    let (sealed, new) = successor(service, &admitted, caller, now, draw).await?;
+    let (sealed, new) = successor(service, caller, &admitted, now, draw).await?;
     let window = now.after(service.settings.rotation_window);
     replace(service, caller, old, &new, window, now).await?;
+    let administers = [service.settings.admin_permission.as_str()];
+    let permissions: &[&str] = if other.is_some() { &administers } else { &[] };
+    let basis = Basis { caller, other: other.as_ref(), permissions, old: Some(old) };
+    basis.confirm(service, &new, now).await?;
     log::allowed("rotated", Some(&new.id), None);
     Ok((sealed.text, new, window))
 }
 
-/// One transaction writes the new record and marks the old one, if the token that asks still lives then.
+/// The user of the old token, if it is another than the caller's own.
+async fn other(service: &Service, caller: &Caller, old: &Record) -> Result<Option<Marked<User>>, Problem> {
+    if caller.user().id == old.id.user_id {
+        return Ok(None);
+    }
+    let refused = Refused::new(Reason::UserRemoved, Some(old.id));
+    let user = service.store.marked_user(&old.id.user_id).await?;
+    user.map(Some).ok_or_else(|| Problem::refused(&service.settings.issuer, &refused))
+}
+
+/// One transaction writes the new record and marks the old one, if both it and the token that asks are live then.
 async fn replace(
     service: &Service,
-    caller: Option<&Admitted>,
+    caller: &Caller,
     old: &Record,
     new: &Record,
     window: Timestamp,
     now: Timestamp,
 ) -> Result<(), Problem> {
-    let lost = || Problem::conflict("The token is being replaced already, or was taken back");
-    let parent = caller.map(|caller| &caller.record).filter(|record| record.id != old.id);
-    match (service.store.rotate(new, old, window, parent).await?, caller) {
-        (Rotated::Now, _) => Ok(()),
-        (Rotated::ParentEnded, Some(caller)) => match service.store.verify_again(caller, now).await? {
-            Err(refused) => Err(Problem::refused(&service.settings.issuer, &refused)),
-            Ok(_) => Err(lost()),
-        },
-        (Rotated::Lost | Rotated::ParentEnded, _) => Err(lost()),
+    let parent = caller.token().map(|caller| &caller.record).filter(|record| record.id != old.id);
+    match service.store.rotate(new, old, window, parent).await? {
+        Rotated::Now => Ok(()),
+        Rotated::Lost | Rotated::ParentEnded => {
+            caller.must_be_live(service, now).await?;
+            Err(Problem::conflict("The token is being replaced already, or was taken back"))
+        }
     }
 }
 
@@ -101,16 +115,17 @@ fn family(old: &Record, caller: Option<&Admitted>, new: TokenId) -> Result<Famil
 /// The new token: the same settings and the same length of life, within the limits of today.
 async fn successor(
     service: &Service,
+    caller: &Caller,
     old: &Admitted,
-    caller: Option<&Admitted>,
     now: Timestamp,
     draw: &Draw,
 ) -> Result<(Sealed, Record), Problem> {
     let record = &old.record;
     let life = record.expires_at.unwrap_or(Timestamp::MAX).since(record.issued_at);
     let expires_at = now.after(life.min(service.settings.max_lifetime));
-    let chain_ends_at = end_of_chain(service, record.chain_started_at, now)?;
-    let expires_at = chain_ends_at.map_or(expires_at, |end| end.min(expires_at));
+    let cap = [record.expiry_cap, expiry::cap_of(service, caller)].into_iter().flatten().min();
+    let latest = expiry::latest(service, record.authenticated_at, now)?;
+    let expires_at = expires_at.min(latest).min(cap.unwrap_or(Timestamp::MAX));
     let shape = if record.format == Format::Jwt { Shape::Key } else { Shape::Signed };
     let sealed = seal(service, &old.user, shape, expires_at, now, draw).await?;
     let binding = service.settings.binding(record.format).clone();
@@ -122,9 +137,10 @@ async fn successor(
         fingerprint: binding.fingerprint(&old.user),
         snapshot: Snapshot::new(&sealed.id.hash, &binding, &old.user),
         binding,
-        family: family(record, caller, sealed.id)?,
+        family: family(record, caller.token(), sealed.id)?,
         key_id: sealed.key_id.clone(),
         payload_digest: sealed.payload_digest,
+        expiry_cap: cap,
         replaces: Some(record.id.hash),
         replaced_by: None,
         replaced_at: None,

@@ -25,7 +25,8 @@ pub(crate) async fn generate(
 ) -> Result<Answer, Problem> {
     let caller = Caller::of(service, request, now, draw).await?;
     let wanted = Wanted {
-        owner: caller.user(),
+        other: None,
+        permissions: &[],
         shape: Shape::Signed,
         continues_family: true,
         name: None,

@@ -15,7 +15,7 @@ use store::{
     Failure, Store,
     sweep::{Invalidation, Place},
 };
-use token::Timestamp;
+use token::{Binding, Timestamp};
 
 pub mod stream;
 mod sweep;
@@ -38,6 +38,8 @@ pub struct Prune {
     pub store: Store,
     /// How long a record stays after its end.
     pub grace: Duration,
+    /// What tokens of any format and sessions are bound to now; nothing means that every change of a user counts.
+    pub bound_to: Option<Binding>,
 }
 
 /// What wakes prune up.

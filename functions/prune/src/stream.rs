@@ -99,9 +99,21 @@ impl Prune {
         now: Timestamp,
         may_go_on: &(dyn Fn() -> bool + Sync),
     ) -> (Option<LivePlace>, Result<(), Failure>) {
+        let marked = self.mark(drain, now).await;
         match self.read_page(drain, now).await {
-            Ok((voided, next)) => (next, self.void_all(&voided, now, may_go_on).await),
+            Ok((voided, next)) => (next, self.void_all(&voided, now, may_go_on).await.and(marked)),
             Err(failure) => (None, Err(failure)),
+        }
+    }
+
+    /// Leaves a mark before the first page of tokens is read: a token that is in no page was written after it, so that
+    /// whoever issues it sees the mark in the second look (`generate`), though the change may be undone by now. A mark that
+    /// cannot be left keeps no token alive, but the record has to come again.
+    async fn mark(&self, drain: &Drain, now: Timestamp) -> Result<(), Failure> {
+        let invalidating = drain.changes.iter().rfind(|change| self.invalidates(change));
+        match invalidating.filter(|_| drain.after.is_none()) {
+            Some(change) => self.store.mark_change(&drain.user_id, &change.sequence_number, now).await,
+            None => Ok(()),
         }
     }
 
@@ -126,6 +138,19 @@ impl Prune {
             Some(Invalidation::of_live(record, because))
         });
         Ok((voided.collect(), page.next))
+    }
+}
+
+impl Prune {
+    /// Whether a change invalidates tokens or sessions that are issued now. A user who is new had none.
+    fn invalidates(&self, change: &Change) -> bool {
+        match (&change.old, &change.new) {
+            (Image::Absent, _) => false,
+            (Image::User(old), Image::User(new)) => {
+                self.bound_to.as_ref().is_none_or(|bound_to| bound_to.fingerprint(old) != bound_to.fingerprint(new))
+            }
+            (Image::Unreadable, _) | (Image::User(_), Image::Absent | Image::Unreadable) => true,
+        }
     }
 }
 

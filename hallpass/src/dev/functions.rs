@@ -41,8 +41,10 @@ impl Functions {
     pub fn new(template: &Template, overrides: &BTreeMap<String, String>, clock: Clock) -> Result<Self, StartError> {
         let service = |function: &str| with_environment(template, overrides, function, Service::new);
         let authorizer = |lookup: Lookup<'_>| Authorizer::new(Service::new(lookup)?, lookup);
-        let prune =
-            |lookup: Lookup<'_>| Ok(Prune { store: edge::service::store(lookup)?, grace: settings::grace(lookup)? });
+        let prune = |lookup: Lookup<'_>| {
+            let bound_to = settings::bound_to(lookup).ok();
+            Ok(Prune { store: edge::service::store(lookup)?, grace: settings::grace(lookup)?, bound_to })
+        };
         Ok(Self {
             verify_authorizer: with_environment(template, overrides, "VerifyAuthorizer", authorizer)?,
             generate: service("Generate")?,

@@ -5,7 +5,7 @@ use http::{
     HeaderMap,
     header::{AUTHORIZATION, COOKIE},
 };
-use store::{Failure, Refused};
+use store::{Failure, Refused, marks::Marked};
 use token::{
     Admitted, Credential, Issuer, Reason, Record, Scope, Text, Timestamp, TokenId, User, credential::Unusable,
     lifecycle,
@@ -88,6 +88,34 @@ pub async fn admit_text(service: &Service, text: &Text, now: Timestamp) -> Resul
     Ok(admitted)
 }
 
+/// The holder of the live token that a request for another token carries, with the mark of its user's last change.
+///
+/// # Errors
+/// As [`admit`].
+pub async fn admit_to_issue(
+    service: &Service,
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> Result<Marked<Admitted>, Problem> {
+    match credential(headers, &service.settings.issuer)? {
+        Credential::Token(text) => admit_text_to_issue(service, &text, now).await,
+        Credential::Login(_) => Err(Problem::invalid_credentials(&service.settings.issuer)),
+    }
+}
+
+/// The holder of this live token, which asks for another one.
+///
+/// # Errors
+/// As [`admit_text`].
+pub async fn admit_text_to_issue(service: &Service, text: &Text, now: Timestamp) -> Result<Marked<Admitted>, Problem> {
+    let issuer = &service.settings.issuer;
+    let ring = service.ring(now).await?;
+    let verified = service.store.verify_to_issue(&ring, issuer, text, now).await?;
+    let marked = verified.map_err(|refused| Problem::refused(issuer, &refused))?;
+    service.finish_rotation(&marked.value, now).await?;
+    Ok(marked)
+}
+
 impl Service {
     /// The first use of a token that takes the place of another ends that one, before anybody is let in. For every
     /// other token this does nothing.
@@ -108,9 +136,13 @@ impl Service {
     }
 
     /// Whether this token may manage tokens other than itself and those it made: it has no scope of its own, or the
-    /// scope holds `tokens` or administers.
+    /// scope holds `HALLPASS_TOKENS_PERMISSION` or administers.
     pub fn manages_all(&self, caller: &Admitted) -> bool {
-        caller.record.scope.is_none() || caller.scope.holds("tokens") || self.is_administrator(&caller.scope)
+        self.manages_all_with(&caller.record, &caller.scope)
+    }
+
+    fn manages_all_with(&self, record: &Record, scope: &Scope) -> bool {
+        record.scope.is_none() || scope.holds(&self.settings.tokens_permission) || self.is_administrator(scope)
     }
 
     /// The record of the token that a route names, if the caller may manage it; `current` is the caller's own. Whatever
@@ -143,6 +175,11 @@ impl Service {
 
     /// Whether this token may manage that one of the same user.
     pub fn manages(&self, caller: &Admitted, other: &Record) -> bool {
-        self.manages_all(caller) || other.id == caller.record.id || other.issued_by == caller.record.id.to_string()
+        self.manages_with(&caller.record, &caller.scope, other)
+    }
+
+    /// Whether the token with this record may manage that one of the same user, with what it may do now.
+    pub fn manages_with(&self, caller: &Record, scope: &Scope, other: &Record) -> bool {
+        self.manages_all_with(caller, scope) || other.id == caller.id || other.issued_by == caller.id.to_string()
     }
 }

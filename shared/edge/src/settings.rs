@@ -22,12 +22,15 @@ pub struct Settings {
     pub issuer: Issuer,
     /// `HALLPASS_ADMIN_PERMISSION`.
     pub admin_permission: String,
+    /// `HALLPASS_TOKENS_PERMISSION`: the permission to manage every token of the user, and to create one that outlives the
+    /// token that creates it.
+    pub tokens_permission: String,
     /// `HALLPASS_LIFETIME`.
     lifetime: Duration,
     /// `HALLPASS_MAX_LIFETIME`: how long a token may live.
     pub max_lifetime: Duration,
-    /// `HALLPASS_MAX_RENEWAL`: how long a chain of tokens may live that were made from one another, if it is limited.
-    pub max_renewal: Option<Duration>,
+    /// `HALLPASS_MAX_AUTHENTICATION_AGE`: how long after a log-in every token expires that goes back to it.
+    pub max_authentication_age: Duration,
     /// `HALLPASS_DEVELOPER_LIFETIME`: how long a developer token lives, if it ends at all.
     pub developer_lifetime: Option<Duration>,
     /// `HALLPASS_ROTATION_WINDOW`: how long a rotated token lives on while its successor has not been used.
@@ -91,16 +94,14 @@ impl Settings {
             token::codec::BadIssuer::Prefix => BadSetting::new("HALLPASS_PREFIX", bad),
             token::codec::BadIssuer::Realm => BadSetting::new("HALLPASS_REALM", bad),
         })?;
-        let all = attributes::binding(lookup, "HALLPASS_INVALIDATE_ON")?
-            .unwrap_or_else(|| Binding::new(["username", "password_hash", "status"].map(str::to_owned)));
-        let of = |name| Ok::<_, BadSetting>(attributes::binding(lookup, name)?.unwrap_or_else(|| all.clone()));
         Ok(Self {
             issuer,
             admin_permission: permission(lookup, "HALLPASS_ADMIN_PERMISSION")?
                 .unwrap_or_else(|| "ROLE_ADMIN".to_owned()),
+            tokens_permission: permission(lookup, "HALLPASS_TOKENS_PERMISSION")?.unwrap_or_else(|| "tokens".to_owned()),
             lifetime: duration(lookup, "HALLPASS_LIFETIME", days(30))?,
             max_lifetime: duration(lookup, "HALLPASS_MAX_LIFETIME", days(366))?,
-            max_renewal: optional_duration(lookup, "HALLPASS_MAX_RENEWAL")?,
+            max_authentication_age: max_authentication_age(lookup)?,
             developer_lifetime: optional_duration(lookup, "HALLPASS_DEVELOPER_LIFETIME")?,
             rotation_window: duration(lookup, "HALLPASS_ROTATION_WINDOW", Duration::from_secs(3_600))?,
             generate_permission: permission(lookup, "HALLPASS_GENERATE_PERMISSION")?,
@@ -116,11 +117,7 @@ impl Settings {
             max_tokens_total: count(lookup, "HALLPASS_MAX_TOKENS_TOTAL", 1_000)?,
             authorizer_cache: duration_or_zero(lookup, "HALLPASS_AUTHORIZER_CACHE", Duration::ZERO)?,
             login_budgets: LoginBudgets::read(lookup)?,
-            bindings: [
-                of("HALLPASS_INVALIDATE_ON_SIGNED")?,
-                of("HALLPASS_INVALIDATE_ON_DEVELOPER")?,
-                of("HALLPASS_INVALIDATE_ON_JWT")?,
-            ],
+            bindings: bindings(lookup)?,
         })
     }
 
@@ -141,7 +138,7 @@ impl Settings {
 
     /// What the session of a browser is bound to: whatever voids a token of any format ends it.
     pub fn session_binding(&self) -> Binding {
-        Binding::new(self.bindings.iter().flat_map(Binding::names).cloned())
+        union(&self.bindings)
     }
 }
 
@@ -189,6 +186,39 @@ pub fn required(lookup: Lookup<'_>, name: &'static str) -> Result<String, BadSet
     text(lookup, name).ok_or_else(|| BadSetting::new(name, "it is not set"))
 }
 
+/// `HALLPASS_MAX_AUTHENTICATION_AGE`. A limit under its former name must not be passed over in silence.
+fn max_authentication_age(lookup: Lookup<'_>) -> Result<Duration, BadSetting> {
+    const FORMER: &str = "HALLPASS_MAX_RENEWAL";
+    if text(lookup, FORMER).is_some() {
+        return Err(BadSetting::new(FORMER, "is now HALLPASS_MAX_AUTHENTICATION_AGE"));
+    }
+    duration(lookup, "HALLPASS_MAX_AUTHENTICATION_AGE", days(366))
+}
+
+/// What new tokens of each format are bound to: signed, developer, JWT.
+fn bindings(lookup: Lookup<'_>) -> Result<[Binding; 3], BadSetting> {
+    let all = attributes::binding(lookup, "HALLPASS_INVALIDATE_ON")?
+        .unwrap_or_else(|| Binding::new(["username", "password_hash", "status"].map(str::to_owned)));
+    let of = |name| Ok::<_, BadSetting>(attributes::binding(lookup, name)?.unwrap_or_else(|| all.clone()));
+    Ok([
+        of("HALLPASS_INVALIDATE_ON_SIGNED")?,
+        of("HALLPASS_INVALIDATE_ON_DEVELOPER")?,
+        of("HALLPASS_INVALIDATE_ON_JWT")?,
+    ])
+}
+
+/// What anything that is issued now is bound to, whatever its format; a change of it invalidates something.
+///
+/// # Errors
+/// When a list of attributes cannot be read.
+pub fn bound_to(lookup: Lookup<'_>) -> Result<Binding, BadSetting> {
+    Ok(union(&bindings(lookup)?))
+}
+
+fn union(bindings: &[Binding]) -> Binding {
+    Binding::new(bindings.iter().flat_map(Binding::names).cloned())
+}
+
 const fn days(days: u64) -> Duration {
     Duration::from_secs(days.saturating_mul(86_400))
 }
@@ -218,7 +248,8 @@ mod tests {
         check("HALLPASS_MAX_TOKENS", "0");
         check("HALLPASS_MAX_TOKENS_TOTAL", "many");
         check("HALLPASS_MAX_TOKENS_TOTAL", "0");
-        check("HALLPASS_MAX_RENEWAL", "x");
+        check("HALLPASS_MAX_AUTHENTICATION_AGE", "x");
+        check("HALLPASS_MAX_RENEWAL", "40d");
         check("HALLPASS_AUTHORIZER_CACHE", "5 minutes");
     }
 

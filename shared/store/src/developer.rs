@@ -3,12 +3,13 @@
 use aws_sdk_dynamodb::{
     error::SdkError,
     operation::transact_write_items::TransactWriteItemsError,
-    types::{ConditionCheck, Put, TransactWriteItem, Update},
+    types::{Put, TransactWriteItem, Update},
 };
 use token::{Format, Record, Timestamp, TokenHash, UserId};
 
 use crate::{
     Failure, Store,
+    condition::{self, LIVES},
     failure::Corrupt,
     item::{self, Item},
 };
@@ -56,9 +57,9 @@ impl Store {
         let put = match old {
             None => put.condition_expression("attribute_not_exists(#hash)"),
             Some(old) if remakes_itself => put
-                .condition_expression("#hash = :old AND attribute_not_exists(#revoked) AND attribute_not_exists(#off)")
-                .expression_attribute_names("#revoked", item::REVOKED_AT)
-                .expression_attribute_names("#off", item::DISABLED_AT)
+                .condition_expression(format!("#hash = :old AND {LIVES}"))
+                .set_expression_attribute_names(Some(condition::names()))
+                .set_expression_attribute_values(Some(condition::values(record.issued_at)))
                 .expression_attribute_values(":old", item::text(&*old.text())),
             Some(old) => {
                 put.condition_expression("#hash = :old").expression_attribute_values(":old", item::text(&*old.text()))
@@ -81,7 +82,7 @@ impl Store {
             Some(TransactWriteItem::builder().put(put).build()),
             Some(TransactWriteItem::builder().put(point).build()),
             unpoint.transpose()?.map(|update| TransactWriteItem::builder().update(update).build()),
-            parent.map(|parent| self.while_it_lives(parent)).transpose()?,
+            parent.map(|parent| self.while_it_lives(parent, record.issued_at)).transpose()?,
         ];
         let call = self.client.transact_write_items().set_transact_items(Some(writes.into_iter().flatten().collect()));
         match call.send().await {
@@ -115,28 +116,6 @@ impl Store {
     /// When the store fails.
     pub async fn developer_of(&self, user_id: &UserId) -> Result<Option<Record>, Failure> {
         self.item(item::key(user_id.as_str(), item::DEVELOPER)).await
-    }
-
-    /// Makes a transaction depend on a token that it does not write: it must still be there and live.
-    pub(crate) fn while_it_lives(&self, token: &Record) -> Result<TransactWriteItem, Failure> {
-        let check = ConditionCheck::builder()
-            .table_name(&self.tables.tokens)
-            .set_key(Some(item::record_key(&token.id, token.format)))
-            .expression_attribute_names("#user", item::USER_ID)
-            .expression_attribute_names("#revoked", item::REVOKED_AT)
-            .expression_attribute_names("#off", item::DISABLED_AT);
-        let lives = "attribute_exists(#user) AND attribute_not_exists(#revoked) AND attribute_not_exists(#off)";
-        // Every user has one developer record, so the key does not say which token it is.
-        let check = if token.format == Format::Developer {
-            check
-                .condition_expression(format!("{lives} AND #hash = :hash"))
-                .expression_attribute_names("#hash", item::TOKEN_HASH)
-                .expression_attribute_values(":hash", item::text(&*token.id.hash.text()))
-        } else {
-            check.condition_expression(lives)
-        };
-        let check = check.build().map_err(|error| Failure::new("looking at the token that asks", error))?;
-        Ok(TransactWriteItem::builder().condition_check(check).build())
     }
 
     /// Where this developer token's hash leads.

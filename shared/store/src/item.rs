@@ -41,7 +41,8 @@ pub(crate) const ISSUED_BY_FAMILY: &str = "issued_by_family";
 const ANCESTORS: &str = "issued_by_ancestors";
 const GENERATION: &str = "generation";
 const ATTRIBUTE_DIGESTS: &str = "attribute_digests";
-const CHAIN_STARTED_AT: &str = "chain_started_at";
+const AUTHENTICATED_AT: &str = "authenticated_at";
+const EXPIRY_CAP: &str = "expiry_cap";
 pub(crate) const REPLACED_BY: &str = "replaced_by";
 pub(crate) const REPLACED_AT: &str = "replaced_at";
 
@@ -116,7 +117,7 @@ pub(crate) fn from_record(record: &Record) -> Item {
     put(BINDING, binding_value(&record.binding));
     put(KEY_ID, text(&record.key_id));
     put(FAMILY_ID, text(record.family.id.to_string()));
-    put(CHAIN_STARTED_AT, number(record.chain_started_at));
+    put(AUTHENTICATED_AT, number(record.authenticated_at));
     let hash = (record.format == token::Format::Developer).then_some(record.id.hash);
     let optional = [
         (TOKEN_HASH, hash.map(|hash| text(&*hash.text()))),
@@ -132,6 +133,7 @@ pub(crate) fn from_record(record: &Record) -> Item {
         (ANCESTORS, bytes(record.family.ancestors().as_flattened())),
         (GENERATION, record.snapshot.generation().map(|count| AttributeValue::N(count.to_string()))),
         (ATTRIBUTE_DIGESTS, bytes(record.snapshot.digests())),
+        (EXPIRY_CAP, record.expiry_cap.map(number)),
         (REPLACES, record.replaces.map(|hash| text(&*hash.text()))),
         (REPLACED_BY, record.replaced_by.map(|hash| text(&*hash.text()))),
         (REPLACED_AT, record.replaced_at.map(number)),
@@ -178,7 +180,8 @@ pub(crate) fn to_record(item: &Item) -> Result<Record, Corrupt> {
         key_id: required(item, KEY_ID)?,
         family: family(item)?,
         payload_digest: optional(item, PAYLOAD_DIGEST)?,
-        chain_started_at: instant(item, CHAIN_STARTED_AT)?.ok_or(Corrupt(CHAIN_STARTED_AT))?,
+        authenticated_at: instant(item, AUTHENTICATED_AT)?.ok_or(Corrupt(AUTHENTICATED_AT))?,
+        expiry_cap: instant(item, EXPIRY_CAP)?,
         replaces: optional(item, REPLACES)?,
         replaced_by,
         replaced_at,

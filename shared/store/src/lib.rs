@@ -14,10 +14,12 @@
 //! | [`tokens`] | making, listing and taking back records |
 //! | [`issued`] | what tokens issued, for any user |
 //! | [`developer`] | the one developer token of a user |
+//! | `condition` | the one condition that a record is live, for transactions |
 //! | [`rotation`] | one token takes the place of another |
 //! | [`sessions`] | who signed in with a browser |
 //! | [`flows`] | log-ins of two requests |
 //! | [`forms`] | forms that are good for one time |
+//! | [`marks`] | marks of changes, for whoever issues a token meanwhile |
 //! | [`users`] | finding users |
 //! | [`changes`] | changes of users: blocking, revoking all their tokens, passwords, permissions |
 //! | [`management`] | adding, renaming, removing and listing users, for applications that have no user management |
@@ -31,6 +33,7 @@ use aws_sdk_dynamodb::Client;
 
 pub mod attempts;
 pub mod changes;
+mod condition;
 pub mod connect;
 pub mod developer;
 pub mod failure;
@@ -43,6 +46,7 @@ pub mod keys;
 pub mod list;
 pub mod live;
 pub mod management;
+pub mod marks;
 pub mod names;
 pub mod presence;
 pub mod rotation;

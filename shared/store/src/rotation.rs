@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
-use token::{Format, Reason, Record, Timestamp, TokenId};
+use token::{Format, Reason, Record, Timestamp, TokenHash, TokenId};
 
 use crate::{
     Failure, Store,
+    condition::{self, LIVES},
     developer::{is_cancelled, last_was_unmet},
     failure::if_met,
     item,
@@ -18,9 +19,9 @@ use crate::{
 pub enum Rotated {
     /// The new token is there, and the old one will end.
     Now,
-    /// The old token is gone, was taken back, or is being replaced already; nothing changed.
+    /// The old token is no longer live, or is being replaced already; nothing changed.
     Lost,
-    /// The token that asked was taken back meanwhile; nothing changed.
+    /// The token that asked is no longer live; nothing changed.
     ParentEnded,
 }
 
@@ -53,11 +54,9 @@ impl Store {
             .table_name(&self.tables.tokens)
             .set_key(Some(item::record_key(&old.id, old.format)))
             .update_expression("SET #by = :new, #at = :end, #live = :live")
-            .condition_expression(
-                "attribute_exists(#user) AND attribute_not_exists(#revoked) AND attribute_not_exists(#by)",
-            )
-            .expression_attribute_names("#user", item::USER_ID)
-            .expression_attribute_names("#revoked", item::REVOKED_AT)
+            .condition_expression(format!("{LIVES} AND attribute_not_exists(#by)"))
+            .set_expression_attribute_names(Some(condition::names()))
+            .set_expression_attribute_values(Some(condition::values(new.issued_at)))
             .expression_attribute_names("#by", item::REPLACED_BY)
             .expression_attribute_names("#at", item::REPLACED_AT)
             .expression_attribute_values(":new", item::text(&*new.id.hash.text()))
@@ -69,7 +68,7 @@ impl Store {
         let writes = [
             Some(TransactWriteItem::builder().put(put).build()),
             Some(TransactWriteItem::builder().update(mark).build()),
-            parent.map(|parent| self.while_it_lives(parent)).transpose()?,
+            parent.map(|parent| self.while_it_lives(parent, new.issued_at)).transpose()?,
         ];
         let call = self.client.transact_write_items().set_transact_items(Some(writes.into_iter().flatten().collect()));
         match call.send().await {
@@ -117,6 +116,26 @@ impl Store {
         ];
         let call = self.client.transact_write_items().set_transact_items(Some(writes.into()));
         call.send().await.map(drop).map_err(Failure::of(DOING))
+    }
+
+    /// Undoes a rotation whose new token was never shown: the old one goes on as if nothing had been asked.
+    pub(crate) async fn withdraw_successor(&self, record: &Record, old: TokenHash) -> Result<(), Failure> {
+        const DOING: &str = "withdrawing the new token";
+        self.delete_unshown(record).await?;
+        let Some(old) = self.record(&TokenId { user_id: record.id.user_id, hash: old }).await? else {
+            return Ok(());
+        };
+        let call = self
+            .update(item::record_key(&old.id, old.format))
+            .update_expression("SET #live = :live REMOVE #by, #at")
+            .condition_expression("#by = :new AND attribute_not_exists(#revoked)")
+            .expression_attribute_names("#live", item::LIVE_UNTIL)
+            .expression_attribute_names("#by", item::REPLACED_BY)
+            .expression_attribute_names("#at", item::REPLACED_AT)
+            .expression_attribute_names("#revoked", item::REVOKED_AT)
+            .expression_attribute_values(":live", item::number(old.expires_at.unwrap_or(Timestamp::MAX)))
+            .expression_attribute_values(":new", item::text(&*record.id.hash.text()));
+        if_met(DOING, call.send().await).map(|_met| ())
     }
 
     /// Ends the token that `record` replaces, at the first use of `record`: one transaction over both. If the old one

@@ -14,6 +14,7 @@ use crate::{
     failure::if_met,
     item::{self, FIRST_TOKEN, FORGET_AT, Item},
     live::LiveRecord,
+    marks,
     sessions::{self, Session},
     tokens::Marked,
     verify::pause,
@@ -278,6 +279,7 @@ fn entry(item: &Item) -> Option<Entry> {
         Some((item::USER_NAME, name)) => {
             item::required(item, item::OWNER).map_or(Kind::Other, |owner| Kind::Name { key: name.to_owned(), owner })
         }
+        Some((marks::CHANGES, _)) => Kind::Passing,
         // A session or a flow, which ends by itself.
         Some(_) => Kind::Other,
         None if sessions::is_session(&key.token) => {

@@ -41,11 +41,18 @@ impl Store {
         self.put_new(item::from_record(record), "writing the record").await
     }
 
-    /// Takes a record away whose text was never shown.
+    /// Takes a record away whose text was never shown, and gives its place back to the token that it was to replace.
     ///
     /// # Errors
     /// When the store fails. The record then stays until it is forgotten, and nobody holds its text.
     pub async fn withdraw(&self, record: &Record) -> Result<(), Failure> {
+        match record.replaces {
+            Some(old) => self.withdraw_successor(record, old).await,
+            None => self.delete_unshown(record).await,
+        }
+    }
+
+    pub(crate) async fn delete_unshown(&self, record: &Record) -> Result<(), Failure> {
         let call = self.client.delete_item().table_name(&self.tables.tokens);
         let call = call.set_key(Some(item::record_key(&record.id, record.format)));
         // The key of a developer record does not say which token it is.

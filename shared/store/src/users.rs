@@ -3,7 +3,7 @@
 use login::NameKey;
 use token::{User, UserId, user::attribute::USERNAME_KEY};
 
-use crate::{Failure, Store, item, item::Item};
+use crate::{Failure, Store, item, item::Item, marks::ChangeMark};
 
 /// The index of users by the normal form of their names.
 pub const NAME_INDEX: &str = "username_key";
@@ -86,6 +86,14 @@ impl Store {
             _ => None,
         };
         Ok(Candidate(key.unwrap_or_else(|| NOBODY.to_owned())))
+    }
+
+    /// The mark of a candidate's last change, if it is a user: one strong read, whoever it is.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn mark_of(&self, candidate: &Candidate) -> Result<Option<ChangeMark>, Failure> {
+        self.mark_at(&candidate.0).await
     }
 
     /// The user behind a candidate: one strong read, whoever it is, so that the time does not tell who is there. The

@@ -5,13 +5,13 @@ use std::{collections::HashMap, time::Duration};
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use token::{
     Admitted, Changed, Claim, Issuer, Keyring, Reason, Record, Rejection, Text, Timestamp, TokenId, User, UserId,
-    lifecycle,
 };
 
 use crate::{
     Failure, Store,
     developer::Pointer,
     item::{self, Item},
+    marks::{self, ChangeMark, Marked},
 };
 
 /// A token that was refused, and its public name where the text gave it away.
@@ -42,6 +42,15 @@ pub struct Found {
     pub user: Option<User>,
     /// The token itself, if it is a developer token and a new one took its place.
     pub replaced: Option<TokenId>,
+    /// The mark of the user's last change, if it was asked for and there is one.
+    pub mark: Option<ChangeMark>,
+}
+
+/// What is read for a verification.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    RecordAndUser,
+    MarkToo,
 }
 
 /// The limit of all reads of one verification together: an authorizer has answered or failed within three seconds.
@@ -61,34 +70,55 @@ impl Store {
         text: &Text,
         now: Timestamp,
     ) -> Result<Result<Admitted, Refused>, Failure> {
+        let checked = self.check(ring, issuer, text, now, Reading::RecordAndUser).await?;
+        Ok(checked.map(|marked| marked.value))
+    }
+
+    /// The same for a token that asks for another one: with the mark of its user's last change, from the same read.
+    ///
+    /// # Errors
+    /// As [`Store::verify`].
+    pub async fn verify_to_issue(
+        &self,
+        ring: &Keyring,
+        issuer: &Issuer,
+        text: &Text,
+        now: Timestamp,
+    ) -> Result<Result<Marked<Admitted>, Refused>, Failure> {
+        self.check(ring, issuer, text, now, Reading::MarkToo).await
+    }
+
+    /// What there is now of a token that was admitted a moment ago: its record, its user and the user's mark in one
+    /// strong read. The record may be that of a developer token that has taken its place.
+    ///
+    /// # Errors
+    /// When the store does not answer in [`READ_LIMIT`], or holds something it must not.
+    pub async fn read_again(&self, record: &Record) -> Result<Found, Failure> {
+        let Record { id, format, .. } = record;
+        within_limit(self.read_all(item::record_key(id, *format), id.user_id, Reading::MarkToo)).await
+    }
+
+    async fn check(
+        &self,
+        ring: &Keyring,
+        issuer: &Issuer,
+        text: &Text,
+        now: Timestamp,
+        reading: Reading,
+    ) -> Result<Result<Marked<Admitted>, Refused>, Failure> {
         let claim = match token::open(ring, issuer, text.reveal(), now) {
             Ok(claim) => claim,
             Err(reason) => return Ok(Err(Refused::new(reason, None))),
         };
         let token_id = claim.user_id.map(|user_id| TokenId { user_id, hash: claim.hash });
-        let found = within_limit(self.read(&claim)).await?;
+        let found = within_limit(self.read(&claim, reading)).await?;
         if found.replaced.is_some() {
             return Ok(Err(Refused::new(Reason::Replaced, found.replaced)));
         }
         let token_id = token_id.or(found.record.as_ref().map(|record| record.id));
-        Ok(token::admit(&claim, found.record, found.user, now).map_err(|rejection| Refused::new(rejection, token_id)))
-    }
-
-    /// Whether a token that was admitted a moment ago still is: its record and its user in one strong read.
-    ///
-    /// # Errors
-    /// When the store does not answer in [`READ_LIMIT`], or holds something it must not.
-    pub async fn verify_again(
-        &self,
-        admitted: &Admitted,
-        now: Timestamp,
-    ) -> Result<Result<Admitted, Refused>, Failure> {
-        let Record { id, format, .. } = admitted.record;
-        let found = within_limit(self.read_both(item::record_key(&id, format), id.user_id)).await?;
-        let Some(record) = found.record.filter(|record| record.id == id) else {
-            return Ok(Err(Refused::new(Reason::Unknown, Some(id))));
-        };
-        Ok(lifecycle::readmit(record, found.user, now).map_err(|rejection| Refused::new(rejection, Some(id))))
+        let mark = found.mark;
+        let admitted = token::admit(&claim, found.record, found.user, now);
+        Ok(admitted.map(|value| Marked { value, mark }).map_err(|rejection| Refused::new(rejection, token_id)))
     }
 
     /// The public name of a claimed token. A developer token's text does not say whose it is: its pointer does.
@@ -103,7 +133,7 @@ impl Store {
         Ok(user_id.map(|user_id| TokenId { user_id, hash: claim.hash }))
     }
 
-    async fn read(&self, claim: &Claim) -> Result<Found, Failure> {
+    async fn read(&self, claim: &Claim, reading: Reading) -> Result<Found, Failure> {
         let user_id = match claim.user_id {
             Some(user_id) => user_id,
             None => match self.pointer(&claim.hash).await? {
@@ -116,14 +146,15 @@ impl Store {
             },
         };
         let id = TokenId { user_id, hash: claim.hash };
-        self.read_both(item::record_key(&id, claim.format), user_id).await
+        self.read_all(item::record_key(&id, claim.format), user_id, reading).await
     }
 
-    async fn read_both(&self, record_key: Item, user_id: UserId) -> Result<Found, Failure> {
+    async fn read_all(&self, record_key: Item, user_id: UserId, reading: Reading) -> Result<Found, Failure> {
         let mut found = Found::default();
+        let mark_key = (reading == Reading::MarkToo).then(|| marks::mark_key(user_id.as_str()));
         let mut asked = HashMap::from([
-            (self.tables.tokens.clone(), strong(record_key)?),
-            (self.tables.users.clone(), strong(item::user_key(&user_id))?),
+            (self.tables.tokens.clone(), strong([record_key].into_iter().chain(mark_key))?),
+            (self.tables.users.clone(), strong([item::user_key(&user_id)])?),
         ]);
         // DynamoDB may leave keys unprocessed under load; the caller's limit ends the loop.
         let mut wait = Duration::from_millis(10);
@@ -132,10 +163,12 @@ impl Store {
             let answer = call.send().await.map_err(Failure::of(DOING))?;
             for (table, items) in answer.responses.unwrap_or_default() {
                 for item in items {
-                    if table == self.tables.tokens {
-                        found.record = Some(item::to_record(&item).map_err(|bad| Failure::new(DOING, bad))?);
-                    } else {
+                    if table != self.tables.tokens {
                         found.user = Some(item::to_user(item).map_err(|bad| Failure::new(DOING, bad))?);
+                    } else if reading == Reading::MarkToo && marks::is_mark(&item) {
+                        found.mark = Some(marks::to_mark(&item).map_err(|bad| Failure::new(DOING, bad))?);
+                    } else {
+                        found.record = Some(item::to_record(&item).map_err(|bad| Failure::new(DOING, bad))?);
                     }
                 }
             }
@@ -149,8 +182,10 @@ impl Store {
     }
 }
 
-fn strong(key: Item) -> Result<KeysAndAttributes, Failure> {
-    KeysAndAttributes::builder().keys(key).consistent_read(true).build().map_err(|bad| Failure::new(DOING, bad))
+fn strong(keys: impl IntoIterator<Item = Item>) -> Result<KeysAndAttributes, Failure> {
+    let keys = keys.into_iter().collect();
+    let read = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+    read.map_err(|bad| Failure::new(DOING, bad))
 }
 
 async fn within_limit(reading: impl Future<Output = Result<Found, Failure>>) -> Result<Found, Failure> {

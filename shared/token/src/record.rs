@@ -46,8 +46,12 @@ pub struct Record {
     pub family: Family,
     /// The digest of a JWT's claims as they were issued; records from before this was kept have none.
     pub payload_digest: Option<PayloadDigest>,
-    /// When that chain began, with a password or by an administrator.
-    pub chain_started_at: Timestamp,
+    /// When somebody showed a password, or an operator acted, for the first token that this one goes back to. It passes
+    /// to everything that a token creates.
+    pub authenticated_at: Timestamp,
+    /// When every token expires at the latest that goes back to this one, if one that it goes back to was temporary or
+    /// had a scope.
+    pub expiry_cap: Option<Timestamp>,
     /// The token that dies at this one's first use.
     pub replaces: Option<TokenHash>,
     /// The token that took or will take this one's place.

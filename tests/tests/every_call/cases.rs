@@ -139,9 +139,9 @@ async fn generate(world: &World, tokens: &Tokens) -> Vec<Case> {
         case("create for another", with("admin", "POST", "/tokens").json(&json!({"name": "a", "user_id": "1"})), "201"),
         Case { counts: "rotated", ..case("rotate", rotate("own", "own"), "201").again(&["409"]) },
         Case { counts: "rotated", ..case("rotate another's", rotate("admin", "own"), "201").again(&["409"]) },
-        case("remake", with("own", "POST", "/profile/developer"), "201"),
+        case("remake", with("own", "POST", "/profile/developer"), "201").in_steps(),
         // It is the token that asks which ends.
-        case("remake itself", with("unused developer", "POST", "/profile/developer"), "201").again(&["401"]),
+        case("remake itself", with("unused developer", "POST", "/profile/developer"), "201").again(&["401"]).in_steps(),
         case("authorise", Request::new("GET", "/rs/authorise").authorization(&right), "200"),
         Case { counts: "", ..case("begin the implicit flow", begin, "200") },
         // A flow is good for one decision, and then it has to begin anew.

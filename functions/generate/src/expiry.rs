@@ -1,0 +1,33 @@
+//! How long a new token may live: what it goes back to decides.
+
+use edge::{Problem, Service};
+use store::Refused;
+use token::{Reason, Record, Scope, Timestamp};
+
+use crate::caller::Caller;
+
+/// When whatever goes back to this log-in expires at the latest (`HALLPASS_MAX_AUTHENTICATION_AGE`).
+///
+/// # Errors
+/// 401 when that has come.
+pub(crate) fn latest(service: &Service, authenticated_at: Timestamp, now: Timestamp) -> Result<Timestamp, Problem> {
+    let end = authenticated_at.after(service.settings.max_authentication_age);
+    if end.has_come(now) {
+        return Err(Problem::refused(&service.settings.issuer, &Refused::new(Reason::Expired, None)));
+    }
+    Ok(end)
+}
+
+/// When whatever this token creates expires at the latest, if there is a limit: a token with a scope creates none that
+/// outlives it, unless the scope, as far as the user has it now, holds `HALLPASS_TOKENS_PERMISSION`. What binds a token
+/// binds whatever it creates, however often.
+pub(crate) fn cap(service: &Service, record: &Record, scope: &Scope) -> Option<Timestamp> {
+    let is_bound = record.scope.is_some() && !scope.holds(&service.settings.tokens_permission);
+    let own = record.expires_at.filter(|_| is_bound);
+    [own, record.expiry_cap].into_iter().flatten().min()
+}
+
+/// The same for whatever this caller creates.
+pub(crate) fn cap_of(service: &Service, caller: &Caller) -> Option<Timestamp> {
+    caller.token().and_then(|token| cap(service, &token.record, &token.scope))
+}

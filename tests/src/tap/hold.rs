@@ -1,0 +1,28 @@
+//! Holding a request, so that something else happens between two calls of it.
+
+use super::{ANY, Fault, Tap};
+
+impl Tap {
+    /// Holds the `call`th request that passes from now on, and does something else meanwhile. `false` if `asking` was
+    /// answered before there was such a request.
+    pub async fn meanwhile<T>(
+        &self,
+        call: usize,
+        asking: impl Future<Output = T>,
+        doing: impl Future<Output = ()>,
+    ) -> (T, bool) {
+        self.inject(ANY, call, 1, Fault::Hold);
+        let held = async {
+            self.state.held.notified().await;
+            doing.await;
+            self.state.released.notify_one();
+        };
+        let (mut asking, mut held) = (std::pin::pin!(asking), std::pin::pin!(held));
+        let outcome = tokio::select! {
+            answer = &mut asking => (answer, false),
+            () = &mut held => (asking.await, true),
+        };
+        self.heal();
+        outcome
+    }
+}

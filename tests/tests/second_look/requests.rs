@@ -1,0 +1,191 @@
+//! Every way to ask for a token, with a caller of every kind, over tables that are made ready for all of them.
+
+use std::pin::Pin;
+
+use edge::entropy;
+use generate::operator::{self, Order};
+use serde_json::json;
+use tests::{Request, World, api::bearer, basic, visitor::Visitor};
+use token::{Format, Record, Timestamp};
+
+/// One way to ask.
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) asking: Asking,
+    /// Whose right it is.
+    pub(crate) caller: &'static str,
+    /// Whose the token will be.
+    pub(crate) owner: &'static str,
+    /// The record of the token that asks.
+    pub(crate) token: Option<Record>,
+    /// The record of the token that is replaced.
+    pub(crate) old: Option<Record>,
+    /// Whether an administrator's permission is needed.
+    pub(crate) administers: bool,
+    /// The sort key of the session that asks.
+    pub(crate) has_session: bool,
+}
+
+/// How it is asked.
+pub(crate) enum Asking {
+    Request(Request),
+    Issue(&'static str),
+    Rotate(Box<Record>),
+}
+
+impl Case {
+    fn new(name: &'static str, request: Request, caller: &'static str) -> Self {
+        Self {
+            name,
+            asking: Asking::Request(request),
+            caller,
+            owner: caller,
+            token: None,
+            old: None,
+            administers: false,
+            has_session: false,
+        }
+    }
+
+    fn by(self, token: &Record) -> Self {
+        Self { token: Some(token.clone()), ..self }
+    }
+
+    fn replacing(self, old: &Record) -> Self {
+        Self { old: Some(old.clone()), ..self }
+    }
+
+    fn for_another(self, owner: &'static str) -> Self {
+        Self { owner, administers: true, ..self }
+    }
+
+    fn in_a_session(self) -> Self {
+        Self { has_session: true, ..self }
+    }
+
+    /// The text of the new token, or the status of the refusal; 0 stands for whatever no request was.
+    pub(crate) async fn ask(&self, world: &World) -> Result<String, u16> {
+        let service = world.service();
+        let operated: Pin<Box<dyn Future<Output = _> + Send>> = match &self.asking {
+            Asking::Request(request) => {
+                let answer = world.send("Generate", request.clone()).await;
+                return if answer.status < 300 { Ok(text_in(&answer.body)) } else { Err(answer.status) };
+            }
+            Asking::Issue(owner) => {
+                let owner = world.store.user(&owner.parse().unwrap()).await.unwrap().unwrap();
+                let order = Order { owner, jwt: false, name: None, description: None, scope: None, expires_at: None };
+                Box::pin(async {
+                    let draw = entropy::draw().unwrap();
+                    operator::issue(&service, order, now(world), &draw).await.map(|(text, _)| text)
+                })
+            }
+            Asking::Rotate(old) => Box::pin(async {
+                let draw = entropy::draw().unwrap();
+                operator::rotate(&service, &old.id, now(world), &draw).await.map(|rotation| rotation.text)
+            }),
+        };
+        operated.await.map(|text| text.reveal().to_owned()).map_err(|_| 0)
+    }
+}
+
+fn now(world: &World) -> Timestamp {
+    world.now()
+}
+
+/// The token in an answer of any route, or on a page.
+pub(crate) fn text_in(body: &str) -> String {
+    let json: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+    let member = ["token", "value", "accessToken"].iter().find_map(|name| json[name].as_str());
+    let shown = || body.split("id=\"new-token\"").nth(1)?.split("value=\"").nth(1)?.split('"').next();
+    member.or_else(shown).unwrap_or_else(|| panic!("{body}")).to_owned()
+}
+
+/// All of them.
+pub(crate) async fn cases(world: &World) -> Vec<Case> {
+    let own = world.make_with(Format::Signed, "1", 1, |record| record.name = Some("own".to_owned())).await;
+    let keeper = world.make(Format::Signed, "1", 2).await;
+    let developer = world.make(Format::Developer, "1", 3).await;
+    let admin = world.make(Format::Signed, "2", 4).await;
+    let theirs = world.make(Format::Signed, "3", 5).await;
+    let with = |method: &str, route: &str, text: &str| Request::new(method, route).authorization(&bearer(text));
+    let generate = || Request::new("POST", "/api/services_token/generate");
+    let login = basic("my_username", "topsecret");
+    let rotate =
+        |text: &str, old: &Record| with("POST", "/tokens/{id}/rotate", text).parameter("id", &old.id.to_string());
+    let remake = |text: &str| with("POST", "/profile/developer", text).header("Accept", "application/json");
+    let rarog = |route: &str| {
+        let expiration = "2027-01-16T08:00:00.000Z";
+        let body = json!({"name": "of Rarog", "expiration": expiration, "authorities": ["ROLE_USER"]});
+        Request::new("POST", route).json(&body)
+    };
+    let named = |body| with("POST", "/tokens", &keeper.text).json(&body);
+    let for_another = json!({"name": "for another", "user_id": "3"});
+    let mut cases = vec![
+        Case::new("generate by password", generate().authorization(&login), "1"),
+        Case::new("generate by token", generate().authorization(&bearer(&keeper.text)), "1").by(&keeper.record),
+        Case::new("create", named(json!({"name": "new"})), "1").by(&keeper.record),
+        Case::new("create with a scope", named(json!({"name": "new", "scopes": ["ROLE_USER"]})), "1")
+            .by(&keeper.record),
+        Case::new("create for another", with("POST", "/tokens", &admin.text).json(&for_another), "2")
+            .by(&admin.record)
+            .for_another("3"),
+        Case::new("rotate itself", rotate(&own.text, &own.record), "1").by(&own.record).replacing(&own.record),
+        Case::new("rotate another", rotate(&keeper.text, &own.record), "1").by(&keeper.record).replacing(&own.record),
+        Case::new("rotate another's", rotate(&admin.text, &theirs.record), "2")
+            .by(&admin.record)
+            .replacing(&theirs.record)
+            .for_another("3"),
+        Case::new("developer token", remake(&admin.text), "2").by(&admin.record),
+        Case::new("developer token again", remake(&keeper.text), "1").by(&keeper.record),
+        Case::new("developer token by itself", remake(&developer.text), "1").by(&developer.record),
+        Case::new("Rarog, by password", rarog("/rest/pat/1.0/token/user/create").authorization(&login), "1"),
+        Case::new("Rarog's app", rarog("/rest/pat/1.0/token/app/create").authorization(&bearer(&admin.text)), "2")
+            .by(&admin.record)
+            .for_another("4"),
+        Case::new("authorise", Request::new("GET", "/rs/authorise").authorization(&login), "1"),
+        Case::new("the implicit flow", implicit(world, &login).await, "1"),
+    ];
+    cases.extend(operated(world).await);
+    cases.extend(pages(world, &own.record).await);
+    cases
+}
+
+async fn operated(world: &World) -> Vec<Case> {
+    let old = world.make(Format::Signed, "3", 6).await.record;
+    let by_operator = |name, asking| Case { asking, ..Case::new(name, Request::new("GET", "/"), "3") };
+    vec![
+        by_operator("the operator", Asking::Issue("3")),
+        by_operator("the operator rotates", Asking::Rotate(Box::new(old.clone()))).replacing(&old),
+    ]
+}
+
+/// The second request of the implicit flow, after the first.
+async fn implicit(world: &World, login: &str) -> Request {
+    let begin = Request::new("GET", "/rs/authorize-implicit").query("client_id", "app").query("response_type", "token");
+    let reply = world.send("Generate", begin.authorization(login)).await;
+    let cookie = reply.header("set-cookie").split(';').next().unwrap();
+    let authenticity = reply.json()["authenticityToken"].as_str().unwrap().to_owned();
+    let decide = Request::new("GET", "/rs/authorize-implicit/decision").query("client_id", "app");
+    let decide = decide.query("oauthDecision", "allow").query("session_authenticity_token", &authenticity);
+    decide.header("Cookie", cookie)
+}
+
+async fn pages(world: &World, old: &Record) -> Vec<Case> {
+    let own = || Request::new("POST", "/profile/developer");
+    let key = Request::new("POST", "/admin/users/{user_id}").parameter("user_id", "3");
+    let (person, administrator) = (
+        Visitor::signed_in(world, "my_username", "topsecret").await,
+        Visitor::signed_in(world, "admin", "letmein").await,
+    );
+    let form = |visitor: &Visitor<'_>, request, fields: &[(&str, &str)]| visitor.with_form(request, fields);
+    let make = form(&person, own(), &[("do", "make"), ("name", "made"), ("limit", "all")]);
+    let id = old.id.to_string();
+    let rotate = form(&person, own(), &[("do", "rotate"), ("id", &id)]);
+    let for_another = form(&administrator, key, &[("name", "key"), ("limit", "all")]);
+    vec![
+        Case::new("the page's token", make, "1").in_a_session(),
+        Case::new("the page's developer token", form(&person, own(), &[("do", "remake")]), "1").in_a_session(),
+        Case::new("the page rotates", rotate, "1").replacing(old).in_a_session(),
+        Case::new("the administrator's page", for_another, "2").for_another("3").in_a_session(),
+    ]
+}
