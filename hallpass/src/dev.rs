@@ -12,13 +12,14 @@ pub mod files;
 pub mod front;
 pub mod functions;
 pub mod gateway;
+pub mod guard;
 pub mod secrets;
 pub mod template;
 
 use std::{
     collections::BTreeMap,
-    fmt,
-    net::Ipv4Addr,
+    fmt, io,
+    net::{Ipv4Addr, Ipv6Addr},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -28,11 +29,7 @@ use dynoxide::Database;
 use edge::{entropy, settings};
 use store::Store;
 use token::{Keyring, Text, keyring::Key};
-use tokio::{
-    net::TcpListener,
-    sync::oneshot,
-    task::{JoinHandle, JoinSet},
-};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 use self::{
     engine::Engine,
@@ -40,6 +37,7 @@ use self::{
     files::DataDir,
     functions::{Clock, Functions},
     gateway::{Gateway, Invoke},
+    guard::{Credentials, Guard},
     secrets::Secrets,
     template::Template,
 };
@@ -83,8 +81,8 @@ pub struct Dev {
     pub stack: Stack,
     /// The delivery of the user stream, for tests that do not wait for it.
     pub delivery: Arc<Delivery>,
-    stop: Option<oneshot::Sender<()>>,
-    serving: JoinHandle<()>,
+    stop: watch::Sender<bool>,
+    serving: JoinSet<()>,
     /// They end with the stack.
     _background: JoinSet<()>,
     _engine: Engine,
@@ -109,11 +107,9 @@ const KEY_REFRESH: &str = "5s";
 pub async fn start(options: Options) -> Result<Dev, StartError> {
     let data = DataDir::open(&options.data, options.fresh)?;
     let now = (options.clock)();
-    // One address, so that a port that somebody else has is never taken half.
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await;
-    let listener =
-        listener.map_err(|error| StartError::new(format!("cannot listen on port {}", options.port), error))?;
-    let port = listener.local_addr().map_err(|error| StartError::new("cannot listen", error))?.port();
+    let listeners = listen(options.port).await;
+    let (listeners, port) =
+        listeners.map_err(|error| StartError::new(format!("cannot listen on port {}", options.port), error))?;
     let tls = ca::server_config(data.path(), now.unix())
         .map_err(|error| StartError::new("cannot make certificates", error))?;
     let template = Template::parse_with(TEMPLATE, &parameters(&options.settings));
@@ -122,17 +118,17 @@ pub async fn start(options: Options) -> Result<Dev, StartError> {
     let database = Database::new(&data.file(files::DATABASE).to_string_lossy());
     let database = database
         .map_err(|error| StartError::new(format!("cannot open {}", data.file(files::DATABASE).display()), error))?;
-    let engine = Engine::start(database, &template.tables)?;
-    let access_key_id = format!("dev{:016x}", u64::from_be_bytes(random()?));
+    let credentials = Credentials::random()?;
+    let engine = Engine::start_guarded(database, &template.tables, Guard::new(&credentials.access_key_id))?;
     let secrets = Secrets::start(
-        access_key_id.clone(),
+        credentials.access_key_id.clone(),
         &ring(&data.file(files::RING), options.keys.as_ref())?,
         Some(data.file(files::RING)),
     )
     .await?;
 
     let url = format!("https://localhost:{port}{}", options.base_path);
-    let environment = environment(&template, &options, &engine, &secrets, access_key_id);
+    let environment = environment(&template, &options, &engine, &secrets, credentials);
     let stack = Stack::new(url.clone(), environment);
     let functions = Functions::new(&template, stack.environment(), Arc::clone(&options.clock))?;
     add_demo_users(&stack.store().map_err(|error| StartError::new("cannot reach the engine", error))?).await?;
@@ -152,22 +148,28 @@ pub async fn start(options: Options) -> Result<Dev, StartError> {
     };
     let gateway =
         Gateway::new(&template, gateway).map_err(|error| StartError::new("cannot read template.yaml", error))?;
-    let (stop, stopped) = oneshot::channel::<()>();
-    let serving = tokio::spawn(front::serve(listener, tls, Arc::new(gateway), async move {
-        let _ = stopped.await;
-    }));
+    let (stop, stopped) = watch::channel(false);
+    let (gateway, mut serving) = (Arc::new(gateway), JoinSet::new());
+    for listener in listeners {
+        let mut stopped = stopped.clone();
+        serving.spawn(front::serve(listener, Arc::clone(&tls), Arc::clone(&gateway), async move {
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+        }));
+    }
     stack.write(&data.file(files::STACK)).map_err(|error| StartError::new("cannot write stack.json", error))?;
-    Ok(Dev {
-        url,
-        stack,
-        delivery,
-        stop: Some(stop),
-        serving,
-        _background: background,
-        _engine: engine,
-        _secrets: secrets,
-        data,
-    })
+    Ok(Dev { url, stack, delivery, stop, serving, _background: background, _engine: engine, _secrets: secrets, data })
+}
+
+/// Listens on both loopback addresses, because `localhost` may be either, or on the one of a machine without IPv6.
+async fn listen(port: u16) -> io::Result<(Vec<TcpListener>, u16)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    let taken = listener.local_addr()?.port();
+    match TcpListener::bind((Ipv6Addr::LOCALHOST, taken)).await {
+        Ok(second) => Ok((vec![listener, second], taken)),
+        // Half of a port that was asked for would answer some clients with somebody else's program.
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && port != 0 => Err(error),
+        Err(_) => Ok((vec![listener], taken)),
+    }
 }
 
 /// What every function has in its environment, and what a command needs to reach the stack: the template's settings,
@@ -177,7 +179,7 @@ fn environment(
     options: &Options,
     engine: &Engine,
     secrets: &Secrets,
-    access_key_id: String,
+    credentials: Credentials,
 ) -> BTreeMap<String, String> {
     let mut environment = template.environment("Generate");
     environment.insert("HALLPASS_KEY_REFRESH".to_owned(), KEY_REFRESH.to_owned());
@@ -194,8 +196,8 @@ fn environment(
     environment.extend(
         [
             ("AWS_REGION", "local".to_owned()),
-            ("AWS_ACCESS_KEY_ID", access_key_id),
-            ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
+            ("AWS_ACCESS_KEY_ID", credentials.access_key_id),
+            ("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key),
             ("HALLPASS_SECRETS_ENDPOINT", secrets.endpoint()),
         ]
         .map(|(name, value)| (name.to_owned(), value)),
@@ -225,10 +227,8 @@ fn background(
 impl Dev {
     /// Stops it: requests under way end first.
     pub async fn stop(mut self) {
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
-        }
-        let _ = (&mut self.serving).await;
+        self.stop.send_replace(true);
+        while self.serving.join_next().await.is_some() {}
         let _ = files::remove(&self.data.file(files::STACK));
     }
 }

@@ -18,7 +18,13 @@ use edge::log::TARGET;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::oneshot};
 
-use super::{StartError, template::Table};
+mod operations;
+
+use super::{
+    StartError,
+    guard::{self, Guard},
+    template::Table,
+};
 
 /// A running engine. Dropping it stops it.
 #[derive(Debug)]
@@ -43,28 +49,25 @@ pub struct Batch {
 }
 
 impl Engine {
-    /// Starts an engine on this database and makes the tables that are not there yet.
+    /// Starts an engine for tests, which answers whoever asks, and makes the tables that are not there yet.
     ///
     /// # Errors
     /// When a table cannot be made or no port is free.
     pub fn start(database: Database, tables: &[Table]) -> Result<Self, StartError> {
-        let failed = |error: DynoxideError| StartError::new("cannot make the tables", error.to_string());
-        for table in tables {
-            let bad = |error: serde_json::Error| StartError::new("cannot make the tables", error.to_string());
-            let request: CreateTableRequest = serde_json::from_value(table.create.clone()).map_err(bad)?;
-            match database.create_table(request) {
-                Ok(_) | Err(DynoxideError::ResourceInUseException(_)) => {}
-                Err(error) => return Err(failed(error)),
-            }
-            if let Some(attribute) = &table.ttl_attribute {
-                let specification = TimeToLiveSpecification { attribute_name: attribute.clone(), enabled: true };
-                let request = UpdateTimeToLiveRequest {
-                    table_name: table.logical_id.clone(),
-                    time_to_live_specification: specification,
-                };
-                database.update_time_to_live(request).map_err(failed)?;
-            }
-        }
+        make_tables(&database, tables)?;
+        Self::serve(database, None)
+    }
+
+    /// Starts an engine that answers only whom the guard lets in, and makes the tables that are not there yet.
+    ///
+    /// # Errors
+    /// When a table cannot be made or no port is free.
+    pub fn start_guarded(database: Database, tables: &[Table], guard: Guard) -> Result<Self, StartError> {
+        make_tables(&database, tables)?;
+        Self::serve(database, Some(guard))
+    }
+
+    fn serve(database: Database, guard: Option<Guard>) -> Result<Self, StartError> {
         let io = |error: std::io::Error| StartError::new("cannot start the engine", error.to_string());
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(io)?;
         listener.set_nonblocking(true).map_err(io)?;
@@ -77,9 +80,14 @@ impl Engine {
                 let until = async move {
                     let _ = stopped.await;
                 };
-                let outcome = match TcpListener::from_std(listener) {
-                    Ok(listener) => dynoxide::server::serve_with_shutdown(listener, served, until).await,
-                    Err(error) => Err(error.to_string()),
+                let outcome = match (TcpListener::from_std(listener), guard) {
+                    (Ok(listener), Some(guard)) => {
+                        let answer = move |call| operations::answer(&served, &call);
+                        guard::serve(listener, guard, operations::LARGEST, answer, until).await;
+                        Ok(())
+                    }
+                    (Ok(listener), None) => dynoxide::server::serve_with_shutdown(listener, served, until).await,
+                    (Err(error), _) => Err(error.to_string()),
                 };
                 if let Err(error) = outcome {
                     tracing::error!(target: TARGET, error, "the engine stopped");
@@ -99,6 +107,28 @@ impl Engine {
     pub fn database(&self) -> Handle {
         self.database.clone()
     }
+}
+
+/// Makes the tables that are not there yet.
+fn make_tables(database: &Database, tables: &[Table]) -> Result<(), StartError> {
+    let failed = |error: DynoxideError| StartError::new("cannot make the tables", error.to_string());
+    for table in tables {
+        let bad = |error: serde_json::Error| StartError::new("cannot make the tables", error.to_string());
+        let request: CreateTableRequest = serde_json::from_value(table.create.clone()).map_err(bad)?;
+        match database.create_table(request) {
+            Ok(_) | Err(DynoxideError::ResourceInUseException(_)) => {}
+            Err(error) => return Err(failed(error)),
+        }
+        if let Some(attribute) = &table.ttl_attribute {
+            let specification = TimeToLiveSpecification { attribute_name: attribute.clone(), enabled: true };
+            let request = UpdateTimeToLiveRequest {
+                table_name: table.logical_id.clone(),
+                time_to_live_specification: specification,
+            };
+            database.update_time_to_live(request).map_err(failed)?;
+        }
+    }
+    Ok(())
 }
 
 impl Drop for Engine {

@@ -1,9 +1,9 @@
 //! The files of a data directory. Those with a secret are for their owner alone, and are written whole or not at all.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, Permissions},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -18,6 +18,8 @@ pub const POSITION: &str = "stream-position";
 /// How a command finds the running stack.
 pub const STACK: &str = "stack.json";
 const LOCK: &str = "lock";
+/// What the engine keeps beside its database while it runs.
+const BESIDE: [&str; 2] = ["dynamodb.sqlite-wal", "dynamodb.sqlite-shm"];
 
 /// A data directory that no other stack uses.
 #[derive(Debug)]
@@ -36,15 +38,25 @@ impl DataDir {
     pub fn open(path: &Path, fresh: bool) -> Result<Self, StartError> {
         let failed = |error: io::Error| StartError::new(format!("cannot use {}", path.display()), error.to_string());
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
+        // A directory of an earlier version may be open to others; one that holds something else is left as it is.
+        if path.join(LOCK).exists() {
+            fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(failed)?;
+        }
         let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path.join(LOCK));
         let lock = lock.map_err(failed)?;
         if lock.try_lock().is_err() {
             return Err(StartError::new(format!("cannot use {}", path.display()), "another `hallpass dev` uses it"));
         }
         if fresh {
-            for file in [DATABASE, "dynamodb.sqlite-wal", "dynamodb.sqlite-shm", RING, POSITION, STACK] {
+            for file in [DATABASE, RING, POSITION, STACK].iter().chain(&BESIDE) {
                 remove(&path.join(file)).map_err(failed)?;
             }
+        }
+        // SQLite makes its files readable for everybody, but gives those beside the database the mode of the database.
+        let made = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path.join(DATABASE));
+        made.map_err(failed)?;
+        for file in [DATABASE, RING, POSITION, STACK].iter().chain(&BESIDE) {
+            make_private(&path.join(file)).map_err(failed)?;
         }
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
@@ -57,6 +69,14 @@ impl DataDir {
     /// The directory.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// Takes a file that is there away from everybody but its owner.
+fn make_private(path: &Path) -> io::Result<()> {
+    match fs::set_permissions(path, Permissions::from_mode(0o600)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -25,7 +25,12 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
+use http::StatusCode;
+use http::header::HOST;
+use http::uri::Authority;
+
 use crate::dev::gateway::{Gateway, MAX_BODY};
+use crate::dev::guard;
 
 /// How many connections are served at once; the next ones wait.
 const CONNECTIONS: usize = 256;
@@ -123,9 +128,20 @@ async fn respond(
     peer: SocketAddr,
 ) -> Result<Response<Full<Bytes>>, io::Error> {
     let (head, body) = request.into_parts();
+    if head.headers.get_all(HOST).iter().any(|host| is_elsewhere(host.as_bytes())) {
+        let mut response = Response::new(Full::default());
+        *response.status_mut() = StatusCode::MISDIRECTED_REQUEST;
+        return Ok(response);
+    }
     let body = timeout(BODY_LIMIT, read(body)).await??;
     let response = gateway.answer(Request::from_parts(head, body), peer.ip().to_canonical()).await;
     Ok(response.map(Full::new))
+}
+
+/// Whether this `Host` is a name of some other machine, which a page may have made to mean this one (DNS rebinding). What is
+/// no host at all is the gateway's to refuse.
+fn is_elsewhere(host: &[u8]) -> bool {
+    Authority::try_from(host).is_ok_and(|host| !guard::is_local(host.host()))
 }
 
 /// A body; of one that is too large, enough for the gateway to see that it is.
@@ -227,6 +243,9 @@ mod tests {
         let get = "GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
         let answer = exchange(&ca, at, get).await;
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("Console /healthz null"), "{answer}");
+
+        let elsewhere = get.replace("localhost", "evil.example");
+        assert!(exchange(&ca, at, &elsewhere).await.starts_with("HTTP/1.1 421 "));
 
         let post = "POST /tokens HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 2\r\n\r\nhi";
         let answer = exchange(&ca, at, post).await;

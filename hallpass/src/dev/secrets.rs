@@ -2,25 +2,23 @@
 //! ring through the AWS SDK, as they do on AWS, and `hallpass key` changes it the same way.
 
 use std::{
-    convert::Infallible,
+    future::pending,
     net::SocketAddr,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
 };
 
-use http::{Request, Response, StatusCode, header::AUTHORIZATION};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::{
-    body::{Bytes, Incoming},
-    server::conn::http1,
-    service::service_fn,
-};
-use hyper_util::rt::TokioIo;
+use http::Response;
+use http_body_util::Full;
+use hyper::body::Bytes;
 use serde_json::{Value, json};
 use token::{Keyring, Text};
 use tokio::{net::TcpListener, task::JoinHandle};
 
-use super::{StartError, files};
+use super::{
+    StartError, files,
+    guard::{self, Call, Guard},
+};
 
 /// A running stand-in. Dropping it stops it.
 #[derive(Debug)]
@@ -29,12 +27,9 @@ pub struct Secrets {
     serving: JoinHandle<()>,
 }
 
-/// The secret and who may see it.
+/// The secret.
 #[derive(Debug)]
 struct Vault {
-    /// Unlike a table, a ring is worth a lock: every process of the machine reaches the port, so that the caller must
-    /// name the access key of this stack.
-    access_key_id: String,
     secret: Mutex<Text>,
     file: Option<PathBuf>,
 }
@@ -43,7 +38,7 @@ struct Vault {
 const LARGEST: usize = 65_536;
 
 impl Secrets {
-    /// Starts a stand-in that holds this ring, and keeps changes in `file`.
+    /// Starts a stand-in that holds this ring for who names the access key, and keeps changes in `file`.
     ///
     /// # Errors
     /// When no port is free.
@@ -51,17 +46,10 @@ impl Secrets {
         let io = |error: std::io::Error| StartError::new("cannot start the secrets", error.to_string());
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(io)?;
         let address = listener.local_addr().map_err(io)?;
-        let vault = Arc::new(Vault { access_key_id, secret: Mutex::new(ring.to_json()), file });
-        let serving = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let vault = Arc::clone(&vault);
-                let answer = service_fn(move |request| {
-                    let vault = Arc::clone(&vault);
-                    async move { Ok::<_, Infallible>(vault.answer(request).await) }
-                });
-                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
-            }
-        });
+        let vault = Vault { secret: Mutex::new(ring.to_json()), file };
+        let answer = move |call: Call| vault.answer(&call);
+        let guard = Guard::new(&access_key_id);
+        let serving = tokio::spawn(guard::serve(listener, guard, LARGEST, answer, pending()));
         Ok(Self { address, serving })
     }
 
@@ -78,22 +66,13 @@ impl Drop for Secrets {
 }
 
 impl Vault {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let credential = format!("Credential={}/", self.access_key_id);
-        if !header(AUTHORIZATION.as_str()).contains(&credential) {
-            return refuse("AccessDeniedException");
-        }
-        let target = header("x-amz-target").to_owned();
-        let Ok(body) = Limited::new(request.into_body(), LARGEST).collect().await else {
-            return refuse("InvalidRequestException");
-        };
-        match target.as_str() {
+    fn answer(&self, call: &Call) -> Response<Full<Bytes>> {
+        match call.target.as_str() {
             "secretsmanager.GetSecretValue" => {
                 let secret = self.secret.lock().unwrap_or_else(PoisonError::into_inner);
-                respond(StatusCode::OK, &json!({"Name": "KeyRing", "SecretString": secret.reveal()}))
+                respond(&json!({"Name": "KeyRing", "SecretString": secret.reveal()}))
             }
-            "secretsmanager.PutSecretValue" => self.put(&body.to_bytes()),
+            "secretsmanager.PutSecretValue" => self.put(&call.body),
             _ => refuse("InvalidRequestException"),
         }
     }
@@ -110,16 +89,14 @@ impl Vault {
             return refuse("InternalServiceError");
         }
         *self.secret.lock().unwrap_or_else(PoisonError::into_inner) = Text::new(secret);
-        respond(StatusCode::OK, &json!({"Name": "KeyRing"}))
+        respond(&json!({"Name": "KeyRing"}))
     }
 }
 
 fn refuse(kind: &str) -> Response<Full<Bytes>> {
-    respond(StatusCode::BAD_REQUEST, &json!({"__type": kind, "message": "the stand-in refused"}))
+    guard::refuse(kind, "the stand-in refused")
 }
 
-fn respond(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
-    *response.status_mut() = status;
-    response
+fn respond(body: &Value) -> Response<Full<Bytes>> {
+    Response::new(Full::new(Bytes::from(body.to_string())))
 }

@@ -118,7 +118,7 @@ async fn a_key_ring_that_cannot_sign_or_cannot_be_read_is_found_and_so_are_setti
     let note = dev.data.path().join("stack.json");
     let good = std::fs::read_to_string(&note).unwrap();
     let mut stack: Value = serde_json::from_str(&good).unwrap();
-    stack["environment"]["AWS_ACCESS_KEY_ID"] = "somebody".into();
+    stack["environment"]["HALLPASS_SECRETS_ENDPOINT"] = "http://127.0.0.1:1".into();
     std::fs::write(&note, stack.to_string()).unwrap();
     dev.ails(&[("key ring", "no token is made or let in: reading the key ring")]).await;
     stack["environment"]["HALLPASS_LIFETIME"] = "soon".into();

@@ -16,6 +16,7 @@ mod doctor;
 mod import;
 mod interrupted;
 mod killed;
+mod openness;
 mod secrets;
 mod shell;
 mod stack;

@@ -1,0 +1,202 @@
+//! What listens on this machine for one stack alone.
+//!
+//! Every program of the machine reaches a loopback port, and so does every web page that is open in its browser. So the
+//! stand-ins of AWS answer only whoever names the access key of this start, which lies in a file for its owner alone, and
+//! never a browser: no page may read an answer, and no name of somebody else's that suddenly means this machine (DNS
+//! rebinding) is one of ours.
+
+use std::{convert::Infallible, fmt, future::Future, pin::pin, sync::Arc};
+
+use edge::entropy;
+use http::{
+    HeaderMap, Request, Response, StatusCode,
+    header::{AUTHORIZATION, HOST, ORIGIN},
+    uri::Authority,
+};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::{
+    body::{Bytes, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use super::StartError;
+
+/// Who may call a stand-in.
+pub struct Guard {
+    /// What a signature of this stack's access key begins with.
+    credential: String,
+}
+
+/// The credentials of one start.
+pub(super) struct Credentials {
+    pub(super) access_key_id: String,
+    pub(super) secret_access_key: String,
+}
+
+/// A request that the guard let through.
+pub(super) struct Call {
+    /// `X-Amz-Target`: an API and its operation.
+    pub(super) target: String,
+    /// The body.
+    pub(super) body: Bytes,
+}
+
+impl Credentials {
+    /// Credentials that nobody knows yet.
+    pub(super) fn random() -> Result<Self, StartError> {
+        let random = || {
+            let bytes: [u8; 16] =
+                entropy::bytes().map_err(|failure| StartError::new("cannot start", failure.report()))?;
+            Ok(u128::from_be_bytes(bytes))
+        };
+        Ok(Self { access_key_id: format!("dev{:032x}", random()?), secret_access_key: format!("{:032x}", random()?) })
+    }
+}
+
+impl Guard {
+    /// A guard that lets in who names this access key.
+    pub fn new(access_key_id: &str) -> Self {
+        Self { credential: format!("Credential={access_key_id}/") }
+    }
+
+    /// The answer to a request that is not let in.
+    fn refusal(&self, headers: &HeaderMap) -> Option<Response<Full<Bytes>>> {
+        if !is_of_this_machine(headers) {
+            return Some(empty(StatusCode::MISDIRECTED_REQUEST));
+        }
+        // Only browsers send it.
+        if headers.contains_key(ORIGIN) {
+            return Some(empty(StatusCode::FORBIDDEN));
+        }
+        let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let is_known = authorization.contains(&self.credential);
+        (!is_known).then(|| refuse("AccessDeniedException", "this is not the access key of this stack"))
+    }
+}
+
+/// Whether a request is for this machine by a name that nobody else can have: a loopback address or `localhost`. A request
+/// without exactly one `Host` is not.
+pub(super) fn is_of_this_machine(headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
+    Authority::try_from(host.as_bytes()).is_ok_and(|host| is_local(host.host()))
+}
+
+/// Whether this host is this machine.
+pub(super) fn is_local(host: &str) -> bool {
+    let host = host.to_ascii_lowercase();
+    matches!(host.as_str(), "localhost" | "127.0.0.1" | "[::1]") || host.ends_with(".localhost")
+}
+
+/// Serves a stand-in until `shutdown` ends. Bodies are at most `largest` bytes.
+pub(super) async fn serve<A>(
+    listener: TcpListener,
+    guard: Guard,
+    largest: usize,
+    answer: A,
+    shutdown: impl Future<Output = ()>,
+) where
+    A: Fn(Call) -> Response<Full<Bytes>> + Send + Sync + 'static,
+{
+    let (guard, answer) = (Arc::new(guard), Arc::new(answer));
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let stream = tokio::select! {
+            () = &mut shutdown => return,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(_) => {
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+            },
+        };
+        let (guard, answer) = (Arc::clone(&guard), Arc::clone(&answer));
+        let respond = service_fn(move |request| {
+            let (guard, answer) = (Arc::clone(&guard), Arc::clone(&answer));
+            async move { Ok::<_, Infallible>(respond(&guard, largest, &*answer, request).await) }
+        });
+        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), respond));
+    }
+}
+
+async fn respond(
+    guard: &Guard,
+    largest: usize,
+    answer: &impl Fn(Call) -> Response<Full<Bytes>>,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
+    if let Some(refusal) = guard.refusal(request.headers()) {
+        return refusal;
+    }
+    let target = request.headers().get("x-amz-target").and_then(|value| value.to_str().ok());
+    let target = target.unwrap_or_default().to_owned();
+    match Limited::new(request.into_body(), largest).collect().await {
+        Ok(body) => answer(Call { target, body: body.to_bytes() }),
+        Err(_) => refuse("InvalidRequestException", "the body is too large or broken"),
+    }
+}
+
+/// An error as AWS has them.
+pub(super) fn refuse(kind: &str, message: &str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(json!({"__type": kind, "message": message}).to_string())));
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    response
+}
+
+fn empty(status: StatusCode) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = status;
+    response
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Guard")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The status of a refusal, or 0 for a request that is let in.
+    fn check(headers: &[(&str, &str)], expected: u16) {
+        let guard = Guard::new("known");
+        let mut all = HeaderMap::new();
+        for (name, value) in headers {
+            all.append(name.parse::<http::HeaderName>().unwrap(), value.parse().unwrap());
+        }
+        let found = guard.refusal(&all).map_or(0, |refusal| {
+            assert!(!refusal.headers().keys().any(|name| name.as_str().starts_with("access-control-")));
+            refusal.status().as_u16()
+        });
+        assert_eq!(found, expected, "{headers:?}");
+    }
+
+    #[test]
+    fn only_a_program_that_knows_the_key_is_let_in_and_only_by_a_name_of_this_machine() {
+        let known = ("authorization", "AWS4-HMAC-SHA256 Credential=known/20270115/local/dynamodb/aws4_request");
+        for host in ["127.0.0.1:1", "localhost", "LOCALHOST:8000", "[::1]:8000", "a.localhost:1"] {
+            check(&[("host", host), known], 0);
+        }
+        for host in ["evil.example:8000", "127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.1", "a b", ""] {
+            check(&[("host", host), known], 421);
+        }
+        let local = ("host", "127.0.0.1:1");
+        check(&[known], 421);
+        check(&[local, ("host", "evil.example"), known], 421);
+        for origin in ["null", "https://evil.example", "http://127.0.0.1:1", "http://localhost"] {
+            check(&[local, known, ("origin", origin)], 403);
+        }
+        check(&[local], 400);
+        for other in ["unknown", "know", "known2", ""] {
+            let other = format!("AWS4-HMAC-SHA256 Credential={other}/20270115/local/dynamodb/aws4_request");
+            check(&[local, ("authorization", &other)], 400);
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What a dev stack shows to other programs, other users and the browser of this machine: nothing but its HTTPS front.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::dev::Dev;
+
+/// Sends this head to a stand-in, with a body that lists all users or shows the keys: the head and the body of the answer.
+async fn send(endpoint: &str, head: &str, target: &str, authorization: &str) -> String {
+    let authority = endpoint.strip_prefix("http://").unwrap();
+    let body = r#"{"TableName":"Users","SecretId":"KeyRing"}"#;
+    let head = head.replace("HERE", authority);
+    let request = format!(
+        "{head}\r\nX-Amz-Target: {target}\r\nContent-Type: application/x-amz-json-1.0\r\nX-Amz-Date: 20270115T080000Z\r\n\
+         Authorization: {authorization}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(authority).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let _closed = stream.read_to_end(&mut answer).await;
+    String::from_utf8(answer).unwrap().to_lowercase()
+}
+
+fn signed_by(key: &str, service: &str) -> String {
+    let scope = format!("Credential={key}/20270115/local/{service}/aws4_request");
+    format!("AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0")
+}
+
+#[tokio::test]
+async fn neither_a_web_page_nor_a_program_without_the_key_reads_a_stand_in() {
+    let dev = Dev::fresh().await;
+    let lookup = dev.stack();
+    let lookup = lookup.lookup();
+    let key = lookup("AWS_ACCESS_KEY_ID").unwrap();
+    for (endpoint, service, target, secret) in [
+        ("HALLPASS_DYNAMODB_ENDPOINT", "dynamodb", "DynamoDB_20120810.Scan", "password_hash"),
+        ("HALLPASS_SECRETS_ENDPOINT", "secretsmanager", "secretsmanager.GetSecretValue", "signs_from"),
+    ] {
+        let endpoint = lookup(endpoint).unwrap();
+        let known = signed_by(&key, service);
+        let check = async |head: &str, authorization: &str, status: &str| {
+            let answer = send(&endpoint, head, target, authorization).await;
+            assert!(answer.starts_with(&format!("http/1.1 {status} ")), "{endpoint} {head:?}: {answer}");
+            assert!(!answer.contains("access-control-"), "{endpoint} {head:?}: {answer}");
+            assert_eq!(answer.contains(secret), status == "200", "{endpoint} {head:?}: {answer}");
+        };
+        check("POST / HTTP/1.1\r\nHost: HERE", &known, "200").await;
+        check("POST / HTTP/1.1\r\nHost: HERE", &signed_by("local", service), "400").await;
+        check("POST / HTTP/1.1\r\nHost: HERE", "", "400").await;
+        check("POST / HTTP/1.1\r\nHost: HERE\r\nOrigin: https://evil.example", &known, "403").await;
+        check("OPTIONS / HTTP/1.1\r\nHost: HERE\r\nOrigin: https://evil.example", "", "403").await;
+        check("POST / HTTP/1.1\r\nHost: evil.example:8000", &known, "421").await;
+    }
+    dev.stop("-TERM").await;
+}
+
+/// Whether a file is for its owner alone.
+fn is_private(path: &Path) -> bool {
+    fs::metadata(path).unwrap().permissions().mode() & 0o077 == 0
+}
+
+#[tokio::test]
+async fn the_files_of_a_stack_are_for_their_owner_alone_and_become_so_again() {
+    let mut dev = Dev::fresh().await;
+    for again in [false, true] {
+        let data = dev.data.path();
+        assert!(is_private(data), "again: {again}");
+        let mut seen = Vec::new();
+        for file in fs::read_dir(data).unwrap() {
+            let (path, name) = file.map(|it| (it.path(), it.file_name().into_string().unwrap())).unwrap();
+            // Certificates are for everybody.
+            assert!(is_private(&path) || matches!(name.as_str(), "ca.pem" | "tls.pem"), "again: {again}, {name}");
+            seen.push(name);
+        }
+        for name in ["dynamodb.sqlite", "dynamodb.sqlite-wal", "keys.json", "stack.json", "ca-key.pem"] {
+            assert!(seen.iter().any(|it| it == name), "{name} is not in {seen:?}");
+        }
+        if !again {
+            let data = dev.stop("-TERM").await;
+            fs::set_permissions(data.path(), fs::Permissions::from_mode(0o755)).unwrap();
+            for name in ["dynamodb.sqlite", "keys.json"] {
+                fs::set_permissions(data.path().join(name), fs::Permissions::from_mode(0o644)).unwrap();
+            }
+            dev = Dev::start(data, &[]).await;
+        }
+    }
+    dev.stop("-TERM").await;
+}
+
+#[tokio::test]
+async fn both_addresses_of_this_machine_answer() {
+    let dev = Dev::fresh().await;
+    let port: u16 = dev.stack().url.rsplit(':').next().unwrap().parse().unwrap();
+    assert!(TcpStream::connect(("127.0.0.1", port)).await.is_ok());
+    // A machine without IPv6 has no such address.
+    if tokio::net::TcpListener::bind(("::1", 0)).await.is_ok() {
+        assert!(TcpStream::connect(("::1", port)).await.is_ok());
+    }
+    dev.stop("-TERM").await;
+}
