@@ -28,6 +28,7 @@ pub mod engine;
 pub mod html;
 pub mod long;
 pub mod pages;
+pub mod policy;
 pub mod remote;
 pub mod request;
 pub mod stream;

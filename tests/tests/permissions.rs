@@ -8,6 +8,7 @@ use tests::{
     KEYS, Request, TEMPLATE, World,
     api::{bearer, text},
     basic,
+    policy::{Ask, Policy, asks, worse},
     tables::Made,
     tap::{Seen, Tap},
     visitor::Visitor,
@@ -72,10 +73,23 @@ async fn check(world: &World, tap: &Tap, function: &str) {
     let seen = tap.seen();
     let asked: Asked = seen.iter().flat_map(asked).collect();
     assert_eq!(asked, permitted(function), "{function}");
+    check_conditions(function, &seen);
     if ["VerifyAuthorizer", "Revoke", "Prune"].contains(&function) {
         for seen in &seen {
             makes_no_record(function, seen);
         }
+    }
+}
+
+/// Holds each request against the conditions of the role: all are met, and each condition refuses something.
+fn check_conditions(function: &str, seen: &[Seen]) {
+    let policy = Policy::of(function);
+    let all: Vec<Ask> = seen.iter().flat_map(asks).collect();
+    let refused: Vec<&Ask> = all.iter().filter(|ask| !policy.allows(ask)).collect();
+    assert!(refused.is_empty(), "add to the conditions of {function}Role in template.yaml: {refused:#?}");
+    for (statement, key, without) in policy.without_each_condition() {
+        let is_needed = |ask: &Ask| !policy.allows(&worse(ask, &key)) && without.allows(&worse(ask, &key));
+        assert!(all.iter().any(is_needed), "{function}: {statement} has no need of its condition on {key}");
     }
 }
 
