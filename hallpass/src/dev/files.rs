@@ -38,8 +38,8 @@ impl DataDir {
     pub fn open(path: &Path, fresh: bool) -> Result<Self, StartError> {
         let failed = |error: io::Error| StartError::new(format!("cannot use {}", path.display()), error.to_string());
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
-        // A directory of an earlier version may be open to others; one that holds something else is left as it is.
-        if path.join(LOCK).exists() {
+        // A directory that holds something else, such as a home, is left as it is.
+        if path.join(LOCK).exists() || fs::read_dir(path).map_err(failed)?.next().is_none() {
             fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(failed)?;
         }
         let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path.join(LOCK));

@@ -107,13 +107,11 @@ pub(super) async fn serve<A>(
     loop {
         let stream = tokio::select! {
             () = &mut shutdown => return,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
-                Err(_) => {
-                    tokio::task::yield_now().await;
-                    continue;
-                }
-            },
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((stream, _)) = stream else {
+            tokio::task::yield_now().await;
+            continue;
         };
         let (guard, answer) = (Arc::clone(&guard), Arc::clone(&answer));
         let respond = service_fn(move |request| {

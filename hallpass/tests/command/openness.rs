@@ -61,7 +61,7 @@ async fn neither_a_web_page_nor_a_program_without_the_key_reads_a_stand_in() {
 
 /// Whether a file is for its owner alone.
 fn is_private(path: &Path) -> bool {
-    fs::metadata(path).unwrap().permissions().mode() & 0o077 == 0
+    matches!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600 | 0o700)
 }
 
 #[tokio::test]
