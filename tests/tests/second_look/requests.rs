@@ -28,7 +28,7 @@ pub(crate) struct Case {
 
 /// How it is asked.
 pub(crate) enum Asking {
-    Request(Request),
+    Request(Box<Request>),
     Issue(&'static str),
     Rotate(Box<Record>),
 }
@@ -37,7 +37,7 @@ impl Case {
     fn new(name: &'static str, request: Request, caller: &'static str) -> Self {
         Self {
             name,
-            asking: Asking::Request(request),
+            asking: Asking::Request(Box::new(request)),
             caller,
             owner: caller,
             token: None,
@@ -68,7 +68,7 @@ impl Case {
         let service = world.service();
         let operated: Pin<Box<dyn Future<Output = _> + Send>> = match &self.asking {
             Asking::Request(request) => {
-                let answer = world.send("Generate", request.clone()).await;
+                let answer = world.send("Generate", Request::clone(request)).await;
                 return if answer.status < 300 { Ok(text_in(&answer.body)) } else { Err(answer.status) };
             }
             Asking::Issue(owner) => {
