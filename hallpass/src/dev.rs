@@ -166,7 +166,7 @@ async fn listen(port: u16) -> io::Result<(Vec<TcpListener>, u16)> {
     let taken = listener.local_addr()?.port();
     match TcpListener::bind((Ipv6Addr::LOCALHOST, taken)).await {
         Ok(second) => Ok((vec![listener, second], taken)),
-        // Half of a port that was asked for would answer some clients with somebody else's program.
+        // Half of a port that was asked for would answer some clients with another program.
         Err(error) if error.kind() == io::ErrorKind::AddrInUse && port != 0 => Err(error),
         Err(_) => Ok((vec![listener], taken)),
     }

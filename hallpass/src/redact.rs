@@ -1,5 +1,5 @@
-//! Keeps secrets that were typed in the wrong place out of messages: what has the shape of a token, a key or the hash of a
-//! password is left out, whatever it is.
+//! Keeps secrets that were typed in the wrong place out of messages: what has the shape of a token, a key or the hash
+//! of a password is always left out.
 
 /// The length of the end of every token, and of a key in base64url.
 const SEAL: usize = 43;
@@ -7,7 +7,7 @@ const SEAL: usize = 43;
 /// What the hashes of passwords begin with.
 const HASHES: [&str; 6] = ["$argon2", "$2a$", "$2b$", "$2y$", "$scrypt$", "$pbkdf2"];
 
-/// What stands in the place of a secret.
+/// The text that replaces a secret.
 const LEFT_OUT: &str = "…";
 
 /// The text without what has the shape of a secret.

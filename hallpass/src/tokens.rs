@@ -74,7 +74,7 @@ pub fn inspect(args: &InspectArgs, terminal: Terminal) -> Result<(), CommandErro
     let text = terminal::token("Token")?;
     let seen = inspect::inspect(&issuer, text.reveal())
         .ok_or_else(|| CommandError::refused("this is not a token of Hallpass, or its prefix is another"))?;
-    // It asks nobody, so that this machine's clock has to do.
+    // It makes no request, so that this machine's clock has to do.
     let now = edge::clock::now();
     let id = seen.user_id.map_or_else(|| format!("….{}", seen.hash), |id| format!("{id}.{}", seen.hash));
     let state = match seen.expires_at {

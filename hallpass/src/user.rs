@@ -57,8 +57,8 @@ pub enum Command {
     Grant(NameAndPermission),
     /// Take a permission from a user
     Deny(NameAndPermission),
-    /// Add the users of a file, CSV with a head or JSON lines; nothing is written if a line is bad, and running it again
-    /// goes on where it was interrupted
+    /// Add the users of a file, CSV with a head or JSON lines; nothing is written if a line is bad, and running it
+    /// again goes on where it was interrupted
     #[command(after_help = import::MEMBERS)]
     Import(import::ImportArgs),
 }
@@ -174,7 +174,7 @@ pub async fn find(store: &Store, name: &str) -> Result<User, CommandError> {
 
 async fn add(store: &Store, args: AddArgs, terminal: Terminal) -> Result<(), CommandError> {
     let key = usable_name(&args.name).map_err(CommandError::refused)?;
-    // Nobody is asked for the password of a user who cannot be added.
+    // There is no prompt for the password of a user who cannot be added.
     if store.is_name_taken(&key, None).await? {
         return Err(taken(&args.name));
     }

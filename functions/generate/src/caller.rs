@@ -1,4 +1,4 @@
-//! Who asks for a token: somebody with a password, checked under the rate limit, or the holder of a live token.
+//! Who asks for a token: a user with a password, checked under the rate limit, or the holder of a live token.
 
 use edge::{Problem, Service, caller, entropy::Draw, gateway};
 use lambda_http::Request;
@@ -24,7 +24,7 @@ pub(crate) enum Caller {
 }
 
 impl Caller {
-    /// The caller of a route that takes passwords: whoever the request's credential shows. `HALLPASS_GENERATE_PASSWORD`
+    /// The caller of a route that takes passwords, by the request's credential. `HALLPASS_GENERATE_PASSWORD`
     /// leaves live tokens only, and `HALLPASS_GENERATE_PERMISSION` holds for both.
     pub(crate) async fn of(service: &Service, request: &Request, now: Timestamp, draw: &Draw) -> Result<Self, Problem> {
         let caller = match caller::credential(request.headers(), &service.settings.issuer)? {
@@ -122,12 +122,13 @@ impl Caller {
         }
     }
 
-    /// When somebody showed a password, or an operator acted: now, or for the first token that this one goes back to.
+    /// When the user showed a password, or an operator acted: now, or for the first token that this one goes back to.
     pub(crate) fn authenticated_at(&self, now: Timestamp) -> Timestamp {
         self.token().map_or(now, |token| token.record.authenticated_at)
     }
 
-    /// Refuses a caller whose token has ended meanwhile, and says why. It costs a read, so that it is for what went wrong.
+    /// Refuses a caller whose token has ended meanwhile, and says why. It costs a read, so that it is for what went
+    /// wrong.
     pub(crate) async fn must_be_live(&self, service: &Service, now: Timestamp) -> Result<(), Problem> {
         let Some(before) = self.token() else { return Ok(()) };
         let id = before.record.id;

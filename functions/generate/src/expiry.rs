@@ -6,7 +6,7 @@ use token::{Reason, Record, Scope, Timestamp};
 
 use crate::caller::Caller;
 
-/// When whatever goes back to this log-in expires at the latest (`HALLPASS_MAX_AUTHENTICATION_AGE`).
+/// The latest expiry of every token that goes back to this log-in (`HALLPASS_MAX_AUTHENTICATION_AGE`).
 ///
 /// # Errors
 /// 401 when that has come.
@@ -18,16 +18,16 @@ pub(crate) fn latest(service: &Service, authenticated_at: Timestamp, now: Timest
     Ok(end)
 }
 
-/// When whatever this token creates expires at the latest, if there is a limit: a token with a scope creates none that
+/// The latest expiry of every token that this one creates, if there is a limit: a token with a scope creates none that
 /// outlives it, unless the scope, as far as the user has it now, holds `HALLPASS_TOKENS_PERMISSION`. What binds a token
-/// binds whatever it creates, however often.
+/// binds every token it creates, directly or through others.
 pub(crate) fn cap(service: &Service, record: &Record, scope: &Scope) -> Option<Timestamp> {
     let is_bound = record.scope.is_some() && !scope.holds(&service.settings.tokens_permission);
     let own = record.expires_at.filter(|_| is_bound);
     [own, record.expiry_cap].into_iter().flatten().min()
 }
 
-/// The same for whatever this caller creates.
+/// The same for the tokens that this caller creates.
 pub(crate) fn cap_of(service: &Service, caller: &Caller) -> Option<Timestamp> {
     caller.token().and_then(|token| cap(service, &token.record, &token.scope))
 }

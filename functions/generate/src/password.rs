@@ -1,6 +1,6 @@
 //! The check of a password, under the rate limit.
 //!
-//! Whoever cannot log in costs the same calls in the same order and one hash: an unknown name, two users of one name, a
+//! Every refused log-in costs the same calls in the same order and one hash: an unknown name, two users of one name, a
 //! blocked user, one without a password, one whose item cannot be read, and a wrong password. Only a hash of another
 //! kind than Hallpass's own takes its own time.
 
@@ -42,7 +42,7 @@ pub(crate) async fn check_password(
     let mark = service.store.mark_of(&candidate).await?;
     let user = match service.store.user_of(&candidate, &name).await? {
         Named::User(user) => Some(*user),
-        Named::Nobody => None,
+        Named::Absent => None,
         Named::Unreadable(failure) => {
             log::failed(&failure);
             None

@@ -1,11 +1,11 @@
 //! The second look: the one rule for every route that creates a token. After the write and before the text is shown,
-//! everything that the token was made on is strongly read again: the caller's record, user, session and permissions, the
-//! user that the token is for, and the token that it takes the place of. If any of it no longer holds, the new record is
-//! withdrawn and the request is refused.
+//! everything that the token was made on is strongly read again: the caller's record, user, session and permissions,
+//! the user that the token is for, and the token that it takes the place of. If any of it no longer holds, the new
+//! record is withdrawn and the request is refused.
 //!
-//! A change that was undone in between looks like none. So prune leaves a mark before it looks at the tokens of a changed
-//! user ([`store::marks`]), which is read with the user and once more now. Either prune has found the new record among
-//! the user's tokens, or its mark was there before the record was written and is seen here.
+//! A change that was undone in between looks like none. So prune leaves a mark before it looks at the tokens of a
+//! changed user ([`store::marks`]), which is read with the user and once more now. Either prune has found the new
+//! record among the user's tokens, or its mark was there before the record was written and is seen here.
 //!
 //! What happens after this look is seen by the first verification of the new token, which reads record and user.
 
@@ -100,7 +100,8 @@ impl<'a> Basis<'a> {
         }
     }
 
-    /// The token whose place the new one takes must still be live, for the user as it is now, and the caller's to manage.
+    /// The token whose place the new one takes must still be live, for the user as it is now, and the caller's to
+    /// manage.
     async fn old_now(&self, service: &Service, new: &Record, owner: &User, now: Timestamp) -> Result<(), Problem> {
         let Some(old) = self.old.filter(|_| new.replaces.is_some()) else {
             return Ok(());
@@ -130,7 +131,7 @@ impl<'a> Basis<'a> {
                 return Err(Problem::forbidden(&service.settings.issuer));
             }
         }
-        // A rotated token keeps its settings, whatever its user may do now.
+        // A rotated token keeps its settings, even if its user's permissions have changed.
         let limit = if new.replaces.is_some() { None } else { new.scope.as_ref() };
         let most = other.map_or(scope, |user| &user.permissions);
         if limit.is_some_and(|limit| limit.intersection(most) != *limit) {
@@ -180,7 +181,7 @@ async fn other_now(service: &Service, before: &Marked<User>, replaces: bool) -> 
     Ok(again)
 }
 
-/// Whether somebody who showed a password could do so now: it is the same password, for the same name.
+/// Whether a user who showed a password could do so now: it is the same password, for the same name.
 fn is_same(service: &Service, before: &User, now: &User) -> bool {
     let names = [USERNAME, PASSWORD_HASH, STATUS].map(str::to_owned);
     let binding = Binding::new(service.settings.session_binding().names().iter().cloned().chain(names));

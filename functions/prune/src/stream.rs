@@ -91,8 +91,8 @@ impl Prune {
         Ok(answer)
     }
 
-    /// Revokes what a change of the user has invalidated in one page of the user's tokens: where the next page begins, and
-    /// what failed in this one.
+    /// Revokes what a change of the user has invalidated in one page of the user's tokens: where the next page begins,
+    /// and what failed in this one.
     async fn void_page(
         &self,
         drain: &Drain,
@@ -107,7 +107,7 @@ impl Prune {
     }
 
     /// Leaves a mark before the first page of tokens is read: a token that is in no page was written after it, so that
-    /// whoever issues it sees the mark in the second look (`generate`), though the change may be undone by now. A mark that
+    /// its issuer sees the mark in the second look (`generate`), though the change may be undone by now. A mark that
     /// cannot be left keeps no token alive, but the record has to come again.
     async fn mark(&self, drain: &Drain, now: Timestamp) -> Result<(), Failure> {
         let invalidating = drain.changes.iter().rfind(|change| self.invalidates(change));

@@ -50,7 +50,7 @@ pub async fn add(store: &Store, salt: [u8; 16], token_generation: u32) -> Result
             permissions: permissions.map_err(|_| bad("a permission is wrong"))?,
             token_generation,
         };
-        // The table has no user yet, and nobody else writes to it.
+        // The table has no user yet, and no other process writes to it.
         store.put_user(&user).await?;
     }
     Ok(())

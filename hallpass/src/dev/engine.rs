@@ -49,7 +49,7 @@ pub struct Batch {
 }
 
 impl Engine {
-    /// Starts an engine for tests, which answers whoever asks, and makes the tables that are not there yet.
+    /// Starts an engine for tests, which answers every caller, and makes the tables that are not there yet.
     ///
     /// # Errors
     /// When a table cannot be made or no port is free.

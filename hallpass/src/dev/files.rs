@@ -18,7 +18,7 @@ pub const POSITION: &str = "stream-position";
 /// How a command finds the running stack.
 pub const STACK: &str = "stack.json";
 const LOCK: &str = "lock";
-/// What the engine keeps beside its database while it runs.
+/// The files that the engine keeps next to its database while it runs.
 const BESIDE: [&str; 2] = ["dynamodb.sqlite-wal", "dynamodb.sqlite-shm"];
 
 /// A data directory that no other stack uses.
@@ -52,7 +52,8 @@ impl DataDir {
                 remove(&path.join(file)).map_err(failed)?;
             }
         }
-        // SQLite makes its files readable for everybody, but gives those beside the database the mode of the database.
+        // SQLite makes its files readable for every user, but gives those next to the database the mode of the
+        // database.
         let made = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path.join(DATABASE));
         made.map_err(failed)?;
         for file in [DATABASE, RING, POSITION, STACK].iter().chain(&BESIDE) {

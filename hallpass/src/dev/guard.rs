@@ -1,9 +1,9 @@
 //! What listens on this machine for one stack alone.
 //!
 //! Every program of the machine reaches a loopback port, and so does every web page that is open in its browser. So the
-//! stand-ins of AWS answer only whoever names the access key of this start, which lies in a file for its owner alone, and
-//! never a browser: no page may read an answer, and no name of somebody else's that suddenly means this machine (DNS
-//! rebinding) is one of ours.
+//! stand-ins of AWS answer only callers that name the access key of this start, which lies in a file for its owner
+//! alone, and never a browser: no page may read an answer, and a foreign name that suddenly resolves to this machine
+//! (DNS rebinding) is refused.
 
 use std::{convert::Infallible, fmt, future::Future, pin::pin, sync::Arc};
 
@@ -46,7 +46,7 @@ pub(super) struct Call {
 }
 
 impl Credentials {
-    /// Credentials that nobody knows yet.
+    /// New random credentials.
     pub(super) fn random() -> Result<Self, StartError> {
         let random = || {
             let bytes: [u8; 16] =
@@ -78,8 +78,8 @@ impl Guard {
     }
 }
 
-/// Whether a request is for this machine by a name that nobody else can have: a loopback address or `localhost`. A request
-/// without exactly one `Host` is not.
+/// Whether a request is for this machine by a name that no other host can have: a loopback address or `localhost`. A
+/// request without exactly one `Host` is not.
 pub(super) fn is_of_this_machine(headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };

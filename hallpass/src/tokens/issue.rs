@@ -75,7 +75,7 @@ pub(super) async fn rotate(id: &TokenId, stack: &Stack, terminal: Terminal) -> R
         return Err(CommandError::Undelivered(why));
     }
     say(terminal, &rotation.record);
-    // The token is delivered, whatever becomes of the words about it.
+    // The token is delivered, even if the words about it are not.
     let _ = terminal.note(&format!("{id} ends at the first use of the new token, or at {ends_at}"));
     Ok(())
 }
@@ -88,7 +88,7 @@ fn view_of(record: &Record, text: &Text, more: &[(&str, String)]) -> Value {
     json
 }
 
-/// What the token is that stands alone on standard output. The token is delivered, whatever becomes of these words.
+/// What the token is that stands alone on standard output. The token is delivered, even if these words are not.
 fn say(terminal: Terminal, record: &Record) {
     let end = record.expires_at.map_or_else(|| "never ends".to_owned(), |at| format!("ends at {at}"));
     let scope = record.scope.as_ref().map_or_else(|| "all that its user may do".to_owned(), ToString::to_string);

@@ -1,5 +1,5 @@
-//! `hallpass user list` and `hallpass user show`: whatever an application may have written. An item that cannot be read is
-//! named, and hides no other.
+//! `hallpass user list` and `hallpass user show`: with every value that an application may have written. An item that
+//! cannot be read is named, and hides no other.
 
 use serde_json::{Value, json};
 use store::{Store, management::Listed};

@@ -1,4 +1,4 @@
-//! Basic (RFC 7617) beside Bearer: it is offered to clients that wait for a challenge, and refused where a page of
+//! Basic (RFC 7617) next to Bearer: it is offered to clients that wait for a challenge, and refused where a page of
 //! another site makes a browser send what the browser keeps for it.
 
 use http::{

@@ -1,5 +1,5 @@
-//! The words of a refusal. Headers carry the challenge of RFC 6750 section 3; bodies and authorizer contexts carry words
-//! without a quote or a backslash, because API Gateway puts them into JSON as they are.
+//! The words of a refusal. Headers carry the challenge of RFC 6750 section 3; bodies and authorizer contexts carry
+//! words without a quote or a backslash, because API Gateway puts them into JSON as they are.
 
 use std::borrow::Cow;
 
@@ -62,8 +62,9 @@ pub fn bare(issuer: &Issuer) -> String {
     format!("Bearer realm=\"{}\"", issuer.realm())
 }
 
-/// This challenge, and that Basic is accepted too (RFC 7617 section 2.1), with a token as user name or, where one is, with
-/// a password. Both stand in one line, Bearer first: browsers then ask nobody, and clients that know Basic alone find it.
+/// This challenge, and that Basic is accepted too (RFC 7617 section 2.1), with a token as user name or, where one is,
+/// with a password. Both stand in one line, Bearer first: browsers then show no prompt, and clients that know Basic
+/// alone find it.
 pub fn with_basic(challenge: &str, issuer: &Issuer) -> String {
     format!("{challenge}, Basic realm=\"{}\", charset=\"UTF-8\"", issuer.realm())
 }

@@ -22,8 +22,8 @@ pub struct Settings {
     pub issuer: Issuer,
     /// `HALLPASS_ADMIN_PERMISSION`.
     pub admin_permission: String,
-    /// `HALLPASS_TOKENS_PERMISSION`: the permission to manage every token of the user, and to create one that outlives the
-    /// token that creates it.
+    /// `HALLPASS_TOKENS_PERMISSION`: the permission to manage every token of the user, and to create one that outlives
+    /// the token that creates it.
     pub tokens_permission: String,
     /// `HALLPASS_LIFETIME`.
     lifetime: Duration,
@@ -207,7 +207,7 @@ fn bindings(lookup: Lookup<'_>) -> Result<[Binding; 3], BadSetting> {
     ])
 }
 
-/// What anything that is issued now is bound to, whatever its format; a change of it invalidates something.
+/// What new tokens of any format are bound to; a change of it invalidates something.
 ///
 /// # Errors
 /// When a list of attributes cannot be read.

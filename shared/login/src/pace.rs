@@ -3,8 +3,8 @@
 //! Each attempt makes reservations before its password is hashed, so that parallel guesses count. A success gives them
 //! back, a failure keeps them. The pair of name and source slows down after [`FREE_FAILURES`] failures in a row. The
 //! name has a budget of failures a minute over all networks that have not logged in for it lately; a network that has
-//! is counted by itself, so that an attack from elsewhere does not spend its budget. The source has a budget of attempts
-//! a minute over all names, which bounds the hashes that it can cause.
+//! is counted by itself, so that an attack from elsewhere does not spend its budget. The source has a budget of
+//! attempts a minute over all names, which bounds the hashes that it can cause.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -110,7 +110,7 @@ pub fn wait_after(failures: u32) -> Duration {
 }
 
 /// What the marker of a known network is bound to: the user, the generation of the user's tokens and the password's
-/// hash. Whoever changes one of them makes all networks unknown.
+/// hash. A change of one of them makes all networks unknown.
 pub fn proof(user_id: &str, generation: &str, password_hash: &str) -> String {
     let mut hash = Sha256::new_with_prefix("hallpass known network 1\0");
     for part in [user_id, generation, password_hash] {

@@ -70,7 +70,7 @@ impl File {
     /// 503 if it cannot be unpacked for a client that does not take gzip.
     pub fn answer(&self, request: &Request) -> Result<Answer, Problem> {
         let (version, headers) = (self.version(), request.headers());
-        // It is weak, because it stands for the text, in whatever encoding.
+        // It is weak, because it stands for the text in every encoding.
         let tag = format!("W/\"{version}\"");
         let mut answer = if is_known(headers, &tag) {
             problem::answer(StatusCode::NOT_MODIFIED, self.media_type, String::new())

@@ -81,7 +81,7 @@ impl Frame {
         self.visitor.as_ref().map_or("", |visitor| &visitor.csrf)
     }
 
-    /// A file of ours, with its version, so that browsers may keep it for as long as it is the same.
+    /// The address of a file, with its version, so that browsers may keep it for as long as it is the same.
     fn asset(&self, file: &str) -> String {
         asset::File::named(file)
             .map_or_else(String::new, |it| format!("{}/assets/{file}?v={}", self.base, it.version()))

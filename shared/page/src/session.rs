@@ -32,7 +32,7 @@ pub struct Visit {
     nonce: String,
 }
 
-/// A form that somebody who is signed in sent. It counts only once a check of it has passed: [`Submitted::check_once`] for
+/// A form that a signed-in user sent. It counts only once a check of it has passed: [`Submitted::check_once`] for
 /// those that create something, [`Submitted::check`] for the others.
 #[derive(Debug)]
 pub struct Submitted {
@@ -60,8 +60,8 @@ const BEFORE: &str = "hallpass-form";
 /// How long it is known that a form was sent, which is long after the end of the session that it belongs to.
 const USED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The field of a form that shows that one of our pages sent it: what all forms of the session have in common, and behind
-/// a full stop what the forms of one page have.
+/// The field of a form that shows that one of our pages sent it: what all forms of the session have in common, and
+/// behind a full stop what the forms of one page have.
 const CSRF: &str = "csrf";
 
 impl Visit {
@@ -105,8 +105,8 @@ impl Visit {
         Ok(Submitted { visit, form, is_current })
     }
 
-    /// Begins a session of this user, and ends those that the browser had before. What it gives is the value of the header
-    /// `Set-Cookie`.
+    /// Begins a session of this user, and ends those that the browser had before. What it gives is the value of the
+    /// header `Set-Cookie`.
     ///
     /// # Errors
     /// When the store fails.
@@ -186,8 +186,9 @@ impl Submitted {
         if self.is_current { Ok(()) } else { Err(Problem::stale_form()) }
     }
 
-    /// The same for a form that creates something: it is good for one time, and of several requests that send it at once
-    /// one goes on. `place` is where it was sent to; a page may have several forms, told apart by it and by what they do.
+    /// The same for a form that creates something: it is good for one time, and of several requests that send it at
+    /// once one goes on. `place` is where it was sent to; a page may have several forms, told apart by it and by what
+    /// they do.
     ///
     /// # Errors
     /// 403 for a form of another page, 409 for one that was sent before, 503 if it cannot be told.

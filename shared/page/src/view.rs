@@ -129,9 +129,9 @@ impl Tokens {
     }
 }
 
-/// A name that others chose, as it may stand in a `<bdi>`: whatever its characters do to the direction of text ends with
-/// the element. An isolate that is not closed, or closed without having been opened, would reach beyond it, and so would
-/// the end of a paragraph; such a character is replaced by U+FFFD, as every other control character is.
+/// A name that others chose, as it may stand in a `<bdi>`: any effect of its characters on the direction of text ends
+/// with the element. An isolate that is not closed, or closed without having been opened, would reach beyond it, and so
+/// would the end of a paragraph; such a character is replaced by U+FFFD, as every other control character is.
 pub fn contained(name: &str) -> String {
     let (mut open, mut unmatched) = (Vec::new(), Vec::new());
     for (at, c) in name.char_indices() {
@@ -163,8 +163,8 @@ async fn live(service: &Service, user: &User, now: Timestamp) -> Result<Vec<Reco
     Ok(service.store.whole_records(&live).await?)
 }
 
-/// What a page says after something was done. The word comes from its address, so that only known ones count. What ended
-/// tokens says until when a cached answer may still accept them; the page is shown right after it was done.
+/// What a page says after something was done. The word comes from its address, so that only known ones count. What
+/// ended tokens says until when a cached answer may still accept them; the page is shown right after it was done.
 pub fn notice(service: &Service, done: &str, now: Timestamp) -> Option<String> {
     let (said, cache) = (sentence(done)?, service.settings.authorizer_cache);
     let ends_tokens = matches!(done, "revoked" | "disabled" | "deleted" | "all-revoked" | "blocked");

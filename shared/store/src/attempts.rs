@@ -30,9 +30,9 @@ pub enum Pace {
 /// What became of an attempt whose pair has a reservation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The password was wrong, or there is nobody to log in.
+    /// The password was wrong, or there is no user to log in.
     Failed,
-    /// The password was right: the failures of before are forgotten.
+    /// The password was right: earlier failures are deleted.
     Succeeded,
     /// No password was checked.
     Uncounted,

@@ -1,5 +1,5 @@
-//! Changes of a user. They work on whatever an application may have written: no value of any attribute keeps a user from
-//! being blocked, or the user's tokens from being revoked.
+//! Changes of a user. They work on every item that an application may have written: no value of any attribute keeps a
+//! user from being blocked, or the user's tokens from being revoked.
 //!
 //! Every change that invalidates the tokens of all formats raises `token_generation` in the same update, so that they
 //! stay invalid when the change is undone. A generation that is absent or not a whole number cannot be raised; it is
@@ -126,7 +126,7 @@ impl Store {
         Err(Failure::new(DOING, "others changed it again and again"))
     }
 
-    /// `None` if somebody else changed the user between the look and the write.
+    /// `None` if another writer changed the user between the read and the write.
     async fn send_edit(&self, id: &UserId, edit: Edit, blocks: bool) -> Result<Option<Written>, Failure> {
         let mut call = self.client.update_item().table_name(&self.tables.users).set_key(Some(item::user_key(id)));
         for (place, name) in &edit.names {

@@ -1,5 +1,5 @@
-//! Forms that were sent: what creates something is good for one time. The mark of a form lies in the partition of the user
-//! who sent it, beside the sessions, and goes when its time comes.
+//! Forms that were sent: what creates something is good for one time. The mark of a form lies in the partition of the
+//! user who sent it, next to the sessions, and is purged by TTL.
 
 use aws_sdk_dynamodb::{operation::put_item::PutItemError, types::ReturnValuesOnConditionCheckFailure};
 use token::{Timestamp, UserId, secret::Digest};

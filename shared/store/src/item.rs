@@ -52,8 +52,8 @@ pub(crate) const DEVELOPER: &str = "developer";
 /// The sort key of the pointer from a developer token to its owner.
 pub(crate) const POINTER: &str = "pointer";
 
-/// Where the sort keys of tokens begin. What else lies in a user's partition (sessions, flows, used forms) has a sort key
-/// that begins with `#`, which stands before every character that a token's can begin with.
+/// Where the sort keys of tokens begin. What else lies in a user's partition (sessions, flows, used forms) has a sort
+/// key that begins with `#`, which stands before every character that a token's can begin with.
 pub(crate) const FIRST_TOKEN: &str = "-";
 
 /// The partition key of that pointer. No user id has a `#`.
@@ -218,7 +218,7 @@ pub(crate) fn is_same(one: &Item, other: &Item) -> bool {
     one.len() == other.len() && one.iter().all(same)
 }
 
-/// Whether two values are the same, in whatever order a set of strings is.
+/// Whether two values are the same. The order of a set of strings does not count.
 pub(crate) fn is_same_value(one: &AttributeValue, other: &AttributeValue) -> bool {
     match (one, other) {
         (AttributeValue::Ss(one), AttributeValue::Ss(other)) => {

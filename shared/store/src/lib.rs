@@ -19,7 +19,7 @@
 //! | [`sessions`] | who signed in with a browser |
 //! | [`flows`] | log-ins of two requests |
 //! | [`forms`] | forms that are good for one time |
-//! | [`marks`] | marks of changes, for whoever issues a token meanwhile |
+//! | [`marks`] | marks of changes, for the routes that issue tokens |
 //! | [`users`] | finding users |
 //! | [`changes`] | changes of users: blocking, revoking all their tokens, passwords, permissions |
 //! | [`management`] | adding, renaming, removing and listing users, for applications that have no user management |

@@ -1,6 +1,6 @@
 //! The records of a user that may be accepted: a sparse index of the user's partition, by the instant until which a
-//! record is live as far as it tells itself. A record leaves the index when it is revoked, so that what is read does not
-//! grow with what is over.
+//! record is live as far as it tells itself. A record leaves the index when it is revoked, so that what is read does
+//! not grow with what is over.
 //!
 //! The index is a local one, because only those are read strongly. It has what decides about a token and no more.
 
@@ -75,8 +75,8 @@ const LONGEST_WAIT: Duration = Duration::from_millis(500);
 const DOING: &str = "reading the user's live tokens";
 
 impl Store {
-    /// One page of at most `limit` records of a user that are neither revoked nor over at this time. Whether a change of
-    /// the user has invalidated one is for the caller to see.
+    /// One page of at most `limit` records of a user that are neither revoked nor over at this time. Whether a change
+    /// of the user has invalidated one is for the caller to see.
     ///
     /// # Errors
     /// When the store fails.
@@ -158,8 +158,8 @@ impl Store {
         }
     }
 
-    /// Counts the tokens of this user that are accepted or may be accepted again, until they are enough. One that cannot
-    /// be read counts, and has a name: nobody can tell.
+    /// Counts the tokens of this user that are accepted or may be accepted again, until they are enough. One that
+    /// cannot be read counts, and counts as named.
     ///
     /// # Errors
     /// When the store fails.

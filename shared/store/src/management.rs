@@ -79,7 +79,7 @@ const REMOVING: &str = "removing the user";
 const BUSY: &str = "others took the name again and again";
 
 impl Store {
-    /// Adds a user. The name belongs to one user, in whatever case, width or composition it is written.
+    /// Adds a user. The name belongs to one user, in every case, width and composition.
     ///
     /// # Errors
     /// When the store fails.
@@ -122,7 +122,7 @@ impl Store {
         Err(Failure::new(ADDING, BUSY))
     }
 
-    /// Somebody else has the name: the ID may be taken as well, which is said first.
+    /// Another user has the name. The ID may be taken as well, which is said first.
     async fn added_before(&self, user: &NewUser, item: &Item) -> Result<Added, Failure> {
         Ok(match self.user_item(&user.id).await? {
             None => Added::NameTaken,
@@ -141,8 +141,8 @@ impl Store {
         call.expression_attribute_names("#user", USER_ID).send().await.map(drop).map_err(Failure::of(ADDING))
     }
 
-    /// Gives a user another name. If `invalidates`, also raises `token_generation`, to `fresh` where there is none to be
-    /// raised.
+    /// Gives a user another name. If `invalidates`, also raises `token_generation`, to `fresh` where there is none to
+    /// be raised.
     ///
     /// # Errors
     /// When the store fails.
@@ -203,7 +203,7 @@ impl Store {
     /// When the store fails.
     pub async fn remove_user(&self, id: &UserId) -> Result<Written, Failure> {
         for tries in 1..=TRIES {
-            // Whoever is gone at a later look was removed by this call or by another.
+            // A user who is gone at a later read was removed by this call or by another.
             let gone = if tries == 1 { Written::Unknown } else { Written::Now };
             let Some(item) = self.user_item(id).await? else { return Ok(gone) };
             let marker = match key_of(&item) {

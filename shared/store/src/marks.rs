@@ -1,12 +1,13 @@
-//! Marks of changes. Before prune looks at the tokens of a user whose change invalidates tokens, it leaves a mark. Whoever
-//! issues a token for that user reads the mark with the user, and once more after the record was written: if there is
-//! another one by then, the token was made on what a change has ended, even if the change was undone in between.
+//! Marks of changes. Before prune looks at the tokens of a user whose change invalidates tokens, it leaves a mark. A
+//! route that issues a token for that user reads the mark with the user, and once more after the record was written: if
+//! there is another one by then, the token was made on what a change has ended, even if the change was undone in
+//! between.
 //!
-//! A mark names the last record of the stream that was handled. An older record never takes the place of a newer one, so
-//! that a repeated delivery changes nothing and no mark comes back; no clock is compared. It lies among the tokens, because
-//! prune must depend on nothing else, under a key that no user id can have, and goes after an hour, which is longer than any
-//! request takes. It costs one write unit for each user in a batch of the stream who was changed so that tokens are
-//! invalidated; any other change of a user costs none.
+//! A mark names the last record of the stream that was handled. An older record never takes the place of a newer one,
+//! so that a repeated delivery changes nothing and no mark comes back; no clock is compared. It lies among the tokens,
+//! because prune must depend on nothing else, under a key that no user id can have, and goes after an hour, which is
+//! longer than any request takes. It costs one write unit for each user in a batch of the stream who was changed so
+//! that tokens are invalidated; any other change of a user costs none.
 
 use std::time::Duration;
 
@@ -31,13 +32,13 @@ pub struct Marked<T> {
     pub mark: Option<ChangeMark>,
 }
 
-/// How long a mark stays. Whoever has read a user and not yet written the record must still find it.
+/// How long a mark stays. A request that has read a user and not yet written the record must still find it.
 const MARK_LIFETIME: Duration = Duration::from_secs(3_600);
 
 const RECORD: &str = "record";
 
-/// The longest sequence number of a stream (`StreamRecord`, DynamoDB Streams API reference), in digits. They increase for
-/// each item; written at one length they compare as text.
+/// The longest sequence number of a stream (`StreamRecord`, DynamoDB Streams API reference), in digits. They increase
+/// for each item; written at one length they compare as text.
 const SEQUENCE_LENGTH: usize = 40;
 
 impl ChangeMark {

@@ -76,7 +76,7 @@ impl Store {
         }
     }
 
-    /// The write of the marker, for a transaction: `seen` is its owner of before.
+    /// The write of the marker, for a transaction: `seen` is its previous owner.
     pub(crate) fn mark_name(
         &self,
         key: &NameKey,

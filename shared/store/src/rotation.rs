@@ -79,7 +79,7 @@ impl Store {
         }
     }
 
-    /// Takes back a rotation whose new token nobody got to see: deletes the new record, and lets the old one, as it was
+    /// Undoes a rotation whose new token was not delivered: deletes the new record, and lets the old one, as it was
     /// before, live on. One transaction, which changes nothing if the new token was used meanwhile.
     ///
     /// # Errors

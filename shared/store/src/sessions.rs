@@ -112,7 +112,7 @@ impl Store {
     }
 
     /// All sessions and log-in flows of a user that can be read, strongly read, each with its place. One that cannot be
-    /// read lets nobody in.
+    /// read is not accepted.
     ///
     /// # Errors
     /// When the store fails.

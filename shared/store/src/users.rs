@@ -27,7 +27,7 @@ pub enum Named {
     /// The one user of this name.
     User(Box<User>),
     /// No user has this name, or more than one has it.
-    Nobody,
+    Absent,
     /// The one user of this name has an item that cannot be read.
     Unreadable(Failure),
 }
@@ -71,7 +71,7 @@ impl Store {
         ids.collect::<Result<_, _>>().map_err(|bad| Failure::new(DOING, bad))
     }
 
-    /// The candidate for a log-in by this name: one query of the index, whoever has the name.
+    /// The candidate for a log-in by this name: one query of the index, also if no user has the name.
     ///
     /// # Errors
     /// When the store fails.
@@ -88,7 +88,7 @@ impl Store {
         Ok(Candidate(key.unwrap_or_else(|| NOBODY.to_owned())))
     }
 
-    /// The mark of a candidate's last change, if it is a user: one strong read, whoever it is.
+    /// The mark of a candidate's last change, if it is a user: one strong read, also if there is none.
     ///
     /// # Errors
     /// When the store fails.
@@ -96,8 +96,8 @@ impl Store {
         self.mark_at(&candidate.0).await
     }
 
-    /// The user behind a candidate: one strong read, whoever it is, so that the time does not tell who is there. The
-    /// index is a pointer that may lag, so that the user's own name is compared.
+    /// The user behind a candidate: one strong read, also if there is none, so that the time does not tell which users
+    /// exist. The index is a pointer that may lag, so that the user's own name is compared.
     ///
     /// # Errors
     /// When the store fails.
@@ -108,7 +108,7 @@ impl Store {
         let answer = call.consistent_read(true).send().await.map_err(Failure::of(DOING))?;
         Ok(match answer.item.map(item::to_user) {
             Some(Ok(user)) if name.is_usable() && NameKey::new(&user.username) == *name => Named::User(Box::new(user)),
-            Some(Ok(_)) | None => Named::Nobody,
+            Some(Ok(_)) | None => Named::Absent,
             Some(Err(bad)) => Named::Unreadable(Failure::new(DOING, bad)),
         })
     }

@@ -1,5 +1,5 @@
 //! When a token lets its holder in, and when it is forgotten. No caller can forget a check: what a token is worth is
-//! [`state`], for whoever verifies, shows or counts, and only [`admit`] makes an [`Admitted`].
+//! [`state`], wherever tokens are verified, shown or counted, and only [`admit`] makes an [`Admitted`].
 
 use std::time::Duration;
 
@@ -63,8 +63,8 @@ pub fn admit(claim: &Claim, record: Option<Record>, user: Option<User>, now: Tim
     readmit(record, user, now)
 }
 
-/// Whether the claims of a JWT are those that were issued: whoever has an exported key can sign others around its secret.
-/// Records from before the digest was kept tell two of them.
+/// Whether the claims of a JWT are those that were issued: a holder of an exported key can sign others around its
+/// secret. Records from before the digest was kept tell two of them.
 fn is_as_issued(claim: &Claim, record: &Record) -> bool {
     claim.payload.is_some_and(|payload| match record.payload_digest {
         Some(digest) => digest == payload.digest,
@@ -88,7 +88,7 @@ pub fn readmit(record: Record, user: Option<User>, now: Timestamp) -> Result<Adm
     Ok(Admitted { record, user, scope })
 }
 
-/// What a token is worth now. Only [`state`] decides it, for whoever verifies, shows or counts tokens.
+/// What a token is worth now. Only [`state`] decides it, wherever tokens are verified, shown or counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// It is accepted.

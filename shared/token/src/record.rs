@@ -46,7 +46,7 @@ pub struct Record {
     pub family: Family,
     /// The digest of a JWT's claims as they were issued; records from before this was kept have none.
     pub payload_digest: Option<PayloadDigest>,
-    /// When somebody showed a password, or an operator acted, for the first token that this one goes back to. It passes
+    /// When the user showed a password, or an operator acted, for the first token that this one goes back to. It passes
     /// to everything that a token creates.
     pub authenticated_at: Timestamp,
     /// When every token expires at the latest that goes back to this one, if one that it goes back to was temporary or
@@ -74,7 +74,8 @@ pub struct Revocation {
 }
 
 impl Record {
-    /// Why the token is over for good as far as its record tells; [`crate::lifecycle::state`] looks at the user as well.
+    /// Why the token is over for good as far as its record tells; [`crate::lifecycle::state`] looks at the user as
+    /// well.
     pub(crate) fn ended(&self, now: Timestamp) -> Option<Reason> {
         if self.expires_at.is_some_and(|end| end.has_come(now)) {
             return Some(Reason::Expired);

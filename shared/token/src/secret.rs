@@ -71,8 +71,8 @@ impl Text {
         Self(text.into())
     }
 
-    /// Takes a text that somebody pasted or posted, without what editors and shells put around it: white space, a byte
-    /// order mark, quotes, the scheme of a header. No token begins or ends with any of that, so that no two tokens become
+    /// Takes a text that was pasted or posted, without what editors and shells put around it: white space, a byte order
+    /// mark, quotes, the scheme of a header. No token begins or ends with any of that, so that no two tokens become
     /// one. In a header a token has one text and is not treated so.
     pub fn pasted(text: &str) -> Self {
         let mut text = text;

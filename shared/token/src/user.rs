@@ -27,7 +27,7 @@ pub mod attribute {
     pub const TOKEN_GENERATION: &str = "token_generation";
 }
 
-/// The item has no [`UserId`] for its key, so that it is nobody who could hold a token.
+/// The item has no [`UserId`] for its key, so that it cannot hold a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadUser;
 

@@ -13,7 +13,7 @@ pub(super) struct Place {
     idle: &'static [&'static str],
 }
 
-/// Beside the properties of any resource.
+/// Next to the properties of any resource.
 pub(super) const RESOURCE: Place = Place {
     acted: &["Type", "Properties", "Condition"],
     idle: &["DeletionPolicy", "UpdateReplacePolicy", "Metadata", "DependsOn"],

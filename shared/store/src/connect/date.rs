@@ -1,4 +1,4 @@
-//! The time on the clock of whoever answers, from the header `Date` (RFC 9110, section 6.6.1).
+//! The time on the server's clock, from the header `Date` (RFC 9110, section 6.6.1).
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -68,7 +68,7 @@ pub struct Payload {
     pub issued_at: Timestamp,
 }
 
-/// The first 16 bytes of SHA-256 over the claims as they stand in the token. A record holds it, so that somebody with an
+/// The first 16 bytes of SHA-256 over the claims as they stand in the token. A record holds it, so that a holder of an
 /// exported key cannot rewrite the claims of a token that was issued.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PayloadDigest([u8; 16]);

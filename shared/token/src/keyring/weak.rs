@@ -1,4 +1,4 @@
-//! Keys that somebody else knows: text, patterns, and values that are printed in public documents.
+//! Keys that others know: text, patterns, and values that are printed in public documents.
 //!
 //! A random key passes: 32 random bytes fit one of these rules less than once in 10^14 keys.
 
