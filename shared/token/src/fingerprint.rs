@@ -103,19 +103,11 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::{scope::Scope, user::Status};
+    use crate::user::with_attributes;
 
     fn fingerprint(attributes: &[(&str, Value)]) -> Fingerprint {
         let binding = Binding::new(["username", "status", "tags"].map(str::to_owned));
-        binding.fingerprint(&User {
-            id: "1".parse().unwrap(),
-            username: String::new(),
-            full_name: None,
-            status: Status::Active,
-            permissions: Scope::default(),
-            unreadable: Vec::new(),
-            attributes: attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
-        })
+        binding.fingerprint(&with_attributes(attributes))
     }
 
     fn text(text: &str) -> Value {

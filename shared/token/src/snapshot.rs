@@ -139,19 +139,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::{scope::Scope, user::Status};
-
-    fn user(attributes: &[(&str, Value)]) -> User {
-        User {
-            id: "1".parse().unwrap(),
-            username: String::new(),
-            full_name: None,
-            status: Status::Active,
-            permissions: Scope::default(),
-            unreadable: Vec::new(),
-            attributes: attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
-        }
-    }
+    use crate::user::with_attributes as user;
 
     fn text(text: &str) -> Value {
         Value::Text(text.to_owned())

@@ -193,6 +193,20 @@ impl Value {
     }
 }
 
+/// A user with these attributes and nothing else, for tests of what depends on attributes alone.
+#[cfg(test)]
+pub(crate) fn with_attributes(attributes: &[(&str, Value)]) -> User {
+    User {
+        id: "1".parse().unwrap(),
+        username: String::new(),
+        full_name: None,
+        status: Status::Active,
+        permissions: Scope::default(),
+        unreadable: Vec::new(),
+        attributes: attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+    }
+}
+
 impl fmt::Debug for User {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("User").field("id", &self.id).field("status", &self.status).finish_non_exhaustive()
