@@ -73,12 +73,11 @@ class Source:
         node = self.node(start, end).parent
         if node is None or node.type != "binary_expression":
             node = self.node(start, end)
-        if node.type not in ("binary_expression", "compound_assignment_expr"):
+        # What assigns, or stands in a `let` chain, cannot stand in a branch.
+        if node.type != "binary_expression" or has_let(node):
             return False
         operator = node.child_by_field_name("operator")
         if operator is None or operator.start_byte != start:
-            return False
-        if node.type == "compound_assignment_expr" or has_let(node):
             return False
         left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
         replaced = f"({self.original(left)}) {mutant['replacement']} ({self.original(right)})"
@@ -167,7 +166,6 @@ class Source:
         return f"({branches}{{ {inner} }})"
 
     def write(self):
-        self.done = set()
         return self.part(0, len(self.text))
 
 
