@@ -144,7 +144,9 @@ async fn all_tokens_of_a_user_go_at_once_and_prune_forgets_in_json() {
     let one = dev.out(&["token", "issue", "my_username"], "").await;
     let two = dev.token("my_username", "topsecret").await;
     let other = dev.out(&["token", "issue", "admin"], "").await;
-    let revoked = dev.json(&["token", "revoke", "--all", "my_username"], "").await;
+    let mut revoked = dev.json(&["token", "revoke", "--all", "my_username"], "").await;
+    let effective_at = revoked.as_object_mut().and_then(|members| members.remove("effective_at"));
+    assert!(effective_at.is_some_and(|at| at.as_str().is_some_and(|at| at.ends_with('Z'))), "{revoked}");
     assert_eq!(revoked, json!({"done": "revoked", "user_id": "1", "revoked": 2, "of": 2}));
     for token in [one.trim(), &two] {
         assert_eq!(dev.verdict(token).await, "revoked");
