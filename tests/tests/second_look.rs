@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use tests::{
     World,
     api::{bearer, text},
+    basic,
     engine::{self, Kind},
     long::long,
     tap::Tap,
@@ -253,5 +254,23 @@ async fn no_text_is_shown_for_a_right_that_was_lost_before_the_second_look() {
     // What the calls are is the same over every engine.
     if engine::kind().await == Kind::Embedded {
         Box::pin(check_all(if long() { 1 } else { 13 })).await;
+    }
+}
+
+/// A user who logs in right after a change is not the state that the change left, whenever prune handles the change.
+#[tokio::test]
+async fn a_change_before_the_request_refuses_nothing_though_prune_handles_it_meanwhile() {
+    for call in 0.. {
+        let (world, tap) = World::tapped(&[]).await;
+        world.set_user("1", "username", Some(text("renamed"))).await;
+        world.set_user("1", "username_key", Some(text("renamed"))).await;
+        let authorization = basic("renamed", "topsecret");
+        let draining = async { world.delivery.drain().await.unwrap() };
+        let (answer, was_held) = tap.meanwhile(call, world.generate(&authorization), draining).await;
+        assert_eq!(answer.status, 200, "call {call}: {}", answer.body);
+        if !was_held {
+            assert!(call > 5, "{call}");
+            break;
+        }
     }
 }

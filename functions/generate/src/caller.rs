@@ -5,7 +5,7 @@ use lambda_http::Request;
 use page::Visit;
 use store::{
     Failure, Refused,
-    marks::{ChangeMark, Marked},
+    marks::{ChangeMarks, Marked},
 };
 use token::{Admitted, Credential, Reason, Rejection, Scope, Timestamp, User, credential::Login, lifecycle};
 
@@ -77,8 +77,8 @@ impl Caller {
 
     /// The caller of a form of the pages.
     pub(crate) async fn of_visit(service: &Service, visit: &Visit) -> Result<Self, Failure> {
-        let mark = service.store.change_mark(&visit.user.id).await?;
-        Ok(Self::Visit(Box::new(Marked { value: visit.clone(), mark })))
+        let marks = service.store.change_marks(&visit.user.id).await?;
+        Ok(Self::Visit(Box::new(Marked { value: visit.clone(), marks })))
     }
 
     pub(crate) fn user(&self) -> &User {
@@ -97,12 +97,12 @@ impl Caller {
         }
     }
 
-    /// The mark of the last change of the caller's user, as it was when the user was read.
-    pub(crate) fn mark(&self) -> Option<&ChangeMark> {
+    /// The marks of the caller's user, as they were when the user was read.
+    pub(crate) fn marks(&self) -> &ChangeMarks {
         match self {
-            Self::Password(user) | Self::Operator(user) => user.mark.as_ref(),
-            Self::Visit(visit) => visit.mark.as_ref(),
-            Self::Token(admitted) => admitted.mark.as_ref(),
+            Self::Password(user) | Self::Operator(user) => &user.marks,
+            Self::Visit(visit) => &visit.marks,
+            Self::Token(admitted) => &admitted.marks,
         }
     }
 

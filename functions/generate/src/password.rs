@@ -39,7 +39,7 @@ pub(crate) async fn check_password(
     let attempt = Attempt { service, counters, id: draw.attempt(), now };
     attempt.reserve_pair().await?;
     let candidate = service.store.candidate(&name).await?;
-    let mark = service.store.mark_of(&candidate).await?;
+    let marks = service.store.marks_of(&candidate).await?;
     let user = match service.store.user_of(&candidate, &name).await? {
         Named::User(user) => Some(*user),
         Named::Absent => None,
@@ -63,7 +63,7 @@ pub(crate) async fn check_password(
     }
     service.store.release(budget, &attempt.id, now).await?;
     attempt.settle(Outcome::Succeeded).await?;
-    Ok(Marked { value: user, mark })
+    Ok(Marked { value: user, marks })
 }
 
 impl Attempt<'_> {

@@ -12,7 +12,7 @@
 use edge::{Problem, Service};
 use store::{
     Refused,
-    marks::{ChangeMark, Marked},
+    marks::{ChangeMarks, Marked},
 };
 use token::{
     Admitted, Binding, Format, Reason, Record, Rejection, Scope, Status, Timestamp, User, lifecycle,
@@ -37,7 +37,7 @@ pub(crate) struct Basis<'a> {
 struct Current {
     user: User,
     scope: Scope,
-    mark: Option<ChangeMark>,
+    marks: ChangeMarks,
 }
 
 impl<'a> Basis<'a> {
@@ -65,12 +65,17 @@ impl<'a> Basis<'a> {
             Some(other) => Some(other_now(service, other, self.old.is_some()).await?),
         };
         self.old_now(service, new, other.as_ref().map_or(&current.user, |other| &other.value), now).await?;
-        let is_marked = ChangeMark::is_newer(current.mark.as_ref(), self.caller.mark())
-            || other.as_ref().is_some_and(|other| {
-                ChangeMark::is_newer(other.mark.as_ref(), self.other.and_then(|before| before.mark.as_ref()))
-            });
+        let binding = service.settings.session_binding();
+        let left = |before: &User, marks: &ChangeMarks, later: &ChangeMarks| {
+            marks.left_by(later, &binding.fingerprint(before))
+        };
+        let is_left = left(self.caller.user(), self.caller.marks(), &current.marks)
+            || self
+                .other
+                .zip(other.as_ref())
+                .is_some_and(|(before, now)| left(&before.value, &before.marks, &now.marks));
         let owner = other.as_ref().map_or(&current.user, |other| &other.value);
-        if is_marked || owner.status != Status::Active || new.binding.fingerprint(owner) != new.fingerprint {
+        if is_left || owner.status != Status::Active || new.binding.fingerprint(owner) != new.fingerprint {
             return Err(changed());
         }
         self.scope_now(service, new, &current.scope, other.as_ref().map(|other| &other.value))
@@ -83,19 +88,19 @@ impl<'a> Basis<'a> {
             Caller::Token(before) => token_now(service, &before.value, new, now).await,
             Caller::Visit(before) => {
                 let user = before.value.again(service, now).await?.user;
-                let mark = service.store.change_mark(&user.id).await?;
-                Ok(Current { scope: user.permissions.clone(), user, mark })
+                let marks = service.store.change_marks(&user.id).await?;
+                Ok(Current { scope: user.permissions.clone(), user, marks })
             }
             Caller::Password(before) => {
                 let again = service.store.marked_user(&before.value.id).await?;
-                let Marked { value: user, mark } = again
+                let Marked { value: user, marks } = again
                     .filter(|again| is_same(service, &before.value, &again.value))
                     .ok_or_else(|| Problem::invalid_credentials(issuer))?;
-                Ok(Current { scope: user.permissions.clone(), user, mark })
+                Ok(Current { scope: user.permissions.clone(), user, marks })
             }
             Caller::Operator(before) => {
-                let Marked { value: user, mark } = other_now(service, before, self.old.is_some()).await?;
-                Ok(Current { scope: user.permissions.clone(), user, mark })
+                let Marked { value: user, marks } = other_now(service, before, self.old.is_some()).await?;
+                Ok(Current { scope: user.permissions.clone(), user, marks })
             }
         }
     }
@@ -159,7 +164,7 @@ async fn token_now(service: &Service, before: &Admitted, new: &Record, now: Time
     let record = found.record.filter(|record| record.id == if regenerates_itself { new.id } else { id });
     let record = record.ok_or_else(|| refused(Reason::Unknown.into()))?;
     let admitted = lifecycle::readmit(in_its_place(record, new), found.user, now).map_err(refused)?;
-    Ok(Current { user: admitted.user, scope: admitted.scope, mark: found.mark })
+    Ok(Current { user: admitted.user, scope: admitted.scope, marks: found.marks })
 }
 
 /// The record as it was before the new token took its place.

@@ -12,6 +12,7 @@ use serde_dynamo::AttributeValue;
 use store::{
     Failure,
     live::{LivePlace, LiveRecord},
+    marks::ChangeMark,
     sessions::Session,
     sweep::Invalidation,
 };
@@ -110,11 +111,11 @@ impl Prune {
     /// its issuer sees the mark in the second look (`generate`), though the change may be undone by now. A mark that
     /// cannot be left keeps no token alive, but the record has to come again.
     async fn mark(&self, drain: &Drain, now: Timestamp) -> Result<(), Failure> {
-        let invalidating = drain.changes.iter().rfind(|change| self.invalidates(change));
-        match invalidating.filter(|_| drain.after.is_none()) {
-            Some(change) => self.store.mark_change(&drain.user_id, &change.sequence_number, now).await,
-            None => Ok(()),
+        if drain.after.is_some() {
+            return Ok(());
         }
+        let marks = drain.changes.iter().filter_map(|change| self.mark_of(change)).collect();
+        self.store.mark_changes(&drain.user_id, &marks, now).await
     }
 
     /// Sessions and tokens are read before the user: a token that is in the page was made from a user no newer than the
@@ -142,15 +143,23 @@ impl Prune {
 }
 
 impl Prune {
-    /// Whether a change invalidates tokens or sessions that are issued now. A user who is new had none.
-    fn invalidates(&self, change: &Change) -> bool {
-        match (&change.old, &change.new) {
-            (Image::Absent, _) => false,
+    /// The mark of a change that invalidates tokens or sessions of the state that the user left. A user who is new had
+    /// none.
+    fn mark_of(&self, change: &Change) -> Option<ChangeMark> {
+        let fingerprint = |user: &User| self.bound_to.as_ref().map(|bound_to| bound_to.fingerprint(user));
+        let left = match (&change.old, &change.new) {
+            (Image::Absent, _) => return None,
+            (Image::Unreadable, _) => None,
+            (Image::User(old), Image::Absent | Image::Unreadable) => fingerprint(old),
             (Image::User(old), Image::User(new)) => {
-                self.bound_to.as_ref().is_none_or(|bound_to| bound_to.fingerprint(old) != bound_to.fingerprint(new))
+                let left = fingerprint(old);
+                if left.is_some() && left == fingerprint(new) {
+                    return None;
+                }
+                left
             }
-            (Image::Unreadable, _) | (Image::User(_), Image::Absent | Image::Unreadable) => true,
-        }
+        };
+        Some(ChangeMark::new(left.as_ref(), &change.sequence_number))
     }
 }
 

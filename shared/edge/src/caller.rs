@@ -88,7 +88,7 @@ pub async fn admit_text(service: &Service, text: &Text, now: Timestamp) -> Resul
     Ok(admitted)
 }
 
-/// The holder of the live token that a request for another token carries, with the mark of its user's last change.
+/// The holder of the live token that a request for another token carries, with the marks of its user's changes.
 ///
 /// # Errors
 /// As [`admit`].

@@ -1,108 +1,210 @@
-//! Marks of changes. Before prune looks at the tokens of a user whose change invalidates tokens, it leaves a mark. A
-//! route that issues a token for that user reads the mark with the user, and once more after the record was written: if
-//! there is another one by then, the token was made on what a change has ended, even if the change was undone in
-//! between.
+//! Marks of changes. Before prune looks at the tokens of a user whose change invalidates tokens, it leaves a mark that
+//! names the state that the user left. A route that issues a token for that user reads the marks with the user, and once
+//! more after the record was written: if by then the user has left the state that the token was made on, the token is
+//! withdrawn, even if the change was undone in between. A change that led to that state does not count.
 //!
-//! A mark names the last record of the stream that was handled. An older record never takes the place of a newer one,
-//! so that a repeated delivery changes nothing and no mark comes back; no clock is compared. It lies among the tokens,
-//! because prune must depend on nothing else, under a key that no user id can have, and goes after an hour, which is
-//! longer than any request takes. It costs one write unit for each user in a batch of the stream who was changed so
-//! that tokens are invalidated; any other change of a user costs none.
+//! A mark also names its record of the stream, so that a repeated delivery changes nothing; no clock is compared. The marks
+//! lie among the tokens, because prune must depend on nothing else, under a key that no user ID can have, and go after an
+//! hour without a change, which is longer than any request takes. They cost one write unit for each user in a batch of the
+//! stream who was changed so that tokens are invalidated; any other change of a user costs none.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use token::{Timestamp, User, UserId};
+use aws_sdk_dynamodb::{
+    operation::update_item::builders::UpdateItemFluentBuilder,
+    types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
+};
+use base64ct::{Base64UrlUnpadded, Encoding};
+use token::{Fingerprint, Timestamp, User, UserId};
 
 use crate::{
     Failure, Store,
-    failure::{Corrupt, if_met},
+    failure::{Corrupt, unmet_by},
     item::{self, FORGET_AT, Item},
 };
 
-/// The last change of a user that prune has handled.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The marks of one user, as they were read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChangeMarks(BTreeSet<String>);
+
+/// A state that a user left, and the record of the stream that says so.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ChangeMark(String);
 
-/// Something that was read of a user, with the mark that the user had at that time.
+/// Something that was read of a user, with the marks that the user had at that time.
 #[derive(Clone, Debug)]
 pub struct Marked<T> {
     /// What was read.
     pub value: T,
-    /// The user's mark.
-    pub mark: Option<ChangeMark>,
+    /// The user's marks.
+    pub marks: ChangeMarks,
 }
 
-/// How long a mark stays. A request that has read a user and not yet written the record must still find it.
+/// How long marks stay after the last of them. A request that has read a user and not yet written the record must still
+/// find them.
 const MARK_LIFETIME: Duration = Duration::from_secs(3_600);
 
-const RECORD: &str = "record";
+/// How many marks a user may have. One more takes the place of all, and is a mark of every state.
+const MAX_MARKS: usize = 64;
 
-/// The longest sequence number of a stream (`StreamRecord`, DynamoDB Streams API reference), in digits. They increase
-/// for each item; written at one length they compare as text.
-const SEQUENCE_LENGTH: usize = 40;
+const LEFT: &str = "left_states";
+
+/// The state of a mark that stands for every state.
+const EVERY_STATE: &str = "*";
 
 impl ChangeMark {
-    /// Whether prune has handled a change between two looks. A mark that is gone has expired, which is no change.
-    pub fn is_newer(now: Option<&Self>, before: Option<&Self>) -> bool {
-        now.is_some() && now != before
+    /// A user left the state with this fingerprint, under the binding of sessions, as this record of the stream says.
+    /// Without a fingerprint it may have been any state.
+    pub fn new(left: Option<&Fingerprint>, record: &str) -> Self {
+        let state = left.map_or_else(|| EVERY_STATE.to_owned(), state_of);
+        Self(format!("{state}#{record}"))
     }
+
+    fn of_every_state(&self) -> Self {
+        let record = self.0.split_once('#').map_or(self.0.as_str(), |(_left, record)| record);
+        Self::new(None, record)
+    }
+}
+
+impl ChangeMarks {
+    /// Whether a user who had these marks and this state has left the state by the time of the `later` marks. Marks that
+    /// are gone have expired, which is no change.
+    pub fn left_by(&self, later: &Self, state: &Fingerprint) -> bool {
+        let state = state_of(state);
+        later.0.difference(&self.0).any(|mark| {
+            let left = mark.split_once('#').map_or(EVERY_STATE, |(left, _record)| left);
+            left == EVERY_STATE || left == state
+        })
+    }
+}
+
+/// A state as text: base64url without padding, 43 characters.
+fn state_of(fingerprint: &Fingerprint) -> String {
+    Base64UrlUnpadded::encode_string(&fingerprint.0)
 }
 
 impl Store {
-    /// Leaves a mark that this record of the stream, which changed the user, is being handled.
+    /// Leaves the marks of the changes of a user that are being handled. To repeat it changes nothing.
     ///
     /// # Errors
-    /// When the store fails; the tokens of the user must not be looked at then.
-    pub async fn mark_change(&self, user_id: &UserId, record: &str, now: Timestamp) -> Result<(), Failure> {
+    /// When the store fails; the caller must handle the changes again.
+    pub async fn mark_changes(
+        &self,
+        user_id: &UserId,
+        marks: &BTreeSet<ChangeMark>,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let Some(last) = marks.last() else { return Ok(()) };
+        let room = MAX_MARKS.saturating_sub(marks.len());
         let call = self
-            .update(mark_key(user_id.as_str()))
-            .update_expression("SET #record = :record, #forget = :forget")
-            .condition_expression("attribute_not_exists(#record) OR #record < :record")
-            .expression_attribute_names("#record", RECORD)
-            .expression_attribute_names("#forget", FORGET_AT)
-            .expression_attribute_values(":record", item::text(format!("{record:0>SEQUENCE_LENGTH$}")))
-            .expression_attribute_values(":forget", item::number(now.after(MARK_LIFETIME)));
-        // The condition is not met if this record or a later one left its mark before.
-        if_met("marking the change of the user", call.send().await).map(|_met| ())
+            .update_marks(user_id, marks.iter(), now)
+            .update_expression("ADD #left :marks SET #forget = :forget")
+            .condition_expression(
+                "attribute_not_exists(#left) OR (size(#left) <= :room AND NOT contains(#left, :last))",
+            )
+            .expression_attribute_values(":room", AttributeValue::N(room.to_string()))
+            .expression_attribute_values(":last", item::text(&last.0))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let Err(error) = call.send().await else { return Ok(()) };
+        let there = match unmet_by(&error) {
+            None => return Err(Failure::of(MARKING)(error)),
+            Some(old) => to_marks(&old).unwrap_or_default(),
+        };
+        // The same records were delivered before, or the answer to this write was lost.
+        if marks.iter().all(|mark| there.0.contains(&mark.0)) {
+            return Ok(());
+        }
+        let call = self
+            .update_marks(user_id, [&last.of_every_state()], now)
+            .update_expression("SET #left = :marks, #forget = :forget");
+        call.send().await.map(drop).map_err(Failure::of(MARKING))
     }
 
-    /// The mark of a user, strongly read.
+    fn update_marks<'a>(
+        &self,
+        user_id: &UserId,
+        marks: impl IntoIterator<Item = &'a ChangeMark>,
+        now: Timestamp,
+    ) -> UpdateItemFluentBuilder {
+        let marks = marks.into_iter().map(|mark| mark.0.clone()).collect();
+        self.update(mark_key(user_id.as_str()))
+            .expression_attribute_names("#left", LEFT)
+            .expression_attribute_names("#forget", FORGET_AT)
+            .expression_attribute_values(":marks", AttributeValue::Ss(marks))
+            .expression_attribute_values(":forget", item::number(now.after(MARK_LIFETIME)))
+    }
+
+    /// The marks of a user, strongly read.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn change_mark(&self, id: &UserId) -> Result<Option<ChangeMark>, Failure> {
-        self.mark_at(id.as_str()).await
+    pub async fn change_marks(&self, id: &UserId) -> Result<ChangeMarks, Failure> {
+        self.marks_at(id.as_str()).await
     }
 
-    pub(crate) async fn mark_at(&self, user_id: &str) -> Result<Option<ChangeMark>, Failure> {
-        const DOING: &str = "reading the mark of the user";
+    pub(crate) async fn marks_at(&self, user_id: &str) -> Result<ChangeMarks, Failure> {
+        const DOING: &str = "reading the marks of the user";
         let item = self.get(mark_key(user_id), DOING).await?;
-        item.as_ref().map(to_mark).transpose().map_err(|bad| Failure::new(DOING, bad))
+        item.as_ref().map_or(Ok(ChangeMarks::default()), to_marks).map_err(|bad| Failure::new(DOING, bad))
     }
 
-    /// A user by id, and the mark that the user had just before; both strongly read.
+    /// A user by ID, and the marks that the user had just before; both strongly read.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn marked_user(&self, id: &UserId) -> Result<Option<Marked<User>>, Failure> {
-        let mark = self.change_mark(id).await?;
-        Ok(self.user(id).await?.map(|value| Marked { value, mark }))
+        let marks = self.change_marks(id).await?;
+        Ok(self.user(id).await?.map(|value| Marked { value, marks }))
     }
 }
 
-/// The sort key of a mark, and what its partition key begins with.
+const MARKING: &str = "marking the change of the user";
+
+/// The sort key of the marks, and what their partition key begins with.
 pub(crate) const CHANGES: &str = "changes";
 
-/// The key of a user's mark. No user id has a `#`.
+/// The key of a user's marks. No user ID has a `#`.
 pub(crate) fn mark_key(user_id: &str) -> Item {
     item::key(&format!("{CHANGES}#{user_id}"), CHANGES)
 }
 
-/// Whether an item is a mark.
+/// Whether an item holds marks.
 pub(crate) fn is_mark(item: &Item) -> bool {
     item.get(item::TOKEN).and_then(|token| token.as_s().ok()).is_some_and(|token| token == CHANGES)
 }
 
-pub(crate) fn to_mark(item: &Item) -> Result<ChangeMark, Corrupt> {
-    item::required(item, RECORD).map(ChangeMark)
+pub(crate) fn to_marks(item: &Item) -> Result<ChangeMarks, Corrupt> {
+    match item.get(LEFT) {
+        Some(AttributeValue::Ss(marks)) => Ok(ChangeMarks(marks.iter().cloned().collect())),
+        Some(_) | None => Err(Corrupt(LEFT)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marks(left: &[(Option<u8>, &str)]) -> ChangeMarks {
+        let mark = |(state, record): &(Option<u8>, &str)| {
+            ChangeMark::new(state.map(|byte| Fingerprint([byte; 32])).as_ref(), record).0
+        };
+        ChangeMarks(left.iter().map(mark).collect())
+    }
+
+    #[test]
+    fn only_a_new_mark_of_the_state_or_of_every_state_counts() {
+        let check = |before: &[(Option<u8>, &str)], later: &[(Option<u8>, &str)], is_left: bool| {
+            let got = marks(before).left_by(&marks(later), &Fingerprint([1; 32]));
+            assert_eq!(got, is_left, "{before:?} {later:?}");
+        };
+        check(&[], &[], false);
+        check(&[], &[(Some(1), "7")], true);
+        check(&[], &[(Some(2), "7")], false);
+        check(&[], &[(None, "7")], true);
+        check(&[(Some(1), "7")], &[(Some(1), "7")], false);
+        check(&[(Some(1), "7")], &[(Some(1), "7"), (Some(2), "8")], false);
+        check(&[(Some(1), "7")], &[(Some(1), "7"), (Some(1), "8")], true);
+        check(&[(Some(1), "7")], &[], false);
+        check(&[(Some(1), "7")], &[(None, "9")], true);
+    }
 }

@@ -3,7 +3,7 @@
 use login::NameKey;
 use token::{User, UserId, user::attribute::USERNAME_KEY};
 
-use crate::{Failure, Store, item, item::Item, marks::ChangeMark};
+use crate::{Failure, Store, item, item::Item, marks::ChangeMarks};
 
 /// The index of users by the normal form of their names.
 pub const NAME_INDEX: &str = "username_key";
@@ -88,12 +88,12 @@ impl Store {
         Ok(Candidate(key.unwrap_or_else(|| NOBODY.to_owned())))
     }
 
-    /// The mark of a candidate's last change, if it is a user: one strong read, also if there is none.
+    /// The marks of a candidate, if it is a user: one strong read, also if there is none.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn mark_of(&self, candidate: &Candidate) -> Result<Option<ChangeMark>, Failure> {
-        self.mark_at(&candidate.0).await
+    pub async fn marks_of(&self, candidate: &Candidate) -> Result<ChangeMarks, Failure> {
+        self.marks_at(&candidate.0).await
     }
 
     /// The user behind a candidate: one strong read, also if there is none, so that the time does not tell which users

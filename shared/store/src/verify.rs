@@ -11,7 +11,7 @@ use crate::{
     Failure, Store,
     developer::Pointer,
     item::{self, Item},
-    marks::{self, ChangeMark, Marked},
+    marks::{self, ChangeMarks, Marked},
 };
 
 /// A token that was refused, and its public name where the text gave it away.
@@ -42,8 +42,8 @@ pub struct Found {
     pub user: Option<User>,
     /// The token itself, if it is a developer token and a new one took its place.
     pub replaced: Option<TokenId>,
-    /// The mark of the user's last change, if it was asked for and there is one.
-    pub mark: Option<ChangeMark>,
+    /// The marks of the user's changes, if they were asked for.
+    pub marks: ChangeMarks,
 }
 
 /// What is read for a verification.
@@ -74,7 +74,7 @@ impl Store {
         Ok(checked.map(|marked| marked.value))
     }
 
-    /// The same for a token that asks for another one: with the mark of its user's last change, from the same read.
+    /// The same for a token that asks for another one: with the marks of its user's changes, from the same read.
     ///
     /// # Errors
     /// As [`Store::verify`].
@@ -88,7 +88,7 @@ impl Store {
         self.check(ring, issuer, text, now, Reading::MarkToo).await
     }
 
-    /// What there is now of a token that was admitted a moment ago: its record, its user and the user's mark in one
+    /// What there is now of a token that was admitted a moment ago: its record, its user and the user's marks in one
     /// strong read. The record may be that of a developer token that has taken its place.
     ///
     /// # Errors
@@ -116,9 +116,9 @@ impl Store {
             return Ok(Err(Refused::new(Reason::Replaced, found.replaced)));
         }
         let token_id = token_id.or(found.record.as_ref().map(|record| record.id));
-        let mark = found.mark;
+        let marks = found.marks;
         let admitted = token::admit(&claim, found.record, found.user, now);
-        Ok(admitted.map(|value| Marked { value, mark }).map_err(|rejection| Refused::new(rejection, token_id)))
+        Ok(admitted.map(|value| Marked { value, marks }).map_err(|rejection| Refused::new(rejection, token_id)))
     }
 
     /// The public name of a claimed token. A developer token's text does not say whose it is: its pointer does.
@@ -166,7 +166,7 @@ impl Store {
                     if table != self.tables.tokens {
                         found.user = Some(item::to_user(item).map_err(|bad| Failure::new(DOING, bad))?);
                     } else if reading == Reading::MarkToo && marks::is_mark(&item) {
-                        found.mark = Some(marks::to_mark(&item).map_err(|bad| Failure::new(DOING, bad))?);
+                        found.marks = marks::to_marks(&item).map_err(|bad| Failure::new(DOING, bad))?;
                     } else {
                         found.record = Some(item::to_record(&item).map_err(|bad| Failure::new(DOING, bad))?);
                     }
