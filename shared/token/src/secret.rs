@@ -130,12 +130,13 @@ fn without_quotes(text: &str) -> &str {
     pairs.into_iter().find_map(inner).unwrap_or(text)
 }
 
+/// Only the beginning is looked at, so that many layers of quotes cost no more than their number.
 fn without_scheme(text: &str) -> &str {
-    let Some((scheme, rest)) = text.split_once([' ', '\t']) else {
-        return text;
+    let rest = |scheme: &str| {
+        let (start, rest) = text.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme).then(|| rest.strip_prefix([' ', '\t']))?
     };
-    let is_scheme = ["bearer", "token"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
-    if is_scheme { rest } else { text }
+    ["bearer", "token"].into_iter().find_map(rest).unwrap_or(text)
 }
 
 impl fmt::Debug for Digest {
