@@ -132,6 +132,8 @@ async fn the_pages_of_a_user_are_sound() {
     chrome.with_text("h1", "Your tokens").await;
     judge.look("developer-empty", &[]).await;
     chrome.type_into("#name", "laptop").await;
+    // The browser would not send a day before the field's first, so that ours is the answer that is looked at.
+    chrome.run("document.getElementById('expires').form.noValidate = true").await;
     chrome.run("document.getElementById('expires').value = '2025-01-01'").await;
     chrome.click_on("main button", "Make the token").await;
     chrome.element("[role=alert]").await;
