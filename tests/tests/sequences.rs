@@ -108,6 +108,8 @@ async fn these_sequences_agree_too() {
             // Rotated, with the first use of the successor before and after the end of the window.
             vec![issue(form), Step::Rotate(0), Step::Verify(0), Step::Verify(1), Step::Verify(0)],
             vec![issue(form), Step::Rotate(0), Step::Pass(3_600), Step::Verify(0), Step::Sweep, Step::Verify(1)],
+            // Issued after all were revoked, for a user who was then put back as before that.
+            vec![Step::RevokeAll(0), issue(form), Step::Remove(0), Step::Remove(0)],
             // Forgotten, and still refused.
             vec![issue(form), Step::Revoke(0), Step::Pass(86_400), Step::Ttl, Step::Sweep, Step::RevokeByText(0)],
         ] {

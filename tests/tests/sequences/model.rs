@@ -353,7 +353,10 @@ fn shut_out(bound: Bound, user: Option<Bound>) -> Option<&'static str> {
         None => Some("user_removed"),
         Some(user) if user == bound => None,
         Some(user) if user.is_blocked => Some("user_blocked"),
-        Some(user) if (Bound { generation: bound.generation, ..user }) == bound => Some("revoked"),
+        // A generation that went back is a change like any other; only a raised one revokes.
+        Some(user) if user.generation > bound.generation && Bound { generation: bound.generation, ..user } == bound => {
+            Some("revoked")
+        }
         Some(_) => Some("user_changed"),
     }
 }
