@@ -26,8 +26,53 @@ const TOLERANCE: u64 = 3;
 /// Until a function that has lost its Runtime API has ended and callgrind has written its file.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How many times everything is counted at most. How often the function is woken for one answer of the Runtime API is
+/// up to the machine, and differs from process to process: one wake-up more or less is 9,000 instructions in each call.
+const ROUNDS: usize = 5;
+
+/// The counts to record: the median of several rounds.
+pub async fn typical(function: &Function, opening: &Path, folder: &Path) -> Outcome<BTreeMap<String, u64>> {
+    let mut rounds: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    for _ in 0..ROUNDS {
+        for (what, count) in count(function, opening, folder).await? {
+            rounds.entry(what).or_default().push(count);
+        }
+    }
+    Ok(rounds.into_iter().map(|(what, counts)| (what, median(counts))).collect())
+}
+
+fn median(mut counts: Vec<u64>) -> u64 {
+    counts.sort_unstable();
+    counts.get(counts.len() / 2).copied().unwrap_or_default()
+}
+
+/// Counts until nothing is dearer than recorded, which is what the code needs; gives back the lowest counts, and fails
+/// where even they are too many.
+pub async fn check(
+    function: &Function,
+    opening: &Path,
+    folder: &Path,
+    recorded: &BTreeMap<String, u64>,
+) -> Outcome<BTreeMap<String, u64>> {
+    let mut lowest = count(function, opening, folder).await?;
+    for _ in 1..ROUNDS {
+        if compare(&lowest, recorded).is_ok() {
+            break;
+        }
+        keep_lowest(&mut lowest, count(function, opening, folder).await?);
+    }
+    compare(&lowest, recorded)?;
+    Ok(lowest)
+}
+
+fn keep_lowest(lowest: &mut BTreeMap<String, u64>, counted: BTreeMap<String, u64>) {
+    for (what, count) in counted {
+        lowest.entry(what).and_modify(|lowest| *lowest = count.min(*lowest)).or_insert(count);
+    }
+}
+
 /// The counts of a function and of the program that opens tokens, by what they are of.
-pub async fn count(function: &Function, opening: &Path, folder: &Path) -> Outcome<BTreeMap<String, u64>> {
+async fn count(function: &Function, opening: &Path, folder: &Path) -> Outcome<BTreeMap<String, u64>> {
     let traced = traced(function, folder)?;
     let mut counts = opens(opening, folder).await?;
     let first = run(&traced, &traced.allowed, 1, folder).await?;
@@ -58,7 +103,7 @@ async fn opens(opening: &Path, folder: &Path) -> Outcome<BTreeMap<String, u64>> 
 }
 
 /// Says where more is counted than was recorded.
-pub fn compare(counted: &BTreeMap<String, u64>, recorded: &BTreeMap<String, u64>) -> Outcome<()> {
+fn compare(counted: &BTreeMap<String, u64>, recorded: &BTreeMap<String, u64>) -> Outcome<()> {
     let mut dearer = Vec::new();
     for (what, recorded) in recorded {
         let counted = counted.get(what).ok_or_else(|| format!("{what} was not counted"))?;
@@ -113,5 +158,18 @@ mod tests {
             assert_eq!(compare(&counts(counted), &counts(1_000)).is_ok(), is_good, "{counted}");
         }
         assert!(compare(&BTreeMap::new(), &counts(1_000)).is_err());
+    }
+
+    #[test]
+    fn the_median_of_several_counts_is_recorded() {
+        assert_eq!(median(vec![3, 1, 2]), 2);
+        assert_eq!(median(vec![]), 0);
+    }
+
+    #[test]
+    fn the_lowest_of_several_counts_is_kept() {
+        let mut lowest = BTreeMap::from([("a".to_owned(), 10), ("b".to_owned(), 20)]);
+        keep_lowest(&mut lowest, BTreeMap::from([("a".to_owned(), 12), ("b".to_owned(), 18), ("c".to_owned(), 1)]));
+        assert_eq!(lowest, BTreeMap::from([("a".to_owned(), 10), ("b".to_owned(), 18), ("c".to_owned(), 1)]));
     }
 }

@@ -115,13 +115,18 @@ async fn main() -> Outcome<()> {
         What::Instructions { places, file } => {
             let cloud = Cloud::start(folder.path()).await?;
             let ours = functions::authorizer(&cloud, &places.build, cloud.ring.reveal())?;
-            let counted = instructions::count(&ours, &places.build.join("opening"), folder.path()).await?;
+            let opening = places.build.join("opening");
+            let counted = match fs::read_to_string(&file) {
+                Ok(recorded) => {
+                    instructions::check(&ours, &opening, folder.path(), &serde_json::from_str(&recorded)?).await?
+                }
+                Err(_) => instructions::typical(&ours, &opening, folder.path()).await?,
+            };
             let text = format!("{}\n", serde_json::to_string_pretty(&counted)?);
             print!("{text}");
             if !file.exists() {
-                return Ok(fs::write(file, text)?);
+                fs::write(file, text)?;
             }
-            instructions::compare(&counted, &serde_json::from_str(&fs::read_to_string(file)?)?)?;
         }
     }
     Ok(())
