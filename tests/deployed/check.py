@@ -163,7 +163,7 @@ def schedule(deployed, api):
 
 
 def command(deployed, api):
-    """The first administrator, and a new signing key that refuses nobody, both by the command as README.md has it."""
+    """The first administrator, and a new signing key that refuses nobody, both by the command as the guides have it."""
     password = "a password of the first administrator"
     deployed.hallpass("user", "add", "first", "--permission", "ROLE_ADMIN", stdin=password)
     old = token_of(api, "first", password)

@@ -20,6 +20,7 @@ mod disguises;
 mod drupal_services_token;
 mod engines;
 mod every_call;
+mod examples;
 mod faults;
 mod forms_of_names;
 mod gateway;

@@ -1,5 +1,5 @@
-//! What a restore from a backup brings back, and how it is done so that no revoked token lives again: what README.md says
-//! of it.
+//! What a restore from a backup brings back, and how it is done so that no revoked token lives again: what the
+//! guide `docs/src/guides/backup.md` says.
 
 use tests::{KEYS, Request, World, api::bearer};
 use token::Format;
@@ -12,7 +12,7 @@ async fn a_restored_table_of_tokens_revives_what_was_revoked_since() {
     assert_eq!(world.delete(&made.text, "current").await.status, 200);
     assert_eq!(world.verdict(&bearer(&made.text)).await, "revoked");
     world.put("Tokens", backup).await;
-    assert_eq!(world.verdict(&bearer(&made.text)).await, "allow", "if not, README.md warns of nothing");
+    assert_eq!(world.verdict(&bearer(&made.text)).await, "allow", "if not, the guide warns of nothing");
     // What it says to do with a user of whom one is not sure.
     let admin = world.make(Format::Signed, "2", 2).await;
     let all = Request::new("DELETE", "/users/{user_id}/tokens").parameter("user_id", "1");
