@@ -51,7 +51,7 @@ impl Session {
     }
 
     pub(crate) fn to_item(&self, kind: &str, id: &Digest) -> Item {
-        let mut item = key(&self.user_id, kind, id);
+        let mut item = place(&self.user_id, kind, id).key();
         item.extend(
             [
                 (item::FINGERPRINT, item::fingerprint_value(&self.fingerprint)),
@@ -76,12 +76,13 @@ impl Session {
 }
 
 impl Store {
-    /// Keeps a session under the digest of its secret.
+    /// Keeps a session under the digest of its secret, and says where.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn begin_session(&self, id: &Digest, session: &Session) -> Result<(), Failure> {
-        self.put_new(session.to_item(BROWSER, id), "beginning the session").await
+    pub async fn begin_session(&self, id: &Digest, session: &Session) -> Result<Place, Failure> {
+        self.put_new(session.to_item(BROWSER, id), "beginning the session").await?;
+        Ok(place(&session.user_id, BROWSER, id))
     }
 
     /// The session of this user with this digest, strongly read. Whether it is over, and whether its user is still the
@@ -91,7 +92,7 @@ impl Store {
     /// When the store fails.
     pub async fn session(&self, user_id: &UserId, id: &Digest) -> Result<Option<Session>, Failure> {
         const DOING: &str = "reading the session";
-        let item = self.get(key(user_id, BROWSER, id), DOING).await?;
+        let item = self.get(place(user_id, BROWSER, id).key(), DOING).await?;
         item.as_ref().map(Session::from_item).transpose().map_err(|bad| Failure::new(DOING, bad))
     }
 
@@ -102,7 +103,7 @@ impl Store {
     /// When the store fails.
     pub async fn end_session(&self, user_id: &UserId, id: &Digest, now: Timestamp) -> Result<bool, Failure> {
         let call = self
-            .update(key(user_id, BROWSER, id))
+            .update(place(user_id, BROWSER, id).key())
             .update_expression("SET #forget = :now")
             .condition_expression("attribute_exists(#user) AND #forget > :now")
             .expression_attribute_names("#user", item::USER_ID)
@@ -138,7 +139,7 @@ impl Store {
         }
     }
 
-    /// Removes a session that a change of its user has invalidated. Repeating it changes nothing.
+    /// Removes a session or a log-in flow that a change of its user has invalidated. Repeating it changes nothing.
     ///
     /// # Errors
     /// When the store fails.
@@ -154,6 +155,6 @@ pub(crate) fn is_session(token: &str) -> bool {
     token.starts_with(SESSIONS)
 }
 
-pub(crate) fn key(user_id: &UserId, kind: &str, id: &Digest) -> Item {
-    item::key(user_id.as_str(), &format!("{SESSIONS}{kind}#{}", id.text()))
+pub(crate) fn place(user_id: &UserId, kind: &str, id: &Digest) -> Place {
+    Place::new(user_id.to_string(), format!("{SESSIONS}{kind}#{}", id.text()))
 }
