@@ -2,6 +2,8 @@
 //! partition of the tokens, under sort keys that no token can have, so that prune finds them with the user's tokens and
 //! invalidates both alike. Their expiry is checked by the caller, not left to TTL.
 
+use std::time::Duration;
+
 use token::{Binding, Fingerprint, Reason, Timestamp, User, UserId, lifecycle, secret::Digest};
 
 use crate::{
@@ -31,6 +33,9 @@ const SESSIONS: &str = "#session#";
 
 /// The kind of a browser's session.
 const BROWSER: &str = "browser";
+
+/// How long before its end a session that was ended says that it expired: beyond what clocks differ by.
+const LONG_AGO: Duration = Duration::from_secs(24 * 60 * 60);
 
 const STARTED_AT: &str = "started_at";
 
@@ -96,7 +101,7 @@ impl Store {
         item.as_ref().map(Session::from_item).transpose().map_err(|bad| Failure::new(DOING, bad))
     }
 
-    /// Ends a session: it expires now. It is not deleted, because who may delete in a user's partition may delete the
+    /// Ends a session: from then on it expired a day ago, so that it is over by every function's clock. It is not deleted, because who may delete in a user's partition may delete the
     /// user's tokens. `false` if it was over.
     ///
     /// # Errors
@@ -104,10 +109,11 @@ impl Store {
     pub async fn end_session(&self, user_id: &UserId, id: &Digest, now: Timestamp) -> Result<bool, Failure> {
         let call = self
             .update(place(user_id, BROWSER, id).key())
-            .update_expression("SET #forget = :now")
+            .update_expression("SET #forget = :ended")
             .condition_expression("attribute_exists(#user) AND #forget > :now")
             .expression_attribute_names("#user", item::USER_ID)
             .expression_attribute_names("#forget", item::FORGET_AT)
+            .expression_attribute_values(":ended", item::number(now.before(LONG_AGO)))
             .expression_attribute_values(":now", item::number(now));
         if_met("ending the session", call.send().await)
     }
