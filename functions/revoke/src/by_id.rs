@@ -72,8 +72,8 @@ pub(crate) async fn revoke(
     };
     let revoked = match extent {
         Extent::Token => {
-            let (revocation, forget_at) = revocation(service, now);
-            service.store.revoke_one(&record.id, record.format, revocation, forget_at).await?;
+            let (revocation, purge_at) = revocation(service, now);
+            service.store.revoke_one(&record.id, record.format, revocation, purge_at).await?;
             1
         }
         Extent::Family => {

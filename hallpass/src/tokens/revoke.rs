@@ -62,9 +62,9 @@ pub(super) async fn run(args: RevokeArgs, stack: &Stack, terminal: Terminal) -> 
 
 async fn one(stack: &Stack, id: &TokenId, terminal: Terminal) -> Result<(), CommandError> {
     let mark = mark(stack, terminal).await?;
-    let ((revocation, forget_at), effective_at) = (mark, effective_at(stack, mark)?);
+    let ((revocation, purge_at), effective_at) = (mark, effective_at(stack, mark)?);
     let json = |done| json!({"done": done, "id": id.to_string(), "effective_at": effective_at});
-    match stack.store()?.revoke(id, revocation, forget_at).await? {
+    match stack.store()?.revoke(id, revocation, purge_at).await? {
         Marked::Now => Ok(terminal.say(&format!("revoked {id}"), &json("revoked"))?),
         Marked::Before => Ok(terminal.say(&format!("{id} was revoked before"), &json("revoked before"))?),
         Marked::Unknown => Err(CommandError::refused(format!("there is no token {id}"))),
@@ -136,7 +136,7 @@ async fn of_user(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), Co
     let store = stack.store()?;
     let user = user::find(&store, name).await?;
     let mark = mark(stack, terminal).await?;
-    let (revocation, forget_at) = mark;
+    let (revocation, purge_at) = mark;
     if store.raise_generation(&user.id, entropy::generation()?).await? == Written::Unknown {
         return Err(CommandError::refused(format!("there is no user {} any more", terminal::shown(&user.username))));
     }
@@ -150,7 +150,7 @@ async fn of_user(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), Co
             .take_while(|_record| std::future::ready(!interrupt.came()))
             .map(|record| {
                 let store = &store;
-                async move { store.revoke_one(&record.id, record.format, revocation, forget_at).await }
+                async move { store.revoke_one(&record.id, record.format, revocation, purge_at).await }
             })
             .buffer_unordered(AT_ONCE);
         let mut marking = std::pin::pin!(marking);
@@ -180,8 +180,8 @@ async fn of_user(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), Co
 
 async fn mark(stack: &Stack, terminal: Terminal) -> Result<family::Mark, CommandError> {
     let now = clock::now_or_here(stack, terminal).await?;
-    let grace = settings::grace(&stack.lookup()).map_err(NoStack::BadSetting)?;
-    Ok((Revocation { at: now, because: Reason::Revoked }, lifecycle::forget_at(None, Some(now), grace)))
+    let retention = settings::record_retention(&stack.lookup()).map_err(NoStack::BadSetting)?;
+    Ok((Revocation { at: now, because: Reason::Revoked }, lifecycle::purge_at(None, Some(now), retention)))
 }
 
 /// From when no gateway that caches answers accepts what is revoked now.

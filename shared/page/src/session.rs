@@ -143,7 +143,7 @@ impl Visit {
     /// When the store fails; the session lives on then.
     pub async fn end(&self, service: &Service, now: Timestamp) -> Result<String, Problem> {
         service.store.end_session(&self.cookie.user_id, &self.cookie.digest(), now).await?;
-        log::allowed("signed out", None, Some(&self.user.id));
+        log::allowed("signed_out", None, Some(&self.user.id));
         Ok(set_cookie(&self.base, SESSION, "", Duration::ZERO))
     }
 
@@ -187,7 +187,7 @@ impl Visit {
 impl NewSession {
     /// Lets the user in: the value of the header `Set-Cookie`.
     pub fn into_set_cookie(self) -> String {
-        log::allowed("signed in", None, Some(&self.cookie.user_id));
+        log::allowed("signed_in", None, Some(&self.cookie.user_id));
         set_cookie(&self.base, SESSION, self.cookie.text.reveal(), LIFETIME)
     }
 }

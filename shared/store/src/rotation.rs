@@ -131,11 +131,11 @@ impl Store {
         &self,
         record: &Record,
         now: Timestamp,
-        forget_at: Option<Timestamp>,
+        purge_at: Option<Timestamp>,
     ) -> Result<(), Failure> {
         // A first use seldom comes alone, and DynamoDB cancels all but one of the transactions under way.
         for wait in [20, 40, 80] {
-            if self.end_replaced(record, now, forget_at).await? {
+            if self.end_replaced(record, now, purge_at).await? {
                 return Ok(());
             }
             pause(Duration::from_millis(wait)).await;
@@ -148,17 +148,17 @@ impl Store {
         &self,
         record: &Record,
         now: Timestamp,
-        forget_at: Option<Timestamp>,
+        purge_at: Option<Timestamp>,
     ) -> Result<bool, Failure> {
         let Some(old) = record.replaces else { return Ok(true) };
         let old = TokenId { user_id: record.id.user_id, hash: old };
         let mut set = "SET #revoked = :now, #because = :replaced".to_owned();
         let mut end =
             Update::builder().table_name(&self.tables.tokens).set_key(Some(item::record_key(&old, Format::Signed)));
-        if let Some(forget_at) = forget_at {
+        if let Some(purge_at) = purge_at {
             set.push_str(", #forget = :forget");
             end = end.expression_attribute_names("#forget", item::FORGET_AT);
-            end = end.expression_attribute_values(":forget", item::number(forget_at));
+            end = end.expression_attribute_values(":forget", item::number(purge_at));
         }
         let end = end
             .update_expression(format!("{set} REMOVE #live"))

@@ -79,10 +79,10 @@ impl Store {
         &self,
         id: &TokenId,
         revocation: Revocation,
-        forget_at: Option<Timestamp>,
+        purge_at: Option<Timestamp>,
     ) -> Result<Marked, Failure> {
-        match self.revoke_one(id, Format::Signed, revocation, forget_at).await? {
-            Marked::Unknown => self.revoke_one(id, Format::Developer, revocation, forget_at).await,
+        match self.revoke_one(id, Format::Signed, revocation, purge_at).await? {
+            Marked::Unknown => self.revoke_one(id, Format::Developer, revocation, purge_at).await,
             marked @ (Marked::Now | Marked::Before) => Ok(marked),
         }
     }
@@ -96,14 +96,14 @@ impl Store {
         id: &TokenId,
         format: Format,
         revocation: Revocation,
-        forget_at: Option<Timestamp>,
+        purge_at: Option<Timestamp>,
     ) -> Result<Marked, Failure> {
         let mut set = "SET #revoked = :at, #because = :because".to_owned();
         let mut call = self.update(item::record_key(id, format));
-        if let Some(forget_at) = forget_at {
+        if let Some(purge_at) = purge_at {
             set.push_str(", #forget = :forget");
             call = call.expression_attribute_names("#forget", item::FORGET_AT);
-            call = call.expression_attribute_values(":forget", item::number(forget_at));
+            call = call.expression_attribute_values(":forget", item::number(purge_at));
         }
         let call = call
             .update_expression(format!("{set} REMOVE #live"))

@@ -124,12 +124,12 @@ async fn a_session_that_no_change_ended_is_left_alone() {
     world.set_user("2", "full_name", Some(text("Another"))).await;
     world.delivery.drain().await.unwrap();
     let swept = world.invoke("Prune", json!({"source": "aws.scheduler"})).await.unwrap();
-    assert_eq!((&swept["voided"], &swept["unreadable"]), (&json!(0), &json!(0)), "{swept}");
+    assert_eq!((&swept["invalidated"], &swept["unreadable"]), (&json!(0), &json!(0)), "{swept}");
     assert_eq!(visitor.open("Console", Request::new("GET", "/profile/developer")).await.status, 200);
     // When its time has come it is gone.
     world.advance(1_800);
     let swept = world.invoke("Prune", json!({"source": "aws.scheduler"})).await.unwrap();
-    assert_eq!(swept["forgotten"], json!(1), "{swept}");
+    assert_eq!(swept["purged"], json!(1), "{swept}");
     assert_eq!(visitor.open("Console", Request::new("GET", "/profile/developer")).await.status, 401);
 }
 
