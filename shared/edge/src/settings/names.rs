@@ -60,10 +60,10 @@ const OF_TESTS: [&str; 7] = [
 
 /// Variables that have another name now, each with its new name.
 const RENAMED: [(&str, &str); 5] = [
-    ("HALLPASS_CORS_ALLOWED_ORIGINS", "HALLPASS_CORS_ALLOWED_ORIGINS"),
-    ("HALLPASS_AUTHORIZER_RESPONSE", "HALLPASS_AUTHORIZER_RESPONSE"),
-    ("HALLPASS_AUTHORIZER_CACHE_TTL", "HALLPASS_AUTHORIZER_CACHE_TTL"),
-    ("HALLPASS_RECORD_RETENTION", "HALLPASS_RECORD_RETENTION"),
+    ("HALLPASS_ALLOW_ORIGINS", "HALLPASS_CORS_ALLOWED_ORIGINS"),
+    ("HALLPASS_AUTHORIZER_ANSWER", "HALLPASS_AUTHORIZER_RESPONSE"),
+    ("HALLPASS_AUTHORIZER_CACHE", "HALLPASS_AUTHORIZER_CACHE_TTL"),
+    ("HALLPASS_GRACE", "HALLPASS_RECORD_RETENTION"),
     ("HALLPASS_MAX_RENEWAL", "HALLPASS_MAX_AUTHENTICATION_AGE"),
 ];
 
@@ -140,7 +140,7 @@ mod tests {
         check("HALLPASS_lifetime", "1", Some("HALLPASS_LIFETIME"));
         check("HALLPASS_LIFETIMES", "", None);
         check("HALLPASS_LIFETIME", "1d", None);
-        check("HALLPASS_RECORD_RETENTION", "1d", None);
+        check("HALLPASS_GRACE", "1d", None);
         check("LIFETIME", "1d", None);
         for name in SETTINGS.into_iter().chain(OF_TESTS) {
             check(name, "x", None);
