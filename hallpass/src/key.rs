@@ -71,7 +71,8 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
             export(&Secret::of(stack)?, id.as_deref(), now, terminal).await
         }
         Command::Retire { id, end_tokens } => {
-            let retirement = Retirement { id: &id, end_tokens, now: clock::now(stack, terminal).await? };
+            let cache = stack.settings()?.authorizer_cache;
+            let retirement = Retirement { id: &id, end_tokens, now: clock::now(stack, terminal).await?, cache };
             retire(&Secret::of(stack)?, &stack.store()?, retirement, terminal).await
         }
     }
@@ -169,12 +170,14 @@ struct Retirement<'a> {
     id: &'a str,
     end_tokens: bool,
     now: Timestamp,
+    /// How long a gateway keeps an answer.
+    cache: Duration,
 }
 
 async fn retire(
     secret: &Secret,
     store: &Store,
-    Retirement { id, end_tokens, now }: Retirement<'_>,
+    Retirement { id, end_tokens, now, cache }: Retirement<'_>,
     terminal: Terminal,
 ) -> Result<(), CommandError> {
     let ring = secret.ring().await?;
@@ -190,8 +193,10 @@ async fn retire(
         return Err(CommandError::refused(why));
     }
     secret.put(&ring.without(id).map_err(bad_ring)?).await?;
-    let json = json!({"done": "retired", "id": id, "ended": live});
-    Ok(terminal.say(&format!("retired {id}; {live} live tokens ended with it"), &json)?)
+    // Each function goes on with the ring that it fetched last, until it fetches the next one.
+    let effective_at = now.after(secret.refresh).after(cache).to_string();
+    let json = json!({"done": "retired", "id": id, "ended": live, "effective_at": effective_at});
+    Ok(terminal.say(&format!("retired {id}; {live} live tokens end with it, by {effective_at} everywhere"), &json)?)
 }
 
 /// How many tokens that are accepted, or may be accepted again, each key has signed.

@@ -7,6 +7,7 @@
 //! | [`dev`] | the whole stack in one process |
 //! | [`stack`] | finding the stack that a command is for |
 //! | [`clock`] | the time, as the stack's database has it |
+//! | `effective` | from when what a command ends is over everywhere |
 //! | [`user`], [`tokens`], [`key`] | the commands |
 //! | [`sweep`], [`doctor`] | prune by hand; whether the stack is as it should be |
 //! | [`shell`] | completions and the manual page |
@@ -17,6 +18,7 @@ pub mod cli;
 pub mod clock;
 pub mod dev;
 pub mod doctor;
+mod effective;
 pub mod error;
 pub mod interrupt;
 pub mod key;

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use clap::{Args, Subcommand};
 use edge::{Settings, entropy};
 use login::{NameKey, name, password, text};
-use serde_json::json;
+use serde_json::{Value, json};
 use store::{
     Store,
     changes::Change,
@@ -18,6 +18,7 @@ use token::{
 };
 
 use crate::{
+    effective,
     error::CommandError,
     stack::Stack,
     terminal::{self, Terminal, shown},
@@ -53,22 +54,14 @@ pub enum Command {
     Unblock(Name),
     /// Remove a user
     Remove(Name),
-    /// Add or remove a permission of a user
-    #[command(subcommand)]
-    Permission(PermissionCommand),
+    /// Give a user a permission
+    Grant(NameAndPermission),
+    /// Take a permission from a user
+    Deny(NameAndPermission),
     /// Add the users of a file, CSV with a head or JSON lines; nothing is written if a line is bad, and running it
     /// again goes on where it was interrupted
     #[command(after_help = import::MEMBERS)]
     Import(import::ImportArgs),
-}
-
-/// What can be done with the permissions of a user.
-#[derive(Debug, Subcommand)]
-pub enum PermissionCommand {
-    /// Add a permission
-    Add(NameAndPermission),
-    /// Remove a permission
-    Remove(NameAndPermission),
 }
 
 /// The user that is to be added.
@@ -123,7 +116,8 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
         let (user, settings) = (find(&store, name).await?, stack.settings()?);
         let fresh = entropy::generation()?;
         let written = store.change_user(&user.id, &change, voids(&settings, attribute), fresh).await?;
-        say_done(terminal, written, &user, done)?;
+        let ends = matches!(change, Change::Block | Change::Password(_));
+        say_done(stack, terminal, written, &user, Done { done, ends }).await?;
         administrators::warn_without(&store, &settings, &user, terminal).await
     };
     match command {
@@ -135,19 +129,20 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
             find(&store, &name).await?;
             change(&name, Change::Password(new_password()?), PASSWORD_HASH, "password set").await
         }
-        Command::Rename { old, new } => rename(&store, &stack.settings()?, &old, &new, terminal).await,
+        Command::Rename { old, new } => rename(&store, stack, &old, &new, terminal).await,
         Command::Block(Name { name }) => change(&name, Change::Block, STATUS, "blocked").await,
         Command::Unblock(Name { name }) => change(&name, Change::Unblock, STATUS, "unblocked").await,
         Command::Remove(Name { name }) => {
             let (user, settings) = (find(&store, &name).await?, stack.settings()?);
-            say_done(terminal, store.remove_user(&user.id).await?, &user, "removed")?;
+            let removed = store.remove_user(&user.id).await?;
+            say_done(stack, terminal, removed, &user, Done { done: "removed", ends: true }).await?;
             administrators::warn_without(&store, &settings, &user, terminal).await
         }
-        Command::Permission(PermissionCommand::Add(NameAndPermission { name, permission })) => {
-            change(&name, Change::Grant(permission), PERMISSIONS, "permission added").await
+        Command::Grant(NameAndPermission { name, permission }) => {
+            change(&name, Change::Grant(permission), PERMISSIONS, "granted").await
         }
-        Command::Permission(PermissionCommand::Remove(NameAndPermission { name, permission })) => {
-            change(&name, Change::Deny(permission), PERMISSIONS, "permission removed").await
+        Command::Deny(NameAndPermission { name, permission }) => {
+            change(&name, Change::Deny(permission), PERMISSIONS, "denied").await
         }
         Command::Import(args) => import::run(&args, &store, terminal).await,
     }
@@ -214,21 +209,15 @@ async fn add(store: &Store, args: AddArgs, terminal: Terminal) -> Result<(), Com
     }
 }
 
-async fn rename(
-    store: &Store,
-    settings: &Settings,
-    old: &str,
-    new: &str,
-    terminal: Terminal,
-) -> Result<(), CommandError> {
-    let user = find(store, old).await?;
+async fn rename(store: &Store, stack: &Stack, old: &str, new: &str, terminal: Terminal) -> Result<(), CommandError> {
+    let (user, settings) = (find(store, old).await?, stack.settings()?);
     usable_name(new).map_err(CommandError::refused)?;
-    let written = match store.rename_user(&user.id, new, voids(settings, USERNAME), entropy::generation()?).await? {
+    let written = match store.rename_user(&user.id, new, voids(&settings, USERNAME), entropy::generation()?).await? {
         Renamed::Now => Written::Now,
         Renamed::Unknown => Written::Unknown,
         Renamed::NameTaken => return Err(taken(new)),
     };
-    say_done(terminal, written, &user, "renamed")
+    say_done(stack, terminal, written, &user, Done { done: "renamed", ends: true }).await
 }
 
 fn taken(name: &str) -> CommandError {
@@ -262,15 +251,29 @@ fn voids(settings: &Settings, attribute: &str) -> bool {
     [Format::Signed, Format::Developer, Format::Jwt].into_iter().all(binds)
 }
 
-fn say_done(terminal: Terminal, written: Written, user: &User, done: &str) -> Result<(), CommandError> {
+/// What was done to a user, and whether it ends tokens.
+#[derive(Clone, Copy)]
+struct Done<'a> {
+    done: &'a str,
+    ends: bool,
+}
+
+async fn say_done(
+    stack: &Stack,
+    terminal: Terminal,
+    written: Written,
+    user: &User,
+    Done { done, ends }: Done<'_>,
+) -> Result<(), CommandError> {
     let name = terminal::printable(&user.username);
-    match written {
-        Written::Now => {
-            let json = json!({"done": done, "id": user.id.to_string(), "username": user.username});
-            Ok(terminal.say(&format!("{done}: {name} ({})", user.id), &json)?)
-        }
-        Written::Unknown => Err(CommandError::refused(format!("there is no user {name} any more"))),
+    if written == Written::Unknown {
+        return Err(CommandError::refused(format!("there is no user {name} any more")));
     }
+    let mut json = json!({"done": done, "id": user.id.to_string(), "username": user.username});
+    if let (true, Value::Object(members)) = (ends, &mut json) {
+        members.insert("effective_at".to_owned(), effective::now(stack, terminal).await?.into());
+    }
+    Ok(terminal.say(&format!("{done}: {name} ({})", user.id), &json)?)
 }
 
 fn new_password() -> Result<String, CommandError> {

@@ -35,6 +35,8 @@ async fn a_token_is_made_as_asked_and_shown_once() {
     assert_eq!(answer.header("location"), format!("/v1/tokens/{id}"), "with the stage, so that the client finds it");
     let issued_by = made["issued_by"].as_str().unwrap();
     assert!(issued_by.starts_with("1.") && issued_by != id, "{issued_by}");
+    // The caller came by password, so that its family begins with it.
+    let family = issued_by;
     let expected = json!({
         "id": id,
         "name": "backup of Zürich",
@@ -46,6 +48,7 @@ async fn a_token_is_made_as_asked_and_shown_once() {
         "issued_at": "2027-01-15T08:00:00Z",
         "issued_by": issued_by,
         "family_id": id,
+        "issued_by_family": family,
         "expires_at": "2027-01-15T08:01:00Z",
         "last_used_at": null,
         "disabled": false,

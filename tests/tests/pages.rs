@@ -6,7 +6,9 @@
 //! | `cookies` | which of many cookies count |
 //! | `forms` | forms that are sent twice, and forms of old tabs |
 //! | `sessions` | sessions end with their user's tokens, for good |
+//! | `notices` | what a page says after a form ended tokens |
 //! | `own` | the page of one's own tokens |
+//! | `stolen` | what a stolen session issued ends with it |
 //! | `admin` | the administrator's pages |
 //! | `everywhere` | what is true of every page: no markup from outside, every link below the base path, no store no page |
 
@@ -14,6 +16,8 @@ mod admin;
 mod cookies;
 mod everywhere;
 mod forms;
+mod notices;
 mod own;
 mod sessions;
 mod signing_in;
+mod stolen;

@@ -7,7 +7,7 @@ use store::{
     Failure, Refused,
     marks::{ChangeMarks, Marked},
 };
-use token::{Admitted, Credential, Reason, Rejection, Scope, Timestamp, User, credential::Login, lifecycle};
+use token::{Admitted, Credential, Family, Reason, Rejection, Scope, Timestamp, User, credential::Login, lifecycle};
 
 use crate::{operator, password::check_password};
 
@@ -110,6 +110,15 @@ impl Caller {
         match self {
             Self::Password(_) | Self::Visit(_) | Self::Operator(_) => None,
             Self::Token(admitted) => Some(&admitted.value),
+        }
+    }
+
+    /// The family behind what the caller issues: that of its token or of its session. A password has none.
+    pub(crate) fn family(&self) -> Option<Family> {
+        match self {
+            Self::Password(_) | Self::Operator(_) => None,
+            Self::Visit(visit) => Some(visit.value.family()),
+            Self::Token(admitted) => Some(admitted.value.record.family.clone()),
         }
     }
 

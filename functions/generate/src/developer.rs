@@ -5,12 +5,12 @@ use http::StatusCode;
 use lambda_http::Request;
 use serde_json::json;
 use store::{Failure, developer::Replaced};
-use token::{Family, Format, Record, Snapshot, Text, Timestamp, codec::developer, lifecycle};
+use token::{Family, Format, Record, Snapshot, Text, Timestamp, TokenId, codec::developer, lifecycle};
 
 use crate::{
     caller::Caller,
     expiry, limit,
-    mint::own_scope,
+    mint::{own_scope, too_many_issuers},
     second_look::{Basis, or_withdraw},
 };
 
@@ -92,7 +92,7 @@ async fn seal(service: &Service, caller: &Caller, now: Timestamp, draw: &Draw) -
         snapshot: Snapshot::new(&sealed.id.hash, &binding, user),
         binding,
         key_id: sealed.key_id.clone(),
-        family: parent.map_or_else(|| Family::new(sealed.id), |parent| parent.record.family.clone()),
+        family: family(caller, sealed.id)?,
         payload_digest: sealed.payload_digest,
         authenticated_at,
         expiry_cap: cap,
@@ -100,9 +100,19 @@ async fn seal(service: &Service, caller: &Caller, now: Timestamp, draw: &Draw) -
         replaced_by: None,
         replaced_at: None,
         last_used_at: None,
-        purge_at: lifecycle::purge_at(Some(expires_at), None, service.settings.record_retention),
+        forget_at: lifecycle::forget_at(Some(expires_at), None, service.settings.grace),
     };
     Ok((sealed.text, record))
+}
+
+/// The developer token continues the family of the token that asks; a session begins one with it, and so does a
+/// password.
+fn family(caller: &Caller, new: TokenId) -> Result<Family, Problem> {
+    match (caller.token(), caller.family()) {
+        (Some(parent), _) => Ok(parent.record.family.clone()),
+        (None, Some(session)) => session.issue(new).map_err(too_many_issuers),
+        (None, None) => Ok(Family::new(new)),
+    }
 }
 
 /// One transaction makes the record the user's developer token, if the token that asks is live then.
@@ -114,7 +124,7 @@ async fn replace(
     now: Timestamp,
 ) -> Result<(), Problem> {
     let (old, parent) = (old.map(|old| old.id.hash), caller.token().map(|parent| &parent.record));
-    let forget_old_at = now.after(service.settings.record_retention);
+    let forget_old_at = now.after(service.settings.grace);
     match service.store.replace_developer(record, old, parent, forget_old_at).await? {
         Replaced::Now => Ok(()),
         Replaced::Lost | Replaced::ParentEnded => {

@@ -144,20 +144,20 @@ fn record(
         replaced_by: None,
         replaced_at: None,
         last_used_at: None,
-        purge_at: lifecycle::purge_at(Some(wanted.expires_at), None, service.settings.record_retention),
+        forget_at: lifecycle::forget_at(Some(wanted.expires_at), None, service.settings.grace),
         name: wanted.name,
         description: wanted.description,
         scope: wanted.scope,
     })
 }
 
-/// The family of a new token: the parent's, if the new token continues it, and otherwise one that the parent's family
-/// issued.
+/// The family of a new token: the parent's, if the new token continues it, and otherwise one that the family of the
+/// parent, or of the browser's session, issued.
 fn family(caller: &Caller, wanted: &Wanted<'_>, new: TokenId) -> Result<Family, Problem> {
-    let Some(parent) = caller.token() else { return Ok(Family::new(new)) };
-    let continues = wanted.continues_family && parent.user.id == wanted.owner(caller).id;
-    let id = if continues { parent.record.family.id } else { new };
-    parent.record.family.issue(id).map_err(too_many_issuers)
+    let Some(issuer) = caller.family() else { return Ok(Family::new(new)) };
+    let continues =
+        wanted.continues_family && caller.token().is_some_and(|parent| parent.user.id == wanted.owner(caller).id);
+    issuer.issue(if continues { issuer.id } else { new }).map_err(too_many_issuers)
 }
 
 /// 409: the record could not name every family that is behind the new token.

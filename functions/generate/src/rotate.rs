@@ -104,12 +104,12 @@ fn is_broader(token: &Record, than: &Record) -> bool {
         .is_some_and(|limit| token.scope.as_ref().is_none_or(|scope| scope.intersection(limit) != *scope))
 }
 
-/// The new token stays in the old one's family, unless a token of another user asked: then its text goes to that user,
-/// and it begins a family of its own.
-fn family(old: &Record, caller: Option<&Admitted>, new: TokenId) -> Result<Family, Problem> {
-    let Some(caller) = caller else { return Ok(old.family.clone()) };
-    let id = if caller.user.id == old.id.user_id { old.family.id } else { new };
-    caller.record.family.issue(id).map_err(too_many_issuers)
+/// The new token stays in the old one's family, unless someone of another user asked: then its text goes to that user,
+/// and it begins a family of its own. A token of another family, or a browser's session, is behind it either way.
+fn family(old: &Record, caller: &Caller, new: TokenId) -> Result<Family, Problem> {
+    let Some(issuer) = caller.family() else { return Ok(old.family.clone()) };
+    let id = if caller.user().id == old.id.user_id { old.family.id } else { new };
+    issuer.issue(id).map_err(too_many_issuers)
 }
 
 /// The new token: the same settings and the same length of life, within the limits of today.
@@ -137,7 +137,7 @@ async fn successor(
         fingerprint: binding.fingerprint(&old.user),
         snapshot: Snapshot::new(&sealed.id.hash, &binding, &old.user),
         binding,
-        family: family(record, caller.token(), sealed.id)?,
+        family: family(record, caller, sealed.id)?,
         key_id: sealed.key_id.clone(),
         payload_digest: sealed.payload_digest,
         expiry_cap: cap,
@@ -145,7 +145,7 @@ async fn successor(
         replaced_by: None,
         replaced_at: None,
         last_used_at: None,
-        purge_at: lifecycle::purge_at(Some(expires_at), None, service.settings.record_retention),
+        forget_at: lifecycle::forget_at(Some(expires_at), None, service.settings.grace),
         ..record.clone()
     };
     Ok((sealed, new))

@@ -5,7 +5,8 @@ use edge::{Answer, Problem, Service, caller, gateway, log, problem};
 use http::StatusCode;
 use lambda_http::{Request, RequestExt};
 use serde_json::{Value, json};
-use token::{Admitted, Record, Timestamp, TokenId};
+use store::Failure;
+use token::{Admitted, Record, Timestamp, TokenId, cursor};
 
 use crate::{
     effective_at,
@@ -23,8 +24,8 @@ const MAX_REVOKED: u64 = 1_000;
 pub(crate) enum Extent {
     Token,
     Family,
-    /// With the search to go on with, if one was begun.
-    Descendants(Option<Box<Search>>),
+    /// With the cursor of the search to go on with, if one was begun.
+    Descendants(Option<String>),
 }
 
 impl Extent {
@@ -40,12 +41,8 @@ impl Extent {
             Some(_) => Err(Problem::invalid_member(name, "it is neither true nor false")),
         };
         let (family, descendants) = (switch("family")?, switch("descendants")?);
-        let wrong = || Problem::invalid_member("cursor", "it is not one that was given out");
-        let search = parameter("cursor")
-            .map(|cursor| Search::from_cursor(cursor).map(Box::new).ok_or_else(wrong))
-            .transpose()?;
-        match (descendants, search) {
-            (true, search) => Ok(Self::Descendants(search)),
+        match (descendants, parameter("cursor")) {
+            (true, cursor) => Ok(Self::Descendants(cursor.map(str::to_owned))),
             (false, Some(_)) => Err(Problem::invalid_member("cursor", "it goes with descendants=true")),
             (false, None) => Ok(if family { Self::Family } else { Self::Token }),
         }
@@ -63,24 +60,24 @@ pub(crate) async fn revoke(
     let record = match (service.managed(&caller, &id).await, &extent, id.parse::<TokenId>()) {
         (Ok(record), _, _) => record,
         // What a token issued outlives its record, and an administrator may end it by the ID alone.
-        (Err(problem), Extent::Descendants(search), Ok(id))
+        (Err(problem), Extent::Descendants(cursor), Ok(id))
             if problem.status() == StatusCode::NOT_FOUND && service.is_administrator(&caller.scope) =>
         {
-            return descendants(service, &caller, id, search.clone(), now).await;
+            return descendants(service, &caller, id, cursor.as_deref(), now).await;
         }
         (Err(problem), _, _) => return Err(problem),
     };
     let revoked = match extent {
         Extent::Token => {
-            let (revocation, purge_at) = revocation(service, now);
-            service.store.revoke_one(&record.id, record.format, revocation, purge_at).await?;
+            let (revocation, forget_at) = revocation(service, now);
+            service.store.revoke_one(&record.id, record.format, revocation, forget_at).await?;
             1
         }
         Extent::Family => {
             let of_family = |other: &Record| other.family.id == record.family.id;
             of_user(service, &caller, &record.id, of_family, now).await?
         }
-        Extent::Descendants(search) => return descendants(service, &caller, record.id, search, now).await,
+        Extent::Descendants(cursor) => return descendants(service, &caller, record.id, cursor.as_deref(), now).await,
     };
     log::allowed("revoked", Some(&record.id), None);
     Ok(answer(service, &record.id, revoked, None, now))
@@ -92,16 +89,18 @@ async fn descendants(
     service: &Service,
     caller: &Admitted,
     id: TokenId,
-    search: Option<Box<Search>>,
+    cursor: Option<&str>,
     now: Timestamp,
 ) -> Result<Answer, Problem> {
     if !service.manages_all(caller) {
         return Err(Problem::forbidden(&service.settings.issuer));
     }
-    let mut search = match search {
-        Some(search) if search.issuer().family().user_id == id.user_id => *search,
-        Some(_) => return Err(Problem::invalid_member("cursor", "it is of another token")),
-        None => Search::new(Issuer::find(&service.store, id).await?),
+    let (ring, of) = (service.ring(now).await?, cursor::Search { caller: caller.user.id, token: id });
+    let mut search = match cursor {
+        Some(cursor) => cursor::open_search(&ring, &of, cursor)
+            .and_then(|text| Search::from_text(&text))
+            .ok_or_else(|| Problem::invalid_member("cursor", "it was not given out for this token"))?,
+        None => begin(service, id, now).await?,
     };
     let (mut revoked, mut is_over) = (0_u64, !service.is_administrator(&caller.scope));
     revoked = revoked.saturating_add(own(service, caller, &search, now).await?);
@@ -119,7 +118,20 @@ async fn descendants(
         }
     }
     log::allowed("revoked", Some(&id), None);
-    Ok(answer(service, &id, revoked, (!is_over).then(|| search.cursor()), now))
+    let next = (!is_over).then(|| {
+        let sealed = cursor::seal_search(&ring, &of, &search.to_text(), now);
+        sealed.ok_or_else(|| Failure::new("sealing the cursor", "no key signs"))
+    });
+    Ok(answer(service, &id, revoked, next.transpose()?, now))
+}
+
+/// A search from its beginning. The ID may be that of the family behind a browser's session, which ends first.
+async fn begin(service: &Service, id: TokenId, now: Timestamp) -> Result<Search, Problem> {
+    let issuer = Issuer::find(&service.store, id).await?;
+    if issuer.may_be_session() && service.store.end_session_of(&id, now).await? {
+        log::allowed("signed out", Some(&id), None);
+    }
+    Ok(Search::new(issuer))
 }
 
 /// The family itself, and what it issued for its own user.

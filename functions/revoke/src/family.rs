@@ -54,6 +54,11 @@ impl Issuer {
         })
     }
 
+    /// Whether it may be a browser's session, whose family no record has.
+    pub const fn may_be_session(&self) -> bool {
+        self.token.is_some()
+    }
+
     /// The family.
     pub const fn family(&self) -> TokenId {
         self.family
@@ -143,16 +148,16 @@ impl Search {
         self.place.is_none()
     }
 
-    /// The search as text that a client gives back.
-    pub fn cursor(&self) -> String {
+    /// Where the search stands, as text for a cursor.
+    pub fn to_text(&self) -> String {
         let place = self.place.as_ref().map(Place::to_text).unwrap_or_default();
         let token = self.issuer.token.map(|token| token.to_string()).unwrap_or_default();
         format!("{}~{token}~{}~{place}", self.issuer.family, u8::from(self.found))
     }
 
-    /// Takes a search up again where [`Search::cursor`] left it.
-    pub fn from_cursor(cursor: &str) -> Option<Self> {
-        let mut parts = cursor.splitn(4, '~');
+    /// Takes a search up again where [`Search::to_text`] left it.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(4, '~');
         let family = parts.next()?.parse().ok()?;
         let token = match parts.next()? {
             "" => None,
@@ -177,12 +182,12 @@ fn may_live(record: &Record, now: Timestamp) -> bool {
 }
 
 /// Revokes these, and returns those that were not revoked before.
-async fn revoke(store: &Store, records: Vec<Record>, (revocation, purge_at): Mark) -> Result<Vec<TokenId>, Failure> {
+async fn revoke(store: &Store, records: Vec<Record>, (revocation, forget_at): Mark) -> Result<Vec<TokenId>, Failure> {
     let mut revoked = Vec::new();
     for some in records.chunks(AT_ONCE) {
         let one = |record: &Record| {
             let (id, format) = (record.id, record.format);
-            async move { Ok((id, store.revoke_one(&id, format, revocation, purge_at).await?)) }
+            async move { Ok((id, store.revoke_one(&id, format, revocation, forget_at).await?)) }
         };
         let marked: Vec<(TokenId, Marked)> = try_join_all(some.iter().map(one)).await?;
         revoked.extend(marked.into_iter().filter(|(_, marked)| *marked == Marked::Now).map(|(id, _)| id));
@@ -200,17 +205,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_search_goes_on_from_its_cursor_and_from_no_other_text() {
+    fn a_search_goes_on_from_its_text_and_from_no_other() {
         let id: TokenId = "1.AAAAAAAAAAAAAAAAAAAAAA".parse().unwrap();
         for token in [None, Some(id)] {
             let mut search = Search { found: true, ..Search::new(Issuer { family: id, token }) };
-            assert_eq!(Search::from_cursor(&search.cursor()), Some(search.clone()));
-            search.place = Place::from_text("YQpi");
+            assert_eq!(Search::from_text(&search.to_text()), Some(search.clone()));
+            search.place = Place::from_text("a\nb");
             assert!(search.place.is_some());
-            assert_eq!(Search::from_cursor(&search.cursor()), Some(search));
+            assert_eq!(Search::from_text(&search.to_text()), Some(search));
         }
         for text in ["", "~", "~~~", "1~~0~", "1.AAAAAAAAAAAAAAAAAAAAAA~~2~", "1.AAAAAAAAAAAAAAAAAAAAAA~x~0~"] {
-            assert_eq!(Search::from_cursor(text), None, "{text}");
+            assert_eq!(Search::from_text(text), None, "{text}");
         }
     }
 }

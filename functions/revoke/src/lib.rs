@@ -70,11 +70,16 @@ async fn answer(
 /// `DELETE /rest/pat/1.0/token/{id}`, which Rarog answers without a body; a header says from when it is effective.
 async fn as_rarog(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
     Box::pin(by_id::revoke(service, request, Extent::Token, now)).await?;
-    let mut answer = problem::answer(StatusCode::NO_CONTENT, "application/json", String::new());
+    Ok(without_body(service, StatusCode::NO_CONTENT, now))
+}
+
+/// An answer whose original has no body: a header says from when it is effective.
+fn without_body(service: &Service, status: StatusCode, now: Timestamp) -> Answer {
+    let mut answer = problem::answer(status, "application/json", String::new());
     if let Ok(at) = HeaderValue::try_from(effective_at(service, now)) {
         answer.headers_mut().insert(EFFECTIVE_AT, at);
     }
-    Ok(answer)
+    answer
 }
 
 /// `PATCH /tokens/{id}` with `{"disabled": true|false}`, for administrators.
@@ -117,12 +122,12 @@ async fn by_text(service: &Service, request: &Request, now: Timestamp) -> Result
     if let Ok(claim) = token::open(&ring, &service.settings.issuer, text.reveal(), now)
         && let Some(id) = service.store.id_of(&claim).await?
     {
-        let (revocation, purge_at) = revocation(service, now);
-        if service.store.revoke_one(&id, claim.format, revocation, purge_at).await? != Marked::Unknown {
+        let (revocation, forget_at) = revocation(service, now);
+        if service.store.revoke_one(&id, claim.format, revocation, forget_at).await? != Marked::Unknown {
             log::allowed("revoked", Some(&id), None);
         }
     }
-    Ok(problem::answer(StatusCode::OK, "application/json", String::new()))
+    Ok(without_body(service, StatusCode::OK, now))
 }
 
 /// `DELETE /users/{user_id}/tokens`: one write, however many tokens there are.
@@ -138,7 +143,7 @@ async fn all_of_user(service: &Service, request: &Request, now: Timestamp) -> Re
     match service.store.raise_generation(&user_id, entropy::generation()?).await? {
         Written::Unknown => Err(Problem::not_found()),
         Written::Now => {
-            log::allowed("revoked_all", None, Some(&user_id));
+            log::allowed("revoked all", None, Some(&user_id));
             let body = json!({"user_id": user_id.to_string(), "effective_at": effective_at(service, now)});
             Ok(problem::json(StatusCode::OK, &body))
         }
@@ -146,8 +151,8 @@ async fn all_of_user(service: &Service, request: &Request, now: Timestamp) -> Re
 }
 
 fn revocation(service: &Service, now: Timestamp) -> (Revocation, Option<Timestamp>) {
-    let purge_at = lifecycle::purge_at(None, Some(now), service.settings.record_retention);
-    (Revocation { at: now, because: Reason::Revoked }, purge_at)
+    let forget_at = lifecycle::forget_at(None, Some(now), service.settings.grace);
+    (Revocation { at: now, because: Reason::Revoked }, forget_at)
 }
 
 fn effective_at(service: &Service, now: Timestamp) -> String {

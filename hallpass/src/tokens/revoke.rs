@@ -9,7 +9,7 @@ use store::{Store, tokens::Marked, users::Written};
 use token::{Reason, Record, Revocation, TokenId, lifecycle};
 
 use crate::{
-    clock,
+    clock, effective,
     error::CommandError,
     interrupt::Interrupt,
     stack::{NoStack, Stack},
@@ -26,10 +26,10 @@ pub struct RevokeArgs {
     /// The whole family: the tokens generated, rotated and regenerated from one another
     #[arg(long, conflicts_with = "all")]
     family: bool,
-    /// The family, and everything its tokens issued for any user, themselves or through others
+    /// The family, or the browser's session, and everything it issued for any user, itself or through others
     #[arg(long, conflicts_with = "all")]
     descendants: bool,
-    /// Everything that the tokens of this family issued for any user; a token will do in place of its family
+    /// Everything that this family or browser's session issued for any user; a token will do in place of its family
     #[arg(long, value_name = "FAMILY_OR_TOKEN", conflicts_with = "all")]
     issued_by: Option<TokenId>,
     /// All tokens of this user, by name, or by `id:` and the user's id
@@ -62,13 +62,14 @@ pub(super) async fn run(args: RevokeArgs, stack: &Stack, terminal: Terminal) -> 
 
 async fn one(stack: &Stack, id: &TokenId, terminal: Terminal) -> Result<(), CommandError> {
     let mark = mark(stack, terminal).await?;
-    let ((revocation, purge_at), effective_at) = (mark, effective_at(stack, mark)?);
-    let json = |done| json!({"done": done, "id": id.to_string(), "effective_at": effective_at});
-    match stack.store()?.revoke(id, revocation, purge_at).await? {
-        Marked::Now => Ok(terminal.say(&format!("revoked {id}"), &json("revoked"))?),
-        Marked::Before => Ok(terminal.say(&format!("{id} was revoked before"), &json("revoked before"))?),
-        Marked::Unknown => Err(CommandError::refused(format!("there is no token {id}"))),
-    }
+    let (revocation, forget_at) = mark;
+    let (done, text) = match stack.store()?.revoke(id, revocation, forget_at).await? {
+        Marked::Now => ("revoked", format!("revoked {id}")),
+        Marked::Before => ("revoked before", format!("{id} was revoked before")),
+        Marked::Unknown => return Err(CommandError::refused(format!("there is no token {id}"))),
+    };
+    let effective_at = effective::at(stack, revocation.at, terminal)?;
+    Ok(terminal.say(&text, &json!({"done": done, "id": id.to_string(), "effective_at": effective_at}))?)
 }
 
 /// Ends a family, what it issued, or both. Repeating it goes on, and a second run in vain says that nothing is left.
@@ -80,7 +81,11 @@ async fn leaked(
     terminal: Terminal,
 ) -> Result<(), CommandError> {
     let (interrupt, store, began) = (Interrupt::watch()?, stack.store()?, mark(stack, terminal).await?);
-    let mut search = Search::new(Issuer::find(&store, id).await?);
+    let issuer = Issuer::find(&store, id).await?;
+    if ends_family && issuer.may_be_session() && store.end_session_of(&id, began.0.at).await? {
+        terminal.note("the browser's session of this family is ended")?;
+    }
+    let mut search = Search::new(issuer);
     let mut revoked = if ends_family { family_of(&store, &search, began).await? } else { 0 };
     let bar = terminal::progress("revoking what was issued", None);
     let (mut passes, mut is_over) = (0, !ends_issued);
@@ -102,8 +107,7 @@ async fn leaked(
         }
     }
     bar.finish_and_clear();
-    let (family, effective_at) =
-        (search.issuer().family().to_string(), effective_at(stack, mark(stack, terminal).await?)?);
+    let (family, effective_at) = (search.issuer().family().to_string(), effective::now(stack, terminal).await?);
     let json = json!({"done": "revoked", "family_id": family, "revoked": revoked, "effective_at": effective_at});
     let what = match (ends_family, ends_issued) {
         (true, false) => "tokens of the family",
@@ -136,7 +140,7 @@ async fn of_user(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), Co
     let store = stack.store()?;
     let user = user::find(&store, name).await?;
     let mark = mark(stack, terminal).await?;
-    let (revocation, purge_at) = mark;
+    let (revocation, forget_at) = mark;
     if store.raise_generation(&user.id, entropy::generation()?).await? == Written::Unknown {
         return Err(CommandError::refused(format!("there is no user {} any more", terminal::shown(&user.username))));
     }
@@ -150,7 +154,7 @@ async fn of_user(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), Co
             .take_while(|_record| std::future::ready(!interrupt.came()))
             .map(|record| {
                 let store = &store;
-                async move { store.revoke_one(&record.id, record.format, revocation, purge_at).await }
+                async move { store.revoke_one(&record.id, record.format, revocation, forget_at).await }
             })
             .buffer_unordered(AT_ONCE);
         let mut marking = std::pin::pin!(marking);
@@ -168,7 +172,7 @@ async fn of_user(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), Co
     let username = terminal::printable(&user.username);
     let json = json!({
         "done": "revoked", "user_id": user.id.to_string(), "revoked": marked, "of": all,
-        "effective_at": effective_at(stack, mark)?,
+        "effective_at": effective::at(stack, revocation.at, terminal)?,
     });
     terminal.say(&format!("every token of {username} is void; {marked} of {all} live ones are marked"), &json)?;
     if marked < all {
@@ -180,11 +184,6 @@ async fn of_user(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), Co
 
 async fn mark(stack: &Stack, terminal: Terminal) -> Result<family::Mark, CommandError> {
     let now = clock::now_or_here(stack, terminal).await?;
-    let retention = settings::record_retention(&stack.lookup()).map_err(NoStack::BadSetting)?;
-    Ok((Revocation { at: now, because: Reason::Revoked }, lifecycle::purge_at(None, Some(now), retention)))
-}
-
-/// From when no gateway that caches answers accepts what is revoked now.
-fn effective_at(stack: &Stack, (revocation, _): family::Mark) -> Result<String, CommandError> {
-    Ok(revocation.at.after(stack.settings()?.authorizer_cache).to_string())
+    let grace = settings::grace(&stack.lookup()).map_err(NoStack::BadSetting)?;
+    Ok((Revocation { at: now, because: Reason::Revoked }, lifecycle::forget_at(None, Some(now), grace)))
 }

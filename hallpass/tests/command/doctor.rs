@@ -55,6 +55,7 @@ async fn a_good_stack_is_well_and_what_the_engine_does_not_say_is_not_called_ok(
         "names in the index",
         "one name, one user",
         "password hashes",
+        "invalidating attributes",
     ] {
         assert_eq!(verdict(of), Some("ok"), "{of}: {findings:?}");
     }
@@ -70,13 +71,13 @@ async fn a_good_stack_is_well_and_what_the_engine_does_not_say_is_not_called_ok(
 async fn a_table_without_ttl_and_one_that_is_gone_are_found() {
     let dev = Dev::fresh().await;
     let client = dev.connection().patient_dynamodb();
-    let off = TimeToLiveSpecification::builder().attribute_name("purge_at").enabled(false).build().unwrap();
+    let off = TimeToLiveSpecification::builder().attribute_name("forget_at").enabled(false).build().unwrap();
     client.update_time_to_live().table_name("Tokens").time_to_live_specification(off).send().await.unwrap();
     dev.ails(&[("TTL of tokens", "it is off")]).await;
     client.delete_table().table_name("Attempts").send().await.unwrap();
     dev.ails(&[("TTL of tokens", "it is off"), ("attempts table", "Attempts is not there")]).await;
     let printed = dev.ran(&["doctor"], "").await;
-    assert!(printed.out.contains("→ switch TTL on for purge_at") && printed.err.contains("2 of"), "{printed:?}");
+    assert!(printed.out.contains("→ switch TTL on for forget_at") && printed.err.contains("2 of"), "{printed:?}");
     client.delete_table().table_name("Users").send().await.unwrap();
     let (code, findings) = dev.doctor().await;
     let gone = findings.iter().any(|(of, _, detail)| of == "users table" && detail == "Users is not there");
@@ -131,5 +132,39 @@ async fn a_key_ring_that_cannot_sign_or_cannot_be_read_is_found_and_so_are_setti
     let warned = findings.iter().filter(|(of, verdict, _)| of == "settings" && verdict == "warning").count();
     assert_eq!(warned, 6, "{findings:?}");
     std::fs::write(&note, good).unwrap();
+    dev.stop("-TERM").await;
+}
+
+#[tokio::test]
+async fn an_invalidating_attribute_that_no_user_has_is_found() {
+    let dev = Dev::fresh().await;
+    let note = dev.data.path().join("stack.json");
+    let mut stack: Value = serde_json::from_str(&std::fs::read_to_string(&note).unwrap()).unwrap();
+    let check = async |expected: &[(&str, &str)]| {
+        let (code, findings) = dev.doctor().await;
+        let of = |(of, ..): &&(String, String, String)| of == "invalidating attributes";
+        let told: Vec<_> =
+            findings.iter().filter(of).map(|(_, verdict, detail)| (verdict.as_str(), detail.as_str())).collect();
+        assert_eq!((code, told.as_slice()), (0, expected), "{findings:?}");
+    };
+    let mut set = |name: &str, value: &str| {
+        stack["environment"][name] = value.into();
+        std::fs::write(&note, stack.to_string()).unwrap();
+    };
+    set("HALLPASS_INVALIDATE_ON", "username,password_hash,status,department,mail");
+    let missing = [("warning", "no user has the attribute department"), ("warning", "no user has the attribute mail")];
+    check(&missing).await;
+    let client = dev.connection().patient_dynamodb();
+    let write = client.update_item().table_name("Users").key("user_id", AttributeValue::S("1".to_owned()));
+    let write =
+        write.update_expression("SET mail = :m").expression_attribute_values(":m", AttributeValue::S("a@b".to_owned()));
+    write.send().await.unwrap();
+    check(&missing[..1]).await;
+    // Each format has names of its own.
+    set("HALLPASS_INVALIDATE_ON", "username,password_hash,status");
+    set("HALLPASS_INVALIDATE_ON_JWT", "username,password_hash,status,team");
+    check(&[("warning", "no user has the attribute team")]).await;
+    set("HALLPASS_INVALIDATE_ON_JWT", "");
+    check(&[("ok", "users have all of them: password_hash, status, username")]).await;
     dev.stop("-TERM").await;
 }

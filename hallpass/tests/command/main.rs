@@ -16,6 +16,7 @@ mod doctor;
 mod import;
 mod interrupted;
 mod killed;
+mod leaked;
 mod openness;
 mod secrets;
 mod shell;

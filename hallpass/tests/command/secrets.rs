@@ -10,7 +10,7 @@ use crate::dev::{Dev, Ran, hallpass, ran};
 const PASSWORD: &str = "topsecret2";
 
 /// Every command with a place, `@`, where a secret may be typed or a variable may hold one. None of them may do anything.
-const PLACES: [&[&str]; 40] = [
+const PLACES: [&[&str]; 45] = [
     &["@"],
     &["--@"],
     &["--json=@"],
@@ -27,13 +27,18 @@ const PLACES: [&[&str]; 40] = [
     &["user", "add", "ada", "--permission", "\"@"],
     &["user", "rename", "my_username", "you", "@"],
     &["user", "block", "my_username", "@"],
-    &["user", "permission", "add", "my_username", "\"@"],
-    &["user", "permission", "remove", "my_username", "a", "@"],
+    &["user", "grant", "my_username", "\"@"],
+    &["user", "deny", "my_username", "a", "@"],
     &["user", "import", "--format", "@", "-"],
     &["token", "@"],
     &["token", "show", "@"],
     &["token", "revoke", "@"],
     &["token", "revoke", "--all", "my_username", "@"],
+    &["token", "revoke", "--issued-by", "@"],
+    &["token", "revoke", "--issued-by=@"],
+    &["token", "revoke", "--family", "@"],
+    &["token", "revoke", "@", "--descendants"],
+    &["token", "revoke", "--family=@", "1.AAAAAAAAAAAAAAAAAAAAAA"],
     &["token", "rotate", "@"],
     &["token", "inspect", "@"],
     &["token", "list", "my_username", "@"],
@@ -46,7 +51,7 @@ const PLACES: [&[&str]; 40] = [
     &["key", "rotate", "@"],
     &["key", "export", "--jwt", "a", "@"],
     &["key", "retire", "a", "@"],
-    &["prune", "@"],
+    &["prune", "--now", "@"],
     &["doctor", "@"],
     &["dev", "--port", "@"],
     &["dev", "--authorizer-cache", "@"],
@@ -61,7 +66,7 @@ const NAMES: [&[&str]; 12] = [
     &["user", "rename", "@", "you"],
     &["user", "block", "@"],
     &["user", "remove", "@"],
-    &["user", "permission", "add", "@", "a"],
+    &["user", "grant", "@", "a"],
     &["user", "import", "@.csv"],
     &["token", "list", "@"],
     &["token", "issue", "@"],

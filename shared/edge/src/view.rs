@@ -39,6 +39,7 @@ fn members(record: &Record, state: State) -> Value {
         "issued_at": record.issued_at.to_string(),
         "issued_by": record.issued_by,
         "family_id": record.family.id.to_string(),
+        "issued_by_family": record.family.issued_by().map(|family| family.to_string()),
         "expires_at": text(record.expires_at),
         "last_used_at": text(record.last_used_at),
         "disabled": record.disabled_at.is_some(),

@@ -10,8 +10,8 @@ use std::time::Duration;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use edge::{Problem, Service, caller, entropy::Draw, gateway, log};
 use lambda_http::Request;
-use store::{sessions::Session, sweep::Place};
-use token::{Status, Text, Timestamp, User, UserId, secret::Digest};
+use store::sessions::Session;
+use token::{Family, Status, Text, Timestamp, User, UserId, secret::Digest};
 
 use crate::{Form, Frame, Visitor, view::contained};
 
@@ -42,15 +42,6 @@ pub struct Submitted {
     pub form: Form,
     /// Whether it is of a page of this session.
     is_current: bool,
-}
-
-/// A session that has begun, and whose cookie the browser does not have yet.
-#[derive(Debug)]
-pub struct NewSession {
-    /// Where it lies.
-    pub place: Place,
-    base: String,
-    cookie: Cookie,
 }
 
 /// What the cookie of a session holds: `<user id>.<secret>`. Forms are tied to all of it.
@@ -114,7 +105,8 @@ impl Visit {
         Ok(Submitted { visit, form, is_current })
     }
 
-    /// Begins a session of this user, and ends those that the browser had before.
+    /// Begins a session of this user, and ends those that the browser had before. What it gives is the value of the
+    /// header `Set-Cookie`.
     ///
     /// # Errors
     /// When the store fails.
@@ -124,7 +116,7 @@ impl Visit {
         user: &User,
         now: Timestamp,
         draw: &Draw,
-    ) -> Result<NewSession, Problem> {
+    ) -> Result<String, Problem> {
         let base = gateway::base(request);
         for before in Cookie::all(request, &base) {
             service.store.end_session(&before.user_id, &before.digest(), now).await?;
@@ -133,8 +125,9 @@ impl Visit {
         let text = Text::new(format!("{}.{}", user.id, Base64UrlUnpadded::encode_string(&secret)));
         let cookie = Cookie { user_id: user.id, text };
         let session = Session::of(user, service.settings.session_binding(), now, now.after(LIFETIME));
-        let place = service.store.begin_session(&cookie.digest(), &session).await?;
-        Ok(NewSession { place, base, cookie })
+        service.store.begin_session(&cookie.digest(), &session).await?;
+        log::allowed("signed in", Some(&cookie.family().id), None);
+        Ok(set_cookie(&base, SESSION, cookie.text.reveal(), LIFETIME))
     }
 
     /// Ends the session. What it gives is the value of the header `Set-Cookie` that takes the cookie away.
@@ -143,7 +136,7 @@ impl Visit {
     /// When the store fails; the session lives on then.
     pub async fn end(&self, service: &Service, now: Timestamp) -> Result<String, Problem> {
         service.store.end_session(&self.cookie.user_id, &self.cookie.digest(), now).await?;
-        log::allowed("signed_out", None, Some(&self.user.id));
+        log::allowed("signed out", None, Some(&self.user.id));
         Ok(set_cookie(&self.base, SESSION, "", Duration::ZERO))
     }
 
@@ -155,6 +148,11 @@ impl Visit {
         let user = self.cookie.user(service, now).await?;
         let user = user.ok_or_else(|| Problem::session_ended(&service.settings.issuer))?;
         Ok(Self { is_administrator: service.is_administrator(&user.permissions), user, ..self.clone() })
+    }
+
+    /// The family behind the tokens that this session issues.
+    pub fn family(&self) -> Family {
+        self.cookie.family()
     }
 
     /// The frame of this visitor's pages.
@@ -181,14 +179,6 @@ impl Visit {
             }
         }
         Err(Problem::session_ended(&service.settings.issuer))
-    }
-}
-
-impl NewSession {
-    /// Lets the user in: the value of the header `Set-Cookie`.
-    pub fn into_set_cookie(self) -> String {
-        log::allowed("signed_in", None, Some(&self.cookie.user_id));
-        set_cookie(&self.base, SESSION, self.cookie.text.reveal(), LIFETIME)
     }
 }
 
@@ -242,6 +232,10 @@ impl Cookie {
             Digest::parse(secret)?;
             Some(Self { user_id: user_id.parse().ok()?, text: Text::new(text) })
         })
+    }
+
+    fn family(&self) -> Family {
+        Family::of_session(self.user_id, &self.digest())
     }
 
     fn digest(&self) -> Digest {

@@ -1,7 +1,6 @@
 //! Finding what tokens issued, for any user. No index leads there: records of many users are read, a page at a time and
 //! strongly, which costs a read unit for each 4 KB of the table.
 
-use base64ct::{Base64UrlUnpadded, Encoding};
 use token::Record;
 
 use crate::{
@@ -40,19 +39,14 @@ impl Store {
 }
 
 impl Place {
-    /// The longest text of a place, in bytes.
-    const MAX_BYTES: usize = 512;
-
-    /// The place as text that a client gives back: base64url without padding.
+    /// The place as text, for a cursor.
     pub fn to_text(&self) -> String {
         let (user_id, token) = self.parts();
-        Base64UrlUnpadded::encode_string(format!("{user_id}\n{token}").as_bytes())
+        format!("{user_id}\n{token}")
     }
 
     /// Reads what [`Place::to_text`] wrote. Any text is a place, and none leaves the table.
     pub fn from_text(text: &str) -> Option<Self> {
-        let bytes = Base64UrlUnpadded::decode_vec(text).ok().filter(|bytes| bytes.len() <= Self::MAX_BYTES)?;
-        let text = String::from_utf8(bytes).ok()?;
         let (user_id, token) = text.split_once('\n')?;
         let is_key = !user_id.is_empty() && !token.is_empty();
         is_key.then(|| Self::new(user_id.to_owned(), token.to_owned()))
@@ -69,7 +63,7 @@ mod tests {
             let place = Place::new(user_id.to_owned(), token.to_owned());
             assert_eq!(Place::from_text(&place.to_text()), Some(place));
         }
-        for text in ["", "!", "YQ", "Cg", "YQo", "CmE", &"A".repeat(1_000)] {
+        for text in ["", "a", "\n", "a\n", "\na"] {
             assert_eq!(Place::from_text(text), None, "{text}");
         }
     }

@@ -1,16 +1,16 @@
-//! Cursors of lists: a place among a user's tokens, which a client can neither read nor change nor make.
+//! Cursors: a place in a list or in a search, which a client can neither read nor change nor make.
 //!
 //! They are encrypted and authenticated by the construction of RFC 5297 (SIV) over HMAC-SHA256 under a subkey of their
-//! own. The tag is a MAC of who lists whose tokens and of the place, cut to 16 bytes, and the place is masked with a
-//! MAC of the tag. The two inputs begin with different bytes, so that one key serves both. A place has one cursor, so
-//! that nothing random is needed and the same list reads the same.
+//! own. The tag is a MAC of what the cursor is good for and of the place, cut to 16 bytes, and the place is masked with
+//! MACs of the tag and a counter. The inputs of the two begin with different bytes, so that one key serves both. A place
+//! has one cursor, so that nothing random is needed and the same list reads the same.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use hmac::Mac as _;
 use subtle::ConstantTimeEq;
 
 use crate::{
-    id::{TokenHash, UserId},
+    id::{TokenHash, TokenId, UserId},
     keyring::{Key, Keyring, Mac},
     timestamp::Timestamp,
 };
@@ -33,30 +33,70 @@ pub struct List {
     pub owner: UserId,
 }
 
+/// Who revokes what a token's family issued. A cursor is good for this search alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Search {
+    /// Who revokes.
+    pub caller: UserId,
+    /// The token, or the family, that was asked for.
+    pub token: TokenId,
+}
+
 const TAG: usize = 16;
 
 /// The kind of the place, and the hash.
 const PLACE: usize = 17;
 
+/// The longest cursor, in characters.
+pub const MAX_LENGTH: usize = 2_048;
+
+/// What the input of a tag begins with, by what the cursor is good for; a mask begins with another byte.
+const LIST: u8 = 1;
+const MASK: u8 = 2;
+const SEARCH: u8 = 3;
+
 /// The cursor of this place, in base64url. `None` while no key signs.
 pub fn seal(ring: &Keyring, list: &List, position: Position, now: Timestamp) -> Option<String> {
-    let key = ring.signing(now)?;
-    let place = place(position);
-    let tag = tag(key, list, &place);
-    Some(Base64UrlUnpadded::encode_string(&[tag.as_slice(), &masked(key, &tag, place)].concat()))
+    encrypt(ring, &list.context(), &place(position), now)
 }
 
 /// The place of a cursor that was given out for this list, under any key of the ring.
 pub fn open(ring: &Keyring, list: &List, cursor: &str) -> Option<Position> {
-    let mut bytes = [0; TAG + PLACE];
-    let decoded = Base64UrlUnpadded::decode(cursor, &mut bytes).ok()?;
-    let (given, sealed) = decoded.split_first_chunk::<TAG>()?;
-    let sealed: [u8; PLACE] = sealed.try_into().ok()?;
-    ring.keys().iter().find_map(|key| {
-        let place = masked(key, given, sealed);
-        let is_ours = bool::from(tag(key, list, &place).ct_eq(given));
-        if is_ours { position(&place) } else { None }
-    })
+    let place = decrypt(ring, &list.context(), cursor)?;
+    position(place.as_slice().try_into().ok()?)
+}
+
+/// The cursor of this place in a search, in base64url. `None` while no key signs.
+pub fn seal_search(ring: &Keyring, search: &Search, place: &str, now: Timestamp) -> Option<String> {
+    encrypt(ring, &search.context(), place.as_bytes(), now)
+}
+
+/// The place of a cursor that was given out for this search, under any key of the ring.
+pub fn open_search(ring: &Keyring, search: &Search, cursor: &str) -> Option<String> {
+    String::from_utf8(decrypt(ring, &search.context(), cursor)?).ok()
+}
+
+impl List {
+    fn context(&self) -> Vec<u8> {
+        context(LIST, &[self.caller.as_str(), self.owner.as_str()])
+    }
+}
+
+impl Search {
+    fn context(&self) -> Vec<u8> {
+        context(SEARCH, &[self.caller.as_str(), self.token.user_id.as_str(), &self.token.hash.text()])
+    }
+}
+
+/// What the tag begins with: the kind and the names, each behind its length.
+fn context(kind: u8, names: &[&str]) -> Vec<u8> {
+    let mut context = vec![kind];
+    for name in names {
+        // An ID has at most 64 characters.
+        context.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
+        context.extend_from_slice(name.as_bytes());
+    }
+    context
 }
 
 fn place(position: Position) -> [u8; PLACE] {
@@ -76,38 +116,47 @@ fn position(place: &[u8; PLACE]) -> Option<Position> {
     }
 }
 
-fn tag(key: &Key, list: &List, place: &[u8; PLACE]) -> [u8; TAG] {
+fn encrypt(ring: &Keyring, context: &[u8], place: &[u8], now: Timestamp) -> Option<String> {
+    let key = ring.signing(now)?;
+    let tag = tag(key, context, place);
+    Some(Base64UrlUnpadded::encode_string(&[tag.as_slice(), &masked(key, &tag, place)].concat()))
+}
+
+fn decrypt(ring: &Keyring, context: &[u8], cursor: &str) -> Option<Vec<u8>> {
+    let decoded = Base64UrlUnpadded::decode_vec(Some(cursor).filter(|cursor| cursor.len() <= MAX_LENGTH)?).ok()?;
+    let (given, encrypted) = decoded.split_first_chunk::<TAG>()?;
+    ring.keys().iter().find_map(|key| {
+        let place = masked(key, given, encrypted);
+        let is_ours = bool::from(tag(key, context, &place).ct_eq(given));
+        is_ours.then_some(place)
+    })
+}
+
+fn tag(key: &Key, context: &[u8], place: &[u8]) -> [u8; TAG] {
     let mut mac: Mac = key.cursor.clone();
-    mac.update(&[1]);
-    for id in [&list.caller, &list.owner] {
-        // An ID has at most 64 characters.
-        mac.update(&[u8::try_from(id.as_str().len()).unwrap_or(u8::MAX)]);
-        mac.update(id.as_str().as_bytes());
-    }
+    mac.update(context);
     mac.update(place);
-    first(mac)
-}
-
-fn masked(key: &Key, tag: &[u8; TAG], place: [u8; PLACE]) -> [u8; PLACE] {
-    let mut mac: Mac = key.cursor.clone();
-    mac.update(&[2]);
-    mac.update(tag);
-    let mask: [u8; PLACE] = first(mac);
-    let mut masked = place;
-    for (byte, mask) in masked.iter_mut().zip(mask) {
-        *byte ^= mask;
-    }
-    masked
-}
-
-/// The first bytes of the MAC.
-fn first<const N: usize>(mac: Mac) -> [u8; N] {
     let full = mac.finalize().into_bytes();
-    let mut first = [0; N];
-    for (byte, of_mac) in first.iter_mut().zip(full) {
+    let mut tag = [0; TAG];
+    for (byte, of_mac) in tag.iter_mut().zip(full) {
         *byte = of_mac;
     }
-    first
+    tag
+}
+
+/// The place masked, or a masked place as it was.
+fn masked(key: &Key, tag: &[u8; TAG], place: &[u8]) -> Vec<u8> {
+    let mut masked = place.to_vec();
+    for (number, block) in (0_u32..).zip(masked.chunks_mut(32)) {
+        let mut mac: Mac = key.cursor.clone();
+        mac.update(&[MASK]);
+        mac.update(tag);
+        mac.update(&number.to_be_bytes());
+        for (byte, mask) in block.iter_mut().zip(mac.finalize().into_bytes()) {
+            *byte ^= mask;
+        }
+    }
+    masked
 }
 
 #[cfg(test)]
@@ -170,5 +219,37 @@ mod tests {
         for text in ["", "a", "AAAA", "\u{e9}", " ", &cursor[..43], &format!("{cursor}A"), &format!("{cursor}=")] {
             assert_eq!(open(&ring, &own, text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_cursor_of_a_search_is_good_for_its_own_caller_and_token_alone_and_shows_nothing() {
+        let ring = Keyring::parse(RING).unwrap();
+        let search =
+            |caller: &str, token: &str| Search { caller: caller.parse().unwrap(), token: token.parse().unwrap() };
+        let own = search("2", "1.AAAAAAAAAAAAAAAAAAAAAA");
+        for place in ["", "1", "1.AAAAAAAAAAAAAAAAAAAAAA~~1~1\nBBBBBBBBBBBBBBBBBBBBBA", &"x".repeat(1_000)] {
+            let cursor = seal_search(&ring, &own, place, NOW).unwrap();
+            assert_eq!(open_search(&ring, &own, &cursor).as_deref(), Some(place));
+            assert!(cursor.len() <= MAX_LENGTH && !cursor.contains("AAAAAA") && !cursor.contains("eHh4"), "{cursor}");
+            for other in [
+                search("3", "1.AAAAAAAAAAAAAAAAAAAAAA"),
+                search("2", "1.BBBBBBBBBBBBBBBBBBBBBA"),
+                search("2", "11.AAAAAAAAAAAAAAAAAAAAAA"),
+                search("21", "1.AAAAAAAAAAAAAAAAAAAAAA"),
+            ] {
+                assert_eq!(open_search(&ring, &other, &cursor), None, "{other:?}");
+            }
+            assert_eq!(open_search(&Keyring::parse(OTHER).unwrap(), &own, &cursor), None);
+            assert_eq!(open(&ring, &list("2", "1"), &cursor), None, "of a list");
+            let bytes = Base64UrlUnpadded::decode_vec(&cursor).unwrap();
+            for bit in 0..bytes.len() * 8 {
+                let mut changed = bytes.clone();
+                changed[bit / 8] ^= 1 << (bit % 8);
+                assert_eq!(open_search(&ring, &own, &Base64UrlUnpadded::encode_string(&changed)), None, "{bit}");
+            }
+        }
+        assert_eq!(open_search(&ring, &own, &"A".repeat(MAX_LENGTH + 4)), None);
+        let of_list = seal(&ring, &list("2", "1"), Position::Developer, NOW).unwrap();
+        assert_eq!(open_search(&ring, &own, &of_list), None, "of a list");
     }
 }

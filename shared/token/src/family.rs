@@ -1,6 +1,9 @@
 //! Which tokens belong together after a leak: a family, and the families whose tokens issued it.
 
-use crate::id::{TokenHash, TokenId};
+use crate::{
+    id::{TokenHash, TokenId, UserId},
+    secret::Digest,
+};
 
 /// The family of a token: the tokens generated, rotated or regenerated from one another, all of one user. It is named
 /// by its first token.
@@ -30,6 +33,14 @@ impl Family {
     /// A family that begins with this token and was not issued by a token.
     pub const fn new(id: TokenId) -> Self {
         Self { id, issued_by: None, ancestors: Vec::new() }
+    }
+
+    /// The family behind what a browser's session issues. The session is no token, so that no record belongs to the
+    /// family itself; it is named by a digest of the session's own, from which the session cannot be found.
+    pub fn of_session(user_id: UserId, session: &Digest) -> Self {
+        let digest = Digest::of(&[b"hallpass session family 1\0", session.text().as_bytes()].concat());
+        let hash = TokenHash::from_bytes(*digest.bytes().first_chunk().unwrap_or(&[0; 16]));
+        Self::new(TokenId { user_id, hash })
     }
 
     /// A family as its record has it. `None` if it has ancestors and no issuer, or too many.
@@ -108,6 +119,17 @@ mod tests {
         let rotated = rotating.issue(issued.id).unwrap();
         assert_eq!((rotated.id, rotated.descends_from(&rotating.id)), (issued.id, true));
         assert!(!rotated.descends_from(&stolen.id));
+    }
+
+    #[test]
+    fn a_session_has_a_family_of_its_own_that_does_not_tell_its_digest() {
+        let (user, session) = ("1".parse().unwrap(), Digest::of(b"1.session"));
+        let family = Family::of_session(user, &session);
+        assert_eq!(family, Family::of_session(user, &Digest::of(b"1.session")));
+        assert_ne!(family, Family::of_session(user, &Digest::of(b"1.another")));
+        assert!(!session.text().contains(&*family.id.hash.text()));
+        let issued = family.issue(id("2", "B")).unwrap();
+        assert!(issued.descends_from(&family.id) && issued.issued_by() == Some(family.id));
     }
 
     #[test]

@@ -106,6 +106,10 @@ impl Digest {
         Self::of(secret).0.ct_eq(&self.0).into()
     }
 
+    pub(crate) const fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// base64url without padding, 43 characters.
     pub fn text(&self) -> String {
         Base64UrlUnpadded::encode_string(&self.0)

@@ -1,0 +1,71 @@
+//! What a page says after a form ended tokens: until when a cached answer of a gateway may still accept them.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tests::{
+    api::bearer,
+    client::Reply,
+    pages::{OWN, Visitor},
+    system::System,
+};
+
+const CACHED: &str = "An API that caches answers accepts a token until";
+
+/// A form of a page, what it says, and whether it ends tokens.
+const FORMS: [(&str, &str, bool); 8] = [
+    ("OWN", "revoke", true),
+    ("KEY", "disable", true),
+    ("KEY", "enable", false),
+    ("KEY", "delete", true),
+    ("/admin/users/1/access", "block", true),
+    ("/admin/users/1/access", "unblock", false),
+    ("/admin/users/1/access", "revoke-all", true),
+    ("/admin/users/2/access", "revoke-all", true),
+];
+
+/// The notices of the page.
+fn notices(page: &Reply) -> String {
+    let elements = page.elements().into_iter();
+    elements.filter(|it| it.attribute("role") == Some("status")).map(|it| it.text).collect()
+}
+
+async fn id_of(system: &System, token: &str) -> String {
+    let told: Value = system.ask("GET", "/tokens/current", &bearer(token)).await.body_of(200);
+    told["id"].as_str().unwrap().to_owned()
+}
+
+/// Sends every form, and holds what the next page says against the time until which an answer is cached.
+async fn check(settings: &[(&str, &str)], cached: Option<u64>) {
+    let system = System::start(settings).await;
+    let mut visitor = Visitor::signed_in(&system, "admin", "letmein").await;
+    let own = visitor.make(&[("name", "own"), ("limit", "all")]).await;
+    let key = visitor.post("/admin/users/1", &[("name", "k"), ("limit", "all")]).await.shown_token();
+    let (own, key) = (id_of(&system, &own).await, id_of(&system, &key).await);
+    for (place, what, ends) in FORMS {
+        let path = match place {
+            "OWN" => format!("/profile/developer/tokens/{own}"),
+            "KEY" => format!("/admin/users/1/tokens/{key}"),
+            other => other.to_owned(),
+        };
+        let said = notices(&visitor.post_and_follow(&path, &[("do", what)]).await);
+        let until = cached.map(|seconds| system.now().after(Duration::from_secs(seconds)).to_string());
+        assert!(!said.is_empty(), "{place} {what}");
+        assert_eq!(said.contains(CACHED), ends && cached.is_some(), "{place} {what}: {said}");
+        if let Some(until) = until.filter(|_| ends) {
+            assert!(said.contains(&until), "{place} {what}: {said} {until}");
+        }
+    }
+    assert_eq!(visitor.get(OWN).await.status, 401, "the last form ended the own session");
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn a_page_says_until_when_a_cached_answer_accepts_what_it_ended() {
+    check(&[("HALLPASS_AUTHORIZER_CACHE", "5m")], Some(300)).await;
+}
+
+#[tokio::test]
+async fn where_no_answer_is_cached_a_page_says_nothing_of_it() {
+    check(&[], None).await;
+}

@@ -1,0 +1,71 @@
+//! What a stolen browser's session issued, by any form and through others, ends together with the session.
+
+use serde_json::{Value, json};
+use tests::{
+    api::bearer,
+    pages::{OWN, Visitor},
+    system::System,
+};
+
+async fn told(system: &System, token: &str) -> Value {
+    system.ask("GET", "/tokens/current", &bearer(token)).await.body_of(200)
+}
+
+fn text_of<'a>(told: &'a Value, member: &str) -> &'a str {
+    told[member].as_str().unwrap_or_else(|| panic!("{member}: {told}"))
+}
+
+/// Ends what this family issued, and the session that it is, and says how many tokens went.
+async fn end(system: &System, administrator: &str, family: &str) -> u64 {
+    let path = format!("/tokens/{family}?descendants=true");
+    let answer = system.ask("DELETE", &path, &bearer(administrator)).await.body_of(200);
+    assert_eq!(answer["id"], family);
+    answer["revoked"].as_u64().unwrap()
+}
+
+#[tokio::test]
+async fn a_stolen_session_and_everything_that_it_issued_end_together() {
+    let system = System::start(&[]).await;
+    let mut thief = Visitor::signed_in(&system, "admin", "letmein").await;
+    let mut owner = Visitor::signed_in(&system, "admin", "letmein").await;
+    let (old, good) = (
+        owner.make(&[("name", "old"), ("limit", "all")]).await,
+        owner.make(&[("name", "good"), ("limit", "all")]).await,
+    );
+    let password = system.token_of("admin", "letmein").await;
+
+    let named = thief.make(&[("name", "named"), ("limit", "all")]).await;
+    let developer = thief.post(OWN, &[("do", "remake")]).await.shown_token();
+    let key = thief.post("/admin/users/1", &[("name", "key"), ("limit", "all")]).await.shown_token();
+    let old_id = text_of(&told(&system, &old).await, "id").to_owned();
+    let rotated = thief.post(OWN, &[("do", "rotate"), ("id", &old_id)]).await.shown_token();
+    let family = text_of(&told(&system, &named).await, "issued_by_family").to_owned();
+    for token in [&developer, &key, &rotated] {
+        assert_eq!(text_of(&told(&system, token).await, "issued_by_family"), family);
+    }
+    let by_named = system.created(&named, &json!({"name": "a", "user_id": "1"})).await;
+    let by_key = system.created(&key, &json!({"name": "b"})).await;
+    let made = [&named, &developer, &key, &rotated, text_of(&by_named, "token"), text_of(&by_key, "token")];
+    let others = told(&system, &good).await;
+    assert_ne!(text_of(&others, "issued_by_family"), family, "another session has another family");
+    assert_eq!(told(&system, &password).await["issued_by_family"], Value::Null);
+
+    // A session is an administrator's to end, and none but the one that is named ends.
+    let user = system.token_of("my_username", "topsecret").await;
+    system.ask("DELETE", &format!("/tokens/{family}?descendants=true"), &bearer(&user)).await.body_of(404);
+    assert_eq!(end(&system, &password, "2.AAAAAAAAAAAAAAAAAAAAAA").await, 0);
+    assert_eq!(thief.get(OWN).await.status, 200);
+
+    assert_eq!(end(&system, &password, &family).await, u64::try_from(made.len()).unwrap());
+    for token in made {
+        assert_eq!(system.verdict(token).await, "revoked");
+    }
+    assert_eq!(thief.get(OWN).await.status, 401, "the session is over");
+    assert_eq!(thief.post(OWN, &[("do", "make"), ("name", "late"), ("limit", "all")]).await.status, 401);
+    assert_eq!(owner.get(OWN).await.status, 200);
+    for token in [&good, &password] {
+        assert_eq!(system.verdict(token).await, "allow");
+    }
+    assert_eq!(end(&system, &password, &family).await, 0, "a second time there is nothing left");
+    system.stop().await;
+}
