@@ -14,6 +14,21 @@ use crate::{TEMPLATE, tap::Seen};
 #[derive(Clone, Debug)]
 pub struct Policy(Vec<Value>);
 
+/// One condition of a statement.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    statement: Value,
+    operator: String,
+    key: String,
+    /// What it names.
+    pub values: Vec<String>,
+    /// The policy as it would be without it.
+    pub without: Policy,
+}
+
+/// A key or an attribute that no condition names.
+const OTHER: &str = "another";
+
 /// What one action of a request asks.
 #[derive(Clone, Debug)]
 pub struct Ask {
@@ -43,19 +58,57 @@ impl Policy {
         self.0.iter().any(|statement| allows(statement, ask))
     }
 
-    /// The same without one of its conditions on DynamoDB, once for each; and the name of its statement and its key.
-    pub fn without_each_condition(&self) -> Vec<(String, String, Self)> {
+    /// Every condition on DynamoDB, with the policy as it would be without it.
+    pub fn conditions(&self) -> Vec<Condition> {
         let mut all = Vec::new();
         for (at, statement) in self.0.iter().enumerate() {
             for (operator, keys) in statement["Condition"].as_object().into_iter().flatten() {
-                for key in keys.as_object().unwrap().keys().filter(|key| key.starts_with("dynamodb:")) {
-                    let mut changed = self.clone();
-                    changed.0[at]["Condition"][operator].as_object_mut().unwrap().remove(key);
-                    all.push((statement["Sid"].to_string(), key.clone(), changed));
+                for (key, values) in keys.as_object().unwrap().iter().filter(|(key, _)| key.starts_with("dynamodb:")) {
+                    let mut without = self.clone();
+                    without.0[at]["Condition"][operator].as_object_mut().unwrap().remove(key);
+                    let values = list(values).iter().map(|value| value.as_str().unwrap().to_owned()).collect();
+                    all.push(Condition {
+                        statement: statement.clone(),
+                        operator: operator.clone(),
+                        key: key.clone(),
+                        values,
+                        without,
+                    });
                 }
             }
         }
         all
+    }
+}
+
+impl Condition {
+    /// How a message calls it.
+    pub fn name(&self) -> String {
+        format!("{} {} {}", self.statement["Sid"], self.operator, self.key)
+    }
+
+    /// The statement allows this request.
+    pub fn allows(&self, ask: &Ask) -> bool {
+        allows(&self.statement, ask)
+    }
+
+    /// Whether the condition names what the requests may hold, and not what they must not.
+    pub fn is_positive(&self) -> bool {
+        self.operator != "ForAllValues:StringNotLike"
+    }
+
+    /// Whether the request holds what this value of the condition names.
+    pub fn is_used(&self, value: &str, ask: &Ask) -> bool {
+        values_of(&self.key, ask).iter().any(|held| is_like(held, value))
+    }
+
+    /// Requests that differ from this one in one thing that the condition forbids: one for each value of a condition
+    /// that says what must not be.
+    pub fn worse(&self, ask: &Ask) -> Vec<Ask> {
+        if self.is_positive() {
+            return vec![worse(ask, &self.key, OTHER)];
+        }
+        self.values.iter().map(|pattern| worse(ask, &self.key, &pattern.replace('*', "x"))).collect()
     }
 }
 
@@ -72,24 +125,35 @@ fn allows(statement: &Value, ask: &Ask) -> bool {
 
 /// Whether a condition is met. One that is not known here is not.
 fn met(operator: &str, key: &str, allowed: &[Value], ask: &Ask) -> bool {
-    let values: BTreeSet<String> = match key {
-        "dynamodb:LeadingKeys" => ask.leading_keys.clone(),
-        "dynamodb:Attributes" => ask.attributes.clone(),
-        "dynamodb:ReturnValues" => ask.return_values.iter().cloned().collect(),
-        _ => panic!("a condition on {key} is not understood; add it to tests/src/policy.rs"),
-    };
-    let is_like = |value: &String, pattern: &str| match pattern.strip_suffix('*') {
-        Some(start) => value.starts_with(start),
-        None => value == pattern,
-    };
+    let values = values_of(key, ask);
     let allowed: Vec<&str> = allowed.iter().map(|it| it.as_str().unwrap()).collect();
     match operator {
         "ForAllValues:StringEquals" | "StringEqualsIfExists" => {
             values.iter().all(|value| allowed.contains(&value.as_str()))
         }
         "ForAllValues:StringLike" => values.iter().all(|value| allowed.iter().any(|pattern| is_like(value, pattern))),
+        "ForAllValues:StringNotLike" => {
+            values.iter().all(|value| !allowed.iter().any(|pattern| is_like(value, pattern)))
+        }
         _ => panic!("a condition by {operator} is not understood; add it to tests/src/policy.rs"),
     }
+}
+
+/// What a request holds of what a condition key is about.
+fn values_of(key: &str, ask: &Ask) -> BTreeSet<String> {
+    match key {
+        "dynamodb:LeadingKeys" => ask.leading_keys.clone(),
+        "dynamodb:Attributes" => ask.attributes.clone(),
+        "dynamodb:ReturnValues" => ask.return_values.iter().cloned().collect(),
+        _ => panic!("a condition on {key} is not understood; add it to tests/src/policy.rs"),
+    }
+}
+
+/// Whether the value matches the pattern, in which `*` is any text.
+fn is_like(value: &str, pattern: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else { return value == pattern };
+    let Some(value) = value.strip_prefix(start) else { return false };
+    (0..=value.len()).filter(|at| value.is_char_boundary(*at)).any(|at| is_like(&value[at..], rest))
 }
 
 /// What a request asks of IAM.
@@ -134,12 +198,11 @@ fn ask_of(operation: &str, resource: &str, body: &Value) -> Ask {
     }
 }
 
-/// Requests that differ from this one in one thing that a condition on `key` is about.
-pub fn worse(ask: &Ask, key: &str) -> Ask {
+fn worse(ask: &Ask, key: &str, value: &str) -> Ask {
     let mut ask = ask.clone();
     match key {
-        "dynamodb:LeadingKeys" => drop(ask.leading_keys.insert("another-key".to_owned())),
-        "dynamodb:Attributes" => drop(ask.attributes.insert("permissions".to_owned())),
+        "dynamodb:LeadingKeys" => drop(ask.leading_keys.insert(value.to_owned())),
+        "dynamodb:Attributes" => drop(ask.attributes.insert(value.to_owned())),
         "dynamodb:ReturnValues" => ask.return_values = Some("ALL_NEW".to_owned()),
         _ => panic!("a condition on {key} is not understood; add it to tests/src/policy.rs"),
     }
@@ -151,5 +214,26 @@ fn list(value: &Value) -> Vec<Value> {
         Value::Array(values) => values.clone(),
         Value::Null => Vec::new(),
         one => vec![json!(one)],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_matches_as_iam_says() {
+        let check = |value: &str, pattern: &str, expected: bool| {
+            assert_eq!(is_like(value, pattern), expected, "{value} {pattern}");
+        };
+        check("changes#1", "changes#*", true);
+        check("changes#", "changes#*", true);
+        check("xchanges#1", "changes#*", false);
+        check("developer#x", "*#*", true);
+        check("#", "*#*", true);
+        check("1", "*#*", false);
+        check("sweep#tokens", "sweep#tokens", true);
+        check("sweep#tokens1", "sweep#tokens", false);
+        check("a\u{e9}b", "*b", true);
     }
 }
