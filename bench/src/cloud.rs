@@ -224,7 +224,7 @@ fn record(
         replaced_by: None,
         replaced_at: None,
         last_used_at,
-        purge_at: Some(until),
+        forget_at: Some(until),
     }
 }
 

@@ -77,23 +77,18 @@ impl Terminal {
     ///
     /// # Errors
     /// When standard output cannot be written.
-    pub fn table<const N: usize>(self, head: [&str; N], rows: &[[String; N]], json: &Value) -> io::Result<()> {
+    pub fn table<const N: usize>(self, head: [&'static str; N], rows: &[[String; N]], json: &Value) -> io::Result<()> {
         if self.json {
             return self.say("", json);
         }
-        let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| printable(cell))).collect();
-        let mut widths = head.map(UnicodeWidthStr::width);
-        for row in &rows {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.width());
-            }
-        }
-        let mut out = io::stdout().lock();
-        writeln!(out, "{}", self.paint(&aligned(&head, &widths), Colour::Title))?;
-        for row in &rows {
-            writeln!(out, "{}", aligned(&row.each_ref().map(String::as_str), &widths))?;
-        }
-        out.flush()
+        let mut pages = self.pages(head);
+        pages.print(rows, &[])?;
+        pages.end()
+    }
+
+    /// The same a page at a time, so that no more than a page is held.
+    pub fn pages<const N: usize>(self, head: [&'static str; N]) -> Pages<N> {
+        Pages { terminal: self, head, widths: head.map(UnicodeWidthStr::width), printed: 0 }
     }
 
     /// Says something beside what was asked for, on standard error.
@@ -129,6 +124,59 @@ impl Terminal {
             Colour::Title => "1",
         };
         if self.has_colours { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+/// A table that is printed a page at a time; in JSON it is one array.
+#[derive(Debug)]
+pub struct Pages<const N: usize> {
+    terminal: Terminal,
+    head: [&'static str; N],
+    /// The widest cells so far: the columns of a page are never narrower than those of the page before.
+    widths: [usize; N],
+    printed: usize,
+}
+
+impl<const N: usize> Pages<N> {
+    /// Prints a page, under the head if it is the first.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
+    pub fn print(&mut self, rows: &[[String; N]], json: &[Value]) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        if self.terminal.json {
+            for value in json {
+                write!(out, "{}{value}", if self.printed == 0 { '[' } else { ',' })?;
+                self.printed = self.printed.saturating_add(1);
+            }
+            return Ok(());
+        }
+        let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| printable(cell))).collect();
+        for row in &rows {
+            for (width, cell) in self.widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.width());
+            }
+        }
+        if self.printed == 0 {
+            writeln!(out, "{}", self.terminal.paint(&aligned(&self.head, &self.widths), Colour::Title))?;
+        }
+        self.printed = self.printed.saturating_add(1);
+        for row in &rows {
+            writeln!(out, "{}", aligned(&row.each_ref().map(String::as_str), &self.widths))?;
+        }
+        out.flush()
+    }
+
+    /// Ends the table.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
+    pub fn end(self) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        if self.terminal.json {
+            writeln!(out, "{}]", if self.printed == 0 { "[" } else { "" })?;
+        }
+        out.flush()
     }
 }
 

@@ -16,12 +16,15 @@ use crate::{
 mod issue;
 mod revoke;
 
+/// How many tokens of a list are held at once.
+const PAGE: usize = 500;
+
 /// What can be done with tokens.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make a token for a user; it is printed once, alone on standard output
     Issue(issue::IssueArgs),
-    /// List the tokens of a user
+    /// List the tokens of a user, those of each 500 by the time of their issue
     List {
         /// The name the user logs in with, or `id:` and the user's id
         user: String,
@@ -111,8 +114,6 @@ pub fn inspect(args: &InspectArgs, terminal: Terminal) -> Result<(), CommandErro
 async fn list(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), CommandError> {
     let store = stack.store()?;
     let user = user::find(&store, name).await?;
-    let mut records = store.records_of(&user.id).await?;
-    records.sort_by_key(|record| record.issued_at);
     let now = clock::now(stack, terminal).await?;
     let row = |record: &Record| {
         [
@@ -124,9 +125,19 @@ async fn list(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), Comma
             or_never(record.last_used_at),
         ]
     };
-    let rows: Vec<[String; 6]> = records.iter().map(row).collect();
-    let json = records.iter().map(|record| view::token(record, Some(&user), now)).collect();
-    Ok(terminal.table(["ID", "NAME", "FORMAT", "STATE", "EXPIRES", "LAST USED"], &rows, &json)?)
+    let mut pages = terminal.pages(["ID", "NAME", "FORMAT", "STATE", "EXPIRES", "LAST USED"]);
+    let mut after = None;
+    loop {
+        let mut page = store.page_of(&user.id, PAGE, after, None).await?;
+        page.records.sort_by_key(|record| record.issued_at);
+        let rows: Vec<[String; 6]> = page.records.iter().map(row).collect();
+        let json: Vec<_> = page.records.iter().map(|record| view::token(record, Some(&user), now)).collect();
+        pages.print(&rows, &json)?;
+        after = page.next;
+        if after.is_none() {
+            return Ok(pages.end()?);
+        }
+    }
 }
 
 async fn show(stack: &Stack, id: &TokenId, terminal: Terminal) -> Result<(), CommandError> {

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::dev::{Dev, run};
+use crate::{
+    dev::{Dev, run},
+    interrupted::copy_the_token,
+};
 
 #[tokio::test]
 async fn tokens_are_listed_inspected_and_revoked_and_never_shown() {
@@ -107,7 +110,7 @@ async fn what_cannot_be_issued_is_refused_and_nothing_is_printed() {
         (&["token", "revoke", gone, "--all", "my_username"], "cannot be used with"),
         (&["token", "issue", "my_username", "--expires-in", "1d", "--expires-at", "x"], "cannot be used with"),
         (&["token", "issue", "my_username", "--scope", "a\"b"], "not the name of a permission"),
-        (&["prune", "--now"], "not expected here"),
+        (&["prune"], "--now"),
     ] {
         let (code, printed) = dev.run(arguments, "").await;
         assert!(code == 2 && printed.contains(words), "{arguments:?}: {code} {printed}");
@@ -154,9 +157,9 @@ async fn all_tokens_of_a_user_go_at_once_and_prune_forgets_in_json() {
     assert_ne!(dev.verdict(other.trim()).await, "revoked");
     let printed = dev.done(&["token", "revoke", "--all", "my_username"], "").await;
     assert!(printed.contains("0 of 0 live ones"), "{printed}");
-    let swept = dev.json(&["prune"], "").await;
+    let swept = dev.json(&["prune", "--now"], "").await;
     assert_eq!((&swept["seen"], &swept["finished"]), (&json!(3), &json!(true)));
-    assert!(dev.done(&["prune"], "").await.contains("3 items seen"));
+    assert!(dev.done(&["prune", "--now"], "").await.contains("3 items seen"));
     dev.stop("-TERM").await;
 }
 
@@ -178,5 +181,28 @@ async fn a_token_is_inspected_in_json_with_nothing_of_its_secret() {
     assert_eq!(retired["ended"], 0);
     let exported = dev.json(&["key", "export", "--jwt"], "").await;
     assert_eq!(exported["jwt_key"].as_str().unwrap().len(), 43);
+    dev.stop("-TERM").await;
+}
+
+#[tokio::test]
+async fn a_list_of_many_pages_is_whole_and_has_one_head() {
+    const COPIES: usize = 1_250;
+    let dev = Dev::start(tempfile::TempDir::new().unwrap(), &["--no-prune"]).await;
+    dev.json(&["token", "issue", "my_username", "--name", "n"], "").await;
+    copy_the_token(&dev, COPIES, "").await;
+    let listed = dev.json(&["token", "list", "my_username"], "").await;
+    let ids: std::collections::BTreeSet<&str> =
+        listed.as_array().unwrap().iter().map(|token| token["id"].as_str().unwrap()).collect();
+    assert_eq!((listed.as_array().unwrap().len(), ids.len()), (COPIES + 1, COPIES + 1));
+    let printed = dev.out(&["token", "list", "my_username"], "").await;
+    assert_eq!(printed.lines().count(), COPIES + 2);
+    assert_eq!(printed.lines().filter(|line| line.starts_with("ID ")).count(), 1);
+    assert!(
+        printed
+            .lines()
+            .all(|line| line.find("  n ") == printed.lines().nth(1).unwrap().find("  n ") || line.starts_with("ID "))
+    );
+    assert_eq!(dev.json(&["token", "list", "admin"], "").await, json!([]));
+    assert_eq!(dev.out(&["token", "list", "admin"], "").await, "ID  NAME  FORMAT  STATE  EXPIRES  LAST USED\n");
     dev.stop("-TERM").await;
 }
