@@ -2,7 +2,7 @@
 
 cargo-mutants builds and tests the workspace once for each mutant, a minute and more each. With all of them in one build
 only the tests run once for each, and stop at the first that fails. What cannot be switched at run time is left out and
-counted: mutants in `const fn`, in `let` chains, and those that do not compile.
+counted: mutants in constants, in a `const fn` that a constant calls, in `let` chains, and those that do not compile.
 """
 
 import collections
@@ -14,13 +14,28 @@ import tree_sitter_rust
 PARSER = Parser(Language(tree_sitter_rust.language()))
 
 SWITCH = """
-/// Whether this mutant is the one that the environment asks for.
+/// Whether this mutant is the one that the environment asks for. Writes down, if it is asked to, that the code came by.
 #[doc(hidden)]
 pub(crate) fn __mutant(number: u32) -> bool {
-    static ACTIVE: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
-    *ACTIVE.get_or_init(|| std::env::var("HALLPASS_MUTANT").ok().and_then(|text| text.parse().ok()).unwrap_or(0)) == number
+    static ACTIVE: std::sync::OnceLock<(u32, Option<std::ffi::OsString>)> = std::sync::OnceLock::new();
+    static REACHED: [std::sync::atomic::AtomicBool; 4096] = [const { std::sync::atomic::AtomicBool::new(false) }; 4096];
+    let (active, file) = ACTIVE.get_or_init(|| {
+        let asked = std::env::var("HALLPASS_MUTANT").ok().and_then(|text| text.parse().ok());
+        (asked.unwrap_or(0), std::env::var_os("HALLPASS_MUTANTS_REACHED"))
+    });
+    if let (Some(file), Some(reached)) = (file, REACHED.get(number as usize)) {
+        if !reached.swap(true, std::sync::atomic::Ordering::Relaxed) {
+            if let Ok(mut file) = std::fs::OpenOptions::new().append(true).open(file) {
+                let _ = std::io::Write::write_all(&mut file, format!("{number}\\n").as_bytes());
+            }
+        }
+    }
+    *active == number
 }
 """
+
+
+OPERATIONS = ("binary_expression", "compound_assignment_expr")
 
 
 def call(number):
@@ -30,12 +45,14 @@ def call(number):
 class Source:
     """One file: its text, its tree, and the edits that the mutants ask for."""
 
-    def __init__(self, text):
-        self.text = text.encode()
+    def __init__(self, text, in_constants=frozenset()):
+        self.text, self.in_constants = text.encode(), in_constants
         self.tree = PARSER.parse(self.text)
         self.lines = [0]
         for line in self.text.splitlines(keepends=True):
             self.lines.append(self.lines[-1] + len(line))
+        # Where the word `const` goes away, for the switch is not constant.
+        self.unconst = set()
         # (start, end) of a node -> what renders it, from the outermost to the innermost.
         self.wraps = collections.defaultdict(list)
         self.inserts = collections.defaultdict(list)
@@ -55,15 +72,21 @@ class Source:
         """Takes a mutant in; false if it cannot be switched."""
         start, end = self.offset(mutant["span"]["start"]), self.offset(mutant["span"]["end"])
         node = self.node(start, max(start, end - 1))
-        if inside_const(node):
+        function = const_around(node)
+        if function is not None and (function.type != "function_item" or name(function) in self.in_constants):
             return False
-        return getattr(self, mutant["genre"])(number, mutant, start, end)
+        if not getattr(self, mutant["genre"])(number, mutant, start, end):
+            return False
+        if function is not None:
+            self.unconst.add(re.search(rb"\bconst\b", self.text[function.start_byte :]).start() + function.start_byte)
+        return True
 
     def FnValue(self, number, mutant, start, end):
         node = self.node(start, end - 1)
         while node is not None and node.type != "function_item":
             node = node.parent
-        if node is None:
+        # A branch of another type cannot stand beside an `impl` of a trait.
+        if node is None or "impl " in (mutant["function"].get("return_type") or ""):
             return False
         body = node.child_by_field_name("body")
         self.inserts[body.start_byte + 1].append(f" if {call(number)} {{ return {mutant['replacement']}; }} ")
@@ -71,16 +94,17 @@ class Source:
 
     def BinaryOperator(self, number, mutant, start, end):
         node = self.node(start, end).parent
-        if node is None or node.type != "binary_expression":
+        if node is None or node.type not in OPERATIONS:
             node = self.node(start, end)
-        # What assigns, or stands in a `let` chain, cannot stand in a branch.
-        if node.type != "binary_expression" or has_let(node):
+        # A part of a `let` chain cannot stand in a branch.
+        if node.type not in OPERATIONS or has_let(node):
             return False
         operator = node.child_by_field_name("operator")
         if operator is None or operator.start_byte != start:
             return False
         left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
-        replaced = f"({self.original(left)}) {mutant['replacement']} ({self.original(right)})"
+        left = self.original(left) if node.type == OPERATIONS[1] else f"({self.original(left)})"
+        replaced = f"{left} {mutant['replacement']} ({self.original(right)})"
         self.wraps[node.start_byte, node.end_byte].append((number, replaced))
         return True
 
@@ -166,6 +190,9 @@ class Source:
         return f"({branches}{{ {inner} }})"
 
     def write(self):
+        for place in sorted(self.unconst):
+            self.inserts[place].append("/*")
+            self.inserts[place + len("const")].insert(0, "*/")
         return self.part(0, len(self.text))
 
 
@@ -173,12 +200,32 @@ def has_let(node):
     return node.type in ("let_condition", "let_chain") or any(has_let(child) for child in node.children)
 
 
-def inside_const(node):
+def name(function):
+    return function.child_by_field_name("name").text.decode()
+
+
+def is_const(function):
+    return any(re.search(rb"\bconst\b", child.text) for child in function.children if child.type == "function_modifiers")
+
+
+def const_around(node):
+    """The constant, or the `const fn`, that a node is in."""
     while node is not None:
         if node.type in ("const_item", "static_item", "macro_definition"):
-            return True
+            return node
         if node.type == "function_item":
-            modifiers = [child for child in node.children if child.type == "function_modifiers"]
-            return any(re.search(rb"\bconst\b", child.text) for child in modifiers)
+            return node if is_const(node) else None
         node = node.parent
-    return False
+    return None
+
+
+def called_in_constants(text):
+    """The names of all functions that constants, and bodies of `const fn`, may call."""
+    names, nodes = set(), [PARSER.parse(text.encode()).root_node]
+    while nodes:
+        node = nodes.pop()
+        if node.type in ("const_item", "static_item") or node.type == "function_item" and is_const(node):
+            body = node.child_by_field_name("body") or node
+            names.update(re.findall(r"(\w+)\s*\(", body.text.decode()))
+        nodes += node.children
+    return names
