@@ -2,8 +2,8 @@
 
 A mutant is tried first with the tests that noticed mutants of the same function before (noticed.json) and with the unit
 tests of its crate. For those that are left, every test runs once in a process of its own without any mutant, and the
-switch writes down the mutants that it comes by. Only tests that come by a mutant can notice it: they are tried, the
-quickest first.
+switch writes down the mutants that it comes by. Only tests that come by a mutant can notice it: they are tried, those
+first that are quick and come by few others.
 """
 
 import collections
@@ -24,7 +24,8 @@ WHOLE = {"integration": "tests", "one_hash": "tests", "command": "hallpass"}
 FIRST, LATER = (6, 3.0), (60, 25.0)
 
 LATE = "late"
-Test = collections.namedtuple("Test", "binary name seconds")
+# `breadth` is how many mutants the test reaches: one that reaches few looks at what these do.
+Test = collections.namedtuple("Test", "binary name seconds breadth")
 
 
 class Suite:
@@ -58,10 +59,10 @@ class Suite:
 
     def try_known(self, number, function, package):
         """What notices the mutant among the tests that probably do."""
-        known = [Test(*test.split(" ", 1), 4.0) for test in self.likely(function)]
+        known = [Test(*test.split(" ", 1), 4.0, 0) for test in self.likely(function)]
         batches = list(self.batches([test for test in known if test.binary in self.executables]))
         unit = package.replace("-", "_") + "-unit"
-        for batch in [[Test(unit, None, 5.0)]] * (unit in self.executables) + batches:
+        for batch in [[Test(unit, None, 5.0, 0)]] * (unit in self.executables) + batches:
             found = self.first_failure(number, batch)
             if found:
                 return self.remember(function, found)
@@ -90,15 +91,16 @@ class Suite:
         by_file = collections.defaultdict(set)
         for binary, name in tests:
             seconds, reached = known[f"{binary} {name}"] or (0, [])
+            test = Test(binary, name, seconds, len(reached))
             for number in reached:
-                self.reaching[number].append(Test(binary, name, seconds))
-                by_file[files[number]].add(Test(binary, name, seconds))
+                self.reaching[number].append(test)
+                by_file[files[number]].add(test)
         if len(left) < len(tests):
             # What was not there when the others were measured: whatever reaches its file may reach it.
             for number in files.keys() - self.reaching.keys():
                 self.reaching[number] = list(by_file[files[number]])
         for found in self.reaching.values():
-            found.sort(key=lambda test: test.seconds)
+            found.sort(key=lambda test: test.seconds * test.breadth)
         return True
 
     def measure_one(self, binary, name, ends):

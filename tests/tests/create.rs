@@ -143,6 +143,19 @@ async fn expiry_is_refused(world: &World, caller: &str, member: &str, value: Val
 }
 
 #[tokio::test]
+async fn an_expiry_that_cannot_be_read_is_refused_with_the_form_that_can() {
+    let world = World::new().await;
+    let caller = world.token().await;
+    for (member, form) in [
+        ("expires_at", "expires_at: it is not an instant of RFC 3339"),
+        ("expires_in", "expires_in: it is neither seconds nor a period such as \"1 month\""),
+    ] {
+        let problem = world.create(&bearer(&caller), &json!({"name": "a", member: "soon"})).await.problem(400);
+        assert_eq!(problem["detail"], form);
+    }
+}
+
+#[tokio::test]
 async fn a_period_that_cannot_be_is_named() {
     let world = World::new().await;
     let caller = world.token().await;

@@ -206,3 +206,59 @@ fn scope(
     }
     Ok(Some(granted))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_line_is_refused_with_the_sentence_that_helps() {
+        let check = |text: &str, expected: Result<&str, &str>| {
+            let read = line("name", text, 5);
+            assert_eq!(read.as_deref().map_err(Problem::detail), expected, "{text:?}");
+        };
+        let length = "name: it must have 1 to 5 characters and no control characters";
+        check("abcde", Ok("abcde"));
+        check(" \u{2003}ab ", Ok("ab"));
+        check("abcdef", Err(length));
+        check("", Err(length));
+        check(" ", Err(length));
+        check("a\nb", Err(length));
+        check("\u{200b}", Err("name: it must have a visible character"));
+        check("a\u{202e}b", Err("name: it must not have characters that change the direction of text"));
+    }
+
+    #[test]
+    fn a_scope_has_at_most_1400_bytes() {
+        let check = |last: usize, expected: Option<usize>| {
+            let names: Vec<String> = (0..14).map(|number| format!("{number:02}{}", "p".repeat(97))).collect();
+            let names = [names, vec!["q".repeat(last)]].concat();
+            let names: Vec<&String> = names.iter().filter(|name| !name.is_empty()).collect();
+            assert_eq!(scopes("scopes", json!(names)).ok().map(|scope| scope.to_string().len()), expected, "{last}");
+        };
+        check(0, Some(1_399));
+        check(1, None);
+        let names: Vec<String> = (0..11).map(|number| format!("{number:02}{}", "p".repeat(114))).collect();
+        let with = |last: usize| scopes("scopes", json!([names.clone(), vec!["q".repeat(last)]].concat()));
+        assert_eq!(with(113).map(|scope| scope.to_string().len()).ok(), Some(1_400));
+        assert!(with(114).is_err() && with(128).is_err());
+    }
+
+    #[test]
+    fn a_period_is_a_count_and_a_unit() {
+        let now = Timestamp::from_unix(1_800_000_000).unwrap();
+        let check = |text: &str, seconds: Option<u64>| {
+            assert_eq!(after_period(now, text).map(|end| end.since(now).as_secs()), seconds, "{text}");
+        };
+        check("2 hours", Some(7_200));
+        check("1 day", Some(86_400));
+        check("2 weeks", Some(14 * 86_400));
+        check("1 month", Some(31 * 86_400));
+        check("2 years", Some(731 * 86_400));
+        check("2 fortnights", None);
+        check("2 ", None);
+        check("-2 days", None);
+    }
+}

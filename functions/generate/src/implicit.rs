@@ -170,3 +170,27 @@ fn hex(bytes: &[u8]) -> String {
         text
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_is_a_user_and_32_bytes_in_lower_case_hexadecimal() {
+        let check = |text: &str, user: Option<&str>| {
+            let read = Cookie::read(text);
+            assert_eq!(read.as_ref().map(|cookie| cookie.user_id.as_str()), user, "{text}");
+            let digest = Digest::of(text.as_bytes());
+            assert!(read.is_none_or(|cookie| cookie.digest == digest), "{text}");
+        };
+        check(&format!("1.{}", "0f".repeat(32)), Some("1"));
+        for secret in
+            ["", "0f", &"0f".repeat(31), &"0f".repeat(33), &"0F".repeat(32), &"0g".repeat(32), &"0/".repeat(32)]
+        {
+            check(&format!("1.{secret}"), None);
+        }
+        check(&format!(".{}", "0f".repeat(32)), None);
+        check(&format!("a b.{}", "0f".repeat(32)), None);
+        check(&"0f".repeat(32), None);
+    }
+}

@@ -199,4 +199,17 @@ mod tests {
         check("*", 7, true);
         check("*", 8, false);
     }
+
+    #[test]
+    fn rules_may_fill_what_a_policy_holds_and_no_more() {
+        let check = |length: usize, good: bool| {
+            let path = |index| if index == 0 { format!("/{}", "a".repeat(length - 1)) } else { format!("/{index:02}") };
+            let rules: Vec<_> =
+                (0..50).map(|index| serde_json::json!({"method": "GET", "path": path(index)})).collect();
+            assert_eq!(Routes::parse(&serde_json::to_string(&rules).unwrap()).is_ok(), good, "{length}");
+        };
+        // 49 rules of 110 bytes, and one of 107 and its path.
+        check(103, true);
+        check(104, false);
+    }
 }
