@@ -169,3 +169,13 @@ async fn records_that_a_change_has_invalidated_leave_room_before_prune_has_run()
     assert_eq!(world.generate(&caller).await.status, 200);
     world.generate(&caller).await.problem(409);
 }
+
+#[tokio::test]
+async fn a_limit_of_as_many_as_one_page_holds_is_kept() {
+    let world = World::with(&[("HALLPASS_MAX_TOKENS_TOTAL", "1000")]).await;
+    let caller = bearer(&world.make(Format::Signed, "1", 200).await.text);
+    let live = world.make(Format::Signed, "1", 1).await;
+    world.multiply(&live, 997).await;
+    assert_eq!(world.generate(&caller).await.status, 200, "the thousandth");
+    world.generate(&caller).await.problem(409);
+}

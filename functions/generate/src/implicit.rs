@@ -180,8 +180,7 @@ mod tests {
         let check = |text: &str, user: Option<&str>| {
             let read = Cookie::read(text);
             assert_eq!(read.as_ref().map(|cookie| cookie.user_id.as_str()), user, "{text}");
-            let digest = Digest::of(text.as_bytes());
-            assert!(read.is_none_or(|cookie| cookie.digest == digest), "{text}");
+            assert!(read.is_none_or(|cookie| cookie.digest.is_of(text.as_bytes())), "{text}");
         };
         check(&format!("1.{}", "0f".repeat(32)), Some("1"));
         for secret in
