@@ -36,7 +36,7 @@ class Suite:
         self.noticed = collections.defaultdict(collections.Counter)
         for function, tests in noticed.items():
             self.noticed[function] = collections.Counter(dict.fromkeys(tests, 1))
-        self.lock = threading.Lock()
+        self.lock, self.checking, self.sound = threading.Lock(), threading.Lock(), {}
 
     def directory(self, binary):
         return self.folder / (WHOLE.get(binary) or self.units[binary])
@@ -62,11 +62,18 @@ class Suite:
         known = [Test(*test.split(" ", 1), 4.0, 0) for test in self.likely(function)]
         batches = list(self.batches([test for test in known if test.binary in self.executables]))
         unit = package.replace("-", "_") + "-unit"
-        for batch in [[Test(unit, None, 5.0, 0)]] * (unit in self.executables) + batches:
+        for batch in [[Test(unit, None, 5.0, 0)]] * self.is_sound(unit) + batches:
             found = self.first_failure(number, batch)
             if found:
                 return self.remember(function, found)
         return None
+
+    def is_sound(self, unit):
+        """Whether there is such a binary, and all of it passes without a mutant."""
+        with self.checking:
+            if unit not in self.sound:
+                self.sound[unit] = unit in self.executables and not self.first_failure(0, [Test(unit, None, 5.0, 0)])
+            return self.sound[unit]
 
     def remember(self, function, found):
         with self.lock:
