@@ -226,3 +226,21 @@ fn simple(is_authorized: bool, context: Context) -> Answer {
     answer.context = context;
     Answer::Simple(Box::new(answer))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_length_of_an_answer_is_that_of_its_json() {
+        let check = |answer: Answer| {
+            let json = serde_json::to_string(&answer).unwrap();
+            assert_eq!(length(&answer), json.len(), "{json}");
+        };
+        for detail in ["", "an \"é\"", &"x".repeat(9_000)] {
+            let context = Context { detail: detail.to_owned(), ..Context::default() };
+            check(simple(true, context.clone()));
+            check(policy("1", IamPolicyEffect::Allow, vec!["arn".to_owned(); 3], Some(Timestamp::MAX), context));
+        }
+    }
+}
