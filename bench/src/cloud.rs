@@ -224,7 +224,7 @@ fn record(
         replaced_by: None,
         replaced_at: None,
         last_used_at,
-        forget_at: Some(until),
+        purge_at: Some(until),
     }
 }
 

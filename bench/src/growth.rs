@@ -155,7 +155,7 @@ async fn sweep(prune: &Function, tokens: u64, log: &Path) -> Outcome<Sweep> {
     let (took, answer) = call_for_answer(&mut running, &prune.allowed).await?;
     let answer: Value = serde_json::from_str(&answer)?;
     let nothing_to_do =
-        json!({"seen": tokens, "forgotten": 0, "voided": 0, "dropped": 0, "unreadable": 0, "finished": true});
+        json!({"seen": tokens, "purged": 0, "invalidated": 0, "dropped": 0, "unreadable": 0, "finished": true});
     if answer != nothing_to_do {
         return Err(format!("prune: expected {nothing_to_do}, got {answer}").into());
     }

@@ -70,7 +70,7 @@ impl Display for Report {
             )?;
         }
         writeln!(f)?;
-        row(f, &["refused", "token", "warm p50", "CPU per call", "reads per call"])?;
+        row(f, &["rejected", "token", "warm p50", "CPU per call", "reads per call"])?;
         row(f, &["---"; 5])?;
         for it in &self.functions {
             for calls in &it.refused {

@@ -1,6 +1,7 @@
 //! The words of the command line, and the way from each to what it does.
 
 use clap::{Args, Parser, Subcommand};
+use edge::settings::{self, names};
 
 use crate::{
     arguments::{port, seconds},
@@ -50,8 +51,8 @@ enum Command {
     Key(key::Command),
     /// Look whether the stack is as it should be, and say what to do where it is not
     Doctor,
-    /// Void what should be void and forget what is over
-    Prune(sweep::PruneArgs),
+    /// Invalidate the tokens of changed users and purge expired records now; prune does so every hour
+    Prune,
     /// Print what a shell needs to complete the words of this command
     Completions {
         /// The shell
@@ -92,6 +93,12 @@ impl Cli {
 pub async fn run(cli: Cli) -> Result<(), CommandError> {
     let Cli { reach, json, command } = cli;
     let terminal = Terminal::new(json);
+    // `hallpass dev` says it in its log.
+    let set = settings::environment_with_prefix(names::PREFIX);
+    let is_dev = matches!(command, Command::Dev(_));
+    for variable in names::unknown(&set).into_iter().filter(|_| !is_dev) {
+        terminal.note(&format!("warning: {variable}"))?;
+    }
     match command {
         Command::Dev(args) => {
             reach.refuse_deployed()?;
@@ -103,7 +110,7 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Key(key::Command::New { out }) => key::new(&out, terminal),
         Command::Key(command) => key::run(command, &reach.find().await?, terminal).await,
         Command::Doctor => doctor::run(&reach.find().await?, terminal).await,
-        Command::Prune(_now) => sweep::run(&reach.find().await?, terminal).await,
+        Command::Prune => sweep::run(&reach.find().await?, terminal).await,
         Command::Completions { shell } => shell::completions(shell),
         Command::Man(args) => shell::man(&args),
     }

@@ -46,7 +46,7 @@ use crate::stack::Stack;
 /// The one description of tables, routes and schedules.
 const TEMPLATE: &str = include_str!("../../template.yaml");
 
-const AUTHORIZER_CACHE: &str = "HALLPASS_AUTHORIZER_CACHE";
+const AUTHORIZER_CACHE: &str = "HALLPASS_AUTHORIZER_CACHE_TTL";
 
 /// How a dev stack is started.
 #[derive(Clone)]

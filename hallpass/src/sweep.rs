@@ -1,8 +1,7 @@
-//! `hallpass prune --now`: what prune does on its schedule, in this process and until it is done.
+//! `hallpass prune`: what prune does on its schedule, in this process and until it is done.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use clap::Args;
 use edge::settings;
 use prune::{Answer, Event, Prune};
 use serde_json::{Value, json};
@@ -15,14 +14,6 @@ use crate::{
     terminal::{self, Terminal},
 };
 
-/// When.
-#[derive(Debug, Args)]
-pub struct PruneArgs {
-    /// Do it now; by itself it is done once an hour
-    #[arg(long, required = true)]
-    now: bool,
-}
-
 /// Sweeps the table of tokens. It keeps its place in the table of attempts, so that the next sweep, here or on the
 /// schedule, goes on where this one was interrupted.
 ///
@@ -30,9 +21,9 @@ pub struct PruneArgs {
 /// When the stack fails, or when it is interrupted.
 pub async fn run(stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
     let interrupt = Interrupt::watch()?;
-    let grace = settings::grace(&stack.lookup()).map_err(NoStack::BadSetting)?;
+    let retention = settings::record_retention(&stack.lookup()).map_err(NoStack::BadSetting)?;
     let now = clock::now(stack, terminal).await?;
-    let prune = Prune { store: stack.store()?, grace, bound_to: None };
+    let prune = Prune { store: stack.store()?, retention, bound_to: None };
     let bar = terminal::progress("parts of the table swept", None);
     let parts = AtomicU64::new(0);
     let may_go_on = || {
@@ -47,8 +38,8 @@ pub async fn run(stack: &Stack, terminal: Terminal) -> Result<(), CommandError> 
         Err(undone) => return Err(CommandError::Failure(undone.into())),
     };
     let text = format!(
-        "{} items seen: {} forgotten, {} voided, {} pointers dropped, {} unreadable",
-        swept.seen, swept.forgotten, swept.voided, swept.dropped, swept.unreadable
+        "{} items seen: {} purged, {} invalidated, {} pointers dropped, {} unreadable",
+        swept.seen, swept.purged, swept.invalidated, swept.dropped, swept.unreadable
     );
     terminal.say(&text, &json!(swept))?;
     if swept.finished {

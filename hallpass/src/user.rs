@@ -54,14 +54,22 @@ pub enum Command {
     Unblock(Name),
     /// Remove a user
     Remove(Name),
-    /// Give a user a permission
-    Grant(NameAndPermission),
-    /// Take a permission from a user
-    Deny(NameAndPermission),
+    /// Add or remove a permission of a user
+    #[command(subcommand)]
+    Permission(PermissionCommand),
     /// Add the users of a file, CSV with a head or JSON lines; nothing is written if a line is bad, and running it
     /// again goes on where it was interrupted
     #[command(after_help = import::MEMBERS)]
     Import(import::ImportArgs),
+}
+
+/// What can be done with the permissions of a user.
+#[derive(Debug, Subcommand)]
+pub enum PermissionCommand {
+    /// Add a permission
+    Add(NameAndPermission),
+    /// Remove a permission
+    Remove(NameAndPermission),
 }
 
 /// The user that is to be added.
@@ -138,11 +146,11 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
             say_done(stack, terminal, removed, &user, Done { done: "removed", ends: true }).await?;
             administrators::warn_without(&store, &settings, &user, terminal).await
         }
-        Command::Grant(NameAndPermission { name, permission }) => {
-            change(&name, Change::Grant(permission), PERMISSIONS, "granted").await
+        Command::Permission(PermissionCommand::Add(NameAndPermission { name, permission })) => {
+            change(&name, Change::Grant(permission), PERMISSIONS, "permission added").await
         }
-        Command::Deny(NameAndPermission { name, permission }) => {
-            change(&name, Change::Deny(permission), PERMISSIONS, "denied").await
+        Command::Permission(PermissionCommand::Remove(NameAndPermission { name, permission })) => {
+            change(&name, Change::Deny(permission), PERMISSIONS, "permission removed").await
         }
         Command::Import(args) => import::run(&args, &store, terminal).await,
     }

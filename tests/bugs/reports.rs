@@ -13,6 +13,7 @@ use tests::{
     system::System,
     tap::Fault,
 };
+use token::Format;
 
 async fn user_token(system: &System) -> String {
     system.token_of("my_username", "topsecret").await
@@ -27,15 +28,14 @@ fn value(text: &str) -> AttributeValue {
 /// <https://github.com/FreshRSS/FreshRSS/pull/9336>.
 #[tokio::test]
 async fn the_tokens_of_a_blocked_user_are_rejected_at_the_next_request_and_stay_so() {
-    let system = System::start(&[]).await;
-    let token = user_token(&system).await;
-    system.set_user("1", "status", value("blocked")).await;
-    assert_eq!(system.verdict(&token).await, "user_blocked");
-    system.drain().await;
-    system.set_user("1", "status", value("active")).await;
-    system.drain().await;
-    assert_ne!(system.verdict(&token).await, "allow", "to unblock the user does not bring the token back");
-    system.stop().await;
+    let world = World::new().await;
+    let token = bearer(&world.make(Format::Signed, "1", 1).await.text);
+    world.set_user("1", "status", Some(value("blocked"))).await;
+    assert_eq!(world.verdict(&token).await, "user_blocked");
+    world.delivery.drain().await.unwrap();
+    world.set_user("1", "status", Some(value("active"))).await;
+    world.delivery.drain().await.unwrap();
+    assert_ne!(world.verdict(&token).await, "allow", "to unblock the user does not bring the token back");
 }
 
 /// Tokens outlived a change of the password and the user's removal from a team:

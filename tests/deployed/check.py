@@ -150,7 +150,7 @@ def schedule(deployed, api):
     want(known["ScheduleExpression"] == "rate(1 hour)", known["ScheduleExpression"])
     keep = ["Name", "GroupName", "FlexibleTimeWindow", "Target", "ScheduleExpression", "State", "Description"]
     known = {name: known[name] for name in keep if known.get(name)}
-    item = {"user_id": "1", "token": "A" * 22, "forget_at": 1}
+    item = {"user_id": "1", "token": "A" * 22, "purge_at": 1}
     deployed.tokens.put_item(Item=item)
     key = {"user_id": item["user_id"], "token": item["token"]}
     gone = lambda: "Item" not in deployed.tokens.get_item(Key=key, ConsistentRead=True)

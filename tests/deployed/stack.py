@@ -86,7 +86,7 @@ class Deployed:
     def __init__(self):
         self.name, self.stacks = f"hallpass-try-{uuid.uuid4().hex[:8]}", []
         cache = f"{CACHE_SECONDS}s"
-        parameters = {"Architecture": architecture(), "AppUser": "4", "KeyRefresh": "5s", "AuthorizerCache": cache}
+        parameters = {"Architecture": architecture(), "AppUser": "4", "KeyRefresh": "5s", "AuthorizerCacheTtl": cache}
         if EMULATOR:
             parameters |= {"DynamodbEndpoint": EMULATOR, "SecretsEndpoint": EMULATOR, "ChallengeHeaders": "literal"}
         template = known_to_emulator() if EMULATOR else BUILD / "template.yaml"

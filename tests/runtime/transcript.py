@@ -22,7 +22,7 @@ FORM = "application/x-www-form-urlencoded"
 
 
 class Transcript:
-    """Plays the steps. `invoke(function, event)` gives back the answer; `aws` is the stand-in of aws.py. `refused` are
+    """Plays the steps. `invoke(function, event)` gives back the answer; `aws` is the stand-in of aws.py. `rejected` are
     the forms of authorizer events that are refused; all of them are admitted."""
 
     def __init__(self, invoke, aws, accept=False, refused=FORMS):

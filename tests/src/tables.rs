@@ -27,8 +27,8 @@ pub struct Made {
 /// How long a signed token or a JWT made by hand lives, in seconds.
 pub const LIFETIME: u64 = 3_600;
 
-/// How long a record stays after its end, in seconds: the default of `HALLPASS_GRACE`.
-pub const GRACE: u64 = 86_400;
+/// How long a record stays after its end, in seconds: the default of `HALLPASS_RECORD_RETENTION`.
+pub const RETENTION: u64 = 86_400;
 
 impl World {
     /// A token of this format. Its secret is `seed` sixteen times.
@@ -48,7 +48,7 @@ impl World {
         adjust(&mut made.record);
         if format == Format::Developer {
             let old = self.developer_hash(user_id).await;
-            let forget_old_at = self.now().after(Duration::from_secs(GRACE));
+            let forget_old_at = self.now().after(Duration::from_secs(RETENTION));
             let replaced = self.store.replace_developer(&made.record, old, None, forget_old_at).await.unwrap();
             assert_eq!(replaced, Replaced::Now);
         } else {
@@ -99,7 +99,7 @@ impl World {
             replaced_by: None,
             replaced_at: None,
             last_used_at: None,
-            forget_at: lifecycle::forget_at(expires_at, None, Duration::from_secs(GRACE)),
+            purge_at: lifecycle::purge_at(expires_at, None, Duration::from_secs(RETENTION)),
         };
         Made { text: sealed.text.reveal().to_owned(), record }
     }

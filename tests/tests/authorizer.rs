@@ -7,7 +7,7 @@ use tests::{
     Request, START, World,
     api::{bearer, forged, text},
     basic,
-    tables::{GRACE, LIFETIME, Made},
+    tables::{LIFETIME, Made, RETENTION},
     tap::Seen,
 };
 use token::{Format, Reason, Revocation};
@@ -122,7 +122,7 @@ async fn an_expired_token_reads_nothing_and_says_so_for_ever() {
         assert_eq!(verdict(&world, made).await, "allow");
     }
     tap.seen();
-    for seconds in [1, 1, GRACE, 100 * GRACE] {
+    for seconds in [1, 1, RETENTION, 100 * RETENTION] {
         world.advance(seconds);
         for made in [&signed, &jwt] {
             assert_eq!(verdict(&world, made).await, "expired");
@@ -260,8 +260,8 @@ async fn the_first_use_of_the_new_token_ends_the_old_one_in_one_transaction() {
     let (ended, begun) = (world.record(&old.record.id).await, world.record(&new.record.id).await);
     let now = world.now();
     assert_eq!(ended.revoked, Some(Revocation { at: now, because: Reason::Replaced }));
-    assert_eq!(ended.forget_at.map(token::Timestamp::unix), Some(now.unix() + GRACE));
-    assert_eq!((begun.replaces, begun.revoked, begun.forget_at), (None, None, new.record.forget_at));
+    assert_eq!(ended.purge_at.map(token::Timestamp::unix), Some(now.unix() + RETENTION));
+    assert_eq!((begun.replaces, begun.revoked, begun.purge_at), (None, None, new.record.purge_at));
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ const WEBSOCKET_CONNECT: &str = include_str!("../fixtures/websocket_connect.json
 
 const FORMS: [&str; 5] = [REST_TOKEN, REST_REQUEST, HTTP_1_0, HTTP_2_0, WEBSOCKET_CONNECT];
 
-const AS_POLICY: (&str, &str) = ("HALLPASS_AUTHORIZER_ANSWER", "policy");
+const AS_POLICY: (&str, &str) = ("HALLPASS_AUTHORIZER_RESPONSE", "policy");
 
 /// What answers take of an event's form, and whether a request without a credential is an error there.
 const POLICY_OR_ERROR: [&str; 3] = [REST_TOKEN, REST_REQUEST, WEBSOCKET_CONNECT];
@@ -138,7 +138,7 @@ async fn an_http_api_with_payload_2_0_gets_a_simple_answer() {
 async fn a_refusal_is_for_the_whole_stage_and_says_why() {
     check(REST_REQUEST, LIFETIME, expect![[r#"
         {
-          "principalId": "refused",
+          "principalId": "rejected",
           "policyDocument": {
             "Version": "2012-10-17",
             "Statement": [

@@ -8,7 +8,7 @@ use token::Format;
 const REST_REQUEST: &str = include_str!("../fixtures/rest_request.json");
 const HTTP_2_0: &str = include_str!("../fixtures/http_2_0.json");
 
-const AS_POLICY: (&str, &str) = ("HALLPASS_AUTHORIZER_ANSWER", "policy");
+const AS_POLICY: (&str, &str) = ("HALLPASS_AUTHORIZER_RESPONSE", "policy");
 
 fn event(form: &str, authorization: &str) -> Value {
     serde_json::from_str(&form.replace("{authorization}", authorization)).unwrap()
@@ -100,7 +100,7 @@ async fn a_simple_answer_cannot_hold_route_rules() {
         let outcome = world.invoke("VerifyAuthorizer", event(HTTP_2_0, &made.text)).await;
         assert_eq!(outcome.is_ok(), good, "{outcome:?}");
         let (id, log) = (format!("\"{}\"", made.record.id), witness::log());
-        let is_logged = log.lines().any(|line| line.contains("\"admitted\"") && line.contains(&id));
+        let is_logged = log.lines().any(|line| line.contains("\"accepted\"") && line.contains(&id));
         assert_eq!(is_logged, good, "no admission is logged before its answer is sure");
     };
     check(&[("HALLPASS_ROUTES", RULES)], false).await;

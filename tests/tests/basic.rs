@@ -95,7 +95,7 @@ async fn pages_offer_no_basic_and_swagger_omits_credentials() {
 #[tokio::test]
 async fn a_page_of_another_site_changes_nothing_with_basic() {
     const FRIEND: &str = "https://friend.example";
-    let world = World::with(&[("HALLPASS_ALLOW_ORIGINS", FRIEND)]).await;
+    let world = World::with(&[("HALLPASS_CORS_ALLOWED_ORIGINS", FRIEND)]).await;
     let token = world.token().await;
     let (by_token, by_password) = (basic(&token, ""), basic("my_username", "topsecret"));
     let check = async |site: &str, origin: &str, authorization: &str, refused: bool| {

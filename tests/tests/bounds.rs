@@ -34,7 +34,7 @@ fn is_safe_for_browsers(reply: &Reply, place: &str) {
 
 #[tokio::test]
 async fn every_answer_keeps_browsers_at_https_and_from_guessing() {
-    let system = System::start(&[("HALLPASS_ALLOW_ORIGINS", "https://app.example")]).await;
+    let system = System::start(&[("HALLPASS_CORS_ALLOWED_ORIGINS", "https://app.example")]).await;
     let preflight = [("Origin", "https://app.example"), ("Access-Control-Request-Method", "POST")];
     for (method, path) in routes() {
         for headers in [&[][..], &[("Authorization", "Bearer x")], &[("Accept", "text/html")], &preflight] {

@@ -24,7 +24,7 @@ async fn full(world: &World, format: Format, seed: u8) -> Made {
             record.scope = Some(["ROLE_USER".parse().unwrap()].into_iter().collect());
             record.expires_at = record.expires_at.or(Some(now.after(std::time::Duration::from_secs(60))));
             record.last_used_at = Some(now);
-            record.forget_at = record.expires_at;
+            record.purge_at = record.expires_at;
         })
         .await;
     assert_eq!(verdict(world, &made).await, "allow");
@@ -70,7 +70,7 @@ async fn an_attribute_of_a_record_with_a_wrong_value_lets_nobody_in() {
     for attribute in ["issued_by_family", "issued_by_ancestors", "generation", "attribute_digests"] {
         check(&made, attribute, false).await;
     }
-    for attribute in ["issued_at", "authenticated_at", "expires_at", "disabled_at", "last_used_at", "forget_at"] {
+    for attribute in ["issued_at", "authenticated_at", "expires_at", "disabled_at", "last_used_at", "purge_at"] {
         check(&made, attribute, false).await;
     }
     for attribute in ["revoked_at", "revoked_because", "replaced_at"] {

@@ -1,4 +1,4 @@
-//! Scripts of other origins: none may call, unless `HALLPASS_ALLOW_ORIGINS` names theirs.
+//! Scripts of other origins: none may call, unless `HALLPASS_CORS_ALLOWED_ORIGINS` names theirs.
 
 use edge::Settings;
 use hallpass::dev::template::Template;
@@ -60,7 +60,7 @@ async fn by_default_no_other_origin_may_call() {
 
 #[tokio::test]
 async fn a_named_origin_may_ask_for_every_route_and_see_the_answers() {
-    let settings = [("HALLPASS_ALLOW_ORIGINS", "https://app.example.com, http://localhost:5173")];
+    let settings = [("HALLPASS_CORS_ALLOWED_ORIGINS", "https://app.example.com, http://localhost:5173")];
     let system = System::start(&settings).await;
     for origin in [APP, "http://localhost:5173"] {
         for path in paths() {
@@ -93,7 +93,7 @@ async fn a_named_origin_may_ask_for_every_route_and_see_the_answers() {
 
 #[tokio::test]
 async fn an_origin_that_is_not_exactly_a_named_one_may_not_call() {
-    let system = System::start(&[("HALLPASS_ALLOW_ORIGINS", APP)]).await;
+    let system = System::start(&[("HALLPASS_CORS_ALLOWED_ORIGINS", APP)]).await;
     for origin in [
         "https://example.com",
         "https://app.example.com.evil.example",
@@ -123,21 +123,24 @@ async fn an_origin_that_is_not_exactly_a_named_one_may_not_call() {
 fn what_is_no_origin_is_not_taken_as_a_setting() {
     let read = |origins: &str| {
         let origins = origins.to_owned();
-        Settings::read(&|name| (name == "HALLPASS_ALLOW_ORIGINS").then(|| origins.clone()))
+        Settings::read(&|name| (name == "HALLPASS_CORS_ALLOWED_ORIGINS").then(|| origins.clone()))
     };
     for wrong in
         ["*", "null", "app.example.com", "https://", "https://a.example//", "https://a.example/b", "https://a b"]
     {
-        assert_eq!(read(wrong).unwrap_err().name, "HALLPASS_ALLOW_ORIGINS", "{wrong}");
+        assert_eq!(read(wrong).unwrap_err().name, "HALLPASS_CORS_ALLOWED_ORIGINS", "{wrong}");
     }
-    assert_eq!(read("").unwrap().allow_origins, Vec::<String>::new());
-    assert_eq!(read(" https://a.example , ,http://b:1").unwrap().allow_origins, ["https://a.example", "http://b:1"]);
+    assert_eq!(read("").unwrap().cors_allowed_origins, Vec::<String>::new());
+    assert_eq!(
+        read(" https://a.example , ,http://b:1").unwrap().cors_allowed_origins,
+        ["https://a.example", "http://b:1"]
+    );
     for (written, sent) in [
         ("https://b.example:443", "https://b.example"),
         ("HTTPS://B.Example/", "https://b.example"),
         ("http://b.example:080", "http://b.example"),
         ("http://[0:0::1]:3000/", "http://[::1]:3000"),
     ] {
-        assert_eq!(read(written).unwrap().allow_origins, [sent], "{written} as a browser sends it");
+        assert_eq!(read(written).unwrap().cors_allowed_origins, [sent], "{written} as a browser sends it");
     }
 }

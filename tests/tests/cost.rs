@@ -142,7 +142,7 @@ fn the_line_of_an_admitted_token_is_as_long_as_the_cost_says() {
         move || Sent(line.lock().unwrap().clone()),
         Some("hallpass-VerifyAuthorizer-AbCdEfGhIjKl".to_owned()),
     );
-    tracing::subscriber::with_default(subscriber, || log::allowed("admitted", Some(&id), None));
+    tracing::subscriber::with_default(subscriber, || log::allowed("accepted", Some(&id), None));
     let length = f64::from(u32::try_from(writer.recv().unwrap()).unwrap());
     let said = measured("log_bytes") - LINES_OF_LAMBDA;
     assert!((said - 40.0..=said).contains(&length), "{length} bytes, and {said} are said");

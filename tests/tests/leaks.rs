@@ -267,7 +267,7 @@ async fn a_search_of_many_pages_goes_on_where_it_stopped() {
 #[tokio::test]
 async fn effective_at_is_in_every_answer_that_revokes_or_disables() {
     const AT: &str = "2027-01-15T08:05:00Z";
-    let world = World::with(&[("HALLPASS_AUTHORIZER_CACHE", "5m")]).await;
+    let world = World::with(&[("HALLPASS_AUTHORIZER_CACHE_TTL", "5m")]).await;
     let admin = world.token_of("admin", "letmein").await;
     let by_admin = |request: Request| request.authorization(&bearer(&admin));
     let made = world.make(Format::Signed, "1", 1).await.record.id.to_string();

@@ -58,21 +58,21 @@ fn id() -> TokenId {
 #[test]
 fn what_is_decided_is_one_line_and_one_metric() {
     check(
-        || log::allowed("admitted", Some(&id()), None),
+        || log::allowed("accepted", Some(&id()), None),
         expect![[
-            r#"{"timestamp":"<time>","level":"INFO","message":"admitted","token.id":"1.gccdMABf29baSD_GOyOdhg","user.id":"1","target":"hallpass","admitted":1,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"]],"Metrics":[{"Name":"admitted"}]}]}}"#
+            r#"{"timestamp":"<time>","level":"INFO","message":"accepted","token.id":"1.gccdMABf29baSD_GOyOdhg","user.id":"1","target":"hallpass","accepted":1,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"]],"Metrics":[{"Name":"accepted"}]}]}}"#
         ]],
     );
     check(
         || log::refused(&Refused::new(Reason::Forged, None)),
         expect![[
-            r#"{"timestamp":"<time>","level":"INFO","message":"refused","reason":"forged","target":"hallpass","refused":1,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"],["function","reason"]],"Metrics":[{"Name":"refused"}]}]}}"#
+            r#"{"timestamp":"<time>","level":"INFO","message":"rejected","reason":"forged","target":"hallpass","rejected":1,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"],["function","reason"]],"Metrics":[{"Name":"rejected"}]}]}}"#
         ]],
     );
     check(
         || log::voided(Reason::UserBlocked, &id()),
         expect![[
-            r#"{"timestamp":"<time>","level":"INFO","message":"voided","reason":"user_blocked","token.id":"1.gccdMABf29baSD_GOyOdhg","user.id":"1","target":"hallpass","voided":1,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"],["function","reason"]],"Metrics":[{"Name":"voided"}]}]}}"#
+            r#"{"timestamp":"<time>","level":"INFO","message":"invalidated","reason":"user_blocked","token.id":"1.gccdMABf29baSD_GOyOdhg","user.id":"1","target":"hallpass","invalidated":1,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"],["function","reason"]],"Metrics":[{"Name":"invalidated"}]}]}}"#
         ]],
     );
     check(
@@ -100,19 +100,19 @@ fn a_refusal_that_is_of_no_token_counts_as_what_it_is() {
 
 #[test]
 fn a_sweep_counts_all_that_it_forgot() {
-    let sweep = || tracing::info!(target: log::TARGET, count = "forgotten", amount = 7_u64, seen = 9_u64, "swept");
+    let sweep = || tracing::info!(target: log::TARGET, count = "purged", amount = 7_u64, seen = 9_u64, "swept");
     check(
         sweep,
         expect![[
-            r#"{"timestamp":"<time>","level":"INFO","message":"swept","seen":9,"target":"hallpass","forgotten":7,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"]],"Metrics":[{"Name":"forgotten"}]}]}}"#
+            r#"{"timestamp":"<time>","level":"INFO","message":"swept","seen":9,"target":"hallpass","purged":7,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"]],"Metrics":[{"Name":"purged"}]}]}}"#
         ]],
     );
 }
 
 #[test]
 fn where_nobody_reads_metrics_the_line_is_short() {
-    let line = logged(None, || log::allowed("admitted", Some(&id()), None));
+    let line = logged(None, || log::allowed("accepted", Some(&id()), None));
     let line: Value = serde_json::from_str(&line).unwrap();
-    assert_eq!(line["admitted"], 1);
+    assert_eq!(line["accepted"], 1);
     assert!(line["_aws"].is_null() && line["function"].is_null(), "{line}");
 }

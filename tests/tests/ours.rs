@@ -23,7 +23,7 @@ async fn introspect(system: &System, caller: &str, token: &str) -> Value {
 
 #[tokio::test]
 async fn a_token_is_made_listed_shown_switched_and_deleted() {
-    let system = System::start(&[("HALLPASS_AUTHORIZER_CACHE", "5m")]).await;
+    let system = System::start(&[("HALLPASS_AUTHORIZER_CACHE_TTL", "5m")]).await;
     let admin = system.token_of("admin", "letmein").await;
     let body = json!({"name": "backup", "description": "nightly", "scopes": ["ROLE_USER"], "expires_in": 600});
     let reply = system.json("POST", "/tokens", &bearer(&admin), &body).await;

@@ -5,11 +5,16 @@ use serde_json::json;
 use store::{
     changes::Change,
     management::{Added, NewUser, Renamed},
+    rotation::Rotated,
     sessions::Session,
     tokens::Marked,
     users::Written,
 };
-use tests::{World, api::bearer, tap::Fault};
+use tests::{
+    World,
+    api::bearer,
+    tap::{Fault, Tap},
+};
 use token::{Binding, Format, Reason, Revocation, UserId, secret::Digest};
 
 const HOUR: std::time::Duration = std::time::Duration::from_secs(3_600);
@@ -99,6 +104,55 @@ async fn a_token_is_revoked_switched_and_withdrawn_once_though_the_first_answer_
     }
 }
 
+/// A rotation that is undone leaves the old token as it is by then, and no new one.
+#[tokio::test]
+async fn a_rotation_is_undone_once_whatever_became_of_the_old_token() {
+    type Meanwhile = fn(&Tap);
+    let check = async |seed: u8, name: &str, expected: &str, fault: Meanwhile| {
+        let (world, tap) = World::tapped(&[]).await;
+        let store = world.service().store;
+        let old = world.make(Format::Signed, "1", seed).await;
+        let before = world.record_item(&old.record).await;
+        let mut new = world.unwritten(Format::Signed, "1", seed + 100).await;
+        new.record.replaces = Some(old.record.id.hash);
+        let window = world.now().after(HOUR / 60);
+        assert_eq!(store.rotate(&new.record, &old.record, window, None).await.unwrap(), Rotated::Now, "{name}");
+        match expected {
+            "revoked" => {
+                let revocation = Revocation { at: world.now(), because: Reason::Revoked };
+                store.revoke_one(&old.record.id, Format::Signed, revocation, None).await.unwrap();
+            }
+            "disabled" => {
+                store.set_disabled(&old.record, Some(world.now())).await.unwrap();
+            }
+            "unknown" => store.withdraw(&old.record).await.unwrap(),
+            _ => {}
+        }
+        fault(&tap);
+        for _ in 0..2 {
+            store.withdraw(&new.record).await.unwrap();
+            assert!(store.record(&new.record.id).await.unwrap().is_none(), "{name}");
+        }
+        if expected == "allow" {
+            assert_eq!(world.record_item(&old.record).await, before, "{name}");
+        }
+        world.advance(120);
+        assert_eq!(world.verdict(&bearer(&old.text)).await, expected, "{name}");
+        assert_eq!(world.verdict(&bearer(&new.text)).await, "unknown", "{name}");
+    };
+    let (nothing, lost): (Meanwhile, Meanwhile) = (|_| {}, |tap| tap.inject("TransactWriteItems", 0, 1, Fault::Lose));
+    check(1, "it goes on", "allow", nothing).await;
+    check(2, "the answer was lost", "allow", lost).await;
+    check(3, "another transaction holds it", "allow", |tap| {
+        tap.inject("TransactWriteItems", 0, 2, Fault::Cancel("TransactionConflict"));
+    })
+    .await;
+    check(4, "it was revoked", "revoked", nothing).await;
+    check(5, "it was disabled", "disabled", nothing).await;
+    check(6, "it is gone", "unknown", nothing).await;
+    check(7, "it was disabled, and the answer was lost", "disabled", lost).await;
+}
+
 #[tokio::test]
 async fn a_session_and_a_flow_end_once_though_the_first_answer_was_lost() {
     let (world, tap) = World::tapped(&[]).await;
@@ -110,7 +164,8 @@ async fn a_session_and_a_flow_end_once_though_the_first_answer_was_lost() {
     store.begin_session(&id, &session).await.unwrap();
     tap.inject("UpdateItem", 0, 1, Fault::Lose);
     store.end_session(&owner.id, &id, world.now()).await.unwrap();
-    assert_eq!(store.session(&owner.id, &id).await.unwrap().unwrap().expires_at, world.now());
+    let ended = store.session(&owner.id, &id).await.unwrap().unwrap();
+    assert!(ended.expires_at.after(HOUR) < world.now(), "it is over for a function whose clock is an hour late");
     let flow = store::flows::Flow { session, client_id: "c".to_owned(), authenticity: Digest::of(b"form") };
     tap.inject("PutItem", 0, 1, Fault::Lose);
     store.begin_flow(&id, &flow).await.unwrap();

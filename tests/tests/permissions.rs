@@ -180,7 +180,7 @@ async fn prune_asks_for_what_it_may() {
         let made = world.make(Format::Signed, "2", seed).await;
         world.set_record(&made.record, "description", Some(text(&"x".repeat(300_000)))).await;
     }
-    world.set_record(&big.record, "forget_at", Some(AttributeValue::N("1".to_owned()))).await;
+    world.set_record(&big.record, "purge_at", Some(AttributeValue::N("1".to_owned()))).await;
     let stale = world.unwritten(Format::Developer, "4", 20).await;
     let pointer = [
         ("user_id", format!("developer#{}", stale.record.id.hash)),
@@ -193,7 +193,7 @@ async fn prune_asks_for_what_it_may() {
     world.put("Tokens", marker.map(|(name, value)| (name.to_owned(), text(value))).into()).await;
     world.set_user("2", "username", Some(text("renamed"))).await;
     let swept = world.invoke("Prune", json!({"source": "aws.scheduler"})).await.unwrap();
-    assert!(swept["voided"] != 0 && swept["dropped"] != 0 && swept["forgotten"] != 0, "{swept}");
+    assert!(swept["invalidated"] != 0 && swept["dropped"] != 0 && swept["purged"] != 0, "{swept}");
     check(&world, &tap, "Prune").await;
 }
 

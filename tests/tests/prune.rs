@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tests::{
     World,
     api::{bearer, text},
-    tables::{GRACE, Made},
+    tables::{Made, RETENTION},
     tap::{ALWAYS, Fault},
 };
 use token::{Format, Timestamp};
@@ -183,7 +183,7 @@ async fn a_voided_record_says_when_and_why_and_when_it_may_go() {
         let record = world.record(&made.record.id).await;
         let revocation = record.revoked.unwrap();
         assert_eq!((revocation.at, revocation.because.as_str()), (world.now(), "user_blocked"));
-        assert_eq!(record.forget_at.map(Timestamp::unix), Some(world.now().unix() + GRACE));
+        assert_eq!(record.purge_at.map(Timestamp::unix), Some(world.now().unix() + RETENTION));
     }
 }
 

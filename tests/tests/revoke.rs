@@ -38,7 +38,7 @@ async fn a_token_is_taken_back_by_its_id_at_the_very_next_request() {
 
 #[tokio::test]
 async fn an_answer_says_when_every_cache_has_heard_of_it() {
-    let world = World::with(&[("HALLPASS_AUTHORIZER_CACHE", "5m")]).await;
+    let world = World::with(&[("HALLPASS_AUTHORIZER_CACHE_TTL", "5m")]).await;
     let caller = world.token().await;
     let (id, _) = named(&world, &caller, json!({"name": "a"})).await;
     assert_eq!(world.delete(&caller, &id).await.json()["effective_at"], "2027-01-15T08:05:00Z");

@@ -112,7 +112,7 @@ async fn no_refusal_and_no_log_line_shows_a_secret() {
         let answer = answers.iter().find(|answer| answer.contains(secret.as_str()));
         assert_eq!(answer, None, "an answer has {secret}");
     }
-    assert!(["failed", "refused", "issued"].iter().all(|word| log.contains(word)), "the log is not of these requests");
+    assert!(["failed", "rejected", "issued"].iter().all(|word| log.contains(word)), "the log is not of these requests");
 }
 
 #[tokio::test]
@@ -131,8 +131,8 @@ async fn every_decision_about_a_token_is_one_line_with_the_same_words() {
         |line: &Value| (line["message"].as_str().unwrap().to_owned(), line["reason"].as_str().map(str::to_owned));
     let said: Vec<_> = lines.iter().map(said).collect();
     let said: Vec<_> = said.iter().map(|(message, reason)| (message.as_str(), reason.as_deref())).collect();
-    let refused = ("refused", Some("revoked"));
-    assert_eq!(said, [("issued", None), ("admitted", None), ("revoked", None), refused, refused]);
+    let refused = ("rejected", Some("revoked"));
+    assert_eq!(said, [("issued", None), ("accepted", None), ("revoked", None), refused, refused]);
     for line in lines {
         assert_eq!(
             (&line["user.id"], &line["target"], &line["level"]),
@@ -157,7 +157,7 @@ async fn a_log_in_that_is_refused_is_a_line_too() {
         world.generate(&basic("my_username", GUESS)).await;
     }
     assert_eq!(count(), before + 1);
-    assert!(log().contains(r#""message":"refused","status":401"#), "{}", log());
+    assert!(log().contains(r#""message":"rejected","status":401"#), "{}", log());
 }
 
 #[tokio::test]

@@ -66,7 +66,7 @@ fn an_empty_value_counts_as_absent_whatever_the_variable() {
 #[test]
 fn the_settings_of_the_authorizer_are_looked_at() {
     let absent = with(&[]).unwrap();
-    assert_ne!(with(&[("HALLPASS_AUTHORIZER_ANSWER", "policy")]).unwrap(), absent);
+    assert_ne!(with(&[("HALLPASS_AUTHORIZER_RESPONSE", "policy")]).unwrap(), absent);
     assert_ne!(with(&[("HALLPASS_ROUTES", "[]")]).unwrap(), absent);
 }
 
@@ -109,22 +109,20 @@ const TABLES: [&str; 3] = [" ", "Users ", "a\nb"];
 /// What each variable of README.md refuses.
 fn refused(name: &str) -> Vec<&'static str> {
     match name {
-        "HALLPASS_AUTHORIZER_CACHE" => DURATIONS.to_vec(),
+        "HALLPASS_AUTHORIZER_CACHE_TTL" => DURATIONS.to_vec(),
         "HALLPASS_LIFETIME"
         | "HALLPASS_MAX_LIFETIME"
         | "HALLPASS_MAX_AUTHENTICATION_AGE"
         | "HALLPASS_DEVELOPER_LIFETIME"
         | "HALLPASS_ROTATION_WINDOW"
-        | "HALLPASS_GRACE"
+        | "HALLPASS_RECORD_RETENTION"
         | "HALLPASS_KEY_REFRESH" => [&DURATIONS[..], &["0", "0s", "0d"]].concat(),
         "HALLPASS_MAX_TOKENS" | "HALLPASS_MAX_TOKENS_TOTAL" => NUMBERS.to_vec(),
         "HALLPASS_LOGIN_NAME_BUDGET" | "HALLPASS_LOGIN_NETWORK_BUDGET" | "HALLPASS_LOGIN_SOURCE_BUDGET" => {
             [&NUMBERS[..], &["1001"]].concat()
         }
         "HALLPASS_GENERATE_PASSWORD" | "HALLPASS_BASIC_CHALLENGE" => SWITCHES.to_vec(),
-        "HALLPASS_AUTHORIZER_ANSWER" => vec!["Policy", "policy ", "simple", " "],
-        // The former name of another one.
-        "HALLPASS_MAX_RENEWAL" => vec!["40d", "x"],
+        "HALLPASS_AUTHORIZER_RESPONSE" => vec!["Policy", "policy ", "simple", " "],
         "HALLPASS_ADMIN_PERMISSION" | "HALLPASS_TOKENS_PERMISSION" | "HALLPASS_GENERATE_PERMISSION" => {
             PERMISSIONS.to_vec()
         }
@@ -132,7 +130,7 @@ fn refused(name: &str) -> Vec<&'static str> {
         "HALLPASS_REALM" => vec![" ", " a", "a ", "a\"b", "a\\b", "\u{fc}", "a\n"],
         "HALLPASS_PREFIX" => vec![" ", "a ", "a b", "a.b", "\u{fc}", "123456789012345678901"],
         "HALLPASS_SUNSET" => vec![" ", "soon", "2028", "2028-01-01", "2028-13-01T00:00:00Z", "2028-01-01T00:00:00Z "],
-        "HALLPASS_ALLOW_ORIGINS" => ORIGINS.to_vec(),
+        "HALLPASS_CORS_ALLOWED_ORIGINS" => ORIGINS.to_vec(),
         "HALLPASS_INVALIDATE_ON"
         | "HALLPASS_INVALIDATE_ON_SIGNED"
         | "HALLPASS_INVALIDATE_ON_DEVELOPER"
@@ -169,9 +167,9 @@ fn what_no_setting_can_mean_starts_nothing_and_is_named_with_the_right_form() {
 fn the_smallest_and_the_largest_values_start() {
     for (name, value) in [
         ("HALLPASS_LIFETIME", "1"),
-        ("HALLPASS_GRACE", "1s"),
+        ("HALLPASS_RECORD_RETENTION", "1s"),
         ("HALLPASS_MAX_LIFETIME", "366000d"),
-        ("HALLPASS_AUTHORIZER_CACHE", "0"),
+        ("HALLPASS_AUTHORIZER_CACHE_TTL", "0"),
         ("HALLPASS_MAX_TOKENS", "1"),
         ("HALLPASS_MAX_TOKENS", "1000000"),
         ("HALLPASS_LOGIN_NAME_BUDGET", "1"),

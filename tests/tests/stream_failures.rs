@@ -14,7 +14,7 @@ use tests::{
     TEMPLATE, World,
     api::{bearer, text},
     long::long,
-    tables::{GRACE, Made},
+    tables::{Made, RETENTION},
     tap::{Fault, Seen},
 };
 use token::Format;
@@ -56,7 +56,7 @@ async fn check_poison(poison: impl Fn(&mut Value)) {
     assert_ne!(verdict(&world, &made[1]).await, "allow");
 
     let swept = world.invoke("Prune", schedule()).await.unwrap();
-    assert_eq!((&swept["voided"], &swept["finished"]), (&json!(1), &json!(true)));
+    assert_eq!((&swept["invalidated"], &swept["finished"]), (&json!(1), &json!(true)));
     world.put("Users", good).await;
     for made in &made {
         assert_eq!(verdict(&world, made).await, "user_changed", "changing back revives nothing");
@@ -98,7 +98,7 @@ async fn live(world: &World) -> usize {
 
 /// One invocation, which is told after `steps` steps that its time is over.
 async fn invocation(world: &World, event: Value, steps: usize) -> Answer {
-    let prune = Prune { store: patient(world), grace: Duration::from_secs(GRACE), bound_to: None };
+    let prune = Prune { store: patient(world), retention: Duration::from_secs(RETENTION), bound_to: None };
     let asked = AtomicUsize::new(0);
     let may_go_on = || asked.fetch_add(1, Ordering::SeqCst) < steps;
     let event = serde_json::from_value::<Event>(event).unwrap();
@@ -227,7 +227,7 @@ async fn many_tokens_whose_stream_record_was_lost_are_voided_over_as_many_sweeps
     loop {
         invocations += 1;
         let Answer::Swept(swept) = invocation(&world, schedule(), 1).await else { panic!("no answer to the schedule") };
-        (seen, voided) = (seen + swept.seen, voided + swept.voided);
+        (seen, voided) = (seen + swept.seen, voided + swept.invalidated);
         if swept.finished {
             break;
         }

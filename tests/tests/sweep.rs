@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tests::{
     World,
     api::{bearer, text},
-    tables::{GRACE, Item, LIFETIME, Made},
+    tables::{Item, LIFETIME, Made, RETENTION},
     tap::{ALWAYS, Fault},
 };
 use token::Format;
@@ -34,7 +34,8 @@ async fn sweep(world: &World) -> Value {
 
 /// A sweep that may begin this many parts.
 async fn sweep_parts(world: &World, parts: usize) -> Swept {
-    let prune = Prune { store: world.store.clone(), grace: std::time::Duration::from_secs(GRACE), bound_to: None };
+    let prune =
+        Prune { store: world.store.clone(), retention: std::time::Duration::from_secs(RETENTION), bound_to: None };
     let asked = AtomicUsize::new(0);
     let may_go_on = || asked.fetch_add(1, Ordering::SeqCst) < parts;
     match prune.handle(Event::Schedule(schedule()), world.now(), &may_go_on).await {
@@ -45,7 +46,7 @@ async fn sweep_parts(world: &World, parts: usize) -> Swept {
 
 fn done(seen: u64, forgotten: u64, voided: u64, dropped: u64, unreadable: u64) -> Value {
     json!({
-        "seen": seen, "forgotten": forgotten, "voided": voided, "dropped": dropped, "unreadable": unreadable,
+        "seen": seen, "purged": forgotten, "invalidated": voided, "dropped": dropped, "unreadable": unreadable,
         "finished": true,
     })
 }
@@ -65,13 +66,13 @@ async fn what_has_had_its_time_is_forgotten_though_ttl_did_not_run() {
     let revoked = world.make(Format::Jwt, "1", 2).await;
     let developer = world.make(Format::Developer, "1", 3).await;
     assert_eq!(world.delete(&revoked.text, "current").await.status, 200);
-    let forget_at = AttributeValue::N((world.now().unix() + GRACE).to_string());
-    let session = [("user_id", text("session#abc")), ("token", text("session")), ("forget_at", forget_at)];
+    let purge_at = AttributeValue::N((world.now().unix() + RETENTION).to_string());
+    let session = [("user_id", text("session#abc")), ("token", text("session")), ("purge_at", purge_at)];
     world.put("Tokens", item(&session)).await;
     assert_eq!(sweep(&world).await, done(5, 0, 0, 0, 1));
 
     // A taken token goes a day after it was taken, another a day after its end.
-    world.advance(GRACE - 1);
+    world.advance(RETENTION - 1);
     assert_eq!(sweep(&world).await, done(5, 0, 0, 0, 1));
     world.advance(1);
     assert_eq!(sweep(&world).await, done(5, 2, 0, 0, 0));
@@ -151,8 +152,8 @@ async fn a_sweep_that_must_stop_goes_on_there_the_next_time() {
     let (mut parts, mut seen, mut voided) = (0, 0, 0);
     loop {
         let swept = sweep_parts(&world, 1).await;
-        (parts, seen, voided) = (parts + 1, seen + swept.seen, voided + swept.voided);
-        assert_eq!(swept.seen, swept.voided);
+        (parts, seen, voided) = (parts + 1, seen + swept.seen, voided + swept.invalidated);
+        assert_eq!(swept.seen, swept.invalidated);
         assert_eq!(world.dump("Attempts").await.iter().any(|item| item.contains("sweep#tokens")), !swept.finished);
         if swept.finished {
             break;
@@ -162,11 +163,11 @@ async fn a_sweep_that_must_stop_goes_on_there_the_next_time() {
     assert_eq!((seen, voided), (12, 12));
 
     // The place it stopped at may be gone by then.
-    world.advance(GRACE);
+    world.advance(RETENTION);
     let first = sweep_parts(&world, 1).await;
     let rest = sweep_parts(&world, usize::MAX).await;
     assert!(!first.finished && rest.finished);
-    assert_eq!(first.forgotten + rest.forgotten, 12);
+    assert_eq!(first.purged + rest.purged, 12);
     assert_eq!(sweep(&world).await, done(0, 0, 0, 0, 0));
 }
 
@@ -190,7 +191,7 @@ async fn what_cannot_be_read_stops_nothing() {
     world.set_user("1", "username", Some(text("renamed"))).await;
 
     let swept = sweep(&world).await;
-    assert_eq!((&swept["finished"], &swept["voided"], &swept["dropped"]), (&json!(true), &json!(2), &json!(0)));
+    assert_eq!((&swept["finished"], &swept["invalidated"], &swept["dropped"]), (&json!(true), &json!(2), &json!(0)));
     for made in [&good, &also_good] {
         assert_eq!(world.record(&made.record.id).await.revoked.unwrap().because.as_str(), "user_changed");
     }
@@ -226,7 +227,7 @@ async fn a_store_that_fails_is_an_error_and_the_next_sweep_makes_it_good() {
         let (world, tap) = World::tapped(&[]).await;
         let over = world.make(Format::Signed, "1", 1).await;
         let past = AttributeValue::N("1".to_owned());
-        world.set_record(&over.record, "forget_at", Some(past)).await;
+        world.set_record(&over.record, "purge_at", Some(past)).await;
         world.make(Format::Signed, "1", 2).await;
         world.set_user("1", "username", Some(text("renamed"))).await;
         tap.inject(operation, 0, ALWAYS, Fault::Drop);

@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
+use edge::settings::names;
 use hallpass::dev::template::Template;
 use serde_json::{Value, json};
 use tests::{Request, TEMPLATE, World, basic, visitor::Visitor};
@@ -262,7 +263,7 @@ fn what_alarms_and_the_dashboard_look_at_is_counted() {
         assert!(all.contains(&format!("\"{metric}\"")), "nothing wakes up for {metric}");
     }
     assert!(
-        watched.is_superset(&["admitted", "refused", "limited", "login_failed"].map(str::to_owned).into()),
+        watched.is_superset(&["accepted", "rejected", "limited", "login_failed"].map(str::to_owned).into()),
         "{watched:?}"
     );
     // Its key would have to let CloudWatch in, which the one of AWS does not.
@@ -297,13 +298,13 @@ fn alarms_on_tokens_and_log_ins_sum_over_every_function_that_counts_them() {
     };
     // Prune takes no token; the authorizer takes no password.
     let all = ["VerifyAuthorizer", "Generate", "Revoke", "Console"];
-    check("AlarmRefusalRate", "refused", None, &all);
-    check("AlarmRefusalRate", "admitted", None, &all[..1]);
-    check("AlarmReplacedToken", "refused", Some("replaced"), &all);
+    check("AlarmRejectionRate", "rejected", None, &all);
+    check("AlarmRejectionRate", "accepted", None, &all[..1]);
+    check("AlarmReplacedToken", "rejected", Some("replaced"), &all);
     check("AlarmFailedLogIns", "login_failed", None, &all[1..]);
     let dashboard = resources["Dashboard"]["Properties"]["DashboardBody"].as_str().unwrap();
     for function in all {
-        assert!(dashboard.contains(&format!(r#""refused", "function", "{function}"]"#)), "{function}");
+        assert!(dashboard.contains(&format!(r#""rejected", "function", "{function}"]"#)), "{function}");
         assert!(dashboard.contains(&format!(r#"\"{function}\""#)), "{function}, by reason");
     }
 }
@@ -326,12 +327,9 @@ fn sources(folder: &str) -> String {
 
 #[test]
 fn every_setting_of_the_code_is_one_of_the_deployment() {
-    let code = sources("shared/edge/src") + &sources("functions");
-    let read: BTreeSet<&str> = code.split("\"HALLPASS_").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
-    // The ring itself is for local use, and a former name is there to be refused.
-    let is_deployed = |name: &&str| !["KEYS", "MAX_RENEWAL"].contains(name);
-    for name in read.into_iter().filter(is_deployed).filter(|name| !name.contains(|c: char| c.is_lowercase())) {
-        assert!(TEMPLATE.contains(&format!("HALLPASS_{name}: ")), "HALLPASS_{name} cannot be deployed");
+    // The keyring itself is for local use.
+    for name in names::SETTINGS.into_iter().filter(|name| *name != "HALLPASS_KEYS") {
+        assert!(TEMPLATE.contains(&format!("{name}: ")), "{name} cannot be deployed");
     }
 }
 

@@ -164,14 +164,14 @@ async fn an_expired_token_says_so_for_ever_and_costs_no_read() {
 
 #[tokio::test]
 async fn a_revoked_token_says_so_for_the_grace_period_and_is_unknown_then() {
-    for (settings, grace) in [(&[][..], DAY), (&[("HALLPASS_GRACE", "2h")], 7_200)] {
+    for (settings, retention) in [(&[][..], DAY), (&[("HALLPASS_RECORD_RETENTION", "2h")], 7_200)] {
         let world = World::with(settings).await;
         for format in ["signed", "jwt"] {
             let issued = issue(&world, format, 30 * DAY).await;
             let token = bearer(text_of(&issued));
             world.advance(60);
             assert_eq!(world.delete(text_of(&issued), "current").await.status, 200);
-            for (seconds, verdict) in [(0, "revoked"), (grace - 1, "revoked"), (1, "unknown"), (DAY, "unknown")] {
+            for (seconds, verdict) in [(0, "revoked"), (retention - 1, "revoked"), (1, "unknown"), (DAY, "unknown")] {
                 world.advance(seconds);
                 sweep(&world).await;
                 assert_eq!(world.verdict(&token).await, verdict, "{format} {seconds}");

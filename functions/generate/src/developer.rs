@@ -100,7 +100,7 @@ async fn seal(service: &Service, caller: &Caller, now: Timestamp, draw: &Draw) -
         replaced_by: None,
         replaced_at: None,
         last_used_at: None,
-        forget_at: lifecycle::forget_at(Some(expires_at), None, service.settings.grace),
+        purge_at: lifecycle::purge_at(Some(expires_at), None, service.settings.record_retention),
     };
     Ok((sealed.text, record))
 }
@@ -124,7 +124,7 @@ async fn replace(
     now: Timestamp,
 ) -> Result<(), Problem> {
     let (old, parent) = (old.map(|old| old.id.hash), caller.token().map(|parent| &parent.record));
-    let forget_old_at = now.after(service.settings.grace);
+    let forget_old_at = now.after(service.settings.record_retention);
     match service.store.replace_developer(record, old, parent, forget_old_at).await? {
         Replaced::Now => Ok(()),
         Replaced::Lost | Replaced::ParentEnded => {

@@ -7,10 +7,10 @@ use edge::{Answer, Problem, Service, body, caller, entropy::Draw, problem};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header::SET_COOKIE};
 use lambda_http::{Request, RequestExt};
 use serde_json::json;
-use store::{flows::Flow, sessions::Session};
+use store::{flows::Flow, marks::Marked, sessions::Session};
 use token::{Format, Status, Timestamp, UserId, secret::Digest};
 
-use crate::{authorise::temporary, caller::Caller};
+use crate::{authorise::temporary, caller::Caller, second_look::confirm_log_in};
 
 /// How long a flow waits for its decision.
 const FLOW: Duration = Duration::from_secs(600);
@@ -51,7 +51,8 @@ pub(crate) async fn begin(
         client_id: client_id.to_owned(),
         authenticity: Digest::of(authenticity.as_bytes()),
     };
-    service.store.begin_flow(&Digest::of(session.as_bytes()), &flow).await?;
+    let place = service.store.begin_flow(&Digest::of(session.as_bytes()), &flow).await?;
+    confirm_log_in(service, &caller, &place).await?;
     let mut answer = problem::json(StatusCode::OK, &json!({"authenticityToken": authenticity}));
     let cookie = format!("{SESSION}={session}; Path=/; Max-Age={}; Secure; HttpOnly; SameSite=Strict", FLOW.as_secs());
     if let Ok(cookie) = HeaderValue::try_from(cookie) {
@@ -82,6 +83,9 @@ pub(crate) async fn decide(
     if parameters.get("client_id") != Some(flow.client_id.as_str()) {
         return Err(Problem::invalid_member("client_id", "it is not the one that began"));
     }
+    // They are read while the flow is there: a change that is handled later leaves one more, and one that was handled
+    // before has removed the flow.
+    let marks = service.store.change_marks(&cookie.user_id).await?;
     if !service.store.end_flow(&cookie.user_id, &cookie.digest).await? {
         return Err(wrong());
     }
@@ -89,10 +93,10 @@ pub(crate) async fn decide(
         return Ok(problem::json(StatusCode::FORBIDDEN, &json!({"error": "access_denied"})));
     }
     // The user may have changed since the password was checked.
-    let user = service.store.marked_user(&flow.session.user_id).await?;
-    let user = user.filter(|user| user.value.status == Status::Active && flow.session.is_of(&user.value));
-    let user = user.ok_or_else(|| Problem::invalid_credentials(issuer))?;
-    let caller = Caller::Password(Box::new(user)).permitted(service)?;
+    let user = service.store.user(&flow.session.user_id).await?;
+    let user = user.filter(|user| user.status == Status::Active && flow.session.is_of(user));
+    let value = user.ok_or_else(|| Problem::invalid_credentials(issuer))?;
+    let caller = Caller::Password(Box::new(Marked { value, marks })).permitted(service)?;
     temporary(service, &caller, now, draw).await
 }
 

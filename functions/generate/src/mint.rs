@@ -144,7 +144,7 @@ fn record(
         replaced_by: None,
         replaced_at: None,
         last_used_at: None,
-        forget_at: lifecycle::forget_at(Some(wanted.expires_at), None, service.settings.grace),
+        purge_at: lifecycle::purge_at(Some(wanted.expires_at), None, service.settings.record_retention),
         name: wanted.name,
         description: wanted.description,
         scope: wanted.scope,

@@ -10,7 +10,10 @@ use page::{
 use serde_json::{Map, Value};
 use token::{Record, Text, Timestamp, TokenId, User, credential::Login};
 
-use crate::{caller::Caller, create::issue, developer::make, password::check_password, rotate::renew};
+use crate::{
+    caller::Caller, create::issue, developer::make, password::check_password, rotate::renew,
+    second_look::confirm_log_in,
+};
 
 /// `POST /sign-in`.
 pub(crate) async fn sign_in(
@@ -49,8 +52,9 @@ async fn signed_in(
     let login = login.ok_or_else(|| Problem::invalid_credentials(&service.settings.issuer))?;
     let user = check_password(service, login, &gateway::source_ip(request), now, draw).await?;
     let caller = Caller::Password(Box::new(user)).permitted(service)?;
-    let user = caller.user();
-    Visit::begin(service, request, user, now, draw).await
+    let session = Visit::begin(service, request, caller.user(), now, draw).await?;
+    confirm_log_in(service, &caller, &session.place).await?;
+    Ok(session.into_set_cookie())
 }
 
 /// `POST /profile/developer` from its page.

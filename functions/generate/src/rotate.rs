@@ -145,7 +145,7 @@ async fn successor(
         replaced_by: None,
         replaced_at: None,
         last_used_at: None,
-        forget_at: lifecycle::forget_at(Some(expires_at), None, service.settings.grace),
+        purge_at: lifecycle::purge_at(Some(expires_at), None, service.settings.record_retention),
         ..record.clone()
     };
     Ok((sealed, new))

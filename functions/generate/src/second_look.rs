@@ -8,11 +8,15 @@
 //! record among the user's tokens, or its mark was there before the record was written and is seen here.
 //!
 //! What happens after this look is seen by the first verification of the new token, which reads record and user.
+//!
+//! A browser session and a log-in flow are looked at in the same way between their write and their cookie: prune finds
+//! them among the user's tokens.
 
 use edge::{Problem, Service};
 use store::{
     Refused,
     marks::{ChangeMarks, Marked},
+    sweep::Place,
 };
 use token::{
     Admitted, Binding, Format, Reason, Record, Rejection, Scope, Status, Timestamp, User, lifecycle,
@@ -83,7 +87,6 @@ impl<'a> Basis<'a> {
 
     /// The caller as it is now.
     async fn caller_now(&self, service: &Service, new: &Record, now: Timestamp) -> Result<Current, Problem> {
-        let issuer = &service.settings.issuer;
         match self.caller {
             Caller::Token(before) => token_now(service, &before.value, new, now).await,
             Caller::Visit(before) => {
@@ -92,10 +95,7 @@ impl<'a> Basis<'a> {
                 Ok(Current { scope: user.permissions.clone(), user, marks })
             }
             Caller::Password(before) => {
-                let again = service.store.marked_user(&before.value.id).await?;
-                let Marked { value: user, marks } = again
-                    .filter(|again| is_same(service, &before.value, &again.value))
-                    .ok_or_else(|| Problem::invalid_credentials(issuer))?;
+                let Marked { value: user, marks } = logged_in_now(service, &before.value).await?;
                 Ok(Current { scope: user.permissions.clone(), user, marks })
             }
             Caller::Operator(before) => {
@@ -152,6 +152,35 @@ pub(crate) async fn or_withdraw(service: &Service, new: &Record, answer: Result<
         service.store.withdraw(new).await?;
     }
     answer
+}
+
+/// Looks again at whose password began this session or log-in flow, and removes it if the password would begin none any
+/// more, or if the user was changed meanwhile, be it for a moment.
+pub(crate) async fn confirm_log_in(service: &Service, caller: &Caller, begun: &Place) -> Result<(), Problem> {
+    let confirmed = Box::pin(still_logs_in(service, caller)).await;
+    if confirmed.is_err() {
+        service.store.remove_session(begun).await?;
+    }
+    confirmed
+}
+
+async fn still_logs_in(service: &Service, caller: &Caller) -> Result<(), Problem> {
+    let before = caller.user();
+    let Marked { value: user, marks } = logged_in_now(service, before).await?;
+    if service.settings.generate_permission.as_deref().is_some_and(|name| !user.permissions.holds(name)) {
+        return Err(Problem::not_permitted());
+    }
+    if caller.marks().left_by(&marks, &service.settings.session_binding().fingerprint(before)) {
+        return Err(Problem::conflict("The user was changed meanwhile. Try again"));
+    }
+    Ok(())
+}
+
+/// The user who showed a password, as it is now, with its marks.
+async fn logged_in_now(service: &Service, before: &User) -> Result<Marked<User>, Problem> {
+    let again = service.store.marked_user(&before.id).await?;
+    let again = again.filter(|again| is_same(service, before, &again.value));
+    again.ok_or_else(|| Problem::invalid_credentials(&service.settings.issuer))
 }
 
 /// The token that asks, as it is now.

@@ -37,7 +37,7 @@ pub struct Prune {
     /// The tables.
     pub store: Store,
     /// How long a record stays after its end.
-    pub grace: Duration,
+    pub retention: Duration,
     /// What tokens of any format and sessions are bound to now; nothing means that every change of a user counts.
     pub bound_to: Option<Binding>,
 }
@@ -103,7 +103,7 @@ impl Prune {
             if !may_go_on() {
                 return Err(no_time_left());
             }
-            let outcomes = join_all(some.iter().map(|change| self.store.void(change, now, self.grace))).await;
+            let outcomes = join_all(some.iter().map(|change| self.store.void(change, now, self.retention))).await;
             let (mut done, mut failure) = (0_usize, None);
             for (change, outcome) in some.iter().zip(outcomes) {
                 match outcome {

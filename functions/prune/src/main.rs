@@ -29,7 +29,8 @@ async fn main() -> ExitCode {
 
 async fn start() -> Result<Prune, BadSetting> {
     let bound_to = settings::bound_to(&environment).ok();
-    let prune = Prune { store: service::store(&environment)?, grace: settings::grace(&environment)?, bound_to };
+    let prune =
+        Prune { store: service::store(&environment)?, retention: settings::record_retention(&environment)?, bound_to };
     prune.store.look_as_pruner().await?;
     Ok(prune)
 }

@@ -21,9 +21,9 @@ pub struct Swept {
     /// Items that were looked at.
     pub seen: u64,
     /// Items whose time had come, and that are gone now.
-    pub forgotten: u64,
+    pub purged: u64,
     /// Tokens and sessions whose user had changed, and that are void now.
-    pub voided: u64,
+    pub invalidated: u64,
     /// Pointers of developer tokens that are no more, and markers of names that their users no longer have.
     pub dropped: u64,
     /// Items that this version cannot read, and users. They stay, a token's until its time comes.
@@ -49,10 +49,10 @@ impl Prune {
         }
         tracing::info!(
             target: TARGET,
-            count = "forgotten",
-            amount = swept.forgotten,
+            count = "purged",
+            amount = swept.purged,
             seen = swept.seen,
-            voided = swept.voided,
+            invalidated = swept.invalidated,
             dropped = swept.dropped,
             unreadable = swept.unreadable,
             finished = swept.finished,
@@ -63,11 +63,11 @@ impl Prune {
 
     async fn sweep_part(&self, part: Part, now: Timestamp, swept: &mut Swept) -> Result<(), Failure> {
         swept.seen = swept.seen.saturating_add(length(&part.entries));
-        let is_over = |entry: &Entry| entry.forget_at.is_some_and(|at| at.has_come(now));
+        let is_over = |entry: &Entry| entry.purge_at.is_some_and(|at| at.has_come(now));
         let (over, rest): (Vec<Entry>, Vec<Entry>) = part.entries.into_iter().partition(is_over);
         for some in over.chunks(AT_ONCE) {
             let done = try_join_all(some.iter().map(|entry| self.store.forget(&entry.key, now))).await?;
-            swept.forgotten = swept.forgotten.saturating_add(count_true(&done));
+            swept.purged = swept.purged.saturating_add(count_true(&done));
         }
 
         let mut records: Vec<Record> = Vec::new();
@@ -126,7 +126,7 @@ impl Prune {
             user => session.voided(user.and_then(Option::as_ref)).is_some(),
         };
         let ended = sessions.iter().filter(|(_, session)| is_over(session)).map(|(place, _)| place);
-        swept.voided = swept.voided.saturating_add(self.remove_sessions(ended).await?);
+        swept.invalidated = swept.invalidated.saturating_add(self.remove_sessions(ended).await?);
         let why = |record: &Record| match users.get(&record.id.user_id) {
             None => lifecycle::voided(record, None),
             Some(user) => lifecycle::voided(record, Some(user.as_ref()?)),
@@ -134,7 +134,7 @@ impl Prune {
         let voided = records.iter().filter_map(|record| Some(Invalidation::of(record, why(record)?)));
         let voided: Vec<Invalidation> = voided.collect();
         self.void_all(&voided, now, &|| true).await?;
-        swept.voided = swept.voided.saturating_add(length(&voided));
+        swept.invalidated = swept.invalidated.saturating_add(length(&voided));
         Ok(())
     }
 }

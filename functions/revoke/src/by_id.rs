@@ -69,8 +69,8 @@ pub(crate) async fn revoke(
     };
     let revoked = match extent {
         Extent::Token => {
-            let (revocation, forget_at) = revocation(service, now);
-            service.store.revoke_one(&record.id, record.format, revocation, forget_at).await?;
+            let (revocation, purge_at) = revocation(service, now);
+            service.store.revoke_one(&record.id, record.format, revocation, purge_at).await?;
             1
         }
         Extent::Family => {
@@ -129,7 +129,7 @@ async fn descendants(
 async fn begin(service: &Service, id: TokenId, now: Timestamp) -> Result<Search, Problem> {
     let issuer = Issuer::find(&service.store, id).await?;
     if issuer.may_be_session() && service.store.end_session_of(&id, now).await? {
-        log::allowed("signed out", Some(&id), None);
+        log::allowed("signed_out", Some(&id), None);
     }
     Ok(Search::new(issuer))
 }

@@ -182,12 +182,12 @@ fn may_live(record: &Record, now: Timestamp) -> bool {
 }
 
 /// Revokes these, and returns those that were not revoked before.
-async fn revoke(store: &Store, records: Vec<Record>, (revocation, forget_at): Mark) -> Result<Vec<TokenId>, Failure> {
+async fn revoke(store: &Store, records: Vec<Record>, (revocation, purge_at): Mark) -> Result<Vec<TokenId>, Failure> {
     let mut revoked = Vec::new();
     for some in records.chunks(AT_ONCE) {
         let one = |record: &Record| {
             let (id, format) = (record.id, record.format);
-            async move { Ok((id, store.revoke_one(&id, format, revocation, forget_at).await?)) }
+            async move { Ok((id, store.revoke_one(&id, format, revocation, purge_at).await?)) }
         };
         let marked: Vec<(TokenId, Marked)> = try_join_all(some.iter().map(one)).await?;
         revoked.extend(marked.into_iter().filter(|(_, marked)| *marked == Marked::Now).map(|(id, _)| id));

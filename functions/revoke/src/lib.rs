@@ -122,8 +122,8 @@ async fn by_text(service: &Service, request: &Request, now: Timestamp) -> Result
     if let Ok(claim) = token::open(&ring, &service.settings.issuer, text.reveal(), now)
         && let Some(id) = service.store.id_of(&claim).await?
     {
-        let (revocation, forget_at) = revocation(service, now);
-        if service.store.revoke_one(&id, claim.format, revocation, forget_at).await? != Marked::Unknown {
+        let (revocation, purge_at) = revocation(service, now);
+        if service.store.revoke_one(&id, claim.format, revocation, purge_at).await? != Marked::Unknown {
             log::allowed("revoked", Some(&id), None);
         }
     }
@@ -143,7 +143,7 @@ async fn all_of_user(service: &Service, request: &Request, now: Timestamp) -> Re
     match service.store.raise_generation(&user_id, entropy::generation()?).await? {
         Written::Unknown => Err(Problem::not_found()),
         Written::Now => {
-            log::allowed("revoked all", None, Some(&user_id));
+            log::allowed("revoked_all", None, Some(&user_id));
             let body = json!({"user_id": user_id.to_string(), "effective_at": effective_at(service, now)});
             Ok(problem::json(StatusCode::OK, &body))
         }
@@ -151,8 +151,8 @@ async fn all_of_user(service: &Service, request: &Request, now: Timestamp) -> Re
 }
 
 fn revocation(service: &Service, now: Timestamp) -> (Revocation, Option<Timestamp>) {
-    let forget_at = lifecycle::forget_at(None, Some(now), service.settings.grace);
-    (Revocation { at: now, because: Reason::Revoked }, forget_at)
+    let purge_at = lifecycle::purge_at(None, Some(now), service.settings.record_retention);
+    (Revocation { at: now, because: Reason::Revoked }, purge_at)
 }
 
 fn effective_at(service: &Service, now: Timestamp) -> String {

@@ -70,7 +70,7 @@ pub(crate) async fn access(
     match written {
         Written::Unknown => Err(Problem::not_found()),
         Written::Now => {
-            log::allowed(if done == "all-revoked" { "revoked all" } else { done }, None, Some(&user.id));
+            log::allowed(if done == "all-revoked" { "revoked_all" } else { done }, None, Some(&user.id));
             // Whoever takes back all of the own tokens has just lost this session too.
             let is_over = done == "all-revoked" && user.id == visit.user.id;
             let place =
@@ -111,8 +111,8 @@ async fn record_of(service: &Service, request: &Request, user_id: &UserId) -> Re
 }
 
 async fn revoke(service: &Service, record: &Record, now: Timestamp) -> Result<(), Problem> {
-    let (revocation, forget_at) = revocation(service, now);
-    service.store.revoke_one(&record.id, record.format, revocation, forget_at).await?;
+    let (revocation, purge_at) = revocation(service, now);
+    service.store.revoke_one(&record.id, record.format, revocation, purge_at).await?;
     log::allowed("revoked", Some(&record.id), None);
     Ok(())
 }

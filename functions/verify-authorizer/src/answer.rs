@@ -92,7 +92,7 @@ pub(crate) fn allow(
 ) -> Result<Answer, Failure> {
     let fail = |why: &'static str| Err(Failure::new("answering the gateway", why));
     if form.kind == Kind::Simple && routes.is_some() {
-        return fail("a simple answer cannot hold HALLPASS_ROUTES; set HALLPASS_AUTHORIZER_ANSWER to policy");
+        return fail("a simple answer cannot hold HALLPASS_ROUTES; set HALLPASS_AUTHORIZER_RESPONSE to policy");
     }
     let mut answer = admission(form, Context::of(settings, admitted), admitted, routes);
     if length(&answer) > MAX_ANSWER {
@@ -192,7 +192,7 @@ pub(crate) fn deny_with(form: &Form, settings: &Settings, challenge: String, rea
     match form.kind {
         Kind::Simple => simple(false, context),
         Kind::RestPolicy | Kind::HttpPolicy => {
-            policy("refused", IamPolicyEffect::Deny, vec![format!("{}/*", form.stage_arn)], None, context)
+            policy("rejected", IamPolicyEffect::Deny, vec![format!("{}/*", form.stage_arn)], None, context)
         }
     }
 }

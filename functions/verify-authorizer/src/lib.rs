@@ -49,17 +49,17 @@ pub enum Unanswered {
 }
 
 impl Authorizer {
-    /// An authorizer with the settings `HALLPASS_ROUTES` and `HALLPASS_AUTHORIZER_ANSWER`.
+    /// An authorizer with the settings `HALLPASS_ROUTES` and `HALLPASS_AUTHORIZER_RESPONSE`.
     ///
     /// # Errors
     /// Names the setting that makes no sense.
     pub fn new(service: Service, lookup: Lookup<'_>) -> Result<Self, BadSetting> {
         let bad = |name, wrong: &str| BadSetting { name, wrong: wrong.to_owned() };
         let routes = text(lookup, "HALLPASS_ROUTES").map(|json| Routes::parse(&json)).transpose();
-        let always_policy = match text(lookup, "HALLPASS_AUTHORIZER_ANSWER").as_deref() {
+        let always_policy = match text(lookup, "HALLPASS_AUTHORIZER_RESPONSE").as_deref() {
             None | Some("auto") => false,
             Some("policy") => true,
-            Some(_) => return Err(bad("HALLPASS_AUTHORIZER_ANSWER", "must be auto or policy")),
+            Some(_) => return Err(bad("HALLPASS_AUTHORIZER_RESPONSE", "must be auto or policy")),
         };
         Ok(Self { service, routes: routes.map_err(|wrong| bad("HALLPASS_ROUTES", &wrong))?, always_policy })
     }
@@ -96,7 +96,7 @@ impl Authorizer {
                 let answer = answer::allow(&form, &self.service.settings, &admitted, self.routes.as_ref())
                     .map_err(unanswered)?;
                 self.note(&admitted, now).await.map_err(unanswered)?;
-                log::allowed("admitted", Some(&admitted.record.id), None);
+                log::allowed("accepted", Some(&admitted.record.id), None);
                 Ok(answer)
             }
         }

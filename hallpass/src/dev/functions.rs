@@ -43,7 +43,7 @@ impl Functions {
         let authorizer = |lookup: Lookup<'_>| Authorizer::new(Service::new(lookup)?, lookup);
         let prune = |lookup: Lookup<'_>| {
             let bound_to = settings::bound_to(lookup).ok();
-            Ok(Prune { store: edge::service::store(lookup)?, grace: settings::grace(lookup)?, bound_to })
+            Ok(Prune { store: edge::service::store(lookup)?, retention: settings::record_retention(lookup)?, bound_to })
         };
         Ok(Self {
             verify_authorizer: with_environment(template, overrides, "VerifyAuthorizer", authorizer)?,

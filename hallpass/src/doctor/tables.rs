@@ -114,12 +114,12 @@ fn stream(users: &Shape) -> Finding {
 }
 
 async fn ttl(store: &Store, which: &str, table: &str) -> Finding {
-    const ADVICE: &str = "switch TTL on for forget_at: `aws dynamodb update-time-to-live`, or deploy template.yaml";
+    const ADVICE: &str = "switch TTL on for purge_at: `aws dynamodb update-time-to-live`, or deploy template.yaml";
     let of = format!("TTL of {which}");
     match store.ttl(table).await {
-        Ok(Told::This(Some(attribute))) if attribute == "forget_at" => Finding::ok(of, "forget_at"),
+        Ok(Told::This(Some(attribute))) if attribute == "purge_at" => Finding::ok(of, "purge_at"),
         Ok(Told::This(Some(other))) => {
-            Finding::new(of, Verdict::Wrong, format!("it is by {other}, and not by forget_at"), ADVICE)
+            Finding::new(of, Verdict::Wrong, format!("it is by {other}, and not by purge_at"), ADVICE)
         }
         Ok(Told::This(None)) => Finding::new(of, Verdict::Wrong, "it is off: the table grows for ever", ADVICE),
         Ok(Told::NotOffered) => not_offered(of),

@@ -64,13 +64,13 @@ pub(super) async fn rotate(id: &TokenId, stack: &Stack, terminal: Terminal) -> R
     let service = stack.service()?;
     let now = clock::now(stack, terminal).await?;
     let old = service.store.record(id).await?;
-    let old = old.ok_or_else(|| CommandError::refused(format!("there is no token {id}")))?;
+    old.ok_or_else(|| CommandError::refused(format!("there is no token {id}")))?;
     let rotation = operator::rotate(&service, id, now, &entropy::draw()?).await?;
     let ends_at = rotation.old_ends_at.to_string();
     let more = [("replaces", id.to_string()), ("replaced_ends_at", ends_at.clone())];
     let json = view_of(&rotation.record, &rotation.text, &more);
     if let Err(error) = terminal.say_secret(rotation.text.reveal(), &json) {
-        service.store.undo_rotation(&rotation.record, &old).await?;
+        service.store.withdraw(&rotation.record).await?;
         let why = format!("the new token could not be written, and was deleted; {id} stays as it was: {error}");
         return Err(CommandError::Undelivered(why));
     }

@@ -62,8 +62,8 @@ pub(super) async fn run(args: RevokeArgs, stack: &Stack, terminal: Terminal) -> 
 
 async fn one(stack: &Stack, id: &TokenId, terminal: Terminal) -> Result<(), CommandError> {
     let mark = mark(stack, terminal).await?;
-    let (revocation, forget_at) = mark;
-    let (done, text) = match stack.store()?.revoke(id, revocation, forget_at).await? {
+    let (revocation, purge_at) = mark;
+    let (done, text) = match stack.store()?.revoke(id, revocation, purge_at).await? {
         Marked::Now => ("revoked", format!("revoked {id}")),
         Marked::Before => ("revoked before", format!("{id} was revoked before")),
         Marked::Unknown => return Err(CommandError::refused(format!("there is no token {id}"))),
@@ -140,7 +140,7 @@ async fn of_user(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), Co
     let store = stack.store()?;
     let user = user::find(&store, name).await?;
     let mark = mark(stack, terminal).await?;
-    let (revocation, forget_at) = mark;
+    let (revocation, purge_at) = mark;
     if store.raise_generation(&user.id, entropy::generation()?).await? == Written::Unknown {
         return Err(CommandError::refused(format!("there is no user {} any more", terminal::shown(&user.username))));
     }
@@ -154,7 +154,7 @@ async fn of_user(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), Co
             .take_while(|_record| std::future::ready(!interrupt.came()))
             .map(|record| {
                 let store = &store;
-                async move { store.revoke_one(&record.id, record.format, revocation, forget_at).await }
+                async move { store.revoke_one(&record.id, record.format, revocation, purge_at).await }
             })
             .buffer_unordered(AT_ONCE);
         let mut marking = std::pin::pin!(marking);
@@ -184,6 +184,6 @@ async fn of_user(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), Co
 
 async fn mark(stack: &Stack, terminal: Terminal) -> Result<family::Mark, CommandError> {
     let now = clock::now_or_here(stack, terminal).await?;
-    let grace = settings::grace(&stack.lookup()).map_err(NoStack::BadSetting)?;
-    Ok((Revocation { at: now, because: Reason::Revoked }, lifecycle::forget_at(None, Some(now), grace)))
+    let retention = settings::record_retention(&stack.lookup()).map_err(NoStack::BadSetting)?;
+    Ok((Revocation { at: now, because: Reason::Revoked }, lifecycle::purge_at(None, Some(now), retention)))
 }

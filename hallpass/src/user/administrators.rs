@@ -23,7 +23,7 @@ pub(super) async fn warn_without(
         return Ok(());
     }
     let warning = format!(
-        "warning: no administrator is left: no active user has {permission}; `hallpass user grant NAME {permission}`"
+        "warning: no administrator is left: no active user has {permission}; `hallpass user permission add NAME {permission}`"
     );
     Ok(terminal.note(&warning)?)
 }

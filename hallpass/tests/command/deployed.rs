@@ -50,7 +50,7 @@ async fn a_deployed_stack_is_reached_by_its_name_with_its_own_settings() {
     assert_eq!(keys[0]["id"], "first");
     let doctor = run(&["doctor"], "").await;
     assert_eq!(doctor.code, 0, "{doctor:?}");
-    assert_eq!(run(&["prune", "--now"], "").await.code, 0);
+    assert_eq!(run(&["prune"], "").await.code, 0);
     dev.stop("-TERM").await;
 }
 

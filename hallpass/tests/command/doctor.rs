@@ -71,13 +71,13 @@ async fn a_good_stack_is_well_and_what_the_engine_does_not_say_is_not_called_ok(
 async fn a_table_without_ttl_and_one_that_is_gone_are_found() {
     let dev = Dev::fresh().await;
     let client = dev.connection().patient_dynamodb();
-    let off = TimeToLiveSpecification::builder().attribute_name("forget_at").enabled(false).build().unwrap();
+    let off = TimeToLiveSpecification::builder().attribute_name("purge_at").enabled(false).build().unwrap();
     client.update_time_to_live().table_name("Tokens").time_to_live_specification(off).send().await.unwrap();
     dev.ails(&[("TTL of tokens", "it is off")]).await;
     client.delete_table().table_name("Attempts").send().await.unwrap();
     dev.ails(&[("TTL of tokens", "it is off"), ("attempts table", "Attempts is not there")]).await;
     let printed = dev.ran(&["doctor"], "").await;
-    assert!(printed.out.contains("→ switch TTL on for forget_at") && printed.err.contains("2 of"), "{printed:?}");
+    assert!(printed.out.contains("→ switch TTL on for purge_at") && printed.err.contains("2 of"), "{printed:?}");
     client.delete_table().table_name("Users").send().await.unwrap();
     let (code, findings) = dev.doctor().await;
     let gone = findings.iter().any(|(of, _, detail)| of == "users table" && detail == "Users is not there");

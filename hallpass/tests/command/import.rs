@@ -133,7 +133,7 @@ async fn a_second_run_passes_over_who_is_there_and_reports_who_is_there_otherwis
     assert_eq!(dev.import("users.csv", text).await.code, 0);
     let ran = dev.import("users.csv", text).await;
     assert_eq!((ran.code, ran.out.as_str()), (0, "added: 0, there already: 3, conflicts: 0\n"));
-    dev.done(&["user", "grant", "ann", "c"], "").await;
+    dev.done(&["user", "permission", "add", "ann", "c"], "").await;
     dev.done(&["user", "passwd", "bob"], "other\n").await;
     let more = format!("{text}13,dan,,,,\n1,eve,,,,\n14,MY_USERNAME,,,,\n");
     let ran = dev.import("users.csv", &more).await;

@@ -96,7 +96,7 @@ async fn a_sweep_stops_between_two_parts_and_the_next_one_goes_on_there() {
     let dev = Dev::start(tempfile::TempDir::new().unwrap(), &["--no-prune"]).await;
     dev.token("my_username", "topsecret").await;
     copy_the_token(&dev, TOKENS, &"x".repeat(100_000)).await;
-    let prune = ["--json", "prune", "--now"];
+    let prune = ["--json", "prune"];
     let (code, said) = interrupt(&dev, &prune, async |store| store.sweep_place().await.unwrap().is_some()).await;
     assert_eq!(code, 130, "{said}");
     assert!(said.contains("the next sweep goes on from here"), "{said}");

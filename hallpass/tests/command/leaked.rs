@@ -176,7 +176,7 @@ async fn effective_at_is_the_cache_of_the_dev_stack_later_in_every_answer_that_e
     ] {
         check(&dev.json(words, "").await, &first, 0);
     }
-    for words in [&["user", "unblock", "my_username"][..], &["user", "grant", "my_username", "a"]] {
+    for words in [&["user", "unblock", "my_username"][..], &["user", "permission", "add", "my_username", "a"]] {
         assert_eq!(dev.json(words, "").await.get("effective_at"), None, "{words:?}");
     }
     check(&dev.json(&["user", "passwd", "my_username"], "topsecret\n").await, &first, 0);

@@ -110,7 +110,7 @@ async fn what_cannot_be_issued_is_refused_and_nothing_is_printed() {
         (&["token", "revoke", gone, "--all", "my_username"], "cannot be used with"),
         (&["token", "issue", "my_username", "--expires-in", "1d", "--expires-at", "x"], "cannot be used with"),
         (&["token", "issue", "my_username", "--scope", "a\"b"], "not the name of a permission"),
-        (&["prune"], "--now"),
+        (&["prune", "--now"], "not expected here"),
     ] {
         let (code, printed) = dev.run(arguments, "").await;
         assert!(code == 2 && printed.contains(words), "{arguments:?}: {code} {printed}");
@@ -157,9 +157,9 @@ async fn all_tokens_of_a_user_go_at_once_and_prune_forgets_in_json() {
     assert_ne!(dev.verdict(other.trim()).await, "revoked");
     let printed = dev.done(&["token", "revoke", "--all", "my_username"], "").await;
     assert!(printed.contains("0 of 0 live ones"), "{printed}");
-    let swept = dev.json(&["prune", "--now"], "").await;
+    let swept = dev.json(&["prune"], "").await;
     assert_eq!((&swept["seen"], &swept["finished"]), (&json!(3), &json!(true)));
-    assert!(dev.done(&["prune", "--now"], "").await.contains("3 items seen"));
+    assert!(dev.done(&["prune"], "").await.contains("3 items seen"));
     dev.stop("-TERM").await;
 }
 

@@ -10,9 +10,9 @@ async fn users_are_added_listed_shown_and_given_permissions() {
     let dev = Dev::fresh().await;
     dev.done(&["user", "add", "Ada", "--full-name", "Ada L.", "--permission", "ROLE_USER"], "engine\n").await;
     dev.token("ada", "engine").await;
-    dev.done(&["user", "grant", "ada", "reports"], "").await;
+    dev.done(&["user", "permission", "add", "ada", "reports"], "").await;
     assert!(dev.done(&["user", "show", "ada"], "").await.contains("ROLE_USER,reports"));
-    dev.done(&["user", "deny", "ada", "reports"], "").await;
+    dev.done(&["user", "permission", "remove", "ada", "reports"], "").await;
     let listed = dev.done(&["user", "list"], "").await;
     assert!(listed.contains("Ada") && !listed.contains("reports"), "{listed}");
     for (arguments, input) in [
@@ -178,12 +178,12 @@ async fn whoever_takes_the_last_administrator_away_is_warned() {
         let ran = dev.ran(arguments, "").await;
         assert_eq!((ran.code, ran.err.contains("no administrator is left")), (0, warns), "{arguments:?}: {ran:?}");
     };
-    check(&["user", "deny", "my_username", "ROLE_ADMIN"], false).await;
-    check(&["user", "grant", "my_username", "ROLE_ADMIN"], false).await;
-    check(&["user", "deny", "my_username", "ROLE_ADMIN"], false).await;
-    check(&["user", "deny", "admin", "ROLE_USER"], false).await;
-    check(&["user", "deny", "admin", "ROLE_ADMIN"], true).await;
-    check(&["user", "grant", "admin", "ROLE_ADMIN"], false).await;
+    check(&["user", "permission", "remove", "my_username", "ROLE_ADMIN"], false).await;
+    check(&["user", "permission", "add", "my_username", "ROLE_ADMIN"], false).await;
+    check(&["user", "permission", "remove", "my_username", "ROLE_ADMIN"], false).await;
+    check(&["user", "permission", "remove", "admin", "ROLE_USER"], false).await;
+    check(&["user", "permission", "remove", "admin", "ROLE_ADMIN"], true).await;
+    check(&["user", "permission", "add", "admin", "ROLE_ADMIN"], false).await;
     check(&["user", "block", "admin"], true).await;
     check(&["user", "unblock", "admin"], false).await;
     check(&["user", "remove", "admin"], true).await;

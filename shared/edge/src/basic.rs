@@ -27,7 +27,7 @@ pub(crate) fn offer(settings: &Settings, answer: &mut Answer) {
 }
 
 /// Refuses a request that changes something and that a page of another site had a browser send with Basic. A cookie has
-/// `SameSite` for that; what a browser keeps for Basic has nothing. An origin of `HALLPASS_ALLOW_ORIGINS` may.
+/// `SameSite` for that; what a browser keeps for Basic has nothing. An origin of `HALLPASS_CORS_ALLOWED_ORIGINS` may.
 ///
 /// # Errors
 /// 403.

@@ -126,8 +126,8 @@ impl Service {
         if admitted.record.replaces.is_none() {
             return Ok(());
         }
-        let forget_at = lifecycle::forget_at(None, Some(now), self.settings.grace);
-        self.store.finish_rotation(&admitted.record, now, forget_at).await
+        let purge_at = lifecycle::purge_at(None, Some(now), self.settings.record_retention);
+        self.store.finish_rotation(&admitted.record, now, purge_at).await
     }
 
     /// Whether the holder of this scope is an administrator.

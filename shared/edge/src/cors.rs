@@ -1,4 +1,4 @@
-//! Cross-origin requests (Fetch standard, section "CORS protocol"): none, unless `HALLPASS_ALLOW_ORIGINS` names the
+//! Cross-origin requests (Fetch standard, section "CORS protocol"): none, unless `HALLPASS_CORS_ALLOWED_ORIGINS` names the
 //! origin. Credentials travel in `Authorization`, never in a cookie, so that `Access-Control-Allow-Credentials` is not
 //! needed.
 
@@ -30,14 +30,15 @@ pub fn preflight(settings: &Settings, method: &Method, headers: &HeaderMap) -> O
 
 /// Whether the origin of a request may call.
 pub fn is_allowed(settings: &Settings, headers: &HeaderMap) -> bool {
-    let is_it =
-        |origin: &HeaderValue| settings.allow_origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes());
+    let is_it = |origin: &HeaderValue| {
+        settings.cors_allowed_origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes())
+    };
     headers.get(ORIGIN).is_some_and(is_it)
 }
 
 /// Lets the origin of a request see the answer, if it may. `false` if it may not.
 pub fn allow(settings: &Settings, headers: &HeaderMap, answer: &mut Answer) -> bool {
-    if settings.allow_origins.is_empty() {
+    if settings.cors_allowed_origins.is_empty() {
         return false;
     }
     answer.headers_mut().append(VARY, HeaderValue::from_static("Origin"));

@@ -13,15 +13,21 @@ use tracing_subscriber::{filter::Targets, fmt::MakeWriter, layer::SubscriberExt,
 
 use crate::{
     problem::{Answer, Problem},
-    settings,
+    settings::{self, names},
 };
 
 /// The target of every event of ours.
 pub const TARGET: &str = "hallpass";
 
-/// Starts the log of this process, on standard error, which Lambda keeps. A second start does nothing.
+/// Starts the log of this process, on standard error, which Lambda keeps, and warns of variables that nothing reads. A
+/// second start does nothing.
 pub fn start() {
-    let _ = subscriber(std::io::stderr, settings::environment("AWS_LAMBDA_FUNCTION_NAME")).try_init();
+    if subscriber(std::io::stderr, settings::environment("AWS_LAMBDA_FUNCTION_NAME")).try_init().is_err() {
+        return;
+    }
+    for variable in names::unknown(&settings::environment_with_prefix(names::PREFIX)) {
+        tracing::warn!(target: TARGET, variable = variable.name, nearest = variable.nearest, "unknown variable");
+    }
 }
 
 /// What writes the log: events of the target [`TARGET`] alone, each as one line of JSON, and as a metric of this function
@@ -51,13 +57,13 @@ pub fn refused(rejected: &Refused) {
     tracing::info!(
         target: TARGET,
         {
-            count = "refused",
+            count = "rejected",
             reason = reason.as_str(),
             token.id = token_id.as_ref().map(tracing::field::display),
             user.id = token_id.as_ref().map(|id| tracing::field::display(&id.user_id)),
             changed,
         },
-        "refused"
+        "rejected"
     );
 }
 
@@ -70,8 +76,8 @@ pub fn unauthenticated() {
 pub fn voided(because: Reason, token_id: &TokenId) {
     tracing::info!(
         target: TARGET,
-        { count = "voided", reason = because.as_str(), token.id = %token_id, user.id = %token_id.user_id },
-        "voided"
+        { count = "invalidated", reason = because.as_str(), token.id = %token_id, user.id = %token_id.user_id },
+        "invalidated"
     );
 }
 
@@ -92,7 +98,7 @@ pub fn conclude(outcome: Result<Answer, Problem>) -> Answer {
         (None, Some(reason)) => refused(&Refused { reason, token_id: details.token_id, changed: details.changed }),
         // No token was refused: a log-in, or what was asked for. Nothing of the request is logged.
         (None, None) => {
-            tracing::info!(target: TARGET, count = details.counts_as, status = details.status.as_u16(), "refused");
+            tracing::info!(target: TARGET, count = details.counts_as, status = details.status.as_u16(), "rejected");
         }
     }
     problem.into_answer()

@@ -11,7 +11,7 @@ use token::{Keyring, Text, Timestamp};
 
 use crate::{
     log::TARGET,
-    settings::{self, BadSetting, Lookup, Settings},
+    settings::{self, BadSetting, Lookup, Settings, names},
 };
 
 /// What every function that verifies needs.
@@ -64,6 +64,7 @@ impl Service {
 /// # Errors
 /// Names the first setting that makes no sense.
 pub fn store(lookup: Lookup<'_>) -> Result<Store, BadSetting> {
+    names::reject_former(lookup)?;
     Ok(Store::new(connection(lookup)?.dynamodb(), tables(lookup)?))
 }
 

@@ -5,10 +5,12 @@ use std::{fmt, time::Duration};
 use token::{Binding, Format, Issuer, Timestamp, UserId};
 
 mod attributes;
+pub mod names;
+mod nearest;
 mod origins;
 mod value;
 
-pub use value::{duration, duration_or_zero, grace};
+pub use value::{duration, duration_or_zero, record_retention};
 
 use value::{count, number, optional_duration, permission, sunset, switch};
 
@@ -45,15 +47,15 @@ pub struct Settings {
     pub app_user: Option<UserId>,
     /// `HALLPASS_SUNSET`: when the deprecated routes will end (RFC 8594).
     pub sunset: Timestamp,
-    /// `HALLPASS_ALLOW_ORIGINS`: the origins whose scripts may call, exactly as browsers send them.
-    pub allow_origins: Vec<String>,
-    /// `HALLPASS_GRACE`: how long a record stays after its end.
-    pub grace: Duration,
+    /// `HALLPASS_CORS_ALLOWED_ORIGINS`: the origins whose scripts may call, exactly as browsers send them.
+    pub cors_allowed_origins: Vec<String>,
+    /// `HALLPASS_RECORD_RETENTION`: how long a record stays after its end.
+    pub record_retention: Duration,
     /// `HALLPASS_MAX_TOKENS`: how many live named tokens a user may have.
     pub max_tokens: usize,
     /// `HALLPASS_MAX_TOKENS_TOTAL`: how many live tokens a user may have, with and without a name.
     pub max_tokens_total: usize,
-    /// `HALLPASS_AUTHORIZER_CACHE`: the longest time any attached API caches the authorizer's answer.
+    /// `HALLPASS_AUTHORIZER_CACHE_TTL`: the longest time any attached API caches the authorizer's answer.
     pub authorizer_cache: Duration,
     /// `HALLPASS_LOGIN_NAME_BUDGET`, `HALLPASS_LOGIN_NETWORK_BUDGET` and `HALLPASS_LOGIN_SOURCE_BUDGET`.
     pub login_budgets: LoginBudgets,
@@ -86,6 +88,7 @@ impl Settings {
     /// # Errors
     /// Names the first variable that makes no sense.
     pub fn read(lookup: Lookup<'_>) -> Result<Self, BadSetting> {
+        names::reject_former(lookup)?;
         let issuer = Issuer::new(
             &text(lookup, "HALLPASS_PREFIX").unwrap_or_default(),
             &text(lookup, "HALLPASS_REALM").unwrap_or_else(|| "hallpass".to_owned()),
@@ -101,7 +104,7 @@ impl Settings {
             tokens_permission: permission(lookup, "HALLPASS_TOKENS_PERMISSION")?.unwrap_or_else(|| "tokens".to_owned()),
             lifetime: duration(lookup, "HALLPASS_LIFETIME", days(30))?,
             max_lifetime: duration(lookup, "HALLPASS_MAX_LIFETIME", days(366))?,
-            max_authentication_age: max_authentication_age(lookup)?,
+            max_authentication_age: duration(lookup, "HALLPASS_MAX_AUTHENTICATION_AGE", days(366))?,
             developer_lifetime: optional_duration(lookup, "HALLPASS_DEVELOPER_LIFETIME")?,
             rotation_window: duration(lookup, "HALLPASS_ROTATION_WINDOW", Duration::from_secs(3_600))?,
             generate_permission: permission(lookup, "HALLPASS_GENERATE_PERMISSION")?,
@@ -111,11 +114,11 @@ impl Settings {
                 .map(|id| id.parse().map_err(|bad| BadSetting::new("HALLPASS_APP_USER", bad)))
                 .transpose()?,
             sunset: sunset(lookup)?,
-            allow_origins: origins::read(lookup)?,
-            grace: grace(lookup)?,
+            cors_allowed_origins: origins::read(lookup)?,
+            record_retention: record_retention(lookup)?,
             max_tokens: count(lookup, "HALLPASS_MAX_TOKENS", 100)?,
             max_tokens_total: count(lookup, "HALLPASS_MAX_TOKENS_TOTAL", 1_000)?,
-            authorizer_cache: duration_or_zero(lookup, "HALLPASS_AUTHORIZER_CACHE", Duration::ZERO)?,
+            authorizer_cache: duration_or_zero(lookup, "HALLPASS_AUTHORIZER_CACHE_TTL", Duration::ZERO)?,
             login_budgets: LoginBudgets::read(lookup)?,
             bindings: bindings(lookup)?,
         })
@@ -186,15 +189,6 @@ pub fn required(lookup: Lookup<'_>, name: &'static str) -> Result<String, BadSet
     text(lookup, name).ok_or_else(|| BadSetting::new(name, "it is not set"))
 }
 
-/// `HALLPASS_MAX_AUTHENTICATION_AGE`. A limit under its former name must not be passed over in silence.
-fn max_authentication_age(lookup: Lookup<'_>) -> Result<Duration, BadSetting> {
-    const FORMER: &str = "HALLPASS_MAX_RENEWAL";
-    if text(lookup, FORMER).is_some() {
-        return Err(BadSetting::new(FORMER, "is now HALLPASS_MAX_AUTHENTICATION_AGE"));
-    }
-    duration(lookup, "HALLPASS_MAX_AUTHENTICATION_AGE", days(366))
-}
-
 /// What new tokens of each format are bound to: signed, developer, JWT.
 fn bindings(lookup: Lookup<'_>) -> Result<[Binding; 3], BadSetting> {
     let all = attributes::binding(lookup, "HALLPASS_INVALIDATE_ON")?
@@ -249,8 +243,7 @@ mod tests {
         check("HALLPASS_MAX_TOKENS_TOTAL", "many");
         check("HALLPASS_MAX_TOKENS_TOTAL", "0");
         check("HALLPASS_MAX_AUTHENTICATION_AGE", "x");
-        check("HALLPASS_MAX_RENEWAL", "40d");
-        check("HALLPASS_AUTHORIZER_CACHE", "5 minutes");
+        check("HALLPASS_AUTHORIZER_CACHE_TTL", "5 minutes");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use edge::{Problem, Service, caller, entropy::Draw, gateway, log};
 use lambda_http::Request;
-use store::sessions::Session;
+use store::{sessions::Session, sweep::Place};
 use token::{Family, Status, Text, Timestamp, User, UserId, secret::Digest};
 
 use crate::{Form, Frame, Visitor, view::contained};
@@ -42,6 +42,15 @@ pub struct Submitted {
     pub form: Form,
     /// Whether it is of a page of this session.
     is_current: bool,
+}
+
+/// A session that has begun, and whose cookie the browser does not have yet.
+#[derive(Debug)]
+pub struct NewSession {
+    /// Where it lies.
+    pub place: Place,
+    base: String,
+    cookie: Cookie,
 }
 
 /// What the cookie of a session holds: `<user id>.<secret>`. Forms are tied to all of it.
@@ -105,8 +114,7 @@ impl Visit {
         Ok(Submitted { visit, form, is_current })
     }
 
-    /// Begins a session of this user, and ends those that the browser had before. What it gives is the value of the
-    /// header `Set-Cookie`.
+    /// Begins a session of this user, and ends those that the browser had before.
     ///
     /// # Errors
     /// When the store fails.
@@ -116,7 +124,7 @@ impl Visit {
         user: &User,
         now: Timestamp,
         draw: &Draw,
-    ) -> Result<String, Problem> {
+    ) -> Result<NewSession, Problem> {
         let base = gateway::base(request);
         for before in Cookie::all(request, &base) {
             service.store.end_session(&before.user_id, &before.digest(), now).await?;
@@ -125,9 +133,8 @@ impl Visit {
         let text = Text::new(format!("{}.{}", user.id, Base64UrlUnpadded::encode_string(&secret)));
         let cookie = Cookie { user_id: user.id, text };
         let session = Session::of(user, service.settings.session_binding(), now, now.after(LIFETIME));
-        service.store.begin_session(&cookie.digest(), &session).await?;
-        log::allowed("signed in", Some(&cookie.family().id), None);
-        Ok(set_cookie(&base, SESSION, cookie.text.reveal(), LIFETIME))
+        let place = service.store.begin_session(&cookie.digest(), &session).await?;
+        Ok(NewSession { place, base, cookie })
     }
 
     /// Ends the session. What it gives is the value of the header `Set-Cookie` that takes the cookie away.
@@ -136,7 +143,7 @@ impl Visit {
     /// When the store fails; the session lives on then.
     pub async fn end(&self, service: &Service, now: Timestamp) -> Result<String, Problem> {
         service.store.end_session(&self.cookie.user_id, &self.cookie.digest(), now).await?;
-        log::allowed("signed out", None, Some(&self.user.id));
+        log::allowed("signed_out", None, Some(&self.user.id));
         Ok(set_cookie(&self.base, SESSION, "", Duration::ZERO))
     }
 
@@ -179,6 +186,14 @@ impl Visit {
             }
         }
         Err(Problem::session_ended(&service.settings.issuer))
+    }
+}
+
+impl NewSession {
+    /// Lets the user in: the value of the header `Set-Cookie`.
+    pub fn into_set_cookie(self) -> String {
+        log::allowed("signed_in", Some(&self.cookie.family().id), None);
+        set_cookie(&self.base, SESSION, self.cookie.text.reveal(), LIFETIME)
     }
 }
 

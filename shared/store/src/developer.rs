@@ -68,7 +68,7 @@ impl Store {
         let put = put.expression_attribute_names("#hash", item::TOKEN_HASH).build().map_err(bad)?;
         let mut pointer = item::pointer_key(&record.id.hash);
         pointer.insert(item::OWNER.to_owned(), item::text(record.id.user_id.as_str()));
-        pointer.extend(record.forget_at.map(|at| (item::FORGET_AT.to_owned(), item::number(at))));
+        pointer.extend(record.purge_at.map(|at| (item::FORGET_AT.to_owned(), item::number(at))));
         let point = Put::builder()
             .table_name(table)
             .set_item(Some(pointer))
@@ -94,7 +94,7 @@ impl Store {
     }
 
     /// Marks the pointer of the old token, so that its holder learns that a new one took its place.
-    fn mark_replaced(&self, record: &Record, old: &TokenHash, forget_at: Timestamp) -> Result<Update, Failure> {
+    fn mark_replaced(&self, record: &Record, old: &TokenHash, purge_at: Timestamp) -> Result<Update, Failure> {
         Update::builder()
             .table_name(&self.tables.tokens)
             .set_key(Some(item::pointer_key(old)))
@@ -105,7 +105,7 @@ impl Store {
             .expression_attribute_names("#forget", item::FORGET_AT)
             .expression_attribute_values(":owner", item::text(record.id.user_id.as_str()))
             .expression_attribute_values(":now", item::number(record.issued_at))
-            .expression_attribute_values(":forget", item::number(forget_at))
+            .expression_attribute_values(":forget", item::number(purge_at))
             .build()
             .map_err(|error| Failure::new("marking the old developer token", error))
     }

@@ -7,7 +7,8 @@ use crate::{
     Failure, Store,
     failure::Corrupt,
     item::{self, Item},
-    sessions::{Session, key},
+    sessions::{Session, place},
+    sweep::Place,
 };
 
 /// A log-in that waits for its second request.
@@ -26,15 +27,16 @@ const CLIENT_ID: &str = "client_id";
 const AUTHENTICITY: &str = "authenticity";
 
 impl Store {
-    /// Keeps a flow under the digest of its session.
+    /// Keeps a flow under the digest of its session, and says where.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn begin_flow(&self, id: &Digest, flow: &Flow) -> Result<(), Failure> {
+    pub async fn begin_flow(&self, id: &Digest, flow: &Flow) -> Result<Place, Failure> {
         let mut item = flow.session.to_item(FLOW, id);
         item.insert(CLIENT_ID.to_owned(), item::text(&flow.client_id));
         item.insert(AUTHENTICITY.to_owned(), item::text(flow.authenticity.text()));
-        self.put_new(item, "beginning the log-in flow").await
+        self.put_new(item, "beginning the log-in flow").await?;
+        Ok(place(&flow.session.user_id, FLOW, id))
     }
 
     /// The flow of this user with this digest, strongly read.
@@ -43,7 +45,7 @@ impl Store {
     /// When the store fails.
     pub async fn flow(&self, user_id: &UserId, id: &Digest) -> Result<Option<Flow>, Failure> {
         const DOING: &str = "reading the log-in flow";
-        let item = self.get(key(user_id, FLOW, id), DOING).await?;
+        let item = self.get(place(user_id, FLOW, id).key(), DOING).await?;
         item.as_ref().map(read).transpose().map_err(|bad| Failure::new(DOING, bad))
     }
 
@@ -52,7 +54,7 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn end_flow(&self, user_id: &UserId, id: &Digest) -> Result<bool, Failure> {
-        self.take_away(key(user_id, FLOW, id), "ending the log-in flow").await
+        self.take_away(place(user_id, FLOW, id).key(), "ending the log-in flow").await
     }
 }
 

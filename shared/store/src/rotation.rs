@@ -7,6 +7,7 @@ use token::{Format, Reason, Record, Timestamp, TokenHash, TokenId};
 
 use crate::{
     Failure, Store,
+    changes::{TRIES, WAIT},
     condition::{self, LIVES},
     developer::{is_cancelled, last_was_unmet},
     failure::if_met,
@@ -26,6 +27,7 @@ pub enum Rotated {
 }
 
 const ENDING: &str = "ending the replaced token";
+const UNDOING: &str = "undoing the rotation";
 
 impl Store {
     /// Writes the new record and marks the old one, in one transaction. `new.replaces` says which is the old one;
@@ -79,63 +81,45 @@ impl Store {
         }
     }
 
-    /// Undoes a rotation whose new token was not delivered: deletes the new record, and lets the old one, as it was
-    /// before, live on. One transaction, which changes nothing if the new token was used meanwhile.
-    ///
-    /// # Errors
-    /// When the store fails, or the rotation has come to its end.
-    pub async fn undo_rotation(&self, new: &Record, old: &Record) -> Result<(), Failure> {
-        const DOING: &str = "taking the rotation back";
-        let bad = |error| Failure::new(DOING, error);
-        let delete = Delete::builder()
-            .table_name(&self.tables.tokens)
-            .set_key(Some(item::record_key(&new.id, new.format)))
-            .condition_expression("#replaces = :old")
-            .expression_attribute_names("#replaces", item::REPLACES)
-            .expression_attribute_values(":old", item::text(&*old.id.hash.text()))
-            .build()
-            .map_err(bad)?;
-        let mut unmark = Update::builder()
-            .table_name(&self.tables.tokens)
-            .set_key(Some(item::record_key(&old.id, old.format)))
-            .condition_expression("#by = :new AND attribute_not_exists(#revoked)")
-            .expression_attribute_names("#by", item::REPLACED_BY)
-            .expression_attribute_names("#at", item::REPLACED_AT)
-            .expression_attribute_names("#revoked", item::REVOKED_AT)
-            .expression_attribute_names("#live", item::LIVE_UNTIL)
-            .expression_attribute_values(":new", item::text(&*new.id.hash.text()));
-        unmark = match old.live_until() {
-            Some(until) => unmark
-                .update_expression("SET #live = :live REMOVE #by, #at")
-                .expression_attribute_values(":live", item::number(until)),
-            None => unmark.update_expression("REMOVE #by, #at, #live"),
-        };
-        let writes = [
-            TransactWriteItem::builder().delete(delete).build(),
-            TransactWriteItem::builder().update(unmark.build().map_err(bad)?).build(),
-        ];
-        let call = self.client.transact_write_items().set_transact_items(Some(writes.into()));
-        call.send().await.map(drop).map_err(Failure::of(DOING))
+    /// Undoes a rotation whose new token was not delivered: one transaction deletes the new record and lets the old token
+    /// go on as before. If the old one does not wait for the new one any more, because it was revoked or is gone, the
+    /// new record is deleted all the same.
+    pub(crate) async fn undo_rotation(&self, new: &Record, old: TokenHash) -> Result<(), Failure> {
+        let old = TokenId { user_id: new.id.user_id, hash: old };
+        for tries in 1..=TRIES {
+            let waits = |old: &Record| old.replaced_by == Some(new.id.hash) && old.revoked.is_none();
+            let Some(old) = self.record(&old).await?.filter(waits) else {
+                return self.delete_undelivered(new).await;
+            };
+            let writes = self.undoing(new, old)?;
+            let call = self.client.transact_write_items().set_transact_items(Some(writes.into()));
+            match call.send().await {
+                Ok(_) => return Ok(()),
+                // The old one was revoked meanwhile, or another transaction is writing one of the two.
+                Err(error) if is_cancelled(&error) => pause(WAIT.saturating_mul(tries)).await,
+                Err(error) => return Err(Failure::of(UNDOING)(error)),
+            }
+        }
+        Err(Failure::new(UNDOING, "other transactions held it again and again"))
     }
 
-    /// Undoes a rotation whose new token was never shown: the old one goes on as if nothing had been asked.
-    pub(crate) async fn withdraw_successor(&self, record: &Record, old: TokenHash) -> Result<(), Failure> {
-        const DOING: &str = "withdrawing the new token";
-        self.delete_unshown(record).await?;
-        let Some(old) = self.record(&TokenId { user_id: record.id.user_id, hash: old }).await? else {
-            return Ok(());
-        };
-        let call = self
-            .update(item::record_key(&old.id, old.format))
+    fn undoing(&self, new: &Record, old: Record) -> Result<[TransactWriteItem; 2], Failure> {
+        let bad = |error| Failure::new(UNDOING, error);
+        let key = |record: &Record| Some(item::record_key(&record.id, record.format));
+        let delete = Delete::builder().table_name(&self.tables.tokens).set_key(key(new)).build().map_err(bad)?;
+        let unmark = Update::builder()
+            .table_name(&self.tables.tokens)
+            .set_key(key(&old))
             .update_expression("SET #live = :live REMOVE #by, #at")
             .condition_expression("#by = :new AND attribute_not_exists(#revoked)")
             .expression_attribute_names("#live", item::LIVE_UNTIL)
             .expression_attribute_names("#by", item::REPLACED_BY)
             .expression_attribute_names("#at", item::REPLACED_AT)
             .expression_attribute_names("#revoked", item::REVOKED_AT)
-            .expression_attribute_values(":live", item::number(old.expires_at.unwrap_or(Timestamp::MAX)))
-            .expression_attribute_values(":new", item::text(&*record.id.hash.text()));
-        if_met(DOING, call.send().await).map(|_met| ())
+            .expression_attribute_values(":new", item::text(&*new.id.hash.text()));
+        let live_until = Record { replaced_at: None, ..old }.live_until().unwrap_or(Timestamp::MAX);
+        let unmark = unmark.expression_attribute_values(":live", item::number(live_until)).build().map_err(bad)?;
+        Ok([TransactWriteItem::builder().delete(delete).build(), TransactWriteItem::builder().update(unmark).build()])
     }
 
     /// Ends the token that `record` replaces, at the first use of `record`: one transaction over both. If the old one
@@ -147,11 +131,11 @@ impl Store {
         &self,
         record: &Record,
         now: Timestamp,
-        forget_at: Option<Timestamp>,
+        purge_at: Option<Timestamp>,
     ) -> Result<(), Failure> {
         // A first use seldom comes alone, and DynamoDB cancels all but one of the transactions under way.
         for wait in [20, 40, 80] {
-            if self.end_replaced(record, now, forget_at).await? {
+            if self.end_replaced(record, now, purge_at).await? {
                 return Ok(());
             }
             pause(Duration::from_millis(wait)).await;
@@ -164,17 +148,17 @@ impl Store {
         &self,
         record: &Record,
         now: Timestamp,
-        forget_at: Option<Timestamp>,
+        purge_at: Option<Timestamp>,
     ) -> Result<bool, Failure> {
         let Some(old) = record.replaces else { return Ok(true) };
         let old = TokenId { user_id: record.id.user_id, hash: old };
         let mut set = "SET #revoked = :now, #because = :replaced".to_owned();
         let mut end =
             Update::builder().table_name(&self.tables.tokens).set_key(Some(item::record_key(&old, Format::Signed)));
-        if let Some(forget_at) = forget_at {
+        if let Some(purge_at) = purge_at {
             set.push_str(", #forget = :forget");
             end = end.expression_attribute_names("#forget", item::FORGET_AT);
-            end = end.expression_attribute_values(":forget", item::number(forget_at));
+            end = end.expression_attribute_values(":forget", item::number(purge_at));
         }
         let end = end
             .update_expression(format!("{set} REMOVE #live"))

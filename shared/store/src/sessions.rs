@@ -2,6 +2,8 @@
 //! partition of the tokens, under sort keys that no token can have, so that prune finds them with the user's tokens and
 //! invalidates both alike. Their expiry is checked by the caller, not left to TTL.
 
+use std::time::Duration;
+
 use token::{Binding, Family, Fingerprint, Reason, Timestamp, TokenId, User, UserId, lifecycle, secret::Digest};
 
 use crate::{
@@ -32,6 +34,9 @@ const SESSIONS: &str = "#session#";
 /// The kind of a browser's session.
 const BROWSER: &str = "browser";
 
+/// How long before its end a session that was ended says that it expired: beyond what clocks differ by.
+const LONG_AGO: Duration = Duration::from_secs(24 * 60 * 60);
+
 const STARTED_AT: &str = "started_at";
 
 impl Session {
@@ -51,7 +56,7 @@ impl Session {
     }
 
     pub(crate) fn to_item(&self, kind: &str, id: &Digest) -> Item {
-        let mut item = key(&self.user_id, kind, id);
+        let mut item = place(&self.user_id, kind, id).key();
         item.extend(
             [
                 (item::FINGERPRINT, item::fingerprint_value(&self.fingerprint)),
@@ -76,12 +81,13 @@ impl Session {
 }
 
 impl Store {
-    /// Keeps a session under the digest of its secret.
+    /// Keeps a session under the digest of its secret, and says where.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn begin_session(&self, id: &Digest, session: &Session) -> Result<(), Failure> {
-        self.put_new(session.to_item(BROWSER, id), "beginning the session").await
+    pub async fn begin_session(&self, id: &Digest, session: &Session) -> Result<Place, Failure> {
+        self.put_new(session.to_item(BROWSER, id), "beginning the session").await?;
+        Ok(place(&session.user_id, BROWSER, id))
     }
 
     /// The session of this user with this digest, strongly read. Whether it is over, and whether its user is still the
@@ -91,22 +97,23 @@ impl Store {
     /// When the store fails.
     pub async fn session(&self, user_id: &UserId, id: &Digest) -> Result<Option<Session>, Failure> {
         const DOING: &str = "reading the session";
-        let item = self.get(key(user_id, BROWSER, id), DOING).await?;
+        let item = self.get(place(user_id, BROWSER, id).key(), DOING).await?;
         item.as_ref().map(Session::from_item).transpose().map_err(|bad| Failure::new(DOING, bad))
     }
 
-    /// Ends a session: it expires now. It is not deleted, because who may delete in a user's partition may delete the
+    /// Ends a session: from then on it expired a day ago, so that it is over by every function's clock. It is not deleted, because who may delete in a user's partition may delete the
     /// user's tokens. `false` if it was over.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn end_session(&self, user_id: &UserId, id: &Digest, now: Timestamp) -> Result<bool, Failure> {
         let call = self
-            .update(key(user_id, BROWSER, id))
-            .update_expression("SET #forget = :now")
+            .update(place(user_id, BROWSER, id).key())
+            .update_expression("SET #forget = :ended")
             .condition_expression("attribute_exists(#user) AND #forget > :now")
             .expression_attribute_names("#user", item::USER_ID)
             .expression_attribute_names("#forget", item::FORGET_AT)
+            .expression_attribute_values(":ended", item::number(now.before(LONG_AGO)))
             .expression_attribute_values(":now", item::number(now));
         if_met("ending the session", call.send().await)
     }
@@ -152,7 +159,7 @@ impl Store {
         }
     }
 
-    /// Removes a session that a change of its user has invalidated. Repeating it changes nothing.
+    /// Removes a session or a log-in flow that a change of its user has invalidated. Repeating it changes nothing.
     ///
     /// # Errors
     /// When the store fails.
@@ -175,6 +182,6 @@ fn browser(place: &Place) -> Option<Digest> {
     Digest::parse(digest).filter(|_| kind == BROWSER)
 }
 
-pub(crate) fn key(user_id: &UserId, kind: &str, id: &Digest) -> Item {
-    item::key(user_id.as_str(), &format!("{SESSIONS}{kind}#{}", id.text()))
+pub(crate) fn place(user_id: &UserId, kind: &str, id: &Digest) -> Place {
+    Place::new(user_id.to_string(), format!("{SESSIONS}{kind}#{}", id.text()))
 }

@@ -42,7 +42,7 @@ pub struct Entry {
     /// Its key.
     pub key: Place,
     /// When it may go.
-    pub forget_at: Option<Timestamp>,
+    pub purge_at: Option<Timestamp>,
     /// What it is.
     pub kind: Kind,
 }
@@ -125,12 +125,12 @@ impl Store {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn void(&self, change: &Invalidation, now: Timestamp, grace: Duration) -> Result<Marked, Failure> {
-        let forget_at = lifecycle::forget_at(change.expires_at, Some(now), grace);
+    pub async fn void(&self, change: &Invalidation, now: Timestamp, retention: Duration) -> Result<Marked, Failure> {
+        let purge_at = lifecycle::purge_at(change.expires_at, Some(now), retention);
         let revocation = Revocation { at: now, because: change.because };
         let mut wait = BUSY_WAIT;
         loop {
-            match self.revoke_one(&change.id, change.format, revocation, forget_at).await {
+            match self.revoke_one(&change.id, change.format, revocation, purge_at).await {
                 Err(failure) if failure.is_throttled() && wait <= LONGEST_BUSY_WAIT => pause(wait).await,
                 outcome => return outcome,
             }
@@ -268,7 +268,7 @@ impl Place {
 /// One unreadable item must not stop the sweep of the others, so it is an entry without a meaning.
 fn entry(item: &Item) -> Option<Entry> {
     let key = Place::of(item)?;
-    let forget_at = item::instant(item, FORGET_AT).ok().flatten();
+    let purge_at = item::instant(item, FORGET_AT).ok().flatten();
     let kind = match key.user_id.split_once('#') {
         Some((item::DEVELOPER, hash)) => match (hash.parse(), to_pointer(item)) {
             (Ok(hash), Ok(Pointer { owner, replaced_at })) => {
@@ -285,8 +285,8 @@ fn entry(item: &Item) -> Option<Entry> {
         None if sessions::is_session(&key.token) => {
             Session::from_item(item).map_or(Kind::Other, |session| Kind::Session(Box::new(session)))
         }
-        None if key.token.as_str() < FIRST_TOKEN && forget_at.is_some() => Kind::Passing,
+        None if key.token.as_str() < FIRST_TOKEN && purge_at.is_some() => Kind::Passing,
         None => item::to_record(item).map_or(Kind::Other, |record| Kind::Record(Box::new(record))),
     };
-    Some(Entry { key, forget_at, kind })
+    Some(Entry { key, purge_at, kind })
 }

@@ -41,18 +41,19 @@ impl Store {
         self.put_new(item::from_record(record), "writing the record").await
     }
 
-    /// Takes a record away whose text was never shown, and gives its place back to the token that it was to replace.
+    /// Undoes the creation or the rotation of a token whose text was not delivered: deletes its record, and lets the
+    /// token that it was to replace go on.
     ///
     /// # Errors
     /// When the store fails. The record then stays until it is forgotten, and nobody holds its text.
     pub async fn withdraw(&self, record: &Record) -> Result<(), Failure> {
         match record.replaces {
-            Some(old) => self.withdraw_successor(record, old).await,
-            None => self.delete_unshown(record).await,
+            Some(old) => self.undo_rotation(record, old).await,
+            None => self.delete_undelivered(record).await,
         }
     }
 
-    pub(crate) async fn delete_unshown(&self, record: &Record) -> Result<(), Failure> {
+    pub(crate) async fn delete_undelivered(&self, record: &Record) -> Result<(), Failure> {
         let call = self.client.delete_item().table_name(&self.tables.tokens);
         let call = call.set_key(Some(item::record_key(&record.id, record.format)));
         // The key of a developer record does not say which token it is.
@@ -78,10 +79,10 @@ impl Store {
         &self,
         id: &TokenId,
         revocation: Revocation,
-        forget_at: Option<Timestamp>,
+        purge_at: Option<Timestamp>,
     ) -> Result<Marked, Failure> {
-        match self.revoke_one(id, Format::Signed, revocation, forget_at).await? {
-            Marked::Unknown => self.revoke_one(id, Format::Developer, revocation, forget_at).await,
+        match self.revoke_one(id, Format::Signed, revocation, purge_at).await? {
+            Marked::Unknown => self.revoke_one(id, Format::Developer, revocation, purge_at).await,
             marked @ (Marked::Now | Marked::Before) => Ok(marked),
         }
     }
@@ -95,14 +96,14 @@ impl Store {
         id: &TokenId,
         format: Format,
         revocation: Revocation,
-        forget_at: Option<Timestamp>,
+        purge_at: Option<Timestamp>,
     ) -> Result<Marked, Failure> {
         let mut set = "SET #revoked = :at, #because = :because".to_owned();
         let mut call = self.update(item::record_key(id, format));
-        if let Some(forget_at) = forget_at {
+        if let Some(purge_at) = purge_at {
             set.push_str(", #forget = :forget");
             call = call.expression_attribute_names("#forget", item::FORGET_AT);
-            call = call.expression_attribute_values(":forget", item::number(forget_at));
+            call = call.expression_attribute_values(":forget", item::number(purge_at));
         }
         let call = call
             .update_expression(format!("{set} REMOVE #live"))

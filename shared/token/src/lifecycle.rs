@@ -161,7 +161,7 @@ pub struct Bound<'a> {
 }
 
 impl Bound<'_> {
-    /// Whether a change of the user has voided the token for good, and why; see [`voided`].
+    /// Whether a change of the user has voided the token for good, and why; see [`invalidated`].
     pub fn voided(&self, user: Option<&User>) -> Option<Reason> {
         let reason = changed_since(self.fingerprint, self.binding, user)?;
         let user = user.filter(|_| reason == Reason::UserChanged);
@@ -193,10 +193,14 @@ pub fn changed(record: &Record, user: Option<&User>, reason: Reason) -> Changed 
     user.map(|user| differences(record, user).kinds()).unwrap_or_default()
 }
 
-/// When the record may go: its expiry or its revocation, whichever is first, and the grace period, in which its holder
+/// When the record may go: its expiry or its revocation, whichever is first, and the record retention, in which its holder
 /// still learns why. `None` for a token that neither ends nor was taken back.
-pub fn forget_at(expires_at: Option<Timestamp>, revoked_at: Option<Timestamp>, grace: Duration) -> Option<Timestamp> {
-    [expires_at, revoked_at].into_iter().flatten().min().map(|end| end.after(grace))
+pub fn purge_at(
+    expires_at: Option<Timestamp>,
+    revoked_at: Option<Timestamp>,
+    retention: Duration,
+) -> Option<Timestamp> {
+    [expires_at, revoked_at].into_iter().flatten().min().map(|end| end.after(retention))
 }
 
 #[cfg(test)]

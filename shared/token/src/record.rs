@@ -60,8 +60,8 @@ pub struct Record {
     pub replaced_at: Option<Timestamp>,
     /// When it was last seen, within the hour.
     pub last_used_at: Option<Timestamp>,
-    /// When the record may go; see [`crate::lifecycle::forget_at`].
-    pub forget_at: Option<Timestamp>,
+    /// When the record may go; see [`crate::lifecycle::purge_at`].
+    pub purge_at: Option<Timestamp>,
 }
 
 /// When and why a token was taken back.

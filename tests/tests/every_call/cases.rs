@@ -101,13 +101,13 @@ fn authorizer(tokens: &Tokens) -> Vec<Case> {
         Case::new(name, "VerifyAuthorizer", event, right, counts)
     };
     vec![
-        verify("own", "allow", "admitted"),
-        verify("developer", "allow", "admitted"),
-        verify("revoked", "revoked", "refused"),
-        verify("disabled", "disabled", "refused"),
-        verify("ended", "replaced", "refused"),
-        verify("blocked", "user_blocked", "refused"),
-        verify("changed", "user_changed", "refused"),
+        verify("own", "allow", "accepted"),
+        verify("developer", "allow", "accepted"),
+        verify("revoked", "revoked", "rejected"),
+        verify("disabled", "disabled", "rejected"),
+        verify("ended", "replaced", "rejected"),
+        verify("blocked", "user_blocked", "rejected"),
+        verify("changed", "user_changed", "rejected"),
     ]
 }
 
@@ -134,7 +134,7 @@ async fn generate(world: &World, tokens: &Tokens) -> Vec<Case> {
         case("a password", Request::new("POST", route).authorization(&right), "200"),
         Case { counts: "login_failed", ..case("a wrong password", wrong, "401") },
         case("a token", with("own", "POST", route), "200"),
-        Case { counts: "refused", ..case("a revoked token", with("revoked", "POST", route), "401") },
+        Case { counts: "rejected", ..case("a revoked token", with("revoked", "POST", route), "401") },
         case("create", with("own", "POST", "/tokens").json(&json!({"name": "a"})), "201"),
         case("create for another", with("admin", "POST", "/tokens").json(&json!({"name": "a", "user_id": "1"})), "201"),
         Case { counts: "rotated", ..case("rotate", rotate("own", "own"), "201").again(&["409"]) },
@@ -185,8 +185,8 @@ fn revoke(tokens: &Tokens) -> Vec<Case> {
         Case { counts: "disabled", ..case("disable", switch, "200") },
         case("revoke by text", by_text("own"), "200"),
         case("revoke a developer token by text", by_text("developer"), "200"),
-        Case { counts: "revoked all", ..case("revoke all", all("own"), "200").again(&["401"]) },
-        Case { counts: "revoked all", ..case("revoke all of another", all("admin"), "200") },
+        Case { counts: "revoked_all", ..case("revoke all", all("own"), "200").again(&["401"]) },
+        Case { counts: "revoked_all", ..case("revoke all of another", all("admin"), "200") },
         case("revoke as Rarog", with("own", "DELETE", "/rest/pat/1.0/token/{id}", &id("child")), "204"),
     ]
 }
@@ -206,7 +206,7 @@ fn console(tokens: &Tokens) -> Vec<Case> {
     vec![
         case("list", with("own", "GET", "/tokens").query("limit", "2"), "200"),
         case("list another's", with("admin", "GET", "/tokens").query("user_id", "1"), "200"),
-        Case { counts: "refused", ..case("list with a revoked token", with("revoked", "GET", "/tokens"), "401") },
+        Case { counts: "rejected", ..case("list with a revoked token", with("revoked", "GET", "/tokens"), "401") },
         case("show", with("own", "GET", "/tokens/{id}").parameter("id", &id), "200"),
         case("list as Rarog", with("own", "GET", "/rest/pat/1.0/token"), "200"),
         case("introspect a live token", introspect("child"), "active"),
@@ -233,7 +233,7 @@ async fn pages(world: &World, tokens: &Tokens) -> Vec<Case> {
     let access = |what| admin.with_form(post("/admin/users/{user_id}/access"), &[("do", what)]);
     let revoke_own = me.with_form(post("/profile/developer/tokens/{id}"), &[]);
     vec![
-        case("sign in", "Generate", sign_in, "303", "signed in"),
+        case("sign in", "Generate", sign_in, "303", "signed_in"),
         // A form is good for one time: once it is marked as used, the next one comes with the page.
         case("make on the page", "Generate", make, "201", "issued").again(&["409"]).in_steps(),
         case("rotate on the page", "Generate", developer(&[("do", "rotate"), ("id", &own)]), "201", "rotated")
@@ -243,12 +243,12 @@ async fn pages(world: &World, tokens: &Tokens) -> Vec<Case> {
             .again(&["409"])
             .in_steps(),
         case("a key on the page", "Generate", key, "201", "issued").again(&["409"]).in_steps(),
-        case("sign out", "Revoke", me.with_form(post("/sign-out"), &[]), "303", "signed out").again(&["401"]),
+        case("sign out", "Revoke", me.with_form(post("/sign-out"), &[]), "303", "signed_out").again(&["401"]),
         case("revoke on the page", "Revoke", revoke_own, "303", "revoked"),
         case("disable on the page", "Revoke", switch("disable"), "303", "disabled"),
         case("delete on the page", "Revoke", switch("delete"), "303", "revoked"),
         case("block on the page", "Revoke", access("block"), "303", "blocked"),
-        case("revoke all on the page", "Revoke", access("revoke-all"), "303", "revoked all"),
+        case("revoke all on the page", "Revoke", access("revoke-all"), "303", "revoked_all"),
         case("the page of tokens", "Console", me.with_cookies(get("/profile/developer")), "200", ""),
         case("the page of users", "Console", admin.with_cookies(get("/admin/users")), "200", ""),
         case("the page of a user", "Console", admin.with_cookies(get("/admin/users/{user_id}")), "200", ""),
@@ -262,7 +262,7 @@ async fn prune(world: &World) -> Vec<Case> {
     world.set_user("1", "username", Some(text("my_username"))).await;
     let records = world.user_stream().split_off(before);
     vec![
-        Case::new("the stream", "Prune", json!({"Records": records}), "done", "voided").in_steps(),
-        Case::new("the schedule", "Prune", json!({"source": "aws.scheduler"}), "done", "voided").in_steps(),
+        Case::new("the stream", "Prune", json!({"Records": records}), "done", "invalidated").in_steps(),
+        Case::new("the schedule", "Prune", json!({"source": "aws.scheduler"}), "done", "invalidated").in_steps(),
     ]
 }

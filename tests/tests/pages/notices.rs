@@ -62,7 +62,7 @@ async fn check(settings: &[(&str, &str)], cached: Option<u64>) {
 
 #[tokio::test]
 async fn a_page_says_until_when_a_cached_answer_accepts_what_it_ended() {
-    check(&[("HALLPASS_AUTHORIZER_CACHE", "5m")], Some(300)).await;
+    check(&[("HALLPASS_AUTHORIZER_CACHE_TTL", "5m")], Some(300)).await;
 }
 
 #[tokio::test]

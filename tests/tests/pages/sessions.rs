@@ -59,6 +59,15 @@ async fn world() -> World {
     World::with(&[("HALLPASS_INVALIDATE_ON", "username,password_hash,status,mail")]).await
 }
 
+/// What the own page answers a browser with the cookies of this request.
+async fn own_page(world: &World, request: &Request) -> u16 {
+    world.send("Console", request.clone()).await.status
+}
+
+fn own() -> Request {
+    Request::new("GET", "/profile/developer")
+}
+
 /// Everything that a session is good for: the pages, and every form of them.
 async fn try_everything(world: &World, visitor: &Visitor<'_>, token: &str) -> Vec<(String, Answer)> {
     let hash = token.split('.').next_back().unwrap().to_owned();
@@ -115,12 +124,12 @@ async fn a_session_that_no_change_ended_is_left_alone() {
     world.set_user("2", "full_name", Some(text("Another"))).await;
     world.delivery.drain().await.unwrap();
     let swept = world.invoke("Prune", json!({"source": "aws.scheduler"})).await.unwrap();
-    assert_eq!((&swept["voided"], &swept["unreadable"]), (&json!(0), &json!(0)), "{swept}");
+    assert_eq!((&swept["invalidated"], &swept["unreadable"]), (&json!(0), &json!(0)), "{swept}");
     assert_eq!(visitor.open("Console", Request::new("GET", "/profile/developer")).await.status, 200);
     // When its time has come it is gone.
     world.advance(1_800);
     let swept = world.invoke("Prune", json!({"source": "aws.scheduler"})).await.unwrap();
-    assert_eq!(swept["forgotten"], json!(1), "{swept}");
+    assert_eq!(swept["purged"], json!(1), "{swept}");
     assert_eq!(visitor.open("Console", Request::new("GET", "/profile/developer")).await.status, 401);
 }
 
@@ -188,5 +197,108 @@ async fn signing_in_ends_the_session_before_whoever_signs_in() {
         let fields = [("username", name), ("password", "wrong")];
         assert_eq!(browser.submit("Generate", Request::new("POST", "/sign-in"), &fields).await.status, 401);
         assert_eq!(browser.open("Console", Request::new("GET", "/profile/developer")).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn signing_out_ends_the_session_of_this_browser_alone() {
+    let world = World::new().await;
+    let mut one = Visitor::signed_in(&world, "my_username", "topsecret").await;
+    let two = Visitor::signed_in(&world, "my_username", "topsecret").await;
+    let (of_one, of_two) = (one.with_cookies(own()), two.with_cookies(own()));
+    // A form of the page that one browser shows does nothing in the other.
+    let remake = Request::new("POST", "/profile/developer");
+    let crossed = two.with_cookies_of(&one.with_form(remake, &[("do", "remake")]));
+    assert_eq!(world.send("Generate", crossed).await.status, 403);
+    assert_eq!(one.submit("Revoke", Request::new("POST", "/sign-out"), &[]).await.status, 303);
+    assert_eq!((own_page(&world, &of_one).await, own_page(&world, &of_two).await), (401, 200));
+    // It is over by a clock that is late, too.
+    let sessions = world.store.sessions_of(&"1".parse().unwrap()).await.unwrap();
+    assert_eq!(sessions.iter().filter(|(_, session)| session.expires_at > session.started_at).count(), 1);
+    assert_eq!(world.count_records("1").await, 0);
+}
+
+#[tokio::test]
+async fn what_a_browser_kept_of_one_user_does_nothing_once_another_has_signed_in() {
+    let world = World::new().await;
+    let mut browser = Visitor::signed_in(&world, "my_username", "topsecret").await;
+    let form = browser.with_form(Request::new("POST", "/profile/developer"), &[("do", "remake")]);
+    let sign_out = browser.with_form(Request::new("POST", "/sign-out"), &[]);
+    browser.sign_in_again(&world, "admin", "letmein").await;
+    // The form of the tab that was left open, with the cookies of before and with those of now.
+    assert_eq!(world.send("Generate", form.clone()).await.status, 401);
+    assert_eq!(world.send("Generate", browser.with_cookies_of(&form)).await.status, 403);
+    assert_eq!(world.send("Revoke", browser.with_cookies_of(&sign_out)).await.status, 403);
+    assert_eq!(own_page(&world, &browser.with_cookies(own())).await, 200, "the form of another signs nobody out");
+    assert_eq!((world.count_records("1").await, world.count_records("2").await), (0, 0));
+}
+
+#[tokio::test]
+async fn an_invalidated_session_is_signed_out_of_by_signing_in_again() {
+    let world = World::new().await;
+    for (number, prune) in (1..).zip([None, Some(Prune::Stream), Some(Prune::Sweep)]) {
+        let mut browser = Visitor::signed_in(&world, "my_username", "topsecret").await;
+        let stale = browser.with_cookies(own());
+        let generation = AttributeValue::N((100 * number).to_string());
+        world.set_user("1", "token_generation", Some(generation)).await;
+        match prune {
+            None => {}
+            Some(Prune::Stream) => world.delivery.drain().await.unwrap(),
+            Some(Prune::Sweep) => {
+                world.invoke("Prune", json!({"source": "aws.scheduler"})).await.unwrap();
+            }
+        }
+        let elsewhere = Visitor::signed_in(&world, "my_username", "topsecret").await.with_cookies(own());
+        let answer = browser.submit("Revoke", Request::new("POST", "/sign-out"), &[]).await;
+        assert_eq!(answer.status, 401, "{prune:?}");
+        assert_eq!(own_page(&world, &elsewhere).await, 200, "{prune:?}: the newer session is not concerned");
+        browser.sign_in_again(&world, "my_username", "topsecret").await;
+        assert_eq!(own_page(&world, &browser.with_cookies(own())).await, 200, "{prune:?}");
+        assert_eq!(own_page(&world, &stale).await, 401, "{prune:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_session_of_a_removed_user_is_dead_though_the_id_is_given_to_another() {
+    let world = World::new().await;
+    for is_pruned in [false, true] {
+        let mut browser = Visitor::signed_in(&world, "my_username", "topsecret").await;
+        let stale = browser.with_cookies(own());
+        let before = world.user_item("1").await;
+        world.remove_user("1").await;
+        for (what, answer) in try_everything(&world, &browser, "1.AAAAAAAAAAAAAAAAAAAAAA").await {
+            assert_eq!(answer.status, 401, "{what}: {}", answer.body);
+        }
+        if is_pruned {
+            world.delivery.drain().await.unwrap();
+            assert!(world.store.sessions_of(&"1".parse().unwrap()).await.unwrap().is_empty());
+        }
+        // Another person gets the ID and the name.
+        let mut next = before.clone();
+        next.insert("password_hash".to_owned(), text(&password::hash("other-secret-7", [9; 16]).unwrap()));
+        world.put("Users", next).await;
+        assert_eq!(own_page(&world, &stale).await, 401);
+        // In the same browser, too.
+        browser.sign_in_again(&world, "my_username", "other-secret-7").await;
+        assert_eq!(own_page(&world, &browser.with_cookies(own())).await, 200);
+        assert_eq!(own_page(&world, &stale).await, 401);
+        world.put("Users", before).await;
+        world.delivery.drain().await.unwrap();
+        assert_eq!(own_page(&world, &stale).await, 401);
+    }
+}
+
+#[tokio::test]
+async fn the_secret_of_a_session_is_good_for_its_own_user_alone() {
+    let world = World::new().await;
+    let mine = Visitor::signed_in(&world, "my_username", "topsecret").await.cookie("__Secure-hallpass");
+    Visitor::signed_in(&world, "admin", "letmein").await;
+    let check = async |cookie: &str, status: u16| {
+        let request = own().header("Accept", "text/html").header("Cookie", cookie);
+        assert_eq!(own_page(&world, &request).await, status, "{cookie}");
+    };
+    check(&mine, 200).await;
+    for id in ["2", "3", "nobody"] {
+        check(&mine.replace("=1.", &format!("={id}.")), 401).await;
     }
 }

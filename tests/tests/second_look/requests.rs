@@ -22,8 +22,10 @@ pub(crate) struct Case {
     pub(crate) old: Option<Record>,
     /// Whether an administrator's permission is needed.
     pub(crate) administers: bool,
-    /// The sort key of the session that asks.
+    /// Whether a browser session asks.
     pub(crate) has_session: bool,
+    /// Whether the user logged in by an earlier request, which began a log-in flow.
+    pub(crate) has_flow: bool,
 }
 
 /// How it is asked.
@@ -44,6 +46,7 @@ impl Case {
             old: None,
             administers: false,
             has_session: false,
+            has_flow: false,
         }
     }
 
@@ -61,6 +64,15 @@ impl Case {
 
     fn in_a_session(self) -> Self {
         Self { has_session: true, ..self }
+    }
+
+    fn in_a_flow(self) -> Self {
+        Self { has_flow: true, ..self }
+    }
+
+    /// Whether what the caller shows is older than the request, so that any change in between ends it.
+    pub(crate) fn is_older(&self) -> bool {
+        self.token.is_some() || self.has_session || self.has_flow
     }
 
     /// The text of the new token, or the status of the refusal; 0 stands for whatever no request was.
@@ -143,7 +155,7 @@ pub(crate) async fn cases(world: &World) -> Vec<Case> {
             .by(&admin.record)
             .for_another("4"),
         Case::new("authorise", Request::new("GET", "/rs/authorise").authorization(&login), "1"),
-        Case::new("the implicit flow", implicit(world, &login).await, "1"),
+        Case::new("the implicit flow", implicit(world, &login).await, "1").in_a_flow(),
     ];
     cases.extend(operated(world).await);
     cases.extend(pages(world, &own.record).await);

@@ -18,7 +18,7 @@ pub const LIFE: u64 = 172_800;
 const WINDOW: u64 = 3_600;
 
 /// How long a record stays after its end, in seconds: the default.
-const GRACE: u64 = 86_400;
+const RETENTION: u64 = 86_400;
 
 /// How far the clock of the stream may be from that of the functions, in seconds.
 const SKEW: u64 = 2;
@@ -320,7 +320,7 @@ impl Model {
     pub fn expired_items_removed(&mut self) {
         for token in &mut self.tokens {
             let ended_at = token.doubt.as_ref().or(token.end.as_ref()).map(|end| end.at);
-            token.may_be_gone |= token.remade_at.or(ended_at).is_some_and(|at| at + GRACE <= self.now);
+            token.may_be_gone |= token.remade_at.or(ended_at).is_some_and(|at| at + RETENTION <= self.now);
         }
     }
 

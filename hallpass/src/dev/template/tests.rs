@@ -23,7 +23,7 @@ fn the_template_of_this_project_names_its_tables() {
     let template = real();
     let names: Vec<_> =
         template.tables.iter().map(|it| (it.logical_id.as_str(), it.ttl_attribute.as_deref())).collect();
-    assert_eq!(names, [("Attempts", Some("forget_at")), ("Tokens", Some("forget_at")), ("Users", None)]);
+    assert_eq!(names, [("Attempts", Some("purge_at")), ("Tokens", Some("purge_at")), ("Users", None)]);
     let users = &template.tables[2].create;
     assert_eq!(users["TableName"], "Users");
     assert_eq!(users["BillingMode"], "PAY_PER_REQUEST");

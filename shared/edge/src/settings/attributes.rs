@@ -2,7 +2,7 @@
 
 use token::{Binding, user::attribute};
 
-use super::{BadSetting, Lookup, text};
+use super::{BadSetting, Lookup, nearest::nearest, text};
 
 /// The attributes that Hallpass knows. An application may have any others.
 const KNOWN: [&str; 9] = [
@@ -49,28 +49,8 @@ fn misspelt(name: &str) -> Option<&'static str> {
     if KNOWN.contains(&name) {
         return None;
     }
-    let lower = name.to_lowercase();
-    let near = KNOWN.into_iter().map(|known| (distance(&lower, known), known));
-    near.filter(|(distance, _)| *distance <= MISSPELT).min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
-}
-
-/// How many characters must be put in, left out or exchanged to make one of the other (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
-    for (line, left) in one.chars().enumerate() {
-        let mut above = line;
-        let mut last = line.saturating_add(1);
-        if let Some(first) = row.first_mut() {
-            *first = last;
-        }
-        for (cell, right) in row.iter_mut().skip(1).zip(other.chars()) {
-            let exchanged = above.saturating_add(usize::from(left != right));
-            above = *cell;
-            last = exchanged.min(above.saturating_add(1)).min(last.saturating_add(1));
-            *cell = last;
-        }
-    }
-    row.last().copied().unwrap_or_default()
+    let found = nearest(&name.to_lowercase(), KNOWN)?;
+    (found.distance <= MISSPELT).then_some(found.name)
 }
 
 #[cfg(test)]
@@ -93,15 +73,6 @@ mod tests {
         }
         for listed in ["status,", ",status", "status,,kind", "none,status", " ", ",", "a\tb", "status,sta\u{0}tus"] {
             check(listed, None);
-        }
-    }
-
-    #[test]
-    fn a_distance_counts_characters() {
-        for (one, other, expected) in
-            [("", "abc", 3), ("abc", "", 3), ("abc", "abc", 0), ("abc", "axc", 1), ("ab", "ba", 2)]
-        {
-            assert_eq!(distance(one, other), expected, "{one} {other}");
         }
     }
 }

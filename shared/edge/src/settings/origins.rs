@@ -1,11 +1,11 @@
-//! Origins (`HALLPASS_ALLOW_ORIGINS`), in the form that a browser sends (RFC 6454 section 6.2; WHATWG URL, "host
+//! Origins (`HALLPASS_CORS_ALLOWED_ORIGINS`), in the form that a browser sends (RFC 6454 section 6.2; WHATWG URL, "host
 //! serializer"): scheme and host in lower case, no default port, nothing behind.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::{BadSetting, Lookup, text};
 
-const NAME: &str = "HALLPASS_ALLOW_ORIGINS";
+const NAME: &str = "HALLPASS_CORS_ALLOWED_ORIGINS";
 
 /// The origins, separated by commas.
 pub(super) fn read(lookup: Lookup<'_>) -> Result<Vec<String>, BadSetting> {

@@ -15,12 +15,12 @@ const MOST: u32 = 1_000_000;
 
 const DURATION: &str = "it is not a duration of at least a second, such as 90s, 15m, 12h or 30d";
 
-/// `HALLPASS_GRACE`: how long a record stays after its end.
+/// `HALLPASS_RECORD_RETENTION`: how long a record stays after its end.
 ///
 /// # Errors
 /// When it is not a duration.
-pub fn grace(lookup: Lookup<'_>) -> Result<Duration, BadSetting> {
-    duration(lookup, "HALLPASS_GRACE", days(1))
+pub fn record_retention(lookup: Lookup<'_>) -> Result<Duration, BadSetting> {
+    duration(lookup, "HALLPASS_RECORD_RETENTION", days(1))
 }
 
 /// A duration of at least a second: `90`, `90s`, `15m`, `12h` or `30d`.

@@ -34,12 +34,12 @@ impl Store {
             return Ok(None);
         };
         let read = || -> Result<_, Corrupt> {
-            let forget_at = item::instant(&item, FORGET_AT)?.ok_or(Corrupt(FORGET_AT))?;
+            let purge_at = item::instant(&item, FORGET_AT)?.ok_or(Corrupt(FORGET_AT))?;
             let noted_at = item::instant(&item, NOTED_AT)?.ok_or(Corrupt(NOTED_AT))?;
-            Ok((forget_at, Known { proof: item::required(&item, PROOF)?, noted_at }))
+            Ok((purge_at, Known { proof: item::required(&item, PROOF)?, noted_at }))
         };
         // One that cannot be read makes no network known.
-        Ok(read().ok().filter(|(forget_at, _)| !forget_at.has_come(now)).map(|(_, known)| known))
+        Ok(read().ok().filter(|(purge_at, _)| !purge_at.has_come(now)).map(|(_, known)| known))
     }
 
     /// Notes that a network has logged in.

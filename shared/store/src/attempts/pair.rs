@@ -35,7 +35,7 @@ impl Store {
             match Pair::read(&old).map_err(|bad| Failure::new(DOING, bad))?.judge(&word, now) {
                 Judgement::Go => return Ok(Pace::Go),
                 Judgement::Wait(wait) => return Ok(Pace::Wait(wait)),
-                Judgement::Over(forget_at) => self.forget_pair(pair, forget_at).await?,
+                Judgement::Over(purge_at) => self.forget_pair(pair, purge_at).await?,
                 Judgement::Expired(words) => self.expire(pair, &words, now).await?,
             }
         }
@@ -118,7 +118,7 @@ impl Store {
     }
 
     /// Deletes a pair that did nothing for long, unless it did something meanwhile.
-    async fn forget_pair(&self, pair: &str, forget_at: Timestamp) -> Result<(), Failure> {
+    async fn forget_pair(&self, pair: &str, purge_at: Timestamp) -> Result<(), Failure> {
         let call = self
             .client
             .delete_item()
@@ -126,7 +126,7 @@ impl Store {
             .set_key(Some(item::attempt_key(pair)))
             .condition_expression("#forget = :forget")
             .expression_attribute_names("#forget", FORGET_AT)
-            .expression_attribute_values(":forget", item::number(forget_at));
+            .expression_attribute_values(":forget", item::number(purge_at));
         if_met("forgetting failed log-ins", call.send().await).map(drop)
     }
 }
@@ -135,7 +135,7 @@ impl Store {
 struct Pair {
     failures: u32,
     failed_at: Timestamp,
-    forget_at: Timestamp,
+    purge_at: Timestamp,
     reserved: Vec<String>,
 }
 
@@ -165,7 +165,7 @@ impl Pair {
         Ok(Self {
             failures,
             failed_at: failed_at.unwrap_or(Timestamp::EPOCH),
-            forget_at: item::instant(item, FORGET_AT)?.ok_or(Corrupt(FORGET_AT))?,
+            purge_at: item::instant(item, FORGET_AT)?.ok_or(Corrupt(FORGET_AT))?,
             reserved: reserved(item).to_vec(),
         })
     }
@@ -175,8 +175,8 @@ impl Pair {
             // The first answer to this very write was lost.
             return Judgement::Go;
         }
-        if self.forget_at.has_come(now) {
-            return Judgement::Over(self.forget_at);
+        if self.purge_at.has_come(now) {
+            return Judgement::Over(self.purge_at);
         }
         let next_at = self.failed_at.after(pace::wait_after(self.failures));
         if self.failures >= pace::FREE_FAILURES && next_at > now {

@@ -60,7 +60,7 @@ fn record() -> Record {
         replaced_by: None,
         replaced_at: None,
         last_used_at: None,
-        forget_at: None,
+        purge_at: None,
     }
 }
 
@@ -208,7 +208,7 @@ fn a_change_voids_and_a_mere_block_that_is_not_bound_does_not() {
 fn a_record_goes_a_grace_period_after_its_end() {
     let at = |seconds| Timestamp::from_unix(seconds);
     let check = |expires, revoked, expected| {
-        assert_eq!(forget_at(expires, revoked, Duration::from_secs(10)), expected);
+        assert_eq!(purge_at(expires, revoked, Duration::from_secs(10)), expected);
     };
     check(None, None, None);
     check(at(100), None, at(110));

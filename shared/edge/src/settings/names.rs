@@ -1,0 +1,149 @@
+//! The names of all `HALLPASS_*` variables, in one list for every binary.
+
+use std::fmt;
+
+use super::{BadSetting, Lookup, nearest, text};
+
+/// What the name of every variable begins with.
+pub const PREFIX: &str = "HALLPASS_";
+
+/// Every variable that some binary of Hallpass reads.
+pub const SETTINGS: [&str; 36] = [
+    "HALLPASS_ADMIN_PERMISSION",
+    "HALLPASS_APP_USER",
+    "HALLPASS_ATTEMPTS_TABLE",
+    "HALLPASS_AUTHORIZER_CACHE_TTL",
+    "HALLPASS_AUTHORIZER_RESPONSE",
+    "HALLPASS_BASIC_CHALLENGE",
+    "HALLPASS_CORS_ALLOWED_ORIGINS",
+    "HALLPASS_DEVELOPER_LIFETIME",
+    "HALLPASS_DYNAMODB_ENDPOINT",
+    "HALLPASS_GENERATE_PASSWORD",
+    "HALLPASS_GENERATE_PERMISSION",
+    "HALLPASS_INVALIDATE_ON",
+    "HALLPASS_INVALIDATE_ON_DEVELOPER",
+    "HALLPASS_INVALIDATE_ON_JWT",
+    "HALLPASS_INVALIDATE_ON_SIGNED",
+    "HALLPASS_KEYS",
+    "HALLPASS_KEYS_SECRET",
+    "HALLPASS_KEY_REFRESH",
+    "HALLPASS_LIFETIME",
+    "HALLPASS_LOGIN_NAME_BUDGET",
+    "HALLPASS_LOGIN_NETWORK_BUDGET",
+    "HALLPASS_LOGIN_SOURCE_BUDGET",
+    "HALLPASS_MAX_AUTHENTICATION_AGE",
+    "HALLPASS_MAX_LIFETIME",
+    "HALLPASS_MAX_TOKENS",
+    "HALLPASS_MAX_TOKENS_TOTAL",
+    "HALLPASS_PREFIX",
+    "HALLPASS_REALM",
+    "HALLPASS_RECORD_RETENTION",
+    "HALLPASS_ROTATION_WINDOW",
+    "HALLPASS_ROUTES",
+    "HALLPASS_SECRETS_ENDPOINT",
+    "HALLPASS_SUNSET",
+    "HALLPASS_TOKENS_PERMISSION",
+    "HALLPASS_TOKENS_TABLE",
+    "HALLPASS_USERS_TABLE",
+];
+
+/// What the tests of Hallpass read, which is no reason for a warning.
+const OF_TESTS: [&str; 7] = [
+    "HALLPASS_LONG",
+    "HALLPASS_MUTANT",
+    "HALLPASS_MUTANTS_REACHED",
+    "HALLPASS_TEST_BROWSER",
+    "HALLPASS_TEST_ENDPOINT",
+    "HALLPASS_TEST_SHOTS",
+    "HALLPASS_WRITE_DOCS",
+];
+
+/// Variables that have another name now, each with its new name.
+const RENAMED: [(&str, &str); 5] = [
+    ("HALLPASS_ALLOW_ORIGINS", "HALLPASS_CORS_ALLOWED_ORIGINS"),
+    ("HALLPASS_AUTHORIZER_ANSWER", "HALLPASS_AUTHORIZER_RESPONSE"),
+    ("HALLPASS_AUTHORIZER_CACHE", "HALLPASS_AUTHORIZER_CACHE_TTL"),
+    ("HALLPASS_GRACE", "HALLPASS_RECORD_RETENTION"),
+    ("HALLPASS_MAX_RENEWAL", "HALLPASS_MAX_AUTHENTICATION_AGE"),
+];
+
+/// A variable that is set and that no binary reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownVariable {
+    /// The name that is set.
+    pub name: String,
+    /// The known name that is closest to it.
+    pub nearest: &'static str,
+}
+
+/// Looks for variables under a former name. A limit that its operator set must not be ignored silently.
+///
+/// # Errors
+/// Names the first variable that is set under its former name, and the new name.
+pub fn reject_former(lookup: Lookup<'_>) -> Result<(), BadSetting> {
+    match RENAMED.into_iter().find(|(former, _)| text(lookup, former).is_some()) {
+        Some((former, new)) => Err(BadSetting::new(former, format!("is now {new}; set that instead"))),
+        None => Ok(()),
+    }
+}
+
+/// The variables among these that no binary reads, each with the closest known name. An empty variable counts as absent.
+pub fn unknown<'n>(set: impl IntoIterator<Item = (&'n String, &'n String)>) -> Vec<UnknownVariable> {
+    let is_unknown = |name: &str| {
+        let is_former = RENAMED.iter().any(|(former, _)| *former == name);
+        name.starts_with(PREFIX) && !SETTINGS.contains(&name) && !OF_TESTS.contains(&name) && !is_former
+    };
+    set.into_iter()
+        .filter(|(name, value)| !value.is_empty() && is_unknown(name))
+        .filter_map(|(name, _)| {
+            Some(UnknownVariable {
+                name: name.clone(),
+                nearest: nearest::nearest(&name.to_uppercase(), SETTINGS)?.name,
+            })
+        })
+        .collect()
+}
+
+impl fmt::Display for UnknownVariable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is not a setting of Hallpass; did you mean {}?", self.name, self.nearest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::settings::Settings;
+
+    #[test]
+    fn a_former_name_is_rejected_with_the_new_one_unless_it_is_empty() {
+        for (former, new) in RENAMED {
+            let check = |value: &str| Settings::read(&|name| (name == former).then(|| value.to_owned()));
+            assert_eq!(check("x").unwrap_err().to_string(), format!("{former}: is now {new}; set that instead"));
+            assert!(check("").is_ok());
+            assert!(SETTINGS.contains(&new), "{new}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_variable_is_named_with_the_closest_known_one() {
+        let check = |name: &str, value: &str, expected: Option<&str>| {
+            let set = BTreeMap::from([(name.to_owned(), value.to_owned())]);
+            let found = unknown(&set);
+            assert_eq!(found.first().map(|unknown| unknown.nearest), expected, "{name}");
+        };
+        check("HALLPASS_LIFETIMES", "1d", Some("HALLPASS_LIFETIME"));
+        check("HALLPASS_CORS_ORIGINS", "x", Some("HALLPASS_CORS_ALLOWED_ORIGINS"));
+        check("HALLPASS_MAXTOKENS", "1", Some("HALLPASS_MAX_TOKENS"));
+        check("HALLPASS_lifetime", "1", Some("HALLPASS_LIFETIME"));
+        check("HALLPASS_LIFETIMES", "", None);
+        check("HALLPASS_LIFETIME", "1d", None);
+        check("HALLPASS_GRACE", "1d", None);
+        check("LIFETIME", "1d", None);
+        for name in SETTINGS.into_iter().chain(OF_TESTS) {
+            check(name, "x", None);
+        }
+    }
+}
