@@ -19,6 +19,8 @@ use tests::{
 };
 use token::Format;
 
+mod drained;
+
 /// The event of the schedule.
 fn schedule() -> Value {
     json!({"source": "aws.scheduler", "detail-type": "Scheduled Event"})

@@ -1,0 +1,98 @@
+//! A block of a user with very many tokens, really drained: by prune's handler over the engine, with the time that Lambda
+//! gives an invocation and the retries that the template gives the stream.
+//!
+//! `cargo test` takes 2,000 tokens, and `HALLPASS_LONG=1` 200,000.
+
+use std::{
+    fs,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use hallpass::dev::template::Template;
+use prune::{Answer, Event, Prune};
+use serde_json::json;
+use tests::{TEMPLATE, World, api::text, long::long, tables::RETENTION};
+use token::Format;
+
+use super::{failures, live, number, patient, verdict};
+
+/// How many tokens the user has in the long form.
+const MANY: usize = 200_000;
+
+/// How long sixteen writes take where a partition's 1,000 write units a second leave prune a fifth: each is two units,
+/// one of the record and one of its index entry. So long each question takes whether there is time left.
+const STEP: u64 = 16 * 2 * 1_000 / (1_000 / 5);
+
+/// How many milliseconds before the end of its time prune stops, as its `main` says.
+const RESERVE: u64 = 10_000;
+
+/// The time of Lambda, in milliseconds.
+struct Clock(AtomicU64);
+
+impl Clock {
+    fn now(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// Whether it is before this time, which takes a step to find out.
+    fn is_before(&self, deadline: u64) -> bool {
+        self.0.fetch_add(STEP, Ordering::SeqCst) < deadline
+    }
+}
+
+/// How long an invocation may take, in milliseconds, and how many there are for a record of the stream.
+fn budget() -> (u64, u64) {
+    let resources = Template::resolved(TEMPLATE, &[]).unwrap()["Resources"].take();
+    let prune = &resources["Prune"]["Properties"];
+    let retries = prune["Events"]["UserStream"]["Properties"]["MaximumRetryAttempts"].as_u64().unwrap();
+    (prune["Timeout"].as_u64().unwrap() * 1_000, retries + 1)
+}
+
+/// The memory of this process, in megabytes, where the system tells.
+fn megabytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or_default() / 1_024
+}
+
+/// Measured with 200,000 tokens over the embedded engine in this process, in the debug profile: 8 of the 21 invocations, and
+/// 2,112 s of Lambda's time, which is 95 tokens a second. The process held 357 MB, the tables among them, before the first
+/// page, and 358 MB at most: nothing is kept of one page for the next.
+#[tokio::test]
+async fn a_block_of_a_user_with_very_many_tokens_is_drained_within_the_retries_of_the_stream() {
+    let tokens = if long() { MANY } else { MANY / 100 };
+    let world = World::new().await;
+    let made = world.make(Format::Signed, "1", 1).await;
+    world.multiply(&made, tokens - 1).await;
+    world.advance(60);
+    world.set_user("1", "status", Some(text("blocked"))).await;
+    let records = world.user_stream().split_off(4);
+    let prune = Prune { store: patient(&world), retention: Duration::from_secs(RETENTION), bound_to: None };
+    let (timeout, invocations) = budget();
+    // The short form has as much less time as it has fewer tokens.
+    let time = (timeout - RESERVE) * tokens as u64 / MANY as u64;
+    let clock = Clock(AtomicU64::new(0));
+    let (before, most, mut used) = (megabytes(), AtomicU64::new(0), 0);
+    loop {
+        used += 1;
+        assert!(used <= invocations, "{} tokens are left after {invocations} invocations", live(&world).await);
+        let deadline = clock.now() + time;
+        let may_go_on = || {
+            most.fetch_max(megabytes(), Ordering::SeqCst);
+            clock.is_before(deadline)
+        };
+        let event = serde_json::from_value::<Event>(json!({"Records": records})).unwrap();
+        let answer: Answer = prune.handle(event, world.now(), &may_go_on).await.unwrap();
+        assert!(clock.now() < deadline + RESERVE, "prune stops before Lambda ends the invocation");
+        match failures(answer).as_slice() {
+            [] => break,
+            failed => assert_eq!(failed, [number(&records[0])]),
+        }
+    }
+    println!("{tokens} tokens: {used} of {invocations} invocations, {} s of Lambda's time", clock.now() / 1_000);
+    println!("memory: {before} MB before, at most {} MB", most.load(Ordering::SeqCst));
+    assert_eq!(live(&world).await, 0);
+    world.set_user("1", "status", Some(text("active"))).await;
+    assert_eq!(verdict(&world, &made).await, "user_blocked");
+}
