@@ -7,7 +7,7 @@ use store::Failure;
 
 use crate::{dev::StartError, stack::NoStack};
 
-/// What every exit status means; `--help`, the man page and README.md say the same.
+/// What every exit status means; `--help`, the manual page and the reference say the same.
 pub const EXIT_STATUS: [(u8, &str); 4] = [
     (0, "done"),
     (1, "refused (no such user, name taken, a bad line), or doctor found something wrong"),

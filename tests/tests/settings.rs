@@ -5,12 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use edge::{
     Settings, service,
-    settings::{BadSetting, Lookup},
+    settings::{BadSetting, Lookup, reference::SETTINGS},
 };
 use tests::KEYS;
 use verify_authorizer::Authorizer;
-
-const README: &str = include_str!("../../README.md");
 
 /// Without these no function starts.
 const NEEDED: [(&str, &str); 7] = [
@@ -23,11 +21,9 @@ const NEEDED: [(&str, &str); 7] = [
     ("HALLPASS_KEYS", KEYS),
 ];
 
-/// Every variable that README.md's table lists.
+/// Every variable of Hallpass that the reference lists.
 fn listed() -> BTreeSet<&'static str> {
-    let rows = README.lines().filter(|line| line.starts_with("| `HALLPASS_"));
-    let cells = rows.filter_map(|row| row.split('|').nth(1));
-    cells.flat_map(|cell| cell.split('`')).filter(|word| word.starts_with("HALLPASS_")).collect()
+    SETTINGS.iter().map(|setting| setting.name).filter(|name| name.starts_with("HALLPASS_")).collect()
 }
 
 /// All that the functions read, as they have it in the end.
@@ -60,6 +56,16 @@ fn an_empty_value_counts_as_absent_whatever_the_variable() {
     for (name, _) in NEEDED {
         let named = with(&[(name, "")]).unwrap_err().name;
         assert!(named == name || named == "HALLPASS_KEYS_SECRET", "{name} is empty, and {named} is named");
+    }
+}
+
+#[test]
+fn every_default_that_the_reference_states_is_that_of_the_code() {
+    let absent = with(&[]).unwrap();
+    let stated: Vec<_> = SETTINGS.iter().filter(|setting| !setting.default.is_empty()).collect();
+    assert!(stated.len() > 15, "{stated:?}");
+    for setting in stated {
+        assert_eq!(with(&[(setting.name, setting.default)]).as_ref(), Ok(&absent), "{}", setting.name);
     }
 }
 
@@ -106,7 +112,7 @@ const ORIGINS: [&str; 7] = ["*", "null", "b.example", "https://a/b", "https://u@
 const ENDPOINTS: [&str; 6] = ["172.17.0.1:8000", "localhost", "http://", " ", "ftp://a", "http://a b"];
 const TABLES: [&str; 3] = [" ", "Users ", "a\nb"];
 
-/// What each variable of README.md refuses.
+/// What each variable refuses.
 fn refused(name: &str) -> Vec<&'static str> {
     match name {
         "HALLPASS_AUTHORIZER_CACHE_TTL" => DURATIONS.to_vec(),
@@ -141,7 +147,7 @@ fn refused(name: &str) -> Vec<&'static str> {
         "HALLPASS_KEYS" => vec![" ", "x", "[]", "{}"],
         // It stands in the place of the ring itself.
         "HALLPASS_KEYS_SECRET" => Vec::new(),
-        other => panic!("{other} is in README.md, and nothing is known of what it refuses"),
+        other => panic!("{other} is in the reference, and nothing is known of what it refuses"),
     }
 }
 

@@ -13,7 +13,14 @@ const OF: &str = "settings";
 
 pub(super) fn look(stack: &Stack) -> Vec<Finding> {
     let lookup = stack.lookup();
-    let bad = |bad| Finding::new(OF, Verdict::Wrong, bad, "set the variable as README.md says, in template.yaml");
+    let bad = |bad| {
+        Finding::new(
+            OF,
+            Verdict::Wrong,
+            bad,
+            "set the variable as docs/src/reference/configuration.md says, in template.yaml",
+        )
+    };
     let mut findings = Vec::new();
     findings.extend(service::store(&lookup).err().map(bad));
     findings.extend(service::keys(&lookup, trust::connection).err().map(bad));

@@ -78,7 +78,7 @@ fn unreadable(users: &[Listed], looked_at: &str) -> Option<Finding> {
     let (more, named) = (if bad.len() > NAMED { " …" } else { "" }, bad.iter().take(NAMED));
     let named: Vec<&str> = named.map(String::as_str).collect();
     let detail = format!("of {looked_at}, {} have an attribute of a wrong type: {}{more}", bad.len(), named.join(", "));
-    Some(Finding::new("users", Verdict::Wrong, detail, "write the types that README.md names"))
+    Some(Finding::new("users", Verdict::Wrong, detail, "write the types that docs/src/guides/users.md names"))
 }
 
 fn cannot_read(failure: &Failure) -> Finding {

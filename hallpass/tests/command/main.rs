@@ -18,6 +18,7 @@ mod interrupted;
 mod killed;
 mod leaked;
 mod openness;
+mod reference;
 mod secrets;
 mod shell;
 mod stack;

@@ -1,4 +1,4 @@
-//! Completions, the manual, colours, and that README.md tells every command and no other.
+//! Completions, the manual, colours, and that every command runs and speaks JSON.
 
 use std::{
     collections::BTreeSet,
@@ -13,7 +13,7 @@ use tokio::io::AsyncBufReadExt;
 
 use crate::dev::{Dev, hallpass, run};
 
-const README: &str = include_str!("../../../README.md");
+const REFERENCE: &str = include_str!("../../../docs/src/reference/cli.md");
 
 /// Whether this program is on this machine.
 fn is_there(program: &str) -> bool {
@@ -45,7 +45,7 @@ async fn the_manual_tells_the_exit_statuses_and_has_a_page_for_every_command() {
     assert!(code == 0 && roff.contains(".TH hallpass 1"), "{roff}");
     for (status, meaning) in hallpass::error::EXIT_STATUS {
         assert!(roff.contains(&format!(".TP\n{status}\n{meaning}\n")), "{status}");
-        assert!(README.contains(&format!("| {status} | {meaning} |\n")), "not in the README: {status}");
+        assert!(REFERENCE.contains(&format!("| {status} | {meaning} |\n")), "not in the reference: {status}");
     }
     let file = nowhere.path().join("hallpass.1");
     std::fs::write(&file, &roff).unwrap();
@@ -74,29 +74,17 @@ fn leaves() -> BTreeSet<String> {
     leaves
 }
 
-/// What the README's table lists: `user add|list` is `user add` and `user list`.
+/// The commands that the reference has a heading for, without the groups.
 fn listed() -> BTreeSet<String> {
-    let section = README.split("\n## Commands\n").nth(1).unwrap().split("\n## ").next().unwrap();
-    let cells = section.lines().filter_map(|line| line.strip_prefix("| `hallpass ")?.split('`').next());
-    let mut listed = BTreeSet::new();
-    for cell in cells {
-        let cell = cell.replace("\\|", "|");
-        // A word with `|` in the place of a command names several.
-        let words: Vec<&str> = cell.split(' ').collect();
-        let last = named(&words).or(words.iter().position(|word| word.contains('|'))).unwrap();
-        let path = words[..last].join(" ");
-        listed.extend(words[last].split('|').map(|word| format!("{path} {word}").trim_start().to_owned()));
-    }
-    listed
-}
-
-/// Where the last word of a command is among these words, if they name one.
-fn named(words: &[&str]) -> Option<usize> {
-    (0..words.len()).rev().find(|last| leaves().contains(&words[..=*last].join(" ")))
+    let headings = REFERENCE.lines().filter(|line| line.starts_with('#'));
+    let all: BTreeSet<String> =
+        headings.filter_map(|line| Some(line.split_once("`hallpass ")?.1.trim_end_matches('`').to_owned())).collect();
+    let is_group = |name: &str| all.iter().any(|other| other.starts_with(&format!("{name} ")));
+    all.iter().filter(|name| !is_group(name)).cloned().collect()
 }
 
 #[tokio::test]
-async fn every_command_of_the_readme_runs_and_speaks_json_and_there_is_no_other() {
+async fn every_command_of_the_reference_runs_and_speaks_json_and_there_is_no_other() {
     let dev = Dev::fresh().await;
     let file = |name: &str| dev.data.path().join(name).display().to_string();
     std::fs::write(file("users.csv"), "user_id,username\n20,cleo\n").unwrap();

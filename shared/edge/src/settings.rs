@@ -1,4 +1,4 @@
-//! The environment, read once, at the start. README.md lists what each variable means.
+//! The environment, read once, at the start. [`reference`] says what each variable means.
 
 use std::{fmt, time::Duration};
 
@@ -8,6 +8,7 @@ mod attributes;
 pub mod names;
 mod nearest;
 mod origins;
+pub mod reference;
 mod value;
 
 pub use value::{duration, duration_or_zero, record_retention};

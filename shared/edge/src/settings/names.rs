@@ -48,7 +48,7 @@ pub const SETTINGS: [&str; 36] = [
 ];
 
 /// What the tests of Hallpass read, which is no reason for a warning.
-const OF_TESTS: [&str; 7] = [
+pub const OF_TESTS: [&str; 7] = [
     "HALLPASS_LONG",
     "HALLPASS_MUTANT",
     "HALLPASS_MUTANTS_REACHED",

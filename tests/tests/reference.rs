@@ -1,0 +1,166 @@
+//! The reference pages of the documentation: what is generated from the code is up to date, and what is written by hand
+//! is complete. `HALLPASS_WRITE_DOCS=1` writes the generated part instead of comparing it.
+
+use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
+
+use edge::settings::reference::{SETTINGS, Setting};
+use tests::TEMPLATE;
+use token::Reason;
+
+/// The variables that only tests and their tools read.
+const TEST_SETTINGS: [(&str, &str); 7] = [
+    ("HALLPASS_LONG", "`1`: runs the long forms of the tests that have one."),
+    ("HALLPASS_TEST_BROWSER", "`required`: fails where there is no browser. `off`: skips the browser tests."),
+    ("HALLPASS_TEST_ENDPOINT", "Runs the tests over the DynamoDB at this URL."),
+    ("HALLPASS_TEST_SHOTS", "Keeps screenshots of the pages in this directory."),
+    ("HALLPASS_WRITE_DOCS", "`1`: writes the generated pages instead of comparing them."),
+    ("HALLPASS_MUTANT", "Selects the mutant in a build of `tests/mutants/run`."),
+    ("HALLPASS_MUTANTS_REACHED", "Where such a build lists the mutants that it reached."),
+];
+
+const BEGIN: &str = "<!-- begin -->\n";
+const END: &str = "<!-- end -->\n";
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn page(name: &str) -> String {
+    fs::read_to_string(root().join("docs/src/reference").join(name)).unwrap()
+}
+
+/// Compares the generated part of a page, or writes it.
+fn check_generated(name: &str, generated: &str) {
+    let text = page(name);
+    let (before, rest) = text.split_once(BEGIN).unwrap();
+    let (present, after) = rest.split_once(END).unwrap();
+    if edge::settings::environment("HALLPASS_WRITE_DOCS").is_some_and(|value| value == "1") {
+        let whole = format!("{before}{BEGIN}{generated}{END}{after}");
+        fs::write(root().join("docs/src/reference").join(name), whole).unwrap();
+    } else {
+        assert_eq!(present, generated, "{name} is out of date; HALLPASS_WRITE_DOCS=1 writes it");
+    }
+}
+
+/// A parameter of the template.
+#[derive(Default)]
+struct Parameter {
+    default: String,
+    description: String,
+}
+
+/// The parameters of the template by name.
+fn parameters() -> BTreeMap<&'static str, Parameter> {
+    let (_, section) = TEMPLATE.split_once("\nParameters:\n").unwrap();
+    let (section, _) = section.split_once("\nRules:\n").unwrap();
+    let mut found: BTreeMap<&str, Parameter> = BTreeMap::new();
+    let mut current = "";
+    for line in section.lines() {
+        if let Some(name) = line.strip_prefix("  ").and_then(|rest| rest.strip_suffix(':'))
+            && !name.starts_with(' ')
+        {
+            current = name;
+            found.insert(name, Parameter::default());
+        } else if let Some(default) = line.strip_prefix("    Default: ") {
+            default.trim_matches('"').clone_into(&mut found.get_mut(current).unwrap().default);
+        } else if let Some(text) = line.strip_prefix("    Description: ") {
+            text.trim_start_matches(">-").clone_into(&mut found.get_mut(current).unwrap().description);
+        } else if let Some(more) = line.strip_prefix("      ") {
+            let description = &mut found.get_mut(current).unwrap().description;
+            *description = [description.as_str(), more].join(" ").trim_start().into();
+        }
+    }
+    found
+}
+
+/// What the template sets each variable to, such as `!Ref Realm`.
+fn assignments() -> BTreeMap<&'static str, &'static str> {
+    let lines = TEMPLATE.lines().filter_map(|line| line.trim_start().split_once(": "));
+    lines.filter(|(name, value)| name.starts_with("HALLPASS_") && *value != "\"\"").collect()
+}
+
+fn parameter_of(setting: &Setting) -> Option<&'static str> {
+    let name = assignments().get(setting.name)?.strip_prefix("!Ref ")?;
+    parameters().contains_key(name).then_some(name)
+}
+
+fn code(text: &str) -> String {
+    if text.is_empty() { "none".to_owned() } else { format!("`{text}`") }
+}
+
+fn configuration() -> String {
+    let mut page = String::from("\n| variable | parameter | default | meaning |\n|---|---|---|---|\n");
+    for setting in SETTINGS {
+        let parameter = match parameter_of(&setting) {
+            Some(name) => format!("`{name}`"),
+            None if assignments().contains_key(setting.name) => "set by the template".to_owned(),
+            None => "none".to_owned(),
+        };
+        let Setting { name, default, meaning } = setting;
+        writeln!(page, "| `{name}` | {parameter} | {} | {meaning} |", code(default)).unwrap();
+    }
+    page.push_str("\n## Other parameters of the template\n\n| parameter | default | meaning |\n|---|---|---|\n");
+    let used: Vec<_> = SETTINGS.iter().filter_map(parameter_of).collect();
+    for (name, Parameter { default, description }) in parameters() {
+        if !used.contains(&name) {
+            writeln!(page, "| `{name}` | {} | {description} |", code(&default)).unwrap();
+        }
+    }
+    page.push_str("\n## Variables of the tests\n\n| variable | meaning |\n|---|---|\n");
+    for (name, meaning) in TEST_SETTINGS {
+        writeln!(page, "| `{name}` | {meaning} |").unwrap();
+    }
+    page.push('\n');
+    page
+}
+
+#[test]
+fn the_configuration_is_that_of_the_code_and_the_template() {
+    check_generated("configuration.md", &configuration());
+}
+
+#[test]
+fn every_parameter_that_sets_a_variable_is_a_plain_reference() {
+    let parameters = parameters();
+    assert!(parameters.len() > 40 && parameters.values().all(|parameter| !parameter.description.is_empty()));
+    let with_parameter = SETTINGS.iter().filter_map(parameter_of).count();
+    assert_eq!(with_parameter, SETTINGS.len() - "users tokens attempts secret keys bundle".split(' ').count());
+}
+
+#[test]
+fn every_reason_that_a_client_may_see_is_explained_in_the_order_of_the_decision() {
+    let text = page("errors.md");
+    let mut shown = Reason::ALL.map(Reason::public).to_vec();
+    shown.dedup();
+    let at: Vec<Option<usize>> = shown.iter().map(|reason| text.find(&format!("\n| `{reason}` |"))).collect();
+    assert!(at.iter().all(Option::is_some) && at.is_sorted(), "{shown:?} {at:?}");
+}
+
+#[test]
+fn every_alarm_and_every_metric_of_the_template_is_explained() {
+    let text = page("metrics.md");
+    let rows = text.lines().filter(|line| line.starts_with("| `")).filter_map(|line| line.split('|').nth(1));
+    let named: Vec<&str> = rows.flat_map(|cell| cell.split('`')).filter(|word| word.len() > 2).collect();
+    let lines: Vec<&str> = TEMPLATE.lines().map(str::trim).collect();
+    let mut checked = 0;
+    for (index, line) in lines.iter().enumerate() {
+        let alarm = line.strip_suffix(':').filter(|_| lines.get(index + 1) == Some(&"Type: AWS::CloudWatch::Alarm"));
+        let metric = line.strip_prefix("MetricName: ").filter(|_| lines[index - 1] == "Namespace: Hallpass");
+        for name in alarm.into_iter().chain(metric) {
+            assert!(named.contains(&name), "{name} is not in metrics.md");
+            checked += 1;
+        }
+    }
+    assert!(checked > 15, "{checked}");
+}
+
+#[test]
+fn every_path_of_the_api_is_in_the_reference() {
+    let text = page("http.md");
+    let openapi = fs::read_to_string(root().join("openapi.yaml")).unwrap();
+    let paths: Vec<&str> = openapi.lines().filter_map(|line| line.strip_prefix("  /")?.strip_suffix(':')).collect();
+    assert!(paths.len() > 15, "{paths:?}");
+    for path in paths {
+        assert!(text.contains(&format!("/{path}`")) || text.contains(&format!("/{path}?")), "/{path}");
+    }
+}
