@@ -161,7 +161,7 @@ pub struct Bound<'a> {
 }
 
 impl Bound<'_> {
-    /// Whether a change of the user has voided the token for good, and why; see [`invalidated`].
+    /// Whether a change of the user has voided the token for good, and why; see [`voided`].
     pub fn voided(&self, user: Option<&User>) -> Option<Reason> {
         let reason = changed_since(self.fingerprint, self.binding, user)?;
         let user = user.filter(|_| reason == Reason::UserChanged);
