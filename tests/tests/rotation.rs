@@ -10,7 +10,7 @@ use tests::{
     system::System,
     tap::{ALWAYS, Fault},
 };
-use token::Format;
+use token::{Format, Snapshot, lifecycle};
 
 const HOUR: u64 = 3_600;
 const DAY: u64 = 86_400;
@@ -212,4 +212,33 @@ async fn a_rotation_by_a_token_that_was_taken_back_meanwhile_is_taken_back() {
     assert_eq!(verdict(&world, &new).await, "error: the token could not be verified");
     tap.heal();
     assert_eq!((verdict(&world, &new).await, verdict(&world, &old).await), ("allow".into(), "replaced".into()));
+}
+
+#[tokio::test]
+async fn a_rotated_record_holds_nothing_of_when_and_with_what_the_old_one_was_made() {
+    let before = World::new().await;
+    let old = before.make(Format::Signed, "1", 1).await;
+    assert_eq!(before.verdict(&bearer(&old.text)).await, "allow");
+    let used = before.record(&old.record.id).await;
+    assert!(used.last_used_at.is_some());
+    before.advance(600);
+    let keys = format!(
+        r#"{},{{"id":"next","key":"{}","signs_from":1800000300}}]"#,
+        tests::KEYS.trim_end_matches(']'),
+        "h6Y0vK1uJc9pQ3wXeT5rLz8nMb2sFdGa7iVoNyUtEkI"
+    );
+    let world = before.another_with(&[("HALLPASS_INVALIDATE_ON", "permissions"), ("HALLPASS_KEYS", &keys)]);
+    let new = rotated(&world, &old.text, &old.record.id.to_string()).await;
+    let new = world.record(&id_of(&new).parse().unwrap()).await;
+    let settings = world.service().settings;
+    let user = world.store.user(&old.record.id.user_id).await.unwrap().unwrap();
+    let binding = settings.binding(Format::Signed).clone();
+    assert_ne!(used.binding.names(), binding.names());
+    assert_eq!(new.binding.names(), binding.names());
+    assert!(new.fingerprint == binding.fingerprint(&user) && new.fingerprint != used.fingerprint);
+    assert_eq!(new.snapshot, Snapshot::new(&new.id.hash, &binding, &user));
+    assert_eq!((new.issued_at, new.key_id.as_str(), new.last_used_at), (world.now(), "next", None));
+    assert_eq!(new.authenticated_at, used.authenticated_at);
+    assert_eq!((new.replaced_by, new.replaced_at, new.replaces), (None, None, Some(used.id.hash)));
+    assert_eq!(new.purge_at, lifecycle::purge_at(new.expires_at, None, settings.record_retention));
 }
