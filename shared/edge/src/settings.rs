@@ -1,4 +1,4 @@
-//! The environment, read once, at the start. [`reference`] says what each variable means.
+//! The environment, read once, at the start. [`mod@reference`] says what each variable means.
 
 use std::{fmt, time::Duration};
 
