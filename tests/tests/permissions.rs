@@ -121,7 +121,10 @@ async fn start(function: &str, world: &World, tap: &Tap) {
     };
     let store = edge::service::store(&lookup).unwrap();
     match function {
-        "Prune" => return store.look_as_pruner().await.unwrap(),
+        "Prune" => {
+            store.look_as_pruner().await.unwrap();
+            return;
+        }
         "Generate" => store.look_as_limiter().await.unwrap(),
         _ => {}
     }

@@ -1,20 +1,41 @@
 //! How a function starts: ready for its first caller, or not at all, with one line that names the variable, the secret or
 //! the table.
 
-use std::{collections::BTreeMap, sync::Mutex};
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use edge::{
-    Service, service,
+    Service, log, service,
     settings::{BadSetting, Lookup},
 };
 use hallpass::dev::secrets::Secrets;
+use prune::Prune;
 use serde_json::{Value, json};
 use tests::{
     KEYS, World,
     tap::{ALWAYS, Fault, Tap},
 };
-use token::Keyring;
+use token::{Keyring, Timestamp};
+
+/// The lines of a log.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().push(String::from_utf8(bytes.to_vec()).unwrap());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// An environment in which everything is there, the engine and the secret each behind a tap.
 struct Around {
@@ -69,6 +90,80 @@ async fn a_service_is_ready_for_its_first_caller() {
     assert_eq!(around.ring.operations(), ["GetSecretValue"]);
     service.ring(around.world.now()).await.unwrap();
     assert!(around.ring.operations().is_empty(), "the first caller fetched the ring again");
+}
+
+/// What the log says while a function starts at this time.
+async fn logged_at_start(around: &Around, prune: bool, now: Timestamp) -> Vec<Value> {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let _until_the_end = tracing::subscriber::set_default(log::subscriber(move || writer.clone(), None));
+    let lookup = |asked: &str| around.environment.get(asked).cloned();
+    if prune {
+        Prune::start(&lookup, now).await.unwrap();
+    } else {
+        Service::start(&lookup, now).await.unwrap();
+    }
+    let written = lines.0.lock().unwrap();
+    written.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_function_whose_clock_differs_from_dynamodb_s_says_so_at_its_start_and_asks_nothing_more_for_it() {
+    const DAY: u64 = 86_400;
+    let around = Around::new().await;
+    for prune in [false, true] {
+        for (seconds, warns) in [(0, false), (5, false), (15, true), (3_600, true), (800 * DAY, true)] {
+            let away = Duration::from_secs(seconds);
+            let real = edge::clock::now();
+            for now in [real.after(away), real.before(away)] {
+                around.tables.seen();
+                let lines = logged_at_start(&around, prune, now).await;
+                let case = format!("prune {prune}, {seconds} s: {lines:?}");
+                assert_eq!(lines.len(), usize::from(warns), "{case}");
+                for line in &lines {
+                    assert_eq!((&line["level"], &line["clock"]), (&json!("WARN"), &json!(now.to_string())), "{case}");
+                    assert_eq!(line["message"], "the clock differs from DynamoDB's", "{case}");
+                    let difference = line["seconds"].as_u64().unwrap();
+                    assert!(difference.abs_diff(seconds) <= 5, "{case}");
+                    assert!(Timestamp::parse_rfc3339(line["dynamodb"].as_str().unwrap()).is_some(), "{case}");
+                }
+                let calls = around.tables.operations();
+                assert_eq!(calls, if prune { vec!["GetItem"; 3] } else { vec!["BatchGetItem"] }, "{case}");
+            }
+        }
+    }
+}
+
+/// Functions are wired by the two that were tested, and no third way.
+#[test]
+fn each_of_the_five_functions_starts_so() {
+    for (function, main) in [
+        ("console", include_str!("../../functions/console/src/main.rs")),
+        ("generate", include_str!("../../functions/generate/src/main.rs")),
+        ("prune", include_str!("../../functions/prune/src/main.rs")),
+        ("revoke", include_str!("../../functions/revoke/src/main.rs")),
+        ("verify-authorizer", include_str!("../../functions/verify-authorizer/src/main.rs")),
+    ] {
+        let start = if function == "prune" { "Prune::start(" } else { "Service::start(" };
+        assert_eq!(main.matches(start).count(), 1, "{function}");
+    }
+}
+
+#[test]
+fn clocks_are_compared_by_more_than_ten_seconds_either_way() {
+    let now = Timestamp::from_unix(1_800_000_000).unwrap();
+    let check = |dynamodb: Option<Timestamp>, warns: usize| {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = log::subscriber(move || writer.clone(), Some("F".to_owned()));
+        tracing::subscriber::with_default(subscriber, || log::compare_clocks(now, dynamodb));
+        assert_eq!(lines.0.lock().unwrap().len(), warns, "{dynamodb:?}");
+    };
+    check(None, 0);
+    for (seconds, warns) in [(0, 0), (1, 0), (10, 0), (11, 1), (60, 1), (u64::MAX, 1)] {
+        check(Some(now.after(Duration::from_secs(seconds))), warns);
+        check(Some(now.before(Duration::from_secs(seconds))), warns);
+    }
 }
 
 #[tokio::test]
@@ -177,7 +272,7 @@ async fn generate_and_prune_look_at_the_table_of_attempts_too() {
     let there = store(&|name| around.environment.get(name).cloned());
     there.look_as_limiter().await.unwrap();
     there.look_as_pruner().await.unwrap();
-    for absent in [store(&nowhere).look_as_limiter().await, store(&nowhere).look_as_pruner().await] {
+    for absent in [store(&nowhere).look_as_limiter().await, store(&nowhere).look_as_pruner().await.map(drop)] {
         let error = BadSetting::from(absent.unwrap_err()).to_string();
         assert!(error.starts_with("HALLPASS_ATTEMPTS_TABLE: ") && error.ends_with(": Nowhere"), "{error}");
     }

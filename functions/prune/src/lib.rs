@@ -7,7 +7,10 @@
 use std::time::Duration;
 
 use aws_lambda_events::{event::dynamodb, streams::DynamoDbEventResponse};
-use edge::log;
+use edge::{
+    log, service, settings,
+    settings::{BadSetting, Lookup},
+};
 use futures_util::future::{join_all, try_join_all};
 use lambda_runtime::Diagnostic;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
@@ -66,6 +69,18 @@ pub enum Answer {
 pub struct Undone(Failure);
 
 impl Prune {
+    /// Wires prune in the init of its function, and looks whether its tables are there. Warns in the log if DynamoDB's
+    /// clock is another.
+    ///
+    /// # Errors
+    /// Names the first setting that makes no sense, or whose table cannot be read.
+    pub async fn start(lookup: Lookup<'_>, now: Timestamp) -> Result<Self, BadSetting> {
+        let bound_to = settings::bound_to(lookup).ok();
+        let prune = Self { store: service::store(lookup)?, retention: settings::record_retention(lookup)?, bound_to };
+        log::compare_clocks(now, prune.store.look_as_pruner().await?);
+        Ok(prune)
+    }
+
     /// Deals with one event. When `may_go_on` says no, a sweep stops between two parts, and the next one goes on there; what
     /// is left of the stream is reported as failed, and goes on when it comes again.
     ///

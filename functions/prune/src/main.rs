@@ -2,10 +2,7 @@
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use edge::{
-    clock, log, service, settings,
-    settings::{BadSetting, environment},
-};
+use edge::{clock, log, service, settings::environment};
 use lambda_runtime::{LambdaEvent, service_fn};
 use prune::{Event, Prune};
 use token::Timestamp;
@@ -16,7 +13,7 @@ const RESERVE: Duration = Duration::from_secs(10);
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     log::start();
-    let Some(prune) = service::or_log(start().await).map(Arc::new) else {
+    let Some(prune) = service::or_log(Prune::start(&environment, clock::now()).await).map(Arc::new) else {
         return ExitCode::FAILURE;
     };
     service::serve(lambda_runtime::run(service_fn(move |event: LambdaEvent<Event>| {
@@ -25,12 +22,4 @@ async fn main() -> ExitCode {
         async move { prune.handle(event.payload, clock::now(), &|| !deadline.has_come(clock::now())).await }
     })))
     .await
-}
-
-async fn start() -> Result<Prune, BadSetting> {
-    let bound_to = settings::bound_to(&environment).ok();
-    let prune =
-        Prune { store: service::store(&environment)?, retention: settings::record_retention(&environment)?, bound_to };
-    prune.store.look_as_pruner().await?;
-    Ok(prune)
 }

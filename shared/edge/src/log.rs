@@ -6,8 +6,10 @@
 
 mod line;
 
+use std::time::Duration;
+
 use store::Refused;
-use token::{Reason, TokenId, UserId};
+use token::{Reason, Timestamp, TokenId, UserId};
 use tracing::{Level, Subscriber};
 use tracing_subscriber::{filter::Targets, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt};
 
@@ -79,6 +81,26 @@ pub fn voided(because: Reason, token_id: &TokenId) {
         { count = "invalidated", reason = because.as_str(), token.id = %token_id, user.id = %token_id.user_id },
         "invalidated"
     );
+}
+
+/// How far the clocks of a function and of DynamoDB may lie apart before a warning says so: the answer of the init's
+/// own call takes seconds at most, and `Date` is in whole seconds.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(10);
+
+/// Warns if this clock and DynamoDB's, as the init of a function saw both, differ by more than ten seconds. Nothing is
+/// decided by it: times of tokens are taken from this clock.
+pub fn compare_clocks(now: Timestamp, dynamodb: Option<Timestamp>) {
+    let Some(dynamodb) = dynamodb else { return };
+    let difference = now.since(dynamodb).max(dynamodb.since(now));
+    if difference > CLOCK_TOLERANCE {
+        tracing::warn!(
+            target: TARGET,
+            clock = %now,
+            dynamodb = %dynamodb,
+            seconds = difference.as_secs(),
+            "the clock differs from DynamoDB's"
+        );
+    }
 }
 
 /// Something failed. The caller learns that it did, the log learns why.

@@ -10,7 +10,7 @@ use store::{
 use token::{Keyring, Text, Timestamp};
 
 use crate::{
-    log::TARGET,
+    log::{self, TARGET},
     settings::{self, BadSetting, Lookup, Settings, names},
 };
 
@@ -37,7 +37,7 @@ impl Service {
     }
 
     /// Wires a service in the init of a function, and looks whether its key ring and its tables are there. The first
-    /// request then finds the ring in memory and the connections open.
+    /// request then finds the ring in memory and the connections open. Warns in the log if DynamoDB's clock is another.
     ///
     /// # Errors
     /// Names the first setting that makes no sense, or whose ring or table cannot be had.
@@ -46,7 +46,8 @@ impl Service {
         let missing = |failure: Failure| BadSetting::new("HALLPASS_KEYS_SECRET", failure.report());
         let fetching = async { service.ring(now).await.map_err(missing) };
         let looking = async { service.store.look_as_verifier().await.map_err(BadSetting::from) };
-        tokio::try_join!(fetching, looking)?;
+        let (_ring, dynamodb) = tokio::try_join!(fetching, looking)?;
+        log::compare_clocks(now, dynamodb);
         Ok(service)
     }
 

@@ -1,14 +1,18 @@
 //! Whether the tables are there, asked once, in the init of a function, with calls that the function may make anyway.
 //!
 //! A missing table, one with another key, or a missing permission shows here and not at the first request. The answers
-//! decide nothing else, so that the reads need not be strong. They also open the connection that the first request uses.
+//! decide nothing else, so that the reads need not be strong. They also open the connection that the first request uses,
+//! and they tell the time on DynamoDB's clock.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 
+use token::Timestamp;
+
 use crate::{
     Failure, Store,
+    connect::Date,
     item::{self, Item},
 };
 
@@ -27,22 +31,24 @@ pub struct Absent {
 const NOBODY: &str = "#";
 
 impl Store {
-    /// Looks whether the tables of users and of tokens can be read, as every verification reads them.
+    /// Looks whether the tables of users and of tokens can be read, as every verification reads them. Returns the time
+    /// on DynamoDB's clock, if it says.
     ///
     /// # Errors
     /// Names the first that cannot.
-    pub async fn look_as_verifier(&self) -> Result<(), Absent> {
+    pub async fn look_as_verifier(&self) -> Result<Option<Timestamp>, Absent> {
         let tokens = (&self.tables.tokens, item::key(NOBODY, NOBODY));
         let users = (&self.tables.users, item::user_key_of(NOBODY));
-        if self.batch([tokens.clone(), users.clone()]).await.is_ok() {
-            return Ok(());
+        if let Ok(clock) = self.batch([tokens.clone(), users.clone()]).await {
+            return Ok(clock);
         }
+        let mut clock = None;
         // DynamoDB does not say which of two tables is missing.
         for (variable, (table, key)) in [("HALLPASS_TOKENS_TABLE", tokens), ("HALLPASS_USERS_TABLE", users)] {
             let absent = |failure| Absent { variable, table: table.clone(), failure };
-            self.batch([(table, key)]).await.map_err(absent)?;
+            clock = self.batch([(table, key)]).await.map_err(absent)?;
         }
-        Ok(())
+        Ok(clock)
     }
 
     /// Looks whether the table of attempts can be written, as every log-in writes it. Nothing is there to be removed.
@@ -57,34 +63,38 @@ impl Store {
         outcome.map(drop).map_err(Failure::of("writing the table of attempts")).map_err(absent)
     }
 
-    /// Looks whether all three tables can be read, as prune reads them.
+    /// Looks whether all three tables can be read, as prune reads them. Returns the time on DynamoDB's clock, if it says.
     ///
     /// # Errors
     /// Names the first that cannot.
-    pub async fn look_as_pruner(&self) -> Result<(), Absent> {
+    pub async fn look_as_pruner(&self) -> Result<Option<Timestamp>, Absent> {
+        let date = Date::default();
         for (variable, table, key) in [
             ("HALLPASS_TOKENS_TABLE", &self.tables.tokens, item::key(NOBODY, NOBODY)),
             ("HALLPASS_USERS_TABLE", &self.tables.users, item::user_key_of(NOBODY)),
             ("HALLPASS_ATTEMPTS_TABLE", &self.tables.attempts, item::attempt_key(NOBODY)),
         ] {
-            let outcome = self.client.get_item().table_name(table).set_key(Some(key)).send().await;
+            let call = self.client.get_item().table_name(table).set_key(Some(key));
+            let outcome = call.customize().interceptor(date.clone()).send().await;
             outcome.map_err(Failure::of(READING)).map_err(|failure| Absent {
                 variable,
                 table: table.clone(),
                 failure,
             })?;
         }
-        Ok(())
+        Ok(date.seen())
     }
 
-    async fn batch<const N: usize>(&self, keys: [(&String, Item); N]) -> Result<(), Failure> {
+    async fn batch<const N: usize>(&self, keys: [(&String, Item); N]) -> Result<Option<Timestamp>, Failure> {
         let mut asked = HashMap::new();
         for (table, key) in keys {
             let key = KeysAndAttributes::builder().keys(key).build().map_err(|bad| Failure::new(READING, bad))?;
             asked.insert(table.clone(), key);
         }
-        let outcome = self.client.batch_get_item().set_request_items(Some(asked)).send().await;
-        outcome.map(drop).map_err(Failure::of(READING))
+        let date = Date::default();
+        let call = self.client.batch_get_item().set_request_items(Some(asked));
+        let outcome = call.customize().interceptor(date.clone()).send().await;
+        outcome.map(|_found| date.seen()).map_err(Failure::of(READING))
     }
 }
 
