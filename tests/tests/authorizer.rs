@@ -260,7 +260,8 @@ async fn the_first_use_of_the_new_token_ends_the_old_one_in_one_transaction() {
     let (ended, begun) = (world.record(&old.record.id).await, world.record(&new.record.id).await);
     let now = world.now();
     assert_eq!(ended.revoked, Some(Revocation { at: now, because: Reason::Replaced }));
-    assert_eq!(ended.purge_at.map(token::Timestamp::unix), Some(now.unix() + RETENTION));
+    let remembered = token::lifecycle::REPLACED_RETENTION.as_secs();
+    assert_eq!(ended.purge_at.map(token::Timestamp::unix), Some(now.unix() + remembered));
     assert_eq!((begun.replaces, begun.revoked, begun.purge_at), (None, None, new.record.purge_at));
 }
 

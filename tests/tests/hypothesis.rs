@@ -246,7 +246,11 @@ async fn a_remake_is_one_transaction_over_record_and_pointer() {
     world.invoke("Prune", json!({"sweep": true})).await.unwrap();
     assert_eq!(pointers().await, (4, 3));
     assert_eq!(world.verdict(&bearer(&text_of(&own))).await, "replaced");
-    world.advance(86_400);
+    world.advance(30 * 86_400 - 1);
+    world.invoke("Prune", json!({"sweep": true})).await.unwrap();
+    assert_eq!(pointers().await, (4, 3));
+    assert_eq!(world.verdict(&bearer(&text_of(&own))).await, "replaced");
+    world.advance(1);
     world.invoke("Prune", json!({"sweep": true})).await.unwrap();
     assert_eq!(pointers().await, (1, 0));
     assert_eq!(world.verdict(&bearer(&text_of(&own))).await, "unknown");

@@ -231,14 +231,59 @@ async fn a_rotated_record_holds_nothing_of_when_and_with_what_the_old_one_was_ma
     let new = rotated(&world, &old.text, &old.record.id.to_string()).await;
     let new = world.record(&id_of(&new).parse().unwrap()).await;
     let settings = world.service().settings;
-    let user = world.store.user(&old.record.id.user_id).await.unwrap().unwrap();
+    let owner = world.store.user(&old.record.id.user_id).await.unwrap().unwrap();
     let binding = settings.binding(Format::Signed).clone();
     assert_ne!(used.binding.names(), binding.names());
     assert_eq!(new.binding.names(), binding.names());
-    assert!(new.fingerprint == binding.fingerprint(&user) && new.fingerprint != used.fingerprint);
-    assert_eq!(new.snapshot, Snapshot::new(&new.id.hash, &binding, &user));
+    assert!(new.fingerprint == binding.fingerprint(&owner) && new.fingerprint != used.fingerprint);
+    assert_eq!(new.snapshot, Snapshot::new(&new.id.hash, &binding, &owner));
     assert_eq!((new.issued_at, new.key_id.as_str(), new.last_used_at), (world.now(), "next", None));
     assert_eq!(new.authenticated_at, used.authenticated_at);
     assert_eq!((new.replaced_by, new.replaced_at, new.replaces), (None, None, Some(used.id.hash)));
     assert_eq!(new.purge_at, lifecycle::purge_at(new.expires_at, None, settings.record_retention));
+}
+
+/// A copy of a token that was replaced shows itself by being used. The record of the old token must be there for that.
+#[tokio::test]
+async fn a_replaced_token_is_recognised_for_thirty_days_however_it_was_replaced() {
+    const RETENTION: u64 = 30 * DAY;
+    for settings in [&[][..], &[("HALLPASS_RECORD_RETENTION", "1s")], &[("HALLPASS_RECORD_RETENTION", "40d")]] {
+        let kept = if settings.iter().any(|(_, value)| *value == "40d") { 40 * DAY } else { RETENTION };
+        for (format, lifetime) in [("signed", 90 * DAY), ("jwt", 90 * DAY), ("signed", 3 * DAY), ("jwt", 3 * DAY)] {
+            for is_used in [true, false] {
+                let case = format!("{settings:?} {format} {lifetime} {is_used}");
+                let world = World::with(settings).await;
+                let session = world.token().await;
+                let body = json!({"name": "old", "format": format, "expires_in": lifetime});
+                let old = world.created(&session, &body).await;
+                let new = rotated(&world, &session, id_of(&old)).await;
+                let sweep = async || world.invoke("Prune", json!({"sweep": true})).await.map(drop).unwrap();
+                if is_used {
+                    assert_eq!(verdict(&world, &new).await, "allow", "{case}");
+                } else {
+                    world.advance(HOUR);
+                }
+                assert_eq!(verdict(&world, &old).await, "replaced", "{case}");
+                let began = if is_used { 0 } else { HOUR };
+                // What shows its expiry in its text is rejected for that, record or not.
+                for (seconds, gone) in [(DAY, false), (DAY + 1, false), (kept - 1, false), (kept, is_used)] {
+                    world.advance(seconds - world.now().since(began_at(&new)).as_secs().saturating_sub(began));
+                    sweep().await;
+                    let is_over = world.now().since(began_at(&new)).as_secs() >= lifetime;
+                    let expected = if is_over {
+                        "expired"
+                    } else if gone {
+                        "unknown"
+                    } else {
+                        "replaced"
+                    };
+                    assert_eq!(verdict(&world, &old).await, expected, "{case} after {seconds} s");
+                }
+            }
+        }
+    }
+}
+
+fn began_at(body: &Value) -> token::Timestamp {
+    token::Timestamp::parse_rfc3339(body["issued_at"].as_str().unwrap()).unwrap()
 }

@@ -126,7 +126,7 @@ impl Service {
         if admitted.record.replaces.is_none() {
             return Ok(());
         }
-        let purge_at = lifecycle::purge_at(None, Some(now), self.settings.record_retention);
+        let purge_at = lifecycle::purge_replaced_at(now, self.settings.record_retention);
         self.store.finish_rotation(&admitted.record, now, purge_at).await
     }
 

@@ -127,12 +127,7 @@ impl Store {
     ///
     /// # Errors
     /// When the store fails; the caller does not admit then.
-    pub async fn finish_rotation(
-        &self,
-        record: &Record,
-        now: Timestamp,
-        purge_at: Option<Timestamp>,
-    ) -> Result<(), Failure> {
+    pub async fn finish_rotation(&self, record: &Record, now: Timestamp, purge_at: Timestamp) -> Result<(), Failure> {
         // A first use seldom comes alone, and DynamoDB cancels all but one of the transactions under way.
         for wait in [20, 40, 80] {
             if self.end_replaced(record, now, purge_at).await? {
@@ -144,24 +139,15 @@ impl Store {
     }
 
     /// One try of it. `false` if the transaction was cancelled while the old token lives.
-    async fn end_replaced(
-        &self,
-        record: &Record,
-        now: Timestamp,
-        purge_at: Option<Timestamp>,
-    ) -> Result<bool, Failure> {
+    async fn end_replaced(&self, record: &Record, now: Timestamp, purge_at: Timestamp) -> Result<bool, Failure> {
         let Some(old) = record.replaces else { return Ok(true) };
         let old = TokenId { user_id: record.id.user_id, hash: old };
-        let mut set = "SET #revoked = :now, #because = :replaced".to_owned();
-        let mut end =
-            Update::builder().table_name(&self.tables.tokens).set_key(Some(item::record_key(&old, Format::Signed)));
-        if let Some(purge_at) = purge_at {
-            set.push_str(", #forget = :forget");
-            end = end.expression_attribute_names("#forget", item::FORGET_AT);
-            end = end.expression_attribute_values(":forget", item::number(purge_at));
-        }
-        let end = end
-            .update_expression(format!("{set} REMOVE #live"))
+        let end = Update::builder()
+            .table_name(&self.tables.tokens)
+            .set_key(Some(item::record_key(&old, Format::Signed)))
+            .update_expression("SET #revoked = :now, #because = :replaced, #forget = :forget REMOVE #live")
+            .expression_attribute_names("#forget", item::FORGET_AT)
+            .expression_attribute_values(":forget", item::number(purge_at))
             .expression_attribute_names("#live", item::LIVE_UNTIL)
             .condition_expression("attribute_exists(#user) AND attribute_not_exists(#revoked)")
             .expression_attribute_names("#user", item::USER_ID)

@@ -203,5 +203,14 @@ pub fn purge_at(
     [expires_at, revoked_at].into_iter().flatten().min().map(|end| end.after(retention))
 }
 
+/// How long a replaced token is remembered at least, so that its reuse is recognised as that of a copy.
+pub const REPLACED_RETENTION: Duration = Duration::from_secs(30 * 86_400);
+
+/// When the record of a token may go that is replaced now. What shows its expiry in its text is rejected for that once
+/// it expires, with or without a record.
+pub fn purge_replaced_at(now: Timestamp, retention: Duration) -> Timestamp {
+    now.after(retention.max(REPLACED_RETENTION))
+}
+
 #[cfg(test)]
 mod tests;

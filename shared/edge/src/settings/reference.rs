@@ -104,7 +104,8 @@ pub const SETTINGS: [Setting; 37] = [
     setting(
         "HALLPASS_RECORD_RETENTION",
         "1d",
-        "How long the record of a token is kept after the token ended, so that its holder learns why.",
+        "How long the record of a token is kept after the token ended, so that its holder learns why. That of a \
+         replaced token is kept for 30 days at least.",
     ),
     setting(
         "HALLPASS_INVALIDATE_ON",
