@@ -52,6 +52,7 @@ mod promises;
 mod prune;
 mod race;
 mod rarog;
+mod record_size;
 mod reference;
 mod restore;
 mod revoke;

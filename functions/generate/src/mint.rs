@@ -1,7 +1,7 @@
 //! One new token: sealed, written, looked at again, and only then shown.
 
 use edge::{Problem, Service, entropy::Draw, log};
-use store::marks::Marked;
+use store::{marks::Marked, size};
 use token::{
     Admitted, Family, Format, Record, Scope, Sealed, Snapshot, Text, Timestamp, TokenId, User,
     codec::{jwt, signed},
@@ -73,6 +73,9 @@ pub(crate) async fn mint(
     let basis = Basis { caller, other: wanted.other, permissions: wanted.permissions, old: None };
     let owner = basis.owner();
     let record = record(service, caller, wanted, &sealed, cap, now)?;
+    if let Some(excess) = size::excess(&record) {
+        return Err(Problem::invalid_member("description", &too_long(excess)));
+    }
     service.store.insert(&record).await?;
     basis.confirm(service, &record, now).await?;
     let limited = limit::check(service, owner, &record, now).await;
@@ -109,6 +112,12 @@ pub(crate) async fn seal(
         Shape::Temporary => jwt(jwt::Audience::System),
     };
     Ok(sealed.map_err(|error| store::Failure::new("sealing the token", error))?)
+}
+
+/// What is wrong with a description, the one text beside which everything else of a record has room.
+pub(crate) fn too_long(excess: usize) -> String {
+    let most = size::MAX_RECORD_BYTES;
+    format!("it is {excess} bytes too long beside the name and the scopes: a record has at most {most} bytes")
 }
 
 fn record(

@@ -5,13 +5,13 @@ use edge::{Answer, Problem, Service, entropy::Draw, gateway, log, problem, view}
 use http::StatusCode;
 use lambda_http::Request;
 use serde_json::Value;
-use store::{Refused, marks::Marked, rotation::Rotated};
+use store::{Refused, marks::Marked, rotation::Rotated, size};
 use token::{Admitted, Family, Format, Reason, Record, Sealed, Snapshot, Text, Timestamp, TokenId, User, lifecycle};
 
 use crate::{
     caller::Caller,
     expiry,
-    mint::{Shape, seal, too_many_issuers},
+    mint::{Shape, seal, too_long, too_many_issuers},
     second_look::Basis,
 };
 
@@ -58,6 +58,9 @@ pub(crate) async fn renew(
         return Err(Problem::forbidden(&service.settings.issuer));
     }
     let (sealed, new) = successor(service, caller, &admitted, now, draw).await?;
+    if let Some(excess) = size::excess(&new) {
+        return Err(Problem::conflict(format!("The description cannot be kept: {}", too_long(excess))));
+    }
     let window = now.after(service.settings.rotation_window);
     replace(service, caller, old, &new, window, now).await?;
     let administers = [service.settings.admin_permission.as_str()];

@@ -17,6 +17,7 @@
 //! | `condition` | the one condition that a record is live, for transactions |
 //! | [`rotation`] | one token takes the place of another |
 //! | [`sessions`] | who signed in with a browser |
+//! | [`size`] | how long a record may become |
 //! | [`flows`] | log-ins of two requests |
 //! | [`forms`] | forms that are good for one time |
 //! | [`marks`] | marks of changes, for the routes that issue tokens |
@@ -51,6 +52,7 @@ pub mod names;
 pub mod presence;
 pub mod rotation;
 pub mod sessions;
+pub mod size;
 pub mod sweep;
 pub mod tokens;
 pub mod users;

@@ -20,7 +20,7 @@ const KNOWN: [&str; 9] = [
 /// A name that differs from a known one by so many characters is taken for a misspelling of it.
 const MISSPELT: usize = 2;
 
-/// The longest name of an attribute, in bytes.
+/// The longest names of attributes together, in bytes. Every record repeats them.
 const LONGEST: usize = 255;
 
 /// A list of attribute names, separated by commas; `none` is the empty one.
@@ -32,8 +32,11 @@ pub(super) fn binding(lookup: Lookup<'_>, name: &'static str) -> Result<Option<B
         return Ok(Some(Binding::new([])));
     }
     let names: Vec<&str> = listed.split(',').map(str::trim).collect();
+    if names.iter().map(|name| name.len()).sum::<usize>() > LONGEST {
+        return Err(BadSetting::new(name, format!("the names have more than {LONGEST} bytes together")));
+    }
     for attribute in &names {
-        let is_bad = attribute.is_empty() || attribute.len() > LONGEST || attribute.chars().any(char::is_control);
+        let is_bad = attribute.is_empty() || attribute.chars().any(char::is_control);
         if is_bad || *attribute == "none" {
             return Err(BadSetting::new(name, "must be names of attributes, separated by commas, or none"));
         }

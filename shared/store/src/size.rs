@@ -1,0 +1,62 @@
+//! How long the record of a token is by DynamoDB's measure
+//! (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>), and may become.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use token::{Reason, Record, Revocation, Timestamp};
+
+use crate::item::{self, Item};
+
+/// The longest record, in bytes: a strong read of one costs one unit of four kilobytes.
+pub const MAX_RECORD_BYTES: usize = 4_096;
+
+/// The longest ID of a token, in bytes.
+const LONGEST_ID: usize = 87;
+
+/// What the first ancestor of a family adds, in bytes: a rotation by another user's token adds one.
+const NEXT_ANCESTOR: usize = 32;
+
+/// By how many bytes the record of a new token is too long, or will be once the token was used, rotated, disabled
+/// and revoked; `None` if it fits.
+pub fn excess(record: &Record) -> Option<usize> {
+    let at = Timestamp::MAX;
+    let id = record.id.to_string();
+    let longest = Reason::ALL.into_iter().max_by_key(|reason| reason.as_str().len());
+    let mut item = item::from_record(&Record {
+        issued_by: if record.issued_by.len() < id.len() { id } else { record.issued_by.clone() },
+        expiry_cap: Some(at),
+        disabled_at: Some(at),
+        revoked: longest.map(|because| Revocation { at, because }),
+        replaces: Some(record.id.hash),
+        replaced_by: Some(record.id.hash),
+        replaced_at: Some(at),
+        last_used_at: Some(at),
+        purge_at: Some(at),
+        ..record.clone()
+    });
+    item.entry(item::ISSUED_BY_FAMILY.to_owned()).or_insert_with(|| item::text("x".repeat(LONGEST_ID)));
+    // It goes when the token is revoked.
+    item.insert(item::LIVE_UNTIL.to_owned(), item::number(at));
+    bytes_of(&item).saturating_add(NEXT_ANCESTOR).checked_sub(MAX_RECORD_BYTES).filter(|excess| *excess > 0)
+}
+
+fn bytes_of(item: &Item) -> usize {
+    item.iter()
+        .fold(0, |sum: usize, (name, value)| sum.saturating_add(name.len()).saturating_add(bytes_of_value(value)))
+}
+
+/// The bytes of a value that a record may hold. AWS rounds some of them down.
+#[expect(clippy::wildcard_enum_match_arm, reason = "a record holds no other type, and DynamoDB may grow types")]
+fn bytes_of_value(value: &AttributeValue) -> usize {
+    const OVERHEAD: usize = 3;
+    let all = |lengths: &mut dyn Iterator<Item = usize>| {
+        lengths.fold(OVERHEAD, |sum, length| sum.saturating_add(length).saturating_add(1))
+    };
+    match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::N(number) => number.len().div_ceil(2).saturating_add(1),
+        AttributeValue::B(bytes) => bytes.as_ref().len(),
+        AttributeValue::Ss(set) => all(&mut set.iter().map(String::len)),
+        AttributeValue::L(list) => all(&mut list.iter().map(bytes_of_value)),
+        _ => 1,
+    }
+}

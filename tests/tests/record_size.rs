@@ -1,0 +1,128 @@
+//! A record stays at most 4,096 bytes long, whatever its fields hold, however it is issued, and whatever becomes of it.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::{Value, json};
+use tests::{Request, World, api::bearer, basic, tables::Item};
+use token::Permission;
+
+const MAX: usize = 4_096;
+
+const HOUR: u64 = 3_600;
+
+/// The longest list of scopes that is taken: 1,400 bytes with what separates them.
+fn permissions() -> Vec<String> {
+    (0..200).map(|number| format!("p{number:05}")).collect()
+}
+
+/// Bytes by DynamoDB's measure, where it is not exact on the safe side.
+fn bytes(item: &Item) -> usize {
+    item.iter().map(|(name, value)| name.len() + bytes_of(value)).sum()
+}
+
+fn bytes_of(value: &AttributeValue) -> usize {
+    match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::N(number) => number.len() / 2 + 2,
+        AttributeValue::B(bytes) => bytes.as_ref().len(),
+        AttributeValue::Ss(set) => set.iter().map(|it| it.len() + 1).sum::<usize>() + 3,
+        AttributeValue::L(list) => list.iter().map(|it| bytes_of(it) + 1).sum::<usize>() + 3,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Whose records have the longest attributes that settings and users can give them.
+async fn world() -> World {
+    let names: Vec<String> = (0..12).map(|number| format!("application-{number:02}")).collect();
+    let names = names.join(",");
+    let settings = [("HALLPASS_INVALIDATE_ON", names.as_str()), ("HALLPASS_APP_USER", "1")];
+    let limits = [("HALLPASS_MAX_TOKENS", "1000"), ("HALLPASS_MAX_TOKENS_TOTAL", "2000")];
+    let world = World::with(&[settings, limits].concat()).await;
+    let all = permissions().into_iter().chain(["ROLE_ADMIN".to_owned(), "ROLE_USER".to_owned(), "tokens".to_owned()]);
+    for id in ["1", "2"] {
+        world.set_user(id, "permissions", Some(AttributeValue::Ss(all.clone().collect()))).await;
+    }
+    world
+}
+
+async fn longest(world: &World) -> usize {
+    let answer = world.dynamodb.scan().table_name(world.table("Tokens")).consistent_read(true).send().await.unwrap();
+    answer.items().iter().map(bytes).max().unwrap_or_default()
+}
+
+/// Everything that a later write adds to a record.
+async fn live_through(world: &World, admin: &str, body: &Value) {
+    let (token, id) = (body["token"].as_str().unwrap(), body["id"].as_str().unwrap());
+    assert_eq!(world.verdict(&bearer(token)).await, "allow");
+    for disabled in [true, false] {
+        let switch = Request::new("PATCH", "/tokens/{id}").parameter("id", id).json(&json!({"disabled": disabled}));
+        assert_eq!(world.send("Revoke", switch.authorization(&bearer(admin))).await.status, 200);
+    }
+    let rotate = Request::new("POST", "/tokens/{id}/rotate").parameter("id", id);
+    let answer = world.send("Generate", rotate.authorization(&bearer(token))).await;
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    assert_eq!(world.verdict(&bearer(answer.json()["token"].as_str().unwrap())).await, "allow");
+    assert_eq!(world.verdict(&bearer(token)).await, "replaced");
+}
+
+#[tokio::test]
+async fn a_description_that_would_make_the_record_too_long_is_refused_and_named_by_every_route() {
+    let world = world().await;
+    let admin = world.token_of("admin", "letmein").await;
+    for format in ["signed", "jwt"] {
+        for user_id in ["1", "2"] {
+            for character in ["x", "é", "日", "𝄞"] {
+                let body = |length: usize| {
+                    json!({"name": character.repeat(100), "description": character.repeat(length), "format": format,
+                           "scopes": permissions(), "user_id": user_id, "expires_in": HOUR})
+                };
+                let authorization = bearer(&admin);
+                let create = async |length: usize| world.create(&authorization, &body(length)).await;
+                let (mut fits, mut exceeds) = (0, 1_001);
+                while exceeds - fits > 1 {
+                    let middle = usize::midpoint(fits, exceeds);
+                    let answer = create(middle).await;
+                    if answer.status == 201 {
+                        fits = middle;
+                    } else {
+                        let problem = answer.problem(400);
+                        assert_eq!(problem["member"], "description", "{problem}");
+                        assert!(problem["detail"].as_str().unwrap().contains("a record has at most 4096 bytes"));
+                        exceeds = middle;
+                    }
+                }
+                let case = format!("{format} for {user_id}: {fits} of {character}");
+                assert!(fits * character.len() >= 700, "{case}");
+                assert!(character.len() > 1 || fits == 1_000, "{case}: any description of ASCII has room");
+                live_through(&world, &admin, &create(fits).await.json()).await;
+                assert!(longest(&world).await <= MAX, "{case}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_other_route_that_issues_a_token_stays_within_the_bound_at_its_longest() {
+    let world = world().await;
+    let name = "𝄞".repeat(100);
+    let end = world.now().after(std::time::Duration::from_secs(HOUR)).to_string();
+    let rarog = json!({"name": name, "expiration": end, "authorities": permissions()});
+    for route in ["/rest/pat/1.0/token/user/create", "/rest/pat/1.0/token/app/create"] {
+        let request = Request::new("POST", route).json(&rarog).authorization(&basic("admin", "letmein"));
+        let answer = world.send("Generate", request).await;
+        assert_eq!(answer.status, 200, "{route}: {}", answer.body);
+    }
+    let limited = json!({"name": name, "scopes": permissions()});
+    let limited = world.created(&world.token_of("admin", "letmein").await, &limited).await;
+    let limited = bearer(limited["token"].as_str().unwrap());
+    for (method, route) in
+        [("POST", "/api/services_token/generate"), ("POST", "/profile/developer"), ("GET", "/rs/authorise")]
+    {
+        for authorization in [&limited, &basic("admin", "letmein")] {
+            let request = Request::new(method, route).authorization(authorization);
+            let answer = world.send("Generate", request).await;
+            assert!([200, 201, 302, 401, 403].contains(&answer.status), "{method} {route}: {}", answer.body);
+        }
+    }
+    assert!(longest(&world).await <= MAX);
+    assert!(permissions().iter().all(|name| name.parse::<Permission>().is_ok()));
+}
