@@ -34,7 +34,7 @@ fn translate(out: &Path) -> Result<(), Box<dyn Error>> {
     let source = Path::new("../../openapi.yaml");
     println!("cargo::rerun-if-changed={}", source.display());
     let document: serde_json::Value = yaml_serde::from_str(&fs::read_to_string(source)?)?;
-    fs::write(out.join("openapi.json"), serde_json::to_string(&document)?)?;
+    fs::write(out.join("openapi.json.gz"), in_gzip(serde_json::to_string(&document)?.as_bytes())?)?;
     Ok(())
 }
 
@@ -50,9 +50,7 @@ fn pack(out: &Path) -> Result<(), Box<dyn Error>> {
     let config = Arc::new(config.use_base_layout());
     for name in FILES {
         let file = utoipa_swagger_ui::serve(name, Arc::clone(&config))?.ok_or(format!("there is no {name}"))?;
-        let mut packed = GzBuilder::new().write(Vec::new(), Compression::best());
-        packed.write_all(&without_credentials(name, &file.bytes)?)?;
-        let packed = packed.finish()?;
+        let packed = in_gzip(&without_credentials(name, &file.bytes)?)?;
         fs::write(out.join(format!("{name}.gz")), &packed)?;
         let packed_file = format!("include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.gz\"))");
         writeln!(list, "({name:?}, {:?}, {packed_file}),", file.content_type)?;
@@ -63,6 +61,12 @@ fn pack(out: &Path) -> Result<(), Box<dyn Error>> {
     fs::write(out.join("swagger.rs"), list)?;
     fs::write(out.join("index.html"), page)?;
     Ok(())
+}
+
+fn in_gzip(bytes: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
+    let mut packed = GzBuilder::new().write(Vec::new(), Compression::best());
+    packed.write_all(bytes)?;
+    Ok(packed.finish()?)
 }
 
 /// The file, where the one that starts Swagger UI keeps what the browser knows (cookies, Basic) out of what is tried: only

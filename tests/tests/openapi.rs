@@ -121,7 +121,8 @@ async fn the_functions_take_every_declared_method_and_answer_nobody_as_documente
         assert!(status != 404 && status != 405, "{place}");
         let documented = content["responses"].get(status.to_string());
         let documented = follow(&document, documented.unwrap_or_else(|| panic!("not documented: {place}"))).unwrap();
-        assert_eq!(answer.header("cache-control"), "no-store", "{place}");
+        let kept = if path == "/openapi.json" { "public, max-age=3600" } else { "no-store" };
+        assert_eq!(answer.header("cache-control"), kept, "{place}");
         let media_type = answer.header("content-type");
         let body = documented.get("content").map(|content| content.get(media_type));
         assert!(body.is_none_or(|body| body.is_some()), "{media_type} is not documented: {place}");
@@ -134,6 +135,37 @@ async fn the_document_is_served_as_it_is_written() {
     let answer = world.send("Console", Request::new("GET", "/openapi.json")).await;
     assert_eq!((answer.status, answer.header("content-type")), (200, "application/json"));
     assert_eq!(answer.json(), document());
+}
+
+#[tokio::test]
+async fn the_document_is_sent_in_gzip_where_it_is_taken_and_not_at_all_where_it_is_kept() {
+    let world = World::new().await;
+    let ask = async |headers: &[(&str, &str)]| {
+        let request = Request::new("GET", "/openapi.json");
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
+        world.send("Console", request).await
+    };
+    let plain = ask(&[]).await;
+    let tag = plain.header("etag").to_owned();
+    assert!(tag.starts_with("W/\"") && plain.header("cache-control") == "public, max-age=3600", "{tag}");
+    for (taken, is_packed) in [("gzip", true), ("br, GZIP;q=0.5", true), ("gzip;q=0", false), ("identity", false)] {
+        let answer = ask(&[("Accept-Encoding", taken)]).await;
+        assert_eq!((answer.status, answer.header("content-type")), (200, "application/json"), "{taken}");
+        assert_eq!(answer.header("content-encoding"), if is_packed { "gzip" } else { "" }, "{taken}");
+        assert_eq!((answer.header("vary"), answer.header("etag")), ("Accept-Encoding", tag.as_str()), "{taken}");
+        // Base64 included.
+        assert!(answer.body.len() < plain.body.len() / 2 || answer.json() == document(), "{taken}");
+        assert_eq!(answer.body.len() < plain.body.len() / 2, is_packed, "{taken}");
+    }
+    for known in [tag.as_str(), "*", "\"x\", W/\"y\"", &tag.replace("W/", "")] {
+        let answer = ask(&[("If-None-Match", known)]).await;
+        let is_known = !known.contains('x');
+        assert_eq!(
+            (answer.status, answer.body.is_empty()),
+            if is_known { (304, true) } else { (200, false) },
+            "{known}"
+        );
+    }
 }
 
 #[test]

@@ -12,9 +12,6 @@ mod list;
 mod pages;
 mod user;
 
-/// What `openapi.yaml` says, as JSON; the build script translates it.
-const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
-
 /// Answers one request. `draw` is for the forms of a page.
 pub async fn handle(service: &Service, request: &Request, now: Timestamp, draw: Result<Draw, Failure>) -> Answer {
     gateway::respond(&service.settings, request, Box::pin(answer(service, request, now, draw))).await
@@ -43,7 +40,7 @@ async fn answer(
         }
         ("/assets/{file}", "GET") => page::asset::serve(request),
         ("/docs/swagger-ui/{file}", "GET") => pages::swagger(request),
-        ("/openapi.json", "GET") => Ok(problem::answer(StatusCode::OK, "application/json", OPENAPI.to_owned())),
+        ("/openapi.json", "GET") => pages::openapi(request),
         ("/healthz", "GET") => health(service, now).await,
         (route, _) => Err(allowed(route).map_or_else(Problem::not_found, Problem::method_not_allowed)),
     }

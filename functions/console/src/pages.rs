@@ -1,4 +1,4 @@
-//! Swagger UI over `openapi.json`. Its files are packed when this crate is built: 1.6 MB of them come as 0.5.
+//! `openapi.json`, and Swagger UI over it. The files are packed when this crate is built: 1.6 MB of them come as 0.5.
 
 use std::io::Read;
 
@@ -11,6 +11,9 @@ use page::asset::{Content, File};
 /// The page around Swagger UI, with the versions of its files. The package has one too, which names no language and asks
 /// for icons that are no text.
 const INDEX: &str = include_str!(concat!(env!("OUT_DIR"), "/index.html"));
+
+/// What `openapi.yaml` says, as JSON in gzip; the build script translates it.
+const OPENAPI: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/openapi.json.gz"));
 
 /// Name, media type and gzip of each file.
 const FILES: [(&str, &str, &[u8]); 5] = include!(concat!(env!("OUT_DIR"), "/swagger.rs"));
@@ -27,6 +30,11 @@ pub(crate) fn swagger(request: &Request) -> Result<Answer, Problem> {
     answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     answer.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     Ok(answer)
+}
+
+/// `GET /openapi.json`.
+pub(crate) fn openapi(request: &Request) -> Result<Answer, Problem> {
+    File { media_type: "application/json", content: Content::Gzip(OPENAPI, unpacked) }.answer(request)
 }
 
 fn file(name: &str) -> Option<File> {
