@@ -26,7 +26,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
 use http::StatusCode;
-use http::header::HOST;
+use http::header::{HOST, STRICT_TRANSPORT_SECURITY};
 use http::uri::Authority;
 
 use crate::dev::gateway::{Gateway, MAX_BODY};
@@ -134,7 +134,9 @@ async fn respond(
         return Ok(response);
     }
     let body = timeout(BODY_LIMIT, read(body)).await??;
-    let response = gateway.answer(Request::from_parts(head, body), peer.ip().to_canonical()).await;
+    let mut response = gateway.answer(Request::from_parts(head, body), peer.ip().to_canonical()).await;
+    // A browser would keep to HTTPS on every port of this name, where other things are developed over HTTP.
+    response.headers_mut().remove(STRICT_TRANSPORT_SECURITY);
     Ok(response.map(Full::new))
 }
 
