@@ -50,7 +50,7 @@ enum Command {
     #[command(subcommand)]
     Key(key::Command),
     /// Look whether the stack is as it should be, and say what to do where it is not
-    Doctor,
+    Doctor(doctor::DoctorArgs),
     /// Invalidate the tokens of changed users and purge expired records now; prune does so every hour
     Prune,
     /// Print what a shell needs to complete the words of this command
@@ -109,7 +109,7 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Token(command) => Box::pin(tokens::run(command, &reach.find().await?, terminal)).await,
         Command::Key(key::Command::New { out }) => key::new(&out, terminal),
         Command::Key(command) => key::run(command, &reach.find().await?, terminal).await,
-        Command::Doctor => doctor::run(&reach.find().await?, terminal).await,
+        Command::Doctor(args) => doctor::run(&args, &reach.find().await?, terminal).await,
         Command::Prune => sweep::run(&reach.find().await?, terminal).await,
         Command::Completions { shell } => shell::completions(shell),
         Command::Man(args) => shell::man(&args),

@@ -1,7 +1,9 @@
-//! `hallpass doctor`: looks whether a stack is as it should be, and says what to do where it is not. It changes nothing.
+//! `hallpass doctor`: looks whether a stack is as it should be, and says what to do where it is not. It changes nothing,
+//! but for the names of users, and those only with `--fix`.
 
 use std::fmt;
 
+use clap::Args;
 use edge::clock;
 use serde_json::json;
 
@@ -13,6 +15,7 @@ use crate::{
 
 mod attributes;
 mod keys;
+mod repair;
 mod settings;
 mod tables;
 mod users;
@@ -71,11 +74,22 @@ impl Verdict {
     }
 }
 
+/// How to look.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Repair the names of users first: write `username_key` where it is missing or stale
+    #[arg(long)]
+    fix: bool,
+}
+
 /// Looks at everything, and says what it found.
 ///
 /// # Errors
 /// When something is wrong, or standard output cannot be written.
-pub async fn run(stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
+pub async fn run(args: &DoctorArgs, stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
+    if args.fix {
+        repair::names(&stack.store()?, terminal).await?;
+    }
     let mut findings = settings::look(stack);
     // Without its settings a stack has neither tables nor keys to look at.
     if let Ok(store) = stack.store() {

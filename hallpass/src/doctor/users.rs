@@ -42,7 +42,7 @@ pub(super) async fn look(store: &Store) -> Vec<Finding> {
         "names in the index",
         stale,
         "cannot log in, for username_key is missing or stale",
-        "write NFKC_Casefold of the name to username_key, or `hallpass user rename id:ID NAME`",
+        "`hallpass doctor --fix` writes NFKC_Casefold of the name to username_key",
     );
     let (mut seen, mut doubled) = (BTreeSet::new(), Vec::new());
     for user in &users {
@@ -59,7 +59,7 @@ pub(super) async fn look(store: &Store) -> Vec<Finding> {
     findings
 }
 
-fn has_its_key(user: &User) -> bool {
+pub(super) fn has_its_key(user: &User) -> bool {
     let key = NameKey::new(&user.username);
     matches!(user.attributes.get(USERNAME_KEY), Some(Value::Text(written)) if written == key.as_str())
 }

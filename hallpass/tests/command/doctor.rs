@@ -109,6 +109,37 @@ async fn users_who_cannot_log_in_are_found() {
 }
 
 #[tokio::test]
+async fn names_that_an_application_wrote_are_repaired_and_no_token_ends_by_it() {
+    let dev = Dev::fresh().await;
+    let client = dev.connection().patient_dynamodb();
+    let put = async |id: &str, name: &str, key: Option<&str>| {
+        let status = ("status", Some("active"));
+        let attributes = [("user_id", Some(id)), ("username", Some(name)), ("username_key", key), status];
+        let text = |(name, value): (&str, Option<&str>)| Some((name.to_owned(), AttributeValue::S(value?.to_owned())));
+        let item = attributes.into_iter().filter_map(text).collect();
+        client.put_item().table_name("Users").set_item(Some(item)).send().await.unwrap();
+    };
+    put("7", "Ada", Some("ada")).await;
+    let token = dev.json(&["token", "issue", "id:7"], "").await;
+    put("7", "Ada", None).await;
+    put("8", "Bea", Some("bea")).await;
+    put("9", "B\u{ff25}A", Some("stale")).await;
+    put("10", " ", None).await;
+    let printed = dev.ran(&["doctor", "--fix"], "").await;
+    assert!(printed.err.contains("name of 7: repaired\n"), "{printed:?}");
+    assert!(printed.err.contains("name of 9: not repaired, for another user has the name\n"), "{printed:?}");
+    assert!(!printed.err.contains("name of 8") && !printed.err.contains("name of 10"), "{printed:?}");
+    assert_eq!(dev.json(&["user", "show", "ada"], "").await["id"], "7");
+    let shown = dev.json(&["token", "show", token["id"].as_str().unwrap()], "").await;
+    assert_eq!(shown["state"], "live", "{shown}");
+    dev.refused(&["user", "add", "ADA", "--no-password"], "", "the name ADA is taken").await;
+    // Once more finds nothing to repair but the name that two users have.
+    let again = dev.ran(&["doctor", "--fix"], "").await;
+    assert!(!again.err.contains("name of 7") && again.err.contains("name of 9"), "{again:?}");
+    dev.stop("-TERM").await;
+}
+
+#[tokio::test]
 async fn a_key_ring_that_cannot_sign_or_cannot_be_read_is_found_and_so_are_settings() {
     let dev = Dev::fresh().await;
     let key = Base64UrlUnpadded::encode_string(&(0..32_u8).map(|at| at.wrapping_mul(at) ^ 0xa5).collect::<Vec<u8>>());

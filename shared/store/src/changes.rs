@@ -233,6 +233,12 @@ impl Edit {
         self.values.push((format!(":old_{name}"), old.clone()));
     }
 
+    /// The same, of an attribute that the edit leaves alone.
+    pub(crate) fn expect_named(&mut self, name: &'static str, old: &AttributeValue) {
+        self.names.push((format!("#{name}"), name.to_owned()));
+        self.expect(name, old);
+    }
+
     pub(crate) fn raise_generation(&mut self, item: &Item, fresh: u32) {
         let old = item.get(TOKEN_GENERATION);
         let number = old.and_then(|value| value.as_n().ok());

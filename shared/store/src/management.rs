@@ -58,7 +58,7 @@ pub enum Added {
 pub enum Renamed {
     /// The user has the name.
     Now,
-    /// There is no such user.
+    /// There is no such user, or none of the name that was read.
     Unknown,
     /// The name is another user's; nothing changed.
     NameTaken,
@@ -75,6 +75,7 @@ pub enum Listed {
 
 const ADDING: &str = "adding the user";
 const RENAMING: &str = "renaming the user";
+const REPAIRING: &str = "repairing the name of the user";
 const REMOVING: &str = "removing the user";
 const BUSY: &str = "others took the name again and again";
 
@@ -178,6 +179,31 @@ impl Store {
             }
         }
         Err(Failure::new(RENAMING, BUSY))
+    }
+
+    /// Writes what makes a user's name usable where an application did not: `username_key`, and the marker that keeps
+    /// the name from a second user. The name is the one that was read. Invalidates nothing.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn repair_name(&self, user: &User) -> Result<Renamed, Failure> {
+        let key = NameKey::new(&user.username);
+        for tries in 1..=TRIES {
+            let Claim::Free(seen) = self.claim(&key, Some(&user.id)).await? else { return Ok(Renamed::NameTaken) };
+            let mut edit = Edit::default();
+            edit.set(USERNAME_KEY, item::text(key.as_str()));
+            edit.expect_named(USERNAME, &item::text(&user.username));
+            let writes = vec![self.update_user(&user.id, &edit)?, self.mark_name(&key, &user.id, seen.as_deref())?];
+            let Err(error) = self.client.transact_write_items().set_transact_items(Some(writes)).send().await else {
+                return Ok(Renamed::Now);
+            };
+            let Some(reasons) = reasons(&error) else { return Err(Failure::of(REPAIRING)(error)) };
+            if unmet(reasons, 0).is_some() {
+                return Ok(Renamed::Unknown);
+            }
+            pause(WAIT.saturating_mul(tries)).await;
+        }
+        Err(Failure::new(REPAIRING, BUSY))
     }
 
     fn update_user(&self, id: &UserId, edit: &Edit) -> Result<TransactWriteItem, Failure> {
