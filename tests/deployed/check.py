@@ -235,7 +235,7 @@ def permissions(deployed, api):
         ("VerifyAuthorizer", "ReadTheRecordAndTheUser", verify),
         ("Generate", "FindTheUserByName", generate),
         ("Generate", "CountAttempts", generate),
-        ("Generate", "WriteTheRecordAndLookAgain", generate),
+        ("Generate", "WriteTheRecord", generate),
         ("Revoke", "MarkRecords", revoke),
         ("Console", "ReadTokens", console),
     ]:
