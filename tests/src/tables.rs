@@ -48,8 +48,8 @@ impl World {
         adjust(&mut made.record);
         if format == Format::Developer {
             let old = self.developer_hash(user_id).await;
-            let forget_old_at = self.now().after(Duration::from_secs(RETENTION));
-            let replaced = self.store.replace_developer(&made.record, old, None, forget_old_at).await.unwrap();
+            let purge_old_at = self.now().after(Duration::from_secs(RETENTION));
+            let replaced = self.store.replace_developer(&made.record, old, None, purge_old_at).await.unwrap();
             assert_eq!(replaced, Replaced::Now);
         } else {
             self.store.insert(&made.record).await.unwrap();

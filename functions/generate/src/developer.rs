@@ -124,8 +124,8 @@ async fn replace(
     now: Timestamp,
 ) -> Result<(), Problem> {
     let (old, parent) = (old.map(|old| old.id.hash), caller.token().map(|parent| &parent.record));
-    let forget_old_at = lifecycle::purge_replaced_at(now, service.settings.record_retention);
-    match service.store.replace_developer(record, old, parent, forget_old_at).await? {
+    let purge_old_at = lifecycle::purge_replaced_at(now, service.settings.record_retention);
+    match service.store.replace_developer(record, old, parent, purge_old_at).await? {
         Replaced::Now => Ok(()),
         Replaced::Lost | Replaced::ParentEnded => {
             caller.must_be_live(service, now).await?;

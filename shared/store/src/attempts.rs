@@ -12,7 +12,7 @@ use token::Timestamp;
 use crate::{
     Failure, Store,
     failure::unmet_by,
-    item::{self, FORGET_AT, Item},
+    item::{self, Item, PURGE_AT},
 };
 
 mod known;
@@ -53,7 +53,7 @@ impl Store {
     /// # Errors
     /// When the store fails; the caller refuses then.
     pub async fn reserve(&self, counter: &str, id: &str, budget: u32, now: Timestamp) -> Result<Pace, Failure> {
-        let names = vec![("#reserved", RESERVED), ("#forget", FORGET_AT)];
+        let names = vec![("#reserved", RESERVED), ("#forget", PURGE_AT)];
         let values = vec![
             (":own".to_owned(), set([id])),
             (":budget".to_owned(), AttributeValue::N(budget.to_string())),
@@ -77,7 +77,7 @@ impl Store {
     /// # Errors
     /// When the store fails; the place stays taken until the window is over.
     pub async fn release(&self, counter: &str, id: &str, now: Timestamp) -> Result<(), Failure> {
-        let names = vec![("#reserved", RESERVED), ("#forget", FORGET_AT)];
+        let names = vec![("#reserved", RESERVED), ("#forget", PURGE_AT)];
         let values =
             vec![(":own".to_owned(), set([id])), (":forget".to_owned(), item::number(now.after(pace::WINDOW)))];
         let update = "DELETE #reserved :own SET #forget = :forget";

@@ -37,7 +37,7 @@ pub enum Replaced {
 impl Store {
     /// Makes this record the user's developer token, in one transaction over record and pointers. `old` is the hash of
     /// the one that is there, as the caller read it; `parent` is the token that asks, which must still live then. The old
-    /// token is remembered as replaced until `forget_old_at`.
+    /// token is remembered as replaced until `purge_old_at`.
     ///
     /// # Errors
     /// When the store fails.
@@ -46,7 +46,7 @@ impl Store {
         record: &Record,
         old: Option<TokenHash>,
         parent: Option<&Record>,
-        forget_old_at: Timestamp,
+        purge_old_at: Timestamp,
     ) -> Result<Replaced, Failure> {
         const DOING: &str = "replacing the developer token";
         let bad = |error| Failure::new(DOING, error);
@@ -68,7 +68,7 @@ impl Store {
         let put = put.expression_attribute_names("#hash", item::TOKEN_HASH).build().map_err(bad)?;
         let mut pointer = item::pointer_key(&record.id.hash);
         pointer.insert(item::OWNER.to_owned(), item::text(record.id.user_id.as_str()));
-        pointer.extend(record.purge_at.map(|at| (item::FORGET_AT.to_owned(), item::number(at))));
+        pointer.extend(record.purge_at.map(|at| (item::PURGE_AT.to_owned(), item::number(at))));
         let point = Put::builder()
             .table_name(table)
             .set_item(Some(pointer))
@@ -76,7 +76,7 @@ impl Store {
             .expression_attribute_names("#user", item::USER_ID)
             .build()
             .map_err(bad)?;
-        let unpoint = old.map(|old| self.mark_replaced(record, &old, forget_old_at));
+        let unpoint = old.map(|old| self.mark_replaced(record, &old, purge_old_at));
         let parent = parent.filter(|_| !remakes_itself);
         let writes = [
             Some(TransactWriteItem::builder().put(put).build()),
@@ -102,7 +102,7 @@ impl Store {
             .condition_expression("attribute_not_exists(#owner) OR #owner = :owner")
             .expression_attribute_names("#owner", item::OWNER)
             .expression_attribute_names("#at", item::REPLACED_AT)
-            .expression_attribute_names("#forget", item::FORGET_AT)
+            .expression_attribute_names("#forget", item::PURGE_AT)
             .expression_attribute_values(":owner", item::text(record.id.user_id.as_str()))
             .expression_attribute_values(":now", item::number(record.issued_at))
             .expression_attribute_values(":forget", item::number(purge_at))

@@ -28,7 +28,7 @@ impl Store {
     ) -> Result<bool, Failure> {
         let mut item = key(user_id, form);
         item.insert(USED_BY.to_owned(), item::text(request.text()));
-        item.insert(item::FORGET_AT.to_owned(), item::number(purge_at));
+        item.insert(item::PURGE_AT.to_owned(), item::number(purge_at));
         let call = self.client.put_item().table_name(&self.tables.tokens).set_item(Some(item.clone()));
         let call = call
             .condition_expression("attribute_not_exists(#user)")

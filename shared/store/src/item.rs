@@ -22,7 +22,7 @@ pub(crate) const EXPIRES_AT: &str = "expires_at";
 pub(crate) const DISABLED_AT: &str = "disabled_at";
 pub(crate) const REVOKED_AT: &str = "revoked_at";
 pub(crate) const REVOKED_BECAUSE: &str = "revoked_because";
-pub(crate) const FORGET_AT: &str = "purge_at";
+pub(crate) const PURGE_AT: &str = "purge_at";
 pub(crate) const LIVE_UNTIL: &str = "live_until";
 pub(crate) const LAST_USED_AT: &str = "last_used_at";
 pub(crate) const REPLACES: &str = "replaces";
@@ -138,7 +138,7 @@ pub(crate) fn from_record(record: &Record) -> Item {
         (REPLACED_BY, record.replaced_by.map(|hash| text(&*hash.text()))),
         (REPLACED_AT, record.replaced_at.map(number)),
         (LAST_USED_AT, record.last_used_at.map(number)),
-        (FORGET_AT, record.purge_at.map(number)),
+        (PURGE_AT, record.purge_at.map(number)),
         (LIVE_UNTIL, record.live_until().map(number)),
     ];
     item.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
@@ -186,7 +186,7 @@ pub(crate) fn to_record(item: &Item) -> Result<Record, Corrupt> {
         replaced_by,
         replaced_at,
         last_used_at: instant(item, LAST_USED_AT)?,
-        purge_at: instant(item, FORGET_AT)?,
+        purge_at: instant(item, PURGE_AT)?,
     })
 }
 

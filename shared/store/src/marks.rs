@@ -20,7 +20,7 @@ use token::{Fingerprint, Timestamp, User, UserId};
 use crate::{
     Failure, Store,
     failure::{Corrupt, unmet_by},
-    item::{self, FORGET_AT, Item},
+    item::{self, Item, PURGE_AT},
 };
 
 /// The marks of one user, as they were read.
@@ -129,7 +129,7 @@ impl Store {
         let marks = marks.into_iter().map(|mark| mark.0.clone()).collect();
         self.update(mark_key(user_id.as_str()))
             .expression_attribute_names("#left", LEFT)
-            .expression_attribute_names("#forget", FORGET_AT)
+            .expression_attribute_names("#forget", PURGE_AT)
             .expression_attribute_values(":marks", AttributeValue::Ss(marks))
             .expression_attribute_values(":forget", item::number(now.after(MARK_LIFETIME)))
     }

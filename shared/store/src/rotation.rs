@@ -146,7 +146,7 @@ impl Store {
             .table_name(&self.tables.tokens)
             .set_key(Some(item::record_key(&old, Format::Signed)))
             .update_expression("SET #revoked = :now, #because = :replaced, #forget = :forget REMOVE #live")
-            .expression_attribute_names("#forget", item::FORGET_AT)
+            .expression_attribute_names("#forget", item::PURGE_AT)
             .expression_attribute_values(":forget", item::number(purge_at))
             .expression_attribute_names("#live", item::LIVE_UNTIL)
             .condition_expression("attribute_exists(#user) AND attribute_not_exists(#revoked)")

@@ -62,7 +62,7 @@ impl Session {
                 (item::FINGERPRINT, item::fingerprint_value(&self.fingerprint)),
                 (item::BINDING, item::binding_value(&self.binding)),
                 (STARTED_AT, item::number(self.started_at)),
-                (item::FORGET_AT, item::number(self.expires_at)),
+                (item::PURGE_AT, item::number(self.expires_at)),
             ]
             .map(|(name, value)| (name.to_owned(), value)),
         );
@@ -75,7 +75,7 @@ impl Session {
             fingerprint: item::fingerprint(item)?,
             binding: item::binding(item)?,
             started_at: item::instant(item, STARTED_AT)?.ok_or(Corrupt(STARTED_AT))?,
-            expires_at: item::instant(item, item::FORGET_AT)?.ok_or(Corrupt(item::FORGET_AT))?,
+            expires_at: item::instant(item, item::PURGE_AT)?.ok_or(Corrupt(item::PURGE_AT))?,
         })
     }
 }
@@ -112,7 +112,7 @@ impl Store {
             .update_expression("SET #forget = :ended")
             .condition_expression("attribute_exists(#user) AND #forget > :now")
             .expression_attribute_names("#user", item::USER_ID)
-            .expression_attribute_names("#forget", item::FORGET_AT)
+            .expression_attribute_names("#forget", item::PURGE_AT)
             .expression_attribute_values(":ended", item::number(now.before(LONG_AGO)))
             .expression_attribute_values(":now", item::number(now));
         if_met("ending the session", call.send().await)

@@ -12,7 +12,7 @@ use crate::{
     Failure, Store,
     developer::{Pointer, to_pointer},
     failure::if_met,
-    item::{self, FIRST_TOKEN, FORGET_AT, Item},
+    item::{self, FIRST_TOKEN, Item, PURGE_AT},
     live::LiveRecord,
     marks,
     sessions::{self, Session},
@@ -156,7 +156,7 @@ impl Store {
     /// When the store fails.
     pub async fn forget(&self, key: &Place, now: Timestamp) -> Result<bool, Failure> {
         let call = self.client.delete_item().table_name(&self.tables.tokens).set_key(Some(key.key()));
-        let call = call.condition_expression("#forget <= :now").expression_attribute_names("#forget", FORGET_AT);
+        let call = call.condition_expression("#forget <= :now").expression_attribute_names("#forget", PURGE_AT);
         if_met(DOING, call.expression_attribute_values(":now", item::number(now)).send().await)
     }
 
@@ -268,7 +268,7 @@ impl Place {
 /// One unreadable item must not stop the sweep of the others, so it is an entry without a meaning.
 fn entry(item: &Item) -> Option<Entry> {
     let key = Place::of(item)?;
-    let purge_at = item::instant(item, FORGET_AT).ok().flatten();
+    let purge_at = item::instant(item, PURGE_AT).ok().flatten();
     let kind = match key.user_id.split_once('#') {
         Some((item::DEVELOPER, hash)) => match (hash.parse(), to_pointer(item)) {
             (Ok(hash), Ok(Pointer { owner, replaced_at })) => {

@@ -102,7 +102,7 @@ impl Store {
         let mut call = self.update(item::record_key(id, format));
         if let Some(purge_at) = purge_at {
             set.push_str(", #forget = :forget");
-            call = call.expression_attribute_names("#forget", item::FORGET_AT);
+            call = call.expression_attribute_names("#forget", item::PURGE_AT);
             call = call.expression_attribute_values(":forget", item::number(purge_at));
         }
         let call = call

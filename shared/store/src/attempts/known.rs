@@ -6,7 +6,7 @@ use token::Timestamp;
 use crate::{
     Failure, Store,
     failure::Corrupt,
-    item::{self, FORGET_AT},
+    item::{self, PURGE_AT},
 };
 
 /// The marker of a network that has logged in for a name.
@@ -34,7 +34,7 @@ impl Store {
             return Ok(None);
         };
         let read = || -> Result<_, Corrupt> {
-            let purge_at = item::instant(&item, FORGET_AT)?.ok_or(Corrupt(FORGET_AT))?;
+            let purge_at = item::instant(&item, PURGE_AT)?.ok_or(Corrupt(PURGE_AT))?;
             let noted_at = item::instant(&item, NOTED_AT)?.ok_or(Corrupt(NOTED_AT))?;
             Ok((purge_at, Known { proof: item::required(&item, PROOF)?, noted_at }))
         };
@@ -47,7 +47,7 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn note_network(&self, key: &str, proof: &str, now: Timestamp) -> Result<(), Failure> {
-        let names = vec![("#proof", PROOF), ("#noted", NOTED_AT), ("#forget", FORGET_AT)];
+        let names = vec![("#proof", PROOF), ("#noted", NOTED_AT), ("#forget", PURGE_AT)];
         let values = vec![
             (":proof".to_owned(), item::text(proof)),
             (":now".to_owned(), item::number(now)),

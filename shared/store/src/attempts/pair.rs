@@ -8,7 +8,7 @@ use super::{DOING, Names, Outcome, Pace, RESERVED, Values, reserved, set};
 use crate::{
     Failure, Store,
     failure::{Corrupt, if_met},
-    item::{self, FORGET_AT, Item},
+    item::{self, Item, PURGE_AT},
 };
 
 const FAILURES: &str = "failures";
@@ -54,7 +54,7 @@ impl Store {
         reserved_at: Timestamp,
     ) -> Result<(), Failure> {
         let word = word(id, reserved_at);
-        let mut names = vec![("#reserved", RESERVED), ("#forget", FORGET_AT)];
+        let mut names = vec![("#reserved", RESERVED), ("#forget", PURGE_AT)];
         let mut values = vec![
             (":own".to_owned(), set([word.as_str()])),
             (":forget".to_owned(), item::number(reserved_at.after(pace::MEMORY))),
@@ -80,7 +80,7 @@ impl Store {
     /// One conditional write: `None` if it was made, else what is there.
     async fn try_pair(&self, pair: &str, word: &str, now: Timestamp) -> Result<Option<Item>, Failure> {
         let names: Names<'_> =
-            vec![("#reserved", RESERVED), ("#forget", FORGET_AT), ("#failures", FAILURES), ("#failed", FAILED_AT)];
+            vec![("#reserved", RESERVED), ("#forget", PURGE_AT), ("#failures", FAILURES), ("#failed", FAILED_AT)];
         let at_once = i64::try_from(pace::MAX_AT_ONCE).unwrap_or(i64::MAX);
         let mut values: Values = vec![
             (":own".to_owned(), set([word])),
@@ -108,7 +108,7 @@ impl Store {
 
     /// Takes out reservations of functions that crashed.
     async fn expire(&self, pair: &str, words: &[String], now: Timestamp) -> Result<(), Failure> {
-        let names = vec![("#reserved", RESERVED), ("#forget", FORGET_AT)];
+        let names = vec![("#reserved", RESERVED), ("#forget", PURGE_AT)];
         let values = vec![
             (":expired".to_owned(), set(words.iter().map(String::as_str))),
             (":forget".to_owned(), item::number(now.after(pace::MEMORY))),
@@ -125,7 +125,7 @@ impl Store {
             .table_name(&self.tables.attempts)
             .set_key(Some(item::attempt_key(pair)))
             .condition_expression("#forget = :forget")
-            .expression_attribute_names("#forget", FORGET_AT)
+            .expression_attribute_names("#forget", PURGE_AT)
             .expression_attribute_values(":forget", item::number(purge_at));
         if_met("forgetting failed log-ins", call.send().await).map(drop)
     }
@@ -165,7 +165,7 @@ impl Pair {
         Ok(Self {
             failures,
             failed_at: failed_at.unwrap_or(Timestamp::EPOCH),
-            purge_at: item::instant(item, FORGET_AT)?.ok_or(Corrupt(FORGET_AT))?,
+            purge_at: item::instant(item, PURGE_AT)?.ok_or(Corrupt(PURGE_AT))?,
             reserved: reserved(item).to_vec(),
         })
     }
