@@ -68,7 +68,7 @@ pub struct DevArgs {
     /// The port of the HTTPS front
     #[arg(long, default_value_t = 3443, value_parser = port)]
     pub(crate) port: u16,
-    /// Begin without the users, tokens and keys of before
+    /// Delete all users, tokens and keys first
     #[arg(long)]
     pub(crate) fresh: bool,
     /// Leave out prune: neither the user stream nor the schedule reaches it

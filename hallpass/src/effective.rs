@@ -8,7 +8,7 @@ use crate::{clock, error::CommandError, stack::Stack, terminal::Terminal};
 /// From when no gateway that caches answers accepts what ended now. Where answers are cached, people are told.
 ///
 /// # Errors
-/// When a setting makes no sense, or standard error cannot be written.
+/// When a setting is invalid, or standard error cannot be written.
 pub(crate) fn at(stack: &Stack, now: Timestamp, terminal: Terminal) -> Result<String, CommandError> {
     let cache = stack.settings()?.authorizer_cache;
     let effective_at = now.after(cache).to_string();

@@ -50,7 +50,7 @@ pub enum Command {
     },
     /// Shut a user out, with every token
     Block(Name),
-    /// Let a user in again; the tokens of before stay void
+    /// Unblock a user; earlier tokens stay invalid
     Unblock(Name),
     /// Remove a user
     Remove(Name),

@@ -73,7 +73,7 @@ impl Prune {
     /// clock is another.
     ///
     /// # Errors
-    /// Names the first setting that makes no sense, or whose table cannot be read.
+    /// Names the first setting that is invalid, or whose table cannot be read.
     pub async fn start(lookup: Lookup<'_>, now: Timestamp) -> Result<Self, BadSetting> {
         let bound_to = settings::bound_to(lookup).ok();
         let prune = Self { store: service::store(lookup)?, retention: settings::record_retention(lookup)?, bound_to };

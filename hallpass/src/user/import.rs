@@ -37,7 +37,7 @@ Columns of CSV, or members of a JSON object a line; only the first two must be t
   password       the password itself, which is hashed; or
   password_hash  a hash of Argon2id, bcrypt ($2a$, $2b$, $2y$), scrypt ($scrypt$) or PBKDF2 ($pbkdf2-sha256$,
                  $pbkdf2-sha512$)
-Whoever has neither is a directory user.";
+A user with neither is an external user.";
 
 /// Which file.
 #[derive(Debug, Args)]
