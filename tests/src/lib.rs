@@ -26,6 +26,7 @@ pub mod client;
 pub mod damage;
 pub mod engine;
 pub mod html;
+pub mod lines;
 pub mod long;
 pub mod pages;
 pub mod policy;

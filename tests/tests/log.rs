@@ -1,31 +1,12 @@
 //! The exact lines of the log: one for each decision, which CloudWatch takes for a metric as well.
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
-
 use edge::{Problem, log};
 use expect_test::{Expect, expect};
 use http::StatusCode;
 use serde_json::Value;
 use store::Refused;
+use tests::lines::Lines;
 use token::{Issuer, Reason, TokenId};
-
-/// What was written. Each line must be written at once, or those of two threads would mix.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().push(String::from_utf8(bytes.to_vec()).unwrap());
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// What one call logs, on Lambda or not.
 fn logged(function: Option<&str>, call: impl FnOnce()) -> String {

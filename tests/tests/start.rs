@@ -1,12 +1,7 @@
 //! How a function starts: ready for its first caller, or not at all, with one line that names the variable, the secret or
 //! the table.
 
-use std::{
-    collections::BTreeMap,
-    io,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use edge::{
@@ -18,24 +13,10 @@ use prune::Prune;
 use serde_json::{Value, json};
 use tests::{
     KEYS, World,
+    lines::Lines,
     tap::{ALWAYS, Fault, Tap},
 };
 use token::{Keyring, Timestamp};
-
-/// The lines of a log.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().push(String::from_utf8(bytes.to_vec()).unwrap());
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// An environment in which everything is there, the engine and the secret each behind a tap.
 struct Around {

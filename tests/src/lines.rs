@@ -1,0 +1,21 @@
+//! A log that a test keeps.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+/// The lines that were written. Each must be written at once, or those of two threads would mix.
+#[derive(Clone, Debug, Default)]
+pub struct Lines(pub Arc<Mutex<Vec<String>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().push(String::from_utf8(bytes.to_vec()).unwrap());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
