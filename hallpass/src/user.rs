@@ -10,6 +10,7 @@ use store::{
     Store,
     changes::Change,
     management::{Added, NewUser, Renamed},
+    marking::Invalidate,
     users::Written,
 };
 use token::{
@@ -18,7 +19,7 @@ use token::{
 };
 
 use crate::{
-    effective,
+    clock, effective,
     error::CommandError,
     stack::Stack,
     terminal::{self, Terminal, shown},
@@ -122,8 +123,8 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
     let store = stack.store()?;
     let change = async |name: &str, change: Change, attribute: &str, done: &str| {
         let (user, settings) = (find(&store, name).await?, stack.settings()?);
-        let fresh = entropy::generation()?;
-        let written = store.change_user(&user.id, &change, voids(&settings, attribute), fresh).await?;
+        let how = invalidate(stack, &settings, attribute, terminal).await?;
+        let written = store.change_user(&user.id, &change, how).await?;
         let ends = matches!(change, Change::Block | Change::Password(_));
         say_done(stack, terminal, written, &user, Done { done, ends }).await?;
         administrators::warn_without(&store, &settings, &user, terminal).await
@@ -220,7 +221,8 @@ async fn add(store: &Store, args: AddArgs, terminal: Terminal) -> Result<(), Com
 async fn rename(store: &Store, stack: &Stack, old: &str, new: &str, terminal: Terminal) -> Result<(), CommandError> {
     let (user, settings) = (find(store, old).await?, stack.settings()?);
     usable_name(new).map_err(CommandError::refused)?;
-    let written = match store.rename_user(&user.id, new, voids(&settings, USERNAME), entropy::generation()?).await? {
+    let how = invalidate(stack, &settings, USERNAME, terminal).await?;
+    let written = match store.rename_user(&user.id, new, how).await? {
         Renamed::Now => Written::Now,
         Renamed::Unknown => Written::Unknown,
         Renamed::NameTaken => return Err(taken(new)),
@@ -253,10 +255,19 @@ fn wrong_full_name(name: &str) -> Option<String> {
     })
 }
 
-/// Whether a change of this attribute voids the tokens of every format.
-fn voids(settings: &Settings, attribute: &str) -> bool {
+/// How a change of this attribute invalidates tokens of all formats at once, if it does.
+async fn invalidate(
+    stack: &Stack,
+    settings: &Settings,
+    attribute: &str,
+    terminal: Terminal,
+) -> Result<Option<Invalidate>, CommandError> {
     let binds = |format| settings.binding(format).names().iter().any(|name| name == attribute);
-    [Format::Signed, Format::Developer, Format::Jwt].into_iter().all(binds)
+    if ![Format::Signed, Format::Developer, Format::Jwt].into_iter().all(binds) {
+        return Ok(None);
+    }
+    let now = clock::now_or_here(stack, terminal).await?;
+    Ok(Some(Invalidate { fresh: entropy::generation()?, now, retention: settings.record_retention }))
 }
 
 /// What was done to a user, and whether it ends tokens.

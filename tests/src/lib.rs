@@ -6,6 +6,7 @@ use std::{
         Arc, LazyLock,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use base64ct::{Base64, Encoding};
@@ -17,7 +18,7 @@ use hallpass::dev::{
     template::Template,
 };
 use serde_json::{Value, json};
-use store::Store;
+use store::{Store, marking::Invalidate};
 use token::Timestamp;
 
 pub mod api;
@@ -79,6 +80,11 @@ pub struct Answer {
     pub headers: BTreeMap<String, String>,
     /// The body as text.
     pub body: String,
+}
+
+/// How a change of a user invalidates tokens where every clock stands at the start.
+pub fn invalidate(fresh: u32) -> Invalidate {
+    Invalidate { fresh, now: Timestamp::from_unix(START).unwrap(), retention: Duration::from_secs(tables::RETENTION) }
 }
 
 impl World {

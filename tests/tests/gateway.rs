@@ -73,11 +73,12 @@ impl Running {
 
     async fn change(&self, change: Change) {
         let id: UserId = "1".parse().unwrap();
-        self.dev.stack.store().unwrap().change_user(&id, &change, true, 7).await.unwrap();
+        self.dev.stack.store().unwrap().change_user(&id, &change, Some(tests::invalidate(7))).await.unwrap();
     }
 
     async fn rename(&self, name: &str) {
-        let renamed = self.dev.stack.store().unwrap().rename_user(&"1".parse().unwrap(), name, true, 7).await;
+        let renamed =
+            self.dev.stack.store().unwrap().rename_user(&"1".parse().unwrap(), name, Some(tests::invalidate(7))).await;
         assert_eq!(renamed.unwrap(), Renamed::Now);
     }
 

@@ -23,6 +23,7 @@ mod every_call;
 mod examples;
 mod faults;
 mod forms_of_names;
+mod full_users;
 mod gateway;
 mod generate;
 mod http_semantics;

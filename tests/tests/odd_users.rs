@@ -96,14 +96,22 @@ async fn whatever_an_application_wrote_each_shutting_out_works_and_counts_at_the
             let case = format!("{attribute} = {}", brief(odd.value.as_ref()));
             for change in [Change::Block, Change::Password("$argon2id$other".to_owned())] {
                 let made = odd.token().await;
-                assert_eq!(world.store.change_user(&id, &change, true, 77).await.unwrap(), Written::Now, "{case}");
+                assert_eq!(
+                    world.store.change_user(&id, &change, Some(tests::invalidate(77))).await.unwrap(),
+                    Written::Now,
+                    "{case}"
+                );
                 odd.ends(&made, &format!("{change:?}")).await;
             }
             let made = odd.token().await;
-            assert_eq!(world.store.raise_generation(&id, 77).await.unwrap(), Written::Now, "{case}");
+            assert_eq!(world.store.raise_generation(&id, tests::invalidate(77)).await.unwrap(), Written::Now, "{case}");
             odd.ends(&made, "revoke all").await;
             let made = odd.token().await;
-            assert_eq!(world.store.rename_user(&id, "another", true, 77).await.unwrap(), Renamed::Now, "{case}");
+            assert_eq!(
+                world.store.rename_user(&id, "another", Some(tests::invalidate(77))).await.unwrap(),
+                Renamed::Now,
+                "{case}"
+            );
             odd.ends(&made, "rename").await;
             let made = odd.token().await;
             assert_eq!(world.store.remove_user(&id).await.unwrap(), Written::Now, "{case}");
@@ -165,7 +173,11 @@ async fn whatever_an_application_wrote_nothing_fails_and_nobody_is_hidden() {
                 Change::Deny("ROLE_USER".parse().unwrap()),
                 Change::Unblock,
             ] {
-                assert_eq!(world.store.change_user(&id, &change, true, 78).await.unwrap(), Written::Now, "{case}");
+                assert_eq!(
+                    world.store.change_user(&id, &change, Some(tests::invalidate(78))).await.unwrap(),
+                    Written::Now,
+                    "{case}"
+                );
             }
             // The stream and the sweep pass over nothing, and the limiter forgets.
             assert_eq!(
@@ -216,7 +228,7 @@ async fn a_list_of_permissions_is_the_set_it_means_and_what_means_nothing_permit
 }
 
 async fn world_change(store: &store::Store, change: Change) {
-    assert_eq!(store.change_user(&"1".parse().unwrap(), &change, false, 7).await.unwrap(), Written::Now);
+    assert_eq!(store.change_user(&"1".parse().unwrap(), &change, None).await.unwrap(), Written::Now);
 }
 
 #[tokio::test]
@@ -244,7 +256,7 @@ async fn a_generation_that_cannot_be_raised_is_replaced_by_one_that_no_token_has
         (Some(AttributeValue::N("5".to_owned())), "6"),
     ] {
         world.set_user("1", "token_generation", value.clone()).await;
-        world.store.raise_generation(&"1".parse().unwrap(), 77).await.unwrap();
+        world.store.raise_generation(&"1".parse().unwrap(), tests::invalidate(77)).await.unwrap();
         assert_eq!(world.user_item("1").await["token_generation"], AttributeValue::N(expected.to_owned()), "{value:?}");
         let verdict = world.verdict(&bearer(&made.text)).await;
         assert!(["user_changed", "revoked"].contains(&verdict.as_str()), "{value:?}: {verdict}");

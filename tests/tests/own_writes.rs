@@ -44,7 +44,10 @@ async fn a_user_is_added_renamed_and_removed_once_though_the_first_answer_was_lo
     lose();
     assert_eq!(store.add_user(&user("9", "ada")).await.unwrap(), Added::Now);
     lose();
-    assert_eq!(store.rename_user(&"9".parse().unwrap(), "eve", true, 7).await.unwrap(), Renamed::Now);
+    assert_eq!(
+        store.rename_user(&"9".parse().unwrap(), "eve", Some(tests::invalidate(7))).await.unwrap(),
+        Renamed::Now
+    );
     assert_eq!(world.user_item("9").await["token_generation"].as_n().unwrap(), "6", "raised once");
     lose();
     assert_eq!(store.remove_user(&"9".parse().unwrap()).await.unwrap(), Written::Now);
@@ -67,14 +70,18 @@ async fn a_user_is_changed_once_though_the_first_answer_was_lost() {
         (Change::Deny(permission()), "10"),
     ] {
         tap.inject("UpdateItem", 0, 1, Fault::Lose);
-        assert_eq!(store.change_user(&id, &change, true, 7).await.unwrap(), Written::Now, "{change:?}");
+        assert_eq!(
+            store.change_user(&id, &change, Some(tests::invalidate(7))).await.unwrap(),
+            Written::Now,
+            "{change:?}"
+        );
         assert_eq!(generation(&world).await, expected, "{change:?}");
         tap.inject("UpdateItem", 0, 1, Fault::Lose);
-        assert_eq!(store.change_user(&id, &change, false, 7).await.unwrap(), Written::Now, "{change:?}");
+        assert_eq!(store.change_user(&id, &change, None).await.unwrap(), Written::Now, "{change:?}");
         assert_eq!(generation(&world).await, expected, "{change:?}");
     }
     tap.inject("UpdateItem", 0, 1, Fault::Lose);
-    assert_eq!(store.raise_generation(&id, 7).await.unwrap(), Written::Now);
+    assert_eq!(store.raise_generation(&id, tests::invalidate(7)).await.unwrap(), Written::Now);
     // Raised by both attempts, which says nothing else.
     assert_eq!(generation(&world).await, "12");
 }

@@ -126,7 +126,10 @@ impl Loss {
             Self::PasswordChanged => world.set_user(case.caller, "password_hash", Some(text("$argon2id$x"))).await,
             Self::GenerationRaised => {
                 let id = case.caller.parse().unwrap();
-                assert_eq!(world.store.raise_generation(&id, 9).await.unwrap(), store::users::Written::Now);
+                assert_eq!(
+                    world.store.raise_generation(&id, tests::invalidate(9)).await.unwrap(),
+                    store::users::Written::Now
+                );
             }
             Self::Removed => world.remove_user(case.caller).await,
             Self::OwnerBlocked => world.set_user(case.owner, "status", blocked()).await,

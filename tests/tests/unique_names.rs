@@ -74,8 +74,8 @@ async fn of_many_who_take_one_name_at_once_by_adding_renaming_and_importing_one_
     let outcomes = tokio::join!(
         store.add_user(&ten),
         store.import_user(&eleven, Status::Blocked),
-        store.rename_user(&first, "ｔｗｉｎ", true, 7),
-        store.rename_user(&second, "Twin", true, 7),
+        store.rename_user(&first, "ｔｗｉｎ", Some(tests::invalidate(7))),
+        store.rename_user(&second, "Twin", Some(tests::invalidate(7))),
     );
     let won = [
         outcomes.0.unwrap() == Added::Now,
@@ -94,13 +94,16 @@ async fn a_name_is_taken_whoever_wrote_its_user_and_free_when_the_user_is_gone_o
     let add = async |id: &str, name: &str| store.add_user(&user(id, name)).await.unwrap();
     // The application wrote this one, without a marker.
     assert_eq!(add("9", "MY_username").await, Added::NameTaken);
-    assert_eq!(store.rename_user(&id("2"), "my_Username", true, 7).await.unwrap(), Renamed::NameTaken);
+    assert_eq!(
+        store.rename_user(&id("2"), "my_Username", Some(tests::invalidate(7))).await.unwrap(),
+        Renamed::NameTaken
+    );
     assert_eq!(add("9", "ada").await, Added::Now);
     assert_eq!(add("10", "Ada").await, Added::NameTaken);
     assert_eq!(add("9", "Ada").await, Added::IdTaken);
     // One's own name may be spelt otherwise.
-    assert_eq!(store.rename_user(&id("9"), "ADA", true, 7).await.unwrap(), Renamed::Now);
-    assert_eq!(store.rename_user(&id("9"), "eve", true, 7).await.unwrap(), Renamed::Now);
+    assert_eq!(store.rename_user(&id("9"), "ADA", Some(tests::invalidate(7))).await.unwrap(), Renamed::Now);
+    assert_eq!(store.rename_user(&id("9"), "eve", Some(tests::invalidate(7))).await.unwrap(), Renamed::Now);
     assert_eq!(add("10", "ada").await, Added::Now);
     store.remove_user(&id("10")).await.unwrap();
     assert_eq!(add("11", "ada").await, Added::Now);
@@ -111,7 +114,7 @@ async fn a_name_is_taken_whoever_wrote_its_user_and_free_when_the_user_is_gone_o
     world.remove_user("12").await;
     assert_eq!(add("13", "ada").await, Added::Now);
     assert_eq!(add("14", "bob").await, Added::NameTaken);
-    assert_eq!(store.rename_user(&id("nobody"), "x", true, 7).await.unwrap(), Renamed::Unknown);
+    assert_eq!(store.rename_user(&id("nobody"), "x", Some(tests::invalidate(7))).await.unwrap(), Renamed::Unknown);
 }
 
 #[tokio::test]

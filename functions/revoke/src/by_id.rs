@@ -149,7 +149,7 @@ async fn of_user(
     now: Timestamp,
 ) -> Result<u64, Problem> {
     let ends = |other: &Record| ends(other) && service.manages(caller, other);
-    let revoked = family::revoke_of_user(&service.store, owner, ends, revocation(service, now)).await?;
+    let revoked = service.store.revoke_of_user(&owner.user_id, ends, revocation(service, now)).await?;
     revoked.ok_or_else(|| Problem::conflict("The family grows while it is revoked; try again"))
 }
 

@@ -4,18 +4,12 @@
 //! whole look finds nothing that lives: an issuer that is revoked by then takes back what it was issuing, because
 //! issuing looks at the caller once more before it shows a text.
 
-use futures_util::future::try_join_all;
-use store::{Failure, Store, sweep::Place, tokens::Marked};
-use token::{Record, Revocation, Timestamp, TokenId};
-
-/// How often a family is looked at again; each pass ends all that was issued before it.
-const MAX_FAMILY_PASSES: u32 = 10;
-
-/// How many records are revoked at once.
-const AT_ONCE: usize = 16;
-
-/// A revocation, and until when it is remembered.
-pub type Mark = (Revocation, Option<Timestamp>);
+use store::{
+    Failure, Store,
+    marking::{Mark, may_live},
+    sweep::Place,
+};
+use token::{Record, TokenId};
 
 /// Whose tokens are looked for: a family, or a single token whose record is gone and whose family is not known yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,38 +73,6 @@ impl Issuer {
     }
 }
 
-/// Revokes every live record of one user that `ends` names, and looks again until none lives. Returns how many, or
-/// `None` if more and more of them appear.
-///
-/// # Errors
-/// When the store fails.
-pub async fn revoke_of_user(
-    store: &Store,
-    owner: &TokenId,
-    ends: impl Fn(&Record) -> bool,
-    mark: Mark,
-) -> Result<Option<u64>, Failure> {
-    let mut revoked: u64 = 0;
-    for _ in 0..MAX_FAMILY_PASSES {
-        let (mut found, mut after) = (false, None);
-        loop {
-            let page = store.readable_page_of(&owner.user_id, after).await?;
-            let live: Vec<Record> =
-                page.records.into_iter().filter(|record| may_live(record, mark.0.at) && ends(record)).collect();
-            found |= !live.is_empty();
-            revoked = revoked.saturating_add(count(&revoke(store, live, mark).await?));
-            after = page.next;
-            if after.is_none() {
-                break;
-            }
-        }
-        if !found {
-            return Ok(Some(revoked));
-        }
-    }
-    Ok(None)
-}
-
 impl Search {
     /// A search from the beginning.
     pub const fn new(issuer: Issuer) -> Self {
@@ -135,7 +97,7 @@ impl Search {
             .filter(|record| may_live(record, mark.0.at) && self.issuer.issued(record))
             .collect();
         self.found |= !live.is_empty();
-        let revoked = revoke(store, live, mark).await?;
+        let revoked = store.revoke_records(&live, mark).await?;
         self.place = page.next;
         let is_over = self.place.is_none() && !self.found;
         // Behind the place of this pass, one that was alive may have issued another.
@@ -174,25 +136,6 @@ impl Search {
         };
         Some(Self { issuer: Issuer { family, token }, place, found })
     }
-}
-
-/// Whether a record may be accepted now or later, as far as it tells itself.
-fn may_live(record: &Record, now: Timestamp) -> bool {
-    record.live_until().is_some_and(|end| !end.has_come(now))
-}
-
-/// Revokes these, and returns those that were not revoked before.
-async fn revoke(store: &Store, records: Vec<Record>, (revocation, purge_at): Mark) -> Result<Vec<TokenId>, Failure> {
-    let mut revoked = Vec::new();
-    for some in records.chunks(AT_ONCE) {
-        let one = |record: &Record| {
-            let (id, format) = (record.id, record.format);
-            async move { Ok((id, store.revoke_one(&id, format, revocation, purge_at).await?)) }
-        };
-        let marked: Vec<(TokenId, Marked)> = try_join_all(some.iter().map(one)).await?;
-        revoked.extend(marked.into_iter().filter(|(_, marked)| *marked == Marked::Now).map(|(id, _)| id));
-    }
-    Ok(revoked)
 }
 
 /// How many.

@@ -11,7 +11,7 @@ use edge::{
 use http::{HeaderName, HeaderValue, StatusCode};
 use lambda_http::Request;
 use serde_json::{Value, json};
-use store::{Failure, tokens::Marked, users::Written};
+use store::{Failure, marking::Invalidate, tokens::Marked, users::Written};
 use token::{Reason, Record, Revocation, Timestamp, UserId, lifecycle};
 
 use by_id::Extent;
@@ -140,7 +140,7 @@ async fn all_of_user(service: &Service, request: &Request, now: Timestamp) -> Re
     if !service.manages_all(&caller) {
         return Err(Problem::forbidden(&service.settings.issuer));
     }
-    match service.store.raise_generation(&user_id, entropy::generation()?).await? {
+    match service.store.raise_generation(&user_id, invalidate(service, now)?).await? {
         Written::Unknown => Err(Problem::not_found()),
         Written::Now => {
             log::allowed("revoked_all", None, Some(&user_id));
@@ -148,6 +148,11 @@ async fn all_of_user(service: &Service, request: &Request, now: Timestamp) -> Re
             Ok(problem::json(StatusCode::OK, &body))
         }
     }
+}
+
+/// How all tokens of a user are invalidated.
+pub(crate) fn invalidate(service: &Service, now: Timestamp) -> Result<Invalidate, Problem> {
+    Ok(Invalidate { fresh: entropy::generation()?, now, retention: service.settings.record_retention })
 }
 
 fn revocation(service: &Service, now: Timestamp) -> (Revocation, Option<Timestamp>) {

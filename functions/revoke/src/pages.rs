@@ -1,18 +1,14 @@
 //! The forms of the pages that take something back: signing out, one's own tokens, an administrator's keys and users.
 //! Each goes on to the page it came from, so that sending it once more by accident changes nothing.
 
-use edge::{
-    Answer, Problem, Service,
-    entropy::{self, Draw},
-    gateway, log,
-};
+use edge::{Answer, Problem, Service, entropy::Draw, gateway, log};
 use http::{HeaderValue, header::SET_COOKIE};
 use lambda_http::Request;
 use page::{Submitted, Visit, admin, developer, sign_in};
 use store::{changes::Change, tokens::Marked, users::Written};
 use token::{Record, Timestamp, TokenId, User, UserId};
 
-use crate::revocation;
+use crate::{invalidate, revocation};
 
 /// `POST /sign-out`.
 pub(crate) async fn sign_out(
@@ -59,12 +55,12 @@ pub(crate) async fn access(
     draw: &Draw,
 ) -> Result<Answer, Problem> {
     let (Submitted { visit, form, .. }, user) = submitted_by_administrator(service, request, now, draw).await?;
-    let fresh = entropy::generation()?;
+    let how = invalidate(service, now)?;
     let (done, written) = match form.field("do") {
         "block" if user.id == visit.user.id => return Err(Problem::conflict("You cannot block yourself")),
-        "block" => ("blocked", service.store.change_user(&user.id, &Change::Block, true, fresh).await?),
-        "unblock" => ("unblocked", service.store.change_user(&user.id, &Change::Unblock, true, fresh).await?),
-        "revoke-all" => ("all-revoked", service.store.raise_generation(&user.id, fresh).await?),
+        "block" => ("blocked", service.store.change_user(&user.id, &Change::Block, Some(how)).await?),
+        "unblock" => ("unblocked", service.store.change_user(&user.id, &Change::Unblock, Some(how)).await?),
+        "revoke-all" => ("all-revoked", service.store.raise_generation(&user.id, how).await?),
         _ => return Err(Problem::invalid_member("do", "it is unknown")),
     };
     match written {

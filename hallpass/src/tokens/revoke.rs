@@ -5,7 +5,12 @@ use edge::{entropy, settings};
 use futures_util::{StreamExt, stream};
 use revoke::family::{self, Issuer, Search};
 use serde_json::json;
-use store::{Store, tokens::Marked, users::Written};
+use store::{
+    Store,
+    marking::{Invalidate, Mark},
+    tokens::Marked,
+    users::Written,
+};
 use token::{Reason, Record, Revocation, TokenId, lifecycle};
 
 use crate::{
@@ -118,10 +123,10 @@ async fn leaked(
 }
 
 /// Ends the family as far as it is known, and says how many that were.
-async fn family_of(store: &Store, search: &Search, mark: family::Mark) -> Result<u64, CommandError> {
+async fn family_of(store: &Store, search: &Search, mark: Mark) -> Result<u64, CommandError> {
     let family = search.issuer().family();
     let ends = |record: &Record| record.family.id == family;
-    let revoked = family::revoke_of_user(store, &family, ends, mark).await?;
+    let revoked = store.revoke_of_user(&family.user_id, ends, mark).await?;
     revoked.ok_or_else(|| CommandError::refused("the family grows while it is revoked; run it again"))
 }
 
@@ -141,7 +146,9 @@ async fn of_user(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), Co
     let user = user::find(&store, name).await?;
     let mark = mark(stack, terminal).await?;
     let (revocation, purge_at) = mark;
-    if store.raise_generation(&user.id, entropy::generation()?).await? == Written::Unknown {
+    let how =
+        Invalidate { fresh: entropy::generation()?, now: revocation.at, retention: stack.settings()?.record_retention };
+    if store.raise_generation(&user.id, how).await? == Written::Unknown {
         return Err(CommandError::refused(format!("there is no user {} any more", terminal::shown(&user.username))));
     }
     // What an interrupted run has left is neither revoked nor the user's any more, so that all in the index are marked.
@@ -182,7 +189,7 @@ async fn of_user(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), Co
     Ok(())
 }
 
-async fn mark(stack: &Stack, terminal: Terminal) -> Result<family::Mark, CommandError> {
+async fn mark(stack: &Stack, terminal: Terminal) -> Result<Mark, CommandError> {
     let now = clock::now_or_here(stack, terminal).await?;
     let retention = settings::record_retention(&stack.lookup()).map_err(NoStack::BadSetting)?;
     Ok((Revocation { at: now, because: Reason::Revoked }, lifecycle::purge_at(None, Some(now), retention)))

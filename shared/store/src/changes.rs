@@ -3,7 +3,8 @@
 //!
 //! Every change that invalidates the tokens of all formats raises `token_generation` in the same update, so that they
 //! stay invalid when the change is undone. A generation that is absent or not a whole number cannot be raised; it is
-//! replaced by one that no token has.
+//! replaced by one that no token has. An item of 400 KB, DynamoDB's limit, may have no room for a longer value: then the
+//! change is made without raising the generation, and the tokens are revoked one by one.
 
 use std::{fmt, time::Duration};
 
@@ -20,6 +21,7 @@ use crate::{
     Failure, Store,
     failure::unmet_by,
     item::{self, Item},
+    marking::Invalidate,
     users::Written,
     verify::pause,
 };
@@ -60,34 +62,54 @@ const MAX_GENERATION: i64 = 1 << 53;
 
 const DOING: &str = "changing the user";
 
+const NO_ROOM_FOR_PASSWORD: &str = "the user's item has no room for the new password: DynamoDB's limit is 400 KB. The \
+                                    old password no longer works, and the tokens are revoked";
+
 impl Store {
-    /// Changes a user. If `invalidates`, also raises `token_generation`, to `fresh` where there is none to be raised.
+    /// Changes a user, and invalidates the tokens that the user has, if told how.
     ///
     /// # Errors
-    /// When the store fails.
+    /// When the store fails, or the user's item has no room for the change. A password that has no room is removed, so
+    /// that the one of before ends all the same.
     pub async fn change_user(
         &self,
         id: &UserId,
         change: &Change,
-        invalidates: bool,
-        fresh: u32,
+        invalidate: Option<Invalidate>,
     ) -> Result<Written, Failure> {
-        let edit = |item: &Item| {
+        let whole = |item: &Item| {
             let mut edit = change.edit(item);
-            if invalidates {
-                edit.raise_generation(item, fresh);
+            if let Some(how) = invalidate {
+                edit.raise_generation(item, how.fresh);
             }
             edit
         };
-        self.edit_user(id, edit, matches!(change, Change::Block)).await
+        if let Some(written) = self.edit_user(id, whole).await? {
+            return Ok(written);
+        }
+        let alone = self.edit_user(id, |item| change.edit(item)).await?;
+        let written = match (alone, change) {
+            (Some(written), _) => written,
+            // Without a status the user is blocked, and without a hash no password is right.
+            (None, Change::Block) => self.remove_attribute(id, STATUS).await?,
+            (None, Change::Password(_)) => self.remove_attribute(id, PASSWORD_HASH).await?,
+            (None, Change::Unblock | Change::Grant(_) | Change::Deny(_)) => return Err(full()),
+        };
+        if let Some(how) = invalidate.filter(|_| written == Written::Now) {
+            self.end_one_by_one(id, how).await?;
+        }
+        match (alone, change) {
+            (None, Change::Password(_)) if written == Written::Now => Err(Failure::new(DOING, NO_ROOM_FOR_PASSWORD)),
+            _ => Ok(written),
+        }
     }
 
-    /// Invalidates every token of a user, of every format, in one write: raises `token_generation`, to `fresh` where
-    /// there is none to be raised.
+    /// Invalidates every token of a user, of every format, in one write: raises `token_generation`, or replaces it where
+    /// it cannot be raised.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn raise_generation(&self, id: &UserId, fresh: u32) -> Result<Written, Failure> {
+    pub async fn raise_generation(&self, id: &UserId, how: Invalidate) -> Result<Written, Failure> {
         let call = self.client.update_item().table_name(&self.tables.users).set_key(Some(item::user_key(id)));
         let call = call
             .update_expression("ADD #generation :one")
@@ -102,32 +124,37 @@ impl Store {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         // Repeated because its answer was lost, it raises the generation twice, which says nothing else.
         let Err(error) = call.send().await else { return Ok(Written::Now) };
-        match unmet_by(&error) {
-            None => return Err(Failure::of(DOING)(error)),
-            Some(old) if old.is_empty() => return Ok(Written::Unknown),
-            Some(_) => {}
-        }
         let edit = |item: &Item| {
             let mut edit = Edit::default();
-            edit.raise_generation(item, fresh);
+            edit.raise_generation(item, how.fresh);
             edit
         };
-        self.edit_user(id, edit, false).await
+        let written = match unmet_by(&error) {
+            None if has_no_room(error.code()) => None,
+            None => return Err(Failure::of(DOING)(error)),
+            Some(old) if old.is_empty() => return Ok(Written::Unknown),
+            Some(_) => self.edit_user(id, edit).await?,
+        };
+        match written {
+            Some(written) => Ok(written),
+            None => self.end_one_by_one(id, how).await.map(|()| Written::Now),
+        }
     }
 
-    async fn edit_user(&self, id: &UserId, edit: impl Fn(&Item) -> Edit, blocks: bool) -> Result<Written, Failure> {
+    /// `None` if the item has no room for the edit.
+    async fn edit_user(&self, id: &UserId, edit: impl Fn(&Item) -> Edit) -> Result<Option<Written>, Failure> {
         for tries in 1..=TRIES {
-            let Some(item) = self.user_item(id).await? else { return Ok(Written::Unknown) };
-            if let Some(written) = self.send_edit(id, edit(&item), blocks).await? {
-                return Ok(written);
+            let Some(item) = self.user_item(id).await? else { return Ok(Some(Written::Unknown)) };
+            match self.send_edit(id, edit(&item)).await? {
+                Sent::Done(written) => return Ok(Some(written)),
+                Sent::NoRoom => return Ok(None),
+                Sent::Overtaken => pause(WAIT.saturating_mul(tries)).await,
             }
-            pause(WAIT.saturating_mul(tries)).await;
         }
         Err(Failure::new(DOING, "others changed it again and again"))
     }
 
-    /// `None` if another writer changed the user between the read and the write.
-    async fn send_edit(&self, id: &UserId, edit: Edit, blocks: bool) -> Result<Option<Written>, Failure> {
+    async fn send_edit(&self, id: &UserId, edit: Edit) -> Result<Sent, Failure> {
         let mut call = self.client.update_item().table_name(&self.tables.users).set_key(Some(item::user_key(id)));
         for (place, name) in &edit.names {
             call = call.expression_attribute_names(place, name);
@@ -140,32 +167,48 @@ impl Store {
             .condition_expression(edit.condition())
             .expression_attribute_names("#user", USER_ID)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match call.send().await {
-            Ok(_) => Ok(Some(Written::Now)),
-            Err(error) => match unmet_by(&error) {
-                Some(old) if old.is_empty() => Ok(Some(Written::Unknown)),
-                // An attempt of this call made it, and its answer was lost.
-                Some(old) if edit.is_made(&old) => Ok(Some(Written::Now)),
-                Some(_) => Ok(None),
-                // An item of 400 KB has no room for a longer status. An absent one blocks as well.
-                None if blocks && error.code() == Some("ValidationException") => {
-                    self.block_in_place(id).await.map(Some)
-                }
-                None => Err(Failure::of(DOING)(error)),
-            },
-        }
+        let Err(error) = call.send().await else { return Ok(Sent::Done(Written::Now)) };
+        Ok(match unmet_by(&error) {
+            Some(old) if old.is_empty() => Sent::Done(Written::Unknown),
+            // An attempt of this call made it, and its answer was lost.
+            Some(old) if edit.is_made(&old) => Sent::Done(Written::Now),
+            Some(_) => Sent::Overtaken,
+            None if has_no_room(error.code()) => Sent::NoRoom,
+            None => return Err(Failure::of(DOING)(error)),
+        })
     }
 
-    async fn block_in_place(&self, id: &UserId) -> Result<Written, Failure> {
+    async fn remove_attribute(&self, id: &UserId, name: &str) -> Result<Written, Failure> {
         let call = self.client.update_item().table_name(&self.tables.users).set_key(Some(item::user_key(id)));
         let call = call
-            .update_expression("REMOVE #status")
+            .update_expression("REMOVE #name")
             .condition_expression("attribute_exists(#user)")
-            .expression_attribute_names("#status", STATUS)
+            .expression_attribute_names("#name", name)
             .expression_attribute_names("#user", USER_ID);
         let met = crate::failure::if_met(DOING, call.send().await)?;
         Ok(if met { Written::Now } else { Written::Unknown })
     }
+}
+
+/// What became of an edit that was sent.
+enum Sent {
+    /// It was made, or there is no such user.
+    Done(Written),
+    /// Another writer changed the user between the read and the write.
+    Overtaken,
+    /// The item has no room for it.
+    NoRoom,
+}
+
+/// Whether DynamoDB's answer says that the item would become too large. It has no code of its own.
+pub(crate) fn has_no_room(code: Option<&str>) -> bool {
+    // A transaction says it without the word Exception.
+    matches!(code, Some("ValidationException" | "ValidationError"))
+}
+
+/// The failure of a change for which the user's item has no room.
+pub(crate) fn full() -> Failure {
+    Failure::new(DOING, "the user's item has no room for it: DynamoDB's limit is 400 KB")
 }
 
 impl Change {

@@ -47,6 +47,7 @@ pub mod keys;
 pub mod list;
 pub mod live;
 pub mod management;
+pub mod marking;
 pub mod marks;
 pub mod names;
 pub mod presence;

@@ -15,11 +15,12 @@ use token::{
 
 use crate::{
     Failure, Store,
-    changes::{Edit, TRIES, WAIT},
+    changes::{Edit, TRIES, WAIT, full},
     failure::if_met,
     item,
     item::Item,
-    names::{Claim, key_of, reasons, unmet},
+    marking::Invalidate,
+    names::{Claim, has_full_item, key_of, reasons, unmet},
     users::Written,
     verify::pause,
 };
@@ -142,39 +143,56 @@ impl Store {
         call.expression_attribute_names("#user", USER_ID).send().await.map(drop).map_err(Failure::of(ADDING))
     }
 
-    /// Gives a user another name. If `invalidates`, also raises `token_generation`, to `fresh` where there is none to
-    /// be raised.
+    /// Gives a user another name, and invalidates the tokens that the user has, if told how.
     ///
     /// # Errors
-    /// When the store fails.
+    /// When the store fails, or the user's item has no room for the name.
     pub async fn rename_user(
         &self,
         id: &UserId,
         name: &str,
-        invalidates: bool,
-        fresh: u32,
+        invalidate: Option<Invalidate>,
     ) -> Result<Renamed, Failure> {
+        if let Some(renamed) = self.give_name(id, name, invalidate).await? {
+            return Ok(renamed);
+        }
+        let renamed = self.give_name(id, name, None).await?.ok_or_else(full)?;
+        if let Some(how) = invalidate.filter(|_| renamed == Renamed::Now) {
+            self.end_one_by_one(id, how).await?;
+        }
+        Ok(renamed)
+    }
+
+    /// `None` if the user's item has no room.
+    async fn give_name(
+        &self,
+        id: &UserId,
+        name: &str,
+        invalidate: Option<Invalidate>,
+    ) -> Result<Option<Renamed>, Failure> {
         let key = NameKey::new(name);
         for tries in 1..=TRIES {
-            let Some(item) = self.user_item(id).await? else { return Ok(Renamed::Unknown) };
-            let Claim::Free(seen) = self.claim(&key, Some(id)).await? else { return Ok(Renamed::NameTaken) };
+            let Some(item) = self.user_item(id).await? else { return Ok(Some(Renamed::Unknown)) };
+            let Claim::Free(seen) = self.claim(&key, Some(id)).await? else { return Ok(Some(Renamed::NameTaken)) };
             let mut edit = Edit::default();
             edit.set(USERNAME, item::text(name));
             edit.set(USERNAME_KEY, item::text(key.as_str()));
-            if invalidates {
-                edit.raise_generation(&item, fresh);
+            if let Some(how) = invalidate {
+                edit.raise_generation(&item, how.fresh);
             }
             let mut writes = vec![self.update_user(id, &edit)?, self.mark_name(&key, id, seen.as_deref())?];
             if let Some(old) = key_of(&item).filter(|old| *old != key) {
                 writes.extend(self.unmark_name(&old, id).await?);
             }
             let Err(error) = self.client.transact_write_items().set_transact_items(Some(writes)).send().await else {
-                return Ok(Renamed::Now);
+                return Ok(Some(Renamed::Now));
             };
-            let Some(reasons) = reasons(&error) else { return Err(Failure::of(RENAMING)(error)) };
+            let Some(reasons) = reasons(&error) else {
+                return if has_full_item(&error) { Ok(None) } else { Err(Failure::of(RENAMING)(error)) };
+            };
             match unmet(reasons, 0) {
-                Some(there) if there.is_empty() => return Ok(Renamed::Unknown),
-                Some(there) if edit.is_made(&there) => return Ok(Renamed::Now),
+                Some(there) if there.is_empty() => return Ok(Some(Renamed::Unknown)),
+                Some(there) if edit.is_made(&there) => return Ok(Some(Renamed::Now)),
                 Some(_) | None => pause(WAIT.saturating_mul(tries)).await,
             }
         }

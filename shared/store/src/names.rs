@@ -5,7 +5,7 @@
 //! or has another name by now. What an application writes has no marker; the index is looked at as well.
 
 use aws_sdk_dynamodb::{
-    error::SdkError,
+    error::{ProvideErrorMetadata, SdkError},
     operation::transact_write_items::TransactWriteItemsError,
     types::{CancellationReason, ConditionCheck, Delete, Put, TransactWriteItem},
 };
@@ -17,6 +17,7 @@ use token::{
 
 use crate::{
     Failure, Store,
+    changes::has_no_room,
     item::{self, Item, OWNER},
     users::NAME_INDEX,
 };
@@ -173,6 +174,14 @@ pub(crate) fn reasons<R>(error: &SdkError<TransactWriteItemsError, R>) -> Option
         }
         Some(_) | None => None,
     }
+}
+
+/// Whether a transaction was cancelled because an item would become too large.
+pub(crate) fn has_full_item<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
+    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else {
+        return has_no_room(error.code());
+    };
+    cancelled.cancellation_reasons().iter().any(|reason| has_no_room(reason.code()))
 }
 
 /// If the condition of this write of a transaction was not met: the item that was there, empty if there was none.

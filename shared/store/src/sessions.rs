@@ -101,18 +101,30 @@ impl Store {
         item.as_ref().map(Session::from_item).transpose().map_err(|bad| Failure::new(DOING, bad))
     }
 
-    /// Ends a session: from then on it expired a day ago, so that it is over by every function's clock. It is not deleted, because who may delete in a user's partition may delete the
-    /// user's tokens. `false` if it was over.
+    /// Ends a session: from then on it expired a day ago, so that it is over by every function's clock. It is not
+    /// deleted, because who may delete in a user's partition may delete the user's tokens. `false` if it was over.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn end_session(&self, user_id: &UserId, id: &Digest, now: Timestamp) -> Result<bool, Failure> {
+        self.end(&place(user_id, BROWSER, id), now).await
+    }
+
+    /// Ends every session and every log-in flow of a user.
+    pub(crate) async fn end_sessions_of(&self, user_id: &UserId, now: Timestamp) -> Result<(), Failure> {
+        for (place, _) in self.sessions_of(user_id).await? {
+            self.end(&place, now).await?;
+        }
+        Ok(())
+    }
+
+    async fn end(&self, place: &Place, now: Timestamp) -> Result<bool, Failure> {
         let call = self
-            .update(place(user_id, BROWSER, id).key())
-            .update_expression("SET #forget = :ended")
-            .condition_expression("attribute_exists(#user) AND #forget > :now")
+            .update(place.key())
+            .update_expression("SET #purge = :ended")
+            .condition_expression("attribute_exists(#user) AND #purge > :now")
             .expression_attribute_names("#user", item::USER_ID)
-            .expression_attribute_names("#forget", item::PURGE_AT)
+            .expression_attribute_names("#purge", item::PURGE_AT)
             .expression_attribute_values(":ended", item::number(now.before(LONG_AGO)))
             .expression_attribute_values(":now", item::number(now));
         if_met("ending the session", call.send().await)

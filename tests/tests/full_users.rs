@@ -1,0 +1,180 @@
+//! Users whose items have no room for one byte more: DynamoDB's limit is 400 KB. What shuts such a user out works.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use store::{changes::Change, management::Renamed, marking::Invalidate, users::Written};
+use tests::{
+    Request, World,
+    api::{bearer, text},
+    tables::{Item, Made},
+    visitor::Visitor,
+};
+use token::{Format, UserId};
+
+/// An attribute of an application, which fills the item.
+const FILLER: &str = "notes";
+
+/// How large an item may be, in bytes.
+const MOST: usize = 409_600;
+
+/// What is left of a user's item when it is full: the attributes that are not there, and those with a short value.
+const ITEMS: [(&str, Option<&str>); 4] =
+    [("token_generation", None), ("status", None), ("password_hash", None), ("password_hash", Some("x"))];
+
+/// The item with as much of the filler as there is room for.
+async fn fill(world: &World, mut item: Item) -> Item {
+    let (mut fits, mut too_much) = (0, MOST);
+    while fits + 1 < too_much {
+        let size = usize::midpoint(fits, too_much);
+        item.insert(FILLER.to_owned(), text(&"x".repeat(size)));
+        let call = world.dynamodb.put_item().table_name(world.table("Users")).set_item(Some(item.clone()));
+        if call.send().await.is_ok() {
+            fits = size;
+        } else {
+            too_much = size;
+        }
+    }
+    item.insert(FILLER.to_owned(), text(&"x".repeat(fits)));
+    item
+}
+
+struct Full<'a> {
+    world: &'a World,
+    id: UserId,
+    item: Item,
+    how: Invalidate,
+    case: String,
+    seed: u8,
+}
+
+impl Full<'_> {
+    /// The full user again, with a new token of each format.
+    async fn tokens(&mut self) -> Vec<Made> {
+        self.world.put("Users", self.item.clone()).await;
+        let mut tokens = Vec::new();
+        for format in [Format::Signed, Format::Developer, Format::Jwt] {
+            self.seed = self.seed.wrapping_add(1);
+            tokens.push(self.world.make(format, "1", self.seed).await);
+        }
+        tokens
+    }
+
+    /// None of them is accepted, and none is when the change is undone, but for the generation.
+    async fn ended(&self, tokens: &[Made], what: &str) {
+        self.verdicts(tokens, what, |verdict| verdict != "allow" && !verdict.starts_with("error")).await;
+        let mut item = self.item.clone();
+        if let Some(generation) = self.world.user_item("1").await.remove("token_generation") {
+            item.remove(FILLER);
+            item.insert("token_generation".to_owned(), generation);
+        }
+        self.world.put("Users", item).await;
+        self.verdicts(tokens, what, |verdict| verdict != "allow" && !verdict.starts_with("error")).await;
+    }
+
+    async fn verdicts(&self, tokens: &[Made], what: &str, is_right: impl Fn(&str) -> bool) {
+        for made in tokens {
+            let verdict = self.world.verdict(&bearer(&made.text)).await;
+            assert!(is_right(&verdict), "{}: {what}: {verdict}", self.case);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_user_whose_item_is_full_is_shut_out_and_every_token_ends() {
+    let world = World::new().await;
+    let item = world.user_item("1").await;
+    for (index, (attribute, value)) in (0_u8..).zip(ITEMS) {
+        let mut item = item.clone();
+        item.remove(attribute);
+        item.extend(value.map(|value| (attribute.to_owned(), text(value))));
+        item.entry("status".to_owned()).and_modify(|it| *it = text("active"));
+        let item = fill(&world, item).await;
+        let case = format!("{attribute} is {value:?}");
+        let mut full = Full {
+            world: &world,
+            id: "1".parse().unwrap(),
+            item,
+            how: Invalidate { now: world.now(), ..tests::invalidate(77) },
+            case,
+            seed: index * 50,
+        };
+        let is_active = attribute != "status";
+        let (id, how) = (full.id, full.how);
+        let tokens = full.tokens().await;
+        full.verdicts(&tokens, "before", |verdict| (verdict == "allow") == is_active).await;
+
+        assert_eq!(world.store.change_user(&id, &Change::Block, Some(how)).await.unwrap(), Written::Now);
+        full.ended(&tokens, "block").await;
+
+        let tokens = full.tokens().await;
+        assert_eq!(world.store.raise_generation(&id, how).await.unwrap(), Written::Now);
+        full.ended(&tokens, "revoke all").await;
+
+        let tokens = full.tokens().await;
+        let hash = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        let written = world.store.change_user(&id, &Change::Password(hash.to_owned()), Some(how)).await;
+        let there = world.user_item("1").await.remove("password_hash");
+        match written {
+            Ok(written) => assert_eq!((written, there), (Written::Now, Some(text(hash)))),
+            Err(failure) => {
+                assert_eq!(there, None);
+                assert!(failure.report().contains("old password no longer works"), "{}", failure.report());
+            }
+        }
+        full.ended(&tokens, "password").await;
+
+        let tokens = full.tokens().await;
+        assert_eq!(
+            world.store.change_user(&id, &Change::Deny("ROLE_USER".parse().unwrap()), Some(how)).await.unwrap(),
+            Written::Now
+        );
+        full.ended(&tokens, "permission removed").await;
+
+        let tokens = full.tokens().await;
+        assert_eq!(world.store.rename_user(&id, "short", Some(how)).await.unwrap(), Renamed::Now);
+        full.ended(&tokens, "rename").await;
+        assert_eq!(world.store.rename_user(&id, "my_username", None).await.unwrap(), Renamed::Now);
+
+        // What has no room and shuts nobody out changes nothing.
+        let tokens = full.tokens().await;
+        let longer = "my_username_and_more".repeat(10);
+        assert!(world.store.rename_user(&id, &longer, Some(how)).await.is_err());
+        let grant = Change::Grant("a".repeat(100).parse().unwrap());
+        assert!(world.store.change_user(&id, &grant, Some(how)).await.is_err());
+        assert_eq!(world.user_item("1").await, full.item);
+        full.verdicts(&tokens, "nothing", |verdict| (verdict == "allow") == is_active).await;
+
+        let tokens = full.tokens().await;
+        assert_eq!(world.store.remove_user(&id).await.unwrap(), Written::Now);
+        full.verdicts(&tokens, "removal", |verdict| verdict != "allow").await;
+    }
+}
+
+#[tokio::test]
+async fn a_user_whose_item_is_full_is_shut_out_by_the_api_and_the_pages() {
+    let world = World::new().await;
+    let admin_token = world.token_of("admin", "letmein").await;
+    let mut admin = Visitor::signed_in(&world, "admin", "letmein").await;
+    let mut item = world.user_item("1").await;
+    item.remove("token_generation");
+    let item = fill(&world, item).await;
+    for (index, what) in ["the API", "block", "revoke-all"].into_iter().enumerate() {
+        world.put("Users", item.clone()).await;
+        let mut user = Visitor::signed_in(&world, "my_username", "topsecret").await;
+        let made = world.make(Format::Signed, "1", u8::try_from(index).unwrap()).await;
+        assert_eq!(world.verdict(&bearer(&made.text)).await, "allow", "{what}");
+        assert_eq!(user.open("Console", Request::new("GET", "/profile/developer")).await.status, 200, "{what}");
+        if what == "the API" {
+            let all = Request::new("DELETE", "/users/{user_id}/tokens").parameter("user_id", "1");
+            let answer = world.send("Revoke", all.authorization(&bearer(&admin_token))).await;
+            assert_eq!(answer.status, 200, "{}", answer.body);
+        } else {
+            let access = Request::new("POST", "/admin/users/{user_id}/access").parameter("user_id", "1");
+            let answer = admin.submit("Revoke", access, &[("do", what)]).await;
+            assert_eq!(answer.status, 303, "{what}: {}", answer.body);
+        }
+        world.put("Users", item.clone()).await;
+        assert_ne!(world.verdict(&bearer(&made.text)).await, "allow", "{what}");
+        assert_ne!(user.open("Console", Request::new("GET", "/profile/developer")).await.status, 200, "{what}");
+    }
+    assert_eq!(item["status"], AttributeValue::S("active".to_owned()));
+}
