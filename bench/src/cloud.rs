@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use store::Store;
 use token::{
     Binding, Entropy, Family, Format, Issuer, Keyring, Record, Snapshot, Text, Timestamp, User, UserId,
-    codec::{Sealed, jwt, signed},
+    codec::{IssuedText, jwt, signed},
     keyring::Key,
 };
 
@@ -35,8 +35,8 @@ pub struct Cloud {
     pub ca: String,
     /// The tables, without a network.
     pub database: Database,
-    /// The key ring, of one key, as JSON.
-    pub ring: Text,
+    /// The keyring, of one key, as JSON.
+    pub keyring: Text,
     /// What a JWT verifier that is not ours needs.
     pub jwt_secret: Text,
     /// The tokens.
@@ -55,13 +55,13 @@ pub struct Tokens {
     pub signed: Text,
     /// Good, and one that the peers understand as well.
     pub jwt: Text,
-    /// Of the default format, sealed with another ring.
+    /// Of the default format, signed with another keyring.
     pub signed_forged: Text,
-    /// A JWT sealed with another ring.
+    /// A JWT signed with another keyring.
     pub jwt_forged: Text,
-    /// Of the default format, sealed with this ring and over.
+    /// Of the default format, signed with this keyring and over.
     pub signed_expired: Text,
-    /// A JWT sealed with this ring and over.
+    /// A JWT signed with this keyring and over.
     pub jwt_expired: Text,
 }
 
@@ -74,8 +74,8 @@ impl Cloud {
         let database = Database::memory()?;
         let template = Template::parse(include_str!("../../template.yaml"))?;
         let engine = Engine::start(database.clone(), &template.tables)?;
-        let (ring, other) = (Keyring::new(vec![key(SIGNING, FIRST)?])?, Keyring::new(vec![key("other", 101)?])?);
-        let vault = Secrets::start("local".to_owned(), &ring, None).await?;
+        let (keyring, other) = (Keyring::new(vec![key(SIGNING, FIRST)?])?, Keyring::new(vec![key("other", 101)?])?);
+        let vault = Secrets::start("local".to_owned(), &keyring, None).await?;
         let tls = ca::server_config(folder, now.unix())?;
         let dynamodb = Front::start(Arc::clone(&tls), &engine.endpoint())?;
         let secrets = Front::start(tls, &vault.endpoint())?;
@@ -97,30 +97,30 @@ impl Cloud {
         let ended = Timestamp::from_unix(now.unix() - 7_200).ok_or("the clock")?;
         let later = now.after(LIFETIME);
         let over = Timestamp::from_unix(now.unix() - 3_600).ok_or("the clock")?;
-        let good = [seal(&ring, Format::Signed, now, later, 1)?, seal(&ring, Format::Jwt, now, later, 2)?];
-        for (sealed, format) in good.iter().zip([Format::Signed, Format::Jwt]) {
-            let record = record(sealed, format, &user, now, later, Some(now));
+        let good = [sign(&keyring, Format::Signed, now, later, 1)?, sign(&keyring, Format::Jwt, now, later, 2)?];
+        for (signed, format) in good.iter().zip([Format::Signed, Format::Jwt]) {
+            let record = record(signed, format, &user, now, later, Some(now));
             store.insert(&record).await.map_err(|failure| failure.report())?;
         }
         let [signed, jwt] = good;
-        peers_table(&database, jwt.text.reveal())?;
-        let text = |sealed: Sealed| sealed.text;
+        peers_table(&database, jwt.text.expose_secret())?;
+        let text = |signed: IssuedText| signed.text;
         let tokens = Tokens {
             signed: signed.text,
             jwt: jwt.text,
-            signed_forged: text(seal(&other, Format::Signed, now, later, 3)?),
-            jwt_forged: text(seal(&other, Format::Jwt, now, later, 4)?),
-            signed_expired: text(seal(&ring, Format::Signed, ended, over, 5)?),
-            jwt_expired: text(seal(&ring, Format::Jwt, ended, over, 6)?),
+            signed_forged: text(sign(&other, Format::Signed, now, later, 3)?),
+            jwt_forged: text(sign(&other, Format::Jwt, now, later, 4)?),
+            signed_expired: text(sign(&keyring, Format::Signed, ended, over, 5)?),
+            jwt_expired: text(sign(&keyring, Format::Jwt, ended, over, 6)?),
         };
-        let jwt_secret = ring.keys().first().ok_or("the ring is empty")?.export_jwt();
+        let jwt_secret = keyring.keys().first().ok_or("the keyring is empty")?.export_jwt();
         let ca = folder.join(ca::CA).to_str().ok_or("the path of the certificate is not text")?.to_owned();
-        let (keys, ring) = (ring.to_json(), ring);
+        let (keys, keyring) = (keyring.to_json(), keyring);
         Ok(Self {
-            keys: ring,
+            keys: keyring,
             store,
             user,
-            ring: keys,
+            keyring: keys,
             dynamodb,
             secrets,
             ca,
@@ -133,7 +133,7 @@ impl Cloud {
     }
 }
 
-/// A ring of so many keys as JSON; the newest is the one of [`Cloud::ring`].
+/// A keyring of so many keys as JSON; the newest is the one of [`Cloud::keyring`].
 pub fn ring_of(keys: u8) -> Outcome<Text> {
     let mut all = Vec::new();
     for older in 1..keys {
@@ -156,16 +156,16 @@ impl Cloud {
         for number in 0..count {
             let mut secret = [9; 16];
             secret[..4].copy_from_slice(&number.to_be_bytes());
-            let sealed = seal_with(&self.keys, Format::Signed, now, now.after(LIFETIME), &Entropy::new(secret))?;
-            let record = record(&sealed, Format::Signed, &self.user, now, now.after(LIFETIME), None);
+            let signed = sign_with(&self.keys, Format::Signed, now, now.after(LIFETIME), &Entropy::new(secret))?;
+            let record = record(&signed, Format::Signed, &self.user, now, now.after(LIFETIME), None);
             self.store.insert(&record).await.map_err(|failure| failure.report())?;
-            texts.push(sealed.text);
+            texts.push(signed.text);
         }
         Ok(texts)
     }
 }
 
-/// The id of the key that every good token here is sealed with.
+/// The id of the key that every good token here is signed with.
 const SIGNING: &str = "bench";
 
 /// Its first byte, and its age; the keys of [`ring_of`] that are older have a smaller one.
@@ -177,23 +177,29 @@ fn key(id: &str, first: u8) -> Outcome<Key> {
     Ok(Key::new(id.to_owned(), signs_from, bytes.into())?)
 }
 
-fn seal(ring: &Keyring, format: Format, now: Timestamp, until: Timestamp, seed: u8) -> Outcome<Sealed> {
-    seal_with(ring, format, now, until, &Entropy::new([seed; 16]))
+fn sign(keyring: &Keyring, format: Format, now: Timestamp, until: Timestamp, seed: u8) -> Outcome<IssuedText> {
+    sign_with(keyring, format, now, until, &Entropy::new([seed; 16]))
 }
 
-fn seal_with(ring: &Keyring, format: Format, now: Timestamp, until: Timestamp, secret: &Entropy) -> Outcome<Sealed> {
+fn sign_with(
+    keyring: &Keyring,
+    format: Format,
+    now: Timestamp,
+    until: Timestamp,
+    secret: &Entropy,
+) -> Outcome<IssuedText> {
     let issuer = Issuer::new("", "hallpass")?;
     let user_id: UserId = "1".parse().map_err(|_| "the user id of the demo")?;
     if format == Format::Signed {
-        return Ok(signed::seal(ring, &issuer, now, user_id, until, secret)?);
+        return Ok(signed::sign(keyring, &issuer, now, user_id, until, secret)?);
     }
     let contents = jwt::Contents { user_id, audience: jwt::Audience::User, expires_at: until, name: "my_username" };
-    Ok(jwt::seal(ring, &issuer, now, contents, secret)?)
+    Ok(jwt::sign(keyring, &issuer, now, contents, secret)?)
 }
 
 /// The record as generate writes it, seen within the hour, so that no call of the measurement writes.
 fn record(
-    sealed: &Sealed,
+    signed: &IssuedText,
     format: Format,
     user: &User,
     now: Timestamp,
@@ -202,7 +208,7 @@ fn record(
 ) -> Record {
     let binding = Binding::new(["username", "password_hash", "status"].map(str::to_owned));
     Record {
-        id: sealed.id,
+        id: signed.id,
         format,
         name: None,
         description: None,
@@ -213,11 +219,11 @@ fn record(
         disabled_at: None,
         revoked: None,
         fingerprint: binding.fingerprint(user),
-        snapshot: Snapshot::new(&sealed.id.hash, &binding, user),
+        snapshot: Snapshot::new(&signed.id.hash, &binding, user),
         binding,
-        key_id: sealed.key_id.clone(),
-        family: Family::new(sealed.id),
-        payload_digest: sealed.payload_digest,
+        key_id: signed.key_id.clone(),
+        family: Family::new(signed.id),
+        payload_digest: signed.payload_digest,
         authenticated_at: now,
         expiry_cap: None,
         replaces: None,

@@ -20,7 +20,7 @@ const PANELS: [Panel; 4] = [
     ("A good token, warm, p50", |it| it.allowed.time.p50),
     ("Processor time of a call with a good token", |it| it.allowed.cpu),
     ("Processor time of a call with a forged token", |it| {
-        it.refused.iter().find(|calls| calls.case == "forged").map_or(0.0, |calls| calls.cpu)
+        it.rejected.iter().find(|calls| calls.case == "forged").map_or(0.0, |calls| calls.cpu)
     }),
 ];
 

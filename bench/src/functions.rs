@@ -26,7 +26,7 @@ pub struct Function {
     /// What it must let in.
     pub allowed: Case,
     /// What it must not.
-    pub refused: Vec<Case>,
+    pub rejected: Vec<Case>,
 }
 
 /// An event, and what its answer must contain.
@@ -58,24 +58,24 @@ impl Case {
     }
 }
 
-/// How many keys a ring has at the most.
+/// How many keys a keyring has at the most.
 pub const KEYS: u8 = 4;
 
 /// All functions, the floor first. `build` holds the release binaries, `installed` the peers' packages.
 pub fn all(cloud: &Cloud, build: &Path, installed: &Path) -> Outcome<Vec<Function>> {
-    let ring = cloud.ring.reveal();
-    let jwt = Function { name: "verify-authorizer, JWT", ..authorizer(cloud, build, ring)? };
-    let (allowed, refused) = jwts(cloud);
+    let keyring = cloud.keyring.expose_secret();
+    let jwt = Function { name: "verify-authorizer, JWT", ..authorizer(cloud, build, keyring)? };
+    let (allowed, rejected) = jwts(cloud);
     let lazy = Function {
         name: "verify-authorizer, connecting at its first call",
         command: vec![text(&build.join("lazy"))?],
         artifact: build.join("lazy"),
-        ..authorizer(cloud, build, ring)?
+        ..authorizer(cloud, build, keyring)?
     };
     Ok(vec![
         empty(cloud, build)?,
-        authorizer(cloud, build, ring)?,
-        Function { allowed, refused, ..jwt },
+        authorizer(cloud, build, keyring)?,
+        Function { allowed, rejected, ..jwt },
         lazy,
         fetching(cloud, build)?,
         node(cloud, &installed.join("node"))?,
@@ -92,22 +92,22 @@ fn empty(cloud: &Cloud, build: &Path) -> Outcome<Function> {
         environment: environment(cloud),
         artifact: build.join("empty"),
         allowed: Case { name: "allowed", event, expected: "null" },
-        refused: Vec::new(),
+        rejected: Vec::new(),
     })
 }
 
-/// Ours, with a signed token and this ring in its environment.
-pub fn authorizer(cloud: &Cloud, build: &Path, ring: &str) -> Outcome<Function> {
+/// Ours, with a signed token and this keyring in its environment.
+pub fn authorizer(cloud: &Cloud, build: &Path, keyring: &str) -> Outcome<Function> {
     let tokens = &cloud.tokens;
     let mut environment = ours(cloud);
-    environment.extend(variables([("HALLPASS_KEYS", ring), ("HALLPASS_KEYS_SECRET", "")]));
+    environment.extend(variables([("HALLPASS_KEYS", keyring), ("HALLPASS_KEYS_SECRET", "")]));
     Ok(Function {
         name: "verify-authorizer",
         command: vec![text(&build.join("verify-authorizer"))?],
         environment,
         artifact: build.join("verify-authorizer"),
-        allowed: Case::allowed(tokens.signed.reveal()),
-        refused: refused(tokens.signed_forged.reveal(), tokens.signed_expired.reveal()),
+        allowed: Case::allowed(tokens.signed.expose_secret()),
+        rejected: rejected(tokens.signed_forged.expose_secret(), tokens.signed_expired.expose_secret()),
     })
 }
 
@@ -116,7 +116,7 @@ fn fetching(cloud: &Cloud, build: &Path) -> Outcome<Function> {
     let mut environment = ours(cloud);
     let endpoint = cloud.secrets.endpoint();
     environment.extend(variables([("HALLPASS_KEYS_SECRET", SECRET_NAME), ("HALLPASS_SECRETS_ENDPOINT", &endpoint)]));
-    let name = "verify-authorizer, ring from Secrets Manager";
+    let name = "verify-authorizer, keyring from Secrets Manager";
     Ok(Function { name, environment, ..authorizer(cloud, build, "")? })
 }
 
@@ -128,7 +128,7 @@ pub fn prune(cloud: &Cloud, build: &Path) -> Outcome<Function> {
         environment: ours(cloud),
         artifact: build.join("prune"),
         allowed: Case { name: "the schedule", event: "{}".into(), expected: "\"finished\":true" },
-        refused: Vec::new(),
+        rejected: Vec::new(),
     })
 }
 
@@ -150,21 +150,21 @@ fn peer(cloud: &Cloud, name: &'static str, command: Vec<String>, artifact: PathB
     let endpoint = cloud.dynamodb.endpoint();
     environment.extend(variables([
         ("TABLE", PEERS_TABLE),
-        ("JWT_SECRET", cloud.jwt_secret.reveal()),
+        ("JWT_SECRET", cloud.jwt_secret.expose_secret()),
         ("AWS_ENDPOINT_URL_DYNAMODB", &endpoint),
     ]));
-    let (allowed, refused) = jwts(cloud);
-    Function { name, command, environment, artifact, allowed, refused }
+    let (allowed, rejected) = jwts(cloud);
+    Function { name, command, environment, artifact, allowed, rejected }
 }
 
 /// The JWTs that every function understands.
 fn jwts(cloud: &Cloud) -> (Case, Vec<Case>) {
     let tokens = &cloud.tokens;
-    let allowed = Case::allowed(tokens.jwt.reveal());
-    (allowed, refused(tokens.jwt_forged.reveal(), tokens.jwt_expired.reveal()))
+    let allowed = Case::allowed(tokens.jwt.expose_secret());
+    (allowed, rejected(tokens.jwt_forged.expose_secret(), tokens.jwt_expired.expose_secret()))
 }
 
-fn refused(forged: &str, expired: &str) -> Vec<Case> {
+fn rejected(forged: &str, expired: &str) -> Vec<Case> {
     vec![
         Case::new("forged", forged, DENY),
         Case::new("expired", expired, DENY),

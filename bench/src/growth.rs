@@ -88,14 +88,14 @@ pub struct Growth {
 /// Measures growth. The tables of `cloud` are full afterwards, those of `small` are as they were.
 pub async fn measure(cloud: &Cloud, small: &Cloud, build: &Path, warm: u32, log: &Path) -> Outcome<Growth> {
     let mut growth = Growth::default();
-    let plain = functions::authorizer(small, build, small.ring.reveal())?;
+    let plain = functions::authorizer(small, build, small.keyring.expose_secret())?;
     let turns = Turns { plain: Side { function: &plain, cloud: small, cases: from_ref(&plain.allowed) }, warm, log };
     for keys in 1..=KEYS {
-        let function = functions::authorizer(small, build, cloud::ring_of(keys)?.reveal())?;
+        let function = functions::authorizer(small, build, cloud::ring_of(keys)?.expose_secret())?;
         let side = Side { function: &function, cloud: small, cases: from_ref(&function.allowed) };
         growth.rows.push(turns.row(format!("{keys} keys"), &side).await?);
     }
-    let authorizer = functions::authorizer(cloud, build, cloud.ring.reveal())?;
+    let authorizer = functions::authorizer(cloud, build, cloud.keyring.expose_secret())?;
     let grown = Side { function: &authorizer, cloud, cases: from_ref(&authorizer.allowed) };
     let mut shelf = Shelf::of(&cloud.database)?;
     let prune = functions::prune(cloud, build)?;
@@ -117,7 +117,7 @@ pub async fn measure(cloud: &Cloud, small: &Cloud, build: &Path, warm: u32, log:
     }
     // Tokens that were never used before, so that every call notes a use: what a token costs once in an hour.
     let tokens = cloud.unused(TURNS * (turns.calls() + uncounted(turns.calls()))).await?;
-    let cases: Vec<Case> = tokens.iter().map(|token| Case::allowed(token.reveal())).collect();
+    let cases: Vec<Case> = tokens.iter().map(|token| Case::allowed(token.expose_secret())).collect();
     growth.rows.push(turns.row("a use to note".to_owned(), &Side { cases: &cases, ..grown }).await?);
     Ok(growth)
 }
@@ -131,7 +131,7 @@ impl Turns<'_> {
     async fn row(&self, condition: String, side: &Side<'_>) -> Outcome<Row> {
         eprintln!("{condition}");
         let [mut plain, mut allowed, mut forged] = <[CallReadings; 3]>::default();
-        let forgery = side.function.refused.first().ok_or("no forged token")?;
+        let forgery = side.function.rejected.first().ok_or("no forged token")?;
         let each_turn = usize::try_from(self.calls() + uncounted(self.calls()))?;
         let mut cases = side.cases.chunks(each_turn).cycle();
         for _ in 0..TURNS {

@@ -1,5 +1,5 @@
 //! How many instructions the authorizer executes, as callgrind counts them: unlike a time this comes out the same
-//! wherever and whenever it is counted, so that a change that makes it dearer can be refused.
+//! wherever and whenever it is counted, so that a change that makes it dearer can be rejected.
 
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
 /// How many calls the count of one call is the mean of.
 const CALLS: u64 = 200;
 
-/// What `opening` can open: a good token of each format, and what is refused.
+/// What `opening` can open: a good token of each format, and what is rejected.
 const KINDS: [&str; 6] = ["signed", "developer", "jwt", "forged", "expired", "foreign"];
 
 /// How many openings the count of one is the mean of.
@@ -77,7 +77,7 @@ async fn count(function: &Function, opening: &Path, folder: &Path) -> Outcome<BT
     let mut counts = opens(opening, folder).await?;
     let first = run(&traced, &traced.allowed, 1, folder).await?;
     counts.insert("start to first answer".to_owned(), first);
-    for case in std::iter::once(&traced.allowed).chain(&traced.refused) {
+    for case in std::iter::once(&traced.allowed).chain(&traced.rejected) {
         // What a start costs is in both; the first calls of a kind are in neither.
         let few = run(&traced, case, CALLS / 10, folder).await?;
         let many = run(&traced, case, CALLS / 10 + CALLS, folder).await?;

@@ -114,7 +114,7 @@ async fn main() -> Outcome<()> {
         }
         What::Instructions { places, file } => {
             let cloud = Cloud::start(folder.path()).await?;
-            let ours = functions::authorizer(&cloud, &places.build, cloud.ring.reveal())?;
+            let ours = functions::authorizer(&cloud, &places.build, cloud.keyring.expose_secret())?;
             let opening = places.build.join("opening");
             let counted = match fs::read_to_string(&file) {
                 Ok(recorded) => {

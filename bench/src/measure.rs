@@ -1,4 +1,4 @@
-//! The measurement of one function: cold starts, warm calls, refusals, and both at the share of 128 MB.
+//! The measurement of one function: cold starts, warm calls, rejections, and both at the share of 128 MB.
 
 use std::{
     path::Path,
@@ -46,7 +46,7 @@ pub struct Measured {
     /// The most memory, in bytes, after all of the above.
     pub peak_memory_bytes: u64,
     /// Tokens that are not good.
-    pub refused: Vec<Calls>,
+    pub rejected: Vec<Calls>,
     /// With the share of 128 MB from the end of the init on, where this machine can give it.
     pub at_128_mb: Option<AtShare>,
 }
@@ -83,7 +83,7 @@ struct Readings {
     first_call: Vec<Duration>,
     first_answer: Vec<Duration>,
     allowed: CallReadings,
-    refused: Vec<CallReadings>,
+    rejected: Vec<CallReadings>,
     peak_memory: u64,
     first_call_at_share: Vec<Duration>,
     allowed_at_share: CallReadings,
@@ -141,8 +141,8 @@ impl Readings {
         }
         let (mut running, _) = start(function, log, None).await?;
         self.allowed.read(&mut running, from_ref(&function.allowed), dynamodb, counts.warm).await?;
-        self.refused.resize_with(function.refused.len(), CallReadings::default);
-        for (case, readings) in function.refused.iter().zip(&mut self.refused) {
+        self.rejected.resize_with(function.rejected.len(), CallReadings::default);
+        for (case, readings) in function.rejected.iter().zip(&mut self.rejected) {
             readings.read(&mut running, from_ref(case), dynamodb, counts.warm).await?;
         }
         self.peak_memory = self.peak_memory.max(running.peak_memory()?);
@@ -161,7 +161,7 @@ impl Readings {
     }
 
     fn measured(self, function: &Function, with_share: bool) -> Outcome<Measured> {
-        let refused = self.refused.into_iter().zip(&function.refused);
+        let rejected = self.rejected.into_iter().zip(&function.rejected);
         let at_128_mb = AtShare {
             first_call: Spread::of(self.first_call_at_share),
             allowed: self.allowed_at_share.calls("allowed")?.time,
@@ -174,7 +174,7 @@ impl Readings {
             first_call: Spread::of(self.first_call),
             allowed: self.allowed.calls(function.allowed.name)?,
             peak_memory_bytes: self.peak_memory,
-            refused: refused.map(|(readings, case)| readings.calls(case.name)).collect::<Outcome<_>>()?,
+            rejected: rejected.map(|(readings, case)| readings.calls(case.name)).collect::<Outcome<_>>()?,
             at_128_mb: with_share.then_some(at_128_mb),
         })
     }

@@ -73,7 +73,7 @@ impl Display for Report {
         row(f, &["rejected", "token", "warm p50", "CPU per call", "reads per call"])?;
         row(f, &["---"; 5])?;
         for it in &self.functions {
-            for calls in &it.refused {
+            for calls in &it.rejected {
                 let (p50, cpu) = (times(calls.time.p50, floor.allowed.time.p50), times(calls.cpu, floor.allowed.cpu));
                 row(f, &[it.name, calls.case, &p50, &cpu, &format!("{:.2}", calls.requests)])?;
             }

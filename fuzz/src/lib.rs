@@ -3,14 +3,14 @@
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use token::{Issuer, Keyring, Timestamp};
 
-/// A ring with one key, so that what it opened can be sealed again.
+/// A keyring with one key, so that what it opened can be signed again.
 ///
 /// # Panics
-/// Never: the ring is good.
+/// Never: the keyring is good.
 #[must_use]
-pub fn ring() -> Keyring {
-    let ring = r#"[{"id":"fuzz","key":"tWgzVX2GrVrSa1xpsMMSlGqSOK4qGhdXh0bzg2cM2kM","signs_from":0}]"#;
-    Keyring::parse(ring).expect("a good ring")
+pub fn keyring() -> Keyring {
+    let keyring = r#"[{"id":"fuzz","key":"tWgzVX2GrVrSa1xpsMMSlGqSOK4qGhdXh0bzg2cM2kM","signs_from":0}]"#;
+    Keyring::parse(keyring).expect("a good keyring")
 }
 
 /// A deployment with this prefix.

@@ -22,7 +22,7 @@ fuzz_target!(|data: &[u8]| {
             assert!(values.len() == 1 && first.bytes().all(|byte| matches!(byte, b' '..=b'~')));
             let last = first.rsplit(' ').next().unwrap_or_default();
             match credential {
-                Credential::Token(token) => token_of(token.reveal(), last),
+                Credential::Token(token) => token_of(token.expose_secret(), last),
                 Credential::Login(login) => login_of(&login, last),
             }
         }
@@ -36,16 +36,16 @@ fn token_of(token: &str, sent: &str) {
     assert!(token == sent || in_basic == sent);
     if token == sent {
         let again = Credential::from_header([format!("Bearer {token}").as_str()]);
-        assert!(matches!(again, Ok(Some(Credential::Token(again))) if again.reveal() == token));
+        assert!(matches!(again, Ok(Some(Credential::Token(again))) if again.expose_secret() == token));
     }
 }
 
 /// The first colon separates, nothing is trimmed, and both halves are there.
 fn login_of(login: &Login, sent: &str) {
-    let (username, password) = (login.username(), login.reveal_password());
+    let (username, password) = (login.username(), login.expose_password());
     assert!(!username.is_empty() && !password.is_empty() && !username.contains(':'));
     assert!(!username.chars().chain(password.chars()).any(char::is_control));
     assert_eq!(padded(format!("{username}:{password}").as_bytes()), sent);
     let again = Login::new(username, password).expect("what a header may hold");
-    assert!(again.username() == username && again.reveal_password() == password);
+    assert!(again.username() == username && again.expose_password() == password);
 }

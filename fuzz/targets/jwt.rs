@@ -3,7 +3,7 @@
 //! Whatever opens is exactly what we would have written, letter for letter; with another signature nothing opens.
 #![no_main]
 
-use fuzz::{from_url, issuer, now, ring, url};
+use fuzz::{from_url, issuer, now, keyring, url};
 use hmac::{Hmac, KeyInit, Mac};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
@@ -18,38 +18,38 @@ use token::{
 };
 
 fuzz_target!(|data: &[u8]| {
-    let (ring, issuer) = (ring(), issuer("acme_"));
+    let (keyring, issuer) = (keyring(), issuer("acme_"));
     let (header, claims) = match data.iter().position(|byte| *byte == b'\n') {
         Some(end) => (&data[..end], &data[end + 1..]),
         None => (br#"{"alg":"HS256","typ":"JWT","kid":"fuzz"}"#.as_slice(), data),
     };
     let message = format!("{}.{}", url(header), url(claims));
-    let tag = tag(&ring, &message);
+    let tag = tag(&keyring, &message);
     let text = format!("{message}.{}", url(&tag));
-    match open(&ring, &issuer, &text, now()) {
+    match open(&keyring, &issuer, &text, now()) {
         Err(Reason::Malformed | Reason::Forged | Reason::Expired) => {}
-        Err(other) => panic!("no text alone is refused as {other}"),
+        Err(other) => panic!("no text alone is rejected as {other}"),
         Ok(claim) => {
             assert_eq!(claim.format, Format::Jwt);
-            assert_eq!(written_again(&ring, claims), text);
+            assert_eq!(written_again(&keyring, claims), text);
             let appearance = inspect::inspect(&issuer, &text).expect("it has the shape");
             assert!(appearance.hash == claim.hash && appearance.user_id == claim.user_id);
         }
     }
     let mut other = tag;
     other[0] ^= 1;
-    assert!(open(&ring, &issuer, &format!("{message}.{}", url(&other)), now()).is_err(), "a forged JWT opened");
-    assert!(open(&ring, &issuer, &message, now()).is_err(), "a JWT without a signature opened");
+    assert!(open(&keyring, &issuer, &format!("{message}.{}", url(&other)), now()).is_err(), "a forged JWT opened");
+    assert!(open(&keyring, &issuer, &message, now()).is_err(), "a JWT without a signature opened");
 });
 
-fn tag(ring: &Keyring, message: &str) -> [u8; 32] {
-    let key = from_url(ring.keys()[0].export_jwt().reveal()).expect("a key");
+fn tag(keyring: &Keyring, message: &str) -> [u8; 32] {
+    let key = from_url(keyring.keys()[0].export_jwt().expose_secret()).expect("a key");
     let mac = Hmac::<Sha256>::new_from_slice(&key).expect("any key will do");
     mac.chain_update(message).finalize().into_bytes().into()
 }
 
 /// The JWT that we make when we are told to say the same.
-fn written_again(ring: &Keyring, claims: &[u8]) -> String {
+fn written_again(keyring: &Keyring, claims: &[u8]) -> String {
     let claims: Value = serde_json::from_slice(claims).expect("it was opened");
     let text = |name: &str| claims[name].as_str().expect("a text").to_owned();
     let time = |name: &str| claims[name].as_u64().and_then(Timestamp::from_unix).expect("a time");
@@ -58,6 +58,6 @@ fn written_again(ring: &Keyring, claims: &[u8]) -> String {
     let contents = Contents { user_id, audience, expires_at: time("exp"), name: &name };
     let secret = from_url(&text("jti")).expect("it was opened");
     let secret = Entropy::new(secret.try_into().expect("16 bytes"));
-    let sealed = jwt::seal(ring, &issuer("acme_"), time("iat"), contents, &secret).expect("a signing key");
-    sealed.text.reveal().to_owned()
+    let signed = jwt::sign(keyring, &issuer("acme_"), time("iat"), contents, &secret).expect("a signing key");
+    signed.text.expose_secret().to_owned()
 }

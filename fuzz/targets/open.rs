@@ -1,14 +1,14 @@
 //! `token::open` on signed and developer tokens: texts from anywhere, and good ones with edits.
 //!
-//! What opens has one text: sealed again it comes out the same, letter for letter. A good token with any edit is refused.
+//! What opens has one text: signed again it comes out the same, letter for letter. A good token with any edit is rejected.
 #![no_main]
 
 use std::time::Duration;
 
-use fuzz::{from_url, issuer, now, ring};
+use fuzz::{from_url, issuer, now, keyring};
 use libfuzzer_sys::fuzz_target;
 use token::{
-    Claim, Entropy, Format, Issuer, Keyring, Reason, Sealed, Timestamp, UserId,
+    Claim, Entropy, Format, Issuer, Keyring, Reason, IssuedText, Timestamp, UserId,
     codec::{developer, inspect, signed},
     open,
 };
@@ -19,34 +19,34 @@ const PREFIXES: [&str; 3] = ["", "acme_", "6879-"];
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
 
 fuzz_target!(|data: &[u8]| {
-    let ring = ring();
+    let keyring = keyring();
     if let Ok(text) = std::str::from_utf8(data) {
         for prefix in PREFIXES {
             let issuer = issuer(prefix);
             let appearance = inspect::inspect(&issuer, text);
-            if let Ok(claim) = open(&ring, &issuer, text, now()) {
-                has_one_text(&ring, &issuer, text, &claim);
+            if let Ok(claim) = open(&keyring, &issuer, text, now()) {
+                has_one_text(&keyring, &issuer, text, &claim);
                 assert!(appearance.is_some_and(|it| it.hash == claim.hash && it.format == claim.format));
             }
         }
     }
-    edited(&ring, data);
+    edited(&keyring, data);
 });
 
 /// The text made again of the claim and the secret that stands in it.
-fn has_one_text(ring: &Keyring, issuer: &Issuer, text: &str, claim: &Claim) {
-    let sealed = match (claim.format, claim.user_id, claim.expires_at) {
-        (Format::Signed, Some(user), Some(end)) => signed::seal(ring, issuer, now(), user, end, &secret_of(text)),
-        (Format::Developer, None, None) => developer::seal(ring, issuer, now(), some_user(), &secret_of(text)),
+fn has_one_text(keyring: &Keyring, issuer: &Issuer, text: &str, claim: &Claim) {
+    let signed = match (claim.format, claim.user_id, claim.expires_at) {
+        (Format::Signed, Some(user), Some(end)) => signed::sign(keyring, issuer, now(), user, end, &secret_of(text)),
+        (Format::Developer, None, None) => developer::sign(keyring, issuer, now(), some_user(), &secret_of(text)),
         (Format::Jwt, Some(_), Some(_)) => return,
         other => panic!("a claim that cannot be: {other:?}"),
     };
-    assert_eq!(sealed.expect("a signing key").text.reveal(), text);
+    assert_eq!(signed.expect("a signing key").text.expose_secret(), text);
 }
 
 fn secret_of(text: &str) -> Entropy {
-    let seal = from_url(&text[text.len() - 43..]).expect("it was opened");
-    Entropy::new(*seal.first_chunk().expect("32 bytes"))
+    let sign = from_url(&text[text.len() - 43..]).expect("it was opened");
+    Entropy::new(*sign.first_chunk().expect("32 bytes"))
 }
 
 fn some_user() -> UserId {
@@ -54,7 +54,7 @@ fn some_user() -> UserId {
 }
 
 /// 16 bytes are the secret, then format, prefix, lifetime and user id; the rest is edits of the text.
-fn edited(ring: &Keyring, data: &[u8]) {
+fn edited(keyring: &Keyring, data: &[u8]) {
     let Some((secret, rest)) = data.split_first_chunk::<16>() else { return };
     let Some((&[kind, prefix, seconds, length], rest)) = rest.split_first_chunk::<4>() else { return };
     let (id, edits) = rest.split_at(rest.len().min(1 + usize::from(length % 64)));
@@ -64,34 +64,34 @@ fn edited(ring: &Keyring, data: &[u8]) {
     let ends = now().after(Duration::from_secs(seconds.into()));
     let secret = Entropy::new(*secret);
     let is_signed = kind % 2 == 0;
-    let sealed = if is_signed {
-        signed::seal(ring, &issuer, now(), user, ends, &secret)
+    let signed = if is_signed {
+        signed::sign(keyring, &issuer, now(), user, ends, &secret)
     } else {
-        developer::seal(ring, &issuer, now(), user, &secret)
+        developer::sign(keyring, &issuer, now(), user, &secret)
     };
-    let sealed = sealed.expect("a signing key");
-    let text = sealed.text.reveal();
+    let signed = signed.expect("a signing key");
+    let text = signed.text.expose_secret();
     let expected_end = is_signed.then_some(ends);
-    whole(ring, &issuer, &sealed, expected_end);
+    whole(keyring, &issuer, &signed, expected_end);
     for other in PREFIXES.into_iter().filter(|other| *other != issuer.prefix()) {
-        assert!(open(ring, &fuzz::issuer(other), text, now()).is_err(), "another deployment's token opened");
+        assert!(open(keyring, &fuzz::issuer(other), text, now()).is_err(), "another deployment's token opened");
     }
     if let Some(other) = with_edits(text, edits).filter(|other| other != text) {
-        assert!(open(ring, &issuer, &other, now()).is_err(), "an edited token opened");
+        assert!(open(keyring, &issuer, &other, now()).is_err(), "an edited token opened");
     }
 }
 
 /// A token that nobody touched opens until it ends, and says whose it is.
-fn whole(ring: &Keyring, issuer: &Issuer, sealed: &Sealed, ends: Option<Timestamp>) {
-    let opened = open(ring, issuer, sealed.text.reveal(), now());
+fn whole(keyring: &Keyring, issuer: &Issuer, signed: &IssuedText, ends: Option<Timestamp>) {
+    let opened = open(keyring, issuer, signed.text.expose_secret(), now());
     if ends.is_some_and(|ends| ends <= now()) {
         assert_eq!(opened, Err(Reason::Expired));
         return;
     }
     let claim = opened.expect("a good token");
-    assert!(claim.hash == sealed.id.hash && claim.expires_at == ends);
-    assert!(claim.user_id.is_none_or(|user| user == sealed.id.user_id));
-    has_one_text(ring, issuer, sealed.text.reveal(), &claim);
+    assert!(claim.hash == signed.id.hash && claim.expires_at == ends);
+    assert!(claim.user_id.is_none_or(|user| user == signed.id.user_id));
+    has_one_text(keyring, issuer, signed.text.expose_secret(), &claim);
 }
 
 /// Three bytes an edit: where, what to do, and the letter.

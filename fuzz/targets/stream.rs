@@ -1,6 +1,6 @@
 //! Events of the user stream as Lambda hands them over, and what prune decides by them.
 //!
-//! Whatever the records say: a token of a user who is gone or another now is voided, one that was made after the change
+//! Whatever the records say: a token of a user who is gone or another now is invalidated, one that was made after the change
 //! from the user of now is not, and to hear of a change twice is as good as once.
 #![no_main]
 

@@ -17,13 +17,13 @@ use crate::{
 const AFTER_HELP: &str = "\
 Exit status:
   0    done
-  1    refused (no such user, name taken, a bad line), or doctor found something wrong
+  1    rejected (no such user, name taken, a bad line), or doctor found something wrong
   2    cannot run: wrong arguments, no stack, the stack does not answer
   130  interrupted; what was done stays done, and running it again goes on
 
 Where a user is asked for, `id:` and a user's id will do in place of the name.";
 
-/// API tokens for the users of your API: issue, verify, revoke, forget
+/// API tokens for the users of your API: issue, verify, revoke, purge
 #[derive(Debug, Parser)]
 #[command(name = "hallpass", version, after_help = AFTER_HELP)]
 pub struct Cli {
@@ -101,7 +101,7 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
     }
     match command {
         Command::Dev(args) => {
-            reach.refuse_deployed()?;
+            reach.reject_deployed()?;
             serve::run(args, reach.data, terminal).await
         }
         Command::User(command) => user::run(command, &reach.find().await?, terminal).await,

@@ -31,7 +31,7 @@ pub(crate) async fn now(stack: &Stack, terminal: Terminal) -> Result<Timestamp, 
 /// When standard error cannot be written.
 pub(crate) async fn now_or_here(stack: &Stack, terminal: Terminal) -> Result<Timestamp, CommandError> {
     match now(stack, terminal).await {
-        Err(CommandError::Failure(_) | CommandError::Refused(_)) => Ok(clock::now()),
+        Err(CommandError::Failure(_) | CommandError::Rejected(_)) => Ok(clock::now()),
         other => other,
     }
 }

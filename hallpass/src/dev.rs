@@ -66,7 +66,7 @@ pub struct Options {
     /// Settings that stand in front of the template's: `HALLPASS_…` of the environment. Where they name a DynamoDB, its
     /// tables are used; they must be there, and their stream and TTL are not this stack's business.
     pub settings: BTreeMap<String, String>,
-    /// The key ring to begin with (`HALLPASS_KEYS`), instead of the one of before or a new one.
+    /// The keyring to begin with (`HALLPASS_KEYS`), instead of the one of before or a new one.
     pub keys: Option<Text>,
     /// The time.
     pub clock: Clock,
@@ -97,13 +97,13 @@ pub struct StartError {
     why: String,
 }
 
-/// How often the functions of a dev stack fetch their key ring, so that `hallpass key rotate` can be watched.
+/// How often the functions of a dev stack fetch their keyring, so that `hallpass key rotate` can be watched.
 const KEY_REFRESH: &str = "5s";
 
 /// Starts a stack.
 ///
 /// # Errors
-/// One line for whatever is in the way: a port, a directory, a key ring, a setting.
+/// One line for whatever is in the way: a port, a directory, a keyring, a setting.
 pub async fn start(options: Options) -> Result<Dev, StartError> {
     let data = DataDir::open(&options.data, options.fresh)?;
     let now = (options.clock)();
@@ -122,7 +122,7 @@ pub async fn start(options: Options) -> Result<Dev, StartError> {
     let engine = Engine::start_guarded(database, &template.tables, Guard::new(&credentials.access_key_id))?;
     let secrets = Secrets::start(
         credentials.access_key_id.clone(),
-        &ring(&data.file(files::RING), options.keys.as_ref())?,
+        &keyring(&data.file(files::RING), options.keys.as_ref())?,
         Some(data.file(files::RING)),
     )
     .await?;
@@ -246,22 +246,22 @@ fn parameters(settings: &BTreeMap<String, String>) -> Vec<(&'static str, &str)> 
     [("Realm", "HALLPASS_REALM"), ("BasicChallenge", "HALLPASS_BASIC_CHALLENGE")].into_iter().filter_map(of).collect()
 }
 
-/// The ring of the data directory; the first start makes one.
-fn ring(file: &Path, given: Option<&Text>) -> Result<Keyring, StartError> {
-    let bad = |why: &dyn fmt::Display| StartError::new(format!("cannot use the key ring {}", file.display()), why);
+/// The keyring of the data directory; the first start makes one.
+fn keyring(file: &Path, given: Option<&Text>) -> Result<Keyring, StartError> {
+    let bad = |why: &dyn fmt::Display| StartError::new(format!("cannot use the keyring {}", file.display()), why);
     if let Some(given) = given {
-        let ring =
-            Keyring::parse(given.reveal()).map_err(|error| StartError::new("cannot use HALLPASS_KEYS", error))?;
-        files::write_private(file, given.reveal()).map_err(|error| bad(&error))?;
-        return Ok(ring);
+        let keyring = Keyring::parse(given.expose_secret())
+            .map_err(|error| StartError::new("cannot use HALLPASS_KEYS", error))?;
+        files::write_private(file, given.expose_secret()).map_err(|error| bad(&error))?;
+        return Ok(keyring);
     }
     if let Some(json) = files::read(file).map_err(|error| bad(&error))? {
         return Keyring::parse(&json).map_err(|error| bad(&error));
     }
     let key = Key::new("first".to_owned(), token::Timestamp::EPOCH, random::<32>()?.to_vec().into());
-    let ring = key.and_then(|key| Keyring::new(vec![key])).map_err(|error| bad(&error))?;
-    files::write_private(file, ring.to_json().reveal()).map_err(|error| bad(&error))?;
-    Ok(ring)
+    let keyring = key.and_then(|key| Keyring::new(vec![key])).map_err(|error| bad(&error))?;
+    files::write_private(file, keyring.to_json().expose_secret()).map_err(|error| bad(&error))?;
+    Ok(keyring)
 }
 
 async fn add_demo_users(store: &Store) -> Result<(), StartError> {

@@ -90,21 +90,21 @@ pub async fn run(args: &DoctorArgs, stack: &Stack, terminal: Terminal) -> Result
     if args.fix {
         repair::names(&stack.store()?, terminal).await?;
     }
-    let mut findings = settings::look(stack);
+    let mut findings = settings::check(stack);
     // Without its settings a stack has neither tables nor keys to look at.
     if let Ok(store) = stack.store() {
-        findings.extend(tables::look(&store).await);
+        findings.extend(tables::check(&store).await);
         let now = store.clock(&store.tables().tokens).await.ok().flatten().unwrap_or_else(clock::now);
-        findings.push(tables::look_at_the_clock(&store, clock::now).await);
-        findings.extend(keys::look(stack, now).await);
-        findings.extend(users::look(&store).await);
+        findings.push(tables::check_clock(&store, clock::now).await);
+        findings.extend(keys::check(stack, now).await);
+        findings.extend(users::check(&store).await);
         if let Ok(settings) = stack.settings() {
-            findings.extend(attributes::look(&store, &settings).await);
+            findings.extend(attributes::check(&store, &settings).await);
         }
     }
     say(&findings, terminal)?;
     let wrong = findings.iter().filter(|finding| finding.verdict == Verdict::Wrong).count();
-    if wrong == 0 { Ok(()) } else { Err(CommandError::refused(format!("{wrong} of {} are wrong", findings.len()))) }
+    if wrong == 0 { Ok(()) } else { Err(CommandError::rejected(format!("{wrong} of {} are wrong", findings.len()))) }
 }
 
 fn say(findings: &[Finding], terminal: Terminal) -> Result<(), CommandError> {

@@ -10,7 +10,7 @@ use crate::{dev::StartError, stack::NoStack};
 /// What every exit status means; `--help`, the manual page and the reference say the same.
 pub const EXIT_STATUS: [(u8, &str); 4] = [
     (0, "done"),
-    (1, "refused (no such user, name taken, a bad line), or doctor found something wrong"),
+    (1, "rejected (no such user, name taken, a bad line), or doctor found something wrong"),
     (2, "cannot run: wrong arguments, no stack, the stack does not answer"),
     (130, "interrupted; what was done stays done, and running it again goes on"),
 ];
@@ -19,7 +19,7 @@ pub const EXIT_STATUS: [(u8, &str); 4] = [
 #[derive(Debug)]
 pub enum CommandError {
     /// The answer is no.
-    Refused(String),
+    Rejected(String),
     /// The arguments do not go together.
     Usage(String),
     /// There is no stack to ask.
@@ -38,14 +38,14 @@ pub enum CommandError {
 
 impl CommandError {
     /// A "no" to the person who asked.
-    pub fn refused(why: impl Into<String>) -> Self {
-        Self::Refused(why.into())
+    pub fn rejected(why: impl Into<String>) -> Self {
+        Self::Rejected(why.into())
     }
 
     /// The exit status of the process; [`EXIT_STATUS`] says what it means.
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::Refused(_) => 1,
+            Self::Rejected(_) => 1,
             Self::Usage(_)
             | Self::NoStack(_)
             | Self::Start(_)
@@ -60,7 +60,7 @@ impl CommandError {
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused(why) | Self::Usage(why) | Self::Undelivered(why) => f.write_str(why),
+            Self::Rejected(why) | Self::Usage(why) | Self::Undelivered(why) => f.write_str(why),
             Self::NoStack(error) => error.fmt(f),
             Self::Start(error) => error.fmt(f),
             Self::Failure(failure) => f.write_str(&failure.report()),
@@ -98,8 +98,8 @@ impl From<io::Error> for CommandError {
 
 impl From<Problem> for CommandError {
     fn from(problem: Problem) -> Self {
-        match problem.into_refusal() {
-            Ok(why) => Self::Refused(why),
+        match problem.into_rejection() {
+            Ok(why) => Self::Rejected(why),
             Err(failure) => Self::Failure(failure),
         }
     }

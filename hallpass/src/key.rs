@@ -13,7 +13,7 @@ use serde_json::json;
 use store::{Failure, Store, keys, sweep::Kind};
 use token::{
     Keyring, Record, Timestamp, UserId,
-    keyring::{BadKeyring, Key},
+    keyring::{Key, KeyringError},
     lifecycle,
 };
 
@@ -22,20 +22,20 @@ use crate::{
     dev::files,
     error::CommandError,
     stack::{NoStack, Stack},
-    terminal::{Terminal, shown},
+    terminal::{Terminal, excerpt},
     trust,
 };
 
 /// What can be done with keys.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Write a new ring of one key, which signs at once, to a file, for a first secret or local use
+    /// Write a new keyring of one key, which signs at once, to a file, for a first secret or local use
     New {
         /// The file; only its owner may read it, and it must not be there yet
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
-    /// List the keys of the ring; never the keys themselves
+    /// List the keys of the keyring; never the keys themselves
     List,
     /// Add a key that verifies at once and signs when every function has fetched it
     Rotate,
@@ -47,7 +47,7 @@ pub enum Command {
         /// The id of the key [default: the one that signs]
         id: Option<String>,
     },
-    /// Take a key out of the ring, and say how many live tokens that ends
+    /// Take a key out of the keyring, and say how many live tokens that ends
     Retire {
         /// The id of the key
         id: String,
@@ -88,7 +88,7 @@ pub(crate) struct Secret {
 impl Secret {
     pub(crate) fn of(stack: &Stack) -> Result<Self, NoStack> {
         let lookup = stack.lookup();
-        let bad = NoStack::BadSetting;
+        let bad = NoStack::ConfigError;
         Ok(Self {
             client: trust::connection(&lookup).map_err(bad)?.secrets(),
             arn: settings::required(&lookup, "HALLPASS_KEYS_SECRET").map_err(bad)?,
@@ -96,12 +96,12 @@ impl Secret {
         })
     }
 
-    pub(crate) async fn ring(&self) -> Result<Keyring, Failure> {
+    pub(crate) async fn keyring(&self) -> Result<Keyring, Failure> {
         keys::fetch(&self.client, &self.arn).await
     }
 
-    async fn put(&self, ring: &Keyring) -> Result<(), CommandError> {
-        Ok(keys::put(&self.client, &self.arn, ring).await?)
+    async fn put(&self, keyring: &Keyring) -> Result<(), CommandError> {
+        Ok(keys::put(&self.client, &self.arn, keyring).await?)
     }
 }
 
@@ -111,26 +111,26 @@ impl Secret {
 /// When the file is there already or cannot be written.
 pub fn new(out: &Path, terminal: Terminal) -> Result<(), CommandError> {
     if out.exists() {
-        return Err(CommandError::refused(format!("{} is there already", out.display())));
+        return Err(CommandError::rejected(format!("{} is there already", out.display())));
     }
-    let ring = new_key(Timestamp::EPOCH).and_then(|key| Keyring::new(vec![key]).map_err(bad_ring))?;
-    files::write_private(out, ring.to_json().reveal())?;
+    let keyring = new_key(Timestamp::EPOCH).and_then(|key| Keyring::new(vec![key]).map_err(bad_keyring))?;
+    files::write_private(out, keyring.to_json().expose_secret())?;
     let text = format!("wrote {}; keep it secret", out.display());
     Ok(terminal.say(&text, &json!({"wrote": out.display().to_string()}))?)
 }
 
 async fn list(secret: &Secret, now: Timestamp, terminal: Terminal) -> Result<(), CommandError> {
-    let ring = secret.ring().await?;
-    let row = |key: &Key| [key.id().to_owned(), state(&ring, key, now).to_owned(), key.signs_from().to_string()];
-    let rows: Vec<[String; 3]> = ring.keys().iter().map(row).collect();
+    let keyring = secret.keyring().await?;
+    let row = |key: &Key| [key.id().to_owned(), state(&keyring, key, now).to_owned(), key.signs_from().to_string()];
+    let rows: Vec<[String; 3]> = keyring.keys().iter().map(row).collect();
     let view = |[id, state, signs_from]: &[String; 3]| json!({"id": id, "state": state, "signs_from": signs_from});
     let json = rows.iter().map(view).collect();
     Ok(terminal.table(["ID", "STATE", "SIGNS FROM"], &rows, &json)?)
 }
 
-fn state(ring: &Keyring, key: &Key, now: Timestamp) -> &'static str {
-    let signs = ring.signing(now).is_some_and(|signing| signing.id() == key.id());
-    match (signs, key.signs_from().has_come(now)) {
+fn state(keyring: &Keyring, key: &Key, now: Timestamp) -> &'static str {
+    let signs = keyring.signing(now).is_some_and(|signing| signing.id() == key.id());
+    match (signs, key.signs_from().has_passed(now)) {
         (true, _) => "signs",
         (false, true) => "verifies",
         (false, false) => "verifies, will sign",
@@ -140,28 +140,29 @@ fn state(ring: &Keyring, key: &Key, now: Timestamp) -> &'static str {
 /// The new key verifies for two refresh periods before it signs, so that no function sees a token under a key it has
 /// not fetched.
 async fn rotate(secret: &Secret, now: Timestamp, terminal: Terminal) -> Result<(), CommandError> {
-    let ring = secret.ring().await?;
-    if ring.keys().len() >= Keyring::MAX_KEYS {
-        return Err(CommandError::refused("the ring is full; retire a key first"));
+    let keyring = secret.keyring().await?;
+    if keyring.keys().len() >= Keyring::MAX_KEYS {
+        return Err(CommandError::rejected("the keyring is full; retire a key first"));
     }
     let signs_from = now.after(secret.refresh.saturating_mul(2));
     let key = new_key(signs_from)?;
     let id = key.id().to_owned();
-    secret.put(&ring.with(key).map_err(bad_ring)?).await?;
+    secret.put(&keyring.with(key).map_err(bad_keyring)?).await?;
     let json = json!({"done": "added", "id": id, "signs_from": signs_from.to_string()});
     Ok(terminal.say(&format!("added {id}; it verifies now and signs from {signs_from}"), &json)?)
 }
 
 /// base64url of 32 bytes, on standard output, for a pipe.
 async fn export(secret: &Secret, id: Option<&str>, now: Timestamp, terminal: Terminal) -> Result<(), CommandError> {
-    let ring = secret.ring().await?;
+    let keyring = secret.keyring().await?;
     let key = match id {
-        Some(id) => ring.keys().iter().find(|key| key.id() == id),
-        None => ring.signing(now),
+        Some(id) => keyring.keys().iter().find(|key| key.id() == id),
+        None => keyring.signing(now),
     };
-    let key = key.ok_or_else(|| CommandError::refused("the ring has no such key"))?;
+    let key = key.ok_or_else(|| CommandError::rejected("the keyring has no such key"))?;
     let exported = key.export_jwt();
-    let written = terminal.say_secret(exported.reveal(), &json!({"id": key.id(), "jwt_key": exported.reveal()}));
+    let written =
+        terminal.say_secret(exported.expose_secret(), &json!({"id": key.id(), "jwt_key": exported.expose_secret()}));
     written.map_err(|error| CommandError::Undelivered(format!("the key could not be written: {error}")))
 }
 
@@ -180,20 +181,20 @@ async fn retire(
     Retirement { id, end_tokens, now, cache }: Retirement<'_>,
     terminal: Terminal,
 ) -> Result<(), CommandError> {
-    let ring = secret.ring().await?;
-    if !ring.keys().iter().any(|key| key.id() == id) {
-        return Err(CommandError::refused(format!("the ring has no key {}", shown(id))));
+    let keyring = secret.keyring().await?;
+    if !keyring.keys().iter().any(|key| key.id() == id) {
+        return Err(CommandError::rejected(format!("the keyring has no key {}", excerpt(id))));
     }
-    if ring.signing(now).is_some_and(|key| key.id() == id) {
-        return Err(CommandError::refused(format!("{id} signs; rotate first, and wait until another key signs")));
+    if keyring.signing(now).is_some_and(|key| key.id() == id) {
+        return Err(CommandError::rejected(format!("{id} signs; rotate first, and wait until another key signs")));
     }
     let live = live_tokens(store, now).await?.remove(id).unwrap_or_default();
     if live > 0 && !end_tokens {
         let why = format!("{live} live tokens would end with {id}; say --end-tokens to end them");
-        return Err(CommandError::refused(why));
+        return Err(CommandError::rejected(why));
     }
-    secret.put(&ring.without(id).map_err(bad_ring)?).await?;
-    // Each function goes on with the ring that it fetched last, until it fetches the next one.
+    secret.put(&keyring.without(id).map_err(bad_keyring)?).await?;
+    // Each function goes on with the keyring that it fetched last, until it fetches the next one.
     let effective_at = now.after(secret.refresh).after(cache).to_string();
     let json = json!({"done": "retired", "id": id, "ended": live, "effective_at": effective_at});
     Ok(terminal.say(&format!("retired {id}; {live} live tokens end with it, by {effective_at} everywhere"), &json)?)
@@ -226,10 +227,10 @@ async fn live_tokens(store: &Store, now: Timestamp) -> Result<BTreeMap<String, u
 
 fn new_key(signs_from: Timestamp) -> Result<Key, CommandError> {
     let id = format!("k{:08x}", u32::from_be_bytes(entropy::bytes()?));
-    Key::new(id, signs_from, entropy::bytes::<32>()?.to_vec().into()).map_err(bad_ring)
+    Key::new(id, signs_from, entropy::bytes::<32>()?.to_vec().into()).map_err(bad_keyring)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
-fn bad_ring(bad: BadKeyring) -> CommandError {
-    CommandError::Refused(bad.to_string())
+fn bad_keyring(bad: KeyringError) -> CommandError {
+    CommandError::Rejected(bad.to_string())
 }

@@ -17,7 +17,7 @@ async fn main() -> ExitCode {
         Err(Stop::Bad(why)) => {
             // Not even `--json` was understood, so that the words themselves are looked at.
             let is_json = std::env::args_os().any(|word| word == "--json");
-            let _ = Terminal::new(is_json).complain(&why, 2);
+            let _ = Terminal::new(is_json).print_error(&why, 2);
             return ExitCode::from(2);
         }
     };
@@ -27,7 +27,7 @@ async fn main() -> ExitCode {
         // Whoever read has read enough.
         Err(CommandError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = Terminal::new(is_json).complain(&error.to_string(), error.exit_code());
+            let _ = Terminal::new(is_json).print_error(&error.to_string(), error.exit_code());
             ExitCode::from(error.exit_code())
         }
     }

@@ -47,12 +47,12 @@ mod tests {
     #[test]
     fn what_has_the_shape_of_a_secret_is_left_out_and_nothing_else() {
         let check = |text: &str, expected: &str| assert_eq!(redact(text), expected);
-        let seal = "vhZ2k9Q1xX0pTgq3bM7LrJ8sYwCdEfUaNoKiHtRuPlV";
-        assert_eq!(seal.len(), SEAL);
-        check(&format!("there is no user 1.5665e083.{seal}, sorry"), "there is no user 1.5665e083.…, sorry");
-        check(&format!("6879-{seal}"), "…");
-        check(&format!("ab6879-{seal}\nx"), "…\nx");
-        check(&format!("eyJhbGciOi.{seal}{seal}.{seal}"), "eyJhbGciOi.….…");
+        let sign = "vhZ2k9Q1xX0pTgq3bM7LrJ8sYwCdEfUaNoKiHtRuPlV";
+        assert_eq!(sign.len(), SEAL);
+        check(&format!("there is no user 1.5665e083.{sign}, sorry"), "there is no user 1.5665e083.…, sorry");
+        check(&format!("6879-{sign}"), "…");
+        check(&format!("ab6879-{sign}\nx"), "…\nx");
+        check(&format!("eyJhbGciOi.{sign}{sign}.{sign}"), "eyJhbGciOi.….…");
         check("hash $argon2id$v=19$m=19456,t=2,p=1$qv6W$Gb end", "hash … end");
         check("there is no token 1.AAAAAAAAAAAAAAAAAAAAAA", "there is no token 1.AAAAAAAAAAAAAAAAAAAAAA");
         check(&"x".repeat(100), &"x".repeat(100));

@@ -10,7 +10,7 @@ use std::{
 use clap::Args;
 use edge::{
     Service, service,
-    settings::{BadSetting, Settings},
+    settings::{ConfigError, Settings},
 };
 use serde::{Deserialize, Serialize};
 use store::Store;
@@ -58,7 +58,7 @@ pub enum NoStack {
     /// Its note cannot be read.
     Unreadable(io::Error),
     /// Its settings make no sense.
-    BadSetting(BadSetting),
+    ConfigError(ConfigError),
     /// AWS does not tell.
     Aws(String),
 }
@@ -76,7 +76,7 @@ impl Reach {
     ///
     /// # Errors
     /// When a deployed stack is named.
-    pub fn refuse_deployed(&self) -> Result<(), CommandError> {
+    pub fn reject_deployed(&self) -> Result<(), CommandError> {
         if self.is_deployed() {
             let why = "--stack, --profile, --region and --endpoint are for deployed stacks";
             return Err(CommandError::Usage(why.to_owned()));
@@ -125,7 +125,7 @@ impl Stack {
     pub fn store(&self) -> Result<Store, NoStack> {
         let lookup = self.lookup();
         let reach = || Ok(Store::new(trust::connection(&lookup)?.patient_dynamodb(), service::tables(&lookup)?));
-        reach().map_err(NoStack::BadSetting)
+        reach().map_err(NoStack::ConfigError)
     }
 
     /// Its settings.
@@ -133,7 +133,7 @@ impl Stack {
     /// # Errors
     /// When they make no sense.
     pub fn settings(&self) -> Result<Settings, NoStack> {
-        Settings::read(&self.lookup()).map_err(NoStack::BadSetting)
+        Settings::read(&self.lookup()).map_err(NoStack::ConfigError)
     }
 
     /// What its functions work with.
@@ -141,7 +141,7 @@ impl Stack {
     /// # Errors
     /// When its settings make no sense.
     pub fn service(&self) -> Result<Service, NoStack> {
-        let keys = service::keys(&self.lookup(), trust::connection).map_err(NoStack::BadSetting)?;
+        let keys = service::keys(&self.lookup(), trust::connection).map_err(NoStack::ConfigError)?;
         Ok(Service { store: self.store()?, keys, settings: self.settings()? })
     }
 
@@ -165,7 +165,7 @@ impl fmt::Display for NoStack {
                 "no dev stack runs in {data}; start one with `cargo run -- dev`, or name a deployed one with --stack"
             ),
             Self::Unreadable(error) => write!(f, "the note of the dev stack cannot be read: {error}"),
-            Self::BadSetting(bad) => write!(f, "the settings of the stack make no sense: {bad}"),
+            Self::ConfigError(bad) => write!(f, "the settings of the stack make no sense: {bad}"),
             Self::Aws(why) => f.write_str(why),
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use edge::settings;
-use prune::{Answer, Event, Prune};
+use prune::{Event, Prune, Response};
 use serde_json::{Value, json};
 
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
 /// When the stack fails, or when it is interrupted.
 pub async fn run(stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
     let interrupt = Interrupt::watch()?;
-    let retention = settings::record_retention(&stack.lookup()).map_err(NoStack::BadSetting)?;
+    let retention = settings::record_retention(&stack.lookup()).map_err(NoStack::ConfigError)?;
     let now = clock::now(stack, terminal).await?;
     let prune = Prune { store: stack.store()?, retention, bound_to: None };
     let bar = terminal::progress("parts of the table swept", None);
@@ -33,8 +33,8 @@ pub async fn run(stack: &Stack, terminal: Terminal) -> Result<(), CommandError> 
     let answer = prune.handle(Event::Schedule(Value::Null), now, &may_go_on).await;
     bar.finish_and_clear();
     let swept = match answer {
-        Ok(Answer::Swept(swept)) => swept,
-        Ok(Answer::Stream(_)) => return Ok(()),
+        Ok(Response::Swept(swept)) => swept,
+        Ok(Response::Stream(_)) => return Ok(()),
         Err(undone) => return Err(CommandError::Failure(undone.into())),
     };
     let text = format!(

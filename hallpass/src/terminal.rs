@@ -107,7 +107,7 @@ impl Terminal {
     ///
     /// # Errors
     /// When standard error cannot be written.
-    pub fn complain(self, error: &str, status: u8) -> io::Result<()> {
+    pub fn print_error(self, error: &str, status: u8) -> io::Result<()> {
         let error = &redact(error);
         if self.json {
             return writeln!(io::stderr(), "{}", json!({"error": error, "status": status}));
@@ -208,12 +208,12 @@ pub fn printable(text: &str) -> String {
 }
 
 /// The beginning of what a person typed, for a message about it.
-pub fn shown(text: &str) -> String {
-    const LONGEST: usize = 64;
+pub fn excerpt(text: &str) -> String {
+    const MAX_LENGTH: usize = 64;
     // What is cut off first would no longer look like a secret.
     let text = &redact(text);
-    let begin: String = printable(text).chars().take(LONGEST).collect();
-    if text.chars().count() > LONGEST { format!("{begin}…") } else { begin }
+    let begin: String = printable(text).chars().take(MAX_LENGTH).collect();
+    if text.chars().count() > MAX_LENGTH { format!("{begin}…") } else { begin }
 }
 
 /// Whether the process was started without a standard output. The runtime of Rust opens `/dev/null` in its place, for
@@ -258,16 +258,16 @@ pub fn token(prompt: &str) -> io::Result<Text> {
         return Ok(Text::pasted(&secret(prompt)?));
     }
     let mut all = Zeroizing::new(String::new());
-    io::stdin().lock().take(LONGEST_INPUT).read_to_string(&mut all)?;
+    io::stdin().lock().take(MAX_INPUT_LENGTH).read_to_string(&mut all)?;
     let text = Text::pasted(&all);
-    if text.reveal().is_empty() {
+    if text.expose_secret().is_empty() {
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "standard input has no token"));
     }
     Ok(text)
 }
 
 /// More than any token and what is around it, in bytes.
-const LONGEST_INPUT: u64 = 65_536;
+const MAX_INPUT_LENGTH: u64 = 65_536;
 
 /// A new secret: asked for twice on a terminal.
 ///
@@ -299,8 +299,8 @@ mod tests {
     #[test]
     fn what_a_terminal_would_obey_or_nobody_would_read_is_not_shown() {
         assert_eq!(printable("a\u{1b}[31mb\n\u{7f}"), "a\u{fffd}[31mb\u{fffd}\u{fffd}");
-        assert_eq!(shown("<b>ada</b>"), "<b>ada</b>");
-        assert_eq!(shown(&"x".repeat(10_000)).chars().count(), 65);
+        assert_eq!(excerpt("<b>ada</b>"), "<b>ada</b>");
+        assert_eq!(excerpt(&"x".repeat(10_000)).chars().count(), 65);
     }
 
     #[test]

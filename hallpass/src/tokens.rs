@@ -73,15 +73,15 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
 /// # Errors
 /// When it is no token.
 pub fn inspect(args: &InspectArgs, terminal: Terminal) -> Result<(), CommandError> {
-    let issuer = Issuer::new(&args.prefix, "hallpass").map_err(|bad| CommandError::refused(bad.to_string()))?;
+    let issuer = Issuer::new(&args.prefix, "hallpass").map_err(|bad| CommandError::rejected(bad.to_string()))?;
     let text = terminal::token("Token")?;
-    let seen = inspect::inspect(&issuer, text.reveal())
-        .ok_or_else(|| CommandError::refused("this is not a token of Hallpass, or its prefix is another"))?;
+    let seen = inspect::inspect(&issuer, text.expose_secret())
+        .ok_or_else(|| CommandError::rejected("this is not a token of Hallpass, or its prefix is another"))?;
     // It makes no request, so that this machine's clock has to do.
     let now = edge::clock::now();
     let id = seen.user_id.map_or_else(|| format!("….{}", seen.hash), |id| format!("{id}.{}", seen.hash));
     let state = match seen.expires_at {
-        Some(end) if end.has_come(now) => "expired",
+        Some(end) if end.has_passed(now) => "expired",
         Some(_) => "not expired",
         None => "its record says",
     };
@@ -92,7 +92,7 @@ pub fn inspect(args: &InspectArgs, terminal: Terminal) -> Result<(), CommandErro
         ("token id", id),
         ("expires", seen.expires_at.map_or_else(its_record_says, |at| at.to_string())),
         ("state", state.to_owned()),
-        ("seal", "not checked: that takes the key".to_owned()),
+        ("sign", "not checked: that takes the key".to_owned()),
     ];
     rows.extend(seen.issued_at.map(|at| ("issued", at.to_string())));
     rows.extend(seen.audience.clone().map(|audience| ("audience", audience)));
@@ -103,10 +103,10 @@ pub fn inspect(args: &InspectArgs, terminal: Terminal) -> Result<(), CommandErro
         "hash": seen.hash.to_string(),
         "id": seen.user_id.map(|id| format!("{id}.{}", seen.hash)),
         "expires_at": seen.expires_at.map(|at| at.to_string()),
-        "is_expired": seen.expires_at.map(|at| at.has_come(now)),
+        "is_expired": seen.expires_at.map(|at| at.has_passed(now)),
         "issued_at": seen.issued_at.map(|at| at.to_string()),
         "audience": seen.audience,
-        "seal_checked": false,
+        "sign_checked": false,
     });
     Ok(terminal.table(["OF THE TOKEN", "IT SAYS"], &rows, &json)?)
 }
@@ -143,7 +143,7 @@ async fn list(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), Comma
 async fn show(stack: &Stack, id: &TokenId, terminal: Terminal) -> Result<(), CommandError> {
     let store = stack.store()?;
     let record = store.record(id).await?;
-    let record = record.ok_or_else(|| CommandError::refused(format!("there is no token {id}")))?;
+    let record = record.ok_or_else(|| CommandError::rejected(format!("there is no token {id}")))?;
     let user = store.user(&id.user_id).await?;
     let now = clock::now(stack, terminal).await?;
     let scope = record.scope.as_ref().map_or_else(|| "all its user may do".to_owned(), ToString::to_string);

@@ -3,7 +3,7 @@
 
 use edge::{
     service,
-    settings::{BadSetting, Lookup},
+    settings::{ConfigError, Lookup},
 };
 use store::connect::{Connection, SharedHttpClient, Trust};
 
@@ -11,7 +11,7 @@ use store::connect::{Connection, SharedHttpClient, Trust};
 ///
 /// # Errors
 /// Names the variable that is missing, or that makes no sense.
-pub(crate) fn connection(lookup: Lookup<'_>) -> Result<Connection, BadSetting> {
+pub(crate) fn connection(lookup: Lookup<'_>) -> Result<Connection, ConfigError> {
     service::connection_over(http_client(lookup)?, lookup)
 }
 
@@ -19,7 +19,7 @@ pub(crate) fn connection(lookup: Lookup<'_>) -> Result<Connection, BadSetting> {
 ///
 /// # Errors
 /// When `AWS_CA_BUNDLE` cannot be used.
-pub(crate) fn http_client(lookup: Lookup<'_>) -> Result<SharedHttpClient, BadSetting> {
+pub(crate) fn http_client(lookup: Lookup<'_>) -> Result<SharedHttpClient, ConfigError> {
     // What cannot be read of them is not trusted; whom that keeps away is told so by the handshake.
-    service::http_client(lookup, || Ok(Trust::those_of(rustls_native_certs::load_native_certs().certs)))
+    service::http_client(lookup, || Ok(Trust::from_certificates(rustls_native_certs::load_native_certs().certs)))
 }

@@ -22,7 +22,7 @@ use crate::{
     clock, effective,
     error::CommandError,
     stack::Stack,
-    terminal::{self, Terminal, shown},
+    terminal::{self, Terminal, excerpt},
 };
 
 mod administrators;
@@ -113,7 +113,7 @@ pub struct NameAndPermission {
 }
 
 /// The longest full name, in characters.
-const LONGEST_FULL_NAME: usize = 256;
+const MAX_FULL_NAME_LENGTH: usize = 256;
 
 /// Runs a command.
 ///
@@ -163,7 +163,7 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
 /// # Errors
 /// When there is no such user, or more than one.
 pub async fn find(store: &Store, name: &str) -> Result<User, CommandError> {
-    let none = || CommandError::refused(format!("there is no user {}", shown(name)));
+    let none = || CommandError::rejected(format!("there is no user {}", excerpt(name)));
     if let Some(id) = name.strip_prefix("id:") {
         return store.user(&id.parse().map_err(|_| none())?).await?.ok_or_else(none);
     }
@@ -179,25 +179,25 @@ pub async fn find(store: &Store, name: &str) -> Result<User, CommandError> {
         (Some(user), true) => Ok(user),
         (None, _) => Err(none()),
         (Some(_), false) => {
-            Err(CommandError::refused(format!("more than one user is called {}; name one by `id:`", shown(name))))
+            Err(CommandError::rejected(format!("more than one user is called {}; name one by `id:`", excerpt(name))))
         }
     }
 }
 
 async fn add(store: &Store, args: AddArgs, terminal: Terminal) -> Result<(), CommandError> {
-    let key = usable_name(&args.name).map_err(CommandError::refused)?;
+    let key = usable_name(&args.name).map_err(CommandError::rejected)?;
     // There is no prompt for the password of a user who cannot be added.
     if store.is_name_taken(&key, None).await? {
-        return Err(taken(&args.name));
+        return Err(name_taken(&args.name));
     }
     if let Some(wrong) = args.full_name.as_deref().and_then(wrong_full_name) {
-        return Err(CommandError::Refused(wrong));
+        return Err(CommandError::Rejected(wrong));
     }
     let id = match args.id {
         Some(id) => id,
         None => format!("u{:016x}", u64::from_be_bytes(entropy::bytes()?))
             .parse()
-            .map_err(|_| CommandError::refused("no id could be made"))?,
+            .map_err(|_| CommandError::rejected("no id could be made"))?,
     };
     let user = NewUser {
         id,
@@ -213,25 +213,25 @@ async fn add(store: &Store, args: AddArgs, terminal: Terminal) -> Result<(), Com
             let json = json!({"done": "added", "id": id.to_string(), "username": user.username});
             Ok(terminal.say(&format!("added {} with the id {id}", terminal::printable(&user.username)), &json)?)
         }
-        Added::IdTaken => Err(CommandError::refused(format!("the id {id} is taken"))),
-        Added::NameTaken => Err(taken(&user.username)),
+        Added::IdTaken => Err(CommandError::rejected(format!("the id {id} is taken"))),
+        Added::NameTaken => Err(name_taken(&user.username)),
     }
 }
 
 async fn rename(store: &Store, stack: &Stack, old: &str, new: &str, terminal: Terminal) -> Result<(), CommandError> {
     let (user, settings) = (find(store, old).await?, stack.settings()?);
-    usable_name(new).map_err(CommandError::refused)?;
+    usable_name(new).map_err(CommandError::rejected)?;
     let how = invalidate(stack, &settings, USERNAME, terminal).await?;
     let written = match store.rename_user(&user.id, new, how).await? {
         Renamed::Now => Written::Now,
         Renamed::Unknown => Written::Unknown,
-        Renamed::NameTaken => return Err(taken(new)),
+        Renamed::NameTaken => return Err(name_taken(new)),
     };
     say_done(stack, terminal, written, &user, Done { done: "renamed", ends: true }).await
 }
 
-fn taken(name: &str) -> CommandError {
-    CommandError::refused(format!("the name {} is taken", shown(name)))
+fn name_taken(name: &str) -> CommandError {
+    CommandError::rejected(format!("the name {} is taken", excerpt(name)))
 }
 
 /// A text of the command line without the white space around it.
@@ -247,9 +247,9 @@ fn usable_name(name: &str) -> Result<NameKey, &'static str> {
 
 /// What is wrong with a full name, if something is.
 fn wrong_full_name(name: &str) -> Option<String> {
-    text::check(name, LONGEST_FULL_NAME).is_err().then(|| {
+    text::check(name, MAX_FULL_NAME_LENGTH).is_err().then(|| {
         format!(
-            "a full name has at most {LONGEST_FULL_NAME} characters, a visible one among them, and no control \
+            "a full name has at most {MAX_FULL_NAME_LENGTH} characters, a visible one among them, and no control \
              characters, nor any that change the direction of text"
         )
     })
@@ -286,7 +286,7 @@ async fn say_done(
 ) -> Result<(), CommandError> {
     let name = terminal::printable(&user.username);
     if written == Written::Unknown {
-        return Err(CommandError::refused(format!("there is no user {name} any more")));
+        return Err(CommandError::rejected(format!("there is no user {name} any more")));
     }
     let mut json = json!({"done": done, "id": user.id.to_string(), "username": user.username});
     if let (true, Value::Object(members)) = (ends, &mut json) {
@@ -298,5 +298,5 @@ async fn say_done(
 fn new_password() -> Result<String, CommandError> {
     let secret = terminal::new_secret("Password")?;
     let hash = password::hash(&secret, entropy::bytes()?);
-    hash.ok_or_else(|| CommandError::refused(password::FORM))
+    hash.ok_or_else(|| CommandError::rejected(password::FORM))
 }

@@ -9,7 +9,7 @@ use tests::{
     Request, World,
     api::bearer,
     basic,
-    pages::{OWN, Visitor},
+    pages::{OWN, WebClient},
     system::System,
     tap::Fault,
 };
@@ -29,7 +29,7 @@ fn value(text: &str) -> AttributeValue {
 #[tokio::test]
 async fn the_tokens_of_a_blocked_user_are_rejected_at_the_next_request_and_stay_so() {
     let world = World::new().await;
-    let token = bearer(&world.make(Format::Signed, "1", 1).await.text);
+    let token = bearer(&world.create_token(Format::Signed, "1", 1).await.text);
     world.set_user("1", "status", Some(value("blocked"))).await;
     assert_eq!(world.verdict(&token).await, "user_blocked");
     world.delivery.drain().await.unwrap();
@@ -84,7 +84,7 @@ async fn a_user_who_does_not_exist_is_limited_as_one_who_does() {
     assert!(statuses[0].contains(&429), "{statuses:?}");
 }
 
-/// Two spaces behind `Bearer`, or a space behind the token, were refused although RFC 9110 allows them:
+/// Two spaces behind `Bearer`, or a space behind the token, were rejected although RFC 9110 allows them:
 /// <https://github.com/laravel/sanctum/pull/433>, <https://github.com/koajs/jwt/pull/175>,
 /// <https://github.com/fastapi/fastapi/pull/14786>.
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn optional_white_space_around_the_credential_is_no_part_of_the_token() {
     system.stop().await;
 }
 
-/// Some readers accepted a token with a line ending that others refused:
+/// Some readers accepted a token with a line ending that others rejected:
 /// <https://github.com/langgenius/dify/issues/41199>. A token that was read from a file, with its line ending, was not the
 /// token: <https://github.com/zhaofengli/attic/pull/134>.
 #[tokio::test]
@@ -114,7 +114,7 @@ async fn a_token_posted_with_a_line_ending_is_the_token() {
     system.stop().await;
 }
 
-/// A policy for one method and path, cached, refused every other one or let another one in:
+/// A policy for one method and path, cached, rejected every other one or let another one in:
 /// <https://github.com/auth0-samples/jwt-rsa-aws-custom-authorizer/pull/8>, <https://github.com/serverless/serverless/issues/6176>,
 /// <https://github.com/ministackorg/ministack/pull/1367>.
 #[tokio::test]
@@ -178,11 +178,11 @@ async fn the_last_page_of_a_list_has_no_next_one() {
 #[tokio::test]
 async fn a_form_that_is_sent_twice_creates_one_token() {
     let system = System::start(&[]).await;
-    let mut visitor = Visitor::signed_in(&system, "my_username", "topsecret").await;
-    visitor.get(OWN).await;
-    let again = visitor.clone();
+    let mut web_client = WebClient::signed_in(&system, "my_username", "topsecret").await;
+    web_client.get(OWN).await;
+    let again = web_client.clone();
     let fields = [("do", "make"), ("name", "twice"), ("limit", "all")];
-    assert_eq!(visitor.post(OWN, &fields).await.status, 201);
+    assert_eq!(web_client.post(OWN, &fields).await.status, 201);
     let second = again.clone().post(OWN, &fields).await;
     assert!(second.status >= 400 || second.status == 303, "{}", second.status);
     let token = user_token(&system).await;
@@ -195,7 +195,7 @@ async fn a_form_that_is_sent_twice_creates_one_token() {
 /// A repeated member of a JSON body was read as its last value by one parser and as its first by another:
 /// <https://github.com/serde-rs/json/issues/762>, <https://github.com/AdaCore/gnatcoll-core/issues/3>.
 #[tokio::test]
-async fn a_repeated_member_is_refused_and_nothing_is_created() {
+async fn a_repeated_member_is_rejected_and_nothing_is_created() {
     let system = System::start(&[]).await;
     let token = bearer(&user_token(&system).await);
     let headers = [("Authorization", token.as_str()), ("Content-Type", "application/json")];

@@ -3,11 +3,11 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::Value;
 
-use crate::{Answer, Request, World};
+use crate::{Request, Response, World};
 
 impl World {
     /// `POST /tokens`.
-    pub async fn create(&self, authorization: &str, body: &Value) -> Answer {
+    pub async fn create(&self, authorization: &str, body: &Value) -> Response {
         self.send("Generate", Request::new("POST", "/tokens").authorization(authorization).json(body)).await
     }
 
@@ -19,19 +19,19 @@ impl World {
     }
 
     /// `DELETE /tokens/{id}`.
-    pub async fn delete(&self, token: &str, id: &str) -> Answer {
+    pub async fn delete(&self, token: &str, id: &str) -> Response {
         let request = Request::new("DELETE", "/tokens/{id}").parameter("id", id);
         self.send("Revoke", request.authorization(&bearer(token))).await
     }
 
     /// `POST /oauth/revoke` with this token in the form.
-    pub async fn revoke(&self, token: &str) -> Answer {
+    pub async fn revoke(&self, token: &str) -> Response {
         let request = Request::new("POST", "/oauth/revoke").header("Content-Type", "application/x-www-form-urlencoded");
         self.send("Revoke", request.body(&format!("token={token}"))).await
     }
 
     /// `GET /tokens` with these parameters of the query.
-    pub async fn list(&self, token: &str, query: &[(&str, &str)]) -> Answer {
+    pub async fn list(&self, token: &str, query: &[(&str, &str)]) -> Response {
         let request = Request::new("GET", "/tokens").authorization(&bearer(token));
         self.send("Console", query.iter().fold(request, |request, (name, value)| request.query(name, value))).await
     }
@@ -51,8 +51,8 @@ impl World {
     }
 }
 
-impl Answer {
-    /// The problem details of a refusal, which must be of this status, whole, and kept by nobody.
+impl Response {
+    /// The problem details of a rejection, which must be of this status, whole, and kept by nobody.
     pub fn problem(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.body);
         assert_eq!(self.header("content-type"), "application/problem+json");
@@ -63,7 +63,7 @@ impl Answer {
         problem
     }
 
-    /// The challenge of a refusal, which must stand in both headers.
+    /// The challenge of a rejection, which must stand in both headers.
     pub fn challenge(&self) -> &str {
         let challenge = self.header("x-www-authenticate");
         let is_page = self.header("content-type").starts_with("text/html");
@@ -78,7 +78,7 @@ pub fn text(text: &str) -> AttributeValue {
     AttributeValue::S(text.to_owned())
 }
 
-/// A token with one character of its seal changed.
+/// A token with one character of its signature changed.
 pub fn forged(token: &str) -> String {
     let (rest, last) = token.split_at(token.len() - 10);
     let other = if last.starts_with('A') { "B" } else { "A" };

@@ -20,7 +20,7 @@ pub enum Capability {
     QuietWrites,
     /// A transaction that is sent again with the same `ClientRequestToken` succeeds and is not done again.
     Idempotency,
-    /// A value of another type than its index wants is refused.
+    /// A value of another type than its index wants is rejected.
     KeyTypes,
     /// The consumed capacity of a `BatchGetItem` is told, and right.
     Capacity,

@@ -96,7 +96,7 @@ impl Client {
     }
 
     /// Whether anything listens where the stack answered.
-    pub async fn is_refused(&self) -> bool {
+    pub async fn is_rejected(&self) -> bool {
         TcpStream::connect(("localhost", self.port)).await.is_err()
     }
 }

@@ -73,7 +73,7 @@ impl Engine {
     /// Tables in the engine that `HALLPASS_TEST_ENDPOINT` names, unless it is the embedded one.
     pub async fn remote() -> Option<Remote> {
         let (authority, _) = chosen().await.as_ref()?;
-        Some(Remote::make(authority, &tables()).await)
+        Some(Remote::create_tables(authority, &tables()).await)
     }
 
     /// Where it answers.

@@ -37,7 +37,7 @@ pub mod stream;
 pub mod system;
 pub mod tables;
 pub mod tap;
-pub mod visitor;
+pub mod web_client;
 pub mod witness;
 
 use engine::Engine;
@@ -48,7 +48,7 @@ use tap::Tap;
 /// When every test begins.
 pub const START: u64 = 1_800_000_000;
 
-/// A ring with one key, which signs.
+/// A keyring with one key, which signs.
 pub const KEYS: &str = r#"[{"id":"test","key":"QsbwGHbgB93-JeQMiQPdWLWwL05TquTtANsX6niLpWY","signs_from":0}]"#;
 
 /// What `template.yaml` says.
@@ -73,7 +73,7 @@ pub struct World {
 
 /// An HTTP answer of a function.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
+pub struct Response {
     /// The status.
     pub status: u16,
     /// The headers, names in lower case.
@@ -262,14 +262,14 @@ impl World {
     }
 
     /// Sends a request to a function the way a REST API does. `route` may have parameters: `/tokens/{id}`.
-    pub async fn send(&self, function: &str, request: Request) -> Answer {
+    pub async fn send(&self, function: &str, request: Request) -> Response {
         let answer = self.invoke(function, request.event()).await.unwrap();
         let headers = answer["multiValueHeaders"].as_object().cloned().unwrap_or_default();
         let text = |value: &Value| {
             let values: Vec<&str> = value.as_array().unwrap().iter().map(|value| value.as_str().unwrap()).collect();
             values.join(", ")
         };
-        Answer {
+        Response {
             status: answer["statusCode"].as_u64().unwrap().try_into().unwrap(),
             headers: headers.iter().map(|(name, value)| (name.to_lowercase(), text(value))).collect(),
             body: answer["body"].as_str().unwrap_or_default().to_owned(),
@@ -277,7 +277,7 @@ impl World {
     }
 
     /// `POST /api/services_token/generate` with this `Authorization`.
-    pub async fn generate(&self, authorization: &str) -> Answer {
+    pub async fn generate(&self, authorization: &str) -> Response {
         self.send("Generate", Request::new("POST", "/api/services_token/generate").authorization(authorization)).await
     }
 
@@ -293,7 +293,7 @@ impl World {
         answer.json()["token"].as_str().unwrap().to_owned()
     }
 
-    /// What the authorizer of a REST API says of this `Authorization`: `allow`, or the reason of its refusal.
+    /// What the authorizer of a REST API says of this `Authorization`: `allow`, or the reason of its rejection.
     pub async fn verdict(&self, authorization: &str) -> String {
         let event = Request::new("GET", "/api/user/1").authorization(authorization).authorizer_event();
         match self.invoke("VerifyAuthorizer", event).await {
@@ -306,7 +306,7 @@ impl World {
     }
 }
 
-impl Answer {
+impl Response {
     /// The body as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
@@ -330,7 +330,7 @@ pub fn basic(username: &str, password: &str) -> String {
     format!("Basic {}", Base64::encode_string(format!("{username}:{password}").as_bytes()))
 }
 
-/// The environment of the functions holds a key ring.
+/// The environment of the functions holds a keyring.
 impl std::fmt::Debug for World {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("World").field("store", &self.store).field("engine", &self.engine).finish_non_exhaustive()

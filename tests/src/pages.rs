@@ -34,7 +34,7 @@ pub fn is_page(route: &Route) -> bool {
 
 /// Somebody with a browser: cookies, and the token of the last form.
 #[derive(Clone, Debug)]
-pub struct Visitor<'a> {
+pub struct WebClient<'a> {
     /// Name and value of every cookie.
     pub cookies: BTreeMap<String, String>,
     /// What the forms of the last page repeat.
@@ -43,7 +43,7 @@ pub struct Visitor<'a> {
     base: String,
 }
 
-impl<'a> Visitor<'a> {
+impl<'a> WebClient<'a> {
     /// Somebody who has not been here before. The API is mounted at `base`.
     pub fn new(system: &'a System, base: &str) -> Self {
         Self { cookies: BTreeMap::new(), csrf: String::new(), system, base: base.to_owned() }
@@ -51,11 +51,11 @@ impl<'a> Visitor<'a> {
 
     /// Somebody who has signed in, and sees the page of the own tokens.
     pub async fn signed_in(system: &'a System, name: &str, password: &str) -> Self {
-        let mut visitor = Self::new(system, "");
-        let reply = visitor.sign_in(name, password).await;
+        let mut web_client = Self::new(system, "");
+        let reply = web_client.sign_in(name, password).await;
         assert_eq!((reply.status, reply.header("location")), (303, OWN), "{}", reply.body);
-        assert_eq!(visitor.get(OWN).await.status, 200);
-        visitor
+        assert_eq!(web_client.get(OWN).await.status, 200);
+        web_client
     }
 
     /// Opens the page for signing in, and sends its form.
@@ -85,7 +85,7 @@ impl<'a> Visitor<'a> {
     }
 
     /// Makes a token with the form of the page, and reads it there.
-    pub async fn make(&mut self, fields: &[(&str, &str)]) -> String {
+    pub async fn create_token(&mut self, fields: &[(&str, &str)]) -> String {
         let fields: Vec<_> = [("do", "make")].iter().chain(fields).copied().collect();
         self.post(OWN, &fields).await.shown_token()
     }

@@ -41,7 +41,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 impl Remote {
     /// Makes the tables. Their TTL stays off: by the engine's clock, which no test can move, it would remove what by
     /// the test's clock lives. That TTL removes what it should is for the test of the engine itself.
-    pub async fn make(authority: &str, tables: &[Table]) -> Self {
+    pub async fn create_tables(authority: &str, tables: &[Table]) -> Self {
         let suffix = format!("-{:016x}", u64::from_be_bytes(entropy::bytes().unwrap()));
         let mut stream = None;
         for table in tables {

@@ -125,7 +125,7 @@ impl System {
         self.json("POST", "/tokens", &bearer(token), body).await.body_of(201)
     }
 
-    /// What the protected API says to this token: `allow`, or the reason of its refusal.
+    /// What the protected API says to this token: `allow`, or the reason of its rejection.
     pub async fn verdict(&self, token: &str) -> String {
         let reply = self.ask("GET", "/rs/profile", &bearer(token)).await;
         match reply.status {
@@ -183,5 +183,5 @@ pub fn members(value: &Value) -> Vec<&str> {
 
 /// The key with which other software verifies the JWTs of every test: what `key export --jwt` prints.
 pub fn exported_key() -> String {
-    Keyring::parse(KEYS).unwrap().keys()[0].export_jwt().reveal().to_owned()
+    Keyring::parse(KEYS).unwrap().keys()[0].export_jwt().expose_secret().to_owned()
 }

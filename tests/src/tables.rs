@@ -17,7 +17,7 @@ pub type Item = HashMap<String, AttributeValue>;
 
 /// A token whose record was made by hand.
 #[derive(Clone, Debug)]
-pub struct Made {
+pub struct TestToken {
     /// The token.
     pub text: String,
     /// What was written of it.
@@ -32,18 +32,18 @@ pub const RETENTION: u64 = 86_400;
 
 impl World {
     /// A token of this format. Its secret is `seed` sixteen times.
-    pub async fn make(&self, format: Format, user_id: &str, seed: u8) -> Made {
-        self.make_with(format, user_id, seed, |_| {}).await
+    pub async fn create_token(&self, format: Format, user_id: &str, seed: u8) -> TestToken {
+        self.create_token_with(format, user_id, seed, |_| {}).await
     }
 
     /// A token of this format whose record is adjusted before it is written.
-    pub async fn make_with(
+    pub async fn create_token_with(
         &self,
         format: Format,
         user_id: &str,
         seed: u8,
         adjust: impl FnOnce(&mut Record) + Send,
-    ) -> Made {
+    ) -> TestToken {
         let mut made = self.unwritten(format, user_id, seed).await;
         adjust(&mut made.record);
         if format == Format::Developer {
@@ -58,26 +58,26 @@ impl World {
     }
 
     /// A token of this format whose record is nowhere yet.
-    pub async fn unwritten(&self, format: Format, user_id: &str, seed: u8) -> Made {
-        let (ring, issuer, secret) =
+    pub async fn unwritten(&self, format: Format, user_id: &str, seed: u8) -> TestToken {
+        let (keyring, issuer, secret) =
             (Keyring::parse(KEYS).unwrap(), Issuer::new("", "hallpass").unwrap(), Entropy::new([seed; 16]));
         let (now, user_id) = (self.now(), user_id.parse().unwrap());
         let user = self.store.user(&user_id).await.unwrap().unwrap();
         let expires_at = now.after(Duration::from_secs(LIFETIME));
-        let sealed = match format {
-            Format::Signed => signed::seal(&ring, &issuer, now, user_id, expires_at, &secret),
-            Format::Developer => developer::seal(&ring, &issuer, now, user_id, &secret),
+        let signed = match format {
+            Format::Signed => signed::sign(&keyring, &issuer, now, user_id, expires_at, &secret),
+            Format::Developer => developer::sign(&keyring, &issuer, now, user_id, &secret),
             Format::Jwt => {
                 let audience = jwt::Audience::User;
                 let contents = jwt::Contents { user_id, audience, expires_at, name: user.display_name() };
-                jwt::seal(&ring, &issuer, now, contents, &secret)
+                jwt::sign(&keyring, &issuer, now, contents, &secret)
             }
         };
-        let sealed = sealed.unwrap();
+        let signed = signed.unwrap();
         let binding = Binding::new(["username", "password_hash", "status"].map(str::to_owned));
         let expires_at = (format != Format::Developer).then_some(expires_at);
         let record = Record {
-            id: sealed.id,
+            id: signed.id,
             format,
             name: None,
             description: None,
@@ -88,11 +88,11 @@ impl World {
             disabled_at: None,
             revoked: None,
             fingerprint: binding.fingerprint(&user),
-            snapshot: Snapshot::new(&sealed.id.hash, &binding, &user),
+            snapshot: Snapshot::new(&signed.id.hash, &binding, &user),
             binding,
-            key_id: sealed.key_id.clone(),
-            family: Family::new(sealed.id),
-            payload_digest: sealed.payload_digest,
+            key_id: signed.key_id.clone(),
+            family: Family::new(signed.id),
+            payload_digest: signed.payload_digest,
             authenticated_at: now,
             expiry_cap: None,
             replaces: None,
@@ -101,11 +101,11 @@ impl World {
             last_used_at: None,
             purge_at: lifecycle::purge_at(expires_at, None, Duration::from_secs(RETENTION)),
         };
-        Made { text: sealed.text.reveal().to_owned(), record }
+        TestToken { text: signed.text.expose_secret().to_owned(), record }
     }
 
     /// As many tokens more, like this one. They are written past the store, so that there may be thousands.
-    pub async fn multiply(&self, made: &Made, count: usize) {
+    pub async fn multiply(&self, made: &TestToken, count: usize) {
         let table = self.table("Tokens");
         let item = self.record_item(&made.record).await;
         for some in (0..count).collect::<Vec<_>>().chunks(25) {

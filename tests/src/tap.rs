@@ -35,7 +35,7 @@ use crate::{damage::Damage, engine::Engine};
 
 mod hold;
 
-/// A running tap. Dropping it, or [`Tap::stop`], refuses every connection.
+/// A running tap. Dropping it, or [`Tap::stop`], rejects every connection.
 #[derive(Debug)]
 pub struct Tap {
     address: SocketAddr,
@@ -68,7 +68,7 @@ pub enum Fault {
     /// It is done, and half of the answer comes as if it were whole.
     Halve,
     /// An error of DynamoDB: its status and type.
-    Refuse(u16, &'static str),
+    Reject(u16, &'static str),
     /// A transaction is cancelled, and nothing is done, for this reason of its first write.
     Cancel(&'static str),
     /// No key of a `BatchGetItem` is processed.
@@ -89,10 +89,10 @@ pub const ANSWERED_AT_ONCE: [Fault; 8] = [
     Fault::Lose,
     Fault::Break,
     Fault::Halve,
-    Fault::Refuse(500, "InternalServerError"),
-    Fault::Refuse(400, "ProvisionedThroughputExceededException"),
-    Fault::Refuse(400, "ThrottlingException"),
-    Fault::Refuse(400, "ResourceNotFoundException"),
+    Fault::Reject(500, "InternalServerError"),
+    Fault::Reject(400, "ProvisionedThroughputExceededException"),
+    Fault::Reject(400, "ThrottlingException"),
+    Fault::Reject(400, "ResourceNotFoundException"),
 ];
 
 /// From the `skip`th request of this operation on, as often as `times` says.
@@ -225,7 +225,7 @@ impl State {
         match fault {
             Some(Fault::Drop) => return Err(broken()),
             Some(Fault::Hang) => std::future::pending().await,
-            Some(Fault::Refuse(status, kind)) => return refuse(status, kind),
+            Some(Fault::Reject(status, kind)) => return reject(status, kind),
             Some(Fault::Cancel(code)) => return Ok(cancel(code)),
             Some(Fault::Unprocessed) => {
                 return Ok(whole(&json!({"Responses": {}, "UnprocessedKeys": json["RequestItems"]})));
@@ -335,7 +335,7 @@ fn whole(json: &Value) -> Response<BoxBody<Bytes, io::Error>> {
     Response::new(full(Bytes::from(json.to_string())))
 }
 
-fn refuse(status: u16, kind: &str) -> Passed {
+fn reject(status: u16, kind: &str) -> Passed {
     let kind = format!("com.amazonaws.dynamodb.v20120810#{kind}");
     let mut answer = whole(&json!({"__type": kind, "message": "as the test wants it"}));
     *answer.status_mut() = StatusCode::from_u16(status).map_err(io::Error::other)?;
@@ -369,7 +369,7 @@ impl fmt::Debug for Fault {
             Self::Hang => f.write_str("Hang"),
             Self::Break => f.write_str("Break"),
             Self::Halve => f.write_str("Halve"),
-            Self::Refuse(status, kind) => write!(f, "Refuse({status}, {kind})"),
+            Self::Reject(status, kind) => write!(f, "Reject({status}, {kind})"),
             Self::Cancel(code) => write!(f, "Cancel({code})"),
             Self::Unprocessed => f.write_str("Unprocessed"),
             Self::Change(_) => f.write_str("Change"),

@@ -36,7 +36,7 @@ const SEAL: usize = 43;
 const RECENT: usize = 256 * 1_024;
 
 /// How much of the log is kept, in bytes: a test under load writes more than anybody reads again.
-const LONGEST_LOG: usize = 16 << 20;
+const MAX_LOG_LENGTH: usize = 16 << 20;
 
 /// What stands in the hash of a password, whatever made it.
 const HASHES: [&str; 3] = ["$argon2", "$pbkdf2", "$scrypt"];
@@ -219,7 +219,7 @@ impl Witness {
     /// A secret. Those that are shown to their holder stand in answers.
     fn learn(&mut self, text: &str, shown: bool) {
         let Some(start) = text.as_bytes().first_chunk() else { return };
-        if is_made_by_hand(text) || !self.known.insert(text.to_owned()) {
+        if is_applied_by_hand(text) || !self.known.insert(text.to_owned()) {
             return;
         }
         self.begins[pair(start)] = true;
@@ -235,13 +235,13 @@ impl Witness {
         let issuer = Issuer::new("", "hallpass").unwrap();
         let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
         for word in text.split(|c| !is_part(c)).filter(|word| word.len() > SEAL) {
-            let (rest, seal) = word.split_at(word.len() - SEAL);
+            let (rest, sign) = word.split_at(word.len() - SEAL);
             // A developer token has its prefix in front of its mark.
             let developer = word.get(word.len().saturating_sub(MARK.len() + SEAL)..).unwrap_or_default();
             if ![word, developer].iter().any(|text| inspect(&issuer, text).is_some()) {
                 continue;
             }
-            self.learn(seal, false);
+            self.learn(sign, false);
             let claims = rest.split('.').nth(1).and_then(|claims| Base64UrlUnpadded::decode_vec(claims).ok());
             let claims = claims.and_then(|claims| serde_json::from_slice::<Value>(&claims).ok());
             if let Some(jti) = claims.as_ref().and_then(|claims| claims["jti"].as_str()) {
@@ -276,8 +276,8 @@ impl io::Write for Log {
         let line = String::from_utf8_lossy(bytes);
         with(|witness| {
             witness.see("the log", &line, false);
-            if witness.log.len() > LONGEST_LOG {
-                let older = witness.log.floor_char_boundary(LONGEST_LOG / 2);
+            if witness.log.len() > MAX_LOG_LENGTH {
+                let older = witness.log.floor_char_boundary(MAX_LOG_LENGTH / 2);
                 witness.log.drain(..older);
             }
             witness.log.push_str(&line);
@@ -305,7 +305,7 @@ pub fn sees_files(folder: &std::path::Path) {
 
 /// Whether a text repeats itself every four characters, as base64 of one byte many times does. Tests write such salts,
 /// names and wrong guesses by hand, and one test's salt is not another test's secret.
-fn is_made_by_hand(text: &str) -> bool {
+fn is_applied_by_hand(text: &str) -> bool {
     text.bytes().zip(text.bytes().skip(4)).all(|(one, other)| one == other)
 }
 
@@ -314,7 +314,7 @@ fn pair(bytes: &[u8]) -> usize {
     usize::from(bytes[0]) << 8 | usize::from(bytes[1])
 }
 
-/// A test that failed meanwhile has not made the witness forget.
+/// A test that failed meanwhile has not made the witness purge.
 fn lock() -> MutexGuard<'static, Option<Witness>> {
     WITNESS.lock().unwrap_or_else(PoisonError::into_inner)
 }

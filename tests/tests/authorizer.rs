@@ -7,7 +7,7 @@ use tests::{
     Request, START, World,
     api::{bearer, forged, text},
     basic,
-    tables::{LIFETIME, Made, RETENTION},
+    tables::{LIFETIME, RETENTION, TestToken},
     tap::Seen,
 };
 use token::{Format, Reason, Revocation};
@@ -16,7 +16,7 @@ const FORMATS: [Format; 3] = [Format::Signed, Format::Jwt, Format::Developer];
 
 const HOUR: u64 = 3_600;
 
-async fn verdict(world: &World, made: &Made) -> String {
+async fn verdict(world: &World, made: &TestToken) -> String {
     world.verdict(&bearer(&made.text)).await
 }
 
@@ -33,7 +33,7 @@ fn assert_one_strong_read(seen: &Seen) {
 async fn every_scheme_carries_every_format() {
     let world = World::new().await;
     for (seed, format) in (1..).zip(FORMATS) {
-        let made = world.make(format, "1", seed).await;
+        let made = world.create_token(format, "1", seed).await;
         let token = &made.text;
         let encoded = Base64::encode_string(format!("{token}:").as_bytes());
         for value in [
@@ -54,14 +54,14 @@ async fn every_scheme_carries_every_format() {
 
 /// What the text alone tells must cost nothing: whoever has no token cannot make us read.
 #[tokio::test]
-async fn what_the_text_refuses_reads_nothing() {
+async fn what_the_text_rejects_reads_nothing() {
     let (world, tap) = World::tapped(&[]).await;
     let check = async |value: &str, reason: &str| {
         assert_eq!(world.verdict(value).await, reason, "{value}");
         assert_eq!(tap.seen(), [], "{value}");
     };
     for (seed, format) in (1..).zip(FORMATS) {
-        let made = world.make(format, "1", seed).await;
+        let made = world.create_token(format, "1", seed).await;
         check(&bearer(&forged(&made.text)), "malformed").await;
         check(&bearer(&format!("{}=", made.text)), "malformed").await;
         check(&bearer(&made.text[1..]), "malformed").await;
@@ -93,7 +93,7 @@ async fn what_the_text_refuses_reads_nothing() {
 #[tokio::test]
 async fn a_repeated_header_reads_nothing_whatever_its_case() {
     let (world, tap) = World::tapped(&[]).await;
-    let token = bearer(&world.make(Format::Signed, "1", 1).await.text);
+    let token = bearer(&world.create_token(Format::Signed, "1", 1).await.text);
     for second in ["Authorization", "authorization", "AUTHORIZATION"] {
         let event = Request::new("GET", "/a").authorization(&token).header(second, &token).authorizer_event();
         let answer = world.invoke("VerifyAuthorizer", event).await.unwrap();
@@ -106,7 +106,7 @@ async fn a_repeated_header_reads_nothing_whatever_its_case() {
 #[tokio::test]
 async fn a_token_is_never_looked_for_in_the_query() {
     let world = World::new().await;
-    let token = world.make(Format::Signed, "1", 1).await.text;
+    let token = world.create_token(Format::Signed, "1", 1).await.text;
     let request = Request::new("GET", "/a").query("access_token", &token).query("Authorization", &bearer(&token));
     let error = world.invoke("VerifyAuthorizer", request.authorizer_event()).await.unwrap_err();
     assert_eq!(error.message, "Unauthorized");
@@ -115,8 +115,8 @@ async fn a_token_is_never_looked_for_in_the_query() {
 #[tokio::test]
 async fn an_expired_token_reads_nothing_and_says_so_for_ever() {
     let (world, tap) = World::tapped(&[]).await;
-    let signed = world.make(Format::Signed, "1", 1).await;
-    let jwt = world.make(Format::Jwt, "1", 2).await;
+    let signed = world.create_token(Format::Signed, "1", 1).await;
+    let jwt = world.create_token(Format::Jwt, "1", 2).await;
     world.advance(LIFETIME - 1);
     for made in [&signed, &jwt] {
         assert_eq!(verdict(&world, made).await, "allow");
@@ -159,7 +159,7 @@ async fn a_token_costs_one_strong_read_of_both_tables_and_an_hourly_note() {
 #[tokio::test]
 async fn a_developer_token_costs_its_pointer_more() {
     let (world, tap) = World::tapped(&[]).await;
-    let made = world.make(Format::Developer, "1", 1).await;
+    let made = world.create_token(Format::Developer, "1", 1).await;
     for expected in [vec!["GetItem", "BatchGetItem", "UpdateItem"], vec!["GetItem", "BatchGetItem"]] {
         assert_eq!(verdict(&world, &made).await, "allow");
         let seen = tap.seen();
@@ -177,17 +177,17 @@ async fn a_token_without_a_record_is_unknown() {
     let developer = world.unwritten(Format::Developer, "1", 2).await;
     assert_eq!(verdict(&world, &developer).await, "unknown");
     // A token of a format has no use for the record of another, and a pointer none for another's record.
-    let jwt = world.make(Format::Jwt, "1", 3).await;
+    let jwt = world.create_token(Format::Jwt, "1", 3).await;
     assert_eq!(verdict(&world, &world.unwritten(Format::Signed, "1", 3).await).await, "unknown");
     assert_eq!(verdict(&world, &jwt).await, "allow");
-    let old = world.make(Format::Developer, "1", 4).await;
-    let pointer = |made: &Made| {
+    let old = world.create_token(Format::Developer, "1", 4).await;
+    let pointer = |made: &TestToken| {
         let key = format!("developer#{}", made.record.id.hash);
         [("user_id", key.as_str()), ("token", "pointer"), ("owner", "1")]
             .map(|(name, value)| (name.to_owned(), text(value)))
             .into()
     };
-    world.make(Format::Developer, "1", 5).await;
+    world.create_token(Format::Developer, "1", 5).await;
     world.put("Tokens", pointer(&old)).await;
     assert_eq!(verdict(&world, &old).await, "unknown");
 }
@@ -196,7 +196,7 @@ async fn a_token_without_a_record_is_unknown() {
 async fn a_record_that_does_not_say_what_the_token_says_is_unknown() {
     let world = World::new().await;
     let later = |seconds: u64| AttributeValue::N((START + seconds).to_string());
-    let made = world.make(Format::Signed, "1", 1).await;
+    let made = world.create_token(Format::Signed, "1", 1).await;
     for value in [Some(later(LIFETIME + 1)), Some(later(LIFETIME - 1)), None] {
         world.set_record(&made.record, "expires_at", value).await;
         assert_eq!(verdict(&world, &made).await, "unknown");
@@ -210,7 +210,7 @@ async fn a_record_that_does_not_say_what_the_token_says_is_unknown() {
 #[tokio::test]
 async fn a_developer_token_ends_when_its_record_says() {
     let world = World::new().await;
-    let made = world.make(Format::Developer, "1", 1).await;
+    let made = world.create_token(Format::Developer, "1", 1).await;
     world.advance(100 * 366 * 86_400);
     assert_eq!(verdict(&world, &made).await, "allow");
     world.set_record(&made.record, "expires_at", Some(AttributeValue::N(world.now().unix().to_string()))).await;
@@ -218,10 +218,10 @@ async fn a_developer_token_ends_when_its_record_says() {
 }
 
 #[tokio::test]
-async fn a_token_taken_back_or_switched_off_is_refused_at_once() {
+async fn a_token_taken_back_or_switched_off_is_rejected_at_once() {
     let world = World::new().await;
     for (seed, format) in (1..).zip(FORMATS) {
-        let made = world.make(format, "1", seed).await;
+        let made = world.create_token(format, "1", seed).await;
         assert_eq!(verdict(&world, &made).await, "allow");
         world.set_record(&made.record, "disabled_at", Some(AttributeValue::N(START.to_string()))).await;
         assert_eq!(verdict(&world, &made).await, "disabled");
@@ -236,10 +236,10 @@ async fn a_token_taken_back_or_switched_off_is_refused_at_once() {
 }
 
 /// A token and the one that is to take its place.
-async fn rotation(world: &World) -> (Made, Made) {
-    let old = world.make(Format::Signed, "1", 1).await;
+async fn rotation(world: &World) -> (TestToken, TestToken) {
+    let old = world.create_token(Format::Signed, "1", 1).await;
     let hash = old.record.id.hash;
-    let new = world.make_with(Format::Signed, "1", 2, |record| record.replaces = Some(hash)).await;
+    let new = world.create_token_with(Format::Signed, "1", 2, |record| record.replaces = Some(hash)).await;
     (old, new)
 }
 
@@ -267,7 +267,7 @@ async fn the_first_use_of_the_new_token_ends_the_old_one_in_one_transaction() {
 
 #[tokio::test]
 async fn a_new_token_whose_old_one_is_over_already_is_let_in_and_changes_nothing_of_it() {
-    let check = async |world: &World, old: &Made, new: &Made, expected: &str| {
+    let check = async |world: &World, old: &TestToken, new: &TestToken, expected: &str| {
         let before = world.store.record(&old.record.id).await.unwrap();
         world.advance(60);
         for _ in 0..2 {
@@ -292,7 +292,7 @@ async fn a_new_token_whose_old_one_is_over_already_is_let_in_and_changes_nothing
 #[tokio::test]
 async fn the_hour_of_the_last_use_is_noted() {
     let world = World::new().await;
-    let made = world.make(Format::Signed, "1", 1).await;
+    let made = world.create_token(Format::Signed, "1", 1).await;
     let check = async |seconds: u64, expected: u64| {
         world.advance(seconds);
         assert_eq!(verdict(&world, &made).await, "allow");

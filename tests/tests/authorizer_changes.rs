@@ -6,13 +6,13 @@ use tests::{
     Request, World,
     api::{bearer, text},
     basic,
-    tables::Made,
+    tables::TestToken,
 };
 use token::{Binding, Format};
 
 const FORMATS: [Format; 3] = [Format::Signed, Format::Jwt, Format::Developer];
 
-async fn verdict(world: &World, made: &Made) -> String {
+async fn verdict(world: &World, made: &TestToken) -> String {
     world.verdict(&bearer(&made.text)).await
 }
 
@@ -47,7 +47,7 @@ async fn a_change_of_the_user_counts_at_the_next_request_and_is_remembered_once_
     for (attribute, value, expected) in changes() {
         for prune_sees_it in [false, true] {
             seed += 1;
-            let made = world.make(FORMATS[usize::from(seed / 2 % 3)], "1", seed).await;
+            let made = world.create_token(FORMATS[usize::from(seed / 2 % 3)], "1", seed).await;
             let check = async |expected: &str| {
                 assert_eq!(verdict(&world, &made).await, expected, "{attribute} = {value:?} {}", made.record.format);
             };
@@ -92,10 +92,10 @@ async fn a_temporary_jwt_ends_with_its_user_s_change_too() {
 }
 
 #[tokio::test]
-async fn a_removed_user_is_refused_and_the_same_item_again_is_let_in_unless_prune_saw_it_gone() {
+async fn a_removed_user_is_rejected_and_the_same_item_again_is_let_in_unless_prune_saw_it_gone() {
     for (prune_sees_it, expected) in [(false, "allow"), (true, "user_removed")] {
         let world = World::new().await;
-        let made = world.make(Format::Signed, "1", 1).await;
+        let made = world.create_token(Format::Signed, "1", 1).await;
         let item = world.user_item("1").await;
         world.remove_user("1").await;
         assert_eq!(verdict(&world, &made).await, "user_removed");
@@ -129,7 +129,7 @@ async fn what_a_token_is_bound_to_is_configured_for_each_format() {
     check("plan", Some(AttributeValue::Null(true)), "user_changed", "allow").await;
     check("username", Some(text("renamed")), "allow", "allow").await;
     check("permissions", Some(AttributeValue::Ss(vec!["ROLE_ADMIN".to_owned()])), "allow", "allow").await;
-    // Whatever is configured, a blocked user is refused and a raised generation ends every token.
+    // Whatever is configured, a blocked user is rejected and a raised generation ends every token.
     check("status", Some(text("blocked")), "user_blocked", "user_blocked").await;
     check("token_generation", Some(AttributeValue::N("6".to_owned())), "revoked", "revoked").await;
 }
@@ -156,7 +156,7 @@ async fn a_token_stays_bound_to_what_it_was_made_with_whatever_is_configured_now
         let binding = Binding::new([name.to_owned()]);
         let fingerprint = binding.fingerprint(&user);
         world
-            .make_with(Format::Signed, "1", seed, |record| {
+            .create_token_with(Format::Signed, "1", seed, |record| {
                 (record.binding, record.fingerprint) = (binding, fingerprint);
             })
             .await
@@ -177,9 +177,9 @@ async fn a_token_stays_bound_to_what_it_was_made_with_whatever_is_configured_now
 async fn the_effective_scope_is_the_token_s_and_what_the_user_may_do_now() {
     let world = World::new().await;
     let names = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<token::Scope>();
-    let all = world.make(Format::Signed, "2", 1).await;
+    let all = world.create_token(Format::Signed, "2", 1).await;
     let narrow = names(&["ROLE_ADMIN", "never granted"]);
-    let narrow = world.make_with(Format::Signed, "2", 2, |record| record.scope = Some(narrow)).await;
+    let narrow = world.create_token_with(Format::Signed, "2", 2, |record| record.scope = Some(narrow)).await;
     let check = async |permissions: &[&str], of_all: &str, of_narrow: &str| {
         let permissions: Vec<String> = permissions.iter().map(|name| (*name).to_owned()).collect();
         let value = (!permissions.is_empty()).then_some(AttributeValue::Ss(permissions));

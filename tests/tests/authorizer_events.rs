@@ -65,7 +65,7 @@ fn effect(answer: &Value) -> &str {
 
 async fn check(form: &str, seconds_later: u64, expected: Expect) {
     let world = World::new().await;
-    let made = world.make(Format::Signed, "1", 1).await;
+    let made = world.create_token(Format::Signed, "1", 1).await;
     world.advance(seconds_later);
     let answer = answer(&world, form, &made.text).await;
     expected.assert_eq(&(serde_json::to_string_pretty(&answer).unwrap() + "\n"));
@@ -135,7 +135,7 @@ async fn an_http_api_with_payload_2_0_gets_a_simple_answer() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_for_the_whole_stage_and_says_why() {
+async fn a_rejection_is_for_the_whole_stage_and_says_why() {
     check(REST_REQUEST, LIFETIME, expect![[r#"
         {
           "principalId": "rejected",
@@ -164,7 +164,7 @@ async fn a_refusal_is_for_the_whole_stage_and_says_why() {
 }
 
 #[tokio::test]
-async fn a_simple_refusal_says_why() {
+async fn a_simple_rejection_says_why() {
     check(HTTP_2_0, LIFETIME, expect![[r#"
         {
           "isAuthorized": false,
@@ -188,7 +188,7 @@ fn stage(form: &str) -> String {
 #[tokio::test]
 async fn every_other_form_gets_the_same_policy_for_its_own_stage() {
     let world = World::with(&[AS_POLICY]).await;
-    let made = world.make(Format::Signed, "1", 1).await;
+    let made = world.create_token(Format::Signed, "1", 1).await;
     let check = async |expected_effect: &str| {
         let rest = answer(&world, REST_REQUEST, &made.text).await.to_string();
         for form in FORMS {
@@ -204,7 +204,7 @@ async fn every_other_form_gets_the_same_policy_for_its_own_stage() {
 }
 
 #[tokio::test]
-async fn every_form_refuses_for_every_reason_with_the_same_challenge() {
+async fn every_form_rejects_for_every_reason_with_the_same_challenge() {
     let world = World::new().await;
     let check = async |text: &str, reason: &str, description: &str| {
         for form in FORMS {
@@ -220,15 +220,16 @@ async fn every_form_refuses_for_every_reason_with_the_same_challenge() {
             assert!(context.as_object().unwrap().values().all(Value::is_string));
         }
     };
-    let good = world.make(Format::Signed, "1", 1).await;
+    let good = world.create_token(Format::Signed, "1", 1).await;
     check("nonsense", "malformed", "The access token is not valid").await;
     check(&forged(&good.text), "malformed", "The access token is not valid").await;
     let absent = world.unwritten(Format::Signed, "1", 2).await;
     check(&absent.text, "unknown", "The access token is unknown").await;
-    let revoked = world.make(Format::Signed, "1", 3).await;
+    let revoked = world.create_token(Format::Signed, "1", 3).await;
     assert_eq!(world.delete(&revoked.text, "current").await.status, 200);
     check(&revoked.text, "revoked", "The access token was revoked").await;
-    let disabled = world.make_with(Format::Signed, "1", 4, |record| record.disabled_at = Some(record.issued_at)).await;
+    let disabled =
+        world.create_token_with(Format::Signed, "1", 4, |record| record.disabled_at = Some(record.issued_at)).await;
     check(&disabled.text, "disabled", "The access token is disabled").await;
     world.set_user("1", "status", Some(text("blocked"))).await;
     check(&good.text, "user_blocked", "The user of the access token is blocked").await;
@@ -251,7 +252,7 @@ async fn a_request_without_a_credential_is_unauthorized() {
         for event in [without_credential(form), event(form, "")] {
             let outcome = world.invoke("VerifyAuthorizer", event).await;
             if POLICY_OR_ERROR.contains(&form) {
-                // API Gateway knows the refusal by this very text, and answers 500 to every other.
+                // API Gateway knows the rejection by this very text, and answers 500 to every other.
                 assert_eq!(outcome.unwrap_err().message, "Unauthorized", "{form}");
                 continue;
             }
@@ -266,7 +267,7 @@ async fn a_request_without_a_credential_is_unauthorized() {
 #[tokio::test]
 async fn an_event_from_elsewhere_is_an_error() {
     let world = World::new().await;
-    let made = world.make(Format::Signed, "1", 1).await;
+    let made = world.create_token(Format::Signed, "1", 1).await;
     let mut events = vec![json!({}), json!({"type": "TOKEN", "authorizationToken": made.text})];
     for arn in ["", "arn:aws:s3:::bucket/key/a", "arn:aws:execute-api:eu-west-1:123456789012:abcdef1234/*/GET/a"] {
         // AWS's own sample of a TOKEN event has a stage of this name.
@@ -309,7 +310,7 @@ async fn nothing_of_the_request_reaches_the_answer() {
     let rules = json!([{"method": "GET", "path": "/reports/*", "permission": "ROLE_USER"}]).to_string();
     for settings in [vec![AS_POLICY], vec![AS_POLICY, ("HALLPASS_ROUTES", rules.as_str())]] {
         let world = World::with(&settings).await;
-        let made = world.make(Format::Signed, "1", 1).await;
+        let made = world.create_token(Format::Signed, "1", 1).await;
         for form in FORMS {
             for (text, expected) in [(made.text.as_str(), "Allow"), ("HOSTILE", "Deny")] {
                 let plain = answer(&world, form, text).await;
@@ -327,7 +328,7 @@ async fn a_developer_token_without_an_expiry_has_no_condition() {
     let world = World::new().await;
     let until = |at: Option<Timestamp>| at.map(|at| at.to_string());
     for (seed, expires_at) in [(1, None), (2, Some(world.now().after(std::time::Duration::from_secs(60))))] {
-        let made = world.make_with(Format::Developer, "1", seed, |record| record.expires_at = expires_at).await;
+        let made = world.create_token_with(Format::Developer, "1", seed, |record| record.expires_at = expires_at).await;
         let answer = answer(&world, REST_REQUEST, &made.text).await;
         let statement = &answer["policyDocument"]["Statement"][0];
         assert_eq!(statement["Effect"], "Allow");

@@ -3,7 +3,7 @@
 use hallpass::dev::gateway::{Decision, Policy};
 use proptest::{prelude::*, sample::select};
 use serde_json::{Value, json};
-use tests::{World, api::bearer, system::System, tables::Made};
+use tests::{World, api::bearer, system::System, tables::TestToken};
 use token::{Format, Permission, Scope};
 use verify_authorizer::Routes;
 
@@ -103,7 +103,8 @@ proptest! {
 async fn answered(rules: &Value, scope: &[&str]) -> Policy {
     let world = World::with(&[("HALLPASS_ROUTES", rules.to_string().as_str())]).await;
     let scope = scope.iter().map(|name| name.parse().unwrap()).collect();
-    let Made { text, .. } = world.make_with(Format::Signed, "2", 1, |record| record.scope = Some(scope)).await;
+    let TestToken { text, .. } =
+        world.create_token_with(Format::Signed, "2", 1, |record| record.scope = Some(scope)).await;
     let event = json!({"type": "TOKEN", "authorizationToken": bearer(&text), "methodArn": format!("{STAGE}/GET/")});
     let answer = world.invoke("VerifyAuthorizer", event).await.unwrap();
     Policy::read(&answer["policyDocument"]).unwrap()
@@ -174,7 +175,7 @@ async fn every_sample_of_a_token_event_is_answered_and_allows_nothing_more_than_
     for settings in [vec![], vec![("HALLPASS_ROUTES", rules.to_string())]] {
         let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let world = World::with(&settings).await;
-        let made = world.make(Format::Signed, "1", 1).await;
+        let made = world.create_token(Format::Signed, "1", 1).await;
         let api = "arn:aws:execute-api:us-west-2:123456789012:ymy8tbxw7b";
         for (rest, stage) in [
             ("/*/GET/", "/*"),

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
-use tests::{World, api::text, tables::Made, witness};
+use tests::{World, api::text, tables::TestToken, witness};
 use token::Format;
 
 const REST_REQUEST: &str = include_str!("../fixtures/rest_request.json");
@@ -46,9 +46,9 @@ const RULES: &str = r#"[
     {"method": "GET", "path": "/me"}
 ]"#;
 
-async fn with_scope(world: &World, user_id: &str, seed: u8, names: &[&str]) -> Made {
+async fn with_scope(world: &World, user_id: &str, seed: u8, names: &[&str]) -> TestToken {
     let scope = names.iter().map(|name| name.parse().unwrap()).collect();
-    world.make_with(Format::Signed, user_id, seed, |record| record.scope = Some(scope)).await
+    world.create_token_with(Format::Signed, user_id, seed, |record| record.scope = Some(scope)).await
 }
 
 #[tokio::test]
@@ -96,7 +96,7 @@ async fn a_token_whose_scope_is_empty_now_is_admitted_and_permitted_nothing() {
 async fn a_simple_answer_cannot_hold_route_rules() {
     let check = async |settings: &[(&str, &str)], good: bool| {
         let world = World::with(settings).await;
-        let made = world.make(Format::Signed, "1", if good { 201 } else { 202 }).await;
+        let made = world.create_token(Format::Signed, "1", if good { 201 } else { 202 }).await;
         let outcome = world.invoke("VerifyAuthorizer", event(HTTP_2_0, &made.text)).await;
         assert_eq!(outcome.is_ok(), good, "{outcome:?}");
         let (id, log) = (format!("\"{}\"", made.record.id), witness::log());
@@ -141,14 +141,14 @@ async fn the_largest_answer_is_small_enough_for_api_gateway() {
         let mut permissions: Vec<String> = (0..60).map(|number| format!("{number}{}", "p".repeat(120))).collect();
         permissions.push("p".to_owned());
         put_long_user(&world, &id, permissions).await;
-        let made = world.make(Format::Signed, &id, 1).await;
+        let made = world.create_token(Format::Signed, &id, 1).await;
         for form in [REST_REQUEST, HTTP_2_0] {
             let answer = answer(&world, &of_long_stage(form, 100), &made.text).await;
             assert_eq!((effect(&answer), resources(&answer).len()), ("Allow", count));
             let length = answer.to_string().len();
             assert!((7_000..=8_000).contains(&length), "{length}");
         }
-        // A stage whose name is longer still is an error, and not an answer that API Gateway would refuse.
+        // A stage whose name is longer still is an error, and not an answer that API Gateway would reject.
         let outcome = world
             .invoke("VerifyAuthorizer", event(&of_long_stage(REST_REQUEST, 170), &format!("Bearer {}", made.text)))
             .await;
@@ -161,7 +161,7 @@ async fn with_permissions(settings: &[(&str, &str)], form: &str, count: usize) -
     let world = World::with(settings).await;
     let names = (0..count).map(|number| format!("permission-of-25-chars-{number:02}")).collect();
     world.set_user("1", "permissions", Some(AttributeValue::Ss(names))).await;
-    let made = world.make(Format::Signed, "1", 1).await;
+    let made = world.create_token(Format::Signed, "1", 1).await;
     let answer = answer(&world, form, &made.text).await;
     assert_eq!(effect(&answer), "Allow", "{count}");
     (answer["context"].clone(), answer.to_string().len())
@@ -194,7 +194,7 @@ async fn a_name_with_a_space_is_in_scopes_alone() {
     let world = World::new().await;
     let names = ["generate services token", "read", "write"].map(str::to_owned).to_vec();
     world.set_user("1", "permissions", Some(AttributeValue::Ss(names))).await;
-    let made = world.make(Format::Signed, "1", 1).await;
+    let made = world.create_token(Format::Signed, "1", 1).await;
     let context = answer(&world, REST_REQUEST, &made.text).await["context"].clone();
     assert_eq!(context["scope"], "read write");
     assert_eq!(context["scopes"], r#"["generate services token","read","write"]"#);

@@ -60,7 +60,7 @@ async fn a_body_of_another_media_type_is_not_taken() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_json_object_is_refused() {
+async fn a_body_that_is_no_json_object_is_rejected() {
     let (system, admin, id) = start().await;
     let headers = [("Authorization", &*bearer(&admin)), ("Content-Type", "application/json")];
     for (method, path, _) in json_routes(&system, &id) {

@@ -98,7 +98,7 @@ async fn a_page_of_another_site_changes_nothing_with_basic() {
     let world = World::with(&[("HALLPASS_CORS_ALLOWED_ORIGINS", FRIEND)]).await;
     let token = world.token().await;
     let (by_token, by_password) = (basic(&token, ""), basic("my_username", "topsecret"));
-    let check = async |site: &str, origin: &str, authorization: &str, refused: bool| {
+    let check = async |site: &str, origin: &str, authorization: &str, rejected: bool| {
         for (function, method, route) in [
             ("Generate", "POST", GENERATE),
             ("Generate", "POST", "/tokens"),
@@ -112,8 +112,12 @@ async fn a_page_of_another_site_changes_nothing_with_basic() {
             let request = Request::new(method, route).parameter("user_id", "1").parameter("id", "current");
             let request = request.authorization(authorization).header("Sec-Fetch-Site", site).header("Origin", origin);
             let answer = world.send(function, request.body("")).await;
-            let is_refused = answer.body.contains("A page of another site");
-            assert_eq!((is_refused, answer.status == 403 && is_refused), (refused, refused), "{site} {origin} {route}");
+            let is_rejected = answer.body.contains("A page of another site");
+            assert_eq!(
+                (is_rejected, answer.status == 403 && is_rejected),
+                (rejected, rejected),
+                "{site} {origin} {route}"
+            );
         }
     };
     let tokens = world.dump("Tokens").await.len();

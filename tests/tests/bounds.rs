@@ -77,8 +77,8 @@ async fn a_body_is_bounded_on_every_route_before_it_is_read() {
             let reply = system.send(method, &path, &headers, &endless).await;
             let place = format!("{method} {path} {media_type}");
             // Some are stopped before a function sees them.
-            let is_refused = (400..500).contains(&reply.status) || (method == "OPTIONS" && reply.status == 204);
-            assert!(is_refused, "{place} {}", reply.status);
+            let is_rejected = (400..500).contains(&reply.status) || (method == "OPTIONS" && reply.status == 204);
+            assert!(is_rejected, "{place} {}", reply.status);
         }
     }
     system.stop().await;

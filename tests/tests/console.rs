@@ -4,14 +4,14 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde_json::{Value, json};
 use tests::{
-    Answer, Request, World,
+    Request, Response, World,
     api::{bearer, text},
     basic,
 };
 use token::Format;
 
 /// `GET /api/user/{id}` as the gateway passes it on, after the authorizer said who asks.
-async fn show(world: &World, id: &str, context: Value) -> Answer {
+async fn show(world: &World, id: &str, context: Value) -> Response {
     let request = Request::new("GET", "/api/user/{id}").parameter("id", id).authorized_as(context);
     world.send("Console", request).await
 }
@@ -24,7 +24,7 @@ fn admin() -> Value {
     json!({"user_id": "2", "scope": "ROLE_ADMIN ROLE_USER", "scopes": r#"["ROLE_ADMIN","ROLE_USER"]"#, "principalId": "2"})
 }
 
-fn names(answer: &Answer) -> Vec<String> {
+fn names(answer: &Response) -> Vec<String> {
     assert_eq!(answer.status, 200, "{}", answer.body);
     let tokens = answer.json()["tokens"].as_array().unwrap().clone();
     tokens.iter().filter_map(|token| token["name"].as_str().map(str::to_owned)).collect()
@@ -78,7 +78,7 @@ async fn a_user_is_not_shown_to_others_and_an_absent_one_to_nobody() {
 }
 
 #[tokio::test]
-async fn who_asks_is_what_the_authorizer_said_and_nothing_else() {
+async fn caller_identity_is_what_the_authorizer_said_and_nothing_else() {
     let world = World::new().await;
     let token = world.token_of("admin", "letmein").await;
     for context in [
@@ -116,9 +116,9 @@ async fn a_user_with_very_many_permissions_uses_every_route_and_a_scope_still_ho
     names.push("ROLE_ADMIN".to_owned());
     world.set_user("2", "permissions", Some(AttributeValue::Ss(names.clone()))).await;
     let password = world.token_of("admin", "letmein").await;
-    let developer = world.make(Format::Developer, "2", 3).await.text;
+    let developer = world.create_token(Format::Developer, "2", 3).await.text;
     let narrow = names[..250].iter().map(|name| name.parse().unwrap()).collect();
-    let narrow = world.make_with(Format::Signed, "2", 4, |record| record.scope = Some(narrow)).await.text;
+    let narrow = world.create_token_with(Format::Signed, "2", 4, |record| record.scope = Some(narrow)).await.text;
     let ask = async |token: &str, route: &str, id: &str| {
         let request = Request::new("GET", route).parameter("id", id).authorization(&bearer(token));
         let allowed = world.invoke("VerifyAuthorizer", request.authorizer_event()).await.unwrap();
@@ -131,7 +131,7 @@ async fn a_user_with_very_many_permissions_uses_every_route_and_a_scope_still_ho
         assert_eq!(ask(token, "/api/user/{id}", "2").await.status, 200);
         assert_eq!(ask(token, "/api/user/{id}", "1").await.status, if is_admin { 200 } else { 403 });
     }
-    // What the gateway kept is not asked any more: a token that ended meanwhile is refused.
+    // What the gateway kept is not asked any more: a token that ended meanwhile is rejected.
     let request = Request::new("GET", "/rs/profile").authorization(&bearer(&narrow));
     let kept = world.invoke("VerifyAuthorizer", request.clone().authorizer_event()).await.unwrap();
     assert_eq!(world.delete(&narrow, "current").await.status, 200);
@@ -145,7 +145,7 @@ async fn a_list_has_the_callers_tokens_and_nothing_of_their_secrets() {
     let caller = world.token().await;
     let made = world.created(&caller, &json!({"name": "a", "description": "b", "scopes": ["ROLE_USER"]})).await;
     let jwt = world.created(&caller, &json!({"name": "jwt", "format": "jwt"})).await;
-    let developer = world.make(Format::Developer, "1", 1).await;
+    let developer = world.create_token(Format::Developer, "1", 1).await;
     world.delete(&caller, jwt["id"].as_str().unwrap()).await;
     world.verdict(&bearer(made["token"].as_str().unwrap())).await;
     let answer = world.list(&caller, &[]).await;
@@ -164,8 +164,8 @@ async fn a_list_has_the_callers_tokens_and_nothing_of_their_secrets() {
     let record = world.record(&made["id"].as_str().unwrap().parse().unwrap()).await;
     let (jwt, made) = (jwt["token"].as_str().unwrap(), made["token"].as_str().unwrap());
     let fingerprint = Base64UrlUnpadded::encode_string(&record.fingerprint.0[..6]);
-    let seal_of = |token: &str| token[token.len() - 40..].to_owned();
-    let secrets = [seal_of(made), seal_of(jwt), seal_of(&developer.text), seal_of(&caller), fingerprint];
+    let sign_of = |token: &str| token[token.len() - 40..].to_owned();
+    let secrets = [sign_of(made), sign_of(jwt), sign_of(&developer.text), sign_of(&caller), fingerprint];
     for secret in secrets.iter().map(String::as_str).chain(["fingerprint", "hash", "key_id", "bound", "argon2", "root"])
     {
         assert!(!answer.body.contains(secret), "{secret}");

@@ -4,21 +4,21 @@ use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use tests::{
     World,
     api::{bearer, text},
-    tables::Made,
+    tables::TestToken,
 };
 use token::{Format, Reason, Revocation};
 
 const CANNOT_TELL: &str = "error: the token could not be verified";
 
-async fn verdict(world: &World, made: &Made) -> String {
+async fn verdict(world: &World, made: &TestToken) -> String {
     world.verdict(&bearer(&made.text)).await
 }
 
 /// A record that has every attribute there is.
-async fn full(world: &World, format: Format, seed: u8) -> Made {
+async fn full(world: &World, format: Format, seed: u8) -> TestToken {
     let now = world.now();
     let made = world
-        .make_with(format, "1", seed, |record| {
+        .create_token_with(format, "1", seed, |record| {
             record.name = Some("name".to_owned());
             record.description = Some("description".to_owned());
             record.scope = Some(["ROLE_USER".parse().unwrap()].into_iter().collect());
@@ -52,7 +52,7 @@ async fn an_attribute_of_a_record_with_a_wrong_value_lets_nobody_in() {
     let world = World::new().await;
     let made = full(&world, Format::Signed, 1).await;
     let developer = full(&world, Format::Developer, 2).await;
-    let check = async |made: &Made, attribute: &str, is_text: bool| {
+    let check = async |made: &TestToken, attribute: &str, is_text: bool| {
         let item = world.record_item(&made.record).await;
         for value in one_of_each_type() {
             if is_text && matches!(value, AttributeValue::S(_)) {
@@ -89,7 +89,7 @@ async fn an_attribute_that_a_record_lacks_lets_nobody_in() {
     let world = World::new().await;
     let made = full(&world, Format::Signed, 1).await;
     let developer = full(&world, Format::Developer, 2).await;
-    let check = async |made: &Made, attribute: &str, expected: &str| {
+    let check = async |made: &TestToken, attribute: &str, expected: &str| {
         let item = world.record_item(&made.record).await;
         world.set_record(&made.record, attribute, None).await;
         assert_eq!(verdict(&world, made).await, expected, "{attribute}");
@@ -107,7 +107,7 @@ async fn an_attribute_that_a_record_lacks_lets_nobody_in() {
 
     // A revocation is whole or it is none that can be told.
     let revoked = world
-        .make_with(Format::Signed, "1", 3, |record| {
+        .create_token_with(Format::Signed, "1", 3, |record| {
             record.revoked = Some(Revocation { at: record.issued_at, because: Reason::Revoked });
         })
         .await;
@@ -118,7 +118,7 @@ async fn an_attribute_that_a_record_lacks_lets_nobody_in() {
     // So is a replacement: without its end the old token would live on.
     let hash = made.record.id.hash;
     let replaced = world
-        .make_with(Format::Signed, "1", 4, |record| {
+        .create_token_with(Format::Signed, "1", 4, |record| {
             (record.replaced_by, record.replaced_at) = (Some(hash), Some(record.issued_at));
         })
         .await;

@@ -28,12 +28,12 @@ fn check(name: &str, used: f64) {
 }
 
 #[tokio::test]
-async fn a_verification_consumes_what_its_cost_is_made_of() {
+async fn a_verification_consumes_what_its_cost_is_applied_of() {
     if lacks(Capability::Capacity, "nothing is measured here").await {
         return;
     }
     let (world, tap) = World::tapped(&[]).await;
-    let made = world.make(Format::Signed, "1", 1).await;
+    let made = world.create_token(Format::Signed, "1", 1).await;
     // The first one notes the use, the second only reads.
     world.verdict(&bearer(&made.text)).await;
     let first = tap.operations();
@@ -72,7 +72,7 @@ async fn a_verification_consumes_what_its_cost_is_made_of() {
 #[tokio::test]
 async fn a_request_to_the_tables_has_the_headers_that_it_must_have_and_says_who_calls() {
     let (world, tap) = World::tapped(&[]).await;
-    let made = world.make(Format::Signed, "1", 1).await;
+    let made = world.create_token(Format::Signed, "1", 1).await;
     tap.seen();
     world.verdict(&bearer(&made.text)).await;
     let requests = tap.seen();
@@ -92,7 +92,7 @@ async fn a_request_to_the_tables_has_the_headers_that_it_must_have_and_says_who_
 async fn every_path_makes_the_calls_that_it_needs_and_no_other() {
     let (world, tap) = World::tapped(&[]).await;
     for seed in 0..30 {
-        world.make(Format::Signed, "1", seed).await;
+        world.create_token(Format::Signed, "1", seed).await;
     }
     let check = async |function: &str, request: Request, expected: &[&str]| {
         tap.seen();
@@ -113,7 +113,7 @@ async fn every_path_makes_the_calls_that_it_needs_and_no_other() {
     let once_more = [&before[..], &after].concat();
     check("Generate", generate().authorization(&basic("my_username", "topsecret")), &once_more).await;
     // A token asks, and is looked at once more after the write; then the limit counts.
-    let token = bearer(&world.make(Format::Signed, "1", 100).await.text);
+    let token = bearer(&world.create_token(Format::Signed, "1", 100).await.text);
     let with_a_token = ["BatchGetItem", "PutItem", "BatchGetItem", "Query"];
     check("Generate", generate().authorization(&token), &with_a_token).await;
     let named = Request::new("POST", "/tokens").authorization(&token).json(&json!({"name": "named"}));
@@ -121,13 +121,13 @@ async fn every_path_makes_the_calls_that_it_needs_and_no_other() {
     let by_id = Request::new("DELETE", "/tokens/{id}").authorization(&token).parameter("id", "current");
     // What is taken back is read first: it may be anybody's.
     check("Revoke", by_id, &["BatchGetItem", "GetItem", "UpdateItem"]).await;
-    let token = bearer(&world.make(Format::Signed, "1", 101).await.text);
+    let token = bearer(&world.create_token(Format::Signed, "1", 101).await.text);
     let all = Request::new("DELETE", "/users/{user_id}/tokens").authorization(&token).parameter("user_id", "1");
     check("Revoke", all, &["BatchGetItem", "UpdateItem"]).await;
 }
 
 #[test]
-fn the_template_has_the_memory_and_the_alarms_that_the_cost_is_made_of() {
+fn the_template_has_the_memory_and_the_alarms_that_the_cost_is_applied_of() {
     let after = |text: &str| TEMPLATE.split(text).nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap();
     check("memory_mb", after("    MemorySize: "));
     check("alarms", u32::try_from(TEMPLATE.matches("MetricName: ").count()).unwrap().into());

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde_json::{Value, json};
 use tests::{
-    Answer, Request, World,
+    Request, Response, World,
     api::{bearer, text},
     basic,
     tap::Fault,
@@ -12,7 +12,7 @@ use tests::{
 
 const DAY: u64 = 86_400;
 
-async fn send(world: &World, token: &str, media_type: Option<&str>, body: &str) -> Answer {
+async fn send(world: &World, token: &str, media_type: Option<&str>, body: &str) -> Response {
     let request = Request::new("POST", "/tokens").authorization(&bearer(token)).body(body);
     let request = media_type.into_iter().fold(request, |request, value| request.header("Content-Type", value));
     world.send("Generate", request).await
@@ -23,7 +23,7 @@ fn list(values: Value) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_token_is_made_as_asked_and_shown_once() {
+async fn a_token_is_applied_as_asked_and_shown_once() {
     let world = World::new().await;
     let caller = world.token().await;
     let body = json!({"name": "backup of Zürich", "description": "nightly", "scopes": ["ROLE_USER"], "expires_in": 60});
@@ -62,7 +62,7 @@ async fn a_token_is_made_as_asked_and_shown_once() {
 }
 
 #[tokio::test]
-async fn a_jwt_is_made_when_asked_for() {
+async fn a_jwt_is_applied_when_asked_for() {
     let world = World::new().await;
     let made = world.created(&world.token().await, &json!({"name": "key", "format": "jwt"})).await;
     let token = made["token"].as_str().unwrap();
@@ -135,15 +135,15 @@ async fn a_member_that_is_wrong_is_named() {
     assert_eq!(world.count_records("1").await, before);
 }
 
-/// No token is made with this expiry, and the refusal names it.
-async fn expiry_is_refused(world: &World, caller: &str, member: &str, value: Value) {
+/// No token is made with this expiry, and the rejection names it.
+async fn expiry_is_rejected(world: &World, caller: &str, member: &str, value: Value) {
     let problem = world.create(&bearer(caller), &json!({"name": "a", member: value})).await.problem(400);
     assert_eq!((&problem["error"], &problem["member"]), (&"invalid_request".into(), &member.into()), "{value}");
     assert_eq!(world.count_records("1").await, 1, "the caller's own");
 }
 
 #[tokio::test]
-async fn an_expiry_that_cannot_be_read_is_refused_with_the_form_that_can() {
+async fn an_expiry_that_cannot_be_read_is_rejected_with_the_form_that_can() {
     let world = World::new().await;
     let caller = world.token().await;
     for (member, form) in [
@@ -192,7 +192,7 @@ async fn a_period_that_cannot_be_is_named() {
         "999999999999999999999 years",
         "٣ days"
     ])) {
-        expiry_is_refused(&world, &caller, "expires_in", expires_in).await;
+        expiry_is_rejected(&world, &caller, "expires_in", expires_in).await;
     }
 }
 
@@ -215,7 +215,7 @@ async fn an_instant_that_cannot_be_is_named() {
         1_800_000_060_u64,
         ["2027-02-01T00:00:00Z"]
     ])) {
-        expiry_is_refused(&world, &caller, "expires_at", expires_at).await;
+        expiry_is_rejected(&world, &caller, "expires_at", expires_at).await;
     }
     let both = json!({"name": "a", "expires_in": 60, "expires_at": "2027-02-01T00:00:00Z"});
     assert_eq!(world.create(&bearer(&caller), &both).await.problem(400)["member"], "expires_in");
@@ -249,7 +249,7 @@ async fn an_expiry_is_an_instant_or_seconds_or_a_period_of_the_calendar() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_json_object_is_refused() {
+async fn a_body_that_is_no_json_object_is_rejected() {
     let world = World::new().await;
     let caller = world.token().await;
     let json = Some("application/json");
@@ -270,7 +270,7 @@ async fn a_body_that_is_no_json_object_is_refused() {
 }
 
 #[tokio::test]
-async fn more_than_may_be_handed_out_is_left_out_and_nothing_left_is_refused() {
+async fn more_than_may_be_handed_out_is_left_out_and_nothing_left_is_rejected() {
     let world = World::new().await;
     let admin = world.token_of("admin", "letmein").await;
     let limited = world.created(&admin, &json!({"name": "a", "scopes": ["ROLE_USER"]})).await["token"].clone();
@@ -321,10 +321,10 @@ async fn an_administrator_makes_tokens_for_other_users_within_what_those_may_do(
     let user = world.token().await;
     let limited = world.created(&admin, &json!({"name": "a", "scopes": ["ROLE_USER"]})).await["token"].clone();
     for caller in [&user, theirs, limited.as_str().unwrap()] {
-        let refused = world.create(&bearer(caller), &json!({"name": "a", "user_id": "4"})).await;
-        assert_eq!(refused.problem(403)["error"], "insufficient_scope");
+        let rejected = world.create(&bearer(caller), &json!({"name": "a", "user_id": "4"})).await;
+        assert_eq!(rejected.problem(403)["error"], "insufficient_scope");
         let unknown = world.create(&bearer(caller), &json!({"name": "a", "user_id": "99"})).await;
-        assert_eq!(unknown, refused, "a user who may not ask does not learn who is there");
+        assert_eq!(unknown, rejected, "a user who may not ask does not learn who is there");
     }
     let own = world.created(&user, &json!({"name": "a", "user_id": "1"})).await;
     assert_eq!(own["user_id"], "1");

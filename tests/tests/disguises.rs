@@ -174,7 +174,7 @@ async fn the_authorizer_and_what_is_behind_it_answer_raw_events_in_disguise_alik
 }
 
 #[tokio::test]
-async fn what_is_behind_the_authorizer_refuses_whom_it_has_not_seen() {
+async fn what_is_behind_the_authorizer_rejects_whom_it_has_not_seen() {
     let world = World::new().await;
     let admin = world.token_of("admin", "letmein").await;
     for route in ["/api/user/{id}", "/rs/profile"] {

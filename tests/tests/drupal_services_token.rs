@@ -29,8 +29,8 @@ async fn the_transcript_of_the_original_works() {
         assert_eq!(reply.body, format!(r#"{{"expires":"{expires}","token":"{token}"}}"#));
         let ends = system.now().unix() + 30 * DAY;
         assert_eq!(expires, Timestamp::from_unix(ends).unwrap().with_offset_without_colon());
-        let [user_id, end, seal] = token.split('.').collect::<Vec<_>>().try_into().unwrap();
-        assert_eq!((user_id, end, seal.len()), ("1", format!("{ends:x}").as_str(), 43), "{token}");
+        let [user_id, end, sign] = token.split('.').collect::<Vec<_>>().try_into().unwrap();
+        assert_eq!((user_id, end, sign.len()), ("1", format!("{ends:x}").as_str(), 43), "{token}");
         token.to_owned()
     };
     let show = async |token: &str| {
@@ -106,7 +106,7 @@ async fn whoever_is_not_permitted_to_generate_gets_no_token_and_no_challenge() {
 #[tokio::test]
 async fn generate_may_be_set_to_take_live_tokens_only() {
     let world = World::with(&[("HALLPASS_GENERATE_PASSWORD", "off")]).await;
-    let jwt = world.make(Format::Jwt, "1", 1).await.text;
+    let jwt = world.create_token(Format::Jwt, "1", 1).await.text;
     assert_eq!(world.generate(&basic("my_username", "topsecret")).await.problem(401)["detail"], "Invalid credentials.");
     for authorization in [bearer(&jwt), basic(&jwt, "")] {
         let answer = world.generate(&authorization).await;
@@ -129,7 +129,7 @@ const OTHERWISE: [&str; 9] = [
 ];
 
 #[tokio::test]
-async fn a_password_is_refused_where_a_token_is_asked_for() {
+async fn a_password_is_rejected_where_a_token_is_asked_for() {
     let system = System::start(&[]).await;
     let token = system.token_of("my_username", "topsecret").await;
     let (password, both) = (basic("my_username", "topsecret"), basic(&token, "topsecret"));
@@ -217,11 +217,11 @@ async fn renewals_may_be_set_to_come_to_an_end() {
     assert_eq!(world.generate(&basic(&token, "")).await.problem(401)["reason"], "expired");
     // A setting that came after the token ends its renewals, and the answer says why.
     let begun = world.now().before(std::time::Duration::from_secs(70 * DAY));
-    let old = world.make_with(Format::Signed, "1", 9, |record| record.authenticated_at = begun).await;
+    let old = world.create_token_with(Format::Signed, "1", 9, |record| record.authenticated_at = begun).await;
     assert_eq!(world.verdict(&bearer(&old.text)).await, "allow");
-    let refused = world.generate(&bearer(&old.text)).await;
-    assert_eq!(refused.problem(401)["reason"], "expired");
-    assert!(refused.challenge().contains("The access token expired"), "{}", refused.challenge());
+    let rejected = world.generate(&bearer(&old.text)).await;
+    assert_eq!(rejected.problem(401)["reason"], "expired");
+    assert!(rejected.challenge().contains("The access token expired"), "{}", rejected.challenge());
 }
 
 #[tokio::test]

@@ -189,7 +189,7 @@ async fn an_endpoint_where_no_engine_answers_is_said_so() {
     let error = remote::recognize(&nobody).await.unwrap_err();
     assert!(error.starts_with(&format!("cannot reach {nobody}")), "{error}");
     let other = Tap::start(&format!("http://{nobody}")).await;
-    other.inject(ANY, 0, ALWAYS, Fault::Refuse(400, "UnknownOperationException"));
+    other.inject(ANY, 0, ALWAYS, Fault::Reject(400, "UnknownOperationException"));
     let error = remote::recognize(other.endpoint().strip_prefix("http://").unwrap()).await.unwrap_err();
     assert!(error.contains("neither"), "{error}");
 }
@@ -222,12 +222,12 @@ async fn a_read_takes_a_hundred_keys_and_no_more() {
 }
 
 #[tokio::test]
-async fn a_transaction_whose_answer_was_lost_is_not_refused_for_its_own_work() {
+async fn a_transaction_whose_answer_was_lost_is_not_rejected_for_its_own_work() {
     let (world, tap) = World::tapped(&[]).await;
     let token = world.token().await;
     tap.inject("TransactWriteItems", 0, 1, Fault::Lose);
-    let remake = Request::new("POST", "/profile/developer").authorization(&bearer(&token));
-    let answer = world.send("Generate", remake.header("Accept", "application/json")).await;
+    let regenerate = Request::new("POST", "/profile/developer").authorization(&bearer(&token));
+    let answer = world.send("Generate", regenerate.header("Accept", "application/json")).await;
     if capability::lacks(Capability::Idempotency, "the second attempt finds the work of the first").await {
         answer.problem(409);
         assert_eq!(world.count_records("1").await, 2, "and it is there");
@@ -243,7 +243,7 @@ async fn a_user_that_ttl_removed_is_a_removed_user_for_prune() {
         return;
     }
     let world = World::new().await;
-    let made = world.make(Format::Signed, "1", 1).await;
+    let made = world.create_token(Format::Signed, "1", 1).await;
     let item = world.user_item("1").await;
     assert!(expire(&world, "1").await);
     assert_eq!(world.verdict(&bearer(&made.text)).await, "user_removed");

@@ -176,7 +176,7 @@ fn judge_again(known: &Known<'_>, came: &Came, again: &Came, is_damage: bool) ->
         return if is_done { Ok(()) } else { Err(format!("once more, and it is not done {more:?} {missing:?}")) };
     }
     let is_over = case.again.contains(&&*again.outcome) && came.lines != *before && again.lines == came.lines;
-    if is_over { Ok(()) } else { Err("once more, and it is refused".to_owned()) }
+    if is_over { Ok(()) } else { Err("once more, and it is rejected".to_owned()) }
 }
 
 /// What came of a request, in a word.

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tests::{
-    Answer, Request, World,
+    Request, Response, World,
     api::{bearer, forged},
     basic,
-    tables::Made,
+    tables::TestToken,
     tap::{ALWAYS, ANSWERED_AT_ONCE, ANY, Fault},
 };
 use token::Format;
@@ -21,21 +21,21 @@ const CANNOT_TELL: &str = "error: the token could not be verified";
 const PASSING: [Fault; 5] = [
     Fault::Drop,
     Fault::Lose,
-    Fault::Refuse(500, "InternalServerError"),
-    Fault::Refuse(400, "ProvisionedThroughputExceededException"),
-    Fault::Refuse(400, "ThrottlingException"),
+    Fault::Reject(500, "InternalServerError"),
+    Fault::Reject(400, "ProvisionedThroughputExceededException"),
+    Fault::Reject(400, "ThrottlingException"),
 ];
 
-async fn verdict(world: &World, made: &Made) -> String {
+async fn verdict(world: &World, made: &TestToken) -> String {
     let verdict = tokio::time::timeout(LIMIT, world.verdict(&bearer(&made.text))).await;
     verdict.unwrap_or_else(|_| panic!("it took more than {LIMIT:?}"))
 }
 
 /// A token whose every call there is: its pointer is read, it ends another one, and its use is noted.
-async fn with_every_call(world: &World, seed: u8) -> Made {
-    let old = world.make(Format::Signed, "1", seed).await;
+async fn with_every_call(world: &World, seed: u8) -> TestToken {
+    let old = world.create_token(Format::Signed, "1", seed).await;
     let hash = old.record.id.hash;
-    world.make_with(Format::Developer, "1", seed + 100, |record| record.replaces = Some(hash)).await
+    world.create_token_with(Format::Developer, "1", seed + 100, |record| record.replaces = Some(hash)).await
 }
 
 /// What the calls of such a verification are.
@@ -77,9 +77,9 @@ async fn what_goes_by_is_tried_again() {
 
 /// The second attempt finds what the first one wrote.
 #[tokio::test]
-async fn a_new_record_is_made_once_and_shown_though_the_first_answer_was_lost() {
+async fn a_new_record_is_applied_once_and_shown_though_the_first_answer_was_lost() {
     let (world, tap) = World::tapped(&[]).await;
-    let made = world.make(Format::Signed, "2", 1).await;
+    let made = world.create_token(Format::Signed, "2", 1).await;
     tap.inject("PutItem", 0, 1, Fault::Lose);
     let token = world.created(&made.text, &json!({"name": "a", "scopes": ["ROLE_USER", "ROLE_ADMIN"]})).await;
     assert_eq!(world.count_records("2").await, 2);
@@ -106,7 +106,7 @@ async fn nobody_is_let_in_while_the_old_token_lives() {
 #[tokio::test]
 async fn the_note_of_the_last_use_may_fail() {
     let (world, tap) = World::tapped(&[]).await;
-    let made = world.make(Format::Signed, "1", 1).await;
+    let made = world.create_token(Format::Signed, "1", 1).await;
     for fault in ANSWERED_AT_ONCE {
         tap.inject("UpdateItem", 0, ALWAYS, fault);
         assert_eq!(verdict(&world, &made).await, "allow", "{fault:?}");
@@ -134,7 +134,7 @@ async fn a_store_that_never_answers_is_given_up_in_time() {
     };
     let unprocessed = async {
         let (world, tap) = World::tapped(&[]).await;
-        let made = world.make(Format::Signed, "1", 1).await;
+        let made = world.create_token(Format::Signed, "1", 1).await;
         tap.inject("BatchGetItem", 0, ALWAYS, Fault::Unprocessed);
         verdict(&world, &made).await
     };
@@ -148,7 +148,7 @@ async fn a_store_that_never_answers_is_given_up_in_time() {
 #[tokio::test]
 async fn keys_that_were_left_unprocessed_are_asked_for_again() {
     let (world, tap) = World::tapped(&[]).await;
-    let made = world.make(Format::Signed, "1", 1).await;
+    let made = world.create_token(Format::Signed, "1", 1).await;
     for times in 1..=4 {
         tap.inject("BatchGetItem", 0, times, Fault::Unprocessed);
         assert_eq!(verdict(&world, &made).await, "allow");
@@ -164,7 +164,7 @@ async fn half_of_the_keys_may_be_left_unprocessed() {
         answer["UnprocessedKeys"] = json!({"Users": {"Keys": [{"user_id": {"S": "1"}}], "ConsistentRead": true}});
     }
     let (world, tap) = World::tapped(&[]).await;
-    let made = world.make(Format::Signed, "1", 1).await;
+    let made = world.create_token(Format::Signed, "1", 1).await;
     tap.inject("BatchGetItem", 0, 1, Fault::Change(without_the_user));
     assert_eq!(verdict(&world, &made).await, "allow");
     let seen = tap.seen();
@@ -179,7 +179,7 @@ async fn an_answer_about_something_else_lets_nobody_in() {
         &mut answer["Responses"]["Tokens"][0]
     }
     let (world, tap) = World::tapped(&[]).await;
-    let made = world.make(Format::Signed, "1", 1).await;
+    let made = world.create_token(Format::Signed, "1", 1).await;
     let check = async |change: Change, expected: &str| {
         tap.inject("BatchGetItem", 0, ALWAYS, Fault::Change(change));
         assert_eq!(verdict(&world, &made).await, expected);
@@ -201,11 +201,11 @@ async fn an_answer_about_something_else_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn while_the_store_is_gone_what_needs_no_read_is_refused_and_nothing_else_is_told() {
+async fn while_the_store_is_gone_what_needs_no_read_is_rejected_and_nothing_else_is_told() {
     let (world, tap) = World::tapped(&[]).await;
     let mut made = Vec::new();
     for (seed, format) in (1..).zip([Format::Signed, Format::Jwt, Format::Developer]) {
-        made.push(world.make(format, "1", seed).await);
+        made.push(world.create_token(format, "1", seed).await);
     }
     tap.stop().await;
     for made in &made {
@@ -216,7 +216,7 @@ async fn while_the_store_is_gone_what_needs_no_read_is_refused_and_nothing_else_
 }
 
 /// A 503 that tells nothing of what is behind.
-fn assert_unavailable(answer: &Answer) {
+fn assert_unavailable(answer: &Response) {
     let problem = answer.problem(503);
     assert_eq!(problem["title"], "Service Unavailable");
     let told = answer.body.to_lowercase();
@@ -248,7 +248,7 @@ fn requests(token: &str) -> Vec<(&'static str, Request)> {
 #[tokio::test]
 async fn every_function_answers_503_while_the_store_is_gone() {
     let (world, tap) = World::tapped(&[]).await;
-    let made = world.make(Format::Signed, "1", 1).await;
+    let made = world.create_token(Format::Signed, "1", 1).await;
     tap.stop().await;
     for (function, request) in requests(&made.text) {
         assert_unavailable(&world.send(function, request).await);
@@ -264,7 +264,7 @@ async fn every_function_answers_503_at_whichever_call_the_store_goes() {
     let mut seed = 0;
     let mut request = async |index: usize| {
         seed += 1;
-        requests(&world.make(Format::Signed, "1", seed).await.text).swap_remove(index)
+        requests(&world.create_token(Format::Signed, "1", seed).await.text).swap_remove(index)
     };
     for index in 0..requests("").len() {
         let (function, whole) = request(index).await;

@@ -2,7 +2,7 @@
 
 use login::password;
 use serde_json::json;
-use tests::{Request, World, api::bearer, basic, visitor::Visitor};
+use tests::{Request, World, api::bearer, basic, web_client::WebClient};
 use token::Format;
 
 /// What no name or description may be.
@@ -29,7 +29,7 @@ const REFUSED: [&str; 17] = [
 #[tokio::test]
 async fn names_and_descriptions_of_tokens_are_trimmed_visible_and_of_one_direction() {
     let world = World::with(&[("HALLPASS_APP_USER", "4")]).await;
-    let token = bearer(&world.make(Format::Signed, "2", 1).await.text);
+    let token = bearer(&world.create_token(Format::Signed, "2", 1).await.text);
     let rarog =
         |name: &str| json!({"name": name, "expiration": "2027-02-01T00:00:00.000Z", "authorities": ["ROLE_USER"]});
     let post = async |route: &str, body: &serde_json::Value| {
@@ -51,10 +51,10 @@ async fn names_and_descriptions_of_tokens_are_trimmed_visible_and_of_one_directi
         let made = post("/rest/pat/1.0/token/user/create", &rarog(framed)).await.json();
         assert_eq!(made["name"], "laptop", "{framed:?}");
     }
-    let mut visitor = Visitor::signed_in(&world, "admin", "letmein").await;
+    let mut web_client = WebClient::signed_in(&world, "admin", "letmein").await;
     for text in ["%20", "%E2%A0%80", "a%09b", "ada%E2%80%AEnimda"] {
         let fields = [("do", "make"), ("name", text), ("limit", "all")];
-        let answer = visitor.submit("Generate", Request::new("POST", "/profile/developer"), &fields).await;
+        let answer = web_client.submit("Generate", Request::new("POST", "/profile/developer"), &fields).await;
         assert_eq!(answer.status, 400, "{text}");
     }
 }
@@ -74,7 +74,7 @@ async fn what_is_no_password_logs_nobody_in_at_any_entrance() {
             assert_eq!(world.send("Generate", request).await.status, 401, "{route} {text:?}");
         }
         let escaped = text.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
-        assert_eq!(Visitor::signing_in(&world, "my_username", &escaped).await.status, 401, "{text:?}");
+        assert_eq!(WebClient::signing_in(&world, "my_username", &escaped).await.status, 401, "{text:?}");
         world.advance(60);
     }
     let longest = "p".repeat(password::MAX_BYTES);

@@ -5,8 +5,8 @@ use store::{changes::Change, management::Renamed, marking::Invalidate, users::Wr
 use tests::{
     Request, World,
     api::{bearer, text},
-    tables::{Item, Made},
-    visitor::Visitor,
+    tables::{Item, TestToken},
+    web_client::WebClient,
 };
 use token::{Format, UserId};
 
@@ -14,7 +14,7 @@ use token::{Format, UserId};
 const FILLER: &str = "notes";
 
 /// How large an item may be, in bytes.
-const MOST: usize = 409_600;
+const MAX: usize = 409_600;
 
 /// What is left of a user's item when it is full: the attributes that are not there, and those with a short value.
 const ITEMS: [(&str, Option<&str>); 4] =
@@ -22,7 +22,7 @@ const ITEMS: [(&str, Option<&str>); 4] =
 
 /// The item with as much of the filler as there is room for.
 async fn fill(world: &World, mut item: Item) -> Item {
-    let (mut fits, mut too_much) = (0, MOST);
+    let (mut fits, mut too_much) = (0, MAX);
     while fits + 1 < too_much {
         let size = usize::midpoint(fits, too_much);
         item.insert(FILLER.to_owned(), text(&"x".repeat(size)));
@@ -48,18 +48,18 @@ struct Full<'a> {
 
 impl Full<'_> {
     /// The full user again, with a new token of each format.
-    async fn tokens(&mut self) -> Vec<Made> {
+    async fn tokens(&mut self) -> Vec<TestToken> {
         self.world.put("Users", self.item.clone()).await;
         let mut tokens = Vec::new();
         for format in [Format::Signed, Format::Developer, Format::Jwt] {
             self.seed = self.seed.wrapping_add(1);
-            tokens.push(self.world.make(format, "1", self.seed).await);
+            tokens.push(self.world.create_token(format, "1", self.seed).await);
         }
         tokens
     }
 
     /// None of them is accepted, and none is when the change is undone, but for the generation.
-    async fn ended(&self, tokens: &[Made], what: &str) {
+    async fn ended(&self, tokens: &[TestToken], what: &str) {
         self.verdicts(tokens, what, |verdict| verdict != "allow" && !verdict.starts_with("error")).await;
         let mut item = self.item.clone();
         if let Some(generation) = self.world.user_item("1").await.remove("token_generation") {
@@ -70,7 +70,7 @@ impl Full<'_> {
         self.verdicts(tokens, what, |verdict| verdict != "allow" && !verdict.starts_with("error")).await;
     }
 
-    async fn verdicts(&self, tokens: &[Made], what: &str, is_right: impl Fn(&str) -> bool) {
+    async fn verdicts(&self, tokens: &[TestToken], what: &str, is_right: impl Fn(&str) -> bool) {
         for made in tokens {
             let verdict = self.world.verdict(&bearer(&made.text)).await;
             assert!(is_right(&verdict), "{}: {what}: {verdict}", self.case);
@@ -153,14 +153,14 @@ async fn a_user_whose_item_is_full_is_shut_out_and_every_token_ends() {
 async fn a_user_whose_item_is_full_is_shut_out_by_the_api_and_the_pages() {
     let world = World::new().await;
     let admin_token = world.token_of("admin", "letmein").await;
-    let mut admin = Visitor::signed_in(&world, "admin", "letmein").await;
+    let mut admin = WebClient::signed_in(&world, "admin", "letmein").await;
     let mut item = world.user_item("1").await;
     item.remove("token_generation");
     let item = fill(&world, item).await;
     for (index, what) in ["the API", "block", "revoke-all"].into_iter().enumerate() {
         world.put("Users", item.clone()).await;
-        let mut user = Visitor::signed_in(&world, "my_username", "topsecret").await;
-        let made = world.make(Format::Signed, "1", u8::try_from(index).unwrap()).await;
+        let mut user = WebClient::signed_in(&world, "my_username", "topsecret").await;
+        let made = world.create_token(Format::Signed, "1", u8::try_from(index).unwrap()).await;
         assert_eq!(world.verdict(&bearer(&made.text)).await, "allow", "{what}");
         assert_eq!(user.open("Console", Request::new("GET", "/profile/developer")).await.status, 200, "{what}");
         if what == "the API" {

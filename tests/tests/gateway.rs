@@ -92,8 +92,8 @@ impl Running {
     }
 }
 
-/// A refusal of the gateway itself: the reason in both headers and in a body that is JSON.
-fn refused(reply: &Reply, reason: &str, description: &str) {
+/// A rejection of the gateway itself: the reason in both headers and in a body that is JSON.
+fn rejected(reply: &Reply, reason: &str, description: &str) {
     let challenge = format!(r#"Bearer realm="hallpass", error="invalid_token", error_description="{description}""#);
     let both = tests::with_basic(&challenge, true);
     assert_eq!((reply.status, reply.header("www-authenticate")), (401, both.as_str()), "{}", reply.body);
@@ -131,20 +131,20 @@ async fn the_transcript_of_services_token_works() {
 }
 
 #[tokio::test]
-async fn a_refusal_of_the_gateway_names_its_reason() {
+async fn a_rejection_of_the_gateway_names_its_reason() {
     let stack = fresh().await;
     let (token, other) = (stack.token().await, stack.token().await);
     for bad in [bearer("nonsense"), bearer(&forged(&token)), ".".repeat(5_000)] {
-        refused(&stack.show(&bad).await, "malformed", "The access token is not valid");
+        rejected(&stack.show(&bad).await, "malformed", "The access token is not valid");
     }
     let password = stack.show(&basic("my_username", "topsecret")).await;
     assert_eq!((password.status, password.header("x-www-authenticate")), (401, r#"Bearer realm="hallpass""#));
     assert_eq!(password.json()["detail"], "Invalid credentials.");
     let twice = [("Authorization", "Bearer a"), ("Authorization", "Bearer b")];
-    refused(&stack.client.send("GET", "/api/user/1", &twice).await, "malformed", "The access token is not valid");
+    rejected(&stack.client.send("GET", "/api/user/1", &twice).await, "malformed", "The access token is not valid");
     let reply = stack.client.ask("DELETE", "/tokens/current", &bearer(&token)).await;
     assert_eq!(reply.status, 200, "{}", reply.body);
-    refused(&stack.show(&bearer(&token)).await, "revoked", "The access token was revoked");
+    rejected(&stack.show(&bearer(&token)).await, "revoked", "The access token was revoked");
     assert_eq!(stack.show(&bearer(&other)).await.status, 200);
     stack.dev.stop().await;
 }
@@ -158,33 +158,33 @@ async fn a_change_of_the_user_counts_at_the_very_next_request_and_stays() {
     let token = stack.token().await;
     assert_eq!(stack.show(&bearer(&token)).await.status, 200);
     stack.change(Change::Password(hash)).await;
-    refused(&stack.show(&bearer(&token)).await, "user_changed", password);
+    rejected(&stack.show(&bearer(&token)).await, "user_changed", password);
     // A password has another hash every time.
     stack.change(Change::Password(login::password::hash("topsecret", [7; 16]).unwrap())).await;
-    refused(&stack.show(&bearer(&token)).await, "user_changed", password);
+    rejected(&stack.show(&bearer(&token)).await, "user_changed", password);
     let token = stack.token().await;
     stack.rename("renamed").await;
-    refused(&stack.show(&bearer(&token)).await, "user_changed", name);
+    rejected(&stack.show(&bearer(&token)).await, "user_changed", name);
     // All that is left of a name is a raised `token_generation`.
     stack.rename("my_username").await;
-    refused(&stack.show(&bearer(&token)).await, "revoked", "The access token was revoked");
+    rejected(&stack.show(&bearer(&token)).await, "revoked", "The access token was revoked");
     let token = stack.token().await;
     stack.change(Change::Block).await;
-    refused(&stack.show(&bearer(&token)).await, "user_blocked", "The user of the access token is blocked");
+    rejected(&stack.show(&bearer(&token)).await, "user_blocked", "The user of the access token is blocked");
     stack.change(Change::Unblock).await;
-    refused(&stack.show(&bearer(&token)).await, "revoked", "The access token was revoked");
+    rejected(&stack.show(&bearer(&token)).await, "revoked", "The access token was revoked");
 
     let token = stack.token().await;
     stack.write("username", text("straight")).await;
-    refused(&stack.show(&bearer(&token)).await, "user_changed", name);
+    rejected(&stack.show(&bearer(&token)).await, "user_changed", name);
     stack.dev.delivery.drain().await.unwrap();
     stack.write("username", text("my_username")).await;
     let undone = "The user changed since the access token was issued";
-    refused(&stack.show(&bearer(&token)).await, "user_changed", undone);
+    rejected(&stack.show(&bearer(&token)).await, "user_changed", undone);
 
     let token = stack.token().await;
     stack.dev.stack.store().unwrap().remove_user(&"1".parse().unwrap()).await.unwrap();
-    refused(&stack.show(&bearer(&token)).await, "user_removed", "The user of the access token was removed");
+    rejected(&stack.show(&bearer(&token)).await, "user_removed", "The user of the access token was removed");
     stack.dev.stop().await;
 }
 
@@ -249,23 +249,23 @@ async fn data_survives_a_restart_and_not_a_fresh_start() {
     let stack = fresh().await;
     let (token, revoked) = (stack.token().await, stack.token().await);
     stack.client.ask("DELETE", "/tokens/current", &bearer(&revoked)).await;
-    let ring = stack.data.path().join("keys.json");
-    assert_eq!(fs::metadata(&ring).unwrap().permissions().mode() & 0o777, 0o600);
+    let keyring = stack.data.path().join("keys.json");
+    assert_eq!(fs::metadata(&keyring).unwrap().permissions().mode() & 0o777, 0o600);
     let authority = fs::read(stack.data.path().join("ca.pem")).unwrap();
     let Running { data, dev, client } = stack;
     dev.stop().await;
-    assert!(client.is_refused().await, "nobody listens any more");
+    assert!(client.is_rejected().await, "nobody listens any more");
     assert!(!data.path().join("stack.json").exists(), "no command finds it any more");
 
     let stack = running(data, |_| {}).await;
     assert_eq!(stack.show(&bearer(&token)).await.status, 200);
-    refused(&stack.show(&bearer(&revoked)).await, "revoked", "The access token was revoked");
+    rejected(&stack.show(&bearer(&revoked)).await, "revoked", "The access token was revoked");
     let Running { data, dev, .. } = stack;
     dev.stop().await;
 
     let stack = running(data, |options| options.fresh = true).await;
     assert_eq!(fs::read(stack.data.path().join("ca.pem")).unwrap(), authority, "clients trust it still");
-    refused(&stack.show(&bearer(&token)).await, "malformed", "The access token is not valid");
+    rejected(&stack.show(&bearer(&token)).await, "malformed", "The access token is not valid");
     assert_eq!(stack.show(&bearer(&stack.token().await)).await.status, 200);
     stack.dev.stop().await;
 }
@@ -319,7 +319,7 @@ async fn what_is_in_the_way_of_a_start_is_said_in_one_line() {
         }
         assert!(!line.contains("c2hvcnQ"), "{line} shows a key");
     };
-    let ring = |json: Value| move |data: &Path| fs::write(data.join("keys.json"), json.to_string()).unwrap();
+    let keyring = |json: Value| move |data: &Path| fs::write(data.join("keys.json"), json.to_string()).unwrap();
     let nothing = |_: &Path| {};
     let as_it_is = |_: &mut Options| {};
     let set = |name: &'static str, value: &'static str| {
@@ -332,10 +332,10 @@ async fn what_is_in_the_way_of_a_start_is_said_in_one_line() {
     check(&["cannot listen on port", &port.to_string()], &nothing, &|options| options.port = port).await;
 
     let short = json!([{"id": "first", "key": "c2hvcnQ", "signs_from": 0}]);
-    check(&["key ring", "keys.json", "first"], &ring(short.clone()), &as_it_is).await;
-    check(&["key ring", "keys.json"], &ring(json!([])), &as_it_is).await;
-    check(&["key ring", "keys.json"], &ring(json!("c2hvcnQ")), &as_it_is).await;
-    check(&["key ring", "keys.json"], &|data| fs::create_dir(data.join("keys.json")).unwrap(), &as_it_is).await;
+    check(&["keyring", "keys.json", "first"], &keyring(short.clone()), &as_it_is).await;
+    check(&["keyring", "keys.json"], &keyring(json!([])), &as_it_is).await;
+    check(&["keyring", "keys.json"], &keyring(json!("c2hvcnQ")), &as_it_is).await;
+    check(&["keyring", "keys.json"], &|data| fs::create_dir(data.join("keys.json")).unwrap(), &as_it_is).await;
     check(&["HALLPASS_KEYS"], &nothing, &|options| options.keys = Some(token::Text::new(short.to_string()))).await;
     check(&["HALLPASS_PREFIX"], &nothing, &set("HALLPASS_PREFIX", "a b")).await;
     check(&["HALLPASS_LIFETIME"], &nothing, &set("HALLPASS_LIFETIME", "soon")).await;

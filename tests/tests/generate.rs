@@ -17,7 +17,7 @@ const GENERATE: &str = "/api/services_token/generate";
 
 const DAY: u64 = 86_400;
 
-/// What a refusal asks for where a password would do as well as a token.
+/// What a rejection asks for where a password would do as well as a token.
 const CHALLENGE: &str = r#"Bearer realm="hallpass""#;
 
 #[tokio::test]
@@ -32,9 +32,9 @@ async fn a_password_gives_two_members_in_their_order() {
     assert_eq!(answer.header("content-type"), "application/json");
     assert_eq!(answer.header("cache-control"), "no-store");
 
-    let [user_id, ends, seal] = token.split('.').collect::<Vec<_>>().try_into().unwrap();
+    let [user_id, ends, sign] = token.split('.').collect::<Vec<_>>().try_into().unwrap();
     assert_eq!((user_id, ends), ("1", format!("{:x}", world.now().unix() + 30 * DAY).as_str()));
-    assert!(seal.len() == 43 && seal.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'), "{seal}");
+    assert!(sign.len() == 43 && sign.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'), "{sign}");
     assert_eq!(world.verdict(&bearer(&token)).await, "allow");
 }
 
@@ -117,7 +117,7 @@ async fn a_missing_credential_is_asked_for_and_a_doubled_one_is_a_bad_request() 
 }
 
 #[tokio::test]
-async fn a_bad_token_is_refused_on_every_route_without_a_read() {
+async fn a_bad_token_is_rejected_on_every_route_without_a_read() {
     let (world, tap) = World::tapped(&[]).await;
     let (good, later) = (world.unwritten(Format::Signed, "1", 9).await.text, 7_200);
     let jwt = world.unwritten(Format::Jwt, "1", 9).await.text;
@@ -271,7 +271,7 @@ async fn a_chain_of_renewals_comes_to_an_end() {
 
     // A chain that was begun before the limit was set, or lowered, mints nothing more, however long its token lives.
     let begun = world.now().before(std::time::Duration::from_secs(40 * DAY));
-    let old = world.make_with(Format::Signed, "1", 9, |record| record.authenticated_at = begun).await;
+    let old = world.create_token_with(Format::Signed, "1", 9, |record| record.authenticated_at = begun).await;
     assert_eq!(world.generate(&bearer(&old.text)).await.problem(401)["reason"], "expired");
     assert_eq!(generate(&basic("my_username", "topsecret")).await["expires"], "2027-03-26T08:00:00+0000");
 }
@@ -288,7 +288,8 @@ async fn a_token_that_was_taken_back_mints_nothing() {
     let (revoked, other) = (world.token().await, world.token().await);
     world.revoke(&revoked).await;
     check(&revoked, "revoked").await;
-    let disabled = world.make_with(Format::Signed, "1", 9, |record| record.disabled_at = Some(record.issued_at)).await;
+    let disabled =
+        world.create_token_with(Format::Signed, "1", 9, |record| record.disabled_at = Some(record.issued_at)).await;
     check(&disabled.text, "disabled").await;
     check(&world.unwritten(Format::Signed, "1", 8).await.text, "unknown").await;
     world.set_user("1", "status", Some(text("blocked"))).await;
@@ -334,7 +335,7 @@ async fn passwords_can_be_left_out() {
         assert_eq!(answer.challenge(), r#"Bearer realm="hallpass""#);
     }
     assert_eq!(world.dump("Attempts").await, Vec::<String>::new(), "nothing was checked, so nothing is counted");
-    let made = world.make(Format::Signed, "1", 9).await;
+    let made = world.create_token(Format::Signed, "1", 9).await;
     assert_eq!(world.generate(&basic(&made.text, "")).await.status, 200);
 }
 

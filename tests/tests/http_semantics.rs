@@ -1,4 +1,4 @@
-//! What two readers could read in two ways is refused, and `HEAD` is answered as `GET` where that is safe. Over the whole
+//! What two readers could read in two ways is rejected, and `HEAD` is answered as `GET` where that is safe. Over the whole
 //! stack, on every route of the template.
 
 use std::{collections::BTreeSet, time::Duration};
@@ -64,7 +64,7 @@ async fn head_is_answered_as_get_without_content_on_every_safe_route_and_nowhere
 }
 
 #[tokio::test]
-async fn without_a_credential_head_is_refused_as_get_is() {
+async fn without_a_credential_head_is_rejected_as_get_is() {
     let (system, _) = start().await;
     let safe = routes().into_iter().filter(|(method, _, route)| method == "GET" && !UNSAFE.contains(&route.as_str()));
     for (_, path, _) in safe {
@@ -75,7 +75,7 @@ async fn without_a_credential_head_is_refused_as_get_is() {
 }
 
 #[tokio::test]
-async fn a_parameter_of_the_query_that_stands_twice_is_refused_on_every_route() {
+async fn a_parameter_of_the_query_that_stands_twice_is_rejected_on_every_route() {
     let (system, token) = start().await;
     let mut seen = 0;
     for (method, path, route) in routes() {
@@ -96,7 +96,7 @@ async fn a_parameter_of_the_query_that_stands_twice_is_refused_on_every_route() 
 }
 
 #[tokio::test]
-async fn a_field_of_a_form_that_stands_twice_is_refused_wherever_a_form_is_read() {
+async fn a_field_of_a_form_that_stands_twice_is_rejected_wherever_a_form_is_read() {
     let (system, token) = start().await;
     for path in ["/oauth/introspect", "/oauth/revoke"] {
         let headers = [("Authorization", token.as_str()), ("Content-Type", FORM)];
@@ -129,7 +129,7 @@ fn json_routes(system: &System) -> [(&'static str, &'static str, String); 4] {
 }
 
 #[tokio::test]
-async fn a_member_of_json_that_stands_twice_is_refused_and_named_on_every_route() {
+async fn a_member_of_json_that_stands_twice_is_rejected_and_named_on_every_route() {
     let (system, token) = start().await;
     let headers = [("Authorization", token.as_str()), ("Content-Type", "application/json")];
     for (method, path, body) in json_routes(&system) {
@@ -149,7 +149,7 @@ async fn a_member_of_json_that_stands_twice_is_refused_and_named_on_every_route(
 }
 
 #[tokio::test]
-async fn an_encoded_body_is_refused_on_every_route_that_reads_one() {
+async fn an_encoded_body_is_rejected_on_every_route_that_reads_one() {
     let (system, token) = start().await;
     let json = json_routes(&system).map(|(method, path, body)| (method, path, "application/json", body));
     let forms = ["/oauth/introspect", "/oauth/revoke", "/sign-in", "/sign-out", "/profile/developer"];

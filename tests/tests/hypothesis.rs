@@ -1,4 +1,4 @@
-//! The clients of hypothesis/h: one opaque `6879-` token per user, made and remade at will, and validators that are tried
+//! The clients of hypothesis/h: one opaque `6879-` token per user, made and regenerated at will, and validators that are tried
 //! by prefix.
 
 use std::{sync::Arc, time::Duration};
@@ -17,13 +17,13 @@ use tokio::task::JoinSet;
 
 const DEVELOPER: &str = "/profile/developer";
 
-/// Makes or remakes the developer token, as a client of the original asks for it.
-async fn remake(system: &System, authorization: &str) -> Reply {
+/// Makes or regenerates the developer token, as a client of the original asks for it.
+async fn regenerate(system: &System, authorization: &str) -> Reply {
     let headers = [("Authorization", authorization), ("Accept", "application/json")];
     system.send("POST", "/profile/developer/", &headers, "").await
 }
 
-async fn remake_in(world: &World, token: &str) -> tests::Answer {
+async fn regenerate_in(world: &World, token: &str) -> tests::Response {
     let request = Request::new("POST", DEVELOPER).header("Accept", "application/json");
     world.send("Generate", request.authorization(&bearer(token))).await
 }
@@ -39,7 +39,7 @@ async fn developers(world: &World) -> usize {
 }
 
 #[tokio::test]
-async fn a_developer_token_is_made_and_remade_and_the_old_one_is_dead_at_once() {
+async fn a_developer_token_is_applied_and_regenerated_and_the_old_one_is_dead_at_once() {
     let system = System::start(&[]).await;
     let token = system.token_of("my_username", "topsecret").await;
     let list = async || {
@@ -48,7 +48,7 @@ async fn a_developer_token_is_made_and_remade_and_the_old_one_is_dead_at_once() 
         list.into_iter().filter(|one| one["format"] == "developer").collect::<Vec<_>>()
     };
     assert_eq!(list().await, Vec::<Value>::new(), "none to begin with");
-    let first = remake(&system, &bearer(&token)).await.body_of(201);
+    let first = regenerate(&system, &bearer(&token)).await.body_of(201);
     assert_eq!(members(&first), ["id", "token"]);
     let developer = text_of(&first);
     let (prefix, opaque) = developer.split_at(5);
@@ -60,14 +60,14 @@ async fn a_developer_token_is_made_and_remade_and_the_old_one_is_dead_at_once() 
     }
 
     // With another token, then with itself.
-    let second = remake(&system, &bearer(&token)).await.body_of(201);
+    let second = regenerate(&system, &bearer(&token)).await.body_of(201);
     assert_eq!(
         (system.verdict(&text_of(&first)).await, system.verdict(&text_of(&second)).await),
         ("replaced".to_owned(), "allow".to_owned())
     );
-    let third = remake(&system, &bearer(&text_of(&second))).await.body_of(201);
+    let third = regenerate(&system, &bearer(&text_of(&second))).await.body_of(201);
     assert_eq!(system.verdict(&text_of(&second)).await, "replaced");
-    assert_eq!(remake(&system, &bearer(&text_of(&second))).await.body_of(401)["reason"], "replaced");
+    assert_eq!(regenerate(&system, &bearer(&text_of(&second))).await.body_of(401)["reason"], "replaced");
     let [one] = list().await.try_into().unwrap();
     let latest = system.now().after(Duration::from_secs(366 * 86_400)).to_string();
     assert_eq!((&one["id"], &one["expires_at"], &one["state"]), (&third["id"], &json!(latest), &json!("live")));
@@ -79,27 +79,27 @@ async fn a_developer_token_is_made_and_remade_and_the_old_one_is_dead_at_once() 
 }
 
 #[tokio::test]
-async fn a_developer_token_is_made_by_a_live_token_and_nothing_else() {
+async fn a_developer_token_is_applied_by_a_live_token_and_nothing_else() {
     let system = System::start(&[]).await;
     let token = system.token_of("my_username", "topsecret").await;
-    let first = remake(&system, &bearer(&token)).await.body_of(201);
+    let first = regenerate(&system, &bearer(&token)).await.body_of(201);
     assert_eq!(
-        remake(&system, &basic("my_username", "topsecret")).await.body_of(401)["detail"],
+        regenerate(&system, &basic("my_username", "topsecret")).await.body_of(401)["detail"],
         "Invalid credentials."
     );
-    assert_eq!(remake(&system, &bearer(&forged(&text_of(&first)))).await.body_of(401)["reason"], "malformed");
+    assert_eq!(regenerate(&system, &bearer(&forged(&text_of(&first)))).await.body_of(401)["reason"], "malformed");
     let cookie = system.send("POST", DEVELOPER, &[("Cookie", "session=1")], "").await;
     assert_eq!(cookie.body_of(403)["detail"], "The user is not permitted to do this");
     assert_eq!(system.send("POST", DEVELOPER, &[], "").await.body_of(401)["detail"], "An access token is required");
     system.ask("DELETE", "/tokens/current", &bearer(&token)).await.body_of(200);
-    assert_eq!(remake(&system, &bearer(&token)).await.body_of(401)["reason"], "revoked");
-    assert_eq!(system.verdict(&text_of(&first)).await, "allow", "none of them remade it");
+    assert_eq!(regenerate(&system, &bearer(&token)).await.body_of(401)["reason"], "revoked");
+    assert_eq!(system.verdict(&text_of(&first)).await, "allow", "none of them regenerated it");
     system.ask("DELETE", "/tokens/current", &bearer(&text_of(&first))).await.body_of(200);
     assert_eq!(system.verdict(&text_of(&first)).await, "revoked");
-    assert_eq!(remake(&system, &bearer(&text_of(&first))).await.body_of(401)["reason"], "revoked");
+    assert_eq!(regenerate(&system, &bearer(&text_of(&first))).await.body_of(401)["reason"], "revoked");
     // One that was taken back makes room for the next.
     let token = system.token_of("my_username", "topsecret").await;
-    let next = remake(&system, &bearer(&token)).await.body_of(201);
+    let next = regenerate(&system, &bearer(&token)).await.body_of(201);
     assert_eq!(system.verdict(&text_of(&next)).await, "allow");
     let put = system.ask("PUT", DEVELOPER, &bearer(&token)).await;
     put.body_of(405);
@@ -113,7 +113,7 @@ async fn a_developer_token_may_do_what_its_maker_may() {
     let admin = world.token_of("admin", "letmein").await;
     let narrow = world.created(&admin, &json!({"name": "narrow", "scopes": ["ROLE_USER"]})).await;
     let scope = async |token: &str| {
-        let made = remake_in(&world, token).await.json();
+        let made = regenerate_in(&world, token).await.json();
         let shown = Request::new("GET", "/tokens/{id}").parameter("id", "current");
         world.send("Console", shown.authorization(&bearer(&text_of(&made)))).await.json()["scopes"].clone()
     };
@@ -122,17 +122,17 @@ async fn a_developer_token_may_do_what_its_maker_may() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_twenty_remakes_at_once_one_token_survives_and_a_loser_gets_no_text() {
+async fn of_twenty_regenerates_at_once_one_token_survives_and_a_loser_gets_no_text() {
     let system = Arc::new(System::start(&[]).await);
     let token = system.token_of("my_username", "topsecret").await;
     let at_once = async |token: &str| {
-        let mut remakes = JoinSet::new();
+        let mut regenerates = JoinSet::new();
         for _ in 0..20 {
             let (system, token) = (Arc::clone(&system), bearer(token));
-            remakes.spawn(async move { remake(&system, &token).await });
+            regenerates.spawn(async move { regenerate(&system, &token).await });
         }
         let mut living = Vec::new();
-        for reply in remakes.join_all().await {
+        for reply in regenerates.join_all().await {
             if reply.status == 201 {
                 let text = text_of(&reply.json());
                 if system.verdict(&text).await == "allow" {
@@ -166,7 +166,7 @@ async fn a_token_costs_the_reads_of_its_own_kind_and_of_no_other() {
             Format::Developer => &["GetItem", "BatchGetItem"],
             Format::Signed | Format::Jwt => &["BatchGetItem"],
         };
-        let made = world.make(format, "1", seed).await.text;
+        let made = world.create_token(format, "1", seed).await.text;
         // The first use is noted; it is not what is counted here.
         assert_eq!(world.verdict(&bearer(&made)).await, "allow");
         cases.push((forged(&made), "malformed", &[][..]));
@@ -200,7 +200,7 @@ async fn a_text_that_begins_like_a_developer_token_goes_on_to_the_validator_that
         world.set_user(id, attribute, Some(text(value))).await;
     }
     world.set_user(id, "permissions", Some(AttributeValue::Ss(vec!["ROLE_USER".to_owned()]))).await;
-    let signed = world.make(Format::Signed, id, 1).await.text;
+    let signed = world.create_token(Format::Signed, id, 1).await.text;
     assert!(signed.starts_with("6879-"), "{signed}");
     tap.seen();
     assert_eq!(world.verdict(&bearer(&signed)).await, "allow");
@@ -211,12 +211,12 @@ async fn a_text_that_begins_like_a_developer_token_goes_on_to_the_validator_that
 }
 
 #[tokio::test]
-async fn a_remake_is_one_transaction_over_record_and_pointer() {
+async fn a_regenerate_is_one_transaction_over_record_and_pointer() {
     let (world, tap) = World::tapped(&[]).await;
     let token = world.token().await;
-    let made = remake_in(&world, &token).await.json();
+    let made = regenerate_in(&world, &token).await.json();
     tap.seen();
-    assert_eq!(remake_in(&world, &token).await.status, 201);
+    assert_eq!(regenerate_in(&world, &token).await.status, 201);
     let seen = tap.seen();
     let operations: Vec<&str> = seen.iter().map(|seen| seen.operation.as_str()).collect();
     assert_eq!(operations, ["BatchGetItem", "GetItem", "TransactWriteItems", "BatchGetItem"]);
@@ -228,9 +228,9 @@ async fn a_remake_is_one_transaction_over_record_and_pointer() {
     assert_eq!(world.verdict(&bearer(&text_of(&made))).await, "replaced");
     assert_eq!(developers(&world).await, 1);
     // By itself it is in the transaction's condition: it must still be the one.
-    let own = remake_in(&world, &token).await.json();
+    let own = regenerate_in(&world, &token).await.json();
     tap.seen();
-    assert_eq!(remake_in(&world, &text_of(&own)).await.status, 201);
+    assert_eq!(regenerate_in(&world, &text_of(&own)).await.status, 201);
     let seen = tap.seen();
     let operations: Vec<&str> = seen.iter().map(|seen| seen.operation.as_str()).collect();
     assert_eq!(operations, ["GetItem", "BatchGetItem", "TransactWriteItems", "BatchGetItem"]);
@@ -260,7 +260,7 @@ async fn a_remake_is_one_transaction_over_record_and_pointer() {
 async fn a_developer_token_that_is_set_to_end_says_so_for_the_grace_period() {
     let world = World::with(&[("HALLPASS_DEVELOPER_LIFETIME", "90d")]).await;
     let token = world.token().await;
-    let developer = text_of(&remake_in(&world, &token).await.json());
+    let developer = text_of(&regenerate_in(&world, &token).await.json());
     world.advance(90 * 86_400 - 1);
     assert_eq!(world.verdict(&bearer(&developer)).await, "allow");
     world.advance(1);
@@ -278,14 +278,14 @@ async fn a_developer_token_ends_with_the_chain_it_was_made_from() {
     let world = World::with(&[("HALLPASS_MAX_AUTHENTICATION_AGE", "40d")]).await;
     let token = world.token().await;
     world.advance(86_400);
-    let developer = text_of(&remake_in(&world, &token).await.json());
+    let developer = text_of(&regenerate_in(&world, &token).await.json());
     world.advance(39 * 86_400 - 1);
     assert_eq!(world.verdict(&bearer(&developer)).await, "allow");
     world.advance(1);
     assert_eq!(world.verdict(&bearer(&developer)).await, "expired");
     let begun = world.now().before(Duration::from_secs(40 * 86_400));
-    let old = world.make_with(Format::Developer, "2", 9, |record| record.authenticated_at = begun).await;
-    assert_eq!(remake_in(&world, &old.text).await.problem(401)["reason"], "expired");
+    let old = world.create_token_with(Format::Developer, "2", 9, |record| record.authenticated_at = begun).await;
+    assert_eq!(regenerate_in(&world, &old.text).await.problem(401)["reason"], "expired");
 }
 
 #[tokio::test]
@@ -301,7 +301,7 @@ async fn a_narrow_token_regenerates_only_a_developer_token_that_it_manages() {
     let (reader, other, manager) =
         (narrow(json!(["a", "tokens"])).await, narrow(json!(["a"])).await, narrow(json!(["manage-tokens"])).await);
     let check = async |token: &str, old: &str, is_permitted: bool| {
-        let answer = remake_in(&world, token).await;
+        let answer = regenerate_in(&world, token).await;
         if is_permitted {
             assert_eq!(answer.status, 201, "{}", answer.body);
             assert_eq!(world.verdict(&bearer(old)).await, "replaced");
@@ -311,7 +311,7 @@ async fn a_narrow_token_regenerates_only_a_developer_token_that_it_manages() {
         assert_eq!(world.verdict(&bearer(old)).await, "allow");
         old.to_owned()
     };
-    let broad = text_of(&remake_in(&world, &whole).await.json());
+    let broad = text_of(&regenerate_in(&world, &whole).await.json());
     let broad = check(&reader, &broad, false).await;
     // The one with the permission, then the one that it created itself, then a developer token by itself.
     let developer = check(&manager, &broad, true).await;
@@ -320,7 +320,7 @@ async fn a_narrow_token_regenerates_only_a_developer_token_that_it_manages() {
     let developer = check(&whole, &developer, true).await;
     assert_eq!(world.revoke(&developer).await.status, 200);
     // What has ended for good is nobody's; what was created by the narrow token is that token's to regenerate.
-    let developer = text_of(&remake_in(&world, &other).await.json());
+    let developer = text_of(&regenerate_in(&world, &other).await.json());
     let developer = check(&other, &developer, true).await;
     check(&reader, &developer, false).await;
 }

@@ -1,5 +1,5 @@
-//! The signing key is rotated as an operator does it, while several instances of every function work, each with the ring
-//! that it fetched at a time of its own: nobody is refused, and nothing is left to the old key but what it has sealed.
+//! The signing key is rotated as an operator does it, while several instances of every function work, each with the keyring
+//! that it fetched at a time of its own: nobody is rejected, and nothing is left to the old key but what it has signed.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use serde_json::json;
 use tests::{KEYS, World, api::bearer};
 use token::Keyring;
 
-/// How often a ring is fetched again, in seconds: the default.
+/// How often a keyring is fetched again, in seconds: the default.
 const REFRESH: u64 = 300;
 
 /// How many instances of every function there are.
@@ -29,7 +29,7 @@ struct Fleet {
 }
 
 impl Fleet {
-    /// Instances that begin a while ago, so that it is now when the last of them has fetched its ring.
+    /// Instances that begin a while ago, so that it is now when the last of them has fetched its keyring.
     async fn start() -> Self {
         let secrets = Secrets::start("local".to_owned(), &Keyring::parse(KEYS).unwrap(), None).await.unwrap();
         let pause = REFRESH / INSTANCES;
@@ -76,7 +76,7 @@ impl Fleet {
         assert!(verdicts.iter().all(|verdict| verdict == "allow"), "{}: {verdicts:?}", self.instances[0].now());
     }
 
-    /// The keys that have sealed the tokens there are.
+    /// The keys that have signed the tokens there are.
     async fn signers(&self) -> BTreeSet<String> {
         let records = self.instances[0].store.records_of(&"1".parse().unwrap()).await.unwrap();
         records.into_iter().map(|record| record.key_id).collect()
@@ -84,14 +84,14 @@ impl Fleet {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rotation_of_the_key_under_load_refuses_nobody() {
+async fn a_rotation_of_the_key_under_load_rejects_nobody() {
     let mut fleet = Fleet::start().await;
     // An instance that is frozen after its first request, and wakes up long after.
     let sleeper = fleet.instances[0].another();
     assert_eq!(sleeper.verdict(&bearer(&fleet.tokens[0])).await, "allow");
     fleet.work().await;
     fleet.rotate().await;
-    // Up to the time from which the new key signs, on it, and until every instance has fetched its ring thrice.
+    // Up to the time from which the new key signs, on it, and until every instance has fetched its keyring thrice.
     for seconds in [1, 99, 100, 99, 1, 100, 100, 99, 1, 1, 99, 100, 100] {
         fleet.work().await;
         fleet.instances[0].advance(seconds);

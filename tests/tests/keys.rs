@@ -1,4 +1,4 @@
-//! The key ring in Secrets Manager: refreshed, kept for a while when it cannot be, and then not trusted any more.
+//! The keyring in Secrets Manager: refreshed, kept for a while when it cannot be, and then not trusted any more.
 
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ use tests::{
 };
 use token::{Format, Keyring, Text, Timestamp};
 
-/// How often the ring is fetched again, in seconds.
+/// How often the keyring is fetched again, in seconds.
 const REFRESH: u64 = 300;
 
-/// For how long the last good ring serves, in seconds.
+/// For how long the last good keyring serves, in seconds.
 const TRUSTED: u64 = 12 * REFRESH;
 
-/// A ring in a stand-in for Secrets Manager, behind a tap.
+/// A keyring in a stand-in for Secrets Manager, behind a tap.
 struct Kept {
     secrets: Secrets,
     tap: Tap,
@@ -50,8 +50,8 @@ fn connection(endpoint: &str) -> Connection {
     }
 }
 
-/// A ring with these keys, the last of which signs.
-fn ring(ids: &[&str]) -> Keyring {
+/// A keyring with these keys, the last of which signs.
+fn keyring(ids: &[&str]) -> Keyring {
     let known: Value = serde_json::from_str(KEYS).unwrap();
     let key = |(index, id): (u8, &&str)| match *id {
         "test" => known[0].clone(),
@@ -65,7 +65,7 @@ fn ring(ids: &[&str]) -> Keyring {
 }
 
 impl Kept {
-    /// Functions that fetch this ring.
+    /// Functions that fetch this keyring.
     async fn world(&self) -> World {
         let endpoint = self.tap.endpoint();
         let settings =
@@ -73,16 +73,16 @@ impl Kept {
         World::with(&settings).await
     }
 
-    /// The ids of the ring's keys this many seconds after the start, and how often it was fetched for that.
+    /// The ids of the keyring's keys this many seconds after the start, and how often it was fetched for that.
     async fn at(&self, seconds: u64) -> (Option<Vec<String>>, usize) {
-        let ring = self.keys.current(Timestamp::from_unix(START + seconds).unwrap()).await;
-        let ids = ring.ok().map(|ring| ring.keys().iter().map(|key| key.id().to_owned()).collect());
+        let keyring = self.keys.current(Timestamp::from_unix(START + seconds).unwrap()).await;
+        let ids = keyring.ok().map(|keyring| keyring.keys().iter().map(|key| key.id().to_owned()).collect());
         (ids, self.tap.operations().len())
     }
 
-    /// Puts a ring in the place of the one that is there, past the tap.
-    async fn put(&self, ring: &Keyring) {
-        keys::put(&connection(&self.secrets.endpoint()).secrets(), "KeyRing", ring).await.unwrap();
+    /// Puts a keyring in the place of the one that is there, past the tap.
+    async fn put(&self, keyring: &Keyring) {
+        keys::put(&connection(&self.secrets.endpoint()).secrets(), "KeyRing", keyring).await.unwrap();
     }
 }
 
@@ -91,10 +91,10 @@ fn ids(ids: &[&str]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_ring_is_fetched_once_and_again_after_the_refresh_period() {
+async fn a_keyring_is_fetched_once_and_again_after_the_refresh_period() {
     let kept = kept().await;
     assert_eq!(kept.at(0).await, (Some(ids(&["test"])), 1));
-    kept.put(&ring(&["test", "other"])).await;
+    kept.put(&keyring(&["test", "other"])).await;
     assert_eq!(kept.at(1).await, (Some(ids(&["test"])), 0));
     assert_eq!(kept.at(REFRESH - 1).await, (Some(ids(&["test"])), 0));
     assert_eq!(kept.at(REFRESH).await, (Some(ids(&["other", "test"])), 1));
@@ -103,10 +103,10 @@ async fn a_ring_is_fetched_once_and_again_after_the_refresh_period() {
 }
 
 #[tokio::test]
-async fn the_last_good_ring_serves_for_twelve_periods_and_no_second_more() {
+async fn the_last_good_keyring_serves_for_twelve_periods_and_no_second_more() {
     let kept = kept().await;
     assert_eq!(kept.at(0).await, (Some(ids(&["test"])), 1));
-    kept.put(&ring(&["other"])).await;
+    kept.put(&keyring(&["other"])).await;
     kept.tap.inject("GetSecretValue", 0, ALWAYS, Fault::Drop);
     // The SDK tries three times, and then there is a pause.
     assert_eq!(kept.at(REFRESH).await, (Some(ids(&["test"])), 3));
@@ -121,7 +121,7 @@ async fn the_last_good_ring_serves_for_twelve_periods_and_no_second_more() {
 }
 
 #[tokio::test]
-async fn what_is_no_ring_is_not_taken_for_one() {
+async fn what_is_no_keyring_is_not_taken_for_one() {
     let empty = |answer: &mut Value| answer["SecretString"] = json!("[]");
     let nothing = |answer: &mut Value| *answer = json!({"Name": "KeyRing"});
     let weak = |answer: &mut Value| {
@@ -133,8 +133,8 @@ async fn what_is_no_ring_is_not_taken_for_one() {
         Fault::Change(nothing),
         Fault::Change(weak),
         Fault::Halve,
-        Fault::Refuse(400, "ResourceNotFoundException"),
-        Fault::Refuse(400, "AccessDeniedException"),
+        Fault::Reject(400, "ResourceNotFoundException"),
+        Fault::Reject(400, "AccessDeniedException"),
     ] {
         let kept = kept().await;
         kept.tap.inject("GetSecretValue", 0, 1, fault);
@@ -146,13 +146,13 @@ async fn what_is_no_ring_is_not_taken_for_one() {
 }
 
 #[tokio::test]
-async fn a_token_of_a_retired_key_is_refused_once_the_ring_was_fetched() {
+async fn a_token_of_a_retired_key_is_rejected_once_the_keyring_was_fetched() {
     let kept = kept().await;
     let world = kept.world().await;
-    let made = world.make(Format::Developer, "1", 1).await;
+    let made = world.create_token(Format::Developer, "1", 1).await;
     let check = async |expected: &str| assert_eq!(world.verdict(&bearer(&made.text)).await, expected);
     check("allow").await;
-    kept.put(&ring(&["test", "other"])).await;
+    kept.put(&keyring(&["test", "other"])).await;
     world.advance(REFRESH);
     check("allow").await;
     // The new key signs, the old one verifies.
@@ -160,14 +160,14 @@ async fn a_token_of_a_retired_key_is_refused_once_the_ring_was_fetched() {
     let records = world.store.records_of(&"1".parse().unwrap()).await.unwrap();
     let signers: Vec<&str> = records.iter().map(|record| record.key_id.as_str()).collect();
     assert!(signers.len() == 2 && signers.contains(&"other"), "{signers:?}");
-    kept.put(&ring(&["x", "other"])).await;
+    kept.put(&keyring(&["x", "other"])).await;
     world.advance(REFRESH);
     check("malformed").await;
     assert_eq!(world.verdict(&bearer(&fresh)).await, "allow");
 }
 
 #[tokio::test]
-async fn functions_serve_on_with_the_last_good_ring_for_a_while_and_then_let_nobody_in() {
+async fn functions_serve_on_with_the_last_good_keyring_for_a_while_and_then_let_nobody_in() {
     let kept = kept().await;
     let world = kept.world().await;
     let token = bearer(&world.token().await);
@@ -176,7 +176,7 @@ async fn functions_serve_on_with_the_last_good_ring_for_a_while_and_then_let_nob
         assert_eq!(world.generate(&token).await.status, status);
     };
     check("allow", 200).await;
-    kept.tap.inject("GetSecretValue", 0, ALWAYS, Fault::Refuse(500, "InternalServiceError"));
+    kept.tap.inject("GetSecretValue", 0, ALWAYS, Fault::Reject(500, "InternalServiceError"));
     for seconds in [REFRESH, REFRESH, TRUSTED - 2 * REFRESH - 1] {
         world.advance(seconds);
         check("allow", 200).await;
@@ -190,10 +190,10 @@ async fn functions_serve_on_with_the_last_good_ring_for_a_while_and_then_let_nob
 }
 
 #[tokio::test]
-async fn without_a_ring_nothing_is_verified_and_nothing_is_made() {
+async fn without_a_keyring_nothing_is_verified_and_nothing_is_applied() {
     let kept = kept().await;
     let world = kept.world().await;
-    let made = world.make(Format::Developer, "1", 1).await;
+    let made = world.create_token(Format::Developer, "1", 1).await;
     kept.tap.inject("GetSecretValue", 0, ALWAYS, Fault::Drop);
     assert_eq!(world.verdict(&bearer(&made.text)).await, "error: the token could not be verified");
     let with_token = |method: &str, route: &str| Request::new(method, route).authorization(&bearer(&made.text));

@@ -3,10 +3,10 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use revoke::family::{Issuer, Search};
 use serde_json::{Value, json};
-use tests::{Answer, Request, World, api::bearer};
+use tests::{Request, Response, World, api::bearer};
 use token::{Format, Reason, Revocation, TokenId};
 
-async fn descendants(world: &World, caller: &str, id: &str, cursor: Option<&str>) -> Answer {
+async fn descendants(world: &World, caller: &str, id: &str, cursor: Option<&str>) -> Response {
     let request = Request::new("DELETE", "/tokens/{id}").parameter("id", id).query("descendants", "true");
     let request = match cursor {
         Some(cursor) => request.query("cursor", cursor),
@@ -168,7 +168,8 @@ async fn what_is_issued_while_the_search_goes_on_ends_too() {
     let world = World::new().await;
     let stolen = world.token_of("admin", "letmein").await;
     let id: TokenId = own_id(&world, &stolen).await.parse().unwrap();
-    let filler = world.make_with(Format::Signed, "3", 9, |record| record.description = Some("x".repeat(3_000))).await;
+    let filler =
+        world.create_token_with(Format::Signed, "3", 9, |record| record.description = Some("x".repeat(3_000))).await;
     world.multiply(&filler, 850).await;
     let mark = (Revocation { at: world.now(), because: Reason::Revoked }, None);
     let mut search = Search::new(Issuer::find(&world.store, id).await.unwrap());
@@ -213,8 +214,8 @@ async fn a_token_without_administration_ends_what_it_issued_for_its_own_user_alo
     let child = world.created(&user, &json!({"name": "a"})).await;
     let narrow = world.created(&user, &json!({"name": "n", "scopes": ["ROLE_USER"]})).await;
     let by_narrow = world.created(text_of(&narrow), &json!({"name": "m"})).await;
-    let refused = descendants(&world, text_of(&narrow), "current", None).await;
-    assert_eq!(refused.problem(403)["error"], "insufficient_scope");
+    let rejected = descendants(&world, text_of(&narrow), "current", None).await;
+    assert_eq!(rejected.problem(403)["error"], "insufficient_scope");
     let answer = descendants(&world, &user, "current", None).await;
     assert_eq!((answer.status, &answer.json()["revoked"]), (200, &json!(4)));
     for token in [&user, text_of(&child), text_of(&narrow), text_of(&by_narrow)] {
@@ -228,7 +229,7 @@ async fn a_search_of_many_pages_goes_on_where_it_stopped() {
     let stolen = world.token_of("admin", "letmein").await;
     let id = own_id(&world, &stolen).await;
     let big = "x".repeat(3_000);
-    let filler = world.make_with(Format::Signed, "3", 9, |record| record.description = Some(big.clone())).await;
+    let filler = world.create_token_with(Format::Signed, "3", 9, |record| record.description = Some(big.clone())).await;
     // Five megabytes of the table, and one request looks at four.
     world.multiply(&filler, 1_700).await;
     let issued = world.created(&stolen, &json!({"name": "a", "user_id": "1"})).await;
@@ -250,7 +251,7 @@ async fn a_search_of_many_pages_goes_on_where_it_stopped() {
     let (start, rest) = cursor.split_at(30);
     let changed = format!("{start}{}{}", if rest.starts_with('A') { 'B' } else { 'A' }, &rest[1..]);
     let longer = format!("{cursor}A");
-    // What it was before it was sealed.
+    // What it was before it was signed.
     let plain = format!("{family}~~0~");
     for (id, cursor) in
         [(id.as_str(), "nonsense"), (&id, ""), (&id, &changed), (&id, &longer), (&id, &plain), (&other, cursor)]
@@ -270,7 +271,7 @@ async fn effective_at_is_in_every_answer_that_revokes_or_disables() {
     let world = World::with(&[("HALLPASS_AUTHORIZER_CACHE_TTL", "5m")]).await;
     let admin = world.token_of("admin", "letmein").await;
     let by_admin = |request: Request| request.authorization(&bearer(&admin));
-    let made = world.make(Format::Signed, "1", 1).await.record.id.to_string();
+    let made = world.create_token(Format::Signed, "1", 1).await.record.id.to_string();
     let of_token = |method: &str| Request::new(method, "/tokens/{id}").parameter("id", &made);
     for disabled in [true, false] {
         let request = by_admin(of_token("PATCH").json(&json!({"disabled": disabled})));
@@ -284,11 +285,11 @@ async fn effective_at_is_in_every_answer_that_revokes_or_disables() {
     ] {
         assert_eq!(world.send("Revoke", by_admin(request)).await.json()["effective_at"], AT);
     }
-    let rarog = world.make(Format::Signed, "1", 2).await.record.id.to_string();
+    let rarog = world.create_token(Format::Signed, "1", 2).await.record.id.to_string();
     let request = Request::new("DELETE", "/rest/pat/1.0/token/{id}").parameter("id", &rarog);
     let answer = world.send("Revoke", by_admin(request)).await;
     assert_eq!((answer.status, answer.header("hallpass-effective-at"), answer.body.as_str()), (204, AT, ""));
-    let text = world.make(Format::Signed, "1", 3).await.text;
+    let text = world.create_token(Format::Signed, "1", 3).await.text;
     // RFC 7009 has no body, and tells nothing of what was posted.
     for text in [text.as_str(), &text, "nonsense"] {
         let answer = world.revoke(text).await;
@@ -297,7 +298,7 @@ async fn effective_at_is_in_every_answer_that_revokes_or_disables() {
 }
 
 #[tokio::test]
-async fn get_tokens_refuses_a_parameter_that_it_does_not_know() {
+async fn get_tokens_rejects_a_parameter_that_it_does_not_know() {
     let world = World::new().await;
     let token = world.token().await;
     let check = async |name: &str, member: &str| {

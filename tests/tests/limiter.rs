@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use login::{NameKey, pace::Budgets};
+use login::{NameKey, rate_limit::Budgets};
 use serde_json::json;
-use store::attempts::{Pace, counters};
-use tests::{Answer, Request, World, api::bearer, basic};
+use store::attempts::{RateLimit, counters};
+use tests::{Request, Response, World, api::bearer, basic};
 use token::Format;
 use tokio::task::JoinSet;
 
@@ -15,7 +15,7 @@ const OTHER: &str = "198.51.100.7";
 
 const BUDGETS: Budgets = Budgets::DEFAULT;
 
-async fn log_in(world: &World, username: &str, password: &str, ip: &str) -> Answer {
+async fn log_in(world: &World, username: &str, password: &str, ip: &str) -> Response {
     let request = Request::new("POST", "/api/services_token/generate").authorization(&basic(username, password));
     world.send("Generate", request.from_ip(ip)).await
 }
@@ -38,8 +38,8 @@ async fn spend(world: &World, name: u32, source: u32) {
     let counters = counters(&NameKey::new("my_username"), ONE, world.now());
     for (counter, count) in [(&counters.name, name), (&counters.source, source)] {
         for id in 0..count {
-            let pace = world.store.reserve(counter, &format!("spent{id}"), 1_000, world.now()).await.unwrap();
-            assert_eq!(pace, Pace::Go, "{counter} {id}");
+            let rate_limit = world.store.reserve(counter, &format!("spent{id}"), 1_000, world.now()).await.unwrap();
+            assert_eq!(rate_limit, RateLimit::Allowed, "{counter} {id}");
         }
     }
 }
@@ -60,7 +60,7 @@ async fn five_failures_are_free_and_then_the_wait_doubles_up_to_a_minute() {
 }
 
 #[tokio::test]
-async fn a_refusal_for_pace_says_nothing_else() {
+async fn a_rejection_for_rate_limit_says_nothing_else() {
     let world = World::new().await;
     exhaust(&world, "my_username", ONE).await;
     exhaust(&world, "nobody", ONE).await;
@@ -98,7 +98,7 @@ async fn another_spelling_of_a_name_is_the_same_name() {
 }
 
 #[tokio::test]
-async fn a_success_forgets_the_failures_of_its_pair_and_of_no_other() {
+async fn a_success_purges_the_failures_of_its_pair_and_of_no_other() {
     let world = World::new().await;
     let fail = async |name: &str, ip: &str, times: usize| {
         for _ in 0..times {
@@ -205,6 +205,6 @@ async fn without_its_table_the_limiter_says_no() {
         log_in(&world, username, password, ONE).await.problem(503);
     }
     assert_eq!(world.count_records("1").await, 0);
-    let made = world.make(Format::Signed, "1", 1).await;
+    let made = world.create_token(Format::Signed, "1", 1).await;
     assert_eq!(world.generate(&bearer(&made.text)).await.status, 200, "a live token does not need it");
 }

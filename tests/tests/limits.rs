@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tests::{
-    Answer, Request, World,
+    Request, Response, World,
     api::{bearer, text},
     basic,
     long::long,
@@ -32,15 +32,15 @@ fn creating(token: &str) -> Vec<(&'static str, Request)> {
     ]
 }
 
-async fn send(world: &World, request: Request) -> Answer {
+async fn send(world: &World, request: Request) -> Response {
     world.send("Generate", request).await
 }
 
 /// A user with two tokens, of whom this is one.
 async fn with_two(settings: &[(&str, &str)]) -> (World, String) {
     let world = World::with(settings).await;
-    world.make(Format::Signed, "1", 201).await;
-    let caller = world.make(Format::Jwt, "1", 202).await.text;
+    world.create_token(Format::Signed, "1", 201).await;
+    let caller = world.create_token(Format::Jwt, "1", 202).await.text;
     (world, caller)
 }
 
@@ -54,11 +54,11 @@ async fn every_route_that_issues_a_token_keeps_the_limit_of_all_and_leaves_nothi
         assert!((200..300).contains(&answer.status), "{name}: {}", answer.body);
         if name == "a first developer token" {
             world.delete(&caller, answer.json()["id"].as_str().unwrap()).await;
-            world.make(Format::Signed, "1", 203).await;
+            world.create_token(Format::Signed, "1", 203).await;
         }
         let before = world.dump("Tokens").await;
-        let refused = send(&world, with_caller()).await;
-        let told = refused.problem(409)["detail"].to_string();
+        let rejected = send(&world, with_caller()).await;
+        let told = rejected.problem(409)["detail"].to_string();
         assert!(told.contains("3 live tokens"), "{name}: {told}");
         if name != "a first developer token" {
             assert_eq!(world.dump("Tokens").await, before, "{name}");
@@ -67,10 +67,10 @@ async fn every_route_that_issues_a_token_keeps_the_limit_of_all_and_leaves_nothi
 }
 
 #[tokio::test]
-async fn what_may_live_again_counts_and_what_is_over_does_not() {
+async fn what_could_be_live_again_counts_and_what_is_over_does_not() {
     let check = async |adjust: fn(&mut token::Record), status: u16| {
         let (world, caller) = with_two(&[LIMIT]).await;
-        world.make_with(Format::Signed, "1", 1, adjust).await;
+        world.create_token_with(Format::Signed, "1", 1, adjust).await;
         assert_eq!(world.generate(&bearer(&caller)).await.status, status);
     };
     check(|_| {}, 409).await;
@@ -84,9 +84,9 @@ async fn what_may_live_again_counts_and_what_is_over_does_not() {
 }
 
 #[tokio::test]
-async fn a_rotation_and_a_regeneration_are_not_refused_at_the_limit() {
+async fn a_rotation_and_a_regeneration_are_not_rejected_at_the_limit() {
     let (world, caller) = with_two(&[LIMIT]).await;
-    let developer = world.make(Format::Developer, "1", 1).await.text;
+    let developer = world.create_token(Format::Developer, "1", 1).await.text;
     let rotate = Request::new("POST", "/tokens/{id}/rotate").parameter("id", "current").authorization(&bearer(&caller));
     assert_eq!(send(&world, rotate).await.status, 201);
     let again = Request::new("POST", "/profile/developer").authorization(&bearer(&developer));
@@ -97,7 +97,7 @@ async fn a_rotation_and_a_regeneration_are_not_refused_at_the_limit() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_limit_of_all_tokens_holds_however_many_ask_at_once_by_whatever_route() {
     let world = Arc::new(World::with(&[("HALLPASS_MAX_TOKENS_TOTAL", "6")]).await);
-    let caller = world.make(Format::Signed, "1", 200).await.text;
+    let caller = world.create_token(Format::Signed, "1", 200).await.text;
     let mut asking = JoinSet::new();
     for number in 0..24 {
         let routes = creating(&caller);
@@ -128,9 +128,9 @@ fn reads(seen: &[Seen], answers: &[Value]) -> Vec<(String, usize)> {
 async fn issuing_reads_the_same_however_many_records_are_over_and_stops_at_the_limit() {
     let count = if long() { 100_000 } else { 5_000 };
     let (world, tap) = World::tapped(&[("HALLPASS_MAX_TOKENS_TOTAL", "100")]).await;
-    let caller = bearer(&world.make(Format::Signed, "1", 200).await.text);
+    let caller = bearer(&world.create_token(Format::Signed, "1", 200).await.text);
     let revoked = world
-        .make_with(Format::Signed, "1", 1, |record| {
+        .create_token_with(Format::Signed, "1", 1, |record| {
             record.revoked = Some(Revocation { at: record.issued_at, because: Reason::Revoked });
         })
         .await;
@@ -148,7 +148,7 @@ async fn issuing_reads_the_same_however_many_records_are_over_and_stops_at_the_l
     let one_more: Vec<_> = few.1.iter().map(|(name, read)| (name.clone(), read + usize::from(*read > 0))).collect();
     assert_eq!(many.1, one_more, "the one token of before is read as well");
     // As many live tokens beyond the limit, as only an import can make them: the count is over with its first page.
-    let live = world.make(Format::Signed, "1", 2).await;
+    let live = world.create_token(Format::Signed, "1", 2).await;
     world.multiply(&live, count).await;
     let (status, reads, took) = issue().await;
     assert_eq!(status, 409);
@@ -161,10 +161,10 @@ async fn issuing_reads_the_same_however_many_records_are_over_and_stops_at_the_l
 async fn records_that_a_change_has_invalidated_leave_room_before_prune_has_run() {
     let world = World::with(&[LIMIT]).await;
     for seed in 1..=3 {
-        world.make(Format::Signed, "1", seed).await;
+        world.create_token(Format::Signed, "1", seed).await;
     }
     world.set_user("1", "username", Some(text("renamed"))).await;
-    let caller = bearer(&world.make(Format::Signed, "1", 200).await.text);
+    let caller = bearer(&world.create_token(Format::Signed, "1", 200).await.text);
     assert_eq!(world.generate(&caller).await.status, 200);
     assert_eq!(world.generate(&caller).await.status, 200);
     world.generate(&caller).await.problem(409);
@@ -173,8 +173,8 @@ async fn records_that_a_change_has_invalidated_leave_room_before_prune_has_run()
 #[tokio::test]
 async fn a_limit_of_as_many_as_one_page_holds_is_kept() {
     let world = World::with(&[("HALLPASS_MAX_TOKENS_TOTAL", "1000")]).await;
-    let caller = bearer(&world.make(Format::Signed, "1", 200).await.text);
-    let live = world.make(Format::Signed, "1", 1).await;
+    let caller = bearer(&world.create_token(Format::Signed, "1", 200).await.text);
+    let live = world.create_token(Format::Signed, "1", 1).await;
     world.multiply(&live, 997).await;
     assert_eq!(world.generate(&caller).await.status, 200, "the thousandth");
     world.generate(&caller).await.problem(409);

@@ -66,7 +66,7 @@ async fn pages_are_full_and_next_is_there_only_if_there_is_more_for_whoever_asks
     let all = check(&world, &whole, &[], 10).await;
     assert!(seen.iter().all(|id| all.contains(id)));
     check(&world, &admin, &[("user_id", "1")], 10).await;
-    let developer = world.make(Format::Developer, "1", 9).await.text;
+    let developer = world.create_token(Format::Developer, "1", 9).await.text;
     check(&world, &developer, &[], 11).await;
     // What is over is listed until it is purged, and sessions in the same partition are not.
     world.set_user("1", "username", Some(text("renamed"))).await;
@@ -78,7 +78,7 @@ async fn a_narrow_token_finds_its_own_behind_pages_of_others() {
     let world = World::new().await;
     let whole = world.token().await;
     let narrow = world.created(&whole, &json!({"name": "narrow", "scopes": ["ROLE_USER"]})).await;
-    let other = world.make(Format::Signed, "1", 7).await;
+    let other = world.create_token(Format::Signed, "1", 7).await;
     // More than one read of the table has.
     world.multiply(&other, 1_200).await;
     check(&world, narrow["token"].as_str().unwrap(), &[], 1).await;
@@ -137,7 +137,7 @@ async fn pages_and_lists_without_pages_read_a_bounded_part_of_very_many_tokens()
     let caller =
         world.created(&world.token().await, &json!({"name": "mine"})).await["token"].as_str().unwrap().to_owned();
     let revoked = world
-        .make_with(Format::Signed, "1", 1, |record| {
+        .create_token_with(Format::Signed, "1", 1, |record| {
             let because = token::Reason::Revoked;
             record.revoked = Some(token::Revocation { at: record.issued_at, because });
         })
@@ -148,7 +148,7 @@ async fn pages_and_lists_without_pages_read_a_bounded_part_of_very_many_tokens()
     let few_live = shown().await;
     assert!(!few_live.is_all && few_live.rows.iter().all(|row| row.is_live), "{:?}", few_live.rows.len());
     assert_eq!(few_live.rows.len(), 2);
-    let named = world.make_with(Format::Signed, "1", 2, |record| record.name = Some("many".to_owned())).await;
+    let named = world.create_token_with(Format::Signed, "1", 2, |record| record.name = Some("many".to_owned())).await;
     world.multiply(&named, 1_500).await;
     assert_eq!(shown().await.rows.len(), 200);
     let request = Request::new("GET", "/rest/pat/1.0/token").authorization(&bearer(&caller));

@@ -4,7 +4,7 @@ use edge::{Problem, log};
 use expect_test::{Expect, expect};
 use http::StatusCode;
 use serde_json::Value;
-use store::Refused;
+use store::Rejected;
 use tests::lines::Lines;
 use token::{Issuer, Reason, TokenId};
 
@@ -45,13 +45,13 @@ fn what_is_decided_is_one_line_and_one_metric() {
         ]],
     );
     check(
-        || log::refused(&Refused::new(Reason::Forged, None)),
+        || log::rejected(&Rejected::new(Reason::Forged, None)),
         expect![[
             r#"{"timestamp":"<time>","level":"INFO","message":"rejected","reason":"forged","target":"hallpass","rejected":1,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"],["function","reason"]],"Metrics":[{"Name":"rejected"}]}]}}"#
         ]],
     );
     check(
-        || log::voided(Reason::UserBlocked, &id()),
+        || log::invalidated(Reason::UserBlocked, &id()),
         expect![[
             r#"{"timestamp":"<time>","level":"INFO","message":"invalidated","reason":"user_blocked","token.id":"1.gccdMABf29baSD_GOyOdhg","user.id":"1","target":"hallpass","invalidated":1,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"],["function","reason"]],"Metrics":[{"Name":"invalidated"}]}]}}"#
         ]],
@@ -65,7 +65,7 @@ fn what_is_decided_is_one_line_and_one_metric() {
 }
 
 #[test]
-fn a_refusal_that_is_of_no_token_counts_as_what_it_is() {
+fn a_rejection_that_is_of_no_token_counts_as_what_it_is() {
     let issuer = Issuer::new("", "hallpass").unwrap();
     let counted = |problem: Problem, name: &str, status: StatusCode| {
         let line = logged(Some("F"), || assert_eq!(log::conclude(Err(problem)).status(), status));

@@ -1,4 +1,4 @@
-//! A log-in that is refused makes the same calls whoever it is about, so that the time does not tell who is there.
+//! A log-in that is rejected makes the same calls whoever it is about, so that the time does not tell who is there.
 
 use serde_json::{Value, json};
 use tests::{
@@ -6,7 +6,7 @@ use tests::{
     api::text,
     basic,
     tap::{Seen, Tap},
-    visitor::Visitor,
+    web_client::WebClient,
 };
 
 /// What of a call could take its own time: the operation, the table, the index, how it reads, and what it writes.
@@ -73,7 +73,7 @@ async fn calls(tap: &Tap, asking: impl Future<Output = u16>, status: u16, what: 
 }
 
 #[tokio::test]
-async fn every_refused_log_in_makes_the_same_calls_on_every_route() {
+async fn every_rejected_log_in_makes_the_same_calls_on_every_route() {
     let (world, tap) = World::tapped(&[("HALLPASS_APP_USER", "4")]).await;
     prepare(&world).await;
     for (method, route) in [
@@ -99,12 +99,12 @@ async fn every_refused_log_in_makes_the_same_calls_on_every_route() {
 }
 
 #[tokio::test]
-async fn every_refused_sign_in_makes_the_same_calls() {
+async fn every_rejected_sign_in_makes_the_same_calls() {
     let (world, tap) = World::tapped(&[]).await;
     prepare(&world).await;
     let mut first = None;
     for (what, name, password) in REFUSED {
-        let asking = async { Visitor::signing_in(&world, name, password).await.status };
+        let asking = async { WebClient::signing_in(&world, name, password).await.status };
         let calls = calls(&tap, asking, 401, what).await;
         let first = first.get_or_insert_with(|| calls.clone());
         assert_eq!(&calls, first, "{what}");
@@ -113,7 +113,7 @@ async fn every_refused_sign_in_makes_the_same_calls() {
 }
 
 #[tokio::test]
-async fn what_the_rate_limit_refuses_makes_the_same_calls_too() {
+async fn what_the_rate_limit_rejects_makes_the_same_calls_too() {
     let (world, tap) = World::tapped(&[]).await;
     prepare(&world).await;
     let mut first = None;

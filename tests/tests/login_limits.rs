@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use aws_sdk_dynamodb::types::AttributeValue;
 use login::{
     NameKey,
-    pace::{self, Budgets, Counters},
+    rate_limit::{self, Budgets, Counters},
 };
 use serde_json::{Value, json};
-use store::attempts::{Outcome, Pace, counters};
+use store::attempts::{Outcome, RateLimit, counters};
 use tests::{
     Request, World,
     api::text,
@@ -56,8 +56,8 @@ pub(crate) fn failures(item: &Value) -> u64 {
 async fn reserve_pair(world: &World, ip: &str, count: usize) {
     let pair = counters_of(world, ip).pair;
     for id in 0..count {
-        let pace = world.store.reserve_pair(&pair, &format!("other{id}"), world.now()).await.unwrap();
-        assert_eq!(pace, Pace::Go, "{id}");
+        let rate_limit = world.store.reserve_pair(&pair, &format!("other{id}"), world.now()).await.unwrap();
+        assert_eq!(rate_limit, RateLimit::Allowed, "{id}");
     }
 }
 
@@ -66,7 +66,7 @@ async fn fail_pair(world: &World, ip: &str, count: u32) {
     let pair = counters_of(world, ip).pair;
     for id in 0..count {
         let id = format!("failed{id}");
-        assert_eq!(world.store.reserve_pair(&pair, &id, world.now()).await.unwrap(), Pace::Go);
+        assert_eq!(world.store.reserve_pair(&pair, &id, world.now()).await.unwrap(), RateLimit::Allowed);
         world.store.settle_pair(&pair, &id, Outcome::Failed, world.now()).await.unwrap();
     }
 }
@@ -117,9 +117,9 @@ async fn thirty_two_wrong_log_ins_at_once_are_all_counted() {
 #[tokio::test]
 async fn beyond_the_thirty_second_check_of_a_pair_one_waits_a_second_and_is_not_counted() {
     let world = World::new().await;
-    reserve_pair(&world, HOME, pace::MAX_AT_ONCE - 1).await;
+    reserve_pair(&world, HOME, rate_limit::MAX_AT_ONCE - 1).await;
     assert_eq!(attempt(&world, NAME, RIGHT, HOME).await, (200, 0), "the thirty-second");
-    reserve_pair(&world, HOME, pace::MAX_AT_ONCE).await;
+    reserve_pair(&world, HOME, rate_limit::MAX_AT_ONCE).await;
     let before = world.dump("Attempts").await;
     for password in [RIGHT, "wrong"] {
         assert_eq!(attempt(&world, NAME, password, HOME).await, (429, 1), "{password}");
@@ -131,7 +131,7 @@ async fn beyond_the_thirty_second_check_of_a_pair_one_waits_a_second_and_is_not_
 #[tokio::test]
 async fn after_five_failures_in_a_row_one_is_checked_at_a_time() {
     let world = World::new().await;
-    fail_pair(&world, HOME, pace::FREE_FAILURES).await;
+    fail_pair(&world, HOME, rate_limit::FREE_FAILURES).await;
     world.advance(1);
     reserve_pair(&world, HOME, 1).await;
     assert_eq!(attempt(&world, NAME, RIGHT, HOME).await, (429, 1));
@@ -143,12 +143,12 @@ async fn after_five_failures_in_a_row_one_is_checked_at_a_time() {
 
 #[tokio::test]
 async fn what_a_crashed_function_reserved_expires() {
-    for (failed, count) in [(0, pace::MAX_AT_ONCE), (pace::FREE_FAILURES, 1)] {
+    for (failed, count) in [(0, rate_limit::MAX_AT_ONCE), (rate_limit::FREE_FAILURES, 1)] {
         let world = World::new().await;
         fail_pair(&world, HOME, failed).await;
         world.advance(1);
         reserve_pair(&world, HOME, count).await;
-        world.advance(pace::RESERVATION.as_secs() - 1);
+        world.advance(rate_limit::RESERVATION.as_secs() - 1);
         assert_eq!(attempt(&world, NAME, RIGHT, HOME).await, (429, 1), "{failed}");
         world.advance(1);
         assert_eq!(attempt(&world, NAME, RIGHT, HOME).await, (200, 0), "{failed}");
@@ -160,7 +160,7 @@ fn name_of(counters: &Counters) -> &str {
 }
 
 #[tokio::test]
-async fn what_a_budget_refuses_is_no_failure_of_the_pair() {
+async fn what_a_budget_rejects_is_no_failure_of_the_pair() {
     let world = World::new().await;
     for (of, budget) in [
         (name_of as fn(&Counters) -> &str, Budgets::DEFAULT.name),

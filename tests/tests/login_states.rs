@@ -2,9 +2,9 @@
 
 use login::{
     NameKey,
-    pace::{self, Budgets},
+    rate_limit::{self, Budgets},
 };
-use store::attempts::{Outcome, Pace, counters};
+use store::attempts::{Outcome, RateLimit, counters};
 use tests::World;
 
 use crate::login_limits::{HOME, NAME, NEXT_DOOR, RIGHT, attempt, failures, item, reserved, spend};
@@ -50,7 +50,10 @@ impl State {
         let fail = async |count: u32| {
             for id in 0..count {
                 let id = format!("failed{id}");
-                assert_eq!(world.store.reserve_pair(&counters.pair, &id, world.now()).await.unwrap(), Pace::Go);
+                assert_eq!(
+                    world.store.reserve_pair(&counters.pair, &id, world.now()).await.unwrap(),
+                    RateLimit::Allowed
+                );
                 world.store.settle_pair(&counters.pair, &id, Outcome::Failed, world.now()).await.unwrap();
             }
         };
@@ -82,7 +85,7 @@ impl State {
             Self::SourceSpent => spend(world, &counters.source, budgets.source, 0).await,
             Self::Forgotten => {
                 fail(5).await;
-                world.advance(pace::MEMORY.as_secs());
+                world.advance(rate_limit::MEMORY.as_secs());
             }
         }
     }

@@ -1,7 +1,7 @@
 //! `HALLPASS_GENERATE_PASSWORD` and `HALLPASS_GENERATE_PERMISSION` on every route that takes a password.
 
 use serde_json::json;
-use tests::{Answer, Request, World, api::bearer, basic, visitor::Visitor};
+use tests::{Request, Response, World, api::bearer, basic, web_client::WebClient};
 use token::Format;
 
 /// Every route of the API that takes a password, whether it takes a token too, and its success.
@@ -13,7 +13,7 @@ const ROUTES: [(&str, &str, bool); 5] = [
     ("POST", "/rest/pat/1.0/token/app/create", true),
 ];
 
-async fn send(world: &World, method: &str, route: &str, authorization: &str) -> Answer {
+async fn send(world: &World, method: &str, route: &str, authorization: &str) -> Response {
     let rarog = json!({"name": "a", "expiration": "2027-02-01T00:00:00.000Z", "authorities": ["ROLE_USER"]});
     let request = Request::new(method, route).authorization(authorization);
     let request = request.query("response_type", "token").query("client_id", "app");
@@ -31,7 +31,7 @@ async fn all_records(world: &World) -> usize {
 #[tokio::test]
 async fn with_passwords_off_no_route_takes_one() {
     let world = World::with(&[("HALLPASS_GENERATE_PASSWORD", "off"), ("HALLPASS_APP_USER", "4")]).await;
-    let token = bearer(&world.make(Format::Signed, "2", 1).await.text);
+    let token = bearer(&world.create_token(Format::Signed, "2", 1).await.text);
     let before = all_records(&world).await;
     for (method, route, takes_tokens) in ROUTES {
         for (name, password) in [("admin", "letmein"), ("admin", "wrong"), ("nobody", "x")] {
@@ -44,7 +44,7 @@ async fn with_passwords_off_no_route_takes_one() {
         assert_eq!(answer.status, if takes_tokens { 200 } else { 401 }, "{route}: {}", answer.body);
     }
     assert_eq!(all_records(&world).await, before + 4, "one by each route that takes a token");
-    let answer = Visitor::signing_in(&world, "admin", "letmein").await;
+    let answer = WebClient::signing_in(&world, "admin", "letmein").await;
     assert_eq!(answer.status, 403);
     assert!(answer.body.contains("Signing in with a password is switched off"), "{}", answer.body);
     assert_eq!(world.dump("Attempts").await, Vec::<String>::new(), "no password was looked at");
@@ -69,7 +69,7 @@ async fn a_flow_that_began_with_a_password_ends_when_passwords_are_switched_off(
 async fn the_permission_holds_on_every_route_that_takes_a_password() {
     let settings = [("HALLPASS_GENERATE_PERMISSION", "generate services token"), ("HALLPASS_APP_USER", "4")];
     let world = World::with(&settings).await;
-    let token = bearer(&world.make(Format::Signed, "2", 1).await.text);
+    let token = bearer(&world.create_token(Format::Signed, "2", 1).await.text);
     let permissions = |names: &[&str]| {
         let names = names.iter().map(|name| (*name).to_owned()).collect();
         Some(aws_sdk_dynamodb::types::AttributeValue::Ss(names))
@@ -85,8 +85,8 @@ async fn the_permission_holds_on_every_route_that_takes_a_password() {
         send(&world, method, route, &basic("admin", "wrong")).await.problem(401);
         world.advance(60);
     }
-    assert_eq!(Visitor::signing_in(&world, "admin", "letmein").await.status, 403);
-    assert_eq!(Visitor::signing_in(&world, "admin", "wrong").await.status, 401);
+    assert_eq!(WebClient::signing_in(&world, "admin", "letmein").await.status, 403);
+    assert_eq!(WebClient::signing_in(&world, "admin", "wrong").await.status, 401);
     assert_eq!(all_records(&world).await, before, "nothing was made");
     world.set_user("2", "permissions", permissions(&["ROLE_USER", "ROLE_ADMIN", "generate services token"])).await;
     for (method, route, takes_tokens) in ROUTES {
@@ -95,20 +95,20 @@ async fn the_permission_holds_on_every_route_that_takes_a_password() {
             assert_eq!(send(&world, method, route, &token).await.status, 200, "{route}");
         }
     }
-    let mut visitor = Visitor::signed_in(&world, "admin", "letmein").await;
+    let mut web_client = WebClient::signed_in(&world, "admin", "letmein").await;
     let make = [("do", "make"), ("name", "a"), ("limit", "all")];
     let forms: [(&str, &[(&str, &str)]); 2] =
-        [("/profile/developer", &make), ("/profile/developer", &[("do", "remake")])];
+        [("/profile/developer", &make), ("/profile/developer", &[("do", "regenerate")])];
     for (route, fields) in forms {
-        assert_eq!(visitor.submit("Generate", Request::new("POST", route), fields).await.status, 201, "{fields:?}");
+        assert_eq!(web_client.submit("Generate", Request::new("POST", route), fields).await.status, 201, "{fields:?}");
     }
     // Who loses the permission while signed in makes nothing any more.
     world.set_user("2", "permissions", permissions(&["ROLE_USER", "ROLE_ADMIN"])).await;
     let before = all_records(&world).await;
     for (route, fields) in forms {
-        assert_eq!(visitor.submit("Generate", Request::new("POST", route), fields).await.status, 403, "{fields:?}");
+        assert_eq!(web_client.submit("Generate", Request::new("POST", route), fields).await.status, 403, "{fields:?}");
     }
     let key = Request::new("POST", "/admin/users/{user_id}").parameter("user_id", "1");
-    assert_eq!(visitor.submit("Generate", key, &[("name", "a"), ("limit", "all")]).await.status, 403);
+    assert_eq!(web_client.submit("Generate", key, &[("name", "a"), ("limit", "all")]).await.status, 403);
     assert_eq!(all_records(&world).await, before);
 }

@@ -1,6 +1,6 @@
 //! User names in Unicode: the store, the limiter and the look-up mean the same user by the same spellings.
 
-use login::{NameKey, pace::Counters};
+use login::{NameKey, rate_limit::Counters};
 use proptest::prelude::*;
 use store::management::NewUser;
 use tests::{Request, World, api::text, basic};

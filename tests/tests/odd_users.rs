@@ -11,8 +11,8 @@ use tests::{
     Request, World,
     api::{bearer, text},
     basic,
-    tables::Made,
-    visitor::Visitor,
+    tables::TestToken,
+    web_client::WebClient,
 };
 use token::{Format, UserId};
 
@@ -63,7 +63,7 @@ struct Odd<'a> {
 
 impl Odd<'_> {
     /// The user with the odd value, and a token that was issued to just this user.
-    async fn token(&mut self) -> Made {
+    async fn token(&mut self) -> TestToken {
         self.world.put("Users", self.item.clone()).await;
         self.world.set_user("1", self.attribute, self.value.clone()).await;
         self.seed = self.seed.wrapping_add(1);
@@ -75,8 +75,8 @@ impl Odd<'_> {
         made
     }
 
-    /// The token must be refused, whatever it was before, and stay so when everything that the application wrote is back.
-    async fn ends(&self, made: &Made, what: &str) {
+    /// The token must be rejected, whatever it was before, and stay so when everything that the application wrote is back.
+    async fn ends(&self, made: &TestToken, what: &str) {
         let case = format!("{} = {}: {what}", self.attribute, brief(self.value.as_ref()));
         let verdict = self.world.verdict(&bearer(&made.text)).await;
         assert!(verdict != "allow" && !verdict.starts_with("error"), "{case}: {verdict}");
@@ -87,7 +87,7 @@ impl Odd<'_> {
 #[tokio::test]
 async fn whatever_an_application_wrote_each_shutting_out_works_and_counts_at_the_next_request() {
     let world = World::new().await;
-    let mut admin = Visitor::signed_in(&world, "admin", "letmein").await;
+    let mut admin = WebClient::signed_in(&world, "admin", "letmein").await;
     let item = world.user_item("1").await;
     for attribute in ATTRIBUTES {
         for value in values() {
@@ -131,7 +131,7 @@ async fn whatever_an_application_wrote_each_shutting_out_works_and_counts_at_the
 async fn whatever_an_application_wrote_nothing_fails_and_nobody_is_hidden() {
     let world = World::new().await;
     let admin_token = world.token_of("admin", "letmein").await;
-    let mut admin = Visitor::signed_in(&world, "admin", "letmein").await;
+    let mut admin = WebClient::signed_in(&world, "admin", "letmein").await;
     let item = world.user_item("1").await;
     let mut place = String::new();
     world.user_stream_after(&mut place);
@@ -179,7 +179,7 @@ async fn whatever_an_application_wrote_nothing_fails_and_nobody_is_hidden() {
                     "{case}"
                 );
             }
-            // The stream and the sweep pass over nothing, and the limiter forgets.
+            // The stream and the sweep pass over nothing, and the limiter purges.
             assert_eq!(
                 world.deliver(world.user_stream_after(&mut place)).await,
                 Vec::<serde_json::Value>::new(),
@@ -245,7 +245,7 @@ async fn an_item_that_is_no_user_is_listed_by_its_key() {
 #[tokio::test]
 async fn a_generation_that_cannot_be_raised_is_replaced_by_one_that_no_token_has() {
     let world = World::new().await;
-    let made = world.make(Format::Signed, "1", 1).await;
+    let made = world.create_token(Format::Signed, "1", 1).await;
     for (value, expected) in [
         (None, "77"),
         (Some(AttributeValue::Null(true)), "77"),

@@ -3,7 +3,7 @@
 //! The counter belongs to the process, so that this file has one test.
 
 use login::password;
-use tests::{Answer, Request, World, api::text, basic};
+use tests::{Request, Response, World, api::text, basic};
 
 /// `Basic` with these bytes.
 fn raw(pair: &[u8]) -> String {
@@ -12,7 +12,7 @@ fn raw(pair: &[u8]) -> String {
 }
 
 /// What a request with this header is answered, and how many hashes that took.
-async fn cost(world: &World, method: &str, route: &str, authorization: &str) -> (Answer, u64) {
+async fn cost(world: &World, method: &str, route: &str, authorization: &str) -> (Response, u64) {
     let request = Request::new(method, route).authorization(authorization).json(&serde_json::json!({"name": "a"}));
     let request = request.query("response_type", "token").query("client_id", "app");
     let before = password::checked();
@@ -28,7 +28,7 @@ async fn whoever_cannot_log_in_costs_one_hash_and_gets_one_answer() {
     let world = World::with(&[("HALLPASS_APP_USER", "4")]).await;
     world.set_user("2", "status", Some(text("blocked"))).await;
     let (long_name, long_password) = ("n".repeat(600), "p".repeat(password::MAX_BYTES + 1));
-    let refused = [
+    let rejected = [
         ("a wrong password", "my_username", "wrong"),
         ("an unknown user", "nobody", "topsecret"),
         ("a blocked user with the right password", "admin", "letmein"),
@@ -52,13 +52,13 @@ async fn whoever_cannot_log_in_costs_one_hash_and_gets_one_answer() {
         ("a token", "Bearer 1.5665e083.RJG0CdymRKqFQJKeIV8nflwIhrr8KVrmAy6kpWft5nU".to_owned()),
     ];
     for (method, route, kinds) in [
-        ("POST", GENERATE, refused.len()),
+        ("POST", GENERATE, rejected.len()),
         ("GET", "/rs/authorise", 4),
         ("GET", "/rs/authorize-implicit", 4),
         ("POST", "/rest/pat/1.0/token/user/create", 4),
     ] {
         let mut answers = Vec::new();
-        for (what, username, password) in &refused[..kinds] {
+        for (what, username, password) in &rejected[..kinds] {
             let (answer, hashes) = cost(&world, method, route, &basic(username, password)).await;
             assert_eq!((answer.status, hashes), (401, 1), "{route}: {what} {}", answer.body);
             answers.push(answer);

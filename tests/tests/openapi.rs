@@ -93,7 +93,7 @@ fn the_document_and_the_template_have_the_same_routes() {
 }
 
 #[tokio::test]
-async fn the_functions_refuse_every_other_method_and_name_the_right_ones() {
+async fn the_functions_reject_every_other_method_and_name_the_right_ones() {
     let world = World::new().await;
     let template = Template::parse(TEMPLATE).unwrap();
     let check = async |method: &str, path: &str, methods: &BTreeSet<String>| {

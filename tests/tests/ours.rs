@@ -22,7 +22,7 @@ async fn introspect(system: &System, caller: &str, token: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_token_is_made_listed_shown_switched_and_deleted() {
+async fn a_token_is_applied_listed_shown_switched_and_deleted() {
     let system = System::start(&[("HALLPASS_AUTHORIZER_CACHE_TTL", "5m")]).await;
     let admin = system.token_of("admin", "letmein").await;
     let body = json!({"name": "backup", "description": "nightly", "scopes": ["ROLE_USER"], "expires_in": 600});
@@ -251,7 +251,7 @@ async fn a_stale_yes_of_the_gateway_makes_no_token() {
         list["tokens"].as_array().unwrap().len()
     };
     assert_eq!((list("2").await, list("1").await, list("4").await), (4, 0, 0), "no record of them was left");
-    assert_eq!(system.verdict(text_of(&developer)).await, "allow", "nothing was remade");
+    assert_eq!(system.verdict(text_of(&developer)).await, "allow", "nothing was regenerated");
     assert_eq!(system.ask("POST", &rotate, &bearer(&keeper)).await.status, 201, "nothing was rotated");
     system.stop().await;
 }

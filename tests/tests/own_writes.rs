@@ -92,14 +92,17 @@ async fn a_token_is_revoked_switched_and_withdrawn_once_though_the_first_answer_
     let store = world.service().store;
     let revocation = Revocation { at: world.now(), because: Reason::Revoked };
     for (seed, format) in (1..).zip([Format::Signed, Format::Jwt, Format::Developer]) {
-        let record = world.make(format, "1", seed).await.record;
+        let record = world.create_token(format, "1", seed).await.record;
         let lose = || tap.inject("UpdateItem", 0, 1, Fault::Lose);
         lose();
         assert_eq!(store.set_disabled(&record, Some(world.now())).await.unwrap(), Marked::Now);
         lose();
         assert_eq!(store.set_disabled(&record, None).await.unwrap(), Marked::Now);
         lose();
-        assert!(!store.note_use(&record, world.now()).await.unwrap(), "noted within the hour, by this very call");
+        assert!(
+            !store.record_last_used(&record, world.now()).await.unwrap(),
+            "noted within the hour, by this very call"
+        );
         assert_eq!(world.record(&record.id).await.last_used_at, Some(world.now()));
         lose();
         assert_eq!(store.revoke_one(&record.id, format, revocation, None).await.unwrap(), Marked::Now, "{format}");
@@ -119,7 +122,7 @@ async fn a_rotation_is_undone_once_whatever_became_of_the_old_token() {
     let check = async |seed: u8, name: &str, expected: &str, fault: Meanwhile| {
         let (world, tap) = World::tapped(&[]).await;
         let store = world.service().store;
-        let old = world.make(Format::Signed, "1", seed).await;
+        let old = world.create_token(Format::Signed, "1", seed).await;
         let before = world.record_item(&old.record).await;
         let mut new = world.unwritten(Format::Signed, "1", seed + 100).await;
         new.record.replaces = Some(old.record.id.hash);
@@ -204,7 +207,7 @@ async fn what_another_wrote_is_not_one_s_own() {
     let store = world.service().store;
     assert_eq!(store.add_user(&user("1", "ada")).await.unwrap(), Added::IdTaken);
     assert_eq!(store.add_user(&user("9", "MY_USERNAME")).await.unwrap(), Added::NameTaken);
-    let made = world.make(Format::Signed, "2", 1).await;
+    let made = world.create_token(Format::Signed, "2", 1).await;
     let earlier = Revocation { at: world.now(), because: Reason::Revoked };
     world.store.revoke_one(&made.record.id, Format::Signed, earlier, None).await.unwrap();
     world.advance(1);

@@ -5,10 +5,10 @@ use std::{collections::BTreeSet, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
-use tests::{Request, World, api::bearer, basic, visitor::Visitor};
+use tests::{Request, World, api::bearer, basic, web_client::WebClient};
 use token::{Format, Record, TokenId, lifecycle};
 
-use crate::second_look::requests::text_in;
+use crate::recheck::requests::text_in;
 
 /// The kinds of callers.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -58,7 +58,7 @@ const HOUR: u64 = 3_600;
 /// Whoever asks, and the record of its token.
 struct Caller<'a> {
     authorization: Option<String>,
-    visitor: Option<Visitor<'a>>,
+    web_client: Option<WebClient<'a>>,
     record: Option<Record>,
 }
 
@@ -69,15 +69,15 @@ async fn permit(world: &World, names: &[&str]) {
 
 async fn record_of(world: &World, text: &str) -> Record {
     let service = world.service();
-    let ring = service.ring(world.now()).await.unwrap();
-    let claim = token::open(&ring, &service.settings.issuer, text, world.now()).unwrap();
+    let keyring = service.keyring(world.now()).await.unwrap();
+    let claim = token::open(&keyring, &service.settings.issuer, text, world.now()).unwrap();
     let id: TokenId = world.store.id_of(&claim).await.unwrap().unwrap();
     world.record(&id).await
 }
 
 /// A token for user 1 of this kind, with this scope.
 async fn token_of_kind(world: &World, parent: Parent, scope: Option<&[&str]>) -> String {
-    let whole = world.make(Format::Signed, "1", 1).await.text;
+    let whole = world.create_token(Format::Signed, "1", 1).await.text;
     let scoped = scope.map(|names| json!(names));
     let mut body = json!({"name": "parent", "expires_in": HOUR});
     if let Some(scopes) = &scoped {
@@ -89,7 +89,7 @@ async fn token_of_kind(world: &World, parent: Parent, scope: Option<&[&str]>) ->
             let scope = scope.map(|names| names.iter().map(|name| name.parse().unwrap()).collect());
             let expires_at = Some(world.now().after(Duration::from_secs(HOUR)));
             let adjust = |record: &mut Record| (record.scope, record.expires_at) = (scope, expires_at);
-            return world.make_with(Format::Developer, "1", 2, adjust).await.text;
+            return world.create_token_with(Format::Developer, "1", 2, adjust).await.text;
         }
         _ => {}
     }
@@ -105,31 +105,31 @@ async fn token_of_kind(world: &World, parent: Parent, scope: Option<&[&str]>) ->
 async fn caller<'a>(world: &'a World, parent: Parent, scope: Option<&[&str]>) -> Caller<'a> {
     match parent {
         Parent::Password => {
-            Caller { authorization: Some(basic("my_username", "topsecret")), visitor: None, record: None }
+            Caller { authorization: Some(basic("my_username", "topsecret")), web_client: None, record: None }
         }
         Parent::Session => {
-            let visitor = Some(Visitor::signed_in(world, "my_username", "topsecret").await);
-            Caller { authorization: None, visitor, record: None }
+            let web_client = Some(WebClient::signed_in(world, "my_username", "topsecret").await);
+            Caller { authorization: None, web_client, record: None }
         }
         _ => {
             let text = token_of_kind(world, parent, scope).await;
             let record = Some(record_of(world, &text).await);
-            Caller { authorization: Some(bearer(&text)), visitor: None, record }
+            Caller { authorization: Some(bearer(&text)), web_client: None, record }
         }
     }
 }
 
 /// The request, if there is one for this caller.
 fn request(route: Route, caller: &Caller<'_>) -> Option<Request> {
-    if let Some(visitor) = &caller.visitor {
+    if let Some(web_client) = &caller.web_client {
         let own = Request::new("POST", "/profile/developer");
         let make = |rest: &[(&str, &str)]| {
-            Some(visitor.with_form(own.clone(), &[&[("do", "make"), ("name", "child")], rest].concat()))
+            Some(web_client.with_form(own.clone(), &[&[("do", "make"), ("name", "child")], rest].concat()))
         };
         return match route {
             Route::Create => make(&[("limit", "all")]),
             Route::CreateWithScopes => make(&[("limit", "some"), ("scope", "a"), ("scope", "b")]),
-            Route::Developer => Some(visitor.with_form(own, &[("do", "remake")])),
+            Route::Developer => Some(web_client.with_form(own, &[("do", "regenerate")])),
             _ => None,
         };
     }

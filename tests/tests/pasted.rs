@@ -47,11 +47,11 @@ async fn is_active(world: &World, caller: &str, token: &str, around: (&str, &str
 #[tokio::test]
 async fn a_token_is_revoked_and_introspected_whatever_was_pasted_around_it() {
     let world = World::new().await;
-    let caller = world.make(Format::Signed, "1", 1).await.text;
+    let caller = world.create_token(Format::Signed, "1", 1).await.text;
     let mut seed = 2;
     for format in [Format::Signed, Format::Developer, Format::Jwt] {
         for around in AROUND {
-            let token = world.make(format, "1", seed).await.text;
+            let token = world.create_token(format, "1", seed).await.text;
             seed += 1;
             assert!(is_active(&world, &caller, &token, around).await, "{format} {around:?}");
             assert_eq!(world.send("Revoke", form("/oauth/revoke", &token, around)).await.status, 200);
@@ -64,7 +64,7 @@ async fn a_token_is_revoked_and_introspected_whatever_was_pasted_around_it() {
 #[tokio::test]
 async fn what_belongs_to_a_text_makes_it_another() {
     let world = World::new().await;
-    let token = world.make(Format::Signed, "1", 1).await.text;
+    let token = world.create_token(Format::Signed, "1", 1).await.text;
     for around in WITHIN {
         assert!(!is_active(&world, &token, &token, around).await, "{around:?}");
         assert_eq!(world.send("Revoke", form("/oauth/revoke", &token, around)).await.status, 200);
@@ -75,7 +75,7 @@ async fn what_belongs_to_a_text_makes_it_another() {
 #[tokio::test]
 async fn in_a_header_a_token_has_one_text() {
     let world = World::new().await;
-    let token = world.make(Format::Signed, "1", 1).await.text;
+    let token = world.create_token(Format::Signed, "1", 1).await.text;
     for header in [
         format!("Bearer \"{token}\""),
         format!("Bearer '{token}'"),

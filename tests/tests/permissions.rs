@@ -10,9 +10,9 @@ use tests::{
     api::{bearer, text},
     basic,
     policy::{Ask, Policy, asks},
-    tables::Made,
+    tables::TestToken,
     tap::{Seen, Tap},
-    visitor::Visitor,
+    web_client::WebClient,
 };
 use token::Format;
 
@@ -82,20 +82,20 @@ async fn check(world: &World, tap: &Tap, function: &str) {
     }
 }
 
-/// Holds each request against the conditions of the role: all are met, each condition refuses something, and each
+/// Holds each request against the conditions of the role: all are met, each condition rejects something, and each
 /// attribute, key or pattern that a condition allows is one that a request has.
 fn check_conditions(function: &str, seen: &[Seen]) {
     let policy = Policy::of(function);
     let all: Vec<Ask> = seen.iter().flat_map(asks).collect();
-    let refused: Vec<&Ask> = all.iter().filter(|ask| !policy.allows(ask)).collect();
-    assert!(refused.is_empty(), "add to the conditions of {function}Role in template.yaml: {refused:#?}");
+    let rejected: Vec<&Ask> = all.iter().filter(|ask| !policy.allows(ask)).collect();
+    assert!(rejected.is_empty(), "add to the conditions of {function}Role in template.yaml: {rejected:#?}");
     for condition in policy.conditions() {
         let name = condition.name();
         let asked: Vec<&Ask> = all.iter().filter(|ask| condition.allows(ask)).collect();
         let worse: Vec<Vec<Ask>> = asked.iter().map(|ask| condition.worse(ask)).collect();
         for number in 0..worse.first().map_or(0, Vec::len) {
             let is_needed = |ask: &Ask| !policy.allows(ask) && condition.without.allows(ask);
-            assert!(worse.iter().any(|asks| is_needed(&asks[number])), "{function}: {name} refuses nothing ({number})");
+            assert!(worse.iter().any(|asks| is_needed(&asks[number])), "{function}: {name} rejects nothing ({number})");
         }
         assert!(!asked.is_empty(), "{function}: {name} is of no request");
         let unused: Vec<&String> =
@@ -122,10 +122,10 @@ async fn start(function: &str, world: &World, tap: &Tap) {
     let store = edge::service::store(&lookup).unwrap();
     match function {
         "Prune" => {
-            store.look_as_pruner().await.unwrap();
+            store.check_as_pruner().await.unwrap();
             return;
         }
-        "Generate" => store.look_as_limiter().await.unwrap(),
+        "Generate" => store.check_as_limiter().await.unwrap(),
         _ => {}
     }
     edge::Service::start(&lookup, world.now()).await.unwrap();
@@ -155,12 +155,12 @@ fn makes_no_record(function: &str, Seen { operation, body, .. }: &Seen) {
 #[tokio::test]
 async fn the_authorizer_asks_for_what_it_may() {
     let (world, tap) = World::tapped(&[]).await;
-    let old = world.make(Format::Signed, "1", 1).await;
+    let old = world.create_token(Format::Signed, "1", 1).await;
     let hash = old.record.id.hash;
-    let new = world.make_with(Format::Signed, "1", 2, |record| record.replaces = Some(hash)).await;
+    let new = world.create_token_with(Format::Signed, "1", 2, |record| record.replaces = Some(hash)).await;
     assert_eq!(world.verdict(&bearer(&new.text)).await, "allow");
     // Its old one is over already, so that only the note is removed.
-    let again = world.make_with(Format::Developer, "1", 3, |record| record.replaces = Some(hash)).await;
+    let again = world.create_token_with(Format::Developer, "1", 3, |record| record.replaces = Some(hash)).await;
     assert_eq!(world.verdict(&bearer(&again.text)).await, "allow");
     check(&world, &tap, "VerifyAuthorizer").await;
 }
@@ -170,17 +170,17 @@ async fn prune_asks_for_what_it_may() {
     let (world, tap) = World::tapped(&[]).await;
     let mut made = Vec::new();
     for (seed, format) in (1..).zip([Format::Signed, Format::Jwt, Format::Developer]) {
-        made.push(world.make(format, "1", seed).await);
+        made.push(world.create_token(format, "1", seed).await);
     }
     world.set_user("1", "username", Some(text("renamed"))).await;
     world.delivery.drain().await.unwrap();
     // A token whose time has come, one whose stream record is lost, a pointer without its token, one with it, and so
     // much that the sweep has to remember its place.
     world.advance(2 * 86_400);
-    world.make(Format::Developer, "2", 11).await;
-    let big = world.make(Format::Signed, "2", 12).await;
+    world.create_token(Format::Developer, "2", 11).await;
+    let big = world.create_token(Format::Signed, "2", 12).await;
     for seed in 13..18 {
-        let made = world.make(Format::Signed, "2", seed).await;
+        let made = world.create_token(Format::Signed, "2", seed).await;
         world.set_record(&made.record, "description", Some(text(&"x".repeat(300_000)))).await;
     }
     world.set_record(&big.record, "purge_at", Some(AttributeValue::N("1".to_owned()))).await;
@@ -215,7 +215,7 @@ fn text_in(answer: &Value, member: &str) -> String {
 async fn generate_asks_for_what_it_may() {
     let (world, tap) = World::tapped(&[("HALLPASS_MAX_TOKENS", "4")]).await;
     world.set_user("1", "token_generation", Some(AttributeValue::N("7".to_owned()))).await;
-    let mut visitor = Visitor::signed_in(&world, "my_username", "topsecret").await;
+    let mut web_client = WebClient::signed_in(&world, "my_username", "topsecret").await;
     // The page with the form asked console.
     tap.seen();
     let login = basic("my_username", "topsecret");
@@ -239,8 +239,8 @@ async fn generate_asks_for_what_it_may() {
     // The second takes the place of the first, and the third regenerates itself.
     let mut regenerating = token.clone();
     for number in 0..3 {
-        let remake = Request::new("POST", "/profile/developer").authorization(&bearer(&regenerating));
-        let developer = send(&world, "Generate", remake.header("Accept", "application/json")).await;
+        let regenerate = Request::new("POST", "/profile/developer").authorization(&bearer(&regenerating));
+        let developer = send(&world, "Generate", regenerate.header("Accept", "application/json")).await;
         let developer = text_in(&developer, "token");
         assert_eq!(world.generate(&bearer(&developer)).await.status, 200);
         regenerating = if number == 0 { token.clone() } else { developer };
@@ -256,7 +256,7 @@ async fn generate_asks_for_what_it_may() {
     send(&world, "Generate", decide.header("Cookie", cookie)).await;
     // The page that shows a new token lists the others.
     let form = [("do", "make"), ("name", "of the page"), ("limit", "all")];
-    let answer = visitor.submit("Generate", Request::new("POST", "/profile/developer"), &form).await;
+    let answer = web_client.submit("Generate", Request::new("POST", "/profile/developer"), &form).await;
     assert!([201, 409].contains(&answer.status), "{answer:?}");
     check(&world, &tap, "Generate").await;
 }
@@ -264,13 +264,15 @@ async fn generate_asks_for_what_it_may() {
 #[tokio::test]
 async fn console_asks_for_what_it_may() {
     let (world, tap) = World::tapped(&[]).await;
-    let mut visitor = Visitor::signed_in(&world, "admin", "letmein").await;
+    let mut web_client = WebClient::signed_in(&world, "admin", "letmein").await;
     // Whoever signed in asked generate.
     tap.seen();
-    let (token, admin) = (world.make(Format::Signed, "1", 1).await, world.make(Format::Signed, "2", 2).await);
-    let developer = world.make(Format::Developer, "1", 3).await;
+    let (token, admin) =
+        (world.create_token(Format::Signed, "1", 1).await, world.create_token(Format::Signed, "2", 2).await);
+    let developer = world.create_token(Format::Developer, "1", 3).await;
     // The first use of a rotated token's successor ends it, here as anywhere.
-    let rotated = world.make_with(Format::Signed, "1", 4, |record| record.replaces = Some(token.record.id.hash)).await;
+    let rotated =
+        world.create_token_with(Format::Signed, "1", 4, |record| record.replaces = Some(token.record.id.hash)).await;
     assert_eq!(world.list(&rotated.text, &[]).await.status, 200);
     let token = rotated;
     for (token, query) in [(&token, None), (&developer, None), (&admin, Some(("user_id", "1")))] {
@@ -291,7 +293,7 @@ async fn console_asks_for_what_it_may() {
     send(&world, "Console", Request::new("GET", "/rs/profile").authorized_as(context)).await;
     let users = Request::new("GET", "/admin/users").query("name", "my_username");
     for page in [users, Request::new("GET", "/admin/users/{user_id}").parameter("user_id", "1")] {
-        let answer = visitor.open("Console", page.clone()).await;
+        let answer = web_client.open("Console", page.clone()).await;
         assert_eq!(answer.status, 200, "{answer:?}");
     }
     check(&world, &tap, "Console").await;
@@ -300,15 +302,16 @@ async fn console_asks_for_what_it_may() {
 #[tokio::test]
 async fn revoke_asks_for_what_it_may() {
     let (world, tap) = World::tapped(&[]).await;
-    let mut visitor = Visitor::signed_in(&world, "admin", "letmein").await;
+    let mut web_client = WebClient::signed_in(&world, "admin", "letmein").await;
     // Whoever signed in asked generate.
     tap.seen();
-    let before = world.make(Format::Signed, "2", 11).await;
+    let before = world.create_token(Format::Signed, "2", 11).await;
     let admin = |record: &mut token::Record| record.replaces = Some(before.record.id.hash);
-    let admin = world.make_with(Format::Signed, "2", 1, admin).await;
-    let with = |made: &Made, method: &str, route: &str| Request::new(method, route).authorization(&bearer(&made.text));
+    let admin = world.create_token_with(Format::Signed, "2", 1, admin).await;
+    let with =
+        |made: &TestToken, method: &str, route: &str| Request::new(method, route).authorization(&bearer(&made.text));
     for (seed, format) in (2..).zip([Format::Signed, Format::Developer]) {
-        let made = world.make(format, "1", seed).await;
+        let made = world.create_token(format, "1", seed).await;
         let id = made.record.id.to_string();
         for disabled in [true, false] {
             let switch = with(&admin, "PATCH", "/tokens/{id}").parameter("id", &id);
@@ -320,12 +323,12 @@ async fn revoke_asks_for_what_it_may() {
         send(&world, "Revoke", descendants).await;
         assert_eq!(world.revoke(&made.text).await.status, 200);
     }
-    let made = world.make(Format::Signed, "1", 9).await;
+    let made = world.create_token(Format::Signed, "1", 9).await;
     assert_eq!(world.delete(&made.text, "current").await.status, 200);
     let all = with(&admin, "DELETE", "/users/{user_id}/tokens").parameter("user_id", "3");
     send(&world, "Revoke", all).await;
     let access = Request::new("POST", "/admin/users/{user_id}/access").parameter("user_id", "3");
-    assert_eq!(visitor.submit("Revoke", access, &[("do", "block")]).await.status, 303);
-    assert_eq!(visitor.submit("Revoke", Request::new("POST", "/sign-out"), &[]).await.status, 303);
+    assert_eq!(web_client.submit("Revoke", access, &[("do", "block")]).await.status, 303);
+    assert_eq!(web_client.submit("Revoke", Request::new("POST", "/sign-out"), &[]).await.status, 303);
     check(&world, &tap, "Revoke").await;
 }

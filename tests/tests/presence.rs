@@ -9,9 +9,9 @@ async fn named(world: &World, tables: [&str; 3]) -> [Option<&'static str>; 3] {
     let tables = Tables { users, tokens, attempts };
     let store = Store::new(world.dynamodb.clone(), tables);
     let looks = [
-        store.look_as_verifier().await.map(drop),
-        store.look_as_limiter().await,
-        store.look_as_pruner().await.map(drop),
+        store.check_as_verifier().await.map(drop),
+        store.check_as_limiter().await,
+        store.check_as_pruner().await.map(drop),
     ];
     looks.map(|look| look.err().map(|absent| absent.variable))
 }

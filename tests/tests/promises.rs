@@ -12,12 +12,12 @@ const SECRETS: [(&str, &str); 10] = [
     ("shared/token/src/keyring.rs", "KeyText"),
     ("shared/token/src/codec.rs", "Seal"),
     ("shared/token/src/codec/jwt.rs", "Claims"),
-    ("shared/edge/src/entropy.rs", "Draw"),
+    ("shared/edge/src/entropy.rs", "Randomness"),
     ("shared/page/src/form.rs", "Form"),
 ];
 
 /// Words of a line in which a secret is at hand.
-const AT_HAND: [&str; 6] = ["reveal", "secret(", "password.", "password)", "jti", "self.tag"];
+const AT_HAND: [&str; 6] = ["expose_secret", "secret(", "password.", "password)", "jti", "self.tag"];
 
 fn read(path: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tests::{
     World,
     api::{bearer, text},
-    tables::{Made, RETENTION},
+    tables::{RETENTION, TestToken},
     tap::{ALWAYS, Fault},
 };
 use token::{Format, Timestamp};
@@ -28,7 +28,7 @@ fn number(record: &Value) -> &str {
     record["dynamodb"]["SequenceNumber"].as_str().unwrap()
 }
 
-async fn verdicts(world: &World, made: &[Made]) -> Vec<String> {
+async fn verdicts(world: &World, made: &[TestToken]) -> Vec<String> {
     let mut verdicts = Vec::new();
     for made in made {
         verdicts.push(world.verdict(&bearer(&made.text)).await);
@@ -37,10 +37,10 @@ async fn verdicts(world: &World, made: &[Made]) -> Vec<String> {
 }
 
 /// Three tokens of a user, one of each format.
-async fn one_of_each(world: &World, user_id: &str, seed: u8) -> Vec<Made> {
+async fn one_of_each(world: &World, user_id: &str, seed: u8) -> Vec<TestToken> {
     let mut made = Vec::new();
     for (seed, format) in (seed..).zip([Format::Signed, Format::Jwt, Format::Developer]) {
-        made.push(world.make(format, user_id, seed).await);
+        made.push(world.create_token(format, user_id, seed).await);
     }
     made
 }
@@ -53,24 +53,24 @@ async fn change_and_back(world: &World, user_id: &str, attribute: &str, value: A
 }
 
 /// A day in the life of two users, with tokens issued in between. Every token's seed is its own.
-async fn history(world: &World) -> Vec<Made> {
+async fn history(world: &World) -> Vec<TestToken> {
     let mut made = one_of_each(world, "1", 1).await;
     made.extend(one_of_each(world, "2", 11).await);
     world.advance(100);
     change_and_back(world, "1", "username", text("renamed")).await;
     world.advance(100);
-    made.push(world.make(Format::Signed, "1", 21).await);
+    made.push(world.create_token(Format::Signed, "1", 21).await);
     change_and_back(world, "2", "status", text("blocked")).await;
     world.advance(100);
-    made.push(world.make(Format::Jwt, "2", 31).await);
+    made.push(world.create_token(Format::Jwt, "2", 31).await);
     let item = world.user_item("2").await;
     world.remove_user("2").await;
     world.put("Users", item).await;
     world.advance(100);
     world.set_user("1", "permissions", Some(AttributeValue::Ss(vec!["other".to_owned()]))).await;
     world.set_user("1", "email", Some(text("a@example.org"))).await;
-    made.push(world.make(Format::Signed, "1", 41).await);
-    made.push(world.make(Format::Signed, "2", 51).await);
+    made.push(world.create_token(Format::Signed, "1", 41).await);
+    made.push(world.create_token(Format::Signed, "2", 51).await);
     world.advance(100);
     made
 }
@@ -80,7 +80,7 @@ async fn replayed_and_doubled_records_change_nothing_more() {
     let world = World::new().await;
     let made = history(&world).await;
     world.delivery.drain().await.unwrap();
-    let voided = verdicts(&world, &made).await;
+    let invalidated = verdicts(&world, &made).await;
     let before = world.dump("Tokens").await;
     let changes = changes(&world);
     let reversed: Vec<Value> = changes.iter().rev().cloned().collect();
@@ -94,7 +94,7 @@ async fn replayed_and_doubled_records_change_nothing_more() {
     let after = world.dump("Tokens").await;
     assert_eq!(after.iter().map(unused).collect::<Vec<_>>(), before.iter().map(unused).collect::<Vec<_>>());
     assert_eq!(
-        voided,
+        invalidated,
         [
             "user_changed",
             "user_changed",
@@ -111,7 +111,7 @@ async fn replayed_and_doubled_records_change_nothing_more() {
 }
 
 #[tokio::test]
-async fn in_whatever_order_the_records_come_the_same_tokens_are_void() {
+async fn in_whatever_order_the_records_come_the_same_tokens_are_invalidate() {
     let mut outcomes = Vec::new();
     for order in 0..4_usize {
         let world = World::new().await;
@@ -129,8 +129,8 @@ async fn in_whatever_order_the_records_come_the_same_tokens_are_void() {
         } else {
             assert_eq!(deliver(&world, &records).await, Vec::<String>::new());
         }
-        let refused: Vec<bool> = verdicts(&world, &made).await.iter().map(|verdict| verdict != "allow").collect();
-        outcomes.push(refused);
+        let rejected: Vec<bool> = verdicts(&world, &made).await.iter().map(|verdict| verdict != "allow").collect();
+        outcomes.push(rejected);
     }
     assert_eq!(outcomes, vec![vec![true, true, true, true, true, true, false, true, false, false]; 4]);
 }
@@ -152,7 +152,7 @@ async fn a_token_issued_after_a_change_survives_its_late_delivery() {
         let world = World::new().await;
         change_and_back(&world, "1", "username", text("renamed")).await;
         world.advance(seconds);
-        let made = [world.make(Format::Signed, "1", 1).await];
+        let made = [world.create_token(Format::Signed, "1", 1).await];
         world.advance(1_000);
         world.delivery.drain().await.unwrap();
         assert_eq!(verdicts(&world, &made).await, [expected], "{seconds}");
@@ -160,7 +160,7 @@ async fn a_token_issued_after_a_change_survives_its_late_delivery() {
 }
 
 #[tokio::test]
-async fn what_a_token_is_not_bound_to_voids_nothing() {
+async fn what_a_token_is_not_bound_to_invalidates_nothing() {
     let world = World::new().await;
     let made = one_of_each(&world, "1", 1).await;
     let before = world.dump("Tokens").await;
@@ -173,7 +173,7 @@ async fn what_a_token_is_not_bound_to_voids_nothing() {
 }
 
 #[tokio::test]
-async fn a_voided_record_says_when_and_why_and_when_it_may_go() {
+async fn a_invalidated_record_says_when_and_why_and_when_it_may_go() {
     let world = World::new().await;
     let made = one_of_each(&world, "1", 1).await;
     world.advance(100);
@@ -190,7 +190,7 @@ async fn a_voided_record_says_when_and_why_and_when_it_may_go() {
 #[tokio::test]
 async fn a_token_taken_back_before_keeps_its_reason() {
     let world = World::new().await;
-    let made = [world.make(Format::Signed, "1", 1).await];
+    let made = [world.create_token(Format::Signed, "1", 1).await];
     assert_eq!(world.delete(&made[0].text, "current").await.status, 200);
     world.set_user("1", "username", Some(text("renamed"))).await;
     world.delivery.drain().await.unwrap();
@@ -239,14 +239,14 @@ async fn what_fails_is_reported_by_its_number_and_the_rest_is_done() {
     let numbers: Vec<&str> = records.iter().map(number).collect();
     // The tokens of one of the two cannot be listed.
     let (invoke, tap) = world.tapped_once_more().await;
-    tap.inject("Query", 0, 1, Fault::Refuse(400, "ResourceNotFoundException"));
+    tap.inject("Query", 0, 1, Fault::Reject(400, "ResourceNotFoundException"));
     let answer = invoke("Prune", json!({"Records": records})).await.unwrap();
     let failed = answer["batchItemFailures"].as_array().unwrap().iter();
     let failed: Vec<&str> = failed.map(|failure| failure["itemIdentifier"].as_str().unwrap()).collect();
     let (done, undone) = if failed == [numbers[0]] { (&others, &made) } else { (&made, &others) };
     assert!(failed == [numbers[0]] || failed == [numbers[1]], "{failed:?}");
     assert_eq!(verdicts(&world, done).await, ["user_changed"; 3]);
-    let live = |made: &[Made]| made.iter().map(|made| made.record.id).collect::<Vec<_>>();
+    let live = |made: &[TestToken]| made.iter().map(|made| made.record.id).collect::<Vec<_>>();
     for id in live(undone) {
         assert!(world.record(&id).await.revoked.is_none());
     }
@@ -259,7 +259,7 @@ async fn what_fails_is_reported_by_its_number_and_the_rest_is_done() {
 #[tokio::test]
 async fn a_record_that_cannot_be_read_keeps_no_other_alive() {
     let world = World::new().await;
-    let (broken, made) = (world.make(Format::Signed, "1", 9).await, one_of_each(&world, "1", 1).await);
+    let (broken, made) = (world.create_token(Format::Signed, "1", 9).await, one_of_each(&world, "1", 1).await);
     world.set_record(&broken.record, "issued_at", None).await;
     change_and_back(&world, "1", "username", text("renamed")).await;
     assert_eq!(deliver(&world, &changes(&world)).await, Vec::<String>::new());
@@ -282,7 +282,7 @@ async fn a_store_that_fails_at_any_call_is_reported_and_made_good_later() {
         let made = one_of_each(&world, "1", 1).await;
         change_and_back(&world, "1", "username", text("renamed")).await;
         let records = changes(&world);
-        tap.inject(operation, 0, ALWAYS, Fault::Refuse(500, "InternalServerError"));
+        tap.inject(operation, 0, ALWAYS, Fault::Reject(500, "InternalServerError"));
         assert_eq!(deliver(&world, &records).await, records.iter().map(number).collect::<Vec<_>>(), "{operation}");
         tap.heal();
         assert_eq!(deliver(&world, &records).await, Vec::<String>::new());
@@ -349,7 +349,7 @@ async fn a_batch_that_cannot_be_read_is_an_error_and_never_a_success() {
         }
     }
     assert!(world.invoke("Prune", json!({"Records": "records"})).await.is_err());
-    // A record without its time is taken as of now, so that it voids rather more.
+    // A record without its time is taken as of now, so that it invalidates rather more.
     let timeless = without(&["dynamodb", "ApproximateCreationDateTime"]);
     assert_eq!(deliver(&world, &[timeless]).await, Vec::<String>::new());
     assert_eq!(verdicts(&world, &made).await, ["user_changed"; 3]);
@@ -366,7 +366,7 @@ async fn a_large_batch_of_many_users_is_dealt_with_whole() {
         item.insert("user_id".to_owned(), text(&id));
         item.insert("username".to_owned(), text(&id));
         world.put("Users", item).await;
-        made.insert(id.clone(), [world.make(Format::Signed, &id, number).await]);
+        made.insert(id.clone(), [world.create_token(Format::Signed, &id, number).await]);
     }
     world.advance(60);
     for (number, id) in made.keys().enumerate() {

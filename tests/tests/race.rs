@@ -11,10 +11,10 @@ use std::{
 use serde_json::json;
 use store::developer::Replaced;
 use tests::{
-    Answer, Request, World,
+    Request, Response, World,
     api::{bearer, text},
     long::long,
-    tables::Made,
+    tables::TestToken,
 };
 use token::{Format, Timestamp};
 use tokio::{sync::Barrier, task::JoinSet};
@@ -24,7 +24,7 @@ const MANY: u8 = 20;
 /// How many clients verify while a token is taken back.
 const CLIENTS: usize = 32;
 
-/// How many requests remake a developer token at once.
+/// How many requests regenerate a developer token at once.
 const REMAKES: u8 = 100;
 
 /// What a task does, as often as `MANY` says, all at once.
@@ -66,10 +66,10 @@ async fn the_limit_of_tokens_holds_however_many_ask_at_once() {
         async move { world.create(&parent, &json!({"name": format!("number {number}")})).await }
     };
     let answers = at_once(create).await;
-    let (made, refused): (Vec<Answer>, Vec<Answer>) = answers.into_iter().partition(|answer| answer.status == 201);
+    let (made, rejected): (Vec<Response>, Vec<Response>) = answers.into_iter().partition(|answer| answer.status == 201);
     assert!(made.len() <= 5, "{}", made.len());
-    assert!(refused.iter().all(|answer| answer.status == 409));
-    // Who was refused left nothing behind: there is room for the rest of the five, and for no more.
+    assert!(rejected.iter().all(|answer| answer.status == 409));
+    // Who was rejected left nothing behind: there is room for the rest of the five, and for no more.
     assert_eq!(world.count_records("1").await, made.len() + 1);
     for number in made.len()..5 {
         assert_eq!(create(u8::try_from(number).unwrap()).await.status, 201);
@@ -81,7 +81,7 @@ async fn the_limit_of_tokens_holds_however_many_ask_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_developer_token_survives_and_no_other_was_promised() {
     let world = Arc::new(World::new().await);
-    let first = world.make(Format::Developer, "1", u8::MAX).await;
+    let first = world.create_token(Format::Developer, "1", u8::MAX).await;
     for round in 0..2 {
         let old = world.developer_hash("1").await;
         let mut made = Vec::new();
@@ -110,7 +110,7 @@ async fn one_developer_token_survives_and_no_other_was_promised() {
 
 /// Whoever is told that the token was made holds it, if no other request came later.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_a_hundred_remakes_by_one_token_one_developer_token_lives() {
+async fn of_a_hundred_regenerates_by_one_token_one_developer_token_lives() {
     let world = Arc::new(World::new().await);
     let parent = bearer(&world.token().await);
     let answers = so_often_at_once(REMAKES, |_| {
@@ -157,10 +157,10 @@ async fn verdicts_until(world: &World, token: &str, ending: impl Future<Output =
     }
 }
 
-async fn check_end(world: &World, made: &Made, ending: impl Future<Output = ()> + Send, expected: &str) {
+async fn check_end(world: &World, made: &TestToken, ending: impl Future<Output = ()> + Send, expected: &str) {
     let (before, after) = verdicts_until(world, &made.text, ending).await;
     assert_eq!(after, expected);
-    // Once it was refused it is never let in again.
+    // Once it was rejected it is never let in again.
     let first = before.iter().position(|verdict| verdict != "allow").unwrap_or(before.len());
     assert!(before[first..].iter().all(|verdict| verdict == expected), "{before:?}");
 }
@@ -169,13 +169,13 @@ async fn check_end(world: &World, made: &Made, ending: impl Future<Output = ()> 
 async fn a_revocation_that_was_answered_is_seen_by_every_verification_that_begins_then() {
     let world = World::new().await;
     for (seed, format) in (0..4).flat_map(|_| [Format::Signed, Format::Jwt, Format::Developer]).enumerate() {
-        let made = world.make(format, "1", u8::try_from(seed).unwrap()).await;
+        let made = world.create_token(format, "1", u8::try_from(seed).unwrap()).await;
         let ending = async { assert_eq!(world.delete(&made.text, "current").await.status, 200) };
         check_end(&world, &made, ending, "revoked").await;
     }
 }
 
-/// The ways to end a token, and why it is refused then.
+/// The ways to end a token, and why it is rejected then.
 #[derive(Clone, Copy, Debug)]
 enum Ending {
     ByItself,
@@ -185,7 +185,7 @@ enum Ending {
     Disabled,
 }
 
-/// What cannot be told within its limit, on a slow machine, is neither a yes nor a refusal.
+/// What cannot be told within its limit, on a slow machine, is neither a yes nor a rejection.
 fn is_untold(verdict: &str) -> bool {
     verdict.starts_with("error")
 }
@@ -211,7 +211,7 @@ async fn end(world: &World, ending: Ending, token: &str, id: &str, admin: &str) 
     while answer.status == 503 {
         answer = world.send("Revoke", request.clone()).await;
     }
-    // Whoever takes itself back, and is not told so in time, is refused the second time.
+    // Whoever takes itself back, and is not told so in time, is rejected the second time.
     assert!(answer.status == 200 || answer.status == 401, "{ending:?}: {}", answer.body);
     reason
 }
@@ -219,7 +219,7 @@ async fn end(world: &World, ending: Ending, token: &str, id: &str, admin: &str) 
 /// Every client has two instances of the authorizer to meet, and goes on until it has seen what was begun after the
 /// answer twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_verification_that_starts_after_the_answer_refuses_for_thirty_two_clients() {
+async fn a_verification_that_starts_after_the_answer_rejects_for_thirty_two_clients() {
     let world = World::new().await;
     let worlds = [Arc::new(world.another()), Arc::new(world)];
     let admin = worlds[0].token_of("admin", "letmein").await;
@@ -228,7 +228,7 @@ async fn a_verification_that_starts_after_the_answer_refuses_for_thirty_two_clie
     let ways = endings.iter().flat_map(|ending| formats.map(|format| (*ending, format)));
     // In the short form, every ending once.
     for (seed, (ending, format)) in (1..).zip(ways).step_by(if long() { 1 } else { 4 }) {
-        let made = worlds[0].make(format, "1", seed).await;
+        let made = worlds[0].create_token(format, "1", seed).await;
         let (is_answered, have_begun) = (Arc::new(AtomicBool::new(false)), Arc::new(Barrier::new(CLIENTS + 1)));
         let clients: JoinSet<Vec<(bool, String)>> = (0..CLIENTS)
             .map(|client| {
@@ -255,7 +255,7 @@ async fn a_verification_that_starts_after_the_answer_refuses_for_thirty_two_clie
                 let good = verdict == reason || (verdict == "allow" && !began_after);
                 assert!(good, "{ending:?} of {format}: {seen:?}");
             }
-            // Once it was refused it is never let in again.
+            // Once it was rejected it is never let in again.
             assert!(seen.is_sorted_by_key(|(_, verdict)| verdict != "allow"), "{ending:?} of {format}: {seen:?}");
         }
     }
@@ -265,7 +265,7 @@ async fn a_verification_that_starts_after_the_answer_refuses_for_thirty_two_clie
 async fn a_change_of_the_user_that_was_written_is_seen_by_every_verification_that_begins_then() {
     let world = World::new().await;
     for seed in 0..6 {
-        let made = world.make(Format::Signed, "1", seed).await;
+        let made = world.create_token(Format::Signed, "1", seed).await;
         let name = format!("renamed {seed}");
         let ending = Box::pin(world.set_user("1", "username", Some(text(&name))));
         check_end(&world, &made, ending, "user_changed").await;
@@ -279,7 +279,7 @@ async fn a_change_that_races_with_generate_leaves_no_living_token() {
     let parents: Vec<String> = {
         let mut parents = Vec::new();
         for seed in 0..MANY {
-            parents.push(world.make(Format::Signed, "1", seed).await.text);
+            parents.push(world.create_token(Format::Signed, "1", seed).await.text);
         }
         parents
     };
@@ -303,9 +303,10 @@ async fn a_change_that_races_with_generate_leaves_no_living_token() {
 async fn a_token_used_first_by_many_at_once_ends_its_old_one_once() {
     let world = Arc::new(World::new().await);
     for round in 0..3 {
-        let old = world.make(Format::Signed, "1", 10 * round).await;
+        let old = world.create_token(Format::Signed, "1", 10 * round).await;
         let hash = old.record.id.hash;
-        let new = world.make_with(Format::Signed, "1", 10 * round + 1, |record| record.replaces = Some(hash)).await;
+        let new =
+            world.create_token_with(Format::Signed, "1", 10 * round + 1, |record| record.replaces = Some(hash)).await;
         let verdicts = at_once(|_| {
             let (world, new) = (Arc::clone(&world), bearer(&new.text));
             async move { world.verdict(&new).await }

@@ -106,7 +106,7 @@ async fn a_list_has_the_live_named_tokens_of_the_caller() {
 }
 
 #[tokio::test]
-async fn an_app_token_belongs_to_the_application_and_is_made_by_administrators() {
+async fn an_app_token_belongs_to_the_application_and_is_applied_by_administrators() {
     let system = System::start(&[]).await;
     let body = asked(system.now(), &["ROLE_USER", "ROLE_ADMIN", "deploy"]);
     let user = system.token_of("my_username", "topsecret").await;
@@ -178,7 +178,7 @@ async fn without_role_admin_an_administrator_s_token_administers_nothing() {
     let full = system.json("POST", USER, &admin, &asked(system.now(), &["ROLE_ADMIN"])).await.body_of(200);
     let (limited, full) = (token(&text_of(&limited)), token(&text_of(&full)));
     let create = asked(system.now(), &["ROLE_USER"]);
-    for (method, path, body, refused, done) in [
+    for (method, path, body, rejected, done) in [
         ("POST", APP, &create, 403, 200),
         ("POST", "/tokens", &json!({"name": "for another", "user_id": "1"}), 403, 201),
         ("GET", "/api/user/1", &Value::Null, 403, 200),
@@ -196,7 +196,7 @@ async fn without_role_admin_an_administrator_s_token_administers_nothing() {
         };
         let before = system.verdict(theirs_text).await;
         let reply = send(&limited).await;
-        assert_eq!(reply.status, refused, "{method} {path} {}", reply.body);
+        assert_eq!(reply.status, rejected, "{method} {path} {}", reply.body);
         assert_eq!(system.verdict(theirs_text).await, before, "{method} {path}");
         let reply = send(&full).await;
         assert_eq!(reply.status, done, "{method} {path} {}", reply.body);

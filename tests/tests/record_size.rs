@@ -65,7 +65,7 @@ async fn live_through(world: &World, admin: &str, body: &Value) {
 }
 
 #[tokio::test]
-async fn a_description_that_would_make_the_record_too_long_is_refused_and_named_by_every_route() {
+async fn a_description_that_would_make_the_record_too_long_is_rejected_and_named_by_every_route() {
     let world = world().await;
     let admin = world.token_of("admin", "letmein").await;
     for format in ["signed", "jwt"] {

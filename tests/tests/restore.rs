@@ -7,14 +7,14 @@ use token::Format;
 #[tokio::test]
 async fn a_restored_table_of_tokens_revives_what_was_revoked_since() {
     let world = World::new().await;
-    let made = world.make(Format::Signed, "1", 1).await;
+    let made = world.create_token(Format::Signed, "1", 1).await;
     let backup = world.record_item(&made.record).await;
     assert_eq!(world.delete(&made.text, "current").await.status, 200);
     assert_eq!(world.verdict(&bearer(&made.text)).await, "revoked");
     world.put("Tokens", backup).await;
     assert_eq!(world.verdict(&bearer(&made.text)).await, "allow", "if not, the guide warns of nothing");
     // What it says to do with a user of whom one is not sure.
-    let admin = world.make(Format::Signed, "2", 2).await;
+    let admin = world.create_token(Format::Signed, "2", 2).await;
     let all = Request::new("DELETE", "/users/{user_id}/tokens").parameter("user_id", "1");
     let answer = world.send("Revoke", all.authorization(&bearer(&admin.text))).await;
     assert!(answer.status < 300, "{}", answer.body);
@@ -26,26 +26,27 @@ async fn in_a_new_stack_no_token_from_before_is_let_in() {
     let old = World::new().await;
     let other = KEYS.replace("QsbwGHbg", "b3RoZXJz");
     let new = World::with(&[("HALLPASS_KEYS", &other)]).await;
-    let restored_under_the_old_ring = World::new().await;
+    let restored_under_the_old_keyring = World::new().await;
     for (seed, format) in (1..).zip([Format::Signed, Format::Jwt, Format::Developer]) {
-        let made = old.make(format, "1", seed).await;
+        let made = old.create_token(format, "1", seed).await;
         assert_eq!(old.verdict(&bearer(&made.text)).await, "allow");
         assert_eq!(new.verdict(&bearer(&made.text)).await, "malformed", "{format:?}");
-        assert_eq!(restored_under_the_old_ring.verdict(&bearer(&made.text)).await, "unknown", "{format:?}");
+        assert_eq!(restored_under_the_old_keyring.verdict(&bearer(&made.text)).await, "unknown", "{format:?}");
     }
 }
 
 #[tokio::test]
-async fn a_restored_table_of_users_revives_no_token_that_prune_has_voided() {
+async fn a_restored_table_of_users_revives_no_token_that_prune_has_invalidated() {
     let world = World::new().await;
-    let (voided, others) = (world.make(Format::Signed, "1", 1).await, world.make(Format::Signed, "2", 2).await);
+    let (invalidated, others) =
+        (world.create_token(Format::Signed, "1", 1).await, world.create_token(Format::Signed, "2", 2).await);
     let backup = world.user_item("1").await;
     world.set_user("1", "username", Some(tests::api::text("renamed"))).await;
     world.delivery.drain().await.unwrap();
-    let since = world.make(Format::Signed, "1", 3).await;
+    let since = world.create_token(Format::Signed, "1", 3).await;
     assert_eq!(world.verdict(&bearer(&since.text)).await, "allow");
     world.put("Users", backup).await;
-    assert_eq!(world.verdict(&bearer(&voided.text)).await, "user_changed");
+    assert_eq!(world.verdict(&bearer(&invalidated.text)).await, "user_changed");
     assert_eq!(world.verdict(&bearer(&since.text)).await, "user_changed", "it was made for what the user is no more");
     assert_eq!(world.verdict(&bearer(&others.text)).await, "allow");
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tests::{
-    Answer, Request, World,
+    Request, Response, World,
     api::{bearer, forged},
     basic,
 };
@@ -10,7 +10,7 @@ use token::Format;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-async fn revoke_all(world: &World, token: &str, user_id: &str) -> Answer {
+async fn revoke_all(world: &World, token: &str, user_id: &str) -> Response {
     let request = Request::new("DELETE", "/users/{user_id}/tokens").parameter("user_id", user_id);
     world.send("Revoke", request.authorization(&bearer(token))).await
 }
@@ -104,7 +104,7 @@ async fn an_administrator_takes_back_tokens_of_all_formats_of_all_users() {
     let world = World::new().await;
     let admin = world.token_of("admin", "letmein").await;
     for (format, seed) in [(Format::Signed, 1), (Format::Developer, 2), (Format::Jwt, 3)] {
-        let made = world.make(format, "1", seed).await;
+        let made = world.create_token(format, "1", seed).await;
         assert_eq!(world.verdict(&bearer(&made.text)).await, "allow");
         assert_eq!(world.delete(&admin, &made.record.id.to_string()).await.status, 200);
         assert_eq!(world.verdict(&bearer(&made.text)).await, "revoked");
@@ -145,7 +145,7 @@ async fn a_token_with_a_scope_manages_itself_and_what_it_made() {
 async fn whoever_holds_a_token_may_end_it_by_its_text() {
     let world = World::new().await;
     for (format, seed) in [(Format::Signed, 1), (Format::Developer, 2), (Format::Jwt, 3)] {
-        let made = world.make(format, "1", seed).await;
+        let made = world.create_token(format, "1", seed).await;
         let answer = world.revoke(&made.text).await;
         assert_eq!((answer.status, answer.body.as_str(), answer.header("cache-control")), (200, "", "no-store"));
         assert_eq!(world.verdict(&bearer(&made.text)).await, "revoked");
@@ -155,8 +155,8 @@ async fn whoever_holds_a_token_may_end_it_by_its_text() {
 #[tokio::test]
 async fn an_old_developer_token_does_not_end_the_new_one() {
     let world = World::new().await;
-    let old = world.make(Format::Developer, "1", 1).await;
-    let new = world.make(Format::Developer, "1", 2).await;
+    let old = world.create_token(Format::Developer, "1", 1).await;
+    let new = world.create_token(Format::Developer, "1", 2).await;
     let user = world.token().await;
     assert_eq!(world.revoke(&old.text).await.status, 200);
     world.delete(&user, &old.record.id.to_string()).await.problem(404);
@@ -211,7 +211,7 @@ async fn one_write_ends_all_tokens_of_a_user() {
     let (world, tap) = World::tapped(&[]).await;
     let mut tokens = vec![world.token().await, world.token().await];
     for (format, seed) in [(Format::Signed, 1), (Format::Developer, 2), (Format::Jwt, 3)] {
-        tokens.push(world.make(format, "1", seed).await.text);
+        tokens.push(world.create_token(format, "1", seed).await.text);
     }
     tap.seen();
     let answer = revoke_all(&world, &tokens[0], "1").await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 use tests::{
-    Answer, Request, World,
+    Request, Response, World,
     api::bearer,
     system::System,
     tap::{ALWAYS, Fault},
@@ -15,7 +15,7 @@ use token::{Format, Snapshot, lifecycle};
 const HOUR: u64 = 3_600;
 const DAY: u64 = 86_400;
 
-async fn rotate(world: &World, token: &str, id: &str) -> Answer {
+async fn rotate(world: &World, token: &str, id: &str) -> Response {
     let request = Request::new("POST", "/tokens/{id}/rotate").parameter("id", id);
     world.send("Generate", request.authorization(&bearer(token))).await
 }
@@ -98,7 +98,7 @@ async fn a_token_rotates_itself_once() {
 }
 
 #[tokio::test]
-async fn of_many_rotations_at_once_one_is_made() {
+async fn of_many_rotations_at_once_one_is_applied() {
     let world = World::new().await;
     let session = world.token().await;
     let old = world.created(&session, &json!({"name": "old"})).await;
@@ -122,8 +122,8 @@ async fn a_narrow_token_never_gets_the_text_of_a_broader_one() {
     let (manager, both) = (make("manager", json!(["a", "tokens"])).await, make("both", json!(["a", "b"])).await);
     let (only_a, only_b) = (make("only a", json!(["a"])).await, make("only b", json!(["b"])).await);
     for broader in [&whole, &both, &only_b] {
-        let refused = rotate(&world, text_of(&manager), id_of(broader)).await;
-        assert_eq!(refused.problem(403)["error"], "insufficient_scope", "{}", broader["name"]);
+        let rejected = rotate(&world, text_of(&manager), id_of(broader)).await;
+        assert_eq!(rejected.problem(403)["error"], "insufficient_scope", "{}", broader["name"]);
         assert_eq!(verdict(&world, broader).await, "allow");
     }
     let new = rotated(&world, text_of(&manager), id_of(&only_a)).await;
@@ -157,9 +157,9 @@ async fn what_is_over_or_not_one_s_own_is_not_rotated() {
     for id in [id_of(&theirs), "1", "nonsense", "1.", "1.0123456789012345678901", ".0123456789012345678901"] {
         rotate(&world, &session, id).await.problem(404);
     }
-    let developer = world.make(Format::Developer, "1", 9).await;
-    let refused = rotate(&world, &session, &developer.record.id.to_string()).await;
-    assert_eq!(refused.problem(409)["detail"], "A developer token is remade with POST /profile/developer");
+    let developer = world.create_token(Format::Developer, "1", 9).await;
+    let rejected = rotate(&world, &session, &developer.record.id.to_string()).await;
+    assert_eq!(rejected.problem(409)["detail"], "A developer token is regenerated with POST /profile/developer");
     let before = world.count_records("1").await;
     let mine = make("mine").await;
     let new = rotated(&world, &admin, id_of(&mine)).await;
@@ -208,7 +208,7 @@ async fn a_rotation_by_a_token_that_was_taken_back_meanwhile_is_taken_back() {
     assert_eq!(verdict(&world, &old).await, "allow", "it goes on as if nothing had been asked");
     let new = rotated(&world, &keeper, id_of(&old)).await;
     // A first use that cannot be written is no yes: two tokens would live.
-    tap.inject("TransactWriteItems", 0, ALWAYS, Fault::Refuse(500, "InternalServerError"));
+    tap.inject("TransactWriteItems", 0, ALWAYS, Fault::Reject(500, "InternalServerError"));
     assert_eq!(verdict(&world, &new).await, "error: the token could not be verified");
     tap.heal();
     assert_eq!((verdict(&world, &new).await, verdict(&world, &old).await), ("allow".into(), "replaced".into()));
@@ -217,7 +217,7 @@ async fn a_rotation_by_a_token_that_was_taken_back_meanwhile_is_taken_back() {
 #[tokio::test]
 async fn a_rotated_record_holds_nothing_of_when_and_with_what_the_old_one_was_made() {
     let before = World::new().await;
-    let old = before.make(Format::Signed, "1", 1).await;
+    let old = before.create_token(Format::Signed, "1", 1).await;
     assert_eq!(before.verdict(&bearer(&old.text)).await, "allow");
     let used = before.record(&old.record.id).await;
     assert!(used.last_used_at.is_some());

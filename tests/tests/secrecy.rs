@@ -1,4 +1,4 @@
-//! What nobody gets to see: no log line, no refusal and no `Debug` form shows a token, a password or a key.
+//! What nobody gets to see: no log line, no rejection and no `Debug` form shows a token, a password or a key.
 //!
 //! The tests of this file share one log, written by the subscriber of the functions. It is asked for everything: at
 //! TRACE the AWS SDK prints response bodies and the Lambda runtime whole events.
@@ -7,7 +7,7 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use login::password;
 use serde_json::{Value, json};
 use tests::{
-    Answer, KEYS, Request, World,
+    KEYS, Request, Response, World,
     api::{bearer, forged},
     basic,
     witness::{log, watch},
@@ -35,7 +35,7 @@ fn secrets_of(token: &str) -> Vec<String> {
     secrets
 }
 
-/// Requests that are refused, each in its way, with secrets wherever a secret can be put.
+/// Requests that are rejected, each in its way, with secrets wherever a secret can be put.
 fn bad_requests(token: &str) -> Vec<(&'static str, Request)> {
     const GENERATE: &str = "/api/services_token/generate";
     let (owned, login) = (bearer(token), basic("my_username", GUESS));
@@ -76,12 +76,12 @@ fn bad_requests(token: &str) -> Vec<(&'static str, Request)> {
 }
 
 #[tokio::test]
-async fn no_refusal_and_no_log_line_shows_a_secret() {
+async fn no_rejection_and_no_log_line_shows_a_secret() {
     watch();
     let world = World::new().await;
     let nowhere = World::with(&[("HALLPASS_TOKENS_TABLE", "Nowhere"), ("HALLPASS_USERS_TABLE", "Nowhere")]).await;
     let jwt = world.created(&world.token().await, &json!({"name": "a", "format": "jwt"})).await["token"].clone();
-    let developer = world.make(Format::Developer, "1", 7).await.text;
+    let developer = world.create_token(Format::Developer, "1", 7).await.text;
     let mut secrets = ["topsecret", GUESS, "argon2id", "QsbwGHbgB93-JeQM", "letmein"].map(str::to_owned).to_vec();
     secrets.extend([basic("my_username", "topsecret"), basic("my_username", GUESS)].map(|basic| basic[6..].to_owned()));
     let mut answers: Vec<String> = Vec::new();
@@ -89,10 +89,10 @@ async fn no_refusal_and_no_log_line_shows_a_secret() {
         secrets.extend(secrets_of(&token));
         for world in [&world, &nowhere] {
             for (function, request) in bad_requests(&token) {
-                let answer: Answer = world.send(function, request.clone()).await;
+                let answer: Response = world.send(function, request.clone()).await;
                 assert!(answer.status >= 400, "{request:?} {answer:?}");
                 answers.push(format!("{answer:?}"));
-                // Failures in a row must not hide the next refusal.
+                // Failures in a row must not hide the next rejection.
                 world.advance(1);
             }
             for authorization in
@@ -131,8 +131,8 @@ async fn every_decision_about_a_token_is_one_line_with_the_same_words() {
         |line: &Value| (line["message"].as_str().unwrap().to_owned(), line["reason"].as_str().map(str::to_owned));
     let said: Vec<_> = lines.iter().map(said).collect();
     let said: Vec<_> = said.iter().map(|(message, reason)| (message.as_str(), reason.as_deref())).collect();
-    let refused = ("rejected", Some("revoked"));
-    assert_eq!(said, [("issued", None), ("accepted", None), ("revoked", None), refused, refused]);
+    let rejected = ("rejected", Some("revoked"));
+    assert_eq!(said, [("issued", None), ("accepted", None), ("revoked", None), rejected, rejected]);
     for line in lines {
         assert_eq!(
             (&line["user.id"], &line["target"], &line["level"]),
@@ -148,7 +148,7 @@ async fn every_decision_about_a_token_is_one_line_with_the_same_words() {
 }
 
 #[tokio::test]
-async fn a_log_in_that_is_refused_is_a_line_too() {
+async fn a_log_in_that_is_rejected_is_a_line_too() {
     watch();
     let world = World::new().await;
     let count = || log().lines().filter(|line| line.contains(r#""status":429"#)).count();
@@ -180,7 +180,7 @@ async fn the_log_takes_its_own_target_and_no_other() {
 #[tokio::test]
 async fn the_debug_form_of_what_holds_a_secret_prints_none() {
     let world = World::new().await;
-    let made = world.make(Format::Signed, "1", 7).await;
+    let made = world.create_token(Format::Signed, "1", 7).await;
     let text = Text::new(made.text.clone());
     let hash = password::hash("topsecret", [7; 16]).unwrap();
     let lookup = |name: &str| match name {
@@ -191,8 +191,8 @@ async fn the_debug_form_of_what_holds_a_secret_prints_none() {
         "HALLPASS_KEYS" => Some(KEYS.to_owned()),
         name => name.ends_with("_TABLE").then(|| name.to_owned()),
     };
-    let ring = Keyring::parse(KEYS).unwrap();
-    let claim = token::open(&ring, &token::codec::Issuer::new("", "hallpass").unwrap(), &made.text, world.now());
+    let keyring = Keyring::parse(KEYS).unwrap();
+    let claim = token::open(&keyring, &token::codec::Issuer::new("", "hallpass").unwrap(), &made.text, world.now());
     let user = world.store.user(&"1".parse().unwrap()).await.unwrap();
     let admitted = token::admit(&claim.unwrap(), Some(made.record.clone()), user.clone(), world.now());
     let new_user = store::management::NewUser {
@@ -207,8 +207,8 @@ async fn the_debug_form_of_what_holds_a_secret_prints_none() {
     let forms = [
         ("Text", format!("{text:?}")),
         ("Entropy", format!("{:?}", Entropy::new([7; 16]))),
-        ("Keyring", format!("{ring:?}")),
-        ("the ring as text", format!("{:?}", ring.to_json())),
+        ("Keyring", format!("{keyring:?}")),
+        ("the keyring as text", format!("{:?}", keyring.to_json())),
         ("Credential", format!("{:?}", Credential::from_header([bearer(&made.text).as_str()]))),
         ("Login", format!("{:?}", Credential::from_header([basic("my_username", "topsecret").as_str()]))),
         ("Claim", format!("{claim:?}")),

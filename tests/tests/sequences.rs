@@ -110,7 +110,7 @@ async fn these_sequences_agree_too() {
             vec![issue(form), Step::Rotate(0), Step::Pass(3_600), Step::Verify(0), Step::Sweep, Step::Verify(1)],
             // Issued after all were revoked, for a user who was then put back as before that.
             vec![Step::RevokeAll(0), issue(form), Step::Remove(0), Step::Remove(0)],
-            // Forgotten, and still refused.
+            // Forgotten, and still rejected.
             vec![issue(form), Step::Revoke(0), Step::Pass(86_400), Step::Ttl, Step::Sweep, Step::RevokeByText(0)],
         ] {
             ground.run(&steps).await.unwrap_or_else(|difference| panic!("{steps:?}: {difference}"));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use edge::{
     Settings, service,
-    settings::{BadSetting, Lookup, reference::SETTINGS},
+    settings::{ConfigError, Lookup, reference::SETTINGS},
 };
 use tests::KEYS;
 use verify_authorizer::Authorizer;
@@ -27,7 +27,7 @@ fn listed() -> BTreeSet<&'static str> {
 }
 
 /// All that the functions read, as they have it in the end.
-fn started(lookup: Lookup<'_>) -> Result<String, BadSetting> {
+fn started(lookup: Lookup<'_>) -> Result<String, ConfigError> {
     let connection = service::connection(lookup)?;
     let endpoints = (connection.dynamodb_endpoint, connection.secrets_endpoint, connection.session_token.is_some());
     let keys = service::keys(lookup, service::connection)?;
@@ -37,7 +37,7 @@ fn started(lookup: Lookup<'_>) -> Result<String, BadSetting> {
     Ok(format!("{endpoints:?} {keys:?} {:?} {own}", Settings::read(lookup)?))
 }
 
-fn with(changes: &[(&'static str, &str)]) -> Result<String, BadSetting> {
+fn with(changes: &[(&'static str, &str)]) -> Result<String, ConfigError> {
     let mut environment: BTreeMap<&str, &str> = NEEDED.into();
     environment.extend(changes.iter().copied());
     started(&|name| environment.get(name).map(|value| (*value).to_owned()))
@@ -112,8 +112,8 @@ const ORIGINS: [&str; 7] = ["*", "null", "b.example", "https://a/b", "https://u@
 const ENDPOINTS: [&str; 6] = ["172.17.0.1:8000", "localhost", "http://", " ", "ftp://a", "http://a b"];
 const TABLES: [&str; 3] = [" ", "Users ", "a\nb"];
 
-/// What each variable refuses.
-fn refused(name: &str) -> Vec<&'static str> {
+/// What each variable rejects.
+fn rejected(name: &str) -> Vec<&'static str> {
     match name {
         "HALLPASS_AUTHORIZER_CACHE_TTL" => DURATIONS.to_vec(),
         "HALLPASS_LIFETIME"
@@ -145,9 +145,9 @@ fn refused(name: &str) -> Vec<&'static str> {
         "HALLPASS_DYNAMODB_ENDPOINT" | "HALLPASS_SECRETS_ENDPOINT" => ENDPOINTS.to_vec(),
         "HALLPASS_USERS_TABLE" | "HALLPASS_TOKENS_TABLE" | "HALLPASS_ATTEMPTS_TABLE" => TABLES.to_vec(),
         "HALLPASS_KEYS" => vec![" ", "x", "[]", "{}"],
-        // It stands in the place of the ring itself.
+        // It stands in the place of the keyring itself.
         "HALLPASS_KEYS_SECRET" => Vec::new(),
-        other => panic!("{other} is in the reference, and nothing is known of what it refuses"),
+        other => panic!("{other} is in the reference, and nothing is known of what it rejects"),
     }
 }
 
@@ -155,7 +155,7 @@ fn refused(name: &str) -> Vec<&'static str> {
 fn what_no_setting_can_mean_starts_nothing_and_is_named_with_the_right_form() {
     let mut checked = 0;
     for name in listed() {
-        for value in refused(name) {
+        for value in rejected(name) {
             let bad = with(&[(name, value)]).map(|_| ()).unwrap_err();
             assert_eq!(bad.name, name, "{value:?}");
             assert!(!bad.wrong.is_empty() && !bad.to_string().contains('\n'), "{name}={value:?}: {bad}");
@@ -187,7 +187,7 @@ fn the_smallest_and_the_largest_values_start() {
 }
 
 #[test]
-fn a_ring_may_be_framed_by_what_editors_put_around_text() {
+fn a_keyring_may_be_framed_by_what_editors_put_around_text() {
     let plain = with(&[]).unwrap();
     for framed in [format!("\u{feff}{KEYS}"), format!("{KEYS}\n"), format!(" {KEYS}\r\n"), format!("\t{KEYS}\u{a0}")] {
         assert_eq!(with(&[("HALLPASS_KEYS", &framed)]).as_ref(), Ok(&plain), "{framed:?}");

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use edge::{
     Service, log, service,
-    settings::{BadSetting, Lookup},
+    settings::{ConfigError, Lookup},
 };
 use hallpass::dev::secrets::Secrets;
 use prune::Prune;
@@ -23,7 +23,7 @@ struct Around {
     world: World,
     _secrets: Secrets,
     tables: Tap,
-    ring: Tap,
+    keyring: Tap,
     environment: BTreeMap<&'static str, String>,
 }
 
@@ -31,7 +31,7 @@ impl Around {
     async fn new() -> Self {
         let (world, tables) = World::tapped(&[]).await;
         let secrets = Secrets::start("local".to_owned(), &Keyring::parse(KEYS).unwrap(), None).await.unwrap();
-        let ring = Tap::start(&secrets.endpoint()).await;
+        let keyring = Tap::start(&secrets.endpoint()).await;
         let environment = [
             ("AWS_REGION", "local"),
             ("AWS_ACCESS_KEY_ID", "local"),
@@ -41,21 +41,21 @@ impl Around {
             ("HALLPASS_ATTEMPTS_TABLE", &world.table("Attempts")),
             ("HALLPASS_KEYS_SECRET", "KeyRing"),
             ("HALLPASS_DYNAMODB_ENDPOINT", &tables.endpoint()),
-            ("HALLPASS_SECRETS_ENDPOINT", &ring.endpoint()),
+            ("HALLPASS_SECRETS_ENDPOINT", &keyring.endpoint()),
         ];
         let environment = environment.map(|(name, value)| (name, value.to_owned())).into();
         tables.seen();
-        Self { world, _secrets: secrets, tables, ring, environment }
+        Self { world, _secrets: secrets, tables, keyring, environment }
     }
 
     /// The same with one variable changed; empty is absent.
-    async fn start(&self, name: &str, value: &str) -> Result<Service, BadSetting> {
+    async fn start(&self, name: &str, value: &str) -> Result<Service, ConfigError> {
         let lookup =
             |asked: &str| if asked == name { Some(value.to_owned()) } else { self.environment.get(asked).cloned() };
         Service::start(&lookup, self.world.now()).await
     }
 
-    async fn refused(&self, name: &str, value: &str, expected: &str) -> String {
+    async fn rejected(&self, name: &str, value: &str, expected: &str) -> String {
         let error = self.start(name, value).await.map(drop).unwrap_err().to_string();
         assert!(error.starts_with(expected) && !error.contains('\n'), "{name}={value}: {error}");
         error
@@ -68,9 +68,9 @@ async fn a_service_is_ready_for_its_first_caller() {
     let service = around.start("", "").await.unwrap();
     // One call each.
     assert_eq!(around.tables.operations(), ["BatchGetItem"]);
-    assert_eq!(around.ring.operations(), ["GetSecretValue"]);
-    service.ring(around.world.now()).await.unwrap();
-    assert!(around.ring.operations().is_empty(), "the first caller fetched the ring again");
+    assert_eq!(around.keyring.operations(), ["GetSecretValue"]);
+    service.keyring(around.world.now()).await.unwrap();
+    assert!(around.keyring.operations().is_empty(), "the first caller fetched the keyring again");
 }
 
 /// What the log says while a function starts at this time.
@@ -150,21 +150,21 @@ fn clocks_are_compared_by_more_than_ten_seconds_either_way() {
 #[tokio::test]
 async fn what_is_missing_or_malformed_is_named() {
     let around = Around::new().await;
-    around.refused("HALLPASS_TOKENS_TABLE", "", "HALLPASS_TOKENS_TABLE: it is not set").await;
-    around.refused("HALLPASS_LIFETIME", "soon", "HALLPASS_LIFETIME: ").await;
-    around.refused("HALLPASS_KEYS_SECRET", "", "HALLPASS_KEYS_SECRET: ").await;
-    around.refused("HALLPASS_DYNAMODB_ENDPOINT", "localhost:8000", "HALLPASS_DYNAMODB_ENDPOINT: ").await;
+    around.rejected("HALLPASS_TOKENS_TABLE", "", "HALLPASS_TOKENS_TABLE: it is not set").await;
+    around.rejected("HALLPASS_LIFETIME", "soon", "HALLPASS_LIFETIME: ").await;
+    around.rejected("HALLPASS_KEYS_SECRET", "", "HALLPASS_KEYS_SECRET: ").await;
+    around.rejected("HALLPASS_DYNAMODB_ENDPOINT", "localhost:8000", "HALLPASS_DYNAMODB_ENDPOINT: ").await;
     for variable in ["HALLPASS_USERS_TABLE", "HALLPASS_TOKENS_TABLE"] {
         // One that is not there, and one with other keys.
         for table in ["Nowhere", "Attempts"].map(|table| around.world.table(table)) {
-            let error = around.refused(variable, &table, &format!("{variable}: reading a table: ")).await;
+            let error = around.rejected(variable, &table, &format!("{variable}: reading a table: ")).await;
             assert!(error.ends_with(&format!(": {table}")), "{error}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_secret_that_is_missing_or_no_ring_is_named() {
+async fn a_secret_that_is_missing_or_no_keyring_is_named() {
     let around = Around::new().await;
     let changes: [fn(&mut Value); 4] = [
         |answer| answer["SecretString"] = json!("[]"),
@@ -175,54 +175,54 @@ async fn a_secret_that_is_missing_or_no_ring_is_named() {
         |answer| answer["SecretString"] = Value::Null,
     ];
     for change in changes {
-        around.ring.inject("GetSecretValue", 0, 1, Fault::Change(change));
-        around.refused("", "", "HALLPASS_KEYS_SECRET: reading the key ring: the secret KeyRing: ").await;
+        around.keyring.inject("GetSecretValue", 0, 1, Fault::Change(change));
+        around.rejected("", "", "HALLPASS_KEYS_SECRET: reading the keyring: the secret KeyRing: ").await;
     }
-    around.ring.inject("GetSecretValue", 0, ALWAYS, Fault::Refuse(400, "ResourceNotFoundException"));
-    around.refused("", "", "HALLPASS_KEYS_SECRET: reading the key ring: the secret KeyRing: ").await;
+    around.keyring.inject("GetSecretValue", 0, ALWAYS, Fault::Reject(400, "ResourceNotFoundException"));
+    around.rejected("", "", "HALLPASS_KEYS_SECRET: reading the keyring: the secret KeyRing: ").await;
 }
 
-/// The ring that the secret holds instead of its own.
+/// The keyring that the secret holds instead of its own.
 static OFFERED: Mutex<String> = Mutex::new(String::new());
 
 fn offer(answer: &mut Value) {
     answer["SecretString"] = json!(*OFFERED.lock().unwrap());
 }
 
-/// A ring whose keys have these ids and bytes.
-fn ring(keys: &[(&str, &[u8])]) -> Value {
+/// A keyring whose keys have these ids and bytes.
+fn keyring(keys: &[(&str, &[u8])]) -> Value {
     let key = |(id, bytes): &(&str, &[u8])| json!({"id": id, "key": Base64UrlUnpadded::encode_string(bytes), "signs_from": 0});
     keys.iter().map(key).collect()
 }
 
 #[tokio::test]
-async fn a_ring_with_an_unsafe_or_ambiguous_key_starts_nothing_wherever_it_comes_from() {
+async fn a_keyring_with_an_unsafe_or_ambiguous_key_starts_nothing_wherever_it_comes_from() {
     let around = Around::new().await;
     let [one, two] = [7_u8, 9]
         .map(|step| (0..32).map(|place: u8| place.wrapping_mul(place).wrapping_mul(step)).collect::<Vec<u8>>());
-    let mut with_more = ring(&[("a", &one)]);
+    let mut with_more = keyring(&[("a", &one)]);
     with_more[0]["kty"] = json!("oct");
     for (bad, why) in [
-        (ring(&[]), "0 keys"),
-        (ring(&[("a", b"")]), "fewer than 32 bytes"),
-        (ring(&[("a", &one[..31])]), "fewer than 32 bytes"),
-        (ring(&[("a", &one), ("b", b"")]), "fewer than 32 bytes"),
-        (ring(&[("a", &one), ("a", &two)]), "two keys with the id a"),
-        (ring(&[("a", &one), ("b", &one)]), "repeats another key"),
-        (ring(&[("a", &[7; 32])]), "not a secret"),
-        (ring(&[("a", b"a-string-secret-at-least-256-bits-long")]), "not a secret"),
-        (ring(&[("a", b"tests only: not a secret of anybody 12")]), "not a secret"),
-        (ring(&[("a", &(0..32).collect::<Vec<u8>>())]), "not a secret"),
-        (ring(&[("a", &one), ("b", &[one.as_slice(), &one].concat())]), "not a secret"),
-        (ring(&[("", &one)]), "the key id"),
-        (with_more, "the key ring is not"),
+        (keyring(&[]), "0 keys"),
+        (keyring(&[("a", b"")]), "fewer than 32 bytes"),
+        (keyring(&[("a", &one[..31])]), "fewer than 32 bytes"),
+        (keyring(&[("a", &one), ("b", b"")]), "fewer than 32 bytes"),
+        (keyring(&[("a", &one), ("a", &two)]), "two keys with the id a"),
+        (keyring(&[("a", &one), ("b", &one)]), "repeats another key"),
+        (keyring(&[("a", &[7; 32])]), "not a secret"),
+        (keyring(&[("a", b"a-string-secret-at-least-256-bits-long")]), "not a secret"),
+        (keyring(&[("a", b"tests only: not a secret of anybody 12")]), "not a secret"),
+        (keyring(&[("a", &(0..32).collect::<Vec<u8>>())]), "not a secret"),
+        (keyring(&[("a", &one), ("b", &[one.as_slice(), &one].concat())]), "not a secret"),
+        (keyring(&[("", &one)]), "the key id"),
+        (with_more, "the keyring is not"),
         (json!([{"id": "a", "key": "not base64!", "signs_from": 0}]), "not base64url"),
-        (json!([{"id": "a", "signs_from": 0}]), "the key ring is not"),
+        (json!([{"id": "a", "signs_from": 0}]), "the keyring is not"),
     ] {
         let json = bad.to_string();
         OFFERED.lock().unwrap().clone_from(&json);
-        around.ring.inject("GetSecretValue", 0, 1, Fault::Change(offer));
-        let mut errors = vec![around.refused("", "", "HALLPASS_KEYS_SECRET: reading the key ring: ").await];
+        around.keyring.inject("GetSecretValue", 0, 1, Fault::Change(offer));
+        let mut errors = vec![around.rejected("", "", "HALLPASS_KEYS_SECRET: reading the keyring: ").await];
         let lookup = |asked: &str| match asked {
             "HALLPASS_KEYS" => Some(json.clone()),
             "HALLPASS_KEYS_SECRET" => None,
@@ -238,8 +238,8 @@ async fn a_ring_with_an_unsafe_or_ambiguous_key_starts_nothing_wherever_it_comes
 #[tokio::test]
 async fn a_table_that_may_not_be_read_is_named() {
     let around = Around::new().await;
-    around.tables.inject("BatchGetItem", 0, ALWAYS, Fault::Refuse(400, "AccessDeniedException"));
-    around.refused("", "", "HALLPASS_TOKENS_TABLE: reading a table: ").await;
+    around.tables.inject("BatchGetItem", 0, ALWAYS, Fault::Reject(400, "AccessDeniedException"));
+    around.rejected("", "", "HALLPASS_TOKENS_TABLE: reading a table: ").await;
 }
 
 #[tokio::test]
@@ -251,10 +251,10 @@ async fn generate_and_prune_look_at_the_table_of_attempts_too() {
     };
     let store = |lookup: Lookup<'_>| service::store(lookup).unwrap();
     let there = store(&|name| around.environment.get(name).cloned());
-    there.look_as_limiter().await.unwrap();
-    there.look_as_pruner().await.unwrap();
-    for absent in [store(&nowhere).look_as_limiter().await, store(&nowhere).look_as_pruner().await.map(drop)] {
-        let error = BadSetting::from(absent.unwrap_err()).to_string();
+    there.check_as_limiter().await.unwrap();
+    there.check_as_pruner().await.unwrap();
+    for absent in [store(&nowhere).check_as_limiter().await, store(&nowhere).check_as_pruner().await.map(drop)] {
+        let error = ConfigError::from(absent.unwrap_err()).to_string();
         assert!(error.starts_with("HALLPASS_ATTEMPTS_TABLE: ") && error.ends_with(": Nowhere"), "{error}");
     }
 }

@@ -139,7 +139,7 @@ impl Subject {
         if user.status == token::Status::Blocked {
             return None;
         }
-        let caller = self.world.make(Format::Signed, "1", 200).await.text;
+        let caller = self.world.create_token(Format::Signed, "1", 200).await.text;
         let request = Request::new("GET", "/rest/pat/1.0/token").authorization(&bearer(&caller));
         let rarog = self.world.send("Console", request).await.json();
         let listed = rarog.as_array().unwrap().iter().any(|token| token["id"] == *self.id);
@@ -178,12 +178,12 @@ async fn every_place_that_shows_or_counts_a_token_says_what_the_authorizer_decid
     // The successor has its name, and counts.
     check(&[], Done::RotatedAndUsed, "replaced", "replaced", true).await;
     check(&[], Done::RotatedAndWindowOver, "replaced", "replaced", true).await;
-    check(&[], Done::Renamed, "user_changed", "void: the user changed", false).await;
-    check(&[], Done::PasswordChanged, "user_changed", "void: the user changed", false).await;
+    check(&[], Done::Renamed, "user_changed", "invalidate: the user changed", false).await;
+    check(&[], Done::PasswordChanged, "user_changed", "invalidate: the user changed", false).await;
     check(&[], Done::GenerationRaised, "revoked", "revoked", false).await;
-    check(&[], Done::RenamedAndDisabled, "user_changed", "void: the user changed", false).await;
+    check(&[], Done::RenamedAndDisabled, "user_changed", "invalidate: the user changed", false).await;
     check(&[], Done::RevokedAndRenamed, "revoked", "revoked", false).await;
-    check(&[], Done::Blocked, "user_blocked", "void: the user was blocked", false).await;
+    check(&[], Done::Blocked, "user_blocked", "invalidate: the user was blocked", false).await;
     check(&unbound, Done::Blocked, "user_blocked", "the user is blocked", true).await;
     check(&[], Done::Removed, "user_removed", "", false).await;
 }

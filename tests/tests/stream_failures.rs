@@ -7,14 +7,14 @@ use std::{
 
 use aws_sdk_dynamodb::{Client, config::timeout::TimeoutConfig};
 use hallpass::dev::{events::deliver, template::Template};
-use prune::{Answer, Event, Prune};
+use prune::{Event, Prune, Response};
 use serde_json::{Value, json};
 use store::{Store, Tables};
 use tests::{
     TEMPLATE, World,
     api::{bearer, text},
     long::long,
-    tables::{Made, RETENTION},
+    tables::{RETENTION, TestToken},
     tap::{Fault, Seen},
 };
 use token::Format;
@@ -26,12 +26,12 @@ fn schedule() -> Value {
     json!({"source": "aws.scheduler", "detail-type": "Scheduled Event"})
 }
 
-async fn verdict(world: &World, made: &Made) -> String {
+async fn verdict(world: &World, made: &TestToken) -> String {
     world.verdict(&bearer(&made.text)).await
 }
 
 /// Why the record says that the token was taken back, if it does.
-async fn revoked_because(world: &World, made: &Made) -> Option<&'static str> {
+async fn revoked_because(world: &World, made: &TestToken) -> Option<&'static str> {
     world.record(&made.record.id).await.revoked.map(|revocation| revocation.because.as_str())
 }
 
@@ -40,7 +40,7 @@ async fn check_poison(poison: impl Fn(&mut Value)) {
     let world = World::new().await;
     let mut made = Vec::new();
     for (seed, id) in (1..).zip(["1", "2", "3"]) {
-        made.push(world.make(Format::Signed, id, seed).await);
+        made.push(world.create_token(Format::Signed, id, seed).await);
     }
     let good = world.user_item("2").await;
     for id in ["1", "2", "3"] {
@@ -78,8 +78,8 @@ fn many() -> usize {
 }
 
 /// A user with many tokens, who was renamed since.
-async fn renamed_with_many(world: &World) -> Made {
-    let made = world.make(Format::Signed, "1", 1).await;
+async fn renamed_with_many(world: &World) -> TestToken {
+    let made = world.create_token(Format::Signed, "1", 1).await;
     world.multiply(&made, many() - 1).await;
     world.advance(60);
     world.set_user("1", "username", Some(text("renamed"))).await;
@@ -99,7 +99,7 @@ async fn live(world: &World) -> usize {
 }
 
 /// One invocation, which is told after `steps` steps that its time is over.
-async fn invocation(world: &World, event: Value, steps: usize) -> Answer {
+async fn invocation(world: &World, event: Value, steps: usize) -> Response {
     let prune = Prune { store: patient(world), retention: Duration::from_secs(RETENTION), bound_to: None };
     let asked = AtomicUsize::new(0);
     let may_go_on = || asked.fetch_add(1, Ordering::SeqCst) < steps;
@@ -108,8 +108,8 @@ async fn invocation(world: &World, event: Value, steps: usize) -> Answer {
 }
 
 /// The sequence numbers that this answer to the stream says have failed.
-fn failures(answer: Answer) -> Vec<String> {
-    let Answer::Stream(answer) = answer else { panic!("no answer to the stream") };
+fn failures(answer: Response) -> Vec<String> {
+    let Response::Stream(answer) = answer else { panic!("no answer to the stream") };
     answer.batch_item_failures.into_iter().filter_map(|it| it.item_identifier).collect()
 }
 
@@ -118,7 +118,7 @@ fn number(record: &Value) -> String {
 }
 
 #[tokio::test]
-async fn many_tokens_of_one_user_are_voided_over_as_many_invocations_as_it_takes() {
+async fn many_tokens_of_one_user_are_invalidated_over_as_many_invocations_as_it_takes() {
     let world = World::new().await;
     let made = renamed_with_many(&world).await;
     let records = world.user_stream().split_off(4);
@@ -157,7 +157,7 @@ async fn a_user_with_many_tokens_keeps_no_other_of_the_batch_waiting() {
     renamed_with_many(&world).await;
     let mut others = Vec::new();
     for (seed, id) in (2..).zip(["2", "3", "4"]) {
-        others.push(world.make(Format::Signed, id, seed).await);
+        others.push(world.create_token(Format::Signed, id, seed).await);
         world.set_user(id, "username", Some(text(&format!("renamed {id}")))).await;
     }
     let records = world.user_stream().split_off(4);
@@ -186,10 +186,10 @@ async fn a_batch_is_read_page_by_page_and_nothing_of_it_twice() {
 }
 
 #[tokio::test]
-async fn a_busy_partition_is_waited_for_and_a_token_that_cannot_be_voided_keeps_no_other_alive() {
+async fn a_busy_partition_is_waited_for_and_a_token_that_cannot_be_invalidated_keeps_no_other_alive() {
     let check = async |fault: Fault, times: usize, left: usize| {
         let (world, tap) = World::tapped(&[]).await;
-        let made = world.make(Format::Signed, "1", 1).await;
+        let made = world.create_token(Format::Signed, "1", 1).await;
         world.multiply(&made, 39).await;
         world.set_user("1", "username", Some(text("renamed"))).await;
         // The first write is the mark.
@@ -202,18 +202,18 @@ async fn a_busy_partition_is_waited_for_and_a_token_that_cannot_be_voided_keeps_
         let answer = world.invoke("Prune", json!({"Records": records})).await.unwrap();
         assert_eq!((&answer["batchItemFailures"], live(&world).await), (&json!([]), 0));
     };
-    // Every write of the first ones is refused four times over, as the SDK makes three attempts.
-    check(Fault::Refuse(400, "ProvisionedThroughputExceededException"), 16 * 3 * 2, 0).await;
-    check(Fault::Refuse(400, "ThrottlingException"), 7, 0).await;
-    check(Fault::Refuse(400, "AccessDeniedException"), 3, 3).await;
+    // Every write of the first ones is rejected four times over, as the SDK makes three attempts.
+    check(Fault::Reject(400, "ProvisionedThroughputExceededException"), 16 * 3 * 2, 0).await;
+    check(Fault::Reject(400, "ThrottlingException"), 7, 0).await;
+    check(Fault::Reject(400, "AccessDeniedException"), 3, 3).await;
 }
 
 #[tokio::test]
 async fn a_mark_that_cannot_be_left_keeps_no_token_alive_and_the_record_comes_again() {
     let (world, tap) = World::tapped(&[]).await;
-    world.make(Format::Signed, "1", 1).await;
+    world.create_token(Format::Signed, "1", 1).await;
     world.set_user("1", "username", Some(text("renamed"))).await;
-    tap.inject("UpdateItem", 0, 1, Fault::Refuse(400, "AccessDeniedException"));
+    tap.inject("UpdateItem", 0, 1, Fault::Reject(400, "AccessDeniedException"));
     let records = world.user_stream().split_off(4);
     let answer = world.invoke("Prune", json!({"Records": records})).await.unwrap();
     assert_eq!((answer["batchItemFailures"].as_array().unwrap().len(), live(&world).await), (1, 0));
@@ -222,19 +222,21 @@ async fn a_mark_that_cannot_be_left_keeps_no_token_alive_and_the_record_comes_ag
 }
 
 #[tokio::test]
-async fn many_tokens_whose_stream_record_was_lost_are_voided_over_as_many_sweeps_as_it_takes() {
+async fn many_tokens_whose_stream_record_was_lost_are_invalidated_over_as_many_sweeps_as_it_takes() {
     let world = World::new().await;
     let made = renamed_with_many(&world).await;
-    let (mut seen, mut voided, mut invocations) = (0, 0, 0);
+    let (mut seen, mut invalidated, mut invocations) = (0, 0, 0);
     loop {
         invocations += 1;
-        let Answer::Swept(swept) = invocation(&world, schedule(), 1).await else { panic!("no answer to the schedule") };
-        (seen, voided) = (seen + swept.seen, voided + swept.invalidated);
+        let Response::Swept(swept) = invocation(&world, schedule(), 1).await else {
+            panic!("no answer to the schedule")
+        };
+        (seen, invalidated) = (seen + swept.seen, invalidated + swept.invalidated);
         if swept.finished {
             break;
         }
     }
-    assert_eq!((seen, voided, live(&world).await), (many() as u64, many() as u64, 0));
+    assert_eq!((seen, invalidated, live(&world).await), (many() as u64, many() as u64, 0));
     assert!(invocations > many() / 5_000, "{invocations}");
     assert_eq!(verdict(&world, &made).await, "user_changed");
 }

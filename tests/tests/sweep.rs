@@ -1,14 +1,14 @@
-//! The schedule: what TTL has not deleted is forgotten, and what the stream lost is made good.
+//! The schedule: what TTL has not deleted is purged, and what the stream lost is made good.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use prune::{Answer, Event, Prune, Swept};
+use prune::{Event, Prune, Response, Swept};
 use serde_json::{Value, json};
 use tests::{
     World,
     api::{bearer, text},
-    tables::{Item, LIFETIME, Made, RETENTION},
+    tables::{Item, LIFETIME, RETENTION, TestToken},
     tap::{ALWAYS, Fault},
 };
 use token::Format;
@@ -39,14 +39,14 @@ async fn sweep_parts(world: &World, parts: usize) -> Swept {
     let asked = AtomicUsize::new(0);
     let may_go_on = || asked.fetch_add(1, Ordering::SeqCst) < parts;
     match prune.handle(Event::Schedule(schedule()), world.now(), &may_go_on).await {
-        Ok(Answer::Swept(swept)) => swept,
+        Ok(Response::Swept(swept)) => swept,
         other => panic!("{other:?}"),
     }
 }
 
-fn done(seen: u64, forgotten: u64, voided: u64, dropped: u64, unreadable: u64) -> Value {
+fn done(seen: u64, purged: u64, invalidated: u64, dropped: u64, unreadable: u64) -> Value {
     json!({
-        "seen": seen, "purged": forgotten, "invalidated": voided, "dropped": dropped, "unreadable": unreadable,
+        "seen": seen, "purged": purged, "invalidated": invalidated, "dropped": dropped, "unreadable": unreadable,
         "finished": true,
     })
 }
@@ -55,16 +55,16 @@ fn item(attributes: &[(&str, AttributeValue)]) -> Item {
     attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
 }
 
-async fn verdict(world: &World, made: &Made) -> String {
+async fn verdict(world: &World, made: &TestToken) -> String {
     world.verdict(&bearer(&made.text)).await
 }
 
 #[tokio::test]
-async fn what_has_had_its_time_is_forgotten_though_ttl_did_not_run() {
+async fn what_has_had_its_time_is_purged_though_ttl_did_not_run() {
     let world = World::new().await;
-    let made = world.make(Format::Signed, "1", 1).await;
-    let revoked = world.make(Format::Jwt, "1", 2).await;
-    let developer = world.make(Format::Developer, "1", 3).await;
+    let made = world.create_token(Format::Signed, "1", 1).await;
+    let revoked = world.create_token(Format::Jwt, "1", 2).await;
+    let developer = world.create_token(Format::Developer, "1", 3).await;
     assert_eq!(world.delete(&revoked.text, "current").await.status, 200);
     let purge_at = AttributeValue::N((world.now().unix() + RETENTION).to_string());
     let session = [("user_id", text("session#abc")), ("token", text("session")), ("purge_at", purge_at)];
@@ -88,18 +88,19 @@ async fn what_has_had_its_time_is_forgotten_though_ttl_did_not_run() {
 }
 
 #[tokio::test]
-async fn a_change_whose_stream_record_was_lost_is_made_good() {
+async fn a_change_whose_stream_record_was_lost_is_applied_good() {
     let check = async |attribute: &str, value: Option<AttributeValue>, expected: &str| {
         let world = World::new().await;
-        let made = [world.make(Format::Signed, "1", 1).await, world.make(Format::Developer, "1", 2).await];
-        let other = world.make(Format::Signed, "2", 3).await;
+        let made =
+            [world.create_token(Format::Signed, "1", 1).await, world.create_token(Format::Developer, "1", 2).await];
+        let other = world.create_token(Format::Signed, "2", 3).await;
         let before = world.user_item("1").await;
         match attribute {
             "" => world.remove_user("1").await,
             _ => world.set_user("1", attribute, value).await,
         }
-        let voided = if expected == "allow" { 0 } else { 2 };
-        assert_eq!(sweep(&world).await, done(4, 0, voided, 0, 0), "{attribute}");
+        let invalidated = if expected == "allow" { 0 } else { 2 };
+        assert_eq!(sweep(&world).await, done(4, 0, invalidated, 0, 0), "{attribute}");
         // Changing back, and sweeping again, revives nothing.
         world.put("Users", before).await;
         assert_eq!(sweep(&world).await, done(4, 0, 0, 0, 0));
@@ -119,7 +120,7 @@ async fn a_change_whose_stream_record_was_lost_is_made_good() {
 #[tokio::test]
 async fn a_pointer_without_its_token_is_dropped_and_the_others_stay() {
     let world = World::new().await;
-    let live = world.make(Format::Developer, "1", 1).await;
+    let live = world.create_token(Format::Developer, "1", 1).await;
     let stale = world.unwritten(Format::Developer, "1", 2).await;
     let nobody_s = world.unwritten(Format::Developer, "2", 3).await;
     for (made, owner) in [(&stale, "1"), (&nobody_s, "2"), (&nobody_s, "9")] {
@@ -132,7 +133,7 @@ async fn a_pointer_without_its_token_is_dropped_and_the_others_stay() {
 }
 
 /// Enough for several parts: DynamoDB reads a megabyte at once.
-async fn fill(world: &World, made: &[Made]) {
+async fn fill(world: &World, made: &[TestToken]) {
     for made in made {
         world.set_record(&made.record, "description", Some(text(&"x".repeat(300_000)))).await;
     }
@@ -143,16 +144,16 @@ async fn a_sweep_that_must_stop_goes_on_there_the_next_time() {
     let world = World::new().await;
     let mut made = Vec::new();
     for seed in 0..12 {
-        made.push(world.make(Format::Signed, "1", seed).await);
+        made.push(world.create_token(Format::Signed, "1", seed).await);
     }
     fill(&world, &made).await;
     world.set_user("1", "username", Some(text("renamed"))).await;
 
     assert_eq!(sweep_parts(&world, 0).await, Swept::default());
-    let (mut parts, mut seen, mut voided) = (0, 0, 0);
+    let (mut parts, mut seen, mut invalidated) = (0, 0, 0);
     loop {
         let swept = sweep_parts(&world, 1).await;
-        (parts, seen, voided) = (parts + 1, seen + swept.seen, voided + swept.invalidated);
+        (parts, seen, invalidated) = (parts + 1, seen + swept.seen, invalidated + swept.invalidated);
         assert_eq!(swept.seen, swept.invalidated);
         assert_eq!(world.dump("Attempts").await.iter().any(|item| item.contains("sweep#tokens")), !swept.finished);
         if swept.finished {
@@ -160,7 +161,7 @@ async fn a_sweep_that_must_stop_goes_on_there_the_next_time() {
         }
     }
     assert!(parts >= 3, "{parts}");
-    assert_eq!((seen, voided), (12, 12));
+    assert_eq!((seen, invalidated), (12, 12));
 
     // The place it stopped at may be gone by then.
     world.advance(RETENTION);
@@ -175,19 +176,20 @@ async fn a_sweep_that_must_stop_goes_on_there_the_next_time() {
 async fn what_cannot_be_read_stops_nothing() {
     let world = World::new().await;
     // User 1 has a record that is none; user 2 has permissions that are none; user 4 has a developer record that is none, and a pointer.
-    let broken = world.make(Format::Signed, "1", 1).await;
+    let broken = world.create_token(Format::Signed, "1", 1).await;
     world.set_record(&broken.record, "format", None).await;
-    let of_odd_user = [world.make(Format::Signed, "2", 2).await, world.make(Format::Developer, "2", 3).await];
+    let of_odd_user =
+        [world.create_token(Format::Signed, "2", 2).await, world.create_token(Format::Developer, "2", 3).await];
     let permissions = world.user_item("2").await.remove("permissions");
     world.set_user("2", "permissions", Some(AttributeValue::Bool(true))).await;
-    let pointed_at = world.make(Format::Developer, "4", 4).await;
+    let pointed_at = world.create_token(Format::Developer, "4", 4).await;
     world.set_record(&pointed_at.record, "issued_at", Some(text("yesterday"))).await;
     let odd = [("user_id", text("developer#odd")), ("token", text("pointer")), ("owner", AttributeValue::Bool(true))];
     world.put("Tokens", item(&odd)).await;
     // And in the midst of it there is something to do.
-    let good = world.make(Format::Signed, "3", 5).await;
+    let good = world.create_token(Format::Signed, "3", 5).await;
     world.set_user("3", "username", Some(text("renamed"))).await;
-    let also_good = world.make(Format::Signed, "1", 6).await;
+    let also_good = world.create_token(Format::Signed, "1", 6).await;
     world.set_user("1", "username", Some(text("renamed"))).await;
 
     let swept = sweep(&world).await;
@@ -211,8 +213,8 @@ async fn what_cannot_be_read_stops_nothing() {
 async fn a_sweep_changes_nothing_of_what_is_good() {
     let world = World::new().await;
     for (seed, format) in (1..).zip([Format::Signed, Format::Jwt, Format::Developer]) {
-        world.make(format, "1", seed).await;
-        world.make(format, "2", seed + 10).await;
+        world.create_token(format, "1", seed).await;
+        world.create_token(format, "2", seed + 10).await;
     }
     let (tokens, users) = (world.dump("Tokens").await, world.dump("Users").await);
     for _ in 0..2 {
@@ -225,10 +227,10 @@ async fn a_sweep_changes_nothing_of_what_is_good() {
 async fn a_store_that_fails_is_an_error_and_the_next_sweep_makes_it_good() {
     for operation in ["GetItem", "Scan", "BatchGetItem", "UpdateItem", "DeleteItem"] {
         let (world, tap) = World::tapped(&[]).await;
-        let over = world.make(Format::Signed, "1", 1).await;
+        let over = world.create_token(Format::Signed, "1", 1).await;
         let past = AttributeValue::N("1".to_owned());
         world.set_record(&over.record, "purge_at", Some(past)).await;
-        world.make(Format::Signed, "1", 2).await;
+        world.create_token(Format::Signed, "1", 2).await;
         world.set_user("1", "username", Some(text("renamed"))).await;
         tap.inject(operation, 0, ALWAYS, Fault::Drop);
         assert!(world.invoke("Prune", schedule()).await.is_err(), "{operation}");

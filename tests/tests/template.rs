@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 use edge::settings::names;
 use hallpass::dev::template::Template;
 use serde_json::{Value, json};
-use tests::{Request, TEMPLATE, World, basic, visitor::Visitor};
+use tests::{Request, TEMPLATE, World, basic, web_client::WebClient};
 
 const FUNCTIONS: [&str; 5] = ["VerifyAuthorizer", "Generate", "Revoke", "Console", "Prune"];
 
@@ -147,7 +147,7 @@ fn the_stream_is_tried_again_within_bounds_and_loses_nothing_in_silence() {
 }
 
 #[test]
-fn a_refusal_carries_a_challenge_whatever_the_platform_takes() {
+fn a_rejection_carries_a_challenge_whatever_the_platform_takes() {
     let header = |parameters: &[(&str, &str)], kind: &str| {
         let responses = deployed(parameters)["Api"]["Properties"]["GatewayResponses"].take();
         let headers = &responses[kind]["ResponseParameters"]["Headers"];
@@ -193,7 +193,7 @@ async fn the_routes_that_take_passwords_are_throttled() {
         let request = if is_form { request } else { request.json(&json!({"name": "a"})) };
         world.send(&route.function, request).await;
         if route.path == "/sign-in" && route.method == "POST" {
-            assert_eq!(Visitor::signing_in(&world, "my_username", "wrong").await.status, 401);
+            assert_eq!(WebClient::signing_in(&world, "my_username", "wrong").await.status, 401);
         }
         if tap.seen().iter().any(|seen| seen.body["TableName"] == "Attempts") {
             taking.insert((route.method.clone(), route.path.clone()));

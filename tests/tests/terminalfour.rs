@@ -141,7 +141,7 @@ async fn the_legacy_flow_gives_a_jwt_for_half_an_hour() {
 }
 
 #[tokio::test]
-async fn an_authenticity_token_that_is_missing_or_wrong_is_refused_and_uses_nothing_up() {
+async fn an_authenticity_token_that_is_missing_or_wrong_is_rejected_and_uses_nothing_up() {
     let system = legacy().await;
     let ((authenticity, cookie), (other, other_cookie)) = (begin(&system).await, begin(&system).await);
     let flipped = format!("{}{}", if authenticity.starts_with('0') { '1' } else { '0' }, &authenticity[1..]);
@@ -243,7 +243,7 @@ async fn an_administrator_issues_a_key_for_a_directory_user_and_manages_it() {
         assert_eq!(switched["disabled"], disabled);
         assert_eq!(system.verdict(key).await, verdict);
     }
-    // Its holder cannot switch it on, nor can another user; the holder's is refused, the other's finds nothing.
+    // Its holder cannot switch it on, nor can another user; the holder's is rejected, the other's finds nothing.
     let on = json!({"disabled": false});
     assert_eq!(system.json("PATCH", &path, &bearer(key), &on).await.body_of(401)["reason"], "disabled");
     system.json("PATCH", &path, &bearer(&user), &on).await.body_of(404);

@@ -116,14 +116,14 @@ async fn other_software_takes_our_jwts_with_the_exported_key() {
         assert_eq!((data.header.alg, data.header.typ.as_deref()), (Algorithm::HS256, Some("JWT")));
         assert_eq!(data.header.kid.as_deref(), Some("test"));
         assert_eq!((&data.claims["sub"], &data.claims["name"]), (&json!("1"), &json!("my_username")));
-        let refused = |key: &DecodingKey, audience| decode::<Value>(&jwt, key, &expecting(audience)).unwrap_err();
-        assert_eq!(refused(&key_of_others, "other").kind(), &ErrorKind::InvalidAudience);
+        let rejected = |key: &DecodingKey, audience| decode::<Value>(&jwt, key, &expecting(audience)).unwrap_err();
+        assert_eq!(rejected(&key_of_others, "other").kind(), &ErrorKind::InvalidAudience);
         let master =
             DecodingKey::from_base64_secret(&(tests::KEYS.split('"').nth(7).unwrap().replace('-', "+") + "=")).unwrap();
         assert_eq!(
-            refused(&master, audience).kind(),
+            rejected(&master, audience).kind(),
             &ErrorKind::InvalidSignature,
-            "the ring's key itself is no JWT key"
+            "the keyring's key itself is no JWT key"
         );
     }
 }
@@ -213,7 +213,7 @@ async fn a_claim_that_differs_from_what_was_issued_is_malformed() {
 #[tokio::test]
 async fn a_record_without_a_digest_tells_the_times() {
     let (world, _tap) = world().await;
-    let made = world.make_with(token::Format::Jwt, "1", 1, |record| record.payload_digest = None).await;
+    let made = world.create_token_with(token::Format::Jwt, "1", 1, |record| record.payload_digest = None).await;
     assert_eq!(world.verdict(&bearer(&made.text)).await, "allow");
     let payload = Base64UrlUnpadded::decode_vec(made.text.split('.').nth(1).unwrap()).unwrap();
     let payload = String::from_utf8(payload).unwrap();
@@ -224,7 +224,7 @@ async fn a_record_without_a_digest_tells_the_times() {
 }
 
 #[tokio::test]
-async fn a_jwt_that_is_not_exactly_ours_is_refused_without_a_read() {
+async fn a_jwt_that_is_not_exactly_ours_is_rejected_without_a_read() {
     let (world, tap) = world().await;
     let header = r#"{"alg":"HS256","typ":"JWT","kid":"test"}"#;
     let ours = claims().to_string();

@@ -59,7 +59,7 @@ const UNREACHABLE: [(&str, &[&str]); 5] = [
 ];
 
 /// The most lines of a file.
-const LONGEST_FILE: usize = 400;
+const MAX_FILE_LENGTH: usize = 400;
 
 /// Names that say nothing of what is inside.
 const EMPTY_NAMES: [&str; 7] = ["utils", "util", "common", "models", "helpers", "misc", "mod"];
@@ -186,7 +186,7 @@ fn every_file_says_what_it_is_and_can_be_read_at_once() {
         let text = read(&path);
         assert!(text.starts_with("//! "), "{path} does not begin by saying what it is");
         let lines = text.lines().count();
-        assert!(lines < LONGEST_FILE, "{path} has {lines} lines");
+        assert!(lines < MAX_FILE_LENGTH, "{path} has {lines} lines");
     }
 }
 

@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
 use base64ct::{Base64, Encoding};
-use edge::{Service, clock, settings::BadSetting};
+use edge::{Service, clock, settings::ConfigError};
 use hallpass::dev::{ca, secrets::Secrets};
 use sha2::{Digest, Sha256};
-use store::connect::{AMAZON_ROOTS, BadBundle, Trust};
+use store::connect::{AMAZON_ROOTS, BundleError, Trust};
 use tests::{KEYS, World, tap::Tap};
 use token::Keyring;
 use tokio::{
@@ -35,7 +35,7 @@ async fn behind_tls(upstream: &str, folder: &Path) -> String {
     format!("https://localhost:{port}")
 }
 
-/// The engine and the key ring of a world, behind TLS, with the file of their authority.
+/// The engine and the keyring of a world, behind TLS, with the file of their authority.
 struct Around {
     world: World,
     _secrets: Secrets,
@@ -74,7 +74,7 @@ impl Around {
     }
 
     /// What the start of a function comes to with this file as `AWS_CA_BUNDLE`.
-    async fn start(&self, bundle: &Path) -> Result<(), BadSetting> {
+    async fn start(&self, bundle: &Path) -> Result<(), ConfigError> {
         let environment = self.environment(bundle.to_str().unwrap());
         let lookup = |name: &str| environment.get(name).cloned();
         Service::start(&lookup, self.world.now()).await.map(drop)
@@ -102,11 +102,11 @@ async fn a_file_of_certificates_that_cannot_be_used_ends_the_init_and_is_named()
         fs::write(&file, content).unwrap();
         assert_eq!(around.start(&file).await.unwrap_err().to_string(), format!("AWS_CA_BUNDLE: {expected}"));
     };
-    check("", &BadBundle::NoCertificate.to_string()).await;
-    check("localhost", &BadBundle::NoCertificate.to_string()).await;
-    check("-----BEGIN CERTIFICATE-----\n", &BadBundle::NoCertificate.to_string()).await;
+    check("", &BundleError::NoCertificate.to_string()).await;
+    check("localhost", &BundleError::NoCertificate.to_string()).await;
+    check("-----BEGIN CERTIFICATE-----\n", &BundleError::NoCertificate.to_string()).await;
     let nonsense = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-    check(&format!("{}{nonsense}", str::from_utf8(AMAZON_ROOTS).unwrap()), &BadBundle::Unusable(6).to_string()).await;
+    check(&format!("{}{nonsense}", str::from_utf8(AMAZON_ROOTS).unwrap()), &BundleError::Unusable(6).to_string()).await;
     let absent = around.start(&folder.path().join("absent.pem")).await.unwrap_err().to_string();
     assert!(absent.starts_with("AWS_CA_BUNDLE: No such file"), "{absent}");
 }

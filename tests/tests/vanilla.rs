@@ -1,9 +1,9 @@
-//! The clients of Vanilla: issue with an expiry and a scope, verify, revoke; and a refusal that says why.
+//! The clients of Vanilla: issue with an expiry and a scope, verify, revoke; and a rejection that says why.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 use tests::{
-    Answer, World,
+    Response, World,
     api::{bearer, forged},
     client::Reply,
     system::System,
@@ -30,8 +30,8 @@ async fn sweep(world: &World) {
     world.invoke("Prune", json!({"source": "aws.scheduler"})).await.unwrap();
 }
 
-/// A refusal of the gateway or of a function: 401, with the specific information in `X-WWW-Authenticate`.
-fn refused(reply: &Reply, description: &str) {
+/// A rejection of the gateway or of a function: 401, with the specific information in `X-WWW-Authenticate`.
+fn rejected(reply: &Reply, description: &str) {
     let challenge = format!(r#"Bearer realm="hallpass", error="invalid_token", error_description="{description}""#);
     assert_eq!((reply.status, reply.header("x-www-authenticate")), (401, challenge.as_str()), "{}", reply.body);
     assert_eq!(reply.json()["detail"], description);
@@ -67,14 +67,14 @@ async fn a_token_is_issued_for_a_month_verified_and_revoked_by_itself_or_by_its_
     system.ask("DELETE", &path, &bearer(&session)).await.body_of(200);
     for issued in [&by_token, &by_id] {
         assert_eq!(verify(text_of(issued)).await, json!({"active": false}));
-        refused(&system.ask("GET", "/api/user/1", &bearer(text_of(issued))).await, "The access token was revoked");
-        refused(&system.ask("GET", "/tokens", &bearer(text_of(issued))).await, "The access token was revoked");
+        rejected(&system.ask("GET", "/api/user/1", &bearer(text_of(issued))).await, "The access token was revoked");
+        rejected(&system.ask("GET", "/tokens", &bearer(text_of(issued))).await, "The access token was revoked");
     }
     system.stop().await;
 }
 
 #[tokio::test]
-async fn whoever_is_refused_learns_why_in_the_header() {
+async fn whoever_is_rejected_learns_why_in_the_header() {
     let system = System::start(&[]).await;
     let session = system.token_of("my_username", "topsecret").await;
     let short = system.created(&session, &json!({"name": "short", "expires_in": 60})).await;
@@ -85,7 +85,7 @@ async fn whoever_is_refused_learns_why_in_the_header() {
         ("va.not-a-token", "The access token is not valid"),
     ] {
         for path in ["/api/user/1", "/rs/profile", "/tokens", "/tokens/current", "/rest/pat/1.0/token"] {
-            refused(&system.ask("GET", path, &bearer(token)).await, description);
+            rejected(&system.ask("GET", path, &bearer(token)).await, description);
         }
     }
     for path in ["/api/user/1", "/tokens"] {
@@ -137,7 +137,7 @@ async fn a_scope_is_never_more_than_the_user_may_now_and_what_is_ignored_is_repo
 async fn introspect(world: &World, token: &str) -> Value {
     let request = tests::Request::new("POST", "/oauth/introspect").authorization(&bearer(token));
     let request = request.header("Content-Type", "application/x-www-form-urlencoded").body(&format!("token={token}"));
-    let answer: Answer = world.send("Console", request).await;
+    let answer: Response = world.send("Console", request).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     answer.json()
 }

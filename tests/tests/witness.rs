@@ -20,7 +20,7 @@ fn the_witness_sees_what_it_must() {
     let issued = format!(r#"{{"token":"{token}"}}"#);
     assert!(!is_seen(&|| witness::got("the answer that issues it", 201, &[], &issued)));
     assert!(is_seen(&|| witness::got("a second answer", 200, &[], &issued)));
-    assert!(is_seen(&|| witness::got("a refusal", 401, &[], token)));
+    assert!(is_seen(&|| witness::got("a rejection", 401, &[], token)));
     assert!(is_seen(&|| witness::saw("an error", &format!("no such token: {token}"))));
     assert!(is_seen(&|| tracing::info!(target: "hallpass", "{token}")));
     witness::sends_header("Authorization", &basic("ada", "hunter2-and-more"));

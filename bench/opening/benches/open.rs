@@ -24,8 +24,8 @@ fn now() -> Timestamp {
     Timestamp::from_unix(NOW).unwrap()
 }
 
-/// A ring of the first so many keys. The last one signs, and it is tried last.
-fn ring(first: u8, count: u8) -> Keyring {
+/// A keyring of the first so many keys. The last one signs, and it is tried last.
+fn keyring(first: u8, count: u8) -> Keyring {
     let key = |index: u8| {
         let bytes: Vec<u8> =
             (0..32).map(|byte: u8| byte.wrapping_mul(byte).wrapping_mul(7).wrapping_add(index)).collect();
@@ -39,86 +39,86 @@ fn issuer() -> Issuer {
 }
 
 /// A token of this format whose user id is a ULID.
-fn seal(ring: &Keyring, format: Format, lifetime: u64) -> String {
+fn sign(keyring: &Keyring, format: Format, lifetime: u64) -> String {
     let user_id: UserId = "01JZ8QXV5N3M4K7T9R2W6Y0HBC".parse().unwrap();
     let (issuer, secret) = (issuer(), Entropy::new([7; 16]));
     let expires_at = now().after(Duration::from_secs(lifetime));
-    let sealed = match format {
-        Format::Signed => signed::seal(ring, &issuer, now(), user_id, expires_at, &secret),
-        Format::Developer => developer::seal(ring, &issuer, now(), user_id, &secret),
+    let signed = match format {
+        Format::Signed => signed::sign(keyring, &issuer, now(), user_id, expires_at, &secret),
+        Format::Developer => developer::sign(keyring, &issuer, now(), user_id, &secret),
         Format::Jwt => {
             let contents = jwt::Contents { user_id, audience: jwt::Audience::User, expires_at, name: "My Name" };
-            jwt::seal(ring, &issuer, now(), contents, &secret)
+            jwt::sign(keyring, &issuer, now(), contents, &secret)
         }
     };
-    sealed.unwrap().text.reveal().to_owned()
+    signed.unwrap().text.expose_secret().to_owned()
 }
 
-fn open_each(bencher: Bencher<'_, '_>, ring: &Keyring, text: &str, is_good: bool) {
+fn open_each(bencher: Bencher<'_, '_>, keyring: &Keyring, text: &str, is_good: bool) {
     let (issuer, now) = (issuer(), now());
-    assert_eq!(open(ring, &issuer, text, now).is_ok(), is_good, "{text}");
+    assert_eq!(open(keyring, &issuer, text, now).is_ok(), is_good, "{text}");
     bencher
         .counter(BytesCount::of_str(text))
-        .bench_local(|| open(black_box(ring), black_box(&issuer), black_box(text), black_box(now)));
+        .bench_local(|| open(black_box(keyring), black_box(&issuer), black_box(text), black_box(now)));
 }
 
 #[divan::bench(args = FORMATS)]
-fn sealing(bencher: Bencher<'_, '_>, format: Format) {
-    let ring = ring(0, 1);
-    bencher.bench_local(|| seal(black_box(&ring), black_box(format), 3_600));
+fn signing(bencher: Bencher<'_, '_>, format: Format) {
+    let keyring = keyring(0, 1);
+    bencher.bench_local(|| sign(black_box(&keyring), black_box(format), 3_600));
 }
 
 #[divan::bench(args = FORMATS)]
 fn opening(bencher: Bencher<'_, '_>, format: Format) {
-    let ring = ring(0, 1);
-    open_each(bencher, &ring, &seal(&ring, format, 3_600), true);
+    let keyring = keyring(0, 1);
+    open_each(bencher, &keyring, &sign(&keyring, format, 3_600), true);
 }
 
-/// The newest key signs; a ring that lists it last is the worst case of a good token.
+/// The newest key signs; a keyring that lists it last is the worst case of a good token.
 #[divan::bench(args = 1..=4)]
-fn opening_by_keys_in_the_ring(bencher: Bencher<'_, '_>, keys: u8) {
-    let ring = ring(0, keys);
-    open_each(bencher, &ring, &seal(&ring, Format::Signed, 3_600), true);
+fn opening_by_keys_in_the_keyring(bencher: Bencher<'_, '_>, keys: u8) {
+    let keyring = keyring(0, keys);
+    open_each(bencher, &keyring, &sign(&keyring, Format::Signed, 3_600), true);
 }
 
 #[divan::bench(args = FORMATS)]
 fn forged(bencher: Bencher<'_, '_>, format: Format) {
-    let (ours, theirs) = (ring(0, 1), ring(100, 1));
-    open_each(bencher, &ours, &seal(&theirs, format, 3_600), false);
+    let (ours, theirs) = (keyring(0, 1), keyring(100, 1));
+    open_each(bencher, &ours, &sign(&theirs, format, 3_600), false);
 }
 
 #[divan::bench(args = 1..=4)]
-fn forged_by_keys_in_the_ring(bencher: Bencher<'_, '_>, keys: u8) {
-    let (ours, theirs) = (ring(0, keys), ring(100, 1));
-    open_each(bencher, &ours, &seal(&theirs, Format::Signed, 3_600), false);
+fn forged_by_keys_in_the_keyring(bencher: Bencher<'_, '_>, keys: u8) {
+    let (ours, theirs) = (keyring(0, keys), keyring(100, 1));
+    open_each(bencher, &ours, &sign(&theirs, Format::Signed, 3_600), false);
 }
 
-/// A signed token that has ended: the seal is checked before the time is.
+/// A signed token that has ended: the signature is checked before the time is.
 #[divan::bench]
 fn expired(bencher: Bencher<'_, '_>) {
-    let ring = ring(0, 1);
-    open_each(bencher, &ring, &seal(&ring, Format::Signed, 0), false);
+    let keyring = keyring(0, 1);
+    open_each(bencher, &keyring, &sign(&keyring, Format::Signed, 0), false);
 }
 
 /// Tokens of other systems.
 #[divan::bench(args = ["0f8fad5b-d9cb-469f-a165-70867728950e", "sk_live_7Zb4TgFhV0sLx2QkPmNc9RwY", "bearer"])]
 fn foreign(bencher: Bencher<'_, '_>, text: &str) {
-    open_each(bencher, &ring(0, 1), text, false);
+    open_each(bencher, &keyring(0, 1), text, false);
 }
 
 /// Texts that nearly have the shape of a JWT, as long as is looked at and longer: the cost is linear, then nothing.
 #[divan::bench(args = [64, 256, 1_024, MAX_LENGTH, MAX_LENGTH + 1, 65_536])]
 fn malformed_by_length(bencher: Bencher<'_, '_>, length: usize) {
     let text = format!("ey.ey{}", "A".repeat(length - 5));
-    open_each(bencher, &ring(0, 1), &text, false);
+    open_each(bencher, &keyring(0, 1), &text, false);
 }
 
-/// The longest texts that reach a MAC: forged JWTs whose header names a key of the ring.
+/// The longest texts that reach a MAC: forged JWTs whose header names a key of the keyring.
 #[divan::bench(args = [256, 1_024, MAX_LENGTH])]
 fn forged_by_length(bencher: Bencher<'_, '_>, length: usize) {
-    let ring = ring(0, 1);
-    let real = seal(&ring, Format::Jwt, 3_600);
+    let keyring = keyring(0, 1);
+    let real = sign(&keyring, Format::Jwt, 3_600);
     let header = real.split('.').next().unwrap();
     let claims = "A".repeat(length.saturating_sub(header.len() + 47));
-    open_each(bencher, &ring, &format!("{header}.ey{claims}.{}", "A".repeat(43)), false);
+    open_each(bencher, &keyring, &format!("{header}.ey{claims}.{}", "A".repeat(43)), false);
 }

@@ -21,9 +21,9 @@ fn main() -> Outcome<()> {
 /// Opens a text of this kind so often. Time and keys are constant, so that the count is.
 fn open(kind: &str, times: u64) -> Outcome<()> {
     let now = Timestamp::from_unix(1_800_000_000).ok_or("the time")?;
-    let (ours, theirs, issuer) = (ring(1)?, ring(101)?, Issuer::new("", "hallpass")?);
+    let (ours, theirs, issuer) = (keyring(1)?, keyring(101)?, Issuer::new("", "hallpass")?);
     let hour = Duration::from_secs(3_600);
-    let (ring, format, until) = match kind {
+    let (keyring, format, until) = match kind {
         "signed" | "foreign" => (&ours, Format::Signed, now.after(hour)),
         "developer" => (&ours, Format::Developer, now.after(hour)),
         "jwt" => (&ours, Format::Jwt, now.after(hour)),
@@ -33,15 +33,15 @@ fn open(kind: &str, times: u64) -> Outcome<()> {
     };
     let user_id: UserId = "01JZ8QXV5N3M4K7T9R2W6Y0HBC".parse().map_err(|_| "the user id")?;
     let secret = Entropy::new([7; 16]);
-    let sealed = match format {
-        Format::Signed => signed::seal(ring, &issuer, now, user_id, until, &secret)?,
-        Format::Developer => developer::seal(ring, &issuer, now, user_id, &secret)?,
+    let signed = match format {
+        Format::Signed => signed::sign(keyring, &issuer, now, user_id, until, &secret)?,
+        Format::Developer => developer::sign(keyring, &issuer, now, user_id, &secret)?,
         Format::Jwt => {
             let contents = jwt::Contents { user_id, audience: jwt::Audience::User, expires_at: until, name: "My Name" };
-            jwt::seal(ring, &issuer, now, contents, &secret)?
+            jwt::sign(keyring, &issuer, now, contents, &secret)?
         }
     };
-    let text = if kind == "foreign" { "sk_live_7Zb4TgFhV0sLx2QkPmNc9RwY" } else { sealed.text.reveal() };
+    let text = if kind == "foreign" { "sk_live_7Zb4TgFhV0sLx2QkPmNc9RwY" } else { signed.text.expose_secret() };
     let is_good = ["signed", "developer", "jwt"].contains(&kind);
     for _ in 0..times {
         let opened = token::open(black_box(&ours), black_box(&issuer), black_box(text), black_box(now));
@@ -52,7 +52,7 @@ fn open(kind: &str, times: u64) -> Outcome<()> {
     Ok(())
 }
 
-fn ring(first: u8) -> Outcome<Keyring> {
+fn keyring(first: u8) -> Outcome<Keyring> {
     let bytes: Vec<u8> = (0..32).map(|byte: u8| byte.wrapping_mul(byte).wrapping_mul(7).wrapping_add(first)).collect();
     let key = Key::new("bench".to_owned(), Timestamp::from_unix(0).ok_or("the epoch")?, bytes.into())?;
     Ok(Keyring::new(vec![key])?)

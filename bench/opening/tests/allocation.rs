@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use token::{Entropy, Issuer, Keyring, Reason, Timestamp, codec::signed, keyring::Key, open};
 
-fn ring(first: u8) -> Keyring {
+fn keyring(first: u8) -> Keyring {
     let bytes: Vec<u8> = (0..32).map(|byte: u8| byte.wrapping_mul(byte).wrapping_mul(7).wrapping_add(first)).collect();
     Keyring::new(vec![Key::new(format!("key-{first}"), Timestamp::from_unix(0).unwrap(), bytes.into()).unwrap()])
         .unwrap()
@@ -13,23 +13,23 @@ fn ring(first: u8) -> Keyring {
 #[test]
 fn opening_a_signed_token_allocates_nothing() {
     let (issuer, now) = (Issuer::new("acme_", "hallpass").unwrap(), Timestamp::from_unix(1_800_000_000).unwrap());
-    let sealed = |ring: &Keyring, seconds| {
+    let signed = |keyring: &Keyring, seconds| {
         let expires_at = now.after(Duration::from_secs(seconds));
         let user_id = "01JZ8QXV5N3M4K7T9R2W6Y0HBC".parse().unwrap();
-        signed::seal(ring, &issuer, now, user_id, expires_at, &Entropy::new([7; 16])).unwrap().text
+        signed::sign(keyring, &issuer, now, user_id, expires_at, &Entropy::new([7; 16])).unwrap().text
     };
-    let (ours, theirs) = (ring(0), ring(100));
+    let (ours, theirs) = (keyring(0), keyring(100));
     let check = |text: &str, expected: Result<(), Reason>| {
         let mut got = Ok(());
         let counted = allocation_counter::measure(|| got = open(&ours, &issuer, text, now).map(|_| ()));
         assert_eq!(got, expected, "{text}");
         assert_eq!((counted.count_total, counted.bytes_total), (0, 0), "{text}");
     };
-    check(sealed(&ours, 3_600).reveal(), Ok(()));
-    check(sealed(&ours, 0).reveal(), Err(Reason::Expired));
-    check(sealed(&theirs, 3_600).reveal(), Err(Reason::Forged));
+    check(signed(&ours, 3_600).expose_secret(), Ok(()));
+    check(signed(&ours, 0).expose_secret(), Err(Reason::Expired));
+    check(signed(&theirs, 3_600).expose_secret(), Err(Reason::Forged));
     check("sk_live_7Zb4TgFhV0sLx2QkPmNc9RwY", Err(Reason::Malformed));
     check(&"a.".repeat(100_000), Err(Reason::Malformed));
-    let counted = allocation_counter::measure(|| drop(sealed(&ours, 3_600)));
+    let counted = allocation_counter::measure(|| drop(signed(&ours, 3_600)));
     assert!(counted.count_total > 0, "the counter counts nothing");
 }

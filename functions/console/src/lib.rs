@@ -1,6 +1,6 @@
 //! Shows tokens and users, and answers what nobody else does.
 
-use edge::{Answer, Problem, Service, entropy::Draw, gateway, problem};
+use edge::{Problem, Response, Service, entropy::Randomness, gateway, problem};
 use http::StatusCode;
 use lambda_http::Request;
 use serde_json::json;
@@ -13,16 +13,21 @@ mod pages;
 mod user;
 
 /// Answers one request. `draw` is for the forms of a page.
-pub async fn handle(service: &Service, request: &Request, now: Timestamp, draw: Result<Draw, Failure>) -> Answer {
-    gateway::respond(&service.settings, request, Box::pin(answer(service, request, now, draw))).await
-}
-
-async fn answer(
+pub async fn handle(
     service: &Service,
     request: &Request,
     now: Timestamp,
-    draw: Result<Draw, Failure>,
-) -> Result<Answer, Problem> {
+    randomness: Result<Randomness, Failure>,
+) -> Response {
+    gateway::respond(&service.settings, request, Box::pin(response(service, request, now, randomness))).await
+}
+
+async fn response(
+    service: &Service,
+    request: &Request,
+    now: Timestamp,
+    randomness: Result<Randomness, Failure>,
+) -> Result<Response, Problem> {
     match (gateway::route(request).as_str(), gateway::safe_method(request)) {
         ("/tokens", "GET") => list::list(service, request, now).await,
         ("/tokens/{id}", "GET") => list::show(service, request, now).await,
@@ -30,13 +35,15 @@ async fn answer(
         ("/oauth/introspect", "POST") => introspect::introspect(service, request, now).await,
         ("/api/user/{id}", "GET") => user::show(service, request, now).await,
         ("/rs/profile", "GET") => user::profile(service, request, now).await,
-        ("/sign-in", "GET") => page::or_message(request, page::sign_in::page(service, request, now, &draw?)),
+        ("/sign-in", "GET") => page::or_message(request, page::sign_in::page(service, request, now, &randomness?)),
         ("/profile/developer", "GET") => {
-            page::or_message(request, page::developer::page(service, request, now, &draw?).await)
+            page::or_message(request, page::developer::page(service, request, now, &randomness?).await)
         }
-        ("/admin/users", "GET") => page::or_message(request, page::admin::users(service, request, now, &draw?).await),
+        ("/admin/users", "GET") => {
+            page::or_message(request, page::admin::users(service, request, now, &randomness?).await)
+        }
         ("/admin/users/{user_id}", "GET") => {
-            page::or_message(request, page::admin::user(service, request, now, &draw?).await)
+            page::or_message(request, page::admin::user(service, request, now, &randomness?).await)
         }
         ("/assets/{file}", "GET") => page::asset::serve(request),
         ("/docs/swagger-ui/{file}", "GET") => pages::swagger(request),
@@ -63,8 +70,8 @@ fn allowed(route: &str) -> Option<&'static str> {
     }
 }
 
-/// `GET /healthz`: the function runs and has its key ring.
-async fn health(service: &Service, now: Timestamp) -> Result<Answer, Problem> {
-    service.ring(now).await?;
+/// `GET /healthz`: the function runs and has its keyring.
+async fn health(service: &Service, now: Timestamp) -> Result<Response, Problem> {
+    service.keyring(now).await?;
     Ok(problem::json(StatusCode::OK, &json!({"status": "ok"})))
 }

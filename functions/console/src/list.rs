@@ -1,6 +1,6 @@
 //! `GET /tokens`: the caller's tokens, a page at a time. An administrator may name another user.
 
-use edge::{Answer, Problem, Service, caller, gateway, problem, view};
+use edge::{Problem, Response, Service, caller, gateway, problem, view};
 use http::StatusCode;
 use lambda_http::{Request, RequestExt};
 use serde_json::json;
@@ -18,14 +18,14 @@ const USUAL_PAGE: usize = 50;
 const LARGEST_PAGE: usize = 200;
 
 /// How many tokens a list without pages has at most: far more than the limit of named tokens is by default.
-const MOST_AT_ONCE: usize = 1_000;
+const MAX_AT_ONCE: usize = 1_000;
 
 /// The parameters of the query.
 const PARAMETERS: [&str; 3] = ["user_id", "limit", "cursor"];
 
-pub(crate) async fn list(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
+pub(crate) async fn list(service: &Service, request: &Request, now: Timestamp) -> Result<Response, Problem> {
     let caller = caller::admit(service, request.headers(), now).await?;
-    refuse_unknown_parameters(request)?;
+    reject_unknown_parameters(request)?;
     let user_id = parameter(request, "user_id").map_or(Ok(caller.user.id), |id| {
         id.parse::<UserId>().map_err(|_| Problem::invalid_member("user_id", "it is not a user id"))
     })?;
@@ -35,10 +35,10 @@ pub(crate) async fn list(service: &Service, request: &Request, now: Timestamp) -
     let limit = parameter(request, "limit").map_or(Some(USUAL_PAGE), |text| text.parse().ok());
     let limit = limit.filter(|limit| (1..=LARGEST_PAGE).contains(limit));
     let limit = limit.ok_or_else(|| Problem::invalid_member("limit", "it must be a number from 1 to 200"))?;
-    let ring = service.ring(now).await?;
+    let keyring = service.keyring(now).await?;
     let list = List { caller: caller.user.id, owner: user_id };
     let wrong = || Problem::invalid_member("cursor", "it was not given out for this list");
-    let after = parameter(request, "cursor").map(|text| cursor::open(&ring, &list, text).ok_or_else(wrong));
+    let after = parameter(request, "cursor").map(|text| cursor::open(&keyring, &list, text).ok_or_else(wrong));
     let only = (!service.manages_all(&caller)).then_some(&caller.record);
     let page = service.store.page_of(&user_id, limit, after.transpose()?, only).await?;
     let owner = match page.records.first() {
@@ -46,7 +46,7 @@ pub(crate) async fn list(service: &Service, request: &Request, now: Timestamp) -
         None => None,
     };
     let next = page.next.map(|position| {
-        cursor::seal(&ring, &list, position, now).ok_or_else(|| Failure::new("sealing the cursor", "no key signs"))
+        cursor::sign(&keyring, &list, position, now).ok_or_else(|| Failure::new("signing the cursor", "no key signs"))
     });
     let body = json!({
         "tokens": page.records.iter().map(|record| view::token(record, owner.as_ref(), now)).collect::<Vec<_>>(),
@@ -56,7 +56,7 @@ pub(crate) async fn list(service: &Service, request: &Request, now: Timestamp) -
 }
 
 /// `GET /tokens/{id}`, where `current` is the token that asks.
-pub(crate) async fn show(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
+pub(crate) async fn show(service: &Service, request: &Request, now: Timestamp) -> Result<Response, Problem> {
     let caller = caller::admit(service, request.headers(), now).await?;
     let record = service.managed(&caller, &gateway::path_parameter(request, "id")).await?;
     let owner = service.owner(&caller, &record).await?;
@@ -64,11 +64,11 @@ pub(crate) async fn show(service: &Service, request: &Request, now: Timestamp) -
 }
 
 /// `GET /rest/pat/1.0/token`, as Rarog has it: the caller's live named tokens.
-pub(crate) async fn as_rarog(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
-    caller::refuse_cookie_alone(request.headers())?;
+pub(crate) async fn as_rarog(service: &Service, request: &Request, now: Timestamp) -> Result<Response, Problem> {
+    caller::reject_cookie_alone(request.headers())?;
     let caller = caller::admit(service, request.headers(), now).await?;
     let is_shown = |record: &LiveRecord| record.is_named && record.invalidated(Some(&caller.user)).is_none();
-    let live = service.store.live_records(&caller.user.id, now, MOST_AT_ONCE, is_shown).await?;
+    let live = service.store.live_records(&caller.user.id, now, MAX_AT_ONCE, is_shown).await?;
     let mut records = service.store.whole_records(&live).await?;
     records.sort_by_key(|record| record.id.hash.text());
     let is_live = |record: &Record| lifecycle::state(record, Some(&caller.user), now).is_live();
@@ -88,7 +88,7 @@ pub(crate) async fn as_rarog(service: &Service, request: &Request, now: Timestam
 
 /// A parameter that this route does not know is a mistake: a misspelt `user_id` would list the caller's own tokens. Its
 /// name is not said again if it could be anything but a name.
-fn refuse_unknown_parameters(request: &Request) -> Result<(), Problem> {
+fn reject_unknown_parameters(request: &Request) -> Result<(), Problem> {
     let Some(parameters) = request.query_string_parameters_ref() else { return Ok(()) };
     match parameters.iter().map(|(name, _)| name).find(|name| !PARAMETERS.contains(name)) {
         None => Ok(()),

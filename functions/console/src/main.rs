@@ -12,7 +12,7 @@ async fn main() -> ExitCode {
     };
     service::serve(gateway::serve(move |request| {
         let service = Arc::clone(&service);
-        async move { console::handle(&service, &request, clock::now(), entropy::draw()).await }
+        async move { console::handle(&service, &request, clock::now(), entropy::randomness()).await }
     }))
     .await
 }

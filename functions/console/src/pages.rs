@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use edge::{Answer, Problem, gateway};
+use edge::{Problem, Response, gateway};
 use flate2::read::GzDecoder;
 use http::{HeaderValue, header};
 use lambda_http::Request;
@@ -23,18 +23,18 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; co
      style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// `GET /docs/swagger-ui/{file}`. All links are relative, so that they hold behind any stage.
-pub(crate) fn swagger(request: &Request) -> Result<Answer, Problem> {
+pub(crate) fn swagger(request: &Request) -> Result<Response, Problem> {
     let file = file(&gateway::path_parameter(request, "file")).ok_or_else(Problem::not_found)?;
-    let mut answer = file.answer(request)?;
+    let mut response = file.response(request)?;
     let policy = HeaderValue::from_static(CONTENT_SECURITY_POLICY);
-    answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
-    answer.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    Ok(answer)
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    Ok(response)
 }
 
 /// `GET /openapi.json`.
-pub(crate) fn openapi(request: &Request) -> Result<Answer, Problem> {
-    File { media_type: "application/json", content: Content::Gzip(OPENAPI, unpacked) }.answer(request)
+pub(crate) fn openapi(request: &Request) -> Result<Response, Problem> {
+    File { media_type: "application/json", content: Content::Gzip(OPENAPI, unpacked) }.response(request)
 }
 
 fn file(name: &str) -> Option<File> {

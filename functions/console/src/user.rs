@@ -1,14 +1,14 @@
 //! `GET /api/user/{id}` and `GET /rs/profile`: routes of a protected API, as Drupal's Services module and Terminalfour
 //! have them. Who asks is what the authorizer said, and nothing else.
 
-use edge::{Answer, Problem, Service, gateway, problem};
+use edge::{Problem, Response, Service, gateway, problem};
 use http::StatusCode;
 use lambda_http::Request;
 use serde_json::json;
-use store::Refused;
+use store::Rejected;
 use token::{Reason, Rejection, Scope, Status, Timestamp, TokenId, User, UserId, lifecycle};
 
-pub(crate) async fn show(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
+pub(crate) async fn show(service: &Service, request: &Request, now: Timestamp) -> Result<Response, Problem> {
     let issuer = &service.settings.issuer;
     let (caller, scope) = identity(service, request, now).await?;
     let asked = user_id(&gateway::path_parameter(request, "id"))?;
@@ -28,7 +28,7 @@ pub(crate) async fn show(service: &Service, request: &Request, now: Timestamp) -
 }
 
 /// `GET /rs/profile`, as Terminalfour has it: who the caller is.
-pub(crate) async fn profile(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
+pub(crate) async fn profile(service: &Service, request: &Request, now: Timestamp) -> Result<Response, Problem> {
     let (caller, scope) = identity(service, request, now).await?;
     let user = user(service, &user_id(&caller)?).await?;
     let body = json!({
@@ -58,11 +58,11 @@ async fn identity(service: &Service, request: &Request, now: Timestamp) -> Resul
 
 /// What a token may do now, for which the authorizer's answer had no room.
 async fn effective_scope(service: &Service, id: &TokenId, now: Timestamp) -> Result<Scope, Problem> {
-    let refused =
-        |rejection: Rejection| Problem::refused(&service.settings.issuer, &Refused::new(rejection, Some(*id)));
-    let record = service.store.record(id).await?.ok_or_else(|| refused(Reason::Unknown.into()))?;
+    let rejected =
+        |rejection: Rejection| Problem::rejected(&service.settings.issuer, &Rejected::new(rejection, Some(*id)));
+    let record = service.store.record(id).await?.ok_or_else(|| rejected(Reason::Unknown.into()))?;
     let user = service.store.user(&id.user_id).await?;
-    lifecycle::readmit(record, user, now).map(|admitted| admitted.scope).map_err(refused)
+    lifecycle::readmit(record, user, now).map(|admitted| admitted.scope).map_err(rejected)
 }
 
 fn user_id(text: &str) -> Result<UserId, Problem> {

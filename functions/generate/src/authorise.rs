@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use edge::{Answer, Problem, Service, entropy::Draw, problem};
+use edge::{Problem, Response, Service, entropy::Randomness, problem};
 use http::StatusCode;
 use lambda_http::Request;
 use serde_json::json;
@@ -10,7 +10,7 @@ use token::Timestamp;
 
 use crate::{
     caller::Caller,
-    mint::{Shape, Wanted, mint, own_scope},
+    issue::{NewToken, Shape, issue, own_scope},
 };
 
 /// How long a temporary token lives.
@@ -20,10 +20,10 @@ pub(crate) async fn authorise(
     service: &Service,
     request: &Request,
     now: Timestamp,
-    draw: &Draw,
-) -> Result<Answer, Problem> {
-    let caller = Caller::of(service, request, now, draw).await?;
-    temporary(service, &caller, now, draw).await
+    randomness: &Randomness,
+) -> Result<Response, Problem> {
+    let caller = Caller::of(service, request, now, randomness).await?;
+    temporary(service, &caller, now, randomness).await
 }
 
 /// A temporary token for whoever asks.
@@ -31,9 +31,9 @@ pub(crate) async fn temporary(
     service: &Service,
     caller: &Caller,
     now: Timestamp,
-    draw: &Draw,
-) -> Result<Answer, Problem> {
-    let wanted = Wanted {
+    randomness: &Randomness,
+) -> Result<Response, Problem> {
+    let new_token = NewToken {
         other: None,
         permissions: &[],
         shape: Shape::Temporary,
@@ -43,6 +43,6 @@ pub(crate) async fn temporary(
         scope: own_scope(service, caller.token())?,
         expires_at: now.after(TEMPORARY.min(service.settings.max_lifetime)),
     };
-    let (text, _) = mint(service, caller, wanted, now, draw).await?;
-    Ok(problem::json(StatusCode::OK, &json!({"accessToken": text.reveal()})))
+    let (text, _) = issue(service, caller, new_token, now, randomness).await?;
+    Ok(problem::json(StatusCode::OK, &json!({"accessToken": text.expose_secret()})))
 }

@@ -1,10 +1,10 @@
 //! Who asks for a token: a user with a password, checked under the rate limit, or the holder of a live token.
 
-use edge::{Problem, Service, caller, entropy::Draw, gateway};
+use edge::{Problem, Service, caller, entropy::Randomness, gateway};
 use lambda_http::Request;
-use page::Visit;
+use page::WebSession;
 use store::{
-    Failure, Refused,
+    Failure, Rejected,
     marks::{ChangeMarks, Marked},
 };
 use token::{Admitted, Credential, Family, Reason, Rejection, Scope, Timestamp, User, credential::Login, lifecycle};
@@ -16,7 +16,7 @@ pub(crate) enum Caller {
     /// Somebody who knows this user's password.
     Password(Box<Marked<User>>),
     /// Somebody who is signed in with a browser.
-    Visit(Box<Marked<Visit>>),
+    WebSession(Box<Marked<WebSession>>),
     /// Whoever runs the stack, for this user.
     Operator(Box<Marked<User>>),
     /// The holder of this live token.
@@ -26,10 +26,15 @@ pub(crate) enum Caller {
 impl Caller {
     /// The caller of a route that takes passwords, by the request's credential. `HALLPASS_GENERATE_PASSWORD`
     /// leaves live tokens only, and `HALLPASS_GENERATE_PERMISSION` holds for both.
-    pub(crate) async fn of(service: &Service, request: &Request, now: Timestamp, draw: &Draw) -> Result<Self, Problem> {
+    pub(crate) async fn of(
+        service: &Service,
+        request: &Request,
+        now: Timestamp,
+        randomness: &Randomness,
+    ) -> Result<Self, Problem> {
         let caller = match caller::credential(request.headers(), &service.settings.issuer)? {
             Credential::Token(text) => Self::Token(Box::new(caller::admit_text_to_issue(service, &text, now).await?)),
-            Credential::Login(login) => Self::of_login(service, login, request, now, draw).await?,
+            Credential::Login(login) => Self::of_login(service, login, request, now, randomness).await?,
         };
         caller.permitted(service)
     }
@@ -39,11 +44,13 @@ impl Caller {
         service: &Service,
         request: &Request,
         now: Timestamp,
-        draw: &Draw,
+        randomness: &Randomness,
     ) -> Result<Self, Problem> {
         match caller::credential(request.headers(), &service.settings.issuer)? {
             Credential::Token(_) => Err(Problem::invalid_credentials(&service.settings.issuer)),
-            Credential::Login(login) => Self::of_login(service, login, request, now, draw).await?.permitted(service),
+            Credential::Login(login) => {
+                Self::of_login(service, login, request, now, randomness).await?.permitted(service)
+            }
         }
     }
 
@@ -52,12 +59,12 @@ impl Caller {
         login: Login,
         request: &Request,
         now: Timestamp,
-        draw: &Draw,
+        randomness: &Randomness,
     ) -> Result<Self, Problem> {
         if !service.settings.generate_takes_passwords {
             return Err(Problem::invalid_credentials(&service.settings.issuer));
         }
-        let user = check_password(service, login, &gateway::source_ip(request), now, draw).await?;
+        let user = check_password(service, login, &gateway::source_ip(request), now, randomness).await?;
         Ok(Self::Password(Box::new(user)))
     }
 
@@ -76,15 +83,15 @@ impl Caller {
     }
 
     /// The caller of a form of the pages.
-    pub(crate) async fn of_visit(service: &Service, visit: &Visit) -> Result<Self, Failure> {
-        let marks = service.store.change_marks(&visit.user.id).await?;
-        Ok(Self::Visit(Box::new(Marked { value: visit.clone(), marks })))
+    pub(crate) async fn of_web_session(service: &Service, session: &WebSession) -> Result<Self, Failure> {
+        let marks = service.store.change_marks(&session.user.id).await?;
+        Ok(Self::WebSession(Box::new(Marked { value: session.clone(), marks })))
     }
 
     pub(crate) fn user(&self) -> &User {
         match self {
             Self::Password(user) | Self::Operator(user) => &user.value,
-            Self::Visit(visit) => &visit.value.user,
+            Self::WebSession(session) => &session.value.user,
             Self::Token(admitted) => &admitted.value.user,
         }
     }
@@ -92,7 +99,7 @@ impl Caller {
     /// What the caller may do now: nothing handed out exceeds it.
     pub(crate) fn scope(&self) -> &Scope {
         match self {
-            Self::Password(_) | Self::Operator(_) | Self::Visit(_) => &self.user().permissions,
+            Self::Password(_) | Self::Operator(_) | Self::WebSession(_) => &self.user().permissions,
             Self::Token(admitted) => &admitted.value.scope,
         }
     }
@@ -101,14 +108,14 @@ impl Caller {
     pub(crate) fn marks(&self) -> &ChangeMarks {
         match self {
             Self::Password(user) | Self::Operator(user) => &user.marks,
-            Self::Visit(visit) => &visit.marks,
+            Self::WebSession(session) => &session.marks,
             Self::Token(admitted) => &admitted.marks,
         }
     }
 
     pub(crate) fn token(&self) -> Option<&Admitted> {
         match self {
-            Self::Password(_) | Self::Visit(_) | Self::Operator(_) => None,
+            Self::Password(_) | Self::WebSession(_) | Self::Operator(_) => None,
             Self::Token(admitted) => Some(&admitted.value),
         }
     }
@@ -117,7 +124,7 @@ impl Caller {
     pub(crate) fn family(&self) -> Option<Family> {
         match self {
             Self::Password(_) | Self::Operator(_) => None,
-            Self::Visit(visit) => Some(visit.value.family()),
+            Self::WebSession(session) => Some(session.value.family()),
             Self::Token(admitted) => Some(admitted.value.record.family.clone()),
         }
     }
@@ -125,7 +132,7 @@ impl Caller {
     /// What the record of a new token says of who made it.
     pub(crate) fn issued_by(&self) -> String {
         match self {
-            Self::Password(_) | Self::Visit(_) => self.user().id.to_string(),
+            Self::Password(_) | Self::WebSession(_) => self.user().id.to_string(),
             Self::Operator(_) => operator::ISSUED_BY.to_owned(),
             Self::Token(admitted) => admitted.value.record.id.to_string(),
         }
@@ -136,16 +143,16 @@ impl Caller {
         self.token().map_or(now, |token| token.record.authenticated_at)
     }
 
-    /// Refuses a caller whose token has ended meanwhile, and says why. It costs a read, so that it is for what went
+    /// Rejects a caller whose token has ended meanwhile, and says why. It costs a read, so that it is for what went
     /// wrong.
     pub(crate) async fn must_be_live(&self, service: &Service, now: Timestamp) -> Result<(), Problem> {
         let Some(before) = self.token() else { return Ok(()) };
         let id = before.record.id;
-        let refused =
-            |rejection: Rejection| Problem::refused(&service.settings.issuer, &Refused::new(rejection, Some(id)));
+        let rejected =
+            |rejection: Rejection| Problem::rejected(&service.settings.issuer, &Rejected::new(rejection, Some(id)));
         let found = service.store.read_again(&before.record).await?;
-        let record = found.record.filter(|record| record.id == id).ok_or_else(|| refused(Reason::Unknown.into()))?;
-        lifecycle::readmit(record, found.user, now).map(|_| ()).map_err(refused)
+        let record = found.record.filter(|record| record.id == id).ok_or_else(|| rejected(Reason::Unknown.into()))?;
+        lifecycle::readmit(record, found.user, now).map(|_| ()).map_err(rejected)
     }
 
     /// The caller has not, or no longer, the permission that something takes.

@@ -2,21 +2,21 @@
 
 use std::time::Duration;
 
-use edge::{Answer, Problem, Service, body, body::Members, entropy::Draw, gateway, problem, view};
+use edge::{Problem, Response, Service, body, body::Members, entropy::Randomness, gateway, problem, view};
 use http::{HeaderValue, StatusCode, header::LOCATION};
 use lambda_http::Request;
-use login::text::{self, BadLine};
+use login::text::{self, LineError};
 use serde_json::Value;
 use store::marks::Marked;
 use token::{Permission, Record, Scope, Status, Text, Timestamp, User, UserId};
 
 use crate::{
     caller::Caller,
-    mint::{Shape, Wanted, mint, own_scope},
+    issue::{self, NewToken, Shape, own_scope},
 };
 
 /// What the body asks for.
-struct Asked {
+struct TokenRequest {
     name: String,
     description: Option<String>,
     scopes: Option<Scope>,
@@ -26,64 +26,64 @@ struct Asked {
 }
 
 /// The longest name of a token, in characters.
-pub(crate) const LONGEST_NAME: usize = 100;
+pub(crate) const MAX_NAME_LENGTH: usize = 100;
 
 /// The longest description of a token, in characters.
-pub(crate) const LONGEST_DESCRIPTION: usize = 1_000;
+pub(crate) const MAX_DESCRIPTION_LENGTH: usize = 1_000;
 
 /// The longest list of scopes that is taken, in bytes, its names separated by one each. A user may have more permissions.
-const LONGEST_SCOPE: usize = 1_400;
+const MAX_SCOPE_LENGTH: usize = 1_400;
 
 pub(crate) async fn create(
     service: &Service,
     request: &Request,
     now: Timestamp,
-    draw: &Draw,
-) -> Result<Answer, Problem> {
+    randomness: &Randomness,
+) -> Result<Response, Problem> {
     let caller = Caller::of_token(service, request, now).await?;
     let members = body::json_object(request.headers(), request.body())?;
-    let (text, record) = issue(service, &caller, members, now, draw).await?;
-    let mut answer = problem::json(StatusCode::CREATED, &view::issued(&record, &text));
+    let (text, record) = issue_from_members(service, &caller, members, now, randomness).await?;
+    let mut response = problem::json(StatusCode::CREATED, &view::issued(&record, &text));
     if let Ok(location) =
         HeaderValue::try_from(format!("{}/{}", gateway::path(request).trim_end_matches('/'), record.id))
     {
-        answer.headers_mut().insert(LOCATION, location);
+        response.headers_mut().insert(LOCATION, location);
     }
-    Ok(answer)
+    Ok(response)
 }
 
 /// A token as these members ask for it, within what the caller may hand out.
-pub(crate) async fn issue(
+pub(crate) async fn issue_from_members(
     service: &Service,
     caller: &Caller,
     members: Members,
     now: Timestamp,
-    draw: &Draw,
+    randomness: &Randomness,
 ) -> Result<(Text, Record), Problem> {
-    let asked = read(service, members, now)?;
-    let other = owner(service, caller, asked.user_id).await?;
-    let scope = scope(service, caller, other.as_ref().map(|other| &other.value), asked.scopes)?;
+    let requested = read(service, members, now)?;
+    let other = owner(service, caller, requested.user_id).await?;
+    let scope = scope(service, caller, other.as_ref().map(|other| &other.value), requested.scopes)?;
     let administers = [service.settings.admin_permission.as_str()];
-    let wanted = Wanted {
+    let new_token = NewToken {
         other: other.as_ref(),
         permissions: if other.is_some() { &administers } else { &[] },
-        shape: asked.shape,
+        shape: requested.shape,
         continues_family: false,
-        name: Some(asked.name),
-        description: asked.description,
+        name: Some(requested.name),
+        description: requested.description,
         scope,
-        expires_at: asked.expires_at,
+        expires_at: requested.expires_at,
     };
-    mint(service, caller, wanted, now, draw).await
+    issue::issue(service, caller, new_token, now, randomness).await
 }
 
-fn read(service: &Service, mut body: Members, now: Timestamp) -> Result<Asked, Problem> {
+fn read(service: &Service, mut body: Members, now: Timestamp) -> Result<TokenRequest, Problem> {
     let name = body.take_text("name")?.ok_or_else(|| Problem::invalid_member("name", "it is missing"))?;
-    let asked = Asked {
-        name: line("name", &name, LONGEST_NAME)?,
+    let requested = TokenRequest {
+        name: line("name", &name, MAX_NAME_LENGTH)?,
         description: body
             .take_text("description")?
-            .map(|text| line("description", &text, LONGEST_DESCRIPTION))
+            .map(|text| line("description", &text, MAX_DESCRIPTION_LENGTH))
             .transpose()?,
         scopes: body.take("scopes").map(|names| scopes("scopes", names)).transpose()?,
         expires_at: expiry(service, &mut body, now)?,
@@ -98,7 +98,7 @@ fn read(service: &Service, mut body: Members, now: Timestamp) -> Result<Asked, P
             .transpose()?,
     };
     body.done()?;
-    Ok(asked)
+    Ok(requested)
 }
 
 /// A line of text that people read, without the white space around it.
@@ -106,7 +106,7 @@ pub(crate) fn line(member: &str, text: &str, longest: usize) -> Result<String, P
     let text = text::trimmed(text);
     let wrong = match text::check(text, longest) {
         Ok(()) => return Ok(text.to_owned()),
-        Err(bad) if text.is_empty() || matches!(bad, BadLine::TooLong | BadLine::Control) => {
+        Err(bad) if text.is_empty() || matches!(bad, LineError::TooLong | LineError::Control) => {
             format!("it must have 1 to {longest} characters and no control characters")
         }
         Err(bad) => bad.to_string(),
@@ -125,7 +125,7 @@ pub(crate) fn scopes(member: &str, value: Value) -> Result<Scope, Problem> {
     let name = |name: &Value| name.as_str().and_then(|name| name.parse::<Permission>().ok());
     let scope = names.iter().map(name).collect::<Option<Scope>>();
     let scope = scope.ok_or_else(|| wrong("it holds what is not the name of a permission"))?;
-    if scope.to_string().len() > LONGEST_SCOPE {
+    if scope.to_string().len() > MAX_SCOPE_LENGTH {
         return Err(wrong("it has more than 1,400 bytes; without it the token has all permissions of its user"));
     }
     Ok(scope)
@@ -150,7 +150,7 @@ fn expiry(service: &Service, body: &mut Members, now: Timestamp) -> Result<Times
 /// An end that a token may have: in the future, and within the longest lifetime. `member` is what asked for it.
 pub(crate) fn bounded(service: &Service, member: &str, end: Timestamp, now: Timestamp) -> Result<Timestamp, Problem> {
     let latest = now.after(service.settings.max_lifetime);
-    if end.has_come(now) {
+    if end.has_passed(now) {
         return Err(Problem::invalid_member(member, "it is not in the future"));
     }
     if end > latest {
@@ -195,12 +195,12 @@ fn scope(
     service: &Service,
     caller: &Caller,
     other: Option<&User>,
-    asked: Option<Scope>,
+    requested: Option<Scope>,
 ) -> Result<Option<Scope>, Problem> {
-    let Some(asked) = asked else {
+    let Some(requested) = requested else {
         return if other.is_some() { Ok(None) } else { own_scope(service, caller.token()) };
     };
-    let granted = asked.intersection(other.map_or_else(|| caller.scope(), |user| &user.permissions));
+    let granted = requested.intersection(other.map_or_else(|| caller.scope(), |user| &user.permissions));
     if granted.is_empty() {
         return Err(Problem::invalid_member("scopes", "nothing of it may be granted"));
     }
@@ -214,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_refused_with_the_sentence_that_helps() {
+    fn a_line_is_rejected_with_the_sentence_that_helps() {
         let check = |text: &str, expected: Result<&str, &str>| {
             let read = line("name", text, 5);
             assert_eq!(read.as_deref().map_err(Problem::detail), expected, "{text:?}");

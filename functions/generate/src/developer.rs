@@ -1,6 +1,6 @@
-//! `POST /profile/developer`, as hypothesis/h has it: the one developer token of a user, made and remade.
+//! `POST /profile/developer`, as hypothesis/h has it: the one developer token of a user, made and regenerated.
 
-use edge::{Answer, Problem, Service, caller, entropy::Draw, log, problem};
+use edge::{Problem, Response, Service, caller, entropy::Randomness, log, problem};
 use http::StatusCode;
 use lambda_http::Request;
 use serde_json::json;
@@ -9,32 +9,33 @@ use token::{Family, Format, Record, Snapshot, Text, Timestamp, TokenId, codec::d
 
 use crate::{
     caller::Caller,
-    expiry, limit,
-    mint::{own_scope, too_many_issuers},
-    second_look::{Basis, or_withdraw},
+    expiry,
+    issue::{own_scope, too_many_issuers},
+    limit,
+    recheck::{Basis, or_withdraw},
 };
 
-pub(crate) async fn remake(
+pub(crate) async fn regenerate(
     service: &Service,
     request: &Request,
     now: Timestamp,
-    draw: &Draw,
-) -> Result<Answer, Problem> {
-    caller::refuse_cookie_alone(request.headers())?;
+    randomness: &Randomness,
+) -> Result<Response, Problem> {
+    caller::reject_cookie_alone(request.headers())?;
     let caller = Caller::of_token(service, request, now).await?;
-    let (text, record) = make(service, &caller, now, draw).await?;
-    Ok(problem::json(StatusCode::CREATED, &json!({"id": record.id.to_string(), "token": text.reveal()})))
+    let (text, record) = create(service, &caller, now, randomness).await?;
+    Ok(problem::json(StatusCode::CREATED, &json!({"id": record.id.to_string(), "token": text.expose_secret()})))
 }
 
 /// The developer token of the caller's user.
-pub(crate) async fn make(
+pub(crate) async fn create(
     service: &Service,
     caller: &Caller,
     now: Timestamp,
-    draw: &Draw,
+    randomness: &Randomness,
 ) -> Result<(Text, Record), Problem> {
     let old = old(service, caller, now).await?;
-    let (text, record) = seal(service, caller, now, draw).await?;
+    let (text, record) = sign(service, caller, now, randomness).await?;
     replace(service, caller, &record, old.as_ref(), now).await?;
     let counted = old.filter(|old| lifecycle::state(old, Some(caller.user()), now).counts());
     let basis = Basis { caller, other: None, permissions: &[], old: counted.as_ref() };
@@ -65,7 +66,12 @@ async fn old(service: &Service, caller: &Caller, now: Timestamp) -> Result<Optio
     Ok(Some(old))
 }
 
-async fn seal(service: &Service, caller: &Caller, now: Timestamp, draw: &Draw) -> Result<(Text, Record), Problem> {
+async fn sign(
+    service: &Service,
+    caller: &Caller,
+    now: Timestamp,
+    randomness: &Randomness,
+) -> Result<(Text, Record), Problem> {
     let (user, parent) = (caller.user(), caller.token());
     let authenticated_at = caller.authenticated_at(now);
     let latest = expiry::latest(service, authenticated_at, now)?;
@@ -73,12 +79,12 @@ async fn seal(service: &Service, caller: &Caller, now: Timestamp, draw: &Draw) -
     let cap = expiry::cap_of(service, caller);
     let expires_at = [configured, cap].into_iter().flatten().min().map_or(latest, |end| end.min(latest));
     let scope = own_scope(service, parent)?;
-    let ring = service.ring(now).await?;
-    let sealed = developer::seal(&ring, &service.settings.issuer, now, user.id, &draw.secret());
-    let sealed = sealed.map_err(|error| Failure::new("sealing the token", error))?;
+    let keyring = service.keyring(now).await?;
+    let signed = developer::sign(&keyring, &service.settings.issuer, now, user.id, &randomness.secret());
+    let signed = signed.map_err(|error| Failure::new("signing the token", error))?;
     let binding = service.settings.binding(Format::Developer).clone();
     let record = Record {
-        id: sealed.id,
+        id: signed.id,
         format: Format::Developer,
         name: None,
         description: None,
@@ -89,11 +95,11 @@ async fn seal(service: &Service, caller: &Caller, now: Timestamp, draw: &Draw) -
         disabled_at: None,
         revoked: None,
         fingerprint: binding.fingerprint(user),
-        snapshot: Snapshot::new(&sealed.id.hash, &binding, user),
+        snapshot: Snapshot::new(&signed.id.hash, &binding, user),
         binding,
-        key_id: sealed.key_id.clone(),
-        family: family(caller, sealed.id)?,
-        payload_digest: sealed.payload_digest,
+        key_id: signed.key_id.clone(),
+        family: family(caller, signed.id)?,
+        payload_digest: signed.payload_digest,
         authenticated_at,
         expiry_cap: cap,
         replaces: None,
@@ -102,7 +108,7 @@ async fn seal(service: &Service, caller: &Caller, now: Timestamp, draw: &Draw) -
         last_used_at: None,
         purge_at: lifecycle::purge_at(Some(expires_at), None, service.settings.record_retention),
     };
-    Ok((sealed.text, record))
+    Ok((signed.text, record))
 }
 
 /// The developer token continues the family of the token that asks; a session begins one with it, and so does a

@@ -1,7 +1,7 @@
 //! How long a new token may live: what it goes back to decides.
 
 use edge::{Problem, Service};
-use store::Refused;
+use store::Rejected;
 use token::{Reason, Record, Scope, Timestamp};
 
 use crate::caller::Caller;
@@ -12,8 +12,8 @@ use crate::caller::Caller;
 /// 401 when that has come.
 pub(crate) fn latest(service: &Service, authenticated_at: Timestamp, now: Timestamp) -> Result<Timestamp, Problem> {
     let end = authenticated_at.after(service.settings.max_authentication_age);
-    if end.has_come(now) {
-        return Err(Problem::refused(&service.settings.issuer, &Refused::new(Reason::Expired, None)));
+    if end.has_passed(now) {
+        return Err(Problem::rejected(&service.settings.issuer, &Rejected::new(Reason::Expired, None)));
     }
     Ok(end)
 }

@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use edge::{Answer, Problem, Service, body, caller, entropy::Draw, problem};
+use edge::{Problem, Response, Service, body, caller, entropy::Randomness, problem};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header::SET_COOKIE};
 use lambda_http::{Request, RequestExt};
 use serde_json::json;
 use store::{flows::Flow, marks::Marked, sessions::Session};
 use token::{Format, Status, Timestamp, UserId, secret::Digest};
 
-use crate::{authorise::temporary, caller::Caller, second_look::confirm_log_in};
+use crate::{authorise::temporary, caller::Caller, recheck::confirm_log_in};
 
 /// How long a flow waits for its decision.
 const FLOW: Duration = Duration::from_secs(600);
@@ -19,7 +19,7 @@ const FLOW: Duration = Duration::from_secs(600);
 const DEPRECATED_SINCE: &str = "@1767225600";
 
 /// The longest `client_id`, in bytes.
-const LONGEST_CLIENT_ID: usize = 256;
+const MAX_CLIENT_ID_LENGTH: usize = 256;
 
 const SESSION: &str = "JSESSIONID";
 
@@ -34,16 +34,16 @@ pub(crate) async fn begin(
     service: &Service,
     request: &Request,
     now: Timestamp,
-    draw: &Draw,
-) -> Result<Answer, Problem> {
+    randomness: &Randomness,
+) -> Result<Response, Problem> {
     let parameters = Parameters::of(request)?;
     if parameters.get("response_type") != Some("token") {
         return Err(Problem::invalid_member("response_type", "it must be token"));
     }
-    let client_id = parameters.get("client_id").filter(|id| (1..=LONGEST_CLIENT_ID).contains(&id.len()));
+    let client_id = parameters.get("client_id").filter(|id| (1..=MAX_CLIENT_ID_LENGTH).contains(&id.len()));
     let client_id = client_id.ok_or_else(|| Problem::invalid_member("client_id", "it is missing or too long"))?;
-    let caller = Caller::of_password(service, request, now, draw).await?;
-    let (session, authenticity) = draw.session();
+    let caller = Caller::of_password(service, request, now, randomness).await?;
+    let (session, authenticity) = randomness.session();
     let (session, authenticity) = (format!("{}.{}", caller.user().id, hex(&session)), hex(&authenticity));
     let binding = service.settings.binding(Format::Jwt).clone();
     let flow = Flow {
@@ -53,12 +53,12 @@ pub(crate) async fn begin(
     };
     let place = service.store.begin_flow(&Digest::of(session.as_bytes()), &flow).await?;
     confirm_log_in(service, &caller, &place).await?;
-    let mut answer = problem::json(StatusCode::OK, &json!({"authenticityToken": authenticity}));
+    let mut response = problem::json(StatusCode::OK, &json!({"authenticityToken": authenticity}));
     let cookie = format!("{SESSION}={session}; Path=/; Max-Age={}; Secure; HttpOnly; SameSite=Strict", FLOW.as_secs());
     if let Ok(cookie) = HeaderValue::try_from(cookie) {
-        answer.headers_mut().insert(SET_COOKIE, cookie);
+        response.headers_mut().insert(SET_COOKIE, cookie);
     }
-    Ok(answer)
+    Ok(response)
 }
 
 /// The second request: the decision ends the flow, and `allow` makes a token. A wrong authenticity token does not.
@@ -66,8 +66,8 @@ pub(crate) async fn decide(
     service: &Service,
     request: &Request,
     now: Timestamp,
-    draw: &Draw,
-) -> Result<Answer, Problem> {
+    randomness: &Randomness,
+) -> Result<Response, Problem> {
     let issuer = &service.settings.issuer;
     if !service.settings.generate_takes_passwords {
         return Err(Problem::invalid_credentials(issuer));
@@ -97,7 +97,7 @@ pub(crate) async fn decide(
     let user = user.filter(|user| user.status == Status::Active && flow.session.is_of(user));
     let value = user.ok_or_else(|| Problem::invalid_credentials(issuer))?;
     let caller = Caller::Password(Box::new(Marked { value, marks })).permitted(service)?;
-    temporary(service, &caller, now, draw).await
+    temporary(service, &caller, now, randomness).await
 }
 
 /// The flow of the cookie that belongs to this authenticity token.
@@ -110,7 +110,7 @@ async fn find(
     for cookie in caller::cookies(request.headers(), SESSION, Cookie::read) {
         let flow = service.store.flow(&cookie.user_id, &cookie.digest).await?;
         let is_meant =
-            |flow: &Flow| !flow.session.expires_at.has_come(now) && flow.authenticity.is_of(authenticity.as_bytes());
+            |flow: &Flow| !flow.session.expires_at.has_passed(now) && flow.authenticity.is_of(authenticity.as_bytes());
         if let Some(flow) = flow.filter(is_meant) {
             return Ok(Some((cookie, flow)));
         }
@@ -127,16 +127,16 @@ impl Cookie {
 }
 
 /// The answer, with the dates of the flow's end.
-pub(crate) fn deprecated(service: &Service, answer: Result<Answer, Problem>) -> Result<Answer, Problem> {
+pub(crate) fn deprecated(service: &Service, response: Result<Response, Problem>) -> Result<Response, Problem> {
     let dates = [("deprecation", DEPRECATED_SINCE.to_owned()), ("sunset", service.settings.sunset.http_date())];
-    match answer {
-        Ok(mut answer) => {
+    match response {
+        Ok(mut response) => {
             for (name, date) in dates {
                 if let Ok(date) = HeaderValue::try_from(date) {
-                    answer.headers_mut().insert(HeaderName::from_static(name), date);
+                    response.headers_mut().insert(HeaderName::from_static(name), date);
                 }
             }
-            Ok(answer)
+            Ok(response)
         }
         Err(problem) => Err(dates
             .into_iter()

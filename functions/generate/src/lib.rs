@@ -4,10 +4,10 @@
 //! |---|---|
 //! | `caller` | who asks: a password or a live token |
 //! | `password` | the check of a password, under the rate limit |
-//! | `mint` | one new token: sealed, written, looked at again, and only then shown |
+//! | `issue` | one new token: signed, written, looked at again, and only then shown |
 //! | `limit` | how many live tokens a user may have |
 //! | `expiry` | how long a new token may live |
-//! | `second_look` | whether what a token was made on still holds after it was written |
+//! | `recheck` | whether what a token was made on still holds after it was written |
 //! | `services_token` | `POST /api/services_token/generate`, as Drupal's module has it |
 //! | `authorise`, `implicit` | `GET /rs/authorise` and the legacy flow, as Terminalfour has them |
 //! | `rarog` | `POST /rest/pat/1.0/token/…/create`, as Rarog has it |
@@ -16,7 +16,7 @@
 //! | `create`, `rotate` | `POST /tokens` and `POST /tokens/{id}/rotate` |
 //! | [`operator`] | the same for whoever runs the stack, past every caller |
 
-use edge::{Answer, Problem, Service, entropy::Draw, gateway};
+use edge::{Problem, Response, Service, entropy::Randomness, gateway};
 use lambda_http::Request;
 use store::Failure;
 use token::Timestamp;
@@ -27,48 +27,55 @@ mod create;
 mod developer;
 mod expiry;
 mod implicit;
+mod issue;
 mod limit;
-mod mint;
 pub mod operator;
 mod pages;
 mod password;
 mod rarog;
+mod recheck;
 mod rotate;
-mod second_look;
 mod services_token;
 
 /// Answers one request. `draw` is for what it may make.
-pub async fn handle(service: &Service, request: &Request, now: Timestamp, draw: Result<Draw, Failure>) -> Answer {
-    gateway::respond(&service.settings, request, Box::pin(answer(service, request, now, draw))).await
-}
-
-async fn answer(
+pub async fn handle(
     service: &Service,
     request: &Request,
     now: Timestamp,
-    draw: Result<Draw, Failure>,
-) -> Result<Answer, Problem> {
+    randomness: Result<Randomness, Failure>,
+) -> Response {
+    gateway::respond(&service.settings, request, Box::pin(response(service, request, now, randomness))).await
+}
+
+async fn response(
+    service: &Service,
+    request: &Request,
+    now: Timestamp,
+    randomness: Result<Randomness, Failure>,
+) -> Result<Response, Problem> {
     match (gateway::route(request).as_str(), request.method().as_str()) {
-        ("/api/services_token/generate", "POST") => services_token::generate(service, request, now, &draw?).await,
-        ("/rs/authorise", "GET") => authorise::authorise(service, request, now, &draw?).await,
+        ("/api/services_token/generate", "POST") => services_token::generate(service, request, now, &randomness?).await,
+        ("/rs/authorise", "GET") => authorise::authorise(service, request, now, &randomness?).await,
         ("/rs/authorize-implicit", "GET" | "POST") => {
-            implicit::deprecated(service, implicit::begin(service, request, now, &draw?).await)
+            implicit::deprecated(service, implicit::begin(service, request, now, &randomness?).await)
         }
         ("/rs/authorize-implicit/decision", "GET" | "POST") => {
-            implicit::deprecated(service, implicit::decide(service, request, now, &draw?).await)
+            implicit::deprecated(service, implicit::decide(service, request, now, &randomness?).await)
         }
-        ("/rest/pat/1.0/token/user/create", "POST") => rarog::create_for_user(service, request, now, &draw?).await,
-        ("/rest/pat/1.0/token/app/create", "POST") => rarog::create_for_app(service, request, now, &draw?).await,
-        ("/sign-in", "POST") => page::or_message(request, pages::sign_in(service, request, now, &draw?).await),
+        ("/rest/pat/1.0/token/user/create", "POST") => {
+            rarog::create_for_user(service, request, now, &randomness?).await
+        }
+        ("/rest/pat/1.0/token/app/create", "POST") => rarog::create_for_app(service, request, now, &randomness?).await,
+        ("/sign-in", "POST") => page::or_message(request, pages::sign_in(service, request, now, &randomness?).await),
         ("/profile/developer", "POST") if page::is_form(request) => {
-            page::or_message(request, Box::pin(pages::own(service, request, now, &draw?)).await)
+            page::or_message(request, Box::pin(pages::own(service, request, now, &randomness?)).await)
         }
         ("/admin/users/{user_id}", "POST") => {
-            page::or_message(request, Box::pin(pages::issue_key(service, request, now, &draw?)).await)
+            page::or_message(request, Box::pin(pages::issue_key(service, request, now, &randomness?)).await)
         }
-        ("/profile/developer", "POST") => Box::pin(developer::remake(service, request, now, &draw?)).await,
-        ("/tokens", "POST") => create::create(service, request, now, &draw?).await,
-        ("/tokens/{id}/rotate", "POST") => Box::pin(rotate::rotate(service, request, now, &draw?)).await,
+        ("/profile/developer", "POST") => Box::pin(developer::regenerate(service, request, now, &randomness?)).await,
+        ("/tokens", "POST") => create::create(service, request, now, &randomness?).await,
+        ("/tokens/{id}/rotate", "POST") => Box::pin(rotate::rotate(service, request, now, &randomness?)).await,
         (route, _) => Err(allowed(route).map_or_else(Problem::not_found, Problem::method_not_allowed)),
     }
 }

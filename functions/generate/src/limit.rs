@@ -15,8 +15,8 @@ pub(crate) async fn check(service: &Service, owner: &User, new: &Record, now: Ti
         return Err(Problem::conflict(format!("The user has {max_named} live tokens, which is the limit")));
     }
     if count.all > max {
-        let told = format!("The user has {max} live tokens, named and unnamed, which is the limit");
-        return Err(Problem::conflict(told));
+        let message = format!("The user has {max} live tokens, named and unnamed, which is the limit");
+        return Err(Problem::conflict(message));
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::{process::ExitCode, sync::Arc};
 
 use edge::{
     Service, clock, entropy, gateway, log, service,
-    settings::{BadSetting, environment},
+    settings::{ConfigError, environment},
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -15,13 +15,13 @@ async fn main() -> ExitCode {
     };
     service::serve(gateway::serve(move |request| {
         let service = Arc::clone(&service);
-        async move { generate::handle(&service, &request, clock::now(), entropy::draw()).await }
+        async move { generate::handle(&service, &request, clock::now(), entropy::randomness()).await }
     }))
     .await
 }
 
-async fn start() -> Result<Service, BadSetting> {
+async fn start() -> Result<Service, ConfigError> {
     let service = Service::start(&environment, clock::now()).await?;
-    service.store.look_as_limiter().await?;
+    service.store.check_as_limiter().await?;
     Ok(service)
 }

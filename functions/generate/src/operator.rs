@@ -1,14 +1,14 @@
 //! Tokens for whoever runs the stack (`hallpass token issue`, `hallpass token rotate`): nobody asks over HTTP, so that no
-//! token and no password is behind it. It is sealed, written and limited as every other one.
+//! token and no password is behind it. It is signed, written and limited as every other one.
 
-use edge::{Problem, Service, entropy::Draw};
-use store::Refused;
+use edge::{Problem, Service, entropy::Randomness};
+use store::Rejected;
 use token::{Reason, Record, Scope, Status, Text, Timestamp, TokenId, User};
 
 use crate::{
     caller::Caller,
-    create::{LONGEST_DESCRIPTION, LONGEST_NAME, bounded, line},
-    mint::{Shape, Wanted, mint},
+    create::{MAX_DESCRIPTION_LENGTH, MAX_NAME_LENGTH, bounded, line},
+    issue::{self, NewToken, Shape},
     rotate::renew,
 };
 
@@ -47,7 +47,12 @@ pub struct Rotation {
 ///
 /// # Errors
 /// When the user is blocked or has too many tokens, or what is asked for cannot be, and when it cannot be told.
-pub async fn issue(service: &Service, order: Order, now: Timestamp, draw: &Draw) -> Result<(Text, Record), Problem> {
+pub async fn issue(
+    service: &Service,
+    order: Order,
+    now: Timestamp,
+    randomness: &Randomness,
+) -> Result<(Text, Record), Problem> {
     let Order { owner, jwt, name, description, scope, expires_at } = order;
     let marked = service.store.marked_user(&owner.id).await?;
     let marked = marked.ok_or_else(|| Problem::conflict("There is no such user"))?;
@@ -55,9 +60,9 @@ pub async fn issue(service: &Service, order: Order, now: Timestamp, draw: &Draw)
     if owner.status == Status::Blocked {
         return Err(Problem::conflict("The user is blocked"));
     }
-    let name = name.map(|name| line("name", &name, LONGEST_NAME)).transpose()?;
-    let description = description.map(|text| line("description", &text, LONGEST_DESCRIPTION)).transpose()?;
-    let scope = scope.map(|asked| asked.intersection(&owner.permissions));
+    let name = name.map(|name| line("name", &name, MAX_NAME_LENGTH)).transpose()?;
+    let description = description.map(|text| line("description", &text, MAX_DESCRIPTION_LENGTH)).transpose()?;
+    let scope = scope.map(|requested| requested.intersection(&owner.permissions));
     if scope.as_ref().is_some_and(Scope::is_empty) {
         return Err(Problem::invalid_member("scopes", "nothing of it may be granted"));
     }
@@ -66,21 +71,34 @@ pub async fn issue(service: &Service, order: Order, now: Timestamp, draw: &Draw)
         Some(end) => bounded(service, "expires_at", end, now)?,
         None => now.after(service.settings.usual_lifetime()),
     };
-    let wanted =
-        Wanted { other: None, permissions: &[], shape, continues_family: false, name, description, scope, expires_at };
-    mint(service, &Caller::Operator(Box::new(marked)), wanted, now, draw).await
+    let new_token = NewToken {
+        other: None,
+        permissions: &[],
+        shape,
+        continues_family: false,
+        name,
+        description,
+        scope,
+        expires_at,
+    };
+    issue::issue(service, &Caller::Operator(Box::new(marked)), new_token, now, randomness).await
 }
 
 /// Makes a token that takes the place of this one, with the same settings.
 ///
 /// # Errors
 /// When the old one is not there, over, unused, or being replaced already, and when it cannot be told.
-pub async fn rotate(service: &Service, id: &TokenId, now: Timestamp, draw: &Draw) -> Result<Rotation, Problem> {
+pub async fn rotate(
+    service: &Service,
+    id: &TokenId,
+    now: Timestamp,
+    randomness: &Randomness,
+) -> Result<Rotation, Problem> {
     let old = service.store.record(id).await?.ok_or_else(Problem::not_found)?;
-    let refused = Refused::new(Reason::UserRemoved, Some(*id));
+    let rejected = Rejected::new(Reason::UserRemoved, Some(*id));
     let owner = service.store.marked_user(&id.user_id).await?;
-    let owner = owner.ok_or_else(|| Problem::refused(&service.settings.issuer, &refused))?;
+    let owner = owner.ok_or_else(|| Problem::rejected(&service.settings.issuer, &rejected))?;
     let caller = Caller::Operator(Box::new(owner));
-    let (text, record, old_ends_at) = Box::pin(renew(service, &caller, &old, now, draw)).await?;
+    let (text, record, old_ends_at) = Box::pin(renew(service, &caller, &old, now, randomness)).await?;
     Ok(Rotation { text, record, old_ends_at })
 }

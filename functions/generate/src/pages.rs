@@ -1,18 +1,18 @@
 //! The forms of the pages that make something: signing in, one's own tokens, an administrator's keys. What they ask for
 //! is read by the same code as the requests of the API.
 
-use edge::{Answer, Problem, Service, body::Members, entropy::Draw, gateway};
+use edge::{Problem, Response, Service, body::Members, entropy::Randomness, gateway};
 use http::{HeaderValue, StatusCode, header::SET_COOKIE};
 use lambda_http::Request;
 use page::{
-    Form, Shown, Submitted, Visit, admin, developer, session, sign_in as sign_in_page, sign_in::Next, view::contained,
+    CreatedToken, Form, Submitted, WebSession, admin, developer, session, sign_in as sign_in_page, sign_in::Next,
+    view::contained,
 };
 use serde_json::{Map, Value};
 use token::{Record, Text, Timestamp, TokenId, User, credential::Login};
 
 use crate::{
-    caller::Caller, create::issue, developer::make, password::check_password, rotate::renew,
-    second_look::confirm_log_in,
+    caller::Caller, create::issue_from_members, password::check_password, recheck::confirm_log_in, rotate::renew,
 };
 
 /// `POST /sign-in`.
@@ -20,17 +20,17 @@ pub(crate) async fn sign_in(
     service: &Service,
     request: &Request,
     now: Timestamp,
-    draw: &Draw,
-) -> Result<Answer, Problem> {
+    randomness: &Randomness,
+) -> Result<Response, Problem> {
     let form = Form::read(request)?;
-    match signed_in(service, request, &form, now, draw).await {
-        Err(problem) => Err(sign_in_page::again(request, &form, draw, problem)),
+    match signed_in(service, request, &form, now, randomness).await {
+        Err(problem) => Err(sign_in_page::again(request, &form, randomness, problem)),
         Ok(cookie) => {
-            let mut answer = page::see_other(&Next::read(form.field("next")).path(&gateway::base(request)));
+            let mut response = page::see_other(&Next::read(form.field("next")).path(&gateway::base(request)));
             if let Ok(cookie) = HeaderValue::try_from(cookie) {
-                answer.headers_mut().append(SET_COOKIE, cookie);
+                response.headers_mut().append(SET_COOKIE, cookie);
             }
-            Ok(answer)
+            Ok(response)
         }
     }
 }
@@ -40,7 +40,7 @@ async fn signed_in(
     request: &Request,
     form: &Form,
     now: Timestamp,
-    draw: &Draw,
+    randomness: &Randomness,
 ) -> Result<String, Problem> {
     if !session::is_from_before(request, form) {
         return Err(Problem::stale_form());
@@ -50,47 +50,63 @@ async fn signed_in(
     }
     let login = Login::new(form.field("username"), form.field("password"));
     let login = login.ok_or_else(|| Problem::invalid_credentials(&service.settings.issuer))?;
-    let user = check_password(service, login, &gateway::source_ip(request), now, draw).await?;
+    let user = check_password(service, login, &gateway::source_ip(request), now, randomness).await?;
     let caller = Caller::Password(Box::new(user)).permitted(service)?;
-    let session = Visit::begin(service, request, caller.user(), now, draw).await?;
+    let session = WebSession::begin(service, request, caller.user(), now, randomness).await?;
     confirm_log_in(service, &caller, &session.place).await?;
     Ok(session.into_set_cookie())
 }
 
 /// `POST /profile/developer` from its page.
-pub(crate) async fn own(service: &Service, request: &Request, now: Timestamp, draw: &Draw) -> Result<Answer, Problem> {
-    let sent = Visit::submitted(service, request, now, draw).await?;
-    match made(service, &sent, now, draw).await {
-        Ok(shown) => developer::shown(service, &sent.visit, &shown, now).await,
-        Err(problem) => Err(developer::refused(service, &sent.visit, &sent.form, problem, now).await),
+pub(crate) async fn own(
+    service: &Service,
+    request: &Request,
+    now: Timestamp,
+    randomness: &Randomness,
+) -> Result<Response, Problem> {
+    let sent = WebSession::submitted(service, request, now, randomness).await?;
+    match create_from_form(service, &sent, now, randomness).await {
+        Ok(shown) => developer::created_page(service, &sent.session, &shown, now).await,
+        Err(problem) => Err(developer::rejected(service, &sent.session, &sent.form, problem, now).await),
     }
 }
 
-async fn made(service: &Service, sent: &Submitted, now: Timestamp, draw: &Draw) -> Result<Shown, Problem> {
+async fn create_from_form(
+    service: &Service,
+    sent: &Submitted,
+    now: Timestamp,
+    randomness: &Randomness,
+) -> Result<CreatedToken, Problem> {
     sent.check_once(service, "own", now).await?;
-    let Submitted { visit, form, .. } = sent;
-    let caller = Caller::of_visit(service, visit).await?;
+    let Submitted { session, form, .. } = sent;
+    let caller = Caller::of_web_session(service, session).await?;
     match form.field("do") {
         "make" => {
             let caller = caller.permitted(service)?;
-            let (text, record) = Box::pin(issue(service, &caller, members(service, form, now)?, now, draw)).await?;
-            Ok(Shown { text, title: NEW, name: named(&record), note: "" })
+            let (text, record) =
+                Box::pin(issue_from_members(service, &caller, members(service, form, now)?, now, randomness)).await?;
+            Ok(CreatedToken { text, title: NEW, name: named(&record), note: "" })
         }
-        "remake" => {
+        "regenerate" => {
             let caller = caller.permitted(service)?;
-            let (text, _) = make(service, &caller, now, draw).await?;
+            let (text, _) = crate::developer::create(service, &caller, now, randomness).await?;
             let note = "Any developer token of before has stopped working.";
-            Ok(Shown { text, title: "Your developer token", name: None, note })
+            Ok(CreatedToken { text, title: "Your developer token", name: None, note })
         }
         "rotate" => {
-            let old = own_record(service, &visit.user, form.field("id")).await?;
-            let renewed = renew(service, &caller, &old, now, draw).await;
+            let old = own_record(service, &session.user, form.field("id")).await?;
+            let renewed = renew(service, &caller, &old, now, randomness).await;
             let (text, record, _) = renewed.map_err(|problem| match problem.status() {
-                // It is the token that is refused, and not whoever is signed in.
+                // It is the token that is rejected, and not whoever is signed in.
                 StatusCode::UNAUTHORIZED => Problem::conflict(problem.detail()),
                 _ => problem,
             })?;
-            Ok(Shown { text, title: NEW, name: named(&record), note: "The old one ends when this one is first used." })
+            Ok(CreatedToken {
+                text,
+                title: NEW,
+                name: named(&record),
+                note: "The old one ends when this one is first used.",
+            })
         }
         _ => Err(Problem::invalid_member("do", "it is unknown")),
     }
@@ -107,22 +123,22 @@ pub(crate) async fn issue_key(
     service: &Service,
     request: &Request,
     now: Timestamp,
-    draw: &Draw,
-) -> Result<Answer, Problem> {
-    let (sent, user) = admin::submitted(service, request, now, draw).await?;
-    let issued = issued_key(service, &sent, &user, now, draw).await;
-    let Submitted { visit, form, .. } = sent;
+    randomness: &Randomness,
+) -> Result<Response, Problem> {
+    let (sent, user) = admin::submitted(service, request, now, randomness).await?;
+    let issued = issued_key(service, &sent, &user, now, randomness).await;
+    let Submitted { session, form, .. } = sent;
     match issued {
         Ok((text, record)) => {
-            let shown = Shown {
+            let shown = CreatedToken {
                 text,
                 title: NEW,
                 name: named(&record),
                 note: "Hand it over in a way that nobody else can read.",
             };
-            admin::shown(service, &visit, &user, &shown, now).await
+            admin::created_page(service, &session, &user, &shown, now).await
         }
-        Err(problem) => Err(admin::refused(service, &visit, &user, &form, problem, now).await),
+        Err(problem) => Err(admin::rejected(service, &session, &user, &form, problem, now).await),
     }
 }
 
@@ -131,32 +147,32 @@ async fn issued_key(
     sent: &Submitted,
     user: &User,
     now: Timestamp,
-    draw: &Draw,
+    randomness: &Randomness,
 ) -> Result<(Text, Record), Problem> {
     sent.check_once(service, user.id.as_str(), now).await?;
-    let caller = Caller::of_visit(service, &sent.visit).await?.permitted(service)?;
-    let mut asked = asked(service, &sent.form, now)?;
-    asked.insert("format".to_owned(), "jwt".into());
-    asked.insert("user_id".to_owned(), user.id.to_string().into());
-    Box::pin(issue(service, &caller, Members::new(asked), now, draw)).await
+    let caller = Caller::of_web_session(service, &sent.session).await?.permitted(service)?;
+    let mut requested = requested(service, &sent.form, now)?;
+    requested.insert("format".to_owned(), "jwt".into());
+    requested.insert("user_id".to_owned(), user.id.to_string().into());
+    Box::pin(issue_from_members(service, &caller, Members::new(requested), now, randomness)).await
 }
 
 /// What the form for a token asks for, in the words of `POST /tokens`.
 fn members(service: &Service, form: &Form, now: Timestamp) -> Result<Members, Problem> {
-    Ok(Members::new(asked(service, form, now)?))
+    Ok(Members::new(requested(service, form, now)?))
 }
 
-fn asked(service: &Service, form: &Form, now: Timestamp) -> Result<Map<String, Value>, Problem> {
-    let mut asked = Map::new();
-    asked.insert("name".to_owned(), form.field("name").trim().into());
+fn requested(service: &Service, form: &Form, now: Timestamp) -> Result<Map<String, Value>, Problem> {
+    let mut requested = Map::new();
+    requested.insert("name".to_owned(), form.field("name").trim().into());
     let expires = form.field("expires").trim();
     if !expires.is_empty() {
-        asked.insert("expires_at".to_owned(), end_of_day(service, expires, now)?.to_string().into());
+        requested.insert("expires_at".to_owned(), end_of_day(service, expires, now)?.to_string().into());
     }
     if form.field("limit") != "all" {
-        asked.insert("scopes".to_owned(), form.fields("scope").collect());
+        requested.insert("scopes".to_owned(), form.fields("scope").collect());
     }
-    Ok(asked)
+    Ok(requested)
 }
 
 /// The end of a day in UTC: its last second, or on the last day that is permitted the last instant that is.

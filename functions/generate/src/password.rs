@@ -1,18 +1,17 @@
 //! The check of a password, under the rate limit.
 //!
-//! Every refused log-in costs the same calls in the same order and one hash: an unknown name, two users of one name, a
+//! Every rejected log-in costs the same calls in the same order and one hash: an unknown name, two users of one name, a
 //! blocked user, one without a password, one whose item cannot be read, and a wrong password. Only a hash of another
 //! kind than Hallpass's own takes its own time.
 
-use edge::{Problem, Service, entropy::Draw, log};
+use edge::{Problem, Service, entropy::Randomness, log};
 use login::{
-    NameKey,
-    pace::{self, Counters},
-    password,
+    NameKey, password,
+    rate_limit::{self, Counters},
 };
 use store::{
     Failure,
-    attempts::{self, Outcome, Pace},
+    attempts::{self, Outcome, RateLimit},
     marks::Marked,
     users::Named,
 };
@@ -32,11 +31,11 @@ pub(crate) async fn check_password(
     login: Login,
     source_ip: &str,
     now: Timestamp,
-    draw: &Draw,
+    randomness: &Randomness,
 ) -> Result<Marked<User>, Problem> {
     let name = NameKey::new(login.username());
     let counters = attempts::counters(&name, source_ip, now);
-    let attempt = Attempt { service, counters, id: draw.attempt(), now };
+    let attempt = Attempt { service, counters, id: randomness.attempt(), now };
     attempt.reserve_pair().await?;
     let candidate = service.store.candidate(&name).await?;
     let marks = service.store.marks_of(&candidate).await?;
@@ -57,9 +56,9 @@ pub(crate) async fn check_password(
         attempt.settle(Outcome::Failed).await?;
         return Err(Problem::invalid_credentials(&service.settings.issuer));
     };
-    let is_noted = known.is_some_and(|known| !known.noted_at.after(pace::NOTED).has_come(now));
+    let is_noted = known.is_some_and(|known| !known.noted_at.after(rate_limit::NOTED).has_passed(now));
     if let Some(proof) = proof.filter(|_| attempt.counters.has_network && !is_noted) {
-        service.store.note_network(&attempt.counters.known, &proof, now).await?;
+        service.store.record_network(&attempt.counters.known, &proof, now).await?;
     }
     service.store.release(budget, &attempt.id, now).await?;
     attempt.settle(Outcome::Succeeded).await?;
@@ -72,21 +71,21 @@ impl Attempt<'_> {
     }
 
     /// Reserves a place in the budget of the name, or of the network where it is known for the name, and one in the
-    /// budget of the source; what is refused counts nowhere. The first of the two is given back by a success.
+    /// budget of the source; what is rejected counts nowhere. The first of the two is given back by a success.
     async fn reserve_budgets(&self, is_known: bool) -> Result<&str, Problem> {
         let (store, limits, counters) = (&self.service.store, &self.service.settings.login_budgets, &self.counters);
         let (name, budget) = if is_known { (&counters.network, limits.network) } else { (&counters.name, limits.name) };
-        let pace = store.reserve(name, &self.id, budget, self.now).await?;
-        if pace != Pace::Go {
+        let rate_limit = store.reserve(name, &self.id, budget, self.now).await?;
+        if rate_limit != RateLimit::Allowed {
             self.settle(Outcome::Uncounted).await?;
         }
-        or_wait(pace)?;
-        let pace = store.reserve(&counters.source, &self.id, limits.source, self.now).await?;
-        if pace != Pace::Go {
+        or_wait(rate_limit)?;
+        let rate_limit = store.reserve(&counters.source, &self.id, limits.source, self.now).await?;
+        if rate_limit != RateLimit::Allowed {
             store.release(name, &self.id, self.now).await?;
             self.settle(Outcome::Uncounted).await?;
         }
-        or_wait(pace)?;
+        or_wait(rate_limit)?;
         Ok(name)
     }
 
@@ -95,17 +94,17 @@ impl Attempt<'_> {
     }
 }
 
-fn or_wait(pace: Pace) -> Result<(), Problem> {
-    match pace {
-        Pace::Go => Ok(()),
-        Pace::Wait(wait) => Err(Problem::too_many_requests(wait)),
+fn or_wait(rate_limit: RateLimit) -> Result<(), Problem> {
+    match rate_limit {
+        RateLimit::Allowed => Ok(()),
+        RateLimit::RetryAfter(wait) => Err(Problem::too_many_requests(wait)),
     }
 }
 
 /// One hash. A user who is unknown, blocked or external has none to check; a dummy takes its place.
 async fn is_right(login: Login, user: Option<&User>) -> Result<bool, Failure> {
     let phc = user.filter(|user| user.status == Status::Active).and_then(User::password_hash).map(str::to_owned);
-    let checking = tokio::task::spawn_blocking(move || password::verify(login.reveal_password(), phc.as_deref()));
+    let checking = tokio::task::spawn_blocking(move || password::verify(login.expose_password(), phc.as_deref()));
     checking.await.map_err(|error| Failure::new("checking the password", error))
 }
 
@@ -115,5 +114,5 @@ fn proof(user: &User) -> Option<String> {
         Some(Value::Number(generation)) => generation.as_str(),
         _ => "",
     };
-    Some(pace::proof(user.id.as_str(), generation, user.password_hash()?))
+    Some(rate_limit::proof(user.id.as_str(), generation, user.password_hash()?))
 }

@@ -1,30 +1,32 @@
 //! `POST /tokens/{id}/rotate`: a new token with the same settings. The old one ends at the new one's first use, or at the
 //! end of the window (`HALLPASS_ROTATION_WINDOW`), whichever is first.
 
-use edge::{Answer, Problem, Service, entropy::Draw, gateway, log, problem, view};
+use edge::{Problem, Response, Service, entropy::Randomness, gateway, log, problem, view};
 use http::StatusCode;
 use lambda_http::Request;
 use serde_json::Value;
-use store::{Refused, marks::Marked, rotation::Rotated, size};
-use token::{Admitted, Family, Format, Reason, Record, Sealed, Snapshot, Text, Timestamp, TokenId, User, lifecycle};
+use store::{Rejected, marks::Marked, rotation::Rotated, size};
+use token::{
+    Admitted, Family, Format, IssuedText, Reason, Record, Snapshot, Text, Timestamp, TokenId, User, lifecycle,
+};
 
 use crate::{
     caller::Caller,
     expiry,
-    mint::{Shape, seal, too_long, too_many_issuers},
-    second_look::Basis,
+    issue::{Shape, sign, too_long, too_many_issuers},
+    recheck::Basis,
 };
 
 pub(crate) async fn rotate(
     service: &Service,
     request: &Request,
     now: Timestamp,
-    draw: &Draw,
-) -> Result<Answer, Problem> {
+    randomness: &Randomness,
+) -> Result<Response, Problem> {
     let caller = Caller::of_token(service, request, now).await?;
     let token = caller.token().ok_or_else(Problem::not_found)?;
     let old = service.managed(token, &gateway::path_parameter(request, "id")).await?;
-    let (text, new, window) = renew(service, &caller, &old, now, draw).await?;
+    let (text, new, window) = renew(service, &caller, &old, now, randomness).await?;
     let mut shown = view::issued(&new, &text);
     if let Value::Object(members) = &mut shown {
         members.insert("replaces".to_owned(), old.id.to_string().into());
@@ -39,10 +41,10 @@ pub(crate) async fn renew(
     caller: &Caller,
     old: &Record,
     now: Timestamp,
-    draw: &Draw,
+    randomness: &Randomness,
 ) -> Result<(Text, Record, Timestamp), Problem> {
     if old.format == Format::Developer {
-        return Err(Problem::conflict("A developer token is remade with POST /profile/developer"));
+        return Err(Problem::conflict("A developer token is regenerated with POST /profile/developer"));
     }
     // Else a chain of unused successors would go beyond any limit of tokens.
     if old.replaces.is_some() {
@@ -50,14 +52,14 @@ pub(crate) async fn renew(
     }
     let other = other(service, caller, old).await?;
     let owner = other.as_ref().map_or_else(|| caller.user(), |other| &other.value);
-    let ended = |rejection| Problem::refused(&service.settings.issuer, &Refused::new(rejection, Some(old.id)));
+    let ended = |rejection| Problem::rejected(&service.settings.issuer, &Rejected::new(rejection, Some(old.id)));
     let admitted = lifecycle::readmit(old.clone(), Some(owner.clone()), now).map_err(ended)?;
     // The text goes to the caller, so that the new token must not be more than the caller is, whatever its user may do
     // one day.
     if other.is_none() && caller.token().is_some_and(|caller| is_broader(old, &caller.record)) {
         return Err(Problem::forbidden(&service.settings.issuer));
     }
-    let (sealed, new) = successor(service, caller, &admitted, now, draw).await?;
+    let (signed, new) = successor(service, caller, &admitted, now, randomness).await?;
     if let Some(excess) = size::excess(&new) {
         return Err(Problem::conflict(format!("The description cannot be kept: {}", too_long(excess))));
     }
@@ -68,7 +70,7 @@ pub(crate) async fn renew(
     let basis = Basis { caller, other: other.as_ref(), permissions, old: Some(old) };
     basis.confirm(service, &new, now).await?;
     log::allowed("rotated", Some(&new.id), None);
-    Ok((sealed.text, new, window))
+    Ok((signed.text, new, window))
 }
 
 /// The user of the old token, if it is another than the caller's own.
@@ -76,9 +78,9 @@ async fn other(service: &Service, caller: &Caller, old: &Record) -> Result<Optio
     if caller.user().id == old.id.user_id {
         return Ok(None);
     }
-    let refused = Refused::new(Reason::UserRemoved, Some(old.id));
+    let rejected = Rejected::new(Reason::UserRemoved, Some(old.id));
     let user = service.store.marked_user(&old.id.user_id).await?;
-    user.map(Some).ok_or_else(|| Problem::refused(&service.settings.issuer, &refused))
+    user.map(Some).ok_or_else(|| Problem::rejected(&service.settings.issuer, &rejected))
 }
 
 /// One transaction writes the new record and marks the old one, if both it and the token that asks are live then.
@@ -121,8 +123,8 @@ async fn successor(
     caller: &Caller,
     old: &Admitted,
     now: Timestamp,
-    draw: &Draw,
-) -> Result<(Sealed, Record), Problem> {
+    randomness: &Randomness,
+) -> Result<(IssuedText, Record), Problem> {
     let record = &old.record;
     let life = record.expires_at.unwrap_or(Timestamp::MAX).since(record.issued_at);
     let expires_at = now.after(life.min(service.settings.max_lifetime));
@@ -130,19 +132,19 @@ async fn successor(
     let latest = expiry::latest(service, record.authenticated_at, now)?;
     let expires_at = expires_at.min(latest).min(cap.unwrap_or(Timestamp::MAX));
     let shape = if record.format == Format::Jwt { Shape::Key } else { Shape::Signed };
-    let sealed = seal(service, &old.user, shape, expires_at, now, draw).await?;
+    let signed = sign(service, &old.user, shape, expires_at, now, randomness).await?;
     let binding = service.settings.binding(record.format).clone();
     let new = Record {
-        id: sealed.id,
+        id: signed.id,
         issued_at: now,
         issued_by: record.id.to_string(),
         expires_at: Some(expires_at),
         fingerprint: binding.fingerprint(&old.user),
-        snapshot: Snapshot::new(&sealed.id.hash, &binding, &old.user),
+        snapshot: Snapshot::new(&signed.id.hash, &binding, &old.user),
         binding,
-        family: family(record, caller, sealed.id)?,
-        key_id: sealed.key_id.clone(),
-        payload_digest: sealed.payload_digest,
+        family: family(record, caller, signed.id)?,
+        key_id: signed.key_id.clone(),
+        payload_digest: signed.payload_digest,
         expiry_cap: cap,
         replaces: Some(record.id.hash),
         replaced_by: None,
@@ -151,5 +153,5 @@ async fn successor(
         purge_at: lifecycle::purge_at(Some(expires_at), None, service.settings.record_retention),
         ..record.clone()
     };
-    Ok((sealed, new))
+    Ok((signed, new))
 }

@@ -1,6 +1,6 @@
 //! `POST /api/services_token/generate`, as Drupal's module has it: two members, in this order, and nothing else.
 
-use edge::{Answer, Problem, Service, entropy::Draw, problem};
+use edge::{Problem, Response, Service, entropy::Randomness, problem};
 use http::StatusCode;
 use lambda_http::Request;
 use serde::Serialize;
@@ -8,7 +8,7 @@ use token::Timestamp;
 
 use crate::{
     caller::Caller,
-    mint::{Shape, Wanted, mint, own_scope},
+    issue::{NewToken, Shape, issue, own_scope},
 };
 
 #[derive(Serialize)]
@@ -21,10 +21,10 @@ pub(crate) async fn generate(
     service: &Service,
     request: &Request,
     now: Timestamp,
-    draw: &Draw,
-) -> Result<Answer, Problem> {
-    let caller = Caller::of(service, request, now, draw).await?;
-    let wanted = Wanted {
+    randomness: &Randomness,
+) -> Result<Response, Problem> {
+    let caller = Caller::of(service, request, now, randomness).await?;
+    let new_token = NewToken {
         other: None,
         permissions: &[],
         shape: Shape::Signed,
@@ -34,7 +34,7 @@ pub(crate) async fn generate(
         scope: own_scope(service, caller.token())?,
         expires_at: now.after(service.settings.usual_lifetime()),
     };
-    let (text, record) = mint(service, &caller, wanted, now, draw).await?;
+    let (text, record) = issue(service, &caller, new_token, now, randomness).await?;
     let expires = record.expires_at.unwrap_or(now).with_offset_without_colon();
-    Ok(problem::json(StatusCode::OK, &Generated { expires, token: text.reveal() }))
+    Ok(problem::json(StatusCode::OK, &Generated { expires, token: text.expose_secret() }))
 }

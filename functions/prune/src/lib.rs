@@ -1,4 +1,4 @@
-//! Voids the tokens of changed users and forgets the old ones.
+//! Invalidates the tokens of changed users and purges the old ones.
 //!
 //! Verification does not wait for prune: a change counts at the next request, because the user is read with the record.
 //! What prune adds is memory: once it has seen a change, changing back revives nothing. It is idempotent, and safe when
@@ -9,7 +9,7 @@ use std::time::Duration;
 use aws_lambda_events::{event::dynamodb, streams::DynamoDbEventResponse};
 use edge::{
     log, service, settings,
-    settings::{BadSetting, Lookup},
+    settings::{ConfigError, Lookup},
 };
 use futures_util::future::{join_all, try_join_all};
 use lambda_runtime::Diagnostic;
@@ -28,7 +28,7 @@ pub use sweep::Swept;
 /// How many users, and how many writes, are dealt with at once.
 const AT_ONCE: usize = 16;
 
-const VOIDING: &str = "voiding the tokens of a changed user";
+const VOIDING: &str = "invalidating the tokens of a changed user";
 
 fn no_time_left() -> Failure {
     Failure::new(VOIDING, "there was no time for all of them")
@@ -57,7 +57,7 @@ pub enum Event {
 /// What prune answers.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub enum Answer {
+pub enum Response {
     /// The stream records to deliver again; none means success.
     Stream(DynamoDbEventResponse),
     /// What a sweep did.
@@ -74,10 +74,10 @@ impl Prune {
     ///
     /// # Errors
     /// Names the first setting that is invalid, or whose table cannot be read.
-    pub async fn start(lookup: Lookup<'_>, now: Timestamp) -> Result<Self, BadSetting> {
+    pub async fn start(lookup: Lookup<'_>, now: Timestamp) -> Result<Self, ConfigError> {
         let bound_to = settings::bound_to(lookup).ok();
         let prune = Self { store: service::store(lookup)?, retention: settings::record_retention(lookup)?, bound_to };
-        log::compare_clocks(now, prune.store.look_as_pruner().await?);
+        log::compare_clocks(now, prune.store.check_as_pruner().await?);
         Ok(prune)
     }
 
@@ -91,12 +91,12 @@ impl Prune {
         event: Event,
         now: Timestamp,
         may_go_on: &(dyn Fn() -> bool + Sync),
-    ) -> Result<Answer, Undone> {
-        let answer = match event {
-            Event::Stream(event) => self.stream(event.records, now, may_go_on).await.map(Answer::Stream),
-            Event::Schedule(_) => self.sweep(now, may_go_on).await.map(Answer::Swept),
+    ) -> Result<Response, Undone> {
+        let response = match event {
+            Event::Stream(event) => self.stream(event.records, now, may_go_on).await.map(Response::Stream),
+            Event::Schedule(_) => self.sweep(now, may_go_on).await.map(Response::Swept),
         };
-        answer.map_err(|failure| {
+        response.map_err(|failure| {
             log::failed(&failure);
             Undone(failure)
         })
@@ -107,7 +107,7 @@ impl Prune {
     ///
     /// # Errors
     /// When one of them is not revoked, or there was no time.
-    async fn void_all(
+    async fn invalidate_all(
         &self,
         changes: &[Invalidation],
         now: Timestamp,
@@ -118,12 +118,12 @@ impl Prune {
             if !may_go_on() {
                 return Err(no_time_left());
             }
-            let outcomes = join_all(some.iter().map(|change| self.store.void(change, now, self.retention))).await;
+            let outcomes = join_all(some.iter().map(|change| self.store.invalidate(change, now, self.retention))).await;
             let (mut done, mut failure) = (0_usize, None);
             for (change, outcome) in some.iter().zip(outcomes) {
                 match outcome {
                     Ok(_) => {
-                        log::voided(change.because, &change.id);
+                        log::invalidated(change.because, &change.id);
                         done = done.saturating_add(1);
                     }
                     Err(error) => failure = Some(error),

@@ -19,7 +19,7 @@ async fn main() -> ExitCode {
     service::serve(lambda_runtime::run(service_fn(move |event: LambdaEvent<Event>| {
         let prune = Arc::clone(&prune);
         let deadline = Timestamp::from_unix(event.context.deadline / 1_000).unwrap_or(Timestamp::MAX).before(RESERVE);
-        async move { prune.handle(event.payload, clock::now(), &|| !deadline.has_come(clock::now())).await }
+        async move { prune.handle(event.payload, clock::now(), &|| !deadline.has_passed(clock::now())).await }
     })))
     .await
 }

@@ -1,4 +1,4 @@
-//! Changes of users, from the stream: voids every token that the change shut out, so that a change back revives none.
+//! Changes of users, from the stream: invalidates every token that the change shut out, so that a change back revives none.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -38,7 +38,7 @@ enum Image {
     User(Box<User>),
 }
 
-/// The stream's clock and ours may differ by this much, so that a token issued this soon after a change may be voided
+/// The stream's clock and ours may differ by this much, so that a token issued this soon after a change may be invalidated
 /// with it.
 const CLOCK_SKEW: Duration = Duration::from_secs(2);
 
@@ -71,7 +71,7 @@ impl Prune {
             let mut next = Vec::new();
             while !waiting.is_empty() {
                 let some = waiting.split_off(waiting.len().saturating_sub(AT_ONCE));
-                let outcomes = join_all(some.iter().map(|drain| self.void_page(drain, now, may_go_on))).await;
+                let outcomes = join_all(some.iter().map(|drain| self.invalidate_page(drain, now, may_go_on))).await;
                 for (drain, (place, outcome)) in some.into_iter().zip(outcomes) {
                     let goes_on = place.is_some() && may_go_on();
                     let no_time = place.is_some() && !goes_on;
@@ -87,14 +87,14 @@ impl Prune {
             }
             waiting = next;
         }
-        let mut answer = DynamoDbEventResponse::default();
-        answer.batch_item_failures = unfinished.values().flatten().map(|number| failed(number)).collect();
-        Ok(answer)
+        let mut response = DynamoDbEventResponse::default();
+        response.batch_item_failures = unfinished.values().flatten().map(|number| failed(number)).collect();
+        Ok(response)
     }
 
     /// Revokes what a change of the user has invalidated in one page of the user's tokens: where the next page begins,
     /// and what failed in this one.
-    async fn void_page(
+    async fn invalidate_page(
         &self,
         drain: &Drain,
         now: Timestamp,
@@ -102,7 +102,7 @@ impl Prune {
     ) -> (Option<LivePlace>, Result<(), Failure>) {
         let marked = self.mark(drain, now).await;
         match self.read_page(drain, now).await {
-            Ok((voided, next)) => (next, self.void_all(&voided, now, may_go_on).await.and(marked)),
+            Ok((invalidated, next)) => (next, self.invalidate_all(&invalidated, now, may_go_on).await.and(marked)),
             Err(failure) => (None, Err(failure)),
         }
     }
@@ -134,11 +134,11 @@ impl Prune {
         let user = self.store.user(user_id).await?;
         let ended = sessions.iter().filter(|(_, session)| why_session(session, user.as_ref(), changes).is_some());
         self.remove_sessions(ended.map(|(place, _)| place)).await?;
-        let voided = page.records.iter().filter_map(|record| {
+        let invalidated = page.records.iter().filter_map(|record| {
             let because = why(record, user.as_ref(), changes)?;
             Some(Invalidation::of_live(record, because))
         });
-        Ok((voided.collect(), page.next))
+        Ok((invalidated.collect(), page.next))
     }
 }
 
@@ -177,33 +177,33 @@ pub fn changes(records: Vec<EventRecord>, now: Timestamp) -> Result<BTreeMap<Use
     Ok(users)
 }
 
-/// Why this token is void: the user is not, or was for a while not, the one it was made for.
+/// Why this token is invalidate: the user is not, or was for a while not, the one it was made for.
 pub fn why(record: &LiveRecord, user: Option<&User>, changes: &[Change]) -> Option<Reason> {
     why_bound(record.issued_at, &|user| record.invalidated(user), user, changes)
 }
 
 /// The same for a session.
 fn why_session(session: &Session, user: Option<&User>, changes: &[Change]) -> Option<Reason> {
-    why_bound(session.started_at, &|user| session.voided(user), user, changes)
+    why_bound(session.started_at, &|user| session.invalidated(user), user, changes)
 }
 
 fn why_bound(
     issued_at: Timestamp,
-    voided: &dyn Fn(Option<&User>) -> Option<Reason>,
+    invalidated: &dyn Fn(Option<&User>) -> Option<Reason>,
     user: Option<&User>,
     changes: &[Change],
 ) -> Option<Reason> {
-    let now_other = voided(user);
+    let now_other = invalidated(user);
     let was_other = changes.iter().find_map(|change| {
-        let was_its = matches!(&change.old, Image::User(old) if voided(Some(old)).is_none());
+        let was_its = matches!(&change.old, Image::User(old) if invalidated(Some(old)).is_none());
         let before = issued_at < change.at.after(CLOCK_SKEW);
         if !(was_its && before) {
             return None;
         }
         match &change.new {
-            Image::Absent => voided(None),
+            Image::Absent => invalidated(None),
             Image::Unreadable => Some(Reason::UserChanged),
-            Image::User(new) => voided(Some(new)),
+            Image::User(new) => invalidated(Some(new)),
         }
     });
     now_other.or(was_other)
@@ -222,7 +222,7 @@ fn change(record: EventRecord, now: Timestamp) -> Result<Option<(UserId, Change)
     // Without its sequence number a record cannot be reported, so that the whole batch has to come again.
     let sequence_number =
         record.sequence_number.ok_or_else(|| Failure::new(VOIDING, "a record has no sequence number"))?;
-    // A record may have no time, which is read as 1970. Taken as of now it voids rather more.
+    // A record may have no time, which is read as 1970. Taken as of now it invalidates rather more.
     let at = u64::try_from(record.approximate_creation_date_time.timestamp()).ok().filter(|seconds| *seconds > 0);
     let at = at.and_then(Timestamp::from_unix).unwrap_or(now);
     let change = Change { sequence_number, at, old: image(record.old_image), new: image(record.new_image) };

@@ -1,5 +1,5 @@
-//! The schedule: one paged Scan of the tokens forgets what TTL has been slow to delete, and voids what a lost stream
-//! record should have voided.
+//! The schedule: one paged Scan of the tokens purges what TTL has been slow to delete, and invalidates what a lost stream
+//! record should have invalidated.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,7 @@ pub struct Swept {
     pub seen: u64,
     /// Items whose time had come, and that are gone now.
     pub purged: u64,
-    /// Tokens and sessions whose user had changed, and that are void now.
+    /// Tokens and sessions whose user had changed, and that are invalidate now.
     pub invalidated: u64,
     /// Pointers of developer tokens that are no more, and markers of names that their users no longer have.
     pub dropped: u64,
@@ -63,10 +63,10 @@ impl Prune {
 
     async fn sweep_part(&self, part: Part, now: Timestamp, swept: &mut Swept) -> Result<(), Failure> {
         swept.seen = swept.seen.saturating_add(length(&part.entries));
-        let is_over = |entry: &Entry| entry.purge_at.is_some_and(|at| at.has_come(now));
+        let is_over = |entry: &Entry| entry.purge_at.is_some_and(|at| at.has_passed(now));
         let (over, rest): (Vec<Entry>, Vec<Entry>) = part.entries.into_iter().partition(is_over);
         for some in over.chunks(AT_ONCE) {
-            let done = try_join_all(some.iter().map(|entry| self.store.forget(&entry.key, now))).await?;
+            let done = try_join_all(some.iter().map(|entry| self.store.purge(&entry.key, now))).await?;
             swept.purged = swept.purged.saturating_add(count_true(&done));
         }
 
@@ -74,7 +74,7 @@ impl Prune {
         let (mut pointers, mut sessions, mut names) = (Vec::new(), Vec::new(), Vec::new());
         for entry in rest {
             match entry.kind {
-                Kind::Record(record) if record.live_until().is_some_and(|end| !end.has_come(now)) => {
+                Kind::Record(record) if record.live_until().is_some_and(|end| !end.has_passed(now)) => {
                     records.push(*record);
                 }
                 Kind::Record(_) | Kind::Passing | Kind::Pointer { is_replaced: true, .. } => {}
@@ -107,7 +107,7 @@ impl Prune {
         Ok(())
     }
 
-    /// Voids the records, and removes the sessions, whose user is not the one they were made for. They were read before the users. Of a
+    /// Invalidates the records, and removes the sessions, whose user is not the one they were made for. They were read before the users. Of a
     /// user who cannot be read nothing can be told, and no token is let in.
     async fn reconcile(
         &self,
@@ -123,18 +123,18 @@ impl Prune {
         swept.unreadable = swept.unreadable.saturating_add(length(users.values().filter(|user| user.is_none())));
         let is_over = |session: &Session| match users.get(&session.user_id) {
             Some(None) => false,
-            user => session.voided(user.and_then(Option::as_ref)).is_some(),
+            user => session.invalidated(user.and_then(Option::as_ref)).is_some(),
         };
         let ended = sessions.iter().filter(|(_, session)| is_over(session)).map(|(place, _)| place);
         swept.invalidated = swept.invalidated.saturating_add(self.remove_sessions(ended).await?);
         let why = |record: &Record| match users.get(&record.id.user_id) {
-            None => lifecycle::voided(record, None),
-            Some(user) => lifecycle::voided(record, Some(user.as_ref()?)),
+            None => lifecycle::invalidated(record, None),
+            Some(user) => lifecycle::invalidated(record, Some(user.as_ref()?)),
         };
-        let voided = records.iter().filter_map(|record| Some(Invalidation::of(record, why(record)?)));
-        let voided: Vec<Invalidation> = voided.collect();
-        self.void_all(&voided, now, &|| true).await?;
-        swept.invalidated = swept.invalidated.saturating_add(length(&voided));
+        let invalidated = records.iter().filter_map(|record| Some(Invalidation::of(record, why(record)?)));
+        let invalidated: Vec<Invalidation> = invalidated.collect();
+        self.invalidate_all(&invalidated, now, &|| true).await?;
+        swept.invalidated = swept.invalidated.saturating_add(length(&invalidated));
         Ok(())
     }
 }

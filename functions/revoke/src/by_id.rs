@@ -1,7 +1,7 @@
 //! `DELETE /tokens/{id}`: one token, with `family=true` its family, with `descendants=true` also all that the family
 //! issued.
 
-use edge::{Answer, Problem, Service, caller, gateway, log, problem};
+use edge::{Problem, Response, Service, caller, gateway, log, problem};
 use http::StatusCode;
 use lambda_http::{Request, RequestExt};
 use serde_json::{Value, json};
@@ -54,7 +54,7 @@ pub(crate) async fn revoke(
     request: &Request,
     extent: Extent,
     now: Timestamp,
-) -> Result<Answer, Problem> {
+) -> Result<Response, Problem> {
     let caller = caller::admit(service, request.headers(), now).await?;
     let id = gateway::path_parameter(request, "id");
     let record = match (service.managed(&caller, &id).await, &extent, id.parse::<TokenId>()) {
@@ -80,7 +80,7 @@ pub(crate) async fn revoke(
         Extent::Descendants(cursor) => return descendants(service, &caller, record.id, cursor.as_deref(), now).await,
     };
     log::allowed("revoked", Some(&record.id), None);
-    Ok(answer(service, &record.id, revoked, None, now))
+    Ok(response(service, &record.id, revoked, None, now))
 }
 
 /// The family and everything it issued: of the caller's own tokens at once, and of all users' tokens a few pages at a
@@ -91,13 +91,13 @@ async fn descendants(
     id: TokenId,
     cursor: Option<&str>,
     now: Timestamp,
-) -> Result<Answer, Problem> {
+) -> Result<Response, Problem> {
     if !service.manages_all(caller) {
         return Err(Problem::forbidden(&service.settings.issuer));
     }
-    let (ring, of) = (service.ring(now).await?, cursor::Search { caller: caller.user.id, token: id });
+    let (keyring, of) = (service.keyring(now).await?, cursor::Search { caller: caller.user.id, token: id });
     let mut search = match cursor {
-        Some(cursor) => cursor::open_search(&ring, &of, cursor)
+        Some(cursor) => cursor::open_search(&keyring, &of, cursor)
             .and_then(|text| Search::from_text(&text))
             .ok_or_else(|| Problem::invalid_member("cursor", "it was not given out for this token"))?,
         None => begin(service, id, now).await?,
@@ -119,16 +119,16 @@ async fn descendants(
     }
     log::allowed("revoked", Some(&id), None);
     let next = (!is_over).then(|| {
-        let sealed = cursor::seal_search(&ring, &of, &search.to_text(), now);
-        sealed.ok_or_else(|| Failure::new("sealing the cursor", "no key signs"))
+        let signed = cursor::encrypt_search(&keyring, &of, &search.to_text(), now);
+        signed.ok_or_else(|| Failure::new("signing the cursor", "no key signs"))
     });
-    Ok(answer(service, &id, revoked, next.transpose()?, now))
+    Ok(response(service, &id, revoked, next.transpose()?, now))
 }
 
 /// A search from its beginning. The ID may be that of the family behind a browser's session, which ends first.
 async fn begin(service: &Service, id: TokenId, now: Timestamp) -> Result<Search, Problem> {
     let issuer = Issuer::find(&service.store, id).await?;
-    if issuer.may_be_session() && service.store.end_session_of(&id, now).await? {
+    if issuer.could_be_session() && service.store.end_session_of(&id, now).await? {
         log::allowed("signed_out", Some(&id), None);
     }
     Ok(Search::new(issuer))
@@ -154,7 +154,7 @@ async fn of_user(
 }
 
 /// 200 when it is done, 202 while there may be more.
-fn answer(service: &Service, id: &TokenId, revoked: u64, next: Option<String>, now: Timestamp) -> Answer {
+fn response(service: &Service, id: &TokenId, revoked: u64, next: Option<String>, now: Timestamp) -> Response {
     let status = if next.is_some() { StatusCode::ACCEPTED } else { StatusCode::OK };
     let mut body = json!({"id": id.to_string(), "revoked": revoked, "effective_at": effective_at(service, now)});
     if let (Value::Object(members), Some(next)) = (&mut body, next) {

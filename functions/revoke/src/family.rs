@@ -6,7 +6,7 @@
 
 use store::{
     Failure, Store,
-    marking::{Mark, may_live},
+    marking::{Mark, could_be_live},
     sweep::Place,
 };
 use token::{Record, TokenId};
@@ -49,7 +49,7 @@ impl Issuer {
     }
 
     /// Whether it may be a browser's session, whose family no record has.
-    pub const fn may_be_session(&self) -> bool {
+    pub const fn could_be_session(&self) -> bool {
         self.token.is_some()
     }
 
@@ -94,7 +94,7 @@ impl Search {
         let live: Vec<Record> = page
             .records
             .into_iter()
-            .filter(|record| may_live(record, mark.0.at) && self.issuer.issued(record))
+            .filter(|record| could_be_live(record, mark.0.at) && self.issuer.issued(record))
             .collect();
         self.found |= !live.is_empty();
         let revoked = store.revoke_records(&live, mark).await?;

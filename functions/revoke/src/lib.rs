@@ -4,8 +4,8 @@
 //! caches the authorizer's answer may let a revoked token in until then.
 
 use edge::{
-    Answer, Problem, Service, body, caller,
-    entropy::{self, Draw},
+    Problem, Response, Service, body, caller,
+    entropy::{self, Randomness},
     gateway, log, problem, view,
 };
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -24,33 +24,38 @@ mod pages;
 const EFFECTIVE_AT: HeaderName = HeaderName::from_static("hallpass-effective-at");
 
 /// Answers one request. `draw` is for the forms of a page.
-pub async fn handle(service: &Service, request: &Request, now: Timestamp, draw: Result<Draw, Failure>) -> Answer {
-    gateway::respond(&service.settings, request, Box::pin(answer(service, request, now, draw))).await
-}
-
-async fn answer(
+pub async fn handle(
     service: &Service,
     request: &Request,
     now: Timestamp,
-    draw: Result<Draw, Failure>,
-) -> Result<Answer, Problem> {
+    randomness: Result<Randomness, Failure>,
+) -> Response {
+    gateway::respond(&service.settings, request, Box::pin(response(service, request, now, randomness))).await
+}
+
+async fn response(
+    service: &Service,
+    request: &Request,
+    now: Timestamp,
+    randomness: Result<Randomness, Failure>,
+) -> Result<Response, Problem> {
     match (gateway::route(request).as_str(), request.method().as_str()) {
         ("/tokens/{id}", "DELETE") => Box::pin(by_id::revoke(service, request, Extent::read(request)?, now)).await,
         ("/tokens/{id}", "PATCH") => switch(service, request, now).await,
         ("/tokens/{id}", _) => Err(Problem::method_not_allowed("GET, HEAD, PATCH, DELETE")),
         ("/rest/pat/1.0/token/{id}", "DELETE") => {
-            caller::refuse_cookie_alone(request.headers())?;
+            caller::reject_cookie_alone(request.headers())?;
             as_rarog(service, request, now).await
         }
-        ("/sign-out", "POST") => page::or_message(request, pages::sign_out(service, request, now, &draw?).await),
+        ("/sign-out", "POST") => page::or_message(request, pages::sign_out(service, request, now, &randomness?).await),
         ("/profile/developer/tokens/{id}", "POST") => {
-            page::or_message(request, pages::own(service, request, now, &draw?).await)
+            page::or_message(request, pages::own(service, request, now, &randomness?).await)
         }
         ("/admin/users/{user_id}/tokens/{id}", "POST") => {
-            page::or_message(request, pages::key(service, request, now, &draw?).await)
+            page::or_message(request, pages::key(service, request, now, &randomness?).await)
         }
         ("/admin/users/{user_id}/access", "POST") => {
-            page::or_message(request, pages::access(service, request, now, &draw?).await)
+            page::or_message(request, pages::access(service, request, now, &randomness?).await)
         }
         ("/oauth/revoke", "POST") => by_text(service, request, now).await,
         (
@@ -68,22 +73,22 @@ async fn answer(
 }
 
 /// `DELETE /rest/pat/1.0/token/{id}`, which Rarog answers without a body; a header says from when it is effective.
-async fn as_rarog(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
+async fn as_rarog(service: &Service, request: &Request, now: Timestamp) -> Result<Response, Problem> {
     Box::pin(by_id::revoke(service, request, Extent::Token, now)).await?;
     Ok(without_body(service, StatusCode::NO_CONTENT, now))
 }
 
 /// An answer whose original has no body: a header says from when it is effective.
-fn without_body(service: &Service, status: StatusCode, now: Timestamp) -> Answer {
-    let mut answer = problem::answer(status, "application/json", String::new());
+fn without_body(service: &Service, status: StatusCode, now: Timestamp) -> Response {
+    let mut response = problem::response(status, "application/json", String::new());
     if let Ok(at) = HeaderValue::try_from(effective_at(service, now)) {
-        answer.headers_mut().insert(EFFECTIVE_AT, at);
+        response.headers_mut().insert(EFFECTIVE_AT, at);
     }
-    answer
+    response
 }
 
 /// `PATCH /tokens/{id}` with `{"disabled": true|false}`, for administrators.
-async fn switch(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
+async fn switch(service: &Service, request: &Request, now: Timestamp) -> Result<Response, Problem> {
     let caller = caller::admit(service, request.headers(), now).await?;
     let mut body = body::json_object(request.headers(), request.body())?;
     let disabled = match body.take("disabled") {
@@ -115,11 +120,11 @@ async fn switch(service: &Service, request: &Request, now: Timestamp) -> Result<
 
 /// `POST /oauth/revoke` (RFC 7009). The token is its own authority: whoever holds it may end it. A token that is not
 /// valid, or no longer, is answered like one that was just revoked (section 2.2).
-async fn by_text(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
+async fn by_text(service: &Service, request: &Request, now: Timestamp) -> Result<Response, Problem> {
     body::expect_media_type(request.headers(), "application/x-www-form-urlencoded")?;
     let text = body::token_parameter(request.body())?;
-    let ring = service.ring(now).await?;
-    if let Ok(claim) = token::open(&ring, &service.settings.issuer, text.reveal(), now)
+    let keyring = service.keyring(now).await?;
+    if let Ok(claim) = token::open(&keyring, &service.settings.issuer, text.expose_secret(), now)
         && let Some(id) = service.store.id_of(&claim).await?
     {
         let (revocation, purge_at) = revocation(service, now);
@@ -131,7 +136,7 @@ async fn by_text(service: &Service, request: &Request, now: Timestamp) -> Result
 }
 
 /// `DELETE /users/{user_id}/tokens`: one write, however many tokens there are.
-async fn all_of_user(service: &Service, request: &Request, now: Timestamp) -> Result<Answer, Problem> {
+async fn all_of_user(service: &Service, request: &Request, now: Timestamp) -> Result<Response, Problem> {
     let caller = caller::admit(service, request.headers(), now).await?;
     let user_id: UserId = gateway::path_parameter(request, "user_id").parse().map_err(|_| Problem::not_found())?;
     if user_id != caller.user.id && !service.is_administrator(&caller.scope) {

@@ -12,7 +12,7 @@ async fn main() -> ExitCode {
     };
     service::serve(gateway::serve(move |request| {
         let service = Arc::clone(&service);
-        async move { revoke::handle(&service, &request, clock::now(), entropy::draw()).await }
+        async move { revoke::handle(&service, &request, clock::now(), entropy::randomness()).await }
     }))
     .await
 }

@@ -1,10 +1,10 @@
 //! The forms of the pages that take something back: signing out, one's own tokens, an administrator's keys and users.
 //! Each goes on to the page it came from, so that sending it once more by accident changes nothing.
 
-use edge::{Answer, Problem, Service, entropy::Draw, gateway, log};
+use edge::{Problem, Response, Service, entropy::Randomness, gateway, log};
 use http::{HeaderValue, header::SET_COOKIE};
 use lambda_http::Request;
-use page::{Submitted, Visit, admin, developer, sign_in};
+use page::{Submitted, WebSession, admin, developer, sign_in};
 use store::{changes::Change, tokens::Marked, users::Written};
 use token::{Record, Timestamp, TokenId, User, UserId};
 
@@ -15,28 +15,38 @@ pub(crate) async fn sign_out(
     service: &Service,
     request: &Request,
     now: Timestamp,
-    draw: &Draw,
-) -> Result<Answer, Problem> {
-    let visit = submitted(service, request, now, draw).await?;
-    let cookie = visit.end(service, now).await?;
-    let mut answer = page::see_other(&sign_in::path(&visit.base, "signed-out"));
+    randomness: &Randomness,
+) -> Result<Response, Problem> {
+    let session = submitted(service, request, now, randomness).await?;
+    let cookie = session.end(service, now).await?;
+    let mut response = page::see_other(&sign_in::path(&session.base, "signed-out"));
     if let Ok(cookie) = HeaderValue::try_from(cookie) {
-        answer.headers_mut().append(SET_COOKIE, cookie);
+        response.headers_mut().append(SET_COOKIE, cookie);
     }
-    Ok(answer)
+    Ok(response)
 }
 
 /// `POST /profile/developer/tokens/{id}`: takes back a token of one's own.
-pub(crate) async fn own(service: &Service, request: &Request, now: Timestamp, draw: &Draw) -> Result<Answer, Problem> {
-    let visit = submitted(service, request, now, draw).await?;
-    let record = record_of(service, request, &visit.user.id).await?;
+pub(crate) async fn own(
+    service: &Service,
+    request: &Request,
+    now: Timestamp,
+    randomness: &Randomness,
+) -> Result<Response, Problem> {
+    let session = submitted(service, request, now, randomness).await?;
+    let record = record_of(service, request, &session.user.id).await?;
     revoke(service, &record, now).await?;
-    Ok(page::see_other(&developer::path(&visit.base, "revoked")))
+    Ok(page::see_other(&developer::path(&session.base, "revoked")))
 }
 
 /// `POST /admin/users/{user_id}/tokens/{id}`: switches a key of this user off or on, or deletes it.
-pub(crate) async fn key(service: &Service, request: &Request, now: Timestamp, draw: &Draw) -> Result<Answer, Problem> {
-    let (Submitted { visit, form, .. }, user) = submitted_by_administrator(service, request, now, draw).await?;
+pub(crate) async fn key(
+    service: &Service,
+    request: &Request,
+    now: Timestamp,
+    randomness: &Randomness,
+) -> Result<Response, Problem> {
+    let (Submitted { session, form, .. }, user) = submitted_by_administrator(service, request, now, randomness).await?;
     let record = record_of(service, request, &user.id).await?;
     let done = match form.field("do") {
         "disable" => switch(service, &record, Some(now)).await.map(|()| "disabled"),
@@ -44,7 +54,7 @@ pub(crate) async fn key(service: &Service, request: &Request, now: Timestamp, dr
         "delete" => revoke(service, &record, now).await.map(|()| "deleted"),
         _ => Err(Problem::invalid_member("do", "it is unknown")),
     }?;
-    Ok(page::see_other(&admin::path(&visit.base, &user.id, done)))
+    Ok(page::see_other(&admin::path(&session.base, &user.id, done)))
 }
 
 /// `POST /admin/users/{user_id}/access`: blocks or unblocks this user, or takes back all of the user's tokens.
@@ -52,12 +62,12 @@ pub(crate) async fn access(
     service: &Service,
     request: &Request,
     now: Timestamp,
-    draw: &Draw,
-) -> Result<Answer, Problem> {
-    let (Submitted { visit, form, .. }, user) = submitted_by_administrator(service, request, now, draw).await?;
+    randomness: &Randomness,
+) -> Result<Response, Problem> {
+    let (Submitted { session, form, .. }, user) = submitted_by_administrator(service, request, now, randomness).await?;
     let how = invalidate(service, now)?;
     let (done, written) = match form.field("do") {
-        "block" if user.id == visit.user.id => return Err(Problem::conflict("You cannot block yourself")),
+        "block" if user.id == session.user.id => return Err(Problem::conflict("You cannot block yourself")),
         "block" => ("blocked", service.store.change_user(&user.id, &Change::Block, Some(how)).await?),
         "unblock" => ("unblocked", service.store.change_user(&user.id, &Change::Unblock, Some(how)).await?),
         "revoke-all" => ("all-revoked", service.store.raise_generation(&user.id, how).await?),
@@ -68,20 +78,25 @@ pub(crate) async fn access(
         Written::Now => {
             log::allowed(if done == "all-revoked" { "revoked_all" } else { done }, None, Some(&user.id));
             // Whoever takes back all of the own tokens has just lost this session too.
-            let is_over = done == "all-revoked" && user.id == visit.user.id;
+            let is_over = done == "all-revoked" && user.id == session.user.id;
             let place =
-                if is_over { sign_in::path(&visit.base, done) } else { admin::path(&visit.base, &user.id, done) };
+                if is_over { sign_in::path(&session.base, done) } else { admin::path(&session.base, &user.id, done) };
             Ok(page::see_other(&place))
         }
     }
 }
 
 /// Who sent this form. One that is out of date comes back with the page of one's own tokens, whose forms are not.
-async fn submitted(service: &Service, request: &Request, now: Timestamp, draw: &Draw) -> Result<Visit, Problem> {
-    let sent = Visit::submitted(service, request, now, draw).await?;
+async fn submitted(
+    service: &Service,
+    request: &Request,
+    now: Timestamp,
+    randomness: &Randomness,
+) -> Result<WebSession, Problem> {
+    let sent = WebSession::submitted(service, request, now, randomness).await?;
     match sent.check() {
-        Ok(()) => Ok(sent.visit),
-        Err(stale) => Err(developer::refused(service, &sent.visit, &sent.form, stale, now).await),
+        Ok(()) => Ok(sent.session),
+        Err(stale) => Err(developer::rejected(service, &sent.session, &sent.form, stale, now).await),
     }
 }
 
@@ -90,12 +105,12 @@ async fn submitted_by_administrator(
     service: &Service,
     request: &Request,
     now: Timestamp,
-    draw: &Draw,
+    randomness: &Randomness,
 ) -> Result<(Submitted, User), Problem> {
-    let (sent, user) = admin::submitted(service, request, now, draw).await?;
+    let (sent, user) = admin::submitted(service, request, now, randomness).await?;
     match sent.check() {
         Ok(()) => Ok((sent, user)),
-        Err(stale) => Err(admin::refused(service, &sent.visit, &user, &sent.form, stale, now).await),
+        Err(stale) => Err(admin::rejected(service, &sent.session, &user, &sent.form, stale, now).await),
     }
 }
 

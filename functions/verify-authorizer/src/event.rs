@@ -74,7 +74,7 @@ impl Event {
         let values = lists.into_iter().find(|values| !values.is_empty()).map(Vec::as_slice).unwrap_or_default();
         // A TOKEN event has no headers, an HTTP API 1.0 event repeats its identity source here.
         let token = self.authorization_token.as_deref().filter(|_| values.is_empty());
-        values.iter().map(Text::reveal).chain(token)
+        values.iter().map(Text::expose_secret).chain(token)
     }
 }
 

@@ -7,18 +7,18 @@ use std::time::Duration;
 
 use edge::{
     Service, challenge, log,
-    settings::{BadSetting, Lookup, text},
+    settings::{ConfigError, Lookup, text},
 };
 use lambda_runtime::Diagnostic;
-use store::{Failure, Refused};
+use store::{Failure, Rejected};
 use token::{Admitted, Credential, Reason, Timestamp, credential::Unusable};
 
-mod answer;
 mod event;
+mod response;
 mod routes;
 
-pub use answer::Answer;
 pub use event::Event;
+pub use response::Response;
 pub use routes::Routes;
 
 use event::Form;
@@ -32,7 +32,7 @@ pub struct Authorizer {
     always_policy: bool,
 }
 
-/// The limit of a whole decision: the key ring, the reads, the end of a rotation.
+/// The limit of a whole decision: the keyring, the reads, the end of a rotation.
 const LIMIT: Duration = Duration::from_millis(2_900);
 
 /// The limit of noting the use.
@@ -53,8 +53,8 @@ impl Authorizer {
     ///
     /// # Errors
     /// Names the setting that makes no sense.
-    pub fn new(service: Service, lookup: Lookup<'_>) -> Result<Self, BadSetting> {
-        let bad = |name, wrong: &str| BadSetting { name, wrong: wrong.to_owned() };
+    pub fn new(service: Service, lookup: Lookup<'_>) -> Result<Self, ConfigError> {
+        let bad = |name, wrong: &str| ConfigError { name, wrong: wrong.to_owned() };
         let routes = text(lookup, "HALLPASS_ROUTES").map(|json| Routes::parse(&json)).transpose();
         let always_policy = match text(lookup, "HALLPASS_AUTHORIZER_RESPONSE").as_deref() {
             None | Some("auto") => false,
@@ -68,62 +68,62 @@ impl Authorizer {
     ///
     /// # Errors
     /// See [`Unanswered`].
-    pub async fn handle(&self, event: Event, now: Timestamp) -> Result<Answer, Unanswered> {
+    pub async fn handle(&self, event: Event, now: Timestamp) -> Result<Response, Unanswered> {
         match tokio::time::timeout(LIMIT, Box::pin(self.decide(event, now))).await {
-            Ok(answer) => answer,
+            Ok(response) => response,
             Err(_elapsed) => Err(unanswered(Failure::new("deciding", "the time limit was reached"))),
         }
     }
 
-    async fn decide(&self, event: Event, now: Timestamp) -> Result<Answer, Unanswered> {
+    async fn decide(&self, event: Event, now: Timestamp) -> Result<Response, Unanswered> {
         let form = event.form(self.always_policy).map_err(unanswered)?;
         let credential = match Credential::from_header(event.authorization()) {
             Ok(None) => return self.without_credential(&form),
             Ok(Some(Credential::Token(text))) => Ok(text),
             // A password is good where tokens are made, and nowhere else.
-            Ok(Some(Credential::Login(_))) => return Ok(self.refuse_password(&form)),
+            Ok(Some(Credential::Login(_))) => return Ok(self.reject_password(&form)),
             Err(Unusable::Doubled | Unusable::Malformed) => Err(Reason::Malformed),
         };
         let text = match credential {
             Ok(text) => text,
-            Err(reason) => return Ok(self.refuse(&form, &Refused::new(reason, None))),
+            Err(reason) => return Ok(self.reject(&form, &Rejected::new(reason, None))),
         };
-        let ring = self.service.ring(now).await.map_err(unanswered)?;
+        let keyring = self.service.keyring(now).await.map_err(unanswered)?;
         let issuer = &self.service.settings.issuer;
-        match self.service.store.verify(&ring, issuer, &text, now).await.map_err(unanswered)? {
-            Err(refused) => Ok(self.refuse(&form, &refused)),
+        match self.service.store.verify(&keyring, issuer, &text, now).await.map_err(unanswered)? {
+            Err(rejected) => Ok(self.reject(&form, &rejected)),
             Ok(admitted) => {
-                let answer = answer::allow(&form, &self.service.settings, &admitted, self.routes.as_ref())
+                let response = response::allow(&form, &self.service.settings, &admitted, self.routes.as_ref())
                     .map_err(unanswered)?;
-                self.note(&admitted, now).await.map_err(unanswered)?;
+                self.record_last_used(&admitted, now).await.map_err(unanswered)?;
                 log::allowed("accepted", Some(&admitted.record.id), None);
-                Ok(answer)
+                Ok(response)
             }
         }
     }
 
     /// The two writes off the common path: the end of a rotation, which must be written before anybody is let in, and
     /// the hour of the last use, which need not.
-    async fn note(&self, admitted: &Admitted, now: Timestamp) -> Result<(), Failure> {
+    async fn record_last_used(&self, admitted: &Admitted, now: Timestamp) -> Result<(), Failure> {
         let record = &admitted.record;
         self.service.finish_rotation(admitted, now).await?;
         // Whoever waits for the answer does not wait for this.
-        let noting = tokio::time::timeout(NOTE_LIMIT, self.service.store.note_use(record, now));
+        let noting = tokio::time::timeout(NOTE_LIMIT, self.service.store.record_last_used(record, now));
         if let Ok(Err(failure)) = noting.await {
             log::failed(&failure);
         }
         Ok(())
     }
 
-    fn refuse(&self, form: &Form, refused: &Refused) -> Answer {
-        log::refused(refused);
-        answer::deny(form, &self.service.settings, refused)
+    fn reject(&self, form: &Form, rejected: &Rejected) -> Response {
+        log::rejected(rejected);
+        response::deny(form, &self.service.settings, rejected)
     }
 
-    fn refuse_password(&self, form: &Form) -> Answer {
-        log::refused(&Refused::new(Reason::Malformed, None));
+    fn reject_password(&self, form: &Form) -> Response {
+        log::rejected(&Rejected::new(Reason::Malformed, None));
         let settings = &self.service.settings;
-        answer::deny_with(
+        response::deny_with(
             form,
             settings,
             challenge::bare(&settings.issuer),
@@ -132,7 +132,7 @@ impl Authorizer {
         )
     }
 
-    fn without_credential(&self, form: &Form) -> Result<Answer, Unanswered> {
+    fn without_credential(&self, form: &Form) -> Result<Response, Unanswered> {
         if form.is_rest() {
             // Lambda counts it as an error of the function, which it is not.
             log::unauthenticated();
@@ -140,7 +140,7 @@ impl Authorizer {
         }
         let settings = &self.service.settings;
         let challenge = challenge::bare(&settings.issuer);
-        Ok(answer::deny_with(form, settings, challenge, "unauthenticated", "An access token is required"))
+        Ok(response::deny_with(form, settings, challenge, "unauthenticated", "An access token is required"))
     }
 }
 

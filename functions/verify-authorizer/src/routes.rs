@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_that_could_mean_something_else_is_refused() {
+    fn a_rule_that_could_mean_something_else_is_rejected() {
         let check = |method: &str, path: &str, good: bool| {
             let json = serde_json::json!([{"method": method, "path": path, "permission": "a"}]).to_string();
             assert_eq!(Routes::parse(&json).is_ok(), good, "{method} {path}");
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_that_do_not_fit_are_refused_with_the_remedy() {
+    fn rules_that_do_not_fit_are_rejected_with_the_remedy() {
         let check = |method: &str, count: usize, good: bool| {
             let rule = |number| serde_json::json!({"method": method, "path": format!("/{number:02}")});
             let rules: Vec<_> = (0..count).map(rule).collect();

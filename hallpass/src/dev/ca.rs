@@ -69,16 +69,16 @@ pub fn server_config(dir: &Path, now: u64) -> Result<Arc<ServerConfig>, CaError>
     if read(&dir.join(CA))?.is_none() || read(&dir.join(CA_KEY))?.is_none() {
         make_authority(dir, now)?;
     }
-    if let Some(config) = kept(dir, now)? {
+    if let Some(config) = load(dir, now)? {
         return Ok(config);
     }
     make_leaf(dir, now)?;
-    kept(dir, now)?.ok_or_else(|| content(dir, CA, "it is not the certificate of the key in ca-key.pem"))
+    load(dir, now)?.ok_or_else(|| content(dir, CA, "it is not the certificate of the key in ca-key.pem"))
 }
 
 /// The configuration with the certificate that is there, if it is one of the authority, is that of its key, and counts
 /// for long enough.
-fn kept(dir: &Path, now: u64) -> Result<Option<Arc<ServerConfig>>, CaError> {
+fn load(dir: &Path, now: u64) -> Result<Option<Arc<ServerConfig>>, CaError> {
     let authority = read(&dir.join(CA))?.unwrap_or_default();
     let authority = CertificateDer::from_pem_slice(&authority).map_err(|error| content(dir, CA, &error.to_string()))?;
     let (Some(leaf), Some(key)) = (read(&dir.join(LEAF))?, read(&dir.join(LEAF_KEY))?) else { return Ok(None) };

@@ -11,7 +11,7 @@ use super::StartError;
 
 /// The engine's database.
 pub const DATABASE: &str = "dynamodb.sqlite";
-/// The key ring.
+/// The keyring.
 pub const RING: &str = "keys.json";
 /// How far the user stream has been dealt with.
 pub const POSITION: &str = "stream-position";

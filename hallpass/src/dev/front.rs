@@ -141,7 +141,7 @@ async fn respond(
 }
 
 /// Whether this `Host` is a name of some other machine, which a page may have made to mean this one (DNS rebinding). What is
-/// no host at all is the gateway's to refuse.
+/// no host at all is the gateway's to reject.
 fn is_elsewhere(host: &[u8]) -> bool {
     Authority::try_from(host).is_ok_and(|host| !guard::is_local(host.host()))
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use edge::{
     Service, entropy, gateway,
-    settings::{self, BadSetting, Lookup},
+    settings::{self, ConfigError, Lookup},
 };
 use lambda_runtime::Diagnostic;
 use prune::Prune;
@@ -80,19 +80,21 @@ impl Functions {
             "Prune" => return serialized(self.prune.handle(parsed(event)?, now, &|| true).await),
             "Generate" => {
                 let service = &self.generate;
-                let handle = |request| async move { generate::handle(service, &request, now, entropy::draw()).await };
-                gateway::answer(event, handle).await
+                let handle =
+                    |request| async move { generate::handle(service, &request, now, entropy::randomness()).await };
+                gateway::invoke(event, handle).await
             }
             "Revoke" => {
-                gateway::answer(event, |request| async move {
-                    revoke::handle(&self.revoke, &request, now, entropy::draw()).await
+                gateway::invoke(event, |request| async move {
+                    revoke::handle(&self.revoke, &request, now, entropy::randomness()).await
                 })
                 .await
             }
             "Console" => {
                 let service = &self.console;
-                let handle = |request| async move { console::handle(service, &request, now, entropy::draw()).await };
-                gateway::answer(event, handle).await
+                let handle =
+                    |request| async move { console::handle(service, &request, now, entropy::randomness()).await };
+                gateway::invoke(event, handle).await
             }
             other => return Err(FunctionError { message: format!("there is no function {other}") }),
         };
@@ -104,7 +106,7 @@ fn with_environment<T>(
     template: &Template,
     overrides: &BTreeMap<String, String>,
     function: &str,
-    start: impl Fn(Lookup<'_>) -> Result<T, BadSetting>,
+    start: impl Fn(Lookup<'_>) -> Result<T, ConfigError>,
 ) -> Result<Arc<T>, StartError> {
     let environment = template.environment(function);
     let lookup = |name: &str| overrides.get(name).or_else(|| environment.get(name)).cloned();

@@ -2,7 +2,7 @@
 //!
 //! A request goes straight down: `call` what arrived, `route` who answers it, `authorizer` who may decide and
 //! what was decided before, `policy` what the decision allows, `proxy` what the function is told and what its
-//! answer becomes. Whatever ends early is a `response::Refusal`.
+//! answer becomes. Whatever ends early is a `response::Rejection`.
 //!
 //! The differences from API Gateway that are known: throttling, usage plans, request validation, response caching,
 //! compression and CORS preflight answers are not there; header names arrive as those of an HTTP/2 client do, in small
@@ -32,7 +32,7 @@ use tokio::time::timeout;
 use self::authorizer::{Cache, Verdict};
 use self::call::Call;
 pub use self::policy::{Decision, Policy};
-use self::response::{Kind, Refusal, Responses};
+use self::response::{Kind, Rejection, Responses};
 use self::route::{Matched, Routes};
 use crate::dev::template::{Authorizer, Template, TemplateError};
 
@@ -111,30 +111,35 @@ impl Gateway {
         let id = self.next_id();
         match self.forward(&id, request, source_ip).await {
             Ok(response) => response,
-            Err(refusal) => self.responses.write(&refusal, &id),
+            Err(rejection) => self.responses.write(&rejection, &id),
         }
     }
 
-    async fn forward(&self, id: &str, request: Request<Bytes>, source_ip: IpAddr) -> Result<Response<Bytes>, Refusal> {
+    async fn forward(
+        &self,
+        id: &str,
+        request: Request<Bytes>,
+        source_ip: IpAddr,
+    ) -> Result<Response<Bytes>, Rejection> {
         let at = (self.options.clock)();
         let call = Call::read(request, &self.options.base_path, &self.stage, id, at, source_ip)?;
         let matched =
-            self.routes.find(&call.method, &call.path).ok_or(Refusal::of(Kind::MissingAuthenticationToken))?;
+            self.routes.find(&call.method, &call.path).ok_or(Rejection::of(Kind::MissingAuthenticationToken))?;
         let verdict = self.authorize(&call, &matched).await?;
         let event = proxy::event(&call, &matched, verdict.as_deref(), &self.binary);
         let answer = match timeout(self.limit, (self.options.invoke)(&matched.target.function, event)).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => return Err(Refusal::of(Kind::BadIntegration)),
-            Err(_) => return Err(Refusal::of(Kind::IntegrationTimeout)),
+            Ok(Err(_)) => return Err(Rejection::of(Kind::BadIntegration)),
+            Err(_) => return Err(Rejection::of(Kind::IntegrationTimeout)),
         };
         proxy::answer(answer, &call, &self.binary)
     }
 
     /// Who the caller is, for a route with an authorizer; nobody, for one without.
-    async fn authorize(&self, call: &Call, matched: &Matched<'_>) -> Result<Option<Arc<Verdict>>, Refusal> {
+    async fn authorize(&self, call: &Call, matched: &Matched<'_>) -> Result<Option<Arc<Verdict>>, Rejection> {
         let Some(name) = &matched.target.authorizer else { return Ok(None) };
-        let authorizer = self.authorizers.get(name).ok_or(Refusal::of(Kind::AuthorizerConfigurationError))?;
-        let identity = authorizer::identity(authorizer, &call.headers).ok_or(Refusal::of(Kind::Unauthorized))?;
+        let authorizer = self.authorizers.get(name).ok_or(Rejection::of(Kind::AuthorizerConfigurationError))?;
+        let identity = authorizer::identity(authorizer, &call.headers).ok_or(Rejection::of(Kind::Unauthorized))?;
         let arn = authorizer::method_arn(call);
         let verdict = if let Some(verdict) = self.cache.find(name, &identity, call.at) {
             verdict
@@ -148,9 +153,9 @@ impl Gateway {
         match verdict.policy.decide(&arn, call.at) {
             Decision::Allow => Ok(Some(verdict)),
             Decision::ImplicitDeny => {
-                Err(Refusal::denied(&verdict.context, "User is not authorized to access this resource"))
+                Err(Rejection::denied(&verdict.context, "User is not authorized to access this resource"))
             }
-            Decision::ExplicitDeny => Err(Refusal::denied(
+            Decision::ExplicitDeny => Err(Rejection::denied(
                 &verdict.context,
                 "User is not authorized to access this resource with an explicit deny",
             )),
@@ -158,11 +163,11 @@ impl Gateway {
     }
 
     /// Asks an authorizer. Only the error `Unauthorized`, to the letter, is the caller's fault.
-    async fn decide(&self, function: &str, event: Value) -> Result<Verdict, Refusal> {
+    async fn decide(&self, function: &str, event: Value) -> Result<Verdict, Rejection> {
         match timeout(AUTHORIZER_LIMIT, (self.options.invoke)(function, event)).await {
-            Ok(Ok(result)) => Verdict::read(&result).ok_or(Refusal::of(Kind::AuthorizerConfigurationError)),
-            Ok(Err(error)) if error.message == "Unauthorized" => Err(Refusal::of(Kind::Unauthorized)),
-            Ok(Err(_)) | Err(_) => Err(Refusal::of(Kind::AuthorizerFailure)),
+            Ok(Ok(result)) => Verdict::read(&result).ok_or(Rejection::of(Kind::AuthorizerConfigurationError)),
+            Ok(Err(error)) if error.message == "Unauthorized" => Err(Rejection::of(Kind::Unauthorized)),
+            Ok(Err(_)) | Err(_) => Err(Rejection::of(Kind::AuthorizerFailure)),
         }
     }
 

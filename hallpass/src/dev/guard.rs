@@ -3,7 +3,7 @@
 //! Every program of the machine reaches a loopback port, and so does every web page that is open in its browser. So the
 //! stand-ins of AWS answer only callers that name the access key of this start, which lies in a file for its owner
 //! alone, and never a browser: no page may read an answer, and a foreign name that suddenly resolves to this machine
-//! (DNS rebinding) is refused.
+//! (DNS rebinding) is rejected.
 
 use std::{convert::Infallible, fmt, future::Future, pin::pin, sync::Arc};
 
@@ -64,7 +64,7 @@ impl Guard {
     }
 
     /// The answer to a request that is not let in.
-    fn refusal(&self, headers: &HeaderMap) -> Option<Response<Full<Bytes>>> {
+    fn rejection(&self, headers: &HeaderMap) -> Option<Response<Full<Bytes>>> {
         if !is_of_this_machine(headers) {
             return Some(empty(StatusCode::MISDIRECTED_REQUEST));
         }
@@ -74,7 +74,7 @@ impl Guard {
         }
         let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let is_known = authorization.contains(&self.credential);
-        (!is_known).then(|| refuse("AccessDeniedException", "this is not the access key of this stack"))
+        (!is_known).then(|| reject("AccessDeniedException", "this is not the access key of this stack"))
     }
 }
 
@@ -128,19 +128,19 @@ async fn respond(
     answer: &impl Fn(Call) -> Response<Full<Bytes>>,
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
-    if let Some(refusal) = guard.refusal(request.headers()) {
-        return refusal;
+    if let Some(rejection) = guard.rejection(request.headers()) {
+        return rejection;
     }
     let target = request.headers().get("x-amz-target").and_then(|value| value.to_str().ok());
     let target = target.unwrap_or_default().to_owned();
     match Limited::new(request.into_body(), largest).collect().await {
         Ok(body) => answer(Call { target, body: body.to_bytes() }),
-        Err(_) => refuse("InvalidRequestException", "the body is too large or broken"),
+        Err(_) => reject("InvalidRequestException", "the body is too large or broken"),
     }
 }
 
 /// An error as AWS has them.
-pub(super) fn refuse(kind: &str, message: &str) -> Response<Full<Bytes>> {
+pub(super) fn reject(kind: &str, message: &str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(json!({"__type": kind, "message": message}).to_string())));
     *response.status_mut() = StatusCode::BAD_REQUEST;
     response
@@ -162,16 +162,16 @@ impl fmt::Debug for Guard {
 mod tests {
     use super::*;
 
-    /// The status of a refusal, or 0 for a request that is let in.
+    /// The status of a rejection, or 0 for a request that is let in.
     fn check(headers: &[(&str, &str)], expected: u16) {
         let guard = Guard::new("known");
         let mut all = HeaderMap::new();
         for (name, value) in headers {
             all.append(name.parse::<http::HeaderName>().unwrap(), value.parse().unwrap());
         }
-        let found = guard.refusal(&all).map_or(0, |refusal| {
-            assert!(!refusal.headers().keys().any(|name| name.as_str().starts_with("access-control-")));
-            refusal.status().as_u16()
+        let found = guard.rejection(&all).map_or(0, |rejection| {
+            assert!(!rejection.headers().keys().any(|name| name.as_str().starts_with("access-control-")));
+            rejection.status().as_u16()
         });
         assert_eq!(found, expected, "{headers:?}");
     }

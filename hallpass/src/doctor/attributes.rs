@@ -15,7 +15,7 @@ const OF: &str = "invalidating attributes";
 
 const ADVICE: &str = "correct the name in HALLPASS_INVALIDATE_ON, or write the attribute to every user";
 
-pub(super) async fn look(store: &Store, settings: &Settings) -> Vec<Finding> {
+pub(super) async fn check(store: &Store, settings: &Settings) -> Vec<Finding> {
     let sample = match store.some_users(SAMPLE).await {
         Ok(sample) => sample,
         Err(failure) => return vec![Finding::new(OF, Verdict::CannotTell, failure.report(), "")],

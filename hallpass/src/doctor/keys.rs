@@ -1,4 +1,4 @@
-//! The key ring: whether it can be read, whether a key signs, and how old it is.
+//! The keyring: whether it can be read, whether a key signs, and how old it is.
 
 use std::time::Duration;
 
@@ -9,36 +9,41 @@ use token::{Keyring, Timestamp, keyring::Key};
 use super::{Finding, Verdict};
 use crate::{key::Secret, stack::Stack, trust};
 
-const OF: &str = "key ring";
+const OF: &str = "keyring";
 
 /// The age at which a signing key should go: NIST SP 800-57 part 1, section 5.3.6, has a year or two.
 const OLD: Duration = Duration::from_secs(366 * 86_400);
 
-pub(super) async fn look(stack: &Stack, now: Timestamp) -> Vec<Finding> {
+pub(super) async fn check(stack: &Stack, now: Timestamp) -> Vec<Finding> {
     let fixed = match service::keys(&stack.lookup(), trust::connection) {
-        Ok(Keys::Fixed(ring)) => Some(ring),
+        Ok(Keys::Fixed(keyring)) => Some(keyring),
         Ok(Keys::Secret(_)) => None,
         // The settings were complained about before.
         Err(_) => return Vec::new(),
     };
-    if let Some(ring) = fixed {
-        return state(&ring, now);
+    if let Some(keyring) = fixed {
+        return state(&keyring, now);
     }
-    let ring = match Secret::of(stack) {
-        Ok(secret) => secret.ring().await.map_err(|failure| unreadable(&failure)),
+    let keyring = match Secret::of(stack) {
+        Ok(secret) => secret.keyring().await.map_err(|failure| unreadable(&failure)),
         Err(_) => return Vec::new(),
     };
-    ring.map_or_else(|finding| vec![finding], |ring| state(&ring, now))
+    keyring.map_or_else(|finding| vec![finding], |keyring| state(&keyring, now))
 }
 
-fn state(ring: &Keyring, now: Timestamp) -> Vec<Finding> {
-    let Some(signing) = ring.signing(now) else {
-        let first = ring.keys().iter().map(Key::signs_from).min().unwrap_or(now);
+fn state(keyring: &Keyring, now: Timestamp) -> Vec<Finding> {
+    let Some(signing) = keyring.signing(now) else {
+        let first = keyring.keys().iter().map(Key::signs_from).min().unwrap_or(now);
         let detail = format!("no key signs before {first}: no token can be made");
-        return vec![Finding::new(OF, Verdict::Wrong, detail, "write a ring whose key signs now: `hallpass key new`")];
+        return vec![Finding::new(
+            OF,
+            Verdict::Wrong,
+            detail,
+            "write a keyring whose key signs now: `hallpass key new`",
+        )];
     };
-    let mut findings = vec![Finding::ok(OF, format!("{} signs, of {}", signing.id(), ring.keys().len()))];
-    // The first key of a ring signs since 1970, so that its age is not known.
+    let mut findings = vec![Finding::ok(OF, format!("{} signs, of {}", signing.id(), keyring.keys().len()))];
+    // The first key of a keyring signs since 1970, so that its age is not known.
     let age = now.since(signing.signs_from());
     if signing.signs_from() == Timestamp::EPOCH {
         let detail = format!("{} is the first key, and does not say how old it is", signing.id());
@@ -49,8 +54,8 @@ fn state(ring: &Keyring, now: Timestamp) -> Vec<Finding> {
     } else {
         findings.push(Finding::ok("age of the key", format!("{} days", age.as_secs() / 86_400)));
     }
-    if ring.keys().len() >= Keyring::MAX_KEYS {
-        let advice = "`hallpass key retire` one that no live token needs, or the next rotation is refused";
+    if keyring.keys().len() >= Keyring::MAX_KEYS {
+        let advice = "`hallpass key retire` one that no live token needs, or the next rotation is rejected";
         findings.push(Finding::new(OF, Verdict::Warning, "it is full", advice));
     }
     findings
@@ -66,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ring_that_cannot_sign_is_wrong_and_an_old_or_full_one_wants_looking_at() {
+    fn a_keyring_that_cannot_sign_is_wrong_and_an_old_or_full_one_wants_looking_at() {
         let now = Timestamp::from_unix(2_000_000_000).unwrap();
         let key = |number: u8, signs_from: Timestamp| {
             let bytes: Vec<u8> = (0..32_u8).map(|at| at.wrapping_mul(at).wrapping_add(number) ^ 0xa5).collect();

@@ -11,7 +11,7 @@ use crate::{stack::Stack, trust};
 
 const OF: &str = "settings";
 
-pub(super) fn look(stack: &Stack) -> Vec<Finding> {
+pub(super) fn check(stack: &Stack) -> Vec<Finding> {
     let lookup = stack.lookup();
     let bad = |bad| {
         Finding::new(

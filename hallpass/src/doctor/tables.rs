@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use store::{
     Failure, Store,
-    inspection::{Shape, Told},
+    inspection::{Inspected, Shape},
 };
 use token::Timestamp;
 
@@ -12,10 +12,10 @@ use super::{Finding, Verdict};
 
 const DEPLOY: &str = "deploy template.yaml, which declares it";
 
-/// How far the clocks may be apart: AWS refuses signatures at five minutes, and tokens of tomorrow help nobody.
+/// How far the clocks may be apart: AWS rejects signatures at five minutes, and tokens of tomorrow help nobody.
 const CLOSE: Duration = Duration::from_secs(30);
 
-pub(super) async fn look(store: &Store) -> Vec<Finding> {
+pub(super) async fn check(store: &Store) -> Vec<Finding> {
     let tables = store.tables();
     let mut findings = Vec::new();
     if let Some(users) = shape(store, "users", &tables.users, &["user_id"], &mut findings).await {
@@ -35,7 +35,7 @@ pub(super) async fn look(store: &Store) -> Vec<Finding> {
 }
 
 /// Compares the clock of this machine with the engine's.
-pub(super) async fn look_at_the_clock(store: &Store, now: impl Fn() -> Timestamp) -> Finding {
+pub(super) async fn check_clock(store: &Store, now: impl Fn() -> Timestamp) -> Finding {
     let before = now();
     let said = store.clock(&store.tables().tokens).await;
     let after = now();
@@ -117,12 +117,12 @@ async fn ttl(store: &Store, which: &str, table: &str) -> Finding {
     const ADVICE: &str = "switch TTL on for purge_at: `aws dynamodb update-time-to-live`, or deploy template.yaml";
     let of = format!("TTL of {which}");
     match store.ttl(table).await {
-        Ok(Told::This(Some(attribute))) if attribute == "purge_at" => Finding::ok(of, "purge_at"),
-        Ok(Told::This(Some(other))) => {
+        Ok(Inspected::This(Some(attribute))) if attribute == "purge_at" => Finding::ok(of, "purge_at"),
+        Ok(Inspected::This(Some(other))) => {
             Finding::new(of, Verdict::Wrong, format!("it is by {other}, and not by purge_at"), ADVICE)
         }
-        Ok(Told::This(None)) => Finding::new(of, Verdict::Wrong, "it is off: the table grows for ever", ADVICE),
-        Ok(Told::NotOffered) => not_offered(of),
+        Ok(Inspected::This(None)) => Finding::new(of, Verdict::Wrong, "it is off: the table grows for ever", ADVICE),
+        Ok(Inspected::NotOffered) => not_offered(of),
         Err(failure) => cannot_read(of, &failure),
     }
 }
@@ -131,9 +131,9 @@ async fn recovery(store: &Store, which: &str, table: &str) -> Finding {
     const ADVICE: &str = "switch it on: `aws dynamodb update-continuous-backups`, or deploy template.yaml";
     let of = format!("recovery of {which}");
     match store.is_recoverable(table).await {
-        Ok(Told::This(true)) => Finding::ok(of, "to any second"),
-        Ok(Told::This(false)) => Finding::new(of, Verdict::Warning, "point-in-time recovery is off", ADVICE),
-        Ok(Told::NotOffered) => not_offered(of),
+        Ok(Inspected::This(true)) => Finding::ok(of, "to any second"),
+        Ok(Inspected::This(false)) => Finding::new(of, Verdict::Warning, "point-in-time recovery is off", ADVICE),
+        Ok(Inspected::NotOffered) => not_offered(of),
         Err(failure) => {
             Finding::new(of, Verdict::CannotTell, failure.report(), "permit dynamodb:DescribeContinuousBackups")
         }

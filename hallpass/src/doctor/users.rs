@@ -10,7 +10,7 @@ use token::{
 };
 
 use super::{Finding, Verdict};
-use crate::terminal::shown;
+use crate::terminal::excerpt;
 
 /// How many users are looked at.
 const SAMPLE: i32 = 1_000;
@@ -18,7 +18,7 @@ const SAMPLE: i32 = 1_000;
 /// How many of the bad ones are named.
 const NAMED: usize = 5;
 
-pub(super) async fn look(store: &Store) -> Vec<Finding> {
+pub(super) async fn check(store: &Store) -> Vec<Finding> {
     let sample = match store.some_users(SAMPLE).await {
         Ok(sample) => sample,
         Err(failure) => return vec![cannot_read(&failure)],
@@ -27,7 +27,7 @@ pub(super) async fn look(store: &Store) -> Vec<Finding> {
     let of_all = if sample.is_all { "all" } else { "the first" };
     let looked_at = format!("{of_all} {} users", sample.users.len());
     let mut findings = Vec::new();
-    let mut complain = |of: &str, bad: Vec<&User>, what: &str, advice| {
+    let mut report = |of: &str, bad: Vec<&User>, what: &str, advice| {
         if bad.is_empty() {
             findings.push(Finding::ok(of, format!("right for {looked_at}")));
             return;
@@ -38,7 +38,7 @@ pub(super) async fn look(store: &Store) -> Vec<Finding> {
         findings.push(Finding::new(of, Verdict::Wrong, detail, advice));
     };
     let stale = users.iter().copied().filter(|user| !has_its_key(user)).collect();
-    complain(
+    report(
         "names in the index",
         stale,
         "cannot log in, for username_key is missing or stale",
@@ -50,11 +50,11 @@ pub(super) async fn look(store: &Store) -> Vec<Finding> {
             doubled.push(*user);
         }
     }
-    complain("one name, one user", doubled, "cannot log in, for another has the same name", "rename one of them");
+    report("one name, one user", doubled, "cannot log in, for another has the same name", "rename one of them");
     let odd =
         users.iter().copied().filter(|user| user.password_hash().is_some_and(|hash| password::check(hash).is_err()));
     let advice = "set a new password, for log-in does not take the kind, the form or the cost of this one";
-    complain("password hashes", odd.collect(), "cannot log in, for the hash is not taken", advice);
+    report("password hashes", odd.collect(), "cannot log in, for the hash is not taken", advice);
     findings.extend(unreadable(&sample.users, &looked_at));
     findings
 }
@@ -67,7 +67,7 @@ pub(super) fn has_its_key(user: &User) -> bool {
 /// The items that cannot be read, each with the attributes that keep it from being read.
 fn unreadable(users: &[Listed], looked_at: &str) -> Option<Finding> {
     let of = |listed: &Listed| match listed {
-        Listed::Unreadable(key) => Some(format!("{} ({USER_ID})", shown(key))),
+        Listed::Unreadable(key) => Some(format!("{} ({USER_ID})", excerpt(key))),
         Listed::User(user) if user.unreadable.is_empty() => None,
         Listed::User(user) => Some(format!("{} ({})", user.id, user.unreadable.join(" "))),
     };

@@ -1,4 +1,4 @@
-//! A stack that is deployed: CloudFormation tells its tables, its key ring and its parameters, and the AWS configuration
+//! A stack that is deployed: CloudFormation tells its tables, its keyring and its parameters, and the AWS configuration
 //! of this machine (profile, environment, SSO) who asks.
 
 use std::collections::BTreeMap;
@@ -42,20 +42,20 @@ pub(super) async fn find(reach: &Reach) -> Result<Stack, NoStack> {
     }
     // Of this machine, not of the functions.
     environment.extend(settings::environment("AWS_CA_BUNDLE").map(|path| ("AWS_CA_BUNDLE".to_owned(), path)));
-    let http = trust::http_client(&|name| environment.get(name).cloned()).map_err(NoStack::BadSetting)?;
+    let http = trust::http_client(&|name| environment.get(name).cloned()).map_err(NoStack::ConfigError)?;
     let aws = load(reach, http).await;
     let mut url = String::new();
     if let Some(name) = &reach.stack {
         let stack = describe(&aws, name).await?;
         url = stack.outputs().iter().find(|it| it.output_key() == Some("Url")).map(value).unwrap_or_default();
-        // The stack's secret takes the place of a ring that lies about here.
+        // The stack's secret takes the place of a keyring that lies about here.
         environment.remove("HALLPASS_KEYS");
-        environment.extend(told_by(&stack, name)?);
+        environment.extend(outputs_of(&stack, name)?);
     } else if !environment.contains_key("HALLPASS_TOKENS_TABLE") {
         let why = "name the deployed stack with --stack, or its tables with HALLPASS_USERS_TABLE and its like";
         return Err(NoStack::Aws(why.to_owned()));
     }
-    environment.extend(who_asks(&aws).await?);
+    environment.extend(caller_identity(&aws).await?);
     for (endpoint, variable) in [
         ("HALLPASS_DYNAMODB_ENDPOINT", "AWS_ENDPOINT_URL_DYNAMODB"),
         ("HALLPASS_SECRETS_ENDPOINT", "AWS_ENDPOINT_URL_SECRETS_MANAGER"),
@@ -100,7 +100,7 @@ async fn describe(aws: &SdkConfig, name: &str) -> Result<types::Stack, NoStack> 
 }
 
 /// What the stack tells: its outputs, and its parameters by the variable that each of them is in the template.
-fn told_by(stack: &types::Stack, name: &str) -> Result<BTreeMap<String, String>, NoStack> {
+fn outputs_of(stack: &types::Stack, name: &str) -> Result<BTreeMap<String, String>, NoStack> {
     let parameters = stack.parameters().iter().filter_map(|parameter| {
         Some((variable_of(parameter.parameter_key()?), parameter.parameter_value()?.to_owned()))
     });
@@ -137,7 +137,7 @@ fn region(aws: &SdkConfig) -> Result<String, NoStack> {
 }
 
 /// The credentials as they are now. Temporary ones may end during long work, which then goes on when it is run again.
-async fn who_asks(aws: &SdkConfig) -> Result<BTreeMap<String, String>, NoStack> {
+async fn caller_identity(aws: &SdkConfig) -> Result<BTreeMap<String, String>, NoStack> {
     let none = || NoStack::Aws("there are no AWS credentials; say --profile or set AWS_PROFILE".to_owned());
     let provider = aws.credentials_provider().ok_or_else(none)?;
     let credentials = provider.provide_credentials().await.map_err(|error| {

@@ -48,8 +48,8 @@ pub(super) async fn issue(args: IssueArgs, stack: &Stack, terminal: Terminal) ->
         scope,
         owner,
     };
-    let (text, record) = operator::issue(&service, order, now, &entropy::draw()?).await?;
-    if let Err(error) = terminal.say_secret(text.reveal(), &view_of(&record, &text, &[])) {
+    let (text, record) = operator::issue(&service, order, now, &entropy::randomness()?).await?;
+    if let Err(error) = terminal.say_secret(text.expose_secret(), &view_of(&record, &text, &[])) {
         service.store.withdraw(&record).await?;
         return Err(CommandError::Undelivered(format!("the token could not be written, and was deleted: {error}")));
     }
@@ -64,12 +64,12 @@ pub(super) async fn rotate(id: &TokenId, stack: &Stack, terminal: Terminal) -> R
     let service = stack.service()?;
     let now = clock::now(stack, terminal).await?;
     let old = service.store.record(id).await?;
-    old.ok_or_else(|| CommandError::refused(format!("there is no token {id}")))?;
-    let rotation = operator::rotate(&service, id, now, &entropy::draw()?).await?;
+    old.ok_or_else(|| CommandError::rejected(format!("there is no token {id}")))?;
+    let rotation = operator::rotate(&service, id, now, &entropy::randomness()?).await?;
     let ends_at = rotation.old_ends_at.to_string();
     let more = [("replaces", id.to_string()), ("replaced_ends_at", ends_at.clone())];
     let json = view_of(&rotation.record, &rotation.text, &more);
-    if let Err(error) = terminal.say_secret(rotation.text.reveal(), &json) {
+    if let Err(error) = terminal.say_secret(rotation.text.expose_secret(), &json) {
         service.store.withdraw(&rotation.record).await?;
         let why = format!("the new token could not be written, and was deleted; {id} stays as it was: {error}");
         return Err(CommandError::Undelivered(why));
@@ -98,11 +98,11 @@ fn say(terminal: Terminal, record: &Record) {
 fn end(args: &IssueArgs, now: Timestamp) -> Result<Option<Timestamp>, CommandError> {
     if let Some(text) = &args.expires_at {
         let end = Timestamp::parse_rfc3339(text);
-        return end.map(Some).ok_or_else(|| CommandError::refused("--expires-at: it is not an instant of RFC 3339"));
+        return end.map(Some).ok_or_else(|| CommandError::rejected("--expires-at: it is not an instant of RFC 3339"));
     }
     let Some(text) = &args.expires_in else {
         return Ok(None);
     };
     let lifetime = settings::duration_or_zero(&|_| Some(text.clone()), "--expires-in", std::time::Duration::ZERO);
-    Ok(Some(now.after(lifetime.map_err(|bad| CommandError::refused(bad.to_string()))?)))
+    Ok(Some(now.after(lifetime.map_err(|bad| CommandError::rejected(bad.to_string()))?)))
 }

@@ -71,7 +71,7 @@ async fn one(stack: &Stack, id: &TokenId, terminal: Terminal) -> Result<(), Comm
     let (done, text) = match stack.store()?.revoke(id, revocation, purge_at).await? {
         Marked::Now => ("revoked", format!("revoked {id}")),
         Marked::Before => ("revoked before", format!("{id} was revoked before")),
-        Marked::Unknown => return Err(CommandError::refused(format!("there is no token {id}"))),
+        Marked::Unknown => return Err(CommandError::rejected(format!("there is no token {id}"))),
     };
     let effective_at = effective::at(stack, revocation.at, terminal)?;
     Ok(terminal.say(&text, &json!({"done": done, "id": id.to_string(), "effective_at": effective_at}))?)
@@ -87,7 +87,7 @@ async fn leaked(
 ) -> Result<(), CommandError> {
     let (interrupt, store, began) = (Interrupt::watch()?, stack.store()?, mark(stack, terminal).await?);
     let issuer = Issuer::find(&store, id).await?;
-    if ends_family && issuer.may_be_session() && store.end_session_of(&id, began.0.at).await? {
+    if ends_family && issuer.could_be_session() && store.end_session_of(&id, began.0.at).await? {
         terminal.note("the browser's session of this family is ended")?;
     }
     let mut search = Search::new(issuer);
@@ -127,7 +127,7 @@ async fn family_of(store: &Store, search: &Search, mark: Mark) -> Result<u64, Co
     let family = search.issuer().family();
     let ends = |record: &Record| record.family.id == family;
     let revoked = store.revoke_of_user(&family.user_id, ends, mark).await?;
-    revoked.ok_or_else(|| CommandError::refused("the family grows while it is revoked; run it again"))
+    revoked.ok_or_else(|| CommandError::rejected("the family grows while it is revoked; run it again"))
 }
 
 fn unfinished(revoked: u64, is_interrupted: bool) -> CommandError {
@@ -135,7 +135,7 @@ fn unfinished(revoked: u64, is_interrupted: bool) -> CommandError {
         return CommandError::Interrupted(format!("{revoked} tokens are revoked; run it again to go on"));
     }
     let why = "and more are issued all the time; end the family as well, with --family, and run it again";
-    CommandError::refused(format!("{revoked} tokens are revoked, {why}"))
+    CommandError::rejected(format!("{revoked} tokens are revoked, {why}"))
 }
 
 /// The first write revokes every token of the user. Marking the records tells their holders why, and may be interrupted:
@@ -149,7 +149,7 @@ async fn of_user(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), Co
     let how =
         Invalidate { fresh: entropy::generation()?, now: revocation.at, retention: stack.settings()?.record_retention };
     if store.raise_generation(&user.id, how).await? == Written::Unknown {
-        return Err(CommandError::refused(format!("there is no user {} any more", terminal::shown(&user.username))));
+        return Err(CommandError::rejected(format!("there is no user {} any more", terminal::excerpt(&user.username))));
     }
     // What an interrupted run has left is neither revoked nor the user's any more, so that all in the index are marked.
     let bar = terminal::progress("revoking tokens", None);
@@ -181,9 +181,9 @@ async fn of_user(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), Co
         "done": "revoked", "user_id": user.id.to_string(), "revoked": marked, "of": all,
         "effective_at": effective::at(stack, revocation.at, terminal)?,
     });
-    terminal.say(&format!("every token of {username} is void; {marked} of {all} live ones are marked"), &json)?;
+    terminal.say(&format!("every token of {username} is invalidate; {marked} of {all} live ones are marked"), &json)?;
     if marked < all {
-        let why = "every token is void; run it again to mark the others, or leave that to prune";
+        let why = "every token is invalidate; run it again to mark the others, or leave that to prune";
         return Err(CommandError::Interrupted(why.to_owned()));
     }
     Ok(())
@@ -191,6 +191,6 @@ async fn of_user(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), Co
 
 async fn mark(stack: &Stack, terminal: Terminal) -> Result<Mark, CommandError> {
     let now = clock::now_or_here(stack, terminal).await?;
-    let retention = settings::record_retention(&stack.lookup()).map_err(NoStack::BadSetting)?;
+    let retention = settings::record_retention(&stack.lookup()).map_err(NoStack::ConfigError)?;
     Ok((Revocation { at: now, because: Reason::Revoked }, lifecycle::purge_at(None, Some(now), retention)))
 }

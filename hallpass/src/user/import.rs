@@ -53,7 +53,7 @@ pub struct ImportArgs {
 const AT_ONCE: usize = 16;
 
 /// How many lines are complained about; the others are counted.
-const MOST_COMPLAINTS: usize = 100;
+const MAX_COMPLAINTS: usize = 100;
 
 const HASHING: &str = "hashing a password";
 
@@ -78,11 +78,11 @@ pub(super) async fn run(args: &ImportArgs, store: &Store, terminal: Terminal) ->
     let format = format(args)?;
     let (rows, wrong) = lines::read(&text(&args.file)?, format);
     if !wrong.is_empty() {
-        complain(terminal, &args.file, &wrong)?;
+        print_errors(terminal, &args.file, &wrong)?;
         if terminal.is_json() {
-            terminal.say("", &told(&Import { users: rows.len(), ..Import::default() }, &wrong))?;
+            terminal.say("", &summary(&Import { users: rows.len(), ..Import::default() }, &wrong))?;
         }
-        return Err(CommandError::refused(format!("nothing was written: {} of the lines are bad", wrong.len())));
+        return Err(CommandError::rejected(format!("nothing was written: {} of the lines are bad", wrong.len())));
     }
     let is_kept = args.file != Path::new("-");
     if is_kept && rows.iter().any(|row| matches!(row.password, Password::Plain(_))) {
@@ -91,10 +91,10 @@ pub(super) async fn run(args: &ImportArgs, store: &Store, terminal: Terminal) ->
     let interrupt = Interrupt::watch()?;
     let mut import = Import { users: rows.len(), ..Import::default() };
     let written = write(store, rows, &interrupt, &mut import).await;
-    complain(terminal, &args.file, &import.conflicts)?;
+    print_errors(terminal, &args.file, &import.conflicts)?;
     let Import { users, added, present, ref conflicts } = import;
     let so_far = format!("added: {added}, there already: {present}, conflicts: {}", conflicts.len());
-    terminal.say(&so_far, &told(&import, &[]))?;
+    terminal.say(&so_far, &summary(&import, &[]))?;
     written?;
     let left = users.saturating_sub(added).saturating_sub(present).saturating_sub(conflicts.len());
     if left > 0 {
@@ -103,7 +103,7 @@ pub(super) async fn run(args: &ImportArgs, store: &Store, terminal: Terminal) ->
     if conflicts.is_empty() {
         return Ok(());
     }
-    Err(CommandError::refused(format!("{} of the users are there with other content", conflicts.len())))
+    Err(CommandError::rejected(format!("{} of the users are there with other content", conflicts.len())))
 }
 
 async fn write(store: &Store, rows: Vec<Row>, interrupt: &Interrupt, import: &mut Import) -> Result<(), CommandError> {
@@ -242,26 +242,26 @@ fn text(file: &Path) -> Result<Zeroizing<String>, CommandError> {
     read.map_err(|error| CommandError::Usage(format!("{} cannot be read: {error}", file.display())))?;
     let text = std::str::from_utf8(&bytes).map_err(|error| {
         let line = bytes.get(..error.valid_up_to()).unwrap_or_default().split(|byte| *byte == b'\n').count();
-        CommandError::refused(format!("nothing was written: {}:{line}: it is not UTF-8", file.display()))
+        CommandError::rejected(format!("nothing was written: {}:{line}: it is not UTF-8", file.display()))
     })?;
     Ok(Zeroizing::new(text.to_owned()))
 }
 
 /// In JSON all of it stands in the answer.
-fn complain(terminal: Terminal, file: &Path, wrong: &[Wrong]) -> io::Result<()> {
+fn print_errors(terminal: Terminal, file: &Path, wrong: &[Wrong]) -> io::Result<()> {
     if terminal.is_json() {
         return Ok(());
     }
-    for Wrong { line, what } in wrong.iter().take(MOST_COMPLAINTS) {
+    for Wrong { line, what } in wrong.iter().take(MAX_COMPLAINTS) {
         terminal.note(&format!("{}:{line}: {what}", file.display()))?;
     }
-    match wrong.len().saturating_sub(MOST_COMPLAINTS) {
+    match wrong.len().saturating_sub(MAX_COMPLAINTS) {
         0 => Ok(()),
         more => terminal.note(&format!("and {more} more")),
     }
 }
 
-fn told(import: &Import, bad: &[Wrong]) -> serde_json::Value {
+fn summary(import: &Import, bad: &[Wrong]) -> serde_json::Value {
     let lines = |wrong: &[Wrong]| -> serde_json::Value {
         wrong.iter().map(|Wrong { line, what }| json!({"line": line, "wrong": what})).collect()
     };

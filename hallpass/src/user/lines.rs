@@ -1,4 +1,4 @@
-//! The lines of a file of users, read into users or refused by their numbers. What is wrong is said without the words
+//! The lines of a file of users, read into users or rejected by their numbers. What is wrong is said without the words
 //! of the line: they could be a password in the wrong column.
 
 use std::{collections::HashMap, fmt};

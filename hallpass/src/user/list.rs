@@ -7,7 +7,7 @@ use token::{Status, User, user::attribute::USER_ID};
 
 use crate::{
     error::CommandError,
-    terminal::{Terminal, shown},
+    terminal::{Terminal, excerpt},
 };
 
 /// `hallpass user list`.
@@ -24,9 +24,9 @@ pub(super) fn show(user: &User, terminal: Terminal) -> Result<(), CommandError> 
     let password = if user.password_hash().is_some() { "set" } else { "none here" };
     let rows = [
         ("id", user.id.to_string()),
-        ("name", shown(&user.username)),
-        ("full name", shown(user.full_name.as_deref().unwrap_or_default())),
-        ("kind", shown(user.kind())),
+        ("name", excerpt(&user.username)),
+        ("full name", excerpt(user.full_name.as_deref().unwrap_or_default())),
+        ("kind", excerpt(user.kind())),
         ("status", status(user)),
         ("password", password.to_owned()),
         ("permissions", user.permissions.to_string()),
@@ -41,11 +41,15 @@ fn name(listed: &Listed) -> &str {
 
 fn row(listed: &Listed) -> [String; 5] {
     match listed {
-        Listed::User(user) => {
-            [user.id.to_string(), shown(&user.username), shown(user.kind()), status(user), user.permissions.to_string()]
-        }
+        Listed::User(user) => [
+            user.id.to_string(),
+            excerpt(&user.username),
+            excerpt(user.kind()),
+            status(user),
+            user.permissions.to_string(),
+        ],
         Listed::Unreadable(key) => {
-            [shown(key), String::new(), String::new(), format!("unreadable: {USER_ID}"), String::new()]
+            [excerpt(key), String::new(), String::new(), format!("unreadable: {USER_ID}"), String::new()]
         }
     }
 }

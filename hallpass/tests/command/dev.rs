@@ -41,7 +41,7 @@ pub(crate) struct Client {
 }
 
 /// An answer: status, head, body.
-pub(crate) struct Answer {
+pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) head: String,
     pub(crate) body: String,
@@ -116,8 +116,8 @@ impl Dev {
         ran(hallpass(self.data.path()).args(arguments), input).await
     }
 
-    /// Runs a command that must refuse, in one line that holds this.
-    pub(crate) async fn refused(&self, arguments: &[&str], input: &str, words: &str) {
+    /// Runs a command that must reject, in one line that holds this.
+    pub(crate) async fn rejected(&self, arguments: &[&str], input: &str, words: &str) {
         let Ran { code, out, err } = self.ran(arguments, input).await;
         assert_eq!((code, out.as_str(), err.lines().count()), (1, "", 1), "{arguments:?}: {err}");
         assert!(err.contains(words) && err.len() < 500, "{arguments:?}: {err}");
@@ -148,7 +148,7 @@ impl Dev {
         self.send("POST", "/api/services_token/generate", name, password).await.status
     }
 
-    pub(crate) async fn send(&self, method: &str, path: &str, username: &str, password: &str) -> Answer {
+    pub(crate) async fn send(&self, method: &str, path: &str, username: &str, password: &str) -> Reply {
         self.client().try_send(method, path, username, password).await.unwrap()
     }
 
@@ -167,7 +167,7 @@ impl Dev {
         answer.body.split('"').nth(7).unwrap().to_owned()
     }
 
-    /// `allow`, or the reason for which the token is refused.
+    /// `allow`, or the reason for which the token is rejected.
     pub(crate) async fn verdict(&self, token: &str) -> String {
         let answer = self.send("GET", "/api/user/1", token, "").await;
         if answer.status == 200 {
@@ -183,13 +183,7 @@ impl Dev {
 
 impl Client {
     /// Sends a request on a connection of its own. An answer that does not come whole is an error.
-    pub(crate) async fn try_send(
-        &self,
-        method: &str,
-        path: &str,
-        username: &str,
-        password: &str,
-    ) -> io::Result<Answer> {
+    pub(crate) async fn try_send(&self, method: &str, path: &str, username: &str, password: &str) -> io::Result<Reply> {
         let stream = TcpStream::connect(("localhost", self.port)).await?;
         let name = ServerName::try_from("localhost").unwrap();
         let mut stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await?;
@@ -203,7 +197,7 @@ impl Client {
         let text = String::from_utf8(bytes).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Ok(Answer { status, head: head.to_lowercase(), body: body.to_owned() })
+        Ok(Reply { status, head: head.to_lowercase(), body: body.to_owned() })
     }
 }
 
@@ -223,7 +217,7 @@ pub(crate) async fn run(data: &Path, arguments: &[&str], input: &str) -> (i32, S
 pub(crate) async fn ran(command: &mut Command, input: &str) -> Ran {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut process = command.spawn().unwrap();
-    // A command that refuses may be gone before it reads.
+    // A command that rejects may be gone before it reads.
     let _ = process.stdin.take().unwrap().write_all(input.as_bytes()).await;
     let Output { status, stdout, stderr } = process.wait_with_output().await.unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();

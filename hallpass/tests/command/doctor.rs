@@ -51,7 +51,7 @@ async fn a_good_stack_is_well_and_what_the_engine_does_not_say_is_not_called_ok(
         "attempts table",
         "TTL of attempts",
         "clock",
-        "key ring",
+        "keyring",
         "names in the index",
         "one name, one user",
         "password hashes",
@@ -132,7 +132,7 @@ async fn names_that_an_application_wrote_are_repaired_and_no_token_ends_by_it() 
     assert_eq!(dev.json(&["user", "show", "ada"], "").await["id"], "7");
     let shown = dev.json(&["token", "show", token["id"].as_str().unwrap()], "").await;
     assert_eq!(shown["state"], "live", "{shown}");
-    dev.refused(&["user", "add", "ADA", "--no-password"], "", "the name ADA is taken").await;
+    dev.rejected(&["user", "add", "ADA", "--no-password"], "", "the name ADA is taken").await;
     // Once more finds nothing to repair but the name that two users have.
     let again = dev.ran(&["doctor", "--fix"], "").await;
     assert!(!again.err.contains("name of 7") && again.err.contains("name of 9"), "{again:?}");
@@ -140,23 +140,23 @@ async fn names_that_an_application_wrote_are_repaired_and_no_token_ends_by_it() 
 }
 
 #[tokio::test]
-async fn a_key_ring_that_cannot_sign_or_cannot_be_read_is_found_and_so_are_settings() {
+async fn a_keyring_that_cannot_sign_or_cannot_be_read_is_found_and_so_are_settings() {
     let dev = Dev::fresh().await;
     let key = Base64UrlUnpadded::encode_string(&(0..32_u8).map(|at| at.wrapping_mul(at) ^ 0xa5).collect::<Vec<u8>>());
-    let ring = format!("[{{\"id\":\"late\",\"signs_from\":4000000000,\"key\":\"{key}\"}}]");
+    let keyring = format!("[{{\"id\":\"late\",\"signs_from\":4000000000,\"key\":\"{key}\"}}]");
     let secrets = dev.connection().secrets();
-    secrets.put_secret_value().secret_id("KeyRing").secret_string(ring).send().await.unwrap();
-    dev.ails(&[("key ring", "no key signs before 2096")]).await;
+    secrets.put_secret_value().secret_id("KeyRing").secret_string(keyring).send().await.unwrap();
+    dev.ails(&[("keyring", "no key signs before 2096")]).await;
     let note = dev.data.path().join("stack.json");
     let good = std::fs::read_to_string(&note).unwrap();
     let mut stack: Value = serde_json::from_str(&good).unwrap();
     stack["environment"]["HALLPASS_SECRETS_ENDPOINT"] = "http://127.0.0.1:1".into();
     std::fs::write(&note, stack.to_string()).unwrap();
-    dev.ails(&[("key ring", "no token is made or let in: reading the key ring")]).await;
+    dev.ails(&[("keyring", "no token is made or let in: reading the keyring")]).await;
     stack["environment"]["HALLPASS_LIFETIME"] = "soon".into();
     stack["environment"]["HALLPASS_INVALIDATE_ON"] = "username".into();
     std::fs::write(&note, stack.to_string()).unwrap();
-    dev.ails(&[("settings", "HALLPASS_LIFETIME: it is not a duration"), ("key ring", "")]).await;
+    dev.ails(&[("settings", "HALLPASS_LIFETIME: it is not a duration"), ("keyring", "")]).await;
     stack["environment"]["HALLPASS_LIFETIME"] = "1d".into();
     std::fs::write(&note, stack.to_string()).unwrap();
     let (_, findings) = dev.doctor().await;

@@ -115,7 +115,7 @@ async fn a_bad_line_is_named_and_nothing_is_written() {
     assert!(ran.err.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{}", ran.err);
     assert_eq!((ran.code, told["bad"].as_array().unwrap().len(), &told["bad"][0]["line"]), (1, 6, &json!(3)));
     std::fs::write(&file, b"user_id,username\n1,ada\n2,\xff\n").unwrap();
-    dev.refused(&["user", "import", &file], "", ":3: it is not UTF-8").await;
+    dev.rejected(&["user", "import", &file], "", ":3: it is not UTF-8").await;
     let many: Vec<String> = (0..150).map(|number| format!("{number} x,n{number}")).collect();
     let ran = dev.import("many.csv", &format!("user_id,username\n{}", many.join("\n"))).await;
     assert_eq!((ran.code, ran.err.lines().count()), (1, 102));

@@ -64,7 +64,7 @@ async fn an_import_stops_between_two_users_and_goes_on_when_it_is_run_again() {
 }
 
 #[tokio::test]
-async fn revoking_all_voids_all_with_its_first_write_and_marks_the_rest_when_it_is_run_again() {
+async fn revoking_all_invalidates_all_with_its_first_write_and_marks_the_rest_when_it_is_run_again() {
     const TOKENS: usize = 2_000;
     let dev = Dev::start(tempfile::TempDir::new().unwrap(), &["--no-prune"]).await;
     let token = dev.token("my_username", "topsecret").await;
@@ -78,7 +78,7 @@ async fn revoking_all_voids_all_with_its_first_write_and_marks_the_rest_when_it_
     let revoke = ["token", "revoke", "--all", "my_username"];
     let (code, said) = interrupt(&dev, &revoke, async |store| generation(store).await != before).await;
     assert_eq!(code, 130, "{said}");
-    assert!(said.contains("every token of my_username is void") && said.contains("run it again"), "{said}");
+    assert!(said.contains("every token of my_username is invalidate") && said.contains("run it again"), "{said}");
     assert_ne!(dev.verdict(&token).await, "allow");
     let unmarked = async || store.records_of(&user_id).await.unwrap().iter().filter(|it| it.revoked.is_none()).count();
     let left = unmarked().await;

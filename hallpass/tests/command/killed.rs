@@ -107,11 +107,11 @@ async fn what_was_shown_and_what_was_acknowledged_outlives_every_kill() {
     let parent = dev.token("my_username", "topsecret").await;
     let mut all = BTreeMap::new();
     // Where in the work of the stack a kill falls is chance; how long it comes after the start is not to be.
-    let mut draw: u64 = 2_463_534_242;
+    let mut randomness: u64 = 2_463_534_242;
     for round in 0..kills() {
-        draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        randomness = randomness.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let ledger = Ledger::default();
-        let data = kill_under_load(dev, &parent, &ledger, 1 + (draw >> 33) % ANSWERS).await;
+        let data = kill_under_load(dev, &parent, &ledger, 1 + (randomness >> 33) % ANSWERS).await;
         dev = Dev::start(data, &[]).await;
         assert_eq!(dev.verdict(&parent).await, "allow");
         let latest = std::mem::take(&mut *ledger.lock().unwrap());

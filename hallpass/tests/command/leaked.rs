@@ -188,7 +188,7 @@ async fn effective_at_is_the_cache_of_the_dev_stack_later_in_every_answer_that_e
     check(&dev.json(&["user", "rename", "my_username", "ada"], "").await, &first, 0);
     check(&dev.json(&["user", "remove", "ada"], "").await, &first, 0);
     let added = dev.json(&["key", "rotate"], "").await;
-    // The functions fetch the ring every five seconds.
+    // The functions fetch the keyring every five seconds.
     check(&dev.json(&["key", "retire", added["id"].as_str().unwrap()], "").await, &first, 5);
     dev.stop("-TERM").await;
 }

@@ -1,4 +1,4 @@
-//! Secrets in the wrong place: no command prints what it was given and refused, and a secret that cannot be delivered is
+//! Secrets in the wrong place: no command prints what it was given and rejected, and a secret that cannot be delivered is
 //! taken back.
 
 use std::process::Stdio;
@@ -58,7 +58,7 @@ const PLACES: [&[&str]; 45] = [
     &["completions", "@"],
 ];
 
-/// Where a name is asked for, which is repeated in the refusal. What has the shape of a token is not.
+/// Where a name is asked for, which is repeated in the rejection. What has the shape of a token is not.
 const NAMES: [&[&str]; 12] = [
     &["user", "show", "@"],
     &["user", "show", "id:@"],
@@ -75,7 +75,7 @@ const NAMES: [&[&str]; 12] = [
 ];
 
 #[tokio::test]
-async fn no_command_prints_a_secret_that_it_refuses() {
+async fn no_command_prints_a_secret_that_it_rejects() {
     let dev = Dev::fresh().await;
     let token = dev.token("my_username", "topsecret").await;
     let jwt = dev.out(&["token", "issue", "my_username", "--jwt"], "").await;
@@ -113,7 +113,7 @@ async fn no_command_prints_a_secret_that_it_refuses() {
 }
 
 #[tokio::test]
-async fn no_setting_that_is_refused_is_printed() {
+async fn no_setting_that_is_rejected_is_printed() {
     let data = tempfile::TempDir::new().unwrap();
     for name in [
         "HALLPASS_KEYS",

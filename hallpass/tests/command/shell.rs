@@ -90,7 +90,7 @@ async fn every_command_of_the_reference_runs_and_speaks_json_and_there_is_no_oth
     std::fs::write(file("users.csv"), "user_id,username\n20,cleo\n").unwrap();
     let token = dev.json(&["token", "issue", "my_username"], "").await;
     let (id, text) = (token["id"].as_str().unwrap(), format!("{}\n", token["token"].as_str().unwrap()));
-    let (ring, csv) = (file("ring.json"), file("users.csv"));
+    let (keyring, csv) = (file("ring.json"), file("users.csv"));
     let commands: &[(&str, &[&str], &str)] = &[
         ("user add", &["ada"], "engine\n"),
         ("user list", &[], ""),
@@ -110,7 +110,7 @@ async fn every_command_of_the_reference_runs_and_speaks_json_and_there_is_no_oth
         ("token inspect", &[], &text),
         ("token revoke", &[id], ""),
         ("key list", &[], ""),
-        ("key new", &["--out", &ring], ""),
+        ("key new", &["--out", &keyring], ""),
         ("key export", &["--jwt"], ""),
         ("key rotate", &[], ""),
         ("doctor", &[], ""),

@@ -60,9 +60,9 @@ async fn a_rotated_key_verifies_at_once_and_the_old_one_goes_on() {
     assert!(listed.contains("signs") && listed.contains("verifies, will sign"), "{listed}");
     let (code, printed) = dev.run(&["key", "retire", "first"], "").await;
     assert_eq!(code, 1, "{printed}");
-    let ring = dev.data.path().join("ring.json");
-    dev.done(&["key", "new", "--out", ring.to_str().unwrap()], "").await;
-    assert!(token::Keyring::parse(&std::fs::read_to_string(ring).unwrap()).is_ok());
+    let keyring = dev.data.path().join("ring.json");
+    dev.done(&["key", "new", "--out", keyring.to_str().unwrap()], "").await;
+    assert!(token::Keyring::parse(&std::fs::read_to_string(keyring).unwrap()).is_ok());
     dev.stop("-TERM").await;
 }
 
@@ -77,9 +77,9 @@ async fn what_is_in_the_way_is_said_in_one_line() {
     check(&["user", "list"], "no dev stack runs").await;
     let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     check(&["dev", "--port", &taken.local_addr().unwrap().port().to_string()], "cannot listen on port").await;
-    let mut ring = std::fs::File::create(data.path().join("keys.json")).unwrap();
-    ring.write_all(b"[]").unwrap();
-    check(&["dev", "--port", "0"], "key ring").await;
+    let mut keyring = std::fs::File::create(data.path().join("keys.json")).unwrap();
+    keyring.write_all(b"[]").unwrap();
+    check(&["dev", "--port", "0"], "keyring").await;
     let file = data.path().join("file");
     std::fs::write(&file, "").unwrap();
     let (code, printed) = run(&file, &["dev", "--port", "0"], "").await;

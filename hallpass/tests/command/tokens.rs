@@ -20,8 +20,8 @@ async fn tokens_are_listed_inspected_and_revoked_and_never_shown() {
     dev.done(&["token", "revoke", &id], "").await;
     assert_eq!(dev.verdict(&token).await, "revoked");
     assert!(dev.done(&["token", "list", "my_username"], "").await.contains("revoked"));
-    let seal = token.rsplit_once('.').unwrap().1;
-    assert!(!seen.contains(seal) && !listed.contains(seal));
+    let sign = token.rsplit_once('.').unwrap().1;
+    assert!(!seen.contains(sign) && !listed.contains(sign));
     dev.stop("-TERM").await;
     // Inspecting needs no stack.
     let (code, printed) = run(Path::new("/nowhere"), &["token", "inspect"], &format!("{token}\n")).await;
@@ -76,16 +76,16 @@ async fn an_operator_s_token_is_alone_on_standard_output_and_good() {
     assert!(dev.done(&["token", "show", id], "").await.contains("operator"));
     dev.done(&["user", "block", "my_username"], "").await;
     assert_eq!(dev.json(&["token", "show", id], "").await["state"], "user_blocked");
-    dev.refused(&["token", "issue", "my_username"], "", "The user is blocked").await;
+    dev.rejected(&["token", "issue", "my_username"], "", "The user is blocked").await;
     dev.stop("-TERM").await;
 }
 
 #[tokio::test]
-async fn what_cannot_be_issued_is_refused_and_nothing_is_printed() {
+async fn what_cannot_be_issued_is_rejected_and_nothing_is_printed() {
     let dev = Dev::fresh().await;
     let long = "x".repeat(10_000);
     let no = async |arguments: &[&str], words: &str| {
-        dev.refused(&[&["token", "issue", "my_username"], arguments].concat(), "", words).await;
+        dev.rejected(&[&["token", "issue", "my_username"], arguments].concat(), "", words).await;
     };
     no(&["--scope", "ROLE_ADMIN"], "nothing of it may be granted").await;
     no(&["--name", &long], "name: it must have 1 to 100 characters").await;
@@ -96,13 +96,13 @@ async fn what_cannot_be_issued_is_refused_and_nothing_is_printed() {
     no(&["--expires-in", "367d"], "which is the latest").await;
     no(&["--expires-at", "tomorrow"], "it is not an instant of RFC 3339").await;
     no(&["--expires-at", "2001-01-01T00:00:00Z"], "it is not in the future").await;
-    dev.refused(&["token", "issue", "nobody"], "", "there is no user nobody").await;
-    dev.refused(&["token", "issue", &long], "", "there is no user xxx").await;
+    dev.rejected(&["token", "issue", "nobody"], "", "there is no user nobody").await;
+    dev.rejected(&["token", "issue", &long], "", "there is no user xxx").await;
     let gone = "1.AAAAAAAAAAAAAAAAAAAAAA";
-    dev.refused(&["token", "rotate", gone], "", "there is no token").await;
-    dev.refused(&["token", "show", gone], "", "there is no token").await;
-    dev.refused(&["token", "revoke", gone], "", "there is no token").await;
-    dev.refused(&["token", "revoke", "--all", "nobody"], "", "there is no user nobody").await;
+    dev.rejected(&["token", "rotate", gone], "", "there is no token").await;
+    dev.rejected(&["token", "show", gone], "", "there is no token").await;
+    dev.rejected(&["token", "revoke", gone], "", "there is no token").await;
+    dev.rejected(&["token", "revoke", "--all", "nobody"], "", "there is no user nobody").await;
     assert_eq!(dev.json(&["token", "list", "my_username"], "").await, json!([]));
     for (arguments, words) in [
         (&["token", "show", "<script>"][..], "not an id"),
@@ -127,7 +127,7 @@ async fn a_rotated_token_ends_at_the_first_use_of_its_successor() {
     assert_eq!((ran.code, ran.out.lines().count()), (0, 1), "{ran:?}");
     assert!(ran.err.contains("ends at the first use"), "{}", ran.err);
     assert_eq!(dev.verdict(old_text).await, "allow");
-    dev.refused(&["token", "rotate", old_id], "", "being replaced already").await;
+    dev.rejected(&["token", "rotate", old_id], "", "being replaced already").await;
     assert_eq!(dev.verdict(ran.out.trim()).await, "allow");
     assert_eq!(dev.verdict(old_text).await, "replaced");
     let listed = dev.json(&["token", "list", "my_username"], "").await;
@@ -135,13 +135,13 @@ async fn a_rotated_token_ends_at_the_first_use_of_its_successor() {
     assert_eq!((live.len(), &live[0]["name"], &live[0]["issued_by"]), (1, &json!("ci"), &old["id"]));
     let again = dev.json(&["token", "rotate", live[0]["id"].as_str().unwrap()], "").await;
     assert_eq!(again["replaces"], live[0]["id"]);
-    dev.refused(&["token", "rotate", again["id"].as_str().unwrap()], "", "has not been used yet").await;
-    dev.refused(&["token", "rotate", old_id], "", "The access token").await;
+    dev.rejected(&["token", "rotate", again["id"].as_str().unwrap()], "", "has not been used yet").await;
+    dev.rejected(&["token", "rotate", old_id], "", "The access token").await;
     dev.stop("-TERM").await;
 }
 
 #[tokio::test]
-async fn all_tokens_of_a_user_go_at_once_and_prune_forgets_in_json() {
+async fn all_tokens_of_a_user_go_at_once_and_prune_purges_in_json() {
     // Prune would mark some of them first, because their user has changed.
     let dev = Dev::start(tempfile::TempDir::new().unwrap(), &["--no-prune"]).await;
     let one = dev.out(&["token", "issue", "my_username"], "").await;
@@ -169,7 +169,7 @@ async fn a_token_is_inspected_in_json_with_nothing_of_its_secret() {
     let token = dev.token("my_username", "topsecret").await;
     let seen = dev.json(&["token", "inspect"], &format!("{token}\n")).await;
     assert_eq!(
-        (&seen["user_id"], &seen["is_expired"], &seen["seal_checked"]),
+        (&seen["user_id"], &seen["is_expired"], &seen["sign_checked"]),
         (&json!("1"), &json!(false), &json!(false))
     );
     assert!(!seen.to_string().contains(token.rsplit_once('.').unwrap().1));

@@ -51,20 +51,20 @@ async fn a_user_is_told_in_json_without_the_hash_of_the_password() {
 }
 
 #[tokio::test]
-async fn bad_names_are_refused_in_one_line_and_markup_is_text() {
+async fn bad_names_are_rejected_in_one_line_and_markup_is_text() {
     let dev = Dev::fresh().await;
     let long = "x".repeat(10_000);
-    dev.refused(&["user", "add", &long], "x\n", "a user name is 1 to 512 bytes").await;
-    dev.refused(&["user", "add", ""], "x\n", "a user name is 1 to 512 bytes").await;
-    dev.refused(&["user", "add", "a\u{1b}[31m"], "x\n", "control characters").await;
-    dev.refused(&["user", "add", "ada", "--full-name", &long], "x\n", "a full name has at most 256").await;
-    dev.refused(&["user", "add", "ada"], &long, "a password has 1 to 1024 bytes").await;
-    dev.refused(&["user", "show", &long], "", "there is no user xxx").await;
-    dev.refused(&["user", "show", "<script>"], "", "there is no user <script>").await;
-    dev.refused(&["user", "show", "id:nobody"], "", "there is no user id:nobody").await;
-    dev.refused(&["user", "show", "id:<b>"], "", "there is no user id:<b>").await;
-    dev.refused(&["user", "passwd", "nobody"], "x\n", "there is no user nobody").await;
-    dev.refused(&["user", "rename", "my_username", &long], "", "a user name is 1 to 512 bytes").await;
+    dev.rejected(&["user", "add", &long], "x\n", "a user name is 1 to 512 bytes").await;
+    dev.rejected(&["user", "add", ""], "x\n", "a user name is 1 to 512 bytes").await;
+    dev.rejected(&["user", "add", "a\u{1b}[31m"], "x\n", "control characters").await;
+    dev.rejected(&["user", "add", "ada", "--full-name", &long], "x\n", "a full name has at most 256").await;
+    dev.rejected(&["user", "add", "ada"], &long, "a password has 1 to 1024 bytes").await;
+    dev.rejected(&["user", "show", &long], "", "there is no user xxx").await;
+    dev.rejected(&["user", "show", "<script>"], "", "there is no user <script>").await;
+    dev.rejected(&["user", "show", "id:nobody"], "", "there is no user id:nobody").await;
+    dev.rejected(&["user", "show", "id:<b>"], "", "there is no user id:<b>").await;
+    dev.rejected(&["user", "passwd", "nobody"], "x\n", "there is no user nobody").await;
+    dev.rejected(&["user", "rename", "my_username", &long], "", "a user name is 1 to 512 bytes").await;
     dev.done(&["user", "add", "<b>ada</b>", "--full-name", "<script>"], "engine\n").await;
     assert!(dev.done(&["user", "show", "<B>ADA</B>"], "").await.contains("<script>"));
     assert_eq!(dev.log_in("<b>ada</b>", "engine").await, 200);
@@ -77,13 +77,13 @@ async fn what_could_not_be_used_is_not_set() {
     for name in
         [" ", "\t", "\u{a0}", "\u{2800}", "\u{200b}", "\u{3164}", "a\tb", "ada\u{202e}nimda", "a\u{2066}b", "\u{ad}"]
     {
-        dev.refused(&["user", "add", name], "engine\n", "a user name is 1 to 512 bytes").await;
-        dev.refused(&["user", "rename", "my_username", name], "", "a user name is 1 to 512 bytes").await;
-        dev.refused(&["user", "add", "eve", "--full-name", name], "engine\n", "a full name has at most 256").await;
+        dev.rejected(&["user", "add", name], "engine\n", "a user name is 1 to 512 bytes").await;
+        dev.rejected(&["user", "rename", "my_username", name], "", "a user name is 1 to 512 bytes").await;
+        dev.rejected(&["user", "add", "eve", "--full-name", name], "engine\n", "a full name has at most 256").await;
     }
     for password in ["", "top\tsecret", "topsecret\u{1b}", "top\u{0}secret", "top\u{85}secret", "topsecret\r\r"] {
         for command in [&["user", "add", "eve"][..], &["user", "passwd", "my_username"]] {
-            dev.refused(command, &format!("{password}\n"), "a password has 1 to 1024 bytes").await;
+            dev.rejected(command, &format!("{password}\n"), "a password has 1 to 1024 bytes").await;
         }
     }
     for (id, name) in ["eve ", " Eve\u{a0}", "\u{feff}eve", "\u{3000}eve\u{200b}"].into_iter().enumerate() {
@@ -118,8 +118,8 @@ async fn a_user_whose_name_the_index_has_lost_is_named_by_id() {
     let call = client.update_item().table_name("Users").key("user_id", AttributeValue::S("1".to_owned()));
     let call = call.update_expression("SET username_key = :key");
     call.expression_attribute_values(":key", AttributeValue::S("stale".to_owned())).send().await.unwrap();
-    dev.refused(&["user", "show", "my_username"], "", "there is no user").await;
-    dev.refused(&["user", "show", "stale"], "", "there is no user").await;
+    dev.rejected(&["user", "show", "my_username"], "", "there is no user").await;
+    dev.rejected(&["user", "show", "stale"], "", "there is no user").await;
     dev.done(&["user", "rename", "id:1", "my_username"], "").await;
     assert_eq!(dev.log_in("my_username", "topsecret").await, 200);
     dev.stop("-TERM").await;

@@ -1,4 +1,4 @@
-//! Basic (RFC 7617) next to Bearer: it is offered to clients that wait for a challenge, and refused where a page of
+//! Basic (RFC 7617) next to Bearer: it is offered to clients that wait for a challenge, and rejected where a page of
 //! another site makes a browser send what the browser keeps for it.
 
 use http::{
@@ -7,31 +7,31 @@ use http::{
 };
 use lambda_http::Request;
 
-use crate::{Answer, Problem, Settings, challenge, cors, gateway, problem};
+use crate::{Problem, Response, Settings, challenge, cors, gateway, problem};
 
 /// Where a browser says a request comes from (Fetch Metadata Request Headers, section 2.3).
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Adds Basic to the challenge of an answer (`HALLPASS_BASIC_CHALLENGE`), but for pages: a person signs in with a form.
 /// The twin of the header keeps Bearer alone.
-pub(crate) fn offer(settings: &Settings, answer: &mut Answer) {
-    let is_page = answer.headers().get(CONTENT_TYPE).is_some_and(|it| it.as_bytes() == problem::HTML.as_bytes());
-    if answer.status() != StatusCode::UNAUTHORIZED || is_page || !settings.basic_challenge {
+pub(crate) fn offer(settings: &Settings, response: &mut Response) {
+    let is_page = response.headers().get(CONTENT_TYPE).is_some_and(|it| it.as_bytes() == problem::HTML.as_bytes());
+    if response.status() != StatusCode::UNAUTHORIZED || is_page || !settings.basic_challenge {
         return;
     }
-    let bearer = answer.headers().get(WWW_AUTHENTICATE).and_then(|bearer| bearer.to_str().ok());
+    let bearer = response.headers().get(WWW_AUTHENTICATE).and_then(|bearer| bearer.to_str().ok());
     let both = bearer.map(|bearer| HeaderValue::try_from(challenge::with_basic(bearer, &settings.issuer)));
     if let Some(Ok(both)) = both {
-        answer.headers_mut().insert(WWW_AUTHENTICATE, both);
+        response.headers_mut().insert(WWW_AUTHENTICATE, both);
     }
 }
 
-/// Refuses a request that changes something and that a page of another site had a browser send with Basic. A cookie has
+/// Rejects a request that changes something and that a page of another site had a browser send with Basic. A cookie has
 /// `SameSite` for that; what a browser keeps for Basic has nothing. An origin of `HALLPASS_CORS_ALLOWED_ORIGINS` may.
 ///
 /// # Errors
 /// 403.
-pub(crate) fn refuse_cross_site(settings: &Settings, request: &Request) -> Result<(), Problem> {
+pub(crate) fn reject_cross_site(settings: &Settings, request: &Request) -> Result<(), Problem> {
     let headers = request.headers();
     let all = |name: HeaderName| headers.get_all(name).into_iter().map(HeaderValue::as_bytes);
     let begins = |value: &[u8]| value.trim_ascii_start().get(..5).is_some_and(|it| it.eq_ignore_ascii_case(b"basic"));

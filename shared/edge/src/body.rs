@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The members of a JSON object. The handler takes out those it knows with [`Members::take`], and [`Members::done`]
-/// refuses what is left, so that a misspelt member is never ignored.
+/// rejects what is left, so that a misspelt member is never ignored.
 #[derive(Debug)]
 pub struct Members(Map<String, Value>);
 
@@ -65,7 +65,7 @@ pub fn first_repeated<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> Opti
     names.into_iter().map(|name| name.as_ref().to_owned()).find(|name| !seen.insert(name.clone()))
 }
 
-/// Refuses a body that is compressed or otherwise encoded: only its plain form is read (RFC 9110 section 8.4).
+/// Rejects a body that is compressed or otherwise encoded: only its plain form is read (RFC 9110 section 8.4).
 ///
 /// # Errors
 /// 415, which names the one encoding that is accepted.
@@ -77,7 +77,7 @@ pub fn expect_no_encoding(headers: &HeaderMap, body: &Body) -> Result<(), Proble
     Err(Problem::unsupported_content_encoding())
 }
 
-/// Refuses a body of more bytes than this, before it is parsed.
+/// Rejects a body of more bytes than this, before it is parsed.
 ///
 /// # Errors
 /// 413.
@@ -90,7 +90,7 @@ pub fn bytes(body: &Body) -> &[u8] {
     AsRef::as_ref(body)
 }
 
-/// Refuses a body of another media type. Its parameters do not matter, but for a charset, which must be UTF-8.
+/// Rejects a body of another media type. Its parameters do not matter, but for a charset, which must be UTF-8.
 ///
 /// # Errors
 /// 415.
@@ -172,7 +172,7 @@ impl Members {
         }
     }
 
-    /// Refuses members that nobody took out.
+    /// Rejects members that nobody took out.
     ///
     /// # Errors
     /// 400 naming the first of them, if it can be named.

@@ -5,7 +5,7 @@ use http::{
     HeaderMap,
     header::{AUTHORIZATION, COOKIE},
 };
-use store::{Failure, Refused, marks::Marked};
+use store::{Failure, Rejected, marks::Marked};
 use token::{
     Admitted, Credential, Issuer, Reason, Record, Scope, Text, Timestamp, TokenId, User, credential::Unusable,
     lifecycle,
@@ -18,7 +18,7 @@ use crate::{Problem, Service};
 /// # Errors
 /// 400 for two, 401 for none or one that is not a credential.
 pub fn credential(headers: &HeaderMap, issuer: &Issuer) -> Result<Credential, Problem> {
-    let malformed = || Problem::refused(issuer, &Refused::new(Reason::Malformed, None));
+    let malformed = || Problem::rejected(issuer, &Rejected::new(Reason::Malformed, None));
     let values = headers.get_all(AUTHORIZATION).iter().map(|value| value.to_str());
     let values = values.collect::<Result<Vec<_>, _>>().map_err(|_| malformed())?;
     match Credential::from_header(values) {
@@ -29,11 +29,11 @@ pub fn credential(headers: &HeaderMap, issuer: &Issuer) -> Result<Credential, Pr
     }
 }
 
-/// Refuses a request whose only credential is a cookie: a browser sends one along whoever made the request.
+/// Rejects a request whose only credential is a cookie: a browser sends one along whoever made the request.
 ///
 /// # Errors
 /// 403.
-pub fn refuse_cookie_alone(headers: &HeaderMap) -> Result<(), Problem> {
+pub fn reject_cookie_alone(headers: &HeaderMap) -> Result<(), Problem> {
     if headers.contains_key(COOKIE) && !headers.contains_key(AUTHORIZATION) {
         return Err(Problem::not_permitted());
     }
@@ -81,9 +81,9 @@ pub async fn admit(service: &Service, headers: &HeaderMap, now: Timestamp) -> Re
 /// 401 with the reason, 503 if it cannot be told.
 pub async fn admit_text(service: &Service, text: &Text, now: Timestamp) -> Result<Admitted, Problem> {
     let issuer = &service.settings.issuer;
-    let ring = service.ring(now).await?;
-    let verified = service.store.verify(&ring, issuer, text, now).await?;
-    let admitted = verified.map_err(|refused| Problem::refused(issuer, &refused))?;
+    let keyring = service.keyring(now).await?;
+    let verified = service.store.verify(&keyring, issuer, text, now).await?;
+    let admitted = verified.map_err(|rejected| Problem::rejected(issuer, &rejected))?;
     service.finish_rotation(&admitted, now).await?;
     Ok(admitted)
 }
@@ -109,9 +109,9 @@ pub async fn admit_to_issue(
 /// As [`admit_text`].
 pub async fn admit_text_to_issue(service: &Service, text: &Text, now: Timestamp) -> Result<Marked<Admitted>, Problem> {
     let issuer = &service.settings.issuer;
-    let ring = service.ring(now).await?;
-    let verified = service.store.verify_to_issue(&ring, issuer, text, now).await?;
-    let marked = verified.map_err(|refused| Problem::refused(issuer, &refused))?;
+    let keyring = service.keyring(now).await?;
+    let verified = service.store.verify_to_issue(&keyring, issuer, text, now).await?;
+    let marked = verified.map_err(|rejected| Problem::rejected(issuer, &rejected))?;
     service.finish_rotation(&marked.value, now).await?;
     Ok(marked)
 }

@@ -1,4 +1,4 @@
-//! The words of a refusal. Headers carry the challenge of RFC 6750 section 3; bodies and authorizer contexts carry
+//! The words of a rejection. Headers carry the challenge of RFC 6750 section 3; bodies and authorizer contexts carry
 //! words without a quote or a backslash, because API Gateway puts them into JSON as they are.
 
 use std::borrow::Cow;
@@ -42,8 +42,8 @@ const fn sentence(reason: Reason) -> &'static str {
     }
 }
 
-/// Refused, and why: `Bearer realm="…", error="invalid_token", error_description="…"`.
-pub fn refused(issuer: &Issuer, description: &str) -> String {
+/// Rejected, and why: `Bearer realm="…", error="invalid_token", error_description="…"`.
+pub fn rejected(issuer: &Issuer, description: &str) -> String {
     with_error(issuer, "invalid_token", description)
 }
 

@@ -10,20 +10,20 @@ use http::{
     },
 };
 
-use crate::{Answer, Settings, problem};
+use crate::{Response, Settings, problem};
 
 /// The answer to a preflight of an origin that may call; `None` for every other request.
-pub fn preflight(settings: &Settings, method: &Method, headers: &HeaderMap) -> Option<Answer> {
+pub fn preflight(settings: &Settings, method: &Method, headers: &HeaderMap) -> Option<Response> {
     if method != Method::OPTIONS || !headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
         return None;
     }
-    let mut answer = problem::answer(StatusCode::NO_CONTENT, "text/plain", String::new());
-    if allow(settings, headers, &mut answer) {
-        let headers = answer.headers_mut();
+    let mut response = problem::response(StatusCode::NO_CONTENT, "text/plain", String::new());
+    if allow(settings, headers, &mut response) {
+        let headers = response.headers_mut();
         headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PATCH, DELETE"));
         headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("Authorization, Content-Type, Accept"));
         headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
-        return Some(answer);
+        return Some(response);
     }
     None
 }
@@ -37,17 +37,17 @@ pub fn is_allowed(settings: &Settings, headers: &HeaderMap) -> bool {
 }
 
 /// Lets the origin of a request see the answer, if it may. `false` if it may not.
-pub fn allow(settings: &Settings, headers: &HeaderMap, answer: &mut Answer) -> bool {
+pub fn allow(settings: &Settings, headers: &HeaderMap, response: &mut Response) -> bool {
     if settings.cors_allowed_origins.is_empty() {
         return false;
     }
-    answer.headers_mut().append(VARY, HeaderValue::from_static("Origin"));
+    response.headers_mut().append(VARY, HeaderValue::from_static("Origin"));
     let Some(origin) = headers.get(ORIGIN).filter(|_| is_allowed(settings, headers)) else {
         return false;
     };
     let exposed =
         HeaderValue::from_static("WWW-Authenticate, X-WWW-Authenticate, Retry-After, Location, Hallpass-Effective-At");
-    answer.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-    answer.headers_mut().insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+    response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+    response.headers_mut().insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
     true
 }

@@ -26,7 +26,7 @@ pub fn generation() -> Result<u32, Failure> {
 
 /// What one request may need of randomness. It makes one token or one flow and one page, so that no byte serves twice.
 #[derive(Zeroize, ZeroizeOnDrop)]
-pub struct Draw {
+pub struct Randomness {
     made: [u8; 80],
     attempt: [u8; 8],
 }
@@ -35,11 +35,11 @@ pub struct Draw {
 ///
 /// # Errors
 /// When the operating system has none to give.
-pub fn draw() -> Result<Draw, Failure> {
-    Ok(Draw { made: bytes()?, attempt: bytes()? })
+pub fn randomness() -> Result<Randomness, Failure> {
+    Ok(Randomness { made: bytes()?, attempt: bytes()? })
 }
 
-impl Draw {
+impl Randomness {
     /// The secret of the new token.
     pub fn secret(&self) -> Entropy {
         Entropy::new(*self.made.first_chunk().unwrap_or(&[0; 16]))
@@ -62,8 +62,8 @@ impl Draw {
     }
 }
 
-impl std::fmt::Debug for Draw {
+impl std::fmt::Debug for Randomness {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Draw")
+        f.write_str("Randomness")
     }
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 use store::Failure;
 
-use crate::{Answer, Problem, Settings, basic, body, cors, log};
+use crate::{Problem, Response, Settings, basic, body, cors, log};
 
 /// The limit of a whole request, however many calls it makes. The template gives a function a second more; when that is
 /// over, Lambda ends it, and nobody learns why.
@@ -34,7 +34,7 @@ const ON_EVERY_ANSWER: [(HeaderName, &str); 2] =
 pub async fn serve<F, Answering>(handle: F) -> Result<(), lambda_runtime::Error>
 where
     F: Fn(Request) -> Answering + Clone + Send + Sync,
-    Answering: Future<Output = Answer> + Send,
+    Answering: Future<Output = Response> + Send,
 {
     let serve = |event: LambdaEvent<LambdaRequest>| {
         let handle = handle.clone();
@@ -47,15 +47,15 @@ where
 ///
 /// # Errors
 /// When the event is not one of API Gateway.
-pub async fn answer<F, Answering>(event: Value, handle: F) -> Result<Value, Failure>
+pub async fn invoke<F, Answering>(event: Value, handle: F) -> Result<Value, Failure>
 where
     F: Fn(Request) -> Answering + Send,
-    Answering: Future<Output = Answer> + Send,
+    Answering: Future<Output = Response> + Send,
 {
     const DOING: &str = "answering an event of API Gateway";
     let payload: LambdaRequest = serde_json::from_value(event).map_err(|error| Failure::new(DOING, error))?;
-    let answer = adapt(LambdaEvent::new(payload, Context::default()), handle).await;
-    serde_json::to_value(answer).map_err(|error| Failure::new(DOING, error))
+    let response = adapt(LambdaEvent::new(payload, Context::default()), handle).await;
+    serde_json::to_value(response).map_err(|error| Failure::new(DOING, error))
 }
 
 /// Ends a request: answers a preflight without asking the handler, else gives the handler up after [`LIMIT`], logs what it
@@ -64,38 +64,38 @@ where
 pub async fn respond(
     settings: &Settings,
     request: &Request,
-    handling: impl Future<Output = Result<Answer, Problem>>,
-) -> Answer {
-    let mut answer = unsecured(settings, request, handling).await;
+    handling: impl Future<Output = Result<Response, Problem>>,
+) -> Response {
+    let mut response = unsecured(settings, request, handling).await;
     for (name, value) in ON_EVERY_ANSWER {
-        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
-    answer
+    response
 }
 
 async fn unsecured(
     settings: &Settings,
     request: &Request,
-    handling: impl Future<Output = Result<Answer, Problem>>,
-) -> Answer {
-    if let Some(answer) = cors::preflight(settings, request.method(), request.headers()) {
-        return answer;
+    handling: impl Future<Output = Result<Response, Problem>>,
+) -> Response {
+    if let Some(response) = cors::preflight(settings, request.method(), request.headers()) {
+        return response;
     }
     let late = |_elapsed| Err(Failure::new("answering the request", "the time limit was reached").into());
     let outcome = match acceptable(settings, request) {
         Ok(()) => tokio::time::timeout(LIMIT, handling).await.unwrap_or_else(late),
         Err(problem) => Err(problem),
     };
-    let mut answer = log::conclude(outcome);
-    basic::offer(settings, &mut answer);
-    cors::allow(settings, request.headers(), &mut answer);
+    let mut response = log::conclude(outcome);
+    basic::offer(settings, &mut response);
+    cors::allow(settings, request.headers(), &mut response);
     if request.method() == Method::HEAD {
-        *answer.body_mut() = Body::Text(String::new());
+        *response.body_mut() = Body::Text(String::new());
     }
-    answer
+    response
 }
 
-/// Refuses a request that would cost more to read than any that is meant, before anything of it is parsed.
+/// Rejects a request that would cost more to read than any that is meant, before anything of it is parsed.
 fn bounded(request: &Request) -> Result<(), Problem> {
     body::expect_at_most(request.body(), body::MAX_BYTES)?;
     let count = request.query_string_parameters_ref().map_or(0, |parameters| parameters.iter().count());
@@ -105,14 +105,14 @@ fn bounded(request: &Request) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Refuses what no handler has to look at.
+/// Rejects what no handler has to look at.
 fn acceptable(settings: &Settings, request: &Request) -> Result<(), Problem> {
     bounded(request)?;
     unambiguous(request)?;
-    basic::refuse_cross_site(settings, request)
+    basic::reject_cross_site(settings, request)
 }
 
-/// Refuses what two readers could read in two ways: a parameter of the query that stands twice, an encoded body.
+/// Rejects what two readers could read in two ways: a parameter of the query that stands twice, an encoded body.
 fn unambiguous(request: &Request) -> Result<(), Problem> {
     if let Some(parameters) = request.query_string_parameters_ref()
         && let Some(name) = body::first_repeated(parameters.iter().map(|(name, _)| name))
@@ -194,15 +194,15 @@ pub fn authorizer_context(request: &Request, name: &str) -> Option<String> {
 async fn adapt<F, Answering>(event: LambdaEvent<LambdaRequest>, handle: F) -> impl Serialize
 where
     F: Fn(Request) -> Answering + Send,
-    Answering: Future<Output = Answer> + Send,
+    Answering: Future<Output = Response> + Send,
 {
     let LambdaEvent { payload, context } = event;
     let handle = service_fn(|request| {
         let answering = handle(request);
         async move { Ok::<_, Infallible>(answering.await) }
     });
-    let Ok(answer) = Adapter::from(handle).call(LambdaEvent::new(with_every_header(payload), context)).await;
-    answer
+    let Ok(response) = Adapter::from(handle).call(LambdaEvent::new(with_every_header(payload), context)).await;
+    response
 }
 
 /// A REST event has every header twice: one value each in `headers`, all values in `multiValueHeaders`. The runtime lets

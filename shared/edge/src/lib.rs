@@ -10,9 +10,9 @@
 //! | [`gateway`] | Lambda events of API Gateway into requests, and answers back |
 //! | [`caller`] | who is calling: the credential of a request, verified |
 //! | [`body`], [`strict_json`] | the body of a request |
-//! | [`problem`] | refusals and failures as HTTP answers: the one map of statuses |
+//! | [`problem`] | rejections and failures as HTTP answers: the one map of statuses |
 //! | [`cors`] | the origins whose scripts may call |
-//! | [`challenge`] | the words of a refusal, for headers, bodies and contexts |
+//! | [`challenge`] | the words of a rejection, for headers, bodies and contexts |
 //! | [`view`] | a record as its owner sees it |
 //! | [`log`] | one JSON line for each decision |
 
@@ -31,6 +31,6 @@ pub mod settings;
 pub mod strict_json;
 pub mod view;
 
-pub use problem::{Answer, Problem};
+pub use problem::{Problem, Response};
 pub use service::Service;
 pub use settings::Settings;

@@ -8,13 +8,13 @@ mod line;
 
 use std::time::Duration;
 
-use store::Refused;
+use store::Rejected;
 use token::{Reason, Timestamp, TokenId, UserId};
 use tracing::{Level, Subscriber};
 use tracing_subscriber::{filter::Targets, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::{
-    problem::{Answer, Problem},
+    problem::{Problem, Response},
     settings::{self, names},
 };
 
@@ -52,9 +52,9 @@ pub fn allowed(what: &'static str, token_id: Option<&TokenId>, user_id: Option<&
     );
 }
 
-/// A token was refused.
-pub fn refused(rejected: &Refused) {
-    let Refused { reason, token_id, changed } = rejected;
+/// A token was rejected.
+pub fn rejected(rejected: &Rejected) {
+    let Rejected { reason, token_id, changed } = rejected;
     let changed = (!changed.is_empty()).then(|| changed.kinds().collect::<Vec<_>>().join(" "));
     tracing::info!(
         target: TARGET,
@@ -75,7 +75,7 @@ pub fn unauthenticated() {
 }
 
 /// A token was taken back because its user changed.
-pub fn voided(because: Reason, token_id: &TokenId) {
+pub fn invalidated(because: Reason, token_id: &TokenId) {
     tracing::info!(
         target: TARGET,
         { count = "invalidated", reason = because.as_str(), token.id = %token_id, user.id = %token_id.user_id },
@@ -109,19 +109,19 @@ pub fn failed(failure: &store::Failure) {
 }
 
 /// Ends a request: logs what its handler did not, and answers.
-pub fn conclude(outcome: Result<Answer, Problem>) -> Answer {
+pub fn conclude(outcome: Result<Response, Problem>) -> Response {
     let problem = match outcome {
-        Ok(answer) => return answer,
+        Ok(response) => return response,
         Err(problem) => problem,
     };
     let details = problem.details();
     match (&details.failure, details.reason) {
         (Some(failure), _) => failed(failure),
-        (None, Some(reason)) => refused(&Refused { reason, token_id: details.token_id, changed: details.changed }),
-        // No token was refused: a log-in, or what was asked for. Nothing of the request is logged.
+        (None, Some(reason)) => rejected(&Rejected { reason, token_id: details.token_id, changed: details.changed }),
+        // No token was rejected: a log-in, or what was asked for. Nothing of the request is logged.
         (None, None) => {
             tracing::info!(target: TARGET, count = details.counts_as, status = details.status.as_u16(), "rejected");
         }
     }
-    problem.into_answer()
+    problem.into_response()
 }

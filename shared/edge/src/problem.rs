@@ -6,18 +6,18 @@
 use std::time::Duration;
 
 use http::{
-    HeaderName, HeaderValue, Response, StatusCode,
+    HeaderName, HeaderValue, StatusCode,
     header::{ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use lambda_http::Body;
 use serde_json::{Map, Value};
-use store::{Failure, Refused};
+use store::{Failure, Rejected};
 use token::{Changed, Issuer, Reason, TokenId};
 
 use crate::challenge;
 
 /// An answer of a function.
-pub type Answer = Response<Body>;
+pub type Response = http::Response<Body>;
 
 /// An answer that says no. It is an error type, so that a handler reads straight down.
 #[derive(Debug)]
@@ -64,18 +64,18 @@ impl Problem {
         }))
     }
 
-    /// 401: the token was refused, and why (RFC 6750 section 3.1, `invalid_token`).
-    pub fn refused(issuer: &Issuer, refused: &Refused) -> Self {
-        let public = refused.reason.public();
-        let description = challenge::description(public, refused.changed);
-        let challenge = challenge::refused(issuer, &description);
+    /// 401: the token was rejected, and why (RFC 6750 section 3.1, `invalid_token`).
+    pub fn rejected(issuer: &Issuer, rejected: &Rejected) -> Self {
+        let public = rejected.reason.public();
+        let description = challenge::description(public, rejected.changed);
+        let challenge = challenge::rejected(issuer, &description);
         let mut problem = Self::new(StatusCode::UNAUTHORIZED, description)
             .with("error", "invalid_token")
             .with("reason", public.as_str());
         problem.0.challenges.push(challenge);
-        problem.0.reason = Some(refused.reason);
-        problem.0.changed = refused.changed;
-        problem.0.token_id = refused.token_id;
+        problem.0.reason = Some(rejected.reason);
+        problem.0.changed = rejected.changed;
+        problem.0.token_id = rejected.token_id;
         problem
     }
 
@@ -244,11 +244,11 @@ impl Problem {
         self.0.members.get("member").and_then(Value::as_str)
     }
 
-    /// What it says to a person at a terminal, who may see what the log sees: the refusal, or what failed.
+    /// What it says to a person at a terminal, who may see what the log sees: the rejection, or what failed.
     ///
     /// # Errors
     /// When something failed, and nobody said no.
-    pub fn into_refusal(self) -> Result<String, Failure> {
+    pub fn into_rejection(self) -> Result<String, Failure> {
         let Self(details) = self;
         details.failure.map_or(Ok(details.detail), Err)
     }
@@ -259,10 +259,10 @@ impl Problem {
     }
 
     /// The HTTP answer.
-    pub fn into_answer(self) -> Answer {
+    pub fn into_response(self) -> Response {
         let Self(details) = self;
-        let mut answer = if let Some(page) = details.page {
-            answer(details.status, HTML, page)
+        let mut response = if let Some(page) = details.page {
+            response(details.status, HTML, page)
         } else {
             let mut body = Map::new();
             body.insert("type".to_owned(), "about:blank".into());
@@ -270,7 +270,7 @@ impl Problem {
             body.insert("status".to_owned(), details.status.as_u16().into());
             body.insert("detail".to_owned(), details.detail.into());
             body.extend(details.members);
-            answer(details.status, "application/problem+json", Value::Object(body).to_string())
+            response(details.status, "application/problem+json", Value::Object(body).to_string())
         };
         let challenges = details
             .challenges
@@ -279,30 +279,30 @@ impl Problem {
         for (name, text) in details.headers.into_iter().chain(challenges) {
             // A realm is printable ASCII, and all else is ours, so that this cannot fail.
             if let Ok(value) = HeaderValue::try_from(text) {
-                answer.headers_mut().append(name, value);
+                response.headers_mut().append(name, value);
             }
         }
-        answer
+        response
     }
 }
 
 /// An answer with this JSON body.
-pub fn json(status: StatusCode, body: &impl serde::Serialize) -> Answer {
+pub fn json(status: StatusCode, body: &impl serde::Serialize) -> Response {
     match serde_json::to_string(body) {
-        Ok(body) => answer(status, "application/json", body),
-        Err(error) => Problem::from(Failure::new("writing the answer", error)).into_answer(),
+        Ok(body) => response(status, "application/json", body),
+        Err(error) => Problem::from(Failure::new("writing the answer", error)).into_response(),
     }
 }
 
 /// An answer that nobody keeps: everything here is about credentials.
-pub fn answer(status: StatusCode, media_type: &'static str, body: impl Into<Body>) -> Answer {
-    let mut answer = Response::new(body.into());
-    *answer.status_mut() = status;
-    if !answer.body().is_empty() {
-        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+pub fn response(status: StatusCode, media_type: &'static str, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    if !response.body().is_empty() {
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     }
-    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    answer
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 /// 503: what went wrong goes to the log and not to the caller.

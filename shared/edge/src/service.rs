@@ -4,14 +4,14 @@ use std::{fmt, fs, process::ExitCode, sync::Arc, time::Duration};
 
 use store::{
     Failure, Keys, Store, Tables,
-    connect::{self, BadBundle, Connection, SharedHttpClient, Trust},
+    connect::{self, BundleError, Connection, SharedHttpClient, Trust},
     presence::Absent,
 };
 use token::{Keyring, Text, Timestamp};
 
 use crate::{
     log::{self, TARGET},
-    settings::{self, BadSetting, Lookup, Settings, names},
+    settings::{self, ConfigError, Lookup, Settings, names},
 };
 
 /// What every function that verifies needs.
@@ -19,7 +19,7 @@ use crate::{
 pub struct Service {
     /// The tables.
     pub store: Store,
-    /// The key ring.
+    /// The keyring.
     pub keys: Keys,
     /// The settings.
     pub settings: Settings,
@@ -30,32 +30,32 @@ impl Service {
     ///
     /// # Errors
     /// Names the first setting that makes no sense.
-    pub fn new(lookup: Lookup<'_>) -> Result<Self, BadSetting> {
+    pub fn new(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
         let connection = connection(lookup)?;
         let store = Store::new(connection.dynamodb(), tables(lookup)?);
         Ok(Self { store, keys: keys(lookup, |_| Ok(connection))?, settings: Settings::read(lookup)? })
     }
 
-    /// Wires a service in the init of a function, and looks whether its key ring and its tables are there. The first
-    /// request then finds the ring in memory and the connections open. Warns in the log if DynamoDB's clock is another.
+    /// Wires a service in the init of a function, and looks whether its keyring and its tables are there. The first
+    /// request then finds the keyring in memory and the connections open. Warns in the log if DynamoDB's clock is another.
     ///
     /// # Errors
-    /// Names the first setting that makes no sense, or whose ring or table cannot be had.
-    pub async fn start(lookup: Lookup<'_>, now: Timestamp) -> Result<Self, BadSetting> {
+    /// Names the first setting that makes no sense, or whose keyring or table cannot be had.
+    pub async fn start(lookup: Lookup<'_>, now: Timestamp) -> Result<Self, ConfigError> {
         let service = Self::new(lookup)?;
-        let missing = |failure: Failure| BadSetting::new("HALLPASS_KEYS_SECRET", failure.report());
-        let fetching = async { service.ring(now).await.map_err(missing) };
-        let looking = async { service.store.look_as_verifier().await.map_err(BadSetting::from) };
+        let missing = |failure: Failure| ConfigError::new("HALLPASS_KEYS_SECRET", failure.report());
+        let fetching = async { service.keyring(now).await.map_err(missing) };
+        let looking = async { service.store.check_as_verifier().await.map_err(ConfigError::from) };
         let (_ring, dynamodb) = tokio::try_join!(fetching, looking)?;
         log::compare_clocks(now, dynamodb);
         Ok(service)
     }
 
-    /// The key ring as it is now.
+    /// The keyring as it is now.
     ///
     /// # Errors
     /// When it cannot be had.
-    pub async fn ring(&self, now: Timestamp) -> Result<Arc<Keyring>, Failure> {
+    pub async fn keyring(&self, now: Timestamp) -> Result<Arc<Keyring>, Failure> {
         self.keys.current(now).await
     }
 }
@@ -64,7 +64,7 @@ impl Service {
 ///
 /// # Errors
 /// Names the first setting that makes no sense.
-pub fn store(lookup: Lookup<'_>) -> Result<Store, BadSetting> {
+pub fn store(lookup: Lookup<'_>) -> Result<Store, ConfigError> {
     names::reject_former(lookup)?;
     Ok(Store::new(connection(lookup)?.dynamodb(), tables(lookup)?))
 }
@@ -73,13 +73,13 @@ pub fn store(lookup: Lookup<'_>) -> Result<Store, BadSetting> {
 ///
 /// # Errors
 /// Names the first that is missing.
-pub fn tables(lookup: Lookup<'_>) -> Result<Tables, BadSetting> {
+pub fn tables(lookup: Lookup<'_>) -> Result<Tables, ConfigError> {
     let table = |variable| {
         let name = settings::required(lookup, variable)?;
         // The name of a table, or its ARN.
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-:/".contains(&byte);
         if !name.bytes().all(allowed) {
-            return Err(BadSetting::new(variable, "must be the name of a table: A-Z a-z 0-9 _ . -"));
+            return Err(ConfigError::new(variable, "must be the name of a table: A-Z a-z 0-9 _ . -"));
         }
         Ok(name)
     };
@@ -90,26 +90,27 @@ pub fn tables(lookup: Lookup<'_>) -> Result<Tables, BadSetting> {
     })
 }
 
-/// The key ring: `HALLPASS_KEYS_SECRET`, the ARN of a secret, or `HALLPASS_KEYS`, the ring itself, for local use.
+/// The keyring: `HALLPASS_KEYS_SECRET`, the ARN of a secret, or `HALLPASS_KEYS`, the keyring itself, for local use.
 ///
 /// # Errors
-/// When there is neither or both, or the ring is unsafe.
+/// When there is neither or both, or the keyring is unsafe.
 pub fn keys(
     lookup: Lookup<'_>,
-    connection: impl FnOnce(Lookup<'_>) -> Result<Connection, BadSetting>,
-) -> Result<Keys, BadSetting> {
+    connection: impl FnOnce(Lookup<'_>) -> Result<Connection, ConfigError>,
+) -> Result<Keys, ConfigError> {
     let refresh = settings::duration(lookup, "HALLPASS_KEY_REFRESH", Duration::from_secs(300))?;
     match (settings::text(lookup, "HALLPASS_KEYS_SECRET"), settings::text(lookup, "HALLPASS_KEYS")) {
         (Some(arn), None) if !arn.bytes().all(|byte| byte.is_ascii_graphic()) => {
-            Err(BadSetting::new("HALLPASS_KEYS_SECRET", "must be the ARN of a secret, without spaces"))
+            Err(ConfigError::new("HALLPASS_KEYS_SECRET", "must be the ARN of a secret, without spaces"))
         }
         (Some(arn), None) => Ok(Keys::secret(connection(lookup)?.secrets(), arn, refresh)),
         (None, Some(json)) => {
-            let ring = Keyring::parse(Text::new(json).reveal()).map_err(|bad| BadSetting::new("HALLPASS_KEYS", bad))?;
-            Ok(Keys::Fixed(Arc::new(ring)))
+            let keyring = Keyring::parse(Text::new(json).expose_secret())
+                .map_err(|bad| ConfigError::new("HALLPASS_KEYS", bad))?;
+            Ok(Keys::Fixed(Arc::new(keyring)))
         }
-        (None, None) => Err(BadSetting::new("HALLPASS_KEYS_SECRET", "neither it nor HALLPASS_KEYS is set")),
-        (Some(_), Some(_)) => Err(BadSetting::new("HALLPASS_KEYS", "HALLPASS_KEYS_SECRET is set as well")),
+        (None, None) => Err(ConfigError::new("HALLPASS_KEYS_SECRET", "neither it nor HALLPASS_KEYS is set")),
+        (Some(_), Some(_)) => Err(ConfigError::new("HALLPASS_KEYS", "HALLPASS_KEYS_SECRET is set as well")),
     }
 }
 
@@ -118,7 +119,7 @@ pub fn keys(
 ///
 /// # Errors
 /// Names the variable that is missing, or that makes no sense.
-pub fn connection(lookup: Lookup<'_>) -> Result<Connection, BadSetting> {
+pub fn connection(lookup: Lookup<'_>) -> Result<Connection, ConfigError> {
     connection_over(http_client(lookup, Trust::amazon)?, lookup)
 }
 
@@ -129,25 +130,25 @@ pub fn connection(lookup: Lookup<'_>) -> Result<Connection, BadSetting> {
 /// When the certificates cannot be read or cannot be trusted.
 pub fn http_client(
     lookup: Lookup<'_>,
-    usual: impl FnOnce() -> Result<Trust, BadBundle>,
-) -> Result<SharedHttpClient, BadSetting> {
+    usual: impl FnOnce() -> Result<Trust, BundleError>,
+) -> Result<SharedHttpClient, ConfigError> {
     const BUNDLE: &str = "AWS_CA_BUNDLE";
     let trust = match settings::text(lookup, BUNDLE) {
-        Some(path) => Trust::only(&fs::read(path).map_err(|error| BadSetting::new(BUNDLE, error))?),
+        Some(path) => Trust::only(&fs::read(path).map_err(|error| ConfigError::new(BUNDLE, error))?),
         None => usual(),
     };
-    let trust = trust.map_err(|bad| BadSetting::new(BUNDLE, bad))?;
-    connect::http_client(trust).map_err(|error| BadSetting::new(BUNDLE, error))
+    let trust = trust.map_err(|bad| ConfigError::new(BUNDLE, bad))?;
+    connect::http_client(trust).map_err(|error| ConfigError::new(BUNDLE, error))
 }
 
 /// The same, for somebody whose way to AWS is another one.
 ///
 /// # Errors
 /// Names the variable that is missing, or that makes no sense.
-pub fn connection_over(http: SharedHttpClient, lookup: Lookup<'_>) -> Result<Connection, BadSetting> {
+pub fn connection_over(http: SharedHttpClient, lookup: Lookup<'_>) -> Result<Connection, ConfigError> {
     let endpoint = |name| match settings::text(lookup, name) {
         Some(url) if !is_endpoint(&url) => {
-            Err(BadSetting::new(name, "must be a URL with its scheme, such as http://localhost:8000"))
+            Err(ConfigError::new(name, "must be a URL with its scheme, such as http://localhost:8000"))
         }
         url => Ok(url),
     };
@@ -169,7 +170,7 @@ fn is_endpoint(url: &str) -> bool {
     has_scheme && uri.as_ref().and_then(http::Uri::host).is_some_and(|host| !host.is_empty())
 }
 
-impl From<Absent> for BadSetting {
+impl From<Absent> for ConfigError {
     fn from(Absent { variable, table, failure }: Absent) -> Self {
         Self::new(variable, format!("{}: {table}", failure.report()))
     }

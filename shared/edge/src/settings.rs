@@ -76,7 +76,7 @@ pub struct LoginBudgets {
 
 /// A setting that is missing or makes no sense. `Display` names the variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadSetting {
+pub struct ConfigError {
     /// The variable.
     pub name: &'static str,
     /// What is wrong with it; never its value.
@@ -88,15 +88,15 @@ impl Settings {
     ///
     /// # Errors
     /// Names the first variable that makes no sense.
-    pub fn read(lookup: Lookup<'_>) -> Result<Self, BadSetting> {
+    pub fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
         names::reject_former(lookup)?;
         let issuer = Issuer::new(
             &text(lookup, "HALLPASS_PREFIX").unwrap_or_default(),
             &text(lookup, "HALLPASS_REALM").unwrap_or_else(|| "hallpass".to_owned()),
         );
         let issuer = issuer.map_err(|bad| match bad {
-            token::codec::BadIssuer::Prefix => BadSetting::new("HALLPASS_PREFIX", bad),
-            token::codec::BadIssuer::Realm => BadSetting::new("HALLPASS_REALM", bad),
+            token::codec::IssuerError::Prefix => ConfigError::new("HALLPASS_PREFIX", bad),
+            token::codec::IssuerError::Realm => ConfigError::new("HALLPASS_REALM", bad),
         })?;
         Ok(Self {
             issuer,
@@ -112,7 +112,7 @@ impl Settings {
             generate_takes_passwords: switch(lookup, "HALLPASS_GENERATE_PASSWORD", true)?,
             basic_challenge: switch(lookup, "HALLPASS_BASIC_CHALLENGE", true)?,
             app_user: text(lookup, "HALLPASS_APP_USER")
-                .map(|id| id.parse().map_err(|bad| BadSetting::new("HALLPASS_APP_USER", bad)))
+                .map(|id| id.parse().map_err(|bad| ConfigError::new("HALLPASS_APP_USER", bad)))
                 .transpose()?,
             sunset: sunset(lookup)?,
             cors_allowed_origins: origins::read(lookup)?,
@@ -140,14 +140,14 @@ impl Settings {
         }
     }
 
-    /// What the session of a browser is bound to: whatever voids a token of any format ends it.
+    /// What the session of a browser is bound to: whatever invalidates a token of any format ends it.
     pub fn session_binding(&self) -> Binding {
         union(&self.bindings)
     }
 }
 
 impl LoginBudgets {
-    fn read(lookup: Lookup<'_>) -> Result<Self, BadSetting> {
+    fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
         Ok(Self {
             name: number(lookup, "HALLPASS_LOGIN_NAME_BUDGET", 60, 1_000)?,
             network: number(lookup, "HALLPASS_LOGIN_NETWORK_BUDGET", 60, 1_000)?,
@@ -156,7 +156,7 @@ impl LoginBudgets {
     }
 }
 
-impl BadSetting {
+impl ConfigError {
     pub(crate) fn new(name: &'static str, wrong: impl fmt::Display) -> Self {
         Self { name, wrong: wrong.to_string() }
     }
@@ -186,15 +186,15 @@ pub fn text(lookup: Lookup<'_>, name: &str) -> Option<String> {
 ///
 /// # Errors
 /// When it is not.
-pub fn required(lookup: Lookup<'_>, name: &'static str) -> Result<String, BadSetting> {
-    text(lookup, name).ok_or_else(|| BadSetting::new(name, "it is not set"))
+pub fn required(lookup: Lookup<'_>, name: &'static str) -> Result<String, ConfigError> {
+    text(lookup, name).ok_or_else(|| ConfigError::new(name, "it is not set"))
 }
 
 /// What new tokens of each format are bound to: signed, developer, JWT.
-fn bindings(lookup: Lookup<'_>) -> Result<[Binding; 3], BadSetting> {
+fn bindings(lookup: Lookup<'_>) -> Result<[Binding; 3], ConfigError> {
     let all = attributes::binding(lookup, "HALLPASS_INVALIDATE_ON")?
         .unwrap_or_else(|| Binding::new(["username", "password_hash", "status"].map(str::to_owned)));
-    let of = |name| Ok::<_, BadSetting>(attributes::binding(lookup, name)?.unwrap_or_else(|| all.clone()));
+    let of = |name| Ok::<_, ConfigError>(attributes::binding(lookup, name)?.unwrap_or_else(|| all.clone()));
     Ok([
         of("HALLPASS_INVALIDATE_ON_SIGNED")?,
         of("HALLPASS_INVALIDATE_ON_DEVELOPER")?,
@@ -206,7 +206,7 @@ fn bindings(lookup: Lookup<'_>) -> Result<[Binding; 3], BadSetting> {
 ///
 /// # Errors
 /// When a list of attributes cannot be read.
-pub fn bound_to(lookup: Lookup<'_>) -> Result<Binding, BadSetting> {
+pub fn bound_to(lookup: Lookup<'_>) -> Result<Binding, ConfigError> {
     Ok(union(&bindings(lookup)?))
 }
 
@@ -218,13 +218,13 @@ const fn days(days: u64) -> Duration {
     Duration::from_secs(days.saturating_mul(86_400))
 }
 
-impl fmt::Display for BadSetting {
+impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.name, self.wrong)
     }
 }
 
-impl std::error::Error for BadSetting {}
+impl std::error::Error for ConfigError {}
 
 #[cfg(test)]
 mod tests {

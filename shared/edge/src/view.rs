@@ -21,7 +21,7 @@ pub fn token(record: &Record, user: Option<&User>, now: Timestamp) -> Value {
 pub fn issued(record: &Record, text: &Text) -> Value {
     let mut shown = members(record, State::Live);
     if let Value::Object(members) = &mut shown {
-        members.insert("token".to_owned(), text.reveal().into());
+        members.insert("token".to_owned(), text.expose_secret().into());
     }
     shown
 }

@@ -5,8 +5,8 @@
 //! password (`generate`) or makes one (`hallpass user`) depends on it.
 
 pub mod name;
-pub mod pace;
 pub mod password;
+pub mod rate_limit;
 pub mod text;
 
 pub use name::NameKey;

@@ -6,7 +6,7 @@ use icu_casemap::CaseMapper;
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
 use icu_properties::{CodePointSetData, props::DefaultIgnorableCodePoint};
 
-use crate::text::{self, BadLine};
+use crate::text::{self, LineError};
 
 /// A user name in the form `username_key` has in the user table: Unicode `NFKC_Casefold`.
 ///
@@ -50,9 +50,9 @@ pub const FORM: &str = "a user name is 1 to 512 bytes with a visible character, 
 
 /// Why a user cannot be given a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BadName {
+pub enum NameError {
     /// It is no line of text.
-    Line(BadLine),
+    Line(LineError),
     /// It is longer than [`NameKey::MAX_BYTES`], or its normal form is.
     TooLong,
     /// It holds a colon, which ends the name in Basic (RFC 7617 section 2).
@@ -64,16 +64,16 @@ pub enum BadName {
 ///
 /// # Errors
 /// When no user may be given it, and why.
-pub fn check(name: &str) -> Result<NameKey, BadName> {
+pub fn check(name: &str) -> Result<NameKey, NameError> {
     if name.len() > NameKey::MAX_BYTES {
-        return Err(BadName::TooLong);
+        return Err(NameError::TooLong);
     }
-    text::check(name, NameKey::MAX_BYTES).map_err(BadName::Line)?;
+    text::check(name, NameKey::MAX_BYTES).map_err(NameError::Line)?;
     if name.contains(':') {
-        return Err(BadName::Colon);
+        return Err(NameError::Colon);
     }
     let key = NameKey::new(name);
-    if key.is_usable() { Ok(key) } else { Err(BadName::TooLong) }
+    if key.is_usable() { Ok(key) } else { Err(NameError::TooLong) }
 }
 
 fn fold(name: &str) -> String {
@@ -84,7 +84,7 @@ fn fold(name: &str) -> String {
     ComposingNormalizerBorrowed::new_nfkc().normalize(&kept).into_owned()
 }
 
-impl fmt::Display for BadName {
+impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Line(bad) => bad.fmt(f),
@@ -94,7 +94,7 @@ impl fmt::Display for BadName {
     }
 }
 
-impl std::error::Error for BadName {}
+impl std::error::Error for NameError {}
 
 impl fmt::Display for NameKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -129,22 +129,22 @@ mod tests {
 
     #[test]
     fn a_name_that_could_not_be_typed_read_or_looked_up_is_given_to_nobody() {
-        let check = |name: &str, expected: Result<(), BadName>| {
+        let check = |name: &str, expected: Result<(), NameError>| {
             assert_eq!(check(name).map(drop), expected, "{name:?}");
         };
         check("ada", Ok(()));
         check("Ada Lovelace", Ok(()));
         check(&"x".repeat(512), Ok(()));
-        check("a:b", Err(BadName::Colon));
-        check(" ", Err(BadName::Line(BadLine::Invisible)));
-        check("ada ", Err(BadName::Line(BadLine::Framed)));
-        check(" eve", Err(BadName::Line(BadLine::Framed)));
-        check("\u{2800}", Err(BadName::Line(BadLine::Invisible)));
-        check("a\tb", Err(BadName::Line(BadLine::Control)));
-        check("ada\u{202e}nimda", Err(BadName::Line(BadLine::Bidi)));
-        check(&"x".repeat(513), Err(BadName::TooLong));
+        check("a:b", Err(NameError::Colon));
+        check(" ", Err(NameError::Line(LineError::Invisible)));
+        check("ada ", Err(NameError::Line(LineError::Framed)));
+        check(" eve", Err(NameError::Line(LineError::Framed)));
+        check("\u{2800}", Err(NameError::Line(LineError::Invisible)));
+        check("a\tb", Err(NameError::Line(LineError::Control)));
+        check("ada\u{202e}nimda", Err(NameError::Line(LineError::Bidi)));
+        check(&"x".repeat(513), Err(NameError::TooLong));
         // U+FDFA is one character of three bytes, and eighteen in its normal form.
-        check(&"\u{fdfa}".repeat(100), Err(BadName::TooLong));
+        check(&"\u{fdfa}".repeat(100), Err(NameError::TooLong));
     }
 
     #[test]

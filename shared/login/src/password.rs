@@ -11,7 +11,7 @@ use argon2::{
 mod hash;
 
 use self::hash::Hash;
-pub use self::hash::NotTaken;
+pub use self::hash::HashError;
 
 /// The longest password that is hashed, in bytes.
 pub const MAX_BYTES: usize = 1024;
@@ -50,7 +50,7 @@ pub fn hash(password: &str, salt: [u8; 16]) -> Option<String> {
 ///
 /// # Errors
 /// When it will not, and why.
-pub fn check(phc: &str) -> Result<(), NotTaken> {
+pub fn check(phc: &str) -> Result<(), HashError> {
     Hash::read(phc).map(|_taken| ())
 }
 

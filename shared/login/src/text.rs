@@ -10,7 +10,7 @@ use icu_properties::{
 
 /// Why a text is no such line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BadLine {
+pub enum LineError {
     /// Nothing of it can be seen.
     Invisible,
     /// It is too long.
@@ -27,7 +27,7 @@ pub enum BadLine {
 const BLANK: [char; 2] = ['\u{2800}', '\u{1d159}'];
 
 /// The text without the white space and the invisible characters that editors put around text: the byte order mark, the
-/// zero-width space and the word joiner. A tab or a line break is a control character, and stays to be refused.
+/// zero-width space and the word joiner. A tab or a line break is a control character, and stays to be rejected.
 pub fn trimmed(text: &str) -> &str {
     let is_space = |c: char| c.is_whitespace() && !c.is_control();
     text.trim_matches(|c: char| is_space(c) || matches!(c, '\u{feff}' | '\u{200b}' | '\u{2060}' | '\u{180e}'))
@@ -37,21 +37,21 @@ pub fn trimmed(text: &str) -> &str {
 ///
 /// # Errors
 /// When it is none.
-pub fn check(text: &str, longest: usize) -> Result<(), BadLine> {
+pub fn check(text: &str, longest: usize) -> Result<(), LineError> {
     let bidi = CodePointSetData::new::<BidiControl>();
     if text.chars().count() > longest {
-        return Err(BadLine::TooLong);
+        return Err(LineError::TooLong);
     }
     if text.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
-        return Err(BadLine::Control);
+        return Err(LineError::Control);
     }
     if text.chars().any(|c| bidi.contains(c)) {
-        return Err(BadLine::Bidi);
+        return Err(LineError::Bidi);
     }
     if !text.chars().any(is_visible) {
-        return Err(BadLine::Invisible);
+        return Err(LineError::Invisible);
     }
-    if trimmed(text) == text { Ok(()) } else { Err(BadLine::Framed) }
+    if trimmed(text) == text { Ok(()) } else { Err(LineError::Framed) }
 }
 
 /// Whether a character has a glyph of its own: a letter, a digit, a punctuation mark or a symbol.
@@ -70,7 +70,7 @@ fn is_visible(c: char) -> bool {
     has_glyph && !ignorable.contains(c) && !BLANK.contains(&c)
 }
 
-impl fmt::Display for BadLine {
+impl fmt::Display for LineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Invisible => "it must have a visible character",
@@ -82,7 +82,7 @@ impl fmt::Display for BadLine {
     }
 }
 
-impl std::error::Error for BadLine {}
+impl std::error::Error for LineError {}
 
 #[cfg(test)]
 mod tests {
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_line_is_trimmed_visible_and_of_one_direction() {
-        let check = |text: &str, expected: Result<(), BadLine>| assert_eq!(check(text, 9), expected, "{text:?}");
+        let check = |text: &str, expected: Result<(), LineError>| assert_eq!(check(text, 9), expected, "{text:?}");
         for good in ["ada", "Ada L.", "日本", "é", "e\u{301}", "🦀", "#", "a\u{200d}b", "اسم", "שם", "1", "\u{e000}"]
         {
             check(good, Ok(()));
@@ -117,21 +117,21 @@ mod tests {
             "\u{1d159}",
             " \u{2800} ",
         ] {
-            check(invisible, Err(BadLine::Invisible));
+            check(invisible, Err(LineError::Invisible));
         }
         for control in ["a\tb", "a\n", "\0a", "a\u{7f}", "a\u{85}b", "a\u{2028}b", "a\u{2029}", "\u{1b}[31m"] {
-            check(control, Err(BadLine::Control));
+            check(control, Err(LineError::Control));
         }
         for bidi in [
             '\u{61c}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}', '\u{2066}',
             '\u{2067}', '\u{2068}', '\u{2069}',
         ] {
-            check(&format!("a{bidi}b"), Err(BadLine::Bidi));
+            check(&format!("a{bidi}b"), Err(LineError::Bidi));
         }
         for framed in [" a", "a ", "\u{a0}a", "a\u{3000}", "\u{feff}a", "a\u{200b}", "\u{2060}a"] {
-            check(framed, Err(BadLine::Framed));
+            check(framed, Err(LineError::Framed));
             assert_eq!(trimmed(framed), "a");
         }
-        check("1234567890", Err(BadLine::TooLong));
+        check("1234567890", Err(LineError::TooLong));
     }
 }

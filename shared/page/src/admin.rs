@@ -2,16 +2,16 @@
 //! the user out or lets the user in again.
 
 use askama::Template;
-use edge::{Answer, Problem, Service, entropy::Draw, gateway};
+use edge::{Problem, Response, Service, entropy::Randomness, gateway};
 use http::StatusCode;
 use lambda_http::Request;
 use login::NameKey;
 use token::{Status, Timestamp, User, UserId};
 
 use crate::{
-    Form, Frame, Shown, Submitted, Visit, answer,
-    developer::Make,
-    parameter, refuse, render,
+    CreatedToken, Form, Frame, Submitted, WebSession,
+    developer::CreateForm,
+    parameter, reject, render, response,
     sign_in::Next,
     view::{Tokens, contained, isolated, notice},
 };
@@ -33,8 +33,8 @@ struct OneUser<'a> {
     is_self: bool,
     permissions: Vec<String>,
     tokens: Tokens,
-    make: Make<'a>,
-    shown: Option<&'a Shown>,
+    make: CreateForm<'a>,
+    shown: Option<&'a CreatedToken>,
     notice: Option<String>,
 }
 
@@ -53,18 +53,23 @@ struct Found {
 ///
 /// # Errors
 /// When there is no session, the user is no administrator, or the store fails.
-pub async fn users(service: &Service, request: &Request, now: Timestamp, draw: &Draw) -> Result<Answer, Problem> {
-    let visit = visit(service, request, Next::Users, now, draw).await?;
+pub async fn users(
+    service: &Service,
+    request: &Request,
+    now: Timestamp,
+    randomness: &Randomness,
+) -> Result<Response, Problem> {
+    let session = session(service, request, Next::Users, now, randomness).await?;
     let asked = parameter(request, "name");
     let Some(asked) = asked.as_deref().map(str::trim) else {
-        let page = Users { frame: visit.frame(), asked: "", found: Vec::new(), wrong: None };
-        return Ok(answer(StatusCode::OK, render(&page)?));
+        let page = Users { frame: session.frame(), asked: "", found: Vec::new(), wrong: None };
+        return Ok(response(StatusCode::OK, render(&page)?));
     };
     let found = find(service, asked).await?;
     let (problem, wrong) = match (found.is_empty(), asked) {
         (false, _) => {
-            let page = Users { frame: visit.frame(), asked, found, wrong: None };
-            return Ok(answer(StatusCode::OK, render(&page)?));
+            let page = Users { frame: session.frame(), asked, found, wrong: None };
+            return Ok(response(StatusCode::OK, render(&page)?));
         }
         (true, "") => (Problem::invalid_member("name", "it is missing"), "Type a user name or an id."),
         (true, _) if !NameKey::new(asked).is_usable() => {
@@ -72,50 +77,57 @@ pub async fn users(service: &Service, request: &Request, now: Timestamp, draw: &
         }
         (true, _) => (Problem::not_found(), "There is no user of this name or id. Names are found whole, in any case."),
     };
-    Err(refuse(problem, render(&Users { frame: visit.frame(), asked, found, wrong: Some(wrong) })?))
+    Err(reject(problem, render(&Users { frame: session.frame(), asked, found, wrong: Some(wrong) })?))
 }
 
 /// `GET /admin/users/{user_id}`.
 ///
 /// # Errors
 /// When there is no session, the user is no administrator, there is no such user, or the store fails.
-pub async fn user(service: &Service, request: &Request, now: Timestamp, draw: &Draw) -> Result<Answer, Problem> {
+pub async fn user(
+    service: &Service,
+    request: &Request,
+    now: Timestamp,
+    randomness: &Randomness,
+) -> Result<Response, Problem> {
     let id = gateway::path_parameter(request, "user_id").parse::<UserId>().ok();
-    let visit = visit(service, request, id.map_or(Next::Users, Next::User), now, draw).await?;
+    let session = session(service, request, id.map_or(Next::Users, Next::User), now, randomness).await?;
     let id = id.ok_or_else(Problem::not_found)?;
     let user = service.store.user(&id).await?.ok_or_else(Problem::not_found)?;
     let notice = parameter(request, "done").and_then(|done| notice(service, &done, now));
-    let html = written(service, &visit, &user, Make::new(service, &user, None, None, now), None, notice, now).await?;
-    Ok(answer(StatusCode::OK, html))
+    let html =
+        render_page(service, &session, &user, CreateForm::new(service, &user, None, None, now), None, notice, now)
+            .await?;
+    Ok(response(StatusCode::OK, html))
 }
 
 /// The page of a user with a key that was just issued.
 ///
 /// # Errors
 /// When the store fails.
-pub async fn shown(
+pub async fn created_page(
     service: &Service,
-    visit: &Visit,
+    session: &WebSession,
     user: &User,
-    shown: &Shown,
+    shown: &CreatedToken,
     now: Timestamp,
-) -> Result<Answer, Problem> {
-    let make = Make::new(service, user, None, None, now);
-    Ok(answer(StatusCode::CREATED, written(service, visit, user, make, Some(shown), None, now).await?))
+) -> Result<Response, Problem> {
+    let make = CreateForm::new(service, user, None, None, now);
+    Ok(response(StatusCode::CREATED, render_page(service, session, user, make, Some(shown), None, now).await?))
 }
 
 /// The page of a user with what was wrong with a form, and all that was typed.
-pub async fn refused(
+pub async fn rejected(
     service: &Service,
-    visit: &Visit,
+    session: &WebSession,
     user: &User,
     form: &Form,
     problem: Problem,
     now: Timestamp,
 ) -> Problem {
-    let make = Make::new(service, user, Some(form), Some(&problem), now);
-    match written(service, visit, user, make, None, None, now).await {
-        Ok(html) => refuse(problem, html),
+    let make = CreateForm::new(service, user, Some(form), Some(&problem), now);
+    match render_page(service, session, user, make, None, None, now).await {
+        Ok(html) => reject(problem, html),
         Err(failed) => failed,
     }
 }
@@ -128,10 +140,10 @@ pub async fn submitted(
     service: &Service,
     request: &Request,
     now: Timestamp,
-    draw: &Draw,
+    randomness: &Randomness,
 ) -> Result<(Submitted, User), Problem> {
-    let sent = Visit::submitted(service, request, now, draw).await?;
-    if !sent.visit.is_administrator {
+    let sent = WebSession::submitted(service, request, now, randomness).await?;
+    if !sent.session.is_administrator {
         return Err(Problem::not_permitted());
     }
     let id: UserId = gateway::path_parameter(request, "user_id").parse().map_err(|_| Problem::not_found())?;
@@ -144,15 +156,15 @@ pub fn path(base: &str, id: &UserId, done: &str) -> String {
     format!("{base}/admin/users/{id}?done={done}")
 }
 
-async fn visit(
+async fn session(
     service: &Service,
     request: &Request,
     next: Next,
     now: Timestamp,
-    draw: &Draw,
-) -> Result<Visit, Problem> {
-    let visit = Visit::of(service, request, &next.parameter(), now, draw).await?;
-    if visit.is_administrator { Ok(visit) } else { Err(Problem::not_permitted()) }
+    randomness: &Randomness,
+) -> Result<WebSession, Problem> {
+    let session = WebSession::of(service, request, &next.parameter(), now, randomness).await?;
+    if session.is_administrator { Ok(session) } else { Err(Problem::not_permitted()) }
 }
 
 /// Whoever has this name or this id. The index by name is a pointer that may lag, so that the users themselves are read.
@@ -169,19 +181,19 @@ async fn find(service: &Service, asked: &str) -> Result<Vec<Found>, Problem> {
     Ok(found)
 }
 
-async fn written(
+async fn render_page(
     service: &Service,
-    visit: &Visit,
+    session: &WebSession,
     user: &User,
-    make: Make<'_>,
-    shown: Option<&Shown>,
+    make: CreateForm<'_>,
+    shown: Option<&CreatedToken>,
     notice: Option<String>,
     now: Timestamp,
 ) -> Result<String, Problem> {
     let page = OneUser {
-        frame: visit.frame(),
+        frame: session.frame(),
         user: Found::new(user),
-        is_self: user.id == visit.user.id,
+        is_self: user.id == session.user.id,
         permissions: user.permissions.names().map(contained).collect(),
         tokens: Tokens::of(service, user, now).await?,
         make,

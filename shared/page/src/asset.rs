@@ -4,7 +4,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use edge::{Answer, Problem, gateway, problem};
+use edge::{Problem, Response, gateway, problem};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use lambda_http::{Body, Request, RequestExt};
 
@@ -36,9 +36,9 @@ const FOR_AN_HOUR: &str = "public, max-age=3600";
 ///
 /// # Errors
 /// 404 for everything else.
-pub fn serve(request: &Request) -> Result<Answer, Problem> {
+pub fn serve(request: &Request) -> Result<Response, Problem> {
     let file = File::named(&gateway::path_parameter(request, "file"));
-    file.ok_or_else(Problem::not_found)?.answer(request)
+    file.ok_or_else(Problem::not_found)?.response(request)
 }
 
 impl File {
@@ -68,37 +68,37 @@ impl File {
     ///
     /// # Errors
     /// 503 if it cannot be unpacked for a client that does not take gzip.
-    pub fn answer(&self, request: &Request) -> Result<Answer, Problem> {
+    pub fn response(&self, request: &Request) -> Result<Response, Problem> {
         let (version, headers) = (self.version(), request.headers());
         // It is weak, because it stands for the text in every encoding.
         let tag = format!("W/\"{version}\"");
-        let mut answer = if is_known(headers, &tag) {
-            problem::answer(StatusCode::NOT_MODIFIED, self.media_type, String::new())
+        let mut response = if is_known(headers, &tag) {
+            problem::response(StatusCode::NOT_MODIFIED, self.media_type, String::new())
         } else {
             self.whole(headers)?
         };
         let asked = request.query_string_parameters_ref().and_then(|parameters| parameters.first("v"));
         let kept = if asked == Some(version.as_str()) { FOR_A_YEAR } else { FOR_AN_HOUR };
-        let headers = answer.headers_mut();
+        let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(kept));
         headers.extend(HeaderValue::try_from(tag).ok().map(|tag| (header::ETAG, tag)));
         if matches!(self.content, Content::Gzip(..)) {
             headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
         }
-        Ok(answer)
+        Ok(response)
     }
 
-    fn whole(&self, headers: &HeaderMap) -> Result<Answer, Problem> {
+    fn whole(&self, headers: &HeaderMap) -> Result<Response, Problem> {
         match self.content {
-            Content::Text(text) => Ok(problem::answer(StatusCode::OK, self.media_type, text.to_owned())),
+            Content::Text(text) => Ok(problem::response(StatusCode::OK, self.media_type, text.to_owned())),
             Content::Gzip(bytes, _) if takes_gzip(headers) => {
-                let mut answer = problem::answer(StatusCode::OK, self.media_type, Body::Binary(bytes.to_vec()));
-                answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-                Ok(answer)
+                let mut response = problem::response(StatusCode::OK, self.media_type, Body::Binary(bytes.to_vec()));
+                response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                Ok(response)
             }
             Content::Gzip(bytes, unpack) => {
                 let broken = || store::Failure::new("unpacking a file", "it is not gzip of text");
-                Ok(problem::answer(StatusCode::OK, self.media_type, unpack(bytes).ok_or_else(broken)?))
+                Ok(problem::response(StatusCode::OK, self.media_type, unpack(bytes).ok_or_else(broken)?))
             }
         }
     }

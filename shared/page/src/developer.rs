@@ -1,13 +1,13 @@
 //! `/profile/developer/`: a user's own tokens, the one developer token among them.
 
 use askama::Template;
-use edge::{Answer, Problem, Service, entropy::Draw};
+use edge::{Problem, Response, Service, entropy::Randomness};
 use http::StatusCode;
 use lambda_http::Request;
 use token::Timestamp;
 
 use crate::{
-    Form, Frame, Shown, Visit, answer, parameter, refuse, render, sentence,
+    CreatedToken, Form, Frame, WebSession, parameter, reject, render, response, sentence,
     view::{Tokens, notice},
 };
 
@@ -16,14 +16,14 @@ use crate::{
 struct Developer<'a> {
     frame: Frame,
     tokens: Tokens,
-    make: Make<'a>,
-    shown: Option<&'a Shown>,
+    make: CreateForm<'a>,
+    shown: Option<&'a CreatedToken>,
     notice: Option<String>,
 }
 
 /// The form for a new token, with what was typed and what was wrong with it.
 #[derive(Debug, Default)]
-pub(crate) struct Make<'a> {
+pub(crate) struct CreateForm<'a> {
     pub(crate) name: &'a str,
     pub(crate) expires: &'a str,
     /// The first day that may be chosen, and the last.
@@ -37,34 +37,52 @@ pub(crate) struct Make<'a> {
 #[derive(Debug)]
 pub(crate) struct Wrong<'a> {
     pub(crate) field: &'a str,
-    pub(crate) told: String,
+    pub(crate) message: String,
 }
 
 /// `GET /profile/developer`.
 ///
 /// # Errors
 /// When there is no session, or the store fails.
-pub async fn page(service: &Service, request: &Request, now: Timestamp, draw: &Draw) -> Result<Answer, Problem> {
-    let visit = Visit::of(service, request, "developer", now, draw).await?;
+pub async fn page(
+    service: &Service,
+    request: &Request,
+    now: Timestamp,
+    randomness: &Randomness,
+) -> Result<Response, Problem> {
+    let session = WebSession::of(service, request, "developer", now, randomness).await?;
     let notice = parameter(request, "done").and_then(|done| notice(service, &done, now));
-    let html = written(service, &visit, Make::new(service, &visit.user, None, None, now), None, notice, now).await?;
-    Ok(answer(StatusCode::OK, html))
+    let html =
+        render_page(service, &session, CreateForm::new(service, &session.user, None, None, now), None, notice, now)
+            .await?;
+    Ok(response(StatusCode::OK, html))
 }
 
 /// The page with a token that was just made.
 ///
 /// # Errors
 /// When the store fails.
-pub async fn shown(service: &Service, visit: &Visit, shown: &Shown, now: Timestamp) -> Result<Answer, Problem> {
-    let make = Make::new(service, &visit.user, None, None, now);
-    Ok(answer(StatusCode::CREATED, written(service, visit, make, Some(shown), None, now).await?))
+pub async fn created_page(
+    service: &Service,
+    session: &WebSession,
+    shown: &CreatedToken,
+    now: Timestamp,
+) -> Result<Response, Problem> {
+    let make = CreateForm::new(service, &session.user, None, None, now);
+    Ok(response(StatusCode::CREATED, render_page(service, session, make, Some(shown), None, now).await?))
 }
 
 /// The page with what was wrong with a form, and all that was typed.
-pub async fn refused(service: &Service, visit: &Visit, form: &Form, problem: Problem, now: Timestamp) -> Problem {
-    let make = Make::new(service, &visit.user, Some(form), Some(&problem), now);
-    match written(service, visit, make, None, None, now).await {
-        Ok(html) => refuse(problem, html),
+pub async fn rejected(
+    service: &Service,
+    session: &WebSession,
+    form: &Form,
+    problem: Problem,
+    now: Timestamp,
+) -> Problem {
+    let make = CreateForm::new(service, &session.user, Some(form), Some(&problem), now);
+    match render_page(service, session, make, None, None, now).await {
+        Ok(html) => reject(problem, html),
         Err(failed) => failed,
     }
 }
@@ -74,16 +92,16 @@ pub fn path(base: &str, done: &str) -> String {
     format!("{base}/profile/developer/?done={done}")
 }
 
-async fn written(
+async fn render_page(
     service: &Service,
-    visit: &Visit,
-    make: Make<'_>,
-    shown: Option<&Shown>,
+    session: &WebSession,
+    make: CreateForm<'_>,
+    shown: Option<&CreatedToken>,
     notice: Option<String>,
     now: Timestamp,
 ) -> Result<String, Problem> {
-    let tokens = Tokens::of(service, &visit.user, now).await?;
-    Ok(render(&Developer { frame: visit.frame(), tokens, make, shown, notice })?)
+    let tokens = Tokens::of(service, &session.user, now).await?;
+    Ok(render(&Developer { frame: session.frame(), tokens, make, shown, notice })?)
 }
 
 /// The fields of the form, by the names that the API has for them, and what they are called on the page.
@@ -94,7 +112,7 @@ pub fn day(at: Timestamp) -> String {
     at.to_string().chars().take_while(|c| *c != 'T').collect()
 }
 
-impl<'a> Make<'a> {
+impl<'a> CreateForm<'a> {
     /// The form for a token of this user.
     pub(crate) fn new(
         service: &Service,
@@ -135,10 +153,10 @@ impl<'a> Wrong<'a> {
         let member = problem.member().unwrap_or_default();
         let detail = problem.detail();
         let label = FIELDS.iter().find(|(field, _)| *field == member).map(|(_, label)| label);
-        let told = match (detail.strip_prefix(member).and_then(|rest| rest.strip_prefix(": ")), label) {
+        let message = match (detail.strip_prefix(member).and_then(|rest| rest.strip_prefix(": ")), label) {
             (Some(wrong), Some(label)) => format!("{label}: {wrong}."),
             _ => sentence(detail),
         };
-        Self { field: member, told }
+        Self { field: member, message }
     }
 }

@@ -14,7 +14,7 @@ pub struct Form(Vec<(String, Zeroizing<String>)>);
 const SCOPE: &str = "scope";
 
 /// The most fields of a form. The largest of ours has one for each permission of a user.
-const MOST_FIELDS: usize = 1_000;
+const MAX_FIELDS: usize = 1_000;
 
 impl Form {
     /// Reads the body of a request.
@@ -23,10 +23,10 @@ impl Form {
     /// 415 if it is not a form, 400 if it is an endless one, or a field is there twice.
     pub fn read(request: &Request) -> Result<Self, Problem> {
         body::expect_media_type(request.headers(), MEDIA_TYPE)?;
-        let fields = form_urlencoded::parse(body::bytes(request.body())).take(MOST_FIELDS.saturating_add(1));
+        let fields = form_urlencoded::parse(body::bytes(request.body())).take(MAX_FIELDS.saturating_add(1));
         let fields: Vec<_> =
             fields.map(|(name, value)| (name.into_owned(), Zeroizing::new(value.into_owned()))).collect();
-        if fields.len() > MOST_FIELDS {
+        if fields.len() > MAX_FIELDS {
             return Err(Problem::invalid_request("The form has too many fields"));
         }
         let single = fields.iter().map(|(name, _)| name).filter(|name| *name != SCOPE);

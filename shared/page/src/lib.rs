@@ -15,7 +15,7 @@
 //! | [`asset`] | stylesheet, script and icon |
 
 use askama::Template;
-use edge::{Answer, Problem, body, gateway, problem};
+use edge::{Problem, Response, body, gateway, problem};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use lambda_http::{Request, RequestExt, request::RequestContext};
 use store::Failure;
@@ -29,8 +29,8 @@ pub mod sign_in;
 pub mod view;
 
 pub use form::Form;
-pub use session::{Submitted, Visit};
-pub use view::Shown;
+pub use session::{Submitted, WebSession};
+pub use view::CreatedToken;
 
 /// What stands around every page.
 #[derive(Clone, Debug)]
@@ -38,11 +38,11 @@ pub struct Frame {
     /// What stands in front of every link: the stage, or the mapping of a custom domain.
     pub base: String,
     /// Who is signed in, if anybody is.
-    visitor: Option<Visitor>,
+    signed_in: Option<SignedIn>,
 }
 
 #[derive(Clone, Debug)]
-struct Visitor {
+struct SignedIn {
     name: String,
     is_administrator: bool,
     csrf: String,
@@ -73,12 +73,12 @@ const HEADERS: [(HeaderName, &str); 4] = [
 impl Frame {
     /// The frame of a page that anybody may see.
     pub fn of(request: &Request) -> Self {
-        Self { base: gateway::base(request), visitor: None }
+        Self { base: gateway::base(request), signed_in: None }
     }
 
     /// What every form of this visitor repeats.
     fn csrf(&self) -> &str {
-        self.visitor.as_ref().map_or("", |visitor| &visitor.csrf)
+        self.signed_in.as_ref().map_or("", |signed_in| &signed_in.csrf)
     }
 
     /// The address of a file, with its version, so that browsers may keep it for as long as it is the same.
@@ -97,30 +97,30 @@ impl Frame {
 }
 
 /// A page as an answer.
-pub fn answer(status: StatusCode, html: String) -> Answer {
-    let mut answer = problem::answer(status, problem::HTML, html);
+pub fn response(status: StatusCode, html: String) -> Response {
+    let mut response = problem::response(status, problem::HTML, html);
     for (name, value) in HEADERS {
-        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
-    answer
+    response
 }
 
 /// A "no" as a page.
-pub fn refuse(problem: Problem, html: String) -> Problem {
+pub fn reject(problem: Problem, html: String) -> Problem {
     HEADERS.into_iter().fold(problem.shown_as(html), |problem, (name, value)| problem.with_header(name, value))
 }
 
 /// Goes on to another page, after something was done (RFC 9110 section 15.4.4).
-pub fn see_other(location: &str) -> Answer {
-    let mut answer = problem::answer(StatusCode::SEE_OTHER, problem::HTML, String::new());
+pub fn see_other(location: &str) -> Response {
+    let mut response = problem::response(StatusCode::SEE_OTHER, problem::HTML, String::new());
     if let Ok(location) = HeaderValue::try_from(location) {
-        answer.headers_mut().insert(header::LOCATION, location);
+        response.headers_mut().insert(header::LOCATION, location);
     }
-    answer
+    response
 }
 
-/// For the end of a route that has pages: whatever refusal has no page yet gets one that says just that.
-pub fn or_message(request: &Request, outcome: Result<Answer, Problem>) -> Result<Answer, Problem> {
+/// For the end of a route that has pages: whatever rejection has no page yet gets one that says just that.
+pub fn or_message(request: &Request, outcome: Result<Response, Problem>) -> Result<Response, Problem> {
     outcome.map_err(|problem| {
         if problem.is_shown() || problem.status() == StatusCode::SEE_OTHER {
             return problem;
@@ -132,7 +132,7 @@ pub fn or_message(request: &Request, outcome: Result<Answer, Problem>) -> Result
             sign_in: problem.status() == StatusCode::UNAUTHORIZED,
         };
         match render(&message) {
-            Ok(html) => refuse(problem, html),
+            Ok(html) => reject(problem, html),
             Err(failure) => failure.into(),
         }
     })

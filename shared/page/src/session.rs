@@ -8,19 +8,19 @@
 use std::time::Duration;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use edge::{Problem, Service, caller, entropy::Draw, gateway, log};
+use edge::{Problem, Service, caller, entropy::Randomness, gateway, log};
 use lambda_http::Request;
 use store::{sessions::Session, sweep::Place};
 use token::{Family, Status, Text, Timestamp, User, UserId, secret::Digest};
 
-use crate::{Form, Frame, Visitor, view::contained};
+use crate::{Form, Frame, SignedIn, view::contained};
 
 /// How long a session lives.
 pub const LIFETIME: Duration = Duration::from_secs(30 * 60);
 
 /// Somebody who is signed in.
 #[derive(Clone, Debug)]
-pub struct Visit {
+pub struct WebSession {
     /// Who it is, as read for this request.
     pub user: User,
     /// Whether the user is an administrator.
@@ -37,7 +37,7 @@ pub struct Visit {
 #[derive(Debug)]
 pub struct Submitted {
     /// Who sent it.
-    pub visit: Visit,
+    pub session: WebSession,
     /// What it says.
     pub form: Form,
     /// Whether it is of a page of this session.
@@ -73,7 +73,7 @@ const USED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 /// behind a full stop what the forms of one page have.
 const CSRF: &str = "csrf";
 
-impl Visit {
+impl WebSession {
     /// Who sent this request for a page. Somebody without a cookie is sent to sign in, and comes back to `next`.
     ///
     /// # Errors
@@ -83,14 +83,14 @@ impl Visit {
         request: &Request,
         next: &str,
         now: Timestamp,
-        draw: &Draw,
+        randomness: &Randomness,
     ) -> Result<Self, Problem> {
         let base = gateway::base(request);
         let cookies = Cookie::all(request, &base);
         if cookies.is_empty() {
             return Err(Problem::see_other(format!("{base}/sign-in?next={next}")));
         }
-        Self::by_cookies(service, base, cookies, now, draw).await
+        Self::by_cookies(service, base, cookies, now, randomness).await
     }
 
     /// Who sent this form, and what it says.
@@ -101,17 +101,17 @@ impl Visit {
         service: &Service,
         request: &Request,
         now: Timestamp,
-        draw: &Draw,
+        randomness: &Randomness,
     ) -> Result<Submitted, Problem> {
         let base = gateway::base(request);
         let mut cookies = Cookie::all(request, &base);
         let form = Form::read(request);
         // Of several sessions it is the one that the form belongs to.
         cookies.sort_by_key(|cookie| !form.as_ref().is_ok_and(|form| repeats(&cookie.text, form)));
-        let visit = Self::by_cookies(service, base, cookies, now, draw).await?;
+        let session = Self::by_cookies(service, base, cookies, now, randomness).await?;
         let form = form?;
-        let is_current = repeats(&visit.cookie.text, &form);
-        Ok(Submitted { visit, form, is_current })
+        let is_current = repeats(&session.cookie.text, &form);
+        Ok(Submitted { session, form, is_current })
     }
 
     /// Begins a session of this user, and ends those that the browser had before.
@@ -123,13 +123,13 @@ impl Visit {
         request: &Request,
         user: &User,
         now: Timestamp,
-        draw: &Draw,
+        randomness: &Randomness,
     ) -> Result<NewSession, Problem> {
         let base = gateway::base(request);
         for before in Cookie::all(request, &base) {
             service.store.end_session(&before.user_id, &before.digest(), now).await?;
         }
-        let (secret, _) = draw.session();
+        let (secret, _) = randomness.session();
         let text = Text::new(format!("{}.{}", user.id, Base64UrlUnpadded::encode_string(&secret)));
         let cookie = Cookie { user_id: user.id, text };
         let session = Session::of(user, service.settings.session_binding(), now, now.after(LIFETIME));
@@ -166,8 +166,8 @@ impl Visit {
     pub fn frame(&self) -> Frame {
         let name = contained(self.user.display_name());
         let csrf = format!("{}.{}", csrf(&self.cookie.text), self.nonce);
-        let visitor = Visitor { name, is_administrator: self.is_administrator, csrf };
-        Frame { base: self.base.clone(), visitor: Some(visitor) }
+        let signed_in = SignedIn { name, is_administrator: self.is_administrator, csrf };
+        Frame { base: self.base.clone(), signed_in: Some(signed_in) }
     }
 
     /// The first of these cookies' sessions that is live.
@@ -176,12 +176,12 @@ impl Visit {
         base: String,
         cookies: Vec<Cookie>,
         now: Timestamp,
-        draw: &Draw,
+        randomness: &Randomness,
     ) -> Result<Self, Problem> {
         for cookie in cookies {
             if let Some(user) = cookie.user(service, now).await? {
                 let is_administrator = service.is_administrator(&user.permissions);
-                let nonce = Base64UrlUnpadded::encode_string(&draw.form());
+                let nonce = Base64UrlUnpadded::encode_string(&randomness.form());
                 return Ok(Self { user, is_administrator, base, cookie, nonce });
             }
         }
@@ -193,7 +193,7 @@ impl NewSession {
     /// Lets the user in: the value of the header `Set-Cookie`.
     pub fn into_set_cookie(self) -> String {
         log::allowed("signed_in", Some(&self.cookie.family().id), None);
-        set_cookie(&self.base, SESSION, self.cookie.text.reveal(), LIFETIME)
+        set_cookie(&self.base, SESSION, self.cookie.text.expose_secret(), LIFETIME)
     }
 }
 
@@ -218,14 +218,14 @@ impl Submitted {
         };
         let what = [nonce, place, self.form.field("do"), self.form.field("id")].join("\0");
         let digest = Digest::of(&[b"hallpass used form 1\0", what.as_bytes()].concat());
-        let user_id = &self.visit.user.id;
+        let user_id = &self.session.user.id;
         if !self.is_current {
             // It may be of the session before, and have done what it was for then.
             let is_used = service.store.is_form_used(user_id, &digest).await?;
             return Err(if is_used { Problem::used_form() } else { Problem::stale_form() });
         }
         // The nonce of the page that answers is of this request alone.
-        let request = Digest::of(self.visit.nonce.as_bytes());
+        let request = Digest::of(self.session.nonce.as_bytes());
         let is_first = service.store.use_form(user_id, &digest, &request, now.after(USED_FOR)).await?;
         if is_first { Ok(()) } else { Err(Problem::used_form()) }
     }
@@ -254,13 +254,13 @@ impl Cookie {
     }
 
     fn digest(&self) -> Digest {
-        Digest::of(self.text.reveal().as_bytes())
+        Digest::of(self.text.expose_secret().as_bytes())
     }
 
     /// The user of this cookie's session, if it is live and the user is still the same.
     async fn user(&self, service: &Service, now: Timestamp) -> Result<Option<User>, Problem> {
         let session = service.store.session(&self.user_id, &self.digest()).await?;
-        let Some(session) = session.filter(|session| !session.expires_at.has_come(now)) else {
+        let Some(session) = session.filter(|session| !session.expires_at.has_passed(now)) else {
             return Ok(None);
         };
         let user = service.store.user(&self.user_id).await?;
@@ -269,12 +269,12 @@ impl Cookie {
 }
 
 /// The secret that the form for signing in repeats: the one that the browser has, or a new one with its cookie.
-pub fn before(request: &Request, draw: &Draw) -> (Text, Option<String>) {
+pub fn before(request: &Request, randomness: &Randomness) -> (Text, Option<String>) {
     let base = gateway::base(request);
     if let Some(secret) = before_cookies(request).into_iter().next() {
         return (secret, None);
     }
-    let (_, secret) = draw.session();
+    let (_, secret) = randomness.session();
     let secret = Base64UrlUnpadded::encode_string(&secret);
     let cookie = set_cookie(&base, BEFORE, &secret, LIFETIME);
     (Text::new(secret), Some(cookie))
@@ -287,7 +287,7 @@ pub fn is_from_before(request: &Request, form: &Form) -> bool {
 
 /// What a form of this secret's browser repeats. It tells nothing of the secret.
 pub(crate) fn csrf(secret: &Text) -> String {
-    Digest::of(&[b"hallpass form 1\0", secret.reveal().as_bytes()].concat()).text()
+    Digest::of(&[b"hallpass form 1\0", secret.expose_secret().as_bytes()].concat()).text()
 }
 
 fn repeats(secret: &Text, form: &Form) -> bool {

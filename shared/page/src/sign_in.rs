@@ -1,12 +1,12 @@
 //! The page with the password. The password itself is checked where all passwords are, by generate.
 
 use askama::Template;
-use edge::{Answer, Problem, Service, entropy::Draw};
+use edge::{Problem, Response, Service, entropy::Randomness};
 use http::{HeaderValue, StatusCode, header};
 use lambda_http::Request;
 use token::{Timestamp, UserId};
 
-use crate::{Form, Frame, parameter, refuse, render, session, view::notice};
+use crate::{Form, Frame, parameter, reject, render, session, view::notice};
 
 /// Where somebody goes who has signed in. It is one of our pages: nothing that a request says is ever a location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,29 +63,34 @@ impl Next {
 ///
 /// # Errors
 /// When the page cannot be written.
-pub fn page(service: &Service, request: &Request, now: Timestamp, draw: &Draw) -> Result<Answer, Problem> {
+pub fn page(
+    service: &Service,
+    request: &Request,
+    now: Timestamp,
+    randomness: &Randomness,
+) -> Result<Response, Problem> {
     let parameter = |name| parameter(request, name).unwrap_or_default();
     let page =
         SignIn { notice: notice(service, &parameter("done"), now), ..SignIn::new(Next::read(&parameter("next"))) };
-    let (html, cookie) = written(request, draw, page)?;
-    let mut answer = crate::answer(StatusCode::OK, html);
+    let (html, cookie) = render_page(request, randomness, page)?;
+    let mut response = crate::response(StatusCode::OK, html);
     if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::try_from(cookie).ok()) {
-        answer.headers_mut().append(header::SET_COOKIE, cookie);
+        response.headers_mut().append(header::SET_COOKIE, cookie);
     }
-    Ok(answer)
+    Ok(response)
 }
 
 /// The page once more, with what was wrong and the name that was typed.
-pub fn again(request: &Request, form: &Form, draw: &Draw, problem: Problem) -> Problem {
+pub fn again(request: &Request, form: &Form, randomness: &Randomness, problem: Problem) -> Problem {
     let wrong = match problem.status() {
         StatusCode::UNAUTHORIZED => "The user name or the password is wrong.",
         _ => problem.detail(),
     };
     let page = SignIn::new(Next::read(form.field("next")));
-    match written(request, draw, SignIn { username: form.field("username"), wrong: Some(wrong), ..page }) {
+    match render_page(request, randomness, SignIn { username: form.field("username"), wrong: Some(wrong), ..page }) {
         Err(failed) => failed,
         Ok((html, cookie)) => {
-            let problem = refuse(problem, html);
+            let problem = reject(problem, html);
             match cookie {
                 Some(cookie) => problem.with_header(header::SET_COOKIE, cookie),
                 None => problem,
@@ -99,15 +104,19 @@ pub fn path(base: &str, done: &str) -> String {
     format!("{base}/sign-in?done={done}")
 }
 
-fn written(request: &Request, draw: &Draw, page: SignIn<'_>) -> Result<(String, Option<String>), Problem> {
-    let (secret, cookie) = session::before(request, draw);
+fn render_page(
+    request: &Request,
+    randomness: &Randomness,
+    page: SignIn<'_>,
+) -> Result<(String, Option<String>), Problem> {
+    let (secret, cookie) = session::before(request, randomness);
     let page = SignIn { frame: Frame::of(request), csrf: session::csrf(&secret), ..page };
     Ok((render(&page)?, cookie))
 }
 
 impl SignIn<'_> {
     fn new(next: Next) -> Self {
-        let frame = Frame { base: String::new(), visitor: None };
+        let frame = Frame { base: String::new(), signed_in: None };
         Self { frame, csrf: String::new(), next: next.parameter(), username: "", wrong: None, notice: None }
     }
 }

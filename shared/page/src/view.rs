@@ -15,7 +15,7 @@ pub struct Instant {
 
 /// A token that was just made: the one page that shows its text.
 #[derive(Debug)]
-pub struct Shown {
+pub struct CreatedToken {
     /// The text.
     pub text: Text,
     /// What it is.
@@ -69,10 +69,10 @@ pub struct Tokens {
 }
 
 /// How many tokens are looked at for a page: about a megabyte.
-const MOST_READ: usize = 1_000;
+const MAX_READ: usize = 1_000;
 
 /// How many tokens a page shows.
-const MOST_ROWS: usize = 200;
+const MAX_ROWS: usize = 200;
 
 impl Instant {
     /// The two forms of an instant.
@@ -109,7 +109,7 @@ impl Tokens {
     /// # Errors
     /// When the store fails.
     pub async fn of(service: &Service, user: &User, now: Timestamp) -> Result<Self, Problem> {
-        let page = service.store.page_of(&user.id, MOST_READ, None, None).await?;
+        let page = service.store.page_of(&user.id, MAX_READ, None, None).await?;
         let is_all = page.next.is_none();
         let mut records = if is_all { page.records } else { live(service, user, now).await? };
         records.sort_by_key(|record| std::cmp::Reverse(record.issued_at));
@@ -117,7 +117,7 @@ impl Tokens {
             records.iter().partition(|record| record.format == Format::Developer);
         Ok(Self {
             developer: developer.first().map(|record| Row::new(record, user, now)),
-            rows: others.iter().take(MOST_ROWS).map(|record| Row::new(record, user, now)).collect(),
+            rows: others.iter().take(MAX_ROWS).map(|record| Row::new(record, user, now)).collect(),
             count: others.len(),
             is_all,
         })
@@ -157,9 +157,9 @@ pub fn isolated(name: &str) -> String {
 /// The newest live tokens of a user with very many, and the developer token.
 async fn live(service: &Service, user: &User, now: Timestamp) -> Result<Vec<Record>, Problem> {
     let is_valid = |record: &LiveRecord| record.invalidated(Some(user)).is_none();
-    let mut live = service.store.live_records(&user.id, now, MOST_READ, is_valid).await?;
+    let mut live = service.store.live_records(&user.id, now, MAX_READ, is_valid).await?;
     live.sort_by_key(|record| (record.format != Format::Developer, std::cmp::Reverse(record.issued_at)));
-    live.truncate(MOST_ROWS);
+    live.truncate(MAX_ROWS);
     Ok(service.store.whole_records(&live).await?)
 }
 
@@ -182,8 +182,8 @@ fn sentence(done: &str) -> Option<&'static str> {
         "enabled" => "The key is enabled again.",
         "deleted" => "The key is deleted. It lets nobody in any more.",
         "all-revoked" => "All tokens of this user are revoked.",
-        "blocked" => "The user is blocked, and all tokens of before are void.",
-        "unblocked" => "The user may sign in again. The tokens of before stay void.",
+        "blocked" => "The user is blocked, and all tokens of before are invalidate.",
+        "unblocked" => "The user may sign in again. The tokens of before stay invalidate.",
         "signed-out" => "You are signed out.",
         _ => return None,
     })
@@ -198,10 +198,10 @@ const fn label(state: State) -> &'static str {
         State::Ended(Reason::Expired) => "expired",
         State::Ended(Reason::Revoked) => "revoked",
         State::Ended(Reason::Replaced) => "replaced",
-        State::Ended(Reason::UserBlocked) => "void: the user was blocked",
-        State::Ended(Reason::UserChanged) => "void: the user changed",
-        State::Ended(Reason::UserRemoved) => "void: the user was removed",
-        State::Ended(Reason::Malformed | Reason::Forged | Reason::Unknown | Reason::Disabled) => "void",
+        State::Ended(Reason::UserBlocked) => "invalidate: the user was blocked",
+        State::Ended(Reason::UserChanged) => "invalidate: the user changed",
+        State::Ended(Reason::UserRemoved) => "invalidate: the user was removed",
+        State::Ended(Reason::Malformed | Reason::Forged | Reason::Unknown | Reason::Disabled) => "invalidate",
     }
 }
 

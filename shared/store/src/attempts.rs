@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
-use login::pace::{self, Counters};
+use login::rate_limit::{self, Counters};
 use token::Timestamp;
 
 use crate::{
@@ -20,11 +20,11 @@ mod pair;
 
 /// Whether an attempt may go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pace {
+pub enum RateLimit {
     /// It was counted; check the password.
-    Go,
+    Allowed,
     /// Not before this much time has passed; it was not counted.
-    Wait(Duration),
+    RetryAfter(Duration),
 }
 
 /// What became of an attempt whose pair has a reservation.
@@ -51,23 +51,23 @@ impl Store {
     /// Reserves a place in the budget that this counter's key names.
     ///
     /// # Errors
-    /// When the store fails; the caller refuses then.
-    pub async fn reserve(&self, counter: &str, id: &str, budget: u32, now: Timestamp) -> Result<Pace, Failure> {
-        let names = vec![("#reserved", RESERVED), ("#forget", PURGE_AT)];
+    /// When the store fails; the caller rejects then.
+    pub async fn reserve(&self, counter: &str, id: &str, budget: u32, now: Timestamp) -> Result<RateLimit, Failure> {
+        let names = vec![("#reserved", RESERVED), ("#purge", PURGE_AT)];
         let values = vec![
             (":own".to_owned(), set([id])),
             (":budget".to_owned(), AttributeValue::N(budget.to_string())),
-            (":forget".to_owned(), item::number(now.after(pace::WINDOW))),
+            (":purge".to_owned(), item::number(now.after(rate_limit::WINDOW))),
         ];
         let condition = "attribute_not_exists(#reserved) OR size(#reserved) < :budget";
-        let update = "ADD #reserved :own SET #forget = :forget";
+        let update = "ADD #reserved :own SET #purge = :purge";
         match self.update_attempt(counter, update, Some(condition), names, values).await? {
-            None => Ok(Pace::Go),
+            None => Ok(RateLimit::Allowed),
             // The first answer to this very write was lost.
-            Some(old) if reserved(&old).iter().any(|other| other == id) => Ok(Pace::Go),
+            Some(old) if reserved(&old).iter().any(|other| other == id) => Ok(RateLimit::Allowed),
             Some(_) => {
-                let over = now.unix().checked_rem(pace::WINDOW.as_secs()).unwrap_or_default();
-                Ok(Pace::Wait(pace::WINDOW.saturating_sub(Duration::from_secs(over))))
+                let over = now.unix().checked_rem(rate_limit::WINDOW.as_secs()).unwrap_or_default();
+                Ok(RateLimit::RetryAfter(rate_limit::WINDOW.saturating_sub(Duration::from_secs(over))))
             }
         }
     }
@@ -77,10 +77,10 @@ impl Store {
     /// # Errors
     /// When the store fails; the place stays taken until the window is over.
     pub async fn release(&self, counter: &str, id: &str, now: Timestamp) -> Result<(), Failure> {
-        let names = vec![("#reserved", RESERVED), ("#forget", PURGE_AT)];
+        let names = vec![("#reserved", RESERVED), ("#purge", PURGE_AT)];
         let values =
-            vec![(":own".to_owned(), set([id])), (":forget".to_owned(), item::number(now.after(pace::WINDOW)))];
-        let update = "DELETE #reserved :own SET #forget = :forget";
+            vec![(":own".to_owned(), set([id])), (":purge".to_owned(), item::number(now.after(rate_limit::WINDOW)))];
+        let update = "DELETE #reserved :own SET #purge = :purge";
         self.update_attempt(counter, update, None, names, values).await.map(drop)
     }
 
@@ -112,7 +112,7 @@ impl Store {
 
 /// The number of the window that this instant lies in.
 pub fn window(now: Timestamp) -> u64 {
-    now.unix().checked_div(pace::WINDOW.as_secs()).unwrap_or_default()
+    now.unix().checked_div(rate_limit::WINDOW.as_secs()).unwrap_or_default()
 }
 
 /// The counters of an attempt at this name from this source address, now.

@@ -171,7 +171,7 @@ impl Store {
         Ok(match unmet_by(&error) {
             Some(old) if old.is_empty() => Sent::Done(Written::Unknown),
             // An attempt of this call made it, and its answer was lost.
-            Some(old) if edit.is_made(&old) => Sent::Done(Written::Now),
+            Some(old) if edit.is_applied(&old) => Sent::Done(Written::Now),
             Some(_) => Sent::Overtaken,
             None if has_no_room(error.code()) => Sent::NoRoom,
             None => return Err(Failure::of(DOING)(error)),
@@ -319,7 +319,7 @@ impl Edit {
     }
 
     /// Whether the item is as this edit leaves it.
-    pub(crate) fn is_made(&self, item: &Item) -> bool {
+    pub(crate) fn is_applied(&self, item: &Item) -> bool {
         self.after.iter().all(|(name, value)| match (value, item.get(*name)) {
             (Some(value), Some(there)) => item::is_same_value(value, there),
             (value, there) => value.is_none() && there.is_none(),

@@ -1,4 +1,4 @@
-//! The clients: one TLS stack (rustls on ring), time limits that leave the authorizer time to answer, bounded retries.
+//! The clients: one TLS stack (rustls on keyring), time limits that leave the authorizer time to answer, bounded retries.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ mod trust;
 pub(crate) use attempts::Attempts;
 pub(crate) use date::Date;
 pub use http::http_client;
-pub use trust::{AMAZON_ROOTS, BadBundle, Trust};
+pub use trust::{AMAZON_ROOTS, BundleError, Trust};
 
 /// Where AWS is and who calls it. On Lambda all of it stands in the environment.
 #[derive(Clone, Debug)]
@@ -97,8 +97,8 @@ impl Connection {
     fn credentials(&self) -> Credentials {
         Credentials::new(
             &self.access_key_id,
-            self.secret_access_key.reveal(),
-            self.session_token.as_ref().map(|token| token.reveal().to_owned()),
+            self.secret_access_key.expose_secret(),
+            self.session_token.as_ref().map(|token| token.expose_secret().to_owned()),
             None,
             "environment",
         )

@@ -51,12 +51,12 @@ impl Store {
         const DOING: &str = "replacing the developer token";
         let bad = |error| Failure::new(DOING, error);
         let table = &self.tables.tokens;
-        // A developer token that remakes itself is the item that is written; any other parent is looked at beside it.
-        let remakes_itself = parent.is_some_and(|parent| parent.format == Format::Developer);
+        // A developer token that regenerates itself is the item that is written; any other parent is looked at beside it.
+        let regenerates_itself = parent.is_some_and(|parent| parent.format == Format::Developer);
         let put = Put::builder().table_name(table).set_item(Some(item::from_record(record)));
         let put = match old {
             None => put.condition_expression("attribute_not_exists(#hash)"),
-            Some(old) if remakes_itself => put
+            Some(old) if regenerates_itself => put
                 .condition_expression(format!("#hash = :old AND {LIVES}"))
                 .set_expression_attribute_names(Some(condition::names()))
                 .set_expression_attribute_values(Some(condition::values(record.issued_at)))
@@ -77,7 +77,7 @@ impl Store {
             .build()
             .map_err(bad)?;
         let unpoint = old.map(|old| self.mark_replaced(record, &old, purge_old_at));
-        let parent = parent.filter(|_| !remakes_itself);
+        let parent = parent.filter(|_| !regenerates_itself);
         let writes = [
             Some(TransactWriteItem::builder().put(put).build()),
             Some(TransactWriteItem::builder().put(point).build()),
@@ -98,14 +98,14 @@ impl Store {
         Update::builder()
             .table_name(&self.tables.tokens)
             .set_key(Some(item::pointer_key(old)))
-            .update_expression("SET #owner = :owner, #at = :now, #forget = :forget")
+            .update_expression("SET #owner = :owner, #at = :now, #purge = :purge")
             .condition_expression("attribute_not_exists(#owner) OR #owner = :owner")
             .expression_attribute_names("#owner", item::OWNER)
             .expression_attribute_names("#at", item::REPLACED_AT)
-            .expression_attribute_names("#forget", item::PURGE_AT)
+            .expression_attribute_names("#purge", item::PURGE_AT)
             .expression_attribute_values(":owner", item::text(record.id.user_id.as_str()))
             .expression_attribute_values(":now", item::number(record.issued_at))
-            .expression_attribute_values(":forget", item::number(purge_at))
+            .expression_attribute_values(":purge", item::number(purge_at))
             .build()
             .map_err(|error| Failure::new("marking the old developer token", error))
     }

@@ -21,7 +21,7 @@ pub struct Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Corrupt(pub &'static str);
 
-/// The codes with which DynamoDB refuses a call for being busy.
+/// The codes with which DynamoDB rejects a call for being busy.
 const BUSY: [&str; 4] = [
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",

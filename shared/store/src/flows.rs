@@ -54,7 +54,7 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn end_flow(&self, user_id: &UserId, id: &Digest) -> Result<bool, Failure> {
-        self.take_away(place(user_id, FLOW, id).key(), "ending the log-in flow").await
+        self.delete_existing(place(user_id, FLOW, id).key(), "ending the log-in flow").await
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Shape {
 
 /// What the engine said to a question that not every engine knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told<T> {
+pub enum Inspected<T> {
     /// The answer.
     This(T),
     /// It does not know the question.
@@ -63,15 +63,15 @@ impl Store {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn ttl(&self, table: &str) -> Result<Told<Option<String>>, Failure> {
+    pub async fn ttl(&self, table: &str) -> Result<Inspected<Option<String>>, Failure> {
         let answer = self.client.describe_time_to_live().table_name(table).send().await;
-        Ok(match told("asking for the TTL of the table", answer)? {
-            Told::NotOffered => Told::NotOffered,
-            Told::This(answer) => {
+        Ok(match inspected("asking for the TTL of the table", answer)? {
+            Inspected::NotOffered => Inspected::NotOffered,
+            Inspected::This(answer) => {
                 let ttl = answer.time_to_live_description;
                 let is_on = |status: &str| matches!(status, "ENABLED" | "ENABLING");
                 let ttl = ttl.filter(|ttl| ttl.time_to_live_status().is_some_and(|status| is_on(status.as_str())));
-                Told::This(ttl.and_then(|ttl| ttl.attribute_name))
+                Inspected::This(ttl.and_then(|ttl| ttl.attribute_name))
             }
         })
     }
@@ -80,15 +80,15 @@ impl Store {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn is_recoverable(&self, table: &str) -> Result<Told<bool>, Failure> {
+    pub async fn is_recoverable(&self, table: &str) -> Result<Inspected<bool>, Failure> {
         let answer = self.client.describe_continuous_backups().table_name(table).send().await;
-        Ok(match told("asking for the backups of the table", answer)? {
-            Told::NotOffered => Told::NotOffered,
-            Told::This(answer) => {
+        Ok(match inspected("asking for the backups of the table", answer)? {
+            Inspected::NotOffered => Inspected::NotOffered,
+            Inspected::This(answer) => {
                 let recovery =
                     answer.continuous_backups_description.and_then(|it| it.point_in_time_recovery_description);
                 let status = recovery.and_then(|it| it.point_in_time_recovery_status);
-                Told::This(status.is_some_and(|status| status.as_str() == "ENABLED"))
+                Inspected::This(status.is_some_and(|status| status.as_str() == "ENABLED"))
             }
         })
     }
@@ -135,15 +135,15 @@ fn shape(table: &TableDescription) -> Shape {
     }
 }
 
-fn told<T, E, R>(doing: &'static str, answer: Result<T, SdkError<E, R>>) -> Result<Told<T>, Failure>
+fn inspected<T, E, R>(doing: &'static str, answer: Result<T, SdkError<E, R>>) -> Result<Inspected<T>, Failure>
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
     R: std::fmt::Debug,
 {
     let is_unknown = |code: &str| matches!(code, "UnknownOperationException" | "UnknownOperation" | "NotImplemented");
     match answer {
-        Ok(answer) => Ok(Told::This(answer)),
-        Err(error) if error.code().is_some_and(is_unknown) => Ok(Told::NotOffered),
+        Ok(answer) => Ok(Inspected::This(answer)),
+        Err(error) if error.code().is_some_and(is_unknown) => Ok(Inspected::NotOffered),
         Err(error) => Err(Failure::of(doing)(error)),
     }
 }

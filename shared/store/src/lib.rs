@@ -1,4 +1,4 @@
-//! What is kept, and where: DynamoDB for users, tokens and attempts, Secrets Manager for the key ring.
+//! What is kept, and where: DynamoDB for users, tokens and attempts, Secrets Manager for the keyring.
 //!
 //! This is the only crate that talks to a network. The names of a token's attributes are known in [`item`] alone. Every
 //! write is conditional, every read that decides something is strongly consistent, and three kinds of "no" are never
@@ -7,7 +7,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`connect`] | the clients: time limits, retries, TLS |
-//! | [`keys`] | the key ring, cached and refreshed |
+//! | [`keys`] | the keyring, cached and refreshed |
 //! | [`verify`] | from the text of a token to a decision, with one read |
 //! | [`list`] | a user's records, page by page |
 //! | [`live`] | the tokens of a user that may be accepted, and how many they are |
@@ -27,7 +27,7 @@
 //! | [`names`] | one user per name |
 //! | [`attempts`] | the limiter of log-ins |
 //! | [`presence`] | whether the tables are there, for the init of a function |
-//! | [`sweep`] | voiding and forgetting, for prune |
+//! | [`sweep`] | invalidating and purging, for prune |
 //! | [`inspection`] | what the engine says of the tables, for `hallpass doctor` |
 
 use aws_sdk_dynamodb::Client;
@@ -61,7 +61,7 @@ pub mod verify;
 
 pub use failure::Failure;
 pub use keys::Keys;
-pub use verify::Refused;
+pub use verify::Rejected;
 
 /// The tables, and the client that reaches them.
 #[derive(Clone, Debug)]

@@ -70,7 +70,7 @@ pub struct LiveCount {
 const PAGE: i32 = 1_000;
 
 /// When it would have to wait longer than this for keys that were left unprocessed, it fails.
-const LONGEST_WAIT: Duration = Duration::from_millis(500);
+const MAX_WAIT: Duration = Duration::from_millis(500);
 
 const DOING: &str = "reading the user's live tokens";
 
@@ -125,7 +125,7 @@ impl Store {
                 if asked.is_empty() {
                     break;
                 }
-                if wait > LONGEST_WAIT {
+                if wait > MAX_WAIT {
                     return Err(Failure::new(DOING, "keys were left unprocessed again and again"));
                 }
                 pause(wait).await;
@@ -189,7 +189,7 @@ impl LiveRecord {
     /// Why a change of the user has invalidated this token for good, if one has.
     pub fn invalidated(&self, user: Option<&User>) -> Option<token::Reason> {
         let Self { id, fingerprint, binding, snapshot, .. } = self;
-        Bound { hash: &id.hash, fingerprint, binding, snapshot }.voided(user)
+        Bound { hash: &id.hash, fingerprint, binding, snapshot }.invalidated(user)
     }
 }
 

@@ -192,7 +192,7 @@ impl Store {
             };
             match unmet(reasons, 0) {
                 Some(there) if there.is_empty() => return Ok(Some(Renamed::Unknown)),
-                Some(there) if edit.is_made(&there) => return Ok(Some(Renamed::Now)),
+                Some(there) if edit.is_applied(&there) => return Ok(Some(Renamed::Now)),
                 Some(_) | None => pause(WAIT.saturating_mul(tries)).await,
             }
         }

@@ -45,8 +45,11 @@ impl Store {
             let (mut found, mut after) = (false, None);
             loop {
                 let page = self.readable_page_of(user_id, after).await?;
-                let live: Vec<Record> =
-                    page.records.into_iter().filter(|record| may_live(record, mark.0.at) && ends(record)).collect();
+                let live: Vec<Record> = page
+                    .records
+                    .into_iter()
+                    .filter(|record| could_be_live(record, mark.0.at) && ends(record))
+                    .collect();
                 found |= !live.is_empty();
                 let marked = self.revoke_records(&live, mark).await?;
                 revoked = revoked.saturating_add(u64::try_from(marked.len()).unwrap_or(u64::MAX));
@@ -95,6 +98,6 @@ impl Store {
 }
 
 /// Whether a record may be accepted now or later, as far as it tells itself.
-pub fn may_live(record: &Record, now: Timestamp) -> bool {
-    record.live_until().is_some_and(|end| !end.has_come(now))
+pub fn could_be_live(record: &Record, now: Timestamp) -> bool {
+    record.live_until().is_some_and(|end| !end.has_passed(now))
 }

@@ -98,7 +98,7 @@ impl Store {
         let room = MAX_MARKS.saturating_sub(marks.len());
         let call = self
             .update_marks(user_id, marks.iter(), now)
-            .update_expression("ADD #left :marks SET #forget = :forget")
+            .update_expression("ADD #left :marks SET #purge = :purge")
             .condition_expression(
                 "attribute_not_exists(#left) OR (size(#left) <= :room AND NOT contains(#left, :last))",
             )
@@ -116,7 +116,7 @@ impl Store {
         }
         let call = self
             .update_marks(user_id, [&last.of_every_state()], now)
-            .update_expression("SET #left = :marks, #forget = :forget");
+            .update_expression("SET #left = :marks, #purge = :purge");
         call.send().await.map(drop).map_err(Failure::of(MARKING))
     }
 
@@ -129,9 +129,9 @@ impl Store {
         let marks = marks.into_iter().map(|mark| mark.0.clone()).collect();
         self.update(mark_key(user_id.as_str()))
             .expression_attribute_names("#left", LEFT)
-            .expression_attribute_names("#forget", PURGE_AT)
+            .expression_attribute_names("#purge", PURGE_AT)
             .expression_attribute_values(":marks", AttributeValue::Ss(marks))
-            .expression_attribute_values(":forget", item::number(now.after(MARK_LIFETIME)))
+            .expression_attribute_values(":purge", item::number(now.after(MARK_LIFETIME)))
     }
 
     /// The marks of a user, strongly read.

@@ -36,7 +36,7 @@ impl Store {
     ///
     /// # Errors
     /// Names the first that cannot.
-    pub async fn look_as_verifier(&self) -> Result<Option<Timestamp>, Absent> {
+    pub async fn check_as_verifier(&self) -> Result<Option<Timestamp>, Absent> {
         let tokens = (&self.tables.tokens, item::key(NOBODY, NOBODY));
         let users = (&self.tables.users, item::user_key_of(NOBODY));
         if let Ok(clock) = self.batch([tokens.clone(), users.clone()]).await {
@@ -55,7 +55,7 @@ impl Store {
     ///
     /// # Errors
     /// When it cannot.
-    pub async fn look_as_limiter(&self) -> Result<(), Absent> {
+    pub async fn check_as_limiter(&self) -> Result<(), Absent> {
         let call = self.client.delete_item().table_name(&self.tables.attempts);
         let outcome = call.set_key(Some(item::attempt_key(NOBODY))).send().await;
         let table = self.tables.attempts.clone();
@@ -67,7 +67,7 @@ impl Store {
     ///
     /// # Errors
     /// Names the first that cannot.
-    pub async fn look_as_pruner(&self) -> Result<Option<Timestamp>, Absent> {
+    pub async fn check_as_pruner(&self) -> Result<Option<Timestamp>, Absent> {
         let date = Date::default();
         for (variable, table, key) in [
             ("HALLPASS_TOKENS_TABLE", &self.tables.tokens, item::key(NOBODY, NOBODY)),

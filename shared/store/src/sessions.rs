@@ -51,7 +51,7 @@ impl Session {
     }
 
     /// Whether a change of the user has invalidated this session for good, by the rule that holds for tokens.
-    pub fn voided(&self, user: Option<&User>) -> Option<Reason> {
+    pub fn invalidated(&self, user: Option<&User>) -> Option<Reason> {
         lifecycle::changed_since(&self.fingerprint, &self.binding, user)
     }
 

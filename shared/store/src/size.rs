@@ -10,7 +10,7 @@ use crate::item::{self, Item};
 pub const MAX_RECORD_BYTES: usize = 4_096;
 
 /// The longest ID of a token, in bytes.
-const LONGEST_ID: usize = 87;
+const MAX_ID_LENGTH: usize = 87;
 
 /// What the first ancestor of a family adds, in bytes: a rotation by another user's token adds one.
 const NEXT_ANCESTOR: usize = 32;
@@ -33,7 +33,7 @@ pub fn excess(record: &Record) -> Option<usize> {
         purge_at: Some(at),
         ..record.clone()
     });
-    item.entry(item::ISSUED_BY_FAMILY.to_owned()).or_insert_with(|| item::text("x".repeat(LONGEST_ID)));
+    item.entry(item::ISSUED_BY_FAMILY.to_owned()).or_insert_with(|| item::text("x".repeat(MAX_ID_LENGTH)));
     // It goes when the token is revoked.
     item.insert(item::LIVE_UNTIL.to_owned(), item::number(at));
     bytes_of(&item).saturating_add(NEXT_ANCESTOR).checked_sub(MAX_RECORD_BYTES).filter(|excess| *excess > 0)

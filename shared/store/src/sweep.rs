@@ -1,4 +1,4 @@
-//! Voiding and forgetting, for prune. Nothing here can make a record.
+//! Invalidating and purging, for prune. Nothing here can make a record.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -105,7 +105,7 @@ impl Invalidation {
 const BUSY_WAIT: Duration = Duration::from_millis(50);
 
 /// The longest such wait.
-const LONGEST_BUSY_WAIT: Duration = Duration::from_millis(1_600);
+const MAX_BUSY_WAIT: Duration = Duration::from_millis(1_600);
 
 /// The key of the item that remembers where a sweep stopped. It stands beside the counters of log-ins, because prune
 /// must not be able to make an item among the tokens.
@@ -115,7 +115,7 @@ const SWEEP: &str = "sweep#tokens";
 const UNPROCESSED_WAIT: Duration = Duration::from_millis(20);
 
 /// When it would have to wait longer than this, it fails, and the next sweep goes on.
-const LONGEST_UNPROCESSED_WAIT: Duration = Duration::from_secs(2);
+const MAX_UNPROCESSED_WAIT: Duration = Duration::from_secs(2);
 
 const DOING: &str = "sweeping the tokens";
 
@@ -125,13 +125,18 @@ impl Store {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn void(&self, change: &Invalidation, now: Timestamp, retention: Duration) -> Result<Marked, Failure> {
+    pub async fn invalidate(
+        &self,
+        change: &Invalidation,
+        now: Timestamp,
+        retention: Duration,
+    ) -> Result<Marked, Failure> {
         let purge_at = lifecycle::purge_at(change.expires_at, Some(now), retention);
         let revocation = Revocation { at: now, because: change.because };
         let mut wait = BUSY_WAIT;
         loop {
             match self.revoke_one(&change.id, change.format, revocation, purge_at).await {
-                Err(failure) if failure.is_throttled() && wait <= LONGEST_BUSY_WAIT => pause(wait).await,
+                Err(failure) if failure.is_throttled() && wait <= MAX_BUSY_WAIT => pause(wait).await,
                 outcome => return outcome,
             }
             wait = wait.saturating_mul(2);
@@ -150,13 +155,13 @@ impl Store {
         Ok(Part { entries, next: answer.last_evaluated_key.as_ref().and_then(Place::of) })
     }
 
-    /// Forgets an item whose time has come. `false` if it has not, after all.
+    /// Purges an item whose time has come. `false` if it has not, after all.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn forget(&self, key: &Place, now: Timestamp) -> Result<bool, Failure> {
+    pub async fn purge(&self, key: &Place, now: Timestamp) -> Result<bool, Failure> {
         let call = self.client.delete_item().table_name(&self.tables.tokens).set_key(Some(key.key()));
-        let call = call.condition_expression("#forget <= :now").expression_attribute_names("#forget", PURGE_AT);
+        let call = call.condition_expression("#purge <= :now").expression_attribute_names("#purge", PURGE_AT);
         if_met(DOING, call.expression_attribute_values(":now", item::number(now)).send().await)
     }
 
@@ -202,7 +207,7 @@ impl Store {
                 if asked.is_empty() {
                     break;
                 }
-                if wait > LONGEST_UNPROCESSED_WAIT {
+                if wait > MAX_UNPROCESSED_WAIT {
                     return Err(Failure::new(DOING, "keys were left unprocessed again and again"));
                 }
                 pause(wait).await;

@@ -45,7 +45,7 @@ impl Store {
     /// token that it was to replace go on.
     ///
     /// # Errors
-    /// When the store fails. The record then stays until it is forgotten, and nobody holds its text.
+    /// When the store fails. The record then stays until it is purged, and nobody holds its text.
     pub async fn withdraw(&self, record: &Record) -> Result<(), Failure> {
         match record.replaces {
             Some(old) => self.undo_rotation(record, old).await,
@@ -66,7 +66,7 @@ impl Store {
         // The condition is not met if the record went before, or another developer token took its place.
         if_met(WITHDRAWING, call.send().await)?;
         if record.format == Format::Developer {
-            self.take_away(item::pointer_key(&record.id.hash), WITHDRAWING).await?;
+            self.delete_existing(item::pointer_key(&record.id.hash), WITHDRAWING).await?;
         }
         Ok(())
     }
@@ -101,9 +101,9 @@ impl Store {
         let mut set = "SET #revoked = :at, #because = :because".to_owned();
         let mut call = self.update(item::record_key(id, format));
         if let Some(purge_at) = purge_at {
-            set.push_str(", #forget = :forget");
-            call = call.expression_attribute_names("#forget", item::PURGE_AT);
-            call = call.expression_attribute_values(":forget", item::number(purge_at));
+            set.push_str(", #purge = :purge");
+            call = call.expression_attribute_names("#purge", item::PURGE_AT);
+            call = call.expression_attribute_values(":purge", item::number(purge_at));
         }
         let call = call
             .update_expression(format!("{set} REMOVE #live"))
@@ -147,8 +147,8 @@ impl Store {
     ///
     /// # Errors
     /// When the store fails; the caller ignores it.
-    pub async fn note_use(&self, record: &Record, now: Timestamp) -> Result<bool, Failure> {
-        if record.last_used_at.is_some_and(|last| !last.after(USE_RESOLUTION).has_come(now)) {
+    pub async fn record_last_used(&self, record: &Record, now: Timestamp) -> Result<bool, Failure> {
+        if record.last_used_at.is_some_and(|last| !last.after(USE_RESOLUTION).has_passed(now)) {
             return Ok(false);
         }
         let call = self
@@ -189,7 +189,7 @@ impl Store {
 
     /// Deletes an item. `false` if it was not there. Of several calls at once, one deletes it: a transaction, which
     /// DynamoDB makes once, however often its answer is lost.
-    pub(crate) async fn take_away(&self, key: Item, doing: &'static str) -> Result<bool, Failure> {
+    pub(crate) async fn delete_existing(&self, key: Item, doing: &'static str) -> Result<bool, Failure> {
         let delete = Delete::builder().table_name(&self.tables.tokens).set_key(Some(key));
         let delete =
             delete.condition_expression("attribute_exists(#user)").expression_attribute_names("#user", item::USER_ID);

@@ -14,18 +14,18 @@ use crate::{
     marks::{self, ChangeMarks, Marked},
 };
 
-/// A token that was refused, and its public name where the text gave it away.
+/// A token that was rejected, and its public name where the text gave it away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct Rejected {
     /// Why.
     pub reason: Reason,
-    /// Which token, if its seal was good.
+    /// Which token, if its signature was good.
     pub token_id: Option<TokenId>,
     /// What of the user changed, if that is why and the record can tell.
     pub changed: Changed,
 }
 
-impl Refused {
+impl Rejected {
     /// A rejection for this reason, of this token.
     pub fn new(rejection: impl Into<Rejection>, token_id: Option<TokenId>) -> Self {
         let Rejection { reason, changed } = rejection.into();
@@ -65,12 +65,12 @@ impl Store {
     /// When the store does not answer in [`READ_LIMIT`], or holds something it must not. That is never a yes.
     pub async fn verify(
         &self,
-        ring: &Keyring,
+        keyring: &Keyring,
         issuer: &Issuer,
         text: &Text,
         now: Timestamp,
-    ) -> Result<Result<Admitted, Refused>, Failure> {
-        let checked = self.check(ring, issuer, text, now, Reading::RecordAndUser).await?;
+    ) -> Result<Result<Admitted, Rejected>, Failure> {
+        let checked = self.check(keyring, issuer, text, now, Reading::RecordAndUser).await?;
         Ok(checked.map(|marked| marked.value))
     }
 
@@ -80,12 +80,12 @@ impl Store {
     /// As [`Store::verify`].
     pub async fn verify_to_issue(
         &self,
-        ring: &Keyring,
+        keyring: &Keyring,
         issuer: &Issuer,
         text: &Text,
         now: Timestamp,
-    ) -> Result<Result<Marked<Admitted>, Refused>, Failure> {
-        self.check(ring, issuer, text, now, Reading::MarkToo).await
+    ) -> Result<Result<Marked<Admitted>, Rejected>, Failure> {
+        self.check(keyring, issuer, text, now, Reading::MarkToo).await
     }
 
     /// What there is now of a token that was admitted a moment ago: its record, its user and the user's marks in one
@@ -100,25 +100,25 @@ impl Store {
 
     async fn check(
         &self,
-        ring: &Keyring,
+        keyring: &Keyring,
         issuer: &Issuer,
         text: &Text,
         now: Timestamp,
         reading: Reading,
-    ) -> Result<Result<Marked<Admitted>, Refused>, Failure> {
-        let claim = match token::open(ring, issuer, text.reveal(), now) {
+    ) -> Result<Result<Marked<Admitted>, Rejected>, Failure> {
+        let claim = match token::open(keyring, issuer, text.expose_secret(), now) {
             Ok(claim) => claim,
-            Err(reason) => return Ok(Err(Refused::new(reason, None))),
+            Err(reason) => return Ok(Err(Rejected::new(reason, None))),
         };
         let token_id = claim.user_id.map(|user_id| TokenId { user_id, hash: claim.hash });
         let found = within_limit(self.read(&claim, reading)).await?;
         if found.replaced.is_some() {
-            return Ok(Err(Refused::new(Reason::Replaced, found.replaced)));
+            return Ok(Err(Rejected::new(Reason::Replaced, found.replaced)));
         }
         let token_id = token_id.or(found.record.as_ref().map(|record| record.id));
         let marks = found.marks;
         let admitted = token::admit(&claim, found.record, found.user, now);
-        Ok(admitted.map(|value| Marked { value, marks }).map_err(|rejection| Refused::new(rejection, token_id)))
+        Ok(admitted.map(|value| Marked { value, marks }).map_err(|rejection| Rejected::new(rejection, token_id)))
     }
 
     /// The public name of a claimed token. A developer token's text does not say whose it is: its pointer does.

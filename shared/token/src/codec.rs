@@ -6,7 +6,7 @@
 //! | [`developer`] | `<prefix>6879-<43>` |
 //! | [`jwt`] | `<header>.<claims>.<43>` |
 //!
-//! The shapes never overlap, and there is one text per token: any other spelling of the same bytes is refused.
+//! The shapes never overlap, and there is one text per token: any other spelling of the same bytes is rejected.
 
 use std::{fmt, str::FromStr};
 
@@ -33,7 +33,7 @@ pub const MAX_LENGTH: usize = 4096;
 /// The format of a token's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Format {
-    /// The default: user id and expiry in the open, sealed.
+    /// The default: user id and expiry in the open, signed.
     Signed,
     /// One per user, opaque.
     Developer,
@@ -50,14 +50,14 @@ pub struct Issuer {
 
 /// A deployment cannot be named so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BadIssuer {
+pub enum IssuerError {
     /// The prefix is not 0 to 20 of `[A-Za-z0-9_-]`.
     Prefix,
     /// The realm is not 1 to 64 printable ASCII characters without `"` and `\`, or has spaces around it.
     Realm,
 }
 
-/// What a token says, once its seal and its time have been checked. Only [`open`] makes one.
+/// What a token says, once its signature and its time have been checked. Only [`open`] makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Claim {
@@ -76,18 +76,18 @@ pub struct Claim {
 /// A token that was just made: the text to show once, and what of it goes into the record.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Sealed {
+pub struct IssuedText {
     /// The text for its holder.
     pub text: Text,
     /// Its public name.
     pub id: TokenId,
-    /// The key that sealed it.
+    /// The key that signed it.
     pub key_id: String,
     /// The digest of a JWT's claims.
     pub payload_digest: Option<jwt::PayloadDigest>,
 }
 
-/// The ring has no key yet whose time to sign has come.
+/// The keyring has no key yet whose time to sign has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoSigningKey;
 
@@ -96,10 +96,10 @@ pub struct NoSigningKey;
 pub(crate) enum Verdict {
     /// It is not of this format; the next validator may know it.
     NotMine,
-    /// It is of this format's shape and the seal is not ours; the next validator may know it all the same.
+    /// It is of this format's shape and the signature is not ours; the next validator may know it all the same.
     Forged,
-    /// It is ours, and it is refused.
-    Refused(Reason),
+    /// It is ours, and it is rejected.
+    Rejected(Reason),
     /// It is ours, and it is good as far as the text can tell.
     Claim(Claim),
 }
@@ -110,17 +110,17 @@ pub(crate) type Validator = fn(&Keyring, &Issuer, &str, Timestamp) -> Verdict;
 /// The validators, in the order they are tried: the cheapest look at the text first.
 const VALIDATORS: [Validator; 3] = [developer::open, signed::open, jwt::open];
 
-/// Opens a text: shape, seal, time. It reads nothing but its arguments and, for a signed token, allocates nothing.
+/// Opens a text: shape, sign, time. It reads nothing but its arguments and, for a signed token, allocates nothing.
 ///
 /// # Errors
 /// [`Reason::Malformed`], [`Reason::Forged`] or [`Reason::Expired`].
-pub fn open(ring: &Keyring, issuer: &Issuer, text: &str, now: Timestamp) -> Result<Claim, Reason> {
-    open_with(&VALIDATORS, ring, issuer, text, now)
+pub fn open(keyring: &Keyring, issuer: &Issuer, text: &str, now: Timestamp) -> Result<Claim, Reason> {
+    open_with(&VALIDATORS, keyring, issuer, text, now)
 }
 
 fn open_with(
     validators: &[Validator],
-    ring: &Keyring,
+    keyring: &Keyring,
     issuer: &Issuer,
     text: &str,
     now: Timestamp,
@@ -130,10 +130,10 @@ fn open_with(
         return Err(reason);
     }
     for validator in validators {
-        match validator(ring, issuer, text, now) {
+        match validator(keyring, issuer, text, now) {
             Verdict::NotMine => {}
             Verdict::Forged => reason = Reason::Forged,
-            Verdict::Refused(reason) => return Err(reason),
+            Verdict::Rejected(reason) => return Err(reason),
             Verdict::Claim(claim) => return Ok(claim),
         }
     }
@@ -145,15 +145,15 @@ impl Issuer {
     ///
     /// # Errors
     /// When one of them could not stand in a token, a header or a body as it is.
-    pub fn new(prefix: &str, realm: &str) -> Result<Self, BadIssuer> {
+    pub fn new(prefix: &str, realm: &str) -> Result<Self, IssuerError> {
         let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
         if prefix.len() > 20 || !prefix.bytes().all(word) {
-            return Err(BadIssuer::Prefix);
+            return Err(IssuerError::Prefix);
         }
         let quotable = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
         let is_framed = realm.starts_with(' ') || realm.ends_with(' ');
         if realm.is_empty() || realm.len() > 64 || !realm.bytes().all(quotable) || is_framed {
-            return Err(BadIssuer::Realm);
+            return Err(IssuerError::Realm);
         }
         Ok(Self { prefix: prefix.to_owned(), realm: realm.to_owned() })
     }
@@ -255,7 +255,7 @@ impl fmt::Display for Format {
     }
 }
 
-impl fmt::Display for BadIssuer {
+impl fmt::Display for IssuerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Prefix => "a prefix is 0 to 20 of [A-Za-z0-9_-]",
@@ -266,11 +266,11 @@ impl fmt::Display for BadIssuer {
 
 impl fmt::Display for NoSigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no key of the ring signs yet")
+        f.write_str("no key of the keyring signs yet")
     }
 }
 
-impl std::error::Error for BadIssuer {}
+impl std::error::Error for IssuerError {}
 impl std::error::Error for NoSigningKey {}
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The `Authorization` header, read into one credential or refused.
+//! The `Authorization` header, read into one credential or rejected.
 //!
 //! `Bearer t` (RFC 6750), `Token t`, bare `t` and `Basic base64(t:)` (RFC 7617) carry a token; `Basic base64(name:password)`
 //! carries a log-in. The scheme's case does not matter. The query string is never looked at.
@@ -77,7 +77,7 @@ impl Credential {
 }
 
 impl Login {
-    /// A log-in that did not come as a header. What a header may not hold is refused here as well.
+    /// A log-in that did not come as a header. What a header may not hold is rejected here as well.
     pub fn new(username: &str, password: &str) -> Option<Self> {
         let fits = username.len().saturating_add(password.len()) <= MAX_LENGTH;
         let usable = fits && !username.is_empty() && !username.chars().chain(password.chars()).any(char::is_control);
@@ -90,7 +90,7 @@ impl Login {
     }
 
     /// The password, for the one place that checks it.
-    pub fn reveal_password(&self) -> &str {
+    pub fn expose_password(&self) -> &str {
         &self.password
     }
 }
@@ -123,8 +123,8 @@ mod tests {
     fn check(values: &[&str], expected: &str) {
         let got = match Credential::from_header(values.iter().copied()) {
             Ok(None) => "none".to_owned(),
-            Ok(Some(Credential::Token(text))) => format!("token {}", text.reveal()),
-            Ok(Some(Credential::Login(login))) => format!("login {} / {}", login.username(), login.reveal_password()),
+            Ok(Some(Credential::Token(text))) => format!("token {}", text.expose_secret()),
+            Ok(Some(Credential::Login(login))) => format!("login {} / {}", login.username(), login.expose_password()),
             Err(Unusable::Doubled) => "doubled".to_owned(),
             Err(Unusable::Malformed) => "malformed".to_owned(),
         };

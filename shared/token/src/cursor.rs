@@ -56,24 +56,24 @@ const MASK: u8 = 2;
 const SEARCH: u8 = 3;
 
 /// The cursor of this place, in base64url. `None` while no key signs.
-pub fn seal(ring: &Keyring, list: &List, position: Position, now: Timestamp) -> Option<String> {
-    encrypt(ring, &list.context(), &place(position), now)
+pub fn sign(keyring: &Keyring, list: &List, position: Position, now: Timestamp) -> Option<String> {
+    encrypt(keyring, &list.context(), &place(position), now)
 }
 
-/// The place of a cursor that was given out for this list, under any key of the ring.
-pub fn open(ring: &Keyring, list: &List, cursor: &str) -> Option<Position> {
-    let place = decrypt(ring, &list.context(), cursor)?;
+/// The place of a cursor that was given out for this list, under any key of the keyring.
+pub fn open(keyring: &Keyring, list: &List, cursor: &str) -> Option<Position> {
+    let place = decrypt(keyring, &list.context(), cursor)?;
     position(place.as_slice().try_into().ok()?)
 }
 
 /// The cursor of this place in a search, in base64url. `None` while no key signs.
-pub fn seal_search(ring: &Keyring, search: &Search, place: &str, now: Timestamp) -> Option<String> {
-    encrypt(ring, &search.context(), place.as_bytes(), now)
+pub fn encrypt_search(keyring: &Keyring, search: &Search, place: &str, now: Timestamp) -> Option<String> {
+    encrypt(keyring, &search.context(), place.as_bytes(), now)
 }
 
-/// The place of a cursor that was given out for this search, under any key of the ring.
-pub fn open_search(ring: &Keyring, search: &Search, cursor: &str) -> Option<String> {
-    String::from_utf8(decrypt(ring, &search.context(), cursor)?).ok()
+/// The place of a cursor that was given out for this search, under any key of the keyring.
+pub fn open_search(keyring: &Keyring, search: &Search, cursor: &str) -> Option<String> {
+    String::from_utf8(decrypt(keyring, &search.context(), cursor)?).ok()
 }
 
 impl List {
@@ -116,16 +116,16 @@ fn position(place: &[u8; PLACE]) -> Option<Position> {
     }
 }
 
-fn encrypt(ring: &Keyring, context: &[u8], place: &[u8], now: Timestamp) -> Option<String> {
-    let key = ring.signing(now)?;
+fn encrypt(keyring: &Keyring, context: &[u8], place: &[u8], now: Timestamp) -> Option<String> {
+    let key = keyring.signing(now)?;
     let tag = tag(key, context, place);
     Some(Base64UrlUnpadded::encode_string(&[tag.as_slice(), &masked(key, &tag, place)].concat()))
 }
 
-fn decrypt(ring: &Keyring, context: &[u8], cursor: &str) -> Option<Vec<u8>> {
+fn decrypt(keyring: &Keyring, context: &[u8], cursor: &str) -> Option<Vec<u8>> {
     let decoded = Base64UrlUnpadded::decode_vec(Some(cursor).filter(|cursor| cursor.len() <= MAX_LENGTH)?).ok()?;
     let (given, encrypted) = decoded.split_first_chunk::<TAG>()?;
-    ring.keys().iter().find_map(|key| {
+    keyring.keys().iter().find_map(|key| {
         let place = masked(key, given, encrypted);
         let is_ours = bool::from(tag(key, context, &place).ct_eq(given));
         is_ours.then_some(place)
@@ -180,11 +180,11 @@ mod tests {
 
     #[test]
     fn a_cursor_leads_back_to_its_place_and_shows_nothing_of_it() {
-        let ring = Keyring::parse(RING).unwrap();
+        let keyring = Keyring::parse(RING).unwrap();
         let list = list("1", "1");
         for position in positions() {
-            let cursor = seal(&ring, &list, position, NOW).unwrap();
-            assert_eq!(open(&ring, &list, &cursor), Some(position));
+            let cursor = sign(&keyring, &list, position, NOW).unwrap();
+            assert_eq!(open(&keyring, &list, &cursor), Some(position));
             assert_eq!(cursor.len(), 44);
             assert!(!cursor.contains("AAAAAA") && !cursor.contains("BBBBBB"));
             // A key that no longer signs still opens.
@@ -193,43 +193,43 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_of_another_list_another_ring_or_with_another_bit_is_none() {
-        let ring = Keyring::parse(RING).unwrap();
+    fn a_cursor_of_another_list_another_keyring_or_with_another_bit_is_none() {
+        let keyring = Keyring::parse(RING).unwrap();
         let own = list("1", "1");
         for position in positions() {
-            let cursor = seal(&ring, &own, position, NOW).unwrap();
+            let cursor = sign(&keyring, &own, position, NOW).unwrap();
             for other in [list("2", "1"), list("1", "2"), list("11", "1"), list("2", "2")] {
-                assert_eq!(open(&ring, &other, &cursor), None, "{other:?}");
+                assert_eq!(open(&keyring, &other, &cursor), None, "{other:?}");
             }
             assert_eq!(open(&Keyring::parse(OTHER).unwrap(), &own, &cursor), None);
             let bytes = Base64UrlUnpadded::decode_vec(&cursor).unwrap();
             for bit in 0..bytes.len() * 8 {
                 let mut changed = bytes.clone();
                 changed[bit / 8] ^= 1 << (bit % 8);
-                assert_eq!(open(&ring, &own, &Base64UrlUnpadded::encode_string(&changed)), None, "{bit}");
+                assert_eq!(open(&keyring, &own, &Base64UrlUnpadded::encode_string(&changed)), None, "{bit}");
             }
         }
     }
 
     #[test]
     fn what_is_no_cursor_is_none() {
-        let ring = Keyring::parse(RING).unwrap();
+        let keyring = Keyring::parse(RING).unwrap();
         let own = list("1", "1");
-        let cursor = seal(&ring, &own, Position::Developer, NOW).unwrap();
+        let cursor = sign(&keyring, &own, Position::Developer, NOW).unwrap();
         for text in ["", "a", "AAAA", "\u{e9}", " ", &cursor[..43], &format!("{cursor}A"), &format!("{cursor}=")] {
-            assert_eq!(open(&ring, &own, text), None, "{text}");
+            assert_eq!(open(&keyring, &own, text), None, "{text}");
         }
     }
 
     #[test]
     fn a_cursor_of_a_search_is_good_for_its_own_caller_and_token_alone_and_shows_nothing() {
-        let ring = Keyring::parse(RING).unwrap();
+        let keyring = Keyring::parse(RING).unwrap();
         let search =
             |caller: &str, token: &str| Search { caller: caller.parse().unwrap(), token: token.parse().unwrap() };
         let own = search("2", "1.AAAAAAAAAAAAAAAAAAAAAA");
         for place in ["", "1", "1.AAAAAAAAAAAAAAAAAAAAAA~~1~1\nBBBBBBBBBBBBBBBBBBBBBA", &"x".repeat(1_000)] {
-            let cursor = seal_search(&ring, &own, place, NOW).unwrap();
-            assert_eq!(open_search(&ring, &own, &cursor).as_deref(), Some(place));
+            let cursor = encrypt_search(&keyring, &own, place, NOW).unwrap();
+            assert_eq!(open_search(&keyring, &own, &cursor).as_deref(), Some(place));
             assert!(cursor.len() <= MAX_LENGTH && !cursor.contains("AAAAAA") && !cursor.contains("eHh4"), "{cursor}");
             for other in [
                 search("3", "1.AAAAAAAAAAAAAAAAAAAAAA"),
@@ -237,19 +237,19 @@ mod tests {
                 search("2", "11.AAAAAAAAAAAAAAAAAAAAAA"),
                 search("21", "1.AAAAAAAAAAAAAAAAAAAAAA"),
             ] {
-                assert_eq!(open_search(&ring, &other, &cursor), None, "{other:?}");
+                assert_eq!(open_search(&keyring, &other, &cursor), None, "{other:?}");
             }
             assert_eq!(open_search(&Keyring::parse(OTHER).unwrap(), &own, &cursor), None);
-            assert_eq!(open(&ring, &list("2", "1"), &cursor), None, "of a list");
+            assert_eq!(open(&keyring, &list("2", "1"), &cursor), None, "of a list");
             let bytes = Base64UrlUnpadded::decode_vec(&cursor).unwrap();
             for bit in 0..bytes.len() * 8 {
                 let mut changed = bytes.clone();
                 changed[bit / 8] ^= 1 << (bit % 8);
-                assert_eq!(open_search(&ring, &own, &Base64UrlUnpadded::encode_string(&changed)), None, "{bit}");
+                assert_eq!(open_search(&keyring, &own, &Base64UrlUnpadded::encode_string(&changed)), None, "{bit}");
             }
         }
-        assert_eq!(open_search(&ring, &own, &"A".repeat(MAX_LENGTH + 4)), None);
-        let of_list = seal(&ring, &list("2", "1"), Position::Developer, NOW).unwrap();
-        assert_eq!(open_search(&ring, &own, &of_list), None, "of a list");
+        assert_eq!(open_search(&keyring, &own, &"A".repeat(MAX_LENGTH + 4)), None);
+        let of_list = sign(&keyring, &list("2", "1"), Position::Developer, NOW).unwrap();
+        assert_eq!(open_search(&keyring, &own, &of_list), None, "of a list");
     }
 }

@@ -27,7 +27,7 @@ pub struct TokenId {
 
 /// The text is not an id of this kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotAnId;
+pub struct ParseIdError;
 
 impl UserId {
     /// The id as text.
@@ -64,31 +64,31 @@ impl TokenHash {
 }
 
 impl FromStr for UserId {
-    type Err = NotAnId;
+    type Err = ParseIdError;
 
-    fn from_str(text: &str) -> Result<Self, NotAnId> {
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
         if text.is_empty() || !text.bytes().all(allowed) {
-            return Err(NotAnId);
+            return Err(ParseIdError);
         }
-        ArrayString::from(text).map(Self).map_err(|_| NotAnId)
+        ArrayString::from(text).map(Self).map_err(|_| ParseIdError)
     }
 }
 
 /// Strict: 22 characters of base64url whose last four bits are zero.
 impl FromStr for TokenHash {
-    type Err = NotAnId;
+    type Err = ParseIdError;
 
-    fn from_str(text: &str) -> Result<Self, NotAnId> {
-        decode_exactly(text).map(Self).ok_or(NotAnId)
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        decode_exactly(text).map(Self).ok_or(ParseIdError)
     }
 }
 
 impl FromStr for TokenId {
-    type Err = NotAnId;
+    type Err = ParseIdError;
 
-    fn from_str(text: &str) -> Result<Self, NotAnId> {
-        let (user_id, hash) = text.split_once('.').ok_or(NotAnId)?;
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        let (user_id, hash) = text.split_once('.').ok_or(ParseIdError)?;
         Ok(Self { user_id: user_id.parse()?, hash: hash.parse()? })
     }
 }
@@ -117,13 +117,13 @@ impl fmt::Display for TokenId {
     }
 }
 
-impl fmt::Display for NotAnId {
+impl fmt::Display for ParseIdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("not an id")
     }
 }
 
-impl std::error::Error for NotAnId {}
+impl std::error::Error for ParseIdError {}
 
 #[cfg(test)]
 mod tests {
@@ -146,7 +146,7 @@ mod tests {
     fn a_token_id_has_one_text() {
         let check = |text: &str, good: bool| {
             let id = text.parse::<TokenId>();
-            assert_eq!(id.map(|id| id.to_string()).as_deref(), if good { Ok(text) } else { Err(&NotAnId) });
+            assert_eq!(id.map(|id| id.to_string()).as_deref(), if good { Ok(text) } else { Err(&ParseIdError) });
         };
         check("1.AAAAAAAAAAAAAAAAAAAAAA", true);
         check("1.AAAAAAAAAAAAAAAAAAAAAB", false); // trailing bits

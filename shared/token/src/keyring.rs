@@ -1,6 +1,6 @@
-//! The ring of signing keys, and the subkey that each format derives from them.
+//! The keyring of signing keys, and the subkey that each format derives from them.
 //!
-//! A format never uses a ring key itself: it uses HKDF-SHA256 (RFC 5869) of it with a label of its own, so a tag of one
+//! A format never uses a keyring key itself: it uses HKDF-SHA256 (RFC 5869) of it with a label of its own, so a tag of one
 //! format is worthless in another.
 
 use std::{cmp::Reverse, collections::HashSet, fmt};
@@ -28,7 +28,7 @@ pub struct Keyring {
     keys: Vec<Key>,
 }
 
-/// One key of the ring, with the subkeys derived from it.
+/// One key of the keyring, with the subkeys derived from it.
 pub struct Key {
     id: String,
     signs_from: Timestamp,
@@ -41,9 +41,9 @@ pub struct Key {
     pub(crate) jwt_header: String,
 }
 
-/// Why a ring was refused. No variant carries a key.
+/// Why a keyring was rejected. No variant carries a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BadKeyring {
+pub enum KeyringError {
     /// It is not JSON of the form `[{"id","key","signs_from"}]`.
     NotARing(String),
     /// It has no key, or more than four.
@@ -62,7 +62,7 @@ pub enum BadKeyring {
     WellKnown(String),
 }
 
-/// A ring as it is kept in Secrets Manager or `HALLPASS_KEYS`.
+/// A keyring as it is kept in Secrets Manager or `HALLPASS_KEYS`.
 #[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 #[serde(deny_unknown_fields)]
 struct KeyText {
@@ -75,85 +75,85 @@ struct KeyText {
 /// CloudFormation can make a secret of one JSON object, but not of a list, so that a lone key may stand for the list.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum RingText {
+enum KeyringText {
     One(KeyText),
     Many(Vec<KeyText>),
 }
 
 impl Keyring {
-    /// How many keys a ring may have: enough for two rotations under way.
+    /// How many keys a keyring may have: enough for two rotations under way.
     pub const MAX_KEYS: usize = 4;
 
     /// The fewest bytes of a key: RFC 7518 section 3.2 asks for the size of the hash.
     pub const MIN_KEY_BYTES: usize = 32;
 
-    /// Reads a ring: `[{"id": "a", "key": "<base64url>", "signs_from": <seconds>}]`, or one such object. What editors and
+    /// Reads a keyring: `[{"id": "a", "key": "<base64url>", "signs_from": <seconds>}]`, or one such object. What editors and
     /// shells put around the text or around a key is left out.
     ///
     /// # Errors
-    /// Everything that makes a ring unsafe or ambiguous; the caller refuses to start.
-    pub fn parse(json: &str) -> Result<Self, BadKeyring> {
-        let ring = serde_json::from_str(trimmed(json)).map_err(|error| BadKeyring::NotARing(position(&error)))?;
-        let texts = match ring {
-            RingText::One(text) => vec![text],
-            RingText::Many(texts) => texts,
+    /// Everything that makes a keyring unsafe or ambiguous; the caller rejects to start.
+    pub fn parse(json: &str) -> Result<Self, KeyringError> {
+        let keyring = serde_json::from_str(trimmed(json)).map_err(|error| KeyringError::NotARing(position(&error)))?;
+        let texts = match keyring {
+            KeyringText::One(text) => vec![text],
+            KeyringText::Many(texts) => texts,
         };
         let mut keys = Vec::with_capacity(texts.len());
         for text in texts {
             let bytes = Base64UrlUnpadded::decode_vec(trimmed(&text.key))
-                .map_err(|_| BadKeyring::NotBase64(text.id.clone()))?;
+                .map_err(|_| KeyringError::NotBase64(text.id.clone()))?;
             keys.push(Key::new(text.id.clone(), text.signs_from, Zeroizing::new(bytes))?);
         }
         Self::new(keys)
     }
 
-    /// A ring of these keys, the newest first, because most tokens that are verified were sealed with it.
+    /// A keyring of these keys, the newest first, because most tokens that are verified were signed with it.
     ///
     /// # Errors
     /// When there are none, too many, or two alike.
-    pub fn new(mut keys: Vec<Key>) -> Result<Self, BadKeyring> {
+    pub fn new(mut keys: Vec<Key>) -> Result<Self, KeyringError> {
         if keys.is_empty() || keys.len() > Self::MAX_KEYS {
-            return Err(BadKeyring::WrongCount(keys.len()));
+            return Err(KeyringError::WrongCount(keys.len()));
         }
         let (mut ids, mut bytes) = (HashSet::new(), HashSet::new());
         for key in &keys {
             if !ids.insert(key.id.as_str()) {
-                return Err(BadKeyring::RepeatedId(key.id.clone()));
+                return Err(KeyringError::RepeatedId(key.id.clone()));
             }
             if !bytes.insert(key.bytes.as_slice()) {
-                return Err(BadKeyring::RepeatedKey(key.id.clone()));
+                return Err(KeyringError::RepeatedKey(key.id.clone()));
             }
         }
         keys.sort_by_key(|key| Reverse(key.signs_from));
         Ok(Self { keys })
     }
 
-    /// The ring with one key more.
+    /// The keyring with one key more.
     ///
     /// # Errors
-    /// When the ring is full or has this key or id already.
-    pub fn with(self, key: Key) -> Result<Self, BadKeyring> {
+    /// When the keyring is full or has this key or id already.
+    pub fn with(self, key: Key) -> Result<Self, KeyringError> {
         let mut keys = self.keys;
         keys.push(key);
         Self::new(keys)
     }
 
-    /// The ring without the key of this id.
+    /// The keyring without the key of this id.
     ///
     /// # Errors
     /// When no key would be left.
-    pub fn without(self, id: &str) -> Result<Self, BadKeyring> {
+    pub fn without(self, id: &str) -> Result<Self, KeyringError> {
         Self::new(self.keys.into_iter().filter(|key| key.id != id).collect())
     }
 
-    /// The keys, in the ring's order.
+    /// The keys, in the keyring's order.
     pub fn keys(&self) -> &[Key] {
         &self.keys
     }
 
     /// The key that signs: of those whose time has come, the latest. `None` while none has come.
     pub fn signing(&self, now: Timestamp) -> Option<&Key> {
-        self.keys.iter().filter(|key| key.signs_from.has_come(now)).max_by_key(|key| key.signs_from)
+        self.keys.iter().filter(|key| key.signs_from.has_passed(now)).max_by_key(|key| key.signs_from)
     }
 
     /// The text form that [`Keyring::parse`] reads, keys included: a secret.
@@ -169,23 +169,23 @@ impl Keyring {
 }
 
 impl Key {
-    /// A key of the ring.
+    /// A key of the keyring.
     ///
     /// # Errors
     /// When the id or the key is not fit.
-    pub fn new(id: String, signs_from: Timestamp, key: Zeroizing<Vec<u8>>) -> Result<Self, BadKeyring> {
+    pub fn new(id: String, signs_from: Timestamp, key: Zeroizing<Vec<u8>>) -> Result<Self, KeyringError> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
         if id.is_empty() || id.len() > 32 || !id.bytes().all(allowed) {
-            return Err(BadKeyring::BadId(id));
+            return Err(KeyringError::BadId(id));
         }
         if key.len() < Keyring::MIN_KEY_BYTES {
-            return Err(BadKeyring::TooShort(id));
+            return Err(KeyringError::TooShort(id));
         }
         if weak::is_guessable(&key) {
-            return Err(BadKeyring::WellKnown(id));
+            return Err(KeyringError::WellKnown(id));
         }
         let subkey =
-            |label| Mac::new_from_slice(derive(&key, label).as_slice()).map_err(|_| BadKeyring::TooShort(id.clone()));
+            |label| Mac::new_from_slice(derive(&key, label).as_slice()).map_err(|_| KeyringError::TooShort(id.clone()));
         let header = format!(r#"{{"alg":"HS256","typ":"JWT","kid":"{id}"}}"#);
         Ok(Self {
             signed: subkey(b"hallpass signed token 1")?,
@@ -235,15 +235,15 @@ impl fmt::Debug for Key {
     }
 }
 
-impl fmt::Display for BadKeyring {
+impl fmt::Display for KeyringError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotARing(place) => write!(f, "the key ring is not [{{\"id\",\"key\",\"signs_from\"}}] at {place}"),
+            Self::NotARing(place) => write!(f, "the keyring is not [{{\"id\",\"key\",\"signs_from\"}}] at {place}"),
             Self::WrongCount(count) => {
-                write!(f, "the key ring has {count} keys, it needs 1 to {}", Keyring::MAX_KEYS)
+                write!(f, "the keyring has {count} keys, it needs 1 to {}", Keyring::MAX_KEYS)
             }
-            Self::RepeatedId(id) => write!(f, "the key ring has two keys with the id {id}"),
-            Self::RepeatedKey(id) => write!(f, "the key {id} of the ring repeats another key"),
+            Self::RepeatedId(id) => write!(f, "the keyring has two keys with the id {id}"),
+            Self::RepeatedKey(id) => write!(f, "the key {id} of the keyring repeats another key"),
             Self::BadId(id) => write!(f, "the key id {id:?} is not 1 to 32 of [A-Za-z0-9_-]"),
             Self::NotBase64(id) => write!(f, "the key {id} is not base64url without padding"),
             Self::TooShort(id) => write!(f, "the key {id} has fewer than {} bytes", Keyring::MIN_KEY_BYTES),
@@ -254,7 +254,7 @@ impl fmt::Display for BadKeyring {
     }
 }
 
-impl std::error::Error for BadKeyring {}
+impl std::error::Error for KeyringError {}
 
 #[cfg(test)]
 mod tests;

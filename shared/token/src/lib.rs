@@ -5,15 +5,15 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | [`credential`] | the `Authorization` header, read into one credential or refused |
-//! | [`codec`] | the text of a token: sealing one, opening one; three formats, one seal |
+//! | [`credential`] | the `Authorization` header, read into one credential or rejected |
+//! | [`codec`] | the text of a token: signing one, opening one; three formats, one signature |
 //! | [`cursor`] | a place in a list, which a client can neither read nor make |
 //! | [`keyring`] | the keys, and the subkey of each format |
 //! | [`record`] | what is kept of a token |
 //! | [`user`], [`fingerprint`] | what of a user a token is bound to |
 //! | [`snapshot`] | what of it a rejection can name |
 //! | [`family`] | which tokens belong together, and what they issued |
-//! | [`lifecycle`] | when a token lets its holder in, and when it is forgotten |
+//! | [`lifecycle`] | when a token lets its holder in, and when it is purged |
 //! | [`scope`], [`reason`], [`timestamp`], [`id`], [`secret`] | the words they share |
 
 pub mod codec;
@@ -32,7 +32,7 @@ pub mod snapshot;
 pub mod timestamp;
 pub mod user;
 
-pub use codec::{Claim, Format, Issuer, Sealed, open};
+pub use codec::{Claim, Format, IssuedText, Issuer, open};
 pub use credential::Credential;
 pub use family::Family;
 pub use fingerprint::{Binding, Fingerprint};

@@ -1,4 +1,4 @@
-//! When a token lets its holder in, and when it is forgotten. No caller can forget a check: what a token is worth is
+//! When a token lets its holder in, and when it is purged. No caller can purge a check: what a token is worth is
 //! [`state`], wherever tokens are verified, shown or counted, and only [`admit`] makes an [`Admitted`].
 
 use std::time::Duration;
@@ -101,7 +101,7 @@ pub enum State {
 
 /// What a token is worth now, by its record and its user as they were read together.
 pub fn state(record: &Record, user: Option<&User>, now: Timestamp) -> State {
-    if let Some(reason) = record.ended(now).or_else(|| voided(record, user)) {
+    if let Some(reason) = record.ended(now).or_else(|| invalidated(record, user)) {
         return State::Ended(reason);
     }
     if user.is_some_and(|user| user.status == Status::Blocked) {
@@ -138,13 +138,13 @@ impl State {
     }
 }
 
-/// Whether a change of the user has voided this token for good, and why: its fingerprint is no longer the user's.
+/// Whether a change of the user has invalidated this token for good, and why: its fingerprint is no longer the user's.
 ///
-/// A user who is merely blocked while the token is not bound to `status` voids nothing: the token is refused for as
+/// A user who is merely blocked while the token is not bound to `status` invalidates nothing: the token is rejected for as
 /// long as the block lasts.
-pub fn voided(record: &Record, user: Option<&User>) -> Option<Reason> {
+pub fn invalidated(record: &Record, user: Option<&User>) -> Option<Reason> {
     let Record { id, fingerprint, binding, snapshot, .. } = record;
-    Bound { hash: &id.hash, fingerprint, binding, snapshot }.voided(user)
+    Bound { hash: &id.hash, fingerprint, binding, snapshot }.invalidated(user)
 }
 
 /// What binds a token to its user, as a record or the index of live ones has it.
@@ -161,8 +161,8 @@ pub struct Bound<'a> {
 }
 
 impl Bound<'_> {
-    /// Whether a change of the user has voided the token for good, and why; see [`voided`].
-    pub fn voided(&self, user: Option<&User>) -> Option<Reason> {
+    /// Whether a change of the user has invalidated the token for good, and why; see [`invalidated`].
+    pub fn invalidated(&self, user: Option<&User>) -> Option<Reason> {
         let reason = changed_since(self.fingerprint, self.binding, user)?;
         let user = user.filter(|_| reason == Reason::UserChanged);
         let differences = user.map(|user| self.snapshot.differences(self.hash, self.binding, user));

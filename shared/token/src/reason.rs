@@ -1,13 +1,13 @@
-//! Why a token was refused. This is a closed list; which status and words a reason gets is decided in `edge`.
+//! Why a token was rejected. This is a closed list; which status and words a reason gets is decided in `edge`.
 
 use std::{fmt, str::FromStr};
 
-/// Why a token was refused.
+/// Why a token was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
     /// It is not a token, or not of a format that is spoken here.
     Malformed,
-    /// Its shape is right and its seal is not. To the public this reads as [`Reason::Malformed`].
+    /// Its shape is right and its signature is not. To the public this reads as [`Reason::Malformed`].
     Forged,
     /// Its time is over.
     Expired,

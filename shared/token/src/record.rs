@@ -40,7 +40,7 @@ pub struct Record {
     pub binding: Binding,
     /// What of the user a rejection can name.
     pub snapshot: Snapshot,
-    /// The key of the ring that sealed it.
+    /// The key of the keyring that signed it.
     pub key_id: String,
     /// The tokens it belongs with, and the families whose tokens issued it.
     pub family: Family,
@@ -77,10 +77,10 @@ impl Record {
     /// Why the token is over for good as far as its record tells; [`crate::lifecycle::state`] looks at the user as
     /// well.
     pub(crate) fn ended(&self, now: Timestamp) -> Option<Reason> {
-        if self.expires_at.is_some_and(|end| end.has_come(now)) {
+        if self.expires_at.is_some_and(|end| end.has_passed(now)) {
             return Some(Reason::Expired);
         }
-        let replaced = self.replaced_at.filter(|at| at.has_come(now)).map(|_| Reason::Replaced);
+        let replaced = self.replaced_at.filter(|at| at.has_passed(now)).map(|_| Reason::Replaced);
         self.revoked.map(|revocation| revocation.because).or(replaced)
     }
 

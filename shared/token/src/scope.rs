@@ -11,7 +11,7 @@ pub struct Permission(String);
 
 /// The text is not the name of a permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotAPermission;
+pub struct ParsePermissionError;
 
 /// A set of permissions: what a token may do now. An empty one admits its holder and permits nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,13 +85,13 @@ impl FromIterator<Permission> for Scope {
 }
 
 impl FromStr for Permission {
-    type Err = NotAPermission;
+    type Err = ParsePermissionError;
 
-    fn from_str(text: &str) -> Result<Self, NotAPermission> {
+    fn from_str(text: &str) -> Result<Self, ParsePermissionError> {
         let allowed = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\' | b',');
         let framed = text.starts_with(' ') || text.ends_with(' ');
         if text.is_empty() || text.len() > 128 || framed || !text.bytes().all(allowed) {
-            return Err(NotAPermission);
+            return Err(ParsePermissionError);
         }
         Ok(Self(text.to_owned()))
     }
@@ -108,13 +108,13 @@ impl fmt::Display for Scope {
     }
 }
 
-impl fmt::Display for NotAPermission {
+impl fmt::Display for ParsePermissionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("not the name of a permission")
     }
 }
 
-impl std::error::Error for NotAPermission {}
+impl std::error::Error for ParsePermissionError {}
 
 #[cfg(test)]
 mod tests {

@@ -30,7 +30,7 @@
 //!
 //! ```
 //! use token::{Text, secret::Digest, credential::Login};
-//! let known = Digest::of(Text::new("a").reveal().as_bytes());
+//! let known = Digest::of(Text::new("a").expose_secret().as_bytes());
 //! assert!(known.is_of(b"a") && !known.is_of(b"b"));
 //! assert_eq!(Login::new("a", "b").unwrap().username(), "a");
 //! ```
@@ -66,7 +66,7 @@ impl Entropy {
 pub struct Text(String);
 
 impl Text {
-    /// Takes a text that a client presented or that was just sealed.
+    /// Takes a text that a client presented or that was just signed.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
@@ -86,7 +86,7 @@ impl Text {
     }
 
     /// The text itself, for the one answer that shows it and for [`crate::open`].
-    pub fn reveal(&self) -> &str {
+    pub fn expose_secret(&self) -> &str {
         &self.0
     }
 }
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn what_is_around_a_pasted_token_is_left_out_and_nothing_within() {
-        let check = |pasted: &str, text: &str| assert_eq!(Text::pasted(pasted).reveal(), text, "{pasted:?}");
+        let check = |pasted: &str, text: &str| assert_eq!(Text::pasted(pasted).expose_secret(), text, "{pasted:?}");
         for around in ["\r", "\n", "\r\n", " ", "\t", "\u{a0}", "\u{feff}", "\u{200b}", "\u{2060}", "\u{2028}"] {
             check(&format!("t.1{around}"), "t.1");
             check(&format!("{around}t.1"), "t.1");
@@ -219,7 +219,7 @@ mod tests {
         wiped::<Login>();
         let mut text = Text::new("topsecret");
         text.zeroize();
-        assert_eq!(text.reveal(), "");
+        assert_eq!(text.expose_secret(), "");
         let mut entropy = Entropy::new([7; 16]);
         entropy.zeroize();
         assert_eq!(entropy.bytes(), &[0; 16]);

@@ -57,7 +57,7 @@ impl Timestamp {
     }
 
     /// Whether something that ends at this instant is over: `now >= expires`, everywhere, with no leeway.
-    pub fn has_come(self, now: Self) -> bool {
+    pub fn has_passed(self, now: Self) -> bool {
         now >= self
     }
 

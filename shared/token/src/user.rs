@@ -23,13 +23,13 @@ pub mod attribute {
     pub const STATUS: &str = "status";
     /// The string set of what the user may do.
     pub const PERMISSIONS: &str = "permissions";
-    /// The number that voids every token of the user when it is raised.
+    /// The number that invalidates every token of the user when it is raised.
     pub const TOKEN_GENERATION: &str = "token_generation";
 }
 
 /// The item has no [`UserId`] for its key, so that it cannot hold a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BadUser;
+pub struct UserError;
 
 /// A user as one strong read found it. Its attributes, the password's hash among them, do not print.
 #[derive(Clone)]
@@ -97,7 +97,7 @@ impl User {
     ///
     /// # Errors
     /// When the key is not a user ID.
-    pub fn from_attributes(attributes: BTreeMap<String, Value>) -> Result<Self, BadUser> {
+    pub fn from_attributes(attributes: BTreeMap<String, Value>) -> Result<Self, UserError> {
         let mut unreadable = Vec::new();
         let mut text = |name: &'static str| match attributes.get(name) {
             None => None,
@@ -108,7 +108,7 @@ impl User {
                 None
             }
         };
-        let id = text(attribute::USER_ID).and_then(|id| id.parse().ok()).ok_or(BadUser)?;
+        let id = text(attribute::USER_ID).and_then(|id| id.parse().ok()).ok_or(UserError)?;
         let username = text(attribute::USERNAME).unwrap_or_default().to_owned();
         let full_name = text(attribute::FULL_NAME).map(str::to_owned);
         let is_active = text(attribute::STATUS) == Some("active");
@@ -213,19 +213,19 @@ impl fmt::Debug for User {
     }
 }
 
-impl fmt::Display for BadUser {
+impl fmt::Display for UserError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the attribute {} of the user is not a user ID", attribute::USER_ID)
     }
 }
 
-impl std::error::Error for BadUser {}
+impl std::error::Error for UserError {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(changes: &[(&str, Option<Value>)]) -> Result<User, BadUser> {
+    fn read(changes: &[(&str, Option<Value>)]) -> Result<User, UserError> {
         let mut attributes = BTreeMap::from([
             ("user_id".to_owned(), text("1")),
             ("username".to_owned(), text("ada")),
@@ -325,13 +325,13 @@ mod tests {
             check(&[("status", odd.clone())], "1 ada Ada L. Blocked a,b [\"status\"]");
             check(&[("permissions", odd.clone())], "1 ada Ada L. Blocked  [\"permissions\"]");
             check(&[("password_hash", odd.clone())], "1 ada Ada L. Active a,b [\"password_hash\"]");
-            assert_eq!(read(&[("user_id", odd)]).unwrap_err(), BadUser);
+            assert_eq!(read(&[("user_id", odd)]).unwrap_err(), UserError);
         }
         check(&[("permissions", Some(text("a")))], "1 ada Ada L. Blocked  [\"permissions\"]");
         check(&[("status", Some(set(&["active"])))], "1 ada Ada L. Blocked a,b [\"status\"]");
         check(&[("token_generation", Some(text("5")))], "1 ada Ada L. Active a,b [\"token_generation\"]");
-        assert_eq!(read(&[("user_id", None)]).unwrap_err(), BadUser);
-        assert_eq!(read(&[("user_id", Some(text("a b")))]).unwrap_err(), BadUser);
+        assert_eq!(read(&[("user_id", None)]).unwrap_err(), UserError);
+        assert_eq!(read(&[("user_id", Some(text("a b")))]).unwrap_err(), UserError);
     }
 
     #[test]

@@ -20,7 +20,7 @@ async fn make_use_and_revoke(chrome: &Chrome, system: &System) {
 }
 
 #[tokio::test]
-async fn a_token_is_made_copied_used_and_revoked() {
+async fn a_token_is_applied_copied_used_and_revoked() {
     let system = System::start(&[]).await;
     let Some(chrome) = Chrome::start(&system).await else { return };
     chrome.tell("Emulation.setTimezoneOverride", json!({"timezoneId": "Asia/Kathmandu"})).await;
@@ -127,8 +127,8 @@ const STOPS: &str = "
 /// What has the focus, and whether that can be seen.
 const FOCUS: &str = "
     const it = document.activeElement, style = getComputedStyle(it), box = it.getBoundingClientRect();
-    const ring = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2;
-    return [it.outerHTML, ring && box.width > 0 && box.right > 0 && box.bottom > 0, it.id];";
+    const keyring = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2;
+    return [it.outerHTML, keyring && box.width > 0 && box.right > 0 && box.bottom > 0, it.id];";
 
 #[tokio::test]
 async fn keys_alone_reach_everything_and_the_focus_is_seen() {

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 use tests::{
     api::{bearer, text},
-    pages::Visitor,
+    pages::WebClient,
     system::System,
 };
 
@@ -87,7 +87,7 @@ fn judge(chrome: &Chrome) -> Option<Judge<'_>> {
 async fn with_every_state(system: &System) {
     let names = ["ROLE_USER", "reports:read", "reports:write"].map(str::to_owned).to_vec();
     system.set_user("1", "permissions", AttributeValue::Ss(names)).await;
-    let mut admin = Visitor::signed_in(system, "admin", "letmein").await;
+    let mut admin = WebClient::signed_in(system, "admin", "letmein").await;
     let id = async |token: &str| {
         let told = system.ask("GET", "/tokens/current", &bearer(token)).await.body_of(200);
         told["id"].as_str().unwrap().to_owned()

@@ -7,8 +7,8 @@ use tests::{
     Request, World,
     api::{bearer, text},
     basic,
-    tables::Made,
-    visitor::Visitor,
+    tables::TestToken,
+    web_client::WebClient,
 };
 use token::{Format, Reason, Revocation};
 
@@ -18,7 +18,7 @@ pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) function: &'static str,
     pub(crate) event: Value,
-    /// What comes of it: the status, the reason of a refusal, or a word.
+    /// What comes of it: the status, the reason of a rejection, or a word.
     pub(crate) right: &'static str,
     /// What is counted then.
     pub(crate) counts: &'static str,
@@ -65,32 +65,32 @@ pub(crate) async fn cases(world: &World) -> Vec<Case> {
     cases
 }
 
-type Tokens = BTreeMap<&'static str, Made>;
+type Tokens = BTreeMap<&'static str, TestToken>;
 
 async fn tokens(world: &World) -> Tokens {
     let mut made = BTreeMap::new();
-    let own = world.make_with(Format::Signed, "1", 1, |record| record.name = Some("laptop".to_owned())).await;
-    let (family, replaced) = (own.record.family.clone(), world.make(Format::Signed, "1", 2).await);
+    let own = world.create_token_with(Format::Signed, "1", 1, |record| record.name = Some("laptop".to_owned())).await;
+    let (family, replaced) = (own.record.family.clone(), world.create_token(Format::Signed, "1", 2).await);
     made.insert("own", own);
-    let child = world.make_with(Format::Jwt, "1", 3, |record| record.family = family).await;
+    let child = world.create_token_with(Format::Jwt, "1", 3, |record| record.family = family).await;
     let hash = replaced.record.id.hash;
-    let developer = world.make_with(Format::Developer, "1", 4, |record| record.replaces = Some(hash)).await;
+    let developer = world.create_token_with(Format::Developer, "1", 4, |record| record.replaces = Some(hash)).await;
     made.extend([("child", child), ("replaced", replaced), ("developer", developer)]);
-    made.insert("admin", world.make(Format::Signed, "2", 5).await);
-    made.insert("unused developer", world.make(Format::Developer, "2", 11).await);
+    made.insert("admin", world.create_token(Format::Signed, "2", 5).await);
+    made.insert("unused developer", world.create_token(Format::Developer, "2", 11).await);
     let because = |at| Some(Revocation { at, because: Reason::Revoked });
     let revoked = |record: &mut token::Record| record.revoked = because(record.issued_at);
-    made.insert("revoked", world.make_with(Format::Signed, "1", 6, revoked).await);
+    made.insert("revoked", world.create_token_with(Format::Signed, "1", 6, revoked).await);
     let disabled = |record: &mut token::Record| record.disabled_at = Some(record.issued_at);
-    made.insert("disabled", world.make_with(Format::Signed, "1", 7, disabled).await);
+    made.insert("disabled", world.create_token_with(Format::Signed, "1", 7, disabled).await);
     let ended = |record: &mut token::Record| {
         record.replaced_by = Some(hash);
         record.replaced_at = Some(record.issued_at);
     };
-    made.insert("ended", world.make_with(Format::Signed, "1", 8, ended).await);
-    made.insert("blocked", world.make(Format::Signed, "3", 9).await);
+    made.insert("ended", world.create_token_with(Format::Signed, "1", 8, ended).await);
+    made.insert("blocked", world.create_token(Format::Signed, "3", 9).await);
     world.set_user("3", "status", Some(text("blocked"))).await;
-    made.insert("changed", world.make(Format::Developer, "4", 10).await);
+    made.insert("changed", world.create_token(Format::Developer, "4", 10).await);
     world.set_user("4", "username", Some(text("renamed"))).await;
     made
 }
@@ -139,9 +139,11 @@ async fn generate(world: &World, tokens: &Tokens) -> Vec<Case> {
         case("create for another", with("admin", "POST", "/tokens").json(&json!({"name": "a", "user_id": "1"})), "201"),
         Case { counts: "rotated", ..case("rotate", rotate("own", "own"), "201").again(&["409"]) },
         Case { counts: "rotated", ..case("rotate another's", rotate("admin", "own"), "201").again(&["409"]) },
-        case("remake", with("own", "POST", "/profile/developer"), "201").in_steps(),
+        case("regenerate", with("own", "POST", "/profile/developer"), "201").in_steps(),
         // It is the token that asks which ends.
-        case("remake itself", with("unused developer", "POST", "/profile/developer"), "201").again(&["401"]).in_steps(),
+        case("regenerate itself", with("unused developer", "POST", "/profile/developer"), "201")
+            .again(&["401"])
+            .in_steps(),
         case("authorise", Request::new("GET", "/rs/authorise").authorization(&right), "200"),
         Case { counts: "", ..case("begin the implicit flow", begin, "200") },
         // A flow is good for one decision, and then it has to begin anew.
@@ -219,9 +221,9 @@ fn console(tokens: &Tokens) -> Vec<Case> {
 async fn pages(world: &World, tokens: &Tokens) -> Vec<Case> {
     let case =
         |name, function, request: Request, right, counts| Case::new(name, function, request.event(), right, counts);
-    let me = Visitor::signed_in(world, "my_username", "topsecret").await;
-    let admin = Visitor::signed_in(world, "admin", "letmein").await;
-    let new = Visitor::arriving(world).await;
+    let me = WebClient::signed_in(world, "my_username", "topsecret").await;
+    let admin = WebClient::signed_in(world, "admin", "letmein").await;
+    let new = WebClient::arriving(world).await;
     let (own, child) = (tokens["own"].record.id.to_string(), tokens["child"].record.id.to_string());
     let post = |route: &str| Request::new("POST", route).parameter("user_id", "1").parameter("id", &child);
     let get = |route: &str| Request::new("GET", route).parameter("user_id", "1");
@@ -239,7 +241,7 @@ async fn pages(world: &World, tokens: &Tokens) -> Vec<Case> {
         case("rotate on the page", "Generate", developer(&[("do", "rotate"), ("id", &own)]), "201", "rotated")
             .again(&["409"])
             .in_steps(),
-        case("remake on the page", "Generate", developer(&[("do", "remake")]), "201", "issued")
+        case("regenerate on the page", "Generate", developer(&[("do", "regenerate")]), "201", "issued")
             .again(&["409"])
             .in_steps(),
         case("a key on the page", "Generate", key, "201", "issued").again(&["409"]).in_steps(),

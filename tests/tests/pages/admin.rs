@@ -5,17 +5,17 @@ use serde_json::json;
 use tests::{
     api::{bearer, text},
     client::Reply,
-    pages::{OWN, Visitor},
+    pages::{OWN, WebClient},
     system::System,
 };
 
-async fn administrator(system: &System) -> Visitor<'_> {
-    Visitor::signed_in(system, "admin", "letmein").await
+async fn administrator(system: &System) -> WebClient<'_> {
+    WebClient::signed_in(system, "admin", "letmein").await
 }
 
 /// Issues a key with the form of a user's page, and reads it there.
-async fn issue(visitor: &mut Visitor<'_>, user: &str, name: &str) -> String {
-    visitor.post(&format!("/admin/users/{user}"), &[("name", name), ("limit", "all")]).await.shown_token()
+async fn issue(web_client: &mut WebClient<'_>, user: &str, name: &str) -> String {
+    web_client.post(&format!("/admin/users/{user}"), &[("name", name), ("limit", "all")]).await.shown_token()
 }
 
 /// The path of the form of this key of this user.
@@ -38,7 +38,7 @@ async fn a_user_is_found_by_name_or_id() {
         system.set_user(id, "username", text(name)).await;
         system.set_user(id, "username_key", text(&name.to_lowercase().replace('ｔ', "t"))).await;
     }
-    let mut visitor = administrator(&system).await;
+    let mut web_client = administrator(&system).await;
     let endless = "x".repeat(3_000);
     for (asked, status, expected) in [
         ("my_username", 200, vec!["1"]),
@@ -57,19 +57,19 @@ async fn a_user_is_found_by_name_or_id() {
         ("%00", 404, vec![]),
         (&endless, 400, vec![]),
     ] {
-        let page = visitor.get(&format!("/admin/users?name={asked}")).await;
+        let page = web_client.get(&format!("/admin/users?name={asked}")).await;
         assert_eq!(
             (page.status, found(&page)),
             (status, expected.iter().map(|it| (*it).to_owned()).collect()),
             "{asked}"
         );
     }
-    let page = visitor.get("/admin/users?name=%3Cscript%3Ealert(1)%3C/script%3E").await;
+    let page = web_client.get("/admin/users?name=%3Cscript%3Ealert(1)%3C/script%3E").await;
     assert_eq!(page.field("name").unwrap(), "<script>alert(1)</script>");
-    let page = visitor.get("/admin/users?name=ldap_user").await;
+    let page = web_client.get("/admin/users?name=ldap_user").await;
     assert!(page.text().contains("directory"), "{}", page.text());
     for (id, status) in [("3", 200), ("99", 404), ("no%20id", 404), ("%3Cb%3E", 404), (&endless, 404)] {
-        assert_eq!(visitor.get(&format!("/admin/users/{id}")).await.status, status, "{id}");
+        assert_eq!(web_client.get(&format!("/admin/users/{id}")).await.status, status, "{id}");
     }
     system.stop().await;
 }
@@ -77,11 +77,11 @@ async fn a_user_is_found_by_name_or_id() {
 #[tokio::test]
 async fn a_key_for_a_directory_user_lives_as_the_administrator_says() {
     let system = System::start(&[]).await;
-    let mut visitor = administrator(&system).await;
+    let mut web_client = administrator(&system).await;
     let page = "/admin/users/3";
     let tomorrow = system.now().after(std::time::Duration::from_secs(86_400)).to_string()[..10].to_owned();
     let fields = [("name", "sync <b>"), ("expires", &*tomorrow), ("limit", "some"), ("scope", "ROLE_USER")];
-    let issued = visitor.post(page, &fields).await;
+    let issued = web_client.post(page, &fields).await;
     let key = issued.shown_token();
     assert_eq!((key.split('.').count(), issued.text().contains("sync <b>")), (3, true), "a JWT");
     let profile = system.ask("GET", "/rs/profile", &bearer(&key)).await.body_of(200);
@@ -97,63 +97,63 @@ async fn a_key_for_a_directory_user_lives_as_the_administrator_says() {
         ("delete", "revoked", "The key is deleted. It lets nobody in any more."),
         ("delete", "revoked", "The key is deleted. It lets nobody in any more."),
     ] {
-        let after = visitor.post_and_follow(&path, &[("do", what)]).await;
+        let after = web_client.post_and_follow(&path, &[("do", what)]).await;
         assert!(after.text().contains(said) && !after.body.contains(&key), "{what}: {}", after.text());
         assert_eq!(system.verdict(&key).await, verdict, "{what}");
     }
-    let late = visitor.post(&path, &[("do", "enable")]).await;
+    let late = web_client.post(&path, &[("do", "enable")]).await;
     assert_eq!((late.status, late.wrong().as_str()), (409, "The token was revoked."));
-    assert_eq!(visitor.post(&path, &[("do", "nonsense")]).await.status, 400);
+    assert_eq!(web_client.post(&path, &[("do", "nonsense")]).await.status, 400);
 
-    // A refused form keeps what was typed.
+    // A rejected form keeps what was typed.
     let fields = [("name", "<i>"), ("expires", "2026-01-01"), ("limit", "some"), ("scope", "ROLE_USER")];
-    let refused = visitor.post(page, &fields).await;
-    assert_eq!((refused.status, refused.field("name").unwrap().as_str()), (400, "<i>"));
-    assert_eq!(refused.wrong(), "Expiry date: it is not in the future.");
+    let rejected = web_client.post(page, &fields).await;
+    assert_eq!((rejected.status, rejected.field("name").unwrap().as_str()), (400, "<i>"));
+    assert_eq!(rejected.wrong(), "Expiry date: it is not in the future.");
     let fields = [("name", "x"), ("limit", "some"), ("scope", "ROLE_ADMIN")];
-    let refused = visitor.post(page, &fields).await;
-    assert_eq!(refused.wrong(), "What it may do: nothing of it may be granted.", "not more than the user may");
+    let rejected = web_client.post(page, &fields).await;
+    assert_eq!(rejected.wrong(), "What it may do: nothing of it may be granted.", "not more than the user may");
 
     // A token of somebody else is not this user's.
     let other = system.token_of("my_username", "topsecret").await;
     let path = path_of(&system, "3", &other).await;
-    assert_eq!(visitor.post(&path, &[("do", "delete")]).await.status, 404);
+    assert_eq!(web_client.post(&path, &[("do", "delete")]).await.status, 404);
     assert_eq!(system.verdict(&other).await, "allow");
-    assert_eq!(visitor.post("/admin/users/99", &[("name", "x"), ("limit", "all")]).await.status, 404);
+    assert_eq!(web_client.post("/admin/users/99", &[("name", "x"), ("limit", "all")]).await.status, 404);
     system.stop().await;
 }
 
 #[tokio::test]
 async fn a_user_is_shut_out_and_let_in_again() {
     let system = System::start(&[]).await;
-    let mut visitor = administrator(&system).await;
+    let mut web_client = administrator(&system).await;
     let access = "/admin/users/1/access";
-    let (key, token) = (issue(&mut visitor, "1", "k").await, system.token_of("my_username", "topsecret").await);
-    let page = visitor.post_and_follow(access, &[("do", "revoke-all")]).await;
+    let (key, token) = (issue(&mut web_client, "1", "k").await, system.token_of("my_username", "topsecret").await);
+    let page = web_client.post_and_follow(access, &[("do", "revoke-all")]).await;
     assert!(page.text().contains("All tokens of this user are revoked."));
     for dead in [&key, &token] {
         assert_eq!(system.verdict(dead).await, "revoked");
     }
-    let key = issue(&mut visitor, "1", "k").await;
-    let page = visitor.post_and_follow(access, &[("do", "block")]).await;
+    let key = issue(&mut web_client, "1", "k").await;
+    let page = web_client.post_and_follow(access, &[("do", "block")]).await;
     assert!(page.text().contains("The user is blocked and can have no key."));
     assert_eq!(system.verdict(&key).await, "user_blocked");
-    let refused = visitor.post("/admin/users/1", &[("name", "typed"), ("limit", "all")]).await;
-    assert_eq!((refused.status, refused.wrong().as_str()), (409, "The user is blocked."));
-    assert_eq!(Visitor::new(&system, "").sign_in("my_username", "topsecret").await.status, 401);
-    let page = visitor.post_and_follow(access, &[("do", "unblock")]).await;
-    assert!(page.text().contains("The tokens of before stay void."));
+    let rejected = web_client.post("/admin/users/1", &[("name", "typed"), ("limit", "all")]).await;
+    assert_eq!((rejected.status, rejected.wrong().as_str()), (409, "The user is blocked."));
+    assert_eq!(WebClient::new(&system, "").sign_in("my_username", "topsecret").await.status, 401);
+    let page = web_client.post_and_follow(access, &[("do", "unblock")]).await;
+    assert!(page.text().contains("The tokens of before stay invalidate."));
     assert_eq!(system.verdict(&key).await, "revoked", "nothing comes back");
-    Visitor::signed_in(&system, "my_username", "topsecret").await;
+    WebClient::signed_in(&system, "my_username", "topsecret").await;
 
-    assert_eq!(visitor.post(access, &[("do", "nonsense")]).await.status, 400);
-    assert_eq!(visitor.post("/admin/users/99/access", &[("do", "block")]).await.status, 404);
-    let own = visitor.post("/admin/users/2/access", &[("do", "block")]).await;
+    assert_eq!(web_client.post(access, &[("do", "nonsense")]).await.status, 400);
+    assert_eq!(web_client.post("/admin/users/99/access", &[("do", "block")]).await.status, 404);
+    let own = web_client.post("/admin/users/2/access", &[("do", "block")]).await;
     assert_eq!((own.status, own.wrong().as_str()), (409, "You cannot block yourself."));
-    assert!(!visitor.get("/admin/users/2").await.body.contains("value=\"block\""), "nor is it offered");
-    let over = visitor.post_and_follow("/admin/users/2/access", &[("do", "revoke-all")]).await;
+    assert!(!web_client.get("/admin/users/2").await.body.contains("value=\"block\""), "nor is it offered");
+    let over = web_client.post_and_follow("/admin/users/2/access", &[("do", "revoke-all")]).await;
     assert!(over.text().contains("All tokens of this user are revoked."), "{}", over.text());
-    assert_eq!(visitor.get(OWN).await.status, 401, "the session was one of them");
+    assert_eq!(web_client.get(OWN).await.status, 401, "the session was one of them");
     system.stop().await;
 }
 
@@ -170,11 +170,11 @@ const ROUTES: [(&str, &str, &str); 8] = [
 ];
 
 /// This visitor gets nowhere, and nothing changes.
-async fn gets_nowhere(system: &System, visitor: &mut Visitor<'_>, key: &str, status: u16) {
+async fn gets_nowhere(system: &System, web_client: &mut WebClient<'_>, key: &str, status: u16) {
     let path = path_of(system, "1", key).await;
     for (method, route, form) in ROUTES {
-        let form = format!("csrf={}{form}", visitor.csrf);
-        let reply = visitor.send(method, if route == "KEY" { &path } else { route }, &form).await;
+        let form = format!("csrf={}{form}", web_client.csrf);
+        let reply = web_client.send(method, if route == "KEY" { &path } else { route }, &form).await;
         assert_eq!(reply.status, status, "{method} {route}");
         assert_eq!(system.verdict(key).await, "allow", "{method} {route}");
     }
@@ -183,25 +183,25 @@ async fn gets_nowhere(system: &System, visitor: &mut Visitor<'_>, key: &str, sta
 #[tokio::test]
 async fn whoever_is_no_administrator_any_more_gets_nowhere() {
     let system = System::start(&[]).await;
-    let mut visitor = administrator(&system).await;
-    let key = issue(&mut visitor, "1", "k").await;
-    let mut user = Visitor::signed_in(&system, "my_username", "topsecret").await;
+    let mut web_client = administrator(&system).await;
+    let key = issue(&mut web_client, "1", "k").await;
+    let mut user = WebClient::signed_in(&system, "my_username", "topsecret").await;
     assert!(!user.get(OWN).await.body.contains("/admin/users"), "it is not offered either");
     gets_nowhere(&system, &mut user, &key, 403).await;
     // In the middle of a session, without an end of it.
     let permissions = |names: &[&str]| AttributeValue::Ss(names.iter().map(|it| (*it).to_owned()).collect());
     system.set_user("2", "permissions", permissions(&["ROLE_USER"])).await;
-    gets_nowhere(&system, &mut visitor, &key, 403).await;
-    assert_eq!(visitor.get(OWN).await.status, 200);
+    gets_nowhere(&system, &mut web_client, &key, 403).await;
+    assert_eq!(web_client.get(OWN).await.status, 200);
     system.set_user("2", "permissions", permissions(&["ROLE_USER", "ROLE_ADMIN"])).await;
-    assert_eq!(visitor.get("/admin/users").await.status, 200);
+    assert_eq!(web_client.get("/admin/users").await.status, 200);
     // A form without its token.
-    let own = visitor.csrf.clone();
+    let own = web_client.csrf.clone();
     for (method, route, form) in ROUTES.iter().filter(|(method, _, _)| *method == "POST") {
         let path = path_of(&system, "1", &key).await;
         // The page that comes back has a good one.
         let form = format!("csrf={}{form}", user.csrf);
-        let reply = visitor.send(method, if *route == "KEY" { &path } else { route }, &form).await;
+        let reply = web_client.send(method, if *route == "KEY" { &path } else { route }, &form).await;
         assert_eq!(reply.status, 403, "{method} {route}");
     }
     assert_eq!(system.verdict(&key).await, "allow");

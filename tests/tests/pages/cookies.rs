@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use tests::{
     World, basic,
-    pages::{OWN, Visitor},
+    pages::{OWN, WebClient},
     system::System,
 };
 
@@ -59,9 +59,9 @@ fn can_be_sent(cookies: &[String]) -> bool {
 #[tokio::test]
 async fn a_session_is_found_among_whatever_else_is_sent() {
     let system = System::start(&[]).await;
-    let visitor = Visitor::signed_in(&system, "my_username", "topsecret").await;
+    let web_client = WebClient::signed_in(&system, "my_username", "topsecret").await;
     let name = "__Host-hallpass";
-    let ours = format!("{name}={}", visitor.cookies[name]);
+    let ours = format!("{name}={}", web_client.cookies[name]);
     for other in foreign(name).into_iter().chain(of_other_names(name)) {
         for cookies in arrangements(&ours, &other).into_iter().filter(|cookies| can_be_sent(cookies)) {
             let headers: Vec<_> = cookies.iter().map(|cookie| ("Cookie", cookie.as_str())).collect();
@@ -87,18 +87,18 @@ async fn a_session_is_found_among_whatever_else_is_sent() {
 #[tokio::test]
 async fn the_form_says_which_of_two_sessions_is_meant() {
     let system = System::start(&[]).await;
-    let mut one = Visitor::signed_in(&system, "my_username", "topsecret").await;
-    let mut two = Visitor::signed_in(&system, "admin", "letmein").await;
+    let mut one = WebClient::signed_in(&system, "my_username", "topsecret").await;
+    let mut two = WebClient::signed_in(&system, "admin", "letmein").await;
     one.get(OWN).await;
     two.get(OWN).await;
     let name = "__Host-hallpass";
-    for (visitor, developer) in [(&one, "1."), (&two, "2.")] {
+    for (web_client, developer) in [(&one, "1."), (&two, "2.")] {
         for (first, second) in [(&one, &two), (&two, &one)] {
             let both = format!("{name}={}; {name}={}", first.cookies[name], second.cookies[name]);
             let headers = [("Cookie", both.as_str()), ("Content-Type", "application/x-www-form-urlencoded")];
-            let mut visitor = visitor.clone();
-            visitor.get(OWN).await;
-            let form = format!("csrf={}&do=nonsense", visitor.csrf);
+            let mut web_client = web_client.clone();
+            web_client.get(OWN).await;
+            let form = format!("csrf={}&do=nonsense", web_client.csrf);
             let reply = system.send("POST", OWN, &headers, &form).await;
             assert_eq!(reply.status, 400, "{}", reply.body);
             let own = if developer == "1." { "my_username" } else { "admin" };
@@ -111,11 +111,11 @@ async fn the_form_says_which_of_two_sessions_is_meant() {
 #[tokio::test]
 async fn the_cookie_before_signing_in_is_found_among_others() {
     let system = System::start(&[]).await;
-    let mut visitor = Visitor::new(&system, "");
-    visitor.get("/sign-in").await;
+    let mut web_client = WebClient::new(&system, "");
+    web_client.get("/sign-in").await;
     let name = "__Host-hallpass-form";
-    let ours = format!("{name}={}", visitor.cookies[name]);
-    let form = format!("csrf={}&username=my_username&password=topsecret", visitor.csrf);
+    let ours = format!("{name}={}", web_client.cookies[name]);
+    let form = format!("csrf={}&username=my_username&password=topsecret", web_client.csrf);
     for other in foreign(name).into_iter().chain(of_other_names(name)) {
         for cookies in arrangements(&ours, &other).into_iter().filter(|cookies| can_be_sent(cookies)).take(3) {
             let mut headers: Vec<_> = cookies.iter().map(|cookie| ("Cookie", cookie.as_str())).collect();
@@ -173,9 +173,9 @@ fn http_event(cookies: &[String]) -> Value {
 #[tokio::test]
 async fn a_session_is_found_in_the_event_of_an_http_api_too() {
     let world = World::new().await;
-    let mut visitor = tests::visitor::Visitor::signed_in(&world, "my_username", "topsecret").await;
-    visitor.open("Console", tests::Request::new("GET", "/profile/developer")).await;
-    let ours = visitor.cookie("__Secure-hallpass").replace("__Secure-", "__Host-");
+    let mut web_client = tests::web_client::WebClient::signed_in(&world, "my_username", "topsecret").await;
+    web_client.open("Console", tests::Request::new("GET", "/profile/developer")).await;
+    let ours = web_client.cookie("__Secure-hallpass").replace("__Secure-", "__Host-");
     let name = "__Host-hallpass";
     for other in foreign(name).into_iter().chain(of_other_names(name)) {
         for cookies in [vec![ours.clone(), other.clone()], vec![other.clone(), ours.clone()]] {

@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use tests::{
     Request, World,
     api::text,
-    pages::{OWN, PAGES, Visitor},
+    pages::{OWN, PAGES, WebClient},
     system::System,
     tap::{ALWAYS, ANY, Fault},
 };
@@ -24,7 +24,7 @@ const HOSTILE: [&str; 7] = [
 #[tokio::test]
 async fn what_was_typed_is_text_and_whole() {
     let system = System::start(&[("HALLPASS_INVALIDATE_ON", "password_hash")]).await;
-    let mut visitor = Visitor::signed_in(&system, "admin", "letmein").await;
+    let mut web_client = WebClient::signed_in(&system, "admin", "letmein").await;
     for hostile in HOSTILE {
         // The names of users come from the application, and may hold line breaks too.
         let name = format!("{hostile}\n\t");
@@ -33,23 +33,23 @@ async fn what_was_typed_is_text_and_whole() {
         system.set_user("1", "username", text(&name)).await;
         let permissions = AttributeValue::Ss(vec!["<b>'&".to_owned(), hostile.to_owned()]);
         system.set_user("1", "permissions", permissions).await;
-        let own = visitor.get(OWN).await;
+        let own = web_client.get(OWN).await;
         assert!(own.text().contains(&name), "{hostile:?} in the head of the page: {}", own.text());
-        let other = visitor.get("/admin/users/1").await;
+        let other = web_client.get("/admin/users/1").await;
         assert!(other.text().matches(&name).count() >= 3, "{hostile:?}: {}", other.text());
         assert!(other.text().contains("<b>'&"), "{}", other.text());
 
-        // What changes the direction of text is refused in a name.
+        // What changes the direction of text is rejected in a name.
         let typed = hostile.replace('\u{202e}', "");
-        visitor.make(&[("name", &typed), ("limit", "all")]).await;
-        assert!(visitor.get(OWN).await.text().contains(&typed), "{typed:?} as the name of a token");
-        assert!(visitor.get("/admin/users/2").await.text().contains(&typed), "{typed:?} as the name of a key");
-        let refused = visitor.post(OWN, &[("do", "make"), ("name", hostile), ("expires", hostile)]).await;
-        assert_eq!((refused.field("name"), refused.field("expires")), (Some(hostile.into()), Some(hostile.into())));
+        web_client.create_token(&[("name", &typed), ("limit", "all")]).await;
+        assert!(web_client.get(OWN).await.text().contains(&typed), "{typed:?} as the name of a token");
+        assert!(web_client.get("/admin/users/2").await.text().contains(&typed), "{typed:?} as the name of a key");
+        let rejected = web_client.post(OWN, &[("do", "make"), ("name", hostile), ("expires", hostile)]).await;
+        assert_eq!((rejected.field("name"), rejected.field("expires")), (Some(hostile.into()), Some(hostile.into())));
         let query: String = form_urlencoded::byte_serialize(hostile.as_bytes()).collect();
-        let searched = visitor.get(&format!("/admin/users?name={query}")).await;
+        let searched = web_client.get(&format!("/admin/users?name={query}")).await;
         assert_eq!(searched.field("name").as_deref(), Some(hostile));
-        let mut guest = Visitor::new(&system, "");
+        let mut guest = WebClient::new(&system, "");
         let reply = guest.sign_in(hostile, hostile).await;
         assert_eq!((reply.status, reply.field("username").as_deref()), (401, Some(hostile)));
         let odd = guest.get(&format!("/sign-in?next={query}&done={query}")).await;
@@ -62,23 +62,23 @@ async fn what_was_typed_is_text_and_whole() {
 async fn every_link_stays_below_the_base_path() {
     let base = "/prod";
     let system = System::start_with(&[], |options| options.base_path = format!("{base}/")).await;
-    let mut visitor = Visitor::new(&system, base);
-    let sent = visitor.get(OWN).await;
+    let mut web_client = WebClient::new(&system, base);
+    let sent = web_client.get(OWN).await;
     assert_eq!((sent.status, sent.header("location")), (303, "/prod/sign-in?next=developer"));
-    assert_eq!(visitor.sign_in("admin", "letmein").await.header("location"), "/prod/profile/developer/");
+    assert_eq!(web_client.sign_in("admin", "letmein").await.header("location"), "/prod/profile/developer/");
     for path in [OWN, "/profile/developer", "/admin/users", "/admin/users?name=admin", "/admin/users/3"] {
-        assert_eq!(visitor.get(path).await.status, 200, "{path}");
+        assert_eq!(web_client.get(path).await.status, 200, "{path}");
     }
-    let token = visitor.make(&[("name", "x"), ("limit", "all")]).await;
+    let token = web_client.create_token(&[("name", "x"), ("limit", "all")]).await;
     let told = system.ask("GET", "/prod/tokens/current", &format!("Bearer {token}")).await.body_of(200);
     let path = format!("/profile/developer/tokens/{}", told["id"].as_str().unwrap());
-    let done = visitor.post(&path, &[]).await;
+    let done = web_client.post(&path, &[]).await;
     assert_eq!(done.header("location"), "/prod/profile/developer/?done=revoked");
-    visitor.get("/admin/users/3").await;
-    let done = visitor.post("/admin/users/3/access", &[("do", "revoke-all")]).await;
+    web_client.get("/admin/users/3").await;
+    let done = web_client.post("/admin/users/3/access", &[("do", "revoke-all")]).await;
     assert_eq!(done.header("location"), "/prod/admin/users/3?done=all-revoked");
-    assert_eq!(visitor.get("/admin/users/99").await.status, 404);
-    let done = visitor.post("/sign-out", &[]).await;
+    assert_eq!(web_client.get("/admin/users/99").await.status, 404);
+    let done = web_client.post("/sign-out", &[]).await;
     assert_eq!(done.header("location"), "/prod/sign-in?done=signed-out");
     system.stop().await;
 }
@@ -121,7 +121,7 @@ async fn files_may_be_kept_and_swagger_alone_may_style_itself() {
 async fn files_are_packed_kept_for_a_year_by_their_version_and_known_by_their_tag() {
     let system = System::start(&[]).await;
     let index = system.send("GET", "/docs/swagger-ui/index.html", &[], "").await;
-    let page = Visitor::new(&system, "").get("/sign-in").await;
+    let page = WebClient::new(&system, "").get("/sign-in").await;
     let linked = |body: &str, folder: &str| -> Vec<String> {
         let parts = body.split('"').filter(|part| part.contains("?v=")).map(|part| part.trim_start_matches('/'));
         parts.map(|part| format!("{folder}{part}")).collect()
@@ -201,7 +201,7 @@ fn is_balanced(text: &str) -> bool {
 #[tokio::test]
 async fn a_name_is_isolated_from_what_stands_around_it() {
     let system = System::start(&[("HALLPASS_INVALIDATE_ON", "password_hash")]).await;
-    let mut visitor = Visitor::signed_in(&system, "admin", "letmein").await;
+    let mut web_client = WebClient::signed_in(&system, "admin", "letmein").await;
     for name in REORDERING {
         for id in ["1", "2"] {
             system.set_user(id, "full_name", text(name)).await;
@@ -210,10 +210,10 @@ async fn a_name_is_isolated_from_what_stands_around_it() {
                 .await;
         }
         system.set_user("1", "username", text(name)).await;
-        visitor.get(OWN).await;
-        visitor.send("POST", OWN, &format!("csrf={}&do=make&limit=all&name={name}", visitor.csrf)).await;
+        web_client.get(OWN).await;
+        web_client.send("POST", OWN, &format!("csrf={}&do=make&limit=all&name={name}", web_client.csrf)).await;
         for path in [OWN, "/admin/users/1", "/admin/users/2", "/admin/users?name=1"] {
-            let page = visitor.get(path).await;
+            let page = web_client.get(path).await;
             assert_eq!(page.status, 200, "{path}");
             let mut named = 0;
             for element in page.elements() {
@@ -292,7 +292,7 @@ async fn without_a_session_there_is_only_the_way_to_one() {
 async fn without_the_store_there_is_a_page_that_says_so() {
     let (world, tap) = World::tapped(&[]).await;
     let cookie = format!("__Secure-hallpass=1.{}", "A".repeat(43));
-    for fault in [Fault::Refuse(400, "ResourceNotFoundException"), Fault::Halve] {
+    for fault in [Fault::Reject(400, "ResourceNotFoundException"), Fault::Halve] {
         for (method, path) in routes() {
             tap.inject(ANY, 0, ALWAYS, fault);
             let sent = request(method, path).header("Cookie", &cookie);
@@ -315,7 +315,7 @@ async fn whoever_signs_in_while_the_store_is_down_keeps_the_name_and_gets_no_ses
     let csrf = page.body.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap();
     let form = format!("csrf={csrf}&username=my_username&password=topsecret");
     for operation in ["UpdateItem", "Query", "GetItem", "PutItem"] {
-        tap.inject(operation, 0, ALWAYS, Fault::Refuse(400, "ResourceNotFoundException"));
+        tap.inject(operation, 0, ALWAYS, Fault::Reject(400, "ResourceNotFoundException"));
         let sent = Request::new("POST", "/sign-in").header("Cookie", &cookie).body(&form);
         let answer = world.send("Generate", sent.header("Content-Type", "application/x-www-form-urlencoded")).await;
         assert_eq!((answer.status, answer.header("set-cookie")), (503, ""), "{operation}");

@@ -3,9 +3,9 @@
 
 use serde_json::json;
 use tests::{
-    Answer, Request, World,
+    Request, Response, World,
     tap::{Fault, Tap},
-    visitor::Visitor,
+    web_client::WebClient,
 };
 
 /// A form that creates a token.
@@ -27,7 +27,7 @@ const STALE: &str = "This form is out of date. Nothing was changed; send it once
 /// An administrator who sees the page of this form, in a world of its own, and an own token that can be rotated.
 struct Case {
     world: World,
-    visitor: Visitor<'static>,
+    web_client: WebClient<'static>,
     form: Form,
     rotated: String,
 }
@@ -39,17 +39,17 @@ async fn case(form: Form) -> Case {
 async fn of(world: World, form: Form) -> Case {
     let token = world.token_of("admin", "letmein").await;
     let rotated = world.created(&token, &json!({"name": "old"})).await["id"].as_str().unwrap().to_owned();
-    let visitor = Visitor::signed_in_to(&world, "admin", "letmein").await;
-    let mut case = Case { world, visitor, form, rotated };
+    let web_client = WebClient::signed_in_to(&world, "admin", "letmein").await;
+    let mut case = Case { world, web_client, form, rotated };
     case.look().await;
     case
 }
 
 impl Case {
     /// Opens the page with the form.
-    async fn look(&mut self) -> Answer {
+    async fn look(&mut self) -> Response {
         let route = if self.form == Form::Key { "/admin/users/{user_id}" } else { "/profile/developer" };
-        self.visitor.open_in(&self.world, "Console", Request::new("GET", route).parameter("user_id", "1")).await
+        self.web_client.open_in(&self.world, "Console", Request::new("GET", route).parameter("user_id", "1")).await
     }
 
     /// The form of the page that was seen last, filled in.
@@ -57,17 +57,17 @@ impl Case {
         let own = Request::new("POST", "/profile/developer");
         let named = [("name", "typed"), ("expires", "2027-03-01"), ("limit", "some"), ("scope", "ROLE_USER")];
         match self.form {
-            Form::Own => self.visitor.with_form(own, &[&[("do", "make")], &named[..]].concat()),
-            Form::Developer => self.visitor.with_form(own, &[("do", "remake")]),
-            Form::Rotation => self.visitor.with_form(own, &[("do", "rotate"), ("id", &self.rotated)]),
+            Form::Own => self.web_client.with_form(own, &[&[("do", "make")], &named[..]].concat()),
+            Form::Developer => self.web_client.with_form(own, &[("do", "regenerate")]),
+            Form::Rotation => self.web_client.with_form(own, &[("do", "rotate"), ("id", &self.rotated)]),
             Form::Key => {
                 let key = Request::new("POST", "/admin/users/{user_id}").parameter("user_id", "1");
-                self.visitor.with_form(key, &named)
+                self.web_client.with_form(key, &named)
             }
         }
     }
 
-    async fn send(&self, request: &Request) -> Answer {
+    async fn send(&self, request: &Request) -> Response {
         self.world.send("Generate", request.clone()).await
     }
 
@@ -76,7 +76,7 @@ impl Case {
     }
 
     /// The first answer shows a token, the second says what happened, and there is one token more than before.
-    async fn created_once(&self, before: usize, first: &Answer, second: &Answer) {
+    async fn created_once(&self, before: usize, first: &Response, second: &Response) {
         let form = self.form;
         assert_eq!(first.status, 201, "{form:?} {}", first.body);
         assert_eq!(second.status, 409, "{form:?} {}", second.body);
@@ -105,9 +105,9 @@ async fn the_same_form_creates_one_token_however_it_is_sent_twice() {
         of.created_once(before, &first, &of.send(&renamed).await).await;
 
         // The tab of before a new sign-in.
-        of.visitor.sign_in_again(&of.world, "admin", "letmein").await;
+        of.web_client.sign_in_again(&of.world, "admin", "letmein").await;
         of.look().await;
-        let late = of.visitor.with_cookies_of(&sent);
+        let late = of.web_client.with_cookies_of(&sent);
         of.created_once(before, &first, &of.send(&late).await).await;
     }
 }
@@ -139,9 +139,9 @@ async fn the_forms_of_two_tabs_are_two_forms() {
         }
         // Several forms of one page are several forms too.
         of.look().await;
-        let remade = of.visitor.with_form(Request::new("POST", "/profile/developer"), &[("do", "remake")]);
+        let regenerated = of.web_client.with_form(Request::new("POST", "/profile/developer"), &[("do", "regenerate")]);
         assert_eq!(of.send(&of.filled()).await.status, 201, "{form:?}");
-        assert_eq!(of.send(&remade).await.status, if form == Form::Developer { 409 } else { 201 }, "{form:?}");
+        assert_eq!(of.send(&regenerated).await.status, if form == Form::Developer { 409 } else { 201 }, "{form:?}");
     }
 }
 
@@ -159,13 +159,13 @@ async fn a_form_whose_mark_was_written_twice_by_one_request_is_used_once() {
 }
 
 #[tokio::test]
-async fn what_is_refused_comes_back_as_a_form_that_can_be_sent() {
+async fn what_is_rejected_comes_back_as_a_form_that_can_be_sent() {
     for form in [Form::Own, Form::Key] {
         let mut of = case(form).await;
         let before = of.count().await;
         let empty = of.filled().rewritten(|body| body.replace("typed", ""));
-        let refused = of.visitor.answered(of.send(&empty).await);
-        assert_eq!(refused.status, 400, "{}", refused.body);
+        let rejected = of.web_client.answered(of.send(&empty).await);
+        assert_eq!(rejected.status, 400, "{}", rejected.body);
         assert_eq!(of.send(&of.filled()).await.status, 201, "{form:?}");
         assert_eq!(of.count().await, before + 1, "{form:?}");
     }
@@ -177,15 +177,15 @@ async fn a_creating_form_of_an_old_tab_comes_back_filled_in_and_works_then() {
         let mut of = case(form).await;
         let before = of.count().await;
         let old = of.filled();
-        of.visitor.sign_in_again(&of.world, "admin", "letmein").await;
+        of.web_client.sign_in_again(&of.world, "admin", "letmein").await;
         for broken in [
-            of.visitor.with_cookies_of(&old),
+            of.web_client.with_cookies_of(&old),
             of.filled().rewritten(|body| body.replace("csrf=", "csrf=x")),
             of.filled().rewritten(|body| body.split_once('&').unwrap().1.to_owned()),
             of.filled()
                 .rewritten(|body| body.split_once('.').unwrap().0.to_owned() + "&" + body.split_once('&').unwrap().1),
         ] {
-            let stale = of.visitor.answered(of.send(&broken).await);
+            let stale = of.web_client.answered(of.send(&broken).await);
             assert_eq!(stale.status, 403, "{form:?} {}", stale.body);
             assert!(stale.body.contains(STALE), "{form:?} {}", stale.body);
             if matches!(form, Form::Own | Form::Key) {
@@ -215,15 +215,15 @@ async fn every_other_form_of_an_old_tab_comes_back_with_forms_that_work() {
         let id = world.created(&token, &json!({"name": "own"})).await["id"].as_str().unwrap().to_owned();
         let request =
             Request::new("POST", route).parameter("user_id", "2").parameter("id", &format!("2.{}", hash(&id)));
-        let mut visitor = Visitor::signed_in(&world, "admin", "letmein").await;
-        let old = visitor.with_form(request.clone(), fields);
-        visitor.sign_in_again(&world, "admin", "letmein").await;
-        let answer = world.send("Revoke", visitor.with_cookies_of(&old)).await;
-        let stale = visitor.answered(answer);
+        let mut web_client = WebClient::signed_in(&world, "admin", "letmein").await;
+        let old = web_client.with_form(request.clone(), fields);
+        web_client.sign_in_again(&world, "admin", "letmein").await;
+        let answer = world.send("Revoke", web_client.with_cookies_of(&old)).await;
+        let stale = web_client.answered(answer);
         assert_eq!(stale.status, 403, "{route} {}", stale.body);
         assert!(stale.body.contains(STALE), "{route} {}", stale.body);
         assert_eq!(world.verdict(&format!("Bearer {token}")).await, "allow", "{route}");
-        let answer = world.send("Revoke", visitor.with_form(request, fields)).await;
+        let answer = world.send("Revoke", web_client.with_form(request, fields)).await;
         assert_eq!(answer.status, 303, "{route} {}", answer.body);
     }
 }
@@ -238,14 +238,14 @@ async fn the_latest_day_that_is_named_is_taken_and_ends_in_time() {
         let bounds = format!("min=\"{today}\" max=\"{latest}\"");
         assert!(page.body.contains(&bounds), "{bounds} {}", page.body);
         let on = |of: &Case, day: &str| of.filled().rewritten(|body| body.replace("2027-03-01", day));
-        let refused = of.visitor.answered(of.send(&on(&of, "2999-12-31")).await);
-        assert_eq!(refused.status, 400);
+        let rejected = of.web_client.answered(of.send(&on(&of, "2999-12-31")).await);
+        assert_eq!(rejected.status, 400);
         let told = format!("Expiry date: it is later than {latest}, which is the latest.");
-        assert!(refused.body.contains(&told), "{}", refused.body);
-        let taken = of.visitor.answered(of.send(&on(&of, &latest)).await);
+        assert!(rejected.body.contains(&told), "{}", rejected.body);
+        let taken = of.web_client.answered(of.send(&on(&of, &latest)).await);
         assert_eq!(taken.status, 201, "{}", taken.body);
         assert!(taken.body.contains(&format!("datetime=\"{latest_instant}\"")), "{latest_instant} {}", taken.body);
-        let today_end = of.visitor.answered(of.send(&on(&of, &today)).await);
+        let today_end = of.web_client.answered(of.send(&on(&of, &today)).await);
         assert!(today_end.body.contains(&format!("datetime=\"{today}T23:59:59Z\"")), "{}", today_end.body);
     }
 }

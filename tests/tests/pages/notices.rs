@@ -6,7 +6,7 @@ use serde_json::Value;
 use tests::{
     api::bearer,
     client::Reply,
-    pages::{OWN, Visitor},
+    pages::{OWN, WebClient},
     system::System,
 };
 
@@ -38,9 +38,9 @@ async fn id_of(system: &System, token: &str) -> String {
 /// Sends every form, and holds what the next page says against the time until which an answer is cached.
 async fn check(settings: &[(&str, &str)], cached: Option<u64>) {
     let system = System::start(settings).await;
-    let mut visitor = Visitor::signed_in(&system, "admin", "letmein").await;
-    let own = visitor.make(&[("name", "own"), ("limit", "all")]).await;
-    let key = visitor.post("/admin/users/1", &[("name", "k"), ("limit", "all")]).await.shown_token();
+    let mut web_client = WebClient::signed_in(&system, "admin", "letmein").await;
+    let own = web_client.create_token(&[("name", "own"), ("limit", "all")]).await;
+    let key = web_client.post("/admin/users/1", &[("name", "k"), ("limit", "all")]).await.shown_token();
     let (own, key) = (id_of(&system, &own).await, id_of(&system, &key).await);
     for (place, what, ends) in FORMS {
         let path = match place {
@@ -48,7 +48,7 @@ async fn check(settings: &[(&str, &str)], cached: Option<u64>) {
             "KEY" => format!("/admin/users/1/tokens/{key}"),
             other => other.to_owned(),
         };
-        let said = notices(&visitor.post_and_follow(&path, &[("do", what)]).await);
+        let said = notices(&web_client.post_and_follow(&path, &[("do", what)]).await);
         let until = cached.map(|seconds| system.now().after(Duration::from_secs(seconds)).to_string());
         assert!(!said.is_empty(), "{place} {what}");
         assert_eq!(said.contains(CACHED), ends && cached.is_some(), "{place} {what}: {said}");
@@ -56,7 +56,7 @@ async fn check(settings: &[(&str, &str)], cached: Option<u64>) {
             assert!(said.contains(&until), "{place} {what}: {said} {until}");
         }
     }
-    assert_eq!(visitor.get(OWN).await.status, 401, "the last form ended the own session");
+    assert_eq!(web_client.get(OWN).await.status, 401, "the last form ended the own session");
     system.stop().await;
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use tests::{
     api::bearer,
     client::Reply,
-    pages::{OWN, Visitor},
+    pages::{OWN, WebClient},
     system::System,
 };
 
@@ -29,20 +29,20 @@ async fn id_of(system: &System, token: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_token_is_made_used_rotated_and_revoked() {
+async fn a_token_is_applied_used_rotated_and_revoked() {
     let system = System::start(&[]).await;
-    let mut visitor = Visitor::signed_in(&system, "my_username", "topsecret").await;
-    assert!(rows(&visitor.get(OWN).await).is_empty());
-    let token = visitor.make(&[("name", " laptop "), ("expires", ""), ("limit", "all")]).await;
+    let mut web_client = WebClient::signed_in(&system, "my_username", "topsecret").await;
+    assert!(rows(&web_client.get(OWN).await).is_empty());
+    let token = web_client.create_token(&[("name", " laptop "), ("expires", ""), ("limit", "all")]).await;
     assert_eq!(system.verdict(&token).await, "allow");
-    let page = visitor.get(OWN).await;
+    let page = web_client.get(OWN).await;
     assert!(!page.body.contains(&token) && rows(&page).len() == 1, "it is shown once");
     let id = id_of(&system, &token).await;
     assert!(rows(&page)[0].contains(&id) && rows(&page)[0].contains(">laptop<") && rows(&page)[0].contains("active"));
 
-    let rotated = visitor.post(OWN, &[("do", "rotate"), ("id", &id)]).await.shown_token();
-    assert!(rows(&visitor.get(OWN).await).iter().any(|row| row.contains("until <time")));
-    let twice = visitor.post(OWN, &[("do", "rotate"), ("id", &id)]).await;
+    let rotated = web_client.post(OWN, &[("do", "rotate"), ("id", &id)]).await.shown_token();
+    assert!(rows(&web_client.get(OWN).await).iter().any(|row| row.contains("until <time")));
+    let twice = web_client.post(OWN, &[("do", "rotate"), ("id", &id)]).await;
     assert_eq!(
         (twice.status, twice.wrong().as_str()),
         (409, "The token is being replaced already, or was taken back.")
@@ -50,12 +50,12 @@ async fn a_token_is_made_used_rotated_and_revoked() {
     assert_eq!(system.verdict(&token).await, "allow", "until the new one is used");
     assert_eq!(system.verdict(&rotated).await, "allow");
     assert_eq!(system.verdict(&token).await, "replaced");
-    let dead = visitor.post(OWN, &[("do", "rotate"), ("id", &id)]).await;
+    let dead = web_client.post(OWN, &[("do", "rotate"), ("id", &id)]).await;
     assert_eq!((dead.status, dead.header("www-authenticate")), (409, ""), "{}", dead.wrong());
 
     let path = format!("/profile/developer/tokens/{}", id_of(&system, &rotated).await);
     for _ in 0..2 {
-        let page = visitor.post_and_follow(&path, &[]).await;
+        let page = web_client.post_and_follow(&path, &[]).await;
         assert!(page.body.contains("The token is revoked."));
         assert!(rows(&page).iter().all(|row| !row.contains("<form")));
     }
@@ -67,21 +67,21 @@ async fn a_token_is_made_used_rotated_and_revoked() {
 async fn a_token_may_be_less_than_its_user_and_never_more() {
     let system = System::start(&[]).await;
     permit(&system, "1", &["ROLE_USER", "read", "write <all>"]).await;
-    let mut visitor = Visitor::signed_in(&system, "my_username", "topsecret").await;
-    let check = async |visitor: &mut Visitor<'_>, fields: &[(&str, &str)], granted: &[&str]| {
+    let mut web_client = WebClient::signed_in(&system, "my_username", "topsecret").await;
+    let check = async |web_client: &mut WebClient<'_>, fields: &[(&str, &str)], granted: &[&str]| {
         let fields: Vec<_> = [("name", "x")].iter().chain(fields).copied().collect();
-        let token = visitor.make(&fields).await;
+        let token = web_client.create_token(&fields).await;
         let told = system.ask("GET", "/tokens/current", &bearer(&token)).await.body_of(200);
         let expected = if granted.is_empty() { json!(null) } else { json!(granted) };
         assert_eq!(told["scopes"], expected, "{fields:?} {told}");
     };
-    check(&mut visitor, &[("limit", "all")], &[]).await;
-    check(&mut visitor, &[("limit", "all"), ("scope", "read")], &[]).await;
-    check(&mut visitor, &[("limit", "some"), ("scope", "read")], &["read"]).await;
+    check(&mut web_client, &[("limit", "all")], &[]).await;
+    check(&mut web_client, &[("limit", "all"), ("scope", "read")], &[]).await;
+    check(&mut web_client, &[("limit", "some"), ("scope", "read")], &["read"]).await;
     let (write, admin) = (("scope", "write <all>"), ("scope", "ROLE_ADMIN"));
-    check(&mut visitor, &[("limit", "some"), ("scope", "read"), write], &["read", "write <all>"]).await;
-    check(&mut visitor, &[("limit", "some"), ("scope", "read"), admin], &["read"]).await;
-    check(&mut visitor, &[("scope", "read")], &["read"]).await;
+    check(&mut web_client, &[("limit", "some"), ("scope", "read"), write], &["read", "write <all>"]).await;
+    check(&mut web_client, &[("limit", "some"), ("scope", "read"), admin], &["read"]).await;
+    check(&mut web_client, &[("scope", "read")], &["read"]).await;
     for (fields, wrong) in [
         (vec![("limit", "some")], "What it may do: it must not be empty."),
         (vec![], "What it may do: it must not be empty."),
@@ -92,12 +92,13 @@ async fn a_token_may_be_less_than_its_user_and_never_more() {
         ),
     ] {
         let fields: Vec<_> = [("do", "make"), ("name", "y")].iter().chain(&fields).copied().collect();
-        let reply = visitor.post(OWN, &fields).await;
+        let reply = web_client.post(OWN, &fields).await;
         assert_eq!((reply.status, reply.wrong().as_str()), (400, wrong));
         assert_eq!(reply.field("name").unwrap(), "y");
     }
     // What was chosen is still chosen when something else was wrong.
-    let reply = visitor.post(OWN, &[("do", "make"), ("name", ""), ("limit", "some"), ("scope", "read"), write]).await;
+    let reply =
+        web_client.post(OWN, &[("do", "make"), ("name", ""), ("limit", "some"), ("scope", "read"), write]).await;
     let chosen: Vec<_> = reply.elements().into_iter().filter(|it| it.attribute("checked").is_some()).collect();
     let chosen: Vec<_> = chosen.iter().map(|it| it.attribute("value").unwrap()).collect();
     assert_eq!(chosen, ["some", "read", "write <all>"]);
@@ -105,20 +106,20 @@ async fn a_token_may_be_less_than_its_user_and_never_more() {
 }
 
 #[tokio::test]
-async fn the_developer_token_is_made_remade_and_revoked() {
+async fn the_developer_token_is_applied_regenerated_and_revoked() {
     let system = System::start(&[]).await;
-    let mut visitor = Visitor::signed_in(&system, "my_username", "topsecret").await;
-    let first = visitor.post(OWN, &[("do", "remake")]).await.shown_token();
+    let mut web_client = WebClient::signed_in(&system, "my_username", "topsecret").await;
+    let first = web_client.post(OWN, &[("do", "regenerate")]).await.shown_token();
     assert!(first.starts_with("6879-"), "{first}");
     assert_eq!(system.verdict(&first).await, "allow");
-    let second = visitor.post(OWN, &[("do", "remake")]).await.shown_token();
+    let second = web_client.post(OWN, &[("do", "regenerate")]).await.shown_token();
     assert_eq!((system.verdict(&first).await, system.verdict(&second).await), ("replaced".into(), "allow".into()));
     let id = id_of(&system, &second).await;
-    let rotate = visitor.post(OWN, &[("do", "rotate"), ("id", &id)]).await;
+    let rotate = web_client.post(OWN, &[("do", "rotate"), ("id", &id)]).await;
     assert_eq!(rotate.status, 409, "{}", rotate.wrong());
-    visitor.post_and_follow(&format!("/profile/developer/tokens/{id}"), &[]).await;
+    web_client.post_and_follow(&format!("/profile/developer/tokens/{id}"), &[]).await;
     assert_eq!(system.verdict(&second).await, "revoked");
-    let third = visitor.post(OWN, &[("do", "remake")]).await.shown_token();
+    let third = web_client.post(OWN, &[("do", "regenerate")]).await.shown_token();
     assert_eq!(system.verdict(&third).await, "allow");
     // The same path still answers clients: with a token of their own, in JSON.
     let json = system.json("POST", "/profile/developer", &bearer(&third), &json!({})).await.body_of(201);
@@ -134,12 +135,12 @@ async fn another_users_token_looks_absent() {
     let system = System::start(&[]).await;
     let token = system.token_of("admin", "letmein").await;
     let other = id_of(&system, &token).await;
-    let mut visitor = Visitor::signed_in(&system, "my_username", "topsecret").await;
+    let mut web_client = WebClient::signed_in(&system, "my_username", "topsecret").await;
     let absent = format!("1.{}", "A".repeat(22));
     for id in [other.as_str(), absent.as_str(), "1", "nonsense", "current", "developer", "%3Cb%3E", "1.."] {
-        let revoked = visitor.post(&format!("/profile/developer/tokens/{id}"), &[]).await;
+        let revoked = web_client.post(&format!("/profile/developer/tokens/{id}"), &[]).await;
         assert_eq!((revoked.status, revoked.wrong().as_str()), (404, "There is nothing here."), "{id}");
-        let rotated = visitor.post(OWN, &[("do", "rotate"), ("id", id)]).await;
+        let rotated = web_client.post(OWN, &[("do", "rotate"), ("id", id)]).await;
         assert_eq!((rotated.status, rotated.wrong().as_str()), (404, "There is nothing here."), "{id}");
     }
     assert_eq!(system.verdict(&token).await, "allow");
@@ -149,7 +150,7 @@ async fn another_users_token_looks_absent() {
 #[tokio::test]
 async fn what_cannot_be_made_is_said_and_what_was_typed_stays() {
     let system = System::start(&[("HALLPASS_MAX_TOKENS", "2"), ("HALLPASS_MAX_LIFETIME", "366d")]).await;
-    let mut visitor = Visitor::signed_in(&system, "my_username", "topsecret").await;
+    let mut web_client = WebClient::signed_in(&system, "my_username", "topsecret").await;
     let (long, most) = ("ü".repeat(101), "ü".repeat(100));
     let day = |days: u64| system.now().after(Duration::from_secs(days * 86_400)).to_string()[..10].to_owned();
     let late = day(400);
@@ -173,22 +174,22 @@ async fn what_cannot_be_made_is_said_and_what_was_typed_stays() {
         ("x", "2027-01-31T00:00:00Z", date),
     ] {
         let fields = [("do", "make"), ("name", typed), ("expires", expires), ("limit", "all")];
-        let reply = visitor.post(OWN, &fields).await;
+        let reply = web_client.post(OWN, &fields).await;
         assert_eq!(reply.status, 400, "{typed} {expires}");
         assert!(reply.wrong().starts_with(wrong), "{} for {typed} {expires}", reply.wrong());
         assert_eq!((reply.field("name").unwrap().as_str(), reply.field("expires").unwrap().as_str()), (typed, expires));
     }
     let fields = [("do", "nonsense"), ("name", "x")];
-    assert_eq!(visitor.post(OWN, &fields).await.status, 400);
-    assert!(rows(&visitor.get(OWN).await).is_empty(), "nothing of this made a token");
+    assert_eq!(web_client.post(OWN, &fields).await.status, 400);
+    assert!(rows(&web_client.get(OWN).await).is_empty(), "nothing of this made a token");
 
-    visitor.make(&[("name", &most), ("limit", "all")]).await;
+    web_client.create_token(&[("name", &most), ("limit", "all")]).await;
     let tomorrow = day(1);
-    let token = visitor.make(&[("name", "dated"), ("expires", &tomorrow), ("limit", "all")]).await;
+    let token = web_client.create_token(&[("name", "dated"), ("expires", &tomorrow), ("limit", "all")]).await;
     let told = system.ask("GET", "/tokens/current", &bearer(&token)).await.body_of(200);
     assert_eq!(told["expires_at"], format!("{tomorrow}T23:59:59Z"));
     let fields = [("do", "make"), ("name", "third"), ("expires", &tomorrow), ("limit", "some"), ("scope", "ROLE_USER")];
-    let reply = visitor.post(OWN, &fields).await;
+    let reply = web_client.post(OWN, &fields).await;
     let limit = "The user has 2 live tokens, which is the limit.";
     assert_eq!((reply.status, reply.wrong().as_str()), (409, limit));
     assert_eq!((reply.field("name").unwrap(), reply.field("expires").unwrap()), ("third".to_owned(), tomorrow));
@@ -198,28 +199,28 @@ async fn what_cannot_be_made_is_said_and_what_was_typed_stays() {
 #[tokio::test]
 async fn a_form_without_its_token_changes_nothing() {
     let system = System::start(&[]).await;
-    let mut visitor = Visitor::signed_in(&system, "my_username", "topsecret").await;
-    let token = visitor.make(&[("name", "kept"), ("limit", "all")]).await;
+    let mut web_client = WebClient::signed_in(&system, "my_username", "topsecret").await;
+    let token = web_client.create_token(&[("name", "kept"), ("limit", "all")]).await;
     let path = format!("/profile/developer/tokens/{}", id_of(&system, &token).await);
-    let mut earlier = visitor.clone();
-    let stale = visitor.csrf.clone();
-    visitor.sign_in("my_username", "topsecret").await;
-    visitor.get(OWN).await;
-    let own = visitor.csrf.clone();
-    let foreign = Visitor::signed_in(&system, "admin", "letmein").await.csrf;
+    let mut earlier = web_client.clone();
+    let stale = web_client.csrf.clone();
+    web_client.sign_in("my_username", "topsecret").await;
+    web_client.get(OWN).await;
+    let own = web_client.csrf.clone();
+    let foreign = WebClient::signed_in(&system, "admin", "letmein").await.csrf;
     assert!(own != stale && own != foreign);
     for csrf in ["", "csrf=", "csrf=x", &format!("csrf={stale}"), &format!("csrf={foreign}")] {
         for (path, form) in
-            [(OWN, "&do=remake"), (OWN, "&do=make&name=x&limit=all"), (path.as_str(), ""), ("/sign-out", "")]
+            [(OWN, "&do=regenerate"), (OWN, "&do=make&name=x&limit=all"), (path.as_str(), ""), ("/sign-out", "")]
         {
-            let reply = visitor.send("POST", path, &format!("{csrf}{form}")).await;
+            let reply = web_client.send("POST", path, &format!("{csrf}{form}")).await;
             assert_eq!(reply.status, 403, "{path} {csrf}");
             assert_eq!(reply.wrong(), "This form is out of date. Nothing was changed; send it once more.");
         }
     }
-    let twice = visitor.send("POST", OWN, &format!("csrf={own}&csrf={own}&do=remake")).await;
+    let twice = web_client.send("POST", OWN, &format!("csrf={own}&csrf={own}&do=regenerate")).await;
     assert_eq!(twice.status, 400, "{}", twice.body);
-    let page = visitor.get(OWN).await;
+    let page = web_client.get(OWN).await;
     assert_eq!((page.status, rows(&page).len()), (200, 1));
     assert!(page.body.contains("You have none."), "no developer token was made");
     assert_eq!(system.verdict(&token).await, "allow");

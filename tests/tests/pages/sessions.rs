@@ -4,7 +4,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use login::password;
 use serde_json::json;
-use tests::{Answer, Request, World, api::text, basic, tables::Item, visitor::Visitor};
+use tests::{Request, Response, World, api::text, basic, tables::Item, web_client::WebClient};
 
 /// A change of a user, which is undone again.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +69,7 @@ fn own() -> Request {
 }
 
 /// Everything that a session is good for: the pages, and every form of them.
-async fn try_everything(world: &World, visitor: &Visitor<'_>, token: &str) -> Vec<(String, Answer)> {
+async fn try_everything(world: &World, web_client: &WebClient<'_>, token: &str) -> Vec<(String, Response)> {
     let hash = token.split('.').next_back().unwrap().to_owned();
     let mut answers = Vec::new();
     for (function, method, route, fields) in [
@@ -77,7 +77,7 @@ async fn try_everything(world: &World, visitor: &Visitor<'_>, token: &str) -> Ve
         ("Console", "GET", "/admin/users", &[]),
         ("Console", "GET", "/admin/users/{user_id}", &[]),
         ("Generate", "POST", "/profile/developer", &[("do", "make"), ("name", "a"), ("limit", "all")]),
-        ("Generate", "POST", "/profile/developer", &[("do", "remake")]),
+        ("Generate", "POST", "/profile/developer", &[("do", "regenerate")]),
         ("Generate", "POST", "/profile/developer", &[("do", "rotate"), ("id", token)]),
         ("Generate", "POST", "/admin/users/{user_id}", &[("name", "a"), ("limit", "all")]),
         ("Revoke", "POST", "/profile/developer/tokens/{id}", &[]),
@@ -86,7 +86,8 @@ async fn try_everything(world: &World, visitor: &Visitor<'_>, token: &str) -> Ve
         ("Revoke", "POST", "/sign-out", &[]),
     ] {
         let request = Request::new(method, route).parameter("user_id", "1").parameter("id", &format!("2.{hash}"));
-        let request = if method == "GET" { visitor.with_cookies(request) } else { visitor.with_form(request, fields) };
+        let request =
+            if method == "GET" { web_client.with_cookies(request) } else { web_client.with_form(request, fields) };
         answers.push((format!("{method} {route} {fields:?}"), world.send(function, request).await));
     }
     answers
@@ -98,7 +99,7 @@ async fn a_session_stays_dead_when_the_change_that_ended_it_is_undone() {
     for prune in [Prune::Stream, Prune::Sweep] {
         for change in CHANGES {
             world.delivery.drain().await.unwrap();
-            let visitor = Visitor::signed_in(&world, "admin", "letmein").await;
+            let web_client = WebClient::signed_in(&world, "admin", "letmein").await;
             let token = world.token_of("admin", "letmein").await;
             let id = world.store.records_of(&"2".parse().unwrap()).await.unwrap()[0].id.to_string();
             let before = world.user_item("2").await;
@@ -107,7 +108,7 @@ async fn a_session_stays_dead_when_the_change_that_ended_it_is_undone() {
             undo(&world, before, prune).await;
             assert_ne!(world.verdict(&format!("Bearer {token}")).await, "allow", "{change:?} {prune:?}");
             let records = world.count_records("2").await;
-            for (what, answer) in try_everything(&world, &visitor, &id).await {
+            for (what, answer) in try_everything(&world, &web_client, &id).await {
                 assert_eq!(answer.status, 401, "{change:?} {prune:?} {what}: {}", answer.body);
             }
             assert_eq!(world.count_records("2").await, records, "{change:?} {prune:?}");
@@ -119,18 +120,18 @@ async fn a_session_stays_dead_when_the_change_that_ended_it_is_undone() {
 #[tokio::test]
 async fn a_session_that_no_change_ended_is_left_alone() {
     let world = world().await;
-    let mut visitor = Visitor::signed_in(&world, "admin", "letmein").await;
+    let mut web_client = WebClient::signed_in(&world, "admin", "letmein").await;
     bring_about(&world, "1", Change::Block).await;
     world.set_user("2", "full_name", Some(text("Another"))).await;
     world.delivery.drain().await.unwrap();
     let swept = world.invoke("Prune", json!({"source": "aws.scheduler"})).await.unwrap();
     assert_eq!((&swept["invalidated"], &swept["unreadable"]), (&json!(0), &json!(0)), "{swept}");
-    assert_eq!(visitor.open("Console", Request::new("GET", "/profile/developer")).await.status, 200);
+    assert_eq!(web_client.open("Console", Request::new("GET", "/profile/developer")).await.status, 200);
     // When its time has come it is gone.
     world.advance(1_800);
     let swept = world.invoke("Prune", json!({"source": "aws.scheduler"})).await.unwrap();
     assert_eq!(swept["purged"], json!(1), "{swept}");
-    assert_eq!(visitor.open("Console", Request::new("GET", "/profile/developer")).await.status, 401);
+    assert_eq!(web_client.open("Console", Request::new("GET", "/profile/developer")).await.status, 401);
 }
 
 #[tokio::test]
@@ -160,7 +161,7 @@ async fn a_log_in_flow_stays_dead_when_the_change_that_ended_it_is_undone() {
 async fn sessions_flows_and_used_forms_are_no_tokens() {
     let world = World::with(&[("HALLPASS_MAX_TOKENS", "2")]).await;
     for _ in 0..3 {
-        Visitor::signed_in(&world, "my_username", "topsecret").await;
+        WebClient::signed_in(&world, "my_username", "topsecret").await;
         let begin = Request::new("GET", "/rs/authorize-implicit");
         let begin = begin.query("client_id", "app").query("response_type", "token");
         let flow = world.send("Generate", begin.authorization(&basic("my_username", "topsecret"))).await;
@@ -181,10 +182,10 @@ async fn sessions_flows_and_used_forms_are_no_tokens() {
 async fn signing_in_ends_the_session_before_whoever_signs_in() {
     let world = World::new().await;
     for (name, password) in [("my_username", "topsecret"), ("admin", "letmein")] {
-        let mut browser = Visitor::signed_in(&world, "my_username", "topsecret").await;
+        let mut browser = WebClient::signed_in(&world, "my_username", "topsecret").await;
         let own = Request::new("GET", "/profile/developer");
         let before = browser.with_cookies(own.clone());
-        let elsewhere = Visitor::signed_in(&world, "my_username", "topsecret").await.with_cookies(own.clone());
+        let elsewhere = WebClient::signed_in(&world, "my_username", "topsecret").await.with_cookies(own.clone());
         assert_eq!(world.send("Console", before.clone()).await.status, 200);
         let fields = [("username", name), ("password", password)];
         browser.open("Console", Request::new("GET", "/sign-in")).await;
@@ -203,12 +204,12 @@ async fn signing_in_ends_the_session_before_whoever_signs_in() {
 #[tokio::test]
 async fn signing_out_ends_the_session_of_this_browser_alone() {
     let world = World::new().await;
-    let mut one = Visitor::signed_in(&world, "my_username", "topsecret").await;
-    let two = Visitor::signed_in(&world, "my_username", "topsecret").await;
+    let mut one = WebClient::signed_in(&world, "my_username", "topsecret").await;
+    let two = WebClient::signed_in(&world, "my_username", "topsecret").await;
     let (of_one, of_two) = (one.with_cookies(own()), two.with_cookies(own()));
     // A form of the page that one browser shows does nothing in the other.
-    let remake = Request::new("POST", "/profile/developer");
-    let crossed = two.with_cookies_of(&one.with_form(remake, &[("do", "remake")]));
+    let regenerate = Request::new("POST", "/profile/developer");
+    let crossed = two.with_cookies_of(&one.with_form(regenerate, &[("do", "regenerate")]));
     assert_eq!(world.send("Generate", crossed).await.status, 403);
     assert_eq!(one.submit("Revoke", Request::new("POST", "/sign-out"), &[]).await.status, 303);
     assert_eq!((own_page(&world, &of_one).await, own_page(&world, &of_two).await), (401, 200));
@@ -221,8 +222,8 @@ async fn signing_out_ends_the_session_of_this_browser_alone() {
 #[tokio::test]
 async fn what_a_browser_kept_of_one_user_does_nothing_once_another_has_signed_in() {
     let world = World::new().await;
-    let mut browser = Visitor::signed_in(&world, "my_username", "topsecret").await;
-    let form = browser.with_form(Request::new("POST", "/profile/developer"), &[("do", "remake")]);
+    let mut browser = WebClient::signed_in(&world, "my_username", "topsecret").await;
+    let form = browser.with_form(Request::new("POST", "/profile/developer"), &[("do", "regenerate")]);
     let sign_out = browser.with_form(Request::new("POST", "/sign-out"), &[]);
     browser.sign_in_again(&world, "admin", "letmein").await;
     // The form of the tab that was left open, with the cookies of before and with those of now.
@@ -237,7 +238,7 @@ async fn what_a_browser_kept_of_one_user_does_nothing_once_another_has_signed_in
 async fn an_invalidated_session_is_signed_out_of_by_signing_in_again() {
     let world = World::new().await;
     for (number, prune) in (1..).zip([None, Some(Prune::Stream), Some(Prune::Sweep)]) {
-        let mut browser = Visitor::signed_in(&world, "my_username", "topsecret").await;
+        let mut browser = WebClient::signed_in(&world, "my_username", "topsecret").await;
         let stale = browser.with_cookies(own());
         let generation = AttributeValue::N((100 * number).to_string());
         world.set_user("1", "token_generation", Some(generation)).await;
@@ -248,7 +249,7 @@ async fn an_invalidated_session_is_signed_out_of_by_signing_in_again() {
                 world.invoke("Prune", json!({"source": "aws.scheduler"})).await.unwrap();
             }
         }
-        let elsewhere = Visitor::signed_in(&world, "my_username", "topsecret").await.with_cookies(own());
+        let elsewhere = WebClient::signed_in(&world, "my_username", "topsecret").await.with_cookies(own());
         let answer = browser.submit("Revoke", Request::new("POST", "/sign-out"), &[]).await;
         assert_eq!(answer.status, 401, "{prune:?}");
         assert_eq!(own_page(&world, &elsewhere).await, 200, "{prune:?}: the newer session is not concerned");
@@ -262,7 +263,7 @@ async fn an_invalidated_session_is_signed_out_of_by_signing_in_again() {
 async fn the_session_of_a_removed_user_is_dead_though_the_id_is_given_to_another() {
     let world = World::new().await;
     for is_pruned in [false, true] {
-        let mut browser = Visitor::signed_in(&world, "my_username", "topsecret").await;
+        let mut browser = WebClient::signed_in(&world, "my_username", "topsecret").await;
         let stale = browser.with_cookies(own());
         let before = world.user_item("1").await;
         world.remove_user("1").await;
@@ -291,8 +292,8 @@ async fn the_session_of_a_removed_user_is_dead_though_the_id_is_given_to_another
 #[tokio::test]
 async fn the_secret_of_a_session_is_good_for_its_own_user_alone() {
     let world = World::new().await;
-    let mine = Visitor::signed_in(&world, "my_username", "topsecret").await.cookie("__Secure-hallpass");
-    Visitor::signed_in(&world, "admin", "letmein").await;
+    let mine = WebClient::signed_in(&world, "my_username", "topsecret").await.cookie("__Secure-hallpass");
+    WebClient::signed_in(&world, "admin", "letmein").await;
     let check = async |cookie: &str, status: u16| {
         let request = own().header("Accept", "text/html").header("Cookie", cookie);
         assert_eq!(own_page(&world, &request).await, status, "{cookie}");

@@ -6,7 +6,7 @@ use tests::{
     api::{bearer, text},
     basic,
     client::Reply,
-    pages::{OWN, Visitor},
+    pages::{OWN, WebClient},
     system::System,
 };
 
@@ -18,7 +18,7 @@ fn without(page: &Reply, typed: &str) -> String {
 }
 
 #[tokio::test]
-async fn nobody_learns_why_a_password_was_refused() {
+async fn nobody_learns_why_a_password_was_rejected() {
     let system = System::start(&[]).await;
     let endless = "n".repeat(10_000);
     let mut pages = Vec::new();
@@ -36,12 +36,12 @@ async fn nobody_learns_why_a_password_was_refused() {
         ("my\u{1}user", "topsecret"),
         ("1.5665e083.RJG0CdymRKqFQJKeIV8nflwIhrr8KVrmAy6kpWft5nU", "x"),
     ] {
-        let mut visitor = Visitor::new(&system, "");
-        let reply = visitor.sign_in(name, password).await;
+        let mut web_client = WebClient::new(&system, "");
+        let reply = web_client.sign_in(name, password).await;
         assert_eq!((reply.status, reply.wrong().as_str()), (401, "The user name or the password is wrong."), "{name}");
         assert_eq!(reply.field("username").unwrap(), name, "what was typed is still there");
         assert_eq!(reply.field("password").unwrap(), "");
-        assert!(!visitor.cookies.contains_key(SESSION));
+        assert!(!web_client.cookies.contains_key(SESSION));
         pages.push(without(&reply, name));
     }
     assert!(pages.iter().all(|page| *page == pages[0]));
@@ -51,17 +51,17 @@ async fn nobody_learns_why_a_password_was_refused() {
 #[tokio::test]
 async fn whoever_guesses_waits_and_loses_nothing_that_was_typed() {
     let system = System::start(&[]).await;
-    let mut visitor = Visitor::new(&system, "");
+    let mut web_client = WebClient::new(&system, "");
     for _ in 0..5 {
-        assert_eq!(visitor.sign_in("my_username", "wrong").await.status, 401);
+        assert_eq!(web_client.sign_in("my_username", "wrong").await.status, 401);
     }
-    let reply = visitor.sign_in("my_username", "topsecret").await;
+    let reply = web_client.sign_in("my_username", "topsecret").await;
     assert_eq!((reply.status, reply.wrong().as_str()), (429, "Too many attempts. Try again later."));
     assert_eq!(reply.field("username").unwrap(), "my_username");
     let wait: u64 = reply.header("retry-after").parse().unwrap();
     assert!((1..=60).contains(&wait), "{wait}");
     system.advance(wait + 1);
-    assert_eq!(visitor.sign_in("my_username", "topsecret").await.status, 303);
+    assert_eq!(web_client.sign_in("my_username", "topsecret").await.status, 303);
     system.stop().await;
 }
 
@@ -69,22 +69,23 @@ async fn whoever_guesses_waits_and_loses_nothing_that_was_typed() {
 async fn a_form_that_no_page_of_ours_sent_begins_no_session() {
     let system = System::start(&[]).await;
     let login = "username=my_username&password=topsecret";
-    let mut other = Visitor::new(&system, "");
+    let mut other = WebClient::new(&system, "");
     other.get("/sign-in").await;
     let check = async |cookie: bool, csrf: &str, expected: u16| {
-        let mut visitor = Visitor::new(&system, "");
-        visitor.get("/sign-in").await;
-        let csrf = csrf.replace("own", &visitor.csrf);
+        let mut web_client = WebClient::new(&system, "");
+        web_client.get("/sign-in").await;
+        let csrf = csrf.replace("own", &web_client.csrf);
         if !cookie {
-            visitor.cookies.clear();
+            web_client.cookies.clear();
         }
-        let reply = visitor.send("POST", "/sign-in", &format!("{login}{csrf}")).await;
+        let reply = web_client.send("POST", "/sign-in", &format!("{login}{csrf}")).await;
         assert_eq!(reply.status, expected, "{csrf}");
-        assert_eq!(visitor.cookies.contains_key(SESSION), expected == 303);
+        assert_eq!(web_client.cookies.contains_key(SESSION), expected == 303);
         if expected == 403 {
             assert_eq!(reply.field("username").unwrap(), "my_username");
             assert!(
-                visitor.post("/sign-in", &[("username", "my_username"), ("password", "topsecret")]).await.status == 303
+                web_client.post("/sign-in", &[("username", "my_username"), ("password", "topsecret")]).await.status
+                    == 303
             );
         }
     };
@@ -103,7 +104,7 @@ async fn a_form_that_no_page_of_ours_sent_begins_no_session() {
 async fn the_cookies_are_for_this_api_alone_and_for_no_script() {
     for (base, prefix, path) in [("", "__Host-", "/"), ("/prod", "__Secure-", "/prod")] {
         let system = System::start_with(&[], |options| base.clone_into(&mut options.base_path)).await;
-        let mut visitor = Visitor::new(&system, base);
+        let mut web_client = WebClient::new(&system, base);
         let attributes = "Secure; HttpOnly; SameSite=Strict";
         let check = |reply: &Reply, name: &str, length: usize, seconds: u64| {
             let cookie = reply.header("set-cookie");
@@ -113,14 +114,14 @@ async fn the_cookies_are_for_this_api_alone_and_for_no_script() {
             assert_eq!(rest, format!("; Path={path}; Max-Age={seconds}; {attributes}"));
             assert_eq!(reply.headers.get_all("set-cookie").iter().count(), 1);
         };
-        check(&visitor.get("/sign-in").await, "hallpass-form", 43, 1_800);
-        let again = visitor.get("/sign-in").await;
+        check(&web_client.get("/sign-in").await, "hallpass-form", 43, 1_800);
+        let again = web_client.get("/sign-in").await;
         assert_eq!(again.header("set-cookie"), "", "a second page in the same browser does not spoil the first");
-        let signed_in = visitor.sign_in("my_username", "topsecret").await;
+        let signed_in = web_client.sign_in("my_username", "topsecret").await;
         check(&signed_in, "hallpass", "1.".len() + 43, 1_800);
         assert_eq!(signed_in.header("cache-control"), "no-store");
-        assert_eq!(visitor.get(OWN).await.status, 200);
-        check(&visitor.post("/sign-out", &[]).await, "hallpass", 0, 0);
+        assert_eq!(web_client.get(OWN).await.status, 200);
+        check(&web_client.post("/sign-out", &[]).await, "hallpass", 0, 0);
         system.stop().await;
     }
 }
@@ -137,15 +138,15 @@ async fn whoever_signs_in_comes_to_where_they_wanted_to_be_and_nowhere_else() {
         ("/sign-in?next=users/..%2F..%2Fx", "/admin/users"),
         ("/sign-in?next=%0d%0aX-Header:%201", OWN),
     ] {
-        let mut visitor = Visitor::new(&system, "");
-        let mut page = visitor.get(asked).await;
+        let mut web_client = WebClient::new(&system, "");
+        let mut page = web_client.get(asked).await;
         if page.status == 303 {
             let place = page.header("location").to_owned();
-            page = visitor.get(&place).await;
+            page = web_client.get(&place).await;
         }
         let next = page.field("next").unwrap();
         let fields = [("username", "admin"), ("password", "letmein"), ("next", next.as_str())];
-        assert_eq!(visitor.post("/sign-in", &fields).await.header("location"), place, "{asked}");
+        assert_eq!(web_client.post("/sign-in", &fields).await.header("location"), place, "{asked}");
     }
     system.stop().await;
 }
@@ -163,9 +164,11 @@ enum End {
     Gone,
 }
 
-async fn bring_about(system: &System, visitor: &mut Visitor<'_>, end: End) {
+async fn bring_about(system: &System, web_client: &mut WebClient<'_>, end: End) {
     match end {
-        End::SignOut => assert_eq!(visitor.post("/sign-out", &[]).await.header("location"), "/sign-in?done=signed-out"),
+        End::SignOut => {
+            assert_eq!(web_client.post("/sign-out", &[]).await.header("location"), "/sign-in?done=signed-out")
+        }
         End::HalfAnHour => system.advance(1_800),
         End::RevokeAll => {
             let token = system.token_of("my_username", "topsecret").await;
@@ -183,7 +186,7 @@ async fn bring_about(system: &System, visitor: &mut Visitor<'_>, end: End) {
 }
 
 #[tokio::test]
-async fn a_session_ends_with_whatever_voids_tokens() {
+async fn a_session_ends_with_whatever_invalidates_tokens() {
     let system = System::start(&[("HALLPASS_INVALIDATE_ON", "username,password_hash,status,mail")]).await;
     for end in [
         End::SignOut,
@@ -195,31 +198,31 @@ async fn a_session_ends_with_whatever_voids_tokens() {
         End::Password,
         End::Gone,
     ] {
-        let mut visitor = Visitor::signed_in(&system, "my_username", "topsecret").await;
-        let before = visitor.clone();
-        bring_about(&system, &mut visitor, end).await;
+        let mut web_client = WebClient::signed_in(&system, "my_username", "topsecret").await;
+        let before = web_client.clone();
+        bring_about(&system, &mut web_client, end).await;
         // The browser may have kept the cookie.
-        visitor.cookies = before.cookies;
-        visitor.csrf = before.csrf;
-        assert_eq!(visitor.get(OWN).await.status, 401, "{end:?}");
-        let reply = visitor.post(OWN, &[("do", "remake")]).await;
+        web_client.cookies = before.cookies;
+        web_client.csrf = before.csrf;
+        assert_eq!(web_client.get(OWN).await.status, 401, "{end:?}");
+        let reply = web_client.post(OWN, &[("do", "regenerate")]).await;
         let told = "Your session has ended. Nothing was changed.";
         assert_eq!((reply.status, reply.wrong().as_str()), (401, told), "{end:?}");
-        assert_eq!(visitor.post("/sign-out", &[]).await.status, 401, "{end:?}");
+        assert_eq!(web_client.post("/sign-out", &[]).await.status, 401, "{end:?}");
         system.set_user("1", "status", text("active")).await;
     }
     // A moment earlier it was still good.
-    let mut visitor = Visitor::signed_in(&system, "my_username", "topsecret").await;
+    let mut web_client = WebClient::signed_in(&system, "my_username", "topsecret").await;
     system.advance(1_799);
-    assert_eq!(visitor.get(OWN).await.status, 200);
+    assert_eq!(web_client.get(OWN).await.status, 200);
     system.stop().await;
 }
 
 #[tokio::test]
 async fn the_secret_of_a_session_is_no_token_and_no_password() {
     let system = System::start(&[]).await;
-    let visitor = Visitor::signed_in(&system, "admin", "letmein").await;
-    let secret = &visitor.cookies[SESSION];
+    let web_client = WebClient::signed_in(&system, "admin", "letmein").await;
+    let secret = &web_client.cookies[SESSION];
     for credential in [
         bearer(secret),
         format!("Token {secret}"),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tests::{
     api::bearer,
-    pages::{OWN, Visitor},
+    pages::{OWN, WebClient},
     system::System,
 };
 
@@ -26,16 +26,16 @@ async fn end(system: &System, administrator: &str, family: &str) -> u64 {
 #[tokio::test]
 async fn a_stolen_session_and_everything_that_it_issued_end_together() {
     let system = System::start(&[]).await;
-    let mut thief = Visitor::signed_in(&system, "admin", "letmein").await;
-    let mut owner = Visitor::signed_in(&system, "admin", "letmein").await;
+    let mut thief = WebClient::signed_in(&system, "admin", "letmein").await;
+    let mut owner = WebClient::signed_in(&system, "admin", "letmein").await;
     let (old, good) = (
-        owner.make(&[("name", "old"), ("limit", "all")]).await,
-        owner.make(&[("name", "good"), ("limit", "all")]).await,
+        owner.create_token(&[("name", "old"), ("limit", "all")]).await,
+        owner.create_token(&[("name", "good"), ("limit", "all")]).await,
     );
     let password = system.token_of("admin", "letmein").await;
 
-    let named = thief.make(&[("name", "named"), ("limit", "all")]).await;
-    let developer = thief.post(OWN, &[("do", "remake")]).await.shown_token();
+    let named = thief.create_token(&[("name", "named"), ("limit", "all")]).await;
+    let developer = thief.post(OWN, &[("do", "regenerate")]).await.shown_token();
     let key = thief.post("/admin/users/1", &[("name", "key"), ("limit", "all")]).await.shown_token();
     let old_id = text_of(&told(&system, &old).await, "id").to_owned();
     let rotated = thief.post(OWN, &[("do", "rotate"), ("id", &old_id)]).await.shown_token();

@@ -7,7 +7,7 @@ use edge::{Service, entropy};
 use generate::operator::{self, Order};
 use serde_json::{Value, json};
 use tests::{
-    Answer, Request, World,
+    Request, Response, World,
     api::{bearer, text},
     tables::Item,
 };
@@ -139,8 +139,8 @@ impl Both<'_> {
         Err(format!("token {token}: {verdict:?} is none of {expected:?}; {:#?}", self.model))
     }
 
-    /// What a function says of the token that asks, and what it says besides. A refused token gets nothing.
-    fn admitted(&mut self, token: usize, answer: &Answer) -> Result<bool, Difference> {
+    /// What a function says of the token that asks, and what it says besides. A rejected token gets nothing.
+    fn admitted(&mut self, token: usize, answer: &Response) -> Result<bool, Difference> {
         let verdict = match answer.status {
             401 => answer.problem(401)["reason"].as_str().unwrap().to_owned(),
             _ => ALLOW.to_owned(),
@@ -148,7 +148,7 @@ impl Both<'_> {
         self.saw(token, &verdict).map(|()| verdict == ALLOW)
     }
 
-    async fn ask(&self, function: &str, request: Request, token: usize) -> Answer {
+    async fn ask(&self, function: &str, request: Request, token: usize) -> Response {
         self.ground.world.send(function, request.authorization(&bearer(&self.texts[token]))).await
     }
 
@@ -184,7 +184,7 @@ impl Both<'_> {
 
     /// Issues a token as `hallpass token issue` does.
     async fn order(&mut self, user: usize, form: Form) -> Result<Option<usize>, Difference> {
-        let text = self.mint(&self.ids[user], form).await;
+        let text = self.issue_token(&self.ids[user], form).await;
         let may = self.model.user(user).is_some_and(|user| !user.is_blocked);
         same("whether a token is issued", &text.is_some(), &may)?;
         Ok(text.map(|text| {
@@ -193,13 +193,13 @@ impl Both<'_> {
         }))
     }
 
-    async fn mint(&self, id: &str, form: Form) -> Option<String> {
+    async fn issue_token(&self, id: &str, form: Form) -> Option<String> {
         let now = self.ground.world.now();
         let owner = self.ground.world.store.user(&id.parse().unwrap()).await.unwrap()?;
         let expires_at = Some(now.after(std::time::Duration::from_secs(LIFE)));
         let order = Order { owner, jwt: form == Form::Jwt, name: None, description: None, scope: None, expires_at };
-        let issued = operator::issue(&self.ground.service, order, now, &entropy::draw().unwrap()).await;
-        issued.ok().map(|(text, _)| text.reveal().to_owned())
+        let issued = operator::issue(&self.ground.service, order, now, &entropy::randomness().unwrap()).await;
+        issued.ok().map(|(text, _)| text.expose_secret().to_owned())
     }
 
     async fn rotate(&mut self, token: usize) -> Result<(), Difference> {
@@ -245,7 +245,7 @@ impl Both<'_> {
     }
 
     async fn revoke_all(&mut self, user: usize) -> Result<(), Difference> {
-        let admin = self.mint("2", Form::Signed).await.unwrap();
+        let admin = self.issue_token("2", Form::Signed).await.unwrap();
         let request = Request::new("DELETE", "/users/{user_id}/tokens").parameter("user_id", &self.ids[user]);
         let answer = self.ground.world.send("Revoke", request.authorization(&bearer(&admin))).await;
         let Some(bound) = self.model.user(user) else {

@@ -3,12 +3,12 @@
 //!
 //! 1. A token is bound to its user as the user was when it was issued. It is let in while the user is exactly that, and
 //!    is there and not blocked, and while it has neither ended nor been ended.
-//! 2. A token that was ended (taken back, replaced, voided) stays so, and keeps the first reason.
-//! 3. Prune voids, once it has been told of any change of a user or has swept the tables, every token that is bound to
+//! 2. A token that was ended (taken back, replaced, invalidated) stays so, and keeps the first reason.
+//! 3. Prune invalidates, once it has been told of any change of a user or has swept the tables, every token that is bound to
 //!    another user than there is now; and every token that was issued before a change that shut it out, once it has
 //!    been told of that change, although the user may be the same again.
 //! 4. A token issued within two seconds after a change that would have shut it out, and bound to the user from before it
-//!    because the change had been undone, may be voided with the others, or may not: it is in doubt until it is seen. In
+//!    because the change had been undone, may be invalidated with the others, or may not: it is in doubt until it is seen. In
 //!    this case alone does the model allow two answers where one is a yes.
 
 /// How long a named token lives, in seconds.
@@ -73,10 +73,10 @@ struct Token {
     /// When its successor takes its place at the latest.
     window_ends_at: Option<u64>,
     /// When another developer token took its place.
-    remade_at: Option<u64>,
+    regenerated_at: Option<u64>,
     end: Option<End>,
     doubt: Option<End>,
-    /// Its record may have been forgotten.
+    /// Its record may have been purged.
     may_be_gone: bool,
     /// At some time since it was issued, the user was another one.
     was_shut_out: bool,
@@ -140,7 +140,7 @@ impl Model {
         if token.form != Form::Developer && token.issued_at + LIFE <= self.now {
             return vec!["expired"];
         }
-        if token.remade_at.is_some() {
+        if token.regenerated_at.is_some() {
             return if token.may_be_gone { vec!["replaced", "unknown"] } else { vec!["replaced"] };
         }
         let mut verdicts: Vec<&'static str> = Vec::new();
@@ -185,7 +185,7 @@ impl Model {
         if form == Form::Developer {
             let old = self.tokens.iter_mut().filter(|token| token.user == user && token.form == Form::Developer);
             let now = self.now;
-            old.for_each(|token| _ = token.remade_at.get_or_insert(now));
+            old.for_each(|token| _ = token.regenerated_at.get_or_insert(now));
         }
         let token = self.tokens.len();
         let (family, issuers) = self.family(token, form, parent);
@@ -198,7 +198,7 @@ impl Model {
             issuers,
             replaces: None,
             window_ends_at: None,
-            remade_at: None,
+            regenerated_at: None,
             end: None,
             doubt: None,
             may_be_gone: false,
@@ -316,11 +316,11 @@ impl Model {
         }
     }
 
-    /// Whatever has had its time may be forgotten.
+    /// Whatever has had its time may be purged.
     pub fn expired_items_removed(&mut self) {
         for token in &mut self.tokens {
             let ended_at = token.doubt.as_ref().or(token.end.as_ref()).map(|end| end.at);
-            token.may_be_gone |= token.remade_at.or(ended_at).is_some_and(|at| at + RETENTION <= self.now);
+            token.may_be_gone |= token.regenerated_at.or(ended_at).is_some_and(|at| at + RETENTION <= self.now);
         }
     }
 
@@ -332,7 +332,7 @@ impl Model {
 
     fn end(&mut self, token: usize, reason: &'static str) {
         let token = &mut self.tokens[token];
-        if token.end.is_none() && token.remade_at.is_none() {
+        if token.end.is_none() && token.regenerated_at.is_none() {
             let mut end = token.doubt.clone().unwrap_or(End { at: self.now, reasons: Vec::new() });
             end.reasons.push(reason);
             token.end = Some(end);
@@ -347,7 +347,7 @@ impl Token {
     }
 }
 
-/// Why a token that is bound to such a user is refused when there is this one.
+/// Why a token that is bound to such a user is rejected when there is this one.
 fn shut_out(bound: Bound, user: Option<Bound>) -> Option<&'static str> {
     match user {
         None => Some("user_removed"),

@@ -44,7 +44,7 @@ pub enum Step {
     Sweep,
     /// What has had its time is removed.
     Ttl,
-    /// Every function forgets what it has in memory.
+    /// Every function purges what it has in memory.
     Restart,
     Pass(u64),
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use hallpass::dev::template::Template;
-use prune::{Answer, Event, Prune};
+use prune::{Event, Prune, Response};
 use serde_json::json;
 use tests::{TEMPLATE, World, api::text, long::long, tables::RETENTION};
 use token::Format;
@@ -63,7 +63,7 @@ fn megabytes() -> u64 {
 async fn a_block_of_a_user_with_very_many_tokens_is_drained_within_the_retries_of_the_stream() {
     let tokens = if long() { MANY } else { MANY / 100 };
     let world = World::new().await;
-    let made = world.make(Format::Signed, "1", 1).await;
+    let made = world.create_token(Format::Signed, "1", 1).await;
     world.multiply(&made, tokens - 1).await;
     world.advance(60);
     world.set_user("1", "status", Some(text("blocked"))).await;
@@ -83,7 +83,7 @@ async fn a_block_of_a_user_with_very_many_tokens_is_drained_within_the_retries_o
             clock.is_before(deadline)
         };
         let event = serde_json::from_value::<Event>(json!({"Records": records})).unwrap();
-        let answer: Answer = prune.handle(event, world.now(), &may_go_on).await.unwrap();
+        let answer: Response = prune.handle(event, world.now(), &may_go_on).await.unwrap();
         assert!(clock.now() < deadline + RESERVE, "prune stops before Lambda ends the invocation");
         match failures(answer).as_slice() {
             [] => break,

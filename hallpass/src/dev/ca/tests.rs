@@ -37,7 +37,7 @@ fn certificates_are_made_once_and_the_servers_again_in_time() {
 }
 
 #[test]
-fn what_is_broken_is_made_anew() {
+fn what_is_broken_is_applied_anew() {
     let all = [CA, CA_KEY, LEAF, LEAF_KEY];
     check("no authority", |dir| fs::remove_file(dir.join(CA)).unwrap(), NOW, &all);
     check("no authority's key", |dir| fs::remove_file(dir.join(CA_KEY)).unwrap(), NOW, &all);

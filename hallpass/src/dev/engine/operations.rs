@@ -6,9 +6,9 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::dev::guard::{Call, refuse};
+use crate::dev::guard::{Call, reject};
 
-type Answer = Response<Full<Bytes>>;
+type Reply = Response<Full<Bytes>>;
 
 /// What stands before the name of an operation in `X-Amz-Target`.
 const APIS: [&str; 2] = ["DynamoDB_20120810.", "DynamoDBStreams_20120810."];
@@ -21,13 +21,13 @@ macro_rules! operations {
     ($call:expr, $database:expr, $($name:literal => $method:ident),+ $(,)?) => {
         match APIS.iter().find_map(|api| $call.target.strip_prefix(api)) {
             $(Some($name) => run(&$call.body, |request| $database.$method(request)),)+
-            _ => refuse("com.amazonaws.dynamodb.v20120810#UnknownOperationException", "the engine has no such operation"),
+            _ => reject("com.amazonaws.dynamodb.v20120810#UnknownOperationException", "the engine has no such operation"),
         }
     };
 }
 
 /// Does what a call asks for.
-pub(super) fn answer(database: &Database, call: &Call) -> Answer {
+pub(super) fn answer(database: &Database, call: &Call) -> Reply {
     operations!(call, database,
         "BatchGetItem" => batch_get_item,
         "BatchWriteItem" => batch_write_item,
@@ -53,18 +53,15 @@ pub(super) fn answer(database: &Database, call: &Call) -> Answer {
     )
 }
 
-fn run<Q: DeserializeOwned, A: Serialize>(
-    body: &[u8],
-    operation: impl FnOnce(Q) -> Result<A, DynoxideError>,
-) -> Answer {
+fn run<Q: DeserializeOwned, A: Serialize>(body: &[u8], operation: impl FnOnce(Q) -> Result<A, DynoxideError>) -> Reply {
     let request = match serde_json::from_slice(body) {
         Ok(request) => request,
-        Err(error) => return refuse("com.amazon.coral.service#SerializationException", &error.to_string()),
+        Err(error) => return reject("com.amazon.coral.service#SerializationException", &error.to_string()),
     };
     match operation(request) {
         Ok(answer) => match serde_json::to_vec(&answer) {
             Ok(body) => Response::new(Full::from(body)),
-            Err(error) => refuse("com.amazonaws.dynamodb.v20120810#InternalServerError", &error.to_string()),
+            Err(error) => reject("com.amazonaws.dynamodb.v20120810#InternalServerError", &error.to_string()),
         },
         Err(error) => {
             let mut response = Response::new(Full::from(error.to_json()));

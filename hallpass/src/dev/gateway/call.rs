@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 use super::MAX_BODY;
-use super::response::{Kind, Refusal};
+use super::response::{Kind, Rejection};
 use super::route::Matched;
 
 /// The most bytes of request line and header values together
@@ -76,18 +76,18 @@ impl Call {
         id: &str,
         at: u64,
         source_ip: IpAddr,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, Rejection> {
         let (head, body) = request.into_parts();
         if head_size(&head) > MAX_HEAD {
-            return Err(Refusal::of(Kind::HeadersTooLarge));
+            return Err(Rejection::of(Kind::HeadersTooLarge));
         }
         if body.len() > MAX_BODY {
-            return Err(Refusal::of(Kind::RequestTooLarge));
+            return Err(Rejection::of(Kind::RequestTooLarge));
         }
-        let domain = domain(&head).ok_or(Refusal::of(Kind::BadRequest))?;
+        let domain = domain(&head).ok_or(Rejection::of(Kind::BadRequest))?;
         let sent_path = head.uri.path().to_owned();
         let rest = sent_path.strip_prefix(base_path).filter(|rest| rest.is_empty() || rest.starts_with('/'));
-        let path = format!("/{}", rest.ok_or(Refusal::of(Kind::Forbidden))?.trim_start_matches('/'));
+        let path = format!("/{}", rest.ok_or(Rejection::of(Kind::Forbidden))?.trim_start_matches('/'));
         Ok(Self {
             id: id.to_owned(),
             at,
@@ -124,9 +124,9 @@ impl Call {
             ("resource", json!(matched.resource)),
             ("path", json!(self.path)),
             ("httpMethod", json!(self.method.as_str())),
-            ("headers", some(lasts(&headers))),
+            ("headers", some(last_values(&headers))),
             ("multiValueHeaders", some(json!(headers))),
-            ("queryStringParameters", some(lasts(&query))),
+            ("queryStringParameters", some(last_values(&query))),
             ("multiValueQueryStringParameters", some(json!(query))),
             ("pathParameters", some(json!(matched.parameters))),
             ("stageVariables", nothing.clone()),
@@ -228,7 +228,7 @@ fn query(text: &str) -> Vec<(String, String)> {
 }
 
 /// Of many values under one name, an event's plain maps hold the last.
-fn lasts<K: AsRef<str>, V: AsRef<str>>(all: &BTreeMap<K, Vec<V>>) -> Value {
+fn last_values<K: AsRef<str>, V: AsRef<str>>(all: &BTreeMap<K, Vec<V>>) -> Value {
     let last = |(name, values): (&K, &Vec<V>)| Some((name.as_ref().to_owned(), json!(values.last()?.as_ref())));
     Value::Object(all.iter().filter_map(last).collect())
 }

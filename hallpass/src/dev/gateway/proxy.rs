@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::authorizer::Verdict;
 use super::call::Call;
-use super::response::{Kind, Refusal, insert_id};
+use super::response::{Kind, Rejection, insert_id};
 use super::route::Matched;
 
 /// The headers of a function's answer that reach the client as `x-amzn-Remapped-…`
@@ -42,7 +42,7 @@ const DROPPED: [&str; 8] =
 /// A function's answer. No field has to be there, and no other may be.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Answer {
+struct FunctionResponse {
     status_code: Option<Value>,
     headers: Option<BTreeMap<String, Value>>,
     multi_value_headers: Option<BTreeMap<String, Vec<Value>>>,
@@ -72,12 +72,12 @@ pub(super) fn event(call: &Call, matched: &Matched<'_>, verdict: Option<&Verdict
 }
 
 /// The answer to the client that a function's answer becomes.
-pub(super) fn answer(answer: Value, call: &Call, binary: &[String]) -> Result<Response<Bytes>, Refusal> {
-    read(answer, call, binary).ok_or(Refusal::of(Kind::BadIntegration))
+pub(super) fn answer(answer: Value, call: &Call, binary: &[String]) -> Result<Response<Bytes>, Rejection> {
+    read(answer, call, binary).ok_or(Rejection::of(Kind::BadIntegration))
 }
 
 fn read(answer: Value, call: &Call, binary: &[String]) -> Option<Response<Bytes>> {
-    let answer: Answer = serde_json::from_value(answer).ok()?;
+    let answer: FunctionResponse = serde_json::from_value(answer).ok()?;
     let status = match &answer.status_code {
         None => StatusCode::OK,
         Some(Value::String(text)) => text.parse().ok()?,

@@ -19,7 +19,7 @@ const PLAIN_BODY: &str = r#"{"message":$context.error.messageString}"#;
 
 /// Why a request ends here.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(super) struct Rejection {
     kind: Kind,
     message: Option<&'static str>,
     /// What an authorizer said of the caller, if it was asked.
@@ -40,7 +40,7 @@ pub(super) enum Kind {
     BadIntegration,
     /// The path is not that of the stage, so that no API is there whose gateway responses could count.
     Forbidden,
-    /// Refused before routing; AWS documents the quota, and only its users the answer.
+    /// Rejected before routing; AWS documents the quota, and only its users the answer.
     HeadersTooLarge,
     IntegrationTimeout,
     MissingAuthenticationToken,
@@ -68,13 +68,13 @@ enum Expression {
     Variable(String),
 }
 
-impl Refusal {
-    /// A refusal before anything was said of the caller.
+impl Rejection {
+    /// A rejection before anything was said of the caller.
     pub(super) fn of(kind: Kind) -> Self {
         Self { kind, message: None, context: BTreeMap::new() }
     }
 
-    /// The refusal of a policy.
+    /// The rejection of a policy.
     pub(super) fn denied(context: &BTreeMap<String, String>, message: &'static str) -> Self {
         Self { kind: Kind::AccessDenied, message: Some(message), context: context.clone() }
     }
@@ -150,14 +150,14 @@ impl Responses {
         Ok(Self { by_type })
     }
 
-    /// The answer to a refused request.
-    pub(super) fn write(&self, refusal: &Refusal, id: &str) -> Response<Bytes> {
-        let (kind, default_status, error, _) = refusal.kind.facts();
+    /// The answer to a rejected request.
+    pub(super) fn write(&self, rejection: &Rejection, id: &str) -> Response<Bytes> {
+        let (kind, default_status, error, _) = rejection.kind.facts();
         let fallback = if default_status.is_server_error() { "DEFAULT_5XX" } else { "DEFAULT_4XX" };
         let custom = kind.and_then(|kind| self.by_type.get(kind).or_else(|| self.by_type.get(fallback)));
         // The status that a default response changes holds for every type that falls back to it.
         let status = custom.and_then(|custom| custom.status).unwrap_or(default_status);
-        let body = substituted(custom.map_or(PLAIN_BODY, |custom| &custom.body), refusal, id);
+        let body = substituted(custom.map_or(PLAIN_BODY, |custom| &custom.body), rejection, id);
         let mut response = Response::new(Bytes::from(body));
         *response.status_mut() = status;
         let headers = response.headers_mut();
@@ -168,7 +168,7 @@ impl Responses {
             let value = match expression {
                 Expression::Literal(value) => Some(value.clone()),
                 Expression::Variable(variable) => {
-                    refusal.variable(variable, id).and_then(|text| HeaderValue::try_from(text).ok())
+                    rejection.variable(variable, id).and_then(|text| HeaderValue::try_from(text).ok())
                 }
             };
             if let Some(value) = value {
@@ -218,7 +218,7 @@ pub(super) fn insert_id(headers: &mut HeaderMap, id: &str) {
 }
 
 /// A body template with every `$context.x` replaced. A dollar sign before anything else is just that.
-fn substituted(template: &str, refusal: &Refusal, id: &str) -> String {
+fn substituted(template: &str, rejection: &Rejection, id: &str) -> String {
     let mut body = String::new();
     let mut parts = template.split("$context.");
     body.push_str(parts.next().unwrap_or_default());
@@ -227,7 +227,7 @@ fn substituted(template: &str, refusal: &Refusal, id: &str) -> String {
         let (name, rest) = part.split_at_checked(end).unwrap_or((part, ""));
         // A full stop behind a name ends the sentence, not the name.
         let path = name.trim_end_matches('.');
-        body.push_str(&refusal.variable(&format!("context.{path}"), id).unwrap_or_default());
+        body.push_str(&rejection.variable(&format!("context.{path}"), id).unwrap_or_default());
         body.push_str(name.strip_prefix(path).unwrap_or_default());
         body.push_str(rest);
     }

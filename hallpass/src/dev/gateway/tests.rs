@@ -140,7 +140,7 @@ async fn an_authorizer_lets_in_or_keeps_out() {
 }
 
 #[tokio::test]
-async fn a_refusal_carries_the_challenge_of_the_authorizer() {
+async fn a_rejection_carries_the_challenge_of_the_authorizer() {
     let world = World::new("", None, &json!({}));
     let response = world.get("/shut/1", &[("authorization", "deny")]).await;
     assert_eq!(response.headers()["www-authenticate"], "Bearer error=\"invalid_token\"");
@@ -148,7 +148,7 @@ async fn a_refusal_carries_the_challenge_of_the_authorizer() {
 }
 
 #[tokio::test]
-async fn a_decision_is_kept_for_every_route_and_then_forgotten() {
+async fn a_decision_is_kept_for_every_route_and_then_purged() {
     let world = World::new("", None, &json!({}));
     let one = [("authorization", "one")];
     let mut statuses = Vec::new();
@@ -158,7 +158,7 @@ async fn a_decision_is_kept_for_every_route_and_then_forgotten() {
     }
     assert_eq!(statuses, [200, 401, 200, 200]);
     let judged = world.told.lock().unwrap().iter().filter(|(function, _)| function == "Judge").count();
-    assert_eq!(judged, 2, "asked at first, and again when the decision was forgotten");
+    assert_eq!(judged, 2, "asked at first, and again when the decision was purged");
 }
 
 #[tokio::test]
@@ -300,7 +300,7 @@ async fn every_request_has_an_id_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_request_has_one_host_or_it_is_refused_before_any_function_sees_it() {
+async fn a_request_has_one_host_or_it_is_rejected_before_any_function_sees_it() {
     let world = World::new("", None, &json!({ "body": "in" }));
     let send = async |hosts: &[&[u8]], version: Version| {
         let mut request = Request::builder().uri("/open").version(version);

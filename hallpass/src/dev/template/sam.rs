@@ -1,7 +1,7 @@
 //! The shapes of the [SAM resources](https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification-resources-and-properties.html)
 //! that `hallpass dev` acts on.
 //!
-//! `deny_unknown_fields` refuses what is not named here; the properties of the API that mean nothing on one machine are named
+//! `deny_unknown_fields` rejects what is not named here; the properties of the API that mean nothing on one machine are named
 //! with an underscore. What other places may hold is listed in [`known`].
 
 use std::collections::BTreeMap;

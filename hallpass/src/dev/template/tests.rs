@@ -1,4 +1,4 @@
-//! The template of this project and the refusals.
+//! The template of this project and the rejections.
 
 use super::*;
 
@@ -127,7 +127,7 @@ fn what_is_not_understood_is_an_error_that_says_where() {
 }
 
 #[test]
-fn a_property_is_acted_on_or_listed_as_idle_or_refused() {
+fn a_property_is_acted_on_or_listed_as_idle_or_rejected() {
     check("{ Unknown: 1 }", Err("F: Unknown is not understood"));
     check("{ Environment: { Unknown: 1 } }", Err("unknown field `Unknown`"));
     let event = |kind: &str, properties: &str| {
@@ -137,20 +137,20 @@ fn a_property_is_acted_on_or_listed_as_idle_or_refused() {
     event("DynamoDB", "{ Stream: F, Unknown: 1 }");
     event("ScheduleV2", "{ ScheduleExpression: rate(1 hour), Unknown: 1 }");
     check("{ Events: { E: { Type: Api, Unknown: 1, Properties: { Path: /, Method: get } } } }", Err("`Unknown`"));
-    let refused = |text: &str, why: &str| {
+    let rejected = |text: &str, why: &str| {
         let error = Template::parse(text).unwrap_err().to_string();
         assert!(error.contains(why), "{text}: {error}");
     };
-    refused("Resources: { A: { Type: AWS::New::Thing } }", "A: the resource type AWS::New::Thing is not understood");
-    refused("Resources: { A: { Type: AWS::SNS::Topic, Unknown: 1 } }", "A: Unknown is not understood");
+    rejected("Resources: { A: { Type: AWS::New::Thing } }", "A: the resource type AWS::New::Thing is not understood");
+    rejected("Resources: { A: { Type: AWS::SNS::Topic, Unknown: 1 } }", "A: Unknown is not understood");
     let table =
         |properties: &str| format!("Resources: {{ A: {{ Type: AWS::DynamoDB::Table, Properties: {properties} }} }}");
-    refused(&table("{ Unknown: 1 }"), "A: Unknown is not understood");
-    refused(&table("{ TableName: a }"), "A: TableName is not understood");
-    refused(&table("{ StreamSpecification: { StreamViewType: a, Unknown: 1 } }"), "`Unknown`");
-    refused(&table("{ TimeToLiveSpecification: { AttributeName: a, Enabled: true, Unknown: 1 } }"), "`Unknown`");
-    refused("Globals: { Function: { Unknown: 1 } }\nResources: {}", "Globals.Function: Unknown is not understood");
-    refused("Globals: { Api: {} }\nResources: {}", "unknown field `Api`");
+    rejected(&table("{ Unknown: 1 }"), "A: Unknown is not understood");
+    rejected(&table("{ TableName: a }"), "A: TableName is not understood");
+    rejected(&table("{ StreamSpecification: { StreamViewType: a, Unknown: 1 } }"), "`Unknown`");
+    rejected(&table("{ TimeToLiveSpecification: { AttributeName: a, Enabled: true, Unknown: 1 } }"), "`Unknown`");
+    rejected("Globals: { Function: { Unknown: 1 } }\nResources: {}", "Globals.Function: Unknown is not understood");
+    rejected("Globals: { Api: {} }\nResources: {}", "unknown field `Api`");
 }
 
 #[test]
@@ -164,38 +164,41 @@ Conditions:
   Either: !Or [!Condition Makes, !Condition Takes]
   Some: !Not [!Equals [!Ref Number, 0]]
 Resources:
-  Made: { Type: AWS::DynamoDB::Table, Condition: Makes }
+  TestToken: { Type: AWS::DynamoDB::Table, Condition: Makes }
   F:
     Type: AWS::SNS::Topic
     Properties:
-      Name: !If [Makes, !Ref Made, !Ref Table]
+      Name: !If [Makes, !Ref TestToken, !Ref Table]
       Both: !If [Both, 1, !Ref AWS::NoValue]
       Some: !If [Some, !Ref Number, !Ref AWS::NoValue]
       Either: { "Fn::If": [Either, [a, !If [Takes, b, !Ref AWS::NoValue]], []] }
-Outputs: { Made: { Condition: Makes, Value: !Ref Made } }
+Outputs: { TestToken: { Condition: Makes, Value: !Ref TestToken } }
 "#;
     let check = |parameters: &[(&str, &str)], expected: Value| {
         let found = Template::resolved(TEXT, parameters).unwrap();
         assert_eq!(found["Resources"]["F"]["Properties"], expected, "{parameters:?}");
-        let is_made = expected["Name"] == "Made";
-        assert_eq!((!found["Resources"]["Made"].is_null(), !found["Outputs"]["Made"].is_null()), (is_made, is_made));
+        let is_applied = expected["Name"] == "TestToken";
+        assert_eq!(
+            (!found["Resources"]["TestToken"].is_null(), !found["Outputs"]["TestToken"].is_null()),
+            (is_applied, is_applied)
+        );
     };
-    check(&[], json!({ "Name": "Made", "Either": ["a"] }));
-    check(&[("On", "yes")], json!({ "Name": "Made", "Both": 1, "Either": ["a"] }));
+    check(&[], json!({ "Name": "TestToken", "Either": ["a"] }));
+    check(&[("On", "yes")], json!({ "Name": "TestToken", "Both": 1, "Either": ["a"] }));
     check(&[("Table", "theirs"), ("On", "yes")], json!({ "Name": "theirs", "Either": ["a", "b"] }));
-    check(&[("Number", "0")], json!({ "Name": "Made", "Either": ["a"] }));
-    check(&[("Number", "1")], json!({ "Name": "Made", "Either": ["a"], "Some": "1" }));
+    check(&[("Number", "0")], json!({ "Name": "TestToken", "Either": ["a"] }));
+    check(&[("Number", "1")], json!({ "Name": "TestToken", "Either": ["a"], "Some": "1" }));
     assert_eq!(Template::parse(TEXT).unwrap().tables.len(), 1);
-    let refused = |conditions: &str, why: &str| {
+    let rejected = |conditions: &str, why: &str| {
         let error = Template::resolved(&format!("Conditions: {{ C: {conditions} }}"), &[]).unwrap_err();
         assert!(error.to_string().contains(why), "{conditions}: {error}");
     };
-    refused("yes", "Conditions.C: a condition is a function");
-    refused("!Not [!Condition C]", "Conditions.C: nothing here is called C");
-    refused("!Equals [1]", "Equals takes two values");
-    refused("!Not []", "Not takes one condition");
-    refused("!And 1", "takes a list here");
-    refused("!Contains [[], 1]", "the function Contains is not understood");
+    rejected("yes", "Conditions.C: a condition is a function");
+    rejected("!Not [!Condition C]", "Conditions.C: nothing here is called C");
+    rejected("!Equals [1]", "Equals takes two values");
+    rejected("!Not []", "Not takes one condition");
+    rejected("!And 1", "takes a list here");
+    rejected("!Contains [[], 1]", "the function Contains is not understood");
 }
 
 #[test]

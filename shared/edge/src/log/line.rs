@@ -3,7 +3,7 @@
 //! On Lambda the same line is a metric: a field `count` names what is counted, `amount` says how much of it (one, if
 //! there is none), and CloudWatch reads the rest from the member `_aws`
 //! ([embedded metric format](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html)).
-//! A reason is a dimension, so that refusals are counted together and by reason.
+//! A reason is a dimension, so that rejections are counted together and by reason.
 
 use std::fmt::{self, Write as _};
 

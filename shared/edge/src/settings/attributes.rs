@@ -2,7 +2,7 @@
 
 use token::{Binding, user::attribute};
 
-use super::{BadSetting, Lookup, nearest::nearest, text};
+use super::{ConfigError, Lookup, nearest::nearest, text};
 
 /// The attributes that Hallpass knows. An application may have any others.
 const KNOWN: [&str; 9] = [
@@ -21,10 +21,10 @@ const KNOWN: [&str; 9] = [
 const MISSPELT: usize = 2;
 
 /// The longest names of attributes together, in bytes. Every record repeats them.
-const LONGEST: usize = 255;
+const MAX_LENGTH: usize = 255;
 
 /// A list of attribute names, separated by commas; `none` is the empty one.
-pub(super) fn binding(lookup: Lookup<'_>, name: &'static str) -> Result<Option<Binding>, BadSetting> {
+pub(super) fn binding(lookup: Lookup<'_>, name: &'static str) -> Result<Option<Binding>, ConfigError> {
     let Some(listed) = text(lookup, name) else {
         return Ok(None);
     };
@@ -32,16 +32,16 @@ pub(super) fn binding(lookup: Lookup<'_>, name: &'static str) -> Result<Option<B
         return Ok(Some(Binding::new([])));
     }
     let names: Vec<&str> = listed.split(',').map(str::trim).collect();
-    if names.iter().map(|name| name.len()).sum::<usize>() > LONGEST {
-        return Err(BadSetting::new(name, format!("the names have more than {LONGEST} bytes together")));
+    if names.iter().map(|name| name.len()).sum::<usize>() > MAX_LENGTH {
+        return Err(ConfigError::new(name, format!("the names have more than {MAX_LENGTH} bytes together")));
     }
     for attribute in &names {
         let is_bad = attribute.is_empty() || attribute.chars().any(char::is_control);
         if is_bad || *attribute == "none" {
-            return Err(BadSetting::new(name, "must be names of attributes, separated by commas, or none"));
+            return Err(ConfigError::new(name, "must be names of attributes, separated by commas, or none"));
         }
         if let Some(known) = misspelt(attribute) {
-            return Err(BadSetting::new(name, format!("one name is close to {known}, which is the right one")));
+            return Err(ConfigError::new(name, format!("one name is close to {known}, which is the right one")));
         }
     }
     Ok(Some(Binding::new(names.into_iter().map(str::to_owned))))
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_misspelt_attribute_is_refused_and_one_of_the_application_is_not() {
+    fn a_misspelt_attribute_is_rejected_and_one_of_the_application_is_not() {
         let check = |listed: &str, names: Option<&[&str]>| {
             let lookup = |_: &str| Some(listed.to_owned());
             let got = binding(&lookup, "X").ok().map(|binding| binding.unwrap().names().to_vec());

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{BadSetting, Lookup, nearest, text};
+use super::{ConfigError, Lookup, nearest, text};
 
 /// What the name of every variable begins with.
 pub const PREFIX: &str = "HALLPASS_";
@@ -80,9 +80,9 @@ pub struct UnknownVariable {
 ///
 /// # Errors
 /// Names the first variable that is set under its former name, and the new name.
-pub fn reject_former(lookup: Lookup<'_>) -> Result<(), BadSetting> {
+pub fn reject_former(lookup: Lookup<'_>) -> Result<(), ConfigError> {
     match RENAMED.into_iter().find(|(former, _)| text(lookup, former).is_some()) {
-        Some((former, new)) => Err(BadSetting::new(former, format!("is now {new}; set that instead"))),
+        Some((former, new)) => Err(ConfigError::new(former, format!("is now {new}; set that instead"))),
         None => Ok(()),
     }
 }

@@ -3,19 +3,19 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::{BadSetting, Lookup, text};
+use super::{ConfigError, Lookup, text};
 
 const NAME: &str = "HALLPASS_CORS_ALLOWED_ORIGINS";
 
 /// The origins, separated by commas.
-pub(super) fn read(lookup: Lookup<'_>) -> Result<Vec<String>, BadSetting> {
+pub(super) fn read(lookup: Lookup<'_>) -> Result<Vec<String>, ConfigError> {
     let listed = text(lookup, NAME).unwrap_or_default();
     let origins = listed.split(',').map(str::trim).filter(|origin| !origin.is_empty());
     origins
         .map(|origin| {
             let form = "must be origins such as https://app.example.com, separated by commas: https or http, a host \
                         (an international one as xn--…), a port, and no path, user, wildcard or null";
-            canonical(origin).ok_or_else(|| BadSetting::new(NAME, form))
+            canonical(origin).ok_or_else(|| ConfigError::new(NAME, form))
         })
         .collect()
 }
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_browser_sends_is_refused() {
+    fn what_no_browser_sends_is_rejected() {
         let wrong = [
             "*",
             "null",

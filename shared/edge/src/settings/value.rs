@@ -1,17 +1,17 @@
 //! The values of settings: durations, numbers, switches, instants, permissions. White space around a value is not
-//! taken off: a value that holds some is refused with the form that it should have.
+//! taken off: a value that holds some is rejected with the form that it should have.
 
 use std::time::Duration;
 
 use token::{Permission, Timestamp};
 
-use super::{BadSetting, Lookup, days, text};
+use super::{ConfigError, Lookup, days, text};
 
 /// The longest duration: a thousand years.
-const LONGEST: u64 = 366 * 86_400 * 1_000;
+const MAX_LENGTH: u64 = 366 * 86_400 * 1_000;
 
 /// The largest number of items.
-const MOST: u32 = 1_000_000;
+const MAX: u32 = 1_000_000;
 
 const DURATION: &str = "it is not a duration of at least a second, such as 90s, 15m, 12h or 30d";
 
@@ -19,7 +19,7 @@ const DURATION: &str = "it is not a duration of at least a second, such as 90s, 
 ///
 /// # Errors
 /// When it is not a duration.
-pub fn record_retention(lookup: Lookup<'_>) -> Result<Duration, BadSetting> {
+pub fn record_retention(lookup: Lookup<'_>) -> Result<Duration, ConfigError> {
     duration(lookup, "HALLPASS_RECORD_RETENTION", days(1))
 }
 
@@ -27,25 +27,25 @@ pub fn record_retention(lookup: Lookup<'_>) -> Result<Duration, BadSetting> {
 ///
 /// # Errors
 /// When it is something else, or longer than a thousand years.
-pub fn duration(lookup: Lookup<'_>, name: &'static str, default: Duration) -> Result<Duration, BadSetting> {
+pub fn duration(lookup: Lookup<'_>, name: &'static str, default: Duration) -> Result<Duration, ConfigError> {
     let Some(text) = text(lookup, name) else {
         return Ok(default);
     };
-    seconds(&text).filter(|duration| !duration.is_zero()).ok_or_else(|| BadSetting::new(name, DURATION))
+    seconds(&text).filter(|duration| !duration.is_zero()).ok_or_else(|| ConfigError::new(name, DURATION))
 }
 
 /// A duration that may be zero.
 ///
 /// # Errors
 /// When it is something else, or longer than a thousand years.
-pub fn duration_or_zero(lookup: Lookup<'_>, name: &'static str, default: Duration) -> Result<Duration, BadSetting> {
+pub fn duration_or_zero(lookup: Lookup<'_>, name: &'static str, default: Duration) -> Result<Duration, ConfigError> {
     let Some(text) = text(lookup, name) else {
         return Ok(default);
     };
-    seconds(&text).ok_or_else(|| BadSetting::new(name, "it is not a duration such as 0, 90s, 15m, 12h or 30d"))
+    seconds(&text).ok_or_else(|| ConfigError::new(name, "it is not a duration such as 0, 90s, 15m, 12h or 30d"))
 }
 
-pub(super) fn optional_duration(lookup: Lookup<'_>, name: &'static str) -> Result<Option<Duration>, BadSetting> {
+pub(super) fn optional_duration(lookup: Lookup<'_>, name: &'static str) -> Result<Option<Duration>, ConfigError> {
     match text(lookup, name) {
         None => Ok(None),
         Some(_) => duration(lookup, name, Duration::ZERO).map(Some),
@@ -62,7 +62,7 @@ fn seconds(text: &str) -> Option<Duration> {
         _ => return None,
     };
     let seconds = whole(digits)?.saturating_mul(unit);
-    (seconds <= LONGEST).then(|| Duration::from_secs(seconds))
+    (seconds <= MAX_LENGTH).then(|| Duration::from_secs(seconds))
 }
 
 /// A whole number in digits alone: no sign, no space.
@@ -72,48 +72,48 @@ fn whole(digits: &str) -> Option<u64> {
 }
 
 /// A whole number from 1 to `most`.
-pub(super) fn number(lookup: Lookup<'_>, name: &'static str, default: u32, most: u32) -> Result<u32, BadSetting> {
+pub(super) fn number(lookup: Lookup<'_>, name: &'static str, default: u32, most: u32) -> Result<u32, ConfigError> {
     let Some(text) = text(lookup, name) else {
         return Ok(default);
     };
     let number = whole(&text).and_then(|number| u32::try_from(number).ok());
     number
         .filter(|number| (1..=most).contains(number))
-        .ok_or_else(|| BadSetting::new(name, format!("must be a whole number from 1 to {most}")))
+        .ok_or_else(|| ConfigError::new(name, format!("must be a whole number from 1 to {most}")))
 }
 
 /// The same for a number of items.
-pub(super) fn count(lookup: Lookup<'_>, name: &'static str, default: u32) -> Result<usize, BadSetting> {
-    number(lookup, name, default, MOST).map(|count| usize::try_from(count).unwrap_or(usize::MAX))
+pub(super) fn count(lookup: Lookup<'_>, name: &'static str, default: u32) -> Result<usize, ConfigError> {
+    number(lookup, name, default, MAX).map(|count| usize::try_from(count).unwrap_or(usize::MAX))
 }
 
-pub(super) fn switch(lookup: Lookup<'_>, name: &'static str, default: bool) -> Result<bool, BadSetting> {
+pub(super) fn switch(lookup: Lookup<'_>, name: &'static str, default: bool) -> Result<bool, ConfigError> {
     match text(lookup, name).as_deref() {
         None => Ok(default),
         Some("on") => Ok(true),
         Some("off") => Ok(false),
-        Some(_) => Err(BadSetting::new(name, "must be on or off")),
+        Some(_) => Err(ConfigError::new(name, "must be on or off")),
     }
 }
 
 /// The name of a permission: one that is none could not be granted to anybody.
-pub(super) fn permission(lookup: Lookup<'_>, name: &'static str) -> Result<Option<String>, BadSetting> {
+pub(super) fn permission(lookup: Lookup<'_>, name: &'static str) -> Result<Option<String>, ConfigError> {
     let Some(text) = text(lookup, name) else {
         return Ok(None);
     };
     if text.parse::<Permission>().is_err() {
         let form = "must be the name of a permission: 1 to 128 printable ASCII characters without \", \\ and , \
                     and without spaces around it";
-        return Err(BadSetting::new(name, form));
+        return Err(ConfigError::new(name, form));
     }
     Ok(Some(text))
 }
 
-pub(super) fn sunset(lookup: Lookup<'_>) -> Result<Timestamp, BadSetting> {
+pub(super) fn sunset(lookup: Lookup<'_>) -> Result<Timestamp, ConfigError> {
     const NAME: &str = "HALLPASS_SUNSET";
     let date = text(lookup, NAME).unwrap_or_else(|| "2028-01-01T00:00:00Z".to_owned());
     Timestamp::parse_rfc3339(&date)
-        .ok_or_else(|| BadSetting::new(NAME, "must be an instant of RFC 3339 such as 2028-01-01T00:00:00Z"))
+        .ok_or_else(|| ConfigError::new(NAME, "must be an instant of RFC 3339 such as 2028-01-01T00:00:00Z"))
 }
 
 #[cfg(test)]

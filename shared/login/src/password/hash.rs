@@ -16,24 +16,24 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 /// The most memory of one hash: 256 MiB, a seventh of what the function has.
-const MOST_MEMORY: u64 = 256 << 20;
+const MAX_MEMORY: u64 = 256 << 20;
 
 /// The most memory that one hash passes over, all passes together: 1 GiB, about three seconds.
-const MOST_PASSED: u64 = 1 << 30;
+const MAX_PASSED: u64 = 1 << 30;
 
 /// The highest cost of bcrypt: 2^15 rounds, about two seconds.
 const HIGHEST_COST: u32 = 15;
 
 /// The most rounds of PBKDF2, each block of the output counted: about three seconds.
-const MOST_ROUNDS: u64 = 5_000_000;
+const MAX_ROUNDS: u64 = 5_000_000;
 
 /// The most lanes, blocks and salts that anybody uses, by far.
-const MOST_LANES: u32 = 64;
-const LONGEST_SALT: usize = 64;
+const MAX_LANES: u32 = 64;
+const MAX_SALT_LENGTH: usize = 64;
 
 /// The shortest and the longest output; a shorter one is guessed too soon.
 const SHORTEST_OUTPUT: usize = 16;
-const LONGEST_OUTPUT: usize = 64;
+const MAX_OUTPUT_LENGTH: usize = 64;
 
 /// A hash that is verified.
 pub(super) enum Hash {
@@ -51,7 +51,7 @@ pub(super) enum Digest {
 
 /// Why a hash made elsewhere is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotTaken {
+pub enum HashError {
     /// It is of another kind.
     Kind,
     /// It is of a kind that is taken, and it is not whole.
@@ -61,7 +61,7 @@ pub enum NotTaken {
 }
 
 impl Hash {
-    pub(super) fn read(text: &str) -> Result<Self, NotTaken> {
+    pub(super) fn read(text: &str) -> Result<Self, HashError> {
         let fields: Vec<&str> = text.split('$').collect();
         match fields.as_slice() {
             ["", "argon2id", ..] => argon2id(text),
@@ -69,8 +69,8 @@ impl Hash {
             ["", "scrypt", params, salt, output] => scrypt(params, salt, output),
             ["", "pbkdf2-sha256", params, salt, output] => pbkdf2(Digest::Sha256, params, salt, output),
             ["", "pbkdf2-sha512", params, salt, output] => pbkdf2(Digest::Sha512, params, salt, output),
-            ["", "2a" | "2b" | "2y" | "scrypt" | "pbkdf2-sha256" | "pbkdf2-sha512", ..] => Err(NotTaken::Form),
-            _ => Err(NotTaken::Kind),
+            ["", "2a" | "2b" | "2y" | "scrypt" | "pbkdf2-sha256" | "pbkdf2-sha512", ..] => Err(HashError::Form),
+            _ => Err(HashError::Kind),
         }
     }
 
@@ -96,32 +96,32 @@ impl Hash {
 }
 
 /// `$argon2id$v=19$m=19456,t=2,p=1$salt$hash`.
-fn argon2id(text: &str) -> Result<Hash, NotTaken> {
-    let hash = PasswordHash::new(text).map_err(|_| NotTaken::Form)?;
+fn argon2id(text: &str) -> Result<Hash, HashError> {
+    let hash = PasswordHash::new(text).map_err(|_| HashError::Form)?;
     let length = hash.hash.as_ref().map(|output| output.as_ref().len());
     let is_whole = Algorithm::new(hash.algorithm).is_ok_and(|it| it == Algorithm::Argon2id)
         && hash.salt.is_some()
         && length.is_some_and(|length| length >= SHORTEST_OUTPUT);
-    let params = Params::try_from(&hash).map_err(|_| NotTaken::Form)?;
+    let params = Params::try_from(&hash).map_err(|_| HashError::Form)?;
     let memory = u64::from(params.m_cost()).saturating_mul(1024);
     let passed = memory.saturating_mul(u64::from(params.t_cost()));
-    if memory > MOST_MEMORY || passed > MOST_PASSED || params.p_cost() > MOST_LANES {
-        return Err(NotTaken::Cost);
+    if memory > MAX_MEMORY || passed > MAX_PASSED || params.p_cost() > MAX_LANES {
+        return Err(HashError::Cost);
     }
-    if is_whole { Ok(Hash::Argon2id(Box::new(hash))) } else { Err(NotTaken::Form) }
+    if is_whole { Ok(Hash::Argon2id(Box::new(hash))) } else { Err(HashError::Form) }
 }
 
 /// `$2b$12$`, 22 characters of salt and 31 of hash, in an alphabet of its own. `$2x$` is for hashes of a broken program.
-fn bcrypt(cost: &str, rest: &str) -> Result<Hash, NotTaken> {
-    let (salt, output) = rest.split_at_checked(22).ok_or(NotTaken::Form)?;
-    let cost: u32 = number(cost).filter(|_| cost.len() == 2).ok_or(NotTaken::Form)?;
-    let form = |_| NotTaken::Form;
-    let salt = Base64Bcrypt::decode_vec(&whole_bytes(salt)).map_err(form)?.try_into().map_err(|_| NotTaken::Form)?;
-    let output = Base64Bcrypt::decode_vec(output).map_err(form)?.try_into().map_err(|_| NotTaken::Form)?;
+fn bcrypt(cost: &str, rest: &str) -> Result<Hash, HashError> {
+    let (salt, output) = rest.split_at_checked(22).ok_or(HashError::Form)?;
+    let cost: u32 = number(cost).filter(|_| cost.len() == 2).ok_or(HashError::Form)?;
+    let form = |_| HashError::Form;
+    let salt = Base64Bcrypt::decode_vec(&whole_bytes(salt)).map_err(form)?.try_into().map_err(|_| HashError::Form)?;
+    let output = Base64Bcrypt::decode_vec(output).map_err(form)?.try_into().map_err(|_| HashError::Form)?;
     match cost {
         4..=HIGHEST_COST => Ok(Hash::Bcrypt { cost, salt, output }),
-        16..=31 => Err(NotTaken::Cost),
-        _ => Err(NotTaken::Form),
+        16..=31 => Err(HashError::Cost),
+        _ => Err(HashError::Form),
     }
 }
 
@@ -137,7 +137,7 @@ fn whole_bytes(salt: &str) -> String {
 
 /// bcrypt hashes the password and a NUL behind it, and of these the first 72 bytes. Hashes were made so elsewhere, so
 /// that a longer password is right here if it was right there. A NUL inside ends the password for programs in C, and
-/// others refuse it; nobody's password is meant so, and it is never right.
+/// others reject it; nobody's password is meant so, and it is never right.
 fn is_of_bcrypt(password: &[u8], cost: u32, salt: [u8; 16], output: &[u8; 23]) -> bool {
     let key: Zeroizing<Vec<u8>> = Zeroizing::new(password.iter().copied().chain([0]).take(72).collect());
     let got = Zeroizing::new(bcrypt::bcrypt(cost, salt, &key));
@@ -146,62 +146,62 @@ fn is_of_bcrypt(password: &[u8], cost: u32, salt: [u8; 16], output: &[u8; 23]) -
 }
 
 /// `$scrypt$ln=17,r=8,p=1$salt$hash`.
-fn scrypt(params: &str, salt: &str, output: &str) -> Result<Hash, NotTaken> {
+fn scrypt(params: &str, salt: &str, output: &str) -> Result<Hash, HashError> {
     let params: Vec<&str> = params.split(',').collect();
     let [ln, r, p] = params.as_slice() else {
-        return Err(NotTaken::Form);
+        return Err(HashError::Form);
     };
     let named = |text: &str, name| text.strip_prefix(name).and_then(number).filter(|value| *value > 0);
     let (Some(ln), Some(r), Some(p)) = (named(ln, "ln="), named(r, "r="), named(p, "p=")) else {
-        return Err(NotTaken::Form);
+        return Err(HashError::Form);
     };
     let block = u64::from(r).saturating_mul(128);
     let memory = 1_u64.checked_shl(ln).and_then(|n| n.checked_mul(block)).unwrap_or(u64::MAX);
     let passed = memory.saturating_mul(u64::from(p));
-    if memory > MOST_MEMORY || passed > MOST_PASSED || r > MOST_LANES || p > MOST_LANES {
-        return Err(NotTaken::Cost);
+    if memory > MAX_MEMORY || passed > MAX_PASSED || r > MAX_LANES || p > MAX_LANES {
+        return Err(HashError::Cost);
     }
-    let log_n = u8::try_from(ln).map_err(|_| NotTaken::Form)?;
-    let params = scrypt::Params::new(log_n, r, p).map_err(|_| NotTaken::Form)?;
+    let log_n = u8::try_from(ln).map_err(|_| HashError::Form)?;
+    let params = scrypt::Params::new(log_n, r, p).map_err(|_| HashError::Form)?;
     let (salt, output) = salt_and_output(salt, output)?;
     Ok(Hash::Scrypt { params, salt, output })
 }
 
 /// `$pbkdf2-sha256$i=600000,l=32$salt$hash`, and Passlib's `$pbkdf2-sha256$600000$salt$hash`, which has `.` for `+`.
-fn pbkdf2(digest: Digest, params: &str, salt: &str, output: &str) -> Result<Hash, NotTaken> {
+fn pbkdf2(digest: Digest, params: &str, salt: &str, output: &str) -> Result<Hash, HashError> {
     let (rounds, length) = match params.split_once(',') {
-        Some((rounds, length)) => (rounds, Some(length.strip_prefix("l=").and_then(number).ok_or(NotTaken::Form)?)),
+        Some((rounds, length)) => (rounds, Some(length.strip_prefix("l=").and_then(number).ok_or(HashError::Form)?)),
         None => (params, None),
     };
     let rounds = number(rounds.strip_prefix("i=").unwrap_or(rounds)).filter(|rounds| *rounds > 0);
-    let rounds = rounds.ok_or(NotTaken::Form)?;
+    let rounds = rounds.ok_or(HashError::Form)?;
     let (salt, output) = salt_and_output(&salt.replace('.', "+"), &output.replace('.', "+"))?;
     if length.is_some_and(|length| usize::try_from(length) != Ok(output.len())) {
-        return Err(NotTaken::Form);
+        return Err(HashError::Form);
     }
     let block = match digest {
         Digest::Sha256 => 32,
         Digest::Sha512 => 64,
     };
     let blocks = u64::try_from(output.len().div_ceil(block)).unwrap_or(u64::MAX);
-    if u64::from(rounds).saturating_mul(blocks) > MOST_ROUNDS {
-        return Err(NotTaken::Cost);
+    if u64::from(rounds).saturating_mul(blocks) > MAX_ROUNDS {
+        return Err(HashError::Cost);
     }
     Ok(Hash::Pbkdf2 { digest, rounds, salt, output })
 }
 
-fn salt_and_output(salt: &str, output: &str) -> Result<(Vec<u8>, Vec<u8>), NotTaken> {
-    let decoded = |text| Base64Unpadded::decode_vec(text).map_err(|_| NotTaken::Form);
+fn salt_and_output(salt: &str, output: &str) -> Result<(Vec<u8>, Vec<u8>), HashError> {
+    let decoded = |text| Base64Unpadded::decode_vec(text).map_err(|_| HashError::Form);
     let (salt, output) = (decoded(salt)?, decoded(output)?);
-    let fits = salt.len() <= LONGEST_SALT && (SHORTEST_OUTPUT..=LONGEST_OUTPUT).contains(&output.len());
-    if fits { Ok((salt, output)) } else { Err(NotTaken::Form) }
+    let fits = salt.len() <= MAX_SALT_LENGTH && (SHORTEST_OUTPUT..=MAX_OUTPUT_LENGTH).contains(&output.len());
+    if fits { Ok((salt, output)) } else { Err(HashError::Form) }
 }
 
 fn number(text: &str) -> Option<u32> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
-impl fmt::Display for NotTaken {
+impl fmt::Display for HashError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Kind => "it is not of Argon2id, bcrypt, scrypt, or PBKDF2 with SHA-256 or SHA-512",
@@ -211,4 +211,4 @@ impl fmt::Display for NotTaken {
     }
 }
 
-impl std::error::Error for NotTaken {}
+impl std::error::Error for HashError {}

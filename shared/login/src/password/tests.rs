@@ -80,8 +80,8 @@ fn other_kinds_and_broken_forms_are_no_hashes() {
         assert_eq!(check(phc), why, "{phc}");
         assert!(why.is_ok() || !verify("password", Some(phc)), "{phc}");
     };
-    let kind = |phc: &str| not(phc, Err(NotTaken::Kind));
-    let form = |head: &str, rest: &str| not(&format!("{head}{rest}"), Err(NotTaken::Form));
+    let kind = |phc: &str| not(phc, Err(HashError::Kind));
+    let form = |head: &str, rest: &str| not(&format!("{head}{rest}"), Err(HashError::Form));
     kind("");
     kind("topsecret");
     kind("5f4dcc3b5aa765d61d8327deb882cf99");
@@ -114,10 +114,10 @@ fn other_kinds_and_broken_forms_are_no_hashes() {
 }
 
 #[test]
-fn a_hash_that_costs_more_than_a_log_in_may_is_refused_and_one_at_the_bounds_is_read() {
+fn a_hash_that_costs_more_than_a_log_in_may_is_rejected_and_one_at_the_bounds_is_read() {
     let cost = |head: &str, rest: &str| {
         let phc = format!("{head}{rest}");
-        assert_eq!(check(&phc), Err(NotTaken::Cost), "{phc}");
+        assert_eq!(check(&phc), Err(HashError::Cost), "{phc}");
         assert!(!verify("password", Some(&phc)), "{phc}");
     };
     cost("$argon2id$v=19$m=262145,t=1,p=1$", SALT_AND_OUTPUT);

@@ -1,6 +1,6 @@
 //! The networks that have logged in for a name lately.
 
-use login::pace;
+use login::rate_limit;
 use token::Timestamp;
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 /// The marker of a network that has logged in for a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
-    /// What it is bound to ([`pace::proof`]).
+    /// What it is bound to ([`rate_limit::proof`]).
     pub proof: String,
     /// When it was written.
     pub noted_at: Timestamp,
@@ -39,21 +39,21 @@ impl Store {
             Ok((purge_at, Known { proof: item::required(&item, PROOF)?, noted_at }))
         };
         // One that cannot be read makes no network known.
-        Ok(read().ok().filter(|(purge_at, _)| !purge_at.has_come(now)).map(|(_, known)| known))
+        Ok(read().ok().filter(|(purge_at, _)| !purge_at.has_passed(now)).map(|(_, known)| known))
     }
 
     /// Notes that a network has logged in.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn note_network(&self, key: &str, proof: &str, now: Timestamp) -> Result<(), Failure> {
-        let names = vec![("#proof", PROOF), ("#noted", NOTED_AT), ("#forget", PURGE_AT)];
+    pub async fn record_network(&self, key: &str, proof: &str, now: Timestamp) -> Result<(), Failure> {
+        let names = vec![("#proof", PROOF), ("#noted", NOTED_AT), ("#purge", PURGE_AT)];
         let values = vec![
             (":proof".to_owned(), item::text(proof)),
             (":now".to_owned(), item::number(now)),
-            (":forget".to_owned(), item::number(now.after(pace::KNOWN))),
+            (":purge".to_owned(), item::number(now.after(rate_limit::KNOWN))),
         ];
-        let update = "SET #proof = :proof, #noted = :now, #forget = :forget";
+        let update = "SET #proof = :proof, #noted = :now, #purge = :purge";
         self.update_attempt(key, update, None, names, values).await.map(drop)
     }
 }

@@ -1,10 +1,10 @@
 //! The pair of a name and a source: failures in a row, and the attempts that are being checked now.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use login::pace;
+use login::rate_limit;
 use token::Timestamp;
 
-use super::{DOING, Names, Outcome, Pace, RESERVED, Values, reserved, set};
+use super::{DOING, Names, Outcome, RESERVED, RateLimit, Values, reserved, set};
 use crate::{
     Failure, Store,
     failure::{Corrupt, if_met},
@@ -21,25 +21,25 @@ impl Store {
     /// Reserves a check of a password for this pair.
     ///
     /// # Errors
-    /// When the store fails; the caller refuses then.
-    pub async fn reserve_pair(&self, pair: &str, id: &str, now: Timestamp) -> Result<Pace, Failure> {
+    /// When the store fails; the caller rejects then.
+    pub async fn reserve_pair(&self, pair: &str, id: &str, now: Timestamp) -> Result<RateLimit, Failure> {
         let word = word(id, now);
         for _ in 0..TRIES {
             let Some(old) = self.try_pair(pair, &word, now).await? else {
-                return Ok(Pace::Go);
+                return Ok(RateLimit::Allowed);
             };
             // Another attempt has cleared it away meanwhile.
             if old.is_empty() {
                 continue;
             }
             match Pair::read(&old).map_err(|bad| Failure::new(DOING, bad))?.judge(&word, now) {
-                Judgement::Go => return Ok(Pace::Go),
-                Judgement::Wait(wait) => return Ok(Pace::Wait(wait)),
-                Judgement::Over(purge_at) => self.forget_pair(pair, purge_at).await?,
+                Judgement::Go => return Ok(RateLimit::Allowed),
+                Judgement::Wait(wait) => return Ok(RateLimit::RetryAfter(wait)),
+                Judgement::Over(purge_at) => self.delete_pair(pair, purge_at).await?,
                 Judgement::Expired(words) => self.expire(pair, &words, now).await?,
             }
         }
-        Ok(Pace::Wait(pace::BUSY_WAIT))
+        Ok(RateLimit::RetryAfter(rate_limit::BUSY_WAIT))
     }
 
     /// Gives the reservation of a pair back, with what came of it. Doing it twice is doing it once.
@@ -54,10 +54,10 @@ impl Store {
         reserved_at: Timestamp,
     ) -> Result<(), Failure> {
         let word = word(id, reserved_at);
-        let mut names = vec![("#reserved", RESERVED), ("#forget", PURGE_AT)];
+        let mut names = vec![("#reserved", RESERVED), ("#purge", PURGE_AT)];
         let mut values = vec![
             (":own".to_owned(), set([word.as_str()])),
-            (":forget".to_owned(), item::number(reserved_at.after(pace::MEMORY))),
+            (":purge".to_owned(), item::number(reserved_at.after(rate_limit::MEMORY))),
         ];
         let (update, condition) = match outcome {
             Outcome::Failed => {
@@ -65,14 +65,14 @@ impl Store {
                 values.push((":now".to_owned(), item::number(reserved_at)));
                 values.push((":word".to_owned(), item::text(word)));
                 names.extend([("#failures", FAILURES), ("#failed", FAILED_AT)]);
-                let update = "DELETE #reserved :own ADD #failures :one SET #failed = :now, #forget = :forget";
+                let update = "DELETE #reserved :own ADD #failures :one SET #failed = :now, #purge = :purge";
                 (update, Some("contains(#reserved, :word)"))
             }
             Outcome::Succeeded => {
                 names.extend([("#failures", FAILURES), ("#failed", FAILED_AT)]);
-                ("DELETE #reserved :own REMOVE #failures, #failed SET #forget = :forget", None)
+                ("DELETE #reserved :own REMOVE #failures, #failed SET #purge = :purge", None)
             }
-            Outcome::Uncounted => ("DELETE #reserved :own SET #forget = :forget", None),
+            Outcome::Uncounted => ("DELETE #reserved :own SET #purge = :purge", None),
         };
         self.update_attempt(pair, update, condition, names, values).await.map(drop)
     }
@@ -80,54 +80,53 @@ impl Store {
     /// One conditional write: `None` if it was made, else what is there.
     async fn try_pair(&self, pair: &str, word: &str, now: Timestamp) -> Result<Option<Item>, Failure> {
         let names: Names<'_> =
-            vec![("#reserved", RESERVED), ("#forget", PURGE_AT), ("#failures", FAILURES), ("#failed", FAILED_AT)];
-        let at_once = i64::try_from(pace::MAX_AT_ONCE).unwrap_or(i64::MAX);
+            vec![("#reserved", RESERVED), ("#purge", PURGE_AT), ("#failures", FAILURES), ("#failed", FAILED_AT)];
+        let at_once = i64::try_from(rate_limit::MAX_AT_ONCE).unwrap_or(i64::MAX);
         let mut values: Values = vec![
             (":own".to_owned(), set([word])),
             (":now".to_owned(), item::number(now)),
-            (":forget".to_owned(), item::number(now.after(pace::MEMORY))),
+            (":purge".to_owned(), item::number(now.after(rate_limit::MEMORY))),
             (":most".to_owned(), AttributeValue::N(at_once.to_string())),
-            (":free".to_owned(), AttributeValue::N(pace::FREE_FAILURES.to_string())),
+            (":free".to_owned(), AttributeValue::N(rate_limit::FREE_FAILURES.to_string())),
         ];
         // The wait grows with the failures, which no expression can compute: each of its steps is a clause.
         let mut steps = Vec::new();
-        for failures in pace::FREE_FAILURES..=pace::MOST_FAILURES {
-            let equals = if failures == pace::MOST_FAILURES { ">=" } else { "=" };
+        for failures in rate_limit::FREE_FAILURES..=rate_limit::MAX_FAILURES {
+            let equals = if failures == rate_limit::MAX_FAILURES { ">=" } else { "=" };
             steps.push(format!("(#failures {equals} :f{failures} AND #failed <= :t{failures})"));
             values.push((format!(":f{failures}"), AttributeValue::N(failures.to_string())));
-            values.push((format!(":t{failures}"), item::number(now.before(pace::wait_after(failures)))));
+            values.push((format!(":t{failures}"), item::number(now.before(rate_limit::wait_after(failures)))));
         }
         let is_free = "(attribute_not_exists(#failures) OR #failures < :free) \
                        AND (attribute_not_exists(#reserved) OR size(#reserved) < :most)";
         let has_waited = format!("attribute_not_exists(#reserved) AND ({})", steps.join(" OR "));
-        let condition =
-            format!("(attribute_not_exists(#forget) OR #forget > :now) AND (({is_free}) OR ({has_waited}))");
-        let update = "ADD #reserved :own SET #forget = :forget";
+        let condition = format!("(attribute_not_exists(#purge) OR #purge > :now) AND (({is_free}) OR ({has_waited}))");
+        let update = "ADD #reserved :own SET #purge = :purge";
         self.update_attempt(pair, update, Some(&condition), names, values).await
     }
 
     /// Takes out reservations of functions that crashed.
     async fn expire(&self, pair: &str, words: &[String], now: Timestamp) -> Result<(), Failure> {
-        let names = vec![("#reserved", RESERVED), ("#forget", PURGE_AT)];
+        let names = vec![("#reserved", RESERVED), ("#purge", PURGE_AT)];
         let values = vec![
             (":expired".to_owned(), set(words.iter().map(String::as_str))),
-            (":forget".to_owned(), item::number(now.after(pace::MEMORY))),
+            (":purge".to_owned(), item::number(now.after(rate_limit::MEMORY))),
         ];
-        let update = "DELETE #reserved :expired SET #forget = :forget";
+        let update = "DELETE #reserved :expired SET #purge = :purge";
         self.update_attempt(pair, update, None, names, values).await.map(drop)
     }
 
     /// Deletes a pair that did nothing for long, unless it did something meanwhile.
-    async fn forget_pair(&self, pair: &str, purge_at: Timestamp) -> Result<(), Failure> {
+    async fn delete_pair(&self, pair: &str, purge_at: Timestamp) -> Result<(), Failure> {
         let call = self
             .client
             .delete_item()
             .table_name(&self.tables.attempts)
             .set_key(Some(item::attempt_key(pair)))
-            .condition_expression("#forget = :forget")
-            .expression_attribute_names("#forget", PURGE_AT)
-            .expression_attribute_values(":forget", item::number(purge_at));
-        if_met("forgetting failed log-ins", call.send().await).map(drop)
+            .condition_expression("#purge = :purge")
+            .expression_attribute_names("#purge", PURGE_AT)
+            .expression_attribute_values(":purge", item::number(purge_at));
+        if_met("purging failed log-ins", call.send().await).map(drop)
     }
 }
 
@@ -143,7 +142,7 @@ struct Pair {
 enum Judgement {
     Go,
     Wait(std::time::Duration),
-    /// All of it was to be forgotten at this instant.
+    /// All of it was to be purged at this instant.
     Over(Timestamp),
     /// These reservations have expired.
     Expired(Vec<String>),
@@ -175,25 +174,25 @@ impl Pair {
             // The first answer to this very write was lost.
             return Judgement::Go;
         }
-        if self.purge_at.has_come(now) {
+        if self.purge_at.has_passed(now) {
             return Judgement::Over(self.purge_at);
         }
-        let next_at = self.failed_at.after(pace::wait_after(self.failures));
-        if self.failures >= pace::FREE_FAILURES && next_at > now {
+        let next_at = self.failed_at.after(rate_limit::wait_after(self.failures));
+        if self.failures >= rate_limit::FREE_FAILURES && next_at > now {
             return Judgement::Wait(next_at.since(now));
         }
         let expired: Vec<String> = self.reserved.into_iter().filter(|other| is_expired(other, now)).collect();
-        if expired.is_empty() { Judgement::Wait(pace::BUSY_WAIT) } else { Judgement::Expired(expired) }
+        if expired.is_empty() { Judgement::Wait(rate_limit::BUSY_WAIT) } else { Judgement::Expired(expired) }
     }
 }
 
 /// The word of a reservation: when it expires, and whose it is.
 fn word(id: &str, reserved_at: Timestamp) -> String {
-    format!("{}.{id}", reserved_at.after(pace::RESERVATION).unix())
+    format!("{}.{id}", reserved_at.after(rate_limit::RESERVATION).unix())
 }
 
 /// What cannot be read has expired too: it would never be given back.
 fn is_expired(word: &str, now: Timestamp) -> bool {
     let end = word.split_once('.').and_then(|(end, _)| end.parse().ok()).and_then(Timestamp::from_unix);
-    end.is_none_or(|end| end.has_come(now))
+    end.is_none_or(|end| end.has_passed(now))
 }

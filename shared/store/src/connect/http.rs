@@ -1,4 +1,4 @@
-//! The one way to speak HTTPS: HTTP/1.1 over rustls on ring, with connections that stay open.
+//! The one way to speak HTTPS: HTTP/1.1 over rustls on keyring, with connections that stay open.
 //!
 //! The SDK's own connector does this too, and HTTP/2 and proxies besides, for which a function has no use: without them
 //! the authorizer is smaller by 1.3 MB, which are read at every cold start (`bench/README.md`).
@@ -26,7 +26,7 @@ use super::Trust;
 /// too.
 ///
 /// # Errors
-/// When rustls does not work with ring, which would show at every start.
+/// When rustls does not work with keyring, which would show at every start.
 pub fn http_client(trust: Trust) -> Result<SharedHttpClient, rustls::Error> {
     let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?

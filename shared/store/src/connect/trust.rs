@@ -14,7 +14,7 @@ pub struct Trust(pub(super) RootCertStore);
 
 /// A text holds no certificates that can be trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BadBundle {
+pub enum BundleError {
     /// It is not PEM, or has no certificate.
     NoCertificate,
     /// One of them, counted from one, cannot be an authority's.
@@ -37,7 +37,7 @@ impl Trust {
     ///
     /// # Errors
     /// None: a test reads them as they are read here.
-    pub fn amazon() -> Result<Self, BadBundle> {
+    pub fn amazon() -> Result<Self, BundleError> {
         Self::only(AMAZON_ROOTS)
     }
 
@@ -45,24 +45,24 @@ impl Trust {
     ///
     /// # Errors
     /// When there is none, or one that could not be trusted.
-    pub fn only(pem: &[u8]) -> Result<Self, BadBundle> {
+    pub fn only(pem: &[u8]) -> Result<Self, BundleError> {
         let mut roots = RootCertStore::empty();
         for (index, certificate) in CertificateDer::pem_slice_iter(pem).enumerate() {
-            let unusable = BadBundle::Unusable(index.saturating_add(1));
-            roots.add(certificate.map_err(|_| BadBundle::NoCertificate)?).map_err(|_| unusable)?;
+            let unusable = BundleError::Unusable(index.saturating_add(1));
+            roots.add(certificate.map_err(|_| BundleError::NoCertificate)?).map_err(|_| unusable)?;
         }
-        if roots.is_empty() { Err(BadBundle::NoCertificate) } else { Ok(Self(roots)) }
+        if roots.is_empty() { Err(BundleError::NoCertificate) } else { Ok(Self(roots)) }
     }
 
     /// Trust in those of these certificates (DER) that can be an authority's: systems come with some that cannot.
-    pub fn those_of(certificates: impl IntoIterator<Item = CertificateDer<'static>>) -> Self {
+    pub fn from_certificates(certificates: impl IntoIterator<Item = CertificateDer<'static>>) -> Self {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(certificates);
         Self(roots)
     }
 }
 
-impl fmt::Display for BadBundle {
+impl fmt::Display for BundleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoCertificate => f.write_str("it holds no PEM certificate"),
@@ -71,4 +71,4 @@ impl fmt::Display for BadBundle {
     }
 }
 
-impl std::error::Error for BadBundle {}
+impl std::error::Error for BundleError {}

@@ -1,4 +1,4 @@
-//! What a text looks like to somebody who has no key. It proves nothing: the seal is not checked.
+//! What a text looks like to somebody who has no key. It proves nothing: the signature is not checked.
 
 use super::{Format, Issuer, MAX_LENGTH, developer, jwt, signed};
 use crate::{
@@ -28,8 +28,8 @@ pub fn inspect(issuer: &Issuer, text: &str) -> Option<Appearance> {
     if text.len() > MAX_LENGTH {
         return None;
     }
-    if let Some(seal) = developer::parse(issuer, text) {
-        let hash = TokenHash::of(&seal.secret);
+    if let Some(sign) = developer::parse(issuer, text) {
+        let hash = TokenHash::of(&sign.secret);
         return Some(Appearance {
             user_id: None,
             issued_at: None,
@@ -39,11 +39,11 @@ pub fn inspect(issuer: &Issuer, text: &str) -> Option<Appearance> {
             format: Format::Developer,
         });
     }
-    if let Some((user_id, expires_at, seal)) = signed::parse(issuer, text) {
+    if let Some((user_id, expires_at, sign)) = signed::parse(issuer, text) {
         return Some(Appearance {
             format: Format::Signed,
             user_id: Some(user_id),
-            hash: TokenHash::of(&seal.secret),
+            hash: TokenHash::of(&sign.secret),
             issued_at: None,
             expires_at: Some(expires_at),
             audience: None,

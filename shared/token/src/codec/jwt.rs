@@ -1,7 +1,7 @@
 //! JSON Web Tokens (RFC 7519) with HS256, as Terminalfour has them: temporary ones and API keys.
 //!
 //! A JWT of ours has exactly one text: the header is compared as text with the one of each key, and the claims are
-//! written again and must come out the same. That refuses `alg` none and every other header, `crit`, unknown and
+//! written again and must come out the same. That rejects `alg` none and every other header, `crit`, unknown and
 //! repeated members, white space, padding and trailing bits, without a rule for each.
 
 use std::{fmt, str::FromStr, time::Duration};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::{Claim, Format, Issuer, NoSigningKey, Sealed, Verdict, decode_exactly};
+use super::{Claim, Format, IssuedText, Issuer, NoSigningKey, Verdict, decode_exactly};
 use crate::{
     id::{TokenHash, TokenId, UserId},
     keyring::{Key, Keyring},
@@ -112,15 +112,15 @@ const CLOCK_SKEW: Duration = Duration::from_secs(5);
 /// Makes a JWT.
 ///
 /// # Errors
-/// When no key of the ring signs yet.
-pub fn seal(
-    ring: &Keyring,
+/// When no key of the keyring signs yet.
+pub fn sign(
+    keyring: &Keyring,
     issuer: &Issuer,
     now: Timestamp,
     contents: Contents<'_>,
     secret: &Entropy,
-) -> Result<Sealed, NoSigningKey> {
-    let key = ring.signing(now).ok_or(NoSigningKey)?;
+) -> Result<IssuedText, NoSigningKey> {
+    let key = keyring.signing(now).ok_or(NoSigningKey)?;
     let user_id = contents.user_id;
     let claims = Claims {
         iss: issuer.realm().to_owned(),
@@ -139,7 +139,7 @@ pub fn seal(
     let tag: [u8; 32] = key.jwt.clone().chain_update(&text).finalize().into_bytes().into();
     text.push('.');
     text.push_str(&Base64UrlUnpadded::encode_string(&tag));
-    Ok(Sealed {
+    Ok(IssuedText {
         text: Text::new(text),
         id: TokenId { user_id, hash: TokenHash::of(secret) },
         key_id: key.id().to_owned(),
@@ -147,18 +147,18 @@ pub fn seal(
     })
 }
 
-pub(super) fn open(ring: &Keyring, issuer: &Issuer, text: &str, now: Timestamp) -> Verdict {
+pub(super) fn open(keyring: &Keyring, issuer: &Issuer, text: &str, now: Timestamp) -> Verdict {
     let Some((message, header, payload, tag)) = parse(text) else {
         return Verdict::NotMine;
     };
     // The header names its key, so that a forged JWT costs one check at most.
-    let key = ring.keys().iter().find(|key| key.jwt_header == header);
+    let key = keyring.keys().iter().find(|key| key.jwt_header == header);
     if !key.is_some_and(|key| is_by(key, message, &tag)) {
         return Verdict::Forged;
     }
     match claim(issuer, payload, now) {
         Ok(claim) => Verdict::Claim(claim),
-        Err(reason) => Verdict::Refused(reason),
+        Err(reason) => Verdict::Rejected(reason),
     }
 }
 
@@ -187,7 +187,7 @@ fn claim(issuer: &Issuer, payload: &str, now: Timestamp) -> Result<Claim, Reason
         return Err(Reason::Malformed);
     }
     let secret = decode_exactly(&claims.jti).ok_or(Reason::Malformed)?;
-    if claims.exp.has_come(now) {
+    if claims.exp.has_passed(now) {
         return Err(Reason::Expired);
     }
     Ok(Claim {

@@ -1,6 +1,6 @@
 //! `<prefix><user id>.<expires, lower-case hex seconds>.<43>`: the format of Drupal's services_token, and the default.
 
-use super::{Claim, Format, Issuer, NoSigningKey, Seal, Sealed, Verdict, absorb};
+use super::{Claim, Format, IssuedText, Issuer, NoSigningKey, Seal, Verdict, absorb};
 use hmac::Mac as _;
 
 use crate::{
@@ -14,41 +14,41 @@ use crate::{
 /// Makes a signed token for this user that ends at `expires_at`.
 ///
 /// # Errors
-/// When no key of the ring signs yet.
-pub fn seal(
-    ring: &Keyring,
+/// When no key of the keyring signs yet.
+pub fn sign(
+    keyring: &Keyring,
     issuer: &Issuer,
     now: Timestamp,
     user_id: UserId,
     expires_at: Timestamp,
     secret: &Entropy,
-) -> Result<Sealed, NoSigningKey> {
-    let key = ring.signing(now).ok_or(NoSigningKey)?;
-    let seal = Seal::encode(secret, mac(key.signed.clone(), issuer, &user_id, expires_at, secret));
-    Ok(Sealed {
-        text: Text::new(format!("{}{user_id}.{:x}.{seal}", issuer.prefix(), expires_at.unix())),
+) -> Result<IssuedText, NoSigningKey> {
+    let key = keyring.signing(now).ok_or(NoSigningKey)?;
+    let sign = Seal::encode(secret, mac(key.signed.clone(), issuer, &user_id, expires_at, secret));
+    Ok(IssuedText {
+        text: Text::new(format!("{}{user_id}.{:x}.{sign}", issuer.prefix(), expires_at.unix())),
         id: TokenId { user_id, hash: TokenHash::of(secret) },
         key_id: key.id().to_owned(),
         payload_digest: None,
     })
 }
 
-pub(super) fn open(ring: &Keyring, issuer: &Issuer, text: &str, now: Timestamp) -> Verdict {
-    let Some((user_id, expires_at, seal)) = parse(issuer, text) else {
+pub(super) fn open(keyring: &Keyring, issuer: &Issuer, text: &str, now: Timestamp) -> Verdict {
+    let Some((user_id, expires_at, sign)) = parse(issuer, text) else {
         return Verdict::NotMine;
     };
     let is_ours =
-        |key: &crate::keyring::Key| seal.is_by(mac(key.signed.clone(), issuer, &user_id, expires_at, &seal.secret));
-    if !ring.keys().iter().any(is_ours) {
+        |key: &crate::keyring::Key| sign.is_by(mac(key.signed.clone(), issuer, &user_id, expires_at, &sign.secret));
+    if !keyring.keys().iter().any(is_ours) {
         return Verdict::Forged;
     }
-    if expires_at.has_come(now) {
-        return Verdict::Refused(Reason::Expired);
+    if expires_at.has_passed(now) {
+        return Verdict::Rejected(Reason::Expired);
     }
     Verdict::Claim(Claim {
         format: Format::Signed,
         user_id: Some(user_id),
-        hash: TokenHash::of(&seal.secret),
+        hash: TokenHash::of(&sign.secret),
         expires_at: Some(expires_at),
         payload: None,
     })
@@ -56,11 +56,11 @@ pub(super) fn open(ring: &Keyring, issuer: &Issuer, text: &str, now: Timestamp) 
 
 pub(super) fn parse(issuer: &Issuer, text: &str) -> Option<(UserId, Timestamp, Seal)> {
     let (user_id, rest) = issuer.after_prefix(text)?.split_once('.')?;
-    let (expires_at, seal) = rest.split_once('.')?;
-    if seal.len() != Seal::TEXT_LENGTH {
+    let (expires_at, sign) = rest.split_once('.')?;
+    if sign.len() != Seal::TEXT_LENGTH {
         return None;
     }
-    Some((user_id.parse().ok()?, parse_hex(expires_at)?, Seal::decode(seal)?))
+    Some((user_id.parse().ok()?, parse_hex(expires_at)?, Seal::decode(sign)?))
 }
 
 /// Lower-case hex without leading zeros: the one spelling of a number.

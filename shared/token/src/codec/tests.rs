@@ -1,4 +1,4 @@
-//! One seal, three formats: what a text must be to open.
+//! One signature, three formats: what a text must be to open.
 
 use std::{cell::Cell, str::FromStr, time::Duration};
 
@@ -7,6 +7,8 @@ use sha2::Digest;
 
 use super::{jwt::Audience, *};
 use crate::keyring::Key;
+
+mod cost;
 
 const NOW: Timestamp = match Timestamp::from_unix(1_800_000_000) {
     Some(now) => now,
@@ -27,7 +29,7 @@ fn key(id: &str, signs_from: u64) -> Key {
     Key::new(id.to_owned(), Timestamp::from_unix(signs_from).unwrap(), bytes.into()).unwrap()
 }
 
-fn ring() -> Keyring {
+fn keyring() -> Keyring {
     Keyring::new(vec![key("old", 0), key("new", 1_700_000_000)]).unwrap()
 }
 
@@ -39,15 +41,20 @@ fn user(id: &str) -> UserId {
     UserId::from_str(id).unwrap()
 }
 
-/// A token of each format for this user, sealed at `NOW` and ending at `expires_at`.
-fn one_of_each(prefix: &str, id: &str, expires_at: Timestamp, secret: [u8; 16]) -> [(Format, Sealed); 4] {
-    let (ring, issuer, id, secret) = (ring(), issuer(prefix), user(id), Entropy::new(secret));
+/// What this text is, by the keys and the issuer of most tests.
+fn read(text: &str) -> Result<Claim, Reason> {
+    open(&keyring(), &issuer(""), text, NOW)
+}
+
+/// A token of each format for this user, signed at `NOW` and ending at `expires_at`.
+fn one_of_each(prefix: &str, id: &str, expires_at: Timestamp, secret: [u8; 16]) -> [(Format, IssuedText); 4] {
+    let (keyring, issuer, id, secret) = (keyring(), issuer(prefix), user(id), Entropy::new(secret));
     let contents = |audience| jwt::Contents { user_id: id, audience, expires_at, name: "Ö \"quoted\"\u{7}" };
     [
-        (Format::Signed, signed::seal(&ring, &issuer, NOW, id, expires_at, &secret).unwrap()),
-        (Format::Developer, developer::seal(&ring, &issuer, NOW, id, &secret).unwrap()),
-        (Format::Jwt, jwt::seal(&ring, &issuer, NOW, contents(Audience::System), &secret).unwrap()),
-        (Format::Jwt, jwt::seal(&ring, &issuer, NOW, contents(Audience::User), &secret).unwrap()),
+        (Format::Signed, signed::sign(&keyring, &issuer, NOW, id, expires_at, &secret).unwrap()),
+        (Format::Developer, developer::sign(&keyring, &issuer, NOW, id, &secret).unwrap()),
+        (Format::Jwt, jwt::sign(&keyring, &issuer, NOW, contents(Audience::System), &secret).unwrap()),
+        (Format::Jwt, jwt::sign(&keyring, &issuer, NOW, contents(Audience::User), &secret).unwrap()),
     ]
 }
 
@@ -57,76 +64,76 @@ fn user_ids() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn what_was_sealed_opens_as_the_same_claim(
+    fn what_was_signed_opens_as_the_same_claim(
         prefix in "[A-Za-z0-9_-]{0,20}",
         id in user_ids(),
         life in 1_u64..100_000_000,
         secret: [u8; 16],
     ) {
         let expires_at = NOW.after(Duration::from_secs(life));
-        for (format, sealed) in one_of_each(&prefix, &id, expires_at, secret) {
-            let claim = open(&ring(), &issuer(&prefix), sealed.text.reveal(), NOW).unwrap();
+        for (format, signed) in one_of_each(&prefix, &id, expires_at, secret) {
+            let claim = open(&keyring(), &issuer(&prefix), signed.text.expose_secret(), NOW).unwrap();
             let has_expiry = format != Format::Developer;
             prop_assert_eq!(claim, Claim {
                 format,
                 user_id: has_expiry.then(|| user(&id)),
-                hash: sealed.id.hash,
+                hash: signed.id.hash,
                 expires_at: has_expiry.then_some(expires_at),
-                payload: sealed.payload_digest.map(|digest| jwt::Payload { digest, issued_at: NOW }),
+                payload: signed.payload_digest.map(|digest| jwt::Payload { digest, issued_at: NOW }),
             });
-            prop_assert_eq!(sealed.key_id.as_str(), "new");
+            prop_assert_eq!(signed.key_id.as_str(), "new");
         }
     }
 
     #[test]
-    fn any_one_character_change_is_refused(
+    fn any_one_character_change_is_rejected(
         id in user_ids(),
         secret: [u8; 16],
         place: prop::sample::Index,
         other in prop::char::any(),
     ) {
-        for (_, sealed) in one_of_each("", &id, NOW.after(Duration::from_secs(60)), secret) {
-            let mut text: Vec<char> = sealed.text.reveal().chars().collect();
+        for (_, signed) in one_of_each("", &id, NOW.after(Duration::from_secs(60)), secret) {
+            let mut text: Vec<char> = signed.text.expose_secret().chars().collect();
             let place = place.index(text.len());
             prop_assume!(text[place] != other);
             text[place] = other;
             let changed: String = text.iter().collect();
-            prop_assert!(open(&ring(), &issuer(""), &changed, NOW).is_err(), "{}", changed);
+            prop_assert!(read(&changed).is_err(), "{}", changed);
             text.remove(place);
             let shorter: String = text.iter().collect();
-            prop_assert!(open(&ring(), &issuer(""), &shorter, NOW).is_err(), "{}", shorter);
+            prop_assert!(read(&shorter).is_err(), "{}", shorter);
         }
     }
 
     #[test]
     fn no_text_opens_as_two_formats(prefix in "(6879-|ey|[a-z0-9_-]{0,6})", id in "(6879-|ey)?[A-Za-z0-9_-]{1,58}", secret: [u8; 16]) {
-        for (_, sealed) in one_of_each(&prefix, &id, NOW.after(Duration::from_secs(60)), secret) {
+        for (_, signed) in one_of_each(&prefix, &id, NOW.after(Duration::from_secs(60)), secret) {
             let knows = |validator: &&Validator| {
-                !matches!(validator(&ring(), &issuer(&prefix), sealed.text.reveal(), NOW), Verdict::NotMine)
+                !matches!(validator(&keyring(), &issuer(&prefix), signed.text.expose_secret(), NOW), Verdict::NotMine)
             };
             prop_assert_eq!(VALIDATORS.iter().filter(knows).count(), 1);
         }
     }
 
     #[test]
-    fn a_seal_of_one_format_opens_no_other(id in user_ids(), life in 1_u64..100_000_000, secret: [u8; 16]) {
+    fn a_signature_of_one_format_opens_no_other(id in user_ids(), life in 1_u64..100_000_000, secret: [u8; 16]) {
         let expires_at = NOW.after(Duration::from_secs(life));
-        let texts = one_of_each("", &id, expires_at, secret).map(|(_, sealed)| sealed.text.reveal().to_owned());
+        let texts = one_of_each("", &id, expires_at, secret).map(|(_, signed)| signed.text.expose_secret().to_owned());
         // Each of them, and the signature of a JWT, has 43 characters.
         let parts = texts.each_ref().map(|text| text.split_at(text.len().saturating_sub(Seal::TEXT_LENGTH)));
         for (one, (front, own)) in parts.iter().enumerate() {
-            for (other, (_, seal)) in parts.iter().enumerate() {
-                let opens = open(&ring(), &issuer(""), &format!("{front}{seal}"), NOW).is_ok();
-                prop_assert_eq!(opens, one == other, "{} with {} for {}", front, seal, own);
+            for (other, (_, signature)) in parts.iter().enumerate() {
+                let opens = read(&format!("{front}{signature}")).is_ok();
+                prop_assert_eq!(opens, one == other, "{} with {} for {}", front, signature, own);
             }
         }
         // What the subkeys of the others say of a JWT is worth nothing either.
-        let (ring, (message, _)) = (ring(), texts[2].rsplit_once('.').unwrap());
-        for key in ring.keys() {
+        let (keyring, (message, _)) = (keyring(), texts[2].rsplit_once('.').unwrap());
+        for key in keyring.keys() {
             for (subkey, is_its) in [(&key.signed, false), (&key.developer, false), (&key.jwt, key.id() == "new")] {
                 let tag = subkey.clone().chain_update(message).finalize().into_bytes();
                 let text = format!("{message}.{}", Base64UrlUnpadded::encode_string(&tag));
-                prop_assert_eq!(open(&ring, &issuer(""), &text, NOW).is_ok(), is_its, "{}", text);
+                prop_assert_eq!(open(&keyring, &issuer(""), &text, NOW).is_ok(), is_its, "{}", text);
             }
         }
     }
@@ -137,10 +144,10 @@ proptest! {
         two in ("[a-z]{0,3}", "[a-z]{1,4}", 0_u64..3, 0_u8..2),
     ) {
         let tag = |(prefix, id, after, secret): &(String, String, u64, u8)| {
-            let sealed = signed::seal(
-                &ring(), &issuer(prefix), NOW, user(id), NOW.after(Duration::from_secs(*after)), &Entropy::new([*secret; 16]),
+            let signed = signed::sign(
+                &keyring(), &issuer(prefix), NOW, user(id), NOW.after(Duration::from_secs(*after)), &Entropy::new([*secret; 16]),
             ).unwrap();
-            sealed.text.reveal().rsplit_once('.').unwrap().1.to_owned()
+            signed.text.expose_secret().rsplit_once('.').unwrap().1.to_owned()
         };
         prop_assert_eq!(tag(&one) == tag(&two), one == two);
     }
@@ -148,7 +155,7 @@ proptest! {
     #[test]
     fn no_text_panics(text in any::<String>(), other in "[A-Za-z0-9._=-]{0,120}") {
         for text in [text, other] {
-            prop_assert!(open(&ring(), &issuer(""), &text, NOW).is_err());
+            prop_assert!(read(&text).is_err());
         }
     }
 }
@@ -157,9 +164,13 @@ proptest! {
 fn a_token_ends_at_its_expiry_and_not_a_second_later() {
     let expires_at = NOW.after(Duration::from_secs(60));
     let check = |now: Timestamp, good: bool| {
-        for (format, sealed) in one_of_each("", "1", expires_at, [7; 16]) {
+        for (format, signed) in one_of_each("", "1", expires_at, [7; 16]) {
             let expected = if good || format == Format::Developer { None } else { Some(Reason::Expired) };
-            assert_eq!(open(&ring(), &issuer(""), sealed.text.reveal(), now).err(), expected, "{format} at {now}");
+            assert_eq!(
+                open(&keyring(), &issuer(""), signed.text.expose_secret(), now).err(),
+                expected,
+                "{format} at {now}"
+            );
         }
     };
     check(expires_at.before(Duration::from_secs(1)), true);
@@ -170,8 +181,8 @@ fn a_token_ends_at_its_expiry_and_not_a_second_later() {
 
 #[test]
 fn the_signed_format_is_the_one_of_the_original() {
-    let sealed = signed::seal(
-        &ring(),
+    let signed = signed::sign(
+        &keyring(),
         &issuer(""),
         NOW,
         user("1"),
@@ -179,80 +190,80 @@ fn the_signed_format_is_the_one_of_the_original() {
         &Entropy::new([1; 16]),
     )
     .unwrap();
-    let parts: Vec<&str> = sealed.text.reveal().split('.').collect();
+    let parts: Vec<&str> = signed.text.expose_secret().split('.').collect();
     assert_eq!((parts[0], parts[1], parts[2].len()), ("1", "9200aa83", 43));
 }
 
 #[test]
-fn every_other_spelling_of_a_signed_token_is_refused() {
-    let text = one_of_each("", "1", NOW.after(Duration::from_secs(60)), [7; 16])[0].1.text.reveal().to_owned();
+fn every_other_spelling_of_a_signed_token_is_rejected() {
+    let text = one_of_each("", "1", NOW.after(Duration::from_secs(60)), [7; 16])[0].1.text.expose_secret().to_owned();
     let (id, rest) = text.split_once('.').unwrap();
-    let (expires, seal) = rest.split_once('.').unwrap();
+    let (expires, signature) = rest.split_once('.').unwrap();
     for other in [
-        format!("{id}.0{expires}.{seal}"),
-        format!("{id}.{}.{seal}", expires.to_uppercase()),
-        format!("{id}.+{expires}.{seal}"),
-        format!("{id}.{expires}.{seal}="),
-        format!("{id}.{expires}.{seal}A"),
-        format!("{id}.{expires}.{seal}."),
+        format!("{id}.0{expires}.{signature}"),
+        format!("{id}.{}.{signature}", expires.to_uppercase()),
+        format!("{id}.+{expires}.{signature}"),
+        format!("{id}.{expires}.{signature}="),
+        format!("{id}.{expires}.{signature}A"),
+        format!("{id}.{expires}.{signature}."),
         format!(" {text}"),
         format!("{text}\n"),
-        format!("{id}.{expires}.{}", seal.replace(['-', '_'], "+")),
+        format!("{id}.{expires}.{}", signature.replace(['-', '_'], "+")),
     ] {
         if other != text {
-            assert!(open(&ring(), &issuer(""), &other, NOW).is_err(), "{other}");
+            assert!(read(&other).is_err(), "{other}");
         }
     }
 }
 
 #[test]
-fn the_prefix_is_inside_the_seal() {
-    let sealed = one_of_each("acme_", "1", NOW.after(Duration::from_secs(60)), [7; 16]);
-    for (format, sealed) in &sealed[..2] {
-        let text = sealed.text.reveal();
+fn the_prefix_is_inside_the_sign() {
+    let signed = one_of_each("acme_", "1", NOW.after(Duration::from_secs(60)), [7; 16]);
+    for (format, signed) in &signed[..2] {
+        let text = signed.text.expose_secret();
         assert!(text.starts_with("acme_"));
         let bare = text.trim_start_matches("acme_");
-        assert!(open(&ring(), &issuer(""), bare, NOW).is_err(), "{format}");
-        assert!(open(&ring(), &issuer(""), text, NOW).is_err(), "{format}");
-        assert!(open(&ring(), &issuer("acm"), text, NOW).is_err(), "{format}");
+        assert!(read(bare).is_err(), "{format}");
+        assert!(read(text).is_err(), "{format}");
+        assert!(open(&keyring(), &issuer("acm"), text, NOW).is_err(), "{format}");
     }
 }
 
 #[test]
 fn a_long_text_is_malformed_before_anything_is_tried() {
-    let tried: Validator = |_, _, _, _| Verdict::Refused(Reason::Disabled);
-    let opened = |length| open_with(&[tried], &ring(), &issuer(""), &".".repeat(length), NOW).unwrap_err();
+    let tried: Validator = |_, _, _, _| Verdict::Rejected(Reason::Disabled);
+    let opened = |length| open_with(&[tried], &keyring(), &issuer(""), &".".repeat(length), NOW).unwrap_err();
     assert_eq!((opened(MAX_LENGTH), opened(MAX_LENGTH + 1)), (Reason::Disabled, Reason::Malformed));
 }
 
 #[test]
 fn a_text_that_begins_like_a_developer_token_goes_on_to_the_other_validators() {
-    let substitute: Validator = |_, _, _, _| Verdict::Refused(Reason::Disabled);
+    let substitute: Validator = |_, _, _, _| Verdict::Rejected(Reason::Disabled);
     for text in ["6879-", "6879-abc", &format!("6879-{}", "A".repeat(43))] {
-        let got = open_with(&[developer::open, substitute], &ring(), &issuer(""), text, NOW);
+        let got = open_with(&[developer::open, substitute], &keyring(), &issuer(""), text, NOW);
         assert_eq!(got, Err(Reason::Disabled), "{text}");
     }
 }
 
-/// A JWT with this header and these claims, correctly signed with the exported key of the ring.
+/// A JWT with this header and these claims, correctly signed with the exported key of the keyring.
 fn jwt_with(header: &str, claims: &str) -> String {
-    let ring = ring();
+    let keyring = keyring();
     let message = format!(
         "{}.{}",
         Base64UrlUnpadded::encode_string(header.as_bytes()),
         Base64UrlUnpadded::encode_string(claims.as_bytes())
     );
-    let tag = ring.keys()[0].jwt.clone().chain_update(&message).finalize().into_bytes();
+    let tag = keyring.keys()[0].jwt.clone().chain_update(&message).finalize().into_bytes();
     format!("{message}.{}", Base64UrlUnpadded::encode_string(&tag))
 }
 
 #[test]
-fn a_jwt_with_a_good_signature_is_refused_unless_it_is_exactly_ours() {
+fn a_jwt_with_a_good_signature_is_rejected_unless_it_is_exactly_ours() {
     let header = r#"{"alg":"HS256","typ":"JWT","kid":"new"}"#;
     let claims = r#"{"iss":"hallpass","sub":"1","aud":"hallpass","iat":1800000000,"exp":1800001800,"name":"A","jti":"AAAAAAAAAAAAAAAAAAAAAA"}"#;
     let check = |header: &str, claims: &str, expected: Option<Reason>| {
         let text = jwt_with(header, claims);
-        assert_eq!(open(&ring(), &issuer(""), &text, NOW).err(), expected, "{header} {claims}");
+        assert_eq!(read(&text).err(), expected, "{header} {claims}");
     };
     check(header, claims, None);
     check(header, &claims.replace(r#""aud":"hallpass""#, r#""aud":"1""#), None);
@@ -302,7 +313,7 @@ fn a_jwt_with_a_good_signature_is_refused_unless_it_is_exactly_ours() {
 
 #[test]
 fn a_jwt_has_no_padding_no_white_space_and_no_trailing_bits() {
-    let text = one_of_each("", "1", NOW.after(Duration::from_secs(60)), [7; 16])[2].1.text.reveal().to_owned();
+    let text = one_of_each("", "1", NOW.after(Duration::from_secs(60)), [7; 16])[2].1.text.expose_secret().to_owned();
     let (message, tag) = text.rsplit_once('.').unwrap();
     let (header, payload) = message.split_once('.').unwrap();
     for other in [
@@ -315,85 +326,57 @@ fn a_jwt_has_no_padding_no_white_space_and_no_trailing_bits() {
         format!("{header}.{payload}"),
         format!("{header}.{payload}.{tag}.{tag}"),
     ] {
-        assert!(open(&ring(), &issuer(""), &other, NOW).is_err(), "{other}");
+        assert!(read(&other).is_err(), "{other}");
     }
 }
 
 #[test]
 fn a_name_of_any_length_still_makes_a_token_that_opens() {
-    let (ring, issuer, secret) = (ring(), issuer(""), Entropy::new([1; 16]));
+    let (keyring, issuer, secret) = (keyring(), issuer(""), Entropy::new([1; 16]));
     for name in ["", "ö".repeat(10_000).as_str(), "\u{1}".repeat(10_000).as_str()] {
         let expires_at = NOW.after(Duration::from_secs(60));
         let contents = jwt::Contents { user_id: user(&"u".repeat(64)), audience: Audience::User, expires_at, name };
-        let sealed = jwt::seal(&ring, &issuer, NOW, contents, &secret).unwrap();
-        assert!(open(&ring, &issuer, sealed.text.reveal(), NOW).is_ok());
+        let signed = jwt::sign(&keyring, &issuer, NOW, contents, &secret).unwrap();
+        assert!(open(&keyring, &issuer, signed.text.expose_secret(), NOW).is_ok());
     }
 }
 
 #[test]
-fn all_keys_verify_and_the_latest_that_has_come_signs() {
+fn all_keys_verify_and_the_latest_that_has_passed_signs() {
     let check = |now: u64, signs: Option<&str>| {
-        let ring = Keyring::new(vec![key("b", 200), key("a", 100), key("c", 300)]).unwrap();
-        assert_eq!(ring.signing(Timestamp::from_unix(now).unwrap()).map(Key::id), signs);
+        let keyring = Keyring::new(vec![key("b", 200), key("a", 100), key("c", 300)]).unwrap();
+        assert_eq!(keyring.signing(Timestamp::from_unix(now).unwrap()).map(Key::id), signs);
     };
     check(99, None);
     check(100, Some("a"));
     check(200, Some("b"));
     check(299, Some("b"));
     check(1_000, Some("c"));
-    let sealed = &one_of_each("", "1", NOW.after(Duration::from_secs(60)), [7; 16])[0].1;
-    let after_rotation = ring().with(key("newer", 0)).unwrap().without("old").unwrap();
-    assert!(open(&after_rotation, &issuer(""), sealed.text.reveal(), NOW).is_ok());
+    let signed = &one_of_each("", "1", NOW.after(Duration::from_secs(60)), [7; 16])[0].1;
+    let after_rotation = keyring().with(key("newer", 0)).unwrap().without("old").unwrap();
+    assert!(open(&after_rotation, &issuer(""), signed.text.expose_secret(), NOW).is_ok());
     let after_retirement = after_rotation.without("new").unwrap();
-    assert_eq!(open(&after_retirement, &issuer(""), sealed.text.reveal(), NOW), Err(Reason::Forged));
+    assert_eq!(open(&after_retirement, &issuer(""), signed.text.expose_secret(), NOW), Err(Reason::Forged));
 }
 
 #[test]
 fn nothing_secret_prints() {
-    let sealed = &one_of_each("", "1", NOW.after(Duration::from_secs(60)), [7; 16])[0].1;
-    let seal = sealed.text.reveal().rsplit_once('.').unwrap().1;
-    let printed = format!("{sealed:?} {:?} {:?}", ring(), Entropy::new([7; 16]));
-    assert!(!printed.contains(seal) && !printed.contains("[7, 7"), "{printed}");
+    let signed = &one_of_each("", "1", NOW.after(Duration::from_secs(60)), [7; 16])[0].1;
+    let signature = signed.text.expose_secret().rsplit_once('.').unwrap().1;
+    let printed = format!("{signed:?} {:?} {:?}", keyring(), Entropy::new([7; 16]));
+    assert!(!printed.contains(signature) && !printed.contains("[7, 7"), "{printed}");
 }
 
 #[test]
 fn a_text_is_inspected_without_a_key_and_without_its_secret() {
     let expires_at = NOW.after(Duration::from_secs(60));
-    for (format, sealed) in one_of_each("acme_", "1", expires_at, [7; 16]) {
-        let seen = inspect::inspect(&issuer("acme_"), sealed.text.reveal()).unwrap();
-        assert_eq!((seen.format, seen.hash), (format, sealed.id.hash));
+    for (format, signed) in one_of_each("acme_", "1", expires_at, [7; 16]) {
+        let seen = inspect::inspect(&issuer("acme_"), signed.text.expose_secret()).unwrap();
+        assert_eq!((seen.format, seen.hash), (format, signed.id.hash));
         let says_whose = format != Format::Developer;
         assert_eq!((seen.user_id.is_some(), seen.expires_at.is_some()), (says_whose, says_whose));
     }
     for text in ["", "a", "1.2.3", "eyJ.eyJ.x"] {
         assert_eq!(inspect::inspect(&issuer(""), text), None, "{text}");
-    }
-}
-
-#[test]
-fn a_forged_token_costs_at_most_one_check_for_each_key() {
-    let expires_at = NOW.after(Duration::from_secs(60));
-    let checks = |ring: &Keyring, text: &str| {
-        CHECKS.set(0);
-        let reason = open(ring, &issuer(""), text, NOW).unwrap_err();
-        (reason, CHECKS.get())
-    };
-    for count in 1..=Keyring::MAX_KEYS {
-        let theirs = Keyring::new((0..count).map(|index| key(&format!("theirs-{index}"), 0)).collect()).unwrap();
-        for (format, sealed) in one_of_each("", "1", expires_at, [7; 16]) {
-            // The header of a JWT names its key, and this ring has none of that name.
-            let most = if format == Format::Jwt { 0 } else { count };
-            assert_eq!(checks(&theirs, sealed.text.reveal()), (Reason::Forged, most), "{format}");
-        }
-        assert_eq!(checks(&theirs, "sk_live_7Zb4TgFhV0sLx2QkPmNc9RwY"), (Reason::Malformed, 0));
-    }
-    let forged = one_of_each("", "1", expires_at, [7; 16]).map(|(format, sealed)| {
-        let text = sealed.text.reveal();
-        let (rest, seal) = text.split_at(text.len() - 43);
-        (format, format!("{rest}{}{}", if seal.starts_with('A') { 'B' } else { 'A' }, &seal[1..]))
-    });
-    for (format, text) in forged {
-        let most = if format == Format::Jwt { 1 } else { ring().keys().len() };
-        assert_eq!(checks(&ring(), &text), (Reason::Forged, most), "{format}");
     }
 }

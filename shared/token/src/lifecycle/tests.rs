@@ -1,4 +1,4 @@
-//! Every reason for which a record or a user refuses, one at a time, against a token that is good otherwise.
+//! Every reason for which a record or a user rejects, one at a time, against a token that is good otherwise.
 
 use std::collections::BTreeMap;
 
@@ -157,7 +157,7 @@ fn a_rejection_names_what_changed_and_a_raised_generation_alone_is_a_revocation(
         ] {
             let record = Record { revoked, ..record(snapshot) };
             assert_eq!(
-                voided(&record, Some(&after)),
+                invalidated(&record, Some(&after)),
                 Some(if snapshot { expected_by_prune(changed) } else { expected })
             );
             let rejection = readmit(record, Some(after.clone()), NOW).unwrap_err();
@@ -192,11 +192,11 @@ fn a_developer_token_ends_when_its_record_says() {
 }
 
 #[test]
-fn a_change_voids_and_a_mere_block_that_is_not_bound_does_not() {
+fn a_change_invalidates_and_a_mere_block_that_is_not_bound_does_not() {
     let blocked = User { status: Status::Blocked, ..user() };
     let renamed = User { attributes: BTreeMap::new(), ..user() };
     let renamed_and_blocked = User { attributes: BTreeMap::new(), ..blocked.clone() };
-    let check = |user: Option<&User>, expected| assert_eq!(voided(&record(), user), expected);
+    let check = |user: Option<&User>, expected| assert_eq!(invalidated(&record(), user), expected);
     check(Some(&user()), None);
     check(Some(&blocked), None);
     check(Some(&renamed), Some(Reason::UserChanged));
@@ -235,7 +235,8 @@ fn a_state_is_decided_by_record_and_user_together() {
             assert_eq!(state.is_live(), expected == "live");
             // What verification says is what is shown, and what may live again counts.
             assert_eq!(readmit(record.clone(), user.cloned(), NOW).err().map(|it| it.reason), state.reason());
-            let is_over = record.live_until().is_none_or(|end| end.has_come(NOW)) || voided(record, user).is_some();
+            let is_over =
+                record.live_until().is_none_or(|end| end.has_passed(NOW)) || invalidated(record, user).is_some();
             assert_eq!(state.counts(), !is_over, "{record:?} {user:?}");
         }
     };

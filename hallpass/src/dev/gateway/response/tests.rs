@@ -7,17 +7,17 @@ fn custom(status: Option<u16>, headers: &[(&str, &str)], body: Option<&str>) -> 
     GatewayResponse { status, headers, body: body.map(str::to_owned) }
 }
 
-/// Writes a refusal with one customized type: the status, the header `X` and the body.
-fn check(kind: &str, response: GatewayResponse, refusal: &Refusal, expected: (u16, Option<&str>, &str)) {
+/// Writes a rejection with one customized type: the status, the header `X` and the body.
+fn check(kind: &str, response: GatewayResponse, rejection: &Rejection, expected: (u16, Option<&str>, &str)) {
     let responses = Responses::new(&BTreeMap::from([(kind.to_owned(), response)])).unwrap();
-    let written = responses.write(refusal, "i-d");
+    let written = responses.write(rejection, "i-d");
     let header = written.headers().get("x").map(|value| value.to_str().unwrap());
     let body = str::from_utf8(written.body()).unwrap();
-    assert_eq!((written.status().as_u16(), header, body), expected, "{kind} {refusal:?}");
+    assert_eq!((written.status().as_u16(), header, body), expected, "{kind} {rejection:?}");
 }
 
-fn denied() -> Refusal {
-    Refusal::denied(&BTreeMap::from([("reason".to_owned(), "expired".to_owned())]), "no")
+fn denied() -> Rejection {
+    Rejection::denied(&BTreeMap::from([("reason".to_owned(), "expired".to_owned())]), "no")
 }
 
 #[test]
@@ -27,16 +27,16 @@ fn a_type_has_its_own_response_or_its_default_or_that_of_aws() {
     check("DEFAULT_4XX", custom(None, &[("X", "'y'")], body), &denied(), (403, Some("y"), "b"));
     check("DEFAULT_4XX", custom(Some(418), &[], body), &denied(), (418, None, "b"));
     check("DEFAULT_5XX", custom(None, &[], body), &denied(), (403, None, r#"{"message":"no"}"#));
-    check("DEFAULT_5XX", custom(None, &[], body), &Refusal::of(Kind::BadIntegration), (502, None, "b"));
-    check("DEFAULT_5XX", custom(None, &[], body), &Refusal::of(Kind::IntegrationTimeout), (504, None, "b"));
+    check("DEFAULT_5XX", custom(None, &[], body), &Rejection::of(Kind::BadIntegration), (502, None, "b"));
+    check("DEFAULT_5XX", custom(None, &[], body), &Rejection::of(Kind::IntegrationTimeout), (504, None, "b"));
     check(
         "UNAUTHORIZED",
         custom(None, &[], None),
-        &Refusal::of(Kind::Unauthorized),
+        &Rejection::of(Kind::Unauthorized),
         (401, None, r#"{"message":"Unauthorized"}"#),
     );
     let too_large = (413, None, r#"{"message":"Request Too Long"}"#);
-    check("DEFAULT_4XX", custom(None, &[], body), &Refusal::of(Kind::RequestTooLarge), too_large);
+    check("DEFAULT_4XX", custom(None, &[], body), &Rejection::of(Kind::RequestTooLarge), too_large);
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn headers_and_bodies_hold_what_the_authorizer_said() {
         Some("a $context.authorizer.reason. $context.requestId $context.authorizer.none|$context.what $7"),
     );
     check("ACCESS_DENIED", response.clone(), &denied(), (403, Some("expired"), "a expired. i-d | $7"));
-    check("DEFAULT_4XX", response, &Refusal::of(Kind::Unauthorized), (401, None, "a . i-d | $7"));
+    check("DEFAULT_4XX", response, &Rejection::of(Kind::Unauthorized), (401, None, "a . i-d | $7"));
     check("ACCESS_DENIED", custom(None, &[("X", "context.requestId")], Some("")), &denied(), (403, Some("i-d"), ""));
 }
 

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use edge::entropy;
 use generate::operator::{self, Order};
 use serde_json::json;
-use tests::{Request, World, api::bearer, basic, visitor::Visitor};
+use tests::{Request, World, api::bearer, basic, web_client::WebClient};
 use token::{Format, Record, Timestamp};
 
 /// One way to ask.
@@ -75,7 +75,7 @@ impl Case {
         self.token.is_some() || self.has_session || self.has_flow
     }
 
-    /// The text of the new token, or the status of the refusal; 0 stands for whatever no request was.
+    /// The text of the new token, or the status of the rejection; 0 stands for whatever no request was.
     pub(crate) async fn ask(&self, world: &World) -> Result<String, u16> {
         let service = world.service();
         let operated: Pin<Box<dyn Future<Output = _> + Send>> = match &self.asking {
@@ -87,16 +87,16 @@ impl Case {
                 let owner = world.store.user(&owner.parse().unwrap()).await.unwrap().unwrap();
                 let order = Order { owner, jwt: false, name: None, description: None, scope: None, expires_at: None };
                 Box::pin(async {
-                    let draw = entropy::draw().unwrap();
-                    operator::issue(&service, order, now(world), &draw).await.map(|(text, _)| text)
+                    let randomness = entropy::randomness().unwrap();
+                    operator::issue(&service, order, now(world), &randomness).await.map(|(text, _)| text)
                 })
             }
             Asking::Rotate(old) => Box::pin(async {
-                let draw = entropy::draw().unwrap();
-                operator::rotate(&service, &old.id, now(world), &draw).await.map(|rotation| rotation.text)
+                let randomness = entropy::randomness().unwrap();
+                operator::rotate(&service, &old.id, now(world), &randomness).await.map(|rotation| rotation.text)
             }),
         };
-        operated.await.map(|text| text.reveal().to_owned()).map_err(|_| 0)
+        operated.await.map(|text| text.expose_secret().to_owned()).map_err(|_| 0)
     }
 }
 
@@ -114,17 +114,17 @@ pub(crate) fn text_in(body: &str) -> String {
 
 /// All of them.
 pub(crate) async fn cases(world: &World) -> Vec<Case> {
-    let own = world.make_with(Format::Signed, "1", 1, |record| record.name = Some("own".to_owned())).await;
-    let keeper = world.make(Format::Signed, "1", 2).await;
-    let developer = world.make(Format::Developer, "1", 3).await;
-    let admin = world.make(Format::Signed, "2", 4).await;
-    let theirs = world.make(Format::Signed, "3", 5).await;
+    let own = world.create_token_with(Format::Signed, "1", 1, |record| record.name = Some("own".to_owned())).await;
+    let keeper = world.create_token(Format::Signed, "1", 2).await;
+    let developer = world.create_token(Format::Developer, "1", 3).await;
+    let admin = world.create_token(Format::Signed, "2", 4).await;
+    let theirs = world.create_token(Format::Signed, "3", 5).await;
     let with = |method: &str, route: &str, text: &str| Request::new(method, route).authorization(&bearer(text));
     let generate = || Request::new("POST", "/api/services_token/generate");
     let login = basic("my_username", "topsecret");
     let rotate =
         |text: &str, old: &Record| with("POST", "/tokens/{id}/rotate", text).parameter("id", &old.id.to_string());
-    let remake = |text: &str| with("POST", "/profile/developer", text).header("Accept", "application/json");
+    let regenerate = |text: &str| with("POST", "/profile/developer", text).header("Accept", "application/json");
     let rarog = |route: &str| {
         let expiration = "2027-01-16T08:00:00.000Z";
         let body = json!({"name": "of Rarog", "expiration": expiration, "authorities": ["ROLE_USER"]});
@@ -147,9 +147,9 @@ pub(crate) async fn cases(world: &World) -> Vec<Case> {
             .by(&admin.record)
             .replacing(&theirs.record)
             .for_another("3"),
-        Case::new("developer token", remake(&admin.text), "2").by(&admin.record),
-        Case::new("developer token again", remake(&keeper.text), "1").by(&keeper.record),
-        Case::new("developer token by itself", remake(&developer.text), "1").by(&developer.record),
+        Case::new("developer token", regenerate(&admin.text), "2").by(&admin.record),
+        Case::new("developer token again", regenerate(&keeper.text), "1").by(&keeper.record),
+        Case::new("developer token by itself", regenerate(&developer.text), "1").by(&developer.record),
         Case::new("Rarog, by password", rarog("/rest/pat/1.0/token/user/create").authorization(&login), "1"),
         Case::new("Rarog's app", rarog("/rest/pat/1.0/token/app/create").authorization(&bearer(&admin.text)), "2")
             .by(&admin.record)
@@ -163,7 +163,7 @@ pub(crate) async fn cases(world: &World) -> Vec<Case> {
 }
 
 async fn operated(world: &World) -> Vec<Case> {
-    let old = world.make(Format::Signed, "3", 6).await.record;
+    let old = world.create_token(Format::Signed, "3", 6).await.record;
     let by_operator = |name, asking| Case { asking, ..Case::new(name, Request::new("GET", "/"), "3") };
     vec![
         by_operator("the operator", Asking::Issue("3")),
@@ -186,17 +186,17 @@ async fn pages(world: &World, old: &Record) -> Vec<Case> {
     let own = || Request::new("POST", "/profile/developer");
     let key = Request::new("POST", "/admin/users/{user_id}").parameter("user_id", "3");
     let (person, administrator) = (
-        Visitor::signed_in(world, "my_username", "topsecret").await,
-        Visitor::signed_in(world, "admin", "letmein").await,
+        WebClient::signed_in(world, "my_username", "topsecret").await,
+        WebClient::signed_in(world, "admin", "letmein").await,
     );
-    let form = |visitor: &Visitor<'_>, request, fields: &[(&str, &str)]| visitor.with_form(request, fields);
+    let form = |web_client: &WebClient<'_>, request, fields: &[(&str, &str)]| web_client.with_form(request, fields);
     let make = form(&person, own(), &[("do", "make"), ("name", "made"), ("limit", "all")]);
     let id = old.id.to_string();
     let rotate = form(&person, own(), &[("do", "rotate"), ("id", &id)]);
     let for_another = form(&administrator, key, &[("name", "key"), ("limit", "all")]);
     vec![
         Case::new("the page's token", make, "1").in_a_session(),
-        Case::new("the page's developer token", form(&person, own(), &[("do", "remake")]), "1").in_a_session(),
+        Case::new("the page's developer token", form(&person, own(), &[("do", "regenerate")]), "1").in_a_session(),
         Case::new("the page rotates", rotate, "1").replacing(old).in_a_session(),
         Case::new("the administrator's page", for_another, "2").for_another("3").in_a_session(),
     ]

@@ -17,16 +17,16 @@ use crate::name::NameKey;
 pub const FREE_FAILURES: u32 = 5;
 
 /// After this many failures in a row the wait grows no longer.
-pub const MOST_FAILURES: u32 = 11;
+pub const MAX_FAILURES: u32 = 11;
 
 /// The longest wait.
-pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
+pub const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// A pair that did nothing for this long begins anew.
 pub const MEMORY: Duration = Duration::from_secs(3600);
 
 /// The length of a window of the budgets.
-pub const WINDOW: Duration = LONGEST_WAIT;
+pub const WINDOW: Duration = MAX_WAIT;
 
 /// How many attempts of a pair are checked at once; after [`FREE_FAILURES`] failures in a row, one.
 pub const MAX_AT_ONCE: usize = 32;
@@ -106,7 +106,7 @@ pub fn wait_after(failures: u32) -> Duration {
         return Duration::ZERO;
     };
     let seconds = 1_u64.checked_shl(doublings).unwrap_or(u64::MAX);
-    Duration::from_secs(seconds).min(LONGEST_WAIT)
+    Duration::from_secs(seconds).min(MAX_WAIT)
 }
 
 /// What the marker of a known network is bound to: the user, the generation of the user's tokens and the password's
@@ -167,8 +167,8 @@ mod tests {
         {
             check(failures, seconds);
         }
-        assert_eq!(wait_after(MOST_FAILURES), LONGEST_WAIT);
-        assert!(wait_after(MOST_FAILURES - 1) < LONGEST_WAIT);
+        assert_eq!(wait_after(MAX_FAILURES), MAX_WAIT);
+        assert!(wait_after(MAX_FAILURES - 1) < MAX_WAIT);
     }
 
     #[test]

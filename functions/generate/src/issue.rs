@@ -1,9 +1,9 @@
-//! One new token: sealed, written, looked at again, and only then shown.
+//! One new token: signed, written, looked at again, and only then shown.
 
-use edge::{Problem, Service, entropy::Draw, log};
+use edge::{Problem, Service, entropy::Randomness, log};
 use store::{marks::Marked, size};
 use token::{
-    Admitted, Family, Format, Record, Scope, Sealed, Snapshot, Text, Timestamp, TokenId, User,
+    Admitted, Family, Format, IssuedText, Record, Scope, Snapshot, Text, Timestamp, TokenId, User,
     codec::{jwt, signed},
     family::TooManyIssuers,
     lifecycle,
@@ -12,11 +12,11 @@ use token::{
 use crate::{
     caller::Caller,
     expiry, limit,
-    second_look::{Basis, or_withdraw},
+    recheck::{Basis, or_withdraw},
 };
 
 /// What is asked for, already cut to what may be handed out.
-pub(crate) struct Wanted<'a> {
+pub(crate) struct NewToken<'a> {
     /// Whose it will be, if it is another user than the caller's own.
     pub(crate) other: Option<&'a Marked<User>>,
     /// The permissions that the caller must have for it.
@@ -50,7 +50,7 @@ impl Shape {
     }
 }
 
-impl Wanted<'_> {
+impl NewToken<'_> {
     fn owner<'a>(&'a self, caller: &'a Caller) -> &'a User {
         self.other.map_or_else(|| caller.user(), |other| &other.value)
     }
@@ -58,21 +58,21 @@ impl Wanted<'_> {
 
 /// Makes the token. The record is there before the text is shown, and after it was written the second look tells whether
 /// what it was made on still holds; if not, or if it goes beyond its owner's limit, the record is withdrawn.
-pub(crate) async fn mint(
+pub(crate) async fn issue(
     service: &Service,
     caller: &Caller,
-    wanted: Wanted<'_>,
+    new_token: NewToken<'_>,
     now: Timestamp,
-    draw: &Draw,
+    randomness: &Randomness,
 ) -> Result<(Text, Record), Problem> {
     let latest = expiry::latest(service, caller.authenticated_at(now), now)?;
     let cap = expiry::cap_of(service, caller);
-    let expires_at = wanted.expires_at.min(latest).min(cap.unwrap_or(Timestamp::MAX));
-    let wanted = Wanted { expires_at, ..wanted };
-    let sealed = seal(service, wanted.owner(caller), wanted.shape, expires_at, now, draw).await?;
-    let basis = Basis { caller, other: wanted.other, permissions: wanted.permissions, old: None };
+    let expires_at = new_token.expires_at.min(latest).min(cap.unwrap_or(Timestamp::MAX));
+    let new_token = NewToken { expires_at, ..new_token };
+    let signed = sign(service, new_token.owner(caller), new_token.shape, expires_at, now, randomness).await?;
+    let basis = Basis { caller, other: new_token.other, permissions: new_token.permissions, old: None };
     let owner = basis.owner();
-    let record = record(service, caller, wanted, &sealed, cap, now)?;
+    let record = record(service, caller, new_token, &signed, cap, now)?;
     if let Some(excess) = size::excess(&record) {
         return Err(Problem::invalid_member("description", &too_long(excess)));
     }
@@ -81,7 +81,7 @@ pub(crate) async fn mint(
     let limited = limit::check(service, owner, &record, now).await;
     or_withdraw(service, &record, limited).await?;
     log::allowed("issued", Some(&record.id), None);
-    Ok((sealed.text, record))
+    Ok((signed.text, record))
 }
 
 /// What of the caller a new token may have when none is asked for: all, or the scope the caller has now.
@@ -94,24 +94,25 @@ pub(crate) fn own_scope(service: &Service, parent: Option<&Admitted>) -> Result<
 }
 
 /// The text of a new token, and what of it goes into the record.
-pub(crate) async fn seal(
+pub(crate) async fn sign(
     service: &Service,
     owner: &User,
     shape: Shape,
     expires_at: Timestamp,
     now: Timestamp,
-    draw: &Draw,
-) -> Result<Sealed, Problem> {
-    let ring = service.ring(now).await?;
-    let (issuer, secret) = (&service.settings.issuer, draw.secret());
+    randomness: &Randomness,
+) -> Result<IssuedText, Problem> {
+    let keyring = service.keyring(now).await?;
+    let (issuer, secret) = (&service.settings.issuer, randomness.secret());
     let (user_id, name) = (owner.id, owner.display_name());
-    let jwt = |audience| jwt::seal(&ring, issuer, now, jwt::Contents { user_id, audience, expires_at, name }, &secret);
-    let sealed = match shape {
-        Shape::Signed => signed::seal(&ring, issuer, now, user_id, expires_at, &secret),
+    let jwt =
+        |audience| jwt::sign(&keyring, issuer, now, jwt::Contents { user_id, audience, expires_at, name }, &secret);
+    let signed = match shape {
+        Shape::Signed => signed::sign(&keyring, issuer, now, user_id, expires_at, &secret),
         Shape::Key => jwt(jwt::Audience::User),
         Shape::Temporary => jwt(jwt::Audience::System),
     };
-    Ok(sealed.map_err(|error| store::Failure::new("sealing the token", error))?)
+    Ok(signed.map_err(|error| store::Failure::new("signing the token", error))?)
 }
 
 /// What is wrong with a description, the one text beside which everything else of a record has room.
@@ -123,49 +124,49 @@ pub(crate) fn too_long(excess: usize) -> String {
 fn record(
     service: &Service,
     caller: &Caller,
-    wanted: Wanted<'_>,
-    sealed: &Sealed,
+    new_token: NewToken<'_>,
+    signed: &IssuedText,
     cap: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<Record, Problem> {
-    let binding = service.settings.binding(wanted.shape.format()).clone();
-    let owner = wanted.owner(caller);
+    let binding = service.settings.binding(new_token.shape.format()).clone();
+    let owner = new_token.owner(caller);
     // A temporary token is as bound as one with a scope.
-    let lasts = wanted.scope.as_ref().is_some_and(|scope| scope.holds(&service.settings.tokens_permission));
-    let own_cap = (wanted.shape == Shape::Temporary && !lasts).then_some(wanted.expires_at);
+    let lasts = new_token.scope.as_ref().is_some_and(|scope| scope.holds(&service.settings.tokens_permission));
+    let own_cap = (new_token.shape == Shape::Temporary && !lasts).then_some(new_token.expires_at);
     Ok(Record {
-        id: sealed.id,
-        format: wanted.shape.format(),
+        id: signed.id,
+        format: new_token.shape.format(),
         issued_at: now,
         issued_by: caller.issued_by(),
-        expires_at: Some(wanted.expires_at),
+        expires_at: Some(new_token.expires_at),
         disabled_at: None,
         revoked: None,
         fingerprint: binding.fingerprint(owner),
-        snapshot: Snapshot::new(&sealed.id.hash, &binding, owner),
+        snapshot: Snapshot::new(&signed.id.hash, &binding, owner),
         binding,
-        key_id: sealed.key_id.clone(),
-        family: family(caller, &wanted, sealed.id)?,
-        payload_digest: sealed.payload_digest,
+        key_id: signed.key_id.clone(),
+        family: family(caller, &new_token, signed.id)?,
+        payload_digest: signed.payload_digest,
         authenticated_at: caller.authenticated_at(now),
         expiry_cap: [cap, own_cap].into_iter().flatten().min(),
         replaces: None,
         replaced_by: None,
         replaced_at: None,
         last_used_at: None,
-        purge_at: lifecycle::purge_at(Some(wanted.expires_at), None, service.settings.record_retention),
-        name: wanted.name,
-        description: wanted.description,
-        scope: wanted.scope,
+        purge_at: lifecycle::purge_at(Some(new_token.expires_at), None, service.settings.record_retention),
+        name: new_token.name,
+        description: new_token.description,
+        scope: new_token.scope,
     })
 }
 
 /// The family of a new token: the parent's, if the new token continues it, and otherwise one that the family of the
 /// parent, or of the browser's session, issued.
-fn family(caller: &Caller, wanted: &Wanted<'_>, new: TokenId) -> Result<Family, Problem> {
+fn family(caller: &Caller, new_token: &NewToken<'_>, new: TokenId) -> Result<Family, Problem> {
     let Some(issuer) = caller.family() else { return Ok(Family::new(new)) };
     let continues =
-        wanted.continues_family && caller.token().is_some_and(|parent| parent.user.id == wanted.owner(caller).id);
+        new_token.continues_family && caller.token().is_some_and(|parent| parent.user.id == new_token.owner(caller).id);
     issuer.issue(if continues { issuer.id } else { new }).map_err(too_many_issuers)
 }
 

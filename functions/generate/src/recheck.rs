@@ -1,7 +1,7 @@
 //! The second look: the one rule for every route that creates a token. After the write and before the text is shown,
 //! everything that the token was made on is strongly read again: the caller's record, user, session and permissions,
 //! the user that the token is for, and the token that it takes the place of. If any of it no longer holds, the new
-//! record is withdrawn and the request is refused.
+//! record is withdrawn and the request is rejected.
 //!
 //! A change that was undone in between looks like none. So prune leaves a mark before it looks at the tokens of a
 //! changed user ([`store::marks`]), which is read with the user and once more now. Either prune has found the new
@@ -14,7 +14,7 @@
 
 use edge::{Problem, Service};
 use store::{
-    Refused,
+    Rejected,
     marks::{ChangeMarks, Marked},
     sweep::Place,
 };
@@ -89,7 +89,7 @@ impl<'a> Basis<'a> {
     async fn caller_now(&self, service: &Service, new: &Record, now: Timestamp) -> Result<Current, Problem> {
         match self.caller {
             Caller::Token(before) => token_now(service, &before.value, new, now).await,
-            Caller::Visit(before) => {
+            Caller::WebSession(before) => {
                 let user = before.value.again(service, now).await?.user;
                 let marks = service.store.change_marks(&user.id).await?;
                 Ok(Current { scope: user.permissions.clone(), user, marks })
@@ -115,14 +115,14 @@ impl<'a> Basis<'a> {
         if self.caller.token().is_some_and(|caller| caller.record.id == old.id) {
             return Ok(());
         }
-        let refused =
-            |rejection: Rejection| Problem::refused(&service.settings.issuer, &Refused::new(rejection, Some(old.id)));
-        let record = service.store.record(&old.id).await?.ok_or_else(|| refused(Reason::Unknown.into()))?;
+        let rejected =
+            |rejection: Rejection| Problem::rejected(&service.settings.issuer, &Rejected::new(rejection, Some(old.id)));
+        let record = service.store.record(&old.id).await?.ok_or_else(|| rejected(Reason::Unknown.into()))?;
         if record.replaced_by != Some(new.id.hash) {
             let reason = lifecycle::state(&record, Some(owner), now).reason();
-            return Err(refused(reason.unwrap_or(Reason::Replaced).into()));
+            return Err(rejected(reason.unwrap_or(Reason::Replaced).into()));
         }
-        lifecycle::readmit(in_its_place(record, new), Some(owner.clone()), now).map(|_| ()).map_err(refused)
+        lifecycle::readmit(in_its_place(record, new), Some(owner.clone()), now).map(|_| ()).map_err(rejected)
     }
 
     /// What the new token may do and how long it lives must still be the caller's to give.
@@ -147,11 +147,11 @@ impl<'a> Basis<'a> {
 }
 
 /// Withdraws the new record if the answer is no.
-pub(crate) async fn or_withdraw(service: &Service, new: &Record, answer: Result<(), Problem>) -> Result<(), Problem> {
-    if answer.is_err() {
+pub(crate) async fn or_withdraw(service: &Service, new: &Record, response: Result<(), Problem>) -> Result<(), Problem> {
+    if response.is_err() {
         service.store.withdraw(new).await?;
     }
-    answer
+    response
 }
 
 /// Looks again at whose password began this session or log-in flow, and removes it if the password would begin none any
@@ -186,13 +186,14 @@ async fn logged_in_now(service: &Service, before: &User) -> Result<Marked<User>,
 /// The token that asks, as it is now.
 async fn token_now(service: &Service, before: &Admitted, new: &Record, now: Timestamp) -> Result<Current, Problem> {
     let id = before.record.id;
-    let refused = |rejection: Rejection| Problem::refused(&service.settings.issuer, &Refused::new(rejection, Some(id)));
+    let rejected =
+        |rejection: Rejection| Problem::rejected(&service.settings.issuer, &Rejected::new(rejection, Some(id)));
     let found = service.store.read_again(&before.record).await?;
     // A developer token that regenerates itself has put the new one into its own place, if it was live then.
     let regenerates_itself = before.record.format == Format::Developer && new.format == Format::Developer;
     let record = found.record.filter(|record| record.id == if regenerates_itself { new.id } else { id });
-    let record = record.ok_or_else(|| refused(Reason::Unknown.into()))?;
-    let admitted = lifecycle::readmit(in_its_place(record, new), found.user, now).map_err(refused)?;
+    let record = record.ok_or_else(|| rejected(Reason::Unknown.into()))?;
+    let admitted = lifecycle::readmit(in_its_place(record, new), found.user, now).map_err(rejected)?;
     Ok(Current { user: admitted.user, scope: admitted.scope, marks: found.marks })
 }
 

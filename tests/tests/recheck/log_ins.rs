@@ -4,13 +4,13 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use tests::{
-    Answer, Request, World,
+    Request, Response, World,
     api::text,
     basic,
     engine::{self, Kind},
     long::long,
     tap::Tap,
-    visitor::Visitor,
+    web_client::WebClient,
 };
 
 use super::{NO_CALL, patiently};
@@ -48,12 +48,12 @@ struct Case {
 }
 
 impl Case {
-    fn is_yes(&self, answer: &Answer) -> bool {
+    fn is_yes(&self, answer: &Response) -> bool {
         answer.status == if self.begun == Begun::Session { 303 } else { 200 }
     }
 
     /// Whether what was begun is good for anything.
-    async fn lives(&self, world: &World, answer: &Answer) -> bool {
+    async fn lives(&self, world: &World, answer: &Response) -> bool {
         let cookie = answer.header("set-cookie").split(';').next().unwrap().to_owned();
         match self.begun {
             Begun::Session => {
@@ -72,9 +72,9 @@ impl Case {
 
 async fn cases(world: &World) -> Vec<Case> {
     const FIELDS: [(&str, &str); 2] = [("username", "my_username"), ("password", "topsecret")];
-    let sign_in = async |mut visitor: Visitor<'_>| {
-        visitor.open("Console", Request::new("GET", "/sign-in")).await;
-        visitor.with_form(Request::new("POST", "/sign-in"), &FIELDS)
+    let sign_in = async |mut web_client: WebClient<'_>| {
+        web_client.open("Console", Request::new("GET", "/sign-in")).await;
+        web_client.with_form(Request::new("POST", "/sign-in"), &FIELDS)
     };
     let session = |name, request| Case { name, request, begun: Begun::Session };
     let begin = |method| Request::new(method, "/rs/authorize-implicit").authorization(&basic(FIELDS[0].1, FIELDS[1].1));
@@ -82,9 +82,9 @@ async fn cases(world: &World) -> Vec<Case> {
     let by_form = begin("POST").header("Content-Type", "application/x-www-form-urlencoded");
     let by_form = by_form.body("client_id=app&response_type=token");
     vec![
-        session("signing in", sign_in(Visitor::arriving(world).await).await),
-        session("signing in again", sign_in(Visitor::signed_in(world, "my_username", "topsecret").await).await),
-        session("signing in after another", sign_in(Visitor::signed_in(world, "admin", "letmein").await).await),
+        session("signing in", sign_in(WebClient::arriving(world).await).await),
+        session("signing in again", sign_in(WebClient::signed_in(world, "my_username", "topsecret").await).await),
+        session("signing in after another", sign_in(WebClient::signed_in(world, "admin", "letmein").await).await),
         Case { name: "a flow", request: by_query, begun: Begun::Flow },
         Case { name: "a flow by a form", request: by_form, begun: Begun::Flow },
     ]
@@ -152,7 +152,7 @@ async fn check(
         let left = world.store.sessions_of(&id).await.unwrap().len();
         return match answer.status {
             401 | 403 | 409 if left <= before => Ok(()),
-            401 | 403 | 409 => wrong("refused, and something was left"),
+            401 | 403 | 409 => wrong("rejected, and something was left"),
             _ => wrong("an error"),
         };
     }
@@ -201,7 +201,7 @@ async fn check_all(every: usize) {
 }
 
 #[tokio::test]
-async fn nothing_is_begun_for_a_user_who_was_changed_before_the_second_look() {
+async fn nothing_is_begun_for_a_user_who_was_changed_before_the_recheck() {
     // What the calls are is the same over every engine.
     if engine::kind().await == Kind::Embedded {
         Box::pin(check_all(if long() { 1 } else { 7 })).await;

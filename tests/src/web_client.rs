@@ -2,33 +2,33 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Answer, Request, World};
+use crate::{Request, Response, World};
 
 /// A browser without a screen.
 #[derive(Clone, Debug)]
-pub struct Visitor<'a> {
+pub struct WebClient<'a> {
     world: Option<&'a World>,
     cookies: BTreeMap<String, String>,
     csrf: String,
 }
 
-impl<'a> Visitor<'a> {
+impl<'a> WebClient<'a> {
     /// Somebody who has signed in.
     pub async fn signed_in(world: &'a World, name: &str, password: &str) -> Self {
-        let mut visitor = Self::new(world);
-        visitor.sign_in_again(world, name, password).await;
-        visitor
+        let mut web_client = Self::new(world);
+        web_client.sign_in_again(world, name, password).await;
+        web_client
     }
 
     /// Somebody who sees the page for signing in.
     pub async fn arriving(world: &'a World) -> Self {
-        let mut visitor = Self::new(world);
-        visitor.open("Console", Request::new("GET", "/sign-in")).await;
-        visitor
+        let mut web_client = Self::new(world);
+        web_client.open("Console", Request::new("GET", "/sign-in")).await;
+        web_client
     }
 
     /// Somebody who tries to.
-    pub async fn signing_in(world: &'a World, name: &str, password: &str) -> Answer {
+    pub async fn signing_in(world: &'a World, name: &str, password: &str) -> Response {
         Self::new(world).sign_in(world, name, password).await
     }
 
@@ -36,7 +36,7 @@ impl<'a> Visitor<'a> {
         Self { world: Some(world), cookies: BTreeMap::new(), csrf: String::new() }
     }
 
-    async fn sign_in(&mut self, world: &World, name: &str, password: &str) -> Answer {
+    async fn sign_in(&mut self, world: &World, name: &str, password: &str) -> Response {
         self.open_in(world, "Console", Request::new("GET", "/sign-in")).await;
         let fields = [("username", name), ("password", password)];
         let request = self.with_form(Request::new("POST", "/sign-in"), &fields);
@@ -51,17 +51,17 @@ impl<'a> Visitor<'a> {
     }
 
     /// Opens a page.
-    pub async fn open(&mut self, function: &str, request: Request) -> Answer {
+    pub async fn open(&mut self, function: &str, request: Request) -> Response {
         self.open_in(self.world.unwrap(), function, request).await
     }
 
     /// Opens a page in a world that this visitor does not hold on to.
-    pub async fn open_in(&mut self, world: &World, function: &str, request: Request) -> Answer {
+    pub async fn open_in(&mut self, world: &World, function: &str, request: Request) -> Response {
         self.answered(world.send(function, self.with_cookies(request)).await)
     }
 
     /// Sends a form with these fields, whose values need no escape.
-    pub async fn submit(&mut self, function: &str, request: Request, fields: &[(&str, &str)]) -> Answer {
+    pub async fn submit(&mut self, function: &str, request: Request, fields: &[(&str, &str)]) -> Response {
         self.answered(self.world.unwrap().send(function, self.with_form(request, fields)).await)
     }
 
@@ -90,7 +90,7 @@ impl<'a> Visitor<'a> {
     }
 
     /// Keeps what an answer gives a browser to keep.
-    pub fn answered(&mut self, answer: Answer) -> Answer {
+    pub fn answered(&mut self, answer: Response) -> Response {
         let set = answer.header("set-cookie").split(';').next().and_then(|pair| pair.split_once('='));
         self.cookies.extend(set.map(|(name, value)| (name.to_owned(), value.to_owned())));
         if let Some(csrf) = answer.body.split("name=\"csrf\" value=\"").nth(1) {
@@ -100,11 +100,11 @@ impl<'a> Visitor<'a> {
     }
 }
 
-impl Visitor<'static> {
+impl WebClient<'static> {
     /// Somebody who has signed in to a world that is kept elsewhere.
     pub async fn signed_in_to(world: &World, name: &str, password: &str) -> Self {
-        let mut visitor = Self { world: None, cookies: BTreeMap::new(), csrf: String::new() };
-        visitor.sign_in_again(world, name, password).await;
-        visitor
+        let mut web_client = Self { world: None, cookies: BTreeMap::new(), csrf: String::new() };
+        web_client.sign_in_again(world, name, password).await;
+        web_client
     }
 }

@@ -12,7 +12,7 @@ use aws_lambda_events::{
 };
 use edge::{Settings, challenge};
 use serde::{Deserialize, Serialize};
-use store::{Failure, Refused};
+use store::{Failure, Rejected};
 use token::{Admitted, Scope, Timestamp};
 
 use crate::{
@@ -23,9 +23,9 @@ use crate::{
 /// An answer to API Gateway.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub enum Answer {
+pub enum Response {
     /// A policy for the stage.
-    Policy(Box<PolicyAnswer>),
+    Policy(Box<PolicyResponse>),
     /// Yes or no, for an HTTP API.
     Simple(Box<ApiGatewayV2CustomAuthorizerSimpleResponse<Context>>),
 }
@@ -34,7 +34,7 @@ pub enum Answer {
 /// documented to be taken.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct PolicyAnswer {
+pub struct PolicyResponse {
     principal_id: String,
     policy_document: ApiGatewayCustomAuthorizerPolicy,
     context: Context,
@@ -43,13 +43,13 @@ pub struct PolicyAnswer {
 /// What integrations and gateway responses get to know. Every value is a string, as REST APIs want it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Context {
-    /// For `X-WWW-Authenticate`: in a refusal why, in an admission what to say of routes outside the policy.
+    /// For `X-WWW-Authenticate`: in a rejection why, in an admission what to say of routes outside the policy.
     challenge: String,
     /// For `WWW-Authenticate`: the same, and Basic behind it if it is offered.
     challenges: String,
-    /// The word of the refusal.
+    /// The word of the rejection.
     reason: String,
-    /// The sentence of the refusal, without a quote, for a body.
+    /// The sentence of the rejection, without a quote, for a body.
     detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<String>,
@@ -78,7 +78,7 @@ pub struct Context {
 pub(crate) const MAX_ANSWER: usize = 8_000;
 
 /// The longest name in a context, in bytes. As JSON it may be six times as long.
-const LONGEST_NAME: usize = 128;
+const MAX_NAME_LENGTH: usize = 128;
 
 /// Lets a token in, in an answer that is sure to be taken. A scope that is too long for it is left out.
 ///
@@ -89,29 +89,29 @@ pub(crate) fn allow(
     settings: &Settings,
     admitted: &Admitted,
     routes: Option<&Routes>,
-) -> Result<Answer, Failure> {
+) -> Result<Response, Failure> {
     let fail = |why: &'static str| Err(Failure::new("answering the gateway", why));
     if form.kind == Kind::Simple && routes.is_some() {
         return fail("a simple answer cannot hold HALLPASS_ROUTES; set HALLPASS_AUTHORIZER_RESPONSE to policy");
     }
-    let mut answer = admission(form, Context::of(settings, admitted), admitted, routes);
-    if length(&answer) > MAX_ANSWER {
-        answer.context().leave_scope_out(&admitted.scope);
-        if length(&answer) > MAX_ANSWER {
+    let mut response = admission(form, Context::of(settings, admitted), admitted, routes);
+    if length(&response) > MAX_ANSWER {
+        response.context().leave_scope_out(&admitted.scope);
+        if length(&response) > MAX_ANSWER {
             return fail("HALLPASS_ROUTES has too many rules for the long name of this stage");
         }
     }
-    Ok(answer)
+    Ok(response)
 }
 
-fn admission(form: &Form, context: Context, admitted: &Admitted, routes: Option<&Routes>) -> Answer {
+fn admission(form: &Form, context: Context, admitted: &Admitted, routes: Option<&Routes>) -> Response {
     if form.kind == Kind::Simple {
         return simple(true, context);
     }
     let whole_stage = || vec![format!("{}/*", form.stage_arn)];
     let resources = routes.map_or_else(whole_stage, |routes| routes.permitted(&form.stage_arn, &admitted.scope));
     let principal = admitted.user.id.as_str();
-    // A policy needs a statement; a scope that permits no route is a refusal of all.
+    // A policy needs a statement; a scope that permits no route is a rejection of all.
     if resources.is_empty() {
         policy(principal, IamPolicyEffect::Deny, whole_stage(), None, context)
     } else {
@@ -131,7 +131,7 @@ impl Context {
         );
         Self {
             user_id: Some(user.id.to_string()),
-            name: name.get(..name.floor_char_boundary(LONGEST_NAME)).map(str::to_owned),
+            name: name.get(..name.floor_char_boundary(MAX_NAME_LENGTH)).map(str::to_owned),
             scope: Some(scope.to_oauth()),
             scopes: Some(scope.to_json()),
             token_id: Some(record.id.to_string()),
@@ -154,17 +154,17 @@ impl Context {
     }
 }
 
-impl Answer {
+impl Response {
     fn context(&mut self) -> &mut Context {
         match self {
-            Self::Policy(answer) => &mut answer.context,
-            Self::Simple(answer) => &mut answer.context,
+            Self::Policy(response) => &mut response.context,
+            Self::Simple(response) => &mut response.context,
         }
     }
 }
 
 /// The length of an answer as JSON, in bytes.
-fn length(answer: &Answer) -> usize {
+fn length(response: &Response) -> usize {
     struct Counted(usize);
     impl Write for Counted {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -177,17 +177,17 @@ fn length(answer: &Answer) -> usize {
         }
     }
     let mut counted = Counted(0);
-    serde_json::to_writer(&mut counted, answer).map_or(usize::MAX, |()| counted.0)
+    serde_json::to_writer(&mut counted, response).map_or(usize::MAX, |()| counted.0)
 }
 
-pub(crate) fn deny(form: &Form, settings: &Settings, refused: &Refused) -> Answer {
-    let public = refused.reason.public();
-    let description = challenge::description(public, refused.changed);
-    let challenge = challenge::refused(&settings.issuer, &description);
+pub(crate) fn deny(form: &Form, settings: &Settings, rejected: &Rejected) -> Response {
+    let public = rejected.reason.public();
+    let description = challenge::description(public, rejected.changed);
+    let challenge = challenge::rejected(&settings.issuer, &description);
     deny_with(form, settings, challenge, public.as_str(), &description)
 }
 
-pub(crate) fn deny_with(form: &Form, settings: &Settings, challenge: String, reason: &str, detail: &str) -> Answer {
+pub(crate) fn deny_with(form: &Form, settings: &Settings, challenge: String, reason: &str, detail: &str) -> Response {
     let context = Context::denying(settings, challenge, reason, detail);
     match form.kind {
         Kind::Simple => simple(false, context),
@@ -204,7 +204,7 @@ fn policy(
     resources: Vec<String>,
     until: Option<Timestamp>,
     context: Context,
-) -> Answer {
+) -> Response {
     let mut statement = IamPolicyStatement::default();
     statement.action = vec!["execute-api:Invoke".to_owned()];
     statement.effect = effect;
@@ -216,15 +216,15 @@ fn policy(
     let mut document = ApiGatewayCustomAuthorizerPolicy::default();
     document.version = Some("2012-10-17".to_owned());
     document.statement = vec![statement];
-    let answer = PolicyAnswer { principal_id: principal.to_owned(), policy_document: document, context };
-    Answer::Policy(Box::new(answer))
+    let response = PolicyResponse { principal_id: principal.to_owned(), policy_document: document, context };
+    Response::Policy(Box::new(response))
 }
 
-fn simple(is_authorized: bool, context: Context) -> Answer {
-    let mut answer = ApiGatewayV2CustomAuthorizerSimpleResponse::default();
-    answer.is_authorized = is_authorized;
-    answer.context = context;
-    Answer::Simple(Box::new(answer))
+fn simple(is_authorized: bool, context: Context) -> Response {
+    let mut response = ApiGatewayV2CustomAuthorizerSimpleResponse::default();
+    response.is_authorized = is_authorized;
+    response.context = context;
+    Response::Simple(Box::new(response))
 }
 
 #[cfg(test)]
@@ -233,9 +233,9 @@ mod tests {
 
     #[test]
     fn the_length_of_an_answer_is_that_of_its_json() {
-        let check = |answer: Answer| {
-            let json = serde_json::to_string(&answer).unwrap();
-            assert_eq!(length(&answer), json.len(), "{json}");
+        let check = |response: Response| {
+            let json = serde_json::to_string(&response).unwrap();
+            assert_eq!(length(&response), json.len(), "{json}");
         };
         for detail in ["", "an \"é\"", &"x".repeat(9_000)] {
             let context = Context { detail: detail.to_owned(), ..Context::default() };

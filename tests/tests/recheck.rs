@@ -200,7 +200,7 @@ async fn check(world: &World, tap: &Tap, case: &Case, known: &Known, loss: Loss,
             return told("an error");
         }
         let live = new_and_live(world, case.owner, &before).await;
-        return if live.is_empty() { Ok(()) } else { told("refused, and a token lives") };
+        return if live.is_empty() { Ok(()) } else { told("rejected, and a token lives") };
     };
     // What was changed before the user was read, and shuts nobody out who logs in now, is no loss.
     let [caller, owner] = known.reads;
@@ -281,7 +281,7 @@ async fn check_all(every: usize) {
 }
 
 #[tokio::test]
-async fn no_text_is_shown_for_a_right_that_was_lost_before_the_second_look() {
+async fn no_text_is_shown_for_a_right_that_was_lost_before_the_recheck() {
     // What the calls are is the same over every engine.
     if engine::kind().await == Kind::Embedded {
         Box::pin(check_all(if long() { 1 } else { 13 })).await;
@@ -290,7 +290,7 @@ async fn no_text_is_shown_for_a_right_that_was_lost_before_the_second_look() {
 
 /// A user who logs in right after a change is not the state that the change left, whenever prune handles the change.
 #[tokio::test]
-async fn a_change_before_the_request_refuses_nothing_though_prune_handles_it_meanwhile() {
+async fn a_change_before_the_request_rejects_nothing_though_prune_handles_it_meanwhile() {
     for call in 0.. {
         let (world, tap) = World::tapped(&[]).await;
         world.set_user("1", "username", Some(text("renamed"))).await;
