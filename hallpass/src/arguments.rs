@@ -1,5 +1,5 @@
-//! Reading the arguments. What is said of those that cannot be read never holds what was typed: `hallpass token revoke
-//! "$TOKEN"` and `hallpass user passwd ada PASSWORD` would show it to the terminal, the log and the CI job.
+//! Parses the command line. Error messages never repeat what was typed: `hallpass token revoke "$TOKEN"` and `hallpass
+//! user passwd ada PASSWORD` would otherwise show a secret on the terminal, in a log or in a CI job.
 
 use std::ffi::OsString;
 
@@ -10,19 +10,19 @@ use clap::{
 
 use crate::cli::Cli;
 
-/// Why there is nothing to run.
+/// Why parsing gave no command to run.
 #[derive(Debug)]
 pub enum Stop {
-    /// Help or the version was asked for; clap prints it.
+    /// The user requested help or the version; clap prints it.
     Help(clap::Error),
-    /// The arguments cannot be read; this says why, in one line.
+    /// The arguments are invalid; holds a one-line explanation.
     Bad(String),
 }
 
-/// Reads the arguments, the name of the program first.
+/// Parses the arguments. The first one is the name of the program.
 ///
 /// # Errors
-/// When there is nothing to run.
+/// Returns a [`Stop`] if the user requested help or the version, or if the arguments are invalid.
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, Stop> {
     let words: Vec<OsString> = words.into_iter().collect();
     Cli::try_parse_from(&words).map_err(|error| {
@@ -37,38 +37,38 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, Stop> {
     })
 }
 
-/// What clap knows of the error, without what was typed. Only names that this command defines are repeated.
+/// Describes clap's error without the user's input. It repeats only names that this command defines.
 #[expect(clippy::wildcard_enum_match_arm, reason = "clap may grow kinds of errors")]
 fn explain(error: &clap::Error, words: &[OsString]) -> String {
     let argument = || own(error, ContextKind::InvalidArg).unwrap_or_else(|| "an argument".to_owned());
     let mut line = match error.kind() {
         ErrorKind::UnknownArgument => format!("{} is not expected here", place(error, ContextKind::InvalidArg, words)),
         ErrorKind::InvalidSubcommand => {
-            format!("{} is no subcommand", place(error, ContextKind::InvalidSubcommand, words))
+            format!("{} is not a subcommand", place(error, ContextKind::InvalidSubcommand, words))
         }
         ErrorKind::InvalidValue if typed(error, ContextKind::InvalidValue).is_none_or(str::is_empty) => {
             format!("{} needs a value", argument())
         }
         ErrorKind::InvalidValue => match own(error, ContextKind::ValidValue) {
-            Some(values) => format!("{}: the value is not one of its possible values: {values}", argument()),
-            None => format!("{}: the value is not one that it takes", argument()),
+            Some(values) => format!("{}: the value is not one of the possible values: {values}", argument()),
+            None => format!("{}: invalid value", argument()),
         },
         ErrorKind::ValueValidation => match std::error::Error::source(error) {
-            // Every parser of a value says what is wrong without the value.
+            // Every value parser describes the error without the value.
             Some(wrong) => format!("{}: {wrong}", argument()),
-            None => format!("{}: the value cannot be read", argument()),
+            None => format!("{}: invalid value", argument()),
         },
-        ErrorKind::MissingRequiredArgument => format!("required, and missing: {}", argument()),
+        ErrorKind::MissingRequiredArgument => format!("missing required argument: {}", argument()),
         ErrorKind::ArgumentConflict => match own(error, ContextKind::PriorArg) {
             Some(other) => format!("{} cannot be used with {other}", argument()),
             None => format!("{} cannot be used twice", argument()),
         },
-        ErrorKind::InvalidUtf8 => "an argument is not UTF-8".to_owned(),
-        _ => "the arguments do not go together".to_owned(),
+        ErrorKind::InvalidUtf8 => "an argument is not valid UTF-8".to_owned(),
+        _ => "invalid combination of arguments".to_owned(),
     };
     for kind in [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand] {
         if let Some(name) = own(error, kind) {
-            line.push_str("; perhaps this is meant: ");
+            line.push_str("; a similar name exists: ");
             line.push_str(&name);
         }
     }
@@ -84,7 +84,7 @@ fn explain(error: &clap::Error, words: &[OsString]) -> String {
     line
 }
 
-/// Names that this command defines.
+/// Returns names that this command defines.
 #[expect(clippy::wildcard_enum_match_arm, reason = "clap may grow kinds of values")]
 fn own(error: &clap::Error, kind: ContextKind) -> Option<String> {
     match error.get(kind)? {
@@ -98,22 +98,22 @@ fn typed(error: &clap::Error, kind: ContextKind) -> Option<&str> {
     if let ContextValue::String(word) = error.get(kind)? { Some(word) } else { None }
 }
 
-/// Which of the words it is, in place of the word.
+/// Describes an argument by its position instead of its text.
 fn place(error: &clap::Error, kind: ContextKind, words: &[OsString]) -> String {
     let word = typed(error, kind).unwrap_or_default();
-    let is_it = |other: &OsString| other.to_str().is_some_and(|other| !word.is_empty() && other.starts_with(word));
-    match words.iter().skip(1).position(is_it) {
+    let is_word = |other: &OsString| other.to_str().is_some_and(|other| !word.is_empty() && other.starts_with(word));
+    match words.iter().skip(1).position(is_word) {
         Some(index) => format!("argument {}", index.saturating_add(1)),
         None => "an argument".to_owned(),
     }
 }
 
-/// A port of TCP; 0 is any that is free.
+/// Parses a TCP port; 0 selects any free port.
 pub(crate) fn port(text: &str) -> Result<u16, &'static str> {
-    text.parse().map_err(|_| "it must be a port, a number from 0 to 65535")
+    text.parse().map_err(|_| "must be a port number from 0 to 65535")
 }
 
-/// A number of seconds.
+/// Parses a number of seconds.
 pub(crate) fn seconds(text: &str) -> Result<u32, &'static str> {
-    text.parse().map_err(|_| "it must be a whole number of seconds, such as 300")
+    text.parse().map_err(|_| "must be a whole number of seconds, such as 300")
 }

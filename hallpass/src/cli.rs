@@ -1,4 +1,4 @@
-//! The words of the command line, and the way from each to what it does.
+//! The subcommands and options of the command line, and the function that runs each.
 
 use clap::{Args, Parser, Subcommand};
 use edge::settings::{self, names};
@@ -16,20 +16,20 @@ use crate::{
 
 const AFTER_HELP: &str = "\
 Exit status:
-  0    done
-  1    rejected (no such user, name taken, a bad line), or doctor found something wrong
-  2    cannot run: wrong arguments, no stack, the stack does not answer
-  130  interrupted; what was done stays done, and running it again goes on
+  0    success
+  1    rejected (no such user, name taken, invalid line), or doctor found a problem
+  2    could not run: invalid arguments, no stack, or the stack did not respond
+  130  interrupted; completed work is kept, and running the command again continues
 
-Where a user is asked for, `id:` and a user's id will do in place of the name.";
+Commands that take a user accept the user name, or `id:` followed by the user ID.";
 
-/// API tokens for the users of your API: issue, verify, revoke, purge
+/// Personal access tokens for APIs behind Amazon API Gateway
 #[derive(Debug, Parser)]
 #[command(name = "hallpass", version, after_help = AFTER_HELP)]
 pub struct Cli {
     #[command(flatten)]
     reach: Reach,
-    /// Print JSON, one value, and errors as JSON too
+    /// Print the result as one JSON value, and notes and errors as JSON objects
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -38,7 +38,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run all of Hallpass on this machine
+    /// Run Hallpass on this machine
     Dev(DevArgs),
     /// Manage users
     #[command(subcommand)]
@@ -49,38 +49,38 @@ enum Command {
     /// Manage the signing keys
     #[command(subcommand)]
     Key(key::Command),
-    /// Look whether the stack is as it should be, and say what to do where it is not
+    /// Check the stack for problems and print how to fix them
     Doctor(doctor::DoctorArgs),
-    /// Invalidate the tokens of changed users and purge expired records now; prune does so every hour
+    /// Invalidate the tokens of changed users and purge old records now, as the prune function does every hour
     Prune,
-    /// Print what a shell needs to complete the words of this command
+    /// Print a shell completion script
     Completions {
-        /// The shell
+        /// Shell to print the script for
         shell: shell::Kind,
     },
     /// Print the manual page, for `man -l -`
     Man(shell::ManArgs),
 }
 
-/// How `hallpass dev` runs.
+/// The options of `hallpass dev`.
 #[derive(Debug, Args)]
 pub struct DevArgs {
-    /// The port of the HTTPS front
+    /// Port of the HTTPS server; 0 takes a free port
     #[arg(long, default_value_t = 3443, value_parser = port)]
     pub(crate) port: u16,
-    /// Delete all users, tokens and keys first
+    /// Delete all users, tokens and keys before starting
     #[arg(long)]
     pub(crate) fresh: bool,
-    /// Leave out prune: neither the user stream nor the schedule reaches it
+    /// Do not run prune, neither on the user stream nor on its schedule
     #[arg(long)]
     pub(crate) no_prune: bool,
-    /// Cache the authorizer's answers as API Gateway can
+    /// Cache the authorizer's responses for this long, as API Gateway can
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) authorizer_cache: Option<u32>,
 }
 
 impl Cli {
-    /// Whether JSON is asked for.
+    /// Returns whether `--json` was given.
     pub const fn is_json(&self) -> bool {
         self.json
     }
@@ -89,11 +89,11 @@ impl Cli {
 /// Runs a command.
 ///
 /// # Errors
-/// When it does not do what it was asked for.
+/// Returns a [`CommandError`] if the command fails or rejects its arguments.
 pub async fn run(cli: Cli) -> Result<(), CommandError> {
     let Cli { reach, json, command } = cli;
     let terminal = Terminal::new(json);
-    // `hallpass dev` says it in its log.
+    // `hallpass dev` writes these warnings to its log.
     let set = settings::environment_with_prefix(names::PREFIX);
     let is_dev = matches!(command, Command::Dev(_));
     for variable in names::unknown(&set).into_iter().filter(|_| !is_dev) {
@@ -124,7 +124,7 @@ mod tests {
     use crate::error::EXIT_STATUS;
 
     #[test]
-    fn the_words_are_well_formed_and_none_takes_a_secret() {
+    fn the_command_line_is_well_formed_and_no_argument_takes_a_secret() {
         Cli::command().debug_assert();
         let mut all = vec![Cli::command()];
         while let Some(command) = all.pop() {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn the_help_tells_every_exit_status() {
+    fn the_help_lists_every_exit_status() {
         for (status, meaning) in EXIT_STATUS {
             let line = format!("  {status:<3}  {meaning}\n");
             assert!(AFTER_HELP.contains(&line), "{line}");

@@ -1,5 +1,6 @@
-//! The time, as the database has it. What a command writes or compares with the clock is dealt with by functions whose
-//! clock is AWS's, so that a wrong clock on this machine must neither delete a live record nor issue a dead token.
+//! The database's time. The functions process everything a command writes, and their clock is AWS's. Commands therefore
+//! use the database's time, so that a wrong clock on this machine neither deletes a live record nor issues an expired
+//! token.
 
 use std::time::Duration;
 
@@ -9,13 +10,14 @@ use token::Timestamp;
 
 use crate::{error::CommandError, stack::Stack, terminal::Terminal};
 
-/// How far the clock of this machine may be from the database's before it is said.
+/// The largest difference between this machine's clock and the database's that gives no warning.
 pub const MAX_DIFFERENCE: Duration = Duration::from_secs(60);
 
-/// The time of the database, for a command.
+/// Returns the database's time, and prints a warning if this machine's clock is far from it.
 ///
 /// # Errors
-/// When the database does not answer, or does not say its time.
+/// Returns a [`CommandError`] if the database does not respond or its response has no time, or if standard error cannot
+/// be written.
 pub(crate) async fn now(stack: &Stack, terminal: Terminal) -> Result<Timestamp, CommandError> {
     let (now, warning) = of(&stack.store()?, clock::now()).await?;
     if let Some(warning) = warning {
@@ -24,11 +26,11 @@ pub(crate) async fn now(stack: &Stack, terminal: Terminal) -> Result<Timestamp, 
     Ok(now)
 }
 
-/// The time of the database, or of this machine where the database does not say its own: for what must not wait, such as
-/// a revocation, and deletes nothing that lives.
+/// Returns the database's time, or this machine's if the database's is not available. For work that must not wait and
+/// deletes no live record, such as a revocation.
 ///
 /// # Errors
-/// When standard error cannot be written.
+/// Returns a [`CommandError`] if standard error cannot be written.
 pub(crate) async fn now_or_here(stack: &Stack, terminal: Terminal) -> Result<Timestamp, CommandError> {
     match now(stack, terminal).await {
         Err(CommandError::Failure(_) | CommandError::Rejected(_)) => Ok(clock::now()),
@@ -36,16 +38,16 @@ pub(crate) async fn now_or_here(stack: &Stack, terminal: Terminal) -> Result<Tim
     }
 }
 
-/// The time of the database, and a warning if `here`, the clock of this machine, is far from it.
+/// Returns the database's time, and a warning if `here`, this machine's time, is more than [`MAX_DIFFERENCE`] away.
 ///
 /// # Errors
-/// When the database does not answer, or does not say its time.
+/// Returns a [`Failure`] if the database does not respond, or its response has no `Date` header.
 pub async fn of(store: &Store, here: Timestamp) -> Result<(Timestamp, Option<String>), Failure> {
-    let there = store.clock(&store.tables().tokens).await?;
-    let there = there.ok_or_else(|| Failure::new("reading the database's clock", "its answer has no Date"))?;
-    let apart = here.since(there).max(there.since(here));
-    let warning = (apart > MAX_DIFFERENCE).then(|| {
-        format!("warning: the clock of this machine says {here}, and the database's {there}, which is what counts")
+    let database = store.clock(&store.tables().tokens).await?;
+    let database = database.ok_or_else(|| Failure::new("reading the database's clock", "its response has no Date"))?;
+    let difference = here.since(database).max(database.since(here));
+    let warning = (difference > MAX_DIFFERENCE).then(|| {
+        format!("warning: this machine's clock is {here} and the database's is {database}; using the database's")
     });
-    Ok((there, warning))
+    Ok((database, warning))
 }

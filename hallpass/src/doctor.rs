@@ -1,5 +1,5 @@
-//! `hallpass doctor`: looks whether a stack is as it should be, and says what to do where it is not. It changes nothing,
-//! but for the names of users, and those only with `--fix`.
+//! `hallpass doctor`: checks a stack for problems and prints how to fix them. It changes nothing except, with `--fix`,
+//! the names of users.
 
 use std::fmt;
 
@@ -20,28 +20,28 @@ mod settings;
 mod tables;
 mod users;
 
-/// What was found of one thing.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What was looked at.
+    /// The checked part of the stack.
     of: String,
     verdict: Verdict,
-    /// What is so.
+    /// The state found.
     detail: String,
-    /// What to do about it.
+    /// How to fix it; empty if nothing needs fixing.
     advice: &'static str,
 }
 
-/// How it is.
+/// The outcome of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// As it should be.
+    /// Correct.
     Ok,
-    /// It works, and wants looking at.
+    /// It works but needs attention.
     Warning,
-    /// It does not work, or will not.
+    /// It does not work, or will stop working.
     Wrong,
-    /// Nobody says.
+    /// The state is not available.
     CannotTell,
 }
 
@@ -74,24 +74,25 @@ impl Verdict {
     }
 }
 
-/// How to look.
+/// The options of `hallpass doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
-    /// Repair the names of users first: write `username_key` where it is missing or stale
+    /// Repair user names first: write `username_key` where it is missing or stale
     #[arg(long)]
     fix: bool,
 }
 
-/// Looks at everything, and says what it found.
+/// Runs all checks and prints their results.
 ///
 /// # Errors
-/// When something is wrong, or standard output cannot be written.
+/// Returns [`CommandError::Rejected`] if a check fails, or another [`CommandError`] if a name cannot be repaired or
+/// standard output cannot be written.
 pub async fn run(args: &DoctorArgs, stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
     if args.fix {
         repair::names(&stack.store()?, terminal).await?;
     }
     let mut findings = settings::check(stack);
-    // Without its settings a stack has neither tables nor keys to look at.
+    // Without valid settings the tables and the keys cannot be found.
     if let Ok(store) = stack.store() {
         findings.extend(tables::check(&store).await);
         let now = store.clock(&store.tables().tokens).await.ok().flatten().unwrap_or_else(clock::now);
@@ -104,7 +105,11 @@ pub async fn run(args: &DoctorArgs, stack: &Stack, terminal: Terminal) -> Result
     }
     say(&findings, terminal)?;
     let wrong = findings.iter().filter(|finding| finding.verdict == Verdict::Wrong).count();
-    if wrong == 0 { Ok(()) } else { Err(CommandError::rejected(format!("{wrong} of {} are wrong", findings.len()))) }
+    if wrong == 0 {
+        Ok(())
+    } else {
+        Err(CommandError::rejected(format!("{wrong} of {} checks failed", findings.len())))
+    }
 }
 
 fn say(findings: &[Finding], terminal: Terminal) -> Result<(), CommandError> {

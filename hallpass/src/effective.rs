@@ -1,27 +1,28 @@
-//! From when what a command ends is over everywhere: a gateway that caches the authorizer's answers may accept a token
-//! until then.
+//! When a revocation takes effect everywhere. A gateway that caches the authorizer's responses can accept a token until
+//! then.
 
 use token::Timestamp;
 
 use crate::{clock, error::CommandError, stack::Stack, terminal::Terminal};
 
-/// From when no gateway that caches answers accepts what ended now. Where answers are cached, people are told.
+/// Returns the time from which no gateway accepts a token that became invalid at `now`. If responses are cached, also
+/// prints a note, except in JSON.
 ///
 /// # Errors
-/// When a setting is invalid, or standard error cannot be written.
+/// Returns a [`CommandError`] if a setting is invalid or standard error cannot be written.
 pub(crate) fn at(stack: &Stack, now: Timestamp, terminal: Terminal) -> Result<String, CommandError> {
     let cache = stack.settings()?.authorizer_cache;
     let effective_at = now.after(cache).to_string();
     if !cache.is_zero() && !terminal.is_json() {
-        terminal.note(&format!("an API that caches answers accepts a token until {effective_at} at the latest"))?;
+        terminal.note(&format!("an API that caches authorizer responses can accept the token until {effective_at}"))?;
     }
     Ok(effective_at)
 }
 
-/// The same for what ended just now.
+/// [`at`] the present time.
 ///
 /// # Errors
-/// The same.
+/// As [`at`].
 pub(crate) async fn now(stack: &Stack, terminal: Terminal) -> Result<String, CommandError> {
     at(stack, clock::now_or_here(stack, terminal).await?, terminal)
 }

@@ -1,4 +1,4 @@
-//! Why a command did not do what it was asked for, and the exit status that says so.
+//! Errors of commands, and their exit statuses.
 
 use std::{fmt, io};
 
@@ -7,42 +7,42 @@ use store::Failure;
 
 use crate::{dev::StartError, stack::NoStack};
 
-/// What every exit status means; `--help`, the manual page and the reference say the same.
+/// Every exit status and its meaning, as printed by `--help`, the manual page and the reference.
 pub const EXIT_STATUS: [(u8, &str); 4] = [
-    (0, "done"),
-    (1, "rejected (no such user, name taken, a bad line), or doctor found something wrong"),
-    (2, "cannot run: wrong arguments, no stack, the stack does not answer"),
-    (130, "interrupted; what was done stays done, and running it again goes on"),
+    (0, "success"),
+    (1, "rejected (no such user, name taken, invalid line), or doctor found a problem"),
+    (2, "could not run: invalid arguments, no stack, or the stack did not respond"),
+    (130, "interrupted; completed work is kept, and running the command again continues"),
 ];
 
-/// Why a command did not do what it was asked for.
+/// Why a command failed.
 #[derive(Debug)]
 pub enum CommandError {
-    /// The answer is no.
+    /// The command was rejected, for example because the user does not exist.
     Rejected(String),
-    /// The arguments do not go together.
+    /// The combination of arguments is invalid.
     Usage(String),
-    /// There is no stack to ask.
+    /// No stack was found.
     NoStack(NoStack),
-    /// The stack could not be started.
+    /// The development stack could not be started.
     Start(StartError),
-    /// The stack did not answer.
+    /// The stack did not respond.
     Failure(Failure),
     /// The terminal or a file could not be read or written.
     Io(io::Error),
-    /// A secret that is shown once could not be written; the text says what became of it.
+    /// A secret that is shown once could not be written. The text says whether the secret is still valid.
     Undelivered(String),
-    /// It was interrupted; the text says how far it came.
+    /// The command was interrupted. The text describes its progress.
     Interrupted(String),
 }
 
 impl CommandError {
-    /// A "no" to the person who asked.
+    /// Returns a [`CommandError::Rejected`] with this message.
     pub fn rejected(why: impl Into<String>) -> Self {
         Self::Rejected(why.into())
     }
 
-    /// The exit status of the process; [`EXIT_STATUS`] says what it means.
+    /// Returns the exit status of the process, one of [`EXIT_STATUS`].
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Rejected(_) => 1,
@@ -65,7 +65,7 @@ impl fmt::Display for CommandError {
             Self::Start(error) => error.fmt(f),
             Self::Failure(failure) => f.write_str(&failure.report()),
             Self::Io(error) => error.fmt(f),
-            Self::Interrupted(how_far) => write!(f, "interrupted: {how_far}"),
+            Self::Interrupted(progress) => write!(f, "interrupted: {progress}"),
         }
     }
 }

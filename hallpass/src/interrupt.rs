@@ -1,4 +1,4 @@
-//! Ctrl-C during long work: it stops between two steps, so that nothing is half done.
+//! Handles Ctrl-C during long work: the work stops between two steps, so that no step is left half done.
 
 use std::{
     io,
@@ -10,37 +10,37 @@ use std::{
 
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Whether the work is to stop.
+/// A flag that is set once the process receives SIGINT or SIGTERM.
 #[derive(Clone, Debug)]
 pub struct Interrupt(Arc<AtomicBool>);
 
-/// The exit status of a process that was interrupted, as shells have it: 128 and the number of the signal.
+/// The exit status of an interrupted process, by the convention of shells: 128 plus the number of the signal.
 const STATUS: i32 = 130;
 
 impl Interrupt {
-    /// Waits for SIGINT or SIGTERM from now on. The second ends the process, whatever it is doing.
+    /// Starts to catch SIGINT and SIGTERM. The second signal exits the process at once.
     ///
     /// # Errors
-    /// When signals cannot be caught.
+    /// Returns an [`io::Error`] if the signal handlers cannot be installed.
     pub fn watch() -> io::Result<Self> {
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        let came = Arc::new(AtomicBool::new(false));
-        let note = Arc::clone(&came);
+        let received = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&received);
         tokio::spawn(async move {
             loop {
                 tokio::select! {
                     _ = interrupt.recv() => {}
                     _ = terminate.recv() => {}
                 }
-                if note.swap(true, Ordering::SeqCst) {
+                if flag.swap(true, Ordering::SeqCst) {
                     std::process::exit(STATUS);
                 }
             }
         });
-        Ok(Self(came))
+        Ok(Self(received))
     }
 
-    /// Whether it is time to stop.
+    /// Returns whether a signal was received.
     pub fn came(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }

@@ -1,15 +1,15 @@
-//! The command `hallpass`: all of it on one machine (`hallpass dev`), and the management of users, tokens and keys, there
-//! or on AWS.
+//! The command `hallpass`: a complete development stack on one machine (`hallpass dev`), and the management of users,
+//! tokens and keys in that stack or on AWS.
 //!
-//! | file | what it holds |
+//! | module | contents |
 //! |---|---|
-//! | [`cli`], [`arguments`] | the words of the command line, and what is said of those that cannot be read |
+//! | [`cli`], [`arguments`] | the command line and its error messages |
 //! | [`dev`] | the whole stack in one process |
-//! | [`stack`] | finding the stack that a command is for |
-//! | [`clock`] | the time, as the stack's database has it |
-//! | `effective` | from when what a command ends is over everywhere |
-//! | [`user`], [`tokens`], [`key`] | the commands |
-//! | [`sweep`], [`doctor`] | prune by hand; whether the stack is as it should be |
+//! | [`stack`] | finding the stack that a command works on |
+//! | [`clock`] | the database's time |
+//! | `effective` | when a revocation takes effect everywhere |
+//! | [`user`], [`tokens`], [`key`] | the management commands |
+//! | [`sweep`], [`doctor`] | running prune by hand; checking the stack |
 //! | [`shell`] | completions and the manual page |
 //! | [`terminal`], [`interrupt`], [`error`] | prompts, tables and colours; Ctrl-C; exit statuses |
 

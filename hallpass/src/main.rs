@@ -15,7 +15,7 @@ async fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(Stop::Help(help)) => help.exit(),
         Err(Stop::Bad(why)) => {
-            // Not even `--json` was understood, so that the words themselves are looked at.
+            // The arguments did not parse, so look for `--json` among the raw words.
             let is_json = std::env::args_os().any(|word| word == "--json");
             let _ = Terminal::new(is_json).print_error(&why, 2);
             return ExitCode::from(2);
@@ -24,7 +24,7 @@ async fn main() -> ExitCode {
     let is_json = cli.is_json();
     match cli::run(cli).await {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever read has read enough.
+        // The reader of standard output closed the pipe because it has read enough.
         Err(CommandError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             let _ = Terminal::new(is_json).print_error(&error.to_string(), error.exit_code());

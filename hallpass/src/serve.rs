@@ -1,4 +1,4 @@
-//! `hallpass dev`: starts the stack, says how to try it, and stops it when asked to.
+//! `hallpass dev`: starts the stack, prints how to try it, and stops it on SIGINT or SIGTERM.
 
 use std::{io::Write, path::PathBuf, sync::Arc};
 
@@ -14,7 +14,7 @@ use crate::{
     terminal::Terminal,
 };
 
-/// What the dev stack decides by itself.
+/// The settings that the development stack sets itself: names, and endings of names.
 const NOT_FROM_OUTSIDE: [&str; 4] = ["_TABLE", "_ENDPOINT", "HALLPASS_KEYS", "HALLPASS_KEYS_SECRET"];
 
 pub(crate) async fn run(args: DevArgs, data: PathBuf, terminal: Terminal) -> Result<(), CommandError> {
@@ -33,35 +33,35 @@ pub(crate) async fn run(args: DevArgs, data: PathBuf, terminal: Terminal) -> Res
         keys,
         clock: Arc::new(clock::now),
     };
-    // The signals are caught before anything is started, so that none finds the stack half made.
+    // Catch signals before the start, so that none interrupts it halfway.
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let dev = dev::start(options).await?;
     let ca = data.join(ca::CA);
     let ca = ca.display().to_string();
-    let told = if terminal.is_json() {
+    let printed = if terminal.is_json() {
         terminal.say("", &json!({"ready": dev.url, "ca": ca}))
     } else {
-        say_how_to_try_it(&dev.url, &ca)
+        print_instructions(&dev.url, &ca)
     };
-    if told.is_ok() {
+    if printed.is_ok() {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
     }
     dev.stop().await;
-    Ok(told?)
+    Ok(printed?)
 }
 
-fn say_how_to_try_it(url: &str, ca: &str) -> std::io::Result<()> {
+fn print_instructions(url: &str, ca: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     let curl = format!("curl --cacert {ca}");
-    writeln!(out, "Hallpass runs on this machine. A password becomes a token:\n")?;
+    writeln!(out, "Hallpass is running. Exchange a password for a token:\n")?;
     writeln!(out, "  {curl} -X POST -u my_username:topsecret {url}/api/services_token/generate\n")?;
-    writeln!(out, "The token lets its holder in, as the Basic user name or as Bearer:\n")?;
+    writeln!(out, "Use the token as the Basic user name or as a Bearer token:\n")?;
     writeln!(out, "  {curl} -u \"$TOKEN:\" {url}/api/user/1")?;
     writeln!(out, "  {curl} -H \"Authorization: Bearer $TOKEN\" {url}/api/user/1\n")?;
-    writeln!(out, "From a second terminal, a change of the user shuts it out:\n")?;
+    writeln!(out, "In a second terminal, block the user to invalidate the token:\n")?;
     writeln!(out, "  cargo run -- user block my_username\n")?;
     writeln!(out, "ready {url}")?;
     out.flush()

@@ -1,4 +1,4 @@
-//! `hallpass completions` and `hallpass man`: what a shell and a reader of manuals want to know of the command.
+//! `hallpass completions` and `hallpass man`: shell completion scripts and manual pages.
 
 use std::{
     io::{self, Write},
@@ -14,7 +14,7 @@ use crate::{
     error::{CommandError, EXIT_STATUS},
 };
 
-/// For which shell.
+/// A supported shell.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Kind {
     /// `hallpass completions bash > ~/.local/share/bash-completion/completions/hallpass`
@@ -25,34 +25,34 @@ pub enum Kind {
     Fish,
 }
 
-/// Which pages.
+/// The options of `hallpass man`.
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// Write a page for the command and for every subcommand into this directory, in place of one to standard output
+    /// Write one page per command into this directory instead of a single page to standard output
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
-/// Writes the completions to standard output.
+/// Writes the completion script to standard output.
 ///
 /// # Errors
-/// When it cannot be written.
+/// Returns [`CommandError::Io`] if standard output cannot be written.
 pub fn completions(shell: Kind) -> Result<(), CommandError> {
     let shell = match shell {
         Kind::Bash => Shell::Bash,
         Kind::Zsh => Shell::Zsh,
         Kind::Fish => Shell::Fish,
     };
-    // The generator panics where it cannot write, so that it gets what cannot fail.
+    // The generator panics on a write error, so it writes to memory first.
     let mut script = Vec::new();
     generate(shell, &mut Cli::command(), "hallpass", &mut script);
     Ok(io::stdout().write_all(&script)?)
 }
 
-/// Writes the manual.
+/// Writes the manual page to standard output, or all pages to a directory.
 ///
 /// # Errors
-/// When it cannot be written.
+/// Returns [`CommandError::Io`] if the output cannot be written.
 pub fn man(args: &ManArgs) -> Result<(), CommandError> {
     if let Some(folder) = &args.out {
         std::fs::create_dir_all(folder)?;

@@ -1,5 +1,5 @@
-//! Finding the stack that a command is for: a running dev stack leaves a note in its data directory, and a deployed one
-//! is asked of CloudFormation by its name.
+//! Finds the stack that a command works on. A running development stack writes `stack.json` to its data directory; a
+//! deployed stack is looked up by name in CloudFormation.
 
 use std::{
     collections::BTreeMap,
@@ -19,23 +19,23 @@ use crate::{dev::files, error::CommandError, trust};
 
 mod deployed;
 
-/// Which stack a command is for.
+/// The options that select the stack.
 #[derive(Debug, Args)]
 pub struct Reach {
-    /// Where the dev stack keeps its data, and how other commands find it
+    /// Data directory of the development stack, by which other commands find it
     #[arg(long, global = true, value_name = "DIR", default_value = ".hallpass")]
     pub(crate) data: PathBuf,
-    /// A deployed stack, by its name in CloudFormation, in place of the dev stack
+    /// Use this deployed CloudFormation stack instead of the development stack
     #[arg(long, global = true, value_name = "NAME", help_heading = "Deployed stacks")]
     stack: Option<String>,
-    /// The profile of the AWS configuration [default: `AWS_PROFILE`, as for every AWS tool]
+    /// AWS profile [default: `AWS_PROFILE`]
     #[arg(long, global = true, value_name = "NAME", help_heading = "Deployed stacks")]
     profile: Option<String>,
-    /// The region [default: `AWS_REGION`, or the profile's]
+    /// AWS region [default: `AWS_REGION`, or the profile's region]
     #[arg(long, global = true, value_name = "REGION", help_heading = "Deployed stacks")]
     region: Option<String>,
-    /// Another AWS than the region's own, such as an emulator; without --stack, the `HALLPASS_…` variables of the
-    /// environment name its tables
+    /// URL for all AWS requests, such as an emulator's; without --stack, the `HALLPASS_…` environment variables name the
+    /// tables
     #[arg(long, global = true, value_name = "URL", help_heading = "Deployed stacks")]
     endpoint: Option<String>,
 }
@@ -44,22 +44,22 @@ pub struct Reach {
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stack {
-    /// Where its API answers.
+    /// The base URL of the API.
     pub url: String,
-    /// The environment of a function of it.
+    /// The environment variables of the stack's functions.
     environment: BTreeMap<String, String>,
 }
 
-/// Why a command has no stack.
+/// Why no stack was found.
 #[derive(Debug)]
 pub enum NoStack {
-    /// No dev stack runs in this data directory.
+    /// No development stack is running in this data directory.
     NotRunning(String),
-    /// Its note cannot be read.
+    /// `stack.json` cannot be read.
     Unreadable(io::Error),
-    /// Its settings make no sense.
+    /// The settings of the stack are invalid.
     ConfigError(ConfigError),
-    /// AWS does not tell.
+    /// The AWS configuration is incomplete, or AWS did not return the stack.
     Aws(String),
 }
 
@@ -67,18 +67,18 @@ impl Reach {
     /// Finds the stack.
     ///
     /// # Errors
-    /// When there is none, or it cannot be told.
+    /// Returns a [`NoStack`] if the stack does not exist or cannot be looked up.
     pub async fn find(&self) -> Result<Stack, NoStack> {
         if self.is_deployed() { Box::pin(deployed::find(self)).await } else { Stack::find(&self.data) }
     }
 
-    /// For what runs on this machine alone.
+    /// Rejects the options for deployed stacks, for commands that only run on this machine.
     ///
     /// # Errors
-    /// When a deployed stack is named.
+    /// Returns [`CommandError::Usage`] if such an option was given.
     pub fn reject_deployed(&self) -> Result<(), CommandError> {
         if self.is_deployed() {
-            let why = "--stack, --profile, --region and --endpoint are for deployed stacks";
+            let why = "--stack, --profile, --region and --endpoint are for deployed stacks only";
             return Err(CommandError::Usage(why.to_owned()));
         }
         Ok(())
@@ -90,62 +90,62 @@ impl Reach {
 }
 
 impl Stack {
-    /// A stack whose functions have this environment.
+    /// Creates a stack whose functions have this environment.
     pub(crate) const fn new(url: String, environment: BTreeMap<String, String>) -> Self {
         Self { url, environment }
     }
 
-    /// What every function of it has in its environment.
+    /// Returns the environment variables of the stack's functions.
     pub(crate) const fn environment(&self) -> &BTreeMap<String, String> {
         &self.environment
     }
 
-    /// Finds the dev stack that runs in this data directory.
+    /// Finds the development stack that is running in this data directory.
     ///
     /// # Errors
-    /// When there is none.
+    /// Returns [`NoStack::NotRunning`] if none is, or [`NoStack::Unreadable`] if its `stack.json` cannot be read.
     pub fn find(data: &Path) -> Result<Self, NoStack> {
         let note = files::read(&data.join(files::STACK)).map_err(NoStack::Unreadable)?;
         let note = note.ok_or_else(|| NoStack::NotRunning(data.display().to_string()))?;
         serde_json::from_str(&note).map_err(|error| NoStack::Unreadable(error.into()))
     }
 
-    /// Leaves the note by which [`Stack::find`] finds it.
+    /// Writes the file by which [`Stack::find`] finds the stack.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Returns an [`io::Error`] if the file cannot be written.
     pub(crate) fn write(&self, file: &Path) -> io::Result<()> {
         files::write_private(file, &serde_json::to_string_pretty(self)?)
     }
 
-    /// Its tables.
+    /// Connects to the stack's tables.
     ///
     /// # Errors
-    /// When its settings make no sense.
+    /// Returns [`NoStack::ConfigError`] if a setting of the tables or the connection is invalid.
     pub fn store(&self) -> Result<Store, NoStack> {
         let lookup = self.lookup();
         let reach = || Ok(Store::new(trust::connection(&lookup)?.patient_dynamodb(), service::tables(&lookup)?));
         reach().map_err(NoStack::ConfigError)
     }
 
-    /// Its settings.
+    /// Reads the stack's settings.
     ///
     /// # Errors
-    /// When they make no sense.
+    /// Returns [`NoStack::ConfigError`] if one is invalid.
     pub fn settings(&self) -> Result<Settings, NoStack> {
         Settings::read(&self.lookup()).map_err(NoStack::ConfigError)
     }
 
-    /// What its functions work with.
+    /// Returns the tables, keys and settings that the stack's functions work with.
     ///
     /// # Errors
-    /// When its settings make no sense.
+    /// Returns [`NoStack::ConfigError`] if a setting is invalid.
     pub fn service(&self) -> Result<Service, NoStack> {
         let keys = service::keys(&self.lookup(), trust::connection).map_err(NoStack::ConfigError)?;
         Ok(Service { store: self.store()?, keys, settings: self.settings()? })
     }
 
-    /// A setting of its functions.
+    /// Returns a function that looks up environment variables of the stack's functions.
     pub fn lookup(&self) -> impl Fn(&str) -> Option<String> {
         |name| self.environment.get(name).cloned()
     }
@@ -162,10 +162,11 @@ impl fmt::Display for NoStack {
         match self {
             Self::NotRunning(data) => write!(
                 f,
-                "no dev stack runs in {data}; start one with `cargo run -- dev`, or name a deployed one with --stack"
+                "no development stack is running in {data}; start one with `cargo run -- dev`, or select a deployed \
+                 stack with --stack"
             ),
-            Self::Unreadable(error) => write!(f, "the note of the dev stack cannot be read: {error}"),
-            Self::ConfigError(bad) => write!(f, "the settings of the stack make no sense: {bad}"),
+            Self::Unreadable(error) => write!(f, "cannot read stack.json of the development stack: {error}"),
+            Self::ConfigError(bad) => write!(f, "the stack has an invalid setting: {bad}"),
             Self::Aws(why) => f.write_str(why),
         }
     }

@@ -1,4 +1,4 @@
-//! `hallpass prune`: what prune does on its schedule, in this process and until it is done.
+//! `hallpass prune`: runs the scheduled work of prune in this process, to its end.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,25 +14,25 @@ use crate::{
     terminal::{self, Terminal},
 };
 
-/// Sweeps the table of tokens. It keeps its place in the table of attempts, so that the next sweep, here or on the
-/// schedule, goes on where this one was interrupted.
+/// Sweeps the token table. The position is stored in the attempts table, so that the next sweep, run by hand or on the
+/// schedule, continues where this one was interrupted.
 ///
 /// # Errors
-/// When the stack fails, or when it is interrupted.
+/// Returns a [`CommandError`] if the database cannot be read or written, or if the sweep is interrupted.
 pub async fn run(stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
     let interrupt = Interrupt::watch()?;
     let retention = settings::record_retention(&stack.lookup()).map_err(NoStack::ConfigError)?;
     let now = clock::now(stack, terminal).await?;
     let prune = Prune { store: stack.store()?, retention, bound_to: None };
-    let bar = terminal::progress("parts of the table swept", None);
+    let bar = terminal::progress("parts of the token table swept:", None);
     let parts = AtomicU64::new(0);
-    let may_go_on = || {
+    let keeps_going = || {
         bar.set_position(parts.fetch_add(1, Ordering::Relaxed));
         !interrupt.came()
     };
-    let answer = prune.handle(Event::Schedule(Value::Null), now, &may_go_on).await;
+    let response = prune.handle(Event::Schedule(Value::Null), now, &keeps_going).await;
     bar.finish_and_clear();
-    let swept = match answer {
+    let swept = match response {
         Ok(Response::Swept(swept)) => swept,
         Ok(Response::Stream(_)) => return Ok(()),
         Err(undone) => return Err(CommandError::Failure(undone.into())),
@@ -45,5 +45,5 @@ pub async fn run(stack: &Stack, terminal: Terminal) -> Result<(), CommandError> 
     if swept.finished {
         return Ok(());
     }
-    Err(CommandError::Interrupted("the next sweep goes on from here".to_owned()))
+    Err(CommandError::Interrupted("the next sweep continues from here".to_owned()))
 }

@@ -1,6 +1,6 @@
 //! Prompts, tables, JSON and colours.
 //!
-//! What was asked for goes to standard output, everything else to standard error, so that a command can stand in a pipe.
+//! Results go to standard output and everything else to standard error, so that a command can be used in a pipe.
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
@@ -20,38 +20,38 @@ pub struct Terminal {
     has_colours: bool,
 }
 
-/// A colour that means something.
+/// A colour with a meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colour {
-    /// It is as it should be.
+    /// A passed check.
     Good,
-    /// It wants looking at.
+    /// A warning.
     Warning,
-    /// It is wrong.
+    /// A failed check.
     Bad,
-    /// It is a title.
+    /// The head of a table.
     Title,
 }
 
 impl Terminal {
-    /// Standard output as it is: with colours on a terminal that has them, if `NO_COLOR` does not forbid it
+    /// Creates a terminal. It has colours if standard output is a terminal that supports them and `NO_COLOR` is not set
     /// (<https://no-color.org>), and never in JSON.
     pub fn new(json: bool) -> Self {
-        let said = |name| settings::environment(name).filter(|value| !value.is_empty());
-        let is_dumb = said("TERM").is_none_or(|term| term == "dumb");
-        let has_colours = !json && io::stdout().is_terminal() && said("NO_COLOR").is_none() && !is_dumb;
+        let set = |name| settings::environment(name).filter(|value| !value.is_empty());
+        let is_dumb = set("TERM").is_none_or(|term| term == "dumb");
+        let has_colours = !json && io::stdout().is_terminal() && set("NO_COLOR").is_none() && !is_dumb;
         Self { json, has_colours }
     }
 
-    /// Whether JSON is asked for.
+    /// Returns whether output is JSON.
     pub const fn is_json(self) -> bool {
         self.json
     }
 
-    /// Prints one line, or the same as JSON.
+    /// Prints one line, or its JSON value.
     ///
     /// # Errors
-    /// When standard output cannot be written.
+    /// Returns an [`io::Error`] if standard output cannot be written.
     pub fn say(self, text: &str, json: &Value) -> io::Result<()> {
         let mut out = io::stdout().lock();
         if self.json {
@@ -62,10 +62,10 @@ impl Terminal {
         out.flush()
     }
 
-    /// Prints a secret that is shown once, or the same as JSON.
+    /// Prints a secret that is shown once, or its JSON value.
     ///
     /// # Errors
-    /// When it cannot be written, or standard output is closed.
+    /// Returns an [`io::Error`] if standard output is closed or cannot be written.
     pub fn say_secret(self, text: &str, json: &Value) -> io::Result<()> {
         if is_output_closed() {
             return Err(io::Error::new(io::ErrorKind::BrokenPipe, "standard output is closed"));
@@ -73,10 +73,10 @@ impl Terminal {
         self.say(text, json)
     }
 
-    /// Prints rows in columns that align, under a head, or the same as JSON.
+    /// Prints rows in aligned columns under a head, or their JSON value.
     ///
     /// # Errors
-    /// When standard output cannot be written.
+    /// Returns an [`io::Error`] if standard output cannot be written.
     pub fn table<const N: usize>(self, head: [&'static str; N], rows: &[[String; N]], json: &Value) -> io::Result<()> {
         if self.json {
             return self.say("", json);
@@ -86,15 +86,15 @@ impl Terminal {
         pages.end()
     }
 
-    /// The same a page at a time, so that no more than a page is held.
+    /// Starts a table that is printed a page at a time, so that only one page is in memory.
     pub fn pages<const N: usize>(self, head: [&'static str; N]) -> Pages<N> {
         Pages { terminal: self, head, widths: head.map(UnicodeWidthStr::width), printed: 0 }
     }
 
-    /// Says something beside what was asked for, on standard error.
+    /// Prints a note to standard error.
     ///
     /// # Errors
-    /// When standard error cannot be written.
+    /// Returns an [`io::Error`] if standard error cannot be written.
     pub fn note(self, text: &str) -> io::Result<()> {
         let text = &redact(text);
         if self.json {
@@ -103,10 +103,10 @@ impl Terminal {
         writeln!(io::stderr(), "hallpass: {}", printable(text))
     }
 
-    /// Says why a command did not do what it was asked for, on standard error.
+    /// Prints the error of a command to standard error.
     ///
     /// # Errors
-    /// When standard error cannot be written.
+    /// Returns an [`io::Error`] if standard error cannot be written.
     pub fn print_error(self, error: &str, status: u8) -> io::Result<()> {
         let error = &redact(error);
         if self.json {
@@ -115,7 +115,7 @@ impl Terminal {
         self.note(error)
     }
 
-    /// The text in this colour, where there are colours.
+    /// Colours the text if the terminal has colours.
     pub fn paint(self, text: &str, colour: Colour) -> String {
         let code = match colour {
             Colour::Good => "32",
@@ -127,21 +127,21 @@ impl Terminal {
     }
 }
 
-/// A table that is printed a page at a time; in JSON it is one array.
+/// A table that is printed a page at a time. In JSON it is one array.
 #[derive(Debug)]
 pub struct Pages<const N: usize> {
     terminal: Terminal,
     head: [&'static str; N],
-    /// The widest cells so far: the columns of a page are never narrower than those of the page before.
+    /// The widest cells so far: the columns of a page are never narrower than those of the previous page.
     widths: [usize; N],
     printed: usize,
 }
 
 impl<const N: usize> Pages<N> {
-    /// Prints a page, under the head if it is the first.
+    /// Prints a page. The first page has the head.
     ///
     /// # Errors
-    /// When standard output cannot be written.
+    /// Returns an [`io::Error`] if standard output cannot be written.
     pub fn print(&mut self, rows: &[[String; N]], json: &[Value]) -> io::Result<()> {
         let mut out = io::stdout().lock();
         if self.terminal.json {
@@ -167,10 +167,10 @@ impl<const N: usize> Pages<N> {
         out.flush()
     }
 
-    /// Ends the table.
+    /// Completes the table.
     ///
     /// # Errors
-    /// When standard output cannot be written.
+    /// Returns an [`io::Error`] if standard output cannot be written.
     pub fn end(self) -> io::Result<()> {
         let mut out = io::stdout().lock();
         if self.terminal.json {
@@ -180,7 +180,7 @@ impl<const N: usize> Pages<N> {
     }
 }
 
-/// The cells, each as wide as its column, counted as a terminal shows them.
+/// Pads each cell to the width of its column, measured in terminal columns.
 fn aligned(cells: &[&str], widths: &[usize]) -> String {
     let mut line = String::new();
     for (cell, width) in cells.iter().zip(widths) {
@@ -192,7 +192,7 @@ fn aligned(cells: &[&str], widths: &[usize]) -> String {
     line
 }
 
-/// A bar of progress on standard error, where that is a terminal; without a total, a count.
+/// Creates a progress bar on standard error, shown only on a terminal. Without a total it shows a count.
 pub fn progress(what: &'static str, total: Option<u64>) -> ProgressBar {
     let (bar, template) = match total {
         Some(total) => (ProgressBar::new(total), "{msg} [{wide_bar}] {pos}/{len}, {eta} left"),
@@ -202,22 +202,22 @@ pub fn progress(what: &'static str, total: Option<u64>) -> ProgressBar {
     bar.with_style(style.progress_chars("=> ")).with_message(what)
 }
 
-/// What an application or a person wrote may hold control characters, which a terminal would obey.
+/// Replaces control characters, which a terminal would interpret, in text from an application or a user.
 pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-/// The beginning of what a person typed, for a message about it.
+/// Returns the beginning of user input for a message: redacted, printable, and at most 64 characters.
 pub fn excerpt(text: &str) -> String {
     const MAX_LENGTH: usize = 64;
-    // What is cut off first would no longer look like a secret.
+    // Redact first: a truncated secret is no longer recognizable.
     let text = &redact(text);
     let begin: String = printable(text).chars().take(MAX_LENGTH).collect();
     if text.chars().count() > MAX_LENGTH { format!("{begin}…") } else { begin }
 }
 
-/// Whether the process was started without a standard output. The runtime of Rust opens `/dev/null` in its place, for
-/// reading and writing, which no shell does; where that cannot be seen it is taken for open.
+/// Returns whether the process was started without a standard output. The Rust runtime then opens `/dev/null` for
+/// reading and writing, which no shell does. Without `/proc`, standard output counts as open.
 fn is_output_closed() -> bool {
     let is_null = std::fs::read_link("/proc/self/fd/1").is_ok_and(|target| target == std::path::Path::new("/dev/null"));
     let info = std::fs::read_to_string("/proc/self/fdinfo/1").unwrap_or_default();
@@ -225,11 +225,11 @@ fn is_output_closed() -> bool {
     is_null && flags.is_some_and(|flags| flags.trim_end().ends_with('2'))
 }
 
-/// A secret: asked for without an echo on a terminal, else the first line of standard input. Never an argument, which
-/// every process of the machine could read.
+/// Reads a secret: from a prompt without echo on a terminal, otherwise from the first line of standard input. A secret
+/// is never an argument, because every process on the machine can read arguments.
 ///
 /// # Errors
-/// When there is nothing to read.
+/// Returns an [`io::Error`] if standard input is empty or cannot be read.
 fn secret(prompt: &str) -> io::Result<Zeroizing<String>> {
     if io::stdin().is_terminal() {
         return rpassword::prompt_password(format!("{prompt}: ")).map(Zeroizing::new);
@@ -237,22 +237,23 @@ fn secret(prompt: &str) -> io::Result<Zeroizing<String>> {
     let mut line = Zeroizing::new(String::new());
     io::stdin().lock().read_line(&mut line)?;
     if line.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "standard input has no first line"));
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "standard input is empty"));
     }
     Ok(Zeroizing::new(first_line(&line).to_owned()))
 }
 
-/// A line without its ending and without the mark of the encoding in front; what else is there belongs to it.
+/// Removes the line ending and a leading byte order mark, and nothing else.
 fn first_line(line: &str) -> &str {
     let line = line.strip_prefix('\u{feff}').unwrap_or(line);
     let line = line.strip_suffix('\n').unwrap_or(line);
     line.strip_suffix('\r').unwrap_or(line)
 }
 
-/// A token: asked for without an echo on a terminal, else all of standard input, without what was pasted around it.
+/// Reads a token: from a prompt without echo on a terminal, otherwise from all of standard input. Quotes, white space
+/// and `Bearer` around the token are removed.
 ///
 /// # Errors
-/// When there is nothing to read.
+/// Returns an [`io::Error`] if the input has no token or cannot be read.
 pub fn token(prompt: &str) -> io::Result<Text> {
     if io::stdin().is_terminal() {
         return Ok(Text::pasted(&secret(prompt)?));
@@ -261,22 +262,23 @@ pub fn token(prompt: &str) -> io::Result<Text> {
     io::stdin().lock().take(MAX_INPUT_LENGTH).read_to_string(&mut all)?;
     let text = Text::pasted(&all);
     if text.expose_secret().is_empty() {
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "standard input has no token"));
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "standard input contains no token"));
     }
     Ok(text)
 }
 
-/// More than any token and what is around it, in bytes.
+/// The most that [`token`] reads, in bytes: more than any token and the text around it.
 const MAX_INPUT_LENGTH: u64 = 65_536;
 
-/// A new secret: asked for twice on a terminal.
+/// Reads a new secret, twice on a terminal.
 ///
 /// # Errors
-/// When there is nothing to read, or the two differ.
+/// Returns an [`io::Error`] if standard input is empty or cannot be read, or if the two inputs differ.
 pub fn new_secret(prompt: &str) -> io::Result<Zeroizing<String>> {
     let first = secret(prompt)?;
-    if io::stdin().is_terminal() && !Digest::of(first.as_bytes()).is_of(secret("Once more")?.as_bytes()) {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the two are not the same"));
+    if io::stdin().is_terminal() && !Digest::of(first.as_bytes()).is_of(secret(&format!("{prompt} again"))?.as_bytes())
+    {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the two inputs do not match"));
     }
     Ok(first)
 }
@@ -286,7 +288,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_align_as_a_terminal_shows_them() {
+    fn columns_align_by_terminal_width() {
         let widths = [4, 6];
         let check = |cells: [&str; 2], line: &str| assert_eq!(aligned(&cells, &widths), line);
         check(["ID", "NAME"], "ID    NAME");
@@ -297,14 +299,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_terminal_would_obey_or_nobody_would_read_is_not_shown() {
+    fn control_characters_are_replaced_and_long_input_is_cut() {
         assert_eq!(printable("a\u{1b}[31mb\n\u{7f}"), "a\u{fffd}[31mb\u{fffd}\u{fffd}");
         assert_eq!(excerpt("<b>ada</b>"), "<b>ada</b>");
         assert_eq!(excerpt(&"x".repeat(10_000)).chars().count(), 65);
     }
 
     #[test]
-    fn a_line_of_a_pipe_loses_its_ending_and_nothing_else() {
+    fn a_piped_line_loses_its_ending_and_nothing_else() {
         let check = |line: &str, expected: &str| assert_eq!(first_line(line), expected, "{line:?}");
         for ending in ["", "\n", "\r\n", "\r"] {
             check(&format!("top secret{ending}"), "top secret");
@@ -316,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_has_colours_only_where_there_are_some() {
+    fn text_is_coloured_only_on_a_terminal_with_colours() {
         let plain = Terminal { json: false, has_colours: false };
         let coloured = Terminal { json: false, has_colours: true };
         assert_eq!(plain.paint("ok", Colour::Good), "ok");

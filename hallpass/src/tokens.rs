@@ -1,4 +1,4 @@
-//! `hallpass token`: the tokens of users, and a look at any token.
+//! `hallpass token`: manages the tokens of users, and decodes any token.
 
 use clap::{Args, Subcommand};
 use edge::view;
@@ -16,47 +16,50 @@ use crate::{
 mod issue;
 mod revoke;
 
-/// How many tokens of a list are held at once.
+/// The number of tokens that a page of a list holds in memory.
 const PAGE: usize = 500;
 
-/// What can be done with tokens.
+/// Shown for an attribute that the token's text does not contain.
+const IN_RECORD: &str = "in the token's record";
+
+/// The subcommands of `hallpass token`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make a token for a user; it is printed once, alone on standard output
+    /// Issue a token for a user; it is printed once, alone on standard output
     Issue(issue::IssueArgs),
-    /// List the tokens of a user, those of each 500 by the time of their issue
+    /// List a user's tokens, oldest first within each 500
     List {
-        /// The name the user logs in with, or `id:` and the user's id
+        /// User name, or `id:` followed by the user ID
         user: String,
     },
     /// Show a token's record
     Show {
-        /// Its public id, as `list` and `inspect` show it
+        /// Token ID, as printed by `list` and `inspect`
         id: TokenId,
     },
-    /// Revoke a token, its family, what its family issued, or all tokens of a user
+    /// Revoke a token, its family, everything its family issued, or all tokens of a user
     Revoke(revoke::RevokeArgs),
-    /// Make a token that takes the place of another; it is printed once, alone on standard output
+    /// Issue a replacement for a token; it is printed once, alone on standard output
     Rotate {
-        /// The public id of the old one
+        /// ID of the token to replace
         id: TokenId,
     },
-    /// Say what a token looks like, offline; the token comes from a prompt or from standard input
+    /// Decode a token offline, without verifying it; the token is read from a prompt or standard input
     Inspect(InspectArgs),
 }
 
-/// How a token is inspected.
+/// The options of `hallpass token inspect`.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// What stands in front of the deployment's tokens
+    /// Prefix of the deployment's tokens
     #[arg(long, default_value = "", env = "HALLPASS_PREFIX", hide_env_values = true)]
     prefix: String,
 }
 
-/// Runs a command.
+/// Runs a subcommand.
 ///
 /// # Errors
-/// When it does not do what it was asked for.
+/// Returns a [`CommandError`] if the subcommand fails or rejects its arguments.
 pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
     match command {
         Command::Issue(args) => Box::pin(issue::issue(args, stack, terminal)).await,
@@ -68,31 +71,30 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
     }
 }
 
-/// `token inspect`: needs no stack, no key and no network, and proves nothing about the token.
+/// `token inspect`: decodes a token without a stack, a key or the network. It does not verify the token.
 ///
 /// # Errors
-/// When it is no token.
+/// Returns [`CommandError::Rejected`] if the input is not a token, or [`CommandError::Io`] if it cannot be read.
 pub fn inspect(args: &InspectArgs, terminal: Terminal) -> Result<(), CommandError> {
     let issuer = Issuer::new(&args.prefix, "hallpass").map_err(|bad| CommandError::rejected(bad.to_string()))?;
     let text = terminal::token("Token")?;
     let seen = inspect::inspect(&issuer, text.expose_secret())
-        .ok_or_else(|| CommandError::rejected("this is not a token of Hallpass, or its prefix is another"))?;
-    // It makes no request, so that this machine's clock has to do.
+        .ok_or_else(|| CommandError::rejected("not a Hallpass token, or a token with another prefix; see --prefix"))?;
+    // This command makes no request, so it uses this machine's clock.
     let now = edge::clock::now();
     let id = seen.user_id.map_or_else(|| format!("….{}", seen.hash), |id| format!("{id}.{}", seen.hash));
     let state = match seen.expires_at {
         Some(end) if end.has_passed(now) => "expired",
         Some(_) => "not expired",
-        None => "its record says",
+        None => IN_RECORD,
     };
-    let its_record_says = || "its record says".to_owned();
     let mut rows = vec![
         ("format", seen.format.to_string()),
-        ("user id", seen.user_id.map_or_else(|| "its pointer says".to_owned(), |id| id.to_string())),
+        ("user id", seen.user_id.map_or_else(|| IN_RECORD.to_owned(), |id| id.to_string())),
         ("token id", id),
-        ("expires", seen.expires_at.map_or_else(its_record_says, |at| at.to_string())),
+        ("expires", seen.expires_at.map_or_else(|| IN_RECORD.to_owned(), |at| at.to_string())),
         ("state", state.to_owned()),
-        ("sign", "not checked: that takes the key".to_owned()),
+        ("signature", "not verified: verification needs the key".to_owned()),
     ];
     rows.extend(seen.issued_at.map(|at| ("issued", at.to_string())));
     rows.extend(seen.audience.clone().map(|audience| ("audience", audience)));
@@ -108,7 +110,7 @@ pub fn inspect(args: &InspectArgs, terminal: Terminal) -> Result<(), CommandErro
         "audience": seen.audience,
         "sign_checked": false,
     });
-    Ok(terminal.table(["OF THE TOKEN", "IT SAYS"], &rows, &json)?)
+    Ok(terminal.table(["ATTRIBUTE", "VALUE"], &rows, &json)?)
 }
 
 async fn list(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), CommandError> {
@@ -146,7 +148,7 @@ async fn show(stack: &Stack, id: &TokenId, terminal: Terminal) -> Result<(), Com
     let record = record.ok_or_else(|| CommandError::rejected(format!("there is no token {id}")))?;
     let user = store.user(&id.user_id).await?;
     let now = clock::now(stack, terminal).await?;
-    let scope = record.scope.as_ref().map_or_else(|| "all its user may do".to_owned(), ToString::to_string);
+    let scope = record.scope.as_ref().map_or_else(|| "all permissions of its user".to_owned(), ToString::to_string);
     let rows = [
         ("id", record.id.to_string()),
         ("name", record.name.clone().unwrap_or_default()),
@@ -168,7 +170,8 @@ async fn show(stack: &Stack, id: &TokenId, terminal: Terminal) -> Result<(), Com
     Ok(terminal.table(["ATTRIBUTE", "VALUE"], &rows, &view::token(&record, user.as_ref(), now))?)
 }
 
-/// The attributes of the user that changed, if that is why the token is rejected and its record can tell.
+/// Returns the attributes of the user that changed, if a change is the reason why the token is rejected and the record
+/// can identify them.
 fn changed(record: &Record, user: Option<&User>, now: Timestamp) -> String {
     let is_changed = lifecycle::state(record, user, now).reason() == Some(Reason::UserChanged);
     let differences = user.filter(|_| is_changed).map(|user| lifecycle::differences(record, user));

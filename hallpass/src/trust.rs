@@ -1,5 +1,5 @@
-//! Whose certificates the command trusts: those of `AWS_CA_BUNDLE`, or all that this machine trusts, for somebody's way to
-//! AWS may lead through a proxy.
+//! The certificate authorities that the command trusts: those of `AWS_CA_BUNDLE`, or all that this machine trusts,
+//! because requests to AWS may go through a proxy.
 
 use edge::{
     service,
@@ -7,19 +7,19 @@ use edge::{
 };
 use store::connect::{Connection, SharedHttpClient, Trust};
 
-/// Where AWS is, for the command.
+/// Returns the command's connection to AWS.
 ///
 /// # Errors
-/// Names the variable that is missing, or that makes no sense.
+/// Returns a [`ConfigError`] that names the missing or invalid variable.
 pub(crate) fn connection(lookup: Lookup<'_>) -> Result<Connection, ConfigError> {
     service::connection_over(http_client(lookup)?, lookup)
 }
 
-/// The way to AWS, for the command.
+/// Returns the HTTP client that the command uses for AWS.
 ///
 /// # Errors
-/// When `AWS_CA_BUNDLE` cannot be used.
+/// Returns a [`ConfigError`] if `AWS_CA_BUNDLE` cannot be used.
 pub(crate) fn http_client(lookup: Lookup<'_>) -> Result<SharedHttpClient, ConfigError> {
-    // What cannot be read of them is not trusted; whom that keeps away is told so by the handshake.
+    // Certificates that cannot be read are not trusted; if one is needed, the TLS handshake fails.
     service::http_client(lookup, || Ok(Trust::from_certificates(rustls_native_certs::load_native_certs().certs)))
 }

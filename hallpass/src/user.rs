@@ -1,4 +1,4 @@
-//! `hallpass user`: the users of an application that has no user management of its own.
+//! `hallpass user`: manages the users of an application that has no user management.
 
 use std::convert::Infallible;
 
@@ -30,41 +30,41 @@ mod import;
 mod lines;
 mod list;
 
-/// What can be done with users.
+/// The subcommands of `hallpass user`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Add a user; the password comes from a prompt or from standard input
+    /// Add a user; the password is read from a prompt or standard input
     Add(AddArgs),
     /// List all users
     List,
     /// Show a user
     Show(Name),
-    /// Set a new password, from a prompt or from standard input
+    /// Set a new password, read from a prompt or standard input
     Passwd(Name),
-    /// Give a user another name
+    /// Rename a user
     Rename {
-        /// The name of today
+        /// Current user name, or `id:` followed by the user ID
         old: String,
-        /// The new name
+        /// New user name
         #[arg(value_parser = trimmed)]
         new: String,
     },
-    /// Shut a user out, with every token
+    /// Block a user and invalidate the user's tokens
     Block(Name),
-    /// Unblock a user; earlier tokens stay invalid
+    /// Unblock a user; tokens from before stay invalid
     Unblock(Name),
     /// Remove a user
     Remove(Name),
     /// Add or remove a permission of a user
     #[command(subcommand)]
     Permission(PermissionCommand),
-    /// Add the users of a file, CSV with a head or JSON lines; nothing is written if a line is bad, and running it
-    /// again goes on where it was interrupted
+    /// Add the users of a file, CSV with a header or JSON lines; nothing is written if a line is invalid, and running
+    /// the command again continues an interrupted import
     #[command(after_help = import::MEMBERS)]
     Import(import::ImportArgs),
 }
 
-/// What can be done with the permissions of a user.
+/// The subcommands of `hallpass user permission`.
 #[derive(Debug, Subcommand)]
 pub enum PermissionCommand {
     /// Add a permission
@@ -73,52 +73,52 @@ pub enum PermissionCommand {
     Remove(NameAndPermission),
 }
 
-/// The user that is to be added.
+/// The options of `hallpass user add`.
 #[derive(Debug, Args)]
 pub struct AddArgs {
-    /// The name to log in with
+    /// User name, with which the user logs in
     #[arg(value_parser = trimmed)]
     name: String,
-    /// The id, 1 to 64 of A-Z a-z 0-9 _ - [default: random]
+    /// User ID, 1 to 64 of A-Z a-z 0-9 _ - [default: random]
     #[arg(long)]
     id: Option<UserId>,
-    /// The name to be called by
+    /// Full name, for display
     #[arg(long, value_parser = trimmed)]
     full_name: Option<String>,
-    /// It is an application's account
+    /// Add an application's account instead of a person's
     #[arg(long)]
     app: bool,
-    /// It has no password here: a directory user, or an application
+    /// Add the user without a password, such as an external user (LDAP, SSO) or an application
     #[arg(long)]
     no_password: bool,
-    /// What the user may do; may be repeated
+    /// Permission of the user; can be repeated
     #[arg(long = "permission", value_name = "PERMISSION")]
     permissions: Vec<Permission>,
 }
 
-/// Which user.
+/// The argument that selects a user.
 #[derive(Debug, Args)]
 pub struct Name {
-    /// The name the user logs in with, or `id:` and the user's id
+    /// User name, or `id:` followed by the user ID
     name: String,
 }
 
-/// Which user, and which permission.
+/// The arguments that select a user and a permission.
 #[derive(Debug, Args)]
 pub struct NameAndPermission {
-    /// The name the user logs in with, or `id:` and the user's id
+    /// User name, or `id:` followed by the user ID
     name: String,
-    /// The permission
+    /// Permission to add or remove
     permission: Permission,
 }
 
-/// The longest full name, in characters.
+/// The maximum length of a full name, in characters.
 const MAX_FULL_NAME_LENGTH: usize = 256;
 
-/// Runs a command.
+/// Runs a subcommand.
 ///
 /// # Errors
-/// When it does not do what it was asked for.
+/// Returns a [`CommandError`] if the subcommand fails or rejects its arguments.
 pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
     let store = stack.store()?;
     let change = async |name: &str, change: Change, attribute: &str, done: &str| {
@@ -134,7 +134,7 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
         Command::List => list::list(&store, terminal).await,
         Command::Show(Name { name }) => list::show(&find(&store, &name).await?, terminal),
         Command::Passwd(Name { name }) => {
-            // Nobody is asked for the password of a user who is not there.
+            // Do not prompt for the password of a user who does not exist.
             find(&store, &name).await?;
             change(&name, Change::Password(new_password()?), PASSWORD_HASH, "password set").await
         }
@@ -157,11 +157,12 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
     }
 }
 
-/// The user of this name, or of the id behind `id:`, which no name can begin with. The index is a pointer that may lag
-/// or be wrong, so that the user's own name is compared.
+/// Finds a user by name, or by ID after `id:`, with which no name can begin. The index can lag behind or be wrong, so the
+/// name in the user's item is compared.
 ///
 /// # Errors
-/// When there is no such user, or more than one.
+/// Returns [`CommandError::Rejected`] if no user or more than one has this name, or [`CommandError::Failure`] if the
+/// database cannot be read.
 pub async fn find(store: &Store, name: &str) -> Result<User, CommandError> {
     let none = || CommandError::rejected(format!("there is no user {}", excerpt(name)));
     if let Some(id) = name.strip_prefix("id:") {
@@ -178,15 +179,16 @@ pub async fn find(store: &Store, name: &str) -> Result<User, CommandError> {
     match (found.pop(), found.is_empty()) {
         (Some(user), true) => Ok(user),
         (None, _) => Err(none()),
-        (Some(_), false) => {
-            Err(CommandError::rejected(format!("more than one user is called {}; name one by `id:`", excerpt(name))))
-        }
+        (Some(_), false) => Err(CommandError::rejected(format!(
+            "more than one user has the name {}; use `id:` followed by the user ID",
+            excerpt(name)
+        ))),
     }
 }
 
 async fn add(store: &Store, args: AddArgs, terminal: Terminal) -> Result<(), CommandError> {
     let key = usable_name(&args.name).map_err(CommandError::rejected)?;
-    // There is no prompt for the password of a user who cannot be added.
+    // Do not prompt for the password of a user who cannot be added.
     if store.is_name_taken(&key, None).await? {
         return Err(name_taken(&args.name));
     }
@@ -197,7 +199,7 @@ async fn add(store: &Store, args: AddArgs, terminal: Terminal) -> Result<(), Com
         Some(id) => id,
         None => format!("u{:016x}", u64::from_be_bytes(entropy::bytes()?))
             .parse()
-            .map_err(|_| CommandError::rejected("no id could be made"))?,
+            .map_err(|_| CommandError::rejected("cannot generate a user ID"))?,
     };
     let user = NewUser {
         id,
@@ -211,9 +213,9 @@ async fn add(store: &Store, args: AddArgs, terminal: Terminal) -> Result<(), Com
     match store.add_user(&user).await? {
         Added::Now => {
             let json = json!({"done": "added", "id": id.to_string(), "username": user.username});
-            Ok(terminal.say(&format!("added {} with the id {id}", terminal::printable(&user.username)), &json)?)
+            Ok(terminal.say(&format!("added {} with the ID {id}", terminal::printable(&user.username)), &json)?)
         }
-        Added::IdTaken => Err(CommandError::rejected(format!("the id {id} is taken"))),
+        Added::IdTaken => Err(CommandError::rejected(format!("the ID {id} is taken"))),
         Added::NameTaken => Err(name_taken(&user.username)),
     }
 }
@@ -234,28 +236,29 @@ fn name_taken(name: &str) -> CommandError {
     CommandError::rejected(format!("the name {} is taken", excerpt(name)))
 }
 
-/// A text of the command line without the white space around it.
-#[expect(clippy::unnecessary_wraps, reason = "it stands in the place of a parser")]
+/// Removes the white space around an argument.
+#[expect(clippy::unnecessary_wraps, reason = "clap expects a fallible value parser")]
 fn trimmed(text: &str) -> Result<String, Infallible> {
     Ok(text::trimmed(text).to_owned())
 }
 
-/// The normal form of a name that a user may be given.
+/// Checks a new user name, and returns its normal form.
 fn usable_name(name: &str) -> Result<NameKey, &'static str> {
     name::check(name).map_err(|_| name::FORM)
 }
 
-/// What is wrong with a full name, if something is.
+/// Returns an error message if the full name is invalid.
 fn wrong_full_name(name: &str) -> Option<String> {
     text::check(name, MAX_FULL_NAME_LENGTH).is_err().then(|| {
         format!(
-            "a full name has at most {MAX_FULL_NAME_LENGTH} characters, a visible one among them, and no control \
-             characters, nor any that change the direction of text"
+            "a full name has at most {MAX_FULL_NAME_LENGTH} characters, at least one of them visible, and no control \
+             characters or characters that change the direction of text"
         )
     })
 }
 
-/// How a change of this attribute invalidates tokens of all formats at once, if it does.
+/// Returns how to invalidate the user's tokens with a change of this attribute, or `None` unless tokens of every format
+/// are bound to it.
 async fn invalidate(
     stack: &Stack,
     settings: &Settings,
@@ -270,10 +273,12 @@ async fn invalidate(
     Ok(Some(Invalidate { fresh: entropy::generation()?, now, retention: settings.record_retention }))
 }
 
-/// What was done to a user, and whether it ends tokens.
+/// A completed change of a user.
 #[derive(Clone, Copy)]
 struct Done<'a> {
+    /// The change, as printed.
     done: &'a str,
+    /// Whether the change invalidates tokens.
     ends: bool,
 }
 
@@ -286,7 +291,7 @@ async fn say_done(
 ) -> Result<(), CommandError> {
     let name = terminal::printable(&user.username);
     if written == Written::Unknown {
-        return Err(CommandError::rejected(format!("there is no user {name} any more")));
+        return Err(CommandError::rejected(format!("the user {name} no longer exists")));
     }
     let mut json = json!({"done": done, "id": user.id.to_string(), "username": user.username});
     if let (true, Value::Object(members)) = (ends, &mut json) {

@@ -1,4 +1,4 @@
-//! Whether users have the attributes whose change is to invalidate tokens: one that no user has invalidates nothing.
+//! Checks that users have the attributes whose change invalidates tokens. An attribute that no user has never does.
 
 use std::collections::BTreeSet;
 
@@ -8,12 +8,12 @@ use token::Format;
 
 use super::{Finding, Verdict};
 
-/// How many users are looked at.
+/// The number of users that are checked.
 const SAMPLE: i32 = 1_000;
 
 const OF: &str = "invalidating attributes";
 
-const ADVICE: &str = "correct the name in HALLPASS_INVALIDATE_ON, or write the attribute to every user";
+const ADVICE: &str = "correct the name in HALLPASS_INVALIDATE_ON, or add the attribute to every user";
 
 pub(super) async fn check(store: &Store, settings: &Settings) -> Vec<Finding> {
     let sample = match store.some_users(SAMPLE).await {

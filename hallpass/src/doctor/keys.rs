@@ -1,4 +1,4 @@
-//! The keyring: whether it can be read, whether a key signs, and how old it is.
+//! Checks that the keyring can be read, that a key signs, and how old the signing key is.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use crate::{key::Secret, stack::Stack, trust};
 
 const OF: &str = "keyring";
 
-/// The age at which a signing key should go: NIST SP 800-57 part 1, section 5.3.6, has a year or two.
+/// The age at which a signing key should be replaced: NIST SP 800-57 part 1, section 5.3.6, recommends one to two years.
 const OLD: Duration = Duration::from_secs(366 * 86_400);
 
 pub(super) async fn check(stack: &Stack, now: Timestamp) -> Vec<Finding> {
     let fixed = match service::keys(&stack.lookup(), trust::connection) {
         Ok(Keys::Fixed(keyring)) => Some(keyring),
         Ok(Keys::Secret(_)) => None,
-        // The settings were complained about before.
+        // The check of the settings reports this error.
         Err(_) => return Vec::new(),
     };
     if let Some(keyring) = fixed {
@@ -34,36 +34,36 @@ pub(super) async fn check(stack: &Stack, now: Timestamp) -> Vec<Finding> {
 fn state(keyring: &Keyring, now: Timestamp) -> Vec<Finding> {
     let Some(signing) = keyring.signing(now) else {
         let first = keyring.keys().iter().map(Key::signs_from).min().unwrap_or(now);
-        let detail = format!("no key signs before {first}: no token can be made");
+        let detail = format!("no key signs before {first}: no token can be issued");
         return vec![Finding::new(
             OF,
             Verdict::Wrong,
             detail,
-            "write a keyring whose key signs now: `hallpass key new`",
+            "write a keyring with a key that signs now: `hallpass key new`",
         )];
     };
-    let mut findings = vec![Finding::ok(OF, format!("{} signs, of {}", signing.id(), keyring.keys().len()))];
-    // The first key of a keyring signs since 1970, so that its age is not known.
+    let mut findings = vec![Finding::ok(OF, format!("{} signs; keys: {}", signing.id(), keyring.keys().len()))];
+    // The first key of a keyring signs from 1970, so that its age is unknown.
     let age = now.since(signing.signs_from());
     if signing.signs_from() == Timestamp::EPOCH {
-        let detail = format!("{} is the first key, and does not say how old it is", signing.id());
+        let detail = format!("{} is the first key, whose age is not recorded", signing.id());
         findings.push(Finding::new("age of the key", Verdict::CannotTell, detail, ""));
     } else if age > OLD {
-        let detail = format!("{} signs for {} days", signing.id(), age.as_secs() / 86_400);
+        let detail = format!("{} has been signing for {} days", signing.id(), age.as_secs() / 86_400);
         findings.push(Finding::new("age of the key", Verdict::Warning, detail, "`hallpass key rotate`"));
     } else {
         findings.push(Finding::ok("age of the key", format!("{} days", age.as_secs() / 86_400)));
     }
     if keyring.keys().len() >= Keyring::MAX_KEYS {
-        let advice = "`hallpass key retire` one that no live token needs, or the next rotation is rejected";
-        findings.push(Finding::new(OF, Verdict::Warning, "it is full", advice));
+        let advice = "retire a key that no live token needs: `hallpass key retire`; the next rotation fails otherwise";
+        findings.push(Finding::new(OF, Verdict::Warning, "the keyring is full", advice));
     }
     findings
 }
 
 fn unreadable(failure: &Failure) -> Finding {
-    const ADVICE: &str = "look at HALLPASS_KEYS_SECRET and the permission secretsmanager:GetSecretValue";
-    Finding::new(OF, Verdict::Wrong, format!("no token is made or let in: {}", failure.report()), ADVICE)
+    const ADVICE: &str = "check HALLPASS_KEYS_SECRET and the permission secretsmanager:GetSecretValue";
+    Finding::new(OF, Verdict::Wrong, format!("no token can be issued or verified: {}", failure.report()), ADVICE)
 }
 
 #[cfg(test)]
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_keyring_that_cannot_sign_is_wrong_and_an_old_or_full_one_wants_looking_at() {
+    fn a_keyring_that_cannot_sign_is_wrong_and_an_old_or_full_one_is_a_warning() {
         let now = Timestamp::from_unix(2_000_000_000).unwrap();
         let key = |number: u8, signs_from: Timestamp| {
             let bytes: Vec<u8> = (0..32_u8).map(|at| at.wrapping_mul(at).wrapping_add(number) ^ 0xa5).collect();

@@ -1,4 +1,4 @@
-//! Whether users can log in: the form of their names in the index is the application's to write.
+//! Checks that users can log in. The application writes users, including the form of their names in the index.
 
 use std::collections::BTreeSet;
 
@@ -12,10 +12,10 @@ use token::{
 use super::{Finding, Verdict};
 use crate::terminal::excerpt;
 
-/// How many users are looked at.
+/// The number of users that are checked.
 const SAMPLE: i32 = 1_000;
 
-/// How many of the bad ones are named.
+/// The number of bad users that a finding names.
 const NAMED: usize = 5;
 
 pub(super) async fn check(store: &Store) -> Vec<Finding> {
@@ -25,24 +25,24 @@ pub(super) async fn check(store: &Store) -> Vec<Finding> {
     };
     let users: Vec<&User> = sample.users.iter().filter_map(Listed::user).collect();
     let of_all = if sample.is_all { "all" } else { "the first" };
-    let looked_at = format!("{of_all} {} users", sample.users.len());
+    let checked = format!("{of_all} {} users", sample.users.len());
     let mut findings = Vec::new();
     let mut report = |of: &str, bad: Vec<&User>, what: &str, advice| {
         if bad.is_empty() {
-            findings.push(Finding::ok(of, format!("right for {looked_at}")));
+            findings.push(Finding::ok(of, format!("correct for {checked}")));
             return;
         }
         let ids: Vec<&str> = bad.iter().take(NAMED).map(|user| user.id.as_str()).collect();
         let more = if bad.len() > NAMED { " …" } else { "" };
-        let detail = format!("of {looked_at}, {} {what}: {}{more}", bad.len(), ids.join(" "));
+        let detail = format!("of {checked}, {} {what}: {}{more}", bad.len(), ids.join(" "));
         findings.push(Finding::new(of, Verdict::Wrong, detail, advice));
     };
     let stale = users.iter().copied().filter(|user| !has_its_key(user)).collect();
     report(
         "names in the index",
         stale,
-        "cannot log in, for username_key is missing or stale",
-        "`hallpass doctor --fix` writes NFKC_Casefold of the name to username_key",
+        "cannot log in because username_key is missing or stale",
+        "write NFKC_Casefold of the name to username_key: `hallpass doctor --fix`",
     );
     let (mut seen, mut doubled) = (BTreeSet::new(), Vec::new());
     for user in &users {
@@ -50,12 +50,12 @@ pub(super) async fn check(store: &Store) -> Vec<Finding> {
             doubled.push(*user);
         }
     }
-    report("one name, one user", doubled, "cannot log in, for another has the same name", "rename one of them");
+    report("one name, one user", doubled, "cannot log in because another user has the same name", "rename one of them");
     let odd =
         users.iter().copied().filter(|user| user.password_hash().is_some_and(|hash| password::check(hash).is_err()));
-    let advice = "set a new password, for log-in does not take the kind, the form or the cost of this one";
-    report("password hashes", odd.collect(), "cannot log in, for the hash is not taken", advice);
-    findings.extend(unreadable(&sample.users, &looked_at));
+    let advice = "set a new password; the algorithm, the format or the cost of the hash is not supported";
+    report("password hashes", odd.collect(), "cannot log in because the hash is not supported", advice);
+    findings.extend(unreadable(&sample.users, &checked));
     findings
 }
 
@@ -64,8 +64,8 @@ pub(super) fn has_its_key(user: &User) -> bool {
     matches!(user.attributes.get(USERNAME_KEY), Some(Value::Text(written)) if written == key.as_str())
 }
 
-/// The items that cannot be read, each with the attributes that keep it from being read.
-fn unreadable(users: &[Listed], looked_at: &str) -> Option<Finding> {
+/// Reports the items that cannot be read, each with its unreadable attributes.
+fn unreadable(users: &[Listed], checked: &str) -> Option<Finding> {
     let of = |listed: &Listed| match listed {
         Listed::Unreadable(key) => Some(format!("{} ({USER_ID})", excerpt(key))),
         Listed::User(user) if user.unreadable.is_empty() => None,
@@ -77,10 +77,10 @@ fn unreadable(users: &[Listed], looked_at: &str) -> Option<Finding> {
     }
     let (more, named) = (if bad.len() > NAMED { " …" } else { "" }, bad.iter().take(NAMED));
     let named: Vec<&str> = named.map(String::as_str).collect();
-    let detail = format!("of {looked_at}, {} have an attribute of a wrong type: {}{more}", bad.len(), named.join(", "));
-    Some(Finding::new("users", Verdict::Wrong, detail, "write the types that docs/src/guides/users.md names"))
+    let detail = format!("of {checked}, {} have an attribute of the wrong type: {}{more}", bad.len(), named.join(", "));
+    Some(Finding::new("users", Verdict::Wrong, detail, "write the types that docs/src/guides/users.md lists"))
 }
 
 fn cannot_read(failure: &Failure) -> Finding {
-    Finding::new("users", Verdict::Wrong, failure.report(), "look at the permission dynamodb:Scan")
+    Finding::new("users", Verdict::Wrong, failure.report(), "check the permission dynamodb:Scan")
 }

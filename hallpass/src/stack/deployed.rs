@@ -1,5 +1,5 @@
-//! A stack that is deployed: CloudFormation tells its tables, its keyring and its parameters, and the AWS configuration
-//! of this machine (profile, environment, SSO) who asks.
+//! Finds a deployed stack. CloudFormation returns its tables, its keyring and its parameters; the caller's identity comes
+//! from the AWS configuration of this machine (profile, environment, SSO).
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use store::{Failure, connect::SharedHttpClient};
 use super::{NoStack, Reach, Stack};
 use crate::trust;
 
-/// The outputs of the template that name what a command needs.
+/// The outputs of the template that a command needs, and the variable of each.
 const OUTPUTS: [(&str, &str); 4] = [
     ("UsersTable", "HALLPASS_USERS_TABLE"),
     ("TokensTable", "HALLPASS_TOKENS_TABLE"),
@@ -20,7 +20,7 @@ const OUTPUTS: [(&str, &str); 4] = [
     ("KeyRingSecret", "HALLPASS_KEYS_SECRET"),
 ];
 
-/// The SDK would panic on these if they were set and empty.
+/// Variables on which the SDK panics if they are set but empty.
 const ENDPOINTS: [&str; 4] = [
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_CLOUDFORMATION",
@@ -31,28 +31,29 @@ const ENDPOINTS: [&str; 4] = [
 pub(super) async fn find(reach: &Reach) -> Result<Stack, NoStack> {
     if let Some(name) = ENDPOINTS.into_iter().find(|name| settings::environment(name).is_some_and(|url| url.is_empty()))
     {
-        return Err(NoStack::Aws(format!("{name} is set and empty; unset it")));
+        return Err(NoStack::Aws(format!("{name} is set but empty; unset it")));
     }
-    // What the template has no parameter for may be said in the environment of the command.
+    // Settings without a template parameter can be given in the environment of the command.
     let mut environment = settings::environment_with_prefix("HALLPASS_");
     if let Some(endpoint) = &reach.endpoint
         && !(endpoint.starts_with("http://") || endpoint.starts_with("https://"))
     {
-        return Err(NoStack::Aws("--endpoint: it is not a URL with its scheme".to_owned()));
+        return Err(NoStack::Aws("--endpoint must be a URL with its scheme, such as http://localhost:8000".to_owned()));
     }
-    // Of this machine, not of the functions.
+    // This setting is the machine's, not the functions'.
     environment.extend(settings::environment("AWS_CA_BUNDLE").map(|path| ("AWS_CA_BUNDLE".to_owned(), path)));
     let http = trust::http_client(&|name| environment.get(name).cloned()).map_err(NoStack::ConfigError)?;
     let aws = load(reach, http).await;
     let mut url = String::new();
     if let Some(name) = &reach.stack {
         let stack = describe(&aws, name).await?;
-        url = stack.outputs().iter().find(|it| it.output_key() == Some("Url")).map(value).unwrap_or_default();
-        // The stack's secret takes the place of a keyring that lies about here.
+        url = stack.outputs().iter().find(|output| output.output_key() == Some("Url")).map(value).unwrap_or_default();
+        // The stack's secret takes precedence over a keyring in this environment.
         environment.remove("HALLPASS_KEYS");
         environment.extend(outputs_of(&stack, name)?);
     } else if !environment.contains_key("HALLPASS_TOKENS_TABLE") {
-        let why = "name the deployed stack with --stack, or its tables with HALLPASS_USERS_TABLE and its like";
+        let why = "name the deployed stack with --stack, or its tables with HALLPASS_USERS_TABLE, \
+                   HALLPASS_TOKENS_TABLE and HALLPASS_ATTEMPTS_TABLE";
         return Err(NoStack::Aws(why.to_owned()));
     }
     environment.extend(caller_identity(&aws).await?);
@@ -60,14 +61,14 @@ pub(super) async fn find(reach: &Reach) -> Result<Stack, NoStack> {
         ("HALLPASS_DYNAMODB_ENDPOINT", "AWS_ENDPOINT_URL_DYNAMODB"),
         ("HALLPASS_SECRETS_ENDPOINT", "AWS_ENDPOINT_URL_SECRETS_MANAGER"),
     ] {
-        // The argument, then the variable of the service, then what is for all services. What the functions were told
-        // comes last: their way to AWS need not be this machine's.
-        let all = || settings::environment(variable).or_else(|| aws.endpoint_url().map(str::to_owned));
-        // A parameter that nobody gave is empty, and says nothing.
+        // In order of precedence: the argument, the variable of the service, the endpoint for all services, and last the
+        // setting of the functions, which may reach AWS differently than this machine.
+        let configured = || settings::environment(variable).or_else(|| aws.endpoint_url().map(str::to_owned));
+        // A parameter that was not set is empty.
         if environment.get(endpoint).is_some_and(String::is_empty) {
             environment.remove(endpoint);
         }
-        if let Some(url) = reach.endpoint.clone().or_else(all) {
+        if let Some(url) = reach.endpoint.clone().or_else(configured) {
             environment.insert(endpoint.to_owned(), url);
         }
     }
@@ -90,36 +91,36 @@ async fn load(reach: &Reach, http: SharedHttpClient) -> SdkConfig {
 
 async fn describe(aws: &SdkConfig, name: &str) -> Result<types::Stack, NoStack> {
     region(aws)?;
-    let answer = Client::new(aws).describe_stacks().stack_name(name).send().await.map_err(|error| {
+    let response = Client::new(aws).describe_stacks().stack_name(name).send().await.map_err(|error| {
         let why = error.message().map(str::to_owned);
-        let why = why.unwrap_or_else(|| Failure::new("asking CloudFormation", error).report());
-        NoStack::Aws(format!("the stack {name} cannot be found: {why}"))
+        let why = why.unwrap_or_else(|| Failure::new("calling CloudFormation", error).report());
+        NoStack::Aws(format!("cannot find the stack {name}: {why}"))
     })?;
-    let stack = answer.stacks.unwrap_or_default().into_iter().next();
-    stack.ok_or_else(|| NoStack::Aws(format!("CloudFormation knows no stack {name}")))
+    let stack = response.stacks.unwrap_or_default().into_iter().next();
+    stack.ok_or_else(|| NoStack::Aws(format!("cannot find the stack {name}: CloudFormation returned no stack")))
 }
 
-/// What the stack tells: its outputs, and its parameters by the variable that each of them is in the template.
+/// Returns the stack's parameters and outputs as the environment variables that the template sets from them.
 fn outputs_of(stack: &types::Stack, name: &str) -> Result<BTreeMap<String, String>, NoStack> {
     let parameters = stack.parameters().iter().filter_map(|parameter| {
         Some((variable_of(parameter.parameter_key()?), parameter.parameter_value()?.to_owned()))
     });
-    let mut told: BTreeMap<String, String> = parameters.collect();
+    let mut variables: BTreeMap<String, String> = parameters.collect();
     for (key, variable) in OUTPUTS {
         let output = stack.outputs().iter().find(|output| output.output_key() == Some(key)).map(value);
         let output = output.ok_or_else(|| {
-            NoStack::Aws(format!("the stack {name} has no output {key}; deploy it with the template of this version"))
+            NoStack::Aws(format!("the stack {name} has no output {key}; update it with the template of this version"))
         })?;
-        told.insert(variable.to_owned(), output);
+        variables.insert(variable.to_owned(), output);
     }
-    Ok(told)
+    Ok(variables)
 }
 
 fn value(output: &types::Output) -> String {
     output.output_value().unwrap_or_default().to_owned()
 }
 
-/// `AdminPermission` is `HALLPASS_ADMIN_PERMISSION`.
+/// Returns the variable of a template parameter: `HALLPASS_ADMIN_PERMISSION` for `AdminPermission`.
 fn variable_of(parameter: &str) -> String {
     let mut variable = "HALLPASS".to_owned();
     for letter in parameter.chars() {
@@ -133,15 +134,15 @@ fn variable_of(parameter: &str) -> String {
 
 fn region(aws: &SdkConfig) -> Result<String, NoStack> {
     let region = aws.region().map(ToString::to_string);
-    region.ok_or_else(|| NoStack::Aws("no region is known; say --region or set AWS_REGION".to_owned()))
+    region.ok_or_else(|| NoStack::Aws("no AWS region is configured; pass --region or set AWS_REGION".to_owned()))
 }
 
-/// The credentials as they are now. Temporary ones may end during long work, which then goes on when it is run again.
+/// Returns the current credentials. Temporary ones can expire during long work, which continues when it is run again.
 async fn caller_identity(aws: &SdkConfig) -> Result<BTreeMap<String, String>, NoStack> {
-    let none = || NoStack::Aws("there are no AWS credentials; say --profile or set AWS_PROFILE".to_owned());
+    let none = || NoStack::Aws("no AWS credentials found; pass --profile or set AWS_PROFILE".to_owned());
     let provider = aws.credentials_provider().ok_or_else(none)?;
     let credentials = provider.provide_credentials().await.map_err(|error| {
-        NoStack::Aws(Failure::new("there are no AWS credentials (--profile, AWS_PROFILE)", error).report())
+        NoStack::Aws(Failure::new("loading AWS credentials (--profile, AWS_PROFILE)", error).report())
     })?;
     let all = [
         ("AWS_REGION", Some(region(aws)?)),
@@ -167,7 +168,7 @@ mod tests {
             if !variable.starts_with("HALLPASS_") {
                 continue;
             }
-            let by_output = OUTPUTS.iter().find(|(_, it)| *it == variable);
+            let by_output = OUTPUTS.iter().find(|(_, name)| *name == variable);
             if let Some((output, _)) = by_output {
                 assert!(outputs.contains(&format!("  {output}:\n")), "no output {output}");
             } else {

@@ -1,5 +1,5 @@
-//! `hallpass token issue` and `hallpass token rotate`: through the code of `generate`, so that a token made here is one
-//! like every other.
+//! `hallpass token issue` and `hallpass token rotate`. They use the code of the generate function, so that their tokens
+//! are like all others.
 
 use clap::Args;
 use edge::{entropy, settings, view};
@@ -9,27 +9,27 @@ use token::{Permission, Record, Scope, Text, Timestamp, TokenId};
 
 use crate::{clock, error::CommandError, stack::Stack, terminal::Terminal, user};
 
-/// The token that is asked for.
+/// The options of `hallpass token issue`.
 #[derive(Debug, Args)]
 pub struct IssueArgs {
-    /// The name the user logs in with, or `id:` and the user's id
+    /// User name, or `id:` followed by the user ID
     user: String,
-    /// What to call it; a named token counts against the limit of its user
+    /// Name of the token; named tokens count against the user's limit
     #[arg(long)]
     name: Option<String>,
-    /// What to say about it
+    /// Description of the token
     #[arg(long)]
     description: Option<String>,
-    /// How long it lives: 90s, 15m, 12h or 30d [default: as the stack is configured]
+    /// Lifetime of the token, such as 90s, 15m, 12h or 30d [default: the stack's setting]
     #[arg(long, value_name = "DURATION", conflicts_with = "expires_at")]
     expires_in: Option<String>,
-    /// When it ends, an instant of RFC 3339 such as 2027-01-31T09:30:00Z
+    /// Expiry of the token, an RFC 3339 timestamp such as 2027-01-31T09:30:00Z
     #[arg(long, value_name = "INSTANT")]
     expires_at: Option<String>,
-    /// A permission to limit it to; may be repeated [default: all that the user may do]
+    /// Limit the token to this permission; can be repeated [default: all permissions of the user]
     #[arg(long = "scope", value_name = "PERMISSION")]
     scopes: Vec<Permission>,
-    /// Make it a JWT
+    /// Issue a JWT
     #[arg(long)]
     jwt: bool,
 }
@@ -51,11 +51,11 @@ pub(super) async fn issue(args: IssueArgs, stack: &Stack, terminal: Terminal) ->
     let (text, record) = operator::issue(&service, order, now, &entropy::randomness()?).await?;
     if let Err(error) = terminal.say_secret(text.expose_secret(), &view_of(&record, &text, &[])) {
         service.store.withdraw(&record).await?;
-        return Err(CommandError::Undelivered(format!("the token could not be written, and was deleted: {error}")));
+        return Err(CommandError::Undelivered(format!("the token could not be written and was deleted: {error}")));
     }
-    say(terminal, &record);
+    print_summary(terminal, &record);
     for left_out in args.scopes.iter().filter(|scope| !held.holds(scope.as_str())) {
-        terminal.note(&format!("left out {}: the user may not do it", left_out.as_str()))?;
+        terminal.note(&format!("left out {}: the user does not have this permission", left_out.as_str()))?;
     }
     Ok(())
 }
@@ -71,12 +71,12 @@ pub(super) async fn rotate(id: &TokenId, stack: &Stack, terminal: Terminal) -> R
     let json = view_of(&rotation.record, &rotation.text, &more);
     if let Err(error) = terminal.say_secret(rotation.text.expose_secret(), &json) {
         service.store.withdraw(&rotation.record).await?;
-        let why = format!("the new token could not be written, and was deleted; {id} stays as it was: {error}");
+        let why = format!("the new token could not be written and was deleted; {id} is unchanged: {error}");
         return Err(CommandError::Undelivered(why));
     }
-    say(terminal, &rotation.record);
-    // The token is delivered, even if the words about it are not.
-    let _ = terminal.note(&format!("{id} ends at the first use of the new token, or at {ends_at}"));
+    print_summary(terminal, &rotation.record);
+    // The token is delivered even if this note is not.
+    let _ = terminal.note(&format!("{id} expires when the new token is first used, or at {ends_at}"));
     Ok(())
 }
 
@@ -88,17 +88,19 @@ fn view_of(record: &Record, text: &Text, more: &[(&str, String)]) -> Value {
     json
 }
 
-/// What the token is that stands alone on standard output. The token is delivered, even if these words are not.
-fn say(terminal: Terminal, record: &Record) {
-    let end = record.expires_at.map_or_else(|| "never ends".to_owned(), |at| format!("ends at {at}"));
-    let scope = record.scope.as_ref().map_or_else(|| "all that its user may do".to_owned(), ToString::to_string);
-    let _ = terminal.note(&format!("issued {}; it {end} and may do: {scope}", record.id));
+/// Describes the token that was printed to standard output. The token is delivered even if this note is not.
+fn print_summary(terminal: Terminal, record: &Record) {
+    let expiry = record.expires_at.map_or_else(|| "never expires".to_owned(), |at| format!("expires at {at}"));
+    let scope = record.scope.as_ref().map_or_else(|| "all of its user".to_owned(), ToString::to_string);
+    let _ = terminal.note(&format!("issued {}; {expiry}; permissions: {scope}", record.id));
 }
 
 fn end(args: &IssueArgs, now: Timestamp) -> Result<Option<Timestamp>, CommandError> {
     if let Some(text) = &args.expires_at {
         let end = Timestamp::parse_rfc3339(text);
-        return end.map(Some).ok_or_else(|| CommandError::rejected("--expires-at: it is not an instant of RFC 3339"));
+        return end.map(Some).ok_or_else(|| {
+            CommandError::rejected("--expires-at must be an RFC 3339 timestamp, such as 2027-01-31T09:30:00Z")
+        });
     }
     let Some(text) = &args.expires_in else {
         return Ok(None);

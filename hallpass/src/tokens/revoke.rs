@@ -1,4 +1,4 @@
-//! `hallpass token revoke`: one token, its family, what its family issued for any user, or all tokens of a user.
+//! `hallpass token revoke`: revokes a token, its family, everything its family issued, or all tokens of a user.
 
 use clap::Args;
 use edge::{entropy, settings};
@@ -22,39 +22,41 @@ use crate::{
     user,
 };
 
-/// Which tokens are revoked.
+/// The options of `hallpass token revoke`.
 #[derive(Debug, Args)]
 pub struct RevokeArgs {
-    /// Its public id, as `list` and `inspect` show it
+    /// Token ID, as printed by `list` and `inspect`
     #[arg(required_unless_present_any = ["all", "issued_by"], conflicts_with_all = ["all", "issued_by"])]
     id: Option<TokenId>,
-    /// The whole family: the tokens generated, rotated and regenerated from one another
+    /// Revoke the whole family: the tokens generated, rotated and regenerated from one another
     #[arg(long, conflicts_with = "all")]
     family: bool,
-    /// The family, or the browser's session, and everything it issued for any user, itself or through others
+    /// Revoke the family, or the browser session, and everything it issued for any user, directly or through other
+    /// tokens
     #[arg(long, conflicts_with = "all")]
     descendants: bool,
-    /// Everything that this family or browser's session issued for any user; a token will do in place of its family
+    /// Revoke everything that this family or browser session issued for any user; takes a family ID, or the ID of one
+    /// of its tokens
     #[arg(long, value_name = "FAMILY_OR_TOKEN", conflicts_with = "all")]
     issued_by: Option<TokenId>,
-    /// All tokens of this user, by name, or by `id:` and the user's id
+    /// Revoke all tokens of this user: a user name, or `id:` followed by the user ID
     #[arg(long, value_name = "USER")]
     all: Option<String>,
 }
 
-/// How many records are read at once.
+/// The number of records read per page.
 const PAGE: i32 = 500;
 
-/// How many records are marked at once.
+/// The number of records marked concurrently.
 const AT_ONCE: usize = 8;
 
-/// How often the whole table is searched while more and more tokens appear.
+/// The number of times the whole table is searched while new tokens keep appearing.
 const MAX_PASSES: u32 = 50;
 
 /// Runs the command.
 ///
 /// # Errors
-/// When there is no such token or user, or not everything is revoked.
+/// Returns a [`CommandError`] if the token or user does not exist, or if some tokens could not be revoked.
 pub(super) async fn run(args: RevokeArgs, stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
     let RevokeArgs { id, family, descendants, issued_by, all } = args;
     match (id, issued_by, all) {
@@ -70,14 +72,15 @@ async fn one(stack: &Stack, id: &TokenId, terminal: Terminal) -> Result<(), Comm
     let (revocation, purge_at) = mark;
     let (done, text) = match stack.store()?.revoke(id, revocation, purge_at).await? {
         Marked::Now => ("revoked", format!("revoked {id}")),
-        Marked::Before => ("revoked before", format!("{id} was revoked before")),
+        Marked::Before => ("revoked before", format!("{id} was already revoked")),
         Marked::Unknown => return Err(CommandError::rejected(format!("there is no token {id}"))),
     };
     let effective_at = effective::at(stack, revocation.at, terminal)?;
     Ok(terminal.say(&text, &json!({"done": done, "id": id.to_string(), "effective_at": effective_at}))?)
 }
 
-/// Ends a family, what it issued, or both. Repeating it goes on, and a second run in vain says that nothing is left.
+/// Revokes a family, everything it issued, or both. Another run continues the work, and reports zero tokens once nothing
+/// is left.
 async fn leaked(
     stack: &Stack,
     id: TokenId,
@@ -88,11 +91,11 @@ async fn leaked(
     let (interrupt, store, began) = (Interrupt::watch()?, stack.store()?, mark(stack, terminal).await?);
     let issuer = Issuer::find(&store, id).await?;
     if ends_family && issuer.could_be_session() && store.end_session_of(&id, began.0.at).await? {
-        terminal.note("the browser's session of this family is ended")?;
+        terminal.note("ended the browser session of this family")?;
     }
     let mut search = Search::new(issuer);
     let mut revoked = if ends_family { family_of(&store, &search, began).await? } else { 0 };
-    let bar = terminal::progress("revoking what was issued", None);
+    let bar = terminal::progress("revoking issued tokens:", None);
     let (mut passes, mut is_over) = (0, !ends_issued);
     while !is_over {
         if interrupt.came() || passes >= MAX_PASSES {
@@ -106,7 +109,7 @@ async fn leaked(
         if search.is_at_start() && !is_over {
             passes = passes.saturating_add(1);
             if ends_family {
-                // The search may have learnt which family it is.
+                // The search may have found out which family the token belongs to.
                 revoked = revoked.saturating_add(family_of(&store, &search, began).await?);
             }
         }
@@ -116,30 +119,30 @@ async fn leaked(
     let json = json!({"done": "revoked", "family_id": family, "revoked": revoked, "effective_at": effective_at});
     let what = match (ends_family, ends_issued) {
         (true, false) => "tokens of the family",
-        (true, true) => "tokens of the family and of those it issued",
-        (false, _) => "tokens that the family issued",
+        (true, true) => "tokens of or issued by the family",
+        (false, _) => "tokens issued by the family",
     };
     Ok(terminal.say(&format!("revoked {revoked} {what} {family}"), &json)?)
 }
 
-/// Ends the family as far as it is known, and says how many that were.
+/// Revokes the family as far as it is known, and returns the number of revoked tokens.
 async fn family_of(store: &Store, search: &Search, mark: Mark) -> Result<u64, CommandError> {
     let family = search.issuer().family();
     let ends = |record: &Record| record.family.id == family;
     let revoked = store.revoke_of_user(&family.user_id, ends, mark).await?;
-    revoked.ok_or_else(|| CommandError::rejected("the family grows while it is revoked; run it again"))
+    revoked.ok_or_else(|| CommandError::rejected("the family keeps growing while it is revoked; run the command again"))
 }
 
 fn unfinished(revoked: u64, is_interrupted: bool) -> CommandError {
     if is_interrupted {
-        return CommandError::Interrupted(format!("{revoked} tokens are revoked; run it again to go on"));
+        return CommandError::Interrupted(format!("{revoked} tokens are revoked; run the command again to continue"));
     }
-    let why = "and more are issued all the time; end the family as well, with --family, and run it again";
+    let why = "but more keep being issued; add --family to revoke the family as well, and run the command again";
     CommandError::rejected(format!("{revoked} tokens are revoked, {why}"))
 }
 
-/// The first write revokes every token of the user. Marking the records tells their holders why, and may be interrupted:
-/// prune does the rest.
+/// Revokes all tokens of a user. The first write invalidates every token; marking the records then lets a rejection name
+/// the reason. If marking is interrupted, prune completes it.
 async fn of_user(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), CommandError> {
     let interrupt = Interrupt::watch()?;
     let store = stack.store()?;
@@ -149,10 +152,10 @@ async fn of_user(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), Co
     let how =
         Invalidate { fresh: entropy::generation()?, now: revocation.at, retention: stack.settings()?.record_retention };
     if store.raise_generation(&user.id, how).await? == Written::Unknown {
-        return Err(CommandError::rejected(format!("there is no user {} any more", terminal::excerpt(&user.username))));
+        return Err(CommandError::rejected(format!("the user {} no longer exists", terminal::excerpt(&user.username))));
     }
-    // What an interrupted run has left is neither revoked nor the user's any more, so that all in the index are marked.
-    let bar = terminal::progress("revoking tokens", None);
+    // Records left by an interrupted run are neither revoked nor bound to the present user, so mark all in the index.
+    let bar = terminal::progress("revoking tokens:", None);
     let (mut marked, mut all, mut after) = (0_usize, 0_usize, None);
     loop {
         let page = store.live_page(&user.id, revocation.at, PAGE, after).await?;
@@ -181,9 +184,9 @@ async fn of_user(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), Co
         "done": "revoked", "user_id": user.id.to_string(), "revoked": marked, "of": all,
         "effective_at": effective::at(stack, revocation.at, terminal)?,
     });
-    terminal.say(&format!("every token of {username} is invalidate; {marked} of {all} live ones are marked"), &json)?;
+    terminal.say(&format!("every token of {username} is invalid; {marked} of {all} live tokens are marked"), &json)?;
     if marked < all {
-        let why = "every token is invalidate; run it again to mark the others, or leave that to prune";
+        let why = "every token is invalid; run the command again to mark the rest, or leave that to prune";
         return Err(CommandError::Interrupted(why.to_owned()));
     }
     Ok(())

@@ -1,5 +1,4 @@
-//! A warning to whoever has just taken the last administrator away: nobody can manage the tokens of others then, but by
-//! this command.
+//! Warns after a change that leaves no administrator. Only this command can then manage the tokens of other users.
 
 use edge::Settings;
 use store::{Store, management::Listed};
@@ -7,10 +6,11 @@ use token::{Status, User};
 
 use crate::{error::CommandError, terminal::Terminal};
 
-/// Warns if no active user holds the administrator's permission after a change of `before`, who held it.
+/// Warns if no active user has the administrator permission after a change of a user who had it. `before` is that user
+/// before the change.
 ///
 /// # Errors
-/// When the store fails, or standard error cannot be written.
+/// Returns a [`CommandError`] if the users cannot be read or standard error cannot be written.
 pub(super) async fn warn_without(
     store: &Store,
     settings: &Settings,
@@ -23,7 +23,8 @@ pub(super) async fn warn_without(
         return Ok(());
     }
     let warning = format!(
-        "warning: no administrator is left: no active user has {permission}; `hallpass user permission add NAME {permission}`"
+        "warning: no administrator is left: no active user has {permission}; to grant it, run `hallpass user permission \
+         add NAME {permission}`"
     );
     Ok(terminal.note(&warning)?)
 }

@@ -1,5 +1,5 @@
-//! `hallpass user import`: all lines are checked first, and nothing is written if one is bad. Then each user is one
-//! conditional write, so that an import that was interrupted is run again: whoever is there already is passed over.
+//! `hallpass user import`: checks all lines first and writes nothing if one is invalid. Then each user is one conditional
+//! write, so that an interrupted import can be run again: users that already exist are skipped.
 
 use std::{
     io::{self, Read},
@@ -27,45 +27,45 @@ use crate::{
 };
 
 pub(super) const MEMBERS: &str = "\
-Columns of CSV, or members of a JSON object a line; only the first two must be there:
+CSV columns, or members of the JSON object in each line; only the first two are required:
   user_id        1 to 64 of A-Z a-z 0-9 _ -
-  username       the name to log in with
-  full_name      the name to be called by
+  username       user name, with which the user logs in
+  full_name      full name, for display
   kind           person or app
   status         active or blocked
   permissions    in CSV separated by `;`, in JSON a list
-  password       the password itself, which is hashed; or
+  password       plain password, which is hashed; or
   password_hash  a hash of Argon2id, bcrypt ($2a$, $2b$, $2y$), scrypt ($scrypt$) or PBKDF2 ($pbkdf2-sha256$,
                  $pbkdf2-sha512$)
 A user with neither is an external user.";
 
-/// Which file.
+/// The options of `hallpass user import`.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// The file, `.csv` or `.jsonl`; `-` is standard input
+    /// File to import, `.csv` or `.jsonl`; `-` reads standard input
     file: PathBuf,
-    /// How it is written [default: as its name says]
+    /// Format of the file [default: by its extension]
     #[arg(long)]
     format: Option<Format>,
 }
 
-/// How many users are written at once. Each is a look at the index and a write.
+/// The number of users written concurrently. Each costs a query of the index and a write.
 const AT_ONCE: usize = 16;
 
-/// How many lines are complained about; the others are counted.
+/// The number of invalid lines that are reported; the rest are counted.
 const MAX_COMPLAINTS: usize = 100;
 
 const HASHING: &str = "hashing a password";
 
-/// What became of one user of the file.
+/// The outcome for one user of the file.
 enum Done {
     Added,
     Conflict(Wrong),
-    /// It was not begun before the work stopped.
+    /// The work stopped before this user was begun.
     Left,
 }
 
-/// What became of all of them.
+/// The outcome of the import.
 #[derive(Default)]
 struct Import {
     users: usize,
@@ -82,33 +82,35 @@ pub(super) async fn run(args: &ImportArgs, store: &Store, terminal: Terminal) ->
         if terminal.is_json() {
             terminal.say("", &summary(&Import { users: rows.len(), ..Import::default() }, &wrong))?;
         }
-        return Err(CommandError::rejected(format!("nothing was written: {} of the lines are bad", wrong.len())));
+        return Err(CommandError::rejected(format!("nothing was written; invalid lines: {}", wrong.len())));
     }
     let is_kept = args.file != Path::new("-");
     if is_kept && rows.iter().any(|row| matches!(row.password, Password::Plain(_))) {
-        terminal.note(&format!("{} holds passwords; remove it when you are done", args.file.display()))?;
+        terminal.note(&format!("{} contains passwords; delete it after the import", args.file.display()))?;
     }
     let interrupt = Interrupt::watch()?;
     let mut import = Import { users: rows.len(), ..Import::default() };
     let written = write(store, rows, &interrupt, &mut import).await;
     print_errors(terminal, &args.file, &import.conflicts)?;
     let Import { users, added, present, ref conflicts } = import;
-    let so_far = format!("added: {added}, there already: {present}, conflicts: {}", conflicts.len());
+    let so_far = format!("added: {added}, already present: {present}, conflicts: {}", conflicts.len());
     terminal.say(&so_far, &summary(&import, &[]))?;
     written?;
     let left = users.saturating_sub(added).saturating_sub(present).saturating_sub(conflicts.len());
     if left > 0 {
-        return Err(CommandError::Interrupted(format!("{left} of {users} users are left; run it again to go on")));
+        return Err(CommandError::Interrupted(format!(
+            "{left} of {users} users are left; run the command again to continue"
+        )));
     }
     if conflicts.is_empty() {
         return Ok(());
     }
-    Err(CommandError::rejected(format!("{} of the users are there with other content", conflicts.len())))
+    Err(CommandError::rejected(format!("users not imported because of a conflict: {}", conflicts.len())))
 }
 
 async fn write(store: &Store, rows: Vec<Row>, interrupt: &Interrupt, import: &mut Import) -> Result<(), CommandError> {
     let missing = missing(store, rows, interrupt, import).await?;
-    let bar = terminal::progress("adding users", u64::try_from(missing.len()).ok());
+    let bar = terminal::progress("adding users:", u64::try_from(missing.len()).ok());
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let hashing = Semaphore::new(processors);
     let adding = stream::iter(missing)
@@ -117,7 +119,7 @@ async fn write(store: &Store, rows: Vec<Row>, interrupt: &Interrupt, import: &mu
         .buffer_unordered(AT_ONCE.max(processors));
     let mut adding = std::pin::pin!(adding);
     let mut failed = None;
-    // What is under way when the work stops is awaited, so that it is counted.
+    // Users already begun when the work stops are awaited, so that they are counted.
     while let Some(done) = adding.next().await {
         match done {
             Ok(Done::Added) => import.added = import.added.saturating_add(1),
@@ -135,14 +137,14 @@ async fn write(store: &Store, rows: Vec<Row>, interrupt: &Interrupt, import: &mu
     failed.map_or(Ok(()), Err)
 }
 
-/// The users of the file who are not there yet; the others are counted and compared.
+/// Returns the users of the file who do not exist yet. The others are compared and counted.
 async fn missing(
     store: &Store,
     rows: Vec<Row>,
     interrupt: &Interrupt,
     import: &mut Import,
 ) -> Result<Vec<Row>, CommandError> {
-    let bar = terminal::progress("looking who is there", u64::try_from(rows.len()).ok());
+    let bar = terminal::progress("looking for existing users:", u64::try_from(rows.len()).ok());
     let mut missing = Vec::new();
     let mut rest = rows.into_iter();
     loop {
@@ -151,14 +153,15 @@ async fn missing(
             break;
         }
         let ids: Vec<UserId> = some.iter().map(|row| row.id).collect();
-        let mut there = store.users(&ids).await?;
+        let mut existing = store.users(&ids).await?;
         for row in some {
-            match there.remove(&row.id) {
+            match existing.remove(&row.id) {
                 None => missing.push(row),
                 Some(Some(user)) if is_same(&row, &user) => import.present = import.present.saturating_add(1),
-                Some(_) => import
-                    .conflicts
-                    .push(Wrong { line: row.line, what: format!("the user {} is there with other content", row.id) }),
+                Some(_) => import.conflicts.push(Wrong {
+                    line: row.line,
+                    what: format!("the user {} already exists with different values", row.id),
+                }),
             }
             bar.inc(1);
         }
@@ -167,15 +170,15 @@ async fn missing(
     Ok(missing)
 }
 
-/// Whether the user is the one of the line. A plain password is not compared: that would cost a hash, and an import that
-/// goes on must not pay again for what is done.
+/// Returns whether the user equals the line. A plain password is not compared: that would cost a hash, and a continued
+/// import must not repeat that work.
 fn is_same(row: &Row, user: &User) -> bool {
-    let has_its_password = match (&row.password, user.password_hash()) {
+    let has_same_password = match (&row.password, user.password_hash()) {
         (Password::None, None) | (Password::Plain(_), Some(_)) => true,
-        (Password::Hash(hash), Some(its)) => hash == its,
+        (Password::Hash(hash), Some(present)) => hash == present,
         _ => false,
     };
-    has_its_password
+    has_same_password
         && row.username == user.username
         && row.full_name == user.full_name
         && row.status == user.status
@@ -186,10 +189,10 @@ fn is_same(row: &Row, user: &User) -> bool {
 async fn add(store: &Store, row: Row, hashing: &Semaphore, interrupt: &Interrupt) -> Result<Done, CommandError> {
     let Row { line, id, username, key, full_name, is_app, status, permissions, password } = row;
     let conflict = |what: String| Ok(Done::Conflict(Wrong { line, what }));
-    let another_s = || format!("the name of the user {id} is another user's");
-    // No password is hashed for a user who cannot be added.
+    let name_taken = || format!("the user {id} cannot be added: another user has the same name");
+    // Do not hash the password of a user who cannot be added.
     if store.is_name_taken(&key, Some(&id)).await? {
-        return conflict(another_s());
+        return conflict(name_taken());
     }
     let password_hash = match password {
         Password::None => None,
@@ -208,12 +211,12 @@ async fn add(store: &Store, row: Row, hashing: &Semaphore, interrupt: &Interrupt
     let user = NewUser { id, username, full_name, is_app, password_hash, permissions, token_generation };
     match store.import_user(&user, status).await? {
         Added::Now => Ok(Done::Added),
-        Added::IdTaken => conflict(format!("the user {id} was added by somebody else meanwhile")),
-        Added::NameTaken => conflict(another_s()),
+        Added::IdTaken => conflict(format!("the user {id} was added by another process in the meantime")),
+        Added::NameTaken => conflict(name_taken()),
     }
 }
 
-/// One hash on one processor.
+/// Hashes a password on a blocking thread.
 async fn hash(plain: Zeroizing<String>) -> Result<String, Failure> {
     let salt = entropy::bytes()?;
     let hashed = tokio::task::spawn_blocking(move || password::hash(&plain, salt)).await;
@@ -228,7 +231,9 @@ fn format(args: &ImportArgs) -> Result<Format, CommandError> {
         _ => None,
     };
     args.format.or(by_name).ok_or_else(|| {
-        CommandError::Usage("the file's name does not say how it is written; say --format csv or jsonl".to_owned())
+        CommandError::Usage(
+            "the file name does not end in .csv or .jsonl; pass --format csv or --format jsonl".to_owned(),
+        )
     })
 }
 
@@ -239,15 +244,15 @@ fn text(file: &Path) -> Result<Zeroizing<String>, CommandError> {
     } else {
         std::fs::File::open(file).and_then(|mut file| file.read_to_end(&mut bytes))
     };
-    read.map_err(|error| CommandError::Usage(format!("{} cannot be read: {error}", file.display())))?;
+    read.map_err(|error| CommandError::Usage(format!("cannot read {}: {error}", file.display())))?;
     let text = std::str::from_utf8(&bytes).map_err(|error| {
         let line = bytes.get(..error.valid_up_to()).unwrap_or_default().split(|byte| *byte == b'\n').count();
-        CommandError::rejected(format!("nothing was written: {}:{line}: it is not UTF-8", file.display()))
+        CommandError::rejected(format!("nothing was written; {}:{line}: not valid UTF-8", file.display()))
     })?;
     Ok(Zeroizing::new(text.to_owned()))
 }
 
-/// In JSON all of it stands in the answer.
+/// Prints the errors, except in JSON, where the summary contains them.
 fn print_errors(terminal: Terminal, file: &Path, wrong: &[Wrong]) -> io::Result<()> {
     if terminal.is_json() {
         return Ok(());

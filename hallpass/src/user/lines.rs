@@ -1,5 +1,5 @@
-//! The lines of a file of users, read into users or rejected by their numbers. What is wrong is said without the words
-//! of the line: they could be a password in the wrong column.
+//! Parses the lines of a file of users. Errors have a line number and never repeat text of the line, which could be a
+//! password in the wrong column.
 
 use std::{collections::HashMap, fmt};
 
@@ -11,16 +11,16 @@ use zeroize::Zeroizing;
 
 use super::{usable_name, wrong_full_name};
 
-/// The names of the columns, and of the members of a line in JSON.
+/// The names of the CSV columns and JSON members.
 const COLUMNS: [&str; 8] =
     ["user_id", "username", "full_name", "kind", "status", "permissions", "password", "password_hash"];
 
-/// How the file is written.
+/// The format of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
-    /// Comma-separated values with a head (RFC 4180)
+    /// Comma-separated values with a header (RFC 4180)
     Csv,
-    /// One JSON object a line
+    /// One JSON object per line
     Jsonl,
 }
 
@@ -37,24 +37,24 @@ pub(super) struct Row {
     pub(super) password: Password,
 }
 
-/// What the file says of a user's password.
+/// The password of a user in the file.
 pub(super) enum Password {
-    /// Nothing: a directory user.
+    /// None: an external user.
     None,
-    /// The password itself, yet to be hashed.
+    /// A plain password, not yet hashed.
     Plain(Zeroizing<String>),
-    /// A hash that log-in verifies.
+    /// A hash that log-in can verify.
     Hash(String),
 }
 
-/// What is wrong with a line.
+/// An error in a line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Wrong {
     pub(super) line: u64,
     pub(super) what: String,
 }
 
-/// A line before it is looked at.
+/// The fields of a line before validation.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fields {
@@ -68,7 +68,7 @@ struct Fields {
     password_hash: Option<String>,
 }
 
-/// Reads the whole file: its users, and whatever is wrong.
+/// Parses the whole file, and returns its users and its errors.
 pub(super) fn read(text: &str, format: Format) -> (Vec<Row>, Vec<Wrong>) {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let lines = match format {
@@ -82,9 +82,9 @@ pub(super) fn read(text: &str, format: Format) -> (Vec<Row>, Vec<Wrong>) {
             Err(what) => wrong.push(Wrong { line, what }),
             Ok(row) => {
                 if let Some(first) = ids.insert(row.id, line) {
-                    wrong.push(Wrong { line, what: format!("user_id: it stands in line {first} already") });
+                    wrong.push(Wrong { line, what: format!("user_id: already used in line {first}") });
                 } else if let Some(first) = names.insert(row.key.as_str().to_owned(), line) {
-                    wrong.push(Wrong { line, what: format!("username: it stands in line {first} already") });
+                    wrong.push(Wrong { line, what: format!("username: already used in line {first}") });
                 } else {
                     rows.push(row);
                 }
@@ -99,16 +99,16 @@ type Lines = Vec<(u64, Result<Fields, String>)>;
 fn json_lines(text: &str) -> Lines {
     let numbered = text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty());
     let read = |(line, number): (&str, u64)| {
-        // A list of values in the right order would be read as an object.
+        // serde would accept an array with the values in order as an object.
         if !line.trim_start().starts_with('{') {
-            return (number, Err("it is not a JSON object".to_owned()));
+            return (number, Err("not a JSON object".to_owned()));
         }
         let fields = serde_json::from_str(line).map_err(|error: serde_json::Error| {
             let column = error.column();
             if error.is_data() {
-                format!("a member near column {column} is unknown, repeated, or not of its type")
+                format!("a member near column {column} is unknown, repeated, or of the wrong type")
             } else {
-                format!("it is not JSON at column {column}")
+                format!("invalid JSON at column {column}")
             }
         });
         (number, fields)
@@ -120,15 +120,15 @@ fn csv_lines(text: &str) -> Lines {
     let mut reader = ReaderBuilder::new().trim(Trim::Headers).from_reader(text.as_bytes());
     let head = match reader.headers() {
         Ok(head) => head.iter().map(str::to_owned).collect::<Vec<_>>(),
-        Err(_) => return vec![(1, Err("the head cannot be read".to_owned()))],
+        Err(_) => return vec![(1, Err("the header cannot be read".to_owned()))],
     };
     for (name, number) in head.iter().zip(1..) {
         if !COLUMNS.contains(&name.as_str()) {
-            let what = format!("the head's column {number} is none of {}", COLUMNS.join(", "));
+            let what = format!("column {number} of the header must be one of {}", COLUMNS.join(", "));
             return vec![(1, Err(what))];
         }
         if head.iter().filter(|other| *other == name).count() > 1 {
-            return vec![(1, Err(format!("the head has {name} more than once")))];
+            return vec![(1, Err(format!("the header has {name} more than once")))];
         }
     }
     let mut lines = Vec::new();
@@ -141,9 +141,9 @@ fn csv_lines(text: &str) -> Lines {
             Err(error) => {
                 let line = error.position().map_or(0, csv::Position::line);
                 let what = if let csv::ErrorKind::UnequalLengths { expected_len, len, .. } = error.kind() {
-                    format!("it has {len} fields, and the head has {expected_len}")
+                    format!("the line has {len} fields, and the header has {expected_len}")
                 } else {
-                    "it cannot be read".to_owned()
+                    "the line cannot be read".to_owned()
                 };
                 lines.push((line, Err(what)));
             }
@@ -154,10 +154,10 @@ fn csv_lines(text: &str) -> Lines {
 
 fn csv_fields(head: &[String], record: &StringRecord) -> Fields {
     let mut fields = Fields::default();
-    // A field with white space alone is an empty one, but for a password.
-    let is_there =
+    // A field with only white space counts as empty, except a password.
+    let is_given =
         |name: &str, value: &str| !value.is_empty() && (name == "password" || !text::trimmed(value).is_empty());
-    for (name, value) in head.iter().zip(record).filter(|(name, value)| is_there(name, value)) {
+    for (name, value) in head.iter().zip(record).filter(|(name, value)| is_given(name, value)) {
         let value = value.to_owned();
         match name.as_str() {
             "user_id" => fields.user_id = Some(value),
@@ -175,9 +175,9 @@ fn csv_fields(head: &[String], record: &StringRecord) -> Fields {
 
 fn row(line: u64, fields: Fields) -> Result<Row, String> {
     let fields = fields.trimmed();
-    let id = fields.user_id.ok_or("user_id: it is missing")?;
-    let id = id.parse().map_err(|_| "user_id: it is not 1 to 64 of A-Z a-z 0-9 _ -")?;
-    let username = fields.username.ok_or("username: it is missing")?;
+    let id = fields.user_id.ok_or("user_id: missing")?;
+    let id = id.parse().map_err(|_| "user_id: must be 1 to 64 of A-Z a-z 0-9 _ -")?;
+    let username = fields.username.ok_or("username: missing")?;
     let key = usable_name(&username).map_err(|wrong| format!("username: {wrong}"))?;
     if let Some(wrong) = fields.full_name.as_deref().and_then(wrong_full_name) {
         return Err(format!("full_name: {wrong}"));
@@ -185,32 +185,31 @@ fn row(line: u64, fields: Fields) -> Result<Row, String> {
     let is_app = match fields.kind.as_deref() {
         None | Some("person") => false,
         Some("app") => true,
-        Some(_) => return Err("kind: it is neither person nor app".to_owned()),
+        Some(_) => return Err("kind: must be person or app".to_owned()),
     };
     let status = match fields.status.as_deref() {
         None | Some("active") => Status::Active,
         Some("blocked") => Status::Blocked,
-        Some(_) => return Err("status: it is neither active nor blocked".to_owned()),
+        Some(_) => return Err("status: must be active or blocked".to_owned()),
     };
     let permissions = fields.permissions.unwrap_or_default();
     let permissions = permissions.iter().map(|name| name.parse::<Permission>()).collect::<Result<Scope, _>>();
-    let permissions = permissions.map_err(|_| "permissions: one is not the name of a permission")?;
+    let permissions = permissions.map_err(|_| "permissions: one is not a valid permission name")?;
     let password = match (fields.password.map(Zeroizing::new), fields.password_hash) {
         (None, None) => Password::None,
-        (Some(_), Some(_)) => return Err("password: password_hash is there as well".to_owned()),
+        (Some(_), Some(_)) => return Err("password: cannot be used with password_hash".to_owned()),
         (Some(plain), None) if !password::has_form(&plain) => return Err(format!("password: {}", password::FORM)),
         (Some(plain), None) => Password::Plain(plain),
         (None, Some(hash)) => match password::check(&hash) {
             Ok(()) => Password::Hash(hash),
-            Err(not_taken) => return Err(format!("password_hash: {not_taken}")),
+            Err(unsupported) => return Err(format!("password_hash: {unsupported}")),
         },
     };
     Ok(Row { line, id, username, key, full_name: fields.full_name, is_app, status, permissions, password })
 }
 
 impl Fields {
-    /// Without the white space that stands around values in many files, and that many editors put there. A password is
-    /// taken as it is.
+    /// Removes the white space around values, which many editors add. A password is left unchanged.
     fn trimmed(self) -> Self {
         let trim = |value: Option<String>| value.map(|value| text::trimmed(&value).to_owned());
         Self {

@@ -1,5 +1,5 @@
-//! `hallpass user list` and `hallpass user show`: with every value that an application may have written. An item that
-//! cannot be read is named, and hides no other.
+//! `hallpass user list` and `hallpass user show`. Applications may have written any value: an item that cannot be read is
+//! listed as unreadable and does not hide the others.
 
 use serde_json::{Value, json};
 use store::{Store, management::Listed};
@@ -10,7 +10,7 @@ use crate::{
     terminal::{Terminal, excerpt},
 };
 
-/// `hallpass user list`.
+/// Prints all users, sorted by name.
 pub(super) async fn list(store: &Store, terminal: Terminal) -> Result<(), CommandError> {
     let mut users = store.all_users().await?;
     users.sort_by(|one, two| name(one).cmp(name(two)));
@@ -19,9 +19,9 @@ pub(super) async fn list(store: &Store, terminal: Terminal) -> Result<(), Comman
     Ok(terminal.table(["ID", "NAME", "KIND", "STATUS", "PERMISSIONS"], &rows, &json)?)
 }
 
-/// `hallpass user show`.
+/// Prints one user.
 pub(super) fn show(user: &User, terminal: Terminal) -> Result<(), CommandError> {
-    let password = if user.password_hash().is_some() { "set" } else { "none here" };
+    let password = if user.password_hash().is_some() { "set" } else { "none" };
     let rows = [
         ("id", user.id.to_string()),
         ("name", excerpt(&user.username)),
@@ -61,7 +61,7 @@ fn view_of(listed: &Listed) -> Value {
     }
 }
 
-/// A user in JSON: never the hash of the password.
+/// Returns a user in JSON, without the password hash.
 fn view(user: &User) -> Value {
     let mut view = json!({
         "id": user.id.to_string(),

@@ -1,5 +1,5 @@
-//! An AWS for one test, in front of a dev stack: it answers `DescribeStacks` itself, and hands everything else to the
-//! engine and the secrets of the stack.
+//! A fake AWS endpoint for one test: it responds to `DescribeStacks` itself and forwards everything else to the DynamoDB
+//! and Secrets Manager emulators of a development stack.
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
@@ -11,25 +11,25 @@ use tokio::{
 
 use crate::dev::Dev;
 
-/// A running one. Dropping it stops it.
+/// A running endpoint. Dropping it stops it.
 pub(crate) struct Aws {
     address: SocketAddr,
     serving: JoinHandle<()>,
 }
 
-/// What it is to answer.
-struct Answers {
+/// The contents of the responses.
+struct Responses {
     stack: String,
     outputs: BTreeMap<String, String>,
     parameters: BTreeMap<String, String>,
     engine: String,
     secrets: String,
-    /// In place of the `Date` of every answer.
+    /// Replaces the `Date` of every response.
     date: Option<String>,
 }
 
 impl Aws {
-    /// A stack of this name. `without` is an output that it does not have.
+    /// Starts the endpoint with a stack of this name. `without` is an output that the stack does not have.
     pub(crate) async fn start(dev: &Dev, stack: &str, without: &str, date: Option<&str>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -43,7 +43,7 @@ impl Aws {
         ];
         let map = |all: Vec<(&str, String)>| all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let bare = |url: String| url.trim_start_matches("http://").to_owned();
-        let answers = Arc::new(Answers {
+        let responses = Arc::new(Responses {
             stack: stack.to_owned(),
             outputs: map(outputs.into_iter().filter(|(name, _)| *name != without).collect()),
             parameters: map(vec![
@@ -58,8 +58,8 @@ impl Aws {
         });
         let serving = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let answers = Arc::clone(&answers);
-                tokio::spawn(async move { answers.answer(stream).await });
+                let responses = Arc::clone(&responses);
+                tokio::spawn(async move { responses.respond(stream).await });
             }
         });
         Self { address, serving }
@@ -76,35 +76,35 @@ impl Drop for Aws {
     }
 }
 
-impl Answers {
-    /// Answers one request, and closes: whoever asks opens another connection for the next one.
-    async fn answer(&self, mut stream: TcpStream) {
+impl Responses {
+    /// Responds to one request and closes the connection.
+    async fn respond(&self, mut stream: TcpStream) {
         let (head, body) = request(&mut stream).await;
         let lower = head.to_lowercase();
-        let answer = if lower.contains("x-amz-target: dynamodb") {
+        let response = if lower.contains("x-amz-target: dynamodb") {
             forward(&self.engine, &head, &body).await
         } else if lower.contains("x-amz-target: secretsmanager") {
             forward(&self.secrets, &head, &body).await
         } else {
             self.describe_stacks(&String::from_utf8(body).unwrap())
         };
-        let answer = match &self.date {
-            Some(date) => with_date(&answer, date),
-            None => answer,
+        let response = match &self.date {
+            Some(date) => with_date(&response, date),
+            None => response,
         };
-        // A client that has gone away wants no answer.
-        let _ = stream.write_all(&answer).await;
+        // The client may have closed the connection.
+        let _ = stream.write_all(&response).await;
         let _ = stream.shutdown().await;
     }
 
     fn describe_stacks(&self, body: &str) -> Vec<u8> {
-        let asked = body.split('&').find_map(|pair| pair.strip_prefix("StackName=")).unwrap_or_default();
-        if asked != self.stack {
+        let name = body.split('&').find_map(|pair| pair.strip_prefix("StackName=")).unwrap_or_default();
+        if name != self.stack {
             let xml = format!(
-                "<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code><Message>Stack with id {asked} \
+                "<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code><Message>Stack with id {name} \
                  does not exist</Message></Error><RequestId>1</RequestId></ErrorResponse>"
             );
-            return answer("400 Bad Request", &xml);
+            return response("400 Bad Request", &xml);
         }
         let members = |map: &BTreeMap<String, String>, what: &str| -> String {
             let one = |(key, value): (&String, &String)| {
@@ -121,16 +121,16 @@ impl Answers {
             members(&self.outputs, "Output"),
             members(&self.parameters, "Parameter"),
         );
-        answer("200 OK", &xml)
+        response("200 OK", &xml)
     }
 }
 
-fn answer(status: &str, xml: &str) -> Vec<u8> {
+fn response(status: &str, xml: &str) -> Vec<u8> {
     let head = format!("HTTP/1.1 {status}\r\ncontent-type: text/xml\r\ncontent-length: {}\r\n", xml.len());
     format!("{head}date: Thu, 01 Jan 1970 00:00:00 GMT\r\nconnection: close\r\n\r\n{xml}").into_bytes()
 }
 
-/// The head of a request, and its body.
+/// Reads a request, and returns its head and its body.
 async fn request(stream: &mut TcpStream) -> (String, Vec<u8>) {
     let mut bytes = Vec::new();
     loop {
@@ -159,9 +159,9 @@ async fn forward(to: &str, head: &str, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn with_date(answer: &[u8], date: &str) -> Vec<u8> {
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
-    let head = String::from_utf8(answer[..end].to_vec()).unwrap();
+fn with_date(response: &[u8], date: &str) -> Vec<u8> {
+    let end = response.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+    let head = String::from_utf8(response[..end].to_vec()).unwrap();
     let kept: Vec<&str> = head.split("\r\n").filter(|line| !line.to_lowercase().starts_with("date:")).collect();
-    [format!("{}\r\ndate: {date}", kept.join("\r\n")).as_bytes(), &answer[end..]].concat()
+    [format!("{}\r\ndate: {date}", kept.join("\r\n")).as_bytes(), &response[end..]].concat()
 }

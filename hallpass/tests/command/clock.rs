@@ -1,4 +1,4 @@
-//! A machine whose clock is wrong: what a command writes and compares is the database's time.
+//! On a machine with a wrong clock, commands write and compare the database's time.
 
 use std::{path::Path, time::Duration};
 
@@ -7,26 +7,26 @@ use hallpass::clock;
 use crate::dev::{Dev, ran};
 
 #[tokio::test]
-async fn the_time_is_the_database_s_and_both_clocks_are_named_if_they_are_apart() {
+async fn the_time_is_the_database_s_and_a_warning_names_both_clocks_if_they_differ() {
     let dev = Dev::fresh().await;
     let store = dev.store();
-    let there = store.clock(&store.tables().tokens).await.unwrap().unwrap();
+    let database = store.clock(&store.tables().tokens).await.unwrap().unwrap();
     let days = Duration::from_secs(800 * 86_400);
-    for here in [there.after(days), there.before(days), there.after(Duration::from_secs(90))] {
+    for here in [database.after(days), database.before(days), database.after(Duration::from_secs(90))] {
         let (now, warning) = clock::of(&store, here).await.unwrap();
         let warning = warning.unwrap();
-        assert!(now.since(there) < Duration::from_secs(30) && now >= there, "{now}");
+        assert!(now.since(database) < Duration::from_secs(30) && now >= database, "{now}");
         assert!(warning.contains(&here.to_string()) && warning.contains(&now.to_string()), "{warning}");
     }
-    for here in [there, there.after(Duration::from_secs(20)), there.before(Duration::from_secs(20))] {
+    for here in [database, database.after(Duration::from_secs(20)), database.before(Duration::from_secs(20))] {
         assert_eq!(clock::of(&store, here).await.unwrap().1, None);
     }
     dev.stop("-TERM").await;
 }
 
-/// The commands take the time from one place.
+/// Commands take the time from one module.
 #[test]
-fn no_command_reads_the_clock_of_the_machine_but_through_the_database() {
+fn no_command_uses_the_clock_of_the_machine_in_place_of_the_database_s() {
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
     let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
@@ -42,14 +42,14 @@ fn no_command_reads_the_clock_of_the_machine_but_through_the_database() {
         }
     }
     found.sort();
-    // The dev stack is the database; doctor compares both clocks; inspecting asks nobody.
+    // The development stack is the database, doctor compares both clocks, and `token inspect` makes no request.
     found.retain(|name| !["doctor.rs", "tokens.rs", "dev.rs", "serve.rs"].contains(&name.as_str()));
     assert!(found.iter().all(|name| name == "clock.rs" || name == "delivery.rs" || name == "events.rs"), "{found:?}");
 }
 
-/// With `faketime`, where it is installed.
+/// Runs only if `faketime` is installed.
 #[tokio::test]
-async fn a_machine_in_another_year_deletes_issues_and_revokes_as_every_other() {
+async fn a_clock_that_is_years_off_changes_no_deletion_issue_or_revocation() {
     let Ok(faketime) = std::process::Command::new("faketime").arg("--help").output() else { return };
     if !faketime.status.success() {
         return;
@@ -63,7 +63,7 @@ async fn a_machine_in_another_year_deletes_issues_and_revokes_as_every_other() {
         };
         let token = dev.token("my_username", "topsecret").await;
         let swept = shifted(&["prune"]).await;
-        assert!(swept.code == 0 && swept.err.contains("the clock of this machine says"), "{swept:?}");
+        assert!(swept.code == 0 && swept.err.contains("this machine's clock is"), "{swept:?}");
         assert_eq!(dev.verdict(&token).await, "allow", "{shift}");
         let issued = shifted(&["token", "issue", "my_username", "--expires-in", "1h"]).await;
         assert_eq!(dev.verdict(issued.out.trim()).await, "allow", "{shift} {issued:?}");
@@ -71,7 +71,7 @@ async fn a_machine_in_another_year_deletes_issues_and_revokes_as_every_other() {
         let listed: serde_json::Value = serde_json::from_str(&listed.out).unwrap();
         assert!(listed.as_array().unwrap().iter().any(|token| token["state"] == "live"), "{listed}");
         let doctor = shifted(&["doctor"]).await;
-        assert!(doctor.code == 1 && doctor.out.contains("this machine says"), "{doctor:?}");
+        assert!(doctor.code == 1 && doctor.out.contains("this machine's clock is"), "{doctor:?}");
         let revoked = shifted(&["token", "revoke", "--all", "my_username"]).await;
         assert_eq!((revoked.code, dev.verdict(issued.out.trim()).await.as_str()), (0, "revoked"), "{shift}");
         let rotated = shifted(&["key", "rotate"]).await;

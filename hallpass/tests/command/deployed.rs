@@ -1,4 +1,4 @@
-//! A stack that is found through CloudFormation, or named in the environment.
+//! Stacks that are found through CloudFormation or named in the environment.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::{
     dev::{Dev, Ran, hallpass, ran},
 };
 
-/// The command on a machine whose AWS configuration is this profile alone.
+/// Returns the command for a machine whose AWS configuration has a single profile, `ops`.
 fn with_profile(dev: &Dev, arguments: &[&str]) -> Command {
     let data = dev.data.path();
     let key = dev.stack().lookup()("AWS_ACCESS_KEY_ID").unwrap();
@@ -34,7 +34,7 @@ async fn a_deployed_stack_is_reached_by_its_name_with_its_own_settings() {
     let run = async |arguments: &[&str], input: &str| -> Ran {
         let reach = ["--stack", "hallpass", "--profile", "ops", "--endpoint", &url];
         let mut command = with_profile(&dev, &[&reach, arguments].concat());
-        // What lies about in the environment does not come before the stack and the arguments.
+        // The stack and the arguments take precedence over the environment.
         command.env("HALLPASS_DYNAMODB_ENDPOINT", "http://127.0.0.1:9").env("HALLPASS_KEYS", "[]");
         ran(command.env("HALLPASS_PREFIX", "other_"), input).await
     };
@@ -55,7 +55,7 @@ async fn a_deployed_stack_is_reached_by_its_name_with_its_own_settings() {
 }
 
 #[tokio::test]
-async fn the_tables_may_be_named_in_the_environment_instead() {
+async fn the_tables_can_be_named_in_the_environment() {
     let dev = Dev::fresh().await;
     let lookup = dev.stack();
     let endpoint = lookup.lookup()("HALLPASS_DYNAMODB_ENDPOINT").unwrap();
@@ -70,7 +70,7 @@ async fn the_tables_may_be_named_in_the_environment_instead() {
 }
 
 #[tokio::test]
-async fn a_stack_that_cannot_be_reached_is_one_line_and_no_panic() {
+async fn a_stack_that_cannot_be_reached_is_a_one_line_error() {
     let dev = Dev::fresh().await;
     let aws = Aws::start(&dev, "old", "TokensTable", None).await;
     let url = aws.url();
@@ -83,26 +83,27 @@ async fn a_stack_that_cannot_be_reached_is_one_line_and_no_panic() {
     let at = |stack: &'static str| ["--stack", stack, "--profile", "ops", "--endpoint", &url];
     check(&at("hallpass"), &[], "Stack with id hallpass does not exist").await;
     check(&at("old"), &[], "no output TokensTable").await;
-    check(&["--stack", "x", "--profile", "ops", "--endpoint", "http://127.0.0.1:9"], &[], "cannot be found").await;
-    check(&["--stack", "x", "--endpoint", &url], &[], "no region is known").await;
+    check(&["--stack", "x", "--profile", "ops", "--endpoint", "http://127.0.0.1:9"], &[], "cannot find the stack")
+        .await;
+    check(&["--stack", "x", "--endpoint", &url], &[], "no AWS region is configured").await;
     check(&["--stack", "x", "--region", "local", "--endpoint", &url], &[], "credentials").await;
-    check(&["--stack", "x", "--endpoint", "localhost:1"], &[], "it is not a URL with its scheme").await;
+    check(&["--stack", "x", "--endpoint", "localhost:1"], &[], "must be a URL with its scheme").await;
     check(&["--profile", "ops"], &[], "name the deployed stack with --stack").await;
-    check(&at("x"), &[("AWS_ENDPOINT_URL", "")], "AWS_ENDPOINT_URL is set and empty").await;
+    check(&at("x"), &[("AWS_ENDPOINT_URL", "")], "AWS_ENDPOINT_URL is set but empty").await;
     let (code, printed) = dev.run(&["--stack", "x", "dev"], "").await;
     assert!(code == 2 && printed.contains("for deployed stacks"), "{printed}");
     dev.stop("-TERM").await;
 }
 
 #[tokio::test]
-async fn a_clock_that_is_wrong_is_found() {
+async fn doctor_finds_a_wrong_clock() {
     let dev = Dev::fresh().await;
     let aws = Aws::start(&dev, "hallpass", "", Some("Sun, 06 Nov 1994 08:49:37 GMT")).await;
-    // The SDK signs by the server's clock where that differs; what holds is that doctor says so.
+    // The SDK signs with the server's time if it differs, so only doctor reports the difference.
     let reach = ["--json", "--stack", "hallpass", "--profile", "ops", "--endpoint", &aws.url(), "doctor"];
     let Ran { code, out, err } = ran(&mut with_profile(&dev, &reach), "").await;
-    let told: Value = serde_json::from_str(&out).unwrap();
-    let clock = told["findings"].as_array().unwrap().iter().find(|finding| finding["of"] == "clock").unwrap();
+    let report: Value = serde_json::from_str(&out).unwrap();
+    let clock = report["findings"].as_array().unwrap().iter().find(|finding| finding["of"] == "clock").unwrap();
     assert_eq!((code, &clock["verdict"]), (1, &"wrong".into()), "{out} {err}");
     assert!(clock["advice"].as_str().unwrap().contains("NTP"));
     dev.stop("-TERM").await;

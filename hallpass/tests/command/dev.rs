@@ -1,4 +1,4 @@
-//! A dev stack in a process of its own, and the command run against it.
+//! Runs a development stack in its own process, and commands against it.
 
 use std::{
     io,
@@ -26,28 +26,28 @@ use tokio_rustls::{
     },
 };
 
-/// A dev stack in a process of its own.
+/// A running development stack.
 pub(crate) struct Dev {
     pub(crate) data: TempDir,
     process: Child,
     port: u16,
 }
 
-/// A client that trusts the authority of one stack.
+/// A client that trusts the certificate authority of one stack.
 #[derive(Clone)]
 pub(crate) struct Client {
     port: u16,
     tls: Arc<ClientConfig>,
 }
 
-/// An answer: status, head, body.
+/// A response.
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) head: String,
     pub(crate) body: String,
 }
 
-/// What a command printed, and how it ended.
+/// The exit status and the output of a command.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: i32,
@@ -81,7 +81,7 @@ impl Dev {
         Self { data, process, port }
     }
 
-    /// Ends it with this signal, and gives its data for the next one.
+    /// Stops the stack with this signal, and returns its data directory.
     pub(crate) async fn stop(mut self, signal: &str) -> TempDir {
         let pid = self.process.id().unwrap().to_string();
         assert!(std::process::Command::new("kill").args([signal, &pid]).status().unwrap().success());
@@ -89,7 +89,7 @@ impl Dev {
         self.data
     }
 
-    /// Ends it as a loss of power does.
+    /// Kills the stack without a clean stop.
     pub(crate) async fn kill(&mut self) {
         self.process.kill().await.unwrap();
     }
@@ -98,14 +98,14 @@ impl Dev {
         run(self.data.path(), arguments, input).await
     }
 
-    /// Runs a command that must do what it is asked for.
+    /// Runs a command that must succeed, and returns all of its output.
     pub(crate) async fn done(&self, arguments: &[&str], input: &str) -> String {
         let (code, printed) = self.run(arguments, input).await;
         assert_eq!(code, 0, "{arguments:?}: {printed}");
         printed
     }
 
-    /// Runs a command that must do what it is asked for: what it printed on standard output.
+    /// Runs a command that must succeed, and returns its standard output.
     pub(crate) async fn out(&self, arguments: &[&str], input: &str) -> String {
         let Ran { code, out, err } = self.ran(arguments, input).await;
         assert_eq!(code, 0, "{arguments:?}: {out} {err}");
@@ -116,25 +116,25 @@ impl Dev {
         ran(hallpass(self.data.path()).args(arguments), input).await
     }
 
-    /// Runs a command that must reject, in one line that holds this.
+    /// Runs a command that must be rejected with one line that contains these words.
     pub(crate) async fn rejected(&self, arguments: &[&str], input: &str, words: &str) {
         let Ran { code, out, err } = self.ran(arguments, input).await;
         assert_eq!((code, out.as_str(), err.lines().count()), (1, "", 1), "{arguments:?}: {err}");
         assert!(err.contains(words) && err.len() < 500, "{arguments:?}: {err}");
     }
 
-    /// Runs a command that must do what it is asked for, with `--json`.
+    /// Runs a command with `--json` that must succeed, and returns its JSON value.
     pub(crate) async fn json(&self, arguments: &[&str], input: &str) -> Value {
         let out = self.out(&[&["--json"], arguments].concat(), input).await;
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {out}"))
     }
 
-    /// How commands find it.
+    /// Finds the stack as commands do.
     pub(crate) fn stack(&self) -> Stack {
         Stack::find(self.data.path()).unwrap()
     }
 
-    /// Its tables, past every command.
+    /// Opens the stack's tables directly.
     pub(crate) fn store(&self) -> Store {
         self.stack().store().unwrap()
     }
@@ -143,7 +143,7 @@ impl Dev {
         edge::service::connection(&self.stack().lookup()).unwrap()
     }
 
-    /// The status of a log-in.
+    /// Logs in, and returns the status of the response.
     pub(crate) async fn log_in(&self, name: &str, password: &str) -> u16 {
         self.send("POST", "/api/services_token/generate", name, password).await.status
     }
@@ -162,27 +162,27 @@ impl Dev {
     }
 
     pub(crate) async fn token(&self, name: &str, password: &str) -> String {
-        let answer = self.send("POST", "/api/services_token/generate", name, password).await;
-        assert_eq!(answer.status, 200, "{}", answer.body);
-        answer.body.split('"').nth(7).unwrap().to_owned()
+        let response = self.send("POST", "/api/services_token/generate", name, password).await;
+        assert_eq!(response.status, 200, "{}", response.body);
+        response.body.split('"').nth(7).unwrap().to_owned()
     }
 
-    /// `allow`, or the reason for which the token is rejected.
+    /// Returns `allow`, or the reason for which the token is rejected.
     pub(crate) async fn verdict(&self, token: &str) -> String {
-        let answer = self.send("GET", "/api/user/1", token, "").await;
-        if answer.status == 200 {
+        let response = self.send("GET", "/api/user/1", token, "").await;
+        if response.status == 200 {
             return "allow".to_owned();
         }
-        assert_eq!(answer.status, 401, "{}", answer.body);
-        assert!(answer.head.contains("\r\nwww-authenticate: bearer realm=\"hallpass\", error=\"invalid_token\""));
-        assert!(answer.head.contains("\r\nx-www-authenticate: bearer realm=\"hallpass\", error=\"invalid_token\""));
-        let body: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(response.status, 401, "{}", response.body);
+        assert!(response.head.contains("\r\nwww-authenticate: bearer realm=\"hallpass\", error=\"invalid_token\""));
+        assert!(response.head.contains("\r\nx-www-authenticate: bearer realm=\"hallpass\", error=\"invalid_token\""));
+        let body: Value = serde_json::from_str(&response.body).unwrap();
         body["reason"].as_str().unwrap().to_owned()
     }
 }
 
 impl Client {
-    /// Sends a request on a connection of its own. An answer that does not come whole is an error.
+    /// Sends a request on a new connection. An incomplete response is an error.
     pub(crate) async fn try_send(&self, method: &str, path: &str, username: &str, password: &str) -> io::Result<Reply> {
         let stream = TcpStream::connect(("localhost", self.port)).await?;
         let name = ServerName::try_from("localhost").unwrap();
@@ -207,7 +207,7 @@ pub(crate) fn hallpass(data: &Path) -> Command {
     command
 }
 
-/// Runs a command with this standard input: its exit status, and all it printed.
+/// Runs a command with this standard input, and returns its exit status and all of its output.
 pub(crate) async fn run(data: &Path, arguments: &[&str], input: &str) -> (i32, String) {
     let Ran { code, out, err } = ran(hallpass(data).args(arguments), input).await;
     (code, out + &err)
@@ -217,12 +217,12 @@ pub(crate) async fn run(data: &Path, arguments: &[&str], input: &str) -> (i32, S
 pub(crate) async fn ran(command: &mut Command, input: &str) -> Ran {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut process = command.spawn().unwrap();
-    // A command that rejects may be gone before it reads.
+    // A rejected command can exit before it reads its input.
     let _ = process.stdin.take().unwrap().write_all(input.as_bytes()).await;
     let Output { status, stdout, stderr } = process.wait_with_output().await.unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     let ran = Ran { code: status.code().unwrap(), out: text(stdout), err: text(stderr) };
-    // What comes by standard input may be a secret, and is shown by no command.
+    // Standard input can be a secret, so no command prints it.
     for line in input.lines().filter(|line| line.len() > 6) {
         assert!(!ran.err.contains(line) && !ran.out.contains(line), "an input was shown: {ran:?}");
     }

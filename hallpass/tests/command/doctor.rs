@@ -1,4 +1,4 @@
-//! `hallpass doctor`: nothing wrong with a good stack, and each thing that is broken is found and named with what to do.
+//! `hallpass doctor` finds nothing wrong with a healthy stack, and reports each problem with its fix.
 
 use aws_sdk_dynamodb::types::{AttributeValue, TimeToLiveSpecification};
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -7,23 +7,23 @@ use serde_json::Value;
 use crate::dev::{Dev, Ran};
 
 impl Dev {
-    /// What doctor finds: its exit status, and of everything the verdict.
+    /// Runs doctor, and returns its exit status and of each finding the subject, the verdict and the detail.
     async fn doctor(&self) -> (i32, Vec<(String, String, String)>) {
         let Ran { code, out, err } = self.ran(&["--json", "doctor"], "").await;
-        let told: Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out} {err}"));
-        assert_eq!(told["ok"] == Value::Bool(true), code == 0);
+        let report: Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out} {err}"));
+        assert_eq!(report["ok"] == Value::Bool(true), code == 0);
         let text = |finding: &Value, member: &str| finding[member].as_str().unwrap_or_default().to_owned();
-        let findings = told["findings"].as_array().unwrap().iter();
-        let findings = findings.map(|it| {
-            let verdict = text(it, "verdict");
-            assert!(verdict != "wrong" || !text(it, "advice").is_empty(), "no advice: {it}");
-            (text(it, "of"), verdict, text(it, "detail"))
+        let findings = report["findings"].as_array().unwrap().iter();
+        let findings = findings.map(|finding| {
+            let verdict = text(finding, "verdict");
+            assert!(verdict != "wrong" || !text(finding, "advice").is_empty(), "no advice: {finding}");
+            (text(finding, "of"), verdict, text(finding, "detail"))
         });
         (code, findings.collect())
     }
 
-    /// Doctor must find exactly these wrong.
-    async fn ails(&self, expected: &[(&str, &str)]) {
+    /// Asserts that doctor finds exactly these problems.
+    async fn assert_wrong(&self, expected: &[(&str, &str)]) {
         let (code, findings) = self.doctor().await;
         let wrong: Vec<_> = findings.iter().filter(|(_, verdict, _)| verdict == "wrong").collect();
         assert_eq!(code, i32::from(!expected.is_empty()), "{findings:?}");
@@ -35,11 +35,11 @@ impl Dev {
 }
 
 #[tokio::test]
-async fn a_good_stack_is_well_and_what_the_engine_does_not_say_is_not_called_ok() {
+async fn a_healthy_stack_has_no_problems_and_unavailable_facts_are_not_reported_as_ok() {
     let dev = Dev::fresh().await;
-    dev.ails(&[]).await;
+    dev.assert_wrong(&[]).await;
     let (_, findings) = dev.doctor().await;
-    let verdict = |of: &str| findings.iter().find(|(it, ..)| it == of).map(|(_, verdict, _)| verdict.as_str());
+    let verdict = |of: &str| findings.iter().find(|(other, ..)| other == of).map(|(_, verdict, _)| verdict.as_str());
     for of in [
         "settings",
         "users table",
@@ -68,19 +68,19 @@ async fn a_good_stack_is_well_and_what_the_engine_does_not_say_is_not_called_ok(
 }
 
 #[tokio::test]
-async fn a_table_without_ttl_and_one_that_is_gone_are_found() {
+async fn a_table_without_ttl_and_a_missing_table_are_found() {
     let dev = Dev::fresh().await;
     let client = dev.connection().patient_dynamodb();
     let off = TimeToLiveSpecification::builder().attribute_name("purge_at").enabled(false).build().unwrap();
     client.update_time_to_live().table_name("Tokens").time_to_live_specification(off).send().await.unwrap();
-    dev.ails(&[("TTL of tokens", "it is off")]).await;
+    dev.assert_wrong(&[("TTL of tokens", "off")]).await;
     client.delete_table().table_name("Attempts").send().await.unwrap();
-    dev.ails(&[("TTL of tokens", "it is off"), ("attempts table", "Attempts is not there")]).await;
+    dev.assert_wrong(&[("TTL of tokens", "off"), ("attempts table", "Attempts does not exist")]).await;
     let printed = dev.ran(&["doctor"], "").await;
-    assert!(printed.out.contains("→ switch TTL on for purge_at") && printed.err.contains("2 of"), "{printed:?}");
+    assert!(printed.out.contains("→ enable TTL on purge_at") && printed.err.contains("2 of"), "{printed:?}");
     client.delete_table().table_name("Users").send().await.unwrap();
     let (code, findings) = dev.doctor().await;
-    let gone = findings.iter().any(|(of, _, detail)| of == "users table" && detail == "Users is not there");
+    let gone = findings.iter().any(|(of, _, detail)| of == "users table" && detail == "Users does not exist");
     assert!(code == 1 && gone, "{findings:?}");
     dev.stop("-TERM").await;
 }
@@ -95,21 +95,21 @@ async fn users_who_cannot_log_in_are_found() {
         client.put_item().table_name("Users").set_item(Some(item)).send().await.unwrap();
     };
     put(&[("user_id", "7"), ("username", "ada")]).await;
-    dev.ails(&[("names in the index", "1 cannot log in, for username_key is missing or stale: 7")]).await;
+    dev.assert_wrong(&[("names in the index", "1 cannot log in because username_key is missing or stale: 7")]).await;
     put(&[("user_id", "7"), ("username", "Ada"), ("username_key", "Ada")]).await;
-    dev.ails(&[("names in the index", "missing or stale: 7")]).await;
+    dev.assert_wrong(&[("names in the index", "missing or stale: 7")]).await;
     put(&[("user_id", "7"), ("username", "Admin"), ("username_key", "admin")]).await;
-    dev.ails(&[("one name, one user", "another has the same name: ")]).await;
+    dev.assert_wrong(&[("one name, one user", "another user has the same name: ")]).await;
     put(&[("user_id", "7"), ("username", "ada"), ("username_key", "ada"), ("password_hash", "$1$salt$x")]).await;
-    dev.ails(&[("password hashes", "the hash is not taken: 7")]).await;
+    dev.assert_wrong(&[("password hashes", "the hash is not supported: 7")]).await;
     put(&[("user_id", "not an id")]).await;
     client.delete_item().table_name("Users").key("user_id", AttributeValue::S("7".to_owned())).send().await.unwrap();
-    dev.ails(&[("users", "1 have an attribute of a wrong type")]).await;
+    dev.assert_wrong(&[("users", "1 have an attribute of the wrong type")]).await;
     dev.stop("-TERM").await;
 }
 
 #[tokio::test]
-async fn names_that_an_application_wrote_are_repaired_and_no_token_ends_by_it() {
+async fn repairing_names_that_an_application_wrote_invalidates_no_token() {
     let dev = Dev::fresh().await;
     let client = dev.connection().patient_dynamodb();
     let put = async |id: &str, name: &str, key: Option<&str>| {
@@ -127,13 +127,13 @@ async fn names_that_an_application_wrote_are_repaired_and_no_token_ends_by_it() 
     put("10", " ", None).await;
     let printed = dev.ran(&["doctor", "--fix"], "").await;
     assert!(printed.err.contains("name of 7: repaired\n"), "{printed:?}");
-    assert!(printed.err.contains("name of 9: not repaired, for another user has the name\n"), "{printed:?}");
+    assert!(printed.err.contains("name of 9: not repaired: another user has this name\n"), "{printed:?}");
     assert!(!printed.err.contains("name of 8") && !printed.err.contains("name of 10"), "{printed:?}");
     assert_eq!(dev.json(&["user", "show", "ada"], "").await["id"], "7");
     let shown = dev.json(&["token", "show", token["id"].as_str().unwrap()], "").await;
     assert_eq!(shown["state"], "live", "{shown}");
     dev.rejected(&["user", "add", "ADA", "--no-password"], "", "the name ADA is taken").await;
-    // Once more finds nothing to repair but the name that two users have.
+    // A second run finds nothing to repair except the name that two users share.
     let again = dev.ran(&["doctor", "--fix"], "").await;
     assert!(!again.err.contains("name of 7") && again.err.contains("name of 9"), "{again:?}");
     dev.stop("-TERM").await;
@@ -146,17 +146,17 @@ async fn a_keyring_that_cannot_sign_or_cannot_be_read_is_found_and_so_are_settin
     let keyring = format!("[{{\"id\":\"late\",\"signs_from\":4000000000,\"key\":\"{key}\"}}]");
     let secrets = dev.connection().secrets();
     secrets.put_secret_value().secret_id("KeyRing").secret_string(keyring).send().await.unwrap();
-    dev.ails(&[("keyring", "no key signs before 2096")]).await;
+    dev.assert_wrong(&[("keyring", "no key signs before 2096")]).await;
     let note = dev.data.path().join("stack.json");
     let good = std::fs::read_to_string(&note).unwrap();
     let mut stack: Value = serde_json::from_str(&good).unwrap();
     stack["environment"]["HALLPASS_SECRETS_ENDPOINT"] = "http://127.0.0.1:1".into();
     std::fs::write(&note, stack.to_string()).unwrap();
-    dev.ails(&[("keyring", "no token is made or let in: reading the keyring")]).await;
+    dev.assert_wrong(&[("keyring", "no token can be issued or verified: reading the keyring")]).await;
     stack["environment"]["HALLPASS_LIFETIME"] = "soon".into();
     stack["environment"]["HALLPASS_INVALIDATE_ON"] = "username".into();
     std::fs::write(&note, stack.to_string()).unwrap();
-    dev.ails(&[("settings", "HALLPASS_LIFETIME: it is not a duration"), ("keyring", "")]).await;
+    dev.assert_wrong(&[("settings", "HALLPASS_LIFETIME: it is not a duration"), ("keyring", "")]).await;
     stack["environment"]["HALLPASS_LIFETIME"] = "1d".into();
     std::fs::write(&note, stack.to_string()).unwrap();
     let (_, findings) = dev.doctor().await;
@@ -174,9 +174,9 @@ async fn an_invalidating_attribute_that_no_user_has_is_found() {
     let check = async |expected: &[(&str, &str)]| {
         let (code, findings) = dev.doctor().await;
         let of = |(of, ..): &&(String, String, String)| of == "invalidating attributes";
-        let told: Vec<_> =
+        let found: Vec<_> =
             findings.iter().filter(of).map(|(_, verdict, detail)| (verdict.as_str(), detail.as_str())).collect();
-        assert_eq!((code, told.as_slice()), (0, expected), "{findings:?}");
+        assert_eq!((code, found.as_slice()), (0, expected), "{findings:?}");
     };
     let mut set = |name: &str, value: &str| {
         stack["environment"][name] = value.into();
@@ -191,7 +191,7 @@ async fn an_invalidating_attribute_that_no_user_has_is_found() {
         write.update_expression("SET mail = :m").expression_attribute_values(":m", AttributeValue::S("a@b".to_owned()));
     write.send().await.unwrap();
     check(&missing[..1]).await;
-    // Each format has names of its own.
+    // Each format can have its own attribute names.
     set("HALLPASS_INVALIDATE_ON", "username,password_hash,status");
     set("HALLPASS_INVALIDATE_ON_JWT", "username,password_hash,status,team");
     check(&[("warning", "no user has the attribute team")]).await;

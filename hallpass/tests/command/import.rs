@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::dev::{Dev, Ran};
 
-/// One user of each kind of hash; the password is `password`, but for the bcrypt ones.
+/// A name, a password and its hash, for each supported algorithm.
 const HASHES: [(&str, &str, &str); 7] = [
     ("argon", "password", "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"),
     ("bcrypt_a", "U*U", "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"),
@@ -39,35 +39,35 @@ impl Dev {
 }
 
 #[tokio::test]
-async fn users_with_hashes_of_every_kind_log_in_with_their_passwords_and_no_others() {
+async fn users_with_hashes_of_every_algorithm_log_in_with_their_passwords_only() {
     let dev = Dev::fresh().await;
     let mut lines = vec!["user_id,username,password_hash,password".to_owned()];
     lines.extend(HASHES.map(|(name, _, hash)| format!("{name},{name},\"{hash}\",")));
     lines.extend(["plain,plain,,sesame", "directory,directory,,"].map(str::to_owned));
     let ran = dev.import("users.csv", &lines.join("\n")).await;
-    assert_eq!((ran.code, ran.out.as_str()), (0, "added: 9, there already: 0, conflicts: 0\n"), "{ran:?}");
-    assert!(ran.err.contains("holds passwords") && !ran.err.contains("sesame"), "{}", ran.err);
+    assert_eq!((ran.code, ran.out.as_str()), (0, "added: 9, already present: 0, conflicts: 0\n"), "{ran:?}");
+    assert!(ran.err.contains("contains passwords") && !ran.err.contains("sesame"), "{}", ran.err);
     for (name, password, _) in HASHES.into_iter().chain([("plain", "sesame", "")]) {
         assert_eq!(dev.log_in(name, &format!("{password}x")).await, 401, "{name}");
         assert_eq!(dev.log_in(name, password).await, 200, "{name}");
     }
     assert_eq!(dev.log_in("directory", "password").await, 401);
-    // A new password is one of ours.
+    // A new password gets a hash from Hallpass.
     dev.done(&["user", "passwd", "scrypt"], "new\n").await;
     assert_eq!((dev.log_in("scrypt", "password").await, dev.log_in("scrypt", "new").await), (401, 200));
     dev.stop("-TERM").await;
 }
 
 #[tokio::test]
-async fn json_lines_bring_every_attribute_and_come_through_standard_input_too() {
+async fn json_lines_set_every_attribute_and_can_come_from_standard_input() {
     let dev = Dev::fresh().await;
     let ada = json!({
         "user_id": "7", "username": "Ada", "full_name": "<b>Ada</b>", "kind": "app", "status": "blocked",
         "permissions": ["generate services token", "ROLE_USER"],
     });
     let lines = format!("{ada}\n\n{}\n", json!({"user_id": "8", "username": "bob", "password": "sesame"}));
-    let told = dev.json(&["user", "import", "-", "--format", "jsonl"], &lines).await;
-    assert_eq!(told, json!({"users": 2, "added": 2, "present": 0, "conflicts": [], "bad": []}));
+    let summary = dev.json(&["user", "import", "-", "--format", "jsonl"], &lines).await;
+    assert_eq!(summary, json!({"users": 2, "added": 2, "present": 0, "conflicts": [], "bad": []}));
     let shown = dev.json(&["user", "show", "ada"], "").await;
     assert_eq!((&shown["kind"], &shown["status"]), (&json!("app"), &json!("blocked")));
     assert_eq!(shown["permissions"], json!(["ROLE_USER", "generate services token"]));
@@ -76,12 +76,12 @@ async fn json_lines_bring_every_attribute_and_come_through_standard_input_too() 
     let (code, printed) = dev.run(&["user", "import", "-"], &lines).await;
     assert!(code == 2 && printed.contains("--format"), "{printed}");
     let (code, printed) = dev.run(&["user", "import", "/nowhere/x.csv"], "").await;
-    assert!(code == 2 && printed.contains("cannot be read"), "{printed}");
+    assert!(code == 2 && printed.contains("cannot read"), "{printed}");
     dev.stop("-TERM").await;
 }
 
 #[tokio::test]
-async fn a_bad_line_is_named_and_nothing_is_written() {
+async fn an_invalid_line_is_reported_and_nothing_is_written() {
     let dev = Dev::fresh().await;
     let text = "user_id,username,password,password_hash\n\
                 10,ann,sesame,\n\
@@ -99,23 +99,23 @@ async fn a_bad_line_is_named_and_nothing_is_written() {
         (3, "username: a user name is"),
         (4, "password_hash: it is not of Argon2id, bcrypt, scrypt, or PBKDF2"),
         (5, "password_hash: it asks for more"),
-        (6, "user_id: it stands in line 2 already"),
-        (7, "username: it stands in line 2 already"),
-        (8, "it has 2 fields, and the head has 4"),
+        (6, "user_id: already used in line 2"),
+        (7, "username: already used in line 2"),
+        (8, "the line has 2 fields, and the header has 4"),
     ];
     assert_eq!(lines.len(), expected.len() + 1, "{}", ran.err);
     for (line, (number, words)) in lines.iter().zip(expected) {
         assert!(line.starts_with(&format!("hallpass: {file}:{number}: {words}")), "{line}");
     }
-    assert!(lines[6].contains("nothing was written: 6 of the lines are bad"), "{}", lines[6]);
+    assert!(lines[6].contains("nothing was written; invalid lines: 6"), "{}", lines[6]);
     assert!(!ran.err.contains("topsecret") && !ran.err.contains("sesame") && !ran.err.contains("$1$"));
     assert_eq!(dev.json(&["user", "list"], "").await.as_array().unwrap().len(), 4);
     let ran = dev.ran(&["--json", "user", "import", &file], "").await;
-    let told: Value = serde_json::from_str(&ran.out).unwrap();
+    let summary: Value = serde_json::from_str(&ran.out).unwrap();
     assert!(ran.err.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{}", ran.err);
-    assert_eq!((ran.code, told["bad"].as_array().unwrap().len(), &told["bad"][0]["line"]), (1, 6, &json!(3)));
+    assert_eq!((ran.code, summary["bad"].as_array().unwrap().len(), &summary["bad"][0]["line"]), (1, 6, &json!(3)));
     std::fs::write(&file, b"user_id,username\n1,ada\n2,\xff\n").unwrap();
-    dev.rejected(&["user", "import", &file], "", ":3: it is not UTF-8").await;
+    dev.rejected(&["user", "import", &file], "", ":3: not valid UTF-8").await;
     let many: Vec<String> = (0..150).map(|number| format!("{number} x,n{number}")).collect();
     let ran = dev.import("many.csv", &format!("user_id,username\n{}", many.join("\n"))).await;
     assert_eq!((ran.code, ran.err.lines().count()), (1, 102));
@@ -124,7 +124,7 @@ async fn a_bad_line_is_named_and_nothing_is_written() {
 }
 
 #[tokio::test]
-async fn a_second_run_passes_over_who_is_there_and_reports_who_is_there_otherwise() {
+async fn a_second_run_skips_existing_users_and_reports_those_with_different_values() {
     let dev = Dev::fresh().await;
     let text = "user_id,username,full_name,password,password_hash,permissions\n\
                 10,ann,Ann,sesame,,a;b\n\
@@ -132,17 +132,17 @@ async fn a_second_run_passes_over_who_is_there_and_reports_who_is_there_otherwis
                 12,cat,,,,\n";
     assert_eq!(dev.import("users.csv", text).await.code, 0);
     let ran = dev.import("users.csv", text).await;
-    assert_eq!((ran.code, ran.out.as_str()), (0, "added: 0, there already: 3, conflicts: 0\n"));
+    assert_eq!((ran.code, ran.out.as_str()), (0, "added: 0, already present: 3, conflicts: 0\n"));
     dev.done(&["user", "permission", "add", "ann", "c"], "").await;
     dev.done(&["user", "passwd", "bob"], "other\n").await;
     let more = format!("{text}13,dan,,,,\n1,eve,,,,\n14,MY_USERNAME,,,,\n");
     let ran = dev.import("users.csv", &more).await;
-    assert_eq!((ran.code, ran.out.as_str()), (1, "added: 1, there already: 1, conflicts: 4\n"), "{ran:?}");
+    assert_eq!((ran.code, ran.out.as_str()), (1, "added: 1, already present: 1, conflicts: 4\n"), "{ran:?}");
     for (line, words) in [
-        (2, "the user 10 is there with other content"),
-        (3, "the user 11 is there with other content"),
-        (6, "the user 1 is there with other content"),
-        (7, "the name of the user 14 is another user's"),
+        (2, "the user 10 already exists with different values"),
+        (3, "the user 11 already exists with different values"),
+        (6, "the user 1 already exists with different values"),
+        (7, "the user 14 cannot be added: another user has the same name"),
     ] {
         assert!(ran.err.contains(&format!("users.csv:{line}: {words}")), "{}", ran.err);
     }

@@ -1,4 +1,4 @@
-//! Ctrl-C during long work: it stops between two steps, says how far it came, and the next run goes on.
+//! Ctrl-C stops long work between two steps, the command prints its progress, and the next run continues.
 
 use std::process::Stdio;
 
@@ -8,7 +8,7 @@ use store::Store;
 
 use crate::dev::{Dev, hallpass};
 
-/// Starts a command, interrupts it as soon as `has_begun` says so, and gives its exit status and what it said.
+/// Starts a command, interrupts it as soon as `has_begun` returns true, and returns its exit status and its output.
 async fn interrupt(dev: &Dev, arguments: &[&str], has_begun: impl AsyncFn(&Store) -> bool) -> (i32, String) {
     let mut command = hallpass(dev.data.path());
     let process = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -23,7 +23,7 @@ async fn interrupt(dev: &Dev, arguments: &[&str], has_begun: impl AsyncFn(&Store
     (output.status.code().unwrap(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
 }
 
-/// Makes copies of the one token that there is, with something beside it that fills the table.
+/// Writes copies of the only token record, each with a filling attribute of the given value.
 pub(crate) async fn copy_the_token(dev: &Dev, copies: usize, filling: &str) {
     let client = dev.connection().patient_dynamodb();
     let item = client.scan().table_name("Tokens").send().await.unwrap().items.unwrap().remove(0);
@@ -40,7 +40,7 @@ pub(crate) async fn copy_the_token(dev: &Dev, copies: usize, filling: &str) {
 }
 
 #[tokio::test]
-async fn an_import_stops_between_two_users_and_goes_on_when_it_is_run_again() {
+async fn an_interrupted_import_stops_between_two_users_and_continues_in_the_next_run() {
     const USERS: usize = 48;
     let dev = Dev::fresh().await;
     let lines = (0..USERS)
@@ -50,21 +50,22 @@ async fn an_import_stops_between_two_users_and_goes_on_when_it_is_run_again() {
     std::fs::write(&file, lines.join("\n")).unwrap();
     let import = ["user", "import", file.to_str().unwrap()];
     let count = async |store: &Store| store.all_users().await.unwrap().len() - 4;
-    let (code, said) = interrupt(&dev, &import, async |store| count(store).await > 0).await;
-    assert_eq!(code, 130, "{said}");
+    let (code, output) = interrupt(&dev, &import, async |store| count(store).await > 0).await;
+    assert_eq!(code, 130, "{output}");
     let added = count(&dev.store()).await;
     assert!(added > 0 && added < USERS, "{added}");
-    assert!(said.contains(&format!("added: {added}, there already: 0")), "{added}: {said}");
-    assert!(said.contains(&format!("{} of {USERS} users are left; run it again to go on", USERS - added)), "{said}");
+    assert!(output.contains(&format!("added: {added}, already present: 0")), "{added}: {output}");
+    let left = format!("{} of {USERS} users are left; run the command again to continue", USERS - added);
+    assert!(output.contains(&left), "{output}");
     let rest = dev.out(&import, "").await;
-    assert_eq!(rest, format!("added: {}, there already: {added}, conflicts: 0\n", USERS - added));
-    assert_eq!(dev.out(&import, "").await, format!("added: 0, there already: {USERS}, conflicts: 0\n"));
+    assert_eq!(rest, format!("added: {}, already present: {added}, conflicts: 0\n", USERS - added));
+    assert_eq!(dev.out(&import, "").await, format!("added: 0, already present: {USERS}, conflicts: 0\n"));
     assert_eq!((dev.log_in("n0", "sesame").await, dev.log_in("n47", "sesame").await), (200, 200));
     dev.stop("-TERM").await;
 }
 
 #[tokio::test]
-async fn revoking_all_invalidates_all_with_its_first_write_and_marks_the_rest_when_it_is_run_again() {
+async fn revoking_all_invalidates_all_with_its_first_write_and_the_next_run_marks_the_rest() {
     const TOKENS: usize = 2_000;
     let dev = Dev::start(tempfile::TempDir::new().unwrap(), &["--no-prune"]).await;
     let token = dev.token("my_username", "topsecret").await;
@@ -76,31 +77,35 @@ async fn revoking_all_invalidates_all_with_its_first_write_and_marks_the_rest_wh
     };
     let before = generation(&store).await;
     let revoke = ["token", "revoke", "--all", "my_username"];
-    let (code, said) = interrupt(&dev, &revoke, async |store| generation(store).await != before).await;
-    assert_eq!(code, 130, "{said}");
-    assert!(said.contains("every token of my_username is invalidate") && said.contains("run it again"), "{said}");
+    let (code, output) = interrupt(&dev, &revoke, async |store| generation(store).await != before).await;
+    assert_eq!(code, 130, "{output}");
+    assert!(
+        output.contains("every token of my_username is invalid;") && output.contains("run the command again"),
+        "{output}"
+    );
     assert_ne!(dev.verdict(&token).await, "allow");
-    let unmarked = async || store.records_of(&user_id).await.unwrap().iter().filter(|it| it.revoked.is_none()).count();
+    let unmarked =
+        async || store.records_of(&user_id).await.unwrap().iter().filter(|record| record.revoked.is_none()).count();
     let left = unmarked().await;
-    assert!(left > 0, "it was interrupted too late to tell");
+    assert!(left > 0, "the interrupt came too late to test anything");
     let rest = dev.out(&revoke, "").await;
-    assert!(rest.contains(&format!("{left} of {left} live ones are marked")), "{rest}");
+    assert!(rest.contains(&format!("{left} of {left} live tokens are marked")), "{rest}");
     assert_eq!(unmarked().await, 0);
     dev.stop("-TERM").await;
 }
 
 #[tokio::test]
-async fn a_sweep_stops_between_two_parts_and_the_next_one_goes_on_there() {
-    // A part is a megabyte.
+async fn an_interrupted_sweep_stops_between_two_parts_and_the_next_one_continues_there() {
+    // A part is one megabyte.
     const TOKENS: usize = 400;
     let dev = Dev::start(tempfile::TempDir::new().unwrap(), &["--no-prune"]).await;
     dev.token("my_username", "topsecret").await;
     copy_the_token(&dev, TOKENS, &"x".repeat(100_000)).await;
     let prune = ["--json", "prune"];
-    let (code, said) = interrupt(&dev, &prune, async |store| store.sweep_place().await.unwrap().is_some()).await;
-    assert_eq!(code, 130, "{said}");
-    assert!(said.contains("the next sweep goes on from here"), "{said}");
-    let first: Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
+    let (code, output) = interrupt(&dev, &prune, async |store| store.sweep_place().await.unwrap().is_some()).await;
+    assert_eq!(code, 130, "{output}");
+    assert!(output.contains("the next sweep continues from here"), "{output}");
+    let first: Value = serde_json::from_str(output.lines().next().unwrap()).unwrap();
     let second = dev.json(&prune[1..], "").await;
     let seen = [&first, &second].map(|swept| swept["seen"].as_u64().unwrap());
     assert_eq!((&first["finished"], &second["finished"]), (&json!(false), &json!(true)));

@@ -1,4 +1,5 @@
-//! `hallpass token revoke` after a leak: a token, its family, what the family issued, and what a session issued.
+//! `hallpass token revoke` after a leak: a token, its family, everything the family issued, and everything a session
+//! issued.
 
 use std::time::Duration;
 
@@ -8,14 +9,14 @@ use token::{Family, Record, Timestamp, TokenId, User, secret::Digest};
 
 use crate::dev::Dev;
 
-/// The tokens of one leak. The family is named by a token whose record was purged.
+/// The tokens of one leak. The family ID is that of a token whose record was purged.
 struct Leak {
     family: TokenId,
     records: [(&'static str, Record); 5],
 }
 
 impl Leak {
-    /// Writes the records, as tokens of the administrator and of another user.
+    /// Writes the records: tokens of the administrator and of other users.
     async fn write(dev: &Dev, template: &Record, number: usize, family: Option<Family>) -> Self {
         let id = |user: &str, letter: char| -> TokenId {
             TokenId {
@@ -47,7 +48,7 @@ impl Leak {
     }
 
     fn id(&self, name: &str) -> String {
-        let record = self.records.iter().find(|(it, _)| *it == name);
+        let record = self.records.iter().find(|(other, _)| *other == name);
         record.map_or_else(|| self.family.to_string(), |(_, record)| record.id.to_string())
     }
 
@@ -62,13 +63,14 @@ impl Leak {
     }
 }
 
-/// A record as the stack writes it.
+/// Returns a record written by the stack.
 async fn template(dev: &Dev) -> Record {
     let id = dev.json(&["token", "issue", "admin"], "").await["id"].as_str().unwrap().parse().unwrap();
     dev.store().record(&id).await.unwrap().unwrap()
 }
 
-/// What is revoked, by the words of the command; `@` stands in front of a token's name or of `family`.
+/// Arguments, and the tokens they revoke. An argument that starts with `@` is replaced by the ID of that token or of the
+/// family.
 const CASES: [(&[&str], &[&str]); 12] = [
     (&["@stolen"], &["stolen"]),
     (&["@stolen", "--family"], &["stolen", "second"]),
@@ -85,29 +87,29 @@ const CASES: [(&[&str], &[&str]); 12] = [
 ];
 
 #[tokio::test]
-async fn a_token_its_family_and_what_it_issued_are_revoked_by_token_and_by_family() {
+async fn a_token_its_family_and_the_tokens_they_issued_are_revoked() {
     let dev = Dev::start(TempDir::new().unwrap(), &["--no-prune"]).await;
     let template = template(&dev).await;
     for (number, (words, revoked)) in CASES.into_iter().enumerate() {
         let leak = Leak::write(&dev, &template, number, None).await;
         let words: Vec<String> = words
             .iter()
-            .map(|word| word.strip_prefix('@').map_or_else(|| (*word).to_owned(), |it| leak.id(it)))
+            .map(|word| word.strip_prefix('@').map_or_else(|| (*word).to_owned(), |name| leak.id(name)))
             .collect();
         let arguments = [&["token", "revoke"], &words.iter().map(String::as_str).collect::<Vec<_>>()[..]].concat();
-        let told = dev.json(&arguments, "").await;
+        let printed = dev.json(&arguments, "").await;
         assert_eq!(leak.revoked(&dev).await, revoked, "{words:?}");
-        assert!(told["effective_at"].is_string(), "{told}");
+        assert!(printed["effective_at"].is_string(), "{printed}");
         if words.len() > 1 {
-            assert_eq!(told["revoked"], revoked.len(), "{words:?}: {told}");
-            assert_eq!(dev.json(&arguments, "").await["revoked"], 0, "{words:?}: a second time there is nothing left");
+            assert_eq!(printed["revoked"], revoked.len(), "{words:?}: {printed}");
+            assert_eq!(dev.json(&arguments, "").await["revoked"], 0, "{words:?}: a second run has nothing left");
         }
     }
     dev.stop("-TERM").await;
 }
 
 #[tokio::test]
-async fn what_a_session_issued_is_revoked_with_and_without_the_session() {
+async fn tokens_issued_by_a_session_are_revoked_with_and_without_the_session() {
     let dev = Dev::start(TempDir::new().unwrap(), &["--no-prune"]).await;
     let (template, store) = (template(&dev).await, dev.store());
     let admin: User = store.user(&"2".parse().unwrap()).await.unwrap().unwrap();
@@ -129,7 +131,7 @@ async fn what_a_session_issued_is_revoked_with_and_without_the_session() {
 }
 
 #[tokio::test]
-async fn what_does_not_go_together_revokes_nothing() {
+async fn invalid_combinations_of_arguments_revoke_nothing() {
     let dev = Dev::fresh().await;
     let leak = Leak::write(&dev, &template(&dev).await, 1, None).await;
     let id = leak.id("stolen");
@@ -153,15 +155,15 @@ async fn what_does_not_go_together_revokes_nothing() {
 }
 
 #[tokio::test]
-async fn effective_at_is_the_cache_of_the_dev_stack_later_in_every_answer_that_ends_tokens() {
+async fn effective_at_includes_the_authorizer_cache_in_every_response_that_invalidates_tokens() {
     const CACHE: u64 = 300;
     let dev = Dev::start(TempDir::new().unwrap(), &["--no-prune", "--authorizer-cache", "300"]).await;
     let issued = async || dev.json(&["token", "issue", "my_username"], "").await;
-    let check = |told: &Value, before: &Value, more: u64| {
+    let check = |response: &Value, before: &Value, more: u64| {
         let instant = |value: &Value| Timestamp::parse_rfc3339(value.as_str().unwrap_or_default());
-        let (at, before) = (instant(&told["effective_at"]).unwrap(), instant(&before["issued_at"]).unwrap());
+        let (at, before) = (instant(&response["effective_at"]).unwrap(), instant(&before["issued_at"]).unwrap());
         let seconds = at.since(before).as_secs();
-        assert!((CACHE + more..CACHE + more + 60).contains(&seconds), "{told}: {seconds}");
+        assert!((CACHE + more..CACHE + more + 60).contains(&seconds), "{response}: {seconds}");
     };
     let first = issued().await;
     let id = first["id"].as_str().unwrap();
@@ -181,10 +183,10 @@ async fn effective_at_is_the_cache_of_the_dev_stack_later_in_every_answer_that_e
     }
     check(&dev.json(&["user", "passwd", "my_username"], "topsecret\n").await, &first, 0);
     let token = issued().await;
-    let answer = dev.send("DELETE", "/tokens/current", token["token"].as_str().unwrap(), "").await;
-    check(&serde_json::from_str(&answer.body).unwrap(), &first, 0);
-    let spoken = dev.ran(&["token", "revoke", id], "").await;
-    assert!(spoken.err.contains("an API that caches answers accepts a token until"), "{spoken:?}");
+    let response = dev.send("DELETE", "/tokens/current", token["token"].as_str().unwrap(), "").await;
+    check(&serde_json::from_str(&response.body).unwrap(), &first, 0);
+    let ran = dev.ran(&["token", "revoke", id], "").await;
+    assert!(ran.err.contains("an API that caches authorizer responses can accept the token until"), "{ran:?}");
     check(&dev.json(&["user", "rename", "my_username", "ada"], "").await, &first, 0);
     check(&dev.json(&["user", "remove", "ada"], "").await, &first, 0);
     let added = dev.json(&["key", "rotate"], "").await;

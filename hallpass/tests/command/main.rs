@@ -1,11 +1,11 @@
-//! The command as people use it: the real binary, real HTTPS, a second terminal.
+//! Tests the command as users run it: the real binary, real HTTPS, a second terminal.
 
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::arithmetic_side_effects,
-    reason = "a test ends where it fails; clippy's switches for tests miss their helpers"
+    reason = "a test fails by a panic; clippy's test settings do not cover helper functions"
 )]
 
 mod aws;

@@ -1,4 +1,4 @@
-//! What a dev stack shows to other programs, other users and the browser of this machine: nothing but its HTTPS front.
+//! A development stack exposes only its HTTPS server to other programs, other users and browsers of this machine.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
@@ -9,7 +9,8 @@ use tokio::{
 
 use crate::dev::Dev;
 
-/// Sends this head to a stand-in, with a body that lists all users or shows the keys: the head and the body of the answer.
+/// Sends a request with this head to an emulator, with a body that lists all users or fetches the keys. Returns the
+/// response in lower case.
 async fn send(endpoint: &str, head: &str, target: &str, authorization: &str) -> String {
     let authority = endpoint.strip_prefix("http://").unwrap();
     let body = r#"{"TableName":"Users","SecretId":"KeyRing"}"#;
@@ -21,9 +22,9 @@ async fn send(endpoint: &str, head: &str, target: &str, authorization: &str) -> 
     );
     let mut stream = TcpStream::connect(authority).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    let _closed = stream.read_to_end(&mut answer).await;
-    String::from_utf8(answer).unwrap().to_lowercase()
+    let mut response = Vec::new();
+    let _closed = stream.read_to_end(&mut response).await;
+    String::from_utf8(response).unwrap().to_lowercase()
 }
 
 fn signed_by(key: &str, service: &str) -> String {
@@ -32,7 +33,7 @@ fn signed_by(key: &str, service: &str) -> String {
 }
 
 #[tokio::test]
-async fn neither_a_web_page_nor_a_program_without_the_key_reads_a_stand_in() {
+async fn web_pages_and_programs_without_the_key_cannot_read_the_emulators() {
     let dev = Dev::fresh().await;
     let lookup = dev.stack();
     let lookup = lookup.lookup();
@@ -44,10 +45,10 @@ async fn neither_a_web_page_nor_a_program_without_the_key_reads_a_stand_in() {
         let endpoint = lookup(endpoint).unwrap();
         let known = signed_by(&key, service);
         let check = async |head: &str, authorization: &str, status: &str| {
-            let answer = send(&endpoint, head, target, authorization).await;
-            assert!(answer.starts_with(&format!("http/1.1 {status} ")), "{endpoint} {head:?}: {answer}");
-            assert!(!answer.contains("access-control-"), "{endpoint} {head:?}: {answer}");
-            assert_eq!(answer.contains(secret), status == "200", "{endpoint} {head:?}: {answer}");
+            let response = send(&endpoint, head, target, authorization).await;
+            assert!(response.starts_with(&format!("http/1.1 {status} ")), "{endpoint} {head:?}: {response}");
+            assert!(!response.contains("access-control-"), "{endpoint} {head:?}: {response}");
+            assert_eq!(response.contains(secret), status == "200", "{endpoint} {head:?}: {response}");
         };
         check("POST / HTTP/1.1\r\nHost: HERE", &known, "200").await;
         check("POST / HTTP/1.1\r\nHost: HERE", &signed_by("local", service), "400").await;
@@ -59,26 +60,26 @@ async fn neither_a_web_page_nor_a_program_without_the_key_reads_a_stand_in() {
     dev.stop("-TERM").await;
 }
 
-/// Whether a file is for its owner alone.
+/// Returns whether only its owner can access the file.
 fn is_private(path: &Path) -> bool {
     matches!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600 | 0o700)
 }
 
 #[tokio::test]
-async fn the_files_of_a_stack_are_for_their_owner_alone_and_become_so_again() {
+async fn only_their_owner_can_access_the_files_of_a_stack_and_a_restart_restores_that() {
     let mut dev = Dev::fresh().await;
     for again in [false, true] {
         let data = dev.data.path();
         assert!(is_private(data), "again: {again}");
         let mut seen = Vec::new();
         for file in fs::read_dir(data).unwrap() {
-            let (path, name) = file.map(|it| (it.path(), it.file_name().into_string().unwrap())).unwrap();
-            // Certificates are for everybody.
+            let (path, name) = file.map(|entry| (entry.path(), entry.file_name().into_string().unwrap())).unwrap();
+            // Certificates are public.
             assert!(is_private(&path) || matches!(name.as_str(), "ca.pem" | "tls.pem"), "again: {again}, {name}");
             seen.push(name);
         }
         for name in ["dynamodb.sqlite", "dynamodb.sqlite-wal", "keys.json", "stack.json", "ca-key.pem"] {
-            assert!(seen.iter().any(|it| it == name), "{name} is not in {seen:?}");
+            assert!(seen.iter().any(|other| other == name), "{name} is not in {seen:?}");
         }
         if !again {
             let data = dev.stop("-TERM").await;
@@ -93,11 +94,11 @@ async fn the_files_of_a_stack_are_for_their_owner_alone_and_become_so_again() {
 }
 
 #[tokio::test]
-async fn both_addresses_of_this_machine_answer() {
+async fn both_loopback_addresses_accept_connections() {
     let dev = Dev::fresh().await;
     let port: u16 = dev.stack().url.rsplit(':').next().unwrap().parse().unwrap();
     assert!(TcpStream::connect(("127.0.0.1", port)).await.is_ok());
-    // A machine without IPv6 has no such address.
+    // A machine without IPv6 does not have this address.
     if tokio::net::TcpListener::bind(("::1", 0)).await.is_ok() {
         assert!(TcpStream::connect(("::1", port)).await.is_ok());
     }

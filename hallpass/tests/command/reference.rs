@@ -1,5 +1,4 @@
-//! The reference of the command line, which is generated from the command. `HALLPASS_WRITE_DOCS=1` writes it instead of
-//! comparing it.
+//! The command-line reference is generated from the command. `HALLPASS_WRITE_DOCS=1` writes it instead of comparing it.
 
 use std::{fmt::Write as _, fs, path::Path};
 
@@ -9,7 +8,7 @@ use hallpass::{cli::Cli, error::EXIT_STATUS};
 const BEGIN: &str = "<!-- begin -->\n";
 const END: &str = "<!-- end -->\n";
 
-/// Adds the help of a command without subcommands, or of all its subcommands.
+/// Adds the help of a command, or of each of its subcommands if it has any.
 fn add(page: &mut String, command: &Command, path: &str) {
     let path = format!("{path} {}", command.get_name());
     let level = "#".repeat(path.split(' ').count());
@@ -44,7 +43,7 @@ fn generated() -> String {
 }
 
 #[test]
-fn the_reference_of_the_command_line_is_that_of_the_command() {
+fn the_command_line_reference_is_up_to_date() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("docs/src/reference/cli.md");
     let text = fs::read_to_string(&path).unwrap();
     let (before, rest) = text.split_once(BEGIN).unwrap();

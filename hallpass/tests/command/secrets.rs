@@ -1,5 +1,4 @@
-//! Secrets in the wrong place: no command prints what it was given and rejected, and a secret that cannot be delivered is
-//! taken back.
+//! Secrets in the wrong place: no command prints input that it rejects, and a token that cannot be delivered is deleted.
 
 use std::process::Stdio;
 
@@ -9,7 +8,7 @@ use crate::dev::{Dev, Ran, hallpass, ran};
 
 const PASSWORD: &str = "topsecret2";
 
-/// Every command with a place, `@`, where a secret may be typed or a variable may hold one. None of them may do anything.
+/// Arguments with a position, `@`, where a secret could be typed or expanded from a variable. Every one is rejected.
 const PLACES: [&[&str]; 45] = [
     &["@"],
     &["--@"],
@@ -58,7 +57,7 @@ const PLACES: [&[&str]; 45] = [
     &["completions", "@"],
 ];
 
-/// Where a name is asked for, which is repeated in the rejection. What has the shape of a token is not.
+/// Arguments with a name, `@`, which the error message repeats unless it looks like a token.
 const NAMES: [&[&str]; 12] = [
     &["user", "show", "@"],
     &["user", "show", "id:@"],
@@ -113,7 +112,7 @@ async fn no_command_prints_a_secret_that_it_rejects() {
 }
 
 #[tokio::test]
-async fn no_setting_that_is_rejected_is_printed() {
+async fn the_value_of_a_rejected_setting_is_not_printed() {
     let data = tempfile::TempDir::new().unwrap();
     for name in [
         "HALLPASS_KEYS",
@@ -137,22 +136,22 @@ async fn no_setting_that_is_rejected_is_printed() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_number_is_said_in_words() {
+async fn invalid_numbers_are_explained() {
     let data = tempfile::TempDir::new().unwrap();
     for (arguments, words) in [
-        (&["dev", "--port", "x"][..], "it must be a port, a number from 0 to 65535"),
-        (&["dev", "--port", "65536"], "it must be a port, a number from 0 to 65535"),
+        (&["dev", "--port", "x"][..], "must be a port number from 0 to 65535"),
+        (&["dev", "--port", "65536"], "must be a port number from 0 to 65535"),
         (&["dev", "--authorizer-cache", "-1s"], ""),
-        (&["dev", "--authorizer-cache", "5m"], "it must be a whole number of seconds"),
+        (&["dev", "--authorizer-cache", "5m"], "must be a whole number of seconds"),
     ] {
         let Ran { code, err, .. } = ran(hallpass(data.path()).args(arguments), "").await;
         assert!(code == 2 && err.contains(words) && !err.contains("invalid digit"), "{arguments:?}: {err}");
     }
 }
 
-/// A reader that is gone, a full disk, and no standard output at all.
+/// Covers a closed pipe, a full disk, and a closed standard output.
 #[tokio::test]
-async fn a_token_that_cannot_be_written_is_deleted_and_that_is_no_success() {
+async fn a_token_that_cannot_be_written_is_deleted_and_the_command_fails() {
     let dev = Dev::fresh().await;
     let binary = env!("CARGO_BIN_EXE_hallpass");
     let failing = async |arguments: &str, redirect: &str| {
@@ -171,7 +170,7 @@ async fn a_token_that_cannot_be_written_is_deleted_and_that_is_no_success() {
     };
     for redirect in [">/dev/full", ">&-"] {
         let Ran { code, err, .. } = failing("token issue my_username", redirect).await;
-        assert!(code == 2 && err.contains("could not be written, and was deleted"), "{redirect}: {code} {err}");
+        assert!(code == 2 && err.contains("could not be written and was deleted"), "{redirect}: {code} {err}");
         let Ran { code, err, .. } = failing("key export --jwt", redirect).await;
         assert!(code == 2 && err.contains("the key could not be written"), "{redirect}: {code} {err}");
     }
@@ -180,13 +179,13 @@ async fn a_token_that_cannot_be_written_is_deleted_and_that_is_no_success() {
         assert!(code == 2 && err.contains("was deleted"), "{arguments:?}: {code} {err}");
     }
     assert_eq!(gone(&["key", "export", "--jwt"]).await.0, 2);
-    assert_eq!(gone(&["user", "list"]).await.0, 0, "who reads a list may have read enough");
+    assert_eq!(gone(&["user", "list"]).await.0, 0, "the reader of a list may stop early");
     assert_eq!(dev.json(&["token", "list", "my_username"], "").await, json!([]));
-    // A rotation that nobody saw has not been.
+    // A rotation whose token was not delivered is undone.
     let old = dev.json(&["token", "issue", "my_username"], "").await;
     let (id, text) = (old["id"].as_str().unwrap(), old["token"].as_str().unwrap());
     let Ran { code, err, .. } = failing(&format!("token rotate {id}"), ">/dev/full").await;
-    assert!(code == 2 && err.contains("stays as it was"), "{code} {err}");
+    assert!(code == 2 && err.contains("is unchanged"), "{code} {err}");
     assert_eq!(gone(&["token", "rotate", id]).await.0, 2);
     assert_eq!(dev.json(&["token", "list", "my_username"], "").await.as_array().unwrap().len(), 1);
     let new = dev.json(&["token", "rotate", id], "").await;

@@ -1,4 +1,4 @@
-//! Completions, the manual, colours, and that every command runs and speaks JSON.
+//! Completions, the manual, colours, and the JSON output of every command.
 
 use std::{
     collections::BTreeSet,
@@ -15,23 +15,23 @@ use crate::dev::{Dev, hallpass, run};
 
 const REFERENCE: &str = include_str!("../../../docs/src/reference/cli.md");
 
-/// Whether this program is on this machine.
-fn is_there(program: &str) -> bool {
+/// Returns whether this program is installed.
+fn is_installed(program: &str) -> bool {
     Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }
 
 #[tokio::test]
-async fn completions_are_scripts_that_their_shells_can_read() {
+async fn completions_are_valid_scripts_of_their_shells() {
     let nowhere = TempDir::new().unwrap();
     for (shell, check) in [("bash", &["-n"][..]), ("zsh", &["-n"]), ("fish", &["--no-execute"])] {
         let (code, script) = run(nowhere.path(), &["completions", shell], "").await;
         assert!(code == 0 && script.contains("hallpass") && script.contains("revoke"), "{shell}");
         let file = nowhere.path().join(shell);
         std::fs::write(&file, script).unwrap();
-        if is_there(shell) {
+        if is_installed(shell) {
             assert!(Command::new(shell).args(check).arg(&file).status().unwrap().success(), "{shell}");
         } else {
-            println!("{shell} is not on this machine, so that it did not read its completions");
+            println!("{shell} is not installed; its completions are not checked");
         }
     }
     let (code, printed) = run(nowhere.path(), &["completions", "tcsh"], "").await;
@@ -39,7 +39,7 @@ async fn completions_are_scripts_that_their_shells_can_read() {
 }
 
 #[tokio::test]
-async fn the_manual_tells_the_exit_statuses_and_has_a_page_for_every_command() {
+async fn the_manual_lists_the_exit_statuses_and_has_a_page_for_every_command() {
     let nowhere = TempDir::new().unwrap();
     let (code, roff) = run(nowhere.path(), &["man"], "").await;
     assert!(code == 0 && roff.contains(".TH hallpass 1"), "{roff}");
@@ -49,7 +49,7 @@ async fn the_manual_tells_the_exit_statuses_and_has_a_page_for_every_command() {
     }
     let file = nowhere.path().join("hallpass.1");
     std::fs::write(&file, &roff).unwrap();
-    if is_there("man") {
+    if is_installed("man") {
         let shown = Command::new("man").arg("-l").arg(&file).env("MANPAGER", "cat").output().unwrap();
         assert!(shown.status.success() && String::from_utf8(shown.stdout).unwrap().contains("EXIT STATUS"));
     }
@@ -62,7 +62,7 @@ async fn the_manual_tells_the_exit_statuses_and_has_a_page_for_every_command() {
     }
 }
 
-/// Every command, such as `user add`.
+/// Returns every command without subcommands, such as `user add`.
 fn leaves() -> BTreeSet<String> {
     let (mut leaves, mut below) = (BTreeSet::new(), vec![(String::new(), Cli::command())]);
     while let Some((path, command)) = below.pop() {
@@ -74,7 +74,7 @@ fn leaves() -> BTreeSet<String> {
     leaves
 }
 
-/// The commands that the reference has a heading for, without the groups.
+/// Returns the commands that have a heading in the reference, without groups such as `user`.
 fn listed() -> BTreeSet<String> {
     let headings = REFERENCE.lines().filter(|line| line.starts_with('#'));
     let all: BTreeSet<String> =
@@ -84,7 +84,7 @@ fn listed() -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn every_command_of_the_reference_runs_and_speaks_json_and_there_is_no_other() {
+async fn the_reference_lists_exactly_the_commands_and_every_one_runs_and_prints_json() {
     let dev = Dev::fresh().await;
     let file = |name: &str| dev.data.path().join(name).display().to_string();
     std::fs::write(file("users.csv"), "user_id,username\n20,cleo\n").unwrap();
@@ -119,14 +119,14 @@ async fn every_command_of_the_reference_runs_and_speaks_json_and_there_is_no_oth
     let mut ran: BTreeSet<String> = BTreeSet::new();
     for (command, arguments, input) in commands {
         let words: Vec<&str> = command.split(' ').chain(arguments.iter().copied()).collect();
-        let told = dev.json(&words, input).await;
-        assert!(told.is_object() || told.is_array(), "{command}");
+        let printed = dev.json(&words, input).await;
+        assert!(printed.is_object() || printed.is_array(), "{command}");
         ran.insert((*command).to_owned());
     }
     let keys = dev.json(&["key", "list"], "").await;
     let retired = dev.json(&["key", "retire", keys[0]["id"].as_str().unwrap()], "").await;
     assert!(retired.is_object());
-    // These have tests of their own; `dev` is running.
+    // Other tests run these; `dev` is running.
     ran.extend(["key retire", "completions", "man", "dev"].map(str::to_owned));
     assert_eq!(ran, leaves());
     assert_eq!(listed(), leaves());
@@ -134,17 +134,17 @@ async fn every_command_of_the_reference_runs_and_speaks_json_and_there_is_no_oth
 }
 
 #[tokio::test]
-async fn wrong_arguments_are_told_in_json_too() {
+async fn argument_errors_are_json_with_json_output() {
     let nowhere = TempDir::new().unwrap();
     let (code, printed) = run(nowhere.path(), &["--json", "token", "revoke"], "").await;
-    let told: Value = serde_json::from_str(&printed).unwrap();
-    assert_eq!((code, &told["status"]), (2, &2.into()), "{printed}");
+    let error: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!((code, &error["status"]), (2, &2.into()), "{printed}");
     let (code, printed) = run(nowhere.path(), &["--json", "--help"], "").await;
     assert!(code == 0 && printed.contains("Exit status:"), "{printed}");
 }
 
 #[tokio::test]
-async fn dev_says_in_json_where_it_is() {
+async fn dev_prints_its_url_in_json() {
     let data = TempDir::new().unwrap();
     let mut command = hallpass(data.path());
     let mut process = command.args(["--json", "dev", "--port", "0"]).stdout(Stdio::piped()).spawn().unwrap();
@@ -156,11 +156,11 @@ async fn dev_says_in_json_where_it_is() {
     assert!(process.wait().await.unwrap().success());
 }
 
-/// On a terminal, which `script` of util-linux plays.
+/// Runs in a terminal, which `script` of util-linux emulates.
 #[tokio::test]
-async fn colours_are_for_terminals_that_did_not_decline() {
-    if !is_there("script") {
-        println!("script of util-linux is not on this machine, so that no terminal was played");
+async fn output_has_colours_only_on_a_terminal_that_supports_and_permits_them() {
+    if !is_installed("script") {
+        println!("script of util-linux is not installed; colours are not checked");
         return;
     }
     let dev = Dev::fresh().await;

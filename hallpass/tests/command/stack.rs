@@ -1,5 +1,5 @@
-//! The stack itself: a change of a user counts at the next request, data stays, keys rotate, and what is in the way is
-//! said.
+//! The stack: a change of a user takes effect at the next request, data is kept, keys rotate, and errors at the start are
+//! reported.
 
 use std::io::Write;
 
@@ -7,8 +7,8 @@ use tempfile::TempDir;
 
 use crate::dev::{Dev, run};
 
-/// Each change makes the token of before answer 401 at the very next request, and the change back revives nothing.
-async fn every_change_shuts_out(arguments: &[&str]) {
+/// After each change, earlier tokens get 401 at the next request, and stay invalid when the change is undone.
+async fn every_change_invalidates(arguments: &[&str]) {
     let dev = Dev::start(TempDir::new().unwrap(), arguments).await;
     let check = async |change: &[&str], input: &str, reason: &str, back: &[&str], back_input: &str| {
         let token = dev.token("my_username", "topsecret").await;
@@ -28,13 +28,13 @@ async fn every_change_shuts_out(arguments: &[&str]) {
 }
 
 #[tokio::test]
-async fn a_change_of_the_user_shuts_every_earlier_token_out() {
-    every_change_shuts_out(&[]).await;
+async fn a_change_of_the_user_invalidates_every_earlier_token() {
+    every_change_invalidates(&[]).await;
 }
 
 #[tokio::test]
-async fn a_change_of_the_user_shuts_every_earlier_token_out_without_prune_too() {
-    every_change_shuts_out(&["--no-prune"]).await;
+async fn a_change_of_the_user_invalidates_every_earlier_token_without_prune_too() {
+    every_change_invalidates(&["--no-prune"]).await;
 }
 
 #[tokio::test]
@@ -51,7 +51,7 @@ async fn data_survives_a_restart_and_not_a_fresh_start() {
 }
 
 #[tokio::test]
-async fn a_rotated_key_verifies_at_once_and_the_old_one_goes_on() {
+async fn a_new_key_verifies_at_once_and_the_old_one_keeps_signing() {
     let dev = Dev::start(TempDir::new().unwrap(), &[]).await;
     let token = dev.token("my_username", "topsecret").await;
     dev.done(&["key", "rotate"], "").await;
@@ -67,14 +67,14 @@ async fn a_rotated_key_verifies_at_once_and_the_old_one_goes_on() {
 }
 
 #[tokio::test]
-async fn what_is_in_the_way_is_said_in_one_line() {
+async fn errors_at_the_start_are_one_line() {
     let data = TempDir::new().unwrap();
     let check = async |arguments: &[&str], word: &str| {
         let (code, printed) = run(data.path(), arguments, "").await;
         assert_eq!((code, printed.lines().count()), (2, 1), "{printed}");
         assert!(printed.contains(word) && !printed.contains("panicked"), "{printed}");
     };
-    check(&["user", "list"], "no dev stack runs").await;
+    check(&["user", "list"], "no development stack is running").await;
     let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     check(&["dev", "--port", &taken.local_addr().unwrap().port().to_string()], "cannot listen on port").await;
     let mut keyring = std::fs::File::create(data.path().join("keys.json")).unwrap();

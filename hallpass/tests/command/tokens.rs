@@ -20,8 +20,8 @@ async fn tokens_are_listed_inspected_and_revoked_and_never_shown() {
     dev.done(&["token", "revoke", &id], "").await;
     assert_eq!(dev.verdict(&token).await, "revoked");
     assert!(dev.done(&["token", "list", "my_username"], "").await.contains("revoked"));
-    let sign = token.rsplit_once('.').unwrap().1;
-    assert!(!seen.contains(sign) && !listed.contains(sign));
+    let signature = token.rsplit_once('.').unwrap().1;
+    assert!(!seen.contains(signature) && !listed.contains(signature));
     dev.stop("-TERM").await;
     // Inspecting needs no stack.
     let (code, printed) = run(Path::new("/nowhere"), &["token", "inspect"], &format!("{token}\n")).await;
@@ -31,14 +31,14 @@ async fn tokens_are_listed_inspected_and_revoked_and_never_shown() {
 }
 
 #[tokio::test]
-async fn a_token_is_inspected_whatever_was_pasted_around_it() {
+async fn inspect_ignores_text_pasted_around_a_token() {
     let token = "1.5665e083.RJG0CdymRKqFQJKeIV8nflwIhrr8KVrmAy6kpWft5nU";
     let inspect = async |input: &str| run(Path::new("/nowhere"), &["token", "inspect"], input).await;
     let plain = inspect(token).await;
     assert_eq!(plain.0, 0, "{}", plain.1);
     for around in ["\n", "\r\n", "\r", " ", "\t", "\u{a0}", "\u{feff}", "\u{200b}", "\n\n"] {
-        assert_eq!(inspect(&format!("{token}{around}")).await, plain, "{around:?} behind it");
-        assert_eq!(inspect(&format!("{around}{token}\n")).await, plain, "{around:?} before it");
+        assert_eq!(inspect(&format!("{token}{around}")).await, plain, "{around:?} after the token");
+        assert_eq!(inspect(&format!("{around}{token}\n")).await, plain, "{around:?} before the token");
     }
     for pasted in [format!("Bearer {token}\n"), format!("\"{token}\"\n"), format!("'{token}'"), format!("`{token}`")] {
         assert_eq!(inspect(&pasted).await, plain, "{pasted}");
@@ -50,7 +50,7 @@ async fn a_token_is_inspected_whatever_was_pasted_around_it() {
 }
 
 #[tokio::test]
-async fn an_operator_s_token_is_alone_on_standard_output_and_good() {
+async fn an_operator_s_token_is_alone_on_standard_output_and_valid() {
     let dev = Dev::fresh().await;
     let ran = dev.ran(&["token", "issue", "my_username"], "").await;
     assert_eq!((ran.code, ran.out.lines().count()), (0, 1), "{ran:?}");
@@ -67,7 +67,7 @@ async fn an_operator_s_token_is_alone_on_standard_output_and_good() {
     );
     let left_out = dev.ran(&["token", "issue", "my_username", "--scope", "ROLE_USER", "--scope", "nope"], "").await;
     assert!(left_out.err.contains("left out nope"), "{}", left_out.err);
-    // What it made stands in the list and is shown, without the text.
+    // The token is in the list and can be shown, without its text.
     let listed = dev.json(&["token", "list", "my_username"], "").await;
     assert_eq!(listed.as_array().unwrap().len(), 3);
     let id = jwt["id"].as_str().unwrap();
@@ -81,7 +81,7 @@ async fn an_operator_s_token_is_alone_on_standard_output_and_good() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_issued_is_rejected_and_nothing_is_printed() {
+async fn invalid_requests_are_rejected_and_print_no_token() {
     let dev = Dev::fresh().await;
     let long = "x".repeat(10_000);
     let no = async |arguments: &[&str], words: &str| {
@@ -94,7 +94,7 @@ async fn what_cannot_be_issued_is_rejected_and_nothing_is_printed() {
     no(&["--expires-in", "soon"], "--expires-in: it is not a duration").await;
     no(&["--expires-in", "0"], "it is not in the future").await;
     no(&["--expires-in", "367d"], "which is the latest").await;
-    no(&["--expires-at", "tomorrow"], "it is not an instant of RFC 3339").await;
+    no(&["--expires-at", "tomorrow"], "--expires-at must be an RFC 3339 timestamp").await;
     no(&["--expires-at", "2001-01-01T00:00:00Z"], "it is not in the future").await;
     dev.rejected(&["token", "issue", "nobody"], "", "there is no user nobody").await;
     dev.rejected(&["token", "issue", &long], "", "there is no user xxx").await;
@@ -119,13 +119,13 @@ async fn what_cannot_be_issued_is_rejected_and_nothing_is_printed() {
 }
 
 #[tokio::test]
-async fn a_rotated_token_ends_at_the_first_use_of_its_successor() {
+async fn a_rotated_token_expires_when_its_replacement_is_first_used() {
     let dev = Dev::fresh().await;
     let old = dev.json(&["token", "issue", "my_username", "--name", "ci", "--expires-in", "12h"], "").await;
     let (old_id, old_text) = (old["id"].as_str().unwrap(), old["token"].as_str().unwrap());
     let ran = dev.ran(&["token", "rotate", old_id], "").await;
     assert_eq!((ran.code, ran.out.lines().count()), (0, 1), "{ran:?}");
-    assert!(ran.err.contains("ends at the first use"), "{}", ran.err);
+    assert!(ran.err.contains("expires when the new token is first used"), "{}", ran.err);
     assert_eq!(dev.verdict(old_text).await, "allow");
     dev.rejected(&["token", "rotate", old_id], "", "being replaced already").await;
     assert_eq!(dev.verdict(ran.out.trim()).await, "allow");
@@ -141,8 +141,8 @@ async fn a_rotated_token_ends_at_the_first_use_of_its_successor() {
 }
 
 #[tokio::test]
-async fn all_tokens_of_a_user_go_at_once_and_prune_purges_in_json() {
-    // Prune would mark some of them first, because their user has changed.
+async fn all_tokens_of_a_user_are_revoked_at_once_and_prune_reports_in_json() {
+    // Prune would mark some of them first because their user has changed.
     let dev = Dev::start(tempfile::TempDir::new().unwrap(), &["--no-prune"]).await;
     let one = dev.out(&["token", "issue", "my_username"], "").await;
     let two = dev.token("my_username", "topsecret").await;
@@ -156,7 +156,7 @@ async fn all_tokens_of_a_user_go_at_once_and_prune_purges_in_json() {
     }
     assert_ne!(dev.verdict(other.trim()).await, "revoked");
     let printed = dev.done(&["token", "revoke", "--all", "my_username"], "").await;
-    assert!(printed.contains("0 of 0 live ones"), "{printed}");
+    assert!(printed.contains("0 of 0 live tokens"), "{printed}");
     let swept = dev.json(&["prune"], "").await;
     assert_eq!((&swept["seen"], &swept["finished"]), (&json!(3), &json!(true)));
     assert!(dev.done(&["prune"], "").await.contains("3 items seen"));
@@ -164,7 +164,7 @@ async fn all_tokens_of_a_user_go_at_once_and_prune_purges_in_json() {
 }
 
 #[tokio::test]
-async fn a_token_is_inspected_in_json_with_nothing_of_its_secret() {
+async fn inspect_in_json_shows_no_secret() {
     let dev = Dev::fresh().await;
     let token = dev.token("my_username", "topsecret").await;
     let seen = dev.json(&["token", "inspect"], &format!("{token}\n")).await;
@@ -185,7 +185,7 @@ async fn a_token_is_inspected_in_json_with_nothing_of_its_secret() {
 }
 
 #[tokio::test]
-async fn a_list_of_many_pages_is_whole_and_has_one_head() {
+async fn a_list_of_many_pages_is_complete_and_has_one_head() {
     const COPIES: usize = 1_250;
     let dev = Dev::start(tempfile::TempDir::new().unwrap(), &["--no-prune"]).await;
     dev.json(&["token", "issue", "my_username", "--name", "n"], "").await;

@@ -30,7 +30,7 @@ async fn users_are_added_listed_shown_and_given_permissions() {
 }
 
 #[tokio::test]
-async fn a_user_is_told_in_json_without_the_hash_of_the_password() {
+async fn a_user_in_json_does_not_have_the_password_hash() {
     let dev = Dev::fresh().await;
     let added = dev.json(&["user", "add", "Ada", "--id", "7", "--app", "--permission", "a b"], "engine\n").await;
     assert_eq!(added, json!({"done": "added", "id": "7", "username": "Ada"}));
@@ -72,7 +72,7 @@ async fn bad_names_are_rejected_in_one_line_and_markup_is_text() {
 }
 
 #[tokio::test]
-async fn what_could_not_be_used_is_not_set() {
+async fn unusable_names_and_passwords_are_not_set() {
     let dev = Dev::fresh().await;
     for name in
         [" ", "\t", "\u{a0}", "\u{2800}", "\u{200b}", "\u{3164}", "a\tb", "ada\u{202e}nimda", "a\u{2066}b", "\u{ad}"]
@@ -94,7 +94,7 @@ async fn what_could_not_be_used_is_not_set() {
         assert_eq!(dev.log_in("eve", "engine").await, 200, "{name:?}");
         dev.done(&["user", "remove", "eve"], "").await;
     }
-    // What a pipe ends with is no part of a password; all else is.
+    // The line ending of a pipe is not part of a password; everything else is.
     for (input, password) in [
         ("engine", "engine"),
         ("engine\n", "engine"),
@@ -112,7 +112,7 @@ async fn what_could_not_be_used_is_not_set() {
 }
 
 #[tokio::test]
-async fn a_user_whose_name_the_index_has_lost_is_named_by_id() {
+async fn a_user_who_is_not_in_the_name_index_is_found_by_id() {
     let dev = Dev::fresh().await;
     let client = dev.connection().patient_dynamodb();
     let call = client.update_item().table_name("Users").key("user_id", AttributeValue::S("1".to_owned()));
@@ -126,7 +126,7 @@ async fn a_user_whose_name_the_index_has_lost_is_named_by_id() {
 }
 
 #[tokio::test]
-async fn of_four_who_add_one_name_at_once_one_does_and_the_user_can_log_in() {
+async fn of_four_concurrent_additions_of_a_name_one_succeeds_and_the_user_can_log_in() {
     let dev = Dev::fresh().await;
     let add = || dev.ran(&["user", "add", "twin1"], "correct horse\n");
     let (one, two, three, four) = tokio::join!(add(), add(), add(), add());
@@ -138,7 +138,7 @@ async fn of_four_who_add_one_name_at_once_one_does_and_the_user_can_log_in() {
 }
 
 #[tokio::test]
-async fn whatever_an_application_wrote_is_listed_and_named_by_doctor_and_hides_nobody() {
+async fn unreadable_users_are_listed_and_found_by_doctor_and_do_not_hide_others() {
     let dev = Dev::fresh().await;
     let client = dev.connection().patient_dynamodb();
     let set = async |attribute: &str, value: AttributeValue| {
@@ -172,7 +172,7 @@ async fn whatever_an_application_wrote_is_listed_and_named_by_doctor_and_hides_n
 }
 
 #[tokio::test]
-async fn whoever_takes_the_last_administrator_away_is_warned() {
+async fn removing_the_last_administrator_prints_a_warning() {
     let dev = Dev::fresh().await;
     let check = async |arguments: &[&str], warns: bool| {
         let ran = dev.ran(arguments, "").await;

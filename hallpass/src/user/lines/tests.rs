@@ -1,10 +1,10 @@
-//! What is a user and what is not.
+//! Valid and invalid lines.
 
 use super::*;
 
 const HASH: &str = "$2b$05$XXXXXXXXXXXXXXXXXXXXXO2xfcv7r4TIe1hcALQzvoJ/rO9G/npDa";
 
-/// Reads a file, and gives the ids of its users and what is wrong with which line.
+/// Parses a file, and compares the IDs of its users and the beginnings of its errors.
 fn check(format: Format, text: &str, users: &[&str], wrong: &[(u64, &str)]) {
     let (rows, bad) = read(text, format);
     let ids: Vec<String> = rows.iter().map(|row| row.id.to_string()).collect();
@@ -26,30 +26,30 @@ fn a_file_of_csv_is_read_and_its_bad_lines_are_named() {
     csv(
         "user_id,username,full_name\n1,ada,\"Lovelace, Ada\"\n\n3,bob,x\n4,ADA,\n",
         &["1", "3"],
-        &[(5, "username: it st")],
+        &[(5, "username: already used in line 2")],
     );
     csv(
         "user_id,username,password\n1,ada,topsecret,topsecret\n2,bob\n",
         &[],
-        &[(2, "it has 4 fields"), (3, "it has 2")],
+        &[(2, "the line has 4 fields"), (3, "the line has 2")],
     );
-    csv("1,ada,topsecret\n", &[], &[(1, "the head's column 1 is none of")]);
-    csv("user_id,username,user_id\n1,ada,1\n", &[], &[(1, "the head has user_id more than once")]);
+    csv("1,ada,topsecret\n", &[], &[(1, "column 1 of the header must be one of")]);
+    csv("user_id,username,user_id\n1,ada,1\n", &[], &[(1, "the header has user_id more than once")]);
     csv("", &[], &[]);
-    csv("username\nada\n", &[], &[(2, "user_id: it is missing")]);
-    csv("user_id\n1\n", &[], &[(2, "username: it is missing")]);
+    csv("username\nada\n", &[], &[(2, "user_id: missing")]);
+    csv("user_id\n1\n", &[], &[(2, "username: missing")]);
     let all = "user_id,username,full_name,kind,status,permissions,password,password_hash";
     let line = |line: &str, users: &[&str], wrong: &[(u64, &str)]| csv(&format!("{all}\n{line}\n"), users, wrong);
     line("1,ada,Ada,person,active,ROLE_USER; reports,topsecret,", &["1"], &[]);
     line(&format!("1,ada,Ada,app,blocked,,,{HASH}"), &["1"], &[]);
-    line("1 2,ada,,,,,,", &[], &[(2, "user_id: it is not")]);
+    line("1 2,ada,,,,,,", &[], &[(2, "user_id: must be")]);
     line("1,a:b,,,,,,", &[], &[(2, "username: a user name is")]);
     line(&format!("1,{},,,,,,", "x".repeat(10_000)), &[], &[(2, "username: a user name is")]);
     line(&format!("1,ada,{},,,,,", "x".repeat(257)), &[], &[(2, "full_name: a full name has")]);
     line("1,ada,,robot,,,,", &[], &[(2, "kind: ")]);
     line("1,ada,,,gone,,,", &[], &[(2, "status: ")]);
     line("1,ada,,,,\"a;b\"\"c\",,", &[], &[(2, "permissions: ")]);
-    line(&format!("1,ada,,,,,topsecret,{HASH}"), &[], &[(2, "password: password_hash is there")]);
+    line(&format!("1,ada,,,,,topsecret,{HASH}"), &[], &[(2, "password: cannot be used with")]);
     line(&format!("1,ada,,,,,{},", "x".repeat(1_025)), &[], &[(2, "password: a password has 1 to 1024")]);
     line("1,ada,,,,,,topsecret", &[], &[(2, "password_hash: it is not of")]);
     line("1,ada,,,,,,$2b$05$short", &[], &[(2, "password_hash: it is of a kind that is taken")]);
@@ -76,20 +76,20 @@ fn a_file_of_json_lines_is_read_and_its_bad_lines_are_named() {
     json(
         "{\"user_id\":\"1\",\"username\":\"ada\"}\n{\"user_id\":\"1\",\"username\":\"b\"}",
         &["1"],
-        &[(2, "user_id: it st")],
+        &[(2, "user_id: already used in line 1")],
     );
     json("{\"user_id\":\"1\",\"username\":\"ada\",\"password\":\"\"}", &[], &[(1, "password: a password has 1 to")]);
     json("{\"user_id\":1,\"username\":\"ada\"}", &[], &[(1, "a member near column 12")]);
     json("{\"topsecret\":1}", &[], &[(1, "a member near")]);
     json("{\"user_id\":\"1\",\"user_id\":\"2\"}", &[], &[(1, "a member near")]);
-    json("\n{topsecret", &[], &[(2, "it is not JSON at column")]);
-    json("[]", &[], &[(1, "it is not a JSON object")]);
-    json("\"topsecret\"", &[], &[(1, "it is not a JSON object")]);
-    json("{}", &[], &[(1, "user_id: it is missing")]);
+    json("\n{topsecret", &[], &[(2, "invalid JSON at column")]);
+    json("[]", &[], &[(1, "not a JSON object")]);
+    json("\"topsecret\"", &[], &[(1, "not a JSON object")]);
+    json("{}", &[], &[(1, "user_id: missing")]);
 }
 
 #[test]
-fn what_stands_around_a_value_is_no_part_of_it_but_of_a_password() {
+fn white_space_around_a_value_is_removed_except_around_a_password() {
     let (rows, wrong) = read("user_id,username,full_name,password\n1, eve , Eve L. , topsecret \n", Format::Csv);
     let row = &rows[0];
     assert_eq!((row.username.as_str(), row.full_name.as_deref(), wrong.len()), ("eve", Some("Eve L."), 0));
