@@ -1,8 +1,8 @@
-//! `hallpass dev`: all of it in one process on this machine.
+//! `hallpass dev`: a complete stack in one process on this machine.
 //!
-//! The embedded engine, the tables as `template.yaml` declares them, an HTTPS front that behaves as API Gateway does,
-//! the user stream that feeds prune, TTL, the schedule, and demo users. The functions see the events that API Gateway
-//! and Lambda send, and are the ones that deploy.
+//! It consists of the embedded DynamoDB engine, the tables that `template.yaml` declares, an HTTPS server that behaves
+//! like API Gateway, the user stream that feeds prune, TTL, the schedule, and demo users. The functions are the ones that
+//! are deployed, and receive the events that API Gateway and Lambda send.
 
 pub mod ca;
 pub mod demo;
@@ -43,67 +43,68 @@ use self::{
 };
 use crate::stack::Stack;
 
-/// The one description of tables, routes and schedules.
+/// The description of tables, routes and schedules.
 const TEMPLATE: &str = include_str!("../../template.yaml");
 
 const AUTHORIZER_CACHE: &str = "HALLPASS_AUTHORIZER_CACHE_TTL";
 
-/// How a dev stack is started.
+/// The options of a development stack.
 #[derive(Clone)]
 pub struct Options {
-    /// Where data is kept.
+    /// The data directory.
     pub data: PathBuf,
-    /// The port of the HTTPS front; 0 takes a free one.
+    /// The port of the HTTPS server; 0 takes a free one.
     pub port: u16,
-    /// Whether to begin without the data of before.
+    /// Whether to delete existing data first.
     pub fresh: bool,
-    /// Whether prune gets the user stream and the schedule.
+    /// Whether prune runs, on the user stream and on its schedule.
     pub prune: bool,
-    /// For how long the front caches the authorizer's answers, in seconds, instead of what the template says.
+    /// How long the gateway caches the authorizer's responses, in seconds. Overrides the template.
     pub authorizer_cache: Option<u32>,
-    /// Where the API is mounted: nothing, or a slash and the name of a stage.
+    /// The path under which the API is mounted: empty, or a slash and the name of a stage.
     pub base_path: String,
-    /// Settings that stand in front of the template's: `HALLPASS_…` of the environment. Where they name a DynamoDB, its
-    /// tables are used; they must be there, and their stream and TTL are not this stack's business.
+    /// Settings that override the template's: the `HALLPASS_…` environment variables. If they name a DynamoDB endpoint,
+    /// its tables are used. Those must exist, and this stack does not process their stream and TTL.
     pub settings: BTreeMap<String, String>,
-    /// The keyring to begin with (`HALLPASS_KEYS`), instead of the one of before or a new one.
+    /// The keyring (`HALLPASS_KEYS`). Replaces the existing or a new one.
     pub keys: Option<Text>,
-    /// The time.
+    /// The clock.
     pub clock: Clock,
 }
 
-/// A running stack.
+/// A running development stack.
 #[derive(Debug)]
 pub struct Dev {
-    /// Where it answers.
+    /// The base URL of the API.
     pub url: String,
-    /// How commands and tests reach its tables and keys.
+    /// How commands and tests reach the tables and keys.
     pub stack: Stack,
-    /// The delivery of the user stream, for tests that do not wait for it.
+    /// The delivery of the user stream, for tests that run it themselves.
     pub delivery: Arc<Delivery>,
     stop: watch::Sender<bool>,
     serving: JoinSet<()>,
-    /// They end with the stack.
+    /// Aborted when the stack is dropped.
     _background: JoinSet<()>,
     _engine: Engine,
     _secrets: Secrets,
     data: DataDir,
 }
 
-/// Why a stack did not start: one line.
+/// Why a stack did not start, in one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartError {
     doing: String,
     why: String,
 }
 
-/// How often the functions of a dev stack fetch their keyring, so that `hallpass key rotate` can be watched.
+/// How often the functions of a development stack fetch their keyring. It is short so that `hallpass key rotate` can be
+/// tried out.
 const KEY_REFRESH: &str = "5s";
 
 /// Starts a stack.
 ///
 /// # Errors
-/// One line for whatever is in the way: a port, a directory, a keyring, a setting.
+/// Returns a [`StartError`] if the port, the data directory, the keyring or a setting cannot be used.
 pub async fn start(options: Options) -> Result<Dev, StartError> {
     let data = DataDir::open(&options.data, options.fresh)?;
     let now = (options.clock)();
@@ -111,7 +112,7 @@ pub async fn start(options: Options) -> Result<Dev, StartError> {
     let (listeners, port) =
         listeners.map_err(|error| StartError::new(format!("cannot listen on port {}", options.port), error))?;
     let tls = ca::server_config(data.path(), now.unix())
-        .map_err(|error| StartError::new("cannot make certificates", error))?;
+        .map_err(|error| StartError::new("cannot create certificates", error))?;
     let template = Template::parse_with(TEMPLATE, &parameters(&options.settings));
     let template = template.map_err(|error| StartError::new("cannot read template.yaml", error))?;
 
@@ -131,10 +132,10 @@ pub async fn start(options: Options) -> Result<Dev, StartError> {
     let environment = environment(&template, &options, &engine, &secrets, credentials);
     let stack = Stack::new(url.clone(), environment);
     let functions = Functions::new(&template, stack.environment(), Arc::clone(&options.clock))?;
-    add_demo_users(&stack.store().map_err(|error| StartError::new("cannot reach the engine", error))?).await?;
+    add_demo_users(&stack.store().map_err(|error| StartError::new("cannot reach the database", error))?).await?;
 
     let stream = template.streams.first().cloned();
-    let stream = stream.ok_or_else(|| StartError::new("cannot read template.yaml", "it has no stream"))?;
+    let stream = stream.ok_or_else(|| StartError::new("cannot read template.yaml", "no function reads a stream"))?;
     let invoke = functions.invoke();
     let delivery = Delivery::new(engine.database(), Arc::clone(&invoke), stream, Some(data.file(files::POSITION)));
     let delivery = Arc::new(delivery);
@@ -160,20 +161,20 @@ pub async fn start(options: Options) -> Result<Dev, StartError> {
     Ok(Dev { url, stack, delivery, stop, serving, _background: background, _engine: engine, _secrets: secrets, data })
 }
 
-/// Listens on both loopback addresses, because `localhost` may be either, or on the one of a machine without IPv6.
+/// Listens on both loopback addresses, because `localhost` can be either. On a machine without IPv6, listens on one.
 async fn listen(port: u16) -> io::Result<(Vec<TcpListener>, u16)> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-    let taken = listener.local_addr()?.port();
-    match TcpListener::bind((Ipv6Addr::LOCALHOST, taken)).await {
-        Ok(second) => Ok((vec![listener, second], taken)),
-        // Half of a port that was asked for would answer some clients with another program.
+    let bound = listener.local_addr()?.port();
+    match TcpListener::bind((Ipv6Addr::LOCALHOST, bound)).await {
+        Ok(second) => Ok((vec![listener, second], bound)),
+        // On the other address of the requested port, some clients would reach another program.
         Err(error) if error.kind() == io::ErrorKind::AddrInUse && port != 0 => Err(error),
-        Err(_) => Ok((vec![listener], taken)),
+        Err(_) => Ok((vec![listener], bound)),
     }
 }
 
-/// What every function has in its environment, and what a command needs to reach the stack: the template's settings,
-/// those from outside, and where this machine's AWS is.
+/// Returns the environment of every function, with which a command also reaches the stack: the template's settings, the
+/// settings given to the stack, and the endpoints and credentials of the AWS emulators.
 fn environment(
     template: &Template,
     options: &Options,
@@ -186,10 +187,10 @@ fn environment(
     environment.insert("HALLPASS_APP_USER".to_owned(), demo::APP_USER.to_owned());
     environment.insert("HALLPASS_DYNAMODB_ENDPOINT".to_owned(), engine.endpoint());
     environment.extend(options.settings.clone());
-    // Answers say from when a revocation is effective everywhere, and the longest cache decides that.
-    let told = settings::duration_or_zero(&|name| environment.get(name).cloned(), AUTHORIZER_CACHE, Duration::ZERO);
-    if let (Some(seconds), Ok(told)) = (options.authorizer_cache, told)
-        && told < Duration::from_secs(seconds.into())
+    // Responses state when a revocation takes effect everywhere, which depends on the longest cache.
+    let setting = settings::duration_or_zero(&|name| environment.get(name).cloned(), AUTHORIZER_CACHE, Duration::ZERO);
+    if let (Some(seconds), Ok(setting)) = (options.authorizer_cache, setting)
+        && setting < Duration::from_secs(seconds.into())
     {
         environment.insert(AUTHORIZER_CACHE.to_owned(), seconds.to_string());
     }
@@ -205,7 +206,7 @@ fn environment(
     environment
 }
 
-/// What AWS does by itself, for as long as the stack runs.
+/// Starts what AWS runs in the background: TTL, the user stream and the schedules.
 fn background(
     options: &Options,
     template: &Template,
@@ -225,7 +226,7 @@ fn background(
 }
 
 impl Dev {
-    /// Stops it: requests under way end first.
+    /// Stops the stack after completing the requests in progress.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
         while self.serving.join_next().await.is_some() {}
@@ -234,19 +235,20 @@ impl Dev {
 }
 
 impl StartError {
-    /// What was being done, and why it could not be.
+    /// Creates an error from what failed and why.
     pub fn new(doing: impl Into<String>, why: impl fmt::Display) -> Self {
         Self { doing: doing.into(), why: why.to_string() }
     }
 }
 
-/// The parameters of the template that the gateway itself answers with, from the settings that the functions have.
+/// Returns the template parameters that appear in the gateway's own responses, from the functions' settings.
 fn parameters(settings: &BTreeMap<String, String>) -> Vec<(&'static str, &str)> {
-    let of = |(parameter, setting)| Some((parameter, settings.get(setting).filter(|it| !it.is_empty())?.as_str()));
+    let of =
+        |(parameter, setting)| Some((parameter, settings.get(setting).filter(|value| !value.is_empty())?.as_str()));
     [("Realm", "HALLPASS_REALM"), ("BasicChallenge", "HALLPASS_BASIC_CHALLENGE")].into_iter().filter_map(of).collect()
 }
 
-/// The keyring of the data directory; the first start makes one.
+/// Reads the keyring of the data directory, or creates it on the first start.
 fn keyring(file: &Path, given: Option<&Text>) -> Result<Keyring, StartError> {
     let bad = |why: &dyn fmt::Display| StartError::new(format!("cannot use the keyring {}", file.display()), why);
     if let Some(given) = given {

@@ -1,8 +1,9 @@
-//! The certificates of the HTTPS server: an authority of one's own, made once, and a certificate for this machine.
+//! The certificates of the HTTPS server: a certificate authority, created once, and a server certificate for this
+//! machine.
 //!
-//! The authority does not expire and is good for nothing but this machine's own names, so that trusting `ca.pem` trusts
-//! nothing else. The certificate of the server is made anew before it ends. Private keys are readable by their owner
-//! only, and every file is there whole or not at all.
+//! The authority does not expire and is constrained to the names of this machine, so that trusting `ca.pem` trusts
+//! nothing else. The server certificate is replaced before it expires. Private keys are readable only by their owner, and
+//! every file is written atomically.
 
 use std::fmt;
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -26,42 +27,42 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
-/// What a client trusts: the certificate of the authority.
+/// The certificate of the authority, which clients trust.
 pub const CA: &str = "ca.pem";
 
 const CA_KEY: &str = "ca-key.pem";
 const LEAF: &str = "tls.pem";
 const LEAF_KEY: &str = "tls-key.pem";
 
-/// How long a server certificate counts. Some clients take none that counts for more than 825 days.
+/// The lifetime of a server certificate. Some clients reject certificates that are valid for more than 825 days.
 const LIFETIME: Span = Span::days(397);
 
-/// How long before its end a server certificate is made anew.
+/// How long before its expiry a server certificate is replaced.
 const MARGIN: Duration = Duration::from_hours(7 * 24);
 
-/// Why there are no certificates.
+/// Why the certificates cannot be used.
 #[derive(Debug)]
 pub enum CaError {
     /// A file or the directory cannot be read or written.
     File {
-        /// Which one.
+        /// Path of the file or directory.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A file is there and does not hold what it should; with all of `ca.pem` and `ca-key.pem` away, both are made anew.
+    /// The content of a file is invalid. If `ca.pem` or `ca-key.pem` is deleted, both are created again.
     Content {
-        /// Which one.
+        /// Path of the file.
         path: PathBuf,
-        /// What is the matter.
+        /// Description of the error.
         why: String,
     },
-    /// A certificate could not be made.
+    /// A certificate could not be created.
     Make(rcgen::Error),
 }
 
-/// The configuration of the HTTPS server, with the certificates in a directory that are made there as needed. `now` is
-/// in seconds of the Unix era.
+/// Returns the configuration of the HTTPS server, with the certificates of a directory. Missing and expiring certificates
+/// are created there. `now` is a Unix time in seconds.
 pub fn server_config(dir: &Path, now: u64) -> Result<Arc<ServerConfig>, CaError> {
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(0o700);
@@ -73,11 +74,11 @@ pub fn server_config(dir: &Path, now: u64) -> Result<Arc<ServerConfig>, CaError>
         return Ok(config);
     }
     make_leaf(dir, now)?;
-    load(dir, now)?.ok_or_else(|| content(dir, CA, "it is not the certificate of the key in ca-key.pem"))
+    load(dir, now)?.ok_or_else(|| content(dir, CA, "not the certificate of the key in ca-key.pem"))
 }
 
-/// The configuration with the certificate that is there, if it is one of the authority, is that of its key, and counts
-/// for long enough.
+/// Returns the configuration with the existing certificate, if it was issued by the authority, matches its key, and is
+/// valid for long enough.
 fn load(dir: &Path, now: u64) -> Result<Option<Arc<ServerConfig>>, CaError> {
     let authority = read(&dir.join(CA))?.unwrap_or_default();
     let authority = CertificateDer::from_pem_slice(&authority).map_err(|error| content(dir, CA, &error.to_string()))?;
@@ -92,13 +93,13 @@ fn load(dir: &Path, now: u64) -> Result<Option<Arc<ServerConfig>>, CaError> {
         .build()
         .map_err(|error| content(dir, CA, &error.to_string()))?;
     let now = Duration::from_secs(now);
-    let counts = |at: Duration| {
+    let is_valid = |at: Duration| {
         let name = ServerName::try_from("localhost");
         name.is_ok_and(|name| {
             verifier.verify_server_cert(&leaf, &[], &name, &[], UnixTime::since_unix_epoch(at)).is_ok()
         })
     };
-    if !counts(now) || !counts(now.saturating_add(MARGIN)) {
+    if !is_valid(now) || !is_valid(now.saturating_add(MARGIN)) {
         return Ok(None);
     }
     let config = ServerConfig::builder_with_provider(provider)
@@ -128,7 +129,8 @@ fn make_leaf(dir: &Path, now: u64) -> Result<(), CaError> {
     write(&dir.join(LEAF), &certificate.pem(), 0o644)
 }
 
-/// The authority. RFC 5280 (4.1.2.5) has this end for a certificate that has none.
+/// Returns the parameters of the authority. Its expiry is the one that RFC 5280 (4.1.2.5) assigns to a certificate
+/// without an expiry.
 fn authority(now: u64) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, "Hallpass on this machine");
@@ -163,13 +165,13 @@ fn leaf(now: u64) -> Result<CertificateParams, rcgen::Error> {
     Ok(params)
 }
 
-/// A day ago, for clocks that are a little behind.
+/// Returns the time one day ago, so that clocks that are slightly behind accept the certificate.
 fn yesterday(now: u64) -> OffsetDateTime {
     let now = i64::try_from(now).ok().and_then(|now| OffsetDateTime::from_unix_timestamp(now).ok());
     now.unwrap_or(OffsetDateTime::UNIX_EPOCH).saturating_sub(Span::days(1))
 }
 
-/// What a file holds, if it is there.
+/// Reads a file if it exists.
 fn read(path: &Path) -> Result<Option<Vec<u8>>, CaError> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
@@ -178,19 +180,19 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, CaError> {
     }
 }
 
-/// Writes a file beside its place and then moves it there.
+/// Writes a file under a temporary name, and then renames it.
 fn write(path: &Path, text: &str, mode: u32) -> Result<(), CaError> {
-    let beside = path.with_extension("new");
+    let temporary = path.with_extension("new");
     let written = || {
-        // One that an earlier start left behind may have been anybody's.
-        match fs::remove_file(&beside) {
+        // A file left behind by an earlier start can have another owner and mode.
+        match fs::remove_file(&temporary) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
         }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
-        fs::rename(&beside, path)
+        fs::rename(&temporary, path)
     };
     written().map_err(|source| CaError::File { path: path.to_owned(), source })
 }
@@ -202,9 +204,9 @@ fn content(dir: &Path, name: &str, why: &str) -> CaError {
 impl fmt::Display for CaError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File { path, .. } => write!(f, "{} cannot be used", path.display()),
+            Self::File { path, .. } => write!(f, "cannot use {}", path.display()),
             Self::Content { path, why } => write!(f, "{}: {why}", path.display()),
-            Self::Make(_) => f.write_str("a certificate could not be made"),
+            Self::Make(_) => f.write_str("cannot create a certificate"),
         }
     }
 }

@@ -1,10 +1,10 @@
-//! The users of a fresh dev stack.
+//! The users of a new development stack.
 
 use login::password;
 use store::{Failure, Store, management::NewUser};
 use token::Scope;
 
-/// The id of the application's account.
+/// The ID of the application account.
 pub const APP_USER: &str = "4";
 
 struct Demo {
@@ -24,15 +24,15 @@ const USERS: [Demo; 4] = [
         permissions: &["ROLE_USER", "ROLE_ADMIN"],
         is_app: false,
     },
-    // A directory user: the password is somewhere else.
+    // An external user: the password is kept elsewhere.
     Demo { id: "3", username: "ldap_user", password: None, permissions: &["ROLE_USER"], is_app: false },
     Demo { id: APP_USER, username: "ci-bot", password: None, permissions: &["ROLE_USER"], is_app: true },
 ];
 
-/// Adds the demo users, if there are no users yet. `salt` is for their passwords, which everybody knows anyway.
+/// Adds the demo users if no user exists. `salt` is shared by their passwords, which are public.
 ///
 /// # Errors
-/// When the store fails.
+/// Returns a [`Failure`] if the users cannot be read or written.
 pub async fn add(store: &Store, salt: [u8; 16], token_generation: u32) -> Result<(), Failure> {
     const DOING: &str = "adding the demo users";
     if !store.all_users().await?.is_empty() {
@@ -42,12 +42,12 @@ pub async fn add(store: &Store, salt: [u8; 16], token_generation: u32) -> Result
         let bad = |what: &'static str| Failure::new(DOING, what);
         let permissions = permissions.iter().map(|name| name.parse()).collect::<Result<Scope, _>>();
         let user = NewUser {
-            id: id.parse().map_err(|_| bad("an id is wrong"))?,
+            id: id.parse().map_err(|_| bad("a user ID is invalid"))?,
             username: username.to_owned(),
             full_name: None,
             is_app,
             password_hash: password.and_then(|password| password::hash(password, salt)),
-            permissions: permissions.map_err(|_| bad("a permission is wrong"))?,
+            permissions: permissions.map_err(|_| bad("a permission is invalid"))?,
             token_generation,
         };
         // The table has no user yet, and no other process writes to it.

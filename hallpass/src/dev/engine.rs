@@ -1,5 +1,5 @@
-//! The embedded DynamoDB engine, on a loopback port, so that the functions reach it through the AWS SDK as they reach
-//! AWS. It has a thread and a runtime of its own, because the database blocks.
+//! The embedded DynamoDB engine. It listens on a loopback port, so that the functions use it through the AWS SDK as they
+//! use AWS. It has its own thread and runtime because the database blocks.
 
 use std::{net::SocketAddr, thread::JoinHandle};
 
@@ -35,40 +35,40 @@ pub struct Engine {
     thread: Option<JoinHandle<()>>,
 }
 
-/// The database behind an engine, for what AWS does by itself: streams and TTL.
+/// The database of an engine, for the background work of AWS: streams and TTL.
 #[derive(Clone)]
 pub struct Handle(Database);
 
-/// A part of a table's stream.
+/// A batch of records of a table's stream.
 #[derive(Debug)]
 pub struct Batch {
-    /// The records, each as Lambda gets it.
+    /// The records, in the form in which Lambda passes them to a function.
     pub records: Vec<Value>,
-    /// The sequence number of the last one, if there is one.
+    /// The sequence number of the last record, or `None` if the batch is empty.
     pub last: Option<String>,
 }
 
 impl Engine {
-    /// Starts an engine for tests, which answers every caller, and makes the tables that are not there yet.
+    /// Starts an engine for tests, which accepts every caller, and creates missing tables.
     ///
     /// # Errors
-    /// When a table cannot be made or no port is free.
+    /// Returns a [`StartError`] if a table cannot be created or no port is free.
     pub fn start(database: Database, tables: &[Table]) -> Result<Self, StartError> {
-        make_tables(&database, tables)?;
+        create_tables(&database, tables)?;
         Self::serve(database, None)
     }
 
-    /// Starts an engine that answers only whom the guard lets in, and makes the tables that are not there yet.
+    /// Starts an engine that accepts only the callers that the guard accepts, and creates missing tables.
     ///
     /// # Errors
-    /// When a table cannot be made or no port is free.
+    /// Returns a [`StartError`] if a table cannot be created or no port is free.
     pub fn start_guarded(database: Database, tables: &[Table], guard: Guard) -> Result<Self, StartError> {
-        make_tables(&database, tables)?;
+        create_tables(&database, tables)?;
         Self::serve(database, Some(guard))
     }
 
     fn serve(database: Database, guard: Option<Guard>) -> Result<Self, StartError> {
-        let io = |error: std::io::Error| StartError::new("cannot start the engine", error.to_string());
+        let io = |error: std::io::Error| StartError::new("cannot start the database", error.to_string());
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(io)?;
         listener.set_nonblocking(true).map_err(io)?;
         let address = listener.local_addr().map_err(io)?;
@@ -77,20 +77,20 @@ impl Engine {
         let served = database.clone();
         let serve = move || {
             runtime.block_on(async move {
-                let until = async move {
+                let shutdown = async move {
                     let _ = stopped.await;
                 };
                 let outcome = match (TcpListener::from_std(listener), guard) {
                     (Ok(listener), Some(guard)) => {
-                        let answer = move |call| operations::answer(&served, &call);
-                        guard::serve(listener, guard, operations::LARGEST, answer, until).await;
+                        let respond = move |call| operations::respond(&served, &call);
+                        guard::serve(listener, guard, operations::MAX_REQUEST_LENGTH, respond, shutdown).await;
                         Ok(())
                     }
-                    (Ok(listener), None) => dynoxide::server::serve_with_shutdown(listener, served, until).await,
+                    (Ok(listener), None) => dynoxide::server::serve_with_shutdown(listener, served, shutdown).await,
                     (Err(error), _) => Err(error.to_string()),
                 };
                 if let Err(error) = outcome {
-                    tracing::error!(target: TARGET, error, "the engine stopped");
+                    tracing::error!(target: TARGET, error, "the database stopped");
                 }
             });
         };
@@ -98,22 +98,22 @@ impl Engine {
         Ok(Self { address, database: Handle(database), stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Where it answers.
+    /// Returns the URL of the engine.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The database itself.
+    /// Returns a handle to the database.
     pub fn database(&self) -> Handle {
         self.database.clone()
     }
 }
 
-/// Makes the tables that are not there yet.
-fn make_tables(database: &Database, tables: &[Table]) -> Result<(), StartError> {
-    let failed = |error: DynoxideError| StartError::new("cannot make the tables", error.to_string());
+/// Creates missing tables.
+fn create_tables(database: &Database, tables: &[Table]) -> Result<(), StartError> {
+    let failed = |error: DynoxideError| StartError::new("cannot create the tables", error.to_string());
     for table in tables {
-        let bad = |error: serde_json::Error| StartError::new("cannot make the tables", error.to_string());
+        let bad = |error: serde_json::Error| StartError::new("cannot create the tables", error.to_string());
         let request: CreateTableRequest = serde_json::from_value(table.create.clone()).map_err(bad)?;
         match database.create_table(request) {
             Ok(_) | Err(DynoxideError::ResourceInUseException(_)) => {}
@@ -136,16 +136,16 @@ impl Drop for Engine {
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }
-        // Connections that are kept alive would hold the thread; the process or the test ends without it.
+        // Do not join the thread: open connections would keep it running.
         drop(self.thread.take());
     }
 }
 
 impl Handle {
-    /// Up to `limit` records of this table's stream, after the one with this sequence number or from the beginning.
+    /// Returns up to `limit` records of the table's stream, after this sequence number or from the beginning.
     ///
     /// # Errors
-    /// When the engine fails or the table has no stream.
+    /// Returns a message if the stream cannot be read or the table has none.
     pub fn stream_after(&self, table: &str, after: Option<&str>, limit: usize) -> Result<Batch, String> {
         let text = |error: DynoxideError| error.to_string();
         let request = ListStreamsRequest { table_name: Some(table.to_owned()), ..ListStreamsRequest::default() };
@@ -178,10 +178,10 @@ impl Handle {
         Ok(batch)
     }
 
-    /// Removes what TTL says, as DynamoDB does within days.
+    /// Deletes expired items, which DynamoDB does within days, and returns their number.
     ///
     /// # Errors
-    /// When the engine fails.
+    /// Returns a message if the items cannot be read or deleted.
     pub fn sweep_ttl(&self) -> Result<usize, String> {
         self.0.sweep_ttl().map_err(|error| error.to_string())
     }

@@ -1,4 +1,4 @@
-//! The files of a data directory. Those with a secret are for their owner alone, and are written whole or not at all.
+//! The files of a data directory. Files with secrets are readable only by their owner, and are written atomically.
 
 use std::{
     fs::{self, File, OpenOptions, Permissions},
@@ -13,32 +13,32 @@ use super::StartError;
 pub const DATABASE: &str = "dynamodb.sqlite";
 /// The keyring.
 pub const RING: &str = "keys.json";
-/// How far the user stream has been dealt with.
+/// The position up to which the user stream was delivered.
 pub const POSITION: &str = "stream-position";
-/// How a command finds the running stack.
+/// The file by which a command finds the running stack.
 pub const STACK: &str = "stack.json";
 const LOCK: &str = "lock";
-/// The files that the engine keeps next to its database while it runs.
-const BESIDE: [&str; 2] = ["dynamodb.sqlite-wal", "dynamodb.sqlite-shm"];
+/// The files that SQLite keeps next to the database while it is open.
+const DATABASE_FILES: [&str; 2] = ["dynamodb.sqlite-wal", "dynamodb.sqlite-shm"];
 
-/// A data directory that no other stack uses.
+/// A locked data directory.
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
-    /// The lock goes with the process, however it ends.
+    /// The operating system releases the lock when the process exits, even after a crash.
     _lock: File,
 }
 
 impl DataDir {
-    /// Opens a data directory, which is made if it is not there. `fresh` empties it first, but for the certificates,
-    /// which clients may have been told about.
+    /// Opens a data directory, and creates it if it does not exist. `fresh` first deletes its files, except the
+    /// certificates, which clients may trust.
     ///
     /// # Errors
-    /// When it cannot be read or written, or another stack uses it.
+    /// Returns a [`StartError`] if the directory cannot be read or written, or another stack uses it.
     pub fn open(path: &Path, fresh: bool) -> Result<Self, StartError> {
         let failed = |error: io::Error| StartError::new(format!("cannot use {}", path.display()), error.to_string());
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
-        // A directory that holds something else, such as a home, is left as it is.
+        // Keep the mode of a directory with other content, such as a home directory.
         if path.join(LOCK).exists() || fs::read_dir(path).map_err(failed)?.next().is_none() {
             fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(failed)?;
         }
@@ -48,32 +48,31 @@ impl DataDir {
             return Err(StartError::new(format!("cannot use {}", path.display()), "another `hallpass dev` uses it"));
         }
         if fresh {
-            for file in [DATABASE, RING, POSITION, STACK].iter().chain(&BESIDE) {
+            for file in [DATABASE, RING, POSITION, STACK].iter().chain(&DATABASE_FILES) {
                 remove(&path.join(file)).map_err(failed)?;
             }
         }
-        // SQLite makes its files readable for every user, but gives those next to the database the mode of the
-        // database.
-        let made = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path.join(DATABASE));
-        made.map_err(failed)?;
-        for file in [DATABASE, RING, POSITION, STACK].iter().chain(&BESIDE) {
+        // SQLite creates files that every user can read, but gives its other files the mode of the database file.
+        let created = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path.join(DATABASE));
+        created.map_err(failed)?;
+        for file in [DATABASE, RING, POSITION, STACK].iter().chain(&DATABASE_FILES) {
             make_private(&path.join(file)).map_err(failed)?;
         }
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
-    /// The path of a file in it.
+    /// Returns the path of a file in the directory.
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
-    /// The directory.
+    /// Returns the path of the directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
-/// Takes a file that is there away from everybody but its owner.
+/// Makes a file, if it exists, accessible only to its owner.
 fn make_private(path: &Path) -> io::Result<()> {
     match fs::set_permissions(path, Permissions::from_mode(0o600)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -81,10 +80,10 @@ fn make_private(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Reads a file, if it is there.
+/// Reads a file. Returns `None` if it does not exist.
 ///
 /// # Errors
-/// When it is there and cannot be read.
+/// Returns an [`io::Error`] if the file exists but cannot be read.
 pub fn read(path: &Path) -> io::Result<Option<String>> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
@@ -93,10 +92,10 @@ pub fn read(path: &Path) -> io::Result<Option<String>> {
     }
 }
 
-/// Writes a file for its owner alone, whole or not at all.
+/// Writes a file atomically, accessible only to its owner.
 ///
 /// # Errors
-/// When it cannot be written.
+/// Returns an [`io::Error`] if the file cannot be written.
 pub fn write_private(path: &Path, text: &str) -> io::Result<()> {
     let part = path.with_extension("part");
     remove(&part)?;
@@ -106,10 +105,10 @@ pub fn write_private(path: &Path, text: &str) -> io::Result<()> {
     fs::rename(&part, path)
 }
 
-/// Removes a file, if it is there.
+/// Removes a file if it exists.
 ///
 /// # Errors
-/// When it is there and cannot be removed.
+/// Returns an [`io::Error`] if the file exists but cannot be removed.
 pub fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

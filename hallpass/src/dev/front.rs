@@ -1,8 +1,7 @@
-//! The HTTPS server in front of the gateway: sockets, TLS and HTTP/1.1, and nothing about the API.
+//! The HTTPS server in front of the gateway: sockets, TLS and HTTP/1.1. It knows nothing about the API.
 //!
-//! It promises that a client can only ever harm its own connection: every wait on a client has an end, the number of
-//! connections has one, and the garbage of one is dropped without a word. What API Gateway does with HTTP/2 is not
-//! here.
+//! A client can only affect its own connection: every wait on a client has a timeout, the number of connections is
+//! limited, and malformed input closes the connection. HTTP/2, which API Gateway offers, is not supported.
 
 use std::convert::Infallible;
 use std::future::{Future, pending};
@@ -32,25 +31,25 @@ use http::uri::Authority;
 use crate::dev::gateway::{Gateway, MAX_BODY};
 use crate::dev::guard;
 
-/// How many connections are served at once; the next ones wait.
-const CONNECTIONS: usize = 256;
+/// The maximum number of concurrent connections; further ones wait.
+const MAX_CONNECTIONS: usize = 256;
 
-/// How long a client may take over the TLS handshake.
-const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+/// The time limit for the TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a client may take to send a head, and how long a connection may idle.
-const HEAD_LIMIT: Duration = Duration::from_secs(30);
+/// The time limit for the head of a request, and for an idle connection.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a client may take to send a body.
-const BODY_LIMIT: Duration = Duration::from_secs(30);
+/// The time limit for the body of a request.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long the requests under way have when the server stops.
-const STOP_LIMIT: Duration = Duration::from_secs(5);
+/// The time that requests in progress have to complete when the server stops.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long to wait when no connection can be taken, for lack of file handles, say.
+/// The pause after a connection cannot be accepted, for example because no file handles are free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves a gateway until `shutdown` ends, then lets the requests under way end, for a few seconds.
+/// Serves a gateway until `shutdown` completes, then waits up to [`STOP_TIMEOUT`] for requests in progress.
 pub async fn serve(
     listener: TcpListener,
     tls: Arc<ServerConfig>,
@@ -58,14 +57,14 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) {
     let acceptor = TlsAcceptor::from(tls);
-    let permits = Arc::new(Semaphore::new(CONNECTIONS));
+    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let (stop, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
         tokio::select! {
             () = &mut shutdown => break,
-            // Nothing is left to say about a connection that ended; taking it off the set is all.
+            // Remove a finished connection from the set.
             Some(_) = connections.join_next() => {}
             (permit, stream, peer) = accept(&listener, &permits) => {
                 let connection = connection(acceptor.clone(), stream, peer, Arc::clone(&gateway), stopping.clone());
@@ -79,15 +78,15 @@ pub async fn serve(
     drop(listener);
     stop.send_replace(true);
     let ended = async { while connections.join_next().await.is_some() {} };
-    if timeout(STOP_LIMIT, ended).await.is_err() {
+    if timeout(STOP_TIMEOUT, ended).await.is_err() {
         connections.shutdown().await;
     }
 }
 
-/// The next connection, when there is room for one.
+/// Waits until a connection can be served, and accepts the next one.
 async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> (OwnedSemaphorePermit, TcpStream, SocketAddr) {
     loop {
-        // The semaphore is never closed, so that there is always a permit at last.
+        // The semaphore is never closed, so this always succeeds.
         let Ok(permit) = Arc::clone(permits).acquire_owned().await else { pending().await };
         match listener.accept().await {
             Ok((stream, peer)) => return (permit, stream, peer),
@@ -98,7 +97,7 @@ async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> (OwnedSemap
     }
 }
 
-/// One client, from the handshake to the end. Its errors are its own.
+/// Serves one connection from the handshake to its end. Errors close the connection.
 async fn connection(
     acceptor: TlsAcceptor,
     stream: TcpStream,
@@ -107,10 +106,10 @@ async fn connection(
     mut stopping: watch::Receiver<bool>,
 ) {
     let _unset = stream.set_nodelay(true);
-    let Ok(Ok(stream)) = timeout(HANDSHAKE_LIMIT, acceptor.accept(stream)).await else { return };
+    let Ok(Ok(stream)) = timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await else { return };
     let service = service_fn(move |request| respond(Arc::clone(&gateway), request, peer));
     let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
+    server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     let mut serving = pin!(server.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         _ = serving.as_mut() => true,
@@ -133,20 +132,20 @@ async fn respond(
         *response.status_mut() = StatusCode::MISDIRECTED_REQUEST;
         return Ok(response);
     }
-    let body = timeout(BODY_LIMIT, read(body)).await??;
+    let body = timeout(BODY_TIMEOUT, read(body)).await??;
     let mut response = gateway.answer(Request::from_parts(head, body), peer.ip().to_canonical()).await;
-    // A browser would keep to HTTPS on every port of this name, where other things are developed over HTTP.
+    // A browser would otherwise require HTTPS on every port of localhost, where other projects use HTTP.
     response.headers_mut().remove(STRICT_TRANSPORT_SECURITY);
     Ok(response.map(Full::new))
 }
 
-/// Whether this `Host` is a name of some other machine, which a page may have made to mean this one (DNS rebinding). What is
-/// no host at all is the gateway's to reject.
+/// Returns whether this `Host` names another machine, which a web page can resolve to this one (DNS rebinding). The
+/// gateway rejects an invalid `Host`.
 fn is_elsewhere(host: &[u8]) -> bool {
     Authority::try_from(host).is_ok_and(|host| !guard::is_local(host.host()))
 }
 
-/// A body; of one that is too large, enough for the gateway to see that it is.
+/// Reads a body. Stops after [`MAX_BODY`], so that the gateway can reject a larger one.
 async fn read(mut body: Incoming) -> Result<Bytes, io::Error> {
     let mut whole = Vec::new();
     while let Some(frame) = body.frame().await {
@@ -185,7 +184,7 @@ mod tests {
 
     const NOW: u64 = 1_800_000_000;
 
-    /// The client's clock, which stands still.
+    /// A clock for the client that stands still.
     #[derive(Debug)]
     struct Still;
 
@@ -195,7 +194,7 @@ mod tests {
         }
     }
 
-    /// The API of this project, whose one function says which path it was told.
+    /// Returns the API of this project, with functions that respond with the path and body of the request.
     fn gateway() -> Arc<Gateway> {
         let template = Template::parse(include_str!("../../../template.yaml")).unwrap();
         let options = Options {
@@ -222,13 +221,13 @@ mod tests {
         TlsConnector::from(Arc::new(config)).connect(ServerName::from(at.ip()), stream).await.unwrap()
     }
 
-    /// Sends bytes on a connection of its own and gives back the whole answer.
+    /// Sends bytes on a new connection, and returns the whole response.
     async fn exchange(ca: &[u8], at: SocketAddr, sent: &str) -> String {
         let mut stream = client(ca, at).await;
         stream.write_all(sent.as_bytes()).await.unwrap();
-        let mut answer = Vec::new();
-        let _closed = stream.read_to_end(&mut answer).await;
-        String::from_utf8(answer).unwrap()
+        let mut response = Vec::new();
+        let _closed = stream.read_to_end(&mut response).await;
+        String::from_utf8(response).unwrap()
     }
 
     #[tokio::test]
@@ -243,16 +242,17 @@ mod tests {
         let server = tokio::spawn(serve(listener, tls, gateway(), async { stopped.await.unwrap_or_default() }));
 
         let get = "GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-        let answer = exchange(&ca, at, get).await;
-        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("Console /healthz null"), "{answer}");
+        let response = exchange(&ca, at, get).await;
+        assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
+        assert!(response.ends_with("Console /healthz null"), "{response}");
 
         let elsewhere = get.replace("localhost", "evil.example");
         assert!(exchange(&ca, at, &elsewhere).await.starts_with("HTTP/1.1 421 "));
 
         let post = "POST /tokens HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 2\r\n\r\nhi";
-        let answer = exchange(&ca, at, post).await;
-        // Every body travels as base64, because the template takes all media types for binary.
-        assert!(answer.ends_with("Generate /tokens \"aGk=\""), "{answer}");
+        let response = exchange(&ca, at, post).await;
+        // Every body is passed as base64 because the template declares all media types as binary.
+        assert!(response.ends_with("Generate /tokens \"aGk=\""), "{response}");
 
         let mut plain = TcpStream::connect(at).await.unwrap();
         plain.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
@@ -260,13 +260,13 @@ mod tests {
         let _reset = plain.read_to_end(&mut alert).await;
         let garbage = exchange(&ca, at, "\u{1}\u{2}\r\n\r\n").await;
         assert!(garbage.is_empty() || garbage.starts_with("HTTP/1.1 400"), "{garbage}");
-        let answer = exchange(&ca, at, get).await;
-        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "it goes on after garbage: {answer}");
+        let response = exchange(&ca, at, get).await;
+        assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "the server stopped after garbage: {response}");
 
         let idle = Mutex::new(client(&ca, at).await);
         stop.send(()).unwrap();
         server.await.unwrap();
-        assert!(TcpStream::connect(at).await.is_err(), "nobody listens any more");
+        assert!(TcpStream::connect(at).await.is_err(), "the port is still open");
         drop(idle);
     }
 }

@@ -1,4 +1,4 @@
-//! The five functions, invoked as Lambda invokes them: an event in, an answer or an error message out.
+//! The five functions, invoked as Lambda invokes them: they take an event, and return a response or an error message.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -19,10 +19,10 @@ use super::{
     template::Template,
 };
 
-/// The time, as an argument: the clock of this machine, or a test's.
+/// A clock: this machine's, or a test's.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// The functions of the template, wired with the environment that the template gives each of them.
+/// The functions of the template, each with the environment that the template defines for it.
 #[derive(Clone)]
 pub struct Functions {
     verify_authorizer: Arc<Authorizer>,
@@ -34,10 +34,10 @@ pub struct Functions {
 }
 
 impl Functions {
-    /// Wires the functions. `overrides` stand in front of what the template says.
+    /// Creates the functions. `overrides` take precedence over the environment in the template.
     ///
     /// # Errors
-    /// Names the first setting that makes no sense.
+    /// Returns a [`StartError`] that names the first invalid setting.
     pub fn new(template: &Template, overrides: &BTreeMap<String, String>, clock: Clock) -> Result<Self, StartError> {
         let service = |function: &str| with_environment(template, overrides, function, Service::new);
         let authorizer = |lookup: Lookup<'_>| Authorizer::new(Service::new(lookup)?, lookup);
@@ -55,27 +55,28 @@ impl Functions {
         })
     }
 
-    /// What calls a function by its logical id. A panic in a function is a failed invocation, as on Lambda.
+    /// Returns a closure that invokes a function by its logical ID. A panic in a function is a failed invocation, as on
+    /// Lambda.
     pub fn invoke(&self) -> Invoke {
         let functions = self.clone();
         Arc::new(move |function, event| {
             let (functions, function) = (functions.clone(), function.to_owned());
             let invocation = tokio::spawn(async move { functions.call(&function, event).await });
-            let ending: FunctionFuture = Box::pin(async move {
+            let outcome: FunctionFuture = Box::pin(async move {
                 invocation.await.unwrap_or_else(|_| Err(FunctionError { message: "the function panicked".to_owned() }))
             });
-            ending
+            outcome
         })
     }
 
-    /// The clock of all of them.
+    /// Returns the clock of the functions.
     pub fn clock(&self) -> Clock {
         Arc::clone(&self.clock)
     }
 
     async fn call(&self, function: &str, event: Value) -> Result<Value, FunctionError> {
         let now = (self.clock)();
-        let answer = match function {
+        let response = match function {
             "VerifyAuthorizer" => return serialized(self.verify_authorizer.handle(parsed(event)?, now).await),
             "Prune" => return serialized(self.prune.handle(parsed(event)?, now, &|| true).await),
             "Generate" => {
@@ -96,9 +97,9 @@ impl Functions {
                     |request| async move { console::handle(service, &request, now, entropy::randomness()).await };
                 gateway::invoke(event, handle).await
             }
-            other => return Err(FunctionError { message: format!("there is no function {other}") }),
+            other => return Err(FunctionError { message: format!("no function has the logical ID {other}") }),
         };
-        answer.map_err(|failure| FunctionError { message: failure.report() })
+        response.map_err(|failure| FunctionError { message: failure.report() })
     }
 }
 
@@ -118,8 +119,8 @@ fn parsed<T: serde::de::DeserializeOwned>(event: Value) -> Result<T, FunctionErr
 }
 
 fn serialized<T: Serialize, E: Into<Diagnostic>>(outcome: Result<T, E>) -> Result<Value, FunctionError> {
-    let answer = outcome.map_err(|error| FunctionError { message: error.into().error_message })?;
-    serde_json::to_value(answer).map_err(|error| FunctionError { message: error.to_string() })
+    let response = outcome.map_err(|error| FunctionError { message: error.into().error_message })?;
+    serde_json::to_value(response).map_err(|error| FunctionError { message: error.to_string() })
 }
 
 impl std::fmt::Debug for Functions {

@@ -1,12 +1,13 @@
-//! The local stand-in for an API Gateway REST API: what API Gateway does with a request, and no more.
+//! A local emulator of an API Gateway REST API.
 //!
-//! A request goes straight down: `call` what arrived, `route` who answers it, `authorizer` who may decide and
-//! what was decided before, `policy` what the decision allows, `proxy` what the function is told and what its
-//! answer becomes. Whatever ends early is a `response::Rejection`.
+//! A request passes through these modules in order: `call` parses it, `route` finds its function and authorizer,
+//! `authorizer` calls the authorizer or uses a cached decision, `policy` evaluates the decision, and `proxy` builds the
+//! event of the function and the response to the client. A request that is rejected on the way becomes a
+//! `response::Rejection`.
 //!
-//! The differences from API Gateway that are known: throttling, usage plans, request validation, response caching,
-//! compression and CORS preflight answers are not there; header names arrive as those of an HTTP/2 client do, in small
-//! letters; the 6 MB that Lambda takes and gives are not counted.
+//! Known differences from API Gateway: throttling, usage plans, request validation, response caching, compression and
+//! CORS preflight responses are not implemented; header names are in lower case, as those of an HTTP/2 client; Lambda's
+//! payload limit of 6 MB is not enforced.
 
 mod authorizer;
 mod call;
@@ -40,16 +41,16 @@ use crate::dev::template::{Authorizer, Template, TemplateError};
 /// ([quotas](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html)).
 pub const MAX_BODY: usize = 10 * 1024 * 1024;
 
-/// How long a function may take to answer (quotas).
-const INTEGRATION_LIMIT: Duration = Duration::from_secs(29);
+/// The time limit for a function (quotas).
+const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(29);
 
-/// How long an authorizer may take to decide.
-const AUTHORIZER_LIMIT: Duration = Duration::from_secs(10);
+/// The time limit for an authorizer.
+const AUTHORIZER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The answer of a function, when it comes.
+/// A future of a function's response.
 pub type FunctionFuture = Pin<Box<dyn Future<Output = Result<Value, FunctionError>> + Send>>;
 
-/// What calls a function by its logical id.
+/// A closure that invokes a function by its logical ID.
 pub type Invoke = Arc<dyn Fn(&str, Value) -> FunctionFuture + Send + Sync>;
 
 /// The failure of a function.
@@ -59,20 +60,20 @@ pub struct FunctionError {
     pub message: String,
 }
 
-/// What a gateway needs besides the template.
+/// The options of a gateway that the template does not contain.
 #[derive(Clone)]
 pub struct Options {
-    /// How long every authorizer's answer is kept, in place of what the template says; 0 is not at all.
+    /// How long authorizer responses are cached. Overrides the template; 0 turns the cache off.
     pub cache_seconds: Option<u32>,
-    /// Where the API is mounted: nothing, or a slash and the name of the stage.
+    /// The path under which the API is mounted: empty, or a slash and the name of the stage.
     pub base_path: String,
-    /// The time, in seconds of the Unix era.
+    /// Returns the Unix time in seconds.
     pub clock: Arc<dyn Fn() -> u64 + Send + Sync>,
-    /// Calls a function.
+    /// Invokes a function.
     pub invoke: Invoke,
 }
 
-/// An API, ready to answer.
+/// An API.
 pub struct Gateway {
     routes: Routes,
     authorizers: BTreeMap<String, Authorizer>,
@@ -86,7 +87,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// The API of a template.
+    /// Creates the API of a template.
     pub fn new(template: &Template, mut options: Options) -> Result<Self, TemplateError> {
         options.base_path.truncate(options.base_path.trim_end_matches('/').len());
         let stage = match options.base_path.strip_prefix('/') {
@@ -102,11 +103,11 @@ impl Gateway {
             options,
             cache: Cache::default(),
             requests: AtomicU64::new(0),
-            limit: INTEGRATION_LIMIT,
+            limit: INTEGRATION_TIMEOUT,
         })
     }
 
-    /// Answers a request, whatever happens.
+    /// Responds to a request. Every failure becomes a response.
     pub async fn answer(&self, request: Request<Bytes>, source_ip: IpAddr) -> Response<Bytes> {
         let id = self.next_id();
         match self.forward(&id, request, source_ip).await {
@@ -127,15 +128,15 @@ impl Gateway {
             self.routes.find(&call.method, &call.path).ok_or(Rejection::of(Kind::MissingAuthenticationToken))?;
         let verdict = self.authorize(&call, &matched).await?;
         let event = proxy::event(&call, &matched, verdict.as_deref(), &self.binary);
-        let answer = match timeout(self.limit, (self.options.invoke)(&matched.target.function, event)).await {
-            Ok(Ok(answer)) => answer,
+        let output = match timeout(self.limit, (self.options.invoke)(&matched.target.function, event)).await {
+            Ok(Ok(output)) => output,
             Ok(Err(_)) => return Err(Rejection::of(Kind::BadIntegration)),
             Err(_) => return Err(Rejection::of(Kind::IntegrationTimeout)),
         };
-        proxy::answer(answer, &call, &self.binary)
+        proxy::response(output, &call, &self.binary)
     }
 
-    /// Who the caller is, for a route with an authorizer; nobody, for one without.
+    /// Authorizes a call. Returns the authorizer's verdict, or `None` for a route without an authorizer.
     async fn authorize(&self, call: &Call, matched: &Matched<'_>) -> Result<Option<Arc<Verdict>>, Rejection> {
         let Some(name) = &matched.target.authorizer else { return Ok(None) };
         let authorizer = self.authorizers.get(name).ok_or(Rejection::of(Kind::AuthorizerConfigurationError))?;
@@ -162,16 +163,16 @@ impl Gateway {
         }
     }
 
-    /// Asks an authorizer. Only the error `Unauthorized`, to the letter, is the caller's fault.
+    /// Calls an authorizer. Only an error that is exactly `Unauthorized` gives a 401.
     async fn decide(&self, function: &str, event: Value) -> Result<Verdict, Rejection> {
-        match timeout(AUTHORIZER_LIMIT, (self.options.invoke)(function, event)).await {
+        match timeout(AUTHORIZER_TIMEOUT, (self.options.invoke)(function, event)).await {
             Ok(Ok(result)) => Verdict::read(&result).ok_or(Rejection::of(Kind::AuthorizerConfigurationError)),
             Ok(Err(error)) if error.message == "Unauthorized" => Err(Rejection::of(Kind::Unauthorized)),
             Ok(Err(_)) | Err(_) => Err(Rejection::of(Kind::AuthorizerFailure)),
         }
     }
 
-    /// A request id that no other request of this process has; it only looks like the random ones of AWS.
+    /// Returns a request ID that is unique in this process. It has the form of AWS's but is not random.
     fn next_id(&self) -> String {
         let count = self.requests.fetch_add(1, Ordering::Relaxed);
         let digits = format!("{count:012x}");

@@ -1,9 +1,9 @@
-//! What listens on this machine for one stack alone.
+//! Protects the AWS emulators of a stack from other programs and from browsers.
 //!
-//! Every program of the machine reaches a loopback port, and so does every web page that is open in its browser. So the
-//! stand-ins of AWS answer only callers that name the access key of this start, which lies in a file for its owner
-//! alone, and never a browser: no page may read an answer, and a foreign name that suddenly resolves to this machine
-//! (DNS rebinding) is rejected.
+//! Every program on the machine can reach a loopback port, and so can every web page in its browser. The emulators
+//! therefore accept only callers that name the access key of this start, which is in a file that only its owner can read.
+//! They reject browsers by the `Origin` header, and requests for a foreign host name that resolves to this machine (DNS
+//! rebinding).
 
 use std::{convert::Infallible, fmt, future::Future, pin::pin, sync::Arc};
 
@@ -25,28 +25,28 @@ use tokio::net::TcpListener;
 
 use super::StartError;
 
-/// Who may call a stand-in.
+/// Accepts or rejects the callers of an emulator.
 pub struct Guard {
-    /// What a signature of this stack's access key begins with.
+    /// The part of a signature header that names this stack's access key.
     credential: String,
 }
 
-/// The credentials of one start.
+/// The AWS credentials of one start.
 pub(super) struct Credentials {
     pub(super) access_key_id: String,
     pub(super) secret_access_key: String,
 }
 
-/// A request that the guard let through.
+/// A request that the guard accepted.
 pub(super) struct Call {
-    /// `X-Amz-Target`: an API and its operation.
+    /// The value of `X-Amz-Target`: an API and an operation.
     pub(super) target: String,
     /// The body.
     pub(super) body: Bytes,
 }
 
 impl Credentials {
-    /// New random credentials.
+    /// Generates random credentials.
     pub(super) fn random() -> Result<Self, StartError> {
         let random = || {
             let bytes: [u8; 16] =
@@ -58,41 +58,40 @@ impl Credentials {
 }
 
 impl Guard {
-    /// A guard that lets in who names this access key.
+    /// Creates a guard that accepts callers that name this access key.
     pub fn new(access_key_id: &str) -> Self {
         Self { credential: format!("Credential={access_key_id}/") }
     }
 
-    /// The answer to a request that is not let in.
+    /// Returns the response to a rejected request, or `None` if the request is accepted.
     fn rejection(&self, headers: &HeaderMap) -> Option<Response<Full<Bytes>>> {
         if !is_of_this_machine(headers) {
             return Some(empty(StatusCode::MISDIRECTED_REQUEST));
         }
-        // Only browsers send it.
+        // Only browsers send this header.
         if headers.contains_key(ORIGIN) {
             return Some(empty(StatusCode::FORBIDDEN));
         }
         let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let is_known = authorization.contains(&self.credential);
-        (!is_known).then(|| reject("AccessDeniedException", "this is not the access key of this stack"))
+        (!is_known).then(|| reject("AccessDeniedException", "the access key is not the one of this stack"))
     }
 }
 
-/// Whether a request is for this machine by a name that no other host can have: a loopback address or `localhost`. A
-/// request without exactly one `Host` is not.
+/// Returns whether a request has exactly one `Host`, and it is a loopback address or `localhost`.
 pub(super) fn is_of_this_machine(headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
     Authority::try_from(host.as_bytes()).is_ok_and(|host| is_local(host.host()))
 }
 
-/// Whether this host is this machine.
+/// Returns whether this host is `localhost` or a loopback address.
 pub(super) fn is_local(host: &str) -> bool {
     let host = host.to_ascii_lowercase();
     matches!(host.as_str(), "localhost" | "127.0.0.1" | "[::1]") || host.ends_with(".localhost")
 }
 
-/// Serves a stand-in until `shutdown` ends. Bodies are at most `largest` bytes.
+/// Serves an emulator until `shutdown` completes. Bodies have at most `largest` bytes.
 pub(super) async fn serve<A>(
     listener: TcpListener,
     guard: Guard,
@@ -177,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_program_that_knows_the_key_is_let_in_and_only_by_a_name_of_this_machine() {
+    fn only_programs_with_the_access_key_are_accepted_and_only_by_a_local_host_name() {
         let known = ("authorization", "AWS4-HMAC-SHA256 Credential=known/20270115/local/dynamodb/aws4_request");
         for host in ["127.0.0.1:1", "localhost", "LOCALHOST:8000", "[::1]:8000", "a.localhost:1"] {
             check(&[("host", host), known], 0);

@@ -1,5 +1,5 @@
-//! A stand-in for Secrets Manager that holds one secret, the keyring, in a file. The functions fetch and refresh their
-//! keyring through the AWS SDK, as they do on AWS, and `hallpass key` changes it the same way.
+//! A Secrets Manager emulator with one secret, the keyring, which it keeps in a file. The functions fetch the keyring
+//! through the AWS SDK, as they do on AWS, and `hallpass key` changes it the same way.
 
 use std::{
     future::pending,
@@ -20,7 +20,7 @@ use super::{
     guard::{self, Call, Guard},
 };
 
-/// A running stand-in. Dropping it stops it.
+/// A running emulator. Dropping it stops it.
 #[derive(Debug)]
 pub struct Secrets {
     address: SocketAddr,
@@ -34,26 +34,26 @@ struct Vault {
     file: Option<PathBuf>,
 }
 
-/// The largest request: a keyring of four keys is under 2 KB.
-const LARGEST: usize = 65_536;
+/// The largest request, in bytes. A keyring of four keys has less than 2 KB.
+const MAX_REQUEST_LENGTH: usize = 65_536;
 
 impl Secrets {
-    /// Starts a stand-in that holds this keyring for who names the access key, and keeps changes in `file`.
+    /// Starts an emulator with this keyring for callers that name the access key. Changes are written to `file`.
     ///
     /// # Errors
-    /// When no port is free.
+    /// Returns a [`StartError`] if no port is free.
     pub async fn start(access_key_id: String, keyring: &Keyring, file: Option<PathBuf>) -> Result<Self, StartError> {
-        let io = |error: std::io::Error| StartError::new("cannot start the secrets", error.to_string());
+        let io = |error: std::io::Error| StartError::new("cannot start the secrets emulator", error.to_string());
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(io)?;
         let address = listener.local_addr().map_err(io)?;
         let vault = Vault { secret: Mutex::new(keyring.to_json()), file };
-        let answer = move |call: Call| vault.answer(&call);
+        let respond = move |call: Call| vault.respond(&call);
         let guard = Guard::new(&access_key_id);
-        let serving = tokio::spawn(guard::serve(listener, guard, LARGEST, answer, pending()));
+        let serving = tokio::spawn(guard::serve(listener, guard, MAX_REQUEST_LENGTH, respond, pending()));
         Ok(Self { address, serving })
     }
 
-    /// Where it answers.
+    /// Returns the URL of the emulator.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -66,7 +66,7 @@ impl Drop for Secrets {
 }
 
 impl Vault {
-    fn answer(&self, call: &Call) -> Response<Full<Bytes>> {
+    fn respond(&self, call: &Call) -> Response<Full<Bytes>> {
         match call.target.as_str() {
             "secretsmanager.GetSecretValue" => {
                 let secret = self.secret.lock().unwrap_or_else(PoisonError::into_inner);
@@ -94,7 +94,7 @@ impl Vault {
 }
 
 fn reject(kind: &str) -> Response<Full<Bytes>> {
-    guard::reject(kind, "the stand-in rejected")
+    guard::reject(kind, "rejected by the emulator")
 }
 
 fn respond(body: &Value) -> Response<Full<Bytes>> {

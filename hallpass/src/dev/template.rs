@@ -1,8 +1,7 @@
-//! The SAM template, read into types: the one description of tables, routes, authorizers and schedules, for AWS and for
-//! `hallpass dev` alike.
+//! Parses the SAM template, which describes the tables, routes, authorizers and schedules for AWS and for `hallpass dev`.
 //!
-//! Nothing is dropped in silence: an intrinsic function, a type of resource or event, or a property that is not understood
-//! here is an error that names it and its place. What means nothing on one machine is listed as such.
+//! Nothing is ignored silently: an unsupported intrinsic function, resource type, event type or property is an error that
+//! names it and its place. The `known` module lists what has no effect on one machine.
 
 mod intrinsic;
 mod known;
@@ -14,14 +13,14 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-/// What API Gateway keeps an authorizer's answer for when the template says nothing
+/// How long API Gateway caches an authorizer's response by default, in seconds
 /// ([Lambda authorizers](https://docs.aws.amazon.com/apigateway/latest/developerguide/configure-api-gateway-lambda-authorization.html)).
 const DEFAULT_TTL_SECONDS: u32 = 300;
 
-/// The stage SAM gives to an API that the template does not declare.
+/// The stage of an API that the template does not declare.
 const IMPLICIT_STAGE: &str = "Prod";
 
-/// What `CreateTable` takes over from `AWS::DynamoDB::Table` as it stands.
+/// The properties of `AWS::DynamoDB::Table` that are copied unchanged to a `CreateTable` request.
 const TABLE_PROPERTIES: [&str; 6] = [
     "AttributeDefinitions",
     "KeySchema",
@@ -31,8 +30,8 @@ const TABLE_PROPERTIES: [&str; 6] = [
     "ProvisionedThroughput",
 ];
 
-/// A template, resolved for one machine: a parameter is its default, a resource is its logical id, and what stands under
-/// a condition is there if the defaults fulfil it.
+/// A template, resolved for one machine: a parameter is its default, a resource is its logical ID, and conditional parts
+/// are included if the defaults meet their condition.
 #[derive(Debug, Clone)]
 pub struct Template {
     /// Every `AWS::DynamoDB::Table`.
@@ -43,11 +42,11 @@ pub struct Template {
     pub authorizers: BTreeMap<String, Authorizer>,
     /// The gateway responses, by type, such as `ACCESS_DENIED` or `DEFAULT_4XX`.
     pub gateway_responses: BTreeMap<String, GatewayResponse>,
-    /// The media types that travel as base64; `*/*` is all of them.
+    /// The media types whose bodies are passed as base64; `*/*` is all of them.
     pub binary_media_types: Vec<String>,
     /// The name of the API's stage.
     pub stage: String,
-    /// Every function that runs on a schedule, by logical id, and how often it runs.
+    /// The logical ID of every function that runs on a schedule, and the interval.
     pub schedules: Vec<(String, Duration)>,
     /// Every function that reads a table's stream.
     pub streams: Vec<Stream>,
@@ -63,16 +62,16 @@ pub struct Table {
     /// The body of a
     /// [`CreateTable`](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_CreateTable.html) request.
     pub create: Value,
-    /// The attribute that holds the time of an item's removal.
+    /// The TTL attribute.
     pub ttl_attribute: Option<String>,
 }
 
-/// A method of a path, and who answers it.
+/// A method of a path, and its function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     /// An HTTP method in capitals, or `ANY`.
     pub method: String,
-    /// The path, with `{name}` and `{name+}` in it.
+    /// The path, with parameters such as `{name}` and `{name+}`.
     pub path: String,
     /// The logical id of the function.
     pub function: String,
@@ -85,27 +84,27 @@ pub struct Route {
 pub struct Authorizer {
     /// The logical id of the function.
     pub function: String,
-    /// What the function is told of the request.
+    /// The kind of authorizer, which determines its event.
     pub kind: AuthorizerKind,
-    /// The headers without which the function is not called, and by which its answer is kept.
+    /// The headers that a request must have, by which the response is cached.
     pub identity_headers: Vec<String>,
-    /// How long an answer is kept; 0 is not at all.
+    /// How long a response is cached; 0 turns the cache off.
     pub ttl_seconds: u32,
 }
 
 /// The two kinds of Lambda authorizer of a REST API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthorizerKind {
-    /// The function sees one header.
+    /// The event contains one header.
     Token,
-    /// The function sees the request without its body.
+    /// The event contains the request without its body.
     Request,
 }
 
-/// A gateway response as the template changes it.
+/// A customized gateway response.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GatewayResponse {
-    /// The status, where it is not the one AWS has for the type.
+    /// The status, or `None` for AWS's default of the type.
     pub status: Option<u16>,
     /// Header names, each with its mapping expression.
     pub headers: BTreeMap<String, String>,
@@ -120,7 +119,7 @@ pub struct Stream {
     pub function: String,
     /// The logical id of the table.
     pub table: String,
-    /// The most records of one call.
+    /// The maximum number of records per invocation.
     pub batch_size: u32,
 }
 
@@ -129,36 +128,36 @@ pub struct Stream {
 pub enum TemplateError {
     /// The text is not YAML.
     Yaml(yaml_serde::Error),
-    /// An intrinsic function that is not known here.
+    /// An unsupported intrinsic function.
     UnknownFunction {
-        /// Its name.
+        /// Name of the function.
         function: String,
-        /// Where it stands.
+        /// Path in the template.
         place: String,
     },
-    /// A reference to something the template does not hold, or to a parameter without a default.
+    /// A reference to a name that the template does not define, or to a parameter without a default.
     UnknownName {
         /// The name.
         name: String,
-        /// Where it stands.
+        /// Path in the template.
         place: String,
     },
-    /// Something is missing, not of its type, or not understood here.
+    /// A part that is missing, has the wrong type, or is not supported.
     Shape {
-        /// Where it stands.
+        /// Path in the template.
         place: String,
-        /// What is the matter.
+        /// Description of the error.
         why: String,
     },
 }
 
 impl Template {
-    /// Reads a template.
+    /// Parses a template.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
         Self::parse_with(text, &[])
     }
 
-    /// Reads a template, with these parameters in place of their defaults.
+    /// Parses a template with these parameters instead of their defaults.
     pub fn parse_with(text: &str, parameters: &[(&str, &str)]) -> Result<Self, TemplateError> {
         let resolved = Self::resolved(text, parameters)?;
         for (id, resource) in resolved.get("Resources").and_then(Value::as_object).into_iter().flatten() {
@@ -191,14 +190,14 @@ impl Template {
         }
     }
 
-    /// The resources, outputs and globals of a template as JSON, resolved for one machine, with these parameters instead
-    /// of their defaults.
+    /// Returns the resources, outputs and globals of a template as JSON, resolved for one machine, with these parameters
+    /// instead of their defaults.
     pub fn resolved(text: &str, parameters: &[(&str, &str)]) -> Result<Value, TemplateError> {
         let document: yaml_serde::Value = yaml_serde::from_str(text).map_err(TemplateError::Yaml)?;
         intrinsic::resolve(&document, parameters)
     }
 
-    /// The environment of a function: the global variables under its own. Empty for a function that is not there.
+    /// Returns the environment of a function: the global variables, overridden by its own. Empty for an unknown function.
     pub fn environment(&self, function: &str) -> BTreeMap<String, String> {
         self.environments.get(function).cloned().unwrap_or_default()
     }
@@ -208,11 +207,11 @@ impl Template {
         Ok(Self {
             tables: Vec::new(),
             routes: Vec::new(),
-            authorizers: api.auth.authorizers.into_iter().map(|(name, it)| (name, it.into())).collect(),
+            authorizers: api.auth.authorizers.into_iter().map(|(name, authorizer)| (name, authorizer.into())).collect(),
             gateway_responses: api
                 .gateway_responses
                 .into_iter()
-                .map(|(kind, it)| Ok((kind.clone(), it.plain(&kind)?)))
+                .map(|(kind, response)| Ok((kind.clone(), response.plain(&kind)?)))
                 .collect::<Result<_, TemplateError>>()?,
             binary_media_types: api.binary_media_types.iter().map(|text| text.replace("~1", "/")).collect(),
             stage: api.stage_name.unwrap_or_else(|| IMPLICIT_STAGE.to_owned()),
@@ -247,7 +246,7 @@ impl Template {
         Ok(())
     }
 
-    /// The event's own authorizer before the API's default one; `NONE` is neither.
+    /// Returns the authorizer of an event, or the API's default. `NONE` turns the default off.
     fn authorizer_of(&self, auth: Option<sam::EventAuth>) -> Option<String> {
         let own = auth.and_then(|auth| auth.authorizer);
         own.or_else(|| self.default_authorizer.clone()).filter(|name| name != "NONE")
@@ -279,7 +278,7 @@ impl Table {
 }
 
 impl TemplateError {
-    /// An error about what stands at `place`.
+    /// Creates an error about the part at `place`.
     pub(crate) fn shape(place: impl Into<String>, why: impl Into<String>) -> Self {
         Self::Shape { place: place.into(), why: why.into() }
     }
@@ -290,9 +289,9 @@ impl fmt::Display for TemplateError {
         match self {
             Self::Yaml(_) => f.write_str("the template is not YAML"),
             Self::UnknownFunction { function, place } => {
-                write!(f, "{place}: the function {function} is not understood")
+                write!(f, "{place}: the function {function} is not supported")
             }
-            Self::UnknownName { name, place } => write!(f, "{place}: nothing here is called {name}"),
+            Self::UnknownName { name, place } => write!(f, "{place}: {name} is not defined"),
             Self::Shape { place, why } => write!(f, "{place}: {why}"),
         }
     }

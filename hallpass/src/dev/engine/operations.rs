@@ -1,4 +1,4 @@
-//! The operations of the engine as its clients call them, behind a guard.
+//! Dispatches the requests of clients to the operations of the engine.
 
 use dynoxide::{Database, DynoxideError};
 use http::{Response, StatusCode};
@@ -10,24 +10,24 @@ use crate::dev::guard::{Call, reject};
 
 type Reply = Response<Full<Bytes>>;
 
-/// What stands before the name of an operation in `X-Amz-Target`.
+/// The prefixes of an operation's name in `X-Amz-Target`.
 const APIS: [&str; 2] = ["DynamoDB_20120810.", "DynamoDBStreams_20120810."];
 
-/// The largest request that DynamoDB takes.
-pub(super) const LARGEST: usize = 16 * 1024 * 1024;
+/// The largest request that DynamoDB accepts, in bytes.
+pub(super) const MAX_REQUEST_LENGTH: usize = 16 * 1024 * 1024;
 
-/// Names each operation and the method that does it.
+/// Maps the name of each operation to its method.
 macro_rules! operations {
     ($call:expr, $database:expr, $($name:literal => $method:ident),+ $(,)?) => {
         match APIS.iter().find_map(|api| $call.target.strip_prefix(api)) {
             $(Some($name) => run(&$call.body, |request| $database.$method(request)),)+
-            _ => reject("com.amazonaws.dynamodb.v20120810#UnknownOperationException", "the engine has no such operation"),
+            _ => reject("com.amazonaws.dynamodb.v20120810#UnknownOperationException", "the operation is not supported"),
         }
     };
 }
 
-/// Does what a call asks for.
-pub(super) fn answer(database: &Database, call: &Call) -> Reply {
+/// Runs the operation of a call.
+pub(super) fn respond(database: &Database, call: &Call) -> Reply {
     operations!(call, database,
         "BatchGetItem" => batch_get_item,
         "BatchWriteItem" => batch_write_item,
@@ -59,7 +59,7 @@ fn run<Q: DeserializeOwned, A: Serialize>(body: &[u8], operation: impl FnOnce(Q)
         Err(error) => return reject("com.amazon.coral.service#SerializationException", &error.to_string()),
     };
     match operation(request) {
-        Ok(answer) => match serde_json::to_vec(&answer) {
+        Ok(output) => match serde_json::to_vec(&output) {
             Ok(body) => Response::new(Full::from(body)),
             Err(error) => reject("com.amazonaws.dynamodb.v20120810#InternalServerError", &error.to_string()),
         },

@@ -1,8 +1,8 @@
-//! What a Lambda authorizer is asked, what its answer has to be, and how long the answer is kept.
+//! The event of a Lambda authorizer, the form of its response, and the cache of responses.
 //!
 //! The events are those of [`TOKEN` and `REQUEST` authorizers](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-input.html)
-//! of a REST API, the answer is [theirs](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-output.html).
-//! The ARN of the method holds the path as it was sent, without decoding; AWS does not document this.
+//! of a REST API, and the response is [theirs](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-output.html).
+//! The ARN of the method contains the path as it was sent, without decoding; AWS does not document this.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,18 +15,18 @@ use super::policy::Policy;
 use super::route::Matched;
 use crate::dev::template::{Authorizer, AuthorizerKind};
 
-/// The longest answer, as JSON ([quotas](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html)).
+/// The longest response, in bytes of JSON ([quotas](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html)).
 const MAX_RESULT: usize = 8 * 1024;
 
-/// What an authorizer decided.
+/// The decision of an authorizer.
 #[derive(Debug)]
 pub(super) struct Verdict {
     pub(super) policy: Policy,
-    /// The context of the answer as text, and `principalId`.
+    /// The context of the response as text, and `principalId`.
     pub(super) context: BTreeMap<String, String>,
 }
 
-/// The verdicts that still count, by authorizer and identity.
+/// The cached verdicts, by authorizer and identity.
 #[derive(Default)]
 pub(super) struct Cache {
     entries: Mutex<HashMap<(String, Vec<String>), Entry>>,
@@ -37,7 +37,7 @@ struct Entry {
     until: u64,
 }
 
-/// The values of the identity headers; `None` if one of them is missing or empty.
+/// Returns the values of the identity headers, or `None` if one of them is missing or empty.
 pub(super) fn identity(authorizer: &Authorizer, headers: &HeaderMap) -> Option<Vec<String>> {
     let value = |name: &String| {
         let values: Vec<_> =
@@ -48,12 +48,12 @@ pub(super) fn identity(authorizer: &Authorizer, headers: &HeaderMap) -> Option<V
     authorizer.identity_headers.iter().map(value).collect()
 }
 
-/// The ARN of the method that is called.
+/// Returns the ARN of the called method.
 pub(super) fn method_arn(call: &Call) -> String {
     format!("arn:aws:execute-api:local:{ACCOUNT}:{API}/{}/{}{}", call.stage, call.method, call.path)
 }
 
-/// What the authorizer is asked.
+/// Builds the event of an authorizer.
 pub(super) fn event(
     authorizer: &Authorizer,
     call: &Call,
@@ -77,7 +77,7 @@ pub(super) fn event(
 }
 
 impl Verdict {
-    /// The verdict of an answer, if it is one that API Gateway takes.
+    /// Parses a response, or returns `None` if API Gateway would reject it.
     pub(super) fn read(result: &Value) -> Option<Self> {
         if result.to_string().len() > MAX_RESULT {
             return None;
@@ -99,13 +99,13 @@ impl Verdict {
 }
 
 impl Cache {
-    /// The verdict on an identity, if one counts at this time.
+    /// Returns the cached verdict for an identity, unless it has expired at `at`.
     pub(super) fn find(&self, authorizer: &str, identity: &[String], at: u64) -> Option<Arc<Verdict>> {
         let key = (authorizer.to_owned(), identity.to_vec());
         self.entries().get(&key).filter(|entry| at < entry.until).map(|entry| Arc::clone(&entry.verdict))
     }
 
-    /// Keeps a verdict, unless it is not to be kept or there is no identity to know it by.
+    /// Caches a verdict, unless the TTL is 0 or the authorizer has no identity headers.
     pub(super) fn keep(&self, authorizer: &str, identity: Vec<String>, verdict: &Arc<Verdict>, at: u64, ttl: u32) {
         if ttl == 0 || identity.is_empty() {
             return;
@@ -116,13 +116,13 @@ impl Cache {
         entries.insert((authorizer.to_owned(), identity), entry);
     }
 
-    /// A map of whole entries is whole after a panic, too.
+    /// Locks the entries. A panic cannot leave an entry incomplete, so a poisoned lock is used as well.
     fn entries(&self) -> MutexGuard<'_, HashMap<(String, Vec<String>), Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A context value as text; lists, maps and null are none.
+/// Returns a context value as text, or `None` for lists, maps and null.
 fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -135,19 +135,19 @@ fn scalar(value: &Value) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// A good answer with one field changed, and whether API Gateway takes it.
+    /// Checks whether a valid response with one changed field is accepted.
     fn check(field: &str, value: Value, expected: bool) {
-        let mut answer = json!({
+        let mut response = json!({
             "principalId": "u1",
             "policyDocument": { "Statement": { "Effect": "Allow", "Action": "*", "Resource": "*" } },
             "context": { "a": "b", "n": 7, "t": true },
         });
-        answer[field] = value;
-        assert_eq!(Verdict::read(&answer).is_some(), expected, "{answer}");
+        response[field] = value;
+        assert_eq!(Verdict::read(&response).is_some(), expected, "{response}");
     }
 
     #[test]
-    fn an_answer_is_taken_only_whole_and_small() {
+    fn a_response_must_be_complete_and_small() {
         check("usageIdentifierKey", json!("k"), true);
         check("context", Value::Null, true);
         check("principalId", Value::Null, false);
@@ -160,11 +160,11 @@ mod tests {
     }
 
     #[test]
-    fn the_context_becomes_text_and_holds_the_principal() {
+    fn context_values_become_text_and_include_the_principal() {
         let policy = json!({ "Statement": [] });
-        let answer =
+        let response =
             json!({ "principalId": "u1", "policyDocument": policy, "context": { "n": 7, "t": true, "s": "x" } });
-        let context = Verdict::read(&answer).unwrap().context;
+        let context = Verdict::read(&response).unwrap().context;
         let found: Vec<_> = context.iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(found, ["n=7", "principalId=u1", "s=x", "t=true"]);
     }

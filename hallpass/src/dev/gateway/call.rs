@@ -1,6 +1,6 @@
-//! A request as it arrived, and the part of an event that authorizers and functions see alike.
+//! Parses a request, and builds the part of an event that authorizers and functions have in common.
 //!
-//! The event is that of a REST API with a Lambda proxy, format 1.0
+//! The event is that of a REST API with Lambda proxy integration, format 1.0
 //! ([input format](https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html#api-gateway-simple-proxy-for-lambda-input-format)).
 
 use std::collections::BTreeMap;
@@ -18,19 +18,19 @@ use super::MAX_BODY;
 use super::response::{Kind, Rejection};
 use super::route::Matched;
 
-/// The most bytes of request line and header values together
+/// The maximum total length of the request line and the header values, in bytes
 /// ([quotas](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html)).
 const MAX_HEAD: usize = 10_240;
 
-/// The account of every ARN and of every event.
+/// The account ID in ARNs and events.
 pub(super) const ACCOUNT: &str = "000000000000";
 
-/// The id of the API.
+/// The ID of the API.
 pub(super) const API: &str = "hallpass";
 
-/// The headers that no event of a Lambda proxy holds, from the table of the
+/// The headers that are removed from events, from the table of the
 /// [important notes](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html);
-/// `content-length` is not in that table, but not in real events either. The last four are API Gateway's to set.
+/// `content-length` is not in that table, but is absent from real events. API Gateway sets the last three itself.
 const UNSEEN: [&str; 15] = [
     "connection",
     "content-length",
@@ -63,12 +63,12 @@ pub(super) struct Call {
     query: Vec<(String, String)>,
     protocol: String,
     source_ip: IpAddr,
-    /// The host that the client asked for, without a port.
+    /// The requested host, without a port.
     domain: String,
 }
 
 impl Call {
-    /// Takes a request in, unless it is too large or meant for another stage.
+    /// Parses a request, unless it is too large or for another stage.
     pub(super) fn read(
         request: Request<Bytes>,
         base_path: &str,
@@ -104,13 +104,13 @@ impl Call {
         })
     }
 
-    /// A header that is there once or more, as text: the last of its values.
+    /// Returns the last value of a header as text.
     pub(super) fn header(&self, name: &str) -> Option<String> {
         let values = self.headers.get_all(name);
         values.iter().next_back().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
     }
 
-    /// The part of the event that does not depend on whom it is for; `nothing` stands where nothing was sent.
+    /// Builds the part of the event that authorizers and functions have in common. `nothing` is used for absent parts.
     pub(super) fn event(&self, matched: &Matched<'_>, nothing: &Value) -> Map<String, Value> {
         let some = |values: Value| {
             if values.as_object().is_none_or(Map::is_empty) { nothing.clone() } else { values }
@@ -170,7 +170,7 @@ impl Call {
         })
     }
 
-    /// The client's headers that an event holds, and those that API Gateway adds.
+    /// Returns the client's headers without the removed ones, and the headers that API Gateway adds.
     fn all_headers(&self) -> BTreeMap<String, Vec<String>> {
         let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (name, value) in self.headers.iter().filter(|(name, _)| !UNSEEN.contains(&name.as_str())) {
@@ -187,7 +187,7 @@ impl Call {
         all
     }
 
-    /// The time as in `12/Jul/2022:12:21:43 +0000`.
+    /// Returns the time in the form `12/Jul/2022:12:21:43 +0000`.
     fn request_time(&self) -> String {
         let form = format_description!(
             "[day]/[month repr:short]/[year]:[hour]:[minute]:[second] [offset_hour sign:mandatory][offset_minute]"
@@ -197,8 +197,8 @@ impl Call {
     }
 }
 
-/// A path or query parameter as an event holds it: decoded, but for the percent sign, which is encoded again (important
-/// notes). Bytes that are no UTF-8 become the replacement character.
+/// Decodes a path or query parameter as API Gateway does: percent signs are encoded again (important notes). Invalid UTF-8
+/// becomes the replacement character.
 pub(super) fn decoded_parameter(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -217,7 +217,7 @@ fn hex(digits: &[u8]) -> Option<u8> {
     u8::from_str_radix(digits, 16).ok()
 }
 
-/// The parameters of a query. A semicolon splits as an ampersand does (important notes).
+/// Parses the parameters of a query. A semicolon is a separator like an ampersand (important notes).
 fn query(text: &str) -> Vec<(String, String)> {
     let decoded = |text: &str| decoded_parameter(&text.replace('+', "%20"));
     let pairs = text.split(['&', ';']).filter(|pair| !pair.is_empty());
@@ -227,14 +227,14 @@ fn query(text: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Of many values under one name, an event's plain maps hold the last.
+/// Returns the last value of each name, for the single-value maps of an event.
 fn last_values<K: AsRef<str>, V: AsRef<str>>(all: &BTreeMap<K, Vec<V>>) -> Value {
     let last = |(name, values): (&K, &Vec<V>)| Some((name.as_ref().to_owned(), json!(values.last()?.as_ref())));
     Value::Object(all.iter().filter_map(last).collect())
 }
 
-/// A header's name as an event has it for an HTTP/2 client, whose names come in small letters: API Gateway spells a few
-/// of them itself. The spelling of an HTTP/1.1 client, which API Gateway keeps, is not known here.
+/// Returns the name of a header as in the event of an HTTP/2 client: in lower case, except a few names that API Gateway
+/// capitalizes. API Gateway keeps the spelling of an HTTP/1.1 client, which is not available here.
 fn spelled(name: &HeaderName) -> String {
     match name.as_str() {
         "authorization" => "Authorization",
@@ -246,8 +246,8 @@ fn spelled(name: &HeaderName) -> String {
     .to_owned()
 }
 
-/// The one host of a request. `None` for an HTTP/1.1 request without a `Host` or with several, and for what is not a host
-/// and an optional port. The events' reader takes every host for part of a URL and panics at one that is not.
+/// Returns the host of a request, or `None` if an HTTP/1.1 request has no `Host` or several, or if the value is not a host
+/// with an optional port. The functions parse the host as part of a URL and panic if that fails.
 fn domain(head: &http::request::Parts) -> Option<String> {
     let mut hosts = head.headers.get_all(HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
@@ -261,6 +261,6 @@ fn domain(head: &http::request::Parts) -> Option<String> {
 }
 
 fn head_size(head: &http::request::Parts) -> usize {
-    let line = head.uri.path_and_query().map_or(0, |it| it.as_str().len());
+    let line = head.uri.path_and_query().map_or(0, |path| path.as_str().len());
     head.headers.values().map(http::HeaderValue::len).fold(line, usize::saturating_add)
 }

@@ -1,37 +1,37 @@
-//! The policy of an authorizer's answer, and what it allows.
+//! Evaluates the policy in an authorizer's response.
 //!
-//! Evaluated as IAM does: an explicit deny wins, what nothing allows is denied
+//! Evaluation follows IAM: an explicit deny wins, and everything that no statement allows is denied
 //! ([evaluation logic](https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-authorization-flow.html)).
-//! `Action` and `Resource` may hold `*` and `?`, and in policies of 2012 `${*}`, `${?}` and `${$}` for the characters
-//! themselves ([special characters](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#policy-vars-specialchars)). Of the
+//! `Action` and `Resource` can contain `*` and `?`. In policies of version 2012, `${*}`, `${?}` and `${$}` stand for the
+//! characters themselves ([special characters](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#policy-vars-specialchars)). Of the
 //! [conditions](https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-resource-policies-iam-policies.html)
-//! only `DateLessThan` on `aws:CurrentTime` is known; anything else makes the policy no policy at all, so that a
-//! condition is never passed over.
+//! only `DateLessThan` on `aws:CurrentTime` is supported. A policy with any other condition is rejected as a whole, so that
+//! no condition is ignored.
 
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// The longest resource of a statement
+/// The maximum length of a statement's resource, in characters
 /// ([quotas](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html)).
 const MAX_RESOURCE: usize = 512;
 
 const ACTION: &str = "execute-api:invoke";
 
-/// What a caller may do.
+/// A policy of an authorizer.
 #[derive(Debug)]
 pub struct Policy {
     statements: Vec<Statement>,
 }
 
-/// What a policy says of a request.
+/// The decision of a policy on a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// A statement allows it and none denies it.
+    /// A statement allows the request and none denies it.
     Allow,
-    /// No statement is about it.
+    /// No statement applies to the request.
     ImplicitDeny,
-    /// A statement denies it.
+    /// A statement denies the request.
     ExplicitDeny,
 }
 
@@ -49,15 +49,15 @@ enum Piece {
 #[derive(Debug)]
 struct Statement {
     denies: bool,
-    /// Whether it is about invoking an API at all.
+    /// Whether the action includes invoking an API.
     counts: bool,
     resources: Vec<Vec<Piece>>,
-    /// The statement counts while the time is before each of these.
+    /// The statement applies while the time is before each of these.
     until: Vec<OffsetDateTime>,
 }
 
 impl Policy {
-    /// The policy of a `policyDocument`, if all of it is understood.
+    /// Parses a `policyDocument`. Returns `None` if any part is not supported.
     pub fn read(document: &Value) -> Option<Self> {
         let statements = document.get("Statement")?;
         let statements = statements.as_array().map_or(std::slice::from_ref(statements), Vec::as_slice);
@@ -66,7 +66,7 @@ impl Policy {
         Some(Self { statements: statements.iter().map(read).collect::<Option<_>>()? })
     }
 
-    /// What it says of invoking `arn` at a time.
+    /// Decides whether `arn` can be invoked at this Unix time, in seconds.
     pub fn decide(&self, arn: &str, at: u64) -> Decision {
         let at = i64::try_from(at).ok().and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
         let counts = |statement: &&Statement| {
@@ -86,7 +86,7 @@ impl Policy {
 }
 
 impl Statement {
-    /// A statement, if all of it is understood.
+    /// Parses a statement. Returns `None` if any part is not supported.
     fn read(value: &Value, has_variables: bool) -> Option<Self> {
         let fields = value.as_object()?;
         if !fields.keys().all(|key| ["Sid", "Effect", "Action", "Resource", "Condition"].contains(&key.as_str())) {
@@ -112,7 +112,8 @@ impl Statement {
     }
 }
 
-/// The times of `{"DateLessThan": {"aws:CurrentTime": "…"}}`, each a text or a list of texts. The names of condition keys know no case.
+/// Parses the times of `{"DateLessThan": {"aws:CurrentTime": "…"}}`, each a string or a list of strings. The names of
+/// condition keys are case-insensitive.
 fn deadlines(condition: &Map<String, Value>) -> Option<Vec<OffsetDateTime>> {
     let mut until = Vec::new();
     for (operator, keys) in condition {
@@ -120,7 +121,7 @@ fn deadlines(condition: &Map<String, Value>) -> Option<Vec<OffsetDateTime>> {
             if !key.eq_ignore_ascii_case("aws:CurrentTime") {
                 return None;
             }
-            // Of several values one is enough (IAM's "multiple values" of a condition key).
+            // One of several values is sufficient (IAM: condition keys with multiple values).
             let times =
                 texts(value)?.iter().map(|time| OffsetDateTime::parse(time, &Rfc3339).ok()).collect::<Option<Vec<_>>>();
             until.push(times?.into_iter().max()?);
@@ -129,20 +130,21 @@ fn deadlines(condition: &Map<String, Value>) -> Option<Vec<OffsetDateTime>> {
     Some(until)
 }
 
-/// A text or a list of texts.
+/// Returns a string or a list of strings as a list.
 fn texts(value: &Value) -> Option<Vec<String>> {
     match value {
         Value::String(one) => Some(vec![one.clone()]),
-        Value::Array(all) => all.iter().map(|it| it.as_str().map(str::to_owned)).collect(),
+        Value::Array(all) => all.iter().map(|one| one.as_str().map(str::to_owned)).collect(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
     }
 }
 
-/// A pattern as its parts: `*` is any number of characters, slashes among them, `?` is one.
+/// Parses a pattern. `*` matches any number of characters, including slashes, and `?` matches one.
 fn pieces(pattern: &str, has_variables: bool) -> Vec<Piece> {
     let (mut pieces, mut rest) = (Vec::new(), pattern);
     while let Some(next) = rest.chars().next() {
-        let escaped = ["${*}", "${?}", "${$}"].into_iter().filter(|_| has_variables).find(|it| rest.starts_with(it));
+        let escaped =
+            ["${*}", "${?}", "${$}"].into_iter().filter(|_| has_variables).find(|escaped| rest.starts_with(escaped));
         let (piece, length) = match (escaped, next) {
             (Some(escaped), _) => (Piece::Literal(escaped.chars().nth(2).unwrap_or(next)), escaped.len()),
             (None, '*') => (Piece::Any, 1),
@@ -155,10 +157,10 @@ fn pieces(pattern: &str, has_variables: bool) -> Vec<Piece> {
     pieces
 }
 
-/// Whether a text fits a pattern.
+/// Returns whether a text matches a pattern.
 fn fits(pattern: &[Piece], text: &str) -> bool {
     let (mut pattern, mut text) = (pattern.iter(), text.chars());
-    // Where to go on when a guess was wrong: behind the last star, which then takes one character more.
+    // Where to backtrack to after a mismatch: behind the last `*`, which then matches one more character.
     let mut retry = None;
     loop {
         let (expected, found) = (pattern.clone().next(), text.clone().next());
@@ -189,7 +191,7 @@ mod tests {
     const NOW: u64 = 1_800_000_000;
     const ARN: &str = "arn:aws:execute-api:local:000000000000:hallpass/v1/GET/tokens/7";
 
-    /// Each statement is an effect, a resource and the rest.
+    /// Checks the decision of a policy with these statements.
     fn check(statements: &Value, expected: Option<Decision>) {
         let policy = Policy::read(&json!({ "Version": "2012-10-17", "Statement": statements }));
         assert_eq!(policy.map(|policy| policy.decide(ARN, NOW)), expected, "{statements}");
@@ -200,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deny_wins_and_silence_denies() {
+    fn an_explicit_deny_wins_and_no_statement_is_an_implicit_deny() {
         let (allow, deny) = (statement("Allow", &json!("*")), statement("Deny", &json!(ARN)));
         check(&json!([allow]), Some(Decision::Allow));
         check(&allow, Some(Decision::Allow));
@@ -210,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn stars_and_question_marks_fit_as_in_iam() {
+    fn wildcards_match_as_in_iam() {
         for (resource, expected) in [
             (json!("arn:aws:execute-api:*:*:hallpass/v1/*"), Decision::Allow),
             (json!("*/GET/tokens/?"), Decision::Allow),
@@ -224,14 +226,14 @@ mod tests {
         }
     }
 
-    /// A resource and a text, and whether AWS's documents say that the one fits the other.
+    /// Checks whether a resource matches a text.
     fn check_fit(resource: &str, text: &str, expected: bool) {
         assert_eq!(fits(&pieces(resource, true), text), expected, "{resource} {text}");
     }
 
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html>
     #[test]
-    fn the_documented_examples_of_wildcards_hold() {
+    fn the_examples_of_wildcards_in_the_documentation_match() {
         let tested = "arn:aws:s3:::amzn-s3-demo-bucket/*/test/*";
         for object in [
             "1/test/object.jpg",
@@ -261,7 +263,7 @@ mod tests {
 
     /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-control-access-using-iam-policies-to-invoke-api.html>
     #[test]
-    fn the_documented_resources_of_execute_api_hold() {
+    fn the_examples_of_execute_api_resources_in_the_documentation_match() {
         let api = "arn:aws:execute-api:us-east-1:123456789012:api-id";
         for (resource, path, expected) in [
             ("arn:aws:execute-api:*:*:*", "/test/GET/mydemoresource/1", true),
@@ -281,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_statement_about_another_action_says_nothing() {
+    fn a_statement_about_another_action_does_not_apply() {
         for (action, expected) in [
             (json!("execute-api:*"), Decision::Allow),
             (json!(["s3:GetObject", "EXECUTE-API:invoke"]), Decision::Allow),
@@ -292,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn an_allow_ends_when_its_condition_says() {
+    fn an_allow_expires_at_the_time_of_its_condition() {
         for (time, expected) in [
             ("2027-01-15T08:00:01Z", Some(Decision::Allow)),
             ("2027-01-15T08:00:00Z", Some(Decision::ImplicitDeny)),
@@ -308,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_no_policy() {
+    fn a_policy_with_an_unsupported_part_is_rejected() {
         let allow = statement("Allow", &json!("*"));
         for (field, value) in [
             ("Condition", json!({ "IpAddress": { "aws:SourceIp": "127.0.0.1/32" } })),

@@ -1,10 +1,11 @@
-//! What a function is told of a request, and what its answer becomes: the
+//! The event of a function, and the response to the client: the
 //! [Lambda proxy integration](https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html)
 //! of a REST API.
 //!
-//! Bodies travel as text. Those of a [binary media type](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-payload-encodings-workflow.html)
-//! of the API travel as base64: by the `Content-Type` of a request, and back by the first type of its `Accept`. Without
-//! such a type a request's bytes that are no UTF-8 are lost, and a function's base64 reaches the client as it is.
+//! Bodies are passed as text. Those of a [binary media type](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-payload-encodings-workflow.html)
+//! of the API are passed as base64, depending on the `Content-Type` of the request and, for the response, on the first
+//! type in its `Accept`. Otherwise invalid UTF-8 in a request is lost, and base64 from a function reaches the client
+//! undecoded.
 
 use std::collections::BTreeMap;
 
@@ -20,9 +21,10 @@ use super::call::Call;
 use super::response::{Kind, Rejection, insert_id};
 use super::route::Matched;
 
-/// The headers of a function's answer that reach the client as `x-amzn-Remapped-…`
+/// The headers of a function's response that reach the client as `x-amzn-Remapped-…`
 /// ([important notes](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html)).
-/// The notes let `content-length` pass; on accounts it is seen renamed, and a wrong one would break the connection.
+/// According to the notes `content-length` is unchanged, but real accounts remap it, and a wrong one would break the
+/// connection.
 const REMAPPED: [&str; 9] = [
     "authorization",
     "connection",
@@ -35,11 +37,11 @@ const REMAPPED: [&str; 9] = [
     "www-authenticate",
 ];
 
-/// The headers of a function's answer that reach nobody (important notes).
+/// The headers of a function's response that are removed (important notes).
 const DROPPED: [&str; 8] =
     ["expect", "host", "proxy-authenticate", "te", "trailer", "transfer-encoding", "upgrade", "via"];
 
-/// A function's answer. No field has to be there, and no other may be.
+/// The response of a function. Every field is optional, and others are rejected.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct FunctionResponse {
@@ -50,7 +52,7 @@ struct FunctionResponse {
     is_base64_encoded: Option<bool>,
 }
 
-/// The event of a function.
+/// Builds the event of a function.
 pub(super) fn event(call: &Call, matched: &Matched<'_>, verdict: Option<&Verdict>, binary: &[String]) -> Value {
     let mut event = call.event(matched, &Value::Null);
     if let (Some(verdict), Some(Value::Object(context))) = (verdict, event.get_mut("requestContext")) {
@@ -71,34 +73,34 @@ pub(super) fn event(call: &Call, matched: &Matched<'_>, verdict: Option<&Verdict
     Value::Object(event)
 }
 
-/// The answer to the client that a function's answer becomes.
-pub(super) fn answer(answer: Value, call: &Call, binary: &[String]) -> Result<Response<Bytes>, Rejection> {
-    read(answer, call, binary).ok_or(Rejection::of(Kind::BadIntegration))
+/// Converts the output of a function to the response to the client.
+pub(super) fn response(output: Value, call: &Call, binary: &[String]) -> Result<Response<Bytes>, Rejection> {
+    read(output, call, binary).ok_or(Rejection::of(Kind::BadIntegration))
 }
 
-fn read(answer: Value, call: &Call, binary: &[String]) -> Option<Response<Bytes>> {
-    let answer: FunctionResponse = serde_json::from_value(answer).ok()?;
-    let status = match &answer.status_code {
+fn read(output: Value, call: &Call, binary: &[String]) -> Option<Response<Bytes>> {
+    let output: FunctionResponse = serde_json::from_value(output).ok()?;
+    let status = match &output.status_code {
         None => StatusCode::OK,
         Some(Value::String(text)) => text.parse().ok()?,
         Some(value) => StatusCode::from_u16(u16::try_from(value.as_u64()?).ok()?).ok()?,
     };
-    let text = answer.body.unwrap_or_default();
-    let decode = answer.is_base64_encoded == Some(true) && is_binary(call.header(ACCEPT.as_str()).as_deref(), binary);
+    let text = output.body.unwrap_or_default();
+    let decode = output.is_base64_encoded == Some(true) && is_binary(call.header(ACCEPT.as_str()).as_deref(), binary);
     let body = if decode { Base64::decode_vec(&text).ok()? } else { text.into_bytes() };
     let mut response = Response::new(Bytes::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    for (name, value) in merged(answer.headers.unwrap_or_default(), answer.multi_value_headers.unwrap_or_default())? {
+    for (name, value) in merged(output.headers.unwrap_or_default(), output.multi_value_headers.unwrap_or_default())? {
         add(headers, &name, &value)?;
     }
-    // Every answer of an integration has a type; this is the one that is there without asking (important notes).
+    // The default content type of an integration's response (important notes).
     headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
     insert_id(headers, &call.id);
     Some(response)
 }
 
-/// Both maps of headers as one list; a pair that is in both is there once.
+/// Merges both maps of headers. A pair that is in both is kept once.
 fn merged(
     headers: BTreeMap<String, Value>,
     multi_value_headers: BTreeMap<String, Vec<Value>>,
@@ -127,7 +129,7 @@ fn add(headers: &mut HeaderMap, name: &str, value: &str) -> Option<()> {
     Some(())
 }
 
-/// A header's value; anything but text, a number and a truth value makes the answer malformed.
+/// Returns a header's value as text, or `None` unless it is a string, a number or a boolean.
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -136,7 +138,7 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// Whether the first media type of a header is one of the binary ones.
+/// Returns whether the first media type of a header is a binary one.
 fn is_binary(header: Option<&str>, binary: &[String]) -> bool {
     let all = binary.iter().any(|known| known == "*/*");
     let first = header.and_then(|text| text.split([',', ';']).next()).map(str::trim);

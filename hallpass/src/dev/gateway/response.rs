@@ -1,10 +1,10 @@
-//! The answers that API Gateway gives by itself, and how a template changes them
+//! Gateway responses: the responses that API Gateway generates itself, and their customization in a template
 //! ([types](https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html),
 //! [customization](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-gatewayResponse-definition.html)).
 //!
-//! A header takes a quoted literal, `context.requestId` or `context.authorizer.x`; one without a value is left out. A
-//! body takes plain substitution: what is put in is not escaped, a variable without a value is empty. The template for
-//! `application/json` is the one that counts, whatever the client accepts.
+//! The value of a header is a quoted literal, `context.requestId` or `context.authorizer.x`; a header without a value is
+//! left out. In a body, variables are replaced without escaping, and a variable without a value is empty. The template
+//! for `application/json` is used regardless of the client's `Accept`.
 
 use std::collections::BTreeMap;
 
@@ -17,39 +17,39 @@ use crate::dev::template::{GatewayResponse, TemplateError};
 
 const PLAIN_BODY: &str = r#"{"message":$context.error.messageString}"#;
 
-/// Why a request ends here.
+/// Why the gateway rejects a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Rejection {
     kind: Kind,
     message: Option<&'static str>,
-    /// What an authorizer said of the caller, if it was asked.
+    /// The context of the authorizer's response; empty if no authorizer was called.
     context: BTreeMap<String, String>,
 }
 
-/// The types of answers that happen here.
+/// The types of gateway responses that occur here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     AccessDenied,
     AuthorizerConfigurationError,
     AuthorizerFailure,
-    /// The request is not one of HTTP/1.1, or its `Host` is not a host (RFC 9112 section 3.2). In AWS such a request does
-    /// not reach any API.
+    /// The request is not valid HTTP/1.1, or its `Host` is not a host (RFC 9112 section 3.2). On AWS such a request does
+    /// not reach an API.
     BadRequest,
-    /// A function failed or answered what no HTTP answer can be made of. AWS documents the status 502 without a type;
-    /// measured by others, only `DEFAULT_5XX` changes it.
+    /// A function failed or returned an invalid response. AWS documents the status 502 without a type; measurements show
+    /// that only `DEFAULT_5XX` changes it.
     BadIntegration,
-    /// The path is not that of the stage, so that no API is there whose gateway responses could count.
+    /// The path is not in the stage, so that the gateway responses of the API do not apply.
     Forbidden,
-    /// Rejected before routing; AWS documents the quota, and only its users the answer.
+    /// Rejected before routing. AWS documents the quota; the response is known only from reports of its users.
     HeadersTooLarge,
     IntegrationTimeout,
     MissingAuthenticationToken,
-    /// The important notes: customizing this one is not supported.
+    /// According to the important notes, this type cannot be customized.
     RequestTooLarge,
     Unauthorized,
 }
 
-/// What AWS has for a type: its name, or `None` for what templates cannot change; status, error and message.
+/// AWS's defaults of a type: its name, or `None` if templates cannot change it; status, error and message.
 type Facts = (Option<&'static str>, StatusCode, &'static str, &'static str);
 
 /// The gateway responses of an API.
@@ -69,17 +69,17 @@ enum Expression {
 }
 
 impl Rejection {
-    /// A rejection before anything was said of the caller.
+    /// Creates a rejection without an authorizer's context.
     pub(super) fn of(kind: Kind) -> Self {
         Self { kind, message: None, context: BTreeMap::new() }
     }
 
-    /// The rejection of a policy.
+    /// Creates a rejection by an authorizer's policy.
     pub(super) fn denied(context: &BTreeMap<String, String>, message: &'static str) -> Self {
         Self { kind: Kind::AccessDenied, message: Some(message), context: context.clone() }
     }
 
-    /// The value of a variable such as `context.authorizer.reason`.
+    /// Returns the value of a variable such as `context.authorizer.reason`.
     fn variable(&self, name: &str, id: &str) -> Option<String> {
         let (kind, _, _, message) = self.kind.facts();
         let message = self.message.unwrap_or(message);
@@ -141,7 +141,7 @@ impl Kind {
 }
 
 impl Responses {
-    /// The gateway responses of a template.
+    /// Parses the gateway responses of a template.
     pub(super) fn new(template: &BTreeMap<String, GatewayResponse>) -> Result<Self, TemplateError> {
         let mut by_type = BTreeMap::new();
         for (kind, response) in template {
@@ -150,12 +150,12 @@ impl Responses {
         Ok(Self { by_type })
     }
 
-    /// The answer to a rejected request.
+    /// Builds the response to a rejected request.
     pub(super) fn write(&self, rejection: &Rejection, id: &str) -> Response<Bytes> {
         let (kind, default_status, error, _) = rejection.kind.facts();
         let fallback = if default_status.is_server_error() { "DEFAULT_5XX" } else { "DEFAULT_4XX" };
         let custom = kind.and_then(|kind| self.by_type.get(kind).or_else(|| self.by_type.get(fallback)));
-        // The status that a default response changes holds for every type that falls back to it.
+        // A status of a default response applies to every type that falls back to it.
         let status = custom.and_then(|custom| custom.status).unwrap_or(default_status);
         let body = substituted(custom.map_or(PLAIN_BODY, |custom| &custom.body), rejection, id);
         let mut response = Response::new(Bytes::from(body));
@@ -188,7 +188,8 @@ impl Custom {
         };
         let mut headers = Vec::new();
         for (name, text) in &response.headers {
-            let wrong = || TemplateError::shape(format!("{kind}.{name}"), format!("{text} is not understood"));
+            let wrong =
+                || TemplateError::shape(format!("{kind}.{name}"), format!("the expression {text} is not supported"));
             let expression = Expression::read(text).ok_or_else(wrong)?;
             headers.push((HeaderName::try_from(name).map_err(|_| wrong())?, expression));
         }
@@ -207,7 +208,7 @@ impl Expression {
     }
 }
 
-/// The headers that stand on every answer.
+/// Adds the headers with the request ID, which every response has.
 pub(super) fn insert_id(headers: &mut HeaderMap, id: &str) {
     if let Ok(value) = HeaderValue::from_str(id) {
         headers.insert("x-amzn-requestid", value);
@@ -217,7 +218,7 @@ pub(super) fn insert_id(headers: &mut HeaderMap, id: &str) {
     }
 }
 
-/// A body template with every `$context.x` replaced. A dollar sign before anything else is just that.
+/// Replaces every `$context.x` in a body template. Any other dollar sign is literal.
 fn substituted(template: &str, rejection: &Rejection, id: &str) -> String {
     let mut body = String::new();
     let mut parts = template.split("$context.");
@@ -225,7 +226,7 @@ fn substituted(template: &str, rejection: &Rejection, id: &str) -> String {
     for part in parts {
         let end = part.find(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c))).unwrap_or(part.len());
         let (name, rest) = part.split_at_checked(end).unwrap_or((part, ""));
-        // A full stop behind a name ends the sentence, not the name.
+        // A full stop after a name is not part of the name.
         let path = name.trim_end_matches('.');
         body.push_str(&rejection.variable(&format!("context.{path}"), id).unwrap_or_default());
         body.push_str(name.strip_prefix(path).unwrap_or_default());

@@ -1,16 +1,16 @@
-//! Which resource of the API a path belongs to, and which of its methods answers.
+//! Finds the resource and the method of a request.
 //!
-//! The most specific resource wins, segment by segment from the left: literal text before `{name}` before `{name+}`; of
-//! its methods the named one before `ANY`
+//! The most specific resource wins, segment by segment from the left: literal text before `{name}` before `{name+}`. Of
+//! its methods, the named one wins over `ANY`
 //! ([methods](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-method-settings-method-request.html),
 //! [proxy resources](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-set-up-simple-proxy.html)).
-//! A resource without the method answers as if it were not there; no less specific one is tried.
+//! If the resource does not have the method, the request is rejected; less specific resources are not tried.
 //!
-//! Slashes are not in AWS's documents; this is what was measured on accounts. A slash at the end does not count in
+//! AWS does not document the treatment of slashes; these rules were measured on accounts. A slash at the end is ignored in
 //! matching (aws-sam-cli pull request 1495), stays in the event's `path` (localstack issue 6532, floci issue 1557) and
 //! is not in the value of `{name+}` (serverless-express issue 391). Several slashes before the first segment are one
-//! (localstack issue 11253). Of double slashes further in nothing is known: here an empty segment is only ever part of
-//! a `{name+}`.
+//! (localstack issue 11253). For double slashes inside a path no measurement is known: here an empty segment only matches
+//! as part of a `{name+}`.
 //!
 //! Literal segments are compared as sent, without decoding.
 
@@ -26,7 +26,7 @@ pub(super) struct Routes {
     resources: Vec<Resource>,
 }
 
-/// Who answers a method.
+/// The function and the authorizer of a method.
 pub(super) struct Target {
     pub(super) function: String,
     pub(super) authorizer: Option<String>,
@@ -34,7 +34,7 @@ pub(super) struct Target {
 
 /// The resource and the method of a request.
 pub(super) struct Matched<'a> {
-    /// The path of the resource, as the template has it.
+    /// The path of the resource, as in the template.
     pub(super) resource: &'a str,
     pub(super) target: &'a Target,
     pub(super) parameters: BTreeMap<String, String>,
@@ -53,7 +53,7 @@ enum Segment {
 }
 
 impl Routes {
-    /// The routes of a template, gathered by path.
+    /// Collects the routes of a template by path.
     pub(super) fn new(routes: &[Route]) -> Result<Self, TemplateError> {
         let mut resources: BTreeMap<&str, Resource> = BTreeMap::new();
         for route in routes {
@@ -63,13 +63,16 @@ impl Routes {
             };
             let target = Target { function: route.function.clone(), authorizer: route.authorizer.clone() };
             if resource.methods.insert(route.method.clone(), target).is_some() {
-                return Err(TemplateError::shape(&route.path, format!("{} is there twice", route.method)));
+                return Err(TemplateError::shape(
+                    &route.path,
+                    format!("the method {} is declared twice", route.method),
+                ));
             }
         }
         Ok(Self { resources: resources.into_values().collect() })
     }
 
-    /// Who answers, if anybody does.
+    /// Finds the resource and the method of a request.
     pub(super) fn find(&self, method: &Method, path: &str) -> Option<Matched<'_>> {
         let path = path.trim_matches('/');
         let sent: Vec<&str> = if path.is_empty() { Vec::new() } else { path.split('/').collect() };
@@ -83,15 +86,15 @@ impl Routes {
 impl Resource {
     fn new(path: &str) -> Result<Self, TemplateError> {
         let wrong = |why: &str| TemplateError::shape(path, why);
-        let rest = path.strip_prefix('/').ok_or_else(|| wrong("a path begins with a slash"))?;
+        let rest = path.strip_prefix('/').ok_or_else(|| wrong("a path must start with a slash"))?;
         let mut segments = Vec::new();
         for text in rest.split('/').filter(|_| !rest.is_empty()) {
             if matches!(segments.last(), Some(Segment::Greedy(_))) {
-                return Err(wrong("a {name+} is the last segment"));
+                return Err(wrong("a {name+} must be the last segment"));
             }
             segments.push(match text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) {
                 None if text.is_empty() || text.contains(['{', '}']) => {
-                    return Err(wrong("a segment is not understood"));
+                    return Err(wrong("a segment is invalid"));
                 }
                 None => Segment::Literal(text.to_owned()),
                 Some(name) => match name.strip_suffix('+') {
@@ -103,7 +106,7 @@ impl Resource {
         Ok(Self { path: path.to_owned(), segments, methods: BTreeMap::new() })
     }
 
-    /// The path parameters, if the resource fits the path.
+    /// Returns the path parameters if the resource matches the path.
     fn fit(&self, sent: &[&str]) -> Option<BTreeMap<String, String>> {
         let mut parameters = BTreeMap::new();
         let mut left = sent;
@@ -158,7 +161,8 @@ mod tests {
     fn check(method: &str, path: &str, expected: Option<(&str, &[(&str, &str)])>) {
         let routes = Routes::new(&ROUTES.map(route)).unwrap();
         let found = routes.find(&method.parse().unwrap(), path);
-        let found = found.map(|it| (it.target.function.clone(), it.parameters.into_iter().collect::<Vec<_>>()));
+        let found =
+            found.map(|found| (found.target.function.clone(), found.parameters.into_iter().collect::<Vec<_>>()));
         let expected = expected.map(|(function, parameters)| {
             (function.to_owned(), parameters.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect())
         });
@@ -166,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_specific_resource_wins_and_then_its_own_method() {
+    fn the_most_specific_resource_wins_and_then_the_named_method() {
         check("GET", "/tokens", Some(("GET /tokens", &[])));
         check("POST", "/tokens", Some(("ANY /tokens", &[])));
         check("GET", "/tokens/current", Some(("GET /tokens/current", &[])));
@@ -183,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn slashes_around_a_path_do_not_count_and_those_within_do() {
+    fn slashes_around_a_path_are_ignored_and_those_within_are_not() {
         check("GET", "/tokens/", Some(("GET /tokens", &[])));
         check("GET", "//tokens", Some(("GET /tokens", &[])));
         check("GET", "", Some(("GET /", &[])));
@@ -201,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_api_gateway_would_not_take_is_an_error() {
+    fn a_path_that_api_gateway_rejects_is_an_error() {
         for path in ["tokens", "/{a+}/b", "/a{b}", "//a"] {
             assert!(Routes::new(&[route(("GET", path))]).is_err(), "{path}");
         }

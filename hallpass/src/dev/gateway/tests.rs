@@ -1,4 +1,4 @@
-//! Whole requests through a small API, whose functions are closures.
+//! Whole requests to a small API whose functions are closures.
 
 use std::future::{pending, ready};
 use std::sync::Mutex;
@@ -39,33 +39,33 @@ Resources:
         Tok: { Type: Api, Properties: { Method: ANY, Path: /tok, Auth: { Authorizer: Token } } }
 "#;
 
-/// A gateway, what its functions were told, and the time.
+/// A gateway, the events that its functions received, and the time.
 struct World {
     gateway: Gateway,
-    told: Arc<Mutex<Vec<(String, Value)>>>,
+    events: Arc<Mutex<Vec<(String, Value)>>>,
     time: Arc<AtomicU64>,
 }
 
 impl World {
-    /// `Judge` decides by the credential; `Echo` answers with `answer`, or with nothing ever, for null.
-    fn new(base_path: &str, cache_seconds: Option<u32>, answer: &Value) -> Self {
-        let (told, time) = (Arc::default(), Arc::new(AtomicU64::new(1_800_000_000)));
-        let (notes, clock, answer) = (Arc::clone(&told), Arc::clone(&time), answer.clone());
+    /// Creates a gateway. `Judge` decides by the credential. `Echo` responds with `output`, or never if it is null.
+    fn new(base_path: &str, cache_seconds: Option<u32>, output: &Value) -> Self {
+        let (events, time) = (Arc::default(), Arc::new(AtomicU64::new(1_800_000_000)));
+        let (log, clock, output) = (Arc::clone(&events), Arc::clone(&time), output.clone());
         let invoke: Invoke = Arc::new(move |function, event| {
-            let told: &Mutex<Vec<_>> = &notes;
-            told.lock().unwrap().push((function.to_owned(), event.clone()));
-            match (function, answer.is_null()) {
+            let log: &Mutex<Vec<_>> = &log;
+            log.lock().unwrap().push((function.to_owned(), event.clone()));
+            match (function, output.is_null()) {
                 ("Judge", _) => Box::pin(ready(judge(&event))),
                 (_, true) => Box::pin(pending()),
-                (_, false) => Box::pin(ready(match answer.as_str() {
+                (_, false) => Box::pin(ready(match output.as_str() {
                     Some(message) => Err(FunctionError { message: message.to_owned() }),
-                    None => Ok(answer.clone()),
+                    None => Ok(output.clone()),
                 })),
             }
         });
         let clock = Arc::new(move || clock.load(Ordering::Relaxed));
         let options = Options { cache_seconds, base_path: base_path.to_owned(), clock, invoke };
-        Self { gateway: Gateway::new(&Template::parse(TEMPLATE).unwrap(), options).unwrap(), told, time }
+        Self { gateway: Gateway::new(&Template::parse(TEMPLATE).unwrap(), options).unwrap(), events, time }
     }
 
     async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Response<Bytes> {
@@ -86,15 +86,15 @@ impl World {
         self.gateway.answer(request.body(body.into()).unwrap(), IpAddr::from([127, 0, 0, 1])).await
     }
 
-    /// How often each function was called, and what the last one was told.
+    /// Returns the number of calls, the function called last, and its event.
     fn last(&self) -> (usize, String, Value) {
-        let told = self.told.lock().unwrap();
-        let (function, event) = told.last().cloned().unwrap_or_default();
-        (told.len(), function, event)
+        let events = self.events.lock().unwrap();
+        let (function, event) = events.last().cloned().unwrap_or_default();
+        (events.len(), function, event)
     }
 }
 
-/// Decides by the credential, as an authorizer would.
+/// An authorizer that decides by the credential.
 fn judge(event: &Value) -> Result<Value, FunctionError> {
     let credential = event["authorizationToken"].as_str().or(event["headers"]["Authorization"].as_str()).unwrap();
     let verdict = |effect: &str, resource: &str| {
@@ -119,7 +119,7 @@ fn text(response: &Response<Bytes>) -> &str {
     str::from_utf8(response.body()).unwrap()
 }
 
-/// Calls `/shut/1` with a credential: the status, the body and how many functions were called.
+/// Calls `/shut/1` with a credential, and checks the status, the body and the number of calls of functions.
 async fn check(credential: Option<&str>, expected: (u16, &str, usize)) {
     let world = World::new("", None, &json!({ "body": "in" }));
     let headers: Vec<_> = credential.iter().map(|credential| ("authorization", *credential)).collect();
@@ -128,7 +128,7 @@ async fn check(credential: Option<&str>, expected: (u16, &str, usize)) {
 }
 
 #[tokio::test]
-async fn an_authorizer_lets_in_or_keeps_out() {
+async fn an_authorizer_accepts_or_rejects_a_request() {
     check(Some("allow"), (200, "in", 2)).await;
     check(Some("one"), (200, "in", 2)).await;
     check(Some("deny"), (401, r#"{"reason":"expired"}"#, 1)).await;
@@ -148,7 +148,7 @@ async fn a_rejection_carries_the_challenge_of_the_authorizer() {
 }
 
 #[tokio::test]
-async fn a_decision_is_kept_for_every_route_and_then_purged() {
+async fn a_decision_is_cached_for_every_route_until_it_expires() {
     let world = World::new("", None, &json!({}));
     let one = [("authorization", "one")];
     let mut statuses = Vec::new();
@@ -157,12 +157,12 @@ async fn a_decision_is_kept_for_every_route_and_then_purged() {
         statuses.push(world.get(path, &one).await.status().as_u16());
     }
     assert_eq!(statuses, [200, 401, 200, 200]);
-    let judged = world.told.lock().unwrap().iter().filter(|(function, _)| function == "Judge").count();
-    assert_eq!(judged, 2, "asked at first, and again when the decision was purged");
+    let judged = world.events.lock().unwrap().iter().filter(|(function, _)| function == "Judge").count();
+    assert_eq!(judged, 2, "the authorizer is called first, and again when the decision has expired");
 }
 
 #[tokio::test]
-async fn nothing_is_kept_when_told_so() {
+async fn a_cache_time_of_zero_turns_the_cache_off() {
     let world = World::new("", Some(0), &json!({}));
     for _ in 0..2 {
         world.get("/shut/1", &[("authorization", "allow")]).await;
@@ -171,7 +171,7 @@ async fn nothing_is_kept_when_told_so() {
 }
 
 #[tokio::test]
-async fn an_authorizer_sees_the_request_or_the_token() {
+async fn an_authorizer_receives_the_request_or_the_token() {
     let world = World::new("/prod", None, &json!({}));
     world.get("/prod/shut/a%20b?x=1", &[("authorization", "deny")]).await;
     let (_, _, event) = world.last();
@@ -188,7 +188,7 @@ async fn an_authorizer_sees_the_request_or_the_token() {
 }
 
 #[tokio::test]
-async fn a_function_sees_the_request_as_api_gateway_tells_it() {
+async fn a_function_receives_the_event_of_api_gateway() {
     let world = World::new("", None, &json!({}));
     let headers = [("authorization", "allow"), ("x-a", "1"), ("x-a", "2"), ("connection", "close")];
     world.send("POST", "//shut/7/?q=1&q=a%2Bb+c&e", &headers, "ä").await;
@@ -216,26 +216,27 @@ async fn a_function_sees_the_request_as_api_gateway_tells_it() {
 }
 
 #[tokio::test]
-async fn a_binary_body_travels_as_base64_both_ways() {
+async fn a_binary_body_is_passed_as_base64_both_ways() {
     let world = World::new("", None, &json!({ "body": "/wA=", "isBase64Encoded": true }));
     let headers = [("content-type", "application/octet-stream"), ("accept", "application/octet-stream, */*")];
     let response = world.send("POST", "/open", &headers, vec![0xff, 0]).await;
     let (_, _, event) = world.last();
     assert_eq!((&event["body"], &event["isBase64Encoded"]), (&json!("/wA="), &json!(true)));
     assert_eq!(response.body().as_ref(), [0xff, 0]);
-    assert_eq!(text(&world.get("/open", &[]).await), "/wA=", "a client that does not ask for it gets text");
+    assert_eq!(text(&world.get("/open", &[]).await), "/wA=", "without a binary `Accept` the client gets text");
 }
 
 #[tokio::test]
-async fn an_answer_becomes_a_response() {
-    let answer = json!({
+async fn the_output_of_a_function_becomes_a_response() {
+    let output = json!({
         "statusCode": 401,
         "headers": { "X-B": "1", "WWW-Authenticate": "Bearer", "Upgrade": "x", "Content-Type": "text/plain" },
         "multiValueHeaders": { "x-b": ["1", "2"], "Set-Cookie": ["a", "b"] },
         "body": "no",
     });
-    let response = World::new("", None, &answer).get("/open", &[]).await;
-    let all = |name: &str| response.headers().get_all(name).iter().map(|it| it.to_str().unwrap()).collect::<Vec<_>>();
+    let response = World::new("", None, &output).get("/open", &[]).await;
+    let all =
+        |name: &str| response.headers().get_all(name).iter().map(|value| value.to_str().unwrap()).collect::<Vec<_>>();
     assert_eq!(response.status(), 401);
     assert_eq!(all("x-amzn-remapped-www-authenticate"), ["Bearer"]);
     assert_eq!((all("www-authenticate").len(), all("upgrade").len()), (0, 0));
@@ -244,8 +245,8 @@ async fn an_answer_becomes_a_response() {
 }
 
 #[tokio::test]
-async fn a_malformed_answer_is_a_bad_gateway() {
-    for (answer, status) in [
+async fn a_malformed_output_of_a_function_is_a_bad_gateway() {
+    for (output, status) in [
         (json!({}), 200),
         (json!({ "statusCode": "201" }), 201),
         (json!("a failed function"), 502),
@@ -258,13 +259,13 @@ async fn a_malformed_answer_is_a_bad_gateway() {
         (json!({ "body": {} }), 502),
         (json!({ "status": 200 }), 502),
     ] {
-        let response = World::new("", None, &answer).get("/open", &[]).await;
-        assert_eq!(response.status().as_u16(), status, "{answer}");
+        let response = World::new("", None, &output).get("/open", &[]).await;
+        assert_eq!(response.status().as_u16(), status, "{output}");
     }
 }
 
 #[tokio::test]
-async fn a_function_that_does_not_answer_is_given_up() {
+async fn a_function_that_does_not_respond_is_a_gateway_timeout() {
     let mut world = World::new("", None, &Value::Null);
     world.gateway.limit = Duration::ZERO;
     let response = world.get("/open", &[]).await;
@@ -272,7 +273,7 @@ async fn a_function_that_does_not_answer_is_given_up() {
 }
 
 #[tokio::test]
-async fn what_is_too_large_or_not_there_reaches_no_function() {
+async fn too_large_requests_and_unknown_paths_reach_no_function() {
     let world = World::new("/prod", None, &json!({}));
     let long = "x".repeat(10_240);
     for (path, header, size, status) in [
@@ -292,7 +293,7 @@ async fn what_is_too_large_or_not_there_reaches_no_function() {
 }
 
 #[tokio::test]
-async fn every_request_has_an_id_of_its_own() {
+async fn every_request_has_a_unique_id() {
     let world = World::new("", None, &json!({}));
     let first = world.get("/open", &[]).await.headers()["x-amzn-requestid"].clone();
     let second = world.get("/nothing", &[]).await.headers()["x-amzn-requestid"].clone();
@@ -300,7 +301,7 @@ async fn every_request_has_an_id_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_request_has_one_host_or_it_is_rejected_before_any_function_sees_it() {
+async fn a_request_without_exactly_one_valid_host_reaches_no_function() {
     let world = World::new("", None, &json!({ "body": "in" }));
     let send = async |hosts: &[&[u8]], version: Version| {
         let mut request = Request::builder().uri("/open").version(version);

@@ -1,9 +1,9 @@
 //! The [intrinsic functions](https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference.html)
-//! of AWS templates, resolved to what they mean on one machine.
+//! of AWS templates, resolved for one machine.
 //!
-//! A parameter is its default, a resource and each of its attributes is its logical id, a condition is what the defaults
-//! make of it. `Ref`, `GetAtt`, `Sub`, `If`, `Equals`, `Not`, `And` and `Or` are known, in the short form and in the long
-//! one; any other is an error.
+//! A parameter resolves to its default, a resource and each of its attributes to its logical ID, and a condition to its
+//! value with the defaults. `Ref`, `GetAtt`, `Sub`, `If`, `Equals`, `Not`, `And` and `Or` are supported, in the short form
+//! and in the long one; any other function is an error.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use yaml_serde::{Mapping, Value as Yaml};
 
 use super::TemplateError;
 
-/// The pseudo parameters that mean something without an account.
+/// The supported pseudo parameters and their values.
 const PSEUDO: [(&str, &str); 5] = [
     ("AWS::AccountId", "000000000000"),
     ("AWS::Partition", "aws"),
@@ -21,18 +21,18 @@ const PSEUDO: [(&str, &str); 5] = [
     ("AWS::URLSuffix", "localhost"),
 ];
 
-/// What stands for nothing at all: a property, or an entry of a list, that is it is left out.
+/// The pseudo parameter that removes a property or a list entry.
 const NO_VALUE: &str = "AWS::NoValue";
 
-/// What a reference can name.
+/// The names that a reference can resolve to.
 struct Names {
     defaults: BTreeMap<String, Json>,
     conditions: BTreeMap<String, bool>,
     resources: BTreeSet<String>,
 }
 
-/// The resources, outputs and globals without tags, and without those whose condition does not hold. `given` are the
-/// parameters that are not their defaults.
+/// Resolves the resources, outputs and globals, and removes those whose condition is false. `given` are parameters that
+/// override their defaults.
 pub(super) fn resolve(document: &Yaml, given: &[(&str, &str)]) -> Result<Json, TemplateError> {
     let mut names = Names { defaults: BTreeMap::new(), conditions: BTreeMap::new(), resources: BTreeSet::new() };
     for (name, parameter) in section(document, "Parameters") {
@@ -42,7 +42,7 @@ pub(super) fn resolve(document: &Yaml, given: &[(&str, &str)]) -> Result<Json, T
         }
     }
     names.defaults.extend(given.iter().map(|(name, value)| ((*name).to_owned(), Json::String((*value).to_owned()))));
-    // A condition may name those above it.
+    // A condition can refer to the conditions above it.
     for (name, condition) in section(document, "Conditions") {
         let place = format!("Conditions.{name}");
         let holds = names.truth(condition, &place)?;
@@ -72,8 +72,8 @@ impl Names {
     fn plain(&self, value: &Yaml, place: &str) -> Result<Json, TemplateError> {
         match value {
             Yaml::Null => Ok(Json::Null),
-            Yaml::Bool(it) => Ok(Json::Bool(*it)),
-            Yaml::String(it) => Ok(Json::String(it.clone())),
+            Yaml::Bool(value) => Ok(Json::Bool(*value)),
+            Yaml::String(text) => Ok(Json::String(text.clone())),
             Yaml::Number(_) => {
                 serde_json::to_value(value).map_err(|error| TemplateError::shape(place, error.to_string()))
             }
@@ -86,7 +86,7 @@ impl Names {
         }
     }
 
-    /// `None` for [`NO_VALUE`].
+    /// Resolves a value. Returns `None` for [`NO_VALUE`].
     fn value(&self, value: &Yaml, place: &str) -> Result<Option<Json>, TemplateError> {
         match value {
             Yaml::Mapping(entries) => match function(entries) {
@@ -107,7 +107,7 @@ impl Names {
                 Yaml::String(key) => key.clone(),
                 Yaml::Bool(_) | Yaml::Number(_) => self.plain(key, place)?.to_string(),
                 Yaml::Null | Yaml::Sequence(_) | Yaml::Mapping(_) | Yaml::Tagged(_) => {
-                    return Err(TemplateError::shape(place, "a key is not text"));
+                    return Err(TemplateError::shape(place, "a key must be a string"));
                 }
             };
             let within = if place.is_empty() { key.clone() } else { format!("{place}.{key}") };
@@ -140,7 +140,7 @@ impl Names {
         }
     }
 
-    /// Whether a resource or an output is there.
+    /// Returns whether the condition of a resource or an output is true.
     fn is_wanted(&self, entry: &Yaml, place: &str) -> Result<bool, TemplateError> {
         match entry.get("Condition") {
             Some(condition) => self.holds(text(condition, place)?, place),
@@ -153,7 +153,7 @@ impl Names {
         self.conditions.get(condition).copied().ok_or_else(unknown)
     }
 
-    /// What a condition function comes to.
+    /// Evaluates a condition function.
     fn truth(&self, condition: &Yaml, place: &str) -> Result<bool, TemplateError> {
         let tag = if let Yaml::Tagged(tagged) = condition { tagged.tag.to_string() } else { String::new() };
         let called = match condition {
@@ -161,11 +161,11 @@ impl Names {
             Yaml::Mapping(entries) => function(entries),
             Yaml::Null | Yaml::Bool(_) | Yaml::Number(_) | Yaml::String(_) | Yaml::Sequence(_) => None,
         };
-        let (name, argument) = called.ok_or_else(|| TemplateError::shape(place, "a condition is a function"))?;
+        let (name, argument) = called.ok_or_else(|| TemplateError::shape(place, "a condition must be a function"))?;
         match name {
             "Condition" => self.holds(text(argument, place)?, place),
             "Equals" => match list(argument, place)? {
-                // CloudFormation compares text: a parameter of type Number is text like any other.
+                // CloudFormation compares strings, also for parameters of type Number.
                 [one, two] => Ok(text_of(&self.plain(one, place)?) == text_of(&self.plain(two, place)?)),
                 _ => Err(TemplateError::shape(place, "Equals takes two values")),
             },
@@ -197,7 +197,7 @@ impl Names {
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("${") {
             let (name, tail) =
-                after.split_once('}').ok_or_else(|| TemplateError::shape(place, "a `${` is never closed"))?;
+                after.split_once('}').ok_or_else(|| TemplateError::shape(place, "a `${` is not closed"))?;
             whole.push_str(before);
             if let Some(literal) = name.strip_prefix('!') {
                 whole.push_str("${");
@@ -214,7 +214,7 @@ impl Names {
     }
 }
 
-/// The long form of a function: `Ref`, `Condition` or `Fn::Sub`, and what it is called with.
+/// Returns the name and the argument of a function in the long form: `Ref`, `Condition` or `Fn::…`.
 fn function(entries: &Mapping) -> Option<(&str, &Yaml)> {
     let (name, argument) = entries.iter().next().filter(|_| entries.len() == 1)?;
     let name = name.as_str()?;
@@ -226,19 +226,19 @@ fn function(entries: &Mapping) -> Option<(&str, &Yaml)> {
 
 fn list<'a>(value: &'a Yaml, place: &str) -> Result<&'a [Yaml], TemplateError> {
     let list = value.as_sequence().map(Vec::as_slice);
-    list.ok_or_else(|| TemplateError::shape(place, "an intrinsic function takes a list here"))
+    list.ok_or_else(|| TemplateError::shape(place, "the function takes a list here"))
 }
 
-/// A value as text, without the quotes of a string.
+/// Returns a value as text, without the quotes of a string.
 fn text_of(value: &Json) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// `Users` of `Users.Arn`.
+/// Returns the resource of a name: `Users` for `Users.Arn`.
 fn resource_of(name: &str) -> &str {
     name.split_once('.').map_or(name, |(resource, _)| resource)
 }
 
 fn text<'a>(value: &'a Yaml, place: &str) -> Result<&'a str, TemplateError> {
-    value.as_str().ok_or_else(|| TemplateError::shape(place, "an intrinsic function takes text here"))
+    value.as_str().ok_or_else(|| TemplateError::shape(place, "the function takes a string here"))
 }

@@ -1,25 +1,25 @@
-//! What a template may say at each of its places: what `hallpass dev` acts on, and what means nothing on one machine.
-//! Anything else is an error that names it, so that nothing is ignored in silence.
+//! The members that a template can have at each place: those that `hallpass dev` uses, and those that have no effect on
+//! one machine. Any other member is an error that names it, so that nothing is ignored silently.
 
 use serde_json::Value;
 
 use super::TemplateError;
 
-/// A place of a template.
+/// A place in a template.
 pub(super) struct Place {
-    /// What is acted on.
+    /// The members that are used.
     acted: &'static [&'static str],
-    /// What has no counterpart on one machine.
+    /// The members that have no effect on one machine.
     idle: &'static [&'static str],
 }
 
-/// Next to the properties of any resource.
+/// The members of every resource.
 pub(super) const RESOURCE: Place = Place {
     acted: &["Type", "Properties", "Condition"],
     idle: &["DeletionPolicy", "UpdateReplacePolicy", "Metadata", "DependsOn"],
 };
 
-/// `AWS::Serverless::Function`, and what `Globals` says of all of them.
+/// The properties of `AWS::Serverless::Function` and of `Globals.Function`.
 pub(super) const FUNCTION: Place = Place {
     acted: &["Environment", "Events"],
     idle: &[
@@ -41,7 +41,7 @@ pub(super) const FUNCTION: Place = Place {
     ],
 };
 
-/// An event of type `DynamoDB`.
+/// The properties of an event of type `DynamoDB`.
 pub(super) const STREAM: Place = Place {
     acted: &["Stream", "BatchSize"],
     idle: &[
@@ -56,13 +56,13 @@ pub(super) const STREAM: Place = Place {
     ],
 };
 
-/// An event of type `Schedule` or `ScheduleV2`.
+/// The properties of an event of type `Schedule` or `ScheduleV2`.
 pub(super) const SCHEDULE: Place = Place {
     acted: &["Schedule", "ScheduleExpression"],
     idle: &["DeadLetterConfig", "Description", "OmitName", "RetryPolicy"],
 };
 
-/// `AWS::DynamoDB::Table`.
+/// The properties of `AWS::DynamoDB::Table`.
 pub(super) const TABLE: Place = Place {
     acted: &[
         "AttributeDefinitions",
@@ -77,7 +77,7 @@ pub(super) const TABLE: Place = Place {
     idle: &["DeletionProtectionEnabled", "PointInTimeRecoverySpecification", "SSESpecification", "Tags"],
 };
 
-/// Types of resources without a counterpart on one machine.
+/// The resource types that have no effect on one machine.
 const IDLE: [&str; 9] = [
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard",
@@ -95,16 +95,16 @@ impl Place {
     pub(super) fn check(&self, value: &Value, at: &str) -> Result<(), TemplateError> {
         let known = |name: &&String| self.acted.contains(&name.as_str()) || self.idle.contains(&name.as_str());
         match value.as_object().into_iter().flat_map(|members| members.keys()).find(|name| !known(name)) {
-            Some(name) => Err(TemplateError::shape(at, format!("{name} is not understood"))),
+            Some(name) => Err(TemplateError::shape(at, format!("{name} is not supported"))),
             None => Ok(()),
         }
     }
 }
 
-/// Checks that a resource of this type may be left out.
+/// Checks that resources of this type have no effect on one machine.
 pub(super) fn idle_type(kind: &str, at: &str) -> Result<(), TemplateError> {
     if IDLE.contains(&kind) {
         return Ok(());
     }
-    Err(TemplateError::shape(at, format!("the resource type {kind} is not understood")))
+    Err(TemplateError::shape(at, format!("the resource type {kind} is not supported")))
 }

@@ -1,8 +1,8 @@
 //! The shapes of the [SAM resources](https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification-resources-and-properties.html)
-//! that `hallpass dev` acts on.
+//! that `hallpass dev` uses.
 //!
-//! `deny_unknown_fields` rejects what is not named here; the properties of the API that mean nothing on one machine are named
-//! with an underscore. What other places may hold is listed in [`known`].
+//! `deny_unknown_fields` rejects members that are not declared here. The API's properties without an effect on one machine
+//! start with an underscore. The members of other places are listed in [`known`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -61,7 +61,7 @@ pub(super) struct Event {
     properties: Value,
 }
 
-/// What calls a function.
+/// An event that invokes a function.
 pub(super) enum Trigger {
     Api(ApiEvent),
     Stream(StreamEvent),
@@ -200,37 +200,38 @@ pub(super) struct StreamOfTable {
     pub(super) stream_view_type: String,
 }
 
-/// A part of the document as a type.
+/// Deserializes a part of the document.
 pub(super) fn read<T: DeserializeOwned>(value: Value, place: &str) -> Result<T, TemplateError> {
     serde_json::from_value(value).map_err(|error| TemplateError::shape(place, error.to_string()))
 }
 
-/// The one API of the document.
+/// Returns the API of the document, which can have at most one.
 pub(super) fn the_api(document: &Document) -> Result<Option<Api>, TemplateError> {
     let mut apis = document.resources.iter().filter(|(_, resource)| resource.kind == "AWS::Serverless::Api");
     match (apis.next(), apis.next()) {
         (None, _) => Ok(None),
         (Some((id, api)), None) => read(api.properties.clone(), id).map(Some),
-        (Some(_), Some((id, _))) => Err(TemplateError::shape(id, "a second API is not understood")),
+        (Some(_), Some((id, _))) => Err(TemplateError::shape(id, "a second API is not supported")),
     }
 }
 
 impl Environment {
-    /// The variables as text.
+    /// Returns the variables as text.
     pub(super) fn plain(&self, place: &str) -> Result<BTreeMap<String, String>, TemplateError> {
         let entries = self.variables.iter().map(|(name, value)| match value {
             Value::String(text) => Ok((name.clone(), text.clone())),
             Value::Number(_) | Value::Bool(_) => Ok((name.clone(), value.to_string())),
-            Value::Null | Value::Array(_) | Value::Object(_) => {
-                Err(TemplateError::shape(format!("{place}.{name}"), "the value of a variable is text"))
-            }
+            Value::Null | Value::Array(_) | Value::Object(_) => Err(TemplateError::shape(
+                format!("{place}.{name}"),
+                "the value of a variable must be a string, a number or a boolean",
+            )),
         });
         entries.collect()
     }
 }
 
 impl Event {
-    /// The event as one of the kinds that are understood.
+    /// Parses the event into one of the supported kinds.
     pub(super) fn read(self, place: &str) -> Result<Trigger, TemplateError> {
         match self.kind.as_str() {
             "Api" => read(self.properties, place).map(Trigger::Api),
@@ -243,17 +244,17 @@ impl Event {
                 let event: ScheduleEvent = read(self.properties, place)?;
                 let text = &event.schedule_expression;
                 let every = rate(text).ok_or_else(|| {
-                    TemplateError::shape(place, format!("the schedule {text} is not understood, only rate(…) is"))
+                    TemplateError::shape(place, format!("the schedule {text} is not supported; use rate(…)"))
                 })?;
                 Ok(Trigger::Schedule(every))
             }
-            other => Err(TemplateError::shape(place, format!("the event type {other} is not understood"))),
+            other => Err(TemplateError::shape(place, format!("the event type {other} is not supported"))),
         }
     }
 }
 
 impl SamResponse {
-    /// The response with its status as a number.
+    /// Returns the response with a numeric status.
     pub(super) fn plain(self, kind: &str) -> Result<GatewayResponse, TemplateError> {
         let number = |value: Value| match value {
             Value::String(text) => text.parse().ok(),
@@ -261,7 +262,9 @@ impl SamResponse {
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
         };
         let status = match self.status_code {
-            Some(value) => Some(number(value).ok_or_else(|| TemplateError::shape(kind, "the status is no number"))?),
+            Some(value) => {
+                Some(number(value).ok_or_else(|| TemplateError::shape(kind, "the status must be a number"))?)
+            }
             None => None,
         };
         let headers = self.response_parameters.headers;
@@ -283,13 +286,13 @@ impl From<SamAuthorizer> for Authorizer {
 }
 
 impl TimeToLive {
-    /// The attribute, where removal is on.
+    /// Returns the TTL attribute if TTL is enabled.
     pub(super) fn attribute(self) -> Option<String> {
         self.enabled.then_some(self.attribute_name)
     }
 }
 
-/// The time of a [rate expression](https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html).
+/// Parses the interval of a [rate expression](https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html).
 fn rate(expression: &str) -> Option<Duration> {
     let (count, unit) = expression.strip_prefix("rate(")?.strip_suffix(')')?.split_once(' ')?;
     let seconds = match unit {

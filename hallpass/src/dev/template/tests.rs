@@ -1,4 +1,4 @@
-//! The template of this project and the rejections.
+//! The template of this project, and templates that are rejected.
 
 use super::*;
 
@@ -22,14 +22,14 @@ fn check(properties: &str, expected: Result<usize, &str>) {
 fn the_template_of_this_project_names_its_tables() {
     let template = real();
     let names: Vec<_> =
-        template.tables.iter().map(|it| (it.logical_id.as_str(), it.ttl_attribute.as_deref())).collect();
+        template.tables.iter().map(|table| (table.logical_id.as_str(), table.ttl_attribute.as_deref())).collect();
     assert_eq!(names, [("Attempts", Some("purge_at")), ("Tokens", Some("purge_at")), ("Users", None)]);
     let users = &template.tables[2].create;
     assert_eq!(users["TableName"], "Users");
     assert_eq!(users["BillingMode"], "PAY_PER_REQUEST");
     assert_eq!(users["StreamSpecification"], json!({ "StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES" }));
     assert_eq!(users["GlobalSecondaryIndexes"][0]["IndexName"], "username_key");
-    assert_eq!(users["SSESpecification"], Value::Null, "what `CreateTable` has no use for stays out");
+    assert_eq!(users["SSESpecification"], Value::Null, "other properties are not copied to `CreateTable`");
 }
 
 #[test]
@@ -61,19 +61,19 @@ fn the_template_of_this_project_has_its_gateway_responses() {
 }
 
 #[test]
-fn a_function_sees_the_global_variables_under_its_own() {
+fn a_function_s_variables_override_the_global_ones() {
     let template = real();
     let environment = template.environment("Generate");
     assert_eq!(environment["HALLPASS_USERS_TABLE"], "Users");
     assert_eq!(environment["HALLPASS_REALM"], "hallpass");
     assert_eq!(environment["HALLPASS_PREFIX"], "");
     assert_eq!(environment["HALLPASS_KEYS_SECRET"], "KeyRing");
-    assert!(!template.environment("Prune").contains_key("HALLPASS_KEYS_SECRET"), "prune holds no key");
-    assert!(template.environment("Nobody").is_empty());
+    assert!(!template.environment("Prune").contains_key("HALLPASS_KEYS_SECRET"), "prune has no access to the keys");
+    assert!(template.environment("Unknown").is_empty());
 }
 
 #[test]
-fn the_template_of_this_project_says_what_wakes_prune() {
+fn the_template_of_this_project_invokes_prune_on_a_schedule_and_a_stream() {
     let template = real();
     assert_eq!(template.schedules, [("Prune".to_owned(), Duration::from_hours(1))]);
     let stream = Stream { function: "Prune".to_owned(), table: "Users".to_owned(), batch_size: 100 };
@@ -81,7 +81,7 @@ fn the_template_of_this_project_says_what_wakes_prune() {
 }
 
 #[test]
-fn the_long_form_of_a_function_is_the_short_one() {
+fn the_long_form_of_a_function_equals_the_short_form() {
     let text = r#"
 Parameters: { P: { Type: Number, Default: 7 } }
 Resources:
@@ -101,20 +101,20 @@ Resources:
 }
 
 #[test]
-fn what_is_not_understood_is_an_error_that_says_where() {
-    check("{ Handler: !Select [0, []] }", Err("Resources.F.Properties.Handler: the function Select is not understood"));
-    check("{ Handler: !If [A, b, c] }", Err("Resources.F.Properties.Handler: nothing here is called A"));
+fn unsupported_parts_are_errors_with_their_place() {
+    check("{ Handler: !Select [0, []] }", Err("Resources.F.Properties.Handler: the function Select is not supported"));
+    check("{ Handler: !If [A, b, c] }", Err("Resources.F.Properties.Handler: A is not defined"));
     check("{ Handler: !If [A] }", Err("If takes a condition and two values"));
-    check("{ Handler: { 'Fn::Join': ['', []] } }", Err("Handler: the function Join is not understood"));
-    check("{ Handler: !Ref Nobody }", Err("Handler: nothing here is called Nobody"));
-    check("{ Handler: !Sub '${Nobody.Arn}' }", Err("Handler: nothing here is called Nobody"));
-    check("{ Handler: !Sub '${F' }", Err("never closed"));
+    check("{ Handler: { 'Fn::Join': ['', []] } }", Err("Handler: the function Join is not supported"));
+    check("{ Handler: !Ref Missing }", Err("Handler: Missing is not defined"));
+    check("{ Handler: !Sub '${Missing.Arn}' }", Err("Handler: Missing is not defined"));
+    check("{ Handler: !Sub '${F' }", Err("is not closed"));
     check("{ Events: { E: { Type: SQS, Properties: {} } } }", Err("F.Events.E: the event type SQS"));
     check("{ Events: { E: { Type: Schedule, Properties: { Schedule: cron(1) } } } }", Err("the schedule cron(1)"));
     check("{ Events: { E: { Type: Api, Properties: { Path: / } } } }", Err("F.Events.E: missing field `Method`"));
     check(
         "{ Events: { E: { Type: Api, Properties: { Path: /, Method: get, Auth: { Authorizer: X } } } } }",
-        Err("nothing here is called X"),
+        Err("X is not defined"),
     );
     check(
         "{ Events: { E: { Type: Api, Properties: { Path: /, Method: get, RequestModel: {} } } } }",
@@ -127,12 +127,12 @@ fn what_is_not_understood_is_an_error_that_says_where() {
 }
 
 #[test]
-fn a_property_is_acted_on_or_listed_as_idle_or_rejected() {
-    check("{ Unknown: 1 }", Err("F: Unknown is not understood"));
+fn a_property_is_used_or_listed_as_idle_or_rejected() {
+    check("{ Unknown: 1 }", Err("F: Unknown is not supported"));
     check("{ Environment: { Unknown: 1 } }", Err("unknown field `Unknown`"));
     let event = |kind: &str, properties: &str| {
         let event = format!("{{ Events: {{ E: {{ Type: {kind}, Properties: {properties} }} }} }}");
-        check(&event, Err("F.Events.E: Unknown is not understood"));
+        check(&event, Err("F.Events.E: Unknown is not supported"));
     };
     event("DynamoDB", "{ Stream: F, Unknown: 1 }");
     event("ScheduleV2", "{ ScheduleExpression: rate(1 hour), Unknown: 1 }");
@@ -141,20 +141,20 @@ fn a_property_is_acted_on_or_listed_as_idle_or_rejected() {
         let error = Template::parse(text).unwrap_err().to_string();
         assert!(error.contains(why), "{text}: {error}");
     };
-    rejected("Resources: { A: { Type: AWS::New::Thing } }", "A: the resource type AWS::New::Thing is not understood");
-    rejected("Resources: { A: { Type: AWS::SNS::Topic, Unknown: 1 } }", "A: Unknown is not understood");
+    rejected("Resources: { A: { Type: AWS::New::Thing } }", "A: the resource type AWS::New::Thing is not supported");
+    rejected("Resources: { A: { Type: AWS::SNS::Topic, Unknown: 1 } }", "A: Unknown is not supported");
     let table =
         |properties: &str| format!("Resources: {{ A: {{ Type: AWS::DynamoDB::Table, Properties: {properties} }} }}");
-    rejected(&table("{ Unknown: 1 }"), "A: Unknown is not understood");
-    rejected(&table("{ TableName: a }"), "A: TableName is not understood");
+    rejected(&table("{ Unknown: 1 }"), "A: Unknown is not supported");
+    rejected(&table("{ TableName: a }"), "A: TableName is not supported");
     rejected(&table("{ StreamSpecification: { StreamViewType: a, Unknown: 1 } }"), "`Unknown`");
     rejected(&table("{ TimeToLiveSpecification: { AttributeName: a, Enabled: true, Unknown: 1 } }"), "`Unknown`");
-    rejected("Globals: { Function: { Unknown: 1 } }\nResources: {}", "Globals.Function: Unknown is not understood");
+    rejected("Globals: { Function: { Unknown: 1 } }\nResources: {}", "Globals.Function: Unknown is not supported");
     rejected("Globals: { Api: {} }\nResources: {}", "unknown field `Api`");
 }
 
 #[test]
-fn a_condition_is_what_the_parameters_make_of_it() {
+fn conditions_are_evaluated_with_the_parameters() {
     const TEXT: &str = r#"
 Parameters: { Table: { Type: String, Default: "" }, On: { Type: String, Default: "no" }, Number: { Type: Number, Default: 0 } }
 Conditions:
@@ -193,16 +193,16 @@ Outputs: { TestToken: { Condition: Makes, Value: !Ref TestToken } }
         let error = Template::resolved(&format!("Conditions: {{ C: {conditions} }}"), &[]).unwrap_err();
         assert!(error.to_string().contains(why), "{conditions}: {error}");
     };
-    rejected("yes", "Conditions.C: a condition is a function");
-    rejected("!Not [!Condition C]", "Conditions.C: nothing here is called C");
+    rejected("yes", "Conditions.C: a condition must be a function");
+    rejected("!Not [!Condition C]", "Conditions.C: C is not defined");
     rejected("!Equals [1]", "Equals takes two values");
     rejected("!Not []", "Not takes one condition");
     rejected("!And 1", "takes a list here");
-    rejected("!Contains [[], 1]", "the function Contains is not understood");
+    rejected("!Contains [[], 1]", "the function Contains is not supported");
 }
 
 #[test]
-fn a_route_has_the_authorizer_of_the_api_unless_it_says_otherwise() {
+fn a_route_has_the_default_authorizer_of_the_api_unless_it_names_another() {
     let text = r"
 Resources:
   Api:
@@ -219,7 +219,8 @@ Resources:
         Two: { Type: Api, Properties: { Path: /2, Method: get, Auth: { Authorizer: B } } }
 ";
     let template = Template::parse(text).unwrap();
-    let found: Vec<_> = template.routes.iter().map(|it| (it.path.as_str(), it.authorizer.as_deref())).collect();
+    let found: Vec<_> =
+        template.routes.iter().map(|route| (route.path.as_str(), route.authorizer.as_deref())).collect();
     assert_eq!(found, [("/1", Some("A")), ("/3", None), ("/2", Some("B"))]);
     let token = &template.authorizers["A"];
     assert_eq!((token.kind, token.ttl_seconds), (AuthorizerKind::Token, 300));

@@ -1,4 +1,4 @@
-//! Refusals, with one type changed by a template.
+//! Rejections with one customized type.
 
 use super::*;
 
@@ -7,7 +7,7 @@ fn custom(status: Option<u16>, headers: &[(&str, &str)], body: Option<&str>) -> 
     GatewayResponse { status, headers, body: body.map(str::to_owned) }
 }
 
-/// Writes a rejection with one customized type: the status, the header `X` and the body.
+/// Checks the status, the header `X` and the body of a rejection with one customized type.
 fn check(kind: &str, response: GatewayResponse, rejection: &Rejection, expected: (u16, Option<&str>, &str)) {
     let responses = Responses::new(&BTreeMap::from([(kind.to_owned(), response)])).unwrap();
     let written = responses.write(rejection, "i-d");
@@ -21,7 +21,7 @@ fn denied() -> Rejection {
 }
 
 #[test]
-fn a_type_has_its_own_response_or_its_default_or_that_of_aws() {
+fn a_type_uses_its_own_response_or_the_default_type_s_or_aws_s() {
     let body = Some("b");
     check("ACCESS_DENIED", custom(Some(401), &[("X", "'y'")], body), &denied(), (401, Some("y"), "b"));
     check("DEFAULT_4XX", custom(None, &[("X", "'y'")], body), &denied(), (403, Some("y"), "b"));
@@ -40,7 +40,7 @@ fn a_type_has_its_own_response_or_its_default_or_that_of_aws() {
 }
 
 #[test]
-fn headers_and_bodies_hold_what_the_authorizer_said() {
+fn headers_and_bodies_can_contain_the_authorizer_s_context() {
     let response = custom(
         None,
         &[("X", "context.authorizer.reason")],
@@ -52,7 +52,7 @@ fn headers_and_bodies_hold_what_the_authorizer_said() {
 }
 
 #[test]
-fn an_expression_that_is_not_understood_is_an_error() {
+fn an_unsupported_expression_is_an_error() {
     for expression in ["plain", "method.request.header.Origin", "'", "'\n'"] {
         let response = BTreeMap::from([("DEFAULT_4XX".to_owned(), custom(None, &[("X", expression)], None))]);
         assert!(Responses::new(&response).is_err(), "{expression}");
