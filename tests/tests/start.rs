@@ -207,7 +207,7 @@ async fn a_keyring_with_an_unsafe_or_ambiguous_key_starts_nothing_wherever_it_co
         (keyring(&[("a", b"")]), "fewer than 32 bytes"),
         (keyring(&[("a", &one[..31])]), "fewer than 32 bytes"),
         (keyring(&[("a", &one), ("b", b"")]), "fewer than 32 bytes"),
-        (keyring(&[("a", &one), ("a", &two)]), "two keys with the id a"),
+        (keyring(&[("a", &one), ("a", &two)]), "two keys with the ID a"),
         (keyring(&[("a", &one), ("b", &one)]), "repeats another key"),
         (keyring(&[("a", &[7; 32])]), "not a secret"),
         (keyring(&[("a", b"a-string-secret-at-least-256-bits-long")]), "not a secret"),
@@ -215,9 +215,9 @@ async fn a_keyring_with_an_unsafe_or_ambiguous_key_starts_nothing_wherever_it_co
         (keyring(&[("a", &(0..32).collect::<Vec<u8>>())]), "not a secret"),
         (keyring(&[("a", &one), ("b", &[one.as_slice(), &one].concat())]), "not a secret"),
         (keyring(&[("", &one)]), "the key id"),
-        (with_more, "the keyring is not"),
+        (with_more, "the keyring must be JSON"),
         (json!([{"id": "a", "key": "not base64!", "signs_from": 0}]), "not base64url"),
-        (json!([{"id": "a", "signs_from": 0}]), "the keyring is not"),
+        (json!([{"id": "a", "signs_from": 0}]), "the keyring must be JSON"),
     ] {
         let json = bad.to_string();
         OFFERED.lock().unwrap().clone_from(&json);

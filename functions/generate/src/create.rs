@@ -226,7 +226,7 @@ mod tests {
         check("", Err(length));
         check(" ", Err(length));
         check("a\nb", Err(length));
-        check("a\u{202e}b", Err("name: it must not have characters that change the direction of text"));
+        check("a\u{202e}b", Err("name: it must not contain characters that change the direction of text"));
     }
 
     #[test]

@@ -142,10 +142,10 @@ async fn invalid_combinations_of_arguments_revoke_nothing() {
         (&["--all", "admin", "--family"], "cannot be used with"),
         (&["--all", "admin", "--descendants"], "cannot be used with"),
         (&["--all", "admin", "--issued-by", &id], "cannot be used with"),
-        (&["--issued-by", "admin"], "not an id"),
-        (&["--issued-by", "2."], "not an id"),
+        (&["--issued-by", "admin"], "not a valid ID"),
+        (&["--issued-by", "2."], "not a valid ID"),
         (&["--issued-by"], "needs a value"),
-        (&["admin", "--family"], "not an id"),
+        (&["admin", "--family"], "not a valid ID"),
     ] {
         let (code, printed) = dev.run(&[&["token", "revoke"], words].concat(), "").await;
         assert!(code == 2 && printed.contains(why), "{words:?}: {code} {printed}");

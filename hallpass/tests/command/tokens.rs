@@ -105,11 +105,11 @@ async fn invalid_requests_are_rejected_and_print_no_token() {
     dev.rejected(&["token", "revoke", "--all", "nobody"], "", "there is no user nobody").await;
     assert_eq!(dev.json(&["token", "list", "my_username"], "").await, json!([]));
     for (arguments, words) in [
-        (&["token", "show", "<script>"][..], "not an id"),
+        (&["token", "show", "<script>"][..], "not a valid ID"),
         (&["token", "revoke"], "required"),
         (&["token", "revoke", gone, "--all", "my_username"], "cannot be used with"),
         (&["token", "issue", "my_username", "--expires-in", "1d", "--expires-at", "x"], "cannot be used with"),
-        (&["token", "issue", "my_username", "--scope", "a\"b"], "not the name of a permission"),
+        (&["token", "issue", "my_username", "--scope", "a\"b"], "not a valid name of a permission"),
         (&["prune", "--now"], "not expected here"),
     ] {
         let (code, printed) = dev.run(arguments, "").await;

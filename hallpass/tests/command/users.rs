@@ -54,17 +54,17 @@ async fn a_user_in_json_does_not_have_the_password_hash() {
 async fn bad_names_are_rejected_in_one_line_and_markup_is_text() {
     let dev = Dev::fresh().await;
     let long = "x".repeat(10_000);
-    dev.rejected(&["user", "add", &long], "x\n", "a user name is 1 to 512 bytes").await;
-    dev.rejected(&["user", "add", ""], "x\n", "a user name is 1 to 512 bytes").await;
+    dev.rejected(&["user", "add", &long], "x\n", "a user name must have 1 to 512 bytes").await;
+    dev.rejected(&["user", "add", ""], "x\n", "a user name must have 1 to 512 bytes").await;
     dev.rejected(&["user", "add", "a\u{1b}[31m"], "x\n", "control characters").await;
     dev.rejected(&["user", "add", "ada", "--full-name", &long], "x\n", "a full name has at most 256").await;
-    dev.rejected(&["user", "add", "ada"], &long, "a password has 1 to 1024 bytes").await;
+    dev.rejected(&["user", "add", "ada"], &long, "a password must have 1 to 1024 bytes").await;
     dev.rejected(&["user", "show", &long], "", "there is no user xxx").await;
     dev.rejected(&["user", "show", "<script>"], "", "there is no user <script>").await;
     dev.rejected(&["user", "show", "id:nobody"], "", "there is no user id:nobody").await;
     dev.rejected(&["user", "show", "id:<b>"], "", "there is no user id:<b>").await;
     dev.rejected(&["user", "passwd", "nobody"], "x\n", "there is no user nobody").await;
-    dev.rejected(&["user", "rename", "my_username", &long], "", "a user name is 1 to 512 bytes").await;
+    dev.rejected(&["user", "rename", "my_username", &long], "", "a user name must have 1 to 512 bytes").await;
     dev.done(&["user", "add", "<b>ada</b>", "--full-name", "<script>"], "engine\n").await;
     assert!(dev.done(&["user", "show", "<B>ADA</B>"], "").await.contains("<script>"));
     assert_eq!(dev.log_in("<b>ada</b>", "engine").await, 200);
@@ -77,13 +77,13 @@ async fn unusable_names_and_passwords_are_not_set() {
     for name in
         [" ", "\t", "\u{a0}", "\u{2800}", "\u{200b}", "\u{3164}", "a\tb", "ada\u{202e}nimda", "a\u{2066}b", "\u{ad}"]
     {
-        dev.rejected(&["user", "add", name], "engine\n", "a user name is 1 to 512 bytes").await;
-        dev.rejected(&["user", "rename", "my_username", name], "", "a user name is 1 to 512 bytes").await;
+        dev.rejected(&["user", "add", name], "engine\n", "a user name must have 1 to 512 bytes").await;
+        dev.rejected(&["user", "rename", "my_username", name], "", "a user name must have 1 to 512 bytes").await;
         dev.rejected(&["user", "add", "eve", "--full-name", name], "engine\n", "a full name has at most 256").await;
     }
     for password in ["", "top\tsecret", "topsecret\u{1b}", "top\u{0}secret", "top\u{85}secret", "topsecret\r\r"] {
         for command in [&["user", "add", "eve"][..], &["user", "passwd", "my_username"]] {
-            dev.rejected(command, &format!("{password}\n"), "a password has 1 to 1024 bytes").await;
+            dev.rejected(command, &format!("{password}\n"), "a password must have 1 to 1024 bytes").await;
         }
     }
     for (id, name) in ["eve ", " Eve\u{a0}", "\u{feff}eve", "\u{3000}eve\u{200b}"].into_iter().enumerate() {

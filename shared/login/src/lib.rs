@@ -1,8 +1,8 @@
-//! What a log-in is: the user name and its normal form, the password, the rate limit of attempts; and the lines of text
-//! that people read.
+//! Log-ins: user names and their normal form, passwords, the rate limit of attempts, and the check of single-line
+//! texts.
 //!
-//! This crate is pure: it knows nothing about AWS, the network, the clock or the random source. Only what takes a
-//! password (`generate`) or makes one (`hallpass user`) depends on it.
+//! This crate is pure: it knows nothing about AWS, the network, the clock or the random source. Only crates that verify
+//! passwords (`generate`) or set them (`hallpass user`) depend on it.
 
 pub mod name;
 pub mod password;

@@ -1,4 +1,4 @@
-//! The normal form of a user name: what the store, the limiter and the look-up compare.
+//! The normal form of a user name, which the store, the rate limiter and the look-up compare.
 
 use std::fmt;
 
@@ -8,28 +8,29 @@ use icu_properties::{CodePointSetData, props::DefaultIgnorableCodePoint};
 
 use crate::text::{self, LineError};
 
-/// A user name in the form `username_key` has in the user table: Unicode `NFKC_Casefold`.
+/// The normal form of a user name, `username_key` in the user table: Unicode `NFKC_Casefold`.
 ///
-/// Two names that a reader could take for one another by width, style, case or composition have one key.
+/// Names that differ only in width, style, case or composition have the same key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameKey(String);
 
 impl NameKey {
-    /// The longest key that is looked up, in bytes; an index key of DynamoDB holds 2,048.
+    /// The maximum length of a key, in bytes. An index key of DynamoDB holds 2,048.
     pub const MAX_BYTES: usize = 512;
 
-    /// The key of this name.
+    /// Returns the key of this name.
     ///
-    /// `toNFKC_Casefold` of the Unicode Standard, section 3.13.3: compatibility-decompose, fold the case, leave out
-    /// what is ignorable by default, compose. Done until nothing changes, because folding can decompose anew.
+    /// This is `toNFKC_Casefold` of the Unicode Standard, section 3.13.3: compatibility-decompose, fold the case, drop
+    /// default-ignorable characters, compose. It is repeated until nothing changes, because folding can decompose
+    /// again.
     pub fn new(name: &str) -> Self {
         let mut key = fold(name);
         loop {
-            let again = fold(&key);
-            if again == key {
+            let folded = fold(&key);
+            if folded == key {
                 return Self(key);
             }
-            key = again;
+            key = folded;
         }
     }
 
@@ -38,32 +39,32 @@ impl NameKey {
         &self.0
     }
 
-    /// Whether a user can have it: it is neither empty nor longer than [`NameKey::MAX_BYTES`].
+    /// Whether a user can have this key: it is neither empty nor longer than [`NameKey::MAX_BYTES`].
     pub fn is_usable(&self) -> bool {
         !self.0.is_empty() && self.0.len() <= Self::MAX_BYTES
     }
 }
 
-/// What [`check`] asks for, for a message.
-pub const FORM: &str = "a user name is 1 to 512 bytes with a visible character, without colons and control characters, and \
-     without characters that change the direction of text";
+/// The requirements of [`check`], for messages.
+pub const FORM: &str = "a user name must have 1 to 512 bytes, at least one visible character, no colons, no control \
+     characters, and no characters that change the direction of text";
 
-/// Why a user cannot be given a name.
+/// Why a name is invalid for a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameError {
-    /// It is no line of text.
+    /// The name is not a valid line of text.
     Line(LineError),
-    /// It is longer than [`NameKey::MAX_BYTES`], or its normal form is.
+    /// The name or its normal form is longer than [`NameKey::MAX_BYTES`].
     TooLong,
-    /// It holds a colon, which ends the name in Basic (RFC 7617 section 2).
+    /// The name contains a colon, which ends the name in Basic (RFC 7617 section 2).
     Colon,
 }
 
-/// The normal form of a name that a user may be given. It is checked wherever Hallpass writes one, after
-/// [`text::trimmed`]; names that the application wrote are taken as they are.
+/// Checks a name and returns its normal form. Call [`text::trimmed`] first. Hallpass checks every name that it writes,
+/// but not the names that an application has written.
 ///
 /// # Errors
-/// When no user may be given it, and why.
+/// Returns a [`NameError`] if the name is invalid.
 pub fn check(name: &str) -> Result<NameKey, NameError> {
     if name.len() > NameKey::MAX_BYTES {
         return Err(NameError::TooLong);
@@ -89,7 +90,7 @@ impl fmt::Display for NameError {
         match self {
             Self::Line(bad) => bad.fmt(f),
             Self::TooLong => write!(f, "it must have at most {} bytes", NameKey::MAX_BYTES),
-            Self::Colon => f.write_str("it must not have a colon"),
+            Self::Colon => f.write_str("it must not contain a colon"),
         }
     }
 }
@@ -109,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_look_alike_have_one_key_and_others_do_not() {
+    fn names_that_look_alike_have_the_same_key() {
         let check = |one: &str, two: &str, same: bool| {
             assert_eq!(NameKey::new(one) == NameKey::new(two), same, "{one} {two}");
         };
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_could_not_be_typed_read_or_looked_up_is_given_to_nobody() {
+    fn an_invalid_name_is_rejected() {
         let check = |name: &str, expected: Result<(), NameError>| {
             assert_eq!(check(name).map(drop), expected, "{name:?}");
         };
@@ -143,12 +144,12 @@ mod tests {
         check("a\tb", Err(NameError::Line(LineError::Control)));
         check("ada\u{202e}nimda", Err(NameError::Line(LineError::Bidi)));
         check(&"x".repeat(513), Err(NameError::TooLong));
-        // U+FDFA is one character of three bytes, and eighteen in its normal form.
+        // U+FDFA is one character of three bytes; its normal form has eighteen characters.
         check(&"\u{fdfa}".repeat(100), Err(NameError::TooLong));
     }
 
     #[test]
-    fn an_empty_or_endless_key_belongs_to_nobody() {
+    fn an_empty_or_overlong_key_is_unusable() {
         let check = |name: &str, usable| assert_eq!(NameKey::new(name).is_usable(), usable);
         check("a", true);
         check("", false);
@@ -159,7 +160,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_key_is_its_own_key(name in any::<String>()) {
+        fn the_key_of_a_key_is_the_key_itself(name in any::<String>()) {
             let key = NameKey::new(&name);
             prop_assert_eq!(NameKey::new(key.as_str()), key);
         }

@@ -1,5 +1,5 @@
-//! Passwords: Argon2id with the parameters OWASP recommends (19 MiB, two passes, one lane), and the hashes that imported
-//! users bring with them.
+//! Password hashes: Argon2id with the parameters that OWASP recommends (19 MiB, two passes, one lane), and the other
+//! kinds that imported users can have.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,31 +13,32 @@ mod hash;
 use self::hash::Hash;
 pub use self::hash::HashError;
 
-/// The longest password that is hashed, in bytes.
+/// The maximum length of a password, in bytes.
 pub const MAX_BYTES: usize = 1024;
 
-/// A hash of nothing anybody knows, with the parameters of [`hash`], for users who have no password of their own.
+/// The hash of an unknown password, with the parameters of [`hash`]. It is verified for users without a hash.
 const DUMMY: &str = "$argon2id$v=19$m=19456,t=2,p=1$qv6WfCqjfJSZXU24FI0kJw$GbA7x9HhgQhGtuhzlBTPfDMhAe4wTJdyaWGzh32eqMc";
 
-/// How often this process has hashed a password to check it.
+/// The number of password hashes that this process has verified.
 static CHECKED: AtomicU64 = AtomicU64::new(0);
 
-/// How often this process has hashed a password to check it. Nothing is decided by it; a test counts with it that
-/// whoever logs in costs one hash, whatever the answer is.
+/// The number of password hashes that this process has verified. Nothing depends on it but a test, which checks that
+/// every log-in costs exactly one hash.
 pub fn checked() -> u64 {
     CHECKED.load(Ordering::Relaxed)
 }
 
-/// What [`has_form`] asks for, for a message.
-pub const FORM: &str = "a password has 1 to 1024 bytes and no control characters";
+/// The requirements of [`has_form`], for messages.
+pub const FORM: &str = "a password must have 1 to 1024 bytes and no control characters";
 
-/// Whether a text can be a password at all: not empty, not longer than [`MAX_BYTES`], and without control characters,
-/// which Basic cannot carry (RFC 7617 section 2). It is asked wherever a password is set, and wherever one is used.
+/// Whether a text can be a password: not empty, not longer than [`MAX_BYTES`], and without control characters, which
+/// Basic cannot carry (RFC 7617 section 2). It is checked wherever a password is set or used.
 pub fn has_form(password: &str) -> bool {
     (1..=MAX_BYTES).contains(&password.len()) && !password.chars().any(char::is_control)
 }
 
-/// The PHC string of this password under this salt. `None` if it does not have the [form](has_form) of one.
+/// Hashes a password with this salt and returns the PHC string. Returns `None` if the text does not have the
+/// [form](has_form) of a password.
 pub fn hash(password: &str, salt: [u8; 16]) -> Option<String> {
     if !has_form(password) {
         return None;
@@ -46,22 +47,22 @@ pub fn hash(password: &str, salt: [u8; 16]) -> Option<String> {
     Some(hash.to_string())
 }
 
-/// Whether a hash made elsewhere will be verified at log-in.
+/// Checks whether log-ins accept a hash from another system.
 ///
 /// # Errors
-/// When it will not, and why.
+/// Returns a [`HashError`] if the hash is of an unsupported kind, malformed, or too expensive.
 pub fn check(phc: &str) -> Result<(), HashError> {
-    Hash::read(phc).map(|_taken| ())
+    Hash::read(phc).map(drop)
 }
 
-/// Whether this is the password. It costs one hash whatever the answer is, also where there is no hash (an unknown,
-/// blocked or directory user) or one that is not taken, so that the time does not tell who is there.
+/// Verifies a password. This always costs one hash, even without a hash to compare (an unknown, blocked or external
+/// user) or with an unsupported one, so that the time does not show whether a user exists.
 ///
-/// A hash of another kind or with other parameters than ours takes its own time: whoever measures it may tell an
-/// imported user, until a new password is set, from one who is not there.
+/// A hash of another kind or with other parameters takes a different time. Until such an imported user sets a new
+/// password, a caller who measures the time can distinguish this user from one who does not exist.
 pub fn verify(password: &str, phc: Option<&str>) -> bool {
-    let own = phc.and_then(|phc| Hash::read(phc).ok()).filter(|_| has_form(password));
-    let Some(hash) = own else {
+    let known = phc.and_then(|phc| Hash::read(phc).ok()).filter(|_| has_form(password));
+    let Some(hash) = known else {
         if let Ok(dummy) = PasswordHash::new(DUMMY) {
             let bounded = password.as_bytes().get(..MAX_BYTES).unwrap_or(password.as_bytes());
             CHECKED.fetch_add(1, Ordering::Relaxed);

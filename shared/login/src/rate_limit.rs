@@ -1,10 +1,12 @@
-//! The rate limit of log-ins: who is counted together, and how long to wait.
+//! The rate limit of log-ins: which attempts are counted together, and how long to wait.
 //!
-//! Each attempt makes reservations before its password is hashed, so that parallel guesses count. A success gives them
-//! back, a failure keeps them. The pair of name and source slows down after [`FREE_FAILURES`] failures in a row. The
-//! name has a budget of failures a minute over all networks that have not logged in for it lately; a network that has
-//! is counted by itself, so that an attack from elsewhere does not spend its budget. The source has a budget of
-//! attempts a minute over all names, which bounds the hashes that it can cause.
+//! Each attempt takes reservations before its password is hashed, so that parallel guesses count. A success releases
+//! them, a failure keeps them. Three limits apply:
+//!
+//! - A pair of name and source has to wait after [`FREE_FAILURES`] failures in a row.
+//! - A name has a budget of failures per minute, shared by all networks that have not logged in to it recently. A
+//!   network that has is counted separately, so that an attack from elsewhere does not exhaust its budget.
+//! - A source has a budget of attempts per minute for all names, which bounds the hashes that it can cause.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -13,79 +15,78 @@ use sha2::{Digest, Sha256};
 
 use crate::name::NameKey;
 
-/// How many failures in a row a pair has before it must wait.
+/// The number of failures in a row after which a pair has to wait.
 pub const FREE_FAILURES: u32 = 5;
 
-/// After this many failures in a row the wait grows no longer.
+/// The number of failures in a row after which the wait stops growing.
 pub const MAX_FAILURES: u32 = 11;
 
-/// The longest wait.
+/// The maximum wait.
 pub const MAX_WAIT: Duration = Duration::from_secs(60);
 
-/// A pair that did nothing for this long begins anew.
+/// The time without attempts after which the failures of a pair are deleted.
 pub const MEMORY: Duration = Duration::from_secs(3600);
 
-/// The length of a window of the budgets.
+/// The length of a budget's window.
 pub const WINDOW: Duration = MAX_WAIT;
 
-/// How many attempts of a pair are checked at once; after [`FREE_FAILURES`] failures in a row, one.
+/// The maximum number of concurrent attempts of a pair. After [`FREE_FAILURES`] failures in a row it is one.
 pub const MAX_AT_ONCE: usize = 32;
 
-/// How long to wait while too many attempts of a pair are being checked.
+/// The wait while a pair has too many concurrent attempts.
 pub const BUSY_WAIT: Duration = Duration::from_secs(1);
 
-/// A reservation of a pair expires after this time. It is longer than a function runs, so that only what crashed
-/// expires.
+/// The time after which a reservation of a pair expires. It is longer than any function runs, so that only reservations
+/// of crashed functions expire.
 pub const RESERVATION: Duration = Duration::from_secs(15);
 
 /// How long a network is known for a name after its last log-in.
 pub const KNOWN: Duration = Duration::from_secs(30 * 86_400);
 
-/// A known network is noted again after this time.
+/// The time after which a log-in from a known network is recorded again.
 pub const NOTED: Duration = Duration::from_secs(86_400);
 
 /// The budgets of one window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budgets {
-    /// Failures at one name, from all networks that are not known for it.
+    /// Failures for one name, from all networks that are not known for it.
     pub name: u32,
-    /// Failures at one name from one network that is known for it.
+    /// Failures for one name, from one network that is known for it.
     pub network: u32,
-    /// Attempts from one source, at all names together.
+    /// Attempts from one source, for all names together.
     pub source: u32,
 }
 
 impl Budgets {
-    /// The budgets where no setting says otherwise.
+    /// The default budgets.
     pub const DEFAULT: Self = Self { name: 60, network: 60, source: 300 };
 
-    /// The largest budget: its reservations are one item.
+    /// The maximum budget. It is bounded because all reservations of a budget are in one item.
     pub const MAX: u32 = 1_000;
 }
 
-/// The keys of one attempt's items, in the table of attempts. User names stand there as hashes only: people type
-/// passwords into the wrong field.
+/// The keys of one attempt's items in the table of attempts. They contain only hashes of user names, because people
+/// sometimes type a password into the wrong field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counters {
-    /// This name from this source: failures in a row, and what is being checked now.
+    /// The pair of name and source: failures in a row, and current reservations.
     pub pair: String,
-    /// This name in this window, from networks that are not known for it.
+    /// The name in this window, for networks that are not known for it.
     pub name: String,
-    /// This name from this network in this window, where the network is known for the name.
+    /// The name and the network in this window, for a network that is known for the name.
     pub network: String,
-    /// This source in this window, at all names.
+    /// The source in this window, for all names.
     pub source: String,
     /// The marker of a network that is known for this name.
     pub known: String,
-    /// Whether the source has an address: only then can its network become known.
+    /// Whether the source is an IP address. Only then can its network become known.
     pub has_network: bool,
 }
 
 impl Counters {
     /// The counters of an attempt at this name, from this source address, in this window.
     ///
-    /// An IPv6 source is its /64, which is what one customer gets; an address that cannot be read counts with all
-    /// others that cannot.
+    /// An IPv6 source counts as its /64, the usual allocation of one customer. All invalid addresses count together.
     pub fn new(name: &NameKey, source_ip: &str, window: u64) -> Self {
         let (name, address) = (digest(name.as_str()), address(source_ip));
         let (source, network) = (source(address), network(address));
@@ -100,7 +101,7 @@ impl Counters {
     }
 }
 
-/// How long a pair waits after this many failures in a row: nothing at first, then 1, 2, 4 … seconds up to a minute.
+/// The wait of a pair after this many failures in a row: none at first, then 1, 2, 4 … seconds up to a minute.
 pub fn wait_after(failures: u32) -> Duration {
     let Some(doublings) = failures.checked_sub(FREE_FAILURES) else {
         return Duration::ZERO;
@@ -109,7 +110,7 @@ pub fn wait_after(failures: u32) -> Duration {
     Duration::from_secs(seconds).min(MAX_WAIT)
 }
 
-/// What the marker of a known network is bound to: the user, the generation of the user's tokens and the password's
+/// The value that the marker of a known network is bound to, from the user ID, `token_generation` and the password
 /// hash. A change of one of them makes all networks unknown.
 pub fn proof(user_id: &str, generation: &str, password_hash: &str) -> String {
     let mut hash = Sha256::new_with_prefix("hallpass known network 1\0");
@@ -135,7 +136,7 @@ fn source(address: Option<IpAddr>) -> String {
     }
 }
 
-/// The network of an address: /24 of IPv4, /56 of IPv6.
+/// The network of an address: the /24 of IPv4, the /56 of IPv6.
 fn network(address: Option<IpAddr>) -> String {
     match address {
         Some(IpAddr::V4(ip)) => {
@@ -172,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn sources_are_counted_by_address_or_by_64_bits() {
+    fn sources_are_ipv4_addresses_or_ipv6_64s() {
         let check = |one, two, same: bool| {
             assert_eq!(source(address(one)) == source(address(two)), same, "{one} {two}");
         };
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn networks_are_24_bits_or_56() {
+    fn networks_are_ipv4_24s_or_ipv6_56s() {
         let check = |one, two, same: bool| {
             assert_eq!(network(address(one)) == network(address(two)), same, "{one} {two}");
         };
@@ -209,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_shows_no_name() {
+    fn a_counter_does_not_contain_the_name() {
         let counters = Counters::new(&NameKey::new("topsecret"), "192.0.2.1", 7);
         assert!(!format!("{counters:?}").contains("topsecret"));
         assert_eq!(counters, Counters::new(&NameKey::new("TopSecret"), "192.0.2.1", 7));

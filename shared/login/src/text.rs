@@ -1,5 +1,5 @@
-//! Lines of text that people read: user names, full names, names and descriptions of tokens. One predicate holds for all
-//! of them wherever Hallpass takes one; what an application wrote is shown as it is.
+//! Single-line texts: user names, full names, names and descriptions of tokens. The same check applies to all of them
+//! wherever Hallpass accepts one. Texts that an application has written are shown unchanged.
 
 use std::fmt;
 
@@ -8,35 +8,36 @@ use icu_properties::{
     props::{BidiControl, DefaultIgnorableCodePoint, GeneralCategory, GeneralCategoryGroup},
 };
 
-/// Why a text is no such line.
+/// Why a text is not a valid line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineError {
-    /// Nothing of it can be seen.
+    /// The text has no visible character.
     Invisible,
-    /// It is too long.
+    /// The text is too long.
     TooLong,
-    /// It holds a control character or a line break.
+    /// The text contains a control character or a line break.
     Control,
-    /// It holds a character that changes the direction of the text around it.
+    /// The text contains a character that changes the direction of the text around it.
     Bidi,
-    /// White space frames it.
+    /// The text starts or ends with white space or an invisible character.
     Framed,
 }
 
-/// Symbols whose glyph is blank: the empty braille pattern and the empty musical note head.
+/// Symbols with a blank glyph: the empty braille pattern and the empty musical note head.
 const BLANK: [char; 2] = ['\u{2800}', '\u{1d159}'];
 
-/// The text without the white space and the invisible characters that editors put around text: the byte order mark, the
-/// zero-width space and the word joiner. A tab or a line break is a control character, and stays to be rejected.
+/// Trims white space and the invisible characters that editors leave around text: the byte order mark, the zero-width
+/// space and the word joiner. Tabs and line breaks are control characters. They are kept, so that [`check`] rejects
+/// them.
 pub fn trimmed(text: &str) -> &str {
     let is_space = |c: char| c.is_whitespace() && !c.is_control();
     text.trim_matches(|c: char| is_space(c) || matches!(c, '\u{feff}' | '\u{200b}' | '\u{2060}' | '\u{180e}'))
 }
 
-/// Checks a line of at most so many characters.
+/// Checks a line of at most `longest` characters.
 ///
 /// # Errors
-/// When it is none.
+/// Returns a [`LineError`] if the text is not a valid line.
 pub fn check(text: &str, longest: usize) -> Result<(), LineError> {
     let bidi = CodePointSetData::new::<BidiControl>();
     if text.chars().count() > longest {
@@ -54,7 +55,7 @@ pub fn check(text: &str, longest: usize) -> Result<(), LineError> {
     if trimmed(text) == text { Ok(()) } else { Err(LineError::Framed) }
 }
 
-/// Whether a character has a glyph of its own: a letter, a digit, a punctuation mark or a symbol.
+/// Whether a character has a visible glyph: a letter, a digit, a punctuation mark or a symbol.
 fn is_visible(c: char) -> bool {
     let category = CodePointMapData::<GeneralCategory>::new().get(c);
     let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
@@ -73,11 +74,11 @@ fn is_visible(c: char) -> bool {
 impl fmt::Display for LineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Invisible => "it must have a visible character",
+            Self::Invisible => "it must contain a visible character",
             Self::TooLong => "it is too long",
-            Self::Control => "it must not have control characters or line breaks",
-            Self::Bidi => "it must not have characters that change the direction of text",
-            Self::Framed => "it must not have white space around it",
+            Self::Control => "it must not contain control characters or line breaks",
+            Self::Bidi => "it must not contain characters that change the direction of text",
+            Self::Framed => "it must not start or end with white space",
         })
     }
 }
@@ -89,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_trimmed_visible_and_of_one_direction() {
+    fn a_line_is_trimmed_and_visible_and_does_not_change_direction() {
         let check = |text: &str, expected: Result<(), LineError>| assert_eq!(check(text, 9), expected, "{text:?}");
         for good in ["ada", "Ada L.", "日本", "é", "e\u{301}", "🦀", "#", "a\u{200d}b", "اسم", "שם", "1", "\u{e000}"]
         {

@@ -3,8 +3,8 @@
 //!
 //! Every change that invalidates the tokens of all formats raises `token_generation` in the same update, so that they
 //! stay invalid when the change is undone. A generation that is absent or not a whole number cannot be raised; it is
-//! replaced by one that no token has. An item of 400 KB, DynamoDB's limit, may have no room for a longer value: then the
-//! change is made without raising the generation, and the tokens are revoked one by one.
+//! replaced by one that no token has. An item of 400 KB, DynamoDB's limit, may have no room for a longer value: then
+//! the change is made without raising the generation, and the tokens are revoked one by one.
 
 use std::{fmt, time::Duration};
 
@@ -104,8 +104,8 @@ impl Store {
         }
     }
 
-    /// Invalidates every token of a user, of every format, in one write: raises `token_generation`, or replaces it where
-    /// it cannot be raised.
+    /// Invalidates every token of a user, of every format, in one write: raises `token_generation`, or replaces it
+    /// where it cannot be raised.
     ///
     /// # Errors
     /// When the store fails.

@@ -1,4 +1,5 @@
-//! The clients: one TLS stack (rustls on keyring), time limits that leave the authorizer time to answer, bounded retries.
+//! The clients: one TLS stack (rustls on keyring), time limits that leave the authorizer time to answer, bounded
+//! retries.
 
 use std::time::Duration;
 

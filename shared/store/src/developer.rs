@@ -36,8 +36,8 @@ pub enum Replaced {
 
 impl Store {
     /// Makes this record the user's developer token, in one transaction over record and pointers. `old` is the hash of
-    /// the one that is there, as the caller read it; `parent` is the token that asks, which must still live then. The old
-    /// token is remembered as replaced until `purge_old_at`.
+    /// the one that is there, as the caller read it; `parent` is the token that asks, which must still live then. The
+    /// old token is remembered as replaced until `purge_old_at`.
     ///
     /// # Errors
     /// When the store fails.
@@ -51,7 +51,8 @@ impl Store {
         const DOING: &str = "replacing the developer token";
         let bad = |error| Failure::new(DOING, error);
         let table = &self.tables.tokens;
-        // A developer token that regenerates itself is the item that is written; any other parent is looked at beside it.
+        // A developer token that regenerates itself is the item that is written; any other parent is looked at beside
+        // it.
         let regenerates_itself = parent.is_some_and(|parent| parent.format == Format::Developer);
         let put = Put::builder().table_name(table).set_item(Some(item::from_record(record)));
         let put = match old {

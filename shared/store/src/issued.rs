@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_has_a_text_and_what_is_none_is_no_place() {
+    fn a_place_parses_from_its_own_text_and_other_texts_are_rejected() {
         for (user_id, token) in [("1", "AAAAAAAAAAAAAAAAAAAAAA"), ("developer#x", "pointer"), ("a", "#session#b")] {
             let place = Place::new(user_id.to_owned(), token.to_owned());
             assert_eq!(Place::from_text(&place.to_text()), Some(place));

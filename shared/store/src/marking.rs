@@ -83,8 +83,8 @@ impl Store {
         Ok(revoked)
     }
 
-    /// Ends every session of a user and revokes every token, because the user changed. Only for an item with no room for
-    /// what ends them all in one write.
+    /// Ends every session of a user and revokes every token, because the user changed. Only for an item with no room
+    /// for what ends them all in one write.
     pub(crate) async fn end_one_by_one(&self, id: &UserId, how: Invalidate) -> Result<(), Failure> {
         // Sessions issue tokens, so they end first.
         self.end_sessions_of(id, how.now).await?;

@@ -1,12 +1,12 @@
 //! Marks of changes. Before prune looks at the tokens of a user whose change invalidates tokens, it leaves a mark that
-//! names the state that the user left. A route that issues a token for that user reads the marks with the user, and once
-//! more after the record was written: if by then the user has left the state that the token was made on, the token is
-//! withdrawn, even if the change was undone in between. A change that led to that state does not count.
+//! names the state that the user left. A route that issues a token for that user reads the marks with the user, and
+//! once more after the record was written: if by then the user has left the state that the token was made on, the token
+//! is withdrawn, even if the change was undone in between. A change that led to that state does not count.
 //!
-//! A mark also names its record of the stream, so that a repeated delivery changes nothing; no clock is compared. The marks
-//! lie among the tokens, because prune must depend on nothing else, under a key that no user ID can have, and go after an
-//! hour without a change, which is longer than any request takes. They cost one write unit for each user in a batch of the
-//! stream who was changed so that tokens are invalidated; any other change of a user costs none.
+//! A mark also names its record of the stream, so that a repeated delivery changes nothing; no clock is compared. The
+//! marks lie among the tokens, because prune must depend on nothing else, under a key that no user ID can have, and go
+//! after an hour without a change, which is longer than any request takes. They cost one write unit for each user in a
+//! batch of the stream who was changed so that tokens are invalidated; any other change of a user costs none.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -67,8 +67,8 @@ impl ChangeMark {
 }
 
 impl ChangeMarks {
-    /// Whether a user who had these marks and this state has left the state by the time of the `later` marks. Marks that
-    /// are gone have expired, which is no change.
+    /// Whether a user who had these marks and this state has left the state by the time of the `later` marks. Marks
+    /// that are gone have expired, which is no change.
     pub fn left_by(&self, later: &Self, state: &Fingerprint) -> bool {
         let state = state_of(state);
         later.0.difference(&self.0).any(|mark| {

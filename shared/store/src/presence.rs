@@ -1,8 +1,8 @@
 //! Whether the tables are there, asked once, in the init of a function, with calls that the function may make anyway.
 //!
 //! A missing table, one with another key, or a missing permission shows here and not at the first request. The answers
-//! decide nothing else, so that the reads need not be strong. They also open the connection that the first request uses,
-//! and they tell the time on DynamoDB's clock.
+//! decide nothing else, so that the reads need not be strong. They also open the connection that the first request
+//! uses, and they tell the time on DynamoDB's clock.
 
 use std::collections::HashMap;
 
@@ -63,7 +63,8 @@ impl Store {
         outcome.map(drop).map_err(Failure::of("writing the table of attempts")).map_err(absent)
     }
 
-    /// Looks whether all three tables can be read, as prune reads them. Returns the time on DynamoDB's clock, if it says.
+    /// Looks whether all three tables can be read, as prune reads them. Returns the time on DynamoDB's clock, if it
+    /// says.
     ///
     /// # Errors
     /// Names the first that cannot.

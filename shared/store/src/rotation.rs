@@ -81,9 +81,9 @@ impl Store {
         }
     }
 
-    /// Undoes a rotation whose new token was not delivered: one transaction deletes the new record and lets the old token
-    /// go on as before. If the old one does not wait for the new one any more, because it was revoked or is gone, the
-    /// new record is deleted all the same.
+    /// Undoes a rotation whose new token was not delivered: one transaction deletes the new record and lets the old
+    /// token go on as before. If the old one does not wait for the new one any more, because it was revoked or is gone,
+    /// the new record is deleted all the same.
     pub(crate) async fn undo_rotation(&self, new: &Record, old: TokenHash) -> Result<(), Failure> {
         let old = TokenId { user_id: new.id.user_id, hash: old };
         for tries in 1..=TRIES {

@@ -142,8 +142,8 @@ impl Store {
         Ok(None)
     }
 
-    /// Notes that a token was used, at most once an hour. `false` if it was noted within the hour, be it by an attempt of
-    /// this call whose answer was lost.
+    /// Notes that a token was used, at most once an hour. `false` if it was noted within the hour, be it by an attempt
+    /// of this call whose answer was lost.
     ///
     /// # Errors
     /// When the store fails; the caller ignores it.
@@ -162,8 +162,8 @@ impl Store {
         if_met("noting the use", call.send().await)
     }
 
-    /// Writes an item that must not be there. If the very same is there, an attempt of this call wrote it, and its answer
-    /// was lost.
+    /// Writes an item that must not be there. If the very same is there, an attempt of this call wrote it, and its
+    /// answer was lost.
     pub(crate) async fn put_new(&self, item: Item, doing: &'static str) -> Result<(), Failure> {
         let call = self.client.put_item().table_name(&self.tables.tokens).set_item(Some(item.clone()));
         let call = call

@@ -1,4 +1,4 @@
-//! The text of a token. What a format looks like is known in the file of that format and nowhere else.
+//! The text of a token. Each format is defined in its own module and nowhere else.
 //!
 //! | format | text |
 //! |---|---|
@@ -6,7 +6,7 @@
 //! | [`developer`] | `<prefix>6879-<43>` |
 //! | [`jwt`] | `<header>.<claims>.<43>` |
 //!
-//! The shapes never overlap, and there is one text per token: any other spelling of the same bytes is rejected.
+//! The formats never overlap, and each token has exactly one text: any other spelling of the same bytes is rejected.
 
 use std::{fmt, str::FromStr};
 
@@ -27,93 +27,93 @@ pub mod inspect;
 pub mod jwt;
 pub mod signed;
 
-/// The longest text that is looked at, in bytes. A JWT with the longest name fits.
+/// The maximum length of a text, in bytes. A JWT with the longest name fits.
 pub const MAX_LENGTH: usize = 4096;
 
 /// The format of a token's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Format {
-    /// The default: user id and expiry in the open, signed.
+    /// The default: the user ID and the expiry in clear text, signed.
     Signed,
-    /// One per user, opaque.
+    /// Opaque; each user has at most one.
     Developer,
     /// A JSON Web Token (RFC 7519) with HS256.
     Jwt,
 }
 
-/// Who issues here: what stands in front of tokens and in the `iss` of a JWT.
+/// The deployment that issues tokens: the prefix of their texts, and the `iss` of a JWT.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issuer {
     prefix: String,
     realm: String,
 }
 
-/// A deployment cannot be named so.
+/// The prefix or the realm of an [`Issuer`] is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IssuerError {
     /// The prefix is not 0 to 20 of `[A-Za-z0-9_-]`.
     Prefix,
-    /// The realm is not 1 to 64 printable ASCII characters without `"` and `\`, or has spaces around it.
+    /// The realm is not 1 to 64 printable ASCII characters without `"` and `\`, or it starts or ends with a space.
     Realm,
 }
 
-/// What a token says, once its signature and its time have been checked. Only [`open`] makes one.
+/// The contents of a token whose signature and expiry have been verified. Only [`open`] creates one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Claim {
-    /// The format it came in.
+    /// The format of the text.
     pub format: Format,
-    /// Whose it is, if the text says so; for a developer token the pointer record does.
+    /// The token's user. `None` for a developer token, whose user is in its pointer record.
     pub user_id: Option<UserId>,
-    /// The hash of its secret: the rest of its record's key.
+    /// The hash of the token's secret, which together with the user ID is the key of its record.
     pub hash: TokenHash,
-    /// When it ends, if the text says so.
+    /// The expiry. `None` for a developer token, whose expiry is in its record.
     pub expires_at: Option<Timestamp>,
-    /// What else a JWT says.
+    /// The digest and the issue time of a JWT's claims.
     pub payload: Option<jwt::Payload>,
 }
 
-/// A token that was just made: the text to show once, and what of it goes into the record.
+/// A newly signed token: the text, which is shown once, and the parts of it that the record keeps.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct IssuedText {
-    /// The text for its holder.
+    /// The text for the token's holder.
     pub text: Text,
-    /// Its public name.
+    /// The token's public ID.
     pub id: TokenId,
-    /// The key that signed it.
+    /// The ID of the key that signed the token.
     pub key_id: String,
     /// The digest of a JWT's claims.
     pub payload_digest: Option<jwt::PayloadDigest>,
 }
 
-/// The keyring has no key yet whose time to sign has come.
+/// Every key of the keyring has its `signs_from` in the future.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoSigningKey;
 
-/// What a validator says of a text.
+/// The result of a validator.
 #[derive(Debug)]
 pub(crate) enum Verdict {
-    /// It is not of this format; the next validator may know it.
+    /// The text is not of this format. The next validator is tried.
     NotMine,
-    /// It is of this format's shape and the signature is not ours; the next validator may know it all the same.
+    /// The text has the shape of this format, but no key of the keyring signed it. The next validator is tried.
     Forged,
-    /// It is ours, and it is rejected.
+    /// The signature is good, and the token is rejected.
     Rejected(Reason),
-    /// It is ours, and it is good as far as the text can tell.
+    /// The signature is good, and nothing in the text rejects the token.
     Claim(Claim),
 }
 
-/// A validator: one for each format.
+/// Parses and verifies the texts of one format.
 pub(crate) type Validator = fn(&Keyring, &Issuer, &str, Timestamp) -> Verdict;
 
-/// The validators, in the order they are tried: the cheapest look at the text first.
+/// The validators, in the order they are tried: the cheapest check of the shape comes first.
 const VALIDATORS: [Validator; 3] = [developer::open, signed::open, jwt::open];
 
-/// Opens a text: shape, sign, time. It reads nothing but its arguments and, for a signed token, allocates nothing.
+/// Parses a text and verifies its signature and expiry. Does no I/O and, for a signed token, allocates nothing.
 ///
 /// # Errors
-/// [`Reason::Malformed`], [`Reason::Forged`] or [`Reason::Expired`].
+/// Returns [`Reason::Malformed`], [`Reason::Forged`] or [`Reason::Expired`].
 pub fn open(keyring: &Keyring, issuer: &Issuer, text: &str, now: Timestamp) -> Result<Claim, Reason> {
     open_with(&VALIDATORS, keyring, issuer, text, now)
 }
@@ -141,10 +141,11 @@ fn open_with(
 }
 
 impl Issuer {
-    /// A deployment with this prefix (`HALLPASS_PREFIX`) and realm (`HALLPASS_REALM`).
+    /// Creates the issuer with this prefix (`HALLPASS_PREFIX`) and realm (`HALLPASS_REALM`).
     ///
     /// # Errors
-    /// When one of them could not stand in a token, a header or a body as it is.
+    /// Returns an [`IssuerError`] if one of them has characters that would have to be escaped in a token, a header or a
+    /// body.
     pub fn new(prefix: &str, realm: &str) -> Result<Self, IssuerError> {
         let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
         if prefix.len() > 20 || !prefix.bytes().all(word) {
@@ -158,27 +159,27 @@ impl Issuer {
         Ok(Self { prefix: prefix.to_owned(), realm: realm.to_owned() })
     }
 
-    /// What stands in front of signed and developer tokens.
+    /// The prefix of signed and developer tokens.
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
 
-    /// What stands behind the prefix, if the text has it.
+    /// The text after the prefix, if it starts with the prefix.
     ///
-    /// An empty prefix is not compared: its bytes are nowhere, and a processor with AVX-512 takes 150 ns for a masked load
-    /// of nothing from there.
+    /// An empty prefix is not compared: its pointer is dangling, and a processor with AVX-512 takes 150 ns for an empty
+    /// masked load from there.
     fn after_prefix<'a>(&self, text: &'a str) -> Option<&'a str> {
         if self.prefix.is_empty() { Some(text) } else { text.strip_prefix(&self.prefix) }
     }
 
-    /// The realm of challenges, `iss` of every JWT and `aud` of the temporary ones.
+    /// The realm of challenges, the `iss` of every JWT, and the `aud` of temporary JWTs.
     pub fn realm(&self) -> &str {
         &self.realm
     }
 }
 
 impl Format {
-    /// The word that stands in records, requests and answers.
+    /// The name of the format in records, requests and responses.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Signed => "signed",
@@ -188,16 +189,16 @@ impl Format {
     }
 }
 
-/// The 32 bytes behind the 43 characters of a signed or developer token: the secret, then half a tag.
-struct Seal {
+/// The last 43 characters of a signed or developer token, which encode 32 bytes: the secret and half of the MAC.
+struct SignedSecret {
     secret: Entropy,
     tag: [u8; 16],
 }
 
-impl Seal {
+impl SignedSecret {
     const TEXT_LENGTH: usize = 43;
 
-    /// Strict base64url: 43 characters whose last two bits are zero.
+    /// Decodes strict base64url: 43 characters whose last two bits are zero.
     fn decode(text: &str) -> Option<Self> {
         let bytes: [u8; 32] = decode_exactly(text)?;
         let (secret, tag) = bytes.split_first_chunk::<16>()?;
@@ -212,7 +213,7 @@ impl Seal {
         Base64UrlUnpadded::encode_string(&bytes)
     }
 
-    /// Whether the tag is what the MAC came to, in constant time.
+    /// Whether the tag equals this MAC. Takes constant time.
     fn is_by(&self, mac: Mac) -> bool {
         #[cfg(test)]
         tests::count_a_check();
@@ -220,14 +221,15 @@ impl Seal {
     }
 }
 
-/// Strict base64url of exactly this many bytes: no padding, and unused bits are zero, so that bytes have one text.
+/// Decodes strict base64url of exactly `N` bytes: no padding, and unused bits are zero, so that each value has one
+/// text.
 pub(crate) fn decode_exactly<const N: usize>(text: &str) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     let length = Base64UrlUnpadded::decode(text, &mut bytes).ok()?.len();
     (length == N).then_some(bytes)
 }
 
-/// The first 16 bytes of the tag; RFC 2104 section 5 allows half of the hash.
+/// The first 16 bytes of the MAC. RFC 2104 section 5 allows truncation to half of the hash.
 fn half(mac: Mac) -> [u8; 16] {
     let tag: [u8; 32] = mac.finalize().into_bytes().into();
     let mut half = [0; 16];
@@ -235,7 +237,7 @@ fn half(mac: Mac) -> [u8; 16] {
     half
 }
 
-/// Absorbs a field with its length in front, so that different tuples of fields are different inputs.
+/// Adds a field to the MAC, preceded by its length, so that different tuples of fields are different inputs.
 fn absorb(mac: &mut Mac, field: &str) {
     mac.update(&[u8::try_from(field.len()).unwrap_or(u8::MAX)]);
     mac.update(field.as_bytes());
@@ -258,15 +260,18 @@ impl fmt::Display for Format {
 impl fmt::Display for IssuerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Prefix => "a prefix is 0 to 20 of [A-Za-z0-9_-]",
-            Self::Realm => "a realm is 1 to 64 printable ASCII characters without quote and backslash, and without spaces around it",
+            Self::Prefix => "the prefix must have at most 20 characters of [A-Za-z0-9_-]",
+            Self::Realm => {
+                "the realm must have 1 to 64 printable ASCII characters, no quotes, no backslashes, and no space at \
+                 either end"
+            }
         })
     }
 }
 
 impl fmt::Display for NoSigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no key of the keyring signs yet")
+        f.write_str("no key of the keyring signs yet: every signs_from is in the future")
     }
 }
 

@@ -1,47 +1,48 @@
-//! The `Authorization` header, read into one credential or rejected.
+//! Parses the `Authorization` header into one credential.
 //!
-//! `Bearer t` (RFC 6750), `Token t`, bare `t` and `Basic base64(t:)` (RFC 7617) carry a token; `Basic base64(name:password)`
-//! carries a log-in. The scheme's case does not matter. The query string is never looked at.
+//! `Bearer t` (RFC 6750), `Token t`, bare `t` and `Basic base64(t:)` (RFC 7617) carry a token; `Basic
+//! base64(name:password)` carries a log-in. The scheme is case-insensitive. The query string is never read.
 
 use base64ct::{Base64, Encoding};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::secret::Text;
 
-/// What a client presented.
+/// The credential of a request.
 #[derive(Debug)]
 pub enum Credential {
-    /// The text of a token, not yet looked at.
+    /// The text of a token, not yet verified.
     Token(Text),
     /// A user name and a password.
     Login(Login),
 }
 
-/// A user name and a password, as they were sent: not trimmed, not folded.
+/// A user name and a password, exactly as sent: neither trimmed nor case-folded.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct Login {
     username: String,
     password: String,
 }
 
-/// Why a header carries no credential.
+/// Why a header has no usable credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unusable {
-    /// There is more than one: a repeated header, or two credentials in one.
+    /// The request has more than one credential: a repeated header, or two credentials in one header.
     Doubled,
-    /// It is not a credential.
+    /// The value is not a credential.
     Malformed,
 }
 
-/// The longest value that is looked at, in bytes: a token of [`crate::codec::MAX_LENGTH`] in Basic fits.
+/// The maximum length of a header value, in bytes. A token of [`crate::codec::MAX_LENGTH`] fits in Basic.
 const MAX_LENGTH: usize = 6144;
 
 impl Credential {
-    /// Reads the values of the header `Authorization`, each occurrence by itself. `None` if there is none.
+    /// Parses the values of all `Authorization` headers of a request. Returns `None` without a header or with an empty
+    /// one.
     ///
     /// # Errors
-    /// When there are two credentials, or something that is not one. A proxy that joins repeated headers does it with a
-    /// comma (RFC 9110 section 5.2), and no credential has one, so that a comma means two.
+    /// Returns [`Unusable`] if the request has two credentials, or a value that is not a credential. A proxy joins
+    /// repeated headers with a comma (RFC 9110 section 5.2). No credential contains a comma, so a comma means two.
     pub fn from_header<'a>(values: impl IntoIterator<Item = &'a str>) -> Result<Option<Self>, Unusable> {
         let mut values = values.into_iter();
         let Some(value) = values.next() else {
@@ -77,25 +78,27 @@ impl Credential {
 }
 
 impl Login {
-    /// A log-in that did not come as a header. What a header may not hold is rejected here as well.
+    /// Creates a log-in from a form or a body. Returns `None` for an empty user name, for control characters, and
+    /// beyond the maximum length of a header.
     pub fn new(username: &str, password: &str) -> Option<Self> {
         let fits = username.len().saturating_add(password.len()) <= MAX_LENGTH;
         let usable = fits && !username.is_empty() && !username.chars().chain(password.chars()).any(char::is_control);
         usable.then(|| Self { username: username.to_owned(), password: password.to_owned() })
     }
 
-    /// The user name, which is not a secret.
+    /// The user name. It is not a secret.
     pub fn username(&self) -> &str {
         &self.username
     }
 
-    /// The password, for the one place that checks it.
+    /// The password. Only password verification calls this.
     pub fn expose_password(&self) -> &str {
         &self.password
     }
 }
 
-/// RFC 7617 section 2: the first colon separates, the charset is UTF-8, and control characters are not allowed.
+/// Parses Basic credentials by RFC 7617 section 2: the first colon is the separator, the charset is UTF-8, and control
+/// characters are not allowed.
 fn basic(encoded: &str) -> Option<Credential> {
     let bytes = Zeroizing::new(Base64::decode_vec(encoded).ok()?);
     let pair = std::str::from_utf8(&bytes).ok()?;
@@ -153,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn two_credentials_are_doubled() {
+    fn two_credentials_are_rejected_as_doubled() {
         check(&["Bearer a", "Bearer b"], "doubled");
         check(&["Bearer a", "Bearer a"], "doubled");
         check(&["Bearer a, Bearer b"], "doubled");
@@ -161,14 +164,14 @@ mod tests {
     }
 
     #[test]
-    fn a_header_has_at_most_so_many_bytes() {
+    fn a_header_that_is_too_long_is_malformed() {
         let longest = "x".repeat(MAX_LENGTH);
         check(&[&longest], &format!("token {longest}"));
         check(&[&format!("{longest}x")], "malformed");
     }
 
     #[test]
-    fn what_is_no_credential_is_malformed() {
+    fn a_header_without_a_credential_is_malformed() {
         for value in [
             "Bearer",
             "Bearer ",

@@ -1,9 +1,9 @@
-//! Cursors: a place in a list or in a search, which a client can neither read nor change nor make.
+//! Cursors: positions in a list or in a search, which a client can neither read, change nor forge.
 //!
-//! They are encrypted and authenticated by the construction of RFC 5297 (SIV) over HMAC-SHA256 under a subkey of their
-//! own. The tag is a MAC of what the cursor is good for and of the place, cut to 16 bytes, and the place is masked with
-//! MACs of the tag and a counter. The inputs of the two begin with different bytes, so that one key serves both. A place
-//! has one cursor, so that nothing random is needed and the same list reads the same.
+//! They are encrypted and authenticated by the construction of RFC 5297 (SIV) over HMAC-SHA256 with a separate subkey.
+//! The tag is a MAC of the cursor's context and of the position, truncated to 16 bytes. The position is masked with
+//! MACs of the tag and a counter. The inputs of the two kinds of MAC start with different bytes, so that one key serves
+//! both. The encryption is deterministic: each position has one cursor, and no random bytes are needed.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use hmac::Mac as _;
@@ -15,7 +15,7 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// A place among a user's tokens: behind this one.
+/// A position in the list of a user's tokens: after this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Position {
     /// The token of this hash.
@@ -24,54 +24,55 @@ pub enum Position {
     Developer,
 }
 
-/// Who lists whose tokens. A cursor is good for this list alone.
+/// The context of a list. A cursor is valid for this caller and this owner only.
 #[derive(Clone, Copy, Debug)]
 pub struct List {
-    /// Who lists.
+    /// The user who lists the tokens.
     pub caller: UserId,
-    /// Whose tokens they are.
+    /// The owner of the listed tokens.
     pub owner: UserId,
 }
 
-/// Who revokes what a token's family issued. A cursor is good for this search alone.
+/// The context of a search for the tokens that a family issued, to revoke them. A cursor is valid for this search only.
 #[derive(Clone, Copy, Debug)]
 pub struct Search {
-    /// Who revokes.
+    /// The user who revokes the tokens.
     pub caller: UserId,
-    /// The token, or the family, that was asked for.
+    /// The token, or the family, of the request.
     pub token: TokenId,
 }
 
+/// The length of a tag, in bytes.
 const TAG: usize = 16;
 
-/// The kind of the place, and the hash.
+/// The length of a position in a list, in bytes: its kind and the hash.
 const PLACE: usize = 17;
 
-/// The longest cursor, in characters.
+/// The maximum length of a cursor, in characters.
 pub const MAX_LENGTH: usize = 2_048;
 
-/// What the input of a tag begins with, by what the cursor is good for; a mask begins with another byte.
+/// The first byte of the input of a MAC: a tag of a list, a mask, or a tag of a search.
 const LIST: u8 = 1;
 const MASK: u8 = 2;
 const SEARCH: u8 = 3;
 
-/// The cursor of this place, in base64url. `None` while no key signs.
+/// Encrypts a position in a list. The cursor is base64url. Returns `None` if no key signs yet.
 pub fn sign(keyring: &Keyring, list: &List, position: Position, now: Timestamp) -> Option<String> {
     encrypt(keyring, &list.context(), &place(position), now)
 }
 
-/// The place of a cursor that was given out for this list, under any key of the keyring.
+/// Decrypts a cursor of this list, with any key of the keyring. Returns `None` if the cursor is invalid.
 pub fn open(keyring: &Keyring, list: &List, cursor: &str) -> Option<Position> {
     let place = decrypt(keyring, &list.context(), cursor)?;
     position(place.as_slice().try_into().ok()?)
 }
 
-/// The cursor of this place in a search, in base64url. `None` while no key signs.
+/// Encrypts a position in a search. The cursor is base64url. Returns `None` if no key signs yet.
 pub fn encrypt_search(keyring: &Keyring, search: &Search, place: &str, now: Timestamp) -> Option<String> {
     encrypt(keyring, &search.context(), place.as_bytes(), now)
 }
 
-/// The place of a cursor that was given out for this search, under any key of the keyring.
+/// Decrypts a cursor of this search, with any key of the keyring. Returns `None` if the cursor is invalid.
 pub fn open_search(keyring: &Keyring, search: &Search, cursor: &str) -> Option<String> {
     String::from_utf8(decrypt(keyring, &search.context(), cursor)?).ok()
 }
@@ -88,7 +89,7 @@ impl Search {
     }
 }
 
-/// What the tag begins with: the kind and the names, each behind its length.
+/// The start of a tag's input: the kind, and the names, each preceded by its length.
 fn context(kind: u8, names: &[&str]) -> Vec<u8> {
     let mut context = vec![kind];
     for name in names {
@@ -127,8 +128,8 @@ fn decrypt(keyring: &Keyring, context: &[u8], cursor: &str) -> Option<Vec<u8>> {
     let (given, encrypted) = decoded.split_first_chunk::<TAG>()?;
     keyring.keys().iter().find_map(|key| {
         let place = masked(key, given, encrypted);
-        let is_ours = bool::from(tag(key, context, &place).ct_eq(given));
-        is_ours.then_some(place)
+        let is_authentic = bool::from(tag(key, context, &place).ct_eq(given));
+        is_authentic.then_some(place)
     })
 }
 
@@ -138,13 +139,13 @@ fn tag(key: &Key, context: &[u8], place: &[u8]) -> [u8; TAG] {
     mac.update(place);
     let full = mac.finalize().into_bytes();
     let mut tag = [0; TAG];
-    for (byte, of_mac) in tag.iter_mut().zip(full) {
-        *byte = of_mac;
+    for (byte, from_mac) in tag.iter_mut().zip(full) {
+        *byte = from_mac;
     }
     tag
 }
 
-/// The place masked, or a masked place as it was.
+/// Masks a position, or unmasks a masked one.
 fn masked(key: &Key, tag: &[u8; TAG], place: &[u8]) -> Vec<u8> {
     let mut masked = place.to_vec();
     for (number, block) in (0_u32..).zip(masked.chunks_mut(32)) {
@@ -163,7 +164,7 @@ fn masked(key: &Key, tag: &[u8; TAG], place: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    const RING: &str = r#"[{"id":"a","key":"QsbwGHbgB93-JeQMiQPdWLWwL05TquTtANsX6niLpWY","signs_from":0}]"#;
+    const KEYRING: &str = r#"[{"id":"a","key":"QsbwGHbgB93-JeQMiQPdWLWwL05TquTtANsX6niLpWY","signs_from":0}]"#;
     const OTHER: &str = r#"[{"id":"b","key":"tWgzVX2GrVrSa1xpsMMSlGqSOK4qGhdXh0bzg2cM2kM","signs_from":0}]"#;
     const BOTH: &str = r#"[{"id":"a","key":"QsbwGHbgB93-JeQMiQPdWLWwL05TquTtANsX6niLpWY","signs_from":0},
         {"id":"b","key":"tWgzVX2GrVrSa1xpsMMSlGqSOK4qGhdXh0bzg2cM2kM","signs_from":1}]"#;
@@ -179,22 +180,22 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_leads_back_to_its_place_and_shows_nothing_of_it() {
-        let keyring = Keyring::parse(RING).unwrap();
+    fn a_cursor_decrypts_to_its_position_and_hides_it() {
+        let keyring = Keyring::parse(KEYRING).unwrap();
         let list = list("1", "1");
         for position in positions() {
             let cursor = sign(&keyring, &list, position, NOW).unwrap();
             assert_eq!(open(&keyring, &list, &cursor), Some(position));
             assert_eq!(cursor.len(), 44);
             assert!(!cursor.contains("AAAAAA") && !cursor.contains("BBBBBB"));
-            // A key that no longer signs still opens.
+            // A key that no longer signs still decrypts.
             assert_eq!(open(&Keyring::parse(BOTH).unwrap(), &list, &cursor), Some(position));
         }
     }
 
     #[test]
-    fn a_cursor_of_another_list_another_keyring_or_with_another_bit_is_none() {
-        let keyring = Keyring::parse(RING).unwrap();
+    fn a_cursor_of_another_list_or_keyring_or_with_a_changed_bit_is_rejected() {
+        let keyring = Keyring::parse(KEYRING).unwrap();
         let own = list("1", "1");
         for position in positions() {
             let cursor = sign(&keyring, &own, position, NOW).unwrap();
@@ -212,8 +213,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_cursor_is_none() {
-        let keyring = Keyring::parse(RING).unwrap();
+    fn a_malformed_cursor_is_rejected() {
+        let keyring = Keyring::parse(KEYRING).unwrap();
         let own = list("1", "1");
         let cursor = sign(&keyring, &own, Position::Developer, NOW).unwrap();
         for text in ["", "a", "AAAA", "\u{e9}", " ", &cursor[..43], &format!("{cursor}A"), &format!("{cursor}=")] {
@@ -222,8 +223,8 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_of_a_search_is_good_for_its_own_caller_and_token_alone_and_shows_nothing() {
-        let keyring = Keyring::parse(RING).unwrap();
+    fn a_cursor_of_a_search_is_valid_for_its_caller_and_token_only_and_hides_its_position() {
+        let keyring = Keyring::parse(KEYRING).unwrap();
         let search =
             |caller: &str, token: &str| Search { caller: caller.parse().unwrap(), token: token.parse().unwrap() };
         let own = search("2", "1.AAAAAAAAAAAAAAAAAAAAAA");
@@ -240,7 +241,7 @@ mod tests {
                 assert_eq!(open_search(&keyring, &other, &cursor), None, "{other:?}");
             }
             assert_eq!(open_search(&Keyring::parse(OTHER).unwrap(), &own, &cursor), None);
-            assert_eq!(open(&keyring, &list("2", "1"), &cursor), None, "of a list");
+            assert_eq!(open(&keyring, &list("2", "1"), &cursor), None, "a cursor of a list");
             let bytes = Base64UrlUnpadded::decode_vec(&cursor).unwrap();
             for bit in 0..bytes.len() * 8 {
                 let mut changed = bytes.clone();
@@ -250,6 +251,6 @@ mod tests {
         }
         assert_eq!(open_search(&keyring, &own, &"A".repeat(MAX_LENGTH + 4)), None);
         let of_list = sign(&keyring, &list("2", "1"), Position::Developer, NOW).unwrap();
-        assert_eq!(open_search(&keyring, &own, &of_list), None, "of a list");
+        assert_eq!(open_search(&keyring, &own, &of_list), None, "a cursor of a list");
     }
 }

@@ -1,22 +1,22 @@
-//! What of a user a token is bound to, as one hash. When it changes, the token is dead.
+//! The hash of the attributes that a token is bound to. A change of it invalidates the token.
 
 use sha2::{Digest, Sha256};
 
 use crate::user::{User, Value, attribute::TOKEN_GENERATION};
 
-/// SHA-256 over the values of the attributes that a token is bound to.
+/// The SHA-256 of the values of the attributes that a token is bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint(pub [u8; 32]);
 
-/// The names of the attributes a token is bound to, sorted and without repeats. The record carries them, so that a
-/// change of the configuration kills no token.
+/// The names of the attributes that a token is bound to, sorted and without repeats. The record holds them, so that a
+/// change of the configuration invalidates no token.
 ///
-/// `token_generation` is bound always and never listed.
+/// Every token is bound to `token_generation`, which is never listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binding(Vec<String>);
 
 impl Binding {
-    /// Binds to the attributes of these names; empty names and repeats are dropped.
+    /// Creates a binding to the attributes of these names. Empty names and repeats are dropped.
     pub fn new(names: impl IntoIterator<Item = String>) -> Self {
         let mut names: Vec<String> =
             names.into_iter().filter(|name| !name.is_empty() && name != TOKEN_GENERATION).collect();
@@ -30,10 +30,10 @@ impl Binding {
         &self.0
     }
 
-    /// The fingerprint of this user under this binding.
+    /// Returns the fingerprint of this user under this binding.
     ///
-    /// Every part is length-prefixed, an absent attribute differs from an empty one, values of different types
-    /// differ, and sets are sorted. An absent `token_generation` counts as the number 0.
+    /// Every part is prefixed with its length, an absent attribute differs from an empty one, values of different types
+    /// differ, and sets are sorted. An absent `token_generation` counts as 0.
     pub fn fingerprint(&self, user: &User) -> Fingerprint {
         let mut hash = Sha256::new_with_prefix(b"hallpass user fingerprint 1\0");
         let zero = Value::Number("0".to_owned());
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_has_different_fingerprints() {
+    fn different_users_have_different_fingerprints() {
         let set = |members: &[&str]| Value::TextSet(members.iter().map(|m| (*m).to_owned()).collect());
         let different: Vec<Vec<(&str, Value)>> = vec![
             vec![],
@@ -131,7 +131,7 @@ mod tests {
             vec![("username", text("b")), ("status", text("a"))],
             vec![("tags", set(&["a", "b"]))],
             vec![("tags", set(&["ab"]))],
-            // What would be the same if the length in front of each member were the same.
+            // These would be the same if every member had the same length prefix.
             vec![("tags", set(&["a\0\0\0\0\0\0\0\0b"]))],
             vec![("tags", set(&["a\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}b"]))],
             vec![("tags", Value::List(vec![text("a"), text("b")]))],
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn order_of_sets_unbound_attributes_and_generation_zero_do_not_count() {
+    fn the_order_of_sets_unbound_attributes_and_generation_zero_change_nothing() {
         let set = |members: [&str; 2]| Value::TextSet(members.map(str::to_owned).to_vec());
         assert_eq!(fingerprint(&[("tags", set(["a", "b"]))]), fingerprint(&[("tags", set(["b", "a"]))]));
         assert_eq!(fingerprint(&[]), fingerprint(&[("email", text("a"))]));

@@ -1,4 +1,4 @@
-//! The public names of users and tokens. None of them is a secret.
+//! The public IDs of users and tokens. None of them is a secret.
 
 use std::{fmt, str::FromStr};
 
@@ -8,36 +8,38 @@ use sha2::{Digest, Sha256};
 
 use crate::{codec::decode_exactly, secret::Entropy};
 
-/// The id of a user: 1 to 64 of `[A-Za-z0-9_-]`, so that numbers, UUIDs and ULIDs fit. It owns its text without a heap.
+/// The ID of a user: 1 to 64 characters of `[A-Za-z0-9_-]`, so that numbers, UUIDs and ULIDs fit. The text is stored
+/// inline, without an allocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserId(ArrayString<64>);
 
-/// The first 16 bytes of the SHA-256 of a token's secret: all that is kept of it, and the record's key.
+/// The first 16 bytes of the SHA-256 of a token's secret. Only this hash of the secret is stored, as part of the
+/// record's key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TokenHash([u8; 16]);
 
-/// The public name of a token, `<user id>.<22>`: in lists, logs and URLs.
+/// The public ID of a token, `<user id>.<22>`, used in lists, logs and URLs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TokenId {
-    /// Whose token it is.
+    /// The token's user.
     pub user_id: UserId,
-    /// Which of the user's tokens.
+    /// The hash of the token's secret, unique among the user's tokens.
     pub hash: TokenHash,
 }
 
-/// The text is not an id of this kind.
+/// The text is not a valid ID of this type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParseIdError;
 
 impl UserId {
-    /// The id as text.
+    /// The ID as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl TokenHash {
-    /// The length of the text form.
+    /// The length of the text form, in characters.
     pub const TEXT_LENGTH: usize = 22;
 
     pub(crate) fn of(secret: &Entropy) -> Self {
@@ -55,7 +57,7 @@ impl TokenHash {
         &self.0
     }
 
-    /// base64url without padding, 22 characters.
+    /// The hash in base64url without padding: 22 characters.
     pub fn text(&self) -> ArrayString<22> {
         let mut buffer = [0; Self::TEXT_LENGTH];
         let text = Base64UrlUnpadded::encode(&self.0, &mut buffer).unwrap_or_default();
@@ -75,7 +77,7 @@ impl FromStr for UserId {
     }
 }
 
-/// Strict: 22 characters of base64url whose last four bits are zero.
+/// Parses strict base64url: 22 characters whose last four bits are zero.
 impl FromStr for TokenHash {
     type Err = ParseIdError;
 
@@ -119,7 +121,7 @@ impl fmt::Display for TokenId {
 
 impl fmt::Display for ParseIdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not an id")
+        f.write_str("not a valid ID")
     }
 }
 

@@ -1,7 +1,7 @@
-//! The keyring of signing keys, and the subkey that each format derives from them.
+//! The signing keys, and the subkeys that the formats derive from them.
 //!
-//! A format never uses a keyring key itself: it uses HKDF-SHA256 (RFC 5869) of it with a label of its own, so a tag of one
-//! format is worthless in another.
+//! No format uses a key of the keyring directly. Each uses the HKDF-SHA256 (RFC 5869) of the key with its own label, so
+//! a signature of one format is invalid in every other.
 
 use std::{cmp::Reverse, collections::HashSet, fmt};
 
@@ -19,16 +19,16 @@ use crate::{
 
 mod weak;
 
-/// HMAC-SHA256 that has absorbed its key.
+/// HMAC-SHA256, keyed.
 pub(crate) type Mac = Hmac<Sha256>;
 
-/// One to four keys. The one whose `signs_from` came last signs, all of them verify.
+/// One to four keys. All of them verify; the key with the latest `signs_from` that is not in the future signs.
 #[derive(Debug)]
 pub struct Keyring {
     keys: Vec<Key>,
 }
 
-/// One key of the keyring, with the subkeys derived from it.
+/// A key of the keyring, with its subkeys.
 pub struct Key {
     id: String,
     signs_from: Timestamp,
@@ -37,32 +37,32 @@ pub struct Key {
     pub(crate) developer: Mac,
     pub(crate) jwt: Mac,
     pub(crate) cursor: Mac,
-    /// The whole first segment of a JWT under this key; there is no other spelling of it.
+    /// The encoded header of every JWT that this key signs. No other spelling is accepted.
     pub(crate) jwt_header: String,
 }
 
 /// Why a keyring was rejected. No variant carries a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyringError {
-    /// It is not JSON of the form `[{"id","key","signs_from"}]`.
-    NotARing(String),
-    /// It has no key, or more than four.
+    /// The text is not JSON of the form `[{"id","key","signs_from"}]`. Holds the position of the error.
+    InvalidJson(String),
+    /// The keyring has no key, or more than four.
     WrongCount(usize),
-    /// Two keys have this id.
+    /// Two keys have this ID.
     RepeatedId(String),
-    /// Two ids, of which this is one, have the same key.
+    /// The key of this ID has the same bytes as another key.
     RepeatedKey(String),
-    /// The id is not 1 to 32 of `[A-Za-z0-9_-]`.
+    /// The ID is not 1 to 32 characters of `[A-Za-z0-9_-]`.
     BadId(String),
-    /// The key of this id is not base64url without padding.
+    /// The key of this ID is not base64url without padding.
     NotBase64(String),
-    /// The key of this id is shorter than 32 bytes.
+    /// The key of this ID is shorter than 32 bytes.
     TooShort(String),
-    /// The key of this id is known to everybody: text, a pattern, or printed in a public document.
+    /// The key of this ID can be guessed: it is text, a pattern, or printed in a public document.
     WellKnown(String),
 }
 
-/// A keyring as it is kept in Secrets Manager or `HALLPASS_KEYS`.
+/// A key as stored in Secrets Manager or `HALLPASS_KEYS`.
 #[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 #[serde(deny_unknown_fields)]
 struct KeyText {
@@ -72,7 +72,8 @@ struct KeyText {
     signs_from: Timestamp,
 }
 
-/// CloudFormation can make a secret of one JSON object, but not of a list, so that a lone key may stand for the list.
+/// CloudFormation can generate a secret that is a JSON object, but not a list. A single key is therefore accepted in
+/// place of a list.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum KeyringText {
@@ -81,19 +82,20 @@ enum KeyringText {
 }
 
 impl Keyring {
-    /// How many keys a keyring may have: enough for two rotations under way.
+    /// The maximum number of keys: enough for two rotations at the same time.
     pub const MAX_KEYS: usize = 4;
 
-    /// The fewest bytes of a key: RFC 7518 section 3.2 asks for the size of the hash.
+    /// The minimum length of a key, in bytes. RFC 7518 section 3.2 requires the size of the hash.
     pub const MIN_KEY_BYTES: usize = 32;
 
-    /// Reads a keyring: `[{"id": "a", "key": "<base64url>", "signs_from": <seconds>}]`, or one such object. What editors and
-    /// shells put around the text or around a key is left out.
+    /// Parses `[{"id": "a", "key": "<base64url>", "signs_from": <seconds>}]`, or one such object. White space and
+    /// invisible characters around the text and around a key are ignored.
     ///
     /// # Errors
-    /// Everything that makes a keyring unsafe or ambiguous; the caller rejects to start.
+    /// Returns a [`KeyringError`] if the keyring is malformed, unsafe or ambiguous.
     pub fn parse(json: &str) -> Result<Self, KeyringError> {
-        let keyring = serde_json::from_str(trimmed(json)).map_err(|error| KeyringError::NotARing(position(&error)))?;
+        let keyring =
+            serde_json::from_str(trimmed(json)).map_err(|error| KeyringError::InvalidJson(position(&error)))?;
         let texts = match keyring {
             KeyringText::One(text) => vec![text],
             KeyringText::Many(texts) => texts,
@@ -107,10 +109,10 @@ impl Keyring {
         Self::new(keys)
     }
 
-    /// A keyring of these keys, the newest first, because most tokens that are verified were signed with it.
+    /// Creates a keyring. The newest key is first, because it has signed most of the tokens that are verified.
     ///
     /// # Errors
-    /// When there are none, too many, or two alike.
+    /// Returns a [`KeyringError`] if the keyring has no keys, too many keys, or two keys with the same ID or bytes.
     pub fn new(mut keys: Vec<Key>) -> Result<Self, KeyringError> {
         if keys.is_empty() || keys.len() > Self::MAX_KEYS {
             return Err(KeyringError::WrongCount(keys.len()));
@@ -128,35 +130,36 @@ impl Keyring {
         Ok(Self { keys })
     }
 
-    /// The keyring with one key more.
+    /// Adds a key.
     ///
     /// # Errors
-    /// When the keyring is full or has this key or id already.
+    /// Returns a [`KeyringError`] if the keyring is full or already has this key or ID.
     pub fn with(self, key: Key) -> Result<Self, KeyringError> {
         let mut keys = self.keys;
         keys.push(key);
         Self::new(keys)
     }
 
-    /// The keyring without the key of this id.
+    /// Removes the key of this ID.
     ///
     /// # Errors
-    /// When no key would be left.
+    /// Returns [`KeyringError::WrongCount`] if no key would be left.
     pub fn without(self, id: &str) -> Result<Self, KeyringError> {
         Self::new(self.keys.into_iter().filter(|key| key.id != id).collect())
     }
 
-    /// The keys, in the keyring's order.
+    /// The keys, the newest first.
     pub fn keys(&self) -> &[Key] {
         &self.keys
     }
 
-    /// The key that signs: of those whose time has come, the latest. `None` while none has come.
+    /// The key that signs: the one with the latest `signs_from` that is not in the future. `None` if every `signs_from`
+    /// is.
     pub fn signing(&self, now: Timestamp) -> Option<&Key> {
         self.keys.iter().filter(|key| key.signs_from.has_passed(now)).max_by_key(|key| key.signs_from)
     }
 
-    /// The text form that [`Keyring::parse`] reads, keys included: a secret.
+    /// The JSON form that [`Keyring::parse`] reads. It contains the keys and is a secret.
     pub fn to_json(&self) -> Text {
         let text = |key: &Key| KeyText {
             id: key.id.clone(),
@@ -169,10 +172,10 @@ impl Keyring {
 }
 
 impl Key {
-    /// A key of the keyring.
+    /// Creates a key and derives its subkeys.
     ///
     /// # Errors
-    /// When the id or the key is not fit.
+    /// Returns a [`KeyringError`] if the ID is invalid, or if the key is too short or can be guessed.
     pub fn new(id: String, signs_from: Timestamp, key: Zeroizing<Vec<u8>>) -> Result<Self, KeyringError> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
         if id.is_empty() || id.len() > 32 || !id.bytes().all(allowed) {
@@ -199,17 +202,17 @@ impl Key {
         })
     }
 
-    /// Its name, as records and the `kid` of a JWT carry it.
+    /// The key's ID, as in token records and the `kid` of a JWT.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// From when it signs.
+    /// The time from which the key signs.
     pub const fn signs_from(&self) -> Timestamp {
         self.signs_from
     }
 
-    /// The derived key of the JWT format, base64url: what another verifier needs, and a signing secret.
+    /// The subkey of the JWT format in base64url, for another verifier. It is a secret: it also signs.
     pub fn export_jwt(&self) -> Text {
         Text::new(Base64UrlUnpadded::encode_string(derive(&self.bytes, JWT_LABEL).as_slice()))
     }
@@ -219,12 +222,12 @@ const JWT_LABEL: &[u8] = b"hallpass jwt 1";
 
 fn derive(key: &[u8], label: &[u8]) -> Zeroizing<[u8; 32]> {
     let mut subkey = Zeroizing::new([0; 32]);
-    // The one way to fail is asking for more than 8,160 bytes.
+    // This fails only for more than 8,160 bytes.
     let _ = Hkdf::<Sha256>::new(None, key).expand(label, subkey.as_mut());
     subkey
 }
 
-/// Where the JSON is wrong, without its words: they could be a key.
+/// The position of a JSON error, without its text, which could be a key.
 fn position(error: &serde_json::Error) -> String {
     format!("line {}, column {}", error.line(), error.column())
 }
@@ -238,17 +241,19 @@ impl fmt::Debug for Key {
 impl fmt::Display for KeyringError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotARing(place) => write!(f, "the keyring is not [{{\"id\",\"key\",\"signs_from\"}}] at {place}"),
-            Self::WrongCount(count) => {
-                write!(f, "the keyring has {count} keys, it needs 1 to {}", Keyring::MAX_KEYS)
+            Self::InvalidJson(place) => {
+                write!(f, "the keyring must be JSON of the form [{{\"id\",\"key\",\"signs_from\"}}]; see {place}")
             }
-            Self::RepeatedId(id) => write!(f, "the keyring has two keys with the id {id}"),
+            Self::WrongCount(count) => {
+                write!(f, "the keyring must have 1 to {} keys; it has {count}", Keyring::MAX_KEYS)
+            }
+            Self::RepeatedId(id) => write!(f, "the keyring has two keys with the ID {id}"),
             Self::RepeatedKey(id) => write!(f, "the key {id} of the keyring repeats another key"),
-            Self::BadId(id) => write!(f, "the key id {id:?} is not 1 to 32 of [A-Za-z0-9_-]"),
-            Self::NotBase64(id) => write!(f, "the key {id} is not base64url without padding"),
-            Self::TooShort(id) => write!(f, "the key {id} has fewer than {} bytes", Keyring::MIN_KEY_BYTES),
+            Self::BadId(id) => write!(f, "the key ID {id:?} must have 1 to 32 characters of [A-Za-z0-9_-]"),
+            Self::NotBase64(id) => write!(f, "the key {id} must be base64url without padding"),
+            Self::TooShort(id) => write!(f, "the key {id} must have at least {} bytes", Keyring::MIN_KEY_BYTES),
             Self::WellKnown(id) => {
-                write!(f, "the key {id} is not a secret: it is text, a pattern, or a published example")
+                write!(f, "the key {id} can be guessed: it is text, a pattern, or a published example")
             }
         }
     }

@@ -1,20 +1,20 @@
-//! What a token is and when it lets its holder in.
+//! Tokens: their texts, their records, and when they are accepted.
 //!
 //! This crate is pure: it knows nothing about AWS, the network, the clock or the random source. Time, entropy and keys
-//! are arguments. It reads in the order of a request:
+//! are arguments. The modules follow the path of a request:
 //!
-//! | file | what it holds |
+//! | module | contents |
 //! |---|---|
-//! | [`credential`] | the `Authorization` header, read into one credential or rejected |
-//! | [`codec`] | the text of a token: signing one, opening one; three formats, one signature |
-//! | [`cursor`] | a place in a list, which a client can neither read nor make |
-//! | [`keyring`] | the keys, and the subkey of each format |
-//! | [`record`] | what is kept of a token |
-//! | [`user`], [`fingerprint`] | what of a user a token is bound to |
-//! | [`snapshot`] | what of it a rejection can name |
-//! | [`family`] | which tokens belong together, and what they issued |
-//! | [`lifecycle`] | when a token lets its holder in, and when it is purged |
-//! | [`scope`], [`reason`], [`timestamp`], [`id`], [`secret`] | the words they share |
+//! | [`credential`] | parses the `Authorization` header into one credential |
+//! | [`codec`] | signs and verifies the text of a token, in three formats |
+//! | [`cursor`] | encrypts a position in a list, so that a client can neither read nor forge it |
+//! | [`keyring`] | the signing keys, and the subkey of each format |
+//! | [`record`] | the stored record of a token |
+//! | [`user`], [`fingerprint`] | the user, and the attributes that a token is bound to |
+//! | [`snapshot`] | digests of those attributes, so that a rejection can name the one that changed |
+//! | [`family`] | tokens created from one another, and the families that they issued |
+//! | [`lifecycle`] | decides whether a token is accepted, and when its record is purged |
+//! | [`scope`], [`reason`], [`timestamp`], [`id`], [`secret`] | shared types |
 
 pub mod codec;
 pub mod credential;

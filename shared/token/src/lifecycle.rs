@@ -1,5 +1,5 @@
-//! When a token lets its holder in, and when it is purged. No caller can purge a check: what a token is worth is
-//! [`state`], wherever tokens are verified, shown or counted, and only [`admit`] makes an [`Admitted`].
+//! Whether a token is accepted, and when its record is purged. No caller can omit a check: [`state`] decides the state
+//! of a token wherever tokens are verified, listed or counted, and only this module creates an [`Admitted`].
 
 use std::time::Duration;
 
@@ -15,24 +15,26 @@ use crate::{
     user::{Status, User},
 };
 
-/// A token that was let in. Only [`admit`] makes one, so whoever holds it knows that every check was passed.
+/// An accepted token. Only [`admit`] and [`readmit`] create one, so holding it proves that every check has passed.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Admitted {
     /// The token's record.
     pub record: Record,
-    /// Its user, as read together with the record.
+    /// The token's user, read together with the record.
     pub user: User,
-    /// What it may do now: its scope and the user's permissions, whichever is less. Empty means nothing, never all.
+    /// The effective permissions: the intersection of the token's scope and the user's permissions. An empty scope
+    /// permits nothing.
     pub scope: Scope,
 }
 
-/// Why a token was rejected, and what of its user changed, if that is why and the record can tell.
+/// A rejection reason, and the attributes whose change caused it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rejection {
-    /// Why.
+    /// The reason.
     pub reason: Reason,
-    /// The kinds of the user's attributes that changed.
+    /// The kinds of the user's attributes that changed, if the reason is [`Reason::UserChanged`] and the record has
+    /// digests.
     pub changed: Changed,
 }
 
@@ -42,10 +44,11 @@ impl From<Reason> for Rejection {
     }
 }
 
-/// Decides whether a claim lets its holder in, given what one strong read found. Whatever is absent denies.
+/// Decides whether a claim is accepted, given the record and the user from one strongly consistent read. A missing
+/// record or user rejects.
 ///
 /// # Errors
-/// The first reason that holds, in the order of [`Reason::ALL`].
+/// Returns the first [`Reason`] that applies, in the order of [`Reason::ALL`].
 pub fn admit(claim: &Claim, record: Option<Record>, user: Option<User>, now: Timestamp) -> Result<Admitted, Rejection> {
     let record = record.ok_or(Reason::Unknown)?;
     let same = record.id.hash == claim.hash
@@ -63,8 +66,8 @@ pub fn admit(claim: &Claim, record: Option<Record>, user: Option<User>, now: Tim
     readmit(record, user, now)
 }
 
-/// Whether the claims of a JWT are those that were issued: a holder of an exported key can sign others around its
-/// secret. Records from before the digest was kept tell two of them.
+/// Whether the claims of a JWT are those that were issued. A holder of an exported key can sign different claims with
+/// the same secret. Older records have no digest; for these only `iat` and `exp` are compared.
 fn is_as_issued(claim: &Claim, record: &Record) -> bool {
     claim.payload.is_some_and(|payload| match record.payload_digest {
         Some(digest) => digest == payload.digest,
@@ -72,10 +75,11 @@ fn is_as_issued(claim: &Claim, record: &Record) -> bool {
     })
 }
 
-/// The part of [`admit`] that needs no claim: whether a token whose text was opened before is still good.
+/// Decides whether a token whose text has been verified before is still accepted. This is the part of [`admit`] that
+/// needs no claim.
 ///
 /// # Errors
-/// The first reason that holds, in the order of [`Reason::ALL`].
+/// Returns the first [`Reason`] that applies, in the order of [`Reason::ALL`].
 pub fn readmit(record: Record, user: Option<User>, now: Timestamp) -> Result<Admitted, Rejection> {
     if user.as_ref().is_some_and(|user| user.id != record.id.user_id) {
         return Err(Reason::Unknown.into());
@@ -88,20 +92,20 @@ pub fn readmit(record: Record, user: Option<User>, now: Timestamp) -> Result<Adm
     Ok(Admitted { record, user, scope })
 }
 
-/// What a token is worth now. Only [`state`] decides it, wherever tokens are verified, shown or counted.
+/// The state of a token. Only [`state`] decides it, wherever tokens are verified, listed or counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// It is accepted.
+    /// The token is accepted.
     Live,
-    /// It is rejected for now, and accepted again once it is enabled, or its user unblocked.
+    /// The token is rejected until it is enabled, or until its user is unblocked.
     Suspended(Reason),
-    /// It is rejected for good.
+    /// The token is rejected for good.
     Ended(Reason),
 }
 
-/// What a token is worth now, by its record and its user as they were read together.
+/// Returns the state of a token, from its record and its user, which must come from the same read.
 pub fn state(record: &Record, user: Option<&User>, now: Timestamp) -> State {
-    if let Some(reason) = record.ended(now).or_else(|| invalidated(record, user)) {
+    if let Some(reason) = record.final_reason(now).or_else(|| invalidated(record, user)) {
         return State::Ended(reason);
     }
     if user.is_some_and(|user| user.status == Status::Blocked) {
@@ -111,7 +115,7 @@ pub fn state(record: &Record, user: Option<&User>, now: Timestamp) -> State {
 }
 
 impl State {
-    /// Why it is rejected, if it is.
+    /// The rejection reason, or `None` for a live token.
     pub const fn reason(self) -> Option<Reason> {
         match self {
             Self::Live => None,
@@ -119,7 +123,7 @@ impl State {
         }
     }
 
-    /// The word that lists and answers have for it: `live`, or the reason for which it is rejected.
+    /// The name of the state in lists and responses: `live`, or the rejection reason.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Live => "live",
@@ -127,51 +131,52 @@ impl State {
         }
     }
 
-    /// Whether it is accepted.
+    /// Whether the token is accepted.
     pub const fn is_live(self) -> bool {
         matches!(self, Self::Live)
     }
 
-    /// Whether it counts against the limits of its user: it is accepted, or may be accepted again.
+    /// Whether the token counts against the user's limit: it is accepted, or can be accepted again.
     pub const fn counts(self) -> bool {
         matches!(self, Self::Live | Self::Suspended(_))
     }
 }
 
-/// Whether a change of the user has invalidated this token for good, and why: its fingerprint is no longer the user's.
+/// Returns the reason if a change of the user has invalidated this token for good, which means that its fingerprint is
+/// no longer the user's.
 ///
-/// A user who is merely blocked while the token is not bound to `status` invalidates nothing: the token is rejected for as
-/// long as the block lasts.
+/// A block does not invalidate a token that is not bound to `status`: the token is rejected only until the user is
+/// unblocked.
 pub fn invalidated(record: &Record, user: Option<&User>) -> Option<Reason> {
     let Record { id, fingerprint, binding, snapshot, .. } = record;
     Bound { hash: &id.hash, fingerprint, binding, snapshot }.invalidated(user)
 }
 
-/// What binds a token to its user, as a record or the index of live ones has it.
+/// The data that binds a token to its user, from a record or from the index of live tokens.
 #[derive(Clone, Copy, Debug)]
 pub struct Bound<'a> {
     /// The token's hash.
     pub hash: &'a TokenHash,
-    /// The user's fingerprint when the token was issued.
+    /// The user's fingerprint at issue.
     pub fingerprint: &'a Fingerprint,
-    /// What that fingerprint is made of.
+    /// The attributes that the fingerprint covers.
     pub binding: &'a Binding,
-    /// What of the user a rejection can name.
+    /// Digests of those attributes.
     pub snapshot: &'a Snapshot,
 }
 
 impl Bound<'_> {
-    /// Whether a change of the user has invalidated the token for good, and why; see [`invalidated`].
+    /// Returns the reason if a change of the user has invalidated the token for good; see [`invalidated`].
     pub fn invalidated(&self, user: Option<&User>) -> Option<Reason> {
         let reason = changed_since(self.fingerprint, self.binding, user)?;
         let user = user.filter(|_| reason == Reason::UserChanged);
         let differences = user.map(|user| self.snapshot.differences(self.hash, self.binding, user));
-        // Someone raised `token_generation` and nothing else changed: all tokens of the user were revoked.
-        Some(if differences.is_some_and(|it| it.is_generation_alone()) { Reason::Revoked } else { reason })
+        let is_revoked = differences.is_some_and(|differences| differences.is_generation_alone());
+        Some(if is_revoked { Reason::Revoked } else { reason })
     }
 }
 
-/// Whether the user is no longer the one whose fingerprint this was, and why.
+/// Returns the reason if the user no longer has this fingerprint.
 pub fn changed_since(fingerprint: &Fingerprint, binding: &Binding, user: Option<&User>) -> Option<Reason> {
     match user {
         None => Some(Reason::UserRemoved),
@@ -181,20 +186,19 @@ pub fn changed_since(fingerprint: &Fingerprint, binding: &Binding, user: Option<
     }
 }
 
-/// What of the user a token is bound to differs from when it was issued, as far as its record can tell.
+/// The differences between the user now and at issue, as far as the record has digests.
 pub fn differences<'a>(record: &'a Record, user: &User) -> Differences<'a> {
     record.snapshot.differences(&record.id.hash, &record.binding, user)
 }
 
-/// The kinds of attributes that changed, if that is the reason. A record that says so itself tells while the change
-/// stands.
+/// The kinds of attributes that changed, if the reason is [`Reason::UserChanged`]. Empty once the change is undone.
 pub fn changed(record: &Record, user: Option<&User>, reason: Reason) -> Changed {
     let user = user.filter(|_| reason == Reason::UserChanged);
     user.map(|user| differences(record, user).kinds()).unwrap_or_default()
 }
 
-/// When the record may go: its expiry or its revocation, whichever is first, and the record retention, in which its holder
-/// still learns why. `None` for a token that neither ends nor was taken back.
+/// The time from which a record can be purged: the earlier of expiry and revocation, plus the record retention, during
+/// which rejections still give the reason. `None` for a token that neither expires nor was revoked.
 pub fn purge_at(
     expires_at: Option<Timestamp>,
     revoked_at: Option<Timestamp>,
@@ -203,11 +207,11 @@ pub fn purge_at(
     [expires_at, revoked_at].into_iter().flatten().min().map(|end| end.after(retention))
 }
 
-/// How long a replaced token is remembered at least, so that its reuse is recognised as that of a copy.
+/// The minimum retention of a replaced token, during which its reuse is recognized as the use of a copy.
 pub const REPLACED_RETENTION: Duration = Duration::from_secs(30 * 86_400);
 
-/// When the record of a token may go that is replaced now. What shows its expiry in its text is rejected for that once
-/// it expires, with or without a record.
+/// The time from which the record of a token that is replaced now can be purged. A text with an expiry is rejected
+/// after it, with or without a record.
 pub fn purge_replaced_at(now: Timestamp, retention: Duration) -> Timestamp {
     now.after(retention.max(REPLACED_RETENTION))
 }

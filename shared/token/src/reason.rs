@@ -1,34 +1,34 @@
-//! Why a token was rejected. This is a closed list; which status and words a reason gets is decided in `edge`.
+//! Rejection reasons. The list is closed; `edge` maps each reason to a status and a message.
 
 use std::{fmt, str::FromStr};
 
 /// Why a token was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
-    /// It is not a token, or not of a format that is spoken here.
+    /// The text is not a token of any supported format.
     Malformed,
-    /// Its shape is right and its signature is not. To the public this reads as [`Reason::Malformed`].
+    /// The shape is right, but the signature is not. Callers see [`Reason::Malformed`].
     Forged,
-    /// Its time is over.
+    /// The token is past its expiry.
     Expired,
-    /// There is no record of it: never was, or no longer.
+    /// The token has no record: it was never issued, or its record was purged.
     Unknown,
-    /// It was taken back.
+    /// The token was revoked.
     Revoked,
-    /// It is switched off and may be switched on again.
+    /// The token is disabled. It can be enabled again.
     Disabled,
-    /// Another token took its place.
+    /// Another token replaced it.
     Replaced,
-    /// Its user is blocked.
+    /// The token's user is blocked.
     UserBlocked,
-    /// Something of its user that it is bound to has changed.
+    /// An attribute of the user that the token is bound to has changed.
     UserChanged,
-    /// Its user is gone.
+    /// The token's user was deleted.
     UserRemoved,
 }
 
 impl Reason {
-    /// Every reason, in the order they are decided.
+    /// Every reason, in order of precedence.
     pub const ALL: [Self; 10] = [
         Self::Malformed,
         Self::Forged,
@@ -42,7 +42,7 @@ impl Reason {
         Self::Disabled,
     ];
 
-    /// The word that stands in logs, records and contexts.
+    /// The name of the reason in logs, records and authorizer contexts.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Malformed => "malformed",
@@ -58,7 +58,7 @@ impl Reason {
         }
     }
 
-    /// The word a caller may see: a forged token and a malformed one look alike, so that a guess learns nothing.
+    /// The reason that a caller sees. A forged token looks like a malformed one, so that a guess learns nothing.
     #[must_use]
     pub const fn public(self) -> Self {
         if matches!(self, Self::Forged) { Self::Malformed } else { self }
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reason_is_read_as_the_word_it_is_written() {
+    fn every_reason_parses_from_its_own_name() {
         for reason in Reason::ALL {
             assert_eq!(reason.to_string(), reason.as_str());
             assert_eq!(reason.as_str().parse(), Ok(reason));

@@ -1,4 +1,4 @@
-//! What is kept of a token. It is never enough to rebuild the token.
+//! The stored record of a token. The token's text cannot be rebuilt from it.
 
 use crate::{
     codec::{Format, jwt::PayloadDigest},
@@ -14,69 +14,68 @@ use crate::{
 /// The record of one token.
 #[derive(Clone, Debug)]
 pub struct Record {
-    /// Its public name and key.
+    /// The token's public ID, which is the key of the record.
     pub id: TokenId,
-    /// The format of its text.
+    /// The format of the token's text.
     pub format: Format,
-    /// What its owner calls it. Only named tokens count against the limit of a user.
+    /// The name that the owner gave it. Only named tokens count against the user's limit.
     pub name: Option<String>,
-    /// What its owner says about it.
+    /// The description that the owner gave it.
     pub description: Option<String>,
-    /// What it is limited to; `None` means all of the user's permissions.
+    /// The permissions that the token is limited to. `None` means all of the user's permissions.
     pub scope: Option<Scope>,
-    /// When it was made.
+    /// The issue time.
     pub issued_at: Timestamp,
-    /// The id of the token that made it, or of the user who did with a password.
+    /// The ID of the token that created it, or of the user who created it with a password.
     pub issued_by: String,
-    /// When it ends; `None` means never.
+    /// The expiry. `None` means never.
     pub expires_at: Option<Timestamp>,
-    /// When it was switched off, if it is.
+    /// The time at which the token was disabled, while it is.
     pub disabled_at: Option<Timestamp>,
-    /// When and why it was taken back, if it was.
+    /// The time and the reason of its revocation, if it was revoked.
     pub revoked: Option<Revocation>,
-    /// The user's fingerprint at the time it was made.
+    /// The user's fingerprint at issue.
     pub fingerprint: Fingerprint,
-    /// What that fingerprint is made of.
+    /// The attributes that the fingerprint covers.
     pub binding: Binding,
-    /// What of the user a rejection can name.
+    /// Digests of those attributes, so that a rejection can name the one that changed.
     pub snapshot: Snapshot,
-    /// The key of the keyring that signed it.
+    /// The ID of the key that signed the token.
     pub key_id: String,
-    /// The tokens it belongs with, and the families whose tokens issued it.
+    /// The token's family, and the families whose tokens issued it.
     pub family: Family,
-    /// The digest of a JWT's claims as they were issued; records from before this was kept have none.
+    /// The digest of a JWT's claims at issue. Older records have none.
     pub payload_digest: Option<PayloadDigest>,
-    /// When the user showed a password, or an operator acted, for the first token that this one goes back to. It passes
-    /// to everything that a token creates.
+    /// The time at which a user entered a password, or an operator acted, to create the first token in this token's
+    /// line. Every token that this one creates inherits it.
     pub authenticated_at: Timestamp,
-    /// When every token expires at the latest that goes back to this one, if one that it goes back to was temporary or
-    /// had a scope.
+    /// The latest expiry of every token created from this one, if this token or one in its line was temporary or had a
+    /// scope.
     pub expiry_cap: Option<Timestamp>,
-    /// The token that dies at this one's first use.
+    /// The token that is replaced at the first use of this one.
     pub replaces: Option<TokenHash>,
-    /// The token that took or will take this one's place.
+    /// The token that has replaced or will replace this one.
     pub replaced_by: Option<TokenHash>,
-    /// When that happens at the latest.
+    /// The latest time of the replacement.
     pub replaced_at: Option<Timestamp>,
-    /// When it was last seen, within the hour.
+    /// The time of the last use, accurate to an hour.
     pub last_used_at: Option<Timestamp>,
-    /// When the record may go; see [`crate::lifecycle::purge_at`].
+    /// The time from which the record can be deleted; see [`crate::lifecycle::purge_at`].
     pub purge_at: Option<Timestamp>,
 }
 
-/// When and why a token was taken back.
+/// The time and the reason of a token's revocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Revocation {
-    /// When.
+    /// The time of the revocation.
     pub at: Timestamp,
-    /// Why.
+    /// The reason that rejections give.
     pub because: Reason,
 }
 
 impl Record {
-    /// Why the token is over for good as far as its record tells; [`crate::lifecycle::state`] looks at the user as
-    /// well.
-    pub(crate) fn ended(&self, now: Timestamp) -> Option<Reason> {
+    /// Why the record rejects the token for good. [`crate::lifecycle::state`] checks the user as well.
+    pub(crate) fn final_reason(&self, now: Timestamp) -> Option<Reason> {
         if self.expires_at.is_some_and(|end| end.has_passed(now)) {
             return Some(Reason::Expired);
         }
@@ -84,8 +83,8 @@ impl Record {
         self.revoked.map(|revocation| revocation.because).or(replaced)
     }
 
-    /// The instant at which the token is over for good as far as its record tells: [`Timestamp::MAX`] if it never
-    /// expires, `None` if it was revoked. Until then it may count against the limits of its user.
+    /// The time until which the record does not reject the token for good: [`Timestamp::MAX`] if it never expires,
+    /// `None` if it was revoked. Until then the token can count against the user's limit.
     pub fn live_until(&self) -> Option<Timestamp> {
         let ends = [self.expires_at, self.replaced_at].into_iter().flatten().min();
         self.revoked.is_none().then(|| ends.unwrap_or(Timestamp::MAX))

@@ -1,19 +1,20 @@
-//! Permissions, and the scope a token is limited to.
+//! Permissions, and the scope that a token is limited to.
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
-/// The name of a permission: 1 to 128 printable ASCII characters without `"`, `\` and `,`, not framed by spaces.
+/// The name of a permission: 1 to 128 printable ASCII characters except `"`, `\` and `,`, without a space at either
+/// end.
 ///
-/// This is the `scope-token` of RFC 6749 section 3.3 with two changes: spaces inside are allowed (`generate services
-/// token` is a permission of one of the systems united here) and the comma is not, because it separates names.
+/// This is the `scope-token` of RFC 6749 section 3.3 with two changes. Spaces inside are allowed, because `generate
+/// services token` is a permission in Drupal. The comma is not, because it separates names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Permission(String);
 
-/// The text is not the name of a permission.
+/// The text is not a valid name of a permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParsePermissionError;
 
-/// A set of permissions: what a token may do now. An empty one admits its holder and permits nothing.
+/// A set of permissions. A token with an empty scope is accepted, but permits nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope(BTreeSet<Permission>);
 
@@ -25,35 +26,35 @@ impl Permission {
 }
 
 impl Scope {
-    /// What this scope and the other have in common.
+    /// The permissions in both scopes.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
         Self(self.0.intersection(&other.0).cloned().collect())
     }
 
-    /// Whether the permission of this name is in it.
+    /// Whether the scope holds the permission of this name.
     pub fn holds(&self, name: &str) -> bool {
         self.0.iter().any(|permission| permission.as_str() == name)
     }
 
-    /// Whether nothing is in it.
+    /// Whether the scope holds no permissions.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// How many permissions are in it.
+    /// The number of permissions.
     pub fn count(&self) -> usize {
         self.0.len()
     }
 
-    /// The names, separated by spaces, as RFC 6749 section 3.3 writes a scope. Names with a space in them are left out:
-    /// there they would read as two others.
+    /// The names separated by spaces, in the form of RFC 6749 section 3.3. A name that contains a space is omitted,
+    /// because it would read as two names.
     pub fn to_oauth(&self) -> String {
         let names: Vec<&str> = self.names().filter(|name| !name.contains(' ')).collect();
         names.join(" ")
     }
 
-    /// All names as an array of JSON. No name has a character that JSON escapes.
+    /// All names as a JSON array. No name has a character that JSON must escape.
     pub fn to_json(&self) -> String {
         let mut json = String::from("[");
         for name in self.names() {
@@ -66,7 +67,7 @@ impl Scope {
         json
     }
 
-    /// The permissions of an array of JSON, as [`Scope::to_json`] writes it; `None` if it is anything else.
+    /// Parses a JSON array of names, as written by [`Scope::to_json`]. Returns `None` for anything else.
     pub fn from_json(json: &str) -> Option<Self> {
         let names: Vec<String> = serde_json::from_str(json).ok()?;
         names.iter().map(|name| name.parse().ok()).collect()
@@ -110,7 +111,7 @@ impl fmt::Display for Scope {
 
 impl fmt::Display for ParsePermissionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not the name of a permission")
+        f.write_str("not a valid name of a permission")
     }
 }
 
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_permission_has_one_to_128_characters_and_is_not_framed_by_spaces() {
+    fn a_permission_has_1_to_128_characters_and_no_space_at_either_end() {
         let check = |name: &str, is_good: bool| assert_eq!(name.parse::<Permission>().is_ok(), is_good, "{name:?}");
         for (length, is_good) in [(0, false), (1, true), (127, true), (128, true), (129, false)] {
             check(&"p".repeat(length), is_good);
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_array_of_permissions_is_no_scope() {
+    fn only_an_array_of_permissions_parses_as_a_scope() {
         for json in ["", "null", "a", "\"a\"", "{}", "[1]", "[\"\"]", "[\"a,b\"]", "[\" a\"]", "[\"a\"", "[[\"a\"]]"] {
             assert_eq!(Scope::from_json(json), None, "{json}");
         }

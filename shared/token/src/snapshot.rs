@@ -1,4 +1,5 @@
-//! What a record keeps of its user so that a rejection can say what changed. It decides nothing: the fingerprint does.
+//! Digests of a user's attributes, which let a rejection name the attribute that changed. The decision itself uses the
+//! fingerprint alone.
 
 use arrayvec::ArrayVec;
 use sha2::{Digest as _, Sha256};
@@ -12,26 +13,26 @@ use crate::{
     },
 };
 
-/// The user's `token_generation` and a short digest of each attribute a token is bound to. Records from before it
-/// existed have neither.
+/// The user's `token_generation` and a short digest of each attribute that a token is bound to. Older records have
+/// neither.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     generation: Option<u64>,
     digests: ArrayVec<Digest, { Snapshot::MAX_DIGESTS }>,
 }
 
-/// The first 8 bytes of SHA-256 over the token's hash, the attribute's name and its value. No two tokens of a user
-/// have the same digest of the same value.
+/// The first 8 bytes of the SHA-256 of the token's hash, the attribute's name and its value. Two tokens of a user have
+/// different digests of the same value.
 type Digest = [u8; 8];
 
-/// Which kinds of attributes changed since a token was issued.
+/// The kinds of attributes that changed since a token was issued.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Changed(u8);
 
-/// What differs between a user and a [`Snapshot`].
+/// The differences between a user and a [`Snapshot`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Differences<'a> {
-    /// Whether `token_generation` is higher now, as far as the snapshot tells.
+    /// Whether `token_generation` is higher now. `false` if the snapshot has none.
     pub is_generation_raised: bool,
     /// The attributes that differ.
     pub attributes: Vec<&'a str>,
@@ -39,37 +40,37 @@ pub struct Differences<'a> {
     pub is_complete: bool,
 }
 
-/// The kinds, in the order of their bits. What an application calls its own attributes is not the public's business.
+/// The kinds, in the order of their bits. The names of an application's own attributes are not shown to callers.
 const KINDS: [&str; 5] = [USERNAME, PASSWORD_HASH, STATUS, PERMISSIONS, Changed::OTHER];
 
 impl Snapshot {
-    /// The most digests a record keeps; a binding to more attributes has its first ones digested.
+    /// The maximum number of digests in a record. Attributes of a binding beyond this number have none.
     pub const MAX_DIGESTS: usize = 16;
 
-    /// What the record of this token keeps of this user.
+    /// Creates the snapshot of this user for the token of this hash.
     pub fn new(hash: &TokenHash, binding: &Binding, user: &User) -> Self {
         let names = binding.names().iter().take(Self::MAX_DIGESTS);
         Self { generation: generation(user), digests: names.map(|name| digest(hash, name, user)).collect() }
     }
 
-    /// What a record holds. `None` if the digests have another length.
+    /// Reads the snapshot of a record. Returns `None` if the length of the digests is invalid.
     pub fn from_parts(generation: Option<u64>, digests: &[u8]) -> Option<Self> {
         let (digests, rest) = digests.as_chunks();
         let digests = ArrayVec::try_from(digests).ok().filter(|_| rest.is_empty())?;
         Some(Self { generation, digests })
     }
 
-    /// The user's `token_generation`.
+    /// The user's `token_generation` at issue, if it was a count.
     pub const fn generation(&self) -> Option<u64> {
         self.generation
     }
 
-    /// The digests, one after the other.
+    /// The digests, concatenated.
     pub fn digests(&self) -> &[u8] {
         self.digests.as_flattened()
     }
 
-    /// What differs now. Only a rejection pays for this.
+    /// Compares the snapshot with the user. Only rejections do this.
     pub fn differences<'a>(&self, hash: &TokenHash, binding: &'a Binding, user: &User) -> Differences<'a> {
         let names = binding.names();
         let pairs = names.iter().zip(&self.digests);
@@ -83,7 +84,8 @@ impl Snapshot {
 }
 
 impl Differences<'_> {
-    /// Whether someone raised `token_generation` and nothing else changed: all tokens of the user were revoked.
+    /// Whether `token_generation` was raised and nothing else changed, which means that all tokens of the user were
+    /// revoked.
     pub fn is_generation_alone(&self) -> bool {
         self.is_generation_raised && self.attributes.is_empty() && self.is_complete
     }
@@ -96,15 +98,15 @@ impl Differences<'_> {
 }
 
 impl Changed {
-    /// The kind of every attribute that belongs to the application alone.
+    /// The kind of every attribute that Hallpass does not know.
     pub const OTHER: &str = "other";
 
-    /// No attribute is known to have changed.
+    /// Whether no attribute is known to have changed.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// The kinds: names of the attributes that Hallpass knows, and [`Changed::OTHER`].
+    /// The names of the changed attributes that Hallpass knows, and [`Changed::OTHER`] for any other.
     pub fn kinds(self) -> impl Iterator<Item = &'static str> {
         KINDS.into_iter().enumerate().filter(move |(bit, _)| self.0 >> shift(*bit) & 1 == 1).map(|(_, kind)| kind)
     }
@@ -158,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changed_is_named() {
+    fn changed_attributes_are_named() {
         let before = [
             ("username", text("ada")),
             ("password_hash", text("x")),
@@ -202,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absent_generation_is_zero_and_one_that_is_no_count_tells_nothing() {
+    fn an_absent_generation_is_zero_and_an_invalid_one_is_unknown() {
         let check = |value: Option<Value>, expected| {
             let attributes: Vec<_> = value.map(|value| ("token_generation", value)).into_iter().collect();
             let snapshot = Snapshot::new(&hash(), &bound(&[]), &user(&attributes));
@@ -219,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_without_digests_or_with_too_few_blames_nothing() {
+    fn a_record_without_digests_names_no_attribute() {
         let binding = bound(&["username"]);
         let differences = Snapshot::default().differences(&hash(), &binding, &user(&[]));
         assert_eq!(differences, Differences::default());
@@ -229,11 +231,11 @@ mod tests {
         let snapshot = Snapshot::new(&hash(), &many, &user(&[]));
         assert_eq!(snapshot.digests().len(), Snapshot::MAX_DIGESTS * 8);
         let raised = user(&[("token_generation", number("1"))]);
-        assert!(!snapshot.differences(&hash(), &many, &raised).is_generation_alone(), "the last four are unknown");
+        assert!(!snapshot.differences(&hash(), &many, &raised).is_generation_alone(), "the last four have no digest");
     }
 
     #[test]
-    fn digests_of_two_tokens_differ_and_survive_a_record() {
+    fn digests_of_two_tokens_differ_and_are_restored_from_a_record() {
         let binding = bound(&["username", "plan"]);
         let user = user(&[("username", text("ada")), ("plan", text("ada"))]);
         let snapshot = Snapshot::new(&hash(), &binding, &user);

@@ -1,4 +1,4 @@
-//! Instants in whole seconds. All arithmetic on time is in this file; it saturates and never wraps.
+//! Instants in whole seconds. All arithmetic on instants is in this module; it saturates and never wraps.
 
 use std::{fmt, time::Duration};
 
@@ -17,7 +17,7 @@ impl Timestamp {
     /// The last second of the year 9999.
     pub const MAX: Self = Self(253_402_300_799);
 
-    /// The instant this many seconds after the Unix epoch, or `None` after the year 9999.
+    /// The instant this many seconds after the Unix epoch. Returns `None` after the year 9999.
     pub const fn from_unix(seconds: u64) -> Option<Self> {
         if seconds <= Self::MAX.0 { Some(Self(seconds)) } else { None }
     }
@@ -27,21 +27,21 @@ impl Timestamp {
         self.0
     }
 
-    /// This much later, at most [`Timestamp::MAX`]. Fractions of a second are dropped.
+    /// Adds a duration, up to [`Timestamp::MAX`]. Fractions of a second are dropped.
     #[must_use]
     pub const fn after(self, duration: Duration) -> Self {
         let seconds = self.0.saturating_add(duration.as_secs());
         if seconds <= Self::MAX.0 { Self(seconds) } else { Self::MAX }
     }
 
-    /// This much earlier, at least the Unix epoch.
+    /// Subtracts a duration, down to the Unix epoch. Fractions of a second are dropped.
     #[must_use]
     pub const fn before(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(duration.as_secs()))
     }
 
-    /// This many calendar months later in UTC: the same day of the month, or its last where that day is missing. `None`
-    /// after the year 9999.
+    /// Adds calendar months in UTC. The day of the month stays the same, or becomes the last day of a shorter month.
+    /// Returns `None` after the year 9999.
     pub fn after_months(self, months: u32) -> Option<Self> {
         let at = self.utc();
         let counted = u32::from(u8::from(at.month())).checked_sub(1)?.checked_add(months)?;
@@ -51,19 +51,20 @@ impl Timestamp {
         u64::try_from(at.replace_date(date).unix_timestamp()).ok().and_then(Self::from_unix)
     }
 
-    /// How long from `earlier` until this instant; zero if `earlier` is later.
+    /// The duration from `earlier` to this instant, or zero if `earlier` is later.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_secs(self.0.saturating_sub(earlier.0))
     }
 
-    /// Whether something that ends at this instant is over: `now >= expires`, everywhere, with no leeway.
+    /// Whether this instant is not after `now`. Something that expires at this instant is expired if it has passed,
+    /// without any leeway.
     pub fn has_passed(self, now: Self) -> bool {
         now >= self
     }
 
-    /// Reads RFC 3339 with any offset; fractions of a second are dropped. `None` before 1970 or after 9999.
+    /// Parses RFC 3339 with any offset. Fractions of a second are dropped. Returns `None` before 1970 and after 9999.
     ///
-    /// The date and the time are separated by `T`, `t` or a space (section 5.6 and its note); the library would take any
+    /// The separator of date and time is `T`, `t` or a space (section 5.6 and its note). The library accepts any
     /// character there.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
         if !matches!(text.as_bytes().get(10), Some(b'T' | b't' | b' ')) {
@@ -73,7 +74,7 @@ impl Timestamp {
         u64::try_from(instant.unix_timestamp()).ok().and_then(Self::from_unix)
     }
 
-    /// The form of Drupal's services_token: RFC 3339 in UTC whose offset has no colon (`2026-01-31T09:30:00+0000`).
+    /// RFC 3339 in UTC with an offset without a colon, as in Drupal's services_token (`2026-01-31T09:30:00+0000`).
     pub fn with_offset_without_colon(self) -> String {
         let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]+0000");
         self.utc().format(format).unwrap_or_default()
@@ -84,7 +85,7 @@ impl Timestamp {
         self.to_string().replace('Z', ".000Z")
     }
 
-    /// The date of HTTP headers (RFC 9110 section 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
+    /// The date format of HTTP headers (RFC 9110 section 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
     pub fn http_date(self) -> String {
         let format =
             format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
@@ -128,7 +129,7 @@ impl TryFrom<u64> for Timestamp {
     type Error = &'static str;
 
     fn try_from(seconds: u64) -> Result<Self, Self::Error> {
-        Self::from_unix(seconds).ok_or("an instant after the year 9999")
+        Self::from_unix(seconds).ok_or("an instant must not be after the year 9999")
     }
 }
 
@@ -137,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_instant_has_one_form_of_each_kind() {
+    fn an_instant_has_one_text_in_each_format() {
         let check = |seconds, rfc3339: &str, drupal: &str| {
             let at = Timestamp::from_unix(seconds).unwrap();
             assert_eq!((at.to_string().as_str(), at.with_offset_without_colon().as_str()), (rfc3339, drupal));
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn other_offsets_and_fractions_are_read_and_nonsense_is_not() {
+    fn other_offsets_and_fractions_are_parsed_and_invalid_texts_are_rejected() {
         let check = |text: &str, unix| assert_eq!(Timestamp::parse_rfc3339(text).map(Timestamp::unix), unix, "{text}");
         check("2015-12-07T20:39:47+01:00", Some(0x5665_e083));
         check("2015-12-07T19:39:47.999Z", Some(0x5665_e083));
@@ -168,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn months_are_the_calendar_s() {
+    fn months_are_calendar_months() {
         let check = |from: &str, months, to: Option<&str>| {
             let later = Timestamp::parse_rfc3339(from).unwrap().after_months(months);
             assert_eq!(later.map(|at| at.to_string()).as_deref(), to, "{from} + {months}");
@@ -183,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn arithmetic_stops_at_both_ends() {
+    fn arithmetic_saturates_at_both_ends() {
         assert_eq!(Timestamp::MAX.after(Duration::from_secs(1)), Timestamp::MAX);
         assert_eq!(Timestamp(5).before(Duration::from_secs(9)), Timestamp(0));
         assert_eq!(Timestamp(5).since(Timestamp(9)), Duration::ZERO);

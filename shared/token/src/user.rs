@@ -1,5 +1,5 @@
-//! The user record, which belongs to the application. Hallpass reads it and reacts to it. The names of its attributes
-//! stand in [`attribute`] and nowhere else.
+//! The user item, which belongs to the application. Hallpass reads it and reacts to changes of it. Only [`attribute`]
+//! holds the names of its attributes.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -7,51 +7,51 @@ use crate::{id::UserId, scope::Scope};
 
 /// The attributes of a user that Hallpass knows.
 pub mod attribute {
-    /// The key of the table.
+    /// The partition key of the user table.
     pub const USER_ID: &str = "user_id";
-    /// The name the user logs in with.
+    /// The name that the user logs in with.
     pub const USERNAME: &str = "username";
-    /// Its normal form, the key of the index by name.
+    /// The normal form of the user name, the key of the index by name.
     pub const USERNAME_KEY: &str = "username_key";
-    /// The name to call the user by.
+    /// The display name of the user.
     pub const FULL_NAME: &str = "full_name";
     /// `person` or `app`.
     pub const KIND: &str = "kind";
-    /// The PHC string of the password; absent for a directory user.
+    /// The PHC string of the password's hash. An external user has none.
     pub const PASSWORD_HASH: &str = "password_hash";
-    /// `active`, or anything else.
+    /// `active`; any other value blocks the user.
     pub const STATUS: &str = "status";
-    /// The string set of what the user may do.
+    /// The string set of the user's permissions.
     pub const PERMISSIONS: &str = "permissions";
-    /// The number that invalidates every token of the user when it is raised.
+    /// A number. Raising it invalidates every token of the user.
     pub const TOKEN_GENERATION: &str = "token_generation";
 }
 
-/// The item has no [`UserId`] for its key, so that it cannot hold a token.
+/// The key of the item is not a [`UserId`], so that the user cannot have tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UserError;
 
-/// A user as one strong read found it. Its attributes, the password's hash among them, do not print.
+/// A user, from one strongly consistent read. `Debug` omits its attributes, which include the password hash.
 #[derive(Clone)]
 pub struct User {
-    /// The key of the user table.
+    /// The key of the item.
     pub id: UserId,
-    /// The name the user logs in with, as the application wrote it.
+    /// The name that the user logs in with, as the application wrote it.
     pub username: String,
-    /// The name to call the user by.
+    /// The display name.
     pub full_name: Option<String>,
-    /// Whether the user may hold a token at all.
+    /// Whether tokens of the user can be accepted.
     pub status: Status,
-    /// What the user may do now. Names that are no [`crate::Permission`] are left out, so they are never granted.
+    /// The current permissions. A name that is not a valid [`crate::Permission`] is omitted, so it is never granted.
     pub permissions: Scope,
-    /// The attributes whose values have a type that nothing can be read from. They count as absent; a user whose
-    /// permissions are among them is [`Status::Blocked`].
+    /// The attributes whose values have an unexpected type. They count as absent; a user whose permissions are
+    /// unreadable is [`Status::Blocked`].
     pub unreadable: Vec<&'static str>,
-    /// Every attribute of the item as it was written, for [`crate::Fingerprint`] and for listings.
+    /// Every attribute of the item, unchanged, for [`crate::Fingerprint`] and for listings.
     pub attributes: BTreeMap<String, Value>,
 }
 
-/// Whether a user may hold a token at all.
+/// Whether tokens of a user can be accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// The attribute is exactly `active`, and the permissions can be read.
@@ -60,18 +60,18 @@ pub enum Status {
     Blocked,
 }
 
-/// The value of an attribute, as DynamoDB has it.
+/// The value of a DynamoDB attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     /// A string.
     Text(String),
-    /// A number, in the text form that DynamoDB normalises numbers to.
+    /// A number, in DynamoDB's normalized text form.
     Number(String),
     /// A Boolean.
     Flag(bool),
-    /// The null value, which is not an absent attribute.
+    /// NULL, which differs from an absent attribute.
     Null,
-    /// Binary.
+    /// Binary data.
     Bytes(Vec<u8>),
     /// A set of strings, in any order.
     TextSet(Vec<String>),
@@ -85,18 +85,18 @@ pub enum Value {
     Map(BTreeMap<String, Value>),
 }
 
-/// The longest name that is shown, in characters. An application may have written one of 400 KB.
+/// The maximum length of a displayed name, in characters. An application can write a name of 400 KB.
 const MAX_DISPLAY_NAME: usize = 256;
 
 impl User {
-    /// Reads the attributes of a user item, as an application may have written them: NULL and empty values are absent,
-    /// a list of strings is the set it means, and a value that cannot be read is named in [`User::unreadable`].
+    /// Reads the attributes of a user item, whatever types the application has written: NULL and empty values count as
+    /// absent, a list of strings counts as a set, and a value of another type is named in [`User::unreadable`].
     ///
-    /// An absent attribute denies, and so does one that cannot be read: no item keeps others from being read, or itself
-    /// from being blocked.
+    /// An absent or unreadable attribute denies access. No item can prevent other items from being read, or itself from
+    /// being blocked.
     ///
     /// # Errors
-    /// When the key is not a user ID.
+    /// Returns a [`UserError`] if the key is not a user ID.
     pub fn from_attributes(attributes: BTreeMap<String, Value>) -> Result<Self, UserError> {
         let mut unreadable = Vec::new();
         let mut text = |name: &'static str| match attributes.get(name) {
@@ -126,17 +126,17 @@ impl User {
         Ok(Self { id, username, full_name, status, permissions, unreadable, attributes })
     }
 
-    /// The PHC string of the password, if the attribute is there and is a string; a directory user has none.
+    /// The PHC string of the password's hash, if the attribute is a string. An external user has none.
     pub fn password_hash(&self) -> Option<&str> {
         self.text(attribute::PASSWORD_HASH)
     }
 
-    /// `person`, `app`, or what else an application wrote.
+    /// `person`, `app`, or any other text that the application wrote. The default is `person`.
     pub fn kind(&self) -> &str {
         self.text(attribute::KIND).unwrap_or("person")
     }
 
-    /// The name to call the user by: the full name, or the user name where there is none; at most 256 characters.
+    /// The full name, or the user name of a user without one. Truncated to 256 characters.
     pub fn display_name(&self) -> &str {
         let name = self.full_name.as_deref().unwrap_or(&self.username);
         let end = name.char_indices().nth(MAX_DISPLAY_NAME).map_or(name.len(), |(end, _)| end);
@@ -151,8 +151,8 @@ impl User {
     }
 }
 
-/// The permissions that a value names; `None` where it is neither a set of strings nor a list of them. Names that are
-/// no [`crate::Permission`] are left out, so they are never granted.
+/// The permissions that a value names, or `None` if it is neither a set nor a list of strings. A name that is not a
+/// valid [`crate::Permission`] is omitted, so it is never granted.
 fn permissions(value: &Value) -> Option<Scope> {
     let parse = |name: &String| name.parse().ok();
     match value {
@@ -174,7 +174,7 @@ fn permissions(value: &Value) -> Option<Scope> {
 }
 
 impl Value {
-    /// Whether it says nothing, and so counts as absent: NULL, or an empty value of any type.
+    /// Whether the value counts as absent: NULL, or an empty value of any type.
     pub fn is_empty(&self) -> bool {
         match self {
             Self::Null => true,
@@ -193,7 +193,7 @@ impl Value {
     }
 }
 
-/// A user with these attributes and nothing else, for tests of what depends on attributes alone.
+/// A user with these attributes and nothing else, for tests.
 #[cfg(test)]
 pub(crate) fn with_attributes(attributes: &[(&str, Value)]) -> User {
     User {
@@ -215,7 +215,7 @@ impl fmt::Debug for User {
 
 impl fmt::Display for UserError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the attribute {} of the user is not a user ID", attribute::USER_ID)
+        write!(f, "the attribute {} of the user is not a valid user ID", attribute::USER_ID)
     }
 }
 
@@ -255,7 +255,7 @@ mod tests {
         Value::TextSet(names.iter().map(|name| (*name).to_owned()).collect())
     }
 
-    /// Values that say nothing.
+    /// Values that count as absent.
     fn empty() -> [Value; 8] {
         [
             Value::Null,
@@ -269,7 +269,7 @@ mod tests {
         ]
     }
 
-    /// Values that say something, and neither a text nor a set of texts.
+    /// Values that are neither absent nor a text nor a set of texts.
     fn odd() -> [Value; 7] {
         [
             Value::Number("5".to_owned()),
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_is_called_by_the_full_name_and_has_a_hash_only_as_text() {
+    fn the_full_name_is_displayed_and_a_hash_is_read_only_as_text() {
         let user = |attributes: &[(&str, Value)]| {
             let own = [("user_id", Value::Text("1".into())), ("username", Value::Text("ada".into()))];
             let all = own.iter().chain(attributes).map(|(name, value)| ((*name).to_owned(), value.clone()));
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_is_read_and_what_is_absent_denies() {
+    fn an_absent_attribute_denies() {
         check(&[], "1 ada Ada L. Active a,b []");
         check(&[("status", Some(text("Active")))], "1 ada Ada L. Blocked a,b []");
         check(
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_named_and_denies() {
+    fn an_unreadable_attribute_is_named_and_denies() {
         for odd in odd() {
             let odd = Some(odd);
             check(&[("full_name", odd.clone())], "1 ada ada Active a,b [\"full_name\"]");
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_without_end_is_shown_in_part() {
+    fn a_long_name_is_truncated() {
         let user = read(&[("full_name", Some(text(&"ä".repeat(100_000))))]).unwrap();
         assert_eq!(user.display_name().chars().count(), 256);
     }

@@ -50,10 +50,10 @@ fn a_file_of_csv_is_read_and_its_bad_lines_are_named() {
     line("1,ada,,,gone,,,", &[], &[(2, "status: ")]);
     line("1,ada,,,,\"a;b\"\"c\",,", &[], &[(2, "permissions: ")]);
     line(&format!("1,ada,,,,,topsecret,{HASH}"), &[], &[(2, "password: cannot be used with")]);
-    line(&format!("1,ada,,,,,{},", "x".repeat(1_025)), &[], &[(2, "password: a password has 1 to 1024")]);
-    line("1,ada,,,,,,topsecret", &[], &[(2, "password_hash: it is not of")]);
-    line("1,ada,,,,,,$2b$05$short", &[], &[(2, "password_hash: it is of a kind that is taken")]);
-    line(&format!("1,ada,,,,,,{}", HASH.replace("$05$", "$31$")), &[], &[(2, "password_hash: it asks for more")]);
+    line(&format!("1,ada,,,,,{},", "x".repeat(1_025)), &[], &[(2, "password: a password must have 1 to 1024")]);
+    line("1,ada,,,,,,topsecret", &[], &[(2, "password_hash: it must be a hash of")]);
+    line("1,ada,,,,,,$2b$05$short", &[], &[(2, "password_hash: it is a malformed hash of a supported kind")]);
+    line(&format!("1,ada,,,,,,{}", HASH.replace("$05$", "$31$")), &[], &[(2, "password_hash: it takes more")]);
     line("<b>1</b>,<b>ada</b>,,,,,,", &[], &[(2, "user_id")]);
     line(" 1 , eve ,\u{a0}Eve , person , active , ROLE_USER ; reports , topsecret,", &["1"], &[]);
     line(&format!("1,ada,,,,,, {HASH} "), &["1"], &[]);
@@ -63,7 +63,7 @@ fn a_file_of_csv_is_read_and_its_bad_lines_are_named() {
         line(&format!("1,ada,x{name}x\u{202d},,,,,"), &[], &[(2, "full_name: a full name has")]);
     }
     for password in ["top\tsecret", "topsecret\u{7f}", "\u{1b}topsecret", "top\u{85}secret", "\"topsecret\n\""] {
-        line(&format!("1,ada,,,,,{password},"), &[], &[(2, "password: a password has 1 to 1024")]);
+        line(&format!("1,ada,,,,,{password},"), &[], &[(2, "password: a password must have 1 to 1024")]);
     }
     line("1,<b>ada</b>,<script>,,,,,", &["1"], &[]);
 }

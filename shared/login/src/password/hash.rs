@@ -1,7 +1,7 @@
-//! A password's hash, read from its text: Argon2id, bcrypt, scrypt or PBKDF2, and bounded in memory and time.
+//! Parses and verifies password hashes: Argon2id, bcrypt, scrypt and PBKDF2, with bounds on memory and time.
 //!
-//! The text comes from another system's table. One that asks for more than a log-in may cost is no hash, or a single
-//! line of an import could stop every log-in.
+//! The hashes come from other systems. One that costs too much is rejected; otherwise a single line of an import could
+//! stop every log-in.
 
 use std::fmt;
 
@@ -15,27 +15,27 @@ use sha2::{Sha256, Sha512};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-/// The most memory of one hash: 256 MiB, a seventh of what the function has.
+/// The maximum memory of one hash: 256 MiB, a seventh of the function's memory.
 const MAX_MEMORY: u64 = 256 << 20;
 
-/// The most memory that one hash passes over, all passes together: 1 GiB, about three seconds.
+/// The maximum memory times passes of one hash: 1 GiB, about three seconds.
 const MAX_PASSED: u64 = 1 << 30;
 
-/// The highest cost of bcrypt: 2^15 rounds, about two seconds.
+/// The maximum cost of bcrypt: 2^15 rounds, about two seconds.
 const HIGHEST_COST: u32 = 15;
 
-/// The most rounds of PBKDF2, each block of the output counted: about three seconds.
+/// The maximum rounds of PBKDF2, times the blocks of the output: about three seconds.
 const MAX_ROUNDS: u64 = 5_000_000;
 
-/// The most lanes, blocks and salts that anybody uses, by far.
+/// The maximum number of lanes or blocks, and the maximum length of a salt, far beyond common use.
 const MAX_LANES: u32 = 64;
 const MAX_SALT_LENGTH: usize = 64;
 
-/// The shortest and the longest output; a shorter one is guessed too soon.
+/// The minimum and maximum length of the output. A shorter one is too easy to guess.
 const SHORTEST_OUTPUT: usize = 16;
 const MAX_OUTPUT_LENGTH: usize = 64;
 
-/// A hash that is verified.
+/// A parsed hash, within the bounds.
 pub(super) enum Hash {
     Argon2id(Box<PasswordHash>),
     Bcrypt { cost: u32, salt: [u8; 16], output: [u8; 23] },
@@ -49,14 +49,14 @@ pub(super) enum Digest {
     Sha512,
 }
 
-/// Why a hash made elsewhere is not taken.
+/// Why a hash from another system is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HashError {
-    /// It is of another kind.
+    /// The kind is not supported.
     Kind,
-    /// It is of a kind that is taken, and it is not whole.
+    /// The kind is supported, but the hash is malformed.
     Form,
-    /// It asks for more memory or time than a log-in may cost.
+    /// The hash takes more memory or time than a log-in can cost.
     Cost,
 }
 
@@ -74,7 +74,7 @@ impl Hash {
         }
     }
 
-    /// Whether it is the hash of this password.
+    /// Whether this is the hash of the password.
     pub(super) fn is_of(&self, password: &[u8]) -> bool {
         match self {
             Self::Argon2id(hash) => Argon2::default().verify_password(password, &**hash).is_ok(),
@@ -99,7 +99,7 @@ impl Hash {
 fn argon2id(text: &str) -> Result<Hash, HashError> {
     let hash = PasswordHash::new(text).map_err(|_| HashError::Form)?;
     let length = hash.hash.as_ref().map(|output| output.as_ref().len());
-    let is_whole = Algorithm::new(hash.algorithm).is_ok_and(|it| it == Algorithm::Argon2id)
+    let is_whole = Algorithm::new(hash.algorithm).is_ok_and(|algorithm| algorithm == Algorithm::Argon2id)
         && hash.salt.is_some()
         && length.is_some_and(|length| length >= SHORTEST_OUTPUT);
     let params = Params::try_from(&hash).map_err(|_| HashError::Form)?;
@@ -111,7 +111,8 @@ fn argon2id(text: &str) -> Result<Hash, HashError> {
     if is_whole { Ok(Hash::Argon2id(Box::new(hash))) } else { Err(HashError::Form) }
 }
 
-/// `$2b$12$`, 22 characters of salt and 31 of hash, in an alphabet of its own. `$2x$` is for hashes of a broken program.
+/// `$2b$12$`, then 22 characters of salt and 31 of hash, in bcrypt's alphabet. `$2x$`, for hashes of a broken
+/// implementation, is not supported.
 fn bcrypt(cost: &str, rest: &str) -> Result<Hash, HashError> {
     let (salt, output) = rest.split_at_checked(22).ok_or(HashError::Form)?;
     let cost: u32 = number(cost).filter(|_| cost.len() == 2).ok_or(HashError::Form)?;
@@ -125,8 +126,8 @@ fn bcrypt(cost: &str, rest: &str) -> Result<Hash, HashError> {
     }
 }
 
-/// The last character of a salt of 16 bytes means two bits; programs that drew 22 characters left others in, and
-/// bcrypt ignores them.
+/// Clears the unused bits of a salt. The last of its 22 characters holds only two bits of the 16 bytes. Some programs
+/// leave the other bits set, and bcrypt ignores them.
 fn whole_bytes(salt: &str) -> String {
     const ALPHABET: &str = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let mut salt = salt.to_owned();
@@ -135,9 +136,9 @@ fn whole_bytes(salt: &str) -> String {
     salt
 }
 
-/// bcrypt hashes the password and a NUL behind it, and of these the first 72 bytes. Hashes were made so elsewhere, so
-/// that a longer password is right here if it was right there. A NUL inside ends the password for programs in C, and
-/// others reject it; nobody's password is meant so, and it is never right.
+/// Verifies a password with bcrypt, which hashes the first 72 bytes of the password and a trailing NUL. A longer
+/// password is truncated, as in the system that created the hash. A password that contains a NUL never matches:
+/// programs in C end the password there, and others reject it.
 fn is_of_bcrypt(password: &[u8], cost: u32, salt: [u8; 16], output: &[u8; 23]) -> bool {
     let key: Zeroizing<Vec<u8>> = Zeroizing::new(password.iter().copied().chain([0]).take(72).collect());
     let got = Zeroizing::new(bcrypt::bcrypt(cost, salt, &key));
@@ -167,7 +168,7 @@ fn scrypt(params: &str, salt: &str, output: &str) -> Result<Hash, HashError> {
     Ok(Hash::Scrypt { params, salt, output })
 }
 
-/// `$pbkdf2-sha256$i=600000,l=32$salt$hash`, and Passlib's `$pbkdf2-sha256$600000$salt$hash`, which has `.` for `+`.
+/// `$pbkdf2-sha256$i=600000,l=32$salt$hash`, or Passlib's `$pbkdf2-sha256$600000$salt$hash`, with `.` in place of `+`.
 fn pbkdf2(digest: Digest, params: &str, salt: &str, output: &str) -> Result<Hash, HashError> {
     let (rounds, length) = match params.split_once(',') {
         Some((rounds, length)) => (rounds, Some(length.strip_prefix("l=").and_then(number).ok_or(HashError::Form)?)),
@@ -204,9 +205,9 @@ fn number(text: &str) -> Option<u32> {
 impl fmt::Display for HashError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Kind => "it is not of Argon2id, bcrypt, scrypt, or PBKDF2 with SHA-256 or SHA-512",
-            Self::Form => "it is of a kind that is taken, but not whole",
-            Self::Cost => "it asks for more memory or time than a log-in may cost",
+            Self::Kind => "it must be a hash of Argon2id, bcrypt, scrypt, or PBKDF2 with SHA-256 or SHA-512",
+            Self::Form => "it is a malformed hash of a supported kind",
+            Self::Cost => "it takes more memory or time than a log-in can cost",
         })
     }
 }

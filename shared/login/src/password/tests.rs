@@ -1,9 +1,9 @@
-//! Published hashes, and everything that is none.
+//! Published hashes, and texts that are not supported hashes.
 
 use super::*;
 
 #[test]
-fn the_right_password_is_right_and_nothing_else_is() {
+fn only_the_right_password_is_verified() {
     let phc = hash("topsecret", [7; 16]).unwrap();
     assert!(phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{phc}");
     let check = |password: &str, phc: Option<&str>, right| assert_eq!(verify(password, phc), right, "{phc:?}");
@@ -18,20 +18,20 @@ fn the_right_password_is_right_and_nothing_else_is() {
 }
 
 #[test]
-fn a_password_that_is_empty_or_endless_is_not_taken() {
+fn an_empty_or_overlong_password_is_not_hashed() {
     assert!(hash("", [7; 16]).is_none());
     assert!(hash(&"x".repeat(MAX_BYTES), [7; 16]).is_some());
     assert!(hash(&"x".repeat(MAX_BYTES + 1), [7; 16]).is_none());
 }
 
 #[test]
-fn the_dummy_is_a_whole_hash_with_our_parameters() {
+fn the_dummy_is_a_complete_hash_with_the_default_parameters() {
     let parameters = |phc: &str| phc.split('$').nth(3).map(str::to_owned);
     assert!(PasswordHash::new(DUMMY).is_ok_and(|hash| hash.hash.is_some()));
     assert_eq!(parameters(DUMMY), parameters(&hash("x", [7; 16]).unwrap()));
 }
 
-/// Each line: where it is from, the password, the hash.
+/// Each line is a password, a tab and its hash; comments name the source.
 const PUBLISHED: &str = include_str!("published.txt");
 
 #[test]
@@ -53,7 +53,7 @@ fn published_hashes_are_verified_and_a_wrong_password_is_not() {
 }
 
 #[test]
-fn bcrypt_sees_72_bytes_and_a_password_with_a_nul_is_never_right() {
+fn bcrypt_uses_72_bytes_and_rejects_a_password_with_a_nul() {
     let phc = "$2a$05$abcdefghijklmnopqrstuu5s2v8.iXieOjg/.AySBTTZIIVFJeBui";
     let long = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
     assert!(long.len() == 72 && verify(long, Some(phc)));
@@ -62,12 +62,12 @@ fn bcrypt_sees_72_bytes_and_a_password_with_a_nul_is_never_right() {
     let phc = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
     assert!(verify("U*U", Some(phc)) && !verify("U*U\0", Some(phc)));
     assert!(!verify("U*U\0U*U", Some(phc)));
-    // Salts with bits that mean nothing.
+    // The unused bits of this salt are set.
     assert!(verify("U*U", Some("$2a$05$CCCCCCCCCCCCCCCCCCCCC/E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW")));
 }
 
 #[test]
-fn an_empty_password_is_never_right() {
+fn an_empty_password_is_rejected() {
     assert!(!verify("", Some("$2a$05$CCCCCCCCCCCCCCCCCCCCC.7uG0VCzI2bS7j6ymqJi9CdcdxiRTWNy")));
 }
 
@@ -75,7 +75,7 @@ const SALT_AND_OUTPUT: &str = "c2FsdHNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bM
 const BCRYPT: &str = "CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
 
 #[test]
-fn other_kinds_and_broken_forms_are_no_hashes() {
+fn unsupported_and_malformed_hashes_are_rejected() {
     let not = |phc: &str, why| {
         assert_eq!(check(phc), why, "{phc}");
         assert!(why.is_ok() || !verify("password", Some(phc)), "{phc}");
@@ -114,7 +114,7 @@ fn other_kinds_and_broken_forms_are_no_hashes() {
 }
 
 #[test]
-fn a_hash_that_costs_more_than_a_log_in_may_is_rejected_and_one_at_the_bounds_is_read() {
+fn a_hash_that_costs_too_much_is_rejected_and_one_at_the_bounds_is_accepted() {
     let cost = |head: &str, rest: &str| {
         let phc = format!("{head}{rest}");
         assert_eq!(check(&phc), Err(HashError::Cost), "{phc}");
@@ -131,15 +131,15 @@ fn a_hash_that_costs_more_than_a_log_in_may_is_rejected_and_one_at_the_bounds_is
     cost("$scrypt$ln=4294967295,r=1,p=1$", SALT_AND_OUTPUT);
     cost("$scrypt$ln=14,r=8,p=65$", SALT_AND_OUTPUT);
     cost("$scrypt$ln=1,r=1073741824,p=1$", SALT_AND_OUTPUT);
-    // One bound alone, and a little beyond it.
+    // Each of these is just beyond one bound.
     cost("$scrypt$ln=22,r=1,p=1$", SALT_AND_OUTPUT);
     cost("$scrypt$ln=17,r=8,p=9$", SALT_AND_OUTPUT);
     cost("$scrypt$ln=4,r=65,p=1$", SALT_AND_OUTPUT);
     cost("$scrypt$ln=4,r=1,p=65$", SALT_AND_OUTPUT);
     cost("$pbkdf2-sha256$i=5000001$", SALT_AND_OUTPUT);
     cost("$pbkdf2-sha512$i=4294967295$", SALT_AND_OUTPUT);
-    // At the bounds; only read, for they cost seconds.
-    for taken in [
+    // These are at the bounds. They are only parsed, because verifying them takes seconds.
+    for supported in [
         "$argon2id$v=19$m=65536,t=16,p=4$",
         "$argon2id$v=19$m=262144,t=4,p=64$",
         "$scrypt$ln=18,r=8,p=1$",
@@ -147,7 +147,7 @@ fn a_hash_that_costs_more_than_a_log_in_may_is_rejected_and_one_at_the_bounds_is
         "$scrypt$ln=4,r=64,p=64$",
         "$pbkdf2-sha512$i=5000000$",
     ] {
-        assert_eq!(check(&format!("{taken}{SALT_AND_OUTPUT}")), Ok(()), "{taken}");
+        assert_eq!(check(&format!("{supported}{SALT_AND_OUTPUT}")), Ok(()), "{supported}");
     }
     assert_eq!(check(&format!("$2y$15${BCRYPT}")), Ok(()));
 }

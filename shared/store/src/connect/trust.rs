@@ -1,5 +1,5 @@
-//! Whose certificates are good. A function trusts the authorities that sign for AWS, and no other: they are compiled in, so
-//! that no start reads and parses the hundreds that a system comes with.
+//! Whose certificates are good. A function trusts the authorities that sign for AWS, and no other: they are compiled
+//! in, so that no start reads and parses the hundreds that a system comes with.
 
 use std::fmt;
 
@@ -21,8 +21,8 @@ pub enum BundleError {
     Unusable(usize),
 }
 
-/// The roots of Amazon Trust Services, which sign for every endpoint of AWS (<https://www.amazontrust.com/repository/>).
-/// The first of them ends in December 2037.
+/// The roots of Amazon Trust Services, which sign for every endpoint of AWS
+/// (<https://www.amazontrust.com/repository/>). The first of them ends in December 2037.
 pub const AMAZON_ROOTS: &[u8] = concat!(
     include_str!("../roots/amazon-root-ca-1.pem"),
     include_str!("../roots/amazon-root-ca-2.pem"),

@@ -1,6 +1,6 @@
-//! `<prefix>6879-<43>`: the format of hypothesis/h, one per user. The text does not say whose it is.
+//! `<prefix>6879-<43>`: the token format of hypothesis/h, one per user. The text does not name the user.
 
-use super::{Claim, Format, IssuedText, Issuer, NoSigningKey, Seal, Verdict, absorb};
+use super::{Claim, Format, IssuedText, Issuer, NoSigningKey, SignedSecret, Verdict, absorb};
 use hmac::Mac as _;
 
 use crate::{
@@ -10,13 +10,13 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// What every developer token begins with, after the prefix of the deployment.
+/// The start of every developer token, after the prefix of the deployment.
 pub const MARK: &str = "6879-";
 
-/// Makes a developer token. Whose it is and when it ends only its record says.
+/// Signs a developer token. Only its record holds its user and its expiry.
 ///
 /// # Errors
-/// When no key of the keyring signs yet.
+/// Returns [`NoSigningKey`] if no key of the keyring signs yet.
 pub fn sign(
     keyring: &Keyring,
     issuer: &Issuer,
@@ -25,9 +25,9 @@ pub fn sign(
     secret: &Entropy,
 ) -> Result<IssuedText, NoSigningKey> {
     let key = keyring.signing(now).ok_or(NoSigningKey)?;
-    let sign = Seal::encode(secret, mac(key.developer.clone(), issuer, secret));
+    let signed = SignedSecret::encode(secret, mac(key.developer.clone(), issuer, secret));
     Ok(IssuedText {
-        text: Text::new(format!("{}{MARK}{sign}", issuer.prefix())),
+        text: Text::new(format!("{}{MARK}{signed}", issuer.prefix())),
         id: TokenId { user_id, hash: TokenHash::of(secret) },
         key_id: key.id().to_owned(),
         payload_digest: None,
@@ -35,24 +35,24 @@ pub fn sign(
 }
 
 pub(super) fn open(keyring: &Keyring, issuer: &Issuer, text: &str, _now: Timestamp) -> Verdict {
-    let Some(sign) = parse(issuer, text) else {
+    let Some(signed) = parse(issuer, text) else {
         return Verdict::NotMine;
     };
-    if !keyring.keys().iter().any(|key| sign.is_by(mac(key.developer.clone(), issuer, &sign.secret))) {
+    if !keyring.keys().iter().any(|key| signed.is_by(mac(key.developer.clone(), issuer, &signed.secret))) {
         return Verdict::Forged;
     }
     Verdict::Claim(Claim {
         format: Format::Developer,
         user_id: None,
-        hash: TokenHash::of(&sign.secret),
+        hash: TokenHash::of(&signed.secret),
         expires_at: None,
         payload: None,
     })
 }
 
-pub(super) fn parse(issuer: &Issuer, text: &str) -> Option<Seal> {
-    let sign = issuer.after_prefix(text)?.strip_prefix(MARK)?;
-    if sign.len() == Seal::TEXT_LENGTH { Seal::decode(sign) } else { None }
+pub(super) fn parse(issuer: &Issuer, text: &str) -> Option<SignedSecret> {
+    let signed = issuer.after_prefix(text)?.strip_prefix(MARK)?;
+    if signed.len() == SignedSecret::TEXT_LENGTH { SignedSecret::decode(signed) } else { None }
 }
 
 fn mac(mut mac: Mac, issuer: &Issuer, secret: &Entropy) -> Mac {

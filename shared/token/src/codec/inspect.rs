@@ -1,4 +1,4 @@
-//! What a text looks like to somebody who has no key. It proves nothing: the signature is not checked.
+//! Reads a token's text without a key. This proves nothing: the signature is not verified.
 
 use super::{Format, Issuer, MAX_LENGTH, developer, jwt, signed};
 use crate::{
@@ -6,30 +6,30 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// What a text says about itself. The secret is not in it.
+/// The unverified contents of a text, without the secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Appearance {
-    /// The format of its shape.
+    /// The format whose shape the text has.
     pub format: Format,
-    /// Whose it says it is.
+    /// The claimed user. `None` for a developer token.
     pub user_id: Option<UserId>,
-    /// The hash of its secret, the second half of its public name.
+    /// The hash of the secret, which is the second half of the token's public ID.
     pub hash: TokenHash,
-    /// When it says it was made.
+    /// The claimed issue time. Only a JWT has one.
     pub issued_at: Option<Timestamp>,
-    /// When it says it ends.
+    /// The claimed expiry. `None` for a developer token.
     pub expires_at: Option<Timestamp>,
-    /// Whom it says it is for.
+    /// The claimed audience. Only a JWT has one.
     pub audience: Option<String>,
 }
 
-/// Reads a text without a key; `None` if it has the shape of no format.
+/// Reads a text without a key. Returns `None` if it has the shape of no format.
 pub fn inspect(issuer: &Issuer, text: &str) -> Option<Appearance> {
     if text.len() > MAX_LENGTH {
         return None;
     }
-    if let Some(sign) = developer::parse(issuer, text) {
-        let hash = TokenHash::of(&sign.secret);
+    if let Some(signed) = developer::parse(issuer, text) {
+        let hash = TokenHash::of(&signed.secret);
         return Some(Appearance {
             user_id: None,
             issued_at: None,
@@ -39,11 +39,11 @@ pub fn inspect(issuer: &Issuer, text: &str) -> Option<Appearance> {
             format: Format::Developer,
         });
     }
-    if let Some((user_id, expires_at, sign)) = signed::parse(issuer, text) {
+    if let Some((user_id, expires_at, signed)) = signed::parse(issuer, text) {
         return Some(Appearance {
             format: Format::Signed,
             user_id: Some(user_id),
-            hash: TokenHash::of(&sign.secret),
+            hash: TokenHash::of(&signed.secret),
             issued_at: None,
             expires_at: Some(expires_at),
             audience: None,
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_looked_at_up_to_the_longest_that_is_opened() {
+    fn a_text_longer_than_the_maximum_is_not_inspected() {
         let issuer = Issuer::new("", "hallpass").unwrap();
         let token = "1.5665e083.RJG0CdymRKqFQJKeIV8nflwIhrr8KVrmAy6kpWft5nU";
         assert!(inspect(&issuer, token).is_some_and(|seen| seen.format == Format::Signed));

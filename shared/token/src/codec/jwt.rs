@@ -1,8 +1,8 @@
-//! JSON Web Tokens (RFC 7519) with HS256, as Terminalfour has them: temporary ones and API keys.
+//! JSON Web Tokens (RFC 7519) with HS256, as in Terminalfour: temporary tokens and API keys.
 //!
-//! A JWT of ours has exactly one text: the header is compared as text with the one of each key, and the claims are
-//! written again and must come out the same. That rejects `alg` none and every other header, `crit`, unknown and
-//! repeated members, white space, padding and trailing bits, without a rule for each.
+//! Each token has exactly one text. The header is compared as text with the header of each key, and the claims must
+//! serialize to the same text again. This rejects `alg` none and every other header, `crit`, unknown and repeated
+//! members, white space, padding and trailing bits, without a rule for each.
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -21,29 +21,29 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// Whom a JWT is for.
+/// The audience of a JWT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
-    /// The system: a temporary token.
+    /// The system: `aud` is the realm, and the JWT is a temporary token.
     System,
-    /// The user: an API key.
+    /// The user: `aud` is the user ID, and the JWT is an API key.
     User,
 }
 
-/// What a JWT says besides its secret.
+/// The contents of a JWT, without the secret.
 #[derive(Clone, Copy, Debug)]
 pub struct Contents<'a> {
-    /// `sub`.
+    /// The token's user, written as `sub`.
     pub user_id: UserId,
-    /// `aud`.
+    /// The audience, written as `aud`.
     pub audience: Audience,
-    /// `exp`.
+    /// The expiry, written as `exp`.
     pub expires_at: Timestamp,
-    /// `name`; cut at [`MAX_NAME_BYTES`].
+    /// The display name, written as `name` and truncated to [`MAX_NAME_BYTES`].
     pub name: &'a str,
 }
 
-/// The claims, in the order they are written.
+/// The claims, in serialization order.
 #[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 #[serde(deny_unknown_fields)]
 struct Claims {
@@ -59,17 +59,17 @@ struct Claims {
     jti: String,
 }
 
-/// What of the claims only the record can tell to be as they were issued.
+/// The parts of the claims that are compared with the token's record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Payload {
-    /// The digest of all of them.
+    /// The digest of all claims.
     pub digest: PayloadDigest,
-    /// `iat`.
+    /// The issue time, `iat`.
     pub issued_at: Timestamp,
 }
 
-/// The first 16 bytes of SHA-256 over the claims as they stand in the token. A record holds it, so that a holder of an
-/// exported key cannot rewrite the claims of a token that was issued.
+/// The first 16 bytes of the SHA-256 of the encoded claims. The record keeps it, so that a holder of an exported key
+/// cannot rewrite the claims of an issued token.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PayloadDigest([u8; 16]);
 
@@ -94,7 +94,7 @@ impl fmt::Debug for PayloadDigest {
     }
 }
 
-/// Strict: 22 characters of base64url whose last four bits are zero.
+/// Parses strict base64url: 22 characters whose last four bits are zero.
 impl FromStr for PayloadDigest {
     type Err = ();
 
@@ -103,16 +103,16 @@ impl FromStr for PayloadDigest {
     }
 }
 
-/// The longest `name`, in bytes of UTF-8; written as escapes it still fits the length bound of a token.
+/// The maximum length of `name`, in bytes of UTF-8. Even with every character escaped it fits the length of a token.
 pub const MAX_NAME_BYTES: usize = 256;
 
-/// How far `iat` may lie ahead of this machine's clock.
+/// The maximum time that `iat` can lie in the future.
 const CLOCK_SKEW: Duration = Duration::from_secs(5);
 
-/// Makes a JWT.
+/// Signs a JWT.
 ///
 /// # Errors
-/// When no key of the keyring signs yet.
+/// Returns [`NoSigningKey`] if no key of the keyring signs yet.
 pub fn sign(
     keyring: &Keyring,
     issuer: &Issuer,
@@ -151,7 +151,7 @@ pub(super) fn open(keyring: &Keyring, issuer: &Issuer, text: &str, now: Timestam
     let Some((message, header, payload, tag)) = parse(text) else {
         return Verdict::NotMine;
     };
-    // The header names its key, so that a forged JWT costs one check at most.
+    // The header names its key, so that a forged JWT costs at most one MAC.
     let key = keyring.keys().iter().find(|key| key.jwt_header == header);
     if !key.is_some_and(|key| is_by(key, message, &tag)) {
         return Verdict::Forged;
@@ -168,7 +168,7 @@ fn is_by(key: &Key, message: &str, tag: &[u8; 32]) -> bool {
     key.jwt.clone().chain_update(message).verify_slice(tag).is_ok()
 }
 
-/// `<header>.<claims>` whole, its two halves, and the tag, if the text has the shape of a JWT.
+/// Splits a JWT into `<header>.<claims>`, the header, the claims and the decoded signature.
 pub(super) fn parse(text: &str) -> Option<(&str, &str, &str, [u8; 32])> {
     let (message, tag) = text.rsplit_once('.')?;
     let (header, payload) = message.split_once('.')?;
@@ -176,14 +176,15 @@ pub(super) fn parse(text: &str) -> Option<(&str, &str, &str, [u8; 32])> {
     if has_the_shape { Some((message, header, payload, decode_exactly(tag)?)) } else { None }
 }
 
-/// What the claims say. The tag was good, so that a wrong member is not a forgery: it is another issuer's, or older.
+/// Checks the claims. Their signature is good, so an invalid claim is not a forgery: it is from another issuer, or from
+/// an older version.
 fn claim(issuer: &Issuer, payload: &str, now: Timestamp) -> Result<Claim, Reason> {
     let json = Base64UrlUnpadded::decode_vec(payload).map_err(|_| Reason::Malformed)?;
     let claims: Claims = serde_json::from_slice(&json).map_err(|_| Reason::Malformed)?;
     let user_id: UserId = claims.sub.parse().map_err(|_| Reason::Malformed)?;
     let known = claims.iss == issuer.realm() && (claims.aud == issuer.realm() || claims.aud == claims.sub);
-    let could_be_ours = known && claims.name.len() <= MAX_NAME_BYTES;
-    if !could_be_ours || encode(&claims) != payload || claims.iat > now.after(CLOCK_SKEW) {
+    let is_valid = known && claims.name.len() <= MAX_NAME_BYTES;
+    if !is_valid || encode(&claims) != payload || claims.iat > now.after(CLOCK_SKEW) {
         return Err(Reason::Malformed);
     }
     let secret = decode_exactly(&claims.jti).ok_or(Reason::Malformed)?;
@@ -199,7 +200,7 @@ fn claim(issuer: &Issuer, payload: &str, now: Timestamp) -> Result<Claim, Reason
     })
 }
 
-/// What the claims say, whoever signed them.
+/// Reads the claims without a check of the signature: user, hash, issue time, expiry and audience.
 pub(super) fn read(payload: &str) -> Option<(UserId, TokenHash, Timestamp, Timestamp, String)> {
     let claims: Claims = serde_json::from_slice(&Base64UrlUnpadded::decode_vec(payload).ok()?).ok()?;
     let hash = TokenHash::of(&Entropy::new(decode_exactly(&claims.jti)?));

@@ -1,6 +1,6 @@
-//! `<prefix><user id>.<expires, lower-case hex seconds>.<43>`: the format of Drupal's services_token, and the default.
+//! `<prefix><user id>.<expires, lower-case hex seconds>.<43>`: the default format, as in Drupal's services_token.
 
-use super::{Claim, Format, IssuedText, Issuer, NoSigningKey, Seal, Verdict, absorb};
+use super::{Claim, Format, IssuedText, Issuer, NoSigningKey, SignedSecret, Verdict, absorb};
 use hmac::Mac as _;
 
 use crate::{
@@ -11,10 +11,10 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// Makes a signed token for this user that ends at `expires_at`.
+/// Signs a token for this user that expires at `expires_at`.
 ///
 /// # Errors
-/// When no key of the keyring signs yet.
+/// Returns [`NoSigningKey`] if no key of the keyring signs yet.
 pub fn sign(
     keyring: &Keyring,
     issuer: &Issuer,
@@ -24,9 +24,9 @@ pub fn sign(
     secret: &Entropy,
 ) -> Result<IssuedText, NoSigningKey> {
     let key = keyring.signing(now).ok_or(NoSigningKey)?;
-    let sign = Seal::encode(secret, mac(key.signed.clone(), issuer, &user_id, expires_at, secret));
+    let signed = SignedSecret::encode(secret, mac(key.signed.clone(), issuer, &user_id, expires_at, secret));
     Ok(IssuedText {
-        text: Text::new(format!("{}{user_id}.{:x}.{sign}", issuer.prefix(), expires_at.unix())),
+        text: Text::new(format!("{}{user_id}.{:x}.{signed}", issuer.prefix(), expires_at.unix())),
         id: TokenId { user_id, hash: TokenHash::of(secret) },
         key_id: key.id().to_owned(),
         payload_digest: None,
@@ -34,12 +34,12 @@ pub fn sign(
 }
 
 pub(super) fn open(keyring: &Keyring, issuer: &Issuer, text: &str, now: Timestamp) -> Verdict {
-    let Some((user_id, expires_at, sign)) = parse(issuer, text) else {
+    let Some((user_id, expires_at, signed)) = parse(issuer, text) else {
         return Verdict::NotMine;
     };
-    let is_ours =
-        |key: &crate::keyring::Key| sign.is_by(mac(key.signed.clone(), issuer, &user_id, expires_at, &sign.secret));
-    if !keyring.keys().iter().any(is_ours) {
+    let has_signed =
+        |key: &crate::keyring::Key| signed.is_by(mac(key.signed.clone(), issuer, &user_id, expires_at, &signed.secret));
+    if !keyring.keys().iter().any(has_signed) {
         return Verdict::Forged;
     }
     if expires_at.has_passed(now) {
@@ -48,29 +48,30 @@ pub(super) fn open(keyring: &Keyring, issuer: &Issuer, text: &str, now: Timestam
     Verdict::Claim(Claim {
         format: Format::Signed,
         user_id: Some(user_id),
-        hash: TokenHash::of(&sign.secret),
+        hash: TokenHash::of(&signed.secret),
         expires_at: Some(expires_at),
         payload: None,
     })
 }
 
-pub(super) fn parse(issuer: &Issuer, text: &str) -> Option<(UserId, Timestamp, Seal)> {
+pub(super) fn parse(issuer: &Issuer, text: &str) -> Option<(UserId, Timestamp, SignedSecret)> {
     let (user_id, rest) = issuer.after_prefix(text)?.split_once('.')?;
-    let (expires_at, sign) = rest.split_once('.')?;
-    if sign.len() != Seal::TEXT_LENGTH {
+    let (expires_at, signed) = rest.split_once('.')?;
+    if signed.len() != SignedSecret::TEXT_LENGTH {
         return None;
     }
-    Some((user_id.parse().ok()?, parse_hex(expires_at)?, Seal::decode(sign)?))
+    Some((user_id.parse().ok()?, parse_hex(expires_at)?, SignedSecret::decode(signed)?))
 }
 
-/// Lower-case hex without leading zeros: the one spelling of a number.
+/// Parses lower-case hex without leading zeros, so that each number has one spelling.
 fn parse_hex(text: &str) -> Option<Timestamp> {
     let canonical = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) && !text.starts_with('0');
     let seconds = u64::from_str_radix(text, 16).ok().filter(|_| canonical)?;
     Timestamp::from_unix(seconds)
 }
 
-/// The fields and the secret. With a prefix and a user id of 29 characters together, two blocks of SHA-256.
+/// The MAC of all fields and the secret. With a prefix and a user ID of 29 characters together, it takes two blocks of
+/// SHA-256.
 fn mac(mut mac: Mac, issuer: &Issuer, user_id: &UserId, expires_at: Timestamp, secret: &Entropy) -> Mac {
     absorb(&mut mac, issuer.prefix());
     absorb(&mut mac, user_id.as_str());

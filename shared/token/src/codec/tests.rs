@@ -1,4 +1,4 @@
-//! One signature, three formats: what a text must be to open.
+//! Which texts each of the three formats accepts.
 
 use std::{cell::Cell, str::FromStr, time::Duration};
 
@@ -19,7 +19,7 @@ thread_local! {
     static CHECKS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Every comparison of a tag with what the MAC came to passes here.
+/// Called for every comparison of a tag with a MAC.
 pub(super) fn count_a_check() {
     CHECKS.set(CHECKS.get().saturating_add(1));
 }
@@ -64,7 +64,7 @@ fn user_ids() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn what_was_signed_opens_as_the_same_claim(
+    fn a_signed_text_verifies_as_the_same_claim(
         prefix in "[A-Za-z0-9_-]{0,20}",
         id in user_ids(),
         life in 1_u64..100_000_000,
@@ -106,7 +106,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_opens_as_two_formats(prefix in "(6879-|ey|[a-z0-9_-]{0,6})", id in "(6879-|ey)?[A-Za-z0-9_-]{1,58}", secret: [u8; 16]) {
+    fn no_text_is_of_two_formats(prefix in "(6879-|ey|[a-z0-9_-]{0,6})", id in "(6879-|ey)?[A-Za-z0-9_-]{1,58}", secret: [u8; 16]) {
         for (_, signed) in one_of_each(&prefix, &id, NOW.after(Duration::from_secs(60)), secret) {
             let knows = |validator: &&Validator| {
                 !matches!(validator(&keyring(), &issuer(&prefix), signed.text.expose_secret(), NOW), Verdict::NotMine)
@@ -116,30 +116,30 @@ proptest! {
     }
 
     #[test]
-    fn a_signature_of_one_format_opens_no_other(id in user_ids(), life in 1_u64..100_000_000, secret: [u8; 16]) {
+    fn a_signature_of_one_format_is_rejected_in_every_other(id in user_ids(), life in 1_u64..100_000_000, secret: [u8; 16]) {
         let expires_at = NOW.after(Duration::from_secs(life));
         let texts = one_of_each("", &id, expires_at, secret).map(|(_, signed)| signed.text.expose_secret().to_owned());
         // Each of them, and the signature of a JWT, has 43 characters.
-        let parts = texts.each_ref().map(|text| text.split_at(text.len().saturating_sub(Seal::TEXT_LENGTH)));
+        let parts = texts.each_ref().map(|text| text.split_at(text.len().saturating_sub(SignedSecret::TEXT_LENGTH)));
         for (one, (front, own)) in parts.iter().enumerate() {
             for (other, (_, signature)) in parts.iter().enumerate() {
                 let opens = read(&format!("{front}{signature}")).is_ok();
                 prop_assert_eq!(opens, one == other, "{} with {} for {}", front, signature, own);
             }
         }
-        // What the subkeys of the others say of a JWT is worth nothing either.
+        // Nor does a subkey of another format sign a JWT.
         let (keyring, (message, _)) = (keyring(), texts[2].rsplit_once('.').unwrap());
         for key in keyring.keys() {
-            for (subkey, is_its) in [(&key.signed, false), (&key.developer, false), (&key.jwt, key.id() == "new")] {
+            for (subkey, is_valid) in [(&key.signed, false), (&key.developer, false), (&key.jwt, key.id() == "new")] {
                 let tag = subkey.clone().chain_update(message).finalize().into_bytes();
                 let text = format!("{message}.{}", Base64UrlUnpadded::encode_string(&tag));
-                prop_assert_eq!(open(&keyring, &issuer(""), &text, NOW).is_ok(), is_its, "{}", text);
+                prop_assert_eq!(open(&keyring, &issuer(""), &text, NOW).is_ok(), is_valid, "{}", text);
             }
         }
     }
 
     #[test]
-    fn inputs_of_the_mac_differ_when_the_fields_do(
+    fn different_fields_are_different_inputs_of_the_mac(
         one in ("[a-z]{0,3}", "[a-z]{1,4}", 0_u64..3, 0_u8..2),
         two in ("[a-z]{0,3}", "[a-z]{1,4}", 0_u64..3, 0_u8..2),
     ) {
@@ -161,7 +161,7 @@ proptest! {
 }
 
 #[test]
-fn a_token_ends_at_its_expiry_and_not_a_second_later() {
+fn a_token_is_rejected_from_the_second_of_its_expiry() {
     let expires_at = NOW.after(Duration::from_secs(60));
     let check = |now: Timestamp, good: bool| {
         for (format, signed) in one_of_each("", "1", expires_at, [7; 16]) {
@@ -217,7 +217,7 @@ fn every_other_spelling_of_a_signed_token_is_rejected() {
 }
 
 #[test]
-fn the_prefix_is_inside_the_sign() {
+fn the_signature_covers_the_prefix() {
     let signed = one_of_each("acme_", "1", NOW.after(Duration::from_secs(60)), [7; 16]);
     for (format, signed) in &signed[..2] {
         let text = signed.text.expose_secret();
@@ -230,7 +230,7 @@ fn the_prefix_is_inside_the_sign() {
 }
 
 #[test]
-fn a_long_text_is_malformed_before_anything_is_tried() {
+fn a_text_that_is_too_long_is_malformed_before_any_validator_runs() {
     let tried: Validator = |_, _, _, _| Verdict::Rejected(Reason::Disabled);
     let opened = |length| open_with(&[tried], &keyring(), &issuer(""), &".".repeat(length), NOW).unwrap_err();
     assert_eq!((opened(MAX_LENGTH), opened(MAX_LENGTH + 1)), (Reason::Disabled, Reason::Malformed));
@@ -258,7 +258,7 @@ fn jwt_with(header: &str, claims: &str) -> String {
 }
 
 #[test]
-fn a_jwt_with_a_good_signature_is_rejected_unless_it_is_exactly_ours() {
+fn a_jwt_with_a_good_signature_but_another_form_is_rejected() {
     let header = r#"{"alg":"HS256","typ":"JWT","kid":"new"}"#;
     let claims = r#"{"iss":"hallpass","sub":"1","aud":"hallpass","iat":1800000000,"exp":1800001800,"name":"A","jti":"AAAAAAAAAAAAAAAAAAAAAA"}"#;
     let check = |header: &str, claims: &str, expected: Option<Reason>| {
@@ -331,7 +331,7 @@ fn a_jwt_has_no_padding_no_white_space_and_no_trailing_bits() {
 }
 
 #[test]
-fn a_name_of_any_length_still_makes_a_token_that_opens() {
+fn a_name_of_any_length_gives_a_valid_token() {
     let (keyring, issuer, secret) = (keyring(), issuer(""), Entropy::new([1; 16]));
     for name in ["", "ö".repeat(10_000).as_str(), "\u{1}".repeat(10_000).as_str()] {
         let expires_at = NOW.after(Duration::from_secs(60));
@@ -342,7 +342,7 @@ fn a_name_of_any_length_still_makes_a_token_that_opens() {
 }
 
 #[test]
-fn all_keys_verify_and_the_latest_that_has_passed_signs() {
+fn all_keys_verify_and_the_latest_active_key_signs() {
     let check = |now: u64, signs: Option<&str>| {
         let keyring = Keyring::new(vec![key("b", 200), key("a", 100), key("c", 300)]).unwrap();
         assert_eq!(keyring.signing(Timestamp::from_unix(now).unwrap()).map(Key::id), signs);
@@ -360,7 +360,7 @@ fn all_keys_verify_and_the_latest_that_has_passed_signs() {
 }
 
 #[test]
-fn nothing_secret_prints() {
+fn secrets_are_not_printed() {
     let signed = &one_of_each("", "1", NOW.after(Duration::from_secs(60)), [7; 16])[0].1;
     let signature = signed.text.expose_secret().rsplit_once('.').unwrap().1;
     let printed = format!("{signed:?} {:?} {:?}", keyring(), Entropy::new([7; 16]));

@@ -1,4 +1,4 @@
-//! Rings that are rejected, and published vectors of the primitives that the keyrings' subkeys feed.
+//! Rejected keyrings, and published test vectors of the primitives that use the subkeys.
 
 use hmac::Mac as _;
 use sha2::Digest as _;
@@ -21,7 +21,7 @@ fn keyring(keys: &[(&str, &str)]) -> String {
     format!("[{}]", keys.join(","))
 }
 
-/// 32 bytes that differ from keyring to keyring.
+/// 32 bytes that differ for each seed.
 fn key(seed: u8) -> String {
     Base64UrlUnpadded::encode_string(&Sha256::digest([seed]))
 }
@@ -35,7 +35,7 @@ fn a_keyring_has_one_to_four_good_keys() {
         Err(KeyringError::WrongCount(5)),
     );
     check("[]", Err(KeyringError::WrongCount(0)));
-    // What CloudFormation's GenerateSecretString makes.
+    // A result of CloudFormation's GenerateSecretString.
     check(r#"{"id":"first","signs_from":0,"key":"u7Qm2ZpX4kD9sWc0LrYtHn5bVj8aEg3FqRiKxTdPzMoA"}"#, Ok(1));
 }
 
@@ -57,21 +57,21 @@ fn short_empty_repeated_and_well_known_keys_are_rejected() {
 }
 
 #[test]
-fn what_is_no_keyring_is_rejected_without_repeating_it() {
+fn the_error_of_a_malformed_keyring_does_not_quote_it() {
     for json in ["", "null", "{}", "[1]", r#"[{"id":"a","key":"SECRET"}]"#, r#"{"key":"SECRET"#] {
         let error = Keyring::parse(json).unwrap_err();
-        assert!(matches!(error, KeyringError::NotARing(_)), "{json}");
+        assert!(matches!(error, KeyringError::InvalidJson(_)), "{json}");
         assert!(!error.to_string().contains("SECRET"));
     }
 }
 
 #[test]
-fn a_keyring_survives_its_text() {
+fn a_keyring_parses_from_its_own_json() {
     let json = keyring(&[("a", GOOD), ("b", &key(1))]);
     assert_eq!(Keyring::parse(&json).unwrap().to_json().expose_secret(), json);
 }
 
-/// Lines of `key message tag`, all hexadecimal; a shorter tag is a truncated one.
+/// Each line is `key message tag` in hexadecimal. A short tag is truncated.
 #[test]
 fn rfc_4231() {
     for line in include_str!("rfc_4231.txt").lines().filter(|line| !line.starts_with('#')) {
@@ -81,7 +81,7 @@ fn rfc_4231() {
     }
 }
 
-/// The example of a JWS with HS256: its three lines are the key, the signing input and the signature.
+/// The example of a JWS with HS256. The three lines are the key, the signing input and the signature.
 #[test]
 fn rfc_7515_a_1() {
     let lines: Vec<&str> = include_str!("rfc_7515_a_1.txt").lines().filter(|line| !line.starts_with('#')).collect();
@@ -97,10 +97,10 @@ fn unhex(text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_wrong_with_a_keyring_is_said_without_its_text() {
+fn an_error_gives_a_position_and_no_key() {
     let message = |json: &str| Keyring::parse(json).unwrap_err().to_string();
-    assert!(message(r#"["topsecret"#).contains(" at line 1, column "), "{}", message(r#"["topsecret"#));
-    assert!(message("[]").contains("0 keys"), "{}", message("[]"));
+    assert!(message(r#"["topsecret"#).contains("; see line 1, column "), "{}", message(r#"["topsecret"#));
+    assert!(message("[]").contains("it has 0"), "{}", message("[]"));
     let printed = format!("{:?}", Keyring::parse(&keyring(&[("a", GOOD)])).unwrap().keys());
     assert!(printed.contains("\"a\"") && !printed.contains(GOOD), "{printed}");
 }

@@ -1,15 +1,15 @@
-//! Keys that others know: text, patterns, and values that are printed in public documents.
+//! Keys that can be guessed: text, patterns, and keys printed in public documents.
 //!
-//! A random key passes: 32 random bytes fit one of these rules less than once in 10^14 keys.
+//! Fewer than one in 10^14 random keys of 32 bytes matches one of these rules.
 
 use std::collections::HashSet;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 
-/// Published keys that neither read as text nor show a pattern, in base64url. The test vectors of RFC 2104 and RFC 4231
-/// are patterns, text, or too short.
+/// Published keys that are neither text nor a pattern, in base64url. The test vectors of RFC 2104 and RFC 4231 are
+/// patterns, text, or too short.
 const PUBLISHED: [&str; 15] = [
-    // RFC 7515 A.1, which RFC 7517, RFC 7519 and RFC 7797 repeat.
+    // RFC 7515 A.1, repeated in RFC 7517, RFC 7519 and RFC 7797.
     "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
     // RFC 7520 3.5, the COSE examples, and the tests of PyJWT.
     "hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg",
@@ -21,34 +21,34 @@ const PUBLISHED: [&str; 15] = [
     "B3cJNiwuMt8N3D8NxHu6Y5C2xzu1D5wxIuyEStfCs-U",
     "Bqa4jFhTNhoGEEyc6zW0XO92ABSQRnEBShk_QMFfwkQ",
     "Ge8koyxxexZ_M6kdb2SL35ZZZ3av22N3rENMHCk8ywQ",
-    // The documents of jose, the vectors of Fernet, and an example for JJWT.
+    // The documentation of jose, the test vectors of Fernet, and an example for JJWT.
     "zH4NRP1HMALxxCFnRZABFA7GOJtzU_gIj02alfL1lvI",
     "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4",
     "Yn2kjibddFAWtnPJ2AFlL8WXmohJMCvigQggaEypa5E",
-    // Two keys of tutorials for Spring, which are hexadecimal and read as base64 there.
+    // Two keys from tutorials for Spring, which decode these hexadecimal texts as base64.
     "404E635266556A586E3272357538782F413F4428472B4B6250645367566B5970",
     "3cfa76ef14937c1c0ea519f8fc057a80fcd04a7420f8e8bcd0a7567c272e007b",
-    // SHA-256 of nothing, of `secret` and of `password`.
+    // The SHA-256 of the empty text, of `secret` and of `password`.
     "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU",
     "K7gNU3sdo-OL0wNhqoVWhr3g6s1xYv72ol_pe_Unols",
     "XohImNooBHFR0OVvjcYpJ3NgPQ1qq73WKhHvch0VQtg",
 ];
 
-/// Fewer different bytes, or different steps from byte to byte, than this are no random key's.
+/// The minimum number of different bytes, and of different steps between adjacent bytes, of a random key.
 const MIN_DIFFERENT: usize = 8;
 
-/// Whether a key is text, a pattern or a published one.
+/// Whether a key is text, a pattern or published.
 pub(super) fn is_guessable(key: &[u8]) -> bool {
     is_text(key) || is_pattern(key) || PUBLISHED.contains(&Base64UrlUnpadded::encode_string(key).as_str())
 }
 
-/// Printable ASCII, with the white space that editors leave.
+/// Whether the key is printable ASCII, white space included.
 fn is_text(key: &[u8]) -> bool {
     key.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\n' | b'\r'))
 }
 
-/// A key that counts or repeats: few different bytes or steps, a period of at most half of it, or several such patterns
-/// dealt out in turn, such as `00 01 00 02 00 03`.
+/// Whether the key counts or repeats: few different bytes or steps, a period of at most half its length, or several
+/// such patterns interleaved, as in `00 01 00 02 00 03`.
 fn is_pattern(key: &[u8]) -> bool {
     let different = |bytes: &mut dyn Iterator<Item = u8>| bytes.collect::<HashSet<u8>>().len();
     let step = |apart: usize| key.iter().zip(key.iter().skip(apart)).map(|(one, next)| next.wrapping_sub(*one));
@@ -70,7 +70,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// Keys that are in public documents or need none.
+    /// Published keys, texts and patterns.
     pub(in super::super) fn guessable() -> Vec<Vec<u8>> {
         let mut keys: Vec<Vec<u8>> =
             PUBLISHED.into_iter().map(|key| Base64UrlUnpadded::decode_vec(key).unwrap()).collect();
@@ -110,7 +110,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_others_know_is_guessable() {
+    fn published_keys_texts_and_patterns_are_guessable() {
         for key in guessable() {
             assert!(is_guessable(&key), "{key:?} {}", String::from_utf8_lossy(&key));
         }
@@ -118,7 +118,7 @@ pub(super) mod tests {
 
     proptest! {
         #[test]
-        fn a_random_key_is_not(key in prop::collection::vec(any::<u8>(), 1_usize), length in 32_usize..=64, seed: [u8; 16]) {
+        fn a_random_key_is_not_guessable(key in prop::collection::vec(any::<u8>(), 1_usize), length in 32_usize..=64, seed: [u8; 16]) {
             let bytes = [Sha256::digest([seed.as_slice(), &key].concat()), Sha256::digest(seed)].concat();
             prop_assert!(!is_guessable(&bytes[..length]));
         }

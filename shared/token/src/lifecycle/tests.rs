@@ -1,4 +1,4 @@
-//! Every reason for which a record or a user rejects, one at a time, against a token that is good otherwise.
+//! Every reason for which a record or a user rejects a token, one at a time.
 
 use std::collections::BTreeMap;
 
@@ -76,7 +76,7 @@ fn check(record: Option<Record>, user: Option<User>, expected: Result<&str, Reas
 }
 
 #[test]
-fn a_good_token_has_what_its_scope_and_its_user_have_in_common() {
+fn the_effective_scope_is_the_intersection_of_scope_and_permissions() {
     let with = |names| Some(Record { scope: Some(scope(names)), ..record() });
     check(Some(record()), Some(user()), Ok("read,write"));
     check(with(&["read", "delete"]), Some(user()), Ok("read"));
@@ -85,7 +85,7 @@ fn a_good_token_has_what_its_scope_and_its_user_have_in_common() {
 }
 
 #[test]
-fn whatever_is_absent_or_other_than_claimed_denies() {
+fn a_missing_or_different_record_or_user_rejects() {
     let other_hash: TokenHash = "BBBBBBBBBBBBBBBBBBBBBA".parse().unwrap();
     let unknown = Err(Reason::Unknown);
     check(None, Some(user()), unknown);
@@ -103,7 +103,7 @@ fn whatever_is_absent_or_other_than_claimed_denies() {
 }
 
 #[test]
-fn a_record_that_ended_says_why() {
+fn a_rejection_gives_the_reason_of_its_record() {
     let revoked = |because| Some(Record { revoked: Some(Revocation { at: NOW, because }), ..record() });
     for because in [Reason::Revoked, Reason::Replaced, Reason::UserChanged, Reason::UserRemoved] {
         check(revoked(because), Some(user()), Err(because));
@@ -116,7 +116,7 @@ fn a_record_that_ended_says_why() {
 }
 
 #[test]
-fn a_user_who_changed_shuts_the_token_out_and_a_blocked_one_always() {
+fn a_changed_or_blocked_user_rejects() {
     let renamed = BTreeMap::from([("username".into(), Value::Text("other".into()))]);
     let raised = BTreeMap::from([
         ("username".into(), Value::Text("my_username".into())),
@@ -130,7 +130,7 @@ fn a_user_who_changed_shuts_the_token_out_and_a_blocked_one_always() {
 }
 
 #[test]
-fn a_rejection_names_what_changed_and_a_raised_generation_alone_is_a_revocation() {
+fn a_rejection_names_the_changed_attributes_and_a_raised_generation_alone_is_a_revocation() {
     const NAMES: [&str; 5] = ["username", "password_hash", "status", "permissions", "plan"];
     let before =
         User { attributes: NAMES.map(|name| (name.to_owned(), Value::Text("before".into()))).into(), ..user() };
@@ -148,12 +148,12 @@ fn a_rejection_names_what_changed_and_a_raised_generation_alone_is_a_revocation(
             name => (name.to_owned(), Value::Text("after".into())),
         };
         after.attributes.extend(changed.iter().map(value));
-        let ended = Some(Revocation { at: NOW, because: Reason::UserChanged });
+        let marked = Some(Revocation { at: NOW, because: Reason::UserChanged });
         for (snapshot, revoked, expected, kinds) in [
             (true, None, expected, kinds),
             (false, None, Reason::UserChanged, &[][..]),
-            // Prune saw the change before; while it stands, it has a name.
-            (true, ended, Reason::UserChanged, kinds),
+            // Prune has marked the record. The change is named until it is undone.
+            (true, marked, Reason::UserChanged, kinds),
         ] {
             let record = Record { revoked, ..record(snapshot) };
             assert_eq!(
@@ -179,11 +179,11 @@ fn expected_by_prune(changed: &[&str]) -> Reason {
 }
 
 #[test]
-fn a_developer_token_ends_when_its_record_says() {
+fn a_developer_token_expires_when_its_record_says() {
     let claim = Claim { format: Format::Developer, user_id: None, expires_at: None, ..claim() };
     let check = |expires_at, now: Timestamp, expected: Option<Reason>| {
         let record = Record { format: Format::Developer, expires_at, ..record() };
-        assert_eq!(admit(&claim, Some(record), Some(user()), now).err().map(|it| it.reason), expected);
+        assert_eq!(admit(&claim, Some(record), Some(user()), now).err().map(|rejection| rejection.reason), expected);
     };
     let end = NOW.after(Duration::from_secs(60));
     check(None, Timestamp::MAX, None);
@@ -192,7 +192,7 @@ fn a_developer_token_ends_when_its_record_says() {
 }
 
 #[test]
-fn a_change_invalidates_and_a_mere_block_that_is_not_bound_does_not() {
+fn a_change_invalidates_and_an_unbound_block_does_not() {
     let blocked = User { status: Status::Blocked, ..user() };
     let renamed = User { attributes: BTreeMap::new(), ..user() };
     let renamed_and_blocked = User { attributes: BTreeMap::new(), ..blocked.clone() };
@@ -205,7 +205,7 @@ fn a_change_invalidates_and_a_mere_block_that_is_not_bound_does_not() {
 }
 
 #[test]
-fn a_record_goes_a_grace_period_after_its_end() {
+fn a_record_is_purged_after_its_retention() {
     let at = |seconds| Timestamp::from_unix(seconds);
     let check = |expires, revoked, expected| {
         assert_eq!(purge_at(expires, revoked, Duration::from_secs(10)), expected);
@@ -217,9 +217,9 @@ fn a_record_goes_a_grace_period_after_its_end() {
     check(at(40), at(50), at(50));
 }
 
-/// What a token is worth in every state of its record and its user; the last word of each line is the user's.
+/// The state of a token for every record and every user. Each array has one state per user, in the order of `users`.
 #[test]
-fn a_state_is_decided_by_record_and_user_together() {
+fn record_and_user_decide_the_state_together() {
     let (past, future) = (NOW.before(Duration::from_secs(1)), NOW.after(Duration::from_secs(1)));
     let revoked = |because| Record { revoked: Some(Revocation { at: NOW, because }), ..record() };
     let disabled = Record { disabled_at: Some(past), ..record() };
@@ -233,11 +233,14 @@ fn a_state_is_decided_by_record_and_user_together() {
             let state = state(record, user, NOW);
             assert_eq!(state.as_str(), expected, "{record:?} {user:?}");
             assert_eq!(state.is_live(), expected == "live");
-            // What verification says is what is shown, and what may live again counts.
-            assert_eq!(readmit(record.clone(), user.cloned(), NOW).err().map(|it| it.reason), state.reason());
-            let is_over =
+            // Verification agrees with the state, and a token that can be live again counts.
+            assert_eq!(
+                readmit(record.clone(), user.cloned(), NOW).err().map(|rejection| rejection.reason),
+                state.reason()
+            );
+            let is_final =
                 record.live_until().is_none_or(|end| end.has_passed(NOW)) || invalidated(record, user).is_some();
-            assert_eq!(state.counts(), !is_over, "{record:?} {user:?}");
+            assert_eq!(state.counts(), !is_final, "{record:?} {user:?}");
         }
     };
     let [changed, was_blocked, removed] = for_good;
@@ -255,7 +258,7 @@ fn a_state_is_decided_by_record_and_user_together() {
 }
 
 #[test]
-fn a_record_is_live_until_the_first_of_its_ends() {
+fn a_record_is_live_until_the_first_of_expiry_replacement_and_revocation() {
     let at = |seconds| NOW.after(Duration::from_secs(seconds));
     let check = |expires_at: Option<Timestamp>, replaced_at, revoked, expected| {
         let revoked = Option::map(revoked, |at| Revocation { at, because: Reason::Revoked });
