@@ -10,7 +10,7 @@ const SECRETS: [(&str, &str); 10] = [
     ("shared/token/src/credential.rs", "Login"),
     ("shared/token/src/keyring.rs", "Key"),
     ("shared/token/src/keyring.rs", "KeyText"),
-    ("shared/token/src/codec.rs", "Seal"),
+    ("shared/token/src/codec.rs", "SignedSecret"),
     ("shared/token/src/codec/jwt.rs", "Claims"),
     ("shared/edge/src/entropy.rs", "Randomness"),
     ("shared/page/src/form.rs", "Form"),
