@@ -38,7 +38,7 @@ pub(crate) async fn list(service: &Service, request: &Request, now: Timestamp) -
     let keyring = service.keyring(now).await?;
     let list = List { caller: caller.user.id, owner: user_id };
     let wrong = || Problem::invalid_member("cursor", "it was not given out for this list");
-    let after = parameter(request, "cursor").map(|text| cursor::open(&keyring, &list, text).ok_or_else(wrong));
+    let after = parameter(request, "cursor").map(|text| cursor::decrypt_list(&keyring, &list, text).ok_or_else(wrong));
     let only = (!service.manages_all(&caller)).then_some(&caller.record);
     let page = service.store.page_of(&user_id, limit, after.transpose()?, only).await?;
     let owner = match page.records.first() {
@@ -46,7 +46,8 @@ pub(crate) async fn list(service: &Service, request: &Request, now: Timestamp) -
         None => None,
     };
     let next = page.next.map(|position| {
-        cursor::sign(&keyring, &list, position, now).ok_or_else(|| Failure::new("signing the cursor", "no key signs"))
+        cursor::encrypt_list(&keyring, &list, position, now)
+            .ok_or_else(|| Failure::new("encrypting the cursor", "no key signs"))
     });
     let body = json!({
         "tokens": page.records.iter().map(|record| view::token(record, owner.as_ref(), now)).collect::<Vec<_>>(),

@@ -150,7 +150,7 @@ impl Caller {
         let id = before.record.id;
         let rejected =
             |rejection: Rejection| Problem::rejected(&service.settings.issuer, &Rejected::new(rejection, Some(id)));
-        let found = service.store.read_again(&before.record).await?;
+        let found = service.store.reread(&before.record).await?;
         let record = found.record.filter(|record| record.id == id).ok_or_else(|| rejected(Reason::Unknown.into()))?;
         lifecycle::readmit(record, found.user, now).map(|_| ()).map_err(rejected)
     }

@@ -188,7 +188,7 @@ async fn token_now(service: &Service, before: &Admitted, new: &Record, now: Time
     let id = before.record.id;
     let rejected =
         |rejection: Rejection| Problem::rejected(&service.settings.issuer, &Rejected::new(rejection, Some(id)));
-    let found = service.store.read_again(&before.record).await?;
+    let found = service.store.reread(&before.record).await?;
     // A developer token that regenerates itself has put the new one into its own place, if it was live then.
     let regenerates_itself = before.record.format == Format::Developer && new.format == Format::Developer;
     let record = found.record.filter(|record| record.id == if regenerates_itself { new.id } else { id });

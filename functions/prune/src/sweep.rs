@@ -40,7 +40,7 @@ impl Prune {
             let part = self.store.part(place.as_ref()).await?;
             let next = part.next.clone();
             self.sweep_part(part, now, &mut swept).await?;
-            self.store.remember_sweep(next.as_ref()).await?;
+            self.store.save_sweep_place(next.as_ref()).await?;
             place = next;
             if place.is_none() {
                 swept.finished = true;

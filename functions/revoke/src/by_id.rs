@@ -97,7 +97,7 @@ async fn descendants(
     }
     let (keyring, of) = (service.keyring(now).await?, cursor::Search { caller: caller.user.id, token: id });
     let mut search = match cursor {
-        Some(cursor) => cursor::open_search(&keyring, &of, cursor)
+        Some(cursor) => cursor::decrypt_search(&keyring, &of, cursor)
             .and_then(|text| Search::from_text(&text))
             .ok_or_else(|| Problem::invalid_member("cursor", "it was not given out for this token"))?,
         None => begin(service, id, now).await?,
@@ -119,8 +119,8 @@ async fn descendants(
     }
     log::allowed("revoked", Some(&id), None);
     let next = (!is_over).then(|| {
-        let signed = cursor::encrypt_search(&keyring, &of, &search.to_text(), now);
-        signed.ok_or_else(|| Failure::new("signing the cursor", "no key signs"))
+        let encrypted = cursor::encrypt_search(&keyring, &of, &search.to_text(), now);
+        encrypted.ok_or_else(|| Failure::new("encrypting the cursor", "no key signs"))
     });
     Ok(response(service, &id, revoked, next.transpose()?, now))
 }

@@ -1,7 +1,7 @@
-//! The rate limit of log-ins: reservations that are written before the password is looked at, and given back after.
+//! The rate limit of log-ins: reservations, which are taken before the password is checked and released afterwards.
 //!
-//! A reservation is a word of its own in a set of strings. Adding it and taking it out are idempotent, so that a write
-//! whose answer was lost may be repeated; no parallel attempt has to try again because of another one.
+//! A reservation is a unique word in a set of strings. Adding and removing it are idempotent, so that a write can be
+//! repeated if its response is lost, and concurrent attempts never have to retry because of each other.
 
 use std::time::Duration;
 
@@ -18,21 +18,21 @@ use crate::{
 mod known;
 mod pair;
 
-/// Whether an attempt may go on.
+/// Whether an attempt is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RateLimit {
-    /// It was counted; check the password.
+    /// The attempt is counted. Check the password.
     Allowed,
-    /// Not before this much time has passed; it was not counted.
+    /// The attempt is not counted. Retry after this time.
     RetryAfter(Duration),
 }
 
-/// What became of an attempt whose pair has a reservation.
+/// The outcome of an attempt whose pair has a reservation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The password was wrong, or there is no user to log in.
+    /// The password was wrong, or no user can log in by this name.
     Failed,
-    /// The password was right: earlier failures are deleted.
+    /// The password was right. Earlier failures of the pair are deleted.
     Succeeded,
     /// No password was checked.
     Uncounted,
@@ -40,18 +40,18 @@ pub enum Outcome {
 
 const DOING: &str = "counting the log-in";
 
-/// The reservations of an item, a set of strings.
+/// The attribute with the reservations of an item, a set of strings.
 const RESERVED: &str = "reserved";
 
-/// The names of an expression's attributes, and its values.
+/// The attribute names and the values of an expression.
 type Names<'a> = Vec<(&'a str, &'a str)>;
 type Values = Vec<(String, AttributeValue)>;
 
 impl Store {
-    /// Reserves a place in the budget that this counter's key names.
+    /// Takes a reservation from the budget with this key.
     ///
     /// # Errors
-    /// When the store fails; the caller rejects then.
+    /// Returns a [`Failure`] if DynamoDB cannot be written. The caller then rejects the attempt.
     pub async fn reserve(&self, counter: &str, id: &str, budget: u32, now: Timestamp) -> Result<RateLimit, Failure> {
         let names = vec![("#reserved", RESERVED), ("#purge", PURGE_AT)];
         let values = vec![
@@ -63,19 +63,19 @@ impl Store {
         let update = "ADD #reserved :own SET #purge = :purge";
         match self.update_attempt(counter, update, Some(condition), names, values).await? {
             None => Ok(RateLimit::Allowed),
-            // The first answer to this very write was lost.
+            // The response to the first attempt of this write was lost.
             Some(old) if reserved(&old).iter().any(|other| other == id) => Ok(RateLimit::Allowed),
             Some(_) => {
-                let over = now.unix().checked_rem(rate_limit::WINDOW.as_secs()).unwrap_or_default();
-                Ok(RateLimit::RetryAfter(rate_limit::WINDOW.saturating_sub(Duration::from_secs(over))))
+                let elapsed = now.unix().checked_rem(rate_limit::WINDOW.as_secs()).unwrap_or_default();
+                Ok(RateLimit::RetryAfter(rate_limit::WINDOW.saturating_sub(Duration::from_secs(elapsed))))
             }
         }
     }
 
-    /// Gives a place in a budget back.
+    /// Releases a reservation of a budget.
     ///
     /// # Errors
-    /// When the store fails; the place stays taken until the window is over.
+    /// Returns a [`Failure`] if DynamoDB cannot be written. The reservation then lasts until the window ends.
     pub async fn release(&self, counter: &str, id: &str, now: Timestamp) -> Result<(), Failure> {
         let names = vec![("#reserved", RESERVED), ("#purge", PURGE_AT)];
         let values =
@@ -84,7 +84,7 @@ impl Store {
         self.update_attempt(counter, update, None, names, values).await.map(drop)
     }
 
-    /// One update of an item among the attempts. `Some` is what is there instead, where the condition was not met.
+    /// Updates an item of the table of attempts. Returns the current item if the condition was not met.
     async fn update_attempt(
         &self,
         counter: &str,
@@ -110,7 +110,7 @@ impl Store {
     }
 }
 
-/// The number of the window that this instant lies in.
+/// The number of the window that contains this instant.
 pub fn window(now: Timestamp) -> u64 {
     now.unix().checked_div(rate_limit::WINDOW.as_secs()).unwrap_or_default()
 }
@@ -124,7 +124,7 @@ fn set<'a>(words: impl IntoIterator<Item = &'a str>) -> AttributeValue {
     AttributeValue::Ss(words.into_iter().map(str::to_owned).collect())
 }
 
-/// The reservations of an item; an empty set is absent.
+/// The reservations of an item. DynamoDB has no empty sets, so the attribute can be absent.
 fn reserved(item: &Item) -> &[String] {
     item.get(RESERVED).and_then(|value| value.as_ss().ok()).map(Vec::as_slice).unwrap_or_default()
 }

@@ -1,10 +1,10 @@
-//! Changes of a user. They work on every item that an application may have written: no value of any attribute keeps a
+//! Changes users. Every change works on any item that an application can write: no value of any attribute prevents a
 //! user from being blocked, or the user's tokens from being revoked.
 //!
-//! Every change that invalidates the tokens of all formats raises `token_generation` in the same update, so that they
-//! stay invalid when the change is undone. A generation that is absent or not a whole number cannot be raised; it is
-//! replaced by one that no token has. An item of 400 KB, DynamoDB's limit, may have no room for a longer value: then
-//! the change is made without raising the generation, and the tokens are revoked one by one.
+//! Every change that invalidates tokens raises `token_generation` in the same update, so that they stay invalid when
+//! the change is undone. A generation that is absent or not a whole number cannot be raised; it is replaced by a value
+//! that no token has. An item near DynamoDB's limit of 400 KB can lack room for a longer value. The change is then made
+//! without raising the generation, and the tokens are revoked one by one.
 
 use std::{fmt, time::Duration};
 
@@ -28,19 +28,19 @@ use crate::{
 
 /// A change of a user.
 pub enum Change {
-    /// A new password, as a PHC string.
+    /// Sets the password hash, a PHC string.
     Password(String),
-    /// The user is blocked, and every token with the user.
+    /// Blocks the user and all of the user's tokens.
     Block,
-    /// The user may log in again; earlier tokens stay invalid.
+    /// Lets the user log in again. Invalidated tokens stay invalid.
     Unblock,
-    /// One permission more.
+    /// Adds a permission.
     Grant(Permission),
-    /// One permission less.
+    /// Removes a permission.
     Deny(Permission),
 }
 
-/// An update of a user's item, and how the item looks when it is made.
+/// An update of a user's item, and the values that the item has after it.
 #[derive(Debug, Default)]
 pub(crate) struct Edit {
     set: Vec<String>,
@@ -51,13 +51,13 @@ pub(crate) struct Edit {
     after: Vec<(&'static str, Option<AttributeValue>)>,
 }
 
-/// How often a change is tried while others change the same user.
+/// The maximum number of attempts of a change while other writers change the same user.
 pub(crate) const TRIES: u32 = 8;
 
-/// How long a change waits for the others, times the tries so far.
+/// The wait after the first attempt. It grows by this much with each attempt.
 pub(crate) const WAIT: Duration = Duration::from_millis(25);
 
-/// Beyond this, a raise could be lost in the rounding of a number.
+/// The maximum generation that is raised. Beyond it, the increment could be lost to rounding.
 const MAX_GENERATION: i64 = 1 << 53;
 
 const DOING: &str = "changing the user";
@@ -66,11 +66,11 @@ const NO_ROOM_FOR_PASSWORD: &str = "the user's item has no room for the new pass
                                     old password no longer works, and the tokens are revoked";
 
 impl Store {
-    /// Changes a user, and invalidates the tokens that the user has, if told how.
+    /// Changes a user, and with `invalidate` also invalidates the user's tokens.
     ///
     /// # Errors
-    /// When the store fails, or the user's item has no room for the change. A password that has no room is removed, so
-    /// that the one of before ends all the same.
+    /// Returns a [`Failure`] if DynamoDB cannot be read or written, or if the user's item has no room for the change.
+    /// If there is no room for a new password, the old one is removed all the same.
     pub async fn change_user(
         &self,
         id: &UserId,
@@ -90,13 +90,13 @@ impl Store {
         let alone = self.edit_user(id, |item| change.edit(item)).await?;
         let written = match (alone, change) {
             (Some(written), _) => written,
-            // Without a status the user is blocked, and without a hash no password is right.
+            // A user without a status is blocked, and a user without a hash cannot log in.
             (None, Change::Block) => self.remove_attribute(id, STATUS).await?,
             (None, Change::Password(_)) => self.remove_attribute(id, PASSWORD_HASH).await?,
             (None, Change::Unblock | Change::Grant(_) | Change::Deny(_)) => return Err(full()),
         };
         if let Some(how) = invalidate.filter(|_| written == Written::Now) {
-            self.end_one_by_one(id, how).await?;
+            self.revoke_one_by_one(id, how).await?;
         }
         match (alone, change) {
             (None, Change::Password(_)) if written == Written::Now => Err(Failure::new(DOING, NO_ROOM_FOR_PASSWORD)),
@@ -104,11 +104,11 @@ impl Store {
         }
     }
 
-    /// Invalidates every token of a user, of every format, in one write: raises `token_generation`, or replaces it
-    /// where it cannot be raised.
+    /// Invalidates all tokens of a user in one write: raises `token_generation`, or replaces a value that cannot be
+    /// raised.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be read or written.
     pub async fn raise_generation(&self, id: &UserId, how: Invalidate) -> Result<Written, Failure> {
         let call = self.client.update_item().table_name(&self.tables.users).set_key(Some(item::user_key(id)));
         let call = call
@@ -122,7 +122,7 @@ impl Store {
             .expression_attribute_values(":number", item::text("N"))
             .expression_attribute_values(":max", AttributeValue::N(MAX_GENERATION.to_string()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        // Repeated because its answer was lost, it raises the generation twice, which says nothing else.
+        // A retry after a lost response raises the generation twice, which has the same effect.
         let Err(error) = call.send().await else { return Ok(Written::Now) };
         let edit = |item: &Item| {
             let mut edit = Edit::default();
@@ -137,11 +137,11 @@ impl Store {
         };
         match written {
             Some(written) => Ok(written),
-            None => self.end_one_by_one(id, how).await.map(|()| Written::Now),
+            None => self.revoke_one_by_one(id, how).await.map(|()| Written::Now),
         }
     }
 
-    /// `None` if the item has no room for the edit.
+    /// Applies an edit to the current item. Returns `None` if the item has no room for it.
     async fn edit_user(&self, id: &UserId, edit: impl Fn(&Item) -> Edit) -> Result<Option<Written>, Failure> {
         for tries in 1..=TRIES {
             let Some(item) = self.user_item(id).await? else { return Ok(Some(Written::Unknown)) };
@@ -151,7 +151,7 @@ impl Store {
                 Sent::Overtaken => pause(WAIT.saturating_mul(tries)).await,
             }
         }
-        Err(Failure::new(DOING, "others changed it again and again"))
+        Err(Failure::new(DOING, "other writers changed it at every attempt"))
     }
 
     async fn send_edit(&self, id: &UserId, edit: Edit) -> Result<Sent, Failure> {
@@ -170,7 +170,7 @@ impl Store {
         let Err(error) = call.send().await else { return Ok(Sent::Done(Written::Now)) };
         Ok(match unmet_by(&error) {
             Some(old) if old.is_empty() => Sent::Done(Written::Unknown),
-            // An attempt of this call made it, and its answer was lost.
+            // An earlier attempt of this call made the edit, and its response was lost.
             Some(old) if edit.is_applied(&old) => Sent::Done(Written::Now),
             Some(_) => Sent::Overtaken,
             None if has_no_room(error.code()) => Sent::NoRoom,
@@ -190,19 +190,19 @@ impl Store {
     }
 }
 
-/// What became of an edit that was sent.
+/// The outcome of an edit.
 enum Sent {
-    /// It was made, or there is no such user.
+    /// The edit was made, or the user does not exist.
     Done(Written),
     /// Another writer changed the user between the read and the write.
     Overtaken,
-    /// The item has no room for it.
+    /// The item has no room for the edit.
     NoRoom,
 }
 
-/// Whether DynamoDB's answer says that the item would become too large. It has no code of its own.
+/// Whether this error code can mean that the item would become too large. DynamoDB has no separate code for that.
 pub(crate) fn has_no_room(code: Option<&str>) -> bool {
-    // A transaction says it without the word Exception.
+    // In a transaction the code lacks the word Exception.
     matches!(code, Some("ValidationException" | "ValidationError"))
 }
 
@@ -223,8 +223,7 @@ impl Change {
         edit
     }
 
-    /// The set that was there and one more or less. What is no set of strings is replaced by the set it means, or by an
-    /// empty one where it means none.
+    /// Adds or removes one permission. A list of strings is replaced by a set, and any other value by an empty set.
     fn edit_permissions(&self, item: &Item, edit: &mut Edit) {
         let old = item.get(PERMISSIONS);
         let mut names: Vec<String> = match old {
@@ -235,8 +234,8 @@ impl Change {
         names.sort();
         names.dedup();
         match self {
-            Self::Grant(name) if !names.iter().any(|it| it == name.as_str()) => names.push(name.as_str().to_owned()),
-            Self::Deny(name) => names.retain(|it| it != name.as_str()),
+            Self::Grant(name) if !names.iter().any(|one| one == name.as_str()) => names.push(name.as_str().to_owned()),
+            Self::Deny(name) => names.retain(|one| one != name.as_str()),
             Self::Grant(_) | Self::Password(_) | Self::Block | Self::Unblock => {}
         }
         if names.is_empty() {
@@ -244,7 +243,7 @@ impl Change {
         } else {
             edit.set(PERMISSIONS, AttributeValue::Ss(names));
         }
-        // Another change of the permissions must not be lost.
+        // A concurrent change of the permissions must not be lost.
         match old {
             None => edit.conditions.push(format!("attribute_not_exists(#{PERMISSIONS})")),
             Some(old @ AttributeValue::Ss(_)) => edit.expect(PERMISSIONS, old),
@@ -270,13 +269,13 @@ impl Edit {
         self.after.push((name, None));
     }
 
-    /// The value must still be the one that was read.
+    /// Requires that the attribute still has the value that was read.
     pub(crate) fn expect(&mut self, name: &'static str, old: &AttributeValue) {
         self.conditions.push(format!("#{name} = :old_{name}"));
         self.values.push((format!(":old_{name}"), old.clone()));
     }
 
-    /// The same, of an attribute that the edit leaves alone.
+    /// Requires the value of an attribute that the edit does not change.
     pub(crate) fn expect_named(&mut self, name: &'static str, old: &AttributeValue) {
         self.names.push((format!("#{name}"), name.to_owned()));
         self.expect(name, old);
@@ -312,17 +311,17 @@ impl Edit {
         update
     }
 
-    /// `#user` is the key of the table.
+    /// The condition expression. It uses `#user` for the key of the table.
     pub(crate) fn condition(&self) -> String {
         let conditions = self.conditions.iter().map(String::as_str);
         std::iter::once("attribute_exists(#user)").chain(conditions).collect::<Vec<_>>().join(" AND ")
     }
 
-    /// Whether the item is as this edit leaves it.
+    /// Whether the item already has all the values of this edit.
     pub(crate) fn is_applied(&self, item: &Item) -> bool {
         self.after.iter().all(|(name, value)| match (value, item.get(*name)) {
-            (Some(value), Some(there)) => item::is_same_value(value, there),
-            (value, there) => value.is_none() && there.is_none(),
+            (Some(value), Some(found)) => item::is_same_value(value, found),
+            (value, found) => value.is_none() && found.is_none(),
         })
     }
 }

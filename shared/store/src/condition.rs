@@ -1,5 +1,5 @@
-//! The one condition that a record is live, for every transaction that depends on one. It names what
-//! [`token::lifecycle::state`] looks at in a record: revoked, disabled, replaced, expired.
+//! The condition that a record is live, for transactions. It covers what [`token::lifecycle::state`] checks in a
+//! record: revoked, disabled, replaced, expired.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use token::{Format, Record, Timestamp};
 
 use crate::{Failure, Store, item};
 
-/// The condition, with the names of [`names`] and the values of [`values`].
+/// The condition expression, which uses [`names`] and [`values`].
 pub(crate) const LIVES: &str = "attribute_exists(#user) AND attribute_not_exists(#revoked) \
      AND attribute_not_exists(#disabled) AND (attribute_not_exists(#replaced) OR #replaced > :now) \
      AND (attribute_not_exists(#expires) OR #expires > :now)";
@@ -30,14 +30,14 @@ pub(crate) fn values(now: Timestamp) -> HashMap<String, AttributeValue> {
 }
 
 impl Store {
-    /// Makes a transaction depend on a token that it does not write: it must be live then.
-    pub(crate) fn while_it_lives(&self, token: &Record, now: Timestamp) -> Result<TransactWriteItem, Failure> {
+    /// A condition check for a transaction: the token, which the transaction does not write, must be live.
+    pub(crate) fn require_live(&self, token: &Record, now: Timestamp) -> Result<TransactWriteItem, Failure> {
         let check = ConditionCheck::builder()
             .table_name(&self.tables.tokens)
             .set_key(Some(item::record_key(&token.id, token.format)))
             .set_expression_attribute_names(Some(names()))
             .set_expression_attribute_values(Some(values(now)));
-        // Every user has one developer record, so the key does not say which token it is.
+        // The key of a developer record does not contain the token's hash.
         let check = if token.format == Format::Developer {
             check
                 .condition_expression(format!("{LIVES} AND #hash = :hash"))
@@ -46,7 +46,7 @@ impl Store {
         } else {
             check.condition_expression(LIVES)
         };
-        let check = check.build().map_err(|error| Failure::new("looking at the token that asks", error))?;
+        let check = check.build().map_err(|error| Failure::new("checking the caller's token", error))?;
         Ok(TransactWriteItem::builder().condition_check(check).build())
     }
 }

@@ -1,4 +1,4 @@
-//! The clients: one TLS stack (rustls on keyring), time limits that leave the authorizer time to answer, bounded
+//! The AWS clients: one TLS stack (rustls with ring), time limits that leave the authorizer time to respond, bounded
 //! retries.
 
 use std::time::Duration;
@@ -23,41 +23,41 @@ pub(crate) use date::Date;
 pub use http::http_client;
 pub use trust::{AMAZON_ROOTS, BundleError, Trust};
 
-/// Where AWS is and who calls it. On Lambda all of it stands in the environment.
+/// The region, the endpoints and the credentials of the AWS clients. On Lambda all of them come from the environment.
 #[derive(Clone, Debug)]
 pub struct Connection {
     /// The region, `AWS_REGION`.
     pub region: String,
-    /// Instead of the region's own endpoint of DynamoDB, this URL.
+    /// The URL of DynamoDB, in place of the region's endpoint.
     pub dynamodb_endpoint: Option<String>,
-    /// Instead of the region's own endpoint of Secrets Manager, this URL.
+    /// The URL of Secrets Manager, in place of the region's endpoint.
     pub secrets_endpoint: Option<String>,
-    /// `AWS_ACCESS_KEY_ID`.
+    /// The access key ID, `AWS_ACCESS_KEY_ID`.
     pub access_key_id: String,
-    /// `AWS_SECRET_ACCESS_KEY`.
+    /// The secret access key, `AWS_SECRET_ACCESS_KEY`.
     pub secret_access_key: Text,
-    /// `AWS_SESSION_TOKEN`, which temporary credentials have.
+    /// The session token of temporary credentials, `AWS_SESSION_TOKEN`.
     pub session_token: Option<Text>,
-    /// What [`http_client`] made. All clients share it, with its certificates and its connections.
+    /// The HTTP client from [`http_client`]. All AWS clients share it, with its certificates and its connections.
     pub http: SharedHttpClient,
 }
 
-/// The limit of one attempt of one call, connecting included.
+/// The time limit of one attempt of a call, connecting included.
 const ATTEMPT_LIMIT: Duration = Duration::from_millis(900);
 
-/// The limit of one call with its retries; [`crate::verify`] holds the limit of several calls together.
+/// The time limit of a call with its retries. [`crate::verify`] limits several calls together.
 const OPERATION_LIMIT: Duration = Duration::from_millis(2_500);
 
-/// How many times as long as a function a person waits.
+/// The factor by which the time limits are longer at a terminal.
 const PATIENCE: u32 = 10;
 
 impl Connection {
-    /// A client of DynamoDB.
+    /// Creates a client of DynamoDB.
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         self.dynamodb_within(time_limits(1))
     }
 
-    /// A client of DynamoDB for somebody at a terminal, who may be far from it and would rather wait than begin again.
+    /// Creates a client of DynamoDB with longer time limits, for use at a terminal, which can be far from the region.
     pub fn patient_dynamodb(&self) -> aws_sdk_dynamodb::Client {
         self.dynamodb_within(time_limits(PATIENCE))
     }
@@ -71,14 +71,14 @@ impl Connection {
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
             .timeout_config(limits)
             .retry_config(retries())
-            // It guards bodies that trickle in. The limit of an attempt holds for the whole of ours.
+            // Not needed: the limit of an attempt includes the whole response.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .interceptor(plain::Plain);
         config.set_endpoint_url(self.dynamodb_endpoint.clone());
         aws_sdk_dynamodb::Client::from_conf(config.build())
     }
 
-    /// A client of Secrets Manager.
+    /// Creates a client of Secrets Manager.
     pub fn secrets(&self) -> aws_sdk_secretsmanager::Client {
         let mut config = aws_sdk_secretsmanager::Config::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -88,7 +88,7 @@ impl Connection {
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
             .timeout_config(time_limits(1))
             .retry_config(retries())
-            // It guards bodies that trickle in. The limit of an attempt holds for the whole of ours.
+            // Not needed: the limit of an attempt includes the whole response.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         config.set_app_name(AppName::new("hallpass").ok());
         config.set_endpoint_url(self.secrets_endpoint.clone());
@@ -113,7 +113,7 @@ fn time_limits(times: u32) -> TimeoutConfig {
         .build()
 }
 
-/// Three attempts; the SDK waits a random part of 25, then 50 milliseconds in between.
+/// Three attempts. In between the SDK waits a random part of 25, then of 50 milliseconds.
 fn retries() -> RetryConfig {
     RetryConfig::standard()
         .with_max_attempts(3)

@@ -1,4 +1,4 @@
-//! The one developer token of a user: a record, and the pointer from the token's hash to its owner.
+//! The developer token of a user: a record, and the pointer from the token's hash to its owner.
 
 use aws_sdk_dynamodb::{
     error::SdkError,
@@ -14,33 +14,33 @@ use crate::{
     item::{self, Item},
 };
 
-/// What a developer token's hash leads to.
+/// The pointer of a developer token's hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pointer {
-    /// Whose developer token it is, or was.
+    /// The user whose developer token it is or was.
     pub owner: UserId,
-    /// When a new one took its place, if one did.
+    /// The time at which a new token replaced it, if one has.
     pub replaced_at: Option<Timestamp>,
 }
 
-/// What became of a developer token that was to take the place of another.
+/// The outcome of replacing a developer token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replaced {
-    /// It is the user's developer token now, and the old one is dead.
+    /// The new token is the user's developer token, and the old one is replaced.
     Now,
-    /// Another call was faster; nothing changed.
+    /// A concurrent call was faster; nothing changed.
     Lost,
-    /// The token that asked was taken back meanwhile; nothing changed.
+    /// The caller's token is no longer live; nothing changed.
     ParentEnded,
 }
 
 impl Store {
     /// Makes this record the user's developer token, in one transaction over record and pointers. `old` is the hash of
-    /// the one that is there, as the caller read it; `parent` is the token that asks, which must still live then. The
-    /// old token is remembered as replaced until `purge_old_at`.
+    /// the current developer token, as the caller read it. `parent` is the caller's token, which must still be live.
+    /// The pointer of the old token is kept as replaced until `purge_old_at`.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be written.
     pub async fn replace_developer(
         &self,
         record: &Record,
@@ -51,8 +51,7 @@ impl Store {
         const DOING: &str = "replacing the developer token";
         let bad = |error| Failure::new(DOING, error);
         let table = &self.tables.tokens;
-        // A developer token that regenerates itself is the item that is written; any other parent is looked at beside
-        // it.
+        // A developer token that regenerates itself is the item that is written. Any other parent needs its own check.
         let regenerates_itself = parent.is_some_and(|parent| parent.format == Format::Developer);
         let put = Put::builder().table_name(table).set_item(Some(item::from_record(record)));
         let put = match old {
@@ -83,7 +82,7 @@ impl Store {
             Some(TransactWriteItem::builder().put(put).build()),
             Some(TransactWriteItem::builder().put(point).build()),
             unpoint.transpose()?.map(|update| TransactWriteItem::builder().update(update).build()),
-            parent.map(|parent| self.while_it_lives(parent, record.issued_at)).transpose()?,
+            parent.map(|parent| self.require_live(parent, record.issued_at)).transpose()?,
         ];
         let call = self.client.transact_write_items().set_transact_items(Some(writes.into_iter().flatten().collect()));
         match call.send().await {
@@ -94,7 +93,7 @@ impl Store {
         }
     }
 
-    /// Marks the pointer of the old token, so that its holder learns that a new one took its place.
+    /// Marks the pointer of the old token, so that its holder learns that a new one has replaced it.
     fn mark_replaced(&self, record: &Record, old: &TokenHash, purge_at: Timestamp) -> Result<Update, Failure> {
         Update::builder()
             .table_name(&self.tables.tokens)
@@ -111,15 +110,15 @@ impl Store {
             .map_err(|error| Failure::new("marking the old developer token", error))
     }
 
-    /// The user's developer token, if there is one.
+    /// Reads the user's developer token, if the user has one.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be read, or if the record is corrupt.
     pub async fn developer_of(&self, user_id: &UserId) -> Result<Option<Record>, Failure> {
         self.item(item::key(user_id.as_str(), item::DEVELOPER)).await
     }
 
-    /// Where this developer token's hash leads.
+    /// Reads the pointer of a developer token's hash.
     pub(crate) async fn pointer(&self, hash: &TokenHash) -> Result<Option<Pointer>, Failure> {
         const DOING: &str = "reading the pointer of a developer token";
         let item = self.get(item::pointer_key(hash), DOING).await?;
@@ -131,7 +130,7 @@ pub(crate) fn to_pointer(item: &Item) -> Result<Pointer, Corrupt> {
     Ok(Pointer { owner: item::required(item, item::OWNER)?, replaced_at: item::instant(item, item::REPLACED_AT)? })
 }
 
-/// Whether the transaction was cancelled for a condition or for another transaction on the same items.
+/// Whether the transaction was cancelled because of a condition or of a concurrent transaction on the same items.
 pub(crate) fn is_cancelled<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
     let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else {
         return false;

@@ -1,4 +1,4 @@
-//! What went wrong without being anybody's answer: the store is down, or holds what it must not.
+//! Failures: AWS cannot be reached, or an item is corrupt. A failure is neither an outcome nor a rejection.
 
 use std::{error::Error, fmt};
 
@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::{
 
 use crate::item::Item;
 
-/// Something failed. It is reported and never decided on; `Display` says what was being done, `source` says why.
+/// An opaque error, which is reported and never branched on. `Display` gives the operation, `source` the cause.
 #[derive(Debug)]
 pub struct Failure {
     doing: &'static str,
@@ -17,11 +17,11 @@ pub struct Failure {
     is_throttled: bool,
 }
 
-/// An item that has no usable value for an attribute.
+/// An item whose attribute of this name is missing or has an invalid value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Corrupt(pub &'static str);
 
-/// The codes with which DynamoDB rejects a call for being busy.
+/// The error codes with which DynamoDB rejects a call because it is busy.
 const BUSY: [&str; 4] = [
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
@@ -30,18 +30,18 @@ const BUSY: [&str; 4] = [
 ];
 
 impl Failure {
-    /// A failure while doing this.
+    /// Creates a failure of an operation, such as `"reading the user"`, with its cause.
     pub fn new(doing: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { doing, source: source.into(), is_throttled: false }
     }
 
-    /// Whether DynamoDB was busy, with the partition or with the item, and may do the same call a moment later.
+    /// Whether DynamoDB was busy with the partition or the item, so that the same call can succeed a moment later.
     pub(crate) const fn is_throttled(&self) -> bool {
         self.is_throttled
     }
 
-    /// For `map_err`: the failure of an AWS call. It keeps the error's kind, code and message and drops the raw
-    /// response, whose `Debug` form would print bodies.
+    /// Converts the error of an AWS call, for `map_err`. Keeps the kind, code and message of the error, and drops the
+    /// raw response, whose `Debug` form would print bodies.
     pub(crate) fn of<E, R>(doing: &'static str) -> impl FnOnce(SdkError<E, R>) -> Self
     where
         E: Error + ProvideErrorMetadata + Send + Sync + 'static,
@@ -63,31 +63,31 @@ impl Failure {
         }
     }
 
-    /// What is known but what was being done.
+    /// The chain of causes without the operation, on one line.
     pub(crate) fn why(&self) -> String {
         chain(&*self.source)
     }
 
-    /// Everything that is known, outermost first, on one line.
+    /// The operation and the chain of causes, outermost first, on one line.
     pub fn report(&self) -> String {
         chain(self)
     }
 }
 
-/// Whether a conditional write was made: `false` if its condition was not met.
-pub(crate) fn if_met<T, E, R>(doing: &'static str, answer: Result<T, SdkError<E, R>>) -> Result<bool, Failure>
+/// The outcome of a conditional write: `true` if it was made, `false` if its condition was not met.
+pub(crate) fn if_met<T, E, R>(doing: &'static str, response: Result<T, SdkError<E, R>>) -> Result<bool, Failure>
 where
     E: Error + ProvideErrorMetadata + Send + Sync + 'static,
     R: fmt::Debug,
 {
-    match answer {
+    match response {
         Ok(_) => Ok(true),
         Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(false),
         Err(error) => Err(Failure::of(doing)(error)),
     }
 }
 
-/// If an update's condition was not met: the item that was there, empty if there was none.
+/// The current item if the condition of an update was not met. It is empty if no item exists.
 pub(crate) fn unmet_by<R>(error: &SdkError<UpdateItemError, R>) -> Option<Item> {
     match error.as_service_error() {
         Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
@@ -122,7 +122,7 @@ impl Error for Failure {
 
 impl fmt::Display for Corrupt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the attribute {} of the item has no usable value", self.0)
+        write!(f, "the attribute {} of the item is missing or invalid", self.0)
     }
 }
 

@@ -1,24 +1,24 @@
-//! Forms that were sent: what creates something is good for one time. The mark of a form lies in the partition of the
-//! user who sent it, next to the sessions, and is purged by TTL.
+//! Forms that create something, each of which can be sent once. The mark of a used form is in the partition of its
+//! user, next to the sessions, and is deleted by TTL.
 
 use aws_sdk_dynamodb::{operation::put_item::PutItemError, types::ReturnValuesOnConditionCheckFailure};
 use token::{Timestamp, UserId, secret::Digest};
 
 use crate::{Failure, Store, item, item::Item};
 
-/// What the sort keys of these marks begin with.
+/// The prefix of the sort keys of these marks.
 const FORM: &str = "#form#";
 
-/// The request that used the form, so that a repeated attempt of one write is told from a second request.
+/// The digest of the request that used the form. It distinguishes a retry of the same write from a second request.
 const USED_BY: &str = "used_by";
 
 const DOING: &str = "marking the form as used";
 
 impl Store {
-    /// Marks a form as used by this request. `false` if another request used it before, however close behind.
+    /// Marks a form as used by this request. Returns `false` if another request has used it, even at the same time.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be written.
     pub async fn use_form(
         &self,
         user_id: &UserId,
@@ -37,18 +37,18 @@ impl Store {
         let Err(error) = call.send().await else { return Ok(true) };
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(failed)) => {
-                Ok(failed.item().is_some_and(|there| item::is_same(there, &item)))
+                Ok(failed.item().is_some_and(|found| item::is_same(found, &item)))
             }
             Some(_) | None => Err(Failure::of(DOING)(error)),
         }
     }
 
-    /// Whether a form was used, strongly read.
+    /// Whether a form has been used. The read is strongly consistent.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be read.
     pub async fn is_form_used(&self, user_id: &UserId, form: &Digest) -> Result<bool, Failure> {
-        Ok(self.get(key(user_id, form), "looking whether the form was used").await?.is_some())
+        Ok(self.get(key(user_id, form), "checking whether the form was used").await?.is_some())
     }
 }
 

@@ -1,4 +1,4 @@
-//! What an engine says of the tables, for `hallpass doctor`. Nothing here decides or changes anything.
+//! Describes the tables, for `hallpass doctor`. Nothing here decides or changes anything.
 
 use aws_sdk_dynamodb::{
     error::{ProvideErrorMetadata, SdkError},
@@ -8,34 +8,34 @@ use token::Timestamp;
 
 use crate::{Failure, Store, Tables, connect::Date, live::LIVE_INDEX, management::Listed, users::NAME_INDEX};
 
-/// A table as the engine describes it.
+/// The description of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// The attributes of its key: the partition, then the sort key.
+    /// The attributes of the table's key: the partition key, then the sort key.
     pub key: Vec<String>,
-    /// The attributes of the key of the index by name, if it is there and ready.
+    /// The attributes of the key of the index by name, if the index exists and is active.
     pub name_index: Option<Vec<String>>,
-    /// The attributes of the key of the index of live tokens, if it is there.
+    /// The attributes of the key of the index of live tokens, if the index exists.
     pub live_index: Option<Vec<String>>,
-    /// What its stream tells of a change, such as `NEW_AND_OLD_IMAGES`, if it has a stream that is switched on.
+    /// The view type of the stream, such as `NEW_AND_OLD_IMAGES`, if the stream is enabled.
     pub stream: Option<String>,
 }
 
-/// What the engine said to a question that not every engine knows.
+/// The result of a call that not every DynamoDB engine supports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Inspected<T> {
-    /// The answer.
+    /// The result.
     This(T),
-    /// It does not know the question.
+    /// The engine does not support the call.
     NotOffered,
 }
 
-/// Users as they were found, in no order.
+/// A sample of the users, in no particular order.
 #[derive(Debug)]
 pub struct Sample {
-    /// The users, and what cannot be read.
+    /// The users, and the keys of unreadable items.
     pub users: Vec<Listed>,
-    /// Whether these are all.
+    /// Whether the sample contains all users.
     pub is_all: bool,
 }
 
@@ -47,28 +47,28 @@ impl Store {
         &self.tables
     }
 
-    /// What the engine says of this table; `None` if it is not there.
+    /// Describes a table. Returns `None` if it does not exist.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot describe it.
     pub async fn shape(&self, table: &str) -> Result<Option<Shape>, Failure> {
         match self.client.describe_table().table_name(table).send().await {
-            Ok(answer) => Ok(answer.table.as_ref().map(shape)),
+            Ok(response) => Ok(response.table.as_ref().map(shape)),
             Err(error) if error.code() == Some("ResourceNotFoundException") => Ok(None),
             Err(error) => Err(Failure::of(DOING)(error)),
         }
     }
 
-    /// The attribute by whose time items of this table expire, if TTL is on.
+    /// The TTL attribute of a table, if TTL is enabled.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot describe it.
     pub async fn ttl(&self, table: &str) -> Result<Inspected<Option<String>>, Failure> {
-        let answer = self.client.describe_time_to_live().table_name(table).send().await;
-        Ok(match inspected("asking for the TTL of the table", answer)? {
+        let response = self.client.describe_time_to_live().table_name(table).send().await;
+        Ok(match inspected("reading the TTL of the table", response)? {
             Inspected::NotOffered => Inspected::NotOffered,
-            Inspected::This(answer) => {
-                let ttl = answer.time_to_live_description;
+            Inspected::This(response) => {
+                let ttl = response.time_to_live_description;
                 let is_on = |status: &str| matches!(status, "ENABLED" | "ENABLING");
                 let ttl = ttl.filter(|ttl| ttl.time_to_live_status().is_some_and(|status| is_on(status.as_str())));
                 Inspected::This(ttl.and_then(|ttl| ttl.attribute_name))
@@ -76,54 +76,54 @@ impl Store {
         })
     }
 
-    /// Whether this table can be brought back to what it was at any second of the last weeks.
+    /// Whether point-in-time recovery of a table is enabled.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot describe it.
     pub async fn is_recoverable(&self, table: &str) -> Result<Inspected<bool>, Failure> {
-        let answer = self.client.describe_continuous_backups().table_name(table).send().await;
-        Ok(match inspected("asking for the backups of the table", answer)? {
+        let response = self.client.describe_continuous_backups().table_name(table).send().await;
+        Ok(match inspected("reading the backups of the table", response)? {
             Inspected::NotOffered => Inspected::NotOffered,
-            Inspected::This(answer) => {
-                let recovery =
-                    answer.continuous_backups_description.and_then(|it| it.point_in_time_recovery_description);
-                let status = recovery.and_then(|it| it.point_in_time_recovery_status);
+            Inspected::This(response) => {
+                let backups = response.continuous_backups_description;
+                let recovery = backups.and_then(|backups| backups.point_in_time_recovery_description);
+                let status = recovery.and_then(|recovery| recovery.point_in_time_recovery_status);
                 Inspected::This(status.is_some_and(|status| status.as_str() == "ENABLED"))
             }
         })
     }
 
-    /// The time on the engine's clock, from the `Date` of an answer about this table; `None` if it does not say.
+    /// The time on the engine's clock, from the `Date` header of a response, or `None` if the response has none.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB does not respond.
     pub async fn clock(&self, table: &str) -> Result<Option<Timestamp>, Failure> {
         let date = Date::default();
         let call = self.client.describe_table().table_name(table).customize().interceptor(date.clone());
-        let answer = call.send().await;
-        match (answer, date.seen()) {
+        let response = call.send().await;
+        match (response, date.seen()) {
             (_, Some(seen)) => Ok(Some(seen)),
             (Ok(_), None) => Ok(None),
             (Err(error), None) => Err(Failure::of("reading the engine's clock")(error)),
         }
     }
 
-    /// Some users: one page of at most this many.
+    /// Reads one page of at most `limit` users.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be read.
     pub async fn some_users(&self, limit: i32) -> Result<Sample, Failure> {
         let call = self.client.scan().table_name(&self.tables.users).limit(limit);
-        let answer = call.send().await.map_err(Failure::of("looking at the users"))?;
-        let users = answer.items.unwrap_or_default().into_iter().map(Listed::of).collect();
-        Ok(Sample { users, is_all: answer.last_evaluated_key.is_none() })
+        let response = call.send().await.map_err(Failure::of("reading the users"))?;
+        let users = response.items.unwrap_or_default().into_iter().map(Listed::of).collect();
+        Ok(Sample { users, is_all: response.last_evaluated_key.is_none() })
     }
 }
 
 fn shape(table: &TableDescription) -> Shape {
     let names = |key: &[KeySchemaElement]| key.iter().map(|part| part.attribute_name().to_owned()).collect();
     let index = table.global_secondary_indexes().iter().find(|index| index.index_name() == Some(NAME_INDEX));
-    // An engine that says nothing of an index's state has it ready at once.
+    // An engine that reports no status has every index ready at once.
     let index = index.filter(|index| index.index_status().is_none_or(|status| *status == IndexStatus::Active));
     let live = table.local_secondary_indexes().iter().find(|index| index.index_name() == Some(LIVE_INDEX));
     let stream = table.stream_specification().filter(|stream| stream.stream_enabled());
@@ -135,14 +135,14 @@ fn shape(table: &TableDescription) -> Shape {
     }
 }
 
-fn inspected<T, E, R>(doing: &'static str, answer: Result<T, SdkError<E, R>>) -> Result<Inspected<T>, Failure>
+fn inspected<T, E, R>(doing: &'static str, response: Result<T, SdkError<E, R>>) -> Result<Inspected<T>, Failure>
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
     R: std::fmt::Debug,
 {
     let is_unknown = |code: &str| matches!(code, "UnknownOperationException" | "UnknownOperation" | "NotImplemented");
-    match answer {
-        Ok(answer) => Ok(Inspected::This(answer)),
+    match response {
+        Ok(response) => Ok(Inspected::This(response)),
         Err(error) if error.code().is_some_and(is_unknown) => Ok(Inspected::NotOffered),
         Err(error) => Err(Failure::of(doing)(error)),
     }

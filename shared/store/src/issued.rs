@@ -1,5 +1,5 @@
-//! Finding what tokens issued, for any user. No index leads there: records of many users are read, a page at a time and
-//! strongly, which costs a read unit for each 4 KB of the table.
+//! Finds the tokens that tokens have issued, for any user. No index covers them, so the whole table is read, page by
+//! page and with strong consistency. This costs one read unit for each 4 KB of the table.
 
 use token::Record;
 
@@ -9,22 +9,22 @@ use crate::{
     sweep::Place,
 };
 
-/// Some of the records that tokens issued and that are not revoked.
+/// A page of unrevoked records whose tokens were issued by tokens.
 #[derive(Debug)]
 pub struct IssuedPage {
-    /// The records; those that cannot be read are rejected anyway, and are left out.
+    /// The records of the page. Unreadable ones are omitted, because they are never accepted.
     pub records: Vec<Record>,
-    /// Where the next page begins, if there is one.
+    /// The position after which the next page starts, or `None` on the last page.
     pub next: Option<Place>,
 }
 
-const DOING: &str = "looking for what a token issued";
+const DOING: &str = "finding the tokens that a token issued";
 
 impl Store {
-    /// The next page: what a megabyte of the table holds of such records.
+    /// Reads the next page: one megabyte of the table, filtered.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be read.
     pub async fn issued_page(&self, after: Option<&Place>) -> Result<IssuedPage, Failure> {
         let call = self.client.scan().table_name(&self.tables.tokens).consistent_read(true);
         let call = call
@@ -32,20 +32,21 @@ impl Store {
             .expression_attribute_names("#family", ISSUED_BY_FAMILY)
             .expression_attribute_names("#revoked", REVOKED_AT)
             .set_exclusive_start_key(after.map(Place::key));
-        let answer = call.send().await.map_err(Failure::of(DOING))?;
-        let records = answer.items.unwrap_or_default().iter().filter_map(|item| item::to_record(item).ok()).collect();
-        Ok(IssuedPage { records, next: answer.last_evaluated_key.as_ref().and_then(Place::of) })
+        let response = call.send().await.map_err(Failure::of(DOING))?;
+        let records = response.items.unwrap_or_default().iter().filter_map(|item| item::to_record(item).ok()).collect();
+        Ok(IssuedPage { records, next: response.last_evaluated_key.as_ref().and_then(Place::of) })
     }
 }
 
 impl Place {
-    /// The place as text, for a cursor.
+    /// The position as text, for a cursor.
     pub fn to_text(&self) -> String {
         let (user_id, token) = self.parts();
         format!("{user_id}\n{token}")
     }
 
-    /// Reads what [`Place::to_text`] wrote. Any text is a place, and none leaves the table.
+    /// Parses the text of [`Place::to_text`]. Any pair of non-empty texts is a valid position, and no position is
+    /// outside the table.
     pub fn from_text(text: &str) -> Option<Self> {
         let (user_id, token) = text.split_once('\n')?;
         let is_key = !user_id.is_empty() && !token.is_empty();

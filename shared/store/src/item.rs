@@ -1,5 +1,5 @@
-//! Records and users as DynamoDB items. The names of a token's attributes are in this file and in no other, but for
-//! the ones of keys, of the index and of TTL in `template.yaml`.
+//! Converts records and users to and from DynamoDB items. Only this module has the names of a token's attributes,
+//! except for those of the keys, the index and TTL in `template.yaml`.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,7 +11,7 @@ use token::{
 
 use crate::failure::Corrupt;
 
-/// An item as the SDK has it.
+/// A DynamoDB item.
 pub type Item = HashMap<String, AttributeValue>;
 
 pub(crate) const USER_ID: &str = "user_id";
@@ -46,17 +46,17 @@ const EXPIRY_CAP: &str = "expiry_cap";
 pub(crate) const REPLACED_BY: &str = "replaced_by";
 pub(crate) const REPLACED_AT: &str = "replaced_at";
 
-/// The sort key of the one developer token of a user. No hash is written so: it is 22 characters.
+/// The sort key of a user's developer token. It differs from every hash, which has 22 characters.
 pub(crate) const DEVELOPER: &str = "developer";
 
 /// The sort key of the pointer from a developer token to its owner.
 pub(crate) const POINTER: &str = "pointer";
 
-/// Where the sort keys of tokens begin. What else lies in a user's partition (sessions, flows, used forms) has a sort
-/// key that begins with `#`, which stands before every character that a token's can begin with.
+/// The lower bound of the sort keys of tokens. All other items in a user's partition (sessions, flows, used forms) have
+/// a sort key that starts with `#`, which sorts before every first character of a token's sort key.
 pub(crate) const FIRST_TOKEN: &str = "-";
 
-/// The partition key of that pointer. No user id has a `#`.
+/// The key of the pointer of a developer token. No user ID contains a `#`.
 pub(crate) fn pointer_key(hash: &TokenHash) -> Item {
     key(&format!("developer#{hash}"), POINTER)
 }
@@ -64,7 +64,7 @@ pub(crate) fn pointer_key(hash: &TokenHash) -> Item {
 /// The sort key of the marker that a user name is taken.
 pub(crate) const USER_NAME: &str = "name";
 
-/// The key of that marker. No user ID has a `#`.
+/// The key of the marker of a user name. No user ID contains a `#`.
 pub(crate) fn name_key(name: &str) -> Item {
     key(&format!("{USER_NAME}#{name}"), USER_NAME)
 }
@@ -77,10 +77,10 @@ pub(crate) fn record_key(id: &TokenId, format: token::Format) -> Item {
     }
 }
 
-/// The key of the table of attempts.
+/// The partition key of the table of attempts.
 pub(crate) const ATTEMPT: &str = "attempt";
 
-/// The key of an item among the attempts.
+/// The key of an item in the table of attempts.
 pub(crate) fn attempt_key(attempt: &str) -> Item {
     Item::from([(ATTEMPT.to_owned(), text(attempt))])
 }
@@ -89,7 +89,7 @@ pub(crate) fn user_key(id: &UserId) -> Item {
     user_key_of(id.as_str())
 }
 
-/// The key that a user of this id would have.
+/// The key of a user's item, from a text that need not be a valid ID.
 pub(crate) fn user_key_of(id: &str) -> Item {
     Item::from([(USER_ID.to_owned(), text(id))])
 }
@@ -106,7 +106,7 @@ pub(crate) fn number(at: Timestamp) -> AttributeValue {
     AttributeValue::N(at.unix().to_string())
 }
 
-/// The item of a record.
+/// Converts a record to its item.
 pub(crate) fn from_record(record: &Record) -> Item {
     let mut item = record_key(&record.id, record.format);
     let mut put = |name: &str, value: AttributeValue| item.insert(name.to_owned(), value);
@@ -145,7 +145,7 @@ pub(crate) fn from_record(record: &Record) -> Item {
     item
 }
 
-/// Reads a record. An attribute that is missing or of the wrong type is a failure, never a default.
+/// Reads a record. An attribute that is missing or of the wrong type is an error, never a default.
 pub(crate) fn to_record(item: &Item) -> Result<Record, Corrupt> {
     let user_id: UserId = required(item, USER_ID)?;
     let format = format(item)?;
@@ -155,7 +155,7 @@ pub(crate) fn to_record(item: &Item) -> Result<Record, Corrupt> {
         (Some(at), Some(because)) => Some(Revocation { at, because }),
         (Some(_), None) | (None, Some(_)) => return Err(Corrupt(REVOKED_AT)),
     };
-    // Outside of the index a token would neither be counted nor found when its user changes.
+    // A token outside the index would be neither counted nor found when its user changes.
     if instant(item, LIVE_UNTIL)?.is_none() && revoked.is_none() {
         return Err(Corrupt(LIVE_UNTIL));
     }
@@ -190,12 +190,12 @@ pub(crate) fn to_record(item: &Item) -> Result<Record, Corrupt> {
     })
 }
 
-/// The format of a record.
+/// Reads the format of a record.
 pub(crate) fn format(item: &Item) -> Result<token::Format, Corrupt> {
     required(item, FORMAT)
 }
 
-/// The hash of a record of this format.
+/// Reads the hash of a record of this format.
 pub(crate) fn hash(item: &Item, format: token::Format) -> Result<TokenHash, Corrupt> {
     match format {
         token::Format::Developer => required(item, TOKEN_HASH),
@@ -212,13 +212,14 @@ pub(crate) fn to_user(item: Item) -> Result<User, Corrupt> {
     User::from_attributes(attributes).map_err(|_bad| Corrupt(USER_ID))
 }
 
-/// Whether two items are the same. DynamoDB gives a set back in an order of its own.
+/// Whether two items are equal. DynamoDB returns the members of a set in any order.
 pub(crate) fn is_same(one: &Item, other: &Item) -> bool {
-    let same = |(name, value): (&String, &AttributeValue)| other.get(name).is_some_and(|it| is_same_value(value, it));
+    let same =
+        |(name, value): (&String, &AttributeValue)| other.get(name).is_some_and(|found| is_same_value(value, found));
     one.len() == other.len() && one.iter().all(same)
 }
 
-/// Whether two values are the same. The order of a set of strings does not count.
+/// Whether two values are equal. The order of a set of strings is ignored.
 pub(crate) fn is_same_value(one: &AttributeValue, other: &AttributeValue) -> bool {
     match (one, other) {
         (AttributeValue::Ss(one), AttributeValue::Ss(other)) => {
@@ -250,7 +251,7 @@ pub(crate) fn instant(item: &Item, name: &'static str) -> Result<Option<Timestam
     }
 }
 
-/// Bytes as a value; none are no attribute.
+/// Bytes as a value. No bytes are stored as an absent attribute.
 fn bytes(bytes: &[u8]) -> Option<AttributeValue> {
     (!bytes.is_empty()).then(|| AttributeValue::B(Blob::new(bytes)))
 }
@@ -318,7 +319,7 @@ pub(crate) fn binding(item: &Item) -> Result<Binding, Corrupt> {
     names.map(Binding::new).map_err(|_| Corrupt(BINDING))
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "DynamoDB may grow types")]
+#[expect(clippy::wildcard_enum_match_arm, reason = "DynamoDB can add types")]
 fn to_value(value: AttributeValue) -> Result<Value, Corrupt> {
     Ok(match value {
         AttributeValue::S(text) => Value::Text(text),

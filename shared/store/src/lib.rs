@@ -1,34 +1,34 @@
-//! What is kept, and where: DynamoDB for users, tokens and attempts, Secrets Manager for the keyring.
+//! Storage: DynamoDB for users, tokens and attempts, Secrets Manager for the keyring.
 //!
-//! This is the only crate that talks to a network. The names of a token's attributes are known in [`item`] alone. Every
-//! write is conditional, every read that decides something is strongly consistent, and three kinds of "no" are never
-//! mixed: an outcome the caller branches on (an enum), a reason (`token::Reason`), and a [`Failure`].
+//! This is the only crate that talks to a network. Only [`item`] knows the names of a token's attributes. Every write
+//! is conditional, every read that a decision depends on is strongly consistent, and three kinds of "no" are never
+//! mixed: an outcome that the caller branches on (an enum), a rejection reason (`token::Reason`), and a [`Failure`].
 //!
-//! | file | what it holds |
+//! | module | contents |
 //! |---|---|
-//! | [`connect`] | the clients: time limits, retries, TLS |
+//! | [`connect`] | the AWS clients: time limits, retries, TLS |
 //! | [`keys`] | the keyring, cached and refreshed |
-//! | [`verify`] | from the text of a token to a decision, with one read |
-//! | [`list`] | a user's records, page by page |
-//! | [`live`] | the tokens of a user that may be accepted, and how many they are |
-//! | [`tokens`] | making, listing and taking back records |
-//! | [`issued`] | what tokens issued, for any user |
-//! | [`developer`] | the one developer token of a user |
-//! | `condition` | the one condition that a record is live, for transactions |
-//! | [`rotation`] | one token takes the place of another |
-//! | [`sessions`] | who signed in with a browser |
-//! | [`size`] | how long a record may become |
-//! | [`flows`] | log-ins of two requests |
-//! | [`forms`] | forms that are good for one time |
+//! | [`verify`] | decides about the text of a token, with one read |
+//! | [`list`] | lists a user's records, page by page |
+//! | [`live`] | lists and counts the tokens of a user that can be accepted |
+//! | [`tokens`] | creates, reads and revokes records |
+//! | [`issued`] | finds the tokens that tokens have issued, for any user |
+//! | [`developer`] | the developer token of a user |
+//! | `condition` | the condition that a record is live, for transactions |
+//! | [`rotation`] | replaces one token with another |
+//! | [`sessions`] | browser sessions |
+//! | [`size`] | the maximum size of a record |
+//! | [`flows`] | log-ins that take two requests |
+//! | [`forms`] | forms that can be sent once |
 //! | [`marks`] | marks of changes, for the routes that issue tokens |
-//! | [`users`] | finding users |
-//! | [`changes`] | changes of users: blocking, revoking all their tokens, passwords, permissions |
-//! | [`management`] | adding, renaming, removing and listing users, for applications that have no user management |
-//! | [`names`] | one user per name |
-//! | [`attempts`] | the limiter of log-ins |
-//! | [`presence`] | whether the tables are there, for the init of a function |
-//! | [`sweep`] | invalidating and purging, for prune |
-//! | [`inspection`] | what the engine says of the tables, for `hallpass doctor` |
+//! | [`users`] | finds users |
+//! | [`changes`] | changes users: blocks them, revokes all their tokens, sets passwords and permissions |
+//! | [`management`] | adds, renames, deletes and lists users, for applications without user management |
+//! | [`names`] | keeps names unique |
+//! | [`attempts`] | the rate limit of log-ins |
+//! | [`presence`] | checks the tables in the init of a function |
+//! | [`sweep`] | invalidates and purges, for prune |
+//! | [`inspection`] | describes the tables, for `hallpass doctor` |
 
 use aws_sdk_dynamodb::Client;
 
@@ -77,12 +77,12 @@ pub struct Tables {
     pub users: String,
     /// The records of tokens.
     pub tokens: String,
-    /// The counters of log-ins, and the place of the sweep.
+    /// The counters of log-ins, and the position of the sweep.
     pub attempts: String,
 }
 
 impl Store {
-    /// The store behind this client.
+    /// Creates a store from a client and the names of the tables.
     pub const fn new(client: Client, tables: Tables) -> Self {
         Self { client, tables }
     }

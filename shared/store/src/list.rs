@@ -1,4 +1,5 @@
-//! Listing a user's records, page by page. A user's tokens are one partition, so every look at them is strong.
+//! Lists a user's records, page by page. A user's tokens are in one partition, so every read of them is strongly
+//! consistent.
 
 use token::{Format, Record, UserId, cursor::Position};
 
@@ -7,35 +8,35 @@ use crate::{
     item::{self, Item},
 };
 
-/// Some of a user's records, in the order of their keys.
+/// A page of a user's records, in the order of their keys.
 #[derive(Debug)]
 pub struct Page {
-    /// The records.
+    /// The records of the page.
     pub records: Vec<Record>,
-    /// Behind which the next page begins, if there is more.
+    /// The position after which the next page starts, or `None` on the last page.
     pub next: Option<Position>,
 }
 
-/// Some of a user's records that can be read.
+/// A page of a user's readable records.
 #[derive(Debug)]
 pub struct ReadablePage {
-    /// The records.
+    /// The records of the page.
     pub records: Vec<Record>,
-    /// Where the next page begins, if there is one.
+    /// The position after which the next page starts, or `None` on the last page.
     pub next: Option<PageKey>,
 }
 
-/// A place in a user's partition: the sort key of the last record seen.
+/// A position in a user's partition: the sort key of the last record read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageKey(String);
 
 const LISTING: &str = "listing the user's tokens";
 
 impl Store {
-    /// All records of a user.
+    /// Reads all records of a user.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be read, or if a record is corrupt.
     pub async fn records_of(&self, user_id: &UserId) -> Result<Vec<Record>, Failure> {
         let (mut all, mut after) = (Vec::new(), None);
         loop {
@@ -48,11 +49,11 @@ impl Store {
         }
     }
 
-    /// At most `limit` of a user's records, in the order of their keys, and whether there are more. `only` leaves out
-    /// what this token may not see: of its own and what it issued, the page is as full as it can be.
+    /// Reads a page of at most `limit` of a user's records, in the order of their keys. With `only`, the page contains
+    /// only this token and those that it issued. It is never shorter than it has to be.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be read, or if a record is corrupt.
     pub async fn page_of(
         &self,
         user_id: &UserId,
@@ -61,7 +62,8 @@ impl Store {
         only: Option<&Record>,
     ) -> Result<Page, Failure> {
         let begin = after.map(sort_key);
-        // One more than asked for tells whether there is more. Its own record has no attribute to be filtered by.
+        // One record more than `limit` shows whether another page exists. The token's own record does not match the
+        // filter.
         let mut records: Vec<Record> =
             only.filter(|own| begin.as_ref() < Some(&own_key(own))).cloned().into_iter().collect();
         let most = limit.saturating_add(1).saturating_add(records.len());
@@ -83,18 +85,18 @@ impl Store {
         Ok(Page { records, next })
     }
 
-    /// As many of a user's records as DynamoDB reads at once, without those that cannot be read: one that cannot is
-    /// rejected anyway, and must not keep the others alive.
+    /// Reads as many of a user's records as DynamoDB returns at once. Unreadable ones are omitted: they are never
+    /// accepted, and must not keep the others from being revoked.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be read.
     pub async fn readable_page_of(&self, user_id: &UserId, after: Option<PageKey>) -> Result<ReadablePage, Failure> {
         let (items, next) = self.items_of(user_id, None, after.map(|PageKey(key)| key), None).await?;
         let records = items.iter().filter_map(|item| item::to_record(item).ok()).collect();
         Ok(ReadablePage { records, next: next.map(PageKey) })
     }
 
-    /// The records of [`Store::items_of`], all of which must be readable.
+    /// Reads the items of [`Store::items_of`] as records, all of which must be readable.
     async fn part_of(
         &self,
         user_id: &UserId,
@@ -107,8 +109,9 @@ impl Store {
         Ok((records.map_err(|bad| Failure::new(LISTING, bad))?, next))
     }
 
-    /// Some of the items of a user's tokens behind this sort key, and the sort key behind which there may be more: at
-    /// most `limit`, or as many as DynamoDB reads at once; with `issued_by`, those that this token issued.
+    /// Reads items of a user's tokens after this sort key: at most `limit`, or as many as DynamoDB returns at once.
+    /// With `issued_by`, only those that this token issued. Also returns the sort key after which more items can
+    /// follow.
     async fn items_of(
         &self,
         user_id: &UserId,
@@ -130,13 +133,13 @@ impl Store {
                 .expression_attribute_values(":by", item::text(issuer.id.to_string()));
         }
         let call = call.set_exclusive_start_key(after.map(|token| item::key(user_id.as_str(), &token)));
-        let answer = call.send().await.map_err(Failure::of(LISTING))?;
-        let next = answer.last_evaluated_key.map(|key| item::required(&key, item::TOKEN)).transpose();
-        Ok((answer.items.unwrap_or_default(), next.map_err(|bad| Failure::new(LISTING, bad))?))
+        let response = call.send().await.map_err(Failure::of(LISTING))?;
+        let next = response.last_evaluated_key.map(|key| item::required(&key, item::TOKEN)).transpose();
+        Ok((response.items.unwrap_or_default(), next.map_err(|bad| Failure::new(LISTING, bad))?))
     }
 }
 
-/// The place of this record in a list.
+/// The position of this record in a list.
 const fn position(record: &Record) -> Position {
     match record.format {
         Format::Developer => Position::Developer,

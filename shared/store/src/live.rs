@@ -1,8 +1,9 @@
-//! The records of a user that may be accepted: a sparse index of the user's partition, by the instant until which a
-//! record is live as far as it tells itself. A record leaves the index when it is revoked, so that what is read does
-//! not grow with what is over.
+//! The records of a user that can be accepted, from a sparse index of the user's partition. Its sort key is the time
+//! until which the record does not reject the token for good. A revoked record is not in the index, and an expired one
+//! is not in the range that is read, so that the cost of a read does not grow with them.
 //!
-//! The index is a local one, because only those are read strongly. It has what decides about a token and no more.
+//! The index is a local one, because only local indexes support strongly consistent reads. It projects only the
+//! attributes that decide about a token.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -18,68 +19,68 @@ use crate::{
     verify::pause,
 };
 
-/// The index, and the attribute that it is by.
+/// The name of the index, which is also the name of its sort key.
 pub const LIVE_INDEX: &str = item::LIVE_UNTIL;
 
-/// A record as the index has it.
+/// A record as projected into the index.
 #[derive(Clone, Debug)]
 pub struct LiveRecord {
     /// The token's public ID.
     pub id: TokenId,
-    /// The format of its text.
+    /// The format of the token's text.
     pub format: Format,
-    /// Whether it has a name.
+    /// Whether the token has a name.
     pub is_named: bool,
-    /// When it was issued.
+    /// The issue time.
     pub issued_at: Timestamp,
-    /// When it expires or is replaced; [`Timestamp::MAX`] for never.
+    /// The time of expiry or replacement, or [`Timestamp::MAX`] for never.
     pub live_until: Timestamp,
-    /// The user's fingerprint at that time.
+    /// The user's fingerprint at issue.
     pub fingerprint: Fingerprint,
-    /// What that fingerprint is made of.
+    /// The attributes that the fingerprint covers.
     pub binding: Binding,
-    /// What of the user a rejection can name.
+    /// Digests of those attributes.
     pub snapshot: Snapshot,
 }
 
-/// Some of a user's records that may be accepted, those that expire first before the others.
+/// A page of a user's records that can be accepted, in the order of `live_until`.
 #[derive(Debug)]
 pub struct LivePage {
-    /// The records.
+    /// The records of the page.
     pub records: Vec<LiveRecord>,
-    /// How many records more there are that cannot be read.
+    /// The number of unreadable records on the page.
     pub unreadable: usize,
-    /// Where the next page begins, if there is one.
+    /// The position after which the next page starts, or `None` on the last page.
     pub next: Option<LivePlace>,
 }
 
-/// A place in the index.
+/// A position in the index.
 #[derive(Clone, Debug)]
 pub struct LivePlace(Item);
 
-/// How many tokens of a user are accepted, or may be accepted again.
+/// The number of a user's tokens that are accepted, or can be accepted again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LiveCount {
-    /// All of them.
+    /// The number of all such tokens.
     pub all: usize,
-    /// Those with a name.
+    /// The number of those with a name.
     pub named: usize,
 }
 
-/// How many records are read at once for a count: about a third of the megabyte that DynamoDB reads at once.
+/// The number of records on a page for counting: about a third of the megabyte that DynamoDB returns at most.
 const PAGE: i32 = 1_000;
 
-/// When it would have to wait longer than this for keys that were left unprocessed, it fails.
+/// The maximum wait for unprocessed keys.
 const MAX_WAIT: Duration = Duration::from_millis(500);
 
 const DOING: &str = "reading the user's live tokens";
 
 impl Store {
-    /// One page of at most `limit` records of a user that are neither revoked nor over at this time. Whether a change
-    /// of the user has invalidated one is for the caller to see.
+    /// Reads a page of at most `limit` records of a user that are neither revoked, expired nor replaced. The caller
+    /// checks whether a change of the user has invalidated them.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be read.
     pub async fn live_page(
         &self,
         user_id: &UserId,
@@ -95,38 +96,38 @@ impl Store {
             .expression_attribute_names("#live", item::LIVE_UNTIL)
             .expression_attribute_values(":user", item::text(user_id.as_str()))
             .expression_attribute_values(":now", item::number(now));
-        let answer = call.send().await.map_err(Failure::of(DOING))?;
-        let items = answer.items.unwrap_or_default();
+        let response = call.send().await.map_err(Failure::of(DOING))?;
+        let items = response.items.unwrap_or_default();
         let records: Vec<LiveRecord> = items.iter().filter_map(|item| live_record(item).ok()).collect();
         let unreadable = items.len().saturating_sub(records.len());
-        Ok(LivePage { records, unreadable, next: answer.last_evaluated_key.map(LivePlace) })
+        Ok(LivePage { records, unreadable, next: response.last_evaluated_key.map(LivePlace) })
     }
 
-    /// The whole records of these, strongly read; those that are gone meanwhile are left out.
+    /// Reads the complete records with strong consistency. Records that no longer exist are omitted.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be read, or if a record is corrupt.
     pub async fn whole_records(&self, live: &[LiveRecord]) -> Result<Vec<Record>, Failure> {
         let mut records = Vec::new();
-        // BatchGetItem takes 100 keys.
-        for some in live.chunks(100) {
-            let keys = some.iter().map(|record| item::record_key(&record.id, record.format)).collect();
+        // BatchGetItem takes at most 100 keys.
+        for chunk in live.chunks(100) {
+            let keys = chunk.iter().map(|record| item::record_key(&record.id, record.format)).collect();
             let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
             let keys = keys.map_err(|bad| Failure::new(DOING, bad))?;
-            let mut asked = HashMap::from([(self.tables.tokens.clone(), keys)]);
+            let mut request = HashMap::from([(self.tables.tokens.clone(), keys)]);
             let mut wait = Duration::from_millis(20);
             loop {
-                let call = self.client.batch_get_item().set_request_items(Some(asked));
-                let answer = call.send().await.map_err(Failure::of(DOING))?;
-                for item in answer.responses.unwrap_or_default().into_values().flatten() {
+                let call = self.client.batch_get_item().set_request_items(Some(request));
+                let response = call.send().await.map_err(Failure::of(DOING))?;
+                for item in response.responses.unwrap_or_default().into_values().flatten() {
                     records.push(item::to_record(&item).map_err(|bad| Failure::new(DOING, bad))?);
                 }
-                asked = answer.unprocessed_keys.unwrap_or_default();
-                if asked.is_empty() {
+                request = response.unprocessed_keys.unwrap_or_default();
+                if request.is_empty() {
                     break;
                 }
                 if wait > MAX_WAIT {
-                    return Err(Failure::new(DOING, "keys were left unprocessed again and again"));
+                    return Err(Failure::new(DOING, "DynamoDB left keys unprocessed at every attempt"));
                 }
                 pause(wait).await;
                 wait = wait.saturating_mul(2);
@@ -135,21 +136,21 @@ impl Store {
         Ok(records)
     }
 
-    /// At most `most` of the user's records that may be accepted and that this predicate takes.
+    /// Reads at most `most` of the user's records that can be accepted and that match.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be read.
     pub async fn live_records(
         &self,
         user_id: &UserId,
         now: Timestamp,
         most: usize,
-        takes: impl Fn(&LiveRecord) -> bool,
+        matches: impl Fn(&LiveRecord) -> bool,
     ) -> Result<Vec<LiveRecord>, Failure> {
         let (mut live, mut after) = (Vec::new(), None);
         loop {
             let page = self.live_page(user_id, now, PAGE, after).await?;
-            live.extend(page.records.into_iter().filter(|record| takes(record)));
+            live.extend(page.records.into_iter().filter(|record| matches(record)));
             after = page.next;
             if after.is_none() || live.len() >= most {
                 live.truncate(most);
@@ -158,11 +159,11 @@ impl Store {
         }
     }
 
-    /// Counts the tokens of this user that are accepted or may be accepted again, until they are enough. One that
-    /// cannot be read counts, and counts as named.
+    /// Counts the tokens of this user that are accepted or can be accepted again, until `is_enough`. An unreadable
+    /// record counts as a token with a name.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be read.
     pub async fn count_live(
         &self,
         user: &User,
@@ -186,7 +187,7 @@ impl Store {
 }
 
 impl LiveRecord {
-    /// Why a change of the user has invalidated this token for good, if one has.
+    /// Returns the reason if a change of the user has invalidated this token for good.
     pub fn invalidated(&self, user: Option<&User>) -> Option<token::Reason> {
         let Self { id, fingerprint, binding, snapshot, .. } = self;
         Bound { hash: &id.hash, fingerprint, binding, snapshot }.invalidated(user)

@@ -1,4 +1,4 @@
-//! User management, for applications that have none of their own: `hallpass user`.
+//! User management, for applications that have none: `hallpass user`.
 
 use std::fmt;
 
@@ -27,72 +27,72 @@ use crate::{
 
 /// A user to add.
 pub struct NewUser {
-    /// The id.
+    /// The user ID.
     pub id: UserId,
-    /// The name to log in with.
+    /// The name that the user logs in with.
     pub username: String,
-    /// The name to be called by.
+    /// The display name.
     pub full_name: Option<String>,
-    /// Whether it is an application's account and not a person's.
+    /// Whether the account is an application's and not a person's.
     pub is_app: bool,
-    /// The PHC string of the password; a directory user has none.
+    /// The PHC string of the password's hash. An external user has none.
     pub password_hash: Option<String>,
-    /// What the user may do.
+    /// The permissions.
     pub permissions: Scope,
-    /// Where `token_generation` starts: at random, so that an id used again revives nothing.
+    /// The first `token_generation`. It is random, so that reusing the ID of a deleted user revives no tokens.
     pub token_generation: u32,
 }
 
-/// What became of a user that was to be added.
+/// The outcome of adding a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Added {
-    /// The user is there.
+    /// The user was added.
     Now,
-    /// The id is taken; nothing changed.
+    /// The ID is taken; nothing changed.
     IdTaken,
-    /// The name is another user's; nothing changed.
+    /// Another user has the name; nothing changed.
     NameTaken,
 }
 
-/// What became of a user that was to be renamed.
+/// The outcome of renaming a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Renamed {
     /// The user has the name.
     Now,
-    /// There is no such user, or none of the name that was read.
+    /// The user does not exist, or no longer has the name that was read.
     Unknown,
-    /// The name is another user's; nothing changed.
+    /// Another user has the name; nothing changed.
     NameTaken,
 }
 
-/// A user as a list finds one.
+/// An item of a list of users.
 #[derive(Debug)]
 pub enum Listed {
     /// A user.
     User(Box<User>),
-    /// An item whose key, here as far as it is text, is not a user ID.
+    /// An item whose key is not a valid user ID. Holds the key, or an empty text if the key is not a string.
     Unreadable(String),
 }
 
 const ADDING: &str = "adding the user";
 const RENAMING: &str = "renaming the user";
 const REPAIRING: &str = "repairing the name of the user";
-const REMOVING: &str = "removing the user";
-const BUSY: &str = "others took the name again and again";
+const REMOVING: &str = "deleting the user";
+const BUSY: &str = "other writers changed the name at every attempt";
 
 impl Store {
-    /// Adds a user. The name belongs to one user, in every case, width and composition.
+    /// Adds a user. Names that differ only in case, width or composition count as the same name.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be read or written.
     pub async fn add_user(&self, user: &NewUser) -> Result<Added, Failure> {
         self.import_user(user, Status::Active).await
     }
 
-    /// Adds a user who may have been blocked before: one of another system.
+    /// Adds a user from another system, who can be blocked.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be read or written.
     pub async fn import_user(&self, user: &NewUser, status: Status) -> Result<Added, Failure> {
         let (key, item) = (NameKey::new(&user.username), user.item(status));
         for tries in 1..=TRIES {
@@ -115,8 +115,8 @@ impl Store {
             };
             let Some(reasons) = reasons(&error) else { return Err(Failure::of(ADDING)(error)) };
             match unmet(reasons, 0) {
-                // An attempt of this call added it, and its answer was lost.
-                Some(there) if item::is_same(&there, &item) => return Ok(Added::Now),
+                // An earlier attempt of this call added the user, and its response was lost.
+                Some(found) if item::is_same(&found, &item) => return Ok(Added::Now),
                 Some(_) => return Ok(Added::IdTaken),
                 None => pause(WAIT.saturating_mul(tries)).await,
             }
@@ -124,29 +124,29 @@ impl Store {
         Err(Failure::new(ADDING, BUSY))
     }
 
-    /// Another user has the name. The ID may be taken as well, which is said first.
+    /// The outcome if the name is taken. A taken ID is reported first.
     async fn added_before(&self, user: &NewUser, item: &Item) -> Result<Added, Failure> {
         Ok(match self.user_item(&user.id).await? {
             None => Added::NameTaken,
-            Some(there) if item::is_same(&there, item) => Added::Now,
+            Some(found) if item::is_same(&found, item) => Added::Now,
             Some(_) => Added::IdTaken,
         })
     }
 
-    /// Adds a user and looks at nothing, as an application does.
+    /// Writes a user without checking the name, as an application does.
     ///
     /// # Errors
-    /// When the store fails, or the ID is taken.
+    /// Returns a [`Failure`] if DynamoDB cannot be written, or if the ID is taken.
     pub async fn put_user(&self, user: &NewUser) -> Result<(), Failure> {
         let call = self.client.put_item().table_name(&self.tables.users).set_item(Some(user.item(Status::Active)));
         let call = call.condition_expression("attribute_not_exists(#user)");
         call.expression_attribute_names("#user", USER_ID).send().await.map(drop).map_err(Failure::of(ADDING))
     }
 
-    /// Gives a user another name, and invalidates the tokens that the user has, if told how.
+    /// Renames a user, and with `invalidate` also invalidates the user's tokens.
     ///
     /// # Errors
-    /// When the store fails, or the user's item has no room for the name.
+    /// Returns a [`Failure`] if DynamoDB cannot be read or written, or if the user's item has no room for the name.
     pub async fn rename_user(
         &self,
         id: &UserId,
@@ -158,12 +158,12 @@ impl Store {
         }
         let renamed = self.give_name(id, name, None).await?.ok_or_else(full)?;
         if let Some(how) = invalidate.filter(|_| renamed == Renamed::Now) {
-            self.end_one_by_one(id, how).await?;
+            self.revoke_one_by_one(id, how).await?;
         }
         Ok(renamed)
     }
 
-    /// `None` if the user's item has no room.
+    /// Renames a user in one transaction. Returns `None` if the user's item has no room.
     async fn give_name(
         &self,
         id: &UserId,
@@ -191,19 +191,19 @@ impl Store {
                 return if has_full_item(&error) { Ok(None) } else { Err(Failure::of(RENAMING)(error)) };
             };
             match unmet(reasons, 0) {
-                Some(there) if there.is_empty() => return Ok(Some(Renamed::Unknown)),
-                Some(there) if edit.is_applied(&there) => return Ok(Some(Renamed::Now)),
+                Some(found) if found.is_empty() => return Ok(Some(Renamed::Unknown)),
+                Some(found) if edit.is_applied(&found) => return Ok(Some(Renamed::Now)),
                 Some(_) | None => pause(WAIT.saturating_mul(tries)).await,
             }
         }
         Err(Failure::new(RENAMING, BUSY))
     }
 
-    /// Writes what makes a user's name usable where an application did not: `username_key`, and the marker that keeps
-    /// the name from a second user. The name is the one that was read. Invalidates nothing.
+    /// Writes what an application has left out of a user's name: `username_key`, and the marker that keeps the name
+    /// unique. The user must still have the name that was read. Invalidates no tokens.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be read or written.
     pub async fn repair_name(&self, user: &User) -> Result<Renamed, Failure> {
         let key = NameKey::new(&user.username);
         for tries in 1..=TRIES {
@@ -241,13 +241,13 @@ impl Store {
         Ok(TransactWriteItem::builder().update(update).build())
     }
 
-    /// Removes a user, and frees the name.
+    /// Deletes a user and releases the name.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be read or written.
     pub async fn remove_user(&self, id: &UserId) -> Result<Written, Failure> {
         for tries in 1..=TRIES {
-            // A user who is gone at a later read was removed by this call or by another.
+            // If the user is missing at a later attempt, this call or a concurrent one has deleted it.
             let gone = if tries == 1 { Written::Unknown } else { Written::Now };
             let Some(item) = self.user_item(id).await? else { return Ok(gone) };
             let marker = match key_of(&item) {
@@ -267,24 +267,25 @@ impl Store {
         self.delete_user(id).await
     }
 
-    /// Deletes a user who was there a moment ago; a second attempt finds it gone.
+    /// Deletes a user who was read just before. A missing user counts as deleted, by a concurrent call or a retry.
     async fn delete_user(&self, id: &UserId) -> Result<Written, Failure> {
         let call = self.client.delete_item().table_name(&self.tables.users).set_key(Some(item::user_key(id)));
         let call = call.condition_expression("attribute_exists(#user)").expression_attribute_names("#user", USER_ID);
         if_met(REMOVING, call.send().await).map(|_met| Written::Now)
     }
 
-    /// All users, in no order. An item that cannot be read hides no other.
+    /// Lists all users, in no particular order. Unreadable items are listed as such.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be read.
     pub async fn all_users(&self) -> Result<Vec<Listed>, Failure> {
         let (mut users, mut after) = (Vec::new(), None);
         loop {
             let call = self.client.scan().table_name(&self.tables.users).consistent_read(true);
-            let answer = call.set_exclusive_start_key(after).send().await.map_err(Failure::of("listing the users"))?;
-            users.extend(answer.items.unwrap_or_default().into_iter().map(Listed::of));
-            after = answer.last_evaluated_key;
+            let response =
+                call.set_exclusive_start_key(after).send().await.map_err(Failure::of("listing the users"))?;
+            users.extend(response.items.unwrap_or_default().into_iter().map(Listed::of));
+            after = response.last_evaluated_key;
             if after.is_none() {
                 return Ok(users);
             }
@@ -298,7 +299,7 @@ impl Listed {
         item::to_user(item).map_or(Self::Unreadable(key), |user| Self::User(Box::new(user)))
     }
 
-    /// The user, if it is one.
+    /// The user, or `None` for an unreadable item.
     pub const fn user(&self) -> Option<&User> {
         match self {
             Self::User(user) => Some(user),

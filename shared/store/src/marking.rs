@@ -1,5 +1,5 @@
-//! Revoking many records, one after the other: a family, what a token issued, and all tokens of a user whose item takes
-//! no raised `token_generation`.
+//! Revokes many records: a family, the tokens that a token issued, or all tokens of a user whose item has no room for a
+//! raised `token_generation`.
 
 use std::time::Duration;
 
@@ -8,36 +8,37 @@ use token::{Reason, Record, Revocation, Timestamp, TokenId, UserId, lifecycle};
 
 use crate::{Failure, Store, tokens::Marked};
 
-/// A revocation, and until when it is remembered.
+/// A revocation, and the time from which its record can be purged.
 pub type Mark = (Revocation, Option<Timestamp>);
 
-/// How often a user's tokens are looked at again; each pass ends all that was issued before it.
+/// The maximum number of passes over a user's tokens. Each pass revokes all tokens that were issued before it.
 const MAX_PASSES: u32 = 10;
 
-/// How many records are revoked at once.
+/// The number of records that are revoked concurrently.
 const AT_ONCE: usize = 16;
 
-/// How a change of a user invalidates the tokens that the user has.
+/// How a change of a user invalidates the user's tokens.
 #[derive(Clone, Copy, Debug)]
 pub struct Invalidate {
-    /// The `token_generation` that replaces one that cannot be raised: no token may have it.
+    /// The replacement of a `token_generation` that cannot be raised. No token must have this value.
     pub fresh: u32,
-    /// The time.
+    /// The current time.
     pub now: Timestamp,
-    /// How long a record stays after its token's end.
+    /// The record retention.
     pub retention: Duration,
 }
 
 impl Store {
-    /// Revokes every live record of one user that `ends` names, and looks again until none lives. Returns how many, or
-    /// `None` if more and more of them appear. Records that cannot be read are rejected anyway, and are passed over.
+    /// Revokes every live record of a user that matches, and repeats this until no live one is left. Returns the number
+    /// of revoked records, or `None` if new ones keep appearing. Unreadable records are skipped, because they are never
+    /// accepted.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be read or written.
     pub async fn revoke_of_user(
         &self,
         user_id: &UserId,
-        ends: impl Fn(&Record) -> bool,
+        matches: impl Fn(&Record) -> bool,
         mark: Mark,
     ) -> Result<Option<u64>, Failure> {
         let mut revoked: u64 = 0;
@@ -48,7 +49,7 @@ impl Store {
                 let live: Vec<Record> = page
                     .records
                     .into_iter()
-                    .filter(|record| could_be_live(record, mark.0.at) && ends(record))
+                    .filter(|record| could_be_live(record, mark.0.at) && matches(record))
                     .collect();
                 found |= !live.is_empty();
                 let marked = self.revoke_records(&live, mark).await?;
@@ -65,39 +66,39 @@ impl Store {
         Ok(None)
     }
 
-    /// Revokes these records, several at once, and returns those that were not revoked before.
+    /// Revokes these records concurrently, and returns the IDs of those that were not revoked before.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be written.
     pub async fn revoke_records(&self, records: &[Record], mark: Mark) -> Result<Vec<TokenId>, Failure> {
         let (revocation, purge_at) = mark;
         let mut revoked = Vec::new();
-        for some in records.chunks(AT_ONCE) {
+        for chunk in records.chunks(AT_ONCE) {
             let one = |record: &Record| {
                 let (id, format) = (record.id, record.format);
                 async move { Ok((id, self.revoke_one(&id, format, revocation, purge_at).await?)) }
             };
-            let marked: Vec<(TokenId, Marked)> = try_join_all(some.iter().map(one)).await?;
+            let marked: Vec<(TokenId, Marked)> = try_join_all(chunk.iter().map(one)).await?;
             revoked.extend(marked.into_iter().filter(|(_, marked)| *marked == Marked::Now).map(|(id, _)| id));
         }
         Ok(revoked)
     }
 
-    /// Ends every session of a user and revokes every token, because the user changed. Only for an item with no room
-    /// for what ends them all in one write.
-    pub(crate) async fn end_one_by_one(&self, id: &UserId, how: Invalidate) -> Result<(), Failure> {
-        // Sessions issue tokens, so they end first.
+    /// Closes every session of a user and revokes every token, because the user changed. This is for items without room
+    /// for a raised `token_generation`, which would invalidate them in one write.
+    pub(crate) async fn revoke_one_by_one(&self, id: &UserId, how: Invalidate) -> Result<(), Failure> {
+        // Sessions issue tokens, so they are closed first.
         self.end_sessions_of(id, how.now).await?;
         let revocation = Revocation { at: how.now, because: Reason::UserChanged };
         let mark = (revocation, lifecycle::purge_at(None, Some(how.now), how.retention));
         match self.revoke_of_user(id, |_| true, mark).await? {
             Some(_) => Ok(()),
-            None => Err(Failure::new("revoking the user's tokens", "more are issued all the time")),
+            None => Err(Failure::new("revoking the user's tokens", "new tokens were issued during every pass")),
         }
     }
 }
 
-/// Whether a record may be accepted now or later, as far as it tells itself.
+/// Whether the record alone does not rule out that the token is accepted, now or later.
 pub fn could_be_live(record: &Record, now: Timestamp) -> bool {
     record.live_until().is_some_and(|end| !end.has_passed(now))
 }

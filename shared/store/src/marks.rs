@@ -1,12 +1,13 @@
-//! Marks of changes. Before prune looks at the tokens of a user whose change invalidates tokens, it leaves a mark that
-//! names the state that the user left. A route that issues a token for that user reads the marks with the user, and
-//! once more after the record was written: if by then the user has left the state that the token was made on, the token
-//! is withdrawn, even if the change was undone in between. A change that led to that state does not count.
+//! Marks of changes. When a change of a user invalidates tokens, prune first writes a mark that names the state that
+//! the user left, and only then reads the user's tokens. A route that issues a token for that user reads the marks with
+//! the user, and once more after the record was written. If by then the user has left the state for which the token was
+//! issued, the token is withdrawn, even if the change was undone in between. A change that led to that state does not
+//! count.
 //!
-//! A mark also names its record of the stream, so that a repeated delivery changes nothing; no clock is compared. The
-//! marks lie among the tokens, because prune must depend on nothing else, under a key that no user ID can have, and go
-//! after an hour without a change, which is longer than any request takes. They cost one write unit for each user in a
-//! batch of the stream who was changed so that tokens are invalidated; any other change of a user costs none.
+//! A mark also names its record of the stream, so that a repeated delivery changes nothing, and no clocks are compared.
+//! The marks are in the table of tokens, because prune must depend on nothing else, under a key that no user ID can
+//! have. They expire after an hour without a change, which is longer than any request takes. They cost one write unit
+//! for each user in a batch of the stream whose change invalidates tokens. Other changes of a user cost nothing.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -23,28 +24,28 @@ use crate::{
     item::{self, Item, PURGE_AT},
 };
 
-/// The marks of one user, as they were read.
+/// The marks of one user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChangeMarks(BTreeSet<String>);
 
-/// A state that a user left, and the record of the stream that says so.
+/// A state that a user left, and the record of the stream that shows it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ChangeMark(String);
 
-/// Something that was read of a user, with the marks that the user had at that time.
+/// A value read for a user, with the user's marks at that time.
 #[derive(Clone, Debug)]
 pub struct Marked<T> {
-    /// What was read.
+    /// The value.
     pub value: T,
     /// The user's marks.
     pub marks: ChangeMarks,
 }
 
-/// How long marks stay after the last of them. A request that has read a user and not yet written the record must still
-/// find them.
+/// How long marks are kept after the last of them. A request that has read a user, but has not yet written the record,
+/// must still find them.
 const MARK_LIFETIME: Duration = Duration::from_secs(3_600);
 
-/// How many marks a user may have. One more takes the place of all, and is a mark of every state.
+/// The maximum number of a user's marks. One more replaces them all with a mark of every state.
 const MAX_MARKS: usize = 64;
 
 const LEFT: &str = "left_states";
@@ -53,8 +54,8 @@ const LEFT: &str = "left_states";
 const EVERY_STATE: &str = "*";
 
 impl ChangeMark {
-    /// A user left the state with this fingerprint, under the binding of sessions, as this record of the stream says.
-    /// Without a fingerprint it may have been any state.
+    /// Creates the mark of a user who left the state with this fingerprint, under the binding of sessions, according to
+    /// this record of the stream. Without a fingerprint, the mark stands for every state.
     pub fn new(left: Option<&Fingerprint>, record: &str) -> Self {
         let state = left.map_or_else(|| EVERY_STATE.to_owned(), state_of);
         Self(format!("{state}#{record}"))
@@ -67,8 +68,8 @@ impl ChangeMark {
 }
 
 impl ChangeMarks {
-    /// Whether a user who had these marks and this state has left the state by the time of the `later` marks. Marks
-    /// that are gone have expired, which is no change.
+    /// Whether a user with these marks and this state had left the state by the time of the `later` marks. Missing
+    /// marks have expired, which is not a change.
     pub fn left_by(&self, later: &Self, state: &Fingerprint) -> bool {
         let state = state_of(state);
         later.0.difference(&self.0).any(|mark| {
@@ -84,10 +85,10 @@ fn state_of(fingerprint: &Fingerprint) -> String {
 }
 
 impl Store {
-    /// Leaves the marks of the changes of a user that are being handled. To repeat it changes nothing.
+    /// Writes the marks of a user's changes. A repeated call changes nothing.
     ///
     /// # Errors
-    /// When the store fails; the caller must handle the changes again.
+    /// Returns a [`Failure`] if DynamoDB cannot be written. The caller must then handle the changes again.
     pub async fn mark_changes(
         &self,
         user_id: &UserId,
@@ -106,12 +107,12 @@ impl Store {
             .expression_attribute_values(":last", item::text(&last.0))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let Err(error) = call.send().await else { return Ok(()) };
-        let there = match unmet_by(&error) {
+        let known = match unmet_by(&error) {
             None => return Err(Failure::of(MARKING)(error)),
             Some(old) => to_marks(&old).unwrap_or_default(),
         };
-        // The same records were delivered before, or the answer to this write was lost.
-        if marks.iter().all(|mark| there.0.contains(&mark.0)) {
+        // The same records were delivered before, or the response to this write was lost.
+        if marks.iter().all(|mark| known.0.contains(&mark.0)) {
             return Ok(());
         }
         let call = self
@@ -134,10 +135,10 @@ impl Store {
             .expression_attribute_values(":purge", item::number(now.after(MARK_LIFETIME)))
     }
 
-    /// The marks of a user, strongly read.
+    /// Reads the marks of a user with strong consistency.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be read, or if the marks are corrupt.
     pub async fn change_marks(&self, id: &UserId) -> Result<ChangeMarks, Failure> {
         self.marks_at(id.as_str()).await
     }
@@ -148,10 +149,10 @@ impl Store {
         item.as_ref().map_or(Ok(ChangeMarks::default()), to_marks).map_err(|bad| Failure::new(DOING, bad))
     }
 
-    /// A user by ID, and the marks that the user had just before; both strongly read.
+    /// Reads the marks of a user and then the user, both with strong consistency.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be read, or if an item is corrupt.
     pub async fn marked_user(&self, id: &UserId) -> Result<Option<Marked<User>>, Failure> {
         let marks = self.change_marks(id).await?;
         Ok(self.user(id).await?.map(|value| Marked { value, marks }))
@@ -160,10 +161,10 @@ impl Store {
 
 const MARKING: &str = "marking the change of the user";
 
-/// The sort key of the marks, and what their partition key begins with.
+/// The sort key of the marks, and the prefix of their partition key.
 pub(crate) const CHANGES: &str = "changes";
 
-/// The key of a user's marks. No user ID has a `#`.
+/// The key of a user's marks. No user ID contains a `#`.
 pub(crate) fn mark_key(user_id: &str) -> Item {
     item::key(&format!("{CHANGES}#{user_id}"), CHANGES)
 }

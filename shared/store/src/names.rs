@@ -1,8 +1,9 @@
-//! One user per name. The index by name lags, so that it cannot keep two writers from one name. A marker among the
-//! tokens can: it is written in one transaction with the user, and names the user.
+//! Keeps names unique. The index by name is eventually consistent, so it cannot prevent two concurrent writers from
+//! using the same name. A marker in the table of tokens can: it is written in one transaction with the user, and names
+//! the user.
 //!
-//! A marker is only ever a reason to look: the user it names is read, and the marker is taken over if that user is gone
-//! or has another name by now. What an application writes has no marker; the index is looked at as well.
+//! A marker alone does not make a name taken. The user that it names is read, and the marker is taken over if that user
+//! does not exist or has another name. A user written by an application has no marker, so the index is queried as well.
 
 use aws_sdk_dynamodb::{
     error::{ProvideErrorMetadata, SdkError},
@@ -22,22 +23,22 @@ use crate::{
     users::NAME_INDEX,
 };
 
-/// Whether a user may have a name.
+/// Whether a name is available to a user.
 #[derive(Debug)]
 pub(crate) enum Claim {
-    /// Another user has it.
+    /// Another user has the name.
     Taken,
-    /// No other user has it. This is the marker's owner, if there is a marker.
+    /// No other user has the name. Holds the owner of its marker, if it has one.
     Free(Option<String>),
 }
 
-const DOING: &str = "looking whether the name is taken";
+const DOING: &str = "checking whether the name is taken";
 
 impl Store {
-    /// Whether another user than `id` has this name, by the marker and by the index.
+    /// Whether a user other than `id` has this name, according to the marker and the index.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be read.
     pub async fn is_name_taken(&self, key: &NameKey, id: Option<&UserId>) -> Result<bool, Failure> {
         Ok(matches!(self.claim(key, id).await?, Claim::Taken))
     }
@@ -56,7 +57,7 @@ impl Store {
         Ok(Claim::Free(owner))
     }
 
-    /// Whom the marker of this name names.
+    /// The owner of the marker of this name.
     pub(crate) async fn name_owner(&self, key: &NameKey) -> Result<Option<String>, Failure> {
         let marker = self.get(item::name_key(key.as_str()), DOING).await?;
         Ok(marker.and_then(|marker| item::optional(&marker, OWNER).ok().flatten()))
@@ -68,16 +69,16 @@ impl Store {
             let call = self.client.query().table_name(&self.tables.users).index_name(NAME_INDEX);
             let call = call.key_condition_expression("#name = :name").expression_attribute_names("#name", USERNAME_KEY);
             let call = call.expression_attribute_values(":name", item::text(key.as_str()));
-            let answer = call.set_exclusive_start_key(after).send().await.map_err(Failure::of(DOING))?;
-            ids.extend(answer.items().iter().filter_map(|item| item::required::<UserId>(item, USER_ID).ok()));
-            after = answer.last_evaluated_key;
+            let response = call.set_exclusive_start_key(after).send().await.map_err(Failure::of(DOING))?;
+            ids.extend(response.items().iter().filter_map(|item| item::required::<UserId>(item, USER_ID).ok()));
+            after = response.last_evaluated_key;
             if after.is_none() {
                 return Ok(ids);
             }
         }
     }
 
-    /// The write of the marker, for a transaction: `seen` is its previous owner.
+    /// The write of a marker, for a transaction. `seen` is the marker's previous owner.
     pub(crate) fn mark_name(
         &self,
         key: &NameKey,
@@ -101,7 +102,7 @@ impl Store {
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
-    /// The removal of the marker, for a transaction; `None` if it is not this user's.
+    /// The deletion of a marker, for a transaction. Returns `None` if the marker is not this user's.
     pub(crate) async fn unmark_name(&self, key: &NameKey, id: &UserId) -> Result<Option<TransactWriteItem>, Failure> {
         if self.name_owner(key).await?.as_deref() != Some(id.as_str()) {
             return Ok(None);
@@ -121,10 +122,11 @@ impl Store {
             .map_err(|error| Failure::new(DOING, error))
     }
 
-    /// Removes a marker whose user, as just read, is gone or has another name, if that is still so. `false` if not.
+    /// Deletes a marker whose user, as just read, does not exist or has another name. Returns `false` if the user has
+    /// the name, or has changed since.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be written.
     pub async fn drop_stale_name(&self, key: &str, owner: &UserId, user: Option<&User>) -> Result<bool, Failure> {
         if user.is_some_and(|user| NameKey::new(&user.username).as_str() == key) {
             return Ok(false);
@@ -134,7 +136,7 @@ impl Store {
             None => {
                 check.condition_expression("attribute_not_exists(#user)").expression_attribute_names("#user", USER_ID)
             }
-            // It is absent, or of a type that no name has.
+            // The attribute is absent, empty or not a string.
             Some("") => check
                 .condition_expression("NOT attribute_type(#name, :text) OR size(#name) = :none")
                 .expression_attribute_names("#name", USERNAME)
@@ -154,17 +156,18 @@ impl Store {
         match self.client.transact_write_items().set_transact_items(Some(writes.into())).send().await {
             Ok(_) => Ok(true),
             Err(error) if reasons(&error).is_some() => Ok(false),
-            Err(error) => Err(Failure::of("removing the marker of a name")(error)),
+            Err(error) => Err(Failure::of("deleting the marker of a name")(error)),
         }
     }
 }
 
-/// Whether this is the user's name.
+/// Whether the user has this name.
 pub(crate) fn has_name(user: &User, key: &NameKey) -> bool {
     NameKey::new(&user.username) == *key
 }
 
-/// What kept a transaction from being made, by its writes, if that was a condition or another transaction.
+/// The cancellation reasons of a transaction, one per write, if it was cancelled because of a condition or of a
+/// concurrent transaction.
 pub(crate) fn reasons<R>(error: &SdkError<TransactWriteItemsError, R>) -> Option<&[CancellationReason]> {
     match error.as_service_error() {
         Some(TransactWriteItemsError::TransactionCanceledException(cancelled))
@@ -184,13 +187,13 @@ pub(crate) fn has_full_item<R>(error: &SdkError<TransactWriteItemsError, R>) -> 
     cancelled.cancellation_reasons().iter().any(|reason| has_no_room(reason.code()))
 }
 
-/// If the condition of this write of a transaction was not met: the item that was there, empty if there was none.
+/// The current item if the condition of this write of a transaction was not met. It is empty if no item exists.
 pub(crate) fn unmet(reasons: &[CancellationReason], write: usize) -> Option<Item> {
     let reason = reasons.get(write).filter(|reason| reason.code() == Some("ConditionalCheckFailed"))?;
     Some(reason.item().cloned().unwrap_or_default())
 }
 
-/// The name that a marker may name an item of the user table by, if it has one.
+/// The normal form of the name in a user's item, if it can have a marker.
 pub(crate) fn key_of(item: &Item) -> Option<NameKey> {
     let name = item.get(USERNAME)?.as_s().ok()?;
     Some(NameKey::new(name)).filter(NameKey::is_usable)

@@ -1,4 +1,4 @@
-//! Rotation: a new token takes the place of an old one at its first use, or at the end of a window.
+//! Rotation: a new token replaces an old one at the first use of the new one, or at the end of a window.
 
 use std::time::Duration;
 
@@ -15,26 +15,26 @@ use crate::{
     verify::pause,
 };
 
-/// What became of a rotation.
+/// The outcome of a rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rotated {
-    /// The new token is there, and the old one will end.
+    /// The new token was created, and the old one is marked for replacement.
     Now,
-    /// The old token is no longer live, or is being replaced already; nothing changed.
+    /// The old token is no longer live, or is already being replaced; nothing changed.
     Lost,
-    /// The token that asked is no longer live; nothing changed.
+    /// The caller's token is no longer live; nothing changed.
     ParentEnded,
 }
 
-const ENDING: &str = "ending the replaced token";
+const ENDING: &str = "revoking the replaced token";
 const UNDOING: &str = "undoing the rotation";
 
 impl Store {
-    /// Writes the new record and marks the old one, in one transaction. `new.replaces` says which is the old one;
-    /// `parent` is the token that asks, if it is another, which must still live then.
+    /// Writes the new record and marks the old one, in one transaction. `new.replaces` is the hash of the old token.
+    /// `parent` is the caller's token if it is a different one; it must still be live.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be written.
     pub async fn rotate(
         &self,
         new: &Record,
@@ -70,7 +70,7 @@ impl Store {
         let writes = [
             Some(TransactWriteItem::builder().put(put).build()),
             Some(TransactWriteItem::builder().update(mark).build()),
-            parent.map(|parent| self.while_it_lives(parent, new.issued_at)).transpose()?,
+            parent.map(|parent| self.require_live(parent, new.issued_at)).transpose()?,
         ];
         let call = self.client.transact_write_items().set_transact_items(Some(writes.into_iter().flatten().collect()));
         match call.send().await {
@@ -81,9 +81,9 @@ impl Store {
         }
     }
 
-    /// Undoes a rotation whose new token was not delivered: one transaction deletes the new record and lets the old
-    /// token go on as before. If the old one does not wait for the new one any more, because it was revoked or is gone,
-    /// the new record is deleted all the same.
+    /// Undoes a rotation whose new token was not delivered: one transaction deletes the new record and restores the old
+    /// one. If the old token is no longer waiting to be replaced, because it was revoked or deleted, only the new
+    /// record is deleted.
     pub(crate) async fn undo_rotation(&self, new: &Record, old: TokenHash) -> Result<(), Failure> {
         let old = TokenId { user_id: new.id.user_id, hash: old };
         for tries in 1..=TRIES {
@@ -95,12 +95,12 @@ impl Store {
             let call = self.client.transact_write_items().set_transact_items(Some(writes.into()));
             match call.send().await {
                 Ok(_) => return Ok(()),
-                // The old one was revoked meanwhile, or another transaction is writing one of the two.
+                // The old token was revoked in the meantime, or another transaction is writing one of the two.
                 Err(error) if is_cancelled(&error) => pause(WAIT.saturating_mul(tries)).await,
                 Err(error) => return Err(Failure::of(UNDOING)(error)),
             }
         }
-        Err(Failure::new(UNDOING, "other transactions held it again and again"))
+        Err(Failure::new(UNDOING, "other transactions held the records at every attempt"))
     }
 
     fn undoing(&self, new: &Record, old: Record) -> Result<[TransactWriteItem; 2], Failure> {
@@ -122,23 +122,23 @@ impl Store {
         Ok([TransactWriteItem::builder().delete(delete).build(), TransactWriteItem::builder().update(unmark).build()])
     }
 
-    /// Ends the token that `record` replaces, at the first use of `record`: one transaction over both. If the old one
-    /// is gone or was taken back before, or another call did it, only the note is removed.
+    /// Revokes the token that `record` replaces, at the first use of `record`, in one transaction over both. If the old
+    /// token was deleted or revoked before, or if another call has revoked it, only `replaces` is removed.
     ///
     /// # Errors
-    /// When the store fails; the caller does not admit then.
+    /// Returns a [`Failure`] if DynamoDB cannot be read or written. The caller must then not accept the token.
     pub async fn finish_rotation(&self, record: &Record, now: Timestamp, purge_at: Timestamp) -> Result<(), Failure> {
-        // A first use seldom comes alone, and DynamoDB cancels all but one of the transactions under way.
+        // First uses are often concurrent, and DynamoDB cancels all but one of the concurrent transactions.
         for wait in [20, 40, 80] {
             if self.end_replaced(record, now, purge_at).await? {
                 return Ok(());
             }
             pause(Duration::from_millis(wait)).await;
         }
-        Err(Failure::new(ENDING, "the transaction was cancelled while the old token lives"))
+        Err(Failure::new(ENDING, "other transactions held the records at every attempt"))
     }
 
-    /// One try of it. `false` if the transaction was cancelled while the old token lives.
+    /// Tries the transaction once. Returns `false` if it was cancelled and the old token is still live.
     async fn end_replaced(&self, record: &Record, now: Timestamp, purge_at: Timestamp) -> Result<bool, Failure> {
         let Some(old) = record.replaces else { return Ok(true) };
         let old = TokenId { user_id: record.id.user_id, hash: old };
@@ -175,7 +175,7 @@ impl Store {
         }
     }
 
-    /// Removes the note that a rotation is under way, if the old token is over in any way; `false` if it still lives.
+    /// Removes `replaces` from the record if the old token was revoked or deleted. Returns `false` if it is still live.
     async fn clear_replaces(&self, record: &Record) -> Result<bool, Failure> {
         let Some(hash) = record.replaces else { return Ok(true) };
         let old = self.record(&TokenId { user_id: record.id.user_id, hash }).await?;
@@ -188,7 +188,7 @@ impl Store {
             .condition_expression("attribute_exists(#user)")
             .expression_attribute_names("#user", item::USER_ID)
             .expression_attribute_names("#replaces", item::REPLACES);
-        // The condition is not met if another call was faster.
+        // The condition is not met if the record was deleted.
         if_met(ENDING, call.send().await).map(|_met| true)
     }
 }

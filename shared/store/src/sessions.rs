@@ -1,6 +1,6 @@
-//! Sessions of browsers: who signed in, under the digest of what the browser's cookie holds. They lie in their user's
-//! partition of the tokens, under sort keys that no token can have, so that prune finds them with the user's tokens and
-//! invalidates both alike. Their expiry is checked by the caller, not left to TTL.
+//! Browser sessions, keyed by the digest of the cookie's secret. They are in their user's partition of the table of
+//! tokens, under sort keys that no token can have, so that prune finds them with the user's tokens and invalidates
+//! both. The caller checks their expiry; it is not left to TTL.
 
 use std::time::Duration;
 
@@ -13,44 +13,45 @@ use crate::{
     sweep::Place,
 };
 
-/// Somebody who showed a password, as the user was then.
+/// A session of a user who logged in with a password.
 #[derive(Clone, Debug)]
 pub struct Session {
-    /// Who it was.
+    /// The user.
     pub user_id: UserId,
-    /// The user as the password was checked.
+    /// The user's fingerprint at log-in.
     pub fingerprint: Fingerprint,
-    /// What that is made of.
+    /// The attributes that the fingerprint covers.
     pub binding: Binding,
-    /// When it began.
+    /// The time of the log-in.
     pub started_at: Timestamp,
-    /// When it ends.
+    /// The expiry.
     pub expires_at: Timestamp,
 }
 
-/// What the sort keys of sessions and log-in flows begin with.
+/// The prefix of the sort keys of sessions and log-in flows.
 const SESSIONS: &str = "#session#";
 
-/// The kind of a browser's session.
+/// The kind of a browser session.
 const BROWSER: &str = "browser";
 
-/// How long before its end a session that was ended says that it expired: beyond what clocks differ by.
+/// How far in the past the expiry of a closed session is set: more than clocks can differ.
 const LONG_AGO: Duration = Duration::from_secs(24 * 60 * 60);
 
 const STARTED_AT: &str = "started_at";
 
 impl Session {
-    /// A session of this user, which any change of these attributes ends.
+    /// Creates a session of this user. A change of any attribute in `binding` invalidates it.
     pub fn of(user: &User, binding: Binding, started_at: Timestamp, expires_at: Timestamp) -> Self {
         Self { user_id: user.id, fingerprint: binding.fingerprint(user), binding, started_at, expires_at }
     }
 
-    /// Whether the user is the same as when the session began.
+    /// Whether this is the session's user, with the same fingerprint as at log-in.
     pub fn is_of(&self, user: &User) -> bool {
         user.id == self.user_id && self.binding.fingerprint(user) == self.fingerprint
     }
 
-    /// Whether a change of the user has invalidated this session for good, by the rule that holds for tokens.
+    /// Returns the reason if a change of the user has invalidated this session for good. The rule is the same as for
+    /// tokens.
     pub fn invalidated(&self, user: Option<&User>) -> Option<Reason> {
         lifecycle::changed_since(&self.fingerprint, &self.binding, user)
     }
@@ -81,36 +82,37 @@ impl Session {
 }
 
 impl Store {
-    /// Keeps a session under the digest of its secret, and says where.
+    /// Writes a session under the digest of its secret, and returns its position.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be written.
     pub async fn begin_session(&self, id: &Digest, session: &Session) -> Result<Place, Failure> {
-        self.put_new(session.to_item(BROWSER, id), "beginning the session").await?;
+        self.put_new(session.to_item(BROWSER, id), "starting the session").await?;
         Ok(place(&session.user_id, BROWSER, id))
     }
 
-    /// The session of this user with this digest, strongly read. Whether it is over, and whether its user is still the
-    /// same, the caller has to see.
+    /// Reads a session with strong consistency. The caller checks whether it has expired, and whether its user has
+    /// changed.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be read, or if the session is corrupt.
     pub async fn session(&self, user_id: &UserId, id: &Digest) -> Result<Option<Session>, Failure> {
         const DOING: &str = "reading the session";
         let item = self.get(place(user_id, BROWSER, id).key(), DOING).await?;
         item.as_ref().map(Session::from_item).transpose().map_err(|bad| Failure::new(DOING, bad))
     }
 
-    /// Ends a session: from then on it expired a day ago, so that it is over by every function's clock. It is not
-    /// deleted, because who may delete in a user's partition may delete the user's tokens. `false` if it was over.
+    /// Closes a session: sets its expiry to a day ago, so that it has expired by the clock of every function. It is not
+    /// deleted, because a permission to delete in a user's partition would include the user's tokens. Returns `false`
+    /// if the session had expired or does not exist.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be written.
     pub async fn end_session(&self, user_id: &UserId, id: &Digest, now: Timestamp) -> Result<bool, Failure> {
         self.end(&place(user_id, BROWSER, id), now).await
     }
 
-    /// Ends every session and every log-in flow of a user.
+    /// Closes every session and every log-in flow of a user.
     pub(crate) async fn end_sessions_of(&self, user_id: &UserId, now: Timestamp) -> Result<(), Failure> {
         for (place, _) in self.sessions_of(user_id).await? {
             self.end(&place, now).await?;
@@ -130,10 +132,11 @@ impl Store {
         if_met("ending the session", call.send().await)
     }
 
-    /// Ends the browser's session whose family this is, if it is one's. `false` if there is none, or if it was over.
+    /// Closes the browser session of this family. Returns `false` if the family is not a session's, or if the session
+    /// had expired.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be read or written.
     pub async fn end_session_of(&self, family: &TokenId, now: Timestamp) -> Result<bool, Failure> {
         let user_id = &family.user_id;
         let sessions = self.sessions_of(user_id).await?;
@@ -144,11 +147,11 @@ impl Store {
         }
     }
 
-    /// All sessions and log-in flows of a user that can be read, strongly read, each with its place. One that cannot be
-    /// read is not accepted.
+    /// Lists all sessions and log-in flows of a user with their positions. The read is strongly consistent. Unreadable
+    /// ones are omitted, because they are never accepted.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be read.
     pub async fn sessions_of(&self, user_id: &UserId) -> Result<Vec<(Place, Session)>, Failure> {
         const DOING: &str = "listing the user's sessions";
         let (mut all, mut after) = (Vec::new(), None);
@@ -161,33 +164,33 @@ impl Store {
                 .expression_attribute_values(":user", item::text(user_id.as_str()))
                 .expression_attribute_values(":sessions", item::text(SESSIONS))
                 .set_exclusive_start_key(after);
-            let answer = call.send().await.map_err(Failure::of(DOING))?;
-            let items = answer.items.unwrap_or_default();
+            let response = call.send().await.map_err(Failure::of(DOING))?;
+            let items = response.items.unwrap_or_default();
             all.extend(items.iter().filter_map(|item| Some((Place::of(item)?, Session::from_item(item).ok()?))));
-            after = answer.last_evaluated_key;
+            after = response.last_evaluated_key;
             if after.is_none() {
                 return Ok(all);
             }
         }
     }
 
-    /// Removes a session or a log-in flow that a change of its user has invalidated. Repeating it changes nothing.
+    /// Deletes a session or a log-in flow that a change of its user has invalidated. A repeated call changes nothing.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be written.
     pub async fn remove_session(&self, place: &Place) -> Result<(), Failure> {
         let call = self.client.delete_item().table_name(&self.tables.tokens).set_key(Some(place.key()));
-        call.send().await.map_err(Failure::of("removing the session"))?;
+        call.send().await.map_err(Failure::of("deleting the session"))?;
         Ok(())
     }
 }
 
-/// Whether this sort key is that of a session or a log-in flow.
+/// Whether this is the sort key of a session or a log-in flow.
 pub(crate) fn is_session(token: &str) -> bool {
     token.starts_with(SESSIONS)
 }
 
-/// The digest of the browser's session at this place, if there is one.
+/// The digest of the browser session at this position. `None` if the key is not that of a browser session.
 fn browser(place: &Place) -> Option<Digest> {
     let (_, token) = place.parts();
     let (kind, digest) = token.strip_prefix(SESSIONS)?.split_once('#')?;

@@ -1,4 +1,4 @@
-//! Invalidating and purging, for prune. Nothing here can make a record.
+//! Invalidates and purges tokens, for prune. Nothing here can create a record.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -20,34 +20,34 @@ use crate::{
     verify::pause,
 };
 
-/// A part of the table of tokens.
+/// A page of the table of tokens.
 #[derive(Debug)]
 pub struct Part {
-    /// What is in it.
+    /// The items of the page.
     pub entries: Vec<Entry>,
-    /// Where the next part begins, if there is one.
+    /// The position after which the next page starts, or `None` on the last page.
     pub next: Option<Place>,
 }
 
-/// A place in the table of tokens.
+/// A position in the table of tokens: the key of an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     user_id: String,
     token: String,
 }
 
-/// One item of the table of tokens.
+/// An item of the table of tokens.
 #[derive(Debug)]
 pub struct Entry {
-    /// Its key.
+    /// The key of the item.
     pub key: Place,
-    /// When it may go.
+    /// The time from which the item can be purged.
     pub purge_at: Option<Timestamp>,
-    /// What it is.
+    /// The kind of the item, with its contents.
     pub kind: Kind,
 }
 
-/// What an item of the table of tokens is.
+/// The kind of an item in the table of tokens.
 #[derive(Debug)]
 pub enum Kind {
     /// The record of a token.
@@ -58,73 +58,73 @@ pub enum Kind {
         hash: TokenHash,
         /// The owner.
         owner: UserId,
-        /// Whether it stays to say that a new token took the place of this one.
+        /// Whether a new token has replaced this one, and the pointer is kept only for its holder to learn that.
         is_replaced: bool,
     },
-    /// A session of a browser, or a log-in flow.
+    /// A browser session or a log-in flow.
     Session(Box<Session>),
-    /// What is good for nothing but its time, such as the mark of a form that was used.
+    /// An item that is only purged, such as the mark of a used form.
     Passing,
-    /// The marker that a user has a name.
+    /// The marker that a user has this name.
     Name {
         /// The normal form of the name.
         key: String,
         /// The user.
         owner: UserId,
     },
-    /// Something this version does not know. It goes when its time comes.
+    /// An item of a kind unknown to this version, or an unreadable one. It is only purged.
     Other,
 }
 
-/// A token that a change of its user has invalidated, as prune marks it.
+/// A token to mark as invalidated, because its user changed.
 #[derive(Clone, Copy, Debug)]
 pub struct Invalidation {
-    /// The token.
+    /// The token's public ID.
     pub id: TokenId,
-    /// The format of its text.
+    /// The format of the token's text.
     pub format: Format,
-    /// When it would have expired, if ever.
+    /// The expiry, or `None` for never.
     pub expires_at: Option<Timestamp>,
-    /// What became of the user.
+    /// The reason, which depends on the change.
     pub because: Reason,
 }
 
 impl Invalidation {
-    /// That of this record.
+    /// The invalidation of a record.
     pub const fn of(record: &Record, because: Reason) -> Self {
         Self { id: record.id, format: record.format, expires_at: record.expires_at, because }
     }
 
-    /// That of a record from the index of live ones.
+    /// The invalidation of a record from the index of live tokens.
     pub const fn of_live(record: &LiveRecord, because: Reason) -> Self {
         Self { id: record.id, format: record.format, expires_at: Some(record.live_until), because }
     }
 }
 
-/// How long it waits before a write to a busy partition is tried again; twice as long every time.
+/// The first wait before a write to a busy partition is repeated. It doubles each time.
 const BUSY_WAIT: Duration = Duration::from_millis(50);
 
-/// The longest such wait.
+/// The maximum wait for a busy partition.
 const MAX_BUSY_WAIT: Duration = Duration::from_millis(1_600);
 
-/// The key of the item that remembers where a sweep stopped. It stands beside the counters of log-ins, because prune
-/// must not be able to make an item among the tokens.
+/// The key of the item that holds the position at which a sweep stopped. It is in the table of attempts, because prune
+/// is not permitted to create items among the tokens.
 const SWEEP: &str = "sweep#tokens";
 
-/// How long it waits before keys that were left unprocessed are asked for again; twice as long every time.
+/// The first wait before unprocessed keys are read again. It doubles each time.
 const UNPROCESSED_WAIT: Duration = Duration::from_millis(20);
 
-/// When it would have to wait longer than this, it fails, and the next sweep goes on.
+/// The maximum wait for unprocessed keys. Beyond it the sweep fails, and the next one continues.
 const MAX_UNPROCESSED_WAIT: Duration = Duration::from_secs(2);
 
 const DOING: &str = "sweeping the tokens";
 
 impl Store {
-    /// Revokes a token because its user changed. Repeating it changes nothing. Where the user's partition takes no more
-    /// writes, it waits for up to three seconds.
+    /// Revokes a token because its user changed. A repeated call changes nothing. If the user's partition is throttled,
+    /// the call is repeated for up to three seconds.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be written.
     pub async fn invalidate(
         &self,
         change: &Invalidation,
@@ -143,37 +143,37 @@ impl Store {
         }
     }
 
-    /// The next part of the table of tokens.
+    /// Reads the next page of the table of tokens.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be read.
     pub async fn part(&self, after: Option<&Place>) -> Result<Part, Failure> {
         let call = self.client.scan().table_name(&self.tables.tokens).consistent_read(true);
         let call = call.set_exclusive_start_key(after.map(Place::key));
-        let answer = call.send().await.map_err(Failure::of(DOING))?;
-        let entries = answer.items.unwrap_or_default().into_iter().filter_map(|item| entry(&item)).collect();
-        Ok(Part { entries, next: answer.last_evaluated_key.as_ref().and_then(Place::of) })
+        let response = call.send().await.map_err(Failure::of(DOING))?;
+        let entries = response.items.unwrap_or_default().into_iter().filter_map(|item| entry(&item)).collect();
+        Ok(Part { entries, next: response.last_evaluated_key.as_ref().and_then(Place::of) })
     }
 
-    /// Purges an item whose time has come. `false` if it has not, after all.
+    /// Deletes an item whose `purge_at` has passed. Returns `false` if it has not passed.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be written.
     pub async fn purge(&self, key: &Place, now: Timestamp) -> Result<bool, Failure> {
         let call = self.client.delete_item().table_name(&self.tables.tokens).set_key(Some(key.key()));
         let call = call.condition_expression("#purge <= :now").expression_attribute_names("#purge", PURGE_AT);
         if_met(DOING, call.expression_attribute_values(":now", item::number(now)).send().await)
     }
 
-    /// Removes a pointer whose token is no longer its owner's. `false` if it is, or if that cannot be told because the
-    /// record cannot be read.
+    /// Deletes a pointer whose token is no longer the developer token of its owner. Returns `false` if it still is, or
+    /// if the record is unreadable.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be read or written.
     pub async fn drop_stale_pointer(&self, hash: &TokenHash, owner: &UserId) -> Result<bool, Failure> {
         let key = item::record_key(&TokenId { user_id: *owner, hash: *hash }, Format::Developer);
         let record = self.get(key, DOING).await?;
-        let other = |record| item::required::<TokenHash>(&record, item::TOKEN_HASH).is_ok_and(|its| its != *hash);
+        let other = |record| item::required::<TokenHash>(&record, item::TOKEN_HASH).is_ok_and(|known| known != *hash);
         if !record.is_none_or(other) {
             return Ok(false);
         }
@@ -182,33 +182,33 @@ impl Store {
         if_met(DOING, call.expression_attribute_values(":owner", item::text(owner.as_str())).send().await)
     }
 
-    /// These users, strongly read; whoever is missing from the answer is gone. `None` for one who is there and cannot
-    /// be read, which must not stop the sweep of the others.
+    /// Reads these users with strong consistency. A user who does not exist is missing from the result. A user whose
+    /// item is unreadable is `None`, so that the sweep of the others continues.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be read.
     pub async fn users(&self, ids: &[UserId]) -> Result<BTreeMap<UserId, Option<User>>, Failure> {
         let mut users = BTreeMap::new();
-        // BatchGetItem takes 100 keys.
-        for some in ids.chunks(100) {
-            let keys = some.iter().map(item::user_key).collect();
+        // BatchGetItem takes at most 100 keys.
+        for chunk in ids.chunks(100) {
+            let keys = chunk.iter().map(item::user_key).collect();
             let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
             let keys = keys.map_err(|bad| Failure::new(DOING, bad))?;
-            let mut asked = HashMap::from([(self.tables.users.clone(), keys)]);
+            let mut request = HashMap::from([(self.tables.users.clone(), keys)]);
             let mut wait = UNPROCESSED_WAIT;
             loop {
-                let call = self.client.batch_get_item().set_request_items(Some(asked));
-                let answer = call.send().await.map_err(Failure::of(DOING))?;
-                for item in answer.responses.unwrap_or_default().into_values().flatten() {
+                let call = self.client.batch_get_item().set_request_items(Some(request));
+                let response = call.send().await.map_err(Failure::of(DOING))?;
+                for item in response.responses.unwrap_or_default().into_values().flatten() {
                     let id = item::required(&item, item::USER_ID).map_err(|bad| Failure::new(DOING, bad))?;
                     users.insert(id, item::to_user(item).ok());
                 }
-                asked = answer.unprocessed_keys.unwrap_or_default();
-                if asked.is_empty() {
+                request = response.unprocessed_keys.unwrap_or_default();
+                if request.is_empty() {
                     break;
                 }
                 if wait > MAX_UNPROCESSED_WAIT {
-                    return Err(Failure::new(DOING, "keys were left unprocessed again and again"));
+                    return Err(Failure::new(DOING, "DynamoDB left keys unprocessed at every attempt"));
                 }
                 pause(wait).await;
                 wait = wait.saturating_mul(2);
@@ -217,21 +217,21 @@ impl Store {
         Ok(users)
     }
 
-    /// Where the last sweep stopped, if it did not come to the end.
+    /// The position at which the last sweep stopped, or `None` if it was complete.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be read.
     pub async fn sweep_place(&self) -> Result<Option<Place>, Failure> {
         let call = self.client.get_item().table_name(&self.tables.attempts).set_key(Some(item::attempt_key(SWEEP)));
-        let answer = call.consistent_read(true).send().await.map_err(Failure::of(DOING))?;
-        Ok(answer.item.as_ref().and_then(Place::of))
+        let response = call.consistent_read(true).send().await.map_err(Failure::of(DOING))?;
+        Ok(response.item.as_ref().and_then(Place::of))
     }
 
-    /// Remembers where a sweep stopped, or that it came to the end.
+    /// Saves the position at which a sweep stopped, or deletes it after a complete sweep.
     ///
     /// # Errors
-    /// When the store fails.
-    pub async fn remember_sweep(&self, stopped: Option<&Place>) -> Result<(), Failure> {
+    /// Returns a [`Failure`] if DynamoDB cannot be written.
+    pub async fn save_sweep_place(&self, stopped: Option<&Place>) -> Result<(), Failure> {
         let Some(place) = stopped else {
             let call =
                 self.client.delete_item().table_name(&self.tables.attempts).set_key(Some(item::attempt_key(SWEEP)));
@@ -251,7 +251,7 @@ impl Store {
 }
 
 impl Place {
-    /// The place of this item.
+    /// The key of this item, or `None` if it has no valid one.
     pub(crate) fn of(item: &Item) -> Option<Self> {
         let part = |name| item::required(item, name).ok();
         Some(Self { user_id: part(item::USER_ID)?, token: part(item::TOKEN)? })
@@ -270,7 +270,7 @@ impl Place {
     }
 }
 
-/// One unreadable item must not stop the sweep of the others, so it is an entry without a meaning.
+/// Classifies an item. An unreadable one is [`Kind::Other`], so that the sweep of the others continues.
 fn entry(item: &Item) -> Option<Entry> {
     let key = Place::of(item)?;
     let purge_at = item::instant(item, PURGE_AT).ok().flatten();
@@ -285,7 +285,7 @@ fn entry(item: &Item) -> Option<Entry> {
             item::required(item, item::OWNER).map_or(Kind::Other, |owner| Kind::Name { key: name.to_owned(), owner })
         }
         Some((marks::CHANGES, _)) => Kind::Passing,
-        // A session or a flow, which ends by itself.
+        // Every other kind expires on its own.
         Some(_) => Kind::Other,
         None if sessions::is_session(&key.token) => {
             Session::from_item(item).map_or(Kind::Other, |session| Kind::Session(Box::new(session)))

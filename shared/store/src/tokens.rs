@@ -1,4 +1,5 @@
-//! Making and taking back records. A user's tokens are one partition, so every look at them is strong.
+//! Creates, reads and revokes records. A user's tokens are in one partition, so every read of them is strongly
+//! consistent.
 
 use aws_sdk_dynamodb::{
     operation::{put_item::PutItemError, update_item::builders::UpdateItemFluentBuilder},
@@ -16,36 +17,38 @@ use crate::{
     verify::pause,
 };
 
-/// What became of a record that was to be marked.
+/// The outcome of revoking, enabling or disabling a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Marked {
-    /// It was marked.
+    /// The record was changed.
     Now,
-    /// It was marked before; nothing changed.
+    /// The record was revoked before; nothing changed.
     Before,
-    /// There is no such record.
+    /// The record does not exist.
     Unknown,
 }
 
-/// How often a token's use is noted.
+/// The minimum interval between two records of a token's use.
 const USE_RESOLUTION: std::time::Duration = std::time::Duration::from_secs(3600);
 
 const WITHDRAWING: &str = "withdrawing the record";
 
 impl Store {
-    /// Writes a new record. It is there before its text is shown.
+    /// Writes a new record. Call it before the token's text is shown.
     ///
     /// # Errors
-    /// When the store fails, or the key is taken, which sixteen random bytes are never.
+    /// Returns a [`Failure`] if DynamoDB cannot be written, or if the key is taken, which does not happen with sixteen
+    /// random bytes.
     pub async fn insert(&self, record: &Record) -> Result<(), Failure> {
         self.put_new(item::from_record(record), "writing the record").await
     }
 
-    /// Undoes the creation or the rotation of a token whose text was not delivered: deletes its record, and lets the
-    /// token that it was to replace go on.
+    /// Undoes the creation or the rotation of a token whose text was not delivered: deletes its record, and restores
+    /// the token that it would have replaced.
     ///
     /// # Errors
-    /// When the store fails. The record then stays until it is purged, and nobody holds its text.
+    /// Returns a [`Failure`] if DynamoDB cannot be read or written. The record then remains until it is purged, but no
+    /// one has its text.
     pub async fn withdraw(&self, record: &Record) -> Result<(), Failure> {
         match record.replaces {
             Some(old) => self.undo_rotation(record, old).await,
@@ -56,14 +59,14 @@ impl Store {
     pub(crate) async fn delete_undelivered(&self, record: &Record) -> Result<(), Failure> {
         let call = self.client.delete_item().table_name(&self.tables.tokens);
         let call = call.set_key(Some(item::record_key(&record.id, record.format)));
-        // The key of a developer record does not say which token it is.
+        // The key of a developer record does not contain the token's hash.
         let (attribute, value) = match record.format {
             Format::Developer => (item::TOKEN_HASH, item::text(&*record.id.hash.text())),
             Format::Signed | Format::Jwt => (item::KEY_ID, item::text(&record.key_id)),
         };
-        let call = call.condition_expression("#it = :it").expression_attribute_names("#it", attribute);
-        let call = call.expression_attribute_values(":it", value);
-        // The condition is not met if the record went before, or another developer token took its place.
+        let call = call.condition_expression("#known = :known").expression_attribute_names("#known", attribute);
+        let call = call.expression_attribute_values(":known", value);
+        // The condition is not met if the record was deleted, or if another developer token has replaced it.
         if_met(WITHDRAWING, call.send().await)?;
         if record.format == Format::Developer {
             self.delete_existing(item::pointer_key(&record.id.hash), WITHDRAWING).await?;
@@ -71,10 +74,10 @@ impl Store {
         Ok(())
     }
 
-    /// Marks a token as taken back, whatever its format.
+    /// Revokes a token of any format.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be written.
     pub async fn revoke(
         &self,
         id: &TokenId,
@@ -87,10 +90,10 @@ impl Store {
         }
     }
 
-    /// Marks a token of this format as taken back: one write.
+    /// Revokes a token of this format in one write.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be written.
     pub async fn revoke_one(
         &self,
         id: &TokenId,
@@ -114,10 +117,10 @@ impl Store {
         self.mark(call, &id.hash, format, Some(revocation)).await
     }
 
-    /// Switches a token off, or on again.
+    /// Disables a token at this time, or enables it again.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be written.
     pub async fn set_disabled(&self, record: &Record, disabled_at: Option<Timestamp>) -> Result<Marked, Failure> {
         let mut call = self.update(item::record_key(&record.id, record.format));
         call = match disabled_at {
@@ -128,10 +131,10 @@ impl Store {
         self.mark(call, &record.id.hash, record.format, None).await
     }
 
-    /// The record of this name, whatever its format.
+    /// Reads the record with this ID, of any format.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be read, or if the record is corrupt.
     pub async fn record(&self, id: &TokenId) -> Result<Option<Record>, Failure> {
         for format in [Format::Signed, Format::Developer] {
             let key = item::record_key(id, format);
@@ -142,11 +145,11 @@ impl Store {
         Ok(None)
     }
 
-    /// Notes that a token was used, at most once an hour. `false` if it was noted within the hour, be it by an attempt
-    /// of this call whose answer was lost.
+    /// Records the use of a token, at most once an hour. Returns `false` if a use was recorded within the last hour,
+    /// which includes an earlier attempt of this call whose response was lost.
     ///
     /// # Errors
-    /// When the store fails; the caller ignores it.
+    /// Returns a [`Failure`] if DynamoDB cannot be written. The caller ignores it.
     pub async fn record_last_used(&self, record: &Record, now: Timestamp) -> Result<bool, Failure> {
         if record.last_used_at.is_some_and(|last| !last.after(USE_RESOLUTION).has_passed(now)) {
             return Ok(false);
@@ -159,11 +162,11 @@ impl Store {
             .expression_attribute_names("#used", item::LAST_USED_AT)
             .expression_attribute_values(":now", item::number(now))
             .expression_attribute_values(":hour_ago", item::number(now.before(USE_RESOLUTION)));
-        if_met("noting the use", call.send().await)
+        if_met("recording the use", call.send().await)
     }
 
-    /// Writes an item that must not be there. If the very same is there, an attempt of this call wrote it, and its
-    /// answer was lost.
+    /// Writes an item that must not exist. If the same item exists, an earlier attempt of this call wrote it, and its
+    /// response was lost.
     pub(crate) async fn put_new(&self, item: Item, doing: &'static str) -> Result<(), Failure> {
         let call = self.client.put_item().table_name(&self.tables.tokens).set_item(Some(item.clone()));
         let call = call
@@ -173,7 +176,7 @@ impl Store {
         let Err(error) = call.send().await else { return Ok(()) };
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(failed))
-                if failed.item().is_some_and(|there| item::is_same(there, &item)) =>
+                if failed.item().is_some_and(|found| item::is_same(found, &item)) =>
             {
                 Ok(())
             }
@@ -181,14 +184,15 @@ impl Store {
         }
     }
 
-    /// An item, strongly read.
+    /// Reads an item with strong consistency.
     pub(crate) async fn get(&self, key: Item, doing: &'static str) -> Result<Option<Item>, Failure> {
         let call = self.client.get_item().table_name(&self.tables.tokens).set_key(Some(key)).consistent_read(true);
         Ok(call.send().await.map_err(Failure::of(doing))?.item)
     }
 
-    /// Deletes an item. `false` if it was not there. Of several calls at once, one deletes it: a transaction, which
-    /// DynamoDB makes once, however often its answer is lost.
+    /// Deletes an item. Returns `false` if it does not exist. Of several concurrent calls exactly one returns `true`:
+    /// the deletion is a transaction, which DynamoDB executes once, even if its response is lost and the call is
+    /// repeated.
     pub(crate) async fn delete_existing(&self, key: Item, doing: &'static str) -> Result<bool, Failure> {
         let delete = Delete::builder().table_name(&self.tables.tokens).set_key(Some(key));
         let delete =
@@ -201,12 +205,12 @@ impl Store {
             };
             match reasons(&error) {
                 Some(reasons) if unmet(reasons, 0).is_some() => return Ok(false),
-                // Another call is deleting it.
+                // Another call is deleting the item.
                 Some(_) => pause(WAIT.saturating_mul(tries)).await,
                 None => return Err(Failure::of(doing)(error)),
             }
         }
-        Err(Failure::new(doing, "other transactions held it again and again"))
+        Err(Failure::new(doing, "other transactions held the item at every attempt"))
     }
 
     pub(crate) async fn item(&self, key: Item) -> Result<Option<Record>, Failure> {
@@ -219,8 +223,8 @@ impl Store {
         self.client.update_item().table_name(&self.tables.tokens).set_key(Some(key))
     }
 
-    /// Sends an update that must find its record, not revoked. If `revocation` is there already and the call was
-    /// attempted more than once, an attempt of this call wrote it, and its answer was lost.
+    /// Sends an update of a record that must exist and must not be revoked. If the record already has this `revocation`
+    /// and the call was attempted more than once, an earlier attempt wrote it, and its response was lost.
     async fn mark(
         &self,
         call: UpdateItemFluentBuilder,
@@ -232,7 +236,7 @@ impl Store {
             .expression_attribute_names("#revoked", item::REVOKED_AT)
             .expression_attribute_names("#user", item::USER_ID);
         let mut whole = "attribute_exists(#user) AND attribute_not_exists(#revoked)".to_owned();
-        // Every user has one developer record, so the key does not say which token it is.
+        // The key of a developer record does not contain the token's hash.
         if format == Format::Developer {
             whole.push_str(" AND #hash = :hash");
             call = call

@@ -1,4 +1,5 @@
-//! From the text of a token to a decision: open (no read), one strongly consistent read, admit.
+//! Decides about the text of a token: verifies the text without a read, reads the record and the user with strong
+//! consistency, and admits or rejects.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -14,55 +15,56 @@ use crate::{
     marks::{self, ChangeMarks, Marked},
 };
 
-/// A token that was rejected, and its public name where the text gave it away.
+/// A rejected token, with its public ID if its signature was good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rejected {
-    /// Why.
+    /// The rejection reason.
     pub reason: Reason,
-    /// Which token, if its signature was good.
+    /// The token's public ID, if its signature was good and its user is known.
     pub token_id: Option<TokenId>,
-    /// What of the user changed, if that is why and the record can tell.
+    /// The kinds of the user's attributes that changed, if that is the reason and the record has digests.
     pub changed: Changed,
 }
 
 impl Rejected {
-    /// A rejection for this reason, of this token.
+    /// Creates the rejection of a token.
     pub fn new(rejection: impl Into<Rejection>, token_id: Option<TokenId>) -> Self {
         let Rejection { reason, changed } = rejection.into();
         Self { reason, token_id, changed }
     }
 }
 
-/// What one read found of a token and its user.
+/// The result of one read of a token and its user.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// The record, if there is one.
+    /// The token's record.
     pub record: Option<Record>,
-    /// The user, if there is one.
+    /// The token's user.
     pub user: Option<User>,
-    /// The token itself, if it is a developer token and a new one took its place.
+    /// The token's public ID, if it is a developer token that a new one has replaced.
     pub replaced: Option<TokenId>,
-    /// The marks of the user's changes, if they were asked for.
+    /// The marks of the user's changes, if the read includes them.
     pub marks: ChangeMarks,
 }
 
-/// What is read for a verification.
+/// The items that a verification reads.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reading {
     RecordAndUser,
     MarkToo,
 }
 
-/// The limit of all reads of one verification together: an authorizer has answered or failed within three seconds.
+/// The time limit of all reads of one verification. An authorizer responds or fails within three seconds.
 pub const READ_LIMIT: Duration = Duration::from_millis(2_800);
 
 const DOING: &str = "reading the record and the user";
 
 impl Store {
-    /// Whether this text lets its holder in, now. Refusals of the text alone read nothing.
+    /// Verifies a token. A text that is malformed, forged or expired is rejected without a read.
     ///
     /// # Errors
-    /// When the store does not answer in [`READ_LIMIT`], or holds something it must not. That is never a yes.
+    /// Returns a [`Failure`] if DynamoDB does not respond within [`READ_LIMIT`], or if an item is corrupt. Treat it as
+    /// a rejection.
     pub async fn verify(
         &self,
         keyring: &Keyring,
@@ -74,10 +76,10 @@ impl Store {
         Ok(checked.map(|marked| marked.value))
     }
 
-    /// The same for a token that asks for another one: with the marks of its user's changes, from the same read.
+    /// Verifies a token that is about to issue another one. Reads the marks of its user's changes with it.
     ///
     /// # Errors
-    /// As [`Store::verify`].
+    /// As for [`Store::verify`].
     pub async fn verify_to_issue(
         &self,
         keyring: &Keyring,
@@ -88,12 +90,12 @@ impl Store {
         self.check(keyring, issuer, text, now, Reading::MarkToo).await
     }
 
-    /// What there is now of a token that was admitted a moment ago: its record, its user and the user's marks in one
-    /// strong read. The record may be that of a developer token that has taken its place.
+    /// Reads an admitted token again: its record, its user and the user's marks, in one strongly consistent read. For a
+    /// developer token, the record can be that of its replacement.
     ///
     /// # Errors
-    /// When the store does not answer in [`READ_LIMIT`], or holds something it must not.
-    pub async fn read_again(&self, record: &Record) -> Result<Found, Failure> {
+    /// Returns a [`Failure`] if DynamoDB does not respond within [`READ_LIMIT`], or if an item is corrupt.
+    pub async fn reread(&self, record: &Record) -> Result<Found, Failure> {
         let Record { id, format, .. } = record;
         within_limit(self.read_all(item::record_key(id, *format), id.user_id, Reading::MarkToo)).await
     }
@@ -121,10 +123,10 @@ impl Store {
         Ok(admitted.map(|value| Marked { value, marks }).map_err(|rejection| Rejected::new(rejection, token_id)))
     }
 
-    /// The public name of a claimed token. A developer token's text does not say whose it is: its pointer does.
+    /// The public ID of a verified claim. The text of a developer token does not name its user, so its pointer is read.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be read.
     pub async fn id_of(&self, claim: &Claim) -> Result<Option<TokenId>, Failure> {
         let user_id = match claim.user_id {
             Some(user_id) => Some(user_id),
@@ -152,16 +154,16 @@ impl Store {
     async fn read_all(&self, record_key: Item, user_id: UserId, reading: Reading) -> Result<Found, Failure> {
         let mut found = Found::default();
         let mark_key = (reading == Reading::MarkToo).then(|| marks::mark_key(user_id.as_str()));
-        let mut asked = HashMap::from([
+        let mut request = HashMap::from([
             (self.tables.tokens.clone(), strong([record_key].into_iter().chain(mark_key))?),
             (self.tables.users.clone(), strong([item::user_key(&user_id)])?),
         ]);
-        // DynamoDB may leave keys unprocessed under load; the caller's limit ends the loop.
+        // Under load DynamoDB can leave keys unprocessed. The caller's time limit ends the loop.
         let mut wait = Duration::from_millis(10);
         loop {
-            let call = self.client.batch_get_item().set_request_items(Some(asked));
-            let answer = call.send().await.map_err(Failure::of(DOING))?;
-            for (table, items) in answer.responses.unwrap_or_default() {
+            let call = self.client.batch_get_item().set_request_items(Some(request));
+            let response = call.send().await.map_err(Failure::of(DOING))?;
+            for (table, items) in response.responses.unwrap_or_default() {
                 for item in items {
                     if table != self.tables.tokens {
                         found.user = Some(item::to_user(item).map_err(|bad| Failure::new(DOING, bad))?);
@@ -172,8 +174,8 @@ impl Store {
                     }
                 }
             }
-            asked = answer.unprocessed_keys.unwrap_or_default();
-            if asked.is_empty() {
+            request = response.unprocessed_keys.unwrap_or_default();
+            if request.is_empty() {
                 return Ok(found);
             }
             pause(wait).await;
@@ -191,11 +193,11 @@ fn strong(keys: impl IntoIterator<Item = Item>) -> Result<KeysAndAttributes, Fai
 async fn within_limit(reading: impl Future<Output = Result<Found, Failure>>) -> Result<Found, Failure> {
     match tokio::time::timeout(READ_LIMIT, reading).await {
         Ok(found) => found,
-        Err(_elapsed) => Err(Failure::new(DOING, "the time limit was reached")),
+        Err(_elapsed) => Err(Failure::new(DOING, "it took longer than the time limit")),
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "unprocessed keys are asked for again after a pause, as AWS advises")]
+#[expect(clippy::disallowed_methods, reason = "AWS advises a wait before unprocessed keys are read again")]
 pub(crate) async fn pause(wait: Duration) {
     tokio::time::sleep(wait).await;
 }

@@ -57,12 +57,12 @@ const MASK: u8 = 2;
 const SEARCH: u8 = 3;
 
 /// Encrypts a position in a list. The cursor is base64url. Returns `None` if no key signs yet.
-pub fn sign(keyring: &Keyring, list: &List, position: Position, now: Timestamp) -> Option<String> {
+pub fn encrypt_list(keyring: &Keyring, list: &List, position: Position, now: Timestamp) -> Option<String> {
     encrypt(keyring, &list.context(), &place(position), now)
 }
 
 /// Decrypts a cursor of this list, with any key of the keyring. Returns `None` if the cursor is invalid.
-pub fn open(keyring: &Keyring, list: &List, cursor: &str) -> Option<Position> {
+pub fn decrypt_list(keyring: &Keyring, list: &List, cursor: &str) -> Option<Position> {
     let place = decrypt(keyring, &list.context(), cursor)?;
     position(place.as_slice().try_into().ok()?)
 }
@@ -73,7 +73,7 @@ pub fn encrypt_search(keyring: &Keyring, search: &Search, place: &str, now: Time
 }
 
 /// Decrypts a cursor of this search, with any key of the keyring. Returns `None` if the cursor is invalid.
-pub fn open_search(keyring: &Keyring, search: &Search, cursor: &str) -> Option<String> {
+pub fn decrypt_search(keyring: &Keyring, search: &Search, cursor: &str) -> Option<String> {
     String::from_utf8(decrypt(keyring, &search.context(), cursor)?).ok()
 }
 
@@ -184,12 +184,12 @@ mod tests {
         let keyring = Keyring::parse(KEYRING).unwrap();
         let list = list("1", "1");
         for position in positions() {
-            let cursor = sign(&keyring, &list, position, NOW).unwrap();
-            assert_eq!(open(&keyring, &list, &cursor), Some(position));
+            let cursor = encrypt_list(&keyring, &list, position, NOW).unwrap();
+            assert_eq!(decrypt_list(&keyring, &list, &cursor), Some(position));
             assert_eq!(cursor.len(), 44);
             assert!(!cursor.contains("AAAAAA") && !cursor.contains("BBBBBB"));
             // A key that no longer signs still decrypts.
-            assert_eq!(open(&Keyring::parse(BOTH).unwrap(), &list, &cursor), Some(position));
+            assert_eq!(decrypt_list(&Keyring::parse(BOTH).unwrap(), &list, &cursor), Some(position));
         }
     }
 
@@ -198,16 +198,16 @@ mod tests {
         let keyring = Keyring::parse(KEYRING).unwrap();
         let own = list("1", "1");
         for position in positions() {
-            let cursor = sign(&keyring, &own, position, NOW).unwrap();
+            let cursor = encrypt_list(&keyring, &own, position, NOW).unwrap();
             for other in [list("2", "1"), list("1", "2"), list("11", "1"), list("2", "2")] {
-                assert_eq!(open(&keyring, &other, &cursor), None, "{other:?}");
+                assert_eq!(decrypt_list(&keyring, &other, &cursor), None, "{other:?}");
             }
-            assert_eq!(open(&Keyring::parse(OTHER).unwrap(), &own, &cursor), None);
+            assert_eq!(decrypt_list(&Keyring::parse(OTHER).unwrap(), &own, &cursor), None);
             let bytes = Base64UrlUnpadded::decode_vec(&cursor).unwrap();
             for bit in 0..bytes.len() * 8 {
                 let mut changed = bytes.clone();
                 changed[bit / 8] ^= 1 << (bit % 8);
-                assert_eq!(open(&keyring, &own, &Base64UrlUnpadded::encode_string(&changed)), None, "{bit}");
+                assert_eq!(decrypt_list(&keyring, &own, &Base64UrlUnpadded::encode_string(&changed)), None, "{bit}");
             }
         }
     }
@@ -216,9 +216,9 @@ mod tests {
     fn a_malformed_cursor_is_rejected() {
         let keyring = Keyring::parse(KEYRING).unwrap();
         let own = list("1", "1");
-        let cursor = sign(&keyring, &own, Position::Developer, NOW).unwrap();
+        let cursor = encrypt_list(&keyring, &own, Position::Developer, NOW).unwrap();
         for text in ["", "a", "AAAA", "\u{e9}", " ", &cursor[..43], &format!("{cursor}A"), &format!("{cursor}=")] {
-            assert_eq!(open(&keyring, &own, text), None, "{text}");
+            assert_eq!(decrypt_list(&keyring, &own, text), None, "{text}");
         }
     }
 
@@ -230,7 +230,7 @@ mod tests {
         let own = search("2", "1.AAAAAAAAAAAAAAAAAAAAAA");
         for place in ["", "1", "1.AAAAAAAAAAAAAAAAAAAAAA~~1~1\nBBBBBBBBBBBBBBBBBBBBBA", &"x".repeat(1_000)] {
             let cursor = encrypt_search(&keyring, &own, place, NOW).unwrap();
-            assert_eq!(open_search(&keyring, &own, &cursor).as_deref(), Some(place));
+            assert_eq!(decrypt_search(&keyring, &own, &cursor).as_deref(), Some(place));
             assert!(cursor.len() <= MAX_LENGTH && !cursor.contains("AAAAAA") && !cursor.contains("eHh4"), "{cursor}");
             for other in [
                 search("3", "1.AAAAAAAAAAAAAAAAAAAAAA"),
@@ -238,19 +238,19 @@ mod tests {
                 search("2", "11.AAAAAAAAAAAAAAAAAAAAAA"),
                 search("21", "1.AAAAAAAAAAAAAAAAAAAAAA"),
             ] {
-                assert_eq!(open_search(&keyring, &other, &cursor), None, "{other:?}");
+                assert_eq!(decrypt_search(&keyring, &other, &cursor), None, "{other:?}");
             }
-            assert_eq!(open_search(&Keyring::parse(OTHER).unwrap(), &own, &cursor), None);
-            assert_eq!(open(&keyring, &list("2", "1"), &cursor), None, "a cursor of a list");
+            assert_eq!(decrypt_search(&Keyring::parse(OTHER).unwrap(), &own, &cursor), None);
+            assert_eq!(decrypt_list(&keyring, &list("2", "1"), &cursor), None, "a cursor of a list");
             let bytes = Base64UrlUnpadded::decode_vec(&cursor).unwrap();
             for bit in 0..bytes.len() * 8 {
                 let mut changed = bytes.clone();
                 changed[bit / 8] ^= 1 << (bit % 8);
-                assert_eq!(open_search(&keyring, &own, &Base64UrlUnpadded::encode_string(&changed)), None, "{bit}");
+                assert_eq!(decrypt_search(&keyring, &own, &Base64UrlUnpadded::encode_string(&changed)), None, "{bit}");
             }
         }
-        assert_eq!(open_search(&keyring, &own, &"A".repeat(MAX_LENGTH + 4)), None);
-        let of_list = sign(&keyring, &list("2", "1"), Position::Developer, NOW).unwrap();
-        assert_eq!(open_search(&keyring, &own, &of_list), None, "a cursor of a list");
+        assert_eq!(decrypt_search(&keyring, &own, &"A".repeat(MAX_LENGTH + 4)), None);
+        let of_list = encrypt_list(&keyring, &list("2", "1"), Position::Developer, NOW).unwrap();
+        assert_eq!(decrypt_search(&keyring, &own, &of_list), None, "a cursor of a list");
     }
 }

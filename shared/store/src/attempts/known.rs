@@ -1,4 +1,4 @@
-//! The networks that have logged in for a name lately.
+//! The networks that have recently logged in to a name.
 
 use login::rate_limit;
 use token::Timestamp;
@@ -9,12 +9,12 @@ use crate::{
     item::{self, PURGE_AT},
 };
 
-/// The marker of a network that has logged in for a name.
+/// The marker of a network that has logged in to a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
-    /// What it is bound to ([`rate_limit::proof`]).
+    /// The value that the marker is bound to; see [`rate_limit::proof`].
     pub proof: String,
-    /// When it was written.
+    /// The time at which the marker was written.
     pub noted_at: Timestamp,
 }
 
@@ -22,15 +22,15 @@ const PROOF: &str = "proof";
 const NOTED_AT: &str = "noted_at";
 
 impl Store {
-    /// The marker of this key, if it has not expired.
+    /// Reads the marker with this key. Returns `None` if it is missing, expired or unreadable.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be read.
     pub async fn known_network(&self, key: &str, now: Timestamp) -> Result<Option<Known>, Failure> {
         const DOING: &str = "reading a known network";
         let call = self.client.get_item().table_name(&self.tables.attempts).set_key(Some(item::attempt_key(key)));
-        let answer = call.consistent_read(true).send().await.map_err(Failure::of(DOING))?;
-        let Some(item) = answer.item else {
+        let response = call.consistent_read(true).send().await.map_err(Failure::of(DOING))?;
+        let Some(item) = response.item else {
             return Ok(None);
         };
         let read = || -> Result<_, Corrupt> {
@@ -38,14 +38,14 @@ impl Store {
             let noted_at = item::instant(&item, NOTED_AT)?.ok_or(Corrupt(NOTED_AT))?;
             Ok((purge_at, Known { proof: item::required(&item, PROOF)?, noted_at }))
         };
-        // One that cannot be read makes no network known.
+        // An unreadable marker makes no network known.
         Ok(read().ok().filter(|(purge_at, _)| !purge_at.has_passed(now)).map(|(_, known)| known))
     }
 
-    /// Notes that a network has logged in.
+    /// Writes the marker of a network that has logged in.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be written.
     pub async fn record_network(&self, key: &str, proof: &str, now: Timestamp) -> Result<(), Failure> {
         let names = vec![("#proof", PROOF), ("#noted", NOTED_AT), ("#purge", PURGE_AT)];
         let values = vec![

@@ -1,4 +1,4 @@
-//! The pair of a name and a source: failures in a row, and the attempts that are being checked now.
+//! The pair of a name and a source: failures in a row, and current reservations.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use login::rate_limit;
@@ -14,38 +14,39 @@ use crate::{
 const FAILURES: &str = "failures";
 const FAILED_AT: &str = "failed_at";
 
-/// How often a pair is tried again after what is over was cleared away.
+/// The maximum number of attempts to reserve, each after a removal of expired data.
 const TRIES: u32 = 4;
 
 impl Store {
-    /// Reserves a check of a password for this pair.
+    /// Takes a reservation of a pair.
     ///
     /// # Errors
-    /// When the store fails; the caller rejects then.
+    /// Returns a [`Failure`] if DynamoDB cannot be read or written. The caller then rejects the attempt.
     pub async fn reserve_pair(&self, pair: &str, id: &str, now: Timestamp) -> Result<RateLimit, Failure> {
         let word = word(id, now);
         for _ in 0..TRIES {
             let Some(old) = self.try_pair(pair, &word, now).await? else {
                 return Ok(RateLimit::Allowed);
             };
-            // Another attempt has cleared it away meanwhile.
+            // A concurrent attempt has deleted the pair.
             if old.is_empty() {
                 continue;
             }
             match Pair::read(&old).map_err(|bad| Failure::new(DOING, bad))?.judge(&word, now) {
                 Judgement::Go => return Ok(RateLimit::Allowed),
                 Judgement::Wait(wait) => return Ok(RateLimit::RetryAfter(wait)),
-                Judgement::Over(purge_at) => self.delete_pair(pair, purge_at).await?,
+                Judgement::ItemExpired(purge_at) => self.delete_pair(pair, purge_at).await?,
                 Judgement::Expired(words) => self.expire(pair, &words, now).await?,
             }
         }
         Ok(RateLimit::RetryAfter(rate_limit::BUSY_WAIT))
     }
 
-    /// Gives the reservation of a pair back, with what came of it. Doing it twice is doing it once.
+    /// Releases the reservation of a pair and records the outcome. A repeated call changes nothing.
     ///
     /// # Errors
-    /// When the store fails; nothing may be answered then that tells whether the password was right.
+    /// Returns a [`Failure`] if DynamoDB cannot be written. The response must then not show whether the password was
+    /// right.
     pub async fn settle_pair(
         &self,
         pair: &str,
@@ -77,7 +78,7 @@ impl Store {
         self.update_attempt(pair, update, condition, names, values).await.map(drop)
     }
 
-    /// One conditional write: `None` if it was made, else what is there.
+    /// Tries to take a reservation in one conditional write. Returns the current item if the condition was not met.
     async fn try_pair(&self, pair: &str, word: &str, now: Timestamp) -> Result<Option<Item>, Failure> {
         let names: Names<'_> =
             vec![("#reserved", RESERVED), ("#purge", PURGE_AT), ("#failures", FAILURES), ("#failed", FAILED_AT)];
@@ -89,7 +90,7 @@ impl Store {
             (":most".to_owned(), AttributeValue::N(at_once.to_string())),
             (":free".to_owned(), AttributeValue::N(rate_limit::FREE_FAILURES.to_string())),
         ];
-        // The wait grows with the failures, which no expression can compute: each of its steps is a clause.
+        // The wait grows with the failures. An expression cannot compute it, so each step is a clause.
         let mut steps = Vec::new();
         for failures in rate_limit::FREE_FAILURES..=rate_limit::MAX_FAILURES {
             let equals = if failures == rate_limit::MAX_FAILURES { ">=" } else { "=" };
@@ -105,7 +106,7 @@ impl Store {
         self.update_attempt(pair, update, Some(&condition), names, values).await
     }
 
-    /// Takes out reservations of functions that crashed.
+    /// Removes the reservations of crashed functions.
     async fn expire(&self, pair: &str, words: &[String], now: Timestamp) -> Result<(), Failure> {
         let names = vec![("#reserved", RESERVED), ("#purge", PURGE_AT)];
         let values = vec![
@@ -116,7 +117,7 @@ impl Store {
         self.update_attempt(pair, update, None, names, values).await.map(drop)
     }
 
-    /// Deletes a pair that did nothing for long, unless it did something meanwhile.
+    /// Deletes an expired pair, unless a concurrent attempt has changed it.
     async fn delete_pair(&self, pair: &str, purge_at: Timestamp) -> Result<(), Failure> {
         let call = self
             .client
@@ -130,7 +131,7 @@ impl Store {
     }
 }
 
-/// A pair as it was found.
+/// The contents of a pair's item.
 struct Pair {
     failures: u32,
     failed_at: Timestamp,
@@ -138,12 +139,12 @@ struct Pair {
     reserved: Vec<String>,
 }
 
-/// What is to be done about a pair that has no place.
+/// How to proceed with a pair that did not accept a reservation.
 enum Judgement {
     Go,
     Wait(std::time::Duration),
-    /// All of it was to be purged at this instant.
-    Over(Timestamp),
+    /// The whole item has expired, at this time.
+    ItemExpired(Timestamp),
     /// These reservations have expired.
     Expired(Vec<String>),
 }
@@ -171,11 +172,11 @@ impl Pair {
 
     fn judge(self, word: &str, now: Timestamp) -> Judgement {
         if self.reserved.iter().any(|other| other == word) {
-            // The first answer to this very write was lost.
+            // The response to the first attempt of this write was lost.
             return Judgement::Go;
         }
         if self.purge_at.has_passed(now) {
-            return Judgement::Over(self.purge_at);
+            return Judgement::ItemExpired(self.purge_at);
         }
         let next_at = self.failed_at.after(rate_limit::wait_after(self.failures));
         if self.failures >= rate_limit::FREE_FAILURES && next_at > now {
@@ -186,12 +187,12 @@ impl Pair {
     }
 }
 
-/// The word of a reservation: when it expires, and whose it is.
+/// The word of a reservation: its expiry and its ID.
 fn word(id: &str, reserved_at: Timestamp) -> String {
     format!("{}.{id}", reserved_at.after(rate_limit::RESERVATION).unix())
 }
 
-/// What cannot be read has expired too: it would never be given back.
+/// Whether a reservation has expired. An unreadable one counts as expired, because it would never be released.
 fn is_expired(word: &str, now: Timestamp) -> bool {
     let end = word.split_once('.').and_then(|(end, _)| end.parse().ok()).and_then(Timestamp::from_unix);
     end.is_none_or(|end| end.has_passed(now))

@@ -1,4 +1,4 @@
-//! How often the SDK attempted a call. Only a call that was attempted more than once can meet its own write.
+//! Counts the attempts of an SDK call. Only a repeated call can find its own write.
 
 use std::sync::{
     Arc,
@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::{
 pub(crate) struct Attempts(Arc<AtomicU32>);
 
 impl Attempts {
-    /// Whether there was more than one.
+    /// Whether the call was attempted more than once.
     pub(crate) fn are_several(&self) -> bool {
         self.0.load(Ordering::Relaxed) > 1
     }

@@ -1,4 +1,4 @@
-//! The time on the server's clock, from the header `Date` (RFC 9110, section 6.6.1).
+//! The time on the server's clock, from the `Date` header (RFC 9110, section 6.6.1).
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,12 +9,12 @@ use aws_sdk_dynamodb::{
 };
 use token::Timestamp;
 
-/// Keeps the `Date` of an answer, whether it says yes or no.
+/// Keeps the `Date` of the last response, successful or not.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Date(Arc<Mutex<Option<Timestamp>>>);
 
 impl Date {
-    /// The date of the last answer, if it had one.
+    /// The date of the last response, if it had one.
     pub(crate) fn seen(&self) -> Option<Timestamp> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,7 +1,7 @@
-//! The one way to speak HTTPS: HTTP/1.1 over rustls on keyring, with connections that stay open.
+//! The HTTPS client: HTTP/1.1 over rustls with ring, with persistent connections.
 //!
-//! The SDK's own connector does this too, and HTTP/2 and proxies besides, for which a function has no use: without them
-//! the authorizer is smaller by 1.3 MB, which are read at every cold start (`bench/README.md`).
+//! The SDK's own connector also supports HTTP/2 and proxies, which functions do not need. Without it the authorizer is
+//! 1.3 MB smaller, and every cold start reads the whole binary (`bench/README.md`).
 
 use std::sync::Arc;
 
@@ -22,11 +22,11 @@ use rustls::{ClientConfig, crypto::ring};
 
 use super::Trust;
 
-/// Connections to whoever holds a certificate of these authorities. The SDK's limit of an attempt is that of connecting
-/// too.
+/// Creates an HTTP client that trusts these certificate authorities. The SDK's time limit of an attempt includes
+/// connecting.
 ///
 /// # Errors
-/// When rustls does not work with keyring, which would show at every start.
+/// Returns a [`rustls::Error`] if rustls does not support ring, which would fail every start.
 pub fn http_client(trust: Trust) -> Result<SharedHttpClient, rustls::Error> {
     let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
@@ -34,16 +34,16 @@ pub fn http_client(trust: Trust) -> Result<SharedHttpClient, rustls::Error> {
         .with_no_client_auth();
     let mut tcp = connect::HttpConnector::new();
     tcp.enforce_http(false);
-    // A request is written at once, and nothing is gained by holding its end back.
+    // Requests are written whole, so delaying the last segment gains nothing.
     tcp.set_nodelay(true);
-    // Local engines speak plain HTTP.
+    // Local engines use plain HTTP.
     let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
     let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(https);
     let connector = SharedHttpConnector::new(Https(client));
     Ok(http_client_fn(move |_, _| connector.clone()))
 }
 
-/// Who calls, as the logs of AWS show it.
+/// The `User-Agent`, which the logs of AWS show.
 const HALLPASS: HeaderValue = HeaderValue::from_static(concat!("hallpass/", env!("CARGO_PKG_VERSION")));
 
 #[derive(Debug)]
@@ -56,12 +56,12 @@ impl HttpConnector for Https {
             Err(error) => return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
         };
         request.headers_mut().entry(USER_AGENT).or_insert(HALLPASS);
-        let answer = self.0.request(request);
+        let response = self.0.request(request);
         HttpConnectorFuture::new(async move {
-            // Whatever keeps an answer from coming may pass, and every call of ours may be made again.
-            let answer = answer.await.map_err(|error| ConnectorError::io(error.into()))?;
-            let answer = answer.map(SdkBody::from_body_1_x);
-            HttpResponse::try_from(answer).map_err(|error| ConnectorError::other(error.into(), None))
+            // Every error without a response is treated as transient, because every call can be repeated.
+            let response = response.await.map_err(|error| ConnectorError::io(error.into()))?;
+            let response = response.map(SdkBody::from_body_1_x);
+            HttpResponse::try_from(response).map_err(|error| ConnectorError::other(error.into(), None))
         })
     }
 }

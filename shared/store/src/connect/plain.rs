@@ -1,6 +1,6 @@
-//! Requests without what the SDK says of itself in four headers of each: its versions, twice, an identifier of the call
-//! and the number of the attempt. AWS asks for none of them, and each is written, signed and sent at every call.
-//! [`super::http`] names us instead.
+//! Removes four headers that the SDK adds to every request: its versions, twice, an identifier of the call, and the
+//! number of the attempt. AWS requires none of them, and each is written, signed and sent with every call.
+//! [`super::http`] sets a `User-Agent` of Hallpass.
 
 use aws_runtime::{
     invocation_id::InvocationIdInterceptor, request_info::RequestInfoInterceptor, user_agent::UserAgentInterceptor,
@@ -15,7 +15,7 @@ use aws_smithy_types::config_bag::ConfigBag;
 
 const WHY: &str = "AWS does not need it";
 
-/// Makes the requests of a client plain.
+/// Disables the interceptors that add these headers.
 #[derive(Debug)]
 pub(super) struct Plain;
 

@@ -1,5 +1,5 @@
-//! Whose certificates are good. A function trusts the authorities that sign for AWS, and no other: they are compiled
-//! in, so that no start reads and parses the hundreds that a system comes with.
+//! The trusted certificate authorities. A function trusts only the authorities that sign for AWS. They are compiled in,
+//! so that a start does not have to read and parse the hundreds of the system's.
 
 use std::fmt;
 
@@ -8,21 +8,21 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 
-/// The authorities whose certificates are good.
+/// A set of trusted certificate authorities.
 #[derive(Clone, Debug)]
 pub struct Trust(pub(super) RootCertStore);
 
-/// A text holds no certificates that can be trusted.
+/// Why a PEM text cannot be used as a set of authorities.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BundleError {
-    /// It is not PEM, or has no certificate.
+    /// The text is not PEM, or has no certificate.
     NoCertificate,
-    /// One of them, counted from one, cannot be an authority's.
+    /// The certificate with this number, counted from one, cannot be an authority's.
     Unusable(usize),
 }
 
 /// The roots of Amazon Trust Services, which sign for every endpoint of AWS
-/// (<https://www.amazontrust.com/repository/>). The first of them ends in December 2037.
+/// (<https://www.amazontrust.com/repository/>). The first of them to expire does so in December 2037.
 pub const AMAZON_ROOTS: &[u8] = concat!(
     include_str!("../roots/amazon-root-ca-1.pem"),
     include_str!("../roots/amazon-root-ca-2.pem"),
@@ -33,18 +33,18 @@ pub const AMAZON_ROOTS: &[u8] = concat!(
 .as_bytes();
 
 impl Trust {
-    /// Trust in [`AMAZON_ROOTS`]: what a function needs to reach AWS.
+    /// Trusts [`AMAZON_ROOTS`], which is enough to reach AWS.
     ///
     /// # Errors
-    /// None: a test reads them as they are read here.
+    /// Never fails: a test parses the same roots.
     pub fn amazon() -> Result<Self, BundleError> {
         Self::only(AMAZON_ROOTS)
     }
 
-    /// Trust in the certificates of a PEM text and no other.
+    /// Trusts only the certificates of a PEM text.
     ///
     /// # Errors
-    /// When there is none, or one that could not be trusted.
+    /// Returns a [`BundleError`] if the text has no certificate, or one that cannot be an authority's.
     pub fn only(pem: &[u8]) -> Result<Self, BundleError> {
         let mut roots = RootCertStore::empty();
         for (index, certificate) in CertificateDer::pem_slice_iter(pem).enumerate() {
@@ -54,7 +54,7 @@ impl Trust {
         if roots.is_empty() { Err(BundleError::NoCertificate) } else { Ok(Self(roots)) }
     }
 
-    /// Trust in those of these certificates (DER) that can be an authority's: systems come with some that cannot.
+    /// Trusts these certificates (DER), except those that cannot be an authority's, which some systems include.
     pub fn from_certificates(certificates: impl IntoIterator<Item = CertificateDer<'static>>) -> Self {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(certificates);
@@ -65,8 +65,8 @@ impl Trust {
 impl fmt::Display for BundleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoCertificate => f.write_str("it holds no PEM certificate"),
-            Self::Unusable(index) => write!(f, "its certificate {index} cannot be used"),
+            Self::NoCertificate => f.write_str("it must contain a PEM certificate"),
+            Self::Unusable(index) => write!(f, "its certificate {index} cannot be an authority's"),
         }
     }
 }
