@@ -203,20 +203,20 @@ async fn a_keyring_with_an_unsafe_or_ambiguous_key_starts_nothing_wherever_it_co
     let mut with_more = keyring(&[("a", &one)]);
     with_more[0]["kty"] = json!("oct");
     for (bad, why) in [
-        (keyring(&[]), "0 keys"),
-        (keyring(&[("a", b"")]), "fewer than 32 bytes"),
-        (keyring(&[("a", &one[..31])]), "fewer than 32 bytes"),
-        (keyring(&[("a", &one), ("b", b"")]), "fewer than 32 bytes"),
+        (keyring(&[]), "it has 0"),
+        (keyring(&[("a", b"")]), "at least 32 bytes"),
+        (keyring(&[("a", &one[..31])]), "at least 32 bytes"),
+        (keyring(&[("a", &one), ("b", b"")]), "at least 32 bytes"),
         (keyring(&[("a", &one), ("a", &two)]), "two keys with the ID a"),
         (keyring(&[("a", &one), ("b", &one)]), "repeats another key"),
-        (keyring(&[("a", &[7; 32])]), "not a secret"),
-        (keyring(&[("a", b"a-string-secret-at-least-256-bits-long")]), "not a secret"),
-        (keyring(&[("a", b"tests only: not a secret of anybody 12")]), "not a secret"),
-        (keyring(&[("a", &(0..32).collect::<Vec<u8>>())]), "not a secret"),
-        (keyring(&[("a", &one), ("b", &[one.as_slice(), &one].concat())]), "not a secret"),
-        (keyring(&[("", &one)]), "the key id"),
+        (keyring(&[("a", &[7; 32])]), "can be guessed"),
+        (keyring(&[("a", b"a-string-secret-at-least-256-bits-long")]), "can be guessed"),
+        (keyring(&[("a", b"tests only: not a secret of anybody 12")]), "can be guessed"),
+        (keyring(&[("a", &(0..32).collect::<Vec<u8>>())]), "can be guessed"),
+        (keyring(&[("a", &one), ("b", &[one.as_slice(), &one].concat())]), "can be guessed"),
+        (keyring(&[("", &one)]), "the key ID"),
         (with_more, "the keyring must be JSON"),
-        (json!([{"id": "a", "key": "not base64!", "signs_from": 0}]), "not base64url"),
+        (json!([{"id": "a", "key": "not base64!", "signs_from": 0}]), "must be base64url"),
         (json!([{"id": "a", "signs_from": 0}]), "the keyring must be JSON"),
     ] {
         let json = bad.to_string();

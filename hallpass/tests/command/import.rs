@@ -98,7 +98,7 @@ async fn an_invalid_line_is_reported_and_nothing_is_written() {
     let expected = [
         (3, "username: a user name is"),
         (4, "password_hash: it must be a hash of Argon2id, bcrypt, scrypt, or PBKDF2"),
-        (5, "password_hash: it asks for more"),
+        (5, "password_hash: it takes more"),
         (6, "user_id: already used in line 2"),
         (7, "username: already used in line 2"),
         (8, "the line has 2 fields, and the header has 4"),

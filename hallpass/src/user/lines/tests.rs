@@ -78,7 +78,11 @@ fn a_file_of_json_lines_is_read_and_its_bad_lines_are_named() {
         &["1"],
         &[(2, "user_id: already used in line 1")],
     );
-    json("{\"user_id\":\"1\",\"username\":\"ada\",\"password\":\"\"}", &[], &[(1, "password: a password has 1 to")]);
+    json(
+        "{\"user_id\":\"1\",\"username\":\"ada\",\"password\":\"\"}",
+        &[],
+        &[(1, "password: a password must have 1 to")],
+    );
     json("{\"user_id\":1,\"username\":\"ada\"}", &[], &[(1, "a member near column 12")]);
     json("{\"topsecret\":1}", &[], &[(1, "a member near")]);
     json("{\"user_id\":\"1\",\"user_id\":\"2\"}", &[], &[(1, "a member near")]);
