@@ -96,7 +96,7 @@ async fn an_invalid_line_is_reported_and_nothing_is_written() {
     let lines: Vec<&str> = ran.err.lines().collect();
     let file = dev.data.path().join("users.csv").display().to_string();
     let expected = [
-        (3, "username: a user name is"),
+        (3, "username: a user name must"),
         (4, "password_hash: it must be a hash of Argon2id, bcrypt, scrypt, or PBKDF2"),
         (5, "password_hash: it takes more"),
         (6, "user_id: already used in line 2"),

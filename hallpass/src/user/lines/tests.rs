@@ -43,8 +43,8 @@ fn a_file_of_csv_is_read_and_its_bad_lines_are_named() {
     line("1,ada,Ada,person,active,ROLE_USER; reports,topsecret,", &["1"], &[]);
     line(&format!("1,ada,Ada,app,blocked,,,{HASH}"), &["1"], &[]);
     line("1 2,ada,,,,,,", &[], &[(2, "user_id: must be")]);
-    line("1,a:b,,,,,,", &[], &[(2, "username: a user name is")]);
-    line(&format!("1,{},,,,,,", "x".repeat(10_000)), &[], &[(2, "username: a user name is")]);
+    line("1,a:b,,,,,,", &[], &[(2, "username: a user name must")]);
+    line(&format!("1,{},,,,,,", "x".repeat(10_000)), &[], &[(2, "username: a user name must")]);
     line(&format!("1,ada,{},,,,,", "x".repeat(257)), &[], &[(2, "full_name: a full name has")]);
     line("1,ada,,robot,,,,", &[], &[(2, "kind: ")]);
     line("1,ada,,,gone,,,", &[], &[(2, "status: ")]);
