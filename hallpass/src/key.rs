@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -10,7 +11,11 @@ use aws_sdk_secretsmanager::Client;
 use clap::Subcommand;
 use edge::{entropy, settings};
 use serde_json::json;
-use store::{Failure, Store, keys, sweep::Kind};
+use store::{
+    Failure, Store,
+    keys::{self, Versioned},
+    sweep::Kind,
+};
 use token::{
     Keyring, Record, Timestamp, UserId,
     keyring::{Key, KeyringError},
@@ -92,16 +97,25 @@ impl Secret {
         Ok(Self {
             client: trust::connection(&lookup).map_err(bad)?.secrets(),
             arn: settings::required(&lookup, "HALLPASS_KEYS_SECRET").map_err(bad)?,
-            refresh: settings::duration(&lookup, "HALLPASS_KEY_REFRESH", Duration::from_secs(300)).map_err(bad)?,
+            refresh: settings::key_refresh(&lookup).map_err(bad)?,
         })
     }
 
     pub(crate) async fn keyring(&self) -> Result<Keyring, Failure> {
+        Ok(self.version().await?.keyring)
+    }
+
+    async fn version(&self) -> Result<Versioned, Failure> {
         keys::fetch(&self.client, &self.arn).await
     }
 
-    async fn put(&self, keyring: &Keyring) -> Result<(), CommandError> {
-        Ok(keys::put(&self.client, &self.arn, keyring).await?)
+    async fn replace(&self, version_id: &str, keyring: &Keyring) -> Result<(), CommandError> {
+        if keys::replace(&self.client, &self.arn, version_id, keyring).await? {
+            return Ok(());
+        }
+        Err(CommandError::rejected(
+            "the keyring was changed at the same time; nothing was written, run the command again",
+        ))
     }
 }
 
@@ -110,11 +124,13 @@ impl Secret {
 /// # Errors
 /// When the file is there already or cannot be written.
 pub fn new(out: &Path, terminal: Terminal) -> Result<(), CommandError> {
-    if out.exists() {
-        return Err(CommandError::rejected(format!("{} is there already", out.display())));
-    }
     let keyring = new_key(Timestamp::EPOCH).and_then(|key| Keyring::new(vec![key]).map_err(bad_keyring))?;
-    files::write_private(out, keyring.to_json().expose_secret())?;
+    match files::create_private(out, keyring.to_json().expose_secret()) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            return Err(CommandError::rejected(format!("{} exists already", out.display())));
+        }
+        written => written?,
+    }
     let text = format!("wrote {}; keep it secret", out.display());
     Ok(terminal.say(&text, &json!({"wrote": out.display().to_string()}))?)
 }
@@ -140,14 +156,14 @@ fn state(keyring: &Keyring, key: &Key, now: Timestamp) -> &'static str {
 /// The new key verifies for two refresh periods before it signs, so that no function sees a token under a key it has
 /// not fetched.
 async fn rotate(secret: &Secret, now: Timestamp, terminal: Terminal) -> Result<(), CommandError> {
-    let keyring = secret.keyring().await?;
+    let Versioned { keyring, version_id } = secret.version().await?;
     if keyring.keys().len() >= Keyring::MAX_KEYS {
         return Err(CommandError::rejected("the keyring is full; retire a key first"));
     }
     let signs_from = now.after(secret.refresh.saturating_mul(2));
     let key = new_key(signs_from)?;
     let id = key.id().to_owned();
-    secret.put(&keyring.with(key).map_err(bad_keyring)?).await?;
+    secret.replace(&version_id, &keyring.with(key).map_err(bad_keyring)?).await?;
     let json = json!({"done": "added", "id": id, "signs_from": signs_from.to_string()});
     Ok(terminal.say(&format!("added {id}; it verifies now and signs from {signs_from}"), &json)?)
 }
@@ -181,7 +197,7 @@ async fn retire(
     Retirement { id, end_tokens, now, cache }: Retirement<'_>,
     terminal: Terminal,
 ) -> Result<(), CommandError> {
-    let keyring = secret.keyring().await?;
+    let Versioned { keyring, version_id } = secret.version().await?;
     if !keyring.keys().iter().any(|key| key.id() == id) {
         return Err(CommandError::rejected(format!("the keyring has no key {}", excerpt(id))));
     }
@@ -193,7 +209,7 @@ async fn retire(
         let why = format!("{live} live tokens would end with {id}; say --end-tokens to end them");
         return Err(CommandError::rejected(why));
     }
-    secret.put(&keyring.without(id).map_err(bad_keyring)?).await?;
+    secret.replace(&version_id, &keyring.without(id).map_err(bad_keyring)?).await?;
     // Each function goes on with the keyring that it fetched last, until it fetches the next one.
     let effective_at = now.after(secret.refresh).after(cache).to_string();
     let json = json!({"done": "retired", "id": id, "ended": live, "effective_at": effective_at});

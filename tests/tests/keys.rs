@@ -82,7 +82,9 @@ impl Kept {
 
     /// Puts a keyring in the place of the one that is there, past the tap.
     async fn put(&self, keyring: &Keyring) {
-        keys::put(&connection(&self.secrets.endpoint()).secrets(), "KeyRing", keyring).await.unwrap();
+        let client = connection(&self.secrets.endpoint()).secrets();
+        let version = keys::fetch(&client, "KeyRing").await.unwrap().version_id;
+        assert!(keys::replace(&client, "KeyRing", &version, keyring).await.unwrap());
     }
 }
 

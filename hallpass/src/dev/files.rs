@@ -105,6 +105,15 @@ pub fn write_private(path: &Path, text: &str) -> io::Result<()> {
     fs::rename(&part, path)
 }
 
+/// Creates a file that only its owner can read.
+///
+/// # Errors
+/// Returns the error if it exists already or cannot be written; then it is removed again.
+pub fn create_private(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).inspect_err(|_| drop(fs::remove_file(path)))
+}
+
 /// Removes a file if it exists.
 ///
 /// # Errors

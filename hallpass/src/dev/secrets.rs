@@ -30,9 +30,28 @@ pub struct Secrets {
 /// The secret.
 #[derive(Debug)]
 struct Vault {
-    secret: Mutex<Text>,
+    versions: Mutex<Versions>,
     file: Option<PathBuf>,
 }
+
+/// The version that functions fetch, and the last one that was written without becoming it.
+#[derive(Debug)]
+struct Versions {
+    current: Version,
+    pending: Option<Version>,
+}
+
+#[derive(Debug)]
+struct Version {
+    id: String,
+    secret: Text,
+}
+
+/// The name of the secret.
+const NAME: &str = "KeyRing";
+
+/// The ID of the version that a start begins with.
+const FIRST_VERSION: &str = "00000000-0000-4000-8000-000000000000";
 
 /// The largest request, in bytes. A keyring of four keys has less than 2 KB.
 const MAX_REQUEST_LENGTH: usize = 65_536;
@@ -46,7 +65,8 @@ impl Secrets {
         let io = |error: std::io::Error| StartError::new("cannot start the secrets emulator", error.to_string());
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(io)?;
         let address = listener.local_addr().map_err(io)?;
-        let vault = Vault { secret: Mutex::new(keyring.to_json()), file };
+        let current = Version { id: FIRST_VERSION.to_owned(), secret: keyring.to_json() };
+        let vault = Vault { versions: Mutex::new(Versions { current, pending: None }), file };
         let respond = move |call: Call| vault.respond(&call);
         let guard = Guard::new(&access_key_id);
         let serving = tokio::spawn(guard::serve(listener, guard, MAX_REQUEST_LENGTH, respond, pending()));
@@ -69,27 +89,58 @@ impl Vault {
     fn respond(&self, call: &Call) -> Response<Full<Bytes>> {
         match call.target.as_str() {
             "secretsmanager.GetSecretValue" => {
-                let secret = self.secret.lock().unwrap_or_else(PoisonError::into_inner);
-                respond(&json!({"Name": "KeyRing", "SecretString": secret.expose_secret()}))
+                let versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+                let Version { id, secret } = &versions.current;
+                respond(&json!({"Name": NAME, "VersionId": id, "SecretString": secret.expose_secret()}))
             }
             "secretsmanager.PutSecretValue" => self.put(&call.body),
+            "secretsmanager.UpdateSecretVersionStage" => self.move_current(&call.body),
             _ => reject("InvalidRequestException"),
         }
     }
 
+    /// Writes a version, which becomes the current one unless it is given another staging label.
     fn put(&self, body: &[u8]) -> Response<Full<Bytes>> {
-        let secret = serde_json::from_slice::<Value>(body).ok();
-        let secret = secret.as_ref().and_then(|body| body.get("SecretString")).and_then(Value::as_str);
-        let Some(secret) = secret.filter(|secret| Keyring::parse(secret).is_ok()) else {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let member = |name: &str| body.get(name).and_then(Value::as_str);
+        let secret = member("SecretString").filter(|secret| Keyring::parse(secret).is_ok());
+        let (Some(secret), Some(id)) = (secret, member("ClientRequestToken")) else {
             return reject("InvalidParameterException");
         };
-        if let Some(file) = &self.file
-            && files::write_private(file, secret).is_err()
-        {
+        let version = Version { id: id.to_owned(), secret: Text::new(secret) };
+        let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        if body.get("VersionStages").is_some() {
+            versions.pending = Some(version);
+        } else if self.make_current(&mut versions, version).is_err() {
             return reject("InternalServiceError");
         }
-        *self.secret.lock().unwrap_or_else(PoisonError::into_inner) = Text::new(secret);
-        respond(&json!({"Name": "KeyRing"}))
+        respond(&json!({"Name": NAME, "VersionId": id}))
+    }
+
+    /// Makes the pending version the current one, if that is still the one that the caller names.
+    fn move_current(&self, body: &[u8]) -> Response<Full<Bytes>> {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let member = |name: &str| body.get(name).and_then(Value::as_str);
+        let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_pending = |version: &Version| member("MoveToVersionId") == Some(&version.id);
+        if member("VersionStage") != Some("AWSCURRENT") || member("RemoveFromVersionId") != Some(&versions.current.id) {
+            return reject("InvalidParameterException");
+        }
+        let Some(version) = versions.pending.take_if(|version| is_pending(version)) else {
+            return reject("InvalidParameterException");
+        };
+        match self.make_current(&mut versions, version) {
+            Ok(()) => respond(&json!({"Name": NAME})),
+            Err(_) => reject("InternalServiceError"),
+        }
+    }
+
+    fn make_current(&self, versions: &mut Versions, version: Version) -> std::io::Result<()> {
+        if let Some(file) = &self.file {
+            files::write_private(file, version.secret.expose_secret())?;
+        }
+        versions.current = version;
+        Ok(())
     }
 }
 

@@ -206,3 +206,31 @@ async fn a_list_of_many_pages_is_complete_and_has_one_head() {
     assert_eq!(dev.out(&["token", "list", "admin"], "").await, "ID  NAME  FORMAT  STATE  EXPIRES  LAST USED\n");
     dev.stop("-TERM").await;
 }
+
+/// A keyring that another command changed meanwhile is not written over: no retired key comes back, no new one is lost.
+#[tokio::test]
+async fn of_changes_of_the_keyring_at_once_each_counts_or_says_that_it_does_not() {
+    let dev = Dev::fresh().await;
+    let [first, second] = [dev.json(&["key", "rotate"], "").await, dev.json(&["key", "rotate"], "").await];
+    let [first, second] = [&first, &second].map(|added| added["id"].as_str().unwrap().to_owned());
+    let ids = async || -> Vec<String> {
+        let keys = dev.json(&["key", "list"], "").await;
+        keys.as_array().unwrap().iter().map(|key| key["id"].as_str().unwrap().to_owned()).collect()
+    };
+    for _ in 0..5 {
+        let retire = async |id: &str| dev.ran(&["key", "retire", id], "").await.code;
+        let rotate = async || dev.ran(&["--json", "key", "rotate"], "").await;
+        let (one, two, new) = tokio::join!(retire(&first), retire(&second), rotate());
+        let left = ids().await;
+        assert!(one != 0 || !left.contains(&first), "{left:?}");
+        assert!(two != 0 || !left.contains(&second), "{left:?}");
+        if new.code == 0 {
+            let added: Value = serde_json::from_str(&new.out).unwrap();
+            let id = added["id"].as_str().unwrap();
+            assert!(left.iter().any(|key| key == id), "{left:?}");
+            assert_eq!(dev.ran(&["key", "retire", id], "").await.code, 0);
+        }
+        assert!(one == 0 || two == 0 || new.code == 0 || left.len() < 3, "one of them counts");
+    }
+    dev.stop("-TERM").await;
+}

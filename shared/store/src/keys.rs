@@ -74,8 +74,8 @@ impl Secret {
 
     async fn refresh(&self, last: Option<Fetched>, now: Timestamp) -> Result<Arc<Keyring>, Failure> {
         let (fetched, answer) = match (fetch(&self.client, &self.arn).await, last) {
-            (Ok(keyring), _) => {
-                let keyring = Arc::new(keyring);
+            (Ok(fetched), _) => {
+                let keyring = Arc::new(fetched.keyring);
                 (Fetched { keyring: Arc::clone(&keyring), at: now, next: now.after(self.refresh) }, Ok(keyring))
             }
             (Err(failure), Some(last)) if !self.end_of(&last).has_passed(now) => {
@@ -95,25 +95,69 @@ impl Secret {
     }
 }
 
-/// Reads the keyring of this secret.
-///
-/// # Errors
-/// When Secrets Manager does not answer, or the secret is not a keyring.
-pub async fn fetch(client: &Client, arn: &str) -> Result<Keyring, Failure> {
-    const DOING: &str = "reading the keyring";
-    let named = |why: &dyn std::fmt::Display| Failure::new(DOING, format!("the secret {arn}: {why}"));
-    let answer = client.get_secret_value().secret_id(arn).send().await;
-    let answer = answer.map_err(|error| named(&Failure::of(DOING)(error).why()))?;
-    let json = Text::new(answer.secret_string().ok_or_else(|| named(&"it is not a text"))?);
-    Keyring::parse(json.expose_secret()).map_err(|bad| named(&bad))
+/// A keyring, and the version of the secret that held it.
+#[derive(Debug)]
+pub struct Versioned {
+    /// The keyring.
+    pub keyring: Keyring,
+    /// The ID of that version.
+    pub version_id: String,
 }
 
-/// Writes the keyring of this secret.
+/// The staging label of a new version until it becomes the current one.
+const PENDING: &str = "hallpass-pending";
+
+/// The staging label of the version that functions fetch.
+const CURRENT: &str = "AWSCURRENT";
+
+/// Reads the current keyring of this secret.
 ///
 /// # Errors
-/// When Secrets Manager does not take it.
-pub async fn put(client: &Client, arn: &str, keyring: &Keyring) -> Result<(), Failure> {
-    let call = client.put_secret_value().secret_id(arn).secret_string(keyring.to_json().expose_secret());
-    call.send().await.map_err(Failure::of("writing the keyring"))?;
-    Ok(())
+/// Returns a [`Failure`] if Secrets Manager cannot be read, or the secret does not hold a keyring.
+pub async fn fetch(client: &Client, arn: &str) -> Result<Versioned, Failure> {
+    const DOING: &str = "reading the keyring";
+    let named = |why: &dyn std::fmt::Display| Failure::new(DOING, format!("the secret {arn}: {why}"));
+    let secret = client.get_secret_value().secret_id(arn).send().await;
+    let secret = secret.map_err(|error| named(&Failure::of(DOING)(error).why()))?;
+    let json = Text::new(secret.secret_string().ok_or_else(|| named(&"it is not a text"))?);
+    let keyring = Keyring::parse(json.expose_secret()).map_err(|bad| named(&bad))?;
+    let version_id = secret.version_id().ok_or_else(|| named(&"it has no version"))?.to_owned();
+    Ok(Versioned { keyring, version_id })
+}
+
+/// Replaces the keyring of this version by another. Returns `false`, and changes nothing, if another writer replaced it
+/// since: a key that was retired meanwhile must not come back, and one that was added must not be lost.
+///
+/// The new version is written without becoming the current one, which then moves on the condition that it is still the
+/// version that was read
+/// (<https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html>).
+///
+/// # Errors
+/// Returns a [`Failure`] if Secrets Manager rejects a call.
+pub async fn replace(client: &Client, arn: &str, version_id: &str, keyring: &Keyring) -> Result<bool, Failure> {
+    const DOING: &str = "writing the keyring";
+    let put = client
+        .put_secret_value()
+        .secret_id(arn)
+        .secret_string(keyring.to_json().expose_secret())
+        .version_stages(PENDING)
+        .send()
+        .await
+        .map_err(Failure::of(DOING))?;
+    let new = put.version_id().ok_or_else(|| Failure::new(DOING, "the new version has no ID"))?;
+    let moved = client
+        .update_secret_version_stage()
+        .secret_id(arn)
+        .version_stage(CURRENT)
+        .remove_from_version_id(version_id)
+        .move_to_version_id(new)
+        .send()
+        .await;
+    let Err(error) = moved else { return Ok(true) };
+    // An attempt whose response was lost may have moved it.
+    match fetch(client, arn).await?.version_id {
+        current if current == new => Ok(true),
+        current if current != version_id => Ok(false),
+        _ => Err(Failure::of(DOING)(error)),
+    }
 }
