@@ -3,9 +3,9 @@
 use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
-use store::developer::Replaced;
+use store::developer::{Old, Replaced};
 use token::{
-    Binding, Entropy, Family, Format, Issuer, Keyring, Record, Snapshot, TokenHash, TokenId,
+    Binding, Entropy, Family, Format, Issuer, Keyring, Record, Snapshot, TokenId,
     codec::{developer, jwt, signed},
     lifecycle,
 };
@@ -27,6 +27,9 @@ pub struct TestToken {
 /// How long a signed token or a JWT made by hand lives, in seconds.
 pub const LIFETIME: u64 = 3_600;
 
+/// An attribute of an application, which fills a user's item.
+pub const FILLER: &str = "notes";
+
 /// How long a record stays after its end, in seconds: the default of `HALLPASS_RECORD_RETENTION`.
 pub const RETENTION: u64 = 86_400;
 
@@ -47,7 +50,7 @@ impl World {
         let mut made = self.unwritten(format, user_id, seed).await;
         adjust(&mut made.record);
         if format == Format::Developer {
-            let old = self.developer_hash(user_id).await;
+            let old = self.developer_token(user_id).await;
             let purge_old_at = self.now().after(Duration::from_secs(RETENTION));
             let replaced = self.store.replace_developer(&made.record, old, None, purge_old_at).await.unwrap();
             assert_eq!(replaced, Replaced::Now);
@@ -121,10 +124,10 @@ impl World {
         }
     }
 
-    /// The hash of the user's developer token, if there is one.
-    pub async fn developer_hash(&self, user_id: &str) -> Option<TokenHash> {
+    /// The developer token of the user, if any.
+    pub async fn developer_token(&self, user_id: &str) -> Option<Old> {
         let records = self.store.records_of(&user_id.parse().unwrap()).await.unwrap();
-        records.into_iter().find(|record| record.format == Format::Developer).map(|record| record.id.hash)
+        records.into_iter().find(|record| record.format == Format::Developer).map(|record| Old::of(&record))
     }
 
     /// The record of this token, which must be there.
@@ -148,6 +151,24 @@ impl World {
     /// Writes a whole item.
     pub async fn put(&self, table: &str, item: Item) {
         self.dynamodb.put_item().table_name(self.table(table)).set_item(Some(item)).send().await.unwrap();
+    }
+
+    /// Writes this item of a user with as much of the attribute [`FILLER`] as the engine takes, and returns it.
+    pub async fn fill_user(&self, mut item: Item) -> Item {
+        let (mut fits, mut too_much) = (0, 409_600);
+        while fits + 1 < too_much {
+            let size = usize::midpoint(fits, too_much);
+            item.insert(FILLER.to_owned(), AttributeValue::S("x".repeat(size)));
+            let call = self.dynamodb.put_item().table_name(self.table("Users")).set_item(Some(item.clone()));
+            if call.send().await.is_ok() {
+                fits = size;
+            } else {
+                too_much = size;
+            }
+        }
+        item.insert(FILLER.to_owned(), AttributeValue::S("x".repeat(fits)));
+        self.put("Users", item.clone()).await;
+        item
     }
 
     /// Removes the item of a user.

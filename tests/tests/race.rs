@@ -83,7 +83,7 @@ async fn one_developer_token_survives_and_no_other_was_promised() {
     let world = Arc::new(World::new().await);
     let first = world.create_token(Format::Developer, "1", u8::MAX).await;
     for round in 0..2 {
-        let old = world.developer_hash("1").await;
+        let old = world.developer_token("1").await;
         let mut made = Vec::new();
         for number in 0..REMAKES {
             made.push(world.unwritten(Format::Developer, "1", number + round * REMAKES).await);

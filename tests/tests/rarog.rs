@@ -287,3 +287,20 @@ async fn the_limit_of_named_tokens_holds_for_a_password_too() {
     assert_eq!(world.send("Revoke", request.authorization(&bearer(&text_of(&first)))).await.status, 204);
     assert_eq!(create().await.status, 200);
 }
+
+#[tokio::test]
+async fn the_application_account_gives_no_more_than_the_token_that_it_shows() {
+    let world = World::with(&[("HALLPASS_APP_USER", "2")]).await;
+    let admin = world.token_of("admin", "letmein").await;
+    let narrow = world.created(&admin, &json!({"name": "narrow", "scopes": ["ROLE_ADMIN"]})).await;
+    let narrow = narrow["token"].as_str().unwrap();
+    for (authorities, status) in [(&["ROLE_USER"][..], 400), (&["ROLE_ADMIN", "ROLE_USER"], 200)] {
+        let body = asked(world.now(), authorities);
+        let request = Request::new("POST", APP).json(&body).authorization(&bearer(narrow));
+        let response = world.send("Generate", request).await;
+        assert_eq!(response.status, status, "{}", response.body);
+        if status == 200 {
+            assert_eq!(response.json()["authorities"], json!(["ROLE_ADMIN"]));
+        }
+    }
+}

@@ -287,3 +287,24 @@ async fn a_replaced_token_is_recognised_for_thirty_days_however_it_was_replaced(
 fn began_at(body: &Value) -> token::Timestamp {
     token::Timestamp::parse_rfc3339(body["issued_at"].as_str().unwrap()).unwrap()
 }
+
+/// The text goes to the token that asks, so that a rotation must not carry it beyond its own log-in.
+#[tokio::test]
+async fn a_rotation_outlives_the_log_in_of_neither_the_old_token_nor_the_one_that_asks() {
+    let world = World::with(&[("HALLPASS_MAX_AUTHENTICATION_AGE", "30d")]).await;
+    let asking = world.token().await;
+    world.advance(20 * DAY);
+    let newer = world.token().await;
+    let newer = world.created(&newer, &json!({"name": "newer", "expires_in": 20 * DAY})).await;
+    let admin = world.token_of("admin", "letmein").await;
+    let ends = async |token: &str, id: &str| {
+        let new = rotated(&world, token, id).await;
+        let end = token::Timestamp::parse_rfc3339(new["expires_at"].as_str().unwrap()).unwrap();
+        (new, end.since(world.now()).as_secs() / DAY)
+    };
+    let (first, days) = ends(&asking, id_of(&newer)).await;
+    assert_eq!(days, 10);
+    // The new one is bound as well, whoever asks next.
+    assert_eq!(verdict(&world, &first).await, "allow");
+    assert_eq!(ends(&admin, id_of(&first)).await.1, 10);
+}

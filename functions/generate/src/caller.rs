@@ -13,8 +13,13 @@ use crate::{operator, password::check_password};
 
 /// Who asks.
 pub(crate) enum Caller {
-    /// Somebody who knows this user's password.
-    Password(Box<Marked<User>>),
+    /// A person or program that showed this user's password.
+    Password {
+        /// The user.
+        user: Box<Marked<User>>,
+        /// When the password was checked.
+        checked_at: Timestamp,
+    },
     /// Somebody who is signed in with a browser.
     WebSession(Box<Marked<WebSession>>),
     /// Whoever runs the stack, for this user.
@@ -65,7 +70,7 @@ impl Caller {
             return Err(Problem::invalid_credentials(&service.settings.issuer));
         }
         let user = check_password(service, login, &gateway::source_ip(request), now, randomness).await?;
-        Ok(Self::Password(Box::new(user)))
+        Ok(Self::Password { user: Box::new(user), checked_at: now })
     }
 
     /// The caller, if `HALLPASS_GENERATE_PERMISSION` asks for nothing that the caller lacks.
@@ -90,7 +95,7 @@ impl Caller {
 
     pub(crate) fn user(&self) -> &User {
         match self {
-            Self::Password(user) | Self::Operator(user) => &user.value,
+            Self::Password { user, .. } | Self::Operator(user) => &user.value,
             Self::WebSession(session) => &session.value.user,
             Self::Token(admitted) => &admitted.value.user,
         }
@@ -99,7 +104,7 @@ impl Caller {
     /// What the caller may do now: nothing handed out exceeds it.
     pub(crate) fn scope(&self) -> &Scope {
         match self {
-            Self::Password(_) | Self::Operator(_) | Self::WebSession(_) => &self.user().permissions,
+            Self::Password { .. } | Self::Operator(_) | Self::WebSession(_) => &self.user().permissions,
             Self::Token(admitted) => &admitted.value.scope,
         }
     }
@@ -107,7 +112,7 @@ impl Caller {
     /// The marks of the caller's user, as they were when the user was read.
     pub(crate) fn marks(&self) -> &ChangeMarks {
         match self {
-            Self::Password(user) | Self::Operator(user) => &user.marks,
+            Self::Password { user, .. } | Self::Operator(user) => &user.marks,
             Self::WebSession(session) => &session.marks,
             Self::Token(admitted) => &admitted.marks,
         }
@@ -115,7 +120,7 @@ impl Caller {
 
     pub(crate) fn token(&self) -> Option<&Admitted> {
         match self {
-            Self::Password(_) | Self::WebSession(_) | Self::Operator(_) => None,
+            Self::Password { .. } | Self::WebSession(_) | Self::Operator(_) => None,
             Self::Token(admitted) => Some(&admitted.value),
         }
     }
@@ -123,7 +128,7 @@ impl Caller {
     /// The family behind what the caller issues: that of its token or of its session. A password has none.
     pub(crate) fn family(&self) -> Option<Family> {
         match self {
-            Self::Password(_) | Self::Operator(_) => None,
+            Self::Password { .. } | Self::Operator(_) => None,
             Self::WebSession(session) => Some(session.value.family()),
             Self::Token(admitted) => Some(admitted.value.record.family.clone()),
         }
@@ -132,15 +137,20 @@ impl Caller {
     /// What the record of a new token says of who made it.
     pub(crate) fn issued_by(&self) -> String {
         match self {
-            Self::Password(_) | Self::WebSession(_) => self.user().id.to_string(),
+            Self::Password { .. } | Self::WebSession(_) => self.user().id.to_string(),
             Self::Operator(_) => operator::ISSUED_BY.to_owned(),
             Self::Token(admitted) => admitted.value.record.id.to_string(),
         }
     }
 
-    /// When the user showed a password, or an operator acted: now, or for the first token that this one goes back to.
+    /// When the user showed the password that everything here goes back to, or now for an operator.
     pub(crate) fn authenticated_at(&self, now: Timestamp) -> Timestamp {
-        self.token().map_or(now, |token| token.record.authenticated_at)
+        match self {
+            Self::Password { checked_at, .. } => *checked_at,
+            Self::WebSession(session) => session.value.started_at,
+            Self::Operator(_) => now,
+            Self::Token(admitted) => admitted.value.record.authenticated_at,
+        }
     }
 
     /// Rejects a caller whose token has ended meanwhile, and says why. It costs a read, so that it is for what went

@@ -4,7 +4,10 @@ use edge::{Problem, Response, Service, caller, entropy::Randomness, log, problem
 use http::StatusCode;
 use lambda_http::Request;
 use serde_json::json;
-use store::{Failure, developer::Replaced};
+use store::{
+    Failure,
+    developer::{Old, Replaced},
+};
 use token::{Family, Format, Record, Snapshot, Text, Timestamp, TokenId, codec::developer, lifecycle};
 
 use crate::{
@@ -129,7 +132,7 @@ async fn replace(
     old: Option<&Record>,
     now: Timestamp,
 ) -> Result<(), Problem> {
-    let (old, parent) = (old.map(|old| old.id.hash), caller.token().map(|parent| &parent.record));
+    let (old, parent) = (old.map(Old::of), caller.token().map(|parent| &parent.record));
     let purge_old_at = lifecycle::purge_replaced_at(now, service.settings.record_retention);
     match service.store.replace_developer(record, old, parent, purge_old_at).await? {
         Replaced::Now => Ok(()),

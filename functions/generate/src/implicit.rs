@@ -96,7 +96,8 @@ pub(crate) async fn decide(
     let user = service.store.user(&flow.session.user_id).await?;
     let user = user.filter(|user| user.status == Status::Active && flow.session.is_of(user));
     let value = user.ok_or_else(|| Problem::invalid_credentials(issuer))?;
-    let caller = Caller::Password(Box::new(Marked { value, marks })).permitted(service)?;
+    let caller = Caller::Password { user: Box::new(Marked { value, marks }), checked_at: flow.session.started_at };
+    let caller = caller.permitted(service)?;
     temporary(service, &caller, now, randomness).await
 }
 

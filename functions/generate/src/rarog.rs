@@ -46,6 +46,10 @@ pub(crate) async fn create_for_app(
     let requested = read(service, body::json_object(request.headers(), request.body())?, now)?;
     let none = || Problem::conflict("There is no application account");
     let id = service.settings.app_user.ok_or_else(none)?;
+    // The application account itself gives no more than the token that it shows.
+    if id == caller.user().id {
+        return create(service, &caller, None, requested, now, randomness).await;
+    }
     let app = service.store.marked_user(&id).await?.ok_or_else(none)?;
     create(service, &caller, Some(&app), requested, now, randomness).await
 }

@@ -94,7 +94,7 @@ impl<'a> Basis<'a> {
                 let marks = service.store.change_marks(&user.id).await?;
                 Ok(Current { scope: user.permissions.clone(), user, marks })
             }
-            Caller::Password(before) => {
+            Caller::Password { user: before, .. } => {
                 let Marked { value: user, marks } = logged_in_now(service, &before.value).await?;
                 Ok(Current { scope: user.permissions.clone(), user, marks })
             }

@@ -129,7 +129,9 @@ async fn successor(
     let life = record.expires_at.unwrap_or(Timestamp::MAX).since(record.issued_at);
     let expires_at = now.after(life.min(service.settings.max_lifetime));
     let cap = [record.expiry_cap, expiry::cap_of(service, caller)].into_iter().flatten().min();
-    let latest = expiry::latest(service, record.authenticated_at, now)?;
+    // The text goes to the caller, so that it must not outlive the caller's own log-in either.
+    let authenticated_at = record.authenticated_at.min(caller.authenticated_at(now));
+    let latest = expiry::latest(service, authenticated_at, now)?;
     let expires_at = expires_at.min(latest).min(cap.unwrap_or(Timestamp::MAX));
     let shape = if record.format == Format::Jwt { Shape::Key } else { Shape::Signed };
     let signed = sign(service, &old.user, shape, expires_at, now, randomness).await?;
@@ -145,6 +147,7 @@ async fn successor(
         family: family(record, caller, signed.id)?,
         key_id: signed.key_id.clone(),
         payload_digest: signed.payload_digest,
+        authenticated_at,
         expiry_cap: cap,
         replaces: Some(record.id.hash),
         replaced_by: None,

@@ -34,8 +34,24 @@ pub enum Replaced {
     ParentEnded,
 }
 
+/// The developer token that a new one replaces, as it was read.
+#[derive(Clone, Copy, Debug)]
+pub struct Old {
+    /// Its hash.
+    pub hash: TokenHash,
+    /// Whether it was revoked already.
+    pub is_revoked: bool,
+}
+
+impl Old {
+    /// The token of this record.
+    pub const fn of(record: &Record) -> Self {
+        Self { hash: record.id.hash, is_revoked: record.revoked.is_some() }
+    }
+}
+
 impl Store {
-    /// Makes this record the user's developer token, in one transaction over record and pointers. `old` is the hash of
+    /// Makes this record the user's developer token, in one transaction over record and pointers. `old` is
     /// the current developer token, as the caller read it. `parent` is the caller's token, which must still be live.
     /// The pointer of the old token is kept as replaced until `purge_old_at`.
     ///
@@ -44,7 +60,7 @@ impl Store {
     pub async fn replace_developer(
         &self,
         record: &Record,
-        old: Option<TokenHash>,
+        old: Option<Old>,
         parent: Option<&Record>,
         purge_old_at: Timestamp,
     ) -> Result<Replaced, Failure> {
@@ -60,10 +76,15 @@ impl Store {
                 .condition_expression(format!("#hash = :old AND {LIVES}"))
                 .set_expression_attribute_names(Some(condition::names()))
                 .set_expression_attribute_values(Some(condition::values(record.issued_at)))
-                .expression_attribute_values(":old", item::text(&*old.text())),
-            Some(old) => {
-                put.condition_expression("#hash = :old").expression_attribute_values(":old", item::text(&*old.text()))
-            }
+                .expression_attribute_values(":old", item::text(&*old.hash.text())),
+            // One that was live is live now: a new token takes its place among the user's, and no other place.
+            Some(old) if !old.is_revoked => put
+                .condition_expression("#hash = :old AND attribute_not_exists(#revoked)")
+                .expression_attribute_names("#revoked", item::REVOKED_AT)
+                .expression_attribute_values(":old", item::text(&*old.hash.text())),
+            Some(old) => put
+                .condition_expression("#hash = :old")
+                .expression_attribute_values(":old", item::text(&*old.hash.text())),
         };
         let put = put.expression_attribute_names("#hash", item::TOKEN_HASH).build().map_err(bad)?;
         let mut pointer = item::pointer_key(&record.id.hash);
@@ -76,7 +97,7 @@ impl Store {
             .expression_attribute_names("#user", item::USER_ID)
             .build()
             .map_err(bad)?;
-        let unpoint = old.map(|old| self.mark_replaced(record, &old, purge_old_at));
+        let unpoint = old.map(|old| self.mark_replaced(record, &old.hash, purge_old_at));
         let parent = parent.filter(|_| !regenerates_itself);
         let writes = [
             Some(TransactWriteItem::builder().put(put).build()),
