@@ -1,7 +1,7 @@
 //! The forms of the pages that make something: signing in, one's own tokens, an administrator's keys. What they ask for
 //! is read by the same code as the requests of the API.
 
-use edge::{Problem, Response, Service, body::Members, entropy::Randomness, gateway};
+use edge::{Problem, Response, Service, body::Members, entropy::Randomness, gateway, log};
 use http::{HeaderValue, StatusCode, header::SET_COOKIE};
 use lambda_http::Request;
 use page::{
@@ -51,7 +51,7 @@ async fn signed_in(
     let login = Login::new(form.field("username"), form.field("password"));
     let login = login.ok_or_else(|| Problem::invalid_credentials(&service.settings.issuer))?;
     let user = check_password(service, login, &gateway::source_ip(request), now, randomness).await?;
-    let caller = Caller::Password(Box::new(user)).permitted(service)?;
+    let caller = Caller::Password { user: Box::new(user), checked_at: now }.permitted(service)?;
     let session = WebSession::begin(service, request, caller.user(), now, randomness).await?;
     confirm_log_in(service, &caller, &session.place).await?;
     Ok(session.into_set_cookie())
@@ -65,7 +65,7 @@ pub(crate) async fn own(
     randomness: &Randomness,
 ) -> Result<Response, Problem> {
     let sent = WebSession::submitted(service, request, now, randomness).await?;
-    match create_from_form(service, &sent, now, randomness).await {
+    match once(service, &sent, "own", now, create_from_form(service, &sent, now, randomness)).await {
         Ok(shown) => developer::created_page(service, &sent.session, &shown, now).await,
         Err(problem) => Err(developer::rejected(service, &sent.session, &sent.form, problem, now).await),
     }
@@ -77,7 +77,6 @@ async fn create_from_form(
     now: Timestamp,
     randomness: &Randomness,
 ) -> Result<CreatedToken, Problem> {
-    sent.check_once(service, "own", now).await?;
     let Submitted { session, form, .. } = sent;
     let caller = Caller::of_web_session(service, session).await?;
     match form.field("do") {
@@ -112,6 +111,25 @@ async fn create_from_form(
     }
 }
 
+/// Does what a form asks for, once, however often the form is sent. A form that was rejected has created nothing, and
+/// can be corrected and sent again.
+async fn once<T>(
+    service: &Service,
+    sent: &Submitted,
+    place: &str,
+    now: Timestamp,
+    creating: impl Future<Output = Result<T, Problem>>,
+) -> Result<T, Problem> {
+    sent.check_once(service, place, now).await?;
+    let created = creating.await;
+    if created.as_ref().is_err_and(|problem| problem.status().is_client_error())
+        && let Err(failure) = sent.release(service, place).await
+    {
+        log::failed(&failure);
+    }
+    created
+}
+
 /// A token of the user's own. Another's looks absent.
 async fn own_record(service: &Service, user: &User, id: &str) -> Result<Record, Problem> {
     let id = id.parse::<TokenId>().ok().filter(|id| id.user_id == user.id).ok_or_else(Problem::not_found)?;
@@ -126,7 +144,8 @@ pub(crate) async fn issue_key(
     randomness: &Randomness,
 ) -> Result<Response, Problem> {
     let (sent, user) = admin::submitted(service, request, now, randomness).await?;
-    let issued = issued_key(service, &sent, &user, now, randomness).await;
+    let issuing = issued_key(service, &sent, &user, now, randomness);
+    let issued = once(service, &sent, user.id.as_str(), now, issuing).await;
     let Submitted { session, form, .. } = sent;
     match issued {
         Ok((text, record)) => {
@@ -149,7 +168,6 @@ async fn issued_key(
     now: Timestamp,
     randomness: &Randomness,
 ) -> Result<(Text, Record), Problem> {
-    sent.check_once(service, user.id.as_str(), now).await?;
     let caller = Caller::of_web_session(service, &sent.session).await?.permitted(service)?;
     let mut requested = requested(service, &sent.form, now)?;
     requested.insert("format".to_owned(), "jwt".into());

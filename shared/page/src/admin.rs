@@ -170,7 +170,7 @@ async fn session(
 /// Whoever has this name or this id. The index by name is a pointer that may lag, so that the users themselves are read.
 async fn find(service: &Service, asked: &str) -> Result<Vec<Found>, Problem> {
     let name = NameKey::new(asked);
-    let mut ids = if name.is_usable() { service.store.ids_by_name(name.as_str()).await? } else { Vec::new() };
+    let mut ids = if name.is_usable() { service.store.ids_by_name(&name).await? } else { Vec::new() };
     ids.extend(asked.parse::<UserId>().ok());
     ids.sort();
     ids.dedup();

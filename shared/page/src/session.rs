@@ -10,7 +10,7 @@ use std::time::Duration;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use edge::{Problem, Service, caller, entropy::Randomness, gateway, log};
 use lambda_http::Request;
-use store::{sessions::Session, sweep::Place};
+use store::{Failure, sessions::Session, sweep::Place};
 use token::{Family, Status, Text, Timestamp, User, UserId, secret::Digest};
 
 use crate::{Form, Frame, SignedIn, view::contained};
@@ -25,6 +25,8 @@ pub struct WebSession {
     pub user: User,
     /// Whether the user is an administrator.
     pub is_administrator: bool,
+    /// When the user signed in.
+    pub started_at: Timestamp,
     /// What stands in front of every link.
     pub base: String,
     cookie: Cookie,
@@ -153,7 +155,7 @@ impl WebSession {
     /// 401 if the session is over by now, 503 if it cannot be told.
     pub async fn again(&self, service: &Service, now: Timestamp) -> Result<Self, Problem> {
         let user = self.cookie.user(service, now).await?;
-        let user = user.ok_or_else(|| Problem::session_ended(&service.settings.issuer))?;
+        let (user, _) = user.ok_or_else(|| Problem::session_ended(&service.settings.issuer))?;
         Ok(Self { is_administrator: service.is_administrator(&user.permissions), user, ..self.clone() })
     }
 
@@ -179,10 +181,10 @@ impl WebSession {
         randomness: &Randomness,
     ) -> Result<Self, Problem> {
         for cookie in cookies {
-            if let Some(user) = cookie.user(service, now).await? {
+            if let Some((user, started_at)) = cookie.user(service, now).await? {
                 let is_administrator = service.is_administrator(&user.permissions);
                 let nonce = Base64UrlUnpadded::encode_string(&randomness.form());
-                return Ok(Self { user, is_administrator, base, cookie, nonce });
+                return Ok(Self { user, is_administrator, started_at, base, cookie, nonce });
             }
         }
         Err(Problem::session_ended(&service.settings.issuer))
@@ -216,8 +218,7 @@ impl Submitted {
         let Some(nonce) = self.nonce() else {
             return Err(Problem::stale_form());
         };
-        let what = [nonce, place, self.form.field("do"), self.form.field("id")].join("\0");
-        let digest = Digest::of(&[b"hallpass used form 1\0", what.as_bytes()].concat());
+        let digest = self.digest(nonce, place);
         let user_id = &self.session.user.id;
         if !self.is_current {
             // It may be of the session before, and have done what it was for then.
@@ -228,6 +229,22 @@ impl Submitted {
         let request = Digest::of(self.session.nonce.as_bytes());
         let is_first = service.store.use_form(user_id, &digest, &request, now.after(USED_FOR)).await?;
         if is_first { Ok(()) } else { Err(Problem::used_form()) }
+    }
+
+    /// Lets a form be sent again that was rejected and has created nothing: its sender goes back and corrects it.
+    ///
+    /// # Errors
+    /// Returns a [`Failure`] if DynamoDB cannot be written.
+    pub async fn release(&self, service: &Service, place: &str) -> Result<(), Failure> {
+        let Some(nonce) = self.nonce() else { return Ok(()) };
+        let request = Digest::of(self.session.nonce.as_bytes());
+        service.store.release_form(&self.session.user.id, &self.digest(nonce, place), &request).await
+    }
+
+    /// What names a form that was sent, with the page it is from, where it was sent to and what it does.
+    fn digest(&self, nonce: &str, place: &str) -> Digest {
+        let what = [nonce, place, self.form.field("do"), self.form.field("id")].join("\0");
+        Digest::of(&[b"hallpass used form 1\0", what.as_bytes()].concat())
     }
 
     /// What tells the page of this form from every other.
@@ -257,14 +274,15 @@ impl Cookie {
         Digest::of(self.text.expose_secret().as_bytes())
     }
 
-    /// The user of this cookie's session, if it is live and the user is still the same.
-    async fn user(&self, service: &Service, now: Timestamp) -> Result<Option<User>, Problem> {
+    /// The user of this cookie's session and its start, if it is live and the user is still the same.
+    async fn user(&self, service: &Service, now: Timestamp) -> Result<Option<(User, Timestamp)>, Problem> {
         let session = service.store.session(&self.user_id, &self.digest()).await?;
         let Some(session) = session.filter(|session| !session.expires_at.has_passed(now)) else {
             return Ok(None);
         };
         let user = service.store.user(&self.user_id).await?;
-        Ok(user.filter(|user| user.status == Status::Active && session.is_of(user)))
+        let user = user.filter(|user| user.status == Status::Active && session.is_of(user));
+        Ok(user.map(|user| (user, session.started_at)))
     }
 }
 

@@ -4,7 +4,7 @@
 use aws_sdk_dynamodb::{operation::put_item::PutItemError, types::ReturnValuesOnConditionCheckFailure};
 use token::{Timestamp, UserId, secret::Digest};
 
-use crate::{Failure, Store, item, item::Item};
+use crate::{Failure, Store, failure::if_met, item, item::Item};
 
 /// The prefix of the sort keys of these marks.
 const FORM: &str = "#form#";
@@ -41,6 +41,22 @@ impl Store {
             }
             Some(_) | None => Err(Failure::of(DOING)(error)),
         }
+    }
+
+    /// Lets a form be used again that this request used in vain.
+    ///
+    /// # Errors
+    /// Returns a [`Failure`] if DynamoDB cannot be written.
+    pub async fn release_form(&self, user_id: &UserId, form: &Digest, request: &Digest) -> Result<(), Failure> {
+        let call = self
+            .client
+            .delete_item()
+            .table_name(&self.tables.tokens)
+            .set_key(Some(key(user_id, form)))
+            .condition_expression("#used_by = :request")
+            .expression_attribute_names("#used_by", USED_BY)
+            .expression_attribute_values(":request", item::text(request.text()));
+        if_met("releasing the form", call.send().await).map(drop)
     }
 
     /// Whether a form has been used. The read is strongly consistent.

@@ -166,8 +166,13 @@ async fn what_is_rejected_comes_back_as_a_form_that_can_be_sent() {
         let empty = of.filled().rewritten(|body| body.replace("typed", ""));
         let rejected = of.web_client.answered(of.send(&empty).await);
         assert_eq!(rejected.status, 400, "{}", rejected.body);
-        assert_eq!(of.send(&of.filled()).await.status, 201, "{form:?}");
+        // Back in the browser, the form that was rejected is corrected; it is the one that was sent.
+        let corrected = empty.rewritten(|body| body.replace("name=", "name=typed"));
+        assert_eq!(of.send(&corrected).await.status, 201, "{form:?}");
+        assert_eq!(of.send(&corrected).await.status, 409, "{form:?}");
         assert_eq!(of.count().await, before + 1, "{form:?}");
+        assert_eq!(of.send(&of.filled()).await.status, 201, "{form:?}");
+        assert_eq!(of.count().await, before + 2, "{form:?}");
     }
 }
 
