@@ -5,37 +5,14 @@ use store::{changes::Change, management::Renamed, marking::Invalidate, users::Wr
 use tests::{
     Request, World,
     api::{bearer, text},
-    tables::{Item, TestToken},
+    tables::{self, Item, TestToken},
     web_client::WebClient,
 };
 use token::{Format, UserId};
 
-/// An attribute of an application, which fills the item.
-const FILLER: &str = "notes";
-
-/// How large an item may be, in bytes.
-const MAX: usize = 409_600;
-
 /// What is left of a user's item when it is full: the attributes that are not there, and those with a short value.
 const ITEMS: [(&str, Option<&str>); 4] =
     [("token_generation", None), ("status", None), ("password_hash", None), ("password_hash", Some("x"))];
-
-/// The item with as much of the filler as there is room for.
-async fn fill(world: &World, mut item: Item) -> Item {
-    let (mut fits, mut too_much) = (0, MAX);
-    while fits + 1 < too_much {
-        let size = usize::midpoint(fits, too_much);
-        item.insert(FILLER.to_owned(), text(&"x".repeat(size)));
-        let call = world.dynamodb.put_item().table_name(world.table("Users")).set_item(Some(item.clone()));
-        if call.send().await.is_ok() {
-            fits = size;
-        } else {
-            too_much = size;
-        }
-    }
-    item.insert(FILLER.to_owned(), text(&"x".repeat(fits)));
-    item
-}
 
 struct Full<'a> {
     world: &'a World,
@@ -63,7 +40,7 @@ impl Full<'_> {
         self.verdicts(tokens, what, |verdict| verdict != "allow" && !verdict.starts_with("error")).await;
         let mut item = self.item.clone();
         if let Some(generation) = self.world.user_item("1").await.remove("token_generation") {
-            item.remove(FILLER);
+            item.remove(tables::FILLER);
             item.insert("token_generation".to_owned(), generation);
         }
         self.world.put("Users", item).await;
@@ -87,7 +64,7 @@ async fn a_user_whose_item_is_full_is_shut_out_and_every_token_ends() {
         item.remove(attribute);
         item.extend(value.map(|value| (attribute.to_owned(), text(value))));
         item.entry("status".to_owned()).and_modify(|it| *it = text("active"));
-        let item = fill(&world, item).await;
+        let item = world.fill_user(item).await;
         let case = format!("{attribute} is {value:?}");
         let mut full = Full {
             world: &world,
@@ -134,6 +111,21 @@ async fn a_user_whose_item_is_full_is_shut_out_and_every_token_ends() {
         full.ended(&tokens, "rename").await;
         assert_eq!(world.store.rename_user(&id, "my_username", None).await.unwrap(), Renamed::Now);
 
+        // What an application blocked comes back with none of its tokens, though nothing was raised.
+        if is_active {
+            let tokens = full.tokens().await;
+            world.set_user("1", "status", Some(text("locked"))).await;
+            let marks = world.store.change_marks(&id).await.unwrap();
+            assert_eq!(
+                world.store.change_user(&id, &Change::Unblock, Some(Invalidate { fresh: 78, ..how })).await.unwrap(),
+                Written::Now
+            );
+            full.ended(&tokens, "unblock").await;
+            if attribute == "token_generation" {
+                assert_ne!(world.store.change_marks(&id).await.unwrap(), marks, "what is being issued finds it out");
+            }
+        }
+
         // What has no room and shuts nobody out changes nothing.
         let tokens = full.tokens().await;
         let longer = "my_username_and_more".repeat(10);
@@ -156,7 +148,7 @@ async fn a_user_whose_item_is_full_is_shut_out_by_the_api_and_the_pages() {
     let mut admin = WebClient::signed_in(&world, "admin", "letmein").await;
     let mut item = world.user_item("1").await;
     item.remove("token_generation");
-    let item = fill(&world, item).await;
+    let item = world.fill_user(item).await;
     for (index, what) in ["the API", "block", "revoke-all"].into_iter().enumerate() {
         world.put("Users", item.clone()).await;
         let mut user = WebClient::signed_in(&world, "my_username", "topsecret").await;

@@ -303,6 +303,11 @@ async fn console_asks_for_what_it_may() {
 async fn revoke_asks_for_what_it_may() {
     let (world, tap) = World::tapped(&[]).await;
     let mut web_client = WebClient::signed_in(&world, "admin", "letmein").await;
+    // A user whose item has no room for a generation, with a session.
+    let mut item = world.user_item("1").await;
+    item.remove("token_generation");
+    world.fill_user(item).await;
+    WebClient::signed_in(&world, "my_username", "topsecret").await;
     // Whoever signed in asked generate.
     tap.seen();
     let before = world.create_token(Format::Signed, "2", 11).await;
@@ -329,6 +334,9 @@ async fn revoke_asks_for_what_it_may() {
     send(&world, "Revoke", all).await;
     let access = Request::new("POST", "/admin/users/{user_id}/access").parameter("user_id", "3");
     assert_eq!(web_client.submit("Revoke", access, &[("do", "block")]).await.status, 303);
+    world.create_token(Format::Signed, "1", 12).await;
+    let all = with(&admin, "DELETE", "/users/{user_id}/tokens").parameter("user_id", "1");
+    send(&world, "Revoke", all).await;
     assert_eq!(web_client.submit("Revoke", Request::new("POST", "/sign-out"), &[]).await.status, 303);
     check(&world, &tap, "Revoke").await;
 }

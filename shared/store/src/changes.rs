@@ -87,6 +87,10 @@ impl Store {
         if let Some(written) = self.edit_user(id, whole).await? {
             return Ok(written);
         }
+        // What an unblocked user had must be over before the user may log in again.
+        if let (Change::Unblock, Some(how)) = (change, invalidate) {
+            self.revoke_one_by_one(id, how).await?;
+        }
         let alone = self.edit_user(id, |item| change.edit(item)).await?;
         let written = match (alone, change) {
             (Some(written), _) => written,

@@ -1,12 +1,12 @@
 //! Revokes many records: a family, the tokens that a token issued, or all tokens of a user whose item has no room for a
 //! raised `token_generation`.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::future::try_join_all;
 use token::{Reason, Record, Revocation, Timestamp, TokenId, UserId, lifecycle};
 
-use crate::{Failure, Store, tokens::Marked};
+use crate::{Failure, Store, marks::ChangeMark, tokens::Marked};
 
 /// A revocation, and the time from which its record can be purged.
 pub type Mark = (Revocation, Option<Timestamp>);
@@ -87,6 +87,9 @@ impl Store {
     /// Closes every session of a user and revokes every token, because the user changed. This is for items without room
     /// for a raised `token_generation`, which would invalidate them in one write.
     pub(crate) async fn revoke_one_by_one(&self, id: &UserId, how: Invalidate) -> Result<(), Failure> {
+        // A token that is being issued meanwhile is withdrawn when the mark is found.
+        let mark = ChangeMark::new(None, &format!("full#{}", how.fresh));
+        self.mark_changes(id, &BTreeSet::from([mark]), how.now).await?;
         // Sessions issue tokens, so they are closed first.
         self.end_sessions_of(id, how.now).await?;
         let revocation = Revocation { at: how.now, because: Reason::UserChanged };
