@@ -115,5 +115,6 @@ pub(crate) fn port(text: &str) -> Result<u16, &'static str> {
 
 /// Parses a number of seconds.
 pub(crate) fn seconds(text: &str) -> Result<u32, &'static str> {
-    text.parse().map_err(|_| "must be a whole number of seconds, such as 300")
+    let seconds = text.parse().ok().filter(|seconds| *seconds <= 3_600);
+    seconds.ok_or("must be a whole number of seconds, such as 300, and at most 3600 as in API Gateway")
 }

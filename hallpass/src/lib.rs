@@ -22,7 +22,6 @@ mod effective;
 pub mod error;
 pub mod interrupt;
 pub mod key;
-mod redact;
 mod serve;
 pub mod shell;
 pub mod stack;

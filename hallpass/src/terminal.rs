@@ -11,7 +11,7 @@ use token::{Text, secret::Digest};
 use unicode_width::UnicodeWidthStr;
 use zeroize::Zeroizing;
 
-use crate::redact::redact;
+use token::redact::redact;
 
 /// How a command prints.
 #[derive(Clone, Copy, Debug)]

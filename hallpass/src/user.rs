@@ -173,7 +173,7 @@ pub async fn find(store: &Store, name: &str) -> Result<User, CommandError> {
         return Err(none());
     }
     let mut found = Vec::new();
-    for id in store.ids_by_name(key.as_str()).await? {
+    for id in store.ids_by_name(&key).await? {
         found.extend(store.user(&id).await?.filter(|user| NameKey::new(&user.username) == key));
     }
     match (found.pop(), found.is_empty()) {

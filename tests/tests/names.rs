@@ -3,7 +3,7 @@
 use login::{NameKey, rate_limit::Counters};
 use proptest::prelude::*;
 use store::management::NewUser;
-use tests::{Request, World, api::text, basic};
+use tests::{Request, World, api::text, basic, web_client::WebClient};
 use token::{Scope, user::attribute::USERNAME_KEY};
 
 /// Spellings that mean the same user as the first of them, and those that do not.
@@ -84,4 +84,21 @@ proptest! {
         let (one, two) = (Counters::new(&key, "192.0.2.1", window), Counters::new(&NameKey::new(key.as_str()), "192.0.2.1", window));
         prop_assert_eq!(one, two);
     }
+}
+
+#[tokio::test]
+async fn wrong_entries_of_the_index_hide_no_user() {
+    let world = World::new().await;
+    let key = NameKey::new("my_username");
+    for (id, name) in [("a b", "my_username"), ("ä", "my_username"), ("0z1", "other1"), ("0z2", "other2"), ("0z3", "x")]
+    {
+        let item = [("user_id", id), ("username", name), ("username_key", "my_username"), ("status", "active")];
+        world.put("Users", item.map(|(name, value)| (name.to_owned(), text(value))).into()).await;
+    }
+    let ids = world.store.ids_by_name(&key).await.unwrap();
+    assert!(ids.contains(&"1".parse().unwrap()), "{ids:?}");
+    let mut admin = WebClient::signed_in(&world, "admin", "letmein").await;
+    let page = admin.open("Console", Request::new("GET", "/admin/users").query("name", "my_username")).await;
+    assert_eq!(page.status, 200, "{}", page.body);
+    assert!(page.body.contains("/admin/users/1"), "{}", page.body);
 }

@@ -5,7 +5,7 @@ use tests::{Request, World, api::bearer};
 use token::Format;
 
 /// What stands before and behind a token, and how it is written in a form.
-const AROUND: [(&str, &str); 22] = [
+const AROUND: [(&str, &str); 33] = [
     ("", "%0A"),
     ("", "%0D"),
     ("", "%0D%0A"),
@@ -28,6 +28,19 @@ const AROUND: [(&str, &str); 22] = [
     ("Token%20", ""),
     ("%22Bearer%20", "%22"),
     ("%3C", "%3E"),
+    // Direction marks and isolates, as dialogs of Windows put around text; invisible characters; a closing NUL.
+    ("%E2%80%AA", "%E2%80%AC"),
+    ("%E2%81%A6", "%E2%81%A9"),
+    ("%E2%81%A8", "%E2%81%A9"),
+    ("%C2%AD", ""),
+    ("", "%E2%81%A4"),
+    ("", "%EF%B8%8F"),
+    ("", "%E3%85%A4"),
+    ("", "%00"),
+    // Bracketed paste of a terminal, and what separates a scheme besides a space.
+    ("%1B%5B200~", "%1B%5B201~"),
+    ("Bearer%0A", ""),
+    ("Bearer%C2%A0", "%0A"),
 ];
 
 /// What no token is made of by leaving it out.

@@ -281,6 +281,8 @@ fn what_alarms_and_the_dashboard_look_at_is_counted() {
 #[test]
 fn alarms_on_tokens_and_log_ins_sum_over_every_function_that_counts_them() {
     let resources = deployed(&[]);
+    // Prune takes no token; the authorizer takes no password.
+    let all = ["VerifyAuthorizer", "Generate", "Revoke", "Console"];
     let check = |alarm: &str, metric: &str, reason: Option<&str>, functions: &[&str]| {
         let metrics = resources[alarm]["Properties"]["Metrics"].as_array().unwrap_or_else(|| panic!("{alarm}"));
         let of_it = metrics.iter().filter(|it| it["MetricStat"]["Metric"]["MetricName"] == metric);
@@ -294,10 +296,15 @@ fn alarms_on_tokens_and_log_ins_sum_over_every_function_that_counts_them() {
             seen.push(value("function").unwrap());
         }
         assert_eq!(seen, functions, "{alarm}");
+        // METRICS("x") takes the metrics whose ID contains x.
+        let expressions = metrics.iter().filter_map(|it| it["Expression"].as_str());
+        for part in expressions.filter_map(|it| it.split_once("METRICS(\"")).map(|(_, rest)| rest) {
+            let part = part.split('"').next().unwrap();
+            let ids = metrics.iter().filter(|it| it["MetricStat"].is_object()).filter_map(|it| it["Id"].as_str());
+            assert_eq!(ids.filter(|id| id.contains(part)).count(), all.len(), "{alarm}: {part}");
+        }
         assert!(metrics[0]["Expression"].is_string() && metrics[0].get("ReturnData").is_none(), "{alarm}");
     };
-    // Prune takes no token; the authorizer takes no password.
-    let all = ["VerifyAuthorizer", "Generate", "Revoke", "Console"];
     check("AlarmRejectionRate", "rejected", None, &all);
     check("AlarmRejectionRate", "accepted", None, &all[..1]);
     check("AlarmReplacedToken", "rejected", Some("replaced"), &all);

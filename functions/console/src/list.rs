@@ -32,7 +32,8 @@ pub(crate) async fn list(service: &Service, request: &Request, now: Timestamp) -
     if user_id != caller.user.id && !service.is_administrator(&caller.scope) {
         return Err(Problem::forbidden(&service.settings.issuer));
     }
-    let limit = parameter(request, "limit").map_or(Some(USUAL_PAGE), |text| text.parse().ok());
+    let limit = parameter(request, "limit")
+        .map_or(Some(USUAL_PAGE), |text| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?);
     let limit = limit.filter(|limit| (1..=LARGEST_PAGE).contains(limit));
     let limit = limit.ok_or_else(|| Problem::invalid_member("limit", "it must be a number from 1 to 200"))?;
     let keyring = service.keyring(now).await?;

@@ -50,7 +50,21 @@ pub(super) async fn check(store: &Store) -> Vec<Finding> {
             doubled.push(*user);
         }
     }
+    let name_key = |user: &User| NameKey::new(&user.username).as_str().to_owned();
+    let doubled_names: BTreeSet<String> = doubled.iter().map(|user| name_key(user)).collect();
+    let by_key = |user: &User| users.iter().filter(|other| index_key(other) == index_key(user)).count();
+    let pointed = users
+        .iter()
+        .copied()
+        .filter(|user| has_its_key(user) && by_key(user) > 1 && !doubled_names.contains(&name_key(user)));
+    let pointed = pointed.collect();
     report("one name, one user", doubled, "cannot log in because another user has the same name", "rename one of them");
+    report(
+        "one entry in the index for each name",
+        pointed,
+        "cannot log in because another user has the same username_key",
+        "`hallpass doctor --fix` writes the right username_key of the other",
+    );
     let odd =
         users.iter().copied().filter(|user| user.password_hash().is_some_and(|hash| password::check(hash).is_err()));
     let advice = "set a new password; the algorithm, the format or the cost of the hash is not supported";
@@ -60,8 +74,14 @@ pub(super) async fn check(store: &Store) -> Vec<Finding> {
 }
 
 pub(super) fn has_its_key(user: &User) -> bool {
-    let key = NameKey::new(&user.username);
-    matches!(user.attributes.get(USERNAME_KEY), Some(Value::Text(written)) if written == key.as_str())
+    index_key(user) == Some(NameKey::new(&user.username).as_str())
+}
+
+fn index_key(user: &User) -> Option<&str> {
+    match user.attributes.get(USERNAME_KEY) {
+        Some(Value::Text(key)) => Some(key),
+        _ => None,
+    }
 }
 
 /// Reports the items that cannot be read, each with its unreadable attributes.

@@ -100,6 +100,12 @@ async fn users_who_cannot_log_in_are_found() {
     dev.assert_wrong(&[("names in the index", "missing or stale: 7")]).await;
     put(&[("user_id", "7"), ("username", "Admin"), ("username_key", "admin")]).await;
     dev.assert_wrong(&[("one name, one user", "another user has the same name: ")]).await;
+    put(&[("user_id", "7"), ("username", "ada"), ("username_key", "admin")]).await;
+    dev.assert_wrong(&[
+        ("names in the index", "missing or stale: 7"),
+        ("one entry in the index for each name", "another user has the same username_key: 2"),
+    ])
+    .await;
     put(&[("user_id", "7"), ("username", "ada"), ("username_key", "ada"), ("password_hash", "$1$salt$x")]).await;
     dev.assert_wrong(&[("password hashes", "the hash is not supported: 7")]).await;
     put(&[("user_id", "not an id")]).await;

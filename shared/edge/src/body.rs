@@ -9,7 +9,7 @@ use http::{
 use lambda_http::Body;
 use mime::Mime;
 use serde_json::{Map, Value};
-use token::Text;
+use token::{Text, redact::redact};
 
 use crate::{
     Problem,
@@ -108,7 +108,9 @@ pub fn is_of_media_type(headers: &HeaderMap, takes: &str) -> bool {
     let parameters = value.get(essence.len()..).unwrap_or_default();
     let media_type = format!("{}{parameters}", essence.trim()).parse::<Mime>();
     media_type.is_ok_and(|it| {
-        it.essence_str().eq_ignore_ascii_case(takes) && it.get_param(mime::CHARSET).is_none_or(|it| it == mime::UTF_8)
+        let mut charsets = it.params().filter(|(name, _)| *name == mime::CHARSET);
+        let is_utf_8 = charsets.next().is_none_or(|(_, charset)| charset == mime::UTF_8) && charsets.next().is_none();
+        it.essence_str().eq_ignore_ascii_case(takes) && is_utf_8
     })
 }
 
@@ -144,9 +146,9 @@ fn expect_small_form(body: &Body) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The beginning of a name that a client chose, for an answer that names it.
+/// The beginning of a name that a client chose, for a response that repeats it. It may be a secret in the wrong place.
 fn short(name: &str) -> String {
-    name.chars().take(64).collect()
+    redact(name).chars().take(64).collect()
 }
 
 impl Members {

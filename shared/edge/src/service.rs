@@ -98,7 +98,7 @@ pub fn keys(
     lookup: Lookup<'_>,
     connection: impl FnOnce(Lookup<'_>) -> Result<Connection, ConfigError>,
 ) -> Result<Keys, ConfigError> {
-    let refresh = settings::duration(lookup, "HALLPASS_KEY_REFRESH", Duration::from_secs(300))?;
+    let refresh = settings::key_refresh(lookup)?;
     match (settings::text(lookup, "HALLPASS_KEYS_SECRET"), settings::text(lookup, "HALLPASS_KEYS")) {
         (Some(arn), None) if !arn.bytes().all(|byte| byte.is_ascii_graphic()) => {
             Err(ConfigError::new("HALLPASS_KEYS_SECRET", "must be the ARN of a secret, without spaces"))

@@ -11,9 +11,9 @@ mod origins;
 pub mod reference;
 mod value;
 
-pub use value::{duration, duration_or_zero, record_retention};
+pub use value::{duration, duration_or_zero, key_refresh, record_retention};
 
-use value::{count, number, optional_duration, permission, sunset, switch};
+use value::{authorizer_cache, count, number, optional_duration, permission, sunset, switch};
 
 /// Where settings come from: the environment, or what a test or the dev stack puts in its place.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -119,7 +119,7 @@ impl Settings {
             record_retention: record_retention(lookup)?,
             max_tokens: count(lookup, "HALLPASS_MAX_TOKENS", 100)?,
             max_tokens_total: count(lookup, "HALLPASS_MAX_TOKENS_TOTAL", 1_000)?,
-            authorizer_cache: duration_or_zero(lookup, "HALLPASS_AUTHORIZER_CACHE_TTL", Duration::ZERO)?,
+            authorizer_cache: authorizer_cache(lookup)?,
             login_budgets: LoginBudgets::read(lookup)?,
             bindings: bindings(lookup)?,
         })

@@ -45,7 +45,7 @@ impl Store {
 
     pub(crate) async fn claim(&self, key: &NameKey, id: Option<&UserId>) -> Result<Claim, Failure> {
         let owner = self.name_owner(key).await?;
-        let mut ids = self.all_ids_by_name(key).await?;
+        let mut ids = self.ids_by_name(key).await?;
         ids.extend(owner.as_ref().and_then(|owner| owner.parse::<UserId>().ok()));
         ids.sort();
         ids.dedup();
@@ -63,7 +63,12 @@ impl Store {
         Ok(marker.and_then(|marker| item::optional(&marker, OWNER).ok().flatten()))
     }
 
-    async fn all_ids_by_name(&self, key: &NameKey) -> Result<Vec<UserId>, Failure> {
+    /// The IDs of all users that the index has under this name. The index lags, and the application may write wrong names
+    /// to it: read each user, and compare its own name. An entry whose ID is invalid hides no other.
+    ///
+    /// # Errors
+    /// Returns a [`Failure`] if the index cannot be read.
+    pub async fn ids_by_name(&self, key: &NameKey) -> Result<Vec<UserId>, Failure> {
         let (mut ids, mut after) = (Vec::new(), None);
         loop {
             let call = self.client.query().table_name(&self.tables.users).index_name(NAME_INDEX);

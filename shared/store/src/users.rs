@@ -56,21 +56,6 @@ impl Store {
         Ok(call.consistent_read(true).send().await.map_err(Failure::of(READING))?.item)
     }
 
-    /// The ids that the index has under this name. The index is only a pointer: it lags, and it is the application's to
-    /// write, so that the caller reads the user itself and compares the name.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn ids_by_name(&self, name_key: &str) -> Result<Vec<UserId>, Failure> {
-        const DOING: &str = "finding the user by name";
-        let call = self.client.query().table_name(&self.tables.users).index_name(NAME_INDEX).limit(2);
-        let call = call.key_condition_expression("#name = :name").expression_attribute_names("#name", USERNAME_KEY);
-        let call = call.expression_attribute_values(":name", item::text(name_key));
-        let answer = call.send().await.map_err(Failure::of(DOING))?;
-        let ids = answer.items().iter().map(|item| item::required(item, item::USER_ID));
-        ids.collect::<Result<_, _>>().map_err(|bad| Failure::new(DOING, bad))
-    }
-
     /// The candidate for a log-in by this name: one query of the index, also if no user has the name.
     ///
     /// # Errors

@@ -26,6 +26,7 @@ pub mod keyring;
 pub mod lifecycle;
 pub mod reason;
 pub mod record;
+pub mod redact;
 pub mod scope;
 pub mod secret;
 pub mod snapshot;

@@ -121,11 +121,26 @@ impl Digest {
     }
 }
 
-/// The text without white space, byte order marks and zero-width characters around it.
+/// The text without the white space, control characters and invisible characters around it, and without the marks that
+/// a terminal puts around pasted text.
 pub fn trimmed(text: &str) -> &str {
-    text.trim_matches(|c: char| {
-        c.is_whitespace() || matches!(c, '\u{feff}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2060}')
-    })
+    let trim = |text| str::trim_matches(text, is_invisible);
+    let inner = trim(text);
+    // What is left of the marks, ESC [ 200 ~ and ESC [ 201 ~, once their control characters are gone.
+    let inner = inner.strip_prefix("[200~").unwrap_or(inner);
+    trim(inner.strip_suffix("\u{1b}[201~").unwrap_or(inner))
+}
+
+/// Whether a character shows nothing: white space, controls, direction marks, joiners, variation selectors, fillers.
+fn is_invisible(c: char) -> bool {
+    c.is_whitespace()
+        || c.is_control()
+        || matches!(
+            c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180b}'..='\u{180e}' | '\u{200b}'..='\u{200f}'
+                | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+                | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}'
+        )
 }
 
 fn without_quotes(text: &str) -> &str {
@@ -138,7 +153,7 @@ fn without_quotes(text: &str) -> &str {
 fn without_scheme(text: &str) -> &str {
     let rest = |scheme: &str| {
         let (start, rest) = text.split_at_checked(scheme.len())?;
-        start.eq_ignore_ascii_case(scheme).then(|| rest.strip_prefix([' ', '\t']))?
+        start.eq_ignore_ascii_case(scheme).then(|| rest.strip_prefix(|c: char| c.is_whitespace()))?
     };
     ["bearer", "token"].into_iter().find_map(rest).unwrap_or(text)
 }

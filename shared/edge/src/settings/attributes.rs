@@ -35,12 +35,15 @@ pub(super) fn binding(lookup: Lookup<'_>, name: &'static str) -> Result<Option<B
     if names.iter().map(|name| name.len()).sum::<usize>() > MAX_LENGTH {
         return Err(ConfigError::new(name, format!("the names have more than {MAX_LENGTH} bytes together")));
     }
-    for attribute in &names {
-        let is_bad = attribute.is_empty() || attribute.chars().any(char::is_control);
-        if is_bad || *attribute == "none" {
+    for named in &names {
+        let is_bad = named.is_empty() || named.chars().any(char::is_control);
+        if is_bad || *named == "none" {
             return Err(ConfigError::new(name, "must be names of attributes, separated by commas, or none"));
         }
-        if let Some(known) = misspelt(attribute) {
+        if *named == attribute::USER_ID {
+            return Err(ConfigError::new(name, "user_id never changes: name attributes that do, or none"));
+        }
+        if let Some(known) = misspelt(named) {
             return Err(ConfigError::new(name, format!("one name is close to {known}, which is the right one")));
         }
     }
@@ -74,7 +77,18 @@ mod tests {
         for listed in misspelt.into_iter().chain(["permission", "user-id", "token-generation", "fullname", "knid"]) {
             check(listed, None);
         }
-        for listed in ["status,", ",status", "status,,kind", "none,status", " ", ",", "a\tb", "status,sta\u{0}tus"] {
+        for listed in [
+            "user_id",
+            "status,user_id",
+            "status,",
+            ",status",
+            "status,,kind",
+            "none,status",
+            " ",
+            ",",
+            "a\tb",
+            "status,sta\u{0}tus",
+        ] {
             check(listed, None);
         }
     }

@@ -56,7 +56,8 @@ fn host_of(host: &str) -> Option<String> {
     let mut labels = host.strip_suffix('.').unwrap_or(&host).split('.');
     let is_label = |label: &str| {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        (1..=63).contains(&label.len()) && label.bytes().all(allowed)
+        // A browser sends no label whose Punycode is empty.
+        (1..=63).contains(&label.len()) && label.bytes().all(allowed) && label != "xn--"
     };
     if host.len() > 253 || !labels.clone().all(is_label) {
         return None;

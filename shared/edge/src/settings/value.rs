@@ -45,6 +45,28 @@ pub fn duration_or_zero(lookup: Lookup<'_>, name: &'static str, default: Duratio
     seconds(&text).ok_or_else(|| ConfigError::new(name, "it is not a duration such as 0, 90s, 15m, 12h or 30d"))
 }
 
+/// `HALLPASS_AUTHORIZER_CACHE_TTL`: API Gateway caches what an authorizer says for an hour at most
+/// (<https://docs.aws.amazon.com/apigateway/latest/api/API_Authorizer.html>).
+pub(super) fn authorizer_cache(lookup: Lookup<'_>) -> Result<Duration, ConfigError> {
+    const NAME: &str = "HALLPASS_AUTHORIZER_CACHE_TTL";
+    let cache = duration_or_zero(lookup, NAME, Duration::ZERO)?;
+    at_most(NAME, cache, Duration::from_secs(3_600), "an hour, as in API Gateway")
+}
+
+/// `HALLPASS_KEY_REFRESH`: how often functions fetch the keyring. A retired key is accepted that long.
+///
+/// # Errors
+/// Returns a [`ConfigError`] if it is not a duration from a second to a day.
+pub fn key_refresh(lookup: Lookup<'_>) -> Result<Duration, ConfigError> {
+    const NAME: &str = "HALLPASS_KEY_REFRESH";
+    let refresh = duration(lookup, NAME, Duration::from_secs(300))?;
+    at_most(NAME, refresh, days(1), "a day")
+}
+
+fn at_most(name: &'static str, given: Duration, most: Duration, said: &str) -> Result<Duration, ConfigError> {
+    if given > most { Err(ConfigError::new(name, format!("must be at most {said}"))) } else { Ok(given) }
+}
+
 pub(super) fn optional_duration(lookup: Lookup<'_>, name: &'static str) -> Result<Option<Duration>, ConfigError> {
     match text(lookup, name) {
         None => Ok(None),

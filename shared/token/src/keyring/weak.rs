@@ -1,6 +1,6 @@
 //! Keys that can be guessed: text, patterns, and keys printed in public documents.
 //!
-//! Fewer than one in 10^14 random keys of 32 bytes matches one of these rules.
+//! Fewer than one in 10^11 random keys of 32 bytes matches one of these rules.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 
 /// Published keys that are neither text nor a pattern, in base64url. The test vectors of RFC 2104 and RFC 4231 are
 /// patterns, text, or too short.
-const PUBLISHED: [&str; 15] = [
+const PUBLISHED: [&str; 20] = [
     // RFC 7515 A.1, repeated in RFC 7517, RFC 7519 and RFC 7797.
     "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
     // RFC 7520 3.5, the COSE examples, and the tests of PyJWT.
@@ -32,6 +32,13 @@ const PUBLISHED: [&str; 15] = [
     "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU",
     "K7gNU3sdo-OL0wNhqoVWhr3g6s1xYv72ol_pe_Unols",
     "XohImNooBHFR0OVvjcYpJ3NgPQ1qq73WKhHvch0VQtg",
+    // The same of `test`, `admin`, `123456` and `changeme`.
+    "n4bQgYhMfWWaL-qgxVrQFaO_TxsrC4Is0V1sFbDwCgg",
+    "jGl25bVBBBW96Qi9Te4V37Fnqchz_Eu4qB9vKrRIqRg",
+    "jZae727K08KaOmKSgOaGzww_XVqGr_PKEgIMkjrcbJI",
+    "BXugPWxEEEhj3HNh_kV4ll0YhzYPkKCJWILlimJI_IY",
+    // NIST SP 800-38A F.1.5, a key of AES-256.
+    "YD3rEBXKcb4rc67whX13gR81LAc7YQjXLZgQowkU3_Q",
 ];
 
 /// The minimum number of different bytes, and of different steps between adjacent bytes, of a random key.
@@ -39,12 +46,31 @@ const MIN_DIFFERENT: usize = 8;
 
 /// Whether a key is text, a pattern or published.
 pub(super) fn is_guessable(key: &[u8]) -> bool {
-    is_text(key) || is_pattern(key) || PUBLISHED.contains(&Base64UrlUnpadded::encode_string(key).as_str())
+    is_text(key) || is_pattern(key) || is_published(key)
 }
 
-/// Whether the key is printable ASCII, white space included.
+/// Whether a key is text: UTF-8 or ASCII in UTF-16, with the white space that editors leave, a byte order mark, and the
+/// zero bytes with which programs fill up what is too short.
 fn is_text(key: &[u8]) -> bool {
-    key.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\n' | b'\r'))
+    let is_readable = |c: char| !c.is_control() || matches!(c, '\t' | '\n' | '\r');
+    let filled = key.iter().rev().take_while(|byte| **byte == 0).count();
+    let key = key.get(..key.len().saturating_sub(filled)).unwrap_or_default();
+    if std::str::from_utf8(key).is_ok_and(|text| text.chars().all(is_readable)) {
+        return true;
+    }
+    let key = key.strip_prefix(&[0xff, 0xfe]).or_else(|| key.strip_prefix(&[0xfe, 0xff])).unwrap_or(key);
+    let every_second = |first: usize| key.iter().skip(first).step_by(2);
+    [0, 1].into_iter().any(|first| {
+        every_second(first).all(|byte| *byte == 0) && every_second(1 - first).all(|byte| is_readable((*byte).into()))
+    })
+}
+
+/// Whether a key is a published one, or the beginning or the continuation of one.
+fn is_published(key: &[u8]) -> bool {
+    let text = Base64UrlUnpadded::encode_string(key);
+    // The last characters depend on where the bytes are cut.
+    let compared = |published: &str| text.len().min(published.len()).saturating_sub(3);
+    PUBLISHED.iter().any(|published| text.get(..compared(published)) == published.get(..compared(published)))
 }
 
 /// Whether the key counts or repeats: few different bytes or steps, a period of at most half its length, or several
@@ -88,6 +114,19 @@ pub(super) mod tests {
             "correct horse battery staple\tcorrect horse",
         ];
         keys.extend(text.map(|text| text.as_bytes().to_vec()));
+        let example = "super-secret-jwt-token-with-at-least-32-characters";
+        let utf_16 = |bytes: fn(u16) -> [u8; 2]| example.encode_utf16().flat_map(bytes).collect::<Vec<u8>>();
+        keys.extend([
+            utf_16(u16::to_le_bytes),
+            utf_16(u16::to_be_bytes),
+            [&[0xff, 0xfe], utf_16(u16::to_le_bytes).as_slice()].concat(),
+            format!("\u{feff}{example}").into_bytes(),
+            [example.as_bytes(), &[0; 7]].concat(),
+            "ein-schlüssel-mit-umläuten-der-lang-genug-ist".as_bytes().to_vec(),
+            "очень-секретный-ключ-для-примера".as_bytes().to_vec(),
+            // The first 32 bytes of the key of RFC 7515 A.1.
+            Base64UrlUnpadded::decode_vec("AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr8").unwrap(),
+        ]);
         for length in [32_u8, 33, 48, 64, 131] {
             let each = |byte: &dyn Fn(u8) -> u8| (0..length).map(byte).collect::<Vec<u8>>();
             // RFC 4231, cases 6 and 7, and RFC 7518, appendix B.
