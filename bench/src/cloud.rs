@@ -1,5 +1,5 @@
-//! What the functions find around them: the embedded engine and a Secrets Manager behind TLS on loopback, users, and
-//! tokens with their records.
+//! The environment of the functions: emulators of DynamoDB and Secrets Manager behind TLS on loopback, users, and tokens
+//! with their records.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
@@ -16,28 +16,28 @@ use token::{
 
 use crate::{Outcome, front::Front};
 
-/// The region of everything here.
+/// The AWS region.
 pub const REGION: &str = "local";
 
-/// The table that the peers read: one item for each token, as they would have it.
+/// The table that the peers read, with one item per token.
 pub const PEERS_TABLE: &str = "Sessions";
 
-/// The only secret there is.
+/// The name of the secret.
 pub const SECRET_NAME: &str = "KeyRing";
 
-/// Everything around the functions.
+/// The environment of the functions.
 pub struct Cloud {
-    /// Amazon DynamoDB for our purposes, behind TLS.
+    /// The DynamoDB emulator behind TLS.
     pub dynamodb: Front,
-    /// Secrets Manager, behind TLS.
+    /// The Secrets Manager emulator behind TLS.
     pub secrets: Front,
-    /// The file of the certificate that signed those of both.
+    /// The path of the certificate of the authority that signed the certificates of both.
     pub ca: String,
-    /// The tables, without a network.
+    /// The tables, accessed without a network.
     pub database: Database,
     /// The keyring, of one key, as JSON.
     pub keyring: Text,
-    /// What a JWT verifier that is not ours needs.
+    /// The exported key with which the peers verify JWTs.
     pub jwt_secret: Text,
     /// The tokens.
     pub tokens: Tokens,
@@ -48,27 +48,27 @@ pub struct Cloud {
     _vault: Secrets,
 }
 
-/// The texts of the tokens that are shown to the functions.
+/// The texts of the tokens that the functions receive.
 #[derive(Debug)]
 pub struct Tokens {
-    /// Good, of the default format.
+    /// A valid signed token.
     pub signed: Text,
-    /// Good, and one that the peers understand as well.
+    /// A valid JWT, which the peers can verify as well.
     pub jwt: Text,
-    /// Of the default format, signed with another keyring.
+    /// A signed token from another keyring.
     pub signed_forged: Text,
-    /// A JWT signed with another keyring.
+    /// A JWT from another keyring.
     pub jwt_forged: Text,
-    /// Of the default format, signed with this keyring and over.
+    /// An expired signed token.
     pub signed_expired: Text,
-    /// A JWT signed with this keyring and over.
+    /// An expired JWT.
     pub jwt_expired: Text,
 }
 
 const LIFETIME: Duration = Duration::from_secs(86_400);
 
 impl Cloud {
-    /// Starts everything, with certificates made in this folder.
+    /// Starts the emulators, with certificates in this folder.
     pub async fn start(folder: &Path) -> Outcome<Self> {
         let now = clock::now();
         let database = Database::memory()?;
@@ -92,11 +92,11 @@ impl Cloud {
         let store = service::store(&|name| environment.get(name).cloned())?;
         demo::add(&store, [7; 16], 5).await.map_err(|failure| failure.report())?;
         let user_id: UserId = "1".parse().map_err(|_| "the user id of the demo")?;
-        let user = store.user(&user_id).await.map_err(|failure| failure.report())?.ok_or("there is no demo user")?;
+        let user = store.user(&user_id).await.map_err(|failure| failure.report())?.ok_or("no demo user")?;
 
-        let ended = Timestamp::from_unix(now.unix() - 7_200).ok_or("the clock")?;
+        let earlier = Timestamp::from_unix(now.unix() - 7_200).ok_or("the clock")?;
         let later = now.after(LIFETIME);
-        let over = Timestamp::from_unix(now.unix() - 3_600).ok_or("the clock")?;
+        let expired = Timestamp::from_unix(now.unix() - 3_600).ok_or("the clock")?;
         let good = [sign(&keyring, Format::Signed, now, later, 1)?, sign(&keyring, Format::Jwt, now, later, 2)?];
         for (signed, format) in good.iter().zip([Format::Signed, Format::Jwt]) {
             let record = record(signed, format, &user, now, later, Some(now));
@@ -110,8 +110,8 @@ impl Cloud {
             jwt: jwt.text,
             signed_forged: text(sign(&other, Format::Signed, now, later, 3)?),
             jwt_forged: text(sign(&other, Format::Jwt, now, later, 4)?),
-            signed_expired: text(sign(&keyring, Format::Signed, ended, over, 5)?),
-            jwt_expired: text(sign(&keyring, Format::Jwt, ended, over, 6)?),
+            signed_expired: text(sign(&keyring, Format::Signed, earlier, expired, 5)?),
+            jwt_expired: text(sign(&keyring, Format::Jwt, earlier, expired, 6)?),
         };
         let jwt_secret = keyring.keys().first().ok_or("the keyring is empty")?.export_jwt();
         let ca = folder.join(ca::CA).to_str().ok_or("the path of the certificate is not text")?.to_owned();
@@ -133,8 +133,8 @@ impl Cloud {
     }
 }
 
-/// A keyring of so many keys as JSON; the newest is the one of [`Cloud::keyring`].
-pub fn ring_of(keys: u8) -> Outcome<Text> {
+/// Returns a keyring of this many keys as JSON. The newest key is that of [`Cloud::keyring`].
+pub fn keyring_of(keys: u8) -> Outcome<Text> {
     let mut all = Vec::new();
     for older in 1..keys {
         all.push(key(&format!("older-{older}"), older)?);
@@ -143,13 +143,13 @@ pub fn ring_of(keys: u8) -> Outcome<Text> {
     Ok(Keyring::new(all)?.to_json())
 }
 
-/// The variables that name our tables, as the dev stack names them.
+/// Returns the variables that name the tables, with the names of the development stack.
 pub fn tables() -> [(&'static str, &'static str); 3] {
     [("HALLPASS_USERS_TABLE", "Users"), ("HALLPASS_TOKENS_TABLE", "Tokens"), ("HALLPASS_ATTEMPTS_TABLE", "Attempts")]
 }
 
 impl Cloud {
-    /// So many good tokens that nobody has used.
+    /// Issues this many tokens without a recorded use.
     pub async fn unused(&self, count: u32) -> Outcome<Vec<Text>> {
         let now = clock::now();
         let mut texts = Vec::new();
@@ -165,10 +165,10 @@ impl Cloud {
     }
 }
 
-/// The id of the key that every good token here is signed with.
+/// The ID of the key that signs every valid token.
 const SIGNING: &str = "bench";
 
-/// Its first byte, and its age; the keys of [`ring_of`] that are older have a smaller one.
+/// The first byte and the start time of the signing key. Older keys of [`keyring_of`] have smaller values.
 const FIRST: u8 = 10;
 
 fn key(id: &str, first: u8) -> Outcome<Key> {
@@ -197,7 +197,7 @@ fn sign_with(
     Ok(jwt::sign(keyring, &issuer, now, contents, secret)?)
 }
 
-/// The record as generate writes it, seen within the hour, so that no call of the measurement writes.
+/// Returns the record as generate writes it. With a use within the last hour, a call does not write.
 fn record(
     signed: &IssuedText,
     format: Format,
@@ -234,7 +234,7 @@ fn record(
     }
 }
 
-/// A table with one item: the token, by its `jti`.
+/// Creates the peers' table with one item, the token by its `jti`.
 fn peers_table(database: &Database, jwt: &str) -> Outcome<()> {
     use base64ct::Encoding as _;
     let claims = jwt.split('.').nth(1).ok_or("the JWT has no claims")?;

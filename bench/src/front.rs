@@ -1,4 +1,4 @@
-//! TLS in front of a plain HTTP server of this process, with a count of the requests that pass.
+//! Terminates TLS in front of a plain HTTP server of this process, and counts the requests.
 
 use std::{
     net::SocketAddr,
@@ -17,18 +17,18 @@ use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
 use crate::Outcome;
 
-/// A listener of its own thread. It lives as long as the process.
+/// A listener in its own thread, which runs until the process exits.
 #[derive(Debug)]
 pub struct Front {
     address: SocketAddr,
     requests: Arc<AtomicU64>,
 }
 
-/// The largest piece that is passed on at once. A request of an authorizer is far below it.
+/// The size of the read buffer in bytes. A request of an authorizer is much smaller.
 const PIECE: usize = 65_536;
 
 impl Front {
-    /// Listens, and passes everything on to this URL.
+    /// Starts to listen, and forwards every connection to this URL.
     pub fn start(tls: Arc<ServerConfig>, upstream: &str) -> Outcome<Self> {
         let upstream: SocketAddr = upstream.strip_prefix("http://").ok_or("the upstream is not HTTP")?.parse()?;
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
@@ -42,7 +42,7 @@ impl Front {
                 let Ok(listener) = TcpListener::from_std(listener) else { return };
                 let acceptor = TlsAcceptor::from(tls);
                 while let Ok((stream, _)) = listener.accept().await {
-                    // Whoever ends a connection in the middle is the function that was killed.
+                    // Errors are ignored: a killed function breaks its connections.
                     tokio::spawn(pass(acceptor.clone(), stream, upstream, Arc::clone(&counted)));
                 }
             });
@@ -51,12 +51,12 @@ impl Front {
         Ok(Self { address, requests })
     }
 
-    /// Where it answers. The certificate is for the name, not only for the address.
+    /// Returns the URL. The certificate is valid for the name, not only for the address.
     pub fn endpoint(&self) -> String {
         format!("https://localhost:{}", self.address.port())
     }
 
-    /// How many requests have passed.
+    /// Returns the number of requests so far.
     pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! The functions that are measured: what starts them, what they are told, and what they are asked.
+//! The measured functions: their commands, environments and events.
 
 use std::{
     fs,
@@ -12,42 +12,42 @@ use crate::{
     cloud::{Cloud, PEERS_TABLE, REGION, SECRET_NAME, tables},
 };
 
-/// One function, ready to be started.
+/// A function that can be started.
 #[derive(Clone, Debug)]
 pub struct Function {
-    /// What the table calls it.
+    /// The name in the tables.
     pub name: &'static str,
     /// The program and its arguments.
     pub command: Vec<String>,
-    /// All of its environment.
+    /// The complete environment.
     pub environment: Vec<(String, String)>,
-    /// What would be deployed, for its size.
+    /// The deployed file or folder, whose size is measured.
     pub artifact: PathBuf,
-    /// What it must let in.
+    /// The case that it must allow.
     pub allowed: Case,
-    /// What it must not.
+    /// The cases that it must reject.
     pub rejected: Vec<Case>,
 }
 
-/// An event, and what its answer must contain.
+/// An event, and a part of the expected response.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// What is in it.
+    /// The name of the case.
     pub name: &'static str,
-    /// A whole event.
+    /// The complete event.
     pub event: Bytes,
-    /// A part of the answer.
+    /// Text that the response must contain.
     pub expected: &'static str,
 }
 
-/// The event of a REST API, whole, as API Gateway sends it.
+/// The complete event of a REST API, as API Gateway sends it.
 const EVENT: &str = include_str!("../../tests/fixtures/rest_request.json");
 
 const ALLOW: &str = r#""Effect":"Allow""#;
 const DENY: &str = r#""Effect":"Deny""#;
 
 impl Case {
-    /// A good token.
+    /// Creates the case of a valid token.
     pub fn allowed(token: &str) -> Self {
         Self::new("allowed", token, ALLOW)
     }
@@ -58,10 +58,11 @@ impl Case {
     }
 }
 
-/// How many keys a keyring has at the most.
+/// The maximum number of keys of a keyring.
 pub const KEYS: u8 = 4;
 
-/// All functions, the floor first. `build` holds the release binaries, `installed` the peers' packages.
+/// Returns all functions, the baseline first. `build` is the folder of the release binaries, `installed` that of the
+/// peers.
 pub fn all(cloud: &Cloud, build: &Path, installed: &Path) -> Outcome<Vec<Function>> {
     let keyring = cloud.keyring.expose_secret();
     let jwt = Function { name: "verify-authorizer, JWT", ..authorizer(cloud, build, keyring)? };
@@ -83,7 +84,7 @@ pub fn all(cloud: &Cloud, build: &Path, installed: &Path) -> Outcome<Vec<Functio
     ])
 }
 
-/// The floor.
+/// Returns the baseline.
 fn empty(cloud: &Cloud, build: &Path) -> Outcome<Function> {
     let (Case { event, .. }, _) = jwts(cloud);
     Ok(Function {
@@ -96,10 +97,10 @@ fn empty(cloud: &Cloud, build: &Path) -> Outcome<Function> {
     })
 }
 
-/// Ours, with a signed token and this keyring in its environment.
+/// Returns the authorizer with a signed token, and with this keyring in its environment.
 pub fn authorizer(cloud: &Cloud, build: &Path, keyring: &str) -> Outcome<Function> {
     let tokens = &cloud.tokens;
-    let mut environment = ours(cloud);
+    let mut environment = own_environment(cloud);
     environment.extend(variables([("HALLPASS_KEYS", keyring), ("HALLPASS_KEYS_SECRET", "")]));
     Ok(Function {
         name: "verify-authorizer",
@@ -111,21 +112,21 @@ pub fn authorizer(cloud: &Cloud, build: &Path, keyring: &str) -> Outcome<Functio
     })
 }
 
-/// Ours, as it is deployed.
+/// Returns the authorizer as it is deployed.
 fn fetching(cloud: &Cloud, build: &Path) -> Outcome<Function> {
-    let mut environment = ours(cloud);
+    let mut environment = own_environment(cloud);
     let endpoint = cloud.secrets.endpoint();
     environment.extend(variables([("HALLPASS_KEYS_SECRET", SECRET_NAME), ("HALLPASS_SECRETS_ENDPOINT", &endpoint)]));
     let name = "verify-authorizer, keyring from Secrets Manager";
     Ok(Function { name, environment, ..authorizer(cloud, build, "")? })
 }
 
-/// Prune, woken by its schedule.
+/// Returns prune, invoked by its schedule.
 pub fn prune(cloud: &Cloud, build: &Path) -> Outcome<Function> {
     Ok(Function {
         name: "prune",
         command: vec![text(&build.join("prune"))?],
-        environment: ours(cloud),
+        environment: own_environment(cloud),
         artifact: build.join("prune"),
         allowed: Case { name: "the schedule", event: "{}".into(), expected: "\"finished\":true" },
         rejected: Vec::new(),
@@ -157,7 +158,7 @@ fn peer(cloud: &Cloud, name: &'static str, command: Vec<String>, artifact: PathB
     Function { name, command, environment, artifact, allowed, rejected }
 }
 
-/// The JWTs that every function understands.
+/// Returns the cases with JWTs, which every function supports.
 fn jwts(cloud: &Cloud) -> (Case, Vec<Case>) {
     let tokens = &cloud.tokens;
     let allowed = Case::allowed(tokens.jwt.expose_secret());
@@ -173,8 +174,8 @@ fn rejected(forged: &str, expired: &str) -> Vec<Case> {
     ]
 }
 
-/// What ours are told: what Lambda puts there, and where the tables are.
-fn ours(cloud: &Cloud) -> Vec<(String, String)> {
+/// Returns the environment of Hallpass's functions: Lambda's variables and the names of the tables.
+fn own_environment(cloud: &Cloud) -> Vec<(String, String)> {
     let mut environment = environment(cloud);
     let endpoint = cloud.dynamodb.endpoint();
     environment.extend(variables([("HALLPASS_DYNAMODB_ENDPOINT", endpoint.as_str())]));
@@ -182,7 +183,7 @@ fn ours(cloud: &Cloud) -> Vec<(String, String)> {
     environment
 }
 
-/// What Lambda itself puts there, and what makes each runtime trust the certificates of this machine.
+/// Returns Lambda's variables, and those that make each runtime trust the emulators' certificates.
 fn environment(cloud: &Cloud) -> Vec<(String, String)> {
     let path = edge::settings::environment("PATH").unwrap_or_default();
     variables([
@@ -210,7 +211,7 @@ fn text(path: &Path) -> Outcome<String> {
     Ok(path.to_str().ok_or("a path is not text")?.to_owned())
 }
 
-/// The bytes of a file, or of all files of a folder.
+/// Returns the size of a file, or of all files in a folder, in bytes.
 pub fn size(path: &Path) -> Outcome<u64> {
     let metadata = fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
     if metadata.is_file() {

@@ -1,5 +1,5 @@
-//! What a verification costs when there are more tokens, more tokens of its user, or more keys; and what prune costs for
-//! each of many tokens.
+//! Measures the cost of a verification with more tokens, more tokens of the user, and more keys, and the cost of prune per
+//! token.
 
 use std::{fmt, path::Path, slice::from_ref, time::Duration};
 
@@ -10,19 +10,19 @@ use crate::{
     Outcome,
     cloud::{self, Cloud},
     functions::{self, Case, Function, KEYS},
-    measure::{CallReadings, Calls, TURNS, call_for_answer, ready, uncounted},
+    measure::{CallReadings, Calls, TURNS, call_for_response, ready, uncounted},
     report::{row, size, time},
 };
 
-/// What grows.
+/// A size of the data.
 enum Size {
-    /// There are so many tokens, all together.
+    /// The number of tokens in the table.
     Table(u32),
-    /// The user whose token is verified has so many.
+    /// The number of tokens of the user whose token is verified.
     OneUser(u32),
 }
 
-/// One after the other; nothing is taken away in between.
+/// The sizes, in order. Tokens are only added.
 const SIZES: [Size; 6] = [
     Size::Table(100),
     Size::OneUser(100),
@@ -32,38 +32,37 @@ const SIZES: [Size; 6] = [
     Size::Table(1_000_000),
 ];
 
-/// The largest table that is swept. With more the embedded engine takes longer for a page of a scan than prune waits.
+/// The largest table that is swept. In a larger one, a page of a scan takes the embedded engine longer than prune waits.
 const SWEPT: u64 = 110_000;
 
 /// The user whose token is verified.
 const OWNER: &str = "1";
 
-/// How many tokens every other user has.
+/// The number of tokens of every other user.
 const OF_OTHERS: u32 = 100;
 
-/// The most items of one `BatchWriteItem`.
+/// The maximum number of items in a `BatchWriteItem`.
 const BATCH: u32 = 25;
 
-/// One verification of each kind, under one condition.
+/// The results under one condition.
 #[derive(Debug)]
 struct Row {
     condition: String,
     allowed: Calls,
     forged: Calls,
-    /// A good token in the same turns, with one key and hardly a token in the table.
+    /// A valid token in the same turns, with one key and a nearly empty table.
     plain: Calls,
 }
 
-/// A function, what it is asked, and where.
+/// A function, its cases and its environment.
 struct Side<'a> {
     function: &'a Function,
     cloud: &'a Cloud,
-    /// The good tokens it gets, in turns.
+    /// The valid tokens, used in turns.
     cases: &'a [Case],
 }
 
-/// Measures condition after condition, each in turns with the plain one: what a machine does better now and worse then
-/// is shared by both.
+/// Measures each condition in turns with the plain one, so that variations of the machine affect both.
 struct Turns<'a> {
     plain: Side<'a>,
     warm: u32,
@@ -78,20 +77,20 @@ struct Sweep {
     peak_memory: u64,
 }
 
-/// Everything that was measured, as two tables in Markdown.
+/// All results. Displayed as two Markdown tables.
 #[derive(Debug, Default)]
 pub struct Growth {
     rows: Vec<Row>,
     sweeps: Vec<Sweep>,
 }
 
-/// Measures growth. The tables of `cloud` are full afterwards, those of `small` are as they were.
+/// Measures growth. Fills the tables of `cloud` and leaves those of `small` unchanged.
 pub async fn measure(cloud: &Cloud, small: &Cloud, build: &Path, warm: u32, log: &Path) -> Outcome<Growth> {
     let mut growth = Growth::default();
     let plain = functions::authorizer(small, build, small.keyring.expose_secret())?;
     let turns = Turns { plain: Side { function: &plain, cloud: small, cases: from_ref(&plain.allowed) }, warm, log };
     for keys in 1..=KEYS {
-        let function = functions::authorizer(small, build, cloud::ring_of(keys)?.expose_secret())?;
+        let function = functions::authorizer(small, build, cloud::keyring_of(keys)?.expose_secret())?;
         let side = Side { function: &function, cloud: small, cases: from_ref(&function.allowed) };
         growth.rows.push(turns.row(format!("{keys} keys"), &side).await?);
     }
@@ -115,7 +114,7 @@ pub async fn measure(cloud: &Cloud, small: &Cloud, build: &Path, warm: u32, log:
             growth.sweeps.push(sweep(&prune, shelf.tokens, log).await?);
         }
     }
-    // Tokens that were never used before, so that every call notes a use: what a token costs once in an hour.
+    // Unused tokens, so that every call records a use, which a token costs once an hour.
     let tokens = cloud.unused(TURNS * (turns.calls() + uncounted(turns.calls()))).await?;
     let cases: Vec<Case> = tokens.iter().map(|token| Case::allowed(token.expose_secret())).collect();
     growth.rows.push(turns.row("a use to note".to_owned(), &Side { cases: &cases, ..grown }).await?);
@@ -123,7 +122,7 @@ pub async fn measure(cloud: &Cloud, small: &Cloud, build: &Path, warm: u32, log:
 }
 
 impl Turns<'_> {
-    /// How many calls of each kind there are in a turn.
+    /// Returns the number of calls of each kind in a turn.
     fn calls(&self) -> u32 {
         self.warm.div_ceil(TURNS)
     }
@@ -139,7 +138,7 @@ impl Turns<'_> {
             plain.read(&mut running, self.plain.cases, &self.plain.cloud.dynamodb, self.calls()).await?;
             running.stop().await?;
             let (mut running, _) = ready(side.function, self.log).await?;
-            let cases = cases.next().ok_or("there is no case")?;
+            let cases = cases.next().ok_or("no case")?;
             allowed.read(&mut running, cases, &side.cloud.dynamodb, self.calls()).await?;
             forged.read(&mut running, from_ref(forgery), &side.cloud.dynamodb, self.calls()).await?;
             running.stop().await?;
@@ -149,27 +148,27 @@ impl Turns<'_> {
     }
 }
 
-/// One invocation by the schedule, which must see every token and come to the end.
+/// Measures one scheduled run of prune, which must see every token and finish.
 async fn sweep(prune: &Function, tokens: u64, log: &Path) -> Outcome<Sweep> {
     let (mut running, _) = ready(prune, log).await?;
-    let (took, answer) = call_for_answer(&mut running, &prune.allowed).await?;
-    let answer: Value = serde_json::from_str(&answer)?;
+    let (took, response) = call_for_response(&mut running, &prune.allowed).await?;
+    let response: Value = serde_json::from_str(&response)?;
     let nothing_to_do =
         json!({"seen": tokens, "purged": 0, "invalidated": 0, "dropped": 0, "unreadable": 0, "finished": true});
-    if answer != nothing_to_do {
-        return Err(format!("prune: expected {nothing_to_do}, got {answer}").into());
+    if response != nothing_to_do {
+        return Err(format!("prune: expected {nothing_to_do}, got {response}").into());
     }
     let peak_memory = running.peak_memory()?;
     running.stop().await?;
     Ok(Sweep { tokens, took, peak_memory })
 }
 
-/// The tables, with one token and one user to copy.
+/// The tables, and a token and a user to copy.
 struct Shelf<'a> {
     database: &'a Database,
     token: Map<String, Value>,
     user: Map<String, Value>,
-    /// How many tokens there are.
+    /// The number of tokens in the table.
     tokens: u64,
     owned: u32,
     others: u32,
@@ -179,23 +178,23 @@ impl<'a> Shelf<'a> {
     fn of(database: &'a Database) -> Outcome<Self> {
         let tokens = items(database, "Tokens")?;
         let of_format = |item: &&Map<String, Value>| item.get("format") == Some(&json!({"S": "signed"}));
-        let token = tokens.iter().find(of_format).ok_or("there is no token to copy")?.clone();
+        let token = tokens.iter().find(of_format).ok_or("no token to copy")?.clone();
         let users = items(database, "Users")?;
         let user = users.into_iter().find(|item| item.get("user_id") == token.get("user_id"));
-        let user = user.ok_or("there is no user to copy")?;
+        let user = user.ok_or("no user to copy")?;
         let owned = tokens.len();
         Ok(Self { database, token, user, tokens: owned.try_into()?, owned: owned.try_into()?, others: 0 })
     }
 
-    /// Gives the owner tokens until there are so many.
+    /// Adds tokens of the owner until the owner has `until`.
     fn fill_owner(&mut self, until: u32) -> Outcome<()> {
-        let there = self.owned;
+        let present = self.owned;
         self.owned = until;
-        self.fill(OWNER, there, until)
+        self.fill(OWNER, present, until)
     }
 
-    fn fill(&mut self, user_id: &str, there: u32, until: u32) -> Outcome<()> {
-        let numbers: Vec<u32> = (there..until).collect();
+    fn fill(&mut self, user_id: &str, present: u32, until: u32) -> Outcome<()> {
+        let numbers: Vec<u32> = (present..until).collect();
         for some in numbers.chunks(BATCH.try_into()?) {
             let items = some.iter().map(|number| {
                 let mut item = self.token.clone();
@@ -210,7 +209,7 @@ impl<'a> Shelf<'a> {
         Ok(())
     }
 
-    /// Adds users with tokens until there are at least so many tokens.
+    /// Adds users with tokens until the table has at least `until` tokens.
     fn fill_others(&mut self, until: u32) -> Outcome<()> {
         while self.tokens < u64::from(until) {
             let user_id = format!("user-{}", self.others);
@@ -232,8 +231,8 @@ impl<'a> Shelf<'a> {
 }
 
 fn items(database: &Database, table: &str) -> Outcome<Vec<Map<String, Value>>> {
-    let answer = database.scan(serde_json::from_value(json!({"TableName": table}))?)?;
-    Ok(serde_json::from_value(serde_json::to_value(answer)?["Items"].take())?)
+    let response = database.scan(serde_json::from_value(json!({"TableName": table}))?)?;
+    Ok(serde_json::from_value(serde_json::to_value(response)?["Items"].take())?)
 }
 
 impl fmt::Display for Growth {

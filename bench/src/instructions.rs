@@ -1,5 +1,5 @@
-//! How many instructions the authorizer executes, as callgrind counts them: unlike a time this comes out the same
-//! wherever and whenever it is counted, so that a change that makes it dearer can be rejected.
+//! Counts the instructions that the authorizer executes, with callgrind. Unlike times, the counts are the same on every
+//! machine, so that a change that increases them can be rejected.
 
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
@@ -11,26 +11,26 @@ use crate::{
     measure::{call, ready},
 };
 
-/// How many calls the count of one call is the mean of.
+/// The number of calls over which the count of one call is averaged.
 const CALLS: u64 = 200;
 
-/// What `opening` can open: a good token of each format, and what is rejected.
+/// The kinds of text that `opening` supports: a valid token of each format, and texts that are rejected.
 const KINDS: [&str; 6] = ["signed", "developer", "jwt", "forged", "expired", "foreign"];
 
-/// How many openings the count of one is the mean of.
+/// The number of calls of `token::open` over which the count of one is averaged.
 const OPENS: u64 = 1_000;
 
-/// How many percent more than recorded are too many.
+/// The permitted increase over the recorded counts, in percent.
 const TOLERANCE: u64 = 3;
 
-/// Until a function that has lost its Runtime API has ended and callgrind has written its file.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The time limit for a function to exit after its Runtime API has stopped, and for callgrind to write its file.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How many times everything is counted at most. How often the function is woken for one answer of the Runtime API is
-/// up to the machine, and differs from process to process: one wake-up more or less is 9,000 instructions in each call.
+/// The maximum number of rounds. How often a function is woken up for one response of the Runtime API differs from
+/// process to process, and one wake-up costs 9,000 instructions per call.
 const ROUNDS: usize = 5;
 
-/// The counts to record: the median of several rounds.
+/// Returns the counts to record: the median of several rounds.
 pub async fn typical(function: &Function, opening: &Path, folder: &Path) -> Outcome<BTreeMap<String, u64>> {
     let mut rounds: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     for _ in 0..ROUNDS {
@@ -46,8 +46,8 @@ fn median(mut counts: Vec<u64>) -> u64 {
     counts.get(counts.len() / 2).copied().unwrap_or_default()
 }
 
-/// Counts until nothing is dearer than recorded, which is what the code needs; gives back the lowest counts, and fails
-/// where even they are too many.
+/// Counts until no count exceeds the recorded one, and returns the lowest counts. Fails if even these are too high after
+/// [`ROUNDS`].
 pub async fn check(
     function: &Function,
     opening: &Path,
@@ -71,14 +71,14 @@ fn keep_lowest(lowest: &mut BTreeMap<String, u64>, counted: BTreeMap<String, u64
     }
 }
 
-/// The counts of a function and of the program that opens tokens, by what they are of.
+/// Returns the counts of the function and of `token::open`, by name.
 async fn count(function: &Function, opening: &Path, folder: &Path) -> Outcome<BTreeMap<String, u64>> {
     let traced = traced(function, folder)?;
     let mut counts = opens(opening, folder).await?;
     let first = run(&traced, &traced.allowed, 1, folder).await?;
-    counts.insert("start to first answer".to_owned(), first);
+    counts.insert("start to first response".to_owned(), first);
     for case in std::iter::once(&traced.allowed).chain(&traced.rejected) {
-        // What a start costs is in both; the first calls of a kind are in neither.
+        // The difference contains neither the start nor the first calls of a kind.
         let few = run(&traced, case, CALLS / 10, folder).await?;
         let many = run(&traced, case, CALLS / 10 + CALLS, folder).await?;
         counts.insert(format!("a call, {}", case.name), many.saturating_sub(few) / CALLS);
@@ -86,12 +86,12 @@ async fn count(function: &Function, opening: &Path, folder: &Path) -> Outcome<BT
     Ok(counts)
 }
 
-/// The counts of [`token::open`] for each kind of text, by the program `opening` under callgrind.
+/// Returns the counts of [`token::open`] for each kind of text, measured with the program `opening` under callgrind.
 async fn opens(opening: &Path, folder: &Path) -> Outcome<BTreeMap<String, u64>> {
     let counted = async |kind: &str, times: u64| {
         let mut command = Command::new("valgrind");
         command.args(valgrind(folder)?).arg(opening).args([kind, &times.to_string()]);
-        let status = timeout(PATIENCE, command.status()).await??;
+        let status = timeout(EXIT_TIMEOUT, command.status()).await??;
         if status.success() { total(folder) } else { Err(format!("opening {kind}: {status}").into()) }
     };
     let mut counts = BTreeMap::new();
@@ -102,19 +102,19 @@ async fn opens(opening: &Path, folder: &Path) -> Outcome<BTreeMap<String, u64>> 
     Ok(counts)
 }
 
-/// Says where more is counted than was recorded.
+/// Compares the counts with the recorded ones, and fails with those that are too high.
 fn compare(counted: &BTreeMap<String, u64>, recorded: &BTreeMap<String, u64>) -> Outcome<()> {
-    let mut dearer = Vec::new();
+    let mut higher = Vec::new();
     for (what, recorded) in recorded {
         let counted = counted.get(what).ok_or_else(|| format!("{what} was not counted"))?;
         if *counted > recorded + recorded * TOLERANCE / 100 {
-            dearer.push(format!("{what}: {counted} instructions, {recorded} were recorded"));
+            higher.push(format!("{what}: {counted} instructions, recorded: {recorded}"));
         }
     }
-    if dearer.is_empty() { Ok(()) } else { Err(dearer.join("; ").into()) }
+    if higher.is_empty() { Ok(()) } else { Err(higher.join("; ").into()) }
 }
 
-/// The same function under callgrind.
+/// Returns the function with a command that runs it under callgrind.
 fn traced(function: &Function, folder: &Path) -> Outcome<Function> {
     let mut command = vec!["valgrind".to_owned()];
     command.extend(valgrind(folder)?);
@@ -130,20 +130,20 @@ fn valgrind(folder: &Path) -> Outcome<[String; 3]> {
     Ok(["--quiet".to_owned(), "--tool=callgrind".to_owned(), format!("--callgrind-out-file={file}")])
 }
 
-/// What callgrind has counted last.
+/// Returns callgrind's last count.
 fn total(folder: &Path) -> Outcome<u64> {
     let text = fs::read_to_string(folder.join(FILE))?;
     let total = text.lines().find_map(|line| line.strip_prefix("summary: ").or_else(|| line.strip_prefix("totals: ")));
-    Ok(total.ok_or("callgrind has counted nothing")?.trim().parse()?)
+    Ok(total.ok_or("callgrind wrote no count")?.trim().parse()?)
 }
 
-/// All instructions of a process that answers so many calls and then ends.
+/// Returns the number of instructions of a process that handles this many calls and then exits.
 async fn run(function: &Function, case: &Case, calls: u64, folder: &Path) -> Outcome<u64> {
     let (mut running, _) = ready(function, &folder.join("function.log")).await?;
     for _ in 0..calls {
         call(&mut running, case).await?;
     }
-    timeout(PATIENCE, running.leave()).await??;
+    timeout(EXIT_TIMEOUT, running.leave()).await??;
     total(folder)
 }
 
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_little_more_is_let_pass_and_much_more_or_nothing_is_not() {
+    fn counts_within_the_tolerance_pass_and_higher_or_missing_ones_do_not() {
         let counts = |count| BTreeMap::from([("a call".to_owned(), count)]);
         for (counted, is_good) in [(0, true), (1_000, true), (1_030, true), (1_031, false)] {
             assert_eq!(compare(&counts(counted), &counts(1_000)).is_ok(), is_good, "{counted}");

@@ -1,6 +1,5 @@
-//! Plays the Lambda Runtime API to one function at a time, ours and those that others would use, and says what each
-//! costs. `bench/run` builds and installs what is measured and then starts this; README.md beside it says what is
-//! measured and how.
+//! Emulates the Lambda Runtime API for one function at a time, Hallpass's and its peers', and measures the cost of each.
+//! `bench/run` builds and installs the functions and then starts this program; bench/README.md describes the method.
 
 use std::{
     error::Error,
@@ -27,71 +26,71 @@ use measure::{Counts, measure};
 use process::Share;
 use report::Report;
 
-/// What a part of this program comes to.
+/// The result of every part of this program.
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// Measures the authorizer beside others.
+/// Compare the authorizer with alternatives
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(subcommand)]
     what: What,
 }
 
-/// What is measured.
+/// The measurements.
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Cold and warm, with and without the share of 128 MB: a table, and a picture of it.
+    /// Measure cold starts and warm calls, with and without the CPU share of 128 MB; writes a table and a chart
     Functions {
         #[command(flatten)]
         places: Places,
-        /// The folder for `measured.json`, `measured.svg` and `measured.md`.
+        /// Folder for `measured.json`, `measured.svg` and `measured.md`
         #[arg(long)]
         out: PathBuf,
-        /// Cold starts of each function.
+        /// Cold starts per function
         #[arg(long, default_value_t = 30)]
         cold: u32,
-        /// Warm calls of each kind.
+        /// Warm calls of each kind
         #[arg(long, default_value_t = 5_000)]
         warm: u32,
-        /// The microseconds in which the share of 128 MB is given anew.
+        /// Length in microseconds of the periods in which the CPU share of 128 MB is granted
         #[arg(long, default_value_t = 100_000)]
         period: u32,
-        /// Only functions whose name contains this; the floor is measured in any case.
+        /// Measure only functions whose name contains this, and the baseline
         #[arg(long, default_value = "")]
         only: String,
     },
-    /// What more tokens, more tokens of one user and more keys cost.
+    /// Measure the cost of more tokens, more tokens of one user and more keys
     Growth {
         #[command(flatten)]
         places: Places,
-        /// Warm calls of each kind.
+        /// Warm calls of each kind
         #[arg(long, default_value_t = 2_000)]
         warm: u32,
     },
-    /// The instructions of the authorizer and of opening a token, as callgrind counts them. Fails if they are more than
-    /// this file says; a file that is not there is written.
+    /// Count the instructions of the authorizer and of `token::open` with callgrind; fails if they exceed the recorded
+    /// counts, and records them if the file does not exist
     Instructions {
         #[command(flatten)]
         places: Places,
-        /// What was recorded.
+        /// File of the recorded counts
         file: PathBuf,
     },
 }
 
-/// Where the things are that are measured.
+/// The folders of the functions.
 #[derive(Debug, Args)]
 struct Places {
-    /// The folder of the release binaries.
+    /// Folder of the release binaries
     #[arg(long)]
     build: PathBuf,
-    /// The folder that the peers are installed in.
+    /// Folder in which the peers are installed
     #[arg(long, default_value = "bench/.installed")]
     installed: PathBuf,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Outcome<()> {
-    // In memory, where there is such a folder: what a function logs is to cost it as little as a pipe would.
+    // In memory if possible, so that writing a log costs a function as little as writing to a pipe.
     let memory = Path::new("/dev/shm");
     let folder = if memory.is_dir() { tempfile::tempdir_in(memory)? } else { tempfile::tempdir()? };
     let log = folder.path().join("function.log");
@@ -114,13 +113,13 @@ async fn main() -> Outcome<()> {
         }
         What::Instructions { places, file } => {
             let cloud = Cloud::start(folder.path()).await?;
-            let ours = functions::authorizer(&cloud, &places.build, cloud.keyring.expose_secret())?;
+            let authorizer = functions::authorizer(&cloud, &places.build, cloud.keyring.expose_secret())?;
             let opening = places.build.join("opening");
             let counted = match fs::read_to_string(&file) {
                 Ok(recorded) => {
-                    instructions::check(&ours, &opening, folder.path(), &serde_json::from_str(&recorded)?).await?
+                    instructions::check(&authorizer, &opening, folder.path(), &serde_json::from_str(&recorded)?).await?
                 }
-                Err(_) => instructions::typical(&ours, &opening, folder.path()).await?,
+                Err(_) => instructions::typical(&authorizer, &opening, folder.path()).await?,
             };
             let text = format!("{}\n", serde_json::to_string_pretty(&counted)?);
             print!("{text}");
@@ -142,7 +141,7 @@ async fn functions(
     let cloud = Cloud::start(folder).await?;
     let log = folder.join("function.log");
     if let Err(error) = &share {
-        eprintln!("no share of 128 MB on this machine: {error}");
+        eprintln!("cannot limit the CPU to the share of 128 MB on this machine: {error}");
     }
     let mut all = functions::all(&cloud, &places.build, &places.installed)?;
     let floor = all.first().map_or("", |floor| floor.name);

@@ -1,4 +1,4 @@
-//! The measurement of one function: cold starts, warm calls, rejections, and both at the share of 128 MB.
+//! Measures a function: cold starts, warm calls and rejections, and cold and warm calls at the CPU share of 128 MB.
 
 use std::{
     path::Path,
@@ -19,69 +19,69 @@ use crate::{
     stopwatch::{Spread, microseconds, now},
 };
 
-/// How often everything is done.
+/// The numbers of repetitions.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Counts {
     /// Cold starts.
     pub cold: u32,
-    /// Warm calls that count, after [`uncounted`] ones in each turn.
+    /// Measured warm calls, after [`uncounted`] others in each turn.
     pub warm: u32,
 }
 
-/// What came out for one function. Times are in microseconds.
+/// The results of one function. Times are in microseconds.
 #[derive(Debug, Serialize)]
 pub struct Measured {
-    /// Its name.
+    /// The name of the function.
     pub name: &'static str,
-    /// The bytes that are deployed, without the language's own runtime.
+    /// The deployed size in bytes, without the language's own runtime.
     pub artifact_bytes: u64,
-    /// From the start of the process until it asks for its first event.
+    /// The time from the start of the process until it requests its first event.
     pub init: Spread,
-    /// From the start of the process until its first answer.
+    /// The time from the start of the process until its first response.
     pub start_to_first_answer: Spread,
-    /// From its first event until the answer.
+    /// The time from the first event until the response.
     pub first_call: Spread,
-    /// A good token.
+    /// Calls with a valid token.
     pub allowed: Calls,
-    /// The most memory, in bytes, after all of the above.
+    /// The peak memory in bytes, after all of the above.
     pub peak_memory_bytes: u64,
-    /// Tokens that are not good.
+    /// Calls with invalid tokens.
     pub rejected: Vec<Calls>,
-    /// With the share of 128 MB from the end of the init on, where this machine can give it.
+    /// The results with the CPU share of 128 MB after the init, if this machine can limit it.
     pub at_128_mb: Option<AtShare>,
 }
 
-/// Many calls of one kind.
+/// The results of many calls of one kind.
 #[derive(Debug, Serialize)]
 pub struct Calls {
-    /// What was in them.
+    /// The name of the case.
     pub case: &'static str,
-    /// From the event to the answer.
+    /// The time from the event to the response.
     pub time: Spread,
-    /// Processor time of a call.
+    /// The processor time per call.
     pub cpu: f64,
-    /// Requests to DynamoDB for each call.
+    /// The requests to DynamoDB per call.
     pub requests: f64,
 }
 
-/// What a function of 128 MB sees.
+/// The results at the CPU share of 128 MB.
 #[derive(Debug, Serialize)]
 pub struct AtShare {
-    /// Its first call.
+    /// The first call.
     pub first_call: Spread,
     /// The calls after that, one right after the other.
     pub allowed: Spread,
 }
 
-/// Nothing here takes that long, not even a sweep of a million tokens, but for a process that hangs.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// The time after which a process counts as hanging. Even a sweep of a million tokens is faster.
+const TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The readings of one function so far.
 #[derive(Debug, Default)]
 struct Readings {
     init: Vec<Duration>,
     first_call: Vec<Duration>,
-    first_answer: Vec<Duration>,
+    first_response: Vec<Duration>,
     allowed: CallReadings,
     rejected: Vec<CallReadings>,
     peak_memory: u64,
@@ -97,7 +97,7 @@ pub struct CallReadings {
     requests: u64,
 }
 
-/// Measures all functions in turns, so that what a machine does better now and worse then is shared by all.
+/// Measures all functions in turns, so that variations of the machine affect all of them.
 pub async fn measure(
     functions: &[Function],
     dynamodb: &Front,
@@ -117,7 +117,7 @@ pub async fn measure(
     functions.iter().zip(all).map(|(function, readings)| readings.measured(function, share.is_some())).collect()
 }
 
-/// How many turns each function has.
+/// The number of turns per function.
 pub const TURNS: u32 = 5;
 
 impl Readings {
@@ -129,13 +129,13 @@ impl Readings {
         share: Option<&Share>,
         log: &Path,
     ) -> Outcome<()> {
-        // The first start reads the files from the disk; it does not count.
+        // The first start is not counted because it reads the files from the disk.
         for index in 0..=counts.cold {
             let (running, times) = start(function, log, None).await?;
             if index > 0 {
                 self.init.push(times.init);
                 self.first_call.push(times.first_call);
-                self.first_answer.push(times.init + times.first_call);
+                self.first_response.push(times.init + times.first_call);
             }
             running.stop().await?;
         }
@@ -154,7 +154,7 @@ impl Readings {
             running.stop().await?;
         }
         let (mut running, _) = start(function, log, Some(share)).await?;
-        // It takes fourteen times as long.
+        // A call takes fourteen times as long.
         let warm = (counts.warm / 10).max(10);
         self.allowed_at_share.read(&mut running, from_ref(&function.allowed), dynamodb, warm).await?;
         running.stop().await
@@ -170,7 +170,7 @@ impl Readings {
             name: function.name,
             artifact_bytes: functions::size(&function.artifact)?,
             init: Spread::of(self.init),
-            start_to_first_answer: Spread::of(self.first_answer),
+            start_to_first_answer: Spread::of(self.first_response),
             first_call: Spread::of(self.first_call),
             allowed: self.allowed.calls(function.allowed.name)?,
             peak_memory_bytes: self.peak_memory,
@@ -181,10 +181,10 @@ impl Readings {
 }
 
 impl CallReadings {
-    /// So many warm calls, after those that do not count. The cases take turns.
+    /// Makes `warm` measured calls, after [`uncounted`] others. The cases take turns.
     pub async fn read(&mut self, running: &mut Running, cases: &[Case], dynamodb: &Front, warm: u32) -> Outcome<()> {
         let mut turns = cases.iter().cycle();
-        let mut turn = || turns.next().ok_or("there is no case");
+        let mut turn = || turns.next().ok_or("no case");
         for _ in 0..uncounted(warm) {
             call(running, turn()?).await?;
         }
@@ -197,7 +197,7 @@ impl CallReadings {
         Ok(())
     }
 
-    /// What they come to.
+    /// Evaluates the readings.
     pub fn calls(self, case: &'static str) -> Outcome<Calls> {
         let count = f64::from(u32::try_from(self.times.len())?.max(1));
         Ok(Calls {
@@ -209,7 +209,7 @@ impl CallReadings {
     }
 }
 
-/// How many warm calls do not count, before so many that do.
+/// Returns the number of warm calls before `warm` measured ones.
 pub fn uncounted(warm: u32) -> u32 {
     (warm / 10).max(200)
 }
@@ -219,55 +219,55 @@ struct Times {
     first_call: Duration,
 }
 
-/// Starts a function and asks it once, at a share that it gets at the end of its init.
+/// Starts a function and calls it once. A CPU share is applied at the end of the init.
 async fn start(function: &Function, log: &Path, share: Option<&Share>) -> Outcome<(Running, Times)> {
     let began = now();
-    let (mut running, asked) = ready(function, log).await?;
+    let (mut running, ready_at) = ready(function, log).await?;
     if let Some(share) = share {
         running.limit(share)?;
     }
     let first_call = call(&mut running, &function.allowed).await?;
-    Ok((running, Times { init: asked - began, first_call }))
+    Ok((running, Times { init: ready_at - began, first_call }))
 }
 
-/// Starts a function and waits until it asks for its first event.
+/// Starts a function and waits until it requests its first event.
 pub async fn ready(function: &Function, log: &Path) -> Outcome<(Running, Instant)> {
     let mut running = Running::start(function, log).await?;
     match next(&mut running).await? {
-        Seen::Asked(asked) => Ok((running, asked)),
+        Seen::Asked(at) => Ok((running, at)),
         other => Err(format!("before the first event: {other:?}").into()),
     }
 }
 
-/// One call, until the function asks for the next event.
+/// Makes one call, and waits until the function requests the next event. Returns the time of the call.
 pub async fn call(running: &mut Running, case: &Case) -> Outcome<Duration> {
-    Ok(call_for_answer(running, case).await?.0)
+    Ok(call_for_response(running, case).await?.0)
 }
 
-/// The same, with what was answered.
-pub async fn call_for_answer(running: &mut Running, case: &Case) -> Outcome<(Duration, String)> {
+/// Like [`call`], and also returns the response.
+pub async fn call_for_response(running: &mut Running, case: &Case) -> Outcome<(Duration, String)> {
     running.api.give(Bytes::clone(&case.event));
     let Seen::Got(got) = next(running).await? else {
-        return Err("an answer without an event".into());
+        return Err("a response without an event".into());
     };
-    let Seen::Answered(answered, answer) = next(running).await? else {
-        return Err("the function asked again without an answer".into());
+    let Seen::Answered(answered, response) = next(running).await? else {
+        return Err("the function requested another event without a response".into());
     };
-    // Python writes a space behind a colon.
-    let answer = String::from_utf8_lossy(&answer).replace("\": ", "\":");
-    if !answer.contains(case.expected) {
-        return Err(format!("{}: expected {}, got {answer}", case.name, case.expected).into());
+    // Python writes a space after a colon.
+    let response = String::from_utf8_lossy(&response).replace("\": ", "\":");
+    if !response.contains(case.expected) {
+        return Err(format!("{}: expected {}, got {response}", case.name, case.expected).into());
     }
     match next(running).await? {
-        Seen::Asked(_) => Ok((answered - got, answer)),
-        other => Err(format!("after the answer: {other:?}").into()),
+        Seen::Asked(_) => Ok((answered - got, response)),
+        other => Err(format!("after the response: {other:?}").into()),
     }
 }
 
-/// What the function does next, which must not be its end.
+/// Returns the next request of the function. It is an error if the function fails or exits instead.
 async fn next(running: &mut Running) -> Outcome<Seen> {
-    let Ok(seen) = timeout(PATIENCE, running.seen()).await else {
-        return Err(format!("nothing happened for {PATIENCE:?}: {}", running.last_words()).into());
+    let Ok(seen) = timeout(TIMEOUT, running.seen()).await else {
+        return Err(format!("no request within {TIMEOUT:?}: {}", running.last_words()).into());
     };
     match seen? {
         Seen::Failed(what) => Err(format!("{what}: {}", running.last_words()).into()),

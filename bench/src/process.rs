@@ -1,4 +1,4 @@
-//! The process under measurement: how it is started, what Linux says of it, and the share of a processor it gets.
+//! The measured process: its start, its statistics from Linux, and its share of a processor.
 
 use std::{
     fmt,
@@ -20,7 +20,7 @@ use crate::{
 /// A running function.
 #[derive(Debug)]
 pub struct Running {
-    /// Its Runtime API.
+    /// The Runtime API of the function.
     pub api: RuntimeApi,
     child: Child,
     pid: u32,
@@ -28,7 +28,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts a function with nothing of this process's own environment but `PATH`.
+    /// Starts a function with its own environment only.
     pub async fn start(function: &Function, log: &Path) -> Outcome<Self> {
         let api = RuntimeApi::start().await?;
         let out = File::create(log)?;
@@ -44,11 +44,11 @@ impl Running {
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| format!("{program}: {error}"))?;
-        let pid = child.id().ok_or("the function ended at once")?;
+        let pid = child.id().ok_or("the function exited at once")?;
         Ok(Self { api, child, pid, log: log.to_owned() })
     }
 
-    /// The processor time of all its threads since it started, as the scheduler counts it.
+    /// Returns the processor time of all threads since the start, as counted by the scheduler.
     pub fn cpu(&self) -> Outcome<Duration> {
         let mut nanoseconds = 0;
         for task in fs::read_dir(format!("/proc/{}/task", self.pid))? {
@@ -58,30 +58,30 @@ impl Running {
         Ok(Duration::from_nanos(nanoseconds))
     }
 
-    /// The most memory it ever had, in bytes.
+    /// Returns the peak memory in bytes.
     pub fn peak_memory(&self) -> Outcome<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
         Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1_024)
     }
 
-    /// Gives it no more than this share from now on.
+    /// Limits the process to this share from now on.
     pub fn limit(&self, share: &Share) -> io::Result<()> {
         fs::write(share.group.join("cgroup.procs"), self.pid.to_string())
     }
 
-    /// What it wrote, for an error.
+    /// Returns the last lines of the log, for an error message.
     pub fn last_words(&self) -> String {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
         text.lines().rev().take(5).collect::<Vec<_>>().join("\n")
     }
 
-    /// Ends it and waits until it is gone.
+    /// Kills the process and waits for it.
     pub async fn stop(mut self) -> Outcome<()> {
         Ok(self.child.kill().await?)
     }
 
-    /// Takes its Runtime API away, and waits until it has ended by itself for that.
+    /// Stops the Runtime API, and waits until the process exits because of that.
     pub async fn leave(self) -> Outcome<()> {
         let Self { api, mut child, .. } = self;
         drop(api);
@@ -89,42 +89,42 @@ impl Running {
         Ok(())
     }
 
-    /// What it does next.
+    /// Waits for the next request of the function.
     ///
     /// # Errors
-    /// When it ends instead.
+    /// Returns an error if the function exits instead.
     pub async fn seen(&mut self) -> Outcome<Seen> {
         tokio::select! {
             biased;
             seen = self.api.next() => seen,
-            status = self.child.wait() => Err(format!("the function ended, {}: {}", status?, self.last_words()).into()),
+            status = self.child.wait() => Err(format!("the function exited, {}: {}", status?, self.last_words()).into()),
         }
     }
 }
 
-/// A control group whose processes get 128/1769 of a processor: what a function of 128 MB has.
+/// A control group whose processes get 128/1769 of a processor, the share of a function with 128 MB.
 #[derive(Debug)]
 pub struct Share {
     group: PathBuf,
     period: u32,
 }
 
-/// One processor comes with 1,769 MB (AWS: "Configure Lambda function memory").
+/// Returns the time per period in microseconds. 1,769 MB correspond to one processor (AWS: "Configure Lambda function
+/// memory").
 const fn quota(period: u32) -> u32 {
     period * 128 / 1_769
 }
 
 impl Share {
-    /// Makes the group, in the second version of control groups or the first, whichever this machine has. The share is
-    /// given anew in every period of so many microseconds.
+    /// Creates the group, with version 2 or 1 of control groups. The share is granted per period, in microseconds.
     ///
     /// # Errors
-    /// When this machine lets nobody, or not this user.
+    /// Returns an [`io::Error`] if this machine or this user cannot create control groups.
     pub fn make(period: u32) -> io::Result<Self> {
         let name = format!("hallpass-bench-{}", std::process::id());
         let root = Path::new("/sys/fs/cgroup");
         let v2 = fs::read_to_string(root.join("cgroup.controllers"))
-            .is_ok_and(|all| all.split(' ').any(|it| it.trim() == "cpu"));
+            .is_ok_and(|all| all.split(' ').any(|name| name.trim() == "cpu"));
         let group = if v2 { root.join(name) } else { root.join("cpu").join(name) };
         let share = Self { group, period };
         fs::create_dir(&share.group)?;

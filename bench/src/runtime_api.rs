@@ -1,5 +1,5 @@
-//! The Lambda Runtime API for one process: one event at a time, each with the instants at which it went and came back.
-//! See "Using the Lambda runtime API for custom runtimes" in AWS's documentation.
+//! The Lambda Runtime API for one process. It hands out one event at a time, and records when the event was fetched and
+//! when its response came. See "Using the Lambda runtime API for custom runtimes" in AWS's documentation.
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Instant};
 
@@ -28,16 +28,16 @@ pub struct RuntimeApi {
     serving: JoinHandle<()>,
 }
 
-/// What the process did.
+/// A step of the process.
 #[derive(Debug)]
 pub enum Seen {
-    /// It asked for the next event: its init, or the call before, is over.
+    /// It requested the next event: its init, or the previous call, is complete.
     Asked(Instant),
-    /// It got it.
+    /// It received the event.
     Got(Instant),
-    /// It answered.
+    /// It sent a response.
     Answered(Instant, Bytes),
-    /// It said that it failed.
+    /// It reported an error.
     Failed(String),
 }
 
@@ -48,7 +48,7 @@ struct Shared {
 }
 
 impl RuntimeApi {
-    /// Listens on a port of its own.
+    /// Listens on a free port.
     pub async fn start() -> Outcome<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
@@ -56,32 +56,32 @@ impl RuntimeApi {
         let (seeing, seen) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared { events: Mutex::new(waiting), seen: seeing });
         let serving = tokio::spawn(async move {
-            // They end with the listener.
+            // Connections are aborted together with the listener.
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 let _ = stream.set_nodelay(true);
                 let shared = Arc::clone(&shared);
-                let answer = service_fn(move |request| {
+                let service = service_fn(move |request| {
                     let shared = Arc::clone(&shared);
-                    async move { Ok::<_, Infallible>(shared.answer(request).await) }
+                    async move { Ok::<_, Infallible>(shared.respond(request).await) }
                 });
-                connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
+                connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }
         });
         Ok(Self { address, events, seen, serving })
     }
 
-    /// The value of `AWS_LAMBDA_RUNTIME_API`.
+    /// Returns the value of `AWS_LAMBDA_RUNTIME_API`.
     pub fn authority(&self) -> String {
         self.address.to_string()
     }
 
-    /// Hands out an event to whoever asks next.
+    /// Queues an event for the next request.
     pub fn give(&self, event: Bytes) {
         let _ = self.events.send(event);
     }
 
-    /// What the process does next.
+    /// Waits for the next step of the process.
     pub async fn next(&mut self) -> Outcome<Seen> {
         self.seen.recv().await.ok_or_else(|| "the Runtime API has stopped".into())
     }
@@ -94,7 +94,7 @@ impl Drop for RuntimeApi {
 }
 
 impl Shared {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn respond(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let path = request.uri().path().to_owned();
         if request.method() == Method::GET && path.ends_with("/invocation/next") {
             return self.next().await;

@@ -1,28 +1,28 @@
-//! The one place here that reads a clock, and what is said of many readings.
+//! Reads the clock, and summarizes many readings.
 
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-/// Now, for a difference.
-#[expect(clippy::disallowed_methods, reason = "measuring time is what this program is for")]
+/// Returns the present instant.
+#[expect(clippy::disallowed_methods, reason = "the purpose of this program is to measure time")]
 pub fn now() -> Instant {
     Instant::now()
 }
 
-/// Many readings of one thing, in microseconds.
+/// A summary of many readings, in microseconds.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Spread {
     /// The median.
     pub p50: f64,
-    /// What one in a hundred is above.
+    /// The 99th percentile.
     pub p99: f64,
-    /// The mean, which alone shows a process that is made to wait now and then.
+    /// The mean. Unlike the others it reflects occasional long waits.
     pub mean: f64,
 }
 
 impl Spread {
-    /// Of these readings.
+    /// Summarizes readings.
     pub fn of(mut readings: Vec<Duration>) -> Self {
         readings.sort_unstable();
         let at = |percent: usize| {
@@ -35,7 +35,7 @@ impl Spread {
     }
 }
 
-/// A duration in microseconds.
+/// Converts a duration to microseconds.
 pub fn microseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e6
 }

@@ -24,7 +24,7 @@ def create_user(table, user_id, name, password_hash, permissions):
 
 
 def rename_user(table, user_id, name):
-    """Renames a user and ends the user's tokens."""
+    """Renames a user and invalidates the user's tokens."""
     dynamodb.update_item(
         TableName=table,
         Key={"user_id": {"S": user_id}},
@@ -39,7 +39,7 @@ def rename_user(table, user_id, name):
 
 
 def block_user(table, user_id):
-    """Blocks a user and ends the user's tokens."""
+    """Blocks a user and invalidates the user's tokens."""
     dynamodb.update_item(
         TableName=table,
         Key={"user_id": {"S": user_id}},

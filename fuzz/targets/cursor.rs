@@ -1,7 +1,7 @@
-//! Cursors of a list: whatever place was given out is taken, for its own list alone, and nothing that was not given out.
+//! Cursors of a list: a cursor is accepted only if Hallpass issued it, and only for its own list.
 #![no_main]
 
-use fuzz::{now, keyring};
+use fuzz::{keyring, now};
 use libfuzzer_sys::fuzz_target;
 use token::{
     TokenHash, UserId,

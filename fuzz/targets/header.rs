@@ -1,6 +1,6 @@
 //! The header `Authorization`: each line of the input is one occurrence of it.
 //!
-//! Whatever is read has one spelling: a log-in written again gives the same header, and a token stands in it as it is.
+//! Every credential has a single encoding: a login encoded again gives the same header, and a token appears in it verbatim.
 #![no_main]
 
 use fuzz::padded;
@@ -29,7 +29,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// A token is what was sent, or what `Basic` wraps with an empty password.
+/// Checks that a token is the sent text, or the user name of a `Basic` credential with an empty password.
 fn token_of(token: &str, sent: &str) {
     assert!(!token.is_empty() && !token.chars().any(char::is_control));
     let in_basic = padded(format!("{token}:").as_bytes());
@@ -40,12 +40,12 @@ fn token_of(token: &str, sent: &str) {
     }
 }
 
-/// The first colon separates, nothing is trimmed, and both halves are there.
+/// Checks that the first colon separates, nothing is trimmed, and neither half is empty.
 fn login_of(login: &Login, sent: &str) {
     let (username, password) = (login.username(), login.expose_password());
     assert!(!username.is_empty() && !password.is_empty() && !username.contains(':'));
     assert!(!username.chars().chain(password.chars()).any(char::is_control));
     assert_eq!(padded(format!("{username}:{password}").as_bytes()), sent);
-    let again = Login::new(username, password).expect("what a header may hold");
+    let again = Login::new(username, password).expect("a valid login");
     assert!(again.username() == username && again.expose_password() == password);
 }

@@ -1,9 +1,9 @@
-//! JWTs under a good signature: the first line of the input is the header, the rest are the claims.
+//! JWTs with a valid signature: the first line of the input is the header, and the rest is the claims.
 //!
-//! Whatever opens is exactly what we would have written, letter for letter; with another signature nothing opens.
+//! A JWT that verifies is byte for byte the one that Hallpass would issue. No JWT verifies with another signature.
 #![no_main]
 
-use fuzz::{from_url, issuer, now, keyring, url};
+use fuzz::{from_url, issuer, keyring, now, url};
 use hmac::{Hmac, KeyInit, Mac};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
@@ -28,35 +28,35 @@ fuzz_target!(|data: &[u8]| {
     let text = format!("{message}.{}", url(&tag));
     match open(&keyring, &issuer, &text, now()) {
         Err(Reason::Malformed | Reason::Forged | Reason::Expired) => {}
-        Err(other) => panic!("no text alone is rejected as {other}"),
+        Err(other) => panic!("rejected as {other}, which the text alone cannot be"),
         Ok(claim) => {
             assert_eq!(claim.format, Format::Jwt);
-            assert_eq!(written_again(&keyring, claims), text);
-            let appearance = inspect::inspect(&issuer, &text).expect("it has the shape");
+            assert_eq!(issued_again(&keyring, claims), text);
+            let appearance = inspect::inspect(&issuer, &text).expect("the shape of a JWT");
             assert!(appearance.hash == claim.hash && appearance.user_id == claim.user_id);
         }
     }
     let mut other = tag;
     other[0] ^= 1;
-    assert!(open(&keyring, &issuer, &format!("{message}.{}", url(&other)), now()).is_err(), "a forged JWT opened");
-    assert!(open(&keyring, &issuer, &message, now()).is_err(), "a JWT without a signature opened");
+    assert!(open(&keyring, &issuer, &format!("{message}.{}", url(&other)), now()).is_err(), "a forged JWT verifies");
+    assert!(open(&keyring, &issuer, &message, now()).is_err(), "a JWT without a signature verifies");
 });
 
 fn tag(keyring: &Keyring, message: &str) -> [u8; 32] {
     let key = from_url(keyring.keys()[0].export_jwt().expose_secret()).expect("a key");
-    let mac = Hmac::<Sha256>::new_from_slice(&key).expect("any key will do");
+    let mac = Hmac::<Sha256>::new_from_slice(&key).expect("any key is valid");
     mac.chain_update(message).finalize().into_bytes().into()
 }
 
-/// The JWT that we make when we are told to say the same.
-fn written_again(keyring: &Keyring, claims: &[u8]) -> String {
-    let claims: Value = serde_json::from_slice(claims).expect("it was opened");
+/// Issues the JWT with these claims.
+fn issued_again(keyring: &Keyring, claims: &[u8]) -> String {
+    let claims: Value = serde_json::from_slice(claims).expect("verified claims");
     let text = |name: &str| claims[name].as_str().expect("a text").to_owned();
     let time = |name: &str| claims[name].as_u64().and_then(Timestamp::from_unix).expect("a time");
     let audience = if text("aud") == "hallpass" { Audience::System } else { Audience::User };
     let (user_id, name) = (text("sub").parse().expect("an id"), text("name"));
     let contents = Contents { user_id, audience, expires_at: time("exp"), name: &name };
-    let secret = from_url(&text("jti")).expect("it was opened");
+    let secret = from_url(&text("jti")).expect("verified claims");
     let secret = Entropy::new(secret.try_into().expect("16 bytes"));
     let signed = jwt::sign(keyring, &issuer("acme_"), time("iat"), contents, &secret).expect("a signing key");
     signed.text.expose_secret().to_owned()

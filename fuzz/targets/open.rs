@@ -1,21 +1,22 @@
-//! `token::open` on signed and developer tokens: texts from anywhere, and good ones with edits.
+//! `token::open` on signed and developer tokens: arbitrary texts, and valid tokens with edits.
 //!
-//! What opens has one text: signed again it comes out the same, letter for letter. A good token with any edit is rejected.
+//! A token that verifies has a single text: signed again it is byte for byte the same. A valid token with any edit is
+//! rejected.
 #![no_main]
 
 use std::time::Duration;
 
-use fuzz::{from_url, issuer, now, keyring};
+use fuzz::{from_url, issuer, keyring, now};
 use libfuzzer_sys::fuzz_target;
 use token::{
-    Claim, Entropy, Format, Issuer, Keyring, Reason, IssuedText, Timestamp, UserId,
+    Claim, Entropy, Format, IssuedText, Issuer, Keyring, Reason, Timestamp, UserId,
     codec::{developer, inspect, signed},
     open,
 };
 
 const PREFIXES: [&str; 3] = ["", "acme_", "6879-"];
 
-/// What a user id is made of.
+/// The characters of a user ID.
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
 
 fuzz_target!(|data: &[u8]| {
@@ -26,34 +27,34 @@ fuzz_target!(|data: &[u8]| {
             let appearance = inspect::inspect(&issuer, text);
             if let Ok(claim) = open(&keyring, &issuer, text, now()) {
                 has_one_text(&keyring, &issuer, text, &claim);
-                assert!(appearance.is_some_and(|it| it.hash == claim.hash && it.format == claim.format));
+                assert!(appearance.is_some_and(|seen| seen.hash == claim.hash && seen.format == claim.format));
             }
         }
     }
     edited(&keyring, data);
 });
 
-/// The text made again of the claim and the secret that stands in it.
+/// Checks that signing the claim with the text's secret gives the same text.
 fn has_one_text(keyring: &Keyring, issuer: &Issuer, text: &str, claim: &Claim) {
     let signed = match (claim.format, claim.user_id, claim.expires_at) {
         (Format::Signed, Some(user), Some(end)) => signed::sign(keyring, issuer, now(), user, end, &secret_of(text)),
         (Format::Developer, None, None) => developer::sign(keyring, issuer, now(), some_user(), &secret_of(text)),
         (Format::Jwt, Some(_), Some(_)) => return,
-        other => panic!("a claim that cannot be: {other:?}"),
+        other => panic!("an impossible claim: {other:?}"),
     };
     assert_eq!(signed.expect("a signing key").text.expose_secret(), text);
 }
 
 fn secret_of(text: &str) -> Entropy {
-    let sign = from_url(&text[text.len() - 43..]).expect("it was opened");
-    Entropy::new(*sign.first_chunk().expect("32 bytes"))
+    let signature = from_url(&text[text.len() - 43..]).expect("a verified token");
+    Entropy::new(*signature.first_chunk().expect("32 bytes"))
 }
 
 fn some_user() -> UserId {
     "1".parse().expect("an id")
 }
 
-/// 16 bytes are the secret, then format, prefix, lifetime and user id; the rest is edits of the text.
+/// Signs a token and edits it. The data is the secret of 16 bytes, then format, prefix, lifetime, user ID, and edits.
 fn edited(keyring: &Keyring, data: &[u8]) {
     let Some((secret, rest)) = data.split_first_chunk::<16>() else { return };
     let Some((&[kind, prefix, seconds, length], rest)) = rest.split_first_chunk::<4>() else { return };
@@ -72,29 +73,29 @@ fn edited(keyring: &Keyring, data: &[u8]) {
     let signed = signed.expect("a signing key");
     let text = signed.text.expose_secret();
     let expected_end = is_signed.then_some(ends);
-    whole(keyring, &issuer, &signed, expected_end);
+    unedited(keyring, &issuer, &signed, expected_end);
     for other in PREFIXES.into_iter().filter(|other| *other != issuer.prefix()) {
-        assert!(open(keyring, &fuzz::issuer(other), text, now()).is_err(), "another deployment's token opened");
+        assert!(open(keyring, &fuzz::issuer(other), text, now()).is_err(), "another deployment's token verifies");
     }
     if let Some(other) = with_edits(text, edits).filter(|other| other != text) {
-        assert!(open(keyring, &issuer, &other, now()).is_err(), "an edited token opened");
+        assert!(open(keyring, &issuer, &other, now()).is_err(), "an edited token verifies");
     }
 }
 
-/// A token that nobody touched opens until it ends, and says whose it is.
-fn whole(keyring: &Keyring, issuer: &Issuer, signed: &IssuedText, ends: Option<Timestamp>) {
+/// Checks that an unedited token verifies until it expires, and identifies its user.
+fn unedited(keyring: &Keyring, issuer: &Issuer, signed: &IssuedText, ends: Option<Timestamp>) {
     let opened = open(keyring, issuer, signed.text.expose_secret(), now());
     if ends.is_some_and(|ends| ends <= now()) {
         assert_eq!(opened, Err(Reason::Expired));
         return;
     }
-    let claim = opened.expect("a good token");
+    let claim = opened.expect("a valid token");
     assert!(claim.hash == signed.id.hash && claim.expires_at == ends);
     assert!(claim.user_id.is_none_or(|user| user == signed.id.user_id));
     has_one_text(keyring, issuer, signed.text.expose_secret(), &claim);
 }
 
-/// Three bytes an edit: where, what to do, and the letter.
+/// Applies edits of three bytes: the position, the operation, and the character.
 fn with_edits(text: &str, edits: &[u8]) -> Option<String> {
     let mut bytes = text.as_bytes().to_vec();
     for edit in edits.chunks_exact(3) {

@@ -1,7 +1,7 @@
-//! Route rules, and the resources of the policies that are made of them.
+//! Route rules, and the policy resources made from them.
 //!
-//! Rules that are taken make resources of this stage only, with a `*` where IAM has one and nowhere else, and small
-//! enough for API Gateway. A scope never gets a route by losing a permission.
+//! Accepted rules give only resources of this stage, with a `*` only where IAM supports it, and small enough for API
+//! Gateway. Removing a permission from a scope never adds a route.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -14,13 +14,13 @@ const STAGE: &str = "arn:aws:execute-api:eu-west-1:123456789012:abcdef1234/v1";
 fuzz_target!(|data: &[u8]| {
     let Ok(json) = std::str::from_utf8(data) else { return };
     let Ok(routes) = Routes::parse(json) else { return };
-    let rules: Value = serde_json::from_str(json).expect("it was taken");
+    let rules: Value = serde_json::from_str(json).expect("accepted rules");
     let rules = rules.as_array().expect("a list");
     let named: Vec<Permission> =
         rules.iter().filter_map(|rule| rule["permission"].as_str()).map(|name| name.parse().expect("a name")).collect();
     let all = routes.permitted(STAGE, &named.iter().cloned().collect());
     assert_eq!(all.len(), rules.iter().map(methods).sum::<usize>());
-    assert!(serde_json::to_string(&all).expect("texts").len() < 5_700, "more than a policy can hold");
+    assert!(serde_json::to_string(&all).expect("texts").len() < 5_700, "too large for a policy");
     for resource in &all {
         is_of_the_stage(resource);
     }
@@ -33,7 +33,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// How many resources a rule becomes: a `*` in front of the path would open other paths.
+/// Returns the number of resources of a rule. A `*` as the method would also match other paths.
 fn methods(rule: &Value) -> usize {
     if rule["method"] == "*" { 7 } else { 1 }
 }

@@ -1,7 +1,7 @@
-//! Events of the user stream as Lambda hands them over, and what prune decides by them.
+//! Events of the user stream in Lambda's form, and prune's decisions.
 //!
-//! Whatever the records say: a token of a user who is gone or another now is invalidated, one that was made after the change
-//! from the user of now is not, and to hear of a change twice is as good as once.
+//! Prune invalidates tokens of a removed or changed user, but not tokens issued after the change for the present user.
+//! Processing a change twice has the same result as once.
 #![no_main]
 
 use std::{collections::BTreeMap, time::Duration};
@@ -22,7 +22,7 @@ fuzz_target!(|data: &[u8]| {
     let batch = || match serde_json::from_value::<Event>(event.clone()) {
         Ok(Event::Stream(event)) => changes(event.records, now()).ok(),
         Ok(Event::Schedule(_)) => {
-            assert!(!has_records, "a batch of the stream was taken for the schedule");
+            assert!(!has_records, "a batch of the stream was read as a scheduled event");
             None
         }
         Err(error) => {
@@ -41,12 +41,12 @@ fn decide(user_id: UserId, mut changes: Vec<Change>, repeated: Vec<Change>) {
     let before = record(&user, now().before(Duration::from_secs(1)));
     let later = record(&user, Timestamp::MAX);
     assert_eq!(why(&before, Some(&user), &[]), None);
-    assert_eq!(why(&later, Some(&user), &changes), None, "a later token fell to an older change");
+    assert_eq!(why(&later, Some(&user), &changes), None, "an older change invalidates a later token");
     for record in [&before, &later] {
-        assert!(why(record, None, &changes).is_some(), "a removed user's token was spared");
+        assert!(why(record, None, &changes).is_some(), "a removed user's token stays valid");
         assert!(
             why(record, Some(&self::user(user_id, "bob")), &changes).is_some(),
-            "a changed user's token was spared"
+            "a changed user's token stays valid"
         );
     }
     let first = why(&before, Some(&user), &changes);

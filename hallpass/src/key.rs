@@ -1,4 +1,4 @@
-//! `hallpass key`: the signing keys of a stack, through its Secrets Manager.
+//! `hallpass key`: manages the signing keys of a stack in its Secrets Manager.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,41 +31,41 @@ use crate::{
     trust,
 };
 
-/// What can be done with keys.
+/// The subcommands of `hallpass key`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Write a new keyring of one key, which signs at once, to a file, for a first secret or local use
+    /// Write a new keyring to a file, for a first secret or local use; its one key signs at once
     New {
-        /// The file; only its owner may read it, and it must not be there yet
+        /// File to create, readable only by its owner; it must not exist
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
-    /// List the keys of the keyring; never the keys themselves
+    /// List the keys of the keyring, without their secret values
     List,
     /// Add a key that verifies at once and signs when every function has fetched it
     Rotate,
-    /// Print the derived key with which other software verifies JWTs: a signing secret, so that introspection is better
+    /// Print the derived key with which other software can verify JWTs; it can also sign them, so prefer introspection
     Export {
-        /// The derived key of the JWT format; no other format has one that others could use
+        /// Export the derived key of the JWT format, the only one that other software can use
         #[arg(long, required = true)]
         jwt: bool,
-        /// The id of the key [default: the one that signs]
+        /// Key ID [default: the key that signs]
         id: Option<String>,
     },
-    /// Take a key out of the keyring, and say how many live tokens that ends
+    /// Remove a key from the keyring and print how many live tokens that invalidates
     Retire {
-        /// The id of the key
+        /// Key ID
         id: String,
-        /// Take it out although live tokens end with it
+        /// Remove the key even if that invalidates live tokens
         #[arg(long)]
         end_tokens: bool,
     },
 }
 
-/// Runs a command.
+/// Runs a subcommand.
 ///
 /// # Errors
-/// When it does not do what it was asked for.
+/// Returns a [`CommandError`] if the subcommand fails or rejects its arguments.
 pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
     match command {
         Command::New { out } => new(&out, terminal),
@@ -83,7 +83,7 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
     }
 }
 
-/// The secret of a stack, and how often its functions fetch it.
+/// The secret of a stack, and the interval at which its functions fetch it.
 pub(crate) struct Secret {
     client: Client,
     arn: String,
@@ -119,15 +119,15 @@ impl Secret {
     }
 }
 
-/// `key new`: needs no stack.
+/// `key new`: writes a new keyring to a file. Needs no stack.
 ///
 /// # Errors
-/// When the file is there already or cannot be written.
+/// Returns [`CommandError::Rejected`] if the file exists, or [`CommandError::Io`] if it cannot be written.
 pub fn new(out: &Path, terminal: Terminal) -> Result<(), CommandError> {
     let keyring = new_key(Timestamp::EPOCH).and_then(|key| Keyring::new(vec![key]).map_err(bad_keyring))?;
     match files::create_private(out, keyring.to_json().expose_secret()) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            return Err(CommandError::rejected(format!("{} exists already", out.display())));
+            return Err(CommandError::rejected(format!("{} already exists", out.display())));
         }
         written => written?,
     }
@@ -153,8 +153,8 @@ fn state(keyring: &Keyring, key: &Key, now: Timestamp) -> &'static str {
     }
 }
 
-/// The new key verifies for two refresh periods before it signs, so that no function sees a token under a key it has
-/// not fetched.
+/// `key rotate`: adds a key. It verifies for two refresh periods before it signs, so that no function receives a token
+/// that is signed with a key it has not fetched.
 async fn rotate(secret: &Secret, now: Timestamp, terminal: Terminal) -> Result<(), CommandError> {
     let Versioned { keyring, version_id } = secret.version().await?;
     if keyring.keys().len() >= Keyring::MAX_KEYS {
@@ -168,7 +168,7 @@ async fn rotate(secret: &Secret, now: Timestamp, terminal: Terminal) -> Result<(
     Ok(terminal.say(&format!("added {id}; it verifies now and signs from {signs_from}"), &json)?)
 }
 
-/// base64url of 32 bytes, on standard output, for a pipe.
+/// `key export`: prints 32 bytes in base64url to standard output, for a pipe.
 async fn export(secret: &Secret, id: Option<&str>, now: Timestamp, terminal: Terminal) -> Result<(), CommandError> {
     let keyring = secret.keyring().await?;
     let key = match id {
@@ -182,12 +182,12 @@ async fn export(secret: &Secret, id: Option<&str>, now: Timestamp, terminal: Ter
     written.map_err(|error| CommandError::Undelivered(format!("the key could not be written: {error}")))
 }
 
-/// The key that goes.
+/// The arguments of `key retire`.
 struct Retirement<'a> {
     id: &'a str,
     end_tokens: bool,
     now: Timestamp,
-    /// How long a gateway keeps an answer.
+    /// How long a gateway caches a response of the authorizer.
     cache: Duration,
 }
 
@@ -202,21 +202,24 @@ async fn retire(
         return Err(CommandError::rejected(format!("the keyring has no key {}", excerpt(id))));
     }
     if keyring.signing(now).is_some_and(|key| key.id() == id) {
-        return Err(CommandError::rejected(format!("{id} signs; rotate first, and wait until another key signs")));
+        return Err(CommandError::rejected(format!(
+            "{id} is the signing key; rotate first, and wait until another key signs"
+        )));
     }
     let live = live_tokens(store, now).await?.remove(id).unwrap_or_default();
     if live > 0 && !end_tokens {
-        let why = format!("{live} live tokens would end with {id}; say --end-tokens to end them");
+        let why = format!("retiring {id} invalidates {live} live tokens; pass --end-tokens to do so");
         return Err(CommandError::rejected(why));
     }
     secret.replace(&version_id, &keyring.without(id).map_err(bad_keyring)?).await?;
-    // Each function goes on with the keyring that it fetched last, until it fetches the next one.
+    // Each function uses the keyring that it fetched last until it fetches the next one.
     let effective_at = now.after(secret.refresh).after(cache).to_string();
     let json = json!({"done": "retired", "id": id, "ended": live, "effective_at": effective_at});
-    Ok(terminal.say(&format!("retired {id}; {live} live tokens end with it, by {effective_at} everywhere"), &json)?)
+    Ok(terminal
+        .say(&format!("retired {id}; {live} live tokens become invalid, everywhere by {effective_at}"), &json)?)
 }
 
-/// How many tokens that are accepted, or may be accepted again, each key has signed.
+/// Returns, for each key, the number of its tokens that are accepted or can be accepted again.
 async fn live_tokens(store: &Store, now: Timestamp) -> Result<BTreeMap<String, u64>, CommandError> {
     let (mut counts, mut place) = (BTreeMap::<String, u64>::new(), None);
     loop {
@@ -227,7 +230,7 @@ async fn live_tokens(store: &Store, now: Timestamp) -> Result<BTreeMap<String, u
         let users = store.users(&ids.into_iter().collect::<Vec<_>>()).await?;
         for record in records {
             let user = users.get(&record.id.user_id);
-            // A token of a user who cannot be read is rejected now, and accepted again once the user is repaired.
+            // A token of an unreadable user is rejected now, and accepted again once the user is repaired.
             let is_unreadable = matches!(user, Some(None));
             if is_unreadable || lifecycle::state(&record, user.and_then(Option::as_ref), now).counts() {
                 let count = counts.entry(record.key_id).or_default();
@@ -246,7 +249,7 @@ fn new_key(signs_from: Timestamp) -> Result<Key, CommandError> {
     Key::new(id, signs_from, entropy::bytes::<32>()?.to_vec().into()).map_err(bad_keyring)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
+#[expect(clippy::needless_pass_by_value, reason = "used in `map_err`")]
 fn bad_keyring(bad: KeyringError) -> CommandError {
     CommandError::Rejected(bad.to_string())
 }

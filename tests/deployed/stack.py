@@ -1,4 +1,4 @@
-"""A deployment to try: on AWS, or on MiniStack, which `start_emulator` starts and `complete` completes."""
+"""The deployment under test: on AWS, or on MiniStack, which `start_emulator` starts and `complete` completes."""
 
 import json, os, socket, struct, subprocess, sys, time, urllib.error, urllib.parse, urllib.request, uuid
 from pathlib import Path
@@ -8,8 +8,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from samcli.yamlhelper import yaml_dump, yaml_parse
 
 ON_AWS = "--aws" in sys.argv
-BUILD = Path(next((it for it in sys.argv[1:] if not it.startswith("--")), ".aws-sam/build"))
-# How long an answer is kept that is tried out of an authorizer's cache.
+BUILD = Path(next((word for word in sys.argv[1:] if not word.startswith("--")), ".aws-sam/build"))
+# The TTL of the authorizer caches in the examples.
 CACHE_SECONDS = 20
 # The passwords are `topsecret` and `letmein`.
 ARGON2ID = "$argon2id$v=19$m=19456,t=2,p=1$"
@@ -22,7 +22,7 @@ EMULATOR = None
 
 
 class Failed(Exception):
-    """Something is not as it must be."""
+    """A check failed."""
 
 
 def want(is_true, what):
@@ -31,17 +31,17 @@ def want(is_true, what):
 
 
 def eventually(what, check, seconds=60):
-    """Waits for what AWS does by itself."""
+    """Waits for background work of AWS."""
     end = time.monotonic() + seconds
     while True:
         last = check()
         if last:
             return last
-        want(time.monotonic() < end, f"{what}: not within {seconds} s")
+        want(time.monotonic() < end, f"{what}: did not happen within {seconds} s")
         time.sleep(0.3)
 
 
-class Answer:
+class Response:
     def __init__(self, status, headers, body):
         self.status, self.body = status, body
         self.headers = {name.lower(): value for name, value in headers}
@@ -51,12 +51,12 @@ class Answer:
 
 
 class Api:
-    """An API, wherever it is."""
+    """An API on AWS or on the emulator."""
 
     def __init__(self, outputs, stage=""):
         self.base = outputs["Url"]
         if EMULATOR:
-            # $default, if there is no stage.
+            # Without a stage, use $default.
             self.base = f"{EMULATOR}/_aws/execute-api/{outputs['ApiId']}/{stage or '$default'}"
 
     def ask(self, method, path, authorization=None, body=None, form=None, status=200, **headers):
@@ -72,16 +72,16 @@ class Api:
         request = urllib.request.Request(self.base + path, data, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=40) as reply:
-                answer = Answer(reply.status, reply.getheaders(), reply.read().decode())
+                response = Response(reply.status, reply.getheaders(), reply.read().decode())
         except urllib.error.HTTPError as error:
-            answer = Answer(error.code, error.headers.items(), error.read().decode())
+            response = Response(error.code, error.headers.items(), error.read().decode())
         if status is not None:
-            want(answer.status == status, f"{method} {path}: {answer.status}, not {status}: {answer.body[:300]}")
-        return answer
+            want(response.status == status, f"{method} {path}: {response.status}, not {status}: {response.body[:300]}")
+        return response
 
 
 class Deployed:
-    """The stack under test, and what was deployed beside it."""
+    """The stack under test, and the examples deployed with it."""
 
     def __init__(self):
         self.name, self.stacks = f"hallpass-try-{uuid.uuid4().hex[:8]}", []
@@ -92,7 +92,7 @@ class Deployed:
         template = known_to_emulator() if EMULATOR else BUILD / "template.yaml"
         self.outputs = self.deploy(template, self.name, parameters)
         dynamodb = boto3.resource("dynamodb", endpoint_url=EMULATOR)
-        self.users, self.tokens = (dynamodb.Table(self.outputs[it]) for it in ("UsersTable", "TokensTable"))
+        self.users, self.tokens = (dynamodb.Table(self.outputs[name]) for name in ("UsersTable", "TokensTable"))
         for user_id, name, permissions, password in USERS:
             item = {"user_id": user_id, "username": name, "username_key": name, "status": "active"}
             item |= {"password_hash": ARGON2ID + password} if password else {"kind": "app"}
@@ -113,23 +113,23 @@ class Deployed:
         want(done.returncode == 0, f"sam deploy {template}: {done.stdout[-3000:]}{done.stderr[-3000:]}")
         print(f"   deployed {template} in {time.monotonic() - began:.0f} s")
         stack = self.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
-        outputs = {it["OutputKey"]: it["OutputValue"] for it in stack["Outputs"]}
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
         if EMULATOR and "GatewayResponses" in template.read_text():
             complete(self, template, name, outputs["ApiId"], parameters)
         return outputs
 
     def hallpass(self, *words, stdin=""):
-        """The command, at this stack."""
-        there = ["--endpoint", EMULATOR] if EMULATOR else []
-        line = ["cargo", "run", "--quiet", "--", "--stack", self.name, *there, *words]
+        """Runs the `hallpass` command for this stack."""
+        endpoint = ["--endpoint", EMULATOR] if EMULATOR else []
+        line = ["cargo", "run", "--quiet", "--", "--stack", self.name, *endpoint, *words]
         done = subprocess.run(line, input=f"{stdin}\n", capture_output=True, text=True)
         want(done.returncode == 0, f"hallpass {' '.join(words)}: {done.stdout}{done.stderr}")
         return done.stdout
 
     def resource(self, logical_id, stack=None):
         formation = self.client("cloudformation")
-        answer = formation.describe_stack_resource(StackName=stack or self.name, LogicalResourceId=logical_id)
-        return answer["StackResourceDetail"]["PhysicalResourceId"]
+        response = formation.describe_stack_resource(StackName=stack or self.name, LogicalResourceId=logical_id)
+        return response["StackResourceDetail"]["PhysicalResourceId"]
 
     def policy(self, role):
         iam = self.client("iam")
@@ -140,8 +140,8 @@ class Deployed:
         self.client("iam").put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
 
     def remove(self):
-        """The stacks, and what outlives them on purpose."""
-        kept = [self.outputs[it] for it in ("UsersTable", "TokensTable")]
+        """Deletes the stacks, and the resources that they retain."""
+        kept = [self.outputs[name] for name in ("UsersTable", "TokensTable")]
         formation = self.client("cloudformation")
         for name in reversed(self.stacks):
             formation.delete_stack(StackName=name)
@@ -153,12 +153,13 @@ class Deployed:
 
 
 def complete(deployed, template, name, api_id, parameters, stage="v1"):
-    """MiniStack takes the routes of a REST API from its OpenAPI document, and leaves out `ANY` and gateway responses.
-    How long an answer is kept it takes from the parameter's default."""
+    """Adds what MiniStack leaves out: `ANY` methods and gateway responses of the API's OpenAPI document, and the TTL of the
+    authorizer cache, for which it uses the default of the parameter."""
     gateway, resources = deployed.client("apigateway"), yaml_parse(template.read_text())["Resources"]
-    paths = {it["path"]: it["id"] for it in gateway.get_resources(restApiId=api_id, limit=500)["items"]}
-    for function, it in resources.items():
-        events = it["Properties"].get("Events", {}).values() if it["Type"] == "AWS::Serverless::Function" else []
+    paths = {resource["path"]: resource["id"] for resource in gateway.get_resources(restApiId=api_id, limit=500)["items"]}
+    for function, resource in resources.items():
+        is_function = resource["Type"] == "AWS::Serverless::Function"
+        events = resource["Properties"].get("Events", {}).values() if is_function else []
         for event in (event["Properties"] for event in events if event["Properties"].get("Method") == "ANY"):
             of_method = {"restApiId": api_id, "resourceId": paths[event["Path"]], "httpMethod": "ANY"}
             known = deployed.client("lambda").get_function_configuration(FunctionName=deployed.resource(function, name))
@@ -176,41 +177,41 @@ def complete(deployed, template, name, api_id, parameters, stage="v1"):
     def plain(value):
         if isinstance(value, dict):
             (intrinsic, argument), = value.items()
-            # Of two, the one for ChallengeHeaders=literal.
+            # The second value is the one for ChallengeHeaders=literal.
             return argument.replace("${Realm}", "hallpass") if intrinsic == "Fn::Sub" else plain(argument[2])
         return value
 
-    for kind, it in resources["Api"]["Properties"]["GatewayResponses"].items():
-        headers = it["ResponseParameters"]["Headers"].items()
+    for kind, response in resources["Api"]["Properties"]["GatewayResponses"].items():
+        headers = response["ResponseParameters"]["Headers"].items()
         headers = {f"gatewayresponse.header.{name}": plain(value) for name, value in headers}
-        status = {"statusCode": str(it["StatusCode"])} if "StatusCode" in it else {}
+        status = {"statusCode": str(response["StatusCode"])} if "StatusCode" in response else {}
         gateway.put_gateway_response(restApiId=api_id, responseType=kind, responseParameters=headers,
-            responseTemplates=it["ResponseTemplates"], **status)
+            responseTemplates=response["ResponseTemplates"], **status)
     gateway.create_deployment(restApiId=api_id, stageName=stage)
 
 
 def known_to_emulator():
-    """The template without the alarms of several metrics, which MiniStack does not know."""
+    """Writes the template without the alarms on several metrics, which MiniStack does not support."""
     template = yaml_parse((BUILD / "template.yaml").read_text())
     resources = template["Resources"]
-    alarms = [(name, it["Properties"]) for name, it in resources.items() if it["Type"] == "AWS::CloudWatch::Alarm"]
+    alarms = [(name, one["Properties"]) for name, one in resources.items() if one["Type"] == "AWS::CloudWatch::Alarm"]
     unknown = [name for name, alarm in alarms if "Metrics" in alarm]
     for name in unknown:
         del resources[name]
-    print(f"   without {', '.join(unknown)}: MiniStack knows no metric math")
+    print(f"   without {', '.join(unknown)}: MiniStack does not support metric math")
     path = BUILD / "template.emulator.yaml"
     path.write_text(yaml_dump(template))
     return path
 
 
 def architecture():
-    """What the functions are built for, as their ELF headers have it."""
+    """Returns the processor of the built functions, from an ELF header."""
     header = (BUILD / "Generate" / "bootstrap").read_bytes()[:20]
     return {62: "x86_64", 183: "arm64"}[struct.unpack_from("<H", header, 18)[0]]
 
 
 def start_emulator(folder):
-    """MiniStack with IAM enforced, on a free port; the functions reach it by the same address."""
+    """Starts MiniStack with IAM enforced on a free port. The functions reach it by the same address."""
     global EMULATOR
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -225,7 +226,7 @@ def start_emulator(folder):
         process = subprocess.Popen([os.environ["MINISTACK"]], cwd=folder, stdout=log, stderr=subprocess.STDOUT)
 
     def is_up():
-        want(process.poll() is None, f"MiniStack ended: {Path(folder, 'log').read_text()[-2000:]}")
+        want(process.poll() is None, f"MiniStack exited: {Path(folder, 'log').read_text()[-2000:]}")
         try:
             return boto3.client("sts", endpoint_url=EMULATOR).get_caller_identity()
         except (BotoCoreError, ClientError):

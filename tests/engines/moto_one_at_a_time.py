@@ -1,7 +1,7 @@
-"""moto's server on a port of the loopback address, dealing with one request after the other.
+"""Runs moto's server on a loopback port and processes one request at a time.
 
-`moto_server` gives every request a thread, and nothing in moto keeps two conditional writes from passing each other.
-Connections still have threads, because one that is idle must not keep the others waiting.
+`moto_server` processes requests in threads, and nothing in moto makes a conditional write atomic. Connections still have
+threads, so that an idle one does not block the others.
 """
 
 import sys
@@ -14,9 +14,9 @@ application = DomainDispatcherApplication(create_backend_app)
 one_at_a_time = Lock()
 
 
-def answer(environ, start_response):
+def respond(environ, start_response):
     with one_at_a_time:
         return list(application(environ, start_response))
 
 
-run_simple("127.0.0.1", int(sys.argv[1]), answer, threaded=True)
+run_simple("127.0.0.1", int(sys.argv[1]), respond, threaded=True)

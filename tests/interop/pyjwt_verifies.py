@@ -1,11 +1,11 @@
-"""PyJWT verifies one of our JWTs with the exported key, and refuses it with any other."""
+"""PyJWT verifies a JWT from Hallpass with the exported key, and rejects it with another key."""
 import base64
 import json
 import os
 
 import jwt
 
-token = json.loads(os.environ["ANSWER"])["accessToken"]
+token = json.loads(os.environ["RESPONSE"])["accessToken"]
 key = base64.urlsafe_b64decode(os.environ["KEY"] + "=")
 claims = jwt.decode(token, key, algorithms=["HS256"], audience="hallpass", issuer="hallpass")
 assert claims["sub"] == "1" and claims["name"] == "my_username", claims
@@ -15,6 +15,6 @@ assert jwt.get_unverified_header(token) == {"alg": "HS256", "typ": "JWT", "kid":
 try:
     jwt.decode(token, bytes(32), algorithms=["HS256"], audience="hallpass")
 except jwt.InvalidSignatureError:
-    print("PyJWT", jwt.__version__, "verifies our JWT with the exported key and refuses it with another")
+    print("PyJWT", jwt.__version__, "verifies the JWT with the exported key and rejects it with another")
 else:
-    raise SystemExit("PyJWT took the token with a key that is not ours")
+    raise SystemExit("PyJWT accepted the token with another key")

@@ -1,8 +1,8 @@
-"""Puts every mutant of cargo-mutants into one copy of the sources, each behind a switch that the environment sets.
+"""Puts every mutant of cargo-mutants into one copy of the sources, each behind a switch in an environment variable.
 
-cargo-mutants builds and tests the workspace once for each mutant, a minute and more each. With all of them in one build
-only the tests run once for each, and stop at the first that fails. What cannot be switched at run time is left out and
-counted: mutants in constants, in a `const fn` that a constant calls, in `let` chains, and those that do not compile.
+cargo-mutants builds and tests the workspace for every mutant, which takes more than a minute each. With all mutants in one
+build, only tests are run per mutant, until one fails. Mutants that cannot be switched at run time are left out and counted:
+those in constants, in a `const fn` that a constant calls, in `let` chains, and those that do not compile.
 """
 
 import collections
@@ -14,14 +14,14 @@ import tree_sitter_rust
 PARSER = Parser(Language(tree_sitter_rust.language()))
 
 SWITCH = """
-/// Whether this mutant is the one that the environment asks for. Writes down, if it is asked to, that the code came by.
+/// Returns whether the environment selects this mutant. Records that the code was reached, if a file is set for that.
 #[doc(hidden)]
 pub(crate) fn __mutant(number: u32) -> bool {
     static ACTIVE: std::sync::OnceLock<(u32, Option<std::ffi::OsString>)> = std::sync::OnceLock::new();
     static REACHED: [std::sync::atomic::AtomicBool; 4096] = [const { std::sync::atomic::AtomicBool::new(false) }; 4096];
     let (active, file) = ACTIVE.get_or_init(|| {
-        let asked = std::env::var("HALLPASS_MUTANT").ok().and_then(|text| text.parse().ok());
-        (asked.unwrap_or(0), std::env::var_os("HALLPASS_MUTANTS_REACHED"))
+        let selected = std::env::var("HALLPASS_MUTANT").ok().and_then(|text| text.parse().ok());
+        (selected.unwrap_or(0), std::env::var_os("HALLPASS_MUTANTS_REACHED"))
     });
     if let (Some(file), Some(reached)) = (file, REACHED.get(number as usize)) {
         if !reached.swap(true, std::sync::atomic::Ordering::Relaxed) {
@@ -43,7 +43,7 @@ def call(number):
 
 
 class Source:
-    """One file: its text, its tree, and the edits that the mutants ask for."""
+    """A source file: its text, its syntax tree, and the edits for its mutants."""
 
     def __init__(self, text, in_constants=frozenset()):
         self.text, self.in_constants = text.encode(), in_constants
@@ -51,9 +51,9 @@ class Source:
         self.lines = [0]
         for line in self.text.splitlines(keepends=True):
             self.lines.append(self.lines[-1] + len(line))
-        # Where the word `const` goes away, for the switch is not constant.
+        # The positions of `const` that are removed, because the switch is not constant.
         self.unconst = set()
-        # (start, end) of a node -> what renders it, from the outermost to the innermost.
+        # (start, end) of a node -> its replacements, from the outermost to the innermost.
         self.wraps = collections.defaultdict(list)
         self.inserts = collections.defaultdict(list)
         self.done = set()
@@ -69,7 +69,7 @@ class Source:
         return self.text[node.start_byte : node.end_byte].decode()
 
     def add(self, number, mutant):
-        """Takes a mutant in; false if it cannot be switched."""
+        """Adds a mutant. Returns False if it cannot be switched."""
         start, end = self.offset(mutant["span"]["start"]), self.offset(mutant["span"]["end"])
         node = self.node(start, max(start, end - 1))
         function = const_around(node)
@@ -85,7 +85,7 @@ class Source:
         node = self.node(start, end - 1)
         while node is not None and node.type != "function_item":
             node = node.parent
-        # A branch of another type cannot stand beside an `impl` of a trait.
+        # With a return type of `impl Trait`, all branches must have the same type.
         if node is None or "impl " in (mutant["function"].get("return_type") or ""):
             return False
         body = node.child_by_field_name("body")
@@ -96,7 +96,7 @@ class Source:
         node = self.node(start, end).parent
         if node is None or node.type not in OPERATIONS:
             node = self.node(start, end)
-        # A part of a `let` chain cannot stand in a branch.
+        # A part of a `let` chain cannot be moved into a branch.
         if node.type not in OPERATIONS or has_let(node):
             return False
         operator = node.child_by_field_name("operator")
@@ -157,7 +157,7 @@ class Source:
         return True
 
     def part(self, start, end, within=None):
-        """The text from start to end with all edits; `within` is the wrap that is being rendered."""
+        """Returns the text from start to end with all edits; `within` is the wrap that is being rendered."""
         spans = sorted(
             (span for span in self.wraps if start <= span[0] and span[1] <= end and span != within),
             key=lambda span: (span[0], -span[1]),
@@ -173,7 +173,7 @@ class Source:
         return "".join(out)
 
     def plain(self, start, end, first=False, last=False):
-        """Text without wraps, with what is inserted. Inserts at the ends of a wrap are written outside of it."""
+        """Returns text without wraps, with inserts. Inserts at the ends of a wrap are written outside of it."""
         out, at = [], start
         for place in sorted(p for p in self.inserts if start <= p <= end):
             if place in self.done or (place == start and first) or (place == end and last):
@@ -209,7 +209,7 @@ def is_const(function):
 
 
 def const_around(node):
-    """The constant, or the `const fn`, that a node is in."""
+    """Returns the constant or the `const fn` that contains a node."""
     while node is not None:
         if node.type in ("const_item", "static_item", "macro_definition"):
             return node
@@ -220,7 +220,7 @@ def const_around(node):
 
 
 def called_in_constants(text):
-    """The names of all functions that constants, and bodies of `const fn`, may call."""
+    """Returns the names of all functions that constants and bodies of `const fn` may call."""
     names, nodes = set(), [PARSER.parse(text.encode()).root_node]
     while nodes:
         node = nodes.pop()

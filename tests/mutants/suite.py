@@ -1,9 +1,9 @@
-"""The test binaries of a build with mutants: which test reaches which mutants, and which test notices one.
+"""Runs the tests of a build with mutants: which test reaches which mutants, and which test catches a mutant.
 
-A mutant is tried first with the tests that noticed mutants of the same function before (noticed.json) and with the unit
-tests of its crate. For those that are left, every test runs once in a process of its own without any mutant, and the
-switch writes down the mutants that it comes by. Only tests that come by a mutant can notice it: they are tried, those
-first that are quick and come by few others.
+A mutant is tried first with the tests that caught mutants of the same function before (noticed.json) and with the unit
+tests of its crate. For the remaining mutants, every test runs once in its own process without a mutant, and the switch
+records the mutants that it reaches. Only tests that reach a mutant can catch it; fast tests that reach few others are tried
+first.
 """
 
 import collections
@@ -18,13 +18,14 @@ import tempfile
 import threading
 import time
 
-# The tests of the whole, and the folder that each runs in.
+# The test binaries, and the folder in which each runs.
 WHOLE = {"integration": "tests", "one_hash": "tests", "command": "hallpass"}
-# A process takes its tests in the order of their names, so that few go first, and many only if these notice nothing.
+# The number and the seconds of tests in a batch. A process runs its tests in the order of their names, so the first batch
+# is small.
 FIRST, LATER = (6, 3.0), (60, 25.0)
 
 LATE = "late"
-# `breadth` is how many mutants the test reaches: one that reaches few looks at what these do.
+# `breadth` is the number of mutants that the test reaches: a test that reaches few checks these closely.
 Test = collections.namedtuple("Test", "binary name seconds breadth")
 
 
@@ -32,7 +33,7 @@ class Suite:
     def __init__(self, executables, folder, units, noticed):
         self.executables, self.folder, self.units = executables, folder, units
         self.reaching = collections.defaultdict(list)
-        # The function -> how often each test noticed a mutant of it.
+        # Function -> the number of its mutants that each test caught.
         self.noticed = collections.defaultdict(collections.Counter)
         for function, tests in noticed.items():
             self.noticed[function] = collections.Counter(dict.fromkeys(tests, 1))
@@ -53,12 +54,12 @@ class Suite:
         return sorted(listing() - listing("--ignored"))
 
     def likely(self, function, count=6):
-        """The tests that noticed most mutants of a function."""
+        """Returns the tests that caught most mutants of a function."""
         with self.lock:
             return [test for test, _ in self.noticed[function].most_common(count)]
 
     def try_known(self, number, function, package):
-        """What notices the mutant among the tests that probably do."""
+        """Tries the tests that probably catch the mutant, and returns the one that does, or None."""
         known = [Test(*test.split(" ", 1), 4.0, 0) for test in self.likely(function)]
         batches = list(self.batches([test for test in known if test.binary in self.executables]))
         unit = package.replace("-", "_") + "-unit"
@@ -69,7 +70,7 @@ class Suite:
         return None
 
     def is_sound(self, unit):
-        """Whether there is such a binary, and all of it passes without a mutant."""
+        """Returns whether the binary exists and all of its tests pass without a mutant."""
         with self.checking:
             if unit not in self.sound:
                 self.sound[unit] = unit in self.executables and not self.first_failure(0, [Test(unit, None, 5.0, 0)])
@@ -81,8 +82,8 @@ class Suite:
         return found
 
     def measure(self, jobs, ends, known, files):
-        """Runs every test once that is not in `known`, which has what an earlier build measured, and is added to. `files`
-        has the file of each mutant. False if the time was over before."""
+        """Runs every test once that is not in `known`, the results of earlier builds, to which it adds. `files` has the file
+        of each mutant. Returns False if the time limit was reached."""
         tests = [(binary, name) for binary in self.executables for name in self.names(binary)]
         left = [test for test in tests if not (test[0] in WHOLE and " ".join(test) in known)]
         print(f"{len(tests)} tests; {len(left)} of them run once to see what they reach", flush=True)
@@ -103,7 +104,7 @@ class Suite:
                 self.reaching[number].append(test)
                 by_file[files[number]].add(test)
         if len(left) < len(tests):
-            # What was not there when the others were measured: whatever reaches its file may reach it.
+            # Mutants that are newer than the measurement: every test that reaches their file may reach them.
             for number in files.keys() - self.reaching.keys():
                 self.reaching[number] = list(by_file[files[number]])
         for found in self.reaching.values():
@@ -127,7 +128,7 @@ class Suite:
             return None if done.returncode else (seconds, sorted({int(line) for line in file if line.strip()}))
 
     def first_failure(self, number, batch):
-        """The first of these tests of one binary that fails with this mutant, or None."""
+        """Runs tests of one binary with a mutant, and returns the first that fails, or None."""
         binary, names = batch[0].binary, [test.name for test in batch if test.name]
         limit = 30 + 8 * sum(test.seconds for test in batch)
         process = subprocess.Popen(
@@ -155,7 +156,7 @@ class Suite:
             process.wait()
 
     def order(self, number, function, cap):
-        """The tests to try, in order, and how many are left out because `cap` seconds are over."""
+        """Returns the tests to try, in order, and the number of those left out because of `cap` seconds."""
         tests, likely = self.reaching[number], self.likely(function)
         first = [test for test in tests if f"{test.binary} {test.name}" in likely]
         chosen, seconds = [], 0.0
@@ -177,7 +178,7 @@ class Suite:
         yield from waiting.values()
 
     def try_one(self, number, function, cap, ends):
-        """What notices the mutant, or None; how many tests were tried; and how many more reach it."""
+        """Returns the test that catches the mutant, or None; the number of tests tried; and how many more reach it."""
         tests, left = self.order(number, function, cap)
         tried = 0
         for batch in self.batches(tests):

@@ -1,4 +1,4 @@
-"""Who calls in tests/openapi/run. The requests revoke tokens as well, so that a new one is made every second."""
+"""The callers of tests/openapi/run. The requests also revoke tokens, so a new token is generated every two seconds."""
 
 import json
 import os
@@ -21,12 +21,12 @@ def token(pair):
         os.environ["URL"] + "/api/services_token/generate", method="POST", headers={"Authorization": basic(pair)}
     )
     trusted = ssl.create_default_context(cafile=os.environ["CA"])
-    with urllib.request.urlopen(request, context=trusted) as answer:
-        return json.load(answer)["token"]
+    with urllib.request.urlopen(request, context=trusted) as response:
+        return json.load(response)["token"]
 
 
 class Caller:
-    """Beside the tokens that Schemathesis makes up."""
+    """Sends the caller's credentials, in addition to those that Schemathesis generates."""
 
     def get(self, case, context):
         pair = PASSWORDS[caller]
@@ -37,5 +37,5 @@ class Caller:
         case.headers["Authorization"] = data
 
 
-if caller != "nobody":
+if caller != "anonymous":
     schemathesis.auth(refresh_interval=2)(Caller)

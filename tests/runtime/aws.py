@@ -1,11 +1,11 @@
-"""What the functions need of AWS, on this machine: MiniStack (from PyPI) with the tables that template.yaml declares, a
-key ring in its Secrets Manager, and the four demo users of `cargo run -- dev`.
+"""The AWS services that the functions need, on this machine: MiniStack (from PyPI) with the tables of template.yaml, a
+keyring in its Secrets Manager, and the four demo users of `cargo run -- dev`.
 
     pip install ministack
     python3 tests/runtime/aws.py                        # on 127.0.0.1:4566, until Ctrl-C
-    python3 tests/runtime/aws.py --address 172.17.0.1   # where containers of Docker's bridge reach it
+    python3 tests/runtime/aws.py --address 172.17.0.1   # reachable for containers on Docker's bridge
 
-Everything is in memory and everybody knows the passwords and the key: it is for trying out.
+Everything is in memory, and the passwords and the key are public: use it for tests only.
 """
 
 import argparse
@@ -28,23 +28,23 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 REGION = "us-east-1"
 
-# The shape that the template's GenerateSecretString gives the first ring.
+# The form of the first keyring, as the template's GenerateSecretString creates it.
 KEY = base64.urlsafe_b64encode(hashlib.sha256(b"a stand-in for AWS has no secret").digest()).rstrip(b"=").decode()
 RING = json.dumps({"id": "first", "signs_from": 0, "key": KEY})
 
-# What CreateTable takes over from AWS::DynamoDB::Table as it stands.
+# The properties of AWS::DynamoDB::Table that are copied unchanged to CreateTable.
 TABLE_PROPERTIES = ["AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "LocalSecondaryIndexes", "BillingMode"]
 
 
 class Template(yaml.SafeLoader):
-    """YAML with CloudFormation's tags, of which tables need none."""
+    """A YAML loader that ignores CloudFormation's tags, which the tables do not use."""
 
 
 Template.add_multi_constructor("!", lambda loader, tag, node: None)
 
 
-class Refused(Exception):
-    """The stand-in answered with an error."""
+class Rejected(Exception):
+    """The emulator responded with an error."""
 
 
 class Aws:
@@ -56,15 +56,15 @@ class Aws:
         self.process = None
 
     def __enter__(self):
-        beside = pathlib.Path(sys.executable).with_name("ministack")
+        installed = pathlib.Path(sys.executable).with_name("ministack")
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         environment |= {"BIND_HOST": self.address, "GATEWAY_PORT": str(self.port), "MINISTACK_REGION": REGION}
-        # Whatever MiniStack itself would call is MiniStack, never the real AWS.
+        # MiniStack's own calls go to MiniStack, never to the real AWS.
         environment["AWS_ENDPOINT_URL"] = self.url
         environment |= {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
-        command = str(beside) if beside.exists() else shutil.which("ministack")
+        command = str(installed) if installed.exists() else shutil.which("ministack")
         if not command:
-            sys.exit("there is no MiniStack: pip install ministack")
+            sys.exit("MiniStack is not installed; run: pip install ministack")
         self.process = subprocess.Popen(
             [command], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -92,12 +92,12 @@ class Aws:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
-                raise Refused(f"MiniStack ended with status {self.process.returncode}; is {self.url} taken?")
+                raise Rejected(f"MiniStack exited with status {self.process.returncode}; is {self.url} taken?")
             try:
                 return self.dynamodb("ListTables", {})
-            except (OSError, Refused):
+            except (OSError, Rejected):
                 time.sleep(0.1)
-        raise Refused(f"MiniStack does not answer on {self.url}")
+        raise Rejected(f"MiniStack does not respond on {self.url}")
 
     def fill(self):
         resources = yaml.load((ROOT / "template.yaml").read_text(), Template)["Resources"]
@@ -128,11 +128,11 @@ class Aws:
             "X-Amz-Target": target,
         }
         try:
-            asked = urllib.request.Request(self.url, json.dumps(request).encode(), headers)
-            with urllib.request.urlopen(asked, timeout=30) as answer:
-                return json.load(answer)
+            call = urllib.request.Request(self.url, json.dumps(request).encode(), headers)
+            with urllib.request.urlopen(call, timeout=30) as response:
+                return json.load(response)
         except urllib.error.HTTPError as error:
-            raise Refused(f"{target}: {error.read().decode()}") from None
+            raise Rejected(f"{target}: {error.read().decode()}") from None
 
 
 def free_port(address="127.0.0.1"):
@@ -142,7 +142,7 @@ def free_port(address="127.0.0.1"):
 
 
 def main():
-    arguments = argparse.ArgumentParser(description="The AWS that the functions need, on this machine.")
+    arguments = argparse.ArgumentParser(description="Starts the AWS services that the functions need, on this machine.")
     arguments.add_argument("--address", default="127.0.0.1")
     arguments.add_argument("--port", type=int, default=4566)
     given = arguments.parse_args()

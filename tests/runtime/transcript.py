@@ -1,7 +1,7 @@
-"""Whole real events for every function, in an order that tells a story, and what must come back.
+"""A sequence of complete real events for every function, and the expected responses.
 
-The events are templates in tests/fixtures/, the answers stand in tests/runtime/expected/. Whoever plays the transcript
-says how a function is invoked: by the Runtime Interface Emulator, or by `sam local invoke`.
+The events are templates in tests/fixtures/, and the responses are in tests/runtime/expected/. The caller provides the way
+to invoke a function: the Runtime Interface Emulator or `sam local invoke`.
 """
 
 import base64
@@ -22,22 +22,22 @@ FORM = "application/x-www-form-urlencoded"
 
 
 class Transcript:
-    """Plays the steps. `invoke(function, event)` gives back the answer; `aws` is the stand-in of aws.py. `rejected` are
-    the forms of authorizer events that are refused; all of them are admitted."""
+    """Plays the steps. `invoke(function, event)` returns the response, and `aws` is the emulator of aws.py. `rejected` are
+    the forms of authorizer events with which rejections are tested; all forms are tested with a valid token."""
 
-    def __init__(self, invoke, aws, accept=False, refused=FORMS):
-        self.invoke, self.aws, self.accept, self.refused = invoke, aws, accept, refused
+    def __init__(self, invoke, aws, accept=False, rejected=FORMS):
+        self.invoke, self.aws, self.accept, self.rejected = invoke, aws, accept, rejected
         self.tokens = {}
         self.passed, self.failed = 0, []
 
     def play(self):
-        self.makes_tokens()
-        self.lets_tokens_in()
-        self.shows()
-        self.takes_tokens_back()
-        self.voids_and_forgets()
+        self.generates_tokens()
+        self.verifies_tokens()
+        self.shows_tokens_and_users()
+        self.revokes_tokens()
+        self.invalidates_and_purges()
 
-    def makes_tokens(self):
+    def generates_tokens(self):
         generate = {"method": "POST", "route": "/api/services_token/generate"}
         password = basic("my_username", "topsecret")
         first = self.step("generate_rest", "Generate", "rest_proxy", authorization=password, **generate)
@@ -48,28 +48,28 @@ class Transcript:
         admin = basic("admin", "letmein")
         self.keep("admin", self.step("generate_admin", "Generate", "http_proxy", authorization=admin, **generate))
 
-    def lets_tokens_in(self):
+    def verifies_tokens(self):
         good = self.tokens["first"]
         forged = good[:-2] + ("AA" if good[-2:] != "AA" else "BA")
         for form in FORMS:
             self.step(f"authorizer_{form}_good", "VerifyAuthorizer", form, authorization=f"Bearer {good}")
-        for form in self.refused:
+        for form in self.rejected:
             self.step(f"authorizer_{form}_forged", "VerifyAuthorizer", form, authorization=f"Bearer {forged}")
             self.step(f"authorizer_{form}_none", "VerifyAuthorizer", form, authorization=None)
 
-    def shows(self):
+    def shows_tokens_and_users(self):
         bearer = f"Bearer {self.tokens['first']}"
         self.step("console_list_rest", "Console", "rest_proxy", method="GET", route="/tokens", authorization=bearer)
         current = {"method": "GET", "route": "/tokens/{id}", "id": "current"}
         self.step("console_current_http", "Console", "http_proxy", authorization=bearer, **current)
         user = {"method": "GET", "route": "/api/user/{id}", "id": "1", "authorization": bearer}
-        said = {"user_id": "1", "name": "my_username", "scopes": '["ROLE_USER"]', "principalId": "1"}
-        self.step("console_user_rest", "Console", "rest_proxy", authorizer=said, **user)
-        self.step("console_user_http", "Console", "http_proxy", authorizer=said, **user)
+        context = {"user_id": "1", "name": "my_username", "scopes": '["ROLE_USER"]', "principalId": "1"}
+        self.step("console_user_rest", "Console", "rest_proxy", authorizer=context, **user)
+        self.step("console_user_http", "Console", "http_proxy", authorizer=context, **user)
         self.step("console_user_unauthorized", "Console", "rest_proxy", **user)
         self.step("console_nothing", "Console", "rest_proxy", method="GET", route="/{proxy+}", authorization=None)
 
-    def takes_tokens_back(self):
+    def revokes_tokens(self):
         by_text = {"method": "POST", "route": "/oauth/revoke", "content_type": FORM}
         body = f"token={self.tokens['second']}"
         self.step("revoke_by_text_http", "Revoke", "http_proxy", authorization=None, body=body, **by_text)
@@ -77,11 +77,11 @@ class Transcript:
         current = {"method": "DELETE", "route": "/tokens/{id}", "id": "current", "authorization": bearer}
         self.step("revoke_current_rest", "Revoke", "rest_proxy", **current)
         self.step("revoke_again_rest", "Revoke", "rest_proxy", **current)
-        for form in self.refused:
+        for form in self.rejected:
             self.step(f"authorizer_{form}_revoked", "VerifyAuthorizer", form, authorization=bearer)
 
-    def voids_and_forgets(self):
-        """The administrator is blocked and unblocked before prune hears of it: the token stays out."""
+    def invalidates_and_purges(self):
+        """The administrator is blocked and unblocked before prune processes the block: the token stays invalid."""
         active = self.aws.dynamodb("GetItem", {"TableName": "Users", "Key": {"user_id": {"S": "2"}}})["Item"]
         blocked = copy.deepcopy(active) | {"status": {"S": "blocked"}}
         images = {"active": active, "blocked": blocked, "now": int(time.time())}
@@ -92,18 +92,18 @@ class Transcript:
         self.step("prune_schedule", "Prune", "schedule")
 
     def step(self, name, function, fixture, **values):
-        answer = self.invoke(function, event(fixture, **values))
-        self.check(name, self.normal(answer))
-        return answer
+        response = self.invoke(function, event(fixture, **values))
+        self.check(name, self.normal(response))
+        return response
 
-    def keep(self, name, answer):
-        token = json.loads(answer.get("body") or "{}").get("token", "")
-        self.tokens[name] = token if token.count(".") == 2 else sys.exit(f"without a token the rest tells nothing: {answer}")
+    def keep(self, name, response):
+        token = json.loads(response.get("body") or "{}").get("token", "")
+        self.tokens[name] = token if token.count(".") == 2 else sys.exit(f"the other steps need a token, got: {response}")
 
-    def check(self, name, answer):
-        """Compares an answer with the expected one, or makes it the expected one."""
+    def check(self, name, response):
+        """Compares a response with the expected one, or records it as the expected one."""
         path = HERE / "expected" / f"{name}.json"
-        text = json.dumps(answer, indent=2, ensure_ascii=False) + "\n"
+        text = json.dumps(response, indent=2, ensure_ascii=False) + "\n"
         if self.accept:
             path.parent.mkdir(exist_ok=True)
             path.write_text(text)
@@ -112,36 +112,35 @@ class Transcript:
             self.passed += 1
             return
         self.failed.append(name)
-        print(f"-- {name}: another answer than in {path.name}")
-        print("".join(difflib.unified_diff(expected.splitlines(True), text.splitlines(True), "expected", "answer")))
+        print(f"-- {name}: the response differs from {path.name}")
+        print("".join(difflib.unified_diff(expected.splitlines(True), text.splitlines(True), "expected", "response")))
 
-    def normal(self, answer):
-        """The one place that says what differs from one run to the next: tokens, their ids and ends, times, and
-        the order of a list."""
-        if isinstance(answer, dict) and isinstance(answer.get("body"), str) and answer["body"].startswith("{"):
-            answer = answer | {"body": json.loads(answer["body"])}
-        text = json.dumps(answer, ensure_ascii=False)
+    def normal(self, response):
+        """Replaces what differs between runs: tokens, their IDs and expiries, times, and the order of a list."""
+        if isinstance(response, dict) and isinstance(response.get("body"), str) and response["body"].startswith("{"):
+            response = response | {"body": json.loads(response["body"])}
+        text = json.dumps(response, ensure_ascii=False)
         for name, token in self.tokens.items():
-            user_id, end, seal = token.split(".")
-            secret = base64.urlsafe_b64decode(seal + "=")[:16]
+            user_id, end, signature = token.split(".")
+            secret = base64.urlsafe_b64decode(signature + "=")[:16]
             public = base64.urlsafe_b64encode(hashlib.sha256(secret).digest()[:16]).rstrip(b"=").decode()
             end = datetime.datetime.fromtimestamp(int(end, 16), datetime.timezone.utc)
             text = text.replace(token, f"<{name}>").replace(f"{user_id}.{public}", f"<id of {name}>")
             text = text.replace(end.strftime("%Y-%m-%dT%H:%M:%SZ"), "<end of a token>")
         text = re.sub(r"[12]\.[0-9a-f]{8}\.[A-Za-z0-9_-]{43}", "<token>", text)
         text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+]0000)", "<time>", text)
-        answer = json.loads(text)
-        if isinstance(answer, dict) and "tokens" in (answer.get("body") or {}):
-            answer["body"]["tokens"].sort(key=lambda token: token["id"])
-        return answer
+        response = json.loads(text)
+        if isinstance(response, dict) and "tokens" in (response.get("body") or {}):
+            response["body"]["tokens"].sort(key=lambda token: token["id"])
+        return response
 
     def secrets(self):
-        """What must stand in no log and in no error: the random half of every token, and the passwords."""
+        """Returns what no log and no error may contain: the signature of every token, and the passwords."""
         return [token.split(".")[-1] for token in self.tokens.values()] + ["topsecret", "letmein", "argon2id"]
 
 
 def event(fixture, **values):
-    """A fixture with these values in its places. What is None is left out, as API Gateway leaves it out."""
+    """Fills a fixture with these values. Values of None are left out, as API Gateway does."""
     route = values.get("route", "")
     values.setdefault("content_type", None)
     values.setdefault("body", None)

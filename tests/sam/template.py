@@ -1,7 +1,7 @@
-"""Makes a template for `sam local start-api` out of what `sam build` made: .aws-sam/build/local.yaml.
+"""Writes a template for `sam local start-api` from the output of `sam build`: .aws-sam/build/local.yaml.
 
-Where a path has ANY beside other methods, SAM local sends all of them to the function of ANY, or gives all of them the
-authorizer of one, and which one differs from start to start (its routes go through a set). So ANY is left out there.
+If a path has ANY and other methods, SAM local sends all of them to the function of ANY, or uses one authorizer for all,
+which varies from start to start because it keeps routes in a set. ANY is therefore removed from such paths.
 """
 
 import json
@@ -26,7 +26,7 @@ def main():
         for name, event in api_events(function).items():
             if event["Method"] == "ANY" and event["Path"] in named:
                 del function["Properties"]["Events"][name]
-    # JSON is YAML; the dates of a template are texts.
+    # JSON is valid YAML. The dates of a template are written as strings.
     (BUILD / "local.yaml").write_text(json.dumps(template, indent=1, default=str))
 
 

@@ -1,4 +1,4 @@
-"""Whether a bill of materials is CycloneDX and names every crate of a list: `bill.py BILL LIST`."""
+"""Checks that a bill of materials is valid CycloneDX and contains every crate of a list: `bill.py BILL LIST`."""
 
 import json
 import sys
@@ -13,14 +13,21 @@ parsed = json.loads(text)
 version = SchemaVersion.from_version(parsed["specVersion"])
 error = JsonStrictValidator(version).validate_str(text)
 if error:
-    sys.exit(f"{bill} is not CycloneDX {parsed['specVersion']}: {error}")
-named = {(it["name"], it["version"]) for it in [*parsed["components"], parsed["metadata"]["component"]]}
+    sys.exit(f"{bill} is not valid CycloneDX {parsed['specVersion']}: {error}")
+named = {(component["name"], component["version"]) for component in [*parsed["components"], parsed["metadata"]["component"]]}
 with open(crates) as file:
     wanted = {tuple(line.split()) for line in file}
 missing = sorted(wanted - named)
 if missing or not wanted:
-    sys.exit(f"{bill} lacks {missing}")
-unhashed = [it["name"] for it in parsed["components"] if it.get("purl", "").startswith("pkg:cargo/") and "registry" in it.get("bom-ref", "") and not it.get("hashes")]
+    sys.exit(f"{bill} does not contain {missing}")
+
+
+def lacks_hash(component):
+    is_published = component.get("purl", "").startswith("pkg:cargo/") and "registry" in component.get("bom-ref", "")
+    return is_published and not component.get("hashes")
+
+
+unhashed = [component["name"] for component in parsed["components"] if lacks_hash(component)]
 if unhashed:
-    sys.exit(f"{bill} has no hash of {unhashed}")
+    sys.exit(f"{bill} has no hashes of {unhashed}")
 print(f"{parsed['metadata']['component']['name']}: CycloneDX {parsed['specVersion']}, {len(wanted)} crates")

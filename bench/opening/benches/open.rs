@@ -1,6 +1,6 @@
-//! What it costs to make a token and to open one: `cargo bench -p opening`.
+//! Measures signing and verifying tokens: `cargo bench -p opening`.
 //!
-//! Opening is what every request pays, whoever sends it; so that beside good tokens there are all those that are not.
+//! Every request pays for verification, so the benchmarks include all kinds of invalid tokens as well.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn now() -> Timestamp {
     Timestamp::from_unix(NOW).unwrap()
 }
 
-/// A keyring of the first so many keys. The last one signs, and it is tried last.
+/// Returns a keyring of `count` keys. The last one signs.
 fn keyring(first: u8, count: u8) -> Keyring {
     let key = |index: u8| {
         let bytes: Vec<u8> =
@@ -38,7 +38,7 @@ fn issuer() -> Issuer {
     Issuer::new("", "hallpass").unwrap()
 }
 
-/// A token of this format whose user id is a ULID.
+/// Signs a token of this format whose user ID is a ULID.
 fn sign(keyring: &Keyring, format: Format, lifetime: u64) -> String {
     let user_id: UserId = "01JZ8QXV5N3M4K7T9R2W6Y0HBC".parse().unwrap();
     let (issuer, secret) = (issuer(), Entropy::new([7; 16]));
@@ -74,7 +74,7 @@ fn opening(bencher: Bencher<'_, '_>, format: Format) {
     open_each(bencher, &keyring, &sign(&keyring, format, 3_600), true);
 }
 
-/// The newest key signs; a keyring that lists it last is the worst case of a good token.
+/// The newest key signs. A keyring that lists it last is the worst case for a valid token.
 #[divan::bench(args = 1..=4)]
 fn opening_by_keys_in_the_keyring(bencher: Bencher<'_, '_>, keys: u8) {
     let keyring = keyring(0, keys);
@@ -83,17 +83,17 @@ fn opening_by_keys_in_the_keyring(bencher: Bencher<'_, '_>, keys: u8) {
 
 #[divan::bench(args = FORMATS)]
 fn forged(bencher: Bencher<'_, '_>, format: Format) {
-    let (ours, theirs) = (keyring(0, 1), keyring(100, 1));
-    open_each(bencher, &ours, &sign(&theirs, format, 3_600), false);
+    let (own, foreign) = (keyring(0, 1), keyring(100, 1));
+    open_each(bencher, &own, &sign(&foreign, format, 3_600), false);
 }
 
 #[divan::bench(args = 1..=4)]
 fn forged_by_keys_in_the_keyring(bencher: Bencher<'_, '_>, keys: u8) {
-    let (ours, theirs) = (keyring(0, keys), keyring(100, 1));
-    open_each(bencher, &ours, &sign(&theirs, Format::Signed, 3_600), false);
+    let (own, foreign) = (keyring(0, keys), keyring(100, 1));
+    open_each(bencher, &own, &sign(&foreign, Format::Signed, 3_600), false);
 }
 
-/// A signed token that has ended: the signature is checked before the time is.
+/// An expired signed token. The signature is verified before the expiry.
 #[divan::bench]
 fn expired(bencher: Bencher<'_, '_>) {
     let keyring = keyring(0, 1);
@@ -106,7 +106,7 @@ fn foreign(bencher: Bencher<'_, '_>, text: &str) {
     open_each(bencher, &keyring(0, 1), text, false);
 }
 
-/// Texts that nearly have the shape of a JWT, as long as is looked at and longer: the cost is linear, then nothing.
+/// Texts that resemble a JWT, up to the maximum length and longer: the cost is linear, and constant above the maximum.
 #[divan::bench(args = [64, 256, 1_024, MAX_LENGTH, MAX_LENGTH + 1, 65_536])]
 fn malformed_by_length(bencher: Bencher<'_, '_>, length: usize) {
     let text = format!("ey.ey{}", "A".repeat(length - 5));

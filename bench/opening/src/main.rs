@@ -1,4 +1,4 @@
-//! Opens a token again and again, for callgrind: `opening KIND TIMES`. Nothing else of it costs anything in proportion.
+//! Calls `token::open` repeatedly, for callgrind: `opening KIND TIMES`. The rest of the program does not depend on TIMES.
 
 use std::{env, error::Error, hint::black_box, time::Duration};
 
@@ -18,18 +18,20 @@ fn main() -> Outcome<()> {
     open(&kind, times.parse()?)
 }
 
-/// Opens a text of this kind so often. Time and keys are constant, so that the count is.
+/// Calls `token::open` with a text of this kind. Time and keys are constant, so that the count is as well.
 fn open(kind: &str, times: u64) -> Outcome<()> {
     let now = Timestamp::from_unix(1_800_000_000).ok_or("the time")?;
-    let (ours, theirs, issuer) = (keyring(1)?, keyring(101)?, Issuer::new("", "hallpass")?);
+    let (own, foreign, issuer) = (keyring(1)?, keyring(101)?, Issuer::new("", "hallpass")?);
     let hour = Duration::from_secs(3_600);
     let (keyring, format, until) = match kind {
-        "signed" | "foreign" => (&ours, Format::Signed, now.after(hour)),
-        "developer" => (&ours, Format::Developer, now.after(hour)),
-        "jwt" => (&ours, Format::Jwt, now.after(hour)),
-        "forged" => (&theirs, Format::Signed, now.after(hour)),
-        "expired" => (&ours, Format::Signed, now),
-        other => return Err(format!("there is no kind {other}").into()),
+        "signed" | "foreign" => (&own, Format::Signed, now.after(hour)),
+        "developer" => (&own, Format::Developer, now.after(hour)),
+        "jwt" => (&own, Format::Jwt, now.after(hour)),
+        "forged" => (&foreign, Format::Signed, now.after(hour)),
+        "expired" => (&own, Format::Signed, now),
+        other => {
+            return Err(format!("unknown kind {other}; use signed, developer, jwt, forged, expired or foreign").into());
+        }
     };
     let user_id: UserId = "01JZ8QXV5N3M4K7T9R2W6Y0HBC".parse().map_err(|_| "the user id")?;
     let secret = Entropy::new([7; 16]);
@@ -44,7 +46,7 @@ fn open(kind: &str, times: u64) -> Outcome<()> {
     let text = if kind == "foreign" { "sk_live_7Zb4TgFhV0sLx2QkPmNc9RwY" } else { signed.text.expose_secret() };
     let is_good = ["signed", "developer", "jwt"].contains(&kind);
     for _ in 0..times {
-        let opened = token::open(black_box(&ours), black_box(&issuer), black_box(text), black_box(now));
+        let opened = token::open(black_box(&own), black_box(&issuer), black_box(text), black_box(now));
         if opened.is_ok() != is_good {
             return Err(format!("{kind}: {opened:?}").into());
         }

@@ -1,4 +1,5 @@
-//! Opening a signed token allocates nothing, whether it is good or not: nobody can make the authorizer use memory.
+//! Verifying a signed token allocates nothing, whether the token is valid or not, so that no caller can make the
+//! authorizer use memory.
 
 use std::time::Duration;
 
@@ -11,25 +12,25 @@ fn keyring(first: u8) -> Keyring {
 }
 
 #[test]
-fn opening_a_signed_token_allocates_nothing() {
+fn verifying_a_signed_token_allocates_nothing() {
     let (issuer, now) = (Issuer::new("acme_", "hallpass").unwrap(), Timestamp::from_unix(1_800_000_000).unwrap());
     let signed = |keyring: &Keyring, seconds| {
         let expires_at = now.after(Duration::from_secs(seconds));
         let user_id = "01JZ8QXV5N3M4K7T9R2W6Y0HBC".parse().unwrap();
         signed::sign(keyring, &issuer, now, user_id, expires_at, &Entropy::new([7; 16])).unwrap().text
     };
-    let (ours, theirs) = (keyring(0), keyring(100));
+    let (own, foreign) = (keyring(0), keyring(100));
     let check = |text: &str, expected: Result<(), Reason>| {
         let mut got = Ok(());
-        let counted = allocation_counter::measure(|| got = open(&ours, &issuer, text, now).map(|_| ()));
+        let counted = allocation_counter::measure(|| got = open(&own, &issuer, text, now).map(|_| ()));
         assert_eq!(got, expected, "{text}");
         assert_eq!((counted.count_total, counted.bytes_total), (0, 0), "{text}");
     };
-    check(signed(&ours, 3_600).expose_secret(), Ok(()));
-    check(signed(&ours, 0).expose_secret(), Err(Reason::Expired));
-    check(signed(&theirs, 3_600).expose_secret(), Err(Reason::Forged));
+    check(signed(&own, 3_600).expose_secret(), Ok(()));
+    check(signed(&own, 0).expose_secret(), Err(Reason::Expired));
+    check(signed(&foreign, 3_600).expose_secret(), Err(Reason::Forged));
     check("sk_live_7Zb4TgFhV0sLx2QkPmNc9RwY", Err(Reason::Malformed));
     check(&"a.".repeat(100_000), Err(Reason::Malformed));
-    let counted = allocation_counter::measure(|| drop(signed(&ours, 3_600)));
+    let counted = allocation_counter::measure(|| drop(signed(&own, 3_600)));
     assert!(counted.count_total > 0, "the counter counts nothing");
 }

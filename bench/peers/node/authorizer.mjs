@@ -1,4 +1,4 @@
-// A Lambda authorizer as its users write them: jose checks the token, one strong read says whether it still counts.
+// A typical Lambda authorizer: jose verifies the token, and one strongly consistent read checks that it is not revoked.
 import { DynamoDBClient, GetItemCommand } from "@aws-sdk/client-dynamodb";
 import { jwtVerify } from "jose";
 
@@ -19,13 +19,13 @@ export async function handler(event) {
   try {
     claims = (await jwtVerify(token, secret, options)).payload;
   } catch (error) {
-    return policy("refused", "Deny", event.methodArn, { reason: error.code ?? "invalid" });
+    return policy("rejected", "Deny", event.methodArn, { reason: error.code ?? "invalid" });
   }
   const found = await dynamodb.send(
     new GetItemCommand({ TableName: process.env.TABLE, Key: { jti: { S: claims.jti } }, ConsistentRead: true }),
   );
   if (!found.Item || found.Item.revoked?.BOOL || found.Item.user_id?.S !== claims.sub) {
-    return policy("refused", "Deny", event.methodArn, { reason: "revoked" });
+    return policy("rejected", "Deny", event.methodArn, { reason: "revoked" });
   }
   const scope = (found.Item.scope?.SS ?? []).join(",");
   return policy(claims.sub, "Allow", event.methodArn, { user_id: claims.sub, name: claims.name, scope });

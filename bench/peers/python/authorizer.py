@@ -1,4 +1,4 @@
-"""A Lambda authorizer as its users write them: PyJWT checks the token, one strong read says whether it still counts."""
+"""A typical Lambda authorizer: PyJWT verifies the token, and one strongly consistent read checks that it is not revoked."""
 
 import base64
 import os
@@ -26,10 +26,10 @@ def handler(event, context):
     try:
         claims = jwt.decode(token, SECRET, algorithms=["HS256"], issuer="hallpass", options=OPTIONS)
     except jwt.InvalidTokenError as error:
-        return policy("refused", "Deny", event["methodArn"], {"reason": type(error).__name__})
+        return policy("rejected", "Deny", event["methodArn"], {"reason": type(error).__name__})
     found = dynamodb.get_item(TableName=TABLE, Key={"jti": {"S": claims["jti"]}}, ConsistentRead=True).get("Item")
     if not found or found.get("revoked", {}).get("BOOL") or found["user_id"]["S"] != claims["sub"]:
-        return policy("refused", "Deny", event["methodArn"], {"reason": "revoked"})
+        return policy("rejected", "Deny", event["methodArn"], {"reason": "revoked"})
     scope = ",".join(found.get("scope", {}).get("SS", []))
     context = {"user_id": claims["sub"], "name": claims["name"], "scope": scope}
     return policy(claims["sub"], "Allow", event["methodArn"], context)

@@ -18,7 +18,7 @@ pub const POSITION: &str = "stream-position";
 /// The file by which a command finds the running stack.
 pub const STACK: &str = "stack.json";
 const LOCK: &str = "lock";
-/// The files that SQLite keeps next to the database while it is open.
+/// The files that the engine keeps next to the database while it is open.
 const DATABASE_FILES: [&str; 2] = ["dynamodb.sqlite-wal", "dynamodb.sqlite-shm"];
 
 /// A locked data directory.

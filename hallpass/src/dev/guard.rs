@@ -161,7 +161,7 @@ impl fmt::Debug for Guard {
 mod tests {
     use super::*;
 
-    /// The status of a rejection, or 0 for a request that is let in.
+    /// The status of a rejection, or 0 for an accepted request.
     fn check(headers: &[(&str, &str)], expected: u16) {
         let guard = Guard::new("known");
         let mut all = HeaderMap::new();

@@ -1,4 +1,4 @@
-//! Whether the functions would start with their settings, and whether these do what people take for granted.
+//! Checks that the functions can start with their settings, and that the settings have no surprising effects.
 
 use edge::{Settings, service};
 use token::{
@@ -18,7 +18,7 @@ pub(super) fn check(stack: &Stack) -> Vec<Finding> {
             OF,
             Verdict::Wrong,
             bad,
-            "set the variable as docs/src/reference/configuration.md says, in template.yaml",
+            "set the variable in template.yaml as docs/src/reference/configuration.md describes",
         )
     };
     let mut findings = Vec::new();
@@ -26,22 +26,24 @@ pub(super) fn check(stack: &Stack) -> Vec<Finding> {
     findings.extend(service::keys(&lookup, trust::connection).err().map(bad));
     match Settings::read(&lookup) {
         Err(error) => findings.push(bad(error)),
-        Ok(settings) => findings.extend(what_outlives_a_change(&settings)),
+        Ok(settings) => findings.extend(unbound_attributes(&settings)),
     }
     if findings.iter().all(|finding| finding.verdict != Verdict::Wrong) {
-        findings.insert(0, Finding::ok(OF, "the functions start with them"));
+        findings.insert(0, Finding::ok(OF, "the functions start with these settings"));
     }
     findings
 }
 
-/// A token that is not bound to the password outlives a new one, which few expect.
-fn what_outlives_a_change(settings: &Settings) -> Vec<Finding> {
-    const ADVICE: &str = "name the attribute in HALLPASS_INVALIDATE_ON, if that is not meant";
+/// Warns if a change of the password or the status does not invalidate tokens, which few operators expect.
+fn unbound_attributes(settings: &Settings) -> Vec<Finding> {
+    const ADVICE: &str = "if this is not intended, add the attribute to HALLPASS_INVALIDATE_ON";
     let mut findings = Vec::new();
     for format in [Format::Signed, Format::Developer, Format::Jwt] {
         let names = settings.binding(format).names();
-        for attribute in [PASSWORD_HASH, STATUS].into_iter().filter(|it| !names.iter().any(|name| name == it)) {
-            let detail = format!("tokens of the format {format} outlive a change of {attribute}");
+        for attribute in
+            [PASSWORD_HASH, STATUS].into_iter().filter(|attribute| !names.iter().any(|name| name == attribute))
+        {
+            let detail = format!("tokens of the format {format} stay valid after a change of {attribute}");
             findings.push(Finding::new(OF, Verdict::Warning, detail, ADVICE));
         }
     }

@@ -1,11 +1,11 @@
-//! Keeps secrets that were typed in the wrong place out of messages: the shape of a token, a key or a password's hash is
-//! always left out, and so is a token that was cut short.
+//! Keeps secrets that were typed in the wrong place out of messages: removes text that looks like a token, also a
+//! truncated one, a key or a password hash.
 
-/// A run of base64url is a secret if it is longer than the ID of a token, which has 22 characters and is public. The
-/// last part of a token has 43, and a holder of all but a few of them can guess the others.
+/// The length from which a run of base64url counts as a secret: more than the 22 characters of a token ID, which is
+/// public. A token's signature has 43, and the last few of them can be guessed from the others.
 const SHORTEST_SECRET: usize = 23;
 
-/// What the hashes of passwords begin with.
+/// The beginnings of password hashes.
 const HASHES: [&str; 6] = ["$argon2", "$2a$", "$2b$", "$2y$", "$scrypt$", "$pbkdf2"];
 
 /// The text that replaces a secret.
@@ -25,7 +25,7 @@ pub fn redact(text: &str) -> String {
     kept
 }
 
-/// Tokens, their parts and keys are long runs of base64url, with letters of both cases.
+/// Replaces long runs of base64url with letters of both cases: tokens, their parts, and keys.
 fn redact_runs(word: &str, kept: &mut String) {
     let is_base64url = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     let mut rest = word;
@@ -46,16 +46,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_has_the_shape_of_a_secret_is_left_out_and_nothing_else() {
+    fn only_text_that_looks_like_a_secret_is_left_out() {
         let check = |text: &str, expected: &str| assert_eq!(redact(text), expected);
-        let sign = "vhZ2k9Q1xX0pTgq3bM7LrJ8sYwCdEfUaNoKiHtRuPlV";
+        let signature = "vhZ2k9Q1xX0pTgq3bM7LrJ8sYwCdEfUaNoKiHtRuPlV";
         for cut in [1, 2, 10, 20] {
-            check(&format!("1.5665e083.{}", &sign[..sign.len() - cut]), "1.5665e083.…");
+            check(&format!("1.5665e083.{}", &signature[..signature.len() - cut]), "1.5665e083.…");
         }
-        check(&format!("there is no user 1.5665e083.{sign}, sorry"), "there is no user 1.5665e083.…, sorry");
-        check(&format!("6879-{sign}"), "…");
-        check(&format!("ab6879-{sign}\nx"), "…\nx");
-        check(&format!("eyJhbGciOi.{sign}{sign}.{sign}"), "eyJhbGciOi.….…");
+        check(&format!("there is no user 1.5665e083.{signature}, sorry"), "there is no user 1.5665e083.…, sorry");
+        check(&format!("6879-{signature}"), "…");
+        check(&format!("ab6879-{signature}\nx"), "…\nx");
+        check(&format!("eyJhbGciOi.{signature}{signature}.{signature}"), "eyJhbGciOi.….…");
         check("hash $argon2id$v=19$m=19456,t=2,p=1$qv6W$Gb end", "hash … end");
         check("there is no token 1.AAAAAAAAAAAAAAAAAAAAAA", "there is no token 1.AAAAAAAAAAAAAAAAAAAAAA");
         check(&"x".repeat(100), &"x".repeat(100));

@@ -1,4 +1,4 @@
-//! A function that does nothing: what every Rust function on Lambda costs before it has done any work.
+//! A function that does nothing: the cost of every Rust function on Lambda.
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;

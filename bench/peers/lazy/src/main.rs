@@ -1,5 +1,5 @@
-//! The authorizer as it would be if its init did not look at its tables: what the look costs there, and what the first
-//! caller would wait for instead.
+//! The authorizer without the check of its tables in the init. It shows what the check costs there, and what the first
+//! caller would wait for otherwise.
 
 use std::{process::ExitCode, sync::Arc};
 
