@@ -105,10 +105,10 @@ pub fn write_private(path: &Path, text: &str) -> io::Result<()> {
     fs::rename(&part, path)
 }
 
-/// Creates a file that only its owner can read.
+/// Creates a file that only its owner can read. A file that cannot be written completely is removed again.
 ///
 /// # Errors
-/// Returns the error if it exists already or cannot be written; then it is removed again.
+/// Returns an [`io::Error`] if the file exists or cannot be written.
 pub fn create_private(path: &Path, text: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).inspect_err(|_| drop(fs::remove_file(path)))

@@ -34,7 +34,7 @@ struct Vault {
     file: Option<PathBuf>,
 }
 
-/// The version that functions fetch, and the last one that was written without becoming it.
+/// The current version, which functions fetch, and the pending one: the last one written with another staging label.
 #[derive(Debug)]
 struct Versions {
     current: Version,
@@ -50,7 +50,7 @@ struct Version {
 /// The name of the secret.
 const NAME: &str = "KeyRing";
 
-/// The ID of the version that a start begins with.
+/// The ID of the current version at the start.
 const FIRST_VERSION: &str = "00000000-0000-4000-8000-000000000000";
 
 /// The largest request, in bytes. A keyring of four keys has less than 2 KB.
@@ -99,7 +99,7 @@ impl Vault {
         }
     }
 
-    /// Writes a version, which becomes the current one unless it is given another staging label.
+    /// Writes a version. It becomes the current one unless the request has other staging labels.
     fn put(&self, body: &[u8]) -> Response<Full<Bytes>> {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         let member = |name: &str| body.get(name).and_then(Value::as_str);
@@ -117,7 +117,7 @@ impl Vault {
         respond(&json!({"Name": NAME, "VersionId": id}))
     }
 
-    /// Makes the pending version the current one, if that is still the one that the caller names.
+    /// Makes the pending version the current one, if the current one is still the version that the caller names.
     fn move_current(&self, body: &[u8]) -> Response<Full<Bytes>> {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         let member = |name: &str| body.get(name).and_then(Value::as_str);

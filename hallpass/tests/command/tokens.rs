@@ -207,9 +207,10 @@ async fn a_list_of_many_pages_is_complete_and_has_one_head() {
     dev.stop("-TERM").await;
 }
 
-/// A keyring that another command changed meanwhile is not written over: no retired key comes back, no new one is lost.
+/// A command does not overwrite a keyring that another one changed in the meantime: no retired key returns, and no new key
+/// is lost.
 #[tokio::test]
-async fn of_changes_of_the_keyring_at_once_each_counts_or_says_that_it_does_not() {
+async fn concurrent_changes_of_the_keyring_are_written_or_rejected() {
     let dev = Dev::fresh().await;
     let [first, second] = [dev.json(&["key", "rotate"], "").await, dev.json(&["key", "rotate"], "").await];
     let [first, second] = [&first, &second].map(|added| added["id"].as_str().unwrap().to_owned());
