@@ -87,7 +87,7 @@ impl Store {
         if let Some(written) = self.edit_user(id, whole).await? {
             return Ok(written);
         }
-        // What an unblocked user had must be over before the user may log in again.
+        // The tokens that the user had must be revoked before the user can log in again.
         if let (Change::Unblock, Some(how)) = (change, invalidate) {
             self.revoke_one_by_one(id, how).await?;
         }

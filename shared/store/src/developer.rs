@@ -34,12 +34,12 @@ pub enum Replaced {
     ParentEnded,
 }
 
-/// The developer token that a new one replaces, as it was read.
+/// The developer token to replace, as the caller read it.
 #[derive(Clone, Copy, Debug)]
 pub struct Old {
-    /// Its hash.
+    /// The token's hash.
     pub hash: TokenHash,
-    /// Whether it was revoked already.
+    /// Whether the token is revoked.
     pub is_revoked: bool,
 }
 

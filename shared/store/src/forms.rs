@@ -43,7 +43,7 @@ impl Store {
         }
     }
 
-    /// Lets a form be used again that this request used in vain.
+    /// Releases a form that this request used without success, so that it can be sent again.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be written.

@@ -1,4 +1,4 @@
-//! The keyring: from Secrets Manager, cached and refreshed, or fixed for local use.
+//! The source of the keyring: a secret in Secrets Manager, cached and refreshed, or a fixed keyring for local use.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -10,12 +10,12 @@ use token::{Keyring, Text, Timestamp};
 
 use crate::failure::Failure;
 
-/// Where the keyring comes from.
+/// The source of the keyring.
 #[derive(Debug)]
 pub enum Keys {
-    /// It never changes: `HALLPASS_KEYS`.
+    /// A fixed keyring, from `HALLPASS_KEYS`.
     Fixed(Arc<Keyring>),
-    /// It is a secret of Secrets Manager.
+    /// A secret in Secrets Manager.
     Secret(Secret),
 }
 
@@ -32,27 +32,27 @@ pub struct Secret {
 struct Fetched {
     keyring: Arc<Keyring>,
     at: Timestamp,
-    /// When the next try is due; later than a refresh after a failed one.
+    /// The time of the next refresh. After a failed one it is [`RETRY`] later.
     next: Timestamp,
 }
 
-/// For how many refresh periods the last good keyring serves while Secrets Manager does not answer. Then nothing is
-/// verified any more: a key that was retired meanwhile must not live on.
+/// The number of refresh periods for which the last keyring is used while Secrets Manager does not respond. After that
+/// no tokens are verified, because a key that has been retired since must not stay valid.
 const PERIODS_WITHOUT_REFRESH: u32 = 12;
 
-/// How long after a failed refresh the next is tried.
+/// The wait after a failed refresh.
 const RETRY: Duration = Duration::from_secs(10);
 
 impl Keys {
-    /// The keyring of this secret, fetched again after `refresh`.
+    /// Creates a source that reads this secret, and refreshes it after `refresh`.
     pub const fn secret(client: Client, arn: String, refresh: Duration) -> Self {
         Self::Secret(Secret { client, arn, refresh, last: Mutex::new(None) })
     }
 
-    /// The keyring as it is now.
+    /// Returns the current keyring.
     ///
     /// # Errors
-    /// When it cannot be had, or has been had too long ago.
+    /// Returns a [`Failure`] if the secret cannot be read and the last keyring is missing or too old.
     pub async fn current(&self, now: Timestamp) -> Result<Arc<Keyring>, Failure> {
         let secret = match self {
             Self::Fixed(keyring) => return Ok(Arc::clone(keyring)),
@@ -67,13 +67,13 @@ impl Keys {
 }
 
 impl Secret {
-    /// When this keyring is too old to serve on.
+    /// The time from which this keyring is too old to be used.
     fn end_of(&self, last: &Fetched) -> Timestamp {
         last.at.after(self.refresh.saturating_mul(PERIODS_WITHOUT_REFRESH))
     }
 
     async fn refresh(&self, last: Option<Fetched>, now: Timestamp) -> Result<Arc<Keyring>, Failure> {
-        let (fetched, answer) = match (fetch(&self.client, &self.arn).await, last) {
+        let (fetched, result) = match (fetch(&self.client, &self.arn).await, last) {
             (Ok(fetched), _) => {
                 let keyring = Arc::new(fetched.keyring);
                 (Fetched { keyring: Arc::clone(&keyring), at: now, next: now.after(self.refresh) }, Ok(keyring))
@@ -83,7 +83,7 @@ impl Secret {
                     target: "hallpass",
                     count = "failed",
                     failure = failure.report(),
-                    "the last good keyring serves on"
+                    "the keyring could not be refreshed; the last one is used"
                 );
                 let keyring = Arc::clone(&last.keyring);
                 (Fetched { next: now.after(RETRY).min(self.end_of(&last)), ..last }, Ok(keyring))
@@ -91,7 +91,7 @@ impl Secret {
             (Err(failure), _) => return Err(failure),
         };
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(fetched);
-        answer
+        result
     }
 }
 
@@ -110,23 +110,23 @@ const PENDING: &str = "hallpass-pending";
 /// The staging label of the version that functions fetch.
 const CURRENT: &str = "AWSCURRENT";
 
-/// Reads the current keyring of this secret.
+/// Reads the current keyring of a secret.
 ///
 /// # Errors
-/// Returns a [`Failure`] if Secrets Manager cannot be read, or the secret does not hold a keyring.
+/// Returns a [`Failure`] if Secrets Manager does not respond, or if the secret is not a valid keyring.
 pub async fn fetch(client: &Client, arn: &str) -> Result<Versioned, Failure> {
     const DOING: &str = "reading the keyring";
     let named = |why: &dyn std::fmt::Display| Failure::new(DOING, format!("the secret {arn}: {why}"));
     let secret = client.get_secret_value().secret_id(arn).send().await;
     let secret = secret.map_err(|error| named(&Failure::of(DOING)(error).why()))?;
-    let json = Text::new(secret.secret_string().ok_or_else(|| named(&"it is not a text"))?);
+    let json = Text::new(secret.secret_string().ok_or_else(|| named(&"it must be a string, not binary"))?);
     let keyring = Keyring::parse(json.expose_secret()).map_err(|bad| named(&bad))?;
     let version_id = secret.version_id().ok_or_else(|| named(&"it has no version"))?.to_owned();
     Ok(Versioned { keyring, version_id })
 }
 
-/// Replaces the keyring of this version by another. Returns `false`, and changes nothing, if another writer replaced it
-/// since: a key that was retired meanwhile must not come back, and one that was added must not be lost.
+/// Replaces the keyring of this version. Returns `false` and changes nothing if another writer has replaced it since: a
+/// key that was retired must not come back, and a key that was added must not be lost.
 ///
 /// The new version is written without becoming the current one, which then moves on the condition that it is still the
 /// version that was read
@@ -154,7 +154,7 @@ pub async fn replace(client: &Client, arn: &str, version_id: &str, keyring: &Key
         .send()
         .await;
     let Err(error) = moved else { return Ok(true) };
-    // An attempt whose response was lost may have moved it.
+    // An earlier attempt, whose response was lost, can have moved it.
     match fetch(client, arn).await?.version_id {
         current if current == new => Ok(true),
         current if current != version_id => Ok(false),

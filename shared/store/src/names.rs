@@ -63,8 +63,8 @@ impl Store {
         Ok(marker.and_then(|marker| item::optional(&marker, OWNER).ok().flatten()))
     }
 
-    /// The IDs of all users that the index has under this name. The index lags, and the application may write wrong names
-    /// to it: read each user, and compare its own name. An entry whose ID is invalid hides no other.
+    /// Queries the index for the IDs of all users with this name. The index is eventually consistent, and an
+    /// application can write a wrong key: read each user and compare the name. Entries with an invalid ID are omitted.
     ///
     /// # Errors
     /// Returns a [`Failure`] if the index cannot be read.

@@ -193,7 +193,7 @@ fn strong(keys: impl IntoIterator<Item = Item>) -> Result<KeysAndAttributes, Fai
 async fn within_limit(reading: impl Future<Output = Result<Found, Failure>>) -> Result<Found, Failure> {
     match tokio::time::timeout(READ_LIMIT, reading).await {
         Ok(found) => found,
-        Err(_elapsed) => Err(Failure::new(DOING, "it took longer than the time limit")),
+        Err(_elapsed) => Err(Failure::new(DOING, "the time limit was reached")),
     }
 }
 

@@ -1,6 +1,6 @@
-//! Values that must not be seen. None of them prints, none of them compares with `==`, all are wiped when dropped.
+//! Secret values. They have no printing `Debug` and no `==`, and they are wiped when dropped.
 //!
-//! A comparison would not compile, whether of tokens, of log-ins, or of what a token is made with:
+//! A comparison of tokens, of log-ins, of entropy or of keys does not compile:
 //!
 //! ```compile_fail,E0369
 //! let _ = token::Text::new("a") == token::Text::new("a");
@@ -26,7 +26,7 @@
 //! }
 //! ```
 //!
-//! What is compared instead takes as long whatever the difference is:
+//! Digests are compared instead, in constant time:
 //!
 //! ```
 //! use token::{Text, secret::Digest, credential::Login};
@@ -44,14 +44,14 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::codec::decode_exactly;
 
-/// Sixteen bytes of the operating system's random source, as an argument: the secret of one new token.
+/// Sixteen bytes from the operating system's random source: the secret of one new token.
 ///
-/// Only `edge::entropy` makes one outside of tests, and each is used for one token.
+/// Outside tests only `edge::entropy` creates one, and each is used for one token.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct Entropy([u8; 16]);
 
 impl Entropy {
-    /// Takes sixteen random bytes.
+    /// Wraps sixteen random bytes.
     pub const fn new(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
@@ -61,19 +61,19 @@ impl Entropy {
     }
 }
 
-/// The text of a token as its holder keeps it. It is shown once, and never printed, logged or stored.
+/// The text of a token. It is shown to its holder once, and never printed, logged or stored.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct Text(String);
 
 impl Text {
-    /// Takes a text that a client presented or that was just signed.
+    /// Wraps a text that a client sent or that was just signed.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// Takes a text that was pasted or posted, without what editors and shells put around it: white space, a byte order
-    /// mark, quotes, the scheme of a header. No token begins or ends with any of that, so that no two tokens become
-    /// one. In a header a token has one text and is not treated so.
+    /// Wraps a pasted or posted text, without white space, a byte order mark, quotes and the scheme of a header around
+    /// it. No token starts or ends with any of these, so this never turns one token into another. Tokens in headers are
+    /// not trimmed.
     pub fn pasted(text: &str) -> Self {
         let mut text = text;
         loop {
@@ -85,13 +85,13 @@ impl Text {
         }
     }
 
-    /// The text itself, for the one answer that shows it and for [`crate::open`].
+    /// The text itself, for the response that shows it and for [`crate::open`].
     pub fn expose_secret(&self) -> &str {
         &self.0
     }
 }
 
-/// The SHA-256 of a secret that somebody else holds: enough to know it again, not enough to tell it.
+/// The SHA-256 of a secret that a client holds. It recognizes the secret without revealing it.
 #[derive(Clone, Copy)]
 pub struct Digest([u8; 32]);
 
@@ -101,7 +101,7 @@ impl Digest {
         Self(Sha256::digest(secret).into())
     }
 
-    /// Whether it is the digest of this secret, in constant time.
+    /// Whether this is the digest of the secret. Takes constant time.
     pub fn is_of(&self, secret: &[u8]) -> bool {
         Self::of(secret).0.ct_eq(&self.0).into()
     }
@@ -110,28 +110,27 @@ impl Digest {
         &self.0
     }
 
-    /// base64url without padding, 43 characters.
+    /// The digest in base64url without padding: 43 characters.
     pub fn text(&self) -> String {
         Base64UrlUnpadded::encode_string(&self.0)
     }
 
-    /// Reads what [`Digest::text`] wrote.
+    /// Parses the text of [`Digest::text`]. Returns `None` if it is malformed.
     pub fn parse(text: &str) -> Option<Self> {
         decode_exactly(text).map(Self)
     }
 }
 
-/// The text without the white space, control characters and invisible characters around it, and without the marks that
-/// a terminal puts around pasted text.
+/// Trims white space, control characters, invisible characters, and the marks that a terminal puts around pasted text.
 pub fn trimmed(text: &str) -> &str {
     let trim = |text| str::trim_matches(text, is_invisible);
     let inner = trim(text);
-    // What is left of the marks, ESC [ 200 ~ and ESC [ 201 ~, once their control characters are gone.
+    // The marks are ESC [ 200 ~ and ESC [ 201 ~. The first ESC has been trimmed as a control character.
     let inner = inner.strip_prefix("[200~").unwrap_or(inner);
     trim(inner.strip_suffix("\u{1b}[201~").unwrap_or(inner))
 }
 
-/// Whether a character shows nothing: white space, controls, direction marks, joiners, variation selectors, fillers.
+/// Whether a character is invisible: white space, controls, direction marks, joiners, variation selectors, fillers.
 fn is_invisible(c: char) -> bool {
     c.is_whitespace()
         || c.is_control()
@@ -149,7 +148,7 @@ fn without_quotes(text: &str) -> &str {
     pairs.into_iter().find_map(inner).unwrap_or(text)
 }
 
-/// Only the beginning is looked at, so that many layers of quotes cost no more than their number.
+/// Only the start is compared, so that the cost is linear in the layers of quotes.
 fn without_scheme(text: &str) -> &str {
     let rest = |scheme: &str| {
         let (start, rest) = text.split_at_checked(scheme.len())?;
@@ -181,14 +180,14 @@ mod tests {
     use super::*;
     use crate::credential::Login;
 
-    /// Whether a type is wiped when it is dropped is told by its type.
+    /// Compiles only for types that are wiped when dropped.
     fn wiped<T: ZeroizeOnDrop>() {}
 
     #[test]
-    fn a_digest_knows_its_secret_alone_and_is_read_as_it_is_written() {
+    fn a_digest_matches_only_its_secret_and_parses_from_its_own_text() {
         let digest = Digest::of(b"topsecret");
         assert!(digest.is_of(b"topsecret") && !digest.is_of(b"topsecre") && !digest.is_of(b""));
-        // SHA-256 of nothing, of FIPS 180-4.
+        // The SHA-256 (FIPS 180-4) of the empty text.
         assert_eq!(Digest::of(b"").text(), "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU");
         assert!(Digest::parse(&digest.text()).is_some_and(|read| read.is_of(b"topsecret")));
         for bad in ["", "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFV", "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuF"] {
@@ -197,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_a_secret_prints_its_name_and_nothing_else() {
+    fn a_secret_type_prints_only_its_name() {
         let (entropy, text) = (Entropy::new([7; 16]), Text::new("topsecret"));
         let printed = format!("{entropy:?} {text:?} {:?}", Digest::of(b"topsecret"));
         assert_eq!(printed, "Entropy Text Digest");
@@ -205,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_around_a_pasted_token_is_left_out_and_nothing_within() {
+    fn a_pasted_token_is_trimmed_only_at_its_ends() {
         let check = |pasted: &str, text: &str| assert_eq!(Text::pasted(pasted).expose_secret(), text, "{pasted:?}");
         for around in ["\r", "\n", "\r\n", " ", "\t", "\u{a0}", "\u{feff}", "\u{200b}", "\u{2060}", "\u{2028}"] {
             check(&format!("t.1{around}"), "t.1");
@@ -228,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_holds_a_secret_is_wiped() {
+    fn every_secret_type_is_wiped() {
         wiped::<Entropy>();
         wiped::<Text>();
         wiped::<Login>();
