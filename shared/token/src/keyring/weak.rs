@@ -49,8 +49,8 @@ pub(super) fn is_guessable(key: &[u8]) -> bool {
     is_text(key) || is_pattern(key) || is_published(key)
 }
 
-/// Whether a key is text: UTF-8 or ASCII in UTF-16, with the white space that editors leave, a byte order mark, and the
-/// zero bytes with which programs fill up what is too short.
+/// Whether a key is text: UTF-8, or ASCII in UTF-16, including white space, a byte order mark, and the zero bytes with
+/// which programs pad a short key.
 fn is_text(key: &[u8]) -> bool {
     let is_readable = |c: char| !c.is_control() || matches!(c, '\t' | '\n' | '\r');
     let filled = key.iter().rev().take_while(|byte| **byte == 0).count();
@@ -60,15 +60,15 @@ fn is_text(key: &[u8]) -> bool {
     }
     let key = key.strip_prefix(&[0xff, 0xfe]).or_else(|| key.strip_prefix(&[0xfe, 0xff])).unwrap_or(key);
     let every_second = |first: usize| key.iter().skip(first).step_by(2);
-    [0, 1].into_iter().any(|first| {
-        every_second(first).all(|byte| *byte == 0) && every_second(1 - first).all(|byte| is_readable((*byte).into()))
+    [(0, 1), (1, 0)].into_iter().any(|(zeros, text)| {
+        every_second(zeros).all(|byte| *byte == 0) && every_second(text).all(|byte| is_readable((*byte).into()))
     })
 }
 
-/// Whether a key is a published one, or the beginning or the continuation of one.
+/// Whether a key is published, or the start or the continuation of a published key.
 fn is_published(key: &[u8]) -> bool {
     let text = Base64UrlUnpadded::encode_string(key);
-    // The last characters depend on where the bytes are cut.
+    // The last characters depend on where the bytes are truncated.
     let compared = |published: &str| text.len().min(published.len()).saturating_sub(3);
     PUBLISHED.iter().any(|published| text.get(..compared(published)) == published.get(..compared(published)))
 }
