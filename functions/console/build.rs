@@ -1,4 +1,4 @@
-//! Translates `openapi.yaml`, which people write, into the JSON that `/openapi.json` serves, and packs Swagger UI.
+//! Converts `openapi.yaml` to the JSON that `/openapi.json` serves, and compresses Swagger UI.
 
 use std::{
     env,
@@ -23,7 +23,7 @@ const FILES: [&str; 5] = [
     "swagger-initializer.js",
 ];
 
-#[expect(clippy::disallowed_methods, reason = "Cargo tells a build script where to write by its environment")]
+#[expect(clippy::disallowed_methods, reason = "Cargo passes the output directory of a build script in its environment")]
 fn main() -> Result<(), Box<dyn Error>> {
     let out = env::var("OUT_DIR")?;
     translate(Path::new(&out))?;
@@ -38,7 +38,7 @@ fn translate(out: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Writes each file in gzip, a list of them in Rust, and the page with their versions.
+/// Writes each file in gzip, a list of the files in Rust, and the page with their versions.
 fn pack(out: &Path) -> Result<(), Box<dyn Error>> {
     let source = Path::new("src/swagger.html");
     println!("cargo::rerun-if-changed={}", source.display());
@@ -46,10 +46,10 @@ fn pack(out: &Path) -> Result<(), Box<dyn Error>> {
     let mut page = fs::read_to_string(source)?;
     let mut list = String::from("[\n");
     let config = Config::from("../../openapi.json").deep_linking(true).display_request_duration(true);
-    // Without its bar for the addresses of other documents: this page is about one, and may reach no other.
+    // Omits the bar for URLs of other documents, which the content security policy would block.
     let config = Arc::new(config.use_base_layout());
     for name in FILES {
-        let file = utoipa_swagger_ui::serve(name, Arc::clone(&config))?.ok_or(format!("there is no {name}"))?;
+        let file = utoipa_swagger_ui::serve(name, Arc::clone(&config))?.ok_or(format!("{name} does not exist"))?;
         let packed = in_gzip(&without_credentials(name, &file.bytes)?)?;
         fs::write(out.join(format!("{name}.gz")), &packed)?;
         let packed_file = format!("include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.gz\"))");
@@ -69,8 +69,8 @@ fn in_gzip(bytes: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
     Ok(packed.finish()?)
 }
 
-/// The file, where the one that starts Swagger UI keeps what the browser knows (cookies, Basic) out of what is tried: only
-/// what was typed into the page goes along.
+/// Changes the file that starts Swagger UI so that it sends only the credentials typed into the page, and neither cookies
+/// nor Basic credentials of the browser. Returns other files unchanged.
 fn without_credentials(name: &str, bytes: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
     const BEGIN: &str = "SwaggerUIBundle({";
     const OMIT: &str = r#"requestInterceptor: (request) => Object.assign(request, { credentials: "omit" }),"#;
@@ -82,7 +82,7 @@ fn without_credentials(name: &str, bytes: &[u8]) -> Result<Vec<u8>, Box<dyn Erro
     Ok(format!("{before}{BEGIN}\n    {OMIT}{after}").into_bytes())
 }
 
-/// As `page::asset` has it; a test compares the two.
+/// Returns the same version as `page::asset`. A test compares the two.
 fn version(packed: &[u8]) -> String {
     let mut hasher = DefaultHasher::new();
     packed.hash(&mut hasher);

@@ -142,7 +142,7 @@ async fn of_twenty_regenerates_at_once_one_token_survives_and_a_loser_gets_no_te
                 assert!(!reply.body.contains("6879-"), "{}", reply.body);
                 assert!(matches!(reply.status, 401 | 409), "{}", reply.body);
                 let problem = reply.body_of(reply.status);
-                let conflict = "Another request made the developer token meanwhile";
+                let conflict = "Another request created the developer token at the same time";
                 assert!(reply.status == 401 || problem["detail"] == conflict, "{}", reply.body);
             }
         }

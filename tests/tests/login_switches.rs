@@ -46,7 +46,7 @@ async fn with_passwords_off_no_route_takes_one() {
     assert_eq!(all_records(&world).await, before + 4, "one by each route that takes a token");
     let answer = WebClient::signing_in(&world, "admin", "letmein").await;
     assert_eq!(answer.status, 403);
-    assert!(answer.body.contains("Signing in with a password is switched off"), "{}", answer.body);
+    assert!(answer.body.contains("Signing in with a password is disabled"), "{}", answer.body);
     assert_eq!(world.dump("Attempts").await, Vec::<String>::new(), "no password was looked at");
 }
 

@@ -88,7 +88,7 @@ async fn a_token_rotates_itself_once() {
     let old = world.created(&world.token().await, &json!({"name": "old"})).await;
     let new = rotated(&world, text_of(&old), "current").await;
     let lost = rotate(&world, text_of(&old), "current").await;
-    assert_eq!(lost.problem(409)["detail"], "The token is being replaced already, or was taken back");
+    assert_eq!(lost.problem(409)["detail"], "The token is already being replaced, or was revoked");
     assert!(!lost.body.contains("token\":"), "{}", lost.body);
     assert_eq!(world.count_records("1").await, 3, "the one in vain left nothing");
     assert_eq!(verdict(&world, &new).await, "allow");

@@ -178,12 +178,12 @@ async fn every_place_that_shows_or_counts_a_token_says_what_the_authorizer_decid
     // The successor has its name, and counts.
     check(&[], Done::RotatedAndUsed, "replaced", "replaced", true).await;
     check(&[], Done::RotatedAndWindowOver, "replaced", "replaced", true).await;
-    check(&[], Done::Renamed, "user_changed", "invalidate: the user changed", false).await;
-    check(&[], Done::PasswordChanged, "user_changed", "invalidate: the user changed", false).await;
+    check(&[], Done::Renamed, "user_changed", "invalid: the user changed", false).await;
+    check(&[], Done::PasswordChanged, "user_changed", "invalid: the user changed", false).await;
     check(&[], Done::GenerationRaised, "revoked", "revoked", false).await;
-    check(&[], Done::RenamedAndDisabled, "user_changed", "invalidate: the user changed", false).await;
+    check(&[], Done::RenamedAndDisabled, "user_changed", "invalid: the user changed", false).await;
     check(&[], Done::RevokedAndRenamed, "revoked", "revoked", false).await;
-    check(&[], Done::Blocked, "user_blocked", "invalidate: the user was blocked", false).await;
+    check(&[], Done::Blocked, "user_blocked", "invalid: the user was blocked", false).await;
     check(&unbound, Done::Blocked, "user_blocked", "the user is blocked", true).await;
     check(&[], Done::Removed, "user_removed", "", false).await;
 }

@@ -115,9 +115,9 @@ async fn a_scope_is_never_more_than_the_user_may_now_and_what_is_ignored_is_repo
     let whole = check(&session, Value::Null, Value::Null).await;
     for (scopes, detail) in [
         (json!([]), "scopes: it must not be empty"),
-        (json!(["d"]), "scopes: nothing of it may be granted"),
+        (json!(["d"]), "scopes: none of these permissions can be granted"),
         (json!("a"), "scopes: it must be a list of names"),
-        (json!(["a", 7]), "scopes: it holds what is not the name of a permission"),
+        (json!(["a", 7]), "scopes: every element must be the name of a permission"),
     ] {
         let answer = world.create(&bearer(&session), &json!({"name": "scoped", "scopes": scopes})).await;
         let problem = answer.problem(400);

@@ -1,5 +1,5 @@
-//! `POST /oauth/introspect` (RFC 7662): what a token is worth now. For its own user, or with the permission
-//! `introspect`; to anybody else, and of any token that is not live, the answer is the same.
+//! `POST /oauth/introspect` (RFC 7662): returns the state of a token to its own user or to a caller with the permission
+//! `introspect`. Any other caller gets the same response as for a token that is not live.
 
 use edge::{Problem, Response, Service, body, caller, problem};
 use http::StatusCode;
@@ -16,12 +16,12 @@ pub(crate) async fn introspect(service: &Service, request: &Request, now: Timest
     let text = body::token_parameter(request.body())?;
     let keyring = service.keyring(now).await?;
     let verified = service.store.verify(&keyring, &service.settings.issuer, &text, now).await?;
-    let may_see = |user: &User| user.id == caller.user.id || caller.scope.holds(PERMISSION);
-    let Some(admitted) = verified.ok().filter(|admitted| may_see(&admitted.user)) else {
+    let is_permitted = |user: &User| user.id == caller.user.id || caller.scope.holds(PERMISSION);
+    let Some(admitted) = verified.ok().filter(|admitted| is_permitted(&admitted.user)) else {
         return Ok(problem::json(StatusCode::OK, &json!({"active": false})));
     };
     let record = &admitted.record;
-    // The scope of RFC 7662 is separated by spaces, which a name here may hold; `scopes` has them one by one.
+    // `scope` (RFC 7662) is separated by spaces, which names can contain. `scopes` lists all names.
     let mut response = json!({
         "active": true,
         "scope": admitted.scope.to_oauth(),

@@ -1,4 +1,4 @@
-//! Shows tokens and users, and answers what nobody else does.
+//! Serves tokens, users, pages and the API documentation, and all routes that no other function handles.
 
 use edge::{Problem, Response, Service, entropy::Randomness, gateway, problem};
 use http::StatusCode;
@@ -12,7 +12,7 @@ mod list;
 mod pages;
 mod user;
 
-/// Answers one request. `draw` is for the forms of a page.
+/// Handles one request. `randomness` is for the forms of a page.
 pub async fn handle(
     service: &Service,
     request: &Request,
@@ -53,7 +53,7 @@ async fn response(
     }
 }
 
-/// The methods of each route, of whichever function they are.
+/// Returns the methods of a route in all functions, for 405 responses.
 fn allowed(route: &str) -> Option<&'static str> {
     match route {
         "/tokens" | "/sign-in" | "/admin/users/{user_id}" => Some("GET, HEAD, POST"),
@@ -70,7 +70,7 @@ fn allowed(route: &str) -> Option<&'static str> {
     }
 }
 
-/// `GET /healthz`: the function runs and has its keyring.
+/// `GET /healthz`: succeeds if the function runs and has its keyring.
 async fn health(service: &Service, now: Timestamp) -> Result<Response, Problem> {
     service.keyring(now).await?;
     Ok(problem::json(StatusCode::OK, &json!({"status": "ok"})))

@@ -1,4 +1,4 @@
-//! `GET /tokens`: the caller's tokens, a page at a time. An administrator may name another user.
+//! `GET /tokens`: lists the caller's tokens in pages. Administrators can list the tokens of another user.
 
 use edge::{Problem, Response, Service, caller, gateway, problem, view};
 use http::StatusCode;
@@ -11,13 +11,13 @@ use token::{
     lifecycle,
 };
 
-/// How many tokens a page has when nothing is asked for.
+/// The default number of tokens on a page.
 const USUAL_PAGE: usize = 50;
 
-/// How many tokens a page may have.
+/// The maximum number of tokens on a page.
 const LARGEST_PAGE: usize = 200;
 
-/// How many tokens a list without pages has at most: far more than the limit of named tokens is by default.
+/// The maximum number of tokens in a list without pages: far more than the default limit on named tokens.
 const MAX_AT_ONCE: usize = 1_000;
 
 /// The parameters of the query.
@@ -38,7 +38,7 @@ pub(crate) async fn list(service: &Service, request: &Request, now: Timestamp) -
     let limit = limit.ok_or_else(|| Problem::invalid_member("limit", "it must be a number from 1 to 200"))?;
     let keyring = service.keyring(now).await?;
     let list = List { caller: caller.user.id, owner: user_id };
-    let wrong = || Problem::invalid_member("cursor", "it was not given out for this list");
+    let wrong = || Problem::invalid_member("cursor", "was not issued for this list");
     let after = parameter(request, "cursor").map(|text| cursor::decrypt_list(&keyring, &list, text).ok_or_else(wrong));
     let only = (!service.manages_all(&caller)).then_some(&caller.record);
     let page = service.store.page_of(&user_id, limit, after.transpose()?, only).await?;
@@ -57,7 +57,7 @@ pub(crate) async fn list(service: &Service, request: &Request, now: Timestamp) -
     Ok(problem::json(StatusCode::OK, &body))
 }
 
-/// `GET /tokens/{id}`, where `current` is the token that asks.
+/// `GET /tokens/{id}`: returns one token. The ID `current` names the caller's own token.
 pub(crate) async fn show(service: &Service, request: &Request, now: Timestamp) -> Result<Response, Problem> {
     let caller = caller::admit(service, request.headers(), now).await?;
     let record = service.managed(&caller, &gateway::path_parameter(request, "id")).await?;
@@ -65,7 +65,7 @@ pub(crate) async fn show(service: &Service, request: &Request, now: Timestamp) -
     Ok(problem::json(StatusCode::OK, &view::token(&record, owner.as_ref(), now)))
 }
 
-/// `GET /rest/pat/1.0/token`, as Rarog has it: the caller's live named tokens.
+/// `GET /rest/pat/1.0/token`, compatible with Rarog: lists the caller's live named tokens.
 pub(crate) async fn as_rarog(service: &Service, request: &Request, now: Timestamp) -> Result<Response, Problem> {
     caller::reject_cookie_alone(request.headers())?;
     let caller = caller::admit(service, request.headers(), now).await?;
@@ -88,8 +88,8 @@ pub(crate) async fn as_rarog(service: &Service, request: &Request, now: Timestam
     Ok(problem::json(StatusCode::OK, &shown.map(one).collect::<Vec<_>>()))
 }
 
-/// A parameter that this route does not know is a mistake: a misspelt `user_id` would list the caller's own tokens. Its
-/// name is not said again if it could be anything but a name.
+/// Rejects unknown query parameters, because a misspelt `user_id` would list the caller's own tokens. The error repeats
+/// the parameter only if it looks like a name.
 fn reject_unknown_parameters(request: &Request) -> Result<(), Problem> {
     let Some(parameters) = request.query_string_parameters_ref() else { return Ok(()) };
     match parameters.iter().map(|(name, _)| name).find(|name| !PARAMETERS.contains(name)) {
@@ -98,7 +98,7 @@ fn reject_unknown_parameters(request: &Request) -> Result<(), Problem> {
             let is_word =
                 (1..=20).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
             let name = if is_word { name } else { "query" };
-            Err(Problem::invalid_member(name, &format!("this route knows {}", PARAMETERS.join(", "))))
+            Err(Problem::invalid_member(name, &format!("the parameters of this route are {}", PARAMETERS.join(", "))))
         }
     }
 }

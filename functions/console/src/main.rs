@@ -1,4 +1,4 @@
-//! Runs console on Lambda.
+//! The Lambda binary of the function console.
 
 use std::{process::ExitCode, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! `openapi.json`, and Swagger UI over it. The files are packed when this crate is built: 1.6 MB of them come as 0.5.
+//! `openapi.json` and Swagger UI. The build script compresses the files from 1.6 MB to 0.5 MB.
 
 use std::io::Read;
 
@@ -8,21 +8,21 @@ use http::{HeaderValue, header};
 use lambda_http::Request;
 use page::asset::{Content, File};
 
-/// The page around Swagger UI, with the versions of its files. The package has one too, which names no language and asks
-/// for icons that are no text.
+/// The page around Swagger UI, with the versions of its files. The page in the package declares no language and loads
+/// binary icons.
 const INDEX: &str = include_str!(concat!(env!("OUT_DIR"), "/index.html"));
 
-/// What `openapi.yaml` says, as JSON in gzip; the build script translates it.
+/// `openapi.yaml` as JSON in gzip, converted by the build script.
 const OPENAPI: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/openapi.json.gz"));
 
-/// Name, media type and gzip of each file.
+/// The name, media type and gzip content of each file.
 const FILES: [(&str, &str, &[u8]); 5] = include!(concat!(env!("OUT_DIR"), "/swagger.rs"));
 
-/// What Swagger UI may load: besides our own files the styles and images that it writes into its page.
+/// Allows Swagger UI to load files of this host, and the styles and images that it embeds in its page.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; \
      style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// `GET /docs/swagger-ui/{file}`. All links are relative, so that they hold behind any stage.
+/// `GET /docs/swagger-ui/{file}`. All links are relative, so they work in any stage.
 pub(crate) fn swagger(request: &Request) -> Result<Response, Problem> {
     let file = file(&gateway::path_parameter(request, "file")).ok_or_else(Problem::not_found)?;
     let mut response = file.response(request)?;
@@ -41,7 +41,7 @@ fn file(name: &str) -> Option<File> {
     if name == "index.html" {
         return Some(File { media_type: edge::problem::HTML, content: Content::Text(INDEX) });
     }
-    let (_, media_type, bytes) = FILES.into_iter().find(|(its, _, _)| *its == name)?;
+    let (_, media_type, bytes) = FILES.into_iter().find(|(known, _, _)| *known == name)?;
     Some(File { media_type, content: Content::Gzip(bytes, unpacked) })
 }
 

@@ -1,5 +1,5 @@
-//! `GET /api/user/{id}` and `GET /rs/profile`: routes of a protected API, as Drupal's Services module and Terminalfour
-//! have them. Who asks is what the authorizer said, and nothing else.
+//! `GET /api/user/{id}` and `GET /rs/profile`: routes behind the authorizer, compatible with Drupal's Services module and
+//! Terminalfour. The caller's identity comes only from the authorizer's context.
 
 use edge::{Problem, Response, Service, gateway, problem};
 use http::StatusCode;
@@ -27,7 +27,7 @@ pub(crate) async fn show(service: &Service, request: &Request, now: Timestamp) -
     Ok(problem::json(StatusCode::OK, &body))
 }
 
-/// `GET /rs/profile`, as Terminalfour has it: who the caller is.
+/// `GET /rs/profile`, compatible with Terminalfour: returns the caller's profile.
 pub(crate) async fn profile(service: &Service, request: &Request, now: Timestamp) -> Result<Response, Problem> {
     let (caller, scope) = identity(service, request, now).await?;
     let user = user(service, &user_id(&caller)?).await?;
@@ -40,7 +40,8 @@ pub(crate) async fn profile(service: &Service, request: &Request, now: Timestamp
     Ok(problem::json(StatusCode::OK, &body))
 }
 
-/// Whom the authorizer let in, and what that token may do. Without an authorizer in front, nobody has been verified.
+/// Returns the user ID and the effective scope of the caller from the authorizer's context. Without an authorizer, no
+/// caller is authenticated.
 async fn identity(service: &Service, request: &Request, now: Timestamp) -> Result<(String, Scope), Problem> {
     let of_caller = |name| gateway::authorizer_context(request, name);
     let unauthenticated = || Problem::unauthenticated(&service.settings.issuer);
@@ -56,7 +57,7 @@ async fn identity(service: &Service, request: &Request, now: Timestamp) -> Resul
     Ok((caller, effective_scope(service, &token_id, now).await?))
 }
 
-/// What a token may do now, for which the authorizer's answer had no room.
+/// Reads the effective scope of a token whose scope did not fit into the authorizer's response.
 async fn effective_scope(service: &Service, id: &TokenId, now: Timestamp) -> Result<Scope, Problem> {
     let rejected =
         |rejection: Rejection| Problem::rejected(&service.settings.issuer, &Rejected::new(rejection, Some(*id)));

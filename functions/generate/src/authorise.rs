@@ -1,4 +1,4 @@
-//! `GET /rs/authorise`, as Terminalfour has it: a password becomes a JWT for half an hour.
+//! `GET /rs/authorise`, compatible with Terminalfour: exchanges a password for a JWT that is valid for half an hour.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::{
     issue::{NewToken, Shape, issue, own_scope},
 };
 
-/// How long a temporary token lives.
+/// The lifetime of a temporary token.
 const TEMPORARY: Duration = Duration::from_secs(30 * 60);
 
 pub(crate) async fn authorise(
@@ -26,7 +26,7 @@ pub(crate) async fn authorise(
     temporary(service, &caller, now, randomness).await
 }
 
-/// A temporary token for whoever asks.
+/// Issues a temporary token to the caller.
 pub(crate) async fn temporary(
     service: &Service,
     caller: &Caller,

@@ -1,4 +1,4 @@
-//! Who asks for a token: a user with a password, checked under the rate limit, or the holder of a live token.
+//! The caller that requests a token: a user with a password, checked under the rate limit, or the holder of a live token.
 
 use edge::{Problem, Service, caller, entropy::Randomness, gateway};
 use lambda_http::Request;
@@ -11,26 +11,26 @@ use token::{Admitted, Credential, Family, Reason, Rejection, Scope, Timestamp, U
 
 use crate::{operator, password::check_password};
 
-/// Who asks.
+/// The caller that requests a token.
 pub(crate) enum Caller {
-    /// A person or program that showed this user's password.
+    /// A user who gave the right password.
     Password {
         /// The user.
         user: Box<Marked<User>>,
         /// When the password was checked.
         checked_at: Timestamp,
     },
-    /// Somebody who is signed in with a browser.
+    /// A user who is signed in with a browser.
     WebSession(Box<Marked<WebSession>>),
-    /// Whoever runs the stack, for this user.
+    /// The operator of the stack, on behalf of this user.
     Operator(Box<Marked<User>>),
     /// The holder of this live token.
     Token(Box<Marked<Admitted>>),
 }
 
 impl Caller {
-    /// The caller of a route that takes passwords, by the request's credential. `HALLPASS_GENERATE_PASSWORD`
-    /// leaves live tokens only, and `HALLPASS_GENERATE_PERMISSION` holds for both.
+    /// Authenticates the caller of a route that accepts passwords and live tokens. `HALLPASS_GENERATE_PASSWORD=off` leaves
+    /// only live tokens. `HALLPASS_GENERATE_PERMISSION` applies to both.
     pub(crate) async fn of(
         service: &Service,
         request: &Request,
@@ -44,7 +44,7 @@ impl Caller {
         caller.permitted(service)
     }
 
-    /// The same for a route that takes passwords alone.
+    /// Authenticates the caller of a route that accepts only passwords.
     pub(crate) async fn of_password(
         service: &Service,
         request: &Request,
@@ -73,7 +73,7 @@ impl Caller {
         Ok(Self::Password { user: Box::new(user), checked_at: now })
     }
 
-    /// The caller, if `HALLPASS_GENERATE_PERMISSION` asks for nothing that the caller lacks.
+    /// Returns the caller if it holds `HALLPASS_GENERATE_PERMISSION`, and 403 otherwise.
     pub(crate) fn permitted(self, service: &Service) -> Result<Self, Problem> {
         let permission = service.settings.generate_permission.as_deref();
         if permission.is_some_and(|name| !self.scope().holds(name)) {
@@ -82,12 +82,12 @@ impl Caller {
         Ok(self)
     }
 
-    /// The holder of the live token that the request carries; a password is not taken.
+    /// Authenticates the caller of a route that accepts only live tokens.
     pub(crate) async fn of_token(service: &Service, request: &Request, now: Timestamp) -> Result<Self, Problem> {
         Ok(Self::Token(Box::new(caller::admit_to_issue(service, request.headers(), now).await?)))
     }
 
-    /// The caller of a form of the pages.
+    /// Returns the caller behind a submitted form.
     pub(crate) async fn of_web_session(service: &Service, session: &WebSession) -> Result<Self, Failure> {
         let marks = service.store.change_marks(&session.user.id).await?;
         Ok(Self::WebSession(Box::new(Marked { value: session.clone(), marks })))
@@ -101,7 +101,7 @@ impl Caller {
         }
     }
 
-    /// What the caller may do now: nothing handed out exceeds it.
+    /// Returns the caller's current scope. No token that the caller creates exceeds it.
     pub(crate) fn scope(&self) -> &Scope {
         match self {
             Self::Password { .. } | Self::Operator(_) | Self::WebSession(_) => &self.user().permissions,
@@ -109,7 +109,7 @@ impl Caller {
         }
     }
 
-    /// The marks of the caller's user, as they were when the user was read.
+    /// Returns the change marks of the caller's user, as read together with the user.
     pub(crate) fn marks(&self) -> &ChangeMarks {
         match self {
             Self::Password { user, .. } | Self::Operator(user) => &user.marks,
@@ -125,7 +125,7 @@ impl Caller {
         }
     }
 
-    /// The family behind what the caller issues: that of its token or of its session. A password has none.
+    /// Returns the family of the caller's token or session. A password has none.
     pub(crate) fn family(&self) -> Option<Family> {
         match self {
             Self::Password { .. } | Self::Operator(_) => None,
@@ -134,7 +134,7 @@ impl Caller {
         }
     }
 
-    /// What the record of a new token says of who made it.
+    /// Returns the `issued_by` of the tokens that the caller creates.
     pub(crate) fn issued_by(&self) -> String {
         match self {
             Self::Password { .. } | Self::WebSession(_) => self.user().id.to_string(),
@@ -143,7 +143,7 @@ impl Caller {
         }
     }
 
-    /// When the user showed the password that everything here goes back to, or now for an operator.
+    /// Returns the time of the log-in that the caller descends from, or `now` for an operator.
     pub(crate) fn authenticated_at(&self, now: Timestamp) -> Timestamp {
         match self {
             Self::Password { checked_at, .. } => *checked_at,
@@ -153,8 +153,8 @@ impl Caller {
         }
     }
 
-    /// Rejects a caller whose token has ended meanwhile, and says why. It costs a read, so that it is for what went
-    /// wrong.
+    /// Rejects a caller whose token is no longer live, with the reason. This costs a read, so it is called only after
+    /// something went wrong.
     pub(crate) async fn must_be_live(&self, service: &Service, now: Timestamp) -> Result<(), Problem> {
         let Some(before) = self.token() else { return Ok(()) };
         let id = before.record.id;
@@ -165,7 +165,7 @@ impl Caller {
         lifecycle::readmit(record, found.user, now).map(|_| ()).map_err(rejected)
     }
 
-    /// The caller has not, or no longer, the permission that something takes.
+    /// Returns the problem for a caller that lacks a permission.
     pub(crate) fn lacks_permission(&self, service: &Service) -> Problem {
         if self.token().is_some() { Problem::forbidden(&service.settings.issuer) } else { Problem::not_permitted() }
     }

@@ -1,4 +1,4 @@
-//! `POST /tokens`: a token with a name, a scope and an expiry of the caller's choice.
+//! `POST /tokens`: creates a token with a name, a scope and an expiry of the caller's choice.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::{
     issue::{self, NewToken, Shape, own_scope},
 };
 
-/// What the body asks for.
+/// The token that the body requests.
 struct TokenRequest {
     name: String,
     description: Option<String>,
@@ -31,7 +31,7 @@ pub(crate) const MAX_NAME_LENGTH: usize = 100;
 /// The longest description of a token, in characters.
 pub(crate) const MAX_DESCRIPTION_LENGTH: usize = 1_000;
 
-/// The longest list of scopes that is taken, in bytes, its names separated by one each. A user may have more permissions.
+/// The longest list of scopes, in bytes, with one separator between names. A user can have more permissions.
 const MAX_SCOPE_LENGTH: usize = 1_400;
 
 pub(crate) async fn create(
@@ -52,7 +52,7 @@ pub(crate) async fn create(
     Ok(response)
 }
 
-/// A token as these members ask for it, within what the caller may hand out.
+/// Issues the token that these members request, limited to what the caller can grant.
 pub(crate) async fn issue_from_members(
     service: &Service,
     caller: &Caller,
@@ -90,7 +90,7 @@ fn read(service: &Service, mut body: Members, now: Timestamp) -> Result<TokenReq
         shape: match body.take_text("format")?.as_deref() {
             None | Some("signed") => Shape::Signed,
             Some("jwt") => Shape::Key,
-            Some(_) => return Err(Problem::invalid_member("format", "it is neither signed nor jwt")),
+            Some(_) => return Err(Problem::invalid_member("format", "must be \"signed\" or \"jwt\"")),
         },
         user_id: body
             .take_text("user_id")?
@@ -101,7 +101,7 @@ fn read(service: &Service, mut body: Members, now: Timestamp) -> Result<TokenReq
     Ok(requested)
 }
 
-/// A line of text that people read, without the white space around it.
+/// Checks a line of text and returns it without surrounding white space.
 pub(crate) fn line(member: &str, text: &str, longest: usize) -> Result<String, Problem> {
     let text = text::trimmed(text);
     let wrong = match text::check(text, longest) {
@@ -124,18 +124,21 @@ pub(crate) fn scopes(member: &str, value: Value) -> Result<Scope, Problem> {
     }
     let name = |name: &Value| name.as_str().and_then(|name| name.parse::<Permission>().ok());
     let scope = names.iter().map(name).collect::<Option<Scope>>();
-    let scope = scope.ok_or_else(|| wrong("it holds what is not the name of a permission"))?;
+    let scope = scope.ok_or_else(|| wrong("every element must be the name of a permission"))?;
     if scope.to_string().len() > MAX_SCOPE_LENGTH {
         return Err(wrong("it has more than 1,400 bytes; without it the token has all permissions of its user"));
     }
     Ok(scope)
 }
 
-/// `expires_at`, an instant, or `expires_in`, seconds or a calendar period; neither is the default lifetime.
+/// Reads `expires_at` (an instant) or `expires_in` (seconds or a calendar period). Without either, the default lifetime
+/// applies.
 fn expiry(service: &Service, body: &mut Members, now: Timestamp) -> Result<Timestamp, Problem> {
     let (member, end) = match (body.take_text("expires_at")?, body.take("expires_in")) {
         (None, None) => return Ok(now.after(service.settings.usual_lifetime())),
-        (Some(_), Some(_)) => return Err(Problem::invalid_member("expires_in", "expires_at is there as well")),
+        (Some(_), Some(_)) => {
+            return Err(Problem::invalid_member("expires_in", "must not be combined with expires_at"));
+        }
         (Some(text), None) => ("expires_at", Timestamp::parse_rfc3339(&text)),
         (None, Some(Value::String(text))) => ("expires_in", after_period(now, &text)),
         (None, Some(value)) => ("expires_in", value.as_u64().map(|seconds| now.after(Duration::from_secs(seconds)))),
@@ -147,7 +150,7 @@ fn expiry(service: &Service, body: &mut Members, now: Timestamp) -> Result<Times
     }
 }
 
-/// An end that a token may have: in the future, and within the longest lifetime. `member` is what asked for it.
+/// Checks that an expiry is in the future and within the longest lifetime. `member` is the member it came from.
 pub(crate) fn bounded(service: &Service, member: &str, end: Timestamp, now: Timestamp) -> Result<Timestamp, Problem> {
     let latest = now.after(service.settings.max_lifetime);
     if end.has_passed(now) {
@@ -159,7 +162,7 @@ pub(crate) fn bounded(service: &Service, member: &str, end: Timestamp, now: Time
     Ok(end)
 }
 
-/// `<n> hour|day|week|month|year`, one or many, by the calendar in UTC.
+/// Parses `<n> hour|day|week|month|year`, singular or plural, and adds it by the calendar in UTC.
 fn after_period(now: Timestamp, text: &str) -> Option<Timestamp> {
     let (count, unit) = text.split_once(' ')?;
     let count: u32 = count.bytes().all(|byte| byte.is_ascii_digit()).then(|| count.parse().ok())??;
@@ -174,7 +177,7 @@ fn after_period(now: Timestamp, text: &str) -> Option<Timestamp> {
     }
 }
 
-/// The other user that the token is for, which only an administrator may name.
+/// Returns the user that the token is for, if it is not the caller's own. Only administrators can name another user.
 async fn owner(service: &Service, caller: &Caller, user_id: Option<UserId>) -> Result<Option<Marked<User>>, Problem> {
     let Some(user_id) = user_id.filter(|id| *id != caller.user().id) else {
         return Ok(None);
@@ -190,7 +193,7 @@ async fn owner(service: &Service, caller: &Caller, user_id: Option<UserId>) -> R
     Ok(Some(user))
 }
 
-/// What is asked for and may be handed out. For another user the cap is what that user may do.
+/// Limits the requested scope to the caller's or, for a token of another user, to that user's permissions.
 fn scope(
     service: &Service,
     caller: &Caller,
@@ -202,7 +205,7 @@ fn scope(
     };
     let granted = requested.intersection(other.map_or_else(|| caller.scope(), |user| &user.permissions));
     if granted.is_empty() {
-        return Err(Problem::invalid_member("scopes", "nothing of it may be granted"));
+        return Err(Problem::invalid_member("scopes", "none of these permissions can be granted"));
     }
     Ok(Some(granted))
 }
@@ -214,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_rejected_with_the_sentence_that_helps() {
+    fn a_rejected_line_names_the_limit() {
         let check = |text: &str, expected: Result<&str, &str>| {
             let read = line("name", text, 5);
             assert_eq!(read.as_deref().map_err(Problem::detail), expected, "{text:?}");

@@ -1,4 +1,4 @@
-//! `POST /profile/developer`, as hypothesis/h has it: the one developer token of a user, made and regenerated.
+//! `POST /profile/developer`, compatible with hypothesis/h: creates or regenerates the single developer token of a user.
 
 use edge::{Problem, Response, Service, caller, entropy::Randomness, log, problem};
 use http::StatusCode;
@@ -30,7 +30,7 @@ pub(crate) async fn regenerate(
     Ok(problem::json(StatusCode::CREATED, &json!({"id": record.id.to_string(), "token": text.expose_secret()})))
 }
 
-/// The developer token of the caller's user.
+/// Creates or regenerates the developer token of the caller's user.
 pub(crate) async fn create(
     service: &Service,
     caller: &Caller,
@@ -43,7 +43,7 @@ pub(crate) async fn create(
     let counted = old.filter(|old| lifecycle::state(old, Some(caller.user()), now).counts());
     let basis = Basis { caller, other: None, permissions: &[], old: counted.as_ref() };
     basis.confirm(service, &record, now).await?;
-    // In the place of one that counts, the new one adds nothing.
+    // A token that replaces a counted one does not change the count.
     if counted.is_none() {
         let limited = limit::check(service, caller.user(), &record, now).await;
         or_withdraw(service, &record, limited).await?;
@@ -52,8 +52,8 @@ pub(crate) async fn create(
     Ok((text, record))
 }
 
-/// The developer token that the new one takes the place of, if there is one. A developer token regenerates itself, and
-/// never one that has come after it; any other token must have the right to manage the one that is there.
+/// Returns the developer token to replace, if one exists. A developer token regenerates only itself, never a successor.
+/// Any other token must be able to manage the existing one.
 async fn old(service: &Service, caller: &Caller, now: Timestamp) -> Result<Option<Record>, Problem> {
     if let Some(itself) = caller.token().filter(|token| token.record.format == Format::Developer) {
         return Ok(Some(itself.record.clone()));
@@ -61,7 +61,7 @@ async fn old(service: &Service, caller: &Caller, now: Timestamp) -> Result<Optio
     let Some(old) = service.store.developer_of(&caller.user().id).await? else {
         return Ok(None);
     };
-    // What has ended for good is worth nothing to anybody.
+    // A token that is no longer usable can be replaced by any caller.
     let counts = lifecycle::state(&old, Some(caller.user()), now).counts();
     if counts && caller.token().is_some_and(|token| !service.manages(token, &old)) {
         return Err(Problem::forbidden(&service.settings.issuer));
@@ -114,8 +114,7 @@ async fn sign(
     Ok((signed.text, record))
 }
 
-/// The developer token continues the family of the token that asks; a session begins one with it, and so does a
-/// password.
+/// Returns the family of the developer token: that of the caller's token, or a new one for a session or a password.
 fn family(caller: &Caller, new: TokenId) -> Result<Family, Problem> {
     match (caller.token(), caller.family()) {
         (Some(parent), _) => Ok(parent.record.family.clone()),
@@ -124,7 +123,7 @@ fn family(caller: &Caller, new: TokenId) -> Result<Family, Problem> {
     }
 }
 
-/// One transaction makes the record the user's developer token, if the token that asks is live then.
+/// Makes the record the user's developer token, in one transaction, if the caller's token is still live.
 async fn replace(
     service: &Service,
     caller: &Caller,
@@ -138,7 +137,7 @@ async fn replace(
         Replaced::Now => Ok(()),
         Replaced::Lost | Replaced::ParentEnded => {
             caller.must_be_live(service, now).await?;
-            Err(Problem::conflict("Another request made the developer token meanwhile"))
+            Err(Problem::conflict("Another request created the developer token at the same time"))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How long a new token may live: what it goes back to decides.
+//! Limits on the expiry of a new token.
 
 use edge::{Problem, Service};
 use store::Rejected;
@@ -6,10 +6,10 @@ use token::{Reason, Record, Scope, Timestamp};
 
 use crate::caller::Caller;
 
-/// The latest expiry of every token that goes back to this log-in (`HALLPASS_MAX_AUTHENTICATION_AGE`).
+/// Returns the latest expiry of tokens that descend from this log-in (`HALLPASS_MAX_AUTHENTICATION_AGE`).
 ///
 /// # Errors
-/// 401 when that has come.
+/// Returns 401 if that time has passed.
 pub(crate) fn latest(service: &Service, authenticated_at: Timestamp, now: Timestamp) -> Result<Timestamp, Problem> {
     let end = authenticated_at.after(service.settings.max_authentication_age);
     if end.has_passed(now) {
@@ -18,16 +18,16 @@ pub(crate) fn latest(service: &Service, authenticated_at: Timestamp, now: Timest
     Ok(end)
 }
 
-/// The latest expiry of every token that this one creates, if there is a limit: a token with a scope creates none that
-/// outlives it, unless the scope, as far as the user has it now, holds `HALLPASS_TOKENS_PERMISSION`. What binds a token
-/// binds every token it creates, directly or through others.
+/// Returns the latest expiry of tokens that this token creates, if limited. A token with a scope creates no token that
+/// outlives it, unless its effective scope holds `HALLPASS_TOKENS_PERMISSION`. The limit also applies to every token
+/// created through those tokens.
 pub(crate) fn cap(service: &Service, record: &Record, scope: &Scope) -> Option<Timestamp> {
     let is_bound = record.scope.is_some() && !scope.holds(&service.settings.tokens_permission);
     let own = record.expires_at.filter(|_| is_bound);
     [own, record.expiry_cap].into_iter().flatten().min()
 }
 
-/// The same for the tokens that this caller creates.
+/// Returns the latest expiry of tokens that this caller creates, if limited.
 pub(crate) fn cap_of(service: &Service, caller: &Caller) -> Option<Timestamp> {
     caller.token().and_then(|token| cap(service, &token.record, &token.scope))
 }

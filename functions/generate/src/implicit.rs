@@ -1,5 +1,5 @@
-//! `/rs/authorize-implicit` and its decision, by GET or POST: Terminalfour's legacy flow. Deprecated there and here (RFC 9745), with
-//! the date of its end (RFC 8594).
+//! `/rs/authorize-implicit` and its decision, by GET or POST: Terminalfour's legacy flow. It is deprecated there and here
+//! (RFC 9745), and responses carry its sunset date (RFC 8594).
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use token::{Format, Status, Timestamp, UserId, secret::Digest};
 
 use crate::{authorise::temporary, caller::Caller, recheck::confirm_log_in};
 
-/// How long a flow waits for its decision.
+/// The lifetime of a flow.
 const FLOW: Duration = Duration::from_secs(600);
 
-/// Since when the flow is deprecated: 1 January 2026, before the first release.
+/// The date of the deprecation: 1 January 2026, before the first release.
 const DEPRECATED_SINCE: &str = "@1767225600";
 
 /// The longest `client_id`, in bytes.
@@ -23,13 +23,13 @@ const MAX_CLIENT_ID_LENGTH: usize = 256;
 
 const SESSION: &str = "JSESSIONID";
 
-/// What the cookie of a flow holds: `<user id>.<secret>`. The flow lies in the user's partition.
+/// The value of a flow's cookie: `<user id>.<secret>`. The flow is stored in the user's partition.
 struct Cookie {
     user_id: UserId,
     digest: Digest,
 }
 
-/// The first request: a password begins a flow.
+/// Handles the first request: begins a flow for a user with a password.
 pub(crate) async fn begin(
     service: &Service,
     request: &Request,
@@ -61,7 +61,8 @@ pub(crate) async fn begin(
     Ok(response)
 }
 
-/// The second request: the decision ends the flow, and `allow` makes a token. A wrong authenticity token does not.
+/// Handles the second request: ends the flow, and issues a token if the decision is `allow`. A wrong authenticity token
+/// does not end the flow.
 pub(crate) async fn decide(
     service: &Service,
     request: &Request,
@@ -72,7 +73,7 @@ pub(crate) async fn decide(
     if !service.settings.generate_takes_passwords {
         return Err(Problem::invalid_credentials(issuer));
     }
-    // The name is the usual one of Java's servers, so that another application on the host may send such a cookie too.
+    // Java servers use this cookie name, so another application on the host may have set it too.
     if caller::cookies(request.headers(), SESSION, Some).is_empty() {
         return Err(Problem::unauthenticated(issuer));
     }
@@ -81,10 +82,10 @@ pub(crate) async fn decide(
     let wrong = || Problem::invalid_member("session_authenticity_token", "it is missing, wrong or used");
     let (cookie, flow) = find(service, request, shown, now).await?.ok_or_else(wrong)?;
     if parameters.get("client_id") != Some(flow.client_id.as_str()) {
-        return Err(Problem::invalid_member("client_id", "it is not the one that began"));
+        return Err(Problem::invalid_member("client_id", "must be the client_id that began the flow"));
     }
-    // They are read while the flow is there: a change that is handled later leaves one more, and one that was handled
-    // before has removed the flow.
+    // Read the marks while the flow exists. Prune leaves another mark for a later change, and has removed the flow for an
+    // earlier one.
     let marks = service.store.change_marks(&cookie.user_id).await?;
     if !service.store.end_flow(&cookie.user_id, &cookie.digest).await? {
         return Err(wrong());
@@ -101,7 +102,7 @@ pub(crate) async fn decide(
     temporary(service, &caller, now, randomness).await
 }
 
-/// The flow of the cookie that belongs to this authenticity token.
+/// Returns the flow that this authenticity token belongs to, with its cookie.
 async fn find(
     service: &Service,
     request: &Request,
@@ -127,7 +128,7 @@ impl Cookie {
     }
 }
 
-/// The answer, with the dates of the flow's end.
+/// Adds the deprecation and sunset dates to the response.
 pub(crate) fn deprecated(service: &Service, response: Result<Response, Problem>) -> Result<Response, Problem> {
     let dates = [("deprecation", DEPRECATED_SINCE.to_owned()), ("sunset", service.settings.sunset.http_date())];
     match response {
@@ -145,7 +146,7 @@ pub(crate) fn deprecated(service: &Service, response: Result<Response, Problem>)
     }
 }
 
-/// The parameters of the query and, of a POST, of the form: Apache CXF, on which Terminalfour's flow is built, takes both.
+/// The parameters of the query and, for a POST, of the form. Apache CXF, the base of Terminalfour's flow, accepts both.
 struct Parameters(Vec<(String, String)>);
 
 impl Parameters {

@@ -1,4 +1,4 @@
-//! One new token: signed, written, looked at again, and only then shown.
+//! Issues a token: signs it, writes its record, rechecks the caller, and only then returns its text.
 
 use edge::{Problem, Service, entropy::Randomness, log};
 use store::{marks::Marked, size};
@@ -15,14 +15,14 @@ use crate::{
     recheck::{Basis, or_withdraw},
 };
 
-/// What is asked for, already cut to what may be handed out.
+/// A token to issue, already limited to what the caller can grant.
 pub(crate) struct NewToken<'a> {
-    /// Whose it will be, if it is another user than the caller's own.
+    /// The owner of the token, if it is not the caller's own user.
     pub(crate) other: Option<&'a Marked<User>>,
-    /// The permissions that the caller must have for it.
+    /// The permissions that the caller must hold.
     pub(crate) permissions: &'a [&'a str],
     pub(crate) shape: Shape,
-    /// Whether it belongs to the family of the caller's token, if that is of the same user.
+    /// Whether the token joins the family of the caller's token, if both have the same user.
     pub(crate) continues_family: bool,
     pub(crate) name: Option<String>,
     pub(crate) description: Option<String>,
@@ -30,7 +30,7 @@ pub(crate) struct NewToken<'a> {
     pub(crate) expires_at: Timestamp,
 }
 
-/// The shape of the new text.
+/// The shape of the token text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
     /// The signed format.
@@ -56,8 +56,8 @@ impl NewToken<'_> {
     }
 }
 
-/// Makes the token. The record is there before the text is shown, and after it was written the second look tells whether
-/// what it was made on still holds; if not, or if it goes beyond its owner's limit, the record is withdrawn.
+/// Issues a token. The record is written before the text is returned. After the write, the caller is rechecked; if that
+/// fails, or if the owner exceeds a limit, the record is withdrawn.
 pub(crate) async fn issue(
     service: &Service,
     caller: &Caller,
@@ -84,7 +84,7 @@ pub(crate) async fn issue(
     Ok((signed.text, record))
 }
 
-/// What of the caller a new token may have when none is asked for: all, or the scope the caller has now.
+/// Returns the scope of a token that is requested without one: the caller's current scope, or `None` for all permissions.
 pub(crate) fn own_scope(service: &Service, parent: Option<&Admitted>) -> Result<Option<Scope>, Problem> {
     match parent.filter(|parent| parent.record.scope.is_some()) {
         None => Ok(None),
@@ -93,7 +93,7 @@ pub(crate) fn own_scope(service: &Service, parent: Option<&Admitted>) -> Result<
     }
 }
 
-/// The text of a new token, and what of it goes into the record.
+/// Signs a new token. Returns its text and the values for its record.
 pub(crate) async fn sign(
     service: &Service,
     owner: &User,
@@ -115,10 +115,10 @@ pub(crate) async fn sign(
     Ok(signed.map_err(|error| store::Failure::new("signing the token", error))?)
 }
 
-/// What is wrong with a description, the one text beside which everything else of a record has room.
+/// Returns the message for a description that makes a record too long. All other attributes are bounded.
 pub(crate) fn too_long(excess: usize) -> String {
     let most = size::MAX_RECORD_BYTES;
-    format!("it is {excess} bytes too long beside the name and the scopes: a record has at most {most} bytes")
+    format!("it is {excess} bytes too long: with the name and the scopes, a record has at most {most} bytes")
 }
 
 fn record(
@@ -131,7 +131,7 @@ fn record(
 ) -> Result<Record, Problem> {
     let binding = service.settings.binding(new_token.shape.format()).clone();
     let owner = new_token.owner(caller);
-    // A temporary token is as bound as one with a scope.
+    // A temporary token limits the expiry of its descendants, as a token with a scope does.
     let lasts = new_token.scope.as_ref().is_some_and(|scope| scope.holds(&service.settings.tokens_permission));
     let own_cap = (new_token.shape == Shape::Temporary && !lasts).then_some(new_token.expires_at);
     Ok(Record {
@@ -161,8 +161,8 @@ fn record(
     })
 }
 
-/// The family of a new token: the parent's, if the new token continues it, and otherwise one that the family of the
-/// parent, or of the browser's session, issued.
+/// Returns the family of a new token: the parent's, if the new token continues it, or else a new one issued by the family
+/// of the parent or of the browser session.
 fn family(caller: &Caller, new_token: &NewToken<'_>, new: TokenId) -> Result<Family, Problem> {
     let Some(issuer) = caller.family() else { return Ok(Family::new(new)) };
     let continues =
@@ -170,7 +170,7 @@ fn family(caller: &Caller, new_token: &NewToken<'_>, new: TokenId) -> Result<Fam
     issuer.issue(if continues { issuer.id } else { new }).map_err(too_many_issuers)
 }
 
-/// 409: the record could not name every family that is behind the new token.
+/// Returns 409: the record cannot name every family that the new token descends from.
 pub(crate) fn too_many_issuers(_too_many: TooManyIssuers) -> Problem {
     let most = Family::MAX_ISSUERS;
     Problem::conflict(format!("More than {most} tokens issued one another; rotate the token or use a password instead"))

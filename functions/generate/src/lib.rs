@@ -1,20 +1,21 @@
-//! Everything that takes a password, and everything that makes a token: a password or a live token in, a token out.
+//! Creates tokens for the holder of a password or a live token. This is the only function that checks passwords or issues
+//! tokens.
 //!
-//! | file | what it holds |
+//! | module | contents |
 //! |---|---|
-//! | `caller` | who asks: a password or a live token |
-//! | `password` | the check of a password, under the rate limit |
-//! | `issue` | one new token: signed, written, looked at again, and only then shown |
-//! | `limit` | how many live tokens a user may have |
-//! | `expiry` | how long a new token may live |
-//! | `recheck` | whether what a token was made on still holds after it was written |
-//! | `services_token` | `POST /api/services_token/generate`, as Drupal's module has it |
-//! | `authorise`, `implicit` | `GET /rs/authorise` and the legacy flow, as Terminalfour has them |
-//! | `rarog` | `POST /rest/pat/1.0/token/…/create`, as Rarog has it |
-//! | `developer` | `POST /profile/developer`, as hypothesis/h has it |
-//! | `pages` | the forms of the pages: signing in, one's own tokens, an administrator's keys |
+//! | `caller` | the caller: a password or a live token |
+//! | `password` | password checks, under the rate limit |
+//! | `issue` | issuing a token |
+//! | `limit` | the limits on live tokens per user |
+//! | `expiry` | the limits on the expiry of a new token |
+//! | `recheck` | rechecking the caller after the record was written |
+//! | `services_token` | `POST /api/services_token/generate`, compatible with Drupal's Services Token module |
+//! | `authorise`, `implicit` | `GET /rs/authorise` and the legacy flow, compatible with Terminalfour |
+//! | `rarog` | `POST /rest/pat/1.0/token/…/create`, compatible with Rarog |
+//! | `developer` | `POST /profile/developer`, compatible with hypothesis/h |
+//! | `pages` | the forms of the pages: signing in, own tokens, keys of administrators |
 //! | `create`, `rotate` | `POST /tokens` and `POST /tokens/{id}/rotate` |
-//! | [`operator`] | the same for whoever runs the stack, past every caller |
+//! | [`operator`] | issuing and rotating tokens for the operator of the stack |
 
 use edge::{Problem, Response, Service, entropy::Randomness, gateway};
 use lambda_http::Request;
@@ -37,7 +38,7 @@ mod recheck;
 mod rotate;
 mod services_token;
 
-/// Answers one request. `draw` is for what it may make.
+/// Handles one request. `randomness` is for the token or session it may create.
 pub async fn handle(
     service: &Service,
     request: &Request,
@@ -80,7 +81,7 @@ async fn response(
     }
 }
 
-/// The method of each route that is no other function's too.
+/// Returns the methods of a route, for 405 responses.
 fn allowed(route: &str) -> Option<&'static str> {
     match route {
         "/profile/developer" => Some("GET, HEAD, POST"),

@@ -1,12 +1,12 @@
-//! How many live tokens a user may have. The count is taken after a record was written and before its text is shown, so
-//! that the limits hold however many ask at once.
+//! Limits on the number of live tokens per user. Tokens are counted after the record is written and before the text is
+//! returned, so the limits also hold for concurrent requests.
 
 use edge::{Problem, Service};
 use store::live::LiveCount;
 use token::{Record, Timestamp, User};
 
-/// Whether the owner's tokens, this new one among them, are within both limits. The cost is that of the live tokens up
-/// to the limit, however many records there are.
+/// Checks that the owner's live tokens, including the new one, are within both limits. Reads no more live tokens than the
+/// limit, however many records exist.
 pub(crate) async fn check(service: &Service, owner: &User, new: &Record, now: Timestamp) -> Result<(), Problem> {
     let (max, max_named) = (service.settings.max_tokens_total, service.settings.max_tokens);
     let exceeds = |count: LiveCount| new.name.is_some() && count.named > max_named;

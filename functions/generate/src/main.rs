@@ -1,4 +1,4 @@
-//! Runs generate on Lambda.
+//! The Lambda binary of the function generate.
 
 use std::{process::ExitCode, sync::Arc};
 

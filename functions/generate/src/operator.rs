@@ -1,5 +1,5 @@
-//! Tokens for whoever runs the stack (`hallpass token issue`, `hallpass token rotate`): nobody asks over HTTP, so that no
-//! token and no password is behind it. It is signed, written and limited as every other one.
+//! Tokens for the operator of the stack (`hallpass token issue`, `hallpass token rotate`). No HTTP request, token or
+//! password is involved. These tokens are signed, written and limited like all others.
 
 use edge::{Problem, Service, entropy::Randomness};
 use store::Rejected;
@@ -12,41 +12,42 @@ use crate::{
     rotate::renew,
 };
 
-/// Who issued such a token, as its record says. No token has this id, so that nobody manages it for having made it.
+/// The `issued_by` of such a token. No token has this ID, so no token can manage it as its issuer.
 pub const ISSUED_BY: &str = "operator";
 
-/// The token that is asked for.
+/// The token to issue.
 #[derive(Debug)]
 pub struct Order {
-    /// Whose it will be.
+    /// The user of the token.
     pub owner: User,
-    /// Whether it is to be a JWT.
+    /// Whether to issue a JWT instead of a signed token.
     pub jwt: bool,
-    /// What to call it; a named token counts against the limit of its owner.
+    /// The name. A named token counts against `HALLPASS_MAX_TOKENS`.
     pub name: Option<String>,
-    /// What to say about it.
+    /// The description.
     pub description: Option<String>,
-    /// What to limit it to; nothing means all that its owner may do.
+    /// The scope. `None` means all permissions of the owner.
     pub scope: Option<Scope>,
-    /// When it ends; nothing means after the usual time.
+    /// The expiry. `None` means the default lifetime.
     pub expires_at: Option<Timestamp>,
 }
 
-/// A token that took the place of another.
+/// A token that replaces another.
 #[derive(Debug)]
 pub struct Rotation {
     /// The text of the new token.
     pub text: Text,
-    /// Its record.
+    /// The record of the new token.
     pub record: Record,
-    /// When the old one ends, if the new one is not used before.
+    /// When the old token expires, unless the new one is used earlier.
     pub old_ends_at: Timestamp,
 }
 
-/// Makes a token for this user.
+/// Issues a token for a user.
 ///
 /// # Errors
-/// When the user is blocked or has too many tokens, or what is asked for cannot be, and when it cannot be told.
+/// Returns 400 if the order is invalid, 409 if the user is blocked or has too many tokens, and 503 if DynamoDB or the
+/// keyring is unavailable.
 pub async fn issue(
     service: &Service,
     order: Order,
@@ -64,7 +65,7 @@ pub async fn issue(
     let description = description.map(|text| line("description", &text, MAX_DESCRIPTION_LENGTH)).transpose()?;
     let scope = scope.map(|requested| requested.intersection(&owner.permissions));
     if scope.as_ref().is_some_and(Scope::is_empty) {
-        return Err(Problem::invalid_member("scopes", "nothing of it may be granted"));
+        return Err(Problem::invalid_member("scopes", "none of these permissions can be granted"));
     }
     let shape = if jwt { Shape::Key } else { Shape::Signed };
     let expires_at = match expires_at {
@@ -84,10 +85,11 @@ pub async fn issue(
     issue::issue(service, &Caller::Operator(Box::new(marked)), new_token, now, randomness).await
 }
 
-/// Makes a token that takes the place of this one, with the same settings.
+/// Issues a token that replaces this one, with the same settings.
 ///
 /// # Errors
-/// When the old one is not there, over, unused, or being replaced already, and when it cannot be told.
+/// Returns 404 if the old token does not exist, 401 if it is no longer live, 409 if it is unused or already being
+/// replaced, and 503 if DynamoDB or the keyring is unavailable.
 pub async fn rotate(
     service: &Service,
     id: &TokenId,

@@ -1,5 +1,5 @@
-//! The forms of the pages that make something: signing in, one's own tokens, an administrator's keys. What they ask for
-//! is read by the same code as the requests of the API.
+//! The forms that create something: signing in, own tokens, keys of administrators. The same code reads forms and API
+//! requests.
 
 use edge::{Problem, Response, Service, body::Members, entropy::Randomness, gateway, log};
 use http::{HeaderValue, StatusCode, header::SET_COOKIE};
@@ -89,14 +89,14 @@ async fn create_from_form(
         "regenerate" => {
             let caller = caller.permitted(service)?;
             let (text, _) = crate::developer::create(service, &caller, now, randomness).await?;
-            let note = "Any developer token of before has stopped working.";
+            let note = "Earlier developer tokens no longer work.";
             Ok(CreatedToken { text, title: "Your developer token", name: None, note })
         }
         "rotate" => {
             let old = own_record(service, &session.user, form.field("id")).await?;
             let renewed = renew(service, &caller, &old, now, randomness).await;
             let (text, record, _) = renewed.map_err(|problem| match problem.status() {
-                // It is the token that is rejected, and not whoever is signed in.
+                // The token is rejected, not the signed-in user.
                 StatusCode::UNAUTHORIZED => Problem::conflict(problem.detail()),
                 _ => problem,
             })?;
@@ -104,7 +104,7 @@ async fn create_from_form(
                 text,
                 title: NEW,
                 name: named(&record),
-                note: "The old one ends when this one is first used.",
+                note: "The old token expires when this one is first used.",
             })
         }
         _ => Err(Problem::invalid_member("do", "it is unknown")),
@@ -130,13 +130,13 @@ async fn once<T>(
     created
 }
 
-/// A token of the user's own. Another's looks absent.
+/// Returns the record of a token of this user. A token of another user looks absent.
 async fn own_record(service: &Service, user: &User, id: &str) -> Result<Record, Problem> {
     let id = id.parse::<TokenId>().ok().filter(|id| id.user_id == user.id).ok_or_else(Problem::not_found)?;
     service.store.record(&id).await?.ok_or_else(Problem::not_found)
 }
 
-/// `POST /admin/users/{user_id}`: a key for this user.
+/// `POST /admin/users/{user_id}`: issues a key for this user.
 pub(crate) async fn issue_key(
     service: &Service,
     request: &Request,
@@ -153,7 +153,7 @@ pub(crate) async fn issue_key(
                 text,
                 title: NEW,
                 name: named(&record),
-                note: "Hand it over in a way that nobody else can read.",
+                note: "Send it through a channel that no one else can read.",
             };
             admin::created_page(service, &session, &user, &shown, now).await
         }
@@ -175,7 +175,7 @@ async fn issued_key(
     Box::pin(issue_from_members(service, &caller, Members::new(requested), now, randomness)).await
 }
 
-/// What the form for a token asks for, in the words of `POST /tokens`.
+/// Converts the form for a token to the members of `POST /tokens`.
 fn members(service: &Service, form: &Form, now: Timestamp) -> Result<Members, Problem> {
     Ok(Members::new(requested(service, form, now)?))
 }
@@ -193,7 +193,7 @@ fn requested(service: &Service, form: &Form, now: Timestamp) -> Result<Map<Strin
     Ok(requested)
 }
 
-/// The end of a day in UTC: its last second, or on the last day that is permitted the last instant that is.
+/// Returns the last second of a day in UTC. On the last permitted day, returns the latest permitted instant.
 fn end_of_day(service: &Service, text: &str, now: Timestamp) -> Result<Timestamp, Problem> {
     let wrong = |wrong: &str| Problem::invalid_member("expires_at", wrong);
     let end = Timestamp::parse_rfc3339(&format!("{text}T23:59:59Z"));
@@ -207,7 +207,7 @@ fn end_of_day(service: &Service, text: &str, now: Timestamp) -> Result<Timestamp
     }
 }
 
-/// What the page that shows a token calls it.
+/// The heading above a new token.
 const NEW: &str = "New token";
 
 fn named(record: &Record) -> Option<String> {

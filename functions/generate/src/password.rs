@@ -1,8 +1,8 @@
-//! The check of a password, under the rate limit.
+//! Password checks, under the rate limit.
 //!
-//! Every rejected log-in costs the same calls in the same order and one hash: an unknown name, two users of one name, a
-//! blocked user, one without a password, one whose item cannot be read, and a wrong password. Only a hash of another
-//! kind than Hallpass's own takes its own time.
+//! Every rejected log-in makes the same calls in the same order and computes one hash. This holds for an unknown name, two
+//! users with one name, a blocked user, a user without a password, an unreadable item and a wrong password. Only a
+//! password hash of a different kind than Hallpass's own takes a different time.
 
 use edge::{Problem, Service, entropy::Randomness, log};
 use login::{
@@ -17,7 +17,7 @@ use store::{
 };
 use token::{Status, Timestamp, User, Value, credential::Login, user::attribute::TOKEN_GENERATION};
 
-/// One attempt to log in, with its reservations.
+/// A log-in attempt with its rate limit counters.
 struct Attempt<'a> {
     service: &'a Service,
     counters: Counters,
@@ -25,7 +25,7 @@ struct Attempt<'a> {
     now: Timestamp,
 }
 
-/// The user who has this name and this password.
+/// Returns the user with this name and password.
 pub(crate) async fn check_password(
     service: &Service,
     login: Login,
@@ -70,8 +70,8 @@ impl Attempt<'_> {
         or_wait(self.service.store.reserve_pair(&self.counters.pair, &self.id, self.now).await?)
     }
 
-    /// Reserves a place in the budget of the name, or of the network where it is known for the name, and one in the
-    /// budget of the source; what is rejected counts nowhere. The first of the two is given back by a success.
+    /// Reserves one attempt in the budget of the name, or of the network if it is known for the name, and one in the budget
+    /// of the source. A rejected attempt counts in neither. A successful log-in releases the first reservation.
     async fn reserve_budgets(&self, is_known: bool) -> Result<&str, Problem> {
         let (store, limits, counters) = (&self.service.store, &self.service.settings.login_budgets, &self.counters);
         let (name, budget) = if is_known { (&counters.network, limits.network) } else { (&counters.name, limits.name) };
@@ -101,14 +101,14 @@ fn or_wait(rate_limit: RateLimit) -> Result<(), Problem> {
     }
 }
 
-/// One hash. A user who is unknown, blocked or external has none to check; a dummy takes its place.
+/// Verifies a password by computing one hash. For an unknown, blocked or external user, a dummy hash is verified.
 async fn is_right(login: Login, user: Option<&User>) -> Result<bool, Failure> {
     let phc = user.filter(|user| user.status == Status::Active).and_then(User::password_hash).map(str::to_owned);
     let checking = tokio::task::spawn_blocking(move || password::verify(login.expose_password(), phc.as_deref()));
     checking.await.map_err(|error| Failure::new("checking the password", error))
 }
 
-/// What the marker of a network is bound to, for a user who can log in.
+/// Returns the value that binds a known network to a user, if the user can log in.
 fn proof(user: &User) -> Option<String> {
     let generation = match user.attributes.get(TOKEN_GENERATION) {
         Some(Value::Number(generation)) => generation.as_str(),

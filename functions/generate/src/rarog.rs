@@ -1,5 +1,5 @@
-//! `POST /rest/pat/1.0/token/user/create` and `…/app/create`, as Rarog has them: named tokens with authorities of their
-//! own, for the user who asks or for the application account.
+//! `POST /rest/pat/1.0/token/user/create` and `…/app/create`, compatible with Rarog: create named tokens with their own
+//! authorities, for the caller or for the application account.
 
 use edge::{
     Problem, Response, Service, body, body::Members, caller::reject_cookie_alone, entropy::Randomness, problem,
@@ -74,7 +74,7 @@ async fn create(
 ) -> Result<Response, Problem> {
     let granted = requested.authorities.intersection(app.map_or_else(|| caller.scope(), |app| &app.value.permissions));
     if granted.is_empty() {
-        return Err(Problem::invalid_member("authorities", "nothing of it may be granted"));
+        return Err(Problem::invalid_member("authorities", "none of these permissions can be granted"));
     }
     let administers = [service.settings.admin_permission.as_str()];
     let new_token = NewToken {

@@ -1,15 +1,15 @@
-//! The second look: the one rule for every route that creates a token. After the write and before the text is shown,
-//! everything that the token was made on is strongly read again: the caller's record, user, session and permissions,
-//! the user that the token is for, and the token that it takes the place of. If any of it no longer holds, the new
-//! record is withdrawn and the request is rejected.
+//! The recheck that every route performs when it creates a token. After the write and before the text is returned,
+//! everything the token is based on is read again with strong consistency: the caller's record, user, session and
+//! permissions, the owner of the token, and the token that it replaces. If anything no longer holds, the new record is
+//! withdrawn and the request is rejected.
 //!
-//! A change that was undone in between looks like none. So prune leaves a mark before it looks at the tokens of a
-//! changed user ([`store::marks`]), which is read with the user and once more now. Either prune has found the new
-//! record among the user's tokens, or its mark was there before the record was written and is seen here.
+//! A change that was undone in between would go unnoticed. Therefore prune leaves a mark before it reads the tokens of a
+//! changed user ([`store::marks`]). The marks are read with the user, and again in the recheck. Either prune finds the new
+//! record among the user's tokens, or its mark was written before the record and is found here.
 //!
-//! What happens after this look is seen by the first verification of the new token, which reads record and user.
+//! Later changes are found by the first verification of the new token, which reads the record and the user.
 //!
-//! A browser session and a log-in flow are looked at in the same way between their write and their cookie: prune finds
+//! A browser session and a log-in flow are rechecked in the same way between their write and their cookie. Prune finds
 //! them among the user's tokens.
 
 use edge::{Problem, Service};
@@ -25,19 +25,19 @@ use token::{
 
 use crate::{caller::Caller, expiry};
 
-/// What a new token is made on.
+/// Everything that a new token is based on.
 pub(crate) struct Basis<'a> {
-    /// Who asks.
+    /// The caller that creates the token.
     pub(crate) caller: &'a Caller,
-    /// Whose the token will be, if it is another user than the caller's own.
+    /// The owner of the token, if it is not the caller's own user.
     pub(crate) other: Option<&'a Marked<User>>,
-    /// The permissions that the caller must have for it.
+    /// The permissions that the caller must hold.
     pub(crate) permissions: &'a [&'a str],
-    /// The token whose place it takes.
+    /// The token that the new one replaces.
     pub(crate) old: Option<&'a Record>,
 }
 
-/// What there is now of the caller.
+/// The current state of the caller.
 struct Current {
     user: User,
     scope: Scope,
@@ -45,12 +45,12 @@ struct Current {
 }
 
 impl<'a> Basis<'a> {
-    /// Whose the new token will be, as the user was read before the write.
+    /// Returns the owner of the new token, as read before the write.
     pub(crate) fn owner(&self) -> &'a User {
         self.other.map_or_else(|| self.caller.user(), |other| &other.value)
     }
 
-    /// Looks again, and withdraws the new record if the token was made on what no longer holds.
+    /// Rechecks the basis of the token, and withdraws the new record if it no longer holds.
     pub(crate) async fn confirm(&self, service: &Service, new: &Record, now: Timestamp) -> Result<(), Problem> {
         let confirmed = Box::pin(self.still_holds(service, new, now)).await;
         or_withdraw(service, new, confirmed).await
@@ -59,7 +59,7 @@ impl<'a> Basis<'a> {
     async fn still_holds(&self, service: &Service, new: &Record, now: Timestamp) -> Result<(), Problem> {
         let current = self.caller_now(service, new, now).await?;
         let generate = service.settings.generate_permission.as_deref();
-        // What asks for this permission found it before; who had it and lost it meanwhile gets nothing either way.
+        // Routes that require this permission checked it before. A caller that lost it meanwhile is rejected on any route.
         let generate = generate.filter(|name| self.caller.scope().holds(name));
         if self.permissions.iter().copied().chain(generate).any(|name| !current.scope.holds(name)) {
             return Err(self.caller.lacks_permission(service));
@@ -85,7 +85,7 @@ impl<'a> Basis<'a> {
         self.scope_now(service, new, &current.scope, other.as_ref().map(|other| &other.value))
     }
 
-    /// The caller as it is now.
+    /// Reads the current state of the caller.
     async fn caller_now(&self, service: &Service, new: &Record, now: Timestamp) -> Result<Current, Problem> {
         match self.caller {
             Caller::Token(before) => token_now(service, &before.value, new, now).await,
@@ -105,13 +105,12 @@ impl<'a> Basis<'a> {
         }
     }
 
-    /// The token whose place the new one takes must still be live, for the user as it is now, and the caller's to
-    /// manage.
+    /// Checks that the replaced token was still live, for the current state of its user.
     async fn old_now(&self, service: &Service, new: &Record, owner: &User, now: Timestamp) -> Result<(), Problem> {
         let Some(old) = self.old.filter(|_| new.replaces.is_some()) else {
             return Ok(());
         };
-        // What rotates itself was looked at as the caller.
+        // A token that rotates itself was rechecked as the caller.
         if self.caller.token().is_some_and(|caller| caller.record.id == old.id) {
             return Ok(());
         }
@@ -125,7 +124,7 @@ impl<'a> Basis<'a> {
         lifecycle::readmit(in_its_place(record, new), Some(owner.clone()), now).map(|_| ()).map_err(rejected)
     }
 
-    /// What the new token may do and how long it lives must still be the caller's to give.
+    /// Checks that the caller can still grant the scope and the expiry of the new token, and manage the replaced one.
     fn scope_now(&self, service: &Service, new: &Record, scope: &Scope, other: Option<&User>) -> Result<(), Problem> {
         if let Some(caller) = self.caller.token() {
             let cap = expiry::cap(service, &caller.record, scope);
@@ -146,7 +145,7 @@ impl<'a> Basis<'a> {
     }
 }
 
-/// Withdraws the new record if the answer is no.
+/// Withdraws the new record if the result is an error.
 pub(crate) async fn or_withdraw(service: &Service, new: &Record, response: Result<(), Problem>) -> Result<(), Problem> {
     if response.is_err() {
         service.store.withdraw(new).await?;
@@ -154,8 +153,8 @@ pub(crate) async fn or_withdraw(service: &Service, new: &Record, response: Resul
     response
 }
 
-/// Looks again at whose password began this session or log-in flow, and removes it if the password would begin none any
-/// more, or if the user was changed meanwhile, be it for a moment.
+/// Rechecks the user whose password began a session or log-in flow. Removes the session or flow if the password would no
+/// longer be accepted, or if the user was changed meanwhile, even if the change was undone.
 pub(crate) async fn confirm_log_in(service: &Service, caller: &Caller, begun: &Place) -> Result<(), Problem> {
     let confirmed = Box::pin(still_logs_in(service, caller)).await;
     if confirmed.is_err() {
@@ -171,25 +170,25 @@ async fn still_logs_in(service: &Service, caller: &Caller) -> Result<(), Problem
         return Err(Problem::not_permitted());
     }
     if caller.marks().left_by(&marks, &service.settings.session_binding().fingerprint(before)) {
-        return Err(Problem::conflict("The user was changed meanwhile. Try again"));
+        return Err(Problem::conflict("The user was changed during the log-in. Try again"));
     }
     Ok(())
 }
 
-/// The user who showed a password, as it is now, with its marks.
+/// Reads the current state of a user who logged in with a password, with the change marks.
 async fn logged_in_now(service: &Service, before: &User) -> Result<Marked<User>, Problem> {
     let again = service.store.marked_user(&before.id).await?;
     let again = again.filter(|again| is_same(service, before, &again.value));
     again.ok_or_else(|| Problem::invalid_credentials(&service.settings.issuer))
 }
 
-/// The token that asks, as it is now.
+/// Reads the current state of the caller's token.
 async fn token_now(service: &Service, before: &Admitted, new: &Record, now: Timestamp) -> Result<Current, Problem> {
     let id = before.record.id;
     let rejected =
         |rejection: Rejection| Problem::rejected(&service.settings.issuer, &Rejected::new(rejection, Some(id)));
     let found = service.store.reread(&before.record).await?;
-    // A developer token that regenerates itself has put the new one into its own place, if it was live then.
+    // A developer token that regenerated itself was live at that time, and the new one is now in its place.
     let regenerates_itself = before.record.format == Format::Developer && new.format == Format::Developer;
     let record = found.record.filter(|record| record.id == if regenerates_itself { new.id } else { id });
     let record = record.ok_or_else(|| rejected(Reason::Unknown.into()))?;
@@ -197,7 +196,7 @@ async fn token_now(service: &Service, before: &Admitted, new: &Record, now: Time
     Ok(Current { user: admitted.user, scope: admitted.scope, marks: found.marks })
 }
 
-/// The record as it was before the new token took its place.
+/// Returns the record as it was before the new token replaced it.
 fn in_its_place(record: Record, new: &Record) -> Record {
     if record.replaced_by == Some(new.id.hash) {
         return Record { replaced_by: None, replaced_at: None, ..record };
@@ -205,8 +204,8 @@ fn in_its_place(record: Record, new: &Record) -> Record {
     record
 }
 
-/// The user that the token is for, as it is now. What becomes of one who was changed is told by the token whose place
-/// the new one takes, if there is one.
+/// Reads the current state of the token's owner. If the new token replaces another, the check of that token decides
+/// whether a blocked owner is rejected.
 async fn other_now(service: &Service, before: &Marked<User>, replaces: bool) -> Result<Marked<User>, Problem> {
     let again = service.store.marked_user(&before.value.id).await?;
     let again = again.ok_or_else(|| Problem::conflict("There is no such user"))?;
@@ -216,7 +215,7 @@ async fn other_now(service: &Service, before: &Marked<User>, replaces: bool) -> 
     Ok(again)
 }
 
-/// Whether a user who showed a password could do so now: it is the same password, for the same name.
+/// Returns whether a user who logged in could still do so: active, with the same name and password.
 fn is_same(service: &Service, before: &User, now: &User) -> bool {
     let names = [USERNAME, PASSWORD_HASH, STATUS].map(str::to_owned);
     let binding = Binding::new(service.settings.session_binding().names().iter().cloned().chain(names));

@@ -1,5 +1,5 @@
-//! `POST /tokens/{id}/rotate`: a new token with the same settings. The old one ends at the new one's first use, or at the
-//! end of the window (`HALLPASS_ROTATION_WINDOW`), whichever is first.
+//! `POST /tokens/{id}/rotate`: issues a new token with the same settings. The old token expires at the first use of the new
+//! one, or after `HALLPASS_ROTATION_WINDOW`, whichever comes first.
 
 use edge::{Problem, Response, Service, entropy::Randomness, gateway, log, problem, view};
 use http::StatusCode;
@@ -35,7 +35,7 @@ pub(crate) async fn rotate(
     Ok(problem::json(StatusCode::CREATED, &shown))
 }
 
-/// The successor of this token, asked for by this caller, and when the old one ends at the latest.
+/// Issues the successor of a token. Also returns when the old token expires at the latest.
 pub(crate) async fn renew(
     service: &Service,
     caller: &Caller,
@@ -46,7 +46,7 @@ pub(crate) async fn renew(
     if old.format == Format::Developer {
         return Err(Problem::conflict("A developer token is regenerated with POST /profile/developer"));
     }
-    // Else a chain of unused successors would go beyond any limit of tokens.
+    // Otherwise a series of unused successors would exceed every limit on tokens.
     if old.replaces.is_some() {
         return Err(Problem::conflict("The token has not been used yet"));
     }
@@ -54,8 +54,8 @@ pub(crate) async fn renew(
     let owner = other.as_ref().map_or_else(|| caller.user(), |other| &other.value);
     let ended = |rejection| Problem::rejected(&service.settings.issuer, &Rejected::new(rejection, Some(old.id)));
     let admitted = lifecycle::readmit(old.clone(), Some(owner.clone()), now).map_err(ended)?;
-    // The text goes to the caller, so that the new token must not be more than the caller is, whatever its user may do
-    // one day.
+    // The caller receives the text, so the new token must not have a broader scope than the caller, even if the user's
+    // current permissions make both equal.
     if other.is_none() && caller.token().is_some_and(|caller| is_broader(old, &caller.record)) {
         return Err(Problem::forbidden(&service.settings.issuer));
     }
@@ -73,7 +73,7 @@ pub(crate) async fn renew(
     Ok((signed.text, new, window))
 }
 
-/// The user of the old token, if it is another than the caller's own.
+/// Returns the user of the old token, if it is not the caller's own.
 async fn other(service: &Service, caller: &Caller, old: &Record) -> Result<Option<Marked<User>>, Problem> {
     if caller.user().id == old.id.user_id {
         return Ok(None);
@@ -83,7 +83,7 @@ async fn other(service: &Service, caller: &Caller, old: &Record) -> Result<Optio
     user.map(Some).ok_or_else(|| Problem::rejected(&service.settings.issuer, &rejected))
 }
 
-/// One transaction writes the new record and marks the old one, if both it and the token that asks are live then.
+/// Writes the new record and marks the old one, in one transaction, if the old token and the caller's are still live.
 async fn replace(
     service: &Service,
     caller: &Caller,
@@ -97,27 +97,27 @@ async fn replace(
         Rotated::Now => Ok(()),
         Rotated::Lost | Rotated::ParentEnded => {
             caller.must_be_live(service, now).await?;
-            Err(Problem::conflict("The token is being replaced already, or was taken back"))
+            Err(Problem::conflict("The token is already being replaced, or was revoked"))
         }
     }
 }
 
-/// Whether this token has something in its scope that the other has not; without a scope it has all.
+/// Returns whether the scope of this token exceeds that of the other. A token without a scope has all permissions.
 fn is_broader(token: &Record, than: &Record) -> bool {
     than.scope
         .as_ref()
         .is_some_and(|limit| token.scope.as_ref().is_none_or(|scope| scope.intersection(limit) != *scope))
 }
 
-/// The new token stays in the old one's family, unless someone of another user asked: then its text goes to that user,
-/// and it begins a family of its own. A token of another family, or a browser's session, is behind it either way.
+/// Returns the family of the new token: the old token's, if the caller has the same user. Otherwise another user receives
+/// the text, and a new family begins. In both cases the caller's family, if any, is recorded as an issuer.
 fn family(old: &Record, caller: &Caller, new: TokenId) -> Result<Family, Problem> {
     let Some(issuer) = caller.family() else { return Ok(old.family.clone()) };
     let id = if caller.user().id == old.id.user_id { old.family.id } else { new };
     issuer.issue(id).map_err(too_many_issuers)
 }
 
-/// The new token: the same settings and the same length of life, within the limits of today.
+/// Signs the new token and returns its record: the same settings and lifetime as the old token, within the current limits.
 async fn successor(
     service: &Service,
     caller: &Caller,

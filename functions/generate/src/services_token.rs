@@ -1,4 +1,5 @@
-//! `POST /api/services_token/generate`, as Drupal's module has it: two members, in this order, and nothing else.
+//! `POST /api/services_token/generate`, compatible with Drupal's Services Token module: the response has two members, in
+//! this order.
 
 use edge::{Problem, Response, Service, entropy::Randomness, problem};
 use http::StatusCode;

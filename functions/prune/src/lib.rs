@@ -1,8 +1,8 @@
-//! Invalidates the tokens of changed users and purges the old ones.
+//! Invalidates the tokens of changed users and purges old records.
 //!
-//! Verification does not wait for prune: a change counts at the next request, because the user is read with the record.
-//! What prune adds is memory: once it has seen a change, changing back revives nothing. It is idempotent, and safe when
-//! late, repeated or out of order. It holds no key and can make no record.
+//! Verification does not depend on prune: a change takes effect at the next request, because the user is read with the
+//! record. Prune makes it permanent: after that, undoing the change revives no token. Prune is idempotent, and safe when
+//! late, repeated or out of order. It holds no key and cannot create records.
 
 use std::time::Duration;
 
@@ -25,13 +25,13 @@ mod sweep;
 
 pub use sweep::Swept;
 
-/// How many users, and how many writes, are dealt with at once.
+/// The maximum number of users and of writes that are processed concurrently.
 const AT_ONCE: usize = 16;
 
-const VOIDING: &str = "invalidating the tokens of a changed user";
+const INVALIDATING: &str = "invalidating the tokens of a changed user";
 
 fn no_time_left() -> Failure {
-    Failure::new(VOIDING, "there was no time for all of them")
+    Failure::new(INVALIDATING, "the time limit was reached")
 }
 
 /// Prune with its settings.
@@ -39,41 +39,41 @@ fn no_time_left() -> Failure {
 pub struct Prune {
     /// The tables.
     pub store: Store,
-    /// How long a record stays after its end.
+    /// How long records are kept (`HALLPASS_RECORD_RETENTION`).
     pub retention: Duration,
-    /// What tokens of any format and sessions are bound to now; nothing means that every change of a user counts.
+    /// The attributes that tokens and sessions are bound to. `None` means that every change of a user counts.
     pub bound_to: Option<Binding>,
 }
 
-/// What wakes prune up.
+/// An event that invokes prune.
 #[derive(Debug)]
 pub enum Event {
-    /// Changes of users.
+    /// A batch of user changes from the stream.
     Stream(Box<dynamodb::Event>),
-    /// The schedule, whatever it says.
+    /// A scheduled sweep. The content of the event is ignored.
     Schedule(serde_json::Value),
 }
 
-/// What prune answers.
+/// The response of prune.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Response {
-    /// The stream records to deliver again; none means success.
+    /// The stream records that Lambda must deliver again. Empty on success.
     Stream(DynamoDbEventResponse),
-    /// What a sweep did.
+    /// The result of a sweep.
     Swept(Swept),
 }
 
-/// The event could not be dealt with as a whole; Lambda delivers it again.
+/// The failure of an event as a whole. Lambda delivers the event again.
 #[derive(Debug)]
 pub struct Undone(Failure);
 
 impl Prune {
-    /// Wires prune in the init of its function, and looks whether its tables are there. Warns in the log if DynamoDB's
-    /// clock is another.
+    /// Creates prune during the init of its function, and checks that its tables are accessible. Logs a warning if
+    /// DynamoDB's clock differs.
     ///
     /// # Errors
-    /// Names the first setting that is invalid, or whose table cannot be read.
+    /// Returns a [`ConfigError`] that names the first setting that is invalid or whose table is inaccessible.
     pub async fn start(lookup: Lookup<'_>, now: Timestamp) -> Result<Self, ConfigError> {
         let bound_to = settings::bound_to(lookup).ok();
         let prune = Self { store: service::store(lookup)?, retention: settings::record_retention(lookup)?, bound_to };
@@ -81,11 +81,11 @@ impl Prune {
         Ok(prune)
     }
 
-    /// Deals with one event. When `may_go_on` says no, a sweep stops between two parts, and the next one goes on there; what
-    /// is left of the stream is reported as failed, and goes on when it comes again.
+    /// Handles one event. When `may_go_on` returns false, a sweep stops after the current part, and the next sweep continues
+    /// there. The remaining stream records are reported as failed, and continue when Lambda delivers them again.
     ///
     /// # Errors
-    /// When the store fails before anything of a sweep, or a stream record has no sequence number.
+    /// Returns [`Undone`] if DynamoDB fails during a sweep, or if a stream record has no sequence number.
     pub async fn handle(
         &self,
         event: Event,
@@ -102,11 +102,11 @@ impl Prune {
         })
     }
 
-    /// Revokes tokens because their user changed, and says so. One that cannot be revoked keeps no other alive, unless
-    /// everything fails at once.
+    /// Invalidates tokens whose user changed, and logs each. If one fails, the others are still processed, unless a whole
+    /// chunk fails.
     ///
     /// # Errors
-    /// When one of them is not revoked, or there was no time.
+    /// Returns a [`Failure`] if any token was not invalidated, or if the time limit was reached.
     async fn invalidate_all(
         &self,
         changes: &[Invalidation],
@@ -137,7 +137,7 @@ impl Prune {
         failed.map_or(Ok(()), Err)
     }
 
-    /// Removes sessions because their user changed.
+    /// Deletes sessions whose user changed, and returns their number.
     async fn remove_sessions(&self, places: impl Iterator<Item = &Place>) -> Result<u64, Failure> {
         let places: Vec<&Place> = places.collect();
         for some in places.chunks(AT_ONCE) {
@@ -147,8 +147,8 @@ impl Prune {
     }
 }
 
-/// Whatever has `Records` comes from the stream. If they cannot be read it is an error, so that Lambda delivers them
-/// again; taken for the schedule, they would count as done. The error tells nothing of them, for they hold whole users.
+/// Any event with `Records` comes from the stream. Unreadable records are an error, so that Lambda delivers them again;
+/// treated as a scheduled sweep, they would be lost. The error quotes nothing, because the records contain whole users.
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let event = serde_json::Value::deserialize(deserializer)?;

@@ -1,4 +1,4 @@
-//! Runs prune on Lambda.
+//! The Lambda binary of the function prune.
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
@@ -7,7 +7,8 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use prune::{Event, Prune};
 use token::Timestamp;
 
-/// How long before the end of an invocation it stops: a sweep remembers its place, the stream says what is left.
+/// The time before the end of an invocation at which prune stops. A sweep stores its position, and a stream batch reports
+/// the remaining records.
 const RESERVE: Duration = Duration::from_secs(10);
 
 #[tokio::main(flavor = "current_thread")]

@@ -1,4 +1,4 @@
-//! Changes of users, from the stream: invalidates every token that the change shut out, so that a change back revives none.
+//! Processes user changes from the stream: invalidates every affected token, so that undoing the change revives none.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -18,7 +18,7 @@ use store::{
 };
 use token::{Reason, Timestamp, User, UserId, Value, user::attribute::USER_ID};
 
-use crate::{AT_ONCE, Prune, VOIDING, no_time_left};
+use crate::{AT_ONCE, INVALIDATING, Prune, no_time_left};
 
 /// One change of a user.
 #[derive(Debug)]
@@ -33,19 +33,19 @@ pub struct Change {
 #[derive(Debug)]
 enum Image {
     Absent,
-    /// There was an item, and it was no user: nothing could be decided about it, and no token could be made for it.
+    /// The item was not a valid user, so no token could be verified or issued for it.
     Unreadable,
     User(Box<User>),
 }
 
-/// The stream's clock and ours may differ by this much, so that a token issued this soon after a change may be invalidated
-/// with it.
+/// The tolerated difference between the clocks of the stream and of the functions. A token issued within this time after a
+/// change may be invalidated with it.
 const CLOCK_SKEW: Duration = Duration::from_secs(2);
 
-/// How many tokens of a user are looked at before it is another user's turn.
+/// The number of tokens of a user that are processed before the next user's turn.
 const PAGE: i32 = 500;
 
-/// What a batch says of one user, and how far the user's tokens have been looked at.
+/// The changes of one user in a batch, and the position among the user's tokens.
 struct Drain {
     user_id: UserId,
     changes: Vec<Change>,
@@ -53,11 +53,11 @@ struct Drain {
 }
 
 impl Prune {
-    /// Deals with a batch. What fails is named, so that Lambda delivers it again and the rest is done.
+    /// Processes a batch. Reports failed records, so that Lambda delivers only those again.
     ///
-    /// Every user of the batch gets one page of tokens looked at before any gets a second, so that one with very many
-    /// keeps no other waiting. Who has more than there is time for is named too: what is revoked leaves the index, so
-    /// that the next delivery goes on where this one stopped, however many deliveries it takes.
+    /// One page of tokens is processed for every user before a second page for any, so a user with very many tokens does
+    /// not delay the others. Users whose tokens exceed the time limit are reported too. Invalidated tokens leave the index,
+    /// so the next delivery continues where this one stopped, however many deliveries it takes.
     pub(crate) async fn stream(
         &self,
         records: Vec<EventRecord>,
@@ -92,8 +92,8 @@ impl Prune {
         Ok(response)
     }
 
-    /// Revokes what a change of the user has invalidated in one page of the user's tokens: where the next page begins,
-    /// and what failed in this one.
+    /// Invalidates the affected tokens in one page of the user's tokens. Returns the position of the next page, and the
+    /// failure of this one.
     async fn invalidate_page(
         &self,
         drain: &Drain,
@@ -107,9 +107,9 @@ impl Prune {
         }
     }
 
-    /// Leaves a mark before the first page of tokens is read: a token that is in no page was written after it, so that
-    /// its issuer sees the mark in the second look (`generate`), though the change may be undone by now. A mark that
-    /// cannot be left keeps no token alive, but the record has to come again.
+    /// Writes a mark before the first page of tokens is read. A token that is in no page was written later, so its issuer
+    /// finds the mark in the recheck (`generate`), even if the change has been undone. If the mark cannot be written, tokens
+    /// are still invalidated, but the record must be delivered again.
     async fn mark(&self, drain: &Drain, now: Timestamp) -> Result<(), Failure> {
         if drain.after.is_some() {
             return Ok(());
@@ -118,8 +118,8 @@ impl Prune {
         self.store.mark_changes(&drain.user_id, &marks, now).await
     }
 
-    /// Sessions and tokens are read before the user: a token that is in the page was made from a user no newer than the
-    /// one that is read then, so that a difference means a change and never a token that was made in between.
+    /// Reads a page of sessions and tokens before the user. Every token in the page was therefore issued for this state of
+    /// the user or an earlier one, and a difference always means a change.
     async fn read_page(
         &self,
         drain: &Drain,
@@ -143,8 +143,7 @@ impl Prune {
 }
 
 impl Prune {
-    /// The mark of a change that invalidates tokens or sessions of the state that the user left. A user who is new had
-    /// none.
+    /// Returns the mark of a change that invalidates tokens or sessions of the user's old state. A new user had none.
     fn mark_of(&self, change: &Change) -> Option<ChangeMark> {
         let fingerprint = |user: &User| self.bound_to.as_ref().map(|bound_to| bound_to.fingerprint(user));
         let left = match (&change.old, &change.new) {
@@ -163,10 +162,11 @@ impl Prune {
     }
 }
 
-/// What the records of a batch say of each user, in their order.
+/// Groups the records of a batch by user, in order.
 ///
 /// # Errors
-/// When a record could not be reported, so that the whole batch has to come again.
+/// Returns a [`Failure`] if a record has no sequence number and so could not be reported. The whole batch must be
+/// delivered again.
 pub fn changes(records: Vec<EventRecord>, now: Timestamp) -> Result<BTreeMap<UserId, Vec<Change>>, Failure> {
     let mut users: BTreeMap<UserId, Vec<Change>> = BTreeMap::new();
     for record in records {
@@ -177,12 +177,12 @@ pub fn changes(records: Vec<EventRecord>, now: Timestamp) -> Result<BTreeMap<Use
     Ok(users)
 }
 
-/// Why this token is invalidate: the user is not, or was for a while not, the one it was made for.
+/// Returns why a token is invalid: the user no longer matches the state that it was issued for, or temporarily did not.
 pub fn why(record: &LiveRecord, user: Option<&User>, changes: &[Change]) -> Option<Reason> {
     why_bound(record.issued_at, &|user| record.invalidated(user), user, changes)
 }
 
-/// The same for a session.
+/// Returns why a session is invalid, as [`why`] does for a token.
 fn why_session(session: &Session, user: Option<&User>, changes: &[Change]) -> Option<Reason> {
     why_bound(session.started_at, &|user| session.invalidated(user), user, changes)
 }
@@ -195,9 +195,9 @@ fn why_bound(
 ) -> Option<Reason> {
     let now_other = invalidated(user);
     let was_other = changes.iter().find_map(|change| {
-        let was_its = matches!(&change.old, Image::User(old) if invalidated(Some(old)).is_none());
-        let before = issued_at < change.at.after(CLOCK_SKEW);
-        if !(was_its && before) {
+        let matched = matches!(&change.old, Image::User(old) if invalidated(Some(old)).is_none());
+        let is_earlier = issued_at < change.at.after(CLOCK_SKEW);
+        if !(matched && is_earlier) {
             return None;
         }
         match &change.new {
@@ -209,7 +209,7 @@ fn why_bound(
     now_other.or(was_other)
 }
 
-/// `None` for a record of something that cannot hold a token.
+/// Reads a stream record. Returns `None` for an item that cannot have tokens.
 fn change(record: EventRecord, now: Timestamp) -> Result<Option<(UserId, Change)>, Failure> {
     let record = record.change;
     let keys = record.keys.into_inner();
@@ -219,10 +219,10 @@ fn change(record: EventRecord, now: Timestamp) -> Result<Option<(UserId, Change)
     let Ok(user_id) = user_id.parse() else {
         return Ok(None);
     };
-    // Without its sequence number a record cannot be reported, so that the whole batch has to come again.
+    // A record without a sequence number cannot be reported, so the whole batch must be delivered again.
     let sequence_number =
-        record.sequence_number.ok_or_else(|| Failure::new(VOIDING, "a record has no sequence number"))?;
-    // A record may have no time, which is read as 1970. Taken as of now it invalidates rather more.
+        record.sequence_number.ok_or_else(|| Failure::new(INVALIDATING, "a record has no sequence number"))?;
+    // A missing time reads as 1970. Using the current time instead invalidates rather too much than too little.
     let at = u64::try_from(record.approximate_creation_date_time.timestamp()).ok().filter(|seconds| *seconds > 0);
     let at = at.and_then(Timestamp::from_unix).unwrap_or(now);
     let change = Change { sequence_number, at, old: image(record.old_image), new: image(record.new_image) };

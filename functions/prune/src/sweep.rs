@@ -1,5 +1,5 @@
-//! The schedule: one paged Scan of the tokens purges what TTL has been slow to delete, and invalidates what a lost stream
-//! record should have invalidated.
+//! The scheduled sweep. A paged Scan of the tokens table purges items that TTL has not deleted yet, and invalidates tokens
+//! whose stream record was lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,20 +15,20 @@ use token::{Record, Timestamp, User, UserId, lifecycle};
 
 use crate::{AT_ONCE, Prune};
 
-/// What a sweep did.
+/// The result of a sweep.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Swept {
-    /// Items that were looked at.
+    /// The number of items read.
     pub seen: u64,
-    /// Items whose time had come, and that are gone now.
+    /// The number of items purged after their retention.
     pub purged: u64,
-    /// Tokens and sessions whose user had changed, and that are invalidate now.
+    /// The number of tokens and sessions invalidated because their user changed.
     pub invalidated: u64,
-    /// Pointers of developer tokens that are no more, and markers of names that their users no longer have.
+    /// The number of pointers removed: those of deleted developer tokens, and of names that users no longer have.
     pub dropped: u64,
-    /// Items that this version cannot read, and users. They stay, a token's until its time comes.
+    /// The number of items and users that this version cannot read. They are kept, items until their `purge_at`.
     pub unreadable: u64,
-    /// Whether it came to the end of the table; if not, the next sweep goes on where it stopped.
+    /// Whether the sweep reached the end of the table. If not, the next sweep continues where it stopped.
     pub finished: bool,
 }
 
@@ -63,9 +63,9 @@ impl Prune {
 
     async fn sweep_part(&self, part: Part, now: Timestamp, swept: &mut Swept) -> Result<(), Failure> {
         swept.seen = swept.seen.saturating_add(length(&part.entries));
-        let is_over = |entry: &Entry| entry.purge_at.is_some_and(|at| at.has_passed(now));
-        let (over, rest): (Vec<Entry>, Vec<Entry>) = part.entries.into_iter().partition(is_over);
-        for some in over.chunks(AT_ONCE) {
+        let is_due = |entry: &Entry| entry.purge_at.is_some_and(|at| at.has_passed(now));
+        let (due, rest): (Vec<Entry>, Vec<Entry>) = part.entries.into_iter().partition(is_due);
+        for some in due.chunks(AT_ONCE) {
             let done = try_join_all(some.iter().map(|entry| self.store.purge(&entry.key, now))).await?;
             swept.purged = swept.purged.saturating_add(count_true(&done));
         }
@@ -93,7 +93,7 @@ impl Prune {
         Ok(())
     }
 
-    /// Removes the markers of names that their users no longer have. The markers were read before the users.
+    /// Removes the markers of names that users no longer have. The markers were read before the users.
     async fn drop_stale_names(&self, names: &[(String, UserId)], swept: &mut Swept) -> Result<(), Failure> {
         let ids: BTreeSet<UserId> = names.iter().map(|(_, owner)| *owner).collect();
         let users = self.store.users(&ids.into_iter().collect::<Vec<_>>()).await?;
@@ -107,8 +107,8 @@ impl Prune {
         Ok(())
     }
 
-    /// Invalidates the records, and removes the sessions, whose user is not the one they were made for. They were read before the users. Of a
-    /// user who cannot be read nothing can be told, and no token is let in.
+    /// Invalidates the records and deletes the sessions whose user has changed. They were read before the users. Tokens of
+    /// an unreadable user are skipped: they are rejected anyway.
     async fn reconcile(
         &self,
         records: &[Record],
@@ -121,11 +121,11 @@ impl Prune {
         let ids: Vec<UserId> = ids.into_iter().collect();
         let users: BTreeMap<UserId, Option<User>> = self.store.users(&ids).await?;
         swept.unreadable = swept.unreadable.saturating_add(length(users.values().filter(|user| user.is_none())));
-        let is_over = |session: &Session| match users.get(&session.user_id) {
+        let is_invalid = |session: &Session| match users.get(&session.user_id) {
             Some(None) => false,
             user => session.invalidated(user.and_then(Option::as_ref)).is_some(),
         };
-        let ended = sessions.iter().filter(|(_, session)| is_over(session)).map(|(place, _)| place);
+        let ended = sessions.iter().filter(|(_, session)| is_invalid(session)).map(|(place, _)| place);
         swept.invalidated = swept.invalidated.saturating_add(self.remove_sessions(ended).await?);
         let why = |record: &Record| match users.get(&record.id.user_id) {
             None => lifecycle::invalidated(record, None),

@@ -1,5 +1,5 @@
-//! `DELETE /tokens/{id}`: one token, with `family=true` its family, with `descendants=true` also all that the family
-//! issued.
+//! `DELETE /tokens/{id}`: revokes one token. With `family=true`, revokes its family. With `descendants=true`, also revokes
+//! every token that the family issued.
 
 use edge::{Problem, Response, Service, caller, gateway, log, problem};
 use http::StatusCode;
@@ -14,17 +14,18 @@ use crate::{
     revocation,
 };
 
-/// How many pages of the table one request looks at. At a megabyte each it answers well within a function's timeout.
+/// The maximum number of table pages that one request reads. At a megabyte each, this takes far less than the timeout of
+/// the function.
 const PAGES: u32 = 4;
 
-/// How many tokens one request revokes before it answers, rounded up to a page.
+/// The maximum number of tokens that one request revokes, rounded up to a page.
 const MAX_REVOKED: u64 = 1_000;
 
-/// What a request ends.
+/// The extent of a revocation.
 pub(crate) enum Extent {
     Token,
     Family,
-    /// With the cursor of the search to go on with, if one was begun.
+    /// Holds the cursor of the search to continue, if any.
     Descendants(Option<String>),
 }
 
@@ -33,17 +34,17 @@ impl Extent {
         let parameters = request.query_string_parameters_ref();
         let parameter = |name: &str| parameters.and_then(|parameters| parameters.first(name));
         if parameter("chain").is_some() {
-            return Err(Problem::invalid_member("chain", "it is family now, or descendants"));
+            return Err(Problem::invalid_member("chain", "is now family or descendants"));
         }
         let switch = |name: &str| match parameter(name) {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
-            Some(_) => Err(Problem::invalid_member(name, "it is neither true nor false")),
+            Some(_) => Err(Problem::invalid_member(name, "must be true or false")),
         };
         let (family, descendants) = (switch("family")?, switch("descendants")?);
         match (descendants, parameter("cursor")) {
             (true, cursor) => Ok(Self::Descendants(cursor.map(str::to_owned))),
-            (false, Some(_)) => Err(Problem::invalid_member("cursor", "it goes with descendants=true")),
+            (false, Some(_)) => Err(Problem::invalid_member("cursor", "requires descendants=true")),
             (false, None) => Ok(if family { Self::Family } else { Self::Token }),
         }
     }
@@ -59,7 +60,7 @@ pub(crate) async fn revoke(
     let id = gateway::path_parameter(request, "id");
     let record = match (service.managed(&caller, &id).await, &extent, id.parse::<TokenId>()) {
         (Ok(record), _, _) => record,
-        // What a token issued outlives its record, and an administrator may end it by the ID alone.
+        // Descendants can outlive the record of their issuer. Administrators can revoke them by its ID alone.
         (Err(problem), Extent::Descendants(cursor), Ok(id))
             if problem.status() == StatusCode::NOT_FOUND && service.is_administrator(&caller.scope) =>
         {
@@ -83,8 +84,8 @@ pub(crate) async fn revoke(
     Ok(response(service, &record.id, revoked, None, now))
 }
 
-/// The family and everything it issued: of the caller's own tokens at once, and of all users' tokens a few pages at a
-/// time, which only an administrator may ask for.
+/// Revokes the family and everything it issued: at once among the tokens of its own user, and a few pages at a time among
+/// the tokens of all users. Only administrators can do the latter.
 async fn descendants(
     service: &Service,
     caller: &Admitted,
@@ -99,7 +100,7 @@ async fn descendants(
     let mut search = match cursor {
         Some(cursor) => cursor::decrypt_search(&keyring, &of, cursor)
             .and_then(|text| Search::from_text(&text))
-            .ok_or_else(|| Problem::invalid_member("cursor", "it was not given out for this token"))?,
+            .ok_or_else(|| Problem::invalid_member("cursor", "was not issued for this token"))?,
         None => begin(service, id, now).await?,
     };
     let (mut revoked, mut is_over) = (0_u64, !service.is_administrator(&caller.scope));
@@ -112,7 +113,7 @@ async fn descendants(
         step.revoked.iter().for_each(|id| log::allowed("revoked", Some(id), None));
         revoked = revoked.saturating_add(family::count(&step.revoked));
         is_over = step.is_over;
-        // The search may have learnt the family, or the family may have issued more.
+        // The search may have found the family, or the family may have issued more.
         if search.is_at_start() && !is_over {
             revoked = revoked.saturating_add(own(service, caller, &search, now).await?);
         }
@@ -125,7 +126,7 @@ async fn descendants(
     Ok(response(service, &id, revoked, next.transpose()?, now))
 }
 
-/// A search from its beginning. The ID may be that of the family behind a browser's session, which ends first.
+/// Begins a search. If the ID is the family of a browser session, deletes the session first.
 async fn begin(service: &Service, id: TokenId, now: Timestamp) -> Result<Search, Problem> {
     let issuer = Issuer::find(&service.store, id).await?;
     if issuer.could_be_session() && service.store.end_session_of(&id, now).await? {
@@ -134,7 +135,7 @@ async fn begin(service: &Service, id: TokenId, now: Timestamp) -> Result<Search,
     Ok(Search::new(issuer))
 }
 
-/// The family itself, and what it issued for its own user.
+/// Revokes the family itself, and what it issued for its own user.
 async fn own(service: &Service, caller: &Admitted, search: &Search, now: Timestamp) -> Result<u64, Problem> {
     let family = search.issuer().family();
     let ends = |other: &Record| other.family.id == family || other.family.descends_from(&family);
@@ -150,10 +151,10 @@ async fn of_user(
 ) -> Result<u64, Problem> {
     let ends = |other: &Record| ends(other) && service.manages(caller, other);
     let revoked = service.store.revoke_of_user(&owner.user_id, ends, revocation(service, now)).await?;
-    revoked.ok_or_else(|| Problem::conflict("The family grows while it is revoked; try again"))
+    revoked.ok_or_else(|| Problem::conflict("The family grew while it was being revoked; try again"))
 }
 
-/// 200 when it is done, 202 while there may be more.
+/// Returns 200 if the revocation is complete, and 202 with a cursor if there may be more tokens.
 fn response(service: &Service, id: &TokenId, revoked: u64, next: Option<String>, now: Timestamp) -> Response {
     let status = if next.is_some() { StatusCode::ACCEPTED } else { StatusCode::OK };
     let mut body = json!({"id": id.to_string(), "revoked": revoked, "effective_at": effective_at(service, now)});

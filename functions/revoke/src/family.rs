@@ -1,8 +1,8 @@
-//! What an operator does after a leak: ends the family of a token, and everything that its tokens issued, for any user.
+//! Revokes the family of a token after a leak, and everything that its tokens issued, for any user.
 //!
-//! A token that is not revoked yet may go on issuing meanwhile. Every look is strong, and the work is over only when a
-//! whole look finds nothing that lives: an issuer that is revoked by then takes back what it was issuing, because
-//! issuing looks at the caller once more before it shows a text.
+//! A token that is not revoked yet can issue more tokens during the search. Every read is strongly consistent, and the
+//! search is complete only when a whole pass finds no live token. A token that is revoked while it issues another
+//! withdraws it, because issuing rechecks the caller before the text is returned.
 
 use store::{
     Failure, Store,
@@ -11,14 +11,15 @@ use store::{
 };
 use token::{Record, TokenId};
 
-/// Whose tokens are looked for: a family, or a single token whose record is gone and whose family is not known yet.
+/// The issuer whose tokens are searched for: a family, or a single token whose record no longer exists and whose family is
+/// not known yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issuer {
     family: TokenId,
     token: Option<TokenId>,
 }
 
-/// A search through all tokens, which may be interrupted and taken up again.
+/// A search through all tokens that can be interrupted and continued.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Search {
     issuer: Issuer,
@@ -26,21 +27,21 @@ pub struct Search {
     found: bool,
 }
 
-/// What one page of a search came to.
+/// The result of one page of a search.
 #[derive(Debug)]
 pub struct Step {
-    /// The tokens it revoked.
+    /// The tokens that were revoked.
     pub revoked: Vec<TokenId>,
-    /// Whether the search is over: a whole pass found nothing.
+    /// Whether the search is complete: a whole pass found no live token.
     pub is_over: bool,
 }
 
 impl Issuer {
-    /// The family of this token. Without its record, the ID is taken for that of a family, and what the token itself
-    /// issued tells its family.
+    /// Finds the family of a token. If its record no longer exists, the ID is treated as that of a family, and the real
+    /// family is learnt from the records of tokens that it issued.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be read.
     pub async fn find(store: &Store, id: TokenId) -> Result<Self, Failure> {
         Ok(match store.record(&id).await? {
             Some(record) => Self { family: record.family.id, token: None },
@@ -48,12 +49,12 @@ impl Issuer {
         })
     }
 
-    /// Whether it may be a browser's session, whose family no record has.
+    /// Returns whether the ID may name the family of a browser session, which has no record.
     pub const fn could_be_session(&self) -> bool {
         self.token.is_some()
     }
 
-    /// The family.
+    /// Returns the ID of the family.
     pub const fn family(&self) -> TokenId {
         self.family
     }
@@ -63,7 +64,7 @@ impl Issuer {
             || self.token.is_some_and(|token| record.issued_by == token.to_string())
     }
 
-    /// Learns the family of a token from a record that says who issued it.
+    /// Learns the family of the token from the record of a token that it issued.
     fn learn(&mut self, record: &Record) {
         if self.token.is_some_and(|token| record.issued_by == token.to_string())
             && let Some(family) = record.family.issued_by()
@@ -74,20 +75,20 @@ impl Issuer {
 }
 
 impl Search {
-    /// A search from the beginning.
+    /// Creates a search that starts at the beginning.
     pub const fn new(issuer: Issuer) -> Self {
         Self { issuer, place: None, found: false }
     }
 
-    /// Whose tokens it looks for; it may have learnt the family since it began.
+    /// Returns the issuer. Its family may have been learnt during the search.
     pub const fn issuer(&self) -> &Issuer {
         &self.issuer
     }
 
-    /// Revokes what the next page of the table holds.
+    /// Revokes the matching tokens on the next page of the table.
     ///
     /// # Errors
-    /// When the store fails; the same page comes again.
+    /// Returns a [`Failure`] if DynamoDB fails. The next call repeats the same page.
     pub async fn step(&mut self, store: &Store, mark: Mark) -> Result<Step, Failure> {
         let page = store.issued_page(self.place.as_ref()).await?;
         page.records.iter().for_each(|record| self.issuer.learn(record));
@@ -100,24 +101,24 @@ impl Search {
         let revoked = store.revoke_records(&live, mark).await?;
         self.place = page.next;
         let is_over = self.place.is_none() && !self.found;
-        // Behind the place of this pass, one that was alive may have issued another.
+        // A token that was live during this pass may have issued another behind its position.
         self.found &= self.place.is_some();
         Ok(Step { revoked, is_over })
     }
 
-    /// Whether it stands at the beginning of a pass.
+    /// Returns whether the search is at the beginning of a pass.
     pub const fn is_at_start(&self) -> bool {
         self.place.is_none()
     }
 
-    /// Where the search stands, as text for a cursor.
+    /// Returns the state of the search as text, for a cursor.
     pub fn to_text(&self) -> String {
         let place = self.place.as_ref().map(Place::to_text).unwrap_or_default();
         let token = self.issuer.token.map(|token| token.to_string()).unwrap_or_default();
         format!("{}~{token}~{}~{place}", self.issuer.family, u8::from(self.found))
     }
 
-    /// Takes a search up again where [`Search::to_text`] left it.
+    /// Restores a search from the text that [`Search::to_text`] returned.
     pub fn from_text(text: &str) -> Option<Self> {
         let mut parts = text.splitn(4, '~');
         let family = parts.next()?.parse().ok()?;
@@ -138,7 +139,7 @@ impl Search {
     }
 }
 
-/// How many.
+/// Returns the length of a slice as `u64`.
 pub fn count<T>(items: &[T]) -> u64 {
     u64::try_from(items.len()).unwrap_or(u64::MAX)
 }
@@ -148,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_search_goes_on_from_its_text_and_from_no_other() {
+    fn a_search_is_restored_only_from_valid_text() {
         let id: TokenId = "1.AAAAAAAAAAAAAAAAAAAAAA".parse().unwrap();
         for token in [None, Some(id)] {
             let mut search = Search { found: true, ..Search::new(Issuer { family: id, token }) };

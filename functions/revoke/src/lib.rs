@@ -1,7 +1,7 @@
-//! Takes tokens back: by id, by text (RFC 7009), or all of a user. Repeating it changes nothing.
+//! Revokes tokens: by ID, by text (RFC 7009), or all of a user. All routes are idempotent.
 //!
-//! Another's token looks like an absent one. An answer says from when it is effective everywhere: an API whose gateway
-//! caches the authorizer's answer may let a revoked token in until then.
+//! A token of another user looks absent. Responses state from when the revocation is effective everywhere: an API that
+//! caches the authorizer's response may accept a revoked token until then.
 
 use edge::{
     Problem, Response, Service, body, caller,
@@ -20,10 +20,10 @@ mod by_id;
 pub mod family;
 mod pages;
 
-/// From when a revocation is effective everywhere, where there is no body to say so.
+/// The header that states from when a revocation is effective everywhere, in responses without a body.
 const EFFECTIVE_AT: HeaderName = HeaderName::from_static("hallpass-effective-at");
 
-/// Answers one request. `draw` is for the forms of a page.
+/// Handles one request. `randomness` is for the forms of a page.
 pub async fn handle(
     service: &Service,
     request: &Request,
@@ -72,13 +72,13 @@ async fn response(
     }
 }
 
-/// `DELETE /rest/pat/1.0/token/{id}`, which Rarog answers without a body; a header says from when it is effective.
+/// `DELETE /rest/pat/1.0/token/{id}`, compatible with Rarog, whose response has no body.
 async fn as_rarog(service: &Service, request: &Request, now: Timestamp) -> Result<Response, Problem> {
     Box::pin(by_id::revoke(service, request, Extent::Token, now)).await?;
     Ok(without_body(service, StatusCode::NO_CONTENT, now))
 }
 
-/// An answer whose original has no body: a header says from when it is effective.
+/// Returns a response without a body. A header states from when the revocation is effective.
 fn without_body(service: &Service, status: StatusCode, now: Timestamp) -> Response {
     let mut response = problem::response(status, "application/json", String::new());
     if let Ok(at) = HeaderValue::try_from(effective_at(service, now)) {
@@ -118,8 +118,8 @@ async fn switch(service: &Service, request: &Request, now: Timestamp) -> Result<
     }
 }
 
-/// `POST /oauth/revoke` (RFC 7009). The token is its own authority: whoever holds it may end it. A token that is not
-/// valid, or no longer, is answered like one that was just revoked (section 2.2).
+/// `POST /oauth/revoke` (RFC 7009). The token itself authorizes its revocation. The response for an invalid token is the
+/// same as for a revoked one (section 2.2).
 async fn by_text(service: &Service, request: &Request, now: Timestamp) -> Result<Response, Problem> {
     body::expect_media_type(request.headers(), "application/x-www-form-urlencoded")?;
     let text = body::token_parameter(request.body())?;
@@ -135,7 +135,7 @@ async fn by_text(service: &Service, request: &Request, now: Timestamp) -> Result
     Ok(without_body(service, StatusCode::OK, now))
 }
 
-/// `DELETE /users/{user_id}/tokens`: one write, however many tokens there are.
+/// `DELETE /users/{user_id}/tokens`: revokes all tokens of a user in one write.
 async fn all_of_user(service: &Service, request: &Request, now: Timestamp) -> Result<Response, Problem> {
     let caller = caller::admit(service, request.headers(), now).await?;
     let user_id: UserId = gateway::path_parameter(request, "user_id").parse().map_err(|_| Problem::not_found())?;
@@ -155,7 +155,7 @@ async fn all_of_user(service: &Service, request: &Request, now: Timestamp) -> Re
     }
 }
 
-/// How all tokens of a user are invalidated.
+/// Returns the parameters for invalidating all tokens of a user.
 pub(crate) fn invalidate(service: &Service, now: Timestamp) -> Result<Invalidate, Problem> {
     Ok(Invalidate { fresh: entropy::generation()?, now, retention: service.settings.record_retention })
 }

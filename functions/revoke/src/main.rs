@@ -1,4 +1,4 @@
-//! Runs revoke on Lambda.
+//! The Lambda binary of the function revoke.
 
 use std::{process::ExitCode, sync::Arc};
 

@@ -1,5 +1,5 @@
-//! The forms of the pages that take something back: signing out, one's own tokens, an administrator's keys and users.
-//! Each goes on to the page it came from, so that sending it once more by accident changes nothing.
+//! The forms that revoke something: signing out, own tokens, and the keys and users of administrators. Each redirects to
+//! the page it came from, so that reloading the page does not send it again.
 
 use edge::{Problem, Response, Service, entropy::Randomness, gateway, log};
 use http::{HeaderValue, header::SET_COOKIE};
@@ -26,7 +26,7 @@ pub(crate) async fn sign_out(
     Ok(response)
 }
 
-/// `POST /profile/developer/tokens/{id}`: takes back a token of one's own.
+/// `POST /profile/developer/tokens/{id}`: revokes one of the user's own tokens.
 pub(crate) async fn own(
     service: &Service,
     request: &Request,
@@ -39,7 +39,7 @@ pub(crate) async fn own(
     Ok(page::see_other(&developer::path(&session.base, "revoked")))
 }
 
-/// `POST /admin/users/{user_id}/tokens/{id}`: switches a key of this user off or on, or deletes it.
+/// `POST /admin/users/{user_id}/tokens/{id}`: disables, enables or deletes a key of this user.
 pub(crate) async fn key(
     service: &Service,
     request: &Request,
@@ -57,7 +57,7 @@ pub(crate) async fn key(
     Ok(page::see_other(&admin::path(&session.base, &user.id, done)))
 }
 
-/// `POST /admin/users/{user_id}/access`: blocks or unblocks this user, or takes back all of the user's tokens.
+/// `POST /admin/users/{user_id}/access`: blocks or unblocks this user, or revokes all of the user's tokens.
 pub(crate) async fn access(
     service: &Service,
     request: &Request,
@@ -77,16 +77,20 @@ pub(crate) async fn access(
         Written::Unknown => Err(Problem::not_found()),
         Written::Now => {
             log::allowed(if done == "all-revoked" { "revoked_all" } else { done }, None, Some(&user.id));
-            // Whoever takes back all of the own tokens has just lost this session too.
-            let is_over = done == "all-revoked" && user.id == session.user.id;
-            let place =
-                if is_over { sign_in::path(&session.base, done) } else { admin::path(&session.base, &user.id, done) };
+            // Revoking all of one's tokens also ends the session.
+            let is_signed_out = done == "all-revoked" && user.id == session.user.id;
+            let place = if is_signed_out {
+                sign_in::path(&session.base, done)
+            } else {
+                admin::path(&session.base, &user.id, done)
+            };
             Ok(page::see_other(&place))
         }
     }
 }
 
-/// Who sent this form. One that is out of date comes back with the page of one's own tokens, whose forms are not.
+/// Checks a submitted form and returns its session. An outdated form is rejected with the page of the user's own tokens,
+/// which has current forms.
 async fn submitted(
     service: &Service,
     request: &Request,
@@ -100,7 +104,7 @@ async fn submitted(
     }
 }
 
-/// The same for an administrator's form, which comes back with the page of its user.
+/// Checks a form that an administrator submitted. An outdated form is rejected with the page of its user.
 async fn submitted_by_administrator(
     service: &Service,
     request: &Request,
@@ -114,7 +118,7 @@ async fn submitted_by_administrator(
     }
 }
 
-/// The token that the path names, of this user. Another's looks absent.
+/// Returns the record of the token in the path, if it belongs to this user. A token of another user looks absent.
 async fn record_of(service: &Service, request: &Request, user_id: &UserId) -> Result<Record, Problem> {
     let id = gateway::path_parameter(request, "id").parse::<TokenId>().ok();
     let id = id.filter(|id| id.user_id == *user_id).ok_or_else(Problem::not_found)?;

@@ -1,6 +1,6 @@
-//! The forms of authorizer events: REST `TOKEN` and `REQUEST`, HTTP API payload 1.0 and 2.0, WebSocket `$connect`.
+//! Authorizer events: REST `TOKEN` and `REQUEST`, HTTP API payload 1.0 and 2.0, WebSocket `$connect`.
 //!
-//! Only what the decision needs is read; every other member and header is passed over without a copy.
+//! Only the members that the decision needs are read. All other members and headers are skipped without a copy.
 
 use std::fmt;
 
@@ -25,34 +25,34 @@ pub struct Event {
     multi_value_headers: Authorization,
 }
 
-/// What kind of answer the event expects, and for which stage.
+/// The kind of response that the event expects, and its stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Form {
-    /// `arn:aws:execute-api:<region>:<account>:<api>/<stage>`, as the resource of a policy. Nothing of the request is in
-    /// it.
+    /// `arn:aws:execute-api:<region>:<account>:<api>/<stage>`, the prefix of the resources of a policy. It contains nothing
+    /// from the request.
     pub(crate) stage_arn: String,
     pub(crate) kind: Kind,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A policy, to a REST or WebSocket API.
+    /// A policy, for a REST or WebSocket API.
     RestPolicy,
-    /// A policy, to an HTTP API.
+    /// A policy, for an HTTP API.
     HttpPolicy,
-    /// `isAuthorized`, to an HTTP API.
+    /// `isAuthorized`, for an HTTP API.
     Simple,
 }
 
-/// The values of the header `Authorization`, whatever its case.
+/// The values of the `Authorization` header, in any case.
 #[derive(Default)]
 struct Authorization(Vec<Text>);
 
 impl Event {
-    /// What kind of answer is expected.
+    /// Returns the kind of response that the event expects.
     ///
     /// # Errors
-    /// When the event names no stage in the way API Gateway does.
+    /// Returns a [`Failure`] if the event has no ARN of a stage in the format of API Gateway.
     pub(crate) fn form(&self, always_policy: bool) -> Result<Form, Failure> {
         let is_v2 = self.version.as_deref() == Some("2.0");
         let arn = if is_v2 { self.route_arn.as_deref() } else { self.method_arn.as_deref() };
@@ -67,12 +67,12 @@ impl Event {
         Ok(Form { stage_arn, kind })
     }
 
-    /// The values of `Authorization`, each occurrence by itself where the event shows it so.
+    /// Returns the values of `Authorization`, one for each occurrence if the event distinguishes them.
     pub(crate) fn authorization(&self) -> impl Iterator<Item = &str> {
-        // A REST event has every header twice; the map of lists is the one that shows repeats.
+        // A REST event has every header twice. Only the map of lists shows repeated headers.
         let lists = [&self.multi_value_headers.0, &self.headers.0];
         let values = lists.into_iter().find(|values| !values.is_empty()).map(Vec::as_slice).unwrap_or_default();
-        // A TOKEN event has no headers, an HTTP API 1.0 event repeats its identity source here.
+        // A TOKEN event has no headers. An HTTP API 1.0 event repeats its identity source here.
         let token = self.authorization_token.as_deref().filter(|_| values.is_empty());
         values.iter().map(Text::expose_secret).chain(token)
     }
@@ -84,14 +84,14 @@ impl Form {
     }
 }
 
-/// How a policy writes the character `*` itself
+/// The literal character `*` in a policy
 /// ([IAM](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#policy-vars-specialchars)).
 const LITERAL_STAR: &str = "${*}";
 
-/// The first two segments of a method or route ARN. What follows them comes from the request.
+/// Returns the first two segments of a method or route ARN. The rest comes from the request.
 ///
-/// AWS's own sample of a `TOKEN` event has `*` as its stage. In a policy that would be every stage, and every path that
-/// ends like a rule, so that it becomes [`LITERAL_STAR`] there.
+/// AWS's sample of a `TOKEN` event has `*` as its stage. In a policy, that would match every stage, and every path that
+/// ends like a rule. It is therefore replaced by [`LITERAL_STAR`].
 fn stage_arn(arn: &str) -> Option<String> {
     let (api, rest) = arn.split_once('/')?;
     let stage = rest.split('/').next().filter(|stage| !stage.is_empty())?;
@@ -106,7 +106,7 @@ fn stage_arn(arn: &str) -> Option<String> {
     stage.bytes().all(|byte| is_name(byte) || byte == b'$').then(|| format!("{api}/{stage}"))
 }
 
-/// The error of an event of another shape tells nothing of it: serde would quote a text that it did not expect.
+/// The error for an unexpected event quotes nothing from it. The errors of serde would quote unexpected text.
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::deserialize(deserializer).map_err(|_| D::Error::custom("the event cannot be read"))
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stage_arn_has_nothing_of_the_request() {
+    fn a_stage_arn_contains_nothing_from_the_request() {
         let check = |arn: &str, expected: Option<&str>| assert_eq!(stage_arn(arn).as_deref(), expected, "{arn}");
         let stage = "arn:aws:execute-api:eu-west-1:123456789012:abcdef1234/v1";
         check(&format!("{stage}/GET/a/b"), Some(stage));
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn the_error_of_an_unreadable_event_quotes_nothing_of_it() {
+    fn the_error_of_an_unreadable_event_quotes_nothing_from_it() {
         for event in [r#""secret""#, r#"{"headers":"secret"}"#, r#"{"version":["secret"]}"#, r#"{"methodArn":7}"#] {
             let error = serde_json::from_str::<Event>(event).unwrap_err().to_string();
             assert_eq!(error, "the event cannot be read", "{event}");

@@ -1,7 +1,8 @@
-//! The Lambda authorizer: decides at the gateway whether the token of a request lets its holder in.
+//! The Lambda authorizer: verifies the token of a request for API Gateway.
 //!
-//! Four steps, one direction: credential, open (pure), read (one strong read), admit (pure). Its answer is right under
-//! API Gateway's cache, which reuses it for every method and path of the stage.
+//! It takes four steps: read the credential, verify the signature (pure), read the record (one strongly consistent read),
+//! decide (pure). The response stays correct in API Gateway's cache, which reuses it for every method and path of the
+//! stage.
 
 use std::time::Duration;
 
@@ -28,31 +29,31 @@ use event::Form;
 pub struct Authorizer {
     service: Service,
     routes: Option<Routes>,
-    /// HTTP APIs with payload 2.0 expect a policy instead of a simple answer.
+    /// Whether HTTP APIs with payload 2.0 expect a policy instead of a simple response.
     always_policy: bool,
 }
 
-/// The limit of a whole decision: the keyring, the reads, the end of a rotation.
+/// The time limit of a decision, including the keyring, the reads and finishing a rotation.
 const LIMIT: Duration = Duration::from_millis(2_900);
 
-/// The limit of noting the use.
-const NOTE_LIMIT: Duration = Duration::from_millis(300);
+/// The time limit for recording the last use.
+const LAST_USED_LIMIT: Duration = Duration::from_millis(300);
 
-/// What API Gateway gets instead of an answer.
+/// The reason for an error instead of a response.
 #[derive(Debug)]
 pub enum Unanswered {
-    /// The request carries no credential. A REST API turns this, by its exact text, into its `UNAUTHORIZED` answer
+    /// The request carries no credential. A REST API maps this exact text to its `UNAUTHORIZED` response
     /// (AWS: "Configure a Lambda authorizer using the API Gateway console").
     Unauthorized,
-    /// It cannot be told. API Gateway answers 500; it is never a yes.
+    /// The token could not be verified. API Gateway responds with 500 and never admits the request.
     CannotTell(Failure),
 }
 
 impl Authorizer {
-    /// An authorizer with the settings `HALLPASS_ROUTES` and `HALLPASS_AUTHORIZER_RESPONSE`.
+    /// Creates an authorizer with the settings `HALLPASS_ROUTES` and `HALLPASS_AUTHORIZER_RESPONSE`.
     ///
     /// # Errors
-    /// Names the setting that makes no sense.
+    /// Returns a [`ConfigError`] that names the invalid setting.
     pub fn new(service: Service, lookup: Lookup<'_>) -> Result<Self, ConfigError> {
         let bad = |name, wrong: &str| ConfigError { name, wrong: wrong.to_owned() };
         let routes = text(lookup, "HALLPASS_ROUTES").map(|json| Routes::parse(&json)).transpose();
@@ -64,10 +65,10 @@ impl Authorizer {
         Ok(Self { service, routes: routes.map_err(|wrong| bad("HALLPASS_ROUTES", &wrong))?, always_policy })
     }
 
-    /// Decides one event, or fails, within three seconds.
+    /// Handles one event within three seconds.
     ///
     /// # Errors
-    /// See [`Unanswered`].
+    /// Returns [`Unanswered`] if a REST request carries no credential, or if the token cannot be verified.
     pub async fn handle(&self, event: Event, now: Timestamp) -> Result<Response, Unanswered> {
         match tokio::time::timeout(LIMIT, Box::pin(self.decide(event, now))).await {
             Ok(response) => response,
@@ -80,7 +81,7 @@ impl Authorizer {
         let credential = match Credential::from_header(event.authorization()) {
             Ok(None) => return self.without_credential(&form),
             Ok(Some(Credential::Token(text))) => Ok(text),
-            // A password is good where tokens are made, and nowhere else.
+            // Passwords are accepted only where tokens are created.
             Ok(Some(Credential::Login(_))) => return Ok(self.reject_password(&form)),
             Err(Unusable::Doubled | Unusable::Malformed) => Err(Reason::Malformed),
         };
@@ -102,14 +103,14 @@ impl Authorizer {
         }
     }
 
-    /// The two writes off the common path: the end of a rotation, which must be written before anybody is let in, and
-    /// the hour of the last use, which need not.
+    /// Performs the two writes off the common path: finishing a rotation, which must succeed before the request is
+    /// accepted, and recording the hour of the last use, which need not.
     async fn record_last_used(&self, admitted: &Admitted, now: Timestamp) -> Result<(), Failure> {
         let record = &admitted.record;
         self.service.finish_rotation(admitted, now).await?;
-        // Whoever waits for the answer does not wait for this.
-        let noting = tokio::time::timeout(NOTE_LIMIT, self.service.store.record_last_used(record, now));
-        if let Ok(Err(failure)) = noting.await {
+        // Bounded, so that it does not delay the response for long.
+        let recording = tokio::time::timeout(LAST_USED_LIMIT, self.service.store.record_last_used(record, now));
+        if let Ok(Err(failure)) = recording.await {
             log::failed(&failure);
         }
         Ok(())
@@ -134,7 +135,7 @@ impl Authorizer {
 
     fn without_credential(&self, form: &Form) -> Result<Response, Unanswered> {
         if form.is_rest() {
-            // Lambda counts it as an error of the function, which it is not.
+            // Lambda counts this as an error of the function, so it is logged separately.
             log::unauthenticated();
             return Err(Unanswered::Unauthorized);
         }

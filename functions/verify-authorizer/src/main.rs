@@ -1,4 +1,4 @@
-//! Runs the authorizer on Lambda.
+//! The Lambda binary of the authorizer.
 
 use std::{process::ExitCode, sync::Arc};
 

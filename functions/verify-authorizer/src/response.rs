@@ -1,5 +1,5 @@
-//! The answers, in the form the event expects. Each is right for the whole stage, because API Gateway may reuse it for
-//! every method and path.
+//! The responses of the authorizer, in the form that the event expects. Each is valid for the whole stage, because API
+//! Gateway may reuse it for every method and path.
 
 use std::{
     collections::HashMap,
@@ -20,18 +20,18 @@ use crate::{
     routes::Routes,
 };
 
-/// An answer to API Gateway.
+/// A response to API Gateway.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Response {
     /// A policy for the stage.
     Policy(Box<PolicyResponse>),
-    /// Yes or no, for an HTTP API.
+    /// A simple response for an HTTP API.
     Simple(Box<ApiGatewayV2CustomAuthorizerSimpleResponse<Context>>),
 }
 
-/// A policy with its context. The type of `aws_lambda_events` would add `"usageIdentifierKey": null`, which is not
-/// documented to be taken.
+/// A policy with its context. The type in `aws_lambda_events` would add `"usageIdentifierKey": null`, which API Gateway is
+/// not documented to accept.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PolicyResponse {
@@ -40,64 +40,65 @@ pub struct PolicyResponse {
     context: Context,
 }
 
-/// What integrations and gateway responses get to know. Every value is a string, as REST APIs want it.
+/// The context for integrations and gateway responses. Every value is a string, as REST APIs require.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Context {
-    /// For `X-WWW-Authenticate`: in a rejection why, in an admission what to say of routes outside the policy.
+    /// The value of `X-WWW-Authenticate`: the rejection or, for an accepted token, the challenge for routes outside the
+    /// policy.
     challenge: String,
-    /// For `WWW-Authenticate`: the same, and Basic behind it if it is offered.
+    /// The value of `WWW-Authenticate`: the same, followed by Basic if it is offered.
     challenges: String,
-    /// The word of the rejection.
+    /// The rejection reason.
     reason: String,
-    /// The sentence of the rejection, without a quote, for a body.
+    /// The description of the rejection for a body, without quotes.
     detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    /// The effective scope as OAuth writes it: names separated by spaces, without those that contain one.
+    /// The effective scope in OAuth format: names separated by spaces, without names that contain a space.
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
-    /// The effective scope for decisions: an array of JSON with all names.
+    /// The effective scope for decisions: a JSON array with all names.
     #[serde(skip_serializing_if = "Option::is_none")]
     scopes: Option<String>,
-    /// How many names the effective scope has, where they are too many to be here.
+    /// The number of names in the effective scope, if it is too long to be included.
     #[serde(skip_serializing_if = "Option::is_none")]
     scope_count: Option<String>,
-    /// `true` where they are.
+    /// `true` if the effective scope is too long to be included.
     #[serde(skip_serializing_if = "Option::is_none")]
     scope_truncated: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     token_id: Option<String>,
-    /// RFC 3339 in UTC; absent if the token does not end.
+    /// The expiry as RFC 3339 in UTC. Absent if the token does not expire.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<String>,
 }
 
-/// The most bytes of an answer, policy and context together. API Gateway takes 8 KB.
-pub(crate) const MAX_ANSWER: usize = 8_000;
+/// The maximum size of a response in bytes, policy and context together. API Gateway accepts 8 KB.
+pub(crate) const MAX_RESPONSE_BYTES: usize = 8_000;
 
-/// The longest name in a context, in bytes. As JSON it may be six times as long.
+/// The longest user name in a context, in bytes. In JSON it can be six times as long.
 const MAX_NAME_LENGTH: usize = 128;
 
-/// Lets a token in, in an answer that is sure to be taken. A scope that is too long for it is left out.
+/// Returns the response for an accepted token, small enough for API Gateway. A scope that does not fit is left out.
 ///
 /// # Errors
-/// When no answer of this form can say what the route rules ask for.
+/// Returns a [`Failure`] if a response of this form cannot express the route rules.
 pub(crate) fn allow(
     form: &Form,
     settings: &Settings,
     admitted: &Admitted,
     routes: Option<&Routes>,
 ) -> Result<Response, Failure> {
-    let fail = |why: &'static str| Err(Failure::new("answering the gateway", why));
+    let fail = |why: &'static str| Err(Failure::new("building the authorizer response", why));
     if form.kind == Kind::Simple && routes.is_some() {
-        return fail("a simple answer cannot hold HALLPASS_ROUTES; set HALLPASS_AUTHORIZER_RESPONSE to policy");
+        return fail("a simple response cannot express HALLPASS_ROUTES; set HALLPASS_AUTHORIZER_RESPONSE to policy");
     }
     let mut response = admission(form, Context::of(settings, admitted), admitted, routes);
-    if length(&response) > MAX_ANSWER {
+    if length(&response) > MAX_RESPONSE_BYTES {
         response.context().leave_scope_out(&admitted.scope);
-        if length(&response) > MAX_ANSWER {
+        if length(&response) > MAX_RESPONSE_BYTES {
             return fail("HALLPASS_ROUTES has too many rules for the long name of this stage");
         }
     }
@@ -111,7 +112,7 @@ fn admission(form: &Form, context: Context, admitted: &Admitted, routes: Option<
     let whole_stage = || vec![format!("{}/*", form.stage_arn)];
     let resources = routes.map_or_else(whole_stage, |routes| routes.permitted(&form.stage_arn, &admitted.scope));
     let principal = admitted.user.id.as_str();
-    // A policy needs a statement; a scope that permits no route is a rejection of all.
+    // A policy needs a statement. A scope that permits no route denies the whole stage.
     if resources.is_empty() {
         policy(principal, IamPolicyEffect::Deny, whole_stage(), None, context)
     } else {
@@ -146,7 +147,7 @@ impl Context {
         Self { challenge, challenges, reason: reason.to_owned(), detail: detail.to_owned(), ..Self::default() }
     }
 
-    /// Says that there is more than fits, and nothing of it: half a scope would be another one.
+    /// Replaces the scope by its size. A truncated scope would be a different scope.
     fn leave_scope_out(&mut self, scope: &Scope) {
         (self.scope, self.scopes) = (None, None);
         self.scope_count = Some(scope.count().to_string());
@@ -163,7 +164,7 @@ impl Response {
     }
 }
 
-/// The length of an answer as JSON, in bytes.
+/// Returns the length of a response as JSON, in bytes.
 fn length(response: &Response) -> usize {
     struct Counted(usize);
     impl Write for Counted {
@@ -197,7 +198,7 @@ pub(crate) fn deny_with(form: &Form, settings: &Settings, challenge: String, rea
     }
 }
 
-/// A cached Allow must end with its token, so that it carries the expiry as a condition.
+/// Builds a policy. An Allow carries the expiry of its token as a condition, because API Gateway may cache it.
 fn policy(
     principal: &str,
     effect: IamPolicyEffect,
@@ -232,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_length_of_an_answer_is_that_of_its_json() {
+    fn the_length_of_a_response_is_that_of_its_json() {
         let check = |response: Response| {
             let json = serde_json::to_string(&response).unwrap();
             assert_eq!(length(&response), json.len(), "{json}");

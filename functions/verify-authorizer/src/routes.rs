@@ -1,13 +1,13 @@
-//! Optional route rules: which permission which routes of the stage ask for (`HALLPASS_ROUTES`).
+//! Optional route rules: the permissions that routes require (`HALLPASS_ROUTES`).
 //!
-//! A rule is a method, or `*` for each of [`METHODS`], and a path. The path is compared with what the client sent, byte
-//! by byte and without decoding; only a `*` at its end stands for more, for any text that follows, slashes included.
-//! In an IAM resource a `*` crosses slashes wherever it stands, so that a method is always written out there.
+//! A rule has a method, or `*` for each of [`METHODS`], and a path. The path is compared byte by byte, without decoding,
+//! to the one that the client sent. A `*` at its end matches any text, including slashes. In an IAM resource, `*` matches
+//! slashes in any position, so methods are always written out.
 
 use serde::Deserialize;
 use token::{Permission, Scope};
 
-/// The rules, checked so that every policy made of them is small enough for API Gateway.
+/// The route rules. Every policy made from them is small enough for API Gateway.
 #[derive(Debug)]
 pub struct Routes(Vec<Rule>);
 
@@ -16,32 +16,32 @@ pub struct Routes(Vec<Rule>);
 struct Rule {
     method: String,
     path: String,
-    /// What it asks for; without it, every admitted token may.
+    /// The required permission. `None` permits every accepted token.
     permission: Option<String>,
 }
 
-/// The length of the ARN of a stage, with some to spare. An answer for a stage with a longer name is measured again when
-/// it is made.
+/// The assumed length of the ARN of a stage, in bytes, with some reserve. A response for a stage with a longer name is
+/// measured again when it is built.
 const STAGE_ARN: usize = 100;
 
-/// The quotes, the comma and the slash around a rule in a policy.
+/// The number of bytes around a rule in a policy: the quotes, the comma and the slash.
 const AROUND_RULE: usize = 4;
 
-/// The most bytes of all resources of a policy. What remains of [`crate::answer::MAX_ANSWER`] holds the rest of the
-/// policy and a context without its scope.
+/// The maximum size of all resources of a policy, in bytes. The rest of [`crate::response::MAX_RESPONSE_BYTES`] is for the
+/// other parts of the policy and a context without its scope.
 const MAX_RESOURCES: usize = 5_600;
 
-/// The most bytes of a path: a resource has at most 512.
+/// The maximum length of a path in bytes. A resource has at most 512.
 const MAX_PATH: usize = 256;
 
-/// The methods of a REST API, for which `*` stands.
+/// The methods of a REST API, which `*` expands to.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 impl Routes {
-    /// Reads `[{"method","path","permission"?}]`.
+    /// Parses `[{"method","path","permission"?}]`.
     ///
     /// # Errors
-    /// Says which rule is wrong and why, or what to do about rules that are too many for a policy.
+    /// Returns a message that names the invalid rule, or explains how to shorten rules that do not fit into a policy.
     pub fn parse(json: &str) -> Result<Self, String> {
         let rules: Vec<Rule> = serde_json::from_str(json).map_err(|error| error.to_string())?;
         for (index, rule) in rules.iter().enumerate() {
@@ -51,15 +51,15 @@ impl Routes {
         let needed = rules.iter().map(Rule::length).fold(0, usize::saturating_add);
         if needed > MAX_RESOURCES {
             return Err(format!(
-                "the rules need {needed} bytes of a policy, and {MAX_RESOURCES} fit; write the methods that are used in \
-                 place of *, which counts as {}, or one rule that ends in /* in place of several",
+                "the rules need {needed} bytes of a policy, and {MAX_RESOURCES} fit; replace * by the methods that are \
+                 used, because it counts as {}, or replace several rules by one that ends in /*",
                 METHODS.len()
             ));
         }
         Ok(Self(rules))
     }
 
-    /// The resources of a policy: the routes that this scope permits.
+    /// Returns the resources of a policy: the routes that this scope permits.
     pub fn permitted(&self, stage_arn: &str, scope: &Scope) -> Vec<String> {
         let permits = |rule: &&Rule| rule.permission.as_ref().is_none_or(|name| scope.holds(name));
         let resources = |rule: &Rule| {
@@ -73,34 +73,34 @@ impl Routes {
 impl Rule {
     fn check(&self) -> Result<(), &'static str> {
         if self.methods().next().is_none() {
-            return Err("the method is neither * nor one of GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS");
+            return Err("method must be *, GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS");
         }
         if !is_pattern(&self.path) {
             return Err(
-                "the path is not /… of at most 256 characters of a URL, with * at its end only, and without ?, $, \
-                        empty segments, . and .. as segments, and encoded slashes and dots",
+                "path must be /… of at most 256 URL characters, with * only at its end, and without ?, $, empty \
+                 segments, the segments . and .., encoded slashes and encoded dots",
             );
         }
         if self.permission.as_ref().is_some_and(|name| name.parse::<Permission>().is_err()) {
-            return Err("the permission is not the name of one");
+            return Err("permission must be the name of a permission");
         }
         Ok(())
     }
 
-    /// Every method that the rule is about; none, if it names none that there is.
+    /// Returns the methods that the rule applies to. Empty if its method is invalid.
     fn methods(&self) -> impl Iterator<Item = &'static str> {
         METHODS.into_iter().filter(|method| self.method == "*" || self.method == *method)
     }
 
-    /// What the rule takes of a policy, at most.
+    /// Returns the maximum length of the rule in a policy, in bytes.
     fn length(&self) -> usize {
         let around = STAGE_ARN.saturating_add(AROUND_RULE).saturating_add(self.path.len());
         self.methods().map(|method| around.saturating_add(method.len())).fold(0, usize::saturating_add)
     }
 }
 
-/// `*` stands at the end only, as IAM has it; `?` and `$` would mean something to IAM too. What a server behind the
-/// gateway would read as another path is no path of a rule.
+/// Returns whether a path is a valid pattern. `*` is allowed only at the end; `?` and `$` have a meaning in IAM. Paths that
+/// a server behind the gateway may normalize to another path are invalid.
 fn is_pattern(path: &str) -> bool {
     let literal = path.strip_suffix('*').unwrap_or(path);
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!&'()+,;=:@%/".contains(&byte);
@@ -111,7 +111,7 @@ fn is_pattern(path: &str) -> bool {
         && literal.split('%').skip(1).all(is_harmless_escape)
 }
 
-/// Whether what follows a `%` is the code of a character that changes no path where it is decoded.
+/// Returns whether the text after a `%` encodes a character that does not change the path when decoded.
 fn is_harmless_escape(rest: &str) -> bool {
     let code = rest.get(..2).filter(|code| code.bytes().all(|byte| byte.is_ascii_hexdigit()));
     let byte = code.and_then(|code| u8::from_str_radix(code, 16).ok());
@@ -190,9 +190,7 @@ mod tests {
             let outcome = Routes::parse(&serde_json::to_string(&rules).unwrap());
             assert_eq!(outcome.is_ok(), good, "{count} {method}");
             let remedy = outcome.err().unwrap_or_default();
-            assert!(
-                good || (remedy.contains("write the methods that are used in place of *") && remedy.contains("/*"))
-            );
+            assert!(good || (remedy.contains("replace * by the methods that are used") && remedy.contains("/*")));
         };
         check("GET", 50, true);
         check("GET", 51, false);
@@ -201,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_may_fill_what_a_policy_holds_and_no_more() {
+    fn rules_can_fill_a_policy_exactly() {
         let check = |length: usize, good: bool| {
             let path = |index| if index == 0 { format!("/{}", "a".repeat(length - 1)) } else { format!("/{index:02}") };
             let rules: Vec<_> =

@@ -87,7 +87,7 @@ async fn invalid_requests_are_rejected_and_print_no_token() {
     let no = async |arguments: &[&str], words: &str| {
         dev.rejected(&[&["token", "issue", "my_username"], arguments].concat(), "", words).await;
     };
-    no(&["--scope", "ROLE_ADMIN"], "nothing of it may be granted").await;
+    no(&["--scope", "ROLE_ADMIN"], "none of these permissions can be granted").await;
     no(&["--name", &long], "name: it must have 1 to 100 characters").await;
     no(&["--name", ""], "name: it must have 1 to 100 characters").await;
     no(&["--description", &long], "description: it must have 1 to 1000 characters").await;

@@ -1,5 +1,5 @@
-//! Basic (RFC 7617) next to Bearer: it is offered to clients that wait for a challenge, and rejected where a page of
-//! another site makes a browser send what the browser keeps for it.
+//! Basic authentication (RFC 7617) next to Bearer. It is offered to clients that wait for a challenge, and rejected when
+//! a page of another site makes a browser send the Basic credentials it has stored.
 
 use http::{
     HeaderName, HeaderValue, Method, StatusCode,
@@ -9,13 +9,16 @@ use lambda_http::Request;
 
 use crate::{Problem, Response, Settings, challenge, cors, gateway, problem};
 
-/// Where a browser says a request comes from (Fetch Metadata Request Headers, section 2.3).
+/// The relation between the page that caused a request and its target (Fetch Metadata Request Headers, section 2.3).
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Adds Basic to the challenge of an answer (`HALLPASS_BASIC_CHALLENGE`), but for pages: a person signs in with a form.
-/// The twin of the header keeps Bearer alone.
+/// Adds Basic to the challenge of a response (`HALLPASS_BASIC_CHALLENGE`), except on pages, where a person signs in with
+/// a form. `X-WWW-Authenticate` keeps Bearer alone.
 pub(crate) fn offer(settings: &Settings, response: &mut Response) {
-    let is_page = response.headers().get(CONTENT_TYPE).is_some_and(|it| it.as_bytes() == problem::HTML.as_bytes());
+    let is_page = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .is_some_and(|media_type| media_type.as_bytes() == problem::HTML.as_bytes());
     if response.status() != StatusCode::UNAUTHORIZED || is_page || !settings.basic_challenge {
         return;
     }
@@ -26,17 +29,19 @@ pub(crate) fn offer(settings: &Settings, response: &mut Response) {
     }
 }
 
-/// Rejects a request that changes something and that a page of another site had a browser send with Basic. A cookie has
-/// `SameSite` for that; what a browser keeps for Basic has nothing. An origin of `HALLPASS_CORS_ALLOWED_ORIGINS` may.
+/// Rejects a state-changing request that a page of another site made a browser send with stored Basic credentials. For
+/// cookies, `SameSite` prevents this; browsers have no such protection for Basic. Origins in
+/// `HALLPASS_CORS_ALLOWED_ORIGINS` are exempt.
 ///
 /// # Errors
-/// 403.
+/// Returns 403 if the request is cross-site and carries Basic credentials.
 pub(crate) fn reject_cross_site(settings: &Settings, request: &Request) -> Result<(), Problem> {
     let headers = request.headers();
     let all = |name: HeaderName| headers.get_all(name).into_iter().map(HeaderValue::as_bytes);
-    let begins = |value: &[u8]| value.trim_ascii_start().get(..5).is_some_and(|it| it.eq_ignore_ascii_case(b"basic"));
+    let begins =
+        |value: &[u8]| value.trim_ascii_start().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"basic"));
     let is_safe = [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
-    // These routes create something by GET, as in the system that they come from.
+    // These routes create tokens by GET, as Terminalfour does.
     let changes = !is_safe || gateway::route(request).starts_with("/rs/auth");
     let is_cross_site = all(SEC_FETCH_SITE).any(|site| site.trim_ascii().eq_ignore_ascii_case(b"cross-site"));
     if changes && is_cross_site && all(AUTHORIZATION).any(begins) && !cors::is_allowed(settings, headers) {

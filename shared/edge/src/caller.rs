@@ -1,5 +1,5 @@
-//! Who is calling: the credential of a request, verified. Routes that manage tokens do this themselves, because the
-//! gateway's answer may be a cached one.
+//! Authenticates the caller of a request. Routes that manage tokens verify the credential themselves, because API Gateway
+//! may have reused a cached authorizer response.
 
 use http::{
     HeaderMap,
@@ -13,10 +13,10 @@ use token::{
 
 use crate::{Problem, Service};
 
-/// The credential of a request.
+/// Returns the credential of a request.
 ///
 /// # Errors
-/// 400 for two, 401 for none or one that is not a credential.
+/// Returns 400 if the request carries more than one credential, and 401 if it carries none or a malformed one.
 pub fn credential(headers: &HeaderMap, issuer: &Issuer) -> Result<Credential, Problem> {
     let malformed = || Problem::rejected(issuer, &Rejected::new(Reason::Malformed, None));
     let values = headers.get_all(AUTHORIZATION).iter().map(|value| value.to_str());
@@ -29,10 +29,10 @@ pub fn credential(headers: &HeaderMap, issuer: &Issuer) -> Result<Credential, Pr
     }
 }
 
-/// Rejects a request whose only credential is a cookie: a browser sends one along whoever made the request.
+/// Rejects a request whose only credential is a cookie. A browser sends cookies with requests that other sites cause.
 ///
 /// # Errors
-/// 403.
+/// Returns 403 if the request has a cookie and no `Authorization` header.
 pub fn reject_cookie_alone(headers: &HeaderMap) -> Result<(), Problem> {
     if headers.contains_key(COOKIE) && !headers.contains_key(AUTHORIZATION) {
         return Err(Problem::not_permitted());
@@ -40,12 +40,12 @@ pub fn reject_cookie_alone(headers: &HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The most cookies of one name that count. Others on the same host may set some of our names.
+/// The maximum number of cookies of one name that are read. Other applications on the host may use the same name.
 pub const MAX_COOKIES: usize = 8;
 
-/// What the cookies of this name hold (RFC 6265 section 5.4), in their order, each once. Only values that `read` takes
-/// count, and of those the first [`MAX_COOKIES`]. Other applications on the host send cookies along, whose bytes may be
-/// anything, so that the header is split as bytes and only our own values have to be text.
+/// Returns the distinct values of the cookies with this name (RFC 6265 section 5.4), in order. Values that `read` rejects
+/// are skipped, and at most [`MAX_COOKIES`] are returned. Cookies of other applications on the host may hold any bytes,
+/// so the header is split as bytes and only values of this name must be text.
 pub fn cookies<'a, T>(headers: &'a HeaderMap, name: &str, read: impl Fn(&'a str) -> Option<T>) -> Vec<T> {
     let mut seen: Vec<&[u8]> = Vec::new();
     let mut values = Vec::new();
@@ -64,10 +64,10 @@ pub fn cookies<'a, T>(headers: &'a HeaderMap, name: &str, read: impl Fn(&'a str)
     values
 }
 
-/// The holder of the live token that a request carries. A password is not taken.
+/// Verifies the token that a request carries. Passwords are rejected.
 ///
 /// # Errors
-/// 400 or 401 with the reason, 503 if it cannot be told.
+/// Returns 400 or 401 with the rejection reason, and 503 if the token cannot be verified.
 pub async fn admit(service: &Service, headers: &HeaderMap, now: Timestamp) -> Result<Admitted, Problem> {
     match credential(headers, &service.settings.issuer)? {
         Credential::Token(text) => admit_text(service, &text, now).await,
@@ -75,10 +75,10 @@ pub async fn admit(service: &Service, headers: &HeaderMap, now: Timestamp) -> Re
     }
 }
 
-/// The holder of this live token.
+/// Verifies the text of a token.
 ///
 /// # Errors
-/// 401 with the reason, 503 if it cannot be told.
+/// Returns 401 with the rejection reason, and 503 if the token cannot be verified.
 pub async fn admit_text(service: &Service, text: &Text, now: Timestamp) -> Result<Admitted, Problem> {
     let issuer = &service.settings.issuer;
     let keyring = service.keyring(now).await?;
@@ -88,10 +88,11 @@ pub async fn admit_text(service: &Service, text: &Text, now: Timestamp) -> Resul
     Ok(admitted)
 }
 
-/// The holder of the live token that a request for another token carries, with the marks of its user's changes.
+/// Verifies the token that a request carries, for a route that creates a token. Also returns the change marks of the
+/// user.
 ///
 /// # Errors
-/// As [`admit`].
+/// Returns the same errors as [`admit`].
 pub async fn admit_to_issue(
     service: &Service,
     headers: &HeaderMap,
@@ -103,10 +104,10 @@ pub async fn admit_to_issue(
     }
 }
 
-/// The holder of this live token, which asks for another one.
+/// Verifies the text of a token, for a route that creates a token. Also returns the change marks of the user.
 ///
 /// # Errors
-/// As [`admit_text`].
+/// Returns the same errors as [`admit_text`].
 pub async fn admit_text_to_issue(service: &Service, text: &Text, now: Timestamp) -> Result<Marked<Admitted>, Problem> {
     let issuer = &service.settings.issuer;
     let keyring = service.keyring(now).await?;
@@ -117,11 +118,11 @@ pub async fn admit_text_to_issue(service: &Service, text: &Text, now: Timestamp)
 }
 
 impl Service {
-    /// The first use of a token that takes the place of another ends that one, before anybody is let in. For every
-    /// other token this does nothing.
+    /// Completes the rotation of a token on the first use of its successor: the replaced token expires before the
+    /// successor is accepted. Does nothing for a token that replaces no other.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be written.
     pub async fn finish_rotation(&self, admitted: &Admitted, now: Timestamp) -> Result<(), Failure> {
         if admitted.record.replaces.is_none() {
             return Ok(());
@@ -130,13 +131,13 @@ impl Service {
         self.store.finish_rotation(&admitted.record, now, purge_at).await
     }
 
-    /// Whether the holder of this scope is an administrator.
+    /// Returns whether this scope holds `HALLPASS_ADMIN_PERMISSION`.
     pub fn is_administrator(&self, scope: &Scope) -> bool {
         scope.holds(&self.settings.admin_permission)
     }
 
-    /// Whether this token may manage tokens other than itself and those it made: it has no scope of its own, or the
-    /// scope holds `HALLPASS_TOKENS_PERMISSION` or administers.
+    /// Returns whether the caller can manage all tokens of its user, not only itself and those it issued. This takes a
+    /// token without a scope, or a scope with `HALLPASS_TOKENS_PERMISSION` or `HALLPASS_ADMIN_PERMISSION`.
     pub fn manages_all(&self, caller: &Admitted) -> bool {
         self.manages_all_with(&caller.record, &caller.scope)
     }
@@ -145,11 +146,10 @@ impl Service {
         record.scope.is_none() || scope.holds(&self.settings.tokens_permission) || self.is_administrator(scope)
     }
 
-    /// The record of the token that a route names, if the caller may manage it; `current` is the caller's own. Whatever
-    /// the caller may not manage looks absent.
+    /// Returns the record of the token that a route names. The ID `current` names the caller's own token.
     ///
     /// # Errors
-    /// 404, and 503 if it cannot be told.
+    /// Returns 404 if the token does not exist or the caller cannot manage it, and 503 if DynamoDB cannot be read.
     pub async fn managed(&self, caller: &Admitted, id: &str) -> Result<Record, Problem> {
         let id = match id {
             "current" => caller.record.id,
@@ -162,10 +162,11 @@ impl Service {
         if self.manages(caller, &record) { Ok(record) } else { Err(Problem::not_found()) }
     }
 
-    /// The user of this record, which was read before: the caller, as it was verified, or another.
+    /// Returns the user of a record. If the record belongs to the caller's user, this is the user as verified, without
+    /// another read.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns a [`Failure`] if DynamoDB cannot be read.
     pub async fn owner(&self, caller: &Admitted, record: &Record) -> Result<Option<User>, Failure> {
         if record.id.user_id == caller.user.id {
             return Ok(Some(caller.user.clone()));
@@ -173,12 +174,12 @@ impl Service {
         self.store.user(&record.id.user_id).await
     }
 
-    /// Whether this token may manage that one of the same user.
+    /// Returns whether the caller's token can manage another token of the same user.
     pub fn manages(&self, caller: &Admitted, other: &Record) -> bool {
         self.manages_with(&caller.record, &caller.scope, other)
     }
 
-    /// Whether the token with this record may manage that one of the same user, with what it may do now.
+    /// Returns whether the token with this record and this current scope can manage another token of the same user.
     pub fn manages_with(&self, caller: &Record, scope: &Scope, other: &Record) -> bool {
         self.manages_all_with(caller, scope) || other.id == caller.id || other.issued_by == caller.id.to_string()
     }

@@ -1,5 +1,5 @@
-//! The words of a rejection. Headers carry the challenge of RFC 6750 section 3; bodies and authorizer contexts carry
-//! words without a quote or a backslash, because API Gateway puts them into JSON as they are.
+//! Challenges and descriptions of rejections. Headers carry the challenge of RFC 6750 section 3. Bodies and authorizer
+//! contexts carry a description without quotes or backslashes, because API Gateway inserts it into JSON unescaped.
 
 use std::borrow::Cow;
 
@@ -8,8 +8,8 @@ use token::{
     user::attribute::{PASSWORD_HASH, PERMISSIONS, STATUS, USERNAME},
 };
 
-/// What a caller may know about why a token was rejected: the reason, and which kind of attribute of the user changed.
-/// An attribute that only the application knows is not named.
+/// Describes to the caller why a token was rejected: the reason and, for a changed user, which kinds of attributes
+/// changed. Attributes that only the application knows are not named.
 pub fn description(reason: Reason, changed: Changed) -> Cow<'static, str> {
     let known: Vec<&str> = changed.kinds().filter_map(public_name).collect();
     if reason != Reason::UserChanged || known.is_empty() {
@@ -42,29 +42,29 @@ const fn sentence(reason: Reason) -> &'static str {
     }
 }
 
-/// Rejected, and why: `Bearer realm="…", error="invalid_token", error_description="…"`.
+/// Returns the challenge for a rejected token: `Bearer realm="…", error="invalid_token", error_description="…"`.
 pub fn rejected(issuer: &Issuer, description: &str) -> String {
     with_error(issuer, "invalid_token", description)
 }
 
-/// Let in, but not here: the token's scope does not hold what the route asks for.
+/// Returns the challenge for a valid token whose scope lacks a permission that the route requires.
 pub fn insufficient_scope(issuer: &Issuer) -> String {
     with_error(issuer, "insufficient_scope", "The access token does not permit this")
 }
 
-/// The request carries two credentials, or none that can be read as one.
+/// Returns the challenge for a request with more than one credential.
 pub fn invalid_request(issuer: &Issuer) -> String {
     with_error(issuer, "invalid_request", "The request carries more than one credential")
 }
 
-/// No credential at all: a challenge without an error, as RFC 6750 section 3.1 asks for.
+/// Returns the challenge for a request without a credential. It carries no error code (RFC 6750 section 3.1).
 pub fn bare(issuer: &Issuer) -> String {
     format!("Bearer realm=\"{}\"", issuer.realm())
 }
 
-/// This challenge, and that Basic is accepted too (RFC 7617 section 2.1), with a token as user name or, where one is,
-/// with a password. Both stand in one line, Bearer first: browsers then show no prompt, and clients that know Basic
-/// alone find it.
+/// Appends a Basic challenge to a Bearer challenge (RFC 7617 section 2.1). Basic accepts a token as the user name and, on
+/// routes that accept passwords, a user name with a password. Both challenges share one header line, Bearer first:
+/// browsers then show no prompt, and clients that support only Basic still find theirs.
 pub fn with_basic(challenge: &str, issuer: &Issuer) -> String {
     format!("{challenge}, Basic realm=\"{}\", charset=\"UTF-8\"", issuer.realm())
 }

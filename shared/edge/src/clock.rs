@@ -1,4 +1,4 @@
-//! The one place that reads the clock.
+//! Reads the system clock. No other module does.
 
 use std::{
     fmt,
@@ -7,24 +7,24 @@ use std::{
 
 use token::Timestamp;
 
-/// Now, in whole seconds. A clock before 1970 reads as 1970, so that nothing is signed yet; one after 9999 as 9999, so
-/// that everything has expired.
+/// Returns the current time in whole seconds. A clock before 1970 reads as 1970, where no key signs yet. A clock after
+/// the year 9999 reads as the last second of 9999, when every token has expired.
 pub fn now() -> Timestamp {
     instant().whole_seconds()
 }
 
-/// A moment in milliseconds, for the log. Nothing is decided by it.
+/// A point in time with milliseconds, for log lines only. No decision depends on it.
 #[derive(Clone, Copy, Debug)]
 pub struct Instant(Duration);
 
-/// Now, with what is left of a second.
+/// Returns the current time with milliseconds.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
 pub fn instant() -> Instant {
     Instant(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
 impl Instant {
-    /// Milliseconds since the Unix epoch.
+    /// Returns the milliseconds since the Unix epoch.
     pub fn unix_milliseconds(self) -> u64 {
         u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX)
     }
@@ -34,7 +34,7 @@ impl Instant {
     }
 }
 
-/// RFC 3339 in UTC, with milliseconds.
+/// Formats as RFC 3339 in UTC, with milliseconds.
 impl fmt::Display for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.whole_seconds().to_string();

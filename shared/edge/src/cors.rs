@@ -1,5 +1,5 @@
-//! Cross-origin requests (Fetch standard, section "CORS protocol"): none, unless `HALLPASS_CORS_ALLOWED_ORIGINS` names the
-//! origin. Credentials travel in `Authorization`, never in a cookie, so that `Access-Control-Allow-Credentials` is not
+//! Cross-origin requests (Fetch standard, section "CORS protocol"). Only origins in `HALLPASS_CORS_ALLOWED_ORIGINS` are
+//! allowed. Credentials travel in `Authorization`, never in a cookie, so `Access-Control-Allow-Credentials` is not
 //! needed.
 
 use http::{
@@ -12,7 +12,7 @@ use http::{
 
 use crate::{Response, Settings, problem};
 
-/// The answer to a preflight of an origin that may call; `None` for every other request.
+/// Returns the response to a preflight request of an allowed origin, and `None` for every other request.
 pub fn preflight(settings: &Settings, method: &Method, headers: &HeaderMap) -> Option<Response> {
     if method != Method::OPTIONS || !headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
         return None;
@@ -28,15 +28,15 @@ pub fn preflight(settings: &Settings, method: &Method, headers: &HeaderMap) -> O
     None
 }
 
-/// Whether the origin of a request may call.
+/// Returns whether the origin of a request is allowed.
 pub fn is_allowed(settings: &Settings, headers: &HeaderMap) -> bool {
-    let is_it = |origin: &HeaderValue| {
+    let is_listed = |origin: &HeaderValue| {
         settings.cors_allowed_origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes())
     };
-    headers.get(ORIGIN).is_some_and(is_it)
+    headers.get(ORIGIN).is_some_and(is_listed)
 }
 
-/// Lets the origin of a request see the answer, if it may. `false` if it may not.
+/// Adds the CORS headers to a response if the origin of the request is allowed, and returns whether it is.
 pub fn allow(settings: &Settings, headers: &HeaderMap, response: &mut Response) -> bool {
     if settings.cors_allowed_origins.is_empty() {
         return false;

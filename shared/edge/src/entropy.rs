@@ -1,13 +1,13 @@
-//! The one place that reads the random source of the operating system.
+//! Reads the random number generator of the operating system. No other module does.
 
 use store::Failure;
 use token::Entropy;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// Random bytes.
+/// Returns random bytes.
 ///
 /// # Errors
-/// When the operating system has none to give; nothing is made then.
+/// Returns a [`Failure`] if the operating system provides no random bytes.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the random source")]
 pub fn bytes<const N: usize>() -> Result<[u8; N], Failure> {
     let mut bytes = [0; N];
@@ -15,48 +15,49 @@ pub fn bytes<const N: usize>() -> Result<[u8; N], Failure> {
     Ok(bytes)
 }
 
-/// A value of `token_generation` that no token has, for a user who has none that can be raised. Half of the range is left
-/// to raise it.
+/// Returns a random `token_generation` for a user without one that can be raised. It lies in the lower half of the range,
+/// so that it can be raised later.
 ///
 /// # Errors
-/// When the operating system has no random bytes to give.
+/// Returns a [`Failure`] if the operating system provides no random bytes.
 pub fn generation() -> Result<u32, Failure> {
     bytes().map(|bytes| u32::from_be_bytes(bytes) >> 1)
 }
 
-/// What one request may need of randomness. It makes one token or one flow and one page, so that no byte serves twice.
+/// The random bytes for one request. A request creates one token, or one session or flow and one page, so no byte is used
+/// twice.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct Randomness {
-    made: [u8; 80],
+    bytes: [u8; 80],
     attempt: [u8; 8],
 }
 
-/// The draw of one request.
+/// Returns the random bytes for one request.
 ///
 /// # Errors
-/// When the operating system has none to give.
+/// Returns a [`Failure`] if the operating system provides no random bytes.
 pub fn randomness() -> Result<Randomness, Failure> {
-    Ok(Randomness { made: bytes()?, attempt: bytes()? })
+    Ok(Randomness { bytes: bytes()?, attempt: bytes()? })
 }
 
 impl Randomness {
-    /// The secret of the new token.
+    /// Returns the secret of the new token.
     pub fn secret(&self) -> Entropy {
-        Entropy::new(*self.made.first_chunk().unwrap_or(&[0; 16]))
+        Entropy::new(*self.bytes.first_chunk().unwrap_or(&[0; 16]))
     }
 
-    /// The id of the new session or flow, and the value that its forms must repeat.
+    /// Returns the ID of the new session or flow, and the value that its forms must repeat.
     pub fn session(&self) -> ([u8; 32], [u8; 32]) {
-        let part = |from: usize| self.made.get(from..).and_then(|rest| rest.first_chunk::<32>().copied());
+        let part = |from: usize| self.bytes.get(from..).and_then(|rest| rest.first_chunk::<32>().copied());
         (part(0).unwrap_or([0; 32]), part(32).unwrap_or([0; 32]))
     }
 
-    /// What tells the forms of this page from those of every other.
+    /// Returns the nonce of the forms on one page.
     pub fn form(&self) -> [u8; 16] {
-        *self.made.last_chunk().unwrap_or(&[0; 16])
+        *self.bytes.last_chunk().unwrap_or(&[0; 16])
     }
 
-    /// The id of the request's attempt to log in, which is no secret.
+    /// Returns the ID of the request's log-in attempt. It is not secret.
     pub fn attempt(&self) -> String {
         format!("{:016x}", u64::from_be_bytes(self.attempt))
     }

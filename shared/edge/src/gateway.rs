@@ -1,4 +1,4 @@
-//! Lambda events of API Gateway into requests, and answers back.
+//! Converts Lambda events of API Gateway to requests, and responses back.
 
 use std::{convert::Infallible, future::Future, time::Duration};
 
@@ -16,21 +16,21 @@ use store::Failure;
 
 use crate::{Problem, Response, Settings, basic, body, cors, log};
 
-/// The limit of a whole request, however many calls it makes. The template gives a function a second more; when that is
-/// over, Lambda ends it, and nobody learns why.
+/// The time limit of a request, including all its calls to AWS. The template sets the Lambda timeout a second higher,
+/// because a function that Lambda stops logs no reason.
 pub const LIMIT: Duration = Duration::from_secs(9);
 
-/// The most parameters of a query. No route knows more than four.
+/// The maximum number of query parameters. No route has more than four.
 const MAX_PARAMETERS: usize = 64;
 
-/// HSTS for a year (RFC 6797), of this host alone, and no guessing of media types.
-const ON_EVERY_ANSWER: [(HeaderName, &str); 2] =
+/// Headers of every response: HSTS for a year, for this host alone (RFC 6797), and no media type sniffing.
+const SECURITY_HEADERS: [(HeaderName, &str); 2] =
     [(STRICT_TRANSPORT_SECURITY, "max-age=31536000"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
 
-/// Serves proxy events of API Gateway until Lambda ends the process.
+/// Serves proxy events of API Gateway until Lambda stops the process.
 ///
 /// # Errors
-/// When the Runtime API cannot be reached.
+/// Returns an error if the Lambda Runtime API cannot be reached.
 pub async fn serve<F, Answering>(handle: F) -> Result<(), lambda_runtime::Error>
 where
     F: Fn(Request) -> Answering + Clone + Send + Sync,
@@ -43,31 +43,31 @@ where
     lambda_runtime::run(service_fn(serve)).await
 }
 
-/// Answers one proxy event, as [`serve`] does.
+/// Handles one proxy event, as [`serve`] does.
 ///
 /// # Errors
-/// When the event is not one of API Gateway.
+/// Returns a [`Failure`] if the event is not an API Gateway proxy event.
 pub async fn invoke<F, Answering>(event: Value, handle: F) -> Result<Value, Failure>
 where
     F: Fn(Request) -> Answering + Send,
     Answering: Future<Output = Response> + Send,
 {
-    const DOING: &str = "answering an event of API Gateway";
+    const DOING: &str = "handling an API Gateway event";
     let payload: LambdaRequest = serde_json::from_value(event).map_err(|error| Failure::new(DOING, error))?;
     let response = adapt(LambdaEvent::new(payload, Context::default()), handle).await;
     serde_json::to_value(response).map_err(|error| Failure::new(DOING, error))
 }
 
-/// Ends a request: answers a preflight without asking the handler, else gives the handler up after [`LIMIT`], logs what it
-/// did not, and lets the caller's origin see the answer if it may. Every answer tells browsers to stay with HTTPS and to
-/// take no body for what it does not say it is.
+/// Runs the handler of a request and completes its response. Preflight requests never reach the handler, and a handler
+/// that takes longer than [`LIMIT`] is cancelled. Rejections and failures are logged, and security and CORS headers are
+/// added.
 pub async fn respond(
     settings: &Settings,
     request: &Request,
     handling: impl Future<Output = Result<Response, Problem>>,
 ) -> Response {
     let mut response = unsecured(settings, request, handling).await;
-    for (name, value) in ON_EVERY_ANSWER {
+    for (name, value) in SECURITY_HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
@@ -81,7 +81,7 @@ async fn unsecured(
     if let Some(response) = cors::preflight(settings, request.method(), request.headers()) {
         return response;
     }
-    let late = |_elapsed| Err(Failure::new("answering the request", "the time limit was reached").into());
+    let late = |_elapsed| Err(Failure::new("handling the request", "the time limit was reached").into());
     let outcome = match acceptable(settings, request) {
         Ok(()) => tokio::time::timeout(LIMIT, handling).await.unwrap_or_else(late),
         Err(problem) => Err(problem),
@@ -95,7 +95,7 @@ async fn unsecured(
     response
 }
 
-/// Rejects a request that would cost more to read than any that is meant, before anything of it is parsed.
+/// Rejects a request that is larger than any legitimate one, before it is parsed.
 fn bounded(request: &Request) -> Result<(), Problem> {
     body::expect_at_most(request.body(), body::MAX_BYTES)?;
     let count = request.query_string_parameters_ref().map_or(0, |parameters| parameters.iter().count());
@@ -105,14 +105,14 @@ fn bounded(request: &Request) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Rejects what no handler has to look at.
+/// Rejects requests that are invalid on every route.
 fn acceptable(settings: &Settings, request: &Request) -> Result<(), Problem> {
     bounded(request)?;
     unambiguous(request)?;
     basic::reject_cross_site(settings, request)
 }
 
-/// Rejects what two readers could read in two ways: a parameter of the query that stands twice, an encoded body.
+/// Rejects ambiguous requests: those with a repeated query parameter or an encoded body.
 fn unambiguous(request: &Request) -> Result<(), Problem> {
     if let Some(parameters) = request.query_string_parameters_ref()
         && let Some(name) = body::first_repeated(parameters.iter().map(|(name, _)| name))
@@ -122,13 +122,13 @@ fn unambiguous(request: &Request) -> Result<(), Problem> {
     body::expect_no_encoding(request.headers(), request.body())
 }
 
-/// The method by which a route that is safe (RFC 9110 section 9.2.1) is looked up: `HEAD` is answered as `GET`, without
-/// the content (section 9.3.2). Not for routes that take a password or create anything.
+/// Returns the method by which to look up a route of safe methods (RFC 9110 section 9.2.1). `HEAD` is handled as `GET`,
+/// and the response has no content (section 9.3.2). Do not use this for routes that accept passwords or create anything.
 pub fn safe_method(request: &Request) -> &str {
     if request.method() == Method::HEAD { Method::GET.as_str() } else { request.method().as_str() }
 }
 
-/// The source address of a request, as API Gateway saw it.
+/// Returns the source IP address of a request, as API Gateway reports it.
 pub fn source_ip(request: &Request) -> String {
     let ip = match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV1(context)) => context.identity.source_ip.clone(),
@@ -138,8 +138,8 @@ pub fn source_ip(request: &Request) -> String {
     ip.unwrap_or_default()
 }
 
-/// The route that API Gateway matched, as the template declares it: `/tokens/{id}`. It does not depend on the stage, on
-/// the mapping of a custom domain, or on how the client spelt the path.
+/// Returns the route that API Gateway matched, as the template declares it: `/tokens/{id}`. It does not depend on the
+/// stage, on the mapping of a custom domain, or on how the client encoded the path.
 pub fn route(request: &Request) -> String {
     match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV1(context)) => context.resource_path.clone().unwrap_or_default(),
@@ -151,7 +151,7 @@ pub fn route(request: &Request) -> String {
     }
 }
 
-/// The path as the client sees it, with the stage or the mapping of a custom domain.
+/// Returns the path as the client sees it, with the stage or the mapping of a custom domain.
 pub fn path(request: &Request) -> String {
     let path = match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV1(context)) => context.path.clone(),
@@ -160,14 +160,15 @@ pub fn path(request: &Request) -> String {
     path.unwrap_or_else(|| request.raw_http_path().to_owned())
 }
 
-/// What stands in front of every path of the API as the client sees it: the stage, or the mapping of a custom domain.
-/// Empty, or with a leading slash and without a closing one. Not for routes that end in `{proxy+}`.
+/// Returns the prefix of every path of the API as the client sees it: the stage, or the mapping of a custom domain. It is
+/// empty, or has a leading slash and no trailing one. It does not work for routes that end in `{proxy+}`.
 pub fn base(request: &Request) -> String {
     let (path, route) = (path(request), route(request));
-    let segments = |path: &str| path.split('/').filter(|it| !it.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+    let segments =
+        |path: &str| path.split('/').filter(|segment| !segment.is_empty()).map(str::to_owned).collect::<Vec<_>>();
     let mut base = segments(&path);
     base.truncate(base.len().saturating_sub(segments(&route).len()));
-    // It goes into a cookie's attributes. Stages and mappings have no other characters.
+    // The prefix goes into the attributes of a cookie. Stages and mappings have no other characters.
     let known =
         |segment: &String| segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~$+!*'()".contains(&byte));
     if !base.iter().all(known) {
@@ -176,21 +177,21 @@ pub fn base(request: &Request) -> String {
     base.iter().fold(String::new(), |base, segment| base + "/" + segment)
 }
 
-/// A parameter of the route.
+/// Returns a path parameter of the route, or an empty string if it is absent.
 pub fn path_parameter(request: &Request, name: &str) -> String {
     request.path_parameters_ref().and_then(|parameters| parameters.first(name)).unwrap_or_default().to_owned()
 }
 
-/// What the authorizer said of the caller, by this name. `None` on a route without an authorizer.
+/// Returns a field of the authorizer's context, or `None` on a route without an authorizer.
 pub fn authorizer_context(request: &Request, name: &str) -> Option<String> {
     let context = request.request_context_ref()?.authorizer()?;
     let fields = &context.fields;
-    // HTTP APIs put what a function said under `lambda`, REST APIs do not.
+    // HTTP APIs nest the context of a Lambda authorizer under `lambda`; REST APIs do not.
     let value = fields.get(name).or_else(|| fields.get("lambda").and_then(|lambda| lambda.get(name)))?;
     value.as_str().map(str::to_owned)
 }
 
-/// The event as a request, and the answer in the form that the event's kind of API expects.
+/// Converts the event to a request, and the response to the form that this type of API expects.
 async fn adapt<F, Answering>(event: LambdaEvent<LambdaRequest>, handle: F) -> impl Serialize
 where
     F: Fn(Request) -> Answering + Send,
@@ -205,9 +206,10 @@ where
     response
 }
 
-/// A REST event has every header twice: one value each in `headers`, all values in `multiValueHeaders`. The runtime lets
-/// the first stand in for the second, which would hide a repeated `Authorization`. An event of an HTTP API has its cookies
-/// one by one; the runtime joins them, and would drop all of them for one that cannot stand in a header.
+/// Keeps every header and cookie of an event. A REST event has each header twice: its last value in `headers`, and all
+/// values in `multiValueHeaders`. The runtime prefers the former, which would hide a repeated `Authorization`. An event of
+/// an HTTP API lists its cookies one by one; the runtime joins them, and would drop all of them if one is not a valid
+/// header value.
 fn with_every_header(mut event: LambdaRequest) -> LambdaRequest {
     if let LambdaRequest::ApiGatewayV1(request) = &mut event
         && !request.multi_value_headers.is_empty()

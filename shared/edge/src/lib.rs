@@ -1,19 +1,19 @@
-//! What surrounds a request: the clock, the random source, the environment, Lambda's events, HTTP answers and logs.
+//! The environment of a request: clock, randomness, settings, Lambda events, HTTP responses and logs.
 //!
-//! Everything ambient is read here and nowhere else, and handed on as an argument.
+//! Ambient state is read in this crate only, and passed to the other crates as arguments.
 //!
-//! | file | what it holds |
+//! | module | contents |
 //! |---|---|
-//! | [`clock`], [`entropy`] | the one place each that reads the clock and the random source |
-//! | [`settings`] | the environment, read once, at the start |
-//! | [`service`] | what every function that verifies needs, wired |
-//! | [`gateway`] | Lambda events of API Gateway into requests, and answers back |
-//! | [`caller`] | who is calling: the credential of a request, verified |
-//! | [`body`], [`strict_json`] | the body of a request |
-//! | [`problem`] | rejections and failures as HTTP answers: the one map of statuses |
-//! | [`cors`] | the origins whose scripts may call |
-//! | [`challenge`] | the words of a rejection, for headers, bodies and contexts |
-//! | [`view`] | a record as its owner sees it |
+//! | [`clock`], [`entropy`] | reading the clock and the random number generator |
+//! | [`settings`] | the settings, read once from the environment |
+//! | [`service`] | the clients and settings of a function |
+//! | [`gateway`] | conversion between Lambda events and HTTP |
+//! | [`caller`] | authentication of the caller |
+//! | [`body`], [`strict_json`] | request bodies |
+//! | [`problem`] | rejections and failures as HTTP responses |
+//! | [`cors`] | cross-origin requests |
+//! | [`challenge`] | challenges and descriptions of rejections |
+//! | [`view`] | token records in JSON |
 //! | [`log`] | one JSON line for each decision |
 
 mod basic;

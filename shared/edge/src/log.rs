@@ -1,8 +1,8 @@
-//! One JSON line for each decision, with the same words everywhere: `token.id`, `user.id`, `reason`. On Lambda each line
-//! counts what it says in CloudWatch, under the word of its message.
+//! Writes one JSON line for each decision, with the same field names everywhere: `token.id`, `user.id`, `reason`. On
+//! Lambda, each line is also a CloudWatch metric with the name of its message.
 //!
-//! The subscriber accepts events of the target `hallpass` alone, whatever the level: at TRACE the SDK prints response
-//! bodies and the Lambda runtime whole events. No event of ours takes a token, a password, a key or a header.
+//! The subscriber accepts only events of the target `hallpass`, at any level: at TRACE, the SDK logs response bodies and
+//! the Lambda runtime logs whole events. Hallpass logs no token, password, key or header.
 
 mod line;
 
@@ -18,11 +18,11 @@ use crate::{
     settings::{self, names},
 };
 
-/// The target of every event of ours.
+/// The target of every event that Hallpass logs.
 pub const TARGET: &str = "hallpass";
 
-/// Starts the log of this process, on standard error, which Lambda keeps, and warns of variables that nothing reads. A
-/// second start does nothing.
+/// Starts logging to standard error, and warns about `HALLPASS_*` variables that nothing reads. A second call does
+/// nothing.
 pub fn start() {
     if subscriber(std::io::stderr, settings::environment("AWS_LAMBDA_FUNCTION_NAME")).try_init().is_err() {
         return;
@@ -32,8 +32,8 @@ pub fn start() {
     }
 }
 
-/// What writes the log: events of the target [`TARGET`] alone, each as one line of JSON, and as a metric of this function
-/// of Lambda.
+/// Returns a subscriber that writes each event of the target [`TARGET`] as one line of JSON. If the name of a Lambda
+/// function is given, each line is also a metric of that function.
 pub fn subscriber(
     writer: impl for<'w> MakeWriter<'w> + Send + Sync + 'static,
     function: Option<String>,
@@ -42,17 +42,17 @@ pub fn subscriber(
     tracing_subscriber::registry().with(line::Lines { writer, function }).with(ours)
 }
 
-/// Something was decided about a token in favour of the caller.
-pub fn allowed(what: &'static str, token_id: Option<&TokenId>, user_id: Option<&UserId>) {
+/// Logs an operation that was carried out, such as `issued` or `revoked`.
+pub fn allowed(operation: &'static str, token_id: Option<&TokenId>, user_id: Option<&UserId>) {
     let user_id = user_id.or(token_id.map(|id| &id.user_id));
     tracing::info!(
         target: TARGET,
-        { count = what, token.id = token_id.map(tracing::field::display), user.id = user_id.map(tracing::field::display) },
-        "{what}"
+        { count = operation, token.id = token_id.map(tracing::field::display), user.id = user_id.map(tracing::field::display) },
+        "{operation}"
     );
 }
 
-/// A token was rejected.
+/// Logs that a token was rejected.
 pub fn rejected(rejected: &Rejected) {
     let Rejected { reason, token_id, changed } = rejected;
     let changed = (!changed.is_empty()).then(|| changed.kinds().collect::<Vec<_>>().join(" "));
@@ -69,12 +69,12 @@ pub fn rejected(rejected: &Rejected) {
     );
 }
 
-/// A request without a credential came to an authorizer that can say so with an error only.
+/// Logs a request without a credential, for an authorizer that can respond to it only with an error.
 pub fn unauthenticated() {
     tracing::info!(target: TARGET, count = "unauthenticated", "unauthenticated");
 }
 
-/// A token was taken back because its user changed.
+/// Logs that a token was invalidated because its user changed.
 pub fn invalidated(because: Reason, token_id: &TokenId) {
     tracing::info!(
         target: TARGET,
@@ -83,12 +83,12 @@ pub fn invalidated(because: Reason, token_id: &TokenId) {
     );
 }
 
-/// How far the clocks of a function and of DynamoDB may lie apart before a warning says so: the answer of the init's
-/// own call takes seconds at most, and `Date` is in whole seconds.
+/// The difference between this clock and DynamoDB's above which a warning is logged. The response to the call at init
+/// takes seconds at most, and its `Date` is in whole seconds.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(10);
 
-/// Warns if this clock and DynamoDB's, as the init of a function saw both, differ by more than ten seconds. Nothing is
-/// decided by it: times of tokens are taken from this clock.
+/// Logs a warning if this clock and DynamoDB's differ by more than ten seconds. No decision depends on DynamoDB's clock:
+/// the times of tokens come from this one.
 pub fn compare_clocks(now: Timestamp, dynamodb: Option<Timestamp>) {
     let Some(dynamodb) = dynamodb else { return };
     let difference = now.since(dynamodb).max(dynamodb.since(now));
@@ -103,12 +103,12 @@ pub fn compare_clocks(now: Timestamp, dynamodb: Option<Timestamp>) {
     }
 }
 
-/// Something failed. The caller learns that it did, the log learns why.
+/// Logs a failure with its cause. The caller only learns that something failed.
 pub fn failed(failure: &store::Failure) {
     tracing::error!(target: TARGET, count = "failed", failure = failure.report(), "failed");
 }
 
-/// Ends a request: logs what its handler did not, and answers.
+/// Converts the outcome of a handler to a response, and logs rejections and failures.
 pub fn conclude(outcome: Result<Response, Problem>) -> Response {
     let problem = match outcome {
         Ok(response) => return response,
@@ -118,7 +118,7 @@ pub fn conclude(outcome: Result<Response, Problem>) -> Response {
     match (&details.failure, details.reason) {
         (Some(failure), _) => failed(failure),
         (None, Some(reason)) => rejected(&Rejected { reason, token_id: details.token_id, changed: details.changed }),
-        // No token was rejected: a log-in, or what was asked for. Nothing of the request is logged.
+        // A log-in or the request itself was rejected. Nothing from the request is logged.
         (None, None) => {
             tracing::info!(target: TARGET, count = details.counts_as, status = details.status.as_u16(), "rejected");
         }

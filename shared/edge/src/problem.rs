@@ -1,7 +1,7 @@
-//! Refusals and failures as HTTP answers. Which status a reason gets is decided here and nowhere else.
+//! Rejections and failures as HTTP responses. Only this module maps reasons to status codes.
 //!
-//! Bodies are problem details (RFC 9457) of type `about:blank`, with members of our own: `reason` (a word of
-//! [`token::Reason`]), `error` (a code of RFC 6750 or RFC 6749) and `member` (what of the request is wrong).
+//! Bodies are problem details (RFC 9457) of type `about:blank` with three extension members: `reason` (a
+//! [`token::Reason`]), `error` (a code of RFC 6750 or RFC 6749) and `member` (the invalid member of the request).
 
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ use token::{Changed, Issuer, Reason, TokenId};
 
 use crate::challenge;
 
-/// An answer of a function.
+/// The response of a function.
 pub type Response = http::Response<Body>;
 
-/// An answer that says no. It is an error type, so that a handler reads straight down.
+/// A rejection or failure. It is the error type of handlers, which return it with `?`.
 #[derive(Debug)]
 pub struct Problem(Box<Details>);
 
-/// What a [`Problem`] holds.
+/// The contents of a [`Problem`].
 #[derive(Debug)]
 pub(crate) struct Details {
     pub(crate) status: StatusCode,
@@ -32,16 +32,16 @@ pub(crate) struct Details {
     challenges: Vec<String>,
     headers: Vec<(HeaderName, String)>,
     page: Option<String>,
-    /// What the log says: the reason, and the token if it is known.
+    /// The rejection reason, for the log only.
     pub(crate) reason: Option<Reason>,
     pub(crate) token_id: Option<TokenId>,
     pub(crate) changed: Changed,
     pub(crate) failure: Option<Failure>,
-    /// What the metrics call it, where there is neither a reason nor a failure.
+    /// The name of the metric, if the problem has neither a reason nor a failure.
     pub(crate) counts_as: &'static str,
 }
 
-/// The twin of `WWW-Authenticate`, which API Gateway renames in the answers of functions.
+/// A copy of `WWW-Authenticate`, which API Gateway renames in the responses of functions.
 pub const X_WWW_AUTHENTICATE: HeaderName = HeaderName::from_static("x-www-authenticate");
 
 /// The media type of pages.
@@ -64,7 +64,7 @@ impl Problem {
         }))
     }
 
-    /// 401: the token was rejected, and why (RFC 6750 section 3.1, `invalid_token`).
+    /// 401: the token was rejected, with the reason (RFC 6750 section 3.1, `invalid_token`).
     pub fn rejected(issuer: &Issuer, rejected: &Rejected) -> Self {
         let public = rejected.reason.public();
         let description = challenge::description(public, rejected.changed);
@@ -79,14 +79,15 @@ impl Problem {
         problem
     }
 
-    /// 401: there is no credential.
+    /// 401: the request carries no credential.
     pub fn unauthenticated(issuer: &Issuer) -> Self {
         let mut problem = Self::new(StatusCode::UNAUTHORIZED, "An access token is required");
         problem.0.challenges.push(challenge::bare(issuer));
         problem
     }
 
-    /// 401: the user name or the password is wrong, or none is taken here. It does not say which.
+    /// 401: the user name or the password is wrong, or the route does not accept passwords. The response does not say
+    /// which.
     pub fn invalid_credentials(issuer: &Issuer) -> Self {
         let mut problem = Self::new(StatusCode::UNAUTHORIZED, "Invalid credentials.");
         problem.0.counts_as = "login_failed";
@@ -94,24 +95,24 @@ impl Problem {
         problem
     }
 
-    /// 403: passwords are not taken here (`HALLPASS_GENERATE_PASSWORD`).
+    /// 403: `HALLPASS_GENERATE_PASSWORD` disables passwords.
     pub fn passwords_are_off() -> Self {
-        Self::new(StatusCode::FORBIDDEN, "Signing in with a password is switched off")
+        Self::new(StatusCode::FORBIDDEN, "Signing in with a password is disabled")
     }
 
-    /// 401: the session of a browser is over, or there is none.
+    /// 401: the browser session has expired or does not exist.
     pub fn session_ended(issuer: &Issuer) -> Self {
         let mut problem = Self::new(StatusCode::UNAUTHORIZED, "Your session has ended. Nothing was changed.");
         problem.0.challenges.push(challenge::bare(issuer));
         problem
     }
 
-    /// 403: a form of another page, or one that was there for too long.
+    /// 403: the form belongs to another session.
     pub fn stale_form() -> Self {
         Self::new(StatusCode::FORBIDDEN, "This form is out of date. Nothing was changed; send it once more.")
     }
 
-    /// 409: a form that is good for one time was sent before.
+    /// 409: a single-use form was sent before.
     pub fn used_form() -> Self {
         Self::conflict(
             "This form was sent before, so nothing was created now. What it created is in the list; its text was shown \
@@ -119,14 +120,14 @@ impl Problem {
         )
     }
 
-    /// 303: not here, but there (RFC 9110 section 15.4.4).
+    /// 303: redirects to another location (RFC 9110 section 15.4.4).
     pub fn see_other(location: impl Into<String>) -> Self {
-        let mut problem = Self::new(StatusCode::SEE_OTHER, "See the other place").with_header(LOCATION, location);
+        let mut problem = Self::new(StatusCode::SEE_OTHER, "See the other location").with_header(LOCATION, location);
         problem.0.counts_as = "redirected";
         problem
     }
 
-    /// 400: two credentials (RFC 6750 section 3.1, `invalid_request`).
+    /// 400: the request carries more than one credential (RFC 6750 section 3.1, `invalid_request`).
     pub fn doubled_credentials(issuer: &Issuer) -> Self {
         let mut problem = Self::new(StatusCode::BAD_REQUEST, "The request carries more than one credential")
             .with("error", "invalid_request");
@@ -134,17 +135,17 @@ impl Problem {
         problem
     }
 
-    /// 400: something in the request is wrong.
+    /// 400: the request is invalid.
     pub fn invalid_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail).with("error", "invalid_request")
     }
 
-    /// 400: this member of the request is wrong.
+    /// 400: this member of the request is invalid.
     pub fn invalid_member(member: &str, wrong: &str) -> Self {
         Self::invalid_request(format!("{member}: {wrong}")).with("member", member)
     }
 
-    /// 403: the token is good and does not permit this (RFC 6750 section 3.1, `insufficient_scope`).
+    /// 403: the token is valid but lacks a permission (RFC 6750 section 3.1, `insufficient_scope`).
     pub fn forbidden(issuer: &Issuer) -> Self {
         let mut problem = Self::new(StatusCode::FORBIDDEN, "The access token does not permit this")
             .with("error", "insufficient_scope");
@@ -152,39 +153,39 @@ impl Problem {
         problem
     }
 
-    /// 404: it is not there, or it is not the caller's, which looks the same.
+    /// 404: the resource does not exist, or belongs to another user. Both look the same.
     pub fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "There is nothing here")
     }
 
-    /// 405: the path is there and the method is not (RFC 9110 section 15.5.6).
+    /// 405: the path exists, but not with this method (RFC 9110 section 15.5.6).
     pub fn method_not_allowed(allow: &str) -> Self {
         let mut problem = Self::new(StatusCode::METHOD_NOT_ALLOWED, format!("This path takes {allow}"));
         problem.0.headers.push((ALLOW, allow.to_owned()));
         problem
     }
 
-    /// 403: a page of another site had a browser send the credentials that it keeps for Basic.
+    /// 403: a page of another site made a browser send its stored Basic credentials.
     pub fn cross_site() -> Self {
         Self::new(StatusCode::FORBIDDEN, "A page of another site sent this request. Nothing was changed.")
     }
 
-    /// 403, and no challenge: the user is not permitted to do this, whatever the credential.
+    /// 403 without a challenge: the user lacks a permission, and no other credential would help.
     pub fn not_permitted() -> Self {
         Self::new(StatusCode::FORBIDDEN, "The user is not permitted to do this")
     }
 
-    /// 409: it would go beyond a limit, or collide with what is there.
+    /// 409: the request would exceed a limit or conflicts with the current state.
     pub fn conflict(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, detail)
     }
 
-    /// 415: the body is of another media type than the route takes.
+    /// 415: the route does not accept the media type of the body.
     pub fn unsupported_media_type(takes: &str) -> Self {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("This path takes {takes}"))
     }
 
-    /// 413: the body has more bytes than this (RFC 9110 section 15.5.14).
+    /// 413: the body is longer than `most` bytes (RFC 9110 section 15.5.14).
     pub fn content_too_large(most: usize) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, format!("The body must have at most {most} bytes"))
     }
@@ -195,7 +196,7 @@ impl Problem {
             .with_header(ACCEPT_ENCODING, "identity")
     }
 
-    /// 429: too many attempts; not before this much time has passed (RFC 6585 section 4). It is at least a second.
+    /// 429: too many attempts (RFC 6585 section 4). `Retry-After` is at least one second.
     pub fn too_many_requests(wait: Duration) -> Self {
         let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many attempts. Try again later.");
         problem.0.counts_as = "limited";
@@ -203,62 +204,62 @@ impl Problem {
         problem
     }
 
-    /// The body, with one member more.
+    /// Adds a member to the body.
     #[must_use]
     pub fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
         self.0.members.insert(member.to_owned(), value.into());
         self
     }
 
-    /// The answer, with one header more.
+    /// Adds a header to the response.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: impl Into<String>) -> Self {
         self.0.headers.push((name, value.into()));
         self
     }
 
-    /// The same answer for a person: this HTML instead of problem details.
+    /// Replaces the problem details in the body with this HTML page.
     #[must_use]
     pub fn shown_as(mut self, page: String) -> Self {
         self.0.page = Some(page);
         self
     }
 
-    /// The status.
+    /// Returns the HTTP status code.
     pub const fn status(&self) -> StatusCode {
         self.0.status
     }
 
-    /// What is wrong, for whoever asked.
+    /// Returns the description for the caller.
     pub fn detail(&self) -> &str {
         &self.0.detail
     }
 
-    /// Whether it is shown as a page.
+    /// Returns whether the body is an HTML page.
     pub const fn is_shown(&self) -> bool {
         self.0.page.is_some()
     }
 
-    /// Which member of the request is wrong, if it is one.
+    /// Returns the name of the invalid member of the request, if the problem is about one.
     pub fn member(&self) -> Option<&str> {
         self.0.members.get("member").and_then(Value::as_str)
     }
 
-    /// What it says to a person at a terminal, who may see what the log sees: the rejection, or what failed.
+    /// Returns the description of a rejection, for the command line. An operator also sees the causes of failures.
     ///
     /// # Errors
-    /// When something failed, and nobody said no.
+    /// Returns the [`Failure`] if the problem is a failure and not a rejection.
     pub fn into_rejection(self) -> Result<String, Failure> {
         let Self(details) = self;
         details.failure.map_or(Ok(details.detail), Err)
     }
 
-    /// What the log says of it.
+    /// Returns the contents, for the log.
     pub(crate) const fn details(&self) -> &Details {
         &self.0
     }
 
-    /// The HTTP answer.
+    /// Converts the problem to an HTTP response.
     pub fn into_response(self) -> Response {
         let Self(details) = self;
         let mut response = if let Some(page) = details.page {
@@ -277,7 +278,7 @@ impl Problem {
             .into_iter()
             .flat_map(|text| [(WWW_AUTHENTICATE, text.clone()), (X_WWW_AUTHENTICATE, text)]);
         for (name, text) in details.headers.into_iter().chain(challenges) {
-            // A realm is printable ASCII, and all else is ours, so that this cannot fail.
+            // This cannot fail: the realm is printable ASCII, and everything else comes from Hallpass.
             if let Ok(value) = HeaderValue::try_from(text) {
                 response.headers_mut().append(name, value);
             }
@@ -286,15 +287,15 @@ impl Problem {
     }
 }
 
-/// An answer with this JSON body.
+/// Returns a response with this JSON body.
 pub fn json(status: StatusCode, body: &impl serde::Serialize) -> Response {
     match serde_json::to_string(body) {
         Ok(body) => response(status, "application/json", body),
-        Err(error) => Problem::from(Failure::new("writing the answer", error)).into_response(),
+        Err(error) => Problem::from(Failure::new("writing the response", error)).into_response(),
     }
 }
 
-/// An answer that nobody keeps: everything here is about credentials.
+/// Returns a response with `Cache-Control: no-store`, because every response here concerns credentials.
 pub fn response(status: StatusCode, media_type: &'static str, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
@@ -305,10 +306,11 @@ pub fn response(status: StatusCode, media_type: &'static str, body: impl Into<Bo
     response
 }
 
-/// 503: what went wrong goes to the log and not to the caller.
+/// Converts a failure to 503. The cause goes to the log and not to the caller.
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
-        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "The service cannot answer now. Try again later.");
+        let mut problem =
+            Self::new(StatusCode::SERVICE_UNAVAILABLE, "The service is temporarily unavailable. Try again later.");
         problem.0.failure = Some(failure);
         problem
     }

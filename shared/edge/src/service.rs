@@ -1,4 +1,4 @@
-//! What every function that verifies needs, wired from its settings.
+//! The clients and settings of the functions that verify tokens.
 
 use std::{fmt, fs, process::ExitCode, sync::Arc, time::Duration};
 
@@ -14,69 +14,69 @@ use crate::{
     settings::{self, ConfigError, Lookup, Settings, names},
 };
 
-/// What every function that verifies needs.
+/// The clients and settings of a function that verifies tokens.
 #[derive(Debug)]
 pub struct Service {
-    /// The tables.
+    /// Access to the DynamoDB tables.
     pub store: Store,
-    /// The keyring.
+    /// The source of the keyring.
     pub keys: Keys,
-    /// The settings.
+    /// The settings of the function.
     pub settings: Settings,
 }
 
 impl Service {
-    /// Wires a service.
+    /// Creates a service from its settings.
     ///
     /// # Errors
-    /// Names the first setting that makes no sense.
+    /// Returns a [`ConfigError`] that names the first invalid setting.
     pub fn new(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
         let connection = connection(lookup)?;
         let store = Store::new(connection.dynamodb(), tables(lookup)?);
         Ok(Self { store, keys: keys(lookup, |_| Ok(connection))?, settings: Settings::read(lookup)? })
     }
 
-    /// Wires a service in the init of a function, and looks whether its keyring and its tables are there. The first
-    /// request then finds the keyring in memory and the connections open. Warns in the log if DynamoDB's clock is another.
+    /// Creates a service during the init of a function, and checks that its keyring and tables are accessible. The first
+    /// request then finds the keyring in memory and the connections open. Logs a warning if DynamoDB's clock differs.
     ///
     /// # Errors
-    /// Names the first setting that makes no sense, or whose keyring or table cannot be had.
+    /// Returns a [`ConfigError`] that names the first setting that is invalid or whose keyring or table is inaccessible.
     pub async fn start(lookup: Lookup<'_>, now: Timestamp) -> Result<Self, ConfigError> {
         let service = Self::new(lookup)?;
         let missing = |failure: Failure| ConfigError::new("HALLPASS_KEYS_SECRET", failure.report());
         let fetching = async { service.keyring(now).await.map_err(missing) };
         let looking = async { service.store.check_as_verifier().await.map_err(ConfigError::from) };
-        let (_ring, dynamodb) = tokio::try_join!(fetching, looking)?;
+        let (_keyring, dynamodb) = tokio::try_join!(fetching, looking)?;
         log::compare_clocks(now, dynamodb);
         Ok(service)
     }
 
-    /// The keyring as it is now.
+    /// Returns the current keyring.
     ///
     /// # Errors
-    /// When it cannot be had.
+    /// Returns a [`Failure`] if the secret cannot be fetched or parsed.
     pub async fn keyring(&self, now: Timestamp) -> Result<Arc<Keyring>, Failure> {
         self.keys.current(now).await
     }
 }
 
-/// The store alone, for prune, which holds no key.
+/// Creates the store without a keyring, for prune, which holds no key.
 ///
 /// # Errors
-/// Names the first setting that makes no sense.
+/// Returns a [`ConfigError`] that names the first invalid setting.
 pub fn store(lookup: Lookup<'_>) -> Result<Store, ConfigError> {
     names::reject_former(lookup)?;
     Ok(Store::new(connection(lookup)?.dynamodb(), tables(lookup)?))
 }
 
-/// The names of the tables.
+/// Reads the names of the tables.
 ///
 /// # Errors
-/// Names the first that is missing.
+/// Returns a [`ConfigError`] that names the first setting that is missing or not a table name.
 pub fn tables(lookup: Lookup<'_>) -> Result<Tables, ConfigError> {
     let table = |variable| {
         let name = settings::required(lookup, variable)?;
-        // The name of a table, or its ARN.
+        // A table name or its ARN.
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-:/".contains(&byte);
         if !name.bytes().all(allowed) {
             return Err(ConfigError::new(variable, "must be the name of a table: A-Z a-z 0-9 _ . -"));
@@ -90,10 +90,11 @@ pub fn tables(lookup: Lookup<'_>) -> Result<Tables, ConfigError> {
     })
 }
 
-/// The keyring: `HALLPASS_KEYS_SECRET`, the ARN of a secret, or `HALLPASS_KEYS`, the keyring itself, for local use.
+/// Reads the source of the keyring: `HALLPASS_KEYS_SECRET`, the ARN of a secret, or `HALLPASS_KEYS`, the keyring itself,
+/// for local use.
 ///
 /// # Errors
-/// When there is neither or both, or the keyring is unsafe.
+/// Returns a [`ConfigError`] if neither or both are set, or if the keyring is invalid.
 pub fn keys(
     lookup: Lookup<'_>,
     connection: impl FnOnce(Lookup<'_>) -> Result<Connection, ConfigError>,
@@ -114,20 +115,21 @@ pub fn keys(
     }
 }
 
-/// Where AWS is. On Lambda the environment has all of it; an endpoint that is set but empty counts as absent, because
-/// the SDK would panic on it. Amazon's authorities are trusted, or those of `AWS_CA_BUNDLE`.
+/// Reads the region, endpoints and credentials for AWS. On Lambda the environment contains all of them. An empty endpoint
+/// counts as absent, because the SDK would panic on it. Trusts Amazon's certificate authorities, or those in
+/// `AWS_CA_BUNDLE`.
 ///
 /// # Errors
-/// Names the variable that is missing, or that makes no sense.
+/// Returns a [`ConfigError`] that names the first missing or invalid variable.
 pub fn connection(lookup: Lookup<'_>) -> Result<Connection, ConfigError> {
     connection_over(http_client(lookup, Trust::amazon)?, lookup)
 }
 
-/// The way to AWS. `AWS_CA_BUNDLE`, AWS's own variable, names a file with the certificates to trust instead of those that
-/// are usual.
+/// Creates the HTTP client for AWS. `AWS_CA_BUNDLE`, a standard AWS variable, names a file with the certificates to trust
+/// instead of the usual ones.
 ///
 /// # Errors
-/// When the certificates cannot be read or cannot be trusted.
+/// Returns a [`ConfigError`] if the certificates cannot be read or are invalid.
 pub fn http_client(
     lookup: Lookup<'_>,
     usual: impl FnOnce() -> Result<Trust, BundleError>,
@@ -141,10 +143,10 @@ pub fn http_client(
     connect::http_client(trust).map_err(|error| ConfigError::new(BUNDLE, error))
 }
 
-/// The same, for somebody whose way to AWS is another one.
+/// Reads the same as [`connection`], with a given HTTP client.
 ///
 /// # Errors
-/// Names the variable that is missing, or that makes no sense.
+/// Returns a [`ConfigError`] that names the first missing or invalid variable.
 pub fn connection_over(http: SharedHttpClient, lookup: Lookup<'_>) -> Result<Connection, ConfigError> {
     let endpoint = |name| match settings::text(lookup, name) {
         Some(url) if !is_endpoint(&url) => {
@@ -163,10 +165,11 @@ pub fn connection_over(http: SharedHttpClient, lookup: Lookup<'_>) -> Result<Con
     })
 }
 
-/// A scheme and a host, and nothing that no URL holds.
+/// Returns whether this is a valid URL with a scheme and a host.
 fn is_endpoint(url: &str) -> bool {
     let uri = url.parse::<http::Uri>().ok();
-    let has_scheme = uri.as_ref().and_then(http::Uri::scheme_str).is_some_and(|it| matches!(it, "http" | "https"));
+    let has_scheme =
+        uri.as_ref().and_then(http::Uri::scheme_str).is_some_and(|scheme| matches!(scheme, "http" | "https"));
     has_scheme && uri.as_ref().and_then(http::Uri::host).is_some_and(|host| !host.is_empty())
 }
 
@@ -176,17 +179,16 @@ impl From<Absent> for ConfigError {
     }
 }
 
-/// For `main`: what `start` makes, or one clear line in the log and no function.
+/// Returns the started function. On an error, logs it and returns `None`. Used by `main`.
 pub fn or_log<T, E: fmt::Display>(started: Result<T, E>) -> Option<T> {
     started.map_err(|error| tracing::error!(target: TARGET, count = "failed", error = %error, "cannot start")).ok()
 }
 
-/// For `main`: serves until the Runtime API goes away, and comes to the exit status of the process.
+/// Serves until the Runtime API closes the connection, and returns the exit code of the process. Used by `main`.
 ///
-/// Tokio wakes itself, by a system call, for every timer that is set while none is due sooner, and asks for events once
-/// more whenever a task wakes the future that the runtime was started with. So a timer is kept that is always due within
-/// half a second, and what serves is a task of its own: eight system calls of eighteen in a verification
-/// (`bench/README.md`).
+/// Tokio wakes itself by a system call whenever a timer becomes the next one due, and polls for events again whenever a
+/// task wakes the future that the runtime was started with. A timer that is always due within half a second and a separate
+/// task for serving avoid both. This saves eight of eighteen system calls per verification (`bench/README.md`).
 pub async fn serve<E: Into<lambda_runtime::Error> + Send + 'static>(
     serving: impl Future<Output = Result<(), E>> + Send + 'static,
 ) -> ExitCode {

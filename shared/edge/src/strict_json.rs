@@ -1,24 +1,24 @@
-//! JSON in which every member of an object has a name of its own. RFC 8259 section 4 leaves to the reader what a repeated
-//! name means, so that two readers of one body may see two requests; here it is an error that names the member.
+//! A JSON parser that rejects objects with repeated names. RFC 8259 section 4 leaves the meaning of a repeated name to the
+//! parser, so two parsers can read different requests from one body. Here it is an error that names the member.
 
 use std::{cell::RefCell, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// Why a text is not accepted.
+/// The reason a text was rejected.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Rejected {
-    /// It is not JSON; line and column, counted from 1, where that shows.
+    /// The text is not JSON. Holds the line and the column of the error, counted from 1.
     Syntax(usize, usize),
-    /// This member stands twice in one object, however it is escaped.
+    /// This member is repeated in one object, possibly with different escapes.
     Repeated(String),
 }
 
-/// Reads a JSON text.
+/// Parses a JSON text.
 ///
 /// # Errors
-/// See [`Rejected`].
+/// Returns [`Rejected`] if the text is not JSON or an object repeats a name.
 pub fn parse(text: &[u8]) -> Result<Value, Rejected> {
     let repeated = RefCell::new(None);
     let mut deserializer = serde_json::Deserializer::from_slice(text);
@@ -30,7 +30,7 @@ pub fn parse(text: &[u8]) -> Result<Value, Rejected> {
     })
 }
 
-/// Reads one value, and notes the name that stands twice.
+/// Deserializes one value, and stores the first repeated name.
 #[derive(Clone, Copy)]
 struct Strict<'a>(&'a RefCell<Option<String>>);
 
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_member_that_stands_twice_is_named_at_every_depth_and_in_every_spelling() {
+    fn a_repeated_member_is_named_at_any_depth_and_in_any_spelling() {
         let check = |text: &str, member: &str| {
             assert_eq!(parse(text.as_bytes()), Err(Rejected::Repeated(member.to_owned())), "{text}");
         };
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_read_as_serde_json_reads_it() {
+    fn other_json_parses_as_in_serde_json() {
         for text in [
             "{}",
             "[]",
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_a_syntax_error_with_its_place() {
+    fn a_syntax_error_has_a_line_and_a_column() {
         let deep = "[".repeat(200);
         for text in ["", "{", r#"{"a":1}x"#, r#"{"a":1,}"#, "nul", r#"{"a" 1}"#, "\u{feff}{}", &deep] {
             assert!(matches!(parse(text.as_bytes()), Err(Rejected::Syntax(_, _))), "{text}");

@@ -1,10 +1,11 @@
-//! A record as its owner sees it, in JSON: never the hash of the user, never anything the token could be made from.
+//! Token records in JSON, as their owner sees them. Neither the fingerprint of the user nor anything that could recreate
+//! the token is included.
 
 use serde_json::{Value, json};
 use token::{Record, State, Text, Timestamp, User, lifecycle};
 
-/// The members of a token in a list or an answer. `scopes` is `null` for a token that may do all its user may; `user` is
-/// that user, if there still is one.
+/// Returns the members of a token. `scopes` is `null` for a token with all permissions of its user. `user` is `None` if
+/// the user no longer exists.
 pub fn token(record: &Record, user: Option<&User>, now: Timestamp) -> Value {
     let state = lifecycle::state(record, user, now);
     let mut shown = members(record, state);
@@ -17,7 +18,7 @@ pub fn token(record: &Record, user: Option<&User>, now: Timestamp) -> Value {
     shown
 }
 
-/// The same of a token that was just issued, with its text: for the one answer that shows it.
+/// Returns the members of a newly issued token, including its text. Only the response that creates a token uses this.
 pub fn issued(record: &Record, text: &Text) -> Value {
     let mut shown = members(record, State::Live);
     if let Value::Object(members) = &mut shown {

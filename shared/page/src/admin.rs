@@ -1,5 +1,5 @@
-//! `/admin/users`: an administrator finds a user, sees and issues keys, switches them off and on, deletes them, and shuts
-//! the user out or lets the user in again.
+//! `/admin/users`: the pages on which administrators find users, block and unblock them, and list, issue, disable, enable
+//! and delete their keys.
 
 use askama::Template;
 use edge::{Problem, Response, Service, entropy::Randomness, gateway};
@@ -38,7 +38,7 @@ struct OneUser<'a> {
     notice: Option<String>,
 }
 
-/// A user as the pages show one.
+/// A user as pages show it.
 #[derive(Debug)]
 struct Found {
     id: String,
@@ -49,10 +49,10 @@ struct Found {
     has_password: bool,
 }
 
-/// `GET /admin/users`, with `?name=` a look for a user by name or id.
+/// `GET /admin/users`. With `?name=`, finds a user by name or ID.
 ///
 /// # Errors
-/// When there is no session, the user is no administrator, or the store fails.
+/// Returns 303 or 401 without a live session, 403 if the user is not an administrator, and 503 if DynamoDB cannot be read.
 pub async fn users(
     service: &Service,
     request: &Request,
@@ -71,11 +71,11 @@ pub async fn users(
             let page = Users { frame: session.frame(), asked, found, wrong: None };
             return Ok(response(StatusCode::OK, render(&page)?));
         }
-        (true, "") => (Problem::invalid_member("name", "it is missing"), "Type a user name or an id."),
+        (true, "") => (Problem::invalid_member("name", "it is missing"), "Type a user name or an ID."),
         (true, _) if !NameKey::new(asked).is_usable() => {
-            (Problem::invalid_member("name", "it is longer than any user's"), "No user has a name like that.")
+            (Problem::invalid_member("name", "it is longer than any user name"), "No user has such a name.")
         }
-        (true, _) => (Problem::not_found(), "There is no user of this name or id. Names are found whole, in any case."),
+        (true, _) => (Problem::not_found(), "No user has this name or ID. Type the whole name, in any case."),
     };
     Err(reject(problem, render(&Users { frame: session.frame(), asked, found, wrong: Some(wrong) })?))
 }
@@ -83,7 +83,8 @@ pub async fn users(
 /// `GET /admin/users/{user_id}`.
 ///
 /// # Errors
-/// When there is no session, the user is no administrator, there is no such user, or the store fails.
+/// Returns 303 or 401 without a live session, 403 if the user is not an administrator, 404 if the requested user does not
+/// exist, and 503 if DynamoDB cannot be read.
 pub async fn user(
     service: &Service,
     request: &Request,
@@ -101,10 +102,10 @@ pub async fn user(
     Ok(response(StatusCode::OK, html))
 }
 
-/// The page of a user with a key that was just issued.
+/// Returns the page of a user with a newly issued key.
 ///
 /// # Errors
-/// When the store fails.
+/// Returns 503 if DynamoDB cannot be read.
 pub async fn created_page(
     service: &Service,
     session: &WebSession,
@@ -116,7 +117,7 @@ pub async fn created_page(
     Ok(response(StatusCode::CREATED, render_page(service, session, user, make, Some(shown), None, now).await?))
 }
 
-/// The page of a user with what was wrong with a form, and all that was typed.
+/// Returns the page of a user with the error of a form and the values that were typed.
 pub async fn rejected(
     service: &Service,
     session: &WebSession,
@@ -132,10 +133,11 @@ pub async fn rejected(
     }
 }
 
-/// What an administrator sent from the page of a user, and that user.
+/// Reads a form that an administrator sent from the page of a user, and returns it with that user.
 ///
 /// # Errors
-/// Those of [`Visit::submitted`]; 403 for others, 404 without such a user.
+/// Returns the errors of [`WebSession::submitted`], 403 if the sender is not an administrator, and 404 if the user does not
+/// exist.
 pub async fn submitted(
     service: &Service,
     request: &Request,
@@ -151,7 +153,7 @@ pub async fn submitted(
     Ok((sent, user))
 }
 
-/// Where the page of a user is, with a word for what was done.
+/// Returns the URL of a user's page, with the name of the action that was done.
 pub fn path(base: &str, id: &UserId, done: &str) -> String {
     format!("{base}/admin/users/{id}?done={done}")
 }
@@ -167,7 +169,7 @@ async fn session(
     if session.is_administrator { Ok(session) } else { Err(Problem::not_permitted()) }
 }
 
-/// Whoever has this name or this id. The index by name is a pointer that may lag, so that the users themselves are read.
+/// Finds the users with this name or ID. The index by name may lag behind, so each user is read from the table.
 async fn find(service: &Service, asked: &str) -> Result<Vec<Found>, Problem> {
     let name = NameKey::new(asked);
     let mut ids = if name.is_usable() { service.store.ids_by_name(&name).await? } else { Vec::new() };
@@ -204,12 +206,12 @@ async fn render_page(
 }
 
 impl Found {
-    /// What the table of this user's tokens is called.
+    /// Returns the caption of the table of this user's tokens.
     fn caption(&self) -> String {
         format!("Keys and tokens of {}", self.isolated())
     }
 
-    /// The name where no element can stand.
+    /// Returns the name for places where HTML elements are not allowed.
     fn isolated(&self) -> String {
         isolated(&self.username)
     }

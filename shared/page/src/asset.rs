@@ -1,6 +1,5 @@
-//! Files that are the same for everybody: stylesheet, script and icon, compiled in. An address that names the file's
-//! version may be kept for a year, any other for an hour; a copy that is kept is asked for by its tag (RFC 9110 section
-//! 13.1.2).
+//! Static files, compiled in: stylesheet, script and icon. A URL with the version of the file can be cached for a year,
+//! any other for an hour. Cached copies are revalidated by their entity tag (RFC 9110 section 13.1.2).
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -8,41 +7,41 @@ use edge::{Problem, Response, gateway, problem};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use lambda_http::{Body, Request, RequestExt};
 
-/// A file.
+/// A static file.
 #[derive(Clone, Copy, Debug)]
 pub struct File {
-    /// Its media type.
+    /// The media type of the file.
     pub media_type: &'static str,
-    /// What it holds.
+    /// The content of the file.
     pub content: Content,
 }
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Clone, Copy, Debug)]
 pub enum Content {
-    /// Text.
+    /// Plain text.
     Text(&'static str),
-    /// Text in gzip (RFC 1952), and the function that unpacks it for a client that does not.
+    /// Text in gzip (RFC 1952), and a function to decompress it for clients that do not accept gzip.
     Gzip(&'static [u8], fn(&[u8]) -> Option<String>),
 }
 
-/// How long an address with a version may be kept: it never means another file.
+/// `Cache-Control` of a URL with a version, whose content never changes.
 const FOR_A_YEAR: &str = "public, max-age=31536000, immutable";
 
-/// How long any other may be kept.
+/// `Cache-Control` of any other URL.
 const FOR_AN_HOUR: &str = "public, max-age=3600";
 
 /// `GET /assets/{file}`.
 ///
 /// # Errors
-/// 404 for everything else.
+/// Returns 404 if no file has this name.
 pub fn serve(request: &Request) -> Result<Response, Problem> {
     let file = File::named(&gateway::path_parameter(request, "file"));
     file.ok_or_else(Problem::not_found)?.response(request)
 }
 
 impl File {
-    /// A file of the pages.
+    /// Returns the file with this name.
     pub fn named(name: &str) -> Option<Self> {
         let (media_type, text) = match name {
             "hallpass.css" => ("text/css; charset=utf-8", include_str!("../assets/hallpass.css")),
@@ -54,7 +53,7 @@ impl File {
         Some(Self { media_type, content: Content::Text(text) })
     }
 
-    /// What tells this content from every other.
+    /// Returns a hash of the content.
     pub fn version(&self) -> String {
         let mut hasher = DefaultHasher::new();
         match self.content {
@@ -64,13 +63,13 @@ impl File {
         format!("{:016x}", hasher.finish())
     }
 
-    /// The answer to a request for this file.
+    /// Returns the response to a request for this file.
     ///
     /// # Errors
-    /// 503 if it cannot be unpacked for a client that does not take gzip.
+    /// Returns 503 if the file cannot be decompressed for a client that does not accept gzip.
     pub fn response(&self, request: &Request) -> Result<Response, Problem> {
         let (version, headers) = (self.version(), request.headers());
-        // It is weak, because it stands for the text in every encoding.
+        // The tag is weak, because it covers the text in every encoding.
         let tag = format!("W/\"{version}\"");
         let mut response = if is_known(headers, &tag) {
             problem::response(StatusCode::NOT_MODIFIED, self.media_type, String::new())
@@ -104,14 +103,14 @@ impl File {
     }
 }
 
-/// Whether the client has what this tag stands for.
+/// Returns whether the client has a cached copy with this tag.
 fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|known| known.trim() == "*" || opaque(known) == opaque(tag))
 }
 
-/// Whether the client takes gzip (RFC 9110 section 12.5.3).
+/// Returns whether the client accepts gzip (RFC 9110 section 12.5.3).
 fn takes_gzip(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|coding| {

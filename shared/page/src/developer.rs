@@ -1,4 +1,4 @@
-//! `/profile/developer/`: a user's own tokens, the one developer token among them.
+//! `/profile/developer/`: the page of a user's own tokens, including the developer token.
 
 use askama::Template;
 use edge::{Problem, Response, Service, entropy::Randomness};
@@ -21,19 +21,19 @@ struct Developer<'a> {
     notice: Option<String>,
 }
 
-/// The form for a new token, with what was typed and what was wrong with it.
+/// The form for a new token, with the values that were typed and the error.
 #[derive(Debug, Default)]
 pub(crate) struct CreateForm<'a> {
     pub(crate) name: &'a str,
     pub(crate) expires: &'a str,
-    /// The first day that may be chosen, and the last.
+    /// The first and the last day that can be chosen.
     pub(crate) days: (String, String),
     pub(crate) limited: bool,
     pub(crate) scopes: Vec<(String, bool)>,
     pub(crate) wrong: Option<Wrong<'a>>,
 }
 
-/// What was wrong with a form.
+/// The error of a form.
 #[derive(Debug)]
 pub(crate) struct Wrong<'a> {
     pub(crate) field: &'a str,
@@ -43,7 +43,7 @@ pub(crate) struct Wrong<'a> {
 /// `GET /profile/developer`.
 ///
 /// # Errors
-/// When there is no session, or the store fails.
+/// Returns 303 or 401 without a live session, and 503 if DynamoDB cannot be read.
 pub async fn page(
     service: &Service,
     request: &Request,
@@ -58,10 +58,10 @@ pub async fn page(
     Ok(response(StatusCode::OK, html))
 }
 
-/// The page with a token that was just made.
+/// Returns the page with a newly created token.
 ///
 /// # Errors
-/// When the store fails.
+/// Returns 503 if DynamoDB cannot be read.
 pub async fn created_page(
     service: &Service,
     session: &WebSession,
@@ -72,7 +72,7 @@ pub async fn created_page(
     Ok(response(StatusCode::CREATED, render_page(service, session, make, Some(shown), None, now).await?))
 }
 
-/// The page with what was wrong with a form, and all that was typed.
+/// Returns the page with the error of a form and the values that were typed.
 pub async fn rejected(
     service: &Service,
     session: &WebSession,
@@ -87,7 +87,7 @@ pub async fn rejected(
     }
 }
 
-/// Where the page is, with a word for what was done.
+/// Returns the URL of the page, with the name of the action that was done.
 pub fn path(base: &str, done: &str) -> String {
     format!("{base}/profile/developer/?done={done}")
 }
@@ -104,16 +104,16 @@ async fn render_page(
     Ok(render(&Developer { frame: session.frame(), tokens, make, shown, notice })?)
 }
 
-/// The fields of the form, by the names that the API has for them, and what they are called on the page.
-const FIELDS: [(&str, &str); 3] = [("name", "Name"), ("expires_at", "Expiry date"), ("scopes", "What it may do")];
+/// The fields of the form: the name in the API and the label on the page.
+const FIELDS: [(&str, &str); 3] = [("name", "Name"), ("expires_at", "Expiry date"), ("scopes", "Permissions")];
 
-/// The day of an instant, in UTC.
+/// Returns the day of an instant in UTC, such as `2027-01-31`.
 pub fn day(at: Timestamp) -> String {
     at.to_string().chars().take_while(|c| *c != 'T').collect()
 }
 
 impl<'a> CreateForm<'a> {
-    /// The form for a token of this user.
+    /// Creates the form for a token of this user.
     pub(crate) fn new(
         service: &Service,
         user: &token::User,
@@ -121,7 +121,7 @@ impl<'a> CreateForm<'a> {
         problem: Option<&'a Problem>,
         now: Timestamp,
     ) -> Self {
-        let chosen = |name: &str| form.is_some_and(|form| form.fields("scope").any(|its| its == name));
+        let chosen = |name: &str| form.is_some_and(|form| form.fields("scope").any(|field| field == name));
         Self {
             name: form.map(|form| form.field("name")).unwrap_or_default(),
             expires: form.map(|form| form.field("expires")).unwrap_or_default(),
@@ -132,17 +132,17 @@ impl<'a> CreateForm<'a> {
         }
     }
 
-    /// What was wrong, if it was a field of the form: it stands there.
+    /// Returns the error if it concerns a field of the form. It is shown in the form.
     pub(crate) fn wrong_field(&self) -> Option<&Wrong<'a>> {
         self.wrong.as_ref().filter(|wrong| FIELDS.iter().any(|(field, _)| *field == wrong.field))
     }
 
-    /// What was wrong, if it was no field of the form: it stands above everything, where it is seen first.
+    /// Returns the error if it does not concern a field of the form. It is shown at the top of the page.
     pub(crate) fn wrong_otherwise(&self) -> Option<&Wrong<'a>> {
         self.wrong.as_ref().filter(|_| self.wrong_field().is_none())
     }
 
-    /// Whether this field was wrong.
+    /// Returns whether the error concerns this field.
     pub(crate) fn is_wrong(&self, field: &str) -> bool {
         self.wrong.as_ref().is_some_and(|wrong| wrong.field == field)
     }

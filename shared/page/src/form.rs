@@ -1,4 +1,4 @@
-//! What a form sent. Its values are wiped when they are dropped: one of them may be a password.
+//! Submitted forms. Values are wiped when dropped, because one of them may be a password.
 
 use edge::{Problem, body};
 use lambda_http::Request;
@@ -7,20 +7,20 @@ use zeroize::Zeroizing;
 /// The media type of forms.
 pub const MEDIA_TYPE: &str = "application/x-www-form-urlencoded";
 
-/// The fields of a form, in their order.
+/// The fields of a form, in order.
 pub struct Form(Vec<(String, Zeroizing<String>)>);
 
-/// The one field that a form repeats: a check box for each permission.
+/// The only field that a form repeats: one check box for each permission.
 const SCOPE: &str = "scope";
 
-/// The most fields of a form. The largest of ours has one for each permission of a user.
+/// The maximum number of fields of a form. The largest form has one field for each permission of a user.
 const MAX_FIELDS: usize = 1_000;
 
 impl Form {
     /// Reads the body of a request.
     ///
     /// # Errors
-    /// 415 if it is not a form, 400 if it is an endless one, or a field is there twice.
+    /// Returns 415 if the body is not a form, and 400 if the form has too many fields or a repeated one.
     pub fn read(request: &Request) -> Result<Self, Problem> {
         body::expect_media_type(request.headers(), MEDIA_TYPE)?;
         let fields = form_urlencoded::parse(body::bytes(request.body())).take(MAX_FIELDS.saturating_add(1));
@@ -36,7 +36,7 @@ impl Form {
         Ok(Self(fields))
     }
 
-    /// A field that is there once; empty if it is not, or if it is there twice.
+    /// Returns the value of a field, or an empty string if the field is absent or repeated.
     pub fn field(&self, name: &str) -> &str {
         let mut values = self.fields(name);
         match (values.next(), values.next()) {
@@ -45,9 +45,9 @@ impl Form {
         }
     }
 
-    /// Every value of a field that may be there several times.
+    /// Returns all values of a field that can be repeated.
     pub fn fields(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(move |(its, _)| its == name).map(|(_, value)| value.as_str())
+        self.0.iter().filter(move |(field, _)| field == name).map(|(_, value)| value.as_str())
     }
 }
 

@@ -1,17 +1,17 @@
-//! What a person sees with a browser: sessions, forms, HTML.
+//! The web pages: sessions, forms, HTML.
 //!
-//! Pages are rendered here and nowhere else, from templates that escape whatever is put into them. They need no script:
-//! one file of ours adds a copy button and the reader's own time zone. No token is verified by anything in this crate,
-//! and the secret of a session is looked for in its cookie alone, never in `Authorization`.
+//! Only this crate renders pages, from templates that escape every value. The pages work without scripts; one script adds
+//! a copy button and the reader's time zone. This crate verifies no tokens, and reads the secret of a session only from
+//! its cookie, never from `Authorization`.
 //!
-//! | file | what it holds |
+//! | module | contents |
 //! |---|---|
-//! | [`session`] | who signed in: the cookie, the session, the token of every form |
-//! | [`form`] | what a form sent |
-//! | [`view`] | tokens, users and instants as pages show them |
-//! | [`sign_in`] | the page with the password |
-//! | [`developer`] | a user's own tokens |
-//! | [`admin`] | the users and keys of an administrator |
+//! | [`session`] | browser sessions: the cookie, the session, the CSRF token of every form |
+//! | [`form`] | submitted forms |
+//! | [`view`] | tokens and instants as pages show them |
+//! | [`sign_in`] | the sign-in page |
+//! | [`developer`] | the page of a user's own tokens |
+//! | [`admin`] | the pages for administrators: users and their keys |
 //! | [`asset`] | stylesheet, script and icon |
 
 use askama::Template;
@@ -32,12 +32,12 @@ pub use form::Form;
 pub use session::{Submitted, WebSession};
 pub use view::CreatedToken;
 
-/// What stands around every page.
+/// The frame around the contents of every page.
 #[derive(Clone, Debug)]
 pub struct Frame {
-    /// What stands in front of every link: the stage, or the mapping of a custom domain.
+    /// The prefix of every link: the stage, or the mapping of a custom domain.
     pub base: String,
-    /// Who is signed in, if anybody is.
+    /// The signed-in user, if any.
     signed_in: Option<SignedIn>,
 }
 
@@ -48,7 +48,7 @@ struct SignedIn {
     csrf: String,
 }
 
-/// A page that says one thing.
+/// A page with a single message.
 #[derive(Template)]
 #[template(path = "message.html")]
 struct Message<'a> {
@@ -58,7 +58,7 @@ struct Message<'a> {
     sign_in: bool,
 }
 
-/// What a page may load: our own stylesheet, script and icon, nothing inline, nothing from elsewhere (CSP level 3).
+/// Allows the stylesheet, script and icon of this host only, nothing inline and nothing from elsewhere (CSP level 3).
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
@@ -71,20 +71,20 @@ const HEADERS: [(HeaderName, &str); 4] = [
 ];
 
 impl Frame {
-    /// The frame of a page that anybody may see.
+    /// Returns the frame of a page that requires no sign-in.
     pub fn of(request: &Request) -> Self {
         Self { base: gateway::base(request), signed_in: None }
     }
 
-    /// What every form of this visitor repeats.
+    /// Returns the CSRF token for the forms of this page.
     fn csrf(&self) -> &str {
         self.signed_in.as_ref().map_or("", |signed_in| &signed_in.csrf)
     }
 
-    /// The address of a file, with its version, so that browsers may keep it for as long as it is the same.
+    /// Returns the URL of a file with its version, so that browsers can cache it until it changes.
     fn asset(&self, file: &str) -> String {
         asset::File::named(file)
-            .map_or_else(String::new, |it| format!("{}/assets/{file}?v={}", self.base, it.version()))
+            .map_or_else(String::new, |asset| format!("{}/assets/{file}?v={}", self.base, asset.version()))
     }
 
     fn at(&self, path: &str) -> String {
@@ -96,7 +96,7 @@ impl Frame {
     }
 }
 
-/// A page as an answer.
+/// Returns a response with an HTML page.
 pub fn response(status: StatusCode, html: String) -> Response {
     let mut response = problem::response(status, problem::HTML, html);
     for (name, value) in HEADERS {
@@ -105,12 +105,12 @@ pub fn response(status: StatusCode, html: String) -> Response {
     response
 }
 
-/// A "no" as a page.
+/// Shows a problem as an HTML page.
 pub fn reject(problem: Problem, html: String) -> Problem {
     HEADERS.into_iter().fold(problem.shown_as(html), |problem, (name, value)| problem.with_header(name, value))
 }
 
-/// Goes on to another page, after something was done (RFC 9110 section 15.4.4).
+/// Redirects to another page after a form was processed (RFC 9110 section 15.4.4).
 pub fn see_other(location: &str) -> Response {
     let mut response = problem::response(StatusCode::SEE_OTHER, problem::HTML, String::new());
     if let Ok(location) = HeaderValue::try_from(location) {
@@ -119,7 +119,7 @@ pub fn see_other(location: &str) -> Response {
     response
 }
 
-/// For the end of a route that has pages: whatever rejection has no page yet gets one that says just that.
+/// Adds a page with a message to every problem that has no page yet. Used by the routes of pages.
 pub fn or_message(request: &Request, outcome: Result<Response, Problem>) -> Result<Response, Problem> {
     outcome.map_err(|problem| {
         if problem.is_shown() || problem.status() == StatusCode::SEE_OTHER {
@@ -138,8 +138,8 @@ pub fn or_message(request: &Request, outcome: Result<Response, Problem>) -> Resu
     })
 }
 
-/// A parameter of the query, as it was typed. A REST API decodes it, but writes a percent sign as `%25` again (API
-/// Gateway Developer Guide, "important notes").
+/// Returns a query parameter as the user typed it. A REST API decodes parameters, but leaves percent signs encoded as
+/// `%25` (API Gateway Developer Guide, "important notes").
 pub(crate) fn parameter(request: &Request, name: &str) -> Option<String> {
     let parameters = request.query_string_parameters_ref()?;
     let value = parameters.first(name)?;
@@ -147,26 +147,26 @@ pub(crate) fn parameter(request: &Request, name: &str) -> Option<String> {
     Some(if is_rest { value.replace("%25", "%") } else { value.to_owned() })
 }
 
-/// Whether a request may come from a form of a page. One with a credential of its own is a client's.
+/// Returns whether a request may come from a form of a page. A request with `Authorization` comes from an API client.
 pub fn is_form(request: &Request) -> bool {
     body::is_of_media_type(request.headers(), form::MEDIA_TYPE)
         && !request.headers().contains_key(header::AUTHORIZATION)
 }
 
-/// What is wrong, as a sentence.
+/// Ends a description with exactly one full stop.
 pub(crate) fn sentence(detail: &str) -> String {
     format!("{}.", detail.trim_end_matches('.'))
 }
 
-/// What a person calls a status.
+/// Returns the title of the page for a status code.
 fn title(status: StatusCode) -> &'static str {
     match status {
         StatusCode::UNAUTHORIZED => "You are signed out",
         StatusCode::FORBIDDEN => "Not permitted",
         StatusCode::NOT_FOUND => "Not found",
         StatusCode::CONFLICT => "Not possible",
-        StatusCode::SERVICE_UNAVAILABLE => "Out of order",
-        _ => "That did not work",
+        StatusCode::SERVICE_UNAVAILABLE => "Service unavailable",
+        _ => "Something went wrong",
     }
 }
 

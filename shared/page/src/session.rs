@@ -1,9 +1,9 @@
-//! Who signed in with a browser: a cookie, the session that it leads to, and the token that every form repeats.
+//! Browser sessions: the cookie, the session it identifies, and the CSRF token of every form.
 //!
-//! The cookie names the user, in whose partition the session lies, and holds 32 random bytes; the store knows a digest
-//! only. It is `__Host-` where the API is at the
-//! root of its host; a stage in the path rules that prefix out, and the cookie is `__Secure-` and for that path alone
-//! (RFC 6265bis section 4.1.3). `SameSite=Strict` keeps it from every request that another site causes.
+//! The cookie holds the ID of the user, whose partition contains the session, and 32 random bytes. The database stores
+//! only a digest. If the API is at the root of its host, the cookie has the prefix `__Host-`. A stage in the path rules
+//! that prefix out, and the cookie is `__Secure-` and limited to that path (RFC 6265bis section 4.1.3). `SameSite=Strict`
+//! keeps it out of every request that another site causes.
 
 use std::time::Duration;
 
@@ -15,71 +15,72 @@ use token::{Family, Status, Text, Timestamp, User, UserId, secret::Digest};
 
 use crate::{Form, Frame, SignedIn, view::contained};
 
-/// How long a session lives.
+/// The lifetime of a session.
 pub const LIFETIME: Duration = Duration::from_secs(30 * 60);
 
-/// Somebody who is signed in.
+/// The live session of a signed-in user.
 #[derive(Clone, Debug)]
 pub struct WebSession {
-    /// Who it is, as read for this request.
+    /// The user, as read for this request.
     pub user: User,
     /// Whether the user is an administrator.
     pub is_administrator: bool,
     /// When the user signed in.
     pub started_at: Timestamp,
-    /// What stands in front of every link.
+    /// The prefix of every link.
     pub base: String,
     cookie: Cookie,
-    /// What tells the forms of the page that answers this request from those of every other.
+    /// The nonce of the forms on the page that this request returns.
     nonce: String,
 }
 
-/// A form that a signed-in user sent. It counts only once a check of it has passed: [`Submitted::check_once`] for
-/// those that create something, [`Submitted::check`] for the others.
+/// A form that a signed-in user sent. Check it before use: with [`Submitted::check_once`] if it creates something, with
+/// [`Submitted::check`] otherwise.
 #[derive(Debug)]
 pub struct Submitted {
-    /// Who sent it.
+    /// The session that sent the form.
     pub session: WebSession,
-    /// What it says.
+    /// The fields of the form.
     pub form: Form,
-    /// Whether it is of a page of this session.
+    /// Whether the form belongs to a page of this session.
     is_current: bool,
 }
 
-/// A session that has begun, and whose cookie the browser does not have yet.
+/// A new session whose cookie has not been sent yet.
 #[derive(Debug)]
 pub struct NewSession {
-    /// Where it lies.
+    /// The location of the session in the table.
     pub place: Place,
     base: String,
     cookie: Cookie,
 }
 
-/// What the cookie of a session holds: `<user id>.<secret>`. Forms are tied to all of it.
+/// The value of a session cookie: `<user id>.<secret>`. Forms are bound to the whole value.
 #[derive(Clone, Debug)]
 struct Cookie {
     user_id: UserId,
     text: Text,
 }
 
-/// The cookie of a session.
+/// The name of the session cookie.
 const SESSION: &str = "hallpass";
 
-/// The cookie that a form repeats before there is a session.
+/// The name of the cookie that binds the sign-in form, before a session exists.
 const BEFORE: &str = "hallpass-form";
 
-/// How long it is known that a form was sent, which is long after the end of the session that it belongs to.
+/// How long a used form is kept: far longer than the session that it belongs to.
 const USED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The field of a form that shows that one of our pages sent it: what all forms of the session have in common, and
-/// behind a full stop what the forms of one page have.
+/// The field with the CSRF token. It holds a value common to all forms of the session and, after a full stop, the nonce of
+/// the page.
 const CSRF: &str = "csrf";
 
 impl WebSession {
-    /// Who sent this request for a page. Somebody without a cookie is sent to sign in, and comes back to `next`.
+    /// Returns the session of a request for a page. A browser without a session cookie is redirected to the sign-in page,
+    /// which returns to `next`.
     ///
     /// # Errors
-    /// 303 without a session, 401 if it is over, 503 if it cannot be told.
+    /// Returns 303 without a session cookie, 401 if the session has expired, and 503 if DynamoDB cannot be read.
     pub async fn of(
         service: &Service,
         request: &Request,
@@ -95,10 +96,10 @@ impl WebSession {
         Self::by_cookies(service, base, cookies, now, randomness).await
     }
 
-    /// Who sent this form, and what it says.
+    /// Returns the session and the fields of a submitted form.
     ///
     /// # Errors
-    /// 401 without a session, 503 if it cannot be told.
+    /// Returns 401 without a live session, 400 or 415 if the form cannot be read, and 503 if DynamoDB cannot be read.
     pub async fn submitted(
         service: &Service,
         request: &Request,
@@ -108,7 +109,7 @@ impl WebSession {
         let base = gateway::base(request);
         let mut cookies = Cookie::all(request, &base);
         let form = Form::read(request);
-        // Of several sessions it is the one that the form belongs to.
+        // If the browser has several sessions, prefer the one that the form belongs to.
         cookies.sort_by_key(|cookie| !form.as_ref().is_ok_and(|form| repeats(&cookie.text, form)));
         let session = Self::by_cookies(service, base, cookies, now, randomness).await?;
         let form = form?;
@@ -116,10 +117,10 @@ impl WebSession {
         Ok(Submitted { session, form, is_current })
     }
 
-    /// Begins a session of this user, and ends those that the browser had before.
+    /// Begins a session for this user, and deletes the sessions that the browser had before.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns 503 if DynamoDB cannot be written.
     pub async fn begin(
         service: &Service,
         request: &Request,
@@ -139,32 +140,32 @@ impl WebSession {
         Ok(NewSession { place, base, cookie })
     }
 
-    /// Ends the session. What it gives is the value of the header `Set-Cookie` that takes the cookie away.
+    /// Deletes the session. Returns the value of the `Set-Cookie` header that removes the cookie.
     ///
     /// # Errors
-    /// When the store fails; the session lives on then.
+    /// Returns 503 if DynamoDB cannot be written. The session stays live then.
     pub async fn end(&self, service: &Service, now: Timestamp) -> Result<String, Problem> {
         service.store.end_session(&self.cookie.user_id, &self.cookie.digest(), now).await?;
         log::allowed("signed_out", None, Some(&self.user.id));
         Ok(set_cookie(&self.base, SESSION, "", Duration::ZERO))
     }
 
-    /// The same visitor, looked at once more: the user may have changed meanwhile.
+    /// Reads the session and its user again, because they may have changed meanwhile.
     ///
     /// # Errors
-    /// 401 if the session is over by now, 503 if it cannot be told.
+    /// Returns 401 if the session is no longer live, and 503 if DynamoDB cannot be read.
     pub async fn again(&self, service: &Service, now: Timestamp) -> Result<Self, Problem> {
         let user = self.cookie.user(service, now).await?;
         let (user, _) = user.ok_or_else(|| Problem::session_ended(&service.settings.issuer))?;
         Ok(Self { is_administrator: service.is_administrator(&user.permissions), user, ..self.clone() })
     }
 
-    /// The family behind the tokens that this session issues.
+    /// Returns the family that issues the tokens of this session.
     pub fn family(&self) -> Family {
         self.cookie.family()
     }
 
-    /// The frame of this visitor's pages.
+    /// Returns the frame of the pages of this session.
     pub fn frame(&self) -> Frame {
         let name = contained(self.user.display_name());
         let csrf = format!("{}.{}", csrf(&self.cookie.text), self.nonce);
@@ -172,7 +173,7 @@ impl WebSession {
         Frame { base: self.base.clone(), signed_in: Some(signed_in) }
     }
 
-    /// The first of these cookies' sessions that is live.
+    /// Returns the first live session of these cookies.
     async fn by_cookies(
         service: &Service,
         base: String,
@@ -192,7 +193,7 @@ impl WebSession {
 }
 
 impl NewSession {
-    /// Lets the user in: the value of the header `Set-Cookie`.
+    /// Signs the user in. Returns the value of the `Set-Cookie` header.
     pub fn into_set_cookie(self) -> String {
         log::allowed("signed_in", Some(&self.cookie.family().id), None);
         set_cookie(&self.base, SESSION, self.cookie.text.expose_secret(), LIFETIME)
@@ -200,20 +201,19 @@ impl NewSession {
 }
 
 impl Submitted {
-    /// Lets a form go on that is of a page of this session.
+    /// Checks that the form belongs to a page of this session.
     ///
     /// # Errors
-    /// 403 for any other.
+    /// Returns 403 if it does not.
     pub fn check(&self) -> Result<(), Problem> {
         if self.is_current { Ok(()) } else { Err(Problem::stale_form()) }
     }
 
-    /// The same for a form that creates something: it is good for one time, and of several requests that send it at
-    /// once one goes on. `place` is where it was sent to; a page may have several forms, told apart by it and by what
-    /// they do.
+    /// Checks a form that creates something, and marks it as used. Of several concurrent requests with the same form, one
+    /// succeeds. `place` is the target of the form; it and the action distinguish the forms of one page.
     ///
     /// # Errors
-    /// 403 for a form of another page, 409 for one that was sent before, 503 if it cannot be told.
+    /// Returns 403 for a form of another session, 409 for one that was sent before, and 503 if DynamoDB cannot be written.
     pub async fn check_once(&self, service: &Service, place: &str, now: Timestamp) -> Result<(), Problem> {
         let Some(nonce) = self.nonce() else {
             return Err(Problem::stale_form());
@@ -221,17 +221,17 @@ impl Submitted {
         let digest = self.digest(nonce, place);
         let user_id = &self.session.user.id;
         if !self.is_current {
-            // It may be of the session before, and have done what it was for then.
+            // The form may belong to an earlier session, and may have been used there.
             let is_used = service.store.is_form_used(user_id, &digest).await?;
             return Err(if is_used { Problem::used_form() } else { Problem::stale_form() });
         }
-        // The nonce of the page that answers is of this request alone.
+        // The nonce of the page in the response is unique to this request.
         let request = Digest::of(self.session.nonce.as_bytes());
         let is_first = service.store.use_form(user_id, &digest, &request, now.after(USED_FOR)).await?;
         if is_first { Ok(()) } else { Err(Problem::used_form()) }
     }
 
-    /// Lets a form be sent again that was rejected and has created nothing: its sender goes back and corrects it.
+    /// Releases a form that was rejected and created nothing, so that the sender can correct it and send it again.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be written.
@@ -241,13 +241,13 @@ impl Submitted {
         service.store.release_form(&self.session.user.id, &self.digest(nonce, place), &request).await
     }
 
-    /// What names a form that was sent, with the page it is from, where it was sent to and what it does.
+    /// Returns the digest that identifies a form: its page, its target and its action.
     fn digest(&self, nonce: &str, place: &str) -> Digest {
         let what = [nonce, place, self.form.field("do"), self.form.field("id")].join("\0");
         Digest::of(&[b"hallpass used form 1\0", what.as_bytes()].concat())
     }
 
-    /// What tells the page of this form from every other.
+    /// Returns the nonce of the page that the form belongs to.
     fn nonce(&self) -> Option<&str> {
         let (_, nonce) = self.form.field(CSRF).split_once('.')?;
         let mut bytes = [0; 16];
@@ -257,7 +257,7 @@ impl Submitted {
 }
 
 impl Cookie {
-    /// Every cookie of a session that a request has. Another application on the host may use the name as well.
+    /// Returns all session cookies of a request. Another application on the host may use the same name.
     fn all(request: &Request, base: &str) -> Vec<Self> {
         caller::cookies(request.headers(), &prefixed(base, SESSION), |text| {
             let (user_id, secret) = text.split_once('.')?;
@@ -274,7 +274,7 @@ impl Cookie {
         Digest::of(self.text.expose_secret().as_bytes())
     }
 
-    /// The user of this cookie's session and its start, if it is live and the user is still the same.
+    /// Returns the user and the start of this cookie's session, if the session is live and the user has not changed.
     async fn user(&self, service: &Service, now: Timestamp) -> Result<Option<(User, Timestamp)>, Problem> {
         let session = service.store.session(&self.user_id, &self.digest()).await?;
         let Some(session) = session.filter(|session| !session.expires_at.has_passed(now)) else {
@@ -286,7 +286,8 @@ impl Cookie {
     }
 }
 
-/// The secret that the form for signing in repeats: the one that the browser has, or a new one with its cookie.
+/// Returns the secret that binds the sign-in form to the browser. If the browser has none yet, also returns the cookie for
+/// a new one.
 pub fn before(request: &Request, randomness: &Randomness) -> (Text, Option<String>) {
     let base = gateway::base(request);
     if let Some(secret) = before_cookies(request).into_iter().next() {
@@ -298,12 +299,12 @@ pub fn before(request: &Request, randomness: &Randomness) -> (Text, Option<Strin
     (Text::new(secret), Some(cookie))
 }
 
-/// Whether the form for signing in was sent by our page in this browser.
+/// Returns whether the sign-in form was sent from the sign-in page in this browser.
 pub fn is_from_before(request: &Request, form: &Form) -> bool {
     before_cookies(request).iter().any(|secret| repeats(secret, form))
 }
 
-/// What a form of this secret's browser repeats. It tells nothing of the secret.
+/// Returns the CSRF token for this secret. It reveals nothing about the secret.
 pub(crate) fn csrf(secret: &Text) -> String {
     Digest::of(&[b"hallpass form 1\0", secret.expose_secret().as_bytes()].concat()).text()
 }
@@ -314,7 +315,7 @@ fn repeats(secret: &Text, form: &Form) -> bool {
     Digest::of(csrf(secret).as_bytes()).is_of(common.as_bytes())
 }
 
-/// The secrets in the cookies that a form repeats before there is a session.
+/// Returns the secrets in the cookies that bind the sign-in form.
 fn before_cookies(request: &Request) -> Vec<Text> {
     let name = prefixed(&gateway::base(request), BEFORE);
     caller::cookies(request.headers(), &name, |text| Digest::parse(text).map(|_| Text::new(text)))

@@ -1,4 +1,4 @@
-//! The page with the password. The password itself is checked where all passwords are, by generate.
+//! The sign-in page. The password is checked by the function generate, as all passwords are.
 
 use askama::Template;
 use edge::{Problem, Response, Service, entropy::Randomness};
@@ -8,14 +8,14 @@ use token::{Timestamp, UserId};
 
 use crate::{Form, Frame, parameter, reject, render, session, view::notice};
 
-/// Where somebody goes who has signed in. It is one of our pages: nothing that a request says is ever a location.
+/// The page to open after signing in. It is always a page of Hallpass: no location comes from a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// The page of one's own tokens.
+    /// The page of the user's own tokens.
     Developer,
-    /// The administrator's page.
+    /// The page to find users.
     Users,
-    /// One user on the administrator's page.
+    /// The page of one user.
     User(UserId),
 }
 
@@ -31,7 +31,7 @@ struct SignIn<'a> {
 }
 
 impl Next {
-    /// Reads the parameter or field `next`; whatever is none of our pages is the first of them.
+    /// Parses the parameter or field `next`. Anything that names no page is [`Next::Developer`].
     pub fn read(text: &str) -> Self {
         match text.split_once('/') {
             None if text == "users" => Self::Users,
@@ -40,7 +40,7 @@ impl Next {
         }
     }
 
-    /// What [`Next::read`] reads.
+    /// Returns the text that [`Next::read`] parses.
     pub fn parameter(self) -> String {
         match self {
             Self::Developer => "developer".to_owned(),
@@ -49,7 +49,7 @@ impl Next {
         }
     }
 
-    /// The page's path.
+    /// Returns the path of the page.
     pub fn path(self, base: &str) -> String {
         match self {
             Self::Developer => format!("{base}/profile/developer/"),
@@ -62,7 +62,7 @@ impl Next {
 /// `GET /sign-in`.
 ///
 /// # Errors
-/// When the page cannot be written.
+/// Returns 503 if the page cannot be rendered.
 pub fn page(
     service: &Service,
     request: &Request,
@@ -80,7 +80,7 @@ pub fn page(
     Ok(response)
 }
 
-/// The page once more, with what was wrong and the name that was typed.
+/// Returns the page with an error and the user name that was typed.
 pub fn again(request: &Request, form: &Form, randomness: &Randomness, problem: Problem) -> Problem {
     let wrong = match problem.status() {
         StatusCode::UNAUTHORIZED => "The user name or the password is wrong.",
@@ -99,7 +99,7 @@ pub fn again(request: &Request, form: &Form, randomness: &Randomness, problem: P
     }
 }
 
-/// Where the page is, with a word for what was done.
+/// Returns the URL of the page, with the name of the action that was done.
 pub fn path(base: &str, done: &str) -> String {
     format!("{base}/sign-in?done={done}")
 }
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_is_sent_to_a_place_that_is_not_ours() {
+    fn a_redirect_never_leaves_hallpass() {
         let check = |text: &str, path: &str| assert_eq!(Next::read(text).path("/prod"), path, "{text}");
         check("", "/prod/profile/developer/");
         check("developer", "/prod/profile/developer/");

@@ -4,54 +4,54 @@ use edge::{Problem, Service};
 use store::live::LiveRecord;
 use token::{Format, Reason, Record, State, Text, Timestamp, User, lifecycle};
 
-/// An instant: exact for machines, short for people. The script puts the reader's own time in its place.
+/// An instant, exact for machines and short for people. The script replaces it with the reader's local time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instant {
-    /// RFC 3339 in UTC.
+    /// The instant as RFC 3339 in UTC.
     pub exact: String,
-    /// To the minute, in UTC.
+    /// The instant to the minute, in UTC.
     pub short: String,
 }
 
-/// A token that was just made: the one page that shows its text.
+/// A newly created token, for the only page that shows its text.
 #[derive(Debug)]
 pub struct CreatedToken {
-    /// The text.
+    /// The text of the token.
     pub text: Text,
-    /// What it is.
+    /// The heading above the token.
     pub title: &'static str,
-    /// What its owner calls it.
+    /// The name of the token, if it has one.
     pub name: Option<String>,
-    /// What its holder has to know besides.
+    /// A note for the holder. May be empty.
     pub note: &'static str,
 }
 
 /// One token in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// Its public id.
+    /// The ID of the token.
     pub id: String,
-    /// What its owner calls it; empty for one without a name.
+    /// The name of the token. Empty if it has none.
     pub name: String,
-    /// Its format.
+    /// The format of the token.
     pub format: &'static str,
-    /// What it is limited to; `None` is all that its user may do.
+    /// The scopes of the token. `None` means all permissions of its user.
     pub scope: Option<Vec<String>>,
-    /// When it was made.
+    /// When the token was issued.
     pub issued: Instant,
-    /// When it ends, if ever.
+    /// When the token expires, if ever.
     pub expires: Option<Instant>,
-    /// When it was last seen.
+    /// When the token was last used.
     pub last_used: Option<Instant>,
-    /// A word for what it is worth.
+    /// The state of the token, in words.
     pub state: &'static str,
-    /// Whether it lets its holder in.
+    /// Whether the token is accepted.
     pub is_live: bool,
-    /// Whether an administrator switched it off.
+    /// Whether an administrator disabled the token.
     pub is_disabled: bool,
-    /// Whether it can be rotated now.
+    /// Whether the token can be rotated now.
     pub can_rotate: bool,
-    /// Until when it lives on beside its successor.
+    /// Until when the rotated token stays valid next to its successor.
     pub replaced: Option<Instant>,
 }
 
@@ -60,22 +60,22 @@ pub struct Row {
 pub struct Tokens {
     /// The developer token, if there is one.
     pub developer: Option<Row>,
-    /// The others, as many as a page shows.
+    /// The other tokens, up to the limit of a page.
     pub rows: Vec<Row>,
-    /// How many there are, or how many were looked at.
+    /// The number of other tokens that were read.
     pub count: usize,
-    /// Whether these are all; of very many only live ones are looked at.
+    /// Whether all tokens were read. If the user has very many, only live ones are.
     pub is_all: bool,
 }
 
-/// How many tokens are looked at for a page: about a megabyte.
+/// The maximum number of tokens that are read for a page: about a megabyte.
 const MAX_READ: usize = 1_000;
 
-/// How many tokens a page shows.
+/// The maximum number of tokens that a page shows.
 const MAX_ROWS: usize = 200;
 
 impl Instant {
-    /// The two forms of an instant.
+    /// Formats an instant.
     pub fn new(at: Timestamp) -> Self {
         let exact = at.to_string();
         let minute = exact.get(..16).unwrap_or(&exact).replace('T', " ");
@@ -104,10 +104,10 @@ impl Row {
 }
 
 impl Tokens {
-    /// The tokens of a user as the store has them now.
+    /// Reads the current tokens of a user.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns 503 if DynamoDB cannot be read.
     pub async fn of(service: &Service, user: &User, now: Timestamp) -> Result<Self, Problem> {
         let page = service.store.page_of(&user.id, MAX_READ, None, None).await?;
         let is_all = page.next.is_none();
@@ -123,15 +123,15 @@ impl Tokens {
         })
     }
 
-    /// All of them in one list, the developer token first.
+    /// Returns all tokens in one list, the developer token first.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Row> {
         self.developer.iter().chain(&self.rows)
     }
 }
 
-/// A name that others chose, as it may stand in a `<bdi>`: any effect of its characters on the direction of text ends
-/// with the element. An isolate that is not closed, or closed without having been opened, would reach beyond it, and so
-/// would the end of a paragraph; such a character is replaced by U+FFFD, as every other control character is.
+/// Makes a user-chosen name safe inside a `<bdi>`, so that its characters affect the direction of text only within the
+/// element. Unbalanced isolates and paragraph separators would reach beyond it. They are replaced by U+FFFD, as are all
+/// other control characters.
 pub fn contained(name: &str) -> String {
     let (mut open, mut unmatched) = (Vec::new(), Vec::new());
     for (at, c) in name.char_indices() {
@@ -149,12 +149,12 @@ pub fn contained(name: &str) -> String {
     name.char_indices().map(|(at, c)| if is_unfit(at, c) { '\u{fffd}' } else { c }).collect()
 }
 
-/// The same where no element can stand: between the characters of an isolate.
+/// Returns the same between isolate characters, for places where HTML elements are not allowed.
 pub fn isolated(name: &str) -> String {
     format!("\u{2068}{}\u{2069}", contained(name))
 }
 
-/// The newest live tokens of a user with very many, and the developer token.
+/// Returns the newest live tokens of a user with very many tokens, and the developer token.
 async fn live(service: &Service, user: &User, now: Timestamp) -> Result<Vec<Record>, Problem> {
     let is_valid = |record: &LiveRecord| record.invalidated(Some(user)).is_none();
     let mut live = service.store.live_records(&user.id, now, MAX_READ, is_valid).await?;
@@ -163,8 +163,9 @@ async fn live(service: &Service, user: &User, now: Timestamp) -> Result<Vec<Reco
     Ok(service.store.whole_records(&live).await?)
 }
 
-/// What a page says after something was done. The word comes from its address, so that only known ones count. What
-/// ended tokens says until when a cached answer may still accept them; the page is shown right after it was done.
+/// Returns the message of a page after an action. The name of the action comes from the URL, so unknown names have no
+/// message. If the action ends the validity of tokens, the message says until when a cached response can still accept
+/// them.
 pub fn notice(service: &Service, done: &str, now: Timestamp) -> Option<String> {
     let (said, cache) = (sentence(done)?, service.settings.authorizer_cache);
     let ends_tokens = matches!(done, "revoked" | "disabled" | "deleted" | "all-revoked" | "blocked");
@@ -172,24 +173,24 @@ pub fn notice(service: &Service, done: &str, now: Timestamp) -> Option<String> {
         return Some(said.to_owned());
     }
     let Instant { exact, .. } = Instant::new(now.after(cache));
-    Some(format!("{said} An API that caches answers accepts a token until {exact} at the latest."))
+    Some(format!("{said} An API that caches responses accepts a token until {exact} at the latest."))
 }
 
 fn sentence(done: &str) -> Option<&'static str> {
     Some(match done {
-        "revoked" => "The token is revoked. It lets nobody in any more.",
+        "revoked" => "The token is revoked and no longer works.",
         "disabled" => "The key is disabled until you enable it.",
         "enabled" => "The key is enabled again.",
-        "deleted" => "The key is deleted. It lets nobody in any more.",
+        "deleted" => "The key is deleted and no longer works.",
         "all-revoked" => "All tokens of this user are revoked.",
-        "blocked" => "The user is blocked, and all tokens of before are invalidate.",
-        "unblocked" => "The user may sign in again. The tokens of before stay invalidate.",
+        "blocked" => "The user is blocked, and all earlier tokens are invalid.",
+        "unblocked" => "The user can sign in again. Earlier tokens stay invalid.",
         "signed-out" => "You are signed out.",
         _ => return None,
     })
 }
 
-/// What a person reads for a state.
+/// Returns a state in words.
 const fn label(state: State) -> &'static str {
     match state {
         State::Live => "active",
@@ -198,10 +199,10 @@ const fn label(state: State) -> &'static str {
         State::Ended(Reason::Expired) => "expired",
         State::Ended(Reason::Revoked) => "revoked",
         State::Ended(Reason::Replaced) => "replaced",
-        State::Ended(Reason::UserBlocked) => "invalidate: the user was blocked",
-        State::Ended(Reason::UserChanged) => "invalidate: the user changed",
-        State::Ended(Reason::UserRemoved) => "invalidate: the user was removed",
-        State::Ended(Reason::Malformed | Reason::Forged | Reason::Unknown | Reason::Disabled) => "invalidate",
+        State::Ended(Reason::UserBlocked) => "invalid: the user was blocked",
+        State::Ended(Reason::UserChanged) => "invalid: the user changed",
+        State::Ended(Reason::UserRemoved) => "invalid: the user was removed",
+        State::Ended(Reason::Malformed | Reason::Forged | Reason::Unknown | Reason::Disabled) => "invalid",
     }
 }
 
@@ -210,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_reaches_beyond_no_element_and_is_whole_otherwise() {
+    fn a_name_cannot_affect_text_outside_its_element() {
         let check = |name: &str, expected: &str| assert_eq!(contained(name), expected, "{name:?}");
         for kept in
             ["Ada Lovelace", "\u{5e2}\u{5d3}\u{5d4}", "a\u{202e}b", "a\u{202e}b\u{202c}c", "a\n\tb", "\u{200f}a", ""]

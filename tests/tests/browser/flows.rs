@@ -9,7 +9,7 @@ use crate::chrome::Chrome;
 /// Makes a token with the form, reads it, uses it, and takes it back on the page.
 async fn make_use_and_revoke(chrome: &Chrome, system: &System) {
     chrome.type_into("#name", "laptop").await;
-    chrome.click_on("main button", "Make the token").await;
+    chrome.click_on("main button", "Create the token").await;
     let token = chrome.value("#new-token").await;
     assert_eq!(system.verdict(&token).await, "allow");
     chrome.click_on("td summary", "Revoke").await;
@@ -34,7 +34,7 @@ async fn a_token_is_applied_copied_used_and_revoked() {
     make_use_and_revoke(&chrome, &system).await;
 
     // The script: copy, and the reader's own time.
-    chrome.click_on("main button", "Make the developer token").await;
+    chrome.click_on("main button", "Create the developer token").await;
     let token = chrome.value("#new-token").await;
     let origin = system.url();
     let permissions = ["clipboardReadWrite", "clipboardSanitizedWrite"];
@@ -67,7 +67,7 @@ async fn without_a_script_all_of_it_works_too() {
     chrome.sign_in("/prod", "my_username", "topsecret").await;
     chrome.with_text("h1", "Your tokens").await;
     chrome.type_into("#name", "laptop").await;
-    chrome.click_on("main button", "Make the token").await;
+    chrome.click_on("main button", "Create the token").await;
     let token = chrome.value("#new-token").await;
     let authorization = format!("Bearer {token}");
     assert_eq!(system.ask("GET", "/prod/rs/profile", &authorization).await.status, 200);
@@ -92,7 +92,7 @@ async fn an_administrator_issues_a_key_and_takes_it_back() {
     chrome.type_into("#find", "LDAP_user").await;
     chrome.click("form.find button").await;
     chrome.click_on(".found a", "ldap_user").await;
-    chrome.with_text("dd", "password is in a directory").await;
+    chrome.with_text("dd", "person with an external password").await;
     chrome.type_into("#name", "sync").await;
     chrome.click_on("main button", "Issue the key").await;
     let key = chrome.value("#new-token").await;

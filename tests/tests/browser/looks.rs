@@ -135,11 +135,11 @@ async fn the_pages_of_a_user_are_sound() {
     // The browser would not send a day before the field's first, so that ours is the answer that is looked at.
     chrome.run("document.getElementById('expires').form.noValidate = true").await;
     chrome.run("document.getElementById('expires').value = '2025-01-01'").await;
-    chrome.click_on("main button", "Make the token").await;
+    chrome.click_on("main button", "Create the token").await;
     chrome.element("[role=alert]").await;
     judge.look("developer-wrong", &[]).await;
     chrome.run("document.getElementById('expires').value = ''").await;
-    chrome.click_on("main button", "Make the token").await;
+    chrome.click_on("main button", "Create the token").await;
     chrome.element("#new-token").await;
     judge.look("developer-made", &[]).await;
     with_every_state(&system).await;

@@ -67,7 +67,7 @@ async fn a_user_is_found_by_name_or_id() {
     let page = web_client.get("/admin/users?name=%3Cscript%3Ealert(1)%3C/script%3E").await;
     assert_eq!(page.field("name").unwrap(), "<script>alert(1)</script>");
     let page = web_client.get("/admin/users?name=ldap_user").await;
-    assert!(page.text().contains("directory"), "{}", page.text());
+    assert!(page.text().contains("external"), "{}", page.text());
     for (id, status) in [("3", 200), ("99", 404), ("no%20id", 404), ("%3Cb%3E", 404), (&endless, 404)] {
         assert_eq!(web_client.get(&format!("/admin/users/{id}")).await.status, status, "{id}");
     }
@@ -94,8 +94,8 @@ async fn a_key_for_a_directory_user_lives_as_the_administrator_says() {
         ("disable", "disabled", "The key is disabled until you enable it."),
         ("enable", "allow", "The key is enabled again."),
         ("disable", "disabled", "The key is disabled until you enable it."),
-        ("delete", "revoked", "The key is deleted. It lets nobody in any more."),
-        ("delete", "revoked", "The key is deleted. It lets nobody in any more."),
+        ("delete", "revoked", "The key is deleted and no longer works."),
+        ("delete", "revoked", "The key is deleted and no longer works."),
     ] {
         let after = web_client.post_and_follow(&path, &[("do", what)]).await;
         assert!(after.text().contains(said) && !after.body.contains(&key), "{what}: {}", after.text());
@@ -112,7 +112,11 @@ async fn a_key_for_a_directory_user_lives_as_the_administrator_says() {
     assert_eq!(rejected.wrong(), "Expiry date: it is not in the future.");
     let fields = [("name", "x"), ("limit", "some"), ("scope", "ROLE_ADMIN")];
     let rejected = web_client.post(page, &fields).await;
-    assert_eq!(rejected.wrong(), "What it may do: nothing of it may be granted.", "not more than the user may");
+    assert_eq!(
+        rejected.wrong(),
+        "Permissions: none of these permissions can be granted.",
+        "not more than the user may"
+    );
 
     // A token of somebody else is not this user's.
     let other = system.token_of("my_username", "topsecret").await;
@@ -142,7 +146,7 @@ async fn a_user_is_shut_out_and_let_in_again() {
     assert_eq!((rejected.status, rejected.wrong().as_str()), (409, "The user is blocked."));
     assert_eq!(WebClient::new(&system, "").sign_in("my_username", "topsecret").await.status, 401);
     let page = web_client.post_and_follow(access, &[("do", "unblock")]).await;
-    assert!(page.text().contains("The tokens of before stay invalidate."));
+    assert!(page.text().contains("Earlier tokens stay invalid."));
     assert_eq!(system.verdict(&key).await, "revoked", "nothing comes back");
     WebClient::signed_in(&system, "my_username", "topsecret").await;
 

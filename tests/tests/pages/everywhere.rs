@@ -298,7 +298,11 @@ async fn without_the_store_there_is_a_page_that_says_so() {
             let sent = request(method, path).header("Cookie", &cookie);
             let answer = world.send(function_of(method, path), sent).await;
             assert_eq!((answer.status, answer.header("content-type")), (503, "text/html; charset=utf-8"), "{path}");
-            assert!(answer.body.contains("The service cannot answer now. Try again later."), "{}", answer.body);
+            assert!(
+                answer.body.contains("The service is temporarily unavailable. Try again later."),
+                "{}",
+                answer.body
+            );
             assert!(answer.header("content-security-policy").starts_with("default-src 'none';"), "{path}");
             tap.heal();
             let sent = request(method, path).header("Cookie", &cookie);

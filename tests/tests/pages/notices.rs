@@ -10,7 +10,7 @@ use tests::{
     system::System,
 };
 
-const CACHED: &str = "An API that caches answers accepts a token until";
+const CACHED: &str = "An API that caches responses accepts a token until";
 
 /// A form of a page, what it says, and whether it ends tokens.
 const FORMS: [(&str, &str, bool); 8] = [

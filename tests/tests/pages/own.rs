@@ -43,10 +43,7 @@ async fn a_token_is_applied_used_rotated_and_revoked() {
     let rotated = web_client.post(OWN, &[("do", "rotate"), ("id", &id)]).await.shown_token();
     assert!(rows(&web_client.get(OWN).await).iter().any(|row| row.contains("until <time")));
     let twice = web_client.post(OWN, &[("do", "rotate"), ("id", &id)]).await;
-    assert_eq!(
-        (twice.status, twice.wrong().as_str()),
-        (409, "The token is being replaced already, or was taken back.")
-    );
+    assert_eq!((twice.status, twice.wrong().as_str()), (409, "The token is already being replaced, or was revoked."));
     assert_eq!(system.verdict(&token).await, "allow", "until the new one is used");
     assert_eq!(system.verdict(&rotated).await, "allow");
     assert_eq!(system.verdict(&token).await, "replaced");
@@ -83,13 +80,10 @@ async fn a_token_may_be_less_than_its_user_and_never_more() {
     check(&mut web_client, &[("limit", "some"), ("scope", "read"), admin], &["read"]).await;
     check(&mut web_client, &[("scope", "read")], &["read"]).await;
     for (fields, wrong) in [
-        (vec![("limit", "some")], "What it may do: it must not be empty."),
-        (vec![], "What it may do: it must not be empty."),
-        (vec![("limit", "some"), admin], "What it may do: nothing of it may be granted."),
-        (
-            vec![("limit", "some"), ("scope", "<b>,\"")],
-            "What it may do: it holds what is not the name of a permission.",
-        ),
+        (vec![("limit", "some")], "Permissions: it must not be empty."),
+        (vec![], "Permissions: it must not be empty."),
+        (vec![("limit", "some"), admin], "Permissions: none of these permissions can be granted."),
+        (vec![("limit", "some"), ("scope", "<b>,\"")], "Permissions: every element must be the name of a permission."),
     ] {
         let fields: Vec<_> = [("do", "make"), ("name", "y")].iter().chain(&fields).copied().collect();
         let reply = web_client.post(OWN, &fields).await;
@@ -222,7 +216,7 @@ async fn a_form_without_its_token_changes_nothing() {
     assert_eq!(twice.status, 400, "{}", twice.body);
     let page = web_client.get(OWN).await;
     assert_eq!((page.status, rows(&page).len()), (200, 1));
-    assert!(page.body.contains("You have none."), "no developer token was made");
+    assert!(page.body.contains("You have no developer token."), "no developer token was made");
     assert_eq!(system.verdict(&token).await, "allow");
     assert_eq!(earlier.get(OWN).await.status, 401, "signing in once more ended the session before");
     system.stop().await;

@@ -1,9 +1,9 @@
-//! How a line of the log is made: an event of ours into one object of JSON, formatted once and written once.
+//! Formats an event as one line of JSON, and writes it in one call.
 //!
-//! On Lambda the same line is a metric: a field `count` names what is counted, `amount` says how much of it (one, if
-//! there is none), and CloudWatch reads the rest from the member `_aws`
+//! On Lambda the same line is a metric. The field `count` names the metric, `amount` is its value (1 if absent), and
+//! CloudWatch reads the rest from the member `_aws`
 //! ([embedded metric format](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html)).
-//! A reason is a dimension, so that rejections are counted together and by reason.
+//! The reason is a dimension, so rejections are counted both in total and by reason.
 
 use std::fmt::{self, Write as _};
 
@@ -15,14 +15,14 @@ use tracing_subscriber::{Layer, fmt::MakeWriter, layer::Context};
 
 use crate::clock::{self, Instant};
 
-/// Writes every event it gets as one line.
+/// A layer that writes each event as one line.
 pub(super) struct Lines<W> {
     pub(super) writer: W,
-    /// The name of the function on Lambda, the dimension of every metric. Elsewhere nobody reads metrics.
+    /// The name of the Lambda function, the dimension of every metric. `None` outside Lambda, where no metrics are written.
     pub(super) function: Option<String>,
 }
 
-/// Room for a line of the authorizer with its metric.
+/// The initial capacity of a line, in bytes: enough for a line of the authorizer with its metric.
 const USUAL_LENGTH: usize = 512;
 
 impl<S: Subscriber, W: for<'w> MakeWriter<'w> + 'static> Layer<S> for Lines<W> {
@@ -33,12 +33,12 @@ impl<S: Subscriber, W: for<'w> MakeWriter<'w> + 'static> Layer<S> for Lines<W> {
         event.record(&mut line);
         let _ = write!(line.text, r#","target":"{}""#, event.metadata().target());
         let text = line.end(self.function.as_deref(), now);
-        // There is nobody to tell that the log cannot be written.
+        // An error of the log itself cannot be reported.
         let _ = std::io::Write::write_all(&mut self.writer.make_writer_for(event.metadata()), text.as_bytes());
     }
 }
 
-/// A line as far as it has come.
+/// A line under construction.
 struct Line {
     text: String,
     count: Option<String>,
@@ -101,7 +101,7 @@ impl Visit for Line {
         self.member(field.name(), format_args!("{value}"));
     }
 
-    /// What is shown by `Display`, and messages, come this way too.
+    /// Also receives messages and values formatted with `Display`.
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == "count" {
             let mut count = String::new();
@@ -116,7 +116,7 @@ impl Visit for Line {
     }
 }
 
-/// Text on its way into a string of JSON (RFC 8259 section 7).
+/// Writes text escaped for a JSON string (RFC 8259 section 7).
 struct Escaped<'a>(&'a mut String);
 
 impl fmt::Write for Escaped<'_> {
@@ -139,7 +139,7 @@ impl fmt::Write for Escaped<'_> {
     }
 }
 
-/// The next character that may not stand in a string, and what is before and after it.
+/// Splits at the next character that must be escaped: the text before it, the character, and the text after it.
 fn next_special(text: &str) -> Option<(&str, char, &str)> {
     let at = text.bytes().position(|byte| byte < b' ' || byte == b'"' || byte == b'\\')?;
     let (before, rest) = text.split_at_checked(at)?;
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_string_of_json_may_not_hold_is_escaped() {
+    fn special_characters_are_escaped() {
         let check = |text: &str| {
             let mut line = String::from("\"");
             write!(Escaped(&mut line), "{text}").unwrap();
