@@ -21,7 +21,7 @@ export async function createUser(table, userId, name, passwordHash, permissions)
   }));
 }
 
-/** Renames a user and ends the user's tokens. */
+/** Renames a user and invalidates the user's tokens. */
 export async function renameUser(table, userId, name) {
   await dynamodb.send(new UpdateItemCommand({
     TableName: table,
@@ -36,7 +36,7 @@ export async function renameUser(table, userId, name) {
   }));
 }
 
-/** Blocks a user and ends the user's tokens. */
+/** Blocks a user and invalidates the user's tokens. */
 export async function blockUser(table, userId) {
   await dynamodb.send(new UpdateItemCommand({
     TableName: table,

@@ -39,7 +39,7 @@ pub async fn create_user(
     Ok(())
 }
 
-/// Renames a user and ends the user's tokens.
+/// Renames a user and invalidates the user's tokens.
 pub async fn rename_user(dynamodb: &Client, table: &str, user_id: &str, name: &str) -> Result<(), Error> {
     dynamodb
         .update_item()
@@ -55,7 +55,7 @@ pub async fn rename_user(dynamodb: &Client, table: &str, user_id: &str, name: &s
     Ok(())
 }
 
-/// Blocks a user and ends the user's tokens.
+/// Blocks a user and invalidates the user's tokens.
 pub async fn block_user(dynamodb: &Client, table: &str, user_id: &str) -> Result<(), Error> {
     dynamodb
         .update_item()

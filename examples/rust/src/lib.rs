@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// Answers a request of a REST API or an HTTP API.
+/// Handles a request of a REST API or an HTTP API.
 pub fn handle(event: &Value) -> Value {
     let authorizer = event.pointer("/requestContext/authorizer").unwrap_or(&Value::Null);
     let caller = authorizer.get("lambda").unwrap_or(authorizer); // HTTP APIs nest the context, REST APIs do not.
