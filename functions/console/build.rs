@@ -69,8 +69,8 @@ fn in_gzip(bytes: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
     Ok(packed.finish()?)
 }
 
-/// Changes the file that starts Swagger UI so that it sends only the credentials typed into the page, and neither cookies
-/// nor Basic credentials of the browser. Returns other files unchanged.
+/// Changes the file that starts Swagger UI so that it sends only the credentials typed into the page, and neither
+/// cookies nor Basic credentials of the browser. Returns other files unchanged.
 fn without_credentials(name: &str, bytes: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
     const BEGIN: &str = "SwaggerUIBundle({";
     const OMIT: &str = r#"requestInterceptor: (request) => Object.assign(request, { credentials: "omit" }),"#;

@@ -1,4 +1,5 @@
-//! The caller that requests a token: a user with a password, checked under the rate limit, or the holder of a live token.
+//! The caller that requests a token: a user with a password, checked under the rate limit, or the holder of a live
+//! token.
 
 use edge::{Problem, Service, caller, entropy::Randomness, gateway};
 use lambda_http::Request;
@@ -29,8 +30,8 @@ pub(crate) enum Caller {
 }
 
 impl Caller {
-    /// Authenticates the caller of a route that accepts passwords and live tokens. `HALLPASS_GENERATE_PASSWORD=off` leaves
-    /// only live tokens. `HALLPASS_GENERATE_PERMISSION` applies to both.
+    /// Authenticates the caller of a route that accepts passwords and live tokens. `HALLPASS_GENERATE_PASSWORD=off`
+    /// leaves only live tokens. `HALLPASS_GENERATE_PERMISSION` applies to both.
     pub(crate) async fn of(
         service: &Service,
         request: &Request,

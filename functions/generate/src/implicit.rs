@@ -84,8 +84,8 @@ pub(crate) async fn decide(
     if parameters.get("client_id") != Some(flow.client_id.as_str()) {
         return Err(Problem::invalid_member("client_id", "must be the client_id that began the flow"));
     }
-    // Read the marks while the flow exists. Prune leaves another mark for a later change, and has removed the flow for an
-    // earlier one.
+    // Read the marks while the flow exists. Prune leaves another mark for a later change, and has removed the flow
+    // for an earlier one.
     let marks = service.store.change_marks(&cookie.user_id).await?;
     if !service.store.end_flow(&cookie.user_id, &cookie.digest).await? {
         return Err(wrong());

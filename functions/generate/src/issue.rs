@@ -84,7 +84,8 @@ pub(crate) async fn issue(
     Ok((signed.text, record))
 }
 
-/// Returns the scope of a token that is requested without one: the caller's current scope, or `None` for all permissions.
+/// Returns the scope of a token that is requested without one: the caller's current scope, or `None` for all
+/// permissions.
 pub(crate) fn own_scope(service: &Service, parent: Option<&Admitted>) -> Result<Option<Scope>, Problem> {
     match parent.filter(|parent| parent.record.scope.is_some()) {
         None => Ok(None),
@@ -161,8 +162,8 @@ fn record(
     })
 }
 
-/// Returns the family of a new token: the parent's, if the new token continues it, or else a new one issued by the family
-/// of the parent or of the browser session.
+/// Returns the family of a new token: the parent's, if the new token continues it, or else a new one issued by the
+/// family of the parent or of the browser session.
 fn family(caller: &Caller, new_token: &NewToken<'_>, new: TokenId) -> Result<Family, Problem> {
     let Some(issuer) = caller.family() else { return Ok(Family::new(new)) };
     let continues =

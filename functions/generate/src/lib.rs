@@ -1,5 +1,5 @@
-//! Creates tokens for the holder of a password or a live token. This is the only function that checks passwords or issues
-//! tokens.
+//! Creates tokens for the holder of a password or a live token. This is the only function that checks passwords or
+//! issues tokens.
 //!
 //! | module | contents |
 //! |---|---|

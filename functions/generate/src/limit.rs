@@ -5,8 +5,8 @@ use edge::{Problem, Service};
 use store::live::LiveCount;
 use token::{Record, Timestamp, User};
 
-/// Checks that the owner's live tokens, including the new one, are within both limits. Reads no more live tokens than the
-/// limit, however many records exist.
+/// Checks that the owner's live tokens, including the new one, are within both limits. Reads no more live tokens than
+/// the limit, however many records exist.
 pub(crate) async fn check(service: &Service, owner: &User, new: &Record, now: Timestamp) -> Result<(), Problem> {
     let (max, max_named) = (service.settings.max_tokens_total, service.settings.max_tokens);
     let exceeds = |count: LiveCount| new.name.is_some() && count.named > max_named;

@@ -1,8 +1,8 @@
 //! Password checks, under the rate limit.
 //!
-//! Every rejected log-in makes the same calls in the same order and computes one hash. This holds for an unknown name, two
-//! users with one name, a blocked user, a user without a password, an unreadable item and a wrong password. Only a
-//! password hash of a different kind than Hallpass's own takes a different time.
+//! Every rejected log-in makes the same calls in the same order and computes one hash. This holds for an unknown
+//! name, two users with one name, a blocked user, a user without a password, an unreadable item and a wrong password.
+//! Only a password hash of a different kind than Hallpass's own takes a different time.
 
 use edge::{Problem, Service, entropy::Randomness, log};
 use login::{
@@ -70,8 +70,9 @@ impl Attempt<'_> {
         or_wait(self.service.store.reserve_pair(&self.counters.pair, &self.id, self.now).await?)
     }
 
-    /// Reserves one attempt in the budget of the name, or of the network if it is known for the name, and one in the budget
-    /// of the source. A rejected attempt counts in neither. A successful log-in releases the first reservation.
+    /// Reserves one attempt in the budget of the name, or of the network if it is known for the name, and one in the
+    /// budget of the source. A rejected attempt counts in neither. A successful log-in releases the first
+    /// reservation.
     async fn reserve_budgets(&self, is_known: bool) -> Result<&str, Problem> {
         let (store, limits, counters) = (&self.service.store, &self.service.settings.login_budgets, &self.counters);
         let (name, budget) = if is_known { (&counters.network, limits.network) } else { (&counters.name, limits.name) };

@@ -3,9 +3,9 @@
 //! permissions, the owner of the token, and the token that it replaces. If anything no longer holds, the new record is
 //! withdrawn and the request is rejected.
 //!
-//! A change that was undone in between would go unnoticed. Therefore prune leaves a mark before it reads the tokens of a
-//! changed user ([`store::marks`]). The marks are read with the user, and again in the recheck. Either prune finds the new
-//! record among the user's tokens, or its mark was written before the record and is found here.
+//! A change that was undone in between would go unnoticed. Therefore prune leaves a mark before it reads the tokens
+//! of a changed user ([`store::marks`]). The marks are read with the user, and again in the recheck. Either prune
+//! finds the new record among the user's tokens, or its mark was written before the record and is found here.
 //!
 //! Later changes are found by the first verification of the new token, which reads the record and the user.
 //!
@@ -59,7 +59,8 @@ impl<'a> Basis<'a> {
     async fn still_holds(&self, service: &Service, new: &Record, now: Timestamp) -> Result<(), Problem> {
         let current = self.caller_now(service, new, now).await?;
         let generate = service.settings.generate_permission.as_deref();
-        // Routes that require this permission checked it before. A caller that lost it meanwhile is rejected on any route.
+        // Routes that require this permission checked it before. A caller that lost it meanwhile is rejected on any
+        // route.
         let generate = generate.filter(|name| self.caller.scope().holds(name));
         if self.permissions.iter().copied().chain(generate).any(|name| !current.scope.holds(name)) {
             return Err(self.caller.lacks_permission(service));
@@ -153,8 +154,8 @@ pub(crate) async fn or_withdraw(service: &Service, new: &Record, response: Resul
     response
 }
 
-/// Rechecks the user whose password began a session or log-in flow. Removes the session or flow if the password would no
-/// longer be accepted, or if the user was changed meanwhile, even if the change was undone.
+/// Rechecks the user whose password began a session or log-in flow. Removes the session or flow if the password would
+/// no longer be accepted, or if the user was changed meanwhile, even if the change was undone.
 pub(crate) async fn confirm_log_in(service: &Service, caller: &Caller, begun: &Place) -> Result<(), Problem> {
     let confirmed = Box::pin(still_logs_in(service, caller)).await;
     if confirmed.is_err() {

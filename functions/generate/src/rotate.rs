@@ -109,15 +109,16 @@ fn is_broader(token: &Record, than: &Record) -> bool {
         .is_some_and(|limit| token.scope.as_ref().is_none_or(|scope| scope.intersection(limit) != *scope))
 }
 
-/// Returns the family of the new token: the old token's, if the caller has the same user. Otherwise another user receives
-/// the text, and a new family begins. In both cases the caller's family, if any, is recorded as an issuer.
+/// Returns the family of the new token: the old token's, if the caller has the same user. Otherwise another user
+/// receives the text, and a new family begins. In both cases the caller's family, if any, is recorded as an issuer.
 fn family(old: &Record, caller: &Caller, new: TokenId) -> Result<Family, Problem> {
     let Some(issuer) = caller.family() else { return Ok(old.family.clone()) };
     let id = if caller.user().id == old.id.user_id { old.family.id } else { new };
     issuer.issue(id).map_err(too_many_issuers)
 }
 
-/// Signs the new token and returns its record: the same settings and lifetime as the old token, within the current limits.
+/// Signs the new token and returns its record: the same settings and lifetime as the old token, within the current
+/// limits.
 async fn successor(
     service: &Service,
     caller: &Caller,

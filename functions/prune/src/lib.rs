@@ -1,8 +1,8 @@
 //! Invalidates the tokens of changed users and purges old records.
 //!
-//! Verification does not depend on prune: a change takes effect at the next request, because the user is read with the
-//! record. Prune makes it permanent: after that, undoing the change revives no token. Prune is idempotent, and safe when
-//! late, repeated or out of order. It holds no key and cannot create records.
+//! Verification does not depend on prune: a change takes effect at the next request, because the user is read with
+//! the record. Prune makes it permanent: after that, undoing the change revives no token. Prune is idempotent, and
+//! safe when late, repeated or out of order. It holds no key and cannot create records.
 
 use std::time::Duration;
 
@@ -81,8 +81,9 @@ impl Prune {
         Ok(prune)
     }
 
-    /// Handles one event. When `may_go_on` returns false, a sweep stops after the current part, and the next sweep continues
-    /// there. The remaining stream records are reported as failed, and continue when Lambda delivers them again.
+    /// Handles one event. When `may_go_on` returns false, a sweep stops after the current part, and the next sweep
+    /// continues there. The remaining stream records are reported as failed, and continue when Lambda delivers them
+    /// again.
     ///
     /// # Errors
     /// Returns [`Undone`] if DynamoDB fails during a sweep, or if a stream record has no sequence number.
@@ -102,8 +103,8 @@ impl Prune {
         })
     }
 
-    /// Invalidates tokens whose user changed, and logs each. If one fails, the others are still processed, unless a whole
-    /// chunk fails.
+    /// Invalidates tokens whose user changed, and logs each. If one fails, the others are still processed, unless a
+    /// whole chunk fails.
     ///
     /// # Errors
     /// Returns a [`Failure`] if any token was not invalidated, or if the time limit was reached.

@@ -7,8 +7,8 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use prune::{Event, Prune};
 use token::Timestamp;
 
-/// The time before the end of an invocation at which prune stops. A sweep stores its position, and a stream batch reports
-/// the remaining records.
+/// The time before the end of an invocation at which prune stops. A sweep stores its position, and a stream batch
+/// reports the remaining records.
 const RESERVE: Duration = Duration::from_secs(10);
 
 #[tokio::main(flavor = "current_thread")]

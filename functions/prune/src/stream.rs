@@ -38,8 +38,8 @@ enum Image {
     User(Box<User>),
 }
 
-/// The tolerated difference between the clocks of the stream and of the functions. A token issued within this time after a
-/// change may be invalidated with it.
+/// The tolerated difference between the clocks of the stream and of the functions. A token issued within this time
+/// after a change may be invalidated with it.
 const CLOCK_SKEW: Duration = Duration::from_secs(2);
 
 /// The number of tokens of a user that are processed before the next user's turn.
@@ -55,9 +55,9 @@ struct Drain {
 impl Prune {
     /// Processes a batch. Reports failed records, so that Lambda delivers only those again.
     ///
-    /// One page of tokens is processed for every user before a second page for any, so a user with very many tokens does
-    /// not delay the others. Users whose tokens exceed the time limit are reported too. Invalidated tokens leave the index,
-    /// so the next delivery continues where this one stopped, however many deliveries it takes.
+    /// One page of tokens is processed for every user before a second page for any, so a user with very many tokens
+    /// does not delay the others. Users whose tokens exceed the time limit are reported too. Invalidated tokens leave
+    /// the index, so the next delivery continues where this one stopped, however many deliveries it takes.
     pub(crate) async fn stream(
         &self,
         records: Vec<EventRecord>,
@@ -107,9 +107,9 @@ impl Prune {
         }
     }
 
-    /// Writes a mark before the first page of tokens is read. A token that is in no page was written later, so its issuer
-    /// finds the mark in the recheck (`generate`), even if the change has been undone. If the mark cannot be written, tokens
-    /// are still invalidated, but the record must be delivered again.
+    /// Writes a mark before the first page of tokens is read. A token that is in no page was written later, so its
+    /// issuer finds the mark in the recheck (`generate`), even if the change has been undone. If the mark cannot be
+    /// written, tokens are still invalidated, but the record must be delivered again.
     async fn mark(&self, drain: &Drain, now: Timestamp) -> Result<(), Failure> {
         if drain.after.is_some() {
             return Ok(());
@@ -118,8 +118,8 @@ impl Prune {
         self.store.mark_changes(&drain.user_id, &marks, now).await
     }
 
-    /// Reads a page of sessions and tokens before the user. Every token in the page was therefore issued for this state of
-    /// the user or an earlier one, and a difference always means a change.
+    /// Reads a page of sessions and tokens before the user. Every token in the page was therefore issued for this
+    /// state of the user or an earlier one, and a difference always means a change.
     async fn read_page(
         &self,
         drain: &Drain,

@@ -1,5 +1,5 @@
-//! The scheduled sweep. A paged Scan of the tokens table purges items that TTL has not deleted yet, and invalidates tokens
-//! whose stream record was lost.
+//! The scheduled sweep. A paged Scan of the tokens table purges items that TTL has not deleted yet, and invalidates
+//! tokens whose stream record was lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -107,8 +107,8 @@ impl Prune {
         Ok(())
     }
 
-    /// Invalidates the records and deletes the sessions whose user has changed. They were read before the users. Tokens of
-    /// an unreadable user are skipped: they are rejected anyway.
+    /// Invalidates the records and deletes the sessions whose user has changed. They were read before the users.
+    /// Tokens of an unreadable user are skipped: they are rejected anyway.
     async fn reconcile(
         &self,
         records: &[Record],

@@ -14,8 +14,8 @@ use crate::{
     revocation,
 };
 
-/// The maximum number of table pages that one request reads. At a megabyte each, this takes far less than the timeout of
-/// the function.
+/// The maximum number of table pages that one request reads. At a megabyte each, this takes far less than the timeout
+/// of the function.
 const PAGES: u32 = 4;
 
 /// The maximum number of tokens that one request revokes, rounded up to a page.
@@ -84,8 +84,8 @@ pub(crate) async fn revoke(
     Ok(response(service, &record.id, revoked, None, now))
 }
 
-/// Revokes the family and everything it issued: at once among the tokens of its own user, and a few pages at a time among
-/// the tokens of all users. Only administrators can do the latter.
+/// Revokes the family and everything it issued: at once among the tokens of its own user, and a few pages at a time
+/// among the tokens of all users. Only administrators can do the latter.
 async fn descendants(
     service: &Service,
     caller: &Admitted,

@@ -11,8 +11,8 @@ use store::{
 };
 use token::{Record, TokenId};
 
-/// The issuer whose tokens are searched for: a family, or a single token whose record no longer exists and whose family is
-/// not known yet.
+/// The issuer whose tokens are searched for: a family, or a single token whose record no longer exists and whose
+/// family is not known yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issuer {
     family: TokenId,

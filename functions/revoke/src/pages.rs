@@ -1,5 +1,5 @@
-//! The forms that revoke something: signing out, own tokens, and the keys and users of administrators. Each redirects to
-//! the page it came from, so that reloading the page does not send it again.
+//! The forms that revoke something: signing out, own tokens, and the keys and users of administrators. Each redirects
+//! to the page it came from, so that reloading the page does not send it again.
 
 use edge::{Problem, Response, Service, entropy::Randomness, gateway, log};
 use http::{HeaderValue, header::SET_COOKIE};
@@ -89,8 +89,8 @@ pub(crate) async fn access(
     }
 }
 
-/// Checks a submitted form and returns its session. An outdated form is rejected with the page of the user's own tokens,
-/// which has current forms.
+/// Checks a submitted form and returns its session. An outdated form is rejected with the page of the user's own
+/// tokens, which has current forms.
 async fn submitted(
     service: &Service,
     request: &Request,

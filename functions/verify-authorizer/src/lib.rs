@@ -1,8 +1,8 @@
 //! The Lambda authorizer: verifies the token of a request for API Gateway.
 //!
-//! It takes four steps: read the credential, verify the signature (pure), read the record (one strongly consistent read),
-//! decide (pure). The response stays correct in API Gateway's cache, which reuses it for every method and path of the
-//! stage.
+//! It takes four steps: read the credential, verify the signature (pure), read the record (one strongly consistent
+//! read), decide (pure). The response stays correct in API Gateway's cache, which reuses it for every method and path
+//! of the stage.
 
 use std::time::Duration;
 

@@ -30,8 +30,8 @@ pub enum Response {
     Simple(Box<ApiGatewayV2CustomAuthorizerSimpleResponse<Context>>),
 }
 
-/// A policy with its context. The type in `aws_lambda_events` would add `"usageIdentifierKey": null`, which API Gateway is
-/// not documented to accept.
+/// A policy with its context. The type in `aws_lambda_events` would add `"usageIdentifierKey": null`, which API
+/// Gateway is not documented to accept.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PolicyResponse {

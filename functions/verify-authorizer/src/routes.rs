@@ -1,8 +1,8 @@
 //! Optional route rules: the permissions that routes require (`HALLPASS_ROUTES`).
 //!
-//! A rule has a method, or `*` for each of [`METHODS`], and a path. The path is compared byte by byte, without decoding,
-//! to the one that the client sent. A `*` at its end matches any text, including slashes. In an IAM resource, `*` matches
-//! slashes in any position, so methods are always written out.
+//! A rule has a method, or `*` for each of [`METHODS`], and a path. The path is compared byte by byte, without
+//! decoding, to the one that the client sent. A `*` at its end matches any text, including slashes. In an IAM
+//! resource, `*` matches slashes in any position, so methods are always written out.
 
 use serde::Deserialize;
 use token::{Permission, Scope};
@@ -27,8 +27,8 @@ const STAGE_ARN: usize = 100;
 /// The number of bytes around a rule in a policy: the quotes, the comma and the slash.
 const AROUND_RULE: usize = 4;
 
-/// The maximum size of all resources of a policy, in bytes. The rest of [`crate::response::MAX_RESPONSE_BYTES`] is for the
-/// other parts of the policy and a context without its scope.
+/// The maximum size of all resources of a policy, in bytes. The rest of [`crate::response::MAX_RESPONSE_BYTES`] is
+/// for the other parts of the policy and a context without its scope.
 const MAX_RESOURCES: usize = 5_600;
 
 /// The maximum length of a path in bytes. A resource has at most 512.
@@ -99,8 +99,8 @@ impl Rule {
     }
 }
 
-/// Returns whether a path is a valid pattern. `*` is allowed only at the end; `?` and `$` have a meaning in IAM. Paths that
-/// a server behind the gateway may normalize to another path are invalid.
+/// Returns whether a path is a valid pattern. `*` is allowed only at the end; `?` and `$` have a meaning in IAM.
+/// Paths that a server behind the gateway may normalize to another path are invalid.
 fn is_pattern(path: &str) -> bool {
     let literal = path.strip_suffix('*').unwrap_or(path);
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!&'()+,;=:@%/".contains(&byte);

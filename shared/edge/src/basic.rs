@@ -1,5 +1,5 @@
-//! Basic authentication (RFC 7617) next to Bearer. It is offered to clients that wait for a challenge, and rejected when
-//! a page of another site makes a browser send the Basic credentials it has stored.
+//! Basic authentication (RFC 7617) next to Bearer. It is offered to clients that wait for a challenge, and rejected
+//! when a page of another site makes a browser send the Basic credentials it has stored.
 
 use http::{
     HeaderName, HeaderValue, Method, StatusCode,
@@ -12,8 +12,8 @@ use crate::{Problem, Response, Settings, challenge, cors, gateway, problem};
 /// The relation between the page that caused a request and its target (Fetch Metadata Request Headers, section 2.3).
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Adds Basic to the challenge of a response (`HALLPASS_BASIC_CHALLENGE`), except on pages, where a person signs in with
-/// a form. `X-WWW-Authenticate` keeps Bearer alone.
+/// Adds Basic to the challenge of a response (`HALLPASS_BASIC_CHALLENGE`), except on pages, where a person signs in
+/// with a form. `X-WWW-Authenticate` keeps Bearer alone.
 pub(crate) fn offer(settings: &Settings, response: &mut Response) {
     let is_page = response
         .headers()

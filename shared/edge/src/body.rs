@@ -36,7 +36,8 @@ const MAX_TOKEN_FORM_PARAMETERS: usize = 64;
 /// A body that is a JSON object, or empty, which is an empty object.
 ///
 /// # Errors
-/// 413 for more than [`MAX_JSON_BYTES`], 415 for another media type, 400 for what is not a JSON object, or one in which a member stands twice.
+/// 413 for more than [`MAX_JSON_BYTES`], 415 for another media type, 400 for what is not a JSON object, or one in
+/// which a member stands twice.
 pub fn json_object(headers: &HeaderMap, body: &Body) -> Result<Members, Problem> {
     let bytes = bytes(body);
     if bytes.is_empty() {
@@ -118,8 +119,8 @@ pub fn is_of_media_type(headers: &HeaderMap, takes: &str) -> bool {
 /// matter (RFC 7009 section 2.1).
 ///
 /// # Errors
-/// 413 for more than [`MAX_TOKEN_FORM_BYTES`], 400 if it is missing, if any parameter is there twice, or if there are too
-/// many.
+/// 413 for more than [`MAX_TOKEN_FORM_BYTES`], 400 if it is missing, if any parameter is there twice, or if there are
+/// too many.
 pub fn token_parameter(body: &Body) -> Result<Text, Problem> {
     expect_small_form(body)?;
     if let Some(name) = first_repeated(form_urlencoded::parse(bytes(body)).map(|(name, _)| name)) {

@@ -1,5 +1,5 @@
-//! Authenticates the caller of a request. Routes that manage tokens verify the credential themselves, because API Gateway
-//! may have reused a cached authorizer response.
+//! Authenticates the caller of a request. Routes that manage tokens verify the credential themselves, because API
+//! Gateway may have reused a cached authorizer response.
 
 use http::{
     HeaderMap,
@@ -43,9 +43,9 @@ pub fn reject_cookie_alone(headers: &HeaderMap) -> Result<(), Problem> {
 /// The maximum number of cookies of one name that are read. Other applications on the host may use the same name.
 pub const MAX_COOKIES: usize = 8;
 
-/// Returns the distinct values of the cookies with this name (RFC 6265 section 5.4), in order. Values that `read` rejects
-/// are skipped, and at most [`MAX_COOKIES`] are returned. Cookies of other applications on the host may hold any bytes,
-/// so the header is split as bytes and only values of this name must be text.
+/// Returns the distinct values of the cookies with this name (RFC 6265 section 5.4), in order. Values that `read`
+/// rejects are skipped, and at most [`MAX_COOKIES`] are returned. Cookies of other applications on the host may hold
+/// any bytes, so the header is split as bytes and only values of this name must be text.
 pub fn cookies<'a, T>(headers: &'a HeaderMap, name: &str, read: impl Fn(&'a str) -> Option<T>) -> Vec<T> {
     let mut seen: Vec<&[u8]> = Vec::new();
     let mut values = Vec::new();

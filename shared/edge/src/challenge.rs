@@ -62,9 +62,9 @@ pub fn bare(issuer: &Issuer) -> String {
     format!("Bearer realm=\"{}\"", issuer.realm())
 }
 
-/// Appends a Basic challenge to a Bearer challenge (RFC 7617 section 2.1). Basic accepts a token as the user name and, on
-/// routes that accept passwords, a user name with a password. Both challenges share one header line, Bearer first:
-/// browsers then show no prompt, and clients that support only Basic still find theirs.
+/// Appends a Basic challenge to a Bearer challenge (RFC 7617 section 2.1). Basic accepts a token as the user name
+/// and, on routes that accept passwords, a user name with a password. Both challenges share one header line, Bearer
+/// first: browsers then show no prompt, and clients that support only Basic still find theirs.
 pub fn with_basic(challenge: &str, issuer: &Issuer) -> String {
     format!("{challenge}, Basic realm=\"{}\", charset=\"UTF-8\"", issuer.realm())
 }

@@ -15,8 +15,8 @@ pub fn bytes<const N: usize>() -> Result<[u8; N], Failure> {
     Ok(bytes)
 }
 
-/// Returns a random `token_generation` for a user without one that can be raised. It lies in the lower half of the range,
-/// so that it can be raised later.
+/// Returns a random `token_generation` for a user without one that can be raised. It lies in the lower half of the
+/// range, so that it can be raised later.
 ///
 /// # Errors
 /// Returns a [`Failure`] if the operating system provides no random bytes.
@@ -24,8 +24,8 @@ pub fn generation() -> Result<u32, Failure> {
     bytes().map(|bytes| u32::from_be_bytes(bytes) >> 1)
 }
 
-/// The random bytes for one request. A request creates one token, or one session or flow and one page, so no byte is used
-/// twice.
+/// The random bytes for one request. A request creates one token, or one session or flow and one page, so no byte is
+/// used twice.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct Randomness {
     bytes: [u8; 80],

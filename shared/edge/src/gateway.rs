@@ -122,8 +122,9 @@ fn unambiguous(request: &Request) -> Result<(), Problem> {
     body::expect_no_encoding(request.headers(), request.body())
 }
 
-/// Returns the method by which to look up a route of safe methods (RFC 9110 section 9.2.1). `HEAD` is handled as `GET`,
-/// and the response has no content (section 9.3.2). Do not use this for routes that accept passwords or create anything.
+/// Returns the method by which to look up a route of safe methods (RFC 9110 section 9.2.1). `HEAD` is handled as
+/// `GET`, and the response has no content (section 9.3.2). Do not use this for routes that accept passwords or create
+/// anything.
 pub fn safe_method(request: &Request) -> &str {
     if request.method() == Method::HEAD { Method::GET.as_str() } else { request.method().as_str() }
 }
@@ -160,8 +161,8 @@ pub fn path(request: &Request) -> String {
     path.unwrap_or_else(|| request.raw_http_path().to_owned())
 }
 
-/// Returns the prefix of every path of the API as the client sees it: the stage, or the mapping of a custom domain. It is
-/// empty, or has a leading slash and no trailing one. It does not work for routes that end in `{proxy+}`.
+/// Returns the prefix of every path of the API as the client sees it: the stage, or the mapping of a custom domain.
+/// It is empty, or has a leading slash and no trailing one. It does not work for routes that end in `{proxy+}`.
 pub fn base(request: &Request) -> String {
     let (path, route) = (path(request), route(request));
     let segments =
@@ -206,10 +207,10 @@ where
     response
 }
 
-/// Keeps every header and cookie of an event. A REST event has each header twice: its last value in `headers`, and all
-/// values in `multiValueHeaders`. The runtime prefers the former, which would hide a repeated `Authorization`. An event of
-/// an HTTP API lists its cookies one by one; the runtime joins them, and would drop all of them if one is not a valid
-/// header value.
+/// Keeps every header and cookie of an event. A REST event has each header twice: its last value in `headers`, and
+/// all values in `multiValueHeaders`. The runtime prefers the former, which would hide a repeated `Authorization`. An
+/// event of an HTTP API lists its cookies one by one; the runtime joins them, and would drop all of them if one is
+/// not a valid header value.
 fn with_every_header(mut event: LambdaRequest) -> LambdaRequest {
     if let LambdaRequest::ApiGatewayV1(request) = &mut event
         && !request.multi_value_headers.is_empty()

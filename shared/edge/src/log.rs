@@ -1,8 +1,8 @@
 //! Writes one JSON line for each decision, with the same field names everywhere: `token.id`, `user.id`, `reason`. On
 //! Lambda, each line is also a CloudWatch metric with the name of its message.
 //!
-//! The subscriber accepts only events of the target `hallpass`, at any level: at TRACE, the SDK logs response bodies and
-//! the Lambda runtime logs whole events. Hallpass logs no token, password, key or header.
+//! The subscriber accepts only events of the target `hallpass`, at any level: at TRACE, the SDK logs response bodies
+//! and the Lambda runtime logs whole events. Hallpass logs no token, password, key or header.
 
 mod line;
 
@@ -87,8 +87,8 @@ pub fn invalidated(because: Reason, token_id: &TokenId) {
 /// takes seconds at most, and its `Date` is in whole seconds.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(10);
 
-/// Logs a warning if this clock and DynamoDB's differ by more than ten seconds. No decision depends on DynamoDB's clock:
-/// the times of tokens come from this one.
+/// Logs a warning if this clock and DynamoDB's differ by more than ten seconds. No decision depends on DynamoDB's
+/// clock: the times of tokens come from this one.
 pub fn compare_clocks(now: Timestamp, dynamodb: Option<Timestamp>) {
     let Some(dynamodb) = dynamodb else { return };
     let difference = now.since(dynamodb).max(dynamodb.since(now));

@@ -36,11 +36,13 @@ impl Service {
         Ok(Self { store, keys: keys(lookup, |_| Ok(connection))?, settings: Settings::read(lookup)? })
     }
 
-    /// Creates a service during the init of a function, and checks that its keyring and tables are accessible. The first
-    /// request then finds the keyring in memory and the connections open. Logs a warning if DynamoDB's clock differs.
+    /// Creates a service during the init of a function, and checks that its keyring and tables are accessible. The
+    /// first request then finds the keyring in memory and the connections open. Logs a warning if DynamoDB's clock
+    /// differs.
     ///
     /// # Errors
-    /// Returns a [`ConfigError`] that names the first setting that is invalid or whose keyring or table is inaccessible.
+    /// Returns a [`ConfigError`] that names the first setting that is invalid or whose keyring or table is
+    /// inaccessible.
     pub async fn start(lookup: Lookup<'_>, now: Timestamp) -> Result<Self, ConfigError> {
         let service = Self::new(lookup)?;
         let missing = |failure: Failure| ConfigError::new("HALLPASS_KEYS_SECRET", failure.report());
@@ -90,8 +92,8 @@ pub fn tables(lookup: Lookup<'_>) -> Result<Tables, ConfigError> {
     })
 }
 
-/// Reads the source of the keyring: `HALLPASS_KEYS_SECRET`, the ARN of a secret, or `HALLPASS_KEYS`, the keyring itself,
-/// for local use.
+/// Reads the source of the keyring: `HALLPASS_KEYS_SECRET`, the ARN of a secret, or `HALLPASS_KEYS`, the keyring
+/// itself, for local use.
 ///
 /// # Errors
 /// Returns a [`ConfigError`] if neither or both are set, or if the keyring is invalid.
@@ -115,8 +117,8 @@ pub fn keys(
     }
 }
 
-/// Reads the region, endpoints and credentials for AWS. On Lambda the environment contains all of them. An empty endpoint
-/// counts as absent, because the SDK would panic on it. Trusts Amazon's certificate authorities, or those in
+/// Reads the region, endpoints and credentials for AWS. On Lambda the environment contains all of them. An empty
+/// endpoint counts as absent, because the SDK would panic on it. Trusts Amazon's certificate authorities, or those in
 /// `AWS_CA_BUNDLE`.
 ///
 /// # Errors
@@ -125,8 +127,8 @@ pub fn connection(lookup: Lookup<'_>) -> Result<Connection, ConfigError> {
     connection_over(http_client(lookup, Trust::amazon)?, lookup)
 }
 
-/// Creates the HTTP client for AWS. `AWS_CA_BUNDLE`, a standard AWS variable, names a file with the certificates to trust
-/// instead of the usual ones.
+/// Creates the HTTP client for AWS. `AWS_CA_BUNDLE`, a standard AWS variable, names a file with the certificates to
+/// trust instead of the usual ones.
 ///
 /// # Errors
 /// Returns a [`ConfigError`] if the certificates cannot be read or are invalid.
@@ -186,9 +188,10 @@ pub fn or_log<T, E: fmt::Display>(started: Result<T, E>) -> Option<T> {
 
 /// Serves until the Runtime API closes the connection, and returns the exit code of the process. Used by `main`.
 ///
-/// Tokio wakes itself by a system call whenever a timer becomes the next one due, and polls for events again whenever a
-/// task wakes the future that the runtime was started with. A timer that is always due within half a second and a separate
-/// task for serving avoid both. This saves eight of eighteen system calls per verification (`bench/README.md`).
+/// Tokio wakes itself by a system call whenever a timer becomes the next one due, and polls for events again whenever
+/// a task wakes the future that the runtime was started with. A timer that is always due within half a second and a
+/// separate task for serving avoid both. This saves eight of eighteen system calls per verification
+/// (`bench/README.md`).
 pub async fn serve<E: Into<lambda_runtime::Error> + Send + 'static>(
     serving: impl Future<Output = Result<(), E>> + Send + 'static,
 ) -> ExitCode {

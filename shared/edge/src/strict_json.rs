@@ -1,5 +1,6 @@
-//! A JSON parser that rejects objects with repeated names. RFC 8259 section 4 leaves the meaning of a repeated name to the
-//! parser, so two parsers can read different requests from one body. Here it is an error that names the member.
+//! A JSON parser that rejects objects with repeated names. RFC 8259 section 4 leaves the meaning of a repeated name
+//! to the parser, so two parsers can read different requests from one body. Here it is an error that names the
+//! member.
 
 use std::{cell::RefCell, fmt};
 

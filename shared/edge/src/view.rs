@@ -1,5 +1,5 @@
-//! Token records in JSON, as their owner sees them. Neither the fingerprint of the user nor anything that could recreate
-//! the token is included.
+//! Token records in JSON, as their owner sees them. Neither the fingerprint of the user nor anything that could
+//! recreate the token is included.
 
 use serde_json::{Value, json};
 use token::{Record, State, Text, Timestamp, User, lifecycle};

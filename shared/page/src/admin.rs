@@ -52,7 +52,8 @@ struct Found {
 /// `GET /admin/users`. With `?name=`, finds a user by name or ID.
 ///
 /// # Errors
-/// Returns 303 or 401 without a live session, 403 if the user is not an administrator, and 503 if DynamoDB cannot be read.
+/// Returns 303 or 401 without a live session, 403 if the user is not an administrator, and 503 if DynamoDB cannot be
+/// read.
 pub async fn users(
     service: &Service,
     request: &Request,
@@ -83,8 +84,8 @@ pub async fn users(
 /// `GET /admin/users/{user_id}`.
 ///
 /// # Errors
-/// Returns 303 or 401 without a live session, 403 if the user is not an administrator, 404 if the requested user does not
-/// exist, and 503 if DynamoDB cannot be read.
+/// Returns 303 or 401 without a live session, 403 if the user is not an administrator, 404 if the requested user does
+/// not exist, and 503 if DynamoDB cannot be read.
 pub async fn user(
     service: &Service,
     request: &Request,
@@ -136,8 +137,8 @@ pub async fn rejected(
 /// Reads a form that an administrator sent from the page of a user, and returns it with that user.
 ///
 /// # Errors
-/// Returns the errors of [`WebSession::submitted`], 403 if the sender is not an administrator, and 404 if the user does not
-/// exist.
+/// Returns the errors of [`WebSession::submitted`], 403 if the sender is not an administrator, and 404 if the user
+/// does not exist.
 pub async fn submitted(
     service: &Service,
     request: &Request,

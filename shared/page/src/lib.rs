@@ -1,8 +1,8 @@
 //! The web pages: sessions, forms, HTML.
 //!
-//! Only this crate renders pages, from templates that escape every value. The pages work without scripts; one script adds
-//! a copy button and the reader's time zone. This crate verifies no tokens, and reads the secret of a session only from
-//! its cookie, never from `Authorization`.
+//! Only this crate renders pages, from templates that escape every value. The pages work without scripts; one script
+//! adds a copy button and the reader's time zone. This crate verifies no tokens, and reads the secret of a session
+//! only from its cookie, never from `Authorization`.
 //!
 //! | module | contents |
 //! |---|---|

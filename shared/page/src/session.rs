@@ -1,9 +1,9 @@
 //! Browser sessions: the cookie, the session it identifies, and the CSRF token of every form.
 //!
-//! The cookie holds the ID of the user, whose partition contains the session, and 32 random bytes. The database stores
-//! only a digest. If the API is at the root of its host, the cookie has the prefix `__Host-`. A stage in the path rules
-//! that prefix out, and the cookie is `__Secure-` and limited to that path (RFC 6265bis section 4.1.3). `SameSite=Strict`
-//! keeps it out of every request that another site causes.
+//! The cookie holds the ID of the user, whose partition contains the session, and 32 random bytes. The database
+//! stores only a digest. If the API is at the root of its host, the cookie has the prefix `__Host-`. A stage in the
+//! path rules that prefix out, and the cookie is `__Secure-` and limited to that path (RFC 6265bis section 4.1.3).
+//! `SameSite=Strict` keeps it out of every request that another site causes.
 
 use std::time::Duration;
 
@@ -71,13 +71,13 @@ const BEFORE: &str = "hallpass-form";
 /// How long a used form is kept: far longer than the session that it belongs to.
 const USED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The field with the CSRF token. It holds a value common to all forms of the session and, after a full stop, the nonce of
-/// the page.
+/// The field with the CSRF token. It holds a value common to all forms of the session and, after a full stop, the
+/// nonce of the page.
 const CSRF: &str = "csrf";
 
 impl WebSession {
-    /// Returns the session of a request for a page. A browser without a session cookie is redirected to the sign-in page,
-    /// which returns to `next`.
+    /// Returns the session of a request for a page. A browser without a session cookie is redirected to the sign-in
+    /// page, which returns to `next`.
     ///
     /// # Errors
     /// Returns 303 without a session cookie, 401 if the session has expired, and 503 if DynamoDB cannot be read.
@@ -209,11 +209,12 @@ impl Submitted {
         if self.is_current { Ok(()) } else { Err(Problem::stale_form()) }
     }
 
-    /// Checks a form that creates something, and marks it as used. Of several concurrent requests with the same form, one
-    /// succeeds. `place` is the target of the form; it and the action distinguish the forms of one page.
+    /// Checks a form that creates something, and marks it as used. Of several concurrent requests with the same form,
+    /// one succeeds. `place` is the target of the form; it and the action distinguish the forms of one page.
     ///
     /// # Errors
-    /// Returns 403 for a form of another session, 409 for one that was sent before, and 503 if DynamoDB cannot be written.
+    /// Returns 403 for a form of another session, 409 for one that was sent before, and 503 if DynamoDB cannot be
+    /// written.
     pub async fn check_once(&self, service: &Service, place: &str, now: Timestamp) -> Result<(), Problem> {
         let Some(nonce) = self.nonce() else {
             return Err(Problem::stale_form());
@@ -286,8 +287,8 @@ impl Cookie {
     }
 }
 
-/// Returns the secret that binds the sign-in form to the browser. If the browser has none yet, also returns the cookie for
-/// a new one.
+/// Returns the secret that binds the sign-in form to the browser. If the browser has none yet, also returns the
+/// cookie for a new one.
 pub fn before(request: &Request, randomness: &Randomness) -> (Text, Option<String>) {
     let base = gateway::base(request);
     if let Some(secret) = before_cookies(request).into_iter().next() {

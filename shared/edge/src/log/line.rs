@@ -18,7 +18,8 @@ use crate::clock::{self, Instant};
 /// A layer that writes each event as one line.
 pub(super) struct Lines<W> {
     pub(super) writer: W,
-    /// The name of the Lambda function, the dimension of every metric. `None` outside Lambda, where no metrics are written.
+    /// The name of the Lambda function, the dimension of every metric. `None` outside Lambda, where no metrics are
+    /// written.
     pub(super) function: Option<String>,
 }
 

@@ -87,7 +87,8 @@ pub fn reject_former(lookup: Lookup<'_>) -> Result<(), ConfigError> {
     }
 }
 
-/// The variables among these that no binary reads, each with the closest known name. An empty variable counts as absent.
+/// The variables among these that no binary reads, each with the closest known name. An empty variable counts as
+/// absent.
 pub fn unknown<'n>(set: impl IntoIterator<Item = (&'n String, &'n String)>) -> Vec<UnknownVariable> {
     let is_unknown = |name: &str| {
         let is_former = RENAMED.iter().any(|(former, _)| *former == name);
