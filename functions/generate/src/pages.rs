@@ -65,7 +65,7 @@ pub(crate) async fn own(
     randomness: &Randomness,
 ) -> Result<Response, Problem> {
     let sent = WebSession::submitted(service, request, now, randomness).await?;
-    match once(service, &sent, "own", now, create_from_form(service, &sent, now, randomness)).await {
+    match Box::pin(once(service, &sent, "own", now, create_from_form(service, &sent, now, randomness))).await {
         Ok(shown) => developer::created_page(service, &sent.session, &shown, now).await,
         Err(problem) => Err(developer::rejected(service, &sent.session, &sent.form, problem, now).await),
     }
@@ -145,7 +145,7 @@ pub(crate) async fn issue_key(
 ) -> Result<Response, Problem> {
     let (sent, user) = admin::submitted(service, request, now, randomness).await?;
     let issuing = issued_key(service, &sent, &user, now, randomness);
-    let issued = once(service, &sent, user.id.as_str(), now, issuing).await;
+    let issued = Box::pin(once(service, &sent, user.id.as_str(), now, issuing)).await;
     let Submitted { session, form, .. } = sent;
     match issued {
         Ok((text, record)) => {
