@@ -21,6 +21,9 @@ struct Full<'a> {
     how: Invalidate,
     case: String,
     seed: u8,
+    is_active: bool,
+    /// Whether an unblocked user has no room for a generation, so that a mark is left.
+    marks: bool,
 }
 
 impl Full<'_> {
@@ -45,6 +48,77 @@ impl Full<'_> {
         }
         self.world.put("Users", item).await;
         self.verdicts(tokens, what, |verdict| verdict != "allow" && !verdict.starts_with("error")).await;
+    }
+
+    /// Each change that ends tokens ends all of them.
+    async fn check_changes_that_end(&mut self) {
+        let (world, id, how) = (self.world, self.id, self.how);
+        let tokens = self.tokens().await;
+        assert_eq!(world.store.change_user(&id, &Change::Block, Some(how)).await.unwrap(), Written::Now);
+        self.ended(&tokens, "block").await;
+
+        let tokens = self.tokens().await;
+        assert_eq!(world.store.raise_generation(&id, how).await.unwrap(), Written::Now);
+        self.ended(&tokens, "revoke all").await;
+
+        let tokens = self.tokens().await;
+        let hash = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        let written = world.store.change_user(&id, &Change::Password(hash.to_owned()), Some(how)).await;
+        let there = world.user_item("1").await.remove("password_hash");
+        match written {
+            Ok(written) => assert_eq!((written, there), (Written::Now, Some(text(hash)))),
+            Err(failure) => {
+                assert_eq!(there, None);
+                assert!(failure.report().contains("old password no longer works"), "{}", failure.report());
+            }
+        }
+        self.ended(&tokens, "password").await;
+
+        let tokens = self.tokens().await;
+        assert_eq!(
+            world.store.change_user(&id, &Change::Deny("ROLE_USER".parse().unwrap()), Some(how)).await.unwrap(),
+            Written::Now
+        );
+        self.ended(&tokens, "permission removed").await;
+
+        let tokens = self.tokens().await;
+        assert_eq!(world.store.rename_user(&id, "short", Some(how)).await.unwrap(), Renamed::Now);
+        self.ended(&tokens, "rename").await;
+        assert_eq!(world.store.rename_user(&id, "my_username", None).await.unwrap(), Renamed::Now);
+    }
+
+    /// A user whom an application blocked comes back with none of the tokens, though nothing was raised.
+    async fn check_unblocking(&mut self) {
+        let (world, id, how) = (self.world, self.id, self.how);
+        if self.is_active {
+            let tokens = self.tokens().await;
+            world.set_user("1", "status", Some(text("locked"))).await;
+            let marks = world.store.change_marks(&id).await.unwrap();
+            assert_eq!(
+                world.store.change_user(&id, &Change::Unblock, Some(Invalidate { fresh: 78, ..how })).await.unwrap(),
+                Written::Now
+            );
+            self.ended(&tokens, "unblock").await;
+            if self.marks {
+                assert_ne!(world.store.change_marks(&id).await.unwrap(), marks, "what is being issued finds it out");
+            }
+        }
+    }
+
+    /// A change that has no room and ends nothing changes nothing.
+    async fn check_what_has_no_room(&mut self) {
+        let (world, id, how) = (self.world, self.id, self.how);
+        let tokens = self.tokens().await;
+        let longer = "my_username_and_more".repeat(10);
+        assert!(world.store.rename_user(&id, &longer, Some(how)).await.is_err());
+        let grant = Change::Grant("a".repeat(100).parse().unwrap());
+        assert!(world.store.change_user(&id, &grant, Some(how)).await.is_err());
+        assert_eq!(world.user_item("1").await, self.item);
+        self.verdicts(&tokens, "nothing", |verdict| (verdict == "allow") == self.is_active).await;
+
+        let tokens = self.tokens().await;
+        assert_eq!(world.store.remove_user(&id).await.unwrap(), Written::Now);
+        self.verdicts(&tokens, "removal", |verdict| verdict != "allow").await;
     }
 
     async fn verdicts(&self, tokens: &[TestToken], what: &str, is_right: impl Fn(&str) -> bool) {
@@ -73,71 +147,14 @@ async fn a_user_whose_item_is_full_is_shut_out_and_every_token_ends() {
             how: Invalidate { now: world.now(), ..tests::invalidate(77) },
             case,
             seed: index * 50,
+            is_active: attribute != "status",
+            marks: attribute == "token_generation",
         };
-        let is_active = attribute != "status";
-        let (id, how) = (full.id, full.how);
         let tokens = full.tokens().await;
-        full.verdicts(&tokens, "before", |verdict| (verdict == "allow") == is_active).await;
-
-        assert_eq!(world.store.change_user(&id, &Change::Block, Some(how)).await.unwrap(), Written::Now);
-        full.ended(&tokens, "block").await;
-
-        let tokens = full.tokens().await;
-        assert_eq!(world.store.raise_generation(&id, how).await.unwrap(), Written::Now);
-        full.ended(&tokens, "revoke all").await;
-
-        let tokens = full.tokens().await;
-        let hash = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-        let written = world.store.change_user(&id, &Change::Password(hash.to_owned()), Some(how)).await;
-        let there = world.user_item("1").await.remove("password_hash");
-        match written {
-            Ok(written) => assert_eq!((written, there), (Written::Now, Some(text(hash)))),
-            Err(failure) => {
-                assert_eq!(there, None);
-                assert!(failure.report().contains("old password no longer works"), "{}", failure.report());
-            }
-        }
-        full.ended(&tokens, "password").await;
-
-        let tokens = full.tokens().await;
-        assert_eq!(
-            world.store.change_user(&id, &Change::Deny("ROLE_USER".parse().unwrap()), Some(how)).await.unwrap(),
-            Written::Now
-        );
-        full.ended(&tokens, "permission removed").await;
-
-        let tokens = full.tokens().await;
-        assert_eq!(world.store.rename_user(&id, "short", Some(how)).await.unwrap(), Renamed::Now);
-        full.ended(&tokens, "rename").await;
-        assert_eq!(world.store.rename_user(&id, "my_username", None).await.unwrap(), Renamed::Now);
-
-        // What an application blocked comes back with none of its tokens, though nothing was raised.
-        if is_active {
-            let tokens = full.tokens().await;
-            world.set_user("1", "status", Some(text("locked"))).await;
-            let marks = world.store.change_marks(&id).await.unwrap();
-            assert_eq!(
-                world.store.change_user(&id, &Change::Unblock, Some(Invalidate { fresh: 78, ..how })).await.unwrap(),
-                Written::Now
-            );
-            full.ended(&tokens, "unblock").await;
-            if attribute == "token_generation" {
-                assert_ne!(world.store.change_marks(&id).await.unwrap(), marks, "what is being issued finds it out");
-            }
-        }
-
-        // What has no room and shuts nobody out changes nothing.
-        let tokens = full.tokens().await;
-        let longer = "my_username_and_more".repeat(10);
-        assert!(world.store.rename_user(&id, &longer, Some(how)).await.is_err());
-        let grant = Change::Grant("a".repeat(100).parse().unwrap());
-        assert!(world.store.change_user(&id, &grant, Some(how)).await.is_err());
-        assert_eq!(world.user_item("1").await, full.item);
-        full.verdicts(&tokens, "nothing", |verdict| (verdict == "allow") == is_active).await;
-
-        let tokens = full.tokens().await;
-        assert_eq!(world.store.remove_user(&id).await.unwrap(), Written::Now);
-        full.verdicts(&tokens, "removal", |verdict| verdict != "allow").await;
+        full.verdicts(&tokens, "before", |verdict| (verdict == "allow") == full.is_active).await;
+        full.check_changes_that_end().await;
+        full.check_unblocking().await;
+        full.check_what_has_no_room().await;
     }
 }
 

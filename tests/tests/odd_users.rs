@@ -143,8 +143,7 @@ async fn whatever_an_application_wrote_nothing_fails_and_nobody_is_hidden() {
             let case = format!("{attribute} = {}", brief(value.as_ref()));
             let verdict = world.verdict(&bearer(&made.text)).await;
             assert!(!verdict.starts_with("error"), "{case}: {verdict}");
-            let listed = world.store.all_users().await.unwrap();
-            assert_eq!(listed.iter().filter_map(Listed::user).count(), 4, "{case}");
+            assert_eq!(world.store.all_users().await.unwrap().iter().filter_map(Listed::user).count(), 4, "{case}");
             for answer in [
                 world.generate(&basic("my_username", "topsecret")).await,
                 world.generate(&bearer(&made.text)).await,

@@ -49,7 +49,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// The pause after a connection cannot be accepted, for example because no file handles are free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves a gateway until `shutdown` completes, then waits up to [`STOP_TIMEOUT`] for requests in progress.
+/// Serves a gateway until `shutdown` completes, then waits up to `STOP_TIMEOUT` for requests in progress.
 pub async fn serve(
     listener: TcpListener,
     tls: Arc<ServerConfig>,

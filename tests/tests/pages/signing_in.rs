@@ -167,7 +167,7 @@ enum End {
 async fn bring_about(system: &System, web_client: &mut WebClient<'_>, end: End) {
     match end {
         End::SignOut => {
-            assert_eq!(web_client.post("/sign-out", &[]).await.header("location"), "/sign-in?done=signed-out")
+            assert_eq!(web_client.post("/sign-out", &[]).await.header("location"), "/sign-in?done=signed-out");
         }
         End::HalfAnHour => system.advance(1_800),
         End::RevokeAll => {
