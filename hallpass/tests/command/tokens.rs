@@ -127,7 +127,7 @@ async fn a_rotated_token_expires_when_its_replacement_is_first_used() {
     assert_eq!((ran.code, ran.out.lines().count()), (0, 1), "{ran:?}");
     assert!(ran.err.contains("expires when the new token is first used"), "{}", ran.err);
     assert_eq!(dev.verdict(old_text).await, "allow");
-    dev.rejected(&["token", "rotate", old_id], "", "being replaced already").await;
+    dev.rejected(&["token", "rotate", old_id], "", "already being replaced").await;
     assert_eq!(dev.verdict(ran.out.trim()).await, "allow");
     assert_eq!(dev.verdict(old_text).await, "replaced");
     let listed = dev.json(&["token", "list", "my_username"], "").await;
