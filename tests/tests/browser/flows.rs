@@ -14,7 +14,7 @@ async fn make_use_and_revoke(chrome: &Chrome, system: &System) {
     assert_eq!(system.verdict(&token).await, "allow");
     chrome.click_on("td summary", "Revoke").await;
     chrome.click_on("td button.danger", "Revoke the token").await;
-    chrome.with_text("[role=status]", "The token is revoked.").await;
+    chrome.with_text("[role=status]", "The token is revoked and no longer works.").await;
     assert_eq!(system.verdict(&token).await, "revoked");
     chrome.with_text("tbody td", "revoked").await;
 }
@@ -75,7 +75,7 @@ async fn without_a_script_all_of_it_works_too() {
     chrome.with_text("time", "UTC").await;
     chrome.click_on("td summary", "Revoke").await;
     chrome.click_on("td button.danger", "Revoke the token").await;
-    chrome.with_text("[role=status]", "The token is revoked.").await;
+    chrome.with_text("[role=status]", "The token is revoked and no longer works.").await;
     assert_eq!(system.ask("GET", "/prod/rs/profile", &authorization).await.status, 401);
     drop(chrome);
     system.stop().await;
@@ -105,7 +105,7 @@ async fn an_administrator_issues_a_key_and_takes_it_back() {
     assert_eq!(system.verdict(&key).await, "allow");
     chrome.click_on("td summary", "Delete").await;
     chrome.click_on("td button.danger", "Delete the key").await;
-    chrome.with_text("[role=status]", "The key is deleted.").await;
+    chrome.with_text("[role=status]", "The key is deleted and no longer works.").await;
     assert_eq!(system.verdict(&key).await, "revoked");
 
     let token = system.token_of("my_username", "topsecret").await;
