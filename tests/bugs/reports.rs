@@ -1,5 +1,5 @@
-//! One case for each public report of a fault that a service like this one had, with its source. Whatever was reported
-//! elsewhere is tried here once, over the whole stack.
+//! One case for each public report of a fault in a service like this one, with its source. Each is tested once, over
+//! the whole stack.
 
 use std::collections::BTreeSet;
 
@@ -23,9 +23,8 @@ fn value(text: &str) -> AttributeValue {
     AttributeValue::S(text.to_owned())
 }
 
-/// API tokens of a disabled user went on working:
-/// <https://github.com/milesmcc/shynet/issues/349>, <https://github.com/apache/tooling-trusted-releases/issues/598>,
-/// <https://github.com/FreshRSS/FreshRSS/pull/9336>.
+/// API tokens of a disabled user kept working: <https://github.com/milesmcc/shynet/issues/349>,
+/// <https://github.com/apache/tooling-trusted-releases/issues/598>, <https://github.com/FreshRSS/FreshRSS/pull/9336>.
 #[tokio::test]
 async fn the_tokens_of_a_blocked_user_are_rejected_at_the_next_request_and_stay_so() {
     let world = World::new().await;
@@ -51,11 +50,10 @@ async fn a_change_of_the_password_or_of_permissions_counts_at_the_next_request()
     system.stop().await;
 }
 
-/// A lockout by name alone lets anybody keep a user out:
-/// <https://github.com/AtalayaLabs/OxiCloud/issues/323>, <https://github.com/leodip/goiabada/issues/89>,
-/// <https://github.com/psecio/gatekeeper/issues/55>.
+/// A lockout by name alone allowed anyone to lock a user out: <https://github.com/AtalayaLabs/OxiCloud/issues/323>,
+/// <https://github.com/leodip/goiabada/issues/89>, <https://github.com/psecio/gatekeeper/issues/55>.
 #[tokio::test]
-async fn failed_log_ins_from_one_address_do_not_keep_the_user_out_at_another() {
+async fn failed_log_ins_from_one_address_do_not_block_the_user_at_another() {
     let world = World::new().await;
     let log_in = async |password: &str, ip: &str| {
         let request = Request::new("POST", "/api/services_token/generate");
@@ -68,7 +66,8 @@ async fn failed_log_ins_from_one_address_do_not_keep_the_user_out_at_another() {
     assert_eq!(log_in("topsecret", "198.51.100.1").await, 200);
 }
 
-/// Only existing users were limited, so that the limit told who exists: <https://github.com/zone-eu/wildduck/issues/68>.
+/// Only existing users were limited, so the limit revealed which users exist:
+/// <https://github.com/zone-eu/wildduck/issues/68>.
 #[tokio::test]
 async fn a_user_who_does_not_exist_is_limited_as_one_who_does() {
     let world = World::new().await;
@@ -84,11 +83,11 @@ async fn a_user_who_does_not_exist_is_limited_as_one_who_does() {
     assert!(statuses[0].contains(&429), "{statuses:?}");
 }
 
-/// Two spaces behind `Bearer`, or a space behind the token, were rejected although RFC 9110 allows them:
+/// Two spaces after `Bearer`, or a space after the token, were rejected although RFC 9110 allows them:
 /// <https://github.com/laravel/sanctum/pull/433>, <https://github.com/koajs/jwt/pull/175>,
 /// <https://github.com/fastapi/fastapi/pull/14786>.
 #[tokio::test]
-async fn optional_white_space_around_the_credential_is_no_part_of_the_token() {
+async fn optional_white_space_around_the_credential_is_not_part_of_the_token() {
     let system = System::start(&[]).await;
     let token = user_token(&system).await;
     for header in [format!("Bearer  {token}"), format!("Bearer {token} "), format!("  Bearer {token}")] {
@@ -98,8 +97,8 @@ async fn optional_white_space_around_the_credential_is_no_part_of_the_token() {
 }
 
 /// Some readers accepted a token with a line ending that others rejected:
-/// <https://github.com/langgenius/dify/issues/41199>. A token that was read from a file, with its line ending, was not the
-/// token: <https://github.com/zhaofengli/attic/pull/134>.
+/// <https://github.com/langgenius/dify/issues/41199>. A token that was read from a file, with its line ending, was not
+/// the token: <https://github.com/zhaofengli/attic/pull/134>.
 #[tokio::test]
 async fn a_token_posted_with_a_line_ending_is_the_token() {
     let system = System::start(&[]).await;
@@ -114,9 +113,9 @@ async fn a_token_posted_with_a_line_ending_is_the_token() {
     system.stop().await;
 }
 
-/// A policy for one method and path, cached, rejected every other one or let another one in:
-/// <https://github.com/auth0-samples/jwt-rsa-aws-custom-authorizer/pull/8>, <https://github.com/serverless/serverless/issues/6176>,
-/// <https://github.com/ministackorg/ministack/pull/1367>.
+/// A policy for one method and path was cached, and rejected every other one or allowed another one:
+/// <https://github.com/auth0-samples/jwt-rsa-aws-custom-authorizer/pull/8>,
+/// <https://github.com/serverless/serverless/issues/6176>, <https://github.com/ministackorg/ministack/pull/1367>.
 #[tokio::test]
 async fn a_cached_policy_is_right_for_every_other_method_and_path() {
     let rules = json!([
@@ -135,7 +134,7 @@ async fn a_cached_policy_is_right_for_every_other_method_and_path() {
     system.stop().await;
 }
 
-/// An authorizer that permits no route answered with a policy without a statement, which let everything in:
+/// An authorizer that permits no route responded with a policy without a statement, which allowed everything:
 /// <https://github.com/aws/chalice/issues/1619>.
 #[tokio::test]
 async fn a_token_that_no_rule_permits_anything_is_denied_everything() {
@@ -148,7 +147,7 @@ async fn a_token_that_no_rule_permits_anything_is_denied_everything() {
     assert!(statement["Resource"][0].as_str().is_some_and(|resource| resource.ends_with("/*")), "{statement}");
 }
 
-/// The last page of a list had a cursor that led to an empty one: <https://github.com/zitadel/nextgen/issues/849>,
+/// The last page of a list had a cursor that led to an empty page: <https://github.com/zitadel/nextgen/issues/849>,
 /// <https://github.com/apigee/registry/issues/68>, <https://github.com/CrossRef/rest-api-doc/issues/303>.
 #[tokio::test]
 async fn the_last_page_of_a_list_has_no_next_one() {
@@ -173,7 +172,7 @@ async fn the_last_page_of_a_list_has_no_next_one() {
     system.stop().await;
 }
 
-/// To load the page again, or to click twice, created a second token: <https://github.com/openware/peatio/issues/182>,
+/// Reloading the page, or clicking twice, created a second token: <https://github.com/openware/peatio/issues/182>,
 /// <https://github.com/graphql-hive/console/pull/7225>.
 #[tokio::test]
 async fn a_form_that_is_sent_twice_creates_one_token() {
@@ -206,10 +205,10 @@ async fn a_repeated_member_is_rejected_and_nothing_is_created() {
     system.stop().await;
 }
 
-/// A write whose answer was lost was sent again by the SDK and met itself as a conflict:
+/// A write whose response was lost was sent again by the SDK and conflicted with itself:
 /// <https://github.com/aws/aws-sdk-java/issues/2667>, <https://github.com/awslabs/amazon-kinesis-client/pull/777>.
 #[tokio::test]
-async fn a_write_whose_answer_was_lost_is_not_a_conflict() {
+async fn a_write_whose_response_was_lost_is_not_a_conflict() {
     let (world, tap) = World::tapped(&[]).await;
     world.token().await;
     tap.inject("PutItem", 0, 1, Fault::Lose);
@@ -217,9 +216,9 @@ async fn a_write_whose_answer_was_lost_is_not_a_conflict() {
     assert_eq!(answer.status, 200, "{}", answer.body);
 }
 
-/// A header that is a scheme and nothing else was mishandled: <https://github.com/OpenLiberty/open-liberty/issues/30027>.
+/// A header that is only a scheme was mishandled: <https://github.com/OpenLiberty/open-liberty/issues/30027>.
 #[tokio::test]
-async fn every_401_has_a_challenge_and_a_scheme_alone_is_none() {
+async fn every_401_has_a_challenge_and_a_scheme_alone_is_not_a_credential() {
     let system = System::start(&[]).await;
     for header in ["Bearer", "Bearer ", "Basic", "Token"] {
         let reply = system.ask("GET", "/tokens/current", header).await;

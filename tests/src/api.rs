@@ -1,4 +1,4 @@
-//! The API as a test speaks to it, and what the application writes to the table of users behind its back.
+//! The API as tests call it, and the writes of an application to the users table.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::Value;
@@ -6,37 +6,37 @@ use serde_json::Value;
 use crate::{Request, Response, World};
 
 impl World {
-    /// `POST /tokens`.
+    /// Sends `POST /tokens`.
     pub async fn create(&self, authorization: &str, body: &Value) -> Response {
         self.send("Generate", Request::new("POST", "/tokens").authorization(authorization).json(body)).await
     }
 
-    /// `POST /tokens` with a token, which must be answered with a new one: the answer's body.
+    /// Sends `POST /tokens` with a token and returns the body of the response, which must be a 201.
     pub async fn created(&self, token: &str, body: &Value) -> Value {
         let answer = self.create(&bearer(token), body).await;
         assert_eq!(answer.status, 201, "{}", answer.body);
         answer.json()
     }
 
-    /// `DELETE /tokens/{id}`.
+    /// Sends `DELETE /tokens/{id}`.
     pub async fn delete(&self, token: &str, id: &str) -> Response {
         let request = Request::new("DELETE", "/tokens/{id}").parameter("id", id);
         self.send("Revoke", request.authorization(&bearer(token))).await
     }
 
-    /// `POST /oauth/revoke` with this token in the form.
+    /// Sends `POST /oauth/revoke` with the token in the form.
     pub async fn revoke(&self, token: &str) -> Response {
         let request = Request::new("POST", "/oauth/revoke").header("Content-Type", "application/x-www-form-urlencoded");
         self.send("Revoke", request.body(&format!("token={token}"))).await
     }
 
-    /// `GET /tokens` with these parameters of the query.
+    /// Sends `GET /tokens` with query parameters.
     pub async fn list(&self, token: &str, query: &[(&str, &str)]) -> Response {
         let request = Request::new("GET", "/tokens").authorization(&bearer(token));
         self.send("Console", query.iter().fold(request, |request, (name, value)| request.query(name, value))).await
     }
 
-    /// Sets an attribute of a user as an application does, or removes it.
+    /// Sets or removes an attribute of a user, as an application does.
     pub async fn set_user(&self, id: &str, attribute: &str, value: Option<AttributeValue>) {
         let call = self.dynamodb.update_item().table_name(self.table("Users")).key("user_id", text(id));
         let call = call
@@ -45,14 +45,15 @@ impl World {
         call.update_expression(if value.is_some() { "SET #a = :a" } else { "REMOVE #a" }).send().await.unwrap();
     }
 
-    /// How many records a user has, dead or alive.
+    /// Returns the number of a user's records, live or not.
     pub async fn count_records(&self, user_id: &str) -> usize {
         self.store.records_of(&user_id.parse().unwrap()).await.unwrap().len()
     }
 }
 
 impl Response {
-    /// The problem details of a rejection, which must be of this status, whole, and kept by nobody.
+    /// Returns the problem details of a rejection. The response must have this status, be complete, and must not be
+    /// cached.
     pub fn problem(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.body);
         assert_eq!(self.header("content-type"), "application/problem+json");
@@ -63,7 +64,7 @@ impl Response {
         problem
     }
 
-    /// The challenge of a rejection, which must stand in both headers.
+    /// Returns the challenge of a rejection, which must be in both headers.
     pub fn challenge(&self) -> &str {
         let challenge = self.header("x-www-authenticate");
         let is_page = self.header("content-type").starts_with("text/html");
@@ -73,19 +74,19 @@ impl Response {
     }
 }
 
-/// A string of DynamoDB.
+/// Returns a DynamoDB string.
 pub fn text(text: &str) -> AttributeValue {
     AttributeValue::S(text.to_owned())
 }
 
-/// A token with one character of its signature changed.
+/// Returns the token with one character of its signature changed.
 pub fn forged(token: &str) -> String {
     let (rest, last) = token.split_at(token.len() - 10);
     let other = if last.starts_with('A') { "B" } else { "A" };
     format!("{rest}{other}{}", &last[1..])
 }
 
-/// `Bearer` with a token (RFC 6750).
+/// Returns a `Bearer` header value (RFC 6750).
 pub fn bearer(token: &str) -> String {
     format!("Bearer {token}")
 }

@@ -1,43 +1,44 @@
-//! Where the engines differ from DynamoDB and from each other, in one table. Whatever is not in it, all of them do.
+//! A table of the differences between the engines and DynamoDB. What the table does not list, every engine does.
 //!
-//! A test that needs what an engine lacks asks [`lacks`] and says there what it does instead. `tests/engines.rs` tries
-//! every capability on the engine under test and fails when the table says otherwise, in either direction.
+//! A test that needs something that an engine lacks calls [`lacks`] and says there what it checks instead.
+//! `tests/engines.rs` tries every capability on the engine under test and fails if the table is wrong, in either
+//! direction.
 
 use std::io::Write;
 
 use crate::engine::{self, Kind};
 
-/// Something that not every engine does.
+/// A behaviour of DynamoDB that not every engine has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Capability {
-    /// Its clock is the test's, so that a record of its stream carries the time of the test.
+    /// The test sets the clock of the engine, so that the records of its stream carry the time of the test.
     Clock,
-    /// A dev stack delivers its stream to prune.
+    /// A development stack delivers the stream of this engine to prune.
     DevStack,
-    /// What has expired is removed while a test waits for it, and the stream of the table tells of it.
+    /// Expired items are deleted while a test waits, and the stream of the table reports the deletion.
     Ttl,
-    /// A write that changes nothing makes no record in the stream.
+    /// A write that changes nothing adds no record to the stream.
     QuietWrites,
-    /// A transaction that is sent again with the same `ClientRequestToken` succeeds and is not done again.
+    /// A transaction that is sent again with the same `ClientRequestToken` succeeds and is not applied again.
     Idempotency,
-    /// A value of another type than its index wants is rejected.
+    /// A value is rejected if its type is not that of the index.
     KeyTypes,
-    /// The consumed capacity of a `BatchGetItem` is told, and right.
+    /// `BatchGetItem` returns the correct consumed capacity.
     Capacity,
 }
 
-/// What an engine lacks.
+/// A capability that an engine lacks.
 #[derive(Clone, Copy, Debug)]
 pub struct Lack {
     /// The engine.
     pub engine: Kind,
-    /// What it lacks.
+    /// The missing capability.
     pub capability: Capability,
-    /// Why, and what the tests do about it.
+    /// Why it is missing, and how the tests deal with that.
     pub reason: &'static str,
 }
 
-/// Every capability.
+/// All capabilities.
 pub const ALL: [Capability; 7] = [
     Capability::Clock,
     Capability::DevStack,
@@ -48,7 +49,7 @@ pub const ALL: [Capability; 7] = [
     Capability::Capacity,
 ];
 
-/// The table.
+/// All missing capabilities.
 pub const LACKS: [Lack; 14] = [
     row(
         Kind::Embedded,
@@ -74,24 +75,24 @@ pub const LACKS: [Lack; 14] = [
     row(Kind::Moto, Capability::Capacity, "it counts items and not their size, so that costs are not measured over it"),
 ];
 
-/// Of an engine in another process.
+/// The reason for engines in another process.
 const MACHINE: &str = "its clock is this machine's: the tests stamp its records with their time and leave TTL off";
 
-/// Of an engine in another process.
+/// The reason for engines in another process.
 const OWN: &str = "hallpass dev delivers the stream of its own engine alone, and so keeps that one in its own tests";
 
 const fn row(engine: Kind, capability: Capability, reason: &'static str) -> Lack {
     Lack { engine, capability, reason }
 }
 
-/// Why this engine lacks this, if it does.
+/// Returns why the engine lacks the capability, or `None` if it has it.
 pub fn reason(engine: Kind, capability: Capability) -> Option<&'static str> {
     let row = LACKS.iter().find(|row| row.engine == engine && row.capability == capability);
     row.map(|row| row.reason)
 }
 
-/// Whether the engine under test lacks this. If it does, a line says so on standard error, past the test harness, which
-/// would keep it to itself when the test succeeds.
+/// Returns whether the engine under test lacks the capability. If it does, this writes a line to standard error
+/// directly, because the test harness hides the output of a test that succeeds.
 pub async fn lacks(capability: Capability, instead: &str) -> bool {
     let engine = engine::kind().await;
     let Some(reason) = reason(engine, capability) else { return false };
@@ -101,7 +102,7 @@ pub async fn lacks(capability: Capability, instead: &str) -> bool {
     true
 }
 
-/// Says on standard error all that the engine under test lacks.
+/// Writes everything that the engine under test lacks to standard error.
 pub async fn say_all() {
     let engine = engine::kind().await;
     for row in LACKS.iter().filter(|row| row.engine == engine) {
@@ -109,7 +110,7 @@ pub async fn say_all() {
     }
 }
 
-/// Says something on standard error, past the test harness.
+/// Writes a line to standard error, bypassing the capture of the test harness.
 pub fn say(line: &str) {
     std::io::stderr().write_all(line.as_bytes()).unwrap();
 }

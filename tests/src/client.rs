@@ -1,4 +1,4 @@
-//! A client of the whole stack: HTTPS over a real socket, with the authority of the stack's own data directory.
+//! An HTTPS client of the whole stack: a real socket, and the certificate authority of the stack's data directory.
 
 use std::{path::Path, sync::Arc};
 
@@ -22,28 +22,28 @@ use tokio_rustls::{
 
 use crate::witness;
 
-/// A client that trusts one data directory's authority and nothing else.
+/// A client that trusts only the certificate authority of one data directory.
 #[derive(Clone)]
 pub struct Client {
     port: u16,
     tls: Arc<ClientConfig>,
 }
 
-/// What came back.
+/// An HTTP response.
 #[derive(Debug)]
 pub struct Reply {
-    /// The status.
+    /// The status code.
     pub status: u16,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body as text; what is no text in it is lost.
+    /// The body as text. Bytes that are not UTF-8 are lost.
     pub body: String,
-    /// How many bytes the body had.
+    /// The length of the body in bytes.
     pub length: usize,
 }
 
 impl Client {
-    /// A client of the stack that keeps its data here and answers at this URL.
+    /// Returns a client of the stack with this data directory and URL.
     pub fn of(data: &Path, url: &str) -> Self {
         let authority = CertificateDer::from_pem_file(data.join("ca.pem")).unwrap();
         let mut roots = RootCertStore::empty();
@@ -58,12 +58,12 @@ impl Client {
         Self { port, tls: Arc::new(tls) }
     }
 
-    /// Sends a request without a body on a connection of its own.
+    /// Sends a request without a body, on a new connection.
     pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Reply {
         self.send_with(method, path, headers, "").await
     }
 
-    /// Sends a request with a body on a connection of its own.
+    /// Sends a request with a body, on a new connection.
     pub async fn send_with(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
         for (name, value) in headers {
             witness::sends_header(name, value);
@@ -90,24 +90,24 @@ impl Client {
         Reply { status: head.status.as_u16(), headers: head.headers, body, length }
     }
 
-    /// Sends a request with this `Authorization`.
+    /// Sends a request with an `Authorization` header.
     pub async fn ask(&self, method: &str, path: &str, authorization: &str) -> Reply {
         self.send(method, path, &[("Authorization", authorization)]).await
     }
 
-    /// Whether anything listens where the stack answered.
+    /// Returns whether the stack's port rejects connections.
     pub async fn is_rejected(&self) -> bool {
         TcpStream::connect(("localhost", self.port)).await.is_err()
     }
 }
 
 impl Reply {
-    /// The body as JSON.
+    /// Parses the body as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
 
-    /// A header, or nothing.
+    /// Returns the value of a header, or an empty string.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
     }

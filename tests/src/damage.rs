@@ -1,21 +1,22 @@
-//! Items that are not whole: one attribute is missing, or of a type that it never has. An engine, a restored backup or
-//! another program may leave such items.
+//! Damaged items: one attribute is missing, or has a type that it never has. An engine, a restored backup or another
+//! program may leave such items behind.
 
 use serde_json::{Map, Value, json};
 
-/// What happens to one attribute of the items of an answer.
+/// Damage to one attribute of the items in a response.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Damage {
-    /// Which attribute it is, counted over all items of the answer.
+    /// The index of the attribute, counted over all items of the response.
     pub attribute: usize,
-    /// What it becomes, by its place among one value of each type; nothing if it goes.
+    /// The index of the replacement among one value of each type, or `None` if the attribute is removed.
     pub becomes: Option<usize>,
 }
 
 type Item = Map<String, Value>;
 
 impl Damage {
-    /// Everything that may happen to the items of this answer: each attribute goes, or becomes one of each other type.
+    /// Returns every possible damage to the items of the response: each attribute removed, or replaced by a value of
+    /// each other type.
     pub fn all_of(answer: &Value) -> Vec<Self> {
         let mut all = Vec::new();
         let mut answer = answer.clone();
@@ -31,12 +32,12 @@ impl Damage {
         all
     }
 
-    /// The name of the attribute in this answer, if there are so many.
+    /// Returns the name of the attribute, or `None` if the response has fewer attributes.
     pub fn name(self, answer: &Value) -> Option<String> {
         items(&mut answer.clone()).into_iter().flat_map(|item| names(item)).nth(self.attribute)
     }
 
-    /// Does it. An answer to a later attempt may have fewer items.
+    /// Damages the response. The response to a later attempt may have fewer items.
     pub fn apply(self, answer: &mut Value) {
         let mut place = self.attribute;
         for item in items(answer) {
@@ -53,7 +54,7 @@ impl Damage {
     }
 }
 
-/// One value of every type of DynamoDB, as it is sent.
+/// Returns a value of every DynamoDB type, in wire format.
 fn one_of_each_type() -> [Value; 10] {
     [
         json!({"S": "not one"}),
@@ -69,7 +70,7 @@ fn one_of_each_type() -> [Value; 10] {
     ]
 }
 
-/// The names of the attributes, in their order: an engine's is another one every time.
+/// Returns the names of the attributes, sorted: the order of an engine varies.
 fn names(item: &Item) -> Vec<String> {
     let mut names: Vec<String> = item.keys().cloned().collect();
     names.sort();
@@ -80,7 +81,7 @@ fn kind(value: &Value) -> Option<&String> {
     value.as_object().and_then(|value| value.keys().next())
 }
 
-/// The items of an answer, whichever operation it is of, by their tables: an engine's order is another one every time.
+/// Returns the items of the response of any operation, sorted by table: the order of an engine varies.
 fn items(answer: &mut Value) -> Vec<&mut Item> {
     let mut found = Vec::new();
     for (name, value) in answer.as_object_mut().into_iter().flatten() {

@@ -1,6 +1,6 @@
-//! The engine under the tests: the embedded one, or the one that `HALLPASS_TEST_ENDPOINT` names.
+//! The engine under test: the embedded one, or the one that `HALLPASS_TEST_ENDPOINT` names.
 //!
-//! Every test has tables of its own in it. What an engine lacks stands in [`crate::capability`] and nowhere else.
+//! Every test has tables of its own. What an engine lacks is listed in [`crate::capability`] alone.
 
 use std::fmt;
 
@@ -16,49 +16,49 @@ use crate::{
     witness::Tables,
 };
 
-/// The engines that the suite runs over.
+/// The engines that the suite runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The one in this process, which `hallpass dev` has too.
+    /// The engine in this process, which `hallpass dev` uses too.
     Embedded,
-    /// Amazon's own.
+    /// DynamoDB local, by Amazon.
     DynamoDbLocal,
-    /// An AWS without containers, in Python.
+    /// `MiniStack`, an emulator of AWS in Python, without containers.
     MiniStack,
-    /// The mock of AWS, as a server.
+    /// The server of Moto, a mock of AWS.
     Moto,
 }
 
 /// The engine of one test.
 #[derive(Debug)]
 pub enum Engine {
-    /// An engine of the test's own.
+    /// An embedded engine for this test alone.
     Embedded {
         /// The engine.
         engine: dev::engine::Engine,
-        /// Its clock, which the test moves.
+        /// The clock of the engine, which the test moves.
         clock: Clock,
-        /// What looks into its tables in the end.
+        /// Checks the tables for secrets when the test ends.
         tables: Tables,
     },
-    /// Tables of the test's own in the engine that all tests share.
+    /// Tables for this test alone, in an engine that all tests share.
     Remote(Remote),
 }
 
 /// The clock of an embedded engine.
 pub struct Clock(ManualClock);
 
-/// The region of every test, which is that of a dev stack: engines keep the tables of each region apart.
+/// The region of every test, which is that of a development stack: engines keep the tables of regions apart.
 pub const REGION: &str = "local";
 
-/// The setting that names an engine to the functions.
+/// The environment variable that gives the functions the endpoint of the engine.
 pub const ENDPOINT: &str = "HALLPASS_DYNAMODB_ENDPOINT";
 
-/// The setting that names an engine to the tests.
+/// The environment variable that gives the tests the endpoint of the engine.
 const TEST_ENDPOINT: &str = "HALLPASS_TEST_ENDPOINT";
 
 impl Engine {
-    /// The tables of the template in the chosen engine, whose clock begins here if it can be set.
+    /// Creates the tables of the template in the engine under test, whose clock starts at `now` if it can be set.
     pub async fn start(now: u64) -> Self {
         if let Some(remote) = Self::remote().await {
             return Self::Remote(remote);
@@ -70,13 +70,13 @@ impl Engine {
         Self::Embedded { engine, clock: Clock(clock), tables: witnessed }
     }
 
-    /// Tables in the engine that `HALLPASS_TEST_ENDPOINT` names, unless it is the embedded one.
+    /// Creates tables in the engine that `HALLPASS_TEST_ENDPOINT` names, or returns `None` for the embedded one.
     pub async fn remote() -> Option<Remote> {
         let (authority, _) = chosen().await.as_ref()?;
         Some(Remote::create_tables(authority, &tables()).await)
     }
 
-    /// Where it answers.
+    /// Returns the URL of the endpoint.
     pub fn endpoint(&self) -> String {
         match self {
             Self::Embedded { engine, .. } => engine.endpoint(),
@@ -84,17 +84,17 @@ impl Engine {
         }
     }
 
-    /// Its host and port.
+    /// Returns the host and port of the endpoint.
     pub fn authority(&self) -> String {
         self.endpoint().strip_prefix("http://").unwrap().to_owned()
     }
 
-    /// What it calls this table of the template.
+    /// Returns the engine's name of a table of the template.
     pub fn table(&self, name: &str) -> String {
         format!("{name}{}", self.suffix())
     }
 
-    /// What stands behind the name of every table.
+    /// Returns the suffix of all table names.
     pub fn suffix(&self) -> &str {
         match self {
             Self::Embedded { .. } => "",
@@ -102,12 +102,13 @@ impl Engine {
         }
     }
 
-    /// The settings by which a function finds the tables.
+    /// Returns the settings that give a function the tables.
     pub fn settings(&self) -> Vec<(String, String)> {
         settings_of(&self.endpoint(), self.suffix())
     }
 
-    /// Moves the clock. An engine whose clock cannot be moved has what was written so far stamped with the time of it.
+    /// Moves the clock. In an engine whose clock cannot be moved, everything written so far is stamped with the time
+    /// before.
     pub fn advance(&self, before: u64, now: u64) {
         match self {
             Self::Embedded { clock, .. } => clock.0.set(now),
@@ -115,7 +116,7 @@ impl Engine {
         }
     }
 
-    /// Every record of the user stream so far, as Lambda gets it.
+    /// Returns every record of the user stream so far, in the form that Lambda receives.
     pub fn user_stream(&self, now: u64) -> Vec<Value> {
         match self {
             Self::Embedded { engine, .. } => engine.database().stream_after("Users", None, 1_000).unwrap().records,
@@ -126,7 +127,7 @@ impl Engine {
         }
     }
 
-    /// The records of the user stream behind this place, which moves behind the last of them.
+    /// Returns the records of the user stream after `place`, and moves `place` behind the last of them.
     pub fn user_stream_after(&self, place: &mut String, now: u64) -> Vec<Value> {
         match self {
             Self::Embedded { engine, .. } => {
@@ -146,7 +147,7 @@ impl Engine {
         }
     }
 
-    /// Its own time of the last change of a user.
+    /// Returns the engine's own timestamp of the last change of a user.
     pub fn stamp_of_last_change(&self, now: u64) -> Value {
         let records = self.user_stream(now);
         match self {
@@ -155,7 +156,7 @@ impl Engine {
         }
     }
 
-    /// Removes what has expired, if it waits to be told.
+    /// Deletes expired items, if the engine does so only on demand.
     pub fn sweep_ttl(&self) {
         if let Self::Embedded { engine, .. } = self {
             engine.database().sweep_ttl().unwrap();
@@ -163,7 +164,7 @@ impl Engine {
     }
 }
 
-/// The settings by which a function finds tables with this suffix at this endpoint.
+/// Returns the settings that give a function the tables with this suffix at this endpoint.
 pub fn settings_of(endpoint: &str, suffix: &str) -> Vec<(String, String)> {
     let table = |name: &str| (format!("HALLPASS_{}_TABLE", name.to_uppercase()), format!("{name}{suffix}"));
     let mut settings: Vec<_> = ["Users", "Tokens", "Attempts"].map(table).into();
@@ -171,15 +172,15 @@ pub fn settings_of(endpoint: &str, suffix: &str) -> Vec<(String, String)> {
     settings
 }
 
-/// The engine that the tests run over.
+/// Returns the kind of the engine under test.
 pub async fn kind() -> Kind {
     chosen().await.as_ref().map_or(Kind::Embedded, |(_, kind)| *kind)
 }
 
-/// The host and port in a value of `HALLPASS_TEST_ENDPOINT`; empty is as good as absent.
+/// Returns the host and port in a value of `HALLPASS_TEST_ENDPOINT`. An empty value counts as absent.
 ///
 /// # Errors
-/// When it is anything else than `http://host:port`.
+/// Returns a message if the value is not of the form `http://host:port`.
 pub fn authority(value: Option<&str>) -> Result<Option<String>, String> {
     let Some(value) = value.filter(|value| !value.is_empty()) else { return Ok(None) };
     let authority = value.strip_prefix("http://").map(|rest| rest.strip_suffix('/').unwrap_or(rest));
@@ -194,7 +195,7 @@ pub fn authority(value: Option<&str>) -> Result<Option<String>, String> {
     }
 }
 
-/// Where the chosen engine is and which it is, found out once; nothing for the embedded one.
+/// Returns the authority and the kind of the engine under test, determined once, or `None` for the embedded one.
 async fn chosen() -> &'static Option<(String, Kind)> {
     static CHOSEN: OnceCell<Option<(String, Kind)>> = OnceCell::const_new();
     let choose = || async {

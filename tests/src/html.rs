@@ -1,26 +1,26 @@
-//! What is the same on every page of ours: a scanner that takes only HTML as our templates write it, so that anything
-//! that got in as markup is seen, and the rules that every page is held to.
+//! Checks of every HTML page: a scanner that accepts only HTML as the templates write it, so that injected markup is
+//! noticed, and the rules that hold for every page.
 
 use std::collections::BTreeSet;
 
 use crate::client::Reply;
 
-/// The start of an element, or with a slash in front of its name the end of one, and the text after it.
+/// A start tag, or an end tag (its name begins with a slash), and the text after it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Element {
     /// The name.
     pub name: String,
-    /// Names and values of the attributes.
+    /// The names and values of the attributes.
     pub attributes: Vec<(String, String)>,
-    /// The text up to the next element.
+    /// The text up to the next tag.
     pub text: String,
 }
 
-/// What every page may load.
+/// The content security policy of every page.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; \
      base-uri 'none'; frame-ancestors 'none'";
 
-/// The elements that our templates use. A page with another one has let it in.
+/// The elements that the templates use. Any other element was injected.
 const KNOWN: [&str; 42] = [
     "!doctype", "a", "bdi", "body", "button", "caption", "code", "dd", "details", "div", "dl", "dt", "fieldset",
     "form", "h1", "h2", "head", "header", "html", "input", "label", "legend", "li", "link", "main", "meta", "nav", "p",
@@ -29,12 +29,12 @@ const KNOWN: [&str; 42] = [
 ];
 
 impl Reply {
-    /// The elements of a page, in their order.
+    /// Returns the elements of the page, in order.
     pub fn elements(&self) -> Vec<Element> {
         elements(&self.body)
     }
 
-    /// The text of a page without its markup.
+    /// Returns the text of the page without its markup.
     pub fn text(&self) -> String {
         let texts = self.elements().into_iter().filter(|it| !it.text.trim().is_empty()).map(|it| it.text);
         texts.collect::<Vec<_>>().join(" ")
@@ -42,13 +42,13 @@ impl Reply {
 }
 
 impl Element {
-    /// The value of an attribute.
+    /// Returns the value of an attribute.
     pub fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|(its, _)| its == name).map(|(_, value)| value.as_str())
     }
 }
 
-/// Reads a page. Whatever is not as our templates write it is a panic.
+/// Parses a page. Panics on anything that the templates do not write.
 pub fn elements(html: &str) -> Vec<Element> {
     let mut found = Vec::new();
     for part in html.split('<').skip(1) {
@@ -74,7 +74,7 @@ pub fn elements(html: &str) -> Vec<Element> {
     found
 }
 
-/// The inside of a tag and what follows it; a `>` in a quoted value does not end it.
+/// Splits the inside of a tag from the text after it. A `>` in a quoted value does not close the tag.
 fn split_tag(part: &str) -> (&str, &str) {
     let mut quoted = false;
     for (at, c) in part.char_indices() {
@@ -99,7 +99,8 @@ fn unescaped(text: &str) -> String {
     whole
 }
 
-/// The rules of every page: its headers, nothing inline, one title, names for all fields, links that stay in the API.
+/// Checks the rules of every page: its headers, nothing inline, one title, a name for every field, and links that stay
+/// within the API.
 pub fn check(reply: &Reply, base: &str) {
     for (name, value) in [
         ("content-type", "text/html; charset=utf-8"),
@@ -137,7 +138,7 @@ pub fn check(reply: &Reply, base: &str) {
     check_forms(&elements);
 }
 
-/// A field is inside of its label, or a label names it.
+/// Checks that every field is inside a label or has one that names it.
 fn check_fields(elements: &[Element]) {
     let named: Vec<&str> = elements.iter().filter_map(|it| it.attribute("for")).collect();
     let mut labels = 0;
@@ -154,7 +155,7 @@ fn check_fields(elements: &[Element]) {
     }
 }
 
-/// A form that changes something repeats what shows that it is ours, and one that does not has nothing to hide.
+/// Checks that a form that changes something repeats the CSRF token, and that any other form does not.
 fn check_forms(elements: &[Element]) {
     for (at, form) in elements.iter().enumerate().filter(|(_, it)| it.name == "form") {
         let inside: Vec<_> = elements[at..].iter().take_while(|it| it.name != "/form").collect();

@@ -1,4 +1,4 @@
-//! The world of a test: tables of its own in a real engine, a clock that the test moves, and the five functions.
+//! The fixture of the tests: separate tables in a real engine, a clock that the test moves, and the five functions.
 
 use std::{
     collections::BTreeMap,
@@ -45,25 +45,25 @@ pub use request::Request;
 use stream::Delivery;
 use tap::Tap;
 
-/// When every test begins.
+/// The start time of every test, in Unix seconds.
 pub const START: u64 = 1_800_000_000;
 
 /// A keyring with one key, which signs.
 pub const KEYS: &str = r#"[{"id":"test","key":"QsbwGHbgB93-JeQMiQPdWLWwL05TquTtANsX6niLpWY","signs_from":0}]"#;
 
-/// What `template.yaml` says.
+/// The text of `template.yaml`.
 pub const TEMPLATE: &str = include_str!("../../template.yaml");
 
-/// The same, read once for all tests of a file: without optimisation that takes as long as twenty verifications.
+/// The template, parsed once per process: without optimisation that takes as long as twenty verifications.
 static PARSED: LazyLock<Template> = LazyLock::new(|| Template::parse(TEMPLATE).unwrap());
 
-/// The functions over tables of their own, with the demo users.
+/// The functions on tables of their own, with the demo users.
 pub struct World {
     /// The tables.
     pub store: Store,
-    /// The engine's own client, for writes as an application makes them.
+    /// The engine's own client, for writes as an application does them.
     pub dynamodb: aws_sdk_dynamodb::Client,
-    /// The delivery of the user stream to prune; nothing is delivered unless the test asks for it.
+    /// The delivery of the user stream to prune. Nothing is delivered unless the test asks for it.
     pub delivery: Delivery,
     invoke: Invoke,
     environment: BTreeMap<String, String>,
@@ -71,41 +71,41 @@ pub struct World {
     engine: Arc<Engine>,
 }
 
-/// An HTTP answer of a function.
+/// An HTTP response of a function.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Response {
-    /// The status.
+    /// The status code.
     pub status: u16,
-    /// The headers, names in lower case.
+    /// The headers, with names in lower case.
     pub headers: BTreeMap<String, String>,
     /// The body as text.
     pub body: String,
 }
 
-/// How a change of a user invalidates tokens where every clock stands at the start.
+/// Returns how a change of a user invalidates tokens at the start time.
 pub fn invalidate(fresh: u32) -> Invalidate {
     Invalidate { fresh, now: Timestamp::from_unix(START).unwrap(), retention: Duration::from_secs(tables::RETENTION) }
 }
 
 impl World {
-    /// A world with the default settings.
+    /// Creates a world with the default settings.
     pub async fn new() -> Self {
         Self::with(&[]).await
     }
 
-    /// A world with these settings in front of the template's.
+    /// Creates a world with settings that override the template's.
     pub async fn with(settings: &[(&str, &str)]) -> Self {
         Self::beginning_at(START, settings).await
     }
 
-    /// A world that begins at another time.
+    /// Creates a world that starts at another time.
     pub async fn beginning_at(start: u64, settings: &[(&str, &str)]) -> Self {
         let engine = Engine::start(start).await;
         let endpoint = engine.endpoint();
         Self::over(engine, start, &endpoint, settings).await
     }
 
-    /// A world whose functions reach the engine through a tap. The test's own clients reach it past the tap.
+    /// Creates a world whose functions reach the engine through a tap. The test's own clients bypass it.
     pub async fn tapped(settings: &[(&str, &str)]) -> (Self, Tap) {
         let engine = Engine::start(START).await;
         let tap = Tap::over(&engine).await;
@@ -130,7 +130,7 @@ impl World {
         world
     }
 
-    /// Functions with this environment over this engine.
+    /// Creates functions with this environment on this engine.
     fn of(engine: Arc<Engine>, time: Arc<AtomicU64>, environment: BTreeMap<String, String>) -> Self {
         let template = &*PARSED;
         let clock: Clock = {
@@ -141,7 +141,7 @@ impl World {
         let mut own = environment.clone();
         own.extend(engine.settings());
         let lookup = |name: &str| own.get(name).cloned();
-        // A test does many things at once, and more of them beside other tests.
+        // Tests send many requests at once, and run in parallel.
         let dynamodb = edge::service::connection(&lookup).unwrap().patient_dynamodb();
         Self {
             store: Store::new(dynamodb.clone(), edge::service::tables(&lookup).unwrap()),
@@ -159,7 +159,7 @@ impl World {
         }
     }
 
-    /// The functions once more, over the same tables, through a tap of their own.
+    /// Creates the functions again, on the same tables, through a tap of their own.
     pub async fn tapped_once_more(&self) -> (Invoke, Tap) {
         let tap = Tap::over(&self.engine).await;
         let mut environment = self.environment.clone();
@@ -168,13 +168,13 @@ impl World {
         (Functions::new(&PARSED, &environment, Arc::new(move || now)).unwrap().invoke(), tap)
     }
 
-    /// The same tables and the same time with another instance of every function, which has nothing in memory yet.
+    /// Creates another instance of every function, with the same tables and clock and nothing in memory.
     #[must_use]
     pub fn another(&self) -> Self {
         Self::of(Arc::clone(&self.engine), Arc::clone(&self.time), self.environment.clone())
     }
 
-    /// The same with other settings.
+    /// Creates another instance of every function, with the same tables and clock and other settings.
     #[must_use]
     pub fn another_with(&self, settings: &[(&str, &str)]) -> Self {
         let mut environment = self.environment.clone();
@@ -182,51 +182,51 @@ impl World {
         Self::of(Arc::clone(&self.engine), Arc::clone(&self.time), environment)
     }
 
-    /// What a function has in its environment.
+    /// Returns the environment of the functions.
     pub const fn environment(&self) -> &BTreeMap<String, String> {
         &self.environment
     }
 
-    /// What the functions work with.
+    /// Returns the service that the functions use.
     pub fn service(&self) -> Service {
         Service::new(&|name| self.environment.get(name).cloned()).unwrap()
     }
 
-    /// The records of the user stream since this was last asked with the same place, as Lambda gets them; the place to
-    /// begin with is empty.
+    /// Returns the records of the user stream since the last call with the same `place`, in the form that Lambda
+    /// receives. The first `place` is empty.
     pub fn user_stream_after(&self, place: &mut String) -> Vec<Value> {
         self.engine.user_stream_after(place, self.now().unix())
     }
 
-    /// Delivers these records to prune as Lambda does, and gives back those that it gave up.
+    /// Delivers records to prune as Lambda does, and returns those that it gave up on.
     pub async fn deliver(&self, records: Vec<Value>) -> Vec<Value> {
         events::deliver(&self.invoke, "Prune", records).await
     }
 
-    /// Every record of the user stream so far, as Lambda gets it.
+    /// Returns every record of the user stream so far, in the form that Lambda receives.
     pub fn user_stream(&self) -> Vec<Value> {
         self.engine.user_stream(self.now().unix())
     }
 
-    /// Moves every clock.
+    /// Moves every clock forward.
     pub fn advance(&self, seconds: u64) {
         let before = self.time.fetch_add(seconds, Ordering::SeqCst);
         self.engine.advance(before, before + seconds);
     }
 
-    /// The engine's own time of the last change of a user.
+    /// Returns the engine's own timestamp of the last change of a user.
     pub fn stamp_of_last_change(&self) -> Value {
         self.engine.stamp_of_last_change(self.now().unix())
     }
 
-    /// Turns TTL on or off for a table that the template has without it.
+    /// Turns TTL on or off for a table that has none in the template.
     pub async fn set_ttl(&self, table: &str, attribute: &str, enabled: bool) {
         let specification = json!({"AttributeName": attribute, "Enabled": enabled});
         let request = json!({"TableName": self.table(table), "TimeToLiveSpecification": specification});
         self.call("UpdateTimeToLive", &request).await.unwrap();
     }
 
-    /// Removes what has expired, if the engine waits to be told.
+    /// Deletes expired items, if the engine does so only on demand.
     pub fn sweep_ttl(&self) {
         self.engine.sweep_ttl();
     }
@@ -234,17 +234,17 @@ impl World {
     /// Calls an operation of the engine without the SDK.
     ///
     /// # Errors
-    /// What the engine says against it.
+    /// Returns the error message of the engine.
     pub async fn call(&self, operation: &str, body: &Value) -> Result<Value, String> {
         remote::call(&self.engine.authority(), remote::TABLES, operation, body).await
     }
 
-    /// What the engine calls this table of the template.
+    /// Returns the engine's name of a table of the template.
     pub fn table(&self, name: &str) -> String {
         self.engine.table(name)
     }
 
-    /// The time.
+    /// Returns the current time of the test.
     pub fn now(&self) -> Timestamp {
         Timestamp::from_unix(self.time.load(Ordering::SeqCst)).unwrap()
     }
@@ -261,7 +261,7 @@ impl World {
         outcome
     }
 
-    /// Sends a request to a function the way a REST API does. `route` may have parameters: `/tokens/{id}`.
+    /// Sends a request to a function as a REST API does. `route` may have parameters: `/tokens/{id}`.
     pub async fn send(&self, function: &str, request: Request) -> Response {
         let answer = self.invoke(function, request.event()).await.unwrap();
         let headers = answer["multiValueHeaders"].as_object().cloned().unwrap_or_default();
@@ -276,24 +276,25 @@ impl World {
         }
     }
 
-    /// `POST /api/services_token/generate` with this `Authorization`.
+    /// Sends `POST /api/services_token/generate` with an `Authorization` header.
     pub async fn generate(&self, authorization: &str) -> Response {
         self.send("Generate", Request::new("POST", "/api/services_token/generate").authorization(authorization)).await
     }
 
-    /// A token for `my_username`.
+    /// Creates a token for `my_username`.
     pub async fn token(&self) -> String {
         self.token_of("my_username", "topsecret").await
     }
 
-    /// A token for whoever has this name and password.
+    /// Creates a token for the user with this name and password.
     pub async fn token_of(&self, name: &str, password: &str) -> String {
         let answer = self.generate(&basic(name, password)).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
         answer.json()["token"].as_str().unwrap().to_owned()
     }
 
-    /// What the authorizer of a REST API says of this `Authorization`: `allow`, or the reason of its rejection.
+    /// Returns the verdict of the authorizer of a REST API on an `Authorization` header: `allow`, or the rejection
+    /// reason.
     pub async fn verdict(&self, authorization: &str) -> String {
         let event = Request::new("GET", "/api/user/1").authorization(authorization).authorizer_event();
         match self.invoke("VerifyAuthorizer", event).await {
@@ -307,30 +308,30 @@ impl World {
 }
 
 impl Response {
-    /// The body as JSON.
+    /// Parses the body as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
 
-    /// A header, or nothing.
+    /// Returns the value of a header, or an empty string.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map(String::as_str).unwrap_or_default()
     }
 }
 
-/// The line with this challenge and, if it is offered, Basic in the same realm.
+/// Returns a header line with this challenge and, if it is offered, a Basic challenge with the same realm.
 pub fn with_basic(challenge: &str, is_offered: bool) -> String {
     let realm = challenge.split('"').nth(1).filter(|_| is_offered);
     let basic = realm.map(|realm| format!(", Basic realm=\"{realm}\", charset=\"UTF-8\""));
     format!("{challenge}{}", basic.unwrap_or_default())
 }
 
-/// `Basic` with a user name and a password (RFC 7617).
+/// Returns a `Basic` header value with a user name and password (RFC 7617).
 pub fn basic(username: &str, password: &str) -> String {
     format!("Basic {}", Base64::encode_string(format!("{username}:{password}").as_bytes()))
 }
 
-/// The environment of the functions holds a keyring.
+/// Leaves out the environment, which contains the keyring.
 impl std::fmt::Debug for World {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("World").field("store", &self.store).field("engine", &self.engine).finish_non_exhaustive()

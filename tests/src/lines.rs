@@ -1,11 +1,11 @@
-//! A log that a test keeps.
+//! Captures the log for a test.
 
 use std::{
     io,
     sync::{Arc, Mutex},
 };
 
-/// The lines that were written. Each must be written at once, or those of two threads would mix.
+/// The lines written so far. A line must be written in one call, or lines of two threads would mix.
 #[derive(Clone, Debug, Default)]
 pub struct Lines(pub Arc<Mutex<Vec<String>>>);
 

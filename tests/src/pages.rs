@@ -1,5 +1,5 @@
-//! The pages of the template, which are for people and not part of the documented API, and somebody who visits them with
-//! a browser that has no screen and no script. Every page that this visitor sees is held to the rules of all pages.
+//! The pages of the template, which are for people and not part of the documented API, and a client that visits them
+//! like a browser without screen or scripts. Every page that it receives is checked against the rules for all pages.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use hallpass::dev::template::Route;
 
 use crate::{client::Reply, html::check, system::System};
 
-/// Method and path of every page, form and file for browsers.
+/// The method and path of every page, form and file for browsers.
 pub const PAGES: [(&str, &str); 12] = [
     ("GET", "/sign-in"),
     ("POST", "/sign-in"),
@@ -23,33 +23,33 @@ pub const PAGES: [(&str, &str); 12] = [
     ("GET", "/docs/swagger-ui/{file}"),
 ];
 
-/// The page of one's own tokens.
+/// The path of the page with the user's tokens.
 pub const OWN: &str = "/profile/developer/";
 
-/// Whether a route is one of them.
+/// Returns whether a route belongs to the pages.
 pub fn is_page(route: &Route) -> bool {
     let method = if route.method == "HEAD" { "GET" } else { &route.method };
     PAGES.contains(&(method, route.path.as_str()))
 }
 
-/// Somebody with a browser: cookies, and the token of the last form.
+/// A browser: its cookies, and the CSRF token of the last form.
 #[derive(Clone, Debug)]
 pub struct WebClient<'a> {
-    /// Name and value of every cookie.
+    /// The names and values of the cookies.
     pub cookies: BTreeMap<String, String>,
-    /// What the forms of the last page repeat.
+    /// The CSRF token of the last page, which its forms repeat.
     pub csrf: String,
     system: &'a System,
     base: String,
 }
 
 impl<'a> WebClient<'a> {
-    /// Somebody who has not been here before. The API is mounted at `base`.
+    /// Creates a browser without cookies. The API is mounted at `base`.
     pub fn new(system: &'a System, base: &str) -> Self {
         Self { cookies: BTreeMap::new(), csrf: String::new(), system, base: base.to_owned() }
     }
 
-    /// Somebody who has signed in, and sees the page of the own tokens.
+    /// Creates a browser that is signed in and shows the page of the user's tokens.
     pub async fn signed_in(system: &'a System, name: &str, password: &str) -> Self {
         let mut web_client = Self::new(system, "");
         let reply = web_client.sign_in(name, password).await;
@@ -58,7 +58,7 @@ impl<'a> WebClient<'a> {
         web_client
     }
 
-    /// Opens the page for signing in, and sends its form.
+    /// Opens the sign-in page and submits its form.
     pub async fn sign_in(&mut self, name: &str, password: &str) -> Reply {
         assert_eq!(self.get("/sign-in").await.status, 200);
         self.post("/sign-in", &[("username", name), ("password", password)]).await
@@ -69,14 +69,14 @@ impl<'a> WebClient<'a> {
         self.send("GET", path, "").await
     }
 
-    /// Sends a form of the last page with these fields.
+    /// Submits a form of the last page with these fields.
     pub async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Reply {
         let mut form = form_urlencoded::Serializer::new(String::new());
         let body = form.append_pair("csrf", &self.csrf).extend_pairs(fields).finish();
         self.send("POST", path, &body).await
     }
 
-    /// Sends a form that must be answered with another place, and goes there.
+    /// Submits a form whose response must be a redirect, and follows it.
     pub async fn post_and_follow(&mut self, path: &str, fields: &[(&str, &str)]) -> Reply {
         let reply = self.post(path, fields).await;
         assert_eq!(reply.status, 303, "{}", reply.body);
@@ -84,13 +84,13 @@ impl<'a> WebClient<'a> {
         self.get(&place).await
     }
 
-    /// Makes a token with the form of the page, and reads it there.
+    /// Creates a token with the form of the page, and returns the token that the page shows.
     pub async fn create_token(&mut self, fields: &[(&str, &str)]) -> String {
         let fields: Vec<_> = [("do", "make")].iter().chain(fields).copied().collect();
         self.post(OWN, &fields).await.shown_token()
     }
 
-    /// Sends a form as it is.
+    /// Sends a request with this body, without adding a CSRF token.
     pub async fn send(&mut self, method: &str, path: &str, body: &str) -> Reply {
         let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let cookies = cookies.join("; ");
@@ -120,20 +120,20 @@ impl<'a> WebClient<'a> {
 }
 
 impl Reply {
-    /// The token that the page shows, once.
+    /// Returns the token that the page shows once.
     pub fn shown_token(&self) -> String {
         assert_eq!(self.status, 201, "{}", self.body);
         let shown = self.elements().into_iter().find(|it| it.attribute("id") == Some("new-token"));
         shown.unwrap().attribute("value").unwrap().to_owned()
     }
 
-    /// The value of the first field of this name.
+    /// Returns the value of the first field with this name.
     pub fn field(&self, name: &str) -> Option<String> {
         let field = self.elements().into_iter().find(|it| it.name == "input" && it.attribute("name") == Some(name))?;
         Some(field.attribute("value").unwrap_or_default().to_owned())
     }
 
-    /// What the page says is wrong.
+    /// Returns the error message of the page.
     pub fn wrong(&self) -> String {
         let alerts: Vec<_> =
             self.elements().into_iter().filter(|it| it.attribute("role") == Some("alert")).map(|it| it.text).collect();

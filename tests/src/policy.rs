@@ -1,7 +1,7 @@
-//! What IAM would say to a request to DynamoDB, by the role of a function in `template.yaml`
-//! ([condition keys](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html)).
+//! Evaluates requests to DynamoDB as IAM does, by the role of a function in `template.yaml` ([condition
+//! keys](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html)).
 //!
-//! Where AWS leaves open whether an attribute counts (one that a condition names, one that comes back), it counts.
+//! Where AWS leaves open whether an attribute counts (one that a condition names, one that is returned), it counts.
 
 use std::collections::BTreeSet;
 
@@ -14,38 +14,38 @@ use crate::{TEMPLATE, tap::Seen};
 #[derive(Clone, Debug)]
 pub struct Policy(Vec<Value>);
 
-/// One condition of a statement.
+/// A condition of a statement.
 #[derive(Clone, Debug)]
 pub struct Condition {
     statement: Value,
     operator: String,
     key: String,
-    /// What it names.
+    /// The values that the condition names.
     pub values: Vec<String>,
-    /// The policy as it would be without it.
+    /// The policy without this condition.
     pub without: Policy,
 }
 
-/// A key or an attribute that no condition names.
+/// A key or attribute that no condition names.
 const OTHER: &str = "another";
 
-/// What one action of a request asks.
+/// The IAM view of one action of a request.
 #[derive(Clone, Debug)]
 pub struct Ask {
-    /// `dynamodb:UpdateItem`.
+    /// The action, such as `dynamodb:UpdateItem`.
     pub action: String,
-    /// The table, or the table's index.
+    /// The table, or the index of a table.
     pub resource: String,
-    /// Partition keys.
+    /// The partition keys.
     pub leading_keys: BTreeSet<String>,
     /// Every attribute that the request names.
     pub attributes: BTreeSet<String>,
-    /// `ReturnValues`, if the request has it.
+    /// The `ReturnValues` of the request, if present.
     pub return_values: Option<String>,
 }
 
 impl Policy {
-    /// The role of this function.
+    /// Returns the policy of a function's role.
     pub fn of(function: &str) -> Self {
         let template = Template::resolved(TEMPLATE, &[]).unwrap();
         let policies = &template["Resources"][format!("{function}Role")]["Properties"]["Policies"];
@@ -53,12 +53,12 @@ impl Policy {
         Self(statements.collect())
     }
 
-    /// Whether a statement allows this.
+    /// Returns whether a statement allows the request.
     pub fn allows(&self, ask: &Ask) -> bool {
         self.0.iter().any(|statement| allows(statement, ask))
     }
 
-    /// Every condition on DynamoDB, with the policy as it would be without it.
+    /// Returns every condition on DynamoDB requests, with the policy without it.
     pub fn conditions(&self) -> Vec<Condition> {
         let mut all = Vec::new();
         for (at, statement) in self.0.iter().enumerate() {
@@ -82,28 +82,28 @@ impl Policy {
 }
 
 impl Condition {
-    /// How a message calls it.
+    /// Returns the name of the condition for messages.
     pub fn name(&self) -> String {
         format!("{} {} {}", self.statement["Sid"], self.operator, self.key)
     }
 
-    /// The statement allows this request.
+    /// Returns whether the statement allows the request.
     pub fn allows(&self, ask: &Ask) -> bool {
         allows(&self.statement, ask)
     }
 
-    /// Whether the condition names what the requests may hold, and not what they must not.
+    /// Returns whether the condition names what requests may contain, and not what they must not contain.
     pub fn is_positive(&self) -> bool {
         self.operator != "ForAllValues:StringNotLike"
     }
 
-    /// Whether the request holds what this value of the condition names.
+    /// Returns whether the request contains what this value of the condition names.
     pub fn is_used(&self, value: &str, ask: &Ask) -> bool {
         values_of(&self.key, ask).iter().any(|held| is_like(held, value))
     }
 
-    /// Requests that differ from this one in one thing that the condition forbids: one for each value of a condition
-    /// that says what must not be.
+    /// Returns requests that differ from this one in one thing that the condition forbids: one for each value of a
+    /// condition that names what a request must not contain.
     pub fn worse(&self, ask: &Ask) -> Vec<Ask> {
         if self.is_positive() {
             return vec![worse(ask, &self.key, OTHER)];
@@ -123,7 +123,7 @@ fn allows(statement: &Value, ask: &Ask) -> bool {
         && statement["Condition"].as_object().into_iter().flatten().all(holds)
 }
 
-/// Whether a condition is met. One that is not known here is not.
+/// Returns whether a condition is met. An unknown condition is not met.
 fn met(operator: &str, key: &str, allowed: &[Value], ask: &Ask) -> bool {
     let values = values_of(key, ask);
     let allowed: Vec<&str> = allowed.iter().map(|it| it.as_str().unwrap()).collect();
@@ -139,7 +139,7 @@ fn met(operator: &str, key: &str, allowed: &[Value], ask: &Ask) -> bool {
     }
 }
 
-/// What a request holds of what a condition key is about.
+/// Returns the values of a condition key in a request.
 fn values_of(key: &str, ask: &Ask) -> BTreeSet<String> {
     match key {
         "dynamodb:LeadingKeys" => ask.leading_keys.clone(),
@@ -149,14 +149,14 @@ fn values_of(key: &str, ask: &Ask) -> BTreeSet<String> {
     }
 }
 
-/// Whether the value matches the pattern, in which `*` is any text.
+/// Returns whether the value matches the pattern, in which `*` matches any text.
 fn is_like(value: &str, pattern: &str) -> bool {
     let Some((start, rest)) = pattern.split_once('*') else { return value == pattern };
     let Some(value) = value.strip_prefix(start) else { return false };
     (0..=value.len()).filter(|at| value.is_char_boundary(*at)).any(|at| is_like(&value[at..], rest))
 }
 
-/// What a request asks of IAM.
+/// Returns the IAM view of a request.
 pub fn asks(Seen { operation, body, .. }: &Seen) -> Vec<Ask> {
     match operation.as_str() {
         "BatchGetItem" => {

@@ -1,7 +1,7 @@
-//! Tables of one test in an engine of another process, spoken to in the plain words of the DynamoDB API.
+//! The tables of one test in an engine of another process, accessed through the plain DynamoDB API.
 //!
-//! The functions reach them through the AWS SDK as everywhere; this is for what CloudFormation and Lambda do on AWS:
-//! making the tables, and reading the stream of users.
+//! The functions use the AWS SDK as everywhere. This module does what CloudFormation and Lambda do on AWS: it creates
+//! the tables and reads the stream of users.
 
 use std::time::Duration;
 
@@ -19,28 +19,28 @@ use crate::{
     stream::Stream,
 };
 
-/// Tables of one test in an engine of another process.
+/// The tables of one test in an engine of another process.
 #[derive(Debug)]
 pub struct Remote {
     authority: String,
-    /// What stands behind the name of every table, so that no two tests share one.
+    /// The suffix of all table names, so that no two tests share a table.
     pub suffix: String,
     /// The stream of users.
     pub stream: Stream,
 }
 
-/// The operations of tables.
+/// The API of tables.
 pub const TABLES: &str = "DynamoDB_20120810";
 
-/// The operations of streams.
+/// The API of streams.
 pub const STREAMS: &str = "DynamoDBStreams_20120810";
 
-/// How long a call may take, on a machine that does much else.
+/// The time limit of a call, for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Remote {
-    /// Makes the tables. Their TTL stays off: by the engine's clock, which no test can move, it would remove what by
-    /// the test's clock lives. That TTL removes what it should is for the test of the engine itself.
+    /// Creates the tables. Their TTL stays off: by the engine's clock, which tests cannot move, it would delete items
+    /// that are live by the test's clock. `tests/engines.rs` tests TTL.
     pub async fn create_tables(authority: &str, tables: &[Table]) -> Self {
         let suffix = format!("-{:016x}", u64::from_be_bytes(entropy::bytes().unwrap()));
         let mut stream = None;
@@ -56,21 +56,21 @@ impl Remote {
         Self { authority: authority.to_owned(), suffix, stream }
     }
 
-    /// Where it answers.
+    /// Returns the URL of the endpoint.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.authority)
     }
 
-    /// What it calls this table of the template.
+    /// Returns the engine's name of a table of the template.
     pub fn table(&self, name: &str) -> String {
         format!("{name}{}", self.suffix)
     }
 }
 
-/// Which engine answers there.
+/// Returns the kind of the engine at this address.
 ///
 /// # Errors
-/// When it is none of those that the table of capabilities speaks of.
+/// Returns a message if the engine is not one that the table of capabilities knows.
 pub async fn recognize(authority: &str) -> Result<Kind, String> {
     let get = async |path: &str| {
         let request = Request::builder().uri(path).header(HOST, authority).body(Full::default());
@@ -93,7 +93,7 @@ pub async fn recognize(authority: &str) -> Result<Kind, String> {
 /// Calls an operation.
 ///
 /// # Errors
-/// What the engine says against it.
+/// Returns the error message of the engine.
 pub async fn call(authority: &str, api: &str, operation: &str, body: &Value) -> Result<Value, String> {
     let (status, _, answer) = send(authority, request(authority, api, operation, body)).await?;
     match status {
@@ -102,7 +102,7 @@ pub async fn call(authority: &str, api: &str, operation: &str, body: &Value) -> 
     }
 }
 
-/// No engine checks the signature, but all of them read the region and the service in it.
+/// Builds a request. No engine checks the signature, but all of them read the region and the service in it.
 fn request(authority: &str, api: &str, operation: &str, body: &Value) -> Request<Full<Bytes>> {
     let credential = format!("Credential=local/20270115/{REGION}/dynamodb/aws4_request");
     let request = Request::builder().method("POST").uri("/").header(HOST, authority);

@@ -1,8 +1,8 @@
-//! A request as a test says it, and the events that API Gateway makes of it.
+//! An HTTP request of a test, and the events that API Gateway creates from it.
 
 use serde_json::{Map, Value, json};
 
-/// A request, as a test says it.
+/// An HTTP request.
 #[derive(Clone, Debug)]
 pub struct Request {
     method: String,
@@ -16,7 +16,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request to this route.
+    /// Creates a request to this route.
     pub fn new(method: &str, route: &str) -> Self {
         Self {
             method: method.to_owned(),
@@ -30,68 +30,68 @@ impl Request {
         }
     }
 
-    /// One header `Authorization` more.
+    /// Adds an `Authorization` header.
     #[must_use]
     pub fn authorization(self, value: &str) -> Self {
         self.header("Authorization", value)
     }
 
-    /// One header more.
+    /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// A parameter of the route.
+    /// Sets a parameter of the route.
     #[must_use]
     pub fn parameter(mut self, name: &str, value: &str) -> Self {
         self.parameters.insert(name.to_owned(), value.into());
         self
     }
 
-    /// A parameter of the query.
+    /// Adds a parameter of the query.
     #[must_use]
     pub fn query(mut self, name: &str, value: &str) -> Self {
         self.query.insert(name.to_owned(), value.into());
         self
     }
 
-    /// A JSON body.
+    /// Sets a JSON body.
     #[must_use]
     pub fn json(self, body: &Value) -> Self {
         self.header("Content-Type", "application/json").body(&body.to_string())
     }
 
-    /// A body.
+    /// Sets the body.
     #[must_use]
     pub fn body(mut self, body: &str) -> Self {
         self.body = Some(body.to_owned());
         self
     }
 
-    /// The same with another body.
+    /// Rewrites the body.
     #[must_use]
     pub fn rewritten(mut self, rewrite: impl Fn(String) -> String) -> Self {
         self.body = self.body.map(rewrite);
         self
     }
 
-    /// The same without these headers.
+    /// Removes the headers with these names.
     #[must_use]
     pub fn without_headers(mut self, names: &[&str]) -> Self {
         self.headers.retain(|(name, _)| !names.contains(&name.as_str()));
         self
     }
 
-    /// Another source address.
+    /// Sets the source address.
     #[must_use]
     pub fn from_ip(mut self, source_ip: &str) -> Self {
         source_ip.clone_into(&mut self.source_ip);
         self
     }
 
-    /// What an authorizer said.
+    /// Sets the context that an authorizer returned.
     #[must_use]
     pub fn authorized_as(mut self, context: Value) -> Self {
         self.authorizer = context;
@@ -104,7 +104,7 @@ impl Request {
         })
     }
 
-    /// The proxy event of a REST API.
+    /// Returns the proxy event of a REST API.
     pub fn event(&self) -> Value {
         let mut event = self.authorizer_event();
         event["requestContext"]["authorizer"] = self.authorizer.clone();
@@ -116,7 +116,7 @@ impl Request {
         event
     }
 
-    /// The `REQUEST` authorizer event of a REST API.
+    /// Returns the `REQUEST` authorizer event of a REST API.
     pub fn authorizer_event(&self) -> Value {
         let (mut single, mut multi) = (Map::new(), Map::new());
         for (name, value) in &self.headers {

@@ -1,4 +1,4 @@
-//! The stream of users, and its delivery to prune as Lambda does it, over whatever engine there is.
+//! The stream of users, and its delivery to prune as Lambda does it, on any engine.
 
 use std::{
     fmt, mem,
@@ -19,19 +19,19 @@ use crate::{
 
 /// The delivery of the user stream to prune. Nothing is delivered unless the test asks for it.
 pub enum Delivery {
-    /// That of the dev stack.
+    /// The delivery of the development stack.
     Embedded(events::Delivery),
-    /// That of another engine's stream.
+    /// The delivery of another engine's stream.
     Remote {
         /// The engine.
         engine: Arc<Engine>,
-        /// What calls prune.
+        /// The function that invokes prune.
         invoke: Invoke,
-        /// What the template says of it.
+        /// The event source in the template.
         stream: template::Stream,
-        /// The test's time.
+        /// The time of the test.
         time: Arc<AtomicU64>,
-        /// How many records are delivered.
+        /// The number of records delivered.
         position: tokio::sync::Mutex<usize>,
     },
 }
@@ -44,19 +44,19 @@ pub struct Stream {
     state: Mutex<State>,
 }
 
-/// How far a stream is read.
+/// The reading position of a stream.
 #[derive(Debug, Default)]
 struct State {
-    /// Where each shard goes on; nothing before the first look.
+    /// The next iterator of each shard, or `None` before the first read.
     iterators: Option<Vec<String>>,
-    /// What was read, as Lambda gets it.
+    /// The records read so far, in the form that Lambda receives.
     records: Vec<Value>,
-    /// What the engine had stamped on the last of them.
+    /// The engine's timestamp of the last record.
     last_stamp: Value,
 }
 
 impl Delivery {
-    /// A delivery that begins with the stream.
+    /// Creates a delivery that begins at the start of the stream.
     pub fn new(engine: Arc<Engine>, invoke: Invoke, stream: template::Stream, time: Arc<AtomicU64>) -> Self {
         match &*engine {
             Engine::Embedded { engine, .. } => {
@@ -66,10 +66,10 @@ impl Delivery {
         }
     }
 
-    /// Delivers all that is there.
+    /// Delivers every record of the stream.
     ///
     /// # Errors
-    /// When the stream cannot be read.
+    /// Returns a message if the stream cannot be read.
     pub async fn drain(&self) -> Result<(), String> {
         match self {
             Self::Embedded(delivery) => delivery.drain().await,
@@ -87,25 +87,25 @@ impl Delivery {
 }
 
 impl Stream {
-    /// The stream with this ARN.
+    /// Returns the stream with this ARN.
     pub fn new(authority: String, arn: String) -> Self {
         Self { authority, arn, state: Mutex::default() }
     }
 
-    /// What was read of it.
+    /// Returns the records read so far.
     pub fn records(&self) -> Vec<Value> {
         self.state.lock().unwrap().records.clone()
     }
 
-    /// What the engine had stamped on the last record that was read.
+    /// Returns the engine's timestamp of the last record that was read.
     pub fn last_stamp(&self) -> Value {
         self.state.lock().unwrap().last_stamp.clone()
     }
 
-    /// Reads what is new, and stamps it with the test's time instead of the engine's: the two have nothing to do with
-    /// each other, and prune compares the stamp with when a token was issued.
+    /// Reads the new records, and replaces the engine's timestamp by the time of the test: the two clocks are
+    /// unrelated, and prune compares the timestamp with the time at which a token was issued.
     ///
-    /// It blocks, so that a test moves its clock without awaiting anything, as it does over the embedded engine.
+    /// This blocks, so that a test can move its clock without awaiting, as it does on the embedded engine.
     pub fn catch_up(&self, now: u64) {
         let mut state = self.state.lock().unwrap();
         let (iterators, new) = thread::scope(|scope| {
@@ -124,7 +124,7 @@ impl Stream {
         }
     }
 
-    /// What is there from these places on, and the places behind it.
+    /// Reads the records after these iterators, and returns the next iterators with them.
     async fn read(&self, from: Option<&[String]>) -> (Vec<String>, Vec<Value>) {
         let from = match from {
             Some(iterators) => iterators.to_vec(),
@@ -137,7 +137,7 @@ impl Stream {
                 let Value::Array(new) = part["Records"].take() else { panic!("GetRecords answers {part}") };
                 let is_over = new.is_empty();
                 records.extend(new);
-                // A shard that was closed has no next iterator. None closes within the minutes of a test.
+                // A closed shard has no next iterator. None closes within the minutes of a test.
                 let next = part["NextShardIterator"].as_str().unwrap().to_owned();
                 iterator = next;
                 if is_over {

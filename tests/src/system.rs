@@ -1,4 +1,4 @@
-//! The whole stack as a client of one of the five systems meets it: HTTPS with bodies, and a clock that the test moves.
+//! The whole stack as a client of one of the five systems uses it: HTTPS with bodies, and a clock that the test moves.
 
 use std::{
     path::Path,
@@ -24,27 +24,27 @@ use crate::{
     witness,
 };
 
-/// A running stack in a directory of its own, and a client that trusts it.
+/// A running stack with its own data directory, and a client that trusts it.
 #[derive(Debug)]
 pub struct System {
     dev: Dev,
     client: Client,
     time: Arc<AtomicU64>,
-    /// Where the tables are, unless the stack has them in its own engine.
+    /// The tables, unless they are in the stack's own engine.
     remote: Option<Remote>,
     data: TempDir,
 }
 
 impl System {
-    /// A stack with these settings in front of the template's.
+    /// Starts a stack with settings that override the template's.
     pub async fn start(settings: &[(&str, &str)]) -> Self {
         Self::start_with(settings, |_| {}).await
     }
 
-    /// A stack whose options are adjusted.
+    /// Starts a stack with adjusted options.
     pub async fn start_with(settings: &[(&str, &str)], adjust: impl FnOnce(&mut Options) + Send) -> Self {
         let data = TempDir::new().unwrap();
-        // Certificates are checked against the clock of this machine, so that the test's begins there.
+        // Certificates are checked against the machine's clock, so the test's clock starts there.
         let time = Arc::new(AtomicU64::new(edge::clock::now().unix()));
         let clock = Arc::clone(&time);
         let remote = Engine::remote().await;
@@ -67,65 +67,65 @@ impl System {
         Self { dev, client, time, remote, data }
     }
 
-    /// The time.
+    /// Returns the current time of the test.
     pub fn now(&self) -> Timestamp {
         Timestamp::from_unix(self.time.load(Ordering::SeqCst)).unwrap()
     }
 
-    /// Moves the clock.
+    /// Moves the clock forward.
     pub fn advance(&self, seconds: u64) {
         self.time.fetch_add(seconds, Ordering::SeqCst);
     }
 
-    /// The file with the authority of its certificate.
+    /// Returns the path of the certificate authority.
     pub fn authority(&self) -> std::path::PathBuf {
         self.data.path().join("ca.pem")
     }
 
-    /// Where it answers.
+    /// Returns the URL of the stack.
     pub fn url(&self) -> &str {
         &self.dev.url
     }
 
-    /// Where it keeps its data, the certificate of its authority among them.
+    /// Returns the data directory, which contains the certificate authority.
     pub fn data(&self) -> &Path {
         self.data.path()
     }
 
-    /// Sends a request on a connection of its own.
+    /// Sends a request on a new connection.
     pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
         self.client.send_with(method, path, headers, body).await
     }
 
-    /// Sends a request with this `Authorization` and no body.
+    /// Sends a request with an `Authorization` header and no body.
     pub async fn ask(&self, method: &str, path: &str, authorization: &str) -> Reply {
         self.send(method, path, &[("Authorization", authorization)], "").await
     }
 
-    /// Sends a request with this `Authorization` and a JSON body.
+    /// Sends a request with an `Authorization` header and a JSON body.
     pub async fn json(&self, method: &str, path: &str, authorization: &str, body: &Value) -> Reply {
         let headers = [("Authorization", authorization), ("Content-Type", "application/json")];
         self.send(method, path, &headers, &body.to_string()).await
     }
 
-    /// `POST` with this `Authorization` and a form.
+    /// Sends a `POST` request with an `Authorization` header and a form.
     pub async fn form(&self, path: &str, authorization: &str, form: &str) -> Reply {
         let headers = [("Authorization", authorization), ("Content-Type", "application/x-www-form-urlencoded")];
         self.send("POST", path, &headers, form).await
     }
 
-    /// A token of services_token for whoever has this name and password.
+    /// Creates a token of services_token for the user with this name and password.
     pub async fn token_of(&self, name: &str, password: &str) -> String {
         let reply = self.ask("POST", "/api/services_token/generate", &basic(name, password)).await;
         reply.body_of(200)["token"].as_str().unwrap().to_owned()
     }
 
-    /// `POST /tokens` with a token, which must be answered with a new one: the answer's body.
+    /// Sends `POST /tokens` with a token and returns the body of the response, which must be a 201.
     pub async fn created(&self, token: &str, body: &Value) -> Value {
         self.json("POST", "/tokens", &bearer(token), body).await.body_of(201)
     }
 
-    /// What the protected API says to this token: `allow`, or the reason of its rejection.
+    /// Returns the verdict of the protected API on a token: `allow`, or the rejection reason.
     pub async fn verdict(&self, token: &str) -> String {
         let reply = self.ask("GET", "/rs/profile", &bearer(token)).await;
         match reply.status {
@@ -134,7 +134,7 @@ impl System {
         }
     }
 
-    /// Sets an attribute of a user as an application does.
+    /// Sets an attribute of a user, as an application does.
     pub async fn set_user(&self, id: &str, attribute: &str, value: AttributeValue) {
         let dynamodb = edge::service::connection(&self.dev.stack.lookup()).unwrap().dynamodb();
         let table = self.remote.as_ref().map_or("Users".to_owned(), |remote| remote.table("Users"));
@@ -143,7 +143,7 @@ impl System {
         call.expression_attribute_values(":a", value).send().await.unwrap();
     }
 
-    /// Delivers what the stack knows of the user stream to prune.
+    /// Delivers the pending records of the user stream to prune.
     pub async fn drain(&self) {
         self.dev.delivery.drain().await.unwrap();
     }
@@ -157,7 +157,8 @@ impl System {
 }
 
 impl Reply {
-    /// The body as JSON, of an answer that must have this status. No answer about credentials may be kept.
+    /// Parses the body as JSON. The response must have this status and must not be cacheable, because it is about
+    /// credentials.
     pub fn body_of(&self, status: u16) -> Value {
         assert_eq!((self.status, self.header("cache-control")), (status, "no-store"), "{}", self.body);
         let media_type = if status < 400 { "application/json" } else { "application/problem+json" };
@@ -165,7 +166,7 @@ impl Reply {
         self.json()
     }
 
-    /// The challenges of a function, which API Gateway lets through under one of the two names and renames the other.
+    /// Returns the challenges of a function. API Gateway passes one of the two header names on and renames the other.
     pub fn challenges(&self) -> Vec<&str> {
         let all = |name| self.headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect::<Vec<_>>();
         let bearer = all("x-www-authenticate");
@@ -176,12 +177,12 @@ impl Reply {
     }
 }
 
-/// The members of a JSON object, in their order.
+/// Returns the member names of a JSON object, in order.
 pub fn members(value: &Value) -> Vec<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()
 }
 
-/// The key with which other software verifies the JWTs of every test: what `key export --jwt` prints.
+/// Returns the key with which other software verifies the JWTs of every test: the output of `key export --jwt`.
 pub fn exported_key() -> String {
     Keyring::parse(KEYS).unwrap().keys()[0].export_jwt().expose_secret().to_owned()
 }

@@ -1,4 +1,4 @@
-//! Raw looks at the tables and raw writes to them, and records made by hand, with tokens that are the same every time.
+//! Direct reads and writes of the tables, and records written by tests, with reproducible tokens.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -15,16 +15,16 @@ use crate::{KEYS, World};
 /// An item of a table.
 pub type Item = HashMap<String, AttributeValue>;
 
-/// A token whose record was made by hand.
+/// A token whose record the test wrote.
 #[derive(Clone, Debug)]
 pub struct TestToken {
-    /// The token.
+    /// The text of the token.
     pub text: String,
-    /// What was written of it.
+    /// The record, as it was written.
     pub record: Record,
 }
 
-/// How long a signed token or a JWT made by hand lives, in seconds.
+/// The lifetime of signed tokens and JWTs that tests write, in seconds.
 pub const LIFETIME: u64 = 3_600;
 
 /// An attribute of an application, which fills a user's item.
@@ -34,12 +34,12 @@ pub const FILLER: &str = "notes";
 pub const RETENTION: u64 = 86_400;
 
 impl World {
-    /// A token of this format. Its secret is `seed` sixteen times.
+    /// Creates a token of this format. Its secret is `seed` repeated sixteen times.
     pub async fn create_token(&self, format: Format, user_id: &str, seed: u8) -> TestToken {
         self.create_token_with(format, user_id, seed, |_| {}).await
     }
 
-    /// A token of this format whose record is adjusted before it is written.
+    /// Creates a token of this format whose record is adjusted before it is written.
     pub async fn create_token_with(
         &self,
         format: Format,
@@ -60,7 +60,7 @@ impl World {
         made
     }
 
-    /// A token of this format whose record is nowhere yet.
+    /// Returns a token of this format whose record is not written yet.
     pub async fn unwritten(&self, format: Format, user_id: &str, seed: u8) -> TestToken {
         let (keyring, issuer, secret) =
             (Keyring::parse(KEYS).unwrap(), Issuer::new("", "hallpass").unwrap(), Entropy::new([seed; 16]));
@@ -107,7 +107,7 @@ impl World {
         TestToken { text: signed.text.expose_secret().to_owned(), record }
     }
 
-    /// As many tokens more, like this one. They are written past the store, so that there may be thousands.
+    /// Creates `count` copies of this token. They bypass the store, so that thousands are possible.
     pub async fn multiply(&self, made: &TestToken, count: usize) {
         let table = self.table("Tokens");
         let item = self.record_item(&made.record).await;
@@ -115,7 +115,7 @@ impl World {
             let mut puts = Vec::new();
             for number in some {
                 let mut item = item.clone();
-                // A hash is 128 bits, which the last of 22 characters does not fill.
+                // A hash has 128 bits, which do not fill the last of 22 characters.
                 item.insert("token".to_owned(), AttributeValue::S(format!("{number:0>21}A")));
                 let put = PutRequest::builder().set_item(Some(item)).build().unwrap();
                 puts.push(WriteRequest::builder().put_request(put).build());
@@ -130,19 +130,19 @@ impl World {
         records.into_iter().find(|record| record.format == Format::Developer).map(|record| Old::of(&record))
     }
 
-    /// The record of this token, which must be there.
+    /// Returns the record of a token, which must exist.
     pub async fn record(&self, id: &TokenId) -> Record {
         self.store.record(id).await.unwrap().unwrap()
     }
 
-    /// The item of a user, which must be there.
+    /// Returns the item of a user, which must exist.
     pub async fn user_item(&self, id: &str) -> Item {
         let call =
             self.dynamodb.get_item().table_name(self.table("Users")).key("user_id", AttributeValue::S(id.to_owned()));
         call.consistent_read(true).send().await.unwrap().item.unwrap()
     }
 
-    /// The item of a record, which must be there.
+    /// Returns the item of a record, which must exist.
     pub async fn record_item(&self, record: &Record) -> Item {
         let call = self.dynamodb.get_item().table_name(self.table("Tokens")).set_key(Some(record_key(record)));
         call.consistent_read(true).send().await.unwrap().item.unwrap()
@@ -181,7 +181,7 @@ impl World {
         call.send().await.unwrap();
     }
 
-    /// Sets an attribute of a record, or removes it.
+    /// Sets or removes an attribute of a record.
     pub async fn set_record(&self, record: &Record, attribute: &str, value: Option<AttributeValue>) {
         let call = self.dynamodb.update_item().table_name(self.table("Tokens")).set_key(Some(record_key(record)));
         let call = call.expression_attribute_names("#a", attribute);
@@ -192,7 +192,7 @@ impl World {
         call.send().await.unwrap();
     }
 
-    /// Every item of a table, as text, sorted: for comparing a table with itself.
+    /// Returns every item of a table as sorted text, for comparisons.
     pub async fn dump(&self, table: &str) -> Vec<String> {
         let answer = self.dynamodb.scan().table_name(self.table(table)).consistent_read(true).send().await.unwrap();
         let text = |item: Item| {

@@ -1,6 +1,6 @@
-//! A tap between the functions and the engine: it sees every request that passes, and breaks what it is told to break.
+//! A tap between the functions and the engine: it records every request that passes, and injects faults.
 //!
-//! The functions reach it through the AWS SDK, so that what is tested is the whole path: retries, time limits, parsing.
+//! The functions reach it through the AWS SDK, so that tests cover the whole path: retries, time limits, parsing.
 
 use std::{
     convert::Infallible,
@@ -35,7 +35,7 @@ use crate::{damage::Damage, engine::Engine};
 
 mod hold;
 
-/// A running tap. Dropping it, or [`Tap::stop`], rejects every connection.
+/// A running tap. After [`Tap::stop`], or when it is dropped, it rejects every connection.
 #[derive(Debug)]
 pub struct Tap {
     address: SocketAddr,
@@ -43,47 +43,47 @@ pub struct Tap {
     serving: Mutex<JoinHandle<()>>,
 }
 
-/// One request, as it passed.
+/// A request that passed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Seen {
     /// The operation, such as `BatchGetItem`.
     pub operation: String,
-    /// Its body.
+    /// The body.
     pub body: Value,
-    /// Its headers.
+    /// The headers.
     pub headers: HeaderMap,
 }
 
-/// What may go wrong with a request.
+/// A fault of a request.
 #[derive(Clone, Copy)]
 pub enum Fault {
-    /// The connection is closed without an answer, and nothing is done.
+    /// The request is not executed, and the connection is closed without a response.
     Drop,
-    /// It is done, and the connection is closed without an answer.
+    /// The request is executed, and the connection is closed without a response.
     Lose,
-    /// There is never an answer.
+    /// No response ever arrives.
     Hang,
-    /// It is done, and the connection breaks in the middle of the answer.
+    /// The request is executed, and the connection breaks in the middle of the response.
     Break,
-    /// It is done, and half of the answer comes as if it were whole.
+    /// The request is executed, and half of the response arrives as if it were complete.
     Halve,
-    /// An error of DynamoDB: its status and type.
+    /// The request is not executed; the response is an error of DynamoDB with this status and type.
     Reject(u16, &'static str),
-    /// A transaction is cancelled, and nothing is done, for this reason of its first write.
+    /// A transaction is cancelled without effect, with this reason for its first write.
     Cancel(&'static str),
     /// No key of a `BatchGetItem` is processed.
     Unprocessed,
-    /// It is done, and the answer is changed.
+    /// The request is executed, and the response is changed.
     Change(fn(&mut Value)),
-    /// It is done, and an attribute of an item in the answer is not what it should be.
+    /// The request is executed, and an attribute of an item in the response is damaged.
     Damage(Damage),
-    /// It is done after this much time.
+    /// The request is executed after this delay.
     Delay(Duration),
-    /// It is done once the test says so: see [`Tap::meanwhile`].
+    /// The request is executed once the test releases it: see [`Tap::meanwhile`].
     Hold,
 }
 
-/// Everything that is answered at once, and that is no answer.
+/// All faults with an immediate response that is not a valid one.
 pub const ANSWERED_AT_ONCE: [Fault; 8] = [
     Fault::Drop,
     Fault::Lose,
@@ -95,7 +95,7 @@ pub const ANSWERED_AT_ONCE: [Fault; 8] = [
     Fault::Reject(400, "ResourceNotFoundException"),
 ];
 
-/// From the `skip`th request of this operation on, as often as `times` says.
+/// A rule: from the `skip`th request of this operation on, `times` requests fail.
 struct Rule {
     operation: &'static str,
     skip: usize,
@@ -105,7 +105,7 @@ struct Rule {
 
 struct State {
     upstream: String,
-    /// What the engine has behind the names of tables. A test speaks of them by the names of the template.
+    /// The suffix of the engine's table names. Tests use the names of the template.
     suffix: String,
     client: Client<HttpConnector, Full<Bytes>>,
     seen: Mutex<Vec<Seen>>,
@@ -120,10 +120,10 @@ type Passed = Result<Response<BoxBody<Bytes, io::Error>>, io::Error>;
 /// The tables of the template.
 const NAMES: [&str; 3] = ["Users", "Tokens", "Attempts"];
 
-/// What stands for every operation.
+/// Matches every operation.
 pub const ANY: &str = "";
 
-/// For as long as the tap lasts.
+/// As long as the tap runs.
 pub const ALWAYS: usize = usize::MAX;
 
 impl Tap {
@@ -132,7 +132,7 @@ impl Tap {
         Self::start_with(&engine.endpoint(), engine.suffix()).await
     }
 
-    /// Starts a tap in front of whatever answers at this endpoint.
+    /// Starts a tap in front of the server at this endpoint.
     pub async fn start(upstream: &str) -> Self {
         Self::start_with(upstream, "").await
     }
@@ -154,32 +154,32 @@ impl Tap {
         Self { address, state, serving }
     }
 
-    /// Where it answers.
+    /// Returns the URL of the tap.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// From the `skip`th request of this operation on, counted from now, `times` of them go wrong.
+    /// Makes `times` requests of this operation fail, after the next `skip` of them.
     pub fn inject(&self, operation: &'static str, skip: usize, times: usize, fault: Fault) {
         self.state.rules.lock().unwrap().push(Rule { operation, skip, times, fault });
     }
 
-    /// Nothing goes wrong any more.
+    /// Removes all faults.
     pub fn heal(&self) {
         self.state.rules.lock().unwrap().clear();
     }
 
-    /// The requests since this was last asked.
+    /// Returns the requests since the last call.
     pub fn seen(&self) -> Vec<Seen> {
         std::mem::take(&mut self.state.seen.lock().unwrap())
     }
 
-    /// The answers to the requests since this was last asked, as the engine gave them.
+    /// Returns the engine's responses since the last call.
     pub fn answers(&self) -> Vec<Value> {
         std::mem::take(&mut self.state.answers.lock().unwrap())
     }
 
-    /// The operations of the requests since this was last asked.
+    /// Returns the operations of the requests since the last call.
     pub fn operations(&self) -> Vec<String> {
         self.seen().into_iter().map(|seen| seen.operation).collect()
     }
@@ -188,7 +188,7 @@ impl Tap {
     pub async fn stop(&self) {
         let mut serving = std::mem::replace(&mut *self.serving.lock().unwrap(), tokio::spawn(async {}));
         serving.abort();
-        // The port is closed only when the task is gone.
+        // The port is closed only once the task has finished.
         let _ = (&mut serving).await;
     }
 }
@@ -200,7 +200,7 @@ impl Drop for Tap {
 }
 
 async fn serve(listener: TcpListener, state: Arc<State>) {
-    // Its connections end with it.
+    // The connections are dropped with this set.
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         let state = Arc::clone(&state);
@@ -267,17 +267,17 @@ impl State {
         })
     }
 
-    /// With the names of tables as the template has them.
+    /// Replaces the engine's table names by those of the template.
     fn plain(&self, json: Value) -> Value {
         renamed(json, &|name| name.strip_suffix(&self.suffix).filter(|name| NAMES.contains(name)).map(str::to_owned))
     }
 
-    /// With the names of tables as the engine has them.
+    /// Replaces the template's table names by those of the engine.
     fn suffixed(&self, json: Value) -> Value {
         renamed(json, &|name| NAMES.contains(&name).then(|| format!("{name}{}", self.suffix)))
     }
 
-    /// The first rule that holds for this request. Every rule counts it.
+    /// Returns the fault of the first rule that applies to this request. Every rule counts the request.
     fn fault(&self, operation: &str) -> Option<Fault> {
         let mut fault = None;
         let mut rules = self.rules.lock().unwrap();
@@ -293,7 +293,7 @@ impl State {
     }
 }
 
-/// With other names of tables, which are members of an object, or the value of `TableName`.
+/// Renames tables, which are members of an object or the value of `TableName`.
 fn renamed(json: Value, rename: &impl Fn(&str) -> Option<String>) -> Value {
     match json {
         Value::Object(members) => {
@@ -308,7 +308,7 @@ fn renamed(json: Value, rename: &impl Fn(&str) -> Option<String>) -> Value {
     }
 }
 
-/// A body that ends before it is whole.
+/// A body that breaks off halfway.
 struct Half(Option<Bytes>);
 
 impl Body for Half {

@@ -1,4 +1,4 @@
-//! A person with a browser, as far as the functions see one: cookies are kept, and a form repeats what its page gave.
+//! A browser in front of the functions: it keeps cookies, and its forms repeat the CSRF token of the page.
 
 use std::collections::BTreeMap;
 
@@ -13,21 +13,21 @@ pub struct WebClient<'a> {
 }
 
 impl<'a> WebClient<'a> {
-    /// Somebody who has signed in.
+    /// Returns a browser that is signed in.
     pub async fn signed_in(world: &'a World, name: &str, password: &str) -> Self {
         let mut web_client = Self::new(world);
         web_client.sign_in_again(world, name, password).await;
         web_client
     }
 
-    /// Somebody who sees the page for signing in.
+    /// Returns a browser that shows the sign-in page.
     pub async fn arriving(world: &'a World) -> Self {
         let mut web_client = Self::new(world);
         web_client.open("Console", Request::new("GET", "/sign-in")).await;
         web_client
     }
 
-    /// Somebody who tries to.
+    /// Tries to sign in, and returns the response.
     pub async fn signing_in(world: &'a World, name: &str, password: &str) -> Response {
         Self::new(world).sign_in(world, name, password).await
     }
@@ -43,7 +43,7 @@ impl<'a> WebClient<'a> {
         self.answered(world.send("Generate", request).await)
     }
 
-    /// Signs in with this browser, whoever was signed in, and opens the page of the own tokens.
+    /// Signs in with this browser, signed in or not, and opens the page of the user's tokens.
     pub async fn sign_in_again(&mut self, world: &World, name: &str, password: &str) {
         let answer = self.sign_in(world, name, password).await;
         assert_eq!(answer.status, 303, "{answer:?}");
@@ -55,33 +55,33 @@ impl<'a> WebClient<'a> {
         self.open_in(self.world.unwrap(), function, request).await
     }
 
-    /// Opens a page in a world that this visitor does not hold on to.
+    /// Opens a page in another world than the browser's own.
     pub async fn open_in(&mut self, world: &World, function: &str, request: Request) -> Response {
         self.answered(world.send(function, self.with_cookies(request)).await)
     }
 
-    /// Sends a form with these fields, whose values need no escape.
+    /// Submits a form with these fields, whose values need no escaping.
     pub async fn submit(&mut self, function: &str, request: Request, fields: &[(&str, &str)]) -> Response {
         self.answered(self.world.unwrap().send(function, self.with_form(request, fields)).await)
     }
 
-    /// The request as this browser sends it.
+    /// Returns the request with this browser's cookies.
     pub fn with_cookies(&self, request: Request) -> Request {
         let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         request.header("Accept", "text/html").header("Cookie", &cookies.join("; "))
     }
 
-    /// A request of before, as this browser sends it once more.
+    /// Returns an earlier request with this browser's current cookies.
     pub fn with_cookies_of(&self, request: &Request) -> Request {
         self.with_cookies(request.clone().without_headers(&["Accept", "Cookie"]))
     }
 
-    /// A cookie of this browser, as it is sent.
+    /// Returns the `Cookie` header value of this browser.
     pub fn cookie(&self, name: &str) -> String {
         format!("{name}={}", self.cookies[name])
     }
 
-    /// The request with a form, as this browser sends it.
+    /// Returns the request with a form and the cookies of this browser.
     pub fn with_form(&self, request: Request, fields: &[(&str, &str)]) -> Request {
         let fields = [&[("csrf", self.csrf.as_str())], fields].concat();
         let body: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -89,7 +89,7 @@ impl<'a> WebClient<'a> {
         self.with_cookies(request)
     }
 
-    /// Keeps what an answer gives a browser to keep.
+    /// Keeps the cookies and the CSRF token of a response.
     pub fn answered(&mut self, answer: Response) -> Response {
         let set = answer.header("set-cookie").split(';').next().and_then(|pair| pair.split_once('='));
         self.cookies.extend(set.map(|(name, value)| (name.to_owned(), value.to_owned())));
@@ -101,7 +101,7 @@ impl<'a> WebClient<'a> {
 }
 
 impl WebClient<'static> {
-    /// Somebody who has signed in to a world that is kept elsewhere.
+    /// Returns a browser that is signed in to a world which it does not borrow.
     pub async fn signed_in_to(world: &World, name: &str, password: &str) -> Self {
         let mut web_client = Self { world: None, cookies: BTreeMap::new(), csrf: String::new() };
         web_client.sign_in_again(world, name, password).await;

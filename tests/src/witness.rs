@@ -1,14 +1,15 @@
-//! The witness of every test: it knows each secret that the test makes, gets or sends, and sees whatever could show one.
+//! The witness of every test: it learns each secret that the test creates, receives or sends, and inspects everything
+//! that could leak one.
 //!
-//! | what it knows | what it sees |
+//! | what it learns | what it inspects |
 //! |---|---|
-//! | tokens in `Authorization`, in forms and in answers that issue one; the `jti` of JWTs | the log of the functions, at TRACE |
-//! | passwords in `Authorization` and in forms, and what `Basic` makes of them | the messages of panics that are not a test's own |
-//! | the key of the tests | every answer and error of a function, authorizer contexts among them |
-//! | the cookies of sessions (they and the tables only) | what the tables hold when a test is over |
+//! | tokens in `Authorization`, in forms and in responses that issue one; the `jti` of JWTs | the log of the functions, at TRACE |
+//! | passwords in `Authorization` and in forms, and their `Basic` encodings | the messages of panics other than a test's own |
+//! | the key of the tests | every response and error of a function, authorizer contexts included |
+//! | the cookies of sessions (in sessions and the tables only) | the tables at the end of the test |
 //!
-//! A token may stand in one answer, the one that issues it, which must be a good one. A secret anywhere else is reported
-//! by the next thing that any test of the process does, which fails.
+//! A token may appear in one response, the one that issues it, which must be a success. The witness reports a secret
+//! anywhere else to the next call of any test in the process, which then fails.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -26,27 +27,28 @@ use token::{
 
 use crate::KEYS;
 
-/// The shortest secret that is looked for, in bytes. A shorter one is a test's wrong guess, and part of other words.
+/// The length of the shortest secret that is searched for, in bytes. A shorter one is a test's wrong guess, and part of
+/// other words.
 const SHORTEST: usize = 7;
 
-/// The length of the end of every token: the secret or the tag is in it.
+/// The length of the end of every token, which contains the secret or the signature.
 const SEAL: usize = 43;
 
-/// How much of the log is looked at again for a secret that was just learned, in bytes.
+/// How much of the log is searched again for a new secret, in bytes.
 const RECENT: usize = 256 * 1_024;
 
-/// How much of the log is kept, in bytes: a test under load writes more than anybody reads again.
+/// The maximum length of the kept log in bytes: a test under load writes more than anyone reads.
 const MAX_LOG_LENGTH: usize = 16 << 20;
 
-/// What stands in the hash of a password, whatever made it.
+/// The prefixes of password hashes.
 const HASHES: [&str; 3] = ["$argon2", "$pbkdf2", "$scrypt"];
 
 static WITNESS: Mutex<Option<Witness>> = Mutex::new(None);
 
 struct Witness {
-    /// Whether a secret begins with these two bytes: most places of a text are passed over by this alone.
+    /// The first two bytes of all secrets: this alone rules out most positions of a text.
     begins: Vec<bool>,
-    /// By their first bytes. A secret that is `shown` stands in answers to its holder.
+    /// The secrets by their first bytes. A `shown` secret may appear in responses to its holder.
     secrets: HashMap<[u8; SHORTEST], Vec<Secret>>,
     known: HashSet<String>,
     log: String,
@@ -58,14 +60,14 @@ struct Secret {
     shown: bool,
 }
 
-/// The tables of one test. When it is over, nothing in them may be a secret.
+/// The tables of one test. When it is dropped, the tables must not contain a secret.
 pub struct Tables(Database);
 
-/// What the log is written to.
+/// The writer of the log.
 #[derive(Clone, Copy, Debug)]
 pub struct Log;
 
-/// Begins to listen, once for all tests of a process.
+/// Installs the witness, once per process.
 pub fn watch() {
     static WATCHING: Once = Once::new();
     WATCHING.call_once(|| {
@@ -93,12 +95,12 @@ pub fn watch() {
     });
 }
 
-/// The log so far.
+/// Returns the log so far.
 pub fn log() -> String {
     with(|witness| witness.log.clone())
 }
 
-/// A request is about to be sent with this header.
+/// Learns the secrets of a header that is about to be sent.
 pub fn sends_header(name: &str, value: &str) {
     if !name.eq_ignore_ascii_case("authorization") {
         return;
@@ -117,7 +119,7 @@ pub fn sends_header(name: &str, value: &str) {
     }
 }
 
-/// A request is about to be sent with this body.
+/// Learns the secrets of a body that is about to be sent.
 pub fn sends_body(body: &str) {
     let fields: Vec<_> = form_urlencoded::parse(body.as_bytes()).collect();
     let username = fields.iter().find(|(name, _)| name == "username").map(|(_, value)| value);
@@ -130,7 +132,7 @@ pub fn sends_body(body: &str) {
     }
 }
 
-/// An event is about to be sent to a function.
+/// Learns the secrets of an event that is about to be sent to a function.
 pub fn sends_event(event: &Value) {
     for headers in ["headers", "multiValueHeaders"] {
         for (name, values) in event[headers].as_object().into_iter().flatten() {
@@ -148,7 +150,8 @@ pub fn sends_event(event: &Value) {
     }
 }
 
-/// A function answered. What is no answer over HTTP is for the gateway or the log, and issues nothing.
+/// Inspects the response of a function. A response that is not an HTTP response is for the gateway or the log, and
+/// issues nothing.
 pub fn got_event(function: &str, answer: &Value) {
     let Some(status) = answer["statusCode"].as_u64() else {
         saw(function, &answer.to_string());
@@ -159,7 +162,7 @@ pub fn got_event(function: &str, answer: &Value) {
     got(function, u16::try_from(status).unwrap(), &cookies, &answer.to_string());
 }
 
-/// An answer came: its status, cookies and whole text. A good one may issue tokens, which nobody may know yet.
+/// Inspects a response: its status, cookies and whole text. A successful one may issue tokens, which must be new.
 pub fn got(place: &str, status: u16, cookies: &[&str], text: &str) {
     with(|witness| {
         witness.see(place, text, true);
@@ -169,26 +172,26 @@ pub fn got(place: &str, status: u16, cookies: &[&str], text: &str) {
         for cookie in cookies {
             let value = cookie.split(';').next().and_then(|pair| pair.split_once('=')).map_or("", |(_, value)| value);
             witness.learn(value, true);
-            // The cookie of a session names its user in front of the secret.
+            // A session cookie holds the user ID in front of the secret.
             witness.learn(value.split_once('.').map_or("", |(_, secret)| secret), true);
         }
     });
     testify();
 }
 
-/// Something that shows no secret to anybody.
+/// Inspects a text that must not contain any secret.
 pub fn saw(place: &str, text: &str) {
     with(|witness| witness.see(place, text, false));
 }
 
-/// Fails if a secret was seen.
+/// Fails if a secret was found.
 pub fn testify() {
     let found = with(|witness| std::mem::take(&mut witness.found));
     assert!(found.is_empty(), "secrets were shown: {found:#?}");
 }
 
 impl Tables {
-    /// The tables in this engine.
+    /// Returns the tables in this engine.
     pub fn of(database: &Database) -> Self {
         Self(database.clone())
     }
@@ -201,7 +204,7 @@ impl Drop for Tables {
         }
         for table in ["Users", "Tokens", "Attempts"] {
             let mut request = json!({"TableName": table});
-            // A test may have taken a table away.
+            // A test may have deleted a table.
             while let Ok(page) = self.0.scan(serde_json::from_value::<ScanRequest>(request.clone()).unwrap()) {
                 for item in page.items.unwrap_or_default() {
                     let item = serde_json::to_string(&item).unwrap();
@@ -216,7 +219,7 @@ impl Drop for Tables {
 }
 
 impl Witness {
-    /// A secret. Those that are shown to their holder stand in answers.
+    /// Learns a secret. A `shown` secret may appear in responses to its holder.
     fn learn(&mut self, text: &str, shown: bool) {
         let Some(start) = text.as_bytes().first_chunk() else { return };
         if is_applied_by_hand(text) || !self.known.insert(text.to_owned()) {
@@ -230,7 +233,7 @@ impl Witness {
         }
     }
 
-    /// Every token in a text: what has the shape of one of the three formats, whatever its prefix is.
+    /// Learns every token in a text: every word with the shape of one of the three formats, with any prefix.
     fn learn_tokens(&mut self, text: &str) {
         let issuer = Issuer::new("", "hallpass").unwrap();
         let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
@@ -290,7 +293,7 @@ impl io::Write for Log {
     }
 }
 
-/// The files of a data directory, which must hold no secret but in the files that are for one.
+/// Inspects the files of a data directory, where only the files for secrets may contain one.
 pub fn sees_files(folder: &std::path::Path) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -303,18 +306,18 @@ pub fn sees_files(folder: &std::path::Path) {
     testify();
 }
 
-/// Whether a text repeats itself every four characters, as base64 of one byte many times does. Tests write such salts,
-/// names and wrong guesses by hand, and one test's salt is not another test's secret.
+/// Returns whether a text repeats itself every four characters, as base64 of a repeated byte does. Tests write such
+/// salts, names and wrong guesses, and the salt of one test is not the secret of another.
 fn is_applied_by_hand(text: &str) -> bool {
     text.bytes().zip(text.bytes().skip(4)).all(|(one, other)| one == other)
 }
 
-/// The first two bytes as a number.
+/// Returns the first two bytes as a number.
 fn pair(bytes: &[u8]) -> usize {
     usize::from(bytes[0]) << 8 | usize::from(bytes[1])
 }
 
-/// A test that failed meanwhile has not made the witness purge.
+/// Locks the witness. A failed test does not poison it for the others.
 fn lock() -> MutexGuard<'static, Option<Witness>> {
     WITNESS.lock().unwrap_or_else(PoisonError::into_inner)
 }

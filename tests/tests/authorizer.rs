@@ -1,4 +1,4 @@
-//! Whom the authorizer lets in, whom it does not and why, and what it reads and writes for that.
+//! What the authorizer accepts, what it rejects and why, and its reads and writes.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64ct::{Base64, Encoding};
@@ -52,9 +52,9 @@ async fn every_scheme_carries_every_format() {
     assert!(world.invoke("VerifyAuthorizer", event).await.unwrap().to_string().contains("\"Allow\""));
 }
 
-/// What the text alone tells must cost nothing: whoever has no token cannot make us read.
+/// Texts that are rejected by their form alone cost no read: a caller without a token cannot cause any.
 #[tokio::test]
-async fn what_the_text_rejects_reads_nothing() {
+async fn a_token_that_its_text_rejects_costs_no_read() {
     let (world, tap) = World::tapped(&[]).await;
     let check = async |value: &str, reason: &str| {
         assert_eq!(world.verdict(value).await, reason, "{value}");
@@ -68,7 +68,7 @@ async fn what_the_text_rejects_reads_nothing() {
         check(&format!("{0}, {0}", bearer(&made.text)), "malformed").await;
         check(&format!("Bearer {0} {0}", made.text), "malformed").await;
         check(&format!("Digest {}", made.text), "malformed").await;
-        // Our Basic has the token as user name, and no password.
+        // Hallpass's Basic has the token as user name, and no password.
         check(&basic(&made.text, "x"), "malformed").await;
         check(&basic("", &made.text), "malformed").await;
     }
@@ -78,7 +78,7 @@ async fn what_the_text_rejects_reads_nothing() {
     check(&format!("Basic {}", Base64::encode_string(&[b'.'; 4_000])), "malformed").await;
     check("Bearer \u{e9}", "malformed").await;
     check("Bearer", "malformed").await;
-    // Tokens of others, and JWTs that others would take.
+    // Tokens of other issuers, and JWTs that other verifiers would accept.
     check("Bearer ghp_16C7e42F292c6912E7710c838347Ae178B4a", "malformed").await;
     check("Bearer 6879-DMeMXEyIYYSxqhA9T2vaQaQ4zfYqLq3WKDOaJGjHTe8", "malformed").await;
     check("Bearer 1.5665e083.DMeMXEyIYYSxqhA9T2vaQaQ4zfYqLq3WKDOaJGjHTe8", "malformed").await;
@@ -91,7 +91,7 @@ async fn what_the_text_rejects_reads_nothing() {
 }
 
 #[tokio::test]
-async fn a_repeated_header_reads_nothing_whatever_its_case() {
+async fn a_repeated_header_costs_no_read_in_any_case() {
     let (world, tap) = World::tapped(&[]).await;
     let token = bearer(&world.create_token(Format::Signed, "1", 1).await.text);
     for second in ["Authorization", "authorization", "AUTHORIZATION"] {
@@ -104,7 +104,7 @@ async fn a_repeated_header_reads_nothing_whatever_its_case() {
 }
 
 #[tokio::test]
-async fn a_token_is_never_looked_for_in_the_query() {
+async fn a_token_in_the_query_is_ignored() {
     let world = World::new().await;
     let token = world.create_token(Format::Signed, "1", 1).await.text;
     let request = Request::new("GET", "/a").query("access_token", &token).query("Authorization", &bearer(&token));
@@ -113,7 +113,7 @@ async fn a_token_is_never_looked_for_in_the_query() {
 }
 
 #[tokio::test]
-async fn an_expired_token_reads_nothing_and_says_so_for_ever() {
+async fn an_expired_token_is_rejected_as_expired_without_a_read() {
     let (world, tap) = World::tapped(&[]).await;
     let signed = world.create_token(Format::Signed, "1", 1).await;
     let jwt = world.create_token(Format::Jwt, "1", 2).await;
@@ -132,7 +132,7 @@ async fn an_expired_token_reads_nothing_and_says_so_for_ever() {
 }
 
 #[tokio::test]
-async fn a_token_costs_one_strong_read_of_both_tables_and_an_hourly_note() {
+async fn a_token_costs_one_strong_read_of_both_tables_and_an_hourly_write() {
     let (world, tap) = World::tapped(&[]).await;
     let password = world.token().await;
     let asked = json!({"name": "ci", "format": "jwt"});
@@ -157,7 +157,7 @@ async fn a_token_costs_one_strong_read_of_both_tables_and_an_hourly_note() {
 }
 
 #[tokio::test]
-async fn a_developer_token_costs_its_pointer_more() {
+async fn a_developer_token_also_costs_a_read_of_its_pointer() {
     let (world, tap) = World::tapped(&[]).await;
     let made = world.create_token(Format::Developer, "1", 1).await;
     for expected in [vec!["GetItem", "BatchGetItem", "UpdateItem"], vec!["GetItem", "BatchGetItem"]] {
@@ -176,7 +176,7 @@ async fn a_token_without_a_record_is_unknown() {
     assert_eq!(verdict(&world, &signed).await, "unknown");
     let developer = world.unwritten(Format::Developer, "1", 2).await;
     assert_eq!(verdict(&world, &developer).await, "unknown");
-    // A token of a format has no use for the record of another, and a pointer none for another's record.
+    // A token of one format is not accepted with the record of another, nor a pointer with another token's record.
     let jwt = world.create_token(Format::Jwt, "1", 3).await;
     assert_eq!(verdict(&world, &world.unwritten(Format::Signed, "1", 3).await).await, "unknown");
     assert_eq!(verdict(&world, &jwt).await, "allow");
@@ -193,7 +193,7 @@ async fn a_token_without_a_record_is_unknown() {
 }
 
 #[tokio::test]
-async fn a_record_that_does_not_say_what_the_token_says_is_unknown() {
+async fn a_token_that_differs_from_its_record_is_unknown() {
     let world = World::new().await;
     let later = |seconds: u64| AttributeValue::N((START + seconds).to_string());
     let made = world.create_token(Format::Signed, "1", 1).await;
@@ -208,7 +208,7 @@ async fn a_record_that_does_not_say_what_the_token_says_is_unknown() {
 }
 
 #[tokio::test]
-async fn a_developer_token_ends_when_its_record_says() {
+async fn a_developer_token_expires_as_its_record_says() {
     let world = World::new().await;
     let made = world.create_token(Format::Developer, "1", 1).await;
     world.advance(100 * 366 * 86_400);
@@ -218,7 +218,7 @@ async fn a_developer_token_ends_when_its_record_says() {
 }
 
 #[tokio::test]
-async fn a_token_taken_back_or_switched_off_is_rejected_at_once() {
+async fn a_revoked_or_disabled_token_is_rejected_at_once() {
     let world = World::new().await;
     for (seed, format) in (1..).zip(FORMATS) {
         let made = world.create_token(format, "1", seed).await;
@@ -229,13 +229,13 @@ async fn a_token_taken_back_or_switched_off_is_rejected_at_once() {
         assert_eq!(verdict(&world, &made).await, "allow");
         assert_eq!(world.delete(&made.text, "current").await.status, 200);
         assert_eq!(verdict(&world, &made).await, "revoked", "{format}");
-        // The stronger reason is told: switching it on again would not help.
+        // The stronger reason is reported: enabling the token again would not help.
         world.set_record(&made.record, "disabled_at", Some(AttributeValue::N(START.to_string()))).await;
         assert_eq!(verdict(&world, &made).await, "revoked");
     }
 }
 
-/// A token and the one that is to take its place.
+/// Returns a token and the one that is to replace it.
 async fn rotation(world: &World) -> (TestToken, TestToken) {
     let old = world.create_token(Format::Signed, "1", 1).await;
     let hash = old.record.id.hash;
@@ -244,7 +244,7 @@ async fn rotation(world: &World) -> (TestToken, TestToken) {
 }
 
 #[tokio::test]
-async fn the_first_use_of_the_new_token_ends_the_old_one_in_one_transaction() {
+async fn the_first_use_of_the_new_token_replaces_the_old_one_in_one_transaction() {
     let (world, tap) = World::tapped(&[]).await;
     let (old, new) = rotation(&world).await;
     assert_eq!(verdict(&world, &old).await, "allow");
@@ -266,7 +266,7 @@ async fn the_first_use_of_the_new_token_ends_the_old_one_in_one_transaction() {
 }
 
 #[tokio::test]
-async fn a_new_token_whose_old_one_is_over_already_is_let_in_and_changes_nothing_of_it() {
+async fn a_new_token_is_accepted_without_changing_an_invalid_old_one() {
     let check = async |world: &World, old: &TestToken, new: &TestToken, expected: &str| {
         let before = world.store.record(&old.record.id).await.unwrap();
         world.advance(60);
@@ -290,7 +290,7 @@ async fn a_new_token_whose_old_one_is_over_already_is_let_in_and_changes_nothing
 }
 
 #[tokio::test]
-async fn the_hour_of_the_last_use_is_noted() {
+async fn the_hour_of_the_last_use_is_recorded() {
     let world = World::new().await;
     let made = world.create_token(Format::Signed, "1", 1).await;
     let check = async |seconds: u64, expected: u64| {

@@ -1,4 +1,4 @@
-//! What a change of the user does to a token, what a token is bound to, and what it may do now.
+//! The effect of changes of the user on a token, what tokens are bound to, and their effective scope.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ async fn verdict(world: &World, made: &TestToken) -> String {
     world.verdict(&bearer(&made.text)).await
 }
 
-/// The effective scope that the authorizer hands on.
+/// Returns the effective scope that the authorizer passes on.
 async fn scope(world: &World, token: &str) -> Value {
     let event = Request::new("GET", "/a").authorization(&bearer(token)).authorizer_event();
     let answer = world.invoke("VerifyAuthorizer", event).await.unwrap();
@@ -24,7 +24,7 @@ async fn scope(world: &World, token: &str) -> Value {
     answer["context"]["scopes"].clone()
 }
 
-/// Changes of a user as the application makes them, and what each does to a token at the very next request.
+/// Changes of a user as an application writes them, and the verdict on a token at the very next request.
 fn changes() -> [(&'static str, Option<AttributeValue>, &'static str); 10] {
     [
         ("username", Some(text("renamed")), "user_changed"),
@@ -41,7 +41,7 @@ fn changes() -> [(&'static str, Option<AttributeValue>, &'static str); 10] {
 }
 
 #[tokio::test]
-async fn a_change_of_the_user_counts_at_the_next_request_and_is_remembered_once_prune_has_seen_it() {
+async fn a_change_of_the_user_counts_at_the_next_request_and_is_recorded_by_prune() {
     let world = World::new().await;
     let mut seed = 0_u8;
     for (attribute, value, expected) in changes() {
@@ -59,18 +59,18 @@ async fn a_change_of_the_user_counts_at_the_next_request_and_is_remembered_once_
                 world.delivery.drain().await.unwrap();
             }
             world.set_user("1", attribute, before).await;
-            // Without prune nobody remembers; that is what prune, and `token_generation`, are for.
+            // Without prune no change is recorded; prune and `token_generation` exist for that.
             check(if prune_sees_it { expected } else { "allow" }).await;
-            // The next round is not to see this one's changes.
+            // The next round must not see this one's changes.
             world.advance(60);
             world.delivery.drain().await.unwrap();
         }
     }
 }
 
-/// What `GET /rs/authorise` gives lives for half an hour, and not until then if its user does not stay the same.
+/// A JWT of `GET /rs/authorise` is valid for half an hour, unless its user changes before.
 #[tokio::test]
-async fn a_temporary_jwt_ends_with_its_user_s_change_too() {
+async fn a_change_of_the_user_invalidates_a_temporary_jwt_too() {
     let changes = changes().into_iter().filter(|(_, _, expected)| *expected != "allow");
     for (attribute, value, expected) in changes.chain([("", None, "user_removed")]) {
         let world = World::new().await;
@@ -92,7 +92,7 @@ async fn a_temporary_jwt_ends_with_its_user_s_change_too() {
 }
 
 #[tokio::test]
-async fn a_removed_user_is_rejected_and_the_same_item_again_is_let_in_unless_prune_saw_it_gone() {
+async fn a_removed_user_is_rejected_and_a_restored_one_accepted_unless_prune_saw_the_removal() {
     for (prune_sees_it, expected) in [(false, "allow"), (true, "user_removed")] {
         let world = World::new().await;
         let made = world.create_token(Format::Signed, "1", 1).await;
@@ -108,7 +108,7 @@ async fn a_removed_user_is_rejected_and_the_same_item_again_is_let_in_unless_pru
 }
 
 #[tokio::test]
-async fn what_a_token_is_bound_to_is_configured_for_each_format() {
+async fn the_attributes_that_bind_a_token_are_configured_for_each_format() {
     let world = World::with(&[
         ("HALLPASS_INVALIDATE_ON", "permissions, plan"),
         ("HALLPASS_INVALIDATE_ON_JWT", "none"),
@@ -129,13 +129,13 @@ async fn what_a_token_is_bound_to_is_configured_for_each_format() {
     check("plan", Some(AttributeValue::Null(true)), "user_changed", "allow").await;
     check("username", Some(text("renamed")), "allow", "allow").await;
     check("permissions", Some(AttributeValue::Ss(vec!["ROLE_ADMIN".to_owned()])), "allow", "allow").await;
-    // Whatever is configured, a blocked user is rejected and a raised generation ends every token.
+    // In every configuration, a blocked user is rejected and a raised generation invalidates every token.
     check("status", Some(text("blocked")), "user_blocked", "user_blocked").await;
     check("token_generation", Some(AttributeValue::N("6".to_owned())), "revoked", "revoked").await;
 }
 
 #[tokio::test]
-async fn permissions_may_end_tokens_if_it_is_set_so() {
+async fn permissions_invalidate_tokens_if_configured() {
     let world = World::with(&[("HALLPASS_INVALIDATE_ON", "permissions")]).await;
     let token = world.token_of("admin", "letmein").await;
     let check = async |names: &[&str], expected: &str| {
@@ -149,7 +149,7 @@ async fn permissions_may_end_tokens_if_it_is_set_so() {
 }
 
 #[tokio::test]
-async fn a_token_stays_bound_to_what_it_was_made_with_whatever_is_configured_now() {
+async fn a_token_stays_bound_to_the_attributes_configured_at_its_creation() {
     let world = World::with(&[("HALLPASS_INVALIDATE_ON", "plan")]).await;
     let user = world.store.user(&"1".parse().unwrap()).await.unwrap().unwrap();
     let bound_to = async |seed: u8, name: &str| {
@@ -174,7 +174,7 @@ async fn a_token_stays_bound_to_what_it_was_made_with_whatever_is_configured_now
 }
 
 #[tokio::test]
-async fn the_effective_scope_is_the_token_s_and_what_the_user_may_do_now() {
+async fn the_effective_scope_is_limited_by_the_token_and_the_user_s_permissions() {
     let world = World::new().await;
     let names = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<token::Scope>();
     let all = world.create_token(Format::Signed, "2", 1).await;

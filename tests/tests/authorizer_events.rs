@@ -1,7 +1,7 @@
-//! Every form of authorizer event, whole, and the whole answer to it.
+//! Every form of authorizer event, complete, and the complete response to it.
 //!
-//! API Gateway may reuse an answer for every method and path of the stage, so that an answer must be right for all of
-//! them, and nothing of the request may be in it.
+//! API Gateway may reuse a response for every method and path of the stage, so a response must be right for all of
+//! them, and must contain nothing of the request.
 
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
@@ -22,14 +22,14 @@ const FORMS: [&str; 5] = [REST_TOKEN, REST_REQUEST, HTTP_1_0, HTTP_2_0, WEBSOCKE
 
 const AS_POLICY: (&str, &str) = ("HALLPASS_AUTHORIZER_RESPONSE", "policy");
 
-/// What answers take of an event's form, and whether a request without a credential is an error there.
+/// The forms of event whose response is a policy, and for which a request without a credential is an error.
 const POLICY_OR_ERROR: [&str; 3] = [REST_TOKEN, REST_REQUEST, WEBSOCKET_CONNECT];
 
 fn event(form: &str, authorization: &str) -> Value {
     serde_json::from_str(&form.replace("{authorization}", authorization)).unwrap()
 }
 
-/// The event of a request that has no `Authorization` at all.
+/// Returns the event of a request without `Authorization`.
 fn without_credential(form: &str) -> Value {
     let mut event = event(form, "");
     let members = event.as_object_mut().unwrap();
@@ -48,7 +48,7 @@ async fn answer(world: &World, form: &str, token: &str) -> Value {
     world.invoke("VerifyAuthorizer", event(form, &format!("Bearer {token}"))).await.unwrap()
 }
 
-/// Every resource of an answer's policy.
+/// Returns every resource of a response's policy.
 fn resources(answer: &Value) -> Vec<&str> {
     let statements = answer["policyDocument"]["Statement"].as_array().unwrap();
     let lists = statements.iter().map(|statement| statement["Resource"].as_array().unwrap());
@@ -72,7 +72,7 @@ async fn check(form: &str, seconds_later: u64, expected: Expect) {
 }
 
 #[tokio::test]
-async fn an_admission_is_a_policy_for_the_stage_that_ends_with_the_token() {
+async fn an_acceptance_is_a_policy_for_the_stage_that_expires_with_the_token() {
     check(REST_REQUEST, 0, expect![[r#"
         {
           "principalId": "1",
@@ -114,7 +114,7 @@ async fn an_admission_is_a_policy_for_the_stage_that_ends_with_the_token() {
 }
 
 #[tokio::test]
-async fn an_http_api_with_payload_2_0_gets_a_simple_answer() {
+async fn an_http_api_with_payload_2_0_gets_a_simple_response() {
     check(HTTP_2_0, 0, expect![[r#"
         {
           "isAuthorized": true,
@@ -178,7 +178,7 @@ async fn a_simple_rejection_says_why() {
     "#]]).await;
 }
 
-/// The first two segments of the ARN in an event.
+/// Returns the first two segments of the ARN in an event.
 fn stage(form: &str) -> String {
     let event = event(form, "");
     let arn = event.get("routeArn").unwrap_or(&event["methodArn"]).as_str().unwrap().to_owned();
@@ -252,7 +252,7 @@ async fn a_request_without_a_credential_is_unauthorized() {
         for event in [without_credential(form), event(form, "")] {
             let outcome = world.invoke("VerifyAuthorizer", event).await;
             if POLICY_OR_ERROR.contains(&form) {
-                // API Gateway knows the rejection by this very text, and answers 500 to every other.
+                // API Gateway recognizes the rejection by this exact text, and responds with 500 to any other.
                 assert_eq!(outcome.unwrap_err().message, "Unauthorized", "{form}");
                 continue;
             }
@@ -282,7 +282,7 @@ async fn an_event_from_elsewhere_is_an_error() {
     }
 }
 
-/// Whatever of the request could end up in a policy.
+/// Returns an event whose every part could end up in a policy.
 fn hostile(form: &str, authorization: &str) -> Value {
     const HOSTILE: &str = r#"HOSTILE/*/../"],"Effect":"Allow"/${aws:username}/?%2a/🎫\"#;
     let mut event = event(form, authorization);
@@ -306,7 +306,7 @@ fn hostile(form: &str, authorization: &str) -> Value {
 }
 
 #[tokio::test]
-async fn nothing_of_the_request_reaches_the_answer() {
+async fn nothing_of_the_request_reaches_the_response() {
     let rules = json!([{"method": "GET", "path": "/reports/*", "permission": "ROLE_USER"}]).to_string();
     for settings in [vec![AS_POLICY], vec![AS_POLICY, ("HALLPASS_ROUTES", rules.as_str())]] {
         let world = World::with(&settings).await;

@@ -1,4 +1,4 @@
-//! What a policy of route rules allows, as IAM evaluates it: what the rules say, and nothing else.
+//! A policy of route rules allows what the rules say and nothing else, as IAM evaluates it.
 
 use hallpass::dev::gateway::{Decision, Policy};
 use proptest::{prelude::*, sample::select};
@@ -11,15 +11,15 @@ const STAGE: &str = "arn:aws:execute-api:local:000000000000:hallpass/v1";
 
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-/// Pieces that paths of rules and requests are put together from.
+/// Pieces of the paths of rules and requests.
 const SEGMENTS: [&str; 14] =
     ["me", "rs", "profile", "orgs", "a", "A", "me2", "a.b", "..x", "%20", "a:b", "GET", "v1", "DELETE"];
 
-/// What may stand before, after or within a path that a rule allows.
+/// Text before, after or within a path that a rule allows.
 const AROUND: [&str; 16] =
     ["", "/", "//", "/..", "/../", "/.", "?", "*", "/DELETE", "/x/GET", "%2F", "%2f..", "%00", "/orgs", "$", "/${*}"];
 
-/// A rule as the test reads it: a method or `*`, a path that may end in `*`, a permission.
+/// A rule: a method or `*`, a path that may end in `*`, and a permission.
 #[derive(Clone, Debug)]
 struct Rule {
     method: &'static str,
@@ -28,7 +28,7 @@ struct Rule {
 }
 
 impl Rule {
-    /// What a rule means, in its own words: this method or any, and this path or what begins so.
+    /// Returns whether the rule allows a request: its method or any, and its path or what begins with it.
     fn allows(&self, held: &[&str], method: &str, path: &str) -> bool {
         let permitted = self.permission.is_none_or(|name| held.contains(&name));
         let is_method = METHODS.contains(&method) && ["*", method].contains(&self.method);
@@ -48,7 +48,7 @@ fn rule() -> impl Strategy<Value = Rule> {
     })
 }
 
-/// A request near a rule: its path with something before it, after it, or in it, or in other letters.
+/// Generates requests near a rule: its path with something before it, after it, in it, or in other case.
 fn request() -> impl Strategy<Value = (usize, &'static str, &'static str, &'static str, usize, bool)> {
     let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "get", "TRACE", "*", ""];
     let around = || select(AROUND.as_slice());
@@ -68,7 +68,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_024))]
 
     #[test]
-    fn a_policy_allows_exactly_what_its_rules_say(
+    fn a_policy_allows_exactly_what_its_rules_allow(
         rules in prop::collection::vec(rule(), 1..6),
         held in prop::collection::vec(select(["p", "q", "r"].as_slice()), 0..3),
         requests in prop::collection::vec(request(), 1..24),
@@ -99,7 +99,7 @@ proptest! {
     }
 }
 
-/// What the authorizer answers to a token with this scope, under these rules.
+/// Returns the policy for a token with this scope under these rules.
 async fn answered(rules: &Value, scope: &[&str]) -> Policy {
     let world = World::with(&[("HALLPASS_ROUTES", rules.to_string().as_str())]).await;
     let scope = scope.iter().map(|name| name.parse().unwrap()).collect();
@@ -150,9 +150,9 @@ async fn a_rule_for_every_method_opens_no_other_path() {
     }
 }
 
-/// `GET /rs/profile` ends as a rule does.
+/// `/rs/profile` ends with the path of the first rule, which must not match it.
 #[tokio::test]
-async fn the_gateway_lets_a_token_into_its_rules_alone() {
+async fn the_gateway_allows_a_token_its_rules_alone() {
     let check = async |path: &str, expected: [u16; 2]| {
         let rules = json!([{"method": "*", "path": path}]).to_string();
         let system = System::start(&[("HALLPASS_ROUTES", &rules)]).await;
@@ -168,9 +168,9 @@ async fn the_gateway_lets_a_token_into_its_rules_alone() {
     check("/*", [200, 200]).await;
 }
 
-/// AWS's samples of events: the documents, the test console, and the events of its libraries.
+/// AWS's samples of events, from its documentation, its test console and its libraries.
 #[tokio::test]
-async fn every_sample_of_a_token_event_is_answered_and_allows_nothing_more_than_it_names() {
+async fn every_sample_token_event_gets_a_policy_for_its_own_stage_alone() {
     let rules = json!([{"method": "*", "path": "/me"}]);
     for settings in [vec![], vec![("HALLPASS_ROUTES", rules.to_string())]] {
         let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();

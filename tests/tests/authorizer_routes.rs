@@ -1,4 +1,4 @@
-//! Route rules: what a token may do now becomes the resources of the policy, and the answer stays small enough.
+//! Route rules: the effective scope becomes the resources of the policy, and the response stays small enough.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ async fn answer(world: &World, form: &str, token: &str) -> Value {
     world.invoke("VerifyAuthorizer", event(form, &format!("Bearer {token}"))).await.unwrap()
 }
 
-/// Every resource of an answer's policy.
+/// Returns every resource of a response's policy.
 fn resources(answer: &Value) -> Vec<&str> {
     let statements = answer["policyDocument"]["Statement"].as_array().unwrap();
     let lists = statements.iter().map(|statement| statement["Resource"].as_array().unwrap());
@@ -33,7 +33,7 @@ fn effect(answer: &Value) -> &str {
     }
 }
 
-/// The first two segments of the ARN in an event.
+/// Returns the first two segments of the ARN in an event.
 fn stage(form: &str) -> String {
     let event = event(form, "");
     let arn = event.get("routeArn").unwrap_or(&event["methodArn"]).as_str().unwrap().to_owned();
@@ -72,7 +72,7 @@ async fn route_rules_turn_the_scope_into_resources() {
 }
 
 #[tokio::test]
-async fn a_token_whose_scope_is_empty_now_is_admitted_and_permitted_nothing() {
+async fn a_token_with_an_empty_effective_scope_is_accepted_and_permitted_nothing() {
     let rules = r#"[{"method": "GET", "path": "/reports/*", "permission": "ROLE_USER"}]"#;
     for (routes, expected) in [("", "Allow"), (RULES, "Allow"), (rules, "Deny")] {
         let world = World::with(&[("HALLPASS_ROUTES", routes)]).await;
@@ -93,7 +93,7 @@ async fn a_token_whose_scope_is_empty_now_is_admitted_and_permitted_nothing() {
 }
 
 #[tokio::test]
-async fn a_simple_answer_cannot_hold_route_rules() {
+async fn a_simple_response_cannot_hold_route_rules() {
     let check = async |settings: &[(&str, &str)], good: bool| {
         let world = World::with(settings).await;
         let made = world.create_token(Format::Signed, "1", if good { 201 } else { 202 }).await;
@@ -107,14 +107,15 @@ async fn a_simple_answer_cannot_hold_route_rules() {
     check(&[("HALLPASS_ROUTES", RULES), AS_POLICY], true).await;
 }
 
-/// Rules of this many, each with a path of this length, for all of which there is a permission.
+/// Returns `count` rules with paths of this length, each with a permission of its own.
 fn rules(count: usize, path_length: usize) -> String {
     let path = |number: usize| format!("/{number:02}{}", "x".repeat(path_length - 3));
     let rule = |number| json!({"method": "DELETE", "path": path(number), "permission": "p"});
     Value::from((0..count).map(rule).collect::<Vec<_>>()).to_string()
 }
 
-/// A user whose answer is as long as can be: the longest id, a name of what grows most as JSON, and these permissions.
+/// Writes a user whose response is as long as possible: the longest ID, a name that grows most as JSON, and these
+/// permissions.
 async fn put_long_user(world: &World, id: &str, permissions: Vec<String>) {
     let mut user = world.user_item("1").await;
     user.insert("user_id".to_owned(), text(id));
@@ -123,7 +124,7 @@ async fn put_long_user(world: &World, id: &str, permissions: Vec<String>) {
     world.put("Users", user).await;
 }
 
-/// This form of event for a stage whose ARN has this length.
+/// Returns this form of event for a stage whose ARN has this length.
 fn of_long_stage(form: &str, length: usize) -> String {
     let stage = stage(form);
     let (api, _) = stage.rsplit_once('/').unwrap();
@@ -131,8 +132,8 @@ fn of_long_stage(form: &str, length: usize) -> String {
 }
 
 #[tokio::test]
-async fn the_largest_answer_is_small_enough_for_api_gateway() {
-    // As many rules as are taken, a stage, a realm and a user id of the longest, and more scope than fits.
+async fn the_largest_response_is_small_enough_for_api_gateway() {
+    // As many rules as are allowed, the longest stage, realm and user ID, and more scope than fits.
     for (count, path_length) in [(15, 256), (49, 3)] {
         let rules = rules(count, path_length);
         let world =
@@ -148,7 +149,7 @@ async fn the_largest_answer_is_small_enough_for_api_gateway() {
             let length = answer.to_string().len();
             assert!((7_000..=8_000).contains(&length), "{length}");
         }
-        // A stage whose name is longer still is an error, and not an answer that API Gateway would reject.
+        // A still longer stage name is an error, rather than a response that API Gateway would reject.
         let outcome = world
             .invoke("VerifyAuthorizer", event(&of_long_stage(REST_REQUEST, 170), &format!("Bearer {}", made.text)))
             .await;
@@ -156,7 +157,7 @@ async fn the_largest_answer_is_small_enough_for_api_gateway() {
     }
 }
 
-/// The context of a user with this many permissions of 25 characters, and the length of the answer.
+/// Returns the context of a user with this many permissions of 25 characters, and the length of the response.
 async fn with_permissions(settings: &[(&str, &str)], form: &str, count: usize) -> (Value, usize) {
     let world = World::with(settings).await;
     let names = (0..count).map(|number| format!("permission-of-25-chars-{number:02}")).collect();

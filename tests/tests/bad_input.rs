@@ -1,10 +1,10 @@
-//! Bad input, on every route that takes any: another media type, another shape, another's token. Methods that a path has
-//! not are in `openapi`.
+//! Bad input on every route that reads any: another media type, another shape, another user's token. `openapi` tests
+//! the methods that a path does not have.
 
 use serde_json::{Value, json};
 use tests::{api::bearer, client::Reply, system::System};
 
-/// The routes with a JSON body, and one that they take.
+/// The routes with a JSON body, and a valid body for each.
 fn json_routes(system: &System, id: &str) -> Vec<(&'static str, String, Value)> {
     let expiration = system.now().after(std::time::Duration::from_secs(60)).to_string();
     let rarog = json!({"name": "r", "expiration": expiration, "authorities": ["ROLE_USER"]});
@@ -16,7 +16,7 @@ fn json_routes(system: &System, id: &str) -> Vec<(&'static str, String, Value)> 
     ]
 }
 
-/// A stack, an administrator's token and its id.
+/// Starts a stack, and returns an administrator's token and its ID.
 async fn start() -> (System, String, String) {
     let system = System::start(&[]).await;
     let admin = system.token_of("admin", "letmein").await;
@@ -32,7 +32,7 @@ fn names(reply: &Reply, member: &str, place: &str) {
 }
 
 #[tokio::test]
-async fn a_body_of_another_media_type_is_not_taken() {
+async fn a_body_of_another_media_type_is_rejected() {
     let (system, admin, id) = start().await;
     let authorization = bearer(&admin);
     for (method, path, body) in json_routes(&system, &id) {
@@ -60,7 +60,7 @@ async fn a_body_of_another_media_type_is_not_taken() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_json_object_is_rejected() {
+async fn a_body_that_is_not_a_json_object_is_rejected() {
     let (system, admin, id) = start().await;
     let headers = [("Authorization", &*bearer(&admin)), ("Content-Type", "application/json")];
     for (method, path, _) in json_routes(&system, &id) {

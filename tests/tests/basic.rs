@@ -1,4 +1,4 @@
-//! Basic beside Bearer: clients that wait for a challenge find it, and no page of another site makes use of it.
+//! Basic next to Bearer: clients that wait for a challenge receive one, and no page of another site can use it.
 
 use std::process::{Command, Output};
 
@@ -7,7 +7,7 @@ use tests::{Request, World, api::bearer, basic, system::System};
 
 const GENERATE: &str = "/api/services_token/generate";
 
-/// What a client printed and how it ended; `None` if this machine has no such client.
+/// Runs a client and returns its output, or `None` if it is not installed.
 async fn run(client: &'static str, arguments: Vec<String>) -> Option<Output> {
     let run = move || Command::new(client).args(&arguments).output();
     match tokio::task::spawn_blocking(run).await.unwrap() {
@@ -137,7 +137,7 @@ async fn a_page_of_another_site_changes_nothing_with_basic() {
 }
 
 #[tokio::test]
-async fn the_implicit_flow_takes_forms_as_cxf_does() {
+async fn the_implicit_flow_accepts_forms_as_cxf_sends_them() {
     let system = System::start(&[]).await;
     let form = ("Content-Type", "application/x-www-form-urlencoded");
     let by_password = basic("my_username", "topsecret");

@@ -1,14 +1,14 @@
-//! What a request may cost before anybody looks at what it says, and what every answer tells a browser, on all routes.
+//! The bounds on a request before its contents are read, and the headers of every response for browsers, on all routes.
 
 use hallpass::dev::template::Template;
 use tests::{Request, TEMPLATE, World, client::Reply, system::System};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// The most bytes of a body: of any route, of JSON, of a form with a token.
+/// The maximum body sizes in bytes: of any route, of JSON, of a form with a token.
 const LIMITS: (usize, usize, usize) = (262_144, 65_536, 16_384);
 
-/// Every route of the template with every method.
+/// Returns every route of the template with every method.
 fn routes() -> Vec<(&'static str, String)> {
     let template = Template::parse(TEMPLATE).unwrap();
     let methods = ["GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS"];
@@ -25,7 +25,8 @@ fn concrete(path: &str) -> String {
     path.replace("{proxy+}", "no/such/path")
 }
 
-/// On this machine a browser must not be kept at HTTPS: it would be on every port of `localhost`.
+/// Checks the headers for browsers. A development stack must not pin HTTPS: that would hold for every port of
+/// `localhost`.
 fn is_safe_for_browsers(reply: &Reply, place: &str) {
     assert_eq!(reply.headers.get_all("strict-transport-security").iter().count(), 0, "{place} {}", reply.status);
     assert_eq!(reply.header("x-content-type-options"), "nosniff", "{place} {}", reply.status);
@@ -33,7 +34,7 @@ fn is_safe_for_browsers(reply: &Reply, place: &str) {
 }
 
 #[tokio::test]
-async fn every_answer_of_a_deployed_stack_keeps_browsers_at_https_and_from_guessing() {
+async fn every_response_of_a_deployed_stack_pins_https_and_forbids_sniffing() {
     let world = World::with(&[("HALLPASS_CORS_ALLOWED_ORIGINS", "https://app.example")]).await;
     let template = Template::parse(TEMPLATE).unwrap();
     for route in &template.routes {
@@ -55,7 +56,7 @@ async fn every_answer_of_a_deployed_stack_keeps_browsers_at_https_and_from_guess
 }
 
 #[tokio::test]
-async fn every_answer_on_this_machine_keeps_browsers_from_guessing_and_lets_other_ports_speak_http() {
+async fn every_response_of_a_development_stack_forbids_sniffing_without_pinning_https() {
     let system = System::start(&[("HALLPASS_CORS_ALLOWED_ORIGINS", "https://app.example")]).await;
     let preflight = [("Origin", "https://app.example"), ("Access-Control-Request-Method", "POST")];
     for (method, path) in routes() {
@@ -76,7 +77,7 @@ async fn a_body_is_bounded_on_every_route_before_it_is_read() {
             let headers = [("Content-Type", media_type), ("Authorization", "Bearer x")];
             let reply = system.send(method, &path, &headers, &endless).await;
             let place = format!("{method} {path} {media_type}");
-            // Some are stopped before a function sees them.
+            // Some are rejected before they reach a function.
             let is_rejected = (400..500).contains(&reply.status) || (method == "OPTIONS" && reply.status == 204);
             assert!(is_rejected, "{place} {}", reply.status);
         }
@@ -85,7 +86,7 @@ async fn a_body_is_bounded_on_every_route_before_it_is_read() {
 }
 
 #[tokio::test]
-async fn each_kind_of_body_has_its_limit_and_what_is_within_is_read() {
+async fn each_kind_of_body_has_its_limit_and_smaller_ones_are_read() {
     let system = System::start(&[]).await;
     let token = system.token_of("admin", "letmein").await;
     let authorization = format!("Bearer {token}");
@@ -130,7 +131,7 @@ async fn each_kind_of_body_has_its_limit_and_what_is_within_is_read() {
 
 #[tokio::test]
 async fn six_megabytes_of_parameters_cost_next_to_nothing() {
-    // Past the witness, which reads every form for secrets.
+    // Bypasses the witness, which reads every form for secrets.
     let (invoke, tap) = World::new().await.tapped_once_more().await;
     let body = "a&".repeat(3 << 20);
     for (function, route) in [

@@ -1,4 +1,4 @@
-//! Showing users and tokens, and answering what nobody else does.
+//! The console: users, lists of tokens, and the routes that no other function serves.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -10,7 +10,7 @@ use tests::{
 };
 use token::Format;
 
-/// `GET /api/user/{id}` as the gateway passes it on, after the authorizer said who asks.
+/// Sends `GET /api/user/{id}` as the gateway does after the authorizer identified the caller.
 async fn show(world: &World, id: &str, context: Value) -> Response {
     let request = Request::new("GET", "/api/user/{id}").parameter("id", id).authorized_as(context);
     world.send("Console", request).await
@@ -54,7 +54,7 @@ async fn a_user_is_shown_to_itself_and_to_administrators() {
 }
 
 #[tokio::test]
-async fn a_user_is_not_shown_to_others_and_an_absent_one_to_nobody() {
+async fn a_user_is_hidden_from_others_and_an_absent_one_from_everyone() {
     let world = World::new().await;
     let forbidden = show(&world, "2", user()).await;
     assert_eq!(forbidden.problem(403)["error"], "insufficient_scope");
@@ -68,7 +68,7 @@ async fn a_user_is_not_shown_to_others_and_an_absent_one_to_nobody() {
     for id in ["99", "", "a b", "x.y", &"x".repeat(65)] {
         show(&world, id, admin()).await.problem(404);
     }
-    // Decisions read `scopes` alone.
+    // Only `scopes` counts for decisions.
     let no_admin = json!({"user_id": "2", "scope": "ROLE_ADMIN", "scopes": r#"["ROLE_USER"]"#});
     assert_eq!(show(&world, "1", no_admin).await, forbidden);
     for scope in [json!([]), json!(["XROLE_ADMIN"]), json!(["role_admin"]), json!(["ROLE_USER ROLE_ADMIN"])] {
@@ -78,7 +78,7 @@ async fn a_user_is_not_shown_to_others_and_an_absent_one_to_nobody() {
 }
 
 #[tokio::test]
-async fn caller_identity_is_what_the_authorizer_said_and_nothing_else() {
+async fn caller_identity_comes_from_the_authorizer_alone() {
     let world = World::new().await;
     let token = world.token_of("admin", "letmein").await;
     for context in [
@@ -131,7 +131,7 @@ async fn a_user_with_very_many_permissions_uses_every_route_and_a_scope_still_ho
         assert_eq!(ask(token, "/api/user/{id}", "2").await.status, 200);
         assert_eq!(ask(token, "/api/user/{id}", "1").await.status, if is_admin { 200 } else { 403 });
     }
-    // What the gateway kept is not asked any more: a token that ended meanwhile is rejected.
+    // The gateway's cached response is not used: a token that expired or was revoked meanwhile is rejected.
     let request = Request::new("GET", "/rs/profile").authorization(&bearer(&narrow));
     let kept = world.invoke("VerifyAuthorizer", request.clone().authorizer_event()).await.unwrap();
     assert_eq!(world.delete(&narrow, "current").await.status, 200);
@@ -140,7 +140,7 @@ async fn a_user_with_very_many_permissions_uses_every_route_and_a_scope_still_ho
 }
 
 #[tokio::test]
-async fn a_list_has_the_callers_tokens_and_nothing_of_their_secrets() {
+async fn a_list_has_the_caller_s_tokens_and_none_of_their_secrets() {
     let world = World::new().await;
     let caller = world.token().await;
     let made = world.created(&caller, &json!({"name": "a", "description": "b", "scopes": ["ROLE_USER"]})).await;
@@ -203,7 +203,7 @@ async fn a_long_list_comes_in_pages() {
 }
 
 #[tokio::test]
-async fn a_limit_or_a_cursor_that_cannot_be_is_named() {
+async fn an_invalid_limit_or_cursor_is_named() {
     let world = World::new().await;
     let caller = world.token().await;
     let check = async |member: &str, value: &str| {
@@ -222,7 +222,7 @@ async fn a_limit_or_a_cursor_that_cannot_be_is_named() {
 }
 
 #[tokio::test]
-async fn an_administrator_lists_anybodys_tokens_and_others_their_own() {
+async fn an_administrator_lists_the_tokens_of_any_user_and_others_their_own() {
     let world = World::new().await;
     let (user, admin) = (world.token().await, world.token_of("admin", "letmein").await);
     world.created(&user, &json!({"name": "of the user"})).await;
@@ -238,7 +238,7 @@ async fn an_administrator_lists_anybodys_tokens_and_others_their_own() {
 }
 
 #[tokio::test]
-async fn a_token_with_a_scope_lists_itself_and_what_it_made() {
+async fn a_token_with_a_scope_lists_itself_and_the_tokens_it_created() {
     let world = World::new().await;
     let permissions = ["ROLE_USER", "tokens"].map(str::to_owned).to_vec();
     world.set_user("1", "permissions", Some(AttributeValue::Ss(permissions))).await;
@@ -258,7 +258,7 @@ async fn a_token_with_a_scope_lists_itself_and_what_it_made() {
 }
 
 #[tokio::test]
-async fn a_list_takes_no_password_and_no_dead_token() {
+async fn a_list_rejects_a_password_and_a_dead_token() {
     let world = World::new().await;
     let get = |authorization: &str| Request::new("GET", "/tokens").authorization(authorization);
     let answer = world.send("Console", get(&basic("my_username", "topsecret"))).await;
@@ -272,7 +272,7 @@ async fn a_list_takes_no_password_and_no_dead_token() {
 }
 
 #[tokio::test]
-async fn health_unknown_paths_and_other_methods_are_answered() {
+async fn health_unknown_paths_and_other_methods_get_responses() {
     let world = World::new().await;
     let health = world.send("Console", Request::new("GET", "/healthz")).await;
     assert_eq!((health.status, health.body.as_str()), (200, r#"{"status":"ok"}"#));

@@ -1,4 +1,4 @@
-//! Items that are not what they should be: whoever cannot be told is not let in.
+//! Corrupt items: if the caller cannot be determined, the request is rejected.
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use tests::{
@@ -14,7 +14,7 @@ async fn verdict(world: &World, made: &TestToken) -> String {
     world.verdict(&bearer(&made.text)).await
 }
 
-/// A record that has every attribute there is.
+/// Creates a record with every possible attribute.
 async fn full(world: &World, format: Format, seed: u8) -> TestToken {
     let now = world.now();
     let made = world
@@ -31,7 +31,7 @@ async fn full(world: &World, format: Format, seed: u8) -> TestToken {
     made
 }
 
-/// One value of every type of DynamoDB.
+/// Returns one value of every DynamoDB type.
 fn one_of_each_type() -> [AttributeValue; 10] {
     [
         text("not one"),
@@ -48,7 +48,7 @@ fn one_of_each_type() -> [AttributeValue; 10] {
 }
 
 #[tokio::test]
-async fn an_attribute_of_a_record_with_a_wrong_value_lets_nobody_in() {
+async fn a_record_attribute_with_a_wrong_value_rejects_the_token() {
     let world = World::new().await;
     let made = full(&world, Format::Signed, 1).await;
     let developer = full(&world, Format::Developer, 2).await;
@@ -85,7 +85,7 @@ async fn an_attribute_of_a_record_with_a_wrong_value_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn an_attribute_that_a_record_lacks_lets_nobody_in() {
+async fn a_missing_record_attribute_rejects_the_token() {
     let world = World::new().await;
     let made = full(&world, Format::Signed, 1).await;
     let developer = full(&world, Format::Developer, 2).await;
@@ -105,7 +105,7 @@ async fn an_attribute_that_a_record_lacks_lets_nobody_in() {
     check(&made, "expires_at", "unknown").await;
     check(&developer, "token_hash", CANNOT_TELL).await;
 
-    // A revocation is whole or it is none that can be told.
+    // A revocation is complete or cannot be reported.
     let revoked = world
         .create_token_with(Format::Signed, "1", 3, |record| {
             record.revoked = Some(Revocation { at: record.issued_at, because: Reason::Revoked });
@@ -115,7 +115,7 @@ async fn an_attribute_that_a_record_lacks_lets_nobody_in() {
     check(&revoked, "revoked_because", CANNOT_TELL).await;
     assert_eq!(verdict(&world, &revoked).await, "revoked");
 
-    // So is a replacement: without its end the old token would live on.
+    // So is a replacement: without its instant the old token would stay live.
     let hash = made.record.id.hash;
     let replaced = world
         .create_token_with(Format::Signed, "1", 4, |record| {
@@ -127,9 +127,9 @@ async fn an_attribute_that_a_record_lacks_lets_nobody_in() {
     assert_eq!(verdict(&world, &replaced).await, "replaced");
 }
 
-/// A name to be called by decides nothing, and NULL is absent.
+/// A display name decides nothing, and NULL counts as absent.
 #[tokio::test]
-async fn an_attribute_of_a_user_with_a_wrong_value_lets_nobody_in() {
+async fn a_user_attribute_with_a_wrong_value_rejects_the_token() {
     let world = World::new().await;
     let made = full(&world, Format::Signed, 1).await;
     let item = world.user_item("1").await;
@@ -159,7 +159,7 @@ async fn an_attribute_of_a_user_with_a_wrong_value_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn a_pointer_that_points_nowhere_lets_nobody_in() {
+async fn a_dangling_pointer_rejects_the_token() {
     let world = World::new().await;
     let made = full(&world, Format::Developer, 1).await;
     let key = format!("developer#{}", made.record.id.hash);
@@ -178,9 +178,9 @@ async fn a_pointer_that_points_nowhere_lets_nobody_in() {
     check(Some(text("1")), "allow").await;
 }
 
-/// One record that is none must not hide the others from a list, nor let anything be made past the limit.
+/// One corrupt record must not hide the others from a list, nor allow a user to exceed the limit.
 #[tokio::test]
-async fn a_user_with_a_corrupt_record_keeps_the_tokens_that_are_good() {
+async fn a_user_with_a_corrupt_record_keeps_the_valid_tokens() {
     let world = World::new().await;
     let (broken, good) = (full(&world, Format::Signed, 1).await, full(&world, Format::Signed, 2).await);
     world.set_record(&broken.record, "issued_at", None).await;

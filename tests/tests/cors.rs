@@ -1,4 +1,4 @@
-//! Scripts of other origins: none may call, unless `HALLPASS_CORS_ALLOWED_ORIGINS` names theirs.
+//! Scripts of other origins: only those in `HALLPASS_CORS_ALLOWED_ORIGINS` are allowed.
 
 use edge::Settings;
 use hallpass::dev::template::Template;
@@ -32,7 +32,7 @@ fn paths() -> Vec<String> {
     paths.iter().map(|path| path.replace("{id}", "1").replace("{user_id}", "1")).collect()
 }
 
-/// No word of cross-origin requests in this answer.
+/// Checks that the response has no cross-origin header.
 fn is_silent(reply: &Reply, what: &str) {
     for name in HEADERS {
         assert_eq!(reply.header(name), "", "{what} {name}");
@@ -40,7 +40,7 @@ fn is_silent(reply: &Reply, what: &str) {
 }
 
 #[tokio::test]
-async fn by_default_no_other_origin_may_call() {
+async fn by_default_other_origins_are_rejected() {
     let system = System::start(&[]).await;
     let token = system.token_of("my_username", "topsecret").await;
     for path in paths() {
@@ -59,7 +59,7 @@ async fn by_default_no_other_origin_may_call() {
 }
 
 #[tokio::test]
-async fn a_named_origin_may_ask_for_every_route_and_see_the_answers() {
+async fn a_named_origin_can_call_every_route_and_read_the_responses() {
     let settings = [("HALLPASS_CORS_ALLOWED_ORIGINS", "https://app.example.com, http://localhost:5173")];
     let system = System::start(&settings).await;
     for origin in [APP, "http://localhost:5173"] {
@@ -92,7 +92,7 @@ async fn a_named_origin_may_ask_for_every_route_and_see_the_answers() {
 }
 
 #[tokio::test]
-async fn an_origin_that_is_not_exactly_a_named_one_may_not_call() {
+async fn an_origin_that_differs_from_the_named_ones_is_rejected() {
     let system = System::start(&[("HALLPASS_CORS_ALLOWED_ORIGINS", APP)]).await;
     for origin in [
         "https://example.com",
@@ -120,7 +120,7 @@ async fn an_origin_that_is_not_exactly_a_named_one_may_not_call() {
 }
 
 #[test]
-fn what_is_no_origin_is_not_taken_as_a_setting() {
+fn an_invalid_origin_is_rejected_as_a_setting() {
     let read = |origins: &str| {
         let origins = origins.to_owned();
         Settings::read(&|name| (name == "HALLPASS_CORS_ALLOWED_ORIGINS").then(|| origins.clone()))

@@ -1,4 +1,4 @@
-//! What `tests/cost/measured.json` says of a verification is what a verification uses.
+//! Verifications use what `tests/cost/measured.json` says.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ use token::Format;
 
 const MEASURED: &str = include_str!("../cost/measured.json");
 
-/// The lines of Lambda around an invocation, as AWS documents them, in bytes.
+/// The size in bytes of the lines that Lambda logs for an invocation, as AWS documents them.
 const LINES_OF_LAMBDA: f64 = 130.0 + 320.0;
 
 fn measured(name: &str) -> f64 {
@@ -28,13 +28,13 @@ fn check(name: &str, used: f64) {
 }
 
 #[tokio::test]
-async fn a_verification_consumes_what_its_cost_is_applied_of() {
+async fn a_verification_consumes_what_its_cost_is_calculated_from() {
     if lacks(Capability::Capacity, "nothing is measured here").await {
         return;
     }
     let (world, tap) = World::tapped(&[]).await;
     let made = world.create_token(Format::Signed, "1", 1).await;
-    // The first one notes the use, the second only reads.
+    // The first verification records the use, the second only reads.
     world.verdict(&bearer(&made.text)).await;
     let first = tap.operations();
     world.verdict(&bearer(&made.text)).await;
@@ -42,7 +42,7 @@ async fn a_verification_consumes_what_its_cost_is_applied_of() {
     assert_eq!(first, ["BatchGetItem", "UpdateItem"]);
     assert_eq!(second.len(), 1);
 
-    // The same read again, past the tap, with the question what it consumes.
+    // The same read again, past the tap, with the consumed capacity requested.
     let mut asked = HashMap::new();
     for (table, keys) in second[0].body["RequestItems"].as_object().unwrap() {
         assert_eq!((&keys["ConsistentRead"], keys["Keys"].as_array().unwrap().len()), (&true.into(), 1));
@@ -56,7 +56,8 @@ async fn a_verification_consumes_what_its_cost_is_applied_of() {
     let units: f64 = answer.consumed_capacity().iter().filter_map(ConsumedCapacity::capacity_units).sum();
     check("read_request_units", units);
 
-    // The note is of one unit; a token is noted once an hour, which a hundredth of the verifications is said to be.
+    // Recording the use costs one unit. A token's use is recorded once an hour, which is assumed for a hundredth of the
+    // verifications.
     let units = world.dynamodb.update_item().table_name(world.table("Tokens"));
     let units = units
         .key("user_id", AttributeValue::S("1".to_owned()))
@@ -68,9 +69,9 @@ async fn a_verification_consumes_what_its_cost_is_applied_of() {
     check("write_request_units", units / 100.0);
 }
 
-/// Each header of a request is written, signed and sent at every call.
+/// Each header of a request is written, signed and sent with every call.
 #[tokio::test]
-async fn a_request_to_the_tables_has_the_headers_that_it_must_have_and_says_who_calls() {
+async fn a_request_to_the_tables_has_the_required_headers_and_names_its_caller() {
     let (world, tap) = World::tapped(&[]).await;
     let made = world.create_token(Format::Signed, "1", 1).await;
     tap.seen();
@@ -87,9 +88,9 @@ async fn a_request_to_the_tables_has_the_headers_that_it_must_have_and_says_who_
     }
 }
 
-/// What each path asks of the tables: no more than it must, however many tokens there are.
+/// Every route makes the DynamoDB calls that it needs and no more, however many tokens exist.
 #[tokio::test]
-async fn every_path_makes_the_calls_that_it_needs_and_no_other() {
+async fn every_route_makes_the_calls_that_it_needs_and_no_others() {
     let (world, tap) = World::tapped(&[]).await;
     for seed in 0..30 {
         world.create_token(Format::Signed, "1", seed).await;
@@ -101,25 +102,25 @@ async fn every_path_makes_the_calls_that_it_needs_and_no_other() {
         assert_eq!(tap.operations(), expected, "{function}");
     };
     let generate = || Request::new("POST", "/api/services_token/generate");
-    // Before the hash the rate limit reserves for the pair of name and source; the user is found by name in the index and
-    // read after its mark, as is whether the network is known for the name; then it reserves in the budgets of the name and
-    // the source. After it the network is noted, the reservations are given back and the token is written; then mark and
-    // user are read once more, and what the limits count.
+    // Before the hash, the rate limit reserves for the pair of name and source. The user is found by name in the index
+    // and read after its marker, as is whether the network is known for the name. Then the rate limit reserves in the
+    // budgets of the name and the source. After the hash, the network is recorded, the reservations are released and
+    // the token is written; then marker and user are read once more, and so is what the limits count.
     let before = ["UpdateItem", "Query", "GetItem", "GetItem", "GetItem", "UpdateItem", "UpdateItem"];
     let after = ["UpdateItem", "UpdateItem", "PutItem", "GetItem", "GetItem", "Query"];
     let with_a_password = [&before[..], &["UpdateItem"], &after].concat();
     check("Generate", generate().authorization(&basic("my_username", "topsecret")), &with_a_password).await;
-    // The network is noted once a day.
+    // The network is recorded once a day.
     let once_more = [&before[..], &after].concat();
     check("Generate", generate().authorization(&basic("my_username", "topsecret")), &once_more).await;
-    // A token asks, and is looked at once more after the write; then the limit counts.
+    // The caller's token is checked again after the write; then the limit counts.
     let token = bearer(&world.create_token(Format::Signed, "1", 100).await.text);
     let with_a_token = ["BatchGetItem", "PutItem", "BatchGetItem", "Query"];
     check("Generate", generate().authorization(&token), &with_a_token).await;
     let named = Request::new("POST", "/tokens").authorization(&token).json(&json!({"name": "named"}));
     check("Generate", named, &with_a_token).await;
     let by_id = Request::new("DELETE", "/tokens/{id}").authorization(&token).parameter("id", "current");
-    // What is taken back is read first: it may be anybody's.
+    // A token is read before it is revoked, because it may belong to any user.
     check("Revoke", by_id, &["BatchGetItem", "GetItem", "UpdateItem"]).await;
     let token = bearer(&world.create_token(Format::Signed, "1", 101).await.text);
     let all = Request::new("DELETE", "/users/{user_id}/tokens").authorization(&token).parameter("user_id", "1");
@@ -127,14 +128,14 @@ async fn every_path_makes_the_calls_that_it_needs_and_no_other() {
 }
 
 #[test]
-fn the_template_has_the_memory_and_the_alarms_that_the_cost_is_applied_of() {
+fn the_template_has_the_memory_and_the_alarms_that_the_cost_is_calculated_from() {
     let after = |text: &str| TEMPLATE.split(text).nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap();
     check("memory_mb", after("    MemorySize: "));
     check("alarms", u32::try_from(TEMPLATE.matches("MetricName: ").count()).unwrap().into());
 }
 
 #[test]
-fn the_line_of_an_admitted_token_is_as_long_as_the_cost_says() {
+fn the_log_line_of_an_accepted_token_is_as_long_as_the_cost_says() {
     let id = "user-of-20-character.gccdMABf29baSD_GOyOdhg".parse().unwrap();
     let (written, writer) = std::sync::mpsc::channel();
     let line = std::sync::Mutex::new(written);

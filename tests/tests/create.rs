@@ -1,4 +1,4 @@
-//! `POST /tokens`: a token with a name, a scope and an expiry of the caller's choice.
+//! `POST /tokens`: a token with a name, a scope and an expiry that the caller chooses.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -23,7 +23,7 @@ fn list(values: Value) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_token_is_applied_as_asked_and_shown_once() {
+async fn a_token_is_created_as_requested_and_shown_once() {
     let world = World::new().await;
     let caller = world.token().await;
     let body = json!({"name": "backup of Zürich", "description": "nightly", "scopes": ["ROLE_USER"], "expires_in": 60});
@@ -35,7 +35,7 @@ async fn a_token_is_applied_as_asked_and_shown_once() {
     assert_eq!(answer.header("location"), format!("/v1/tokens/{id}"), "with the stage, so that the client finds it");
     let issued_by = made["issued_by"].as_str().unwrap();
     assert!(issued_by.starts_with("1.") && issued_by != id, "{issued_by}");
-    // The caller came by password, so that its family begins with it.
+    // The caller used a password, so the family begins with this token.
     let family = issued_by;
     let expected = json!({
         "id": id,
@@ -62,7 +62,7 @@ async fn a_token_is_applied_as_asked_and_shown_once() {
 }
 
 #[tokio::test]
-async fn a_jwt_is_applied_when_asked_for() {
+async fn a_jwt_is_created_on_request() {
     let world = World::new().await;
     let made = world.created(&world.token().await, &json!({"name": "key", "format": "jwt"})).await;
     let token = made["token"].as_str().unwrap();
@@ -86,7 +86,7 @@ async fn a_jwt_is_applied_when_asked_for() {
 }
 
 #[tokio::test]
-async fn a_member_that_is_wrong_is_named() {
+async fn a_wrong_member_is_named() {
     let world = World::new().await;
     let caller = world.token().await;
     let before = world.count_records("1").await;
@@ -135,7 +135,7 @@ async fn a_member_that_is_wrong_is_named() {
     assert_eq!(world.count_records("1").await, before);
 }
 
-/// No token is made with this expiry, and the rejection names it.
+/// Checks that no token is created with this expiry, and that the rejection names the member.
 async fn expiry_is_rejected(world: &World, caller: &str, member: &str, value: Value) {
     let problem = world.create(&bearer(caller), &json!({"name": "a", member: value})).await.problem(400);
     assert_eq!((&problem["error"], &problem["member"]), (&"invalid_request".into(), &member.into()), "{value}");
@@ -143,7 +143,7 @@ async fn expiry_is_rejected(world: &World, caller: &str, member: &str, value: Va
 }
 
 #[tokio::test]
-async fn an_expiry_that_cannot_be_read_is_rejected_with_the_form_that_can() {
+async fn a_malformed_expiry_is_rejected_and_the_right_form_is_named() {
     let world = World::new().await;
     let caller = world.token().await;
     for (member, form) in [
@@ -156,7 +156,7 @@ async fn an_expiry_that_cannot_be_read_is_rejected_with_the_form_that_can() {
 }
 
 #[tokio::test]
-async fn a_period_that_cannot_be_is_named() {
+async fn an_invalid_period_is_named() {
     let world = World::new().await;
     let caller = world.token().await;
     for expires_in in list(json!([
@@ -197,7 +197,7 @@ async fn a_period_that_cannot_be_is_named() {
 }
 
 #[tokio::test]
-async fn an_instant_that_cannot_be_is_named() {
+async fn an_invalid_instant_is_named() {
     let world = World::new().await;
     let caller = world.token().await;
     for expires_at in list(json!([
@@ -222,7 +222,7 @@ async fn an_instant_that_cannot_be_is_named() {
 }
 
 #[tokio::test]
-async fn an_expiry_is_an_instant_or_seconds_or_a_period_of_the_calendar() {
+async fn an_expiry_is_an_instant_or_seconds_or_a_calendar_period() {
     let world = World::new().await;
     let caller = world.token().await;
     let check = async |asked: Value, expires_at: &str| {
@@ -249,7 +249,7 @@ async fn an_expiry_is_an_instant_or_seconds_or_a_period_of_the_calendar() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_json_object_is_rejected() {
+async fn a_body_that_is_not_a_json_object_is_rejected() {
     let world = World::new().await;
     let caller = world.token().await;
     let json = Some("application/json");
@@ -270,7 +270,7 @@ async fn a_body_that_is_no_json_object_is_rejected() {
 }
 
 #[tokio::test]
-async fn more_than_may_be_handed_out_is_left_out_and_nothing_left_is_rejected() {
+async fn scopes_that_cannot_be_granted_are_left_out_and_an_empty_rest_is_rejected() {
     let world = World::new().await;
     let admin = world.token_of("admin", "letmein").await;
     let limited = world.created(&admin, &json!({"name": "a", "scopes": ["ROLE_USER"]})).await["token"].clone();
@@ -297,11 +297,11 @@ async fn more_than_may_be_handed_out_is_left_out_and_nothing_left_is_rejected() 
 }
 
 #[tokio::test]
-async fn an_administrator_makes_tokens_for_other_users_within_what_those_may_do() {
+async fn an_administrator_creates_tokens_for_other_users_within_their_permissions() {
     let world = World::new().await;
     let admin = world.token_of("admin", "letmein").await;
     let ask = async |asked: Value| world.create(&bearer(&admin), &asked).await;
-    // A directory user, who has no password here.
+    // An external user, who has no password.
     let made = ask(json!({"name": "a", "user_id": "3", "scopes": ["ROLE_ADMIN", "ROLE_USER"]})).await.json();
     assert_eq!((&made["user_id"], &made["scopes"]), (&json!("3"), &json!(["ROLE_USER"])));
     assert!(made["id"].as_str().unwrap().starts_with("3.") && made["issued_by"].as_str().unwrap().starts_with("2."));
@@ -331,11 +331,11 @@ async fn an_administrator_makes_tokens_for_other_users_within_what_those_may_do(
 }
 
 #[tokio::test]
-async fn an_administrator_who_stops_being_one_while_asking_makes_nothing() {
+async fn an_administrator_who_loses_the_role_during_the_request_creates_nothing() {
     let (world, tap) = World::tapped(&[]).await;
     let admin = world.token_of("admin", "letmein").await;
     world.set_user("2", "permissions", Some(AttributeValue::Ss(vec!["ROLE_USER".to_owned()]))).await;
-    // The first look at the caller is from before the change; the look after the write is not.
+    // The first read of the caller precedes the change; the check after the write does not.
     let before = |answer: &mut Value| {
         answer["Responses"]["Users"][0]["permissions"] = json!({"SS": ["ROLE_USER", "ROLE_ADMIN"]});
     };
@@ -346,7 +346,7 @@ async fn an_administrator_who_stops_being_one_while_asking_makes_nothing() {
 }
 
 #[tokio::test]
-async fn a_user_has_so_many_live_named_tokens_and_no_more() {
+async fn the_limit_of_live_named_tokens_holds_for_a_user() {
     let world = World::with(&[("HALLPASS_MAX_TOKENS", "2")]).await;
     let caller = world.token().await;
     let make =
@@ -369,7 +369,7 @@ async fn a_user_has_so_many_live_named_tokens_and_no_more() {
 }
 
 #[tokio::test]
-async fn a_password_makes_no_named_token() {
+async fn a_password_creates_no_named_token() {
     let world = World::new().await;
     for authorization in [basic("my_username", "topsecret"), basic("my_username", "wrong")] {
         let answer = world.create(&authorization, &json!({"name": "a"})).await;

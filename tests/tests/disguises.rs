@@ -1,5 +1,5 @@
-//! Requests in disguise: other spellings of a path, and headers that claim another method, path, host or source. None of
-//! them gets anybody further than the plain request does, over HTTPS and as raw events.
+//! Disguised requests: other spellings of a path, and headers that claim another method, path, host or source. None of
+//! them has more effect than the plain request, over HTTPS and as raw events.
 
 use serde_json::{Value, json};
 use tests::{
@@ -10,7 +10,7 @@ use tests::{
     system::System,
 };
 
-/// What proxies add, and what frameworks take for the truth. `{path}` is where it would lead.
+/// Headers that proxies add and frameworks trust. `{path}` is the path that they claim.
 const CLAIMS: [(&str, &str); 14] = [
     ("X-HTTP-Method-Override", "DELETE"),
     ("X-HTTP-Method", "DELETE"),
@@ -28,7 +28,7 @@ const CLAIMS: [(&str, &str); 14] = [
     ("X-Amzn-Authorizer", r#"{"user_id":"2","scope":"ROLE_ADMIN"}"#),
 ];
 
-/// Other spellings of this path.
+/// Returns other spellings of this path.
 fn spellings(path: &str) -> Vec<String> {
     let (head, tail) = path.rsplit_once('/').unwrap();
     let rest = path.trim_start_matches('/');
@@ -54,13 +54,13 @@ fn spellings(path: &str) -> Vec<String> {
     ]
 }
 
-/// Whether the answer shows a user to somebody.
+/// Returns whether the response contains the user.
 fn shows(reply: &Reply) -> bool {
     reply.body.contains(r#""permissions""#) || reply.body.contains(r#""fullName""#)
 }
 
 #[tokio::test]
-async fn no_spelling_of_a_path_gets_anybody_further() {
+async fn no_spelling_of_a_path_gains_access() {
     let system = System::start(&[]).await;
     let good = system.token_of("my_username", "topsecret").await;
     let revoked = system.token_of("my_username", "topsecret").await;
@@ -73,7 +73,8 @@ async fn no_spelling_of_a_path_gets_anybody_further() {
                 assert!(!shows(&reply) && [400, 401, 403, 404].contains(&reply.status), "{spelling} {reply:?}");
             }
             let reply = system.ask("GET", &spelling, &bearer(&good)).await;
-            // Whoever may see this user at its own path may see it at a spelling that leads there, and no other.
+            // A caller that can read this user at its own path can read it at a spelling that leads there, and at no
+            // other.
             assert!(path != "/api/user/2" || !shows(&reply), "{spelling} {}", reply.body);
             assert!(reply.status == 200 || !shows(&reply), "{spelling} {}", reply.body);
             assert!(reply.status < 500 && !reply.body.contains(r#""uid":"2""#), "{spelling} {}", reply.body);
@@ -122,7 +123,7 @@ async fn no_header_claims_another_method_path_or_source() {
 }
 
 #[tokio::test]
-async fn no_header_makes_a_guesser_somebody_else() {
+async fn no_header_disguises_the_source_of_guesses() {
     let world = World::new().await;
     let log_in = async |password: &str, index: usize| {
         let (name, value) = CLAIMS[index % CLAIMS.len()];
@@ -138,7 +139,7 @@ async fn no_header_makes_a_guesser_somebody_else() {
     }
 }
 
-/// What the authorizer and the integration are told by somebody who made up everything that a client can.
+/// Returns an event in which everything that a client can make up is made up.
 fn disguised(mut event: Value, path: &str) -> Value {
     for (name, value) in CLAIMS {
         event["headers"][name] = value.replace("{path}", "/api/user/2").into();
@@ -151,7 +152,7 @@ fn disguised(mut event: Value, path: &str) -> Value {
 }
 
 #[tokio::test]
-async fn the_authorizer_and_what_is_behind_it_answer_raw_events_in_disguise_alike() {
+async fn disguised_raw_events_change_no_response_of_the_authorizer_and_the_functions_behind_it() {
     let world = World::new().await;
     let made = world.token().await;
     world.set_user("3", "status", Some(text("active"))).await;
@@ -174,7 +175,7 @@ async fn the_authorizer_and_what_is_behind_it_answer_raw_events_in_disguise_alik
 }
 
 #[tokio::test]
-async fn what_is_behind_the_authorizer_rejects_whom_it_has_not_seen() {
+async fn functions_behind_the_authorizer_reject_callers_that_it_has_not_seen() {
     let world = World::new().await;
     let admin = world.token_of("admin", "letmein").await;
     for route in ["/api/user/{id}", "/rs/profile"] {
@@ -197,7 +198,7 @@ async fn what_is_behind_the_authorizer_rejects_whom_it_has_not_seen() {
 }
 
 #[tokio::test]
-async fn a_kept_answer_is_right_for_every_other_method_and_path() {
+async fn a_cached_response_is_right_for_every_other_method_and_path() {
     const RULES: &str = r#"[{"method": "GET", "path": "/rs/*", "permission": "ROLE_USER"},
         {"method": "GET", "path": "/api/user/*", "permission": "ROLE_ADMIN"}]"#;
     for rules in ["", RULES] {
@@ -206,7 +207,7 @@ async fn a_kept_answer_is_right_for_every_other_method_and_path() {
         let kept = System::start_with(&settings, |options| options.authorizer_cache = Some(300)).await;
         for (name, password) in [("my_username", "topsecret"), ("admin", "letmein")] {
             let logged_in = (plain.token_of(name, password).await, kept.token_of(name, password).await);
-            // Whichever route is asked for first, its answer serves the others.
+            // The response to any of the routes, whichever is requested first, serves the others.
             for first in [0, 1, 2, 4] {
                 let one = plain.created(&logged_in.0, &json!({"name": "a"})).await["token"].clone();
                 let two = kept.created(&logged_in.1, &json!({"name": "a"})).await["token"].clone();
@@ -226,7 +227,7 @@ async fn a_kept_answer_is_right_for_every_other_method_and_path() {
     }
 }
 
-/// What is behind the authorizer, by every method, and an absent user.
+/// The routes behind the authorizer, with every method, and an absent user.
 const ASKED: [(&str, &str); 7] = [
     ("GET", "/rs/profile"),
     ("GET", "/api/user/1"),

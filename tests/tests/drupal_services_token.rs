@@ -1,4 +1,4 @@
-//! The clients of Drupal's services_token: its own requests over HTTPS, and what the original does beyond them.
+//! The clients of Drupal's services_token: its own requests over HTTPS, and the extensions of the original.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use hallpass::dev::template::Template;
@@ -66,20 +66,20 @@ async fn the_challenge_of_generate_names_the_realm_of_the_deployment_for_a_token
     check(&[("Authorization", &basic("my_username", "wrong"))], "Invalid credentials.", "").await;
     check(&[("Authorization", &basic(&token, "topsecret"))], "Invalid credentials.", "").await;
     check(&[("Authorization", &basic(&token, ""))], "The access token was revoked", revoked).await;
-    // The protected API takes tokens only, and its challenge is the gateway's.
+    // The protected API accepts tokens only, and its challenge is the gateway's.
     let reply = system.ask("GET", "/api/user/1", &bearer(&forged(&token))).await;
     assert!(reply.header("www-authenticate").starts_with(r#"Bearer realm="My Drupal", error="#));
     system.stop().await;
 }
 
 #[tokio::test]
-async fn whoever_is_not_permitted_to_generate_gets_no_token_and_no_challenge() {
+async fn a_user_without_the_generate_permission_gets_no_token_and_no_challenge() {
     let system = System::start(&[("HALLPASS_GENERATE_PERMISSION", "generate services token")]).await;
     let authorise = async |name, password| {
         let jwt = system.ask("GET", "/rs/authorise", &basic(name, password)).await.body_of(200);
         jwt["accessToken"].as_str().unwrap().to_owned()
     };
-    // No route makes a token of the password either, until the permission is there.
+    // No other route creates a token with the password either, without the permission.
     let password = basic("my_username", "topsecret");
     system.ask("GET", "/rs/authorise", &password).await.body_of(403);
     system.set_user("1", "permissions", permissions(&["ROLE_USER", "generate services token"])).await;
@@ -95,7 +95,7 @@ async fn whoever_is_not_permitted_to_generate_gets_no_token_and_no_challenge() {
     for authorization in [&password, &bearer(&user)] {
         assert_eq!(system.ask("POST", GENERATE, authorization).await.status, 200);
     }
-    // A token whose own scope leaves it out is not permitted either.
+    // A token whose own scope leaves out the permission is rejected too.
     let narrow = system.created(&user, &json!({"name": "narrow", "scopes": ["ROLE_USER"]})).await;
     let reply = system.ask("POST", GENERATE, &bearer(narrow["token"].as_str().unwrap())).await;
     reply.body_of(403);
@@ -104,7 +104,7 @@ async fn whoever_is_not_permitted_to_generate_gets_no_token_and_no_challenge() {
 }
 
 #[tokio::test]
-async fn generate_may_be_set_to_take_live_tokens_only() {
+async fn generate_can_be_limited_to_live_tokens() {
     let world = World::with(&[("HALLPASS_GENERATE_PASSWORD", "off")]).await;
     let jwt = world.create_token(Format::Jwt, "1", 1).await.text;
     assert_eq!(world.generate(&basic("my_username", "topsecret")).await.problem(401)["detail"], "Invalid credentials.");
@@ -115,7 +115,7 @@ async fn generate_may_be_set_to_take_live_tokens_only() {
     assert_eq!(world.generate(&basic(&jwt, "topsecret")).await.status, 401);
 }
 
-/// The routes that take a password, or ask for no credential at all.
+/// The routes that accept a password, or need no credential at all.
 const OTHERWISE: [&str; 9] = [
     GENERATE,
     "/rs/authorise",
@@ -129,13 +129,13 @@ const OTHERWISE: [&str; 9] = [
 ];
 
 #[tokio::test]
-async fn a_password_is_rejected_where_a_token_is_asked_for() {
+async fn a_password_is_rejected_where_a_token_is_required() {
     let system = System::start(&[]).await;
     let token = system.token_of("my_username", "topsecret").await;
     let (password, both) = (basic("my_username", "topsecret"), basic(&token, "topsecret"));
     let mut checked = 0;
     for route in Template::parse(TEMPLATE).unwrap().routes {
-        // An answer to HEAD has no body to look at.
+        // A response to HEAD has no body to check.
         if ["ANY", "HEAD"].contains(&route.method.as_str())
             || is_page(&route)
             || OTHERWISE.contains(&route.path.as_str())
@@ -147,7 +147,8 @@ async fn a_password_is_rejected_where_a_token_is_asked_for() {
             let reply = system.json(&route.method, &path, authorization, &json!({})).await;
             let problem = reply.body_of(401);
             assert_eq!(problem["detail"], "Invalid credentials.", "{} {path}", route.method);
-            // A gateway response has the header under its own name, a function's answer under the one AWS gives it.
+            // A gateway response has the header under its own name, the response of a function under the one that AWS
+            // gives it.
             if route.authorizer.is_some() {
                 let both = tests::with_basic(r#"Bearer realm="hallpass""#, true);
                 assert_eq!(reply.header("www-authenticate"), both);
@@ -184,7 +185,7 @@ async fn a_user_is_shown_to_itself_and_to_administrators() {
 }
 
 #[tokio::test]
-async fn a_token_lives_as_long_as_it_is_set_and_is_renewed_without_an_end() {
+async fn a_token_lives_as_long_as_configured_and_can_be_renewed_without_limit() {
     let world = World::with(&[("HALLPASS_LIFETIME", "60s")]).await;
     let mut token = world.token().await;
     for _ in 0..40 {
@@ -199,7 +200,7 @@ async fn a_token_lives_as_long_as_it_is_set_and_is_renewed_without_an_end() {
 }
 
 #[tokio::test]
-async fn renewals_may_be_set_to_come_to_an_end() {
+async fn renewals_can_be_limited() {
     let world = World::with(&[("HALLPASS_MAX_AUTHENTICATION_AGE", "70d")]).await;
     let mut token = world.token().await;
     let check = async |token: &str, expires: u64| {
@@ -215,7 +216,7 @@ async fn renewals_may_be_set_to_come_to_an_end() {
     }
     world.advance(DAY);
     assert_eq!(world.generate(&basic(&token, "")).await.problem(401)["reason"], "expired");
-    // A setting that came after the token ends its renewals, and the answer says why.
+    // A setting that is newer than the token ends its renewals, and the response says why.
     let begun = world.now().before(std::time::Duration::from_secs(70 * DAY));
     let old = world.create_token_with(Format::Signed, "1", 9, |record| record.authenticated_at = begun).await;
     assert_eq!(world.verdict(&bearer(&old.text)).await, "allow");
@@ -225,7 +226,7 @@ async fn renewals_may_be_set_to_come_to_an_end() {
 }
 
 #[tokio::test]
-async fn a_change_of_name_or_password_or_a_block_invalidates_tokens_and_nothing_else_does() {
+async fn only_a_changed_name_or_password_or_a_block_invalidates_tokens() {
     let system = System::start(&[]).await;
     let check = async |attribute: &str, value: AttributeValue, verdict: &str| {
         let token = system.token_of("admin", "letmein").await;
@@ -243,7 +244,7 @@ async fn a_change_of_name_or_password_or_a_block_invalidates_tokens_and_nothing_
 }
 
 #[tokio::test]
-async fn what_invalidates_tokens_is_extended_for_all_formats_or_for_one() {
+async fn the_attributes_that_invalidate_tokens_can_be_extended_for_all_formats_or_for_one() {
     let settings = [("HALLPASS_INVALIDATE_ON", "permissions, plan"), ("HALLPASS_INVALIDATE_ON_JWT", "plan")];
     let system = System::start(&settings).await;
     let check = async |attribute: &str, value: AttributeValue, signed: &str, jwt: &str| {

@@ -1,5 +1,5 @@
-//! What Hallpass leans on in DynamoDB, tried on the engine under test, and whether the table of what engines lack is
-//! honest.
+//! The behaviour of DynamoDB that Hallpass relies on, tested on the engine under test, and the correctness of the table
+//! of what engines lack.
 
 use std::time::Duration;
 
@@ -17,18 +17,18 @@ use tests::{
 use token::Format;
 use tokio::{task::JoinSet, time::timeout};
 
-/// How long a test waits for TTL. DynamoDB takes days, DynamoDB Local some seconds.
+/// The maximum wait for TTL. DynamoDB takes days, DynamoDB local some seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long it waits to see that TTL does nothing.
+/// The wait that shows that TTL does nothing.
 const IMPATIENCE: Duration = Duration::from_secs(8);
 
-/// Whether the engine does it.
+/// Returns whether the engine has the capability.
 async fn does(capability: Capability) -> bool {
     match capability {
         Capability::Clock => keeps_the_time_of_the_test().await,
         Capability::DevStack => is_delivered_by_dev().await,
-        // Twice, because an engine that looks once a minute may look at once.
+        // Twice, because an engine that checks once a minute may happen to check at once.
         Capability::Ttl => is_told_of_expiry().await && is_told_of_expiry().await,
         Capability::QuietWrites => is_quiet_when_nothing_changes().await,
         Capability::Idempotency => does_a_transaction_once().await,
@@ -61,10 +61,10 @@ async fn is_delivered_by_dev() -> bool {
     verdict == "user_changed"
 }
 
-/// Removes a user by TTL and waits until the stream tells of it.
+/// Deletes a user by TTL, and waits until the stream reports it.
 async fn expire(world: &World, user_id: &str) -> bool {
     world.set_ttl("Users", "leaves_at", true).await;
-    // Before now by the engine's clock, whichever that is, but not so long ago that DynamoDB would leave it alone.
+    // In the past by the engine's clock, whichever that is, but not so long ago that DynamoDB would ignore it.
     let past = world.now().min(edge::clock::now()).unix() - 60;
     world.set_user(user_id, "leaves_at", Some(AttributeValue::N(past.to_string()))).await;
     let removed = async {
@@ -79,7 +79,7 @@ async fn expire(world: &World, user_id: &str) -> bool {
     };
     let expected = capability::reason(engine::kind().await, Capability::Ttl).is_none();
     let outcome = timeout(if expected { PATIENCE } else { IMPATIENCE }, removed).await;
-    // DynamoDB Local looks at one table a second, so that the next to wait would wait for this one too.
+    // DynamoDB local checks one table a second, so the next wait would include this table too.
     world.set_ttl("Users", "leaves_at", false).await;
     outcome.is_ok()
 }
@@ -127,7 +127,7 @@ async fn tells_its_capacity() -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_table_says_of_this_engine_what_it_does() {
+async fn the_table_is_right_about_this_engine() {
     capability::say_all().await;
     let engine = engine::kind().await;
     let mut trials = JoinSet::new();
@@ -145,7 +145,7 @@ async fn the_table_says_of_this_engine_what_it_does() {
 }
 
 #[test]
-fn every_row_of_the_table_stands_once_with_its_reason() {
+fn every_row_of_the_table_is_unique_and_has_a_reason() {
     for (index, row) in LACKS.iter().enumerate() {
         assert!(row.reason.len() > 20 && !row.reason.ends_with('.'), "{row:?}");
         let same = |other: &&capability::Lack| (other.engine, other.capability) == (row.engine, row.capability);
@@ -182,7 +182,7 @@ fn an_endpoint_is_a_host_with_a_port_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn an_endpoint_where_no_engine_answers_is_said_so() {
+async fn an_endpoint_without_an_engine_is_reported() {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let nobody = listener.local_addr().unwrap().to_string();
     drop(listener);
@@ -195,7 +195,7 @@ async fn an_endpoint_where_no_engine_answers_is_said_so() {
 }
 
 #[tokio::test]
-async fn the_tables_of_a_test_are_in_the_engine_that_was_chosen() {
+async fn the_tables_of_a_test_are_in_the_chosen_engine() {
     let world = World::new().await;
     let chosen = edge::settings::environment("HALLPASS_TEST_ENDPOINT").filter(|endpoint| !endpoint.is_empty());
     let Some(chosen) = chosen else {
@@ -222,7 +222,7 @@ async fn a_read_takes_a_hundred_keys_and_no_more() {
 }
 
 #[tokio::test]
-async fn a_transaction_whose_answer_was_lost_is_not_rejected_for_its_own_work() {
+async fn a_transaction_whose_response_was_lost_does_not_conflict_with_itself() {
     let (world, tap) = World::tapped(&[]).await;
     let token = world.token().await;
     tap.inject("TransactWriteItems", 0, 1, Fault::Lose);
@@ -238,7 +238,7 @@ async fn a_transaction_whose_answer_was_lost_is_not_rejected_for_its_own_work() 
 }
 
 #[tokio::test]
-async fn a_user_that_ttl_removed_is_a_removed_user_for_prune() {
+async fn a_user_deleted_by_ttl_is_a_removed_user_for_prune() {
     if capability::lacks(Capability::Ttl, "no user is removed").await {
         return;
     }

@@ -1,7 +1,7 @@
-//! Whatever goes wrong at whichever call of whichever request: never a yes that is none, no panic, an answer in time, the
-//! right metric, and tables that are as before or as after, so that asking once more finishes the job.
+//! Faults at every call of every request: no wrong acceptance, no panic, a response in time, the right metric, and
+//! tables that are as before or as after, so that a repeated request completes the work.
 //!
-//! One table of requests, one of faults, and every call of every request: `cargo test` takes some of the product, and
+//! One table of requests, one of faults, and every call of every request: `cargo test` runs a part of the product, and
 //! `HALLPASS_LONG=1` all of it.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -25,11 +25,11 @@ use cases::{Case, cases};
 use journal::Journal;
 use state::{State, minus};
 
-/// An authorizer answers within three seconds, the others within the `Timeout` of the template.
+/// An authorizer responds within three seconds, the other functions within the `Timeout` of the template.
 fn limit(function: &str) -> Duration {
     Duration::from_secs(match function {
         "VerifyAuthorizer" => 3,
-        // The `Timeout` of prune is for all that it has to do; what fails is to fail before.
+        // The `Timeout` of prune covers all of its work; a failure must come earlier.
         "Prune" => 60,
         _ => 10,
     })
@@ -44,13 +44,13 @@ struct Stage {
     journal: Journal,
 }
 
-/// What was counted, and how often.
+/// Counted events by name.
 type Counts = BTreeMap<String, u64>;
 
-/// A request, and what comes of it when nothing goes wrong.
+/// A request, and its outcome without faults.
 struct Known<'a> {
     case: &'a Case,
-    /// The operation of each call, and its answer.
+    /// The operation of each call, and its response.
     calls: Vec<(String, Value)>,
     before: Vec<String>,
     after: Vec<String>,
@@ -64,14 +64,14 @@ impl Known<'_> {
         format!("{operation} {call} {fault:?} {} {often}", attribute.unwrap_or_default())
     }
 
-    /// Whether a disabled record is shown as one that never was: without `disabled_at` it is enabled.
+    /// Returns whether damage makes a disabled record look enabled, by removing `disabled_at`.
     fn enables(&self, call: usize, fault: Fault) -> bool {
         let Fault::Damage(damage) = fault else { return false };
         damage.becomes.is_none() && damage.name(&self.calls[call].1).as_deref() == Some("disabled_at")
     }
 }
 
-/// What came of one request.
+/// The outcome of one request.
 struct Came {
     outcome: String,
     state: State,
@@ -79,7 +79,7 @@ struct Came {
 }
 
 impl Stage {
-    /// The requests of this function, or all.
+    /// Returns the requests of this function, or of all functions.
     async fn of(function: Option<&str>, journal: Journal) -> Self {
         let (world, tap) = World::tapped(&[("HALLPASS_APP_USER", "2")]).await;
         let mut cases = cases(&world).await;
@@ -112,7 +112,7 @@ impl Stage {
         Known { case, calls, before: self.beginning.lines(&self.beginning), after: first.lines }
     }
 
-    /// Breaks one call, or all from it on; then mends it, and asks once more.
+    /// Breaks one call or all calls from it on, heals the engine, and repeats the request.
     async fn check(&self, known: &Known<'_>, call: usize, times: usize, fault: Fault) -> Result<(), String> {
         let case = known.case;
         self.journal.counts();
@@ -124,7 +124,7 @@ impl Stage {
         let told = |it: String| format!("{it}: {} {counts:?}", first.outcome);
         let judged =
             if known.enables(call, fault) { Ok(()) } else { self.judge(known, &first, &counts, fault).map_err(told) };
-        // Over tables that are as they were, it is the request that is known already.
+        // The tables are unchanged, so the repeated request is the known one.
         if first.state == self.beginning {
             return judged;
         }
@@ -134,7 +134,7 @@ impl Stage {
         judged.and(judge_again(known, &first, &again, is_damage).map_err(told))
     }
 
-    /// Whether what came of a request while something was wrong keeps every promise.
+    /// Returns whether the outcome of a request with a fault keeps every promise.
     fn judge(&self, known: &Known<'_>, came: &Came, counts: &Counts, fault: Fault) -> Result<(), String> {
         let Known { case, before, after, .. } = known;
         let count = |name: &str| counts.get(name).copied().unwrap_or_default();
@@ -149,7 +149,7 @@ impl Stage {
             ensure(is_done || is_whole || case.in_steps, "an item went")?;
         } else {
             let is_over = !is_untouched && case.again.contains(&&*came.outcome);
-            // Whoever meets another transaction on the same items is told so, and nothing was done.
+            // A request that conflicts with another transaction is told so, and has no effect.
             let is_conflict = is_untouched && came.outcome == "409" && matches!(fault, Fault::Cancel(_));
             ensure(is_right || is_error || is_over || is_conflict, "a wrong answer")?;
             let is_between = || case.in_steps && minus(&came.lines, &[&before[..], after].concat()).is_empty();
@@ -165,11 +165,11 @@ impl Stage {
     }
 }
 
-/// Whether asking once more, when nothing is wrong any more, finishes the job.
+/// Returns whether a repeated request without faults completes the work.
 fn judge_again(known: &Known<'_>, came: &Came, again: &Came, is_damage: bool) -> Result<(), String> {
     let Known { case, before, after, .. } = known;
     if again.outcome == case.right {
-        // A token that nobody was shown may be left beside the one that was.
+        // A token that was not shown to the caller may be left, next to the one that was.
         let (left, missing, more) =
             (minus(&came.lines, before), minus(after, &again.lines), minus(&again.lines, after));
         let is_done = is_damage || (missing.is_empty() && minus(&more, &left).is_empty());
@@ -179,7 +179,7 @@ fn judge_again(known: &Known<'_>, came: &Came, again: &Came, is_damage: bool) ->
     if is_over { Ok(()) } else { Err("once more, and it is rejected".to_owned()) }
 }
 
-/// What came of a request, in a word.
+/// Returns the outcome of a request in one word.
 fn outcome_of(case: &Case, answer: Result<Value, FunctionError>) -> String {
     match answer {
         Err(error) => {
@@ -218,7 +218,7 @@ fn read(case: &Case, answer: &Value) -> String {
     }
 }
 
-/// What may happen to a call of this operation.
+/// Returns the possible faults of a call of this operation.
 fn faults(operation: &str) -> Vec<Fault> {
     let own = match operation {
         "BatchGetItem" => vec![Fault::Unprocessed],
@@ -228,17 +228,17 @@ fn faults(operation: &str) -> Vec<Fault> {
     [ANSWERED_AT_ONCE.to_vec(), own].concat()
 }
 
-/// Something that happens to a call of a request, once or from then on.
+/// A fault of a call of a request, once or from then on.
 type Happening = (usize, usize, Fault);
 
-/// All that may happen to a request.
+/// Returns all faults of a request.
 type Happenings = fn(&Known<'_>) -> Vec<Happening>;
 
-/// Checks some of all that may happen to the requests of a function: one of every so many breaks, and of every so many
+/// Checks a sample of the faults of a function's requests: one of every `breaks` faults, and of every `damages`
 /// damages.
 #[expect(clippy::print_stdout, reason = "how much of how much was checked")]
 async fn check_all(function: &str, breaks: usize, damages: usize) {
-    // What goes wrong is the tap's doing, whichever engine is behind it.
+    // The tap injects the faults, so they are the same on every engine.
     if engine::kind().await != Kind::Embedded {
         return;
     }
@@ -251,7 +251,7 @@ async fn check_all(function: &str, breaks: usize, damages: usize) {
         for (place, (happens, every)) in places.iter_mut().zip(kinds) {
             for (call, times, fault) in happens(&known) {
                 *place += 1;
-                // A stride that divides nothing, so that it does not meet the same fault of every call.
+                // A stride that shares no divisor, so that it does not hit the same fault of every call.
                 if !long() && *place % every != 0 {
                     continue;
                 }
@@ -282,26 +282,26 @@ fn damaged(known: &Known<'_>) -> Vec<Happening> {
 }
 
 #[tokio::test]
-async fn whatever_breaks_under_the_authorizer_does_no_harm() {
+async fn no_fault_under_the_authorizer_does_harm() {
     check_all("VerifyAuthorizer", 17, 61).await;
 }
 
 #[tokio::test]
-async fn whatever_breaks_under_generate_does_no_harm() {
+async fn no_fault_under_generate_does_harm() {
     check_all("Generate", 83, 641).await;
 }
 
 #[tokio::test]
-async fn whatever_breaks_under_revoke_does_no_harm() {
+async fn no_fault_under_revoke_does_harm() {
     check_all("Revoke", 47, 383).await;
 }
 
 #[tokio::test]
-async fn whatever_breaks_under_the_console_does_no_harm() {
+async fn no_fault_under_the_console_does_harm() {
     check_all("Console", 47, 641).await;
 }
 
 #[tokio::test]
-async fn whatever_breaks_under_prune_does_no_harm() {
+async fn no_fault_under_prune_does_harm() {
     check_all("Prune", 11, 383).await;
 }

@@ -1,5 +1,5 @@
-//! The examples of the documentation: the small APIs of `examples/` behind the gateway of the development stack, and the
-//! snippets that write users.
+//! The examples of the documentation: the small APIs of `examples/` behind the gateway of the development stack, and
+//! the snippets that write users.
 
 use std::{
     io::Write,
@@ -25,7 +25,7 @@ mod write_user;
 
 use write_user::{block_user, create_user, rename_user, username_key};
 
-/// How each interpreter calls the handler of its example with the event on standard input.
+/// How each interpreter calls the handler of its example, with the event on standard input.
 const INTERPRETED: [(&str, &str, &[&str]); 2] = [
     (
         "Node",
@@ -97,8 +97,8 @@ const NAMES: [&str; 37] = [
     "",
 ];
 
-/// Runs a program in the root of the workspace with JSON on its standard input, and reads JSON from its output. Nothing
-/// if it is not on this machine.
+/// Runs a program in the root of the workspace with JSON on standard input, and parses its output as JSON. Returns
+/// `None` if the program is not installed.
 fn ask(program: &str, arguments: &[&str], input: &Value) -> Option<Value> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut command = Command::new(program);
@@ -118,7 +118,7 @@ fn say_absent(program: &str) {
     std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
-/// The response of an example to an event.
+/// Returns the response of an example to an event.
 fn respond(example: &str, event: &Value) -> Option<Value> {
     if example == "Rust" {
         return Some(hello::handle(event));
@@ -127,7 +127,7 @@ fn respond(example: &str, event: &Value) -> Option<Value> {
     ask(program, arguments, event)
 }
 
-/// The gateway of the development stack, with a route for each example behind the authorizer.
+/// Returns the gateway of the development stack, with a route for each example behind the authorizer.
 fn gateway(world: &World) -> Gateway {
     let mut template = Template::parse(TEMPLATE).unwrap();
     let authorizer = template.routes.iter().find_map(|route| route.authorizer.clone());
@@ -227,7 +227,7 @@ fn the_key_of_a_user_name_is_the_same_in_every_language() {
 }
 
 #[tokio::test]
-async fn the_rust_snippet_writes_users_that_log_in_and_ends_their_tokens() {
+async fn the_rust_snippet_writes_users_that_log_in_and_invalidates_their_tokens() {
     let world = World::new().await;
     let table = world.table("Users");
     let hash = login::password::hash("engine", [9; 16]).unwrap();

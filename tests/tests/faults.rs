@@ -1,4 +1,4 @@
-//! A store that is down, slow, busy or broken: never a yes, an error in time, and nothing lost afterwards.
+//! A database that is down, slow, busy or broken: no wrong acceptance, an error in time, and nothing lost afterwards.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const LIMIT: Duration = Duration::from_secs(3);
 
 const CANNOT_TELL: &str = "error: the token could not be verified";
 
-/// What goes by, so that another attempt is worth it.
+/// Transient faults, for which another attempt is worth it.
 const PASSING: [Fault; 5] = [
     Fault::Drop,
     Fault::Lose,
@@ -31,18 +31,19 @@ async fn verdict(world: &World, made: &TestToken) -> String {
     verdict.unwrap_or_else(|_| panic!("it took more than {LIMIT:?}"))
 }
 
-/// A token whose every call there is: its pointer is read, it ends another one, and its use is noted.
+/// Creates a token whose verification makes every possible call: it reads a pointer, replaces another token, and
+/// records the use.
 async fn with_every_call(world: &World, seed: u8) -> TestToken {
     let old = world.create_token(Format::Signed, "1", seed).await;
     let hash = old.record.id.hash;
     world.create_token_with(Format::Developer, "1", seed + 100, |record| record.replaces = Some(hash)).await
 }
 
-/// What the calls of such a verification are.
+/// The calls of such a verification.
 const CALLS: [&str; 3] = ["GetItem", "BatchGetItem", "TransactWriteItems"];
 
 #[tokio::test]
-async fn a_store_that_is_broken_at_any_call_lets_nobody_in() {
+async fn a_database_that_fails_at_any_call_rejects_everyone() {
     let (world, tap) = World::tapped(&[]).await;
     let mut seed = 0;
     for operation in CALLS {
@@ -52,7 +53,7 @@ async fn a_store_that_is_broken_at_any_call_lets_nobody_in() {
             tap.inject(operation, 0, ALWAYS, fault);
             assert_eq!(verdict(&world, &made).await, CANNOT_TELL, "{operation} {fault:?}");
             tap.heal();
-            // Whether the old token was ended is seen now, though the answer to that may have been lost.
+            // The replacement of the old token is visible now, even if the response to it was lost.
             assert_eq!(verdict(&world, &made).await, "allow", "{operation} {fault:?}");
             assert_eq!(world.record(&made.record.id).await.replaces, None);
         }
@@ -60,7 +61,7 @@ async fn a_store_that_is_broken_at_any_call_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn what_goes_by_is_tried_again() {
+async fn transient_faults_are_retried() {
     let (world, tap) = World::tapped(&[]).await;
     let mut seed = 0;
     for operation in CALLS {
@@ -77,7 +78,7 @@ async fn what_goes_by_is_tried_again() {
 
 /// The second attempt finds what the first one wrote.
 #[tokio::test]
-async fn a_new_record_is_applied_once_and_shown_though_the_first_answer_was_lost() {
+async fn a_new_record_is_created_once_and_shown_though_the_first_response_was_lost() {
     let (world, tap) = World::tapped(&[]).await;
     let made = world.create_token(Format::Signed, "2", 1).await;
     tap.inject("PutItem", 0, 1, Fault::Lose);
@@ -86,9 +87,9 @@ async fn a_new_record_is_applied_once_and_shown_though_the_first_answer_was_lost
     assert_eq!(world.verdict(&bearer(token["token"].as_str().unwrap())).await, "allow");
 }
 
-/// Another transaction on the same records may be under way, which need not come to an end.
+/// Another transaction on the same records may be in progress, and may not finish.
 #[tokio::test]
-async fn nobody_is_let_in_while_the_old_token_lives() {
+async fn a_new_token_is_not_accepted_while_the_old_one_is_live() {
     let (world, tap) = World::tapped(&[]).await;
     let made = with_every_call(&world, 1).await;
     for code in ["TransactionConflict", "ConditionalCheckFailed", "ThrottlingError", "ValidationError"] {
@@ -97,14 +98,14 @@ async fn nobody_is_let_in_while_the_old_token_lives() {
         assert!(world.record(&made.record.id).await.replaces.is_some());
         tap.heal();
     }
-    // What passes is waited for.
+    // Transient conflicts are retried.
     tap.inject("TransactWriteItems", 0, 2, Fault::Cancel("TransactionConflict"));
     assert_eq!(verdict(&world, &made).await, "allow");
     assert_eq!(world.record(&made.record.id).await.replaces, None);
 }
 
 #[tokio::test]
-async fn the_note_of_the_last_use_may_fail() {
+async fn recording_the_last_use_may_fail() {
     let (world, tap) = World::tapped(&[]).await;
     let made = world.create_token(Format::Signed, "1", 1).await;
     for fault in ANSWERED_AT_ONCE {
@@ -115,9 +116,9 @@ async fn the_note_of_the_last_use_may_fail() {
     }
 }
 
-/// These take real seconds, so that they wait together.
+/// These take real seconds, so they wait together.
 #[tokio::test]
-async fn a_store_that_never_answers_is_given_up_in_time() {
+async fn a_database_that_never_responds_is_abandoned_in_time() {
     let never = async |operation: &'static str, skip: usize| {
         let (world, tap) = World::tapped(&[]).await;
         let made = with_every_call(&world, 1).await;
@@ -146,7 +147,7 @@ async fn a_store_that_never_answers_is_given_up_in_time() {
 }
 
 #[tokio::test]
-async fn keys_that_were_left_unprocessed_are_asked_for_again() {
+async fn unprocessed_keys_are_requested_again() {
     let (world, tap) = World::tapped(&[]).await;
     let made = world.create_token(Format::Signed, "1", 1).await;
     for times in 1..=4 {
@@ -173,7 +174,7 @@ async fn half_of_the_keys_may_be_left_unprocessed() {
 }
 
 #[tokio::test]
-async fn an_answer_about_something_else_lets_nobody_in() {
+async fn a_response_about_something_else_rejects_the_token() {
     type Change = fn(&mut Value);
     fn record(answer: &mut Value) -> &mut Value {
         &mut answer["Responses"]["Tokens"][0]
@@ -201,7 +202,7 @@ async fn an_answer_about_something_else_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn while_the_store_is_gone_what_needs_no_read_is_rejected_and_nothing_else_is_told() {
+async fn without_the_database_only_rejections_that_need_no_read_are_reported() {
     let (world, tap) = World::tapped(&[]).await;
     let mut made = Vec::new();
     for (seed, format) in (1..).zip([Format::Signed, Format::Jwt, Format::Developer]) {
@@ -215,7 +216,7 @@ async fn while_the_store_is_gone_what_needs_no_read_is_rejected_and_nothing_else
     assert_eq!(world.verdict(&".".repeat(10_240)).await, "malformed");
 }
 
-/// A 503 that tells nothing of what is behind.
+/// Checks for a 503 that reveals nothing about the database.
 fn assert_unavailable(answer: &Response) {
     let problem = answer.problem(503);
     assert_eq!(problem["title"], "Service Unavailable");
@@ -225,7 +226,7 @@ fn assert_unavailable(answer: &Response) {
     }
 }
 
-/// The requests of the API, with a live token or a password.
+/// Returns the requests of the API, with a live token or a password.
 fn requests(token: &str) -> Vec<(&'static str, Request)> {
     let with_token = |method: &str, route: &str| Request::new(method, route).authorization(&bearer(token));
     let form = Request::new("POST", "/oauth/revoke").header("Content-Type", "application/x-www-form-urlencoded");
@@ -246,7 +247,7 @@ fn requests(token: &str) -> Vec<(&'static str, Request)> {
 }
 
 #[tokio::test]
-async fn every_function_answers_503_while_the_store_is_gone() {
+async fn every_function_responds_503_without_the_database() {
     let (world, tap) = World::tapped(&[]).await;
     let made = world.create_token(Format::Signed, "1", 1).await;
     tap.stop().await;
@@ -259,7 +260,7 @@ async fn every_function_answers_503_while_the_store_is_gone() {
 }
 
 #[tokio::test]
-async fn every_function_answers_503_at_whichever_call_the_store_goes() {
+async fn every_function_responds_503_at_whichever_call_the_database_fails() {
     let (world, tap) = World::tapped(&[]).await;
     let mut seed = 0;
     let mut request = async |index: usize| {
@@ -272,7 +273,7 @@ async fn every_function_answers_503_at_whichever_call_the_store_goes() {
         let answer = world.send(function, whole).await;
         assert!((200..300).contains(&answer.status), "{}", answer.body);
         for call in 0..tap.seen().len() {
-            // A log-in that was counted and cut short is not to count against the next one.
+            // A log-in that was counted and then interrupted must not count against the next one.
             world.advance(3_600);
             let (function, cut) = request(index).await;
             tap.inject(ANY, call, ALWAYS, Fault::Drop);

@@ -1,11 +1,11 @@
-//! Names and descriptions of tokens, and passwords: one predicate at every entrance.
+//! The form of names and descriptions of tokens, and of passwords: one check for every route.
 
 use login::password;
 use serde_json::json;
 use tests::{Request, World, api::bearer, basic, web_client::WebClient};
 use token::Format;
 
-/// What no name or description may be.
+/// Texts that are rejected as a name or description.
 const REFUSED: [&str; 17] = [
     "",
     " ",
@@ -60,12 +60,12 @@ async fn names_and_descriptions_of_tokens_are_trimmed_visible_and_of_one_directi
 }
 
 #[tokio::test]
-async fn what_is_no_password_logs_nobody_in_at_any_entrance() {
+async fn a_malformed_password_is_rejected_on_every_route() {
     let world = World::new().await;
     let long = "p".repeat(password::MAX_BYTES + 1);
     for text in ["", "top\tsecret", "topsecret\n", "\u{0}topsecret", "topsecret\u{7f}", "top\u{85}secret", &long] {
         assert!(!password::has_form(text) && password::hash(text, [1; 16]).is_none(), "{text:?}");
-        // A hash of such a text, as another program could make one, verifies nothing.
+        // A hash of such a text, which another program could create, verifies nothing.
         let phc = argon_of(text);
         assert!(!password::verify(text, Some(&phc)), "{text:?}");
         world.set_user("1", "password_hash", Some(tests::api::text(&phc))).await;
@@ -85,7 +85,7 @@ async fn what_is_no_password_logs_nobody_in_at_any_entrance() {
     }
 }
 
-/// A hash without the check of the form.
+/// Hashes a text without checking its form.
 fn argon_of(text: &str) -> String {
     use argon2::{Argon2, password_hash::PasswordHasher};
     let hash: argon2::password_hash::phc::PasswordHash =

@@ -1,4 +1,4 @@
-//! Users whose items have no room for one byte more: DynamoDB's limit is 400 KB. What shuts such a user out works.
+//! Users whose items are full: DynamoDB's limit is 400 KB. Blocking, revoking and removing such a user still works.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use store::{changes::Change, management::Renamed, marking::Invalidate, users::Written};
@@ -27,7 +27,7 @@ struct Full<'a> {
 }
 
 impl Full<'_> {
-    /// The full user again, with a new token of each format.
+    /// Restores the full user, and creates a token of each format.
     async fn tokens(&mut self) -> Vec<TestToken> {
         self.world.put("Users", self.item.clone()).await;
         let mut tokens = Vec::new();
@@ -38,7 +38,7 @@ impl Full<'_> {
         tokens
     }
 
-    /// None of them is accepted, and none is when the change is undone, but for the generation.
+    /// Checks that no token is accepted, and that none is after the change is undone, except for the generation.
     async fn ended(&self, tokens: &[TestToken], what: &str) {
         self.verdicts(tokens, what, |verdict| verdict != "allow" && !verdict.starts_with("error")).await;
         let mut item = self.item.clone();
@@ -130,7 +130,7 @@ impl Full<'_> {
 }
 
 #[tokio::test]
-async fn a_user_whose_item_is_full_is_shut_out_and_every_token_ends() {
+async fn a_user_with_a_full_item_can_be_blocked_and_every_token_is_rejected() {
     let world = World::new().await;
     let item = world.user_item("1").await;
     for (index, (attribute, value)) in (0_u8..).zip(ITEMS) {
@@ -159,7 +159,7 @@ async fn a_user_whose_item_is_full_is_shut_out_and_every_token_ends() {
 }
 
 #[tokio::test]
-async fn a_user_whose_item_is_full_is_shut_out_by_the_api_and_the_pages() {
+async fn a_user_with_a_full_item_can_be_blocked_by_the_api_and_the_pages() {
     let world = World::new().await;
     let admin_token = world.token_of("admin", "letmein").await;
     let mut admin = WebClient::signed_in(&world, "admin", "letmein").await;

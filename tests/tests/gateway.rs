@@ -1,4 +1,4 @@
-//! The whole stack over HTTPS: what `hallpass dev` starts, and what a client of it sees.
+//! The whole stack over HTTPS, as `hallpass dev` starts it and a client sees it.
 
 use std::{
     collections::BTreeMap,
@@ -25,7 +25,7 @@ use tests::{
 };
 use token::{Timestamp, UserId};
 
-/// A stack in a directory of its own, and a client that trusts it.
+/// A stack with its own data directory, and a client that trusts it.
 struct Running {
     data: TempDir,
     dev: Dev,
@@ -47,7 +47,8 @@ fn options(data: &Path) -> Options {
 }
 
 async fn running(data: TempDir, adjust: impl FnOnce(&mut Options)) -> Running {
-    // Restarts, files and deliveries of a dev stack are those of its own engine, whatever the others run over.
+    // The restarts, files and deliveries of a development stack are those of its own engine, on whichever engine the
+    // other tests run.
     capability::lacks(Capability::DevStack, "over the embedded engine instead").await;
     let mut options = options(data.path());
     adjust(&mut options);
@@ -82,7 +83,7 @@ impl Running {
         assert_eq!(renamed.unwrap(), Renamed::Now);
     }
 
-    /// Writes straight to the table of users, as an application does.
+    /// Writes to the users table, as an application does.
     async fn write(&self, attribute: &str, value: AttributeValue) {
         let dynamodb = edge::service::connection(&self.dev.stack.lookup()).unwrap().dynamodb();
         let call =
@@ -92,7 +93,7 @@ impl Running {
     }
 }
 
-/// A rejection of the gateway itself: the reason in both headers and in a body that is JSON.
+/// Checks for a rejection by the gateway itself: the reason is in both headers and in a JSON body.
 fn rejected(reply: &Reply, reason: &str, description: &str) {
     let challenge = format!(r#"Bearer realm="hallpass", error="invalid_token", error_description="{description}""#);
     let both = tests::with_basic(&challenge, true);
@@ -159,13 +160,13 @@ async fn a_change_of_the_user_counts_at_the_very_next_request_and_stays() {
     assert_eq!(stack.show(&bearer(&token)).await.status, 200);
     stack.change(Change::Password(hash)).await;
     rejected(&stack.show(&bearer(&token)).await, "user_changed", password);
-    // A password has another hash every time.
+    // A password has a different hash every time.
     stack.change(Change::Password(login::password::hash("topsecret", [7; 16]).unwrap())).await;
     rejected(&stack.show(&bearer(&token)).await, "user_changed", password);
     let token = stack.token().await;
     stack.rename("renamed").await;
     rejected(&stack.show(&bearer(&token)).await, "user_changed", name);
-    // All that is left of a name is a raised `token_generation`.
+    // A raised `token_generation` is the only trace of a name.
     stack.rename("my_username").await;
     rejected(&stack.show(&bearer(&token)).await, "revoked", "The access token was revoked");
     let token = stack.token().await;
@@ -189,7 +190,7 @@ async fn a_change_of_the_user_counts_at_the_very_next_request_and_stays() {
 }
 
 #[tokio::test]
-async fn whoever_shows_nothing_is_asked_for_a_token() {
+async fn a_request_without_credentials_gets_a_challenge() {
     let stack = fresh().await;
     for headers in [&[][..], &[("Authorization", "")], &[("X-Authorization", "Bearer a")]] {
         let reply = stack.client.send("GET", "/api/user/1", headers).await;
@@ -219,7 +220,7 @@ async fn a_challenge_of_a_function_arrives_under_two_other_names() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_answered_by_our_functions() {
+async fn functions_respond_to_unknown_routes() {
     let stack = fresh().await;
     let check = async |method: &str, path: &str, status: u16, allow: &str| {
         let reply = stack.client.send(method, path, &[]).await;
@@ -285,7 +286,7 @@ async fn an_api_is_mounted_under_the_name_of_its_stage() {
 }
 
 #[tokio::test]
-async fn a_cached_yes_ends_with_its_token() {
+async fn a_cached_acceptance_expires_with_its_token() {
     let now = Arc::new(AtomicU64::new(edge::clock::now().unix()));
     let clock = Arc::clone(&now);
     let stack = running(TempDir::new().unwrap(), |options| {
@@ -305,7 +306,7 @@ async fn a_cached_yes_ends_with_its_token() {
 }
 
 #[tokio::test]
-async fn what_is_in_the_way_of_a_start_is_said_in_one_line() {
+async fn a_failed_start_is_explained_in_one_line() {
     let check = async |words: &[&str], prepare: &dyn Fn(&Path), adjust: &dyn Fn(&mut Options)| {
         let data = TempDir::new().unwrap();
         prepare(data.path());

@@ -1,4 +1,4 @@
-//! `POST /api/services_token/generate`: a password or a live token in, a new token out.
+//! `POST /api/services_token/generate`: creates a token for a password or a live token.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64ct::{Base64, Encoding};
@@ -17,7 +17,7 @@ const GENERATE: &str = "/api/services_token/generate";
 
 const DAY: u64 = 86_400;
 
-/// What a rejection asks for where a password would do as well as a token.
+/// The challenge of a rejection on routes that accept a password or a token.
 const CHALLENGE: &str = r#"Bearer realm="hallpass""#;
 
 #[tokio::test]
@@ -25,7 +25,7 @@ async fn a_password_gives_two_members_in_their_order() {
     let world = World::new().await;
     let answer = world.generate(&basic("my_username", "topsecret")).await;
     let token = answer.json()["token"].as_str().unwrap().to_owned();
-    // Thirty days after the beginning of every test.
+    // Thirty days after the start time of every test.
     let expires = "2027-02-14T08:00:00+0000";
     assert_eq!(answer.status, 200);
     assert_eq!(answer.body, format!(r#"{{"expires":"{expires}","token":"{token}"}}"#));
@@ -39,7 +39,7 @@ async fn a_password_gives_two_members_in_their_order() {
 }
 
 #[tokio::test]
-async fn a_live_token_gives_a_new_one_and_stays_good() {
+async fn a_live_token_gives_a_new_one_and_stays_valid() {
     let world = World::new().await;
     let first = world.token().await;
     let mut seen = vec![first.clone()];
@@ -62,14 +62,14 @@ async fn a_live_token_gives_a_new_one_and_stays_good() {
 }
 
 #[tokio::test]
-async fn a_token_lives_no_longer_than_any_token_may() {
+async fn no_token_outlives_the_maximum_lifetime() {
     let world = World::with(&[("HALLPASS_MAX_LIFETIME", "1d")]).await;
     let expires = world.generate(&basic("my_username", "topsecret")).await.json()["expires"].clone();
     assert_eq!(expires, "2027-01-16T08:00:00+0000");
 }
 
 #[tokio::test]
-async fn whoever_cannot_log_in_gets_one_and_the_same_answer() {
+async fn every_failed_log_in_gets_the_same_response() {
     let world = World::new().await;
     let token = world.token().await;
     world.set_user("2", "status", Some(text("blocked"))).await;
@@ -92,7 +92,7 @@ async fn whoever_cannot_log_in_gets_one_and_the_same_answer() {
 }
 
 #[tokio::test]
-async fn a_missing_credential_is_asked_for_and_a_doubled_one_is_a_bad_request() {
+async fn a_missing_credential_gets_a_challenge_and_a_doubled_one_is_a_bad_request() {
     let (world, tap) = World::tapped(&[]).await;
     let (token, request) = (world.token().await, Request::new("POST", GENERATE));
     tap.seen();
@@ -154,7 +154,7 @@ async fn a_bad_token_is_rejected_on_every_route_without_a_read() {
 }
 
 #[tokio::test]
-async fn a_password_is_what_follows_the_first_colon_and_is_taken_as_it_is() {
+async fn a_password_is_everything_after_the_first_colon() {
     let world = World::new().await;
     let check = async |set: &str, sent: &[u8], status: u16| {
         let hash = password::hash(set, [1; 16]).unwrap();
@@ -162,7 +162,7 @@ async fn a_password_is_what_follows_the_first_colon_and_is_taken_as_it_is() {
         let pair = [b"my_username:".as_slice(), sent].concat();
         let answer = world.generate(&format!("Basic {}", Base64::encode_string(&pair))).await;
         assert_eq!(answer.status, status, "{set} {}", answer.body);
-        // Failures in a row must not slow down the next case.
+        // Consecutive failures must not slow down the next case.
         world.advance(60);
     };
     check("a:b:c", b"a:b:c", 200).await;
@@ -179,7 +179,7 @@ async fn a_password_is_what_follows_the_first_colon_and_is_taken_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_user_is_found_however_the_name_is_spelt() {
+async fn a_user_is_found_by_every_spelling_of_the_name() {
     let world = World::new().await;
     let check = async |stored: &str, typed: &str, status: u16| {
         world.set_user("1", "username", Some(text(stored))).await;
@@ -198,7 +198,7 @@ async fn a_user_is_found_however_the_name_is_spelt() {
 }
 
 #[tokio::test]
-async fn an_index_that_is_wrong_lets_nobody_in() {
+async fn a_wrong_index_logs_no_one_in() {
     let world = World::new().await;
     let check = async |what: &str, username: &str, status: u16| {
         assert_eq!(world.generate(&basic(username, "topsecret")).await.status, status, "{what}");
@@ -220,7 +220,7 @@ async fn an_index_that_is_wrong_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn other_methods_are_answered_with_the_ones_there_are() {
+async fn other_methods_are_rejected_and_the_right_ones_named() {
     let world = World::new().await;
     let authorization = basic("my_username", "topsecret");
     for method in [Method::GET, Method::HEAD, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS] {
@@ -231,7 +231,7 @@ async fn other_methods_are_answered_with_the_ones_there_are() {
 }
 
 #[tokio::test]
-async fn a_token_with_a_scope_mints_nothing_wider() {
+async fn a_token_with_a_scope_creates_nothing_wider() {
     let world = World::new().await;
     let admin = world.token_of("admin", "letmein").await;
     let limited = world.created(&admin, &json!({"name": "limited", "scopes": ["ROLE_USER"]})).await;
@@ -251,7 +251,7 @@ async fn a_token_with_a_scope_mints_nothing_wider() {
 }
 
 #[tokio::test]
-async fn a_chain_of_renewals_comes_to_an_end() {
+async fn renewals_of_a_family_are_limited() {
     let world = World::with(&[("HALLPASS_MAX_AUTHENTICATION_AGE", "40d")]).await;
     let generate = async |authorization: &str| {
         let answer = world.generate(authorization).await;
@@ -269,7 +269,7 @@ async fn a_chain_of_renewals_comes_to_an_end() {
     let third = world.generate(&bearer(second["token"].as_str().unwrap())).await;
     assert_eq!(third.problem(401)["reason"], "expired");
 
-    // A chain that was begun before the limit was set, or lowered, mints nothing more, however long its token lives.
+    // A family that began before the limit was set or lowered creates no more tokens, however long its token lives.
     let begun = world.now().before(std::time::Duration::from_secs(40 * DAY));
     let old = world.create_token_with(Format::Signed, "1", 9, |record| record.authenticated_at = begun).await;
     assert_eq!(world.generate(&bearer(&old.text)).await.problem(401)["reason"], "expired");
@@ -277,7 +277,7 @@ async fn a_chain_of_renewals_comes_to_an_end() {
 }
 
 #[tokio::test]
-async fn a_token_that_was_taken_back_mints_nothing() {
+async fn a_revoked_token_creates_nothing() {
     let world = World::new().await;
     let check = async |token: &str, reason: &str| {
         let before = world.count_records("1").await;
@@ -302,12 +302,12 @@ async fn a_token_that_was_taken_back_mints_nothing() {
 }
 
 #[tokio::test]
-async fn a_token_taken_back_while_it_mints_mints_nothing() {
+async fn a_token_revoked_during_the_request_creates_nothing() {
     let (world, tap) = World::tapped(&[]).await;
     let parent = world.token().await;
     world.revoke(&parent).await;
     let before = world.count_records("1").await;
-    // The first look at the record is from before the revocation; the look after the write is not.
+    // The first read of the record precedes the revocation; the check after the write does not.
     tap.inject(
         "BatchGetItem",
         0,
@@ -340,7 +340,7 @@ async fn passwords_can_be_left_out() {
 }
 
 #[tokio::test]
-async fn a_prefix_stands_in_front_of_every_token() {
+async fn every_token_begins_with_the_prefix() {
     let world = World::with(&[("HALLPASS_PREFIX", "acme_")]).await;
     let token = world.token().await;
     assert!(token.starts_with("acme_1."), "{}", token.split('.').next().unwrap());

@@ -1,5 +1,5 @@
-//! What two readers could read in two ways is rejected, and `HEAD` is answered as `GET` where that is safe. Over the whole
-//! stack, on every route of the template.
+//! Ambiguous requests are rejected, and `HEAD` is served like `GET` where that is safe. Tested over the whole stack, on
+//! every route of the template.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -8,12 +8,12 @@ use http::header::CONTENT_LENGTH;
 use serde_json::json;
 use tests::{TEMPLATE, api::bearer, client::Reply, system::System};
 
-/// The `GET` routes that take a password or create something, which have no `HEAD`.
+/// The `GET` routes that accept a password or create something. They have no `HEAD`.
 const UNSAFE: [&str; 3] = ["/rs/authorise", "/rs/authorize-implicit", "/rs/authorize-implicit/decision"];
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// Every declared route that is not `ANY`, with values in its path.
+/// Returns every declared route other than `ANY`, with values in its path.
 fn routes() -> Vec<(String, String, String)> {
     let routes = Template::parse(TEMPLATE).unwrap().routes.into_iter().filter(|route| route.method != "ANY");
     let filled = |path: &str| {
@@ -30,14 +30,14 @@ async fn start() -> (System, String) {
     (system, token)
 }
 
-/// 400, and the member that is named.
+/// Checks for a 400 that names the member.
 fn names(reply: &Reply, member: &str, place: &str) {
     let problem = reply.body_of(400);
     assert_eq!((&problem["member"], &problem["error"]), (&json!(member), &json!("invalid_request")), "{place}");
 }
 
 #[tokio::test]
-async fn head_is_answered_as_get_without_content_on_every_safe_route_and_nowhere_else() {
+async fn head_is_served_like_get_without_content_on_every_safe_route_and_no_other() {
     let (system, token) = start().await;
     let mut seen = BTreeSet::new();
     for (_, path, route) in routes().into_iter().filter(|(method, _, _)| method == "GET") {
@@ -75,7 +75,7 @@ async fn without_a_credential_head_is_rejected_as_get_is() {
 }
 
 #[tokio::test]
-async fn a_parameter_of_the_query_that_stands_twice_is_rejected_on_every_route() {
+async fn a_repeated_query_parameter_is_rejected_on_every_route() {
     let (system, token) = start().await;
     let mut seen = 0;
     for (method, path, route) in routes() {
@@ -96,7 +96,7 @@ async fn a_parameter_of_the_query_that_stands_twice_is_rejected_on_every_route()
 }
 
 #[tokio::test]
-async fn a_field_of_a_form_that_stands_twice_is_rejected_wherever_a_form_is_read() {
+async fn a_repeated_form_field_is_rejected_wherever_a_form_is_read() {
     let (system, token) = start().await;
     for path in ["/oauth/introspect", "/oauth/revoke"] {
         let headers = [("Authorization", token.as_str()), ("Content-Type", FORM)];
@@ -116,7 +116,7 @@ async fn a_field_of_a_form_that_stands_twice_is_rejected_wherever_a_form_is_read
     system.stop().await;
 }
 
-/// The routes that read JSON, and a body that each of them takes.
+/// Returns the routes that read JSON, with a valid body for each.
 fn json_routes(system: &System) -> [(&'static str, &'static str, String); 4] {
     let expiration = system.now().after(Duration::from_secs(60)).to_string();
     let rarog = json!({"name": "r", "expiration": expiration, "authorities": ["ROLE_USER"]}).to_string();
@@ -129,7 +129,7 @@ fn json_routes(system: &System) -> [(&'static str, &'static str, String); 4] {
 }
 
 #[tokio::test]
-async fn a_member_of_json_that_stands_twice_is_rejected_and_named_on_every_route() {
+async fn a_repeated_json_member_is_rejected_and_named_on_every_route() {
     let (system, token) = start().await;
     let headers = [("Authorization", token.as_str()), ("Content-Type", "application/json")];
     for (method, path, body) in json_routes(&system) {

@@ -1,5 +1,5 @@
-//! The clients of hypothesis/h: one opaque `6879-` token per user, made and regenerated at will, and validators that are tried
-//! by prefix.
+//! The clients of hypothesis/h: one opaque `6879-` token per user, created and regenerated on demand, and validators
+//! that are chosen by prefix.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 const DEVELOPER: &str = "/profile/developer";
 
-/// Makes or regenerates the developer token, as a client of the original asks for it.
+/// Creates or regenerates the developer token, with the request of the original's clients.
 async fn regenerate(system: &System, authorization: &str) -> Reply {
     let headers = [("Authorization", authorization), ("Accept", "application/json")];
     system.send("POST", "/profile/developer/", &headers, "").await
@@ -32,14 +32,14 @@ fn text_of(body: &Value) -> String {
     body["token"].as_str().unwrap().to_owned()
 }
 
-/// The user's developer tokens: none or one.
+/// Returns the number of the user's developer tokens: none or one.
 async fn developers(world: &World) -> usize {
     let records = world.store.records_of(&"1".parse().unwrap()).await.unwrap();
     records.iter().filter(|record| record.format == Format::Developer).count()
 }
 
 #[tokio::test]
-async fn a_developer_token_is_applied_and_regenerated_and_the_old_one_is_dead_at_once() {
+async fn a_developer_token_is_created_and_regenerated_and_the_old_one_is_dead_at_once() {
     let system = System::start(&[]).await;
     let token = system.token_of("my_username", "topsecret").await;
     let list = async || {
@@ -59,7 +59,7 @@ async fn a_developer_token_is_applied_and_regenerated_and_the_old_one_is_dead_at
         assert_eq!(user["name"], "my_username");
     }
 
-    // With another token, then with itself.
+    // With another token, then with the developer token itself.
     let second = regenerate(&system, &bearer(&token)).await.body_of(201);
     assert_eq!(
         (system.verdict(&text_of(&first)).await, system.verdict(&text_of(&second)).await),
@@ -79,7 +79,7 @@ async fn a_developer_token_is_applied_and_regenerated_and_the_old_one_is_dead_at
 }
 
 #[tokio::test]
-async fn a_developer_token_is_applied_by_a_live_token_and_nothing_else() {
+async fn only_a_live_token_creates_a_developer_token() {
     let system = System::start(&[]).await;
     let token = system.token_of("my_username", "topsecret").await;
     let first = regenerate(&system, &bearer(&token)).await.body_of(201);
@@ -97,7 +97,7 @@ async fn a_developer_token_is_applied_by_a_live_token_and_nothing_else() {
     system.ask("DELETE", "/tokens/current", &bearer(&text_of(&first))).await.body_of(200);
     assert_eq!(system.verdict(&text_of(&first)).await, "revoked");
     assert_eq!(regenerate(&system, &bearer(&text_of(&first))).await.body_of(401)["reason"], "revoked");
-    // One that was taken back makes room for the next.
+    // A revoked token makes room for the next.
     let token = system.token_of("my_username", "topsecret").await;
     let next = regenerate(&system, &bearer(&token)).await.body_of(201);
     assert_eq!(system.verdict(&text_of(&next)).await, "allow");
@@ -108,7 +108,7 @@ async fn a_developer_token_is_applied_by_a_live_token_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_developer_token_may_do_what_its_maker_may() {
+async fn a_developer_token_has_the_permissions_of_its_issuer() {
     let world = World::new().await;
     let admin = world.token_of("admin", "letmein").await;
     let narrow = world.created(&admin, &json!({"name": "narrow", "scopes": ["ROLE_USER"]})).await;
@@ -122,7 +122,7 @@ async fn a_developer_token_may_do_what_its_maker_may() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_twenty_regenerates_at_once_one_token_survives_and_a_loser_gets_no_text() {
+async fn of_twenty_concurrent_regenerations_one_token_survives_and_losers_get_none() {
     let system = Arc::new(System::start(&[]).await);
     let token = system.token_of("my_username", "topsecret").await;
     let at_once = async |token: &str| {
@@ -149,7 +149,8 @@ async fn of_twenty_regenerates_at_once_one_token_survives_and_a_loser_gets_no_te
         let [living] = living.try_into().unwrap();
         living
     };
-    // The first one of all, then one that is there, then by the token itself, which ends with the first that wins.
+    // First without a developer token, then with one, then authenticated by the token itself, which is replaced by the
+    // first winner.
     let first = at_once(&token).await;
     let second = at_once(&token).await;
     assert_eq!(system.verdict(&first).await, "replaced");
@@ -167,7 +168,7 @@ async fn a_token_costs_the_reads_of_its_own_kind_and_of_no_other() {
             Format::Signed | Format::Jwt => &["BatchGetItem"],
         };
         let made = world.create_token(format, "1", seed).await.text;
-        // The first use is noted; it is not what is counted here.
+        // The first use is recorded, which is not what this test counts.
         assert_eq!(world.verdict(&bearer(&made)).await, "allow");
         cases.push((forged(&made), "malformed", &[][..]));
         cases.push((made, "allow", reads));
@@ -211,7 +212,7 @@ async fn a_text_that_begins_like_a_developer_token_goes_on_to_the_validator_that
 }
 
 #[tokio::test]
-async fn a_regenerate_is_one_transaction_over_record_and_pointer() {
+async fn a_regeneration_is_one_transaction_over_record_and_pointer() {
     let (world, tap) = World::tapped(&[]).await;
     let token = world.token().await;
     let made = regenerate_in(&world, &token).await.json();
@@ -227,7 +228,7 @@ async fn a_regenerate_is_one_transaction_over_record_and_pointer() {
     );
     assert_eq!(world.verdict(&bearer(&text_of(&made))).await, "replaced");
     assert_eq!(developers(&world).await, 1);
-    // By itself it is in the transaction's condition: it must still be the one.
+    // Regenerated by itself, the token is in the transaction's condition: it must still be current.
     let own = regenerate_in(&world, &token).await.json();
     tap.seen();
     assert_eq!(regenerate_in(&world, &text_of(&own)).await.status, 201);
@@ -236,7 +237,7 @@ async fn a_regenerate_is_one_transaction_over_record_and_pointer() {
     assert_eq!(operations, ["GetItem", "BatchGetItem", "TransactWriteItems", "BatchGetItem"]);
     let hash = own["id"].as_str().unwrap().split('.').nth(1).unwrap();
     assert_eq!(seen[2].body["TransactItems"][0]["Put"]["ExpressionAttributeValues"][":old"]["S"], hash);
-    // The pointers of the three before stay for the retention, to say that they were replaced.
+    // The pointers of the three earlier tokens stay for the retention, to say that they were replaced.
     let pointers = async || {
         let items = world.dump("Tokens").await;
         let pointers = items.iter().filter(|item| item.contains("developer#"));
@@ -257,7 +258,7 @@ async fn a_regenerate_is_one_transaction_over_record_and_pointer() {
 }
 
 #[tokio::test]
-async fn a_developer_token_that_is_set_to_end_says_so_for_the_grace_period() {
+async fn a_developer_token_with_an_expiry_is_reported_as_expired_for_the_retention() {
     let world = World::with(&[("HALLPASS_DEVELOPER_LIFETIME", "90d")]).await;
     let token = world.token().await;
     let developer = text_of(&regenerate_in(&world, &token).await.json());
@@ -274,7 +275,7 @@ async fn a_developer_token_that_is_set_to_end_says_so_for_the_grace_period() {
 }
 
 #[tokio::test]
-async fn a_developer_token_ends_with_the_chain_it_was_made_from() {
+async fn a_developer_token_is_revoked_with_its_family() {
     let world = World::with(&[("HALLPASS_MAX_AUTHENTICATION_AGE", "40d")]).await;
     let token = world.token().await;
     world.advance(86_400);
@@ -313,13 +314,13 @@ async fn a_narrow_token_regenerates_only_a_developer_token_that_it_manages() {
     };
     let broad = text_of(&regenerate_in(&world, &whole).await.json());
     let broad = check(&reader, &broad, false).await;
-    // The one with the permission, then the one that it created itself, then a developer token by itself.
+    // With the permission, then a developer token that it created itself, then a developer token by itself.
     let developer = check(&manager, &broad, true).await;
     let developer = check(&developer, &developer, true).await;
     let developer = check(&other, &developer, false).await;
     let developer = check(&whole, &developer, true).await;
     assert_eq!(world.revoke(&developer).await.status, 200);
-    // What has ended for good is nobody's; what was created by the narrow token is that token's to regenerate.
+    // A dead developer token has no owner to consider; one that the narrow token created is that token's to regenerate.
     let developer = text_of(&regenerate_in(&world, &other).await.json());
     let developer = check(&other, &developer, true).await;
     check(&reader, &developer, false).await;

@@ -1,5 +1,5 @@
-//! The signing key is rotated as an operator does it, while several instances of every function work, each with the keyring
-//! that it fetched at a time of its own: nobody is rejected, and nothing is left to the old key but what it has signed.
+//! An operator rotates the signing key while several instances of every function work, each with a keyring that it
+//! fetched at another time. No token is rejected, and afterwards the old key only verifies what it signed.
 
 use std::collections::BTreeSet;
 
@@ -15,13 +15,13 @@ use serde_json::json;
 use tests::{KEYS, World, api::bearer};
 use token::Keyring;
 
-/// How often a keyring is fetched again, in seconds: the default.
+/// The default refresh period of a keyring, in seconds.
 const REFRESH: u64 = 300;
 
-/// How many instances of every function there are.
+/// The number of instances of every function.
 const INSTANCES: u64 = 3;
 
-/// Several instances over the same tables and the same secret.
+/// Several instances with the same tables and the same secret.
 struct Fleet {
     instances: Vec<World>,
     tokens: Vec<String>,
@@ -29,7 +29,7 @@ struct Fleet {
 }
 
 impl Fleet {
-    /// Instances that begin a while ago, so that it is now when the last of them has fetched its keyring.
+    /// Starts instances early enough that the last of them fetches its keyring now.
     async fn start() -> Self {
         let secrets = Secrets::start("local".to_owned(), &Keyring::parse(KEYS).unwrap(), None).await.unwrap();
         let pause = REFRESH / INSTANCES;
@@ -54,14 +54,14 @@ impl Fleet {
         fleet
     }
 
-    /// `hallpass key rotate`.
+    /// Runs `hallpass key rotate`.
     async fn rotate(&self) {
         let stack = json!({"url": "", "environment": self.instances[0].environment()});
         let stack: Stack = serde_json::from_value(stack).unwrap();
         key::run(Command::Rotate, &stack, Terminal::new(false)).await.unwrap();
     }
 
-    /// Every instance makes a token, and every instance verifies all of these, the last ones and the first, at once.
+    /// Every instance creates a token, and every instance verifies all of these at once, the first and the latest ones.
     async fn work(&mut self) {
         let parent = bearer(self.tokens.last().unwrap());
         let making = join_all(self.instances.iter().map(|instance| instance.generate(&parent))).await;
@@ -76,7 +76,7 @@ impl Fleet {
         assert!(verdicts.iter().all(|verdict| verdict == "allow"), "{}: {verdicts:?}", self.instances[0].now());
     }
 
-    /// The keys that have signed the tokens there are.
+    /// Returns the IDs of the keys that signed the existing tokens.
     async fn signers(&self) -> BTreeSet<String> {
         let records = self.instances[0].store.records_of(&"1".parse().unwrap()).await.unwrap();
         records.into_iter().map(|record| record.key_id).collect()
@@ -84,14 +84,15 @@ impl Fleet {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rotation_of_the_key_under_load_rejects_nobody() {
+async fn a_rotation_of_the_key_under_load_rejects_no_token() {
     let mut fleet = Fleet::start().await;
-    // An instance that is frozen after its first request, and wakes up long after.
+    // An instance that is frozen after its first request, and wakes up much later.
     let sleeper = fleet.instances[0].another();
     assert_eq!(sleeper.verdict(&bearer(&fleet.tokens[0])).await, "allow");
     fleet.work().await;
     fleet.rotate().await;
-    // Up to the time from which the new key signs, on it, and until every instance has fetched its keyring thrice.
+    // Up to the time from which the new key signs, at that time, and until every instance has fetched its keyring three
+    // times.
     for seconds in [1, 99, 100, 99, 1, 100, 100, 99, 1, 1, 99, 100, 100] {
         fleet.work().await;
         fleet.instances[0].advance(seconds);

@@ -1,4 +1,4 @@
-//! The keyring in Secrets Manager: refreshed, kept for a while when it cannot be, and then not trusted any more.
+//! The keyring in Secrets Manager: it is refreshed, kept for a while if that fails, and then no longer trusted.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ use tests::{
 };
 use token::{Format, Keyring, Text, Timestamp};
 
-/// How often the keyring is fetched again, in seconds.
+/// The refresh period of the keyring, in seconds.
 const REFRESH: u64 = 300;
 
-/// For how long the last good keyring serves, in seconds.
+/// How long the last good keyring is trusted, in seconds.
 const TRUSTED: u64 = 12 * REFRESH;
 
 /// A keyring in a stand-in for Secrets Manager, behind a tap.
@@ -50,7 +50,7 @@ fn connection(endpoint: &str) -> Connection {
     }
 }
 
-/// A keyring with these keys, the last of which signs.
+/// Returns a keyring with these keys, the last of which signs.
 fn keyring(ids: &[&str]) -> Keyring {
     let known: Value = serde_json::from_str(KEYS).unwrap();
     let key = |(index, id): (u8, &&str)| match *id {
@@ -65,7 +65,7 @@ fn keyring(ids: &[&str]) -> Keyring {
 }
 
 impl Kept {
-    /// Functions that fetch this keyring.
+    /// Creates functions that fetch this keyring.
     async fn world(&self) -> World {
         let endpoint = self.tap.endpoint();
         let settings =
@@ -73,14 +73,14 @@ impl Kept {
         World::with(&settings).await
     }
 
-    /// The ids of the keyring's keys this many seconds after the start, and how often it was fetched for that.
+    /// Returns the key IDs of the keyring this many seconds after the start, and the number of fetches.
     async fn at(&self, seconds: u64) -> (Option<Vec<String>>, usize) {
         let keyring = self.keys.current(Timestamp::from_unix(START + seconds).unwrap()).await;
         let ids = keyring.ok().map(|keyring| keyring.keys().iter().map(|key| key.id().to_owned()).collect());
         (ids, self.tap.operations().len())
     }
 
-    /// Puts a keyring in the place of the one that is there, past the tap.
+    /// Replaces the keyring in Secrets Manager, past the tap.
     async fn put(&self, keyring: &Keyring) {
         let client = connection(&self.secrets.endpoint()).secrets();
         let version = keys::fetch(&client, "KeyRing").await.unwrap().version_id;
@@ -110,7 +110,7 @@ async fn the_last_good_keyring_serves_for_twelve_periods_and_no_second_more() {
     assert_eq!(kept.at(0).await, (Some(ids(&["test"])), 1));
     kept.put(&keyring(&["other"])).await;
     kept.tap.inject("GetSecretValue", 0, ALWAYS, Fault::Drop);
-    // The SDK tries three times, and then there is a pause.
+    // The SDK tries three times, followed by a pause.
     assert_eq!(kept.at(REFRESH).await, (Some(ids(&["test"])), 3));
     assert_eq!(kept.at(REFRESH + 9).await, (Some(ids(&["test"])), 0));
     assert_eq!(kept.at(REFRESH + 10).await, (Some(ids(&["test"])), 3));
@@ -123,7 +123,7 @@ async fn the_last_good_keyring_serves_for_twelve_periods_and_no_second_more() {
 }
 
 #[tokio::test]
-async fn what_is_no_keyring_is_not_taken_for_one() {
+async fn a_malformed_keyring_is_rejected() {
     let empty = |answer: &mut Value| answer["SecretString"] = json!("[]");
     let nothing = |answer: &mut Value| *answer = json!({"Name": "KeyRing"});
     let weak = |answer: &mut Value| {
@@ -169,7 +169,7 @@ async fn a_token_of_a_retired_key_is_rejected_once_the_keyring_was_fetched() {
 }
 
 #[tokio::test]
-async fn functions_serve_on_with_the_last_good_keyring_for_a_while_and_then_let_nobody_in() {
+async fn functions_serve_with_the_last_good_keyring_for_a_while_and_then_reject_everyone() {
     let kept = kept().await;
     let world = kept.world().await;
     let token = bearer(&world.token().await);
@@ -192,7 +192,7 @@ async fn functions_serve_on_with_the_last_good_keyring_for_a_while_and_then_let_
 }
 
 #[tokio::test]
-async fn without_a_keyring_nothing_is_verified_and_nothing_is_applied() {
+async fn without_a_keyring_nothing_is_verified_and_nothing_is_created() {
     let kept = kept().await;
     let world = kept.world().await;
     let made = world.create_token(Format::Developer, "1", 1).await;

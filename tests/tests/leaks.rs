@@ -1,4 +1,4 @@
-//! What an operator does after a leak: ends the family of a stolen token and everything that it issued.
+//! The response of an operator to a leak: revoking the family of a stolen token and everything that it issued.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use revoke::family::{Issuer, Search};
@@ -15,7 +15,7 @@ async fn descendants(world: &World, caller: &str, id: &str, cursor: Option<&str>
     world.send("Revoke", request.authorization(&bearer(caller))).await
 }
 
-/// Goes on until it is done, and says how many were revoked, by how many requests.
+/// Repeats the request until it is complete. Returns the number of revoked tokens and of requests.
 async fn all_descendants(world: &World, caller: &str, id: &str) -> (u64, u64) {
     let (mut revoked, mut requests, mut cursor) = (0, 0, None::<String>);
     loop {
@@ -46,13 +46,13 @@ async fn own_id(world: &World, token: &str) -> String {
     id_of(&world.send("Console", request).await.json()).to_owned()
 }
 
-/// What a thief does with an administrator's token, and what others did meanwhile.
+/// What a thief did with an administrator's token, and what others did meanwhile.
 struct Theft {
     stolen: String,
     id: String,
-    /// What goes with it.
+    /// The tokens that must be revoked.
     made: Vec<(&'static str, String)>,
-    /// What stays.
+    /// The tokens that must stay live.
     others: Vec<(&'static str, String)>,
 }
 
@@ -103,7 +103,7 @@ impl Theft {
 }
 
 #[tokio::test]
-async fn everything_a_family_issued_ends_for_any_user_and_nothing_else() {
+async fn everything_a_family_issued_for_any_user_is_revoked_and_nothing_else() {
     let world = World::new().await;
     let theft = theft(&world).await;
     theft.check(&world, false).await;
@@ -120,11 +120,11 @@ async fn everything_a_family_issued_ends_for_any_user_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn the_line_outlives_the_records_in_between() {
+async fn the_line_of_descent_outlives_the_records_in_between() {
     let world = World::new().await;
     let theft = theft(&world).await;
     let admin = world.token_of("admin", "letmein").await;
-    // The thief revokes the issuers, and their records are purged.
+    // The thief revokes the issuing tokens, and their records are purged.
     let gone = ["for a user", "for itself", "by what it issued for a user"];
     let mut purged: Vec<TokenId> = vec![theft.id.parse().unwrap()];
     for (what, token) in &theft.made {
@@ -164,7 +164,7 @@ async fn a_token_whose_record_is_gone_leads_to_its_family() {
 }
 
 #[tokio::test]
-async fn what_is_issued_while_the_search_goes_on_ends_too() {
+async fn tokens_issued_during_the_search_are_revoked_too() {
     let world = World::new().await;
     let stolen = world.token_of("admin", "letmein").await;
     let id: TokenId = own_id(&world, &stolen).await.parse().unwrap();
@@ -175,7 +175,7 @@ async fn what_is_issued_while_the_search_goes_on_ends_too() {
     let mut search = Search::new(Issuer::find(&world.store, id).await.unwrap());
     let (mut loot, mut steps, mut revoked) = (Vec::<String>::new(), 0, 0);
     loop {
-        // Before each of the first steps the thief issues all that can be issued, by all that still lives.
+        // Before each of the first steps, the thief issues everything that the live tokens can issue.
         if steps < 6 {
             let mut issuers = loot.clone();
             issuers.push(stolen.clone());
@@ -190,7 +190,7 @@ async fn what_is_issued_while_the_search_goes_on_ends_too() {
             }
         }
         let step = search.step(&world.store, mark).await.unwrap();
-        // It may be put away and taken up again at any place.
+        // A search can be saved and resumed at any point.
         search = Search::from_text(&search.to_text()).unwrap();
         revoked += step.revoked.len();
         steps += 1;
@@ -208,7 +208,7 @@ async fn what_is_issued_while_the_search_goes_on_ends_too() {
 }
 
 #[tokio::test]
-async fn a_token_without_administration_ends_what_it_issued_for_its_own_user_alone() {
+async fn a_token_without_administration_revokes_what_it_issued_for_its_own_user_alone() {
     let world = World::new().await;
     let user = world.token().await;
     let child = world.created(&user, &json!({"name": "a"})).await;
@@ -224,13 +224,13 @@ async fn a_token_without_administration_ends_what_it_issued_for_its_own_user_alo
 }
 
 #[tokio::test]
-async fn a_search_of_many_pages_goes_on_where_it_stopped() {
+async fn a_search_of_many_pages_continues_where_it_stopped() {
     let world = World::new().await;
     let stolen = world.token_of("admin", "letmein").await;
     let id = own_id(&world, &stolen).await;
     let big = "x".repeat(3_000);
     let filler = world.create_token_with(Format::Signed, "3", 9, |record| record.description = Some(big.clone())).await;
-    // Five megabytes of the table, and one request looks at four.
+    // Five megabytes of the table, of which one request scans four.
     world.multiply(&filler, 1_700).await;
     let issued = world.created(&stolen, &json!({"name": "a", "user_id": "1"})).await;
     let admin = world.token_of("admin", "letmein").await;
@@ -246,12 +246,12 @@ async fn a_search_of_many_pages_goes_on_where_it_stopped() {
     }
     let is_opaque = cursor.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
     assert!(is_opaque, "{cursor}");
-    // It is good for its own token and caller alone, and changed in no place.
+    // A cursor is valid for its own token and caller alone, and unaltered.
     let other = own_id(&world, &world.token().await).await;
     let (start, rest) = cursor.split_at(30);
     let changed = format!("{start}{}{}", if rest.starts_with('A') { 'B' } else { 'A' }, &rest[1..]);
     let longer = format!("{cursor}A");
-    // What it was before it was signed.
+    // The text of the cursor before it was signed.
     let plain = format!("{family}~~0~");
     for (id, cursor) in
         [(id.as_str(), "nonsense"), (&id, ""), (&id, &changed), (&id, &longer), (&id, &plain), (&other, cursor)]
@@ -266,7 +266,7 @@ async fn a_search_of_many_pages_goes_on_where_it_stopped() {
 }
 
 #[tokio::test]
-async fn effective_at_is_in_every_answer_that_revokes_or_disables() {
+async fn effective_at_is_in_every_response_that_revokes_or_disables() {
     const AT: &str = "2027-01-15T08:05:00Z";
     let world = World::with(&[("HALLPASS_AUTHORIZER_CACHE_TTL", "5m")]).await;
     let admin = world.token_of("admin", "letmein").await;
@@ -290,7 +290,7 @@ async fn effective_at_is_in_every_answer_that_revokes_or_disables() {
     let answer = world.send("Revoke", by_admin(request)).await;
     assert_eq!((answer.status, answer.header("hallpass-effective-at"), answer.body.as_str()), (204, AT, ""));
     let text = world.create_token(Format::Signed, "1", 3).await.text;
-    // RFC 7009 has no body, and tells nothing of what was posted.
+    // RFC 7009 has no body, so nothing is revealed about the posted token.
     for text in [text.as_str(), &text, "nonsense"] {
         let answer = world.revoke(text).await;
         assert_eq!((answer.status, answer.header("hallpass-effective-at"), answer.body.as_str()), (200, AT, ""));

@@ -1,4 +1,4 @@
-//! The rate limit of log-ins: guesses are slowed down, by the pair of name and source, the name and the source.
+//! The rate limit of log-ins: guesses are slowed down by the pair of name and source, by name and by source.
 
 use std::sync::Arc;
 
@@ -20,20 +20,20 @@ async fn log_in(world: &World, username: &str, password: &str, ip: &str) -> Resp
     world.send("Generate", request.from_ip(ip)).await
 }
 
-/// The status, and the seconds of `Retry-After`, or 0.
+/// Returns the status, and the seconds of `Retry-After` or 0.
 async fn attempt(world: &World, username: &str, password: &str, ip: &str) -> (u16, u64) {
     let answer = log_in(world, username, password, ip).await;
     (answer.status, answer.header("retry-after").parse().unwrap_or_default())
 }
 
-/// Five wrong guesses, which are all that come for free.
+/// Sends five wrong guesses, which are not slowed down.
 async fn exhaust(world: &World, username: &str, ip: &str) {
     for guess in 0..5 {
         assert_eq!(attempt(world, username, "wrong", ip).await, (401, 0), "{username} {ip} {guess}");
     }
 }
 
-/// Spends this much of the budgets of a name and of a source, without a password.
+/// Spends this much of the budgets of a name and a source, without a password.
 async fn spend(world: &World, name: u32, source: u32) {
     let counters = counters(&NameKey::new("my_username"), ONE, world.now());
     for (counter, count) in [(&counters.name, name), (&counters.source, source)] {
@@ -45,7 +45,7 @@ async fn spend(world: &World, name: u32, source: u32) {
 }
 
 #[tokio::test]
-async fn five_failures_are_free_and_then_the_wait_doubles_up_to_a_minute() {
+async fn after_five_failures_the_wait_doubles_up_to_a_minute() {
     let world = World::new().await;
     exhaust(&world, "my_username", ONE).await;
     for wait in [1, 2, 4, 8, 16, 32, 60, 60, 60] {
@@ -60,7 +60,7 @@ async fn five_failures_are_free_and_then_the_wait_doubles_up_to_a_minute() {
 }
 
 #[tokio::test]
-async fn a_rejection_for_rate_limit_says_nothing_else() {
+async fn a_rate_limit_rejection_reveals_nothing_else() {
     let world = World::new().await;
     exhaust(&world, "my_username", ONE).await;
     exhaust(&world, "nobody", ONE).await;
@@ -77,7 +77,7 @@ async fn a_rejection_for_rate_limit_says_nothing_else() {
 }
 
 #[tokio::test]
-async fn whoever_cannot_log_in_is_counted_alike() {
+async fn every_failed_log_in_is_counted_alike() {
     let world = World::new().await;
     world.set_user("2", "status", None).await;
     for (username, password) in [("admin", "letmein"), ("ldap_user", "x"), ("ci-bot", "x"), ("\u{200b}", "x")] {
@@ -118,7 +118,7 @@ async fn a_success_purges_the_failures_of_its_pair_and_of_no_other() {
 }
 
 #[tokio::test]
-async fn an_hour_without_an_attempt_is_a_new_beginning() {
+async fn an_hour_without_an_attempt_resets_the_failures() {
     let world = World::new().await;
     exhaust(&world, "my_username", ONE).await;
     world.advance(3_600);
@@ -177,7 +177,7 @@ async fn a_source_has_a_budget_over_all_names_which_no_success_restores() {
 }
 
 #[tokio::test]
-async fn one_source_locks_nobody_out_at_another() {
+async fn one_source_locks_no_user_out_at_another() {
     let world = World::new().await;
     exhaust(&world, "my_username", ONE).await;
     for _ in 0..2 * BUDGETS.name {
@@ -187,7 +187,7 @@ async fn one_source_locks_nobody_out_at_another() {
 }
 
 #[tokio::test]
-async fn a_live_token_takes_no_limiter() {
+async fn a_live_token_makes_no_use_of_the_rate_limit() {
     let world = World::new().await;
     let token = world.token().await;
     exhaust(&world, "my_username", ONE).await;
@@ -199,7 +199,7 @@ async fn a_live_token_takes_no_limiter() {
 }
 
 #[tokio::test]
-async fn without_its_table_the_limiter_says_no() {
+async fn without_its_table_the_rate_limit_rejects_log_ins() {
     let world = World::with(&[("HALLPASS_ATTEMPTS_TABLE", "Nowhere")]).await;
     for (username, password) in [("my_username", "topsecret"), ("my_username", "wrong"), ("nobody", "x")] {
         log_in(&world, username, password, ONE).await.problem(503);

@@ -1,4 +1,4 @@
-//! How many live tokens a user may have, of any kind, and that the count costs no more where there are very many.
+//! The limit on the live tokens of a user, of all kinds together. Counting costs no more where very many exist.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use tokio::{task::JoinSet, time::Instant};
 
 const LIMIT: (&str, &str) = ("HALLPASS_MAX_TOKENS_TOTAL", "3");
 
-/// Every request of user 1 that issues a token more, with a password or with this token.
+/// Returns every request that issues another token to user 1, with a password or with this token.
 fn creating(token: &str) -> Vec<(&'static str, Request)> {
     let (by_token, by_password) = (bearer(token), basic("my_username", "topsecret"));
     let expiration = "2027-02-01T00:00:00Z";
@@ -36,7 +36,7 @@ async fn send(world: &World, request: Request) -> Response {
     world.send("Generate", request).await
 }
 
-/// A user with two tokens, of whom this is one.
+/// Creates a user with two tokens, and returns one of them.
 async fn with_two(settings: &[(&str, &str)]) -> (World, String) {
     let world = World::with(settings).await;
     world.create_token(Format::Signed, "1", 201).await;
@@ -67,7 +67,7 @@ async fn every_route_that_issues_a_token_keeps_the_limit_of_all_and_leaves_nothi
 }
 
 #[tokio::test]
-async fn what_could_be_live_again_counts_and_what_is_over_does_not() {
+async fn tokens_that_could_be_live_again_count_and_dead_ones_do_not() {
     let check = async |adjust: fn(&mut token::Record), status: u16| {
         let (world, caller) = with_two(&[LIMIT]).await;
         world.create_token_with(Format::Signed, "1", 1, adjust).await;
@@ -95,7 +95,7 @@ async fn a_rotation_and_a_regeneration_are_not_rejected_at_the_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_limit_of_all_tokens_holds_however_many_ask_at_once_by_whatever_route() {
+async fn the_limit_of_all_tokens_holds_for_concurrent_requests_on_every_route() {
     let world = Arc::new(World::with(&[("HALLPASS_MAX_TOKENS_TOTAL", "6")]).await);
     let caller = world.create_token(Format::Signed, "1", 200).await.text;
     let mut asking = JoinSet::new();
@@ -118,14 +118,14 @@ async fn the_limit_of_all_tokens_holds_however_many_ask_at_once_by_whatever_rout
     world.generate(&bearer(&caller)).await.problem(409);
 }
 
-/// The calls of a request, with how much each of them read.
+/// Returns the calls of a request, with the number of items that each of them read.
 fn reads(seen: &[Seen], answers: &[Value]) -> Vec<(String, usize)> {
     let length = |answer: &Value| answer["Items"].as_array().map_or(0, Vec::len);
     seen.iter().map(|seen| seen.operation.clone()).zip(answers.iter().map(length)).collect()
 }
 
 #[tokio::test]
-async fn issuing_reads_the_same_however_many_records_are_over_and_stops_at_the_limit() {
+async fn issuing_reads_the_same_however_many_records_are_dead_and_stops_at_the_limit() {
     let count = if long() { 100_000 } else { 5_000 };
     let (world, tap) = World::tapped(&[("HALLPASS_MAX_TOKENS_TOTAL", "100")]).await;
     let caller = bearer(&world.create_token(Format::Signed, "1", 200).await.text);
@@ -147,7 +147,7 @@ async fn issuing_reads_the_same_however_many_records_are_over_and_stops_at_the_l
     assert_eq!((few.0, many.0), (200, 200));
     let one_more: Vec<_> = few.1.iter().map(|(name, read)| (name.clone(), read + usize::from(*read > 0))).collect();
     assert_eq!(many.1, one_more, "the one token of before is read as well");
-    // As many live tokens beyond the limit, as only an import can make them: the count is over with its first page.
+    // As many live tokens above the limit as only an import can create: counting stops after its first page.
     let live = world.create_token(Format::Signed, "1", 2).await;
     world.multiply(&live, count).await;
     let (status, reads, took) = issue().await;

@@ -1,5 +1,5 @@
-//! Pages of `GET /tokens`: full for whoever asks, with a `next` only if there is more for that caller, and cursors that
-//! lead nowhere else and tell nothing.
+//! Pages of `GET /tokens`: full for every caller, with a `next` only if the caller can see more, and cursors that are
+//! valid for one list and reveal nothing.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -11,7 +11,7 @@ use tests::{
 };
 use token::Format;
 
-/// Every page of this caller's list, each with the IDs it has.
+/// Returns the IDs on every page of this caller's list.
 async fn pages(world: &World, token: &str, query: &[(&str, &str)]) -> Vec<Vec<String>> {
     let (mut pages, mut cursor) = (Vec::new(), None::<String>);
     loop {
@@ -29,7 +29,8 @@ async fn pages(world: &World, token: &str, query: &[(&str, &str)]) -> Vec<Vec<St
     }
 }
 
-/// At every limit, a list of `expected` tokens comes in pages that are full but for the last, and the last has some.
+/// Checks that at every limit, a list of `expected` tokens comes in pages that are all full but the last, which is not
+/// empty.
 async fn check(world: &World, token: &str, query: &[(&str, &str)], expected: usize) -> Vec<String> {
     let mut whole = Vec::new();
     for limit in 1..=expected + 1 {
@@ -50,7 +51,7 @@ async fn check(world: &World, token: &str, query: &[(&str, &str)], expected: usi
 }
 
 #[tokio::test]
-async fn pages_are_full_and_next_is_there_only_if_there_is_more_for_whoever_asks() {
+async fn pages_are_full_and_have_a_next_only_if_the_caller_can_see_more() {
     let world = World::new().await;
     let permissions = ["ROLE_USER", "tokens"].map(str::to_owned).to_vec();
     world.set_user("1", "permissions", Some(AttributeValue::Ss(permissions))).await;
@@ -68,7 +69,7 @@ async fn pages_are_full_and_next_is_there_only_if_there_is_more_for_whoever_asks
     check(&world, &admin, &[("user_id", "1")], 10).await;
     let developer = world.create_token(Format::Developer, "1", 9).await.text;
     check(&world, &developer, &[], 11).await;
-    // What is over is listed until it is purged, and sessions in the same partition are not.
+    // Expired and revoked tokens are listed until they are purged. Sessions in the same partition are not.
     world.set_user("1", "username", Some(text("renamed"))).await;
     check(&world, &admin, &[("user_id", "1")], 11).await;
 }
@@ -79,13 +80,13 @@ async fn a_narrow_token_finds_its_own_behind_pages_of_others() {
     let whole = world.token().await;
     let narrow = world.created(&whole, &json!({"name": "narrow", "scopes": ["ROLE_USER"]})).await;
     let other = world.create_token(Format::Signed, "1", 7).await;
-    // More than one read of the table has.
+    // More than one read of the table returns.
     world.multiply(&other, 1_200).await;
     check(&world, narrow["token"].as_str().unwrap(), &[], 1).await;
 }
 
 #[tokio::test]
-async fn a_cursor_is_good_for_its_own_list_alone_and_shows_no_id() {
+async fn a_cursor_is_valid_for_its_own_list_alone_and_shows_no_id() {
     let world = World::new().await;
     let (user, admin) = (world.token().await, world.token_of("admin", "letmein").await);
     for token in [&user, &admin] {

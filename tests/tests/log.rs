@@ -1,4 +1,4 @@
-//! The exact lines of the log: one for each decision, which CloudWatch takes for a metric as well.
+//! The exact lines of the log: one for each decision, which CloudWatch reads as a metric too.
 
 use edge::{Problem, log};
 use expect_test::{Expect, expect};
@@ -8,7 +8,7 @@ use store::Rejected;
 use tests::lines::Lines;
 use token::{Issuer, Reason, TokenId};
 
-/// What one call logs, on Lambda or not.
+/// Returns the log lines of one call, on Lambda or elsewhere.
 fn logged(function: Option<&str>, call: impl FnOnce()) -> String {
     let lines = Lines::default();
     let writer = lines.clone();
@@ -19,7 +19,7 @@ fn logged(function: Option<&str>, call: impl FnOnce()) -> String {
     written[0].clone()
 }
 
-/// The line with its time put aside, once the two forms of the time have been compared.
+/// Compares the line without its time, after checking that the two forms of the time agree.
 #[expect(clippy::needless_pass_by_value, reason = "expect! makes a value")]
 fn check(call: impl FnOnce(), expected: Expect) {
     let line = logged(Some("hallpass-Verify-1A"), call);
@@ -37,7 +37,7 @@ fn id() -> TokenId {
 }
 
 #[test]
-fn what_is_decided_is_one_line_and_one_metric() {
+fn every_decision_is_one_line_and_one_metric() {
     check(
         || log::allowed("accepted", Some(&id()), None),
         expect![[
@@ -65,7 +65,7 @@ fn what_is_decided_is_one_line_and_one_metric() {
 }
 
 #[test]
-fn a_rejection_that_is_of_no_token_counts_as_what_it_is() {
+fn a_rejection_without_a_token_has_its_own_metric() {
     let issuer = Issuer::new("", "hallpass").unwrap();
     let counted = |problem: Problem, name: &str, status: StatusCode| {
         let line = logged(Some("F"), || assert_eq!(log::conclude(Err(problem)).status(), status));
@@ -80,7 +80,7 @@ fn a_rejection_that_is_of_no_token_counts_as_what_it_is() {
 }
 
 #[test]
-fn a_sweep_counts_all_that_it_forgot() {
+fn a_sweep_counts_everything_that_it_purged() {
     let sweep = || tracing::info!(target: log::TARGET, count = "purged", amount = 7_u64, seen = 9_u64, "swept");
     check(
         sweep,
@@ -91,7 +91,7 @@ fn a_sweep_counts_all_that_it_forgot() {
 }
 
 #[test]
-fn where_nobody_reads_metrics_the_line_is_short() {
+fn outside_lambda_the_line_is_short() {
     let line = logged(None, || log::allowed("accepted", Some(&id()), None));
     let line: Value = serde_json::from_str(&line).unwrap();
     assert_eq!(line["accepted"], 1);

@@ -1,4 +1,5 @@
-//! A log-in that is rejected makes the same calls whoever it is about, so that the time does not tell who is there.
+//! A rejected log-in makes the same calls for every user, existing or not, so that its duration does not reveal which
+//! users exist.
 
 use serde_json::{Value, json};
 use tests::{
@@ -9,7 +10,8 @@ use tests::{
     web_client::WebClient,
 };
 
-/// What of a call could take its own time: the operation, the table, the index, how it reads, and what it writes.
+/// Returns everything in a call that could affect its duration: the operation, the table, the index, how it reads, and
+/// what it writes.
 fn call(seen: &Seen) -> String {
     let Seen { operation, body, .. } = seen;
     let words = ["TableName", "IndexName", "ConsistentRead", "Limit", "UpdateExpression", "ConditionExpression"];
@@ -21,7 +23,7 @@ async fn put(world: &World, item: Value) {
     world.call("PutItem", &json!({"TableName": world.table("Users"), "Item": item})).await.unwrap();
 }
 
-/// Users of every kind that cannot log in.
+/// Prepares users of every kind that cannot log in.
 async fn prepare(world: &World) {
     let hash = login::password::hash("topsecret", [1; 16]).unwrap();
     let user = |id: &str, name: &str, key: &str| {
@@ -113,7 +115,7 @@ async fn every_rejected_sign_in_makes_the_same_calls() {
 }
 
 #[tokio::test]
-async fn what_the_rate_limit_rejects_makes_the_same_calls_too() {
+async fn a_rate_limited_log_in_makes_the_same_calls_too() {
     let (world, tap) = World::tapped(&[]).await;
     prepare(&world).await;
     let mut first = None;

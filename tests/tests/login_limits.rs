@@ -1,4 +1,4 @@
-//! The rate limit of log-ins under attack: many at once, from everywhere, for long, and with faults.
+//! The rate limit of log-ins under attack: many attempts at once, from everywhere, for a long time, and with faults.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -20,14 +20,14 @@ use tokio::task::JoinSet;
 pub(crate) const NAME: &str = "my_username";
 pub(crate) const RIGHT: &str = "topsecret";
 
-/// The owner of the name, and another address of the owner's network.
+/// The address of the owner of the name, and another address in the owner's network.
 pub(crate) const HOME: &str = "192.0.2.1";
 pub(crate) const NEXT_DOOR: &str = "192.0.2.77";
 
-/// A network that nobody has logged in from.
+/// A network without any log-in.
 const AWAY: &str = "198.51.100.7";
 
-/// The status, and the seconds of `Retry-After`, or 0.
+/// Returns the status, and the seconds of `Retry-After` or 0.
 pub(crate) async fn attempt(world: &World, name: &str, password: &str, ip: &str) -> (u16, u64) {
     let request = Request::new("POST", "/api/services_token/generate").authorization(&basic(name, password));
     let answer = world.send("Generate", request.from_ip(ip)).await;
@@ -38,7 +38,7 @@ fn counters_of(world: &World, ip: &str) -> Counters {
     counters(&NameKey::new(NAME), ip, world.now())
 }
 
-/// An item among the attempts, as its attributes in JSON.
+/// Returns an item of the attempts table as JSON.
 pub(crate) async fn item(world: &World, key: &str) -> Value {
     let request = json!({"TableName": world.table("Attempts"), "Key": {"attempt": {"S": key}}, "ConsistentRead": true});
     world.call("GetItem", &request).await.unwrap()["Item"].clone()
@@ -52,7 +52,7 @@ pub(crate) fn failures(item: &Value) -> u64 {
     item["failures"]["N"].as_str().map_or(0, |count| count.parse().unwrap())
 }
 
-/// Reserves so many checks of the pair, as functions that are at work.
+/// Reserves checks of the pair, as functions in progress do.
 async fn reserve_pair(world: &World, ip: &str, count: usize) {
     let pair = counters_of(world, ip).pair;
     for id in 0..count {
@@ -61,7 +61,7 @@ async fn reserve_pair(world: &World, ip: &str, count: usize) {
     }
 }
 
-/// Lets so many attempts of the pair fail.
+/// Records failed attempts of the pair.
 async fn fail_pair(world: &World, ip: &str, count: u32) {
     let pair = counters_of(world, ip).pair;
     for id in 0..count {
@@ -71,7 +71,7 @@ async fn fail_pair(world: &World, ip: &str, count: u32) {
     }
 }
 
-/// Spends a budget, but for so many, whatever is spent already.
+/// Spends a budget down to `left`, whatever was spent before.
 pub(crate) async fn spend(world: &World, counter: &str, budget: u32, left: u32) {
     for id in 0..budget {
         world.store.reserve(counter, &format!("spent{id}"), budget - left, world.now()).await.unwrap();
@@ -88,7 +88,7 @@ async fn at_once(world: &Arc<World>, password: &'static str, count: usize) -> Ve
 }
 
 #[tokio::test]
-async fn thirty_two_right_log_ins_at_once_are_all_let_in() {
+async fn thirty_two_right_log_ins_at_once_all_succeed() {
     let world = Arc::new(World::new().await);
     let answers = at_once(&world, RIGHT, 32).await;
     assert!(answers.iter().all(|answer| *answer == (200, 0)), "{answers:?}");
@@ -115,7 +115,7 @@ async fn thirty_two_wrong_log_ins_at_once_are_all_counted() {
 }
 
 #[tokio::test]
-async fn beyond_the_thirty_second_check_of_a_pair_one_waits_a_second_and_is_not_counted() {
+async fn beyond_thirty_two_checks_of_a_pair_an_attempt_waits_a_second_and_is_not_counted() {
     let world = World::new().await;
     reserve_pair(&world, HOME, rate_limit::MAX_AT_ONCE - 1).await;
     assert_eq!(attempt(&world, NAME, RIGHT, HOME).await, (200, 0), "the thirty-second");
@@ -142,7 +142,7 @@ async fn after_five_failures_in_a_row_one_is_checked_at_a_time() {
 }
 
 #[tokio::test]
-async fn what_a_crashed_function_reserved_expires() {
+async fn the_reservation_of_a_crashed_function_expires() {
     for (failed, count) in [(0, rate_limit::MAX_AT_ONCE), (rate_limit::FREE_FAILURES, 1)] {
         let world = World::new().await;
         fail_pair(&world, HOME, failed).await;
@@ -160,7 +160,7 @@ fn name_of(counters: &Counters) -> &str {
 }
 
 #[tokio::test]
-async fn what_a_budget_rejects_is_no_failure_of_the_pair() {
+async fn an_attempt_that_a_budget_rejects_is_not_a_failure_of_the_pair() {
     let world = World::new().await;
     for (of, budget) in [
         (name_of as fn(&Counters) -> &str, Budgets::DEFAULT.name),
@@ -181,7 +181,7 @@ async fn what_a_budget_rejects_is_no_failure_of_the_pair() {
 }
 
 #[tokio::test]
-async fn an_attack_from_everywhere_keeps_nobody_out_of_a_network_that_is_known() {
+async fn an_attack_from_everywhere_does_not_block_log_ins_from_a_known_network() {
     let world = World::new().await;
     assert_eq!(attempt(&world, NAME, RIGHT, HOME).await, (200, 0));
     for minute in 0..20_u8 {
@@ -189,7 +189,7 @@ async fn an_attack_from_everywhere_keeps_nobody_out_of_a_network_that_is_known()
             let ip = format!("203.0.{minute}.{address}");
             assert_eq!(attempt(&world, NAME, "wrong", &ip).await, (401, 0), "{ip}");
         }
-        // The others of the sixty, which need no hash to be counted.
+        // The other failures of the sixty, which need no hash to be counted.
         spend(&world, &counters_of(&world, AWAY).name, Budgets::DEFAULT.name, 0).await;
         let (status, wait) = attempt(&world, NAME, "wrong", &format!("203.0.{minute}.99")).await;
         assert!(status == 429 && (1..=60).contains(&wait), "the attack has its budget: {status} {wait}");
@@ -215,7 +215,7 @@ async fn a_known_network_has_a_budget_and_no_exemption() {
     assert_eq!(attempt(&world, "admin", "letmein", HOME).await, (200, 0), "nor another name");
 }
 
-/// Whether the network of home is known for the name: the budget of the name is spent.
+/// Returns whether the home network is known for the name, when the budget of the name is spent.
 async fn is_known(world: &World, ip: &str) -> bool {
     spend(world, &counters_of(world, ip).name, Budgets::DEFAULT.name, 0).await;
     let (status, _) = attempt(world, NAME, "wrong", ip).await;
@@ -247,7 +247,7 @@ async fn a_network_is_known_for_the_name_the_generation_and_the_password_that_lo
 }
 
 #[tokio::test]
-async fn a_wrong_password_makes_no_network_known() {
+async fn a_wrong_password_does_not_make_the_network_known() {
     let world = World::new().await;
     assert_eq!(attempt(&world, NAME, "wrong", HOME).await, (401, 0));
     assert!(!is_known(&world, NEXT_DOOR).await);
@@ -256,7 +256,7 @@ async fn a_wrong_password_makes_no_network_known() {
     assert_eq!(item(&world, &source).await, Value::Null, "a source without an address has no network");
 }
 
-/// What one attempt has left behind.
+/// Returns the traces of one attempt.
 async fn left(world: &World) -> BTreeMap<&'static str, (usize, u64)> {
     let counters = counters_of(world, HOME);
     let mut left = BTreeMap::new();
@@ -268,7 +268,7 @@ async fn left(world: &World) -> BTreeMap<&'static str, (usize, u64)> {
 }
 
 #[tokio::test]
-async fn a_write_whose_answer_was_lost_counts_once() {
+async fn a_write_whose_response_was_lost_counts_once() {
     for (password, status, count) in [("wrong", 401, 4), (RIGHT, 200, 6)] {
         let (world, _tap) = World::tapped(&[]).await;
         assert_eq!(attempt(&world, NAME, password, HOME).await, (status, 0));
@@ -283,7 +283,7 @@ async fn a_write_whose_answer_was_lost_counts_once() {
 }
 
 #[tokio::test]
-async fn nothing_is_told_of_a_password_that_could_not_be_counted() {
+async fn nothing_is_revealed_about_a_password_that_could_not_be_counted() {
     for (password, writes) in [("wrong", 4), (RIGHT, 6)] {
         for write in 0..writes {
             for fault in ANSWERED_AT_ONCE {

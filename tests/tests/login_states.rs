@@ -1,4 +1,4 @@
-//! Every state of the rate limit of log-ins, and what becomes of each log-in in it.
+//! Every state of the rate limit of log-ins, and the outcome of each log-in in it.
 
 use login::{
     NameKey,
@@ -9,7 +9,7 @@ use tests::World;
 
 use crate::login_limits::{HOME, NAME, NEXT_DOOR, RIGHT, attempt, failures, item, reserved, spend};
 
-/// The state that the limiter is in, before one attempt.
+/// The state of the rate limit before one attempt.
 #[derive(Clone, Copy, Debug)]
 enum State {
     Fresh,
@@ -107,7 +107,7 @@ async fn every_state_of_the_limit_has_one_outcome_for_every_log_in() {
             let before = item(&world, &counters.pair).await;
             let (status, wait) = attempt(&world, name, password, HOME).await;
             let after = item(&world, &counters.pair).await;
-            // Where nobody has logged in no network is known, and a spent budget stays spent.
+            // Without a log-in no network is known, and a spent budget stays spent.
             let never_known = matches!(state, State::NameSpentAndKnown) && name != NAME;
             let told = format!("{state:?} {name} {password}: {status} {wait} {after}");
             if !state.lets_check() || never_known {

@@ -1,10 +1,10 @@
-//! `HALLPASS_GENERATE_PASSWORD` and `HALLPASS_GENERATE_PERMISSION` on every route that takes a password.
+//! `HALLPASS_GENERATE_PASSWORD` and `HALLPASS_GENERATE_PERMISSION` on every route that accepts a password.
 
 use serde_json::json;
 use tests::{Request, Response, World, api::bearer, basic, web_client::WebClient};
 use token::Format;
 
-/// Every route of the API that takes a password, whether it takes a token too, and its success.
+/// Every route of the API that accepts a password, its success status, and whether it accepts a token too.
 const ROUTES: [(&str, &str, bool); 5] = [
     ("POST", "/api/services_token/generate", true),
     ("GET", "/rs/authorise", true),
@@ -29,7 +29,7 @@ async fn all_records(world: &World) -> usize {
 }
 
 #[tokio::test]
-async fn with_passwords_off_no_route_takes_one() {
+async fn with_passwords_off_no_route_accepts_one() {
     let world = World::with(&[("HALLPASS_GENERATE_PASSWORD", "off"), ("HALLPASS_APP_USER", "4")]).await;
     let token = bearer(&world.create_token(Format::Signed, "2", 1).await.text);
     let before = all_records(&world).await;
@@ -51,7 +51,7 @@ async fn with_passwords_off_no_route_takes_one() {
 }
 
 #[tokio::test]
-async fn a_flow_that_began_with_a_password_ends_when_passwords_are_switched_off() {
+async fn switching_passwords_off_ends_a_flow_that_began_with_one() {
     let world = World::new().await;
     let begin = send(&world, "GET", "/rs/authorize-implicit", &basic("my_username", "topsecret")).await;
     let cookie = begin.header("set-cookie").split(';').next().unwrap();
@@ -66,7 +66,7 @@ async fn a_flow_that_began_with_a_password_ends_when_passwords_are_switched_off(
 }
 
 #[tokio::test]
-async fn the_permission_holds_on_every_route_that_takes_a_password() {
+async fn the_permission_is_required_on_every_route_that_accepts_a_password() {
     let settings = [("HALLPASS_GENERATE_PERMISSION", "generate services token"), ("HALLPASS_APP_USER", "4")];
     let world = World::with(&settings).await;
     let token = bearer(&world.create_token(Format::Signed, "2", 1).await.text);
@@ -102,7 +102,7 @@ async fn the_permission_holds_on_every_route_that_takes_a_password() {
     for (route, fields) in forms {
         assert_eq!(web_client.submit("Generate", Request::new("POST", route), fields).await.status, 201, "{fields:?}");
     }
-    // Who loses the permission while signed in makes nothing any more.
+    // A user who loses the permission while signed in creates nothing more.
     world.set_user("2", "permissions", permissions(&["ROLE_USER", "ROLE_ADMIN"])).await;
     let before = all_records(&world).await;
     for (route, fields) in forms {

@@ -1,5 +1,5 @@
-//! The integration tests, in one binary: it is linked once. `one_hash` and `witness` look at what belongs to their whole
-//! process, and `browser` needs Chromium, so that each of these is a binary of its own.
+//! The integration tests, in one binary, so that they are linked once. `one_hash` and `witness` check state of their
+//! whole process, and `browser` needs Chromium: these are separate binaries.
 
 mod authorizer;
 mod authorizer_changes;

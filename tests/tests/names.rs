@@ -1,4 +1,4 @@
-//! User names in Unicode: the store, the limiter and the look-up mean the same user by the same spellings.
+//! User names in Unicode: the store, the rate limit and the look-up agree on which spellings mean the same user.
 
 use login::{NameKey, rate_limit::Counters};
 use proptest::prelude::*;
@@ -6,7 +6,7 @@ use store::management::NewUser;
 use tests::{Request, World, api::text, basic, web_client::WebClient};
 use token::{Scope, user::attribute::USERNAME_KEY};
 
-/// Spellings that mean the same user as the first of them, and those that do not.
+/// Names, each with spellings that mean the same user and spellings that do not.
 const NAMES: [(&str, &[&str], &[&str]); 5] = [
     ("bigbird", &["ᴮᴵᴳᴮᴵᴿᴰ", "BigBird", "ｂｉｇ\u{ad}ｂｉｒｄ"], &["bigbird ", "bıgbird"]),
     ("ıtır", &["ıTıR"], &["İTIR"]),
@@ -53,7 +53,7 @@ async fn every_spelling_of_a_name_logs_its_user_in_and_no_other_does() {
 async fn all_spellings_of_a_name_wait_together_and_no_other_waits_with_them() {
     let world = World::new().await;
     add(&world, 9, "bigbird").await;
-    // Five failures in a row are free.
+    // Five consecutive failures are not slowed down.
     for spelling in ["ᴮᴵᴳᴮᴵᴿᴰ", "BigBird", "ｂｉｇｂｉｒｄ", "big\u{ad}bird", "𝐛𝐢𝐠𝐛𝐢𝐫𝐝"]
     {
         assert_eq!(log_in(&world, spelling, "wrong").await, 401, "{spelling}");

@@ -1,5 +1,5 @@
-//! Users as applications write them: no value of any attribute is an error, hides another user, or keeps this one from
-//! being blocked, revoked, changed or removed.
+//! Odd users, as applications write them: no value of any attribute is an error, hides another user, or keeps this one
+//! from being blocked, revoked, changed or removed.
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use store::{
@@ -16,11 +16,11 @@ use tests::{
 };
 use token::{Format, UserId};
 
-/// What an application writes and Hallpass reads.
+/// The attributes that an application writes and Hallpass reads.
 const ATTRIBUTES: [&str; 7] =
     ["username", "full_name", "kind", "password_hash", "status", "permissions", "token_generation"];
 
-/// What an application may write, and nothing at all.
+/// Returns the values that an application may write, and no value.
 fn values() -> Vec<Option<AttributeValue>> {
     let list = |names: &[&str]| AttributeValue::L(names.iter().map(|name| text(name)).collect());
     let one = || AttributeValue::N("1".to_owned());
@@ -47,7 +47,7 @@ fn values() -> Vec<Option<AttributeValue>> {
     values.into_iter().map(Some).chain([None]).collect()
 }
 
-/// A value in few words.
+/// Returns a short form of the value.
 fn brief(value: Option<&AttributeValue>) -> String {
     format!("{value:?}").chars().take(60).collect()
 }
@@ -62,7 +62,7 @@ struct Odd<'a> {
 }
 
 impl Odd<'_> {
-    /// The user with the odd value, and a token that was issued to just this user.
+    /// Writes the user with the odd value, and creates a token for it.
     async fn token(&mut self) -> TestToken {
         self.world.put("Users", self.item.clone()).await;
         self.world.set_user("1", self.attribute, self.value.clone()).await;
@@ -75,7 +75,8 @@ impl Odd<'_> {
         made
     }
 
-    /// The token must be rejected, whatever it was before, and stay so when everything that the application wrote is back.
+    /// Checks that the token is rejected, whatever it was before, and stays so when the application restores all its
+    /// values.
     async fn ends(&self, made: &TestToken, what: &str) {
         let case = format!("{} = {}: {what}", self.attribute, brief(self.value.as_ref()));
         let verdict = self.world.verdict(&bearer(&made.text)).await;
@@ -83,9 +84,9 @@ impl Odd<'_> {
     }
 }
 
-/// What shuts a user out, each in its way.
+/// Each way to reject a user's tokens.
 #[tokio::test]
-async fn whatever_an_application_wrote_each_shutting_out_works_and_counts_at_the_next_request() {
+async fn with_any_attribute_value_each_way_to_reject_tokens_works_at_the_next_request() {
     let world = World::new().await;
     let mut admin = WebClient::signed_in(&world, "admin", "letmein").await;
     let item = world.user_item("1").await;
@@ -128,7 +129,7 @@ async fn whatever_an_application_wrote_each_shutting_out_works_and_counts_at_the
 }
 
 #[tokio::test]
-async fn whatever_an_application_wrote_nothing_fails_and_nobody_is_hidden() {
+async fn with_any_attribute_value_nothing_fails_and_no_user_is_hidden() {
     let world = World::new().await;
     let admin_token = world.token_of("admin", "letmein").await;
     let mut admin = WebClient::signed_in(&world, "admin", "letmein").await;
@@ -178,7 +179,7 @@ async fn whatever_an_application_wrote_nothing_fails_and_nobody_is_hidden() {
                     "{case}"
                 );
             }
-            // The stream and the sweep pass over nothing, and the limiter purges.
+            // The stream and the sweep handle every item, and the rate limit is purged.
             assert_eq!(
                 world.deliver(world.user_stream_after(&mut place)).await,
                 Vec::<serde_json::Value>::new(),
@@ -193,7 +194,7 @@ async fn whatever_an_application_wrote_nothing_fails_and_nobody_is_hidden() {
 }
 
 #[tokio::test]
-async fn a_list_of_permissions_is_the_set_it_means_and_what_means_nothing_permits_nothing() {
+async fn a_list_of_permissions_is_a_set_and_unreadable_permissions_permit_nothing() {
     let world = World::new().await;
     let item = world.user_item("1").await;
     let check = async |value: Option<AttributeValue>, expected: &[&str], granted: &[&str], denied: &[&str]| {
@@ -231,7 +232,7 @@ async fn world_change(store: &store::Store, change: Change) {
 }
 
 #[tokio::test]
-async fn an_item_that_is_no_user_is_listed_by_its_key() {
+async fn an_item_that_is_not_a_user_is_listed_by_its_key() {
     let world = World::new().await;
     world.put("Users", [("user_id".to_owned(), text("not an id"))].into()).await;
     let listed = world.store.all_users().await.unwrap();
@@ -240,9 +241,9 @@ async fn an_item_that_is_no_user_is_listed_by_its_key() {
     assert_eq!((listed.len(), keys), (5, vec![&"not an id".to_owned()]));
 }
 
-/// A generation that was replaced by the application must not come back to a token of before.
+/// If the application replaces a generation, earlier tokens must not become valid again.
 #[tokio::test]
-async fn a_generation_that_cannot_be_raised_is_replaced_by_one_that_no_token_has() {
+async fn a_generation_that_cannot_be_raised_is_replaced_by_an_unused_one() {
     let world = World::new().await;
     let made = world.create_token(Format::Signed, "1", 1).await;
     for (value, expected) in [

@@ -1,29 +1,30 @@
-//! Whoever cannot log in gets one answer and costs one hash, whatever the reason is; what is no log-in costs none.
+//! A log-in that fails gets the same response and costs one hash, whatever the reason. A request that is no log-in
+//! costs none.
 //!
-//! The counter belongs to the process, so that this file has one test.
+//! The counter belongs to the process, so this file has one test.
 
 use login::password;
 use tests::{Request, Response, World, api::text, basic};
 
-/// `Basic` with these bytes.
+/// Returns a `Basic` header value with these bytes.
 fn raw(pair: &[u8]) -> String {
     use base64ct::{Base64, Encoding};
     format!("Basic {}", Base64::encode_string(pair))
 }
 
-/// What a request with this header is answered, and how many hashes that took.
+/// Returns the response to a request with this header, and the number of hashes that it cost.
 async fn cost(world: &World, method: &str, route: &str, authorization: &str) -> (Response, u64) {
     let request = Request::new(method, route).authorization(authorization).json(&serde_json::json!({"name": "a"}));
     let request = request.query("response_type", "token").query("client_id", "app");
     let before = password::checked();
     let answer = world.send("Generate", request).await;
-    // Failures in a row must not hide the next answer.
+    // Consecutive failures must not hide the next response.
     world.advance(60);
     (answer, password::checked() - before)
 }
 
 #[tokio::test]
-async fn whoever_cannot_log_in_costs_one_hash_and_gets_one_answer() {
+async fn every_failed_log_in_costs_one_hash_and_gets_the_same_response() {
     const GENERATE: &str = "/api/services_token/generate";
     let world = World::with(&[("HALLPASS_APP_USER", "4")]).await;
     world.set_user("2", "status", Some(text("blocked"))).await;

@@ -1,5 +1,5 @@
-//! `openapi.yaml`, `template.yaml` and the functions tell of the same routes, and the document keeps what it promises to
-//! its readers: every reference leads somewhere, every operation says what it answers when all goes wrong.
+//! `openapi.yaml`, `template.yaml` and the functions describe the same routes, and the document is complete: every
+//! reference leads somewhere, and every operation documents its error responses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,16 +10,16 @@ use tests::{Request, TEMPLATE, World, pages::PAGES};
 /// Every method that a client may try.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-/// The routes that only say that nothing is there.
+/// The routes that only respond that nothing exists.
 const NOTHING_HERE: [&str; 2] = ["/", "/{proxy+}"];
 
-/// A value for a path parameter: the id of a token that is nobody's. As the id of a user it is the wrong shape.
+/// A value for a path parameter: the ID of a token that does not exist. As a user ID it has the wrong shape.
 const ID: &str = "1.example-of-a-token-idA";
 
 /// Methods by path.
 type Routes = BTreeMap<String, BTreeSet<String>>;
 
-/// One operation of the document.
+/// An operation of the document.
 struct Operation {
     method: String,
     path: String,
@@ -43,7 +43,7 @@ fn operations(document: &Value) -> Vec<Operation> {
     operations
 }
 
-/// What a value says, or what it points to (RFC 6901); `None` if that is not there.
+/// Returns the value, or the value that it refers to (RFC 6901), or `None` if that does not exist.
 fn follow<'a>(document: &'a Value, value: &'a Value) -> Option<&'a Value> {
     match value.get("$ref").and_then(Value::as_str) {
         None => Some(value),
@@ -58,8 +58,8 @@ fn gathered(routes: impl Iterator<Item = (String, String)>) -> Routes {
     })
 }
 
-/// The routes of the template that do something, without `ANY`. Those that the console answers to `GET` are safe, so that
-/// they have `HEAD` as well.
+/// Returns the routes of the template that do something, without `ANY`. Every `GET` route of the console is safe, so it
+/// has `HEAD` as well.
 fn template_routes(template: &Template) -> Routes {
     let named = template.routes.iter().filter(|route| route.method != "ANY");
     let safe = named.clone().filter(|route| route.method == "GET" && route.function == "Console");
@@ -67,7 +67,7 @@ fn template_routes(template: &Template) -> Routes {
     gathered(named.map(|route| (route.path.clone(), route.method.clone())).chain(safe))
 }
 
-/// The function that API Gateway calls: the one of the method, else the one of `ANY`.
+/// Returns the function that API Gateway calls: that of the method, else that of `ANY`.
 fn function_of<'a>(template: &'a Template, method: &str, path: &str) -> &'a str {
     let of = |method: &str| template.routes.iter().find(|route| route.path == path && route.method == method);
     let route = of(method).or_else(|| of("ANY"));
@@ -111,7 +111,7 @@ async fn the_functions_reject_every_other_method_and_name_the_right_ones() {
 }
 
 #[tokio::test]
-async fn the_functions_take_every_declared_method_and_answer_nobody_as_documented() {
+async fn the_functions_accept_every_declared_method_and_reject_anonymous_callers_as_documented() {
     let world = World::new().await;
     let template = Template::parse(TEMPLATE).unwrap();
     let document = document();
@@ -130,7 +130,7 @@ async fn the_functions_take_every_declared_method_and_answer_nobody_as_documente
 }
 
 #[tokio::test]
-async fn the_document_is_served_as_it_is_written() {
+async fn the_document_is_served_unchanged() {
     let world = World::new().await;
     let answer = world.send("Console", Request::new("GET", "/openapi.json")).await;
     assert_eq!((answer.status, answer.header("content-type")), (200, "application/json"));
@@ -138,7 +138,7 @@ async fn the_document_is_served_as_it_is_written() {
 }
 
 #[tokio::test]
-async fn the_document_is_sent_in_gzip_where_it_is_taken_and_not_at_all_where_it_is_kept() {
+async fn the_document_is_sent_in_gzip_if_accepted_and_not_at_all_if_cached() {
     let world = World::new().await;
     let ask = async |headers: &[(&str, &str)]| {
         let request = Request::new("GET", "/openapi.json");
@@ -153,7 +153,7 @@ async fn the_document_is_sent_in_gzip_where_it_is_taken_and_not_at_all_where_it_
         assert_eq!((answer.status, answer.header("content-type")), (200, "application/json"), "{taken}");
         assert_eq!(answer.header("content-encoding"), if is_packed { "gzip" } else { "" }, "{taken}");
         assert_eq!((answer.header("vary"), answer.header("etag")), ("Accept-Encoding", tag.as_str()), "{taken}");
-        // Base64 included.
+        // Includes base64.
         assert!(answer.body.len() < plain.body.len() / 2 || answer.json() == document(), "{taken}");
         assert_eq!(answer.body.len() < plain.body.len() / 2, is_packed, "{taken}");
     }
@@ -169,7 +169,7 @@ async fn the_document_is_sent_in_gzip_where_it_is_taken_and_not_at_all_where_it_
 }
 
 #[test]
-fn every_reference_leads_to_something() {
+fn every_reference_resolves() {
     fn check(document: &Value, value: &Value) {
         assert!(follow(document, value).is_some(), "{}", value["$ref"]);
         match value {
@@ -183,7 +183,7 @@ fn every_reference_leads_to_something() {
 }
 
 #[test]
-fn every_operation_says_what_it_answers_when_it_cannot_and_when_nobody_asks() {
+fn every_operation_documents_its_error_responses() {
     let document = document();
     let problem = |operation: &Operation, status: &str| {
         let response = operation.content["responses"].get(status).and_then(|response| follow(&document, response));
@@ -201,7 +201,7 @@ fn every_operation_says_what_it_answers_when_it_cannot_and_when_nobody_asks() {
 }
 
 #[test]
-fn every_operation_has_a_name_of_its_own_a_summary_and_a_tag_that_is_explained() {
+fn every_operation_has_a_unique_name_a_summary_and_an_explained_tag() {
     let document = document();
     let tags: BTreeSet<&str> =
         document["tags"].as_array().unwrap().iter().map(|tag| tag["name"].as_str().unwrap()).collect();

@@ -1,5 +1,5 @@
-//! What Hallpass has beyond the five systems: tokens as a resource, introspection, the end of a whole chain, and that no
-//! stale yes makes a token.
+//! The additions of Hallpass to the five systems: tokens as a resource, introspection, revoking a whole family, and no
+//! token from a stale cached response.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ async fn introspect(system: &System, caller: &str, token: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_token_is_applied_listed_shown_switched_and_deleted() {
+async fn a_token_is_created_listed_shown_disabled_enabled_and_deleted() {
     let system = System::start(&[("HALLPASS_AUTHORIZER_CACHE_TTL", "5m")]).await;
     let admin = system.token_of("admin", "letmein").await;
     let body = json!({"name": "backup", "description": "nightly", "scopes": ["ROLE_USER"], "expires_in": 600});
@@ -53,7 +53,7 @@ async fn a_token_is_applied_listed_shown_switched_and_deleted() {
     assert!(list["tokens"].as_array().unwrap().contains(&shown), "{list}");
     assert_eq!(list["next"], Value::Null);
 
-    // A use within the hour is not noted again, one after it is.
+    // A use within the hour is not recorded again, a later one is.
     system.advance(599);
     assert_eq!(system.verdict(text_of(&made)).await, "allow");
     assert_eq!(system.ask("GET", &path_of(&made), &bearer(&admin)).await.json()["last_used_at"], issued_at);
@@ -68,7 +68,7 @@ async fn a_token_is_applied_listed_shown_switched_and_deleted() {
 }
 
 #[tokio::test]
-async fn an_own_token_is_introspected_and_nobody_else_s_without_the_permission() {
+async fn a_token_introspects_its_user_s_tokens_and_others_only_with_the_permission() {
     let system = System::start(&[]).await;
     let user = system.token_of("my_username", "topsecret").await;
     let admin = system.token_of("admin", "letmein").await;
@@ -117,7 +117,7 @@ async fn an_own_token_is_introspected_and_nobody_else_s_without_the_permission()
 }
 
 #[tokio::test]
-async fn introspection_asks_for_a_token_and_a_form() {
+async fn introspection_requires_a_token_and_a_form() {
     let system = System::start(&[]).await;
     let user = system.token_of("my_username", "topsecret").await;
     let path = "/oauth/introspect";
@@ -141,7 +141,7 @@ async fn introspection_asks_for_a_token_and_a_form() {
 }
 
 #[tokio::test]
-async fn whoever_holds_a_token_may_end_it_and_learns_nothing_of_others() {
+async fn the_holder_of_a_token_can_revoke_it_and_learns_nothing_about_others() {
     let system = System::start(&[]).await;
     let form = [("Content-Type", "application/x-www-form-urlencoded")];
     let revoke = async |body: &str| system.send("POST", "/oauth/revoke", &form, body).await;
@@ -158,7 +158,7 @@ async fn whoever_holds_a_token_may_end_it_and_learns_nothing_of_others() {
 }
 
 #[tokio::test]
-async fn a_family_ends_with_all_that_was_generated_rotated_and_regenerated_and_nothing_else() {
+async fn a_family_is_revoked_with_every_generated_rotated_and_regenerated_token_and_nothing_else() {
     let system = System::start(&[]).await;
     let (first, other) =
         (system.token_of("my_username", "topsecret").await, system.token_of("my_username", "topsecret").await);
@@ -198,7 +198,7 @@ async fn a_family_ends_with_all_that_was_generated_rotated_and_regenerated_and_n
 }
 
 #[tokio::test]
-async fn all_tokens_of_a_user_end_with_one_request() {
+async fn one_request_revokes_all_tokens_of_a_user() {
     let system = System::start(&[]).await;
     let (user, admin) = (system.token_of("my_username", "topsecret").await, system.token_of("admin", "letmein").await);
     let key = system.created(&user, &json!({"name": "key", "format": "jwt"})).await;
@@ -217,7 +217,7 @@ async fn all_tokens_of_a_user_end_with_one_request() {
 }
 
 #[tokio::test]
-async fn a_stale_yes_of_the_gateway_makes_no_token() {
+async fn a_stale_acceptance_of_the_gateway_creates_no_token() {
     let system = System::start_with(&[], |options| options.authorizer_cache = Some(300)).await;
     let keeper = system.token_of("admin", "letmein").await;
     let developer = system.ask("POST", "/profile/developer", &bearer(&keeper)).await.body_of(201);

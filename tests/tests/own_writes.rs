@@ -1,5 +1,5 @@
-//! A conditional write whose first answer was lost meets itself at the second attempt. What was asked for was done, once,
-//! and that is said.
+//! A conditional write whose first response was lost meets its own effect at the second attempt. The response says that
+//! the work was done once.
 
 use serde_json::json;
 use store::{
@@ -37,7 +37,7 @@ async fn generation(world: &World) -> String {
 }
 
 #[tokio::test]
-async fn a_user_is_added_renamed_and_removed_once_though_the_first_answer_was_lost() {
+async fn a_user_is_added_renamed_and_removed_once_though_the_first_response_was_lost() {
     let (world, tap) = World::tapped(&[]).await;
     let store = world.service().store;
     let lose = || tap.inject("TransactWriteItems", 0, 1, Fault::Lose);
@@ -57,7 +57,7 @@ async fn a_user_is_added_renamed_and_removed_once_though_the_first_answer_was_lo
 }
 
 #[tokio::test]
-async fn a_user_is_changed_once_though_the_first_answer_was_lost() {
+async fn a_user_is_changed_once_though_the_first_response_was_lost() {
     let (world, tap) = World::tapped(&[]).await;
     let store = world.service().store;
     let id: UserId = "1".parse().unwrap();
@@ -82,12 +82,12 @@ async fn a_user_is_changed_once_though_the_first_answer_was_lost() {
     }
     tap.inject("UpdateItem", 0, 1, Fault::Lose);
     assert_eq!(store.raise_generation(&id, tests::invalidate(7)).await.unwrap(), Written::Now);
-    // Raised by both attempts, which says nothing else.
+    // Both attempts raise it, which has no other effect.
     assert_eq!(generation(&world).await, "12");
 }
 
 #[tokio::test]
-async fn a_token_is_revoked_switched_and_withdrawn_once_though_the_first_answer_was_lost() {
+async fn a_token_is_revoked_disabled_and_withdrawn_once_though_the_first_response_was_lost() {
     let (world, tap) = World::tapped(&[]).await;
     let store = world.service().store;
     let revocation = Revocation { at: world.now(), because: Reason::Revoked };
@@ -115,9 +115,9 @@ async fn a_token_is_revoked_switched_and_withdrawn_once_though_the_first_answer_
     }
 }
 
-/// A rotation that is undone leaves the old token as it is by then, and no new one.
+/// An undone rotation leaves the old token in its present state, and no new one.
 #[tokio::test]
-async fn a_rotation_is_undone_once_whatever_became_of_the_old_token() {
+async fn a_rotation_is_undone_once_in_any_state_of_the_old_token() {
     type Meanwhile = fn(&Tap);
     let check = async |seed: u8, name: &str, expected: &str, fault: Meanwhile| {
         let (world, tap) = World::tapped(&[]).await;
@@ -165,7 +165,7 @@ async fn a_rotation_is_undone_once_whatever_became_of_the_old_token() {
 }
 
 #[tokio::test]
-async fn a_session_and_a_flow_end_once_though_the_first_answer_was_lost() {
+async fn a_session_and_a_flow_end_once_though_the_first_response_was_lost() {
     let (world, tap) = World::tapped(&[]).await;
     let store = world.service().store;
     let owner = world.store.user(&"1".parse().unwrap()).await.unwrap().unwrap();
@@ -188,7 +188,7 @@ async fn a_session_and_a_flow_end_once_though_the_first_answer_was_lost() {
 }
 
 #[tokio::test]
-async fn of_many_ends_of_one_flow_one_is_the_first() {
+async fn of_many_requests_that_end_a_flow_one_is_the_first() {
     let world = World::new().await;
     let owner = world.store.user(&"1".parse().unwrap()).await.unwrap().unwrap();
     let session = Session::of(&owner, Binding::new([]), world.now(), world.now().after(HOUR));
@@ -200,9 +200,9 @@ async fn of_many_ends_of_one_flow_one_is_the_first() {
     assert_eq!(ended.into_iter().filter(|first| *first.as_ref().unwrap()).count(), 1);
 }
 
-/// What was written by somebody else is not taken for one's own.
+/// A write by another client is not mistaken for the caller's own.
 #[tokio::test]
-async fn what_another_wrote_is_not_one_s_own() {
+async fn a_write_by_another_client_is_not_mistaken_for_the_caller_s() {
     let (world, tap) = World::tapped(&[]).await;
     let store = world.service().store;
     assert_eq!(store.add_user(&user("1", "ada")).await.unwrap(), Added::IdTaken);

@@ -1,16 +1,16 @@
-//! The pages as somebody with a browser meets them: over HTTPS, with cookies and forms, and with all that can be typed.
+//! The pages as a person with a browser uses them: over HTTPS, with cookies and forms, and with any input.
 //!
-//! | file | what it holds |
+//! | file | contents |
 //! |---|---|
-//! | `signing_in` | who gets a session, its cookies, its end, and what it is not good for |
+//! | `signing_in` | who gets a session, its cookies, its end, and what it cannot be used for |
 //! | `cookies` | which of many cookies count |
 //! | `forms` | forms that are sent twice, and forms of old tabs |
-//! | `sessions` | sessions end with their user's tokens, for good |
-//! | `notices` | what a page says after a form ended tokens |
-//! | `own` | the page of one's own tokens |
-//! | `stolen` | what a stolen session issued ends with it |
+//! | `sessions` | sessions end with their user's tokens, permanently |
+//! | `notices` | the message of a page after a form revoked tokens |
+//! | `own` | the page of the user's own tokens |
+//! | `stolen` | revoking everything that a stolen session issued |
 //! | `admin` | the administrator's pages |
-//! | `everywhere` | what is true of every page: no markup from outside, every link below the base path, no store no page |
+//! | `everywhere` | the rules of every page: no markup from outside, every link below the base path, no page without the database |
 
 mod admin;
 mod cookies;

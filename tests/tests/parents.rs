@@ -1,5 +1,5 @@
-//! What may create what: every route that creates a token, every kind of caller, with a scope and without, while a
-//! permission of the user is there, is lost, and is there again.
+//! What each caller can create: every route that creates a token, every kind of caller, with and without a scope,
+//! before, while and after the user lacks a permission.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -45,7 +45,7 @@ const ROUTES: [Route; 7] = [
     Route::Rotate,
 ];
 
-/// What the user's permission `b` goes through.
+/// The states of the user's permission `b`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Permission {
     Kept,
@@ -55,7 +55,7 @@ enum Permission {
 
 const HOUR: u64 = 3_600;
 
-/// Whoever asks, and the record of its token.
+/// The caller, and the record of its token.
 struct Caller<'a> {
     authorization: Option<String>,
     web_client: Option<WebClient<'a>>,
@@ -75,7 +75,7 @@ async fn record_of(world: &World, text: &str) -> Record {
     world.record(&id).await
 }
 
-/// A token for user 1 of this kind, with this scope.
+/// Creates a token of this kind for user 1, with this scope.
 async fn token_of_kind(world: &World, parent: Parent, scope: Option<&[&str]>) -> String {
     let whole = world.create_token(Format::Signed, "1", 1).await.text;
     let scoped = scope.map(|names| json!(names));
@@ -119,7 +119,7 @@ async fn caller<'a>(world: &'a World, parent: Parent, scope: Option<&[&str]>) ->
     }
 }
 
-/// The request, if there is one for this caller.
+/// Returns the request, if this caller can send one.
 fn request(route: Route, caller: &Caller<'_>) -> Option<Request> {
     if let Some(web_client) = &caller.web_client {
         let own = Request::new("POST", "/profile/developer");
@@ -154,7 +154,7 @@ fn request(route: Route, caller: &Caller<'_>) -> Option<Request> {
     Some(request.authorization(caller.authorization.as_ref().unwrap()))
 }
 
-/// What the token with this record may do now.
+/// Returns the effective scope of the token with this record.
 async fn scope_of(world: &World, record: &Record) -> BTreeSet<String> {
     let user = world.store.user(&record.id.user_id).await.unwrap();
     let admitted = lifecycle::readmit(record.clone(), user, world.now()).unwrap();
@@ -193,7 +193,7 @@ async fn check(world: &World, route: Route, parent: Parent, is_scoped: bool, per
     let (one, both) = (BTreeSet::from(["a".to_owned()]), BTreeSet::from(["a", "b"].map(str::to_owned)));
     let now = if permission == Permission::Lost { &one } else { &both };
     assert_eq!(&scope_of(world, &child).await, now, "{told}");
-    // What was granted stays what it is when the user gets more again; what was not limited follows the user.
+    // A granted scope stays the same when the user gains permissions; an unlimited token follows the user.
     permit(world, &["a", "b", "c"]).await;
     let is_limited = is_scoped || [Route::CreateWithScopes, Route::Rarog].contains(&route);
     let later: BTreeSet<String> = match (is_limited, route) {
@@ -206,7 +206,7 @@ async fn check(world: &World, route: Route, parent: Parent, is_scoped: bool, per
 }
 
 #[tokio::test]
-async fn what_every_parent_creates_on_every_route_is_no_more_than_it_may_give() {
+async fn every_caller_creates_no_more_than_it_can_grant_on_every_route() {
     let mut done = 0;
     for route in ROUTES {
         for parent in PARENTS {

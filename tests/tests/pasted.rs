@@ -1,4 +1,4 @@
-//! White space and whatever else editors, shells and pipes put around a secret that is posted.
+//! White space and anything else that editors, shells and pipes put around a secret that is posted.
 
 use serde_json::Value;
 use tests::{Request, World, api::bearer};
@@ -43,7 +43,7 @@ const AROUND: [(&str, &str); 33] = [
     ("Bearer%C2%A0", "%0A"),
 ];
 
-/// What no token is made of by leaving it out.
+/// Text that is not ignored: with it, the token is not valid.
 const WITHIN: [(&str, &str); 6] = [("x", ""), ("", "x"), ("", "%2C"), ("%22", ""), ("", "="), ("Basic+", "")];
 
 fn form(route: &str, token: &str, around: (&str, &str)) -> Request {
@@ -58,7 +58,7 @@ async fn is_active(world: &World, caller: &str, token: &str, around: (&str, &str
 }
 
 #[tokio::test]
-async fn a_token_is_revoked_and_introspected_whatever_was_pasted_around_it() {
+async fn a_token_is_revoked_and_introspected_with_any_white_space_around_it() {
     let world = World::new().await;
     let caller = world.create_token(Format::Signed, "1", 1).await.text;
     let mut seed = 2;
@@ -75,7 +75,7 @@ async fn a_token_is_revoked_and_introspected_whatever_was_pasted_around_it() {
 }
 
 #[tokio::test]
-async fn what_belongs_to_a_text_makes_it_another() {
+async fn other_characters_around_a_token_make_it_another_text() {
     let world = World::new().await;
     let token = world.create_token(Format::Signed, "1", 1).await.text;
     for around in WITHIN {
@@ -86,7 +86,7 @@ async fn what_belongs_to_a_text_makes_it_another() {
 }
 
 #[tokio::test]
-async fn in_a_header_a_token_has_one_text() {
+async fn in_a_header_a_token_has_exactly_one_text() {
     let world = World::new().await;
     let token = world.create_token(Format::Signed, "1", 1).await.text;
     for header in [

@@ -1,4 +1,4 @@
-//! What each function asks of DynamoDB is what `template.yaml` permits it: on AWS anything else would be a failure.
+//! The requests of each function to DynamoDB are exactly what `template.yaml` permits: on AWS any other would fail.
 
 use std::collections::BTreeSet;
 
@@ -16,14 +16,14 @@ use tests::{
 };
 use token::Format;
 
-/// What Lambda does in the function's name, to feed it.
+/// The actions of Lambda in the function's name, which read its stream.
 const STREAM: [&str; 4] =
     ["dynamodb:DescribeStream ", "dynamodb:GetRecords ", "dynamodb:GetShardIterator ", "dynamodb:ListStreams "];
 
-/// An action, and the table or index it is on: `dynamodb:Query Users/index/username_key`.
+/// Actions, each with its table or index: `dynamodb:Query Users/index/username_key`.
 type Asked = BTreeSet<String>;
 
-/// What the template permits this function on tables.
+/// Returns the actions on tables that the template permits this function.
 fn permitted(function: &str) -> Asked {
     let template = Template::resolved(TEMPLATE, &[]).unwrap();
     let role = &template["Resources"][format!("{function}Role")]["Properties"];
@@ -43,7 +43,7 @@ fn permitted(function: &str) -> Asked {
     statements.flat_map(of_statement).filter(is_of_table).collect()
 }
 
-/// What a request asks permission for.
+/// Returns the actions that a request needs.
 fn asked(Seen { operation, body, .. }: &Seen) -> Vec<String> {
     let table = |body: &Value| body["TableName"].as_str().unwrap().to_owned();
     match operation.as_str() {
@@ -68,7 +68,7 @@ fn asked(Seen { operation, body, .. }: &Seen) -> Vec<String> {
     }
 }
 
-/// Holds what has passed the tap against what the function may ask: it is neither more nor less.
+/// Compares the requests that passed the tap with what the function is permitted: neither more nor less.
 async fn check(world: &World, tap: &Tap, function: &str) {
     start(function, world, tap).await;
     let seen = tap.seen();
@@ -82,8 +82,8 @@ async fn check(world: &World, tap: &Tap, function: &str) {
     }
 }
 
-/// Holds each request against the conditions of the role: all are met, each condition rejects something, and each
-/// attribute, key or pattern that a condition allows is one that a request has.
+/// Checks each request against the conditions of the role: all are met, each condition rejects something, and each
+/// attribute, key or pattern that a condition allows occurs in a request.
 fn check_conditions(function: &str, seen: &[Seen]) {
     let policy = Policy::of(function);
     let all: Vec<Ask> = seen.iter().flat_map(asks).collect();
@@ -131,7 +131,8 @@ async fn start(function: &str, world: &World, tap: &Tap) {
     edge::Service::start(&lookup, world.now()).await.unwrap();
 }
 
-/// Whoever makes no tokens must not make a record by the way: `UpdateItem` makes an item that is not there.
+/// Checks that a function that creates no tokens cannot create a record by accident: `UpdateItem` creates a missing
+/// item.
 fn makes_no_record(function: &str, Seen { operation, body, .. }: &Seen) {
     let writes: Vec<&Value> = match operation.as_str() {
         "TransactWriteItems" => {
@@ -141,11 +142,11 @@ fn makes_no_record(function: &str, Seen { operation, body, .. }: &Seen) {
         "PutItem" | "BatchWriteItem" => panic!("{function} asks for {operation}"),
         _ => Vec::new(),
     };
-    // A mark of prune is no record: no token has such a key.
+    // A marker of prune is not a record: no token has such a key.
     let is_mark = |write: &Value| write["Key"]["user_id"]["S"].as_str().is_some_and(|key| key.starts_with("changes#"));
     for write in writes.into_iter().filter(|write| write["TableName"] != "Attempts" && !is_mark(write)) {
         let condition = write["ConditionExpression"].as_str().unwrap_or_default();
-        // An attribute of what is not there equals nothing.
+        // An attribute of a missing item equals nothing.
         let exists =
             |part: &str| part.starts_with("attribute_exists(#") || (part.starts_with('#') && part.contains(" = :"));
         assert!(condition.split(" AND ").any(exists), "{function}: {write}");
@@ -153,20 +154,20 @@ fn makes_no_record(function: &str, Seen { operation, body, .. }: &Seen) {
 }
 
 #[tokio::test]
-async fn the_authorizer_asks_for_what_it_may() {
+async fn the_authorizer_makes_exactly_the_permitted_requests() {
     let (world, tap) = World::tapped(&[]).await;
     let old = world.create_token(Format::Signed, "1", 1).await;
     let hash = old.record.id.hash;
     let new = world.create_token_with(Format::Signed, "1", 2, |record| record.replaces = Some(hash)).await;
     assert_eq!(world.verdict(&bearer(&new.text)).await, "allow");
-    // Its old one is over already, so that only the note is removed.
+    // The replaced token has already expired, so only the use is recorded.
     let again = world.create_token_with(Format::Developer, "1", 3, |record| record.replaces = Some(hash)).await;
     assert_eq!(world.verdict(&bearer(&again.text)).await, "allow");
     check(&world, &tap, "VerifyAuthorizer").await;
 }
 
 #[tokio::test]
-async fn prune_asks_for_what_it_may() {
+async fn prune_makes_exactly_the_permitted_requests() {
     let (world, tap) = World::tapped(&[]).await;
     let mut made = Vec::new();
     for (seed, format) in (1..).zip([Format::Signed, Format::Jwt, Format::Developer]) {
@@ -174,8 +175,8 @@ async fn prune_asks_for_what_it_may() {
     }
     world.set_user("1", "username", Some(text("renamed"))).await;
     world.delivery.drain().await.unwrap();
-    // A token whose time has come, one whose stream record is lost, a pointer without its token, one with it, and so
-    // much that the sweep has to remember its place.
+    // A token past its retention, one whose stream record is lost, a pointer without its token, one with it, and so
+    // much that the sweep has to save its position.
     world.advance(2 * 86_400);
     world.create_token(Format::Developer, "2", 11).await;
     let big = world.create_token(Format::Signed, "2", 12).await;
@@ -200,7 +201,7 @@ async fn prune_asks_for_what_it_may() {
     check(&world, &tap, "Prune").await;
 }
 
-/// Sends a request that must be answered well.
+/// Sends a request that must succeed.
 async fn send(world: &World, function: &str, request: Request) -> Value {
     let answer = world.send(function, request).await;
     assert!((200..400).contains(&answer.status), "{}", answer.body);
@@ -212,18 +213,18 @@ fn text_in(answer: &Value, member: &str) -> String {
 }
 
 #[tokio::test]
-async fn generate_asks_for_what_it_may() {
+async fn generate_makes_exactly_the_permitted_requests() {
     let (world, tap) = World::tapped(&[("HALLPASS_MAX_TOKENS", "4")]).await;
     world.set_user("1", "token_generation", Some(AttributeValue::N("7".to_owned()))).await;
     let mut web_client = WebClient::signed_in(&world, "my_username", "topsecret").await;
-    // The page with the form asked console.
+    // The page with the form made requests of the console.
     tap.seen();
     let login = basic("my_username", "topsecret");
     assert_eq!(world.generate(&basic("my_username", "wrong")).await.status, 401);
     let (token, admin) = (world.token().await, world.token_of("admin", "letmein").await);
     let asked = json!({"name": "a", "description": "b", "scopes": ["ROLE_USER"], "format": "jwt"});
     let narrow = world.created(&token, &asked).await;
-    // Two families stand behind what the scoped one issues.
+    // Two families stand behind what the scoped token issues.
     world.created(&text_in(&narrow, "token"), &json!({"name": "c"})).await;
     let named = world.created(&token, &json!({"name": "a"})).await;
     let body = json!({"name": "of Rarog", "expiration": "2027-01-16T08:00:00.000Z", "authorities": ["ROLE_USER"]});
@@ -236,7 +237,7 @@ async fn generate_asks_for_what_it_may() {
     let rotate = with_token("POST", "/tokens/{id}/rotate").parameter("id", &text_in(&named, "id"));
     let rotated = send(&world, "Generate", rotate).await;
     world.generate(&bearer(&text_in(&rotated, "token"))).await;
-    // The second takes the place of the first, and the third regenerates itself.
+    // The second replaces the first, and the third regenerates itself.
     let mut regenerating = token.clone();
     for number in 0..3 {
         let regenerate = Request::new("POST", "/profile/developer").authorization(&bearer(&regenerating));
@@ -262,15 +263,15 @@ async fn generate_asks_for_what_it_may() {
 }
 
 #[tokio::test]
-async fn console_asks_for_what_it_may() {
+async fn the_console_makes_exactly_the_permitted_requests() {
     let (world, tap) = World::tapped(&[]).await;
     let mut web_client = WebClient::signed_in(&world, "admin", "letmein").await;
-    // Whoever signed in asked generate.
+    // Signing in made requests of generate.
     tap.seen();
     let (token, admin) =
         (world.create_token(Format::Signed, "1", 1).await, world.create_token(Format::Signed, "2", 2).await);
     let developer = world.create_token(Format::Developer, "1", 3).await;
-    // The first use of a rotated token's successor ends it, here as anywhere.
+    // The first use of a rotated token's successor replaces it, here as on any other route.
     let rotated =
         world.create_token_with(Format::Signed, "1", 4, |record| record.replaces = Some(token.record.id.hash)).await;
     assert_eq!(world.list(&rotated.text, &[]).await.status, 200);
@@ -300,7 +301,7 @@ async fn console_asks_for_what_it_may() {
 }
 
 #[tokio::test]
-async fn revoke_asks_for_what_it_may() {
+async fn revoke_makes_exactly_the_permitted_requests() {
     let (world, tap) = World::tapped(&[]).await;
     let mut web_client = WebClient::signed_in(&world, "admin", "letmein").await;
     // A user whose item has no room for a generation, with a session.

@@ -1,9 +1,9 @@
-//! What a function looks at before it serves: a table that is not there, or is another one, is named.
+//! The checks of a function before it serves: a missing or wrong table is named.
 
 use store::{Store, Tables};
 use tests::World;
 
-/// Which variables are named for these tables of users, tokens and attempts.
+/// Returns the variables that are named for these tables of users, tokens and attempts.
 async fn named(world: &World, tables: [&str; 3]) -> [Option<&'static str>; 3] {
     let [users, tokens, attempts] = tables.map(|table| world.table(table));
     let tables = Tables { users, tokens, attempts };
@@ -17,7 +17,7 @@ async fn named(world: &World, tables: [&str; 3]) -> [Option<&'static str>; 3] {
 }
 
 #[tokio::test]
-async fn a_table_that_is_missing_or_another_one_is_named_and_looking_changes_nothing() {
+async fn a_missing_or_wrong_table_is_named_and_the_check_changes_nothing() {
     const USERS: Option<&str> = Some("HALLPASS_USERS_TABLE");
     const TOKENS: Option<&str> = Some("HALLPASS_TOKENS_TABLE");
     const ATTEMPTS: Option<&str> = Some("HALLPASS_ATTEMPTS_TABLE");

@@ -1,8 +1,9 @@
-//! That what SECURITY.md promises is tested, and the rules about secrets that no lint of the compiler knows.
+//! Every promise of SECURITY.md has a test, and the code keeps the rules about secrets that no lint of the compiler
+//! checks.
 
 use std::{fs, path::Path};
 
-/// Every type that holds a secret, or something of one that must not be compared byte by byte.
+/// Every type that holds a secret, or a part of one that must not be compared byte by byte.
 const SECRETS: [(&str, &str); 10] = [
     ("shared/token/src/secret.rs", "Entropy"),
     ("shared/token/src/secret.rs", "Text"),
@@ -16,7 +17,7 @@ const SECRETS: [(&str, &str); 10] = [
     ("shared/page/src/form.rs", "Form"),
 ];
 
-/// Words of a line in which a secret is at hand.
+/// Words of a line that handles a secret.
 const AT_HAND: [&str; 6] = ["expose_secret", "secret(", "password.", "password)", "jti", "self.tag"];
 
 fn read(path: &str) -> String {
@@ -24,7 +25,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Every file of Rust that is part of the product.
+/// Returns every Rust file of the product.
 fn product() -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let (mut files, mut folders) = (Vec::new(), ["shared", "functions", "hallpass"].map(|it| root.join(it)).to_vec());
@@ -41,7 +42,7 @@ fn product() -> Vec<String> {
     files
 }
 
-/// The code of a file, without its tests and without comments.
+/// Returns the code of a file, without its tests and comments.
 fn code(path: &str) -> Vec<String> {
     let text = read(path);
     let lines = text.lines().take_while(|line| *line != "mod tests {");
@@ -49,7 +50,7 @@ fn code(path: &str) -> Vec<String> {
 }
 
 #[test]
-fn no_type_of_a_secret_prints_or_compares_by_itself() {
+fn no_type_of_a_secret_derives_debug_or_equality() {
     for (path, name) in SECRETS {
         let lines = code(path);
         let declared = |line: &str| {
@@ -87,7 +88,7 @@ fn no_secret_is_compared_with_an_operator() {
 }
 
 #[test]
-fn every_promise_is_held_by_a_test_that_exists() {
+fn every_promise_names_a_test_that_exists() {
     let text = read("SECURITY.md");
     let mut named = 0;
     for quoted in text.split('`').skip(1).step_by(2) {
@@ -110,6 +111,6 @@ fn every_promise_is_held_by_a_test_that_exists() {
 }
 
 #[test]
-fn the_readme_leads_to_what_is_promised() {
+fn the_readme_links_to_the_promises() {
     assert!(read("README.md").contains("](SECURITY.md)"));
 }

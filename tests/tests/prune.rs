@@ -1,4 +1,4 @@
-//! What prune does with the stream of users: late, repeated, out of order or broken, the tables come out the same.
+//! Prune and the stream of users: with late, repeated, reordered or broken records, the resulting tables are the same.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,14 @@ use tests::{
 };
 use token::{Format, Timestamp};
 
-/// Invokes prune with these records, and gives back the sequence numbers that it reports as failed.
+/// Invokes prune with these records, and returns the sequence numbers that it reports as failed.
 async fn deliver(world: &World, records: &[Value]) -> Vec<String> {
     let answer = world.invoke("Prune", json!({"Records": records})).await.unwrap();
     let failures = answer["batchItemFailures"].as_array().unwrap_or_else(|| panic!("{answer}"));
     failures.iter().map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned()).collect()
 }
 
-/// The records of the stream since the demo users were added.
+/// Returns the records of the stream since the demo users were added.
 fn changes(world: &World) -> Vec<Value> {
     world.user_stream().split_off(4)
 }
@@ -36,7 +36,7 @@ async fn verdicts(world: &World, made: &[TestToken]) -> Vec<String> {
     verdicts
 }
 
-/// Three tokens of a user, one of each format.
+/// Creates three tokens of a user, one of each format.
 async fn one_of_each(world: &World, user_id: &str, seed: u8) -> Vec<TestToken> {
     let mut made = Vec::new();
     for (seed, format) in (seed..).zip([Format::Signed, Format::Jwt, Format::Developer]) {
@@ -45,14 +45,14 @@ async fn one_of_each(world: &World, user_id: &str, seed: u8) -> Vec<TestToken> {
     made
 }
 
-/// Writes an attribute of a user, and then what was there before.
+/// Writes an attribute of a user, and then its previous value.
 async fn change_and_back(world: &World, user_id: &str, attribute: &str, value: AttributeValue) {
     let before = world.user_item(user_id).await.remove(attribute);
     world.set_user(user_id, attribute, Some(value)).await;
     world.set_user(user_id, attribute, before).await;
 }
 
-/// A day in the life of two users, with tokens issued in between. Every token's seed is its own.
+/// Runs a day in the life of two users, with tokens issued in between. Each token has its own seed.
 async fn history(world: &World) -> Vec<TestToken> {
     let mut made = one_of_each(world, "1", 1).await;
     made.extend(one_of_each(world, "2", 11).await);
@@ -76,7 +76,7 @@ async fn history(world: &World) -> Vec<TestToken> {
 }
 
 #[tokio::test]
-async fn replayed_and_doubled_records_change_nothing_more() {
+async fn replayed_and_doubled_records_have_no_further_effect() {
     let world = World::new().await;
     let made = history(&world).await;
     world.delivery.drain().await.unwrap();
@@ -111,7 +111,7 @@ async fn replayed_and_doubled_records_change_nothing_more() {
 }
 
 #[tokio::test]
-async fn in_whatever_order_the_records_come_the_same_tokens_are_invalidate() {
+async fn the_order_of_the_records_does_not_change_which_tokens_are_invalidated() {
     let mut outcomes = Vec::new();
     for order in 0..4_usize {
         let world = World::new().await;
@@ -136,7 +136,7 @@ async fn in_whatever_order_the_records_come_the_same_tokens_are_invalidate() {
 }
 
 #[tokio::test]
-async fn a_batch_delivered_twice_at_once_is_dealt_with_once() {
+async fn a_batch_delivered_twice_at_once_is_handled_once() {
     let world = World::new().await;
     let made = history(&world).await;
     let changes = changes(&world);
@@ -147,7 +147,8 @@ async fn a_batch_delivered_twice_at_once_is_dealt_with_once() {
 
 #[tokio::test]
 async fn a_token_issued_after_a_change_survives_its_late_delivery() {
-    // The stream's clock and ours may differ, so that the first two seconds are not told apart from before.
+    // The clocks of the stream and the functions may differ, so a token of the first two seconds counts as issued
+    // before.
     for (seconds, expected) in [(0, "user_changed"), (1, "user_changed"), (2, "allow"), (60, "allow")] {
         let world = World::new().await;
         change_and_back(&world, "1", "username", text("renamed")).await;
@@ -160,7 +161,7 @@ async fn a_token_issued_after_a_change_survives_its_late_delivery() {
 }
 
 #[tokio::test]
-async fn what_a_token_is_not_bound_to_invalidates_nothing() {
+async fn attributes_that_a_token_is_not_bound_to_do_not_invalidate_it() {
     let world = World::new().await;
     let made = one_of_each(&world, "1", 1).await;
     let before = world.dump("Tokens").await;
@@ -173,7 +174,7 @@ async fn what_a_token_is_not_bound_to_invalidates_nothing() {
 }
 
 #[tokio::test]
-async fn a_invalidated_record_says_when_and_why_and_when_it_may_go() {
+async fn an_invalidated_record_says_when_and_why_and_when_it_can_be_purged() {
     let world = World::new().await;
     let made = one_of_each(&world, "1", 1).await;
     world.advance(100);
@@ -188,7 +189,7 @@ async fn a_invalidated_record_says_when_and_why_and_when_it_may_go() {
 }
 
 #[tokio::test]
-async fn a_token_taken_back_before_keeps_its_reason() {
+async fn a_token_revoked_before_keeps_its_reason() {
     let world = World::new().await;
     let made = [world.create_token(Format::Signed, "1", 1).await];
     assert_eq!(world.delete(&made[0].text, "current").await.status, 200);
@@ -198,7 +199,7 @@ async fn a_token_taken_back_before_keeps_its_reason() {
 }
 
 #[tokio::test]
-async fn all_tokens_of_a_removed_user_go_even_if_the_same_item_is_back() {
+async fn all_tokens_of_a_removed_user_are_invalidated_even_if_the_same_item_is_back() {
     for is_back in [false, true] {
         let world = World::new().await;
         let (made, others) = (one_of_each(&world, "1", 1).await, one_of_each(&world, "2", 11).await);
@@ -214,12 +215,12 @@ async fn all_tokens_of_a_removed_user_go_even_if_the_same_item_is_back() {
 }
 
 #[tokio::test]
-async fn an_id_used_again_revives_nothing_though_the_removal_was_lost() {
+async fn reusing_an_id_revives_nothing_though_the_removal_was_lost() {
     let world = World::new().await;
     let made = one_of_each(&world, "1", 1).await;
     let mut item = world.user_item("1").await;
     world.remove_user("1").await;
-    // Whoever adds users starts `token_generation` at random.
+    // Code that adds users starts `token_generation` at random.
     item.insert("token_generation".to_owned(), AttributeValue::N("77".to_owned()));
     world.put("Users", item).await;
     let records = changes(&world);
@@ -229,7 +230,7 @@ async fn an_id_used_again_revives_nothing_though_the_removal_was_lost() {
 }
 
 #[tokio::test]
-async fn what_fails_is_reported_by_its_number_and_the_rest_is_done() {
+async fn a_failed_record_is_reported_by_its_number_and_the_rest_is_handled() {
     let world = World::new().await;
     let (made, others) = (one_of_each(&world, "1", 1).await, one_of_each(&world, "2", 11).await);
     for id in ["1", "2"] {
@@ -237,7 +238,7 @@ async fn what_fails_is_reported_by_its_number_and_the_rest_is_done() {
     }
     let records = changes(&world);
     let numbers: Vec<&str> = records.iter().map(number).collect();
-    // The tokens of one of the two cannot be listed.
+    // The tokens of one of the two users cannot be listed.
     let (invoke, tap) = world.tapped_once_more().await;
     tap.inject("Query", 0, 1, Fault::Reject(400, "ResourceNotFoundException"));
     let answer = invoke("Prune", json!({"Records": records})).await.unwrap();
@@ -257,7 +258,7 @@ async fn what_fails_is_reported_by_its_number_and_the_rest_is_done() {
 }
 
 #[tokio::test]
-async fn a_record_that_cannot_be_read_keeps_no_other_alive() {
+async fn an_unreadable_record_keeps_no_other_token_live() {
     let world = World::new().await;
     let (broken, made) = (world.create_token(Format::Signed, "1", 9).await, one_of_each(&world, "1", 1).await);
     world.set_record(&broken.record, "issued_at", None).await;
@@ -267,7 +268,7 @@ async fn a_record_that_cannot_be_read_keeps_no_other_alive() {
 }
 
 #[tokio::test]
-async fn an_item_that_was_no_user_for_a_moment_is_a_change_and_not_a_removal() {
+async fn an_item_that_was_briefly_not_a_user_counts_as_changed_and_not_as_removed() {
     let world = World::new().await;
     let made = one_of_each(&world, "1", 1).await;
     change_and_back(&world, "1", "username", AttributeValue::Bool(true)).await;
@@ -276,7 +277,7 @@ async fn an_item_that_was_no_user_for_a_moment_is_a_change_and_not_a_removal() {
 }
 
 #[tokio::test]
-async fn a_store_that_fails_at_any_call_is_reported_and_made_good_later() {
+async fn a_database_failure_at_any_call_is_reported_and_repaired_later() {
     for operation in ["Query", "GetItem", "UpdateItem"] {
         let (world, tap) = World::tapped(&[]).await;
         let made = one_of_each(&world, "1", 1).await;
@@ -291,7 +292,7 @@ async fn a_store_that_fails_at_any_call_is_reported_and_made_good_later() {
 }
 
 #[tokio::test]
-async fn a_write_whose_answer_was_lost_is_not_made_twice() {
+async fn a_write_whose_response_was_lost_is_not_repeated() {
     let (world, tap) = World::tapped(&[]).await;
     let made = one_of_each(&world, "1", 1).await;
     world.set_user("1", "username", Some(text("renamed"))).await;
@@ -301,7 +302,7 @@ async fn a_write_whose_answer_was_lost_is_not_made_twice() {
 }
 
 #[tokio::test]
-async fn what_is_no_user_of_ours_is_passed_over() {
+async fn items_that_are_not_users_are_skipped() {
     let world = World::new().await;
     let made = one_of_each(&world, "1", 1).await;
     let before = world.dump("Tokens").await;
@@ -321,7 +322,7 @@ async fn what_is_no_user_of_ours_is_passed_over() {
         assert_eq!(deliver(&world, &[record]).await, Vec::<String>::new());
     }
     assert_eq!(deliver(&world, &[]).await, Vec::<String>::new());
-    // An id that a user could have gets a mark, which goes by itself.
+    // An ID that a user could have gets a marker, which expires.
     let mut after = world.dump("Tokens").await;
     after.retain(|item| !item.contains("changes#9"));
     assert_eq!(after, before);
@@ -329,7 +330,7 @@ async fn what_is_no_user_of_ours_is_passed_over() {
 }
 
 #[tokio::test]
-async fn a_batch_that_cannot_be_read_is_an_error_and_never_a_success() {
+async fn an_unreadable_batch_is_an_error_and_never_a_success() {
     let world = World::new().await;
     let made = one_of_each(&world, "1", 1).await;
     change_and_back(&world, "1", "username", text("renamed")).await;
@@ -341,7 +342,7 @@ async fn a_batch_that_cannot_be_read_is_an_error_and_never_a_success() {
         parent.as_object_mut().unwrap().remove(*last);
         record
     };
-    // Without its number it cannot be reported, and without its change it is no record.
+    // Without its number a record cannot be reported, and without its change it is not a record.
     for broken in [without(&["dynamodb", "SequenceNumber"]), without(&["dynamodb"]), json!({}), json!("record")] {
         for records in [json!([broken]), json!([record, broken])] {
             let outcome = world.invoke("Prune", json!({"Records": records})).await;
@@ -349,14 +350,14 @@ async fn a_batch_that_cannot_be_read_is_an_error_and_never_a_success() {
         }
     }
     assert!(world.invoke("Prune", json!({"Records": "records"})).await.is_err());
-    // A record without its time is taken as of now, so that it invalidates rather more.
+    // A record without a time counts as of now, and so invalidates more rather than less.
     let timeless = without(&["dynamodb", "ApproximateCreationDateTime"]);
     assert_eq!(deliver(&world, &[timeless]).await, Vec::<String>::new());
     assert_eq!(verdicts(&world, &made).await, ["user_changed"; 3]);
 }
 
 #[tokio::test]
-async fn a_large_batch_of_many_users_is_dealt_with_whole() {
+async fn a_large_batch_of_many_users_is_handled_completely() {
     let world = World::new().await;
     let item = world.user_item("1").await;
     let mut made = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Many at once: every promise holds between calls that overlap.
+//! Concurrency: every promise holds between calls that overlap.
 
 use std::{
     collections::BTreeSet,
@@ -21,13 +21,13 @@ use tokio::{sync::Barrier, task::JoinSet};
 
 const MANY: u8 = 20;
 
-/// How many clients verify while a token is taken back.
+/// The number of clients that verify while a token is revoked.
 const CLIENTS: usize = 32;
 
-/// How many requests regenerate a developer token at once.
+/// The number of concurrent requests that regenerate a developer token.
 const REMAKES: u8 = 100;
 
-/// What a task does, as often as `MANY` says, all at once.
+/// Runs a task `MANY` times, all at once.
 async fn at_once<T: Send + 'static, F: Future<Output = T> + Send + 'static>(task: impl Fn(u8) -> F) -> Vec<T> {
     so_often_at_once(MANY, task).await
 }
@@ -41,7 +41,7 @@ async fn so_often_at_once<T: Send + 'static, F: Future<Output = T> + Send + 'sta
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tokens_made_at_once_differ_and_are_all_let_in() {
+async fn tokens_created_at_once_differ_and_are_all_accepted() {
     let world = Arc::new(World::new().await);
     let parent = world.token().await;
     let answers = at_once(|_| {
@@ -58,7 +58,7 @@ async fn tokens_made_at_once_differ_and_are_all_let_in() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_limit_of_tokens_holds_however_many_ask_at_once() {
+async fn the_limit_of_tokens_holds_for_concurrent_requests() {
     let world = Arc::new(World::with(&[("HALLPASS_MAX_TOKENS", "5")]).await);
     let parent = world.token().await;
     let create = |number: u8| {
@@ -69,7 +69,7 @@ async fn the_limit_of_tokens_holds_however_many_ask_at_once() {
     let (made, rejected): (Vec<Response>, Vec<Response>) = answers.into_iter().partition(|answer| answer.status == 201);
     assert!(made.len() <= 5, "{}", made.len());
     assert!(rejected.iter().all(|answer| answer.status == 409));
-    // Who was rejected left nothing behind: there is room for the rest of the five, and for no more.
+    // A rejected request leaves nothing behind: exactly the rest of the five tokens can be created.
     assert_eq!(world.count_records("1").await, made.len() + 1);
     for number in made.len()..5 {
         assert_eq!(create(u8::try_from(number).unwrap()).await.status, 201);
@@ -79,7 +79,7 @@ async fn the_limit_of_tokens_holds_however_many_ask_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_developer_token_survives_and_no_other_was_promised() {
+async fn one_developer_token_survives_and_no_other_was_shown() {
     let world = Arc::new(World::new().await);
     let first = world.create_token(Format::Developer, "1", u8::MAX).await;
     for round in 0..2 {
@@ -102,15 +102,15 @@ async fn one_developer_token_survives_and_no_other_was_promised() {
         for (made, _) in &lost {
             assert_eq!(world.verdict(&bearer(&made.text)).await, "unknown");
         }
-        // The record, its pointer and those of the ones before, and nothing else.
+        // The record, its pointer and the pointer of the previous token, and nothing else.
         assert_eq!(world.dump("Tokens").await.len(), 3 + usize::from(round));
     }
     assert_eq!(world.verdict(&bearer(&first.text)).await, "replaced");
 }
 
-/// Whoever is told that the token was made holds it, if no other request came later.
+/// If no later request arrived, the client that received the new token holds a live one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_a_hundred_regenerates_by_one_token_one_developer_token_lives() {
+async fn of_a_hundred_regenerations_by_one_token_one_developer_token_is_live() {
     let world = Arc::new(World::new().await);
     let parent = bearer(&world.token().await);
     let answers = so_often_at_once(REMAKES, |_| {
@@ -126,19 +126,19 @@ async fn of_a_hundred_regenerates_by_one_token_one_developer_token_lives() {
                 assert!(verdict == "allow" || verdict == "replaced", "{verdict}");
                 living += usize::from(verdict == "allow");
             }
-            // A slow machine may not do a hundred things within the limit of one.
+            // A slow machine may not complete a hundred requests within the time limit of one.
             503 => untold += 1,
             _ => drop(answer.problem(409)),
         }
     }
     assert!(living == 1 || (living == 0 && untold > 0), "{living} live, and {untold} were told nothing");
-    // The token that asked, the record, its pointer and those of the ones that it replaced, and nothing else.
+    // The token of the caller, the record, its pointer and those of the tokens that it replaced, and nothing else.
     let items = world.dump("Tokens").await;
     let replaced = items.iter().filter(|item| item.contains("developer#") && item.contains("replaced_at")).count();
     assert_eq!(items.len() - replaced, 3, "{items:?}");
 }
 
-/// Verifies for as long as `ending` takes, and once more after it.
+/// Verifies while `ending` runs, and once more after it.
 async fn verdicts_until(world: &World, token: &str, ending: impl Future<Output = ()> + Send) -> (Vec<String>, String) {
     let mut ending = std::pin::pin!(ending);
     let mut verdicts = Vec::new();
@@ -148,7 +148,7 @@ async fn verdicts_until(world: &World, token: &str, ending: impl Future<Output =
         tokio::select! {
             biased;
             () = &mut ending => {
-                // This one began before the end, so that it may see either.
+                // This one began before the response, so it may have either verdict.
                 verdicts.push(verdict.await);
                 return (verdicts, world.verdict(&token).await);
             }
@@ -160,13 +160,13 @@ async fn verdicts_until(world: &World, token: &str, ending: impl Future<Output =
 async fn check_end(world: &World, made: &TestToken, ending: impl Future<Output = ()> + Send, expected: &str) {
     let (before, after) = verdicts_until(world, &made.text, ending).await;
     assert_eq!(after, expected);
-    // Once it was rejected it is never let in again.
+    // Once rejected, it is never accepted again.
     let first = before.iter().position(|verdict| verdict != "allow").unwrap_or(before.len());
     assert!(before[first..].iter().all(|verdict| verdict == expected), "{before:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_revocation_that_was_answered_is_seen_by_every_verification_that_begins_then() {
+async fn every_verification_after_the_response_sees_the_revocation() {
     let world = World::new().await;
     for (seed, format) in (0..4).flat_map(|_| [Format::Signed, Format::Jwt, Format::Developer]).enumerate() {
         let made = world.create_token(format, "1", u8::try_from(seed).unwrap()).await;
@@ -175,7 +175,7 @@ async fn a_revocation_that_was_answered_is_seen_by_every_verification_that_begin
     }
 }
 
-/// The ways to end a token, and why it is rejected then.
+/// The ways to invalidate a token.
 #[derive(Clone, Copy, Debug)]
 enum Ending {
     ByItself,
@@ -185,12 +185,13 @@ enum Ending {
     Disabled,
 }
 
-/// What cannot be told within its limit, on a slow machine, is neither a yes nor a rejection.
+/// Returns whether a verification failed for lack of time, on a slow machine. It is neither an acceptance nor a
+/// rejection.
 fn is_untold(verdict: &str) -> bool {
     verdict.starts_with("error")
 }
 
-/// Ends user 1's token, and returns once that was answered.
+/// Invalidates the token of user 1, and returns the rejection reason after the response.
 async fn end(world: &World, ending: Ending, token: &str, id: &str, admin: &str) -> &'static str {
     let by_id = Request::new("DELETE", "/tokens/{id}").authorization(&bearer(token));
     let by_admin = |method, route| Request::new(method, route).authorization(&bearer(admin));
@@ -211,15 +212,15 @@ async fn end(world: &World, ending: Ending, token: &str, id: &str, admin: &str) 
     while answer.status == 503 {
         answer = world.send("Revoke", request.clone()).await;
     }
-    // Whoever takes itself back, and is not told so in time, is rejected the second time.
+    // A token that revokes itself, and does not receive the response in time, is rejected at the second attempt.
     assert!(answer.status == 200 || answer.status == 401, "{ending:?}: {}", answer.body);
     reason
 }
 
-/// Every client has two instances of the authorizer to meet, and goes on until it has seen what was begun after the
-/// answer twice.
+/// Every client uses two instances of the authorizer, and continues until it has seen two verdicts that began after the
+/// response.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_verification_that_starts_after_the_answer_rejects_for_thirty_two_clients() {
+async fn verifications_by_thirty_two_clients_after_the_response_reject() {
     let world = World::new().await;
     let worlds = [Arc::new(world.another()), Arc::new(world)];
     let admin = worlds[0].token_of("admin", "letmein").await;
@@ -255,14 +256,14 @@ async fn a_verification_that_starts_after_the_answer_rejects_for_thirty_two_clie
                 let good = verdict == reason || (verdict == "allow" && !began_after);
                 assert!(good, "{ending:?} of {format}: {seen:?}");
             }
-            // Once it was rejected it is never let in again.
+            // Once rejected, it is never accepted again.
             assert!(seen.is_sorted_by_key(|(_, verdict)| verdict != "allow"), "{ending:?} of {format}: {seen:?}");
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_change_of_the_user_that_was_written_is_seen_by_every_verification_that_begins_then() {
+async fn every_verification_after_a_written_change_of_the_user_sees_it() {
     let world = World::new().await;
     for seed in 0..6 {
         let made = world.create_token(Format::Signed, "1", seed).await;
@@ -272,9 +273,9 @@ async fn a_change_of_the_user_that_was_written_is_seen_by_every_verification_tha
     }
 }
 
-/// The password was checked against the user as it was, and so the token is bound to that user.
+/// The password was checked against the user before the change, so the token is bound to that state.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_change_that_races_with_generate_leaves_no_living_token() {
+async fn a_change_that_races_with_generate_leaves_no_live_token() {
     let world = Arc::new(World::new().await);
     let parents: Vec<String> = {
         let mut parents = Vec::new();
@@ -300,7 +301,7 @@ async fn a_change_that_races_with_generate_leaves_no_living_token() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_token_used_first_by_many_at_once_ends_its_old_one_once() {
+async fn concurrent_first_uses_of_a_token_replace_the_old_one_once() {
     let world = Arc::new(World::new().await);
     for round in 0..3 {
         let old = world.create_token(Format::Signed, "1", 10 * round).await;

@@ -1,4 +1,4 @@
-//! The clients of Rarog: `Authorization: Token`, and named tokens with authorities fewer than their user's.
+//! The clients of Rarog: `Authorization: Token`, and named tokens with fewer authorities than their user.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ const USER: &str = "/rest/pat/1.0/token/user/create";
 const APP: &str = "/rest/pat/1.0/token/app/create";
 const TOKENS: &str = "/rest/pat/1.0/token";
 
-/// An instant some days from now, as the original's clients write it, and as the answer has it.
+/// Returns an instant some days from now, as the original's clients write it and as the response has it.
 fn in_days(now: Timestamp, days: u64) -> (String, String) {
     let whole = now.after(std::time::Duration::from_secs(days * 86_400)).to_string();
     (whole.replace('Z', ".999Z"), whole.replace('Z', ".000Z"))
@@ -60,7 +60,7 @@ async fn the_example_of_the_original_works_with_a_password_and_with_a_token() {
 }
 
 #[tokio::test]
-async fn whoever_has_no_credential_or_a_wrong_one_creates_nothing() {
+async fn a_missing_or_wrong_credential_creates_nothing() {
     let system = System::start(&[]).await;
     let body = asked(system.now(), &["ROLE_USER"]).to_string();
     let json = ("Content-Type", "application/json");
@@ -106,7 +106,7 @@ async fn a_list_has_the_live_named_tokens_of_the_caller() {
 }
 
 #[tokio::test]
-async fn an_app_token_belongs_to_the_application_and_is_applied_by_administrators() {
+async fn an_app_token_belongs_to_the_application_and_is_created_by_administrators() {
     let system = System::start(&[]).await;
     let body = asked(system.now(), &["ROLE_USER", "ROLE_ADMIN", "deploy"]);
     let user = system.token_of("my_username", "topsecret").await;
@@ -137,7 +137,7 @@ async fn an_app_token_belongs_to_the_application_and_is_applied_by_administrator
 }
 
 #[tokio::test]
-async fn without_an_application_account_there_are_no_app_tokens() {
+async fn without_an_application_account_no_app_tokens_can_be_created() {
     for settings in [&[][..], &[("HALLPASS_APP_USER", "99")]] {
         let world = World::with(settings).await;
         let body = asked(world.now(), &["ROLE_USER"]);
@@ -148,7 +148,7 @@ async fn without_an_application_account_there_are_no_app_tokens() {
 }
 
 #[tokio::test]
-async fn a_token_has_the_authorities_it_was_given_and_its_user_still_has() {
+async fn a_token_has_the_granted_authorities_that_its_user_still_has() {
     let system = System::start(&[]).await;
     let admin = basic("admin", "letmein");
     let check = async |authorities: &[&str], granted: Value| {
@@ -168,7 +168,7 @@ async fn a_token_has_the_authorities_it_was_given_and_its_user_still_has() {
 }
 
 #[tokio::test]
-async fn without_role_admin_an_administrator_s_token_administers_nothing() {
+async fn without_role_admin_an_administrator_s_token_cannot_administer() {
     let system = System::start(&[]).await;
     let admin = basic("admin", "letmein");
     let user = system.token_of("my_username", "topsecret").await;
@@ -201,7 +201,7 @@ async fn without_role_admin_an_administrator_s_token_administers_nothing() {
         let reply = send(&full).await;
         assert_eq!(reply.status, done, "{method} {path} {}", reply.body);
     }
-    // What it makes has not what it lacks.
+    // A token that it creates lacks the same authorities.
     let body = asked(system.now(), &["ROLE_USER", "ROLE_ADMIN"]);
     let child = system.json("POST", USER, &limited, &body).await.body_of(200);
     assert_eq!(child["authorities"], json!(["ROLE_USER"]));
@@ -223,7 +223,7 @@ async fn a_token_needs_no_session_and_a_cookie_alone_is_forbidden() {
         ("POST", USER, 200),
         ("POST", APP, 200),
         ("GET", TOKENS, 200),
-        // The last one, because it ends the token that asks.
+        // Last, because it revokes the caller's own token.
         ("DELETE", &format!("{TOKENS}/{id}"), 204),
     ] {
         let reply = system.send(method, path, &[json, cookie], &body).await;
@@ -236,7 +236,7 @@ async fn a_token_needs_no_session_and_a_cookie_alone_is_forbidden() {
 }
 
 #[tokio::test]
-async fn a_member_that_is_missing_or_wrong_is_named() {
+async fn a_missing_or_wrong_member_is_named() {
     let world = World::with(&[("HALLPASS_APP_USER", "4")]).await;
     let admin = world.token_of("admin", "letmein").await;
     let good = asked(world.now(), &["ROLE_USER"]);

@@ -1,8 +1,8 @@
-//! Every route that creates a token, every way in which its caller or its target loses the right to it, at every call of
-//! the request: never is a text shown for a right that was lost before the second look, and what was shown is rejected
-//! as soon as its user is changed.
+//! The recheck after a write. Every route that creates a token is combined with every way in which its caller or owner
+//! loses the right to it, at every call of the request. No token is shown for a right that was lost before the recheck,
+//! and a shown token is rejected as soon as its user changes.
 //!
-//! `cargo test` takes some of the product, and `HALLPASS_LONG=1` all of it.
+//! `cargo test` runs a part of the product, and `HALLPASS_LONG=1` all of it.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use tests::{
@@ -41,7 +41,7 @@ enum Loss {
     OwnerBlocked,
     OwnerRenamed,
     OwnerRemoved,
-    /// Changed, changed back, and seen by prune.
+    /// Changed, changed back, and handled by prune.
     Undone,
     OwnerUndone,
 }
@@ -68,12 +68,12 @@ const ALL: [Loss; 18] = [
 ];
 
 impl Loss {
-    /// Whether there is such a thing for this request.
+    /// Returns whether this loss applies to the request.
     fn concerns(self, case: &Case) -> bool {
         match self {
             Self::Revoked | Self::Disabled | Self::Replaced => case.token.is_some(),
             Self::SessionEnded => case.has_session,
-            // What rotates itself is its own caller.
+            // A token that rotates itself is its own caller.
             Self::OldRevoked | Self::OldDisabled | Self::OldReplaced => {
                 case.old.as_ref().is_some_and(|old| case.token.as_ref().is_none_or(|token| token.id != old.id))
             }
@@ -85,7 +85,7 @@ impl Loss {
         }
     }
 
-    /// Whether every token of the owner is rejected then.
+    /// Returns whether this loss rejects every token of the owner.
     fn is_of_owner(self, case: &Case) -> bool {
         match self {
             Self::Blocked | Self::Renamed | Self::PasswordChanged | Self::GenerationRaised | Self::Removed => {
@@ -152,7 +152,7 @@ async fn end_sessions(world: &World, user: &str) {
     }
 }
 
-/// What a request calls when nothing happens.
+/// The calls of a request without a loss.
 struct Known {
     calls: usize,
     /// The first call that reads the caller, and the first that reads the owner.
@@ -169,7 +169,7 @@ async fn known(world: &World, tap: &Tap, case: &Case) -> Known {
     let is_write = |operation: &str| operation == "PutItem" || operation == "TransactWriteItems";
     let writes =
         seen.iter().rposition(|seen| is_write(&seen.operation) && seen.body["TableName"] != "Attempts").unwrap();
-    // The last read before the write is what the token is made from.
+    // The token is created from the last read before the write.
     let reads = [case.caller, case.owner].map(|id| {
         let key = format!(r#""user_id":{{"S":"{id}"}}"#);
         let reads = |body: &str| body.contains("Users") && body.contains(&key);
@@ -178,7 +178,7 @@ async fn known(world: &World, tap: &Tap, case: &Case) -> Known {
     Known { calls: seen.len(), reads, writes }
 }
 
-/// The owner's tokens that are accepted and were not there before, by their public names.
+/// Returns the public names of the owner's accepted tokens that did not exist before.
 async fn new_and_live(world: &World, owner: &str, before: &[Record]) -> Vec<String> {
     let id = owner.parse().unwrap();
     let user = world.store.user(&id).await.unwrap();
@@ -202,7 +202,7 @@ async fn check(world: &World, tap: &Tap, case: &Case, known: &Known, loss: Loss,
         let live = new_and_live(world, case.owner, &before).await;
         return if live.is_empty() { Ok(()) } else { told("rejected, and a token lives") };
     };
-    // What was changed before the user was read, and shuts nobody out who logs in now, is no loss.
+    // A change before the user was read, which does not reject a log-in afterwards, is no loss.
     let [caller, owner] = known.reads;
     let is_before = match loss {
         Loss::Undone | Loss::GenerationRaised | Loss::Renamed | Loss::PasswordChanged => {
@@ -215,15 +215,15 @@ async fn check(world: &World, tap: &Tap, case: &Case, known: &Known, loss: Loss,
     if loss.is_of_owner(case) {
         return if verdict != "allow" || is_before { Ok(()) } else { told("shown, and accepted") };
     }
-    // The second look begins with the call behind the write.
+    // The recheck begins with the call after the write.
     if call <= known.writes + 1 && !is_before { told("shown, though the right was lost") } else { Ok(()) }
 }
 
-/// What a check says of a call that was not held.
+/// The result of a check whose call was never held.
 const NO_CALL: &str = "there was no such call";
 
-/// Checks one place, and again if the call was not held until the change was through: on a busy machine the SDK may give
-/// it up and make it once more.
+/// Checks one call, and repeats the check if the call was not held until the change was complete: on a busy machine the
+/// SDK may abandon and repeat it.
 async fn patiently(
     world: &World,
     beginning: &State,
@@ -241,9 +241,9 @@ async fn patiently(
     outcome
 }
 
-/// Puts back what was there in the beginning.
+/// Restores the initial state.
 async fn put_back(world: &World, beginning: &State) {
-    // That is a change of users as well, which prune has to see before their tokens are put back.
+    // This is a change of users as well, which prune has to handle before their tokens are restored.
     for _ in 0..2 {
         beginning.restore(world, &State::of(world).await).await;
         world.delivery.drain().await.unwrap();
@@ -251,7 +251,7 @@ async fn put_back(world: &World, beginning: &State) {
     beginning.restore(world, &State::of(world).await).await;
 }
 
-/// Checks one loss of every so many.
+/// Checks every `every`th loss.
 #[expect(clippy::print_stdout, reason = "how much of how much was checked")]
 async fn check_all(every: usize) {
     let (world, tap) = World::tapped(&[("HALLPASS_APP_USER", "4")]).await;
@@ -281,16 +281,16 @@ async fn check_all(every: usize) {
 }
 
 #[tokio::test]
-async fn no_text_is_shown_for_a_right_that_was_lost_before_the_recheck() {
-    // What the calls are is the same over every engine.
+async fn no_token_is_shown_for_a_right_that_was_lost_before_the_recheck() {
+    // The calls are the same on every engine.
     if engine::kind().await == Kind::Embedded {
         Box::pin(check_all(if long() { 1 } else { 13 })).await;
     }
 }
 
-/// A user who logs in right after a change is not the state that the change left, whenever prune handles the change.
+/// A log-in right after a change is not affected by the change, whenever prune handles it.
 #[tokio::test]
-async fn a_change_before_the_request_rejects_nothing_though_prune_handles_it_meanwhile() {
+async fn a_change_before_the_request_rejects_nothing_even_if_prune_handles_it_meanwhile() {
     for call in 0.. {
         let (world, tap) = World::tapped(&[]).await;
         world.set_user("1", "username", Some(text("renamed"))).await;

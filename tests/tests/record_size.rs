@@ -1,4 +1,5 @@
-//! A record stays at most 4,096 bytes long, whatever its fields hold, however it is issued, and whatever becomes of it.
+//! A record is at most 4,096 bytes long, whatever its fields contain, however it is issued, and whatever is added
+//! later.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
@@ -9,12 +10,12 @@ const MAX: usize = 4_096;
 
 const HOUR: u64 = 3_600;
 
-/// The longest list of scopes that is taken: 1,400 bytes with what separates them.
+/// The longest list of scopes that is accepted: 1,400 bytes with separators.
 fn permissions() -> Vec<String> {
     (0..200).map(|number| format!("p{number:05}")).collect()
 }
 
-/// Bytes by DynamoDB's measure, where it is not exact on the safe side.
+/// Returns the size in bytes as DynamoDB measures it, rounded up where the measure is not exact.
 fn bytes(item: &Item) -> usize {
     item.iter().map(|(name, value)| name.len() + bytes_of(value)).sum()
 }
@@ -30,7 +31,7 @@ fn bytes_of(value: &AttributeValue) -> usize {
     }
 }
 
-/// Whose records have the longest attributes that settings and users can give them.
+/// Creates a world whose records have the longest attributes that settings and users can give them.
 async fn world() -> World {
     let names: Vec<String> = (0..12).map(|number| format!("application-{number:02}")).collect();
     let names = names.join(",");
@@ -49,7 +50,7 @@ async fn longest(world: &World) -> usize {
     answer.items().iter().map(bytes).max().unwrap_or_default()
 }
 
-/// Everything that a later write adds to a record.
+/// Does everything that adds attributes to a record later.
 async fn live_through(world: &World, admin: &str, body: &Value) {
     let (token, id) = (body["token"].as_str().unwrap(), body["id"].as_str().unwrap());
     assert_eq!(world.verdict(&bearer(token)).await, "allow");

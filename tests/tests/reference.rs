@@ -1,5 +1,5 @@
-//! The reference pages of the documentation: what is generated from the code is up to date, and what is written by hand
-//! is complete. `HALLPASS_WRITE_DOCS=1` writes the generated part instead of comparing it.
+//! The reference pages of the documentation: the generated parts are up to date, and the handwritten parts are
+//! complete. `HALLPASS_WRITE_DOCS=1` writes the generated parts instead of comparing them.
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
@@ -49,7 +49,7 @@ struct Parameter {
     description: String,
 }
 
-/// The parameters of the template by name.
+/// Returns the parameters of the template by name.
 fn parameters() -> BTreeMap<&'static str, Parameter> {
     let (_, section) = TEMPLATE.split_once("\nParameters:\n").unwrap();
     let (section, _) = section.split_once("\nRules:\n").unwrap();
@@ -73,7 +73,7 @@ fn parameters() -> BTreeMap<&'static str, Parameter> {
     found
 }
 
-/// What the template sets each variable to, such as `!Ref Realm`.
+/// Returns the value that the template sets for each variable, such as `!Ref Realm`.
 fn assignments() -> BTreeMap<&'static str, &'static str> {
     let lines = TEMPLATE.lines().filter_map(|line| line.trim_start().split_once(": "));
     lines.filter(|(name, value)| name.starts_with("HALLPASS_") && *value != "\"\"").collect()
@@ -115,7 +115,7 @@ fn configuration() -> String {
 }
 
 #[test]
-fn the_configuration_is_that_of_the_code_and_the_template() {
+fn the_configuration_reference_matches_the_code_and_the_template() {
     check_generated("configuration.md", &configuration());
 }
 
@@ -128,7 +128,7 @@ fn every_parameter_that_sets_a_variable_is_a_plain_reference() {
 }
 
 #[test]
-fn every_reason_that_a_client_may_see_is_explained_in_the_order_of_the_decision() {
+fn every_rejection_reason_is_explained_in_the_order_of_the_checks() {
     let text = page("errors.md");
     let mut shown = Reason::ALL.map(Reason::public).to_vec();
     shown.dedup();

@@ -1,11 +1,11 @@
-//! What a restore from a backup brings back, and how it is done so that no revoked token lives again: what the
-//! guide `docs/src/guides/backup.md` says.
+//! A restore from a backup, with the steps of `docs/src/guides/backup.md` that keep revoked tokens from becoming live
+//! again.
 
 use tests::{KEYS, Request, World, api::bearer};
 use token::Format;
 
 #[tokio::test]
-async fn a_restored_table_of_tokens_revives_what_was_revoked_since() {
+async fn a_restored_table_of_tokens_revives_tokens_revoked_since() {
     let world = World::new().await;
     let made = world.create_token(Format::Signed, "1", 1).await;
     let backup = world.record_item(&made.record).await;
@@ -13,7 +13,7 @@ async fn a_restored_table_of_tokens_revives_what_was_revoked_since() {
     assert_eq!(world.verdict(&bearer(&made.text)).await, "revoked");
     world.put("Tokens", backup).await;
     assert_eq!(world.verdict(&bearer(&made.text)).await, "allow", "if not, the guide warns of nothing");
-    // What it says to do with a user of whom one is not sure.
+    // The guide's step for a user whose tokens are in doubt.
     let admin = world.create_token(Format::Signed, "2", 2).await;
     let all = Request::new("DELETE", "/users/{user_id}/tokens").parameter("user_id", "1");
     let answer = world.send("Revoke", all.authorization(&bearer(&admin.text))).await;
@@ -22,7 +22,7 @@ async fn a_restored_table_of_tokens_revives_what_was_revoked_since() {
 }
 
 #[tokio::test]
-async fn in_a_new_stack_no_token_from_before_is_let_in() {
+async fn in_a_new_stack_no_token_of_the_old_one_is_accepted() {
     let old = World::new().await;
     let other = KEYS.replace("QsbwGHbg", "b3RoZXJz");
     let new = World::with(&[("HALLPASS_KEYS", &other)]).await;

@@ -1,4 +1,4 @@
-//! Taking tokens back: by id, by text, or all of a user.
+//! Revoking tokens: by ID, by text, or all tokens of a user.
 
 use serde_json::{Value, json};
 use tests::{
@@ -15,7 +15,7 @@ async fn revoke_all(world: &World, token: &str, user_id: &str) -> Response {
     world.send("Revoke", request.authorization(&bearer(token))).await
 }
 
-/// The id and the text of a new named token of this caller.
+/// Creates a named token for this caller, and returns its ID and text.
 async fn named(world: &World, caller: &str, asked: Value) -> (String, String) {
     let made = world.created(caller, &asked).await;
     let text = |member: &str| made[member].as_str().unwrap().to_owned();
@@ -23,7 +23,7 @@ async fn named(world: &World, caller: &str, asked: Value) -> (String, String) {
 }
 
 #[tokio::test]
-async fn a_token_is_taken_back_by_its_id_at_the_very_next_request() {
+async fn a_token_revoked_by_its_id_is_rejected_at_the_very_next_request() {
     let world = World::new().await;
     let caller = world.token().await;
     let (id, text) = named(&world, &caller, json!({"name": "a"})).await;
@@ -37,7 +37,7 @@ async fn a_token_is_taken_back_by_its_id_at_the_very_next_request() {
 }
 
 #[tokio::test]
-async fn an_answer_says_when_every_cache_has_heard_of_it() {
+async fn a_response_says_when_no_cache_accepts_the_token_any_more() {
     let world = World::with(&[("HALLPASS_AUTHORIZER_CACHE_TTL", "5m")]).await;
     let caller = world.token().await;
     let (id, _) = named(&world, &caller, json!({"name": "a"})).await;
@@ -46,7 +46,7 @@ async fn an_answer_says_when_every_cache_has_heard_of_it() {
 }
 
 #[tokio::test]
-async fn taking_back_twice_changes_nothing() {
+async fn revoking_twice_changes_nothing_more() {
     let world = World::new().await;
     let caller = world.token().await;
     for format in ["signed", "jwt"] {
@@ -61,7 +61,7 @@ async fn taking_back_twice_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_token_takes_itself_back_as_current() {
+async fn a_token_revokes_itself_as_current() {
     let world = World::new().await;
     let token = world.token().await;
     let answer = world.delete(&token, "current").await;
@@ -100,7 +100,7 @@ async fn the_token_of_another_looks_like_an_absent_one() {
 }
 
 #[tokio::test]
-async fn an_administrator_takes_back_tokens_of_all_formats_of_all_users() {
+async fn an_administrator_revokes_tokens_of_all_formats_of_all_users() {
     let world = World::new().await;
     let admin = world.token_of("admin", "letmein").await;
     for (format, seed) in [(Format::Signed, 1), (Format::Developer, 2), (Format::Jwt, 3)] {
@@ -112,7 +112,7 @@ async fn an_administrator_takes_back_tokens_of_all_formats_of_all_users() {
 }
 
 #[tokio::test]
-async fn a_token_with_a_scope_manages_itself_and_what_it_made() {
+async fn a_token_with_a_scope_manages_itself_and_the_tokens_it_created() {
     let world = World::new().await;
     world
         .set_user(
@@ -142,7 +142,7 @@ async fn a_token_with_a_scope_manages_itself_and_what_it_made() {
 }
 
 #[tokio::test]
-async fn whoever_holds_a_token_may_end_it_by_its_text() {
+async fn the_holder_of_a_token_can_revoke_it_by_its_text() {
     let world = World::new().await;
     for (format, seed) in [(Format::Signed, 1), (Format::Developer, 2), (Format::Jwt, 3)] {
         let made = world.create_token(format, "1", seed).await;
@@ -153,7 +153,7 @@ async fn whoever_holds_a_token_may_end_it_by_its_text() {
 }
 
 #[tokio::test]
-async fn an_old_developer_token_does_not_end_the_new_one() {
+async fn an_old_developer_token_does_not_revoke_the_new_one() {
     let world = World::new().await;
     let old = world.create_token(Format::Developer, "1", 1).await;
     let new = world.create_token(Format::Developer, "1", 2).await;
@@ -164,7 +164,7 @@ async fn an_old_developer_token_does_not_end_the_new_one() {
 }
 
 #[tokio::test]
-async fn a_text_that_is_no_live_token_is_answered_alike() {
+async fn every_text_that_is_not_a_live_token_gets_the_same_response() {
     let world = World::new().await;
     let token = world.token().await;
     let stray = world.unwritten(Format::Signed, "1", 9).await.text;
@@ -183,7 +183,7 @@ async fn a_text_that_is_no_live_token_is_answered_alike() {
 }
 
 #[tokio::test]
-async fn a_form_has_one_token_and_is_a_form() {
+async fn a_revocation_needs_a_form_with_one_token() {
     let world = World::new().await;
     let token = world.token().await;
     let post = |media_type: &str, body: &str| {
@@ -207,7 +207,7 @@ async fn a_form_has_one_token_and_is_a_form() {
 }
 
 #[tokio::test]
-async fn one_write_ends_all_tokens_of_a_user() {
+async fn one_write_invalidates_all_tokens_of_a_user() {
     let (world, tap) = World::tapped(&[]).await;
     let mut tokens = vec![world.token().await, world.token().await];
     for (format, seed) in [(Format::Signed, 1), (Format::Developer, 2), (Format::Jwt, 3)] {
@@ -226,7 +226,7 @@ async fn one_write_ends_all_tokens_of_a_user() {
 }
 
 #[tokio::test]
-async fn all_tokens_of_a_user_are_the_user_s_or_an_administrator_s_to_end() {
+async fn only_the_user_or_an_administrator_revokes_all_tokens_of_a_user() {
     let world = World::new().await;
     let (user, admin) = (world.token().await, world.token_of("admin", "letmein").await);
     let absent = revoke_all(&world, &user, "99").await;
@@ -248,7 +248,7 @@ async fn all_tokens_of_a_user_are_the_user_s_or_an_administrator_s_to_end() {
 }
 
 #[tokio::test]
-async fn a_password_takes_nothing_back_and_other_methods_are_answered() {
+async fn a_password_revokes_nothing_and_other_methods_are_rejected() {
     let world = World::new().await;
     let login = basic("my_username", "topsecret");
     let by_id = |method: &str| Request::new(method, "/tokens/{id}").parameter("id", "current").authorization(&login);

@@ -1,4 +1,4 @@
-//! `POST /tokens/{id}/rotate`: a new token with the same settings, and the end of the old one.
+//! `POST /tokens/{id}/rotate`: a new token with the same settings replaces the old one.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ async fn verdict(world: &World, body: &Value) -> String {
 }
 
 #[tokio::test]
-async fn a_rotated_token_keeps_its_settings_and_the_old_one_ends_at_the_first_use_of_the_new() {
+async fn a_rotated_token_keeps_its_settings_and_its_first_use_replaces_the_old_one() {
     let system = System::start(&[]).await;
     let session = system.token_of("my_username", "topsecret").await;
     for format in ["signed", "jwt"] {
@@ -66,7 +66,7 @@ async fn a_rotated_token_keeps_its_settings_and_the_old_one_ends_at_the_first_us
 }
 
 #[tokio::test]
-async fn an_old_token_ends_with_the_window_though_the_new_one_is_never_used() {
+async fn an_old_token_is_replaced_after_the_window_even_if_the_new_one_is_never_used() {
     for (settings, window) in [(&[][..], HOUR), (&[("HALLPASS_ROTATION_WINDOW", "60s")], 60)] {
         let world = World::with(settings).await;
         let session = world.token().await;
@@ -98,7 +98,7 @@ async fn a_token_rotates_itself_once() {
 }
 
 #[tokio::test]
-async fn of_many_rotations_at_once_one_is_applied() {
+async fn of_many_concurrent_rotations_one_succeeds() {
     let world = World::new().await;
     let session = world.token().await;
     let old = world.created(&session, &json!({"name": "old"})).await;
@@ -128,10 +128,10 @@ async fn a_narrow_token_never_gets_the_text_of_a_broader_one() {
     }
     let new = rotated(&world, text_of(&manager), id_of(&only_a)).await;
     assert_eq!(new["scopes"], json!(["a"]));
-    // Without `tokens` it does not even find them; itself it may rotate.
+    // Without the `tokens` permission it does not find the others, but it can rotate itself.
     assert_eq!(rotate(&world, text_of(&only_b), id_of(&only_a)).await.status, 404);
     assert_eq!(rotated(&world, text_of(&only_b), "current").await["scopes"], json!(["b"]));
-    // What the user may do now does not count: one day it may be more again.
+    // The user's current permissions do not count, because they may grow again.
     world.set_user("1", "permissions", Some(AttributeValue::Ss(vec!["a".to_owned(), "tokens".to_owned()]))).await;
     for broader in [&whole, &both] {
         rotate(&world, text_of(&manager), id_of(broader)).await.problem(403);
@@ -140,7 +140,7 @@ async fn a_narrow_token_never_gets_the_text_of_a_broader_one() {
 }
 
 #[tokio::test]
-async fn what_is_over_or_not_one_s_own_is_not_rotated() {
+async fn a_dead_or_foreign_token_is_not_rotated() {
     let world = World::new().await;
     let (session, admin) = (world.token().await, world.token_of("admin", "letmein").await);
     let make = async |name: &str| world.created(&session, &json!({"name": name, "expires_in": 60})).await;
@@ -167,7 +167,7 @@ async fn what_is_over_or_not_one_s_own_is_not_rotated() {
 }
 
 #[tokio::test]
-async fn a_rotation_prolongs_no_chain_and_no_life_beyond_the_longest() {
+async fn a_rotation_extends_neither_the_family_nor_the_maximum_lifetime() {
     let world = World::with(&[("HALLPASS_MAX_AUTHENTICATION_AGE", "40d")]).await;
     let session = world.token().await;
     let old = world.created(&session, &json!({"name": "old", "expires_in": 30 * DAY})).await;
@@ -179,7 +179,7 @@ async fn a_rotation_prolongs_no_chain_and_no_life_beyond_the_longest() {
 }
 
 #[tokio::test]
-async fn a_rotation_by_a_token_that_was_taken_back_meanwhile_is_taken_back() {
+async fn a_rotation_by_a_token_that_was_revoked_meanwhile_is_undone() {
     let (world, tap) = World::tapped(&[]).await;
     let (session, keeper) = (world.token().await, world.token().await);
     let old = world.created(&keeper, &json!({"name": "old"})).await;
@@ -188,7 +188,7 @@ async fn a_rotation_by_a_token_that_was_taken_back_meanwhile_is_taken_back() {
         let items = world.dump("Tokens").await;
         items.into_iter().filter(|item| item.contains("replace")).collect::<Vec<_>>()
     };
-    // The first look at the caller is from before the revocation; the look after the write is not.
+    // The first read of the caller precedes the revocation; the check after the write does not.
     tap.inject(
         "BatchGetItem",
         0,
@@ -207,7 +207,7 @@ async fn a_rotation_by_a_token_that_was_taken_back_meanwhile_is_taken_back() {
     world.advance(2 * HOUR);
     assert_eq!(verdict(&world, &old).await, "allow", "it goes on as if nothing had been asked");
     let new = rotated(&world, &keeper, id_of(&old)).await;
-    // A first use that cannot be written is no yes: two tokens would live.
+    // A first use that cannot be written is not accepted: two tokens would be live.
     tap.inject("TransactWriteItems", 0, ALWAYS, Fault::Reject(500, "InternalServerError"));
     assert_eq!(verdict(&world, &new).await, "error: the token could not be verified");
     tap.heal();
@@ -215,7 +215,7 @@ async fn a_rotation_by_a_token_that_was_taken_back_meanwhile_is_taken_back() {
 }
 
 #[tokio::test]
-async fn a_rotated_record_holds_nothing_of_when_and_with_what_the_old_one_was_made() {
+async fn a_rotated_record_keeps_no_times_or_keys_of_the_old_one() {
     let before = World::new().await;
     let old = before.create_token(Format::Signed, "1", 1).await;
     assert_eq!(before.verdict(&bearer(&old.text)).await, "allow");
@@ -243,9 +243,9 @@ async fn a_rotated_record_holds_nothing_of_when_and_with_what_the_old_one_was_ma
     assert_eq!(new.purge_at, lifecycle::purge_at(new.expires_at, None, settings.record_retention));
 }
 
-/// A copy of a token that was replaced shows itself by being used. The record of the old token must be there for that.
+/// The use of a replaced token reveals a copy. The record of the old token must exist for that.
 #[tokio::test]
-async fn a_replaced_token_is_recognised_for_thirty_days_however_it_was_replaced() {
+async fn a_replaced_token_is_recognized_for_thirty_days_however_it_was_replaced() {
     const RETENTION: u64 = 30 * DAY;
     for settings in [&[][..], &[("HALLPASS_RECORD_RETENTION", "1s")], &[("HALLPASS_RECORD_RETENTION", "40d")]] {
         let kept = if settings.iter().any(|(_, value)| *value == "40d") { 40 * DAY } else { RETENTION };
@@ -265,7 +265,7 @@ async fn a_replaced_token_is_recognised_for_thirty_days_however_it_was_replaced(
                 }
                 assert_eq!(verdict(&world, &old).await, "replaced", "{case}");
                 let began = if is_used { 0 } else { HOUR };
-                // What shows its expiry in its text is rejected for that, record or not.
+                // A text that contains its expiry is rejected for that, with or without a record.
                 for (seconds, gone) in [(DAY, false), (DAY + 1, false), (kept - 1, false), (kept, is_used)] {
                     world.advance(seconds - world.now().since(began_at(&new)).as_secs().saturating_sub(began));
                     sweep().await;

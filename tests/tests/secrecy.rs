@@ -1,7 +1,7 @@
-//! What nobody gets to see: no log line, no rejection and no `Debug` form shows a token, a password or a key.
+//! Secrecy: no log line, no rejection and no `Debug` form shows a token, a password or a key.
 //!
-//! The tests of this file share one log, written by the subscriber of the functions. It is asked for everything: at
-//! TRACE the AWS SDK prints response bodies and the Lambda runtime whole events.
+//! The tests of this file share one log, written by the subscriber of the functions. It records everything: at TRACE
+//! the AWS SDK prints response bodies and the Lambda runtime prints whole events.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use login::password;
@@ -14,16 +14,16 @@ use tests::{
 };
 use token::{Credential, Entropy, Format, Keyring, Text};
 
-/// A password that is nobody's.
+/// A password that no user has.
 const GUESS: &str = "correct-horse-battery-staple";
 
-/// The lines of the log about this token.
+/// Returns the log lines about this token.
 fn lines_about(id: &str) -> Vec<Value> {
     let lines: Vec<Value> = log().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     lines.into_iter().filter(|line| line["token.id"] == id).collect()
 }
 
-/// What must not be seen of a token: its end, which holds the secret or the tag, and the secret of a JWT.
+/// Returns the secret parts of a token: its end, which contains the secret or the signature, and the secret of a JWT.
 fn secrets_of(token: &str) -> Vec<String> {
     let mut secrets = vec![token[token.len() - 43..].to_owned()];
     if let Some(Ok(claims)) = token.split('.').nth(1).map(Base64UrlUnpadded::decode_vec)
@@ -35,7 +35,7 @@ fn secrets_of(token: &str) -> Vec<String> {
     secrets
 }
 
-/// Requests that are rejected, each in its way, with secrets wherever a secret can be put.
+/// Returns requests that are rejected for different reasons, with secrets in every possible place.
 fn bad_requests(token: &str) -> Vec<(&'static str, Request)> {
     const GENERATE: &str = "/api/services_token/generate";
     let (owned, login) = (bearer(token), basic("my_username", GUESS));
@@ -92,7 +92,7 @@ async fn no_rejection_and_no_log_line_shows_a_secret() {
                 let answer: Response = world.send(function, request.clone()).await;
                 assert!(answer.status >= 400, "{request:?} {answer:?}");
                 answers.push(format!("{answer:?}"));
-                // Failures in a row must not hide the next rejection.
+                // Consecutive failures must not hide the next rejection.
                 world.advance(1);
             }
             for authorization in
@@ -108,7 +108,7 @@ async fn no_rejection_and_no_log_line_shows_a_secret() {
     let log = log();
     for secret in &secrets {
         assert!(!log.contains(secret.as_str()), "the log has {secret}");
-        // The path of a request stands in nothing that is answered, whatever is in it.
+        // The path of a request is in no response, whatever it contains.
         let answer = answers.iter().find(|answer| answer.contains(secret.as_str()));
         assert_eq!(answer, None, "an answer has {secret}");
     }
@@ -141,14 +141,14 @@ async fn every_decision_about_a_token_is_one_line_with_the_same_words() {
         for name in line.as_object().unwrap().keys() {
             let known =
                 ["timestamp", "level", "target", "message", "token.id", "user.id", "reason", "function", "_aws"];
-            // What is counted is the word of the message.
+            // The counted metric is the word of the message.
             assert!(known.contains(&name.as_str()) || line["message"] == *name, "{name}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_log_in_that_is_rejected_is_a_line_too() {
+async fn a_rejected_log_in_is_logged_too() {
     watch();
     let world = World::new().await;
     let count = || log().lines().filter(|line| line.contains(r#""status":429"#)).count();
@@ -161,7 +161,7 @@ async fn a_log_in_that_is_rejected_is_a_line_too() {
 }
 
 #[tokio::test]
-async fn the_log_takes_its_own_target_and_no_other() {
+async fn the_log_accepts_its_own_target_and_no_other() {
     watch();
     tracing::trace!(target: "hallpass", "of ours");
     tracing::error!("of this test's own module");
@@ -178,7 +178,7 @@ async fn the_log_takes_its_own_target_and_no_other() {
 }
 
 #[tokio::test]
-async fn the_debug_form_of_what_holds_a_secret_prints_none() {
+async fn the_debug_form_of_types_with_secrets_prints_none() {
     let world = World::new().await;
     let made = world.create_token(Format::Signed, "1", 7).await;
     let text = Text::new(made.text.clone());

@@ -1,8 +1,8 @@
-//! Random sequences of all that may happen to users and tokens, over the real functions, the real delivery of the stream
-//! and a real engine: a model predicts every verification, and the system says the same.
+//! Random sequences of everything that can happen to users and tokens, with the real functions, the real delivery of
+//! the stream and a real engine. A model predicts every verification, and the system must agree.
 //!
-//! Once prune has been told of every change, no token that was issued before a change that shut it out is let in ever
-//! again, even if the user becomes exactly the one it was issued to.
+//! Once prune has received every change, no token that was issued before a change that rejected it is ever accepted
+//! again, even if the user returns to exactly the state for which it was issued.
 
 use std::{
     cell::{Cell, RefCell},
@@ -23,16 +23,16 @@ mod steps;
 use both::Ground;
 use steps::{Step, sequences};
 
-/// How many sequences there are in the short form and in the full one.
+/// The number of sequences in the short and the long form.
 const SEQUENCES: [u32; 2] = [200, 15_000];
 
-/// How many sequences share their tables.
+/// The number of sequences that share their tables.
 const TOGETHER: u32 = 50;
 
-/// After how many it says how far it is, which only the full form reaches.
+/// The number of sequences between progress messages, which only the long form reaches.
 const TOLD: u32 = 1_000;
 
-/// How many run at once.
+/// The number of sequences that run at once.
 const AT_ONCE: u32 = 2;
 
 #[test]
@@ -48,7 +48,7 @@ fn the_system_and_the_model_agree_on_every_verification() {
     });
 }
 
-/// Whether the tests run over another engine than the embedded one, whose clock the sequences move and whose TTL they run.
+/// Returns whether the tests run on another engine than the embedded one, whose clock and TTL the sequences control.
 fn is_elsewhere() -> bool {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let is_elsewhere = runtime.block_on(engine::kind()) != Kind::Embedded;
@@ -58,7 +58,7 @@ fn is_elsewhere() -> bool {
     is_elsewhere
 }
 
-/// Sequences, one after the other; one that fails is made as short as it can be.
+/// Runs sequences one after the other, and shrinks one that fails.
 fn run(cases: u32) {
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 2_000, ..Config::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -81,7 +81,7 @@ fn run(cases: u32) {
     outcome.unwrap_or_else(|failed| panic!("{failed}"));
 }
 
-/// Sequences that are worth going through every time.
+/// Sequences that are checked on every run.
 #[tokio::test]
 async fn these_sequences_agree_too() {
     let issue = |form| Step::Issue { user: 0, form, parent: 0 };
@@ -89,9 +89,9 @@ async fn these_sequences_agree_too() {
     let mut ground = Ground::new().await;
     for form in [model::Form::Signed, model::Form::Developer, model::Form::Jwt] {
         for steps in [
-            // A change that was undone before prune heard of it.
+            // A change that was undone before prune received it.
             vec![issue(form), Step::Rename(0), Step::Rename(0), Step::Verify(0), deliver],
-            // The same, told in two deliveries, the first of them twice.
+            // The same, delivered in two batches, the first of them twice.
             vec![
                 issue(form),
                 Step::Block(0),
@@ -100,17 +100,17 @@ async fn these_sequences_agree_too() {
                 Step::Deliver { new: [0; 2], again: [1, 0] },
                 deliver,
             ],
-            // Issued within two seconds after a change that was undone, and after them.
+            // Issued within two seconds after a change that was undone, and later.
             vec![Step::Rename(0), Step::Rename(0), Step::Pass(1), issue(form), deliver],
             vec![Step::Rename(0), Step::Rename(0), Step::Pass(2), issue(form), deliver],
-            // A change that was undone after the sweep saw it, and before the stream told of it.
+            // A change that was undone after the sweep saw it, and before the stream delivered it.
             vec![issue(form), Step::Block(0), Step::Sweep, Step::Block(0), Step::Verify(0)],
             // Rotated, with the first use of the successor before and after the end of the window.
             vec![issue(form), Step::Rotate(0), Step::Verify(0), Step::Verify(1), Step::Verify(0)],
             vec![issue(form), Step::Rotate(0), Step::Pass(3_600), Step::Verify(0), Step::Sweep, Step::Verify(1)],
-            // Issued after all were revoked, for a user who was then put back as before that.
+            // Issued after all were revoked, for a user who was then restored to the state before that.
             vec![Step::RevokeAll(0), issue(form), Step::Remove(0), Step::Remove(0)],
-            // Forgotten, and still rejected.
+            // Purged, and still rejected.
             vec![issue(form), Step::Revoke(0), Step::Pass(86_400), Step::Ttl, Step::Sweep, Step::RevokeByText(0)],
         ] {
             ground.run(&steps).await.unwrap_or_else(|difference| panic!("{steps:?}: {difference}"));

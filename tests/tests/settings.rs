@@ -1,5 +1,5 @@
-//! What a variable says: nothing when it is there and empty, because a template and SAM local can declare one and not
-//! leave it out, and nothing that cannot be meant.
+//! Values of environment variables: an empty value counts as absent, because a template and SAM local can declare a
+//! variable but not leave it out, and a value without a meaning is rejected.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use edge::{
 use tests::KEYS;
 use verify_authorizer::Authorizer;
 
-/// Without these no function starts.
+/// The variables without which no function starts.
 const NEEDED: [(&str, &str); 7] = [
     ("AWS_REGION", "local"),
     ("AWS_ACCESS_KEY_ID", "local"),
@@ -21,18 +21,18 @@ const NEEDED: [(&str, &str); 7] = [
     ("HALLPASS_KEYS", KEYS),
 ];
 
-/// Every variable of Hallpass that the reference lists.
+/// Returns every variable of Hallpass in the reference.
 fn listed() -> BTreeSet<&'static str> {
     SETTINGS.iter().map(|setting| setting.name).filter(|name| name.starts_with("HALLPASS_")).collect()
 }
 
-/// All that the functions read, as they have it in the end.
+/// Returns everything that the functions read from the environment, parsed.
 fn started(lookup: Lookup<'_>) -> Result<String, ConfigError> {
     let connection = service::connection(lookup)?;
     let endpoints = (connection.dynamodb_endpoint, connection.secrets_endpoint, connection.session_token.is_some());
     let keys = service::keys(lookup, service::connection)?;
     let authorizer = format!("{:?}", Authorizer::new(edge::Service::new(lookup)?, lookup)?);
-    // The clients before it hold random numbers.
+    // The clients before it contain random numbers.
     let own = &authorizer[authorizer.rfind("routes: ").unwrap()..];
     Ok(format!("{endpoints:?} {keys:?} {:?} {own}", Settings::read(lookup)?))
 }
@@ -44,7 +44,7 @@ fn with(changes: &[(&'static str, &str)]) -> Result<String, ConfigError> {
 }
 
 #[test]
-fn an_empty_value_counts_as_absent_whatever_the_variable() {
+fn an_empty_value_counts_as_absent_for_every_variable() {
     let absent = with(&[]).unwrap();
     let optional: Vec<&str> =
         listed().into_iter().filter(|name| NEEDED.iter().all(|(needed, _)| needed != name)).collect();
@@ -70,7 +70,7 @@ fn every_default_that_the_reference_states_is_that_of_the_code() {
 }
 
 #[test]
-fn the_settings_of_the_authorizer_are_looked_at() {
+fn the_settings_of_the_authorizer_are_checked() {
     let absent = with(&[]).unwrap();
     assert_ne!(with(&[("HALLPASS_AUTHORIZER_RESPONSE", "policy")]).unwrap(), absent);
     assert_ne!(with(&[("HALLPASS_ROUTES", "[]")]).unwrap(), absent);
@@ -84,7 +84,7 @@ fn an_endpoint_is_a_url_with_its_scheme() {
     }
 }
 
-/// Values that no setting of a kind takes.
+/// Values that no setting of a kind accepts.
 const DURATIONS: [&str; 16] = [
     "-1",
     "-1d",
@@ -112,7 +112,7 @@ const ORIGINS: [&str; 7] = ["*", "null", "b.example", "https://a/b", "https://u@
 const ENDPOINTS: [&str; 6] = ["172.17.0.1:8000", "localhost", "http://", " ", "ftp://a", "http://a b"];
 const TABLES: [&str; 3] = [" ", "Users ", "a\nb"];
 
-/// What each variable rejects.
+/// Returns values that the variable rejects.
 fn rejected(name: &str) -> Vec<&'static str> {
     match name {
         "HALLPASS_AUTHORIZER_CACHE_TTL" => DURATIONS.to_vec(),
@@ -145,14 +145,14 @@ fn rejected(name: &str) -> Vec<&'static str> {
         "HALLPASS_DYNAMODB_ENDPOINT" | "HALLPASS_SECRETS_ENDPOINT" => ENDPOINTS.to_vec(),
         "HALLPASS_USERS_TABLE" | "HALLPASS_TOKENS_TABLE" | "HALLPASS_ATTEMPTS_TABLE" => TABLES.to_vec(),
         "HALLPASS_KEYS" => vec![" ", "x", "[]", "{}"],
-        // It stands in the place of the keyring itself.
+        // It takes the place of the keyring itself.
         "HALLPASS_KEYS_SECRET" => Vec::new(),
         other => panic!("{other} is in the reference, and nothing is known of what it rejects"),
     }
 }
 
 #[test]
-fn what_no_setting_can_mean_starts_nothing_and_is_named_with_the_right_form() {
+fn an_invalid_value_starts_nothing_and_is_named_with_the_right_form() {
     let mut checked = 0;
     for name in listed() {
         for value in rejected(name) {
@@ -187,7 +187,7 @@ fn the_smallest_and_the_largest_values_start() {
 }
 
 #[test]
-fn a_keyring_may_be_framed_by_what_editors_put_around_text() {
+fn a_keyring_may_be_surrounded_by_white_space() {
     let plain = with(&[]).unwrap();
     for framed in [format!("\u{feff}{KEYS}"), format!("{KEYS}\n"), format!(" {KEYS}\r\n"), format!("\t{KEYS}\u{a0}")] {
         assert_eq!(with(&[("HALLPASS_KEYS", &framed)]).as_ref(), Ok(&plain), "{framed:?}");

@@ -1,5 +1,5 @@
-//! How a function starts: ready for its first caller, or not at all, with one line that names the variable, the secret or
-//! the table.
+//! The start of a function: it is ready for its first caller, or fails with one line that names the variable, the
+//! secret or the table.
 
 use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
@@ -18,7 +18,7 @@ use tests::{
 };
 use token::{Keyring, Timestamp};
 
-/// An environment in which everything is there, the engine and the secret each behind a tap.
+/// A complete environment, with the engine and the secret each behind a tap.
 struct Around {
     world: World,
     _secrets: Secrets,
@@ -48,7 +48,7 @@ impl Around {
         Self { world, _secrets: secrets, tables, keyring, environment }
     }
 
-    /// The same with one variable changed; empty is absent.
+    /// Starts with one variable changed; an empty value removes it.
     async fn start(&self, name: &str, value: &str) -> Result<Service, ConfigError> {
         let lookup =
             |asked: &str| if asked == name { Some(value.to_owned()) } else { self.environment.get(asked).cloned() };
@@ -73,7 +73,7 @@ async fn a_service_is_ready_for_its_first_caller() {
     assert!(around.keyring.operations().is_empty(), "the first caller fetched the keyring again");
 }
 
-/// What the log says while a function starts at this time.
+/// Returns the log lines of the start of a function at this time.
 async fn logged_at_start(around: &Around, prune: bool, now: Timestamp) -> Vec<Value> {
     let lines = Lines::default();
     let writer = lines.clone();
@@ -89,7 +89,7 @@ async fn logged_at_start(around: &Around, prune: bool, now: Timestamp) -> Vec<Va
 }
 
 #[tokio::test]
-async fn a_function_whose_clock_differs_from_dynamodb_s_says_so_at_its_start_and_asks_nothing_more_for_it() {
+async fn a_function_reports_a_clock_that_differs_from_dynamodb_s_at_its_start_without_further_requests() {
     const DAY: u64 = 86_400;
     let around = Around::new().await;
     for prune in [false, true] {
@@ -115,9 +115,9 @@ async fn a_function_whose_clock_differs_from_dynamodb_s_says_so_at_its_start_and
     }
 }
 
-/// Functions are wired by the two that were tested, and no third way.
+/// All functions are wired in one of the two tested ways.
 #[test]
-fn each_of_the_five_functions_starts_so() {
+fn each_of_the_five_functions_starts_in_a_tested_way() {
     for (function, main) in [
         ("console", include_str!("../../functions/console/src/main.rs")),
         ("generate", include_str!("../../functions/generate/src/main.rs")),
@@ -148,14 +148,14 @@ fn clocks_are_compared_by_more_than_ten_seconds_either_way() {
 }
 
 #[tokio::test]
-async fn what_is_missing_or_malformed_is_named() {
+async fn a_missing_or_malformed_value_is_named() {
     let around = Around::new().await;
     around.rejected("HALLPASS_TOKENS_TABLE", "", "HALLPASS_TOKENS_TABLE: it is not set").await;
     around.rejected("HALLPASS_LIFETIME", "soon", "HALLPASS_LIFETIME: ").await;
     around.rejected("HALLPASS_KEYS_SECRET", "", "HALLPASS_KEYS_SECRET: ").await;
     around.rejected("HALLPASS_DYNAMODB_ENDPOINT", "localhost:8000", "HALLPASS_DYNAMODB_ENDPOINT: ").await;
     for variable in ["HALLPASS_USERS_TABLE", "HALLPASS_TOKENS_TABLE"] {
-        // One that is not there, and one with other keys.
+        // A missing table, and one with other keys.
         for table in ["Nowhere", "Attempts"].map(|table| around.world.table(table)) {
             let error = around.rejected(variable, &table, &format!("{variable}: reading a table: ")).await;
             assert!(error.ends_with(&format!(": {table}")), "{error}");
@@ -164,7 +164,7 @@ async fn what_is_missing_or_malformed_is_named() {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_missing_or_no_keyring_is_named() {
+async fn a_missing_secret_and_a_malformed_keyring_are_named() {
     let around = Around::new().await;
     let changes: [fn(&mut Value); 4] = [
         |answer| answer["SecretString"] = json!("[]"),
@@ -182,21 +182,21 @@ async fn a_secret_that_is_missing_or_no_keyring_is_named() {
     around.rejected("", "", "HALLPASS_KEYS_SECRET: reading the keyring: the secret KeyRing: ").await;
 }
 
-/// The keyring that the secret holds instead of its own.
+/// The keyring that the secret contains instead of its own.
 static OFFERED: Mutex<String> = Mutex::new(String::new());
 
 fn offer(answer: &mut Value) {
     answer["SecretString"] = json!(*OFFERED.lock().unwrap());
 }
 
-/// A keyring whose keys have these ids and bytes.
+/// Returns a keyring whose keys have these IDs and bytes.
 fn keyring(keys: &[(&str, &[u8])]) -> Value {
     let key = |(id, bytes): &(&str, &[u8])| json!({"id": id, "key": Base64UrlUnpadded::encode_string(bytes), "signs_from": 0});
     keys.iter().map(key).collect()
 }
 
 #[tokio::test]
-async fn a_keyring_with_an_unsafe_or_ambiguous_key_starts_nothing_wherever_it_comes_from() {
+async fn a_keyring_with_an_unsafe_or_ambiguous_key_starts_nothing_from_any_source() {
     let around = Around::new().await;
     let [one, two] = [7_u8, 9]
         .map(|step| (0..32).map(|place: u8| place.wrapping_mul(place).wrapping_mul(step)).collect::<Vec<u8>>());
@@ -236,14 +236,14 @@ async fn a_keyring_with_an_unsafe_or_ambiguous_key_starts_nothing_wherever_it_co
 }
 
 #[tokio::test]
-async fn a_table_that_may_not_be_read_is_named() {
+async fn a_table_that_cannot_be_read_is_named() {
     let around = Around::new().await;
     around.tables.inject("BatchGetItem", 0, ALWAYS, Fault::Reject(400, "AccessDeniedException"));
     around.rejected("", "", "HALLPASS_TOKENS_TABLE: reading a table: ").await;
 }
 
 #[tokio::test]
-async fn generate_and_prune_look_at_the_table_of_attempts_too() {
+async fn generate_and_prune_check_the_table_of_attempts_too() {
     let around = Around::new().await;
     let nowhere = |name: &str| match name {
         "HALLPASS_ATTEMPTS_TABLE" => Some("Nowhere".to_owned()),

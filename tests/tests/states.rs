@@ -1,5 +1,4 @@
-//! One answer to "is it active?": what the authorizer decides is what every list, page and count says, before prune has
-//! seen anything of a change.
+//! The state of a token: every list, page and count agrees with the authorizer, before prune has received a change.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use page::view::Tokens;
@@ -10,7 +9,7 @@ use tests::{
 };
 use token::Format;
 
-/// A token of user 1 in some state, as everything about it is looked at.
+/// A token of user 1, with what is needed to read its state everywhere.
 struct Subject {
     world: World,
     id: String,
@@ -18,7 +17,7 @@ struct Subject {
     admin: String,
 }
 
-/// What is done to the token or to its user.
+/// An action on the token or its user.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Done {
     Nothing,
@@ -107,7 +106,7 @@ impl Subject {
         }
     }
 
-    /// What each place that shows the token says of it.
+    /// Returns the state of the token in each place that shows it.
     async fn shown(&self) -> Vec<(&'static str, String)> {
         let word = |token: &Value| token["state"].as_str().unwrap().to_owned();
         let list = self.world.list(&self.admin, &[("user_id", "1")]).await.json();
@@ -125,15 +124,15 @@ impl Subject {
         answer.json()["active"].as_bool().unwrap()
     }
 
-    /// What the pages call it, where there is a user to have a page.
+    /// Returns the label on the pages, if the user can have a page.
     async fn on_the_page(&self) -> Option<&'static str> {
         let user = self.world.store.user(&"1".parse().unwrap()).await.unwrap()?;
         let tokens = Tokens::of(&self.world.service(), &user, self.world.now()).await.unwrap();
         Some(tokens.rows.iter().find(|row| row.id == self.id).unwrap().state)
     }
 
-    /// Whether Rarog's list has it, and whether it counts against the limit of one named token, as another token of the
-    /// user meets it; nothing if the user cannot have one.
+    /// Returns whether Rarog's list has the token, and whether it counts against the limit of one named token, as
+    /// another token of the user sees it. Returns `None` if the user cannot have another token.
     async fn listed_and_counted(&self) -> Option<(bool, bool)> {
         let user = self.world.store.user(&"1".parse().unwrap()).await.unwrap()?;
         if user.status == token::Status::Blocked {
@@ -149,7 +148,7 @@ impl Subject {
     }
 }
 
-/// `word` is what every place says; `label` what pages say; `counts` whether the limit counts it.
+/// Checks that every place shows `word`, that pages show `label`, and that the limit `counts` it or not.
 async fn check(settings: &[(&str, &str)], done: Done, word: &str, label: &str, counts: bool) {
     let subject = Subject::new(settings).await;
     subject.becomes(done).await;
@@ -168,7 +167,7 @@ async fn check(settings: &[(&str, &str)], done: Done, word: &str, label: &str, c
 }
 
 #[tokio::test]
-async fn every_place_that_shows_or_counts_a_token_says_what_the_authorizer_decides() {
+async fn every_place_that_shows_or_counts_a_token_agrees_with_the_authorizer() {
     let unbound = [("HALLPASS_INVALIDATE_ON", "username")];
     check(&[], Done::Nothing, "live", "active", true).await;
     check(&[], Done::Disabled, "disabled", "disabled", true).await;

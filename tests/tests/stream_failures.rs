@@ -1,4 +1,5 @@
-//! The stream where something of it cannot be dealt with, at all or in time: the rest is, and what is left is made good.
+//! Failures of the stream: if a part of a batch cannot be handled at all or in time, the rest is, and the schedule
+//! repairs what is missing.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -21,7 +22,7 @@ use token::Format;
 
 mod drained;
 
-/// The event of the schedule.
+/// Returns the event of the schedule.
 fn schedule() -> Value {
     json!({"source": "aws.scheduler", "detail-type": "Scheduled Event"})
 }
@@ -30,12 +31,13 @@ async fn verdict(world: &World, made: &TestToken) -> String {
     world.verdict(&bearer(&made.text)).await
 }
 
-/// Why the record says that the token was taken back, if it does.
+/// Returns why the record says that the token was revoked, if it does.
 async fn revoked_because(world: &World, made: &TestToken) -> Option<&'static str> {
     world.record(&made.record.id).await.revoked.map(|revocation| revocation.because.as_str())
 }
 
-/// The others are dealt with, the record goes to the failure destination, and the schedule makes good what was missed.
+/// Checks that the other records are handled, the poisoned record goes to the failure destination, and the schedule
+/// repairs what it would have done.
 async fn check_poison(poison: impl Fn(&mut Value)) {
     let world = World::new().await;
     let mut made = Vec::new();
@@ -66,18 +68,18 @@ async fn check_poison(poison: impl Fn(&mut Value)) {
 }
 
 #[tokio::test]
-async fn a_poisoned_record_stops_no_other_and_is_given_up_and_the_schedule_makes_it_good() {
-    // What it cannot read at all, so that the whole batch fails.
+async fn a_poisoned_record_blocks_no_other_and_the_schedule_repairs_its_effect() {
+    // A record that prune cannot parse at all, so the whole batch fails.
     check_poison(|record| record["dynamodb"]["NewImage"]["username"] = json!({"X": 1})).await;
     check_poison(|record| *record = json!({"dynamodb": {"Keys": {"user_id": {"S": "2"}}}})).await;
 }
 
-/// How many tokens a user has in these tests.
+/// Returns the number of tokens of a user in these tests.
 fn many() -> usize {
     if long() { 10_000 } else { 1_000 }
 }
 
-/// A user with many tokens, who was renamed since.
+/// Creates a user with many tokens, who is then renamed.
 async fn renamed_with_many(world: &World) -> TestToken {
     let made = world.create_token(Format::Signed, "1", 1).await;
     world.multiply(&made, many() - 1).await;
@@ -86,7 +88,7 @@ async fn renamed_with_many(world: &World) -> TestToken {
     made
 }
 
-/// The store without limits of time: a megabyte at once takes long where nothing is optimized.
+/// Returns a store without time limits: reading a megabyte takes long without optimization.
 fn patient(world: &World) -> Store {
     let config = world.dynamodb.config().to_builder().timeout_config(TimeoutConfig::disabled()).build();
     let [users, tokens, attempts] = ["Users", "Tokens", "Attempts"].map(|name| world.table(name));
@@ -98,7 +100,7 @@ async fn live(world: &World) -> usize {
     records.iter().filter(|record| record.revoked.is_none()).count()
 }
 
-/// One invocation, which is told after `steps` steps that its time is over.
+/// Runs one invocation, whose time is up after `steps` steps.
 async fn invocation(world: &World, event: Value, steps: usize) -> Response {
     let prune = Prune { store: patient(world), retention: Duration::from_secs(RETENTION), bound_to: None };
     let asked = AtomicUsize::new(0);
@@ -107,7 +109,7 @@ async fn invocation(world: &World, event: Value, steps: usize) -> Response {
     prune.handle(event, world.now(), &may_go_on).await.unwrap()
 }
 
-/// The sequence numbers that this answer to the stream says have failed.
+/// Returns the sequence numbers that the response reports as failed.
 fn failures(answer: Response) -> Vec<String> {
     let Response::Stream(answer) = answer else { panic!("no answer to the stream") };
     answer.batch_item_failures.into_iter().filter_map(|it| it.item_identifier).collect()
@@ -118,7 +120,7 @@ fn number(record: &Value) -> String {
 }
 
 #[tokio::test]
-async fn many_tokens_of_one_user_are_invalidated_over_as_many_invocations_as_it_takes() {
+async fn many_tokens_of_one_user_are_invalidated_over_several_invocations() {
     let world = World::new().await;
     let made = renamed_with_many(&world).await;
     let records = world.user_stream().split_off(4);
@@ -140,8 +142,8 @@ async fn many_tokens_of_one_user_are_invalidated_over_as_many_invocations_as_it_
     assert_eq!(verdict(&world, &made).await, "user_changed");
 }
 
-/// The function's time and the event source's retries are enough for 200,000 tokens at a fifth of what one partition
-/// takes, where each of them costs two writes.
+/// The function's timeout and the event source's retries suffice for 200,000 tokens at a fifth of the write capacity of
+/// one partition, where each token costs two writes.
 #[test]
 fn the_retries_of_the_stream_are_enough_for_two_hundred_thousand_tokens() {
     let resources = Template::resolved(TEMPLATE, &[]).unwrap()["Resources"].take();
@@ -152,7 +154,7 @@ fn the_retries_of_the_stream_are_enough_for_two_hundred_thousand_tokens() {
 }
 
 #[tokio::test]
-async fn a_user_with_many_tokens_keeps_no_other_of_the_batch_waiting() {
+async fn a_user_with_many_tokens_does_not_delay_the_rest_of_the_batch() {
     let world = World::new().await;
     renamed_with_many(&world).await;
     let mut others = Vec::new();
@@ -170,7 +172,7 @@ async fn a_user_with_many_tokens_keeps_no_other_of_the_batch_waiting() {
 }
 
 #[tokio::test]
-async fn a_batch_is_read_page_by_page_and_nothing_of_it_twice() {
+async fn a_batch_is_read_page_by_page_and_no_page_twice() {
     let (world, tap) = World::tapped(&[]).await;
     renamed_with_many(&world).await;
     tap.seen();
@@ -186,13 +188,13 @@ async fn a_batch_is_read_page_by_page_and_nothing_of_it_twice() {
 }
 
 #[tokio::test]
-async fn a_busy_partition_is_waited_for_and_a_token_that_cannot_be_invalidated_keeps_no_other_alive() {
+async fn prune_waits_for_a_busy_partition_and_a_failed_invalidation_keeps_no_other_token_live() {
     let check = async |fault: Fault, times: usize, left: usize| {
         let (world, tap) = World::tapped(&[]).await;
         let made = world.create_token(Format::Signed, "1", 1).await;
         world.multiply(&made, 39).await;
         world.set_user("1", "username", Some(text("renamed"))).await;
-        // The first write is the mark.
+        // The first write is the marker.
         tap.inject("UpdateItem", 1, times, fault);
         let records = world.user_stream().split_off(4);
         let answer = world.invoke("Prune", json!({"Records": records})).await.unwrap();
@@ -209,7 +211,7 @@ async fn a_busy_partition_is_waited_for_and_a_token_that_cannot_be_invalidated_k
 }
 
 #[tokio::test]
-async fn a_mark_that_cannot_be_left_keeps_no_token_alive_and_the_record_comes_again() {
+async fn a_marker_that_cannot_be_written_keeps_no_token_live_and_the_record_is_retried() {
     let (world, tap) = World::tapped(&[]).await;
     world.create_token(Format::Signed, "1", 1).await;
     world.set_user("1", "username", Some(text("renamed"))).await;
@@ -222,7 +224,7 @@ async fn a_mark_that_cannot_be_left_keeps_no_token_alive_and_the_record_comes_ag
 }
 
 #[tokio::test]
-async fn many_tokens_whose_stream_record_was_lost_are_invalidated_over_as_many_sweeps_as_it_takes() {
+async fn many_tokens_whose_stream_record_was_lost_are_invalidated_over_several_sweeps() {
     let world = World::new().await;
     let made = renamed_with_many(&world).await;
     let (mut seen, mut invalidated, mut invocations) = (0, 0, 0);

@@ -1,4 +1,4 @@
-//! The schedule: what TTL has not deleted is purged, and what the stream lost is made good.
+//! The schedule: it purges what TTL has not deleted, and repairs what the stream lost.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -13,7 +13,7 @@ use tests::{
 };
 use token::Format;
 
-/// The event of a schedule.
+/// Returns the event of a schedule.
 fn schedule() -> Value {
     json!({
         "version": "0",
@@ -32,7 +32,7 @@ async fn sweep(world: &World) -> Value {
     world.invoke("Prune", schedule()).await.unwrap()
 }
 
-/// A sweep that may begin this many parts.
+/// Runs a sweep that may begin this many parts.
 async fn sweep_parts(world: &World, parts: usize) -> Swept {
     let prune =
         Prune { store: world.store.clone(), retention: std::time::Duration::from_secs(RETENTION), bound_to: None };
@@ -60,7 +60,7 @@ async fn verdict(world: &World, made: &TestToken) -> String {
 }
 
 #[tokio::test]
-async fn what_has_had_its_time_is_purged_though_ttl_did_not_run() {
+async fn expired_items_are_purged_though_ttl_did_not_run() {
     let world = World::new().await;
     let made = world.create_token(Format::Signed, "1", 1).await;
     let revoked = world.create_token(Format::Jwt, "1", 2).await;
@@ -71,7 +71,7 @@ async fn what_has_had_its_time_is_purged_though_ttl_did_not_run() {
     world.put("Tokens", item(&session)).await;
     assert_eq!(sweep(&world).await, done(5, 0, 0, 0, 1));
 
-    // A taken token goes a day after it was taken, another a day after its end.
+    // A revoked token is purged a day after its revocation, another a day after its expiry.
     world.advance(RETENTION - 1);
     assert_eq!(sweep(&world).await, done(5, 0, 0, 0, 1));
     world.advance(1);
@@ -88,7 +88,7 @@ async fn what_has_had_its_time_is_purged_though_ttl_did_not_run() {
 }
 
 #[tokio::test]
-async fn a_change_whose_stream_record_was_lost_is_applied_good() {
+async fn a_change_whose_stream_record_was_lost_is_repaired() {
     let check = async |attribute: &str, value: Option<AttributeValue>, expected: &str| {
         let world = World::new().await;
         let made =
@@ -101,7 +101,7 @@ async fn a_change_whose_stream_record_was_lost_is_applied_good() {
         }
         let invalidated = if expected == "allow" { 0 } else { 2 };
         assert_eq!(sweep(&world).await, done(4, 0, invalidated, 0, 0), "{attribute}");
-        // Changing back, and sweeping again, revives nothing.
+        // Changing the user back and sweeping again revives nothing.
         world.put("Users", before).await;
         assert_eq!(sweep(&world).await, done(4, 0, 0, 0, 0));
         for made in &made {
@@ -118,7 +118,7 @@ async fn a_change_whose_stream_record_was_lost_is_applied_good() {
 }
 
 #[tokio::test]
-async fn a_pointer_without_its_token_is_dropped_and_the_others_stay() {
+async fn a_pointer_without_its_token_is_deleted_and_the_others_stay() {
     let world = World::new().await;
     let live = world.create_token(Format::Developer, "1", 1).await;
     let stale = world.unwritten(Format::Developer, "1", 2).await;
@@ -132,7 +132,7 @@ async fn a_pointer_without_its_token_is_dropped_and_the_others_stay() {
     assert_eq!(verdict(&world, &live).await, "allow");
 }
 
-/// Enough for several parts: DynamoDB reads a megabyte at once.
+/// Fills the table for several parts: DynamoDB reads a megabyte at once.
 async fn fill(world: &World, made: &[TestToken]) {
     for made in made {
         world.set_record(&made.record, "description", Some(text(&"x".repeat(300_000)))).await;
@@ -140,7 +140,7 @@ async fn fill(world: &World, made: &[TestToken]) {
 }
 
 #[tokio::test]
-async fn a_sweep_that_must_stop_goes_on_there_the_next_time() {
+async fn a_sweep_that_must_stop_continues_there_the_next_time() {
     let world = World::new().await;
     let mut made = Vec::new();
     for seed in 0..12 {
@@ -163,7 +163,7 @@ async fn a_sweep_that_must_stop_goes_on_there_the_next_time() {
     assert!(parts >= 3, "{parts}");
     assert_eq!((seen, invalidated), (12, 12));
 
-    // The place it stopped at may be gone by then.
+    // The item at the saved position may be deleted by then.
     world.advance(RETENTION);
     let first = sweep_parts(&world, 1).await;
     let rest = sweep_parts(&world, usize::MAX).await;
@@ -173,9 +173,10 @@ async fn a_sweep_that_must_stop_goes_on_there_the_next_time() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_stops_nothing() {
+async fn an_unreadable_item_does_not_stop_the_sweep() {
     let world = World::new().await;
-    // User 1 has a record that is none; user 2 has permissions that are none; user 4 has a developer record that is none, and a pointer.
+    // User 1 has an unreadable record; user 2 has unreadable permissions; user 4 has an unreadable developer record and
+    // a pointer.
     let broken = world.create_token(Format::Signed, "1", 1).await;
     world.set_record(&broken.record, "format", None).await;
     let of_odd_user =
@@ -186,7 +187,7 @@ async fn what_cannot_be_read_stops_nothing() {
     world.set_record(&pointed_at.record, "issued_at", Some(text("yesterday"))).await;
     let odd = [("user_id", text("developer#odd")), ("token", text("pointer")), ("owner", AttributeValue::Bool(true))];
     world.put("Tokens", item(&odd)).await;
-    // And in the midst of it there is something to do.
+    // Among them is a token to invalidate.
     let good = world.create_token(Format::Signed, "3", 5).await;
     world.set_user("3", "username", Some(text("renamed"))).await;
     let also_good = world.create_token(Format::Signed, "1", 6).await;
@@ -197,7 +198,7 @@ async fn what_cannot_be_read_stops_nothing() {
     for made in [&good, &also_good] {
         assert_eq!(world.record(&made.record.id).await.revoked.unwrap().because.as_str(), "user_changed");
     }
-    // Whose permissions cannot be read is blocked until they can.
+    // A user with unreadable permissions is blocked until they are readable.
     for made in &of_odd_user {
         assert!(world.record(&made.record.id).await.revoked.is_none());
         assert_eq!(verdict(&world, made).await, "user_blocked");
@@ -210,7 +211,7 @@ async fn what_cannot_be_read_stops_nothing() {
 }
 
 #[tokio::test]
-async fn a_sweep_changes_nothing_of_what_is_good() {
+async fn a_sweep_leaves_valid_items_unchanged() {
     let world = World::new().await;
     for (seed, format) in (1..).zip([Format::Signed, Format::Jwt, Format::Developer]) {
         world.create_token(format, "1", seed).await;
@@ -224,7 +225,7 @@ async fn a_sweep_changes_nothing_of_what_is_good() {
 }
 
 #[tokio::test]
-async fn a_store_that_fails_is_an_error_and_the_next_sweep_makes_it_good() {
+async fn a_database_failure_is_an_error_and_the_next_sweep_repairs_it() {
     for operation in ["GetItem", "Scan", "BatchGetItem", "UpdateItem", "DeleteItem"] {
         let (world, tap) = World::tapped(&[]).await;
         let over = world.create_token(Format::Signed, "1", 1).await;

@@ -1,5 +1,5 @@
-//! What `template.yaml` promises of a deployment, clause by clause. `permissions.rs` holds the permissions on tables
-//! against what the functions ask for.
+//! The promises of `template.yaml` for a deployment, clause by clause. `permissions.rs` compares the permissions on
+//! tables with the requests of the functions.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -10,11 +10,11 @@ use tests::{Request, TEMPLATE, World, basic, web_client::WebClient};
 
 const FUNCTIONS: [&str; 5] = ["VerifyAuthorizer", "Generate", "Revoke", "Console", "Prune"];
 
-/// What Lambda does in the name of a function, to feed it.
+/// The actions of Lambda in the function's name, which read its stream.
 const STREAM: [&str; 4] =
     ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"];
 
-/// Every condition the other way round.
+/// Parameters that reverse every condition.
 const EVERYTHING: [(&str, &str); 7] = [
     ("UsersTable", "theirs"),
     ("UsersStreamArn", "their-stream"),
@@ -42,7 +42,7 @@ fn texts(value: &Value) -> Vec<String> {
     list(value).iter().map(|it| it.as_str().unwrap().to_owned()).collect()
 }
 
-/// Every statement of this role and of the policies that are attached to it.
+/// Returns every statement of this role and of the policies that are attached to it.
 fn statements(resources: &Value, role: &str) -> Vec<Value> {
     let inline = list(&resources[role]["Properties"]["Policies"]).into_iter();
     let attached = of_type(resources, "AWS::IAM::Policy").into_iter();
@@ -62,7 +62,7 @@ fn every_permission_names_its_action_and_its_resource() {
                 let actions = texts(&statement["Action"]);
                 assert!(actions.iter().all(|action| !action.contains('*')), "{function}: {statement}");
                 let wide = texts(&statement["Resource"]).iter().any(|resource| resource.contains('*'));
-                // Neither action knows a narrower resource.
+                // Neither action supports a narrower resource.
                 let may = actions.iter().all(|it| it.starts_with("xray:Put") || it == "dynamodb:ListStreams");
                 assert!(!wide || may, "{function}: {statement}");
             }
@@ -71,7 +71,7 @@ fn every_permission_names_its_action_and_its_resource() {
 }
 
 #[test]
-fn beside_its_tables_a_function_may_do_little() {
+fn a_function_has_few_permissions_besides_its_tables() {
     let check = |parameters: &[(&str, &str)], function: &str, expected: &[&str]| {
         let resources = deployed(parameters);
         let statements = statements(&resources, &format!("{function}Role"));
@@ -88,14 +88,14 @@ fn beside_its_tables_a_function_may_do_little() {
         check(&[], function, &[key]);
         check(&EVERYTHING, function, &[&[key], &traced[..]].concat());
     }
-    // It holds no key.
+    // Prune has no key.
     check(&[], "Prune", &[&STREAM[..], &["sqs:SendMessage"]].concat());
     let environment = &deployed(&[])["Prune"]["Properties"]["Environment"];
     assert!(!environment.to_string().contains("KEY"), "{environment}");
 }
 
 #[test]
-fn the_users_are_in_a_table_of_the_stack_or_in_theirs() {
+fn the_users_are_in_a_table_of_the_stack_or_of_the_application() {
     let (made, taken) = (deployed(&[]), deployed(&EVERYTHING));
     assert_eq!((made["Users"]["Type"].as_str(), &taken["Users"]), (Some("AWS::DynamoDB::Table"), &Value::Null));
     let stream =
@@ -117,7 +117,7 @@ fn the_users_are_in_a_table_of_the_stack_or_in_theirs() {
 }
 
 #[test]
-fn what_is_kept_survives_the_stack_and_can_be_restored() {
+fn retained_tables_survive_the_stack_and_can_be_restored() {
     for (parameters, key) in [(&[][..], Value::Null), (&[("KeyArn", "our-key")][..], json!("our-key"))] {
         let resources = deployed(parameters);
         for (table, is_kept) in [("Users", true), ("Tokens", true), ("Attempts", false)] {
@@ -137,7 +137,7 @@ fn what_is_kept_survives_the_stack_and_can_be_restored() {
 }
 
 #[test]
-fn the_stream_is_tried_again_within_bounds_and_loses_nothing_in_silence() {
+fn the_stream_is_retried_within_bounds_and_reports_every_loss() {
     let stream = deployed(&[])["Prune"]["Properties"]["Events"]["UserStream"]["Properties"].take();
     assert_eq!(stream["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
     assert_eq!(stream["BisectBatchOnFunctionError"], true);
@@ -147,7 +147,7 @@ fn the_stream_is_tried_again_within_bounds_and_loses_nothing_in_silence() {
 }
 
 #[test]
-fn a_rejection_carries_a_challenge_whatever_the_platform_takes() {
+fn a_rejection_carries_a_challenge_that_api_gateway_passes_on() {
     let header = |parameters: &[(&str, &str)], kind: &str| {
         let responses = deployed(parameters)["Api"]["Properties"]["GatewayResponses"].take();
         let headers = &responses[kind]["ResponseParameters"]["Headers"];
@@ -164,13 +164,13 @@ fn a_rejection_carries_a_challenge_whatever_the_platform_takes() {
 }
 
 #[test]
-fn the_stack_caches_no_answer_of_its_authorizer() {
+fn the_stack_caches_no_response_of_its_authorizer() {
     let authorizers = Template::parse(TEMPLATE).unwrap().authorizers;
     assert!(authorizers.values().all(|it| it.ttl_seconds == 0) && !authorizers.is_empty());
 }
 
 #[tokio::test]
-async fn the_routes_that_take_passwords_are_throttled() {
+async fn the_routes_that_accept_passwords_are_throttled() {
     let (world, tap) = World::tapped(&[]).await;
     let settings = deployed(&[])["Api"]["Properties"]["MethodSettings"].take();
     let throttled: BTreeSet<(String, String)> = list(&settings)
@@ -204,7 +204,7 @@ async fn the_routes_that_take_passwords_are_throttled() {
 }
 
 #[test]
-fn generate_keeps_its_capacity_if_asked_to_and_logs_are_kept_for_a_while() {
+fn generate_reserves_capacity_if_configured_and_logs_have_a_retention() {
     let resources = deployed(&[]);
     assert_eq!(resources["Generate"]["Properties"]["ReservedConcurrentExecutions"], Value::Null);
     let reserved = deployed(&EVERYTHING);
@@ -217,7 +217,7 @@ fn generate_keeps_its_capacity_if_asked_to_and_logs_are_kept_for_a_while() {
 }
 
 #[test]
-fn it_is_traced_only_if_asked_to() {
+fn functions_are_traced_only_if_configured() {
     let tracing = |parameters: &[(&str, &str)]| {
         let document = Template::resolved(TEMPLATE, parameters).unwrap();
         let function = document["Globals"]["Function"]["Tracing"].clone();
@@ -227,7 +227,8 @@ fn it_is_traced_only_if_asked_to() {
     assert_eq!(tracing(&[("Tracing", "on")]), (json!("Active"), json!(true)));
 }
 
-/// Every metric of ours in this, which is a list of `Hallpass`, a name and more, or an object that has them by name.
+/// Collects every Hallpass metric in a value, which is a list of `Hallpass`, a name and more, or an object that has
+/// them by name.
 fn counted(value: &Value, found: &mut BTreeSet<String>) {
     let named = |list: &[Value]| (list.first()? == "Hallpass").then(|| list.get(1)?.as_str().map(str::to_owned))?;
     match value {
@@ -250,7 +251,7 @@ fn counted(value: &Value, found: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn what_alarms_and_the_dashboard_look_at_is_counted() {
+fn every_metric_of_alarms_and_dashboard_is_counted() {
     let resources = deployed(&[]);
     let alarms = of_type(&resources, "AWS::CloudWatch::Alarm");
     let mut watched = BTreeSet::new();
@@ -266,7 +267,7 @@ fn what_alarms_and_the_dashboard_look_at_is_counted() {
         watched.is_superset(&["accepted", "rejected", "limited", "login_failed"].map(str::to_owned).into()),
         "{watched:?}"
     );
-    // Its key would have to let CloudWatch in, which the one of AWS does not.
+    // Its key would have to allow CloudWatch, which the AWS managed key does not.
     assert_eq!(resources["Alarms"]["Properties"], Value::Null);
 
     let dashboard = resources["Dashboard"]["Properties"]["DashboardBody"].as_str().unwrap();
@@ -316,7 +317,7 @@ fn alarms_on_tokens_and_log_ins_sum_over_every_function_that_counts_them() {
     }
 }
 
-/// All Rust code under this folder of the workspace.
+/// Returns all Rust code in this folder of the workspace.
 fn sources(folder: &str) -> String {
     let (mut text, mut folders) = (String::new(), vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder)]);
     while let Some(folder) = folders.pop() {
@@ -333,7 +334,7 @@ fn sources(folder: &str) -> String {
 }
 
 #[test]
-fn every_setting_of_the_code_is_one_of_the_deployment() {
+fn every_setting_of_the_code_can_be_set_in_the_template() {
     // The keyring itself is for local use.
     for name in names::SETTINGS.into_iter().filter(|name| *name != "HALLPASS_KEYS") {
         assert!(TEMPLATE.contains(&format!("{name}: ")), "{name} cannot be deployed");
@@ -341,7 +342,7 @@ fn every_setting_of_the_code_is_one_of_the_deployment() {
 }
 
 #[test]
-fn another_stack_gets_what_it_needs_to_attach_the_authorizer() {
+fn the_outputs_suffice_to_attach_the_authorizer_from_another_stack() {
     let outputs = Template::resolved(TEMPLATE, &[]).unwrap()["Outputs"].take();
     assert_eq!(outputs["AuthorizerArn"]["Value"], "VerifyAuthorizer");
     assert!(outputs["AuthorizerUri"]["Value"].as_str().unwrap().ends_with("/functions/VerifyAuthorizer/invocations"));

@@ -1,5 +1,5 @@
 //! The clients of Terminalfour: temporary JWTs from a password, in one request or in the two of the legacy flow, and
-//! keys that an administrator issues. How JWTs travel to and from other software is in `terminalfour_jwt`.
+//! keys that an administrator issues. `terminalfour_jwt` tests the exchange of JWTs with other software.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ use tests::{
 const BEGIN: &str = "/rs/authorize-implicit?client_id=app&response_type=token";
 const HALF_AN_HOUR: u64 = 1_800;
 
-/// A part of a JWT, read without a key.
+/// Returns a part of a JWT, decoded without a key.
 fn part(jwt: &str, index: usize) -> Value {
     let part = jwt.split('.').nth(index).unwrap();
     serde_json::from_slice(&Base64UrlUnpadded::decode_vec(part).unwrap()).unwrap()
@@ -28,7 +28,7 @@ fn access_token(body: &Value) -> String {
     body["accessToken"].as_str().unwrap().to_owned()
 }
 
-/// The legacy flow is deprecated and says until when it is there, whatever it answers.
+/// Checks that every response of the legacy flow says that it is deprecated and when it will be removed.
 fn deprecated(reply: &Reply) -> &Reply {
     let dates = (reply.header("deprecation"), reply.header("sunset"));
     assert_eq!(dates, ("@1767225600", "Fri, 31 Dec 2027 23:00:00 GMT"), "{}", reply.body);
@@ -39,7 +39,7 @@ async fn legacy() -> System {
     System::start(&[("HALLPASS_SUNSET", "2028-01-01T00:00:00+01:00")]).await
 }
 
-/// Begins the legacy flow: the authenticity token, and the cookie as a client sends it back.
+/// Begins the legacy flow, and returns the authenticity token and the cookie as a client sends it back.
 async fn begin(system: &System) -> (String, String) {
     let reply = system.ask("GET", BEGIN, &basic("my_username", "topsecret")).await;
     let body = deprecated(&reply).body_of(200);
@@ -56,7 +56,7 @@ async fn begin(system: &System) -> (String, String) {
     (authenticity.to_owned(), pair.to_owned())
 }
 
-/// The second request of the legacy flow, with this cookie.
+/// Sends the second request of the legacy flow, with this cookie.
 async fn decide(system: &System, decision: &str, authenticity: Option<&str>, cookie: &str) -> Reply {
     let shown = authenticity.map(|it| format!("&session_authenticity_token={it}")).unwrap_or_default();
     let path = format!("/rs/authorize-implicit/decision?client_id=app&oauthDecision={decision}{shown}");
@@ -100,7 +100,7 @@ async fn a_password_gives_a_jwt_for_half_an_hour() {
 }
 
 #[tokio::test]
-async fn without_the_right_password_there_is_no_jwt() {
+async fn without_the_right_password_no_jwt_is_issued() {
     let system = legacy().await;
     for path in ["/rs/authorise", BEGIN] {
         for authorization in [basic("my_username", "wrong"), basic("ldap_user", "topsecret")] {
@@ -141,7 +141,7 @@ async fn the_legacy_flow_gives_a_jwt_for_half_an_hour() {
 }
 
 #[tokio::test]
-async fn an_authenticity_token_that_is_missing_or_wrong_is_rejected_and_uses_nothing_up() {
+async fn a_missing_or_wrong_authenticity_token_is_rejected_and_leaves_the_flow_usable() {
     let system = legacy().await;
     let ((authenticity, cookie), (other, other_cookie)) = (begin(&system).await, begin(&system).await);
     let flipped = format!("{}{}", if authenticity.starts_with('0') { '1' } else { '0' }, &authenticity[1..]);
@@ -164,7 +164,7 @@ async fn an_authenticity_token_that_is_missing_or_wrong_is_rejected_and_uses_not
         let reply = system.send("GET", &path, &[("Cookie", cookie.as_str())], "").await;
         assert_eq!(reply.body_of(400)["member"], "client_id", "{client}");
     }
-    // Of two flows it is the one that the authenticity token belongs to.
+    // Of two flows, the one with the authenticity token counts.
     let both = format!("{cookie}; {other_cookie}");
     access_token(&decide(&system, "allow", Some(&other), &both).await.body_of(200));
     access_token(&decide(&system, "allow", Some(&authenticity), &both).await.body_of(200));
@@ -184,7 +184,7 @@ async fn any_decision_but_allow_denies_access_and_ends_the_flow() {
 }
 
 #[tokio::test]
-async fn a_flow_lives_for_ten_minutes_and_not_longer_than_its_user_stays_the_same() {
+async fn a_flow_lives_for_ten_minutes_or_until_its_user_changes() {
     let system = legacy().await;
     let (first, second) = (begin(&system).await, begin(&system).await);
     system.advance(599);
@@ -211,7 +211,7 @@ async fn of_many_decisions_at_once_one_gets_a_jwt() {
 }
 
 #[tokio::test]
-async fn an_administrator_issues_a_key_for_a_directory_user_and_manages_it() {
+async fn an_administrator_issues_a_key_for_an_external_user_and_manages_it() {
     let system = System::start(&[]).await;
     let (user, admin) = (system.token_of("my_username", "topsecret").await, system.token_of("admin", "letmein").await);
     let expires_at = system.now().after(std::time::Duration::from_secs(90 * 86_400));
@@ -243,7 +243,7 @@ async fn an_administrator_issues_a_key_for_a_directory_user_and_manages_it() {
         assert_eq!(switched["disabled"], disabled);
         assert_eq!(system.verdict(key).await, verdict);
     }
-    // Its holder cannot switch it on, nor can another user; the holder's is rejected, the other's finds nothing.
+    // Neither its holder nor another user can enable it: the holder is rejected, and the other user does not find it.
     let on = json!({"disabled": false});
     assert_eq!(system.json("PATCH", &path, &bearer(key), &on).await.body_of(401)["reason"], "disabled");
     system.json("PATCH", &path, &bearer(&user), &on).await.body_of(404);
@@ -258,7 +258,7 @@ async fn an_administrator_issues_a_key_for_a_directory_user_and_manages_it() {
 }
 
 #[tokio::test]
-async fn a_key_ends_with_a_password_change_unless_it_is_set_to_outlive_one() {
+async fn a_password_change_invalidates_a_key_unless_configured_otherwise() {
     let check = async |settings: &[(&str, &str)], after_password: &str| {
         let world = World::with(settings).await;
         let token = world.token().await;

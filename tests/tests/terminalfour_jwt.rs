@@ -1,5 +1,5 @@
-//! JWTs between Hallpass and other software: what the `jsonwebtoken` crate makes of ours with the exported key, and what
-//! we make of JWTs that it signs with that key.
+//! JWTs between Hallpass and other software: the `jsonwebtoken` crate verifies Hallpass's JWTs with the exported key,
+//! and Hallpass judges JWTs that the crate signs with that key.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use hmac::{Hmac, KeyInit, Mac};
@@ -57,7 +57,7 @@ impl JwtVerifier for Hs256 {
     }
 }
 
-/// A world whose reads are seen.
+/// Creates a world behind a tap.
 async fn world() -> (World, Tap) {
     // The first test of the process installs it.
     let _ = HS256.install_default();
@@ -85,7 +85,7 @@ fn expecting(audience: &str) -> Validation {
     validation
 }
 
-/// Claims as ours are, in their order.
+/// Returns claims like Hallpass's, in the same order.
 fn claims() -> Value {
     json!({
         "iss": "hallpass", "sub": "1", "aud": "hallpass", "iat": START, "exp": START + 1_800, "name": "my_username",
@@ -93,7 +93,7 @@ fn claims() -> Value {
     })
 }
 
-/// Any text as header and claims, correctly signed with the exported key.
+/// Signs any header and claims with the exported key.
 fn signed(header: &str, claims: &str) -> String {
     let [header, claims] = [header, claims].map(|part| Base64UrlUnpadded::encode_string(part.as_bytes()));
     let message = format!("{header}.{claims}");
@@ -102,13 +102,13 @@ fn signed(header: &str, claims: &str) -> String {
     format!("{message}.{tag}")
 }
 
-/// The exported key in the alphabet of the crate, which wants padding and no `-` or `_`.
+/// Returns the exported key in the alphabet of the crate, which needs padding and has no `-` or `_`.
 fn padded() -> String {
     format!("{}=", exported_key().replace('-', "+").replace('_', "/"))
 }
 
 #[tokio::test]
-async fn other_software_takes_our_jwts_with_the_exported_key() {
+async fn other_software_verifies_jwts_with_the_exported_key() {
     let (world, _tap) = world().await;
     let key_of_others = DecodingKey::from_base64_secret(&padded()).unwrap();
     for (jwt, audience) in [(temporary(&world).await, "hallpass"), (key(&world).await, "1")] {
@@ -129,10 +129,10 @@ async fn other_software_takes_our_jwts_with_the_exported_key() {
 }
 
 #[tokio::test]
-async fn whoever_holds_the_exported_key_makes_no_entry() {
+async fn the_exported_key_does_not_give_access() {
     let (world, tap) = world().await;
     let signing = EncodingKey::from_base64_secret(&padded()).unwrap();
-    // The crate has the members of the header in another order than ours, which makes it another text.
+    // The crate orders the members of the header differently, which makes it a different text.
     let header = Header { kid: Some("test".to_owned()), ..Header::new(Algorithm::HS256) };
     let foreign = encode(&header, &claims(), &signing).unwrap();
     assert_eq!(world.verdict(&bearer(&foreign)).await, "malformed");
@@ -147,8 +147,8 @@ async fn whoever_holds_the_exported_key_makes_no_entry() {
     assert_eq!(world.count_records("1").await, 0);
 }
 
-/// Each claim of an issued JWT, what somebody with the exported key makes of it, the reason of its rejection, and whether
-/// that takes a read.
+/// Each claim of an issued JWT, its new value from a holder of the exported key, the rejection reason, and whether the
+/// rejection takes a read.
 const REWRITTEN: [(&str, &str, &str, bool); 22] = [
     ("name", "\"admin\"", "malformed", true),
     ("name", "\"\"", "malformed", true),
@@ -174,7 +174,7 @@ const REWRITTEN: [(&str, &str, &str, bool); 22] = [
     ("jti", "\"AAECAwQFBgcICQoLDA0ODx\"", "malformed", false),
 ];
 
-/// The claims with one rewritten, in the order they are in.
+/// Returns the claims with one replaced, in the same order.
 fn rewritten(payload: &str, claim: &str, value: &str) -> String {
     let claims: Value = serde_json::from_str(payload).unwrap();
     let other = if claims["aud"] == "hallpass" { "1" } else { "hallpass" };
@@ -192,7 +192,7 @@ async fn a_claim_that_differs_from_what_was_issued_is_malformed() {
         let payload = Base64UrlUnpadded::decode_vec(real.split('.').nth(1).unwrap()).unwrap();
         let payload = String::from_utf8(payload).unwrap();
         for (claim, value, reason, reads) in REWRITTEN {
-            // A temporary JWT of another user is for the system all the same: its record is nowhere.
+            // A temporary JWT of another user is still for the system, but has no record.
             let is_of_system = payload.contains(r#""aud":"hallpass""#);
             let (reason, reads) = if claim == "sub" && is_of_system { ("unknown", true) } else { (reason, reads) };
             let text = signed(r#"{"alg":"HS256","typ":"JWT","kid":"test"}"#, &rewritten(&payload, claim, value));
@@ -211,7 +211,7 @@ async fn a_claim_that_differs_from_what_was_issued_is_malformed() {
 }
 
 #[tokio::test]
-async fn a_record_without_a_digest_tells_the_times() {
+async fn a_record_without_a_digest_is_compared_by_its_times() {
     let (world, _tap) = world().await;
     let made = world.create_token_with(token::Format::Jwt, "1", 1, |record| record.payload_digest = None).await;
     assert_eq!(world.verdict(&bearer(&made.text)).await, "allow");
@@ -224,7 +224,7 @@ async fn a_record_without_a_digest_tells_the_times() {
 }
 
 #[tokio::test]
-async fn a_jwt_that_is_not_exactly_ours_is_rejected_without_a_read() {
+async fn a_jwt_that_differs_from_the_issued_form_is_rejected_without_a_read() {
     let (world, tap) = world().await;
     let header = r#"{"alg":"HS256","typ":"JWT","kid":"test"}"#;
     let ours = claims().to_string();
@@ -271,7 +271,7 @@ async fn a_jwt_that_is_not_exactly_ours_is_rejected_without_a_read() {
     check(&format!("{whole}="), "malformed").await;
     check(&format!("{message}=.{tag}"), "malformed").await;
     check(&format!("{message}."), "malformed").await;
-    // 43 characters are two bits more than 32 bytes: the last one has a twin that decodes to the same bytes.
+    // 43 characters have two bits more than 32 bytes: another last character decodes to the same bytes.
     let (rest, last) = whole.split_at(whole.len() - 1);
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let twin = alphabet.as_bytes()[alphabet.find(last).unwrap() + 1] as char;

@@ -1,5 +1,5 @@
-//! The house rules: which crate may know which, what every file looks like, and that the template, the code and the
-//! documents say the same.
+//! The house rules: the dependencies between crates, the form of every file, and the agreement of template, code and
+//! documents.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,7 +11,7 @@ use edge::settings::names;
 use hallpass::dev::template::Template;
 use tests::{Request, TEMPLATE, World};
 
-/// Which of our crates each of them may depend on. Whatever is not here is not allowed.
+/// The workspace crates that each of them may depend on. All others are forbidden.
 const ARROWS: [(&str, &str, &[&str]); 18] = [
     ("token", "shared/token", &[]),
     ("login", "shared/login", &[]),
@@ -25,7 +25,7 @@ const ARROWS: [(&str, &str, &[&str]); 18] = [
     ("generate", "functions/generate", &["edge", "page", "store", "token", "login"]),
     ("hallpass", "hallpass", &ALL),
     ("tests", "tests", &ALL),
-    // It measures the binaries of the functions from outside, so that it must not link them.
+    // It measures the binaries of the functions from outside, so it must not link them.
     ("bench", "bench", &["edge", "hallpass", "store", "token"]),
     ("opening", "bench/opening", &["token"]),
     // An example of a protected API, which needs nothing of Hallpass.
@@ -49,7 +49,7 @@ const ALL: [&str; 11] = [
     "hallpass",
 ];
 
-/// What must not be reachable from a crate, however far away: the beginning of a name and version.
+/// Packages that must not be reachable from a crate, however indirectly: the beginning of a name and version.
 const UNREACHABLE: [(&str, &[&str]); 5] = [
     ("token", &["tokio", "aws-", "lambda", "http", "hyper", "tracing"]),
     ("login", &["tokio", "aws-", "lambda", "http", "hyper", "tracing"]),
@@ -58,10 +58,10 @@ const UNREACHABLE: [(&str, &[&str]); 5] = [
     ("prune", &["aws-config", "jsonwebtoken", "openssl ", "openssl-sys", "aws-lc"]),
 ];
 
-/// The most lines of a file.
+/// The maximum number of lines of a file.
 const MAX_FILE_LENGTH: usize = 400;
 
-/// Names that say nothing of what is inside.
+/// Names that say nothing about the contents.
 const EMPTY_NAMES: [&str; 7] = ["utils", "util", "common", "models", "helpers", "misc", "mod"];
 
 fn root() -> PathBuf {
@@ -72,7 +72,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Every folder and file of the workspace but those of builds and of Git, by its path from the root.
+/// Returns every folder and file of the workspace except those of builds and of Git, by its path from the root.
 fn everything() -> Vec<String> {
     let (mut found, mut folders) = (Vec::new(), vec![root()]);
     while let Some(folder) = folders.pop() {
@@ -96,7 +96,7 @@ fn rust_files() -> Vec<String> {
     everything().into_iter().filter(|path| Path::new(path).extension().is_some_and(|it| it == "rs")).collect()
 }
 
-/// The lines of a section of a manifest, such as `dependencies`.
+/// Returns the lines of a section of a manifest, such as `dependencies`.
 fn section(manifest: &str, name: &str) -> Vec<String> {
     let lines = manifest.lines().map(str::trim).skip_while(|line| *line != format!("[{name}]")).skip(1);
     let lines = lines.take_while(|line| !line.starts_with('['));
@@ -108,7 +108,8 @@ fn dependencies(folder: &str) -> BTreeSet<String> {
     lines.iter().map(|line| line.split(['.', '=', ' ']).next().unwrap().to_owned()).collect()
 }
 
-/// Every package of the lock file, as `name version`, with what it depends on. Ours have their tests' crates as well.
+/// Returns every package of the lock file, as `name version`, with its dependencies. Workspace crates include those of
+/// their tests.
 fn locked() -> BTreeMap<String, Vec<String>> {
     let lock = read("Cargo.lock");
     let value = |block: &str, name: &str| {
@@ -123,11 +124,11 @@ fn locked() -> BTreeMap<String, Vec<String>> {
     lock.split("[[package]]").skip(1).map(package).collect()
 }
 
-/// All packages that can be reached from this one.
+/// Returns all packages that can be reached from this one.
 fn reachable(locked: &BTreeMap<String, Vec<String>>, from: &str) -> BTreeSet<String> {
     let (mut seen, mut next) = (BTreeSet::new(), vec![from.to_owned()]);
     while let Some(name) = next.pop() {
-        // The lock file names a version only where there are several.
+        // The lock file names a version only where several exist.
         let matching =
             locked.iter().filter(|(package, _)| **package == name || package.starts_with(&format!("{name} ")));
         for (package, dependencies) in matching {
@@ -140,7 +141,7 @@ fn reachable(locked: &BTreeMap<String, Vec<String>>, from: &str) -> BTreeSet<Str
 }
 
 #[test]
-fn no_crate_knows_more_of_ours_than_it_may() {
+fn no_crate_depends_on_more_workspace_crates_than_allowed() {
     let ours: BTreeSet<&str> = ARROWS.iter().map(|(name, _, _)| *name).collect();
     for (name, folder, allowed) in ARROWS {
         let manifest = read(&format!("{folder}/Cargo.toml"));
@@ -154,7 +155,7 @@ fn no_crate_knows_more_of_ours_than_it_may() {
 }
 
 #[test]
-fn what_a_crate_must_not_touch_is_out_of_its_reach() {
+fn forbidden_packages_are_unreachable() {
     let locked = locked();
     assert!(locked.len() > 100 && reachable(&locked, "store").iter().any(|name| name.starts_with("tokio ")));
     for (from, forbidden) in UNREACHABLE {
@@ -166,12 +167,12 @@ fn what_a_crate_must_not_touch_is_out_of_its_reach() {
 }
 
 #[test]
-fn every_crate_takes_the_lints_of_the_workspace() {
+fn every_crate_uses_the_lints_of_the_workspace() {
     let forbidden = "unsafe_code = \"forbid\"".to_owned();
     assert!(section(&read("Cargo.toml"), "workspace.lints.rust").contains(&forbidden));
     for (name, folder, _) in ARROWS {
         let manifest = read(&format!("{folder}/Cargo.toml"));
-        // What measures and tests may panic, and a fuzz target does nothing else to say that something is wrong.
+        // Benchmarks and tests may panic, and a fuzz target has no other way to report a failure.
         if ["tests", "fuzz", "bench", "opening"].contains(&name) {
             assert!(section(&manifest, "lints.rust").contains(&forbidden), "{name}");
         } else {
@@ -181,7 +182,7 @@ fn every_crate_takes_the_lints_of_the_workspace() {
 }
 
 #[test]
-fn every_file_says_what_it_is_and_can_be_read_at_once() {
+fn every_file_has_a_description_and_a_bounded_length() {
     for path in rust_files() {
         let text = read(&path);
         assert!(text.starts_with("//! "), "{path} does not begin by saying what it is");
@@ -191,14 +192,14 @@ fn every_file_says_what_it_is_and_can_be_read_at_once() {
 }
 
 #[test]
-fn no_name_says_nothing() {
+fn no_file_has_an_empty_name() {
     for path in everything() {
         let stem = Path::new(&path).file_stem().unwrap().to_str().unwrap();
         assert!(!EMPTY_NAMES.contains(&stem), "{path}");
     }
 }
 
-/// The words of a text that begin with `HALLPASS_`.
+/// Returns the words of a text that begin with `HALLPASS_`.
 fn variables(text: &str) -> BTreeSet<String> {
     let word = |rest: &str| {
         let end = rest.find(|c: char| !c.is_ascii_uppercase() && c != '_').unwrap_or(rest.len());
@@ -219,7 +220,7 @@ fn the_reference_lists_every_variable_and_no_other() {
     assert!(missing.is_empty() && stale.is_empty(), "not in the reference: {missing:?}; only there: {stale:?}");
 }
 
-/// A variable that is read and not on the list would be called unknown at the start.
+/// A variable that is read but not on the list would be reported as unknown at the start.
 #[test]
 fn every_variable_that_is_read_is_on_the_list_of_known_ones() {
     let lists = ["shared/edge/src/settings/names.rs", "shared/edge/src/settings/reference.rs"];
@@ -231,7 +232,7 @@ fn every_variable_that_is_read_is_on_the_list_of_known_ones() {
 }
 
 #[test]
-fn every_path_is_answered_whatever_the_method() {
+fn every_path_has_a_response_for_every_method() {
     let routes = Template::parse(TEMPLATE).unwrap().routes;
     let any: BTreeSet<&str> = routes.iter().filter(|route| route.method == "ANY").map(|route| &*route.path).collect();
     for route in &routes {
@@ -258,7 +259,7 @@ fn no_gateway_response_repeats_what_the_client_sent() {
 }
 
 #[tokio::test]
-async fn the_functions_answer_the_routes_of_the_template_and_no_others() {
+async fn the_functions_serve_the_routes_of_the_template_and_no_others() {
     let world = World::new().await;
     let routes = Template::parse(TEMPLATE).unwrap().routes;
     let mut methods: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();

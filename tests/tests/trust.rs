@@ -1,4 +1,4 @@
-//! Whose certificates the functions trust: those of Amazon's authorities, or of a file of one's own, and no other's.
+//! The certificates that the functions trust: those of Amazon's authorities, or of a configured file, and no others.
 
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-/// TLS in front of a plain server, with the certificates of this folder.
+/// Serves TLS in front of a plain server, with the certificates of this folder.
 async fn behind_tls(upstream: &str, folder: &Path) -> String {
     let acceptor = TlsAcceptor::from(ca::server_config(folder, clock::now().unix()).unwrap());
     let upstream = Arc::new(upstream.strip_prefix("http://").unwrap().to_owned());
@@ -25,7 +25,7 @@ async fn behind_tls(upstream: &str, folder: &Path) -> String {
         while let Ok((stream, _)) = listener.accept().await {
             let (acceptor, upstream) = (acceptor.clone(), Arc::clone(&upstream));
             tokio::spawn(async move {
-                // A client that trusts nobody here ends the handshake.
+                // A client that does not trust the certificate aborts the handshake.
                 let Ok(mut client) = acceptor.accept(stream).await else { return };
                 let mut server = TcpStream::connect(upstream.as_str()).await.unwrap();
                 let _ = copy_bidirectional(&mut client, &mut server).await;
@@ -35,7 +35,7 @@ async fn behind_tls(upstream: &str, folder: &Path) -> String {
     format!("https://localhost:{port}")
 }
 
-/// The engine and the keyring of a world, behind TLS, with the file of their authority.
+/// The engine and the keyring of a world behind TLS, with the file of their certificate authority.
 struct Around {
     world: World,
     _secrets: Secrets,
@@ -73,7 +73,7 @@ impl Around {
         .into()
     }
 
-    /// What the start of a function comes to with this file as `AWS_CA_BUNDLE`.
+    /// Starts a function with this file as `AWS_CA_BUNDLE`.
     async fn start(&self, bundle: &Path) -> Result<(), ConfigError> {
         let environment = self.environment(bundle.to_str().unwrap());
         let lookup = |name: &str| environment.get(name).cloned();
@@ -94,7 +94,7 @@ async fn a_function_trusts_the_file_it_is_given_and_without_one_amazon_alone() {
 }
 
 #[tokio::test]
-async fn a_file_of_certificates_that_cannot_be_used_ends_the_init_and_is_named() {
+async fn an_unusable_certificate_file_fails_the_start_and_is_named() {
     let around = Around::new().await;
     let folder = tempfile::tempdir().unwrap();
     let check = async |content: &str, expected: &str| {

@@ -1,4 +1,4 @@
-//! One user per name, in whatever case, width or composition it is written, and however many writers there are.
+//! One user per name, whatever its case, width or composition, and however many writers there are.
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -29,7 +29,7 @@ fn id(id: &str) -> UserId {
     id.parse().unwrap()
 }
 
-/// How many users have a name with this normal form.
+/// Returns the number of users whose name has this normal form.
 async fn count(store: &Store, key: &str) -> usize {
     let users = store.all_users().await.unwrap();
     let names = users.iter().filter_map(Listed::user).map(|user| login::NameKey::new(&user.username));
@@ -38,7 +38,7 @@ async fn count(store: &Store, key: &str) -> usize {
 
 const SPELLINGS: [&str; 4] = ["twin", "TWIN", "ｔｗｉｎ", "tw\u{ad}in"];
 
-/// What the index says is as old as it may be: nobody has the name yet.
+/// Makes the index lag as far as possible: no user has the name yet.
 fn with_an_index_that_lags(tap: &tests::tap::Tap) {
     tap.inject(
         "Query",
@@ -49,7 +49,7 @@ fn with_an_index_that_lags(tap: &tests::tap::Tap) {
 }
 
 #[tokio::test]
-async fn of_many_who_add_one_name_at_once_one_does() {
+async fn of_many_concurrent_additions_of_one_name_one_succeeds() {
     let (world, tap) = World::tapped(&[]).await;
     with_an_index_that_lags(&tap);
     let store = world.service().store;
@@ -65,7 +65,7 @@ async fn of_many_who_add_one_name_at_once_one_does() {
 }
 
 #[tokio::test]
-async fn of_many_who_take_one_name_at_once_by_adding_renaming_and_importing_one_does() {
+async fn of_many_concurrent_additions_renames_and_imports_of_one_name_one_succeeds() {
     let (world, tap) = World::tapped(&[]).await;
     with_an_index_that_lags(&tap);
     let store = world.service().store;
@@ -88,7 +88,7 @@ async fn of_many_who_take_one_name_at_once_by_adding_renaming_and_importing_one_
 }
 
 #[tokio::test]
-async fn a_name_is_taken_whoever_wrote_its_user_and_free_when_the_user_is_gone_or_renamed() {
+async fn a_name_is_taken_for_any_writer_and_free_once_its_user_is_removed_or_renamed() {
     let world = World::new().await;
     let store = &world.store;
     let add = async |id: &str, name: &str| store.add_user(&user(id, name)).await.unwrap();
@@ -101,13 +101,13 @@ async fn a_name_is_taken_whoever_wrote_its_user_and_free_when_the_user_is_gone_o
     assert_eq!(add("9", "ada").await, Added::Now);
     assert_eq!(add("10", "Ada").await, Added::NameTaken);
     assert_eq!(add("9", "Ada").await, Added::IdTaken);
-    // One's own name may be spelt otherwise.
+    // A user can change the spelling of its own name.
     assert_eq!(store.rename_user(&id("9"), "ADA", Some(tests::invalidate(7))).await.unwrap(), Renamed::Now);
     assert_eq!(store.rename_user(&id("9"), "eve", Some(tests::invalidate(7))).await.unwrap(), Renamed::Now);
     assert_eq!(add("10", "ada").await, Added::Now);
     store.remove_user(&id("10")).await.unwrap();
     assert_eq!(add("11", "ada").await, Added::Now);
-    // The application renames and removes without a word to the marker.
+    // The application renames and removes without updating the marker.
     world.set_user("11", "username", Some(text("bob"))).await;
     world.set_user("11", "username_key", Some(text("bob"))).await;
     assert_eq!(add("12", "ada").await, Added::Now);
@@ -118,7 +118,7 @@ async fn a_name_is_taken_whoever_wrote_its_user_and_free_when_the_user_is_gone_o
 }
 
 #[tokio::test]
-async fn prune_knows_the_markers_and_removes_those_that_mean_nothing() {
+async fn prune_recognizes_name_markers_and_deletes_the_obsolete_ones() {
     let world = World::new().await;
     for (number, name) in [("9", "ada"), ("10", "bob"), ("11", "eve")] {
         assert_eq!(world.store.add_user(&user(number, name)).await.unwrap(), Added::Now);

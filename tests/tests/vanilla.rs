@@ -20,7 +20,7 @@ fn text_of(body: &Value) -> &str {
     body["token"].as_str().unwrap()
 }
 
-/// A token of this format that lives for so many seconds.
+/// Creates a token of this format that lives for this many seconds.
 async fn issue(world: &World, format: &str, seconds: u64) -> Value {
     let token = world.token().await;
     world.created(&token, &json!({"name": "vanilla", "format": format, "expires_in": seconds})).await
@@ -30,7 +30,7 @@ async fn sweep(world: &World) {
     world.invoke("Prune", json!({"source": "aws.scheduler"})).await.unwrap();
 }
 
-/// A rejection of the gateway or of a function: 401, with the specific information in `X-WWW-Authenticate`.
+/// Checks for a rejection by the gateway or a function: 401, with the specific information in `X-WWW-Authenticate`.
 fn rejected(reply: &Reply, description: &str) {
     let challenge = format!(r#"Bearer realm="hallpass", error="invalid_token", error_description="{description}""#);
     assert_eq!((reply.status, reply.header("x-www-authenticate")), (401, challenge.as_str()), "{}", reply.body);
@@ -74,7 +74,7 @@ async fn a_token_is_issued_for_a_month_verified_and_revoked_by_itself_or_by_its_
 }
 
 #[tokio::test]
-async fn whoever_is_rejected_learns_why_in_the_header() {
+async fn a_rejection_gives_its_reason_in_the_header() {
     let system = System::start(&[]).await;
     let session = system.token_of("my_username", "topsecret").await;
     let short = system.created(&session, &json!({"name": "short", "expires_in": 60})).await;
@@ -96,7 +96,7 @@ async fn whoever_is_rejected_learns_why_in_the_header() {
 }
 
 #[tokio::test]
-async fn a_scope_is_never_more_than_the_user_may_now_and_what_is_ignored_is_reported() {
+async fn a_scope_never_exceeds_the_user_s_permissions_and_the_rest_is_reported() {
     let world = World::new().await;
     world.set_user("1", "permissions", Some(permissions(&["a", "b", "c"]))).await;
     let session = world.token().await;
@@ -143,7 +143,7 @@ async fn introspect(world: &World, token: &str) -> Value {
 }
 
 #[tokio::test]
-async fn an_expired_token_says_so_for_ever_and_costs_no_read() {
+async fn an_expired_token_is_always_reported_as_expired_and_costs_no_read() {
     let (world, tap) = World::tapped(&[]).await;
     for format in ["signed", "jwt"] {
         let issued = issue(&world, format, 3_600).await;
@@ -163,7 +163,7 @@ async fn an_expired_token_says_so_for_ever_and_costs_no_read() {
 }
 
 #[tokio::test]
-async fn a_revoked_token_says_so_for_the_grace_period_and_is_unknown_then() {
+async fn a_revoked_token_is_reported_for_the_retention_and_then_unknown() {
     for (settings, retention) in [(&[][..], DAY), (&[("HALLPASS_RECORD_RETENTION", "2h")], 7_200)] {
         let world = World::with(settings).await;
         for format in ["signed", "jwt"] {
@@ -181,7 +181,7 @@ async fn a_revoked_token_says_so_for_the_grace_period_and_is_unknown_then() {
 }
 
 #[tokio::test]
-async fn a_token_that_ended_stays_in_the_table_for_the_grace_period_and_not_longer() {
+async fn a_dead_token_stays_in_the_table_for_the_retention_and_no_longer() {
     let world = World::new().await;
     let session = issue(&world, "jwt", 300 * DAY).await;
     let short = issue(&world, "signed", 3_600).await;
@@ -200,7 +200,7 @@ async fn a_token_that_ended_stays_in_the_table_for_the_grace_period_and_not_long
 
 #[tokio::test]
 async fn a_period_is_counted_by_the_calendar_in_utc() {
-    // 2027-01-15T08:00:00Z, moved to the end of January for the months that are shorter.
+    // 2027-01-15T08:00:00Z, moved to the end of January for the shorter months.
     let world = World::new().await;
     world.advance(16 * DAY);
     let token = world.token().await;

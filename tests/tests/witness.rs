@@ -1,13 +1,13 @@
-//! That the witness of all tests sees a secret wherever one is shown, and nothing else.
+//! The witness of all tests sees a secret wherever one is shown, and nothing else.
 //!
-//! It belongs to the process, so that this file has one test.
+//! The witness belongs to the process, so this file has one test.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tests::{basic, witness};
 
 #[test]
-fn the_witness_sees_what_it_must() {
+fn the_witness_sees_every_shown_secret() {
     let is_seen = |show: &dyn Fn()| {
         witness::testify();
         let looked = AssertUnwindSafe(|| {

@@ -62,7 +62,7 @@ fn by_hand(text: &str) -> String {
 }
 
 #[test]
-fn no_document_uses_a_word_that_the_style_guide_replaces() {
+fn no_document_uses_a_banned_word() {
     let documents = documents();
     assert!(documents.len() > 25, "{documents:?}");
     for path in documents {

@@ -1,10 +1,10 @@
-//! Holding a request, so that something else happens between two calls of it.
+//! Holds a request, so that something else happens between two requests of one call.
 
 use super::{ANY, Fault, Tap};
 
 impl Tap {
-    /// Holds the `call`th request that passes from now on, and does something else meanwhile. `false` if `asking` was
-    /// answered before there was such a request.
+    /// Holds the `call`th request from now on, and runs something else meanwhile. Returns `false` if `asking` finished
+    /// before that request.
     pub async fn meanwhile<T>(
         &self,
         call: usize,

@@ -1,4 +1,4 @@
-//! One browser, with a profile of its own.
+//! A browser with its own profile.
 
 use std::{
     env,
@@ -16,28 +16,28 @@ use tests::system::System;
 use thirtyfour::{ChromiumLikeCapabilities, DesiredCapabilities, Key, TypingData, WebDriver, WebElement, prelude::*};
 use tokio::sync::{Mutex, MutexGuard};
 
-/// A running browser. It is gone when this is dropped, also by a test that fails.
+/// A running browser. It quits when this is dropped, even by a test that fails.
 pub(crate) struct Chrome {
     driver: Option<WebDriver>,
     process: Child,
     port: u16,
     url: String,
-    /// Held open: ChromeDriver would not outlive what it writes into a closed one.
+    /// Held open: ChromeDriver would not survive writing to a closed pipe.
     _output: BufReader<ChildStdout>,
     _home: TempDir,
     _turn: MutexGuard<'static, ()>,
 }
 
-/// How long a page may take until something is there.
+/// The maximum wait for an element of a page.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How often it is looked for.
+/// The interval between look-ups of an element.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// One browser at a time: a machine of two cores has no room for more.
 static TURN: Mutex<()> = Mutex::const_new(());
 
-/// A variable of the environment of the tests.
+/// Returns an environment variable of the tests.
 #[expect(
     clippy::disallowed_methods,
     reason = "it is about the machine that tests run on, and no setting of a function"
@@ -46,7 +46,7 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     env::var(name).ok()
 }
 
-/// Where the tests put what no package brings.
+/// Returns the path of a file that no package provides and the tests install themselves.
 pub(crate) fn installed(path: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser/.installed").join(path);
     if path.exists() {
@@ -63,7 +63,7 @@ fn skip(why: &str) {
     SAID.call_once(|| writeln!(std::io::stderr(), "the tests with a browser are skipped: {why}").unwrap());
 }
 
-/// Where a system answers, without the path that its API is mounted at.
+/// Returns the origin of a system, without the path at which its API is mounted.
 pub(crate) fn origin(system: &System) -> &str {
     let url = system.url();
     let path = url.match_indices('/').nth(2).map_or(url.len(), |(at, _)| at);
@@ -71,12 +71,13 @@ pub(crate) fn origin(system: &System) -> &str {
 }
 
 impl Chrome {
-    /// A browser that trusts this system; `None`, said on standard error, where there is none.
+    /// Starts a browser that trusts this system, or returns `None` and writes a line to standard error if none is
+    /// installed.
     pub(crate) async fn start(system: &System) -> Option<Self> {
         Self::start_with(system, &json!({})).await
     }
 
-    /// A browser in which scripts are switched off.
+    /// Starts a browser in which scripts are switched off.
     pub(crate) async fn start_without_scripts(system: &System) -> Option<Self> {
         Self::start_with(system, &json!({"profile.managed_default_content_settings.javascript": 2})).await
     }
@@ -133,13 +134,13 @@ impl Chrome {
         self.driver().goto(format!("{}{path}", self.url)).await.unwrap();
     }
 
-    /// The first element that is seen, as soon as it is.
+    /// Returns the first visible element, as soon as it is visible.
     pub(crate) async fn element(&self, css: &str) -> WebElement {
         let query = self.driver().query(By::Css(css)).wait(PATIENCE, LOOK).and_displayed();
         query.first().await.unwrap_or_else(|error| panic!("{css}: {error}"))
     }
 
-    /// The first element with this text, as soon as it is seen.
+    /// Returns the first element with this text, as soon as it is visible.
     pub(crate) async fn with_text(&self, css: &str, text: &str) -> WebElement {
         let text = text.to_owned();
         let has_text = move |element: WebElement| {
@@ -154,7 +155,7 @@ impl Chrome {
         self.element(css).await.click().await.unwrap_or_else(|error| panic!("{css}: {error}"));
     }
 
-    /// Clicks on what has this text.
+    /// Clicks on the element with this text.
     pub(crate) async fn click_on(&self, css: &str, text: &str) {
         self.with_text(css, text).await.click().await.unwrap_or_else(|error| panic!("{css} {text}: {error}"));
     }
@@ -163,7 +164,7 @@ impl Chrome {
         self.element(css).await.send_keys(text).await.unwrap();
     }
 
-    /// The value of a field.
+    /// Returns the value of a field.
     pub(crate) async fn value(&self, css: &str) -> String {
         self.element(css).await.prop("value").await.unwrap().unwrap_or_default()
     }
@@ -177,17 +178,17 @@ impl Chrome {
         self.press(Key::Tab).await;
     }
 
-    /// What a script says. It runs where the page's own policy does not reach.
+    /// Runs a script and returns its result. The page's own policy does not apply to it.
     pub(crate) async fn run(&self, script: &str) -> Value {
         self.driver().execute(script, Vec::new()).await.unwrap().json().clone()
     }
 
-    /// What a script hands to its last argument.
+    /// Runs a script and returns what it passes to its last argument.
     pub(crate) async fn run_async(&self, script: &str) -> Value {
         self.driver().execute_async(script, Vec::new()).await.unwrap().json().clone()
     }
 
-    /// A command of the Chrome DevTools Protocol.
+    /// Sends a command of the Chrome DevTools Protocol.
     pub(crate) async fn tell(&self, command: &str, parameters: Value) {
         self.driver().cdp().send_raw(command, parameters).await.unwrap();
     }
@@ -202,7 +203,7 @@ impl Chrome {
 
 impl Drop for Chrome {
     fn drop(&mut self) {
-        // ChromeDriver takes its browsers with it when it is asked to go, and leaves them when it is killed.
+        // ChromeDriver stops its browsers if it is asked to quit, but not if it is killed.
         if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) {
             let _sent = stream.set_read_timeout(Some(PATIENCE));
             let _sent = write!(stream, "GET /shutdown HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");

@@ -1,4 +1,4 @@
-//! What people do: with the mouse, with keys alone, without a script.
+//! What people do: with the mouse, with the keyboard alone, and without scripts.
 
 use serde_json::{Value, json};
 use tests::system::System;
@@ -6,7 +6,7 @@ use thirtyfour::Key;
 
 use crate::chrome::Chrome;
 
-/// Makes a token with the form, reads it, uses it, and takes it back on the page.
+/// Creates a token with the form, reads it, uses it, and revokes it on the page.
 async fn make_use_and_revoke(chrome: &Chrome, system: &System) {
     chrome.type_into("#name", "laptop").await;
     chrome.click_on("main button", "Create the token").await;
@@ -20,7 +20,7 @@ async fn make_use_and_revoke(chrome: &Chrome, system: &System) {
 }
 
 #[tokio::test]
-async fn a_token_is_applied_copied_used_and_revoked() {
+async fn a_token_is_created_copied_used_and_revoked() {
     let system = System::start(&[]).await;
     let Some(chrome) = Chrome::start(&system).await else { return };
     chrome.tell("Emulation.setTimezoneOverride", json!({"timezoneId": "Asia/Kathmandu"})).await;
@@ -61,7 +61,7 @@ async fn a_token_is_applied_copied_used_and_revoked() {
 }
 
 #[tokio::test]
-async fn without_a_script_all_of_it_works_too() {
+async fn everything_works_without_scripts() {
     let system = System::start_with(&[], |options| options.base_path = "/prod".to_owned()).await;
     let Some(chrome) = Chrome::start_without_scripts(&system).await else { return };
     chrome.sign_in("/prod", "my_username", "topsecret").await;
@@ -82,7 +82,7 @@ async fn without_a_script_all_of_it_works_too() {
 }
 
 #[tokio::test]
-async fn an_administrator_issues_a_key_and_takes_it_back() {
+async fn an_administrator_issues_a_key_and_revokes_it() {
     let system = System::start(&[]).await;
     let Some(chrome) = Chrome::start(&system).await else { return };
     chrome.open("/admin/users").await;
@@ -118,20 +118,20 @@ async fn an_administrator_issues_a_key_and_takes_it_back() {
     system.stop().await;
 }
 
-/// Everything on the page that can have the focus, by what it is; a group of radio buttons is one stop.
+/// Everything on the page that can have the focus, by its description; a group of radio buttons is one stop.
 const STOPS: &str = "
     const all = [...document.querySelectorAll('a[href], button, input:not([type=hidden]), summary')];
     const seen = all.filter(it => it.checkVisibility() && !it.disabled && !(it.type === 'radio' && !it.checked));
     return seen.map(it => it.outerHTML);";
 
-/// What has the focus, and whether that can be seen.
+/// The focused element, and whether its focus is visible.
 const FOCUS: &str = "
     const it = document.activeElement, style = getComputedStyle(it), box = it.getBoundingClientRect();
     const keyring = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2;
     return [it.outerHTML, keyring && box.width > 0 && box.right > 0 && box.bottom > 0, it.id];";
 
 #[tokio::test]
-async fn keys_alone_reach_everything_and_the_focus_is_seen() {
+async fn the_keyboard_alone_reaches_everything_and_the_focus_is_visible() {
     let system = System::start(&[]).await;
     let Some(chrome) = Chrome::start(&system).await else { return };
     chrome.open("/sign-in").await;

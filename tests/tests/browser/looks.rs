@@ -1,5 +1,5 @@
-//! Every page in light and dark, wide and narrow, as axe-core sees it: no violation that is serious or critical, and
-//! nothing to scroll sideways.
+//! Every page in light and dark, wide and narrow, audited by axe-core: no serious or critical violation, and no
+//! sideways scrolling.
 
 use std::{fs, path::Path};
 
@@ -13,11 +13,11 @@ use tests::{
 
 use crate::chrome::{Chrome, installed, variable};
 
-/// How a page is looked at: its name, whether it is dark, its width.
+/// The forms in which a page is audited: name, dark or not, and width.
 const LOOKS: [(&str, bool, u32); 4] =
     [("light", false, 1280), ("dark", true, 1280), ("phone", false, 360), ("phone-dark", true, 360)];
 
-/// What axe-core finds, without what is not grave.
+/// Runs axe-core, and leaves out minor findings.
 const AUDIT: &str = "
     const done = arguments[0];
     for (const it of document.querySelectorAll('main details')) it.open = true;
@@ -27,7 +27,7 @@ const AUDIT: &str = "
         done(grave.flatMap(it => it.nodes.map(node => [it.id, node.target.join(' '), node.failureSummary])));
     }, error => done([[String(error)]]));";
 
-/// How far a page reaches beyond the screen.
+/// Returns how far a page reaches beyond the screen.
 const BEYOND: &str = "return document.scrollingElement.scrollWidth - document.documentElement.clientWidth";
 
 struct Judge<'a> {
@@ -37,7 +37,7 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// Looks at the page that is open. `theirs` are rules and places of markup that is not ours.
+    /// Audits the open page. `theirs` are rules and places of markup from elsewhere.
     async fn look(&mut self, page: &str, theirs: &[(&str, &str)]) {
         self.chrome.run(&self.axe).await;
         for (name, dark, width) in LOOKS {
@@ -117,7 +117,7 @@ async fn with_every_state(system: &System) {
 }
 
 #[tokio::test]
-async fn the_pages_of_a_user_are_sound() {
+async fn the_pages_of_a_user_are_accessible() {
     let system = System::start(&[]).await;
     let Some(chrome) = Chrome::start(&system).await else { return };
     let Some(mut judge) = judge(&chrome) else { return };
@@ -132,7 +132,7 @@ async fn the_pages_of_a_user_are_sound() {
     chrome.with_text("h1", "Your tokens").await;
     judge.look("developer-empty", &[]).await;
     chrome.type_into("#name", "laptop").await;
-    // The browser would not send a day before the field's first, so that ours is the answer that is looked at.
+    // The browser would not send a day before the field's minimum, so skip its validation.
     chrome.run("document.getElementById('expires').form.noValidate = true").await;
     chrome.run("document.getElementById('expires').value = '2025-01-01'").await;
     chrome.click_on("main button", "Create the token").await;
@@ -158,7 +158,7 @@ async fn the_pages_of_a_user_are_sound() {
 }
 
 #[tokio::test]
-async fn the_pages_of_an_administrator_are_sound() {
+async fn the_pages_of_an_administrator_are_accessible() {
     let system = System::start(&[]).await;
     let Some(chrome) = Chrome::start(&system).await else { return };
     let Some(mut judge) = judge(&chrome) else { return };
@@ -191,12 +191,12 @@ async fn the_pages_of_an_administrator_are_sound() {
     system.stop().await;
 }
 
-/// What is Swagger UI's own markup, which no stylesheet can mend: rule and place. The head of each operation has links
-/// and buttons inside of a button, and the list of servers has no name.
+/// The findings in Swagger UI's own markup, which no stylesheet can repair: rule and place. The head of each operation
+/// has links and buttons inside a button, and the list of servers has no name.
 const SWAGGERS: [(&str, &str); 2] = [("nested-interactive", ".opblock-summary-control"), ("select-name", "#servers")];
 
 #[tokio::test]
-async fn swagger_is_sound_but_for_its_own_markup() {
+async fn swagger_is_accessible_except_for_its_own_markup() {
     let system = System::start(&[]).await;
     let Some(chrome) = Chrome::start(&system).await else { return };
     let Some(mut judge) = judge(&chrome) else { return };

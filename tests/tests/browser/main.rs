@@ -1,15 +1,15 @@
-//! The pages in a real browser: Chromium without a screen, driven by ChromeDriver (Debian's packages `chromium` and
-//! `chromium-driver`), which trusts the stack's own authority and nothing else besides (`certutil` of `libnss3-tools`
-//! puts it into a profile of its own). Without them these tests say so in one line and pass, unless
-//! `HALLPASS_TEST_BROWSER=required`; `off` skips them in any case. `HALLPASS_TEST_SHOTS=DIR` keeps a picture of every
+//! The pages in a real browser: headless Chromium, driven by ChromeDriver (Debian's packages `chromium` and
+//! `chromium-driver`), which trusts the stack's certificate authority and no other (`certutil` of `libnss3-tools` adds
+//! it to a separate profile). Without them these tests say so in one line and pass, unless
+//! `HALLPASS_TEST_BROWSER=required`; `off` skips them in any case. `HALLPASS_TEST_SHOTS=DIR` saves a picture of every
 //! page.
 //!
-//! | file | what it holds |
+//! | file | contents |
 //! |---|---|
 //! | `chrome` | the browser |
-//! | `flows` | what people do: with the mouse, with keys alone, without a script |
-//! | `swagger` | Swagger UI over our own API |
-//! | `looks` | every page in light and dark, wide and narrow, as axe-core sees it |
+//! | `flows` | what people do: with the mouse, with the keyboard alone, without scripts |
+//! | `swagger` | Swagger UI with the API |
+//! | `looks` | every page in light and dark, wide and narrow, audited by axe-core |
 
 mod chrome;
 mod flows;

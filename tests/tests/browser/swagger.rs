@@ -1,4 +1,4 @@
-//! Swagger UI over our own API: somebody who has a token authorizes, and tries a route out.
+//! Swagger UI with the API: a person with a token authorizes, and tries a route out.
 
 use tests::system::System;
 

@@ -1,4 +1,4 @@
-//! The requests: each is an event of a function, and what comes of it when nothing goes wrong.
+//! The requests: each is an event of a function, with its outcome without faults.
 
 use std::collections::BTreeMap;
 
@@ -12,19 +12,19 @@ use tests::{
 };
 use token::{Format, Reason, Revocation};
 
-/// One event of a function.
+/// An event of a function.
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) function: &'static str,
     pub(crate) event: Value,
-    /// What comes of it: the status, the reason of a rejection, or a word.
+    /// The expected outcome: the status, a rejection reason, or a word.
     pub(crate) right: &'static str,
-    /// What is counted then.
+    /// The metrics that are counted.
     pub(crate) counts: &'static str,
-    /// What may come of it, too, once a part of it or all of it was done.
+    /// Other valid outcomes once a part of the request or all of it was executed.
     pub(crate) again: &'static [&'static str],
-    /// Whether it is several writes, each of which is good by itself.
+    /// Whether the request makes several writes, each of which is complete by itself.
     pub(crate) in_steps: bool,
 }
 
@@ -47,13 +47,13 @@ impl Case {
         Self { in_steps: true, ..self }
     }
 
-    /// Whether it lets somebody in or does what was asked for.
+    /// Returns whether the outcome accepts the caller or does what was requested.
     pub(crate) fn is_yes(outcome: &str) -> bool {
         matches!(outcome, "allow" | "active") || outcome.starts_with('2') || outcome == "303"
     }
 }
 
-/// All of them, over tables that are made ready for all of them.
+/// Returns all requests, and prepares the tables for all of them.
 pub(crate) async fn cases(world: &World) -> Vec<Case> {
     let tokens = tokens(world).await;
     let mut cases = authorizer(&tokens);
@@ -140,13 +140,13 @@ async fn generate(world: &World, tokens: &Tokens) -> Vec<Case> {
         Case { counts: "rotated", ..case("rotate", rotate("own", "own"), "201").again(&["409"]) },
         Case { counts: "rotated", ..case("rotate another's", rotate("admin", "own"), "201").again(&["409"]) },
         case("regenerate", with("own", "POST", "/profile/developer"), "201").in_steps(),
-        // It is the token that asks which ends.
+        // The calling token itself is replaced.
         case("regenerate itself", with("unused developer", "POST", "/profile/developer"), "201")
             .again(&["401"])
             .in_steps(),
         case("authorise", Request::new("GET", "/rs/authorise").authorization(&right), "200"),
         Case { counts: "", ..case("begin the implicit flow", begin, "200") },
-        // A flow is good for one decision, and then it has to begin anew.
+        // A flow is valid for one decision, and then has to be restarted.
         case("decide the implicit flow", decide, "200").again(&["400"]).in_steps(),
         case("as Rarog", with("own", "POST", "/rest/pat/1.0/token/user/create").json(&rarog), "200"),
         case(
@@ -217,7 +217,7 @@ fn console(tokens: &Tokens) -> Vec<Case> {
     ]
 }
 
-/// The forms of the pages, each as the browser of somebody who has signed in sends it.
+/// Returns the forms of the pages, each as the browser of a signed-in user sends it.
 async fn pages(world: &World, tokens: &Tokens) -> Vec<Case> {
     let case =
         |name, function, request: Request, right, counts| Case::new(name, function, request.event(), right, counts);
@@ -236,7 +236,7 @@ async fn pages(world: &World, tokens: &Tokens) -> Vec<Case> {
     let revoke_own = me.with_form(post("/profile/developer/tokens/{id}"), &[]);
     vec![
         case("sign in", "Generate", sign_in, "303", "signed_in"),
-        // A form is good for one time: once it is marked as used, the next one comes with the page.
+        // A form can be used once: when it is marked as used, the page returns a new one.
         case("make on the page", "Generate", make, "201", "issued").again(&["409"]).in_steps(),
         case("rotate on the page", "Generate", developer(&[("do", "rotate"), ("id", &own)]), "201", "rotated")
             .again(&["409"])
@@ -257,7 +257,8 @@ async fn pages(world: &World, tokens: &Tokens) -> Vec<Case> {
     ]
 }
 
-/// A change of user 1 and back, and the schedule. The stream is made of changes before the tables are as they begin.
+/// Returns a change of user 1 and back, and the schedule. The changes that form the stream precede the initial state of
+/// the tables.
 async fn prune(world: &World) -> Vec<Case> {
     let before = world.user_stream().len();
     world.set_user("1", "username", Some(text("renamed"))).await;

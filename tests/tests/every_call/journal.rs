@@ -10,14 +10,14 @@ use edge::log;
 use serde_json::Value;
 use tracing::subscriber::{DefaultGuard, set_default};
 
-/// What is logged on this thread.
+/// The log of this thread.
 #[derive(Clone, Default)]
 pub(crate) struct Journal(Arc<Mutex<Vec<u8>>>);
 
 const FUNCTION: &str = "hallpass-Test-1A";
 
 impl Journal {
-    /// A journal of this thread, for as long as the guard lasts.
+    /// Begins a journal of this thread, which lasts as long as the guard.
     pub(crate) fn begin() -> (Self, DefaultGuard) {
         let journal = Self::default();
         let writer = journal.clone();
@@ -25,7 +25,8 @@ impl Journal {
         (journal, guard)
     }
 
-    /// What was counted since this was last asked, and how often. Every line must be a metric of the function.
+    /// Returns the metrics since the last call, and how often each was counted. Every line must be a metric of the
+    /// function.
     pub(crate) fn counts(&self) -> BTreeMap<String, u64> {
         let text = String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap();
         let mut counts = BTreeMap::new();

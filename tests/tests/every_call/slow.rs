@@ -1,4 +1,4 @@
-//! Calls that take long, or for ever: an answer within the deadline, whatever it says, and never a yes that is none.
+//! Calls that take long or never finish: a response within the deadline, with any outcome but a wrong acceptance.
 
 use std::time::Duration;
 
@@ -13,26 +13,26 @@ use tokio::task::JoinSet;
 
 use super::{Stage, cases::Case, journal::Journal, limit, outcome_of};
 
-/// One call is answered late enough that each attempt is in time, and all calls together may not be.
+/// The delay of a call: each attempt is in time, but all calls together may not be.
 const SLOWLY: Duration = Duration::from_millis(800);
 
-/// How many wait together.
+/// The number of requests that wait together.
 const TOGETHER: usize = 64;
 
-/// One of so many requests is tried, and of its calls one of so many.
+/// The sampling: one of so many requests, and one of so many of its calls.
 const SOME: (usize, usize) = (3, 4);
 
-/// What happens, to the calls from one on.
+/// A delay of the calls from one on.
 struct Slow {
     case: Case,
     call: usize,
     fault: Fault,
 }
 
-/// Everything waits together, over the same tables, so that nothing is said here of what they hold: a call that never
-/// answers has done nothing or all of it, as one whose connection breaks.
+/// All requests wait together, on the same tables, so the tables are not checked here: a call that never finishes has
+/// had no effect or its whole effect, like one whose connection breaks.
 #[tokio::test]
-async fn calls_that_are_slow_or_never_answer_are_given_up_in_time() {
+async fn slow_and_endless_calls_are_abandoned_in_time() {
     if engine::kind().await != Kind::Embedded {
         return;
     }
@@ -68,7 +68,7 @@ async fn check(slow: Slow, invoke: Invoke, tap: Tap) {
 }
 
 #[test]
-fn a_function_is_given_longer_than_it_takes_itself() {
+fn a_function_has_more_time_than_it_takes() {
     let timeout = TEMPLATE.lines().find_map(|line| line.strip_prefix("    Timeout: ")).unwrap();
     assert!(Duration::from_secs(timeout.parse().unwrap()) > edge::gateway::LIMIT);
 }

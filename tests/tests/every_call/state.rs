@@ -1,4 +1,4 @@
-//! What the tables hold, so that it can be put back, and told apart from what they held before.
+//! The contents of the tables, for restoring and comparing them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,11 +9,11 @@ use tests::World;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct State(BTreeMap<&'static str, BTreeMap<String, Value>>);
 
-/// The tables, and what makes the key of each.
+/// The tables, with the attributes of their keys.
 const TABLES: [(&str, &[&str]); 3] =
     [("Users", &["user_id"]), ("Tokens", &["user_id", "token"]), ("Attempts", &["attempt"])];
 
-/// What is noted in passing, and decides nothing.
+/// An attribute that is recorded in passing and decides nothing.
 const NOTED: &str = "last_used_at";
 
 impl State {
@@ -28,7 +28,7 @@ impl State {
         Self(tables)
     }
 
-    /// Makes the tables hold this again instead of what was found in them.
+    /// Restores this state of the tables from the state `found` in them.
     pub(crate) async fn restore(&self, world: &World, found: &Self) {
         for (table, key) in TABLES {
             let (wanted, found) = (&self.0[table], &found.0[table]);
@@ -43,8 +43,8 @@ impl State {
         }
     }
 
-    /// The users and the tokens as lines that two runs have in common: what is drawn at random is a star. Counters of
-    /// the limiter are left out. They may count an attempt that came to nothing, or one twice.
+    /// Returns the users and the tokens as lines that two runs have in common: a random value becomes a star. The
+    /// counters of the rate limit are left out, because they may count an attempt without effect, or one twice.
     pub(crate) fn lines(&self, beginning: &Self) -> Vec<String> {
         let known = beginning.words();
         let mut lines: Vec<String> = Vec::new();
@@ -54,7 +54,7 @@ impl State {
             for item in items.values().filter(is_left) {
                 let mut item = item.clone();
                 item.as_object_mut().unwrap().remove(NOTED);
-                // Of each token another one.
+                // Each token has different ones.
                 if item.get("attribute_digests").is_some() {
                     item["attribute_digests"] = json!("digests");
                 }
@@ -68,7 +68,7 @@ impl State {
         lines
     }
 
-    /// The keys of users and tokens.
+    /// Returns the keys of users and tokens.
     pub(crate) fn keys(&self) -> BTreeSet<String> {
         self.0.iter().filter(|(table, _)| **table != "Attempts").flat_map(|(_, items)| items.keys().cloned()).collect()
     }
@@ -79,7 +79,7 @@ impl State {
     }
 }
 
-/// What is in `all` and not in `without`, each as often.
+/// Returns the lines of `all` that are not in `without`, counting repetitions.
 pub(crate) fn minus(all: &[String], without: &[String]) -> Vec<String> {
     let mut rest = all.to_vec();
     for line in without {
@@ -94,7 +94,7 @@ fn only(item: &Value, names: &[&str]) -> Value {
     names.iter().map(|name| ((*name).to_owned(), item[*name].clone())).collect()
 }
 
-/// The attributes of an item, in the order of their names.
+/// Returns the attributes of an item, sorted by name.
 fn text(item: &Value) -> String {
     let mut attributes: Vec<String> =
         item.as_object().into_iter().flatten().map(|(name, value)| format!("{name} = {value}")).collect();
@@ -106,7 +106,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_'))
 }
 
-/// The text with a star for each word that is as long as a hash or a digest, and that was not there before.
+/// Returns the text with a star for each new word that is as long as a hash or a digest.
 fn masked(text: &str, known: &BTreeSet<String>) -> String {
     let mut masked = text.to_owned();
     for word in words(text).filter(|word| matches!(word.len(), 22 | 43) && !known.contains(*word)) {

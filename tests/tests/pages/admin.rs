@@ -13,18 +13,18 @@ async fn administrator(system: &System) -> WebClient<'_> {
     WebClient::signed_in(system, "admin", "letmein").await
 }
 
-/// Issues a key with the form of a user's page, and reads it there.
+/// Issues a key with the form of a user's page, and returns the key that the page shows.
 async fn issue(web_client: &mut WebClient<'_>, user: &str, name: &str) -> String {
     web_client.post(&format!("/admin/users/{user}"), &[("name", name), ("limit", "all")]).await.shown_token()
 }
 
-/// The path of the form of this key of this user.
+/// Returns the path of the form of this key of this user.
 async fn path_of(system: &System, user: &str, token: &str) -> String {
     let told = system.ask("GET", "/tokens/current", &bearer(token)).await.body_of(200);
     format!("/admin/users/{user}/tokens/{}", told["id"].as_str().unwrap())
 }
 
-/// Every user that a search found, by where its link leads.
+/// Returns the link of every user that a search found.
 fn found(page: &Reply) -> Vec<String> {
     let links = page.elements().into_iter().filter_map(|it| it.attribute("href").map(str::to_owned));
     links.filter_map(|link| link.strip_prefix("/admin/users/").map(str::to_owned)).collect()
@@ -33,7 +33,7 @@ fn found(page: &Reply) -> Vec<String> {
 #[tokio::test]
 async fn a_user_is_found_by_name_or_id() {
     let system = System::start(&[]).await;
-    // A user whose name is another's id, and two whose names are one.
+    // A user whose name is another user's ID, and two whose names are equal.
     for (id, name) in [("80", "3"), ("81", "Twin"), ("82", "ｔwin")] {
         system.set_user(id, "username", text(name)).await;
         system.set_user(id, "username_key", text(&name.to_lowercase().replace('ｔ', "t"))).await;
@@ -75,7 +75,7 @@ async fn a_user_is_found_by_name_or_id() {
 }
 
 #[tokio::test]
-async fn a_key_for_a_directory_user_lives_as_the_administrator_says() {
+async fn a_key_for_an_external_user_lives_as_the_administrator_chooses() {
     let system = System::start(&[]).await;
     let mut web_client = administrator(&system).await;
     let page = "/admin/users/3";
@@ -105,7 +105,7 @@ async fn a_key_for_a_directory_user_lives_as_the_administrator_says() {
     assert_eq!((late.status, late.wrong().as_str()), (409, "The token was revoked."));
     assert_eq!(web_client.post(&path, &[("do", "nonsense")]).await.status, 400);
 
-    // A rejected form keeps what was typed.
+    // A rejected form keeps its input.
     let fields = [("name", "<i>"), ("expires", "2026-01-01"), ("limit", "some"), ("scope", "ROLE_USER")];
     let rejected = web_client.post(page, &fields).await;
     assert_eq!((rejected.status, rejected.field("name").unwrap().as_str()), (400, "<i>"));
@@ -118,7 +118,7 @@ async fn a_key_for_a_directory_user_lives_as_the_administrator_says() {
         "not more than the user may"
     );
 
-    // A token of somebody else is not this user's.
+    // A token of another user does not belong to this one.
     let other = system.token_of("my_username", "topsecret").await;
     let path = path_of(&system, "3", &other).await;
     assert_eq!(web_client.post(&path, &[("do", "delete")]).await.status, 404);
@@ -128,7 +128,7 @@ async fn a_key_for_a_directory_user_lives_as_the_administrator_says() {
 }
 
 #[tokio::test]
-async fn a_user_is_shut_out_and_let_in_again() {
+async fn a_user_is_blocked_and_unblocked() {
     let system = System::start(&[]).await;
     let mut web_client = administrator(&system).await;
     let access = "/admin/users/1/access";
@@ -161,7 +161,7 @@ async fn a_user_is_shut_out_and_let_in_again() {
     system.stop().await;
 }
 
-/// Every route of an administrator, with a form that would do something.
+/// Every route of an administrator, with a form that would have an effect.
 const ROUTES: [(&str, &str, &str); 8] = [
     ("GET", "/admin/users", ""),
     ("GET", "/admin/users?name=admin", ""),
@@ -173,7 +173,7 @@ const ROUTES: [(&str, &str, &str); 8] = [
     ("POST", "KEY", "&do=delete"),
 ];
 
-/// This visitor gets nowhere, and nothing changes.
+/// Checks that every route rejects this browser and changes nothing.
 async fn gets_nowhere(system: &System, web_client: &mut WebClient<'_>, key: &str, status: u16) {
     let path = path_of(system, "1", key).await;
     for (method, route, form) in ROUTES {
@@ -185,32 +185,32 @@ async fn gets_nowhere(system: &System, web_client: &mut WebClient<'_>, key: &str
 }
 
 #[tokio::test]
-async fn whoever_is_no_administrator_any_more_gets_nowhere() {
+async fn a_former_administrator_is_rejected_everywhere() {
     let system = System::start(&[]).await;
     let mut web_client = administrator(&system).await;
     let key = issue(&mut web_client, "1", "k").await;
     let mut user = WebClient::signed_in(&system, "my_username", "topsecret").await;
     assert!(!user.get(OWN).await.body.contains("/admin/users"), "it is not offered either");
     gets_nowhere(&system, &mut user, &key, 403).await;
-    // In the middle of a session, without an end of it.
+    // In the middle of a session, without ending it.
     let permissions = |names: &[&str]| AttributeValue::Ss(names.iter().map(|it| (*it).to_owned()).collect());
     system.set_user("2", "permissions", permissions(&["ROLE_USER"])).await;
     gets_nowhere(&system, &mut web_client, &key, 403).await;
     assert_eq!(web_client.get(OWN).await.status, 200);
     system.set_user("2", "permissions", permissions(&["ROLE_USER", "ROLE_ADMIN"])).await;
     assert_eq!(web_client.get("/admin/users").await.status, 200);
-    // A form without its token.
+    // A form without its CSRF token.
     let own = web_client.csrf.clone();
     for (method, route, form) in ROUTES.iter().filter(|(method, _, _)| *method == "POST") {
         let path = path_of(&system, "1", &key).await;
-        // The page that comes back has a good one.
+        // The page in the response has a valid one.
         let form = format!("csrf={}{form}", user.csrf);
         let reply = web_client.send(method, if *route == "KEY" { &path } else { route }, &form).await;
         assert_eq!(reply.status, 403, "{method} {route}");
     }
     assert_eq!(system.verdict(&key).await, "allow");
     assert_ne!(own, user.csrf);
-    // A token of an administrator is no session.
+    // A token of an administrator is not a session.
     let token = system.token_of("admin", "letmein").await;
     assert_eq!(system.ask("GET", "/admin/users", &bearer(&token)).await.status, 303);
     assert_eq!(system.json("POST", "/admin/users/1/access", &bearer(&token), &json!({})).await.status, 401);

@@ -1,5 +1,5 @@
-//! Which of the cookies of a request count. Other applications on the same host send theirs along, under any name, ours
-//! among them, and with any bytes.
+//! Which cookies of a request count. Other applications on the same host send cookies under any name, Hallpass's names
+//! included, and with any bytes.
 
 use serde_json::{Value, json};
 use tests::{
@@ -8,7 +8,8 @@ use tests::{
     system::System,
 };
 
-/// What another application may have stored under one of our names. None of it is a cookie of ours that leads anywhere.
+/// Returns values that another application may have stored under one of Hallpass's cookie names. None of them is a
+/// valid session or flow.
 fn foreign(name: &str) -> Vec<String> {
     let of_our_shape = ["1", "2", "no-such-user"].map(|user| format!("{name}={user}.{}", "A".repeat(43)));
     let values = [
@@ -32,14 +33,14 @@ fn foreign(name: &str) -> Vec<String> {
     values.iter().map(|value| format!("{name}={value}")).chain(of_our_shape).collect()
 }
 
-/// Cookies of other names, which must not get in the way either.
+/// Returns cookies of other names, which must not interfere either.
 fn of_other_names(name: &str) -> Vec<String> {
     let near = [format!("{name}s=1"), format!("x{name}=1"), name.to_lowercase() + "=1", name.to_owned()];
     let odd = ["a=\u{e9}", "\u{e9}=a", "\u{fffd}", "=", "", "a", "a==b; ;; c", "theme=\"dark; light\"", "z=\u{7f}"];
     near.into_iter().filter(|it| it != &format!("{name}=1")).chain(odd.map(str::to_owned)).collect()
 }
 
-/// Ours in front of, behind and between the others, in one header and in several.
+/// Returns Hallpass's cookies before, after and between the others, in one header and in several.
 fn arrangements(ours: &str, other: &str) -> Vec<Vec<String>> {
     vec![
         vec![format!("{ours}; {other}")],
@@ -51,13 +52,14 @@ fn arrangements(ours: &str, other: &str) -> Vec<Vec<String>> {
     ]
 }
 
-/// A cookie with DEL in it is sent by no client and taken by no server.
+/// Returns whether clients can send these cookies: one that contains DEL is sent by no client and accepted by no
+/// server.
 fn can_be_sent(cookies: &[String]) -> bool {
     cookies.iter().all(|cookie| !cookie.contains('\u{7f}'))
 }
 
 #[tokio::test]
-async fn a_session_is_found_among_whatever_else_is_sent() {
+async fn a_session_is_found_among_other_cookies() {
     let system = System::start(&[]).await;
     let web_client = WebClient::signed_in(&system, "my_username", "topsecret").await;
     let name = "__Host-hallpass";
@@ -68,7 +70,7 @@ async fn a_session_is_found_among_whatever_else_is_sent() {
             assert_eq!(system.send("GET", OWN, &headers, "").await.status, 200, "{cookies:?}");
         }
     }
-    // Only what has our name and our shape leads to a session at all, and the others lead to none.
+    // Only a cookie with the right name and shape is a session at all; any other is not.
     let alone = |value: String, status: u16| (value, status);
     for (cookie, status) in [
         alone(ours.replace("__Host-", "__Secure-"), 303),
@@ -85,7 +87,7 @@ async fn a_session_is_found_among_whatever_else_is_sent() {
 }
 
 #[tokio::test]
-async fn the_form_says_which_of_two_sessions_is_meant() {
+async fn the_form_selects_one_of_two_sessions() {
     let system = System::start(&[]).await;
     let mut one = WebClient::signed_in(&system, "my_username", "topsecret").await;
     let mut two = WebClient::signed_in(&system, "admin", "letmein").await;
@@ -120,7 +122,7 @@ async fn the_cookie_before_signing_in_is_found_among_others() {
         for cookies in arrangements(&ours, &other).into_iter().filter(|cookies| can_be_sent(cookies)).take(3) {
             let mut headers: Vec<_> = cookies.iter().map(|cookie| ("Cookie", cookie.as_str())).collect();
             headers.push(("Content-Type", "application/x-www-form-urlencoded"));
-            // No user has such a name, so that no password is looked at; whose form it is is told before.
+            // No user can have such a name, so the password is not checked; the form's origin is checked before.
             let wrong = form.replace("my_username", "%01");
             let reply = system.send("POST", "/sign-in", &headers, &wrong).await;
             assert_eq!(reply.status, 401, "{cookies:?}");
@@ -152,7 +154,7 @@ async fn the_cookie_of_a_log_in_flow_is_found_among_others() {
     system.stop().await;
 }
 
-/// The event of a page as an HTTP API sends it, which has the cookies one by one.
+/// Returns the event of a page as an HTTP API sends it, with the cookies as a list.
 fn http_event(cookies: &[String]) -> Value {
     json!({
         "version": "2.0",

@@ -1,5 +1,5 @@
-//! What is true of every page: no markup from outside, every link below the base path, no session no page, no store no
-//! page either. The other rules are checked on every page that a visitor of any test sees.
+//! The rules of every page: no markup from outside, every link below the base path, no page without a session, and none
+//! without the database. The other rules are checked on every page that any test opens.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use tests::{
@@ -10,7 +10,7 @@ use tests::{
     tap::{ALWAYS, ANY, Fault},
 };
 
-/// What must stay text.
+/// Input that must remain text.
 const HOSTILE: [&str; 7] = [
     "<script>alert(1)</script>",
     "\"><img src=x onerror=alert(1)>",
@@ -22,11 +22,11 @@ const HOSTILE: [&str; 7] = [
 ];
 
 #[tokio::test]
-async fn what_was_typed_is_text_and_whole() {
+async fn input_is_shown_as_text_and_completely() {
     let system = System::start(&[("HALLPASS_INVALIDATE_ON", "password_hash")]).await;
     let mut web_client = WebClient::signed_in(&system, "admin", "letmein").await;
     for hostile in HOSTILE {
-        // The names of users come from the application, and may hold line breaks too.
+        // The names of users come from the application, and may contain line breaks too.
         let name = format!("{hostile}\n\t");
         system.set_user("2", "full_name", text(&name)).await;
         system.set_user("1", "full_name", text(&name)).await;
@@ -39,7 +39,7 @@ async fn what_was_typed_is_text_and_whole() {
         assert!(other.text().matches(&name).count() >= 3, "{hostile:?}: {}", other.text());
         assert!(other.text().contains("<b>'&"), "{}", other.text());
 
-        // What changes the direction of text is rejected in a name.
+        // A name with characters that change the direction of text is rejected.
         let typed = hostile.replace('\u{202e}', "");
         web_client.create_token(&[("name", &typed), ("limit", "all")]).await;
         assert!(web_client.get(OWN).await.text().contains(&typed), "{typed:?} as the name of a token");
@@ -84,7 +84,7 @@ async fn every_link_stays_below_the_base_path() {
 }
 
 #[tokio::test]
-async fn files_may_be_kept_and_swagger_alone_may_style_itself() {
+async fn files_are_cacheable_and_swagger_alone_may_style_itself() {
     let system = System::start(&[]).await;
     for (path, media_type) in [
         ("/assets/hallpass.css", "text/css; charset=utf-8"),
@@ -112,13 +112,13 @@ async fn files_may_be_kept_and_swagger_alone_may_style_itself() {
     {
         assert_eq!(system.send("GET", path, &[], "").await.status, 404, "{path}");
     }
-    // What a script could fetch is the same for everybody; no page of ours is.
+    // What a script could fetch is the same for every user; no page with user data is.
     assert!(!system.send("GET", "/sign-in", &[], "").await.header("content-security-policy").contains("unsafe"));
     system.stop().await;
 }
 
 #[tokio::test]
-async fn files_are_packed_kept_for_a_year_by_their_version_and_known_by_their_tag() {
+async fn files_are_compressed_cached_for_a_year_by_version_and_revalidated_by_etag() {
     let system = System::start(&[]).await;
     let index = system.send("GET", "/docs/swagger-ui/index.html", &[], "").await;
     let page = WebClient::new(&system, "").get("/sign-in").await;
@@ -174,7 +174,7 @@ async fn files_are_packed_kept_for_a_year_by_their_version_and_known_by_their_ta
     system.stop().await;
 }
 
-/// Names that would put what follows them in another order.
+/// Names that would reorder the text after them.
 const REORDERING: [&str; 6] = [
     "\u{202e}drow",
     "\u{5e2}\u{5d1}\u{5e8}\u{5d9}\u{5ea} 123",
@@ -184,7 +184,7 @@ const REORDERING: [&str; 6] = [
     "a\u{2029}\u{202e}b",
 ];
 
-/// Whether the characters of this text that change its direction end with it.
+/// Returns whether the characters that change the direction of the text end with it.
 fn is_balanced(text: &str) -> bool {
     let mut open = 0_i32;
     let kept = text.chars().all(|c| {
@@ -199,7 +199,7 @@ fn is_balanced(text: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_name_is_isolated_from_what_stands_around_it() {
+async fn a_name_is_isolated_from_the_text_around_it() {
     let system = System::start(&[("HALLPASS_INVALIDATE_ON", "password_hash")]).await;
     let mut web_client = WebClient::signed_in(&system, "admin", "letmein").await;
     for name in REORDERING {
@@ -233,7 +233,7 @@ async fn a_name_is_isolated_from_what_stands_around_it() {
     system.stop().await;
 }
 
-/// A page that nobody without a session sees.
+/// Returns whether a page needs a session.
 fn is_behind_a_session(path: &str) -> bool {
     !["/sign-in", "/assets/{file}", "/docs/swagger-ui/{file}"].contains(&path)
 }
@@ -255,13 +255,13 @@ fn request(method: &str, path: &str) -> Request {
     request.header("Content-Type", "application/x-www-form-urlencoded").body("csrf=x&do=block&name=x&limit=all")
 }
 
-/// Every page and form, with the one that is a route of the API as well.
+/// Returns every page and form, with the one that is a route of the API as well.
 fn routes() -> impl Iterator<Item = (&'static str, &'static str)> {
     PAGES.into_iter().chain([("POST", "/profile/developer")]).filter(|(_, path)| is_behind_a_session(path))
 }
 
 #[tokio::test]
-async fn without_a_session_there_is_only_the_way_to_one() {
+async fn without_a_session_every_page_leads_to_the_sign_in() {
     let world = World::new().await;
     let before = world.dump("Users").await;
     for (method, path) in routes() {
@@ -289,7 +289,7 @@ async fn without_a_session_there_is_only_the_way_to_one() {
 }
 
 #[tokio::test]
-async fn without_the_store_there_is_a_page_that_says_so() {
+async fn without_the_database_a_page_says_so() {
     let (world, tap) = World::tapped(&[]).await;
     let cookie = format!("__Secure-hallpass=1.{}", "A".repeat(43));
     for fault in [Fault::Reject(400, "ResourceNotFoundException"), Fault::Halve] {
@@ -312,7 +312,7 @@ async fn without_the_store_there_is_a_page_that_says_so() {
 }
 
 #[tokio::test]
-async fn whoever_signs_in_while_the_store_is_down_keeps_the_name_and_gets_no_session() {
+async fn signing_in_without_the_database_keeps_the_name_and_begins_no_session() {
     let (world, tap) = World::tapped(&[]).await;
     let page = world.send("Console", Request::new("GET", "/sign-in")).await;
     let cookie = page.header("set-cookie").split(';').next().unwrap().to_owned();

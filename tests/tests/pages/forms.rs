@@ -1,5 +1,5 @@
-//! Forms that are sent twice, and forms of old tabs: every form that creates something is good for one time, and one that
-//! is out of date comes back as one that works.
+//! Forms that are sent twice, and forms of old tabs: every form that creates something can be used once, and an
+//! outdated one is returned as one that works.
 
 use serde_json::json;
 use tests::{
@@ -24,7 +24,8 @@ const USED: &str = "This form was sent before, so nothing was created now. What 
 
 const STALE: &str = "This form is out of date. Nothing was changed; send it once more.";
 
-/// An administrator who sees the page of this form, in a world of its own, and an own token that can be rotated.
+/// An administrator with the page of this form open, in a separate world, and a token of the administrator that can be
+/// rotated.
 struct Case {
     world: World,
     web_client: WebClient<'static>,
@@ -52,7 +53,7 @@ impl Case {
         self.web_client.open_in(&self.world, "Console", Request::new("GET", route).parameter("user_id", "1")).await
     }
 
-    /// The form of the page that was seen last, filled in.
+    /// Returns the form of the last page, filled in.
     fn filled(&self) -> Request {
         let own = Request::new("POST", "/profile/developer");
         let named = [("name", "typed"), ("expires", "2027-03-01"), ("limit", "some"), ("scope", "ROLE_USER")];
@@ -75,7 +76,8 @@ impl Case {
         self.world.count_records("1").await + self.world.count_records("2").await
     }
 
-    /// The first answer shows a token, the second says what happened, and there is one token more than before.
+    /// Checks that the first response shows a token, that the second says what happened, and that exactly one token was
+    /// created.
     async fn created_once(&self, before: usize, first: &Response, second: &Response) {
         let form = self.form;
         assert_eq!(first.status, 201, "{form:?} {}", first.body);
@@ -89,7 +91,7 @@ impl Case {
 }
 
 #[tokio::test]
-async fn the_same_form_creates_one_token_however_it_is_sent_twice() {
+async fn a_form_sent_twice_in_any_way_creates_one_token() {
     for form in FORMS {
         // Reloading the page that shows the token.
         let mut of = case(form).await;
@@ -98,13 +100,13 @@ async fn the_same_form_creates_one_token_however_it_is_sent_twice() {
         let first = of.send(&sent).await;
         of.created_once(before, &first, &of.send(&sent).await).await;
 
-        // Going back, with a look at other pages, hours of reloading later, and with another name typed over the first.
+        // Going back, with other pages in between, reloading hours later, and with another name in the form.
         of.look().await;
         of.created_once(before, &first, &of.send(&sent).await).await;
         let renamed = sent.clone().rewritten(|body| body.replace("typed", "another"));
         of.created_once(before, &first, &of.send(&renamed).await).await;
 
-        // The tab of before a new sign-in.
+        // The tab from before a new sign-in.
         of.web_client.sign_in_again(&of.world, "admin", "letmein").await;
         of.look().await;
         let late = of.web_client.with_cookies_of(&sent);
@@ -137,7 +139,7 @@ async fn the_forms_of_two_tabs_are_two_forms() {
         for (sent, status) in [(&new, 201), (&old, 201), (&new, 409), (&old, 409)] {
             assert_eq!(of.send(sent).await.status, status, "{form:?}");
         }
-        // Several forms of one page are several forms too.
+        // Several forms of one page are separate forms too.
         of.look().await;
         let regenerated = of.web_client.with_form(Request::new("POST", "/profile/developer"), &[("do", "regenerate")]);
         assert_eq!(of.send(&of.filled()).await.status, 201, "{form:?}");
@@ -146,7 +148,7 @@ async fn the_forms_of_two_tabs_are_two_forms() {
 }
 
 #[tokio::test]
-async fn a_form_whose_mark_was_written_twice_by_one_request_is_used_once() {
+async fn a_form_whose_marker_one_request_wrote_twice_is_used_once() {
     for fault in [Fault::Lose, Fault::Break] {
         let (world, tap): (World, Tap) = World::tapped(&[]).await;
         let of = of(world, Form::Own).await;
@@ -159,7 +161,7 @@ async fn a_form_whose_mark_was_written_twice_by_one_request_is_used_once() {
 }
 
 #[tokio::test]
-async fn what_is_rejected_comes_back_as_a_form_that_can_be_sent() {
+async fn a_rejected_form_comes_back_ready_to_be_sent() {
     for form in [Form::Own, Form::Key] {
         let mut of = case(form).await;
         let before = of.count().await;
@@ -177,7 +179,7 @@ async fn what_is_rejected_comes_back_as_a_form_that_can_be_sent() {
 }
 
 #[tokio::test]
-async fn a_creating_form_of_an_old_tab_comes_back_filled_in_and_works_then() {
+async fn a_creating_form_of_an_old_tab_comes_back_filled_in_and_then_works() {
     for form in FORMS {
         let mut of = case(form).await;
         let before = of.count().await;
@@ -234,7 +236,7 @@ async fn every_other_form_of_an_old_tab_comes_back_with_forms_that_work() {
 }
 
 #[tokio::test]
-async fn the_latest_day_that_is_named_is_taken_and_ends_in_time() {
+async fn the_latest_offered_day_is_accepted_and_expires_in_time() {
     for form in [Form::Own, Form::Key] {
         let mut of = case(form).await;
         let page = of.look().await;

@@ -1,4 +1,4 @@
-//! What a page says after a form ended tokens: until when a cached answer of a gateway may still accept them.
+//! The notice on a page after a form revoked tokens: how long a cached response of a gateway may still accept them.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tests::{
 
 const CACHED: &str = "An API that caches responses accepts a token until";
 
-/// A form of a page, what it says, and whether it ends tokens.
+/// A form of a page, its message, and whether it invalidates tokens.
 const FORMS: [(&str, &str, bool); 8] = [
     ("OWN", "revoke", true),
     ("KEY", "disable", true),
@@ -24,7 +24,7 @@ const FORMS: [(&str, &str, bool); 8] = [
     ("/admin/users/2/access", "revoke-all", true),
 ];
 
-/// The notices of the page.
+/// Returns the notices of the page.
 fn notices(page: &Reply) -> String {
     let elements = page.elements().into_iter();
     elements.filter(|it| it.attribute("role") == Some("status")).map(|it| it.text).collect()
@@ -35,7 +35,7 @@ async fn id_of(system: &System, token: &str) -> String {
     told["id"].as_str().unwrap().to_owned()
 }
 
-/// Sends every form, and holds what the next page says against the time until which an answer is cached.
+/// Sends every form, and compares the notice of the next page with the time until which a response is cached.
 async fn check(settings: &[(&str, &str)], cached: Option<u64>) {
     let system = System::start(settings).await;
     let mut web_client = WebClient::signed_in(&system, "admin", "letmein").await;
@@ -61,11 +61,11 @@ async fn check(settings: &[(&str, &str)], cached: Option<u64>) {
 }
 
 #[tokio::test]
-async fn a_page_says_until_when_a_cached_answer_accepts_what_it_ended() {
+async fn a_page_says_how_long_a_cached_response_accepts_revoked_tokens() {
     check(&[("HALLPASS_AUTHORIZER_CACHE_TTL", "5m")], Some(300)).await;
 }
 
 #[tokio::test]
-async fn where_no_answer_is_cached_a_page_says_nothing_of_it() {
+async fn without_a_cache_a_page_has_no_such_notice() {
     check(&[], None).await;
 }

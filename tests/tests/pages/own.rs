@@ -1,4 +1,4 @@
-//! The page of one's own tokens.
+//! The page of the user's own tokens.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tests::{
     system::System,
 };
 
-/// The rows of the table, as text.
+/// Returns the rows of the table, as text.
 fn rows(page: &Reply) -> Vec<String> {
     let table = page.body.split("<tbody>").nth(1).unwrap_or_default();
     table.split("</tr>").filter(|row| row.contains("<tr>")).map(str::to_owned).collect()
@@ -22,14 +22,14 @@ async fn permit(system: &System, id: &str, names: &[&str]) {
     system.set_user(id, "permissions", AttributeValue::Ss(names)).await;
 }
 
-/// The public id of a token, as the token itself is told.
+/// Returns the public ID of a token, as the token itself reads it.
 async fn id_of(system: &System, token: &str) -> String {
     let reply = system.ask("GET", "/tokens/current", &bearer(token)).await;
     reply.body_of(200)["id"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test]
-async fn a_token_is_applied_used_rotated_and_revoked() {
+async fn a_token_is_created_used_rotated_and_revoked() {
     let system = System::start(&[]).await;
     let mut web_client = WebClient::signed_in(&system, "my_username", "topsecret").await;
     assert!(rows(&web_client.get(OWN).await).is_empty());
@@ -61,7 +61,7 @@ async fn a_token_is_applied_used_rotated_and_revoked() {
 }
 
 #[tokio::test]
-async fn a_token_may_be_less_than_its_user_and_never_more() {
+async fn a_token_can_have_fewer_permissions_than_its_user_and_never_more() {
     let system = System::start(&[]).await;
     permit(&system, "1", &["ROLE_USER", "read", "write <all>"]).await;
     let mut web_client = WebClient::signed_in(&system, "my_username", "topsecret").await;
@@ -90,7 +90,7 @@ async fn a_token_may_be_less_than_its_user_and_never_more() {
         assert_eq!((reply.status, reply.wrong().as_str()), (400, wrong));
         assert_eq!(reply.field("name").unwrap(), "y");
     }
-    // What was chosen is still chosen when something else was wrong.
+    // The choices are kept when another field is wrong.
     let reply =
         web_client.post(OWN, &[("do", "make"), ("name", ""), ("limit", "some"), ("scope", "read"), write]).await;
     let chosen: Vec<_> = reply.elements().into_iter().filter(|it| it.attribute("checked").is_some()).collect();
@@ -100,7 +100,7 @@ async fn a_token_may_be_less_than_its_user_and_never_more() {
 }
 
 #[tokio::test]
-async fn the_developer_token_is_applied_regenerated_and_revoked() {
+async fn the_developer_token_is_created_regenerated_and_revoked() {
     let system = System::start(&[]).await;
     let mut web_client = WebClient::signed_in(&system, "my_username", "topsecret").await;
     let first = web_client.post(OWN, &[("do", "regenerate")]).await.shown_token();
@@ -115,7 +115,7 @@ async fn the_developer_token_is_applied_regenerated_and_revoked() {
     assert_eq!(system.verdict(&second).await, "revoked");
     let third = web_client.post(OWN, &[("do", "regenerate")]).await.shown_token();
     assert_eq!(system.verdict(&third).await, "allow");
-    // The same path still answers clients: with a token of their own, in JSON.
+    // The same path still serves clients: with a token, in JSON.
     let json = system.json("POST", "/profile/developer", &bearer(&third), &json!({})).await.body_of(201);
     assert!(json["token"].as_str().unwrap().starts_with("6879-"));
     let token = system.token_of("my_username", "topsecret").await;
@@ -142,7 +142,7 @@ async fn another_users_token_looks_absent() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_made_is_said_and_what_was_typed_stays() {
+async fn a_rejected_form_says_why_and_keeps_its_input() {
     let system = System::start(&[("HALLPASS_MAX_TOKENS", "2"), ("HALLPASS_MAX_LIFETIME", "366d")]).await;
     let mut web_client = WebClient::signed_in(&system, "my_username", "topsecret").await;
     let (long, most) = ("ü".repeat(101), "ü".repeat(100));
@@ -191,7 +191,7 @@ async fn what_cannot_be_made_is_said_and_what_was_typed_stays() {
 }
 
 #[tokio::test]
-async fn a_form_without_its_token_changes_nothing() {
+async fn a_form_without_its_csrf_token_changes_nothing() {
     let system = System::start(&[]).await;
     let mut web_client = WebClient::signed_in(&system, "my_username", "topsecret").await;
     let token = web_client.create_token(&[("name", "kept"), ("limit", "all")]).await;

@@ -1,12 +1,12 @@
-//! A session ends with the tokens of its user: by the stream and by the sweep, and it stays dead when the change is undone.
-//! A log-in flow of two requests is held to the same.
+//! A session ends with the tokens of its user, by the stream and by the sweep, and stays invalid when the change is
+//! undone. The same holds for a log-in flow of two requests.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use login::password;
 use serde_json::json;
 use tests::{Request, Response, World, api::text, basic, tables::Item, web_client::WebClient};
 
-/// A change of a user, which is undone again.
+/// A change of a user, which is then undone.
 #[derive(Clone, Copy, Debug)]
 enum Change {
     Block,
@@ -20,7 +20,7 @@ enum Change {
 const CHANGES: [Change; 6] =
     [Change::Block, Change::Rename, Change::Password, Change::Attribute, Change::Generation, Change::Remove];
 
-/// Who lets prune know of a change.
+/// The way in which prune learns of a change.
 #[derive(Clone, Copy, Debug)]
 enum Prune {
     Stream,
@@ -39,7 +39,7 @@ async fn bring_about(world: &World, id: &str, change: Change) {
     world.set_user(id, attribute, Some(value)).await;
 }
 
-/// Prune learns of the change, and the user is put back as before.
+/// Lets prune handle the change, and restores the user.
 async fn undo(world: &World, before: Item, prune: Prune) {
     match prune {
         Prune::Stream => {
@@ -59,7 +59,7 @@ async fn world() -> World {
     World::with(&[("HALLPASS_INVALIDATE_ON", "username,password_hash,status,mail")]).await
 }
 
-/// What the own page answers a browser with the cookies of this request.
+/// Returns the status of the user's page for a browser with the cookies of this request.
 async fn own_page(world: &World, request: &Request) -> u16 {
     world.send("Console", request.clone()).await.status
 }
@@ -68,7 +68,7 @@ fn own() -> Request {
     Request::new("GET", "/profile/developer")
 }
 
-/// Everything that a session is good for: the pages, and every form of them.
+/// Tries everything that a session allows: the pages, and every form of them.
 async fn try_everything(world: &World, web_client: &WebClient<'_>, token: &str) -> Vec<(String, Response)> {
     let hash = token.split('.').next_back().unwrap().to_owned();
     let mut answers = Vec::new();
@@ -94,7 +94,7 @@ async fn try_everything(world: &World, web_client: &WebClient<'_>, token: &str) 
 }
 
 #[tokio::test]
-async fn a_session_stays_dead_when_the_change_that_ended_it_is_undone() {
+async fn a_session_stays_invalid_when_the_change_that_invalidated_it_is_undone() {
     let world = world().await;
     for prune in [Prune::Stream, Prune::Sweep] {
         for change in CHANGES {
@@ -118,7 +118,7 @@ async fn a_session_stays_dead_when_the_change_that_ended_it_is_undone() {
 }
 
 #[tokio::test]
-async fn a_session_that_no_change_ended_is_left_alone() {
+async fn a_session_that_no_change_invalidated_stays_valid() {
     let world = world().await;
     let mut web_client = WebClient::signed_in(&world, "admin", "letmein").await;
     bring_about(&world, "1", Change::Block).await;
@@ -127,7 +127,7 @@ async fn a_session_that_no_change_ended_is_left_alone() {
     let swept = world.invoke("Prune", json!({"source": "aws.scheduler"})).await.unwrap();
     assert_eq!((&swept["invalidated"], &swept["unreadable"]), (&json!(0), &json!(0)), "{swept}");
     assert_eq!(web_client.open("Console", Request::new("GET", "/profile/developer")).await.status, 200);
-    // When its time has come it is gone.
+    // It is deleted after its expiry.
     world.advance(1_800);
     let swept = world.invoke("Prune", json!({"source": "aws.scheduler"})).await.unwrap();
     assert_eq!(swept["purged"], json!(1), "{swept}");
@@ -135,7 +135,7 @@ async fn a_session_that_no_change_ended_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_log_in_flow_stays_dead_when_the_change_that_ended_it_is_undone() {
+async fn a_log_in_flow_stays_invalid_when_the_change_that_invalidated_it_is_undone() {
     let world = world().await;
     for prune in [Prune::Stream, Prune::Sweep] {
         for change in CHANGES {
@@ -179,7 +179,7 @@ async fn sessions_flows_and_used_forms_are_no_tokens() {
 }
 
 #[tokio::test]
-async fn signing_in_ends_the_session_before_whoever_signs_in() {
+async fn signing_in_ends_the_previous_session_of_any_user() {
     let world = World::new().await;
     for (name, password) in [("my_username", "topsecret"), ("admin", "letmein")] {
         let mut browser = WebClient::signed_in(&world, "my_username", "topsecret").await;
@@ -193,7 +193,7 @@ async fn signing_in_ends_the_session_before_whoever_signs_in() {
         assert_eq!(world.send("Console", before).await.status, 401, "{name}");
         assert_eq!(world.send("Console", elsewhere).await.status, 200, "another browser is not concerned");
         assert_eq!(browser.open("Console", own).await.status, 200);
-        // A password that is wrong ends nothing.
+        // A wrong password does not end the session.
         browser.open("Console", Request::new("GET", "/sign-in")).await;
         let fields = [("username", name), ("password", "wrong")];
         assert_eq!(browser.submit("Generate", Request::new("POST", "/sign-in"), &fields).await.status, 401);
@@ -207,26 +207,26 @@ async fn signing_out_ends_the_session_of_this_browser_alone() {
     let mut one = WebClient::signed_in(&world, "my_username", "topsecret").await;
     let two = WebClient::signed_in(&world, "my_username", "topsecret").await;
     let (of_one, of_two) = (one.with_cookies(own()), two.with_cookies(own()));
-    // A form of the page that one browser shows does nothing in the other.
+    // A form of the page in one browser has no effect in the other.
     let regenerate = Request::new("POST", "/profile/developer");
     let crossed = two.with_cookies_of(&one.with_form(regenerate, &[("do", "regenerate")]));
     assert_eq!(world.send("Generate", crossed).await.status, 403);
     assert_eq!(one.submit("Revoke", Request::new("POST", "/sign-out"), &[]).await.status, 303);
     assert_eq!((own_page(&world, &of_one).await, own_page(&world, &of_two).await), (401, 200));
-    // It is over by a clock that is late, too.
+    // It has expired by a slow clock, too.
     let sessions = world.store.sessions_of(&"1".parse().unwrap()).await.unwrap();
     assert_eq!(sessions.iter().filter(|(_, session)| session.expires_at > session.started_at).count(), 1);
     assert_eq!(world.count_records("1").await, 0);
 }
 
 #[tokio::test]
-async fn what_a_browser_kept_of_one_user_does_nothing_once_another_has_signed_in() {
+async fn forms_of_one_user_have_no_effect_once_another_has_signed_in() {
     let world = World::new().await;
     let mut browser = WebClient::signed_in(&world, "my_username", "topsecret").await;
     let form = browser.with_form(Request::new("POST", "/profile/developer"), &[("do", "regenerate")]);
     let sign_out = browser.with_form(Request::new("POST", "/sign-out"), &[]);
     browser.sign_in_again(&world, "admin", "letmein").await;
-    // The form of the tab that was left open, with the cookies of before and with those of now.
+    // The form of the old tab, with the earlier cookies and with the current ones.
     assert_eq!(world.send("Generate", form.clone()).await.status, 401);
     assert_eq!(world.send("Generate", browser.with_cookies_of(&form)).await.status, 403);
     assert_eq!(world.send("Revoke", browser.with_cookies_of(&sign_out)).await.status, 403);
@@ -235,7 +235,7 @@ async fn what_a_browser_kept_of_one_user_does_nothing_once_another_has_signed_in
 }
 
 #[tokio::test]
-async fn an_invalidated_session_is_signed_out_of_by_signing_in_again() {
+async fn signing_in_again_ends_an_invalidated_session() {
     let world = World::new().await;
     for (number, prune) in (1..).zip([None, Some(Prune::Stream), Some(Prune::Sweep)]) {
         let mut browser = WebClient::signed_in(&world, "my_username", "topsecret").await;
@@ -260,7 +260,7 @@ async fn an_invalidated_session_is_signed_out_of_by_signing_in_again() {
 }
 
 #[tokio::test]
-async fn the_session_of_a_removed_user_is_dead_though_the_id_is_given_to_another() {
+async fn the_session_of_a_removed_user_stays_invalid_when_the_id_is_reused() {
     let world = World::new().await;
     for is_pruned in [false, true] {
         let mut browser = WebClient::signed_in(&world, "my_username", "topsecret").await;
@@ -290,7 +290,7 @@ async fn the_session_of_a_removed_user_is_dead_though_the_id_is_given_to_another
 }
 
 #[tokio::test]
-async fn the_secret_of_a_session_is_good_for_its_own_user_alone() {
+async fn the_secret_of_a_session_is_valid_for_its_own_user_alone() {
     let world = World::new().await;
     let mine = WebClient::signed_in(&world, "my_username", "topsecret").await.cookie("__Secure-hallpass");
     WebClient::signed_in(&world, "admin", "letmein").await;

@@ -1,4 +1,4 @@
-//! Who gets a session, its cookies, its end, and what it is not good for.
+//! Sessions: who gets one, its cookies, its end, and what it cannot be used for.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use login::password;
@@ -12,13 +12,13 @@ use tests::{
 
 const SESSION: &str = "__Host-hallpass";
 
-/// A page without what differs from visitor to visitor.
+/// Returns a page without what differs from client to client.
 fn without(page: &Reply, typed: &str) -> String {
     page.body.replace(&page.field("csrf").unwrap(), "").replace(typed, "")
 }
 
 #[tokio::test]
-async fn nobody_learns_why_a_password_was_rejected() {
+async fn a_rejected_sign_in_does_not_reveal_why() {
     let system = System::start(&[]).await;
     let endless = "n".repeat(10_000);
     let mut pages = Vec::new();
@@ -49,7 +49,7 @@ async fn nobody_learns_why_a_password_was_rejected() {
 }
 
 #[tokio::test]
-async fn whoever_guesses_waits_and_loses_nothing_that_was_typed() {
+async fn a_guesser_waits_and_keeps_the_input() {
     let system = System::start(&[]).await;
     let mut web_client = WebClient::new(&system, "");
     for _ in 0..5 {
@@ -66,7 +66,7 @@ async fn whoever_guesses_waits_and_loses_nothing_that_was_typed() {
 }
 
 #[tokio::test]
-async fn a_form_that_no_page_of_ours_sent_begins_no_session() {
+async fn a_form_from_another_site_begins_no_session() {
     let system = System::start(&[]).await;
     let login = "username=my_username&password=topsecret";
     let mut other = WebClient::new(&system, "");
@@ -127,7 +127,7 @@ async fn the_cookies_are_for_this_api_alone_and_for_no_script() {
 }
 
 #[tokio::test]
-async fn whoever_signs_in_comes_to_where_they_wanted_to_be_and_nowhere_else() {
+async fn signing_in_leads_to_the_requested_page_and_nowhere_else() {
     let system = System::start(&[]).await;
     for (asked, place) in [
         (OWN, OWN),
@@ -151,7 +151,7 @@ async fn whoever_signs_in_comes_to_where_they_wanted_to_be_and_nowhere_else() {
     system.stop().await;
 }
 
-/// What ends the session of the demo user 1, whose password is `password` at that time.
+/// The ways to end the session of the demo user 1, whose password is `password` at that time.
 #[derive(Clone, Copy, Debug)]
 enum End {
     SignOut,
@@ -186,7 +186,7 @@ async fn bring_about(system: &System, web_client: &mut WebClient<'_>, end: End) 
 }
 
 #[tokio::test]
-async fn a_session_ends_with_whatever_invalidates_tokens() {
+async fn everything_that_invalidates_tokens_ends_a_session() {
     let system = System::start(&[("HALLPASS_INVALIDATE_ON", "username,password_hash,status,mail")]).await;
     for end in [
         End::SignOut,
@@ -211,7 +211,7 @@ async fn a_session_ends_with_whatever_invalidates_tokens() {
         assert_eq!(web_client.post("/sign-out", &[]).await.status, 401, "{end:?}");
         system.set_user("1", "status", text("active")).await;
     }
-    // A moment earlier it was still good.
+    // A moment earlier it was still valid.
     let mut web_client = WebClient::signed_in(&system, "my_username", "topsecret").await;
     system.advance(1_799);
     assert_eq!(web_client.get(OWN).await.status, 200);
@@ -219,7 +219,7 @@ async fn a_session_ends_with_whatever_invalidates_tokens() {
 }
 
 #[tokio::test]
-async fn the_secret_of_a_session_is_no_token_and_no_password() {
+async fn the_secret_of_a_session_is_not_a_token_or_a_password() {
     let system = System::start(&[]).await;
     let web_client = WebClient::signed_in(&system, "admin", "letmein").await;
     let secret = &web_client.cookies[SESSION];
@@ -245,12 +245,12 @@ async fn the_secret_of_a_session_is_no_token_and_no_password() {
             ("POST", "/rest/pat/1.0/token/user/create"),
             ("GET", "/rest/pat/1.0/token"),
         ] {
-            // The limiter sees the wrong passwords.
+            // The rate limit counts the wrong passwords.
             system.advance(3_700);
             assert_eq!(system.ask(method, path, &credential).await.status, 401, "{method} {path} {credential}");
         }
     }
-    // And a session does not count where the API is meant: the cookie alone is nothing there.
+    // A session does not count on API routes: the cookie alone authenticates nothing there.
     let cookie = format!("{SESSION}={secret}");
     for (method, path) in
         [("GET", "/rs/profile"), ("GET", "/tokens"), ("POST", "/tokens"), ("POST", "/oauth/introspect")]

@@ -1,4 +1,4 @@
-//! What a stolen browser's session issued, by any form and through others, ends together with the session.
+//! Everything that a stolen browser session issued, by any form and indirectly, is revoked together with the session.
 
 use serde_json::{Value, json};
 use tests::{
@@ -15,7 +15,7 @@ fn text_of<'a>(told: &'a Value, member: &str) -> &'a str {
     told[member].as_str().unwrap_or_else(|| panic!("{member}: {told}"))
 }
 
-/// Ends what this family issued, and the session that it is, and says how many tokens went.
+/// Revokes this family and its session, and returns the number of revoked tokens.
 async fn end(system: &System, administrator: &str, family: &str) -> u64 {
     let path = format!("/tokens/{family}?descendants=true");
     let answer = system.ask("DELETE", &path, &bearer(administrator)).await.body_of(200);
@@ -24,7 +24,7 @@ async fn end(system: &System, administrator: &str, family: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn a_stolen_session_and_everything_that_it_issued_end_together() {
+async fn a_stolen_session_is_revoked_with_everything_that_it_issued() {
     let system = System::start(&[]).await;
     let mut thief = WebClient::signed_in(&system, "admin", "letmein").await;
     let mut owner = WebClient::signed_in(&system, "admin", "letmein").await;
@@ -50,7 +50,7 @@ async fn a_stolen_session_and_everything_that_it_issued_end_together() {
     assert_ne!(text_of(&others, "issued_by_family"), family, "another session has another family");
     assert_eq!(told(&system, &password).await["issued_by_family"], Value::Null);
 
-    // A session is an administrator's to end, and none but the one that is named ends.
+    // Only an administrator can revoke a session, and no other session ends.
     let user = system.token_of("my_username", "topsecret").await;
     system.ask("DELETE", &format!("/tokens/{family}?descendants=true"), &bearer(&user)).await.body_of(404);
     assert_eq!(end(&system, &password, "2.AAAAAAAAAAAAAAAAAAAAAA").await, 0);

@@ -1,6 +1,6 @@
-//! Every route on which a password begins a browser session or a log-in flow, every change of the user, for good or
-//! undone again, at every call of the request: what was begun for a user who is no longer the one that the password was
-//! checked for is good for nothing.
+//! The recheck of log-ins. Every route on which a password begins a browser session or a log-in flow is combined with
+//! every change of the user, undone or not, at every call of the request. A session or flow for a user who no longer
+//! matches the checked password is not valid.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use tests::{
@@ -24,7 +24,7 @@ enum Change {
     Password,
     Generation,
     Remove,
-    /// The permission that `HALLPASS_GENERATE_PERMISSION` asks for.
+    /// The permission that `HALLPASS_GENERATE_PERMISSION` requires.
     Permission,
 }
 
@@ -52,7 +52,7 @@ impl Case {
         answer.status == if self.begun == Begun::Session { 303 } else { 200 }
     }
 
-    /// Whether what was begun is good for anything.
+    /// Returns whether the session or flow is valid.
     async fn lives(&self, world: &World, answer: &Response) -> bool {
         let cookie = answer.header("set-cookie").split(';').next().unwrap().to_owned();
         match self.begun {
@@ -90,7 +90,7 @@ async fn cases(world: &World) -> Vec<Case> {
     ]
 }
 
-/// Changes the user, and back again if `is_undone`, which prune sees.
+/// Changes the user, and if `is_undone` changes it back, with prune handling both.
 async fn happen(world: &World, change: Change, is_undone: bool) {
     let before = world.user_item("1").await;
     let (attribute, value) = match change {
@@ -111,7 +111,7 @@ async fn happen(world: &World, change: Change, is_undone: bool) {
     }
 }
 
-/// What a request calls when nothing happens.
+/// The calls of a request without a change.
 struct Known {
     calls: usize,
     /// The last call that reads the user before the session is written.
@@ -156,18 +156,18 @@ async fn check(
             _ => wrong("an error"),
         };
     }
-    // Somebody who logs in after the change is the user as it is then.
+    // A log-in after the change is for the changed user.
     if call <= known.reads {
         return Ok(());
     }
-    // Permissions are looked at anew by whatever a session or a flow is used for.
+    // Every use of a session or a flow checks the permissions again.
     if change == Change::Permission {
         return if is_undone || call > known.writes + 1 { Ok(()) } else { wrong("begun without the permission") };
     }
     if case.lives(world, &answer).await { wrong("begun, and alive") } else { Ok(()) }
 }
 
-/// Checks one change of every so many.
+/// Checks every `every`th change.
 #[expect(clippy::print_stdout, reason = "how much of how much was checked")]
 async fn check_all(every: usize) {
     let (world, tap) = World::tapped(&[("HALLPASS_GENERATE_PERMISSION", PERMISSION)]).await;
@@ -201,16 +201,17 @@ async fn check_all(every: usize) {
 }
 
 #[tokio::test]
-async fn nothing_is_begun_for_a_user_who_was_changed_before_the_recheck() {
-    // What the calls are is the same over every engine.
+async fn no_session_begins_for_a_user_who_changed_before_the_recheck() {
+    // The calls are the same on every engine.
     if engine::kind().await == Kind::Embedded {
         Box::pin(check_all(if long() { 1 } else { 7 })).await;
     }
 }
 
-/// Undone changes at the calls around the write, of every kind, which the short form of the test above may leave out.
+/// Changes of every kind that are undone at the calls around the write, which the short form of the test above may
+/// leave out.
 #[tokio::test]
-async fn a_change_undone_between_the_password_and_the_write_begins_nothing() {
+async fn a_change_undone_between_the_check_of_the_password_and_the_write_begins_no_session() {
     for begun in [Begun::Session, Begun::Flow] {
         for change in CHANGES.into_iter().filter(|change| *change != Change::Permission) {
             let (world, tap) = World::tapped(&[]).await;

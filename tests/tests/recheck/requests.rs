@@ -1,4 +1,4 @@
-//! Every way to ask for a token, with a caller of every kind, over tables that are made ready for all of them.
+//! Every request that creates a token, with every kind of caller, and tables prepared for all of them.
 
 use std::pin::Pin;
 
@@ -8,27 +8,27 @@ use serde_json::json;
 use tests::{Request, World, api::bearer, basic, web_client::WebClient};
 use token::{Format, Record, Timestamp};
 
-/// One way to ask.
+/// A request that creates a token.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) asking: Asking,
-    /// Whose right it is.
+    /// The user who needs the right.
     pub(crate) caller: &'static str,
-    /// Whose the token will be.
+    /// The user who will own the token.
     pub(crate) owner: &'static str,
-    /// The record of the token that asks.
+    /// The record of the caller's token.
     pub(crate) token: Option<Record>,
     /// The record of the token that is replaced.
     pub(crate) old: Option<Record>,
-    /// Whether an administrator's permission is needed.
+    /// Whether the request needs an administrator's permission.
     pub(crate) administers: bool,
-    /// Whether a browser session asks.
+    /// Whether the caller is a browser session.
     pub(crate) has_session: bool,
     /// Whether the user logged in by an earlier request, which began a log-in flow.
     pub(crate) has_flow: bool,
 }
 
-/// How it is asked.
+/// How the request is sent.
 pub(crate) enum Asking {
     Request(Box<Request>),
     Issue(&'static str),
@@ -70,12 +70,13 @@ impl Case {
         Self { has_flow: true, ..self }
     }
 
-    /// Whether what the caller shows is older than the request, so that any change in between ends it.
+    /// Returns whether the caller's credential is older than the request, so that any change in between invalidates it.
     pub(crate) fn is_older(&self) -> bool {
         self.token.is_some() || self.has_session || self.has_flow
     }
 
-    /// The text of the new token, or the status of the rejection; 0 stands for whatever no request was.
+    /// Sends the request, and returns the text of the new token or the status of the rejection; 0 stands for a failure
+    /// without a status.
     pub(crate) async fn ask(&self, world: &World) -> Result<String, u16> {
         let service = world.service();
         let operated: Pin<Box<dyn Future<Output = _> + Send>> = match &self.asking {
@@ -104,7 +105,7 @@ fn now(world: &World) -> Timestamp {
     world.now()
 }
 
-/// The token in an answer of any route, or on a page.
+/// Returns the token in a response of any route, or on a page.
 pub(crate) fn text_in(body: &str) -> String {
     let json: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
     let member = ["token", "value", "accessToken"].iter().find_map(|name| json[name].as_str());
@@ -112,7 +113,7 @@ pub(crate) fn text_in(body: &str) -> String {
     member.or_else(shown).unwrap_or_else(|| panic!("{body}")).to_owned()
 }
 
-/// All of them.
+/// Returns all requests.
 pub(crate) async fn cases(world: &World) -> Vec<Case> {
     let own = world.create_token_with(Format::Signed, "1", 1, |record| record.name = Some("own".to_owned())).await;
     let keeper = world.create_token(Format::Signed, "1", 2).await;
@@ -171,7 +172,7 @@ async fn operated(world: &World) -> Vec<Case> {
     ]
 }
 
-/// The second request of the implicit flow, after the first.
+/// Returns the second request of the implicit flow, after sending the first.
 async fn implicit(world: &World, login: &str) -> Request {
     let begin = Request::new("GET", "/rs/authorize-implicit").query("client_id", "app").query("response_type", "token");
     let reply = world.send("Generate", begin.authorization(login)).await;

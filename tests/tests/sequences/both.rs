@@ -1,4 +1,4 @@
-//! The system and the model, which do the same and must say the same.
+//! The system and the model, which take the same steps and must agree.
 
 use std::fmt::Debug;
 
@@ -17,10 +17,10 @@ use super::{
     steps::Step,
 };
 
-/// The users of one sequence.
+/// The number of users of one sequence.
 pub const USERS: usize = 2;
 
-/// A user as every sequence finds them.
+/// The initial state of every user.
 const BEFORE: Bound = Bound { name: 0, password: 0, is_blocked: false, generation: 0 };
 
 /// Tables that many sequences share, each with users of its own.
@@ -28,7 +28,7 @@ const BEFORE: Bound = Bound { name: 0, password: 0, is_blocked: false, generatio
 pub struct Ground {
     world: World,
     service: Service,
-    /// How far the stream of users is read.
+    /// The reading position in the stream of users.
     place: String,
     sequences: u32,
 }
@@ -39,11 +39,11 @@ struct Both<'a> {
     model: Model,
     ids: [String; USERS],
     texts: Vec<String>,
-    /// What the stream has told of each user.
+    /// The records of the stream about each user.
     changes: [Vec<Value>; USERS],
 }
 
-/// A difference between the two, in words.
+/// The description of a difference between system and model.
 type Difference = String;
 
 impl Ground {
@@ -56,8 +56,8 @@ impl Ground {
         self.sequences
     }
 
-    /// Does these steps, and then asks for every token before prune has been told of everything, after, and with the
-    /// users again as they were when the tokens were issued.
+    /// Takes these steps, and then verifies every token three times: before prune has received every change, after, and
+    /// with the users restored to the state for which the tokens were issued.
     pub async fn run(&mut self, steps: &[Step]) -> Result<(), Difference> {
         self.sequences += 1;
         let ids = std::array::from_fn(|user| format!("s{}-{user}", self.sequences));
@@ -114,7 +114,7 @@ impl Both<'_> {
         }
     }
 
-    /// With one of the tokens, if there are any.
+    /// Applies the step to one of the tokens, if any exist.
     async fn of(
         &mut self,
         token: u8,
@@ -139,7 +139,8 @@ impl Both<'_> {
         Err(format!("token {token}: {verdict:?} is none of {expected:?}; {:#?}", self.model))
     }
 
-    /// What a function says of the token that asks, and what it says besides. A rejected token gets nothing.
+    /// Checks the response to the calling token against the model, which must agree on whether it is accepted. A
+    /// rejected token gets nothing.
     fn admitted(&mut self, token: usize, answer: &Response) -> Result<bool, Difference> {
         let verdict = match answer.status {
             401 => answer.problem(401)["reason"].as_str().unwrap().to_owned(),
@@ -152,7 +153,7 @@ impl Both<'_> {
         self.ground.world.send(function, request.authorization(&bearer(&self.texts[token]))).await
     }
 
-    /// By one of the user's tokens or by the operator; a developer token by a token alone.
+    /// Issues a token by one of the user's tokens or by the operator; a developer token by a token alone.
     async fn issue(&mut self, user: usize, form: Form, parent: u8) -> Result<(), Difference> {
         let own: Vec<usize> = (0..self.model.tokens()).filter(|token| self.model.owner(*token) == user).collect();
         let parent = usize::from(parent).checked_rem(own.len() + 1).and_then(|index| own.get(index).copied());
@@ -237,7 +238,7 @@ impl Both<'_> {
         Ok(())
     }
 
-    /// Whoever holds a token may end it, although it is not let in.
+    /// The holder of a token may revoke it even if it is not accepted.
     async fn revoke_by_text(&mut self, token: usize) -> Result<(), Difference> {
         let answer = self.ground.world.revoke(&self.texts[token]).await;
         self.model.revoked(token);
@@ -255,7 +256,7 @@ impl Both<'_> {
         same("the status of all tokens' revocation", &answer.status, &200)
     }
 
-    /// Changes a user as an application does: one attribute.
+    /// Changes one attribute of a user, as an application does.
     async fn change(&mut self, user: usize, change: impl FnOnce(&mut Bound)) -> Result<(), Difference> {
         let Some(old) = self.model.user(user) else { return Ok(()) };
         let mut new = old;
@@ -269,7 +270,7 @@ impl Both<'_> {
         Ok(())
     }
 
-    /// Removes a user, or puts a removed one back as it was before everything.
+    /// Removes a user, or restores a removed one to its initial state.
     async fn remove(&mut self, user: usize) -> Result<(), Difference> {
         if self.model.user(user).is_some() {
             self.ground.world.remove_user(&self.ids[user]).await;
@@ -285,7 +286,8 @@ impl Both<'_> {
         self.ground.world.put("Users", item(&self.ids[user], bound)).await;
     }
 
-    /// Tells prune of changes in one batch: of each user in their order, some that it knows and some that are new.
+    /// Delivers changes to prune in one batch: of each user in order, some that prune already received and some new
+    /// ones.
     async fn deliver(&mut self, new: [u8; USERS], again: [u8; USERS]) -> Result<(), Difference> {
         for record in self.ground.world.user_stream_after(&mut self.ground.place) {
             let user = self.ids.iter().position(|id| record["dynamodb"]["Keys"]["user_id"]["S"] == json!(id));
@@ -331,7 +333,7 @@ impl Both<'_> {
     }
 }
 
-/// The item of a user, as an application writes it.
+/// Returns the item of a user, as an application writes it.
 fn item(id: &str, bound: Bound) -> Item {
     let status = if bound.is_blocked { "blocked" } else { "active" };
     [

@@ -1,26 +1,26 @@
-//! What must hold of tokens, in a few plain rules. It knows nothing of stores, texts, keys or prune, and it predicts every
-//! verification:
+//! The rules of tokens, as a model. It knows nothing of stores, texts, keys or prune, and predicts every verification:
 //!
-//! 1. A token is bound to its user as the user was when it was issued. It is let in while the user is exactly that, and
-//!    is there and not blocked, and while it has neither ended nor been ended.
-//! 2. A token that was ended (taken back, replaced, invalidated) stays so, and keeps the first reason.
-//! 3. Prune invalidates, once it has been told of any change of a user or has swept the tables, every token that is bound to
-//!    another user than there is now; and every token that was issued before a change that shut it out, once it has
-//!    been told of that change, although the user may be the same again.
-//! 4. A token issued within two seconds after a change that would have shut it out, and bound to the user from before it
-//!    because the change had been undone, may be invalidated with the others, or may not: it is in doubt until it is seen. In
-//!    this case alone does the model allow two answers where one is a yes.
+//! 1. A token is bound to the state of its user when it was issued. It is accepted while the user exists in exactly
+//!    that state and is not blocked, and while the token has neither expired nor been invalidated.
+//! 2. A token that was invalidated (revoked, replaced, or by a change of the user) stays so, and keeps the first
+//!    reason.
+//! 3. Once prune has received any change of a user or has swept the tables, it invalidates every token that is bound to
+//!    another state than the present one; and every token that was issued before a change that rejected it, once it has
+//!    received that change, even if the user is back in the same state.
+//! 4. A token that was issued within two seconds after a change that would have rejected it, and is bound to the state
+//!    before that change because the change was undone, may or may not be invalidated with the others: it is in doubt
+//!    until its next verification. In this case alone the model allows two verdicts where one is an acceptance.
 
-/// How long a named token lives, in seconds.
+/// The lifetime of a named token, in seconds.
 pub const LIFE: u64 = 172_800;
 
-/// For how long a rotated token may be used beside its successor, in seconds: the default.
+/// How long a rotated token may be used in parallel with its successor, in seconds: the default.
 const WINDOW: u64 = 3_600;
 
-/// How long a record stays after its end, in seconds: the default.
+/// The record retention in seconds: the default.
 const RETENTION: u64 = 86_400;
 
-/// How far the clock of the stream may be from that of the functions, in seconds.
+/// The maximum difference between the clocks of the stream and the functions, in seconds.
 const SKEW: u64 = 2;
 
 /// The form of a token.
@@ -31,7 +31,7 @@ pub enum Form {
     Jwt,
 }
 
-/// What of a user a token is bound to, and whether the user is blocked, which is a part of that.
+/// The state of a user that a token is bound to, which includes whether the user is blocked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bound {
     pub name: u8,
@@ -40,13 +40,13 @@ pub struct Bound {
     pub generation: u32,
 }
 
-/// A change of a user, as the stream tells of it. No user is one who was removed.
+/// A change of a user, as the stream reports it. `None` is a removed user.
 #[derive(Clone, Copy, Debug)]
 struct Change {
     at: u64,
     old: Option<Bound>,
     new: Option<Bound>,
-    /// How many tokens there were.
+    /// The number of tokens at the time of the change.
     tokens: usize,
 }
 
@@ -54,7 +54,7 @@ struct Change {
 struct User {
     now: Option<Bound>,
     changes: Vec<Change>,
-    /// How many changes prune has been told of.
+    /// The number of changes that prune has received.
     told: usize,
 }
 
@@ -68,21 +68,21 @@ struct Token {
     family: usize,
     /// The families whose tokens issued it, one after the other.
     issuers: Vec<usize>,
-    /// The one that ends when this one is first used.
+    /// The token that is replaced when this one is first used.
     replaces: Option<usize>,
-    /// When its successor takes its place at the latest.
+    /// The time at which its successor replaces it at the latest.
     window_ends_at: Option<u64>,
-    /// When another developer token took its place.
+    /// The time at which another developer token replaced it.
     regenerated_at: Option<u64>,
     end: Option<End>,
     doubt: Option<End>,
     /// Its record may have been purged.
     may_be_gone: bool,
-    /// At some time since it was issued, the user was another one.
+    /// At some time since it was issued, the user was in another state.
     was_shut_out: bool,
 }
 
-/// When a token was ended, and why: several reasons if it cannot be told which came first.
+/// The time and reasons of a token's invalidation: several reasons if it is unknown which came first.
 #[derive(Clone, Debug)]
 struct End {
     at: u64,
@@ -100,7 +100,7 @@ pub struct Model {
 pub const ALLOW: &str = "allow";
 
 impl Model {
-    /// Users of whom the stream knows nothing yet.
+    /// Creates a model of users without any changes in the stream.
     pub fn new(users: &[Bound]) -> Self {
         let user = |bound: &Bound| User { now: Some(*bound), ..User::default() };
         Self { users: users.iter().map(user).collect(), ..Self::default() }
@@ -110,7 +110,7 @@ impl Model {
         self.users[user].now
     }
 
-    /// Whose token this is.
+    /// Returns the owner of a token.
     pub fn owner(&self, token: usize) -> usize {
         self.tokens[token].user
     }
@@ -119,7 +119,7 @@ impl Model {
         self.tokens.len()
     }
 
-    /// The users as they were when their tokens were issued.
+    /// Returns the users in the states for which their tokens were issued.
     pub fn bounds(&self) -> Vec<(usize, Bound)> {
         let mut bounds: Vec<(usize, Bound)> = Vec::new();
         for token in &self.tokens {
@@ -134,7 +134,7 @@ impl Model {
         self.now += seconds;
     }
 
-    /// What a verification may answer now.
+    /// Returns the possible verdicts of a verification now.
     pub fn verdicts(&self, token: usize) -> Vec<&'static str> {
         let token = &self.tokens[token];
         if token.form != Form::Developer && token.issued_at + LIFE <= self.now {
@@ -156,12 +156,13 @@ impl Model {
         verdicts
     }
 
-    /// What the user makes of a token that has not ended.
+    /// Returns the verdict on a token that has not been invalidated, by the state of its user.
     fn of_user(&self, token: &Token) -> &'static str {
         shut_out(token.bound, self.users[token.user].now).unwrap_or(ALLOW)
     }
 
-    /// A token was verified, and this was the verdict: whether that may be. A first use ends what the token replaces.
+    /// Records the verdict of a verification, and returns whether it is possible. A first use invalidates the token
+    /// that it replaces.
     pub fn saw(&mut self, token: usize, verdict: &str) -> bool {
         if !self.verdicts(token).contains(&verdict) {
             return false;
@@ -180,7 +181,7 @@ impl Model {
         true
     }
 
-    /// A token was issued, by another one or by whoever runs the system.
+    /// Records a token that was issued by another one or by the operator.
     pub fn issued(&mut self, user: usize, form: Form, parent: Option<usize>) -> usize {
         if form == Form::Developer {
             let old = self.tokens.iter_mut().filter(|token| token.user == user && token.form == Form::Developer);
@@ -207,7 +208,8 @@ impl Model {
         token
     }
 
-    /// A developer token stays in the family of the token that issued it; any other begins one.
+    /// Returns the family of a new token. A developer token stays in the family of the token that issued it; any other
+    /// begins a new one.
     fn family(&self, token: usize, form: Form, parent: Option<usize>) -> (usize, Vec<usize>) {
         let Some(parent) = parent.map(|parent| &self.tokens[parent]) else { return (token, Vec::new()) };
         let mut issuers = parent.issuers.clone();
@@ -218,12 +220,12 @@ impl Model {
         (token, issuers)
     }
 
-    /// Whether a token that is let in may be rotated.
+    /// Returns whether an accepted token may be rotated.
     pub fn may_rotate(&self, token: usize) -> bool {
         self.tokens[token].form != Form::Developer && self.tokens[token].window_ends_at.is_none()
     }
 
-    /// A token was rotated.
+    /// Records the rotation of a token.
     pub fn rotated(&mut self, token: usize) -> usize {
         let successor = self.issued(self.tokens[token].user, self.tokens[token].form, Some(token));
         self.tokens[successor].family = self.tokens[token].family;
@@ -233,12 +235,12 @@ impl Model {
         successor
     }
 
-    /// A token was taken back.
+    /// Records the revocation of a token.
     pub fn revoked(&mut self, token: usize) {
         self.end(token, "revoked");
     }
 
-    /// The family of a token was taken back, and with it what the family issued, if so asked.
+    /// Records the revocation of a token's family, and if `descendants`, of everything that the family issued.
     pub fn family_revoked(&mut self, token: usize, descendants: bool) {
         let family = self.tokens[token].family;
         for other in 0..self.tokens.len() {
@@ -249,7 +251,7 @@ impl Model {
         }
     }
 
-    /// A user was changed, removed or put back.
+    /// Records that a user was changed, removed or restored.
     pub fn changed(&mut self, user: usize, new: Option<Bound>) {
         let (at, tokens) = (self.now, self.tokens.len());
         let changed = &mut self.users[user];
@@ -260,17 +262,17 @@ impl Model {
         }
     }
 
-    /// How many changes of a user prune has not been told of.
+    /// Returns the number of changes of a user that prune has not received.
     pub fn untold(&self, user: usize) -> usize {
         self.users[user].changes.len() - self.users[user].told
     }
 
-    /// How many changes of a user prune has been told of.
+    /// Returns the number of changes of a user that prune has received.
     pub fn told(&self, user: usize) -> usize {
         self.users[user].told
     }
 
-    /// Prune is told, in one delivery, of these changes of a user: some again, some for the first time.
+    /// Records a delivery of these changes of a user to prune, some again and some for the first time.
     pub fn delivered(&mut self, user: usize, from: usize, to: usize) {
         self.users[user].told = to.max(self.users[user].told);
         let changes = self.users[user].changes[from..to].to_vec();
@@ -302,7 +304,7 @@ impl Model {
         }
     }
 
-    /// The scheduled sweep went over everything.
+    /// Records a sweep of everything.
     pub fn swept(&mut self) {
         self.expired_items_removed();
         for token in 0..self.tokens.len() {
@@ -316,7 +318,7 @@ impl Model {
         }
     }
 
-    /// Whatever has had its time may be purged.
+    /// Records that expired items may be purged.
     pub fn expired_items_removed(&mut self) {
         for token in &mut self.tokens {
             let ended_at = token.doubt.as_ref().or(token.end.as_ref()).map(|end| end.at);
@@ -324,7 +326,8 @@ impl Model {
         }
     }
 
-    /// Once prune has been told of everything: the tokens that must never be let in again, whatever becomes of the user.
+    /// Returns, once prune has received everything, the tokens that must never be accepted again, whatever becomes of
+    /// the user.
     pub fn shut_out_for_good(&self, user: usize) -> Vec<usize> {
         assert_eq!(self.untold(user), 0);
         (0..self.tokens.len()).filter(|it| self.tokens[*it].user == user && self.tokens[*it].was_shut_out).collect()
@@ -341,19 +344,20 @@ impl Model {
 }
 
 impl Token {
-    /// Whether its successor has taken its place by the end of the window: no change of the user ends it then.
+    /// Returns whether the successor replaced the token by the end of the window: no change of the user invalidates it
+    /// then.
     fn is_replaced(&self, now: u64) -> bool {
         self.window_ends_at.is_some_and(|at| at <= now)
     }
 }
 
-/// Why a token that is bound to such a user is rejected when there is this one.
+/// Returns why a token that is bound to one state of a user is rejected in another.
 fn shut_out(bound: Bound, user: Option<Bound>) -> Option<&'static str> {
     match user {
         None => Some("user_removed"),
         Some(user) if user == bound => None,
         Some(user) if user.is_blocked => Some("user_blocked"),
-        // A generation that went back is a change like any other; only a raised one revokes.
+        // A lowered generation is a change like any other; only a raised one revokes.
         Some(user) if user.generation > bound.generation && Bound { generation: bound.generation, ..user } == bound => {
             Some("revoked")
         }

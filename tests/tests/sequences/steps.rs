@@ -1,55 +1,55 @@
-//! What may happen, and how often.
+//! The steps of a sequence, and how often each occurs.
 
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::{both::USERS, model::Form};
 
-/// One thing that happens. A token is one of those that there are, by a number of any size.
+/// A step. A token is given by a number of any size, taken modulo the number of tokens.
 #[derive(Clone, Copy, Debug)]
 pub enum Step {
-    /// By a token of the user's, alive or not, or by the operator.
+    /// Issues a token, by a token of the user, live or not, or by the operator.
     Issue {
         user: usize,
         form: Form,
         parent: u8,
     },
     Verify(u8),
-    /// By itself.
+    /// Rotates a token, by itself.
     Rotate(u8),
-    /// By itself.
+    /// Revokes a token, by itself.
     Revoke(u8),
-    /// With its family, and what that issued for the same user or not, by itself.
+    /// Revokes the family of a token, and what the family issued for any user, by itself.
     RevokeFamily {
         token: u8,
         descendants: bool,
     },
-    /// By whoever holds it (RFC 7009).
+    /// Revokes a token by its text (RFC 7009).
     RevokeByText(u8),
-    /// All tokens of a user, by an administrator.
+    /// Revokes all tokens of a user, by an administrator.
     RevokeAll(usize),
-    /// To another name, or back.
+    /// Renames a user, or restores the name.
     Rename(usize),
-    /// To another password, or back.
+    /// Changes the password of a user, or restores it.
     Password(usize),
-    /// Or unblock.
+    /// Blocks or unblocks a user.
     Block(usize),
-    /// Or put back.
+    /// Removes or restores a user.
     Remove(usize),
-    /// Of each user so many changes that prune does not know, behind so many that it knows.
+    /// Delivers to prune, for each user, some new changes after some that it already received.
     Deliver {
         new: [u8; USERS],
         again: [u8; USERS],
     },
-    /// The schedule.
+    /// Runs the schedule.
     Sweep,
-    /// What has had its time is removed.
+    /// Deletes expired items.
     Ttl,
-    /// Every function purges what it has in memory.
+    /// Drops everything that the functions hold in memory.
     Restart,
     Pass(u64),
 }
 
-/// A sequence of things that happen.
+/// Generates sequences of steps.
 pub fn sequences() -> impl Strategy<Value = Vec<Step>> {
     vec(steps(), 1..=30)
 }
@@ -61,7 +61,8 @@ fn steps() -> impl Strategy<Value = Step> {
     let issue = (user(), form, token()).prop_map(|(user, form, parent)| Step::Issue { user, form, parent });
     let number = || select(vec![0, 0, 1, 1, 2, u8::MAX]);
     let deliver = ([number(), number()], [number(), number()]).prop_map(|(new, again)| Step::Deliver { new, again });
-    // The skew of the clocks, the window of a rotation, the record retention and the life of a token, and what is just below.
+    // The skew of the clocks, the window of a rotation, the record retention and the lifetime of a token, and one
+    // second less.
     let pass = select(vec![1, 1, 2, 3, 60, 3_599, 3_600, 86_400]).prop_map(Step::Pass);
     prop_oneof![
         6 => issue,

@@ -1,5 +1,5 @@
-//! A block of a user with very many tokens, really drained: by prune's handler over the engine, with the time that Lambda
-//! gives an invocation and the retries that the template gives the stream.
+//! Blocks a user with very many tokens, and drains the stream for real: by prune's handler on the engine, with the time
+//! that Lambda gives an invocation and the retries that the template gives the stream.
 //!
 //! `cargo test` takes 2,000 tokens, and `HALLPASS_LONG=1` 200,000.
 
@@ -17,14 +17,14 @@ use token::Format;
 
 use super::{failures, live, number, patient, verdict};
 
-/// How many tokens the user has in the long form.
+/// The number of the user's tokens in the long form.
 const MANY: usize = 200_000;
 
-/// How long sixteen writes take where a partition's 1,000 write units a second leave prune a fifth: each is two units,
-/// one of the record and one of its index entry. So long each question takes whether there is time left.
+/// The duration in milliseconds of sixteen writes where a partition's 1,000 write units a second leave prune a fifth:
+/// each is two units, one for the record and one for its index entry. Each check of the remaining time takes this long.
 const STEP: u64 = 16 * 2 * 1_000 / (1_000 / 5);
 
-/// How many milliseconds before the end of its time prune stops, as its `main` says.
+/// How many milliseconds before its timeout prune stops, as in its `main`.
 const RESERVE: u64 = 10_000;
 
 /// The time of Lambda, in milliseconds.
@@ -35,13 +35,13 @@ impl Clock {
         self.0.load(Ordering::SeqCst)
     }
 
-    /// Whether it is before this time, which takes a step to find out.
+    /// Returns whether it is before the deadline. Each call takes a step.
     fn is_before(&self, deadline: u64) -> bool {
         self.0.fetch_add(STEP, Ordering::SeqCst) < deadline
     }
 }
 
-/// How long an invocation may take, in milliseconds, and how many there are for a record of the stream.
+/// Returns the duration of an invocation in milliseconds, and the number of invocations for a record of the stream.
 fn budget() -> (u64, u64) {
     let resources = Template::resolved(TEMPLATE, &[]).unwrap()["Resources"].take();
     let prune = &resources["Prune"]["Properties"];
@@ -49,18 +49,18 @@ fn budget() -> (u64, u64) {
     (prune["Timeout"].as_u64().unwrap() * 1_000, retries + 1)
 }
 
-/// The memory of this process, in megabytes, where the system tells.
+/// Returns the memory of this process in megabytes, where the system reports it.
 fn megabytes() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or_default() / 1_024
 }
 
-/// Measured with 200,000 tokens over the embedded engine in this process, in the debug profile: 8 of the 21 invocations, and
-/// 2,112 s of Lambda's time, which is 95 tokens a second. The process held 357 MB, the tables among them, before the first
-/// page, and 358 MB at most: nothing is kept of one page for the next.
+/// Measured with 200,000 tokens on the embedded engine in this process, in the debug profile: 8 of the 21 invocations,
+/// and 2,112 s of Lambda's time, which is 95 tokens a second. The process held 357 MB, the tables among them, before
+/// the first page, and 358 MB at most: nothing is kept from one page to the next.
 #[tokio::test]
-async fn a_block_of_a_user_with_very_many_tokens_is_drained_within_the_retries_of_the_stream() {
+async fn blocking_a_user_with_very_many_tokens_is_handled_within_the_retries_of_the_stream() {
     let tokens = if long() { MANY } else { MANY / 100 };
     let world = World::new().await;
     let made = world.create_token(Format::Signed, "1", 1).await;
@@ -70,7 +70,7 @@ async fn a_block_of_a_user_with_very_many_tokens_is_drained_within_the_retries_o
     let records = world.user_stream().split_off(4);
     let prune = Prune { store: patient(&world), retention: Duration::from_secs(RETENTION), bound_to: None };
     let (timeout, invocations) = budget();
-    // The short form has as much less time as it has fewer tokens.
+    // The short form has less time in proportion to its fewer tokens.
     let time = (timeout - RESERVE) * tokens as u64 / MANY as u64;
     let clock = Clock(AtomicU64::new(0));
     let (before, most, mut used) = (megabytes(), AtomicU64::new(0), 0);
