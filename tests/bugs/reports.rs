@@ -161,7 +161,7 @@ async fn the_last_page_of_a_list_has_no_next_one() {
         loop {
             let page = system.ask("GET", &path, &bearer(&token)).await.body_of(200);
             let ids: Vec<&str> =
-                page["tokens"].as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap()).collect();
+                page["tokens"].as_array().unwrap().iter().map(|token| token["id"].as_str().unwrap()).collect();
             assert!(!ids.is_empty(), "an empty page with limit {limit}");
             seen.extend(ids.into_iter().map(str::to_owned));
             let Some(next) = page["next"].as_str() else { break };
@@ -186,7 +186,7 @@ async fn a_form_that_is_sent_twice_creates_one_token() {
     assert!(second.status >= 400 || second.status == 303, "{}", second.status);
     let token = user_token(&system).await;
     let list = system.ask("GET", "/tokens", &bearer(&token)).await.body_of(200);
-    let named = list["tokens"].as_array().unwrap().iter().filter(|it| it["name"] == "twice").count();
+    let named = list["tokens"].as_array().unwrap().iter().filter(|token| token["name"] == "twice").count();
     assert_eq!(named, 1);
     system.stop().await;
 }
@@ -212,8 +212,8 @@ async fn a_write_whose_response_was_lost_is_not_a_conflict() {
     let (world, tap) = World::tapped(&[]).await;
     world.token().await;
     tap.inject("PutItem", 0, 1, Fault::Lose);
-    let answer = world.generate(&basic("my_username", "topsecret")).await;
-    assert_eq!(answer.status, 200, "{}", answer.body);
+    let response = world.generate(&basic("my_username", "topsecret")).await;
+    assert_eq!(response.status, 200, "{}", response.body);
 }
 
 /// A header that is only a scheme was mishandled: <https://github.com/OpenLiberty/open-liberty/issues/30027>.

@@ -13,9 +13,9 @@ impl World {
 
     /// Sends `POST /tokens` with a token and returns the body of the response, which must be a 201.
     pub async fn created(&self, token: &str, body: &Value) -> Value {
-        let answer = self.create(&bearer(token), body).await;
-        assert_eq!(answer.status, 201, "{}", answer.body);
-        answer.json()
+        let response = self.create(&bearer(token), body).await;
+        assert_eq!(response.status, 201, "{}", response.body);
+        response.json()
     }
 
     /// Sends `DELETE /tokens/{id}`.

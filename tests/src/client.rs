@@ -78,8 +78,9 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let answer = sender.send_request(request.body(Full::new(Bytes::from(body.to_owned()))).unwrap()).await.unwrap();
-        let (head, body) = answer.into_parts();
+        let response =
+            sender.send_request(request.body(Full::new(Bytes::from(body.to_owned()))).unwrap()).await.unwrap();
+        let (head, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         let (length, body) = (body.len(), String::from_utf8_lossy(&body).into_owned());
         drop(sender);

@@ -17,10 +17,10 @@ type Item = Map<String, Value>;
 impl Damage {
     /// Returns every possible damage to the items of the response: each attribute removed, or replaced by a value of
     /// each other type.
-    pub fn all_of(answer: &Value) -> Vec<Self> {
+    pub fn all_of(response: &Value) -> Vec<Self> {
         let mut all = Vec::new();
-        let mut answer = answer.clone();
-        let values = items(&mut answer)
+        let mut response = response.clone();
+        let values = items(&mut response)
             .into_iter()
             .flat_map(|item| names(item).into_iter().map(|name| item[&name].clone()).collect::<Vec<_>>());
         let values: Vec<Value> = values.collect();
@@ -33,14 +33,14 @@ impl Damage {
     }
 
     /// Returns the name of the attribute, or `None` if the response has fewer attributes.
-    pub fn name(self, answer: &Value) -> Option<String> {
-        items(&mut answer.clone()).into_iter().flat_map(|item| names(item)).nth(self.attribute)
+    pub fn name(self, response: &Value) -> Option<String> {
+        items(&mut response.clone()).into_iter().flat_map(|item| names(item)).nth(self.attribute)
     }
 
     /// Damages the response. The response to a later attempt may have fewer items.
-    pub fn apply(self, answer: &mut Value) {
+    pub fn apply(self, response: &mut Value) {
         let mut place = self.attribute;
-        for item in items(answer) {
+        for item in items(response) {
             let Some(name) = names(item).into_iter().nth(place) else {
                 place -= item.len();
                 continue;
@@ -82,9 +82,9 @@ fn kind(value: &Value) -> Option<&String> {
 }
 
 /// Returns the items of the response of any operation, sorted by table: the order of an engine varies.
-fn items(answer: &mut Value) -> Vec<&mut Item> {
+fn items(response: &mut Value) -> Vec<&mut Item> {
     let mut found = Vec::new();
-    for (name, value) in answer.as_object_mut().into_iter().flatten() {
+    for (name, value) in response.as_object_mut().into_iter().flatten() {
         match name.as_str() {
             "Item" | "Attributes" | "LastEvaluatedKey" => found.extend(value.as_object_mut()),
             "Items" => found.extend(objects(value)),

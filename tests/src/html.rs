@@ -36,7 +36,8 @@ impl Reply {
 
     /// Returns the text of the page without its markup.
     pub fn text(&self) -> String {
-        let texts = self.elements().into_iter().filter(|it| !it.text.trim().is_empty()).map(|it| it.text);
+        let texts =
+            self.elements().into_iter().filter(|element| !element.text.trim().is_empty()).map(|element| element.text);
         texts.collect::<Vec<_>>().join(" ")
     }
 }
@@ -44,7 +45,7 @@ impl Reply {
 impl Element {
     /// Returns the value of an attribute.
     pub fn attribute(&self, name: &str) -> Option<&str> {
-        self.attributes.iter().find(|(its, _)| its == name).map(|(_, value)| value.as_str())
+        self.attributes.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -114,12 +115,12 @@ pub fn check(reply: &Reply, base: &str) {
         assert_eq!(reply.headers.get_all(name).iter().count(), 1, "{name}");
     }
     let elements = reply.elements();
-    let count = |name: &str| elements.iter().filter(|it| it.name == name).count();
+    let count = |name: &str| elements.iter().filter(|element| element.name == name).count();
     for (name, expected) in [("html", 1), ("h1", 1), ("main", 1), ("title", 1), ("style", 0), ("script", 1)] {
         assert_eq!(count(name), expected, "<{name}> in {}", reply.body);
     }
-    assert!(elements.iter().any(|it| it.name == "html" && it.attribute("lang") == Some("en")));
-    let ids: Vec<&str> = elements.iter().filter_map(|it| it.attribute("id")).collect();
+    assert!(elements.iter().any(|element| element.name == "html" && element.attribute("lang") == Some("en")));
+    let ids: Vec<&str> = elements.iter().filter_map(|element| element.attribute("id")).collect();
     assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "an id is there twice: {ids:?}");
     for element in &elements {
         for (name, value) in &element.attributes {
@@ -140,7 +141,7 @@ pub fn check(reply: &Reply, base: &str) {
 
 /// Checks that every field is inside a label or has one that names it.
 fn check_fields(elements: &[Element]) {
-    let named: Vec<&str> = elements.iter().filter_map(|it| it.attribute("for")).collect();
+    let named: Vec<&str> = elements.iter().filter_map(|element| element.attribute("for")).collect();
     let mut labels = 0;
     for element in elements {
         match element.name.as_str() {
@@ -157,9 +158,9 @@ fn check_fields(elements: &[Element]) {
 
 /// Checks that a form that changes something repeats the CSRF token, and that any other form does not.
 fn check_forms(elements: &[Element]) {
-    for (at, form) in elements.iter().enumerate().filter(|(_, it)| it.name == "form") {
-        let inside: Vec<_> = elements[at..].iter().take_while(|it| it.name != "/form").collect();
-        let has_csrf = inside.iter().any(|it| it.attribute("name") == Some("csrf"));
+    for (at, form) in elements.iter().enumerate().filter(|(_, element)| element.name == "form") {
+        let inside: Vec<_> = elements[at..].iter().take_while(|element| element.name != "/form").collect();
+        let has_csrf = inside.iter().any(|element| element.attribute("name") == Some("csrf"));
         assert_eq!(has_csrf, form.attribute("method") == Some("post"), "{form:?}");
     }
 }

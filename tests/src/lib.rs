@@ -254,7 +254,7 @@ impl World {
         witness::sends_event(&event);
         let outcome = (self.invoke)(function, event).await;
         match &outcome {
-            Ok(answer) => witness::got_event(function, answer),
+            Ok(response) => witness::got_event(function, response),
             Err(error) => witness::saw(function, &format!("{error:?} {}", error.message)),
         }
         witness::testify();
@@ -263,16 +263,16 @@ impl World {
 
     /// Sends a request to a function as a REST API does. `route` may have parameters: `/tokens/{id}`.
     pub async fn send(&self, function: &str, request: Request) -> Response {
-        let answer = self.invoke(function, request.event()).await.unwrap();
-        let headers = answer["multiValueHeaders"].as_object().cloned().unwrap_or_default();
+        let response = self.invoke(function, request.event()).await.unwrap();
+        let headers = response["multiValueHeaders"].as_object().cloned().unwrap_or_default();
         let text = |value: &Value| {
             let values: Vec<&str> = value.as_array().unwrap().iter().map(|value| value.as_str().unwrap()).collect();
             values.join(", ")
         };
         Response {
-            status: answer["statusCode"].as_u64().unwrap().try_into().unwrap(),
+            status: response["statusCode"].as_u64().unwrap().try_into().unwrap(),
             headers: headers.iter().map(|(name, value)| (name.to_lowercase(), text(value))).collect(),
-            body: answer["body"].as_str().unwrap_or_default().to_owned(),
+            body: response["body"].as_str().unwrap_or_default().to_owned(),
         }
     }
 
@@ -288,9 +288,9 @@ impl World {
 
     /// Creates a token for the user with this name and password.
     pub async fn token_of(&self, name: &str, password: &str) -> String {
-        let answer = self.generate(&basic(name, password)).await;
-        assert_eq!(answer.status, 200, "{}", answer.body);
-        answer.json()["token"].as_str().unwrap().to_owned()
+        let response = self.generate(&basic(name, password)).await;
+        assert_eq!(response.status, 200, "{}", response.body);
+        response.json()["token"].as_str().unwrap().to_owned()
     }
 
     /// Returns the verdict of the authorizer of a REST API on an `Authorization` header: `allow`, or the rejection
@@ -298,9 +298,9 @@ impl World {
     pub async fn verdict(&self, authorization: &str) -> String {
         let event = Request::new("GET", "/api/user/1").authorization(authorization).authorizer_event();
         match self.invoke("VerifyAuthorizer", event).await {
-            Ok(answer) => match answer["policyDocument"]["Statement"][0]["Effect"].as_str().unwrap() {
+            Ok(response) => match response["policyDocument"]["Statement"][0]["Effect"].as_str().unwrap() {
                 "Allow" => "allow".to_owned(),
-                _ => answer["context"]["reason"].as_str().unwrap().to_owned(),
+                _ => response["context"]["reason"].as_str().unwrap().to_owned(),
             },
             Err(error) => format!("error: {}", error.message),
         }

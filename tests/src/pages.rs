@@ -123,20 +123,27 @@ impl Reply {
     /// Returns the token that the page shows once.
     pub fn shown_token(&self) -> String {
         assert_eq!(self.status, 201, "{}", self.body);
-        let shown = self.elements().into_iter().find(|it| it.attribute("id") == Some("new-token"));
+        let shown = self.elements().into_iter().find(|element| element.attribute("id") == Some("new-token"));
         shown.unwrap().attribute("value").unwrap().to_owned()
     }
 
     /// Returns the value of the first field with this name.
     pub fn field(&self, name: &str) -> Option<String> {
-        let field = self.elements().into_iter().find(|it| it.name == "input" && it.attribute("name") == Some(name))?;
+        let field = self
+            .elements()
+            .into_iter()
+            .find(|element| element.name == "input" && element.attribute("name") == Some(name))?;
         Some(field.attribute("value").unwrap_or_default().to_owned())
     }
 
     /// Returns the error message of the page.
     pub fn wrong(&self) -> String {
-        let alerts: Vec<_> =
-            self.elements().into_iter().filter(|it| it.attribute("role") == Some("alert")).map(|it| it.text).collect();
+        let alerts: Vec<_> = self
+            .elements()
+            .into_iter()
+            .filter(|element| element.attribute("role") == Some("alert"))
+            .map(|element| element.text)
+            .collect();
         assert_eq!(alerts.len(), 1, "{}", self.body);
         alerts[0].clone()
     }

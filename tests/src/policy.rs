@@ -49,7 +49,7 @@ impl Policy {
     pub fn of(function: &str) -> Self {
         let template = Template::resolved(TEMPLATE, &[]).unwrap();
         let policies = &template["Resources"][format!("{function}Role")]["Properties"]["Policies"];
-        let statements = list(policies).into_iter().flat_map(|it| list(&it["PolicyDocument"]["Statement"]));
+        let statements = list(policies).into_iter().flat_map(|policy| list(&policy["PolicyDocument"]["Statement"]));
         Self(statements.collect())
     }
 
@@ -113,7 +113,7 @@ impl Condition {
 }
 
 fn allows(statement: &Value, ask: &Ask) -> bool {
-    let has = |member: &str, wanted: &str| list(&statement[member]).iter().any(|it| it == wanted);
+    let has = |member: &str, wanted: &str| list(&statement[member]).iter().any(|value| value == wanted);
     let holds = |(operator, keys): (&String, &Value)| {
         keys.as_object().unwrap().iter().all(|(key, allowed)| met(operator, key, &list(allowed), ask))
     };
@@ -126,7 +126,7 @@ fn allows(statement: &Value, ask: &Ask) -> bool {
 /// Returns whether a condition is met. An unknown condition is not met.
 fn met(operator: &str, key: &str, allowed: &[Value], ask: &Ask) -> bool {
     let values = values_of(key, ask);
-    let allowed: Vec<&str> = allowed.iter().map(|it| it.as_str().unwrap()).collect();
+    let allowed: Vec<&str> = allowed.iter().map(|value| value.as_str().unwrap()).collect();
     match operator {
         "ForAllValues:StringEquals" | "StringEqualsIfExists" => {
             values.iter().all(|value| allowed.contains(&value.as_str()))

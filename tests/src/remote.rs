@@ -47,8 +47,8 @@ impl Remote {
         for table in tables {
             let mut create = table.create.clone();
             create["TableName"] = json!(format!("{}{suffix}", table.logical_id));
-            let made = call(authority, TABLES, "CreateTable", &create).await.unwrap();
-            if let Some(arn) = made["TableDescription"]["LatestStreamArn"].as_str() {
+            let token = call(authority, TABLES, "CreateTable", &create).await.unwrap();
+            if let Some(arn) = token["TableDescription"]["LatestStreamArn"].as_str() {
                 assert_eq!(stream.replace(arn.to_owned()), None, "more than one table has a stream");
             }
         }
@@ -95,10 +95,10 @@ pub async fn recognize(authority: &str) -> Result<Kind, String> {
 /// # Errors
 /// Returns the error message of the engine.
 pub async fn call(authority: &str, api: &str, operation: &str, body: &Value) -> Result<Value, String> {
-    let (status, _, answer) = send(authority, request(authority, api, operation, body)).await?;
+    let (status, _, response) = send(authority, request(authority, api, operation, body)).await?;
     match status {
-        200 => serde_json::from_slice(&answer).map_err(|error| format!("{operation}: {error}")),
-        _ => Err(format!("{operation}: {status} {}", String::from_utf8_lossy(&answer))),
+        200 => serde_json::from_slice(&response).map_err(|error| format!("{operation}: {error}")),
+        _ => Err(format!("{operation}: {status} {}", String::from_utf8_lossy(&response))),
     }
 }
 
@@ -120,8 +120,8 @@ async fn send(authority: &str, request: Request<Full<Bytes>>) -> Result<(u16, He
         let stream = TcpStream::connect(authority).await.map_err(|error| failed(&error))?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
         let connection = tokio::spawn(connection);
-        let answer = sender.send_request(request).await.map_err(|error| failed(&error))?;
-        let (head, body) = answer.into_parts();
+        let response = sender.send_request(request).await.map_err(|error| failed(&error))?;
+        let (head, body) = response.into_parts();
         let body = body.collect().await.map_err(|error| failed(&error))?.to_bytes();
         drop(sender);
         connection.abort();

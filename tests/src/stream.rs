@@ -155,8 +155,8 @@ impl Stream {
         for shard in described["StreamDescription"]["Shards"].as_array().unwrap() {
             let request =
                 json!({"StreamArn": self.arn, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"});
-            let answer = self.call("GetShardIterator", request).await;
-            iterators.push(answer["ShardIterator"].as_str().unwrap().to_owned());
+            let response = self.call("GetShardIterator", request).await;
+            iterators.push(response["ShardIterator"].as_str().unwrap().to_owned());
         }
         iterators
     }

@@ -47,17 +47,17 @@ impl World {
         seed: u8,
         adjust: impl FnOnce(&mut Record) + Send,
     ) -> TestToken {
-        let mut made = self.unwritten(format, user_id, seed).await;
-        adjust(&mut made.record);
+        let mut token = self.unwritten(format, user_id, seed).await;
+        adjust(&mut token.record);
         if format == Format::Developer {
             let old = self.developer_token(user_id).await;
             let purge_old_at = self.now().after(Duration::from_secs(RETENTION));
-            let replaced = self.store.replace_developer(&made.record, old, None, purge_old_at).await.unwrap();
+            let replaced = self.store.replace_developer(&token.record, old, None, purge_old_at).await.unwrap();
             assert_eq!(replaced, Replaced::Now);
         } else {
-            self.store.insert(&made.record).await.unwrap();
+            self.store.insert(&token.record).await.unwrap();
         }
-        made
+        token
     }
 
     /// Returns a token of this format whose record is not written yet.
@@ -108,9 +108,9 @@ impl World {
     }
 
     /// Creates `count` copies of this token. They bypass the store, so that thousands are possible.
-    pub async fn multiply(&self, made: &TestToken, count: usize) {
+    pub async fn multiply(&self, token: &TestToken, count: usize) {
         let table = self.table("Tokens");
-        let item = self.record_item(&made.record).await;
+        let item = self.record_item(&token.record).await;
         for some in (0..count).collect::<Vec<_>>().chunks(25) {
             let mut puts = Vec::new();
             for number in some {
@@ -194,13 +194,13 @@ impl World {
 
     /// Returns every item of a table as sorted text, for comparisons.
     pub async fn dump(&self, table: &str) -> Vec<String> {
-        let answer = self.dynamodb.scan().table_name(self.table(table)).consistent_read(true).send().await.unwrap();
+        let response = self.dynamodb.scan().table_name(self.table(table)).consistent_read(true).send().await.unwrap();
         let text = |item: Item| {
             let mut attributes: Vec<String> = item.iter().map(|(name, value)| format!("{name} = {value:?}")).collect();
             attributes.sort();
             attributes.join(", ")
         };
-        let mut items: Vec<String> = answer.items.unwrap_or_default().into_iter().map(text).collect();
+        let mut items: Vec<String> = response.items.unwrap_or_default().into_iter().map(text).collect();
         items.sort();
         items
     }

@@ -109,7 +109,7 @@ struct State {
     suffix: String,
     client: Client<HttpConnector, Full<Bytes>>,
     seen: Mutex<Vec<Seen>>,
-    answers: Mutex<Vec<Value>>,
+    responses: Mutex<Vec<Value>>,
     rules: Mutex<Vec<Rule>>,
     held: Notify,
     released: Notify,
@@ -145,7 +145,7 @@ impl Tap {
             suffix: suffix.to_owned(),
             client: Client::builder(TokioExecutor::new()).build_http(),
             seen: Mutex::default(),
-            answers: Mutex::default(),
+            responses: Mutex::default(),
             rules: Mutex::default(),
             held: Notify::new(),
             released: Notify::new(),
@@ -175,8 +175,8 @@ impl Tap {
     }
 
     /// Returns the engine's responses since the last call.
-    pub fn answers(&self) -> Vec<Value> {
-        std::mem::take(&mut self.state.answers.lock().unwrap())
+    pub fn responses(&self) -> Vec<Value> {
+        std::mem::take(&mut self.state.responses.lock().unwrap())
     }
 
     /// Returns the operations of the requests since the last call.
@@ -244,22 +244,22 @@ impl State {
         *onwards.uri_mut() = self.upstream.parse().unwrap();
         *onwards.headers_mut() = head.headers;
         onwards.headers_mut().remove(HOST);
-        let answer = self.client.request(onwards).await.map_err(io::Error::other)?;
-        let (head, body) = answer.into_parts();
+        let response = self.client.request(onwards).await.map_err(io::Error::other)?;
+        let (head, body) = response.into_parts();
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-        let answered = || self.plain(serde_json::from_slice(&body).unwrap());
-        self.answers.lock().unwrap().push(answered());
+        let response_of = || self.plain(serde_json::from_slice(&body).unwrap());
+        self.responses.lock().unwrap().push(response_of());
         Ok(match fault {
             Some(Fault::Lose) => return Err(broken()),
             Some(Fault::Break) => Response::new(Half(Some(half(&body))).boxed()),
             Some(Fault::Halve) => Response::new(full(half(&body))),
             Some(Fault::Change(change)) => {
-                let mut json = answered();
+                let mut json = response_of();
                 change(&mut json);
                 whole(&self.suffixed(json))
             }
             Some(Fault::Damage(damage)) => {
-                let mut json = answered();
+                let mut json = response_of();
                 damage.apply(&mut json);
                 whole(&self.suffixed(json))
             }
@@ -337,17 +337,17 @@ fn whole(json: &Value) -> Response<BoxBody<Bytes, io::Error>> {
 
 fn reject(status: u16, kind: &str) -> Passed {
     let kind = format!("com.amazonaws.dynamodb.v20120810#{kind}");
-    let mut answer = whole(&json!({"__type": kind, "message": "as the test wants it"}));
-    *answer.status_mut() = StatusCode::from_u16(status).map_err(io::Error::other)?;
-    Ok(answer)
+    let mut response = whole(&json!({"__type": kind, "message": "as the test wants it"}));
+    *response.status_mut() = StatusCode::from_u16(status).map_err(io::Error::other)?;
+    Ok(response)
 }
 
 fn cancel(code: &str) -> Response<BoxBody<Bytes, io::Error>> {
     let kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException";
     let reasons = json!([{"Code": code, "Message": "as the test wants it"}, {"Code": "None"}]);
-    let mut answer = whole(&json!({"__type": kind, "Message": "cancelled", "CancellationReasons": reasons}));
-    *answer.status_mut() = StatusCode::BAD_REQUEST;
-    answer
+    let mut response = whole(&json!({"__type": kind, "Message": "cancelled", "CancellationReasons": reasons}));
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    response
 }
 
 fn broken() -> io::Error {

@@ -40,13 +40,13 @@ impl<'a> WebClient<'a> {
         self.open_in(world, "Console", Request::new("GET", "/sign-in")).await;
         let fields = [("username", name), ("password", password)];
         let request = self.with_form(Request::new("POST", "/sign-in"), &fields);
-        self.answered(world.send("Generate", request).await)
+        self.receive(world.send("Generate", request).await)
     }
 
     /// Signs in with this browser, signed in or not, and opens the page of the user's tokens.
     pub async fn sign_in_again(&mut self, world: &World, name: &str, password: &str) {
-        let answer = self.sign_in(world, name, password).await;
-        assert_eq!(answer.status, 303, "{answer:?}");
+        let response = self.sign_in(world, name, password).await;
+        assert_eq!(response.status, 303, "{response:?}");
         self.open_in(world, "Console", Request::new("GET", "/profile/developer")).await;
     }
 
@@ -57,12 +57,12 @@ impl<'a> WebClient<'a> {
 
     /// Opens a page in another world than the browser's own.
     pub async fn open_in(&mut self, world: &World, function: &str, request: Request) -> Response {
-        self.answered(world.send(function, self.with_cookies(request)).await)
+        self.receive(world.send(function, self.with_cookies(request)).await)
     }
 
     /// Submits a form with these fields, whose values need no escaping.
     pub async fn submit(&mut self, function: &str, request: Request, fields: &[(&str, &str)]) -> Response {
-        self.answered(self.world.unwrap().send(function, self.with_form(request, fields)).await)
+        self.receive(self.world.unwrap().send(function, self.with_form(request, fields)).await)
     }
 
     /// Returns the request with this browser's cookies.
@@ -90,13 +90,13 @@ impl<'a> WebClient<'a> {
     }
 
     /// Keeps the cookies and the CSRF token of a response.
-    pub fn answered(&mut self, answer: Response) -> Response {
-        let set = answer.header("set-cookie").split(';').next().and_then(|pair| pair.split_once('='));
+    pub fn receive(&mut self, response: Response) -> Response {
+        let set = response.header("set-cookie").split(';').next().and_then(|pair| pair.split_once('='));
         self.cookies.extend(set.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        if let Some(csrf) = answer.body.split("name=\"csrf\" value=\"").nth(1) {
+        if let Some(csrf) = response.body.split("name=\"csrf\" value=\"").nth(1) {
             csrf.split('"').next().unwrap_or_default().clone_into(&mut self.csrf);
         }
-        answer
+        response
     }
 }
 

@@ -32,7 +32,7 @@ use crate::KEYS;
 const SHORTEST: usize = 7;
 
 /// The length of the end of every token, which contains the secret or the signature.
-const SEAL: usize = 43;
+const SECRET_END: usize = 43;
 
 /// How much of the log is searched again for a new secret, in bytes.
 const RECENT: usize = 256 * 1_024;
@@ -152,14 +152,14 @@ pub fn sends_event(event: &Value) {
 
 /// Inspects the response of a function. A response that is not an HTTP response is for the gateway or the log, and
 /// issues nothing.
-pub fn got_event(function: &str, answer: &Value) {
-    let Some(status) = answer["statusCode"].as_u64() else {
-        saw(function, &answer.to_string());
+pub fn got_event(function: &str, response: &Value) {
+    let Some(status) = response["statusCode"].as_u64() else {
+        saw(function, &response.to_string());
         return;
     };
-    let cookies = answer["multiValueHeaders"]["set-cookie"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let cookies = response["multiValueHeaders"]["set-cookie"].as_array().map(Vec::as_slice).unwrap_or_default();
     let cookies: Vec<&str> = cookies.iter().filter_map(Value::as_str).collect();
-    got(function, u16::try_from(status).unwrap(), &cookies, &answer.to_string());
+    got(function, u16::try_from(status).unwrap(), &cookies, &response.to_string());
 }
 
 /// Inspects a response: its status, cookies and whole text. A successful one may issue tokens, which must be new.
@@ -237,10 +237,10 @@ impl Witness {
     fn learn_tokens(&mut self, text: &str) {
         let issuer = Issuer::new("", "hallpass").unwrap();
         let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-        for word in text.split(|c| !is_part(c)).filter(|word| word.len() > SEAL) {
-            let (rest, sign) = word.split_at(word.len() - SEAL);
+        for word in text.split(|c| !is_part(c)).filter(|word| word.len() > SECRET_END) {
+            let (rest, sign) = word.split_at(word.len() - SECRET_END);
             // A developer token has its prefix in front of its mark.
-            let developer = word.get(word.len().saturating_sub(MARK.len() + SEAL)..).unwrap_or_default();
+            let developer = word.get(word.len().saturating_sub(MARK.len() + SECRET_END)..).unwrap_or_default();
             if ![word, developer].iter().any(|text| inspect(&issuer, text).is_some()) {
                 continue;
             }

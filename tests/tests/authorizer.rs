@@ -16,16 +16,20 @@ const FORMATS: [Format; 3] = [Format::Signed, Format::Jwt, Format::Developer];
 
 const HOUR: u64 = 3_600;
 
-async fn verdict(world: &World, made: &TestToken) -> String {
-    world.verdict(&bearer(&made.text)).await
+async fn verdict(world: &World, token: &TestToken) -> String {
+    world.verdict(&bearer(&token.text)).await
 }
 
 fn assert_one_strong_read(seen: &Seen) {
     assert_eq!(seen.operation, "BatchGetItem");
     let tables = seen.body["RequestItems"].as_object().unwrap();
     assert!(tables.len() == 2 && tables.contains_key("Tokens") && tables.contains_key("Users"), "{tables:?}");
-    for asked in tables.values() {
-        assert_eq!((&asked["ConsistentRead"], asked["Keys"].as_array().unwrap().len()), (&json!(true), 1), "{asked}");
+    for request in tables.values() {
+        assert_eq!(
+            (&request["ConsistentRead"], request["Keys"].as_array().unwrap().len()),
+            (&json!(true), 1),
+            "{request}"
+        );
     }
 }
 
@@ -33,8 +37,8 @@ fn assert_one_strong_read(seen: &Seen) {
 async fn every_scheme_carries_every_format() {
     let world = World::new().await;
     for (seed, format) in (1..).zip(FORMATS) {
-        let made = world.create_token(format, "1", seed).await;
-        let token = &made.text;
+        let test_token = world.create_token(format, "1", seed).await;
+        let token = &test_token.text;
         let encoded = Base64::encode_string(format!("{token}:").as_bytes());
         for value in [
             format!("Bearer {token}"),
@@ -61,16 +65,16 @@ async fn a_token_that_its_text_rejects_costs_no_read() {
         assert_eq!(tap.seen(), [], "{value}");
     };
     for (seed, format) in (1..).zip(FORMATS) {
-        let made = world.create_token(format, "1", seed).await;
-        check(&bearer(&forged(&made.text)), "malformed").await;
-        check(&bearer(&format!("{}=", made.text)), "malformed").await;
-        check(&bearer(&made.text[1..]), "malformed").await;
-        check(&format!("{0}, {0}", bearer(&made.text)), "malformed").await;
-        check(&format!("Bearer {0} {0}", made.text), "malformed").await;
-        check(&format!("Digest {}", made.text), "malformed").await;
+        let token = world.create_token(format, "1", seed).await;
+        check(&bearer(&forged(&token.text)), "malformed").await;
+        check(&bearer(&format!("{}=", token.text)), "malformed").await;
+        check(&bearer(&token.text[1..]), "malformed").await;
+        check(&format!("{0}, {0}", bearer(&token.text)), "malformed").await;
+        check(&format!("Bearer {0} {0}", token.text), "malformed").await;
+        check(&format!("Digest {}", token.text), "malformed").await;
         // Hallpass's Basic has the token as user name, and no password.
-        check(&basic(&made.text, "x"), "malformed").await;
-        check(&basic("", &made.text), "malformed").await;
+        check(&basic(&token.text, "x"), "malformed").await;
+        check(&basic("", &token.text), "malformed").await;
     }
     check(&basic("my_username", "topsecret"), "malformed").await;
     check(&".".repeat(10_240), "malformed").await;
@@ -96,9 +100,9 @@ async fn a_repeated_header_costs_no_read_in_any_case() {
     let token = bearer(&world.create_token(Format::Signed, "1", 1).await.text);
     for second in ["Authorization", "authorization", "AUTHORIZATION"] {
         let event = Request::new("GET", "/a").authorization(&token).header(second, &token).authorizer_event();
-        let answer = world.invoke("VerifyAuthorizer", event).await.unwrap();
-        assert_eq!(answer["policyDocument"]["Statement"][0]["Effect"], "Deny", "{second}");
-        assert_eq!(answer["context"]["reason"], "malformed");
+        let response = world.invoke("VerifyAuthorizer", event).await.unwrap();
+        assert_eq!(response["policyDocument"]["Statement"][0]["Effect"], "Deny", "{second}");
+        assert_eq!(response["context"]["reason"], "malformed");
     }
     assert_eq!(tap.seen(), []);
 }
@@ -118,14 +122,14 @@ async fn an_expired_token_is_rejected_as_expired_without_a_read() {
     let signed = world.create_token(Format::Signed, "1", 1).await;
     let jwt = world.create_token(Format::Jwt, "1", 2).await;
     world.advance(LIFETIME - 1);
-    for made in [&signed, &jwt] {
-        assert_eq!(verdict(&world, made).await, "allow");
+    for token in [&signed, &jwt] {
+        assert_eq!(verdict(&world, token).await, "allow");
     }
     tap.seen();
     for seconds in [1, 1, RETENTION, 100 * RETENTION] {
         world.advance(seconds);
-        for made in [&signed, &jwt] {
-            assert_eq!(verdict(&world, made).await, "expired");
+        for token in [&signed, &jwt] {
+            assert_eq!(verdict(&world, token).await, "expired");
         }
     }
     assert_eq!(tap.seen(), []);
@@ -135,8 +139,8 @@ async fn an_expired_token_is_rejected_as_expired_without_a_read() {
 async fn a_token_costs_one_strong_read_of_both_tables_and_an_hourly_write() {
     let (world, tap) = World::tapped(&[]).await;
     let password = world.token().await;
-    let asked = json!({"name": "ci", "format": "jwt"});
-    let jwt = world.created(&password, &asked).await["token"].as_str().unwrap().to_owned();
+    let body = json!({"name": "ci", "format": "jwt"});
+    let jwt = world.created(&password, &body).await["token"].as_str().unwrap().to_owned();
     tap.seen();
     for token in [password, jwt] {
         let check = async |note: bool| {
@@ -159,9 +163,9 @@ async fn a_token_costs_one_strong_read_of_both_tables_and_an_hourly_write() {
 #[tokio::test]
 async fn a_developer_token_also_costs_a_read_of_its_pointer() {
     let (world, tap) = World::tapped(&[]).await;
-    let made = world.create_token(Format::Developer, "1", 1).await;
+    let token = world.create_token(Format::Developer, "1", 1).await;
     for expected in [vec!["GetItem", "BatchGetItem", "UpdateItem"], vec!["GetItem", "BatchGetItem"]] {
-        assert_eq!(verdict(&world, &made).await, "allow");
+        assert_eq!(verdict(&world, &token).await, "allow");
         let seen = tap.seen();
         assert_eq!(seen.iter().map(|seen| seen.operation.as_str()).collect::<Vec<_>>(), expected);
         assert_eq!(seen[0].body["ConsistentRead"], true);
@@ -181,8 +185,8 @@ async fn a_token_without_a_record_is_unknown() {
     assert_eq!(verdict(&world, &world.unwritten(Format::Signed, "1", 3).await).await, "unknown");
     assert_eq!(verdict(&world, &jwt).await, "allow");
     let old = world.create_token(Format::Developer, "1", 4).await;
-    let pointer = |made: &TestToken| {
-        let key = format!("developer#{}", made.record.id.hash);
+    let pointer = |token: &TestToken| {
+        let key = format!("developer#{}", token.record.id.hash);
         [("user_id", key.as_str()), ("token", "pointer"), ("owner", "1")]
             .map(|(name, value)| (name.to_owned(), text(value)))
             .into()
@@ -196,42 +200,42 @@ async fn a_token_without_a_record_is_unknown() {
 async fn a_token_that_differs_from_its_record_is_unknown() {
     let world = World::new().await;
     let later = |seconds: u64| AttributeValue::N((START + seconds).to_string());
-    let made = world.create_token(Format::Signed, "1", 1).await;
+    let token = world.create_token(Format::Signed, "1", 1).await;
     for value in [Some(later(LIFETIME + 1)), Some(later(LIFETIME - 1)), None] {
-        world.set_record(&made.record, "expires_at", value).await;
-        assert_eq!(verdict(&world, &made).await, "unknown");
+        world.set_record(&token.record, "expires_at", value).await;
+        assert_eq!(verdict(&world, &token).await, "unknown");
     }
-    world.set_record(&made.record, "expires_at", Some(later(LIFETIME))).await;
-    assert_eq!(verdict(&world, &made).await, "allow");
-    world.set_record(&made.record, "format", Some(text("jwt"))).await;
-    assert_eq!(verdict(&world, &made).await, "unknown");
+    world.set_record(&token.record, "expires_at", Some(later(LIFETIME))).await;
+    assert_eq!(verdict(&world, &token).await, "allow");
+    world.set_record(&token.record, "format", Some(text("jwt"))).await;
+    assert_eq!(verdict(&world, &token).await, "unknown");
 }
 
 #[tokio::test]
 async fn a_developer_token_expires_as_its_record_says() {
     let world = World::new().await;
-    let made = world.create_token(Format::Developer, "1", 1).await;
+    let token = world.create_token(Format::Developer, "1", 1).await;
     world.advance(100 * 366 * 86_400);
-    assert_eq!(verdict(&world, &made).await, "allow");
-    world.set_record(&made.record, "expires_at", Some(AttributeValue::N(world.now().unix().to_string()))).await;
-    assert_eq!(verdict(&world, &made).await, "expired");
+    assert_eq!(verdict(&world, &token).await, "allow");
+    world.set_record(&token.record, "expires_at", Some(AttributeValue::N(world.now().unix().to_string()))).await;
+    assert_eq!(verdict(&world, &token).await, "expired");
 }
 
 #[tokio::test]
 async fn a_revoked_or_disabled_token_is_rejected_at_once() {
     let world = World::new().await;
     for (seed, format) in (1..).zip(FORMATS) {
-        let made = world.create_token(format, "1", seed).await;
-        assert_eq!(verdict(&world, &made).await, "allow");
-        world.set_record(&made.record, "disabled_at", Some(AttributeValue::N(START.to_string()))).await;
-        assert_eq!(verdict(&world, &made).await, "disabled");
-        world.set_record(&made.record, "disabled_at", None).await;
-        assert_eq!(verdict(&world, &made).await, "allow");
-        assert_eq!(world.delete(&made.text, "current").await.status, 200);
-        assert_eq!(verdict(&world, &made).await, "revoked", "{format}");
+        let token = world.create_token(format, "1", seed).await;
+        assert_eq!(verdict(&world, &token).await, "allow");
+        world.set_record(&token.record, "disabled_at", Some(AttributeValue::N(START.to_string()))).await;
+        assert_eq!(verdict(&world, &token).await, "disabled");
+        world.set_record(&token.record, "disabled_at", None).await;
+        assert_eq!(verdict(&world, &token).await, "allow");
+        assert_eq!(world.delete(&token.text, "current").await.status, 200);
+        assert_eq!(verdict(&world, &token).await, "revoked", "{format}");
         // The stronger reason is reported: enabling the token again would not help.
-        world.set_record(&made.record, "disabled_at", Some(AttributeValue::N(START.to_string()))).await;
-        assert_eq!(verdict(&world, &made).await, "revoked");
+        world.set_record(&token.record, "disabled_at", Some(AttributeValue::N(START.to_string()))).await;
+        assert_eq!(verdict(&world, &token).await, "revoked");
     }
 }
 
@@ -292,11 +296,11 @@ async fn a_new_token_is_accepted_without_changing_an_invalid_old_one() {
 #[tokio::test]
 async fn the_hour_of_the_last_use_is_recorded() {
     let world = World::new().await;
-    let made = world.create_token(Format::Signed, "1", 1).await;
+    let token = world.create_token(Format::Signed, "1", 1).await;
     let check = async |seconds: u64, expected: u64| {
         world.advance(seconds);
-        assert_eq!(verdict(&world, &made).await, "allow");
-        assert_eq!(world.record(&made.record.id).await.last_used_at.map(token::Timestamp::unix), Some(expected));
+        assert_eq!(verdict(&world, &token).await, "allow");
+        assert_eq!(world.record(&token.record.id).await.last_used_at.map(token::Timestamp::unix), Some(expected));
     };
     check(10, START + 10).await;
     check(600, START + 10).await;

@@ -12,16 +12,16 @@ use token::{Binding, Format};
 
 const FORMATS: [Format; 3] = [Format::Signed, Format::Jwt, Format::Developer];
 
-async fn verdict(world: &World, made: &TestToken) -> String {
-    world.verdict(&bearer(&made.text)).await
+async fn verdict(world: &World, token: &TestToken) -> String {
+    world.verdict(&bearer(&token.text)).await
 }
 
 /// Returns the effective scope that the authorizer passes on.
 async fn scope(world: &World, token: &str) -> Value {
     let event = Request::new("GET", "/a").authorization(&bearer(token)).authorizer_event();
-    let answer = world.invoke("VerifyAuthorizer", event).await.unwrap();
-    assert_eq!(answer["policyDocument"]["Statement"][0]["Effect"], "Allow");
-    answer["context"]["scopes"].clone()
+    let response = world.invoke("VerifyAuthorizer", event).await.unwrap();
+    assert_eq!(response["policyDocument"]["Statement"][0]["Effect"], "Allow");
+    response["context"]["scopes"].clone()
 }
 
 /// Changes of a user as an application writes them, and the verdict on a token at the very next request.
@@ -47,9 +47,9 @@ async fn a_change_of_the_user_counts_at_the_next_request_and_is_recorded_by_prun
     for (attribute, value, expected) in changes() {
         for prune_sees_it in [false, true] {
             seed += 1;
-            let made = world.create_token(FORMATS[usize::from(seed / 2 % 3)], "1", seed).await;
+            let token = world.create_token(FORMATS[usize::from(seed / 2 % 3)], "1", seed).await;
             let check = async |expected: &str| {
-                assert_eq!(verdict(&world, &made).await, expected, "{attribute} = {value:?} {}", made.record.format);
+                assert_eq!(verdict(&world, &token).await, expected, "{attribute} = {value:?} {}", token.record.format);
             };
             check("allow").await;
             let before = world.user_item("1").await.remove(attribute);
@@ -75,8 +75,8 @@ async fn a_change_of_the_user_invalidates_a_temporary_jwt_too() {
     for (attribute, value, expected) in changes.chain([("", None, "user_removed")]) {
         let world = World::new().await;
         let request = Request::new("GET", "/rs/authorise").authorization(&basic("my_username", "topsecret"));
-        let answer = world.send("Generate", request).await;
-        let token = answer.json()["accessToken"].as_str().unwrap().to_owned();
+        let response = world.send("Generate", request).await;
+        let token = response.json()["accessToken"].as_str().unwrap().to_owned();
         let check = async |expected: &str| assert_eq!(world.verdict(&bearer(&token)).await, expected, "{attribute}");
         check("allow").await;
         let before = world.user_item("1").await;
@@ -95,15 +95,15 @@ async fn a_change_of_the_user_invalidates_a_temporary_jwt_too() {
 async fn a_removed_user_is_rejected_and_a_restored_one_accepted_unless_prune_saw_the_removal() {
     for (prune_sees_it, expected) in [(false, "allow"), (true, "user_removed")] {
         let world = World::new().await;
-        let made = world.create_token(Format::Signed, "1", 1).await;
+        let token = world.create_token(Format::Signed, "1", 1).await;
         let item = world.user_item("1").await;
         world.remove_user("1").await;
-        assert_eq!(verdict(&world, &made).await, "user_removed");
+        assert_eq!(verdict(&world, &token).await, "user_removed");
         if prune_sees_it {
             world.delivery.drain().await.unwrap();
         }
         world.put("Users", item).await;
-        assert_eq!(verdict(&world, &made).await, expected);
+        assert_eq!(verdict(&world, &token).await, expected);
     }
 }
 

@@ -44,31 +44,31 @@ fn without_credential(form: &str) -> Value {
     event
 }
 
-async fn answer(world: &World, form: &str, token: &str) -> Value {
+async fn response(world: &World, form: &str, token: &str) -> Value {
     world.invoke("VerifyAuthorizer", event(form, &format!("Bearer {token}"))).await.unwrap()
 }
 
 /// Returns every resource of a response's policy.
-fn resources(answer: &Value) -> Vec<&str> {
-    let statements = answer["policyDocument"]["Statement"].as_array().unwrap();
+fn resources(response: &Value) -> Vec<&str> {
+    let statements = response["policyDocument"]["Statement"].as_array().unwrap();
     let lists = statements.iter().map(|statement| statement["Resource"].as_array().unwrap());
     lists.flatten().map(|resource| resource.as_str().unwrap()).collect()
 }
 
-fn effect(answer: &Value) -> &str {
-    match &answer["isAuthorized"] {
+fn effect(response: &Value) -> &str {
+    match &response["isAuthorized"] {
         Value::Bool(true) => "Allow",
         Value::Bool(false) => "Deny",
-        _ => answer["policyDocument"]["Statement"][0]["Effect"].as_str().unwrap(),
+        _ => response["policyDocument"]["Statement"][0]["Effect"].as_str().unwrap(),
     }
 }
 
 async fn check(form: &str, seconds_later: u64, expected: Expect) {
     let world = World::new().await;
-    let made = world.create_token(Format::Signed, "1", 1).await;
+    let token = world.create_token(Format::Signed, "1", 1).await;
     world.advance(seconds_later);
-    let answer = answer(&world, form, &made.text).await;
-    expected.assert_eq(&(serde_json::to_string_pretty(&answer).unwrap() + "\n"));
+    let response = response(&world, form, &token.text).await;
+    expected.assert_eq(&(serde_json::to_string_pretty(&response).unwrap() + "\n"));
 }
 
 #[tokio::test]
@@ -188,14 +188,14 @@ fn stage(form: &str) -> String {
 #[tokio::test]
 async fn every_other_form_gets_the_same_policy_for_its_own_stage() {
     let world = World::with(&[AS_POLICY]).await;
-    let made = world.create_token(Format::Signed, "1", 1).await;
+    let token = world.create_token(Format::Signed, "1", 1).await;
     let check = async |expected_effect: &str| {
-        let rest = answer(&world, REST_REQUEST, &made.text).await.to_string();
+        let rest = response(&world, REST_REQUEST, &token.text).await.to_string();
         for form in FORMS {
-            let answer = answer(&world, form, &made.text).await;
-            assert_eq!(answer.to_string(), rest.replace(&stage(REST_REQUEST), &stage(form)));
-            assert_eq!(effect(&answer), expected_effect);
-            assert_eq!(resources(&answer), [format!("{}/*", stage(form))]);
+            let response = response(&world, form, &token.text).await;
+            assert_eq!(response.to_string(), rest.replace(&stage(REST_REQUEST), &stage(form)));
+            assert_eq!(effect(&response), expected_effect);
+            assert_eq!(resources(&response), [format!("{}/*", stage(form))]);
         }
     };
     check("Allow").await;
@@ -208,9 +208,9 @@ async fn every_form_rejects_for_every_reason_with_the_same_challenge() {
     let world = World::new().await;
     let check = async |text: &str, reason: &str, description: &str| {
         for form in FORMS {
-            let answer = answer(&world, form, text).await;
-            let context = &answer["context"];
-            assert_eq!((effect(&answer), &context["reason"]), ("Deny", &json!(reason)), "{form}");
+            let response = response(&world, form, text).await;
+            let context = &response["context"];
+            assert_eq!((effect(&response), &context["reason"]), ("Deny", &json!(reason)), "{form}");
             assert_eq!(context["detail"], description);
             let challenge =
                 format!(r#"Bearer realm="hallpass", error="invalid_token", error_description="{description}""#);
@@ -256,10 +256,14 @@ async fn a_request_without_a_credential_is_unauthorized() {
                 assert_eq!(outcome.unwrap_err().message, "Unauthorized", "{form}");
                 continue;
             }
-            let answer = outcome.unwrap();
-            assert_eq!((effect(&answer), &answer["context"]["reason"]), ("Deny", &json!("unauthenticated")), "{form}");
-            assert_eq!(answer["context"]["challenge"], r#"Bearer realm="our realm""#);
-            assert_eq!(answer["context"]["challenges"], tests::with_basic(r#"Bearer realm="our realm""#, true));
+            let response = outcome.unwrap();
+            assert_eq!(
+                (effect(&response), &response["context"]["reason"]),
+                ("Deny", &json!("unauthenticated")),
+                "{form}"
+            );
+            assert_eq!(response["context"]["challenge"], r#"Bearer realm="our realm""#);
+            assert_eq!(response["context"]["challenges"], tests::with_basic(r#"Bearer realm="our realm""#, true));
         }
     }
 }
@@ -267,14 +271,14 @@ async fn a_request_without_a_credential_is_unauthorized() {
 #[tokio::test]
 async fn an_event_from_elsewhere_is_an_error() {
     let world = World::new().await;
-    let made = world.create_token(Format::Signed, "1", 1).await;
-    let mut events = vec![json!({}), json!({"type": "TOKEN", "authorizationToken": made.text})];
+    let token = world.create_token(Format::Signed, "1", 1).await;
+    let mut events = vec![json!({}), json!({"type": "TOKEN", "authorizationToken": token.text})];
     for arn in ["", "arn:aws:s3:::bucket/key/a", "arn:aws:execute-api:eu-west-1:123456789012:abcdef1234/*/GET/a"] {
         // AWS's own sample of a TOKEN event has a stage of this name.
         if !arn.contains('*') {
-            events.push(json!({"type": "TOKEN", "authorizationToken": made.text, "methodArn": arn}));
+            events.push(json!({"type": "TOKEN", "authorizationToken": token.text, "methodArn": arn}));
         }
-        events.push(json!({"version": "2.0", "headers": {"authorization": made.text}, "routeArn": arn}));
+        events.push(json!({"version": "2.0", "headers": {"authorization": token.text}, "routeArn": arn}));
     }
     for event in events {
         let error = world.invoke("VerifyAuthorizer", event.clone()).await.unwrap_err();
@@ -310,14 +314,15 @@ async fn nothing_of_the_request_reaches_the_response() {
     let rules = json!([{"method": "GET", "path": "/reports/*", "permission": "ROLE_USER"}]).to_string();
     for settings in [vec![AS_POLICY], vec![AS_POLICY, ("HALLPASS_ROUTES", rules.as_str())]] {
         let world = World::with(&settings).await;
-        let made = world.create_token(Format::Signed, "1", 1).await;
+        let token = world.create_token(Format::Signed, "1", 1).await;
         for form in FORMS {
-            for (text, expected) in [(made.text.as_str(), "Allow"), ("HOSTILE", "Deny")] {
-                let plain = answer(&world, form, text).await;
-                let answer = world.invoke("VerifyAuthorizer", hostile(form, &format!("Bearer {text}"))).await.unwrap();
-                assert_eq!(answer, plain, "{form}");
-                assert_eq!(effect(&answer), expected);
-                assert!(!answer.to_string().contains("HOSTILE") && !answer.to_string().contains(&made.text));
+            for (text, expected) in [(token.text.as_str(), "Allow"), ("HOSTILE", "Deny")] {
+                let plain = response(&world, form, text).await;
+                let response =
+                    world.invoke("VerifyAuthorizer", hostile(form, &format!("Bearer {text}"))).await.unwrap();
+                assert_eq!(response, plain, "{form}");
+                assert_eq!(effect(&response), expected);
+                assert!(!response.to_string().contains("HOSTILE") && !response.to_string().contains(&token.text));
             }
         }
     }
@@ -328,12 +333,13 @@ async fn a_developer_token_without_an_expiry_has_no_condition() {
     let world = World::new().await;
     let until = |at: Option<Timestamp>| at.map(|at| at.to_string());
     for (seed, expires_at) in [(1, None), (2, Some(world.now().after(std::time::Duration::from_secs(60))))] {
-        let made = world.create_token_with(Format::Developer, "1", seed, |record| record.expires_at = expires_at).await;
-        let answer = answer(&world, REST_REQUEST, &made.text).await;
-        let statement = &answer["policyDocument"]["Statement"][0];
+        let token =
+            world.create_token_with(Format::Developer, "1", seed, |record| record.expires_at = expires_at).await;
+        let response = response(&world, REST_REQUEST, &token.text).await;
+        let statement = &response["policyDocument"]["Statement"][0];
         assert_eq!(statement["Effect"], "Allow");
         let condition = until(expires_at).map(|at| json!({"DateLessThan": {"aws:CurrentTime": [at]}}));
         assert_eq!(statement.get("Condition"), condition.as_ref());
-        assert_eq!(answer["context"].get("expires_at"), until(expires_at).map(Value::from).as_ref());
+        assert_eq!(response["context"].get("expires_at"), until(expires_at).map(Value::from).as_ref());
     }
 }

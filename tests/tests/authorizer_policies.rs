@@ -100,14 +100,14 @@ proptest! {
 }
 
 /// Returns the policy for a token with this scope under these rules.
-async fn answered(rules: &Value, scope: &[&str]) -> Policy {
+async fn policy_for(rules: &Value, scope: &[&str]) -> Policy {
     let world = World::with(&[("HALLPASS_ROUTES", rules.to_string().as_str())]).await;
     let scope = scope.iter().map(|name| name.parse().unwrap()).collect();
     let TestToken { text, .. } =
         world.create_token_with(Format::Signed, "2", 1, |record| record.scope = Some(scope)).await;
     let event = json!({"type": "TOKEN", "authorizationToken": bearer(&text), "methodArn": format!("{STAGE}/GET/")});
-    let answer = world.invoke("VerifyAuthorizer", event).await.unwrap();
-    Policy::read(&answer["policyDocument"]).unwrap()
+    let response = world.invoke("VerifyAuthorizer", event).await.unwrap();
+    Policy::read(&response["policyDocument"]).unwrap()
 }
 
 #[tokio::test]
@@ -117,7 +117,7 @@ async fn a_rule_for_every_method_opens_no_other_path() {
         {"method": "*", "path": "/profile", "permission": "ROLE_USER"},
         {"method": "*", "path": "/admin/*", "permission": "ROLE_ADMIN"},
     ]);
-    let policy = answered(&rules, &["ROLE_USER"]).await;
+    let policy = policy_for(&rules, &["ROLE_USER"]).await;
     for method in METHODS {
         for (path, expected) in [
             ("/me", true),
@@ -157,8 +157,8 @@ async fn the_gateway_allows_a_token_its_rules_alone() {
         let rules = json!([{"method": "*", "path": path}]).to_string();
         let system = System::start(&[("HALLPASS_ROUTES", &rules)]).await;
         let token = bearer(&system.token_of("my_username", "topsecret").await);
-        let asked = [system.ask("GET", "/rs/profile", &token).await, system.ask("GET", "/api/user/1", &token).await];
-        assert_eq!(asked.map(|reply| reply.status), expected, "{path}");
+        let replies = [system.ask("GET", "/rs/profile", &token).await, system.ask("GET", "/api/user/1", &token).await];
+        assert_eq!(replies.map(|reply| reply.status), expected, "{path}");
         system.stop().await;
     };
     check("/profile", [401, 401]).await;
@@ -175,7 +175,7 @@ async fn every_sample_token_event_gets_a_policy_for_its_own_stage_alone() {
     for settings in [vec![], vec![("HALLPASS_ROUTES", rules.to_string())]] {
         let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let world = World::with(&settings).await;
-        let made = world.create_token(Format::Signed, "1", 1).await;
+        let token = world.create_token(Format::Signed, "1", 1).await;
         let api = "arn:aws:execute-api:us-west-2:123456789012:ymy8tbxw7b";
         for (rest, stage) in [
             ("/*/GET/", "/*"),
@@ -185,11 +185,11 @@ async fn every_sample_token_event_gets_a_policy_for_its_own_stage_alone() {
             ("/ESTestInvoke-stage/GET/", "/ESTestInvoke-stage"),
             ("/test/GET/request", "/test"),
         ] {
-            for (credential, expected) in [(made.text.as_str(), true), ("nonsense", false)] {
+            for (credential, expected) in [(token.text.as_str(), true), ("nonsense", false)] {
                 let arn = format!("{api}{rest}");
                 let event = json!({"type": "TOKEN", "authorizationToken": bearer(credential), "methodArn": arn});
-                let answer = world.invoke("VerifyAuthorizer", event).await.unwrap();
-                let policy = Policy::read(&answer["policyDocument"]).unwrap();
+                let response = world.invoke("VerifyAuthorizer", event).await.unwrap();
+                let policy = Policy::read(&response["policyDocument"]).unwrap();
                 assert_eq!(allows(&policy, &format!("{api}{stage}/GET/me")), expected, "{rest}");
                 for other in ["/v1/GET/me", "/v1/DELETE/orgs/GET/me", "/p/GET/me", "/**/GET/me", "/prod2/GET/me"] {
                     assert!(!allows(&policy, &format!("{api}{other}")), "{rest} {other}");

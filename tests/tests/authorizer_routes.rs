@@ -14,22 +14,22 @@ fn event(form: &str, authorization: &str) -> Value {
     serde_json::from_str(&form.replace("{authorization}", authorization)).unwrap()
 }
 
-async fn answer(world: &World, form: &str, token: &str) -> Value {
+async fn response(world: &World, form: &str, token: &str) -> Value {
     world.invoke("VerifyAuthorizer", event(form, &format!("Bearer {token}"))).await.unwrap()
 }
 
 /// Returns every resource of a response's policy.
-fn resources(answer: &Value) -> Vec<&str> {
-    let statements = answer["policyDocument"]["Statement"].as_array().unwrap();
+fn resources(response: &Value) -> Vec<&str> {
+    let statements = response["policyDocument"]["Statement"].as_array().unwrap();
     let lists = statements.iter().map(|statement| statement["Resource"].as_array().unwrap());
     lists.flatten().map(|resource| resource.as_str().unwrap()).collect()
 }
 
-fn effect(answer: &Value) -> &str {
-    match &answer["isAuthorized"] {
+fn effect(response: &Value) -> &str {
+    match &response["isAuthorized"] {
         Value::Bool(true) => "Allow",
         Value::Bool(false) => "Deny",
-        _ => answer["policyDocument"]["Statement"][0]["Effect"].as_str().unwrap(),
+        _ => response["policyDocument"]["Statement"][0]["Effect"].as_str().unwrap(),
     }
 }
 
@@ -56,13 +56,13 @@ async fn route_rules_turn_the_scope_into_resources() {
     let world = World::with(&[("HALLPASS_ROUTES", RULES)]).await;
     let stage = "arn:aws:execute-api:eu-west-1:123456789012:s4x3opwd6i/v1";
     let check = async |seed: u8, scope: &[&str], routes: &[&str]| {
-        let made = with_scope(&world, "2", seed, scope).await;
-        let answer = answer(&world, REST_REQUEST, &made.text).await;
+        let token = with_scope(&world, "2", seed, scope).await;
+        let response = response(&world, REST_REQUEST, &token.text).await;
         let expected: Vec<String> = routes.iter().map(|route| format!("{stage}/{route}")).collect();
-        assert_eq!((effect(&answer), resources(&answer)), ("Allow", expected.iter().map(String::as_str).collect()));
-        assert_eq!(answer["context"]["scope"], scope.join(" "));
-        assert_eq!(answer["context"]["scopes"], json!(scope).to_string());
-        assert!(answer["context"]["challenge"].as_str().unwrap().contains(r#"error="insufficient_scope""#));
+        assert_eq!((effect(&response), resources(&response)), ("Allow", expected.iter().map(String::as_str).collect()));
+        assert_eq!(response["context"]["scope"], scope.join(" "));
+        assert_eq!(response["context"]["scopes"], json!(scope).to_string());
+        assert!(response["context"]["challenge"].as_str().unwrap().contains(r#"error="insufficient_scope""#));
     };
     let admin = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].map(|method| format!("{method}/admin/*"));
     let admin: Vec<&str> = admin.iter().map(String::as_str).collect();
@@ -76,14 +76,14 @@ async fn a_token_with_an_empty_effective_scope_is_accepted_and_permitted_nothing
     let rules = r#"[{"method": "GET", "path": "/reports/*", "permission": "ROLE_USER"}]"#;
     for (routes, expected) in [("", "Allow"), (RULES, "Allow"), (rules, "Deny")] {
         let world = World::with(&[("HALLPASS_ROUTES", routes)]).await;
-        let made = with_scope(&world, "1", 1, &["ROLE_USER"]).await;
+        let token = with_scope(&world, "1", 1, &["ROLE_USER"]).await;
         world.set_user("1", "permissions", None).await;
-        let answer = answer(&world, REST_REQUEST, &made.text).await;
-        assert_eq!(effect(&answer), expected, "{routes}");
+        let response = response(&world, REST_REQUEST, &token.text).await;
+        assert_eq!(effect(&response), expected, "{routes}");
         let stage = "arn:aws:execute-api:eu-west-1:123456789012:s4x3opwd6i/v1";
         let resource = if routes == RULES { format!("{stage}/GET/me") } else { format!("{stage}/*") };
-        assert_eq!(resources(&answer), [resource]);
-        let context = &answer["context"];
+        assert_eq!(resources(&response), [resource]);
+        let context = &response["context"];
         assert_eq!(
             (&context["scope"], &context["scopes"], &context["user_id"]),
             (&json!(""), &json!("[]"), &json!("1"))
@@ -96,10 +96,10 @@ async fn a_token_with_an_empty_effective_scope_is_accepted_and_permitted_nothing
 async fn a_simple_response_cannot_hold_route_rules() {
     let check = async |settings: &[(&str, &str)], good: bool| {
         let world = World::with(settings).await;
-        let made = world.create_token(Format::Signed, "1", if good { 201 } else { 202 }).await;
-        let outcome = world.invoke("VerifyAuthorizer", event(HTTP_2_0, &made.text)).await;
+        let token = world.create_token(Format::Signed, "1", if good { 201 } else { 202 }).await;
+        let outcome = world.invoke("VerifyAuthorizer", event(HTTP_2_0, &token.text)).await;
         assert_eq!(outcome.is_ok(), good, "{outcome:?}");
-        let (id, log) = (format!("\"{}\"", made.record.id), witness::log());
+        let (id, log) = (format!("\"{}\"", token.record.id), witness::log());
         let is_logged = log.lines().any(|line| line.contains("\"accepted\"") && line.contains(&id));
         assert_eq!(is_logged, good, "no admission is logged before its answer is sure");
     };
@@ -142,16 +142,16 @@ async fn the_largest_response_is_small_enough_for_api_gateway() {
         let mut permissions: Vec<String> = (0..60).map(|number| format!("{number}{}", "p".repeat(120))).collect();
         permissions.push("p".to_owned());
         put_long_user(&world, &id, permissions).await;
-        let made = world.create_token(Format::Signed, &id, 1).await;
+        let token = world.create_token(Format::Signed, &id, 1).await;
         for form in [REST_REQUEST, HTTP_2_0] {
-            let answer = answer(&world, &of_long_stage(form, 100), &made.text).await;
-            assert_eq!((effect(&answer), resources(&answer).len()), ("Allow", count));
-            let length = answer.to_string().len();
+            let response = response(&world, &of_long_stage(form, 100), &token.text).await;
+            assert_eq!((effect(&response), resources(&response).len()), ("Allow", count));
+            let length = response.to_string().len();
             assert!((7_000..=8_000).contains(&length), "{length}");
         }
         // A still longer stage name is an error, rather than a response that API Gateway would reject.
         let outcome = world
-            .invoke("VerifyAuthorizer", event(&of_long_stage(REST_REQUEST, 170), &format!("Bearer {}", made.text)))
+            .invoke("VerifyAuthorizer", event(&of_long_stage(REST_REQUEST, 170), &format!("Bearer {}", token.text)))
             .await;
         assert!(outcome.is_err());
     }
@@ -162,10 +162,10 @@ async fn with_permissions(settings: &[(&str, &str)], form: &str, count: usize) -
     let world = World::with(settings).await;
     let names = (0..count).map(|number| format!("permission-of-25-chars-{number:02}")).collect();
     world.set_user("1", "permissions", Some(AttributeValue::Ss(names))).await;
-    let made = world.create_token(Format::Signed, "1", 1).await;
-    let answer = answer(&world, form, &made.text).await;
-    assert_eq!(effect(&answer), "Allow", "{count}");
-    (answer["context"].clone(), answer.to_string().len())
+    let token = world.create_token(Format::Signed, "1", 1).await;
+    let response = response(&world, form, &token.text).await;
+    assert_eq!(effect(&response), "Allow", "{count}");
+    (response["context"].clone(), response.to_string().len())
 }
 
 #[tokio::test]
@@ -195,8 +195,8 @@ async fn a_name_with_a_space_is_in_scopes_alone() {
     let world = World::new().await;
     let names = ["generate services token", "read", "write"].map(str::to_owned).to_vec();
     world.set_user("1", "permissions", Some(AttributeValue::Ss(names))).await;
-    let made = world.create_token(Format::Signed, "1", 1).await;
-    let context = answer(&world, REST_REQUEST, &made.text).await["context"].clone();
+    let token = world.create_token(Format::Signed, "1", 1).await;
+    let context = response(&world, REST_REQUEST, &token.text).await["context"].clone();
     assert_eq!(context["scope"], "read write");
     assert_eq!(context["scopes"], r#"["generate services token","read","write"]"#);
 }

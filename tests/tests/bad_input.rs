@@ -38,7 +38,7 @@ async fn a_body_of_another_media_type_is_rejected() {
     for (method, path, body) in json_routes(&system, &id) {
         let check = async |media_type: Option<&str>, status: u16| {
             let mut headers = vec![("Authorization", authorization.as_str())];
-            headers.extend(media_type.map(|it| ("Content-Type", it)));
+            headers.extend(media_type.map(|media_type| ("Content-Type", media_type)));
             let reply = system.send(method, &path, &headers, &body.to_string()).await;
             assert_eq!(reply.status, status, "{method} {path} {media_type:?} {}", reply.body);
         };
@@ -128,7 +128,7 @@ async fn an_unknown_member_and_one_of_the_wrong_type_are_named() {
 
 #[tokio::test]
 async fn another_user_s_token_and_an_id_of_the_wrong_shape_look_absent() {
-    let (system, admin, theirs) = start().await;
+    let (system, admin, other) = start().await;
     let user = system.token_of("my_username", "topsecret").await;
     let own = system.ask("GET", "/tokens/current", &bearer(&user)).await.body_of(200);
     let own = own["id"].as_str().unwrap();
@@ -139,7 +139,7 @@ async fn another_user_s_token_and_an_id_of_the_wrong_shape_look_absent() {
         json!({"type": "about:blank", "title": "Not Found", "status": 404, "detail": "There is nothing here"})
     );
     let shapes = [
-        theirs.clone(),
+        other.clone(),
         "1".to_owned(),
         "x".to_owned(),
         "1.".to_owned(),

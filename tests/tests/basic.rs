@@ -35,7 +35,7 @@ async fn clients_that_wait_for_a_challenge_send_their_token() {
     let token = system.token_of("my_username", "topsecret").await;
     let (url, ca) = (format!("{}/api/user/1", system.url()), system.authority());
     let ca = ca.to_str().unwrap();
-    let text = |arguments: &[&str]| arguments.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+    let text = |arguments: &[&str]| arguments.iter().map(|argument| (*argument).to_owned()).collect::<Vec<_>>();
     for (client, arguments) in [
         ("curl", text(&["-s", "--cacert", ca, "--anyauth", "-u", &format!("{token}:"), &url])),
         ("wget", text(&["-q", "-O", "-", "--ca-certificate", ca, "--user", &token, "--password", "", &url])),
@@ -80,8 +80,8 @@ async fn the_gateway_and_the_functions_offer_basic_behind_bearer_in_one_line() {
 async fn pages_offer_no_basic_and_swagger_omits_credentials() {
     let world = World::new().await;
     for (function, route) in [("Console", "/profile/developer"), ("Console", "/admin/users")] {
-        let answer = world.send(function, Request::new("GET", route)).await;
-        let challenges = [answer.header("www-authenticate"), answer.header("x-www-authenticate")];
+        let response = world.send(function, Request::new("GET", route)).await;
+        let challenges = [response.header("www-authenticate"), response.header("x-www-authenticate")];
         assert!(challenges.iter().all(|challenge| !challenge.contains("Basic")), "{route} {challenges:?}");
     }
     let form = Request::new("POST", "/profile/developer").body("do=revoke&id=1.a");
@@ -111,10 +111,10 @@ async fn a_page_of_another_site_changes_nothing_with_basic() {
         ] {
             let request = Request::new(method, route).parameter("user_id", "1").parameter("id", "current");
             let request = request.authorization(authorization).header("Sec-Fetch-Site", site).header("Origin", origin);
-            let answer = world.send(function, request.body("")).await;
-            let is_rejected = answer.body.contains("A page of another site");
+            let response = world.send(function, request.body("")).await;
+            let is_rejected = response.body.contains("A page of another site");
             assert_eq!(
-                (is_rejected, answer.status == 403 && is_rejected),
+                (is_rejected, response.status == 403 && is_rejected),
                 (rejected, rejected),
                 "{site} {origin} {route}"
             );
@@ -145,9 +145,9 @@ async fn the_implicit_flow_accepts_forms_as_cxf_sends_them() {
         async |path: &str, body: &str| system.send("POST", path, &[form, ("Authorization", &by_password)], body).await;
     let path = "/rs/authorize-implicit";
     for (query, body) in [("", "client_id=c&response_type=token"), ("?client_id=c&response_type=token", "")] {
-        let answer = begin(&format!("{path}{query}"), body).await;
-        let session = answer.header("set-cookie").split(';').next().unwrap().to_owned();
-        let authenticity = answer.body_of(200)["authenticityToken"].as_str().unwrap().to_owned();
+        let response = begin(&format!("{path}{query}"), body).await;
+        let session = response.header("set-cookie").split(';').next().unwrap().to_owned();
+        let authenticity = response.body_of(200)["authenticityToken"].as_str().unwrap().to_owned();
         let body = format!("client_id=c&oauthDecision=allow&session_authenticity_token={authenticity}");
         let headers = [form, ("Cookie", session.as_str())];
         let decided = system.send("POST", &format!("{path}/decision"), &headers, &body).await.body_of(200);

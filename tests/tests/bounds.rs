@@ -42,10 +42,10 @@ async fn every_response_of_a_deployed_stack_pins_https_and_forbids_sniffing() {
             for host in ["api.example", "localhost", "127.0.0.1:3443"] {
                 let request = Request::new(method, &route.path).header("Host", host).parameter("file", "hallpass.css");
                 let request = request.parameter("id", "1").parameter("user_id", "1").parameter("proxy", "x");
-                let answer = world.send(&route.function, request).await;
-                let place = format!("{method} {} {}", route.path, answer.status);
-                assert_eq!(answer.header("strict-transport-security"), "max-age=31536000", "{place}");
-                assert_eq!(answer.header("x-content-type-options"), "nosniff", "{place}");
+                let response = world.send(&route.function, request).await;
+                let place = format!("{method} {} {}", route.path, response.status);
+                assert_eq!(response.header("strict-transport-security"), "max-age=31536000", "{place}");
+                assert_eq!(response.header("x-content-type-options"), "nosniff", "{place}");
             }
         }
     }
@@ -144,8 +144,8 @@ async fn six_megabytes_of_parameters_cost_next_to_nothing() {
         let request = Request::new("POST", route).header("Content-Type", FORM).body(&body);
         let event = request.event();
         tap.seen();
-        let answer = invoke(function, event).await.unwrap();
-        assert_eq!(answer["statusCode"], 413, "{route}");
+        let response = invoke(function, event).await.unwrap();
+        assert_eq!(response["statusCode"], 413, "{route}");
         assert_eq!(tap.operations(), Vec::<String>::new(), "{route}");
     }
 }

@@ -24,9 +24,9 @@ fn admin() -> Value {
     json!({"user_id": "2", "scope": "ROLE_ADMIN ROLE_USER", "scopes": r#"["ROLE_ADMIN","ROLE_USER"]"#, "principalId": "2"})
 }
 
-fn names(answer: &Response) -> Vec<String> {
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    let tokens = answer.json()["tokens"].as_array().unwrap().clone();
+fn names(response: &Response) -> Vec<String> {
+    assert_eq!(response.status, 200, "{}", response.body);
+    let tokens = response.json()["tokens"].as_array().unwrap().clone();
     tokens.iter().filter_map(|token| token["name"].as_str().map(str::to_owned)).collect()
 }
 
@@ -101,9 +101,9 @@ async fn caller_identity_comes_from_the_authorizer_alone() {
         for authorization in [bearer(&token), basic("admin", "letmein")] {
             let request = Request::new("GET", "/api/user/{id}").parameter("id", "1").authorized_as(context.clone());
             let request = request.authorization(&authorization).header("user_id", "1").query("user_id", "1");
-            let answer = world.send("Console", request).await;
-            assert_eq!(answer.problem(401)["detail"], "An access token is required", "{context}");
-            assert_eq!(answer.challenge(), r#"Bearer realm="hallpass""#);
+            let response = world.send("Console", request).await;
+            assert_eq!(response.problem(401)["detail"], "An access token is required", "{context}");
+            assert_eq!(response.challenge(), r#"Bearer realm="hallpass""#);
         }
     }
 }
@@ -135,40 +135,40 @@ async fn a_user_with_very_many_permissions_uses_every_route_and_a_scope_still_ho
     let request = Request::new("GET", "/rs/profile").authorization(&bearer(&narrow));
     let kept = world.invoke("VerifyAuthorizer", request.clone().authorizer_event()).await.unwrap();
     assert_eq!(world.delete(&narrow, "current").await.status, 200);
-    let answer = world.send("Console", request.authorized_as(kept["context"].clone())).await;
-    assert_eq!(answer.problem(401)["reason"], "revoked");
+    let response = world.send("Console", request.authorized_as(kept["context"].clone())).await;
+    assert_eq!(response.problem(401)["reason"], "revoked");
 }
 
 #[tokio::test]
 async fn a_list_has_the_caller_s_tokens_and_none_of_their_secrets() {
     let world = World::new().await;
     let caller = world.token().await;
-    let made = world.created(&caller, &json!({"name": "a", "description": "b", "scopes": ["ROLE_USER"]})).await;
+    let body = world.created(&caller, &json!({"name": "a", "description": "b", "scopes": ["ROLE_USER"]})).await;
     let jwt = world.created(&caller, &json!({"name": "jwt", "format": "jwt"})).await;
     let developer = world.create_token(Format::Developer, "1", 1).await;
     world.delete(&caller, jwt["id"].as_str().unwrap()).await;
-    world.verdict(&bearer(made["token"].as_str().unwrap())).await;
-    let answer = world.list(&caller, &[]).await;
-    assert_eq!((answer.status, answer.header("cache-control")), (200, "no-store"));
-    let list = answer.json();
+    world.verdict(&bearer(body["token"].as_str().unwrap())).await;
+    let response = world.list(&caller, &[]).await;
+    assert_eq!((response.status, response.header("cache-control")), (200, "no-store"));
+    let list = response.json();
     assert_eq!(list["next"], json!(null));
     let tokens = list["tokens"].as_array().unwrap();
     assert_eq!(tokens.len(), 4, "the caller's own token as well");
-    let mut shown = made.clone();
+    let mut shown = body.clone();
     shown.as_object_mut().unwrap().remove("token");
     shown["last_used_at"] = json!("2027-01-15T08:00:00Z");
     assert!(tokens.contains(&shown), "{list}");
     let states: Vec<_> = tokens.iter().filter(|token| token["state"] != "live").map(|token| &token["id"]).collect();
     assert_eq!(states, [&jwt["id"]]);
 
-    let record = world.record(&made["id"].as_str().unwrap().parse().unwrap()).await;
-    let (jwt, made) = (jwt["token"].as_str().unwrap(), made["token"].as_str().unwrap());
+    let record = world.record(&body["id"].as_str().unwrap().parse().unwrap()).await;
+    let (jwt, body) = (jwt["token"].as_str().unwrap(), body["token"].as_str().unwrap());
     let fingerprint = Base64UrlUnpadded::encode_string(&record.fingerprint.0[..6]);
     let sign_of = |token: &str| token[token.len() - 40..].to_owned();
-    let secrets = [sign_of(made), sign_of(jwt), sign_of(&developer.text), sign_of(&caller), fingerprint];
+    let secrets = [sign_of(body), sign_of(jwt), sign_of(&developer.text), sign_of(&caller), fingerprint];
     for secret in secrets.iter().map(String::as_str).chain(["fingerprint", "hash", "key_id", "bound", "argon2", "root"])
     {
-        assert!(!answer.body.contains(secret), "{secret}");
+        assert!(!response.body.contains(secret), "{secret}");
     }
 }
 
@@ -184,10 +184,10 @@ async fn a_long_list_comes_in_pages() {
         loop {
             let mut query = vec![("limit", limit)];
             query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
-            let answer = world.list(&caller, &query).await;
-            seen.extend(names(&answer));
+            let response = world.list(&caller, &query).await;
+            seen.extend(names(&response));
             count += 1;
-            cursor = answer.json()["next"].as_str().map(str::to_owned);
+            cursor = response.json()["next"].as_str().map(str::to_owned);
             if cursor.is_none() {
                 break;
             }
@@ -232,8 +232,8 @@ async fn an_administrator_lists_the_tokens_of_any_user_and_others_their_own() {
     assert_eq!(names(&world.list(&admin, &[("user_id", "99")]).await), Vec::<String>::new());
     assert_eq!(names(&world.list(&user, &[("user_id", "1")]).await), ["of the user"]);
     for user_id in ["2", "3", "99"] {
-        let answer = world.list(&user, &[("user_id", user_id)]).await;
-        assert_eq!(answer.problem(403)["error"], "insufficient_scope");
+        let response = world.list(&user, &[("user_id", user_id)]).await;
+        assert_eq!(response.problem(403)["error"], "insufficient_scope");
     }
 }
 
@@ -261,8 +261,8 @@ async fn a_token_with_a_scope_lists_itself_and_the_tokens_it_created() {
 async fn a_list_rejects_a_password_and_a_dead_token() {
     let world = World::new().await;
     let get = |authorization: &str| Request::new("GET", "/tokens").authorization(authorization);
-    let answer = world.send("Console", get(&basic("my_username", "topsecret"))).await;
-    assert_eq!(answer.problem(401)["detail"], "Invalid credentials.");
+    let response = world.send("Console", get(&basic("my_username", "topsecret"))).await;
+    assert_eq!(response.problem(401)["detail"], "Invalid credentials.");
     assert_eq!(world.send("Console", Request::new("GET", "/tokens")).await.problem(401)["error"], json!(null));
     let token = world.token().await;
     world.revoke(&token).await;
@@ -288,8 +288,8 @@ async fn health_unknown_paths_and_other_methods_get_responses() {
         ("POST", "/api/user/{id}", "GET, HEAD"),
         ("DELETE", "/api/user/{id}", "GET, HEAD"),
     ] {
-        let answer = world.send("Console", Request::new(method, route).parameter("id", "1")).await;
-        answer.problem(405);
-        assert_eq!(answer.header("allow"), allow, "{method} {route}");
+        let response = world.send("Console", Request::new(method, route).parameter("id", "1")).await;
+        response.problem(405);
+        assert_eq!(response.header("allow"), allow, "{method} {route}");
     }
 }

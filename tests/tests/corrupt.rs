@@ -10,14 +10,14 @@ use token::{Format, Reason, Revocation};
 
 const CANNOT_TELL: &str = "error: the token could not be verified";
 
-async fn verdict(world: &World, made: &TestToken) -> String {
-    world.verdict(&bearer(&made.text)).await
+async fn verdict(world: &World, token: &TestToken) -> String {
+    world.verdict(&bearer(&token.text)).await
 }
 
 /// Creates a record with every possible attribute.
 async fn full(world: &World, format: Format, seed: u8) -> TestToken {
     let now = world.now();
-    let made = world
+    let token = world
         .create_token_with(format, "1", seed, |record| {
             record.name = Some("name".to_owned());
             record.description = Some("description".to_owned());
@@ -27,8 +27,8 @@ async fn full(world: &World, format: Format, seed: u8) -> TestToken {
             record.purge_at = record.expires_at;
         })
         .await;
-    assert_eq!(verdict(world, &made).await, "allow");
-    made
+    assert_eq!(verdict(world, &token).await, "allow");
+    token
 }
 
 /// Returns one value of every DynamoDB type.
@@ -50,34 +50,34 @@ fn one_of_each_type() -> [AttributeValue; 10] {
 #[tokio::test]
 async fn a_record_attribute_with_a_wrong_value_rejects_the_token() {
     let world = World::new().await;
-    let made = full(&world, Format::Signed, 1).await;
+    let token = full(&world, Format::Signed, 1).await;
     let developer = full(&world, Format::Developer, 2).await;
-    let check = async |made: &TestToken, attribute: &str, is_text: bool| {
-        let item = world.record_item(&made.record).await;
+    let check = async |token: &TestToken, attribute: &str, is_text: bool| {
+        let item = world.record_item(&token.record).await;
         for value in one_of_each_type() {
             if is_text && matches!(value, AttributeValue::S(_)) {
                 continue;
             }
-            world.set_record(&made.record, attribute, Some(value.clone())).await;
-            assert_eq!(verdict(&world, made).await, CANNOT_TELL, "{attribute} = {value:?}");
+            world.set_record(&token.record, attribute, Some(value.clone())).await;
+            assert_eq!(verdict(&world, token).await, CANNOT_TELL, "{attribute} = {value:?}");
         }
         world.put("Tokens", item).await;
-        assert_eq!(verdict(&world, made).await, "allow");
+        assert_eq!(verdict(&world, token).await, "allow");
     };
     for attribute in ["format", "family_id", "user_fingerprint", "bound_to", "replaces", "replaced_by", "scope"] {
-        check(&made, attribute, false).await;
+        check(&token, attribute, false).await;
     }
     for attribute in ["issued_by_family", "issued_by_ancestors", "generation", "attribute_digests"] {
-        check(&made, attribute, false).await;
+        check(&token, attribute, false).await;
     }
     for attribute in ["issued_at", "authenticated_at", "expires_at", "disabled_at", "last_used_at", "purge_at"] {
-        check(&made, attribute, false).await;
+        check(&token, attribute, false).await;
     }
     for attribute in ["revoked_at", "revoked_because", "replaced_at"] {
-        check(&made, attribute, false).await;
+        check(&token, attribute, false).await;
     }
     for attribute in ["name", "description", "issued_by", "key_id"] {
-        check(&made, attribute, true).await;
+        check(&token, attribute, true).await;
     }
     for attribute in ["token_hash", "format", "expires_at", "user_fingerprint"] {
         check(&developer, attribute, false).await;
@@ -87,22 +87,22 @@ async fn a_record_attribute_with_a_wrong_value_rejects_the_token() {
 #[tokio::test]
 async fn a_missing_record_attribute_rejects_the_token() {
     let world = World::new().await;
-    let made = full(&world, Format::Signed, 1).await;
+    let token = full(&world, Format::Signed, 1).await;
     let developer = full(&world, Format::Developer, 2).await;
-    let check = async |made: &TestToken, attribute: &str, expected: &str| {
-        let item = world.record_item(&made.record).await;
-        world.set_record(&made.record, attribute, None).await;
-        assert_eq!(verdict(&world, made).await, expected, "{attribute}");
+    let check = async |token: &TestToken, attribute: &str, expected: &str| {
+        let item = world.record_item(&token.record).await;
+        world.set_record(&token.record, attribute, None).await;
+        assert_eq!(verdict(&world, token).await, expected, "{attribute}");
         world.put("Tokens", item).await;
     };
     for attribute in
         ["format", "issued_at", "issued_by", "user_fingerprint", "bound_to", "key_id", "family_id", "live_until"]
     {
-        check(&made, attribute, CANNOT_TELL).await;
+        check(&token, attribute, CANNOT_TELL).await;
         check(&developer, attribute, CANNOT_TELL).await;
     }
-    check(&made, "authenticated_at", CANNOT_TELL).await;
-    check(&made, "expires_at", "unknown").await;
+    check(&token, "authenticated_at", CANNOT_TELL).await;
+    check(&token, "expires_at", "unknown").await;
     check(&developer, "token_hash", CANNOT_TELL).await;
 
     // A revocation is complete or cannot be reported.
@@ -116,7 +116,7 @@ async fn a_missing_record_attribute_rejects_the_token() {
     assert_eq!(verdict(&world, &revoked).await, "revoked");
 
     // So is a replacement: without its instant the old token would stay live.
-    let hash = made.record.id.hash;
+    let hash = token.record.id.hash;
     let replaced = world
         .create_token_with(Format::Signed, "1", 4, |record| {
             (record.replaced_by, record.replaced_at) = (Some(hash), Some(record.issued_at));
@@ -131,11 +131,11 @@ async fn a_missing_record_attribute_rejects_the_token() {
 #[tokio::test]
 async fn a_user_attribute_with_a_wrong_value_rejects_the_token() {
     let world = World::new().await;
-    let made = full(&world, Format::Signed, 1).await;
+    let token = full(&world, Format::Signed, 1).await;
     let item = world.user_item("1").await;
     let check = async |attribute: &str, value: Option<AttributeValue>, expected: &str| {
         world.set_user("1", attribute, value.clone()).await;
-        assert_eq!(verdict(&world, &made).await, expected, "{attribute} = {value:?}");
+        assert_eq!(verdict(&world, &token).await, expected, "{attribute} = {value:?}");
         world.put("Users", item.clone()).await;
     };
     for value in one_of_each_type() {
@@ -155,19 +155,19 @@ async fn a_user_attribute_with_a_wrong_value_rejects_the_token() {
     check("username", None, "user_changed").await;
     check("status", None, "user_blocked").await;
     check("token_generation", None, "user_changed").await;
-    assert_eq!(verdict(&world, &made).await, "allow");
+    assert_eq!(verdict(&world, &token).await, "allow");
 }
 
 #[tokio::test]
 async fn a_dangling_pointer_rejects_the_token() {
     let world = World::new().await;
-    let made = full(&world, Format::Developer, 1).await;
-    let key = format!("developer#{}", made.record.id.hash);
+    let token = full(&world, Format::Developer, 1).await;
+    let key = format!("developer#{}", token.record.id.hash);
     let check = async |owner: Option<AttributeValue>, expected: &str| {
         let attributes = [("user_id", Some(text(&key))), ("token", Some(text("pointer"))), ("owner", owner.clone())];
         let item = attributes.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
         world.put("Tokens", item.collect()).await;
-        assert_eq!(verdict(&world, &made).await, expected, "{owner:?}");
+        assert_eq!(verdict(&world, &token).await, expected, "{owner:?}");
     };
     for owner in one_of_each_type() {
         check(Some(owner), CANNOT_TELL).await;

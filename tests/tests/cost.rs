@@ -33,27 +33,27 @@ async fn a_verification_consumes_what_its_cost_is_calculated_from() {
         return;
     }
     let (world, tap) = World::tapped(&[]).await;
-    let made = world.create_token(Format::Signed, "1", 1).await;
+    let token = world.create_token(Format::Signed, "1", 1).await;
     // The first verification records the use, the second only reads.
-    world.verdict(&bearer(&made.text)).await;
+    world.verdict(&bearer(&token.text)).await;
     let first = tap.operations();
-    world.verdict(&bearer(&made.text)).await;
+    world.verdict(&bearer(&token.text)).await;
     let second = tap.seen();
     assert_eq!(first, ["BatchGetItem", "UpdateItem"]);
     assert_eq!(second.len(), 1);
 
     // The same read again, past the tap, with the consumed capacity requested.
-    let mut asked = HashMap::new();
+    let mut request_items = HashMap::new();
     for (table, keys) in second[0].body["RequestItems"].as_object().unwrap() {
         assert_eq!((&keys["ConsistentRead"], keys["Keys"].as_array().unwrap().len()), (&true.into(), 1));
         let key = keys["Keys"][0].as_object().unwrap().iter();
         let key = key.map(|(name, value)| (name.clone(), AttributeValue::S(value["S"].as_str().unwrap().to_owned())));
         let keys = KeysAndAttributes::builder().keys(key.collect()).consistent_read(true).build().unwrap();
-        asked.insert(world.table(table), keys);
+        request_items.insert(world.table(table), keys);
     }
-    let call = world.dynamodb.batch_get_item().set_request_items(Some(asked));
-    let answer = call.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await.unwrap();
-    let units: f64 = answer.consumed_capacity().iter().filter_map(ConsumedCapacity::capacity_units).sum();
+    let call = world.dynamodb.batch_get_item().set_request_items(Some(request_items));
+    let response = call.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await.unwrap();
+    let units: f64 = response.consumed_capacity().iter().filter_map(ConsumedCapacity::capacity_units).sum();
     check("read_request_units", units);
 
     // Recording the use costs one unit. A token's use is recorded once an hour, which is assumed for a hundredth of the
@@ -61,7 +61,7 @@ async fn a_verification_consumes_what_its_cost_is_calculated_from() {
     let units = world.dynamodb.update_item().table_name(world.table("Tokens"));
     let units = units
         .key("user_id", AttributeValue::S("1".to_owned()))
-        .key("token", AttributeValue::S(made.record.id.hash.to_string()))
+        .key("token", AttributeValue::S(token.record.id.hash.to_string()))
         .update_expression("SET last_used_at = :it")
         .expression_attribute_values(":it", AttributeValue::N("1".to_owned()))
         .return_consumed_capacity(ReturnConsumedCapacity::Total);
@@ -73,9 +73,9 @@ async fn a_verification_consumes_what_its_cost_is_calculated_from() {
 #[tokio::test]
 async fn a_request_to_the_tables_has_the_required_headers_and_names_its_caller() {
     let (world, tap) = World::tapped(&[]).await;
-    let made = world.create_token(Format::Signed, "1", 1).await;
+    let token = world.create_token(Format::Signed, "1", 1).await;
     tap.seen();
-    world.verdict(&bearer(&made.text)).await;
+    world.verdict(&bearer(&token.text)).await;
     let requests = tap.seen();
     assert_eq!(requests.len(), 2, "the read, and the note of the first use");
     for seen in requests {
@@ -97,8 +97,8 @@ async fn every_route_makes_the_calls_that_it_needs_and_no_others() {
     }
     let check = async |function: &str, request: Request, expected: &[&str]| {
         tap.seen();
-        let answer = world.send(function, request).await;
-        assert!((200..300).contains(&answer.status), "{}", answer.body);
+        let response = world.send(function, request).await;
+        assert!((200..300).contains(&response.status), "{}", response.body);
         assert_eq!(tap.operations(), expected, "{function}");
     };
     let generate = || Request::new("POST", "/api/services_token/generate");
@@ -145,8 +145,8 @@ fn the_log_line_of_an_accepted_token_is_as_long_as_the_cost_says() {
     );
     tracing::subscriber::with_default(subscriber, || log::allowed("accepted", Some(&id), None));
     let length = f64::from(u32::try_from(writer.recv().unwrap()).unwrap());
-    let said = measured("log_bytes") - LINES_OF_LAMBDA;
-    assert!((said - 40.0..=said).contains(&length), "{length} bytes, and {said} are said");
+    let documented = measured("log_bytes") - LINES_OF_LAMBDA;
+    assert!((documented - 40.0..=documented).contains(&length), "{length} bytes, and {documented} are said");
 }
 
 struct Sent(std::sync::mpsc::Sender<usize>);

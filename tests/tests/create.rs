@@ -27,13 +27,13 @@ async fn a_token_is_created_as_requested_and_shown_once() {
     let world = World::new().await;
     let caller = world.token().await;
     let body = json!({"name": "backup of Zürich", "description": "nightly", "scopes": ["ROLE_USER"], "expires_in": 60});
-    let answer = world.create(&bearer(&caller), &body).await;
-    assert_eq!((answer.status, answer.header("content-type")), (201, "application/json"));
-    assert_eq!(answer.header("cache-control"), "no-store");
-    let made = answer.json();
-    let id = made["id"].as_str().unwrap();
-    assert_eq!(answer.header("location"), format!("/v1/tokens/{id}"), "with the stage, so that the client finds it");
-    let issued_by = made["issued_by"].as_str().unwrap();
+    let response = world.create(&bearer(&caller), &body).await;
+    assert_eq!((response.status, response.header("content-type")), (201, "application/json"));
+    assert_eq!(response.header("cache-control"), "no-store");
+    let test_token = response.json();
+    let id = test_token["id"].as_str().unwrap();
+    assert_eq!(response.header("location"), format!("/v1/tokens/{id}"), "with the stage, so that the client finds it");
+    let issued_by = test_token["issued_by"].as_str().unwrap();
     assert!(issued_by.starts_with("1.") && issued_by != id, "{issued_by}");
     // The caller used a password, so the family begins with this token.
     let family = issued_by;
@@ -52,10 +52,10 @@ async fn a_token_is_created_as_requested_and_shown_once() {
         "expires_at": "2027-01-15T08:01:00Z",
         "last_used_at": null,
         "disabled": false,
-        "token": made["token"],
+        "token": test_token["token"],
     });
-    assert_eq!(made, expected);
-    let token = made["token"].as_str().unwrap();
+    assert_eq!(test_token, expected);
+    let token = test_token["token"].as_str().unwrap();
     assert_eq!(world.verdict(&bearer(token)).await, "allow");
     world.advance(60);
     assert_eq!(world.verdict(&bearer(token)).await, "expired");
@@ -64,8 +64,8 @@ async fn a_token_is_created_as_requested_and_shown_once() {
 #[tokio::test]
 async fn a_jwt_is_created_on_request() {
     let world = World::new().await;
-    let made = world.created(&world.token().await, &json!({"name": "key", "format": "jwt"})).await;
-    let token = made["token"].as_str().unwrap();
+    let body = world.created(&world.token().await, &json!({"name": "key", "format": "jwt"})).await;
+    let token = body["token"].as_str().unwrap();
     let part = |index| -> Value {
         let part = token.split('.').nth(index).unwrap();
         serde_json::from_slice(&Base64UrlUnpadded::decode_vec(part).unwrap()).unwrap()
@@ -80,8 +80,8 @@ async fn a_jwt_is_created_on_request() {
     assert_eq!(claims, expected);
     let secret = claims["jti"].as_str().unwrap();
     assert_eq!(secret.len(), 22);
-    assert!(!made["id"].as_str().unwrap().contains(secret), "the id does not give the secret away");
-    assert_eq!(made["format"], "jwt");
+    assert!(!body["id"].as_str().unwrap().contains(secret), "the id does not give the secret away");
+    assert_eq!(body["format"], "jwt");
     assert_eq!(world.verdict(&bearer(token)).await, "allow");
 }
 
@@ -225,9 +225,9 @@ async fn an_invalid_instant_is_named() {
 async fn an_expiry_is_an_instant_or_seconds_or_a_calendar_period() {
     let world = World::new().await;
     let caller = world.token().await;
-    let check = async |asked: Value, expires_at: &str| {
+    let check = async |members: Value, expires_at: &str| {
         let mut body = json!({"name": "a"});
-        body.as_object_mut().unwrap().extend(asked.as_object().unwrap().clone());
+        body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
         assert_eq!(world.created(&caller, &body).await["expires_at"], expires_at, "{body}");
     };
     check(json!({}), "2027-02-14T08:00:00Z").await;
@@ -275,11 +275,11 @@ async fn scopes_that_cannot_be_granted_are_left_out_and_an_empty_rest_is_rejecte
     let admin = world.token_of("admin", "letmein").await;
     let limited = world.created(&admin, &json!({"name": "a", "scopes": ["ROLE_USER"]})).await["token"].clone();
     let (user, limited) = (world.token().await, limited.as_str().unwrap());
-    let check = async |caller: &str, asked: Value, granted: Option<Value>| {
-        let answer = world.create(&bearer(caller), &json!({"name": "a", "scopes": asked})).await;
+    let check = async |caller: &str, members: Value, granted: Option<Value>| {
+        let response = world.create(&bearer(caller), &json!({"name": "a", "scopes": members})).await;
         match granted {
-            Some(granted) => assert_eq!((answer.status, &answer.json()["scopes"]), (201, &granted), "{asked}"),
-            None => assert_eq!(answer.problem(400)["member"], "scopes", "{asked}"),
+            Some(granted) => assert_eq!((response.status, &response.json()["scopes"]), (201, &granted), "{members}"),
+            None => assert_eq!(response.problem(400)["member"], "scopes", "{members}"),
         }
     };
     check(&admin, json!(["ROLE_ADMIN", "root", "ROLE_ADMIN"]), Some(json!(["ROLE_ADMIN"]))).await;
@@ -300,16 +300,16 @@ async fn scopes_that_cannot_be_granted_are_left_out_and_an_empty_rest_is_rejecte
 async fn an_administrator_creates_tokens_for_other_users_within_their_permissions() {
     let world = World::new().await;
     let admin = world.token_of("admin", "letmein").await;
-    let ask = async |asked: Value| world.create(&bearer(&admin), &asked).await;
+    let ask = async |members: Value| world.create(&bearer(&admin), &members).await;
     // An external user, who has no password.
-    let made = ask(json!({"name": "a", "user_id": "3", "scopes": ["ROLE_ADMIN", "ROLE_USER"]})).await.json();
-    assert_eq!((&made["user_id"], &made["scopes"]), (&json!("3"), &json!(["ROLE_USER"])));
-    assert!(made["id"].as_str().unwrap().starts_with("3.") && made["issued_by"].as_str().unwrap().starts_with("2."));
-    assert_eq!(world.verdict(&bearer(made["token"].as_str().unwrap())).await, "allow");
-    let made = ask(json!({"name": "a", "user_id": "3", "format": "jwt"})).await.json();
-    assert_eq!((&made["user_id"], &made["scopes"]), (&json!("3"), &json!(null)));
-    let theirs = made["token"].as_str().unwrap();
-    assert_eq!(world.verdict(&bearer(theirs)).await, "allow");
+    let token = ask(json!({"name": "a", "user_id": "3", "scopes": ["ROLE_ADMIN", "ROLE_USER"]})).await.json();
+    assert_eq!((&token["user_id"], &token["scopes"]), (&json!("3"), &json!(["ROLE_USER"])));
+    assert!(token["id"].as_str().unwrap().starts_with("3.") && token["issued_by"].as_str().unwrap().starts_with("2."));
+    assert_eq!(world.verdict(&bearer(token["token"].as_str().unwrap())).await, "allow");
+    let token = ask(json!({"name": "a", "user_id": "3", "format": "jwt"})).await.json();
+    assert_eq!((&token["user_id"], &token["scopes"]), (&json!("3"), &json!(null)));
+    let other = token["token"].as_str().unwrap();
+    assert_eq!(world.verdict(&bearer(other)).await, "allow");
     assert_eq!(
         ask(json!({"name": "a", "user_id": "3", "scopes": ["ROLE_ADMIN"]})).await.problem(400)["member"],
         "scopes"
@@ -320,7 +320,7 @@ async fn an_administrator_creates_tokens_for_other_users_within_their_permission
 
     let user = world.token().await;
     let limited = world.created(&admin, &json!({"name": "a", "scopes": ["ROLE_USER"]})).await["token"].clone();
-    for caller in [&user, theirs, limited.as_str().unwrap()] {
+    for caller in [&user, other, limited.as_str().unwrap()] {
         let rejected = world.create(&bearer(caller), &json!({"name": "a", "user_id": "4"})).await;
         assert_eq!(rejected.problem(403)["error"], "insufficient_scope");
         let unknown = world.create(&bearer(caller), &json!({"name": "a", "user_id": "99"})).await;
@@ -336,12 +336,12 @@ async fn an_administrator_who_loses_the_role_during_the_request_creates_nothing(
     let admin = world.token_of("admin", "letmein").await;
     world.set_user("2", "permissions", Some(AttributeValue::Ss(vec!["ROLE_USER".to_owned()]))).await;
     // The first read of the caller precedes the change; the check after the write does not.
-    let before = |answer: &mut Value| {
-        answer["Responses"]["Users"][0]["permissions"] = json!({"SS": ["ROLE_USER", "ROLE_ADMIN"]});
+    let before = |response: &mut Value| {
+        response["Responses"]["Users"][0]["permissions"] = json!({"SS": ["ROLE_USER", "ROLE_ADMIN"]});
     };
     tap.inject("BatchGetItem", 0, 1, Fault::Change(before));
-    let answer = world.create(&bearer(&admin), &json!({"name": "a", "user_id": "3"})).await;
-    assert_eq!(answer.problem(403)["error"], "insufficient_scope");
+    let response = world.create(&bearer(&admin), &json!({"name": "a", "user_id": "3"})).await;
+    assert_eq!(response.problem(403)["error"], "insufficient_scope");
     assert_eq!(world.count_records("3").await, 0);
 }
 
@@ -372,9 +372,9 @@ async fn the_limit_of_live_named_tokens_holds_for_a_user() {
 async fn a_password_creates_no_named_token() {
     let world = World::new().await;
     for authorization in [basic("my_username", "topsecret"), basic("my_username", "wrong")] {
-        let answer = world.create(&authorization, &json!({"name": "a"})).await;
-        assert_eq!(answer.problem(401)["detail"], "Invalid credentials.");
-        assert_eq!(answer.challenge(), r#"Bearer realm="hallpass""#);
+        let response = world.create(&authorization, &json!({"name": "a"})).await;
+        assert_eq!(response.problem(401)["detail"], "Invalid credentials.");
+        assert_eq!(response.challenge(), r#"Bearer realm="hallpass""#);
     }
     let nobody = world.send("Generate", Request::new("POST", "/tokens").json(&json!({"name": "a"}))).await;
     assert_eq!(nobody.problem(401)["error"], json!(null));

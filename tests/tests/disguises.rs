@@ -154,9 +154,9 @@ fn disguised(mut event: Value, path: &str) -> Value {
 #[tokio::test]
 async fn disguised_raw_events_change_no_response_of_the_authorizer_and_the_functions_behind_it() {
     let world = World::new().await;
-    let made = world.token().await;
+    let token = world.token().await;
     world.set_user("3", "status", Some(text("active"))).await;
-    for (authorization, id) in [(bearer(&made), "1"), (bearer(&made), "2"), (bearer(&forged(&made)), "1")] {
+    for (authorization, id) in [(bearer(&token), "1"), (bearer(&token), "2"), (bearer(&forged(&token)), "1")] {
         let request = Request::new("GET", "/api/user/{id}").parameter("id", id).authorization(&authorization);
         let plain = world.invoke("VerifyAuthorizer", request.authorizer_event()).await.unwrap();
         for path in spellings(&format!("/api/user/{id}")) {
@@ -167,8 +167,8 @@ async fn disguised_raw_events_change_no_response_of_the_authorizer_and_the_funct
             let request = request.clone().authorized_as(context.clone());
             let plain = world.invoke("Console", request.event()).await.unwrap();
             for path in spellings(&format!("/api/user/{id}")) {
-                let answer = world.invoke("Console", disguised(request.event(), &path)).await.unwrap();
-                assert_eq!(answer, plain, "{path} {context}");
+                let response = world.invoke("Console", disguised(request.event(), &path)).await.unwrap();
+                assert_eq!(response, plain, "{path} {context}");
             }
         }
     }
@@ -190,8 +190,8 @@ async fn functions_behind_the_authorizer_reject_callers_that_it_has_not_seen() {
         ] {
             for authorization in [bearer(&admin), basic("admin", "letmein"), String::new()] {
                 let request = Request::new("GET", route).parameter("id", "2").authorized_as(context.clone());
-                let answer = world.send("Console", request.authorization(&authorization)).await;
-                assert_eq!(answer.problem(401)["detail"], "An access token is required", "{route} {context}");
+                let response = world.send("Console", request.authorization(&authorization)).await;
+                assert_eq!(response.problem(401)["detail"], "An access token is required", "{route} {context}");
             }
         }
     }

@@ -109,8 +109,8 @@ async fn generate_can_be_limited_to_live_tokens() {
     let jwt = world.create_token(Format::Jwt, "1", 1).await.text;
     assert_eq!(world.generate(&basic("my_username", "topsecret")).await.problem(401)["detail"], "Invalid credentials.");
     for authorization in [bearer(&jwt), basic(&jwt, "")] {
-        let answer = world.generate(&authorization).await;
-        assert_eq!(world.verdict(&bearer(answer.json()["token"].as_str().unwrap())).await, "allow");
+        let response = world.generate(&authorization).await;
+        assert_eq!(world.verdict(&bearer(response.json()["token"].as_str().unwrap())).await, "allow");
     }
     assert_eq!(world.generate(&basic(&jwt, "topsecret")).await.status, 401);
 }
@@ -204,8 +204,8 @@ async fn renewals_can_be_limited() {
     let world = World::with(&[("HALLPASS_MAX_AUTHENTICATION_AGE", "70d")]).await;
     let mut token = world.token().await;
     let check = async |token: &str, expires: u64| {
-        let answer = world.generate(&basic(token, "")).await.json();
-        let renewed = answer["token"].as_str().unwrap().to_owned();
+        let response = world.generate(&basic(token, "")).await.json();
+        let renewed = response["token"].as_str().unwrap().to_owned();
         let ends = u64::from_str_radix(renewed.split('.').nth(1).unwrap(), 16).unwrap();
         assert_eq!(ends - tests::START, expires);
         renewed
@@ -217,8 +217,8 @@ async fn renewals_can_be_limited() {
     world.advance(DAY);
     assert_eq!(world.generate(&basic(&token, "")).await.problem(401)["reason"], "expired");
     // A setting that is newer than the token ends its renewals, and the response says why.
-    let begun = world.now().before(std::time::Duration::from_secs(70 * DAY));
-    let old = world.create_token_with(Format::Signed, "1", 9, |record| record.authenticated_at = begun).await;
+    let began_at = world.now().before(std::time::Duration::from_secs(70 * DAY));
+    let old = world.create_token_with(Format::Signed, "1", 9, |record| record.authenticated_at = began_at).await;
     assert_eq!(world.verdict(&bearer(&old.text)).await, "allow");
     let rejected = world.generate(&bearer(&old.text)).await;
     assert_eq!(rejected.problem(401)["reason"], "expired");

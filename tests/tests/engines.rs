@@ -122,8 +122,8 @@ async fn tells_its_capacity() -> bool {
     world.set_user("1", "full_name", Some(text(&"x".repeat(5_000)))).await;
     let keys = json!({"Keys": [{"user_id": {"S": "1"}}, {"user_id": {"S": "2"}}], "ConsistentRead": true});
     let request = json!({"RequestItems": {world.table("Users"): keys}, "ReturnConsumedCapacity": "TOTAL"});
-    let answer = world.call("BatchGetItem", &request).await.unwrap();
-    answer["ConsumedCapacity"][0]["CapacityUnits"] == 3.0
+    let response = world.call("BatchGetItem", &request).await.unwrap();
+    response["ConsumedCapacity"][0]["CapacityUnits"] == 3.0
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -204,8 +204,8 @@ async fn the_tables_of_a_test_are_in_the_chosen_engine() {
     };
     let chosen = authority(Some(&chosen)).unwrap().unwrap();
     let describe = json!({"TableName": world.table("Users")});
-    let answer = remote::call(&chosen, TABLES, "DescribeTable", &describe).await.unwrap();
-    assert_eq!(answer["Table"]["ItemCount"], 4);
+    let response = remote::call(&chosen, TABLES, "DescribeTable", &describe).await.unwrap();
+    assert_eq!(response["Table"]["ItemCount"], 4);
 }
 
 #[tokio::test]
@@ -216,8 +216,8 @@ async fn a_read_takes_a_hundred_keys_and_no_more() {
         let request = json!({"RequestItems": {world.table("Users"): {"Keys": keys, "ConsistentRead": true}}});
         world.call("BatchGetItem", &request).await
     };
-    let answer = read(100).await.unwrap();
-    assert_eq!(answer["Responses"][world.table("Users")].as_array().unwrap().len(), 4);
+    let response = read(100).await.unwrap();
+    assert_eq!(response["Responses"][world.table("Users")].as_array().unwrap().len(), 4);
     assert!(read(101).await.unwrap_err().contains("ValidationException"));
 }
 
@@ -227,14 +227,14 @@ async fn a_transaction_whose_response_was_lost_does_not_conflict_with_itself() {
     let token = world.token().await;
     tap.inject("TransactWriteItems", 0, 1, Fault::Lose);
     let regenerate = Request::new("POST", "/profile/developer").authorization(&bearer(&token));
-    let answer = world.send("Generate", regenerate.header("Accept", "application/json")).await;
+    let response = world.send("Generate", regenerate.header("Accept", "application/json")).await;
     if capability::lacks(Capability::Idempotency, "the second attempt finds the work of the first").await {
-        answer.problem(409);
+        response.problem(409);
         assert_eq!(world.count_records("1").await, 2, "and it is there");
         return;
     }
-    assert_eq!(answer.status, 201, "{}", answer.body);
-    assert_eq!(world.verdict(&bearer(answer.json()["token"].as_str().unwrap())).await, "allow");
+    assert_eq!(response.status, 201, "{}", response.body);
+    assert_eq!(world.verdict(&bearer(response.json()["token"].as_str().unwrap())).await, "allow");
 }
 
 #[tokio::test]
@@ -243,11 +243,11 @@ async fn a_user_deleted_by_ttl_is_a_removed_user_for_prune() {
         return;
     }
     let world = World::new().await;
-    let made = world.create_token(Format::Signed, "1", 1).await;
+    let token = world.create_token(Format::Signed, "1", 1).await;
     let item = world.user_item("1").await;
     assert!(expire(&world, "1").await);
-    assert_eq!(world.verdict(&bearer(&made.text)).await, "user_removed");
+    assert_eq!(world.verdict(&bearer(&token.text)).await, "user_removed");
     world.delivery.drain().await.unwrap();
     world.put("Users", item).await;
-    assert_eq!(world.verdict(&bearer(&made.text)).await, "user_removed");
+    assert_eq!(world.verdict(&bearer(&token.text)).await, "user_removed");
 }

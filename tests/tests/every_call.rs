@@ -57,9 +57,9 @@ struct Known<'a> {
 }
 
 impl Known<'_> {
-    fn told(&self, call: usize, times: usize, fault: Fault) -> String {
-        let (operation, answer) = &self.calls[call];
-        let attribute = if let Fault::Damage(damage) = fault { damage.name(answer) } else { None };
+    fn describe(&self, call: usize, times: usize, fault: Fault) -> String {
+        let (operation, response) = &self.calls[call];
+        let attribute = if let Fault::Damage(damage) = fault { damage.name(response) } else { None };
         let often = if times == 1 { "once" } else { "always" };
         format!("{operation} {call} {fault:?} {} {often}", attribute.unwrap_or_default())
     }
@@ -90,8 +90,8 @@ impl Stage {
 
     async fn ask(&self, case: &Case) -> Came {
         let answering = self.world.invoke(case.function, case.event.clone());
-        let answer = tokio::time::timeout(limit(case.function), answering).await.expect("no answer in time");
-        let outcome = outcome_of(case, answer);
+        let response = tokio::time::timeout(limit(case.function), answering).await.expect("no answer in time");
+        let outcome = outcome_of(case, response);
         let state = State::of(&self.world).await;
         let lines = state.lines(&self.beginning);
         Came { outcome, state, lines }
@@ -99,7 +99,7 @@ impl Stage {
 
     async fn known<'a>(&self, case: &'a Case) -> Known<'a> {
         self.tap.seen();
-        self.tap.answers();
+        self.tap.responses();
         self.journal.counts();
         let first = self.ask(case).await;
         self.beginning.restore(&self.world, &first.state).await;
@@ -108,7 +108,7 @@ impl Stage {
         assert_eq!(counts.get("failed"), None, "{}", case.name);
         assert!(case.counts.is_empty() || counts.contains_key(case.counts), "{}: {counts:?}", case.name);
         let operations = self.tap.operations();
-        let calls: Vec<_> = operations.into_iter().zip(self.tap.answers()).collect();
+        let calls: Vec<_> = operations.into_iter().zip(self.tap.responses()).collect();
         Known { case, calls, before: self.beginning.lines(&self.beginning), after: first.lines }
     }
 
@@ -121,17 +121,20 @@ impl Stage {
         self.tap.heal();
         let counts = self.journal.counts();
         let is_damage = matches!(fault, Fault::Damage(_));
-        let told = |it: String| format!("{it}: {} {counts:?}", first.outcome);
-        let judged =
-            if known.enables(call, fault) { Ok(()) } else { self.judge(known, &first, &counts, fault).map_err(told) };
+        let describe = |error: String| format!("{error}: {} {counts:?}", first.outcome);
+        let judged = if known.enables(call, fault) {
+            Ok(())
+        } else {
+            self.judge(known, &first, &counts, fault).map_err(describe)
+        };
         // The tables are unchanged, so the repeated request is the known one.
         if first.state == self.beginning {
             return judged;
         }
         let again = self.ask(case).await;
         self.beginning.restore(&self.world, &again.state).await;
-        let told = |it: String| format!("{it}: {} {counts:?}, then {}", first.outcome, again.outcome);
-        judged.and(judge_again(known, &first, &again, is_damage).map_err(told))
+        let describe = |error: String| format!("{error}: {} {counts:?}, then {}", first.outcome, again.outcome);
+        judged.and(judge_again(known, &first, &again, is_damage).map_err(describe))
     }
 
     /// Returns whether the outcome of a request with a fault keeps every promise.
@@ -180,34 +183,34 @@ fn judge_again(known: &Known<'_>, came: &Came, again: &Came, is_damage: bool) ->
 }
 
 /// Returns the outcome of a request in one word.
-fn outcome_of(case: &Case, answer: Result<Value, FunctionError>) -> String {
-    match answer {
+fn outcome_of(case: &Case, response: Result<Value, FunctionError>) -> String {
+    match response {
         Err(error) => {
             assert_ne!(error.message, "the function panicked", "{}", case.name);
             "error".to_owned()
         }
-        Ok(answer) => read(case, &answer),
+        Ok(response) => read(case, &response),
     }
 }
 
-fn read(case: &Case, answer: &Value) -> String {
+fn read(case: &Case, response: &Value) -> String {
     match case.function {
-        "VerifyAuthorizer" => match answer["policyDocument"]["Statement"][0]["Effect"].as_str().unwrap() {
+        "VerifyAuthorizer" => match response["policyDocument"]["Statement"][0]["Effect"].as_str().unwrap() {
             "Allow" => "allow".to_owned(),
-            _ => answer["context"]["reason"].as_str().unwrap().to_owned(),
+            _ => response["context"]["reason"].as_str().unwrap().to_owned(),
         },
-        "Prune" => match answer["batchItemFailures"].as_array() {
+        "Prune" => match response["batchItemFailures"].as_array() {
             Some(failures) if !failures.is_empty() => "error".to_owned(),
             _ => "done".to_owned(),
         },
         _ => {
-            let body = answer["body"].as_str().unwrap_or_default();
-            let told = body.to_lowercase();
+            let body = response["body"].as_str().unwrap_or_default();
+            let body_text = body.to_lowercase();
             let active = serde_json::from_str::<Value>(body).ok().and_then(|body| body["active"].as_bool());
-            match (answer["statusCode"].as_u64().unwrap(), active) {
+            match (response["statusCode"].as_u64().unwrap(), active) {
                 (503, _) => {
                     let inside = ["dynamodb", "127.0.0.1", "throttl", "exception", "user_fingerprint"];
-                    assert!(!inside.iter().any(|word| told.contains(word)), "{told}");
+                    assert!(!inside.iter().any(|word| body_text.contains(word)), "{body_text}");
                     "error".to_owned()
                 }
                 (_, Some(true)) => "active".to_owned(),
@@ -257,7 +260,7 @@ async fn check_all(function: &str, breaks: usize, damages: usize) {
                 }
                 done += 1;
                 if let Err(error) = stage.check(&known, call, times, fault).await {
-                    wrong.push(format!("{}: {} {error}", case.name, known.told(call, times, fault)));
+                    wrong.push(format!("{}: {} {error}", case.name, known.describe(call, times, fault)));
                 }
             }
         }
@@ -275,8 +278,8 @@ fn broken(known: &Known<'_>) -> Vec<Happening> {
 fn damaged(known: &Known<'_>) -> Vec<Happening> {
     let calls = known.calls.iter().enumerate();
     calls
-        .flat_map(|(call, (_, answer))| {
-            Damage::all_of(answer).into_iter().map(move |damage| (call, 1, Fault::Damage(damage)))
+        .flat_map(|(call, (_, response))| {
+            Damage::all_of(response).into_iter().map(move |damage| (call, 1, Fault::Damage(damage)))
         })
         .collect()
 }

@@ -26,8 +26,8 @@ const PASSING: [Fault; 5] = [
     Fault::Reject(400, "ThrottlingException"),
 ];
 
-async fn verdict(world: &World, made: &TestToken) -> String {
-    let verdict = tokio::time::timeout(LIMIT, world.verdict(&bearer(&made.text))).await;
+async fn verdict(world: &World, token: &TestToken) -> String {
+    let verdict = tokio::time::timeout(LIMIT, world.verdict(&bearer(&token.text))).await;
     verdict.unwrap_or_else(|_| panic!("it took more than {LIMIT:?}"))
 }
 
@@ -49,13 +49,13 @@ async fn a_database_that_fails_at_any_call_rejects_everyone() {
     for operation in CALLS {
         for fault in ANSWERED_AT_ONCE {
             seed += 1;
-            let made = with_every_call(&world, seed).await;
+            let token = with_every_call(&world, seed).await;
             tap.inject(operation, 0, ALWAYS, fault);
-            assert_eq!(verdict(&world, &made).await, CANNOT_TELL, "{operation} {fault:?}");
+            assert_eq!(verdict(&world, &token).await, CANNOT_TELL, "{operation} {fault:?}");
             tap.heal();
             // The replacement of the old token is visible now, even if the response to it was lost.
-            assert_eq!(verdict(&world, &made).await, "allow", "{operation} {fault:?}");
-            assert_eq!(world.record(&made.record.id).await.replaces, None);
+            assert_eq!(verdict(&world, &token).await, "allow", "{operation} {fault:?}");
+            assert_eq!(world.record(&token.record.id).await.replaces, None);
         }
     }
 }
@@ -67,10 +67,10 @@ async fn transient_faults_are_retried() {
     for operation in CALLS {
         for fault in PASSING {
             seed += 1;
-            let made = with_every_call(&world, seed).await;
+            let token = with_every_call(&world, seed).await;
             tap.inject(operation, 0, 2, fault);
-            assert_eq!(verdict(&world, &made).await, "allow", "{operation} {fault:?}");
-            assert_eq!(world.record(&made.record.id).await.replaces, None);
+            assert_eq!(verdict(&world, &token).await, "allow", "{operation} {fault:?}");
+            assert_eq!(world.record(&token.record.id).await.replaces, None);
             tap.heal();
         }
     }
@@ -80,9 +80,9 @@ async fn transient_faults_are_retried() {
 #[tokio::test]
 async fn a_new_record_is_created_once_and_shown_though_the_first_response_was_lost() {
     let (world, tap) = World::tapped(&[]).await;
-    let made = world.create_token(Format::Signed, "2", 1).await;
+    let test_token = world.create_token(Format::Signed, "2", 1).await;
     tap.inject("PutItem", 0, 1, Fault::Lose);
-    let token = world.created(&made.text, &json!({"name": "a", "scopes": ["ROLE_USER", "ROLE_ADMIN"]})).await;
+    let token = world.created(&test_token.text, &json!({"name": "a", "scopes": ["ROLE_USER", "ROLE_ADMIN"]})).await;
     assert_eq!(world.count_records("2").await, 2);
     assert_eq!(world.verdict(&bearer(token["token"].as_str().unwrap())).await, "allow");
 }
@@ -91,26 +91,26 @@ async fn a_new_record_is_created_once_and_shown_though_the_first_response_was_lo
 #[tokio::test]
 async fn a_new_token_is_not_accepted_while_the_old_one_is_live() {
     let (world, tap) = World::tapped(&[]).await;
-    let made = with_every_call(&world, 1).await;
+    let token = with_every_call(&world, 1).await;
     for code in ["TransactionConflict", "ConditionalCheckFailed", "ThrottlingError", "ValidationError"] {
         tap.inject("TransactWriteItems", 0, ALWAYS, Fault::Cancel(code));
-        assert_eq!(verdict(&world, &made).await, CANNOT_TELL, "{code}");
-        assert!(world.record(&made.record.id).await.replaces.is_some());
+        assert_eq!(verdict(&world, &token).await, CANNOT_TELL, "{code}");
+        assert!(world.record(&token.record.id).await.replaces.is_some());
         tap.heal();
     }
     // Transient conflicts are retried.
     tap.inject("TransactWriteItems", 0, 2, Fault::Cancel("TransactionConflict"));
-    assert_eq!(verdict(&world, &made).await, "allow");
-    assert_eq!(world.record(&made.record.id).await.replaces, None);
+    assert_eq!(verdict(&world, &token).await, "allow");
+    assert_eq!(world.record(&token.record.id).await.replaces, None);
 }
 
 #[tokio::test]
 async fn recording_the_last_use_may_fail() {
     let (world, tap) = World::tapped(&[]).await;
-    let made = world.create_token(Format::Signed, "1", 1).await;
+    let token = world.create_token(Format::Signed, "1", 1).await;
     for fault in ANSWERED_AT_ONCE {
         tap.inject("UpdateItem", 0, ALWAYS, fault);
-        assert_eq!(verdict(&world, &made).await, "allow", "{fault:?}");
+        assert_eq!(verdict(&world, &token).await, "allow", "{fault:?}");
         tap.heal();
         world.advance(60);
     }
@@ -121,23 +121,23 @@ async fn recording_the_last_use_may_fail() {
 async fn a_database_that_never_responds_is_abandoned_in_time() {
     let never = async |operation: &'static str, skip: usize| {
         let (world, tap) = World::tapped(&[]).await;
-        let made = with_every_call(&world, 1).await;
+        let token = with_every_call(&world, 1).await;
         tap.inject(operation, skip, ALWAYS, Fault::Hang);
-        verdict(&world, &made).await
+        verdict(&world, &token).await
     };
     let slow_and_then_never = async {
         let (world, tap) = World::tapped(&[]).await;
-        let made = with_every_call(&world, 1).await;
+        let token = with_every_call(&world, 1).await;
         tap.inject("GetItem", 0, 1, Fault::Hang);
         tap.inject("BatchGetItem", 0, 1, Fault::Hang);
         tap.inject("UpdateItem", 0, ALWAYS, Fault::Hang);
-        verdict(&world, &made).await
+        verdict(&world, &token).await
     };
     let unprocessed = async {
         let (world, tap) = World::tapped(&[]).await;
-        let made = world.create_token(Format::Signed, "1", 1).await;
+        let token = world.create_token(Format::Signed, "1", 1).await;
         tap.inject("BatchGetItem", 0, ALWAYS, Fault::Unprocessed);
-        verdict(&world, &made).await
+        verdict(&world, &token).await
     };
     let outcomes =
         tokio::join!(never("BatchGetItem", 0), never(ANY, 2), never("UpdateItem", 0), slow_and_then_never, unprocessed);
@@ -149,10 +149,10 @@ async fn a_database_that_never_responds_is_abandoned_in_time() {
 #[tokio::test]
 async fn unprocessed_keys_are_requested_again() {
     let (world, tap) = World::tapped(&[]).await;
-    let made = world.create_token(Format::Signed, "1", 1).await;
+    let token = world.create_token(Format::Signed, "1", 1).await;
     for times in 1..=4 {
         tap.inject("BatchGetItem", 0, times, Fault::Unprocessed);
-        assert_eq!(verdict(&world, &made).await, "allow");
+        assert_eq!(verdict(&world, &token).await, "allow");
         let batches = tap.operations().into_iter().filter(|operation| operation == "BatchGetItem");
         assert_eq!(batches.count(), times + 1);
     }
@@ -160,14 +160,14 @@ async fn unprocessed_keys_are_requested_again() {
 
 #[tokio::test]
 async fn half_of_the_keys_may_be_left_unprocessed() {
-    fn without_the_user(answer: &mut Value) {
-        answer["Responses"].as_object_mut().unwrap().remove("Users");
-        answer["UnprocessedKeys"] = json!({"Users": {"Keys": [{"user_id": {"S": "1"}}], "ConsistentRead": true}});
+    fn without_the_user(response: &mut Value) {
+        response["Responses"].as_object_mut().unwrap().remove("Users");
+        response["UnprocessedKeys"] = json!({"Users": {"Keys": [{"user_id": {"S": "1"}}], "ConsistentRead": true}});
     }
     let (world, tap) = World::tapped(&[]).await;
-    let made = world.create_token(Format::Signed, "1", 1).await;
+    let token = world.create_token(Format::Signed, "1", 1).await;
     tap.inject("BatchGetItem", 0, 1, Fault::Change(without_the_user));
-    assert_eq!(verdict(&world, &made).await, "allow");
+    assert_eq!(verdict(&world, &token).await, "allow");
     let seen = tap.seen();
     let expected = json!({"Users": {"Keys": [{"user_id": {"S": "1"}}], "ConsistentRead": true}});
     assert_eq!(seen[1].body["RequestItems"], expected);
@@ -176,53 +176,53 @@ async fn half_of_the_keys_may_be_left_unprocessed() {
 #[tokio::test]
 async fn a_response_about_something_else_rejects_the_token() {
     type Change = fn(&mut Value);
-    fn record(answer: &mut Value) -> &mut Value {
-        &mut answer["Responses"]["Tokens"][0]
+    fn record(response: &mut Value) -> &mut Value {
+        &mut response["Responses"]["Tokens"][0]
     }
     let (world, tap) = World::tapped(&[]).await;
-    let made = world.create_token(Format::Signed, "1", 1).await;
+    let token = world.create_token(Format::Signed, "1", 1).await;
     let check = async |change: Change, expected: &str| {
         tap.inject("BatchGetItem", 0, ALWAYS, Fault::Change(change));
-        assert_eq!(verdict(&world, &made).await, expected);
+        assert_eq!(verdict(&world, &token).await, expected);
         tap.heal();
-        assert_eq!(verdict(&world, &made).await, "allow");
+        assert_eq!(verdict(&world, &token).await, "allow");
     };
-    check(|answer| *answer = json!({}), "unknown").await;
-    check(|answer| answer["Responses"] = json!({}), "unknown").await;
-    check(|answer| answer["Responses"]["Tokens"] = json!([]), "unknown").await;
-    check(|answer| answer["Responses"]["Users"] = json!([]), "user_removed").await;
-    check(|answer| record(answer)["token"] = json!({"S": "AAAAAAAAAAAAAAAAAAAAAA"}), "unknown").await;
-    check(|answer| record(answer)["user_id"] = json!({"S": "2"}), "unknown").await;
-    check(|answer| record(answer)["expires_at"] = json!({"N": "9999999999"}), "unknown").await;
-    check(|answer| answer["Responses"]["Users"][0]["user_id"] = json!({"S": "2"}), "unknown").await;
-    check(|answer| *answer = json!([]), CANNOT_TELL).await;
-    check(|answer| answer["Responses"] = json!("Tokens"), CANNOT_TELL).await;
-    check(|answer| answer["Responses"]["Tokens"][0] = json!({}), CANNOT_TELL).await;
-    check(|answer| answer["Responses"]["Users"][0] = json!({}), CANNOT_TELL).await;
+    check(|response| *response = json!({}), "unknown").await;
+    check(|response| response["Responses"] = json!({}), "unknown").await;
+    check(|response| response["Responses"]["Tokens"] = json!([]), "unknown").await;
+    check(|response| response["Responses"]["Users"] = json!([]), "user_removed").await;
+    check(|response| record(response)["token"] = json!({"S": "AAAAAAAAAAAAAAAAAAAAAA"}), "unknown").await;
+    check(|response| record(response)["user_id"] = json!({"S": "2"}), "unknown").await;
+    check(|response| record(response)["expires_at"] = json!({"N": "9999999999"}), "unknown").await;
+    check(|response| response["Responses"]["Users"][0]["user_id"] = json!({"S": "2"}), "unknown").await;
+    check(|response| *response = json!([]), CANNOT_TELL).await;
+    check(|response| response["Responses"] = json!("Tokens"), CANNOT_TELL).await;
+    check(|response| response["Responses"]["Tokens"][0] = json!({}), CANNOT_TELL).await;
+    check(|response| response["Responses"]["Users"][0] = json!({}), CANNOT_TELL).await;
 }
 
 #[tokio::test]
 async fn without_the_database_only_rejections_that_need_no_read_are_reported() {
     let (world, tap) = World::tapped(&[]).await;
-    let mut made = Vec::new();
+    let mut tokens = Vec::new();
     for (seed, format) in (1..).zip([Format::Signed, Format::Jwt, Format::Developer]) {
-        made.push(world.create_token(format, "1", seed).await);
+        tokens.push(world.create_token(format, "1", seed).await);
     }
     tap.stop().await;
-    for made in &made {
-        assert_eq!(verdict(&world, made).await, CANNOT_TELL);
-        assert_eq!(world.verdict(&bearer(&forged(&made.text))).await, "malformed");
+    for token in &tokens {
+        assert_eq!(verdict(&world, token).await, CANNOT_TELL);
+        assert_eq!(world.verdict(&bearer(&forged(&token.text))).await, "malformed");
     }
     assert_eq!(world.verdict(&".".repeat(10_240)).await, "malformed");
 }
 
 /// Checks for a 503 that reveals nothing about the database.
-fn assert_unavailable(answer: &Response) {
-    let problem = answer.problem(503);
+fn assert_unavailable(response: &Response) {
+    let problem = response.problem(503);
     assert_eq!(problem["title"], "Service Unavailable");
-    let told = answer.body.to_lowercase();
+    let body_text = response.body.to_lowercase();
     for word in ["dynamo", "127.0.0.1", "connect", "aws", "table", "token\":", "throttl", "internal"] {
-        assert!(!told.contains(word), "{word}: {told}");
+        assert!(!body_text.contains(word), "{word}: {body_text}");
     }
 }
 
@@ -249,13 +249,13 @@ fn requests(token: &str) -> Vec<(&'static str, Request)> {
 #[tokio::test]
 async fn every_function_responds_503_without_the_database() {
     let (world, tap) = World::tapped(&[]).await;
-    let made = world.create_token(Format::Signed, "1", 1).await;
+    let token = world.create_token(Format::Signed, "1", 1).await;
     tap.stop().await;
-    for (function, request) in requests(&made.text) {
+    for (function, request) in requests(&token.text) {
         assert_unavailable(&world.send(function, request).await);
     }
     assert_eq!(world.send("Console", Request::new("GET", "/healthz")).await.status, 200);
-    let unauthorized = Request::new("GET", "/tokens").authorization(&bearer(&forged(&made.text)));
+    let unauthorized = Request::new("GET", "/tokens").authorization(&bearer(&forged(&token.text)));
     assert_eq!(world.send("Console", unauthorized).await.status, 401);
 }
 
@@ -270,8 +270,8 @@ async fn every_function_responds_503_at_whichever_call_the_database_fails() {
     for index in 0..requests("").len() {
         let (function, whole) = request(index).await;
         tap.seen();
-        let answer = world.send(function, whole).await;
-        assert!((200..300).contains(&answer.status), "{}", answer.body);
+        let response = world.send(function, whole).await;
+        assert!((200..300).contains(&response.status), "{}", response.body);
         for call in 0..tap.seen().len() {
             // A log-in that was counted and then interrupted must not count against the next one.
             world.advance(3_600);

@@ -46,16 +46,20 @@ async fn names_and_descriptions_of_tokens_are_trimmed_visible_and_of_one_directi
         }
     }
     for framed in [" laptop", "laptop ", "\u{feff}laptop", "\u{3000}laptop\u{200b}"] {
-        let made = post("/tokens", &json!({"name": framed, "description": framed})).await.json();
-        assert_eq!((&made["name"], &made["description"]), (&json!("laptop"), &json!("laptop")), "{framed:?}");
-        let made = post("/rest/pat/1.0/token/user/create", &rarog(framed)).await.json();
-        assert_eq!(made["name"], "laptop", "{framed:?}");
+        let test_token = post("/tokens", &json!({"name": framed, "description": framed})).await.json();
+        assert_eq!(
+            (&test_token["name"], &test_token["description"]),
+            (&json!("laptop"), &json!("laptop")),
+            "{framed:?}"
+        );
+        let test_token = post("/rest/pat/1.0/token/user/create", &rarog(framed)).await.json();
+        assert_eq!(test_token["name"], "laptop", "{framed:?}");
     }
     let mut web_client = WebClient::signed_in(&world, "admin", "letmein").await;
     for text in ["%20", "%E2%A0%80", "a%09b", "ada%E2%80%AEnimda"] {
         let fields = [("do", "make"), ("name", text), ("limit", "all")];
-        let answer = web_client.submit("Generate", Request::new("POST", "/profile/developer"), &fields).await;
-        assert_eq!(answer.status, 400, "{text}");
+        let response = web_client.submit("Generate", Request::new("POST", "/profile/developer"), &fields).await;
+        assert_eq!(response.status, 400, "{text}");
     }
 }
 

@@ -122,8 +122,8 @@ impl Full<'_> {
     }
 
     async fn verdicts(&self, tokens: &[TestToken], what: &str, is_right: impl Fn(&str) -> bool) {
-        for made in tokens {
-            let verdict = self.world.verdict(&bearer(&made.text)).await;
+        for token in tokens {
+            let verdict = self.world.verdict(&bearer(&token.text)).await;
             assert!(is_right(&verdict), "{}: {what}: {verdict}", self.case);
         }
     }
@@ -169,20 +169,20 @@ async fn a_user_with_a_full_item_can_be_blocked_by_the_api_and_the_pages() {
     for (index, what) in ["the API", "block", "revoke-all"].into_iter().enumerate() {
         world.put("Users", item.clone()).await;
         let mut user = WebClient::signed_in(&world, "my_username", "topsecret").await;
-        let made = world.create_token(Format::Signed, "1", u8::try_from(index).unwrap()).await;
-        assert_eq!(world.verdict(&bearer(&made.text)).await, "allow", "{what}");
+        let token = world.create_token(Format::Signed, "1", u8::try_from(index).unwrap()).await;
+        assert_eq!(world.verdict(&bearer(&token.text)).await, "allow", "{what}");
         assert_eq!(user.open("Console", Request::new("GET", "/profile/developer")).await.status, 200, "{what}");
         if what == "the API" {
             let all = Request::new("DELETE", "/users/{user_id}/tokens").parameter("user_id", "1");
-            let answer = world.send("Revoke", all.authorization(&bearer(&admin_token))).await;
-            assert_eq!(answer.status, 200, "{}", answer.body);
+            let response = world.send("Revoke", all.authorization(&bearer(&admin_token))).await;
+            assert_eq!(response.status, 200, "{}", response.body);
         } else {
             let access = Request::new("POST", "/admin/users/{user_id}/access").parameter("user_id", "1");
-            let answer = admin.submit("Revoke", access, &[("do", what)]).await;
-            assert_eq!(answer.status, 303, "{what}: {}", answer.body);
+            let response = admin.submit("Revoke", access, &[("do", what)]).await;
+            assert_eq!(response.status, 303, "{what}: {}", response.body);
         }
         world.put("Users", item.clone()).await;
-        assert_ne!(world.verdict(&bearer(&made.text)).await, "allow", "{what}");
+        assert_ne!(world.verdict(&bearer(&token.text)).await, "allow", "{what}");
         assert_ne!(user.open("Console", Request::new("GET", "/profile/developer")).await.status, 200, "{what}");
     }
     assert_eq!(item["status"], AttributeValue::S("active".to_owned()));

@@ -328,8 +328,8 @@ async fn a_failed_start_is_explained_in_one_line() {
             options.settings.insert(name.to_owned(), value.to_owned());
         }
     };
-    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let port = taken.local_addr().unwrap().port();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
     check(&["cannot listen on port", &port.to_string()], &nothing, &|options| options.port = port).await;
 
     let short = json!([{"id": "first", "key": "c2hvcnQ", "signs_from": 0}]);

@@ -23,14 +23,14 @@ const CHALLENGE: &str = r#"Bearer realm="hallpass""#;
 #[tokio::test]
 async fn a_password_gives_two_members_in_their_order() {
     let world = World::new().await;
-    let answer = world.generate(&basic("my_username", "topsecret")).await;
-    let token = answer.json()["token"].as_str().unwrap().to_owned();
+    let response = world.generate(&basic("my_username", "topsecret")).await;
+    let token = response.json()["token"].as_str().unwrap().to_owned();
     // Thirty days after the start time of every test.
     let expires = "2027-02-14T08:00:00+0000";
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.body, format!(r#"{{"expires":"{expires}","token":"{token}"}}"#));
-    assert_eq!(answer.header("content-type"), "application/json");
-    assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(response.status, 200);
+    assert_eq!(response.body, format!(r#"{{"expires":"{expires}","token":"{token}"}}"#));
+    assert_eq!(response.header("content-type"), "application/json");
+    assert_eq!(response.header("cache-control"), "no-store");
 
     let [user_id, ends, sign] = token.split('.').collect::<Vec<_>>().try_into().unwrap();
     assert_eq!((user_id, ends), ("1", format!("{:x}", world.now().unix() + 30 * DAY).as_str()));
@@ -51,9 +51,9 @@ async fn a_live_token_gives_a_new_one_and_stays_valid() {
         format!("TOKEN {first}"),
         first.clone(),
     ] {
-        let answer = world.generate(&authorization).await;
-        assert_eq!(answer.status, 200, "{}", answer.body);
-        let token = answer.json()["token"].as_str().unwrap().to_owned();
+        let response = world.generate(&authorization).await;
+        assert_eq!(response.status, 200, "{}", response.body);
+        let token = response.json()["token"].as_str().unwrap().to_owned();
         assert!(!seen.contains(&token), "every token is new");
         assert_eq!(world.verdict(&bearer(&token)).await, "allow");
         seen.push(token);
@@ -77,8 +77,8 @@ async fn every_failed_log_in_gets_the_same_response() {
     assert_eq!(wrong.problem(401)["detail"], "Invalid credentials.");
     assert_eq!(wrong.challenge(), CHALLENGE);
     let check = async |what: &str, username: &str, password: &str| {
-        let answer = world.generate(&basic(username, password)).await;
-        assert_eq!(answer, wrong, "{what}");
+        let response = world.generate(&basic(username, password)).await;
+        assert_eq!(response, wrong, "{what}");
     };
     check("an unknown user", "nobody", "topsecret").await;
     check("a blocked user with the right password", "admin", "letmein").await;
@@ -97,9 +97,9 @@ async fn a_missing_credential_gets_a_challenge_and_a_doubled_one_is_a_bad_reques
     let (token, request) = (world.token().await, Request::new("POST", GENERATE));
     tap.seen();
     for request in [request.clone(), request.clone().authorization("")] {
-        let answer = world.send("Generate", request).await;
-        assert_eq!(answer.problem(401)["error"], json!(null));
-        assert_eq!(answer.challenge(), CHALLENGE);
+        let response = world.send("Generate", request).await;
+        assert_eq!(response.problem(401)["error"], json!(null));
+        assert_eq!(response.challenge(), CHALLENGE);
     }
     let (bearer, login) = (bearer(&token), basic("my_username", "topsecret"));
     for request in [
@@ -109,9 +109,9 @@ async fn a_missing_credential_gets_a_challenge_and_a_doubled_one_is_a_bad_reques
         request.clone().authorization(&format!("{bearer}, {login}")),
         request.clone().authorization(&format!("{bearer},{bearer}")),
     ] {
-        let answer = world.send("Generate", request).await;
-        assert_eq!(answer.problem(400)["error"], "invalid_request");
-        assert!(answer.challenge().contains(r#"error="invalid_request""#), "{}", answer.challenge());
+        let response = world.send("Generate", request).await;
+        assert_eq!(response.problem(400)["error"], "invalid_request");
+        assert!(response.challenge().contains(r#"error="invalid_request""#), "{}", response.challenge());
     }
     assert_eq!(tap.operations(), Vec::<String>::new(), "none of it cost a read");
 }
@@ -131,13 +131,13 @@ async fn a_bad_token_is_rejected_on_every_route_without_a_read() {
     ];
     let check = async |authorization: &str, reason: &str, description: &str| {
         for (function, _route, request) in &routes {
-            let answer = world.send(function, request.clone().authorization(authorization)).await;
-            let problem = answer.problem(401);
+            let response = world.send(function, request.clone().authorization(authorization)).await;
+            let problem = response.problem(401);
             assert_eq!((&problem["error"], &problem["reason"]), (&"invalid_token".into(), &reason.into()));
             let challenge = format!(
                 r#"Bearer realm="hallpass", error="invalid_token", error_description="The access token {description}""#
             );
-            assert_eq!(answer.challenge(), challenge, "{authorization}");
+            assert_eq!(response.challenge(), challenge, "{authorization}");
         }
     };
     for bad in [&dots, &bearer(&dots), &bearer(&long), "Bearer", "Bearer a b", "Digest x", "Basic !", "Basic Og=="] {
@@ -160,8 +160,8 @@ async fn a_password_is_everything_after_the_first_colon() {
         let hash = password::hash(set, [1; 16]).unwrap();
         world.set_user("1", "password_hash", Some(text(&hash))).await;
         let pair = [b"my_username:".as_slice(), sent].concat();
-        let answer = world.generate(&format!("Basic {}", Base64::encode_string(&pair))).await;
-        assert_eq!(answer.status, status, "{set} {}", answer.body);
+        let response = world.generate(&format!("Basic {}", Base64::encode_string(&pair))).await;
+        assert_eq!(response.status, status, "{set} {}", response.body);
         // Consecutive failures must not slow down the next case.
         world.advance(60);
     };
@@ -184,8 +184,8 @@ async fn a_user_is_found_by_every_spelling_of_the_name() {
     let check = async |stored: &str, typed: &str, status: u16| {
         world.set_user("1", "username", Some(text(stored))).await;
         world.set_user("1", "username_key", Some(text(NameKey::new(stored).as_str()))).await;
-        let answer = world.generate(&basic(typed, "topsecret")).await;
-        assert_eq!(answer.status, status, "{stored} {typed} {}", answer.body);
+        let response = world.generate(&basic(typed, "topsecret")).await;
+        assert_eq!(response.status, status, "{stored} {typed} {}", response.body);
     };
     check("my_username", "MY_UserName", 200).await;
     check("bigbird", "ᴮᴵᴳᴮᴵᴿᴰ", 200).await;
@@ -224,9 +224,9 @@ async fn other_methods_are_rejected_and_the_right_ones_named() {
     let world = World::new().await;
     let authorization = basic("my_username", "topsecret");
     for method in [Method::GET, Method::HEAD, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS] {
-        let answer =
+        let response =
             world.send("Generate", Request::new(method.as_str(), GENERATE).authorization(&authorization)).await;
-        assert_eq!((answer.status, answer.header("allow")), (405, "POST"), "{method}");
+        assert_eq!((response.status, response.header("allow")), (405, "POST"), "{method}");
     }
 }
 
@@ -254,9 +254,9 @@ async fn a_token_with_a_scope_creates_nothing_wider() {
 async fn renewals_of_a_family_are_limited() {
     let world = World::with(&[("HALLPASS_MAX_AUTHENTICATION_AGE", "40d")]).await;
     let generate = async |authorization: &str| {
-        let answer = world.generate(authorization).await;
-        assert_eq!(answer.status, 200, "{}", answer.body);
-        answer.json()
+        let response = world.generate(authorization).await;
+        assert_eq!(response.status, 200, "{}", response.body);
+        response.json()
     };
     let first = generate(&basic("my_username", "topsecret")).await;
     assert_eq!(first["expires"], "2027-02-14T08:00:00+0000", "the lifetime is shorter than the chain");
@@ -270,8 +270,8 @@ async fn renewals_of_a_family_are_limited() {
     assert_eq!(third.problem(401)["reason"], "expired");
 
     // A family that began before the limit was set or lowered creates no more tokens, however long its token lives.
-    let begun = world.now().before(std::time::Duration::from_secs(40 * DAY));
-    let old = world.create_token_with(Format::Signed, "1", 9, |record| record.authenticated_at = begun).await;
+    let began_at = world.now().before(std::time::Duration::from_secs(40 * DAY));
+    let old = world.create_token_with(Format::Signed, "1", 9, |record| record.authenticated_at = began_at).await;
     assert_eq!(world.generate(&bearer(&old.text)).await.problem(401)["reason"], "expired");
     assert_eq!(generate(&basic("my_username", "topsecret")).await["expires"], "2027-03-26T08:00:00+0000");
 }
@@ -281,8 +281,8 @@ async fn a_revoked_token_creates_nothing() {
     let world = World::new().await;
     let check = async |token: &str, reason: &str| {
         let before = world.count_records("1").await;
-        let answer = world.generate(&bearer(token)).await;
-        assert_eq!(answer.problem(401)["reason"], reason);
+        let response = world.generate(&bearer(token)).await;
+        assert_eq!(response.problem(401)["reason"], reason);
         assert_eq!(world.count_records("1").await, before);
     };
     let (revoked, other) = (world.token().await, world.token().await);
@@ -312,8 +312,8 @@ async fn a_token_revoked_during_the_request_creates_nothing() {
         "BatchGetItem",
         0,
         1,
-        Fault::Change(|answer| {
-            let record = answer["Responses"]["Tokens"][0].as_object_mut().unwrap();
+        Fault::Change(|response| {
+            let record = response["Responses"]["Tokens"][0].as_object_mut().unwrap();
             for attribute in ["revoked_at", "revoked_because"] {
                 record.remove(attribute).unwrap();
             }
@@ -330,13 +330,13 @@ async fn a_token_revoked_during_the_request_creates_nothing() {
 async fn passwords_can_be_left_out() {
     let world = World::with(&[("HALLPASS_GENERATE_PASSWORD", "off")]).await;
     for authorization in [basic("my_username", "topsecret"), basic("my_username", "wrong")] {
-        let answer = world.generate(&authorization).await;
-        assert_eq!(answer.problem(401)["detail"], "Invalid credentials.");
-        assert_eq!(answer.challenge(), r#"Bearer realm="hallpass""#);
+        let response = world.generate(&authorization).await;
+        assert_eq!(response.problem(401)["detail"], "Invalid credentials.");
+        assert_eq!(response.challenge(), r#"Bearer realm="hallpass""#);
     }
     assert_eq!(world.dump("Attempts").await, Vec::<String>::new(), "nothing was checked, so nothing is counted");
-    let made = world.create_token(Format::Signed, "1", 9).await;
-    assert_eq!(world.generate(&basic(&made.text, "")).await.status, 200);
+    let token = world.create_token(Format::Signed, "1", 9).await;
+    assert_eq!(world.generate(&basic(&token.text, "")).await.status, 200);
 }
 
 #[tokio::test]

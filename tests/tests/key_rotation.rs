@@ -65,12 +65,13 @@ impl Fleet {
     async fn work(&mut self) {
         let parent = bearer(self.tokens.last().unwrap());
         let making = join_all(self.instances.iter().map(|instance| instance.generate(&parent))).await;
-        self.tokens.extend(making.iter().map(|answer| {
-            assert_eq!(answer.status, 200, "{}", answer.body);
-            answer.json()["token"].as_str().unwrap().to_owned()
+        self.tokens.extend(making.iter().map(|response| {
+            assert_eq!(response.status, 200, "{}", response.body);
+            response.json()["token"].as_str().unwrap().to_owned()
         }));
         let old = self.tokens.len().saturating_sub(2 * self.instances.len());
-        let tokens: Vec<String> = self.tokens[old..].iter().chain(self.tokens.first()).map(|it| bearer(it)).collect();
+        let tokens: Vec<String> =
+            self.tokens[old..].iter().chain(self.tokens.first()).map(|token| bearer(token)).collect();
         let verifying = self.instances.iter().flat_map(|world| tokens.iter().map(|token| world.verdict(token)));
         let verdicts = join_all(verifying).await;
         assert!(verdicts.iter().all(|verdict| verdict == "allow"), "{}: {verdicts:?}", self.instances[0].now());

@@ -124,11 +124,11 @@ async fn the_last_good_keyring_serves_for_twelve_periods_and_no_second_more() {
 
 #[tokio::test]
 async fn a_malformed_keyring_is_rejected() {
-    let empty = |answer: &mut Value| answer["SecretString"] = json!("[]");
-    let nothing = |answer: &mut Value| *answer = json!({"Name": "KeyRing"});
-    let weak = |answer: &mut Value| {
+    let empty = |response: &mut Value| response["SecretString"] = json!("[]");
+    let nothing = |response: &mut Value| *response = json!({"Name": "KeyRing"});
+    let weak = |response: &mut Value| {
         let key = "A".repeat(43);
-        answer["SecretString"] = json!(format!(r#"[{{"id":"a","key":"{key}","signs_from":0}}]"#));
+        response["SecretString"] = json!(format!(r#"[{{"id":"a","key":"{key}","signs_from":0}}]"#));
     };
     for fault in [
         Fault::Change(empty),
@@ -151,8 +151,8 @@ async fn a_malformed_keyring_is_rejected() {
 async fn a_token_of_a_retired_key_is_rejected_once_the_keyring_was_fetched() {
     let kept = kept().await;
     let world = kept.world().await;
-    let made = world.create_token(Format::Developer, "1", 1).await;
-    let check = async |expected: &str| assert_eq!(world.verdict(&bearer(&made.text)).await, expected);
+    let token = world.create_token(Format::Developer, "1", 1).await;
+    let check = async |expected: &str| assert_eq!(world.verdict(&bearer(&token.text)).await, expected);
     check("allow").await;
     kept.put(&keyring(&["test", "other"])).await;
     world.advance(REFRESH);
@@ -195,10 +195,10 @@ async fn functions_serve_with_the_last_good_keyring_for_a_while_and_then_reject_
 async fn without_a_keyring_nothing_is_verified_and_nothing_is_created() {
     let kept = kept().await;
     let world = kept.world().await;
-    let made = world.create_token(Format::Developer, "1", 1).await;
+    let token = world.create_token(Format::Developer, "1", 1).await;
     kept.tap.inject("GetSecretValue", 0, ALWAYS, Fault::Drop);
-    assert_eq!(world.verdict(&bearer(&made.text)).await, "error: the token could not be verified");
-    let with_token = |method: &str, route: &str| Request::new(method, route).authorization(&bearer(&made.text));
+    assert_eq!(world.verdict(&bearer(&token.text)).await, "error: the token could not be verified");
+    let with_token = |method: &str, route: &str| Request::new(method, route).authorization(&bearer(&token.text));
     let login = Request::new("POST", "/api/services_token/generate");
     for (function, request) in [
         ("Generate", login.authorization(&basic("my_username", "topsecret"))),
@@ -211,5 +211,5 @@ async fn without_a_keyring_nothing_is_verified_and_nothing_is_created() {
     }
     assert_eq!(world.dump("Tokens").await.len(), 2);
     kept.tap.heal();
-    assert_eq!(world.verdict(&bearer(&made.text)).await, "allow");
+    assert_eq!(world.verdict(&bearer(&token.text)).await, "allow");
 }

@@ -19,14 +19,14 @@ async fn descendants(world: &World, caller: &str, id: &str, cursor: Option<&str>
 async fn all_descendants(world: &World, caller: &str, id: &str) -> (u64, u64) {
     let (mut revoked, mut requests, mut cursor) = (0, 0, None::<String>);
     loop {
-        let answer = descendants(world, caller, id, cursor.as_deref()).await;
-        let body = answer.json();
-        assert!([200, 202].contains(&answer.status), "{body}");
+        let response = descendants(world, caller, id, cursor.as_deref()).await;
+        let body = response.json();
+        assert!([200, 202].contains(&response.status), "{body}");
         assert_eq!(body["effective_at"], world.now().to_string());
         revoked += body["revoked"].as_u64().unwrap();
         requests += 1;
         cursor = body["next"].as_str().map(str::to_owned);
-        assert_eq!(answer.status == 202, cursor.is_some());
+        assert_eq!(response.status == 202, cursor.is_some());
         if cursor.is_none() {
             return (revoked, requests);
         }
@@ -51,7 +51,7 @@ struct Theft {
     stolen: String,
     id: String,
     /// The tokens that must be revoked.
-    made: Vec<(&'static str, String)>,
+    issued: Vec<(&'static str, String)>,
     /// The tokens that must stay live.
     others: Vec<(&'static str, String)>,
 }
@@ -75,7 +75,7 @@ async fn theft(world: &World) -> Theft {
     let password = world.token().await;
     let text = |issued: &Value| text_of(issued).to_owned();
     Theft {
-        made: vec![
+        issued: vec![
             ("for a user", text(&of_user)),
             ("a JWT for a user", text(&jwt)),
             ("for itself", text(&own)),
@@ -93,7 +93,7 @@ async fn theft(world: &World) -> Theft {
 
 impl Theft {
     async fn check(&self, world: &World, ended: bool) {
-        for (what, token) in &self.made {
+        for (what, token) in &self.issued {
             assert_eq!(world.verdict(&bearer(token)).await == "allow", !ended, "{what}");
         }
         for (what, token) in &self.others {
@@ -109,12 +109,12 @@ async fn everything_a_family_issued_for_any_user_is_revoked_and_nothing_else() {
     theft.check(&world, false).await;
     let admin = world.token_of("admin", "letmein").await;
     let family = Request::new("DELETE", "/tokens/{id}").parameter("id", &theft.id).query("family", "true");
-    let answer = world.send("Revoke", family.authorization(&bearer(&admin))).await;
-    assert_eq!((answer.status, &answer.json()["revoked"]), (200, &json!(1)));
+    let response = world.send("Revoke", family.authorization(&bearer(&admin))).await;
+    assert_eq!((response.status, &response.json()["revoked"]), (200, &json!(1)));
     assert_eq!(world.verdict(&bearer(&theft.stolen)).await, "revoked");
     theft.check(&world, false).await;
     let (revoked, requests) = all_descendants(&world, &admin, &theft.id).await;
-    assert_eq!((revoked, requests), (u64::try_from(theft.made.len()).unwrap(), 1));
+    assert_eq!((revoked, requests), (u64::try_from(theft.issued.len()).unwrap(), 1));
     theft.check(&world, true).await;
     assert_eq!(all_descendants(&world, &admin, &theft.id).await.0, 0, "a second time there is nothing left");
 }
@@ -127,7 +127,7 @@ async fn the_line_of_descent_outlives_the_records_in_between() {
     // The thief revokes the issuing tokens, and their records are purged.
     let gone = ["for a user", "for itself", "by what it issued for a user"];
     let mut purged: Vec<TokenId> = vec![theft.id.parse().unwrap()];
-    for (what, token) in &theft.made {
+    for (what, token) in &theft.issued {
         if gone.contains(what) {
             purged.push(own_id(&world, token).await.parse().unwrap());
         }
@@ -137,7 +137,7 @@ async fn the_line_of_descent_outlives_the_records_in_between() {
         world.delete(&admin, &id.to_string()).await;
         world.store.withdraw(&record).await.unwrap();
     }
-    let live = theft.made.iter().filter(|(what, _)| !gone.contains(what)).count();
+    let live = theft.issued.iter().filter(|(what, _)| !gone.contains(what)).count();
     let user = world.token().await;
     descendants(&world, &user, &theft.id, None).await.problem(404);
     let (revoked, _) = all_descendants(&world, &admin, &theft.id).await;
@@ -181,10 +181,10 @@ async fn tokens_issued_during_the_search_are_revoked_too() {
             issuers.push(stolen.clone());
             for (number, issuer) in issuers.iter().enumerate() {
                 for user in ["1", "2", "4"] {
-                    let asked = json!({"name": format!("{steps} {number}"), "user_id": user});
-                    let answer = world.create(&bearer(issuer), &asked).await;
-                    if answer.status == 201 {
-                        loot.push(text_of(&answer.json()).to_owned());
+                    let body = json!({"name": format!("{steps} {number}"), "user_id": user});
+                    let response = world.create(&bearer(issuer), &body).await;
+                    if response.status == 201 {
+                        loot.push(text_of(&response.json()).to_owned());
                     }
                 }
             }
@@ -216,8 +216,8 @@ async fn a_token_without_administration_revokes_what_it_issued_for_its_own_user_
     let by_narrow = world.created(text_of(&narrow), &json!({"name": "m"})).await;
     let rejected = descendants(&world, text_of(&narrow), "current", None).await;
     assert_eq!(rejected.problem(403)["error"], "insufficient_scope");
-    let answer = descendants(&world, &user, "current", None).await;
-    assert_eq!((answer.status, &answer.json()["revoked"]), (200, &json!(4)));
+    let response = descendants(&world, &user, "current", None).await;
+    assert_eq!((response.status, &response.json()["revoked"]), (200, &json!(4)));
     for token in [&user, text_of(&child), text_of(&narrow), text_of(&by_narrow)] {
         assert_eq!(world.verdict(&bearer(token)).await, "revoked");
     }
@@ -241,8 +241,8 @@ async fn a_search_of_many_pages_continues_where_it_stopped() {
     let first = descendants(&world, &admin, &id, None).await.json();
     let cursor = first["next"].as_str().unwrap();
     let family = world.record(&id.parse().unwrap()).await.family.id.to_string();
-    for told in [&id, &family, "~", "\n"] {
-        assert!(!cursor.contains(told), "{cursor}");
+    for word in [&id, &family, "~", "\n"] {
+        assert!(!cursor.contains(word), "{cursor}");
     }
     let is_opaque = cursor.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
     assert!(is_opaque, "{cursor}");
@@ -271,8 +271,8 @@ async fn effective_at_is_in_every_response_that_revokes_or_disables() {
     let world = World::with(&[("HALLPASS_AUTHORIZER_CACHE_TTL", "5m")]).await;
     let admin = world.token_of("admin", "letmein").await;
     let by_admin = |request: Request| request.authorization(&bearer(&admin));
-    let made = world.create_token(Format::Signed, "1", 1).await.record.id.to_string();
-    let of_token = |method: &str| Request::new(method, "/tokens/{id}").parameter("id", &made);
+    let token = world.create_token(Format::Signed, "1", 1).await.record.id.to_string();
+    let of_token = |method: &str| Request::new(method, "/tokens/{id}").parameter("id", &token);
     for disabled in [true, false] {
         let request = by_admin(of_token("PATCH").json(&json!({"disabled": disabled})));
         assert_eq!(world.send("Revoke", request).await.json()["effective_at"], AT);
@@ -287,13 +287,13 @@ async fn effective_at_is_in_every_response_that_revokes_or_disables() {
     }
     let rarog = world.create_token(Format::Signed, "1", 2).await.record.id.to_string();
     let request = Request::new("DELETE", "/rest/pat/1.0/token/{id}").parameter("id", &rarog);
-    let answer = world.send("Revoke", by_admin(request)).await;
-    assert_eq!((answer.status, answer.header("hallpass-effective-at"), answer.body.as_str()), (204, AT, ""));
+    let response = world.send("Revoke", by_admin(request)).await;
+    assert_eq!((response.status, response.header("hallpass-effective-at"), response.body.as_str()), (204, AT, ""));
     let text = world.create_token(Format::Signed, "1", 3).await.text;
     // RFC 7009 has no body, so nothing is revealed about the posted token.
     for text in [text.as_str(), &text, "nonsense"] {
-        let answer = world.revoke(text).await;
-        assert_eq!((answer.status, answer.header("hallpass-effective-at"), answer.body.as_str()), (200, AT, ""));
+        let response = world.revoke(text).await;
+        assert_eq!((response.status, response.header("hallpass-effective-at"), response.body.as_str()), (200, AT, ""));
     }
 }
 

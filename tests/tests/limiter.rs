@@ -22,8 +22,8 @@ async fn log_in(world: &World, username: &str, password: &str, ip: &str) -> Resp
 
 /// Returns the status, and the seconds of `Retry-After` or 0.
 async fn attempt(world: &World, username: &str, password: &str, ip: &str) -> (u16, u64) {
-    let answer = log_in(world, username, password, ip).await;
-    (answer.status, answer.header("retry-after").parse().unwrap_or_default())
+    let response = log_in(world, username, password, ip).await;
+    (response.status, response.header("retry-after").parse().unwrap_or_default())
 }
 
 /// Sends five wrong guesses, which are not slowed down.
@@ -64,16 +64,16 @@ async fn a_rate_limit_rejection_reveals_nothing_else() {
     let world = World::new().await;
     exhaust(&world, "my_username", ONE).await;
     exhaust(&world, "nobody", ONE).await;
-    let answer = log_in(&world, "my_username", "topsecret", ONE).await;
+    let response = log_in(&world, "my_username", "topsecret", ONE).await;
     let expected = json!({
         "type": "about:blank",
         "title": "Too Many Requests",
         "status": 429,
         "detail": "Too many attempts. Try again later.",
     });
-    assert_eq!(answer.problem(429), expected);
-    assert_eq!((answer.header("retry-after"), answer.header("www-authenticate")), ("1", ""));
-    assert_eq!(log_in(&world, "nobody", "x", ONE).await, answer, "unknown names count alike");
+    assert_eq!(response.problem(429), expected);
+    assert_eq!((response.header("retry-after"), response.header("www-authenticate")), ("1", ""));
+    assert_eq!(log_in(&world, "nobody", "x", ONE).await, response, "unknown names count alike");
 }
 
 #[tokio::test]
@@ -145,10 +145,10 @@ async fn parallel_guesses_count_before_a_password_is_checked() {
         let world = Arc::clone(&world);
         guesses.spawn(async move { attempt(&world, "my_username", "wrong", ONE).await });
     }
-    let answers = guesses.join_all().await;
-    let checked = answers.iter().filter(|(status, _)| *status == 401).count();
-    assert!((5..=20).contains(&checked), "{answers:?}");
-    assert!(answers.iter().all(|(status, wait)| (*status, *wait) == (401, 0) || *status == 429), "{answers:?}");
+    let responses = guesses.join_all().await;
+    let checked = responses.iter().filter(|(status, _)| *status == 401).count();
+    assert!((5..=20).contains(&checked), "{responses:?}");
+    assert!(responses.iter().all(|(status, wait)| (*status, *wait) == (401, 0) || *status == 429), "{responses:?}");
     let (status, wait) = attempt(&world, "my_username", "topsecret", ONE).await;
     assert!(status == 429 && wait > 0, "what was checked at once counts: {status} {wait}");
 }
@@ -205,6 +205,6 @@ async fn without_its_table_the_rate_limit_rejects_log_ins() {
         log_in(&world, username, password, ONE).await.problem(503);
     }
     assert_eq!(world.count_records("1").await, 0);
-    let made = world.create_token(Format::Signed, "1", 1).await;
-    assert_eq!(world.generate(&bearer(&made.text)).await.status, 200, "a live token does not need it");
+    let token = world.create_token(Format::Signed, "1", 1).await;
+    assert_eq!(world.generate(&bearer(&token.text)).await.status, 200, "a live token does not need it");
 }

@@ -50,16 +50,16 @@ async fn every_route_that_issues_a_token_keeps_the_limit_of_all_and_leaves_nothi
         let (world, caller) = with_two(&[LIMIT]).await;
         let with_caller = || creating(&caller).into_iter().find(|(other, _)| *other == name).unwrap().1;
         drop(request);
-        let answer = send(&world, with_caller()).await;
-        assert!((200..300).contains(&answer.status), "{name}: {}", answer.body);
+        let response = send(&world, with_caller()).await;
+        assert!((200..300).contains(&response.status), "{name}: {}", response.body);
         if name == "a first developer token" {
-            world.delete(&caller, answer.json()["id"].as_str().unwrap()).await;
+            world.delete(&caller, response.json()["id"].as_str().unwrap()).await;
             world.create_token(Format::Signed, "1", 203).await;
         }
         let before = world.dump("Tokens").await;
         let rejected = send(&world, with_caller()).await;
-        let told = rejected.problem(409)["detail"].to_string();
-        assert!(told.contains("3 live tokens"), "{name}: {told}");
+        let detail = rejected.problem(409)["detail"].to_string();
+        assert!(detail.contains("3 live tokens"), "{name}: {detail}");
         if name != "a first developer token" {
             assert_eq!(world.dump("Tokens").await, before, "{name}");
         }
@@ -119,9 +119,9 @@ async fn the_limit_of_all_tokens_holds_for_concurrent_requests_on_every_route() 
 }
 
 /// Returns the calls of a request, with the number of items that each of them read.
-fn reads(seen: &[Seen], answers: &[Value]) -> Vec<(String, usize)> {
-    let length = |answer: &Value| answer["Items"].as_array().map_or(0, Vec::len);
-    seen.iter().map(|seen| seen.operation.clone()).zip(answers.iter().map(length)).collect()
+fn reads(seen: &[Seen], responses: &[Value]) -> Vec<(String, usize)> {
+    let length = |response: &Value| response["Items"].as_array().map_or(0, Vec::len);
+    seen.iter().map(|seen| seen.operation.clone()).zip(responses.iter().map(length)).collect()
 }
 
 #[tokio::test]
@@ -136,10 +136,10 @@ async fn issuing_reads_the_same_however_many_records_are_dead_and_stops_at_the_l
         .await;
     let issue = async || {
         tap.seen();
-        tap.answers();
+        tap.responses();
         let began = Instant::now();
         let status = world.generate(&caller).await.status;
-        (status, reads(&tap.seen(), &tap.answers()), began.elapsed())
+        (status, reads(&tap.seen(), &tap.responses()), began.elapsed())
     };
     let few = issue().await;
     world.multiply(&revoked, count).await;

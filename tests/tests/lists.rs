@@ -17,9 +17,9 @@ async fn pages(world: &World, token: &str, query: &[(&str, &str)]) -> Vec<Vec<St
     loop {
         let mut query = query.to_vec();
         query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
-        let answer = world.list(token, &query).await;
-        assert_eq!(answer.status, 200, "{}", answer.body);
-        let page = answer.json();
+        let response = world.list(token, &query).await;
+        assert_eq!(response.status, 200, "{}", response.body);
+        let page = response.json();
         let ids = page["tokens"].as_array().unwrap().iter().map(|token| token["id"].as_str().unwrap().to_owned());
         pages.push(ids.collect());
         cursor = page["next"].as_str().map(str::to_owned);
@@ -108,11 +108,11 @@ async fn a_cursor_is_valid_for_its_own_list_alone_and_shows_no_id() {
         assert!(!bytes.windows(place.len()).any(|part| part == place.as_slice()), "the place is not in clear");
     }
     let status = async |token: &str, query: &[(&str, &str)], cursor: &str| {
-        let answer = world.list(token, &[query, &[("cursor", cursor)]].concat()).await;
-        if answer.status == 400 {
-            assert_eq!(answer.problem(400)["member"], Value::from("cursor"));
+        let response = world.list(token, &[query, &[("cursor", cursor)]].concat()).await;
+        if response.status == 400 {
+            assert_eq!(response.problem(400)["member"], Value::from("cursor"));
         }
-        answer.status
+        response.status
     };
     assert_eq!(status(&user, &[], &own).await, 200);
     assert_eq!(status(&admin, &[], &of_admin).await, 200);
@@ -153,6 +153,6 @@ async fn pages_and_lists_without_pages_read_a_bounded_part_of_very_many_tokens()
     world.multiply(&named, 1_500).await;
     assert_eq!(shown().await.rows.len(), 200);
     let request = Request::new("GET", "/rest/pat/1.0/token").authorization(&bearer(&caller));
-    let answer = world.send("Console", request).await;
-    assert_eq!((answer.status, answer.json().as_array().unwrap().len()), (200, 1_000));
+    let response = world.send("Console", request).await;
+    assert_eq!((response.status, response.json().as_array().unwrap().len()), (200, 1_000));
 }

@@ -15,8 +15,8 @@ use tests::{
 fn call(seen: &Seen) -> String {
     let Seen { operation, body, .. } = seen;
     let words = ["TableName", "IndexName", "ConsistentRead", "Limit", "UpdateExpression", "ConditionExpression"];
-    let told: Vec<String> = words.iter().map(|word| body[*word].to_string()).collect();
-    format!("{operation} {}", told.join(" "))
+    let values: Vec<String> = words.iter().map(|word| body[*word].to_string()).collect();
+    format!("{operation} {}", values.join(" "))
 }
 
 async fn put(world: &World, item: Value) {

@@ -30,8 +30,8 @@ const AWAY: &str = "198.51.100.7";
 /// Returns the status, and the seconds of `Retry-After` or 0.
 pub(crate) async fn attempt(world: &World, name: &str, password: &str, ip: &str) -> (u16, u64) {
     let request = Request::new("POST", "/api/services_token/generate").authorization(&basic(name, password));
-    let answer = world.send("Generate", request.from_ip(ip)).await;
-    (answer.status, answer.header("retry-after").parse().unwrap_or_default())
+    let response = world.send("Generate", request.from_ip(ip)).await;
+    (response.status, response.header("retry-after").parse().unwrap_or_default())
 }
 
 fn counters_of(world: &World, ip: &str) -> Counters {
@@ -90,8 +90,8 @@ async fn at_once(world: &Arc<World>, password: &'static str, count: usize) -> Ve
 #[tokio::test]
 async fn thirty_two_right_log_ins_at_once_all_succeed() {
     let world = Arc::new(World::new().await);
-    let answers = at_once(&world, RIGHT, 32).await;
-    assert!(answers.iter().all(|answer| *answer == (200, 0)), "{answers:?}");
+    let responses = at_once(&world, RIGHT, 32).await;
+    assert!(responses.iter().all(|response| *response == (200, 0)), "{responses:?}");
     let counters = counters_of(&world, HOME);
     for key in [&counters.pair, &counters.name, &counters.network] {
         let item = item(&world, key).await;
@@ -102,9 +102,9 @@ async fn thirty_two_right_log_ins_at_once_all_succeed() {
 #[tokio::test]
 async fn thirty_two_wrong_log_ins_at_once_are_all_counted() {
     let world = Arc::new(World::new().await);
-    let answers = at_once(&world, "wrong", 32).await;
-    let checked = answers.iter().filter(|(status, _)| *status == 401).count();
-    assert!(answers.iter().all(|(status, _)| matches!(status, 401 | 429)), "{answers:?}");
+    let responses = at_once(&world, "wrong", 32).await;
+    let checked = responses.iter().filter(|(status, _)| *status == 401).count();
+    assert!(responses.iter().all(|(status, _)| matches!(status, 401 | 429)), "{responses:?}");
     let counters = counters_of(&world, HOME);
     let (pair, name) = (item(&world, &counters.pair).await, item(&world, &counters.name).await);
     assert_eq!((failures(&pair), reserved(&pair)), (u64::try_from(checked).unwrap(), 0));

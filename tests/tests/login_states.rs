@@ -109,17 +109,17 @@ async fn every_state_of_the_limit_has_one_outcome_for_every_log_in() {
             let after = item(&world, &counters.pair).await;
             // Without a log-in no network is known, and a spent budget stays spent.
             let never_known = matches!(state, State::NameSpentAndKnown) && name != NAME;
-            let told = format!("{state:?} {name} {password}: {status} {wait} {after}");
+            let case = format!("{state:?} {name} {password}: {status} {wait} {after}");
             if !state.lets_check() || never_known {
-                assert_eq!(status, 429, "{told}");
-                assert!((1..=60).contains(&wait), "{told}");
-                assert_eq!((failures(&after), reserved(&after)), (failures(&before), reserved(&before)), "{told}");
+                assert_eq!(status, 429, "{case}");
+                assert!((1..=60).contains(&wait), "{case}");
+                assert_eq!((failures(&after), reserved(&after)), (failures(&before), reserved(&before)), "{case}");
                 continue;
             }
-            assert_eq!((status, wait), (right, 0), "{told}");
-            assert_eq!(reserved(&after), reserved(&before), "{told}");
+            assert_eq!((status, wait), (right, 0), "{case}");
+            assert_eq!(reserved(&after), reserved(&before), "{case}");
             let began = if matches!(state, State::Forgotten) { 0 } else { failures(&before) };
-            assert_eq!(failures(&after), if right == 200 { 0 } else { began + 1 }, "{told}");
+            assert_eq!(failures(&after), if right == 200 { 0 } else { began + 1 }, "{case}");
         }
     }
 }

@@ -35,13 +35,13 @@ async fn with_passwords_off_no_route_accepts_one() {
     let before = all_records(&world).await;
     for (method, route, takes_tokens) in ROUTES {
         for (name, password) in [("admin", "letmein"), ("admin", "wrong"), ("nobody", "x")] {
-            let answer = send(&world, method, route, &basic(name, password)).await;
-            let problem = answer.problem(401);
+            let response = send(&world, method, route, &basic(name, password)).await;
+            let problem = response.problem(401);
             assert_eq!(problem["detail"], "Invalid credentials.", "{route} {name} {password}");
-            assert!(!answer.challenge().contains("Basic"), "{route}: {}", answer.challenge());
+            assert!(!response.challenge().contains("Basic"), "{route}: {}", response.challenge());
         }
-        let answer = send(&world, method, route, &token).await;
-        assert_eq!(answer.status, if takes_tokens { 200 } else { 401 }, "{route}: {}", answer.body);
+        let response = send(&world, method, route, &token).await;
+        assert_eq!(response.status, if takes_tokens { 200 } else { 401 }, "{route}: {}", response.body);
     }
     assert_eq!(all_records(&world).await, before + 4, "one by each route that takes a token");
     let answer = WebClient::signing_in(&world, "admin", "letmein").await;
@@ -78,9 +78,9 @@ async fn the_permission_is_required_on_every_route_that_accepts_a_password() {
     for (method, route, takes_tokens) in ROUTES {
         let password = basic("admin", "letmein");
         for authorization in [&password, &token].into_iter().take(if takes_tokens { 2 } else { 1 }) {
-            let answer = send(&world, method, route, authorization).await;
-            answer.problem(403);
-            assert_eq!(answer.header("www-authenticate"), "", "{route}");
+            let response = send(&world, method, route, authorization).await;
+            response.problem(403);
+            assert_eq!(response.header("www-authenticate"), "", "{route}");
         }
         send(&world, method, route, &basic("admin", "wrong")).await.problem(401);
         world.advance(60);

@@ -69,17 +69,17 @@ impl Odd<'_> {
         self.seed = self.seed.wrapping_add(1);
         let user = self.world.store.user(&self.id).await.unwrap().unwrap();
         assert_eq!(user.id, self.id);
-        let made = self.world.unwritten(Format::Signed, "1", self.seed).await;
-        let _ = self.world.store.withdraw(&made.record).await;
-        self.world.store.insert(&made.record).await.unwrap();
-        made
+        let test_token = self.world.unwritten(Format::Signed, "1", self.seed).await;
+        let _ = self.world.store.withdraw(&test_token.record).await;
+        self.world.store.insert(&test_token.record).await.unwrap();
+        test_token
     }
 
     /// Checks that the token is rejected, whatever it was before, and stays so when the application restores all its
     /// values.
-    async fn ends(&self, made: &TestToken, what: &str) {
+    async fn ends(&self, token: &TestToken, what: &str) {
         let case = format!("{} = {}: {what}", self.attribute, brief(self.value.as_ref()));
-        let verdict = self.world.verdict(&bearer(&made.text)).await;
+        let verdict = self.world.verdict(&bearer(&token.text)).await;
         assert!(verdict != "allow" && !verdict.starts_with("error"), "{case}: {verdict}");
     }
 }
@@ -96,33 +96,33 @@ async fn with_any_attribute_value_each_way_to_reject_tokens_works_at_the_next_re
             let mut odd = Odd { world: &world, id, attribute, value, item: item.clone(), seed: 0 };
             let case = format!("{attribute} = {}", brief(odd.value.as_ref()));
             for change in [Change::Block, Change::Password("$argon2id$other".to_owned())] {
-                let made = odd.token().await;
+                let token = odd.token().await;
                 assert_eq!(
                     world.store.change_user(&id, &change, Some(tests::invalidate(77))).await.unwrap(),
                     Written::Now,
                     "{case}"
                 );
-                odd.ends(&made, &format!("{change:?}")).await;
+                odd.ends(&token, &format!("{change:?}")).await;
             }
-            let made = odd.token().await;
+            let token = odd.token().await;
             assert_eq!(world.store.raise_generation(&id, tests::invalidate(77)).await.unwrap(), Written::Now, "{case}");
-            odd.ends(&made, "revoke all").await;
-            let made = odd.token().await;
+            odd.ends(&token, "revoke all").await;
+            let token = odd.token().await;
             assert_eq!(
                 world.store.rename_user(&id, "another", Some(tests::invalidate(77))).await.unwrap(),
                 Renamed::Now,
                 "{case}"
             );
-            odd.ends(&made, "rename").await;
-            let made = odd.token().await;
+            odd.ends(&token, "rename").await;
+            let token = odd.token().await;
             assert_eq!(world.store.remove_user(&id).await.unwrap(), Written::Now, "{case}");
-            odd.ends(&made, "remove").await;
+            odd.ends(&token, "remove").await;
             for what in ["block", "revoke-all"] {
-                let made = odd.token().await;
+                let token = odd.token().await;
                 let access = Request::new("POST", "/admin/users/{user_id}/access").parameter("user_id", "1");
-                let answer = admin.submit("Revoke", access, &[("do", what)]).await;
-                assert_eq!(answer.status, 303, "{case}: {what}: {}", answer.body);
-                odd.ends(&made, what).await;
+                let response = admin.submit("Revoke", access, &[("do", what)]).await;
+                assert_eq!(response.status, 303, "{case}: {what}: {}", response.body);
+                odd.ends(&token, what).await;
             }
         }
     }
@@ -140,15 +140,15 @@ async fn with_any_attribute_value_nothing_fails_and_no_user_is_hidden() {
         for value in values() {
             let id: UserId = "1".parse().unwrap();
             let mut odd = Odd { world: &world, id, attribute, value: value.clone(), item: item.clone(), seed: 100 };
-            let made = odd.token().await;
+            let token = odd.token().await;
             let case = format!("{attribute} = {}", brief(value.as_ref()));
-            let verdict = world.verdict(&bearer(&made.text)).await;
+            let verdict = world.verdict(&bearer(&token.text)).await;
             assert!(!verdict.starts_with("error"), "{case}: {verdict}");
             assert_eq!(world.store.all_users().await.unwrap().iter().filter_map(Listed::user).count(), 4, "{case}");
             for answer in [
                 world.generate(&basic("my_username", "topsecret")).await,
-                world.generate(&bearer(&made.text)).await,
-                world.list(&made.text, &[]).await,
+                world.generate(&bearer(&token.text)).await,
+                world.list(&token.text, &[]).await,
                 world.list(&admin_token, &[("user_id", "1")]).await,
                 world
                     .create(&bearer(&admin_token), &serde_json::json!({"name": "n", "user_id": "1", "format": "jwt"}))
@@ -156,17 +156,13 @@ async fn with_any_attribute_value_nothing_fails_and_no_user_is_hidden() {
                 admin.open("Console", Request::new("GET", "/admin/users").query("name", "1")).await,
                 admin.open("Console", Request::new("GET", "/admin/users/{user_id}").parameter("user_id", "1")).await,
             ] {
-                assert!(
-                    answer.status < 500,
-                    "{case}: {} {}",
-                    answer.status,
-                    answer.body.get(..300).unwrap_or(&answer.body)
-                );
+                let excerpt = response.body.get(..300).unwrap_or(&response.body);
+                assert!(response.status < 500, "{case}: {} {excerpt}", response.status);
             }
             let all = Request::new("DELETE", "/users/{user_id}/tokens").parameter("user_id", "1");
-            let answer = world.send("Revoke", all.authorization(&bearer(&admin_token))).await;
-            assert_eq!(answer.status, 200, "{case}: {}", answer.body);
-            odd.ends(&made, "revoke all by the API").await;
+            let response = world.send("Revoke", all.authorization(&bearer(&admin_token))).await;
+            assert_eq!(response.status, 200, "{case}: {}", response.body);
+            odd.ends(&token, "revoke all by the API").await;
             for change in [
                 Change::Grant("reports".parse().unwrap()),
                 Change::Deny("reports".parse().unwrap()),
@@ -179,7 +175,7 @@ async fn with_any_attribute_value_nothing_fails_and_no_user_is_hidden() {
                     "{case}"
                 );
             }
-            // The stream and the sweep handle every item, and the rate limit is purged.
+            // The stream and the sweep skip no item.
             assert_eq!(
                 world.deliver(world.user_stream_after(&mut place)).await,
                 Vec::<serde_json::Value>::new(),
@@ -237,7 +233,7 @@ async fn an_item_that_is_not_a_user_is_listed_by_its_key() {
     world.put("Users", [("user_id".to_owned(), text("not an id"))].into()).await;
     let listed = world.store.all_users().await.unwrap();
     let keys: Vec<_> =
-        listed.iter().filter_map(|it| if let Listed::Unreadable(key) = it { Some(key) } else { None }).collect();
+        listed.iter().filter_map(|user| if let Listed::Unreadable(key) = user { Some(key) } else { None }).collect();
     assert_eq!((listed.len(), keys), (5, vec![&"not an id".to_owned()]));
 }
 
@@ -245,7 +241,7 @@ async fn an_item_that_is_not_a_user_is_listed_by_its_key() {
 #[tokio::test]
 async fn a_generation_that_cannot_be_raised_is_replaced_by_an_unused_one() {
     let world = World::new().await;
-    let made = world.create_token(Format::Signed, "1", 1).await;
+    let token = world.create_token(Format::Signed, "1", 1).await;
     for (value, expected) in [
         (None, "77"),
         (Some(AttributeValue::Null(true)), "77"),
@@ -258,7 +254,7 @@ async fn a_generation_that_cannot_be_raised_is_replaced_by_an_unused_one() {
         world.set_user("1", "token_generation", value.clone()).await;
         world.store.raise_generation(&"1".parse().unwrap(), tests::invalidate(77)).await.unwrap();
         assert_eq!(world.user_item("1").await["token_generation"], AttributeValue::N(expected.to_owned()), "{value:?}");
-        let verdict = world.verdict(&bearer(&made.text)).await;
+        let verdict = world.verdict(&bearer(&token.text)).await;
         assert!(["user_changed", "revoked"].contains(&verdict.as_str()), "{value:?}: {verdict}");
     }
 }

@@ -17,10 +17,10 @@ async fn cost(world: &World, method: &str, route: &str, authorization: &str) -> 
     let request = Request::new(method, route).authorization(authorization).json(&serde_json::json!({"name": "a"}));
     let request = request.query("response_type", "token").query("client_id", "app");
     let before = password::checked();
-    let answer = world.send("Generate", request).await;
+    let response = world.send("Generate", request).await;
     // Consecutive failures must not hide the next response.
     world.advance(60);
-    (answer, password::checked() - before)
+    (response, password::checked() - before)
 }
 
 #[tokio::test]
@@ -58,18 +58,18 @@ async fn every_failed_log_in_costs_one_hash_and_gets_the_same_response() {
         ("GET", "/rs/authorize-implicit", 4),
         ("POST", "/rest/pat/1.0/token/user/create", 4),
     ] {
-        let mut answers = Vec::new();
+        let mut responses = Vec::new();
         for (what, username, password) in &rejected[..kinds] {
-            let (answer, hashes) = cost(&world, method, route, &basic(username, password)).await;
-            assert_eq!((answer.status, hashes), (401, 1), "{route}: {what} {}", answer.body);
-            answers.push(answer);
+            let (response, hashes) = cost(&world, method, route, &basic(username, password)).await;
+            assert_eq!((response.status, hashes), (401, 1), "{route}: {what} {}", response.body);
+            responses.push(response);
         }
-        assert!(answers.iter().all(|answer| *answer == answers[0]), "{route}: {answers:#?}");
+        assert!(responses.iter().all(|response| *response == responses[0]), "{route}: {responses:#?}");
         for (what, authorization) in &nothing {
-            let (answer, hashes) = cost(&world, method, route, authorization).await;
-            assert_eq!((answer.status, hashes), (401, 0), "{route}: {what} {}", answer.body);
+            let (response, hashes) = cost(&world, method, route, authorization).await;
+            assert_eq!((response.status, hashes), (401, 0), "{route}: {what} {}", response.body);
         }
     }
-    let (answer, hashes) = cost(&world, "POST", GENERATE, &basic("my_username", "topsecret")).await;
-    assert_eq!((answer.status, hashes), (200, 1));
+    let (response, hashes) = cost(&world, "POST", GENERATE, &basic("my_username", "topsecret")).await;
+    assert_eq!((response.status, hashes), (200, 1));
 }

@@ -81,7 +81,7 @@ fn request(method: &str, path: &str) -> Request {
 #[test]
 fn the_document_and_the_template_have_the_same_routes() {
     let template = Template::parse(TEMPLATE).unwrap();
-    let documented = operations(&document()).into_iter().map(|it| (it.path, it.method));
+    let documented = operations(&document()).into_iter().map(|operation| (operation.path, operation.method));
     let pages = PAGES.map(|(method, path)| (path.to_owned(), method.to_owned()));
     let documented = gathered(documented.chain(pages));
     let declared = template.routes.iter().filter(|route| !["ANY", "HEAD"].contains(&route.method.as_str()));
@@ -223,9 +223,11 @@ fn every_parameter_of_a_path_is_declared() {
     for Operation { method, path, content } in operations(&document) {
         let of_path = document["paths"][&path]["parameters"].as_array();
         let own = content["parameters"].as_array();
-        let declared = of_path.into_iter().chain(own).flatten().map(|it| follow(&document, it).unwrap());
-        let declared: BTreeSet<&str> =
-            declared.filter(|it| it["in"] == "path").map(|it| it["name"].as_str().unwrap()).collect();
+        let declared = of_path.into_iter().chain(own).flatten().map(|parameter| follow(&document, parameter).unwrap());
+        let declared: BTreeSet<&str> = declared
+            .filter(|parameter| parameter["in"] == "path")
+            .map(|parameter| parameter["name"].as_str().unwrap())
+            .collect();
         let named: BTreeSet<&str> =
             path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}')).collect();
         assert_eq!(declared, named, "{method} {path}");

@@ -27,8 +27,8 @@ async fn a_token_is_created_listed_shown_disabled_enabled_and_deleted() {
     let admin = system.token_of("admin", "letmein").await;
     let body = json!({"name": "backup", "description": "nightly", "scopes": ["ROLE_USER"], "expires_in": 600});
     let reply = system.json("POST", "/tokens", &bearer(&admin), &body).await;
-    let made = reply.body_of(201);
-    assert!(reply.header("location").ends_with(&path_of(&made)), "{}", reply.header("location"));
+    let token = reply.body_of(201);
+    assert!(reply.header("location").ends_with(&path_of(&token)), "{}", reply.header("location"));
     let issued_at = system.now().to_string();
     let expires_at = system.now().after(std::time::Duration::from_secs(600)).to_string();
     for (member, value) in [
@@ -41,29 +41,29 @@ async fn a_token_is_created_listed_shown_disabled_enabled_and_deleted() {
         ("user_id", json!("2")),
         ("last_used_at", Value::Null),
     ] {
-        assert_eq!(made[member], value, "{member}");
+        assert_eq!(token[member], value, "{member}");
     }
-    assert_eq!(system.verdict(text_of(&made)).await, "allow");
-    let mut shown = made.clone();
+    assert_eq!(system.verdict(text_of(&token)).await, "allow");
+    let mut shown = token.clone();
     shown.as_object_mut().unwrap().shift_remove("token");
     shown["last_used_at"] = json!(issued_at);
-    assert_eq!(system.ask("GET", &path_of(&made), &bearer(&admin)).await.body_of(200), shown);
-    assert_eq!(system.ask("GET", "/tokens/current", &bearer(text_of(&made))).await.body_of(200), shown);
+    assert_eq!(system.ask("GET", &path_of(&token), &bearer(&admin)).await.body_of(200), shown);
+    assert_eq!(system.ask("GET", "/tokens/current", &bearer(text_of(&token))).await.body_of(200), shown);
     let list = system.ask("GET", "/tokens", &bearer(&admin)).await.body_of(200);
     assert!(list["tokens"].as_array().unwrap().contains(&shown), "{list}");
     assert_eq!(list["next"], Value::Null);
 
     // A use within the hour is not recorded again, a later one is.
     system.advance(599);
-    assert_eq!(system.verdict(text_of(&made)).await, "allow");
-    assert_eq!(system.ask("GET", &path_of(&made), &bearer(&admin)).await.json()["last_used_at"], issued_at);
+    assert_eq!(system.verdict(text_of(&token)).await, "allow");
+    assert_eq!(system.ask("GET", &path_of(&token), &bearer(&admin)).await.json()["last_used_at"], issued_at);
     let disabled = json!({"disabled": true});
-    let switched = system.json("PATCH", &path_of(&made), &bearer(&admin), &disabled).await.body_of(200);
+    let switched = system.json("PATCH", &path_of(&token), &bearer(&admin), &disabled).await.body_of(200);
     assert_eq!((&switched["disabled"], &switched["state"]), (&json!(true), &json!("disabled")));
-    let deleted = system.ask("DELETE", &path_of(&made), &bearer(&admin)).await.body_of(200);
+    let deleted = system.ask("DELETE", &path_of(&token), &bearer(&admin)).await.body_of(200);
     let effective_at = system.now().after(std::time::Duration::from_secs(300)).to_string();
-    assert_eq!(deleted, json!({"id": made["id"], "revoked": 1, "effective_at": effective_at}));
-    assert_eq!(system.verdict(text_of(&made)).await, "revoked");
+    assert_eq!(deleted, json!({"id": token["id"], "revoked": 1, "effective_at": effective_at}));
+    assert_eq!(system.verdict(text_of(&token)).await, "revoked");
     system.stop().await;
 }
 

@@ -207,13 +207,16 @@ async fn a_write_by_another_client_is_not_mistaken_for_the_caller_s() {
     let store = world.service().store;
     assert_eq!(store.add_user(&user("1", "ada")).await.unwrap(), Added::IdTaken);
     assert_eq!(store.add_user(&user("9", "MY_USERNAME")).await.unwrap(), Added::NameTaken);
-    let made = world.create_token(Format::Signed, "2", 1).await;
+    let token = world.create_token(Format::Signed, "2", 1).await;
     let earlier = Revocation { at: world.now(), because: Reason::Revoked };
-    world.store.revoke_one(&made.record.id, Format::Signed, earlier, None).await.unwrap();
+    world.store.revoke_one(&token.record.id, Format::Signed, earlier, None).await.unwrap();
     world.advance(1);
     let later = Revocation { at: world.now(), because: Reason::Revoked };
     tap.inject("UpdateItem", 0, 1, Fault::Lose);
-    assert_eq!(store.revoke_one(&made.record.id, Format::Signed, later, None).await.unwrap(), Marked::Before);
-    assert_eq!(world.verdict(&bearer(&made.text)).await, "revoked");
-    assert_eq!(json!(world.record(&made.record.id).await.revoked.map(|it| it.at.unix())), json!(earlier.at.unix()));
+    assert_eq!(store.revoke_one(&token.record.id, Format::Signed, later, None).await.unwrap(), Marked::Before);
+    assert_eq!(world.verdict(&bearer(&token.text)).await, "revoked");
+    assert_eq!(
+        json!(world.record(&token.record.id).await.revoked.map(|revocation| revocation.at.unix())),
+        json!(earlier.at.unix())
+    );
 }

@@ -98,8 +98,8 @@ async fn token_of_kind(world: &World, parent: Parent, scope: Option<&[&str]>) ->
         return token;
     }
     let lasting = if scoped.is_some() { token } else { whole };
-    let answer = world.send("Generate", Request::new("GET", "/rs/authorise").authorization(&bearer(&lasting))).await;
-    text_in(&answer.body)
+    let response = world.send("Generate", Request::new("GET", "/rs/authorise").authorization(&bearer(&lasting))).await;
+    text_in(&response.body)
 }
 
 async fn caller<'a>(world: &'a World, parent: Parent, scope: Option<&[&str]>) -> Caller<'a> {
@@ -163,14 +163,14 @@ async fn scope_of(world: &World, record: &Record) -> BTreeSet<String> {
 
 fn check_expiry(route: Route, parent: Parent, is_scoped: bool, caller: &Caller<'_>, child: &Record) {
     let Some(record) = &caller.record else { return };
-    let told = format!("{route:?} by {parent:?}, {is_scoped}: {:?} {:?}", record.expires_at, child.expires_at);
+    let case = format!("{route:?} by {parent:?}, {is_scoped}: {:?} {:?}", record.expires_at, child.expires_at);
     if is_scoped || parent == Parent::Temporary {
-        assert!(child.expires_at.unwrap() <= record.expires_at.unwrap(), "{told}");
-        assert!(child.expiry_cap.is_some_and(|cap| cap <= record.expires_at.unwrap()), "{told}");
+        assert!(child.expires_at.unwrap() <= record.expires_at.unwrap(), "{case}");
+        assert!(child.expiry_cap.is_some_and(|cap| cap <= record.expires_at.unwrap()), "{case}");
     } else {
-        assert!(route == Route::Authorise || child.expires_at.unwrap() > record.expires_at.unwrap(), "{told}");
+        assert!(route == Route::Authorise || child.expires_at.unwrap() > record.expires_at.unwrap(), "{case}");
     }
-    assert_eq!(child.authenticated_at, record.authenticated_at, "{told}");
+    assert_eq!(child.authenticated_at, record.authenticated_at, "{case}");
 }
 
 async fn check(world: &World, route: Route, parent: Parent, is_scoped: bool, permission: Permission) -> bool {
@@ -185,14 +185,14 @@ async fn check(world: &World, route: Route, parent: Parent, is_scoped: bool, per
     if permission == Permission::GivenBack {
         permit(world, &["a", "b"]).await;
     }
-    let answer = world.send("Generate", request).await;
-    let told = format!("{route:?} by {parent:?}, {is_scoped}, {permission:?}");
-    assert!((200..300).contains(&answer.status), "{told}: {}", answer.body);
-    let child = record_of(world, &text_in(&answer.body)).await;
+    let response = world.send("Generate", request).await;
+    let case = format!("{route:?} by {parent:?}, {is_scoped}, {permission:?}");
+    assert!((200..300).contains(&response.status), "{case}: {}", response.body);
+    let child = record_of(world, &text_in(&response.body)).await;
     check_expiry(route, parent, is_scoped, &caller, &child);
     let (one, both) = (BTreeSet::from(["a".to_owned()]), BTreeSet::from(["a", "b"].map(str::to_owned)));
     let now = if permission == Permission::Lost { &one } else { &both };
-    assert_eq!(&scope_of(world, &child).await, now, "{told}");
+    assert_eq!(&scope_of(world, &child).await, now, "{case}");
     // A granted scope stays the same when the user gains permissions; an unlimited token follows the user.
     permit(world, &["a", "b", "c"]).await;
     let is_limited = is_scoped || [Route::CreateWithScopes, Route::Rarog].contains(&route);
@@ -201,7 +201,7 @@ async fn check(world: &World, route: Route, parent: Parent, is_scoped: bool, per
         (true, Route::Rotate) => both,
         (true, _) => now.clone(),
     };
-    assert_eq!(scope_of(world, &child).await, later, "{told}, later");
+    assert_eq!(scope_of(world, &child).await, later, "{case}, later");
     true
 }
 
@@ -230,9 +230,9 @@ async fn every_caller_creates_no_more_than_it_can_grant_on_every_route() {
 async fn follow(world: &World, first: &str, routes: &[Request]) -> Record {
     let mut text = first.to_owned();
     for request in routes {
-        let answer = world.send("Generate", request.clone().authorization(&bearer(&text))).await;
-        assert!((200..300).contains(&answer.status), "{}", answer.body);
-        text = text_in(&answer.body);
+        let response = world.send("Generate", request.clone().authorization(&bearer(&text))).await;
+        assert!((200..300).contains(&response.status), "{}", response.body);
+        text = text_in(&response.body);
     }
     record_of(world, &text).await
 }

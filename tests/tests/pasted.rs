@@ -52,9 +52,9 @@ fn form(route: &str, token: &str, around: (&str, &str)) -> Request {
 }
 
 async fn is_active(world: &World, caller: &str, token: &str, around: (&str, &str)) -> bool {
-    let answer = world.send("Console", form("/oauth/introspect", token, around).authorization(&bearer(caller))).await;
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    answer.json()["active"] == Value::Bool(true)
+    let response = world.send("Console", form("/oauth/introspect", token, around).authorization(&bearer(caller))).await;
+    assert_eq!(response.status, 200, "{}", response.body);
+    response.json()["active"] == Value::Bool(true)
 }
 
 #[tokio::test]

@@ -21,10 +21,10 @@ const STREAM: [&str; 4] =
     ["dynamodb:DescribeStream ", "dynamodb:GetRecords ", "dynamodb:GetShardIterator ", "dynamodb:ListStreams "];
 
 /// Actions, each with its table or index: `dynamodb:Query Users/index/username_key`.
-type Asked = BTreeSet<String>;
+type Actions = BTreeSet<String>;
 
 /// Returns the actions on tables that the template permits this function.
-fn permitted(function: &str) -> Asked {
+fn permitted(function: &str) -> Actions {
     let template = Template::resolved(TEMPLATE, &[]).unwrap();
     let role = &template["Resources"][format!("{function}Role")]["Properties"];
     let list = |value: &Value| value.as_array().unwrap_or_else(|| panic!("{function}: {value}")).clone();
@@ -39,12 +39,13 @@ fn permitted(function: &str) -> Asked {
         });
         pairs.collect::<Vec<_>>()
     };
-    let is_of_table = |pair: &String| pair.starts_with("dynamodb:") && !STREAM.iter().any(|it| pair.starts_with(it));
+    let is_of_table =
+        |pair: &String| pair.starts_with("dynamodb:") && !STREAM.iter().any(|action| pair.starts_with(action));
     statements.flat_map(of_statement).filter(is_of_table).collect()
 }
 
 /// Returns the actions that a request needs.
-fn asked(Seen { operation, body, .. }: &Seen) -> Vec<String> {
+fn actions_of(Seen { operation, body, .. }: &Seen) -> Vec<String> {
     let table = |body: &Value| body["TableName"].as_str().unwrap().to_owned();
     match operation.as_str() {
         "BatchGetItem" => {
@@ -72,8 +73,8 @@ fn asked(Seen { operation, body, .. }: &Seen) -> Vec<String> {
 async fn check(world: &World, tap: &Tap, function: &str) {
     start(function, world, tap).await;
     let seen = tap.seen();
-    let asked: Asked = seen.iter().flat_map(asked).collect();
-    assert_eq!(asked, permitted(function), "{function}");
+    let requested: Actions = seen.iter().flat_map(actions_of).collect();
+    assert_eq!(requested, permitted(function), "{function}");
     check_conditions(function, &seen);
     if ["VerifyAuthorizer", "Revoke", "Prune"].contains(&function) {
         for seen in &seen {
@@ -91,15 +92,15 @@ fn check_conditions(function: &str, seen: &[Seen]) {
     assert!(rejected.is_empty(), "add to the conditions of {function}Role in template.yaml: {rejected:#?}");
     for condition in policy.conditions() {
         let name = condition.name();
-        let asked: Vec<&Ask> = all.iter().filter(|ask| condition.allows(ask)).collect();
-        let worse: Vec<Vec<Ask>> = asked.iter().map(|ask| condition.worse(ask)).collect();
+        let matching: Vec<&Ask> = all.iter().filter(|ask| condition.allows(ask)).collect();
+        let worse: Vec<Vec<Ask>> = matching.iter().map(|ask| condition.worse(ask)).collect();
         for number in 0..worse.first().map_or(0, Vec::len) {
             let is_needed = |ask: &Ask| !policy.allows(ask) && condition.without.allows(ask);
             assert!(worse.iter().any(|asks| is_needed(&asks[number])), "{function}: {name} rejects nothing ({number})");
         }
-        assert!(!asked.is_empty(), "{function}: {name} is of no request");
+        assert!(!matching.is_empty(), "{function}: {name} is of no request");
         let unused: Vec<&String> =
-            condition.values.iter().filter(|value| !asked.iter().any(|ask| condition.is_used(value, ask))).collect();
+            condition.values.iter().filter(|value| !matching.iter().any(|ask| condition.is_used(value, ask))).collect();
         assert!(
             !condition.is_positive() || unused.is_empty(),
             "{function}: no request has what {name} allows: {unused:?}"
@@ -135,9 +136,12 @@ async fn start(function: &str, world: &World, tap: &Tap) {
 /// item.
 fn makes_no_record(function: &str, Seen { operation, body, .. }: &Seen) {
     let writes: Vec<&Value> = match operation.as_str() {
-        "TransactWriteItems" => {
-            body["TransactItems"].as_array().unwrap().iter().flat_map(|it| it.as_object().unwrap().values()).collect()
-        }
+        "TransactWriteItems" => body["TransactItems"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|item| item.as_object().unwrap().values())
+            .collect(),
         "UpdateItem" => vec![body],
         "PutItem" | "BatchWriteItem" => panic!("{function} asks for {operation}"),
         _ => Vec::new(),
@@ -169,9 +173,9 @@ async fn the_authorizer_makes_exactly_the_permitted_requests() {
 #[tokio::test]
 async fn prune_makes_exactly_the_permitted_requests() {
     let (world, tap) = World::tapped(&[]).await;
-    let mut made = Vec::new();
+    let mut tokens = Vec::new();
     for (seed, format) in (1..).zip([Format::Signed, Format::Jwt, Format::Developer]) {
-        made.push(world.create_token(format, "1", seed).await);
+        tokens.push(world.create_token(format, "1", seed).await);
     }
     world.set_user("1", "username", Some(text("renamed"))).await;
     world.delivery.drain().await.unwrap();
@@ -181,8 +185,8 @@ async fn prune_makes_exactly_the_permitted_requests() {
     world.create_token(Format::Developer, "2", 11).await;
     let big = world.create_token(Format::Signed, "2", 12).await;
     for seed in 13..18 {
-        let made = world.create_token(Format::Signed, "2", seed).await;
-        world.set_record(&made.record, "description", Some(text(&"x".repeat(300_000)))).await;
+        let token = world.create_token(Format::Signed, "2", seed).await;
+        world.set_record(&token.record, "description", Some(text(&"x".repeat(300_000)))).await;
     }
     world.set_record(&big.record, "purge_at", Some(AttributeValue::N("1".to_owned()))).await;
     let stale = world.unwritten(Format::Developer, "4", 20).await;
@@ -203,13 +207,13 @@ async fn prune_makes_exactly_the_permitted_requests() {
 
 /// Sends a request that must succeed.
 async fn send(world: &World, function: &str, request: Request) -> Value {
-    let answer = world.send(function, request).await;
-    assert!((200..400).contains(&answer.status), "{}", answer.body);
-    serde_json::from_str(&answer.body).unwrap_or_default()
+    let response = world.send(function, request).await;
+    assert!((200..400).contains(&response.status), "{}", response.body);
+    serde_json::from_str(&response.body).unwrap_or_default()
 }
 
-fn text_in(answer: &Value, member: &str) -> String {
-    answer[member].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+fn text_in(response: &Value, member: &str) -> String {
+    response[member].as_str().unwrap_or_else(|| panic!("{response}")).to_owned()
 }
 
 #[tokio::test]
@@ -222,8 +226,8 @@ async fn generate_makes_exactly_the_permitted_requests() {
     let login = basic("my_username", "topsecret");
     assert_eq!(world.generate(&basic("my_username", "wrong")).await.status, 401);
     let (token, admin) = (world.token().await, world.token_of("admin", "letmein").await);
-    let asked = json!({"name": "a", "description": "b", "scopes": ["ROLE_USER"], "format": "jwt"});
-    let narrow = world.created(&token, &asked).await;
+    let body = json!({"name": "a", "description": "b", "scopes": ["ROLE_USER"], "format": "jwt"});
+    let narrow = world.created(&token, &body).await;
     // Two families stand behind what the scoped token issues.
     world.created(&text_in(&narrow, "token"), &json!({"name": "c"})).await;
     let named = world.created(&token, &json!({"name": "a"})).await;
@@ -257,8 +261,8 @@ async fn generate_makes_exactly_the_permitted_requests() {
     send(&world, "Generate", decide.header("Cookie", cookie)).await;
     // The page that shows a new token lists the others.
     let form = [("do", "make"), ("name", "of the page"), ("limit", "all")];
-    let answer = web_client.submit("Generate", Request::new("POST", "/profile/developer"), &form).await;
-    assert!([201, 409].contains(&answer.status), "{answer:?}");
+    let response = web_client.submit("Generate", Request::new("POST", "/profile/developer"), &form).await;
+    assert!([201, 409].contains(&response.status), "{response:?}");
     check(&world, &tap, "Generate").await;
 }
 
@@ -280,10 +284,10 @@ async fn the_console_makes_exactly_the_permitted_requests() {
         assert_eq!(world.list(&token.text, query.as_slice()).await.status, 200);
     }
     let with_token = |method: &str, route: &str| Request::new(method, route).authorization(&bearer(&token.text));
-    for made in [&token, &developer] {
-        let id = made.record.id.to_string();
+    for token in [&token, &developer] {
+        let id = token.record.id.to_string();
         send(&world, "Console", with_token("GET", "/tokens/{id}").parameter("id", &id)).await;
-        let introspect = with_token("POST", "/oauth/introspect").body(&format!("token={}", made.text));
+        let introspect = with_token("POST", "/oauth/introspect").body(&format!("token={}", token.text));
         let introspect = introspect.header("Content-Type", "application/x-www-form-urlencoded");
         assert_eq!(send(&world, "Console", introspect).await["active"], true);
     }
@@ -294,8 +298,8 @@ async fn the_console_makes_exactly_the_permitted_requests() {
     send(&world, "Console", Request::new("GET", "/rs/profile").authorized_as(context)).await;
     let users = Request::new("GET", "/admin/users").query("name", "my_username");
     for page in [users, Request::new("GET", "/admin/users/{user_id}").parameter("user_id", "1")] {
-        let answer = web_client.open("Console", page.clone()).await;
-        assert_eq!(answer.status, 200, "{answer:?}");
+        let response = web_client.open("Console", page.clone()).await;
+        assert_eq!(response.status, 200, "{response:?}");
     }
     check(&world, &tap, "Console").await;
 }
@@ -315,22 +319,22 @@ async fn revoke_makes_exactly_the_permitted_requests() {
     let admin = |record: &mut token::Record| record.replaces = Some(before.record.id.hash);
     let admin = world.create_token_with(Format::Signed, "2", 1, admin).await;
     let with =
-        |made: &TestToken, method: &str, route: &str| Request::new(method, route).authorization(&bearer(&made.text));
+        |token: &TestToken, method: &str, route: &str| Request::new(method, route).authorization(&bearer(&token.text));
     for (seed, format) in (2..).zip([Format::Signed, Format::Developer]) {
-        let made = world.create_token(format, "1", seed).await;
-        let id = made.record.id.to_string();
+        let token = world.create_token(format, "1", seed).await;
+        let id = token.record.id.to_string();
         for disabled in [true, false] {
             let switch = with(&admin, "PATCH", "/tokens/{id}").parameter("id", &id);
             send(&world, "Revoke", switch.json(&json!({"disabled": disabled}))).await;
         }
-        let family = with(&made, "DELETE", "/tokens/{id}").parameter("id", "current").query("family", "true");
+        let family = with(&token, "DELETE", "/tokens/{id}").parameter("id", "current").query("family", "true");
         send(&world, "Revoke", family).await;
         let descendants = with(&admin, "DELETE", "/tokens/{id}").parameter("id", &id).query("descendants", "true");
         send(&world, "Revoke", descendants).await;
-        assert_eq!(world.revoke(&made.text).await.status, 200);
+        assert_eq!(world.revoke(&token.text).await.status, 200);
     }
-    let made = world.create_token(Format::Signed, "1", 9).await;
-    assert_eq!(world.delete(&made.text, "current").await.status, 200);
+    let token = world.create_token(Format::Signed, "1", 9).await;
+    assert_eq!(world.delete(&token.text, "current").await.status, 200);
     let all = with(&admin, "DELETE", "/users/{user_id}/tokens").parameter("user_id", "3");
     send(&world, "Revoke", all).await;
     let access = Request::new("POST", "/admin/users/{user_id}/access").parameter("user_id", "3");

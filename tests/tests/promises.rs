@@ -28,13 +28,14 @@ fn read(path: &str) -> String {
 /// Returns every Rust file of the product.
 fn product() -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let (mut files, mut folders) = (Vec::new(), ["shared", "functions", "hallpass"].map(|it| root.join(it)).to_vec());
+    let (mut files, mut folders) =
+        (Vec::new(), ["shared", "functions", "hallpass"].map(|folder| root.join(folder)).to_vec());
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() && !path.ends_with("tests") {
                 folders.push(path);
-            } else if path.extension().is_some_and(|it| it == "rs") && !path.ends_with("tests.rs") {
+            } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs") {
                 files.push(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned());
             }
         }
@@ -67,7 +68,7 @@ fn no_type_of_a_secret_derives_debug_or_equality() {
     }
     for path in product() {
         for line in code(&path) {
-            let own = ["PartialEq", "PartialOrd", "Display"].iter().any(|it| line.contains(&format!("{it} for ")));
+            let own = ["PartialEq", "PartialOrd", "Display"].iter().any(|name| line.contains(&format!("{name} for ")));
             let of = SECRETS.iter().find(|(_, name)| line.contains(&format!(" for {name} ")));
             assert!(!own || of.is_none(), "{path}: {line}");
         }

@@ -14,8 +14,8 @@ use token::{Format, Timestamp};
 
 /// Invokes prune with these records, and returns the sequence numbers that it reports as failed.
 async fn deliver(world: &World, records: &[Value]) -> Vec<String> {
-    let answer = world.invoke("Prune", json!({"Records": records})).await.unwrap();
-    let failures = answer["batchItemFailures"].as_array().unwrap_or_else(|| panic!("{answer}"));
+    let response = world.invoke("Prune", json!({"Records": records})).await.unwrap();
+    let failures = response["batchItemFailures"].as_array().unwrap_or_else(|| panic!("{response}"));
     failures.iter().map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned()).collect()
 }
 
@@ -28,21 +28,21 @@ fn number(record: &Value) -> &str {
     record["dynamodb"]["SequenceNumber"].as_str().unwrap()
 }
 
-async fn verdicts(world: &World, made: &[TestToken]) -> Vec<String> {
+async fn verdicts(world: &World, tokens: &[TestToken]) -> Vec<String> {
     let mut verdicts = Vec::new();
-    for made in made {
-        verdicts.push(world.verdict(&bearer(&made.text)).await);
+    for token in tokens {
+        verdicts.push(world.verdict(&bearer(&token.text)).await);
     }
     verdicts
 }
 
 /// Creates three tokens of a user, one of each format.
 async fn one_of_each(world: &World, user_id: &str, seed: u8) -> Vec<TestToken> {
-    let mut made = Vec::new();
+    let mut tokens = Vec::new();
     for (seed, format) in (seed..).zip([Format::Signed, Format::Jwt, Format::Developer]) {
-        made.push(world.create_token(format, user_id, seed).await);
+        tokens.push(world.create_token(format, user_id, seed).await);
     }
-    made
+    tokens
 }
 
 /// Writes an attribute of a user, and then its previous value.
@@ -54,33 +54,33 @@ async fn change_and_back(world: &World, user_id: &str, attribute: &str, value: A
 
 /// Runs a day in the life of two users, with tokens issued in between. Each token has its own seed.
 async fn history(world: &World) -> Vec<TestToken> {
-    let mut made = one_of_each(world, "1", 1).await;
-    made.extend(one_of_each(world, "2", 11).await);
+    let mut tokens = one_of_each(world, "1", 1).await;
+    tokens.extend(one_of_each(world, "2", 11).await);
     world.advance(100);
     change_and_back(world, "1", "username", text("renamed")).await;
     world.advance(100);
-    made.push(world.create_token(Format::Signed, "1", 21).await);
+    tokens.push(world.create_token(Format::Signed, "1", 21).await);
     change_and_back(world, "2", "status", text("blocked")).await;
     world.advance(100);
-    made.push(world.create_token(Format::Jwt, "2", 31).await);
+    tokens.push(world.create_token(Format::Jwt, "2", 31).await);
     let item = world.user_item("2").await;
     world.remove_user("2").await;
     world.put("Users", item).await;
     world.advance(100);
     world.set_user("1", "permissions", Some(AttributeValue::Ss(vec!["other".to_owned()]))).await;
     world.set_user("1", "email", Some(text("a@example.org"))).await;
-    made.push(world.create_token(Format::Signed, "1", 41).await);
-    made.push(world.create_token(Format::Signed, "2", 51).await);
+    tokens.push(world.create_token(Format::Signed, "1", 41).await);
+    tokens.push(world.create_token(Format::Signed, "2", 51).await);
     world.advance(100);
-    made
+    tokens
 }
 
 #[tokio::test]
 async fn replayed_and_doubled_records_have_no_further_effect() {
     let world = World::new().await;
-    let made = history(&world).await;
+    let tokens = history(&world).await;
     world.delivery.drain().await.unwrap();
-    let invalidated = verdicts(&world, &made).await;
+    let invalidated = verdicts(&world, &tokens).await;
     let before = world.dump("Tokens").await;
     let changes = changes(&world);
     let reversed: Vec<Value> = changes.iter().rev().cloned().collect();
@@ -115,7 +115,7 @@ async fn the_order_of_the_records_does_not_change_which_tokens_are_invalidated()
     let mut outcomes = Vec::new();
     for order in 0..4_usize {
         let world = World::new().await;
-        let made = history(&world).await;
+        let tokens = history(&world).await;
         let mut records = changes(&world);
         match order {
             1 => records.reverse(),
@@ -129,7 +129,7 @@ async fn the_order_of_the_records_does_not_change_which_tokens_are_invalidated()
         } else {
             assert_eq!(deliver(&world, &records).await, Vec::<String>::new());
         }
-        let rejected: Vec<bool> = verdicts(&world, &made).await.iter().map(|verdict| verdict != "allow").collect();
+        let rejected: Vec<bool> = verdicts(&world, &tokens).await.iter().map(|verdict| verdict != "allow").collect();
         outcomes.push(rejected);
     }
     assert_eq!(outcomes, vec![vec![true, true, true, true, true, true, false, true, false, false]; 4]);
@@ -138,11 +138,11 @@ async fn the_order_of_the_records_does_not_change_which_tokens_are_invalidated()
 #[tokio::test]
 async fn a_batch_delivered_twice_at_once_is_handled_once() {
     let world = World::new().await;
-    let made = history(&world).await;
+    let tokens = history(&world).await;
     let changes = changes(&world);
     let (one, two) = tokio::join!(deliver(&world, &changes), deliver(&world, &changes));
     assert_eq!((one, two), (Vec::new(), Vec::new()));
-    assert_eq!(verdicts(&world, &made).await.iter().filter(|verdict| *verdict == "allow").count(), 3);
+    assert_eq!(verdicts(&world, &tokens).await.iter().filter(|verdict| *verdict == "allow").count(), 3);
 }
 
 #[tokio::test]
@@ -153,35 +153,35 @@ async fn a_token_issued_after_a_change_survives_its_late_delivery() {
         let world = World::new().await;
         change_and_back(&world, "1", "username", text("renamed")).await;
         world.advance(seconds);
-        let made = [world.create_token(Format::Signed, "1", 1).await];
+        let tokens = [world.create_token(Format::Signed, "1", 1).await];
         world.advance(1_000);
         world.delivery.drain().await.unwrap();
-        assert_eq!(verdicts(&world, &made).await, [expected], "{seconds}");
+        assert_eq!(verdicts(&world, &tokens).await, [expected], "{seconds}");
     }
 }
 
 #[tokio::test]
 async fn attributes_that_a_token_is_not_bound_to_do_not_invalidate_it() {
     let world = World::new().await;
-    let made = one_of_each(&world, "1", 1).await;
+    let tokens = one_of_each(&world, "1", 1).await;
     let before = world.dump("Tokens").await;
     world.set_user("1", "permissions", Some(AttributeValue::Ss(vec!["other".to_owned()]))).await;
     world.set_user("1", "full_name", Some(text("My Name"))).await;
     world.set_user("1", "username", Some(text("my_username"))).await;
     world.delivery.drain().await.unwrap();
     assert_eq!(world.dump("Tokens").await, before);
-    assert_eq!(verdicts(&world, &made).await, ["allow"; 3]);
+    assert_eq!(verdicts(&world, &tokens).await, ["allow"; 3]);
 }
 
 #[tokio::test]
 async fn an_invalidated_record_says_when_and_why_and_when_it_can_be_purged() {
     let world = World::new().await;
-    let made = one_of_each(&world, "1", 1).await;
+    let tokens = one_of_each(&world, "1", 1).await;
     world.advance(100);
     world.set_user("1", "status", Some(text("blocked"))).await;
     world.delivery.drain().await.unwrap();
-    for made in &made {
-        let record = world.record(&made.record.id).await;
+    for token in &tokens {
+        let record = world.record(&token.record.id).await;
         let revocation = record.revoked.unwrap();
         assert_eq!((revocation.at, revocation.because.as_str()), (world.now(), "user_blocked"));
         assert_eq!(record.purge_at.map(Timestamp::unix), Some(world.now().unix() + RETENTION));
@@ -191,25 +191,25 @@ async fn an_invalidated_record_says_when_and_why_and_when_it_can_be_purged() {
 #[tokio::test]
 async fn a_token_revoked_before_keeps_its_reason() {
     let world = World::new().await;
-    let made = [world.create_token(Format::Signed, "1", 1).await];
-    assert_eq!(world.delete(&made[0].text, "current").await.status, 200);
+    let tokens = [world.create_token(Format::Signed, "1", 1).await];
+    assert_eq!(world.delete(&tokens[0].text, "current").await.status, 200);
     world.set_user("1", "username", Some(text("renamed"))).await;
     world.delivery.drain().await.unwrap();
-    assert_eq!(verdicts(&world, &made).await, ["revoked"]);
+    assert_eq!(verdicts(&world, &tokens).await, ["revoked"]);
 }
 
 #[tokio::test]
 async fn all_tokens_of_a_removed_user_are_invalidated_even_if_the_same_item_is_back() {
     for is_back in [false, true] {
         let world = World::new().await;
-        let (made, others) = (one_of_each(&world, "1", 1).await, one_of_each(&world, "2", 11).await);
+        let (token, others) = (one_of_each(&world, "1", 1).await, one_of_each(&world, "2", 11).await);
         let item = world.user_item("1").await;
         world.remove_user("1").await;
         if is_back {
             world.put("Users", item).await;
         }
         world.delivery.drain().await.unwrap();
-        assert_eq!(verdicts(&world, &made).await, ["user_removed"; 3]);
+        assert_eq!(verdicts(&world, &token).await, ["user_removed"; 3]);
         assert_eq!(verdicts(&world, &others).await, ["allow"; 3]);
     }
 }
@@ -217,7 +217,7 @@ async fn all_tokens_of_a_removed_user_are_invalidated_even_if_the_same_item_is_b
 #[tokio::test]
 async fn reusing_an_id_revives_nothing_though_the_removal_was_lost() {
     let world = World::new().await;
-    let made = one_of_each(&world, "1", 1).await;
+    let tokens = one_of_each(&world, "1", 1).await;
     let mut item = world.user_item("1").await;
     world.remove_user("1").await;
     // Code that adds users starts `token_generation` at random.
@@ -226,13 +226,13 @@ async fn reusing_an_id_revives_nothing_though_the_removal_was_lost() {
     let records = changes(&world);
     assert_eq!((records[0]["eventName"].as_str(), records[1]["eventName"].as_str()), (Some("REMOVE"), Some("INSERT")));
     assert_eq!(deliver(&world, &records[1..]).await, Vec::<String>::new());
-    assert_eq!(verdicts(&world, &made).await, ["revoked"; 3]);
+    assert_eq!(verdicts(&world, &tokens).await, ["revoked"; 3]);
 }
 
 #[tokio::test]
 async fn a_failed_record_is_reported_by_its_number_and_the_rest_is_handled() {
     let world = World::new().await;
-    let (made, others) = (one_of_each(&world, "1", 1).await, one_of_each(&world, "2", 11).await);
+    let (tokens, others) = (one_of_each(&world, "1", 1).await, one_of_each(&world, "2", 11).await);
     for id in ["1", "2"] {
         world.set_user(id, "username", Some(text(&format!("renamed {id}")))).await;
     }
@@ -241,13 +241,13 @@ async fn a_failed_record_is_reported_by_its_number_and_the_rest_is_handled() {
     // The tokens of one of the two users cannot be listed.
     let (invoke, tap) = world.tapped_once_more().await;
     tap.inject("Query", 0, 1, Fault::Reject(400, "ResourceNotFoundException"));
-    let answer = invoke("Prune", json!({"Records": records})).await.unwrap();
-    let failed = answer["batchItemFailures"].as_array().unwrap().iter();
+    let response = invoke("Prune", json!({"Records": records})).await.unwrap();
+    let failed = response["batchItemFailures"].as_array().unwrap().iter();
     let failed: Vec<&str> = failed.map(|failure| failure["itemIdentifier"].as_str().unwrap()).collect();
-    let (done, undone) = if failed == [numbers[0]] { (&others, &made) } else { (&made, &others) };
+    let (done, undone) = if failed == [numbers[0]] { (&others, &tokens) } else { (&tokens, &others) };
     assert!(failed == [numbers[0]] || failed == [numbers[1]], "{failed:?}");
     assert_eq!(verdicts(&world, done).await, ["user_changed"; 3]);
-    let live = |made: &[TestToken]| made.iter().map(|made| made.record.id).collect::<Vec<_>>();
+    let live = |tokens: &[TestToken]| tokens.iter().map(|token| token.record.id).collect::<Vec<_>>();
     for id in live(undone) {
         assert!(world.record(&id).await.revoked.is_none());
     }
@@ -260,51 +260,51 @@ async fn a_failed_record_is_reported_by_its_number_and_the_rest_is_handled() {
 #[tokio::test]
 async fn an_unreadable_record_keeps_no_other_token_live() {
     let world = World::new().await;
-    let (broken, made) = (world.create_token(Format::Signed, "1", 9).await, one_of_each(&world, "1", 1).await);
+    let (broken, token) = (world.create_token(Format::Signed, "1", 9).await, one_of_each(&world, "1", 1).await);
     world.set_record(&broken.record, "issued_at", None).await;
     change_and_back(&world, "1", "username", text("renamed")).await;
     assert_eq!(deliver(&world, &changes(&world)).await, Vec::<String>::new());
-    assert_eq!(verdicts(&world, &made).await, ["user_changed"; 3]);
+    assert_eq!(verdicts(&world, &token).await, ["user_changed"; 3]);
 }
 
 #[tokio::test]
 async fn an_item_that_was_briefly_not_a_user_counts_as_changed_and_not_as_removed() {
     let world = World::new().await;
-    let made = one_of_each(&world, "1", 1).await;
+    let tokens = one_of_each(&world, "1", 1).await;
     change_and_back(&world, "1", "username", AttributeValue::Bool(true)).await;
     world.delivery.drain().await.unwrap();
-    assert_eq!(verdicts(&world, &made).await, ["user_changed"; 3]);
+    assert_eq!(verdicts(&world, &tokens).await, ["user_changed"; 3]);
 }
 
 #[tokio::test]
 async fn a_database_failure_at_any_call_is_reported_and_repaired_later() {
     for operation in ["Query", "GetItem", "UpdateItem"] {
         let (world, tap) = World::tapped(&[]).await;
-        let made = one_of_each(&world, "1", 1).await;
+        let tokens = one_of_each(&world, "1", 1).await;
         change_and_back(&world, "1", "username", text("renamed")).await;
         let records = changes(&world);
         tap.inject(operation, 0, ALWAYS, Fault::Reject(500, "InternalServerError"));
         assert_eq!(deliver(&world, &records).await, records.iter().map(number).collect::<Vec<_>>(), "{operation}");
         tap.heal();
         assert_eq!(deliver(&world, &records).await, Vec::<String>::new());
-        assert_eq!(verdicts(&world, &made).await, ["user_changed"; 3]);
+        assert_eq!(verdicts(&world, &tokens).await, ["user_changed"; 3]);
     }
 }
 
 #[tokio::test]
 async fn a_write_whose_response_was_lost_is_not_repeated() {
     let (world, tap) = World::tapped(&[]).await;
-    let made = one_of_each(&world, "1", 1).await;
+    let tokens = one_of_each(&world, "1", 1).await;
     world.set_user("1", "username", Some(text("renamed"))).await;
     tap.inject("UpdateItem", 0, 2, Fault::Lose);
     assert_eq!(deliver(&world, &changes(&world)).await, Vec::<String>::new());
-    assert_eq!(verdicts(&world, &made).await, ["user_changed"; 3]);
+    assert_eq!(verdicts(&world, &tokens).await, ["user_changed"; 3]);
 }
 
 #[tokio::test]
 async fn items_that_are_not_users_are_skipped() {
     let world = World::new().await;
-    let made = one_of_each(&world, "1", 1).await;
+    let tokens = one_of_each(&world, "1", 1).await;
     let before = world.dump("Tokens").await;
     change_and_back(&world, "1", "username", text("renamed")).await;
     let record = changes(&world).swap_remove(0);
@@ -326,13 +326,13 @@ async fn items_that_are_not_users_are_skipped() {
     let mut after = world.dump("Tokens").await;
     after.retain(|item| !item.contains("changes#9"));
     assert_eq!(after, before);
-    assert_eq!(verdicts(&world, &made).await, ["allow"; 3]);
+    assert_eq!(verdicts(&world, &tokens).await, ["allow"; 3]);
 }
 
 #[tokio::test]
 async fn an_unreadable_batch_is_an_error_and_never_a_success() {
     let world = World::new().await;
-    let made = one_of_each(&world, "1", 1).await;
+    let tokens = one_of_each(&world, "1", 1).await;
     change_and_back(&world, "1", "username", text("renamed")).await;
     let record = changes(&world).swap_remove(0);
     let without = |path: &[&str]| {
@@ -353,31 +353,31 @@ async fn an_unreadable_batch_is_an_error_and_never_a_success() {
     // A record without a time counts as of now, and so invalidates more rather than less.
     let timeless = without(&["dynamodb", "ApproximateCreationDateTime"]);
     assert_eq!(deliver(&world, &[timeless]).await, Vec::<String>::new());
-    assert_eq!(verdicts(&world, &made).await, ["user_changed"; 3]);
+    assert_eq!(verdicts(&world, &tokens).await, ["user_changed"; 3]);
 }
 
 #[tokio::test]
 async fn a_large_batch_of_many_users_is_handled_completely() {
     let world = World::new().await;
     let item = world.user_item("1").await;
-    let mut made = BTreeMap::new();
+    let mut tokens = BTreeMap::new();
     for number in 0..40_u8 {
         let id = format!("many-{number}");
         let mut item = item.clone();
         item.insert("user_id".to_owned(), text(&id));
         item.insert("username".to_owned(), text(&id));
         world.put("Users", item).await;
-        made.insert(id.clone(), [world.create_token(Format::Signed, &id, number).await]);
+        tokens.insert(id.clone(), [world.create_token(Format::Signed, &id, number).await]);
     }
     world.advance(60);
-    for (number, id) in made.keys().enumerate() {
+    for (number, id) in tokens.keys().enumerate() {
         if number % 2 == 0 {
             change_and_back(&world, id, "username", text("renamed")).await;
         }
     }
     world.delivery.drain().await.unwrap();
-    for (number, made) in made.values().enumerate() {
+    for (number, tokens) in tokens.values().enumerate() {
         let expected = if number % 2 == 0 { "user_changed" } else { "allow" };
-        assert_eq!(verdicts(&world, made).await, [expected]);
+        assert_eq!(verdicts(&world, tokens).await, [expected]);
     }
 }

@@ -44,13 +44,13 @@ async fn so_often_at_once<T: Send + 'static, F: Future<Output = T> + Send + 'sta
 async fn tokens_created_at_once_differ_and_are_all_accepted() {
     let world = Arc::new(World::new().await);
     let parent = world.token().await;
-    let answers = at_once(|_| {
+    let responses = at_once(|_| {
         let (world, parent) = (Arc::clone(&world), parent.clone());
         async move { world.generate(&bearer(&parent)).await }
     })
     .await;
     let tokens: BTreeSet<String> =
-        answers.iter().map(|answer| answer.json()["token"].as_str().unwrap().to_owned()).collect();
+        responses.iter().map(|response| response.json()["token"].as_str().unwrap().to_owned()).collect();
     assert_eq!(tokens.len(), usize::from(MANY));
     for token in &tokens {
         assert_eq!(world.verdict(&bearer(token)).await, "allow");
@@ -65,13 +65,14 @@ async fn the_limit_of_tokens_holds_for_concurrent_requests() {
         let (world, parent) = (Arc::clone(&world), bearer(&parent));
         async move { world.create(&parent, &json!({"name": format!("number {number}")})).await }
     };
-    let answers = at_once(create).await;
-    let (made, rejected): (Vec<Response>, Vec<Response>) = answers.into_iter().partition(|answer| answer.status == 201);
-    assert!(made.len() <= 5, "{}", made.len());
-    assert!(rejected.iter().all(|answer| answer.status == 409));
+    let responses = at_once(create).await;
+    let (created, rejected): (Vec<Response>, Vec<Response>) =
+        responses.into_iter().partition(|response| response.status == 201);
+    assert!(created.len() <= 5, "{}", created.len());
+    assert!(rejected.iter().all(|response| response.status == 409));
     // A rejected request leaves nothing behind: exactly the rest of the five tokens can be created.
-    assert_eq!(world.count_records("1").await, made.len() + 1);
-    for number in made.len()..5 {
+    assert_eq!(world.count_records("1").await, created.len() + 1);
+    for number in created.len()..5 {
         assert_eq!(create(u8::try_from(number).unwrap()).await.status, 201);
     }
     assert_eq!(create(99).await.status, 409);
@@ -86,21 +87,21 @@ async fn one_developer_token_survives_and_no_other_was_shown() {
         let old = world.developer_token("1").await;
         let mut made = Vec::new();
         for number in 0..REMAKES {
-            made.push(world.unwritten(Format::Developer, "1", number + round * REMAKES).await);
+            tokens.push(world.unwritten(Format::Developer, "1", number + round * REMAKES).await);
         }
         let outcomes = so_often_at_once(REMAKES, |number| {
-            let (world, made) = (Arc::clone(&world), made[usize::from(number)].clone());
+            let (world, token) = (Arc::clone(&world), tokens[usize::from(number)].clone());
             async move {
-                let outcome = world.store.replace_developer(&made.record, old, None, Timestamp::MAX).await;
-                (made, outcome.unwrap())
+                let outcome = world.store.replace_developer(&token.record, old, None, Timestamp::MAX).await;
+                (token, outcome.unwrap())
             }
         })
         .await;
         let (now, lost): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(|(_, outcome)| *outcome == Replaced::Now);
         let [(survivor, _)] = now.as_slice() else { panic!("{}", now.len()) };
         assert_eq!(world.verdict(&bearer(&survivor.text)).await, "allow");
-        for (made, _) in &lost {
-            assert_eq!(world.verdict(&bearer(&made.text)).await, "unknown");
+        for (token, _) in &lost {
+            assert_eq!(world.verdict(&bearer(&token.text)).await, "unknown");
         }
         // The record, its pointer and the pointer of the previous token, and nothing else.
         assert_eq!(world.dump("Tokens").await.len(), 3 + usize::from(round));
@@ -113,22 +114,22 @@ async fn one_developer_token_survives_and_no_other_was_shown() {
 async fn of_a_hundred_regenerations_by_one_token_one_developer_token_is_live() {
     let world = Arc::new(World::new().await);
     let parent = bearer(&world.token().await);
-    let answers = so_often_at_once(REMAKES, |_| {
+    let responses = so_often_at_once(REMAKES, |_| {
         let (world, parent) = (Arc::clone(&world), parent.clone());
         async move { world.send("Generate", Request::new("POST", "/profile/developer").authorization(&parent)).await }
     })
     .await;
     let (mut living, mut untold) = (0, 0);
-    for answer in &answers {
-        match answer.status {
+    for response in &responses {
+        match response.status {
             201 => {
-                let verdict = world.verdict(&bearer(answer.json()["token"].as_str().unwrap())).await;
+                let verdict = world.verdict(&bearer(response.json()["token"].as_str().unwrap())).await;
                 assert!(verdict == "allow" || verdict == "replaced", "{verdict}");
                 living += usize::from(verdict == "allow");
             }
             // A slow machine may not complete a hundred requests within the time limit of one.
             503 => untold += 1,
-            _ => drop(answer.problem(409)),
+            _ => drop(response.problem(409)),
         }
     }
     assert!(living == 1 || (living == 0 && untold > 0), "{living} live, and {untold} were told nothing");
@@ -157,8 +158,8 @@ async fn verdicts_until(world: &World, token: &str, ending: impl Future<Output =
     }
 }
 
-async fn check_end(world: &World, made: &TestToken, ending: impl Future<Output = ()> + Send, expected: &str) {
-    let (before, after) = verdicts_until(world, &made.text, ending).await;
+async fn check_end(world: &World, token: &TestToken, ending: impl Future<Output = ()> + Send, expected: &str) {
+    let (before, after) = verdicts_until(world, &token.text, ending).await;
     assert_eq!(after, expected);
     // Once rejected, it is never accepted again.
     let first = before.iter().position(|verdict| verdict != "allow").unwrap_or(before.len());
@@ -169,9 +170,9 @@ async fn check_end(world: &World, made: &TestToken, ending: impl Future<Output =
 async fn every_verification_after_the_response_sees_the_revocation() {
     let world = World::new().await;
     for (seed, format) in (0..4).flat_map(|_| [Format::Signed, Format::Jwt, Format::Developer]).enumerate() {
-        let made = world.create_token(format, "1", u8::try_from(seed).unwrap()).await;
-        let ending = async { assert_eq!(world.delete(&made.text, "current").await.status, 200) };
-        check_end(&world, &made, ending, "revoked").await;
+        let token = world.create_token(format, "1", u8::try_from(seed).unwrap()).await;
+        let ending = async { assert_eq!(world.delete(&token.text, "current").await.status, 200) };
+        check_end(&world, &token, ending, "revoked").await;
     }
 }
 
@@ -187,7 +188,7 @@ enum Ending {
 
 /// Returns whether a verification failed for lack of time, on a slow machine. It is neither an acceptance nor a
 /// rejection.
-fn is_untold(verdict: &str) -> bool {
+fn is_undecided(verdict: &str) -> bool {
     verdict.starts_with("error")
 }
 
@@ -208,12 +209,12 @@ async fn end(world: &World, ending: Ending, token: &str, id: &str, admin: &str) 
             (off.json(&json!({"disabled": true})), "disabled")
         }
     };
-    let mut answer = world.send("Revoke", request.clone()).await;
-    while answer.status == 503 {
-        answer = world.send("Revoke", request.clone()).await;
+    let mut response = world.send("Revoke", request.clone()).await;
+    while response.status == 503 {
+        response = world.send("Revoke", request.clone()).await;
     }
     // A token that revokes itself, and does not receive the response in time, is rejected at the second attempt.
-    assert!(answer.status == 200 || answer.status == 401, "{ending:?}: {}", answer.body);
+    assert!(response.status == 200 || response.status == 401, "{ending:?}: {}", response.body);
     reason
 }
 
@@ -229,16 +230,18 @@ async fn verifications_by_thirty_two_clients_after_the_response_reject() {
     let ways = endings.iter().flat_map(|ending| formats.map(|format| (*ending, format)));
     // In the short form, every ending once.
     for (seed, (ending, format)) in (1..).zip(ways).step_by(if long() { 1 } else { 4 }) {
-        let made = worlds[0].create_token(format, "1", seed).await;
+        let test_token = worlds[0].create_token(format, "1", seed).await;
         let (is_answered, have_begun) = (Arc::new(AtomicBool::new(false)), Arc::new(Barrier::new(CLIENTS + 1)));
         let clients: JoinSet<Vec<(bool, String)>> = (0..CLIENTS)
             .map(|client| {
-                let (world, token) = (Arc::clone(&worlds[client % 2]), bearer(&made.text));
+                let (world, token) = (Arc::clone(&worlds[client % 2]), bearer(&test_token.text));
                 let (is_answered, have_begun) = (Arc::clone(&is_answered), Arc::clone(&have_begun));
                 async move {
                     let mut seen = vec![(false, world.verdict(&token).await)];
                     have_begun.wait().await;
-                    while seen.iter().filter(|(began_after, verdict)| *began_after && !is_untold(verdict)).count() < 2 {
+                    while seen.iter().filter(|(began_after, verdict)| *began_after && !is_undecided(verdict)).count()
+                        < 2
+                    {
                         let began_after = is_answered.load(Ordering::SeqCst);
                         seen.push((began_after, world.verdict(&token).await));
                     }
@@ -247,11 +250,11 @@ async fn verifications_by_thirty_two_clients_after_the_response_reject() {
             })
             .collect();
         have_begun.wait().await;
-        let id = made.record.id.to_string();
-        let reason = end(&worlds[0], ending, &made.text, &id, &admin).await;
+        let id = test_token.record.id.to_string();
+        let reason = end(&worlds[0], ending, &test_token.text, &id, &admin).await;
         is_answered.store(true, Ordering::SeqCst);
         for seen in clients.join_all().await {
-            let seen: Vec<(bool, String)> = seen.into_iter().filter(|(_, verdict)| !is_untold(verdict)).collect();
+            let seen: Vec<(bool, String)> = seen.into_iter().filter(|(_, verdict)| !is_undecided(verdict)).collect();
             for (began_after, verdict) in &seen {
                 let good = verdict == reason || (verdict == "allow" && !began_after);
                 assert!(good, "{ending:?} of {format}: {seen:?}");
@@ -266,10 +269,10 @@ async fn verifications_by_thirty_two_clients_after_the_response_reject() {
 async fn every_verification_after_a_written_change_of_the_user_sees_it() {
     let world = World::new().await;
     for seed in 0..6 {
-        let made = world.create_token(Format::Signed, "1", seed).await;
+        let token = world.create_token(Format::Signed, "1", seed).await;
         let name = format!("renamed {seed}");
         let ending = Box::pin(world.set_user("1", "username", Some(text(&name))));
-        check_end(&world, &made, ending, "user_changed").await;
+        check_end(&world, &token, ending, "user_changed").await;
     }
 }
 
@@ -289,13 +292,13 @@ async fn a_change_that_races_with_generate_leaves_no_live_token() {
         let (world, parent) = (Arc::clone(&world), bearer(&parents[usize::from(number)]));
         async move { world.generate(&parent).await }
     });
-    let (answers, ()) = tokio::join!(generating, changing);
-    for answer in answers {
-        if answer.status == 200 {
-            let token = answer.json()["token"].as_str().unwrap().to_owned();
+    let (responses, ()) = tokio::join!(generating, changing);
+    for response in responses {
+        if response.status == 200 {
+            let token = response.json()["token"].as_str().unwrap().to_owned();
             assert_eq!(world.verdict(&bearer(&token)).await, "user_changed");
         } else {
-            assert_eq!(answer.status, 401, "{}", answer.body);
+            assert_eq!(response.status, 401, "{}", response.body);
         }
     }
 }

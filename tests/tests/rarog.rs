@@ -20,7 +20,7 @@ fn in_days(now: Timestamp, days: u64) -> (String, String) {
     (whole.replace('Z', ".999Z"), whole.replace('Z', ".000Z"))
 }
 
-fn asked(now: Timestamp, authorities: &[&str]) -> Value {
+fn body_for(now: Timestamp, authorities: &[&str]) -> Value {
     json!({"name": "Token name", "expiration": in_days(now, 30).0, "authorities": authorities})
 }
 
@@ -36,7 +36,7 @@ fn text_of(body: &Value) -> String {
 async fn the_example_of_the_original_works_with_a_password_and_with_a_token() {
     let system = System::start(&[]).await;
     let by_password = basic("my_username", "topsecret");
-    let body = asked(system.now(), &["ROLE_USER"]);
+    let body = body_for(system.now(), &["ROLE_USER"]);
     let reply = system.json("POST", USER, &by_password, &body).await;
     let first = reply.body_of(200);
     assert_eq!(members(&first), ["name", "expiration", "value", "id", "authorities"]);
@@ -62,7 +62,7 @@ async fn the_example_of_the_original_works_with_a_password_and_with_a_token() {
 #[tokio::test]
 async fn a_missing_or_wrong_credential_creates_nothing() {
     let system = System::start(&[]).await;
-    let body = asked(system.now(), &["ROLE_USER"]).to_string();
+    let body = body_for(system.now(), &["ROLE_USER"]).to_string();
     let json = ("Content-Type", "application/json");
     for path in [USER, APP] {
         for (headers, detail) in [
@@ -108,7 +108,7 @@ async fn a_list_has_the_live_named_tokens_of_the_caller() {
 #[tokio::test]
 async fn an_app_token_belongs_to_the_application_and_is_created_by_administrators() {
     let system = System::start(&[]).await;
-    let body = asked(system.now(), &["ROLE_USER", "ROLE_ADMIN", "deploy"]);
+    let body = body_for(system.now(), &["ROLE_USER", "ROLE_ADMIN", "deploy"]);
     let user = system.token_of("my_username", "topsecret").await;
     for authorization in [basic("my_username", "topsecret"), token(&user)] {
         let reply = system.json("POST", APP, &authorization, &body).await;
@@ -117,22 +117,22 @@ async fn an_app_token_belongs_to_the_application_and_is_created_by_administrator
     }
     let admin = system.token_of("admin", "letmein").await;
     for authorization in [basic("admin", "letmein"), token(&admin)] {
-        let made = system.json("POST", APP, &authorization, &body).await.body_of(200);
-        assert_eq!(made["authorities"], json!(["ROLE_USER"]), "no more than the account's own, and it says so");
-        assert!(made["id"].as_str().unwrap().starts_with("4."), "{}", made["id"]);
-        let profile = system.ask("GET", "/rs/profile", &token(&text_of(&made))).await.body_of(200);
+        let test_token = system.json("POST", APP, &authorization, &body).await.body_of(200);
+        assert_eq!(test_token["authorities"], json!(["ROLE_USER"]), "no more than the account's own, and it says so");
+        assert!(test_token["id"].as_str().unwrap().starts_with("4."), "{}", test_token["id"]);
+        let profile = system.ask("GET", "/rs/profile", &token(&text_of(&test_token))).await.body_of(200);
         assert_eq!((&profile["username"], &profile["permissions"]), (&json!("ci-bot"), &json!(["ROLE_USER"])));
     }
-    let beyond = asked(system.now(), &["ROLE_ADMIN"]);
+    let beyond = body_for(system.now(), &["ROLE_ADMIN"]);
     assert_eq!(system.json("POST", APP, &token(&admin), &beyond).await.body_of(400)["member"], "authorities");
     // The account's permissions count, not the administrator's.
     system.set_user("4", "permissions", AttributeValue::Ss(vec!["deploy".to_owned()])).await;
-    let made = system.json("POST", APP, &token(&admin), &body).await.body_of(200);
-    assert_eq!(made["authorities"], json!(["deploy"]));
-    let id = made["id"].as_str().unwrap();
+    let test_token = system.json("POST", APP, &token(&admin), &body).await.body_of(200);
+    assert_eq!(test_token["authorities"], json!(["deploy"]));
+    let id = test_token["id"].as_str().unwrap();
     assert_eq!(system.ask("DELETE", &format!("{TOKENS}/{id}"), &token(&user)).await.status, 404);
     assert_eq!(system.ask("DELETE", &format!("{TOKENS}/{id}"), &token(&admin)).await.status, 204);
-    assert_eq!(system.verdict(&text_of(&made)).await, "revoked");
+    assert_eq!(system.verdict(&text_of(&test_token)).await, "revoked");
     system.stop().await;
 }
 
@@ -140,10 +140,10 @@ async fn an_app_token_belongs_to_the_application_and_is_created_by_administrator
 async fn without_an_application_account_no_app_tokens_can_be_created() {
     for settings in [&[][..], &[("HALLPASS_APP_USER", "99")]] {
         let world = World::with(settings).await;
-        let body = asked(world.now(), &["ROLE_USER"]);
+        let body = body_for(world.now(), &["ROLE_USER"]);
         let request = Request::new("POST", APP).authorization(&basic("admin", "letmein")).json(&body);
-        let answer = world.send("Generate", request).await;
-        assert_eq!(answer.problem(409)["detail"], "There is no application account");
+        let response = world.send("Generate", request).await;
+        assert_eq!(response.problem(409)["detail"], "There is no application account");
     }
 }
 
@@ -152,11 +152,11 @@ async fn a_token_has_the_granted_authorities_that_its_user_still_has() {
     let system = System::start(&[]).await;
     let admin = basic("admin", "letmein");
     let check = async |authorities: &[&str], granted: Value| {
-        let made = system.json("POST", USER, &admin, &asked(system.now(), authorities)).await.body_of(200);
-        assert_eq!(made["authorities"], granted, "{authorities:?}");
-        let profile = system.ask("GET", "/rs/profile", &token(&text_of(&made))).await.body_of(200);
+        let body = system.json("POST", USER, &admin, &body_for(system.now(), authorities)).await.body_of(200);
+        assert_eq!(body["authorities"], granted, "{authorities:?}");
+        let profile = system.ask("GET", "/rs/profile", &token(&text_of(&body))).await.body_of(200);
         assert_eq!(profile["permissions"], granted, "{authorities:?}");
-        text_of(&made)
+        text_of(&body)
     };
     check(&["ROLE_USER"], json!(["ROLE_USER"])).await;
     check(&["ROLE_USER", "ROLE_ROOT"], json!(["ROLE_USER"])).await;
@@ -172,40 +172,40 @@ async fn without_role_admin_an_administrator_s_token_cannot_administer() {
     let system = System::start(&[]).await;
     let admin = basic("admin", "letmein");
     let user = system.token_of("my_username", "topsecret").await;
-    let theirs = system.created(&user, &json!({"name": "theirs"})).await;
-    let (theirs, theirs_text) = (theirs["id"].as_str().unwrap(), theirs["token"].as_str().unwrap());
-    let limited = system.json("POST", USER, &admin, &asked(system.now(), &["ROLE_USER"])).await.body_of(200);
-    let full = system.json("POST", USER, &admin, &asked(system.now(), &["ROLE_ADMIN"])).await.body_of(200);
+    let other = system.created(&user, &json!({"name": "theirs"})).await;
+    let (other, other_text) = (other["id"].as_str().unwrap(), other["token"].as_str().unwrap());
+    let limited = system.json("POST", USER, &admin, &body_for(system.now(), &["ROLE_USER"])).await.body_of(200);
+    let full = system.json("POST", USER, &admin, &body_for(system.now(), &["ROLE_ADMIN"])).await.body_of(200);
     let (limited, full) = (token(&text_of(&limited)), token(&text_of(&full)));
-    let create = asked(system.now(), &["ROLE_USER"]);
+    let create = body_for(system.now(), &["ROLE_USER"]);
     for (method, path, body, rejected, done) in [
         ("POST", APP, &create, 403, 200),
         ("POST", "/tokens", &json!({"name": "for another", "user_id": "1"}), 403, 201),
         ("GET", "/api/user/1", &Value::Null, 403, 200),
         ("GET", "/tokens?user_id=1", &Value::Null, 403, 200),
-        ("GET", &format!("/tokens/{theirs}"), &Value::Null, 404, 200),
-        ("PATCH", &format!("/tokens/{theirs}"), &json!({"disabled": false}), 404, 200),
-        ("POST", &format!("/tokens/{theirs}/rotate"), &Value::Null, 404, 201),
-        ("DELETE", &format!("{TOKENS}/{theirs}"), &Value::Null, 404, 204),
-        ("DELETE", &format!("/tokens/{theirs}"), &Value::Null, 404, 200),
+        ("GET", &format!("/tokens/{other}"), &Value::Null, 404, 200),
+        ("PATCH", &format!("/tokens/{other}"), &json!({"disabled": false}), 404, 200),
+        ("POST", &format!("/tokens/{other}/rotate"), &Value::Null, 404, 201),
+        ("DELETE", &format!("{TOKENS}/{other}"), &Value::Null, 404, 204),
+        ("DELETE", &format!("/tokens/{other}"), &Value::Null, 404, 200),
         ("DELETE", "/users/1/tokens", &Value::Null, 404, 200),
     ] {
         let send = async |authorization: &str| match body {
             Value::Null => system.ask(method, path, authorization).await,
             body => system.json(method, path, authorization, body).await,
         };
-        let before = system.verdict(theirs_text).await;
+        let before = system.verdict(other_text).await;
         let reply = send(&limited).await;
         assert_eq!(reply.status, rejected, "{method} {path} {}", reply.body);
-        assert_eq!(system.verdict(theirs_text).await, before, "{method} {path}");
+        assert_eq!(system.verdict(other_text).await, before, "{method} {path}");
         let reply = send(&full).await;
         assert_eq!(reply.status, done, "{method} {path} {}", reply.body);
     }
     // A token that it creates lacks the same authorities.
-    let body = asked(system.now(), &["ROLE_USER", "ROLE_ADMIN"]);
+    let body = body_for(system.now(), &["ROLE_USER", "ROLE_ADMIN"]);
     let child = system.json("POST", USER, &limited, &body).await.body_of(200);
     assert_eq!(child["authorities"], json!(["ROLE_USER"]));
-    let beyond = asked(system.now(), &["ROLE_ADMIN"]);
+    let beyond = body_for(system.now(), &["ROLE_ADMIN"]);
     assert_eq!(system.json("POST", USER, &limited, &beyond).await.body_of(400)["member"], "authorities");
     system.stop().await;
 }
@@ -213,11 +213,12 @@ async fn without_role_admin_an_administrator_s_token_cannot_administer() {
 #[tokio::test]
 async fn a_token_needs_no_session_and_a_cookie_alone_is_forbidden() {
     let system = System::start(&[]).await;
-    let made =
-        system.json("POST", USER, &basic("admin", "letmein"), &asked(system.now(), &["ROLE_ADMIN", "ROLE_USER"])).await;
-    let made = made.body_of(200);
-    let (text, id) = (token(&text_of(&made)), made["id"].as_str().unwrap());
-    let body = asked(system.now(), &["ROLE_USER"]).to_string();
+    let test_token = system
+        .json("POST", USER, &basic("admin", "letmein"), &body_for(system.now(), &["ROLE_ADMIN", "ROLE_USER"]))
+        .await;
+    let test_token = test_token.body_of(200);
+    let (text, id) = (token(&text_of(&test_token)), test_token["id"].as_str().unwrap());
+    let body = body_for(system.now(), &["ROLE_USER"]).to_string();
     let (json, cookie) = (("Content-Type", "application/json"), ("Cookie", "JSESSIONID=0; session=1"));
     for (method, path, done) in [
         ("POST", USER, 200),
@@ -239,7 +240,7 @@ async fn a_token_needs_no_session_and_a_cookie_alone_is_forbidden() {
 async fn a_missing_or_wrong_member_is_named() {
     let world = World::with(&[("HALLPASS_APP_USER", "4")]).await;
     let admin = world.token_of("admin", "letmein").await;
-    let good = asked(world.now(), &["ROLE_USER"]);
+    let good = body_for(world.now(), &["ROLE_USER"]);
     let check = async |member: &str, value: Option<Value>| {
         let mut body = good.clone();
         let members = body.as_object_mut().unwrap();
@@ -277,7 +278,7 @@ async fn the_limit_of_named_tokens_holds_for_a_password_too() {
     let world = World::with(&[("HALLPASS_MAX_TOKENS", "2")]).await;
     let create = async || {
         let request = Request::new("POST", USER).authorization(&basic("my_username", "topsecret"));
-        world.send("Generate", request.json(&asked(world.now(), &["ROLE_USER"]))).await
+        world.send("Generate", request.json(&body_for(world.now(), &["ROLE_USER"]))).await
     };
     let first = create().await.json();
     assert_eq!((create().await.status, create().await.status), (200, 409));

@@ -194,13 +194,13 @@ async fn check(world: &World, tap: &Tap, case: &Case, known: &Known, loss: Loss,
     if !was_held {
         return Err(NO_CALL.to_owned());
     }
-    let told = |it: &str| Err(format!("{it}: {outcome:?}"));
+    let failure = |what: &str| Err(format!("{what}: {outcome:?}"));
     let Ok(text) = &outcome else {
         if matches!(outcome, Err(500..)) {
-            return told("an error");
+            return failure("an error");
         }
         let live = new_and_live(world, case.owner, &before).await;
-        return if live.is_empty() { Ok(()) } else { told("rejected, and a token lives") };
+        return if live.is_empty() { Ok(()) } else { failure("rejected, and a token lives") };
     };
     // A change before the user was read, which does not reject a log-in afterwards, is no loss.
     let [caller, owner] = known.reads;
@@ -213,10 +213,10 @@ async fn check(world: &World, tap: &Tap, case: &Case, known: &Known, loss: Loss,
     };
     let verdict = world.verdict(&bearer(text)).await;
     if loss.is_of_owner(case) {
-        return if verdict != "allow" || is_before { Ok(()) } else { told("shown, and accepted") };
+        return if verdict != "allow" || is_before { Ok(()) } else { failure("shown, and accepted") };
     }
     // The recheck begins with the call after the write.
-    if call <= known.writes + 1 && !is_before { told("shown, though the right was lost") } else { Ok(()) }
+    if call <= known.writes + 1 && !is_before { failure("shown, though the right was lost") } else { Ok(()) }
 }
 
 /// The result of a check whose call was never held.
@@ -297,8 +297,8 @@ async fn a_change_before_the_request_rejects_nothing_even_if_prune_handles_it_me
         world.set_user("1", "username_key", Some(text("renamed"))).await;
         let authorization = basic("renamed", "topsecret");
         let draining = async { world.delivery.drain().await.unwrap() };
-        let (answer, was_held) = tap.meanwhile(call, world.generate(&authorization), draining).await;
-        assert_eq!(answer.status, 200, "call {call}: {}", answer.body);
+        let (response, was_held) = tap.meanwhile(call, world.generate(&authorization), draining).await;
+        assert_eq!(response.status, 200, "call {call}: {}", response.body);
         if !was_held {
             assert!(call > 5, "{call}");
             break;

@@ -25,8 +25,8 @@ fn bytes_of(value: &AttributeValue) -> usize {
         AttributeValue::S(text) => text.len(),
         AttributeValue::N(number) => number.len() / 2 + 2,
         AttributeValue::B(bytes) => bytes.as_ref().len(),
-        AttributeValue::Ss(set) => set.iter().map(|it| it.len() + 1).sum::<usize>() + 3,
-        AttributeValue::L(list) => list.iter().map(|it| bytes_of(it) + 1).sum::<usize>() + 3,
+        AttributeValue::Ss(set) => set.iter().map(|element| element.len() + 1).sum::<usize>() + 3,
+        AttributeValue::L(list) => list.iter().map(|element| bytes_of(element) + 1).sum::<usize>() + 3,
         other => panic!("{other:?}"),
     }
 }
@@ -46,8 +46,8 @@ async fn world() -> World {
 }
 
 async fn longest(world: &World) -> usize {
-    let answer = world.dynamodb.scan().table_name(world.table("Tokens")).consistent_read(true).send().await.unwrap();
-    answer.items().iter().map(bytes).max().unwrap_or_default()
+    let response = world.dynamodb.scan().table_name(world.table("Tokens")).consistent_read(true).send().await.unwrap();
+    response.items().iter().map(bytes).max().unwrap_or_default()
 }
 
 /// Does everything that adds attributes to a record later.
@@ -59,9 +59,9 @@ async fn live_through(world: &World, admin: &str, body: &Value) {
         assert_eq!(world.send("Revoke", switch.authorization(&bearer(admin))).await.status, 200);
     }
     let rotate = Request::new("POST", "/tokens/{id}/rotate").parameter("id", id);
-    let answer = world.send("Generate", rotate.authorization(&bearer(token))).await;
-    assert_eq!(answer.status, 201, "{}", answer.body);
-    assert_eq!(world.verdict(&bearer(answer.json()["token"].as_str().unwrap())).await, "allow");
+    let response = world.send("Generate", rotate.authorization(&bearer(token))).await;
+    assert_eq!(response.status, 201, "{}", response.body);
+    assert_eq!(world.verdict(&bearer(response.json()["token"].as_str().unwrap())).await, "allow");
     assert_eq!(world.verdict(&bearer(token)).await, "replaced");
 }
 
@@ -81,11 +81,11 @@ async fn a_description_that_would_make_the_record_too_long_is_rejected_and_named
                 let (mut fits, mut exceeds) = (0, 1_001);
                 while exceeds - fits > 1 {
                     let middle = usize::midpoint(fits, exceeds);
-                    let answer = create(middle).await;
-                    if answer.status == 201 {
+                    let response = create(middle).await;
+                    if response.status == 201 {
                         fits = middle;
                     } else {
-                        let problem = answer.problem(400);
+                        let problem = response.problem(400);
                         assert_eq!(problem["member"], "description", "{problem}");
                         assert!(problem["detail"].as_str().unwrap().contains("a record has at most 4096 bytes"));
                         exceeds = middle;
@@ -109,8 +109,8 @@ async fn every_other_route_that_issues_a_token_stays_within_the_bound_at_its_lon
     let rarog = json!({"name": name, "expiration": end, "authorities": permissions()});
     for route in ["/rest/pat/1.0/token/user/create", "/rest/pat/1.0/token/app/create"] {
         let request = Request::new("POST", route).json(&rarog).authorization(&basic("admin", "letmein"));
-        let answer = world.send("Generate", request).await;
-        assert_eq!(answer.status, 200, "{route}: {}", answer.body);
+        let response = world.send("Generate", request).await;
+        assert_eq!(response.status, 200, "{route}: {}", response.body);
     }
     let limited = json!({"name": name, "scopes": permissions()});
     let limited = world.created(&world.token_of("admin", "letmein").await, &limited).await;
@@ -120,8 +120,8 @@ async fn every_other_route_that_issues_a_token_stays_within_the_bound_at_its_lon
     {
         for authorization in [&limited, &basic("admin", "letmein")] {
             let request = Request::new(method, route).authorization(authorization);
-            let answer = world.send("Generate", request).await;
-            assert!([200, 201, 302, 401, 403].contains(&answer.status), "{method} {route}: {}", answer.body);
+            let response = world.send("Generate", request).await;
+            assert!([200, 201, 302, 401, 403].contains(&response.status), "{method} {route}: {}", response.body);
         }
     }
     assert!(longest(&world).await <= MAX);

@@ -7,18 +7,18 @@ use token::Format;
 #[tokio::test]
 async fn a_restored_table_of_tokens_revives_tokens_revoked_since() {
     let world = World::new().await;
-    let made = world.create_token(Format::Signed, "1", 1).await;
-    let backup = world.record_item(&made.record).await;
-    assert_eq!(world.delete(&made.text, "current").await.status, 200);
-    assert_eq!(world.verdict(&bearer(&made.text)).await, "revoked");
+    let token = world.create_token(Format::Signed, "1", 1).await;
+    let backup = world.record_item(&token.record).await;
+    assert_eq!(world.delete(&token.text, "current").await.status, 200);
+    assert_eq!(world.verdict(&bearer(&token.text)).await, "revoked");
     world.put("Tokens", backup).await;
-    assert_eq!(world.verdict(&bearer(&made.text)).await, "allow", "if not, the guide warns of nothing");
+    assert_eq!(world.verdict(&bearer(&token.text)).await, "allow", "if not, the guide warns of nothing");
     // The guide's step for a user whose tokens are in doubt.
     let admin = world.create_token(Format::Signed, "2", 2).await;
     let all = Request::new("DELETE", "/users/{user_id}/tokens").parameter("user_id", "1");
-    let answer = world.send("Revoke", all.authorization(&bearer(&admin.text))).await;
-    assert!(answer.status < 300, "{}", answer.body);
-    assert_eq!(world.verdict(&bearer(&made.text)).await, "revoked");
+    let response = world.send("Revoke", all.authorization(&bearer(&admin.text))).await;
+    assert!(response.status < 300, "{}", response.body);
+    assert_eq!(world.verdict(&bearer(&token.text)).await, "revoked");
 }
 
 #[tokio::test]
@@ -28,10 +28,10 @@ async fn in_a_new_stack_no_token_of_the_old_one_is_accepted() {
     let new = World::with(&[("HALLPASS_KEYS", &other)]).await;
     let restored_under_the_old_keyring = World::new().await;
     for (seed, format) in (1..).zip([Format::Signed, Format::Jwt, Format::Developer]) {
-        let made = old.create_token(format, "1", seed).await;
-        assert_eq!(old.verdict(&bearer(&made.text)).await, "allow");
-        assert_eq!(new.verdict(&bearer(&made.text)).await, "malformed", "{format:?}");
-        assert_eq!(restored_under_the_old_keyring.verdict(&bearer(&made.text)).await, "unknown", "{format:?}");
+        let token = old.create_token(format, "1", seed).await;
+        assert_eq!(old.verdict(&bearer(&token.text)).await, "allow");
+        assert_eq!(new.verdict(&bearer(&token.text)).await, "malformed", "{format:?}");
+        assert_eq!(restored_under_the_old_keyring.verdict(&bearer(&token.text)).await, "unknown", "{format:?}");
     }
 }
 

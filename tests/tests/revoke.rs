@@ -16,9 +16,9 @@ async fn revoke_all(world: &World, token: &str, user_id: &str) -> Response {
 }
 
 /// Creates a named token for this caller, and returns its ID and text.
-async fn named(world: &World, caller: &str, asked: Value) -> (String, String) {
-    let made = world.created(caller, &asked).await;
-    let text = |member: &str| made[member].as_str().unwrap().to_owned();
+async fn named(world: &World, caller: &str, body: Value) -> (String, String) {
+    let token = world.created(caller, &body).await;
+    let text = |member: &str| token[member].as_str().unwrap().to_owned();
     (text("id"), text("token"))
 }
 
@@ -28,10 +28,10 @@ async fn a_token_revoked_by_its_id_is_rejected_at_the_very_next_request() {
     let caller = world.token().await;
     let (id, text) = named(&world, &caller, json!({"name": "a"})).await;
     assert_eq!(world.verdict(&bearer(&text)).await, "allow");
-    let answer = world.delete(&caller, &id).await;
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    assert_eq!(answer.json(), json!({"id": id, "revoked": 1, "effective_at": "2027-01-15T08:00:00Z"}));
-    assert_eq!(answer.header("cache-control"), "no-store");
+    let response = world.delete(&caller, &id).await;
+    assert_eq!(response.status, 200, "{}", response.body);
+    assert_eq!(response.json(), json!({"id": id, "revoked": 1, "effective_at": "2027-01-15T08:00:00Z"}));
+    assert_eq!(response.header("cache-control"), "no-store");
     assert_eq!(world.verdict(&bearer(&text)).await, "revoked");
     assert_eq!(world.verdict(&bearer(&caller)).await, "allow");
 }
@@ -64,9 +64,9 @@ async fn revoking_twice_changes_nothing_more() {
 async fn a_token_revokes_itself_as_current() {
     let world = World::new().await;
     let token = world.token().await;
-    let answer = world.delete(&token, "current").await;
-    assert_eq!(answer.status, 200);
-    assert!(answer.json()["id"].as_str().unwrap().starts_with("1."));
+    let response = world.delete(&token, "current").await;
+    assert_eq!(response.status, 200);
+    assert!(response.json()["id"].as_str().unwrap().starts_with("1."));
     assert_eq!(world.delete(&token, "current").await.problem(401)["reason"], "revoked");
 }
 
@@ -74,12 +74,12 @@ async fn a_token_revokes_itself_as_current() {
 async fn the_token_of_another_looks_like_an_absent_one() {
     let world = World::new().await;
     let (user, admin) = (world.token().await, world.token_of("admin", "letmein").await);
-    let (theirs, text) = named(&world, &admin, json!({"name": "a"})).await;
+    let (other, text) = named(&world, &admin, json!({"name": "a"})).await;
     let absent = world.delete(&user, "1.AAAAAAAAAAAAAAAAAAAAAA").await;
     absent.problem(404);
     let own = world.unwritten(Format::Signed, "1", 9).await.record.id.to_string();
     for id in [
-        theirs.as_str(),
+        other.as_str(),
         &own,
         "",
         "1",
@@ -94,7 +94,7 @@ async fn the_token_of_another_looks_like_an_absent_one() {
     ] {
         assert_eq!(world.delete(&user, id).await, absent, "{id}");
         let of_admin = world.delete(&admin, id).await;
-        assert!(id == theirs || of_admin == absent, "{id}");
+        assert!(id == other || of_admin == absent, "{id}");
     }
     assert_eq!(world.verdict(&bearer(&text)).await, "revoked", "its owner took it back, last of all");
 }
@@ -104,10 +104,10 @@ async fn an_administrator_revokes_tokens_of_all_formats_of_all_users() {
     let world = World::new().await;
     let admin = world.token_of("admin", "letmein").await;
     for (format, seed) in [(Format::Signed, 1), (Format::Developer, 2), (Format::Jwt, 3)] {
-        let made = world.create_token(format, "1", seed).await;
-        assert_eq!(world.verdict(&bearer(&made.text)).await, "allow");
-        assert_eq!(world.delete(&admin, &made.record.id.to_string()).await.status, 200);
-        assert_eq!(world.verdict(&bearer(&made.text)).await, "revoked");
+        let token = world.create_token(format, "1", seed).await;
+        assert_eq!(world.verdict(&bearer(&token.text)).await, "allow");
+        assert_eq!(world.delete(&admin, &token.record.id.to_string()).await.status, 200);
+        assert_eq!(world.verdict(&bearer(&token.text)).await, "revoked");
     }
 }
 
@@ -145,10 +145,10 @@ async fn a_token_with_a_scope_manages_itself_and_the_tokens_it_created() {
 async fn the_holder_of_a_token_can_revoke_it_by_its_text() {
     let world = World::new().await;
     for (format, seed) in [(Format::Signed, 1), (Format::Developer, 2), (Format::Jwt, 3)] {
-        let made = world.create_token(format, "1", seed).await;
-        let answer = world.revoke(&made.text).await;
-        assert_eq!((answer.status, answer.body.as_str(), answer.header("cache-control")), (200, "", "no-store"));
-        assert_eq!(world.verdict(&bearer(&made.text)).await, "revoked");
+        let token = world.create_token(format, "1", seed).await;
+        let response = world.revoke(&token.text).await;
+        assert_eq!((response.status, response.body.as_str(), response.header("cache-control")), (200, "", "no-store"));
+        assert_eq!(world.verdict(&bearer(&token.text)).await, "revoked");
     }
 }
 
@@ -173,8 +173,8 @@ async fn every_text_that_is_not_a_live_token_gets_the_same_response() {
     let before = world.dump("Tokens").await;
     let dots = ".".repeat(10_240);
     for text in ["nonsense", "", &dots, &forged(&token), &stray, &developer, &of_nobody, "%FF%FE", "%00"] {
-        let answer = world.revoke(text).await;
-        assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{text}");
+        let response = world.revoke(text).await;
+        assert_eq!((response.status, response.body.as_str()), (200, ""), "{text}");
     }
     world.advance(31 * 86_400);
     assert_eq!(world.revoke(&token).await.status, 200);
@@ -214,10 +214,10 @@ async fn one_write_invalidates_all_tokens_of_a_user() {
         tokens.push(world.create_token(format, "1", seed).await.text);
     }
     tap.seen();
-    let answer = revoke_all(&world, &tokens[0], "1").await;
+    let response = revoke_all(&world, &tokens[0], "1").await;
     assert_eq!(tap.operations(), ["BatchGetItem", "UpdateItem"]);
-    assert_eq!((answer.status, answer.header("cache-control")), (200, "no-store"));
-    assert_eq!(answer.json(), json!({"user_id": "1", "effective_at": "2027-01-15T08:00:00Z"}));
+    assert_eq!((response.status, response.header("cache-control")), (200, "no-store"));
+    assert_eq!(response.json(), json!({"user_id": "1", "effective_at": "2027-01-15T08:00:00Z"}));
     for token in &tokens {
         assert_eq!(world.verdict(&bearer(token)).await, "revoked");
     }
@@ -255,8 +255,8 @@ async fn a_password_revokes_nothing_and_other_methods_are_rejected() {
     let of_user =
         |method: &str| Request::new(method, "/users/{user_id}/tokens").parameter("user_id", "1").authorization(&login);
     for request in [by_id("DELETE"), of_user("DELETE")] {
-        let answer = world.send("Revoke", request).await;
-        assert_eq!(answer.problem(401)["detail"], "Invalid credentials.");
+        let response = world.send("Revoke", request).await;
+        assert_eq!(response.problem(401)["detail"], "Invalid credentials.");
     }
     for (request, allow) in [
         (by_id("POST"), "GET, HEAD, PATCH, DELETE"),
@@ -266,7 +266,7 @@ async fn a_password_revokes_nothing_and_other_methods_are_rejected() {
         (Request::new("GET", "/oauth/revoke"), "POST"),
         (Request::new("DELETE", "/oauth/revoke"), "POST"),
     ] {
-        let answer = world.send("Revoke", request).await;
-        assert_eq!((answer.status, answer.header("allow")), (405, allow));
+        let response = world.send("Revoke", request).await;
+        assert_eq!((response.status, response.header("allow")), (405, allow));
     }
 }

@@ -21,9 +21,9 @@ async fn rotate(world: &World, token: &str, id: &str) -> Response {
 }
 
 async fn rotated(world: &World, token: &str, id: &str) -> Value {
-    let answer = rotate(world, token, id).await;
-    assert_eq!(answer.status, 201, "{}", answer.body);
-    answer.json()
+    let response = rotate(world, token, id).await;
+    assert_eq!(response.status, 201, "{}", response.body);
+    response.json()
 }
 
 fn text_of(body: &Value) -> &str {
@@ -104,7 +104,7 @@ async fn of_many_concurrent_rotations_one_succeeds() {
     let old = world.created(&session, &json!({"name": "old"})).await;
     let rotate = || rotate(&world, &session, id_of(&old));
     let (a, b, c, d) = tokio::join!(rotate(), rotate(), rotate(), rotate());
-    let mut statuses = [a, b, c, d].map(|answer| answer.status);
+    let mut statuses = [a, b, c, d].map(|response| response.status);
     statuses.sort_unstable();
     assert_eq!(statuses, [201, 409, 409, 409]);
     assert_eq!(world.count_records("1").await, 3);
@@ -145,7 +145,7 @@ async fn a_dead_or_foreign_token_is_not_rotated() {
     let (session, admin) = (world.token().await, world.token_of("admin", "letmein").await);
     let make = async |name: &str| world.created(&session, &json!({"name": name, "expires_in": 60})).await;
     let (revoked, disabled, expired) = (make("revoked").await, make("disabled").await, make("expired").await);
-    let theirs = world.created(&admin, &json!({"name": "theirs"})).await;
+    let other = world.created(&admin, &json!({"name": "theirs"})).await;
     world.delete(&session, id_of(&revoked)).await;
     let id = id_of(&disabled);
     let off = Request::new("PATCH", "/tokens/{id}").parameter("id", id).json(&json!({"disabled": true}));
@@ -154,7 +154,7 @@ async fn a_dead_or_foreign_token_is_not_rotated() {
     assert_eq!(rotate(&world, &session, id_of(&disabled)).await.problem(401)["reason"], "disabled");
     world.advance(60);
     assert_eq!(rotate(&world, &session, id_of(&expired)).await.problem(401)["reason"], "expired");
-    for id in [id_of(&theirs), "1", "nonsense", "1.", "1.0123456789012345678901", ".0123456789012345678901"] {
+    for id in [id_of(&other), "1", "nonsense", "1.", "1.0123456789012345678901", ".0123456789012345678901"] {
         rotate(&world, &session, id).await.problem(404);
     }
     let developer = world.create_token(Format::Developer, "1", 9).await;
@@ -193,8 +193,8 @@ async fn a_rotation_by_a_token_that_was_revoked_meanwhile_is_undone() {
         "BatchGetItem",
         0,
         1,
-        Fault::Change(|answer| {
-            let record = answer["Responses"]["Tokens"][0].as_object_mut().unwrap();
+        Fault::Change(|response| {
+            let record = response["Responses"]["Tokens"][0].as_object_mut().unwrap();
             for attribute in ["revoked_at", "revoked_because"] {
                 record.remove(attribute).unwrap();
             }

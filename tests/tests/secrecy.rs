@@ -84,14 +84,14 @@ async fn no_rejection_and_no_log_line_shows_a_secret() {
     let developer = world.create_token(Format::Developer, "1", 7).await.text;
     let mut secrets = ["topsecret", GUESS, "argon2id", "QsbwGHbgB93-JeQM", "letmein"].map(str::to_owned).to_vec();
     secrets.extend([basic("my_username", "topsecret"), basic("my_username", GUESS)].map(|basic| basic[6..].to_owned()));
-    let mut answers: Vec<String> = Vec::new();
+    let mut responses: Vec<String> = Vec::new();
     for token in [world.token().await, jwt.as_str().unwrap().to_owned(), developer] {
         secrets.extend(secrets_of(&token));
         for world in [&world, &nowhere] {
             for (function, request) in bad_requests(&token) {
-                let answer: Response = world.send(function, request.clone()).await;
-                assert!(answer.status >= 400, "{request:?} {answer:?}");
-                answers.push(format!("{answer:?}"));
+                let response: Response = world.send(function, request.clone()).await;
+                assert!(response.status >= 400, "{request:?} {response:?}");
+                responses.push(format!("{response:?}"));
                 // Consecutive failures must not hide the next rejection.
                 world.advance(1);
             }
@@ -99,18 +99,18 @@ async fn no_rejection_and_no_log_line_shows_a_secret() {
                 [bearer(&forged(&token)), basic("my_username", GUESS), bearer(&token), basic(&token, "")]
             {
                 let event = Request::new("GET", "/api/user/{id}").parameter("id", &token).authorization(&authorization);
-                answers.push(format!("{:?}", world.invoke("VerifyAuthorizer", event.authorizer_event()).await));
+                responses.push(format!("{:?}", world.invoke("VerifyAuthorizer", event.authorizer_event()).await));
             }
         }
         assert_eq!(world.revoke(&token).await.status, 200);
-        answers.push(world.verdict(&bearer(&token)).await);
+        responses.push(world.verdict(&bearer(&token)).await);
     }
     let log = log();
     for secret in &secrets {
         assert!(!log.contains(secret.as_str()), "the log has {secret}");
         // The path of a request is in no response, whatever it contains.
-        let answer = answers.iter().find(|answer| answer.contains(secret.as_str()));
-        assert_eq!(answer, None, "an answer has {secret}");
+        let response = responses.iter().find(|response| response.contains(secret.as_str()));
+        assert_eq!(response, None, "an answer has {secret}");
     }
     assert!(["failed", "rejected", "issued"].iter().all(|word| log.contains(word)), "the log is not of these requests");
 }
@@ -120,8 +120,8 @@ async fn every_decision_about_a_token_is_one_line_with_the_same_words() {
     watch();
     let world = World::new().await;
     let caller = world.token().await;
-    let made = world.created(&caller, &json!({"name": "a"})).await;
-    let (id, token) = (made["id"].as_str().unwrap(), made["token"].as_str().unwrap());
+    let body = world.created(&caller, &json!({"name": "a"})).await;
+    let (id, token) = (body["id"].as_str().unwrap(), body["token"].as_str().unwrap());
     world.verdict(&bearer(token)).await;
     world.delete(&caller, id).await;
     world.verdict(&bearer(token)).await;
@@ -180,8 +180,8 @@ async fn the_log_accepts_its_own_target_and_no_other() {
 #[tokio::test]
 async fn the_debug_form_of_types_with_secrets_prints_none() {
     let world = World::new().await;
-    let made = world.create_token(Format::Signed, "1", 7).await;
-    let text = Text::new(made.text.clone());
+    let token = world.create_token(Format::Signed, "1", 7).await;
+    let text = Text::new(token.text.clone());
     let hash = password::hash("topsecret", [7; 16]).unwrap();
     let lookup = |name: &str| match name {
         "AWS_REGION" => Some("local".to_owned()),
@@ -192,9 +192,9 @@ async fn the_debug_form_of_types_with_secrets_prints_none() {
         name => name.ends_with("_TABLE").then(|| name.to_owned()),
     };
     let keyring = Keyring::parse(KEYS).unwrap();
-    let claim = token::open(&keyring, &token::codec::Issuer::new("", "hallpass").unwrap(), &made.text, world.now());
+    let claim = token::open(&keyring, &token::codec::Issuer::new("", "hallpass").unwrap(), &token.text, world.now());
     let user = world.store.user(&"1".parse().unwrap()).await.unwrap();
-    let admitted = token::admit(&claim.unwrap(), Some(made.record.clone()), user.clone(), world.now());
+    let admitted = token::admit(&claim.unwrap(), Some(token.record.clone()), user.clone(), world.now());
     let new_user = store::management::NewUser {
         id: "9".parse().unwrap(),
         username: "new".to_owned(),
@@ -209,10 +209,10 @@ async fn the_debug_form_of_types_with_secrets_prints_none() {
         ("Entropy", format!("{:?}", Entropy::new([7; 16]))),
         ("Keyring", format!("{keyring:?}")),
         ("the keyring as text", format!("{:?}", keyring.to_json())),
-        ("Credential", format!("{:?}", Credential::from_header([bearer(&made.text).as_str()]))),
+        ("Credential", format!("{:?}", Credential::from_header([bearer(&token.text).as_str()]))),
         ("Login", format!("{:?}", Credential::from_header([basic("my_username", "topsecret").as_str()]))),
         ("Claim", format!("{claim:?}")),
-        ("Record", format!("{:?}", made.record)),
+        ("Record", format!("{:?}", token.record)),
         ("User", format!("{user:?}")),
         ("Admitted", format!("{admitted:?}")),
         ("NewUser", format!("{new_user:?}")),
@@ -222,7 +222,7 @@ async fn the_debug_form_of_types_with_secrets_prints_none() {
         ("World", format!("{world:?}")),
     ];
     let key = Base64UrlUnpadded::decode_vec("QsbwGHbgB93-JeQMiQPdWLWwL05TquTtANsX6niLpWY").unwrap();
-    let mut secrets = secrets_of(&made.text);
+    let mut secrets = secrets_of(&token.text);
     secrets.extend(["topsecret", "argon2id", "the-secret-access-key", "the-session-token"].map(str::to_owned));
     secrets.extend(["QsbwGHbgB93-JeQM".to_owned(), format!("{:?}", &key[..8]), format!("{:?}", [7_u8; 8])]);
     secrets = secrets.into_iter().map(|secret| secret.trim_matches(['[', ']']).to_owned()).collect();

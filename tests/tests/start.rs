@@ -50,8 +50,9 @@ impl Around {
 
     /// Starts with one variable changed; an empty value removes it.
     async fn start(&self, name: &str, value: &str) -> Result<Service, ConfigError> {
-        let lookup =
-            |asked: &str| if asked == name { Some(value.to_owned()) } else { self.environment.get(asked).cloned() };
+        let lookup = |variable: &str| {
+            if variable == name { Some(value.to_owned()) } else { self.environment.get(variable).cloned() }
+        };
         Service::start(&lookup, self.world.now()).await
     }
 
@@ -78,7 +79,7 @@ async fn logged_at_start(around: &Around, prune: bool, now: Timestamp) -> Vec<Va
     let lines = Lines::default();
     let writer = lines.clone();
     let _until_the_end = tracing::subscriber::set_default(log::subscriber(move || writer.clone(), None));
-    let lookup = |asked: &str| around.environment.get(asked).cloned();
+    let lookup = |variable: &str| around.environment.get(variable).cloned();
     if prune {
         Prune::start(&lookup, now).await.unwrap();
     } else {
@@ -167,12 +168,12 @@ async fn a_missing_or_malformed_value_is_named() {
 async fn a_missing_secret_and_a_malformed_keyring_are_named() {
     let around = Around::new().await;
     let changes: [fn(&mut Value); 4] = [
-        |answer| answer["SecretString"] = json!("[]"),
-        |answer| {
-            answer["SecretString"] = json!(KEYS.replace("QsbwGHbgB93-JeQMiQPdWLWwL05TquTtANsX6niLpWY", "c2hvcnQ"));
+        |response| response["SecretString"] = json!("[]"),
+        |response| {
+            response["SecretString"] = json!(KEYS.replace("QsbwGHbgB93-JeQMiQPdWLWwL05TquTtANsX6niLpWY", "c2hvcnQ"));
         },
-        |answer| answer["SecretString"] = json!("not JSON"),
-        |answer| answer["SecretString"] = Value::Null,
+        |response| response["SecretString"] = json!("not JSON"),
+        |response| response["SecretString"] = Value::Null,
     ];
     for change in changes {
         around.keyring.inject("GetSecretValue", 0, 1, Fault::Change(change));
@@ -185,8 +186,8 @@ async fn a_missing_secret_and_a_malformed_keyring_are_named() {
 /// The keyring that the secret contains instead of its own.
 static OFFERED: Mutex<String> = Mutex::new(String::new());
 
-fn offer(answer: &mut Value) {
-    answer["SecretString"] = json!(*OFFERED.lock().unwrap());
+fn offer(response: &mut Value) {
+    response["SecretString"] = json!(*OFFERED.lock().unwrap());
 }
 
 /// Returns a keyring whose keys have these IDs and bytes.
@@ -223,10 +224,10 @@ async fn a_keyring_with_an_unsafe_or_ambiguous_key_starts_nothing_from_any_sourc
         OFFERED.lock().unwrap().clone_from(&json);
         around.keyring.inject("GetSecretValue", 0, 1, Fault::Change(offer));
         let mut errors = vec![around.rejected("", "", "HALLPASS_KEYS_SECRET: reading the keyring: ").await];
-        let lookup = |asked: &str| match asked {
+        let lookup = |variable: &str| match variable {
             "HALLPASS_KEYS" => Some(json.clone()),
             "HALLPASS_KEYS_SECRET" => None,
-            asked => around.environment.get(asked).cloned(),
+            variable => around.environment.get(variable).cloned(),
         };
         errors.push(Service::start(&lookup, around.world.now()).await.map(drop).unwrap_err().to_string());
         for error in errors {
@@ -250,9 +251,9 @@ async fn generate_and_prune_check_the_table_of_attempts_too() {
         name => around.environment.get(name).cloned(),
     };
     let store = |lookup: Lookup<'_>| service::store(lookup).unwrap();
-    let there = store(&|name| around.environment.get(name).cloned());
-    there.check_as_limiter().await.unwrap();
-    there.check_as_pruner().await.unwrap();
+    let store = store(&|name| around.environment.get(name).cloned());
+    store.check_as_limiter().await.unwrap();
+    store.check_as_pruner().await.unwrap();
     for absent in [store(&nowhere).check_as_limiter().await, store(&nowhere).check_as_pruner().await.map(drop)] {
         let error = ConfigError::from(absent.unwrap_err()).to_string();
         assert!(error.starts_with("HALLPASS_ATTEMPTS_TABLE: ") && error.ends_with(": Nowhere"), "{error}");

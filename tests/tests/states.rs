@@ -43,8 +43,8 @@ impl Subject {
         world.set_user("2", "permissions", Some(AttributeValue::Ss(permissions))).await;
         let admin = world.token_of("admin", "letmein").await;
         let caller = world.token().await;
-        let made = world.created(&caller, &json!({"name": "subject", "expires_in": 7_200})).await;
-        let part = |name: &str| made[name].as_str().unwrap().to_owned();
+        let token = world.created(&caller, &json!({"name": "subject", "expires_in": 7_200})).await;
+        let part = |name: &str| token[name].as_str().unwrap().to_owned();
         Self { id: part("id"), text: part("token"), world, admin }
     }
 
@@ -54,9 +54,9 @@ impl Subject {
             Some(body) => request.json(body),
             None => request,
         };
-        let answer = self.world.send(function, request).await;
-        assert!((200..300).contains(&answer.status), "{}", answer.body);
-        answer.json()
+        let response = self.world.send(function, request).await;
+        assert!((200..300).contains(&response.status), "{}", response.body);
+        response.json()
     }
 
     async fn disable(&self) {
@@ -120,8 +120,8 @@ impl Subject {
     async fn is_active(&self) -> bool {
         let request = Request::new("POST", "/oauth/introspect").authorization(&bearer(&self.admin));
         let request = request.header("Content-Type", "application/x-www-form-urlencoded");
-        let answer = self.world.send("Console", request.body(&format!("token={}", self.text))).await;
-        answer.json()["active"].as_bool().unwrap()
+        let response = self.world.send("Console", request.body(&format!("token={}", self.text))).await;
+        response.json()["active"].as_bool().unwrap()
     }
 
     /// Returns the label on the pages, if the user can have a page.
@@ -142,9 +142,9 @@ impl Subject {
         let request = Request::new("GET", "/rest/pat/1.0/token").authorization(&bearer(&caller));
         let rarog = self.world.send("Console", request).await.json();
         let listed = rarog.as_array().unwrap().iter().any(|token| token["id"] == *self.id);
-        let answer = self.world.create(&bearer(&caller), &json!({"name": "another"})).await;
-        assert!([201, 409].contains(&answer.status), "{}", answer.body);
-        Some((listed, answer.status == 409))
+        let response = self.world.create(&bearer(&caller), &json!({"name": "another"})).await;
+        assert!([201, 409].contains(&response.status), "{}", response.body);
+        Some((listed, response.status == 409))
     }
 }
 

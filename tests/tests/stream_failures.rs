@@ -27,22 +27,22 @@ fn schedule() -> Value {
     json!({"source": "aws.scheduler", "detail-type": "Scheduled Event"})
 }
 
-async fn verdict(world: &World, made: &TestToken) -> String {
-    world.verdict(&bearer(&made.text)).await
+async fn verdict(world: &World, token: &TestToken) -> String {
+    world.verdict(&bearer(&token.text)).await
 }
 
 /// Returns why the record says that the token was revoked, if it does.
-async fn revoked_because(world: &World, made: &TestToken) -> Option<&'static str> {
-    world.record(&made.record.id).await.revoked.map(|revocation| revocation.because.as_str())
+async fn revoked_because(world: &World, token: &TestToken) -> Option<&'static str> {
+    world.record(&token.record.id).await.revoked.map(|revocation| revocation.because.as_str())
 }
 
 /// Checks that the other records are handled, the poisoned record goes to the failure destination, and the schedule
 /// repairs what it would have done.
 async fn check_poison(poison: impl Fn(&mut Value)) {
     let world = World::new().await;
-    let mut made = Vec::new();
+    let mut tokens = Vec::new();
     for (seed, id) in (1..).zip(["1", "2", "3"]) {
-        made.push(world.create_token(Format::Signed, id, seed).await);
+        tokens.push(world.create_token(Format::Signed, id, seed).await);
     }
     let good = world.user_item("2").await;
     for id in ["1", "2", "3"] {
@@ -54,16 +54,16 @@ async fn check_poison(poison: impl Fn(&mut Value)) {
     let given_up = deliver(&invoke, "Prune", records.clone()).await;
     assert_eq!(given_up.first(), Some(&records[1]));
     assert!(!given_up.contains(&records[0]));
-    let because = [revoked_because(&world, &made[0]).await, revoked_because(&world, &made[2]).await];
+    let because = [revoked_because(&world, &tokens[0]).await, revoked_because(&world, &tokens[2]).await];
     assert_eq!(because, [Some("user_changed"); 2], "the others are dealt with");
-    assert_eq!(revoked_because(&world, &made[1]).await, None);
-    assert_ne!(verdict(&world, &made[1]).await, "allow");
+    assert_eq!(revoked_because(&world, &tokens[1]).await, None);
+    assert_ne!(verdict(&world, &tokens[1]).await, "allow");
 
     let swept = world.invoke("Prune", schedule()).await.unwrap();
     assert_eq!((&swept["invalidated"], &swept["finished"]), (&json!(1), &json!(true)));
     world.put("Users", good).await;
-    for made in &made {
-        assert_eq!(verdict(&world, made).await, "user_changed", "changing back revives nothing");
+    for token in &tokens {
+        assert_eq!(verdict(&world, token).await, "user_changed", "changing back revives nothing");
     }
 }
 
@@ -81,11 +81,11 @@ fn many() -> usize {
 
 /// Creates a user with many tokens, who is then renamed.
 async fn renamed_with_many(world: &World) -> TestToken {
-    let made = world.create_token(Format::Signed, "1", 1).await;
-    world.multiply(&made, many() - 1).await;
+    let token = world.create_token(Format::Signed, "1", 1).await;
+    world.multiply(&token, many() - 1).await;
     world.advance(60);
     world.set_user("1", "username", Some(text("renamed"))).await;
-    made
+    token
 }
 
 /// Returns a store without time limits: reading a megabyte takes long without optimization.
@@ -103,16 +103,16 @@ async fn live(world: &World) -> usize {
 /// Runs one invocation, whose time is up after `steps` steps.
 async fn invocation(world: &World, event: Value, steps: usize) -> Response {
     let prune = Prune { store: patient(world), retention: Duration::from_secs(RETENTION), bound_to: None };
-    let asked = AtomicUsize::new(0);
-    let may_go_on = || asked.fetch_add(1, Ordering::SeqCst) < steps;
+    let checks = AtomicUsize::new(0);
+    let may_go_on = || checks.fetch_add(1, Ordering::SeqCst) < steps;
     let event = serde_json::from_value::<Event>(event).unwrap();
     prune.handle(event, world.now(), &may_go_on).await.unwrap()
 }
 
 /// Returns the sequence numbers that the response reports as failed.
-fn failures(answer: Response) -> Vec<String> {
-    let Response::Stream(answer) = answer else { panic!("no answer to the stream") };
-    answer.batch_item_failures.into_iter().filter_map(|it| it.item_identifier).collect()
+fn failures(response: Response) -> Vec<String> {
+    let Response::Stream(response) = response else { panic!("no answer to the stream") };
+    response.batch_item_failures.into_iter().filter_map(|failure| failure.item_identifier).collect()
 }
 
 fn number(record: &Value) -> String {
@@ -122,7 +122,7 @@ fn number(record: &Value) -> String {
 #[tokio::test]
 async fn many_tokens_of_one_user_are_invalidated_over_several_invocations() {
     let world = World::new().await;
-    let made = renamed_with_many(&world).await;
+    let token = renamed_with_many(&world).await;
     let records = world.user_stream().split_off(4);
     let (mut left, mut invocations) = (many(), 0);
     loop {
@@ -139,7 +139,7 @@ async fn many_tokens_of_one_user_are_invalidated_over_several_invocations() {
     assert_eq!(left, 0);
     assert!((4..=6).contains(&invocations), "{invocations}: none repeats what another has done");
     world.set_user("1", "username", Some(text("my_username"))).await;
-    assert_eq!(verdict(&world, &made).await, "user_changed");
+    assert_eq!(verdict(&world, &token).await, "user_changed");
 }
 
 /// The function's timeout and the event source's retries suffice for 200,000 tokens at a fifth of the write capacity of
@@ -165,8 +165,8 @@ async fn a_user_with_many_tokens_does_not_delay_the_rest_of_the_batch() {
     let records = world.user_stream().split_off(4);
     let failed = failures(invocation(&world, json!({"Records": records}), 40).await);
     assert_eq!(failed, [number(&records[0])], "only the one with many is left");
-    for made in &others {
-        assert_eq!(revoked_because(&world, made).await, Some("user_changed"));
+    for token in &others {
+        assert_eq!(revoked_because(&world, token).await, Some("user_changed"));
     }
     assert!(live(&world).await > 0);
 }
@@ -176,12 +176,12 @@ async fn a_batch_is_read_page_by_page_and_no_page_twice() {
     let (world, tap) = World::tapped(&[]).await;
     renamed_with_many(&world).await;
     tap.seen();
-    tap.answers();
+    tap.responses();
     world.delivery.drain().await.unwrap();
-    let (seen, answers) = (tap.seen(), tap.answers());
+    let (seen, responses) = (tap.seen(), tap.responses());
     let is_page = |seen: &Seen| seen.operation == "Query" && seen.body["IndexName"] == "live_until";
-    let pages = seen.iter().zip(&answers).filter(|(seen, _)| is_page(seen));
-    let read: Vec<usize> = pages.map(|(_, answer)| answer["Items"].as_array().unwrap().len()).collect();
+    let pages = seen.iter().zip(&responses).filter(|(seen, _)| is_page(seen));
+    let read: Vec<usize> = pages.map(|(_, response)| response["Items"].as_array().unwrap().len()).collect();
     assert!(read.iter().all(|read| *read <= 500), "{read:?}");
     assert_eq!(read.iter().sum::<usize>(), many());
     assert_eq!(live(&world).await, 0);
@@ -191,18 +191,18 @@ async fn a_batch_is_read_page_by_page_and_no_page_twice() {
 async fn prune_waits_for_a_busy_partition_and_a_failed_invalidation_keeps_no_other_token_live() {
     let check = async |fault: Fault, times: usize, left: usize| {
         let (world, tap) = World::tapped(&[]).await;
-        let made = world.create_token(Format::Signed, "1", 1).await;
-        world.multiply(&made, 39).await;
+        let token = world.create_token(Format::Signed, "1", 1).await;
+        world.multiply(&token, 39).await;
         world.set_user("1", "username", Some(text("renamed"))).await;
         // The first write is the marker.
         tap.inject("UpdateItem", 1, times, fault);
         let records = world.user_stream().split_off(4);
-        let answer = world.invoke("Prune", json!({"Records": records})).await.unwrap();
-        let failed = answer["batchItemFailures"].as_array().unwrap().len();
+        let response = world.invoke("Prune", json!({"Records": records})).await.unwrap();
+        let failed = response["batchItemFailures"].as_array().unwrap().len();
         assert_eq!((failed, live(&world).await), (usize::from(left > 0), left));
         tap.heal();
-        let answer = world.invoke("Prune", json!({"Records": records})).await.unwrap();
-        assert_eq!((&answer["batchItemFailures"], live(&world).await), (&json!([]), 0));
+        let response = world.invoke("Prune", json!({"Records": records})).await.unwrap();
+        assert_eq!((&response["batchItemFailures"], live(&world).await), (&json!([]), 0));
     };
     // Every write of the first ones is rejected four times over, as the SDK makes three attempts.
     check(Fault::Reject(400, "ProvisionedThroughputExceededException"), 16 * 3 * 2, 0).await;
@@ -217,16 +217,16 @@ async fn a_marker_that_cannot_be_written_keeps_no_token_live_and_the_record_is_r
     world.set_user("1", "username", Some(text("renamed"))).await;
     tap.inject("UpdateItem", 0, 1, Fault::Reject(400, "AccessDeniedException"));
     let records = world.user_stream().split_off(4);
-    let answer = world.invoke("Prune", json!({"Records": records})).await.unwrap();
-    assert_eq!((answer["batchItemFailures"].as_array().unwrap().len(), live(&world).await), (1, 0));
-    let answer = world.invoke("Prune", json!({"Records": records})).await.unwrap();
-    assert_eq!(answer["batchItemFailures"], json!([]));
+    let response = world.invoke("Prune", json!({"Records": records})).await.unwrap();
+    assert_eq!((response["batchItemFailures"].as_array().unwrap().len(), live(&world).await), (1, 0));
+    let response = world.invoke("Prune", json!({"Records": records})).await.unwrap();
+    assert_eq!(response["batchItemFailures"], json!([]));
 }
 
 #[tokio::test]
 async fn many_tokens_whose_stream_record_was_lost_are_invalidated_over_several_sweeps() {
     let world = World::new().await;
-    let made = renamed_with_many(&world).await;
+    let token = renamed_with_many(&world).await;
     let (mut seen, mut invalidated, mut invocations) = (0, 0, 0);
     loop {
         invocations += 1;
@@ -240,5 +240,5 @@ async fn many_tokens_whose_stream_record_was_lost_are_invalidated_over_several_s
     }
     assert_eq!((seen, invalidated, live(&world).await), (many() as u64, many() as u64, 0));
     assert!(invocations > many() / 5_000, "{invocations}");
-    assert_eq!(verdict(&world, &made).await, "user_changed");
+    assert_eq!(verdict(&world, &token).await, "user_changed");
 }

@@ -36,8 +36,8 @@ async fn sweep(world: &World) -> Value {
 async fn sweep_parts(world: &World, parts: usize) -> Swept {
     let prune =
         Prune { store: world.store.clone(), retention: std::time::Duration::from_secs(RETENTION), bound_to: None };
-    let asked = AtomicUsize::new(0);
-    let may_go_on = || asked.fetch_add(1, Ordering::SeqCst) < parts;
+    let checks = AtomicUsize::new(0);
+    let may_go_on = || checks.fetch_add(1, Ordering::SeqCst) < parts;
     match prune.handle(Event::Schedule(schedule()), world.now(), &may_go_on).await {
         Ok(Response::Swept(swept)) => swept,
         other => panic!("{other:?}"),
@@ -55,14 +55,14 @@ fn item(attributes: &[(&str, AttributeValue)]) -> Item {
     attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
 }
 
-async fn verdict(world: &World, made: &TestToken) -> String {
-    world.verdict(&bearer(&made.text)).await
+async fn verdict(world: &World, token: &TestToken) -> String {
+    world.verdict(&bearer(&token.text)).await
 }
 
 #[tokio::test]
 async fn expired_items_are_purged_though_ttl_did_not_run() {
     let world = World::new().await;
-    let made = world.create_token(Format::Signed, "1", 1).await;
+    let token = world.create_token(Format::Signed, "1", 1).await;
     let revoked = world.create_token(Format::Jwt, "1", 2).await;
     let developer = world.create_token(Format::Developer, "1", 3).await;
     assert_eq!(world.delete(&revoked.text, "current").await.status, 200);
@@ -81,7 +81,7 @@ async fn expired_items_are_purged_though_ttl_did_not_run() {
     assert_eq!(sweep(&world).await, done(3, 0, 0, 0, 0));
     world.advance(1);
     assert_eq!(sweep(&world).await, done(3, 1, 0, 0, 0));
-    assert!(world.store.record(&made.record.id).await.unwrap().is_none());
+    assert!(world.store.record(&token.record.id).await.unwrap().is_none());
 
     assert_eq!(verdict(&world, &developer).await, "allow");
     assert_eq!(sweep(&world).await, done(2, 0, 0, 0, 0));
@@ -91,7 +91,7 @@ async fn expired_items_are_purged_though_ttl_did_not_run() {
 async fn a_change_whose_stream_record_was_lost_is_repaired() {
     let check = async |attribute: &str, value: Option<AttributeValue>, expected: &str| {
         let world = World::new().await;
-        let made =
+        let tokens =
             [world.create_token(Format::Signed, "1", 1).await, world.create_token(Format::Developer, "1", 2).await];
         let other = world.create_token(Format::Signed, "2", 3).await;
         let before = world.user_item("1").await;
@@ -104,8 +104,8 @@ async fn a_change_whose_stream_record_was_lost_is_repaired() {
         // Changing the user back and sweeping again revives nothing.
         world.put("Users", before).await;
         assert_eq!(sweep(&world).await, done(4, 0, 0, 0, 0));
-        for made in &made {
-            assert_eq!(verdict(&world, made).await, expected, "{attribute}");
+        for token in &tokens {
+            assert_eq!(verdict(&world, token).await, expected, "{attribute}");
         }
         assert_eq!(verdict(&world, &other).await, "allow");
     };
@@ -123,8 +123,8 @@ async fn a_pointer_without_its_token_is_deleted_and_the_others_stay() {
     let live = world.create_token(Format::Developer, "1", 1).await;
     let stale = world.unwritten(Format::Developer, "1", 2).await;
     let nobody_s = world.unwritten(Format::Developer, "2", 3).await;
-    for (made, owner) in [(&stale, "1"), (&nobody_s, "2"), (&nobody_s, "9")] {
-        let key = format!("developer#{}", made.record.id.hash);
+    for (token, owner) in [(&stale, "1"), (&nobody_s, "2"), (&nobody_s, "9")] {
+        let key = format!("developer#{}", token.record.id.hash);
         world.put("Tokens", item(&[("user_id", text(&key)), ("token", text("pointer")), ("owner", text(owner))])).await;
     }
     assert_eq!(sweep(&world).await, done(4, 0, 0, 2, 0));
@@ -133,20 +133,20 @@ async fn a_pointer_without_its_token_is_deleted_and_the_others_stay() {
 }
 
 /// Fills the table for several parts: DynamoDB reads a megabyte at once.
-async fn fill(world: &World, made: &[TestToken]) {
-    for made in made {
-        world.set_record(&made.record, "description", Some(text(&"x".repeat(300_000)))).await;
+async fn fill(world: &World, tokens: &[TestToken]) {
+    for token in tokens {
+        world.set_record(&token.record, "description", Some(text(&"x".repeat(300_000)))).await;
     }
 }
 
 #[tokio::test]
 async fn a_sweep_that_must_stop_continues_there_the_next_time() {
     let world = World::new().await;
-    let mut made = Vec::new();
+    let mut tokens = Vec::new();
     for seed in 0..12 {
-        made.push(world.create_token(Format::Signed, "1", seed).await);
+        tokens.push(world.create_token(Format::Signed, "1", seed).await);
     }
-    fill(&world, &made).await;
+    fill(&world, &tokens).await;
     world.set_user("1", "username", Some(text("renamed"))).await;
 
     assert_eq!(sweep_parts(&world, 0).await, Swept::default());
@@ -195,18 +195,18 @@ async fn an_unreadable_item_does_not_stop_the_sweep() {
 
     let swept = sweep(&world).await;
     assert_eq!((&swept["finished"], &swept["invalidated"], &swept["dropped"]), (&json!(true), &json!(2), &json!(0)));
-    for made in [&good, &also_good] {
-        assert_eq!(world.record(&made.record.id).await.revoked.unwrap().because.as_str(), "user_changed");
+    for token in [&good, &also_good] {
+        assert_eq!(world.record(&token.record.id).await.revoked.unwrap().because.as_str(), "user_changed");
     }
     // A user with unreadable permissions is blocked until they are readable.
-    for made in &of_odd_user {
-        assert!(world.record(&made.record.id).await.revoked.is_none());
-        assert_eq!(verdict(&world, made).await, "user_blocked");
+    for token in &of_odd_user {
+        assert!(world.record(&token.record.id).await.revoked.is_none());
+        assert_eq!(verdict(&world, token).await, "user_blocked");
     }
     world.set_user("2", "permissions", permissions).await;
     world.set_record(&pointed_at.record, "issued_at", Some(AttributeValue::N("1".to_owned()))).await;
-    for made in of_odd_user.iter().chain([&pointed_at]) {
-        assert_eq!(verdict(&world, made).await, "allow");
+    for token in of_odd_user.iter().chain([&pointed_at]) {
+        assert_eq!(verdict(&world, token).await, "allow");
     }
 }
 

@@ -31,7 +31,9 @@ fn deployed(parameters: &[(&str, &str)]) -> Value {
 
 fn of_type<'a>(resources: &'a Value, kind: &'static str) -> Vec<(&'a str, &'a Value)> {
     let all = resources.as_object().unwrap().iter();
-    all.filter(|(_, it)| it["Type"] == kind).map(|(id, it)| (id.as_str(), &it["Properties"])).collect()
+    all.filter(|(_, resource)| resource["Type"] == kind)
+        .map(|(id, resource)| (id.as_str(), &resource["Properties"]))
+        .collect()
 }
 
 fn list(value: &Value) -> Vec<Value> {
@@ -39,14 +41,15 @@ fn list(value: &Value) -> Vec<Value> {
 }
 
 fn texts(value: &Value) -> Vec<String> {
-    list(value).iter().map(|it| it.as_str().unwrap().to_owned()).collect()
+    list(value).iter().map(|text| text.as_str().unwrap().to_owned()).collect()
 }
 
 /// Returns every statement of this role and of the policies that are attached to it.
 fn statements(resources: &Value, role: &str) -> Vec<Value> {
     let inline = list(&resources[role]["Properties"]["Policies"]).into_iter();
     let attached = of_type(resources, "AWS::IAM::Policy").into_iter();
-    let attached = attached.filter(|(_, policy)| texts(&policy["Roles"]).iter().any(|it| it == role));
+    let attached =
+        attached.filter(|(_, policy)| texts(&policy["Roles"]).iter().any(|attached_role| attached_role == role));
     let documents = inline.map(|policy| policy["PolicyDocument"].clone());
     let documents = documents.chain(attached.map(|(_, policy)| policy["PolicyDocument"].clone()));
     documents.flat_map(|document| list(&document["Statement"])).collect()
@@ -63,7 +66,8 @@ fn every_permission_names_its_action_and_its_resource() {
                 assert!(actions.iter().all(|action| !action.contains('*')), "{function}: {statement}");
                 let wide = texts(&statement["Resource"]).iter().any(|resource| resource.contains('*'));
                 // Neither action supports a narrower resource.
-                let may = actions.iter().all(|it| it.starts_with("xray:Put") || it == "dynamodb:ListStreams");
+                let may =
+                    actions.iter().all(|action| action.starts_with("xray:Put") || action == "dynamodb:ListStreams");
                 assert!(!wide || may, "{function}: {statement}");
             }
         }
@@ -75,9 +79,9 @@ fn a_function_has_few_permissions_besides_its_tables() {
     let check = |parameters: &[(&str, &str)], function: &str, expected: &[&str]| {
         let resources = deployed(parameters);
         let statements = statements(&resources, &format!("{function}Role"));
-        let actions: BTreeSet<String> = statements.iter().flat_map(|it| texts(&it["Action"])).collect();
+        let actions: BTreeSet<String> = statements.iter().flat_map(|statement| texts(&statement["Action"])).collect();
         let of_tables = |action: &&String| action.starts_with("dynamodb:") && !STREAM.contains(&action.as_str());
-        let found: Vec<&str> = actions.iter().filter(|it| !of_tables(it)).map(String::as_str).collect();
+        let found: Vec<&str> = actions.iter().filter(|action| !of_tables(action)).map(String::as_str).collect();
         let shared = ["logs:CreateLogStream", "logs:PutLogEvents"];
         let expected: BTreeSet<&str> = expected.iter().copied().chain(shared).collect();
         assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{function}");
@@ -96,24 +100,24 @@ fn a_function_has_few_permissions_besides_its_tables() {
 
 #[test]
 fn the_users_are_in_a_table_of_the_stack_or_of_the_application() {
-    let (made, taken) = (deployed(&[]), deployed(&EVERYTHING));
-    assert_eq!((made["Users"]["Type"].as_str(), &taken["Users"]), (Some("AWS::DynamoDB::Table"), &Value::Null));
+    let (own, foreign) = (deployed(&[]), deployed(&EVERYTHING));
+    assert_eq!((own["Users"]["Type"].as_str(), &foreign["Users"]), (Some("AWS::DynamoDB::Table"), &Value::Null));
     let stream =
         |resources: &Value| resources["Prune"]["Properties"]["Events"]["UserStream"]["Properties"]["Stream"].clone();
-    assert_eq!((stream(&made), stream(&taken)), (json!("Users"), json!("their-stream")));
+    assert_eq!((stream(&own), stream(&foreign)), (json!("Users"), json!("their-stream")));
     let name = |parameters: &[(&str, &str)]| {
         let globals = Template::resolved(TEMPLATE, parameters).unwrap()["Globals"].take();
         globals["Function"]["Environment"]["Variables"]["HALLPASS_USERS_TABLE"].clone()
     };
     assert_eq!((name(&[]), name(&EVERYTHING)), (json!("Users"), json!("theirs")));
     for function in FUNCTIONS {
-        let policies = json!(statements(&taken, &format!("{function}Role"))).to_string();
+        let policies = json!(statements(&foreign, &format!("{function}Role"))).to_string();
         assert!(policies.contains(":table/theirs\""), "{function}: {policies}");
         assert!(!policies.contains("\"Users"), "{function}: {policies}");
     }
-    let prune = json!(statements(&taken, "PruneRole")).to_string();
+    let prune = json!(statements(&foreign, "PruneRole")).to_string();
     assert!(prune.contains("\"their-stream\"") && prune.contains(":table/theirs/stream/*\""), "{prune}");
-    assert!(json!(statements(&taken, "GenerateRole")).to_string().contains(":table/theirs/index/username_key\""));
+    assert!(json!(statements(&foreign, "GenerateRole")).to_string().contains(":table/theirs/index/username_key\""));
 }
 
 #[test]
@@ -166,7 +170,7 @@ fn a_rejection_carries_a_challenge_that_api_gateway_passes_on() {
 #[test]
 fn the_stack_caches_no_response_of_its_authorizer() {
     let authorizers = Template::parse(TEMPLATE).unwrap().authorizers;
-    assert!(authorizers.values().all(|it| it.ttl_seconds == 0) && !authorizers.is_empty());
+    assert!(authorizers.values().all(|authorizer| authorizer.ttl_seconds == 0) && !authorizers.is_empty());
 }
 
 #[tokio::test]
@@ -175,13 +179,13 @@ async fn the_routes_that_accept_passwords_are_throttled() {
     let settings = deployed(&[])["Api"]["Properties"]["MethodSettings"].take();
     let throttled: BTreeSet<(String, String)> = list(&settings)
         .iter()
-        .map(|it| {
+        .map(|setting| {
             assert!(
-                it["ThrottlingRateLimit"].as_u64() > Some(0) && it["ThrottlingBurstLimit"].as_u64() > Some(0),
-                "{it}"
+                setting["ThrottlingRateLimit"].as_u64() > Some(0) && setting["ThrottlingBurstLimit"].as_u64() > Some(0),
+                "{setting}"
             );
-            let path = it["ResourcePath"].as_str().unwrap().strip_prefix('/').unwrap().replace("~1", "/");
-            (it["HttpMethod"].as_str().unwrap().to_owned(), path)
+            let path = setting["ResourcePath"].as_str().unwrap().strip_prefix('/').unwrap().replace("~1", "/");
+            (setting["HttpMethod"].as_str().unwrap().to_owned(), path)
         })
         .collect();
     let mut taking = BTreeSet::new();
@@ -239,7 +243,7 @@ fn counted(value: &Value, found: &mut BTreeSet<String>) {
             }
         }
         Value::Object(members) => {
-            if members.get("Namespace").is_some_and(|it| it == "Hallpass") {
+            if members.get("Namespace").is_some_and(|namespace| namespace == "Hallpass") {
                 found.insert(members["MetricName"].as_str().unwrap().to_owned());
             }
             for member in members.values() {
@@ -286,13 +290,17 @@ fn alarms_on_tokens_and_log_ins_sum_over_every_function_that_counts_them() {
     let all = ["VerifyAuthorizer", "Generate", "Revoke", "Console"];
     let check = |alarm: &str, metric: &str, reason: Option<&str>, functions: &[&str]| {
         let metrics = resources[alarm]["Properties"]["Metrics"].as_array().unwrap_or_else(|| panic!("{alarm}"));
-        let of_it = metrics.iter().filter(|it| it["MetricStat"]["Metric"]["MetricName"] == metric);
+        let queries = metrics.iter().filter(|query| query["MetricStat"]["Metric"]["MetricName"] == metric);
         let mut seen = Vec::new();
-        for it in of_it {
-            assert_eq!((&it["ReturnData"], &it["MetricStat"]["Stat"]), (&json!(false), &json!("Sum")), "{alarm}");
-            let dimensions = it["MetricStat"]["Metric"]["Dimensions"].as_array().unwrap();
-            let value =
-                |name: &str| dimensions.iter().find(|it| it["Name"] == name).map(|it| it["Value"].as_str().unwrap());
+        for query in queries {
+            assert_eq!((&query["ReturnData"], &query["MetricStat"]["Stat"]), (&json!(false), &json!("Sum")), "{alarm}");
+            let dimensions = query["MetricStat"]["Metric"]["Dimensions"].as_array().unwrap();
+            let value = |name: &str| {
+                dimensions
+                    .iter()
+                    .find(|dimension| dimension["Name"] == name)
+                    .map(|dimension| dimension["Value"].as_str().unwrap())
+            };
             assert_eq!(value("reason"), reason, "{alarm}");
             seen.push(value("function").unwrap());
         }
@@ -325,7 +333,7 @@ fn sources(folder: &str) -> String {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|it| it == "rs") {
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
                 text.push_str(&fs::read_to_string(path).unwrap());
             }
         }

@@ -58,7 +58,7 @@ async fn begin(system: &System) -> (String, String) {
 
 /// Sends the second request of the legacy flow, with this cookie.
 async fn decide(system: &System, decision: &str, authenticity: Option<&str>, cookie: &str) -> Reply {
-    let shown = authenticity.map(|it| format!("&session_authenticity_token={it}")).unwrap_or_default();
+    let shown = authenticity.map(|token| format!("&session_authenticity_token={token}")).unwrap_or_default();
     let path = format!("/rs/authorize-implicit/decision?client_id=app&oauthDecision={decision}{shown}");
     let cookie = [("Cookie", cookie)];
     let reply = system.send("GET", &path, if cookie[0].1.is_empty() { &[] } else { &cookie }, "").await;

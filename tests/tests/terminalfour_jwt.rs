@@ -66,9 +66,9 @@ async fn world() -> (World, Tap) {
 
 async fn temporary(world: &World) -> String {
     let request = tests::Request::new("GET", "/rs/authorise").authorization(&basic("my_username", "topsecret"));
-    let answer = world.send("Generate", request).await;
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    answer.json()["accessToken"].as_str().unwrap().to_owned()
+    let response = world.send("Generate", request).await;
+    assert_eq!(response.status, 200, "{}", response.body);
+    response.json()["accessToken"].as_str().unwrap().to_owned()
 }
 
 async fn key(world: &World) -> String {
@@ -200,10 +200,10 @@ async fn a_claim_that_differs_from_what_was_issued_is_malformed() {
             assert_eq!(world.verdict(&bearer(&text)).await, reason, "{claim} {value}");
             assert_eq!(tap.operations(), if reads { vec!["BatchGetItem"] } else { vec![] }, "{claim} {value}");
             assert_eq!(world.generate(&bearer(&text)).await.problem(401)["reason"], reason);
-            let asked = tests::Request::new("POST", "/oauth/introspect").authorization(&bearer(&real));
-            let asked =
-                asked.header("Content-Type", "application/x-www-form-urlencoded").body(&format!("token={text}"));
-            assert_eq!(world.send("Console", asked).await.json(), json!({"active": false}), "{claim} {value}");
+            let request = tests::Request::new("POST", "/oauth/introspect").authorization(&bearer(&real));
+            let request =
+                request.header("Content-Type", "application/x-www-form-urlencoded").body(&format!("token={text}"));
+            assert_eq!(world.send("Console", request).await.json(), json!({"active": false}), "{claim} {value}");
         }
         let rotated = world.another();
         assert_eq!(rotated.verdict(&bearer(&real)).await, "allow", "it is as it was");
@@ -213,9 +213,9 @@ async fn a_claim_that_differs_from_what_was_issued_is_malformed() {
 #[tokio::test]
 async fn a_record_without_a_digest_is_compared_by_its_times() {
     let (world, _tap) = world().await;
-    let made = world.create_token_with(token::Format::Jwt, "1", 1, |record| record.payload_digest = None).await;
-    assert_eq!(world.verdict(&bearer(&made.text)).await, "allow");
-    let payload = Base64UrlUnpadded::decode_vec(made.text.split('.').nth(1).unwrap()).unwrap();
+    let token = world.create_token_with(token::Format::Jwt, "1", 1, |record| record.payload_digest = None).await;
+    assert_eq!(world.verdict(&bearer(&token.text)).await, "allow");
+    let payload = Base64UrlUnpadded::decode_vec(token.text.split('.').nth(1).unwrap()).unwrap();
     let payload = String::from_utf8(payload).unwrap();
     for (claim, value) in [("iat", "1799999999"), ("exp", "1900000000")] {
         let text = signed(r#"{"alg":"HS256","typ":"JWT","kid":"test"}"#, &rewritten(&payload, claim, value));

@@ -93,7 +93,10 @@ fn everything() -> Vec<String> {
 }
 
 fn rust_files() -> Vec<String> {
-    everything().into_iter().filter(|path| Path::new(path).extension().is_some_and(|it| it == "rs")).collect()
+    everything()
+        .into_iter()
+        .filter(|path| Path::new(path).extension().is_some_and(|extension| extension == "rs"))
+        .collect()
 }
 
 /// Returns the lines of a section of a manifest, such as `dependencies`.

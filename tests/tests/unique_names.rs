@@ -44,7 +44,7 @@ fn with_an_index_that_lags(tap: &tests::tap::Tap) {
         "Query",
         0,
         ALWAYS,
-        Fault::Change(|answer| *answer = json!({"Items": [], "Count": 0, "ScannedCount": 0})),
+        Fault::Change(|response| *response = json!({"Items": [], "Count": 0, "ScannedCount": 0})),
     );
 }
 
@@ -57,8 +57,8 @@ async fn of_many_concurrent_additions_of_one_name_one_succeeds() {
         (10..18).zip(SPELLINGS.iter().cycle()).map(|(id, name)| user(&id.to_string(), name)).collect();
     let added = join_all(users.iter().map(|user| store.add_user(user))).await;
     let added: Vec<Added> = added.into_iter().map(Result::unwrap).collect();
-    assert_eq!(added.iter().filter(|it| **it == Added::Now).count(), 1, "{added:?}");
-    assert_eq!(added.iter().filter(|it| **it == Added::NameTaken).count(), 7, "{added:?}");
+    assert_eq!(added.iter().filter(|outcome| **outcome == Added::Now).count(), 1, "{added:?}");
+    assert_eq!(added.iter().filter(|outcome| **outcome == Added::NameTaken).count(), 7, "{added:?}");
     assert_eq!(count(&world.store, "twin").await, 1);
     tap.heal();
     assert_eq!(world.generate(&tests::basic("Twin", "correct horse")).await.status, 200);

@@ -119,13 +119,13 @@ async fn a_scope_never_exceeds_the_user_s_permissions_and_the_rest_is_reported()
         (json!("a"), "scopes: it must be a list of names"),
         (json!(["a", 7]), "scopes: every element must be the name of a permission"),
     ] {
-        let answer = world.create(&bearer(&session), &json!({"name": "scoped", "scopes": scopes})).await;
-        let problem = answer.problem(400);
+        let response = world.create(&bearer(&session), &json!({"name": "scoped", "scopes": scopes})).await;
+        let problem = response.problem(400);
         assert_eq!((&problem["member"], &problem["detail"]), (&json!("scopes"), &json!(detail)));
     }
     let effective = async |token: &str| {
-        let answer = introspect(&world, token).await;
-        answer["scope"].as_str().unwrap().to_owned()
+        let response = introspect(&world, token).await;
+        response["scope"].as_str().unwrap().to_owned()
     };
     assert_eq!((effective(&narrow).await.as_str(), effective(&whole).await.as_str()), ("a b", "a b c"));
     world.set_user("1", "permissions", Some(permissions(&["b", "d"]))).await;
@@ -137,9 +137,9 @@ async fn a_scope_never_exceeds_the_user_s_permissions_and_the_rest_is_reported()
 async fn introspect(world: &World, token: &str) -> Value {
     let request = tests::Request::new("POST", "/oauth/introspect").authorization(&bearer(token));
     let request = request.header("Content-Type", "application/x-www-form-urlencoded").body(&format!("token={token}"));
-    let answer: Response = world.send("Console", request).await;
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    answer.json()
+    let response: Response = world.send("Console", request).await;
+    assert_eq!(response.status, 200, "{}", response.body);
+    response.json()
 }
 
 #[tokio::test]
@@ -205,10 +205,12 @@ async fn a_period_is_counted_by_the_calendar_in_utc() {
     world.advance(16 * DAY);
     let token = world.token().await;
     let check = async |period: &str, ends: Option<&str>| {
-        let answer = world.create(&bearer(&token), &json!({"name": "period", "expires_in": period})).await;
+        let response = world.create(&bearer(&token), &json!({"name": "period", "expires_in": period})).await;
         match ends {
-            Some(ends) => assert_eq!((answer.status, &answer.json()["expires_at"]), (201, &json!(ends)), "{period}"),
-            None => assert_eq!(answer.problem(400)["member"], "expires_in", "{period}"),
+            Some(ends) => {
+                assert_eq!((response.status, &response.json()["expires_at"]), (201, &json!(ends)), "{period}")
+            }
+            None => assert_eq!(response.problem(400)["member"], "expires_in", "{period}"),
         }
     };
     assert_eq!(world.now(), Timestamp::parse_rfc3339("2027-01-31T08:00:00Z").unwrap());

@@ -19,7 +19,7 @@ impl Tap {
         };
         let (mut asking, mut held) = (std::pin::pin!(asking), std::pin::pin!(held));
         let outcome = tokio::select! {
-            answer = &mut asking => (answer, false),
+            response = &mut asking => (response, false),
             () = &mut held => (asking.await, true),
         };
         self.heal();

@@ -145,7 +145,7 @@ impl Chrome {
         let text = text.to_owned();
         let has_text = move |element: WebElement| {
             let text = text.clone();
-            async move { Ok(element.text().await.is_ok_and(|its| its.contains(&text))) }
+            async move { Ok(element.text().await.is_ok_and(|content| content.contains(&text))) }
         };
         let query = self.driver().query(By::Css(css)).wait(PATIENCE, LOOK).with_filter(has_text);
         query.first().await.unwrap_or_else(|error| panic!("{css}: {error}"))

@@ -38,7 +38,7 @@ struct Judge<'a> {
 
 impl Judge<'_> {
     /// Audits the open page. `theirs` are rules and places of markup from elsewhere.
-    async fn look(&mut self, page: &str, theirs: &[(&str, &str)]) {
+    async fn look(&mut self, page: &str, foreign: &[(&str, &str)]) {
         self.chrome.run(&self.axe).await;
         for (name, dark, width) in LOOKS {
             let scheme = if dark { "dark" } else { "light" };
@@ -54,11 +54,13 @@ impl Judge<'_> {
                 self.found.push(format!("{page} {name}: {beyond} pixels beyond the screen"));
             }
             let grave = self.chrome.run_async(AUDIT).await;
-            let is_theirs = |it: &Value| {
-                theirs.iter().any(|(rule, at)| it[0] == *rule && it[1].as_str().unwrap_or_default().contains(at))
+            let is_theirs = |finding: &Value| {
+                foreign
+                    .iter()
+                    .any(|(rule, at)| finding[0] == *rule && finding[1].as_str().unwrap_or_default().contains(at))
             };
-            let ours = grave.as_array().unwrap().iter().filter(|it| !is_theirs(it));
-            self.found.extend(ours.map(|it| format!("{page} {name}: {it}")));
+            let ours = grave.as_array().unwrap().iter().filter(|finding| !is_theirs(finding));
+            self.found.extend(ours.map(|finding| format!("{page} {name}: {finding}")));
         }
     }
 
@@ -89,25 +91,25 @@ async fn with_every_state(system: &System) {
     system.set_user("1", "permissions", AttributeValue::Ss(names)).await;
     let mut admin = WebClient::signed_in(system, "admin", "letmein").await;
     let id = async |token: &str| {
-        let told = system.ask("GET", "/tokens/current", &bearer(token)).await.body_of(200);
-        told["id"].as_str().unwrap().to_owned()
+        let shown = system.ask("GET", "/tokens/current", &bearer(token)).await.body_of(200);
+        shown["id"].as_str().unwrap().to_owned()
     };
     let token = system.token_of("my_username", "topsecret").await;
-    let made = async |name: &str, more: Value| {
+    let test_token = async |name: &str, more: Value| {
         let mut body = json!({"name": name});
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         system.created(&token, &body).await["token"].as_str().unwrap().to_owned()
     };
-    made("expired", json!({"expires_in": 1})).await;
-    let revoked = made("revoked", json!({})).await;
+    test_token("expired", json!({"expires_in": 1})).await;
+    let revoked = test_token("revoked", json!({})).await;
     system.ask("DELETE", "/tokens/current", &bearer(&revoked)).await.body_of(200);
-    let disabled = made("disabled", json!({"scopes": ["reports:read"]})).await;
+    let disabled = test_token("disabled", json!({"scopes": ["reports:read"]})).await;
     let path = format!("/admin/users/1/tokens/{}", id(&disabled).await);
     admin.post(&path, &[("do", "disable")]).await;
-    let replaced = made("nightly report of all regions, made on the server in the cellar", json!({})).await;
+    let replaced = test_token("nightly report of all regions, made on the server in the cellar", json!({})).await;
     let path = format!("/tokens/{}/rotate", id(&replaced).await);
     system.json("POST", &path, &bearer(&replaced), &json!({})).await.body_of(201);
-    made(
+    test_token(
         "a_name_without_any_space_in_it_that_is_as_long_as_a_name_may_be_____________________________________",
         json!({}),
     )
@@ -168,8 +170,8 @@ async fn the_pages_of_an_administrator_are_accessible() {
     chrome.with_text("h1", "Your tokens").await;
     chrome.open("/admin/users").await;
     judge.look("users", &[]).await;
-    for (name, asked) in [("users-found", "ldap_user"), ("users-not-found", "nobody")] {
-        chrome.open(&format!("/admin/users?name={asked}")).await;
+    for (name, name_part) in [("users-found", "ldap_user"), ("users-not-found", "nobody")] {
+        chrome.open(&format!("/admin/users?name={name_part}")).await;
         judge.look(name, &[]).await;
     }
     chrome.open("/admin/users/3").await;

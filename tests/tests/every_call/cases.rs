@@ -68,31 +68,31 @@ pub(crate) async fn cases(world: &World) -> Vec<Case> {
 type Tokens = BTreeMap<&'static str, TestToken>;
 
 async fn tokens(world: &World) -> Tokens {
-    let mut made = BTreeMap::new();
+    let mut made_tokens = BTreeMap::new();
     let own = world.create_token_with(Format::Signed, "1", 1, |record| record.name = Some("laptop".to_owned())).await;
     let (family, replaced) = (own.record.family.clone(), world.create_token(Format::Signed, "1", 2).await);
-    made.insert("own", own);
+    made_tokens.insert("own", own);
     let child = world.create_token_with(Format::Jwt, "1", 3, |record| record.family = family).await;
     let hash = replaced.record.id.hash;
     let developer = world.create_token_with(Format::Developer, "1", 4, |record| record.replaces = Some(hash)).await;
-    made.extend([("child", child), ("replaced", replaced), ("developer", developer)]);
-    made.insert("admin", world.create_token(Format::Signed, "2", 5).await);
-    made.insert("unused developer", world.create_token(Format::Developer, "2", 11).await);
+    made_tokens.extend([("child", child), ("replaced", replaced), ("developer", developer)]);
+    made_tokens.insert("admin", world.create_token(Format::Signed, "2", 5).await);
+    made_tokens.insert("unused developer", world.create_token(Format::Developer, "2", 11).await);
     let because = |at| Some(Revocation { at, because: Reason::Revoked });
     let revoked = |record: &mut token::Record| record.revoked = because(record.issued_at);
-    made.insert("revoked", world.create_token_with(Format::Signed, "1", 6, revoked).await);
+    made_tokens.insert("revoked", world.create_token_with(Format::Signed, "1", 6, revoked).await);
     let disabled = |record: &mut token::Record| record.disabled_at = Some(record.issued_at);
-    made.insert("disabled", world.create_token_with(Format::Signed, "1", 7, disabled).await);
+    made_tokens.insert("disabled", world.create_token_with(Format::Signed, "1", 7, disabled).await);
     let ended = |record: &mut token::Record| {
         record.replaced_by = Some(hash);
         record.replaced_at = Some(record.issued_at);
     };
-    made.insert("ended", world.create_token_with(Format::Signed, "1", 8, ended).await);
-    made.insert("blocked", world.create_token(Format::Signed, "3", 9).await);
+    made_tokens.insert("ended", world.create_token_with(Format::Signed, "1", 8, ended).await);
+    made_tokens.insert("blocked", world.create_token(Format::Signed, "3", 9).await);
     world.set_user("3", "status", Some(text("blocked"))).await;
-    made.insert("changed", world.create_token(Format::Developer, "4", 10).await);
+    made_tokens.insert("changed", world.create_token(Format::Developer, "4", 10).await);
     world.set_user("4", "username", Some(text("renamed"))).await;
-    made
+    made_tokens
 }
 
 fn authorizer(tokens: &Tokens) -> Vec<Case> {

@@ -21,8 +21,8 @@ impl State {
         let mut tables = BTreeMap::new();
         for (table, key) in TABLES {
             let request = json!({"TableName": world.table(table), "ConsistentRead": true});
-            let answer = world.call("Scan", &request).await.unwrap();
-            let items = answer["Items"].as_array().unwrap().iter();
+            let response = world.call("Scan", &request).await.unwrap();
+            let items = response["Items"].as_array().unwrap().iter();
             tables.insert(table, items.map(|item| (text(&only(item, key)), item.clone())).collect());
         }
         Self(tables)
@@ -58,7 +58,7 @@ impl State {
                 if item.get("attribute_digests").is_some() {
                     item["attribute_digests"] = json!("digests");
                 }
-                if item["token_generation"]["N"].as_str().is_some_and(|it| it != "5") {
+                if item["token_generation"]["N"].as_str().is_some_and(|generation| generation != "5") {
                     item["token_generation"] = json!("raised");
                 }
                 lines.push(format!("{table} {}", masked(&text(&item), &known)));
@@ -83,7 +83,7 @@ impl State {
 pub(crate) fn minus(all: &[String], without: &[String]) -> Vec<String> {
     let mut rest = all.to_vec();
     for line in without {
-        if let Some(place) = rest.iter().position(|it| it == line) {
+        if let Some(place) = rest.iter().position(|other| other == line) {
             rest.remove(place);
         }
     }

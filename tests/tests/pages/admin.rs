@@ -20,13 +20,13 @@ async fn issue(web_client: &mut WebClient<'_>, user: &str, name: &str) -> String
 
 /// Returns the path of the form of this key of this user.
 async fn path_of(system: &System, user: &str, token: &str) -> String {
-    let told = system.ask("GET", "/tokens/current", &bearer(token)).await.body_of(200);
-    format!("/admin/users/{user}/tokens/{}", told["id"].as_str().unwrap())
+    let shown = system.ask("GET", "/tokens/current", &bearer(token)).await.body_of(200);
+    format!("/admin/users/{user}/tokens/{}", shown["id"].as_str().unwrap())
 }
 
 /// Returns the link of every user that a search found.
 fn found(page: &Reply) -> Vec<String> {
-    let links = page.elements().into_iter().filter_map(|it| it.attribute("href").map(str::to_owned));
+    let links = page.elements().into_iter().filter_map(|element| element.attribute("href").map(str::to_owned));
     links.filter_map(|link| link.strip_prefix("/admin/users/").map(str::to_owned)).collect()
 }
 
@@ -40,7 +40,7 @@ async fn a_user_is_found_by_name_or_id() {
     }
     let mut web_client = administrator(&system).await;
     let endless = "x".repeat(3_000);
-    for (asked, status, expected) in [
+    for (search, status, expected) in [
         ("my_username", 200, vec!["1"]),
         ("MY_UserName", 200, vec!["1"]),
         ("%20%20my_username%20", 200, vec!["1"]),
@@ -57,11 +57,11 @@ async fn a_user_is_found_by_name_or_id() {
         ("%00", 404, vec![]),
         (&endless, 400, vec![]),
     ] {
-        let page = web_client.get(&format!("/admin/users?name={asked}")).await;
+        let page = web_client.get(&format!("/admin/users?name={search}")).await;
         assert_eq!(
             (page.status, found(&page)),
-            (status, expected.iter().map(|it| (*it).to_owned()).collect()),
-            "{asked}"
+            (status, expected.iter().map(|id| (*id).to_owned()).collect()),
+            "{search}"
         );
     }
     let page = web_client.get("/admin/users?name=%3Cscript%3Ealert(1)%3C/script%3E").await;
@@ -86,8 +86,8 @@ async fn a_key_for_an_external_user_lives_as_the_administrator_chooses() {
     assert_eq!((key.split('.').count(), issued.text().contains("sync <b>")), (3, true), "a JWT");
     let profile = system.ask("GET", "/rs/profile", &bearer(&key)).await.body_of(200);
     assert_eq!(profile["username"], "ldap_user", "{profile}");
-    let told = system.ask("GET", "/tokens/current", &bearer(&key)).await.body_of(200);
-    assert_eq!(told["expires_at"], format!("{tomorrow}T23:59:59Z"));
+    let shown = system.ask("GET", "/tokens/current", &bearer(&key)).await.body_of(200);
+    assert_eq!(shown["expires_at"], format!("{tomorrow}T23:59:59Z"));
     let path = path_of(&system, "3", &key).await;
     for (what, verdict, said) in [
         ("disable", "disabled", "The key is disabled until you enable it."),
@@ -193,7 +193,7 @@ async fn a_former_administrator_is_rejected_everywhere() {
     assert!(!user.get(OWN).await.body.contains("/admin/users"), "it is not offered either");
     gets_nowhere(&system, &mut user, &key, 403).await;
     // In the middle of a session, without ending it.
-    let permissions = |names: &[&str]| AttributeValue::Ss(names.iter().map(|it| (*it).to_owned()).collect());
+    let permissions = |names: &[&str]| AttributeValue::Ss(names.iter().map(|name| (*name).to_owned()).collect());
     system.set_user("2", "permissions", permissions(&["ROLE_USER"])).await;
     gets_nowhere(&system, &mut web_client, &key, 403).await;
     assert_eq!(web_client.get(OWN).await.status, 200);

@@ -37,7 +37,7 @@ fn foreign(name: &str) -> Vec<String> {
 fn of_other_names(name: &str) -> Vec<String> {
     let near = [format!("{name}s=1"), format!("x{name}=1"), name.to_lowercase() + "=1", name.to_owned()];
     let odd = ["a=\u{e9}", "\u{e9}=a", "\u{fffd}", "=", "", "a", "a==b; ;; c", "theme=\"dark; light\"", "z=\u{7f}"];
-    near.into_iter().filter(|it| it != &format!("{name}=1")).chain(odd.map(str::to_owned)).collect()
+    near.into_iter().filter(|cookie| cookie != &format!("{name}=1")).chain(odd.map(str::to_owned)).collect()
 }
 
 /// Returns Hallpass's cookies before, after and between the others, in one header and in several.
@@ -137,7 +137,9 @@ async fn the_cookie_before_signing_in_is_found_among_others() {
 async fn the_cookie_of_a_log_in_flow_is_found_among_others() {
     let system = System::start(&[]).await;
     for other in foreign("JSESSIONID").into_iter().chain(of_other_names("JSESSIONID")) {
-        for (at, _) in arrangements("", &other).into_iter().enumerate().filter(|(_, it)| can_be_sent(it)).take(2) {
+        for (at, _) in
+            arrangements("", &other).into_iter().enumerate().filter(|(_, cookie)| can_be_sent(cookie)).take(2)
+        {
             let path = "/rs/authorize-implicit?client_id=app&response_type=token";
             system.advance(60);
             let begun = system.ask("GET", path, &basic("my_username", "topsecret")).await;
@@ -181,10 +183,10 @@ async fn a_session_is_found_in_the_event_of_an_http_api_too() {
     let name = "__Host-hallpass";
     for other in foreign(name).into_iter().chain(of_other_names(name)) {
         for cookies in [vec![ours.clone(), other.clone()], vec![other.clone(), ours.clone()]] {
-            let answer = world.invoke("Console", http_event(&cookies)).await.unwrap();
-            assert_eq!(answer["statusCode"], 200, "{cookies:?}");
+            let response = world.invoke("Console", http_event(&cookies)).await.unwrap();
+            assert_eq!(response["statusCode"], 200, "{cookies:?}");
         }
     }
-    let answer = world.invoke("Console", http_event(&[])).await.unwrap();
-    assert_eq!(answer["statusCode"], 303);
+    let response = world.invoke("Console", http_event(&[])).await.unwrap();
+    assert_eq!(response["statusCode"], 303);
 }

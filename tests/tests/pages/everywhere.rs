@@ -70,8 +70,8 @@ async fn every_link_stays_below_the_base_path() {
         assert_eq!(web_client.get(path).await.status, 200, "{path}");
     }
     let token = web_client.create_token(&[("name", "x"), ("limit", "all")]).await;
-    let told = system.ask("GET", "/prod/tokens/current", &format!("Bearer {token}")).await.body_of(200);
-    let path = format!("/profile/developer/tokens/{}", told["id"].as_str().unwrap());
+    let shown = system.ask("GET", "/prod/tokens/current", &format!("Bearer {token}")).await.body_of(200);
+    let path = format!("/profile/developer/tokens/{}", shown["id"].as_str().unwrap());
     let done = web_client.post(&path, &[]).await;
     assert_eq!(done.header("location"), "/prod/profile/developer/?done=revoked");
     web_client.get("/admin/users/3").await;
@@ -265,7 +265,7 @@ async fn without_a_session_every_page_leads_to_the_sign_in() {
     let world = World::new().await;
     let before = world.dump("Users").await;
     for (method, path) in routes() {
-        let answer = world.send(function_of(method, path), request(method, path)).await;
+        let response = world.send(function_of(method, path), request(method, path)).await;
         if method == "GET" {
             let next = match path {
                 "/profile/developer" => "developer",
@@ -273,15 +273,15 @@ async fn without_a_session_every_page_leads_to_the_sign_in() {
                 _ => "users/1",
             };
             assert_eq!(
-                (answer.status, answer.header("location")),
+                (response.status, response.header("location")),
                 (303, &*format!("/v1/sign-in?next={next}")),
                 "{path}"
             );
-            assert_eq!(answer.header("cache-control"), "no-store", "{path}");
+            assert_eq!(response.header("cache-control"), "no-store", "{path}");
         } else {
-            assert_eq!((answer.status, answer.header("content-type")), (401, "text/html; charset=utf-8"), "{path}");
-            assert!(answer.body.contains("Your session has ended. Nothing was changed."), "{path}");
-            assert!(answer.header("www-authenticate").starts_with("Bearer realm="), "no box of the browser's own");
+            assert_eq!((response.status, response.header("content-type")), (401, "text/html; charset=utf-8"), "{path}");
+            assert!(response.body.contains("Your session has ended. Nothing was changed."), "{path}");
+            assert!(response.header("www-authenticate").starts_with("Bearer realm="), "no box of the browser's own");
         }
     }
     assert_eq!(world.dump("Users").await, before);
@@ -321,9 +321,9 @@ async fn signing_in_without_the_database_keeps_the_name_and_begins_no_session() 
     for operation in ["UpdateItem", "Query", "GetItem", "PutItem"] {
         tap.inject(operation, 0, ALWAYS, Fault::Reject(400, "ResourceNotFoundException"));
         let sent = Request::new("POST", "/sign-in").header("Cookie", &cookie).body(&form);
-        let answer = world.send("Generate", sent.header("Content-Type", "application/x-www-form-urlencoded")).await;
-        assert_eq!((answer.status, answer.header("set-cookie")), (503, ""), "{operation}");
-        assert!(answer.body.contains("value=\"my_username\"") && !answer.body.contains("topsecret"), "{operation}");
+        let response = world.send("Generate", sent.header("Content-Type", "application/x-www-form-urlencoded")).await;
+        assert_eq!((response.status, response.header("set-cookie")), (503, ""), "{operation}");
+        assert!(response.body.contains("value=\"my_username\"") && !response.body.contains("topsecret"), "{operation}");
         tap.heal();
     }
 }

@@ -120,9 +120,9 @@ async fn of_forms_sent_at_once_one_creates_a_token() {
         let of = case(form).await;
         let before = of.count().await;
         let sent = of.filled();
-        let answers = futures_util::future::join_all((0..8).map(|_| of.send(&sent))).await;
-        let (first, others): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 201);
-        assert_eq!((first.len(), others.len()), (1, 7), "{form:?} {answers:?}");
+        let responses = futures_util::future::join_all((0..8).map(|_| of.send(&sent))).await;
+        let (first, others): (Vec<_>, Vec<_>) = responses.iter().partition(|response| response.status == 201);
+        assert_eq!((first.len(), others.len()), (1, 7), "{form:?} {responses:?}");
         for other in others {
             of.created_once(before, first[0], other).await;
         }
@@ -166,7 +166,7 @@ async fn a_rejected_form_comes_back_ready_to_be_sent() {
         let mut of = case(form).await;
         let before = of.count().await;
         let empty = of.filled().rewritten(|body| body.replace("typed", ""));
-        let rejected = of.web_client.answered(of.send(&empty).await);
+        let rejected = of.web_client.receive(of.send(&empty).await);
         assert_eq!(rejected.status, 400, "{}", rejected.body);
         // Back in the browser, the form that was rejected is corrected; it is the one that was sent.
         let corrected = empty.rewritten(|body| body.replace("name=", "name=typed"));
@@ -192,7 +192,7 @@ async fn a_creating_form_of_an_old_tab_comes_back_filled_in_and_then_works() {
             of.filled()
                 .rewritten(|body| body.split_once('.').unwrap().0.to_owned() + "&" + body.split_once('&').unwrap().1),
         ] {
-            let stale = of.web_client.answered(of.send(&broken).await);
+            let stale = of.web_client.receive(of.send(&broken).await);
             assert_eq!(stale.status, 403, "{form:?} {}", stale.body);
             assert!(stale.body.contains(STALE), "{form:?} {}", stale.body);
             if matches!(form, Form::Own | Form::Key) {
@@ -225,13 +225,13 @@ async fn every_other_form_of_an_old_tab_comes_back_with_forms_that_work() {
         let mut web_client = WebClient::signed_in(&world, "admin", "letmein").await;
         let old = web_client.with_form(request.clone(), fields);
         web_client.sign_in_again(&world, "admin", "letmein").await;
-        let answer = world.send("Revoke", web_client.with_cookies_of(&old)).await;
-        let stale = web_client.answered(answer);
+        let response = world.send("Revoke", web_client.with_cookies_of(&old)).await;
+        let stale = web_client.receive(response);
         assert_eq!(stale.status, 403, "{route} {}", stale.body);
         assert!(stale.body.contains(STALE), "{route} {}", stale.body);
         assert_eq!(world.verdict(&format!("Bearer {token}")).await, "allow", "{route}");
-        let answer = world.send("Revoke", web_client.with_form(request, fields)).await;
-        assert_eq!(answer.status, 303, "{route} {}", answer.body);
+        let response = world.send("Revoke", web_client.with_form(request, fields)).await;
+        assert_eq!(response.status, 303, "{route} {}", response.body);
     }
 }
 
@@ -245,14 +245,18 @@ async fn the_latest_offered_day_is_accepted_and_expires_in_time() {
         let bounds = format!("min=\"{today}\" max=\"{latest}\"");
         assert!(page.body.contains(&bounds), "{bounds} {}", page.body);
         let on = |of: &Case, day: &str| of.filled().rewritten(|body| body.replace("2027-03-01", day));
-        let rejected = of.web_client.answered(of.send(&on(&of, "2999-12-31")).await);
+        let rejected = of.web_client.receive(of.send(&on(&of, "2999-12-31")).await);
         assert_eq!(rejected.status, 400);
-        let told = format!("Expiry date: it is later than {latest}, which is the latest.");
-        assert!(rejected.body.contains(&told), "{}", rejected.body);
-        let taken = of.web_client.answered(of.send(&on(&of, &latest)).await);
-        assert_eq!(taken.status, 201, "{}", taken.body);
-        assert!(taken.body.contains(&format!("datetime=\"{latest_instant}\"")), "{latest_instant} {}", taken.body);
-        let today_end = of.web_client.answered(of.send(&on(&of, &today)).await);
+        let message = format!("Expiry date: it is later than {latest}, which is the latest.");
+        assert!(rejected.body.contains(&message), "{}", rejected.body);
+        let response = of.web_client.receive(of.send(&on(&of, &latest)).await);
+        assert_eq!(response.status, 201, "{}", response.body);
+        assert!(
+            response.body.contains(&format!("datetime=\"{latest_instant}\"")),
+            "{latest_instant} {}",
+            response.body
+        );
+        let today_end = of.web_client.receive(of.send(&on(&of, &today)).await);
         assert!(today_end.body.contains(&format!("datetime=\"{today}T23:59:59Z\"")), "{}", today_end.body);
     }
 }

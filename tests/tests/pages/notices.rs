@@ -27,12 +27,12 @@ const FORMS: [(&str, &str, bool); 8] = [
 /// Returns the notices of the page.
 fn notices(page: &Reply) -> String {
     let elements = page.elements().into_iter();
-    elements.filter(|it| it.attribute("role") == Some("status")).map(|it| it.text).collect()
+    elements.filter(|element| element.attribute("role") == Some("status")).map(|element| element.text).collect()
 }
 
 async fn id_of(system: &System, token: &str) -> String {
-    let told: Value = system.ask("GET", "/tokens/current", &bearer(token)).await.body_of(200);
-    told["id"].as_str().unwrap().to_owned()
+    let shown: Value = system.ask("GET", "/tokens/current", &bearer(token)).await.body_of(200);
+    shown["id"].as_str().unwrap().to_owned()
 }
 
 /// Sends every form, and compares the notice of the next page with the time until which a response is cached.
@@ -48,12 +48,12 @@ async fn check(settings: &[(&str, &str)], cached: Option<u64>) {
             "KEY" => format!("/admin/users/1/tokens/{key}"),
             other => other.to_owned(),
         };
-        let said = notices(&web_client.post_and_follow(&path, &[("do", what)]).await);
+        let notice = notices(&web_client.post_and_follow(&path, &[("do", what)]).await);
         let until = cached.map(|seconds| system.now().after(Duration::from_secs(seconds)).to_string());
-        assert!(!said.is_empty(), "{place} {what}");
-        assert_eq!(said.contains(CACHED), ends && cached.is_some(), "{place} {what}: {said}");
+        assert!(!notice.is_empty(), "{place} {what}");
+        assert_eq!(notice.contains(CACHED), ends && cached.is_some(), "{place} {what}: {notice}");
         if let Some(until) = until.filter(|_| ends) {
-            assert!(said.contains(&until), "{place} {what}: {said} {until}");
+            assert!(notice.contains(&until), "{place} {what}: {notice} {until}");
         }
     }
     assert_eq!(web_client.get(OWN).await.status, 401, "the last form ended the own session");

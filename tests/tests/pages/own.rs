@@ -68,9 +68,9 @@ async fn a_token_can_have_fewer_permissions_than_its_user_and_never_more() {
     let check = async |web_client: &mut WebClient<'_>, fields: &[(&str, &str)], granted: &[&str]| {
         let fields: Vec<_> = [("name", "x")].iter().chain(fields).copied().collect();
         let token = web_client.create_token(&fields).await;
-        let told = system.ask("GET", "/tokens/current", &bearer(&token)).await.body_of(200);
+        let shown = system.ask("GET", "/tokens/current", &bearer(&token)).await.body_of(200);
         let expected = if granted.is_empty() { json!(null) } else { json!(granted) };
-        assert_eq!(told["scopes"], expected, "{fields:?} {told}");
+        assert_eq!(shown["scopes"], expected, "{fields:?} {shown}");
     };
     check(&mut web_client, &[("limit", "all")], &[]).await;
     check(&mut web_client, &[("limit", "all"), ("scope", "read")], &[]).await;
@@ -93,8 +93,9 @@ async fn a_token_can_have_fewer_permissions_than_its_user_and_never_more() {
     // The choices are kept when another field is wrong.
     let reply =
         web_client.post(OWN, &[("do", "make"), ("name", ""), ("limit", "some"), ("scope", "read"), write]).await;
-    let chosen: Vec<_> = reply.elements().into_iter().filter(|it| it.attribute("checked").is_some()).collect();
-    let chosen: Vec<_> = chosen.iter().map(|it| it.attribute("value").unwrap()).collect();
+    let chosen: Vec<_> =
+        reply.elements().into_iter().filter(|element| element.attribute("checked").is_some()).collect();
+    let chosen: Vec<_> = chosen.iter().map(|element| element.attribute("value").unwrap()).collect();
     assert_eq!(chosen, ["some", "read", "write <all>"]);
     system.stop().await;
 }
@@ -180,8 +181,8 @@ async fn a_rejected_form_says_why_and_keeps_its_input() {
     web_client.create_token(&[("name", &most), ("limit", "all")]).await;
     let tomorrow = day(1);
     let token = web_client.create_token(&[("name", "dated"), ("expires", &tomorrow), ("limit", "all")]).await;
-    let told = system.ask("GET", "/tokens/current", &bearer(&token)).await.body_of(200);
-    assert_eq!(told["expires_at"], format!("{tomorrow}T23:59:59Z"));
+    let shown = system.ask("GET", "/tokens/current", &bearer(&token)).await.body_of(200);
+    assert_eq!(shown["expires_at"], format!("{tomorrow}T23:59:59Z"));
     let fields = [("do", "make"), ("name", "third"), ("expires", &tomorrow), ("limit", "some"), ("scope", "ROLE_USER")];
     let reply = web_client.post(OWN, &fields).await;
     let limit = "The user has 2 live tokens, which is the limit.";

@@ -71,7 +71,7 @@ fn own() -> Request {
 /// Tries everything that a session allows: the pages, and every form of them.
 async fn try_everything(world: &World, web_client: &WebClient<'_>, token: &str) -> Vec<(String, Response)> {
     let hash = token.split('.').next_back().unwrap().to_owned();
-    let mut answers = Vec::new();
+    let mut responses = Vec::new();
     for (function, method, route, fields) in [
         ("Console", "GET", "/profile/developer", &[][..]),
         ("Console", "GET", "/admin/users", &[]),
@@ -88,9 +88,9 @@ async fn try_everything(world: &World, web_client: &WebClient<'_>, token: &str) 
         let request = Request::new(method, route).parameter("user_id", "1").parameter("id", &format!("2.{hash}"));
         let request =
             if method == "GET" { web_client.with_cookies(request) } else { web_client.with_form(request, fields) };
-        answers.push((format!("{method} {route} {fields:?}"), world.send(function, request).await));
+        responses.push((format!("{method} {route} {fields:?}"), world.send(function, request).await));
     }
-    answers
+    responses
 }
 
 #[tokio::test]
@@ -108,8 +108,8 @@ async fn a_session_stays_invalid_when_the_change_that_invalidated_it_is_undone()
             undo(&world, before, prune).await;
             assert_ne!(world.verdict(&format!("Bearer {token}")).await, "allow", "{change:?} {prune:?}");
             let records = world.count_records("2").await;
-            for (what, answer) in try_everything(&world, &web_client, &id).await {
-                assert_eq!(answer.status, 401, "{change:?} {prune:?} {what}: {}", answer.body);
+            for (what, response) in try_everything(&world, &web_client, &id).await {
+                assert_eq!(response.status, 401, "{change:?} {prune:?} {what}: {}", response.body);
             }
             assert_eq!(world.count_records("2").await, records, "{change:?} {prune:?}");
             assert_eq!(world.user_item("1").await["status"], text("active"));
@@ -151,8 +151,8 @@ async fn a_log_in_flow_stays_invalid_when_the_change_that_invalidated_it_is_undo
             let decide = decide.header("Cookie", flow.header("set-cookie").split(';').next().unwrap());
             let decide = decide.query("oauthDecision", "allow");
             let authenticity = flow.json()["authenticityToken"].as_str().unwrap().to_owned();
-            let answer = world.send("Generate", decide.query("session_authenticity_token", &authenticity)).await;
-            assert_eq!(answer.status, 400, "{change:?} {prune:?} {}", answer.body);
+            let response = world.send("Generate", decide.query("session_authenticity_token", &authenticity)).await;
+            assert_eq!(response.status, 400, "{change:?} {prune:?} {}", response.body);
         }
     }
 }
@@ -250,8 +250,8 @@ async fn signing_in_again_ends_an_invalidated_session() {
             }
         }
         let elsewhere = WebClient::signed_in(&world, "my_username", "topsecret").await.with_cookies(own());
-        let answer = browser.submit("Revoke", Request::new("POST", "/sign-out"), &[]).await;
-        assert_eq!(answer.status, 401, "{prune:?}");
+        let response = browser.submit("Revoke", Request::new("POST", "/sign-out"), &[]).await;
+        assert_eq!(response.status, 401, "{prune:?}");
         assert_eq!(own_page(&world, &elsewhere).await, 200, "{prune:?}: the newer session is not concerned");
         browser.sign_in_again(&world, "my_username", "topsecret").await;
         assert_eq!(own_page(&world, &browser.with_cookies(own())).await, 200, "{prune:?}");
@@ -267,8 +267,8 @@ async fn the_session_of_a_removed_user_stays_invalid_when_the_id_is_reused() {
         let stale = browser.with_cookies(own());
         let before = world.user_item("1").await;
         world.remove_user("1").await;
-        for (what, answer) in try_everything(&world, &browser, "1.AAAAAAAAAAAAAAAAAAAAAA").await {
-            assert_eq!(answer.status, 401, "{what}: {}", answer.body);
+        for (what, response) in try_everything(&world, &browser, "1.AAAAAAAAAAAAAAAAAAAAAA").await {
+            assert_eq!(response.status, 401, "{what}: {}", response.body);
         }
         if is_pruned {
             world.delivery.drain().await.unwrap();

@@ -129,7 +129,7 @@ async fn the_cookies_are_for_this_api_alone_and_for_no_script() {
 #[tokio::test]
 async fn signing_in_leads_to_the_requested_page_and_nowhere_else() {
     let system = System::start(&[]).await;
-    for (asked, place) in [
+    for (path, place) in [
         (OWN, OWN),
         ("/profile/developer", OWN),
         ("/admin/users", "/admin/users"),
@@ -139,14 +139,14 @@ async fn signing_in_leads_to_the_requested_page_and_nowhere_else() {
         ("/sign-in?next=%0d%0aX-Header:%201", OWN),
     ] {
         let mut web_client = WebClient::new(&system, "");
-        let mut page = web_client.get(asked).await;
+        let mut page = web_client.get(path).await;
         if page.status == 303 {
             let place = page.header("location").to_owned();
             page = web_client.get(&place).await;
         }
         let next = page.field("next").unwrap();
         let fields = [("username", "admin"), ("password", "letmein"), ("next", next.as_str())];
-        assert_eq!(web_client.post("/sign-in", &fields).await.header("location"), place, "{asked}");
+        assert_eq!(web_client.post("/sign-in", &fields).await.header("location"), place, "{path}");
     }
     system.stop().await;
 }
@@ -206,8 +206,8 @@ async fn everything_that_invalidates_tokens_ends_a_session() {
         web_client.csrf = before.csrf;
         assert_eq!(web_client.get(OWN).await.status, 401, "{end:?}");
         let reply = web_client.post(OWN, &[("do", "regenerate")]).await;
-        let told = "Your session has ended. Nothing was changed.";
-        assert_eq!((reply.status, reply.wrong().as_str()), (401, told), "{end:?}");
+        let message = "Your session has ended. Nothing was changed.";
+        assert_eq!((reply.status, reply.wrong().as_str()), (401, message), "{end:?}");
         assert_eq!(web_client.post("/sign-out", &[]).await.status, 401, "{end:?}");
         system.set_user("1", "status", text("active")).await;
     }

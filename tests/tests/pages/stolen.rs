@@ -7,20 +7,20 @@ use tests::{
     system::System,
 };
 
-async fn told(system: &System, token: &str) -> Value {
+async fn shown(system: &System, token: &str) -> Value {
     system.ask("GET", "/tokens/current", &bearer(token)).await.body_of(200)
 }
 
-fn text_of<'a>(told: &'a Value, member: &str) -> &'a str {
-    told[member].as_str().unwrap_or_else(|| panic!("{member}: {told}"))
+fn text_of<'a>(shown: &'a Value, member: &str) -> &'a str {
+    shown[member].as_str().unwrap_or_else(|| panic!("{member}: {shown}"))
 }
 
 /// Revokes this family and its session, and returns the number of revoked tokens.
 async fn end(system: &System, administrator: &str, family: &str) -> u64 {
     let path = format!("/tokens/{family}?descendants=true");
-    let answer = system.ask("DELETE", &path, &bearer(administrator)).await.body_of(200);
-    assert_eq!(answer["id"], family);
-    answer["revoked"].as_u64().unwrap()
+    let response = system.ask("DELETE", &path, &bearer(administrator)).await.body_of(200);
+    assert_eq!(response["id"], family);
+    response["revoked"].as_u64().unwrap()
 }
 
 #[tokio::test]
@@ -37,18 +37,18 @@ async fn a_stolen_session_is_revoked_with_everything_that_it_issued() {
     let named = thief.create_token(&[("name", "named"), ("limit", "all")]).await;
     let developer = thief.post(OWN, &[("do", "regenerate")]).await.shown_token();
     let key = thief.post("/admin/users/1", &[("name", "key"), ("limit", "all")]).await.shown_token();
-    let old_id = text_of(&told(&system, &old).await, "id").to_owned();
+    let old_id = text_of(&shown(&system, &old).await, "id").to_owned();
     let rotated = thief.post(OWN, &[("do", "rotate"), ("id", &old_id)]).await.shown_token();
-    let family = text_of(&told(&system, &named).await, "issued_by_family").to_owned();
+    let family = text_of(&shown(&system, &named).await, "issued_by_family").to_owned();
     for token in [&developer, &key, &rotated] {
-        assert_eq!(text_of(&told(&system, token).await, "issued_by_family"), family);
+        assert_eq!(text_of(&shown(&system, token).await, "issued_by_family"), family);
     }
     let by_named = system.created(&named, &json!({"name": "a", "user_id": "1"})).await;
     let by_key = system.created(&key, &json!({"name": "b"})).await;
-    let made = [&named, &developer, &key, &rotated, text_of(&by_named, "token"), text_of(&by_key, "token")];
-    let others = told(&system, &good).await;
+    let tokens = [&named, &developer, &key, &rotated, text_of(&by_named, "token"), text_of(&by_key, "token")];
+    let others = shown(&system, &good).await;
     assert_ne!(text_of(&others, "issued_by_family"), family, "another session has another family");
-    assert_eq!(told(&system, &password).await["issued_by_family"], Value::Null);
+    assert_eq!(shown(&system, &password).await["issued_by_family"], Value::Null);
 
     // Only an administrator can revoke a session, and no other session ends.
     let user = system.token_of("my_username", "topsecret").await;
@@ -56,8 +56,8 @@ async fn a_stolen_session_is_revoked_with_everything_that_it_issued() {
     assert_eq!(end(&system, &password, "2.AAAAAAAAAAAAAAAAAAAAAA").await, 0);
     assert_eq!(thief.get(OWN).await.status, 200);
 
-    assert_eq!(end(&system, &password, &family).await, u64::try_from(made.len()).unwrap());
-    for token in made {
+    assert_eq!(end(&system, &password, &family).await, u64::try_from(tokens.len()).unwrap());
+    for token in tokens {
         assert_eq!(system.verdict(token).await, "revoked");
     }
     assert_eq!(thief.get(OWN).await.status, 401, "the session is over");

@@ -48,20 +48,20 @@ struct Case {
 }
 
 impl Case {
-    fn is_yes(&self, answer: &Response) -> bool {
-        answer.status == if self.begun == Begun::Session { 303 } else { 200 }
+    fn is_yes(&self, response: &Response) -> bool {
+        response.status == if self.begun == Begun::Session { 303 } else { 200 }
     }
 
     /// Returns whether the session or flow is valid.
-    async fn lives(&self, world: &World, answer: &Response) -> bool {
-        let cookie = answer.header("set-cookie").split(';').next().unwrap().to_owned();
+    async fn lives(&self, world: &World, response: &Response) -> bool {
+        let cookie = response.header("set-cookie").split(';').next().unwrap().to_owned();
         match self.begun {
             Begun::Session => {
                 let own = Request::new("GET", "/profile/developer").header("Accept", "text/html");
                 world.send("Console", own.header("Cookie", &cookie)).await.status == 200
             }
             Begun::Flow => {
-                let authenticity = answer.json()["authenticityToken"].as_str().unwrap().to_owned();
+                let authenticity = response.json()["authenticityToken"].as_str().unwrap().to_owned();
                 let decide = Request::new("GET", "/rs/authorize-implicit/decision").query("client_id", "app");
                 let decide = decide.query("oauthDecision", "allow").query("session_authenticity_token", &authenticity);
                 world.send("Generate", decide.header("Cookie", &cookie)).await.status == 200
@@ -122,12 +122,15 @@ struct Known {
 
 async fn known(world: &World, tap: &Tap, case: &Case) -> Known {
     tap.seen();
-    let answer = world.send("Generate", case.request.clone()).await;
+    let response = world.send("Generate", case.request.clone()).await;
     let seen = tap.seen();
-    assert!(case.is_yes(&answer) && case.lives(world, &answer).await, "{}: {answer:?}", case.name);
-    let writes = seen.iter().rposition(|it| it.operation == "PutItem" && it.body["TableName"] == "Tokens").unwrap();
+    assert!(case.is_yes(&response) && case.lives(world, &response).await, "{}: {response:?}", case.name);
+    let writes = seen
+        .iter()
+        .rposition(|request| request.operation == "PutItem" && request.body["TableName"] == "Tokens")
+        .unwrap();
     let is_read = |body: &str| body.contains("Users") && body.contains(r#""user_id":{"S":"1"}"#);
-    let reads = seen[..writes].iter().rposition(|it| is_read(&it.body.to_string())).unwrap();
+    let reads = seen[..writes].iter().rposition(|request| is_read(&request.body.to_string())).unwrap();
     assert!(seen.len() > writes + 2, "{}: marks and user are read after the write", case.name);
     Known { calls: seen.len(), reads, writes }
 }
@@ -143,14 +146,14 @@ async fn check(
     let id = "1".parse().unwrap();
     let before = world.store.sessions_of(&id).await.unwrap().len();
     let asking = Box::pin(world.send("Generate", case.request.clone()));
-    let (answer, was_held) = tap.meanwhile(call, asking, Box::pin(happen(world, change, is_undone))).await;
-    let wrong = |what: &str| Err(format!("{what}: {} {}", answer.status, answer.body));
+    let (response, was_held) = tap.meanwhile(call, asking, Box::pin(happen(world, change, is_undone))).await;
+    let wrong = |what: &str| Err(format!("{what}: {} {}", response.status, response.body));
     if !was_held {
         return Err(NO_CALL.to_owned());
     }
-    if !case.is_yes(&answer) {
+    if !case.is_yes(&response) {
         let left = world.store.sessions_of(&id).await.unwrap().len();
-        return match answer.status {
+        return match response.status {
             401 | 403 | 409 if left <= before => Ok(()),
             401 | 403 | 409 => wrong("rejected, and something was left"),
             _ => wrong("an error"),
@@ -164,7 +167,7 @@ async fn check(
     if change == Change::Permission {
         return if is_undone || call > known.writes + 1 { Ok(()) } else { wrong("begun without the permission") };
     }
-    if case.lives(world, &answer).await { wrong("begun, and alive") } else { Ok(()) }
+    if case.lives(world, &response).await { wrong("begun, and alive") } else { Ok(()) }
 }
 
 /// Checks every `every`th change.

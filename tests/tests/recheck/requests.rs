@@ -81,8 +81,8 @@ impl Case {
         let service = world.service();
         let operated: Pin<Box<dyn Future<Output = _> + Send>> = match &self.asking {
             Asking::Request(request) => {
-                let answer = world.send("Generate", Request::clone(request)).await;
-                return if answer.status < 300 { Ok(text_in(&answer.body)) } else { Err(answer.status) };
+                let response = world.send("Generate", Request::clone(request)).await;
+                return if response.status < 300 { Ok(text_in(&response.body)) } else { Err(response.status) };
             }
             Asking::Issue(owner) => {
                 let owner = world.store.user(&owner.parse().unwrap()).await.unwrap().unwrap();
@@ -119,7 +119,7 @@ pub(crate) async fn cases(world: &World) -> Vec<Case> {
     let keeper = world.create_token(Format::Signed, "1", 2).await;
     let developer = world.create_token(Format::Developer, "1", 3).await;
     let admin = world.create_token(Format::Signed, "2", 4).await;
-    let theirs = world.create_token(Format::Signed, "3", 5).await;
+    let other = world.create_token(Format::Signed, "3", 5).await;
     let with = |method: &str, route: &str, text: &str| Request::new(method, route).authorization(&bearer(text));
     let generate = || Request::new("POST", "/api/services_token/generate");
     let login = basic("my_username", "topsecret");
@@ -144,9 +144,9 @@ pub(crate) async fn cases(world: &World) -> Vec<Case> {
             .for_another("3"),
         Case::new("rotate itself", rotate(&own.text, &own.record), "1").by(&own.record).replacing(&own.record),
         Case::new("rotate another", rotate(&keeper.text, &own.record), "1").by(&keeper.record).replacing(&own.record),
-        Case::new("rotate another's", rotate(&admin.text, &theirs.record), "2")
+        Case::new("rotate another's", rotate(&admin.text, &other.record), "2")
             .by(&admin.record)
-            .replacing(&theirs.record)
+            .replacing(&other.record)
             .for_another("3"),
         Case::new("developer token", regenerate(&admin.text), "2").by(&admin.record),
         Case::new("developer token again", regenerate(&keeper.text), "1").by(&keeper.record),

@@ -141,9 +141,9 @@ impl Both<'_> {
 
     /// Checks the response to the calling token against the model, which must agree on whether it is accepted. A
     /// rejected token gets nothing.
-    fn admitted(&mut self, token: usize, answer: &Response) -> Result<bool, Difference> {
-        let verdict = match answer.status {
-            401 => answer.problem(401)["reason"].as_str().unwrap().to_owned(),
+    fn admitted(&mut self, token: usize, response: &Response) -> Result<bool, Difference> {
+        let verdict = match response.status {
+            401 => response.problem(401)["reason"].as_str().unwrap().to_owned(),
             _ => ALLOW.to_owned(),
         };
         self.saw(token, &verdict).map(|()| verdict == ALLOW)
@@ -174,11 +174,11 @@ impl Both<'_> {
                 Request::new("POST", "/tokens").json(&body)
             }
         };
-        let answer = self.ask("Generate", request, parent).await;
-        if self.admitted(parent, &answer)? {
-            same("the status of a new token", &answer.status, &201)?;
+        let response = self.ask("Generate", request, parent).await;
+        if self.admitted(parent, &response)? {
+            same("the status of a new token", &response.status, &201)?;
             self.model.issued(user, form, Some(parent));
-            self.texts.push(answer.json()["token"].as_str().unwrap().to_owned());
+            self.texts.push(response.json()["token"].as_str().unwrap().to_owned());
         }
         Ok(())
     }
@@ -205,13 +205,13 @@ impl Both<'_> {
 
     async fn rotate(&mut self, token: usize) -> Result<(), Difference> {
         let request = Request::new("POST", "/tokens/{id}/rotate").parameter("id", "current");
-        let answer = self.ask("Generate", request, token).await;
-        if self.admitted(token, &answer)? {
+        let response = self.ask("Generate", request, token).await;
+        if self.admitted(token, &response)? {
             let may = self.model.may_rotate(token);
-            same("the status of a rotation", &answer.status, if may { &201 } else { &409 })?;
+            same("the status of a rotation", &response.status, if may { &201 } else { &409 })?;
             if may {
                 self.model.rotated(token);
-                self.texts.push(answer.json()["token"].as_str().unwrap().to_owned());
+                self.texts.push(response.json()["token"].as_str().unwrap().to_owned());
             }
         }
         Ok(())
@@ -219,9 +219,9 @@ impl Both<'_> {
 
     async fn revoke(&mut self, token: usize) -> Result<(), Difference> {
         let request = Request::new("DELETE", "/tokens/{id}").parameter("id", "current");
-        let answer = self.ask("Revoke", request, token).await;
-        if self.admitted(token, &answer)? {
-            same("the status of a revocation", &answer.status, &200)?;
+        let response = self.ask("Revoke", request, token).await;
+        if self.admitted(token, &response)? {
+            same("the status of a revocation", &response.status, &200)?;
             self.model.revoked(token);
         }
         Ok(())
@@ -230,9 +230,9 @@ impl Both<'_> {
     async fn revoke_family(&mut self, token: usize, descendants: bool) -> Result<(), Difference> {
         let extent = if descendants { "descendants" } else { "family" };
         let request = Request::new("DELETE", "/tokens/{id}").parameter("id", "current").query(extent, "true");
-        let answer = self.ask("Revoke", request, token).await;
-        if self.admitted(token, &answer)? {
-            same("the status of a family's revocation", &answer.status, &200)?;
+        let response = self.ask("Revoke", request, token).await;
+        if self.admitted(token, &response)? {
+            same("the status of a family's revocation", &response.status, &200)?;
             self.model.family_revoked(token, descendants);
         }
         Ok(())
@@ -240,20 +240,20 @@ impl Both<'_> {
 
     /// The holder of a token may revoke it even if it is not accepted.
     async fn revoke_by_text(&mut self, token: usize) -> Result<(), Difference> {
-        let answer = self.ground.world.revoke(&self.texts[token]).await;
+        let response = self.ground.world.revoke(&self.texts[token]).await;
         self.model.revoked(token);
-        same("the status of a revocation by text", &answer.status, &200)
+        same("the status of a revocation by text", &response.status, &200)
     }
 
     async fn revoke_all(&mut self, user: usize) -> Result<(), Difference> {
         let admin = self.issue_token("2", Form::Signed).await.unwrap();
         let request = Request::new("DELETE", "/users/{user_id}/tokens").parameter("user_id", &self.ids[user]);
-        let answer = self.ground.world.send("Revoke", request.authorization(&bearer(&admin))).await;
+        let response = self.ground.world.send("Revoke", request.authorization(&bearer(&admin))).await;
         let Some(bound) = self.model.user(user) else {
-            return same("the status without a user", &answer.status, &404);
+            return same("the status without a user", &response.status, &404);
         };
         self.model.changed(user, Some(Bound { generation: bound.generation + 1, ..bound }));
-        same("the status of all tokens' revocation", &answer.status, &200)
+        same("the status of all tokens' revocation", &response.status, &200)
     }
 
     /// Changes one attribute of a user, as an application does.
@@ -295,10 +295,14 @@ impl Both<'_> {
         }
         let mut batch = Vec::new();
         for user in 0..USERS {
-            let told = self.model.told(user);
-            same("how many changes the stream tells of", &self.changes[user].len(), &(told + self.model.untold(user)))?;
-            let from = told.saturating_sub(usize::from(again[user]));
-            let to = told + usize::from(new[user]).min(self.model.untold(user));
+            let received = self.model.received(user);
+            same(
+                "how many changes the stream tells of",
+                &self.changes[user].len(),
+                &(received + self.model.pending(user)),
+            )?;
+            let from = received.saturating_sub(usize::from(again[user]));
+            let to = received + usize::from(new[user]).min(self.model.pending(user));
             batch.extend_from_slice(&self.changes[user][from..to]);
             self.model.delivered(user, from, to);
         }

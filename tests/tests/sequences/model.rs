@@ -55,7 +55,7 @@ struct User {
     now: Option<Bound>,
     changes: Vec<Change>,
     /// The number of changes that prune has received.
-    told: usize,
+    received: usize,
 }
 
 #[derive(Debug)]
@@ -168,13 +168,13 @@ impl Model {
             return false;
         }
         let otherwise = self.of_user(&self.tokens[token]);
-        let it = &mut self.tokens[token];
-        if verdict != ALLOW && verdict != otherwise && it.end.is_none() {
-            it.end = it.doubt.clone().filter(|doubt| it.may_be_gone || doubt.reasons.contains(&verdict));
+        let entry = &mut self.tokens[token];
+        if verdict != ALLOW && verdict != otherwise && entry.end.is_none() {
+            entry.end = entry.doubt.clone().filter(|doubt| entry.may_be_gone || doubt.reasons.contains(&verdict));
         }
         if verdict == ALLOW {
-            (it.doubt, it.may_be_gone) = (None, false);
-            if let Some(replaced) = it.replaces.take() {
+            (entry.doubt, entry.may_be_gone) = (None, false);
+            if let Some(replaced) = entry.replaces.take() {
                 self.end(replaced, "replaced");
             }
         }
@@ -244,8 +244,8 @@ impl Model {
     pub fn family_revoked(&mut self, token: usize, descendants: bool) {
         let family = self.tokens[token].family;
         for other in 0..self.tokens.len() {
-            let it = &self.tokens[other];
-            if it.family == family || descendants && it.issuers.contains(&family) {
+            let entry = &self.tokens[other];
+            if entry.family == family || descendants && entry.issuers.contains(&family) {
                 self.end(other, "revoked");
             }
         }
@@ -263,18 +263,18 @@ impl Model {
     }
 
     /// Returns the number of changes of a user that prune has not received.
-    pub fn untold(&self, user: usize) -> usize {
-        self.users[user].changes.len() - self.users[user].told
+    pub fn pending(&self, user: usize) -> usize {
+        self.users[user].changes.len() - self.users[user].received
     }
 
     /// Returns the number of changes of a user that prune has received.
-    pub fn told(&self, user: usize) -> usize {
-        self.users[user].told
+    pub fn received(&self, user: usize) -> usize {
+        self.users[user].received
     }
 
     /// Records a delivery of these changes of a user to prune, some again and some for the first time.
     pub fn delivered(&mut self, user: usize, from: usize, to: usize) {
-        self.users[user].told = to.max(self.users[user].told);
+        self.users[user].received = to.max(self.users[user].received);
         let changes = self.users[user].changes[from..to].to_vec();
         if changes.is_empty() {
             return;
@@ -308,11 +308,11 @@ impl Model {
     pub fn swept(&mut self) {
         self.expired_items_removed();
         for token in 0..self.tokens.len() {
-            let it = &self.tokens[token];
-            if it.is_replaced(self.now) {
+            let entry = &self.tokens[token];
+            if entry.is_replaced(self.now) {
                 continue;
             }
-            if let Some(reason) = shut_out(it.bound, self.users[it.user].now) {
+            if let Some(reason) = shut_out(entry.bound, self.users[entry.user].now) {
                 self.end(token, reason);
             }
         }
@@ -329,8 +329,10 @@ impl Model {
     /// Returns, once prune has received everything, the tokens that must never be accepted again, whatever becomes of
     /// the user.
     pub fn shut_out_for_good(&self, user: usize) -> Vec<usize> {
-        assert_eq!(self.untold(user), 0);
-        (0..self.tokens.len()).filter(|it| self.tokens[*it].user == user && self.tokens[*it].was_shut_out).collect()
+        assert_eq!(self.pending(user), 0);
+        (0..self.tokens.len())
+            .filter(|token| self.tokens[*token].user == user && self.tokens[*token].was_shut_out)
+            .collect()
     }
 
     fn end(&mut self, token: usize, reason: &'static str) {

@@ -63,8 +63,8 @@ fn megabytes() -> u64 {
 async fn blocking_a_user_with_very_many_tokens_is_handled_within_the_retries_of_the_stream() {
     let tokens = if long() { MANY } else { MANY / 100 };
     let world = World::new().await;
-    let made = world.create_token(Format::Signed, "1", 1).await;
-    world.multiply(&made, tokens - 1).await;
+    let token = world.create_token(Format::Signed, "1", 1).await;
+    world.multiply(&token, tokens - 1).await;
     world.advance(60);
     world.set_user("1", "status", Some(text("blocked"))).await;
     let records = world.user_stream().split_off(4);
@@ -83,9 +83,9 @@ async fn blocking_a_user_with_very_many_tokens_is_handled_within_the_retries_of_
             clock.is_before(deadline)
         };
         let event = serde_json::from_value::<Event>(json!({"Records": records})).unwrap();
-        let answer: Response = prune.handle(event, world.now(), &may_go_on).await.unwrap();
+        let response: Response = prune.handle(event, world.now(), &may_go_on).await.unwrap();
         assert!(clock.now() < deadline + RESERVE, "prune stops before Lambda ends the invocation");
-        match failures(answer).as_slice() {
+        match failures(response).as_slice() {
             [] => break,
             failed => assert_eq!(failed, [number(&records[0])]),
         }
@@ -94,5 +94,5 @@ async fn blocking_a_user_with_very_many_tokens_is_handled_within_the_retries_of_
     println!("memory: {before} MB before, at most {} MB", most.load(Ordering::SeqCst));
     assert_eq!(live(&world).await, 0);
     world.set_user("1", "status", Some(text("active"))).await;
-    assert_eq!(verdict(&world, &made).await, "user_blocked");
+    assert_eq!(verdict(&world, &token).await, "user_blocked");
 }
