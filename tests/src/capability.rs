@@ -51,35 +51,31 @@ pub const ALL: [Capability; 7] = [
 
 /// All missing capabilities.
 pub const LACKS: [Lack; 14] = [
-    row(
-        Kind::Embedded,
-        Capability::QuietWrites,
-        "it records a put of what is there already; prune finds nothing in it",
-    ),
+    row(Kind::Embedded, Capability::QuietWrites, "it records a put that changes nothing; prune finds no change in it"),
     row(Kind::DynamoDbLocal, Capability::Clock, MACHINE),
     row(Kind::DynamoDbLocal, Capability::DevStack, OWN),
     row(Kind::MiniStack, Capability::Clock, MACHINE),
     row(Kind::MiniStack, Capability::DevStack, OWN),
-    row(Kind::MiniStack, Capability::Ttl, "it looks once a minute, and its stream tells nothing of what it removes"),
-    row(Kind::MiniStack, Capability::Capacity, "its BatchGetItem tells none, so that costs are not measured over it"),
+    row(Kind::MiniStack, Capability::Ttl, "it checks once a minute, and its stream does not report what it deletes"),
+    row(Kind::MiniStack, Capability::Capacity, "its BatchGetItem returns none, so costs are not measured on it"),
     row(Kind::Moto, Capability::Clock, MACHINE),
     row(Kind::Moto, Capability::DevStack, OWN),
     row(
         Kind::Moto,
         Capability::QuietWrites,
-        "it records every write; prune finds nothing in those that changed nothing",
+        "it records every write; prune finds no change in those that changed nothing",
     ),
-    row(Kind::Moto, Capability::Ttl, "it keeps the setting and removes nothing"),
-    row(Kind::Moto, Capability::Idempotency, "it ignores ClientRequestToken and does the transaction again"),
-    row(Kind::Moto, Capability::KeyTypes, "it checks the types of a table's own key alone"),
-    row(Kind::Moto, Capability::Capacity, "it counts items and not their size, so that costs are not measured over it"),
+    row(Kind::Moto, Capability::Ttl, "it keeps the setting and deletes nothing"),
+    row(Kind::Moto, Capability::Idempotency, "it ignores ClientRequestToken and applies the transaction again"),
+    row(Kind::Moto, Capability::KeyTypes, "it checks the types of a table's own key only"),
+    row(Kind::Moto, Capability::Capacity, "it counts items and not their size, so costs are not measured on it"),
 ];
 
 /// The reason for engines in another process.
-const MACHINE: &str = "its clock is this machine's: the tests stamp its records with their time and leave TTL off";
+const MACHINE: &str = "its clock is this machine's: the tests stamp its records with their own time and leave TTL off";
 
 /// The reason for engines in another process.
-const OWN: &str = "hallpass dev delivers the stream of its own engine alone, and so keeps that one in its own tests";
+const OWN: &str = "hallpass dev delivers only the stream of its own engine, which its tests therefore keep";
 
 const fn row(engine: Kind, capability: Capability, reason: &'static str) -> Lack {
     Lack { engine, capability, reason }

@@ -62,7 +62,7 @@ pub fn elements(html: &str) -> Vec<Element> {
             let end = rest.find(|c: char| c == '=' || c.is_whitespace()).unwrap_or(rest.len());
             let (name, after) = rest.split_at(end);
             let (value, after) = match after.strip_prefix("=\"") {
-                Some(quoted) => quoted.split_once('"').unwrap_or_else(|| panic!("no end of {name} in <{tag}>")),
+                Some(quoted) => quoted.split_once('"').unwrap_or_else(|| panic!("unclosed {name} in <{tag}>")),
                 None => ("", after),
             };
             let is_name = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
@@ -85,7 +85,7 @@ fn split_tag(part: &str) -> (&str, &str) {
             _ => {}
         }
     }
-    panic!("a tag without an end: <{part}");
+    panic!("an unclosed tag: <{part}");
 }
 
 fn unescaped(text: &str) -> String {
@@ -121,7 +121,7 @@ pub fn check(reply: &Reply, base: &str) {
     }
     assert!(elements.iter().any(|element| element.name == "html" && element.attribute("lang") == Some("en")));
     let ids: Vec<&str> = elements.iter().filter_map(|element| element.attribute("id")).collect();
-    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "an id is there twice: {ids:?}");
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "a repeated id: {ids:?}");
     for element in &elements {
         for (name, value) in &element.attributes {
             assert!(!name.starts_with("on") && name != "style", "{name} in <{}>", element.name);
@@ -132,7 +132,7 @@ pub fn check(reply: &Reply, base: &str) {
                 "for" | "aria-labelledby" | "aria-describedby" => value.split(' ').collect(),
                 _ => Vec::new(),
             };
-            assert!(named.iter().all(|id| ids.contains(id)), "{name}={value} names nothing");
+            assert!(named.iter().all(|id| ids.contains(id)), "{name}={value} refers to no element");
         }
     }
     check_fields(&elements);

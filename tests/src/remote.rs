@@ -87,7 +87,7 @@ pub async fn recognize(authority: &str) -> Result<Kind, String> {
     if status == 200 && server.starts_with("Jetty(") {
         return Ok(Kind::DynamoDbLocal);
     }
-    Err(format!("what answers at {authority} is neither DynamoDB Local nor MiniStack nor moto"))
+    Err(format!("the server at {authority} is neither DynamoDB Local nor MiniStack nor moto"))
 }
 
 /// Calls an operation.

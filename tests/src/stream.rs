@@ -134,7 +134,7 @@ impl Stream {
         for mut iterator in from {
             loop {
                 let mut part = self.call("GetRecords", json!({"ShardIterator": iterator})).await;
-                let Value::Array(new) = part["Records"].take() else { panic!("GetRecords answers {part}") };
+                let Value::Array(new) = part["Records"].take() else { panic!("GetRecords returned {part}") };
                 let is_over = new.is_empty();
                 records.extend(new);
                 // A closed shard has no next iterator. None closes within the minutes of a test.

@@ -101,7 +101,7 @@ async fn a_simple_response_cannot_hold_route_rules() {
         assert_eq!(outcome.is_ok(), good, "{outcome:?}");
         let (id, log) = (format!("\"{}\"", token.record.id), witness::log());
         let is_logged = log.lines().any(|line| line.contains("\"accepted\"") && line.contains(&id));
-        assert_eq!(is_logged, good, "no admission is logged before its answer is sure");
+        assert_eq!(is_logged, good, "an acceptance is logged only once its response is certain");
     };
     check(&[("HALLPASS_ROUTES", RULES)], false).await;
     check(&[("HALLPASS_ROUTES", RULES), AS_POLICY], true).await;

@@ -60,7 +60,11 @@ async fn a_user_is_hidden_from_others_and_an_absent_one_from_everyone() {
     assert_eq!(forbidden.problem(403)["error"], "insufficient_scope");
     assert!(forbidden.challenge().contains(r#"error="insufficient_scope""#));
     for id in ["99", "3", "01"] {
-        assert_eq!(show(&world, id, user()).await, forbidden, "who may not ask does not learn who is there: {id}");
+        assert_eq!(
+            show(&world, id, user()).await,
+            forbidden,
+            "a caller without the permission does not learn which users exist: {id}"
+        );
     }
     for id in ["", "a b", "1.x", " 1"] {
         show(&world, id, user()).await.problem(404);
@@ -153,7 +157,7 @@ async fn a_list_has_the_caller_s_tokens_and_none_of_their_secrets() {
     let list = response.json();
     assert_eq!(list["next"], json!(null));
     let tokens = list["tokens"].as_array().unwrap();
-    assert_eq!(tokens.len(), 4, "the caller's own token as well");
+    assert_eq!(tokens.len(), 4, "including the caller's own token");
     let mut shown = body.clone();
     shown.as_object_mut().unwrap().remove("token");
     shown["last_used_at"] = json!("2027-01-15T08:00:00Z");

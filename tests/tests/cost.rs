@@ -29,7 +29,7 @@ fn check(name: &str, used: f64) {
 
 #[tokio::test]
 async fn a_verification_consumes_what_its_cost_is_calculated_from() {
-    if lacks(Capability::Capacity, "nothing is measured here").await {
+    if lacks(Capability::Capacity, "costs are not measured here").await {
         return;
     }
     let (world, tap) = World::tapped(&[]).await;
@@ -146,7 +146,7 @@ fn the_log_line_of_an_accepted_token_is_as_long_as_the_cost_says() {
     tracing::subscriber::with_default(subscriber, || log::allowed("accepted", Some(&id), None));
     let length = f64::from(u32::try_from(writer.recv().unwrap()).unwrap());
     let documented = measured("log_bytes") - LINES_OF_LAMBDA;
-    assert!((documented - 40.0..=documented).contains(&length), "{length} bytes, and {documented} are said");
+    assert!((documented - 40.0..=documented).contains(&length), "{length} bytes, but {documented} are documented");
 }
 
 struct Sent(std::sync::mpsc::Sender<usize>);

@@ -324,7 +324,7 @@ async fn an_administrator_creates_tokens_for_other_users_within_their_permission
         let rejected = world.create(&bearer(caller), &json!({"name": "a", "user_id": "4"})).await;
         assert_eq!(rejected.problem(403)["error"], "insufficient_scope");
         let unknown = world.create(&bearer(caller), &json!({"name": "a", "user_id": "99"})).await;
-        assert_eq!(unknown, rejected, "a user who may not ask does not learn who is there");
+        assert_eq!(unknown, rejected, "a user without the permission does not learn which users exist");
     }
     let own = world.created(&user, &json!({"name": "a", "user_id": "1"})).await;
     assert_eq!(own["user_id"], "1");
@@ -355,7 +355,7 @@ async fn the_limit_of_live_named_tokens_holds_for_a_user() {
     let second = make(DAY).await.json()["id"].as_str().unwrap().to_owned();
     let before = world.count_records("1").await;
     make(DAY).await.problem(409);
-    assert_eq!(world.count_records("1").await, before, "what was written is taken away again");
+    assert_eq!(world.count_records("1").await, before, "the written record is deleted again");
     assert_eq!(world.generate(&bearer(&caller)).await.status, 200, "a token without a name does not count");
 
     assert_eq!(world.delete(&caller, &second).await.status, 200);

@@ -86,7 +86,7 @@ async fn no_spelling_of_a_path_gains_access() {
             assert!(reply.status < 500, "{method} {spelling}");
         }
     }
-    assert_eq!(system.verdict(&good).await, "allow", "nothing of this deleted anything");
+    assert_eq!(system.verdict(&good).await, "allow", "none of these requests deleted anything");
     system.stop().await;
 }
 

@@ -90,7 +90,7 @@ async fn a_user_without_the_generate_permission_gets_no_token_and_no_challenge()
         assert_eq!(reply.body_of(403)["detail"], "The user is not permitted to do this");
         assert_eq!((reply.challenges(), reply.header("www-authenticate")), (vec![], ""));
     }
-    assert_eq!(system.ask("POST", GENERATE, &basic("my_username", "wrong")).await.status, 401, "that comes first");
+    assert_eq!(system.ask("POST", GENERATE, &basic("my_username", "wrong")).await.status, 401, "it is checked first");
     system.set_user("1", "permissions", permissions(&["ROLE_USER", "generate services token"])).await;
     for authorization in [&password, &bearer(&user)] {
         assert_eq!(system.ask("POST", GENERATE, authorization).await.status, 200);

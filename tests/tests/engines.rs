@@ -149,7 +149,7 @@ fn every_row_of_the_table_is_unique_and_has_a_reason() {
     for (index, row) in LACKS.iter().enumerate() {
         assert!(row.reason.len() > 20 && !row.reason.ends_with('.'), "{row:?}");
         let same = |other: &&capability::Lack| (other.engine, other.capability) == (row.engine, row.capability);
-        assert_eq!(LACKS[index + 1..].iter().find(same).map(|other| other.reason), None, "{row:?} stands twice");
+        assert_eq!(LACKS[index + 1..].iter().find(same).map(|other| other.reason), None, "{row:?} is repeated");
     }
 }
 
@@ -184,11 +184,11 @@ fn an_endpoint_is_a_host_with_a_port_and_nothing_else() {
 #[tokio::test]
 async fn an_endpoint_without_an_engine_is_reported() {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let nobody = listener.local_addr().unwrap().to_string();
+    let unused = listener.local_addr().unwrap().to_string();
     drop(listener);
-    let error = remote::recognize(&nobody).await.unwrap_err();
-    assert!(error.starts_with(&format!("cannot reach {nobody}")), "{error}");
-    let other = Tap::start(&format!("http://{nobody}")).await;
+    let error = remote::recognize(&unused).await.unwrap_err();
+    assert!(error.starts_with(&format!("cannot reach {unused}")), "{error}");
+    let other = Tap::start(&format!("http://{unused}")).await;
     other.inject(ANY, 0, ALWAYS, Fault::Reject(400, "UnknownOperationException"));
     let error = remote::recognize(other.endpoint().strip_prefix("http://").unwrap()).await.unwrap_err();
     assert!(error.contains("neither"), "{error}");
@@ -230,7 +230,7 @@ async fn a_transaction_whose_response_was_lost_does_not_conflict_with_itself() {
     let response = world.send("Generate", regenerate.header("Accept", "application/json")).await;
     if capability::lacks(Capability::Idempotency, "the second attempt finds the work of the first").await {
         response.problem(409);
-        assert_eq!(world.count_records("1").await, 2, "and it is there");
+        assert_eq!(world.count_records("1").await, 2, "and it exists");
         return;
     }
     assert_eq!(response.status, 201, "{}", response.body);

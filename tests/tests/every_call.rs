@@ -90,7 +90,7 @@ impl Stage {
 
     async fn ask(&self, case: &Case) -> Came {
         let answering = self.world.invoke(case.function, case.event.clone());
-        let response = tokio::time::timeout(limit(case.function), answering).await.expect("no answer in time");
+        let response = tokio::time::timeout(limit(case.function), answering).await.expect("no response in time");
         let outcome = outcome_of(case, response);
         let state = State::of(&self.world).await;
         let lines = state.lines(&self.beginning);
@@ -147,24 +147,21 @@ impl Stage {
         let ensure = |holds: bool, promise: &str| if holds { Ok(()) } else { Err(format!("{promise} {}", changes())) };
         if matches!(fault, Fault::Damage(_)) {
             let is_no = !is_error && !Case::is_yes(&came.outcome);
-            ensure(is_right || is_error || is_no, "a yes that is none")?;
+            ensure(is_right || is_error || is_no, "a wrong acceptance")?;
             let is_whole = self.beginning.keys().is_subset(&came.state.keys());
-            ensure(is_done || is_whole || case.in_steps, "an item went")?;
+            ensure(is_done || is_whole || case.in_steps, "an item was deleted")?;
         } else {
             let is_over = !is_untouched && case.again.contains(&&*came.outcome);
             // A request that conflicts with another transaction is told so, and has no effect.
             let is_conflict = is_untouched && came.outcome == "409" && matches!(fault, Fault::Cancel(_));
-            ensure(is_right || is_error || is_over || is_conflict, "a wrong answer")?;
+            ensure(is_right || is_error || is_over || is_conflict, "a wrong response")?;
             let is_between = || case.in_steps && minus(&came.lines, &[&before[..], after].concat()).is_empty();
             ensure(is_done || is_untouched || is_between(), "neither as before nor as after")?;
-            ensure(!is_right || is_done, "an answer without what it says")?;
+            ensure(!is_right || is_done, "a response that the tables contradict")?;
             ensure(!is_right || case.counts.is_empty() || count(case.counts) > 0, "a success that is not counted")?;
         }
         ensure(!is_error || count("failed") > 0, "a failure that is not counted")?;
-        ensure(
-            !is_error || !is_untouched || case.counts.is_empty() || count(case.counts) == 0,
-            "a success that is none",
-        )
+        ensure(!is_error || !is_untouched || case.counts.is_empty() || count(case.counts) == 0, "a wrong success")
     }
 }
 

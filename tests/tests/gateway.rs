@@ -49,7 +49,7 @@ fn options(data: &Path) -> Options {
 async fn running(data: TempDir, adjust: impl FnOnce(&mut Options)) -> Running {
     // The restarts, files and deliveries of a development stack are those of its own engine, on whichever engine the
     // other tests run.
-    capability::lacks(Capability::DevStack, "over the embedded engine instead").await;
+    capability::lacks(Capability::DevStack, "on the embedded engine instead").await;
     let mut options = options(data.path());
     adjust(&mut options);
     let dev = dev::start(options).await.unwrap();
@@ -255,7 +255,7 @@ async fn data_survives_a_restart_and_not_a_fresh_start() {
     let authority = fs::read(stack.data.path().join("ca.pem")).unwrap();
     let Running { data, dev, client } = stack;
     dev.stop().await;
-    assert!(client.is_rejected().await, "nobody listens any more");
+    assert!(client.is_rejected().await, "the port is closed");
     assert!(!data.path().join("stack.json").exists(), "no command finds it any more");
 
     let stack = running(data, |_| {}).await;
@@ -298,7 +298,7 @@ async fn a_cached_acceptance_expires_with_its_token() {
     let token = stack.token().await;
     assert_eq!(stack.show(&bearer(&token)).await.status, 200);
     stack.client.ask("DELETE", "/tokens/current", &bearer(&token)).await;
-    assert_eq!(stack.show(&bearer(&token)).await.status, 200, "the cached answer, which the token's own routes ignore");
+    assert_eq!(stack.show(&bearer(&token)).await.status, 200, "the cached response, which the token routes ignore");
     assert_eq!(stack.client.ask("GET", "/tokens", &bearer(&token)).await.json()["reason"], "revoked");
     now.fetch_add(60, Ordering::SeqCst);
     assert_eq!(stack.show(&bearer(&token)).await.status, 401);
@@ -316,7 +316,7 @@ async fn a_failed_start_is_explained_in_one_line() {
         let line = error.to_string();
         assert!(!line.contains('\n') && !line.contains("{ ") && line.len() < 300, "{line}");
         for word in words {
-            assert!(line.contains(word), "{line} says nothing of {word}");
+            assert!(line.contains(word), "{line} does not name {word}");
         }
         assert!(!line.contains("c2hvcnQ"), "{line} shows a key");
     };
@@ -363,6 +363,6 @@ async fn a_data_directory_serves_one_stack_at_a_time() {
     let stack = fresh().await;
     let line = dev::start(options(stack.data.path())).await.map(|dev| dev.url).unwrap_err().to_string();
     assert!(line.contains("cannot use") && line.contains("another"), "{line}");
-    assert_eq!(stack.show(&bearer(&stack.token().await)).await.status, 200, "the first one goes on");
+    assert_eq!(stack.show(&bearer(&stack.token().await)).await.status, 200, "the first one continues");
     stack.dev.stop().await;
 }

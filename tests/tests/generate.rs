@@ -82,10 +82,10 @@ async fn every_failed_log_in_gets_the_same_response() {
     };
     check("an unknown user", "nobody", "topsecret").await;
     check("a blocked user with the right password", "admin", "letmein").await;
-    check("a directory user", "ldap_user", "topsecret").await;
+    check("an external user", "ldap_user", "topsecret").await;
     check("an application's account", "ci-bot", "topsecret").await;
     check("a token as a user name with a password", &token, "topsecret").await;
-    check("a name that ends in nothing visible", "\u{200b}", "topsecret").await;
+    check("a name that ends in invisible characters", "\u{200b}", "topsecret").await;
     check("a name longer than any key", &"x".repeat(3_000), "topsecret").await;
     check("a password longer than any", "my_username", &"x".repeat(1_025)).await;
     check("an id instead of a name", "1", "topsecret").await;
@@ -113,7 +113,7 @@ async fn a_missing_credential_gets_a_challenge_and_a_doubled_one_is_a_bad_reques
         assert_eq!(response.problem(400)["error"], "invalid_request");
         assert!(response.challenge().contains(r#"error="invalid_request""#), "{}", response.challenge());
     }
-    assert_eq!(tap.operations(), Vec::<String>::new(), "none of it cost a read");
+    assert_eq!(tap.operations(), Vec::<String>::new(), "none of these cost a read");
 }
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn a_bad_token_is_rejected_on_every_route_without_a_read() {
     world.advance(later);
     check(&bearer(&good), "expired", "expired").await;
     check(&bearer(&jwt), "expired", "expired").await;
-    assert_eq!(tap.operations(), Vec::<String>::new(), "none of it cost a read");
+    assert_eq!(tap.operations(), Vec::<String>::new(), "none of these cost a read");
 }
 
 #[tokio::test]
@@ -334,7 +334,7 @@ async fn passwords_can_be_left_out() {
         assert_eq!(response.problem(401)["detail"], "Invalid credentials.");
         assert_eq!(response.challenge(), r#"Bearer realm="hallpass""#);
     }
-    assert_eq!(world.dump("Attempts").await, Vec::<String>::new(), "nothing was checked, so nothing is counted");
+    assert_eq!(world.dump("Attempts").await, Vec::<String>::new(), "no password was checked, so none is counted");
     let token = world.create_token(Format::Signed, "1", 9).await;
     assert_eq!(world.generate(&basic(&token.text, "")).await.status, 200);
 }

@@ -47,7 +47,7 @@ async fn a_developer_token_is_created_and_regenerated_and_the_old_one_is_dead_at
         let list = list["tokens"].as_array().unwrap().clone();
         list.into_iter().filter(|one| one["format"] == "developer").collect::<Vec<_>>()
     };
-    assert_eq!(list().await, Vec::<Value>::new(), "none to begin with");
+    assert_eq!(list().await, Vec::<Value>::new(), "none at first");
     let first = regenerate(&system, &bearer(&token)).await.body_of(201);
     assert_eq!(members(&first), ["id", "token"]);
     let developer = text_of(&first);
@@ -74,7 +74,7 @@ async fn a_developer_token_is_created_and_regenerated_and_the_old_one_is_dead_at
     system.advance(366 * 86_400 - 1);
     assert_eq!(system.verdict(&text_of(&third)).await, "allow");
     system.advance(1);
-    assert_eq!(system.verdict(&text_of(&third)).await, "expired", "the log-in that it goes back to is too old");
+    assert_eq!(system.verdict(&text_of(&third)).await, "expired", "the log-in behind it is too old");
     system.stop().await;
 }
 
@@ -93,7 +93,7 @@ async fn only_a_live_token_creates_a_developer_token() {
     assert_eq!(system.send("POST", DEVELOPER, &[], "").await.body_of(401)["detail"], "An access token is required");
     system.ask("DELETE", "/tokens/current", &bearer(&token)).await.body_of(200);
     assert_eq!(regenerate(&system, &bearer(&token)).await.body_of(401)["reason"], "revoked");
-    assert_eq!(system.verdict(&text_of(&first)).await, "allow", "none of them regenerated it");
+    assert_eq!(system.verdict(&text_of(&first)).await, "allow", "none of the requests regenerated it");
     system.ask("DELETE", "/tokens/current", &bearer(&text_of(&first))).await.body_of(200);
     assert_eq!(system.verdict(&text_of(&first)).await, "revoked");
     assert_eq!(regenerate(&system, &bearer(&text_of(&first))).await.body_of(401)["reason"], "revoked");
@@ -205,7 +205,7 @@ async fn a_text_that_begins_like_a_developer_token_goes_on_to_the_validator_that
     assert!(signed.starts_with("6879-"), "{signed}");
     tap.seen();
     assert_eq!(world.verdict(&bearer(&signed)).await, "allow");
-    assert_eq!(tap.operations(), ["BatchGetItem", "UpdateItem"], "the first use is noted; no pointer was looked for");
+    assert_eq!(tap.operations(), ["BatchGetItem", "UpdateItem"], "the first use is recorded; no pointer was read");
     tap.seen();
     assert_eq!(world.verdict(&bearer(&forged(&signed))).await, "malformed");
     assert_eq!(tap.operations(), Vec::<String>::new());

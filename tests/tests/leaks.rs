@@ -116,7 +116,7 @@ async fn everything_a_family_issued_for_any_user_is_revoked_and_nothing_else() {
     let (revoked, requests) = all_descendants(&world, &admin, &theft.id).await;
     assert_eq!((revoked, requests), (u64::try_from(theft.issued.len()).unwrap(), 1));
     theft.check(&world, true).await;
-    assert_eq!(all_descendants(&world, &admin, &theft.id).await.0, 0, "a second time there is nothing left");
+    assert_eq!(all_descendants(&world, &admin, &theft.id).await.0, 0, "the second time none is left");
 }
 
 #[tokio::test]
@@ -156,7 +156,7 @@ async fn a_token_whose_record_is_gone_leads_to_its_family() {
     let record = world.record(&id.parse().unwrap()).await;
     world.store.withdraw(&record).await.unwrap();
     let admin = world.token_of("admin", "letmein").await;
-    assert_eq!(all_descendants(&world, &admin, &id).await.0, 3, "both, and what is left of the family");
+    assert_eq!(all_descendants(&world, &admin, &id).await.0, 3, "both, and the rest of the family");
     for token in [first.as_str(), text_of(&by_first), text_of(&by_renewed)] {
         assert_eq!(world.verdict(&bearer(token)).await, "revoked");
     }
@@ -197,14 +197,14 @@ async fn tokens_issued_during_the_search_are_revoked_too() {
         if step.is_over {
             break;
         }
-        assert!(steps < 50, "it comes to its end once nothing more is issued");
+        assert!(steps < 50, "the search ends once nothing more is issued");
     }
     assert!(steps > 6 && loot.len() > 18, "{steps} {}", loot.len());
     assert_eq!(revoked, loot.len());
     for token in &loot {
         assert_eq!(world.verdict(&bearer(token)).await, "revoked");
     }
-    assert_eq!(world.verdict(&bearer(&stolen)).await, "allow", "the family itself was not asked for");
+    assert_eq!(world.verdict(&bearer(&stolen)).await, "allow", "the family itself was not to be revoked");
 }
 
 #[tokio::test]

@@ -56,7 +56,7 @@ async fn after_five_failures_the_wait_doubles_up_to_a_minute() {
         assert_eq!(attempt(&world, "my_username", "wrong", ONE).await, (401, 0), "after {wait}");
     }
     world.advance(60);
-    assert_eq!(attempt(&world, "my_username", "topsecret", ONE).await, (200, 0), "a minute shuts nobody out");
+    assert_eq!(attempt(&world, "my_username", "topsecret", ONE).await, (200, 0), "the wait is at most a minute");
 }
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn parallel_guesses_count_before_a_password_is_checked() {
     assert!((5..=20).contains(&checked), "{responses:?}");
     assert!(responses.iter().all(|(status, wait)| (*status, *wait) == (401, 0) || *status == 429), "{responses:?}");
     let (status, wait) = attempt(&world, "my_username", "topsecret", ONE).await;
-    assert!(status == 429 && wait > 0, "what was checked at once counts: {status} {wait}");
+    assert!(status == 429 && wait > 0, "concurrent checks count: {status} {wait}");
 }
 
 #[tokio::test]

@@ -146,7 +146,7 @@ async fn issuing_reads_the_same_however_many_records_are_dead_and_stops_at_the_l
     let many = issue().await;
     assert_eq!((few.0, many.0), (200, 200));
     let one_more: Vec<_> = few.1.iter().map(|(name, read)| (name.clone(), read + usize::from(*read > 0))).collect();
-    assert_eq!(many.1, one_more, "the one token of before is read as well");
+    assert_eq!(many.1, one_more, "the earlier token is read as well");
     // As many live tokens above the limit as only an import can create: counting stops after its first page.
     let live = world.create_token(Format::Signed, "1", 2).await;
     world.multiply(&live, count).await;

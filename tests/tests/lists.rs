@@ -45,7 +45,7 @@ async fn check(world: &World, token: &str, query: &[(&str, &str)], expected: usi
         let mut once = whole.clone();
         once.sort();
         once.dedup();
-        assert_eq!(once.len(), expected, "nothing comes twice");
+        assert_eq!(once.len(), expected, "no token is listed twice");
     }
     whole
 }

@@ -20,7 +20,7 @@ fn logged(function: Option<&str>, call: impl FnOnce()) -> String {
 }
 
 /// Compares the line without its time, after checking that the two forms of the time agree.
-#[expect(clippy::needless_pass_by_value, reason = "expect! makes a value")]
+#[expect(clippy::needless_pass_by_value, reason = "expect! creates a value")]
 fn check(call: impl FnOnce(), expected: Expect) {
     let line = logged(Some("hallpass-Verify-1A"), call);
     let json: Value = serde_json::from_str(&line).unwrap();

@@ -53,12 +53,12 @@ const REFUSED: [(&str, &str, &str); 14] = [
     ("an application without one", "ci-bot", "topsecret"),
     ("two users of one name", "twin", "topsecret"),
     ("a name that only the index has", "stale", "topsecret"),
-    ("a user whose id cannot be read", "unreadable", "topsecret"),
-    ("a user whose permissions cannot be read", "odd", "wrong"),
-    ("a user whose password hash cannot be read", "numbered", "topsecret"),
-    ("a name that nothing is left of", "\u{200b}", "topsecret"),
+    ("a user with an unreadable ID", "unreadable", "topsecret"),
+    ("a user with unreadable permissions", "odd", "wrong"),
+    ("a user with an unreadable password hash", "numbered", "topsecret"),
+    ("a name with an empty normal form", "\u{200b}", "topsecret"),
     ("a name with white space behind it", "my_username ", "topsecret"),
-    ("a name with a capital letter that is no user's", "NOBODY TOO", "topsecret"),
+    ("a name with a capital letter that is no user's", "NO SUCH USER", "topsecret"),
     ("an endless name", LONG, "topsecret"),
 ];
 

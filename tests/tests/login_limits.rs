@@ -71,7 +71,7 @@ async fn fail_pair(world: &World, ip: &str, count: u32) {
     }
 }
 
-/// Spends a budget down to `left`, whatever was spent before.
+/// Spends a budget down to `left`.
 pub(crate) async fn spend(world: &World, counter: &str, budget: u32, left: u32) {
     for id in 0..budget {
         world.store.reserve(counter, &format!("spent{id}"), budget - left, world.now()).await.unwrap();
@@ -95,7 +95,7 @@ async fn thirty_two_right_log_ins_at_once_all_succeed() {
     let counters = counters_of(&world, HOME);
     for key in [&counters.pair, &counters.name, &counters.network] {
         let item = item(&world, key).await;
-        assert_eq!((reserved(&item), failures(&item)), (0, 0), "{key}: nothing is left of them");
+        assert_eq!((reserved(&item), failures(&item)), (0, 0), "{key}: none are left");
     }
 }
 
@@ -124,7 +124,7 @@ async fn beyond_thirty_two_checks_of_a_pair_an_attempt_waits_a_second_and_is_not
     for password in [RIGHT, "wrong"] {
         assert_eq!(attempt(&world, NAME, password, HOME).await, (429, 1), "{password}");
     }
-    assert_eq!(world.dump("Attempts").await, before, "nothing was counted");
+    assert_eq!(world.dump("Attempts").await, before, "no attempt was counted");
     assert_eq!(attempt(&world, NAME, RIGHT, AWAY).await, (200, 0), "another source is another pair");
 }
 
@@ -211,7 +211,11 @@ async fn a_known_network_has_a_budget_and_no_exemption() {
     for (password, ip) in [("wrong", NEXT_DOOR), (RIGHT, NEXT_DOOR), (RIGHT, HOME)] {
         assert_eq!(attempt(&world, NAME, password, ip).await.0, 429, "{password} {ip}");
     }
-    assert_eq!(attempt(&world, NAME, RIGHT, AWAY).await, (200, 0), "what others do there costs the name nothing");
+    assert_eq!(
+        attempt(&world, NAME, RIGHT, AWAY).await,
+        (200, 0),
+        "attempts for other names there do not count against this one"
+    );
     assert_eq!(attempt(&world, "admin", "letmein", HOME).await, (200, 0), "nor another name");
 }
 

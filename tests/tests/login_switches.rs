@@ -87,7 +87,7 @@ async fn the_permission_is_required_on_every_route_that_accepts_a_password() {
     }
     assert_eq!(WebClient::signing_in(&world, "admin", "letmein").await.status, 403);
     assert_eq!(WebClient::signing_in(&world, "admin", "wrong").await.status, 401);
-    assert_eq!(all_records(&world).await, before, "nothing was made");
+    assert_eq!(all_records(&world).await, before, "no token was created");
     world.set_user("2", "permissions", permissions(&["ROLE_USER", "ROLE_ADMIN", "generate services token"])).await;
     for (method, route, takes_tokens) in ROUTES {
         assert_eq!(send(&world, method, route, &basic("admin", "letmein")).await.status, 200, "{route}");

@@ -68,10 +68,10 @@ async fn the_store_writes_the_normal_form_that_log_in_looks_for() {
     let world = World::new().await;
     add(&world, 9, "ᴮᴵᴳᴮᴵᴿᴰ").await;
     let key = world.user_item("9").await[USERNAME_KEY].clone();
-    assert_eq!(key, text("bigbird"), "what the store writes is the normal form");
+    assert_eq!(key, text("bigbird"), "the store writes the normal form");
     let id = "1".parse().unwrap();
     world.store.rename_user(&id, "JOSE\u{301}", Some(tests::invalidate(7))).await.unwrap();
-    assert_eq!(world.user_item("1").await[USERNAME_KEY], text("josé"), "and so is what it writes at a rename");
+    assert_eq!(world.user_item("1").await[USERNAME_KEY], text("josé"), "and writes it at a rename");
     assert_eq!(log_in(&world, "José", "topsecret").await, 200);
 }
 

@@ -75,7 +75,7 @@ impl Odd<'_> {
         test_token
     }
 
-    /// Checks that the token is rejected, whatever it was before, and stays so when the application restores all its
+    /// Checks that the token is rejected, valid or not before, and stays so when the application restores all its
     /// values.
     async fn ends(&self, token: &TestToken, what: &str) {
         let case = format!("{} = {}: {what}", self.attribute, brief(self.value.as_ref()));

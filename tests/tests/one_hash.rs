@@ -1,4 +1,4 @@
-//! A log-in that fails gets the same response and costs one hash, whatever the reason. A request that is no log-in
+//! A log-in that fails gets the same response and costs one hash for every reason. A request that is no log-in
 //! costs none.
 //!
 //! The counter belongs to the process, so this file has one test.
@@ -37,7 +37,7 @@ async fn every_failed_log_in_costs_one_hash_and_gets_the_same_response() {
         ("a password that is longer than any", "my_username", &long_password),
         ("an application without one", "ci-bot", "topsecret"),
         ("a name that is longer than any", &long_name, "topsecret"),
-        ("a name that nothing is left of", "\u{200b}", "topsecret"),
+        ("a name with an empty normal form", "\u{200b}", "topsecret"),
         ("white space behind the name", "my_username ", "topsecret"),
         ("white space before the password", "my_username", " topsecret"),
     ];
@@ -49,7 +49,7 @@ async fn every_failed_log_in_costs_one_hash_and_gets_the_same_response() {
         ("a C1 control character", basic("my_username", "top\u{85}secret")),
         ("no name", raw(b":topsecret")),
         ("no colon", raw(b"my_username")),
-        ("more than any header that is looked at", basic("my_username", &"p".repeat(6_144))),
+        ("more than the maximum length of a header", basic("my_username", &"p".repeat(6_144))),
         ("a token", "Bearer 1.5665e083.RJG0CdymRKqFQJKeIV8nflwIhrr8KVrmAy6kpWft5nU".to_owned()),
     ];
     for (method, route, kinds) in [

@@ -71,7 +71,7 @@ fn template_routes(template: &Template) -> Routes {
 fn function_of<'a>(template: &'a Template, method: &str, path: &str) -> &'a str {
     let of = |method: &str| template.routes.iter().find(|route| route.path == path && route.method == method);
     let route = of(method).or_else(|| of("ANY"));
-    &route.unwrap_or_else(|| panic!("nobody answers {method} {path}")).function
+    &route.unwrap_or_else(|| panic!("no function serves {method} {path}")).function
 }
 
 fn request(method: &str, path: &str) -> Request {
@@ -89,7 +89,7 @@ fn the_document_and_the_template_have_the_same_routes() {
     let any: BTreeSet<&str> =
         template.routes.iter().filter(|route| route.method == "ANY").map(|route| route.path.as_str()).collect();
     let every: BTreeSet<&str> = documented.keys().map(String::as_str).chain(NOTHING_HERE).collect();
-    assert_eq!(any, every, "every path has ANY, so that our functions answer 405");
+    assert_eq!(any, every, "every path has ANY, so that the functions respond 405");
 }
 
 #[tokio::test]
@@ -192,7 +192,7 @@ fn every_operation_documents_its_error_responses() {
     for operation in operations(&document) {
         let place = format!("{} {}", operation.method, operation.path);
         let security = operation.content["security"].as_array().unwrap_or_else(|| panic!("{place} has no security"));
-        assert!(problem(&operation, "503"), "{place} says nothing of 503");
+        assert!(problem(&operation, "503"), "{place} does not document 503");
         assert_eq!(problem(&operation, "401"), !security.is_empty(), "{place} and 401");
         for scheme in security.iter().flat_map(|schemes| schemes.as_object().unwrap().keys()) {
             assert!(document["components"]["securitySchemes"].get(scheme).is_some(), "{place}: {scheme}");
@@ -209,7 +209,7 @@ fn every_operation_has_a_unique_name_a_summary_and_an_explained_tag() {
     let operations = operations(&document);
     for Operation { method, path, content } in &operations {
         let name = content["operationId"].as_str().unwrap_or_else(|| panic!("{method} {path} has no operationId"));
-        assert!(names.insert(name), "{name} is there twice");
+        assert!(names.insert(name), "{name} is repeated");
         assert!(content["summary"].as_str().is_some_and(|summary| !summary.is_empty()), "{method} {path}");
         let of = content["tags"].as_array().unwrap_or_else(|| panic!("{method} {path} has no tag"));
         used.extend(of.iter().map(|tag| tag.as_str().unwrap()));

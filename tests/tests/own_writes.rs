@@ -152,16 +152,16 @@ async fn a_rotation_is_undone_once_in_any_state_of_the_old_token() {
         assert_eq!(world.verdict(&bearer(&new.text)).await, "unknown", "{name}");
     };
     let (nothing, lost): (Meanwhile, Meanwhile) = (|_| {}, |tap| tap.inject("TransactWriteItems", 0, 1, Fault::Lose));
-    check(1, "it goes on", "allow", nothing).await;
-    check(2, "the answer was lost", "allow", lost).await;
+    check(1, "it stays live", "allow", nothing).await;
+    check(2, "the response was lost", "allow", lost).await;
     check(3, "another transaction holds it", "allow", |tap| {
         tap.inject("TransactWriteItems", 0, 2, Fault::Cancel("TransactionConflict"));
     })
     .await;
     check(4, "it was revoked", "revoked", nothing).await;
     check(5, "it was disabled", "disabled", nothing).await;
-    check(6, "it is gone", "unknown", nothing).await;
-    check(7, "it was disabled, and the answer was lost", "disabled", lost).await;
+    check(6, "it was deleted", "unknown", nothing).await;
+    check(7, "it was disabled, and the response was lost", "disabled", lost).await;
 }
 
 #[tokio::test]
@@ -176,11 +176,11 @@ async fn a_session_and_a_flow_end_once_though_the_first_response_was_lost() {
     tap.inject("UpdateItem", 0, 1, Fault::Lose);
     store.end_session(&owner.id, &id, world.now()).await.unwrap();
     let ended = store.session(&owner.id, &id).await.unwrap().unwrap();
-    assert!(ended.expires_at.after(HOUR) < world.now(), "it is over for a function whose clock is an hour late");
+    assert!(ended.expires_at.after(HOUR) < world.now(), "it has expired for a function whose clock is an hour late");
     let flow = store::flows::Flow { session, client_id: "c".to_owned(), authenticity: Digest::of(b"form") };
     tap.inject("PutItem", 0, 1, Fault::Lose);
     store.begin_flow(&id, &flow).await.unwrap();
-    if !lacks(Capability::Idempotency, "the answer to the end of a flow is not lost").await {
+    if !lacks(Capability::Idempotency, "the response to the end of a flow is not lost").await {
         tap.inject("TransactWriteItems", 0, 1, Fault::Lose);
     }
     assert!(store.end_flow(&owner.id, &id).await.unwrap());

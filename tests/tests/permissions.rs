@@ -143,7 +143,7 @@ fn makes_no_record(function: &str, Seen { operation, body, .. }: &Seen) {
             .flat_map(|item| item.as_object().unwrap().values())
             .collect(),
         "UpdateItem" => vec![body],
-        "PutItem" | "BatchWriteItem" => panic!("{function} asks for {operation}"),
+        "PutItem" | "BatchWriteItem" => panic!("{function} requested {operation}"),
         _ => Vec::new(),
     };
     // A marker of prune is not a record: no token has such a key.

@@ -132,7 +132,7 @@ async fn of_a_hundred_regenerations_by_one_token_one_developer_token_is_live() {
             _ => drop(response.problem(409)),
         }
     }
-    assert!(living == 1 || (living == 0 && untold > 0), "{living} live, and {untold} were told nothing");
+    assert!(living == 1 || (living == 0 && untold > 0), "{living} live, and {untold} without a verdict");
     // The token of the caller, the record, its pointer and those of the tokens that it replaced, and nothing else.
     let items = world.dump("Tokens").await;
     let replaced = items.iter().filter(|item| item.contains("developer#") && item.contains("replaced_at")).count();

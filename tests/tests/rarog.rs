@@ -101,7 +101,7 @@ async fn a_list_has_the_live_named_tokens_of_the_caller() {
     assert_eq!(system.ask("GET", TOKENS, &token(&user)).await.body_of(200), json!([]));
     system.advance(86_400);
     let list = system.ask("GET", TOKENS, &token(&session)).await.body_of(200);
-    assert_eq!((list.as_array().unwrap().len(), &list[0]["name"]), (1, &json!("b")), "what ended is not listed");
+    assert_eq!((list.as_array().unwrap().len(), &list[0]["name"]), (1, &json!("b")), "dead tokens are not listed");
     system.stop().await;
 }
 
@@ -118,7 +118,11 @@ async fn an_app_token_belongs_to_the_application_and_is_created_by_administrator
     let admin = system.token_of("admin", "letmein").await;
     for authorization in [basic("admin", "letmein"), token(&admin)] {
         let test_token = system.json("POST", APP, &authorization, &body).await.body_of(200);
-        assert_eq!(test_token["authorities"], json!(["ROLE_USER"]), "no more than the account's own, and it says so");
+        assert_eq!(
+            test_token["authorities"],
+            json!(["ROLE_USER"]),
+            "no more than the account's own, as the response says"
+        );
         assert!(test_token["id"].as_str().unwrap().starts_with("4."), "{}", test_token["id"]);
         let profile = system.ask("GET", "/rs/profile", &token(&text_of(&test_token))).await.body_of(200);
         assert_eq!((&profile["username"], &profile["permissions"]), (&json!("ci-bot"), &json!(["ROLE_USER"])));

@@ -1,5 +1,5 @@
-//! A record is at most 4,096 bytes long, whatever its fields contain, however it is issued, and whatever is added
-//! later.
+//! A record is at most 4,096 bytes long, with any contents, on every route that issues it, and with everything that is
+//! added later.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};

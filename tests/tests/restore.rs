@@ -12,7 +12,7 @@ async fn a_restored_table_of_tokens_revives_tokens_revoked_since() {
     assert_eq!(world.delete(&token.text, "current").await.status, 200);
     assert_eq!(world.verdict(&bearer(&token.text)).await, "revoked");
     world.put("Tokens", backup).await;
-    assert_eq!(world.verdict(&bearer(&token.text)).await, "allow", "if not, the guide warns of nothing");
+    assert_eq!(world.verdict(&bearer(&token.text)).await, "allow", "otherwise the warning of the guide is obsolete");
     // The guide's step for a user whose tokens are in doubt.
     let admin = world.create_token(Format::Signed, "2", 2).await;
     let all = Request::new("DELETE", "/users/{user_id}/tokens").parameter("user_id", "1");
@@ -47,6 +47,10 @@ async fn a_restored_table_of_users_revives_no_token_that_prune_has_invalidated()
     assert_eq!(world.verdict(&bearer(&since.text)).await, "allow");
     world.put("Users", backup).await;
     assert_eq!(world.verdict(&bearer(&invalidated.text)).await, "user_changed");
-    assert_eq!(world.verdict(&bearer(&since.text)).await, "user_changed", "it was made for what the user is no more");
+    assert_eq!(
+        world.verdict(&bearer(&since.text)).await,
+        "user_changed",
+        "it was created for an earlier state of the user"
+    );
     assert_eq!(world.verdict(&bearer(&others.text)).await, "allow");
 }

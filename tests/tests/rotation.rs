@@ -90,7 +90,7 @@ async fn a_token_rotates_itself_once() {
     let lost = rotate(&world, text_of(&old), "current").await;
     assert_eq!(lost.problem(409)["detail"], "The token is already being replaced, or was revoked");
     assert!(!lost.body.contains("token\":"), "{}", lost.body);
-    assert_eq!(world.count_records("1").await, 3, "the one in vain left nothing");
+    assert_eq!(world.count_records("1").await, 3, "the failed one left nothing behind");
     assert_eq!(verdict(&world, &new).await, "allow");
     assert_eq!(rotate(&world, text_of(&old), "current").await.problem(401)["reason"], "replaced");
     let newer = rotated(&world, text_of(&new), "current").await;
@@ -163,7 +163,7 @@ async fn a_dead_or_foreign_token_is_not_rotated() {
     let before = world.count_records("1").await;
     let mine = make("mine").await;
     let new = rotated(&world, &admin, id_of(&mine)).await;
-    assert_eq!((&new["user_id"], world.count_records("1").await), (&json!("1"), before + 2), "administrators may");
+    assert_eq!((&new["user_id"], world.count_records("1").await), (&json!("1"), before + 2), "administrators can");
 }
 
 #[tokio::test]
@@ -205,7 +205,7 @@ async fn a_rotation_by_a_token_that_was_revoked_meanwhile_is_undone() {
     tap.heal();
     assert_eq!((world.count_records("1").await, dump().await), (3, vec![]));
     world.advance(2 * HOUR);
-    assert_eq!(verdict(&world, &old).await, "allow", "it goes on as if nothing had been asked");
+    assert_eq!(verdict(&world, &old).await, "allow", "it stays live as before");
     let new = rotated(&world, &keeper, id_of(&old)).await;
     // A first use that cannot be written is not accepted: two tokens would be live.
     tap.inject("TransactWriteItems", 0, ALWAYS, Fault::Reject(500, "InternalServerError"));

@@ -108,9 +108,9 @@ async fn no_rejection_and_no_log_line_shows_a_secret() {
     let log = log();
     for secret in &secrets {
         assert!(!log.contains(secret.as_str()), "the log has {secret}");
-        // The path of a request is in no response, whatever it contains.
+        // The path of a request is in no response, with any contents.
         let response = responses.iter().find(|response| response.contains(secret.as_str()));
-        assert_eq!(response, None, "an answer has {secret}");
+        assert_eq!(response, None, "a response contains {secret}");
     }
     assert!(["failed", "rejected", "issued"].iter().all(|word| log.contains(word)), "the log is not of these requests");
 }
@@ -163,15 +163,15 @@ async fn a_rejected_log_in_is_logged_too() {
 #[tokio::test]
 async fn the_log_accepts_its_own_target_and_no_other() {
     watch();
-    tracing::trace!(target: "hallpass", "of ours");
-    tracing::error!("of this test's own module");
-    tracing::error!(target: "aws_smithy_runtime", "of another");
-    tracing::error!(target: "lambda_runtime", "of another");
-    tracing::error!(target: "edge", "of another");
+    tracing::trace!(target: "hallpass", "from Hallpass");
+    tracing::error!("from this test's own module");
+    tracing::error!(target: "aws_smithy_runtime", "from a library");
+    tracing::error!(target: "lambda_runtime", "from a library");
+    tracing::error!(target: "edge", "from a library");
     World::new().await.token().await;
     let log = log();
-    assert!(log.contains("of ours"));
-    assert!(!log.contains("of another") && !log.contains("of this test"));
+    assert!(log.contains("from Hallpass"));
+    assert!(!log.contains("from a library") && !log.contains("from this test"));
     for line in log.lines() {
         assert_eq!(serde_json::from_str::<Value>(line).unwrap()["target"], "hallpass", "{line}");
     }

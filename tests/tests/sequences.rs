@@ -53,7 +53,7 @@ fn is_elsewhere() -> bool {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let is_elsewhere = runtime.block_on(engine::kind()) != Kind::Embedded;
     if is_elsewhere {
-        say("the sequences run over the embedded engine alone\n");
+        say("the sequences run on the embedded engine only\n");
     }
     is_elsewhere
 }

@@ -251,9 +251,9 @@ async fn generate_and_prune_check_the_table_of_attempts_too() {
         name => around.environment.get(name).cloned(),
     };
     let store = |lookup: Lookup<'_>| service::store(lookup).unwrap();
-    let store = store(&|name| around.environment.get(name).cloned());
-    store.check_as_limiter().await.unwrap();
-    store.check_as_pruner().await.unwrap();
+    let present = store(&|name| around.environment.get(name).cloned());
+    present.check_as_limiter().await.unwrap();
+    present.check_as_pruner().await.unwrap();
     for absent in [store(&nowhere).check_as_limiter().await, store(&nowhere).check_as_pruner().await.map(drop)] {
         let error = ConfigError::from(absent.unwrap_err()).to_string();
         assert!(error.starts_with("HALLPASS_ATTEMPTS_TABLE: ") && error.ends_with(": Nowhere"), "{error}");

@@ -111,7 +111,7 @@ async fn invocation(world: &World, event: Value, steps: usize) -> Response {
 
 /// Returns the sequence numbers that the response reports as failed.
 fn failures(response: Response) -> Vec<String> {
-    let Response::Stream(response) = response else { panic!("no answer to the stream") };
+    let Response::Stream(response) = response else { panic!("no response to the stream") };
     response.batch_item_failures.into_iter().filter_map(|failure| failure.item_identifier).collect()
 }
 
@@ -129,7 +129,7 @@ async fn many_tokens_of_one_user_are_invalidated_over_several_invocations() {
         invocations += 1;
         let failed = failures(invocation(&world, json!({"Records": records}), many() / 64).await);
         let still = live(&world).await;
-        assert!(still < left, "each invocation goes on where the last one stopped");
+        assert!(still < left, "each invocation continues where the last one stopped");
         left = still;
         if failed.is_empty() {
             break;
@@ -137,7 +137,7 @@ async fn many_tokens_of_one_user_are_invalidated_over_several_invocations() {
         assert_eq!(failed, [number(&records[0])]);
     }
     assert_eq!(left, 0);
-    assert!((4..=6).contains(&invocations), "{invocations}: none repeats what another has done");
+    assert!((4..=6).contains(&invocations), "{invocations}: none repeats the work of another");
     world.set_user("1", "username", Some(text("my_username"))).await;
     assert_eq!(verdict(&world, &token).await, "user_changed");
 }
@@ -231,7 +231,7 @@ async fn many_tokens_whose_stream_record_was_lost_are_invalidated_over_several_s
     loop {
         invocations += 1;
         let Response::Swept(swept) = invocation(&world, schedule(), 1).await else {
-            panic!("no answer to the schedule")
+            panic!("no response to the schedule")
         };
         (seen, invalidated) = (seen + swept.seen, invalidated + swept.invalidated);
         if swept.finished {

@@ -265,7 +265,7 @@ fn every_metric_of_alarms_and_dashboard_is_counted() {
     }
     let all = json!(alarms).to_string();
     for metric in ["5XXError", "IteratorAge", "ApproximateNumberOfMessagesVisible", "Throttles", "Errors"] {
-        assert!(all.contains(&format!("\"{metric}\"")), "nothing wakes up for {metric}");
+        assert!(all.contains(&format!("\"{metric}\"")), "no alarm uses {metric}");
     }
     assert!(
         watched.is_superset(&["accepted", "rejected", "limited", "login_failed"].map(str::to_owned).into()),
@@ -278,7 +278,7 @@ fn every_metric_of_alarms_and_dashboard_is_counted() {
     counted(&serde_json::from_str(dashboard).unwrap(), &mut watched);
     let sources: String = ["functions", "shared"].iter().map(|folder| sources(folder)).collect();
     for metric in &watched {
-        assert!(sources.contains(&format!("\"{metric}\"")), "nothing counts {metric}");
+        assert!(sources.contains(&format!("\"{metric}\"")), "no code counts {metric}");
     }
     assert!(watched.len() > 10, "{watched:?}");
 }

@@ -112,7 +112,7 @@ async fn without_the_right_password_no_jwt_is_issued() {
         assert_eq!(system.send("GET", path, &[], "").await.status, 401);
     }
     let token = system.token_of("my_username", "topsecret").await;
-    assert_eq!(deprecated(&system.ask("GET", BEGIN, &bearer(&token)).await).status, 401, "the flow takes a password");
+    assert_eq!(deprecated(&system.ask("GET", BEGIN, &bearer(&token)).await).status, 401, "the flow accepts a password");
     for (query, member) in [
         ("", "response_type"),
         ("?response_type=code&client_id=app", "response_type"),
@@ -252,7 +252,7 @@ async fn an_administrator_issues_a_key_for_an_external_user_and_manages_it() {
 
     system.ask("DELETE", &path, &bearer(&admin)).await.body_of(200);
     assert_eq!(system.verdict(key).await, "revoked");
-    assert_eq!(system.json("PATCH", &path, &bearer(&admin), &on).await.status, 409, "that revives nothing");
+    assert_eq!(system.json("PATCH", &path, &bearer(&admin), &on).await.status, 409, "which revives nothing");
     assert_eq!(system.verdict(key).await, "revoked");
     system.stop().await;
 }

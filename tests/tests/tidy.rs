@@ -73,7 +73,7 @@ fn read(path: &str) -> String {
 }
 
 /// Returns every folder and file of the workspace except those of builds and of Git, by its path from the root.
-fn everything() -> Vec<String> {
+pub(crate) fn everything() -> Vec<String> {
     let (mut found, mut folders) = (Vec::new(), vec![root()]);
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
@@ -188,7 +188,7 @@ fn every_crate_uses_the_lints_of_the_workspace() {
 fn every_file_has_a_description_and_a_bounded_length() {
     for path in rust_files() {
         let text = read(&path);
-        assert!(text.starts_with("//! "), "{path} does not begin by saying what it is");
+        assert!(text.starts_with("//! "), "{path} does not begin with a description");
         let lines = text.lines().count();
         assert!(lines < MAX_FILE_LENGTH, "{path} has {lines} lines");
     }
@@ -254,7 +254,7 @@ fn no_gateway_response_repeats_what_the_client_sent() {
         let body = response.body.unwrap_or_default();
         for text in response.headers.values().chain([&body]) {
             for variable in text.split("context.").skip(1) {
-                assert!(variable.starts_with("authorizer."), "{kind} answers with context.{variable}");
+                assert!(variable.starts_with("authorizer."), "{kind} responds with context.{variable}");
             }
             assert!(!text.contains("$input") && !text.contains("method.request"), "{kind} {text}");
         }

@@ -1,4 +1,4 @@
-//! One user per name, whatever its case, width or composition, and however many writers there are.
+//! One user per name, in any case, width or composition, and with any number of writers.
 
 use futures_util::future::join_all;
 use serde_json::json;

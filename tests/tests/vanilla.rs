@@ -131,7 +131,7 @@ async fn a_scope_never_exceeds_the_user_s_permissions_and_the_rest_is_reported()
     world.set_user("1", "permissions", Some(permissions(&["b", "d"]))).await;
     assert_eq!((effective(&narrow).await.as_str(), effective(&whole).await.as_str()), ("b", "b d"));
     world.set_user("1", "permissions", Some(permissions(&["d"]))).await;
-    assert_eq!(effective(&narrow).await, "", "it is let in and may do nothing");
+    assert_eq!(effective(&narrow).await, "", "it is accepted and permitted nothing");
 }
 
 async fn introspect(world: &World, token: &str) -> Value {

@@ -18,8 +18,8 @@ fn the_witness_sees_every_shown_secret() {
     };
     let token = "1.6b2a9a88.seen-by-the-witness_seen-by-the-witness_ses";
     let issued = format!(r#"{{"token":"{token}"}}"#);
-    assert!(!is_seen(&|| witness::got("the answer that issues it", 201, &[], &issued)));
-    assert!(is_seen(&|| witness::got("a second answer", 200, &[], &issued)));
+    assert!(!is_seen(&|| witness::got("the response that issues it", 201, &[], &issued)));
+    assert!(is_seen(&|| witness::got("a second response", 200, &[], &issued)));
     assert!(is_seen(&|| witness::got("a rejection", 401, &[], token)));
     assert!(is_seen(&|| witness::saw("an error", &format!("no such token: {token}"))));
     assert!(is_seen(&|| tracing::info!(target: "hallpass", "{token}")));
@@ -33,7 +33,7 @@ fn the_witness_sees_every_shown_secret() {
     let cookie = "session=of-a-visitor-of-our-pages; Path=/";
     assert!(!is_seen(&|| witness::got("signing in", 303, &[cookie], cookie)));
     assert!(is_seen(&|| witness::saw("the log", "of-a-visitor-of-our-pages")));
-    assert!(is_seen(&|| witness::saw("an answer", "$argon2id$v=19$m=19456,t=2,p=1$")));
+    assert!(is_seen(&|| witness::saw("a response", "$argon2id$v=19$m=19456,t=2,p=1$")));
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("dynamodb.sqlite"), format!("\0{token}\0")).unwrap();
     assert!(catch_unwind(|| witness::sees_files(folder.path())).is_err());

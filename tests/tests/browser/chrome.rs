@@ -56,7 +56,7 @@ pub(crate) fn installed(path: &str) -> Option<PathBuf> {
     None
 }
 
-#[expect(clippy::explicit_write, reason = "what is printed with the macros is seen only when a test fails")]
+#[expect(clippy::explicit_write, reason = "the output of the macros is shown only when a test fails")]
 fn skip(why: &str) {
     static SAID: Once = Once::new();
     assert!(variable("HALLPASS_TEST_BROWSER").as_deref() != Some("required"), "HALLPASS_TEST_BROWSER=required: {why}");
@@ -98,7 +98,7 @@ impl Chrome {
             &["-A", "-d", &database, "-n", "hallpass", "-t", "C,,", "-i", &authority],
         ] {
             let Ok(done) = Command::new("certutil").args(arguments).status() else {
-                skip("there is no certutil (Debian: libnss3-tools)");
+                skip("certutil is not installed (Debian: libnss3-tools)");
                 return None;
             };
             assert!(done.success(), "certutil {arguments:?}");
@@ -106,7 +106,7 @@ impl Chrome {
         let mut command = Command::new("chromedriver");
         command.args(["--port=0"]).env("HOME", home.path()).stdout(Stdio::piped()).stderr(Stdio::null());
         let Ok(mut process) = command.spawn() else {
-            skip("there is no chromedriver (Debian: chromium and chromium-driver)");
+            skip("chromedriver is not installed (Debian: chromium and chromium-driver)");
             return None;
         };
         let mut output = BufReader::new(process.stdout.take().unwrap());

@@ -149,7 +149,7 @@ async fn the_keyboard_alone_reaches_everything_and_the_focus_is_visible() {
         if focus[0].as_str().unwrap().starts_with("<body") {
             continue;
         }
-        assert_eq!(focus[1], true, "the focus is not seen: {focus}");
+        assert_eq!(focus[1], true, "the focus is not visible: {focus}");
         left.retain(|stop| **stop != focus[0]);
         if left.is_empty() {
             break;

@@ -106,7 +106,7 @@ async fn with_every_state(system: &System) {
     let disabled = test_token("disabled", json!({"scopes": ["reports:read"]})).await;
     let path = format!("/admin/users/1/tokens/{}", id(&disabled).await);
     admin.post(&path, &[("do", "disable")]).await;
-    let replaced = test_token("nightly report of all regions, made on the server in the cellar", json!({})).await;
+    let replaced = test_token("nightly report of all regions, created on the server in the cellar", json!({})).await;
     let path = format!("/tokens/{}/rotate", id(&replaced).await);
     system.json("POST", &path, &bearer(&replaced), &json!({})).await.body_of(201);
     test_token(

@@ -237,7 +237,7 @@ async fn pages(world: &World, tokens: &Tokens) -> Vec<Case> {
     vec![
         case("sign in", "Generate", sign_in, "303", "signed_in"),
         // A form can be used once: when it is marked as used, the page returns a new one.
-        case("make on the page", "Generate", make, "201", "issued").again(&["409"]).in_steps(),
+        case("create on the page", "Generate", make, "201", "issued").again(&["409"]).in_steps(),
         case("rotate on the page", "Generate", developer(&[("do", "rotate"), ("id", &own)]), "201", "rotated")
             .again(&["409"])
             .in_steps(),

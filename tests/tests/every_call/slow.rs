@@ -62,7 +62,7 @@ async fn check(slow: Slow, invoke: Invoke, tap: Tap) {
     tap.inject(ANY, call, ALWAYS, fault);
     let answering = invoke(case.function, case.event.clone());
     let response = tokio::time::timeout(limit(case.function), answering).await;
-    let response = response.unwrap_or_else(|_| panic!("{} {call} {fault:?}: no answer in time", case.name));
+    let response = response.unwrap_or_else(|_| panic!("{} {call} {fault:?}: no response in time", case.name));
     let outcome = outcome_of(&case, response);
     assert!(!Case::is_yes(&outcome) || outcome == case.right, "{} {call} {fault:?}: {outcome}", case.name);
 }

@@ -281,7 +281,10 @@ async fn without_a_session_every_page_leads_to_the_sign_in() {
         } else {
             assert_eq!((response.status, response.header("content-type")), (401, "text/html; charset=utf-8"), "{path}");
             assert!(response.body.contains("Your session has ended. Nothing was changed."), "{path}");
-            assert!(response.header("www-authenticate").starts_with("Bearer realm="), "no box of the browser's own");
+            assert!(
+                response.header("www-authenticate").starts_with("Bearer realm="),
+                "no password prompt of the browser"
+            );
         }
     }
     assert_eq!(world.dump("Users").await, before);
@@ -306,7 +309,7 @@ async fn without_the_database_a_page_says_so() {
             assert!(answer.header("content-security-policy").starts_with("default-src 'none';"), "{path}");
             tap.heal();
             let sent = request(method, path).header("Cookie", &cookie);
-            assert_eq!(world.send(function_of(method, path), sent).await.status, 401, "nobody has this session");
+            assert_eq!(world.send(function_of(method, path), sent).await.status, 401, "no such session exists");
         }
     }
 }

@@ -56,7 +56,7 @@ async fn check(settings: &[(&str, &str)], cached: Option<u64>) {
             assert!(notice.contains(&until), "{place} {what}: {notice} {until}");
         }
     }
-    assert_eq!(web_client.get(OWN).await.status, 401, "the last form ended the own session");
+    assert_eq!(web_client.get(OWN).await.status, 401, "the last form ended the browser's own session");
     system.stop().await;
 }
 

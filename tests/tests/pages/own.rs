@@ -121,7 +121,7 @@ async fn the_developer_token_is_created_regenerated_and_revoked() {
     assert!(json["token"].as_str().unwrap().starts_with("6879-"));
     let token = system.token_of("my_username", "topsecret").await;
     let curl = system.form("/profile/developer", &bearer(&token), "").await.body_of(201);
-    assert!(curl["token"].as_str().unwrap().starts_with("6879-"), "a client that says it sends a form is a client");
+    assert!(curl["token"].as_str().unwrap().starts_with("6879-"), "a client that declares a form is a client");
     system.stop().await;
 }
 
@@ -176,7 +176,7 @@ async fn a_rejected_form_says_why_and_keeps_its_input() {
     }
     let fields = [("do", "nonsense"), ("name", "x")];
     assert_eq!(web_client.post(OWN, &fields).await.status, 400);
-    assert!(rows(&web_client.get(OWN).await).is_empty(), "nothing of this made a token");
+    assert!(rows(&web_client.get(OWN).await).is_empty(), "no token was created");
 
     web_client.create_token(&[("name", &most), ("limit", "all")]).await;
     let tomorrow = day(1);
@@ -219,6 +219,6 @@ async fn a_form_without_its_csrf_token_changes_nothing() {
     assert_eq!((page.status, rows(&page).len()), (200, 1));
     assert!(page.body.contains("You have no developer token."), "no developer token was made");
     assert_eq!(system.verdict(&token).await, "allow");
-    assert_eq!(earlier.get(OWN).await.status, 401, "signing in once more ended the session before");
+    assert_eq!(earlier.get(OWN).await.status, 401, "signing in again ended the previous session");
     system.stop().await;
 }

@@ -173,7 +173,7 @@ async fn sessions_flows_and_used_forms_are_no_tokens() {
     }
     assert_eq!(world.count_records("1").await, 3);
     let list = world.list(&token, &[("limit", "2")]).await.json();
-    assert_eq!(list["tokens"].as_array().unwrap().len(), 2, "a page is as long as it was asked to be: {list}");
+    assert_eq!(list["tokens"].as_array().unwrap().len(), 2, "a page has the requested length: {list}");
     let rest = world.list(&token, &[("limit", "2"), ("cursor", list["next"].as_str().unwrap())]).await.json();
     assert_eq!(rest["tokens"].as_array().unwrap().len(), 1, "{rest}");
 }
@@ -230,7 +230,7 @@ async fn forms_of_one_user_have_no_effect_once_another_has_signed_in() {
     assert_eq!(world.send("Generate", form.clone()).await.status, 401);
     assert_eq!(world.send("Generate", browser.with_cookies_of(&form)).await.status, 403);
     assert_eq!(world.send("Revoke", browser.with_cookies_of(&sign_out)).await.status, 403);
-    assert_eq!(own_page(&world, &browser.with_cookies(own())).await, 200, "the form of another signs nobody out");
+    assert_eq!(own_page(&world, &browser.with_cookies(own())).await, 200, "the form of another user does not sign out");
     assert_eq!((world.count_records("1").await, world.count_records("2").await), (0, 0));
 }
 

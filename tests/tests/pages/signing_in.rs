@@ -39,7 +39,7 @@ async fn a_rejected_sign_in_does_not_reveal_why() {
         let mut web_client = WebClient::new(&system, "");
         let reply = web_client.sign_in(name, password).await;
         assert_eq!((reply.status, reply.wrong().as_str()), (401, "The user name or the password is wrong."), "{name}");
-        assert_eq!(reply.field("username").unwrap(), name, "what was typed is still there");
+        assert_eq!(reply.field("username").unwrap(), name, "the input is kept");
         assert_eq!(reply.field("password").unwrap(), "");
         assert!(!web_client.cookies.contains_key(SESSION));
         pages.push(without(&reply, name));

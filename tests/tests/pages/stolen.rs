@@ -60,12 +60,12 @@ async fn a_stolen_session_is_revoked_with_everything_that_it_issued() {
     for token in tokens {
         assert_eq!(system.verdict(token).await, "revoked");
     }
-    assert_eq!(thief.get(OWN).await.status, 401, "the session is over");
+    assert_eq!(thief.get(OWN).await.status, 401, "the session has ended");
     assert_eq!(thief.post(OWN, &[("do", "make"), ("name", "late"), ("limit", "all")]).await.status, 401);
     assert_eq!(owner.get(OWN).await.status, 200);
     for token in [&good, &password] {
         assert_eq!(system.verdict(token).await, "allow");
     }
-    assert_eq!(end(&system, &password, &family).await, 0, "a second time there is nothing left");
+    assert_eq!(end(&system, &password, &family).await, 0, "the second time none is left");
     system.stop().await;
 }

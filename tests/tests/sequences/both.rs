@@ -94,7 +94,7 @@ impl Both<'_> {
             Step::Sweep => {
                 let swept = self.ground.world.invoke("Prune", json!({"source": "aws.scheduler"})).await.unwrap();
                 self.model.swept();
-                same("the sweep came to its end", &swept["finished"], &json!(true))
+                same("the sweep finished", &swept["finished"], &json!(true))
             }
             Step::Ttl => {
                 self.ground.world.sweep_ttl();
@@ -297,7 +297,7 @@ impl Both<'_> {
         for user in 0..USERS {
             let received = self.model.received(user);
             same(
-                "how many changes the stream tells of",
+                "the number of changes in the stream",
                 &self.changes[user].len(),
                 &(received + self.model.pending(user)),
             )?;
@@ -329,7 +329,7 @@ impl Both<'_> {
             for token in for_good {
                 let verdict = self.ground.world.verdict(&bearer(&self.texts[token])).await;
                 if verdict == ALLOW || verdict.starts_with("error") {
-                    return Err(format!("token {token} was shut out once: {verdict:?}; {:#?}", self.model));
+                    return Err(format!("token {token} had been rejected for good: {verdict:?}; {:#?}", self.model));
                 }
             }
         }

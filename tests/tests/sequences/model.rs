@@ -326,8 +326,8 @@ impl Model {
         }
     }
 
-    /// Returns, once prune has received everything, the tokens that must never be accepted again, whatever becomes of
-    /// the user.
+    /// Returns, once prune has received everything, the tokens that must never be accepted again, in any state
+    /// of the user.
     pub fn shut_out_for_good(&self, user: usize) -> Vec<usize> {
         assert_eq!(self.pending(user), 0);
         (0..self.tokens.len())
