@@ -112,7 +112,7 @@ pub fn authorizer(cloud: &Cloud, build: &Path, keyring: &str) -> Outcome<Functio
     })
 }
 
-/// Returns the authorizer as it is deployed.
+/// Returns the authorizer in its deployed form.
 fn fetching(cloud: &Cloud, build: &Path) -> Outcome<Function> {
     let mut environment = own_environment(cloud);
     let endpoint = cloud.secrets.endpoint();

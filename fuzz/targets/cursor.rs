@@ -5,7 +5,7 @@ use fuzz::{keyring, now};
 use libfuzzer_sys::fuzz_target;
 use token::{
     TokenHash, UserId,
-    cursor::{List, Position, open, sign},
+    cursor::{List, Position, decrypt_list, encrypt_list},
 };
 
 fuzz_target!(|data: &[u8]| {
@@ -13,13 +13,13 @@ fuzz_target!(|data: &[u8]| {
     let list = List { caller: id("1"), owner: id("2") };
     let keyring = keyring();
     if let Ok(text) = std::str::from_utf8(data) {
-        if let Some(position) = open(&keyring, &list, text) {
-            assert_eq!(sign(&keyring, &list, position, now()).as_deref(), Some(text));
+        if let Some(position) = decrypt_list(&keyring, &list, text) {
+            assert_eq!(encrypt_list(&keyring, &list, position, now()).as_deref(), Some(text));
         }
         if let Ok(hash) = text.parse::<TokenHash>() {
-            let cursor = sign(&keyring, &list, Position::Token(hash), now()).expect("a key signs");
-            assert_eq!(open(&keyring, &list, &cursor), Some(Position::Token(hash)));
-            assert_eq!(open(&keyring, &List { caller: id("2"), ..list }, &cursor), None);
+            let cursor = encrypt_list(&keyring, &list, Position::Token(hash), now()).expect("a key signs");
+            assert_eq!(decrypt_list(&keyring, &list, &cursor), Some(Position::Token(hash)));
+            assert_eq!(decrypt_list(&keyring, &List { caller: id("2"), ..list }, &cursor), None);
         }
     }
 });

@@ -145,7 +145,7 @@ async fn with_any_attribute_value_nothing_fails_and_no_user_is_hidden() {
             let verdict = world.verdict(&bearer(&token.text)).await;
             assert!(!verdict.starts_with("error"), "{case}: {verdict}");
             assert_eq!(world.store.all_users().await.unwrap().iter().filter_map(Listed::user).count(), 4, "{case}");
-            for answer in [
+            for response in [
                 world.generate(&basic("my_username", "topsecret")).await,
                 world.generate(&bearer(&token.text)).await,
                 world.list(&token.text, &[]).await,

@@ -313,7 +313,7 @@ async fn revoke_makes_exactly_the_permitted_requests() {
     item.remove("token_generation");
     world.fill_user(item).await;
     WebClient::signed_in(&world, "my_username", "topsecret").await;
-    // Whoever signed in asked generate.
+    // Signing in called generate.
     tap.seen();
     let before = world.create_token(Format::Signed, "2", 11).await;
     let admin = |record: &mut token::Record| record.replaces = Some(before.record.id.hash);

@@ -85,7 +85,7 @@ async fn one_developer_token_survives_and_no_other_was_shown() {
     let first = world.create_token(Format::Developer, "1", u8::MAX).await;
     for round in 0..2 {
         let old = world.developer_token("1").await;
-        let mut made = Vec::new();
+        let mut tokens = Vec::new();
         for number in 0..REMAKES {
             tokens.push(world.unwritten(Format::Developer, "1", number + round * REMAKES).await);
         }

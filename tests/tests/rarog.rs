@@ -300,7 +300,7 @@ async fn the_application_account_gives_no_more_than_the_token_that_it_shows() {
     let narrow = world.created(&admin, &json!({"name": "narrow", "scopes": ["ROLE_ADMIN"]})).await;
     let narrow = narrow["token"].as_str().unwrap();
     for (authorities, status) in [(&["ROLE_USER"][..], 400), (&["ROLE_ADMIN", "ROLE_USER"], 200)] {
-        let body = asked(world.now(), authorities);
+        let body = body_for(world.now(), authorities);
         let request = Request::new("POST", APP).json(&body).authorization(&bearer(narrow));
         let response = world.send("Generate", request).await;
         assert_eq!(response.status, status, "{}", response.body);

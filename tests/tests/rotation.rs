@@ -304,7 +304,7 @@ async fn a_rotation_outlives_the_log_in_of_neither_the_old_token_nor_the_one_tha
     };
     let (first, days) = ends(&asking, id_of(&newer)).await;
     assert_eq!(days, 10);
-    // The new one is bound as well, whoever asks next.
+    // The new token is bound as well, for every later caller.
     assert_eq!(verdict(&world, &first).await, "allow");
     assert_eq!(ends(&admin, id_of(&first)).await.1, 10);
 }

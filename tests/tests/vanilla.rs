@@ -208,7 +208,7 @@ async fn a_period_is_counted_by_the_calendar_in_utc() {
         let response = world.create(&bearer(&token), &json!({"name": "period", "expires_in": period})).await;
         match ends {
             Some(ends) => {
-                assert_eq!((response.status, &response.json()["expires_at"]), (201, &json!(ends)), "{period}")
+                assert_eq!((response.status, &response.json()["expires_at"]), (201, &json!(ends)), "{period}");
             }
             None => assert_eq!(response.problem(400)["member"], "expires_in", "{period}"),
         }

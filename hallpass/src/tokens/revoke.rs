@@ -125,7 +125,7 @@ async fn leaked(
     Ok(terminal.say(&format!("revoked {revoked} {what} {family}"), &json)?)
 }
 
-/// Revokes the family as far as it is known, and returns the number of revoked tokens.
+/// Revokes the known part of the family, and returns the number of revoked tokens.
 async fn family_of(store: &Store, search: &Search, mark: Mark) -> Result<u64, CommandError> {
     let family = search.issuer().family();
     let ends = |record: &Record| record.family.id == family;

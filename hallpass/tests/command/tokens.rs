@@ -96,13 +96,13 @@ async fn invalid_requests_are_rejected_and_print_no_token() {
     no(&["--expires-in", "367d"], "which is the latest").await;
     no(&["--expires-at", "tomorrow"], "--expires-at must be an RFC 3339 timestamp").await;
     no(&["--expires-at", "2001-01-01T00:00:00Z"], "it is not in the future").await;
-    dev.rejected(&["token", "issue", "nobody"], "", "there is no user nobody").await;
+    dev.rejected(&["token", "issue", "unknown"], "", "there is no user unknown").await;
     dev.rejected(&["token", "issue", &long], "", "there is no user xxx").await;
     let gone = "1.AAAAAAAAAAAAAAAAAAAAAA";
     dev.rejected(&["token", "rotate", gone], "", "there is no token").await;
     dev.rejected(&["token", "show", gone], "", "there is no token").await;
     dev.rejected(&["token", "revoke", gone], "", "there is no token").await;
-    dev.rejected(&["token", "revoke", "--all", "nobody"], "", "there is no user nobody").await;
+    dev.rejected(&["token", "revoke", "--all", "unknown"], "", "there is no user unknown").await;
     assert_eq!(dev.json(&["token", "list", "my_username"], "").await, json!([]));
     for (arguments, words) in [
         (&["token", "show", "<script>"][..], "not a valid ID"),

@@ -20,7 +20,7 @@ async fn users_are_added_listed_shown_and_given_permissions() {
         (&["user", "add", "other", "--id", "1"], "x\n"),
         (&["user", "add", "other"], "\n"),
         (&["user", "add", "a:b"], "x\n"),
-        (&["user", "show", "nobody"], ""),
+        (&["user", "show", "unknown"], ""),
         (&["user", "rename", "ada", "admin"], ""),
     ] {
         let (code, printed) = dev.run(arguments, input).await;
@@ -43,10 +43,10 @@ async fn a_user_in_json_does_not_have_the_password_hash() {
     let mut blocked = dev.json(&["user", "block", "ada"], "").await;
     assert!(blocked.as_object_mut().unwrap().remove("effective_at").is_some_and(|at| at.is_string()));
     assert_eq!(blocked, json!({"done": "blocked", "id": "7", "username": "Ada"}));
-    let ran = dev.ran(&["--json", "user", "show", "nobody"], "").await;
+    let ran = dev.ran(&["--json", "user", "show", "unknown"], "").await;
     let error: serde_json::Value = serde_json::from_str(&ran.err).unwrap();
     assert_eq!((ran.code, ran.out.as_str()), (1, ""));
-    assert_eq!(error, json!({"error": "there is no user nobody", "status": 1}));
+    assert_eq!(error, json!({"error": "there is no user unknown", "status": 1}));
     dev.stop("-TERM").await;
 }
 
@@ -61,9 +61,9 @@ async fn bad_names_are_rejected_in_one_line_and_markup_is_text() {
     dev.rejected(&["user", "add", "ada"], &long, "a password must have 1 to 1024 bytes").await;
     dev.rejected(&["user", "show", &long], "", "there is no user xxx").await;
     dev.rejected(&["user", "show", "<script>"], "", "there is no user <script>").await;
-    dev.rejected(&["user", "show", "id:nobody"], "", "there is no user id:nobody").await;
+    dev.rejected(&["user", "show", "id:unknown"], "", "there is no user id:unknown").await;
     dev.rejected(&["user", "show", "id:<b>"], "", "there is no user id:<b>").await;
-    dev.rejected(&["user", "passwd", "nobody"], "x\n", "there is no user nobody").await;
+    dev.rejected(&["user", "passwd", "unknown"], "x\n", "there is no user unknown").await;
     dev.rejected(&["user", "rename", "my_username", &long], "", "a user name must have 1 to 512 bytes").await;
     dev.done(&["user", "add", "<b>ada</b>", "--full-name", "<script>"], "engine\n").await;
     assert!(dev.done(&["user", "show", "<B>ADA</B>"], "").await.contains("<script>"));

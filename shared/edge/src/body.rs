@@ -119,7 +119,7 @@ pub fn is_of_media_type(headers: &HeaderMap, takes: &str) -> bool {
 /// matter (RFC 7009 section 2.1).
 ///
 /// # Errors
-/// 413 for more than [`MAX_TOKEN_FORM_BYTES`], 400 if it is missing, if any parameter is there twice, or if there are
+/// 413 for more than [`MAX_TOKEN_FORM_BYTES`], 400 if it is missing, if any parameter is repeated, or if there are
 /// too many.
 pub fn token_parameter(body: &Body) -> Result<Text, Problem> {
     expect_small_form(body)?;
@@ -175,7 +175,7 @@ impl Members {
         }
     }
 
-    /// Rejects members that nobody took out.
+    /// Rejects members that were not taken out.
     ///
     /// # Errors
     /// 400 naming the first of them, if it can be named.

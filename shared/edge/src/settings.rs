@@ -74,7 +74,7 @@ pub struct LoginBudgets {
     pub source: u32,
 }
 
-/// A setting that is missing or makes no sense. `Display` names the variable.
+/// A setting that is missing or invalid. `Display` names the variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     /// The variable.
@@ -87,7 +87,7 @@ impl Settings {
     /// Reads the settings.
     ///
     /// # Errors
-    /// Names the first variable that makes no sense.
+    /// Returns a [`ConfigError`] that names the first invalid variable.
     pub fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
         names::reject_former(lookup)?;
         let issuer = Issuer::new(
@@ -140,7 +140,7 @@ impl Settings {
         }
     }
 
-    /// What the session of a browser is bound to: whatever invalidates a token of any format ends it.
+    /// Returns what the session of a browser is bound to: a change that invalidates tokens of any format ends it.
     pub fn session_binding(&self) -> Binding {
         union(&self.bindings)
     }
@@ -231,7 +231,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_setting_that_makes_no_sense_is_named() {
+    fn an_invalid_setting_is_named() {
         let check = |name: &'static str, value: &str| {
             let lookup = |asked: &str| (asked == name).then(|| value.to_owned());
             assert_eq!(Settings::read(&lookup).unwrap_err().name, name);

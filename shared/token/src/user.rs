@@ -89,7 +89,7 @@ pub enum Value {
 const MAX_DISPLAY_NAME: usize = 256;
 
 impl User {
-    /// Reads the attributes of a user item, whatever types the application has written: NULL and empty values count as
+    /// Reads the attributes of a user item, of any type that the application has written: NULL and empty values count as
     /// absent, a list of strings counts as a set, and a value of another type is named in [`User::unreadable`].
     ///
     /// An absent or unreadable attribute denies access. No item can prevent other items from being read, or itself from

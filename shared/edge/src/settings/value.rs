@@ -118,7 +118,7 @@ pub(super) fn switch(lookup: Lookup<'_>, name: &'static str, default: bool) -> R
     }
 }
 
-/// The name of a permission: one that is none could not be granted to anybody.
+/// Reads the name of a permission. An invalid name could not be granted to any user.
 pub(super) fn permission(lookup: Lookup<'_>, name: &'static str) -> Result<Option<String>, ConfigError> {
     let Some(text) = text(lookup, name) else {
         return Ok(None);
