@@ -140,7 +140,7 @@ async fn a_user_is_blocked_and_unblocked() {
     }
     let key = issue(&mut web_client, "1", "k").await;
     let page = web_client.post_and_follow(access, &[("do", "block")]).await;
-    assert!(page.text().contains("The user is blocked and can have no key."));
+    assert!(page.text().contains("The user is blocked and cannot have keys."));
     assert_eq!(system.verdict(&key).await, "user_blocked");
     let rejected = web_client.post("/admin/users/1", &[("name", "typed"), ("limit", "all")]).await;
     assert_eq!((rejected.status, rejected.wrong().as_str()), (409, "The user is blocked."));

@@ -53,7 +53,7 @@ async fn a_token_is_created_used_rotated_and_revoked() {
     let path = format!("/profile/developer/tokens/{}", id_of(&system, &rotated).await);
     for _ in 0..2 {
         let page = web_client.post_and_follow(&path, &[]).await;
-        assert!(page.body.contains("The token is revoked."));
+        assert!(page.body.contains("The token is revoked and no longer works."));
         assert!(rows(&page).iter().all(|row| !row.contains("<form")));
     }
     assert_eq!(system.verdict(&rotated).await, "revoked");
