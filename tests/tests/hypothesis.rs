@@ -11,6 +11,7 @@ use tests::{
     basic,
     client::Reply,
     system::{System, members},
+    web_client::WebClient,
 };
 use token::Format;
 use tokio::task::JoinSet;
@@ -324,4 +325,25 @@ async fn a_narrow_token_regenerates_only_a_developer_token_that_it_manages() {
     let developer = text_of(&regenerate_in(&world, &other).await.json());
     let developer = check(&other, &developer, true).await;
     check(&reader, &developer, false).await;
+}
+
+#[tokio::test]
+async fn a_regenerated_token_states_from_when_the_old_one_is_rejected_everywhere() {
+    let world = World::with(&[("HALLPASS_AUTHORIZER_CACHE_TTL", "300")]).await;
+    let token = world.token().await;
+    let create = async || {
+        let request = Request::new("POST", "/profile/developer").authorization(&bearer(&token));
+        let response = world.send("Generate", request).await;
+        assert_eq!(response.status, 201, "{}", response.body);
+        response.header("hallpass-effective-at").to_owned()
+    };
+    assert_eq!(create().await, "", "it replaces none");
+    assert_eq!(create().await, world.now().after(Duration::from_secs(300)).to_string());
+    let mut web_client = WebClient::signed_in(&world, "my_username", "topsecret").await;
+    let form = Request::new("POST", "/profile/developer");
+    web_client.open("Console", Request::new("GET", "/profile/developer")).await;
+    let page = web_client.submit("Generate", form, &[("do", "regenerate")]).await;
+    assert_eq!(page.status, 201, "{}", page.body);
+    let at = world.now().after(Duration::from_secs(300)).to_string();
+    assert!(page.body.contains(&format!("accepts the old one until {at} at the latest")), "{}", page.body);
 }

@@ -26,17 +26,24 @@ pub(crate) async fn regenerate(
 ) -> Result<Response, Problem> {
     caller::reject_cookie_alone(request.headers())?;
     let caller = Caller::of_token(service, request, now).await?;
-    let (text, record) = create(service, &caller, now, randomness).await?;
-    Ok(problem::json(StatusCode::CREATED, &json!({"id": record.id.to_string(), "token": text.expose_secret()})))
+    let (text, record, has_replaced) = create(service, &caller, now, randomness).await?;
+    let body = json!({"id": record.id.to_string(), "token": text.expose_secret()});
+    let mut response = problem::json(StatusCode::CREATED, &body);
+    // The body is that of the original.
+    if has_replaced {
+        service.add_effective_at(&mut response, now);
+    }
+    Ok(response)
 }
 
-/// Creates or regenerates the developer token of the caller's user.
+/// Creates or regenerates the developer token of the caller's user. The last value tells whether it replaced one that was
+/// live.
 pub(crate) async fn create(
     service: &Service,
     caller: &Caller,
     now: Timestamp,
     randomness: &Randomness,
-) -> Result<(Text, Record), Problem> {
+) -> Result<(Text, Record, bool), Problem> {
     let old = old(service, caller, now).await?;
     let (text, record) = sign(service, caller, now, randomness).await?;
     replace(service, caller, &record, old.as_ref(), now).await?;
@@ -49,7 +56,7 @@ pub(crate) async fn create(
         or_withdraw(service, &record, limited).await?;
     }
     log::allowed("issued", Some(&record.id), None);
-    Ok((text, record))
+    Ok((text, record, counted.is_some()))
 }
 
 /// Returns the developer token to replace, if one exists. A developer token regenerates only itself, never a successor.

@@ -84,12 +84,19 @@ async fn create_from_form(
             let caller = caller.permitted(service)?;
             let (text, record) =
                 Box::pin(issue_from_members(service, &caller, members(service, form, now)?, now, randomness)).await?;
-            Ok(CreatedToken { text, title: NEW, name: named(&record), note: "" })
+            Ok(CreatedToken { text, title: NEW, name: named(&record), note: String::new() })
         }
         "regenerate" => {
             let caller = caller.permitted(service)?;
-            let (text, _) = crate::developer::create(service, &caller, now, randomness).await?;
-            let note = "Earlier developer tokens no longer work.";
+            let (text, _, has_replaced) = crate::developer::create(service, &caller, now, randomness).await?;
+            let note = if !has_replaced {
+                String::new()
+            } else if service.settings.authorizer_cache.is_zero() {
+                "The old one no longer works.".to_owned()
+            } else {
+                let at = service.effective_at(now);
+                format!("An API that caches responses accepts the old one until {at} at the latest.")
+            };
             Ok(CreatedToken { text, title: "Your developer token", name: None, note })
         }
         "rotate" => {
@@ -104,7 +111,7 @@ async fn create_from_form(
                 text,
                 title: NEW,
                 name: named(&record),
-                note: "The old token expires when this one is first used.",
+                note: "The old token expires when this one is first used.".to_owned(),
             })
         }
         _ => Err(Problem::invalid_member("do", "it is unknown")),
@@ -153,7 +160,7 @@ pub(crate) async fn issue_key(
                 text,
                 title: NEW,
                 name: named(&record),
-                note: "Send it through a channel that no one else can read.",
+                note: "Send it through a channel that no one else can read.".to_owned(),
             };
             admin::created_page(service, &session, &user, &shown, now).await
         }

@@ -8,7 +8,7 @@ use edge::{
     entropy::{self, Randomness},
     gateway, log, problem, view,
 };
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::StatusCode;
 use lambda_http::Request;
 use serde_json::{Value, json};
 use store::{Failure, marking::Invalidate, tokens::Marked, users::Written};
@@ -19,9 +19,6 @@ use by_id::Extent;
 mod by_id;
 pub mod family;
 mod pages;
-
-/// The header that states from when a revocation is effective everywhere, in responses without a body.
-const EFFECTIVE_AT: HeaderName = HeaderName::from_static("hallpass-effective-at");
 
 /// Handles one request. `randomness` is for the forms of a page.
 pub async fn handle(
@@ -81,9 +78,7 @@ async fn as_rarog(service: &Service, request: &Request, now: Timestamp) -> Resul
 /// Returns a response without a body. A header states from when the revocation is effective.
 fn without_body(service: &Service, status: StatusCode, now: Timestamp) -> Response {
     let mut response = problem::response(status, "application/json", String::new());
-    if let Ok(at) = HeaderValue::try_from(effective_at(service, now)) {
-        response.headers_mut().insert(EFFECTIVE_AT, at);
-    }
+    service.add_effective_at(&mut response, now);
     response
 }
 
@@ -166,5 +161,5 @@ fn revocation(service: &Service, now: Timestamp) -> (Revocation, Option<Timestam
 }
 
 fn effective_at(service: &Service, now: Timestamp) -> String {
-    now.after(service.settings.authorizer_cache).to_string()
+    service.effective_at(now).to_string()
 }

@@ -2,6 +2,7 @@
 
 use std::{fmt, fs, process::ExitCode, sync::Arc, time::Duration};
 
+use http::{HeaderName, HeaderValue};
 use store::{
     Failure, Keys, Store, Tables,
     connect::{self, BundleError, Connection, SharedHttpClient, Trust},
@@ -10,6 +11,7 @@ use store::{
 use token::{Keyring, Text, Timestamp};
 
 use crate::{
+    Response,
     log::{self, TARGET},
     settings::{self, ConfigError, Lookup, Settings, names},
 };
@@ -25,7 +27,22 @@ pub struct Service {
     pub settings: Settings,
 }
 
+/// The header with the time from which a revocation is effective everywhere.
+const EFFECTIVE_AT: HeaderName = HeaderName::from_static("hallpass-effective-at");
+
 impl Service {
+    /// Returns the time from which no API accepts what is revoked now, cached responses of the authorizer included.
+    pub fn effective_at(&self, now: Timestamp) -> Timestamp {
+        now.after(self.settings.authorizer_cache)
+    }
+
+    /// Adds the header `Hallpass-Effective-At` with that time, for a response whose body has no room for it.
+    pub fn add_effective_at(&self, response: &mut Response, now: Timestamp) {
+        if let Ok(at) = HeaderValue::try_from(self.effective_at(now).to_string()) {
+            response.headers_mut().insert(EFFECTIVE_AT, at);
+        }
+    }
+
     /// Creates a service from its settings.
     ///
     /// # Errors

@@ -23,7 +23,7 @@ pub struct CreatedToken {
     /// The name of the token, if it has one.
     pub name: Option<String>,
     /// A note for the holder. May be empty.
-    pub note: &'static str,
+    pub note: String,
 }
 
 /// One token in a list.
