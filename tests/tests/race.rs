@@ -136,7 +136,9 @@ async fn of_a_hundred_regenerations_by_one_token_one_developer_token_is_live() {
     // The token of the caller, the record, its pointer and those of the tokens that it replaced, and nothing else.
     let items = world.dump("Tokens").await;
     let replaced = items.iter().filter(|item| item.contains("developer#") && item.contains("replaced_at")).count();
-    assert_eq!(items.len() - replaced, 3, "{items:?}");
+    let left = items.len() - replaced;
+    // A request that ran out of time may have withdrawn the only one.
+    assert!(left == 3 || (living == 0 && left == 1), "{left} items with {living} live: {items:?}");
 }
 
 /// Verifies while `ending` runs, and once more after it.
