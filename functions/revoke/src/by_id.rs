@@ -9,7 +9,6 @@ use store::Failure;
 use token::{Admitted, Record, Timestamp, TokenId, cursor};
 
 use crate::{
-    effective_at,
     family::{self, Issuer, Search},
     revocation,
 };
@@ -157,7 +156,8 @@ async fn of_user(
 /// Returns 200 if the revocation is complete, and 202 with a cursor if there may be more tokens.
 fn response(service: &Service, id: &TokenId, revoked: u64, next: Option<String>, now: Timestamp) -> Response {
     let status = if next.is_some() { StatusCode::ACCEPTED } else { StatusCode::OK };
-    let mut body = json!({"id": id.to_string(), "revoked": revoked, "effective_at": effective_at(service, now)});
+    let mut body =
+        json!({"id": id.to_string(), "revoked": revoked, "effective_at": service.effective_at(now).to_string()});
     if let (Value::Object(members), Some(next)) = (&mut body, next) {
         members.insert("next".to_owned(), next.into());
     }

@@ -106,7 +106,7 @@ async fn switch(service: &Service, request: &Request, now: Timestamp) -> Result<
             let owner = service.owner(&caller, &record).await?;
             let mut shown = view::token(&record, owner.as_ref(), now);
             if let Value::Object(members) = &mut shown {
-                members.insert("effective_at".to_owned(), effective_at(service, now).into());
+                members.insert("effective_at".to_owned(), service.effective_at(now).to_string().into());
             }
             Ok(problem::json(StatusCode::OK, &shown))
         }
@@ -144,7 +144,7 @@ async fn all_of_user(service: &Service, request: &Request, now: Timestamp) -> Re
         Written::Unknown => Err(Problem::not_found()),
         Written::Now => {
             log::allowed("revoked_all", None, Some(&user_id));
-            let body = json!({"user_id": user_id.to_string(), "effective_at": effective_at(service, now)});
+            let body = json!({"user_id": user_id.to_string(), "effective_at": service.effective_at(now).to_string()});
             Ok(problem::json(StatusCode::OK, &body))
         }
     }
@@ -158,8 +158,4 @@ pub(crate) fn invalidate(service: &Service, now: Timestamp) -> Result<Invalidate
 fn revocation(service: &Service, now: Timestamp) -> (Revocation, Option<Timestamp>) {
     let purge_at = lifecycle::purge_at(None, Some(now), service.settings.record_retention);
     (Revocation { at: now, because: Reason::Revoked }, purge_at)
-}
-
-fn effective_at(service: &Service, now: Timestamp) -> String {
-    service.effective_at(now).to_string()
 }

@@ -88,8 +88,8 @@ impl Store {
     /// for a raised `token_generation`, which would invalidate them in one write.
     pub(crate) async fn revoke_one_by_one(&self, id: &UserId, how: Invalidate) -> Result<(), Failure> {
         // A token that is being issued meanwhile is withdrawn when the mark is found.
-        let mark = ChangeMark::new(None, &format!("full#{}", how.fresh));
-        self.mark_changes(id, &BTreeSet::from([mark]), how.now).await?;
+        let change = ChangeMark::new(None, &format!("full#{}", how.fresh));
+        self.mark_changes(id, &BTreeSet::from([change]), how.now).await?;
         // Sessions issue tokens, so they are closed first.
         self.end_sessions_of(id, how.now).await?;
         let revocation = Revocation { at: how.now, because: Reason::UserChanged };
