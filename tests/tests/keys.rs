@@ -1,6 +1,6 @@
 //! The keyring in Secrets Manager: it is refreshed, kept for a while if that fails, and then no longer trusted.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use hallpass::dev::secrets::Secrets;
@@ -212,4 +212,24 @@ async fn without_a_keyring_nothing_is_verified_and_nothing_is_created() {
     assert_eq!(world.dump("Tokens").await.len(), 2);
     kept.tap.heal();
     assert_eq!(world.verdict(&bearer(&token.text)).await, "allow");
+}
+
+/// Two commands that read the same keyring cannot both replace it.
+#[tokio::test]
+async fn a_keyring_is_replaced_only_while_it_is_the_one_that_was_read() {
+    let kept = kept().await;
+    let client = connection(&kept.tap.endpoint()).secrets();
+    let read = keys::fetch(&client, "KeyRing").await.unwrap().version_id;
+    let ids = async || {
+        let keyring = keys::fetch(&client, "KeyRing").await.unwrap().keyring;
+        keyring.keys().iter().map(|key| key.id().to_owned()).collect::<BTreeSet<_>>()
+    };
+    assert!(keys::replace(&client, "KeyRing", &read, &keyring(&["test", "first"])).await.unwrap());
+    assert!(!keys::replace(&client, "KeyRing", &read, &keyring(&["test", "second"])).await.unwrap());
+    assert_eq!(ids().await, ["first", "test"].map(str::to_owned).into());
+    // The response to the write is lost, and the SDK repeats it.
+    let read = keys::fetch(&client, "KeyRing").await.unwrap().version_id;
+    kept.tap.inject("UpdateSecretVersionStage", 0, 1, Fault::Lose);
+    assert!(keys::replace(&client, "KeyRing", &read, &keyring(&["test", "third"])).await.unwrap());
+    assert_eq!(ids().await, ["test", "third"].map(str::to_owned).into());
 }
