@@ -80,7 +80,7 @@ async fn every_failed_log_in_gets_the_same_response() {
         let response = world.generate(&basic(username, password)).await;
         assert_eq!(response, wrong, "{what}");
     };
-    check("an unknown user", "nobody", "topsecret").await;
+    check("an unknown user", "unknown", "topsecret").await;
     check("a blocked user with the right password", "admin", "letmein").await;
     check("an external user", "ldap_user", "topsecret").await;
     check("an application's account", "ci-bot", "topsecret").await;

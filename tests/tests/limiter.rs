@@ -63,7 +63,7 @@ async fn after_five_failures_the_wait_doubles_up_to_a_minute() {
 async fn a_rate_limit_rejection_reveals_nothing_else() {
     let world = World::new().await;
     exhaust(&world, "my_username", ONE).await;
-    exhaust(&world, "nobody", ONE).await;
+    exhaust(&world, "unknown", ONE).await;
     let response = log_in(&world, "my_username", "topsecret", ONE).await;
     let expected = json!({
         "type": "about:blank",
@@ -73,7 +73,7 @@ async fn a_rate_limit_rejection_reveals_nothing_else() {
     });
     assert_eq!(response.problem(429), expected);
     assert_eq!((response.header("retry-after"), response.header("www-authenticate")), ("1", ""));
-    assert_eq!(log_in(&world, "nobody", "x", ONE).await, response, "unknown names count alike");
+    assert_eq!(log_in(&world, "unknown", "x", ONE).await, response, "unknown names count alike");
 }
 
 #[tokio::test]
@@ -201,7 +201,7 @@ async fn a_live_token_makes_no_use_of_the_rate_limit() {
 #[tokio::test]
 async fn without_its_table_the_rate_limit_rejects_log_ins() {
     let world = World::with(&[("HALLPASS_ATTEMPTS_TABLE", "Nowhere")]).await;
-    for (username, password) in [("my_username", "topsecret"), ("my_username", "wrong"), ("nobody", "x")] {
+    for (username, password) in [("my_username", "topsecret"), ("my_username", "wrong"), ("unknown", "x")] {
         log_in(&world, username, password, ONE).await.problem(503);
     }
     assert_eq!(world.count_records("1").await, 0);

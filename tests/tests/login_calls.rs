@@ -47,7 +47,7 @@ async fn prepare(world: &World) {
 
 const REFUSED: [(&str, &str, &str); 14] = [
     ("a wrong password", "my_username", "wrong"),
-    ("an unknown user", "nobody", "topsecret"),
+    ("an unknown user", "unknown", "topsecret"),
     ("a blocked user with the right password", "admin", "letmein"),
     ("a user without a password", "ldap_user", "topsecret"),
     ("an application without one", "ci-bot", "topsecret"),

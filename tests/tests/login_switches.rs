@@ -34,7 +34,7 @@ async fn with_passwords_off_no_route_accepts_one() {
     let token = bearer(&world.create_token(Format::Signed, "2", 1).await.text);
     let before = all_records(&world).await;
     for (method, route, takes_tokens) in ROUTES {
-        for (name, password) in [("admin", "letmein"), ("admin", "wrong"), ("nobody", "x")] {
+        for (name, password) in [("admin", "letmein"), ("admin", "wrong"), ("unknown", "x")] {
             let response = send(&world, method, route, &basic(name, password)).await;
             let problem = response.problem(401);
             assert_eq!(problem["detail"], "Invalid credentials.", "{route} {name} {password}");

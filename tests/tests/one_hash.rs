@@ -31,7 +31,7 @@ async fn every_failed_log_in_costs_one_hash_and_gets_the_same_response() {
     let (long_name, long_password) = ("n".repeat(600), "p".repeat(password::MAX_BYTES + 1));
     let rejected = [
         ("a wrong password", "my_username", "wrong"),
-        ("an unknown user", "nobody", "topsecret"),
+        ("an unknown user", "unknown", "topsecret"),
         ("a blocked user with the right password", "admin", "letmein"),
         ("a user without a password", "ldap_user", "topsecret"),
         ("a password that is longer than any", "my_username", &long_password),

@@ -114,7 +114,7 @@ async fn a_name_is_taken_for_any_writer_and_free_once_its_user_is_removed_or_ren
     world.remove_user("12").await;
     assert_eq!(add("13", "ada").await, Added::Now);
     assert_eq!(add("14", "bob").await, Added::NameTaken);
-    assert_eq!(store.rename_user(&id("nobody"), "x", Some(tests::invalidate(7))).await.unwrap(), Renamed::Unknown);
+    assert_eq!(store.rename_user(&id("unknown"), "x", Some(tests::invalidate(7))).await.unwrap(), Renamed::Unknown);
 }
 
 #[tokio::test]

@@ -170,7 +170,7 @@ async fn the_pages_of_an_administrator_are_accessible() {
     chrome.with_text("h1", "Your tokens").await;
     chrome.open("/admin/users").await;
     judge.look("users", &[]).await;
-    for (name, name_part) in [("users-found", "ldap_user"), ("users-not-found", "nobody")] {
+    for (name, name_part) in [("users-found", "ldap_user"), ("users-not-found", "unknown")] {
         chrome.open(&format!("/admin/users?name={name_part}")).await;
         judge.look(name, &[]).await;
     }

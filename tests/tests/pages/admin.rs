@@ -49,7 +49,7 @@ async fn a_user_is_found_by_name_or_id() {
         ("3", 200, vec!["3", "80"]),
         ("twin", 200, vec!["81", "82"]),
         ("my_user", 404, vec![]),
-        ("nobody", 404, vec![]),
+        ("unknown", 404, vec![]),
         ("99", 404, vec![]),
         ("%3Cscript%3Ealert(1)%3C/script%3E", 404, vec![]),
         ("", 400, vec![]),

@@ -299,7 +299,7 @@ async fn the_secret_of_a_session_is_valid_for_its_own_user_alone() {
         assert_eq!(own_page(&world, &request).await, status, "{cookie}");
     };
     check(&mine, 200).await;
-    for id in ["2", "3", "nobody"] {
+    for id in ["2", "3", "unknown"] {
         check(&mine.replace("=1.", &format!("={id}.")), 401).await;
     }
 }

@@ -28,7 +28,7 @@ async fn a_rejected_sign_in_does_not_reveal_why() {
         ("my_username", ""),
         ("my_username", &"p".repeat(10_000)),
         ("my_username", "top\u{0}secret"),
-        ("nobody", "topsecret"),
+        ("unknown", "topsecret"),
         ("admin", "letmein"),
         ("ldap_user", "topsecret"),
         ("ci-bot", "topsecret"),
