@@ -13,7 +13,7 @@ use tests::{
     damage::Damage,
     engine::{self, Kind},
     long::long,
-    tap::{ALWAYS, ANSWERED_AT_ONCE, ANY, Fault, Tap},
+    tap::{ALWAYS, ANSWERED_AT_ONCE, ANY, Fault, Seen, Tap},
 };
 
 mod cases;
@@ -99,7 +99,6 @@ impl Stage {
 
     async fn known<'a>(&self, case: &'a Case) -> Known<'a> {
         self.tap.seen();
-        self.tap.responses();
         self.journal.counts();
         let first = self.ask(case).await;
         self.beginning.restore(&self.world, &first.state).await;
@@ -107,8 +106,8 @@ impl Stage {
         let counts = self.journal.counts();
         assert_eq!(counts.get("failed"), None, "{}", case.name);
         assert!(case.counts.is_empty() || counts.contains_key(case.counts), "{}: {counts:?}", case.name);
-        let operations = self.tap.operations();
-        let calls: Vec<_> = operations.into_iter().zip(self.tap.responses()).collect();
+        let call = |seen: Seen| (seen.operation.clone(), seen.response().expect("no fault was injected").clone());
+        let calls: Vec<_> = self.tap.seen().into_iter().map(call).collect();
         Known { case, calls, before: self.beginning.lines(&self.beginning), after: first.lines }
     }
 
