@@ -10,6 +10,8 @@ use edge::{
 use tests::KEYS;
 use verify_authorizer::Authorizer;
 
+mod patterns;
+
 /// The variables without which no function starts.
 const NEEDED: [(&str, &str); 7] = [
     ("AWS_REGION", "local"),
