@@ -188,7 +188,7 @@ fn environment(
     environment.insert("HALLPASS_DYNAMODB_ENDPOINT".to_owned(), engine.endpoint());
     environment.extend(options.settings.clone());
     // Responses state when a revocation takes effect everywhere, which depends on the longest cache.
-    let setting = settings::duration_or_zero(&|name| environment.get(name).cloned(), AUTHORIZER_CACHE, Duration::ZERO);
+    let setting = settings::authorizer_cache(&|name| environment.get(name).cloned());
     if let (Some(seconds), Ok(setting)) = (options.authorizer_cache, setting)
         && setting < Duration::from_secs(seconds.into())
     {

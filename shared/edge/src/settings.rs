@@ -11,9 +11,9 @@ mod origins;
 pub mod reference;
 mod value;
 
-pub use value::{duration, duration_or_zero, key_refresh, record_retention};
+pub use value::{authorizer_cache, duration, duration_or_zero, key_refresh, record_retention};
 
-use value::{authorizer_cache, count, number, optional_duration, permission, sunset, switch};
+use value::{count, number, optional_duration, permission, sunset, switch};
 
 /// Where settings come from: the environment, or what a test or the dev stack puts in its place.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;

@@ -1,5 +1,7 @@
 //! Tokens and instants as pages show them.
 
+use std::time::Duration;
+
 use edge::{Problem, Service};
 use store::live::LiveRecord;
 use token::{Format, Reason, Record, State, Text, Timestamp, User, lifecycle};
@@ -66,6 +68,8 @@ pub struct Tokens {
     pub count: usize,
     /// Whether all tokens were read. If the user has very many, only live ones are.
     pub is_all: bool,
+    /// From when a revoked token is rejected by every API, such as `at once`.
+    pub effective: String,
 }
 
 /// The maximum number of tokens that are read for a page: about a megabyte.
@@ -120,6 +124,7 @@ impl Tokens {
             rows: others.iter().take(MAX_ROWS).map(|record| Row::new(record, user, now)).collect(),
             count: others.len(),
             is_all,
+            effective: effective(service.settings.authorizer_cache),
         })
     }
 
@@ -161,6 +166,18 @@ async fn live(service: &Service, user: &User, now: Timestamp) -> Result<Vec<Reco
     live.sort_by_key(|record| (record.format != Format::Developer, std::cmp::Reverse(record.issued_at)));
     live.truncate(MAX_ROWS);
     Ok(service.store.whole_records(&live).await?)
+}
+
+/// Returns from when a revocation is effective, if an API caches responses for this long.
+fn effective(cache: Duration) -> String {
+    match cache.as_secs() {
+        0 => "at once".to_owned(),
+        1 => "within a second".to_owned(),
+        60 => "within a minute".to_owned(),
+        3_600 => "within an hour".to_owned(),
+        seconds if seconds.is_multiple_of(60) => format!("within {} minutes", seconds / 60),
+        seconds => format!("within {seconds} seconds"),
+    }
 }
 
 /// Returns the message of a page after an action. The name of the action comes from the URL, so unknown names have no
@@ -227,6 +244,18 @@ mod tests {
         check("\u{2069}\u{202e}a\u{2068}", "\u{fffd}\u{202e}a\u{fffd}");
         check("a\u{2029}b\u{2028}c\u{85}d\u{1b}e\u{0}", "a\u{fffd}b\u{fffd}c\u{fffd}d\u{fffd}e\u{fffd}");
         assert_eq!(isolated("a\u{2069}"), "\u{2068}a\u{fffd}\u{2069}");
+    }
+
+    #[test]
+    fn a_page_states_from_when_a_revocation_is_effective() {
+        let check = |seconds, expected: &str| assert_eq!(effective(Duration::from_secs(seconds)), expected);
+        check(0, "at once");
+        check(1, "within a second");
+        check(45, "within 45 seconds");
+        check(60, "within a minute");
+        check(90, "within 90 seconds");
+        check(300, "within 5 minutes");
+        check(3_600, "within an hour");
     }
 
     #[test]

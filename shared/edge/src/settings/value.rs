@@ -47,7 +47,10 @@ pub fn duration_or_zero(lookup: Lookup<'_>, name: &'static str, default: Duratio
 
 /// `HALLPASS_AUTHORIZER_CACHE_TTL`: API Gateway caches what an authorizer says for an hour at most
 /// (<https://docs.aws.amazon.com/apigateway/latest/api/API_Authorizer.html>).
-pub(super) fn authorizer_cache(lookup: Lookup<'_>) -> Result<Duration, ConfigError> {
+///
+/// # Errors
+/// Returns a [`ConfigError`] if it is not a duration of at most an hour.
+pub fn authorizer_cache(lookup: Lookup<'_>) -> Result<Duration, ConfigError> {
     const NAME: &str = "HALLPASS_AUTHORIZER_CACHE_TTL";
     let cache = duration_or_zero(lookup, NAME, Duration::ZERO)?;
     at_most(NAME, cache, Duration::from_secs(3_600), "an hour, as in API Gateway")
