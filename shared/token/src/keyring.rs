@@ -72,15 +72,6 @@ struct KeyText {
     signs_from: Timestamp,
 }
 
-/// CloudFormation can generate a secret that is a JSON object, but not a list. A single key is therefore accepted in
-/// place of a list.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum KeyringText {
-    One(KeyText),
-    Many(Vec<KeyText>),
-}
-
 impl Keyring {
     /// The maximum number of keys: enough for two rotations at the same time.
     pub const MAX_KEYS: usize = 4;
@@ -89,17 +80,19 @@ impl Keyring {
     pub const MIN_KEY_BYTES: usize = 32;
 
     /// Parses `[{"id": "a", "key": "<base64url>", "signs_from": <seconds>}]`, or one such object. White space and
-    /// invisible characters around the text and around a key are ignored.
+    /// invisible characters around the text and around a key are ignored. CloudFormation can generate a secret that is a
+    /// JSON object, but not a list, so a single key is accepted in place of a list.
     ///
     /// # Errors
     /// Returns a [`KeyringError`] if the keyring is malformed, unsafe or ambiguous.
     pub fn parse(json: &str) -> Result<Self, KeyringError> {
-        let keyring =
-            serde_json::from_str(trimmed(json)).map_err(|error| KeyringError::InvalidJson(position(&error)))?;
-        let texts = match keyring {
-            KeyringText::One(text) => vec![text],
-            KeyringText::Many(texts) => texts,
+        let json = trimmed(json);
+        let texts = if json.starts_with('{') {
+            serde_json::from_str(json).map(|text: KeyText| vec![text])
+        } else {
+            serde_json::from_str::<Vec<KeyText>>(json)
         };
+        let texts = texts.map_err(|error| KeyringError::InvalidJson(position(&error)))?;
         let mut keys = Vec::with_capacity(texts.len());
         for text in texts {
             let bytes = Base64UrlUnpadded::decode_vec(trimmed(&text.key))

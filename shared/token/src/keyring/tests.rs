@@ -62,6 +62,7 @@ fn the_error_of_a_malformed_keyring_does_not_quote_it() {
         let error = Keyring::parse(json).unwrap_err();
         assert!(matches!(error, KeyringError::InvalidJson(_)), "{json}");
         assert!(!error.to_string().contains("SECRET"));
+        assert!(error.to_string().contains("see line 1, column "), "{json}: {error}");
     }
 }
 
