@@ -16,6 +16,7 @@ use crate::{
 mod attributes;
 mod keys;
 mod repair;
+mod roles;
 mod settings;
 mod tables;
 mod users;
@@ -101,6 +102,7 @@ pub async fn run(args: &DoctorArgs, stack: &Stack, terminal: Terminal) -> Result
         findings.extend(users::check(&store).await);
         if let Ok(settings) = stack.settings() {
             findings.extend(attributes::check(&store, &settings).await);
+            findings.extend(roles::check(&store, &settings).await);
         }
     }
     say(&findings, terminal)?;

@@ -3,7 +3,8 @@
 use clap::{Args, Subcommand};
 use edge::view;
 use serde_json::json;
-use token::{Issuer, Reason, Record, Timestamp, TokenId, User, codec::inspect, lifecycle};
+use store::Store;
+use token::{Issuer, Reason, Record, Timestamp, TokenId, User, UserId, codec::inspect, lifecycle};
 
 use crate::{
     clock,
@@ -115,14 +116,18 @@ pub fn inspect(args: &InspectArgs, terminal: Terminal) -> Result<(), CommandErro
 
 async fn list(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), CommandError> {
     let store = stack.store()?;
-    let user = user::find(&store, name).await?;
+    let (id, user) = match user::find(&store, name).await {
+        Ok(user) => (user.id, Some(user)),
+        // The records of a removed user stay for the retention.
+        Err(error) => (removed(&store, name).await?.ok_or(error)?, None),
+    };
     let now = clock::now(stack, terminal).await?;
     let row = |record: &Record| {
         [
             record.id.to_string(),
             record.name.clone().unwrap_or_default(),
             record.format.to_string(),
-            lifecycle::state(record, Some(&user), now).as_str().to_owned(),
+            lifecycle::state(record, user.as_ref(), now).as_str().to_owned(),
             or_never(record.expires_at),
             or_never(record.last_used_at),
         ]
@@ -130,16 +135,23 @@ async fn list(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), Comma
     let mut pages = terminal.pages(["ID", "NAME", "FORMAT", "STATE", "EXPIRES", "LAST USED"]);
     let mut after = None;
     loop {
-        let mut page = store.page_of(&user.id, PAGE, after, None).await?;
+        let mut page = store.page_of(&id, PAGE, after, None).await?;
         page.records.sort_by_key(|record| record.issued_at);
         let rows: Vec<[String; 6]> = page.records.iter().map(row).collect();
-        let json: Vec<_> = page.records.iter().map(|record| view::token(record, Some(&user), now)).collect();
+        let json: Vec<_> = page.records.iter().map(|record| view::token(record, user.as_ref(), now)).collect();
         pages.print(&rows, &json)?;
         after = page.next;
         if after.is_none() {
             return Ok(pages.end()?);
         }
     }
+}
+
+/// Returns the ID after `id:` if records of a user with this ID are left.
+async fn removed(store: &Store, name: &str) -> Result<Option<UserId>, CommandError> {
+    let Some(id) = name.strip_prefix("id:").and_then(|id| id.parse().ok()) else { return Ok(None) };
+    let page = store.page_of(&id, 1, None, None).await?;
+    Ok((!page.records.is_empty()).then_some(id))
 }
 
 async fn show(stack: &Stack, id: &TokenId, terminal: Terminal) -> Result<(), CommandError> {

@@ -141,6 +141,9 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
         Command::Rename { old, new } => rename(&store, stack, &old, &new, terminal).await,
         Command::Block(Name { name }) => change(&name, Change::Block, STATUS, "blocked").await,
         Command::Unblock(Name { name }) => change(&name, Change::Unblock, STATUS, "unblocked").await,
+        Command::Remove(Name { name }) if unusable_id(&name).is_some() => {
+            remove_item(&store, unusable_id(&name).unwrap_or_default(), terminal).await
+        }
         Command::Remove(Name { name }) => {
             let (user, settings) = (find(&store, &name).await?, stack.settings()?);
             let removed = store.remove_user(&user.id).await?;
@@ -166,7 +169,9 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
 pub async fn find(store: &Store, name: &str) -> Result<User, CommandError> {
     let none = || CommandError::rejected(format!("there is no user {}", excerpt(name)));
     if let Some(id) = name.strip_prefix("id:") {
-        return store.user(&id.parse().map_err(|_| none())?).await?.ok_or_else(none);
+        let id =
+            id.parse().map_err(|bad| CommandError::rejected(format!("there is no user {}: {bad}", excerpt(name))))?;
+        return store.user(&id).await?.ok_or_else(none);
     }
     let key = NameKey::new(name);
     if !key.is_usable() {
@@ -220,6 +225,20 @@ async fn add(store: &Store, args: AddArgs, terminal: Terminal) -> Result<(), Com
     }
 }
 
+/// Returns the key after `id:` if no user can have it as an ID. An application may have written such an item.
+fn unusable_id(name: &str) -> Option<&str> {
+    name.strip_prefix("id:").filter(|key| !key.is_empty() && key.parse::<UserId>().is_err())
+}
+
+/// Removes an item of the users' table whose key is not a user ID. It has no tokens and cannot log in.
+async fn remove_item(store: &Store, key: &str, terminal: Terminal) -> Result<(), CommandError> {
+    let shown = excerpt(key);
+    if store.remove_unusable_user(key).await? == Written::Unknown {
+        return Err(CommandError::rejected(format!("there is no user {shown}")));
+    }
+    Ok(terminal.say(&format!("removed: {shown}, which is not a user ID"), &json!({"done": "removed", "id": shown}))?)
+}
+
 async fn rename(store: &Store, stack: &Stack, old: &str, new: &str, terminal: Terminal) -> Result<(), CommandError> {
     let (user, settings) = (find(store, old).await?, stack.settings()?);
     usable_name(new).map_err(CommandError::rejected)?;
@@ -229,7 +248,8 @@ async fn rename(store: &Store, stack: &Stack, old: &str, new: &str, terminal: Te
         Renamed::Unknown => Written::Unknown,
         Renamed::NameTaken => return Err(name_taken(new)),
     };
-    say_done(stack, terminal, written, &user, Done { done: "renamed", ends: true }).await
+    let renamed = User { username: new.to_owned(), ..user };
+    say_done(stack, terminal, written, &renamed, Done { done: "renamed", ends: true }).await
 }
 
 fn name_taken(name: &str) -> CommandError {

@@ -84,6 +84,9 @@ fn index_key(user: &User) -> Option<&str> {
     }
 }
 
+const UNREADABLE: &str = "write the types that docs/src/guides/users.md lists, or remove the item: `hallpass user remove \
+                          id:KEY`";
+
 /// Reports the items that cannot be read, each with its unreadable attributes.
 fn unreadable(users: &[Listed], checked: &str) -> Option<Finding> {
     let of = |listed: &Listed| match listed {
@@ -98,7 +101,7 @@ fn unreadable(users: &[Listed], checked: &str) -> Option<Finding> {
     let (more, named) = (if bad.len() > NAMED { " …" } else { "" }, bad.iter().take(NAMED));
     let named: Vec<&str> = named.map(String::as_str).collect();
     let detail = format!("of {checked}, {} have an attribute of the wrong type: {}{more}", bad.len(), named.join(", "));
-    Some(Finding::new("users", Verdict::Wrong, detail, "write the types that docs/src/guides/users.md lists"))
+    Some(Finding::new("users", Verdict::Wrong, detail, UNREADABLE))
 }
 
 fn cannot_read(failure: &Failure) -> Finding {

@@ -56,6 +56,8 @@ async fn a_healthy_stack_has_no_problems_and_unavailable_facts_are_not_reported_
         "one name, one user",
         "password hashes",
         "invalidating attributes",
+        "administrators",
+        "application account",
     ] {
         assert_eq!(verdict(of), Some("ok"), "{of}: {findings:?}");
     }
@@ -111,6 +113,29 @@ async fn users_who_cannot_log_in_are_found() {
     put(&[("user_id", "not an id")]).await;
     client.delete_item().table_name("Users").key("user_id", AttributeValue::S("7".to_owned())).send().await.unwrap();
     dev.assert_wrong(&[("users", "1 have an attribute of the wrong type")]).await;
+    dev.stop("-TERM").await;
+}
+
+#[tokio::test]
+async fn an_application_account_or_administrator_who_does_not_exist_is_found() {
+    let dev = Dev::fresh().await;
+    let warned = async |of: &str, words: &str| {
+        let (code, findings) = dev.doctor().await;
+        let detail = findings.iter().find(|(other, ..)| other == of);
+        let is_found = detail.is_some_and(|(_, verdict, detail)| verdict == "warning" && detail.contains(words));
+        assert!(code == 0 && is_found, "{findings:?}");
+    };
+    let app = dev.json(&["user", "list"], "").await;
+    let app = app.as_array().unwrap().iter().find(|user| user["kind"] == "app").unwrap()["id"].as_str().unwrap();
+    let id = format!("id:{app}");
+    dev.done(&["user", "block", &id], "").await;
+    warned("application account", "is blocked").await;
+    dev.done(&["user", "remove", &id], "").await;
+    dev.assert_wrong(&[("application account", "there is no user")]).await;
+    dev.done(&["user", "add", "a person", "--id", app, "--no-password"], "").await;
+    warned("application account", "is a person").await;
+    dev.done(&["user", "block", "admin"], "").await;
+    warned("administrators", "no active user has ROLE_ADMIN").await;
     dev.stop("-TERM").await;
 }
 

@@ -31,6 +31,18 @@ async fn tokens_are_listed_inspected_and_revoked_and_never_shown() {
 }
 
 #[tokio::test]
+async fn the_tokens_of_a_removed_user_are_listed_by_id() {
+    let dev = Dev::fresh().await;
+    dev.token("my_username", "topsecret").await;
+    dev.done(&["user", "remove", "my_username"], "").await;
+    let listed = dev.json(&["token", "list", "id:1"], "").await;
+    assert_eq!((listed.as_array().map(Vec::len), &listed[0]["state"]), (Some(1), &json!("user_removed")));
+    dev.rejected(&["token", "list", "my_username"], "", "there is no user my_username").await;
+    dev.rejected(&["token", "list", "id:99"], "", "there is no user id:99").await;
+    dev.stop("-TERM").await;
+}
+
+#[tokio::test]
 async fn inspect_ignores_text_pasted_around_a_token() {
     let token = "1.5665e083.RJG0CdymRKqFQJKeIV8nflwIhrr8KVrmAy6kpWft5nU";
     let inspect = async |input: &str| run(Path::new("/nowhere"), &["token", "inspect"], input).await;

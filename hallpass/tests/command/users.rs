@@ -168,6 +168,22 @@ async fn unreadable_users_are_listed_and_found_by_doctor_and_do_not_hide_others(
         let input = if arguments == ["passwd"] { "correct horse\n" } else { "" };
         dev.done(&[&["user"], arguments, &["id:1"], new].concat(), input).await;
     }
+    dev.rejected(&["user", "block", "id:not an id"], "", "there is no user id:not an id: ").await;
+    dev.done(&["user", "remove", "id:not an id"], "").await;
+    dev.rejected(&["user", "remove", "id:not an id"], "", "there is no user").await;
+    dev.done(&["doctor"], "").await;
+    dev.stop("-TERM").await;
+}
+
+#[tokio::test]
+async fn renaming_prints_the_new_name() {
+    let dev = Dev::fresh().await;
+    let renamed = dev.json(&["user", "rename", "my_username", "grace"], "").await;
+    assert_eq!(
+        (&renamed["done"], &renamed["id"], &renamed["username"]),
+        (&json!("renamed"), &json!("1"), &json!("grace"))
+    );
+    assert_eq!(dev.done(&["user", "rename", "id:1", "heidi"], "").await, "renamed: heidi (1)\n");
     dev.stop("-TERM").await;
 }
 

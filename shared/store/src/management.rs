@@ -3,7 +3,7 @@
 use std::fmt;
 
 use aws_sdk_dynamodb::types::{
-    AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+    AttributeValue, Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
 use login::NameKey;
 use token::{
@@ -16,7 +16,6 @@ use token::{
 use crate::{
     Failure, Store,
     changes::{Edit, TRIES, WAIT, full},
-    failure::if_met,
     item,
     item::Item,
     marking::Invalidate,
@@ -270,8 +269,17 @@ impl Store {
     /// Deletes a user who was read just before. A missing user counts as deleted, by a concurrent call or a retry.
     async fn delete_user(&self, id: &UserId) -> Result<Written, Failure> {
         let call = self.client.delete_item().table_name(&self.tables.users).set_key(Some(item::user_key(id)));
-        let call = call.condition_expression("attribute_exists(#user)").expression_attribute_names("#user", USER_ID);
-        if_met(REMOVING, call.send().await).map(|_met| Written::Now)
+        call.send().await.map_err(Failure::of(REMOVING)).map(|_deleted| Written::Now)
+    }
+
+    /// Deletes an item of the users' table whose key is not a user ID, so that it can have neither tokens nor a name.
+    ///
+    /// # Errors
+    /// Returns a [`Failure`] if DynamoDB cannot be written.
+    pub async fn remove_unusable_user(&self, key: &str) -> Result<Written, Failure> {
+        let call = self.client.delete_item().table_name(&self.tables.users).set_key(Some(item::user_key_of(key)));
+        let deleted = call.return_values(ReturnValue::AllOld).send().await.map_err(Failure::of(REMOVING))?;
+        Ok(if deleted.attributes.is_some_and(|item| !item.is_empty()) { Written::Now } else { Written::Unknown })
     }
 
     /// Lists all users, in no particular order. Unreadable items are listed as such.
