@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use hallpass::dev::template::Route;
+use edge::routes::Route;
 
 use crate::{client::Reply, html::check, system::System};
 
@@ -28,8 +28,7 @@ pub const OWN: &str = "/profile/developer/";
 
 /// Returns whether a route belongs to the pages.
 pub fn is_page(route: &Route) -> bool {
-    let method = if route.method == "HEAD" { "GET" } else { &route.method };
-    PAGES.contains(&(method, route.path.as_str()))
+    PAGES.contains(&(route.method, route.path))
 }
 
 /// A browser: its cookies, and the CSRF token of the last form.

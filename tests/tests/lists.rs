@@ -3,6 +3,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64ct::{Base64UrlUnpadded, Encoding};
+use edge::{Context, entropy};
 use page::view::Tokens;
 use serde_json::{Value, json};
 use tests::{
@@ -145,7 +146,9 @@ async fn pages_and_lists_without_pages_read_a_bounded_part_of_very_many_tokens()
         .await;
     world.multiply(&revoked, 1_500).await;
     let user = world.store.user(&"1".parse().unwrap()).await.unwrap().unwrap();
-    let shown = async || Tokens::of(&world.service(), &user, world.now()).await.unwrap();
+    let (service, randomness) = (world.service(), entropy::randomness());
+    let context = Context { service: &service, now: world.now(), randomness: &randomness };
+    let shown = async || Tokens::of(&context, &user).await.unwrap();
     let few_live = shown().await;
     assert!(!few_live.is_all && few_live.rows.iter().all(|row| row.is_live), "{:?}", few_live.rows.len());
     assert_eq!(few_live.rows.len(), 2);

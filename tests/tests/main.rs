@@ -59,6 +59,7 @@ mod reference;
 mod restore;
 mod revoke;
 mod rotation;
+mod routes;
 mod secrecy;
 mod sequences;
 mod settings;

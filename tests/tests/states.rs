@@ -1,6 +1,7 @@
 //! The state of a token: every list, page and count agrees with the authorizer, before prune has received a change.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use edge::{Context, entropy};
 use page::view::Tokens;
 use serde_json::{Value, json};
 use tests::{
@@ -127,7 +128,9 @@ impl Subject {
     /// Returns the label on the pages, if the user can have a page.
     async fn on_the_page(&self) -> Option<&'static str> {
         let user = self.world.store.user(&"1".parse().unwrap()).await.unwrap()?;
-        let tokens = Tokens::of(&self.world.service(), &user, self.world.now()).await.unwrap();
+        let (service, randomness) = (self.world.service(), entropy::randomness());
+        let context = Context { service: &service, now: self.world.now(), randomness: &randomness };
+        let tokens = Tokens::of(&context, &user).await.unwrap();
         Some(tokens.rows.iter().find(|row| row.id == self.id).unwrap().state)
     }
 

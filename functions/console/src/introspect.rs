@@ -1,17 +1,18 @@
 //! `POST /oauth/introspect` (RFC 7662): returns the state of a token to its own user or to a caller with the permission
 //! `introspect`. Any other caller gets the same response as for a token that is not live.
 
-use edge::{Problem, Response, Service, body, caller, problem};
+use edge::{Context, Problem, Response, body, caller, problem};
 use http::StatusCode;
 use lambda_http::Request;
 use serde_json::json;
-use token::{Timestamp, User};
+use token::User;
 
 /// The permission to introspect the tokens of others.
 const PERMISSION: &str = "introspect";
 
-pub(crate) async fn introspect(service: &Service, request: &Request, now: Timestamp) -> Result<Response, Problem> {
-    let caller = caller::admit(service, request.headers(), now).await?;
+pub(crate) async fn introspect(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+    let Context { service, now, .. } = *context;
+    let caller = caller::admit(context, request.headers()).await?;
     body::expect_media_type(request.headers(), "application/x-www-form-urlencoded")?;
     let text = body::token_parameter(request.body())?;
     let keyring = service.keyring(now).await?;

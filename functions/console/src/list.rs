@@ -1,6 +1,6 @@
 //! `GET /tokens`: lists the caller's tokens in pages. Administrators can list the tokens of another user.
 
-use edge::{Problem, Response, Service, caller, gateway, problem, view};
+use edge::{Context, Problem, Response, caller, gateway, problem, view};
 use http::StatusCode;
 use lambda_http::{Request, RequestExt};
 use serde_json::json;
@@ -23,8 +23,9 @@ const MAX_AT_ONCE: usize = 1_000;
 /// The parameters of the query.
 const PARAMETERS: [&str; 3] = ["user_id", "limit", "cursor"];
 
-pub(crate) async fn list(service: &Service, request: &Request, now: Timestamp) -> Result<Response, Problem> {
-    let caller = caller::admit(service, request.headers(), now).await?;
+pub(crate) async fn list(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+    let Context { service, now, .. } = *context;
+    let caller = caller::admit(context, request.headers()).await?;
     reject_unknown_parameters(request)?;
     let user_id = parameter(request, "user_id").map_or(Ok(caller.user.id), |id| {
         id.parse::<UserId>().map_err(|_| Problem::invalid_member("user_id", "it is not a user id"))
@@ -58,17 +59,19 @@ pub(crate) async fn list(service: &Service, request: &Request, now: Timestamp) -
 }
 
 /// `GET /tokens/{id}`: returns one token. The ID `current` names the caller's own token.
-pub(crate) async fn show(service: &Service, request: &Request, now: Timestamp) -> Result<Response, Problem> {
-    let caller = caller::admit(service, request.headers(), now).await?;
+pub(crate) async fn show(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+    let Context { service, now, .. } = *context;
+    let caller = caller::admit(context, request.headers()).await?;
     let record = service.managed(&caller, &gateway::path_parameter(request, "id")).await?;
     let owner = service.owner(&caller, &record).await?;
     Ok(problem::json(StatusCode::OK, &view::token(&record, owner.as_ref(), now)))
 }
 
 /// `GET /rest/pat/1.0/token`, compatible with Rarog: lists the caller's live named tokens.
-pub(crate) async fn as_rarog(service: &Service, request: &Request, now: Timestamp) -> Result<Response, Problem> {
+pub(crate) async fn as_rarog(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+    let Context { service, now, .. } = *context;
     caller::reject_cookie_alone(request.headers())?;
-    let caller = caller::admit(service, request.headers(), now).await?;
+    let caller = caller::admit(context, request.headers()).await?;
     let is_shown = |record: &LiveRecord| record.is_named && record.invalidated(Some(&caller.user)).is_none();
     let live = service.store.live_records(&caller.user.id, now, MAX_AT_ONCE, is_shown).await?;
     let mut records = service.store.whole_records(&live).await?;

@@ -1,16 +1,17 @@
 //! `GET /api/user/{id}` and `GET /rs/profile`: routes behind the authorizer, compatible with Drupal's Services module and
 //! Terminalfour. The caller's identity comes only from the authorizer's context.
 
-use edge::{Problem, Response, Service, gateway, problem};
+use edge::{Context, Problem, Response, Service, gateway, problem};
 use http::StatusCode;
 use lambda_http::Request;
 use serde_json::json;
 use store::Rejected;
-use token::{Reason, Rejection, Scope, Status, Timestamp, TokenId, User, UserId, lifecycle};
+use token::{Reason, Rejection, Scope, Status, TokenId, User, UserId, lifecycle};
 
-pub(crate) async fn show(service: &Service, request: &Request, now: Timestamp) -> Result<Response, Problem> {
+pub(crate) async fn show(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+    let service = context.service;
     let issuer = &service.settings.issuer;
-    let (caller, scope) = identity(service, request, now).await?;
+    let (caller, scope) = identity(context, request).await?;
     let asked = user_id(&gateway::path_parameter(request, "id"))?;
     if asked.as_str() != caller && !service.is_administrator(&scope) {
         return Err(Problem::forbidden(issuer));
@@ -28,8 +29,9 @@ pub(crate) async fn show(service: &Service, request: &Request, now: Timestamp) -
 }
 
 /// `GET /rs/profile`, compatible with Terminalfour: returns the caller's profile.
-pub(crate) async fn profile(service: &Service, request: &Request, now: Timestamp) -> Result<Response, Problem> {
-    let (caller, scope) = identity(service, request, now).await?;
+pub(crate) async fn profile(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+    let service = context.service;
+    let (caller, scope) = identity(context, request).await?;
     let user = user(service, &user_id(&caller)?).await?;
     let body = json!({
         "id": user.id.to_string(),
@@ -42,7 +44,8 @@ pub(crate) async fn profile(service: &Service, request: &Request, now: Timestamp
 
 /// Returns the user ID and the effective scope of the caller from the authorizer's context. Without an authorizer, no
 /// caller is authenticated.
-async fn identity(service: &Service, request: &Request, now: Timestamp) -> Result<(String, Scope), Problem> {
+async fn identity(context: &Context<'_>, request: &Request) -> Result<(String, Scope), Problem> {
+    let service = context.service;
     let of_caller = |name| gateway::authorizer_context(request, name);
     let unauthenticated = || Problem::unauthenticated(&service.settings.issuer);
     let caller = of_caller("user_id").ok_or_else(unauthenticated)?;
@@ -54,11 +57,12 @@ async fn identity(service: &Service, request: &Request, now: Timestamp) -> Resul
     }
     let token_id = of_caller("token_id").and_then(|id| id.parse::<TokenId>().ok());
     let token_id = token_id.filter(|id| id.user_id.as_str() == caller).ok_or_else(unauthenticated)?;
-    Ok((caller, effective_scope(service, &token_id, now).await?))
+    Ok((caller, effective_scope(context, &token_id).await?))
 }
 
 /// Reads the effective scope of a token whose scope did not fit into the authorizer's response.
-async fn effective_scope(service: &Service, id: &TokenId, now: Timestamp) -> Result<Scope, Problem> {
+async fn effective_scope(context: &Context<'_>, id: &TokenId) -> Result<Scope, Problem> {
+    let Context { service, now, .. } = *context;
     let rejected =
         |rejection: Rejection| Problem::rejected(&service.settings.issuer, &Rejected::new(rejection, Some(*id)));
     let record = service.store.record(id).await?.ok_or_else(|| rejected(Reason::Unknown.into()))?;

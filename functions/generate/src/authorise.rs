@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use edge::{Problem, Response, Service, entropy::Randomness, problem};
+use edge::{Context, Problem, Response, problem};
 use http::StatusCode;
 use lambda_http::Request;
 use serde_json::json;
-use token::Timestamp;
 
 use crate::{
     caller::Caller,
@@ -16,23 +15,14 @@ use crate::{
 /// The lifetime of a temporary token.
 const TEMPORARY: Duration = Duration::from_secs(30 * 60);
 
-pub(crate) async fn authorise(
-    service: &Service,
-    request: &Request,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<Response, Problem> {
-    let caller = Caller::of(service, request, now, randomness).await?;
-    temporary(service, &caller, now, randomness).await
+pub(crate) async fn authorise(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+    let caller = Caller::of(context, request).await?;
+    temporary(context, &caller).await
 }
 
 /// Issues a temporary token to the caller.
-pub(crate) async fn temporary(
-    service: &Service,
-    caller: &Caller,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<Response, Problem> {
+pub(crate) async fn temporary(context: &Context<'_>, caller: &Caller) -> Result<Response, Problem> {
+    let Context { service, now, .. } = *context;
     let new_token = NewToken {
         other: None,
         permissions: &[],
@@ -43,6 +33,6 @@ pub(crate) async fn temporary(
         scope: own_scope(service, caller.token())?,
         expires_at: now.after(TEMPORARY.min(service.settings.max_lifetime)),
     };
-    let (text, _) = issue(service, caller, new_token, now, randomness).await?;
+    let (text, _) = issue(context, caller, new_token).await?;
     Ok(problem::json(StatusCode::OK, &json!({"accessToken": text.expose_secret()})))
 }

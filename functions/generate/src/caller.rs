@@ -1,7 +1,7 @@
 //! The caller that requests a token: a user with a password, checked under the rate limit, or the holder of a live
 //! token.
 
-use edge::{Problem, Service, caller, entropy::Randomness, gateway};
+use edge::{Context, Problem, Service, caller, gateway};
 use lambda_http::Request;
 use page::WebSession;
 use store::{
@@ -32,45 +32,30 @@ pub(crate) enum Caller {
 impl Caller {
     /// Authenticates the caller of a route that accepts passwords and live tokens. `HALLPASS_GENERATE_PASSWORD=off`
     /// leaves only live tokens. `HALLPASS_GENERATE_PERMISSION` applies to both.
-    pub(crate) async fn of(
-        service: &Service,
-        request: &Request,
-        now: Timestamp,
-        randomness: &Randomness,
-    ) -> Result<Self, Problem> {
+    pub(crate) async fn of(context: &Context<'_>, request: &Request) -> Result<Self, Problem> {
+        let service = context.service;
         let caller = match caller::credential(request.headers(), &service.settings.issuer)? {
-            Credential::Token(text) => Self::Token(Box::new(caller::admit_text_to_issue(service, &text, now).await?)),
-            Credential::Login(login) => Self::of_login(service, login, request, now, randomness).await?,
+            Credential::Token(text) => Self::Token(Box::new(caller::admit_text_to_issue(context, &text).await?)),
+            Credential::Login(login) => Self::of_login(context, request, login).await?,
         };
         caller.permitted(service)
     }
 
     /// Authenticates the caller of a route that accepts only passwords.
-    pub(crate) async fn of_password(
-        service: &Service,
-        request: &Request,
-        now: Timestamp,
-        randomness: &Randomness,
-    ) -> Result<Self, Problem> {
+    pub(crate) async fn of_password(context: &Context<'_>, request: &Request) -> Result<Self, Problem> {
+        let service = context.service;
         match caller::credential(request.headers(), &service.settings.issuer)? {
             Credential::Token(_) => Err(Problem::invalid_credentials(&service.settings.issuer)),
-            Credential::Login(login) => {
-                Self::of_login(service, login, request, now, randomness).await?.permitted(service)
-            }
+            Credential::Login(login) => Self::of_login(context, request, login).await?.permitted(service),
         }
     }
 
-    async fn of_login(
-        service: &Service,
-        login: Login,
-        request: &Request,
-        now: Timestamp,
-        randomness: &Randomness,
-    ) -> Result<Self, Problem> {
+    async fn of_login(context: &Context<'_>, request: &Request, login: Login) -> Result<Self, Problem> {
+        let Context { service, now, .. } = *context;
         if !service.settings.generate_takes_passwords {
             return Err(Problem::invalid_credentials(&service.settings.issuer));
         }
-        let user = check_password(service, login, &gateway::source_ip(request), now, randomness).await?;
+        let user = check_password(context, login, &gateway::source_ip(request)).await?;
         Ok(Self::Password { user: Box::new(user), checked_at: now })
     }
 
@@ -84,8 +69,8 @@ impl Caller {
     }
 
     /// Authenticates the caller of a route that accepts only live tokens.
-    pub(crate) async fn of_token(service: &Service, request: &Request, now: Timestamp) -> Result<Self, Problem> {
-        Ok(Self::Token(Box::new(caller::admit_to_issue(service, request.headers(), now).await?)))
+    pub(crate) async fn of_token(context: &Context<'_>, request: &Request) -> Result<Self, Problem> {
+        Ok(Self::Token(Box::new(caller::admit_to_issue(context, request.headers()).await?)))
     }
 
     /// Returns the caller behind a submitted form.
@@ -156,7 +141,8 @@ impl Caller {
 
     /// Rejects a caller whose token is no longer live, with the reason. This costs a read, so it is called only after
     /// something went wrong.
-    pub(crate) async fn must_be_live(&self, service: &Service, now: Timestamp) -> Result<(), Problem> {
+    pub(crate) async fn must_be_live(&self, context: &Context<'_>) -> Result<(), Problem> {
+        let Context { service, now, .. } = *context;
         let Some(before) = self.token() else { return Ok(()) };
         let id = before.record.id;
         let rejected =

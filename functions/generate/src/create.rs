@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use edge::{Problem, Response, Service, body, body::Members, entropy::Randomness, gateway, problem, view};
+use edge::{Context, Problem, Response, Service, body, body::Members, gateway, problem, view};
 use http::{HeaderValue, StatusCode, header::LOCATION};
 use lambda_http::Request;
 use login::text::{self, LineError};
@@ -34,15 +34,10 @@ pub(crate) const MAX_DESCRIPTION_LENGTH: usize = 1_000;
 /// The longest list of scopes, in bytes, with one separator between names. A user can have more permissions.
 const MAX_SCOPE_LENGTH: usize = 1_400;
 
-pub(crate) async fn create(
-    service: &Service,
-    request: &Request,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<Response, Problem> {
-    let caller = Caller::of_token(service, request, now).await?;
+pub(crate) async fn create(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+    let caller = Caller::of_token(context, request).await?;
     let members = body::json_object(request.headers(), request.body())?;
-    let (text, record) = issue_from_members(service, &caller, members, now, randomness).await?;
+    let (text, record) = issue_from_members(context, &caller, members).await?;
     let mut response = problem::json(StatusCode::CREATED, &view::issued(&record, &text));
     if let Ok(location) =
         HeaderValue::try_from(format!("{}/{}", gateway::path(request).trim_end_matches('/'), record.id))
@@ -54,13 +49,12 @@ pub(crate) async fn create(
 
 /// Issues the token that these members request, limited to what the caller can grant.
 pub(crate) async fn issue_from_members(
-    service: &Service,
+    context: &Context<'_>,
     caller: &Caller,
     members: Members,
-    now: Timestamp,
-    randomness: &Randomness,
 ) -> Result<(Text, Record), Problem> {
-    let requested = read(service, members, now)?;
+    let service = context.service;
+    let requested = read(context, members)?;
     let other = owner(service, caller, requested.user_id).await?;
     let scope = scope(service, caller, other.as_ref().map(|other| &other.value), requested.scopes)?;
     let administers = [service.settings.admin_permission.as_str()];
@@ -74,10 +68,10 @@ pub(crate) async fn issue_from_members(
         scope,
         expires_at: requested.expires_at,
     };
-    issue::issue(service, caller, new_token, now, randomness).await
+    issue::issue(context, caller, new_token).await
 }
 
-fn read(service: &Service, mut body: Members, now: Timestamp) -> Result<TokenRequest, Problem> {
+fn read(context: &Context<'_>, mut body: Members) -> Result<TokenRequest, Problem> {
     let name = body.take_text("name")?.ok_or_else(|| Problem::invalid_member("name", "it is missing"))?;
     let requested = TokenRequest {
         name: line("name", &name, MAX_NAME_LENGTH)?,
@@ -86,7 +80,7 @@ fn read(service: &Service, mut body: Members, now: Timestamp) -> Result<TokenReq
             .map(|text| line("description", &text, MAX_DESCRIPTION_LENGTH))
             .transpose()?,
         scopes: body.take("scopes").map(|names| scopes("scopes", names)).transpose()?,
-        expires_at: expiry(service, &mut body, now)?,
+        expires_at: expiry(context, &mut body)?,
         shape: match body.take_text("format")?.as_deref() {
             None | Some("signed") => Shape::Signed,
             Some("jwt") => Shape::Key,
@@ -133,7 +127,8 @@ pub(crate) fn scopes(member: &str, value: Value) -> Result<Scope, Problem> {
 
 /// Reads `expires_at` (an instant) or `expires_in` (seconds or a calendar period). Without either, the default lifetime
 /// applies.
-fn expiry(service: &Service, body: &mut Members, now: Timestamp) -> Result<Timestamp, Problem> {
+fn expiry(context: &Context<'_>, body: &mut Members) -> Result<Timestamp, Problem> {
+    let Context { service, now, .. } = *context;
     let (member, end) = match (body.take_text("expires_at")?, body.take("expires_in")) {
         (None, None) => return Ok(now.after(service.settings.usual_lifetime())),
         (Some(_), Some(_)) => {
@@ -144,14 +139,15 @@ fn expiry(service: &Service, body: &mut Members, now: Timestamp) -> Result<Times
         (None, Some(value)) => ("expires_in", value.as_u64().map(|seconds| now.after(Duration::from_secs(seconds)))),
     };
     match end {
-        Some(end) => bounded(service, member, end, now),
+        Some(end) => bounded(context, member, end),
         None if member == "expires_at" => Err(Problem::invalid_member(member, "it is not an instant of RFC 3339")),
         None => Err(Problem::invalid_member(member, "it is neither seconds nor a period such as \"1 month\"")),
     }
 }
 
 /// Checks that an expiry is in the future and within the longest lifetime. `member` is the member it came from.
-pub(crate) fn bounded(service: &Service, member: &str, end: Timestamp, now: Timestamp) -> Result<Timestamp, Problem> {
+pub(crate) fn bounded(context: &Context<'_>, member: &str, end: Timestamp) -> Result<Timestamp, Problem> {
+    let Context { service, now, .. } = *context;
     let latest = now.after(service.settings.max_lifetime);
     if end.has_passed(now) {
         return Err(Problem::invalid_member(member, "it is not in the future"));

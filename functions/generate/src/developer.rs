@@ -1,6 +1,6 @@
 //! `POST /profile/developer`, compatible with hypothesis/h: creates or regenerates the single developer token of a user.
 
-use edge::{Problem, Response, Service, caller, entropy::Randomness, log, problem};
+use edge::{Context, Problem, Response, caller, log, problem};
 use http::StatusCode;
 use lambda_http::Request;
 use serde_json::json;
@@ -8,7 +8,7 @@ use store::{
     Failure,
     developer::{Old, Replaced},
 };
-use token::{Family, Format, Record, Snapshot, Text, Timestamp, TokenId, codec::developer, lifecycle};
+use token::{Family, Format, Record, Snapshot, Text, TokenId, codec::developer, lifecycle};
 
 use crate::{
     caller::Caller,
@@ -18,15 +18,11 @@ use crate::{
     recheck::{Basis, or_withdraw},
 };
 
-pub(crate) async fn regenerate(
-    service: &Service,
-    request: &Request,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<Response, Problem> {
+pub(crate) async fn regenerate(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+    let Context { service, now, .. } = *context;
     caller::reject_cookie_alone(request.headers())?;
-    let caller = Caller::of_token(service, request, now).await?;
-    let (text, record, has_replaced) = create(service, &caller, now, randomness).await?;
+    let caller = Caller::of_token(context, request).await?;
+    let (text, record, has_replaced) = create(context, &caller).await?;
     let body = json!({"id": record.id.to_string(), "token": text.expose_secret()});
     let mut response = problem::json(StatusCode::CREATED, &body);
     // The body is that of the original.
@@ -38,21 +34,17 @@ pub(crate) async fn regenerate(
 
 /// Creates or regenerates the developer token of the caller's user. The last value tells whether it replaced one that was
 /// live.
-pub(crate) async fn create(
-    service: &Service,
-    caller: &Caller,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<(Text, Record, bool), Problem> {
-    let old = old(service, caller, now).await?;
-    let (text, record) = sign(service, caller, now, randomness).await?;
-    replace(service, caller, &record, old.as_ref(), now).await?;
+pub(crate) async fn create(context: &Context<'_>, caller: &Caller) -> Result<(Text, Record, bool), Problem> {
+    let Context { service, now, .. } = *context;
+    let old = old(context, caller).await?;
+    let (text, record) = sign(context, caller).await?;
+    replace(context, caller, &record, old.as_ref()).await?;
     let counted = old.filter(|old| lifecycle::state(old, Some(caller.user()), now).counts());
     let basis = Basis { caller, other: None, permissions: &[], old: counted.as_ref() };
-    basis.confirm(service, &record, now).await?;
+    basis.confirm(context, &record).await?;
     // A token that replaces a counted one does not change the count.
     if counted.is_none() {
-        let limited = limit::check(service, caller.user(), &record, now).await;
+        let limited = limit::check(context, caller.user(), &record).await;
         or_withdraw(service, &record, limited).await?;
     }
     log::allowed("issued", Some(&record.id), None);
@@ -61,7 +53,8 @@ pub(crate) async fn create(
 
 /// Returns the developer token to replace, if one exists. A developer token regenerates only itself, never a successor.
 /// Any other token must be able to manage the existing one.
-async fn old(service: &Service, caller: &Caller, now: Timestamp) -> Result<Option<Record>, Problem> {
+async fn old(context: &Context<'_>, caller: &Caller) -> Result<Option<Record>, Problem> {
+    let Context { service, now, .. } = *context;
     if let Some(itself) = caller.token().filter(|token| token.record.format == Format::Developer) {
         return Ok(Some(itself.record.clone()));
     }
@@ -76,21 +69,17 @@ async fn old(service: &Service, caller: &Caller, now: Timestamp) -> Result<Optio
     Ok(Some(old))
 }
 
-async fn sign(
-    service: &Service,
-    caller: &Caller,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<(Text, Record), Problem> {
+async fn sign(context: &Context<'_>, caller: &Caller) -> Result<(Text, Record), Problem> {
+    let Context { service, now, randomness } = *context;
     let (user, parent) = (caller.user(), caller.token());
     let authenticated_at = caller.authenticated_at(now);
-    let latest = expiry::latest(service, authenticated_at, now)?;
+    let latest = expiry::latest(context, authenticated_at)?;
     let configured = service.settings.developer_lifetime.map(|lifetime| now.after(lifetime));
     let cap = expiry::cap_of(service, caller);
     let expires_at = [configured, cap].into_iter().flatten().min().map_or(latest, |end| end.min(latest));
     let scope = own_scope(service, parent)?;
     let keyring = service.keyring(now).await?;
-    let signed = developer::sign(&keyring, &service.settings.issuer, now, user.id, &randomness.secret());
+    let signed = developer::sign(&keyring, &service.settings.issuer, now, user.id, &randomness.secret()?);
     let signed = signed.map_err(|error| Failure::new("signing the token", error))?;
     let binding = service.settings.binding(Format::Developer).clone();
     let record = Record {
@@ -131,19 +120,14 @@ fn family(caller: &Caller, new: TokenId) -> Result<Family, Problem> {
 }
 
 /// Makes the record the user's developer token, in one transaction, if the caller's token is still live.
-async fn replace(
-    service: &Service,
-    caller: &Caller,
-    record: &Record,
-    old: Option<&Record>,
-    now: Timestamp,
-) -> Result<(), Problem> {
+async fn replace(context: &Context<'_>, caller: &Caller, record: &Record, old: Option<&Record>) -> Result<(), Problem> {
+    let Context { service, now, .. } = *context;
     let (old, parent) = (old.map(Old::of), caller.token().map(|parent| &parent.record));
     let purge_old_at = lifecycle::purge_replaced_at(now, service.settings.record_retention);
     match service.store.replace_developer(record, old, parent, purge_old_at).await? {
         Replaced::Now => Ok(()),
         Replaced::Lost | Replaced::ParentEnded => {
-            caller.must_be_live(service, now).await?;
+            caller.must_be_live(context).await?;
             Err(Problem::conflict("Another request created the developer token at the same time"))
         }
     }

@@ -1,6 +1,6 @@
 //! Limits on the expiry of a new token.
 
-use edge::{Problem, Service};
+use edge::{Context, Problem, Service};
 use store::Rejected;
 use token::{Reason, Record, Scope, Timestamp};
 
@@ -10,7 +10,8 @@ use crate::caller::Caller;
 ///
 /// # Errors
 /// Returns 401 if that time has passed.
-pub(crate) fn latest(service: &Service, authenticated_at: Timestamp, now: Timestamp) -> Result<Timestamp, Problem> {
+pub(crate) fn latest(context: &Context<'_>, authenticated_at: Timestamp) -> Result<Timestamp, Problem> {
+    let Context { service, now, .. } = *context;
     let end = authenticated_at.after(service.settings.max_authentication_age);
     if end.has_passed(now) {
         return Err(Problem::rejected(&service.settings.issuer, &Rejected::new(Reason::Expired, None)));

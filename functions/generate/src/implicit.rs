@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use edge::{Problem, Response, Service, body, caller, entropy::Randomness, problem};
+use edge::{Context, Problem, Response, Service, body, caller, problem};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header::SET_COOKIE};
 use lambda_http::{Request, RequestExt};
 use serde_json::json;
 use store::{flows::Flow, marks::Marked, sessions::Session};
-use token::{Format, Status, Timestamp, UserId, secret::Digest};
+use token::{Format, Status, UserId, secret::Digest};
 
 use crate::{authorise::temporary, caller::Caller, recheck::confirm_log_in};
 
@@ -30,20 +30,16 @@ struct Cookie {
 }
 
 /// Handles the first request: begins a flow for a user with a password.
-pub(crate) async fn begin(
-    service: &Service,
-    request: &Request,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<Response, Problem> {
+pub(crate) async fn begin(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+    let Context { service, now, randomness } = *context;
     let parameters = Parameters::of(request)?;
     if parameters.get("response_type") != Some("token") {
         return Err(Problem::invalid_member("response_type", "it must be token"));
     }
     let client_id = parameters.get("client_id").filter(|id| (1..=MAX_CLIENT_ID_LENGTH).contains(&id.len()));
     let client_id = client_id.ok_or_else(|| Problem::invalid_member("client_id", "it is missing or too long"))?;
-    let caller = Caller::of_password(service, request, now, randomness).await?;
-    let (session, authenticity) = randomness.session();
+    let caller = Caller::of_password(context, request).await?;
+    let (session, authenticity) = randomness.session()?;
     let (session, authenticity) = (format!("{}.{}", caller.user().id, hex(&session)), hex(&authenticity));
     let binding = service.settings.binding(Format::Jwt).clone();
     let flow = Flow {
@@ -63,12 +59,8 @@ pub(crate) async fn begin(
 
 /// Handles the second request: ends the flow, and issues a token if the decision is `allow`. A wrong authenticity token
 /// does not end the flow.
-pub(crate) async fn decide(
-    service: &Service,
-    request: &Request,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<Response, Problem> {
+pub(crate) async fn decide(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+    let service = context.service;
     let issuer = &service.settings.issuer;
     if !service.settings.generate_takes_passwords {
         return Err(Problem::invalid_credentials(issuer));
@@ -80,7 +72,7 @@ pub(crate) async fn decide(
     let parameters = Parameters::of(request)?;
     let shown = parameters.get("session_authenticity_token").unwrap_or_default();
     let wrong = || Problem::invalid_member("session_authenticity_token", "it is missing, wrong or used");
-    let (cookie, flow) = find(service, request, shown, now).await?.ok_or_else(wrong)?;
+    let (cookie, flow) = find(context, request, shown).await?.ok_or_else(wrong)?;
     if parameters.get("client_id") != Some(flow.client_id.as_str()) {
         return Err(Problem::invalid_member("client_id", "must be the client_id that began the flow"));
     }
@@ -99,16 +91,12 @@ pub(crate) async fn decide(
     let value = user.ok_or_else(|| Problem::invalid_credentials(issuer))?;
     let caller = Caller::Password { user: Box::new(Marked { value, marks }), checked_at: flow.session.started_at };
     let caller = caller.permitted(service)?;
-    temporary(service, &caller, now, randomness).await
+    temporary(context, &caller).await
 }
 
 /// Returns the flow that this authenticity token belongs to, with its cookie.
-async fn find(
-    service: &Service,
-    request: &Request,
-    authenticity: &str,
-    now: Timestamp,
-) -> Result<Option<(Cookie, Flow)>, Problem> {
+async fn find(context: &Context<'_>, request: &Request, authenticity: &str) -> Result<Option<(Cookie, Flow)>, Problem> {
+    let Context { service, now, .. } = *context;
     for cookie in caller::cookies(request.headers(), SESSION, Cookie::read) {
         let flow = service.store.flow(&cookie.user_id, &cookie.digest).await?;
         let is_meant =

@@ -1,6 +1,6 @@
 //! Issues a token: signs it, writes its record, rechecks the caller, and only then returns its text.
 
-use edge::{Problem, Service, entropy::Randomness, log};
+use edge::{Context, Problem, Service, log};
 use store::{marks::Marked, size};
 use token::{
     Admitted, Family, Format, IssuedText, Record, Scope, Snapshot, Text, Timestamp, TokenId, User,
@@ -59,26 +59,25 @@ impl NewToken<'_> {
 /// Issues a token. The record is written before the text is returned. After the write, the caller is rechecked; if that
 /// fails, or if the owner exceeds a limit, the record is withdrawn.
 pub(crate) async fn issue(
-    service: &Service,
+    context: &Context<'_>,
     caller: &Caller,
     new_token: NewToken<'_>,
-    now: Timestamp,
-    randomness: &Randomness,
 ) -> Result<(Text, Record), Problem> {
-    let latest = expiry::latest(service, caller.authenticated_at(now), now)?;
+    let Context { service, now, .. } = *context;
+    let latest = expiry::latest(context, caller.authenticated_at(now))?;
     let cap = expiry::cap_of(service, caller);
     let expires_at = new_token.expires_at.min(latest).min(cap.unwrap_or(Timestamp::MAX));
     let new_token = NewToken { expires_at, ..new_token };
-    let signed = sign(service, new_token.owner(caller), new_token.shape, expires_at, now, randomness).await?;
+    let signed = sign(context, new_token.owner(caller), new_token.shape, expires_at).await?;
     let basis = Basis { caller, other: new_token.other, permissions: new_token.permissions, old: None };
     let owner = basis.owner();
-    let record = record(service, caller, new_token, &signed, cap, now)?;
+    let record = record(context, caller, new_token, &signed, cap)?;
     if let Some(excess) = size::excess(&record) {
         return Err(Problem::invalid_member("description", &too_long(excess)));
     }
     service.store.insert(&record).await?;
-    basis.confirm(service, &record, now).await?;
-    let limited = limit::check(service, owner, &record, now).await;
+    basis.confirm(context, &record).await?;
+    let limited = limit::check(context, owner, &record).await;
     or_withdraw(service, &record, limited).await?;
     log::allowed("issued", Some(&record.id), None);
     Ok((signed.text, record))
@@ -96,15 +95,14 @@ pub(crate) fn own_scope(service: &Service, parent: Option<&Admitted>) -> Result<
 
 /// Signs a new token. Returns its text and the values for its record.
 pub(crate) async fn sign(
-    service: &Service,
+    context: &Context<'_>,
     owner: &User,
     shape: Shape,
     expires_at: Timestamp,
-    now: Timestamp,
-    randomness: &Randomness,
 ) -> Result<IssuedText, Problem> {
+    let Context { service, now, randomness } = *context;
     let keyring = service.keyring(now).await?;
-    let (issuer, secret) = (&service.settings.issuer, randomness.secret());
+    let (issuer, secret) = (&service.settings.issuer, randomness.secret()?);
     let (user_id, name) = (owner.id, owner.display_name());
     let jwt =
         |audience| jwt::sign(&keyring, issuer, now, jwt::Contents { user_id, audience, expires_at, name }, &secret);
@@ -123,13 +121,13 @@ pub(crate) fn too_long(excess: usize) -> String {
 }
 
 fn record(
-    service: &Service,
+    context: &Context<'_>,
     caller: &Caller,
     new_token: NewToken<'_>,
     signed: &IssuedText,
     cap: Option<Timestamp>,
-    now: Timestamp,
 ) -> Result<Record, Problem> {
+    let Context { service, now, .. } = *context;
     let binding = service.settings.binding(new_token.shape.format()).clone();
     let owner = new_token.owner(caller);
     // A temporary token limits the expiry of its descendants, as a token with a scope does.

@@ -17,10 +17,11 @@
 //! | `create`, `rotate` | `POST /tokens` and `POST /tokens/{id}/rotate` |
 //! | [`operator`] | issuing and rotating tokens for the operator of the stack |
 
-use edge::{Problem, Response, Service, entropy::Randomness, gateway};
+use edge::{
+    Context, Problem, Response, gateway,
+    routes::{self, Generate},
+};
 use lambda_http::Request;
-use store::Failure;
-use token::Timestamp;
 
 mod authorise;
 mod caller;
@@ -38,59 +39,30 @@ mod recheck;
 mod rotate;
 mod services_token;
 
-/// Handles one request. `randomness` is for the token or session it may create.
-pub async fn handle(
-    service: &Service,
-    request: &Request,
-    now: Timestamp,
-    randomness: Result<Randomness, Failure>,
-) -> Response {
-    gateway::respond(&service.settings, request, Box::pin(response(service, request, now, randomness))).await
+/// Handles one request.
+pub async fn handle(context: &Context<'_>, request: &Request) -> Response {
+    gateway::respond(&context.service.settings, request, Box::pin(response(context, request))).await
 }
 
-async fn response(
-    service: &Service,
-    request: &Request,
-    now: Timestamp,
-    randomness: Result<Randomness, Failure>,
-) -> Result<Response, Problem> {
-    match (gateway::route(request).as_str(), request.method().as_str()) {
-        ("/api/services_token/generate", "POST") => services_token::generate(service, request, now, &randomness?).await,
-        ("/rs/authorise", "GET") => authorise::authorise(service, request, now, &randomness?).await,
-        ("/rs/authorize-implicit", "GET" | "POST") => {
-            implicit::deprecated(service, implicit::begin(service, request, now, &randomness?).await)
+async fn response(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+    match routes::operation(request)? {
+        Generate::GenerateToken => services_token::generate(context, request).await,
+        Generate::CreateToken => create::create(context, request).await,
+        Generate::RotateToken => Box::pin(rotate::rotate(context, request)).await,
+        Generate::Authorise => authorise::authorise(context, request).await,
+        Generate::BeginImplicitFlow | Generate::BeginImplicitFlowByForm => {
+            implicit::deprecated(context.service, implicit::begin(context, request).await)
         }
-        ("/rs/authorize-implicit/decision", "GET" | "POST") => {
-            implicit::deprecated(service, implicit::decide(service, request, now, &randomness?).await)
+        Generate::DecideImplicitFlow | Generate::DecideImplicitFlowByForm => {
+            implicit::deprecated(context.service, implicit::decide(context, request).await)
         }
-        ("/rest/pat/1.0/token/user/create", "POST") => {
-            rarog::create_for_user(service, request, now, &randomness?).await
+        Generate::CreateUserToken => rarog::create_for_user(context, request).await,
+        Generate::CreateAppToken => rarog::create_for_app(context, request).await,
+        Generate::RegenerateDeveloperToken if page::is_form(request) => {
+            page::or_message(request, Box::pin(pages::own(context, request)).await)
         }
-        ("/rest/pat/1.0/token/app/create", "POST") => rarog::create_for_app(service, request, now, &randomness?).await,
-        ("/sign-in", "POST") => page::or_message(request, pages::sign_in(service, request, now, &randomness?).await),
-        ("/profile/developer", "POST") if page::is_form(request) => {
-            page::or_message(request, Box::pin(pages::own(service, request, now, &randomness?)).await)
-        }
-        ("/admin/users/{user_id}", "POST") => {
-            page::or_message(request, Box::pin(pages::issue_key(service, request, now, &randomness?)).await)
-        }
-        ("/profile/developer", "POST") => Box::pin(developer::regenerate(service, request, now, &randomness?)).await,
-        ("/tokens", "POST") => create::create(service, request, now, &randomness?).await,
-        ("/tokens/{id}/rotate", "POST") => Box::pin(rotate::rotate(service, request, now, &randomness?)).await,
-        (route, _) => Err(allowed(route).map_or_else(Problem::not_found, Problem::method_not_allowed)),
-    }
-}
-
-/// Returns the methods of a route, for 405 responses.
-fn allowed(route: &str) -> Option<&'static str> {
-    match route {
-        "/profile/developer" => Some("GET, HEAD, POST"),
-        "/rs/authorise" => Some("GET"),
-        "/rs/authorize-implicit" | "/rs/authorize-implicit/decision" => Some("GET, POST"),
-        "/api/services_token/generate"
-        | "/rest/pat/1.0/token/user/create"
-        | "/rest/pat/1.0/token/app/create"
-        | "/tokens/{id}/rotate" => Some("POST"),
-        _ => None,
+        Generate::RegenerateDeveloperToken => Box::pin(developer::regenerate(context, request)).await,
+        Generate::SignIn => page::or_message(request, pages::sign_in(context, request).await),
+        Generate::IssueKeyOnPage => page::or_message(request, Box::pin(pages::issue_key(context, request)).await),
     }
 }

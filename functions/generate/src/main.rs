@@ -3,7 +3,7 @@
 use std::{process::ExitCode, sync::Arc};
 
 use edge::{
-    Service, clock, entropy, gateway, log, service,
+    Context, Service, clock, entropy, gateway, log, service,
     settings::{ConfigError, environment},
 };
 
@@ -15,7 +15,10 @@ async fn main() -> ExitCode {
     };
     service::serve(gateway::serve(move |request| {
         let service = Arc::clone(&service);
-        async move { generate::handle(&service, &request, clock::now(), entropy::randomness()).await }
+        async move {
+            let randomness = entropy::randomness();
+            generate::handle(&Context { service: &service, now: clock::now(), randomness: &randomness }, &request).await
+        }
     }))
     .await
 }

@@ -1,7 +1,7 @@
 //! Tokens for the operator of the stack (`hallpass token issue`, `hallpass token rotate`). No HTTP request, token or
 //! password is involved. These tokens are signed, written and limited like all others.
 
-use edge::{Problem, Service, entropy::Randomness};
+use edge::{Context, Problem};
 use store::Rejected;
 use token::{Reason, Record, Scope, Status, Text, Timestamp, TokenId, User};
 
@@ -48,12 +48,8 @@ pub struct Rotation {
 /// # Errors
 /// Returns 400 if the order is invalid, 409 if the user is blocked or has too many tokens, and 503 if DynamoDB or the
 /// keyring is unavailable.
-pub async fn issue(
-    service: &Service,
-    order: Order,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<(Text, Record), Problem> {
+pub async fn issue(context: &Context<'_>, order: Order) -> Result<(Text, Record), Problem> {
+    let Context { service, now, .. } = *context;
     let Order { owner, jwt, name, description, scope, expires_at } = order;
     let marked = service.store.marked_user(&owner.id).await?;
     let marked = marked.ok_or_else(|| Problem::conflict("There is no such user"))?;
@@ -69,7 +65,7 @@ pub async fn issue(
     }
     let shape = if jwt { Shape::Key } else { Shape::Signed };
     let expires_at = match expires_at {
-        Some(end) => bounded(service, "expires_at", end, now)?,
+        Some(end) => bounded(context, "expires_at", end)?,
         None => now.after(service.settings.usual_lifetime()),
     };
     let new_token = NewToken {
@@ -82,7 +78,7 @@ pub async fn issue(
         scope,
         expires_at,
     };
-    issue::issue(service, &Caller::Operator(Box::new(marked)), new_token, now, randomness).await
+    issue::issue(context, &Caller::Operator(Box::new(marked)), new_token).await
 }
 
 /// Issues a token that replaces this one, with the same settings.
@@ -90,17 +86,13 @@ pub async fn issue(
 /// # Errors
 /// Returns 404 if the old token does not exist, 401 if it is no longer live, 409 if it is unused or already being
 /// replaced, and 503 if DynamoDB or the keyring is unavailable.
-pub async fn rotate(
-    service: &Service,
-    id: &TokenId,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<Rotation, Problem> {
+pub async fn rotate(context: &Context<'_>, id: &TokenId) -> Result<Rotation, Problem> {
+    let service = context.service;
     let old = service.store.record(id).await?.ok_or_else(Problem::not_found)?;
     let rejected = Rejected::new(Reason::UserRemoved, Some(*id));
     let owner = service.store.marked_user(&id.user_id).await?;
     let owner = owner.ok_or_else(|| Problem::rejected(&service.settings.issuer, &rejected))?;
     let caller = Caller::Operator(Box::new(owner));
-    let (text, record, old_ends_at) = Box::pin(renew(service, &caller, &old, now, randomness)).await?;
+    let (text, record, old_ends_at) = Box::pin(renew(context, &caller, &old)).await?;
     Ok(Rotation { text, record, old_ends_at })
 }

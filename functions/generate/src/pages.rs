@@ -1,7 +1,7 @@
 //! The forms that create something: signing in, own tokens, keys of administrators. The same code reads forms and API
 //! requests.
 
-use edge::{Problem, Response, Service, body::Members, entropy::Randomness, gateway, log};
+use edge::{Context, Problem, Response, Service, body::Members, gateway, log};
 use http::{HeaderValue, StatusCode, header::SET_COOKIE};
 use lambda_http::Request;
 use page::{
@@ -16,14 +16,10 @@ use crate::{
 };
 
 /// `POST /sign-in`.
-pub(crate) async fn sign_in(
-    service: &Service,
-    request: &Request,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<Response, Problem> {
+pub(crate) async fn sign_in(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+    let randomness = context.randomness;
     let form = Form::read(request)?;
-    match signed_in(service, request, &form, now, randomness).await {
+    match signed_in(context, request, &form).await {
         Err(problem) => Err(sign_in_page::again(request, &form, randomness, problem)),
         Ok(cookie) => {
             let mut response = page::see_other(&Next::read(form.field("next")).path(&gateway::base(request)));
@@ -35,13 +31,8 @@ pub(crate) async fn sign_in(
     }
 }
 
-async fn signed_in(
-    service: &Service,
-    request: &Request,
-    form: &Form,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<String, Problem> {
+async fn signed_in(context: &Context<'_>, request: &Request, form: &Form) -> Result<String, Problem> {
+    let Context { service, now, .. } = *context;
     if !session::is_from_before(request, form) {
         return Err(Problem::stale_form());
     }
@@ -50,45 +41,35 @@ async fn signed_in(
     }
     let login = Login::new(form.field("username"), form.field("password"));
     let login = login.ok_or_else(|| Problem::invalid_credentials(&service.settings.issuer))?;
-    let user = check_password(service, login, &gateway::source_ip(request), now, randomness).await?;
+    let user = check_password(context, login, &gateway::source_ip(request)).await?;
     let caller = Caller::Password { user: Box::new(user), checked_at: now }.permitted(service)?;
-    let session = WebSession::begin(service, request, caller.user(), now, randomness).await?;
+    let session = WebSession::begin(context, request, caller.user()).await?;
     confirm_log_in(service, &caller, &session.place).await?;
     Ok(session.into_set_cookie())
 }
 
 /// `POST /profile/developer` from its page.
-pub(crate) async fn own(
-    service: &Service,
-    request: &Request,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<Response, Problem> {
-    let sent = WebSession::submitted(service, request, now, randomness).await?;
-    match Box::pin(once(service, &sent, "own", now, create_from_form(service, &sent, now, randomness))).await {
-        Ok(shown) => developer::created_page(service, &sent.session, &shown, now).await,
-        Err(problem) => Err(developer::rejected(service, &sent.session, &sent.form, problem, now).await),
+pub(crate) async fn own(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+    let sent = WebSession::submitted(context, request).await?;
+    match Box::pin(once(context, &sent, "own", create_from_form(context, &sent))).await {
+        Ok(shown) => developer::created_page(context, &sent.session, &shown).await,
+        Err(problem) => Err(developer::rejected(context, &sent.session, &sent.form, problem).await),
     }
 }
 
-async fn create_from_form(
-    service: &Service,
-    sent: &Submitted,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<CreatedToken, Problem> {
+async fn create_from_form(context: &Context<'_>, sent: &Submitted) -> Result<CreatedToken, Problem> {
+    let Context { service, now, .. } = *context;
     let Submitted { session, form, .. } = sent;
     let caller = Caller::of_web_session(service, session).await?;
     match form.field("do") {
         "make" => {
             let caller = caller.permitted(service)?;
-            let (text, record) =
-                Box::pin(issue_from_members(service, &caller, members(service, form, now)?, now, randomness)).await?;
+            let (text, record) = Box::pin(issue_from_members(context, &caller, members(context, form)?)).await?;
             Ok(CreatedToken { text, title: NEW, name: named(&record), note: String::new() })
         }
         "regenerate" => {
             let caller = caller.permitted(service)?;
-            let (text, _, has_replaced) = crate::developer::create(service, &caller, now, randomness).await?;
+            let (text, _, has_replaced) = crate::developer::create(context, &caller).await?;
             let note = if !has_replaced {
                 String::new()
             } else if service.settings.authorizer_cache.is_zero() {
@@ -101,7 +82,7 @@ async fn create_from_form(
         }
         "rotate" => {
             let old = own_record(service, &session.user, form.field("id")).await?;
-            let renewed = renew(service, &caller, &old, now, randomness).await;
+            let renewed = renew(context, &caller, &old).await;
             let (text, record, _) = renewed.map_err(|problem| match problem.status() {
                 // The token is rejected, not the signed-in user.
                 StatusCode::UNAUTHORIZED => Problem::conflict(problem.detail()),
@@ -121,13 +102,13 @@ async fn create_from_form(
 /// Does what a form asks for, once, however often the form is sent. A form that was rejected has created nothing, and
 /// can be corrected and sent again.
 async fn once<T>(
-    service: &Service,
+    context: &Context<'_>,
     sent: &Submitted,
     place: &str,
-    now: Timestamp,
     creating: impl Future<Output = Result<T, Problem>>,
 ) -> Result<T, Problem> {
-    sent.check_once(service, place, now).await?;
+    let service = context.service;
+    sent.check_once(context, place).await?;
     let created = creating.await;
     if created.as_ref().is_err_and(|problem| problem.status().is_client_error())
         && let Err(failure) = sent.release(service, place).await
@@ -144,15 +125,10 @@ async fn own_record(service: &Service, user: &User, id: &str) -> Result<Record, 
 }
 
 /// `POST /admin/users/{user_id}`: issues a key for this user.
-pub(crate) async fn issue_key(
-    service: &Service,
-    request: &Request,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<Response, Problem> {
-    let (sent, user) = admin::submitted(service, request, now, randomness).await?;
-    let issuing = issued_key(service, &sent, &user, now, randomness);
-    let issued = Box::pin(once(service, &sent, user.id.as_str(), now, issuing)).await;
+pub(crate) async fn issue_key(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+    let (sent, user) = admin::submitted(context, request).await?;
+    let issuing = issued_key(context, &sent, &user);
+    let issued = Box::pin(once(context, &sent, user.id.as_str(), issuing)).await;
     let Submitted { session, form, .. } = sent;
     match issued {
         Ok((text, record)) => {
@@ -162,37 +138,32 @@ pub(crate) async fn issue_key(
                 name: named(&record),
                 note: "Send it through a channel that no one else can read.".to_owned(),
             };
-            admin::created_page(service, &session, &user, &shown, now).await
+            admin::created_page(context, &session, &user, &shown).await
         }
-        Err(problem) => Err(admin::rejected(service, &session, &user, &form, problem, now).await),
+        Err(problem) => Err(admin::rejected(context, &session, &user, &form, problem).await),
     }
 }
 
-async fn issued_key(
-    service: &Service,
-    sent: &Submitted,
-    user: &User,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<(Text, Record), Problem> {
+async fn issued_key(context: &Context<'_>, sent: &Submitted, user: &User) -> Result<(Text, Record), Problem> {
+    let service = context.service;
     let caller = Caller::of_web_session(service, &sent.session).await?.permitted(service)?;
-    let mut requested = requested(service, &sent.form, now)?;
+    let mut requested = requested(context, &sent.form)?;
     requested.insert("format".to_owned(), "jwt".into());
     requested.insert("user_id".to_owned(), user.id.to_string().into());
-    Box::pin(issue_from_members(service, &caller, Members::new(requested), now, randomness)).await
+    Box::pin(issue_from_members(context, &caller, Members::new(requested))).await
 }
 
 /// Converts the form for a token to the members of `POST /tokens`.
-fn members(service: &Service, form: &Form, now: Timestamp) -> Result<Members, Problem> {
-    Ok(Members::new(requested(service, form, now)?))
+fn members(context: &Context<'_>, form: &Form) -> Result<Members, Problem> {
+    Ok(Members::new(requested(context, form)?))
 }
 
-fn requested(service: &Service, form: &Form, now: Timestamp) -> Result<Map<String, Value>, Problem> {
+fn requested(context: &Context<'_>, form: &Form) -> Result<Map<String, Value>, Problem> {
     let mut requested = Map::new();
     requested.insert("name".to_owned(), form.field("name").trim().into());
     let expires = form.field("expires").trim();
     if !expires.is_empty() {
-        requested.insert("expires_at".to_owned(), end_of_day(service, expires, now)?.to_string().into());
+        requested.insert("expires_at".to_owned(), end_of_day(context, expires)?.to_string().into());
     }
     if form.field("limit") != "all" {
         requested.insert("scopes".to_owned(), form.fields("scope").collect());
@@ -201,7 +172,8 @@ fn requested(service: &Service, form: &Form, now: Timestamp) -> Result<Map<Strin
 }
 
 /// Returns the last second of a day in UTC. On the last permitted day, returns the latest permitted instant.
-fn end_of_day(service: &Service, text: &str, now: Timestamp) -> Result<Timestamp, Problem> {
+fn end_of_day(context: &Context<'_>, text: &str) -> Result<Timestamp, Problem> {
+    let Context { service, now, .. } = *context;
     let wrong = |wrong: &str| Problem::invalid_member("expires_at", wrong);
     let end = Timestamp::parse_rfc3339(&format!("{text}T23:59:59Z"));
     let end = end.ok_or_else(|| wrong("it is not a date such as 2027-01-31"))?;

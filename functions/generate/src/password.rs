@@ -4,7 +4,7 @@
 //! name, two users with one name, a blocked user, a user without a password, an unreadable item and a wrong password.
 //! Only a password hash of a different kind than Hallpass's own takes a different time.
 
-use edge::{Problem, Service, entropy::Randomness, log};
+use edge::{Context, Problem, Service, log};
 use login::{
     NameKey, password,
     rate_limit::{self, Counters},
@@ -27,15 +27,14 @@ struct Attempt<'a> {
 
 /// Returns the user with this name and password.
 pub(crate) async fn check_password(
-    service: &Service,
+    context: &Context<'_>,
     login: Login,
     source_ip: &str,
-    now: Timestamp,
-    randomness: &Randomness,
 ) -> Result<Marked<User>, Problem> {
+    let Context { service, now, randomness } = *context;
     let name = NameKey::new(login.username());
     let counters = attempts::counters(&name, source_ip, now);
-    let attempt = Attempt { service, counters, id: randomness.attempt(), now };
+    let attempt = Attempt { service, counters, id: randomness.attempt()?, now };
     attempt.reserve_pair().await?;
     let candidate = service.store.candidate(&name).await?;
     let marks = service.store.marks_of(&candidate).await?;

@@ -1,9 +1,7 @@
 //! `POST /rest/pat/1.0/token/user/create` and `…/app/create`, compatible with Rarog: create named tokens with their own
 //! authorities, for the caller or for the application account.
 
-use edge::{
-    Problem, Response, Service, body, body::Members, caller::reject_cookie_alone, entropy::Randomness, problem,
-};
+use edge::{Context, Problem, Response, body, body::Members, caller::reject_cookie_alone, problem};
 use http::StatusCode;
 use lambda_http::Request;
 use serde_json::json;
@@ -22,56 +20,41 @@ struct TokenRequest {
     authorities: Scope,
 }
 
-pub(crate) async fn create_for_user(
-    service: &Service,
-    request: &Request,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<Response, Problem> {
-    let caller = caller(service, request, now, randomness).await?;
-    let requested = read(service, body::json_object(request.headers(), request.body())?, now)?;
-    create(service, &caller, None, requested, now, randomness).await
+pub(crate) async fn create_for_user(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+    let caller = caller(context, request).await?;
+    let requested = read(context, body::json_object(request.headers(), request.body())?)?;
+    create(context, &caller, None, requested).await
 }
 
-pub(crate) async fn create_for_app(
-    service: &Service,
-    request: &Request,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<Response, Problem> {
-    let caller = caller(service, request, now, randomness).await?;
+pub(crate) async fn create_for_app(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+    let service = context.service;
+    let caller = caller(context, request).await?;
     if !service.is_administrator(caller.scope()) {
         return Err(Problem::not_permitted());
     }
-    let requested = read(service, body::json_object(request.headers(), request.body())?, now)?;
+    let requested = read(context, body::json_object(request.headers(), request.body())?)?;
     let none = || Problem::conflict("There is no application account");
     let id = service.settings.app_user.ok_or_else(none)?;
     // The application account itself gives no more than the token that it shows.
     if id == caller.user().id {
-        return create(service, &caller, None, requested, now, randomness).await;
+        return create(context, &caller, None, requested).await;
     }
     let app = service.store.marked_user(&id).await?.ok_or_else(none)?;
-    create(service, &caller, Some(&app), requested, now, randomness).await
+    create(context, &caller, Some(&app), requested).await
 }
 
-async fn caller(
-    service: &Service,
-    request: &Request,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<Caller, Problem> {
+async fn caller(context: &Context<'_>, request: &Request) -> Result<Caller, Problem> {
     reject_cookie_alone(request.headers())?;
-    Caller::of(service, request, now, randomness).await
+    Caller::of(context, request).await
 }
 
 async fn create(
-    service: &Service,
+    context: &Context<'_>,
     caller: &Caller,
     app: Option<&Marked<User>>,
     requested: TokenRequest,
-    now: Timestamp,
-    randomness: &Randomness,
 ) -> Result<Response, Problem> {
+    let service = context.service;
     let granted = requested.authorities.intersection(app.map_or_else(|| caller.scope(), |app| &app.value.permissions));
     if granted.is_empty() {
         return Err(Problem::invalid_member("authorities", "none of these permissions can be granted"));
@@ -87,7 +70,7 @@ async fn create(
         scope: Some(granted),
         expires_at: requested.expires_at,
     };
-    let (text, record) = issue(service, caller, new_token, now, randomness).await?;
+    let (text, record) = issue(context, caller, new_token).await?;
     let body = json!({
         "name": record.name,
         "expiration": record.expires_at.map(Timestamp::with_milliseconds),
@@ -98,7 +81,7 @@ async fn create(
     Ok(problem::json(StatusCode::OK, &body))
 }
 
-fn read(service: &Service, mut body: Members, now: Timestamp) -> Result<TokenRequest, Problem> {
+fn read(context: &Context<'_>, mut body: Members) -> Result<TokenRequest, Problem> {
     let missing = |member: &str| Problem::invalid_member(member, "it is missing");
     let name = body.take_text("name")?.ok_or_else(|| missing("name"))?;
     let expiration = body.take_text("expiration")?.ok_or_else(|| missing("expiration"))?;
@@ -106,7 +89,7 @@ fn read(service: &Service, mut body: Members, now: Timestamp) -> Result<TokenReq
     body.done()?;
     let wrong = || Problem::invalid_member("expiration", "it is not an instant of RFC 3339");
     let expires_at = Timestamp::parse_rfc3339(&expiration).ok_or_else(wrong)?;
-    let expires_at = bounded(service, "expiration", expires_at, now)?;
+    let expires_at = bounded(context, "expiration", expires_at)?;
     Ok(TokenRequest {
         name: line("name", &name, MAX_NAME_LENGTH)?,
         expires_at,

@@ -12,14 +12,14 @@
 //! A browser session and a log-in flow are rechecked in the same way between their write and their cookie. Prune finds
 //! them among the user's tokens.
 
-use edge::{Problem, Service};
+use edge::{Context, Problem, Service};
 use store::{
     Rejected,
     marks::{ChangeMarks, Marked},
     sweep::Place,
 };
 use token::{
-    Admitted, Binding, Format, Reason, Record, Rejection, Scope, Status, Timestamp, User, lifecycle,
+    Admitted, Binding, Format, Reason, Record, Rejection, Scope, Status, User, lifecycle,
     user::attribute::{PASSWORD_HASH, STATUS, USERNAME},
 };
 
@@ -51,13 +51,15 @@ impl<'a> Basis<'a> {
     }
 
     /// Rechecks the basis of the token, and withdraws the new record if it no longer holds.
-    pub(crate) async fn confirm(&self, service: &Service, new: &Record, now: Timestamp) -> Result<(), Problem> {
-        let confirmed = Box::pin(self.still_holds(service, new, now)).await;
+    pub(crate) async fn confirm(&self, context: &Context<'_>, new: &Record) -> Result<(), Problem> {
+        let service = context.service;
+        let confirmed = Box::pin(self.still_holds(context, new)).await;
         or_withdraw(service, new, confirmed).await
     }
 
-    async fn still_holds(&self, service: &Service, new: &Record, now: Timestamp) -> Result<(), Problem> {
-        let current = self.caller_now(service, new, now).await?;
+    async fn still_holds(&self, context: &Context<'_>, new: &Record) -> Result<(), Problem> {
+        let service = context.service;
+        let current = self.caller_now(context, new).await?;
         let generate = service.settings.generate_permission.as_deref();
         // Routes that require this permission checked it before. A caller that lost it meanwhile is rejected on any
         // route.
@@ -69,7 +71,7 @@ impl<'a> Basis<'a> {
             None => None,
             Some(other) => Some(other_now(service, other, self.old.is_some()).await?),
         };
-        self.old_now(service, new, other.as_ref().map_or(&current.user, |other| &other.value), now).await?;
+        self.old_now(context, new, other.as_ref().map_or(&current.user, |other| &other.value)).await?;
         let binding = service.settings.session_binding();
         let left = |before: &User, marks: &ChangeMarks, later: &ChangeMarks| {
             marks.left_by(later, &binding.fingerprint(before))
@@ -87,11 +89,12 @@ impl<'a> Basis<'a> {
     }
 
     /// Reads the current state of the caller.
-    async fn caller_now(&self, service: &Service, new: &Record, now: Timestamp) -> Result<Current, Problem> {
+    async fn caller_now(&self, context: &Context<'_>, new: &Record) -> Result<Current, Problem> {
+        let service = context.service;
         match self.caller {
-            Caller::Token(before) => token_now(service, &before.value, new, now).await,
+            Caller::Token(before) => token_now(context, &before.value, new).await,
             Caller::WebSession(before) => {
-                let user = before.value.again(service, now).await?.user;
+                let user = before.value.again(context).await?.user;
                 let marks = service.store.change_marks(&user.id).await?;
                 Ok(Current { scope: user.permissions.clone(), user, marks })
             }
@@ -107,7 +110,8 @@ impl<'a> Basis<'a> {
     }
 
     /// Checks that the replaced token was still live, for the current state of its user.
-    async fn old_now(&self, service: &Service, new: &Record, owner: &User, now: Timestamp) -> Result<(), Problem> {
+    async fn old_now(&self, context: &Context<'_>, new: &Record, owner: &User) -> Result<(), Problem> {
+        let Context { service, now, .. } = *context;
         let Some(old) = self.old.filter(|_| new.replaces.is_some()) else {
             return Ok(());
         };
@@ -184,7 +188,8 @@ async fn logged_in_now(service: &Service, before: &User) -> Result<Marked<User>,
 }
 
 /// Reads the current state of the caller's token.
-async fn token_now(service: &Service, before: &Admitted, new: &Record, now: Timestamp) -> Result<Current, Problem> {
+async fn token_now(context: &Context<'_>, before: &Admitted, new: &Record) -> Result<Current, Problem> {
+    let Context { service, now, .. } = *context;
     let id = before.record.id;
     let rejected =
         |rejection: Rejection| Problem::rejected(&service.settings.issuer, &Rejected::new(rejection, Some(id)));

@@ -1,7 +1,7 @@
 //! `POST /tokens/{id}/rotate`: issues a new token with the same settings. The old token expires at the first use of the new
 //! one, or after `HALLPASS_ROTATION_WINDOW`, whichever comes first.
 
-use edge::{Problem, Response, Service, entropy::Randomness, gateway, log, problem, view};
+use edge::{Context, Problem, Response, Service, gateway, log, problem, view};
 use http::StatusCode;
 use lambda_http::Request;
 use serde_json::Value;
@@ -17,16 +17,12 @@ use crate::{
     recheck::Basis,
 };
 
-pub(crate) async fn rotate(
-    service: &Service,
-    request: &Request,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<Response, Problem> {
-    let caller = Caller::of_token(service, request, now).await?;
+pub(crate) async fn rotate(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+    let service = context.service;
+    let caller = Caller::of_token(context, request).await?;
     let token = caller.token().ok_or_else(Problem::not_found)?;
     let old = service.managed(token, &gateway::path_parameter(request, "id")).await?;
-    let (text, new, window) = renew(service, &caller, &old, now, randomness).await?;
+    let (text, new, window) = renew(context, &caller, &old).await?;
     let mut shown = view::issued(&new, &text);
     if let Value::Object(members) = &mut shown {
         members.insert("replaces".to_owned(), old.id.to_string().into());
@@ -37,12 +33,11 @@ pub(crate) async fn rotate(
 
 /// Issues the successor of a token. Also returns when the old token expires at the latest.
 pub(crate) async fn renew(
-    service: &Service,
+    context: &Context<'_>,
     caller: &Caller,
     old: &Record,
-    now: Timestamp,
-    randomness: &Randomness,
 ) -> Result<(Text, Record, Timestamp), Problem> {
+    let Context { service, now, .. } = *context;
     if old.format == Format::Developer {
         return Err(Problem::conflict("A developer token is regenerated with POST /profile/developer"));
     }
@@ -59,16 +54,16 @@ pub(crate) async fn renew(
     if other.is_none() && caller.token().is_some_and(|caller| is_broader(old, &caller.record)) {
         return Err(Problem::forbidden(&service.settings.issuer));
     }
-    let (signed, new) = successor(service, caller, &admitted, now, randomness).await?;
+    let (signed, new) = successor(context, caller, &admitted).await?;
     if let Some(excess) = size::excess(&new) {
         return Err(Problem::conflict(format!("The description cannot be kept: {}", too_long(excess))));
     }
     let window = now.after(service.settings.rotation_window);
-    replace(service, caller, old, &new, window, now).await?;
+    replace(context, caller, old, &new, window).await?;
     let administers = [service.settings.admin_permission.as_str()];
     let permissions: &[&str] = if other.is_some() { &administers } else { &[] };
     let basis = Basis { caller, other: other.as_ref(), permissions, old: Some(old) };
-    basis.confirm(service, &new, now).await?;
+    basis.confirm(context, &new).await?;
     log::allowed("rotated", Some(&new.id), None);
     Ok((signed.text, new, window))
 }
@@ -85,18 +80,18 @@ async fn other(service: &Service, caller: &Caller, old: &Record) -> Result<Optio
 
 /// Writes the new record and marks the old one, in one transaction, if the old token and the caller's are still live.
 async fn replace(
-    service: &Service,
+    context: &Context<'_>,
     caller: &Caller,
     old: &Record,
     new: &Record,
     window: Timestamp,
-    now: Timestamp,
 ) -> Result<(), Problem> {
+    let service = context.service;
     let parent = caller.token().map(|caller| &caller.record).filter(|record| record.id != old.id);
     match service.store.rotate(new, old, window, parent).await? {
         Rotated::Now => Ok(()),
         Rotated::Lost | Rotated::ParentEnded => {
-            caller.must_be_live(service, now).await?;
+            caller.must_be_live(context).await?;
             Err(Problem::conflict("The token is already being replaced, or was revoked"))
         }
     }
@@ -119,23 +114,18 @@ fn family(old: &Record, caller: &Caller, new: TokenId) -> Result<Family, Problem
 
 /// Signs the new token and returns its record: the same settings and lifetime as the old token, within the current
 /// limits.
-async fn successor(
-    service: &Service,
-    caller: &Caller,
-    old: &Admitted,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<(IssuedText, Record), Problem> {
+async fn successor(context: &Context<'_>, caller: &Caller, old: &Admitted) -> Result<(IssuedText, Record), Problem> {
+    let Context { service, now, .. } = *context;
     let record = &old.record;
     let life = record.expires_at.unwrap_or(Timestamp::MAX).since(record.issued_at);
     let expires_at = now.after(life.min(service.settings.max_lifetime));
     let cap = [record.expiry_cap, expiry::cap_of(service, caller)].into_iter().flatten().min();
     // The text goes to the caller, so that it must not outlive the caller's own log-in either.
     let authenticated_at = record.authenticated_at.min(caller.authenticated_at(now));
-    let latest = expiry::latest(service, authenticated_at, now)?;
+    let latest = expiry::latest(context, authenticated_at)?;
     let expires_at = expires_at.min(latest).min(cap.unwrap_or(Timestamp::MAX));
     let shape = if record.format == Format::Jwt { Shape::Key } else { Shape::Signed };
-    let signed = sign(service, &old.user, shape, expires_at, now, randomness).await?;
+    let signed = sign(context, &old.user, shape, expires_at).await?;
     let binding = service.settings.binding(record.format).clone();
     let new = Record {
         id: signed.id,

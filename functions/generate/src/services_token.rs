@@ -1,11 +1,10 @@
 //! `POST /api/services_token/generate`, compatible with Drupal's Services Token module: the response has two members, in
 //! this order.
 
-use edge::{Problem, Response, Service, entropy::Randomness, problem};
+use edge::{Context, Problem, Response, problem};
 use http::StatusCode;
 use lambda_http::Request;
 use serde::Serialize;
-use token::Timestamp;
 
 use crate::{
     caller::Caller,
@@ -18,13 +17,9 @@ struct Generated<'a> {
     token: &'a str,
 }
 
-pub(crate) async fn generate(
-    service: &Service,
-    request: &Request,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<Response, Problem> {
-    let caller = Caller::of(service, request, now, randomness).await?;
+pub(crate) async fn generate(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+    let Context { service, now, .. } = *context;
+    let caller = Caller::of(context, request).await?;
     let new_token = NewToken {
         other: None,
         permissions: &[],
@@ -35,7 +30,7 @@ pub(crate) async fn generate(
         scope: own_scope(service, caller.token())?,
         expires_at: now.after(service.settings.usual_lifetime()),
     };
-    let (text, record) = issue(service, &caller, new_token, now, randomness).await?;
+    let (text, record) = issue(context, &caller, new_token).await?;
     let expires = record.expires_at.unwrap_or(now).with_offset_without_colon();
     Ok(problem::json(StatusCode::OK, &Generated { expires, token: text.expose_secret() }))
 }

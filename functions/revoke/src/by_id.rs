@@ -1,12 +1,12 @@
 //! `DELETE /tokens/{id}`: revokes one token. With `family=true`, revokes its family. With `descendants=true`, also revokes
 //! every token that the family issued.
 
-use edge::{Problem, Response, Service, caller, gateway, log, problem};
+use edge::{Context, Problem, Response, caller, gateway, log, problem};
 use http::StatusCode;
 use lambda_http::{Request, RequestExt};
 use serde_json::{Value, json};
 use store::Failure;
-use token::{Admitted, Record, Timestamp, TokenId, cursor};
+use token::{Admitted, Record, TokenId, cursor};
 
 use crate::{
     family::{self, Issuer, Search},
@@ -49,13 +49,9 @@ impl Extent {
     }
 }
 
-pub(crate) async fn revoke(
-    service: &Service,
-    request: &Request,
-    extent: Extent,
-    now: Timestamp,
-) -> Result<Response, Problem> {
-    let caller = caller::admit(service, request.headers(), now).await?;
+pub(crate) async fn revoke(context: &Context<'_>, request: &Request, extent: Extent) -> Result<Response, Problem> {
+    let service = context.service;
+    let caller = caller::admit(context, request.headers()).await?;
     let id = gateway::path_parameter(request, "id");
     let record = match (service.managed(&caller, &id).await, &extent, id.parse::<TokenId>()) {
         (Ok(record), _, _) => record,
@@ -63,35 +59,35 @@ pub(crate) async fn revoke(
         (Err(problem), Extent::Descendants(cursor), Ok(id))
             if problem.status() == StatusCode::NOT_FOUND && service.is_administrator(&caller.scope) =>
         {
-            return descendants(service, &caller, id, cursor.as_deref(), now).await;
+            return descendants(context, &caller, id, cursor.as_deref()).await;
         }
         (Err(problem), _, _) => return Err(problem),
     };
     let revoked = match extent {
         Extent::Token => {
-            let (revocation, purge_at) = revocation(service, now);
+            let (revocation, purge_at) = revocation(context);
             service.store.revoke_one(&record.id, record.format, revocation, purge_at).await?;
             1
         }
         Extent::Family => {
             let of_family = |other: &Record| other.family.id == record.family.id;
-            of_user(service, &caller, &record.id, of_family, now).await?
+            of_user(context, &caller, &record.id, of_family).await?
         }
-        Extent::Descendants(cursor) => return descendants(service, &caller, record.id, cursor.as_deref(), now).await,
+        Extent::Descendants(cursor) => return descendants(context, &caller, record.id, cursor.as_deref()).await,
     };
     log::allowed("revoked", Some(&record.id), None);
-    Ok(response(service, &record.id, revoked, None, now))
+    Ok(response(context, &record.id, revoked, None))
 }
 
 /// Revokes the family and everything it issued: at once among the tokens of its own user, and a few pages at a time
 /// among the tokens of all users. Only administrators can do the latter.
 async fn descendants(
-    service: &Service,
+    context: &Context<'_>,
     caller: &Admitted,
     id: TokenId,
     cursor: Option<&str>,
-    now: Timestamp,
 ) -> Result<Response, Problem> {
+    let Context { service, now, .. } = *context;
     if !service.manages_all(caller) {
         return Err(Problem::forbidden(&service.settings.issuer));
     }
@@ -100,21 +96,21 @@ async fn descendants(
         Some(cursor) => cursor::decrypt_search(&keyring, &of, cursor)
             .and_then(|text| Search::from_text(&text))
             .ok_or_else(|| Problem::invalid_member("cursor", "was not issued for this token"))?,
-        None => begin(service, id, now).await?,
+        None => begin(context, id).await?,
     };
     let (mut revoked, mut is_over) = (0_u64, !service.is_administrator(&caller.scope));
-    revoked = revoked.saturating_add(own(service, caller, &search, now).await?);
+    revoked = revoked.saturating_add(own(context, caller, &search).await?);
     for _ in 0..PAGES {
         if is_over || revoked > MAX_REVOKED {
             break;
         }
-        let step = search.step(&service.store, revocation(service, now)).await?;
+        let step = search.step(&service.store, revocation(context)).await?;
         step.revoked.iter().for_each(|id| log::allowed("revoked", Some(id), None));
         revoked = revoked.saturating_add(family::count(&step.revoked));
         is_over = step.is_over;
         // The search may have found the family, or the family may have issued more.
         if search.is_at_start() && !is_over {
-            revoked = revoked.saturating_add(own(service, caller, &search, now).await?);
+            revoked = revoked.saturating_add(own(context, caller, &search).await?);
         }
     }
     log::allowed("revoked", Some(&id), None);
@@ -122,11 +118,12 @@ async fn descendants(
         let encrypted = cursor::encrypt_search(&keyring, &of, &search.to_text(), now);
         encrypted.ok_or_else(|| Failure::new("encrypting the cursor", "no key signs"))
     });
-    Ok(response(service, &id, revoked, next.transpose()?, now))
+    Ok(response(context, &id, revoked, next.transpose()?))
 }
 
 /// Begins a search. If the ID is the family of a browser session, deletes the session first.
-async fn begin(service: &Service, id: TokenId, now: Timestamp) -> Result<Search, Problem> {
+async fn begin(context: &Context<'_>, id: TokenId) -> Result<Search, Problem> {
+    let Context { service, now, .. } = *context;
     let issuer = Issuer::find(&service.store, id).await?;
     if issuer.could_be_session() && service.store.end_session_of(&id, now).await? {
         log::allowed("signed_out", Some(&id), None);
@@ -135,26 +132,27 @@ async fn begin(service: &Service, id: TokenId, now: Timestamp) -> Result<Search,
 }
 
 /// Revokes the family itself, and what it issued for its own user.
-async fn own(service: &Service, caller: &Admitted, search: &Search, now: Timestamp) -> Result<u64, Problem> {
+async fn own(context: &Context<'_>, caller: &Admitted, search: &Search) -> Result<u64, Problem> {
     let family = search.issuer().family();
     let ends = |other: &Record| other.family.id == family || other.family.descends_from(&family);
-    of_user(service, caller, &family, ends, now).await
+    of_user(context, caller, &family, ends).await
 }
 
 async fn of_user(
-    service: &Service,
+    context: &Context<'_>,
     caller: &Admitted,
     owner: &TokenId,
     ends: impl Fn(&Record) -> bool,
-    now: Timestamp,
 ) -> Result<u64, Problem> {
+    let service = context.service;
     let ends = |other: &Record| ends(other) && service.manages(caller, other);
-    let revoked = service.store.revoke_of_user(&owner.user_id, ends, revocation(service, now)).await?;
+    let revoked = service.store.revoke_of_user(&owner.user_id, ends, revocation(context)).await?;
     revoked.ok_or_else(|| Problem::conflict("The family grew while it was being revoked; try again"))
 }
 
 /// Returns 200 if the revocation is complete, and 202 with a cursor if there may be more tokens.
-fn response(service: &Service, id: &TokenId, revoked: u64, next: Option<String>, now: Timestamp) -> Response {
+fn response(context: &Context<'_>, id: &TokenId, revoked: u64, next: Option<String>) -> Response {
+    let Context { service, now, .. } = *context;
     let status = if next.is_some() { StatusCode::ACCEPTED } else { StatusCode::OK };
     let mut body =
         json!({"id": id.to_string(), "revoked": revoked, "effective_at": service.effective_at(now).to_string()});

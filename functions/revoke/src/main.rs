@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use edge::{Service, clock, entropy, gateway, log, service, settings::environment};
+use edge::{Context, Service, clock, entropy, gateway, log, service, settings::environment};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -12,7 +12,10 @@ async fn main() -> ExitCode {
     };
     service::serve(gateway::serve(move |request| {
         let service = Arc::clone(&service);
-        async move { revoke::handle(&service, &request, clock::now(), entropy::randomness()).await }
+        async move {
+            let randomness = entropy::randomness();
+            revoke::handle(&Context { service: &service, now: clock::now(), randomness: &randomness }, &request).await
+        }
     }))
     .await
 }

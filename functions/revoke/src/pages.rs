@@ -1,7 +1,7 @@
 //! The forms that revoke something: signing out, own tokens, and the keys and users of administrators. Each redirects
 //! to the page it came from, so that reloading the page does not send it again.
 
-use edge::{Problem, Response, Service, entropy::Randomness, gateway, log};
+use edge::{Context, Problem, Response, Service, gateway, log};
 use http::{HeaderValue, header::SET_COOKIE};
 use lambda_http::Request;
 use page::{Submitted, WebSession, admin, developer, sign_in};
@@ -11,14 +11,9 @@ use token::{Record, Timestamp, TokenId, User, UserId};
 use crate::{invalidate, revocation};
 
 /// `POST /sign-out`.
-pub(crate) async fn sign_out(
-    service: &Service,
-    request: &Request,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<Response, Problem> {
-    let session = submitted(service, request, now, randomness).await?;
-    let cookie = session.end(service, now).await?;
+pub(crate) async fn sign_out(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+    let session = submitted(context, request).await?;
+    let cookie = session.end(context).await?;
     let mut response = page::see_other(&sign_in::path(&session.base, "signed-out"));
     if let Ok(cookie) = HeaderValue::try_from(cookie) {
         response.headers_mut().append(SET_COOKIE, cookie);
@@ -27,45 +22,33 @@ pub(crate) async fn sign_out(
 }
 
 /// `POST /profile/developer/tokens/{id}`: revokes one of the user's own tokens.
-pub(crate) async fn own(
-    service: &Service,
-    request: &Request,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<Response, Problem> {
-    let session = submitted(service, request, now, randomness).await?;
+pub(crate) async fn own(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+    let service = context.service;
+    let session = submitted(context, request).await?;
     let record = record_of(service, request, &session.user.id).await?;
-    revoke(service, &record, now).await?;
+    revoke(context, &record).await?;
     Ok(page::see_other(&developer::path(&session.base, "revoked")))
 }
 
 /// `POST /admin/users/{user_id}/tokens/{id}`: disables, enables or deletes a key of this user.
-pub(crate) async fn key(
-    service: &Service,
-    request: &Request,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<Response, Problem> {
-    let (Submitted { session, form, .. }, user) = submitted_by_administrator(service, request, now, randomness).await?;
+pub(crate) async fn key(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+    let Context { service, now, .. } = *context;
+    let (Submitted { session, form, .. }, user) = submitted_by_administrator(context, request).await?;
     let record = record_of(service, request, &user.id).await?;
     let done = match form.field("do") {
         "disable" => switch(service, &record, Some(now)).await.map(|()| "disabled"),
         "enable" => switch(service, &record, None).await.map(|()| "enabled"),
-        "delete" => revoke(service, &record, now).await.map(|()| "deleted"),
+        "delete" => revoke(context, &record).await.map(|()| "deleted"),
         _ => Err(Problem::invalid_member("do", "it is unknown")),
     }?;
     Ok(page::see_other(&admin::path(&session.base, &user.id, done)))
 }
 
 /// `POST /admin/users/{user_id}/access`: blocks or unblocks this user, or revokes all of the user's tokens.
-pub(crate) async fn access(
-    service: &Service,
-    request: &Request,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<Response, Problem> {
-    let (Submitted { session, form, .. }, user) = submitted_by_administrator(service, request, now, randomness).await?;
-    let how = invalidate(service, now)?;
+pub(crate) async fn access(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+    let service = context.service;
+    let (Submitted { session, form, .. }, user) = submitted_by_administrator(context, request).await?;
+    let how = invalidate(context)?;
     let (done, written) = match form.field("do") {
         "block" if user.id == session.user.id => return Err(Problem::conflict("You cannot block yourself")),
         "block" => ("blocked", service.store.change_user(&user.id, &Change::Block, Some(how)).await?),
@@ -91,30 +74,20 @@ pub(crate) async fn access(
 
 /// Checks a submitted form and returns its session. An outdated form is rejected with the page of the user's own
 /// tokens, which has current forms.
-async fn submitted(
-    service: &Service,
-    request: &Request,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<WebSession, Problem> {
-    let sent = WebSession::submitted(service, request, now, randomness).await?;
+async fn submitted(context: &Context<'_>, request: &Request) -> Result<WebSession, Problem> {
+    let sent = WebSession::submitted(context, request).await?;
     match sent.check() {
         Ok(()) => Ok(sent.session),
-        Err(stale) => Err(developer::rejected(service, &sent.session, &sent.form, stale, now).await),
+        Err(stale) => Err(developer::rejected(context, &sent.session, &sent.form, stale).await),
     }
 }
 
 /// Checks a form that an administrator submitted. An outdated form is rejected with the page of its user.
-async fn submitted_by_administrator(
-    service: &Service,
-    request: &Request,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<(Submitted, User), Problem> {
-    let (sent, user) = admin::submitted(service, request, now, randomness).await?;
+async fn submitted_by_administrator(context: &Context<'_>, request: &Request) -> Result<(Submitted, User), Problem> {
+    let (sent, user) = admin::submitted(context, request).await?;
     match sent.check() {
         Ok(()) => Ok((sent, user)),
-        Err(stale) => Err(admin::rejected(service, &sent.session, &user, &sent.form, stale, now).await),
+        Err(stale) => Err(admin::rejected(context, &sent.session, &user, &sent.form, stale).await),
     }
 }
 
@@ -125,8 +98,9 @@ async fn record_of(service: &Service, request: &Request, user_id: &UserId) -> Re
     service.store.record(&id).await?.ok_or_else(Problem::not_found)
 }
 
-async fn revoke(service: &Service, record: &Record, now: Timestamp) -> Result<(), Problem> {
-    let (revocation, purge_at) = revocation(service, now);
+async fn revoke(context: &Context<'_>, record: &Record) -> Result<(), Problem> {
+    let service = context.service;
+    let (revocation, purge_at) = revocation(context);
     service.store.revoke_one(&record.id, record.format, revocation, purge_at).await?;
     log::allowed("revoked", Some(&record.id), None);
     Ok(())

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use edge::{
-    Service, entropy, gateway,
+    Context, Service, entropy, gateway,
     settings::{self, ConfigError, Lookup},
 };
 use lambda_runtime::Diagnostic;
@@ -75,27 +75,21 @@ impl Functions {
     }
 
     async fn call(&self, function: &str, event: Value) -> Result<Value, FunctionError> {
-        let now = (self.clock)();
+        let (now, randomness) = ((self.clock)(), entropy::randomness());
         let response = match function {
             "VerifyAuthorizer" => return serialized(self.verify_authorizer.handle(parsed(event)?, now).await),
             "Prune" => return serialized(self.prune.handle(parsed(event)?, now, &|| true).await),
             "Generate" => {
-                let service = &self.generate;
-                let handle =
-                    |request| async move { generate::handle(service, &request, now, entropy::randomness()).await };
-                gateway::invoke(event, handle).await
+                let context = Context { service: &self.generate, now, randomness: &randomness };
+                gateway::invoke(event, |request| async move { generate::handle(&context, &request).await }).await
             }
             "Revoke" => {
-                gateway::invoke(event, |request| async move {
-                    revoke::handle(&self.revoke, &request, now, entropy::randomness()).await
-                })
-                .await
+                let context = Context { service: &self.revoke, now, randomness: &randomness };
+                gateway::invoke(event, |request| async move { revoke::handle(&context, &request).await }).await
             }
             "Console" => {
-                let service = &self.console;
-                let handle =
-                    |request| async move { console::handle(service, &request, now, entropy::randomness()).await };
-                gateway::invoke(event, handle).await
+                let context = Context { service: &self.console, now, randomness: &randomness };
+                gateway::invoke(event, |request| async move { console::handle(&context, &request).await }).await
             }
             other => return Err(FunctionError { message: format!("no function has the logical ID {other}") }),
         };

@@ -2,7 +2,7 @@
 //! are like all others.
 
 use clap::Args;
-use edge::{entropy, settings, view};
+use edge::{Context, entropy, settings, view};
 use generate::operator::{self, Order};
 use serde_json::Value;
 use token::{Permission, Record, Scope, Text, Timestamp, TokenId};
@@ -48,7 +48,8 @@ pub(super) async fn issue(args: IssueArgs, stack: &Stack, terminal: Terminal) ->
         scope,
         owner,
     };
-    let (text, record) = operator::issue(&service, order, now, &entropy::randomness()?).await?;
+    let context = Context { service: &service, now, randomness: &entropy::randomness() };
+    let (text, record) = operator::issue(&context, order).await?;
     if let Err(error) = terminal.say_secret(text.expose_secret(), &view_of(&record, &text, &[])) {
         service.store.withdraw(&record).await?;
         return Err(CommandError::Undelivered(format!("the token could not be written and was deleted: {error}")));
@@ -65,7 +66,8 @@ pub(super) async fn rotate(id: &TokenId, stack: &Stack, terminal: Terminal) -> R
     let now = clock::now(stack, terminal).await?;
     let old = service.store.record(id).await?;
     old.ok_or_else(|| CommandError::rejected(format!("there is no token {id}")))?;
-    let rotation = operator::rotate(&service, id, now, &entropy::randomness()?).await?;
+    let context = Context { service: &service, now, randomness: &entropy::randomness() };
+    let rotation = operator::rotate(&context, id).await?;
     let ends_at = rotation.old_ends_at.to_string();
     let more = [("replaces", id.to_string()), ("replaced_ends_at", ends_at.clone())];
     let json = view_of(&rotation.record, &rotation.text, &more);

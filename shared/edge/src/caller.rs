@@ -11,7 +11,7 @@ use token::{
     lifecycle,
 };
 
-use crate::{Problem, Service};
+use crate::{Context, Problem, Service};
 
 /// Returns the credential of a request.
 ///
@@ -68,9 +68,10 @@ pub fn cookies<'a, T>(headers: &'a HeaderMap, name: &str, read: impl Fn(&'a str)
 ///
 /// # Errors
 /// Returns 400 or 401 with the rejection reason, and 503 if the token cannot be verified.
-pub async fn admit(service: &Service, headers: &HeaderMap, now: Timestamp) -> Result<Admitted, Problem> {
+pub async fn admit(context: &Context<'_>, headers: &HeaderMap) -> Result<Admitted, Problem> {
+    let service = context.service;
     match credential(headers, &service.settings.issuer)? {
-        Credential::Token(text) => admit_text(service, &text, now).await,
+        Credential::Token(text) => admit_text(context, &text).await,
         Credential::Login(_) => Err(Problem::invalid_credentials(&service.settings.issuer)),
     }
 }
@@ -79,7 +80,8 @@ pub async fn admit(service: &Service, headers: &HeaderMap, now: Timestamp) -> Re
 ///
 /// # Errors
 /// Returns 401 with the rejection reason, and 503 if the token cannot be verified.
-pub async fn admit_text(service: &Service, text: &Text, now: Timestamp) -> Result<Admitted, Problem> {
+pub async fn admit_text(context: &Context<'_>, text: &Text) -> Result<Admitted, Problem> {
+    let Context { service, now, .. } = *context;
     let issuer = &service.settings.issuer;
     let keyring = service.keyring(now).await?;
     let verified = service.store.verify(&keyring, issuer, text, now).await?;
@@ -93,13 +95,10 @@ pub async fn admit_text(service: &Service, text: &Text, now: Timestamp) -> Resul
 ///
 /// # Errors
 /// Returns the same errors as [`admit`].
-pub async fn admit_to_issue(
-    service: &Service,
-    headers: &HeaderMap,
-    now: Timestamp,
-) -> Result<Marked<Admitted>, Problem> {
+pub async fn admit_to_issue(context: &Context<'_>, headers: &HeaderMap) -> Result<Marked<Admitted>, Problem> {
+    let service = context.service;
     match credential(headers, &service.settings.issuer)? {
-        Credential::Token(text) => admit_text_to_issue(service, &text, now).await,
+        Credential::Token(text) => admit_text_to_issue(context, &text).await,
         Credential::Login(_) => Err(Problem::invalid_credentials(&service.settings.issuer)),
     }
 }
@@ -108,7 +107,8 @@ pub async fn admit_to_issue(
 ///
 /// # Errors
 /// Returns the same errors as [`admit_text`].
-pub async fn admit_text_to_issue(service: &Service, text: &Text, now: Timestamp) -> Result<Marked<Admitted>, Problem> {
+pub async fn admit_text_to_issue(context: &Context<'_>, text: &Text) -> Result<Marked<Admitted>, Problem> {
+    let Context { service, now, .. } = *context;
     let issuer = &service.settings.issuer;
     let keyring = service.keyring(now).await?;
     let verified = service.store.verify_to_issue(&keyring, issuer, text, now).await?;

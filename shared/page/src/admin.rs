@@ -2,11 +2,11 @@
 //! and delete their keys.
 
 use askama::Template;
-use edge::{Problem, Response, Service, entropy::Randomness, gateway};
+use edge::{Context, Problem, Response, Service, gateway};
 use http::StatusCode;
 use lambda_http::Request;
 use login::NameKey;
-use token::{Status, Timestamp, User, UserId};
+use token::{Status, User, UserId};
 
 use crate::{
     CreatedToken, Form, Frame, Submitted, WebSession,
@@ -54,13 +54,9 @@ struct Found {
 /// # Errors
 /// Returns 303 or 401 without a live session, 403 if the user is not an administrator, and 503 if DynamoDB cannot be
 /// read.
-pub async fn users(
-    service: &Service,
-    request: &Request,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<Response, Problem> {
-    let session = session(service, request, Next::Users, now, randomness).await?;
+pub async fn users(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+    let service = context.service;
+    let session = session(context, request, Next::Users).await?;
     let asked = parameter(request, "name");
     let Some(asked) = asked.as_deref().map(str::trim) else {
         let page = Users { frame: session.frame(), asked: "", found: Vec::new(), wrong: None };
@@ -86,20 +82,14 @@ pub async fn users(
 /// # Errors
 /// Returns 303 or 401 without a live session, 403 if the user is not an administrator, 404 if the requested user does
 /// not exist, and 503 if DynamoDB cannot be read.
-pub async fn user(
-    service: &Service,
-    request: &Request,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<Response, Problem> {
+pub async fn user(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+    let service = context.service;
     let id = gateway::path_parameter(request, "user_id").parse::<UserId>().ok();
-    let session = session(service, request, id.map_or(Next::Users, Next::User), now, randomness).await?;
+    let session = session(context, request, id.map_or(Next::Users, Next::User)).await?;
     let id = id.ok_or_else(Problem::not_found)?;
     let user = service.store.user(&id).await?.ok_or_else(Problem::not_found)?;
-    let notice = parameter(request, "done").and_then(|done| notice(service, &done, now));
-    let html =
-        render_page(service, &session, &user, CreateForm::new(service, &user, None, None, now), None, notice, now)
-            .await?;
+    let notice = parameter(request, "done").and_then(|done| notice(context, &done));
+    let html = render_page(context, &session, &user, CreateForm::new(context, &user, None, None), None, notice).await?;
     Ok(response(StatusCode::OK, html))
 }
 
@@ -108,27 +98,25 @@ pub async fn user(
 /// # Errors
 /// Returns 503 if DynamoDB cannot be read.
 pub async fn created_page(
-    service: &Service,
+    context: &Context<'_>,
     session: &WebSession,
     user: &User,
     shown: &CreatedToken,
-    now: Timestamp,
 ) -> Result<Response, Problem> {
-    let make = CreateForm::new(service, user, None, None, now);
-    Ok(response(StatusCode::CREATED, render_page(service, session, user, make, Some(shown), None, now).await?))
+    let make = CreateForm::new(context, user, None, None);
+    Ok(response(StatusCode::CREATED, render_page(context, session, user, make, Some(shown), None).await?))
 }
 
 /// Returns the page of a user with the error of a form and the values that were typed.
 pub async fn rejected(
-    service: &Service,
+    context: &Context<'_>,
     session: &WebSession,
     user: &User,
     form: &Form,
     problem: Problem,
-    now: Timestamp,
 ) -> Problem {
-    let make = CreateForm::new(service, user, Some(form), Some(&problem), now);
-    match render_page(service, session, user, make, None, None, now).await {
+    let make = CreateForm::new(context, user, Some(form), Some(&problem));
+    match render_page(context, session, user, make, None, None).await {
         Ok(html) => reject(problem, html),
         Err(failed) => failed,
     }
@@ -139,13 +127,9 @@ pub async fn rejected(
 /// # Errors
 /// Returns the errors of [`WebSession::submitted`], 403 if the sender is not an administrator, and 404 if the user
 /// does not exist.
-pub async fn submitted(
-    service: &Service,
-    request: &Request,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<(Submitted, User), Problem> {
-    let sent = WebSession::submitted(service, request, now, randomness).await?;
+pub async fn submitted(context: &Context<'_>, request: &Request) -> Result<(Submitted, User), Problem> {
+    let service = context.service;
+    let sent = WebSession::submitted(context, request).await?;
     if !sent.session.is_administrator {
         return Err(Problem::not_permitted());
     }
@@ -159,14 +143,8 @@ pub fn path(base: &str, id: &UserId, done: &str) -> String {
     format!("{base}/admin/users/{id}?done={done}")
 }
 
-async fn session(
-    service: &Service,
-    request: &Request,
-    next: Next,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<WebSession, Problem> {
-    let session = WebSession::of(service, request, &next.parameter(), now, randomness).await?;
+async fn session(context: &Context<'_>, request: &Request, next: Next) -> Result<WebSession, Problem> {
+    let session = WebSession::of(context, request, &next.parameter()).await?;
     if session.is_administrator { Ok(session) } else { Err(Problem::not_permitted()) }
 }
 
@@ -185,20 +163,19 @@ async fn find(service: &Service, asked: &str) -> Result<Vec<Found>, Problem> {
 }
 
 async fn render_page(
-    service: &Service,
+    context: &Context<'_>,
     session: &WebSession,
     user: &User,
     make: CreateForm<'_>,
     shown: Option<&CreatedToken>,
     notice: Option<String>,
-    now: Timestamp,
 ) -> Result<String, Problem> {
     let page = OneUser {
         frame: session.frame(),
         user: Found::new(user),
         is_self: user.id == session.user.id,
         permissions: user.permissions.names().map(contained).collect(),
-        tokens: Tokens::of(service, user, now).await?,
+        tokens: Tokens::of(context, user).await?,
         make,
         shown,
         notice,

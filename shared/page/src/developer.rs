@@ -1,7 +1,7 @@
 //! `/profile/developer/`: the page of a user's own tokens, including the developer token.
 
 use askama::Template;
-use edge::{Problem, Response, Service, entropy::Randomness};
+use edge::{Context, Problem, Response};
 use http::StatusCode;
 use lambda_http::Request;
 use token::Timestamp;
@@ -44,17 +44,11 @@ pub(crate) struct Wrong<'a> {
 ///
 /// # Errors
 /// Returns 303 or 401 without a live session, and 503 if DynamoDB cannot be read.
-pub async fn page(
-    service: &Service,
-    request: &Request,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<Response, Problem> {
-    let session = WebSession::of(service, request, "developer", now, randomness).await?;
-    let notice = parameter(request, "done").and_then(|done| notice(service, &done, now));
+pub async fn page(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+    let session = WebSession::of(context, request, "developer").await?;
+    let notice = parameter(request, "done").and_then(|done| notice(context, &done));
     let html =
-        render_page(service, &session, CreateForm::new(service, &session.user, None, None, now), None, notice, now)
-            .await?;
+        render_page(context, &session, CreateForm::new(context, &session.user, None, None), None, notice).await?;
     Ok(response(StatusCode::OK, html))
 }
 
@@ -63,25 +57,18 @@ pub async fn page(
 /// # Errors
 /// Returns 503 if DynamoDB cannot be read.
 pub async fn created_page(
-    service: &Service,
+    context: &Context<'_>,
     session: &WebSession,
     shown: &CreatedToken,
-    now: Timestamp,
 ) -> Result<Response, Problem> {
-    let make = CreateForm::new(service, &session.user, None, None, now);
-    Ok(response(StatusCode::CREATED, render_page(service, session, make, Some(shown), None, now).await?))
+    let make = CreateForm::new(context, &session.user, None, None);
+    Ok(response(StatusCode::CREATED, render_page(context, session, make, Some(shown), None).await?))
 }
 
 /// Returns the page with the error of a form and the values that were typed.
-pub async fn rejected(
-    service: &Service,
-    session: &WebSession,
-    form: &Form,
-    problem: Problem,
-    now: Timestamp,
-) -> Problem {
-    let make = CreateForm::new(service, &session.user, Some(form), Some(&problem), now);
-    match render_page(service, session, make, None, None, now).await {
+pub async fn rejected(context: &Context<'_>, session: &WebSession, form: &Form, problem: Problem) -> Problem {
+    let make = CreateForm::new(context, &session.user, Some(form), Some(&problem));
+    match render_page(context, session, make, None, None).await {
         Ok(html) => reject(problem, html),
         Err(failed) => failed,
     }
@@ -93,14 +80,13 @@ pub fn path(base: &str, done: &str) -> String {
 }
 
 async fn render_page(
-    service: &Service,
+    context: &Context<'_>,
     session: &WebSession,
     make: CreateForm<'_>,
     shown: Option<&CreatedToken>,
     notice: Option<String>,
-    now: Timestamp,
 ) -> Result<String, Problem> {
-    let tokens = Tokens::of(service, &session.user, now).await?;
+    let tokens = Tokens::of(context, &session.user).await?;
     Ok(render(&Developer { frame: session.frame(), tokens, make, shown, notice })?)
 }
 
@@ -115,12 +101,12 @@ pub fn day(at: Timestamp) -> String {
 impl<'a> CreateForm<'a> {
     /// Creates the form for a token of this user.
     pub(crate) fn new(
-        service: &Service,
+        context: &Context<'_>,
         user: &token::User,
         form: Option<&'a Form>,
         problem: Option<&'a Problem>,
-        now: Timestamp,
     ) -> Self {
+        let Context { service, now, .. } = *context;
         let chosen = |name: &str| form.is_some_and(|form| form.fields("scope").any(|field| field == name));
         Self {
             name: form.map(|form| form.field("name")).unwrap_or_default(),

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use edge::{Problem, Service, caller, entropy::Randomness, gateway, log};
+use edge::{Context, Problem, Service, caller, entropy::Randomness, gateway, log};
 use lambda_http::Request;
 use store::{Failure, sessions::Session, sweep::Place};
 use token::{Family, Status, Text, Timestamp, User, UserId, secret::Digest};
@@ -81,37 +81,26 @@ impl WebSession {
     ///
     /// # Errors
     /// Returns 303 without a session cookie, 401 if the session has expired, and 503 if DynamoDB cannot be read.
-    pub async fn of(
-        service: &Service,
-        request: &Request,
-        next: &str,
-        now: Timestamp,
-        randomness: &Randomness,
-    ) -> Result<Self, Problem> {
+    pub async fn of(context: &Context<'_>, request: &Request, next: &str) -> Result<Self, Problem> {
         let base = gateway::base(request);
         let cookies = Cookie::all(request, &base);
         if cookies.is_empty() {
             return Err(Problem::see_other(format!("{base}/sign-in?next={next}")));
         }
-        Self::by_cookies(service, base, cookies, now, randomness).await
+        Self::by_cookies(context, base, cookies).await
     }
 
     /// Returns the session and the fields of a submitted form.
     ///
     /// # Errors
     /// Returns 401 without a live session, 400 or 415 if the form cannot be read, and 503 if DynamoDB cannot be read.
-    pub async fn submitted(
-        service: &Service,
-        request: &Request,
-        now: Timestamp,
-        randomness: &Randomness,
-    ) -> Result<Submitted, Problem> {
+    pub async fn submitted(context: &Context<'_>, request: &Request) -> Result<Submitted, Problem> {
         let base = gateway::base(request);
         let mut cookies = Cookie::all(request, &base);
         let form = Form::read(request);
         // If the browser has several sessions, prefer the one that the form belongs to.
         cookies.sort_by_key(|cookie| !form.as_ref().is_ok_and(|form| repeats(&cookie.text, form)));
-        let session = Self::by_cookies(service, base, cookies, now, randomness).await?;
+        let session = Self::by_cookies(context, base, cookies).await?;
         let form = form?;
         let is_current = repeats(&session.cookie.text, &form);
         Ok(Submitted { session, form, is_current })
@@ -121,18 +110,13 @@ impl WebSession {
     ///
     /// # Errors
     /// Returns 503 if DynamoDB cannot be written.
-    pub async fn begin(
-        service: &Service,
-        request: &Request,
-        user: &User,
-        now: Timestamp,
-        randomness: &Randomness,
-    ) -> Result<NewSession, Problem> {
+    pub async fn begin(context: &Context<'_>, request: &Request, user: &User) -> Result<NewSession, Problem> {
+        let Context { service, now, randomness } = *context;
         let base = gateway::base(request);
         for before in Cookie::all(request, &base) {
             service.store.end_session(&before.user_id, &before.digest(), now).await?;
         }
-        let (secret, _) = randomness.session();
+        let (secret, _) = randomness.session()?;
         let text = Text::new(format!("{}.{}", user.id, Base64UrlUnpadded::encode_string(&secret)));
         let cookie = Cookie { user_id: user.id, text };
         let session = Session::of(user, service.settings.session_binding(), now, now.after(LIFETIME));
@@ -144,7 +128,8 @@ impl WebSession {
     ///
     /// # Errors
     /// Returns 503 if DynamoDB cannot be written. The session stays live then.
-    pub async fn end(&self, service: &Service, now: Timestamp) -> Result<String, Problem> {
+    pub async fn end(&self, context: &Context<'_>) -> Result<String, Problem> {
+        let Context { service, now, .. } = *context;
         service.store.end_session(&self.cookie.user_id, &self.cookie.digest(), now).await?;
         log::allowed("signed_out", None, Some(&self.user.id));
         Ok(set_cookie(&self.base, SESSION, "", Duration::ZERO))
@@ -154,8 +139,9 @@ impl WebSession {
     ///
     /// # Errors
     /// Returns 401 if the session is no longer live, and 503 if DynamoDB cannot be read.
-    pub async fn again(&self, service: &Service, now: Timestamp) -> Result<Self, Problem> {
-        let user = self.cookie.user(service, now).await?;
+    pub async fn again(&self, context: &Context<'_>) -> Result<Self, Problem> {
+        let service = context.service;
+        let user = self.cookie.user(context).await?;
         let (user, _) = user.ok_or_else(|| Problem::session_ended(&service.settings.issuer))?;
         Ok(Self { is_administrator: service.is_administrator(&user.permissions), user, ..self.clone() })
     }
@@ -174,17 +160,12 @@ impl WebSession {
     }
 
     /// Returns the first live session of these cookies.
-    async fn by_cookies(
-        service: &Service,
-        base: String,
-        cookies: Vec<Cookie>,
-        now: Timestamp,
-        randomness: &Randomness,
-    ) -> Result<Self, Problem> {
+    async fn by_cookies(context: &Context<'_>, base: String, cookies: Vec<Cookie>) -> Result<Self, Problem> {
+        let Context { service, randomness, .. } = *context;
         for cookie in cookies {
-            if let Some((user, started_at)) = cookie.user(service, now).await? {
+            if let Some((user, started_at)) = cookie.user(context).await? {
                 let is_administrator = service.is_administrator(&user.permissions);
-                let nonce = Base64UrlUnpadded::encode_string(&randomness.form());
+                let nonce = Base64UrlUnpadded::encode_string(&randomness.form()?);
                 return Ok(Self { user, is_administrator, started_at, base, cookie, nonce });
             }
         }
@@ -215,7 +196,8 @@ impl Submitted {
     /// # Errors
     /// Returns 403 for a form of another session, 409 for one that was sent before, and 503 if DynamoDB cannot be
     /// written.
-    pub async fn check_once(&self, service: &Service, place: &str, now: Timestamp) -> Result<(), Problem> {
+    pub async fn check_once(&self, context: &Context<'_>, place: &str) -> Result<(), Problem> {
+        let Context { service, now, .. } = *context;
         let Some(nonce) = self.nonce() else {
             return Err(Problem::stale_form());
         };
@@ -276,7 +258,8 @@ impl Cookie {
     }
 
     /// Returns the user and the start of this cookie's session, if the session is live and the user has not changed.
-    async fn user(&self, service: &Service, now: Timestamp) -> Result<Option<(User, Timestamp)>, Problem> {
+    async fn user(&self, context: &Context<'_>) -> Result<Option<(User, Timestamp)>, Problem> {
+        let Context { service, now, .. } = *context;
         let session = service.store.session(&self.user_id, &self.digest()).await?;
         let Some(session) = session.filter(|session| !session.expires_at.has_passed(now)) else {
             return Ok(None);
@@ -289,15 +272,18 @@ impl Cookie {
 
 /// Returns the secret that binds the sign-in form to the browser. If the browser has none yet, also returns the
 /// cookie for a new one.
-pub fn before(request: &Request, randomness: &Randomness) -> (Text, Option<String>) {
+///
+/// # Errors
+/// Returns a [`Failure`] if there are no random bytes.
+pub fn before(request: &Request, randomness: &Randomness) -> Result<(Text, Option<String>), Failure> {
     let base = gateway::base(request);
     if let Some(secret) = before_cookies(request).into_iter().next() {
-        return (secret, None);
+        return Ok((secret, None));
     }
-    let (_, secret) = randomness.session();
+    let (_, secret) = randomness.session()?;
     let secret = Base64UrlUnpadded::encode_string(&secret);
     let cookie = set_cookie(&base, BEFORE, &secret, LIFETIME);
-    (Text::new(secret), Some(cookie))
+    Ok((Text::new(secret), Some(cookie)))
 }
 
 /// Returns whether the sign-in form was sent from the sign-in page in this browser.

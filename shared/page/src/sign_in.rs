@@ -1,10 +1,10 @@
 //! The sign-in page. The password is checked by the function generate, as all passwords are.
 
 use askama::Template;
-use edge::{Problem, Response, Service, entropy::Randomness};
+use edge::{Context, Problem, Response, entropy::Randomness};
 use http::{HeaderValue, StatusCode, header};
 use lambda_http::Request;
-use token::{Timestamp, UserId};
+use token::UserId;
 
 use crate::{Form, Frame, parameter, reject, render, session, view::notice};
 
@@ -63,15 +63,10 @@ impl Next {
 ///
 /// # Errors
 /// Returns 503 if the page cannot be rendered.
-pub fn page(
-    service: &Service,
-    request: &Request,
-    now: Timestamp,
-    randomness: &Randomness,
-) -> Result<Response, Problem> {
+pub fn page(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+    let randomness = context.randomness;
     let parameter = |name| parameter(request, name).unwrap_or_default();
-    let page =
-        SignIn { notice: notice(service, &parameter("done"), now), ..SignIn::new(Next::read(&parameter("next"))) };
+    let page = SignIn { notice: notice(context, &parameter("done")), ..SignIn::new(Next::read(&parameter("next"))) };
     let (html, cookie) = render_page(request, randomness, page)?;
     let mut response = crate::response(StatusCode::OK, html);
     if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::try_from(cookie).ok()) {
@@ -109,7 +104,7 @@ fn render_page(
     randomness: &Randomness,
     page: SignIn<'_>,
 ) -> Result<(String, Option<String>), Problem> {
-    let (secret, cookie) = session::before(request, randomness);
+    let (secret, cookie) = session::before(request, randomness)?;
     let page = SignIn { frame: Frame::of(request), csrf: session::csrf(&secret), ..page };
     Ok((render(&page)?, cookie))
 }

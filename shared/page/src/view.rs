@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use edge::{Problem, Service};
+use edge::{Context, Problem};
 use store::live::LiveRecord;
 use token::{Format, Reason, Record, State, Text, Timestamp, User, lifecycle};
 
@@ -112,10 +112,11 @@ impl Tokens {
     ///
     /// # Errors
     /// Returns 503 if DynamoDB cannot be read.
-    pub async fn of(service: &Service, user: &User, now: Timestamp) -> Result<Self, Problem> {
+    pub async fn of(context: &Context<'_>, user: &User) -> Result<Self, Problem> {
+        let Context { service, now, .. } = *context;
         let page = service.store.page_of(&user.id, MAX_READ, None, None).await?;
         let is_all = page.next.is_none();
-        let mut records = if is_all { page.records } else { live(service, user, now).await? };
+        let mut records = if is_all { page.records } else { live(context, user).await? };
         records.sort_by_key(|record| std::cmp::Reverse(record.issued_at));
         let (developer, others): (Vec<_>, Vec<_>) =
             records.iter().partition(|record| record.format == Format::Developer);
@@ -160,7 +161,8 @@ pub fn isolated(name: &str) -> String {
 }
 
 /// Returns the newest live tokens of a user with very many tokens, and the developer token.
-async fn live(service: &Service, user: &User, now: Timestamp) -> Result<Vec<Record>, Problem> {
+async fn live(context: &Context<'_>, user: &User) -> Result<Vec<Record>, Problem> {
+    let Context { service, now, .. } = *context;
     let is_valid = |record: &LiveRecord| record.invalidated(Some(user)).is_none();
     let mut live = service.store.live_records(&user.id, now, MAX_READ, is_valid).await?;
     live.sort_by_key(|record| (record.format != Format::Developer, std::cmp::Reverse(record.issued_at)));
@@ -183,7 +185,8 @@ fn effective(cache: Duration) -> String {
 /// Returns the message of a page after an action. The name of the action comes from the URL, so unknown names have no
 /// message. If the action ends the validity of tokens, the message says until when a cached response can still accept
 /// them.
-pub fn notice(service: &Service, done: &str, now: Timestamp) -> Option<String> {
+pub fn notice(context: &Context<'_>, done: &str) -> Option<String> {
+    let Context { service, now, .. } = *context;
     let (said, cache) = (sentence(done)?, service.settings.authorizer_cache);
     let ends_tokens = matches!(done, "revoked" | "disabled" | "deleted" | "all-revoked" | "blocked");
     if !ends_tokens || cache.is_zero() {

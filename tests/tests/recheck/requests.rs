@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use edge::entropy;
+use edge::{Context, entropy};
 use generate::operator::{self, Order};
 use serde_json::json;
 use tests::{Request, World, api::bearer, basic, web_client::WebClient};
@@ -78,7 +78,8 @@ impl Case {
     /// Sends the request, and returns the text of the new token or the status of the rejection; 0 stands for a failure
     /// without a status.
     pub(crate) async fn ask(&self, world: &World) -> Result<String, u16> {
-        let service = world.service();
+        let (service, randomness) = (world.service(), entropy::randomness());
+        let context = Context { service: &service, now: now(world), randomness: &randomness };
         let operated: Pin<Box<dyn Future<Output = _> + Send>> = match &self.asking {
             Asking::Request(request) => {
                 let response = world.send("Generate", Request::clone(request)).await;
@@ -87,15 +88,11 @@ impl Case {
             Asking::Issue(owner) => {
                 let owner = world.store.user(&owner.parse().unwrap()).await.unwrap().unwrap();
                 let order = Order { owner, jwt: false, name: None, description: None, scope: None, expires_at: None };
-                Box::pin(async {
-                    let randomness = entropy::randomness().unwrap();
-                    operator::issue(&service, order, now(world), &randomness).await.map(|(text, _)| text)
-                })
+                Box::pin(async { operator::issue(&context, order).await.map(|(text, _)| text) })
             }
-            Asking::Rotate(old) => Box::pin(async {
-                let randomness = entropy::randomness().unwrap();
-                operator::rotate(&service, &old.id, now(world), &randomness).await.map(|rotation| rotation.text)
-            }),
+            Asking::Rotate(old) => {
+                Box::pin(async { operator::rotate(&context, &old.id).await.map(|rotation| rotation.text) })
+            }
         };
         operated.await.map(|text| text.expose_secret().to_owned()).map_err(|_| 0)
     }

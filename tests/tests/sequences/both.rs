@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use edge::{Service, entropy};
+use edge::{Context, Service, entropy};
 use generate::operator::{self, Order};
 use serde_json::{Value, json};
 use tests::{
@@ -199,7 +199,8 @@ impl Both<'_> {
         let owner = self.ground.world.store.user(&id.parse().unwrap()).await.unwrap()?;
         let expires_at = Some(now.after(std::time::Duration::from_secs(LIFE)));
         let order = Order { owner, jwt: form == Form::Jwt, name: None, description: None, scope: None, expires_at };
-        let issued = operator::issue(&self.ground.service, order, now, &entropy::randomness().unwrap()).await;
+        let context = Context { service: &self.ground.service, now, randomness: &entropy::randomness() };
+        let issued = operator::issue(&context, order).await;
         issued.ok().map(|(text, _)| text.expose_secret().to_owned())
     }
 
