@@ -60,6 +60,7 @@ fn explain(error: &clap::Error, words: &[OsString]) -> String {
         },
         ErrorKind::MissingRequiredArgument => format!("missing required argument: {}", argument()),
         ErrorKind::ArgumentConflict => match own(error, ContextKind::PriorArg) {
+            Some(other) if other == argument() => format!("{other} is given more than once"),
             Some(other) => format!("{} cannot be used with {other}", argument()),
             None => format!("{} cannot be used twice", argument()),
         },

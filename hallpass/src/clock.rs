@@ -2,7 +2,10 @@
 //! use the database's time, so that a wrong clock on this machine neither deletes a live record nor issues an expired
 //! token.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use edge::clock;
 use store::{Failure, Store};
@@ -13,6 +16,9 @@ use crate::{error::CommandError, stack::Stack, terminal::Terminal};
 /// The largest difference between this machine's clock and the database's that gives no warning.
 pub const MAX_DIFFERENCE: Duration = Duration::from_secs(60);
 
+/// Whether the warning was printed. A command reads the clock several times.
+static WARNED: AtomicBool = AtomicBool::new(false);
+
 /// Returns the database's time, and prints a warning if this machine's clock is far from it.
 ///
 /// # Errors
@@ -20,7 +26,7 @@ pub const MAX_DIFFERENCE: Duration = Duration::from_secs(60);
 /// be written.
 pub(crate) async fn now(stack: &Stack, terminal: Terminal) -> Result<Timestamp, CommandError> {
     let (now, warning) = of(&stack.store()?, clock::now()).await?;
-    if let Some(warning) = warning {
+    if let Some(warning) = warning.filter(|_| !WARNED.swap(true, Ordering::Relaxed)) {
         terminal.note(&warning)?;
     }
     Ok(now)

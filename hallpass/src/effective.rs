@@ -14,7 +14,9 @@ pub(crate) fn at(stack: &Stack, now: Timestamp, terminal: Terminal) -> Result<St
     let cache = stack.settings()?.authorizer_cache;
     let effective_at = now.after(cache).to_string();
     if !cache.is_zero() && !terminal.is_json() {
-        terminal.note(&format!("an API that caches authorizer responses can accept the token until {effective_at}"))?;
+        terminal.note(&format!(
+            "an API that caches authorizer responses can accept tokens that end now until {effective_at}"
+        ))?;
     }
     Ok(effective_at)
 }

@@ -129,7 +129,7 @@ pub fn new(out: &Path, terminal: Terminal) -> Result<(), CommandError> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             return Err(CommandError::rejected(format!("{} already exists", out.display())));
         }
-        written => written?,
+        written => written.map_err(|error| CommandError::rejected(format!("--out: {}: {error}", out.display())))?,
     }
     let text = format!("wrote {}; keep it secret", out.display());
     Ok(terminal.say(&text, &json!({"wrote": out.display().to_string()}))?)

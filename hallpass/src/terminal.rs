@@ -202,9 +202,11 @@ pub fn progress(what: &'static str, total: Option<u64>) -> ProgressBar {
     bar.with_style(style.progress_chars("=> ")).with_message(what)
 }
 
-/// Replaces control characters, which a terminal would interpret, in text from an application or a user.
+/// Replaces characters that a terminal would interpret in text from an application or a user: control characters, and
+/// those that end a line or change the direction of the text around them.
 pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    let acts = |c: char| c.is_control() || login::text::is_bidi_control(c) || matches!(c, '\u{2028}' | '\u{2029}');
+    text.chars().map(|c| if acts(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 /// Returns the beginning of user input for a message: redacted, printable, and at most 64 characters.
@@ -299,8 +301,10 @@ mod tests {
     }
 
     #[test]
-    fn control_characters_are_replaced_and_long_input_is_cut() {
+    fn characters_that_a_terminal_interprets_are_replaced_and_long_input_is_cut() {
         assert_eq!(printable("a\u{1b}[31mb\n\u{7f}"), "a\u{fffd}[31mb\u{fffd}\u{fffd}");
+        assert_eq!(printable("ad\u{202e}a\u{2066}b\u{2028}c\u{85}"), "ad\u{fffd}a\u{fffd}b\u{fffd}c\u{fffd}");
+        assert_eq!(printable("Ölaf 日本 e\u{301}"), "Ölaf 日本 e\u{301}");
         assert_eq!(excerpt("<b>ada</b>"), "<b>ada</b>");
         assert_eq!(excerpt(&"x".repeat(10_000)).chars().count(), 65);
     }

@@ -85,8 +85,8 @@ pub fn inspect(args: &InspectArgs, terminal: Terminal) -> Result<(), CommandErro
     let now = edge::clock::now();
     let id = seen.user_id.map_or_else(|| format!("….{}", seen.hash), |id| format!("{id}.{}", seen.hash));
     let state = match seen.expires_at {
-        Some(end) if end.has_passed(now) => "expired",
-        Some(_) => "not expired",
+        Some(end) if end.has_passed(now) => "expired, by this machine's clock",
+        Some(_) => "not expired, by this machine's clock",
         None => IN_RECORD,
     };
     let mut rows = vec![

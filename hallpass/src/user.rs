@@ -123,6 +123,12 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
     let store = stack.store()?;
     let change = async |name: &str, change: Change, attribute: &str, done: &str| {
         let (user, settings) = (find(&store, name).await?, stack.settings()?);
+        if attribute == PERMISSIONS && user.unreadable.contains(&PERMISSIONS) {
+            return Err(CommandError::rejected(format!(
+                "the permissions of {} cannot be read; write a set of strings to the attribute permissions first",
+                terminal::printable(&user.username)
+            )));
+        }
         let how = invalidate(stack, &settings, attribute, terminal).await?;
         let written = store.change_user(&user.id, &change, how).await?;
         let ends = matches!(change, Change::Block | Change::Password(_));
@@ -174,6 +180,10 @@ pub async fn find(store: &Store, name: &str) -> Result<User, CommandError> {
         return store.user(&id).await?.ok_or_else(none);
     }
     let key = NameKey::new(name);
+    // The form of `curl -u`: what follows the colon may be a password.
+    if name.contains(':') {
+        return Err(CommandError::rejected("there is no such user: a user name has no colon"));
+    }
     if !key.is_usable() {
         return Err(none());
     }

@@ -39,7 +39,7 @@ pub(crate) async fn list(context: &Context<'_>, request: &Request) -> Result<Res
     let limit = limit.ok_or_else(|| Problem::invalid_member("limit", "it must be a number from 1 to 200"))?;
     let keyring = service.keyring(now).await?;
     let list = List { caller: caller.user.id, owner: user_id };
-    let wrong = || Problem::invalid_member("cursor", "was not issued for this list");
+    let wrong = || Problem::invalid_member("cursor", "it was not issued for this list");
     let after = parameter(request, "cursor").map(|text| cursor::decrypt_list(&keyring, &list, text).ok_or_else(wrong));
     let only = (!service.manages_all(&caller)).then_some(&caller.record);
     let page = service.store.page_of(&user_id, limit, after.transpose()?, only).await?;

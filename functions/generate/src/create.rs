@@ -8,7 +8,7 @@ use lambda_http::Request;
 use login::text::{self, LineError};
 use serde_json::Value;
 use store::marks::Marked;
-use token::{Permission, Record, Scope, Status, Text, Timestamp, User, UserId};
+use token::{Permission, Record, Scope, Status, Text, Timestamp, User, UserId, redact::has_secret};
 
 use crate::{
     caller::Caller,
@@ -95,9 +95,13 @@ fn read(context: &Context<'_>, mut body: Members) -> Result<TokenRequest, Proble
     Ok(requested)
 }
 
-/// Checks a line of text and returns it without surrounding white space.
+/// Checks a line of text and returns it without surrounding white space. A token, key or password hash that was pasted
+/// into the wrong field would be stored and shown, so it is rejected.
 pub(crate) fn line(member: &str, text: &str, longest: usize) -> Result<String, Problem> {
     let text = text::trimmed(text);
+    if has_secret(text) {
+        return Err(Problem::invalid_member(member, "it must not contain a token, a key or a password hash"));
+    }
     let wrong = match text::check(text, longest) {
         Ok(()) => return Ok(text.to_owned()),
         Err(bad) if text.is_empty() || matches!(bad, LineError::TooLong | LineError::Control) => {
@@ -119,8 +123,14 @@ pub(crate) fn scopes(member: &str, value: Value) -> Result<Scope, Problem> {
     let name = |name: &Value| name.as_str().and_then(|name| name.parse::<Permission>().ok());
     let scope = names.iter().map(name).collect::<Option<Scope>>();
     let scope = scope.ok_or_else(|| wrong("every element must be the name of a permission"))?;
+    bounded_scope(member, scope)
+}
+
+/// Checks the length of a list of scopes. `member` is the member it came from.
+pub(crate) fn bounded_scope(member: &str, scope: Scope) -> Result<Scope, Problem> {
     if scope.to_string().len() > MAX_SCOPE_LENGTH {
-        return Err(wrong("it has more than 1,400 bytes; without it the token has all permissions of its user"));
+        let wrong = "it has more than 1,400 bytes; without it the token has all permissions of its user";
+        return Err(Problem::invalid_member(member, wrong));
     }
     Ok(scope)
 }
@@ -225,6 +235,8 @@ mod tests {
         check("", Err(length));
         check(" ", Err(length));
         check("a\nb", Err(length));
+        let token = "1.5665e083.vhZ2k9Q1xX0pTgq3bM7LrJ8sYwCdEfUaNoKiHtRuPlV";
+        check(token, Err("name: it must not contain a token, a key or a password hash"));
         check("a\u{202e}b", Err("name: it must not contain characters that change the direction of text"));
     }
 

@@ -7,7 +7,7 @@ use token::{Reason, Record, Scope, Status, Text, Timestamp, TokenId, User};
 
 use crate::{
     caller::Caller,
-    create::{MAX_DESCRIPTION_LENGTH, MAX_NAME_LENGTH, bounded, line},
+    create::{MAX_DESCRIPTION_LENGTH, MAX_NAME_LENGTH, bounded, bounded_scope, line},
     issue::{self, NewToken, Shape},
     rotate::renew,
 };
@@ -59,6 +59,7 @@ pub async fn issue(context: &Context<'_>, order: Order) -> Result<(Text, Record)
     }
     let name = name.map(|name| line("name", &name, MAX_NAME_LENGTH)).transpose()?;
     let description = description.map(|text| line("description", &text, MAX_DESCRIPTION_LENGTH)).transpose()?;
+    let scope = scope.map(|requested| bounded_scope("scopes", requested)).transpose()?;
     let scope = scope.map(|requested| requested.intersection(&owner.permissions));
     if scope.as_ref().is_some_and(Scope::is_empty) {
         return Err(Problem::invalid_member("scopes", "none of these permissions can be granted"));

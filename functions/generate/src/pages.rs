@@ -83,7 +83,7 @@ async fn create_from_form(context: &Context<'_>, sent: &Submitted) -> Result<Cre
         "rotate" => {
             let old = own_record(service, &session.user, form.field("id")).await?;
             let renewed = renew(context, &caller, &old).await;
-            let (text, record, _) = renewed.map_err(|problem| match problem.status() {
+            let (text, record, window) = renewed.map_err(|problem| match problem.status() {
                 // The token is rejected, not the signed-in user.
                 StatusCode::UNAUTHORIZED => Problem::conflict(problem.detail()),
                 _ => problem,
@@ -92,7 +92,7 @@ async fn create_from_form(context: &Context<'_>, sent: &Submitted) -> Result<Cre
                 text,
                 title: NEW,
                 name: named(&record),
-                note: "The old token expires when this one is first used.".to_owned(),
+                note: format!("The old token expires when this one is first used, at {window} at the latest."),
             })
         }
         _ => Err(Problem::invalid_member("do", "it is unknown")),

@@ -9,7 +9,7 @@ use token::Format;
 use super::{Finding, Verdict};
 
 /// The number of users that are checked.
-const SAMPLE: i32 = 1_000;
+const SAMPLE: usize = 1_000;
 
 const OF: &str = "invalidating attributes";
 

@@ -7,7 +7,7 @@ use token::{Status, User};
 use super::{Finding, Verdict};
 
 /// The number of users that are read before all of them are.
-const SAMPLE: i32 = 1_000;
+const SAMPLE: usize = 1_000;
 
 pub(super) async fn check(store: &Store, settings: &Settings) -> Vec<Finding> {
     let mut findings = vec![

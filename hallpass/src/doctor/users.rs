@@ -13,7 +13,7 @@ use super::{Finding, Verdict};
 use crate::terminal::excerpt;
 
 /// The number of users that are checked.
-const SAMPLE: i32 = 1_000;
+const SAMPLE: usize = 1_000;
 
 /// The number of bad users that a finding names.
 const NAMED: usize = 5;

@@ -90,7 +90,11 @@ async fn load(reach: &Reach, http: SharedHttpClient) -> SdkConfig {
 }
 
 async fn describe(aws: &SdkConfig, name: &str) -> Result<types::Stack, NoStack> {
-    region(aws)?;
+    let region = region(aws)?;
+    // The region becomes part of a host name.
+    if !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return Err(NoStack::Aws("the AWS region is not a region such as eu-central-1".to_owned()));
+    }
     let response = Client::new(aws).describe_stacks().stack_name(name).send().await.map_err(|error| {
         let why = error.message().map(str::to_owned);
         let why = why.unwrap_or_else(|| Failure::new("calling CloudFormation", error).report());

@@ -44,7 +44,7 @@ pub(super) async fn issue(args: IssueArgs, stack: &Stack, terminal: Terminal) ->
         jwt: args.jwt,
         name: args.name.clone(),
         description: args.description.clone(),
-        expires_at: end(&args, now)?,
+        expires_at: end(&args, service.settings.max_lifetime, now)?,
         scope,
         owner,
     };
@@ -97,7 +97,7 @@ fn print_summary(terminal: Terminal, record: &Record) {
     let _ = terminal.note(&format!("issued {}; {expiry}; permissions: {scope}", record.id));
 }
 
-fn end(args: &IssueArgs, now: Timestamp) -> Result<Option<Timestamp>, CommandError> {
+fn end(args: &IssueArgs, longest: std::time::Duration, now: Timestamp) -> Result<Option<Timestamp>, CommandError> {
     if let Some(text) = &args.expires_at {
         let end = Timestamp::parse_rfc3339(text);
         return end.map(Some).ok_or_else(|| {
@@ -107,6 +107,14 @@ fn end(args: &IssueArgs, now: Timestamp) -> Result<Option<Timestamp>, CommandErr
     let Some(text) = &args.expires_in else {
         return Ok(None);
     };
-    let lifetime = settings::duration_or_zero(&|_| Some(text.clone()), "--expires-in", std::time::Duration::ZERO);
-    Ok(Some(now.after(lifetime.map_err(|bad| CommandError::rejected(bad.to_string()))?)))
+    if text.is_empty() {
+        return Err(CommandError::rejected("--expires-in needs a duration, such as 90s, 15m, 12h or 30d"));
+    }
+    let lifetime = settings::duration(&|_| Some(text.clone()), "--expires-in", std::time::Duration::ZERO);
+    let lifetime = lifetime.map_err(|bad| CommandError::rejected(bad.to_string()))?;
+    if lifetime > longest {
+        let days = longest.as_secs() / 86_400;
+        return Err(CommandError::rejected(format!("--expires-in must be at most {days}d (HALLPASS_MAX_LIFETIME)")));
+    }
+    Ok(Some(now.after(lifetime)))
 }

@@ -117,12 +117,13 @@ async fn leaked(
     bar.finish_and_clear();
     let (family, effective_at) = (search.issuer().family().to_string(), effective::now(stack, terminal).await?);
     let json = json!({"done": "revoked", "family_id": family, "revoked": revoked, "effective_at": effective_at});
-    let what = match (ends_family, ends_issued) {
-        (true, false) => "tokens of the family",
-        (true, true) => "tokens of or issued by the family",
-        (false, _) => "tokens issued by the family",
+    let which = match (ends_family, ends_issued) {
+        (true, false) => "of the family",
+        (true, true) => "of or issued by the family",
+        (false, _) => "issued by the family",
     };
-    Ok(terminal.say(&format!("revoked {revoked} {what} {family}"), &json)?)
+    let tokens = if revoked == 1 { "token" } else { "tokens" };
+    Ok(terminal.say(&format!("revoked {revoked} {tokens} {which} {family}"), &json)?)
 }
 
 /// Revokes the known part of the family, and returns the number of revoked tokens.

@@ -110,6 +110,13 @@ async fn users_who_cannot_log_in_are_found() {
     .await;
     put(&[("user_id", "7"), ("username", "ada"), ("username_key", "ada"), ("password_hash", "$1$salt$x")]).await;
     dev.assert_wrong(&[("password hashes", "the hash is not supported: 7")]).await;
+    // DynamoDB ends a page after a megabyte.
+    let long = "x".repeat(300_000);
+    for id in ["a", "b", "c", "d", "e", "f"] {
+        let name = format!("name of {id}");
+        put(&[("user_id", id), ("username", &name), ("username_key", &name), ("notes", &long)]).await;
+    }
+    dev.assert_wrong(&[("password hashes", "of all 11 users, 1 cannot log in")]).await;
     put(&[("user_id", "not an id")]).await;
     client.delete_item().table_name("Users").key("user_id", AttributeValue::S("7".to_owned())).send().await.unwrap();
     dev.assert_wrong(&[("users", "1 have an attribute of the wrong type")]).await;

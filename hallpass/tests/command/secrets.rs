@@ -9,7 +9,7 @@ use crate::dev::{Dev, Ran, hallpass, ran};
 const PASSWORD: &str = "topsecret2";
 
 /// Arguments with a position, `@`, where a secret could be typed or expanded from a variable. Every one is rejected.
-const PLACES: [&[&str]; 45] = [
+const PLACES: [&[&str]; 49] = [
     &["@"],
     &["--@"],
     &["--json=@"],
@@ -17,6 +17,11 @@ const PLACES: [&[&str]; 45] = [
     &["--unknown", "@"],
     &["user", "@"],
     &["user", "list", "@"],
+    // The form of `curl -u`.
+    &["user", "passwd", "my_username:@"],
+    &["user", "show", "my_username:@"],
+    &["token", "issue", "my_username:@"],
+    &["token", "list", "my_username:@"],
     &["user", "list", "--@"],
     &["user", "passwd", "my_username", "@"],
     &["user", "passwd", "my_username", "--password", "@"],

@@ -104,10 +104,18 @@ async fn invalid_requests_are_rejected_and_print_no_token() {
     no(&["--name", ""], "name: it must have 1 to 100 characters").await;
     no(&["--description", &long], "description: it must have 1 to 1000 characters").await;
     no(&["--expires-in", "soon"], "--expires-in: it is not a duration").await;
-    no(&["--expires-in", "0"], "it is not in the future").await;
-    no(&["--expires-in", "367d"], "which is the latest").await;
+    no(&["--expires-in", "0"], "--expires-in: it is not a duration of at least a second").await;
+    no(&["--expires-in", ""], "--expires-in needs a duration").await;
+    no(&["--expires-in", "367d"], "--expires-in must be at most 366d").await;
     no(&["--expires-at", "tomorrow"], "--expires-at must be an RFC 3339 timestamp").await;
     no(&["--expires-at", "2001-01-01T00:00:00Z"], "it is not in the future").await;
+    let pasted = dev.token("my_username", "topsecret").await;
+    no(&["--name", &pasted], "name: it must not contain a token").await;
+    no(&["--description", &format!("for {pasted}")], "description: it must not contain a token").await;
+    let scopes: Vec<String> = (0..60).map(|number| format!("a-rather-long-name-of-a-permission-{number}")).collect();
+    let scopes: Vec<&str> = scopes.iter().flat_map(|scope| ["--scope", scope.as_str()]).collect();
+    no(&scopes, "scopes: it has more than 1,400 bytes").await;
+    dev.done(&["token", "revoke", "--all", "my_username"], "").await;
     dev.rejected(&["token", "issue", "unknown"], "", "there is no user unknown").await;
     dev.rejected(&["token", "issue", &long], "", "there is no user xxx").await;
     let gone = "1.AAAAAAAAAAAAAAAAAAAAAA";
@@ -115,7 +123,8 @@ async fn invalid_requests_are_rejected_and_print_no_token() {
     dev.rejected(&["token", "show", gone], "", "there is no token").await;
     dev.rejected(&["token", "revoke", gone], "", "there is no token").await;
     dev.rejected(&["token", "revoke", "--all", "unknown"], "", "there is no user unknown").await;
-    assert_eq!(dev.json(&["token", "list", "my_username"], "").await, json!([]));
+    let listed = dev.json(&["token", "list", "my_username"], "").await;
+    assert_eq!((listed.as_array().map(Vec::len), &listed[0]["state"]), (Some(1), &json!("revoked")));
     for (arguments, words) in [
         (&["token", "show", "<script>"][..], "not a valid ID"),
         (&["token", "revoke"], "required"),

@@ -163,6 +163,9 @@ async fn unreadable_users_are_listed_and_found_by_doctor_and_do_not_hide_others(
     let doctor = dev.ran(&["doctor"], "").await;
     assert!(doctor.code == 1 && doctor.out.contains("1 (permissions)"), "{doctor:?}");
     assert!(doctor.out.contains("not an id (user_id)"), "{doctor:?}");
+    for change in ["add", "remove"] {
+        dev.rejected(&["user", "permission", change, "id:1", "a"], "", "cannot be read; write a set").await;
+    }
     for arguments in [&["block"][..], &["unblock"], &["rename"], &["passwd"], &["remove"]] {
         let new = if arguments == ["rename"] { &["you"][..] } else { &[] };
         let input = if arguments == ["passwd"] { "correct horse\n" } else { "" };

@@ -182,7 +182,7 @@ impl Problem {
 
     /// 415: the route does not accept the media type of the body.
     pub fn unsupported_media_type(takes: &str) -> Self {
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("This path takes {takes}"))
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("This path takes {takes} in UTF-8"))
     }
 
     /// 413: the body is longer than `most` bytes (RFC 9110 section 15.5.14).

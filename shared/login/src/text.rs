@@ -39,20 +39,24 @@ pub fn trimmed(text: &str) -> &str {
 /// # Errors
 /// Returns a [`LineError`] if the text is not a valid line.
 pub fn check(text: &str, longest: usize) -> Result<(), LineError> {
-    let bidi = CodePointSetData::new::<BidiControl>();
     if text.chars().count() > longest {
         return Err(LineError::TooLong);
     }
     if text.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
         return Err(LineError::Control);
     }
-    if text.chars().any(|c| bidi.contains(c)) {
+    if text.chars().any(is_bidi_control) {
         return Err(LineError::Bidi);
     }
     if !text.chars().any(is_visible) {
         return Err(LineError::Invisible);
     }
     if trimmed(text) == text { Ok(()) } else { Err(LineError::Framed) }
+}
+
+/// Whether a character changes the direction of the text around it.
+pub fn is_bidi_control(c: char) -> bool {
+    CodePointSetData::new::<BidiControl>().contains(c)
 }
 
 /// Whether a character has a visible glyph: a letter, a digit, a punctuation mark or a symbol.

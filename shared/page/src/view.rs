@@ -70,6 +70,8 @@ pub struct Tokens {
     pub is_all: bool,
     /// From when a revoked token is rejected by every API, such as `at once`.
     pub effective: String,
+    /// How long a rotated token is accepted while its successor is unused, such as `1 hour`.
+    pub window: String,
 }
 
 /// The maximum number of tokens that are read for a page: about a megabyte.
@@ -126,6 +128,7 @@ impl Tokens {
             count: others.len(),
             is_all,
             effective: effective(service.settings.authorizer_cache),
+            window: in_words(service.settings.rotation_window),
         })
     }
 
@@ -172,14 +175,17 @@ async fn live(context: &Context<'_>, user: &User) -> Result<Vec<Record>, Problem
 
 /// Returns from when a revocation is effective, if an API caches responses for this long.
 fn effective(cache: Duration) -> String {
-    match cache.as_secs() {
-        0 => "at once".to_owned(),
-        1 => "within a second".to_owned(),
-        60 => "within a minute".to_owned(),
-        3_600 => "within an hour".to_owned(),
-        seconds if seconds.is_multiple_of(60) => format!("within {} minutes", seconds / 60),
-        seconds => format!("within {seconds} seconds"),
-    }
+    if cache.is_zero() { "at once".to_owned() } else { format!("within {}", in_words(cache)) }
+}
+
+/// Returns a duration in its largest whole unit: `5 minutes`.
+fn in_words(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let units = [("day", 86_400), ("hour", 3_600), ("minute", 60)];
+    let unit = units.into_iter().find(|(_, each)| seconds >= *each && seconds.is_multiple_of(*each));
+    let (unit, each) = unit.unwrap_or(("second", 1));
+    let count = seconds / each;
+    if count == 1 { format!("1 {unit}") } else { format!("{count} {unit}s") }
 }
 
 /// Returns the message of a page after an action. The name of the action comes from the URL, so unknown names have no
@@ -253,12 +259,13 @@ mod tests {
     fn a_page_states_from_when_a_revocation_is_effective() {
         let check = |seconds, expected: &str| assert_eq!(effective(Duration::from_secs(seconds)), expected);
         check(0, "at once");
-        check(1, "within a second");
+        check(1, "within 1 second");
         check(45, "within 45 seconds");
-        check(60, "within a minute");
+        check(60, "within 1 minute");
         check(90, "within 90 seconds");
         check(300, "within 5 minutes");
-        check(3_600, "within an hour");
+        check(3_600, "within 1 hour");
+        check(172_800, "within 2 days");
     }
 
     #[test]

@@ -108,15 +108,21 @@ impl Store {
         }
     }
 
-    /// Reads one page of at most `limit` users.
+    /// Reads at least `limit` users, or all of them. DynamoDB ends a page after a megabyte, so there may be many.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read.
-    pub async fn some_users(&self, limit: i32) -> Result<Sample, Failure> {
-        let call = self.client.scan().table_name(&self.tables.users).limit(limit);
-        let response = call.send().await.map_err(Failure::of("reading the users"))?;
-        let users = response.items.unwrap_or_default().into_iter().map(Listed::of).collect();
-        Ok(Sample { users, is_all: response.last_evaluated_key.is_none() })
+    pub async fn some_users(&self, limit: usize) -> Result<Sample, Failure> {
+        let (mut users, mut after) = (Vec::new(), None);
+        loop {
+            let call = self.client.scan().table_name(&self.tables.users).set_exclusive_start_key(after);
+            let response = call.send().await.map_err(Failure::of("reading the users"))?;
+            users.extend(response.items.unwrap_or_default().into_iter().map(Listed::of));
+            after = response.last_evaluated_key;
+            if after.is_none() || users.len() >= limit {
+                return Ok(Sample { users, is_all: after.is_none() });
+            }
+        }
     }
 }
 

@@ -116,12 +116,12 @@ fn shift(bit: usize) -> u32 {
     u32::try_from(bit).unwrap_or(u32::MAX)
 }
 
-/// An absent `token_generation` counts as 0, as in the fingerprint.
+/// An absent or empty `token_generation` counts as 0.
 fn generation(user: &User) -> Option<u64> {
     match user.attributes.get(TOKEN_GENERATION) {
-        None => Some(0),
         Some(Value::Number(number)) => number.parse().ok(),
-        Some(_) => None,
+        Some(value) if !value.is_empty() => None,
+        Some(_) | None => Some(0),
     }
 }
 
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absent_generation_is_zero_and_an_invalid_one_is_unknown() {
+    fn an_absent_or_empty_generation_is_zero_and_an_invalid_one_is_unknown() {
         let check = |value: Option<Value>, expected| {
             let attributes: Vec<_> = value.map(|value| ("token_generation", value)).into_iter().collect();
             let snapshot = Snapshot::new(&hash(), &bound(&[]), &user(&attributes));
@@ -217,7 +217,9 @@ mod tests {
         check(Some(number("0")), Some(0));
         check(Some(number("-1")), None);
         check(Some(number("1.5")), None);
-        check(Some(Value::Null), None);
+        check(Some(Value::Text("x".to_owned())), None);
+        check(Some(Value::Null), Some(0));
+        check(Some(Value::Text(String::new())), Some(0));
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(super) fn binding(lookup: Lookup<'_>, name: &'static str) -> Result<Option<B
     if names.iter().map(|name| name.len()).sum::<usize>() > MAX_LENGTH {
         return Err(ConfigError::new(name, format!("the names have more than {MAX_LENGTH} bytes together")));
     }
-    for named in &names {
+    for (place, named) in (1..).zip(&names) {
         let is_bad = named.is_empty() || named.chars().any(char::is_control);
         if is_bad || *named == "none" {
             return Err(ConfigError::new(name, "must be names of attributes, separated by commas, or none"));
@@ -44,7 +44,7 @@ pub(super) fn binding(lookup: Lookup<'_>, name: &'static str) -> Result<Option<B
             return Err(ConfigError::new(name, "user_id never changes: name attributes that do, or none"));
         }
         if let Some(known) = misspelt(named) {
-            return Err(ConfigError::new(name, format!("one name is close to {known}, which is the right one")));
+            return Err(ConfigError::new(name, format!("the name at place {place} is probably meant to be {known}")));
         }
     }
     Ok(Some(Binding::new(names.into_iter().map(str::to_owned))))
