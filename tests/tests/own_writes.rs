@@ -155,7 +155,7 @@ async fn a_rotation_is_undone_once_in_any_state_of_the_old_token() {
     check(1, "it stays live", "allow", nothing).await;
     check(2, "the response was lost", "allow", lost).await;
     check(3, "another transaction holds it", "allow", |tap| {
-        tap.inject("TransactWriteItems", 0, 2, Fault::Cancel("TransactionConflict"));
+        tap.inject("TransactWriteItems", 0, 2, Fault::Cancel(&["TransactionConflict", "None"]));
     })
     .await;
     check(4, "it was revoked", "revoked", nothing).await;
