@@ -112,8 +112,7 @@ async fn descendants(
         step.revoked.iter().for_each(|id| log::allowed("revoked", Some(id), None));
         revoked = revoked.saturating_add(family::count(&step.revoked));
         is_over = step.is_over;
-        // The search may have found the family, or the family may have issued more.
-        if search.is_at_start() && !is_over {
+        if step.found_family {
             revoked = revoked.saturating_add(own(service, caller, &search, now).await?);
         }
     }
@@ -127,11 +126,10 @@ async fn descendants(
 
 /// Begins a search. If the ID is the family of a browser session, deletes the session first.
 async fn begin(service: &Service, id: TokenId, now: Timestamp) -> Result<Search, Problem> {
-    let issuer = Issuer::find(&service.store, id).await?;
-    if issuer.could_be_session() && service.store.end_session_of(&id, now).await? {
+    if service.store.end_session_of(&id, now).await? {
         log::allowed("signed_out", Some(&id), None);
     }
-    Ok(Search::new(issuer))
+    Ok(Search::new(Issuer::find(&service.store, id).await?))
 }
 
 /// Revokes the family itself, and what it issued for its own user.
