@@ -8,6 +8,7 @@ mod authorizer_policies;
 mod authorizer_routes;
 mod bad_input;
 mod basic;
+mod batches;
 mod bounds;
 #[path = "../bugs/reports.rs"]
 mod bugs;
