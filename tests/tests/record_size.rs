@@ -3,8 +3,9 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
+use store::size::excess;
 use tests::{Request, World, api::bearer, basic, tables::Item};
-use token::Permission;
+use token::{Format, Permission};
 
 const MAX: usize = 4_096;
 
@@ -126,4 +127,18 @@ async fn every_other_route_that_issues_a_token_stays_within_the_bound_at_its_lon
     }
     assert!(longest(&world).await <= MAX);
     assert!(permissions().iter().all(|name| name.parse::<Permission>().is_ok()));
+}
+
+#[tokio::test]
+async fn the_excess_of_a_record_is_counted_from_its_first_byte_too_many() {
+    let world = World::new().await;
+    let mut record = world.unwritten(Format::Signed, "1", 1).await.record;
+    let fits = (1..MAX).rev().find(|length| {
+        record.description = Some("x".repeat(*length));
+        excess(&record).is_none()
+    });
+    for more in 0..3 {
+        record.description = Some("x".repeat(fits.unwrap() + more));
+        assert_eq!(excess(&record), Some(more).filter(|more| *more > 0));
+    }
 }
