@@ -3,6 +3,7 @@
 
 use serde_json::json;
 use store::{
+    attempts::RateLimit,
     changes::Change,
     management::{Added, NewUser, Renamed},
     rotation::Rotated,
@@ -230,4 +231,14 @@ async fn a_write_by_another_client_is_not_mistaken_for_the_caller_s() {
         json!(world.record(&token.record.id).await.revoked.map(|revocation| revocation.at.unix())),
         json!(earlier.at.unix())
     );
+}
+
+#[tokio::test]
+async fn an_attempt_is_counted_once_though_the_first_response_was_lost() {
+    let (world, tap) = World::tapped(&[]).await;
+    let (store, now) = (world.service().store, world.now());
+    let reserve = async |id: &str| store.reserve("counter", id, 1, now).await.unwrap();
+    tap.inject("UpdateItem", 0, 1, Fault::Lose);
+    assert_eq!(reserve("first").await, RateLimit::Allowed);
+    assert!(matches!(reserve("second").await, RateLimit::RetryAfter(_)));
 }

@@ -8,7 +8,7 @@ use crate::{
     Failure, Store,
     developer::{Pointer, to_pointer},
     failure::{Corrupt, if_met},
-    item::{self, FIRST_TOKEN, Item, PURGE_AT},
+    item::{self, Item, PURGE_AT},
     live::LiveRecord,
     marks,
     sessions::{self, Session},
@@ -256,7 +256,8 @@ fn entry(item: &Item) -> Option<Entry> {
         None if sessions::is_session(&key.token) => {
             Session::from_item(item).map_or(Kind::Other, |session| Kind::Session(Box::new(session)))
         }
-        None if key.token.as_str() < FIRST_TOKEN && purge_at.is_some() => Kind::Passing,
+        // No token's sort key begins so.
+        None if key.token.starts_with('#') && purge_at.is_some() => Kind::Passing,
         None => item::to_record(item).map_or(Kind::Other, |record| Kind::Record(Box::new(record))),
     };
     Some(Entry { key, purge_at, kind })
