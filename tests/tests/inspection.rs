@@ -1,7 +1,7 @@
 //! What `hallpass doctor` reads about the tables, and what the errors of an engine without these calls mean.
 
 use serde_json::{Value, json};
-use store::inspection::Inspected;
+use store::inspection::{Inspected, Shape};
 use tests::{
     World,
     tap::{Fault, Tap},
@@ -22,8 +22,21 @@ async fn a_table_is_missing_only_if_the_database_says_so() {
     let (world, tap) = World::tapped(&[]).await;
     let store = world.service().store;
     let table = &store.tables().users;
-    let shape = store.shape(table).await.unwrap().unwrap();
-    assert_eq!((shape.key, shape.name_index), (vec!["user_id".to_owned()], Some(vec!["username_key".to_owned()])));
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let users = Shape {
+        key: names(&["user_id"]),
+        name_index: Some(names(&["username_key"])),
+        live_index: None,
+        stream: Some("NEW_AND_OLD_IMAGES".to_owned()),
+    };
+    assert_eq!(store.shape(table).await.unwrap(), Some(users));
+    let tokens = Shape {
+        key: names(&["user_id", "token"]),
+        name_index: None,
+        live_index: Some(names(&["user_id", "live_until"])),
+        stream: None,
+    };
+    assert_eq!(store.shape(&store.tables().tokens).await.unwrap(), Some(tokens));
     tap.inject("DescribeTable", 0, 1, Fault::Reject(400, "ResourceNotFoundException"));
     assert_eq!(store.shape(table).await.unwrap(), None);
     tap.inject("DescribeTable", 0, 1, Fault::Reject(400, "AccessDeniedException"));
