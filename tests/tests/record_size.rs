@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 use store::size::excess;
 use tests::{Request, World, api::bearer, basic, tables::Item};
-use token::{Format, Permission};
+use token::{Format, Permission, Reason, Record, Revocation};
 
 const MAX: usize = 4_096;
 
@@ -141,4 +141,24 @@ async fn the_excess_of_a_record_is_counted_from_its_first_byte_too_many() {
         record.description = Some("x".repeat(fits.unwrap() + more));
         assert_eq!(excess(&record), Some(more).filter(|more| *more > 0));
     }
+    // What is added to the record later is included.
+    type Addition = fn(&mut Record);
+    let additions: [Addition; 9] = [
+        |record| record.issued_by = record.id.to_string(),
+        |record| record.expiry_cap = Some(record.issued_at),
+        |record| record.disabled_at = Some(record.issued_at),
+        |record| record.revoked = Some(Revocation { at: record.issued_at, because: Reason::Revoked }),
+        |record| record.replaces = Some(record.id.hash),
+        |record| record.replaced_by = Some(record.id.hash),
+        |record| record.replaced_at = Some(record.issued_at),
+        |record| record.last_used_at = Some(record.issued_at),
+        |record| record.purge_at = None,
+    ];
+    for (index, add) in additions.into_iter().enumerate() {
+        let mut later = record.clone();
+        add(&mut later);
+        assert_eq!(excess(&later), Some(2), "{index}");
+    }
+    record.issued_by = format!("{}x", record.id);
+    assert_eq!(excess(&record), Some(3));
 }
