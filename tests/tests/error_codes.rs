@@ -228,3 +228,20 @@ async fn an_update_without_room_revokes_the_tokens_and_any_other_error_changes_n
     check(None, NO_ROOM, Some(Written::Now)).await;
     check(None, DENIED, None).await;
 }
+
+#[tokio::test]
+async fn a_write_that_is_denied_is_a_failure_and_not_an_unmet_condition() {
+    let (world, tap) = World::tapped(&[]).await;
+    let (store, now) = (world.service().store, world.now());
+    let record = world.create_token(Format::Signed, "1", 1).await.record;
+    for operation in ["UpdateItem", "DeleteItem"] {
+        tap.inject(operation, 0, ALWAYS, DENIED);
+    }
+    assert!(store.record_last_used(&record, now).await.is_err());
+    assert!(store.withdraw(&record).await.is_err());
+    tap.heal();
+    assert!(store.record_last_used(&record, now).await.unwrap());
+    assert!(!store.record_last_used(&record, now).await.unwrap(), "within the hour");
+    store.withdraw(&record).await.unwrap();
+    store.withdraw(&record).await.unwrap();
+}

@@ -2,7 +2,12 @@
 //! one request does.
 
 use serde_json::json;
-use tests::{World, api::bearer, tables::TestToken};
+use tests::{
+    World,
+    api::bearer,
+    engine::{self, Kind},
+    tables::TestToken,
+};
 
 use super::{all_descendants, descendants, id_of, own_id, text_of};
 
@@ -42,6 +47,10 @@ async fn a_family_that_is_found_issues_nothing_during_the_rest_of_the_search() {
 
 #[tokio::test]
 async fn a_request_ends_after_the_page_with_the_thousandth_token() {
+    // The bound is the function's, so it is the same on every engine, and some take too long for so many tokens.
+    if engine::kind().await != Kind::Embedded {
+        return;
+    }
     let (world, tap) = World::tapped(&[]).await;
     let stolen = world.token_of("admin", "letmein").await;
     let body = json!({"name": "a", "user_id": "3", "description": "x".repeat(400)});
