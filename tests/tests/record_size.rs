@@ -11,6 +11,9 @@ const MAX: usize = 4_096;
 
 const HOUR: u64 = 3_600;
 
+/// A change of a record after it was issued.
+type Addition = fn(&mut Record);
+
 /// The longest list of scopes that is accepted: 1,400 bytes with separators.
 fn permissions() -> Vec<String> {
     (0..200).map(|number| format!("p{number:05}")).collect()
@@ -142,7 +145,6 @@ async fn the_excess_of_a_record_is_counted_from_its_first_byte_too_many() {
         assert_eq!(excess(&record), Some(more).filter(|more| *more > 0));
     }
     // What is added to the record later is included.
-    type Addition = fn(&mut Record);
     let additions: [Addition; 9] = [
         |record| record.issued_by = record.id.to_string(),
         |record| record.expiry_cap = Some(record.issued_at),
