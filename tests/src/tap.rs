@@ -62,8 +62,8 @@ pub enum Fault {
     Halve,
     /// The request is not executed; the response is an error of DynamoDB with this status and type.
     Reject(u16, &'static str),
-    /// A transaction is cancelled without effect, with this reason for its first write.
-    Cancel(&'static str),
+    /// A transaction is cancelled without effect, with these reasons for its writes, in order.
+    Cancel(&'static [&'static str]),
     /// No key of a `BatchGetItem` is processed.
     Unprocessed,
     /// The request is executed, and the response is changed.
@@ -217,7 +217,7 @@ impl State {
             Some(Fault::Drop) => return Err(broken()),
             Some(Fault::Hang) => std::future::pending().await,
             Some(Fault::Reject(status, kind)) => return reject(status, kind),
-            Some(Fault::Cancel(code)) => return Ok(cancel(code)),
+            Some(Fault::Cancel(codes)) => return Ok(cancel(codes)),
             Some(Fault::Unprocessed) => {
                 return Ok(whole(&json!({"Responses": {}, "UnprocessedKeys": json["RequestItems"]})));
             }
@@ -333,9 +333,9 @@ fn reject(status: u16, kind: &str) -> Passed {
     Ok(response)
 }
 
-fn cancel(code: &str) -> Response<BoxBody<Bytes, io::Error>> {
+fn cancel(codes: &[&str]) -> Response<BoxBody<Bytes, io::Error>> {
     let kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException";
-    let reasons = json!([{"Code": code, "Message": "as the test wants it"}, {"Code": "None"}]);
+    let reasons: Vec<Value> = codes.iter().map(|code| json!({"Code": code})).collect();
     let mut response = whole(&json!({"__type": kind, "Message": "cancelled", "CancellationReasons": reasons}));
     *response.status_mut() = StatusCode::BAD_REQUEST;
     response
@@ -361,7 +361,7 @@ impl fmt::Debug for Fault {
             Self::Break => f.write_str("Break"),
             Self::Halve => f.write_str("Halve"),
             Self::Reject(status, kind) => write!(f, "Reject({status}, {kind})"),
-            Self::Cancel(code) => write!(f, "Cancel({code})"),
+            Self::Cancel(codes) => write!(f, "Cancel({codes:?})"),
             Self::Unprocessed => f.write_str("Unprocessed"),
             Self::Change(_) => f.write_str("Change"),
             Self::Damage(damage) => damage.fmt(f),

@@ -221,7 +221,9 @@ fn read(case: &Case, response: &Value) -> String {
 fn faults(operation: &str) -> Vec<Fault> {
     let own = match operation {
         "BatchGetItem" => vec![Fault::Unprocessed],
-        "TransactWriteItems" => ["TransactionConflict", "ThrottlingError"].map(Fault::Cancel).to_vec(),
+        "TransactWriteItems" => {
+            vec![Fault::Cancel(&["TransactionConflict", "None"]), Fault::Cancel(&["ThrottlingError", "None"])]
+        }
         _ => Vec::new(),
     };
     [ANSWERED_AT_ONCE.to_vec(), own].concat()

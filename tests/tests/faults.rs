@@ -92,14 +92,19 @@ async fn a_new_record_is_created_once_and_shown_though_the_first_response_was_lo
 async fn a_new_token_is_not_accepted_while_the_old_one_is_live() {
     let (world, tap) = World::tapped(&[]).await;
     let token = with_every_call(&world, 1).await;
-    for code in ["TransactionConflict", "ConditionalCheckFailed", "ThrottlingError", "ValidationError"] {
-        tap.inject("TransactWriteItems", 0, ALWAYS, Fault::Cancel(code));
-        assert_eq!(verdict(&world, &token).await, CANNOT_TELL, "{code}");
+    for codes in [
+        &["TransactionConflict", "None"],
+        &["ConditionalCheckFailed", "None"],
+        &["ThrottlingError", "None"],
+        &["ValidationError", "None"],
+    ] {
+        tap.inject("TransactWriteItems", 0, ALWAYS, Fault::Cancel(codes));
+        assert_eq!(verdict(&world, &token).await, CANNOT_TELL, "{codes:?}");
         assert!(world.record(&token.record.id).await.replaces.is_some());
         tap.heal();
     }
     // Transient conflicts are retried.
-    tap.inject("TransactWriteItems", 0, 2, Fault::Cancel("TransactionConflict"));
+    tap.inject("TransactWriteItems", 0, 2, Fault::Cancel(&["TransactionConflict", "None"]));
     assert_eq!(verdict(&world, &token).await, "allow");
     assert_eq!(world.record(&token.record.id).await.replaces, None);
 }

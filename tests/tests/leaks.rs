@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use tests::{Request, Response, World, api::bearer};
 use token::{Format, Reason, Revocation, TokenId};
 
+mod families;
+
 async fn descendants(world: &World, caller: &str, id: &str, cursor: Option<&str>) -> Response {
     let request = Request::new("DELETE", "/tokens/{id}").parameter("id", id).query("descendants", "true");
     let request = match cursor {

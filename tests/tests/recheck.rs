@@ -11,7 +11,7 @@ use tests::{
     basic,
     engine::{self, Kind},
     long::long,
-    tap::Tap,
+    tap::{ANY, Tap},
 };
 use token::{Record, lifecycle};
 
@@ -190,7 +190,8 @@ async fn new_and_live(world: &World, owner: &str, before: &[Record]) -> Vec<Stri
 
 async fn check(world: &World, tap: &Tap, case: &Case, known: &Known, loss: Loss, call: usize) -> Result<(), String> {
     let before = world.store.records_of(&case.owner.parse().unwrap()).await.unwrap();
-    let (outcome, was_held) = tap.meanwhile(call, Box::pin(case.ask(world)), Box::pin(loss.happen(world, case))).await;
+    let (outcome, was_held) =
+        tap.meanwhile(ANY, call, Box::pin(case.ask(world)), Box::pin(loss.happen(world, case))).await;
     if !was_held {
         return Err(NO_CALL.to_owned());
     }
@@ -297,7 +298,7 @@ async fn a_change_before_the_request_rejects_nothing_even_if_prune_handles_it_me
         world.set_user("1", "username_key", Some(text("renamed"))).await;
         let authorization = basic("renamed", "topsecret");
         let draining = async { world.delivery.drain().await.unwrap() };
-        let (response, was_held) = tap.meanwhile(call, world.generate(&authorization), draining).await;
+        let (response, was_held) = tap.meanwhile(ANY, call, world.generate(&authorization), draining).await;
         assert_eq!(response.status, 200, "call {call}: {}", response.body);
         if !was_held {
             assert!(call > 5, "{call}");

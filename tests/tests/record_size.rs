@@ -3,12 +3,16 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
+use store::size::excess;
 use tests::{Request, World, api::bearer, basic, tables::Item};
-use token::Permission;
+use token::{Format, Permission, Reason, Record, Revocation};
 
 const MAX: usize = 4_096;
 
 const HOUR: u64 = 3_600;
+
+/// A change of a record after it was issued.
+type Addition = fn(&mut Record);
 
 /// The longest list of scopes that is accepted: 1,400 bytes with separators.
 fn permissions() -> Vec<String> {
@@ -126,4 +130,37 @@ async fn every_other_route_that_issues_a_token_stays_within_the_bound_at_its_lon
     }
     assert!(longest(&world).await <= MAX);
     assert!(permissions().iter().all(|name| name.parse::<Permission>().is_ok()));
+}
+
+#[tokio::test]
+async fn the_excess_of_a_record_is_counted_from_its_first_byte_too_many() {
+    let world = World::new().await;
+    let mut record = world.unwritten(Format::Signed, "1", 1).await.record;
+    let fits = (1..MAX).rev().find(|length| {
+        record.description = Some("x".repeat(*length));
+        excess(&record).is_none()
+    });
+    for more in 0..3 {
+        record.description = Some("x".repeat(fits.unwrap() + more));
+        assert_eq!(excess(&record), Some(more).filter(|more| *more > 0));
+    }
+    // What is added to the record later is included.
+    let additions: [Addition; 9] = [
+        |record| record.issued_by = record.id.to_string(),
+        |record| record.expiry_cap = Some(record.issued_at),
+        |record| record.disabled_at = Some(record.issued_at),
+        |record| record.revoked = Some(Revocation { at: record.issued_at, because: Reason::Revoked }),
+        |record| record.replaces = Some(record.id.hash),
+        |record| record.replaced_by = Some(record.id.hash),
+        |record| record.replaced_at = Some(record.issued_at),
+        |record| record.last_used_at = Some(record.issued_at),
+        |record| record.purge_at = None,
+    ];
+    for (index, add) in additions.into_iter().enumerate() {
+        let mut later = record.clone();
+        add(&mut later);
+        assert_eq!(excess(&later), Some(2), "{index}");
+    }
+    record.issued_by = format!("{}x", record.id);
+    assert_eq!(excess(&record), Some(3));
 }

@@ -240,3 +240,17 @@ async fn many_tokens_whose_stream_record_was_lost_are_invalidated_over_several_s
     assert!(invocations > many() / 5_000, "{invocations}");
     assert_eq!(verdict(&world, &token).await, "user_changed");
 }
+
+#[tokio::test]
+async fn tokens_that_stay_valid_are_read_once_and_the_change_is_reported_only_if_the_time_is_up() {
+    let world = World::new().await;
+    let token = world.create_token(Format::Signed, "1", 1).await;
+    world.multiply(&token, 599).await;
+    world.set_user("1", "full_name", Some(text("Ada"))).await;
+    let records = world.user_stream().split_off(4);
+    // The first page is one step, and the second one is the last.
+    for (steps, expected) in [(0, vec![number(&records[0])]), (1, Vec::new())] {
+        assert_eq!(failures(invocation(&world, json!({"Records": records}), steps).await), expected, "{steps}");
+    }
+    assert_eq!(live(&world).await, 600);
+}

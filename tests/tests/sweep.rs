@@ -11,7 +11,7 @@ use tests::{
     tables::{Item, LIFETIME, RETENTION, TestToken},
     tap::{ALWAYS, Fault},
 };
-use token::Format;
+use token::{Format, secret::Digest};
 
 /// Returns the event of a schedule.
 fn schedule() -> Value {
@@ -242,4 +242,14 @@ async fn a_database_failure_is_an_error_and_the_next_sweep_repairs_it() {
         let records = world.store.records_of(&"1".parse().unwrap()).await.unwrap();
         assert!(records.iter().all(|record| record.revoked.is_some()), "{operation}");
     }
+}
+
+#[tokio::test]
+async fn a_used_form_is_purged_in_time_and_is_not_unreadable() {
+    let world = World::new().await;
+    let (user, purge_at) = ("1".parse().unwrap(), world.now().after(std::time::Duration::from_secs(60)));
+    assert!(world.store.use_form(&user, &Digest::of(b"form"), &Digest::of(b"request"), purge_at).await.unwrap());
+    assert_eq!(sweep(&world).await, done(1, 0, 0, 0, 0));
+    world.advance(60);
+    assert_eq!(sweep(&world).await, done(1, 1, 0, 0, 0));
 }

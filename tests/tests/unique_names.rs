@@ -134,3 +134,21 @@ async fn prune_recognizes_name_markers_and_deletes_the_obsolete_ones() {
     assert_eq!(sweep().await["seen"], 1);
     assert_eq!(world.store.add_user(&user("12", "eve")).await.unwrap(), Added::NameTaken);
 }
+
+#[tokio::test]
+async fn a_name_is_taken_for_every_user_but_its_own_and_its_marker_goes_with_it() {
+    let world = World::new().await;
+    let (store, key) = (&world.store, login::NameKey::new("Ada"));
+    let is_taken = async |of: Option<&str>| {
+        let of = of.map(id);
+        store.is_name_taken(&key, of.as_ref()).await.unwrap()
+    };
+    assert!(!is_taken(None).await);
+    assert_eq!(store.add_user(&user("9", "ada")).await.unwrap(), Added::Now);
+    assert_eq!((is_taken(None).await, is_taken(Some("1")).await, is_taken(Some("9")).await), (true, true, false));
+    store.rename_user(&id("9"), "eve", None).await.unwrap();
+    assert!(!is_taken(None).await);
+    assert_eq!(world.dump("Tokens").await.len(), 1, "the marker of the present name");
+    store.remove_user(&id("9")).await.unwrap();
+    assert_eq!(world.dump("Tokens").await, Vec::<String>::new());
+}

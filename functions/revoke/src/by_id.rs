@@ -95,7 +95,7 @@ async fn descendants(
     let mut search = match cursor {
         Some(cursor) => cursor::decrypt_search(&keyring, &of, cursor)
             .and_then(|text| Search::from_text(&text))
-            .ok_or_else(|| Problem::invalid_member("cursor", "was not issued for this token"))?,
+            .ok_or_else(|| Problem::invalid_member("cursor", "it was not issued for this token"))?,
         None => begin(context, id).await?,
     };
     let (mut revoked, mut is_over) = (0_u64, !service.is_administrator(&caller.scope));
@@ -108,8 +108,7 @@ async fn descendants(
         step.revoked.iter().for_each(|id| log::allowed("revoked", Some(id), None));
         revoked = revoked.saturating_add(family::count(&step.revoked));
         is_over = step.is_over;
-        // The search may have found the family, or the family may have issued more.
-        if search.is_at_start() && !is_over {
+        if step.found_family {
             revoked = revoked.saturating_add(own(context, caller, &search).await?);
         }
     }
@@ -124,11 +123,10 @@ async fn descendants(
 /// Begins a search. If the ID is the family of a browser session, deletes the session first.
 async fn begin(context: &Context<'_>, id: TokenId) -> Result<Search, Problem> {
     let Context { service, now, .. } = *context;
-    let issuer = Issuer::find(&service.store, id).await?;
-    if issuer.could_be_session() && service.store.end_session_of(&id, now).await? {
+    if service.store.end_session_of(&id, now).await? {
         log::allowed("signed_out", Some(&id), None);
     }
-    Ok(Search::new(issuer))
+    Ok(Search::new(Issuer::find(&service.store, id).await?))
 }
 
 /// Revokes the family itself, and what it issued for its own user.

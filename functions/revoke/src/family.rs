@@ -32,6 +32,10 @@ pub struct Search {
 pub struct Step {
     /// The tokens that were revoked.
     pub revoked: Vec<TokenId>,
+    /// Whether the page revealed the family of the token, so that the family can now be revoked.
+    pub found_family: bool,
+    /// Whether the page was the last of a pass.
+    pub ends_pass: bool,
     /// Whether the search is complete: a whole pass found no live token.
     pub is_over: bool,
 }
@@ -47,11 +51,6 @@ impl Issuer {
             Some(record) => Self { family: record.family.id, token: None },
             None => Self { family: id, token: Some(id) },
         })
-    }
-
-    /// Returns whether the ID may name the family of a browser session, which has no record.
-    pub const fn could_be_session(&self) -> bool {
-        self.token.is_some()
     }
 
     /// Returns the ID of the family.
@@ -91,24 +90,23 @@ impl Search {
     /// Returns a [`Failure`] if DynamoDB fails. The next call repeats the same page.
     pub async fn step(&mut self, store: &Store, mark: Mark) -> Result<Step, Failure> {
         let page = store.issued_page(self.place.as_ref()).await?;
+        let family = self.issuer.family;
         page.records.iter().for_each(|record| self.issuer.learn(record));
+        let found_family = self.issuer.family != family;
         let live: Vec<Record> = page
             .records
             .into_iter()
             .filter(|record| could_be_live(record, mark.0.at) && self.issuer.issued(record))
             .collect();
-        self.found |= !live.is_empty();
+        // What the family issued can be on a page that was read before the family was known.
+        self.found |= found_family || !live.is_empty();
         let revoked = store.revoke_records(&live, mark).await?;
         self.place = page.next;
-        let is_over = self.place.is_none() && !self.found;
+        let ends_pass = self.place.is_none();
+        let is_over = ends_pass && !self.found;
         // A token that was live during this pass may have issued another behind its position.
-        self.found &= self.place.is_some();
-        Ok(Step { revoked, is_over })
-    }
-
-    /// Returns whether the search is at the beginning of a pass.
-    pub const fn is_at_start(&self) -> bool {
-        self.place.is_none()
+        self.found &= !ends_pass;
+        Ok(Step { revoked, found_family, ends_pass, is_over })
     }
 
     /// Returns the state of the search as text, for a cursor.

@@ -89,11 +89,10 @@ async fn leaked(
     terminal: Terminal,
 ) -> Result<(), CommandError> {
     let (interrupt, store, began) = (Interrupt::watch()?, stack.store()?, mark(stack, terminal).await?);
-    let issuer = Issuer::find(&store, id).await?;
-    if ends_family && issuer.could_be_session() && store.end_session_of(&id, began.0.at).await? {
+    if ends_family && store.end_session_of(&id, began.0.at).await? {
         terminal.note("ended the browser session of this family")?;
     }
-    let mut search = Search::new(issuer);
+    let mut search = Search::new(Issuer::find(&store, id).await?);
     let mut revoked = if ends_family { family_of(&store, &search, began).await? } else { 0 };
     let bar = terminal::progress("revoking issued tokens:", None);
     let (mut passes, mut is_over) = (0, !ends_issued);
@@ -106,12 +105,9 @@ async fn leaked(
         revoked = revoked.saturating_add(family::count(&step.revoked));
         bar.inc(family::count(&step.revoked));
         is_over = step.is_over;
-        if search.is_at_start() && !is_over {
-            passes = passes.saturating_add(1);
-            if ends_family {
-                // The search may have found out which family the token belongs to.
-                revoked = revoked.saturating_add(family_of(&store, &search, began).await?);
-            }
+        passes = passes.saturating_add(u32::from(step.ends_pass));
+        if ends_family && step.found_family {
+            revoked = revoked.saturating_add(family_of(&store, &search, began).await?);
         }
     }
     bar.finish_and_clear();

@@ -127,3 +127,14 @@ impl fmt::Display for Corrupt {
 }
 
 impl Error for Corrupt {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_names_the_operation_and_the_attribute() {
+        let failure = Failure::new("reading the record", Corrupt("key_id"));
+        assert_eq!(failure.report(), "reading the record: the attribute key_id of the item is missing or invalid");
+    }
+}

@@ -337,3 +337,25 @@ fn to_value(value: AttributeValue) -> Result<Value, Corrupt> {
         _ => return Err(Corrupt("of an unknown type")),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_with_the_same_elements_in_any_order_are_equal() {
+        let set = |names: &[&str]| AttributeValue::Ss(names.iter().map(|name| (*name).to_owned()).collect());
+        let pair = set(&["a", "b"]);
+        for (other, expected) in [
+            (set(&["a", "b"]), true),
+            (set(&["b", "a"]), true),
+            (set(&["a", "c"]), false),
+            (set(&["a"]), false),
+            (set(&["a", "b", "c"]), false),
+            (text("a"), false),
+        ] {
+            assert_eq!(is_same_value(&pair, &other), expected, "{other:?}");
+            assert_eq!(is_same_value(&other, &pair), expected, "{other:?}");
+        }
+    }
+}

@@ -14,6 +14,7 @@
 //! | [`tokens`] | creates, reads and revokes records |
 //! | [`issued`] | finds the tokens that tokens have issued, for any user |
 //! | [`developer`] | the developer token of a user |
+//! | `batch` | reads many items by their keys |
 //! | `condition` | the condition that a record is live, for transactions |
 //! | [`rotation`] | replaces one token with another |
 //! | [`sessions`] | browser sessions |
@@ -33,6 +34,7 @@
 use aws_sdk_dynamodb::Client;
 
 pub mod attempts;
+mod batch;
 pub mod changes;
 mod condition;
 pub mod connect;

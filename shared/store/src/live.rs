@@ -5,9 +5,6 @@
 //! The index is a local one, because only local indexes support strongly consistent reads. It projects only the
 //! attributes that decide about a token.
 
-use std::{collections::HashMap, time::Duration};
-
-use aws_sdk_dynamodb::types::KeysAndAttributes;
 use token::{
     Binding, Fingerprint, Format, Record, Snapshot, Timestamp, TokenHash, TokenId, User, UserId, lifecycle::Bound,
 };
@@ -16,7 +13,6 @@ use crate::{
     Failure, Store,
     failure::Corrupt,
     item::{self, Item},
-    verify::pause,
 };
 
 /// The name of the index, which is also the name of its sort key.
@@ -70,9 +66,6 @@ pub struct LiveCount {
 /// The number of records on a page for counting: about a third of the megabyte that DynamoDB returns at most.
 const PAGE: i32 = 1_000;
 
-/// The maximum wait for unprocessed keys.
-const MAX_WAIT: Duration = Duration::from_millis(500);
-
 const DOING: &str = "reading the user's live tokens";
 
 impl Store {
@@ -108,32 +101,9 @@ impl Store {
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read, or if a record is corrupt.
     pub async fn whole_records(&self, live: &[LiveRecord]) -> Result<Vec<Record>, Failure> {
-        let mut records = Vec::new();
-        // BatchGetItem takes at most 100 keys.
-        for chunk in live.chunks(100) {
-            let keys = chunk.iter().map(|record| item::record_key(&record.id, record.format)).collect();
-            let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
-            let keys = keys.map_err(|bad| Failure::new(DOING, bad))?;
-            let mut request = HashMap::from([(self.tables.tokens.clone(), keys)]);
-            let mut wait = Duration::from_millis(20);
-            loop {
-                let call = self.client.batch_get_item().set_request_items(Some(request));
-                let response = call.send().await.map_err(Failure::of(DOING))?;
-                for item in response.responses.unwrap_or_default().into_values().flatten() {
-                    records.push(item::to_record(&item).map_err(|bad| Failure::new(DOING, bad))?);
-                }
-                request = response.unprocessed_keys.unwrap_or_default();
-                if request.is_empty() {
-                    break;
-                }
-                if wait > MAX_WAIT {
-                    return Err(Failure::new(DOING, "DynamoDB left keys unprocessed at every attempt"));
-                }
-                pause(wait).await;
-                wait = wait.saturating_mul(2);
-            }
-        }
-        Ok(records)
+        let keys = live.iter().map(|record| item::record_key(&record.id, record.format)).collect();
+        let items = self.get_all(&self.tables.tokens, keys, DOING).await?;
+        items.iter().map(item::to_record).collect::<Result<_, _>>().map_err(|bad| Failure::new(DOING, bad))
     }
 
     /// Reads at most `most` of the user's records that can be accepted and that match.

@@ -186,14 +186,11 @@ impl Store {
             let Err(error) = self.client.transact_write_items().set_transact_items(Some(writes)).send().await else {
                 return Ok(Some(Renamed::Now));
             };
-            let Some(reasons) = reasons(&error) else {
+            if reasons(&error).is_none() {
                 return if has_full_item(&error) { Ok(None) } else { Err(Failure::of(RENAMING)(error)) };
-            };
-            match unmet(reasons, 0) {
-                Some(found) if found.is_empty() => return Ok(Some(Renamed::Unknown)),
-                Some(found) if edit.is_applied(&found) => return Ok(Some(Renamed::Now)),
-                Some(_) | None => pause(WAIT.saturating_mul(tries)).await,
             }
+            // Another writer changed the user or the name. The next attempt reads both again.
+            pause(WAIT.saturating_mul(tries)).await;
         }
         Err(Failure::new(RENAMING, BUSY))
     }
@@ -234,8 +231,7 @@ impl Store {
         let update = update
             .update_expression(edit.update())
             .condition_expression(edit.condition())
-            .expression_attribute_names("#user", USER_ID)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+            .expression_attribute_names("#user", USER_ID);
         let update = update.build().map_err(|error| Failure::new(RENAMING, error))?;
         Ok(TransactWriteItem::builder().update(update).build())
     }

@@ -19,10 +19,9 @@ const NEXT_ANCESTOR: usize = 32;
 /// rotated, disabled and revoked. Returns `None` if it always fits.
 pub fn excess(record: &Record) -> Option<usize> {
     let at = Timestamp::MAX;
-    let id = record.id.to_string();
     let longest = Reason::ALL.into_iter().max_by_key(|reason| reason.as_str().len());
     let mut item = item::from_record(&Record {
-        issued_by: if record.issued_by.len() < id.len() { id } else { record.issued_by.clone() },
+        issued_by: "x".repeat(record.issued_by.len().max(record.id.to_string().len())),
         expiry_cap: Some(at),
         disabled_at: Some(at),
         revoked: longest.map(|because| Revocation { at, because }),
@@ -58,5 +57,27 @@ fn bytes_of_value(value: &AttributeValue) -> usize {
         AttributeValue::Ss(set) => all(&mut set.iter().map(String::len)),
         AttributeValue::L(list) => all(&mut list.iter().map(bytes_of_value)),
         _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_have_the_sizes_that_dynamodb_documents() {
+        let text = || item::text("abc");
+        for (value, expected) in [
+            (text(), 3),
+            (AttributeValue::N("1800000000".to_owned()), 6),
+            (AttributeValue::N("123".to_owned()), 3),
+            (AttributeValue::B(vec![0; 32].into()), 32),
+            (AttributeValue::Ss(vec!["a".to_owned(), "bc".to_owned()]), 8),
+            (AttributeValue::L(vec![text(), text()]), 11),
+            (AttributeValue::Bool(true), 1),
+        ] {
+            assert_eq!(bytes_of_value(&value), expected, "{value:?}");
+            assert_eq!(bytes_of(&Item::from([("name".to_owned(), value)])), expected + 4);
+        }
     }
 }

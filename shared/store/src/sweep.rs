@@ -1,18 +1,14 @@
 //! Invalidates and purges tokens, for prune. Nothing here can create a record.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
-use aws_sdk_dynamodb::types::KeysAndAttributes;
 use token::{Format, Reason, Record, Revocation, Timestamp, TokenHash, TokenId, User, UserId, lifecycle};
 
 use crate::{
     Failure, Store,
     developer::{Pointer, to_pointer},
-    failure::if_met,
-    item::{self, FIRST_TOKEN, Item, PURGE_AT},
+    failure::{Corrupt, if_met},
+    item::{self, Item, PURGE_AT},
     live::LiveRecord,
     marks,
     sessions::{self, Session},
@@ -111,12 +107,6 @@ const MAX_BUSY_WAIT: Duration = Duration::from_millis(1_600);
 /// is not permitted to create items among the tokens.
 const SWEEP: &str = "sweep#tokens";
 
-/// The first wait before unprocessed keys are read again. It doubles each time.
-const UNPROCESSED_WAIT: Duration = Duration::from_millis(20);
-
-/// The maximum wait for unprocessed keys. Beyond it the sweep fails, and the next one continues.
-const MAX_UNPROCESSED_WAIT: Duration = Duration::from_secs(2);
-
 const DOING: &str = "sweeping the tokens";
 
 impl Store {
@@ -188,33 +178,9 @@ impl Store {
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read.
     pub async fn users(&self, ids: &[UserId]) -> Result<BTreeMap<UserId, Option<User>>, Failure> {
-        let mut users = BTreeMap::new();
-        // BatchGetItem takes at most 100 keys.
-        for chunk in ids.chunks(100) {
-            let keys = chunk.iter().map(item::user_key).collect();
-            let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
-            let keys = keys.map_err(|bad| Failure::new(DOING, bad))?;
-            let mut request = HashMap::from([(self.tables.users.clone(), keys)]);
-            let mut wait = UNPROCESSED_WAIT;
-            loop {
-                let call = self.client.batch_get_item().set_request_items(Some(request));
-                let response = call.send().await.map_err(Failure::of(DOING))?;
-                for item in response.responses.unwrap_or_default().into_values().flatten() {
-                    let id = item::required(&item, item::USER_ID).map_err(|bad| Failure::new(DOING, bad))?;
-                    users.insert(id, item::to_user(item).ok());
-                }
-                request = response.unprocessed_keys.unwrap_or_default();
-                if request.is_empty() {
-                    break;
-                }
-                if wait > MAX_UNPROCESSED_WAIT {
-                    return Err(Failure::new(DOING, "DynamoDB left keys unprocessed at every attempt"));
-                }
-                pause(wait).await;
-                wait = wait.saturating_mul(2);
-            }
-        }
-        Ok(users)
+        let items = self.get_all(&self.tables.users, ids.iter().map(item::user_key).collect(), DOING).await?;
+        let user = |item: Item| Ok((item::required(&item, item::USER_ID)?, item::to_user(item).ok()));
+        items.into_iter().map(user).collect::<Result<_, Corrupt>>().map_err(|bad| Failure::new(DOING, bad))
     }
 
     /// The position at which the last sweep stopped, or `None` if it was complete.
@@ -290,7 +256,8 @@ fn entry(item: &Item) -> Option<Entry> {
         None if sessions::is_session(&key.token) => {
             Session::from_item(item).map_or(Kind::Other, |session| Kind::Session(Box::new(session)))
         }
-        None if key.token.as_str() < FIRST_TOKEN && purge_at.is_some() => Kind::Passing,
+        // No token's sort key begins so.
+        None if key.token.starts_with('#') && purge_at.is_some() => Kind::Passing,
         None => item::to_record(item).map_or(Kind::Other, |record| Kind::Record(Box::new(record))),
     };
     Some(Entry { key, purge_at, kind })

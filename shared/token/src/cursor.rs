@@ -112,7 +112,7 @@ fn place(position: Position) -> [u8; PLACE] {
 fn position(place: &[u8; PLACE]) -> Option<Position> {
     match place.split_first()? {
         (1, hash) => hash.try_into().ok().map(TokenHash::from_bytes).map(Position::Token),
-        (0, rest) if rest.iter().all(|byte| *byte == 0) => Some(Position::Developer),
+        (0, _) => Some(Position::Developer),
         _ => None,
     }
 }

@@ -9,7 +9,7 @@ use tests::{
     basic,
     engine::{self, Kind},
     long::long,
-    tap::Tap,
+    tap::{ANY, Tap},
     web_client::WebClient,
 };
 
@@ -146,7 +146,7 @@ async fn check(
     let id = "1".parse().unwrap();
     let before = world.store.sessions_of(&id).await.unwrap().len();
     let asking = Box::pin(world.send("Generate", case.request.clone()));
-    let (response, was_held) = tap.meanwhile(call, asking, Box::pin(happen(world, change, is_undone))).await;
+    let (response, was_held) = tap.meanwhile(ANY, call, asking, Box::pin(happen(world, change, is_undone))).await;
     let wrong = |what: &str| Err(format!("{what}: {} {}", response.status, response.body));
     if !was_held {
         return Err(NO_CALL.to_owned());

@@ -348,6 +348,9 @@ fn all_keys_verify_and_the_latest_active_key_signs() {
         assert_eq!(keyring.signing(Timestamp::from_unix(now).unwrap()).map(Key::id), signs);
     };
     check(99, None);
+    let (early, later) = (Timestamp::from_unix(99).unwrap(), Keyring::new(vec![key("a", 100)]).unwrap());
+    let failure = developer::sign(&later, &issuer(""), early, user("1"), &Entropy::new([1; 16])).err().unwrap();
+    assert_eq!(failure.to_string(), "no key of the keyring signs yet: every signs_from is in the future");
     check(100, Some("a"));
     check(200, Some("b"));
     check(299, Some("b"));
