@@ -4,15 +4,16 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use dynoxide::Database;
-use edge::{clock, service};
-use hallpass::dev::{ca, demo, engine::Engine, secrets::Secrets, template::Template};
-use serde_json::{Value, json};
-use store::Store;
-use token::{
+use hallpass_dev::{ca, demo, engine::Engine, secrets::Secrets, template::Template};
+use hallpass_runtime::clock;
+use hallpass_service::service;
+use hallpass_store::Store;
+use hallpass_token::{
     Binding, Entropy, Family, Format, Issuer, Keyring, Record, Snapshot, Text, Timestamp, User, UserId,
     codec::{IssuedText, jwt, signed},
     keyring::Key,
 };
+use serde_json::{Value, json};
 
 use crate::{Outcome, front::Front};
 

@@ -185,7 +185,7 @@ fn own_environment(cloud: &Cloud) -> Vec<(String, String)> {
 
 /// Returns Lambda's variables, and those that make each runtime trust the emulators' certificates.
 fn environment(cloud: &Cloud) -> Vec<(String, String)> {
-    let path = edge::settings::environment("PATH").unwrap_or_default();
+    let path = hallpass_runtime::settings::environment("PATH").unwrap_or_default();
     variables([
         ("PATH", path.as_str()),
         ("AWS_REGION", REGION),

@@ -17,7 +17,7 @@ const CALLS: u64 = 200;
 /// The kinds of text that `opening` supports: a valid token of each format, and texts that are rejected.
 const KINDS: [&str; 6] = ["signed", "developer", "jwt", "forged", "expired", "foreign"];
 
-/// The number of calls of `token::open` over which the count of one is averaged.
+/// The number of calls of `hallpass_token::open` over which the count of one is averaged.
 const OPENS: u64 = 1_000;
 
 /// The permitted increase over the recorded counts, in percent.
@@ -71,7 +71,7 @@ fn keep_lowest(lowest: &mut BTreeMap<String, u64>, counted: BTreeMap<String, u64
     }
 }
 
-/// Returns the counts of the function and of `token::open`, by name.
+/// Returns the counts of the function and of `hallpass_token::open`, by name.
 async fn count(function: &Function, opening: &Path, folder: &Path) -> Outcome<BTreeMap<String, u64>> {
     let traced = traced(function, folder)?;
     let mut counts = opens(opening, folder).await?;
@@ -86,7 +86,7 @@ async fn count(function: &Function, opening: &Path, folder: &Path) -> Outcome<BT
     Ok(counts)
 }
 
-/// Returns the counts of [`token::open`] for each kind of text, measured with the program `opening` under callgrind.
+/// Returns the counts of [`hallpass_token::open`] for each kind of text, measured with the program `opening` under callgrind.
 async fn opens(opening: &Path, folder: &Path) -> Outcome<BTreeMap<String, u64>> {
     let counted = async |kind: &str, times: u64| {
         let mut command = Command::new("valgrind");
@@ -97,7 +97,7 @@ async fn opens(opening: &Path, folder: &Path) -> Outcome<BTreeMap<String, u64>> 
     let mut counts = BTreeMap::new();
     for kind in KINDS {
         let (few, many) = (counted(kind, OPENS).await?, counted(kind, 2 * OPENS).await?);
-        counts.insert(format!("token::open, {kind}"), many.saturating_sub(few) / OPENS);
+        counts.insert(format!("hallpass_token::open, {kind}"), many.saturating_sub(few) / OPENS);
     }
     Ok(counts)
 }

@@ -67,7 +67,7 @@ enum What {
         #[arg(long, default_value_t = 2_000)]
         warm: u32,
     },
-    /// Count the instructions of the authorizer and of `token::open` with callgrind; fails if they exceed the recorded
+    /// Count the instructions of the authorizer and of `hallpass_token::open` with callgrind; fails if they exceed the recorded
     /// counts, and records them if the file does not exist
     Instructions {
         #[command(flatten)]
@@ -148,7 +148,7 @@ async fn functions(
     all.retain(|function| function.name == floor || function.name.contains(only));
     Ok(Report {
         processor: processor(),
-        at: edge::clock::now().to_string(),
+        at: hallpass_runtime::clock::now().to_string(),
         counts,
         share: share.as_ref().map(ToString::to_string).map_err(ToString::to_string),
         functions: measure(&all, &cloud.dynamodb, counts, share.as_ref().ok(), &log).await?,

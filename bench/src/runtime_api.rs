@@ -114,7 +114,7 @@ impl Shared {
     async fn next(&self) -> Response<Full<Bytes>> {
         let _ = self.seen.send(Seen::Asked(now()));
         let event = self.events.lock().await.recv().await.unwrap_or_default();
-        let deadline = edge::clock::instant().unix_milliseconds().saturating_add(900_000);
+        let deadline = hallpass_runtime::clock::instant().unix_milliseconds().saturating_add(900_000);
         let response = Response::builder()
             .header("content-type", "application/json")
             .header("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd")

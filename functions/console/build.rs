@@ -82,7 +82,7 @@ fn without_credentials(name: &str, bytes: &[u8]) -> Result<Vec<u8>, Box<dyn Erro
     Ok(format!("{before}{BEGIN}\n    {OMIT}{after}").into_bytes())
 }
 
-/// Returns the same version as `page::asset`. A test compares the two.
+/// Returns the same version as `hallpass_web::asset`. A test compares the two.
 fn version(packed: &[u8]) -> String {
     let mut hasher = DefaultHasher::new();
     packed.hash(&mut hasher);

@@ -1,7 +1,7 @@
 //! Shared parts of the targets: a test key and the two variants of base64.
 
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
-use token::{Issuer, Keyring, Timestamp};
+use hallpass_token::{Issuer, Keyring, Timestamp};
 
 /// Returns a keyring with one key, so that targets can sign a verified token again.
 ///

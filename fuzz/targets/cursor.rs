@@ -3,7 +3,7 @@
 
 use fuzz::{keyring, now};
 use libfuzzer_sys::fuzz_target;
-use token::{
+use hallpass_token::{
     TokenHash, UserId,
     cursor::{List, Position, decrypt_list, encrypt_list},
 };

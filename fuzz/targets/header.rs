@@ -5,7 +5,7 @@
 
 use fuzz::padded;
 use libfuzzer_sys::fuzz_target;
-use token::{
+use hallpass_token::{
     Credential,
     credential::{Login, Unusable},
 };

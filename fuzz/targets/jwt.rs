@@ -8,7 +8,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use sha2::Sha256;
-use token::{
+use hallpass_token::{
     Entropy, Format, Keyring, Reason, Timestamp,
     codec::{
         inspect,

@@ -1,4 +1,4 @@
-//! `token::open` on signed and developer tokens: arbitrary texts, and valid tokens with edits.
+//! `hallpass_token::open` on signed and developer tokens: arbitrary texts, and valid tokens with edits.
 //!
 //! A token that verifies has a single text: signed again it is byte for byte the same. A valid token with any edit is
 //! rejected.
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fuzz::{from_url, issuer, keyring, now};
 use libfuzzer_sys::fuzz_target;
-use token::{
+use hallpass_token::{
     Claim, Entropy, Format, IssuedText, Issuer, Keyring, Reason, Timestamp, UserId,
     codec::{developer, inspect, signed},
     open,

@@ -6,8 +6,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use token::{Permission, Scope};
-use verify_authorizer::Routes;
+use hallpass_token::{Permission, Scope};
+use hallpass_verify_authorizer::Routes;
 
 const STAGE: &str = "arn:aws:execute-api:eu-west-1:123456789012:abcdef1234/v1";
 

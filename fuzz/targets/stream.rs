@@ -8,13 +8,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 use fuzz::now;
 use libfuzzer_sys::fuzz_target;
-use prune::{
+use hallpass_prune::{
     Event,
     stream::{Change, changes, why},
 };
 use serde_json::Value as Json;
-use store::live::LiveRecord;
-use token::{Binding, Format, Snapshot, Timestamp, TokenId, User, UserId, Value};
+use hallpass_store::live::LiveRecord;
+use hallpass_token::{Binding, Format, Snapshot, Timestamp, TokenId, User, UserId, Value};
 
 fuzz_target!(|data: &[u8]| {
     let Ok(event) = serde_json::from_slice::<Json>(data) else { return };

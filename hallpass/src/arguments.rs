@@ -110,11 +110,13 @@ fn place(error: &clap::Error, kind: ContextKind, words: &[OsString]) -> String {
 }
 
 /// Parses a TCP port; 0 selects any free port.
+#[cfg(feature = "dev")]
 pub(crate) fn port(text: &str) -> Result<u16, &'static str> {
     text.parse().map_err(|_| "must be a port number from 0 to 65535")
 }
 
 /// Parses a number of seconds.
+#[cfg(feature = "dev")]
 pub(crate) fn seconds(text: &str) -> Result<u32, &'static str> {
     let seconds = text.parse().ok().filter(|seconds| *seconds <= 3_600);
     seconds.ok_or("must be a whole number of seconds, such as 300, and at most 3600 as in API Gateway")

@@ -1,18 +1,11 @@
 //! The subcommands and options of the command line, and the function that runs each.
 
-use clap::{Args, Parser, Subcommand};
-use edge::settings::{self, names};
+use clap::{Parser, Subcommand};
+use hallpass_runtime::settings::{self, names};
 
-use crate::{
-    arguments::{port, seconds},
-    doctor,
-    error::CommandError,
-    key, serve, shell,
-    stack::Reach,
-    sweep,
-    terminal::Terminal,
-    tokens, user,
-};
+#[cfg(feature = "dev")]
+use crate::serve;
+use crate::{doctor, error::CommandError, key, shell, stack::Reach, sweep, terminal::Terminal, tokens, user};
 
 const AFTER_HELP: &str = "\
 Exit status:
@@ -39,7 +32,8 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run Hallpass on this machine
-    Dev(DevArgs),
+    #[cfg(feature = "dev")]
+    Dev(serve::DevArgs),
     /// Manage users
     #[command(subcommand)]
     User(user::Command),
@@ -62,23 +56,6 @@ enum Command {
     Man(shell::ManArgs),
 }
 
-/// The options of `hallpass dev`.
-#[derive(Debug, Args)]
-pub struct DevArgs {
-    /// Port of the HTTPS server; 0 takes a free port
-    #[arg(long, default_value_t = 3443, value_parser = port)]
-    pub(crate) port: u16,
-    /// Delete all users, tokens and keys before starting
-    #[arg(long)]
-    pub(crate) fresh: bool,
-    /// Do not run prune, neither on the user stream nor on its schedule
-    #[arg(long)]
-    pub(crate) no_prune: bool,
-    /// Cache the authorizer's responses for this long, as API Gateway can
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
-    pub(crate) authorizer_cache: Option<u32>,
-}
-
 impl Cli {
     /// Returns whether `--json` was given.
     pub const fn is_json(&self) -> bool {
@@ -95,11 +72,15 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
     let terminal = Terminal::new(json);
     // `hallpass dev` writes these warnings to its log.
     let set = settings::environment_with_prefix(names::PREFIX);
+    #[cfg(feature = "dev")]
     let is_dev = matches!(command, Command::Dev(_));
+    #[cfg(not(feature = "dev"))]
+    let is_dev = false;
     for variable in names::unknown(&set).into_iter().filter(|_| !is_dev) {
         terminal.note(&format!("warning: {variable}"))?;
     }
     match command {
+        #[cfg(feature = "dev")]
         Command::Dev(args) => {
             reach.reject_deployed()?;
             serve::run(args, reach.data, terminal).await

@@ -7,9 +7,9 @@ use std::{
     time::Duration,
 };
 
-use edge::clock;
-use store::{Failure, Store};
-use token::Timestamp;
+use hallpass_runtime::clock;
+use hallpass_store::{Failure, Store};
+use hallpass_token::Timestamp;
 
 use crate::{error::CommandError, stack::Stack, terminal::Terminal};
 

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use clap::Args;
-use edge::clock;
+use hallpass_runtime::clock;
 use serde_json::json;
 
 use crate::{

@@ -1,7 +1,7 @@
 //! When a revocation takes effect everywhere. A gateway that caches the authorizer's responses can accept a token until
 //! then.
 
-use token::Timestamp;
+use hallpass_token::Timestamp;
 
 use crate::{clock, error::CommandError, stack::Stack, terminal::Terminal};
 

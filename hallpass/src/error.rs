@@ -2,10 +2,10 @@
 
 use std::{fmt, io};
 
-use edge::Problem;
-use store::Failure;
+use hallpass_http::Problem;
+use hallpass_store::Failure;
 
-use crate::{dev::StartError, stack::NoStack};
+use crate::stack::NoStack;
 
 /// Every exit status and its meaning, as printed by `--help`, the manual page and the reference.
 pub const EXIT_STATUS: [(u8, &str); 4] = [
@@ -25,7 +25,8 @@ pub enum CommandError {
     /// No stack was found.
     NoStack(NoStack),
     /// The development stack could not be started.
-    Start(StartError),
+    #[cfg(feature = "dev")]
+    Start(hallpass_dev::StartError),
     /// The stack did not respond.
     Failure(Failure),
     /// The terminal or a file could not be read or written.
@@ -46,12 +47,9 @@ impl CommandError {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Rejected(_) => 1,
-            Self::Usage(_)
-            | Self::NoStack(_)
-            | Self::Start(_)
-            | Self::Failure(_)
-            | Self::Io(_)
-            | Self::Undelivered(_) => 2,
+            Self::Usage(_) | Self::NoStack(_) | Self::Failure(_) | Self::Io(_) | Self::Undelivered(_) => 2,
+            #[cfg(feature = "dev")]
+            Self::Start(_) => 2,
             Self::Interrupted(_) => 130,
         }
     }
@@ -62,6 +60,7 @@ impl fmt::Display for CommandError {
         match self {
             Self::Rejected(why) | Self::Usage(why) | Self::Undelivered(why) => f.write_str(why),
             Self::NoStack(error) => error.fmt(f),
+            #[cfg(feature = "dev")]
             Self::Start(error) => error.fmt(f),
             Self::Failure(failure) => f.write_str(&failure.report()),
             Self::Io(error) => error.fmt(f),
@@ -78,8 +77,9 @@ impl From<NoStack> for CommandError {
     }
 }
 
-impl From<StartError> for CommandError {
-    fn from(error: StartError) -> Self {
+#[cfg(feature = "dev")]
+impl From<hallpass_dev::StartError> for CommandError {
+    fn from(error: hallpass_dev::StartError) -> Self {
         Self::Start(error)
     }
 }

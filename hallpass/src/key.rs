@@ -9,22 +9,21 @@ use std::{
 
 use aws_sdk_secretsmanager::Client;
 use clap::Subcommand;
-use edge::{entropy, settings};
-use serde_json::json;
-use store::{
+use hallpass_runtime::{entropy, files, settings};
+use hallpass_store::{
     Failure, Store,
     keys::{self, Versioned},
     sweep::Kind,
 };
-use token::{
+use hallpass_token::{
     Keyring, Record, Timestamp, UserId,
     keyring::{Key, KeyringError},
     lifecycle,
 };
+use serde_json::json;
 
 use crate::{
     clock,
-    dev::files,
     error::CommandError,
     stack::{NoStack, Stack},
     terminal::{Terminal, excerpt},

@@ -4,7 +4,6 @@
 //! | module | contents |
 //! |---|---|
 //! | [`cli`], [`arguments`] | the command line and its error messages |
-//! | [`dev`] | the whole stack in one process |
 //! | [`stack`] | finding the stack that a command works on |
 //! | [`clock`] | the database's time |
 //! | `effective` | when a revocation takes effect everywhere |
@@ -16,12 +15,12 @@
 pub mod arguments;
 pub mod cli;
 pub mod clock;
-pub mod dev;
 pub mod doctor;
 mod effective;
 pub mod error;
 pub mod interrupt;
 pub mod key;
+#[cfg(feature = "dev")]
 mod serve;
 pub mod shell;
 pub mod stack;

@@ -2,17 +2,35 @@
 
 use std::{io::Write, path::PathBuf, sync::Arc};
 
-use edge::{clock, log, settings};
+use clap::Args;
+use hallpass_dev::{Options, ca};
+use hallpass_runtime::{clock, log, settings};
+use hallpass_token::Text;
 use serde_json::json;
-use token::Text;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    cli::DevArgs,
-    dev::{self, Options, ca},
+    arguments::{port, seconds},
     error::CommandError,
     terminal::Terminal,
 };
+
+/// The options of `hallpass dev`.
+#[derive(Debug, Args)]
+pub(crate) struct DevArgs {
+    /// Port of the HTTPS server; 0 takes a free port
+    #[arg(long, default_value_t = 3443, value_parser = port)]
+    port: u16,
+    /// Delete all users, tokens and keys before starting
+    #[arg(long)]
+    fresh: bool,
+    /// Do not run prune, neither on the user stream nor on its schedule
+    #[arg(long)]
+    no_prune: bool,
+    /// Cache the authorizer's responses for this long, as API Gateway can
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    authorizer_cache: Option<u32>,
+}
 
 /// The settings that the development stack sets itself: names, and endings of names.
 const NOT_FROM_OUTSIDE: [&str; 4] = ["_TABLE", "_ENDPOINT", "HALLPASS_KEYS", "HALLPASS_KEYS_SECRET"];
@@ -35,7 +53,7 @@ pub(crate) async fn run(args: DevArgs, data: PathBuf, terminal: Terminal) -> Res
     };
     // Catch signals before the start, so that none interrupts it halfway.
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let dev = dev::start(options).await?;
+    let dev = hallpass_dev::start(options).await?;
     let ca = data.join(ca::CA);
     let ca = ca.display().to_string();
     let printed = if terminal.is_json() {

@@ -8,14 +8,14 @@ use std::{
 };
 
 use clap::Args;
-use edge::{
-    Service, service,
+use hallpass_runtime::{
+    local::RunningStack,
     settings::{ConfigError, Settings},
 };
-use serde::{Deserialize, Serialize};
-use store::Store;
+use hallpass_service::{Service, service};
+use hallpass_store::Store;
 
-use crate::{dev::files, error::CommandError, trust};
+use crate::{error::CommandError, trust};
 
 mod deployed;
 
@@ -41,14 +41,8 @@ pub struct Reach {
 }
 
 /// How to reach a stack.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Stack {
-    /// The base URL of the API.
-    pub url: String,
-    /// The environment variables of the stack's functions.
-    environment: BTreeMap<String, String>,
-}
+#[derive(Clone)]
+pub struct Stack(RunningStack);
 
 /// Why no stack was found.
 #[derive(Debug)]
@@ -89,15 +83,21 @@ impl Reach {
     }
 }
 
+impl From<RunningStack> for Stack {
+    fn from(running: RunningStack) -> Self {
+        Self(running)
+    }
+}
+
 impl Stack {
     /// Creates a stack whose functions have this environment.
     pub(crate) const fn new(url: String, environment: BTreeMap<String, String>) -> Self {
-        Self { url, environment }
+        Self(RunningStack { url, environment })
     }
 
-    /// Returns the environment variables of the stack's functions.
-    pub(crate) const fn environment(&self) -> &BTreeMap<String, String> {
-        &self.environment
+    /// Returns the base URL of the API.
+    pub fn url(&self) -> &str {
+        &self.0.url
     }
 
     /// Finds the development stack that is running in this data directory.
@@ -105,17 +105,8 @@ impl Stack {
     /// # Errors
     /// Returns [`NoStack::NotRunning`] if none is, or [`NoStack::Unreadable`] if its `stack.json` cannot be read.
     pub fn find(data: &Path) -> Result<Self, NoStack> {
-        let note = files::read(&data.join(files::STACK)).map_err(NoStack::Unreadable)?;
-        let note = note.ok_or_else(|| NoStack::NotRunning(data.display().to_string()))?;
-        serde_json::from_str(&note).map_err(|error| NoStack::Unreadable(error.into()))
-    }
-
-    /// Writes the file by which [`Stack::find`] finds the stack.
-    ///
-    /// # Errors
-    /// Returns an [`io::Error`] if the file cannot be written.
-    pub(crate) fn write(&self, file: &Path) -> io::Result<()> {
-        files::write_private(file, &serde_json::to_string_pretty(self)?)
+        let running = RunningStack::read(data).map_err(NoStack::Unreadable)?;
+        running.map(Self).ok_or_else(|| NoStack::NotRunning(data.display().to_string()))
     }
 
     /// Connects to the stack's tables.
@@ -147,13 +138,13 @@ impl Stack {
 
     /// Returns a function that looks up environment variables of the stack's functions.
     pub fn lookup(&self) -> impl Fn(&str) -> Option<String> {
-        |name| self.environment.get(name).cloned()
+        |name| self.0.environment.get(name).cloned()
     }
 }
 
 impl fmt::Debug for Stack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stack").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("Stack").field("url", &self.0.url).finish_non_exhaustive()
     }
 }
 

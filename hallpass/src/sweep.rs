@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use edge::settings;
-use prune::{Event, Prune, Response};
+use hallpass_prune::{Event, Prune, Response};
+use hallpass_runtime::settings;
 use serde_json::{Value, json};
 
 use crate::{

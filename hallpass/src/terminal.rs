@@ -4,14 +4,14 @@
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
-use edge::settings;
+use hallpass_runtime::settings;
+use hallpass_token::{Text, secret::Digest};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use token::{Text, secret::Digest};
 use unicode_width::UnicodeWidthStr;
 use zeroize::Zeroizing;
 
-use token::redact::redact;
+use hallpass_token::redact::redact;
 
 /// How a command prints.
 #[derive(Clone, Copy, Debug)]
@@ -205,7 +205,8 @@ pub fn progress(what: &'static str, total: Option<u64>) -> ProgressBar {
 /// Replaces characters that a terminal would interpret in text from an application or a user: control characters, and
 /// those that end a line or change the direction of the text around them.
 pub fn printable(text: &str) -> String {
-    let acts = |c: char| c.is_control() || login::text::is_bidi_control(c) || matches!(c, '\u{2028}' | '\u{2029}');
+    let acts =
+        |c: char| c.is_control() || hallpass_password::text::is_bidi_control(c) || matches!(c, '\u{2028}' | '\u{2029}');
     text.chars().map(|c| if acts(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 

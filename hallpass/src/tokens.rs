@@ -1,10 +1,10 @@
 //! `hallpass token`: manages the tokens of users, and decodes any token.
 
 use clap::{Args, Subcommand};
-use edge::view;
+use hallpass_http::view;
+use hallpass_store::Store;
+use hallpass_token::{Issuer, Reason, Record, Timestamp, TokenId, User, UserId, codec::inspect, lifecycle};
 use serde_json::json;
-use store::Store;
-use token::{Issuer, Reason, Record, Timestamp, TokenId, User, UserId, codec::inspect, lifecycle};
 
 use crate::{
     clock,
@@ -82,7 +82,7 @@ pub fn inspect(args: &InspectArgs, terminal: Terminal) -> Result<(), CommandErro
     let seen = inspect::inspect(&issuer, text.expose_secret())
         .ok_or_else(|| CommandError::rejected("not a Hallpass token, or a token with another prefix; see --prefix"))?;
     // This command makes no request, so it uses this machine's clock.
-    let now = edge::clock::now();
+    let now = hallpass_runtime::clock::now();
     let id = seen.user_id.map_or_else(|| format!("….{}", seen.hash), |id| format!("{id}.{}", seen.hash));
     let state = match seen.expires_at {
         Some(end) if end.has_passed(now) => "expired, by this machine's clock",

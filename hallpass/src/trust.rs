@@ -1,11 +1,9 @@
 //! The certificate authorities that the command trusts: those of `AWS_CA_BUNDLE`, or all that this machine trusts,
 //! because requests to AWS may go through a proxy.
 
-use edge::{
-    service,
-    settings::{ConfigError, Lookup},
-};
-use store::connect::{Connection, SharedHttpClient, Trust};
+use hallpass_runtime::settings::{ConfigError, Lookup};
+use hallpass_service::service;
+use hallpass_store::connect::{Connection, SharedHttpClient, Trust};
 
 /// Returns the command's connection to AWS.
 ///

@@ -3,20 +3,20 @@
 use std::convert::Infallible;
 
 use clap::{Args, Subcommand};
-use edge::{Settings, entropy};
-use login::{NameKey, name, password, text};
-use serde_json::{Value, json};
-use store::{
+use hallpass_password::{NameKey, name, password, text};
+use hallpass_runtime::{Settings, entropy};
+use hallpass_store::{
     Store,
     changes::Change,
     management::{Added, NewUser, Renamed},
     marking::Invalidate,
     users::Written,
 };
-use token::{
+use hallpass_token::{
     Format, Permission, User, UserId,
     user::attribute::{PASSWORD_HASH, PERMISSIONS, STATUS, USERNAME},
 };
+use serde_json::{Value, json};
 
 use crate::{
     clock, effective,

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use hallpass_token::Format;
 use serde_json::json;
 use tests::{
     Request, World,
@@ -13,7 +14,6 @@ use tests::{
     system::System,
     tap::Fault,
 };
-use token::Format;
 
 async fn user_token(system: &System) -> String {
     system.token_of("my_username", "topsecret").await

@@ -5,8 +5,8 @@
 use std::fmt;
 
 use dynoxide::{Database, storage_backend::ManualClock};
-use edge::settings;
-use hallpass::dev::{self, template::Table};
+use hallpass_dev::template::Table;
+use hallpass_runtime::settings;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
@@ -35,7 +35,7 @@ pub enum Engine {
     /// An embedded engine for this test alone.
     Embedded {
         /// The engine.
-        engine: dev::engine::Engine,
+        engine: hallpass_dev::engine::Engine,
         /// The clock of the engine, which the test moves.
         clock: Clock,
         /// Checks the tables for secrets when the test ends.
@@ -66,7 +66,7 @@ impl Engine {
         let clock = ManualClock::new(now);
         let database = Database::memory_with_clock(clock.arc()).unwrap();
         let witnessed = Tables::of(&database);
-        let engine = dev::engine::Engine::start(database, &tables()).unwrap();
+        let engine = hallpass_dev::engine::Engine::start(database, &tables()).unwrap();
         Self::Embedded { engine, clock: Clock(clock), tables: witnessed }
     }
 

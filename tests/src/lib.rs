@@ -10,16 +10,16 @@ use std::{
 };
 
 use base64ct::{Base64, Encoding};
-use edge::Service;
-use hallpass::dev::{
+use hallpass_dev::{
     events,
     functions::{Clock, Functions},
     gateway::{FunctionError, Invoke},
     template::Template,
 };
+use hallpass_service::Service;
+use hallpass_store::{Store, marking::Invalidate};
+use hallpass_token::Timestamp;
 use serde_json::{Value, json};
-use store::{Store, marking::Invalidate};
-use token::Timestamp;
 
 pub mod api;
 pub mod capability;
@@ -126,7 +126,7 @@ impl World {
         environment.insert(engine::ENDPOINT.to_owned(), endpoint.to_owned());
         environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let world = Self::of(Arc::new(engine), Arc::new(AtomicU64::new(start)), environment);
-        hallpass::dev::demo::add(&world.store, [7; 16], 5).await.unwrap();
+        hallpass_dev::demo::add(&world.store, [7; 16], 5).await.unwrap();
         world
     }
 
@@ -142,9 +142,9 @@ impl World {
         own.extend(engine.settings());
         let lookup = |name: &str| own.get(name).cloned();
         // Tests send many requests at once, and run in parallel.
-        let dynamodb = edge::service::connection(&lookup).unwrap().patient_dynamodb();
+        let dynamodb = hallpass_service::service::connection(&lookup).unwrap().patient_dynamodb();
         Self {
-            store: Store::new(dynamodb.clone(), edge::service::tables(&lookup).unwrap()),
+            store: Store::new(dynamodb.clone(), hallpass_service::service::tables(&lookup).unwrap()),
             dynamodb,
             delivery: Delivery::new(
                 Arc::clone(&engine),

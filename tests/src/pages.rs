@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use edge::routes::Route;
+use hallpass_http::routes::Route;
 
 use crate::{client::Reply, html::check, system::System};
 

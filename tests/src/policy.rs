@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use hallpass::dev::template::Template;
+use hallpass_dev::template::Template;
 use serde_json::{Value, json};
 
 use crate::{TEMPLATE, tap::Seen};

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use edge::entropy;
-use hallpass::dev::template::Table;
+use hallpass_dev::template::Table;
+use hallpass_runtime::entropy;
 use http::{HeaderMap, Request, header::HOST};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Bytes, client::conn::http1};

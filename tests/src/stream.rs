@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use hallpass::dev::{events, gateway::Invoke, template};
+use hallpass_dev::{events, gateway::Invoke, template};
 use serde_json::{Value, json};
 
 use crate::{

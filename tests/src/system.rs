@@ -9,10 +9,10 @@ use std::{
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use hallpass::dev::{self, Dev, Options};
+use hallpass_dev::{Dev, Options};
+use hallpass_token::{Keyring, Timestamp};
 use serde_json::Value;
 use tempfile::TempDir;
-use token::{Keyring, Timestamp};
 
 use crate::{
     KEYS,
@@ -45,7 +45,7 @@ impl System {
     pub async fn start_with(settings: &[(&str, &str)], adjust: impl FnOnce(&mut Options) + Send) -> Self {
         let data = TempDir::new().unwrap();
         // Certificates are checked against the machine's clock, so the test's clock starts there.
-        let time = Arc::new(AtomicU64::new(edge::clock::now().unix()));
+        let time = Arc::new(AtomicU64::new(hallpass_runtime::clock::now().unix()));
         let clock = Arc::clone(&time);
         let remote = Engine::remote().await;
         let of_engine = remote.iter().flat_map(|remote| settings_of(&remote.endpoint(), &remote.suffix));
@@ -58,11 +58,11 @@ impl System {
             authorizer_cache: None,
             base_path: String::new(),
             settings: of_engine.chain(own).collect(),
-            keys: Some(token::Text::new(KEYS)),
+            keys: Some(hallpass_token::Text::new(KEYS)),
             clock: Arc::new(move || Timestamp::from_unix(clock.load(Ordering::SeqCst)).unwrap()),
         };
         adjust(&mut options);
-        let dev = dev::start(options).await.unwrap();
+        let dev = hallpass_dev::start(options).await.unwrap();
         let client = Client::of(data.path(), &dev.url);
         Self { dev, client, time, remote, data }
     }
@@ -136,7 +136,7 @@ impl System {
 
     /// Sets an attribute of a user, as an application does.
     pub async fn set_user(&self, id: &str, attribute: &str, value: AttributeValue) {
-        let dynamodb = edge::service::connection(&self.dev.stack.lookup()).unwrap().dynamodb();
+        let dynamodb = hallpass_service::service::connection(&self.dev.stack.lookup()).unwrap().dynamodb();
         let table = self.remote.as_ref().map_or("Users".to_owned(), |remote| remote.table("Users"));
         let call = dynamodb.update_item().table_name(table).key("user_id", text(id));
         let call = call.update_expression("SET #a = :a").expression_attribute_names("#a", attribute);

@@ -3,8 +3,8 @@
 use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
-use store::developer::{Old, Replaced};
-use token::{
+use hallpass_store::developer::{Old, Replaced};
+use hallpass_token::{
     Binding, Entropy, Family, Format, Issuer, Keyring, Record, Snapshot, TokenId,
     codec::{developer, jwt, signed},
     lifecycle,

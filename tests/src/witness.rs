@@ -19,11 +19,11 @@ use std::{
 
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use dynoxide::{Database, actions::scan::ScanRequest};
-use serde_json::{Value, json};
-use token::{
+use hallpass_token::{
     Issuer,
     codec::{developer::MARK, inspect::inspect},
 };
+use serde_json::{Value, json};
 
 use crate::KEYS;
 
@@ -83,7 +83,7 @@ pub fn watch() {
             witness.learn(secret, false);
         }
         *lock() = Some(witness);
-        let log = edge::log::subscriber(|| Log, Some("tested".to_owned()));
+        let log = hallpass_runtime::log::subscriber(|| Log, Some("tested".to_owned()));
         tracing::subscriber::set_global_default(log).unwrap();
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {

@@ -2,6 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64ct::{Base64, Encoding};
+use hallpass_token::{Format, Reason, Revocation};
 use serde_json::json;
 use tests::{
     Request, START, World,
@@ -10,7 +11,6 @@ use tests::{
     tables::{LIFETIME, RETENTION, TestToken},
     tap::Seen,
 };
-use token::{Format, Reason, Revocation};
 
 const FORMATS: [Format; 3] = [Format::Signed, Format::Jwt, Format::Developer];
 
@@ -264,8 +264,8 @@ async fn the_first_use_of_the_new_token_replaces_the_old_one_in_one_transaction(
     let (ended, begun) = (world.record(&old.record.id).await, world.record(&new.record.id).await);
     let now = world.now();
     assert_eq!(ended.revoked, Some(Revocation { at: now, because: Reason::Replaced }));
-    let remembered = token::lifecycle::REPLACED_RETENTION.as_secs();
-    assert_eq!(ended.purge_at.map(token::Timestamp::unix), Some(now.unix() + remembered));
+    let remembered = hallpass_token::lifecycle::REPLACED_RETENTION.as_secs();
+    assert_eq!(ended.purge_at.map(hallpass_token::Timestamp::unix), Some(now.unix() + remembered));
     assert_eq!((begun.replaces, begun.revoked, begun.purge_at), (None, None, new.record.purge_at));
 }
 
@@ -300,7 +300,10 @@ async fn the_hour_of_the_last_use_is_recorded() {
     let check = async |seconds: u64, expected: u64| {
         world.advance(seconds);
         assert_eq!(verdict(&world, &token).await, "allow");
-        assert_eq!(world.record(&token.record.id).await.last_used_at.map(token::Timestamp::unix), Some(expected));
+        assert_eq!(
+            world.record(&token.record.id).await.last_used_at.map(hallpass_token::Timestamp::unix),
+            Some(expected)
+        );
     };
     check(10, START + 10).await;
     check(600, START + 10).await;

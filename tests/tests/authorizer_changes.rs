@@ -1,6 +1,7 @@
 //! The effect of changes of the user on a token, what tokens are bound to, and their effective scope.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use hallpass_token::{Binding, Format};
 use serde_json::{Value, json};
 use tests::{
     Request, World,
@@ -8,7 +9,6 @@ use tests::{
     basic,
     tables::TestToken,
 };
-use token::{Binding, Format};
 
 const FORMATS: [Format; 3] = [Format::Signed, Format::Jwt, Format::Developer];
 
@@ -176,7 +176,7 @@ async fn a_token_stays_bound_to_the_attributes_configured_at_its_creation() {
 #[tokio::test]
 async fn the_effective_scope_is_limited_by_the_token_and_the_user_s_permissions() {
     let world = World::new().await;
-    let names = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<token::Scope>();
+    let names = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<hallpass_token::Scope>();
     let all = world.create_token(Format::Signed, "2", 1).await;
     let narrow = names(&["ROLE_ADMIN", "never granted"]);
     let narrow = world.create_token_with(Format::Signed, "2", 2, |record| record.scope = Some(narrow)).await;

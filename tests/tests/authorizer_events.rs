@@ -4,13 +4,13 @@
 //! them, and must contain nothing of the request.
 
 use expect_test::{Expect, expect};
+use hallpass_token::{Format, Timestamp};
 use serde_json::{Value, json};
 use tests::{
     World,
     api::{forged, text},
     tables::LIFETIME,
 };
-use token::{Format, Timestamp};
 
 const REST_TOKEN: &str = include_str!("../fixtures/rest_token.json");
 const REST_REQUEST: &str = include_str!("../fixtures/rest_request.json");

@@ -1,11 +1,11 @@
 //! A policy of route rules allows what the rules say and nothing else, as IAM evaluates it.
 
-use hallpass::dev::gateway::{Decision, Policy};
+use hallpass_dev::gateway::{Decision, Policy};
+use hallpass_token::{Format, Permission, Scope};
+use hallpass_verify_authorizer::Routes;
 use proptest::{prelude::*, sample::select};
 use serde_json::{Value, json};
 use tests::{World, api::bearer, system::System, tables::TestToken};
-use token::{Format, Permission, Scope};
-use verify_authorizer::Routes;
 
 const STAGE: &str = "arn:aws:execute-api:local:000000000000:hallpass/v1";
 

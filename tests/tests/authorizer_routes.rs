@@ -1,9 +1,9 @@
 //! Route rules: the effective scope becomes the resources of the policy, and the response stays small enough.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use hallpass_token::Format;
 use serde_json::{Value, json};
 use tests::{World, api::text, tables::TestToken, witness};
-use token::Format;
 
 const REST_REQUEST: &str = include_str!("../fixtures/rest_request.json");
 const HTTP_2_0: &str = include_str!("../fixtures/http_2_0.json");

@@ -1,11 +1,11 @@
 //! Reads of many items: more than one request takes, and keys that DynamoDB leaves unprocessed.
 
-use store::{Store, live::LiveRecord};
+use hallpass_store::{Store, live::LiveRecord};
+use hallpass_token::{Format, UserId};
 use tests::{
     World,
     tap::{ALWAYS, Fault, Tap},
 };
-use token::{Format, UserId};
 
 /// The attempts of one batch.
 const ATTEMPTS: usize = 8;

@@ -1,6 +1,6 @@
 //! The bounds on a request before its contents are read, and the headers of every response for browsers, on all routes.
 
-use hallpass::dev::template::Template;
+use hallpass_dev::template::Template;
 use tests::{Request, TEMPLATE, World, client::Reply, system::System};
 
 const FORM: &str = "application/x-www-form-urlencoded";

@@ -2,13 +2,13 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64ct::{Base64UrlUnpadded, Encoding};
+use hallpass_token::Format;
 use serde_json::{Value, json};
 use tests::{
     Request, Response, World,
     api::{bearer, text},
     basic,
 };
-use token::Format;
 
 /// Sends `GET /api/user/{id}` as the gateway does after the authorizer identified the caller.
 async fn show(world: &World, id: &str, context: Value) -> Response {

@@ -1,12 +1,12 @@
 //! Corrupt items: if the caller cannot be determined, the request is rejected.
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
+use hallpass_token::{Format, Reason, Revocation};
 use tests::{
     World,
     api::{bearer, text},
     tables::TestToken,
 };
-use token::{Format, Reason, Revocation};
 
 const CANNOT_TELL: &str = "error: the token could not be verified";
 

@@ -1,7 +1,7 @@
 //! Scripts of other origins: only those in `HALLPASS_CORS_ALLOWED_ORIGINS` are allowed.
 
-use edge::Settings;
-use hallpass::dev::template::Template;
+use hallpass_dev::template::Template;
+use hallpass_runtime::Settings;
 use tests::{TEMPLATE, api::bearer, client::Reply, system::System};
 
 const APP: &str = "https://app.example.com";

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ConsumedCapacity, KeysAndAttributes, ReturnConsumedCapacity};
-use edge::log;
+use hallpass_runtime::log;
+use hallpass_token::Format;
 use serde_json::{Value, json};
 use tests::{
     Request, TEMPLATE, World,
@@ -11,7 +12,6 @@ use tests::{
     basic,
     capability::{Capability, lacks},
 };
-use token::Format;
 
 const MEASURED: &str = include_str!("../cost/measured.json");
 

@@ -1,7 +1,8 @@
 //! The clients of Drupal's services_token: its own requests over HTTPS, and the extensions of the original.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use edge::routes::{Access, ROUTES};
+use hallpass_http::routes::{Access, ROUTES};
+use hallpass_token::{Format, Timestamp};
 use serde_json::{Value, json};
 use tests::{
     World,
@@ -10,7 +11,6 @@ use tests::{
     pages::is_page,
     system::{System, members},
 };
-use token::{Format, Timestamp};
 
 const GENERATE: &str = "/api/services_token/generate";
 const DAY: u64 = 86_400;
@@ -229,7 +229,7 @@ async fn only_a_changed_name_or_password_or_a_block_invalidates_tokens() {
     check("permissions", permissions(&["ROLE_ADMIN"]), "allow").await;
     check("full_name", text("A. D. Min"), "allow").await;
     check("plan", text("free"), "allow").await;
-    check("password_hash", text(&login::password::hash("letmein", [9; 16]).unwrap()), "user_changed").await;
+    check("password_hash", text(&hallpass_password::password::hash("letmein", [9; 16]).unwrap()), "user_changed").await;
     check("status", text("blocked"), "user_blocked").await;
     system.set_user("2", "status", text("active")).await;
     check("username", text("root"), "user_changed").await;
@@ -251,6 +251,7 @@ async fn the_attributes_that_invalidate_tokens_can_be_extended_for_all_formats_o
     check("plan", text("yearly"), "user_changed", "user_changed").await;
     check("plan", AttributeValue::N("7".to_owned()), "user_changed", "user_changed").await;
     check("full_name", text("My User"), "allow", "allow").await;
-    check("password_hash", text(&login::password::hash("topsecret", [9; 16]).unwrap()), "allow", "allow").await;
+    check("password_hash", text(&hallpass_password::password::hash("topsecret", [9; 16]).unwrap()), "allow", "allow")
+        .await;
     system.stop().await;
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use hallpass_token::Format;
 use serde_json::{Value, json};
 use tests::{
     Request, World,
@@ -14,7 +15,6 @@ use tests::{
     system::System,
     tap::{ALWAYS, ANY, Fault, Tap},
 };
-use token::Format;
 use tokio::{task::JoinSet, time::timeout};
 
 /// The maximum wait for TTL. DynamoDB takes days, DynamoDB local some seconds.
@@ -65,7 +65,7 @@ async fn is_delivered_by_dev() -> bool {
 async fn expire(world: &World, user_id: &str) -> bool {
     world.set_ttl("Users", "leaves_at", true).await;
     // In the past by the engine's clock, whichever that is, but not so long ago that DynamoDB would ignore it.
-    let past = world.now().min(edge::clock::now()).unix() - 60;
+    let past = world.now().min(hallpass_runtime::clock::now()).unix() - 60;
     world.set_user(user_id, "leaves_at", Some(AttributeValue::N(past.to_string()))).await;
     let removed = async {
         let mut ticks = tokio::time::interval(Duration::from_millis(100));
@@ -197,7 +197,8 @@ async fn an_endpoint_without_an_engine_is_reported() {
 #[tokio::test]
 async fn the_tables_of_a_test_are_in_the_chosen_engine() {
     let world = World::new().await;
-    let chosen = edge::settings::environment("HALLPASS_TEST_ENDPOINT").filter(|endpoint| !endpoint.is_empty());
+    let chosen =
+        hallpass_runtime::settings::environment("HALLPASS_TEST_ENDPOINT").filter(|endpoint| !endpoint.is_empty());
     let Some(chosen) = chosen else {
         assert_eq!((engine::kind().await, world.table("Users").as_str()), (engine::Kind::Embedded, "Users"));
         return;

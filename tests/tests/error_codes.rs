@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use store::{
+use hallpass_store::{
     Store,
     changes::Change,
     developer::Replaced,
@@ -13,12 +13,12 @@ use store::{
     sessions::Session,
     users::Written,
 };
+use hallpass_token::{Binding, Format, Record, Timestamp, UserId, secret::Digest};
 use tests::{
     World,
     api::{bearer, text},
     tap::{ALWAYS, Fault, Tap},
 };
-use token::{Binding, Format, Record, Timestamp, UserId, secret::Digest};
 
 const DENIED: Fault = Fault::Reject(400, "AccessDeniedException");
 const NO_ROOM: Fault = Fault::Reject(400, "ValidationException");
@@ -34,7 +34,7 @@ fn ada() -> NewUser {
         full_name: None,
         is_app: false,
         password_hash: None,
-        permissions: token::Scope::default(),
+        permissions: hallpass_token::Scope::default(),
         token_generation: 9,
     }
 }

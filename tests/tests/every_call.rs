@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use hallpass::dev::gateway::FunctionError;
+use hallpass_dev::gateway::FunctionError;
 use serde_json::Value;
 use tests::{
     World,

@@ -9,14 +9,14 @@ use std::{
     sync::Arc,
 };
 
-use hallpass::dev::{
+use hallpass_dev::{
     functions::Functions,
     gateway::{FunctionError, FunctionFuture, Gateway, Invoke, Options},
     template::{Route, Template},
 };
+use hallpass_password::NameKey;
 use http::Request;
 use hyper::body::Bytes;
-use login::NameKey;
 use serde_json::{Value, json};
 use tests::{TEMPLATE, World, api::bearer, basic};
 
@@ -230,7 +230,7 @@ fn the_key_of_a_user_name_is_the_same_in_every_language() {
 async fn the_rust_snippet_writes_users_that_log_in_and_invalidates_their_tokens() {
     let world = World::new().await;
     let table = world.table("Users");
-    let hash = login::password::hash("engine", [9; 16]).unwrap();
+    let hash = hallpass_password::password::hash("engine", [9; 16]).unwrap();
     let permissions = vec!["ROLE_USER".to_owned()];
     create_user(&world.dynamodb, &table, "7", "Ada Straße", &hash, permissions.clone()).await.unwrap();
     create_user(&world.dynamodb, &table, "7", "Other", &hash, permissions).await.unwrap_err();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hallpass_token::Format;
 use serde_json::{Value, json};
 use tests::{
     Request, Response, World,
@@ -10,7 +11,6 @@ use tests::{
     tables::TestToken,
     tap::{ALWAYS, ANSWERED_AT_ONCE, ANY, Fault},
 };
-use token::Format;
 
 /// API Gateway and Lambda wait longer; a caller should not.
 const LIMIT: Duration = Duration::from_secs(3);

@@ -1,9 +1,9 @@
 //! The form of names and descriptions of tokens, and of passwords: one check for every route.
 
-use login::password;
+use hallpass_password::password;
+use hallpass_token::Format;
 use serde_json::json;
 use tests::{Request, World, api::bearer, basic, web_client::WebClient};
-use token::Format;
 
 /// Texts that are rejected as a name or description.
 const REFUSED: [&str; 17] = [

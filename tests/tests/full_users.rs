@@ -1,14 +1,14 @@
 //! Users whose items are full: DynamoDB's limit is 400 KB. Blocking, revoking and removing such a user still works.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use store::{changes::Change, management::Renamed, marking::Invalidate, users::Written};
+use hallpass_store::{changes::Change, management::Renamed, marking::Invalidate, users::Written};
+use hallpass_token::{Format, UserId};
 use tests::{
     Request, World,
     api::{bearer, text},
     tables::{self, Item, TestToken},
     web_client::WebClient,
 };
-use token::{Format, UserId};
 
 /// What is left of a user's item when it is full: the attributes that are not there, and those with a short value.
 const ITEMS: [(&str, Option<&str>); 4] =

@@ -13,9 +13,10 @@ use std::{
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use hallpass::dev::{self, Dev, Options, StartError};
+use hallpass_dev::{Dev, Options, StartError};
+use hallpass_store::{changes::Change, management::Renamed};
+use hallpass_token::{Timestamp, UserId};
 use serde_json::{Value, json};
-use store::{changes::Change, management::Renamed};
 use tempfile::TempDir;
 use tests::{
     api::{bearer, forged, text},
@@ -23,7 +24,6 @@ use tests::{
     capability::{self, Capability},
     client::{Client, Reply},
 };
-use token::{Timestamp, UserId};
 
 /// A stack with its own data directory, and a client that trusts it.
 struct Running {
@@ -42,7 +42,7 @@ fn options(data: &Path) -> Options {
         base_path: String::new(),
         settings: BTreeMap::new(),
         keys: None,
-        clock: Arc::new(edge::clock::now),
+        clock: Arc::new(hallpass_runtime::clock::now),
     }
 }
 
@@ -52,7 +52,7 @@ async fn running(data: TempDir, adjust: impl FnOnce(&mut Options)) -> Running {
     capability::lacks(Capability::DevStack, "on the embedded engine instead").await;
     let mut options = options(data.path());
     adjust(&mut options);
-    let dev = dev::start(options).await.unwrap();
+    let dev = hallpass_dev::start(options).await.unwrap();
     let client = Client::of(data.path(), &dev.url);
     Running { data, dev, client }
 }
@@ -74,18 +74,18 @@ impl Running {
 
     async fn change(&self, change: Change) {
         let id: UserId = "1".parse().unwrap();
-        self.dev.stack.store().unwrap().change_user(&id, &change, Some(tests::invalidate(7))).await.unwrap();
+        self.dev.store().unwrap().change_user(&id, &change, Some(tests::invalidate(7))).await.unwrap();
     }
 
     async fn rename(&self, name: &str) {
         let renamed =
-            self.dev.stack.store().unwrap().rename_user(&"1".parse().unwrap(), name, Some(tests::invalidate(7))).await;
+            self.dev.store().unwrap().rename_user(&"1".parse().unwrap(), name, Some(tests::invalidate(7))).await;
         assert_eq!(renamed.unwrap(), Renamed::Now);
     }
 
     /// Writes to the users table, as an application does.
     async fn write(&self, attribute: &str, value: AttributeValue) {
-        let dynamodb = edge::service::connection(&self.dev.stack.lookup()).unwrap().dynamodb();
+        let dynamodb = hallpass_service::service::connection(&self.dev.stack.lookup()).unwrap().dynamodb();
         let call =
             dynamodb.update_item().table_name("Users").key("user_id", text("1")).update_expression("SET #a = :a");
         let call = call.expression_attribute_names("#a", attribute).expression_attribute_values(":a", value);
@@ -155,13 +155,13 @@ async fn a_change_of_the_user_counts_at_the_very_next_request_and_stays() {
     let stack = fresh().await;
     let name = "The name of the user changed since the access token was issued";
     let password = "The password of the user changed since the access token was issued";
-    let hash = login::password::hash("another", [3; 16]).unwrap();
+    let hash = hallpass_password::password::hash("another", [3; 16]).unwrap();
     let token = stack.token().await;
     assert_eq!(stack.show(&bearer(&token)).await.status, 200);
     stack.change(Change::Password(hash)).await;
     rejected(&stack.show(&bearer(&token)).await, "user_changed", password);
     // A password has a different hash every time.
-    stack.change(Change::Password(login::password::hash("topsecret", [7; 16]).unwrap())).await;
+    stack.change(Change::Password(hallpass_password::password::hash("topsecret", [7; 16]).unwrap())).await;
     rejected(&stack.show(&bearer(&token)).await, "user_changed", password);
     let token = stack.token().await;
     stack.rename("renamed").await;
@@ -184,7 +184,7 @@ async fn a_change_of_the_user_counts_at_the_very_next_request_and_stays() {
     rejected(&stack.show(&bearer(&token)).await, "user_changed", undone);
 
     let token = stack.token().await;
-    stack.dev.stack.store().unwrap().remove_user(&"1".parse().unwrap()).await.unwrap();
+    stack.dev.store().unwrap().remove_user(&"1".parse().unwrap()).await.unwrap();
     rejected(&stack.show(&bearer(&token)).await, "user_removed", "The user of the access token was removed");
     stack.dev.stop().await;
 }
@@ -287,7 +287,7 @@ async fn an_api_is_mounted_under_the_name_of_its_stage() {
 
 #[tokio::test]
 async fn a_cached_acceptance_expires_with_its_token() {
-    let now = Arc::new(AtomicU64::new(edge::clock::now().unix()));
+    let now = Arc::new(AtomicU64::new(hallpass_runtime::clock::now().unix()));
     let clock = Arc::clone(&now);
     let stack = running(TempDir::new().unwrap(), |options| {
         options.authorizer_cache = Some(300);
@@ -312,7 +312,7 @@ async fn a_failed_start_is_explained_in_one_line() {
         prepare(data.path());
         let mut options = options(data.path());
         adjust(&mut options);
-        let error: StartError = dev::start(options).await.map(|dev| dev.url).unwrap_err();
+        let error: StartError = hallpass_dev::start(options).await.map(|dev| dev.url).unwrap_err();
         let line = error.to_string();
         assert!(!line.contains('\n') && !line.contains("{ ") && line.len() < 300, "{line}");
         for word in words {
@@ -337,7 +337,8 @@ async fn a_failed_start_is_explained_in_one_line() {
     check(&["keyring", "keys.json"], &keyring(json!([])), &as_it_is).await;
     check(&["keyring", "keys.json"], &keyring(json!("c2hvcnQ")), &as_it_is).await;
     check(&["keyring", "keys.json"], &|data| fs::create_dir(data.join("keys.json")).unwrap(), &as_it_is).await;
-    check(&["HALLPASS_KEYS"], &nothing, &|options| options.keys = Some(token::Text::new(short.to_string()))).await;
+    check(&["HALLPASS_KEYS"], &nothing, &|options| options.keys = Some(hallpass_token::Text::new(short.to_string())))
+        .await;
     check(&["HALLPASS_PREFIX"], &nothing, &set("HALLPASS_PREFIX", "a b")).await;
     check(&["HALLPASS_LIFETIME"], &nothing, &set("HALLPASS_LIFETIME", "soon")).await;
     check(&["HALLPASS_ROUTES"], &nothing, &set("HALLPASS_ROUTES", "c2hvcnQ")).await;
@@ -361,7 +362,7 @@ async fn a_failed_start_is_explained_in_one_line() {
 #[tokio::test]
 async fn a_data_directory_serves_one_stack_at_a_time() {
     let stack = fresh().await;
-    let line = dev::start(options(stack.data.path())).await.map(|dev| dev.url).unwrap_err().to_string();
+    let line = hallpass_dev::start(options(stack.data.path())).await.map(|dev| dev.url).unwrap_err().to_string();
     assert!(line.contains("cannot use") && line.contains("another"), "{line}");
     assert_eq!(stack.show(&bearer(&stack.token().await)).await.status, 200, "the first one continues");
     stack.dev.stop().await;

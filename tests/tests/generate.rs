@@ -2,8 +2,9 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64ct::{Base64, Encoding};
+use hallpass_password::{NameKey, password};
+use hallpass_token::Format;
 use http::Method;
-use login::{NameKey, password};
 use serde_json::json;
 use tests::{
     Request, World,
@@ -11,7 +12,6 @@ use tests::{
     basic,
     tap::Fault,
 };
-use token::Format;
 
 const GENERATE: &str = "/api/services_token/generate";
 

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use edge::routes::ROUTES;
+use hallpass_http::routes::ROUTES;
 use http::header::CONTENT_LENGTH;
 use serde_json::json;
 use tests::{api::bearer, client::Reply, system::System};

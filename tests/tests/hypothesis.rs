@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use hallpass_token::Format;
 use serde_json::{Value, json};
 use tests::{
     Request, World,
@@ -13,7 +14,6 @@ use tests::{
     system::{System, members},
     web_client::WebClient,
 };
-use token::Format;
 use tokio::task::JoinSet;
 
 const DEVELOPER: &str = "/profile/developer";

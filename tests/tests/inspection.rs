@@ -1,7 +1,7 @@
 //! What `hallpass doctor` reads about the tables, and what the errors of an engine without these calls mean.
 
+use hallpass_store::inspection::{Inspected, Shape};
 use serde_json::{Value, json};
-use store::inspection::{Inspected, Shape};
 use tests::{
     World,
     tap::{Fault, Tap},

@@ -3,17 +3,16 @@
 
 use std::collections::BTreeSet;
 
-use edge::clock;
 use futures_util::future::join_all;
 use hallpass::{
-    dev::secrets::Secrets,
     key::{self, Command},
     stack::Stack,
     terminal::Terminal,
 };
-use serde_json::json;
+use hallpass_dev::secrets::Secrets;
+use hallpass_runtime::{clock, local::RunningStack};
+use hallpass_token::Keyring;
 use tests::{KEYS, World, api::bearer};
-use token::Keyring;
 
 /// The default refresh period of a keyring, in seconds.
 const REFRESH: u64 = 300;
@@ -56,8 +55,8 @@ impl Fleet {
 
     /// Runs `hallpass key rotate`.
     async fn rotate(&self) {
-        let stack = json!({"url": "", "environment": self.instances[0].environment()});
-        let stack: Stack = serde_json::from_value(stack).unwrap();
+        let environment = self.instances[0].environment().clone();
+        let stack = Stack::from(RunningStack { url: String::new(), environment });
         key::run(Command::Rotate, &stack, Terminal::new(false)).await.unwrap();
     }
 

@@ -3,20 +3,20 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use hallpass::dev::secrets::Secrets;
-use serde_json::{Value, json};
-use store::{
+use hallpass_dev::secrets::Secrets;
+use hallpass_store::{
     Keys,
     connect::{self, Connection, Trust},
     keys,
 };
+use hallpass_token::{Format, Keyring, Text, Timestamp};
+use serde_json::{Value, json};
 use tests::{
     KEYS, Request, START, World,
     api::bearer,
     basic,
     tap::{ALWAYS, Fault, Tap},
 };
-use token::{Format, Keyring, Text, Timestamp};
 
 /// The refresh period of the keyring, in seconds.
 const REFRESH: u64 = 300;

@@ -1,10 +1,10 @@
 //! The response of an operator to a leak: revoking the family of a stolen token and everything that it issued.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use revoke::family::{Issuer, Search};
+use hallpass_revoke::family::{Issuer, Search};
+use hallpass_token::{Format, Reason, Revocation, TokenId};
 use serde_json::{Value, json};
 use tests::{Request, Response, World, api::bearer};
-use token::{Format, Reason, Revocation, TokenId};
 
 mod families;
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use login::{NameKey, rate_limit::Budgets};
+use hallpass_password::{NameKey, rate_limit::Budgets};
+use hallpass_store::attempts::{RateLimit, counters};
+use hallpass_token::Format;
 use serde_json::json;
-use store::attempts::{RateLimit, counters};
 use tests::{Request, Response, World, api::bearer, basic};
-use token::Format;
 use tokio::task::JoinSet;
 
 const ONE: &str = "192.0.2.1";

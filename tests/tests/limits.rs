@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hallpass_token::{Format, Reason, Revocation};
 use serde_json::json;
 use tests::{
     Request, Response, World,
@@ -10,7 +11,6 @@ use tests::{
     long::long,
     tap::Seen,
 };
-use token::{Format, Reason, Revocation};
 use tokio::{task::JoinSet, time::Instant};
 
 const LIMIT: (&str, &str) = ("HALLPASS_MAX_TOKENS_TOTAL", "3");
@@ -68,7 +68,7 @@ async fn every_route_that_issues_a_token_keeps_the_limit_of_all_and_leaves_nothi
 
 #[tokio::test]
 async fn tokens_that_could_be_live_again_count_and_dead_ones_do_not() {
-    let check = async |adjust: fn(&mut token::Record), status: u16| {
+    let check = async |adjust: fn(&mut hallpass_token::Record), status: u16| {
         let (world, caller) = with_two(&[LIMIT]).await;
         world.create_token_with(Format::Signed, "1", 1, adjust).await;
         assert_eq!(world.generate(&bearer(&caller)).await.status, status);
@@ -80,7 +80,7 @@ async fn tokens_that_could_be_live_again_count_and_dead_ones_do_not() {
     check(|record| record.revoked = Some(Revocation { at: record.issued_at, because: Reason::Revoked }), 200).await;
     check(|record| (record.replaced_by, record.replaced_at) = (Some(record.id.hash), Some(record.issued_at)), 200)
         .await;
-    check(|record| record.fingerprint = token::Fingerprint([0; 32]), 200).await;
+    check(|record| record.fingerprint = hallpass_token::Fingerprint([0; 32]), 200).await;
 }
 
 #[tokio::test]

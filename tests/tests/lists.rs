@@ -3,14 +3,15 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64ct::{Base64UrlUnpadded, Encoding};
-use edge::{Context, entropy};
-use page::view::Tokens;
+use hallpass_runtime::entropy;
+use hallpass_service::Context;
+use hallpass_token::Format;
+use hallpass_web::view::Tokens;
 use serde_json::{Value, json};
 use tests::{
     Request, World,
     api::{bearer, text},
 };
-use token::Format;
 
 /// Returns the IDs on every page of this caller's list.
 async fn pages(world: &World, token: &str, query: &[(&str, &str)]) -> Vec<Vec<String>> {
@@ -140,8 +141,8 @@ async fn pages_and_lists_without_pages_read_a_bounded_part_of_very_many_tokens()
         world.created(&world.token().await, &json!({"name": "mine"})).await["token"].as_str().unwrap().to_owned();
     let revoked = world
         .create_token_with(Format::Signed, "1", 1, |record| {
-            let because = token::Reason::Revoked;
-            record.revoked = Some(token::Revocation { at: record.issued_at, because });
+            let because = hallpass_token::Reason::Revoked;
+            record.revoked = Some(hallpass_token::Revocation { at: record.issued_at, because });
         })
         .await;
     world.multiply(&revoked, 1_500).await;

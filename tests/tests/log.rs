@@ -1,12 +1,13 @@
 //! The exact lines of the log: one for each decision, which CloudWatch reads as a metric too.
 
-use edge::{Problem, log};
 use expect_test::{Expect, expect};
+use hallpass_http::{Problem, gateway::conclude};
+use hallpass_runtime::log;
+use hallpass_store::Rejected;
+use hallpass_token::{Issuer, Reason, TokenId};
 use http::StatusCode;
 use serde_json::Value;
-use store::Rejected;
 use tests::lines::Lines;
-use token::{Issuer, Reason, TokenId};
 
 /// Returns the log lines of one call, on Lambda or elsewhere.
 fn logged(function: Option<&str>, call: impl FnOnce()) -> String {
@@ -25,7 +26,7 @@ fn check(call: impl FnOnce(), expected: Expect) {
     let line = logged(Some("hallpass-Verify-1A"), call);
     let json: Value = serde_json::from_str(&line).unwrap();
     let (text, number) = (json["timestamp"].as_str().unwrap(), &json["_aws"]["Timestamp"]);
-    let seconds = token::Timestamp::parse_rfc3339(text).unwrap().unix();
+    let seconds = hallpass_token::Timestamp::parse_rfc3339(text).unwrap().unix();
     let milliseconds: u64 = text[20..23].parse().unwrap();
     assert_eq!(number.as_u64(), Some(seconds * 1_000 + milliseconds), "{line}");
     assert!(line.ends_with("}\n") && text.len() == "2026-01-31T09:30:00.000Z".len(), "{line}");
@@ -57,7 +58,7 @@ fn every_decision_is_one_line_and_one_metric() {
         ]],
     );
     check(
-        || log::failed(&store::Failure::new("reading", "a \"quoted\"\nanswer")),
+        || log::failed(&hallpass_store::Failure::new("reading", "a \"quoted\"\nanswer")),
         expect![[
             r#"{"timestamp":"<time>","level":"ERROR","message":"failed","failure":"reading: a \"quoted\"\nanswer","target":"hallpass","failed":1,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"]],"Metrics":[{"Name":"failed"}]}]}}"#
         ]],
@@ -68,7 +69,7 @@ fn every_decision_is_one_line_and_one_metric() {
 fn a_rejection_without_a_token_has_its_own_metric() {
     let issuer = Issuer::new("", "hallpass").unwrap();
     let counted = |problem: Problem, name: &str, status: StatusCode| {
-        let line = logged(Some("F"), || assert_eq!(log::conclude(Err(problem)).status(), status));
+        let line = logged(Some("F"), || assert_eq!(conclude(Err(problem)).status(), status));
         let line: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Name"], name, "{line}");
         assert_eq!((&line[name], &line["status"]), (&1.into(), &status.as_u16().into()), "{line}");

@@ -25,7 +25,7 @@ async fn put(world: &World, item: Value) {
 
 /// Prepares users of every kind that cannot log in.
 async fn prepare(world: &World) {
-    let hash = login::password::hash("topsecret", [1; 16]).unwrap();
+    let hash = hallpass_password::password::hash("topsecret", [1; 16]).unwrap();
     let user = |id: &str, name: &str, key: &str| {
         json!({
             "user_id": {"S": id}, "username": {"S": name}, "username_key": {"S": key}, "status": {"S": "active"},

@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use login::{
+use hallpass_password::{
     NameKey,
     rate_limit::{self, Budgets, Counters},
 };
+use hallpass_store::attempts::{Outcome, RateLimit, counters};
 use serde_json::{Value, json};
-use store::attempts::{Outcome, RateLimit, counters};
 use tests::{
     Request, World,
     api::text,
@@ -230,7 +230,7 @@ async fn is_known(world: &World, ip: &str) -> bool {
 #[tokio::test]
 async fn a_network_is_known_for_the_name_the_generation_and_the_password_that_logged_in() {
     let generation = AttributeValue::N("6".to_owned());
-    let other_hash = text(&login::password::hash("another", [3; 16]).unwrap());
+    let other_hash = text(&hallpass_password::password::hash("another", [3; 16]).unwrap());
     let check = async |what: &str, change: Option<(&str, AttributeValue)>, later: u64, ip: &str, expected: bool| {
         let world = World::new().await;
         assert_eq!(attempt(&world, NAME, RIGHT, HOME).await, (200, 0));

@@ -1,10 +1,10 @@
 //! Every state of the rate limit of log-ins, and the outcome of each log-in in it.
 
-use login::{
+use hallpass_password::{
     NameKey,
     rate_limit::{self, Budgets},
 };
-use store::attempts::{Outcome, RateLimit, counters};
+use hallpass_store::attempts::{Outcome, RateLimit, counters};
 use tests::World;
 
 use crate::login_limits::{HOME, NAME, NEXT_DOOR, RIGHT, attempt, failures, item, reserved, spend};

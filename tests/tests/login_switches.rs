@@ -1,8 +1,8 @@
 //! `HALLPASS_GENERATE_PASSWORD` and `HALLPASS_GENERATE_PERMISSION` on every route that accepts a password.
 
+use hallpass_token::Format;
 use serde_json::json;
 use tests::{Request, Response, World, api::bearer, basic, web_client::WebClient};
-use token::Format;
 
 /// Every route of the API that accepts a password, its success status, and whether it accepts a token too.
 const ROUTES: [(&str, &str, bool); 5] = [

@@ -1,10 +1,10 @@
 //! User names in Unicode: the store, the rate limit and the look-up agree on which spellings mean the same user.
 
-use login::{NameKey, rate_limit::Counters};
+use hallpass_password::{NameKey, rate_limit::Counters};
+use hallpass_store::management::NewUser;
+use hallpass_token::{Scope, user::attribute::USERNAME_KEY};
 use proptest::prelude::*;
-use store::management::NewUser;
 use tests::{Request, World, api::text, basic, web_client::WebClient};
-use token::{Scope, user::attribute::USERNAME_KEY};
 
 /// Names, each with spellings that mean the same user and spellings that do not.
 const NAMES: [(&str, &[&str], &[&str]); 5] = [
@@ -21,7 +21,7 @@ async fn add(world: &World, id: usize, username: &str) {
         username: username.to_owned(),
         full_name: None,
         is_app: false,
-        password_hash: login::password::hash("correct horse", [9; 16]),
+        password_hash: hallpass_password::password::hash("correct horse", [9; 16]),
         permissions: Scope::default(),
         token_generation: 0,
     };

@@ -2,11 +2,12 @@
 //! from being blocked, revoked, changed or removed.
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
-use store::{
+use hallpass_store::{
     changes::Change,
     management::{Listed, Renamed},
     users::Written,
 };
+use hallpass_token::{Format, UserId};
 use tests::{
     Request, World,
     api::{bearer, text},
@@ -14,7 +15,6 @@ use tests::{
     tables::TestToken,
     web_client::WebClient,
 };
-use token::{Format, UserId};
 
 /// The attributes that an application writes and Hallpass reads.
 const ATTRIBUTES: [&str; 7] =
@@ -223,7 +223,7 @@ async fn a_list_of_permissions_is_a_set_and_unreadable_permissions_permit_nothin
     }
 }
 
-async fn world_change(store: &store::Store, change: Change) {
+async fn world_change(store: &hallpass_store::Store, change: Change) {
     assert_eq!(store.change_user(&"1".parse().unwrap(), &change, None).await.unwrap(), Written::Now);
 }
 

@@ -3,7 +3,7 @@
 //!
 //! The counter belongs to the process, so this file has one test.
 
-use login::password;
+use hallpass_password::password;
 use tests::{Request, Response, World, api::text, basic};
 
 /// Returns a `Basic` header value with these bytes.

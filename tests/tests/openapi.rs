@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use edge::routes::ROUTES;
-use hallpass::dev::template::Template;
+use hallpass_dev::template::Template;
+use hallpass_http::routes::ROUTES;
 use serde_json::Value;
 use tests::{Request, TEMPLATE, World, pages::PAGES};
 

@@ -1,17 +1,17 @@
 //! Another writer changes the same items between the reads and the write of a call.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use store::{
+use hallpass_store::{
     changes::Change,
     management::{Added, NewUser, Renamed},
     users::Written,
 };
+use hallpass_token::{Format, Reason, Revocation, UserId};
 use tests::{
     World,
     api::text,
     tap::{Fault, Tap},
 };
-use token::{Format, Reason, Revocation, UserId};
 
 const GENERATION: &str = "token_generation";
 
@@ -136,7 +136,7 @@ async fn a_user_whose_name_another_user_gets_afterwards_was_added() {
         full_name: None,
         is_app: false,
         password_hash: None,
-        permissions: token::Scope::default(),
+        permissions: hallpass_token::Scope::default(),
         token_generation: 5,
     };
     let add = async |user: NewUser| world.store.add_user(&user).await.unwrap();

@@ -1,8 +1,7 @@
 //! A conditional write whose first response was lost meets its own effect at the second attempt. The response says that
 //! the work was done once.
 
-use serde_json::json;
-use store::{
+use hallpass_store::{
     attempts::RateLimit,
     changes::Change,
     management::{Added, NewUser, Renamed},
@@ -11,13 +10,14 @@ use store::{
     tokens::Marked,
     users::Written,
 };
+use hallpass_token::{Binding, Format, Reason, Revocation, UserId, secret::Digest};
+use serde_json::json;
 use tests::{
     World,
     api::bearer,
     capability::{Capability, lacks},
     tap::{Fault, Tap},
 };
-use token::{Binding, Format, Reason, Revocation, UserId, secret::Digest};
 
 const HOUR: std::time::Duration = std::time::Duration::from_secs(3_600);
 
@@ -180,7 +180,7 @@ async fn a_session_and_a_flow_end_once_though_the_first_response_was_lost() {
     store.end_session(&owner.id, &id, world.now()).await.unwrap();
     let ended = store.session(&owner.id, &id).await.unwrap().unwrap();
     assert!(ended.expires_at.after(HOUR) < world.now(), "it has expired for a function whose clock is an hour late");
-    let flow = store::flows::Flow { session, client_id: "c".to_owned(), authenticity: Digest::of(b"form") };
+    let flow = hallpass_store::flows::Flow { session, client_id: "c".to_owned(), authenticity: Digest::of(b"form") };
     tap.inject("PutItem", 0, 1, Fault::Lose);
     store.begin_flow(&id, &flow).await.unwrap();
     if !lacks(Capability::Idempotency, "the response to the end of a flow is not lost").await {
@@ -195,7 +195,7 @@ async fn of_many_requests_that_end_a_flow_one_is_the_first() {
     let world = World::new().await;
     let owner = world.store.user(&"1".parse().unwrap()).await.unwrap().unwrap();
     let session = Session::of(&owner, Binding::new([]), world.now(), world.now().after(HOUR));
-    let flow = store::flows::Flow { session, client_id: "c".to_owned(), authenticity: Digest::of(b"form") };
+    let flow = hallpass_store::flows::Flow { session, client_id: "c".to_owned(), authenticity: Digest::of(b"form") };
     let id = Digest::of(b"flow");
     world.store.begin_flow(&id, &flow).await.unwrap();
     let ending = (0..8).map(|_| world.store.end_flow(&owner.id, &id));

@@ -4,9 +4,9 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use hallpass_token::{Format, Record, TokenId, lifecycle};
 use serde_json::{Value, json};
 use tests::{Request, World, api::bearer, basic, web_client::WebClient};
-use token::{Format, Record, TokenId, lifecycle};
 
 use crate::recheck::requests::text_in;
 
@@ -70,7 +70,7 @@ async fn permit(world: &World, names: &[&str]) {
 async fn record_of(world: &World, text: &str) -> Record {
     let service = world.service();
     let keyring = service.keyring(world.now()).await.unwrap();
-    let claim = token::open(&keyring, &service.settings.issuer, text, world.now()).unwrap();
+    let claim = hallpass_token::open(&keyring, &service.settings.issuer, text, world.now()).unwrap();
     let id: TokenId = world.store.id_of(&claim).await.unwrap().unwrap();
     world.record(&id).await
 }

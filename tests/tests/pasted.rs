@@ -1,8 +1,8 @@
 //! White space and anything else that editors, shells and pipes put around a secret that is posted.
 
+use hallpass_token::Format;
 use serde_json::Value;
 use tests::{Request, World, api::bearer};
-use token::Format;
 
 /// What stands before and behind a token, and how it is written in a form.
 const AROUND: [(&str, &str); 33] = [

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use hallpass::dev::template::Template;
+use hallpass_dev::template::Template;
+use hallpass_token::Format;
 use serde_json::{Value, json};
 use tests::{
     KEYS, Request, TEMPLATE, World,
@@ -14,7 +15,6 @@ use tests::{
     tap::{Seen, Tap},
     web_client::WebClient,
 };
-use token::Format;
 
 /// The actions of Lambda in the function's name, which read its stream.
 const STREAM: [&str; 4] =
@@ -120,7 +120,7 @@ async fn start(function: &str, world: &World, tap: &Tap) {
         "HALLPASS_KEYS" => Some(KEYS.to_owned()),
         _ => None,
     };
-    let store = edge::service::store(&lookup).unwrap();
+    let store = hallpass_service::service::store(&lookup).unwrap();
     match function {
         "Prune" => {
             store.check_as_pruner().await.unwrap();
@@ -129,7 +129,7 @@ async fn start(function: &str, world: &World, tap: &Tap) {
         "Generate" => store.check_as_limiter().await.unwrap(),
         _ => {}
     }
-    edge::Service::start(&lookup, world.now()).await.unwrap();
+    hallpass_service::Service::start(&lookup, world.now()).await.unwrap();
 }
 
 /// Checks that a function that creates no tokens cannot create a record by accident: `UpdateItem` creates a missing
@@ -316,7 +316,7 @@ async fn revoke_makes_exactly_the_permitted_requests() {
     // Signing in called generate.
     tap.seen();
     let before = world.create_token(Format::Signed, "2", 11).await;
-    let admin = |record: &mut token::Record| record.replaces = Some(before.record.id.hash);
+    let admin = |record: &mut hallpass_token::Record| record.replaces = Some(before.record.id.hash);
     let admin = world.create_token_with(Format::Signed, "2", 1, admin).await;
     let with =
         |token: &TestToken, method: &str, route: &str| Request::new(method, route).authorization(&bearer(&token.text));

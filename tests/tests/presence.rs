@@ -1,6 +1,6 @@
 //! The checks of a function before it serves: a missing or wrong table is named.
 
-use store::{Store, Tables};
+use hallpass_store::{Store, Tables};
 use tests::World;
 
 /// Returns the variables that are named for these tables of users, tokens and attempts.

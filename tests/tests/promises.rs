@@ -13,8 +13,8 @@ const SECRETS: [(&str, &str); 10] = [
     ("shared/token/src/keyring.rs", "KeyText"),
     ("shared/token/src/codec.rs", "SignedSecret"),
     ("shared/token/src/codec/jwt.rs", "Claims"),
-    ("shared/edge/src/entropy.rs", "Randomness"),
-    ("shared/page/src/form.rs", "Form"),
+    ("shared/runtime/src/entropy.rs", "Randomness"),
+    ("shared/web/src/form.rs", "Form"),
 ];
 
 /// Words of a line that handles a secret.
@@ -29,7 +29,7 @@ fn read(path: &str) -> String {
 fn product() -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let (mut files, mut folders) =
-        (Vec::new(), ["shared", "functions", "hallpass"].map(|folder| root.join(folder)).to_vec());
+        (Vec::new(), ["shared", "functions", "hallpass", "dev"].map(|folder| root.join(folder)).to_vec());
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use hallpass_token::{Format, Timestamp};
 use serde_json::{Value, json};
 use tests::{
     World,
@@ -10,7 +11,6 @@ use tests::{
     tables::{RETENTION, TestToken},
     tap::{ALWAYS, Fault},
 };
-use token::{Format, Timestamp};
 
 /// Invokes prune with these records, and returns the sequence numbers that it reports as failed.
 async fn deliver(world: &World, records: &[Value]) -> Vec<String> {

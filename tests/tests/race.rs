@@ -8,15 +8,15 @@ use std::{
     },
 };
 
+use hallpass_store::developer::Replaced;
+use hallpass_token::{Format, Timestamp};
 use serde_json::json;
-use store::developer::Replaced;
 use tests::{
     Request, Response, World,
     api::{bearer, text},
     long::long,
     tables::TestToken,
 };
-use token::{Format, Timestamp};
 use tokio::{sync::Barrier, task::JoinSet};
 
 const MANY: u8 = 20;

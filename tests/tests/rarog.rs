@@ -1,6 +1,7 @@
 //! The clients of Rarog: `Authorization: Token`, and named tokens with fewer authorities than their user.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use hallpass_token::Timestamp;
 use serde_json::{Value, json};
 use tests::{
     Request, World,
@@ -8,7 +9,6 @@ use tests::{
     basic,
     system::{System, members},
 };
-use token::Timestamp;
 
 const USER: &str = "/rest/pat/1.0/token/user/create";
 const APP: &str = "/rest/pat/1.0/token/app/create";

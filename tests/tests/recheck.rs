@@ -5,6 +5,7 @@
 //! `cargo test` runs a part of the product, and `HALLPASS_LONG=1` all of it.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use hallpass_token::{Record, lifecycle};
 use tests::{
     World,
     api::{bearer, text},
@@ -13,7 +14,6 @@ use tests::{
     long::long,
     tap::{ANY, Tap},
 };
-use token::{Record, lifecycle};
 
 use crate::every_call::state::State;
 
@@ -128,7 +128,7 @@ impl Loss {
                 let id = case.caller.parse().unwrap();
                 assert_eq!(
                     world.store.raise_generation(&id, tests::invalidate(9)).await.unwrap(),
-                    store::users::Written::Now
+                    hallpass_store::users::Written::Now
                 );
             }
             Self::Removed => world.remove_user(case.caller).await,

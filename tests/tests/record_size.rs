@@ -2,10 +2,10 @@
 //! added later.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use hallpass_store::size::excess;
+use hallpass_token::{Format, Permission, Reason, Record, Revocation};
 use serde_json::{Value, json};
-use store::size::excess;
 use tests::{Request, World, api::bearer, basic, tables::Item};
-use token::{Format, Permission, Reason, Record, Revocation};
 
 const MAX: usize = 4_096;
 

@@ -3,9 +3,9 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
-use edge::settings::reference::{SETTINGS, Setting};
+use hallpass_runtime::settings::reference::{SETTINGS, Setting};
+use hallpass_token::Reason;
 use tests::TEMPLATE;
-use token::Reason;
 
 /// The variables that only tests and their tools read.
 const TEST_SETTINGS: [(&str, &str); 7] = [
@@ -34,7 +34,7 @@ fn check_generated(name: &str, generated: &str) {
     let text = page(name);
     let (before, rest) = text.split_once(BEGIN).unwrap();
     let (present, after) = rest.split_once(END).unwrap();
-    if edge::settings::environment("HALLPASS_WRITE_DOCS").is_some_and(|value| value == "1") {
+    if hallpass_runtime::settings::environment("HALLPASS_WRITE_DOCS").is_some_and(|value| value == "1") {
         let whole = format!("{before}{BEGIN}{generated}{END}{after}");
         fs::write(root().join("docs/src/reference").join(name), whole).unwrap();
     } else {

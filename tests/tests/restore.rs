@@ -1,8 +1,8 @@
 //! A restore from a backup, with the steps of `docs/src/guides/backup.md` that keep revoked tokens from becoming live
 //! again.
 
+use hallpass_token::Format;
 use tests::{KEYS, Request, World, api::bearer};
-use token::Format;
 
 #[tokio::test]
 async fn a_restored_table_of_tokens_revives_tokens_revoked_since() {

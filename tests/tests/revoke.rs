@@ -1,12 +1,12 @@
 //! Revoking tokens: by ID, by text, or all tokens of a user.
 
+use hallpass_token::Format;
 use serde_json::{Value, json};
 use tests::{
     Request, Response, World,
     api::{bearer, forged},
     basic,
 };
-use token::Format;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 

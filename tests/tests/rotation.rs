@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use hallpass_token::{Format, Snapshot, lifecycle};
 use serde_json::{Value, json};
 use tests::{
     Request, Response, World,
@@ -10,7 +11,6 @@ use tests::{
     system::System,
     tap::{ALWAYS, Fault},
 };
-use token::{Format, Snapshot, lifecycle};
 
 const HOUR: u64 = 3_600;
 const DAY: u64 = 86_400;
@@ -284,8 +284,8 @@ async fn a_replaced_token_is_recognized_for_thirty_days_however_it_was_replaced(
     }
 }
 
-fn began_at(body: &Value) -> token::Timestamp {
-    token::Timestamp::parse_rfc3339(body["issued_at"].as_str().unwrap()).unwrap()
+fn began_at(body: &Value) -> hallpass_token::Timestamp {
+    hallpass_token::Timestamp::parse_rfc3339(body["issued_at"].as_str().unwrap()).unwrap()
 }
 
 /// The text goes to the token that asks, so that a rotation must not carry it beyond its own log-in.
@@ -299,7 +299,7 @@ async fn a_rotation_outlives_the_log_in_of_neither_the_old_token_nor_the_one_tha
     let admin = world.token_of("admin", "letmein").await;
     let ends = async |token: &str, id: &str| {
         let new = rotated(&world, token, id).await;
-        let end = token::Timestamp::parse_rfc3339(new["expires_at"].as_str().unwrap()).unwrap();
+        let end = hallpass_token::Timestamp::parse_rfc3339(new["expires_at"].as_str().unwrap()).unwrap();
         (new, end.since(world.now()).as_secs() / DAY)
     };
     let (first, days) = ends(&asking, id_of(&newer)).await;

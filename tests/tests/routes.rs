@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
-use edge::routes::{Access, Function, ROUTES, Route};
 use expect_test::expect_file;
+use hallpass_http::routes::{Access, Function, ROUTES, Route};
 use serde_json::{Value, json};
 use tests::TEMPLATE;
 
 /// Marks the parts of the template that follow from the table of routes.
-const MARK: &str = " # from shared/edge/src/routes.rs: UPDATE_EXPECT=1 cargo test --workspace routes";
+const MARK: &str = " # from shared/http/src/routes.rs: UPDATE_EXPECT=1 cargo test --workspace routes";
 
 /// The functions in the order of the template.
 const FUNCTIONS: [Function; 3] = [Function::Generate, Function::Revoke, Function::Console];

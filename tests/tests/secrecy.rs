@@ -4,7 +4,8 @@
 //! the AWS SDK prints response bodies and the Lambda runtime prints whole events.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use login::password;
+use hallpass_password::password;
+use hallpass_token::{Credential, Entropy, Format, Keyring, Text};
 use serde_json::{Value, json};
 use tests::{
     KEYS, Request, Response, World,
@@ -12,7 +13,6 @@ use tests::{
     basic,
     witness::{log, watch},
 };
-use token::{Credential, Entropy, Format, Keyring, Text};
 
 /// A password that no user has.
 const GUESS: &str = "correct-horse-battery-staple";
@@ -192,16 +192,21 @@ async fn the_debug_form_of_types_with_secrets_prints_none() {
         name => name.ends_with("_TABLE").then(|| name.to_owned()),
     };
     let keyring = Keyring::parse(KEYS).unwrap();
-    let claim = token::open(&keyring, &token::codec::Issuer::new("", "hallpass").unwrap(), &token.text, world.now());
+    let claim = hallpass_token::open(
+        &keyring,
+        &hallpass_token::codec::Issuer::new("", "hallpass").unwrap(),
+        &token.text,
+        world.now(),
+    );
     let user = world.store.user(&"1".parse().unwrap()).await.unwrap();
-    let admitted = token::admit(&claim.unwrap(), Some(token.record.clone()), user.clone(), world.now());
-    let new_user = store::management::NewUser {
+    let admitted = hallpass_token::admit(&claim.unwrap(), Some(token.record.clone()), user.clone(), world.now());
+    let new_user = hallpass_store::management::NewUser {
         id: "9".parse().unwrap(),
         username: "new".to_owned(),
         full_name: None,
         is_app: false,
         password_hash: Some(hash.clone()),
-        permissions: token::Scope::default(),
+        permissions: hallpass_token::Scope::default(),
         token_generation: 0,
     };
     let forms = [
@@ -216,9 +221,9 @@ async fn the_debug_form_of_types_with_secrets_prints_none() {
         ("User", format!("{user:?}")),
         ("Admitted", format!("{admitted:?}")),
         ("NewUser", format!("{new_user:?}")),
-        ("Change", format!("{:?}", store::changes::Change::Password(hash))),
-        ("Connection", format!("{:?}", edge::service::connection(&lookup).unwrap())),
-        ("Service", format!("{:?}", edge::Service::new(&lookup).unwrap())),
+        ("Change", format!("{:?}", hallpass_store::changes::Change::Password(hash))),
+        ("Connection", format!("{:?}", hallpass_service::service::connection(&lookup).unwrap())),
+        ("Service", format!("{:?}", hallpass_service::Service::new(&lookup).unwrap())),
         ("World", format!("{world:?}")),
     ];
     let key = Base64UrlUnpadded::decode_vec("QsbwGHbgB93-JeQMiQPdWLWwL05TquTtANsX6niLpWY").unwrap();

@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use edge::{
-    Settings, service,
+use hallpass_runtime::{
+    Settings,
     settings::{ConfigError, Lookup, reference::SETTINGS},
 };
+use hallpass_service::service;
+use hallpass_verify_authorizer::Authorizer;
 use tests::KEYS;
-use verify_authorizer::Authorizer;
 
 mod patterns;
 
@@ -33,7 +34,7 @@ fn started(lookup: Lookup<'_>) -> Result<String, ConfigError> {
     let connection = service::connection(lookup)?;
     let endpoints = (connection.dynamodb_endpoint, connection.secrets_endpoint, connection.session_token.is_some());
     let keys = service::keys(lookup, service::connection)?;
-    let authorizer = format!("{:?}", Authorizer::new(edge::Service::new(lookup)?, lookup)?);
+    let authorizer = format!("{:?}", Authorizer::new(hallpass_service::Service::new(lookup)?, lookup)?);
     // The clients before it contain random numbers.
     let own = &authorizer[authorizer.rfind("routes: ").unwrap()..];
     Ok(format!("{endpoints:?} {keys:?} {:?} {own}", Settings::read(lookup)?))

@@ -4,19 +4,20 @@
 use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use edge::{
-    Service, log, service,
+use hallpass_dev::secrets::Secrets;
+use hallpass_prune::Prune;
+use hallpass_runtime::{
+    log,
     settings::{ConfigError, Lookup},
 };
-use hallpass::dev::secrets::Secrets;
-use prune::Prune;
+use hallpass_service::{Service, service};
+use hallpass_token::{Keyring, Timestamp};
 use serde_json::{Value, json};
 use tests::{
     KEYS, World,
     lines::Lines,
     tap::{ALWAYS, Fault, Tap},
 };
-use token::{Keyring, Timestamp};
 
 /// A complete environment, with the engine and the secret each behind a tap.
 struct Around {
@@ -96,7 +97,7 @@ async fn a_function_reports_a_clock_that_differs_from_dynamodb_s_at_its_start_wi
     for prune in [false, true] {
         for (seconds, warns) in [(0, false), (5, false), (15, true), (3_600, true), (800 * DAY, true)] {
             let away = Duration::from_secs(seconds);
-            let real = edge::clock::now();
+            let real = hallpass_runtime::clock::now();
             for now in [real.after(away), real.before(away)] {
                 around.tables.seen();
                 let lines = logged_at_start(&around, prune, now).await;

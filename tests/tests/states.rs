@@ -1,14 +1,15 @@
 //! The state of a token: every list, page and count agrees with the authorizer, before prune has received a change.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use edge::{Context, entropy};
-use page::view::Tokens;
+use hallpass_runtime::entropy;
+use hallpass_service::Context;
+use hallpass_token::Format;
+use hallpass_web::view::Tokens;
 use serde_json::{Value, json};
 use tests::{
     Request, World,
     api::{bearer, text},
 };
-use token::Format;
 
 /// A token of user 1, with what is needed to read its state everywhere.
 struct Subject {
@@ -138,7 +139,7 @@ impl Subject {
     /// another token of the user sees it. Returns `None` if the user cannot have another token.
     async fn listed_and_counted(&self) -> Option<(bool, bool)> {
         let user = self.world.store.user(&"1".parse().unwrap()).await.unwrap()?;
-        if user.status == token::Status::Blocked {
+        if user.status == hallpass_token::Status::Blocked {
             return None;
         }
         let caller = self.world.create_token(Format::Signed, "1", 200).await.text;

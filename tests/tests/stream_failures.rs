@@ -7,10 +7,11 @@ use std::{
 };
 
 use aws_sdk_dynamodb::{Client, config::timeout::TimeoutConfig};
-use hallpass::dev::{events::deliver, template::Template};
-use prune::{Event, Prune, Response};
+use hallpass_dev::{events::deliver, template::Template};
+use hallpass_prune::{Event, Prune, Response};
+use hallpass_store::{Store, Tables};
+use hallpass_token::Format;
 use serde_json::{Value, json};
-use store::{Store, Tables};
 use tests::{
     TEMPLATE, World,
     api::{bearer, text},
@@ -18,7 +19,6 @@ use tests::{
     tables::{RETENTION, TestToken},
     tap::{Fault, Seen},
 };
-use token::Format;
 
 mod drained;
 

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use prune::{Event, Prune, Response, Swept};
+use hallpass_prune::{Event, Prune, Response, Swept};
+use hallpass_token::{Format, secret::Digest};
 use serde_json::{Value, json};
 use tests::{
     World,
@@ -11,7 +12,6 @@ use tests::{
     tables::{Item, LIFETIME, RETENTION, TestToken},
     tap::{ALWAYS, Fault},
 };
-use token::{Format, secret::Digest};
 
 /// Returns the event of a schedule.
 fn schedule() -> Value {

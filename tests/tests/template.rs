@@ -3,8 +3,9 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use edge::{routes::ROUTES, settings::names};
-use hallpass::dev::template::Template;
+use hallpass_dev::template::Template;
+use hallpass_http::routes::ROUTES;
+use hallpass_runtime::settings::names;
 use serde_json::{Value, json};
 use tests::{Request, TEMPLATE, World, basic, web_client::WebClient};
 

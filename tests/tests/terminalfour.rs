@@ -192,7 +192,7 @@ async fn a_flow_lives_for_ten_minutes_or_until_its_user_changes() {
     let third = begin(&system).await;
     system.advance(1);
     is_wrong(&decide(&system, "allow", Some(&second.0), &second.1).await);
-    system.set_user("1", "password_hash", text(&login::password::hash("other", [9; 16]).unwrap())).await;
+    system.set_user("1", "password_hash", text(&hallpass_password::password::hash("other", [9; 16]).unwrap())).await;
     let reply = decide(&system, "allow", Some(&third.0), &third.1).await;
     assert_eq!(reply.body_of(401)["detail"], "Invalid credentials.");
     system.stop().await;
@@ -264,7 +264,7 @@ async fn a_password_change_invalidates_a_key_unless_configured_otherwise() {
         let token = world.token().await;
         let key = world.created(&token, &json!({"name": "key", "format": "jwt"})).await;
         let key = bearer(key["token"].as_str().unwrap());
-        let hash = login::password::hash("another", [9; 16]).unwrap();
+        let hash = hallpass_password::password::hash("another", [9; 16]).unwrap();
         world.set_user("1", "password_hash", Some(text(&hash))).await;
         world.delivery.drain().await.unwrap();
         assert_eq!(world.verdict(&key).await, after_password);

@@ -213,7 +213,8 @@ async fn a_claim_that_differs_from_what_was_issued_is_malformed() {
 #[tokio::test]
 async fn a_record_without_a_digest_is_compared_by_its_times() {
     let (world, _tap) = world().await;
-    let token = world.create_token_with(token::Format::Jwt, "1", 1, |record| record.payload_digest = None).await;
+    let token =
+        world.create_token_with(hallpass_token::Format::Jwt, "1", 1, |record| record.payload_digest = None).await;
     assert_eq!(world.verdict(&bearer(&token.text)).await, "allow");
     let payload = Base64UrlUnpadded::decode_vec(token.text.split('.').nth(1).unwrap()).unwrap();
     let payload = String::from_utf8(payload).unwrap();

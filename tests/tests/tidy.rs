@@ -7,55 +7,72 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use edge::{routes::ROUTES, settings::names};
-use hallpass::dev::template::Template;
+use hallpass_dev::template::Template;
+use hallpass_http::routes::ROUTES;
+use hallpass_runtime::settings::names;
 use tests::{Request, TEMPLATE, World};
 
 /// The workspace crates that each of them may depend on. All others are forbidden.
-const ARROWS: [(&str, &str, &[&str]); 18] = [
-    ("token", "shared/token", &[]),
-    ("login", "shared/login", &[]),
-    ("store", "shared/store", &["token", "login"]),
-    ("edge", "shared/edge", &["token", "store"]),
-    ("page", "shared/page", &["edge", "store", "token", "login"]),
-    ("verify-authorizer", "functions/verify-authorizer", &["edge", "store", "token"]),
-    ("revoke", "functions/revoke", &["edge", "page", "store", "token"]),
-    ("console", "functions/console", &["edge", "page", "store", "token"]),
-    ("prune", "functions/prune", &["edge", "store", "token"]),
-    ("generate", "functions/generate", &["edge", "page", "store", "token", "login"]),
-    ("hallpass", "hallpass", &ALL),
+const ARROWS: [(&str, &str, &[&str]); 21] = [
+    ("hallpass-token", "shared/token", &[]),
+    ("hallpass-password", "shared/password", &[]),
+    ("hallpass-store", "shared/store", &["hallpass-token", "hallpass-password"]),
+    ("hallpass-runtime", "shared/runtime", &["hallpass-token", "hallpass-store"]),
+    ("hallpass-http", "shared/http", &["hallpass-token", "hallpass-store", "hallpass-runtime"]),
+    ("hallpass-service", "shared/service", upto(5)),
+    ("hallpass-web", "shared/web", upto(6)),
+    ("hallpass-verify-authorizer", "functions/verify-authorizer", upto(6)),
+    ("hallpass-revoke", "functions/revoke", upto(7)),
+    ("hallpass-console", "functions/console", upto(7)),
+    ("hallpass-prune", "functions/prune", upto(6)),
+    ("hallpass-generate", "functions/generate", upto(7)),
+    ("hallpass-dev", "dev", upto(12)),
+    ("hallpass", "hallpass", upto(13)),
     ("tests", "tests", &ALL),
     // It measures the binaries of the functions from outside, so it must not link them.
-    ("bench", "bench", &["edge", "hallpass", "store", "token"]),
-    ("opening", "bench/opening", &["token"]),
+    (
+        "bench",
+        "bench",
+        &["hallpass-runtime", "hallpass-service", "hallpass-dev", "hallpass", "hallpass-store", "hallpass-token"],
+    ),
+    ("opening", "bench/opening", &["hallpass-token"]),
     // An example of a protected API, which needs nothing of Hallpass.
     ("hello", "examples/rust", &[]),
     ("empty", "bench/peers/empty", &[]),
-    ("lazy", "bench/peers/lazy", &["edge", "verify-authorizer"]),
-    ("fuzz", "fuzz", &["prune", "store", "token", "verify-authorizer"]),
+    ("lazy", "bench/peers/lazy", &["hallpass-runtime", "hallpass-service", "hallpass-verify-authorizer"]),
+    ("fuzz", "fuzz", &["hallpass-prune", "hallpass-store", "hallpass-token", "hallpass-verify-authorizer"]),
 ];
 
-const ALL: [&str; 11] = [
-    "token",
-    "login",
-    "store",
-    "edge",
-    "page",
-    "verify-authorizer",
-    "revoke",
-    "console",
-    "prune",
-    "generate",
+/// The crates from the bottom to the top.
+const ALL: [&str; 14] = [
+    "hallpass-token",
+    "hallpass-password",
+    "hallpass-store",
+    "hallpass-runtime",
+    "hallpass-http",
+    "hallpass-service",
+    "hallpass-web",
+    "hallpass-verify-authorizer",
+    "hallpass-revoke",
+    "hallpass-prune",
+    "hallpass-console",
+    "hallpass-generate",
+    "hallpass-dev",
     "hallpass",
 ];
 
+/// Returns the lowest crates.
+const fn upto(count: usize) -> &'static [&'static str] {
+    ALL.split_at(count).0
+}
+
 /// Packages that must not be reachable from a crate, however indirectly: the beginning of a name and version.
 const UNREACHABLE: [(&str, &[&str]); 5] = [
-    ("token", &["tokio", "aws-", "lambda", "http", "hyper", "tracing"]),
-    ("login", &["tokio", "aws-", "lambda", "http", "hyper", "tracing"]),
-    ("verify-authorizer", &["aws-config", "openssl ", "openssl-sys", "aws-lc"]),
-    ("generate", &["aws-config", "openssl ", "openssl-sys", "aws-lc"]),
-    ("prune", &["aws-config", "jsonwebtoken", "openssl ", "openssl-sys", "aws-lc"]),
+    ("hallpass-token", &["tokio", "aws-", "lambda", "http", "hyper", "tracing"]),
+    ("hallpass-password", &["tokio", "aws-", "lambda", "http", "hyper", "tracing"]),
+    ("hallpass-verify-authorizer", &["aws-config", "openssl ", "openssl-sys", "aws-lc"]),
+    ("hallpass-generate", &["aws-config", "openssl ", "openssl-sys", "aws-lc"]),
+    ("hallpass-prune", &["aws-config", "jsonwebtoken", "openssl ", "openssl-sys", "aws-lc"]),
 ];
 
 /// The maximum number of lines of a file.
@@ -160,7 +177,7 @@ fn no_crate_depends_on_more_workspace_crates_than_allowed() {
 #[test]
 fn forbidden_packages_are_unreachable() {
     let locked = locked();
-    assert!(locked.len() > 100 && reachable(&locked, "store").iter().any(|name| name.starts_with("tokio ")));
+    assert!(locked.len() > 100 && reachable(&locked, "hallpass-store").iter().any(|name| name.starts_with("tokio ")));
     for (from, forbidden) in UNREACHABLE {
         for package in reachable(&locked, from) {
             let bad = forbidden.iter().find(|bad| package.starts_with(**bad));
@@ -226,7 +243,7 @@ fn the_reference_lists_every_variable_and_no_other() {
 /// A variable that is read but not on the list would be reported as unknown at the start.
 #[test]
 fn every_variable_that_is_read_is_on_the_list_of_known_ones() {
-    let lists = ["shared/edge/src/settings/names.rs", "shared/edge/src/settings/reference.rs"];
+    let lists = ["shared/runtime/src/settings/names.rs", "shared/runtime/src/settings/reference.rs"];
     let ours = rust_files().into_iter().filter(|path| !path.contains("tests") && !lists.contains(&path.as_str()));
     let mut used: BTreeSet<String> = ours.flat_map(|path| variables(&read(&path))).collect();
     used.extend(variables(TEMPLATE));

@@ -3,12 +3,13 @@
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
 use base64ct::{Base64, Encoding};
-use edge::{Service, clock, settings::ConfigError};
-use hallpass::dev::{ca, secrets::Secrets};
+use hallpass_dev::{ca, secrets::Secrets};
+use hallpass_runtime::{clock, settings::ConfigError};
+use hallpass_service::Service;
+use hallpass_store::connect::{AMAZON_ROOTS, Trust};
+use hallpass_token::Keyring;
 use sha2::{Digest, Sha256};
-use store::connect::{AMAZON_ROOTS, Trust};
 use tests::{KEYS, World, tap::Tap};
-use token::Keyring;
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},

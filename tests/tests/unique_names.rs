@@ -1,17 +1,17 @@
 //! One user per name, in any case, width or composition, and with any number of writers.
 
 use futures_util::future::join_all;
-use serde_json::json;
-use store::{
+use hallpass_store::{
     Store,
     management::{Added, Listed, NewUser, Renamed},
 };
+use hallpass_token::{Scope, Status, UserId};
+use serde_json::json;
 use tests::{
     World,
     api::text,
     tap::{ALWAYS, Fault},
 };
-use token::{Scope, Status, UserId};
 
 fn user(id: &str, name: &str) -> NewUser {
     NewUser {
@@ -19,7 +19,7 @@ fn user(id: &str, name: &str) -> NewUser {
         username: name.to_owned(),
         full_name: None,
         is_app: false,
-        password_hash: login::password::hash("correct horse", [7; 16]),
+        password_hash: hallpass_password::password::hash("correct horse", [7; 16]),
         permissions: Scope::default(),
         token_generation: 0,
     }
@@ -32,7 +32,7 @@ fn id(id: &str) -> UserId {
 /// Returns the number of users whose name has this normal form.
 async fn count(store: &Store, key: &str) -> usize {
     let users = store.all_users().await.unwrap();
-    let names = users.iter().filter_map(Listed::user).map(|user| login::NameKey::new(&user.username));
+    let names = users.iter().filter_map(Listed::user).map(|user| hallpass_password::NameKey::new(&user.username));
     names.filter(|name| name.as_str() == key).count()
 }
 
@@ -138,7 +138,7 @@ async fn prune_recognizes_name_markers_and_deletes_the_obsolete_ones() {
 #[tokio::test]
 async fn a_name_is_taken_for_every_user_but_its_own_and_its_marker_goes_with_it() {
     let world = World::new().await;
-    let (store, key) = (&world.store, login::NameKey::new("Ada"));
+    let (store, key) = (&world.store, hallpass_password::NameKey::new("Ada"));
     let is_taken = async |of: Option<&str>| {
         let of = of.map(id);
         store.is_name_taken(&key, of.as_ref()).await.unwrap()

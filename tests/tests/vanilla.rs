@@ -1,6 +1,7 @@
 //! The clients of Vanilla: issue with an expiry and a scope, verify, revoke; and a rejection that says why.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use hallpass_token::Timestamp;
 use serde_json::{Value, json};
 use tests::{
     Response, World,
@@ -8,7 +9,6 @@ use tests::{
     client::Reply,
     system::System,
 };
-use token::Timestamp;
 
 const DAY: u64 = 86_400;
 

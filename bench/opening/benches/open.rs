@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use divan::{Bencher, black_box, counter::BytesCount};
-use token::{
+use hallpass_token::{
     Entropy, Format, Issuer, Keyring, Timestamp, UserId,
     codec::{MAX_LENGTH, developer, jwt, signed},
     keyring::Key,

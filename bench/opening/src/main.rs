@@ -1,8 +1,8 @@
-//! Calls `token::open` repeatedly, for callgrind: `opening KIND TIMES`. The rest of the program does not depend on TIMES.
+//! Calls `hallpass_token::open` repeatedly, for callgrind: `opening KIND TIMES`. The rest of the program does not depend on TIMES.
 
 use std::{env, error::Error, hint::black_box, time::Duration};
 
-use token::{
+use hallpass_token::{
     Entropy, Format, Issuer, Keyring, Timestamp, UserId,
     codec::{developer, jwt, signed},
     keyring::Key,
@@ -18,7 +18,7 @@ fn main() -> Outcome<()> {
     open(&kind, times.parse()?)
 }
 
-/// Calls `token::open` with a text of this kind. Time and keys are constant, so that the count is as well.
+/// Calls `hallpass_token::open` with a text of this kind. Time and keys are constant, so that the count is as well.
 fn open(kind: &str, times: u64) -> Outcome<()> {
     let now = Timestamp::from_unix(1_800_000_000).ok_or("the time")?;
     let (own, foreign, issuer) = (keyring(1)?, keyring(101)?, Issuer::new("", "hallpass")?);
@@ -46,7 +46,7 @@ fn open(kind: &str, times: u64) -> Outcome<()> {
     let text = if kind == "foreign" { "sk_live_7Zb4TgFhV0sLx2QkPmNc9RwY" } else { signed.text.expose_secret() };
     let is_good = ["signed", "developer", "jwt"].contains(&kind);
     for _ in 0..times {
-        let opened = token::open(black_box(&own), black_box(&issuer), black_box(text), black_box(now));
+        let opened = hallpass_token::open(black_box(&own), black_box(&issuer), black_box(text), black_box(now));
         if opened.is_ok() != is_good {
             return Err(format!("{kind}: {opened:?}").into());
         }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use token::{Entropy, Issuer, Keyring, Reason, Timestamp, codec::signed, keyring::Key, open};
+use hallpass_token::{Entropy, Issuer, Keyring, Reason, Timestamp, codec::signed, keyring::Key, open};
 
 fn keyring(first: u8) -> Keyring {
     let bytes: Vec<u8> = (0..32).map(|byte: u8| byte.wrapping_mul(byte).wrapping_mul(7).wrapping_add(first)).collect();

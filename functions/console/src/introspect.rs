@@ -1,11 +1,12 @@
 //! `POST /oauth/introspect` (RFC 7662): returns the state of a token to its own user or to a caller with the permission
 //! `introspect`. Any other caller gets the same response as for a token that is not live.
 
-use edge::{Context, Problem, Response, body, caller, problem};
+use hallpass_http::{Problem, Response, body, problem};
+use hallpass_service::{Context, caller};
+use hallpass_token::User;
 use http::StatusCode;
 use lambda_http::Request;
 use serde_json::json;
-use token::User;
 
 /// The permission to introspect the tokens of others.
 const PERMISSION: &str = "introspect";

@@ -1,9 +1,10 @@
 //! Serves tokens, users, pages and the API documentation, and all routes that no other function handles.
 
-use edge::{
-    Context, Problem, Response, gateway, problem,
+use hallpass_http::{
+    Problem, Response, gateway, problem,
     routes::{self, Console},
 };
+use hallpass_service::Context;
 use http::StatusCode;
 use lambda_http::Request;
 use serde_json::json;
@@ -26,11 +27,13 @@ async fn response(context: &Context<'_>, request: &Request) -> Result<Response, 
         Console::ListRarogTokens => list::as_rarog(context, request).await,
         Console::ShowUser => user::show(context, request).await,
         Console::ShowProfile => user::profile(context, request).await,
-        Console::ShowSignInPage => page::or_message(request, page::sign_in::page(context, request)),
-        Console::ShowDeveloperPage => page::or_message(request, page::developer::page(context, request).await),
-        Console::ShowUsersPage => page::or_message(request, page::admin::users(context, request).await),
-        Console::ShowUserPage => page::or_message(request, page::admin::user(context, request).await),
-        Console::ShowAsset => page::asset::serve(request),
+        Console::ShowSignInPage => hallpass_web::or_message(request, hallpass_web::sign_in::page(context, request)),
+        Console::ShowDeveloperPage => {
+            hallpass_web::or_message(request, hallpass_web::developer::page(context, request).await)
+        }
+        Console::ShowUsersPage => hallpass_web::or_message(request, hallpass_web::admin::users(context, request).await),
+        Console::ShowUserPage => hallpass_web::or_message(request, hallpass_web::admin::user(context, request).await),
+        Console::ShowAsset => hallpass_web::asset::serve(request),
         Console::ShowSwaggerUi => pages::swagger(request),
         Console::ShowDocument => pages::openapi(request),
         Console::ShowHealth => health(context).await,

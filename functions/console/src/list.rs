@@ -1,15 +1,16 @@
 //! `GET /tokens`: lists the caller's tokens in pages. Administrators can list the tokens of another user.
 
-use edge::{Context, Problem, Response, caller, gateway, problem, view};
-use http::StatusCode;
-use lambda_http::{Request, RequestExt};
-use serde_json::json;
-use store::{Failure, live::LiveRecord};
-use token::{
+use hallpass_http::{Problem, Response, gateway, problem, view};
+use hallpass_service::{Context, caller};
+use hallpass_store::{Failure, live::LiveRecord};
+use hallpass_token::{
     Record, Timestamp, UserId,
     cursor::{self, List},
     lifecycle,
 };
+use http::StatusCode;
+use lambda_http::{Request, RequestExt};
+use serde_json::json;
 
 /// The default number of tokens on a page.
 const USUAL_PAGE: usize = 50;

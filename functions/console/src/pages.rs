@@ -2,11 +2,11 @@
 
 use std::io::Read;
 
-use edge::{Problem, Response, gateway};
 use flate2::read::GzDecoder;
+use hallpass_http::{Problem, Response, gateway};
+use hallpass_web::asset::{Content, File};
 use http::{HeaderValue, header};
 use lambda_http::Request;
-use page::asset::{Content, File};
 
 /// The page around Swagger UI, with the versions of its files. The page in the package declares no language and loads
 /// binary icons.
@@ -39,7 +39,7 @@ pub(crate) fn openapi(request: &Request) -> Result<Response, Problem> {
 
 fn file(name: &str) -> Option<File> {
     if name == "index.html" {
-        return Some(File { media_type: edge::problem::HTML, content: Content::Text(INDEX) });
+        return Some(File { media_type: hallpass_http::problem::HTML, content: Content::Text(INDEX) });
     }
     let (_, media_type, bytes) = FILES.into_iter().find(|(known, _, _)| *known == name)?;
     Some(File { media_type, content: Content::Gzip(bytes, unpacked) })

@@ -1,12 +1,13 @@
 //! `GET /api/user/{id}` and `GET /rs/profile`: routes behind the authorizer, compatible with Drupal's Services module and
 //! Terminalfour. The caller's identity comes only from the authorizer's context.
 
-use edge::{Context, Problem, Response, Service, gateway, problem};
+use hallpass_http::{Problem, Response, gateway, problem};
+use hallpass_service::{Context, Service};
+use hallpass_store::Rejected;
+use hallpass_token::{Reason, Rejection, Scope, Status, TokenId, User, UserId, lifecycle};
 use http::StatusCode;
 use lambda_http::Request;
 use serde_json::json;
-use store::Rejected;
-use token::{Reason, Rejection, Scope, Status, TokenId, User, UserId, lifecycle};
 
 pub(crate) async fn show(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let service = context.service;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use edge::{Context, Problem, Response, problem};
+use hallpass_http::{Problem, Response, problem};
+use hallpass_service::Context;
 use http::StatusCode;
 use lambda_http::Request;
 use serde_json::json;

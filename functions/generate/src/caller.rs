@@ -1,14 +1,17 @@
 //! The caller that requests a token: a user with a password, checked under the rate limit, or the holder of a live
 //! token.
 
-use edge::{Context, Problem, Service, caller, gateway};
-use lambda_http::Request;
-use page::WebSession;
-use store::{
+use hallpass_http::{Problem, gateway};
+use hallpass_service::{Context, Service, caller};
+use hallpass_store::{
     Failure, Rejected,
     marks::{ChangeMarks, Marked},
 };
-use token::{Admitted, Credential, Family, Reason, Rejection, Scope, Timestamp, User, credential::Login, lifecycle};
+use hallpass_token::{
+    Admitted, Credential, Family, Reason, Rejection, Scope, Timestamp, User, credential::Login, lifecycle,
+};
+use hallpass_web::WebSession;
+use lambda_http::Request;
 
 use crate::{operator, password::check_password};
 

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use edge::{Context, Problem, Response, Service, body, body::Members, gateway, problem, view};
+use hallpass_http::{Problem, Response, body, body::Members, gateway, problem, view};
+use hallpass_password::text::{self, LineError};
+use hallpass_service::{Context, Service};
+use hallpass_store::marks::Marked;
+use hallpass_token::{Permission, Record, Scope, Status, Text, Timestamp, User, UserId, redact::has_secret};
 use http::{HeaderValue, StatusCode, header::LOCATION};
 use lambda_http::Request;
-use login::text::{self, LineError};
 use serde_json::Value;
-use store::marks::Marked;
-use token::{Permission, Record, Scope, Status, Text, Timestamp, User, UserId, redact::has_secret};
 
 use crate::{
     caller::Caller,

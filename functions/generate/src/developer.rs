@@ -1,14 +1,16 @@
 //! `POST /profile/developer`, compatible with hypothesis/h: creates or regenerates the single developer token of a user.
 
-use edge::{Context, Problem, Response, caller, log, problem};
-use http::StatusCode;
-use lambda_http::Request;
-use serde_json::json;
-use store::{
+use hallpass_http::{Problem, Response, problem};
+use hallpass_runtime::log;
+use hallpass_service::{Context, caller};
+use hallpass_store::{
     Failure,
     developer::{Old, Replaced},
 };
-use token::{Family, Format, Record, Snapshot, Text, TokenId, codec::developer, lifecycle};
+use hallpass_token::{Family, Format, Record, Snapshot, Text, TokenId, codec::developer, lifecycle};
+use http::StatusCode;
+use lambda_http::Request;
+use serde_json::json;
 
 use crate::{
     caller::Caller,

@@ -1,8 +1,9 @@
 //! Limits on the expiry of a new token.
 
-use edge::{Context, Problem, Service};
-use store::Rejected;
-use token::{Reason, Record, Scope, Timestamp};
+use hallpass_http::Problem;
+use hallpass_service::{Context, Service};
+use hallpass_store::Rejected;
+use hallpass_token::{Reason, Record, Scope, Timestamp};
 
 use crate::caller::Caller;
 

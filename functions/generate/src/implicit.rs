@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use edge::{Context, Problem, Response, Service, body, caller, problem};
+use hallpass_http::{Problem, Response, body, problem};
+use hallpass_service::{Context, Service, caller};
+use hallpass_store::{flows::Flow, marks::Marked, sessions::Session};
+use hallpass_token::{Format, Status, UserId, secret::Digest};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header::SET_COOKIE};
 use lambda_http::{Request, RequestExt};
 use serde_json::json;
-use store::{flows::Flow, marks::Marked, sessions::Session};
-use token::{Format, Status, UserId, secret::Digest};
 
 use crate::{authorise::temporary, caller::Caller, recheck::confirm_log_in};
 

@@ -1,8 +1,10 @@
 //! Issues a token: signs it, writes its record, rechecks the caller, and only then returns its text.
 
-use edge::{Context, Problem, Service, log};
-use store::{marks::Marked, size};
-use token::{
+use hallpass_http::Problem;
+use hallpass_runtime::log;
+use hallpass_service::{Context, Service};
+use hallpass_store::{marks::Marked, size};
+use hallpass_token::{
     Admitted, Family, Format, IssuedText, Record, Scope, Snapshot, Text, Timestamp, TokenId, User,
     codec::{jwt, signed},
     family::TooManyIssuers,
@@ -111,7 +113,7 @@ pub(crate) async fn sign(
         Shape::Key => jwt(jwt::Audience::User),
         Shape::Temporary => jwt(jwt::Audience::System),
     };
-    Ok(signed.map_err(|error| store::Failure::new("signing the token", error))?)
+    Ok(signed.map_err(|error| hallpass_store::Failure::new("signing the token", error))?)
 }
 
 /// Returns the message for a description that makes a record too long. All other attributes are bounded.

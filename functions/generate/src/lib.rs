@@ -17,10 +17,11 @@
 //! | `create`, `rotate` | `POST /tokens` and `POST /tokens/{id}/rotate` |
 //! | [`operator`] | issuing and rotating tokens for the operator of the stack |
 
-use edge::{
-    Context, Problem, Response, gateway,
+use hallpass_http::{
+    Problem, Response, gateway,
     routes::{self, Generate},
 };
+use hallpass_service::Context;
 use lambda_http::Request;
 
 mod authorise;
@@ -58,11 +59,13 @@ async fn response(context: &Context<'_>, request: &Request) -> Result<Response, 
         }
         Generate::CreateUserToken => rarog::create_for_user(context, request).await,
         Generate::CreateAppToken => rarog::create_for_app(context, request).await,
-        Generate::RegenerateDeveloperToken if page::is_form(request) => {
-            page::or_message(request, Box::pin(pages::own(context, request)).await)
+        Generate::RegenerateDeveloperToken if hallpass_web::is_form(request) => {
+            hallpass_web::or_message(request, Box::pin(pages::own(context, request)).await)
         }
         Generate::RegenerateDeveloperToken => Box::pin(developer::regenerate(context, request)).await,
-        Generate::SignIn => page::or_message(request, pages::sign_in(context, request).await),
-        Generate::IssueKeyOnPage => page::or_message(request, Box::pin(pages::issue_key(context, request)).await),
+        Generate::SignIn => hallpass_web::or_message(request, pages::sign_in(context, request).await),
+        Generate::IssueKeyOnPage => {
+            hallpass_web::or_message(request, Box::pin(pages::issue_key(context, request)).await)
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! Limits on the number of live tokens per user. Tokens are counted after the record is written and before the text is
 //! returned, so the limits also hold for concurrent requests.
 
-use edge::{Context, Problem};
-use store::live::LiveCount;
-use token::{Record, User};
+use hallpass_http::Problem;
+use hallpass_service::Context;
+use hallpass_store::live::LiveCount;
+use hallpass_token::{Record, User};
 
 /// Checks that the owner's live tokens, including the new one, are within both limits. Reads no more live tokens than
 /// the limit, however many records exist.

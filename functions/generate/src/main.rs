@@ -2,10 +2,12 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use edge::{
-    Context, Service, clock, entropy, gateway, log, service,
+use hallpass_http::gateway;
+use hallpass_runtime::{
+    clock, entropy, log,
     settings::{ConfigError, environment},
 };
+use hallpass_service::{Context, Service, service};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -17,7 +19,11 @@ async fn main() -> ExitCode {
         let service = Arc::clone(&service);
         async move {
             let randomness = entropy::randomness();
-            generate::handle(&Context { service: &service, now: clock::now(), randomness: &randomness }, &request).await
+            hallpass_generate::handle(
+                &Context { service: &service, now: clock::now(), randomness: &randomness },
+                &request,
+            )
+            .await
         }
     }))
     .await

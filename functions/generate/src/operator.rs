@@ -1,9 +1,10 @@
 //! Tokens for the operator of the stack (`hallpass token issue`, `hallpass token rotate`). No HTTP request, token or
 //! password is involved. These tokens are signed, written and limited like all others.
 
-use edge::{Context, Problem};
-use store::Rejected;
-use token::{Reason, Record, Scope, Status, Text, Timestamp, TokenId, User};
+use hallpass_http::Problem;
+use hallpass_service::Context;
+use hallpass_store::Rejected;
+use hallpass_token::{Reason, Record, Scope, Status, Text, Timestamp, TokenId, User};
 
 use crate::{
     caller::Caller,

@@ -1,15 +1,17 @@
 //! The forms that create something: signing in, own tokens, keys of administrators. The same code reads forms and API
 //! requests.
 
-use edge::{Context, Problem, Response, Service, body::Members, gateway, log};
-use http::{HeaderValue, StatusCode, header::SET_COOKIE};
-use lambda_http::Request;
-use page::{
+use hallpass_http::{Problem, Response, body::Members, gateway};
+use hallpass_runtime::log;
+use hallpass_service::{Context, Service};
+use hallpass_token::{Record, Text, Timestamp, TokenId, User, credential::Login};
+use hallpass_web::{
     CreatedToken, Form, Submitted, WebSession, admin, developer, session, sign_in as sign_in_page, sign_in::Next,
     view::contained,
 };
+use http::{HeaderValue, StatusCode, header::SET_COOKIE};
+use lambda_http::Request;
 use serde_json::{Map, Value};
-use token::{Record, Text, Timestamp, TokenId, User, credential::Login};
 
 use crate::{
     caller::Caller, create::issue_from_members, password::check_password, recheck::confirm_log_in, rotate::renew,
@@ -22,7 +24,7 @@ pub(crate) async fn sign_in(context: &Context<'_>, request: &Request) -> Result<
     match signed_in(context, request, &form).await {
         Err(problem) => Err(sign_in_page::again(request, &form, randomness, problem)),
         Ok(cookie) => {
-            let mut response = page::see_other(&Next::read(form.field("next")).path(&gateway::base(request)));
+            let mut response = hallpass_web::see_other(&Next::read(form.field("next")).path(&gateway::base(request)));
             if let Ok(cookie) = HeaderValue::try_from(cookie) {
                 response.headers_mut().append(SET_COOKIE, cookie);
             }

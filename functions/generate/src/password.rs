@@ -4,18 +4,20 @@
 //! name, two users with one name, a blocked user, a user without a password, an unreadable item and a wrong password.
 //! Only a password hash of a different kind than Hallpass's own takes a different time.
 
-use edge::{Context, Problem, Service, log};
-use login::{
+use hallpass_http::Problem;
+use hallpass_password::{
     NameKey, password,
     rate_limit::{self, Counters},
 };
-use store::{
+use hallpass_runtime::log;
+use hallpass_service::{Context, Service};
+use hallpass_store::{
     Failure,
     attempts::{self, Outcome, RateLimit},
     marks::Marked,
     users::Named,
 };
-use token::{Status, Timestamp, User, Value, credential::Login, user::attribute::TOKEN_GENERATION};
+use hallpass_token::{Status, Timestamp, User, Value, credential::Login, user::attribute::TOKEN_GENERATION};
 
 /// A log-in attempt with its rate limit counters.
 struct Attempt<'a> {

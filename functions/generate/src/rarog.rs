@@ -1,12 +1,13 @@
 //! `POST /rest/pat/1.0/token/user/create` and `…/app/create`, compatible with Rarog: create named tokens with their own
 //! authorities, for the caller or for the application account.
 
-use edge::{Context, Problem, Response, body, body::Members, caller::reject_cookie_alone, problem};
+use hallpass_http::{Problem, Response, body, body::Members, problem};
+use hallpass_service::{Context, caller::reject_cookie_alone};
+use hallpass_store::marks::Marked;
+use hallpass_token::{Scope, Timestamp, User};
 use http::StatusCode;
 use lambda_http::Request;
 use serde_json::json;
-use store::marks::Marked;
-use token::{Scope, Timestamp, User};
 
 use crate::{
     caller::Caller,

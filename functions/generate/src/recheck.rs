@@ -4,7 +4,7 @@
 //! withdrawn and the request is rejected.
 //!
 //! A change that was undone in between would go unnoticed. Therefore prune leaves a mark before it reads the tokens
-//! of a changed user ([`store::marks`]). The marks are read with the user, and again in the recheck. Either prune
+//! of a changed user ([`hallpass_store::marks`]). The marks are read with the user, and again in the recheck. Either prune
 //! finds the new record among the user's tokens, or its mark was written before the record and is found here.
 //!
 //! Later changes are found by the first verification of the new token, which reads the record and the user.
@@ -12,13 +12,14 @@
 //! A browser session and a log-in flow are rechecked in the same way between their write and their cookie. Prune finds
 //! them among the user's tokens.
 
-use edge::{Context, Problem, Service};
-use store::{
+use hallpass_http::Problem;
+use hallpass_service::{Context, Service};
+use hallpass_store::{
     Rejected,
     marks::{ChangeMarks, Marked},
     sweep::Place,
 };
-use token::{
+use hallpass_token::{
     Admitted, Binding, Format, Reason, Record, Rejection, Scope, Status, User, lifecycle,
     user::attribute::{PASSWORD_HASH, STATUS, USERNAME},
 };

@@ -1,14 +1,16 @@
 //! `POST /tokens/{id}/rotate`: issues a new token with the same settings. The old token expires at the first use of the new
 //! one, or after `HALLPASS_ROTATION_WINDOW`, whichever comes first.
 
-use edge::{Context, Problem, Response, Service, gateway, log, problem, view};
+use hallpass_http::{Problem, Response, gateway, problem, view};
+use hallpass_runtime::log;
+use hallpass_service::{Context, Service};
+use hallpass_store::{Rejected, marks::Marked, rotation::Rotated, size};
+use hallpass_token::{
+    Admitted, Family, Format, IssuedText, Reason, Record, Snapshot, Text, Timestamp, TokenId, User, lifecycle,
+};
 use http::StatusCode;
 use lambda_http::Request;
 use serde_json::Value;
-use store::{Rejected, marks::Marked, rotation::Rotated, size};
-use token::{
-    Admitted, Family, Format, IssuedText, Reason, Record, Snapshot, Text, Timestamp, TokenId, User, lifecycle,
-};
 
 use crate::{
     caller::Caller,

@@ -1,7 +1,8 @@
 //! `POST /api/services_token/generate`, compatible with Drupal's Services Token module: the response has two members, in
 //! this order.
 
-use edge::{Context, Problem, Response, problem};
+use hallpass_http::{Problem, Response, problem};
+use hallpass_service::Context;
 use http::StatusCode;
 use lambda_http::Request;
 use serde::Serialize;

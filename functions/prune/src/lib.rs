@@ -7,18 +7,19 @@
 use std::time::Duration;
 
 use aws_lambda_events::{event::dynamodb, streams::DynamoDbEventResponse};
-use edge::{
-    log, service, settings,
+use futures_util::future::{join_all, try_join_all};
+use hallpass_runtime::{
+    log, settings,
     settings::{ConfigError, Lookup},
 };
-use futures_util::future::{join_all, try_join_all};
-use lambda_runtime::Diagnostic;
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
-use store::{
+use hallpass_service::service;
+use hallpass_store::{
     Failure, Store,
     sweep::{Invalidation, Place},
 };
-use token::{Binding, Timestamp};
+use hallpass_token::{Binding, Timestamp};
+use lambda_runtime::Diagnostic;
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 pub mod stream;
 mod sweep;

@@ -2,10 +2,11 @@
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use edge::{clock, log, service, settings::environment};
+use hallpass_prune::{Event, Prune};
+use hallpass_runtime::{clock, log, settings::environment};
+use hallpass_service::service;
+use hallpass_token::Timestamp;
 use lambda_runtime::{LambdaEvent, service_fn};
-use prune::{Event, Prune};
-use token::Timestamp;
 
 /// The time before the end of an invocation at which prune stops. A sweep stores its position, and a stream batch
 /// reports the remaining records.

@@ -6,17 +6,17 @@ use aws_lambda_events::{
     event::dynamodb::EventRecord,
     streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse},
 };
-use edge::log;
 use futures_util::future::join_all;
-use serde_dynamo::AttributeValue;
-use store::{
+use hallpass_runtime::log;
+use hallpass_store::{
     Failure,
     live::{LivePlace, LiveRecord},
     marks::ChangeMark,
     sessions::Session,
     sweep::Invalidation,
 };
-use token::{Reason, Timestamp, User, UserId, Value, user::attribute::USER_ID};
+use hallpass_token::{Reason, Timestamp, User, UserId, Value, user::attribute::USER_ID};
+use serde_dynamo::AttributeValue;
 
 use crate::{AT_ONCE, INVALIDATING, Prune, no_time_left};
 

@@ -3,15 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use edge::log::TARGET;
 use futures_util::future::try_join_all;
-use serde::Serialize;
-use store::{
+use hallpass_runtime::log::TARGET;
+use hallpass_store::{
     Failure,
     sessions::Session,
     sweep::{Entry, Invalidation, Kind, Part, Place},
 };
-use token::{Record, Timestamp, User, UserId, lifecycle};
+use hallpass_token::{Record, Timestamp, User, UserId, lifecycle};
+use serde::Serialize;
 
 use crate::{AT_ONCE, Prune};
 

@@ -1,12 +1,14 @@
 //! `DELETE /tokens/{id}`: revokes one token. With `family=true`, revokes its family. With `descendants=true`, also revokes
 //! every token that the family issued.
 
-use edge::{Context, Problem, Response, caller, gateway, log, problem};
+use hallpass_http::{Problem, Response, gateway, problem};
+use hallpass_runtime::log;
+use hallpass_service::{Context, caller};
+use hallpass_store::Failure;
+use hallpass_token::{Admitted, Record, TokenId, cursor};
 use http::StatusCode;
 use lambda_http::{Request, RequestExt};
 use serde_json::{Value, json};
-use store::Failure;
-use token::{Admitted, Record, TokenId, cursor};
 
 use crate::{
     family::{self, Issuer, Search},

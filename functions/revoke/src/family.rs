@@ -4,12 +4,12 @@
 //! search is complete only when a whole pass finds no live token. A token that is revoked while it issues another
 //! withdraws it, because issuing rechecks the caller before the text is returned.
 
-use store::{
+use hallpass_store::{
     Failure, Store,
     marking::{Mark, could_be_live},
     sweep::Place,
 };
-use token::{Record, TokenId};
+use hallpass_token::{Record, TokenId};
 
 /// The issuer whose tokens are searched for: a family, or a single token whose record no longer exists and whose
 /// family is not known yet.

@@ -3,16 +3,18 @@
 //! A token of another user looks absent. Responses state from when the revocation is effective everywhere: an API that
 //! caches the authorizer's response may accept a revoked token until then.
 
-use edge::{
-    Context, Problem, Response, body, caller, gateway, log, problem,
+use hallpass_http::{
+    Problem, Response, body, gateway, problem,
     routes::{self, Revoke},
     view,
 };
+use hallpass_runtime::log;
+use hallpass_service::{Context, caller};
+use hallpass_store::{marking::Invalidate, tokens::Marked, users::Written};
+use hallpass_token::{Reason, Record, Revocation, Timestamp, UserId, lifecycle};
 use http::StatusCode;
 use lambda_http::Request;
 use serde_json::{Value, json};
-use store::{marking::Invalidate, tokens::Marked, users::Written};
-use token::{Reason, Record, Revocation, Timestamp, UserId, lifecycle};
 
 use by_id::Extent;
 
@@ -32,10 +34,10 @@ async fn response(context: &Context<'_>, request: &Request) -> Result<Response, 
         Revoke::RevokeTokensOfUser => all_of_user(context, request).await,
         Revoke::RevokeTokenByText => by_text(context, request).await,
         Revoke::RevokeRarogToken => as_rarog(context, request).await,
-        Revoke::SignOut => page::or_message(request, pages::sign_out(context, request).await),
-        Revoke::RevokeTokenOnPage => page::or_message(request, pages::own(context, request).await),
-        Revoke::UpdateKeyOnPage => page::or_message(request, pages::key(context, request).await),
-        Revoke::UpdateUserOnPage => page::or_message(request, pages::access(context, request).await),
+        Revoke::SignOut => hallpass_web::or_message(request, pages::sign_out(context, request).await),
+        Revoke::RevokeTokenOnPage => hallpass_web::or_message(request, pages::own(context, request).await),
+        Revoke::UpdateKeyOnPage => hallpass_web::or_message(request, pages::key(context, request).await),
+        Revoke::UpdateUserOnPage => hallpass_web::or_message(request, pages::access(context, request).await),
     }
 }
 
@@ -93,7 +95,7 @@ async fn by_text(context: &Context<'_>, request: &Request) -> Result<Response, P
     body::expect_media_type(request.headers(), "application/x-www-form-urlencoded")?;
     let text = body::token_parameter(request.body())?;
     let keyring = service.keyring(now).await?;
-    if let Ok(claim) = token::open(&keyring, &service.settings.issuer, text.expose_secret(), now)
+    if let Ok(claim) = hallpass_token::open(&keyring, &service.settings.issuer, text.expose_secret(), now)
         && let Some(id) = service.store.id_of(&claim).await?
     {
         let (revocation, purge_at) = revocation(context);

@@ -2,7 +2,9 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use edge::{Context, Service, clock, entropy, gateway, log, service, settings::environment};
+use hallpass_http::gateway;
+use hallpass_runtime::{clock, entropy, log, settings::environment};
+use hallpass_service::{Context, Service, service};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -14,7 +16,11 @@ async fn main() -> ExitCode {
         let service = Arc::clone(&service);
         async move {
             let randomness = entropy::randomness();
-            revoke::handle(&Context { service: &service, now: clock::now(), randomness: &randomness }, &request).await
+            hallpass_revoke::handle(
+                &Context { service: &service, now: clock::now(), randomness: &randomness },
+                &request,
+            )
+            .await
         }
     }))
     .await

@@ -1,12 +1,14 @@
 //! The forms that revoke something: signing out, own tokens, and the keys and users of administrators. Each redirects
 //! to the page it came from, so that reloading the page does not send it again.
 
-use edge::{Context, Problem, Response, Service, gateway, log};
+use hallpass_http::{Problem, Response, gateway};
+use hallpass_runtime::log;
+use hallpass_service::{Context, Service};
+use hallpass_store::{changes::Change, tokens::Marked, users::Written};
+use hallpass_token::{Record, Timestamp, TokenId, User, UserId};
+use hallpass_web::{Submitted, WebSession, admin, developer, sign_in};
 use http::{HeaderValue, header::SET_COOKIE};
 use lambda_http::Request;
-use page::{Submitted, WebSession, admin, developer, sign_in};
-use store::{changes::Change, tokens::Marked, users::Written};
-use token::{Record, Timestamp, TokenId, User, UserId};
 
 use crate::{invalidate, revocation};
 
@@ -14,7 +16,7 @@ use crate::{invalidate, revocation};
 pub(crate) async fn sign_out(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let session = submitted(context, request).await?;
     let cookie = session.end(context).await?;
-    let mut response = page::see_other(&sign_in::path(&session.base, "signed-out"));
+    let mut response = hallpass_web::see_other(&sign_in::path(&session.base, "signed-out"));
     if let Ok(cookie) = HeaderValue::try_from(cookie) {
         response.headers_mut().append(SET_COOKIE, cookie);
     }
@@ -27,7 +29,7 @@ pub(crate) async fn own(context: &Context<'_>, request: &Request) -> Result<Resp
     let session = submitted(context, request).await?;
     let record = record_of(service, request, &session.user.id).await?;
     revoke(context, &record).await?;
-    Ok(page::see_other(&developer::path(&session.base, "revoked")))
+    Ok(hallpass_web::see_other(&developer::path(&session.base, "revoked")))
 }
 
 /// `POST /admin/users/{user_id}/tokens/{id}`: disables, enables or deletes a key of this user.
@@ -41,7 +43,7 @@ pub(crate) async fn key(context: &Context<'_>, request: &Request) -> Result<Resp
         "delete" => revoke(context, &record).await.map(|()| "deleted"),
         _ => Err(Problem::invalid_member("do", "it is unknown")),
     }?;
-    Ok(page::see_other(&admin::path(&session.base, &user.id, done)))
+    Ok(hallpass_web::see_other(&admin::path(&session.base, &user.id, done)))
 }
 
 /// `POST /admin/users/{user_id}/access`: blocks or unblocks this user, or revokes all of the user's tokens.
@@ -67,7 +69,7 @@ pub(crate) async fn access(context: &Context<'_>, request: &Request) -> Result<R
             } else {
                 admin::path(&session.base, &user.id, done)
             };
-            Ok(page::see_other(&place))
+            Ok(hallpass_web::see_other(&place))
         }
     }
 }

@@ -4,12 +4,12 @@
 
 use std::fmt;
 
+use hallpass_store::Failure;
+use hallpass_token::Text;
 use serde::{
     Deserialize, Deserializer,
     de::{Error, IgnoredAny, MapAccess, Visitor},
 };
-use store::Failure;
-use token::Text;
 
 /// An authorizer event of any form.
 #[derive(Deserialize)]

@@ -6,13 +6,15 @@
 
 use std::time::Duration;
 
-use edge::{
-    Service, challenge, log,
+use hallpass_http::challenge;
+use hallpass_runtime::{
+    log,
     settings::{ConfigError, Lookup, text},
 };
+use hallpass_service::Service;
+use hallpass_store::{Failure, Rejected};
+use hallpass_token::{Admitted, Credential, Reason, Timestamp, credential::Unusable};
 use lambda_runtime::Diagnostic;
-use store::{Failure, Rejected};
-use token::{Admitted, Credential, Reason, Timestamp, credential::Unusable};
 
 mod event;
 mod response;

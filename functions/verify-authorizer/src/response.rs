@@ -10,10 +10,11 @@ use aws_lambda_events::{
     apigw::{ApiGatewayCustomAuthorizerPolicy, ApiGatewayV2CustomAuthorizerSimpleResponse},
     iam::{IamPolicyEffect, IamPolicyStatement},
 };
-use edge::{Settings, challenge};
+use hallpass_http::challenge;
+use hallpass_runtime::Settings;
+use hallpass_store::{Failure, Rejected};
+use hallpass_token::{Admitted, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::{Failure, Rejected};
-use token::{Admitted, Scope, Timestamp};
 
 use crate::{
     event::{Form, Kind},

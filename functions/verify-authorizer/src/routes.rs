@@ -4,8 +4,8 @@
 //! decoding, to the one that the client sent. A `*` at its end matches any text, including slashes. In an IAM
 //! resource, `*` matches slashes in any position, so methods are always written out.
 
+use hallpass_token::{Permission, Scope};
 use serde::Deserialize;
-use token::{Permission, Scope};
 
 /// The route rules. Every policy made from them is small enough for API Gateway.
 #[derive(Debug)]

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use edge::Settings;
-use store::{Store, management::Listed};
-use token::Format;
+use hallpass_runtime::Settings;
+use hallpass_store::{Store, management::Listed};
+use hallpass_token::Format;
 
 use super::{Finding, Verdict};
 

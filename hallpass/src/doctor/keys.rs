@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use edge::service;
-use store::{Failure, Keys};
-use token::{Keyring, Timestamp, keyring::Key};
+use hallpass_service::service;
+use hallpass_store::{Failure, Keys};
+use hallpass_token::{Keyring, Timestamp, keyring::Key};
 
 use super::{Finding, Verdict};
 use crate::{key::Secret, stack::Stack, trust};

@@ -1,10 +1,10 @@
 //! `hallpass doctor --fix`: repairs user names that an application wrote, so that the users can log in.
 
-use store::{
+use hallpass_store::{
     Store,
     management::{Listed, Renamed},
 };
-use token::User;
+use hallpass_token::User;
 
 use super::users;
 use crate::{error::CommandError, terminal::Terminal};
@@ -26,5 +26,5 @@ pub(super) async fn names(store: &Store, terminal: Terminal) -> Result<(), Comma
 
 /// Returns whether the index entry is wrong and the name itself can be used to log in.
 fn needs_repair(user: &User) -> bool {
-    !users::has_its_key(user) && login::name::check(&user.username).is_ok()
+    !users::has_its_key(user) && hallpass_password::name::check(&user.username).is_ok()
 }

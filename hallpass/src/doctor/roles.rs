@@ -1,8 +1,8 @@
 //! Checks that the users exist to whom settings refer: the application account and an administrator.
 
-use edge::Settings;
-use store::{Failure, Store, management::Listed};
-use token::{Status, User};
+use hallpass_runtime::Settings;
+use hallpass_store::{Failure, Store, management::Listed};
+use hallpass_token::{Status, User};
 
 use super::{Finding, Verdict};
 

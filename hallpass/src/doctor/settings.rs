@@ -1,7 +1,8 @@
 //! Checks that the functions can start with their settings, and that the settings have no surprising effects.
 
-use edge::{Settings, service};
-use token::{
+use hallpass_runtime::Settings;
+use hallpass_service::service;
+use hallpass_token::{
     Format,
     user::attribute::{PASSWORD_HASH, STATUS},
 };

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use store::{
+use hallpass_store::{
     Failure, Store,
     inspection::{Inspected, Shape},
 };
-use token::Timestamp;
+use hallpass_token::Timestamp;
 
 use super::{Finding, Verdict};
 

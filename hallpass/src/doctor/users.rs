@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use login::{NameKey, password};
-use store::{Failure, Store, management::Listed};
-use token::{
+use hallpass_password::{NameKey, password};
+use hallpass_store::{Failure, Store, management::Listed};
+use hallpass_token::{
     User, Value,
     user::attribute::{USER_ID, USERNAME_KEY},
 };

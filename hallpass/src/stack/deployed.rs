@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_cloudformation::{Client, error::ProvideErrorMetadata, types};
-use edge::settings;
-use store::{Failure, connect::SharedHttpClient};
+use hallpass_runtime::settings;
+use hallpass_store::{Failure, connect::SharedHttpClient};
 
 use super::{NoStack, Reach, Stack};
 use crate::trust;

@@ -2,10 +2,12 @@
 //! are like all others.
 
 use clap::Args;
-use edge::{Context, entropy, settings, view};
-use generate::operator::{self, Order};
+use hallpass_generate::operator::{self, Order};
+use hallpass_http::view;
+use hallpass_runtime::{entropy, settings};
+use hallpass_service::Context;
+use hallpass_token::{Permission, Record, Scope, Text, Timestamp, TokenId};
 use serde_json::Value;
-use token::{Permission, Record, Scope, Text, Timestamp, TokenId};
 
 use crate::{clock, error::CommandError, stack::Stack, terminal::Terminal, user};
 

@@ -1,17 +1,17 @@
 //! `hallpass token revoke`: revokes a token, its family, everything its family issued, or all tokens of a user.
 
 use clap::Args;
-use edge::{entropy, settings};
 use futures_util::{StreamExt, stream};
-use revoke::family::{self, Issuer, Search};
-use serde_json::json;
-use store::{
+use hallpass_revoke::family::{self, Issuer, Search};
+use hallpass_runtime::{entropy, settings};
+use hallpass_store::{
     Store,
     marking::{Invalidate, Mark},
     tokens::Marked,
     users::Written,
 };
-use token::{Reason, Record, Revocation, TokenId, lifecycle};
+use hallpass_token::{Reason, Record, Revocation, TokenId, lifecycle};
+use serde_json::json;
 
 use crate::{
     clock, effective,

@@ -1,8 +1,8 @@
 //! Warns after a change that leaves no administrator. Only this command can then manage the tokens of other users.
 
-use edge::Settings;
-use store::{Store, management::Listed};
-use token::{Status, User};
+use hallpass_runtime::Settings;
+use hallpass_store::{Store, management::Listed};
+use hallpass_token::{Status, User};
 
 use crate::{error::CommandError, terminal::Terminal};
 

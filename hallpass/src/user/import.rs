@@ -7,15 +7,15 @@ use std::{
 };
 
 use clap::Args;
-use edge::entropy;
 use futures_util::{StreamExt, stream};
-use login::password;
-use serde_json::json;
-use store::{
+use hallpass_password::password;
+use hallpass_runtime::entropy;
+use hallpass_store::{
     Failure, Store,
     management::{Added, NewUser},
 };
-use token::{User, UserId};
+use hallpass_token::{User, UserId};
+use serde_json::json;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 

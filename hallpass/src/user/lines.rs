@@ -4,9 +4,9 @@
 use std::{collections::HashMap, fmt};
 
 use csv::{ReaderBuilder, StringRecord, Trim};
-use login::{NameKey, password, text};
+use hallpass_password::{NameKey, password, text};
+use hallpass_token::{Permission, Scope, Status, UserId};
 use serde::Deserialize;
-use token::{Permission, Scope, Status, UserId};
 use zeroize::Zeroizing;
 
 use super::{usable_name, wrong_full_name};
@@ -222,7 +222,7 @@ impl Fields {
                 .permissions
                 .map(|names| names.iter().map(|name| text::trimmed(name).to_owned()).collect()),
             password: self.password,
-            password_hash: self.password_hash.map(|hash| token::secret::trimmed(&hash).to_owned()),
+            password_hash: self.password_hash.map(|hash| hallpass_token::secret::trimmed(&hash).to_owned()),
         }
     }
 }

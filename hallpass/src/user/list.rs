@@ -1,9 +1,9 @@
 //! `hallpass user list` and `hallpass user show`. Applications may have written any value: an item that cannot be read is
 //! listed as unreadable and does not hide the others.
 
+use hallpass_store::{Store, management::Listed};
+use hallpass_token::{Status, User, user::attribute::USER_ID};
 use serde_json::{Value, json};
-use store::{Store, management::Listed};
-use token::{Status, User, user::attribute::USER_ID};
 
 use crate::{
     error::CommandError,

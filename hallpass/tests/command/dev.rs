@@ -9,8 +9,8 @@ use std::{
 
 use base64ct::{Base64, Encoding};
 use hallpass::stack::Stack;
+use hallpass_store::{Store, connect::Connection};
 use serde_json::Value;
-use store::{Store, connect::Connection};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -140,7 +140,7 @@ impl Dev {
     }
 
     pub(crate) fn connection(&self) -> Connection {
-        edge::service::connection(&self.stack().lookup()).unwrap()
+        hallpass_service::service::connection(&self.stack().lookup()).unwrap()
     }
 
     /// Logs in, and returns the status of the response.

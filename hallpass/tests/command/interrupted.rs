@@ -3,8 +3,8 @@
 use std::process::Stdio;
 
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
+use hallpass_store::Store;
 use serde_json::{Value, json};
-use store::Store;
 
 use crate::dev::{Dev, hallpass};
 

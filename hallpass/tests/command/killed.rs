@@ -36,7 +36,7 @@ const RESPONSES: u64 = 60;
 const RECHECKED: usize = 10;
 
 fn kills() -> usize {
-    if edge::settings::environment("HALLPASS_LONG").is_some_and(|value| value == "1") { 50 } else { 5 }
+    if hallpass_runtime::settings::environment("HALLPASS_LONG").is_some_and(|value| value == "1") { 50 } else { 5 }
 }
 
 /// Generates tokens, uses them, and revokes every second one, until the stack is gone. Sends a message for each response.

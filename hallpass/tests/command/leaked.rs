@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
+use hallpass_token::{Family, Record, Timestamp, TokenId, User, secret::Digest};
 use serde_json::Value;
 use tempfile::TempDir;
-use token::{Family, Record, Timestamp, TokenId, User, secret::Digest};
 
 use crate::dev::Dev;
 
@@ -115,7 +115,7 @@ async fn tokens_issued_by_a_session_are_revoked_with_and_without_the_session() {
     let admin: User = store.user(&"2".parse().unwrap()).await.unwrap().unwrap();
     let digest = Digest::of(b"2.session");
     let (now, hour) = (template.issued_at, Duration::from_secs(3_600));
-    let session = store::sessions::Session::of(&admin, template.binding.clone(), now, now.after(hour));
+    let session = hallpass_store::sessions::Session::of(&admin, template.binding.clone(), now, now.after(hour));
     store.begin_session(&digest, &session).await.unwrap();
     let family = Family::of_session(admin.id, &digest);
     let lives = async || store.session(&admin.id, &digest).await.unwrap().unwrap().expires_at == session.expires_at;

@@ -96,7 +96,7 @@ async fn only_their_owner_can_access_the_files_of_a_stack_and_a_restart_restores
 #[tokio::test]
 async fn both_loopback_addresses_accept_connections() {
     let dev = Dev::fresh().await;
-    let port: u16 = dev.stack().url.rsplit(':').next().unwrap().parse().unwrap();
+    let port: u16 = dev.stack().url().rsplit(':').next().unwrap().parse().unwrap();
     assert!(TcpStream::connect(("127.0.0.1", port)).await.is_ok());
     // A machine without IPv6 does not have this address.
     if tokio::net::TcpListener::bind(("::1", 0)).await.is_ok() {

@@ -49,7 +49,7 @@ fn the_command_line_reference_is_up_to_date() {
     let (before, rest) = text.split_once(BEGIN).unwrap();
     let (present, after) = rest.split_once(END).unwrap();
     let generated = generated();
-    if edge::settings::environment("HALLPASS_WRITE_DOCS").is_some_and(|value| value == "1") {
+    if hallpass_runtime::settings::environment("HALLPASS_WRITE_DOCS").is_some_and(|value| value == "1") {
         fs::write(&path, format!("{before}{BEGIN}{generated}{END}{after}")).unwrap();
     } else {
         assert_eq!(present, generated, "docs/src/reference/cli.md is out of date; HALLPASS_WRITE_DOCS=1 writes it");

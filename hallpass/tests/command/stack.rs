@@ -62,7 +62,7 @@ async fn a_new_key_verifies_at_once_and_the_old_one_keeps_signing() {
     assert_eq!(code, 1, "{printed}");
     let keyring = dev.data.path().join("ring.json");
     dev.done(&["key", "new", "--out", keyring.to_str().unwrap()], "").await;
-    assert!(token::Keyring::parse(&std::fs::read_to_string(keyring).unwrap()).is_ok());
+    assert!(hallpass_token::Keyring::parse(&std::fs::read_to_string(keyring).unwrap()).is_ok());
     dev.stop("-TERM").await;
 }
 

@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
-use login::rate_limit::{self, Counters};
-use token::Timestamp;
+use hallpass_password::rate_limit::{self, Counters};
+use hallpass_token::Timestamp;
 
 use crate::{
     Failure, Store,
@@ -116,7 +116,7 @@ pub fn window(now: Timestamp) -> u64 {
 }
 
 /// The counters of an attempt at this name from this source address, now.
-pub fn counters(name: &login::NameKey, source_ip: &str, now: Timestamp) -> Counters {
+pub fn counters(name: &hallpass_password::NameKey, source_ip: &str, now: Timestamp) -> Counters {
     Counters::new(name, source_ip, window(now))
 }
 

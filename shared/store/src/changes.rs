@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::{
     error::ProvideErrorMetadata,
     types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
 };
-use token::{
+use hallpass_token::{
     Permission, UserId,
     user::attribute::{PASSWORD_HASH, PERMISSIONS, STATUS, TOKEN_GENERATION, USER_ID},
 };

@@ -1,10 +1,10 @@
-//! The condition that a record is live, for transactions. It covers what [`token::lifecycle::state`] checks in a
+//! The condition that a record is live, for transactions. It covers what [`hallpass_token::lifecycle::state`] checks in a
 //! record: revoked, disabled, replaced, expired.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, TransactWriteItem};
-use token::{Format, Record, Timestamp};
+use hallpass_token::{Format, Record, Timestamp};
 
 use crate::{Failure, Store, item};
 

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::config::{
     timeout::TimeoutConfig,
 };
 use aws_smithy_async::rt::sleep::TokioSleep;
-use token::Text;
+use hallpass_token::Text;
 
 mod attempts;
 mod date;

@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::{
     operation::transact_write_items::TransactWriteItemsError,
     types::{Put, TransactWriteItem, Update},
 };
-use token::{Format, Record, Timestamp, TokenHash, UserId};
+use hallpass_token::{Format, Record, Timestamp, TokenHash, UserId};
 
 use crate::{
     Failure, Store,

@@ -2,7 +2,7 @@
 //! user, next to the sessions, and is deleted by TTL.
 
 use aws_sdk_dynamodb::{operation::put_item::PutItemError, types::ReturnValuesOnConditionCheckFailure};
-use token::{Timestamp, UserId, secret::Digest};
+use hallpass_token::{Timestamp, UserId, secret::Digest};
 
 use crate::{Failure, Store, failure::if_met, item, item::Item};
 

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::{
     error::{ProvideErrorMetadata, SdkError},
     types::{IndexStatus, KeySchemaElement, TableDescription},
 };
-use token::Timestamp;
+use hallpass_token::Timestamp;
 
 use crate::{Failure, Store, Tables, connect::Date, live::LIVE_INDEX, management::Listed, users::NAME_INDEX};
 

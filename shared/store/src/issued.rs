@@ -1,7 +1,7 @@
 //! Finds the tokens that tokens have issued, for any user. No index covers them, so the whole table is read, page by
 //! page and with strong consistency. This costs one read unit for each 4 KB of the table.
 
-use token::Record;
+use hallpass_token::Record;
 
 use crate::{
     Failure, Store,

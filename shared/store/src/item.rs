@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
-use token::{
+use hallpass_token::{
     Binding, Family, Fingerprint, Record, Revocation, Scope, Snapshot, Timestamp, TokenHash, TokenId, User, UserId,
     Value,
 };
@@ -70,10 +70,10 @@ pub(crate) fn name_key(name: &str) -> Item {
 }
 
 /// The key of a record.
-pub(crate) fn record_key(id: &TokenId, format: token::Format) -> Item {
+pub(crate) fn record_key(id: &TokenId, format: hallpass_token::Format) -> Item {
     match format {
-        token::Format::Developer => key(id.user_id.as_str(), DEVELOPER),
-        token::Format::Signed | token::Format::Jwt => key(id.user_id.as_str(), &id.hash.text()),
+        hallpass_token::Format::Developer => key(id.user_id.as_str(), DEVELOPER),
+        hallpass_token::Format::Signed | hallpass_token::Format::Jwt => key(id.user_id.as_str(), &id.hash.text()),
     }
 }
 
@@ -118,7 +118,7 @@ pub(crate) fn from_record(record: &Record) -> Item {
     put(KEY_ID, text(&record.key_id));
     put(FAMILY_ID, text(record.family.id.to_string()));
     put(AUTHENTICATED_AT, number(record.authenticated_at));
-    let hash = (record.format == token::Format::Developer).then_some(record.id.hash);
+    let hash = (record.format == hallpass_token::Format::Developer).then_some(record.id.hash);
     let optional = [
         (TOKEN_HASH, hash.map(|hash| text(&*hash.text()))),
         (NAME, record.name.as_ref().map(text)),
@@ -191,15 +191,15 @@ pub(crate) fn to_record(item: &Item) -> Result<Record, Corrupt> {
 }
 
 /// Reads the format of a record.
-pub(crate) fn format(item: &Item) -> Result<token::Format, Corrupt> {
+pub(crate) fn format(item: &Item) -> Result<hallpass_token::Format, Corrupt> {
     required(item, FORMAT)
 }
 
 /// Reads the hash of a record of this format.
-pub(crate) fn hash(item: &Item, format: token::Format) -> Result<TokenHash, Corrupt> {
+pub(crate) fn hash(item: &Item, format: hallpass_token::Format) -> Result<TokenHash, Corrupt> {
     match format {
-        token::Format::Developer => required(item, TOKEN_HASH),
-        token::Format::Signed | token::Format::Jwt => required(item, TOKEN),
+        hallpass_token::Format::Developer => required(item, TOKEN_HASH),
+        hallpass_token::Format::Signed | hallpass_token::Format::Jwt => required(item, TOKEN),
     }
 }
 

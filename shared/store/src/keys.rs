@@ -6,7 +6,7 @@ use std::{
 };
 
 use aws_sdk_secretsmanager::Client;
-use token::{Keyring, Text, Timestamp};
+use hallpass_token::{Keyring, Text, Timestamp};
 
 use crate::failure::Failure;
 

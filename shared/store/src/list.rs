@@ -1,7 +1,7 @@
 //! Lists a user's records, page by page. A user's tokens are in one partition, so every read of them is strongly
 //! consistent.
 
-use token::{Format, Record, UserId, cursor::Position};
+use hallpass_token::{Format, Record, UserId, cursor::Position};
 
 use crate::{
     Failure, Store,

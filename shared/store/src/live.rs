@@ -5,7 +5,7 @@
 //! The index is a local one, because only local indexes support strongly consistent reads. It projects only the
 //! attributes that decide about a token.
 
-use token::{
+use hallpass_token::{
     Binding, Fingerprint, Format, Record, Snapshot, Timestamp, TokenHash, TokenId, User, UserId, lifecycle::Bound,
 };
 
@@ -158,7 +158,7 @@ impl Store {
 
 impl LiveRecord {
     /// Returns the reason if a change of the user has invalidated this token for good.
-    pub fn invalidated(&self, user: Option<&User>) -> Option<token::Reason> {
+    pub fn invalidated(&self, user: Option<&User>) -> Option<hallpass_token::Reason> {
         let Self { id, fingerprint, binding, snapshot, .. } = self;
         Bound { hash: &id.hash, fingerprint, binding, snapshot }.invalidated(user)
     }

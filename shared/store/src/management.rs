@@ -5,8 +5,8 @@ use std::fmt;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
-use login::NameKey;
-use token::{
+use hallpass_password::NameKey;
+use hallpass_token::{
     Scope, Status, User, UserId,
     user::attribute::{
         FULL_NAME, KIND, PASSWORD_HASH, PERMISSIONS, STATUS, TOKEN_GENERATION, USER_ID, USERNAME, USERNAME_KEY,

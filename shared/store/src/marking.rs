@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::future::try_join_all;
-use token::{Reason, Record, Revocation, Timestamp, TokenId, UserId, lifecycle};
+use hallpass_token::{Reason, Record, Revocation, Timestamp, TokenId, UserId, lifecycle};
 
 use crate::{Failure, Store, marks::ChangeMark, tokens::Marked};
 

@@ -16,7 +16,7 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
 };
 use base64ct::{Base64UrlUnpadded, Encoding};
-use token::{Fingerprint, Timestamp, User, UserId};
+use hallpass_token::{Fingerprint, Timestamp, User, UserId};
 
 use crate::{
     Failure, Store,

@@ -10,8 +10,8 @@ use aws_sdk_dynamodb::{
     operation::transact_write_items::TransactWriteItemsError,
     types::{CancellationReason, ConditionCheck, Delete, Put, TransactWriteItem},
 };
-use login::NameKey;
-use token::{
+use hallpass_password::NameKey;
+use hallpass_token::{
     User, UserId,
     user::attribute::{USER_ID, USERNAME, USERNAME_KEY},
 };

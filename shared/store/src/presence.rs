@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 
-use token::Timestamp;
+use hallpass_token::Timestamp;
 
 use crate::{
     Failure, Store,

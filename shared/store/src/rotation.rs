@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
-use token::{Format, Reason, Record, Timestamp, TokenHash, TokenId};
+use hallpass_token::{Format, Reason, Record, Timestamp, TokenHash, TokenId};
 
 use crate::{
     Failure, Store,

@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use token::{Binding, Family, Fingerprint, Reason, Timestamp, TokenId, User, UserId, lifecycle, secret::Digest};
+use hallpass_token::{
+    Binding, Family, Fingerprint, Reason, Timestamp, TokenId, User, UserId, lifecycle, secret::Digest,
+};
 
 use crate::{
     Failure, Store,

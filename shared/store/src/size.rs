@@ -2,7 +2,7 @@
 //! (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>), and its maximum.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use token::{Reason, Record, Revocation, Timestamp};
+use hallpass_token::{Reason, Record, Revocation, Timestamp};
 
 use crate::item::{self, Item};
 

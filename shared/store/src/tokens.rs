@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::{
     operation::{put_item::PutItemError, update_item::builders::UpdateItemFluentBuilder},
     types::{Delete, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
 };
-use token::{Format, Record, Revocation, Timestamp, TokenHash, TokenId};
+use hallpass_token::{Format, Record, Revocation, Timestamp, TokenHash, TokenId};
 
 use crate::{
     Failure, Store,

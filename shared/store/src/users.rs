@@ -1,7 +1,7 @@
 //! Finds users, by ID and by name.
 
-use login::NameKey;
-use token::{User, UserId, user::attribute::USERNAME_KEY};
+use hallpass_password::NameKey;
+use hallpass_token::{User, UserId, user::attribute::USERNAME_KEY};
 
 use crate::{Failure, Store, item, item::Item, marks::ChangeMarks};
 

@@ -4,7 +4,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
-use token::{
+use hallpass_token::{
     Admitted, Changed, Claim, Issuer, Keyring, Reason, Record, Rejection, Text, Timestamp, TokenId, User, UserId,
 };
 
@@ -108,7 +108,7 @@ impl Store {
         now: Timestamp,
         reading: Reading,
     ) -> Result<Result<Marked<Admitted>, Rejected>, Failure> {
-        let claim = match token::open(keyring, issuer, text.expose_secret(), now) {
+        let claim = match hallpass_token::open(keyring, issuer, text.expose_secret(), now) {
             Ok(claim) => claim,
             Err(reason) => return Ok(Err(Rejected::new(reason, None))),
         };
@@ -119,7 +119,7 @@ impl Store {
         }
         let token_id = token_id.or(found.record.as_ref().map(|record| record.id));
         let marks = found.marks;
-        let admitted = token::admit(&claim, found.record, found.user, now);
+        let admitted = hallpass_token::admit(&claim, found.record, found.user, now);
         Ok(admitted.map(|value| Marked { value, marks }).map_err(|rejection| Rejected::new(rejection, token_id)))
     }
 

@@ -3,25 +3,25 @@
 //! A comparison of tokens, of log-ins, of entropy or of keys does not compile:
 //!
 //! ```compile_fail,E0369
-//! let _ = token::Text::new("a") == token::Text::new("a");
+//! let _ = hallpass_token::Text::new("a") == hallpass_token::Text::new("a");
 //! ```
 //!
 //! ```compile_fail,E0369
-//! let _ = token::Entropy::new([0; 16]) == token::Entropy::new([0; 16]);
+//! let _ = hallpass_token::Entropy::new([0; 16]) == hallpass_token::Entropy::new([0; 16]);
 //! ```
 //!
 //! ```compile_fail,E0369
-//! use token::secret::Digest;
+//! use hallpass_token::secret::Digest;
 //! let _ = Digest::of(b"a") == Digest::of(b"a");
 //! ```
 //!
 //! ```compile_fail,E0369
-//! use token::credential::Login;
+//! use hallpass_token::credential::Login;
 //! let _ = Login::new("a", "b").unwrap() == Login::new("a", "b").unwrap();
 //! ```
 //!
 //! ```compile_fail,E0369
-//! fn are_the_same(one: &token::Keyring, two: &token::Keyring) -> bool {
+//! fn are_the_same(one: &hallpass_token::Keyring, two: &hallpass_token::Keyring) -> bool {
 //!     one.keys() == two.keys()
 //! }
 //! ```
@@ -46,7 +46,7 @@ use crate::codec::decode_exactly;
 
 /// Sixteen bytes from the operating system's random source: the secret of one new token.
 ///
-/// Outside tests only `edge::entropy` creates one, and each is used for one token.
+/// Outside tests only `hallpass_runtime::entropy` creates one, and each is used for one token.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct Entropy([u8; 16]);
 

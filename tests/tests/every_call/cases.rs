@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use hallpass_token::{Format, Reason, Revocation};
 use serde_json::{Value, json};
 use tests::{
     Request, World,
@@ -10,7 +11,6 @@ use tests::{
     tables::TestToken,
     web_client::WebClient,
 };
-use token::{Format, Reason, Revocation};
 
 /// An event of a function.
 #[derive(Clone, Debug)]
@@ -79,11 +79,11 @@ async fn tokens(world: &World) -> Tokens {
     made_tokens.insert("admin", world.create_token(Format::Signed, "2", 5).await);
     made_tokens.insert("unused developer", world.create_token(Format::Developer, "2", 11).await);
     let because = |at| Some(Revocation { at, because: Reason::Revoked });
-    let revoked = |record: &mut token::Record| record.revoked = because(record.issued_at);
+    let revoked = |record: &mut hallpass_token::Record| record.revoked = because(record.issued_at);
     made_tokens.insert("revoked", world.create_token_with(Format::Signed, "1", 6, revoked).await);
-    let disabled = |record: &mut token::Record| record.disabled_at = Some(record.issued_at);
+    let disabled = |record: &mut hallpass_token::Record| record.disabled_at = Some(record.issued_at);
     made_tokens.insert("disabled", world.create_token_with(Format::Signed, "1", 7, disabled).await);
-    let ended = |record: &mut token::Record| {
+    let ended = |record: &mut hallpass_token::Record| {
         record.replaced_by = Some(hash);
         record.replaced_at = Some(record.issued_at);
     };

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use edge::log;
+use hallpass_runtime::log;
 use serde_json::Value;
 use tracing::subscriber::{DefaultGuard, set_default};
 

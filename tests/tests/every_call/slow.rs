@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hallpass::dev::gateway::Invoke;
+use hallpass_dev::gateway::Invoke;
 use tests::{
     TEMPLATE,
     engine::{self, Kind},
@@ -70,5 +70,5 @@ async fn check(slow: Slow, invoke: Invoke, tap: Tap) {
 #[test]
 fn a_function_has_more_time_than_it_takes() {
     let timeout = TEMPLATE.lines().find_map(|line| line.strip_prefix("    Timeout: ")).unwrap();
-    assert!(Duration::from_secs(timeout.parse().unwrap()) > edge::gateway::LIMIT);
+    assert!(Duration::from_secs(timeout.parse().unwrap()) > hallpass_http::gateway::LIMIT);
 }

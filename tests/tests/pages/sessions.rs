@@ -2,7 +2,7 @@
 //! undone. The same holds for a log-in flow of two requests.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use login::password;
+use hallpass_password::password;
 use serde_json::json;
 use tests::{Request, Response, World, api::text, basic, tables::Item, web_client::WebClient};
 

@@ -1,7 +1,7 @@
 //! Sessions: who gets one, its cookies, its end, and what it cannot be used for.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use login::password;
+use hallpass_password::password;
 use tests::{
     api::{bearer, text},
     basic,

@@ -2,11 +2,12 @@
 
 use std::pin::Pin;
 
-use edge::{Context, entropy};
-use generate::operator::{self, Order};
+use hallpass_generate::operator::{self, Order};
+use hallpass_runtime::entropy;
+use hallpass_service::Context;
+use hallpass_token::{Format, Record, Timestamp};
 use serde_json::json;
 use tests::{Request, World, api::bearer, basic, web_client::WebClient};
-use token::{Format, Record, Timestamp};
 
 /// A request that creates a token.
 pub(crate) struct Case {

@@ -3,8 +3,9 @@
 use std::fmt::Debug;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use edge::{Context, Service, entropy};
-use generate::operator::{self, Order};
+use hallpass_generate::operator::{self, Order};
+use hallpass_runtime::entropy;
+use hallpass_service::{Context, Service};
 use serde_json::{Value, json};
 use tests::{
     Request, Response, World,

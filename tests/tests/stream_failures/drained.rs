@@ -9,11 +9,11 @@ use std::{
     time::Duration,
 };
 
-use hallpass::dev::template::Template;
-use prune::{Event, Prune, Response};
+use hallpass_dev::template::Template;
+use hallpass_prune::{Event, Prune, Response};
+use hallpass_token::Format;
 use serde_json::json;
 use tests::{TEMPLATE, World, api::text, long::long, tables::RETENTION};
-use token::Format;
 
 use super::{failures, live, number, patient, verdict};
 

@@ -3,9 +3,10 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use edge::{Service, clock, log, service, settings::environment};
+use hallpass_runtime::{clock, log, settings::environment};
+use hallpass_service::{Service, service};
+use hallpass_verify_authorizer::{Authorizer, Event};
 use lambda_runtime::{LambdaEvent, service_fn};
-use verify_authorizer::{Authorizer, Event};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

@@ -1,7 +1,7 @@
 //! The networks that have recently logged in to a name.
 
-use login::rate_limit;
-use token::Timestamp;
+use hallpass_password::rate_limit;
+use hallpass_token::Timestamp;
 
 use crate::{
     Failure, Store,

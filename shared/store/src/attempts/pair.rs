@@ -1,8 +1,8 @@
 //! The pair of a name and a source: failures in a row, and current reservations.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use login::rate_limit;
-use token::Timestamp;
+use hallpass_password::rate_limit;
+use hallpass_token::Timestamp;
 
 use super::{DOING, Names, Outcome, RESERVED, RateLimit, Values, reserved, set};
 use crate::{

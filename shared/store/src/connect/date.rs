@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::{
     error::BoxError,
     primitives::{DateTime, DateTimeFormat},
 };
-use token::Timestamp;
+use hallpass_token::Timestamp;
 
 /// Keeps the `Date` of the last response, successful or not.
 #[derive(Clone, Debug, Default)]

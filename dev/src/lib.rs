@@ -1,0 +1,309 @@
+//! `hallpass dev`: a complete stack in one process on this machine.
+//!
+//! It consists of the embedded DynamoDB engine, the tables that `template.yaml` declares, an HTTPS server that behaves
+//! like API Gateway, the user stream that feeds prune, TTL, the schedule, and demo users. The functions are the ones that
+//! are deployed, and receive the events that API Gateway and Lambda send.
+
+pub mod ca;
+pub mod demo;
+pub mod engine;
+pub mod events;
+pub mod files;
+pub mod front;
+pub mod functions;
+pub mod gateway;
+pub mod guard;
+pub mod secrets;
+pub mod template;
+
+use std::{
+    collections::BTreeMap,
+    fmt, io,
+    net::{Ipv4Addr, Ipv6Addr},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use dynoxide::Database;
+use hallpass_runtime::{
+    entropy,
+    files::{read, remove, write_private},
+    local::{RunningStack, STACK},
+    settings,
+};
+use hallpass_service::service;
+use hallpass_store::Store;
+use hallpass_token::{Keyring, Text, keyring::Key};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+
+use self::{
+    engine::Engine,
+    events::Delivery,
+    files::DataDir,
+    functions::{Clock, Functions},
+    gateway::{Gateway, Invoke},
+    guard::{Credentials, Guard},
+    secrets::Secrets,
+    template::Template,
+};
+
+/// The description of tables, routes and schedules.
+const TEMPLATE: &str = include_str!("../../template.yaml");
+
+const AUTHORIZER_CACHE: &str = "HALLPASS_AUTHORIZER_CACHE_TTL";
+
+/// The options of a development stack.
+#[derive(Clone)]
+pub struct Options {
+    /// The data directory.
+    pub data: PathBuf,
+    /// The port of the HTTPS server; 0 takes a free one.
+    pub port: u16,
+    /// Whether to delete existing data first.
+    pub fresh: bool,
+    /// Whether prune runs, on the user stream and on its schedule.
+    pub prune: bool,
+    /// How long the gateway caches the authorizer's responses, in seconds. Overrides the template.
+    pub authorizer_cache: Option<u32>,
+    /// The path under which the API is mounted: empty, or a slash and the name of a stage.
+    pub base_path: String,
+    /// Settings that override the template's: the `HALLPASS_…` environment variables. If they name a DynamoDB endpoint,
+    /// its tables are used. Those must exist, and this stack does not process their stream and TTL.
+    pub settings: BTreeMap<String, String>,
+    /// The keyring (`HALLPASS_KEYS`). Replaces the existing or a new one.
+    pub keys: Option<Text>,
+    /// The clock.
+    pub clock: Clock,
+}
+
+/// A running development stack.
+#[derive(Debug)]
+pub struct Dev {
+    /// The base URL of the API.
+    pub url: String,
+    /// How commands and tests reach the tables and keys.
+    pub stack: RunningStack,
+    /// The delivery of the user stream, for tests that run it themselves.
+    pub delivery: Arc<Delivery>,
+    stop: watch::Sender<bool>,
+    serving: JoinSet<()>,
+    /// Aborted when the stack is dropped.
+    _background: JoinSet<()>,
+    _engine: Engine,
+    _secrets: Secrets,
+    data: DataDir,
+}
+
+/// Why a stack did not start, in one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartError {
+    doing: String,
+    why: String,
+}
+
+/// How often the functions of a development stack fetch their keyring. It is short so that `hallpass key rotate` can be
+/// tried out.
+const KEY_REFRESH: &str = "5s";
+
+/// Starts a stack.
+///
+/// # Errors
+/// Returns a [`StartError`] if the port, the data directory, the keyring or a setting cannot be used.
+pub async fn start(options: Options) -> Result<Dev, StartError> {
+    let data = DataDir::open(&options.data, options.fresh)?;
+    let now = (options.clock)();
+    let listeners = listen(options.port).await;
+    let (listeners, port) =
+        listeners.map_err(|error| StartError::new(format!("cannot listen on port {}", options.port), error))?;
+    let tls = ca::server_config(data.path(), now.unix())
+        .map_err(|error| StartError::new("cannot create certificates", error))?;
+    let template = Template::parse_with(TEMPLATE, &parameters(&options.settings));
+    let template = template.map_err(|error| StartError::new("cannot read template.yaml", error))?;
+
+    let database = Database::new(&data.file(files::DATABASE).to_string_lossy());
+    let database = database
+        .map_err(|error| StartError::new(format!("cannot open {}", data.file(files::DATABASE).display()), error))?;
+    let credentials = Credentials::random()?;
+    let engine = Engine::start_guarded(database, &template.tables, Guard::new(&credentials.access_key_id))?;
+    let secrets = Secrets::start(
+        credentials.access_key_id.clone(),
+        &keyring(&data.file(files::RING), options.keys.as_ref())?,
+        Some(data.file(files::RING)),
+    )
+    .await?;
+
+    let url = format!("https://localhost:{port}{}", options.base_path);
+    let environment = environment(&template, &options, &engine, &secrets, credentials);
+    let stack = RunningStack { url: url.clone(), environment };
+    let functions = Functions::new(&template, &stack.environment, Arc::clone(&options.clock))?;
+    add_demo_users(&store(&stack)?).await?;
+
+    let stream = template.streams.first().cloned();
+    let stream = stream.ok_or_else(|| StartError::new("cannot read template.yaml", "no function reads a stream"))?;
+    let invoke = functions.invoke();
+    let delivery = Delivery::new(engine.database(), Arc::clone(&invoke), stream, Some(data.file(files::POSITION)));
+    let delivery = Arc::new(delivery);
+    let background = background(&options, &template, &engine, &delivery, &invoke);
+    let clock = Arc::clone(&options.clock);
+    let gateway = gateway::Options {
+        cache_seconds: options.authorizer_cache,
+        base_path: options.base_path.clone(),
+        clock: Arc::new(move || clock().unix()),
+        invoke,
+    };
+    let gateway =
+        Gateway::new(&template, gateway).map_err(|error| StartError::new("cannot read template.yaml", error))?;
+    let (stop, stopped) = watch::channel(false);
+    let (gateway, mut serving) = (Arc::new(gateway), JoinSet::new());
+    for listener in listeners {
+        let mut stopped = stopped.clone();
+        serving.spawn(front::serve(listener, Arc::clone(&tls), Arc::clone(&gateway), async move {
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+        }));
+    }
+    stack.write(data.path()).map_err(|error| StartError::new("cannot write stack.json", error))?;
+    Ok(Dev { url, stack, delivery, stop, serving, _background: background, _engine: engine, _secrets: secrets, data })
+}
+
+/// Listens on both loopback addresses, because `localhost` can be either. On a machine without IPv6, listens on one.
+async fn listen(port: u16) -> io::Result<(Vec<TcpListener>, u16)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    let bound = listener.local_addr()?.port();
+    match TcpListener::bind((Ipv6Addr::LOCALHOST, bound)).await {
+        Ok(second) => Ok((vec![listener, second], bound)),
+        // On the other address of the requested port, some clients would reach another program.
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && port != 0 => Err(error),
+        Err(_) => Ok((vec![listener], bound)),
+    }
+}
+
+/// Returns the environment of every function, with which a command also reaches the stack: the template's settings, the
+/// settings given to the stack, and the endpoints and credentials of the AWS emulators.
+fn environment(
+    template: &Template,
+    options: &Options,
+    engine: &Engine,
+    secrets: &Secrets,
+    credentials: Credentials,
+) -> BTreeMap<String, String> {
+    let mut environment = template.environment("Generate");
+    environment.insert("HALLPASS_KEY_REFRESH".to_owned(), KEY_REFRESH.to_owned());
+    environment.insert("HALLPASS_APP_USER".to_owned(), demo::APP_USER.to_owned());
+    environment.insert("HALLPASS_DYNAMODB_ENDPOINT".to_owned(), engine.endpoint());
+    environment.extend(options.settings.clone());
+    // Responses state when a revocation takes effect everywhere, which depends on the longest cache.
+    let setting = settings::authorizer_cache(&|name| environment.get(name).cloned());
+    if let (Some(seconds), Ok(setting)) = (options.authorizer_cache, setting)
+        && setting < Duration::from_secs(seconds.into())
+    {
+        environment.insert(AUTHORIZER_CACHE.to_owned(), seconds.to_string());
+    }
+    environment.extend(
+        [
+            ("AWS_REGION", "local".to_owned()),
+            ("AWS_ACCESS_KEY_ID", credentials.access_key_id),
+            ("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key),
+            ("HALLPASS_SECRETS_ENDPOINT", secrets.endpoint()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value)),
+    );
+    environment
+}
+
+/// Starts what AWS runs in the background: TTL, the user stream and the schedules.
+fn background(
+    options: &Options,
+    template: &Template,
+    engine: &Engine,
+    delivery: &Arc<Delivery>,
+    invoke: &Invoke,
+) -> JoinSet<()> {
+    let mut background = JoinSet::new();
+    background.spawn(events::expire(engine.database()));
+    if options.prune {
+        background.spawn(Arc::clone(delivery).run());
+        for (function, every) in &template.schedules {
+            background.spawn(events::run_on_schedule(Arc::clone(invoke), function.clone(), *every));
+        }
+    }
+    background
+}
+
+impl Dev {
+    /// Connects to the stack's tables.
+    ///
+    /// # Errors
+    /// Returns a [`StartError`] if a setting of the tables or the connection is invalid.
+    pub fn store(&self) -> Result<Store, StartError> {
+        store(&self.stack)
+    }
+
+    /// Stops the stack after completing the requests in progress.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        while self.serving.join_next().await.is_some() {}
+        let _ = remove(&self.data.file(STACK));
+    }
+}
+
+impl StartError {
+    /// Creates an error from what failed and why.
+    pub fn new(doing: impl Into<String>, why: impl fmt::Display) -> Self {
+        Self { doing: doing.into(), why: why.to_string() }
+    }
+}
+
+/// Returns the template parameters that appear in the gateway's own responses, from the functions' settings.
+fn parameters(settings: &BTreeMap<String, String>) -> Vec<(&'static str, &str)> {
+    let of =
+        |(parameter, setting)| Some((parameter, settings.get(setting).filter(|value| !value.is_empty())?.as_str()));
+    [("Realm", "HALLPASS_REALM"), ("BasicChallenge", "HALLPASS_BASIC_CHALLENGE")].into_iter().filter_map(of).collect()
+}
+
+/// Reads the keyring of the data directory, or creates it on the first start.
+fn keyring(file: &Path, given: Option<&Text>) -> Result<Keyring, StartError> {
+    let bad = |why: &dyn fmt::Display| StartError::new(format!("cannot use the keyring {}", file.display()), why);
+    if let Some(given) = given {
+        let keyring = Keyring::parse(given.expose_secret())
+            .map_err(|error| StartError::new("cannot use HALLPASS_KEYS", error))?;
+        write_private(file, given.expose_secret()).map_err(|error| bad(&error))?;
+        return Ok(keyring);
+    }
+    if let Some(json) = read(file).map_err(|error| bad(&error))? {
+        return Keyring::parse(&json).map_err(|error| bad(&error));
+    }
+    let key = Key::new("first".to_owned(), hallpass_token::Timestamp::EPOCH, random::<32>()?.to_vec().into());
+    let keyring = key.and_then(|key| Keyring::new(vec![key])).map_err(|error| bad(&error))?;
+    write_private(file, keyring.to_json().expose_secret()).map_err(|error| bad(&error))?;
+    Ok(keyring)
+}
+
+fn store(stack: &RunningStack) -> Result<Store, StartError> {
+    let store = service::store(&stack.lookup());
+    store.map_err(|error| StartError::new("cannot reach the database", error))
+}
+
+async fn add_demo_users(store: &Store) -> Result<(), StartError> {
+    let generation = u32::from_be_bytes(random()?) >> 1;
+    let added = demo::add(store, random()?, generation).await;
+    added.map_err(|failure| StartError::new("cannot add the demo users", failure.report()))
+}
+
+fn random<const N: usize>() -> Result<[u8; N], StartError> {
+    entropy::bytes().map_err(|failure| StartError::new("cannot start", failure.report()))
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").field("data", &self.data).field("port", &self.port).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.doing, self.why)
+    }
+}
+
+impl std::error::Error for StartError {}

@@ -1,0 +1,273 @@
+//! The environment, read once, at the start. [`mod@reference`] says what each variable means.
+
+use std::{fmt, time::Duration};
+
+use hallpass_store::presence::Absent;
+use hallpass_token::{Binding, Format, Issuer, Timestamp, UserId};
+
+mod attributes;
+pub mod names;
+mod nearest;
+mod origins;
+pub mod reference;
+mod value;
+
+pub use value::{authorizer_cache, duration, duration_or_zero, key_refresh, record_retention};
+
+use value::{count, number, optional_duration, permission, sunset, switch};
+
+/// Where settings come from: the environment, or what a test or the dev stack puts in its place.
+pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The settings that more than one function reads.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `HALLPASS_PREFIX` and `HALLPASS_REALM`.
+    pub issuer: Issuer,
+    /// `HALLPASS_ADMIN_PERMISSION`.
+    pub admin_permission: String,
+    /// `HALLPASS_TOKENS_PERMISSION`: the permission to manage every token of the user, and to create one that outlives
+    /// the token that creates it.
+    pub tokens_permission: String,
+    /// `HALLPASS_LIFETIME`.
+    lifetime: Duration,
+    /// `HALLPASS_MAX_LIFETIME`: how long a token may live.
+    pub max_lifetime: Duration,
+    /// `HALLPASS_MAX_AUTHENTICATION_AGE`: how long after a log-in every token expires that goes back to it.
+    pub max_authentication_age: Duration,
+    /// `HALLPASS_DEVELOPER_LIFETIME`: how long a developer token lives, if it ends at all.
+    pub developer_lifetime: Option<Duration>,
+    /// `HALLPASS_ROTATION_WINDOW`: how long a rotated token lives on while its successor has not been used.
+    pub rotation_window: Duration,
+    /// `HALLPASS_GENERATE_PERMISSION`: the permission that every route which takes passwords asks for, if any.
+    pub generate_permission: Option<String>,
+    /// `HALLPASS_GENERATE_PASSWORD`: whether any route takes passwords; `off` leaves live tokens.
+    pub generate_takes_passwords: bool,
+    /// `HALLPASS_BASIC_CHALLENGE`: whether challenges offer Basic behind Bearer.
+    pub basic_challenge: bool,
+    /// `HALLPASS_APP_USER`: the application account that app tokens belong to.
+    pub app_user: Option<UserId>,
+    /// `HALLPASS_SUNSET`: when the deprecated routes will end (RFC 8594).
+    pub sunset: Timestamp,
+    /// `HALLPASS_CORS_ALLOWED_ORIGINS`: the origins whose scripts may call, exactly as browsers send them.
+    pub cors_allowed_origins: Vec<String>,
+    /// `HALLPASS_RECORD_RETENTION`: how long a record stays after its end.
+    pub record_retention: Duration,
+    /// `HALLPASS_MAX_TOKENS`: how many live named tokens a user may have.
+    pub max_tokens: usize,
+    /// `HALLPASS_MAX_TOKENS_TOTAL`: how many live tokens a user may have, with and without a name.
+    pub max_tokens_total: usize,
+    /// `HALLPASS_AUTHORIZER_CACHE_TTL`: the longest time any attached API caches the authorizer's answer.
+    pub authorizer_cache: Duration,
+    /// `HALLPASS_LOGIN_NAME_BUDGET`, `HALLPASS_LOGIN_NETWORK_BUDGET` and `HALLPASS_LOGIN_SOURCE_BUDGET`.
+    pub login_budgets: LoginBudgets,
+    bindings: [Binding; 3],
+}
+
+/// How many log-ins a minute the rate limit lets through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoginBudgets {
+    /// Failures at one name, from all networks that are not known for it.
+    pub name: u32,
+    /// Failures at one name from one network that is known for it.
+    pub network: u32,
+    /// Attempts from one source, at all names together.
+    pub source: u32,
+}
+
+/// A setting that is missing or invalid. `Display` names the variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The variable.
+    pub name: &'static str,
+    /// What is wrong with it; never its value.
+    pub wrong: String,
+}
+
+impl Settings {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// Returns a [`ConfigError`] that names the first invalid variable.
+    pub fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
+        names::reject_former(lookup)?;
+        let issuer = Issuer::new(
+            &text(lookup, "HALLPASS_PREFIX").unwrap_or_default(),
+            &text(lookup, "HALLPASS_REALM").unwrap_or_else(|| "hallpass".to_owned()),
+        );
+        let issuer = issuer.map_err(|bad| match bad {
+            hallpass_token::codec::IssuerError::Prefix => ConfigError::new("HALLPASS_PREFIX", bad),
+            hallpass_token::codec::IssuerError::Realm => ConfigError::new("HALLPASS_REALM", bad),
+        })?;
+        Ok(Self {
+            issuer,
+            admin_permission: permission(lookup, "HALLPASS_ADMIN_PERMISSION")?
+                .unwrap_or_else(|| "ROLE_ADMIN".to_owned()),
+            tokens_permission: permission(lookup, "HALLPASS_TOKENS_PERMISSION")?.unwrap_or_else(|| "tokens".to_owned()),
+            lifetime: duration(lookup, "HALLPASS_LIFETIME", days(30))?,
+            max_lifetime: duration(lookup, "HALLPASS_MAX_LIFETIME", days(366))?,
+            max_authentication_age: duration(lookup, "HALLPASS_MAX_AUTHENTICATION_AGE", days(366))?,
+            developer_lifetime: optional_duration(lookup, "HALLPASS_DEVELOPER_LIFETIME")?,
+            rotation_window: duration(lookup, "HALLPASS_ROTATION_WINDOW", Duration::from_secs(3_600))?,
+            generate_permission: permission(lookup, "HALLPASS_GENERATE_PERMISSION")?,
+            generate_takes_passwords: switch(lookup, "HALLPASS_GENERATE_PASSWORD", true)?,
+            basic_challenge: switch(lookup, "HALLPASS_BASIC_CHALLENGE", true)?,
+            app_user: text(lookup, "HALLPASS_APP_USER")
+                .map(|id| id.parse().map_err(|bad| ConfigError::new("HALLPASS_APP_USER", bad)))
+                .transpose()?,
+            sunset: sunset(lookup)?,
+            cors_allowed_origins: origins::read(lookup)?,
+            record_retention: record_retention(lookup)?,
+            max_tokens: count(lookup, "HALLPASS_MAX_TOKENS", 100)?,
+            max_tokens_total: count(lookup, "HALLPASS_MAX_TOKENS_TOTAL", 1_000)?,
+            authorizer_cache: authorizer_cache(lookup)?,
+            login_budgets: LoginBudgets::read(lookup)?,
+            bindings: bindings(lookup)?,
+        })
+    }
+
+    /// How long a token lives that was asked for without an expiry: never longer than any may.
+    pub fn usual_lifetime(&self) -> Duration {
+        self.lifetime.min(self.max_lifetime)
+    }
+
+    /// What a new token of this format is bound to (`HALLPASS_INVALIDATE_ON`, `…_SIGNED`, `…_DEVELOPER`, `…_JWT`).
+    pub const fn binding(&self, format: Format) -> &Binding {
+        let [signed, developer, jwt] = &self.bindings;
+        match format {
+            Format::Signed => signed,
+            Format::Developer => developer,
+            Format::Jwt => jwt,
+        }
+    }
+
+    /// Returns what the session of a browser is bound to: a change that invalidates tokens of any format ends it.
+    pub fn session_binding(&self) -> Binding {
+        union(&self.bindings)
+    }
+}
+
+impl LoginBudgets {
+    fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
+        Ok(Self {
+            name: number(lookup, "HALLPASS_LOGIN_NAME_BUDGET", 60, 1_000)?,
+            network: number(lookup, "HALLPASS_LOGIN_NETWORK_BUDGET", 60, 1_000)?,
+            source: number(lookup, "HALLPASS_LOGIN_SOURCE_BUDGET", 300, 1_000)?,
+        })
+    }
+}
+
+impl ConfigError {
+    /// Creates an error from the variable and what is wrong with it, which must not contain its value.
+    pub fn new(name: &'static str, wrong: impl fmt::Display) -> Self {
+        Self { name, wrong: wrong.to_string() }
+    }
+}
+
+/// The environment of this process.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Every variable of this process whose name begins so.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+pub fn environment_with_prefix(prefix: &str) -> std::collections::BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| name.starts_with(prefix))
+        .collect()
+}
+
+/// A variable's text; empty counts as absent, because a template cannot leave a variable out.
+pub fn text(lookup: Lookup<'_>, name: &str) -> Option<String> {
+    lookup(name).filter(|text| !text.is_empty())
+}
+
+/// A variable that must be there.
+///
+/// # Errors
+/// When it is not.
+pub fn required(lookup: Lookup<'_>, name: &'static str) -> Result<String, ConfigError> {
+    text(lookup, name).ok_or_else(|| ConfigError::new(name, "it is not set"))
+}
+
+/// What new tokens of each format are bound to: signed, developer, JWT.
+fn bindings(lookup: Lookup<'_>) -> Result<[Binding; 3], ConfigError> {
+    let all = attributes::binding(lookup, "HALLPASS_INVALIDATE_ON")?
+        .unwrap_or_else(|| Binding::new(["username", "password_hash", "status"].map(str::to_owned)));
+    let of = |name| Ok::<_, ConfigError>(attributes::binding(lookup, name)?.unwrap_or_else(|| all.clone()));
+    Ok([
+        of("HALLPASS_INVALIDATE_ON_SIGNED")?,
+        of("HALLPASS_INVALIDATE_ON_DEVELOPER")?,
+        of("HALLPASS_INVALIDATE_ON_JWT")?,
+    ])
+}
+
+/// What new tokens of any format are bound to; a change of it invalidates something.
+///
+/// # Errors
+/// When a list of attributes cannot be read.
+pub fn bound_to(lookup: Lookup<'_>) -> Result<Binding, ConfigError> {
+    Ok(union(&bindings(lookup)?))
+}
+
+fn union(bindings: &[Binding]) -> Binding {
+    Binding::new(bindings.iter().flat_map(Binding::names).cloned())
+}
+
+const fn days(days: u64) -> Duration {
+    Duration::from_secs(days.saturating_mul(86_400))
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.wrong)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl From<Absent> for ConfigError {
+    fn from(Absent { variable, table, failure }: Absent) -> Self {
+        Self::new(variable, format!("{}: {table}", failure.report()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invalid_setting_is_named() {
+        let check = |name: &'static str, value: &str| {
+            let lookup = |asked: &str| (asked == name).then(|| value.to_owned());
+            assert_eq!(Settings::read(&lookup).unwrap_err().name, name);
+        };
+        check("HALLPASS_PREFIX", "a b");
+        check("HALLPASS_REALM", "a\"b");
+        check("HALLPASS_LIFETIME", "soon");
+        check("HALLPASS_MAX_TOKENS", "-1");
+        check("HALLPASS_MAX_TOKENS", "0");
+        check("HALLPASS_MAX_TOKENS_TOTAL", "many");
+        check("HALLPASS_MAX_TOKENS_TOTAL", "0");
+        check("HALLPASS_MAX_AUTHENTICATION_AGE", "x");
+        check("HALLPASS_AUTHORIZER_CACHE_TTL", "5 minutes");
+    }
+
+    #[test]
+    fn each_format_may_be_bound_to_attributes_of_its_own() {
+        let lookup = |asked: &str| match asked {
+            "HALLPASS_INVALIDATE_ON" => Some("status, plan".to_owned()),
+            "HALLPASS_INVALIDATE_ON_JWT" => Some("none".to_owned()),
+            _ => None,
+        };
+        let settings = Settings::read(&lookup).unwrap();
+        let check = |format, names: &[&str]| assert_eq!(settings.binding(format).names(), names);
+        check(Format::Signed, &["plan", "status"]);
+        check(Format::Developer, &["plan", "status"]);
+        check(Format::Jwt, &[]);
+        let defaults = Settings::read(&|_| None).unwrap();
+        assert_eq!(defaults.binding(Format::Signed).names(), ["password_hash", "status", "username"]);
+    }
+}

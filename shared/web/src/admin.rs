@@ -1,0 +1,208 @@
+//! `/admin/users`: the pages on which administrators find users, block and unblock them, and list, issue, disable, enable
+//! and delete their keys.
+
+use askama::Template;
+use hallpass_http::{Problem, Response, gateway};
+use hallpass_password::NameKey;
+use hallpass_service::{Context, Service};
+use hallpass_token::{Status, User, UserId};
+use http::StatusCode;
+use lambda_http::Request;
+
+use crate::{
+    CreatedToken, Form, Frame, Submitted, WebSession,
+    developer::CreateForm,
+    parameter, reject, render, response,
+    sign_in::Next,
+    view::{Tokens, contained, isolated, notice},
+};
+
+#[derive(Template)]
+#[template(path = "users.html")]
+struct Users<'a> {
+    frame: Frame,
+    asked: &'a str,
+    found: Vec<Found>,
+    wrong: Option<&'static str>,
+}
+
+#[derive(Template)]
+#[template(path = "user.html")]
+struct OneUser<'a> {
+    frame: Frame,
+    user: Found,
+    is_self: bool,
+    permissions: Vec<String>,
+    tokens: Tokens,
+    make: CreateForm<'a>,
+    shown: Option<&'a CreatedToken>,
+    notice: Option<String>,
+}
+
+/// A user as pages show it.
+#[derive(Debug)]
+struct Found {
+    id: String,
+    username: String,
+    full_name: Option<String>,
+    is_app: bool,
+    is_blocked: bool,
+    has_password: bool,
+}
+
+/// `GET /admin/users`. With `?name=`, finds a user by name or ID.
+///
+/// # Errors
+/// Returns 303 or 401 without a live session, 403 if the user is not an administrator, and 503 if DynamoDB cannot be
+/// read.
+pub async fn users(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+    let service = context.service;
+    let session = session(context, request, Next::Users).await?;
+    let asked = parameter(request, "name");
+    let Some(asked) = asked.as_deref().map(str::trim) else {
+        let page = Users { frame: session.frame(), asked: "", found: Vec::new(), wrong: None };
+        return Ok(response(StatusCode::OK, render(&page)?));
+    };
+    let found = find(service, asked).await?;
+    let (problem, wrong) = match (found.is_empty(), asked) {
+        (false, _) => {
+            let page = Users { frame: session.frame(), asked, found, wrong: None };
+            return Ok(response(StatusCode::OK, render(&page)?));
+        }
+        (true, "") => (Problem::invalid_member("name", "it is missing"), "Type a user name or an ID."),
+        (true, _) if !NameKey::new(asked).is_usable() => {
+            (Problem::invalid_member("name", "it is longer than any user name"), "No user has such a name.")
+        }
+        (true, _) => (Problem::not_found(), "No user has this name or ID. Type the whole name, in any case."),
+    };
+    Err(reject(problem, render(&Users { frame: session.frame(), asked, found, wrong: Some(wrong) })?))
+}
+
+/// `GET /admin/users/{user_id}`.
+///
+/// # Errors
+/// Returns 303 or 401 without a live session, 403 if the user is not an administrator, 404 if the requested user does
+/// not exist, and 503 if DynamoDB cannot be read.
+pub async fn user(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+    let service = context.service;
+    let id = gateway::path_parameter(request, "user_id").parse::<UserId>().ok();
+    let session = session(context, request, id.map_or(Next::Users, Next::User)).await?;
+    let id = id.ok_or_else(Problem::not_found)?;
+    let user = service.store.user(&id).await?.ok_or_else(Problem::not_found)?;
+    let notice = parameter(request, "done").and_then(|done| notice(context, &done));
+    let html = render_page(context, &session, &user, CreateForm::new(context, &user, None, None), None, notice).await?;
+    Ok(response(StatusCode::OK, html))
+}
+
+/// Returns the page of a user with a newly issued key.
+///
+/// # Errors
+/// Returns 503 if DynamoDB cannot be read.
+pub async fn created_page(
+    context: &Context<'_>,
+    session: &WebSession,
+    user: &User,
+    shown: &CreatedToken,
+) -> Result<Response, Problem> {
+    let make = CreateForm::new(context, user, None, None);
+    Ok(response(StatusCode::CREATED, render_page(context, session, user, make, Some(shown), None).await?))
+}
+
+/// Returns the page of a user with the error of a form and the values that were typed.
+pub async fn rejected(
+    context: &Context<'_>,
+    session: &WebSession,
+    user: &User,
+    form: &Form,
+    problem: Problem,
+) -> Problem {
+    let make = CreateForm::new(context, user, Some(form), Some(&problem));
+    match render_page(context, session, user, make, None, None).await {
+        Ok(html) => reject(problem, html),
+        Err(failed) => failed,
+    }
+}
+
+/// Reads a form that an administrator sent from the page of a user, and returns it with that user.
+///
+/// # Errors
+/// Returns the errors of [`WebSession::submitted`], 403 if the sender is not an administrator, and 404 if the user
+/// does not exist.
+pub async fn submitted(context: &Context<'_>, request: &Request) -> Result<(Submitted, User), Problem> {
+    let service = context.service;
+    let sent = WebSession::submitted(context, request).await?;
+    if !sent.session.is_administrator {
+        return Err(Problem::not_permitted());
+    }
+    let id: UserId = gateway::path_parameter(request, "user_id").parse().map_err(|_| Problem::not_found())?;
+    let user = service.store.user(&id).await?.ok_or_else(Problem::not_found)?;
+    Ok((sent, user))
+}
+
+/// Returns the URL of a user's page, with the name of the action that was done.
+pub fn path(base: &str, id: &UserId, done: &str) -> String {
+    format!("{base}/admin/users/{id}?done={done}")
+}
+
+async fn session(context: &Context<'_>, request: &Request, next: Next) -> Result<WebSession, Problem> {
+    let session = WebSession::of(context, request, &next.parameter()).await?;
+    if session.is_administrator { Ok(session) } else { Err(Problem::not_permitted()) }
+}
+
+/// Finds the users with this name or ID. The index by name may lag behind, so each user is read from the table.
+async fn find(service: &Service, asked: &str) -> Result<Vec<Found>, Problem> {
+    let name = NameKey::new(asked);
+    let mut ids = if name.is_usable() { service.store.ids_by_name(&name).await? } else { Vec::new() };
+    ids.extend(asked.parse::<UserId>().ok());
+    ids.sort();
+    ids.dedup();
+    let mut found = Vec::new();
+    for id in ids {
+        found.extend(service.store.user(&id).await?.map(|user| Found::new(&user)));
+    }
+    Ok(found)
+}
+
+async fn render_page(
+    context: &Context<'_>,
+    session: &WebSession,
+    user: &User,
+    make: CreateForm<'_>,
+    shown: Option<&CreatedToken>,
+    notice: Option<String>,
+) -> Result<String, Problem> {
+    let page = OneUser {
+        frame: session.frame(),
+        user: Found::new(user),
+        is_self: user.id == session.user.id,
+        permissions: user.permissions.names().map(contained).collect(),
+        tokens: Tokens::of(context, user).await?,
+        make,
+        shown,
+        notice,
+    };
+    Ok(render(&page)?)
+}
+
+impl Found {
+    /// Returns the caption of the table of this user's tokens.
+    fn caption(&self) -> String {
+        format!("Keys and tokens of {}", self.isolated())
+    }
+
+    /// Returns the name for places where HTML elements are not allowed.
+    fn isolated(&self) -> String {
+        isolated(&self.username)
+    }
+
+    fn new(user: &User) -> Self {
+        Self {
+            id: user.id.to_string(),
+            username: contained(&user.username),
+            full_name: user.full_name.as_deref().map(contained),
+            is_app: user.kind() == "app",
+            is_blocked: user.status == Status::Blocked,
+            has_password: user.password_hash().is_some(),
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The web pages: sessions, forms, HTML.
+//!
+//! Only this crate renders pages, from templates that escape every value. The pages work without scripts; one script
+//! adds a copy button and the reader's time zone. This crate verifies no tokens, and reads the secret of a session
+//! only from its cookie, never from `Authorization`.
+//!
+//! | module | contents |
+//! |---|---|
+//! | [`session`] | browser sessions: the cookie, the session, the CSRF token of every form |
+//! | [`form`] | submitted forms |
+//! | [`view`] | tokens and instants as pages show them |
+//! | [`sign_in`] | the sign-in page |
+//! | [`developer`] | the page of a user's own tokens |
+//! | [`admin`] | the pages for administrators: users and their keys |
+//! | [`asset`] | stylesheet, script and icon |
+
+use askama::Template;
+use hallpass_http::{Problem, Response, body, gateway, problem};
+use hallpass_store::Failure;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use lambda_http::{Request, RequestExt, request::RequestContext};
+
+pub mod admin;
+pub mod asset;
+pub mod developer;
+pub mod form;
+pub mod session;
+pub mod sign_in;
+pub mod view;
+
+pub use form::Form;
+pub use session::{Submitted, WebSession};
+pub use view::CreatedToken;
+
+/// The frame around the contents of every page.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// The prefix of every link: the stage, or the mapping of a custom domain.
+    pub base: String,
+    /// The signed-in user, if any.
+    signed_in: Option<SignedIn>,
+}
+
+#[derive(Clone, Debug)]
+struct SignedIn {
+    name: String,
+    is_administrator: bool,
+    csrf: String,
+}
+
+/// A page with a single message.
+#[derive(Template)]
+#[template(path = "message.html")]
+struct Message<'a> {
+    frame: &'a Frame,
+    title: &'a str,
+    detail: &'a str,
+    sign_in: bool,
+}
+
+/// Allows the stylesheet, script and icon of this host only, nothing inline and nothing from elsewhere (CSP level 3).
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// The headers of every page.
+const HEADERS: [(HeaderName, &str); 4] = [
+    (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+];
+
+impl Frame {
+    /// Returns the frame of a page that requires no sign-in.
+    pub fn of(request: &Request) -> Self {
+        Self { base: gateway::base(request), signed_in: None }
+    }
+
+    /// Returns the CSRF token for the forms of this page.
+    fn csrf(&self) -> &str {
+        self.signed_in.as_ref().map_or("", |signed_in| &signed_in.csrf)
+    }
+
+    /// Returns the URL of a file with its version, so that browsers can cache it until it changes.
+    fn asset(&self, file: &str) -> String {
+        asset::File::named(file)
+            .map_or_else(String::new, |asset| format!("{}/assets/{file}?v={}", self.base, asset.version()))
+    }
+
+    fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    fn user(&self, id: &str) -> String {
+        format!("{}/admin/users/{id}", self.base)
+    }
+}
+
+/// Returns a response with an HTML page.
+pub fn response(status: StatusCode, html: String) -> Response {
+    let mut response = problem::response(status, problem::HTML, html);
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Shows a problem as an HTML page.
+pub fn reject(problem: Problem, html: String) -> Problem {
+    HEADERS.into_iter().fold(problem.shown_as(html), |problem, (name, value)| problem.with_header(name, value))
+}
+
+/// Redirects to another page after a form was processed (RFC 9110 section 15.4.4).
+pub fn see_other(location: &str) -> Response {
+    let mut response = problem::response(StatusCode::SEE_OTHER, problem::HTML, String::new());
+    if let Ok(location) = HeaderValue::try_from(location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
+}
+
+/// Adds a page with a message to every problem that has no page yet. Used by the routes of pages.
+pub fn or_message(request: &Request, outcome: Result<Response, Problem>) -> Result<Response, Problem> {
+    outcome.map_err(|problem| {
+        if problem.is_shown() || problem.status() == StatusCode::SEE_OTHER {
+            return problem;
+        }
+        let message = Message {
+            frame: &Frame::of(request),
+            title: title(problem.status()),
+            detail: &sentence(problem.detail()),
+            sign_in: problem.status() == StatusCode::UNAUTHORIZED,
+        };
+        match render(&message) {
+            Ok(html) => reject(problem, html),
+            Err(failure) => failure.into(),
+        }
+    })
+}
+
+/// Returns a query parameter as the user typed it. A REST API decodes parameters, but leaves percent signs encoded as
+/// `%25` (API Gateway Developer Guide, "important notes").
+pub(crate) fn parameter(request: &Request, name: &str) -> Option<String> {
+    let parameters = request.query_string_parameters_ref()?;
+    let value = parameters.first(name)?;
+    let is_rest = matches!(request.request_context_ref(), Some(RequestContext::ApiGatewayV1(_)));
+    Some(if is_rest { value.replace("%25", "%") } else { value.to_owned() })
+}
+
+/// Returns whether a request may come from a form of a page. A request with `Authorization` comes from an API client.
+pub fn is_form(request: &Request) -> bool {
+    body::is_of_media_type(request.headers(), form::MEDIA_TYPE)
+        && !request.headers().contains_key(header::AUTHORIZATION)
+}
+
+/// Ends a description with exactly one full stop.
+pub(crate) fn sentence(detail: &str) -> String {
+    format!("{}.", detail.trim_end_matches('.'))
+}
+
+/// Returns the title of the page for a status code.
+fn title(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::UNAUTHORIZED => "You are signed out",
+        StatusCode::FORBIDDEN => "Not permitted",
+        StatusCode::NOT_FOUND => "Not found",
+        StatusCode::CONFLICT => "Not possible",
+        StatusCode::SERVICE_UNAVAILABLE => "Service unavailable",
+        _ => "Something went wrong",
+    }
+}
+
+fn render(page: &impl Template) -> Result<String, Failure> {
+    page.render().map_err(|error| Failure::new("writing the page", error))
+}

@@ -1,0 +1,321 @@
+//! Browser sessions: the cookie, the session it identifies, and the CSRF token of every form.
+//!
+//! The cookie holds the ID of the user, whose partition contains the session, and 32 random bytes. The database
+//! stores only a digest. If the API is at the root of its host, the cookie has the prefix `__Host-`. A stage in the
+//! path rules that prefix out, and the cookie is `__Secure-` and limited to that path (RFC 6265bis section 4.1.3).
+//! `SameSite=Strict` keeps it out of every request that another site causes.
+
+use std::time::Duration;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use hallpass_http::{Problem, gateway};
+use hallpass_runtime::{entropy::Randomness, log};
+use hallpass_service::{Context, Service, caller};
+use hallpass_store::{Failure, sessions::Session, sweep::Place};
+use hallpass_token::{Family, Status, Text, Timestamp, User, UserId, secret::Digest};
+use lambda_http::Request;
+
+use crate::{Form, Frame, SignedIn, view::contained};
+
+/// The lifetime of a session.
+pub const LIFETIME: Duration = Duration::from_secs(30 * 60);
+
+/// The live session of a signed-in user.
+#[derive(Clone, Debug)]
+pub struct WebSession {
+    /// The user, as read for this request.
+    pub user: User,
+    /// Whether the user is an administrator.
+    pub is_administrator: bool,
+    /// When the user signed in.
+    pub started_at: Timestamp,
+    /// The prefix of every link.
+    pub base: String,
+    cookie: Cookie,
+    /// The nonce of the forms on the page that this request returns.
+    nonce: String,
+}
+
+/// A form that a signed-in user sent. Check it before use: with [`Submitted::check_once`] if it creates something, with
+/// [`Submitted::check`] otherwise.
+#[derive(Debug)]
+pub struct Submitted {
+    /// The session that sent the form.
+    pub session: WebSession,
+    /// The fields of the form.
+    pub form: Form,
+    /// Whether the form belongs to a page of this session.
+    is_current: bool,
+}
+
+/// A new session whose cookie has not been sent yet.
+#[derive(Debug)]
+pub struct NewSession {
+    /// The location of the session in the table.
+    pub place: Place,
+    base: String,
+    cookie: Cookie,
+}
+
+/// The value of a session cookie: `<user id>.<secret>`. Forms are bound to the whole value.
+#[derive(Clone, Debug)]
+struct Cookie {
+    user_id: UserId,
+    text: Text,
+}
+
+/// The name of the session cookie.
+const SESSION: &str = "hallpass";
+
+/// The name of the cookie that binds the sign-in form, before a session exists.
+const BEFORE: &str = "hallpass-form";
+
+/// How long a used form is kept: far longer than the session that it belongs to.
+const USED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The field with the CSRF token. It holds a value common to all forms of the session and, after a full stop, the
+/// nonce of the page.
+const CSRF: &str = "csrf";
+
+impl WebSession {
+    /// Returns the session of a request for a page. A browser without a session cookie is redirected to the sign-in
+    /// page, which returns to `next`.
+    ///
+    /// # Errors
+    /// Returns 303 without a session cookie, 401 if the session has expired, and 503 if DynamoDB cannot be read.
+    pub async fn of(context: &Context<'_>, request: &Request, next: &str) -> Result<Self, Problem> {
+        let base = gateway::base(request);
+        let cookies = Cookie::all(request, &base);
+        if cookies.is_empty() {
+            return Err(Problem::see_other(format!("{base}/sign-in?next={next}")));
+        }
+        Self::by_cookies(context, base, cookies).await
+    }
+
+    /// Returns the session and the fields of a submitted form.
+    ///
+    /// # Errors
+    /// Returns 401 without a live session, 400 or 415 if the form cannot be read, and 503 if DynamoDB cannot be read.
+    pub async fn submitted(context: &Context<'_>, request: &Request) -> Result<Submitted, Problem> {
+        let base = gateway::base(request);
+        let mut cookies = Cookie::all(request, &base);
+        let form = Form::read(request);
+        // If the browser has several sessions, prefer the one that the form belongs to.
+        cookies.sort_by_key(|cookie| !form.as_ref().is_ok_and(|form| repeats(&cookie.text, form)));
+        let session = Self::by_cookies(context, base, cookies).await?;
+        let form = form?;
+        let is_current = repeats(&session.cookie.text, &form);
+        Ok(Submitted { session, form, is_current })
+    }
+
+    /// Begins a session for this user, and deletes the sessions that the browser had before.
+    ///
+    /// # Errors
+    /// Returns 503 if DynamoDB cannot be written.
+    pub async fn begin(context: &Context<'_>, request: &Request, user: &User) -> Result<NewSession, Problem> {
+        let Context { service, now, randomness } = *context;
+        let base = gateway::base(request);
+        for before in Cookie::all(request, &base) {
+            service.store.end_session(&before.user_id, &before.digest(), now).await?;
+        }
+        let (secret, _) = randomness.session()?;
+        let text = Text::new(format!("{}.{}", user.id, Base64UrlUnpadded::encode_string(&secret)));
+        let cookie = Cookie { user_id: user.id, text };
+        let session = Session::of(user, service.settings.session_binding(), now, now.after(LIFETIME));
+        let place = service.store.begin_session(&cookie.digest(), &session).await?;
+        Ok(NewSession { place, base, cookie })
+    }
+
+    /// Deletes the session. Returns the value of the `Set-Cookie` header that removes the cookie.
+    ///
+    /// # Errors
+    /// Returns 503 if DynamoDB cannot be written. The session stays live then.
+    pub async fn end(&self, context: &Context<'_>) -> Result<String, Problem> {
+        let Context { service, now, .. } = *context;
+        service.store.end_session(&self.cookie.user_id, &self.cookie.digest(), now).await?;
+        log::allowed("signed_out", None, Some(&self.user.id));
+        Ok(set_cookie(&self.base, SESSION, "", Duration::ZERO))
+    }
+
+    /// Reads the session and its user again, because they may have changed meanwhile.
+    ///
+    /// # Errors
+    /// Returns 401 if the session is no longer live, and 503 if DynamoDB cannot be read.
+    pub async fn again(&self, context: &Context<'_>) -> Result<Self, Problem> {
+        let service = context.service;
+        let user = self.cookie.user(context).await?;
+        let (user, _) = user.ok_or_else(|| Problem::session_ended(&service.settings.issuer))?;
+        Ok(Self { is_administrator: service.is_administrator(&user.permissions), user, ..self.clone() })
+    }
+
+    /// Returns the family that issues the tokens of this session.
+    pub fn family(&self) -> Family {
+        self.cookie.family()
+    }
+
+    /// Returns the frame of the pages of this session.
+    pub fn frame(&self) -> Frame {
+        let name = contained(self.user.display_name());
+        let csrf = format!("{}.{}", csrf(&self.cookie.text), self.nonce);
+        let signed_in = SignedIn { name, is_administrator: self.is_administrator, csrf };
+        Frame { base: self.base.clone(), signed_in: Some(signed_in) }
+    }
+
+    /// Returns the first live session of these cookies.
+    async fn by_cookies(context: &Context<'_>, base: String, cookies: Vec<Cookie>) -> Result<Self, Problem> {
+        let Context { service, randomness, .. } = *context;
+        for cookie in cookies {
+            if let Some((user, started_at)) = cookie.user(context).await? {
+                let is_administrator = service.is_administrator(&user.permissions);
+                let nonce = Base64UrlUnpadded::encode_string(&randomness.form()?);
+                return Ok(Self { user, is_administrator, started_at, base, cookie, nonce });
+            }
+        }
+        Err(Problem::session_ended(&service.settings.issuer))
+    }
+}
+
+impl NewSession {
+    /// Signs the user in. Returns the value of the `Set-Cookie` header.
+    pub fn into_set_cookie(self) -> String {
+        log::allowed("signed_in", Some(&self.cookie.family().id), None);
+        set_cookie(&self.base, SESSION, self.cookie.text.expose_secret(), LIFETIME)
+    }
+}
+
+impl Submitted {
+    /// Checks that the form belongs to a page of this session.
+    ///
+    /// # Errors
+    /// Returns 403 if it does not.
+    pub fn check(&self) -> Result<(), Problem> {
+        if self.is_current { Ok(()) } else { Err(Problem::stale_form()) }
+    }
+
+    /// Checks a form that creates something, and marks it as used. Of several concurrent requests with the same form,
+    /// one succeeds. `place` is the target of the form; it and the action distinguish the forms of one page.
+    ///
+    /// # Errors
+    /// Returns 403 for a form of another session, 409 for one that was sent before, and 503 if DynamoDB cannot be
+    /// written.
+    pub async fn check_once(&self, context: &Context<'_>, place: &str) -> Result<(), Problem> {
+        let Context { service, now, .. } = *context;
+        let Some(nonce) = self.nonce() else {
+            return Err(Problem::stale_form());
+        };
+        let digest = self.digest(nonce, place);
+        let user_id = &self.session.user.id;
+        if !self.is_current {
+            // The form may belong to an earlier session, and may have been used there.
+            let is_used = service.store.is_form_used(user_id, &digest).await?;
+            return Err(if is_used { Problem::used_form() } else { Problem::stale_form() });
+        }
+        // The nonce of the page in the response is unique to this request.
+        let request = Digest::of(self.session.nonce.as_bytes());
+        let is_first = service.store.use_form(user_id, &digest, &request, now.after(USED_FOR)).await?;
+        if is_first { Ok(()) } else { Err(Problem::used_form()) }
+    }
+
+    /// Releases a form that was rejected and created nothing, so that the sender can correct it and send it again.
+    ///
+    /// # Errors
+    /// Returns a [`Failure`] if DynamoDB cannot be written.
+    pub async fn release(&self, service: &Service, place: &str) -> Result<(), Failure> {
+        let Some(nonce) = self.nonce() else { return Ok(()) };
+        let request = Digest::of(self.session.nonce.as_bytes());
+        service.store.release_form(&self.session.user.id, &self.digest(nonce, place), &request).await
+    }
+
+    /// Returns the digest that identifies a form: its page, its target and its action.
+    fn digest(&self, nonce: &str, place: &str) -> Digest {
+        let what = [nonce, place, self.form.field("do"), self.form.field("id")].join("\0");
+        Digest::of(&[b"hallpass used form 1\0", what.as_bytes()].concat())
+    }
+
+    /// Returns the nonce of the page that the form belongs to.
+    fn nonce(&self) -> Option<&str> {
+        let (_, nonce) = self.form.field(CSRF).split_once('.')?;
+        let mut bytes = [0; 16];
+        let read = Base64UrlUnpadded::decode(nonce, &mut bytes).ok()?;
+        (read.len() == bytes.len()).then_some(nonce)
+    }
+}
+
+impl Cookie {
+    /// Returns all session cookies of a request. Another application on the host may use the same name.
+    fn all(request: &Request, base: &str) -> Vec<Self> {
+        caller::cookies(request.headers(), &prefixed(base, SESSION), |text| {
+            let (user_id, secret) = text.split_once('.')?;
+            Digest::parse(secret)?;
+            Some(Self { user_id: user_id.parse().ok()?, text: Text::new(text) })
+        })
+    }
+
+    fn family(&self) -> Family {
+        Family::of_session(self.user_id, &self.digest())
+    }
+
+    fn digest(&self) -> Digest {
+        Digest::of(self.text.expose_secret().as_bytes())
+    }
+
+    /// Returns the user and the start of this cookie's session, if the session is live and the user has not changed.
+    async fn user(&self, context: &Context<'_>) -> Result<Option<(User, Timestamp)>, Problem> {
+        let Context { service, now, .. } = *context;
+        let session = service.store.session(&self.user_id, &self.digest()).await?;
+        let Some(session) = session.filter(|session| !session.expires_at.has_passed(now)) else {
+            return Ok(None);
+        };
+        let user = service.store.user(&self.user_id).await?;
+        let user = user.filter(|user| user.status == Status::Active && session.is_of(user));
+        Ok(user.map(|user| (user, session.started_at)))
+    }
+}
+
+/// Returns the secret that binds the sign-in form to the browser. If the browser has none yet, also returns the
+/// cookie for a new one.
+///
+/// # Errors
+/// Returns a [`Failure`] if there are no random bytes.
+pub fn before(request: &Request, randomness: &Randomness) -> Result<(Text, Option<String>), Failure> {
+    let base = gateway::base(request);
+    if let Some(secret) = before_cookies(request).into_iter().next() {
+        return Ok((secret, None));
+    }
+    let (_, secret) = randomness.session()?;
+    let secret = Base64UrlUnpadded::encode_string(&secret);
+    let cookie = set_cookie(&base, BEFORE, &secret, LIFETIME);
+    Ok((Text::new(secret), Some(cookie)))
+}
+
+/// Returns whether the sign-in form was sent from the sign-in page in this browser.
+pub fn is_from_before(request: &Request, form: &Form) -> bool {
+    before_cookies(request).iter().any(|secret| repeats(secret, form))
+}
+
+/// Returns the CSRF token for this secret. It reveals nothing about the secret.
+pub(crate) fn csrf(secret: &Text) -> String {
+    Digest::of(&[b"hallpass form 1\0", secret.expose_secret().as_bytes()].concat()).text()
+}
+
+fn repeats(secret: &Text, form: &Form) -> bool {
+    let field = form.field(CSRF);
+    let common = field.split_once('.').map_or(field, |(common, _)| common);
+    Digest::of(csrf(secret).as_bytes()).is_of(common.as_bytes())
+}
+
+/// Returns the secrets in the cookies that bind the sign-in form.
+fn before_cookies(request: &Request) -> Vec<Text> {
+    let name = prefixed(&gateway::base(request), BEFORE);
+    caller::cookies(request.headers(), &name, |text| Digest::parse(text).map(|_| Text::new(text)))
+}
+
+fn set_cookie(base: &str, name: &str, value: &str, lifetime: Duration) -> String {
+    let path = if base.is_empty() { "/" } else { base };
+    let (name, seconds) = (prefixed(base, name), lifetime.as_secs());
+    format!("{name}={value}; Path={path}; Max-Age={seconds}; Secure; HttpOnly; SameSite=Strict")
+}
+
+fn prefixed(base: &str, name: &str) -> String {
+    if base.is_empty() { format!("__Host-{name}") } else { format!("__Secure-{name}") }
+}

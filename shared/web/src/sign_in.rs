@@ -1,0 +1,139 @@
+//! The sign-in page. The password is checked by the function generate, as all passwords are.
+
+use askama::Template;
+use hallpass_http::{Problem, Response};
+use hallpass_runtime::entropy::Randomness;
+use hallpass_service::Context;
+use hallpass_token::UserId;
+use http::{HeaderValue, StatusCode, header};
+use lambda_http::Request;
+
+use crate::{Form, Frame, parameter, reject, render, session, view::notice};
+
+/// The page to open after signing in. It is always a page of Hallpass: no location comes from a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The page of the user's own tokens.
+    Developer,
+    /// The page to find users.
+    Users,
+    /// The page of one user.
+    User(UserId),
+}
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct SignIn<'a> {
+    frame: Frame,
+    csrf: String,
+    next: String,
+    username: &'a str,
+    wrong: Option<&'a str>,
+    notice: Option<String>,
+}
+
+impl Next {
+    /// Parses the parameter or field `next`. Anything that names no page is [`Next::Developer`].
+    pub fn read(text: &str) -> Self {
+        match text.split_once('/') {
+            None if text == "users" => Self::Users,
+            Some(("users", id)) => id.parse().map_or(Self::Users, Self::User),
+            _ => Self::Developer,
+        }
+    }
+
+    /// Returns the text that [`Next::read`] parses.
+    pub fn parameter(self) -> String {
+        match self {
+            Self::Developer => "developer".to_owned(),
+            Self::Users => "users".to_owned(),
+            Self::User(id) => format!("users/{id}"),
+        }
+    }
+
+    /// Returns the path of the page.
+    pub fn path(self, base: &str) -> String {
+        match self {
+            Self::Developer => format!("{base}/profile/developer/"),
+            Self::Users => format!("{base}/admin/users"),
+            Self::User(id) => format!("{base}/admin/users/{id}"),
+        }
+    }
+}
+
+/// `GET /sign-in`.
+///
+/// # Errors
+/// Returns 503 if the page cannot be rendered.
+pub fn page(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+    let randomness = context.randomness;
+    let parameter = |name| parameter(request, name).unwrap_or_default();
+    let page = SignIn { notice: notice(context, &parameter("done")), ..SignIn::new(Next::read(&parameter("next"))) };
+    let (html, cookie) = render_page(request, randomness, page)?;
+    let mut response = crate::response(StatusCode::OK, html);
+    if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::try_from(cookie).ok()) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    Ok(response)
+}
+
+/// Returns the page with an error and the user name that was typed.
+pub fn again(request: &Request, form: &Form, randomness: &Randomness, problem: Problem) -> Problem {
+    let wrong = match problem.status() {
+        StatusCode::UNAUTHORIZED => "The user name or the password is wrong.",
+        _ => problem.detail(),
+    };
+    let page = SignIn::new(Next::read(form.field("next")));
+    match render_page(request, randomness, SignIn { username: form.field("username"), wrong: Some(wrong), ..page }) {
+        Err(failed) => failed,
+        Ok((html, cookie)) => {
+            let problem = reject(problem, html);
+            match cookie {
+                Some(cookie) => problem.with_header(header::SET_COOKIE, cookie),
+                None => problem,
+            }
+        }
+    }
+}
+
+/// Returns the URL of the page, with the name of the action that was done.
+pub fn path(base: &str, done: &str) -> String {
+    format!("{base}/sign-in?done={done}")
+}
+
+fn render_page(
+    request: &Request,
+    randomness: &Randomness,
+    page: SignIn<'_>,
+) -> Result<(String, Option<String>), Problem> {
+    let (secret, cookie) = session::before(request, randomness)?;
+    let page = SignIn { frame: Frame::of(request), csrf: session::csrf(&secret), ..page };
+    Ok((render(&page)?, cookie))
+}
+
+impl SignIn<'_> {
+    fn new(next: Next) -> Self {
+        let frame = Frame { base: String::new(), signed_in: None };
+        Self { frame, csrf: String::new(), next: next.parameter(), username: "", wrong: None, notice: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_never_leaves_hallpass() {
+        let check = |text: &str, path: &str| assert_eq!(Next::read(text).path("/prod"), path, "{text}");
+        check("", "/prod/profile/developer/");
+        check("developer", "/prod/profile/developer/");
+        check("users", "/prod/admin/users");
+        check("users/7", "/prod/admin/users/7");
+        check("users/../../x", "/prod/admin/users");
+        check("//example.org", "/prod/profile/developer/");
+        check("https://example.org", "/prod/profile/developer/");
+        for next in [Next::Developer, Next::Users, Next::User("7".parse().unwrap())] {
+            assert_eq!(Next::read(&next.parameter()), next);
+        }
+    }
+}
