@@ -186,6 +186,31 @@ fn forbidden_packages_are_unreachable() {
     }
 }
 
+/// Returns the names of files in backquotes in a document.
+fn named_files(text: &str) -> Vec<&str> {
+    let is_file = |name: &&str| {
+        let extension = Path::new(name).extension().and_then(|extension| extension.to_str());
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
+        extension.is_some_and(|extension| ["rs", "md", "py", "toml"].contains(&extension)) && name.chars().all(allowed)
+    };
+    text.split('`').skip(1).step_by(2).filter(is_file).collect()
+}
+
+#[test]
+fn every_file_that_a_document_names_exists() {
+    let files = everything();
+    let mut checked = 0;
+    for document in files.iter().filter(|path| path.ends_with(".md") && *path != "CHANGELOG.md") {
+        for name in named_files(&read(document)) {
+            let name = name.trim_start_matches("../").trim_start_matches("./");
+            let exists = files.iter().any(|file| file == name || file.ends_with(&format!("/{name}")));
+            assert!(exists, "{document} names {name}, which does not exist");
+            checked += 1;
+        }
+    }
+    assert!(checked > 40, "{checked}");
+}
+
 #[test]
 fn every_crate_uses_the_lints_of_the_workspace() {
     let forbidden = "unsafe_code = \"forbid\"".to_owned();
