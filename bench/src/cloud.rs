@@ -1,6 +1,7 @@
 //! The environment of the functions: emulators of DynamoDB and Secrets Manager behind TLS on loopback, users, and tokens
 //! with their records.
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use dynoxide::Database;
@@ -237,9 +238,8 @@ fn record(
 
 /// Creates the peers' table with one item, the token by its `jti`.
 fn peers_table(database: &Database, jwt: &str) -> Outcome<()> {
-    use base64ct::Encoding as _;
     let claims = jwt.split('.').nth(1).ok_or("the JWT has no claims")?;
-    let claims: Value = serde_json::from_slice(&base64ct::Base64UrlUnpadded::decode_vec(claims)?)?;
+    let claims: Value = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(claims)?)?;
     let table = json!({
         "TableName": PEERS_TABLE,
         "KeySchema": [{"AttributeName": "jti", "KeyType": "HASH"}],

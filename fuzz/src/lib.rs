@@ -1,6 +1,6 @@
 //! Shared parts of the targets: a test key and the two variants of base64.
 
-use base64ct::{Base64, Base64UrlUnpadded, Encoding};
+use base64::{Engine, prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD}};
 use hallpass_token::{Issuer, Keyring, Timestamp};
 
 /// Returns a keyring with one key, so that targets can sign a verified token again.
@@ -34,17 +34,17 @@ pub fn now() -> Timestamp {
 /// Encodes base64url without padding, as in tokens and cursors.
 #[must_use]
 pub fn url(bytes: &[u8]) -> String {
-    Base64UrlUnpadded::encode_string(bytes)
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// Decodes the output of [`url`].
 #[must_use]
 pub fn from_url(text: &str) -> Option<Vec<u8>> {
-    Base64UrlUnpadded::decode_vec(text).ok()
+    BASE64_URL_SAFE_NO_PAD.decode(text).ok()
 }
 
 /// Encodes base64 with padding, as in `Basic` credentials.
 #[must_use]
 pub fn padded(bytes: &[u8]) -> String {
-    Base64::encode_string(bytes)
+    BASE64_STANDARD.encode(bytes)
 }

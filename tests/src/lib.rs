@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use base64ct::{Base64, Encoding};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hallpass_dev::{
     events,
     functions::{Clock, Functions},
@@ -328,7 +328,7 @@ pub fn with_basic(challenge: &str, is_offered: bool) -> String {
 
 /// Returns a `Basic` header value with a user name and password (RFC 7617).
 pub fn basic(username: &str, password: &str) -> String {
-    format!("Basic {}", Base64::encode_string(format!("{username}:{password}").as_bytes()))
+    format!("Basic {}", BASE64_STANDARD.encode(format!("{username}:{password}").as_bytes()))
 }
 
 /// Leaves out the environment, which contains the keyring.

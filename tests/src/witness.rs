@@ -17,7 +17,10 @@ use std::{
     sync::{Mutex, MutexGuard, Once, PoisonError},
 };
 
-use base64ct::{Base64, Base64UrlUnpadded, Encoding};
+use base64::{
+    Engine,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
 use dynoxide::{Database, actions::scan::ScanRequest};
 use hallpass_token::{
     Issuer,
@@ -106,7 +109,7 @@ pub fn sends_header(name: &str, value: &str) {
         return;
     }
     let (scheme, rest) = value.split_once(' ').unwrap_or(("", value));
-    let pair = Base64::decode_vec(rest).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let pair = BASE64_STANDARD.decode(rest).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     match pair.as_deref().and_then(|pair| pair.split_once(':')).filter(|_| scheme.eq_ignore_ascii_case("basic")) {
         Some((username, password)) if !password.is_empty() && password != username => {
             with(|witness| {
@@ -245,7 +248,7 @@ impl Witness {
                 continue;
             }
             self.learn(sign, false);
-            let claims = rest.split('.').nth(1).and_then(|claims| Base64UrlUnpadded::decode_vec(claims).ok());
+            let claims = rest.split('.').nth(1).and_then(|claims| BASE64_URL_SAFE_NO_PAD.decode(claims).ok());
             let claims = claims.and_then(|claims| serde_json::from_slice::<Value>(&claims).ok());
             if let Some(jti) = claims.as_ref().and_then(|claims| claims["jti"].as_str()) {
                 self.learn(jti, false);

@@ -1,7 +1,7 @@
 //! The console: users, lists of tokens, and the routes that no other function serves.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use base64ct::{Base64UrlUnpadded, Encoding};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hallpass_token::Format;
 use serde_json::{Value, json};
 use tests::{
@@ -167,7 +167,7 @@ async fn a_list_has_the_caller_s_tokens_and_none_of_their_secrets() {
 
     let record = world.record(&body["id"].as_str().unwrap().parse().unwrap()).await;
     let (jwt, body) = (jwt["token"].as_str().unwrap(), body["token"].as_str().unwrap());
-    let fingerprint = Base64UrlUnpadded::encode_string(&record.fingerprint.0[..6]);
+    let fingerprint = BASE64_URL_SAFE_NO_PAD.encode(&record.fingerprint.0[..6]);
     let sign_of = |token: &str| token[token.len() - 40..].to_owned();
     let secrets = [sign_of(body), sign_of(jwt), sign_of(&developer.text), sign_of(&caller), fingerprint];
     for secret in secrets.iter().map(String::as_str).chain(["fingerprint", "hash", "key_id", "bound", "argon2", "root"])

@@ -1,7 +1,7 @@
 //! `POST /api/services_token/generate`: creates a token for a password or a live token.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use base64ct::{Base64, Encoding};
+use base64::{Engine, prelude::BASE64_STANDARD};
 use hallpass_password::{NameKey, password};
 use hallpass_token::Format;
 use http::Method;
@@ -160,7 +160,7 @@ async fn a_password_is_everything_after_the_first_colon() {
         let hash = password::hash(set, [1; 16]).unwrap();
         world.set_user("1", "password_hash", Some(text(&hash))).await;
         let pair = [b"my_username:".as_slice(), sent].concat();
-        let response = world.generate(&format!("Basic {}", Base64::encode_string(&pair))).await;
+        let response = world.generate(&format!("Basic {}", BASE64_STANDARD.encode(&pair))).await;
         assert_eq!(response.status, status, "{set} {}", response.body);
         // Consecutive failures must not slow down the next case.
         world.advance(60);

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use base64ct::{Base64UrlUnpadded, Encoding};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hallpass_dev::secrets::Secrets;
 use hallpass_store::{
     Keys,
@@ -58,7 +58,7 @@ fn keyring(ids: &[&str]) -> Keyring {
         id => {
             let bytes: Vec<u8> =
                 (0..32).map(|byte: u8| byte.wrapping_mul(byte).wrapping_mul(37).wrapping_add(index)).collect();
-            json!({"id": id, "key": Base64UrlUnpadded::encode_string(&bytes), "signs_from": START})
+            json!({"id": id, "key": BASE64_URL_SAFE_NO_PAD.encode(&bytes), "signs_from": START})
         }
     };
     Keyring::parse(&Value::Array((0..).zip(ids).map(key).collect()).to_string()).unwrap()

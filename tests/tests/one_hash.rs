@@ -8,8 +8,8 @@ use tests::{Request, Response, World, api::text, basic};
 
 /// Returns a `Basic` header value with these bytes.
 fn raw(pair: &[u8]) -> String {
-    use base64ct::{Base64, Encoding};
-    format!("Basic {}", Base64::encode_string(pair))
+    use base64::{Engine, prelude::BASE64_STANDARD};
+    format!("Basic {}", BASE64_STANDARD.encode(pair))
 }
 
 /// Returns the response to a request with this header, and the number of hashes that it cost.

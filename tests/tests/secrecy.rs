@@ -3,7 +3,7 @@
 //! The tests of this file share one log, written by the subscriber of the functions. It records everything: at TRACE
 //! the AWS SDK prints response bodies and the Lambda runtime prints whole events.
 
-use base64ct::{Base64UrlUnpadded, Encoding};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hallpass_password::password;
 use hallpass_token::{Credential, Entropy, Format, Keyring, Text};
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ fn lines_about(id: &str) -> Vec<Value> {
 /// Returns the secret parts of a token: its end, which contains the secret or the signature, and the secret of a JWT.
 fn secrets_of(token: &str) -> Vec<String> {
     let mut secrets = vec![token[token.len() - 43..].to_owned()];
-    if let Some(Ok(claims)) = token.split('.').nth(1).map(Base64UrlUnpadded::decode_vec)
+    if let Some(Ok(claims)) = token.split('.').nth(1).map(|part| BASE64_URL_SAFE_NO_PAD.decode(part))
         && let Ok(claims) = serde_json::from_slice::<Value>(&claims)
         && let Some(jti) = claims["jti"].as_str()
     {
@@ -226,7 +226,7 @@ async fn the_debug_form_of_types_with_secrets_prints_none() {
         ("Service", format!("{:?}", hallpass_service::Service::new(&lookup).unwrap())),
         ("World", format!("{world:?}")),
     ];
-    let key = Base64UrlUnpadded::decode_vec("QsbwGHbgB93-JeQMiQPdWLWwL05TquTtANsX6niLpWY").unwrap();
+    let key = BASE64_URL_SAFE_NO_PAD.decode("QsbwGHbgB93-JeQMiQPdWLWwL05TquTtANsX6niLpWY").unwrap();
     let mut secrets = secrets_of(&token.text);
     secrets.extend(["topsecret", "argon2id", "the-secret-access-key", "the-session-token"].map(str::to_owned));
     secrets.extend(["QsbwGHbgB93-JeQM".to_owned(), format!("{:?}", &key[..8]), format!("{:?}", [7_u8; 8])]);

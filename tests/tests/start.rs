@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
-use base64ct::{Base64UrlUnpadded, Encoding};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hallpass_dev::secrets::Secrets;
 use hallpass_prune::Prune;
 use hallpass_runtime::{
@@ -193,7 +193,8 @@ fn offer(response: &mut Value) {
 
 /// Returns a keyring whose keys have these IDs and bytes.
 fn keyring(keys: &[(&str, &[u8])]) -> Value {
-    let key = |(id, bytes): &(&str, &[u8])| json!({"id": id, "key": Base64UrlUnpadded::encode_string(bytes), "signs_from": 0});
+    let key =
+        |(id, bytes): &(&str, &[u8])| json!({"id": id, "key": BASE64_URL_SAFE_NO_PAD.encode(bytes), "signs_from": 0});
     keys.iter().map(key).collect()
 }
 

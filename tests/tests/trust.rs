@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
-use base64ct::{Base64, Encoding};
+use base64::{Engine, prelude::BASE64_STANDARD};
 use hallpass_dev::{ca, secrets::Secrets};
 use hallpass_runtime::{clock, settings::ConfigError};
 use hallpass_service::Service;
@@ -126,7 +126,7 @@ fn the_compiled_in_authorities_are_those_that_amazon_publishes() {
     let certificates = str::from_utf8(AMAZON_ROOTS).unwrap().split_inclusive("-----END CERTIFICATE-----\n");
     let digests = certificates.map(|pem| {
         let base64: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
-        Sha256::digest(Base64::decode_vec(&base64).unwrap()).to_vec()
+        Sha256::digest(BASE64_STANDARD.decode(&base64).unwrap()).to_vec()
     });
     let bytes = published.map(|text| {
         let bytes = text.as_bytes().chunks(2).map(|two| u8::from_str_radix(str::from_utf8(two).unwrap(), 16));

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use base64ct::{Base64, Encoding};
+use base64::{Engine, prelude::BASE64_STANDARD};
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use hyper::body::Bytes;
@@ -65,7 +65,7 @@ pub(super) fn event(call: &Call, matched: &Matched<'_>, verdict: Option<&Verdict
     let encode = is_binary(call.header(CONTENT_TYPE.as_str()).as_deref(), binary);
     let body = match (call.body.is_empty(), encode) {
         (true, _) => Value::Null,
-        (false, true) => json!(Base64::encode_string(&call.body)),
+        (false, true) => json!(BASE64_STANDARD.encode(&call.body)),
         (false, false) => json!(String::from_utf8_lossy(&call.body)),
     };
     event.insert("isBase64Encoded".to_owned(), json!(encode && !body.is_null()));
@@ -87,7 +87,7 @@ fn read(output: Value, call: &Call, binary: &[String]) -> Option<Response<Bytes>
     };
     let text = output.body.unwrap_or_default();
     let decode = output.is_base64_encoded == Some(true) && is_binary(call.header(ACCEPT.as_str()).as_deref(), binary);
-    let body = if decode { Base64::decode_vec(&text).ok()? } else { text.into_bytes() };
+    let body = if decode { BASE64_STANDARD.decode(&text).ok()? } else { text.into_bytes() };
     let mut response = Response::new(Bytes::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use base64ct::{Base64, Encoding};
+use base64::{Engine, prelude::BASE64_STANDARD};
 use hallpass::stack::Stack;
 use hallpass_store::{Store, connect::Connection};
 use serde_json::Value;
@@ -187,7 +187,7 @@ impl Client {
         let stream = TcpStream::connect(("localhost", self.port)).await?;
         let name = ServerName::try_from("localhost").unwrap();
         let mut stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await?;
-        let credential = Base64::encode_string(format!("{username}:{password}").as_bytes());
+        let credential = BASE64_STANDARD.encode(format!("{username}:{password}").as_bytes());
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {credential}\r\nConnection: close\r\n\r\n"
         );

@@ -1,7 +1,7 @@
 //! `hallpass doctor` finds nothing wrong with a healthy stack, and reports each problem with its fix.
 
 use aws_sdk_dynamodb::types::{AttributeValue, TimeToLiveSpecification};
-use base64ct::{Base64UrlUnpadded, Encoding};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::Value;
 
 use crate::dev::{Dev, Ran};
@@ -180,7 +180,7 @@ async fn repairing_names_that_an_application_wrote_invalidates_no_token() {
 #[tokio::test]
 async fn a_keyring_that_cannot_sign_or_cannot_be_read_is_found_and_so_are_settings() {
     let dev = Dev::fresh().await;
-    let key = Base64UrlUnpadded::encode_string(&(0..32_u8).map(|at| at.wrapping_mul(at) ^ 0xa5).collect::<Vec<u8>>());
+    let key = BASE64_URL_SAFE_NO_PAD.encode(&(0..32_u8).map(|at| at.wrapping_mul(at) ^ 0xa5).collect::<Vec<u8>>());
     let keyring = format!("[{{\"id\":\"late\",\"signs_from\":4000000000,\"key\":\"{key}\"}}]");
     let secrets = dev.connection().secrets();
     secrets.put_secret_value().secret_id("KeyRing").secret_string(keyring).send().await.unwrap();

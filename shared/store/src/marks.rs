@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::{
     operation::update_item::builders::UpdateItemFluentBuilder,
     types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
 };
-use base64ct::{Base64UrlUnpadded, Encoding};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hallpass_token::{Fingerprint, Timestamp, User, UserId};
 
 use crate::{
@@ -81,7 +81,7 @@ impl ChangeMarks {
 
 /// A state as text: base64url without padding, 43 characters.
 fn state_of(fingerprint: &Fingerprint) -> String {
-    Base64UrlUnpadded::encode_string(&fingerprint.0)
+    BASE64_URL_SAFE_NO_PAD.encode(&fingerprint.0)
 }
 
 impl Store {

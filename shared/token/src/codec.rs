@@ -10,7 +10,7 @@
 
 use std::{fmt, str::FromStr};
 
-use base64ct::{Base64UrlUnpadded, Encoding};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::Mac as _;
 use subtle::ConstantTimeEq;
 
@@ -210,7 +210,7 @@ impl SignedSecret {
         let (left, right) = bytes.split_at_mut(16);
         left.copy_from_slice(secret.bytes());
         right.copy_from_slice(&half(mac));
-        Base64UrlUnpadded::encode_string(&bytes)
+        BASE64_URL_SAFE_NO_PAD.encode(&bytes)
     }
 
     /// Whether the tag equals this MAC. Takes constant time.
@@ -225,7 +225,7 @@ impl SignedSecret {
 /// text.
 pub(crate) fn decode_exactly<const N: usize>(text: &str) -> Option<[u8; N]> {
     let mut bytes = [0; N];
-    let length = Base64UrlUnpadded::decode(text, &mut bytes).ok()?.len();
+    let length = BASE64_URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
     (length == N).then_some(bytes)
 }
 

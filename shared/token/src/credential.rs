@@ -3,7 +3,7 @@
 //! `Bearer t` (RFC 6750), `Token t`, bare `t` and `Basic base64(t:)` (RFC 7617) carry a token; `Basic
 //! base64(name:password)` carries a log-in. The scheme is case-insensitive. The query string is never read.
 
-use base64ct::{Base64, Encoding};
+use base64::{Engine, prelude::BASE64_STANDARD};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::secret::Text;
@@ -100,7 +100,7 @@ impl Login {
 /// Parses Basic credentials by RFC 7617 section 2: the first colon is the separator, the charset is UTF-8, and control
 /// characters are not allowed.
 fn basic(encoded: &str) -> Option<Credential> {
-    let bytes = Zeroizing::new(Base64::decode_vec(encoded).ok()?);
+    let bytes = Zeroizing::new(BASE64_STANDARD.decode(encoded).ok()?);
     let pair = std::str::from_utf8(&bytes).ok()?;
     let (username, password) = pair.split_once(':')?;
     if pair.chars().any(char::is_control) || username.is_empty() {
@@ -135,7 +135,7 @@ mod tests {
     }
 
     fn basic(pair: &str) -> String {
-        format!("Basic {}", Base64::encode_string(pair.as_bytes()))
+        format!("Basic {}", BASE64_STANDARD.encode(pair.as_bytes()))
     }
 
     #[test]
@@ -185,7 +185,7 @@ mod tests {
             &basic("no colon"),
             &basic(":password"),
             &basic("tab\t:x"),
-            &format!("Basic {}", Base64::encode_string(b"\xff:x")),
+            &format!("Basic {}", BASE64_STANDARD.encode(b"\xff:x")),
             &"x".repeat(MAX_LENGTH + 1),
         ] {
             let expected = if value == "Bearer" { "token Bearer" } else { "malformed" };

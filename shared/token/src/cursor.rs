@@ -5,7 +5,7 @@
 //! MACs of the tag and a counter. The inputs of the two kinds of MAC start with different bytes, so that one key serves
 //! both. The encryption is deterministic: each position has one cursor, and no random bytes are needed.
 
-use base64ct::{Base64UrlUnpadded, Encoding};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::Mac as _;
 use subtle::ConstantTimeEq;
 
@@ -120,11 +120,11 @@ fn position(place: &[u8; PLACE]) -> Option<Position> {
 fn encrypt(keyring: &Keyring, context: &[u8], place: &[u8], now: Timestamp) -> Option<String> {
     let key = keyring.signing(now)?;
     let tag = tag(key, context, place);
-    Some(Base64UrlUnpadded::encode_string(&[tag.as_slice(), &masked(key, &tag, place)].concat()))
+    Some(BASE64_URL_SAFE_NO_PAD.encode(&[tag.as_slice(), &masked(key, &tag, place)].concat()))
 }
 
 fn decrypt(keyring: &Keyring, context: &[u8], cursor: &str) -> Option<Vec<u8>> {
-    let decoded = Base64UrlUnpadded::decode_vec(Some(cursor).filter(|cursor| cursor.len() <= MAX_LENGTH)?).ok()?;
+    let decoded = BASE64_URL_SAFE_NO_PAD.decode(Some(cursor).filter(|cursor| cursor.len() <= MAX_LENGTH)?).ok()?;
     let (given, encrypted) = decoded.split_first_chunk::<TAG>()?;
     keyring.keys().iter().find_map(|key| {
         let place = masked(key, given, encrypted);
@@ -203,11 +203,11 @@ mod tests {
                 assert_eq!(decrypt_list(&keyring, &other, &cursor), None, "{other:?}");
             }
             assert_eq!(decrypt_list(&Keyring::parse(OTHER).unwrap(), &own, &cursor), None);
-            let bytes = Base64UrlUnpadded::decode_vec(&cursor).unwrap();
+            let bytes = BASE64_URL_SAFE_NO_PAD.decode(&cursor).unwrap();
             for bit in 0..bytes.len() * 8 {
                 let mut changed = bytes.clone();
                 changed[bit / 8] ^= 1 << (bit % 8);
-                assert_eq!(decrypt_list(&keyring, &own, &Base64UrlUnpadded::encode_string(&changed)), None, "{bit}");
+                assert_eq!(decrypt_list(&keyring, &own, &BASE64_URL_SAFE_NO_PAD.encode(&changed)), None, "{bit}");
             }
         }
     }
@@ -242,11 +242,11 @@ mod tests {
             }
             assert_eq!(decrypt_search(&Keyring::parse(OTHER).unwrap(), &own, &cursor), None);
             assert_eq!(decrypt_list(&keyring, &list("2", "1"), &cursor), None, "a cursor of a list");
-            let bytes = Base64UrlUnpadded::decode_vec(&cursor).unwrap();
+            let bytes = BASE64_URL_SAFE_NO_PAD.decode(&cursor).unwrap();
             for bit in 0..bytes.len() * 8 {
                 let mut changed = bytes.clone();
                 changed[bit / 8] ^= 1 << (bit % 8);
-                assert_eq!(decrypt_search(&keyring, &own, &Base64UrlUnpadded::encode_string(&changed)), None, "{bit}");
+                assert_eq!(decrypt_search(&keyring, &own, &BASE64_URL_SAFE_NO_PAD.encode(&changed)), None, "{bit}");
             }
         }
         assert_eq!(decrypt_search(&keyring, &own, &"A".repeat(MAX_LENGTH + 4)), None);

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use arrayvec::ArrayString;
-use base64ct::{Base64UrlUnpadded, Encoding};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
 use crate::{codec::decode_exactly, secret::Entropy};
@@ -60,8 +60,9 @@ impl TokenHash {
     /// The hash in base64url without padding: 22 characters.
     pub fn text(&self) -> ArrayString<22> {
         let mut buffer = [0; Self::TEXT_LENGTH];
-        let text = Base64UrlUnpadded::encode(&self.0, &mut buffer).unwrap_or_default();
-        ArrayString::from(text).unwrap_or_default()
+        let length = BASE64_URL_SAFE_NO_PAD.encode_slice(self.0, &mut buffer).unwrap_or_default();
+        let text = buffer.get(..length).and_then(|text| std::str::from_utf8(text).ok());
+        text.and_then(|text| ArrayString::from(text).ok()).unwrap_or_default()
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::{cmp::Reverse, collections::HashSet, fmt};
 
-use base64ct::{Base64UrlUnpadded, Encoding};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit};
 use serde::{Deserialize, Serialize};
@@ -95,7 +95,8 @@ impl Keyring {
         let texts = texts.map_err(|error| KeyringError::InvalidJson(position(&error)))?;
         let mut keys = Vec::with_capacity(texts.len());
         for text in texts {
-            let bytes = Base64UrlUnpadded::decode_vec(trimmed(&text.key))
+            let bytes = BASE64_URL_SAFE_NO_PAD
+                .decode(trimmed(&text.key))
                 .map_err(|_| KeyringError::NotBase64(text.id.clone()))?;
             keys.push(Key::new(text.id.clone(), text.signs_from, Zeroizing::new(bytes))?);
         }
@@ -156,7 +157,7 @@ impl Keyring {
     pub fn to_json(&self) -> Text {
         let text = |key: &Key| KeyText {
             id: key.id.clone(),
-            key: Base64UrlUnpadded::encode_string(&key.bytes),
+            key: BASE64_URL_SAFE_NO_PAD.encode(&key.bytes),
             signs_from: key.signs_from,
         };
         let texts: Vec<KeyText> = self.keys.iter().map(text).collect();
@@ -188,7 +189,7 @@ impl Key {
             developer: subkey(b"hallpass developer token 1")?,
             jwt: subkey(JWT_LABEL)?,
             cursor: subkey(b"hallpass cursor 1")?,
-            jwt_header: Base64UrlUnpadded::encode_string(header.as_bytes()),
+            jwt_header: BASE64_URL_SAFE_NO_PAD.encode(header.as_bytes()),
             id,
             signs_from,
             bytes: key,
@@ -207,7 +208,7 @@ impl Key {
 
     /// The subkey of the JWT format in base64url, for another verifier. It is a secret: it also signs.
     pub fn export_jwt(&self) -> Text {
-        Text::new(Base64UrlUnpadded::encode_string(derive(&self.bytes, JWT_LABEL).as_slice()))
+        Text::new(BASE64_URL_SAFE_NO_PAD.encode(derive(&self.bytes, JWT_LABEL).as_slice()))
     }
 }
 

@@ -37,7 +37,7 @@
 
 use std::fmt;
 
-use base64ct::{Base64UrlUnpadded, Encoding};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -112,7 +112,7 @@ impl Digest {
 
     /// The digest in base64url without padding: 43 characters.
     pub fn text(&self) -> String {
-        Base64UrlUnpadded::encode_string(&self.0)
+        BASE64_URL_SAFE_NO_PAD.encode(&self.0)
     }
 
     /// Parses the text of [`Digest::text`]. Returns `None` if it is malformed.

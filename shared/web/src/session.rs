@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use base64ct::{Base64UrlUnpadded, Encoding};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hallpass_http::{Problem, gateway};
 use hallpass_runtime::{entropy::Randomness, log};
 use hallpass_service::{Context, Service, caller};
@@ -119,7 +119,7 @@ impl WebSession {
             service.store.end_session(&before.user_id, &before.digest(), now).await?;
         }
         let (secret, _) = randomness.session()?;
-        let text = Text::new(format!("{}.{}", user.id, Base64UrlUnpadded::encode_string(&secret)));
+        let text = Text::new(format!("{}.{}", user.id, BASE64_URL_SAFE_NO_PAD.encode(&secret)));
         let cookie = Cookie { user_id: user.id, text };
         let session = Session::of(user, service.settings.session_binding(), now, now.after(LIFETIME));
         let place = service.store.begin_session(&cookie.digest(), &session).await?;
@@ -167,7 +167,7 @@ impl WebSession {
         for cookie in cookies {
             if let Some((user, started_at)) = cookie.user(context).await? {
                 let is_administrator = service.is_administrator(&user.permissions);
-                let nonce = Base64UrlUnpadded::encode_string(&randomness.form()?);
+                let nonce = BASE64_URL_SAFE_NO_PAD.encode(&randomness.form()?);
                 return Ok(Self { user, is_administrator, started_at, base, cookie, nonce });
             }
         }
@@ -236,8 +236,8 @@ impl Submitted {
     fn nonce(&self) -> Option<&str> {
         let (_, nonce) = self.form.field(CSRF).split_once('.')?;
         let mut bytes = [0; 16];
-        let read = Base64UrlUnpadded::decode(nonce, &mut bytes).ok()?;
-        (read.len() == bytes.len()).then_some(nonce)
+        let length = BASE64_URL_SAFE_NO_PAD.decode_slice(nonce, &mut bytes).ok()?;
+        (length == bytes.len()).then_some(nonce)
     }
 }
 
@@ -283,7 +283,7 @@ pub fn before(request: &Request, randomness: &Randomness) -> Result<(Text, Optio
         return Ok((secret, None));
     }
     let (_, secret) = randomness.session()?;
-    let secret = Base64UrlUnpadded::encode_string(&secret);
+    let secret = BASE64_URL_SAFE_NO_PAD.encode(&secret);
     let cookie = set_cookie(&base, BEFORE, &secret, LIFETIME);
     Ok((Text::new(secret), Some(cookie)))
 }

@@ -4,6 +4,7 @@
 use std::{fs, path::Path};
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 use tests::{
     api::{bearer, text},
@@ -70,7 +71,7 @@ impl Judge<'_> {
             json!({"x": 0, "y": 0, "width": self.chrome.run("return innerWidth").await, "height": height, "scale": 1});
         let shot = json!({"captureBeyondViewport": true, "clip": clip});
         let shot = self.chrome.driver().cdp().send_raw("Page.captureScreenshot", shot).await.unwrap();
-        let png = <base64ct::Base64 as base64ct::Encoding>::decode_vec(shot["data"].as_str().unwrap()).unwrap();
+        let png = BASE64_STANDARD.decode(shot["data"].as_str().unwrap()).unwrap();
         fs::create_dir_all(folder).unwrap();
         fs::write(folder.join(format!("{name}.png")), png).unwrap();
     }

@@ -9,11 +9,18 @@ use argon2::{
     Algorithm, Argon2, Params,
     password_hash::{PasswordVerifier, phc::PasswordHash},
 };
-use base64ct::{Base64Bcrypt, Base64Unpadded, Encoding};
+use base64::{
+    Engine, alphabet,
+    engine::general_purpose::{GeneralPurpose, NO_PAD},
+    prelude::BASE64_STANDARD_NO_PAD,
+};
 use pbkdf2::pbkdf2_hmac;
 use sha2::{Sha256, Sha512};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
+
+/// The base64 of bcrypt, with its own alphabet.
+const BCRYPT: GeneralPurpose = GeneralPurpose::new(&alphabet::BCRYPT, NO_PAD);
 
 /// The maximum memory of one hash: 256 MiB, a seventh of the function's memory.
 const MAX_MEMORY: u64 = 256 << 20;
@@ -117,8 +124,8 @@ fn bcrypt(cost: &str, rest: &str) -> Result<Hash, HashError> {
     let (salt, output) = rest.split_at_checked(22).ok_or(HashError::Form)?;
     let cost: u32 = number(cost).filter(|_| cost.len() == 2).ok_or(HashError::Form)?;
     let form = |_| HashError::Form;
-    let salt = Base64Bcrypt::decode_vec(&whole_bytes(salt)).map_err(form)?.try_into().map_err(|_| HashError::Form)?;
-    let output = Base64Bcrypt::decode_vec(output).map_err(form)?.try_into().map_err(|_| HashError::Form)?;
+    let salt = BCRYPT.decode(&whole_bytes(salt)).map_err(form)?.try_into().map_err(|_| HashError::Form)?;
+    let output = BCRYPT.decode(output).map_err(form)?.try_into().map_err(|_| HashError::Form)?;
     match cost {
         4..=HIGHEST_COST => Ok(Hash::Bcrypt { cost, salt, output }),
         16..=31 => Err(HashError::Cost),
@@ -192,7 +199,7 @@ fn pbkdf2(digest: Digest, params: &str, salt: &str, output: &str) -> Result<Hash
 }
 
 fn salt_and_output(salt: &str, output: &str) -> Result<(Vec<u8>, Vec<u8>), HashError> {
-    let decoded = |text| Base64Unpadded::decode_vec(text).map_err(|_| HashError::Form);
+    let decoded = |text| BASE64_STANDARD_NO_PAD.decode(text).map_err(|_| HashError::Form);
     let (salt, output) = (decoded(salt)?, decoded(output)?);
     let fits = salt.len() <= MAX_SALT_LENGTH && (SHORTEST_OUTPUT..=MAX_OUTPUT_LENGTH).contains(&output.len());
     if fits { Ok((salt, output)) } else { Err(HashError::Form) }

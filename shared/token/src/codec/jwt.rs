@@ -6,7 +6,7 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use base64ct::{Base64UrlUnpadded, Encoding};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::Mac as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -84,7 +84,7 @@ impl PayloadDigest {
 
 impl fmt::Display for PayloadDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&Base64UrlUnpadded::encode_string(&self.0))
+        f.write_str(&BASE64_URL_SAFE_NO_PAD.encode(&self.0))
     }
 }
 
@@ -132,13 +132,13 @@ pub fn sign(
         iat: now,
         exp: contents.expires_at,
         name: contents.name.get(..contents.name.floor_char_boundary(MAX_NAME_BYTES)).unwrap_or_default().to_owned(),
-        jti: Base64UrlUnpadded::encode_string(secret.bytes()),
+        jti: BASE64_URL_SAFE_NO_PAD.encode(secret.bytes()),
     };
     let payload = encode(&claims);
     let mut text = format!("{}.{payload}", key.jwt_header);
     let tag: [u8; 32] = key.jwt.clone().chain_update(&text).finalize().into_bytes().into();
     text.push('.');
-    text.push_str(&Base64UrlUnpadded::encode_string(&tag));
+    text.push_str(&BASE64_URL_SAFE_NO_PAD.encode(&tag));
     Ok(IssuedText {
         text: Text::new(text),
         id: TokenId { user_id, hash: TokenHash::of(secret) },
@@ -179,7 +179,7 @@ pub(super) fn parse(text: &str) -> Option<(&str, &str, &str, [u8; 32])> {
 /// Checks the claims. Their signature is good, so an invalid claim is not a forgery: it is from another issuer, or from
 /// an older version.
 fn claim(issuer: &Issuer, payload: &str, now: Timestamp) -> Result<Claim, Reason> {
-    let json = Base64UrlUnpadded::decode_vec(payload).map_err(|_| Reason::Malformed)?;
+    let json = BASE64_URL_SAFE_NO_PAD.decode(payload).map_err(|_| Reason::Malformed)?;
     let claims: Claims = serde_json::from_slice(&json).map_err(|_| Reason::Malformed)?;
     let user_id: UserId = claims.sub.parse().map_err(|_| Reason::Malformed)?;
     let known = claims.iss == issuer.realm() && (claims.aud == issuer.realm() || claims.aud == claims.sub);
@@ -202,11 +202,11 @@ fn claim(issuer: &Issuer, payload: &str, now: Timestamp) -> Result<Claim, Reason
 
 /// Reads the claims without a check of the signature: user, hash, issue time, expiry and audience.
 pub(super) fn read(payload: &str) -> Option<(UserId, TokenHash, Timestamp, Timestamp, String)> {
-    let claims: Claims = serde_json::from_slice(&Base64UrlUnpadded::decode_vec(payload).ok()?).ok()?;
+    let claims: Claims = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
     let hash = TokenHash::of(&Entropy::new(decode_exactly(&claims.jti)?));
     Some((claims.sub.parse().ok()?, hash, claims.iat, claims.exp, claims.aud.clone()))
 }
 
 fn encode(claims: &Claims) -> String {
-    Base64UrlUnpadded::encode_string(serde_json::to_string(claims).unwrap_or_default().as_bytes())
+    BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_string(claims).unwrap_or_default().as_bytes())
 }

@@ -132,7 +132,7 @@ proptest! {
         for key in keyring.keys() {
             for (subkey, is_valid) in [(&key.signed, false), (&key.developer, false), (&key.jwt, key.id() == "new")] {
                 let tag = subkey.clone().chain_update(message).finalize().into_bytes();
-                let text = format!("{message}.{}", Base64UrlUnpadded::encode_string(&tag));
+                let text = format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(&tag));
                 prop_assert_eq!(open(&keyring, &issuer(""), &text, NOW).is_ok(), is_valid, "{}", text);
             }
         }
@@ -250,11 +250,11 @@ fn jwt_with(header: &str, claims: &str) -> String {
     let keyring = keyring();
     let message = format!(
         "{}.{}",
-        Base64UrlUnpadded::encode_string(header.as_bytes()),
-        Base64UrlUnpadded::encode_string(claims.as_bytes())
+        BASE64_URL_SAFE_NO_PAD.encode(header.as_bytes()),
+        BASE64_URL_SAFE_NO_PAD.encode(claims.as_bytes())
     );
     let tag = keyring.keys()[0].jwt.clone().chain_update(&message).finalize().into_bytes();
-    format!("{message}.{}", Base64UrlUnpadded::encode_string(&tag))
+    format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(&tag))
 }
 
 #[test]

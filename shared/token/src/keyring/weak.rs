@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use base64ct::{Base64UrlUnpadded, Encoding};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
 /// Published keys that are neither text nor a pattern, in base64url. The test vectors of RFC 2104 and RFC 4231 are
 /// patterns, text, or too short.
@@ -67,7 +67,7 @@ fn is_text(key: &[u8]) -> bool {
 
 /// Whether a key is published, or the start or the continuation of a published key.
 fn is_published(key: &[u8]) -> bool {
-    let text = Base64UrlUnpadded::encode_string(key);
+    let text = BASE64_URL_SAFE_NO_PAD.encode(key);
     // The last characters depend on where the bytes are truncated.
     let compared = |published: &str| text.len().min(published.len()).saturating_sub(3);
     PUBLISHED.iter().any(|published| text.get(..compared(published)) == published.get(..compared(published)))
@@ -99,7 +99,7 @@ pub(super) mod tests {
     /// Published keys, texts and patterns.
     pub(in super::super) fn guessable() -> Vec<Vec<u8>> {
         let mut keys: Vec<Vec<u8>> =
-            PUBLISHED.into_iter().map(|key| Base64UrlUnpadded::decode_vec(key).unwrap()).collect();
+            PUBLISHED.into_iter().map(|key| BASE64_URL_SAFE_NO_PAD.decode(key).unwrap()).collect();
         let text = [
             "a-string-secret-at-least-256-bits-long",
             "a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
@@ -125,7 +125,7 @@ pub(super) mod tests {
             "ein-schlüssel-mit-umläuten-der-lang-genug-ist".as_bytes().to_vec(),
             "очень-секретный-ключ-для-примера".as_bytes().to_vec(),
             // The first 32 bytes of the key of RFC 7515 A.1.
-            Base64UrlUnpadded::decode_vec("AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr8").unwrap(),
+            BASE64_URL_SAFE_NO_PAD.decode("AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr8").unwrap(),
         ]);
         for length in [32_u8, 33, 48, 64, 131] {
             let each = |byte: &dyn Fn(u8) -> u8| (0..length).map(byte).collect::<Vec<u8>>();
