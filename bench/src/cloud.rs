@@ -1,7 +1,7 @@
 //! The environment of the functions: emulators of DynamoDB and Secrets Manager behind TLS on loopback, users, and tokens
 //! with their records.
 
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use dynoxide::Database;

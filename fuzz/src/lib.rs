@@ -1,6 +1,9 @@
 //! Shared parts of the targets: a test key and the two variants of base64.
 
-use base64::{Engine, prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD}};
+use base64::{
+    Engine,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
 use hallpass_token::{Issuer, Keyring, Timestamp};
 
 /// Returns a keyring with one key, so that targets can sign a verified token again.

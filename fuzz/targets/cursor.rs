@@ -2,11 +2,11 @@
 #![no_main]
 
 use fuzz::{keyring, now};
-use libfuzzer_sys::fuzz_target;
 use hallpass_token::{
     TokenHash, UserId,
     cursor::{List, Position, decrypt_list, encrypt_list},
 };
+use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let id = |id: &str| id.parse::<UserId>().expect("an ID");

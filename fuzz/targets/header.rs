@@ -4,11 +4,11 @@
 #![no_main]
 
 use fuzz::padded;
-use libfuzzer_sys::fuzz_target;
 use hallpass_token::{
     Credential,
     credential::{Login, Unusable},
 };
+use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else { return };

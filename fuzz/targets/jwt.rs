@@ -4,10 +4,6 @@
 #![no_main]
 
 use fuzz::{from_url, issuer, keyring, now, url};
-use hmac::{Hmac, KeyInit, Mac};
-use libfuzzer_sys::fuzz_target;
-use serde_json::Value;
-use sha2::Sha256;
 use hallpass_token::{
     Entropy, Format, Keyring, Reason, Timestamp,
     codec::{
@@ -16,6 +12,10 @@ use hallpass_token::{
     },
     open,
 };
+use hmac::{Hmac, KeyInit, Mac};
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+use sha2::Sha256;
 
 fuzz_target!(|data: &[u8]| {
     let (keyring, issuer) = (keyring(), issuer("acme_"));

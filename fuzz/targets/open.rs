@@ -7,12 +7,12 @@
 use std::time::Duration;
 
 use fuzz::{from_url, issuer, keyring, now};
-use libfuzzer_sys::fuzz_target;
 use hallpass_token::{
     Claim, Entropy, Format, IssuedText, Issuer, Keyring, Reason, Timestamp, UserId,
     codec::{developer, inspect, signed},
     open,
 };
+use libfuzzer_sys::fuzz_target;
 
 const PREFIXES: [&str; 3] = ["", "acme_", "6879-"];
 

@@ -4,10 +4,10 @@
 //! Gateway. Removing a permission from a scope never adds a route.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use serde_json::Value;
 use hallpass_token::{Permission, Scope};
 use hallpass_verify_authorizer::Routes;
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
 
 const STAGE: &str = "arn:aws:execute-api:eu-west-1:123456789012:abcdef1234/v1";
 

@@ -7,14 +7,14 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use fuzz::now;
-use libfuzzer_sys::fuzz_target;
 use hallpass_prune::{
     Event,
     stream::{Change, changes, why},
 };
-use serde_json::Value as Json;
 use hallpass_store::live::LiveRecord;
 use hallpass_token::{Binding, Format, Snapshot, Timestamp, TokenId, User, UserId, Value};
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value as Json;
 
 fuzz_target!(|data: &[u8]| {
     let Ok(event) = serde_json::from_slice::<Json>(data) else { return };

@@ -1,7 +1,7 @@
 //! The response of an operator to a leak: revoking the family of a stolen token and everything that it issued.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use hallpass_revoke::family::{Issuer, Search};
+use hallpass_service::family::{Issuer, Search};
 use hallpass_token::{Format, Reason, Revocation, TokenId};
 use serde_json::{Value, json};
 use tests::{Request, Response, World, api::bearer};

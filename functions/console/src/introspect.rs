@@ -2,7 +2,7 @@
 //! `introspect`. Any other caller gets the same response as for a token that is not live.
 
 use hallpass_http::{Problem, Response, body, problem};
-use hallpass_service::{Context, caller};
+use hallpass_service::{Context, authentication};
 use hallpass_token::User;
 use http::StatusCode;
 use lambda_http::Request;
@@ -13,7 +13,7 @@ const PERMISSION: &str = "introspect";
 
 pub(crate) async fn introspect(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let Context { service, now, .. } = *context;
-    let caller = caller::admit(context, request.headers()).await?;
+    let caller = authentication::admit(context, request.headers()).await?;
     body::expect_media_type(request.headers(), "application/x-www-form-urlencoded")?;
     let text = body::token_parameter(request.body())?;
     let keyring = service.keyring(now).await?;

@@ -1,7 +1,7 @@
 //! `GET /tokens`: lists the caller's tokens in pages. Administrators can list the tokens of another user.
 
 use hallpass_http::{Problem, Response, gateway, problem, view};
-use hallpass_service::{Context, caller};
+use hallpass_service::{Context, authentication};
 use hallpass_store::{Failure, live::LiveRecord};
 use hallpass_token::{
     Record, Timestamp, UserId,
@@ -26,7 +26,7 @@ const PARAMETERS: [&str; 3] = ["user_id", "limit", "cursor"];
 
 pub(crate) async fn list(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let Context { service, now, .. } = *context;
-    let caller = caller::admit(context, request.headers()).await?;
+    let caller = authentication::admit(context, request.headers()).await?;
     reject_unknown_parameters(request)?;
     let user_id = parameter(request, "user_id").map_or(Ok(caller.user.id), |id| {
         id.parse::<UserId>().map_err(|_| Problem::invalid_member("user_id", "it is not a user id"))
@@ -62,7 +62,7 @@ pub(crate) async fn list(context: &Context<'_>, request: &Request) -> Result<Res
 /// `GET /tokens/{id}`: returns one token. The ID `current` names the caller's own token.
 pub(crate) async fn show(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let Context { service, now, .. } = *context;
-    let caller = caller::admit(context, request.headers()).await?;
+    let caller = authentication::admit(context, request.headers()).await?;
     let record = service.managed(&caller, &gateway::path_parameter(request, "id")).await?;
     let owner = service.owner(&caller, &record).await?;
     Ok(problem::json(StatusCode::OK, &view::token(&record, owner.as_ref(), now)))
@@ -71,8 +71,8 @@ pub(crate) async fn show(context: &Context<'_>, request: &Request) -> Result<Res
 /// `GET /rest/pat/1.0/token`, compatible with Rarog: lists the caller's live named tokens.
 pub(crate) async fn as_rarog(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let Context { service, now, .. } = *context;
-    caller::reject_cookie_alone(request.headers())?;
-    let caller = caller::admit(context, request.headers()).await?;
+    authentication::reject_cookie_alone(request.headers())?;
+    let caller = authentication::admit(context, request.headers()).await?;
     let is_shown = |record: &LiveRecord| record.is_named && record.invalidated(Some(&caller.user)).is_none();
     let live = service.store.live_records(&caller.user.id, now, MAX_AT_ONCE, is_shown).await?;
     let mut records = service.store.whole_records(&live).await?;

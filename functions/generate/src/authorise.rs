@@ -3,15 +3,14 @@
 use std::time::Duration;
 
 use hallpass_http::{Problem, Response, problem};
-use hallpass_service::Context;
-use http::StatusCode;
-use lambda_http::Request;
-use serde_json::json;
-
-use crate::{
+use hallpass_service::{
+    Context,
     caller::Caller,
     issue::{NewToken, Shape, issue, own_scope},
 };
+use http::StatusCode;
+use lambda_http::Request;
+use serde_json::json;
 
 /// The lifetime of a temporary token.
 const TEMPORARY: Duration = Duration::from_secs(30 * 60);
@@ -25,14 +24,9 @@ pub(crate) async fn authorise(context: &Context<'_>, request: &Request) -> Resul
 pub(crate) async fn temporary(context: &Context<'_>, caller: &Caller) -> Result<Response, Problem> {
     let Context { service, now, .. } = *context;
     let new_token = NewToken {
-        other: None,
-        permissions: &[],
-        shape: Shape::Temporary,
         continues_family: true,
-        name: None,
-        description: None,
         scope: own_scope(service, caller.token())?,
-        expires_at: now.after(TEMPORARY.min(service.settings.max_lifetime)),
+        ..NewToken::new(Shape::Temporary, now.after(TEMPORARY.min(service.settings.max_lifetime)))
     };
     let (text, _) = issue(context, caller, new_token).await?;
     Ok(problem::json(StatusCode::OK, &json!({"accessToken": text.expose_secret()})))

@@ -3,18 +3,17 @@
 use std::time::Duration;
 
 use hallpass_http::{Problem, Response, body, body::Members, gateway, problem, view};
-use hallpass_password::text::{self, LineError};
-use hallpass_service::{Context, Service};
+use hallpass_service::{
+    Context, Service,
+    caller::Caller,
+    issue::{self, NewToken, Shape, own_scope},
+    validate::{self, MAX_DESCRIPTION_LENGTH, MAX_NAME_LENGTH, line},
+};
 use hallpass_store::marks::Marked;
-use hallpass_token::{Permission, Record, Scope, Status, Text, Timestamp, User, UserId, redact::has_secret};
+use hallpass_token::{Permission, Record, Scope, Status, Text, Timestamp, User, UserId};
 use http::{HeaderValue, StatusCode, header::LOCATION};
 use lambda_http::Request;
 use serde_json::Value;
-
-use crate::{
-    caller::Caller,
-    issue::{self, NewToken, Shape, own_scope},
-};
 
 /// The token that the body requests.
 struct TokenRequest {
@@ -25,15 +24,6 @@ struct TokenRequest {
     shape: Shape,
     user_id: Option<UserId>,
 }
-
-/// The longest name of a token, in characters.
-pub(crate) const MAX_NAME_LENGTH: usize = 100;
-
-/// The longest description of a token, in characters.
-pub(crate) const MAX_DESCRIPTION_LENGTH: usize = 1_000;
-
-/// The longest list of scopes, in bytes, with one separator between names. A user can have more permissions.
-const MAX_SCOPE_LENGTH: usize = 1_400;
 
 pub(crate) async fn create(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let caller = Caller::of_token(context, request).await?;
@@ -59,15 +49,14 @@ pub(crate) async fn issue_from_members(
     let other = owner(service, caller, requested.user_id).await?;
     let scope = scope(service, caller, other.as_ref().map(|other| &other.value), requested.scopes)?;
     let administers = [service.settings.admin_permission.as_str()];
+    let permissions: &[&str] = if other.is_some() { &administers } else { &[] };
     let new_token = NewToken {
         other: other.as_ref(),
-        permissions: if other.is_some() { &administers } else { &[] },
-        shape: requested.shape,
-        continues_family: false,
+        permissions,
         name: Some(requested.name),
         description: requested.description,
         scope,
-        expires_at: requested.expires_at,
+        ..NewToken::new(requested.shape, requested.expires_at)
     };
     issue::issue(context, caller, new_token).await
 }
@@ -96,23 +85,6 @@ fn read(context: &Context<'_>, mut body: Members) -> Result<TokenRequest, Proble
     Ok(requested)
 }
 
-/// Checks a line of text and returns it without surrounding white space. A token, key or password hash that was pasted
-/// into the wrong field would be stored and shown, so it is rejected.
-pub(crate) fn line(member: &str, text: &str, longest: usize) -> Result<String, Problem> {
-    let text = text::trimmed(text);
-    if has_secret(text) {
-        return Err(Problem::invalid_member(member, "it must not contain a token, a key or a password hash"));
-    }
-    let wrong = match text::check(text, longest) {
-        Ok(()) => return Ok(text.to_owned()),
-        Err(bad) if text.is_empty() || matches!(bad, LineError::TooLong | LineError::Control) => {
-            format!("it must have 1 to {longest} characters and no control characters")
-        }
-        Err(bad) => bad.to_string(),
-    };
-    Err(Problem::invalid_member(member, &wrong))
-}
-
 pub(crate) fn scopes(member: &str, value: Value) -> Result<Scope, Problem> {
     let wrong = |wrong| Problem::invalid_member(member, wrong);
     let Value::Array(names) = value else {
@@ -124,16 +96,7 @@ pub(crate) fn scopes(member: &str, value: Value) -> Result<Scope, Problem> {
     let name = |name: &Value| name.as_str().and_then(|name| name.parse::<Permission>().ok());
     let scope = names.iter().map(name).collect::<Option<Scope>>();
     let scope = scope.ok_or_else(|| wrong("every element must be the name of a permission"))?;
-    bounded_scope(member, scope)
-}
-
-/// Checks the length of a list of scopes. `member` is the member it came from.
-pub(crate) fn bounded_scope(member: &str, scope: Scope) -> Result<Scope, Problem> {
-    if scope.to_string().len() > MAX_SCOPE_LENGTH {
-        let wrong = "it has more than 1,400 bytes; without it the token has all permissions of its user";
-        return Err(Problem::invalid_member(member, wrong));
-    }
-    Ok(scope)
+    validate::scope(member, scope)
 }
 
 /// Reads `expires_at` (an instant) or `expires_in` (seconds or a calendar period). Without either, the default lifetime
@@ -150,23 +113,10 @@ fn expiry(context: &Context<'_>, body: &mut Members) -> Result<Timestamp, Proble
         (None, Some(value)) => ("expires_in", value.as_u64().map(|seconds| now.after(Duration::from_secs(seconds)))),
     };
     match end {
-        Some(end) => bounded(context, member, end),
+        Some(end) => validate::expiry(context, member, end),
         None if member == "expires_at" => Err(Problem::invalid_member(member, "it is not an instant of RFC 3339")),
         None => Err(Problem::invalid_member(member, "it is neither seconds nor a period such as \"1 month\"")),
     }
-}
-
-/// Checks that an expiry is in the future and within the longest lifetime. `member` is the member it came from.
-pub(crate) fn bounded(context: &Context<'_>, member: &str, end: Timestamp) -> Result<Timestamp, Problem> {
-    let Context { service, now, .. } = *context;
-    let latest = now.after(service.settings.max_lifetime);
-    if end.has_passed(now) {
-        return Err(Problem::invalid_member(member, "it is not in the future"));
-    }
-    if end > latest {
-        return Err(Problem::invalid_member(member, &format!("it is later than {latest}, which is the latest")));
-    }
-    Ok(end)
 }
 
 /// Parses `<n> hour|day|week|month|year`, singular or plural, and adds it by the calendar in UTC.
@@ -222,24 +172,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn a_rejected_line_names_the_limit() {
-        let check = |text: &str, expected: Result<&str, &str>| {
-            let read = line("name", text, 5);
-            assert_eq!(read.as_deref().map_err(Problem::detail), expected, "{text:?}");
-        };
-        let length = "name: it must have 1 to 5 characters and no control characters";
-        check("abcde", Ok("abcde"));
-        check(" \u{2003}ab ", Ok("ab"));
-        check("abcdef", Err(length));
-        check("", Err(length));
-        check(" ", Err(length));
-        check("a\nb", Err(length));
-        let token = "1.5665e083.vhZ2k9Q1xX0pTgq3bM7LrJ8sYwCdEfUaNoKiHtRuPlV";
-        check(token, Err("name: it must not contain a token, a key or a password hash"));
-        check("a\u{202e}b", Err("name: it must not contain characters that change the direction of text"));
-    }
 
     #[test]
     fn a_scope_has_at_most_1400_bytes() {

@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use hallpass_http::{Problem, Response, body, problem};
-use hallpass_service::{Context, Service, caller};
+use hallpass_service::{Context, Service, authentication, caller::Caller, recheck::confirm_log_in};
 use hallpass_store::{flows::Flow, marks::Marked, sessions::Session};
 use hallpass_token::{Format, Status, UserId, secret::Digest};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header::SET_COOKIE};
 use lambda_http::{Request, RequestExt};
 use serde_json::json;
 
-use crate::{authorise::temporary, caller::Caller, recheck::confirm_log_in};
+use crate::authorise::temporary;
 
 /// The lifetime of a flow.
 const FLOW: Duration = Duration::from_secs(600);
@@ -67,7 +67,7 @@ pub(crate) async fn decide(context: &Context<'_>, request: &Request) -> Result<R
         return Err(Problem::invalid_credentials(issuer));
     }
     // Java servers use this cookie name, so another application on the host may have set it too.
-    if caller::cookies(request.headers(), SESSION, Some).is_empty() {
+    if authentication::cookies(request.headers(), SESSION, Some).is_empty() {
         return Err(Problem::unauthenticated(issuer));
     }
     let parameters = Parameters::of(request)?;
@@ -98,7 +98,7 @@ pub(crate) async fn decide(context: &Context<'_>, request: &Request) -> Result<R
 /// Returns the flow that this authenticity token belongs to, with its cookie.
 async fn find(context: &Context<'_>, request: &Request, authenticity: &str) -> Result<Option<(Cookie, Flow)>, Problem> {
     let Context { service, now, .. } = *context;
-    for cookie in caller::cookies(request.headers(), SESSION, Cookie::read) {
+    for cookie in authentication::cookies(request.headers(), SESSION, Cookie::read) {
         let flow = service.store.flow(&cookie.user_id, &cookie.digest).await?;
         let is_meant =
             |flow: &Flow| !flow.session.expires_at.has_passed(now) && flow.authenticity.is_of(authenticity.as_bytes());

@@ -3,19 +3,12 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | `caller` | the caller: a password or a live token |
-//! | `password` | password checks, under the rate limit |
-//! | `issue` | issuing a token |
-//! | `limit` | the limits on live tokens per user |
-//! | `expiry` | the limits on the expiry of a new token |
-//! | `recheck` | rechecking the caller after the record was written |
 //! | `services_token` | `POST /api/services_token/generate`, compatible with Drupal's Services Token module |
 //! | `authorise`, `implicit` | `GET /rs/authorise` and the legacy flow, compatible with Terminalfour |
 //! | `rarog` | `POST /rest/pat/1.0/token/…/create`, compatible with Rarog |
 //! | `developer` | `POST /profile/developer`, compatible with hypothesis/h |
 //! | `pages` | the forms of the pages: signing in, own tokens, keys of administrators |
 //! | `create`, `rotate` | `POST /tokens` and `POST /tokens/{id}/rotate` |
-//! | [`operator`] | issuing and rotating tokens for the operator of the stack |
 
 use hallpass_http::{
     Problem, Response, gateway,
@@ -25,18 +18,11 @@ use hallpass_service::Context;
 use lambda_http::Request;
 
 mod authorise;
-mod caller;
 mod create;
 mod developer;
-mod expiry;
 mod implicit;
-mod issue;
-mod limit;
-pub mod operator;
 mod pages;
-mod password;
 mod rarog;
-mod recheck;
 mod rotate;
 mod services_token;
 

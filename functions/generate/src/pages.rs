@@ -3,7 +3,10 @@
 
 use hallpass_http::{Problem, Response, body::Members, gateway};
 use hallpass_runtime::log;
-use hallpass_service::{Context, Service};
+use hallpass_service::{
+    Context, Service, caller::Caller, developer as developer_token, password::check_password, recheck::confirm_log_in,
+    rotation::rotate,
+};
 use hallpass_token::{Record, Text, Timestamp, TokenId, User, credential::Login};
 use hallpass_web::{
     CreatedToken, Form, Submitted, WebSession, admin, developer, session, sign_in as sign_in_page, sign_in::Next,
@@ -13,9 +16,7 @@ use http::{HeaderValue, StatusCode, header::SET_COOKIE};
 use lambda_http::Request;
 use serde_json::{Map, Value};
 
-use crate::{
-    caller::Caller, create::issue_from_members, password::check_password, recheck::confirm_log_in, rotate::renew,
-};
+use crate::create::issue_from_members;
 
 /// `POST /sign-in`.
 pub(crate) async fn sign_in(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
@@ -62,7 +63,7 @@ pub(crate) async fn own(context: &Context<'_>, request: &Request) -> Result<Resp
 async fn create_from_form(context: &Context<'_>, sent: &Submitted) -> Result<CreatedToken, Problem> {
     let Context { service, now, .. } = *context;
     let Submitted { session, form, .. } = sent;
-    let caller = Caller::of_web_session(service, session).await?;
+    let caller = Caller::of_session(service, &session.browser_session()).await?;
     match form.field("do") {
         "make" => {
             let caller = caller.permitted(service)?;
@@ -71,7 +72,7 @@ async fn create_from_form(context: &Context<'_>, sent: &Submitted) -> Result<Cre
         }
         "regenerate" => {
             let caller = caller.permitted(service)?;
-            let (text, _, has_replaced) = crate::developer::create(context, &caller).await?;
+            let (text, _, has_replaced) = developer_token::regenerate(context, &caller).await?;
             let note = if !has_replaced {
                 String::new()
             } else if service.settings.authorizer_cache.is_zero() {
@@ -83,8 +84,8 @@ async fn create_from_form(context: &Context<'_>, sent: &Submitted) -> Result<Cre
             Ok(CreatedToken { text, title: "Your developer token", name: None, note })
         }
         "rotate" => {
-            let old = own_record(service, &session.user, form.field("id")).await?;
-            let renewed = renew(context, &caller, &old).await;
+            let old = own_record(service, session.user(), form.field("id")).await?;
+            let renewed = rotate(context, &caller, &old).await;
             let (text, record, window) = renewed.map_err(|problem| match problem.status() {
                 // The token is rejected, not the signed-in user.
                 StatusCode::UNAUTHORIZED => Problem::conflict(problem.detail()),
@@ -148,7 +149,7 @@ pub(crate) async fn issue_key(context: &Context<'_>, request: &Request) -> Resul
 
 async fn issued_key(context: &Context<'_>, sent: &Submitted, user: &User) -> Result<(Text, Record), Problem> {
     let service = context.service;
-    let caller = Caller::of_web_session(service, &sent.session).await?.permitted(service)?;
+    let caller = Caller::of_session(service, &sent.session.browser_session()).await?.permitted(service)?;
     let mut requested = requested(context, &sent.form)?;
     requested.insert("format".to_owned(), "jwt".into());
     requested.insert("user_id".to_owned(), user.id.to_string().into());

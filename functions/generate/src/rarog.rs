@@ -2,18 +2,20 @@
 //! authorities, for the caller or for the application account.
 
 use hallpass_http::{Problem, Response, body, body::Members, problem};
-use hallpass_service::{Context, caller::reject_cookie_alone};
+use hallpass_service::{
+    Context,
+    authentication::reject_cookie_alone,
+    caller::Caller,
+    issue::{NewToken, Shape, issue},
+    validate::{self, MAX_NAME_LENGTH, line},
+};
 use hallpass_store::marks::Marked;
 use hallpass_token::{Scope, Timestamp, User};
 use http::StatusCode;
 use lambda_http::Request;
 use serde_json::json;
 
-use crate::{
-    caller::Caller,
-    create::{MAX_NAME_LENGTH, bounded, line, scopes},
-    issue::{NewToken, Shape, issue},
-};
+use crate::create::scopes;
 
 struct TokenRequest {
     name: String,
@@ -61,15 +63,13 @@ async fn create(
         return Err(Problem::invalid_member("authorities", "none of these permissions can be granted"));
     }
     let administers = [service.settings.admin_permission.as_str()];
+    let permissions: &[&str] = if app.is_some() { &administers } else { &[] };
     let new_token = NewToken {
         other: app,
-        permissions: if app.is_some() { &administers } else { &[] },
-        shape: Shape::Signed,
-        continues_family: false,
+        permissions,
         name: Some(requested.name),
-        description: None,
         scope: Some(granted),
-        expires_at: requested.expires_at,
+        ..NewToken::new(Shape::Signed, requested.expires_at)
     };
     let (text, record) = issue(context, caller, new_token).await?;
     let body = json!({
@@ -90,7 +90,7 @@ fn read(context: &Context<'_>, mut body: Members) -> Result<TokenRequest, Proble
     body.done()?;
     let wrong = || Problem::invalid_member("expiration", "it is not an instant of RFC 3339");
     let expires_at = Timestamp::parse_rfc3339(&expiration).ok_or_else(wrong)?;
-    let expires_at = bounded(context, "expiration", expires_at)?;
+    let expires_at = validate::expiry(context, "expiration", expires_at)?;
     Ok(TokenRequest {
         name: line("name", &name, MAX_NAME_LENGTH)?,
         expires_at,

@@ -2,15 +2,14 @@
 //! this order.
 
 use hallpass_http::{Problem, Response, problem};
-use hallpass_service::Context;
-use http::StatusCode;
-use lambda_http::Request;
-use serde::Serialize;
-
-use crate::{
+use hallpass_service::{
+    Context,
     caller::Caller,
     issue::{NewToken, Shape, issue, own_scope},
 };
+use http::StatusCode;
+use lambda_http::Request;
+use serde::Serialize;
 
 #[derive(Serialize)]
 struct Generated<'a> {
@@ -22,14 +21,9 @@ pub(crate) async fn generate(context: &Context<'_>, request: &Request) -> Result
     let Context { service, now, .. } = *context;
     let caller = Caller::of(context, request).await?;
     let new_token = NewToken {
-        other: None,
-        permissions: &[],
-        shape: Shape::Signed,
         continues_family: true,
-        name: None,
-        description: None,
         scope: own_scope(service, caller.token())?,
-        expires_at: now.after(service.settings.usual_lifetime()),
+        ..NewToken::new(Shape::Signed, now.after(service.settings.usual_lifetime()))
     };
     let (text, record) = issue(context, &caller, new_token).await?;
     let expires = record.expires_at.unwrap_or(now).with_offset_without_colon();

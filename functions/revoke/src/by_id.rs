@@ -3,17 +3,17 @@
 
 use hallpass_http::{Problem, Response, gateway, problem};
 use hallpass_runtime::log;
-use hallpass_service::{Context, caller};
+use hallpass_service::{
+    Context, authentication,
+    family::{self, Issuer, Search},
+};
 use hallpass_store::Failure;
 use hallpass_token::{Admitted, Record, TokenId, cursor};
 use http::StatusCode;
 use lambda_http::{Request, RequestExt};
 use serde_json::{Value, json};
 
-use crate::{
-    family::{self, Issuer, Search},
-    revocation,
-};
+use crate::revocation;
 
 /// The maximum number of table pages that one request reads. At a megabyte each, this takes far less than the timeout
 /// of the function.
@@ -53,7 +53,7 @@ impl Extent {
 
 pub(crate) async fn revoke(context: &Context<'_>, request: &Request, extent: Extent) -> Result<Response, Problem> {
     let service = context.service;
-    let caller = caller::admit(context, request.headers()).await?;
+    let caller = authentication::admit(context, request.headers()).await?;
     let id = gateway::path_parameter(request, "id");
     let record = match (service.managed(&caller, &id).await, &extent, id.parse::<TokenId>()) {
         (Ok(record), _, _) => record,

@@ -9,7 +9,7 @@ use hallpass_http::{
     view,
 };
 use hallpass_runtime::log;
-use hallpass_service::{Context, caller};
+use hallpass_service::{Context, authentication};
 use hallpass_store::{marking::Invalidate, tokens::Marked, users::Written};
 use hallpass_token::{Reason, Record, Revocation, Timestamp, UserId, lifecycle};
 use http::StatusCode;
@@ -19,7 +19,6 @@ use serde_json::{Value, json};
 use by_id::Extent;
 
 mod by_id;
-pub mod family;
 mod pages;
 
 /// Handles one request.
@@ -43,7 +42,7 @@ async fn response(context: &Context<'_>, request: &Request) -> Result<Response, 
 
 /// `DELETE /rest/pat/1.0/token/{id}`, compatible with Rarog, whose response has no body.
 async fn as_rarog(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
-    caller::reject_cookie_alone(request.headers())?;
+    authentication::reject_cookie_alone(request.headers())?;
     Box::pin(by_id::revoke(context, request, Extent::Token)).await?;
     Ok(without_body(context, StatusCode::NO_CONTENT))
 }
@@ -59,7 +58,7 @@ fn without_body(context: &Context<'_>, status: StatusCode) -> Response {
 /// `PATCH /tokens/{id}` with `{"disabled": true|false}`, for administrators.
 async fn switch(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let Context { service, now, .. } = *context;
-    let caller = caller::admit(context, request.headers()).await?;
+    let caller = authentication::admit(context, request.headers()).await?;
     let mut body = body::json_object(request.headers(), request.body())?;
     let disabled = match body.take("disabled") {
         Some(Value::Bool(disabled)) => disabled,
@@ -109,7 +108,7 @@ async fn by_text(context: &Context<'_>, request: &Request) -> Result<Response, P
 /// `DELETE /users/{user_id}/tokens`: revokes all tokens of a user in one write.
 async fn all_of_user(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let Context { service, now, .. } = *context;
-    let caller = caller::admit(context, request.headers()).await?;
+    let caller = authentication::admit(context, request.headers()).await?;
     let user_id: UserId = gateway::path_parameter(request, "user_id").parse().map_err(|_| Problem::not_found())?;
     if user_id != caller.user.id && !service.is_administrator(&caller.scope) {
         return Err(Problem::not_found());

@@ -27,7 +27,7 @@ pub(crate) async fn sign_out(context: &Context<'_>, request: &Request) -> Result
 pub(crate) async fn own(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let service = context.service;
     let session = submitted(context, request).await?;
-    let record = record_of(service, request, &session.user.id).await?;
+    let record = record_of(service, request, &session.user().id).await?;
     revoke(context, &record).await?;
     Ok(hallpass_web::see_other(&developer::path(&session.base, "revoked")))
 }
@@ -52,7 +52,7 @@ pub(crate) async fn access(context: &Context<'_>, request: &Request) -> Result<R
     let (Submitted { session, form, .. }, user) = submitted_by_administrator(context, request).await?;
     let how = invalidate(context)?;
     let (done, written) = match form.field("do") {
-        "block" if user.id == session.user.id => return Err(Problem::conflict("You cannot block yourself")),
+        "block" if user.id == session.user().id => return Err(Problem::conflict("You cannot block yourself")),
         "block" => ("blocked", service.store.change_user(&user.id, &Change::Block, Some(how)).await?),
         "unblock" => ("unblocked", service.store.change_user(&user.id, &Change::Unblock, Some(how)).await?),
         "revoke-all" => ("all-revoked", service.store.raise_generation(&user.id, how).await?),
@@ -63,7 +63,7 @@ pub(crate) async fn access(context: &Context<'_>, request: &Request) -> Result<R
         Written::Now => {
             log::allowed(if done == "all-revoked" { "revoked_all" } else { done }, None, Some(&user.id));
             // Revoking all of one's tokens also ends the session.
-            let is_signed_out = done == "all-revoked" && user.id == session.user.id;
+            let is_signed_out = done == "all-revoked" && user.id == session.user().id;
             let place = if is_signed_out {
                 sign_in::path(&session.base, done)
             } else {

@@ -2,10 +2,10 @@
 //! are like all others.
 
 use clap::Args;
-use hallpass_generate::operator::{self, Order};
 use hallpass_http::view;
 use hallpass_runtime::{entropy, settings};
 use hallpass_service::Context;
+use hallpass_service::operator::{self, Order};
 use hallpass_token::{Permission, Record, Scope, Text, Timestamp, TokenId};
 use serde_json::Value;
 

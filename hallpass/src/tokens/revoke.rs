@@ -2,8 +2,8 @@
 
 use clap::Args;
 use futures_util::{StreamExt, stream};
-use hallpass_revoke::family::{self, Issuer, Search};
 use hallpass_runtime::{entropy, settings};
+use hallpass_service::family::{self, Issuer, Search};
 use hallpass_store::{
     Store,
     marking::{Invalidate, Mark},

@@ -180,7 +180,7 @@ async fn repairing_names_that_an_application_wrote_invalidates_no_token() {
 #[tokio::test]
 async fn a_keyring_that_cannot_sign_or_cannot_be_read_is_found_and_so_are_settings() {
     let dev = Dev::fresh().await;
-    let key = BASE64_URL_SAFE_NO_PAD.encode(&(0..32_u8).map(|at| at.wrapping_mul(at) ^ 0xa5).collect::<Vec<u8>>());
+    let key = BASE64_URL_SAFE_NO_PAD.encode((0..32_u8).map(|at| at.wrapping_mul(at) ^ 0xa5).collect::<Vec<u8>>());
     let keyring = format!("[{{\"id\":\"late\",\"signs_from\":4000000000,\"key\":\"{key}\"}}]");
     let secrets = dev.connection().secrets();
     secrets.put_secret_value().secret_id("KeyRing").secret_string(keyring).send().await.unwrap();

@@ -118,7 +118,7 @@ pub fn proof(user_id: &str, generation: &str, password_hash: &str) -> String {
         hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
         hash.update(part);
     }
-    BASE64_URL_SAFE_NO_PAD.encode(&hash.finalize())
+    BASE64_URL_SAFE_NO_PAD.encode(hash.finalize())
 }
 
 fn address(ip: &str) -> Option<IpAddr> {
@@ -153,7 +153,7 @@ fn network(address: Option<IpAddr>) -> String {
 }
 
 fn digest(text: &str) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(text))
+    BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(text))
 }
 
 #[cfg(test)]

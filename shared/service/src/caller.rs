@@ -1,187 +1,165 @@
-//! Authenticates the caller of a request. Routes that manage tokens verify the credential themselves, because API
-//! Gateway may have reused a cached authorizer response.
+//! The caller that requests a token: a user with a password, checked under the rate limit, or the holder of a live
+//! token.
 
-use hallpass_store::{Failure, Rejected, marks::Marked};
+use hallpass_http::{Problem, gateway};
+use hallpass_store::{
+    Failure, Rejected,
+    marks::{ChangeMarks, Marked},
+};
 use hallpass_token::{
-    Admitted, Credential, Issuer, Reason, Record, Scope, Text, Timestamp, TokenId, User, credential::Unusable,
-    lifecycle,
+    Admitted, Credential, Family, Reason, Rejection, Scope, Timestamp, User, credential::Login, lifecycle,
 };
-use http::{
-    HeaderMap,
-    header::{AUTHORIZATION, COOKIE},
-};
+use lambda_http::Request;
 
-use crate::{Context, Service};
-use hallpass_http::Problem;
+use crate::{Context, Service, authentication, operator, password::check_password, session::BrowserSession};
 
-/// Returns the credential of a request.
-///
-/// # Errors
-/// Returns 400 if the request carries more than one credential, and 401 if it carries none or a malformed one.
-pub fn credential(headers: &HeaderMap, issuer: &Issuer) -> Result<Credential, Problem> {
-    let malformed = || Problem::rejected(issuer, &Rejected::new(Reason::Malformed, None));
-    let values = headers.get_all(AUTHORIZATION).iter().map(|value| value.to_str());
-    let values = values.collect::<Result<Vec<_>, _>>().map_err(|_| malformed())?;
-    match Credential::from_header(values) {
-        Ok(Some(credential)) => Ok(credential),
-        Ok(None) => Err(Problem::unauthenticated(issuer)),
-        Err(Unusable::Doubled) => Err(Problem::doubled_credentials(issuer)),
-        Err(Unusable::Malformed) => Err(malformed()),
-    }
+/// The caller that requests a token.
+#[derive(Debug)]
+pub enum Caller {
+    /// A user who gave the right password.
+    Password {
+        /// The user.
+        user: Box<Marked<User>>,
+        /// When the password was checked.
+        checked_at: Timestamp,
+    },
+    /// A user who is signed in with a browser.
+    BrowserSession(Box<Marked<BrowserSession>>),
+    /// The operator of the stack, on behalf of this user.
+    Operator(Box<Marked<User>>),
+    /// The holder of this live token.
+    Token(Box<Marked<Admitted>>),
 }
 
-/// Rejects a request whose only credential is a cookie. A browser sends cookies with requests that other sites cause.
-///
-/// # Errors
-/// Returns 403 if the request has a cookie and no `Authorization` header.
-pub fn reject_cookie_alone(headers: &HeaderMap) -> Result<(), Problem> {
-    if headers.contains_key(COOKIE) && !headers.contains_key(AUTHORIZATION) {
-        return Err(Problem::not_permitted());
-    }
-    Ok(())
-}
-
-/// The maximum number of cookies of one name that are read. Other applications on the host may use the same name.
-pub const MAX_COOKIES: usize = 8;
-
-/// Returns the distinct values of the cookies with this name (RFC 6265 section 5.4), in order. Values that `read`
-/// rejects are skipped, and at most [`MAX_COOKIES`] are returned. Cookies of other applications on the host may hold
-/// any bytes, so the header is split as bytes and only values of this name must be text.
-pub fn cookies<'a, T>(headers: &'a HeaderMap, name: &str, read: impl Fn(&'a str) -> Option<T>) -> Vec<T> {
-    let mut seen: Vec<&[u8]> = Vec::new();
-    let mut values = Vec::new();
-    let pairs = headers.get_all(COOKIE).iter().flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
-    for pair in pairs.map(<[u8]>::trim_ascii) {
-        let value = pair.strip_prefix(name.as_bytes()).and_then(|rest| rest.strip_prefix(b"="));
-        let Some(value) = value.filter(|value| !seen.contains(value)) else { continue };
-        if let Some(read) = str::from_utf8(value).ok().and_then(&read) {
-            seen.push(value);
-            values.push(read);
-        }
-        if values.len() == MAX_COOKIES {
-            break;
-        }
-    }
-    values
-}
-
-/// Verifies the token that a request carries. Passwords are rejected.
-///
-/// # Errors
-/// Returns 400 or 401 with the rejection reason, and 503 if the token cannot be verified.
-pub async fn admit(context: &Context<'_>, headers: &HeaderMap) -> Result<Admitted, Problem> {
-    let service = context.service;
-    match credential(headers, &service.settings.issuer)? {
-        Credential::Token(text) => admit_text(context, &text).await,
-        Credential::Login(_) => Err(Problem::invalid_credentials(&service.settings.issuer)),
-    }
-}
-
-/// Verifies the text of a token.
-///
-/// # Errors
-/// Returns 401 with the rejection reason, and 503 if the token cannot be verified.
-pub async fn admit_text(context: &Context<'_>, text: &Text) -> Result<Admitted, Problem> {
-    let Context { service, now, .. } = *context;
-    let issuer = &service.settings.issuer;
-    let keyring = service.keyring(now).await?;
-    let verified = service.store.verify(&keyring, issuer, text, now).await?;
-    let admitted = verified.map_err(|rejected| Problem::rejected(issuer, &rejected))?;
-    service.finish_rotation(&admitted, now).await?;
-    Ok(admitted)
-}
-
-/// Verifies the token that a request carries, for a route that creates a token. Also returns the change marks of the
-/// user.
-///
-/// # Errors
-/// Returns the same errors as [`admit`].
-pub async fn admit_to_issue(context: &Context<'_>, headers: &HeaderMap) -> Result<Marked<Admitted>, Problem> {
-    let service = context.service;
-    match credential(headers, &service.settings.issuer)? {
-        Credential::Token(text) => admit_text_to_issue(context, &text).await,
-        Credential::Login(_) => Err(Problem::invalid_credentials(&service.settings.issuer)),
-    }
-}
-
-/// Verifies the text of a token, for a route that creates a token. Also returns the change marks of the user.
-///
-/// # Errors
-/// Returns the same errors as [`admit_text`].
-pub async fn admit_text_to_issue(context: &Context<'_>, text: &Text) -> Result<Marked<Admitted>, Problem> {
-    let Context { service, now, .. } = *context;
-    let issuer = &service.settings.issuer;
-    let keyring = service.keyring(now).await?;
-    let verified = service.store.verify_to_issue(&keyring, issuer, text, now).await?;
-    let marked = verified.map_err(|rejected| Problem::rejected(issuer, &rejected))?;
-    service.finish_rotation(&marked.value, now).await?;
-    Ok(marked)
-}
-
-impl Service {
-    /// Completes the rotation of a token on the first use of its successor: the replaced token expires before the
-    /// successor is accepted. Does nothing for a token that replaces no other.
-    ///
-    /// # Errors
-    /// Returns a [`Failure`] if DynamoDB cannot be written.
-    pub async fn finish_rotation(&self, admitted: &Admitted, now: Timestamp) -> Result<(), Failure> {
-        if admitted.record.replaces.is_none() {
-            return Ok(());
-        }
-        let purge_at = lifecycle::purge_replaced_at(now, self.settings.record_retention);
-        self.store.finish_rotation(&admitted.record, now, purge_at).await
-    }
-
-    /// Returns whether this scope holds `HALLPASS_ADMIN_PERMISSION`.
-    pub fn is_administrator(&self, scope: &Scope) -> bool {
-        scope.holds(&self.settings.admin_permission)
-    }
-
-    /// Returns whether the caller can manage all tokens of its user, not only itself and those it issued. This takes a
-    /// token without a scope, or a scope with `HALLPASS_TOKENS_PERMISSION` or `HALLPASS_ADMIN_PERMISSION`.
-    pub fn manages_all(&self, caller: &Admitted) -> bool {
-        self.manages_all_with(&caller.record, &caller.scope)
-    }
-
-    fn manages_all_with(&self, record: &Record, scope: &Scope) -> bool {
-        record.scope.is_none() || scope.holds(&self.settings.tokens_permission) || self.is_administrator(scope)
-    }
-
-    /// Returns the record of the token that a route names. The ID `current` names the caller's own token.
-    ///
-    /// # Errors
-    /// Returns 404 if the token does not exist or the caller cannot manage it, and 503 if DynamoDB cannot be read.
-    pub async fn managed(&self, caller: &Admitted, id: &str) -> Result<Record, Problem> {
-        let id = match id {
-            "current" => caller.record.id,
-            text => text.parse::<TokenId>().map_err(|_| Problem::not_found())?,
+impl Caller {
+    /// Authenticates the caller of a route that accepts passwords and live tokens. `HALLPASS_GENERATE_PASSWORD=off`
+    /// leaves only live tokens. `HALLPASS_GENERATE_PERMISSION` applies to both.
+    pub async fn of(context: &Context<'_>, request: &Request) -> Result<Self, Problem> {
+        let service = context.service;
+        let caller = match authentication::credential(request.headers(), &service.settings.issuer)? {
+            Credential::Token(text) => {
+                Self::Token(Box::new(authentication::admit_text_to_issue(context, &text).await?))
+            }
+            Credential::Login(login) => Self::of_login(context, request, login).await?,
         };
-        if id.user_id != caller.user.id && !self.is_administrator(&caller.scope) {
-            return Err(Problem::not_found());
+        caller.permitted(service)
+    }
+
+    /// Authenticates the caller of a route that accepts only passwords.
+    pub async fn of_password(context: &Context<'_>, request: &Request) -> Result<Self, Problem> {
+        let service = context.service;
+        match authentication::credential(request.headers(), &service.settings.issuer)? {
+            Credential::Token(_) => Err(Problem::invalid_credentials(&service.settings.issuer)),
+            Credential::Login(login) => Self::of_login(context, request, login).await?.permitted(service),
         }
-        let record = self.store.record(&id).await?.ok_or_else(Problem::not_found)?;
-        if self.manages(caller, &record) { Ok(record) } else { Err(Problem::not_found()) }
     }
 
-    /// Returns the user of a record. If the record belongs to the caller's user, this is the user as verified, without
-    /// another read.
-    ///
-    /// # Errors
-    /// Returns a [`Failure`] if DynamoDB cannot be read.
-    pub async fn owner(&self, caller: &Admitted, record: &Record) -> Result<Option<User>, Failure> {
-        if record.id.user_id == caller.user.id {
-            return Ok(Some(caller.user.clone()));
+    async fn of_login(context: &Context<'_>, request: &Request, login: Login) -> Result<Self, Problem> {
+        let Context { service, now, .. } = *context;
+        if !service.settings.generate_takes_passwords {
+            return Err(Problem::invalid_credentials(&service.settings.issuer));
         }
-        self.store.user(&record.id.user_id).await
+        let user = check_password(context, login, &gateway::source_ip(request)).await?;
+        Ok(Self::Password { user: Box::new(user), checked_at: now })
     }
 
-    /// Returns whether the caller's token can manage another token of the same user.
-    pub fn manages(&self, caller: &Admitted, other: &Record) -> bool {
-        self.manages_with(&caller.record, &caller.scope, other)
+    /// Returns the caller if it holds `HALLPASS_GENERATE_PERMISSION`, and 403 otherwise.
+    pub fn permitted(self, service: &Service) -> Result<Self, Problem> {
+        let permission = service.settings.generate_permission.as_deref();
+        if permission.is_some_and(|name| !self.scope().holds(name)) {
+            return Err(Problem::not_permitted());
+        }
+        Ok(self)
     }
 
-    /// Returns whether the token with this record and this current scope can manage another token of the same user.
-    pub fn manages_with(&self, caller: &Record, scope: &Scope, other: &Record) -> bool {
-        self.manages_all_with(caller, scope) || other.id == caller.id || other.issued_by == caller.id.to_string()
+    /// Authenticates the caller of a route that accepts only live tokens.
+    pub async fn of_token(context: &Context<'_>, request: &Request) -> Result<Self, Problem> {
+        Ok(Self::Token(Box::new(authentication::admit_to_issue(context, request.headers()).await?)))
+    }
+
+    /// Returns the caller behind a submitted form.
+    pub async fn of_session(service: &Service, session: &BrowserSession) -> Result<Self, Failure> {
+        let marks = service.store.change_marks(&session.user.id).await?;
+        Ok(Self::BrowserSession(Box::new(Marked { value: session.clone(), marks })))
+    }
+
+    /// Returns the caller's user.
+    pub fn user(&self) -> &User {
+        match self {
+            Self::Password { user, .. } | Self::Operator(user) => &user.value,
+            Self::BrowserSession(session) => &session.value.user,
+            Self::Token(admitted) => &admitted.value.user,
+        }
+    }
+
+    /// Returns the caller's current scope. No token that the caller creates exceeds it.
+    pub fn scope(&self) -> &Scope {
+        match self {
+            Self::Password { .. } | Self::Operator(_) | Self::BrowserSession(_) => &self.user().permissions,
+            Self::Token(admitted) => &admitted.value.scope,
+        }
+    }
+
+    /// Returns the change marks of the caller's user, as read together with the user.
+    pub fn marks(&self) -> &ChangeMarks {
+        match self {
+            Self::Password { user, .. } | Self::Operator(user) => &user.marks,
+            Self::BrowserSession(session) => &session.marks,
+            Self::Token(admitted) => &admitted.marks,
+        }
+    }
+
+    /// Returns the caller's token, if it authenticated by one.
+    pub fn token(&self) -> Option<&Admitted> {
+        match self {
+            Self::Password { .. } | Self::BrowserSession(_) | Self::Operator(_) => None,
+            Self::Token(admitted) => Some(&admitted.value),
+        }
+    }
+
+    /// Returns the family of the caller's token or session. A password has none.
+    pub fn family(&self) -> Option<Family> {
+        match self {
+            Self::Password { .. } | Self::Operator(_) => None,
+            Self::BrowserSession(session) => Some(session.value.family()),
+            Self::Token(admitted) => Some(admitted.value.record.family.clone()),
+        }
+    }
+
+    /// Returns the `issued_by` of the tokens that the caller creates.
+    pub fn issued_by(&self) -> String {
+        match self {
+            Self::Password { .. } | Self::BrowserSession(_) => self.user().id.to_string(),
+            Self::Operator(_) => operator::ISSUED_BY.to_owned(),
+            Self::Token(admitted) => admitted.value.record.id.to_string(),
+        }
+    }
+
+    /// Returns the time of the log-in that the caller descends from, or `now` for an operator.
+    pub fn authenticated_at(&self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::Password { checked_at, .. } => *checked_at,
+            Self::BrowserSession(session) => session.value.started_at,
+            Self::Operator(_) => now,
+            Self::Token(admitted) => admitted.value.record.authenticated_at,
+        }
+    }
+
+    /// Rejects a caller whose token is no longer live, with the reason. This costs a read, so it is called only after
+    /// something went wrong.
+    pub async fn must_be_live(&self, context: &Context<'_>) -> Result<(), Problem> {
+        let Context { service, now, .. } = *context;
+        let Some(before) = self.token() else { return Ok(()) };
+        let id = before.record.id;
+        let rejected =
+            |rejection: Rejection| Problem::rejected(&service.settings.issuer, &Rejected::new(rejection, Some(id)));
+        let found = service.store.reread(&before.record).await?;
+        let record = found.record.filter(|record| record.id == id).ok_or_else(|| rejected(Reason::Unknown.into()))?;
+        lifecycle::readmit(record, found.user, now).map(|_| ()).map_err(rejected)
+    }
+
+    /// Returns the problem for a caller that lacks a permission.
+    pub fn lacks_permission(&self, service: &Service) -> Problem {
+        if self.token().is_some() { Problem::forbidden(&service.settings.issuer) } else { Problem::not_permitted() }
     }
 }

@@ -1,14 +1,31 @@
-//! The service behind the functions, the pages and the command: its clients and settings, and who calls it.
+//! The service behind the functions, the pages and the command: one function for each thing that it does.
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`service`] | the clients and settings of a function |
-//! | [`context`] | what an operation depends on besides its request |
-//! | [`caller`] | authentication of the caller, and what it may manage |
+//! | [`service`], [`context`] | clients and settings; what an operation depends on besides its request |
+//! | [`authentication`] | authentication of the holder of a token, and what a token may manage |
+//! | [`caller`], [`session`] | who asks for a token: a password, a token, a browser session, the operator |
+//! | [`password`] | password checks, under the rate limit |
+//! | [`issue`], [`rotation`], [`developer`], [`operator`] | issuing tokens |
+//! | [`validate`], [`limit`], [`expiry`] | what a new token is given, and the limits on tokens |
+//! | [`recheck`] | rechecking the caller after the record was written |
+//! | [`family`] | revoking a family, and everything that its tokens issued |
 
+pub mod authentication;
 pub mod caller;
 pub mod context;
+pub mod developer;
+pub mod expiry;
+pub mod family;
+pub mod issue;
+pub mod limit;
+pub mod operator;
+pub mod password;
+pub mod recheck;
+pub mod rotation;
 pub mod service;
+pub mod session;
+pub mod validate;
 
 pub use context::Context;
 pub use service::Service;

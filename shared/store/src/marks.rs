@@ -81,7 +81,7 @@ impl ChangeMarks {
 
 /// A state as text: base64url without padding, 43 characters.
 fn state_of(fingerprint: &Fingerprint) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(&fingerprint.0)
+    BASE64_URL_SAFE_NO_PAD.encode(fingerprint.0)
 }
 
 impl Store {

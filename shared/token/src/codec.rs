@@ -210,7 +210,7 @@ impl SignedSecret {
         let (left, right) = bytes.split_at_mut(16);
         left.copy_from_slice(secret.bytes());
         right.copy_from_slice(&half(mac));
-        BASE64_URL_SAFE_NO_PAD.encode(&bytes)
+        BASE64_URL_SAFE_NO_PAD.encode(bytes)
     }
 
     /// Whether the tag equals this MAC. Takes constant time.

@@ -120,7 +120,7 @@ fn position(place: &[u8; PLACE]) -> Option<Position> {
 fn encrypt(keyring: &Keyring, context: &[u8], place: &[u8], now: Timestamp) -> Option<String> {
     let key = keyring.signing(now)?;
     let tag = tag(key, context, place);
-    Some(BASE64_URL_SAFE_NO_PAD.encode(&[tag.as_slice(), &masked(key, &tag, place)].concat()))
+    Some(BASE64_URL_SAFE_NO_PAD.encode([tag.as_slice(), &masked(key, &tag, place)].concat()))
 }
 
 fn decrypt(keyring: &Keyring, context: &[u8], cursor: &str) -> Option<Vec<u8>> {

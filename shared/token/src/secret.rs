@@ -112,7 +112,7 @@ impl Digest {
 
     /// The digest in base64url without padding: 43 characters.
     pub fn text(&self) -> String {
-        BASE64_URL_SAFE_NO_PAD.encode(&self.0)
+        BASE64_URL_SAFE_NO_PAD.encode(self.0)
     }
 
     /// Parses the text of [`Digest::text`]. Returns `None` if it is malformed.

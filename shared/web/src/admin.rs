@@ -174,7 +174,7 @@ async fn render_page(
     let page = OneUser {
         frame: session.frame(),
         user: Found::new(user),
-        is_self: user.id == session.user.id,
+        is_self: user.id == session.user().id,
         permissions: user.permissions.names().map(contained).collect(),
         tokens: Tokens::of(context, user).await?,
         make,

@@ -49,7 +49,7 @@ pub async fn page(context: &Context<'_>, request: &Request) -> Result<Response, 
     let session = WebSession::of(context, request, "developer").await?;
     let notice = parameter(request, "done").and_then(|done| notice(context, &done));
     let html =
-        render_page(context, &session, CreateForm::new(context, &session.user, None, None), None, notice).await?;
+        render_page(context, &session, CreateForm::new(context, session.user(), None, None), None, notice).await?;
     Ok(response(StatusCode::OK, html))
 }
 
@@ -62,13 +62,13 @@ pub async fn created_page(
     session: &WebSession,
     shown: &CreatedToken,
 ) -> Result<Response, Problem> {
-    let make = CreateForm::new(context, &session.user, None, None);
+    let make = CreateForm::new(context, session.user(), None, None);
     Ok(response(StatusCode::CREATED, render_page(context, session, make, Some(shown), None).await?))
 }
 
 /// Returns the page with the error of a form and the values that were typed.
 pub async fn rejected(context: &Context<'_>, session: &WebSession, form: &Form, problem: Problem) -> Problem {
-    let make = CreateForm::new(context, &session.user, Some(form), Some(&problem));
+    let make = CreateForm::new(context, session.user(), Some(form), Some(&problem));
     match render_page(context, session, make, None, None).await {
         Ok(html) => reject(problem, html),
         Err(failed) => failed,
@@ -87,7 +87,7 @@ async fn render_page(
     shown: Option<&CreatedToken>,
     notice: Option<String>,
 ) -> Result<String, Problem> {
-    let tokens = Tokens::of(context, &session.user).await?;
+    let tokens = Tokens::of(context, session.user()).await?;
     Ok(render(&Developer { frame: session.frame(), tokens, make, shown, notice })?)
 }
 

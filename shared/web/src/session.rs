@@ -10,9 +10,9 @@ use std::time::Duration;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hallpass_http::{Problem, gateway};
 use hallpass_runtime::{entropy::Randomness, log};
-use hallpass_service::{Context, Service, caller};
+use hallpass_service::{Context, Service, authentication, session::BrowserSession};
 use hallpass_store::{Failure, sessions::Session, sweep::Place};
-use hallpass_token::{Family, Status, Text, Timestamp, User, UserId, secret::Digest};
+use hallpass_token::{Family, Text, User, UserId, secret::Digest};
 use lambda_http::Request;
 
 use crate::{Form, Frame, SignedIn, view::contained};
@@ -23,14 +23,11 @@ pub const LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// The live session of a signed-in user.
 #[derive(Clone, Debug)]
 pub struct WebSession {
-    /// The user, as read for this request.
-    pub user: User,
     /// Whether the user is an administrator.
     pub is_administrator: bool,
-    /// When the user signed in.
-    pub started_at: Timestamp,
     /// The prefix of every link.
     pub base: String,
+    session: BrowserSession,
     cookie: Cookie,
     /// The nonce of the forms on the page that this request returns.
     nonce: String,
@@ -119,7 +116,7 @@ impl WebSession {
             service.store.end_session(&before.user_id, &before.digest(), now).await?;
         }
         let (secret, _) = randomness.session()?;
-        let text = Text::new(format!("{}.{}", user.id, BASE64_URL_SAFE_NO_PAD.encode(&secret)));
+        let text = Text::new(format!("{}.{}", user.id, BASE64_URL_SAFE_NO_PAD.encode(secret)));
         let cookie = Cookie { user_id: user.id, text };
         let session = Session::of(user, service.settings.session_binding(), now, now.after(LIFETIME));
         let place = service.store.begin_session(&cookie.digest(), &session).await?;
@@ -133,29 +130,23 @@ impl WebSession {
     pub async fn end(&self, context: &Context<'_>) -> Result<String, Problem> {
         let Context { service, now, .. } = *context;
         service.store.end_session(&self.cookie.user_id, &self.cookie.digest(), now).await?;
-        log::allowed("signed_out", None, Some(&self.user.id));
+        log::allowed("signed_out", None, Some(&self.session.user.id));
         Ok(set_cookie(&self.base, SESSION, "", Duration::ZERO))
     }
 
-    /// Reads the session and its user again, because they may have changed meanwhile.
-    ///
-    /// # Errors
-    /// Returns 401 if the session is no longer live, and 503 if DynamoDB cannot be read.
-    pub async fn again(&self, context: &Context<'_>) -> Result<Self, Problem> {
-        let service = context.service;
-        let user = self.cookie.user(context).await?;
-        let (user, _) = user.ok_or_else(|| Problem::session_ended(&service.settings.issuer))?;
-        Ok(Self { is_administrator: service.is_administrator(&user.permissions), user, ..self.clone() })
+    /// Returns the user, as read for this request.
+    pub const fn user(&self) -> &User {
+        &self.session.user
     }
 
-    /// Returns the family that issues the tokens of this session.
-    pub fn family(&self) -> Family {
-        self.cookie.family()
+    /// Returns the session without what only pages need.
+    pub fn browser_session(&self) -> BrowserSession {
+        self.session.clone()
     }
 
     /// Returns the frame of the pages of this session.
     pub fn frame(&self) -> Frame {
-        let name = contained(self.user.display_name());
+        let name = contained(self.session.user.display_name());
         let csrf = format!("{}.{}", csrf(&self.cookie.text), self.nonce);
         let signed_in = SignedIn { name, is_administrator: self.is_administrator, csrf };
         Frame { base: self.base.clone(), signed_in: Some(signed_in) }
@@ -165,10 +156,10 @@ impl WebSession {
     async fn by_cookies(context: &Context<'_>, base: String, cookies: Vec<Cookie>) -> Result<Self, Problem> {
         let Context { service, randomness, .. } = *context;
         for cookie in cookies {
-            if let Some((user, started_at)) = cookie.user(context).await? {
-                let is_administrator = service.is_administrator(&user.permissions);
-                let nonce = BASE64_URL_SAFE_NO_PAD.encode(&randomness.form()?);
-                return Ok(Self { user, is_administrator, started_at, base, cookie, nonce });
+            if let Some(session) = BrowserSession::read(context, &cookie.user_id, cookie.digest()).await? {
+                let is_administrator = session.is_administrator(service);
+                let nonce = BASE64_URL_SAFE_NO_PAD.encode(randomness.form()?);
+                return Ok(Self { is_administrator, base, session, cookie, nonce });
             }
         }
         Err(Problem::session_ended(&service.settings.issuer))
@@ -204,7 +195,7 @@ impl Submitted {
             return Err(Problem::stale_form());
         };
         let digest = self.digest(nonce, place);
-        let user_id = &self.session.user.id;
+        let user_id = &self.session.user().id;
         if !self.is_current {
             // The form may belong to an earlier session, and may have been used there.
             let is_used = service.store.is_form_used(user_id, &digest).await?;
@@ -223,7 +214,7 @@ impl Submitted {
     pub async fn release(&self, service: &Service, place: &str) -> Result<(), Failure> {
         let Some(nonce) = self.nonce() else { return Ok(()) };
         let request = Digest::of(self.session.nonce.as_bytes());
-        service.store.release_form(&self.session.user.id, &self.digest(nonce, place), &request).await
+        service.store.release_form(&self.session.user().id, &self.digest(nonce, place), &request).await
     }
 
     /// Returns the digest that identifies a form: its page, its target and its action.
@@ -244,7 +235,7 @@ impl Submitted {
 impl Cookie {
     /// Returns all session cookies of a request. Another application on the host may use the same name.
     fn all(request: &Request, base: &str) -> Vec<Self> {
-        caller::cookies(request.headers(), &prefixed(base, SESSION), |text| {
+        authentication::cookies(request.headers(), &prefixed(base, SESSION), |text| {
             let (user_id, secret) = text.split_once('.')?;
             Digest::parse(secret)?;
             Some(Self { user_id: user_id.parse().ok()?, text: Text::new(text) })
@@ -257,18 +248,6 @@ impl Cookie {
 
     fn digest(&self) -> Digest {
         Digest::of(self.text.expose_secret().as_bytes())
-    }
-
-    /// Returns the user and the start of this cookie's session, if the session is live and the user has not changed.
-    async fn user(&self, context: &Context<'_>) -> Result<Option<(User, Timestamp)>, Problem> {
-        let Context { service, now, .. } = *context;
-        let session = service.store.session(&self.user_id, &self.digest()).await?;
-        let Some(session) = session.filter(|session| !session.expires_at.has_passed(now)) else {
-            return Ok(None);
-        };
-        let user = service.store.user(&self.user_id).await?;
-        let user = user.filter(|user| user.status == Status::Active && session.is_of(user));
-        Ok(user.map(|user| (user, session.started_at)))
     }
 }
 
@@ -283,7 +262,7 @@ pub fn before(request: &Request, randomness: &Randomness) -> Result<(Text, Optio
         return Ok((secret, None));
     }
     let (_, secret) = randomness.session()?;
-    let secret = BASE64_URL_SAFE_NO_PAD.encode(&secret);
+    let secret = BASE64_URL_SAFE_NO_PAD.encode(secret);
     let cookie = set_cookie(&base, BEFORE, &secret, LIFETIME);
     Ok((Text::new(secret), Some(cookie)))
 }
@@ -307,7 +286,7 @@ fn repeats(secret: &Text, form: &Form) -> bool {
 /// Returns the secrets in the cookies that bind the sign-in form.
 fn before_cookies(request: &Request) -> Vec<Text> {
     let name = prefixed(&gateway::base(request), BEFORE);
-    caller::cookies(request.headers(), &name, |text| Digest::parse(text).map(|_| Text::new(text)))
+    authentication::cookies(request.headers(), &name, |text| Digest::parse(text).map(|_| Text::new(text)))
 }
 
 fn set_cookie(base: &str, name: &str, value: &str, lifetime: Duration) -> String {

@@ -2,9 +2,9 @@
 
 use std::pin::Pin;
 
-use hallpass_generate::operator::{self, Order};
 use hallpass_runtime::entropy;
 use hallpass_service::Context;
+use hallpass_service::operator::{self, Order};
 use hallpass_token::{Format, Record, Timestamp};
 use serde_json::json;
 use tests::{Request, World, api::bearer, basic, web_client::WebClient};

@@ -3,8 +3,8 @@
 use std::fmt::Debug;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use hallpass_generate::operator::{self, Order};
 use hallpass_runtime::entropy;
+use hallpass_service::operator::{self, Order};
 use hallpass_service::{Context, Service};
 use serde_json::{Value, json};
 use tests::{

@@ -124,7 +124,7 @@ fn bcrypt(cost: &str, rest: &str) -> Result<Hash, HashError> {
     let (salt, output) = rest.split_at_checked(22).ok_or(HashError::Form)?;
     let cost: u32 = number(cost).filter(|_| cost.len() == 2).ok_or(HashError::Form)?;
     let form = |_| HashError::Form;
-    let salt = BCRYPT.decode(&whole_bytes(salt)).map_err(form)?.try_into().map_err(|_| HashError::Form)?;
+    let salt = BCRYPT.decode(whole_bytes(salt)).map_err(form)?.try_into().map_err(|_| HashError::Form)?;
     let output = BCRYPT.decode(output).map_err(form)?.try_into().map_err(|_| HashError::Form)?;
     match cost {
         4..=HIGHEST_COST => Ok(Hash::Bcrypt { cost, salt, output }),

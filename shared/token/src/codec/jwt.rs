@@ -84,7 +84,7 @@ impl PayloadDigest {
 
 impl fmt::Display for PayloadDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&BASE64_URL_SAFE_NO_PAD.encode(&self.0))
+        f.write_str(&BASE64_URL_SAFE_NO_PAD.encode(self.0))
     }
 }
 
@@ -138,7 +138,7 @@ pub fn sign(
     let mut text = format!("{}.{payload}", key.jwt_header);
     let tag: [u8; 32] = key.jwt.clone().chain_update(&text).finalize().into_bytes().into();
     text.push('.');
-    text.push_str(&BASE64_URL_SAFE_NO_PAD.encode(&tag));
+    text.push_str(&BASE64_URL_SAFE_NO_PAD.encode(tag));
     Ok(IssuedText {
         text: Text::new(text),
         id: TokenId { user_id, hash: TokenHash::of(secret) },

@@ -132,7 +132,7 @@ proptest! {
         for key in keyring.keys() {
             for (subkey, is_valid) in [(&key.signed, false), (&key.developer, false), (&key.jwt, key.id() == "new")] {
                 let tag = subkey.clone().chain_update(message).finalize().into_bytes();
-                let text = format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(&tag));
+                let text = format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(tag));
                 prop_assert_eq!(open(&keyring, &issuer(""), &text, NOW).is_ok(), is_valid, "{}", text);
             }
         }
@@ -254,7 +254,7 @@ fn jwt_with(header: &str, claims: &str) -> String {
         BASE64_URL_SAFE_NO_PAD.encode(claims.as_bytes())
     );
     let tag = keyring.keys()[0].jwt.clone().chain_update(&message).finalize().into_bytes();
-    format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(&tag))
+    format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(tag))
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn keyring(keys: &[(&str, &str)]) -> String {
 
 /// 32 bytes that differ for each seed.
 fn key(seed: u8) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest([seed]))
+    BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest([seed]))
 }
 
 #[test]
@@ -42,8 +42,8 @@ fn a_keyring_has_one_to_four_good_keys() {
 #[test]
 fn short_empty_repeated_and_well_known_keys_are_rejected() {
     check(&keyring(&[("a", "")]), Err(KeyringError::TooShort("a".into())));
-    check(&keyring(&[("a", &BASE64_URL_SAFE_NO_PAD.encode(&[7; 31]))]), Err(KeyringError::TooShort("a".into())));
-    check(&keyring(&[("a", &BASE64_URL_SAFE_NO_PAD.encode(&[7; 32]))]), Err(KeyringError::WellKnown("a".into())));
+    check(&keyring(&[("a", &BASE64_URL_SAFE_NO_PAD.encode([7; 31]))]), Err(KeyringError::TooShort("a".into())));
+    check(&keyring(&[("a", &BASE64_URL_SAFE_NO_PAD.encode([7; 32]))]), Err(KeyringError::WellKnown("a".into())));
     for guessable in weak::tests::guessable() {
         check(&keyring(&[("a", &BASE64_URL_SAFE_NO_PAD.encode(&guessable))]), Err(KeyringError::WellKnown("a".into())));
     }
@@ -86,7 +86,7 @@ fn rfc_7515_a_1() {
     let key = BASE64_URL_SAFE_NO_PAD.decode(lines[0]).unwrap();
     assert!(weak::is_guessable(&key));
     let tag = Mac::new_from_slice(&key).unwrap().chain_update(lines[1]).finalize().into_bytes();
-    assert_eq!(BASE64_URL_SAFE_NO_PAD.encode(&tag), lines[2]);
+    assert_eq!(BASE64_URL_SAFE_NO_PAD.encode(tag), lines[2]);
 }
 
 fn unhex(text: &str) -> Vec<u8> {

@@ -1,16 +1,15 @@
 //! Tokens for the operator of the stack (`hallpass token issue`, `hallpass token rotate`). No HTTP request, token or
 //! password is involved. These tokens are signed, written and limited like all others.
 
+use crate::Context;
 use hallpass_http::Problem;
-use hallpass_service::Context;
 use hallpass_store::Rejected;
 use hallpass_token::{Reason, Record, Scope, Status, Text, Timestamp, TokenId, User};
 
 use crate::{
     caller::Caller,
-    create::{MAX_DESCRIPTION_LENGTH, MAX_NAME_LENGTH, bounded, bounded_scope, line},
     issue::{self, NewToken, Shape},
-    rotate::renew,
+    rotation, validate,
 };
 
 /// The `issued_by` of such a token. No token has this ID, so no token can manage it as its issuer.
@@ -58,28 +57,20 @@ pub async fn issue(context: &Context<'_>, order: Order) -> Result<(Text, Record)
     if owner.status == Status::Blocked {
         return Err(Problem::conflict("The user is blocked"));
     }
-    let name = name.map(|name| line("name", &name, MAX_NAME_LENGTH)).transpose()?;
-    let description = description.map(|text| line("description", &text, MAX_DESCRIPTION_LENGTH)).transpose()?;
-    let scope = scope.map(|requested| bounded_scope("scopes", requested)).transpose()?;
+    let name = name.map(|name| validate::line("name", &name, validate::MAX_NAME_LENGTH)).transpose()?;
+    let description =
+        description.map(|text| validate::line("description", &text, validate::MAX_DESCRIPTION_LENGTH)).transpose()?;
+    let scope = scope.map(|requested| validate::scope("scopes", requested)).transpose()?;
     let scope = scope.map(|requested| requested.intersection(&owner.permissions));
     if scope.as_ref().is_some_and(Scope::is_empty) {
         return Err(Problem::invalid_member("scopes", "none of these permissions can be granted"));
     }
     let shape = if jwt { Shape::Key } else { Shape::Signed };
     let expires_at = match expires_at {
-        Some(end) => bounded(context, "expires_at", end)?,
+        Some(end) => validate::expiry(context, "expires_at", end)?,
         None => now.after(service.settings.usual_lifetime()),
     };
-    let new_token = NewToken {
-        other: None,
-        permissions: &[],
-        shape,
-        continues_family: false,
-        name,
-        description,
-        scope,
-        expires_at,
-    };
+    let new_token = NewToken { name, description, scope, ..NewToken::new(shape, expires_at) };
     issue::issue(context, &Caller::Operator(Box::new(marked)), new_token).await
 }
 
@@ -95,6 +86,6 @@ pub async fn rotate(context: &Context<'_>, id: &TokenId) -> Result<Rotation, Pro
     let owner = service.store.marked_user(&id.user_id).await?;
     let owner = owner.ok_or_else(|| Problem::rejected(&service.settings.issuer, &rejected))?;
     let caller = Caller::Operator(Box::new(owner));
-    let (text, record, old_ends_at) = Box::pin(renew(context, &caller, &old)).await?;
+    let (text, record, old_ends_at) = Box::pin(rotation::rotate(context, &caller, &old)).await?;
     Ok(Rotation { text, record, old_ends_at })
 }

@@ -1,8 +1,8 @@
 //! Issues a token: signs it, writes its record, rechecks the caller, and only then returns its text.
 
+use crate::{Context, Service};
 use hallpass_http::Problem;
 use hallpass_runtime::log;
-use hallpass_service::{Context, Service};
 use hallpass_store::{marks::Marked, size};
 use hallpass_token::{
     Admitted, Family, Format, IssuedText, Record, Scope, Snapshot, Text, Timestamp, TokenId, User,
@@ -18,23 +18,29 @@ use crate::{
 };
 
 /// A token to issue, already limited to what the caller can grant.
-pub(crate) struct NewToken<'a> {
+#[derive(Debug)]
+pub struct NewToken<'a> {
     /// The owner of the token, if it is not the caller's own user.
-    pub(crate) other: Option<&'a Marked<User>>,
+    pub other: Option<&'a Marked<User>>,
     /// The permissions that the caller must hold.
-    pub(crate) permissions: &'a [&'a str],
-    pub(crate) shape: Shape,
+    pub permissions: &'a [&'a str],
+    /// The shape of its text.
+    pub shape: Shape,
     /// Whether the token joins the family of the caller's token, if both have the same user.
-    pub(crate) continues_family: bool,
-    pub(crate) name: Option<String>,
-    pub(crate) description: Option<String>,
-    pub(crate) scope: Option<Scope>,
-    pub(crate) expires_at: Timestamp,
+    pub continues_family: bool,
+    /// The name. A named token counts against `HALLPASS_MAX_TOKENS`.
+    pub name: Option<String>,
+    /// The description.
+    pub description: Option<String>,
+    /// The scope. `None` means all permissions of the owner.
+    pub scope: Option<Scope>,
+    /// The expiry, unless the limits of the caller are earlier.
+    pub expires_at: Timestamp,
 }
 
 /// The shape of the token text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shape {
+pub enum Shape {
     /// The signed format.
     Signed,
     /// A JWT for the user: an API key.
@@ -53,6 +59,20 @@ impl Shape {
 }
 
 impl NewToken<'_> {
+    /// Creates a token without a name for the caller's own user, in a family of its own, with all permissions.
+    pub const fn new(shape: Shape, expires_at: Timestamp) -> Self {
+        Self {
+            other: None,
+            permissions: &[],
+            shape,
+            continues_family: false,
+            name: None,
+            description: None,
+            scope: None,
+            expires_at,
+        }
+    }
+
     fn owner<'a>(&'a self, caller: &'a Caller) -> &'a User {
         self.other.map_or_else(|| caller.user(), |other| &other.value)
     }
@@ -60,11 +80,7 @@ impl NewToken<'_> {
 
 /// Issues a token. The record is written before the text is returned. After the write, the caller is rechecked; if that
 /// fails, or if the owner exceeds a limit, the record is withdrawn.
-pub(crate) async fn issue(
-    context: &Context<'_>,
-    caller: &Caller,
-    new_token: NewToken<'_>,
-) -> Result<(Text, Record), Problem> {
+pub async fn issue(context: &Context<'_>, caller: &Caller, new_token: NewToken<'_>) -> Result<(Text, Record), Problem> {
     let Context { service, now, .. } = *context;
     let latest = expiry::latest(context, caller.authenticated_at(now))?;
     let cap = expiry::cap_of(service, caller);
@@ -87,7 +103,7 @@ pub(crate) async fn issue(
 
 /// Returns the scope of a token that is requested without one: the caller's current scope, or `None` for all
 /// permissions.
-pub(crate) fn own_scope(service: &Service, parent: Option<&Admitted>) -> Result<Option<Scope>, Problem> {
+pub fn own_scope(service: &Service, parent: Option<&Admitted>) -> Result<Option<Scope>, Problem> {
     match parent.filter(|parent| parent.record.scope.is_some()) {
         None => Ok(None),
         Some(parent) if parent.scope.is_empty() => Err(Problem::forbidden(&service.settings.issuer)),
@@ -96,7 +112,7 @@ pub(crate) fn own_scope(service: &Service, parent: Option<&Admitted>) -> Result<
 }
 
 /// Signs a new token. Returns its text and the values for its record.
-pub(crate) async fn sign(
+pub async fn sign(
     context: &Context<'_>,
     owner: &User,
     shape: Shape,
@@ -117,7 +133,7 @@ pub(crate) async fn sign(
 }
 
 /// Returns the message for a description that makes a record too long. All other attributes are bounded.
-pub(crate) fn too_long(excess: usize) -> String {
+pub fn too_long(excess: usize) -> String {
     let most = size::MAX_RECORD_BYTES;
     format!("it is {excess} bytes too long: with the name and the scopes, a record has at most {most} bytes")
 }
@@ -172,7 +188,7 @@ fn family(caller: &Caller, new_token: &NewToken<'_>, new: TokenId) -> Result<Fam
 }
 
 /// Returns 409: the record cannot name every family that the new token descends from.
-pub(crate) fn too_many_issuers(_too_many: TooManyIssuers) -> Problem {
+pub fn too_many_issuers(_too_many: TooManyIssuers) -> Problem {
     let most = Family::MAX_ISSUERS;
     Problem::conflict(format!("More than {most} tokens issued one another; rotate the token or use a password instead"))
 }

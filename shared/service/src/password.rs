@@ -4,13 +4,13 @@
 //! name, two users with one name, a blocked user, a user without a password, an unreadable item and a wrong password.
 //! Only a password hash of a different kind than Hallpass's own takes a different time.
 
+use crate::{Context, Service};
 use hallpass_http::Problem;
 use hallpass_password::{
     NameKey, password,
     rate_limit::{self, Counters},
 };
 use hallpass_runtime::log;
-use hallpass_service::{Context, Service};
 use hallpass_store::{
     Failure,
     attempts::{self, Outcome, RateLimit},
@@ -28,11 +28,7 @@ struct Attempt<'a> {
 }
 
 /// Returns the user with this name and password.
-pub(crate) async fn check_password(
-    context: &Context<'_>,
-    login: Login,
-    source_ip: &str,
-) -> Result<Marked<User>, Problem> {
+pub async fn check_password(context: &Context<'_>, login: Login, source_ip: &str) -> Result<Marked<User>, Problem> {
     let Context { service, now, randomness } = *context;
     let name = NameKey::new(login.username());
     let counters = attempts::counters(&name, source_ip, now);

@@ -12,8 +12,8 @@
 //! A browser session and a log-in flow are rechecked in the same way between their write and their cookie. Prune finds
 //! them among the user's tokens.
 
+use crate::{Context, Service};
 use hallpass_http::Problem;
-use hallpass_service::{Context, Service};
 use hallpass_store::{
     Rejected,
     marks::{ChangeMarks, Marked},
@@ -27,15 +27,16 @@ use hallpass_token::{
 use crate::{caller::Caller, expiry};
 
 /// Everything that a new token is based on.
-pub(crate) struct Basis<'a> {
+#[derive(Debug)]
+pub struct Basis<'a> {
     /// The caller that creates the token.
-    pub(crate) caller: &'a Caller,
+    pub caller: &'a Caller,
     /// The owner of the token, if it is not the caller's own user.
-    pub(crate) other: Option<&'a Marked<User>>,
+    pub other: Option<&'a Marked<User>>,
     /// The permissions that the caller must hold.
-    pub(crate) permissions: &'a [&'a str],
+    pub permissions: &'a [&'a str],
     /// The token that the new one replaces.
-    pub(crate) old: Option<&'a Record>,
+    pub old: Option<&'a Record>,
 }
 
 /// The current state of the caller.
@@ -47,12 +48,12 @@ struct Current {
 
 impl<'a> Basis<'a> {
     /// Returns the owner of the new token, as read before the write.
-    pub(crate) fn owner(&self) -> &'a User {
+    pub fn owner(&self) -> &'a User {
         self.other.map_or_else(|| self.caller.user(), |other| &other.value)
     }
 
     /// Rechecks the basis of the token, and withdraws the new record if it no longer holds.
-    pub(crate) async fn confirm(&self, context: &Context<'_>, new: &Record) -> Result<(), Problem> {
+    pub async fn confirm(&self, context: &Context<'_>, new: &Record) -> Result<(), Problem> {
         let service = context.service;
         let confirmed = Box::pin(self.still_holds(context, new)).await;
         or_withdraw(service, new, confirmed).await
@@ -94,7 +95,7 @@ impl<'a> Basis<'a> {
         let service = context.service;
         match self.caller {
             Caller::Token(before) => token_now(context, &before.value, new).await,
-            Caller::WebSession(before) => {
+            Caller::BrowserSession(before) => {
                 let user = before.value.again(context).await?.user;
                 let marks = service.store.change_marks(&user.id).await?;
                 Ok(Current { scope: user.permissions.clone(), user, marks })
@@ -152,7 +153,7 @@ impl<'a> Basis<'a> {
 }
 
 /// Withdraws the new record if the result is an error.
-pub(crate) async fn or_withdraw(service: &Service, new: &Record, response: Result<(), Problem>) -> Result<(), Problem> {
+pub async fn or_withdraw(service: &Service, new: &Record, response: Result<(), Problem>) -> Result<(), Problem> {
     if response.is_err() {
         service.store.withdraw(new).await?;
     }
@@ -161,7 +162,7 @@ pub(crate) async fn or_withdraw(service: &Service, new: &Record, response: Resul
 
 /// Rechecks the user whose password began a session or log-in flow. Removes the session or flow if the password would
 /// no longer be accepted, or if the user was changed meanwhile, even if the change was undone.
-pub(crate) async fn confirm_log_in(service: &Service, caller: &Caller, begun: &Place) -> Result<(), Problem> {
+pub async fn confirm_log_in(service: &Service, caller: &Caller, begun: &Place) -> Result<(), Problem> {
     let confirmed = Box::pin(still_logs_in(service, caller)).await;
     if confirmed.is_err() {
         service.store.remove_session(begun).await?;

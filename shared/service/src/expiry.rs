@@ -1,7 +1,7 @@
 //! Limits on the expiry of a new token.
 
+use crate::{Context, Service};
 use hallpass_http::Problem;
-use hallpass_service::{Context, Service};
 use hallpass_store::Rejected;
 use hallpass_token::{Reason, Record, Scope, Timestamp};
 
@@ -11,7 +11,7 @@ use crate::caller::Caller;
 ///
 /// # Errors
 /// Returns 401 if that time has passed.
-pub(crate) fn latest(context: &Context<'_>, authenticated_at: Timestamp) -> Result<Timestamp, Problem> {
+pub fn latest(context: &Context<'_>, authenticated_at: Timestamp) -> Result<Timestamp, Problem> {
     let Context { service, now, .. } = *context;
     let end = authenticated_at.after(service.settings.max_authentication_age);
     if end.has_passed(now) {
@@ -23,13 +23,13 @@ pub(crate) fn latest(context: &Context<'_>, authenticated_at: Timestamp) -> Resu
 /// Returns the latest expiry of tokens that this token creates, if limited. A token with a scope creates no token that
 /// outlives it, unless its effective scope holds `HALLPASS_TOKENS_PERMISSION`. The limit also applies to every token
 /// created through those tokens.
-pub(crate) fn cap(service: &Service, record: &Record, scope: &Scope) -> Option<Timestamp> {
+pub fn cap(service: &Service, record: &Record, scope: &Scope) -> Option<Timestamp> {
     let is_bound = record.scope.is_some() && !scope.holds(&service.settings.tokens_permission);
     let own = record.expires_at.filter(|_| is_bound);
     [own, record.expiry_cap].into_iter().flatten().min()
 }
 
 /// Returns the latest expiry of tokens that this caller creates, if limited.
-pub(crate) fn cap_of(service: &Service, caller: &Caller) -> Option<Timestamp> {
+pub fn cap_of(service: &Service, caller: &Caller) -> Option<Timestamp> {
     caller.token().and_then(|token| cap(service, &token.record, &token.scope))
 }

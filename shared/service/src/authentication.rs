@@ -1,0 +1,187 @@
+//! Authenticates the caller of a request. Routes that manage tokens verify the credential themselves, because API
+//! Gateway may have reused a cached authorizer response.
+
+use hallpass_store::{Failure, Rejected, marks::Marked};
+use hallpass_token::{
+    Admitted, Credential, Issuer, Reason, Record, Scope, Text, Timestamp, TokenId, User, credential::Unusable,
+    lifecycle,
+};
+use http::{
+    HeaderMap,
+    header::{AUTHORIZATION, COOKIE},
+};
+
+use crate::{Context, Service};
+use hallpass_http::Problem;
+
+/// Returns the credential of a request.
+///
+/// # Errors
+/// Returns 400 if the request carries more than one credential, and 401 if it carries none or a malformed one.
+pub fn credential(headers: &HeaderMap, issuer: &Issuer) -> Result<Credential, Problem> {
+    let malformed = || Problem::rejected(issuer, &Rejected::new(Reason::Malformed, None));
+    let values = headers.get_all(AUTHORIZATION).iter().map(|value| value.to_str());
+    let values = values.collect::<Result<Vec<_>, _>>().map_err(|_| malformed())?;
+    match Credential::from_header(values) {
+        Ok(Some(credential)) => Ok(credential),
+        Ok(None) => Err(Problem::unauthenticated(issuer)),
+        Err(Unusable::Doubled) => Err(Problem::doubled_credentials(issuer)),
+        Err(Unusable::Malformed) => Err(malformed()),
+    }
+}
+
+/// Rejects a request whose only credential is a cookie. A browser sends cookies with requests that other sites cause.
+///
+/// # Errors
+/// Returns 403 if the request has a cookie and no `Authorization` header.
+pub fn reject_cookie_alone(headers: &HeaderMap) -> Result<(), Problem> {
+    if headers.contains_key(COOKIE) && !headers.contains_key(AUTHORIZATION) {
+        return Err(Problem::not_permitted());
+    }
+    Ok(())
+}
+
+/// The maximum number of cookies of one name that are read. Other applications on the host may use the same name.
+pub const MAX_COOKIES: usize = 8;
+
+/// Returns the distinct values of the cookies with this name (RFC 6265 section 5.4), in order. Values that `read`
+/// rejects are skipped, and at most [`MAX_COOKIES`] are returned. Cookies of other applications on the host may hold
+/// any bytes, so the header is split as bytes and only values of this name must be text.
+pub fn cookies<'a, T>(headers: &'a HeaderMap, name: &str, read: impl Fn(&'a str) -> Option<T>) -> Vec<T> {
+    let mut seen: Vec<&[u8]> = Vec::new();
+    let mut values = Vec::new();
+    let pairs = headers.get_all(COOKIE).iter().flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
+    for pair in pairs.map(<[u8]>::trim_ascii) {
+        let value = pair.strip_prefix(name.as_bytes()).and_then(|rest| rest.strip_prefix(b"="));
+        let Some(value) = value.filter(|value| !seen.contains(value)) else { continue };
+        if let Some(read) = str::from_utf8(value).ok().and_then(&read) {
+            seen.push(value);
+            values.push(read);
+        }
+        if values.len() == MAX_COOKIES {
+            break;
+        }
+    }
+    values
+}
+
+/// Verifies the token that a request carries. Passwords are rejected.
+///
+/// # Errors
+/// Returns 400 or 401 with the rejection reason, and 503 if the token cannot be verified.
+pub async fn admit(context: &Context<'_>, headers: &HeaderMap) -> Result<Admitted, Problem> {
+    let service = context.service;
+    match credential(headers, &service.settings.issuer)? {
+        Credential::Token(text) => admit_text(context, &text).await,
+        Credential::Login(_) => Err(Problem::invalid_credentials(&service.settings.issuer)),
+    }
+}
+
+/// Verifies the text of a token.
+///
+/// # Errors
+/// Returns 401 with the rejection reason, and 503 if the token cannot be verified.
+pub async fn admit_text(context: &Context<'_>, text: &Text) -> Result<Admitted, Problem> {
+    let Context { service, now, .. } = *context;
+    let issuer = &service.settings.issuer;
+    let keyring = service.keyring(now).await?;
+    let verified = service.store.verify(&keyring, issuer, text, now).await?;
+    let admitted = verified.map_err(|rejected| Problem::rejected(issuer, &rejected))?;
+    service.finish_rotation(&admitted, now).await?;
+    Ok(admitted)
+}
+
+/// Verifies the token that a request carries, for a route that creates a token. Also returns the change marks of the
+/// user.
+///
+/// # Errors
+/// Returns the same errors as [`admit`].
+pub async fn admit_to_issue(context: &Context<'_>, headers: &HeaderMap) -> Result<Marked<Admitted>, Problem> {
+    let service = context.service;
+    match credential(headers, &service.settings.issuer)? {
+        Credential::Token(text) => admit_text_to_issue(context, &text).await,
+        Credential::Login(_) => Err(Problem::invalid_credentials(&service.settings.issuer)),
+    }
+}
+
+/// Verifies the text of a token, for a route that creates a token. Also returns the change marks of the user.
+///
+/// # Errors
+/// Returns the same errors as [`admit_text`].
+pub async fn admit_text_to_issue(context: &Context<'_>, text: &Text) -> Result<Marked<Admitted>, Problem> {
+    let Context { service, now, .. } = *context;
+    let issuer = &service.settings.issuer;
+    let keyring = service.keyring(now).await?;
+    let verified = service.store.verify_to_issue(&keyring, issuer, text, now).await?;
+    let marked = verified.map_err(|rejected| Problem::rejected(issuer, &rejected))?;
+    service.finish_rotation(&marked.value, now).await?;
+    Ok(marked)
+}
+
+impl Service {
+    /// Completes the rotation of a token on the first use of its successor: the replaced token expires before the
+    /// successor is accepted. Does nothing for a token that replaces no other.
+    ///
+    /// # Errors
+    /// Returns a [`Failure`] if DynamoDB cannot be written.
+    pub async fn finish_rotation(&self, admitted: &Admitted, now: Timestamp) -> Result<(), Failure> {
+        if admitted.record.replaces.is_none() {
+            return Ok(());
+        }
+        let purge_at = lifecycle::purge_replaced_at(now, self.settings.record_retention);
+        self.store.finish_rotation(&admitted.record, now, purge_at).await
+    }
+
+    /// Returns whether this scope holds `HALLPASS_ADMIN_PERMISSION`.
+    pub fn is_administrator(&self, scope: &Scope) -> bool {
+        scope.holds(&self.settings.admin_permission)
+    }
+
+    /// Returns whether the caller can manage all tokens of its user, not only itself and those it issued. This takes a
+    /// token without a scope, or a scope with `HALLPASS_TOKENS_PERMISSION` or `HALLPASS_ADMIN_PERMISSION`.
+    pub fn manages_all(&self, caller: &Admitted) -> bool {
+        self.manages_all_with(&caller.record, &caller.scope)
+    }
+
+    fn manages_all_with(&self, record: &Record, scope: &Scope) -> bool {
+        record.scope.is_none() || scope.holds(&self.settings.tokens_permission) || self.is_administrator(scope)
+    }
+
+    /// Returns the record of the token that a route names. The ID `current` names the caller's own token.
+    ///
+    /// # Errors
+    /// Returns 404 if the token does not exist or the caller cannot manage it, and 503 if DynamoDB cannot be read.
+    pub async fn managed(&self, caller: &Admitted, id: &str) -> Result<Record, Problem> {
+        let id = match id {
+            "current" => caller.record.id,
+            text => text.parse::<TokenId>().map_err(|_| Problem::not_found())?,
+        };
+        if id.user_id != caller.user.id && !self.is_administrator(&caller.scope) {
+            return Err(Problem::not_found());
+        }
+        let record = self.store.record(&id).await?.ok_or_else(Problem::not_found)?;
+        if self.manages(caller, &record) { Ok(record) } else { Err(Problem::not_found()) }
+    }
+
+    /// Returns the user of a record. If the record belongs to the caller's user, this is the user as verified, without
+    /// another read.
+    ///
+    /// # Errors
+    /// Returns a [`Failure`] if DynamoDB cannot be read.
+    pub async fn owner(&self, caller: &Admitted, record: &Record) -> Result<Option<User>, Failure> {
+        if record.id.user_id == caller.user.id {
+            return Ok(Some(caller.user.clone()));
+        }
+        self.store.user(&record.id.user_id).await
+    }
+
+    /// Returns whether the caller's token can manage another token of the same user.
+    pub fn manages(&self, caller: &Admitted, other: &Record) -> bool {
+        self.manages_with(&caller.record, &caller.scope, other)
+    }
+
+    /// Returns whether the token with this record and this current scope can manage another token of the same user.
+    pub fn manages_with(&self, caller: &Record, scope: &Scope, other: &Record) -> bool {
+        self.manages_all_with(caller, scope) || other.id == caller.id || other.issued_by == caller.id.to_string()
+    }
+}
