@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ConsumedCapacity, KeysAndAttributes, ReturnConsumedCapacity};
-use hallpass_runtime::log;
+use hallpass_runtime::{Event, log};
 use hallpass_token::Format;
 use serde_json::{Value, json};
 use tests::{
@@ -143,7 +143,7 @@ fn the_log_line_of_an_accepted_token_is_as_long_as_the_cost_says() {
         move || Sent(line.lock().unwrap().clone()),
         Some("hallpass-VerifyAuthorizer-AbCdEfGhIjKl".to_owned()),
     );
-    tracing::subscriber::with_default(subscriber, || log::allowed("accepted", Some(&id), None));
+    tracing::subscriber::with_default(subscriber, || Event::Accepted(&id).log());
     let length = f64::from(u32::try_from(writer.recv().unwrap()).unwrap());
     let documented = measured("log_bytes") - LINES_OF_LAMBDA;
     assert!((documented - 40.0..=documented).contains(&length), "{length} bytes, but {documented} are documented");

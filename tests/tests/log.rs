@@ -2,7 +2,7 @@
 
 use expect_test::{Expect, expect};
 use hallpass_http::{Problem, gateway::conclude};
-use hallpass_runtime::log;
+use hallpass_runtime::{Event, log};
 use hallpass_store::Rejected;
 use hallpass_token::{Issuer, Reason, TokenId};
 use http::StatusCode;
@@ -40,25 +40,25 @@ fn id() -> TokenId {
 #[test]
 fn every_decision_is_one_line_and_one_metric() {
     check(
-        || log::allowed("accepted", Some(&id()), None),
+        || Event::Accepted(&id()).log(),
         expect![[
             r#"{"timestamp":"<time>","level":"INFO","message":"accepted","token.id":"1.gccdMABf29baSD_GOyOdhg","user.id":"1","target":"hallpass","accepted":1,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"]],"Metrics":[{"Name":"accepted"}]}]}}"#
         ]],
     );
     check(
-        || log::rejected(&Rejected::new(Reason::Forged, None)),
+        || Event::Rejected(&Rejected::new(Reason::Forged, None)).log(),
         expect![[
             r#"{"timestamp":"<time>","level":"INFO","message":"rejected","reason":"forged","target":"hallpass","rejected":1,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"],["function","reason"]],"Metrics":[{"Name":"rejected"}]}]}}"#
         ]],
     );
     check(
-        || log::invalidated(Reason::UserBlocked, &id()),
+        || Event::Invalidated(Reason::UserBlocked, &id()).log(),
         expect![[
             r#"{"timestamp":"<time>","level":"INFO","message":"invalidated","reason":"user_blocked","token.id":"1.gccdMABf29baSD_GOyOdhg","user.id":"1","target":"hallpass","invalidated":1,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"],["function","reason"]],"Metrics":[{"Name":"invalidated"}]}]}}"#
         ]],
     );
     check(
-        || log::failed(&hallpass_store::Failure::new("reading", "a \"quoted\"\nanswer")),
+        || Event::Failed(&hallpass_store::Failure::new("reading", "a \"quoted\"\nanswer")).log(),
         expect![[
             r#"{"timestamp":"<time>","level":"ERROR","message":"failed","failure":"reading: a \"quoted\"\nanswer","target":"hallpass","failed":1,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"]],"Metrics":[{"Name":"failed"}]}]}}"#
         ]],
@@ -93,7 +93,7 @@ fn a_sweep_counts_everything_that_it_purged() {
 
 #[test]
 fn outside_lambda_the_line_is_short() {
-    let line = logged(None, || log::allowed("accepted", Some(&id()), None));
+    let line = logged(None, || Event::Accepted(&id()).log());
     let line: Value = serde_json::from_str(&line).unwrap();
     assert_eq!(line["accepted"], 1);
     assert!(line["_aws"].is_null() && line["function"].is_null(), "{line}");

@@ -2,7 +2,7 @@
 //! requests.
 
 use hallpass_http::{Problem, Response, body::Members, gateway};
-use hallpass_runtime::log;
+use hallpass_runtime::Event;
 use hallpass_service::{
     Context, Service, caller::Caller, developer as developer_token, password::check_password, recheck::confirm_log_in,
     rotation::rotate,
@@ -116,7 +116,7 @@ async fn once<T>(
     if created.as_ref().is_err_and(|problem| problem.status().is_client_error())
         && let Err(failure) = sent.release(service, place).await
     {
-        log::failed(&failure);
+        Event::Failed(&failure).log();
     }
     created
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use aws_lambda_events::{event::dynamodb, streams::DynamoDbEventResponse};
 use futures_util::future::{join_all, try_join_all};
 use hallpass_runtime::{
-    log, settings,
+    Event as ServiceEvent, log, settings,
     settings::{ConfigError, Lookup},
 };
 use hallpass_service::service;
@@ -99,7 +99,7 @@ impl Prune {
             Event::Schedule(_) => self.sweep(now, may_go_on).await.map(Response::Swept),
         };
         response.map_err(|failure| {
-            log::failed(&failure);
+            ServiceEvent::Failed(&failure).log();
             Undone(failure)
         })
     }
@@ -125,7 +125,7 @@ impl Prune {
             for (change, outcome) in some.iter().zip(outcomes) {
                 match outcome {
                     Ok(_) => {
-                        log::invalidated(change.because, &change.id);
+                        ServiceEvent::Invalidated(change.because, &change.id).log();
                         done = done.saturating_add(1);
                     }
                     Err(error) => failure = Some(error),

@@ -7,7 +7,7 @@ use aws_lambda_events::{
     streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse},
 };
 use futures_util::future::join_all;
-use hallpass_runtime::log;
+use hallpass_runtime::Event as ServiceEvent;
 use hallpass_store::{
     Failure,
     live::{LivePlace, LiveRecord},
@@ -76,7 +76,7 @@ impl Prune {
                     let goes_on = place.is_some() && may_go_on();
                     let no_time = place.is_some() && !goes_on;
                     if let Some(failure) = outcome.err().or_else(|| no_time.then(no_time_left)) {
-                        log::failed(&failure);
+                        ServiceEvent::Failed(&failure).log();
                         let numbers = drain.changes.iter().map(|change| change.sequence_number.clone());
                         unfinished.insert(drain.user_id, numbers.collect());
                     }

@@ -2,7 +2,7 @@
 //! every token that the family issued.
 
 use hallpass_http::{Problem, Response, gateway, problem};
-use hallpass_runtime::log;
+use hallpass_runtime::Event;
 use hallpass_service::{
     Context, authentication,
     family::{self, Issuer, Search},
@@ -77,7 +77,7 @@ pub(crate) async fn revoke(context: &Context<'_>, request: &Request, extent: Ext
         }
         Extent::Descendants(cursor) => return descendants(context, &caller, record.id, cursor.as_deref()).await,
     };
-    log::allowed("revoked", Some(&record.id), None);
+    Event::Revoked(&record.id).log();
     Ok(response(context, &record.id, revoked, None))
 }
 
@@ -107,14 +107,14 @@ async fn descendants(
             break;
         }
         let step = search.step(&service.store, revocation(context)).await?;
-        step.revoked.iter().for_each(|id| log::allowed("revoked", Some(id), None));
+        step.revoked.iter().for_each(|id| Event::Revoked(id).log());
         revoked = revoked.saturating_add(family::count(&step.revoked));
         is_over = step.is_over;
         if step.found_family {
             revoked = revoked.saturating_add(own(context, caller, &search).await?);
         }
     }
-    log::allowed("revoked", Some(&id), None);
+    Event::Revoked(&id).log();
     let next = (!is_over).then(|| {
         let encrypted = cursor::encrypt_search(&keyring, &of, &search.to_text(), now);
         encrypted.ok_or_else(|| Failure::new("encrypting the cursor", "no key signs"))
@@ -126,7 +126,7 @@ async fn descendants(
 async fn begin(context: &Context<'_>, id: TokenId) -> Result<Search, Problem> {
     let Context { service, now, .. } = *context;
     if service.store.end_session_of(&id, now).await? {
-        log::allowed("signed_out", Some(&id), None);
+        Event::SessionRevoked(&id).log();
     }
     Ok(Search::new(Issuer::find(&service.store, id).await?))
 }

@@ -8,7 +8,7 @@ use hallpass_http::{
     routes::{self, Revoke},
     view,
 };
-use hallpass_runtime::log;
+use hallpass_runtime::Event;
 use hallpass_service::{Context, authentication};
 use hallpass_store::{marking::Invalidate, tokens::Marked, users::Written};
 use hallpass_token::{Reason, Record, Revocation, Timestamp, UserId, lifecycle};
@@ -75,7 +75,7 @@ async fn switch(context: &Context<'_>, request: &Request) -> Result<Response, Pr
         Marked::Unknown => Err(Problem::not_found()),
         Marked::Before => Err(Problem::conflict("The token was revoked")),
         Marked::Now => {
-            log::allowed(if disabled { "disabled" } else { "enabled" }, Some(&record.id), None);
+            if disabled { Event::Disabled(&record.id) } else { Event::Enabled(&record.id) }.log();
             let record = Record { disabled_at, ..record };
             let owner = service.owner(&caller, &record).await?;
             let mut shown = view::token(&record, owner.as_ref(), now);
@@ -99,7 +99,7 @@ async fn by_text(context: &Context<'_>, request: &Request) -> Result<Response, P
     {
         let (revocation, purge_at) = revocation(context);
         if service.store.revoke_one(&id, claim.format, revocation, purge_at).await? != Marked::Unknown {
-            log::allowed("revoked", Some(&id), None);
+            Event::Revoked(&id).log();
         }
     }
     Ok(without_body(context, StatusCode::OK))
@@ -119,7 +119,7 @@ async fn all_of_user(context: &Context<'_>, request: &Request) -> Result<Respons
     match service.store.raise_generation(&user_id, invalidate(context)?).await? {
         Written::Unknown => Err(Problem::not_found()),
         Written::Now => {
-            log::allowed("revoked_all", None, Some(&user_id));
+            Event::RevokedAll(&user_id).log();
             let body = json!({"user_id": user_id.to_string(), "effective_at": service.effective_at(now).to_string()});
             Ok(problem::json(StatusCode::OK, &body))
         }

@@ -2,7 +2,7 @@
 //! to the page it came from, so that reloading the page does not send it again.
 
 use hallpass_http::{Problem, Response, gateway};
-use hallpass_runtime::log;
+use hallpass_runtime::Event;
 use hallpass_service::{Context, Service};
 use hallpass_store::{changes::Change, tokens::Marked, users::Written};
 use hallpass_token::{Record, Timestamp, TokenId, User, UserId};
@@ -51,17 +51,25 @@ pub(crate) async fn access(context: &Context<'_>, request: &Request) -> Result<R
     let service = context.service;
     let (Submitted { session, form, .. }, user) = submitted_by_administrator(context, request).await?;
     let how = invalidate(context)?;
-    let (done, written) = match form.field("do") {
+    let (done, event, written) = match form.field("do") {
         "block" if user.id == session.user().id => return Err(Problem::conflict("You cannot block yourself")),
-        "block" => ("blocked", service.store.change_user(&user.id, &Change::Block, Some(how)).await?),
-        "unblock" => ("unblocked", service.store.change_user(&user.id, &Change::Unblock, Some(how)).await?),
-        "revoke-all" => ("all-revoked", service.store.raise_generation(&user.id, how).await?),
+        "block" => {
+            ("blocked", Event::Blocked(&user.id), service.store.change_user(&user.id, &Change::Block, Some(how)).await?)
+        }
+        "unblock" => (
+            "unblocked",
+            Event::Unblocked(&user.id),
+            service.store.change_user(&user.id, &Change::Unblock, Some(how)).await?,
+        ),
+        "revoke-all" => {
+            ("all-revoked", Event::RevokedAll(&user.id), service.store.raise_generation(&user.id, how).await?)
+        }
         _ => return Err(Problem::invalid_member("do", "it is unknown")),
     };
     match written {
         Written::Unknown => Err(Problem::not_found()),
         Written::Now => {
-            log::allowed(if done == "all-revoked" { "revoked_all" } else { done }, None, Some(&user.id));
+            event.log();
             // Revoking all of one's tokens also ends the session.
             let is_signed_out = done == "all-revoked" && user.id == session.user().id;
             let place = if is_signed_out {
@@ -104,7 +112,7 @@ async fn revoke(context: &Context<'_>, record: &Record) -> Result<(), Problem> {
     let service = context.service;
     let (revocation, purge_at) = revocation(context);
     service.store.revoke_one(&record.id, record.format, revocation, purge_at).await?;
-    log::allowed("revoked", Some(&record.id), None);
+    Event::Revoked(&record.id).log();
     Ok(())
 }
 
@@ -113,7 +121,7 @@ async fn switch(service: &Service, record: &Record, disabled_at: Option<Timestam
         Marked::Unknown => Err(Problem::not_found()),
         Marked::Before => Err(Problem::conflict("The token was revoked")),
         Marked::Now => {
-            log::allowed(if disabled_at.is_some() { "disabled" } else { "enabled" }, Some(&record.id), None);
+            if disabled_at.is_some() { Event::Disabled(&record.id) } else { Event::Enabled(&record.id) }.log();
             Ok(())
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hallpass_http::challenge;
 use hallpass_runtime::{
-    log,
+    Event as ServiceEvent,
     settings::{ConfigError, Lookup, text},
 };
 use hallpass_service::Service;
@@ -99,7 +99,7 @@ impl Authorizer {
                 let response = response::allow(&form, &self.service.settings, &admitted, self.routes.as_ref())
                     .map_err(unanswered)?;
                 self.record_last_used(&admitted, now).await.map_err(unanswered)?;
-                log::allowed("accepted", Some(&admitted.record.id), None);
+                ServiceEvent::Accepted(&admitted.record.id).log();
                 Ok(response)
             }
         }
@@ -113,18 +113,18 @@ impl Authorizer {
         // Bounded, so that it does not delay the response for long.
         let recording = tokio::time::timeout(LAST_USED_LIMIT, self.service.store.record_last_used(record, now));
         if let Ok(Err(failure)) = recording.await {
-            log::failed(&failure);
+            ServiceEvent::Failed(&failure).log();
         }
         Ok(())
     }
 
     fn reject(&self, form: &Form, rejected: &Rejected) -> Response {
-        log::rejected(rejected);
+        ServiceEvent::Rejected(rejected).log();
         response::deny(form, &self.service.settings, rejected)
     }
 
     fn reject_password(&self, form: &Form) -> Response {
-        log::rejected(&Rejected::new(Reason::Malformed, None));
+        ServiceEvent::Rejected(&Rejected::new(Reason::Malformed, None)).log();
         let settings = &self.service.settings;
         response::deny_with(
             form,
@@ -138,7 +138,7 @@ impl Authorizer {
     fn without_credential(&self, form: &Form) -> Result<Response, Unanswered> {
         if form.is_rest() {
             // Lambda counts this as an error of the function, so it is logged separately.
-            log::unauthenticated();
+            ServiceEvent::Unauthenticated.log();
             return Err(Unanswered::Unauthorized);
         }
         let settings = &self.service.settings;
@@ -148,7 +148,7 @@ impl Authorizer {
 }
 
 fn unanswered(failure: Failure) -> Unanswered {
-    log::failed(&failure);
+    ServiceEvent::Failed(&failure).log();
     Unanswered::CannotTell(failure)
 }
 

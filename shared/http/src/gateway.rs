@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{Problem, Response, basic, body, cors};
-use hallpass_runtime::{Settings, log};
+use hallpass_runtime::{Event, Settings};
 
 /// The time limit of a request, including all its calls to AWS. The template sets the Lambda timeout a second higher,
 /// because a function that Lambda stops logs no reason.
@@ -104,11 +104,13 @@ pub fn conclude(outcome: Result<Response, Problem>) -> Response {
     };
     let details = problem.details();
     match (&details.failure, details.reason) {
-        (Some(failure), _) => log::failed(failure),
+        (Some(failure), _) => Event::Failed(failure).log(),
         (None, Some(reason)) => {
-            log::rejected(&Rejected { reason, token_id: details.token_id, changed: details.changed });
+            Event::Rejected(&Rejected { reason, token_id: details.token_id, changed: details.changed }).log();
         }
-        (None, None) => log::request_rejected(details.counts_as, details.status.as_u16()),
+        (None, None) => {
+            Event::RequestRejected { counts_as: details.counts_as, status: details.status.as_u16() }.log();
+        }
     }
     problem.into_response()
 }

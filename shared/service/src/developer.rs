@@ -1,7 +1,7 @@
 //! The developer token of a user, compatible with hypothesis/h: at most one, which is created or regenerated.
 
 use hallpass_http::Problem;
-use hallpass_runtime::log;
+use hallpass_runtime::Event;
 use hallpass_store::{
     Failure,
     developer::{Old, Replaced},
@@ -32,7 +32,7 @@ pub async fn regenerate(context: &Context<'_>, caller: &Caller) -> Result<(Text,
         let limited = limit::check(context, caller.user(), &record).await;
         or_withdraw(service, &record, limited).await?;
     }
-    log::allowed("issued", Some(&record.id), None);
+    Event::Issued(&record.id).log();
     Ok((text, record, counted.is_some()))
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{Context, Service};
 use hallpass_http::Problem;
-use hallpass_runtime::log;
+use hallpass_runtime::Event;
 use hallpass_store::{marks::Marked, size};
 use hallpass_token::{
     Admitted, Family, Format, IssuedText, Record, Scope, Snapshot, Text, Timestamp, TokenId, User,
@@ -97,7 +97,7 @@ pub async fn issue(context: &Context<'_>, caller: &Caller, new_token: NewToken<'
     basis.confirm(context, &record).await?;
     let limited = limit::check(context, owner, &record).await;
     or_withdraw(service, &record, limited).await?;
-    log::allowed("issued", Some(&record.id), None);
+    Event::Issued(&record.id).log();
     Ok((signed.text, record))
 }
 

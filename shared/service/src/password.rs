@@ -10,7 +10,7 @@ use hallpass_password::{
     NameKey, password,
     rate_limit::{self, Counters},
 };
-use hallpass_runtime::log;
+use hallpass_runtime::Event;
 use hallpass_store::{
     Failure,
     attempts::{self, Outcome, RateLimit},
@@ -40,7 +40,7 @@ pub async fn check_password(context: &Context<'_>, login: Login, source_ip: &str
         Named::User(user) => Some(*user),
         Named::Absent => None,
         Named::Unreadable(failure) => {
-            log::failed(&failure);
+            Event::Failed(&failure).log();
             None
         }
     };

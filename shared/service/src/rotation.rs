@@ -2,7 +2,7 @@
 //! or after `HALLPASS_ROTATION_WINDOW`, whichever comes first.
 
 use hallpass_http::Problem;
-use hallpass_runtime::log;
+use hallpass_runtime::Event;
 use hallpass_store::{Rejected, marks::Marked, rotation::Rotated, size};
 use hallpass_token::{
     Admitted, Family, Format, IssuedText, Reason, Record, Snapshot, Text, Timestamp, TokenId, User, lifecycle,
@@ -49,7 +49,7 @@ pub async fn rotate(
     let permissions: &[&str] = if other.is_some() { &administers } else { &[] };
     let basis = Basis { caller, other: other.as_ref(), permissions, old: Some(old) };
     basis.confirm(context, &new).await?;
-    log::allowed("rotated", Some(&new.id), None);
+    Event::Rotated(&new.id).log();
     Ok((signed.text, new, window))
 }
 

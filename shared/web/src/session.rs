@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hallpass_http::{Problem, gateway};
-use hallpass_runtime::{entropy::Randomness, log};
+use hallpass_runtime::{Event, entropy::Randomness};
 use hallpass_service::{Context, Service, authentication, session::BrowserSession};
 use hallpass_store::{Failure, sessions::Session, sweep::Place};
 use hallpass_token::{Family, Text, User, UserId, secret::Digest};
@@ -130,7 +130,7 @@ impl WebSession {
     pub async fn end(&self, context: &Context<'_>) -> Result<String, Problem> {
         let Context { service, now, .. } = *context;
         service.store.end_session(&self.cookie.user_id, &self.cookie.digest(), now).await?;
-        log::allowed("signed_out", None, Some(&self.session.user.id));
+        Event::SignedOut(&self.session.user.id).log();
         Ok(set_cookie(&self.base, SESSION, "", Duration::ZERO))
     }
 
@@ -169,7 +169,7 @@ impl WebSession {
 impl NewSession {
     /// Signs the user in. Returns the value of the `Set-Cookie` header.
     pub fn into_set_cookie(self) -> String {
-        log::allowed("signed_in", Some(&self.cookie.family().id), None);
+        Event::SignedIn(&self.cookie.family().id).log();
         set_cookie(&self.base, SESSION, self.cookie.text.expose_secret(), LIFETIME)
     }
 }

@@ -1,0 +1,121 @@
+//! What happens: the events that are logged and counted.
+
+use hallpass_store::{Failure, Rejected};
+use hallpass_token::{Reason, TokenId, UserId};
+
+use crate::log::TARGET;
+
+/// Something that happened. Each is one line of the log and one metric, both with the name of the event.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// The authorizer accepted a token.
+    Accepted(&'a TokenId),
+    /// A token was rejected.
+    Rejected(&'a Rejected),
+    /// A request has no credential, and the authorizer can respond to it only with an error.
+    Unauthenticated,
+    /// A token was issued.
+    Issued(&'a TokenId),
+    /// A token was issued that replaces another.
+    Rotated(&'a TokenId),
+    /// A token was revoked.
+    Revoked(&'a TokenId),
+    /// All tokens of a user were revoked.
+    RevokedAll(&'a UserId),
+    /// An administrator disabled a token.
+    Disabled(&'a TokenId),
+    /// An administrator enabled a token.
+    Enabled(&'a TokenId),
+    /// An administrator blocked a user.
+    Blocked(&'a UserId),
+    /// An administrator unblocked a user.
+    Unblocked(&'a UserId),
+    /// A browser session began. The ID is that of the family that it issues.
+    SignedIn(&'a TokenId),
+    /// A user ended a browser session.
+    SignedOut(&'a UserId),
+    /// A browser session was revoked.
+    SessionRevoked(&'a TokenId),
+    /// A token was invalidated because its user changed.
+    Invalidated(Reason, &'a TokenId),
+    /// A log-in or a request itself was rejected. Nothing from the request is logged.
+    RequestRejected {
+        /// The metric: `login_failed`, `limited` or `declined`.
+        counts_as: &'static str,
+        /// The status of the response.
+        status: u16,
+    },
+    /// Something failed. The client only learns that it did.
+    Failed(&'a Failure),
+}
+
+impl Event<'_> {
+    /// Returns the name of the event, which is that of its metric.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Accepted(_) => "accepted",
+            Self::Rejected(_) => "rejected",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Issued(_) => "issued",
+            Self::Rotated(_) => "rotated",
+            Self::Revoked(_) => "revoked",
+            Self::RevokedAll(_) => "revoked_all",
+            Self::Disabled(_) => "disabled",
+            Self::Enabled(_) => "enabled",
+            Self::Blocked(_) => "blocked",
+            Self::Unblocked(_) => "unblocked",
+            Self::SignedIn(_) => "signed_in",
+            Self::SignedOut(_) | Self::SessionRevoked(_) => "signed_out",
+            Self::Invalidated(..) => "invalidated",
+            Self::RequestRejected { counts_as, .. } => counts_as,
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// Logs the event.
+    pub fn log(self) {
+        let count = self.name();
+        match self {
+            Self::Rejected(rejected) => log_rejection(rejected),
+            Self::Unauthenticated => tracing::info!(target: TARGET, count, "unauthenticated"),
+            Self::Invalidated(reason, id) => tracing::info!(
+                target: TARGET,
+                { count, reason = reason.as_str(), token.id = %id, user.id = %id.user_id },
+                "invalidated"
+            ),
+            Self::RequestRejected { status, .. } => tracing::info!(target: TARGET, count, status, "rejected"),
+            Self::Failed(failure) => {
+                tracing::error!(target: TARGET, count, failure = failure.report(), "failed");
+            }
+            Self::RevokedAll(user) | Self::Blocked(user) | Self::Unblocked(user) | Self::SignedOut(user) => {
+                tracing::info!(target: TARGET, { count, user.id = %user }, "{count}");
+            }
+            Self::Accepted(id)
+            | Self::Issued(id)
+            | Self::Rotated(id)
+            | Self::Revoked(id)
+            | Self::Disabled(id)
+            | Self::Enabled(id)
+            | Self::SignedIn(id)
+            | Self::SessionRevoked(id) => {
+                tracing::info!(target: TARGET, { count, token.id = %id, user.id = %id.user_id }, "{count}");
+            }
+        }
+    }
+}
+
+fn log_rejection(rejected: &Rejected) {
+    let Rejected { reason, token_id, changed } = rejected;
+    let changed = (!changed.is_empty()).then(|| changed.kinds().collect::<Vec<_>>().join(" "));
+    tracing::info!(
+        target: TARGET,
+        {
+            count = "rejected",
+            reason = reason.as_str(),
+            token.id = token_id.as_ref().map(tracing::field::display),
+            user.id = token_id.as_ref().map(|id| tracing::field::display(&id.user_id)),
+            changed,
+        },
+        "rejected"
+    );
+}
