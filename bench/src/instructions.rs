@@ -97,7 +97,7 @@ async fn opens(opening: &Path, folder: &Path) -> Outcome<BTreeMap<String, u64>> 
     let mut counts = BTreeMap::new();
     for kind in KINDS {
         let (few, many) = (counted(kind, OPENS).await?, counted(kind, 2 * OPENS).await?);
-        counts.insert(format!("hallpass_token::open, {kind}"), many.saturating_sub(few) / OPENS);
+        counts.insert(format!("token::open, {kind}"), many.saturating_sub(few) / OPENS);
     }
     Ok(counts)
 }
