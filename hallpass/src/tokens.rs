@@ -109,7 +109,7 @@ pub fn inspect(args: &InspectArgs, terminal: Terminal) -> Result<(), CommandErro
         "is_expired": seen.expires_at.map(|at| at.has_passed(now)),
         "issued_at": seen.issued_at.map(|at| at.to_string()),
         "audience": seen.audience,
-        "sign_checked": false,
+        "signature_verified": false,
     });
     Ok(terminal.table(["ATTRIBUTE", "VALUE"], &rows, &json)?)
 }

@@ -190,7 +190,7 @@ async fn inspect_in_json_shows_no_secret() {
     let token = dev.token("my_username", "topsecret").await;
     let seen = dev.json(&["token", "inspect"], &format!("{token}\n")).await;
     assert_eq!(
-        (&seen["user_id"], &seen["is_expired"], &seen["sign_checked"]),
+        (&seen["user_id"], &seen["is_expired"], &seen["signature_verified"]),
         (&json!("1"), &json!(false), &json!(false))
     );
     assert!(!seen.to_string().contains(token.rsplit_once('.').unwrap().1));
