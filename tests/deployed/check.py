@@ -230,18 +230,20 @@ def permissions(deployed, api):
     generate = lambda: api.ask("POST", GENERATE, basic("my_username", "topsecret"), status=None)
     revoke = lambda: api.ask("DELETE", f"/tokens/{create()}", bearer(admin), status=None)
     console = lambda: api.ask("GET", "/tokens", bearer(token), status=None)
-    for function, statement, call in [
-        ("VerifyAuthorizer", "ReadTheRecordAndTheUser", verify),
-        ("Generate", "FindTheUserByName", generate),
-        ("Generate", "CountAttempts", generate),
-        ("Generate", "WriteTheRecord", generate),
-        ("Revoke", "MarkRecords", revoke),
-        ("Console", "ReadTokens", console),
+    for function, statements, call in [
+        ("VerifyAuthorizer", ["ReadTheRecordAndTheUser"], verify),
+        ("Generate", ["FindTheUserByName"], generate),
+        ("Generate", ["CountAttempts"], generate),
+        ("Generate", ["WriteTheRecord"], generate),
+        # The emulator does not know dynamodb:LeadingKeys, the condition that tells the two apart on AWS.
+        ("Revoke", ["MarkRecords", "LeaveTheMarkOfAChange"], revoke),
+        ("Console", ["ReadTokens"], console),
     ]:
         role = deployed.resource(f"{function}Role")
         name, document = deployed.policy(role)
-        less = [one for one in document["Statement"] if one["Sid"] != statement]
-        want(len(less) + 1 == len(document["Statement"]), f"{function} has no statement {statement}")
+        statement = " and ".join(statements)
+        less = [one for one in document["Statement"] if one["Sid"] not in statements]
+        want(len(less) + len(statements) == len(document["Statement"]), f"{function} has no statement {statement}")
         failing = lambda: call().status >= 500
         deployed.put_policy(role, name, {**document, "Statement": less})
         eventually(f"{function} fails without {statement}", failing, 90)
