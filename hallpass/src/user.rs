@@ -129,6 +129,15 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
                 terminal::printable(&user.username)
             )));
         }
+        let holds = |permission: &Permission| user.permissions.holds(permission.as_str());
+        let is_done = match &change {
+            Change::Grant(permission) => holds(permission),
+            Change::Deny(permission) => !holds(permission),
+            Change::Password(_) | Change::Block | Change::Unblock => false,
+        };
+        if is_done {
+            terminal.note("nothing changed: the permissions of the user are already so")?;
+        }
         let how = invalidate(stack, &settings, attribute, terminal).await?;
         let written = store.change_user(&user.id, &change, how).await?;
         let ends = matches!(change, Change::Block | Change::Password(_));

@@ -116,6 +116,9 @@ fn json_lines(text: &str) -> Lines {
     numbered.map(read).collect()
 }
 
+/// White space around a password in CSV may be part of it or come from the program that wrote the file.
+const FRAMED: &str = "password: it begins or ends with white space; remove it, or import the user from JSON lines";
+
 fn csv_lines(text: &str) -> Lines {
     let mut reader = ReaderBuilder::new().trim(Trim::Headers).from_reader(text.as_bytes());
     let head = match reader.headers() {
@@ -136,7 +139,9 @@ fn csv_lines(text: &str) -> Lines {
         match record {
             Ok(record) => {
                 let line = record.position().map_or(0, csv::Position::line);
-                lines.push((line, Ok(csv_fields(&head, &record))));
+                let fields = csv_fields(&head, &record);
+                let is_framed = fields.password.as_deref().is_some_and(|password| text::trimmed(password) != password);
+                lines.push((line, if is_framed { Err(FRAMED.to_owned()) } else { Ok(fields) }));
             }
             Err(error) => {
                 let line = error.position().map_or(0, csv::Position::line);

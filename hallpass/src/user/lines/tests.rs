@@ -55,7 +55,7 @@ fn a_file_of_csv_is_read_and_its_bad_lines_are_named() {
     line("1,ada,,,,,,$2b$05$short", &[], &[(2, "password_hash: it is a malformed hash of a supported kind")]);
     line(&format!("1,ada,,,,,,{}", HASH.replace("$05$", "$31$")), &[], &[(2, "password_hash: it takes more")]);
     line("<b>1</b>,<b>ada</b>,,,,,,", &[], &[(2, "user_id")]);
-    line(" 1 , eve ,\u{a0}Eve , person , active , ROLE_USER ; reports , topsecret,", &["1"], &[]);
+    line(" 1 , eve ,\u{a0}Eve , person , active , ROLE_USER ; reports ,topsecret,", &["1"], &[]);
     line(&format!("1,ada,,,,,, {HASH} "), &["1"], &[]);
     line("1,ada, , , , ,,\u{feff}", &["1"], &[]);
     for name in [" ", "\u{2800}", "\u{200b}", "\u{3164}", "a\tb", "ada\u{202e}nimda", "a\u{2066}b"] {
@@ -64,6 +64,9 @@ fn a_file_of_csv_is_read_and_its_bad_lines_are_named() {
     }
     for password in ["top\tsecret", "topsecret\u{7f}", "\u{1b}topsecret", "top\u{85}secret", "\"topsecret\n\""] {
         line(&format!("1,ada,,,,,{password},"), &[], &[(2, "password: a password must have 1 to 1024")]);
+    }
+    for password in [" topsecret", "topsecret ", "\" topsecret\"", " "] {
+        line(&format!("1,ada,,,,,{password},"), &[], &[(2, "password: it begins or ends with white space")]);
     }
     line("1,<b>ada</b>,<script>,,,,,", &["1"], &[]);
 }
@@ -94,10 +97,12 @@ fn a_file_of_json_lines_is_read_and_its_bad_lines_are_named() {
 
 #[test]
 fn white_space_around_a_value_is_removed_except_around_a_password() {
-    let (rows, wrong) = read("user_id,username,full_name,password\n1, eve , Eve L. , topsecret \n", Format::Csv);
+    let (rows, wrong) = read("user_id,username,full_name,password\n1, eve , Eve L. ,topsecret\n", Format::Csv);
     let row = &rows[0];
     assert_eq!((row.username.as_str(), row.full_name.as_deref(), wrong.len()), ("eve", Some("Eve L."), 0));
-    assert!(matches!(&row.password, Password::Plain(plain) if plain.as_str() == " topsecret "));
+    let explicit = "{\"user_id\":\"1\",\"username\":\"eve\",\"password\":\" topsecret \"}";
+    let (rows, _) = read(explicit, Format::Jsonl);
+    assert!(matches!(&rows[0].password, Password::Plain(plain) if plain.as_str() == " topsecret "));
     let (_, wrong) = read("user_id,username\n1,eve\n2, EVE\n", Format::Csv);
     assert_eq!(wrong[0].line, 3, "one name");
 }
