@@ -29,7 +29,7 @@
 //! Digests are compared instead, in constant time:
 //!
 //! ```
-//! use token::{Text, secret::Digest, credential::Login};
+//! use hallpass_token::{Text, secret::Digest, credential::Login};
 //! let known = Digest::of(Text::new("a").expose_secret().as_bytes());
 //! assert!(known.is_of(b"a") && !known.is_of(b"b"));
 //! assert_eq!(Login::new("a", "b").unwrap().username(), "a");
