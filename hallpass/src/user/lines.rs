@@ -119,6 +119,10 @@ fn json_lines(text: &str) -> Lines {
 /// White space around a password in CSV may be part of it or come from the program that wrote the file.
 const FRAMED: &str = "password: it begins or ends with white space; remove it, or import the user from JSON lines";
 
+fn is_framed(text: &str) -> bool {
+    text::trimmed(text).len() < text.len()
+}
+
 fn csv_lines(text: &str) -> Lines {
     let mut reader = ReaderBuilder::new().trim(Trim::Headers).from_reader(text.as_bytes());
     let head = match reader.headers() {
@@ -140,7 +144,7 @@ fn csv_lines(text: &str) -> Lines {
             Ok(record) => {
                 let line = record.position().map_or(0, csv::Position::line);
                 let fields = csv_fields(&head, &record);
-                let is_framed = fields.password.as_deref().is_some_and(|password| text::trimmed(password) != password);
+                let is_framed = fields.password.as_deref().is_some_and(is_framed);
                 lines.push((line, if is_framed { Err(FRAMED.to_owned()) } else { Ok(fields) }));
             }
             Err(error) => {
