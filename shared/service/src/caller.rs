@@ -11,7 +11,10 @@ use hallpass_token::{
 };
 use lambda_http::Request;
 
-use crate::{Context, Service, authentication, operator, password::check_password, session::BrowserSession};
+use crate::{Context, Service, authentication, password::check_password, session::BrowserSession};
+
+/// The `issued_by` of a token for the operator. No token has this ID, so no token can manage it as its issuer.
+const OPERATOR: &str = "operator";
 
 /// The caller that requests a token.
 #[derive(Debug)]
@@ -130,7 +133,7 @@ impl Caller {
     pub fn issued_by(&self) -> String {
         match self {
             Self::Password { .. } | Self::BrowserSession(_) => self.user().id.to_string(),
-            Self::Operator(_) => operator::ISSUED_BY.to_owned(),
+            Self::Operator(_) => OPERATOR.to_owned(),
             Self::Token(admitted) => admitted.value.record.id.to_string(),
         }
     }

@@ -12,9 +12,6 @@ use crate::{
     rotation, validate,
 };
 
-/// The `issued_by` of such a token. No token has this ID, so no token can manage it as its issuer.
-pub const ISSUED_BY: &str = "operator";
-
 /// The token to issue.
 #[derive(Debug)]
 pub struct Order {

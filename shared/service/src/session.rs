@@ -1,9 +1,9 @@
 //! Browser sessions, as the rest of the service sees them.
 
+use hallpass_http::Problem;
 use hallpass_token::{Family, Status, Timestamp, User, UserId, secret::Digest};
 
 use crate::{Context, Service};
-use hallpass_http::Problem;
 
 /// The live session of a browser.
 #[derive(Clone, Debug)]
