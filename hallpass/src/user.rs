@@ -156,10 +156,10 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
         Command::Rename { old, new } => rename(&store, stack, &old, &new, terminal).await,
         Command::Block(Name { name }) => change(&name, Change::Block, STATUS, "blocked").await,
         Command::Unblock(Name { name }) => change(&name, Change::Unblock, STATUS, "unblocked").await,
-        Command::Remove(Name { name }) if unusable_id(&name).is_some() => {
-            remove_item(&store, unusable_id(&name).unwrap_or_default(), terminal).await
-        }
         Command::Remove(Name { name }) => {
+            if let Some(key) = unusable_id(&name) {
+                return remove_item(&store, key, terminal).await;
+            }
             let (user, settings) = (find(&store, &name).await?, stack.settings()?);
             let removed = store.remove_user(&user.id).await?;
             say_done(stack, terminal, removed, &user, Done { done: "removed", ends: true }).await?;

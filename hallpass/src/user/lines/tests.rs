@@ -2,6 +2,7 @@
 
 use super::*;
 
+/// A bcrypt hash of `topsecret`, whose salt is the letter X throughout.
 const HASH: &str = "$2b$05$XXXXXXXXXXXXXXXXXXXXXO2xfcv7r4TIe1hcALQzvoJ/rO9G/npDa";
 
 /// Parses a file, and compares the IDs of its users and the beginnings of its errors.
