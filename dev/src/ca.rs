@@ -5,7 +5,6 @@
 //! nothing else. The server certificate is replaced before it expires. Private keys are readable only by their owner, and
 //! every file is written atomically.
 
-use std::fmt;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -41,9 +40,10 @@ const LIFETIME: Span = Span::days(397);
 const MARGIN: Duration = Duration::from_hours(7 * 24);
 
 /// Why the certificates cannot be used.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum CaError {
     /// A file or the directory cannot be read or written.
+    #[error("cannot use {}", path.display())]
     File {
         /// Path of the file or directory.
         path: PathBuf,
@@ -51,6 +51,7 @@ pub enum CaError {
         source: io::Error,
     },
     /// The content of a file is invalid. If `ca.pem` or `ca-key.pem` is deleted, both are created again.
+    #[error("{}: {why}", path.display())]
     Content {
         /// Path of the file.
         path: PathBuf,
@@ -58,7 +59,8 @@ pub enum CaError {
         why: String,
     },
     /// A certificate could not be created.
-    Make(rcgen::Error),
+    #[error("cannot create a certificate")]
+    Make(#[source] rcgen::Error),
 }
 
 /// Returns the configuration of the HTTPS server, with the certificates of a directory. Missing and expiring certificates
@@ -199,26 +201,6 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<(), CaError> {
 
 fn content(dir: &Path, name: &str, why: &str) -> CaError {
     CaError::Content { path: dir.join(name), why: why.to_owned() }
-}
-
-impl fmt::Display for CaError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File { path, .. } => write!(f, "cannot use {}", path.display()),
-            Self::Content { path, why } => write!(f, "{}: {why}", path.display()),
-            Self::Make(_) => f.write_str("cannot create a certificate"),
-        }
-    }
-}
-
-impl std::error::Error for CaError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::File { source, .. } => Some(source),
-            Self::Make(source) => Some(source),
-            Self::Content { .. } => None,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -54,7 +54,8 @@ pub type FunctionFuture = Pin<Box<dyn Future<Output = Result<Value, FunctionErro
 pub type Invoke = Arc<dyn Fn(&str, Value) -> FunctionFuture + Send + Sync>;
 
 /// The failure of a function.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
 pub struct FunctionError {
     /// The `errorMessage` of the failed invocation.
     pub message: String,
@@ -194,14 +195,6 @@ impl fmt::Debug for Gateway {
         f.debug_struct("Gateway").field("stage", &self.stage).field("options", &self.options).finish_non_exhaustive()
     }
 }
-
-impl fmt::Display for FunctionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for FunctionError {}
 
 #[cfg(test)]
 mod tests;

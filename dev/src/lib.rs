@@ -96,7 +96,8 @@ pub struct Dev {
 }
 
 /// Why a stack did not start, in one line.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{doing}: {why}")]
 pub struct StartError {
     doing: String,
     why: String,
@@ -299,11 +300,3 @@ impl fmt::Debug for Options {
         f.debug_struct("Options").field("data", &self.data).field("port", &self.port).finish_non_exhaustive()
     }
 }
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.doing, self.why)
-    }
-}
-
-impl std::error::Error for StartError {}

@@ -8,7 +8,6 @@ mod known;
 mod sam;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -124,11 +123,13 @@ pub struct Stream {
 }
 
 /// Why a template cannot be used.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
     /// The text is not YAML.
+    #[error("the template is not YAML")]
     Yaml(yaml_serde::Error),
     /// An unsupported intrinsic function.
+    #[error("{place}: the function {function} is not supported")]
     UnknownFunction {
         /// Name of the function.
         function: String,
@@ -136,6 +137,7 @@ pub enum TemplateError {
         place: String,
     },
     /// A reference to a name that the template does not define, or to a parameter without a default.
+    #[error("{place}: {name} is not defined")]
     UnknownName {
         /// The name.
         name: String,
@@ -143,6 +145,7 @@ pub enum TemplateError {
         place: String,
     },
     /// A part that is missing, has the wrong type, or is not supported.
+    #[error("{place}: {why}")]
     Shape {
         /// Path in the template.
         place: String,
@@ -281,28 +284,6 @@ impl TemplateError {
     /// Creates an error about the part at `place`.
     pub(crate) fn shape(place: impl Into<String>, why: impl Into<String>) -> Self {
         Self::Shape { place: place.into(), why: why.into() }
-    }
-}
-
-impl fmt::Display for TemplateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Yaml(_) => f.write_str("the template is not YAML"),
-            Self::UnknownFunction { function, place } => {
-                write!(f, "{place}: the function {function} is not supported")
-            }
-            Self::UnknownName { name, place } => write!(f, "{place}: {name} is not defined"),
-            Self::Shape { place, why } => write!(f, "{place}: {why}"),
-        }
-    }
-}
-
-impl std::error::Error for TemplateError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Yaml(source) => Some(source),
-            Self::UnknownFunction { .. } | Self::UnknownName { .. } | Self::Shape { .. } => None,
-        }
     }
 }
 

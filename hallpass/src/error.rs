@@ -1,6 +1,6 @@
 //! Errors of commands, and their exit statuses.
 
-use std::{fmt, io};
+use std::io;
 
 use hallpass_http::Problem;
 use hallpass_store::Failure;
@@ -16,24 +16,32 @@ pub const EXIT_STATUS: [(u8, &str); 4] = [
 ];
 
 /// Why a command failed.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// The command was rejected, for example because the user does not exist.
+    #[error("{0}")]
     Rejected(String),
     /// The combination of arguments is invalid.
+    #[error("{0}")]
     Usage(String),
     /// No stack was found.
-    NoStack(NoStack),
+    #[error(transparent)]
+    NoStack(#[from] NoStack),
     /// The development stack could not be started.
     #[cfg(feature = "dev")]
-    Start(hallpass_dev::StartError),
+    #[error(transparent)]
+    Start(#[from] hallpass_dev::StartError),
     /// The stack did not respond.
-    Failure(Failure),
+    #[error("{}", .0.report())]
+    Failure(#[from] Failure),
     /// The terminal or a file could not be read or written.
-    Io(io::Error),
+    #[error(transparent)]
+    Io(#[from] io::Error),
     /// A secret that is shown once could not be written. The text says whether the secret is still valid.
+    #[error("{0}")]
     Undelivered(String),
     /// The command was interrupted. The text describes its progress.
+    #[error("interrupted: {0}")]
     Interrupted(String),
 }
 
@@ -52,47 +60,6 @@ impl CommandError {
             Self::Start(_) => 2,
             Self::Interrupted(_) => 130,
         }
-    }
-}
-
-impl fmt::Display for CommandError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Rejected(why) | Self::Usage(why) | Self::Undelivered(why) => f.write_str(why),
-            Self::NoStack(error) => error.fmt(f),
-            #[cfg(feature = "dev")]
-            Self::Start(error) => error.fmt(f),
-            Self::Failure(failure) => f.write_str(&failure.report()),
-            Self::Io(error) => error.fmt(f),
-            Self::Interrupted(progress) => write!(f, "interrupted: {progress}"),
-        }
-    }
-}
-
-impl std::error::Error for CommandError {}
-
-impl From<NoStack> for CommandError {
-    fn from(error: NoStack) -> Self {
-        Self::NoStack(error)
-    }
-}
-
-#[cfg(feature = "dev")]
-impl From<hallpass_dev::StartError> for CommandError {
-    fn from(error: hallpass_dev::StartError) -> Self {
-        Self::Start(error)
-    }
-}
-
-impl From<Failure> for CommandError {
-    fn from(failure: Failure) -> Self {
-        Self::Failure(failure)
-    }
-}
-
-impl From<io::Error> for CommandError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
     }
 }
 

@@ -45,15 +45,21 @@ pub struct Reach {
 pub struct Stack(RunningStack);
 
 /// Why no stack was found.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum NoStack {
     /// No development stack is running in this data directory.
+    #[error(
+        "no development stack is running in {0}; start one with `cargo run -- dev`, or select a deployed stack with --stack"
+    )]
     NotRunning(String),
     /// `stack.json` cannot be read.
+    #[error("cannot read stack.json of the development stack: {0}")]
     Unreadable(io::Error),
     /// The settings of the stack are invalid.
+    #[error("the stack has an invalid setting: {0}")]
     ConfigError(ConfigError),
     /// The AWS configuration is incomplete, or AWS did not return the stack.
+    #[error("{0}")]
     Aws(String),
 }
 
@@ -147,20 +153,3 @@ impl fmt::Debug for Stack {
         f.debug_struct("Stack").field("url", &self.0.url).finish_non_exhaustive()
     }
 }
-
-impl fmt::Display for NoStack {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotRunning(data) => write!(
-                f,
-                "no development stack is running in {data}; start one with `cargo run -- dev`, or select a deployed \
-                 stack with --stack"
-            ),
-            Self::Unreadable(error) => write!(f, "cannot read stack.json of the development stack: {error}"),
-            Self::ConfigError(bad) => write!(f, "the stack has an invalid setting: {bad}"),
-            Self::Aws(why) => f.write_str(why),
-        }
-    }
-}
-
-impl std::error::Error for NoStack {}

@@ -50,13 +50,16 @@ pub const FORM: &str = "a user name must have 1 to 512 bytes, at least one visib
      characters, and no characters that change the direction of text";
 
 /// Why a name is invalid for a user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// The name is not a valid line of text.
-    Line(LineError),
+    #[error(transparent)]
+    Line(#[from] LineError),
     /// The name or its normal form is longer than [`NameKey::MAX_BYTES`].
+    #[error("it must have at most {} bytes", NameKey::MAX_BYTES)]
     TooLong,
     /// The name contains a colon, which ends the name in Basic (RFC 7617 section 2).
+    #[error("it must not contain a colon")]
     Colon,
 }
 
@@ -69,7 +72,7 @@ pub fn check(name: &str) -> Result<NameKey, NameError> {
     if name.len() > NameKey::MAX_BYTES {
         return Err(NameError::TooLong);
     }
-    text::check(name, NameKey::MAX_BYTES).map_err(NameError::Line)?;
+    text::check(name, NameKey::MAX_BYTES)?;
     if name.contains(':') {
         return Err(NameError::Colon);
     }
@@ -84,18 +87,6 @@ fn fold(name: &str) -> String {
     let kept: String = folded.chars().filter(|c| !ignorable.contains(*c)).collect();
     ComposingNormalizerBorrowed::new_nfkc().normalize(&kept).into_owned()
 }
-
-impl fmt::Display for NameError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Line(bad) => bad.fmt(f),
-            Self::TooLong => write!(f, "it must have at most {} bytes", NameKey::MAX_BYTES),
-            Self::Colon => f.write_str("it must not contain a colon"),
-        }
-    }
-}
-
-impl std::error::Error for NameError {}
 
 impl fmt::Display for NameKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,25 +1,28 @@
 //! Single-line texts: user names, full names, names and descriptions of tokens. The same check applies to all of them
 //! wherever Hallpass accepts one. Texts that an application has written are shown unchanged.
 
-use std::fmt;
-
 use icu_properties::{
     CodePointMapData, CodePointSetData,
     props::{BidiControl, DefaultIgnorableCodePoint, GeneralCategory, GeneralCategoryGroup},
 };
 
 /// Why a text is not a valid line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
     /// The text has no visible character.
+    #[error("it must contain a visible character")]
     Invisible,
     /// The text is too long.
+    #[error("it is too long")]
     TooLong,
     /// The text contains a control character or a line break.
+    #[error("it must not contain control characters or line breaks")]
     Control,
     /// The text contains a character that changes the direction of the text around it.
+    #[error("it must not contain characters that change the direction of text")]
     Bidi,
     /// The text starts or ends with white space or an invisible character.
+    #[error("it must not start or end with white space")]
     Framed,
 }
 
@@ -74,20 +77,6 @@ fn is_visible(c: char) -> bool {
     .any(|group| group.contains(category));
     has_glyph && !ignorable.contains(c) && !BLANK.contains(&c)
 }
-
-impl fmt::Display for LineError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Invisible => "it must contain a visible character",
-            Self::TooLong => "it is too long",
-            Self::Control => "it must not contain control characters or line breaks",
-            Self::Bidi => "it must not contain characters that change the direction of text",
-            Self::Framed => "it must not start or end with white space",
-        })
-    }
-}
-
-impl std::error::Error for LineError {}
 
 #[cfg(test)]
 mod tests {

@@ -76,7 +76,8 @@ pub struct LoginBudgets {
 }
 
 /// A setting that is missing or invalid. `Display` names the variable.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name}: {wrong}")]
 pub struct ConfigError {
     /// The variable.
     pub name: &'static str,
@@ -219,14 +220,6 @@ fn union(bindings: &[Binding]) -> Binding {
 const fn days(days: u64) -> Duration {
     Duration::from_secs(days.saturating_mul(86_400))
 }
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.name, self.wrong)
-    }
-}
-
-impl std::error::Error for ConfigError {}
 
 impl From<Absent> for ConfigError {
     fn from(Absent { variable, table, failure }: Absent) -> Self {

@@ -10,7 +10,8 @@ use aws_sdk_dynamodb::{
 use crate::item::Item;
 
 /// An opaque error, which is reported and never branched on. `Display` gives the operation, `source` the cause.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{doing}")]
 pub struct Failure {
     doing: &'static str,
     source: Box<dyn Error + Send + Sync>,
@@ -18,7 +19,8 @@ pub struct Failure {
 }
 
 /// An item whose attribute of this name is missing or has an invalid value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the attribute {0} of the item is missing or invalid")]
 pub struct Corrupt(pub &'static str);
 
 /// The error codes with which DynamoDB rejects a call because it is busy.
@@ -107,26 +109,6 @@ fn chain(error: &(impl Error + ?Sized)) -> String {
     }
     line
 }
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.doing)
-    }
-}
-
-impl Error for Failure {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.source)
-    }
-}
-
-impl fmt::Display for Corrupt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the attribute {} of the item is missing or invalid", self.0)
-    }
-}
-
-impl Error for Corrupt {}
 
 #[cfg(test)]
 mod tests {

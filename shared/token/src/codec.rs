@@ -49,11 +49,15 @@ pub struct Issuer {
 }
 
 /// The prefix or the realm of an [`Issuer`] is invalid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IssuerError {
     /// The prefix is not 0 to 20 of `[A-Za-z0-9_-]`.
+    #[error("the prefix must have at most 20 characters of [A-Za-z0-9_-]")]
     Prefix,
     /// The realm is not 1 to 64 printable ASCII characters without `"` and `\`, or it starts or ends with a space.
+    #[error(
+        "the realm must have 1 to 64 printable ASCII characters, no quotes, no backslashes, and no space at either end"
+    )]
     Realm,
 }
 
@@ -88,7 +92,8 @@ pub struct IssuedText {
 }
 
 /// Every key of the keyring has its `signs_from` in the future.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no key of the keyring signs yet: every signs_from is in the future")]
 pub struct NoSigningKey;
 
 /// The result of a validator.
@@ -256,27 +261,6 @@ impl fmt::Display for Format {
         f.write_str(self.as_str())
     }
 }
-
-impl fmt::Display for IssuerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Prefix => "the prefix must have at most 20 characters of [A-Za-z0-9_-]",
-            Self::Realm => {
-                "the realm must have 1 to 64 printable ASCII characters, no quotes, no backslashes, and no space at \
-                 either end"
-            }
-        })
-    }
-}
-
-impl fmt::Display for NoSigningKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no key of the keyring signs yet: every signs_from is in the future")
-    }
-}
-
-impl std::error::Error for IssuerError {}
-impl std::error::Error for NoSigningKey {}
 
 #[cfg(test)]
 mod tests;

@@ -28,7 +28,8 @@ pub struct TokenId {
 }
 
 /// The text is not a valid ID of this type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a valid ID")]
 pub struct ParseIdError;
 
 impl UserId {
@@ -119,14 +120,6 @@ impl fmt::Display for TokenId {
         write!(f, "{}.{}", self.user_id, self.hash)
     }
 }
-
-impl fmt::Display for ParseIdError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not a valid ID")
-    }
-}
-
-impl std::error::Error for ParseIdError {}
 
 #[cfg(test)]
 mod tests {

@@ -42,23 +42,31 @@ pub struct Key {
 }
 
 /// Why a keyring was rejected. No variant carries a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyringError {
     /// The text is not JSON of the form `[{"id","key","signs_from"}]`. Holds the position of the error.
+    #[error("the keyring must be JSON of the form [{{\"id\",\"key\",\"signs_from\"}}]; see {0}")]
     InvalidJson(String),
     /// The keyring has no key, or more than four.
+    #[error("the keyring must have 1 to {max} keys; it has {0}", max = Keyring::MAX_KEYS)]
     WrongCount(usize),
     /// Two keys have this ID.
+    #[error("the keyring has two keys with the ID {0}")]
     RepeatedId(String),
     /// The key of this ID has the same bytes as another key.
+    #[error("the key {0} of the keyring repeats another key")]
     RepeatedKey(String),
     /// The ID is not 1 to 32 characters of `[A-Za-z0-9_-]`.
+    #[error("the key ID {0:?} must have 1 to 32 characters of [A-Za-z0-9_-]")]
     BadId(String),
     /// The key of this ID is not base64url without padding.
+    #[error("the key {0} must be base64url without padding")]
     NotBase64(String),
     /// The key of this ID is shorter than 32 bytes.
+    #[error("the key {0} must have at least {min} bytes", min = Keyring::MIN_KEY_BYTES)]
     TooShort(String),
     /// The key of this ID can be guessed: it is text, a pattern, or printed in a public document.
+    #[error("the key {0} can be guessed: it is text, a pattern, or a published example")]
     WellKnown(String),
 }
 
@@ -231,29 +239,6 @@ impl fmt::Debug for Key {
         f.debug_struct("Key").field("id", &self.id).field("signs_from", &self.signs_from).finish_non_exhaustive()
     }
 }
-
-impl fmt::Display for KeyringError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::InvalidJson(place) => {
-                write!(f, "the keyring must be JSON of the form [{{\"id\",\"key\",\"signs_from\"}}]; see {place}")
-            }
-            Self::WrongCount(count) => {
-                write!(f, "the keyring must have 1 to {} keys; it has {count}", Keyring::MAX_KEYS)
-            }
-            Self::RepeatedId(id) => write!(f, "the keyring has two keys with the ID {id}"),
-            Self::RepeatedKey(id) => write!(f, "the key {id} of the keyring repeats another key"),
-            Self::BadId(id) => write!(f, "the key ID {id:?} must have 1 to 32 characters of [A-Za-z0-9_-]"),
-            Self::NotBase64(id) => write!(f, "the key {id} must be base64url without padding"),
-            Self::TooShort(id) => write!(f, "the key {id} must have at least {} bytes", Keyring::MIN_KEY_BYTES),
-            Self::WellKnown(id) => {
-                write!(f, "the key {id} can be guessed: it is text, a pattern, or a published example")
-            }
-        }
-    }
-}
-
-impl std::error::Error for KeyringError {}
 
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,8 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 pub struct Permission(String);
 
 /// The text is not a valid name of a permission.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a valid name of a permission")]
 pub struct ParsePermissionError;
 
 /// A set of permissions. A token with an empty scope is accepted, but permits nothing.
@@ -108,14 +109,6 @@ impl fmt::Display for Scope {
         Ok(())
     }
 }
-
-impl fmt::Display for ParsePermissionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not a valid name of a permission")
-    }
-}
-
-impl std::error::Error for ParsePermissionError {}
 
 #[cfg(test)]
 mod tests {

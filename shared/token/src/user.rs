@@ -28,7 +28,8 @@ pub mod attribute {
 }
 
 /// The key of the item is not a [`UserId`], so that the user cannot have tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the attribute {} of the user is not a valid user ID", attribute::USER_ID)]
 pub struct UserError;
 
 /// A user, from one strongly consistent read. `Debug` omits its attributes, which include the password hash.
@@ -212,14 +213,6 @@ impl fmt::Debug for User {
         f.debug_struct("User").field("id", &self.id).field("status", &self.status).finish_non_exhaustive()
     }
 }
-
-impl fmt::Display for UserError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the attribute {} of the user is not a valid user ID", attribute::USER_ID)
-    }
-}
-
-impl std::error::Error for UserError {}
 
 #[cfg(test)]
 mod tests {

@@ -3,8 +3,6 @@
 //! The hashes come from other systems. One that costs too much is rejected; otherwise a single line of an import could
 //! stop every log-in.
 
-use std::fmt;
-
 use argon2::{
     Algorithm, Argon2, Params,
     password_hash::{PasswordVerifier, phc::PasswordHash},
@@ -57,13 +55,16 @@ pub(super) enum Digest {
 }
 
 /// Why a hash from another system is rejected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HashError {
     /// The kind is not supported.
+    #[error("it must be a hash of Argon2id, bcrypt, scrypt, or PBKDF2 with SHA-256 or SHA-512")]
     Kind,
     /// The kind is supported, but the hash is malformed.
+    #[error("it is a malformed hash of a supported kind")]
     Form,
     /// The hash takes more memory or time than a log-in can cost.
+    #[error("it takes more memory or time than a log-in can cost")]
     Cost,
 }
 
@@ -208,15 +209,3 @@ fn salt_and_output(salt: &str, output: &str) -> Result<(Vec<u8>, Vec<u8>), HashE
 fn number(text: &str) -> Option<u32> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
-
-impl fmt::Display for HashError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Kind => "it must be a hash of Argon2id, bcrypt, scrypt, or PBKDF2 with SHA-256 or SHA-512",
-            Self::Form => "it is a malformed hash of a supported kind",
-            Self::Cost => "it takes more memory or time than a log-in can cost",
-        })
-    }
-}
-
-impl std::error::Error for HashError {}

@@ -1,8 +1,6 @@
 //! The trusted certificate authorities. A function trusts only the authorities that sign for AWS. They are compiled in,
 //! so that a start does not have to read and parse the hundreds of the system's.
 
-use std::fmt;
-
 use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
@@ -13,11 +11,13 @@ use rustls::{
 pub struct Trust(pub(super) RootCertStore);
 
 /// Why a PEM text cannot be used as a set of authorities.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BundleError {
     /// The text is not PEM, or has no certificate.
+    #[error("it must contain a PEM certificate")]
     NoCertificate,
     /// The certificate with this number, counted from one, cannot be an authority's.
+    #[error("its certificate {0} cannot be an authority's")]
     Unusable(usize),
 }
 
@@ -61,14 +61,3 @@ impl Trust {
         Self(roots)
     }
 }
-
-impl fmt::Display for BundleError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoCertificate => f.write_str("it must contain a PEM certificate"),
-            Self::Unusable(index) => write!(f, "its certificate {index} cannot be an authority's"),
-        }
-    }
-}
-
-impl std::error::Error for BundleError {}
