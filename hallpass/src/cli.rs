@@ -25,6 +25,9 @@ pub struct Cli {
     /// Print the result as one JSON value, and notes and errors as JSON objects
     #[arg(long, global = true)]
     json: bool,
+    /// Also write the log lines that the functions write, such as `revoked`, to standard error
+    #[arg(long, global = true)]
+    log: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -68,15 +71,16 @@ impl Cli {
 /// # Errors
 /// Returns a [`CommandError`] if the command fails or rejects its arguments.
 pub async fn run(cli: Cli) -> Result<(), CommandError> {
-    let Cli { reach, json, command } = cli;
+    let Cli { reach, json, log, command } = cli;
     let terminal = Terminal::new(json);
-    // `hallpass dev` writes these warnings to its log.
+    if log {
+        hallpass_runtime::log::start();
+    }
+    // The log has these warnings, and `hallpass dev` always starts it.
     let set = settings::environment_with_prefix(names::PREFIX);
     #[cfg(feature = "dev")]
-    let is_dev = matches!(command, Command::Dev(_));
-    #[cfg(not(feature = "dev"))]
-    let is_dev = false;
-    for variable in names::unknown(&set).into_iter().filter(|_| !is_dev) {
+    let log = log || matches!(command, Command::Dev(_));
+    for variable in names::unknown(&set).into_iter().filter(|_| !log) {
         terminal.note(&format!("warning: {variable}"))?;
     }
     match command {

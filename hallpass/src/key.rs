@@ -9,7 +9,7 @@ use std::{
 
 use aws_sdk_secretsmanager::Client;
 use clap::Subcommand;
-use hallpass_runtime::{entropy, files, settings};
+use hallpass_runtime::{Event, entropy, files, settings};
 use hallpass_store::{
     Failure, Store,
     keys::{self, Versioned},
@@ -163,6 +163,7 @@ async fn rotate(secret: &Secret, now: Timestamp, terminal: Terminal) -> Result<(
     let key = new_key(signs_from)?;
     let id = key.id().to_owned();
     secret.replace(&version_id, &keyring.with(key).map_err(bad_keyring)?).await?;
+    Event::SigningKeyAdded(&id).log();
     let json = json!({"done": "added", "id": id, "signs_from": signs_from.to_string()});
     Ok(terminal.say(&format!("added {id}; it verifies now and signs from {signs_from}"), &json)?)
 }
@@ -211,6 +212,7 @@ async fn retire(
         return Err(CommandError::rejected(why));
     }
     secret.replace(&version_id, &keyring.without(id).map_err(bad_keyring)?).await?;
+    Event::SigningKeyRetired(id).log();
     // Each function uses the keyring that it fetched last until it fetches the next one.
     let effective_at = now.after(secret.refresh).after(cache).to_string();
     let json = json!({"done": "retired", "id": id, "ended": live, "effective_at": effective_at});

@@ -6,7 +6,7 @@
 //! | [`cli`], [`arguments`] | the command line and its error messages |
 //! | [`stack`] | finding the stack that a command works on |
 //! | [`clock`] | the database's time |
-//! | `effective` | when a revocation takes effect everywhere |
+//! | `revoker`, `effective` | what revokes tokens, and when that takes effect everywhere |
 //! | [`user`], [`tokens`], [`key`] | the management commands |
 //! | [`sweep`], [`doctor`] | running prune by hand; checking the stack |
 //! | [`shell`] | completions and the manual page |
@@ -20,6 +20,7 @@ mod effective;
 pub mod error;
 pub mod interrupt;
 pub mod key;
+mod revoker;
 #[cfg(feature = "dev")]
 mod serve;
 pub mod shell;

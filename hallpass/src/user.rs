@@ -4,23 +4,21 @@ use std::convert::Infallible;
 
 use clap::{Args, Subcommand};
 use hallpass_password::{NameKey, name, password, text};
-use hallpass_runtime::{Settings, entropy};
+use hallpass_runtime::entropy;
+use hallpass_service::users;
 use hallpass_store::{
     Store,
     changes::Change,
     management::{Added, NewUser, Renamed},
-    marking::Invalidate,
     users::Written,
 };
-use hallpass_token::{
-    Format, Permission, User, UserId,
-    user::attribute::{PASSWORD_HASH, PERMISSIONS, STATUS, USERNAME},
-};
+use hallpass_token::{Permission, Status, User, UserId, user::attribute::PERMISSIONS};
 use serde_json::{Value, json};
 
 use crate::{
-    clock, effective,
+    effective,
     error::CommandError,
+    revoker::revoker,
     stack::Stack,
     terminal::{self, Terminal, excerpt},
 };
@@ -121,9 +119,10 @@ const MAX_FULL_NAME_LENGTH: usize = 256;
 /// Returns a [`CommandError`] if the subcommand fails or rejects its arguments.
 pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
     let store = stack.store()?;
-    let change = async |name: &str, change: Change, attribute: &str, done: &str| {
+    let change = async |name: &str, change: Change, done: &str| {
         let (user, settings) = (find(&store, name).await?, stack.settings()?);
-        if attribute == PERMISSIONS && user.unreadable.contains(&PERMISSIONS) {
+        let is_of_permissions = matches!(change, Change::Grant(_) | Change::Deny(_));
+        if is_of_permissions && user.unreadable.contains(&PERMISSIONS) {
             return Err(CommandError::rejected(format!(
                 "the permissions of {} cannot be read; write a set of strings to the attribute permissions first",
                 terminal::printable(&user.username)
@@ -138,8 +137,8 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
         if is_done {
             terminal.note("nothing changed: the permissions of the user are already so")?;
         }
-        let how = invalidate(stack, &settings, attribute, terminal).await?;
-        let written = store.change_user(&user.id, &change, how).await?;
+        let (revoker, fresh) = (revoker(stack, &store, terminal).await?, entropy::generation()?);
+        let written = users::change(&revoker, &settings, &user.id, &change, fresh).await?;
         let ends = matches!(change, Change::Block | Change::Password(_));
         say_done(stack, terminal, written, &user, Done { done, ends }).await?;
         administrators::warn_without(&store, &settings, &user, terminal).await
@@ -151,25 +150,25 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
         Command::Passwd(Name { name }) => {
             // Do not prompt for the password of a user who does not exist.
             find(&store, &name).await?;
-            change(&name, Change::Password(new_password()?), PASSWORD_HASH, "password set").await
+            change(&name, Change::Password(new_password()?), "password set").await
         }
         Command::Rename { old, new } => rename(&store, stack, &old, &new, terminal).await,
-        Command::Block(Name { name }) => change(&name, Change::Block, STATUS, "blocked").await,
-        Command::Unblock(Name { name }) => change(&name, Change::Unblock, STATUS, "unblocked").await,
+        Command::Block(Name { name }) => change(&name, Change::Block, "blocked").await,
+        Command::Unblock(Name { name }) => change(&name, Change::Unblock, "unblocked").await,
         Command::Remove(Name { name }) => {
             if let Some(key) = unusable_id(&name) {
                 return remove_item(&store, key, terminal).await;
             }
             let (user, settings) = (find(&store, &name).await?, stack.settings()?);
-            let removed = store.remove_user(&user.id).await?;
+            let removed = users::remove(&store, &user).await?;
             say_done(stack, terminal, removed, &user, Done { done: "removed", ends: true }).await?;
             administrators::warn_without(&store, &settings, &user, terminal).await
         }
         Command::Permission(PermissionCommand::Add(NameAndPermission { name, permission })) => {
-            change(&name, Change::Grant(permission), PERMISSIONS, "permission added").await
+            change(&name, Change::Grant(permission), "permission added").await
         }
         Command::Permission(PermissionCommand::Remove(NameAndPermission { name, permission })) => {
-            change(&name, Change::Deny(permission), PERMISSIONS, "permission removed").await
+            change(&name, Change::Deny(permission), "permission removed").await
         }
         Command::Import(args) => import::run(&args, &store, terminal).await,
     }
@@ -234,7 +233,7 @@ async fn add(store: &Store, args: AddArgs, terminal: Terminal) -> Result<(), Com
         permissions: args.permissions.into_iter().collect(),
         token_generation: entropy::generation()?,
     };
-    match store.add_user(&user).await? {
+    match users::add(store, &user, Status::Active).await? {
         Added::Now => {
             let json = json!({"done": "added", "id": id.to_string(), "username": user.username});
             Ok(terminal.say(&format!("added {} with the ID {id}", terminal::printable(&user.username)), &json)?)
@@ -261,8 +260,8 @@ async fn remove_item(store: &Store, key: &str, terminal: Terminal) -> Result<(),
 async fn rename(store: &Store, stack: &Stack, old: &str, new: &str, terminal: Terminal) -> Result<(), CommandError> {
     let (user, settings) = (find(store, old).await?, stack.settings()?);
     usable_name(new).map_err(CommandError::rejected)?;
-    let how = invalidate(stack, &settings, USERNAME, terminal).await?;
-    let written = match store.rename_user(&user.id, new, how).await? {
+    let (revoker, fresh) = (revoker(stack, store, terminal).await?, entropy::generation()?);
+    let written = match users::rename(&revoker, &settings, &user.id, new, fresh).await? {
         Renamed::Now => Written::Now,
         Renamed::Unknown => Written::Unknown,
         Renamed::NameTaken => return Err(name_taken(new)),
@@ -294,22 +293,6 @@ fn wrong_full_name(name: &str) -> Option<String> {
              characters or characters that change the direction of text"
         )
     })
-}
-
-/// Returns how to invalidate the user's tokens with a change of this attribute, or `None` unless tokens of every format
-/// are bound to it.
-async fn invalidate(
-    stack: &Stack,
-    settings: &Settings,
-    attribute: &str,
-    terminal: Terminal,
-) -> Result<Option<Invalidate>, CommandError> {
-    let binds = |format| settings.binding(format).names().iter().any(|name| name == attribute);
-    if ![Format::Signed, Format::Developer, Format::Jwt].into_iter().all(binds) {
-        return Ok(None);
-    }
-    let now = clock::now_or_here(stack, terminal).await?;
-    Ok(Some(Invalidate { fresh: entropy::generation()?, now, retention: settings.record_retention }))
 }
 
 /// A completed change of a user.

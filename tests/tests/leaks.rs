@@ -1,10 +1,15 @@
 //! The response of an operator to a leak: revoking the family of a stolen token and everything that it issued.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::types::AttributeValue;
-use hallpass_service::family::{Issuer, Search};
-use hallpass_token::{Format, Reason, Revocation, TokenId};
+use hallpass_service::{
+    Revoker,
+    family::{Issuer, Search},
+};
+use hallpass_token::{Format, TokenId};
 use serde_json::{Value, json};
-use tests::{Request, Response, World, api::bearer};
+use tests::{Request, Response, World, api::bearer, tables::RETENTION};
 
 mod families;
 
@@ -173,9 +178,10 @@ async fn tokens_issued_during_the_search_are_revoked_too() {
     let filler =
         world.create_token_with(Format::Signed, "3", 9, |record| record.description = Some("x".repeat(3_000))).await;
     world.multiply(&filler, 850).await;
-    let mark = (Revocation { at: world.now(), because: Reason::Revoked }, None);
+    let retention = Duration::from_secs(RETENTION);
+    let revoker = Revoker { store: &world.store, now: world.now(), retention };
     let mut search = Search::new(Issuer::find(&world.store, id).await.unwrap());
-    let (mut loot, mut steps, mut revoked) = (Vec::<String>::new(), 0, 0);
+    let (mut loot, mut steps, mut revoked) = (Vec::<String>::new(), 0, 0_u64);
     loop {
         // Before each of the first steps, the thief issues everything that the live tokens can issue.
         if steps < 6 {
@@ -191,10 +197,10 @@ async fn tokens_issued_during_the_search_are_revoked_too() {
                 }
             }
         }
-        let step = search.step(&world.store, mark).await.unwrap();
+        let step = search.step(&revoker).await.unwrap();
         // A search can be saved and resumed at any point.
         search = Search::from_text(&search.to_text()).unwrap();
-        revoked += step.revoked.len();
+        revoked += step.revoked;
         steps += 1;
         if step.is_over {
             break;
@@ -202,7 +208,7 @@ async fn tokens_issued_during_the_search_are_revoked_too() {
         assert!(steps < 50, "the search ends once nothing more is issued");
     }
     assert!(steps > 6 && loot.len() > 18, "{steps} {}", loot.len());
-    assert_eq!(revoked, loot.len());
+    assert_eq!(usize::try_from(revoked).unwrap(), loot.len());
     for token in &loot {
         assert_eq!(world.verdict(&bearer(token)).await, "revoked");
     }

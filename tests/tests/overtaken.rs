@@ -156,6 +156,6 @@ async fn a_token_that_is_issued_while_a_user_s_tokens_are_revoked_is_revoked_too
     let mark = (Revocation { at: world.now(), because: Reason::Revoked }, None);
     let revoked = store.revoke_of_user(&id, |_| true, mark);
     let other = async { drop(world.create_token(Format::Signed, "1", 2).await) };
-    assert_eq!(overtaken(&tap, "UpdateItem", revoked, other).await.unwrap(), Some(2));
+    assert_eq!(overtaken(&tap, "UpdateItem", revoked, other).await.unwrap().map(|ids| ids.len()), Some(2));
     assert!(world.store.records_of(&id).await.unwrap().iter().all(|record| record.revoked.is_some()));
 }

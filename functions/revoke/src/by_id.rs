@@ -2,18 +2,15 @@
 //! every token that the family issued.
 
 use hallpass_http::{Problem, Response, gateway, problem};
-use hallpass_runtime::Event;
 use hallpass_service::{
-    Context, authentication,
-    family::{self, Issuer, Search},
+    Context, Revoker, authentication,
+    family::{Issuer, Search},
 };
 use hallpass_store::Failure;
 use hallpass_token::{Admitted, Record, TokenId, cursor};
 use http::StatusCode;
 use lambda_http::{Request, RequestExt};
 use serde_json::{Value, json};
-
-use crate::revocation;
 
 /// The maximum number of table pages that one request reads. At a megabyte each, this takes far less than the timeout
 /// of the function.
@@ -67,8 +64,7 @@ pub(crate) async fn revoke(context: &Context<'_>, request: &Request, extent: Ext
     };
     let revoked = match extent {
         Extent::Token => {
-            let (revocation, purge_at) = revocation(context);
-            service.store.revoke_one(&record.id, record.format, revocation, purge_at).await?;
+            Revoker::of(context).revoke_record(&record).await?;
             1
         }
         Extent::Family => {
@@ -77,7 +73,6 @@ pub(crate) async fn revoke(context: &Context<'_>, request: &Request, extent: Ext
         }
         Extent::Descendants(cursor) => return descendants(context, &caller, record.id, cursor.as_deref()).await,
     };
-    Event::Revoked(&record.id).log();
     Ok(response(context, &record.id, revoked, None))
 }
 
@@ -106,15 +101,13 @@ async fn descendants(
         if is_over || revoked > MAX_REVOKED {
             break;
         }
-        let step = search.step(&service.store, revocation(context)).await?;
-        step.revoked.iter().for_each(|id| Event::Revoked(id).log());
-        revoked = revoked.saturating_add(family::count(&step.revoked));
+        let step = search.step(&Revoker::of(context)).await?;
+        revoked = revoked.saturating_add(step.revoked);
         is_over = step.is_over;
         if step.found_family {
             revoked = revoked.saturating_add(own(context, caller, &search).await?);
         }
     }
-    Event::Revoked(&id).log();
     let next = (!is_over).then(|| {
         let encrypted = cursor::encrypt_search(&keyring, &of, &search.to_text(), now);
         encrypted.ok_or_else(|| Failure::new("encrypting the cursor", "no key signs"))
@@ -124,11 +117,9 @@ async fn descendants(
 
 /// Begins a search. If the ID is the family of a browser session, deletes the session first.
 async fn begin(context: &Context<'_>, id: TokenId) -> Result<Search, Problem> {
-    let Context { service, now, .. } = *context;
-    if service.store.end_session_of(&id, now).await? {
-        Event::SessionRevoked(&id).log();
-    }
-    Ok(Search::new(Issuer::find(&service.store, id).await?))
+    let revoker = Revoker::of(context);
+    revoker.end_session(&id).await?;
+    Ok(Search::new(Issuer::find(revoker.store, id).await?))
 }
 
 /// Revokes the family itself, and what it issued for its own user.
@@ -146,7 +137,7 @@ async fn of_user(
 ) -> Result<u64, Problem> {
     let service = context.service;
     let ends = |other: &Record| ends(other) && service.manages(caller, other);
-    let revoked = service.store.revoke_of_user(&owner.user_id, ends, revocation(context)).await?;
+    let revoked = Revoker::of(context).revoke_matching(&owner.user_id, ends).await?;
     revoked.ok_or_else(|| Problem::conflict("The family grew while it was being revoked; try again"))
 }
 

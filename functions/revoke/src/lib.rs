@@ -8,10 +8,9 @@ use hallpass_http::{
     routes::{self, Revoke},
     view,
 };
-use hallpass_runtime::Event;
-use hallpass_service::{Context, authentication};
-use hallpass_store::{marking::Invalidate, tokens::Marked, users::Written};
-use hallpass_token::{Reason, Record, Revocation, Timestamp, UserId, lifecycle};
+use hallpass_service::{Context, Revoker, authentication};
+use hallpass_store::users::Written;
+use hallpass_token::UserId;
 use http::StatusCode;
 use lambda_http::Request;
 use serde_json::{Value, json};
@@ -29,7 +28,7 @@ pub async fn handle(context: &Context<'_>, request: &Request) -> Response {
 async fn response(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     match routes::operation(request)? {
         Revoke::RevokeToken => Box::pin(by_id::revoke(context, request, Extent::read(request)?)).await,
-        Revoke::UpdateToken => switch(context, request).await,
+        Revoke::UpdateToken => set_disabled(context, request).await,
         Revoke::RevokeTokensOfUser => all_of_user(context, request).await,
         Revoke::RevokeTokenByText => by_text(context, request).await,
         Revoke::RevokeRarogToken => as_rarog(context, request).await,
@@ -56,7 +55,7 @@ fn without_body(context: &Context<'_>, status: StatusCode) -> Response {
 }
 
 /// `PATCH /tokens/{id}` with `{"disabled": true|false}`, for administrators.
-async fn switch(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+async fn set_disabled(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let Context { service, now, .. } = *context;
     let caller = authentication::admit(context, request.headers()).await?;
     let mut body = body::json_object(request.headers(), request.body())?;
@@ -70,21 +69,13 @@ async fn switch(context: &Context<'_>, request: &Request) -> Result<Response, Pr
     if !service.is_administrator(&caller.scope) {
         return Err(Problem::forbidden(&service.settings.issuer));
     }
-    let disabled_at = disabled.then_some(now);
-    match service.store.set_disabled(&record, disabled_at).await? {
-        Marked::Unknown => Err(Problem::not_found()),
-        Marked::Before => Err(Problem::conflict("The token was revoked")),
-        Marked::Now => {
-            if disabled { Event::Disabled(&record.id) } else { Event::Enabled(&record.id) }.log();
-            let record = Record { disabled_at, ..record };
-            let owner = service.owner(&caller, &record).await?;
-            let mut shown = view::token(&record, owner.as_ref(), now);
-            if let Value::Object(members) = &mut shown {
-                members.insert("effective_at".to_owned(), service.effective_at(now).to_string().into());
-            }
-            Ok(problem::json(StatusCode::OK, &shown))
-        }
+    let record = Revoker::of(context).set_disabled(record, disabled).await?;
+    let owner = service.owner(&caller, &record).await?;
+    let mut shown = view::token(&record, owner.as_ref(), now);
+    if let Value::Object(members) = &mut shown {
+        members.insert("effective_at".to_owned(), service.effective_at(now).to_string().into());
     }
+    Ok(problem::json(StatusCode::OK, &shown))
 }
 
 /// `POST /oauth/revoke` (RFC 7009). The token itself authorizes its revocation. The response for an invalid token is the
@@ -97,10 +88,7 @@ async fn by_text(context: &Context<'_>, request: &Request) -> Result<Response, P
     if let Ok(claim) = hallpass_token::open(&keyring, &service.settings.issuer, text.expose_secret(), now)
         && let Some(id) = service.store.id_of(&claim).await?
     {
-        let (revocation, purge_at) = revocation(context);
-        if service.store.revoke_one(&id, claim.format, revocation, purge_at).await? != Marked::Unknown {
-            Event::Revoked(&id).log();
-        }
+        Revoker::of(context).revoke(&id, claim.format).await?;
     }
     Ok(without_body(context, StatusCode::OK))
 }
@@ -116,24 +104,11 @@ async fn all_of_user(context: &Context<'_>, request: &Request) -> Result<Respons
     if !service.manages_all(&caller) {
         return Err(Problem::forbidden(&service.settings.issuer));
     }
-    match service.store.raise_generation(&user_id, invalidate(context)?).await? {
+    match Revoker::of(context).revoke_all(&user_id, context.randomness.generation()?).await? {
         Written::Unknown => Err(Problem::not_found()),
         Written::Now => {
-            Event::RevokedAll(&user_id).log();
             let body = json!({"user_id": user_id.to_string(), "effective_at": service.effective_at(now).to_string()});
             Ok(problem::json(StatusCode::OK, &body))
         }
     }
-}
-
-/// Returns the parameters for invalidating all tokens of a user.
-pub(crate) fn invalidate(context: &Context<'_>) -> Result<Invalidate, Problem> {
-    let Context { service, now, .. } = *context;
-    Ok(Invalidate { fresh: context.randomness.generation()?, now, retention: service.settings.record_retention })
-}
-
-fn revocation(context: &Context<'_>) -> (Revocation, Option<Timestamp>) {
-    let Context { service, now, .. } = *context;
-    let purge_at = lifecycle::purge_at(None, Some(now), service.settings.record_retention);
-    (Revocation { at: now, because: Reason::Revoked }, purge_at)
 }

@@ -2,15 +2,12 @@
 //! to the page it came from, so that reloading the page does not send it again.
 
 use hallpass_http::{Problem, Response, gateway};
-use hallpass_runtime::Event;
-use hallpass_service::{Context, Service};
-use hallpass_store::{changes::Change, tokens::Marked, users::Written};
-use hallpass_token::{Record, Timestamp, TokenId, User, UserId};
+use hallpass_service::{Context, Revoker, Service, users};
+use hallpass_store::{changes::Change, users::Written};
+use hallpass_token::{Record, TokenId, User, UserId};
 use hallpass_web::{Submitted, WebSession, admin, developer, sign_in};
 use http::{HeaderValue, header::SET_COOKIE};
 use lambda_http::Request;
-
-use crate::{invalidate, revocation};
 
 /// `POST /sign-out`.
 pub(crate) async fn sign_out(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
@@ -28,19 +25,18 @@ pub(crate) async fn own(context: &Context<'_>, request: &Request) -> Result<Resp
     let service = context.service;
     let session = submitted(context, request).await?;
     let record = record_of(service, request, &session.user().id).await?;
-    revoke(context, &record).await?;
+    Revoker::of(context).revoke_record(&record).await?;
     Ok(hallpass_web::see_other(&developer::path(&session.base, "revoked")))
 }
 
 /// `POST /admin/users/{user_id}/tokens/{id}`: disables, enables or deletes a key of this user.
 pub(crate) async fn key(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
-    let Context { service, now, .. } = *context;
     let (Submitted { session, form, .. }, user) = submitted_by_administrator(context, request).await?;
-    let record = record_of(service, request, &user.id).await?;
+    let (revoker, record) = (Revoker::of(context), record_of(context.service, request, &user.id).await?);
     let done = match form.field("do") {
-        "disable" => switch(service, &record, Some(now)).await.map(|()| "disabled"),
-        "enable" => switch(service, &record, None).await.map(|()| "enabled"),
-        "delete" => revoke(context, &record).await.map(|()| "deleted"),
+        "disable" => revoker.set_disabled(record, true).await.map(|_record| "disabled"),
+        "enable" => revoker.set_disabled(record, false).await.map(|_record| "enabled"),
+        "delete" => revoker.revoke_record(&record).await.map(|_marked| "deleted").map_err(Problem::from),
         _ => Err(Problem::invalid_member("do", "it is unknown")),
     }?;
     Ok(hallpass_web::see_other(&admin::path(&session.base, &user.id, done)))
@@ -50,26 +46,18 @@ pub(crate) async fn key(context: &Context<'_>, request: &Request) -> Result<Resp
 pub(crate) async fn access(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let service = context.service;
     let (Submitted { session, form, .. }, user) = submitted_by_administrator(context, request).await?;
-    let how = invalidate(context)?;
-    let (done, event, written) = match form.field("do") {
+    let (revoker, fresh) = (Revoker::of(context), context.randomness.generation()?);
+    let change = async |change| users::change(&revoker, &service.settings, &user.id, &change, fresh).await;
+    let (done, written) = match form.field("do") {
         "block" if user.id == session.user().id => return Err(Problem::conflict("You cannot block yourself")),
-        "block" => {
-            ("blocked", Event::Blocked(&user.id), service.store.change_user(&user.id, &Change::Block, Some(how)).await?)
-        }
-        "unblock" => (
-            "unblocked",
-            Event::Unblocked(&user.id),
-            service.store.change_user(&user.id, &Change::Unblock, Some(how)).await?,
-        ),
-        "revoke-all" => {
-            ("all-revoked", Event::RevokedAll(&user.id), service.store.raise_generation(&user.id, how).await?)
-        }
+        "block" => ("blocked", change(Change::Block).await?),
+        "unblock" => ("unblocked", change(Change::Unblock).await?),
+        "revoke-all" => ("all-revoked", revoker.revoke_all(&user.id, fresh).await?),
         _ => return Err(Problem::invalid_member("do", "it is unknown")),
     };
     match written {
         Written::Unknown => Err(Problem::not_found()),
         Written::Now => {
-            event.log();
             // Revoking all of one's tokens also ends the session.
             let is_signed_out = done == "all-revoked" && user.id == session.user().id;
             let place = if is_signed_out {
@@ -106,23 +94,4 @@ async fn record_of(service: &Service, request: &Request, user_id: &UserId) -> Re
     let id = gateway::path_parameter(request, "id").parse::<TokenId>().ok();
     let id = id.filter(|id| id.user_id == *user_id).ok_or_else(Problem::not_found)?;
     service.store.record(&id).await?.ok_or_else(Problem::not_found)
-}
-
-async fn revoke(context: &Context<'_>, record: &Record) -> Result<(), Problem> {
-    let service = context.service;
-    let (revocation, purge_at) = revocation(context);
-    service.store.revoke_one(&record.id, record.format, revocation, purge_at).await?;
-    Event::Revoked(&record.id).log();
-    Ok(())
-}
-
-async fn switch(service: &Service, record: &Record, disabled_at: Option<Timestamp>) -> Result<(), Problem> {
-    match service.store.set_disabled(record, disabled_at).await? {
-        Marked::Unknown => Err(Problem::not_found()),
-        Marked::Before => Err(Problem::conflict("The token was revoked")),
-        Marked::Now => {
-            if disabled_at.is_some() { Event::Disabled(&record.id) } else { Event::Enabled(&record.id) }.log();
-            Ok(())
-        }
-    }
 }

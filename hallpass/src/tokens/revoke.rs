@@ -2,22 +2,21 @@
 
 use clap::Args;
 use futures_util::{StreamExt, stream};
-use hallpass_runtime::{entropy, settings};
-use hallpass_service::family::{self, Issuer, Search};
-use hallpass_store::{
-    Store,
-    marking::{Invalidate, Mark},
-    tokens::Marked,
-    users::Written,
+use hallpass_runtime::entropy;
+use hallpass_service::{
+    Revoker,
+    family::{Issuer, Search},
 };
-use hallpass_token::{Reason, Record, Revocation, TokenId, lifecycle};
+use hallpass_store::{tokens::Marked, users::Written};
+use hallpass_token::{Record, TokenId};
 use serde_json::json;
 
 use crate::{
-    clock, effective,
+    effective,
     error::CommandError,
     interrupt::Interrupt,
-    stack::{NoStack, Stack},
+    revoker::revoker,
+    stack::Stack,
     terminal::{self, Terminal},
     user,
 };
@@ -68,14 +67,14 @@ pub(super) async fn run(args: RevokeArgs, stack: &Stack, terminal: Terminal) -> 
 }
 
 async fn one(stack: &Stack, id: &TokenId, terminal: Terminal) -> Result<(), CommandError> {
-    let mark = mark(stack, terminal).await?;
-    let (revocation, purge_at) = mark;
-    let (done, text) = match stack.store()?.revoke(id, revocation, purge_at).await? {
+    let store = stack.store()?;
+    let revoker = revoker(stack, &store, terminal).await?;
+    let (done, text) = match revoker.revoke_by_id(id).await? {
         Marked::Now => ("revoked", format!("revoked {id}")),
         Marked::Before => ("revoked before", format!("{id} was already revoked")),
         Marked::Unknown => return Err(CommandError::rejected(format!("there is no token {id}"))),
     };
-    let effective_at = effective::at(stack, revocation.at, terminal)?;
+    let effective_at = effective::at(stack, revoker.now, terminal)?;
     Ok(terminal.say(&text, &json!({"done": done, "id": id.to_string(), "effective_at": effective_at}))?)
 }
 
@@ -88,12 +87,13 @@ async fn leaked(
     ends_issued: bool,
     terminal: Terminal,
 ) -> Result<(), CommandError> {
-    let (interrupt, store, began) = (Interrupt::watch()?, stack.store()?, mark(stack, terminal).await?);
-    if ends_family && store.end_session_of(&id, began.0.at).await? {
+    let (interrupt, store) = (Interrupt::watch()?, stack.store()?);
+    let revoker = revoker(stack, &store, terminal).await?;
+    if ends_family && revoker.end_session(&id).await? {
         terminal.note("ended the browser session of this family")?;
     }
     let mut search = Search::new(Issuer::find(&store, id).await?);
-    let mut revoked = if ends_family { family_of(&store, &search, began).await? } else { 0 };
+    let mut revoked = if ends_family { family_of(&revoker, &search).await? } else { 0 };
     let bar = terminal::progress("revoking issued tokens:", None);
     let (mut passes, mut is_over) = (0, !ends_issued);
     while !is_over {
@@ -101,13 +101,13 @@ async fn leaked(
             bar.finish_and_clear();
             return Err(unfinished(revoked, interrupt.came()));
         }
-        let step = search.step(&store, began).await?;
-        revoked = revoked.saturating_add(family::count(&step.revoked));
-        bar.inc(family::count(&step.revoked));
+        let step = search.step(&revoker).await?;
+        revoked = revoked.saturating_add(step.revoked);
+        bar.inc(step.revoked);
         is_over = step.is_over;
         passes = passes.saturating_add(u32::from(step.ends_pass));
         if ends_family && step.found_family {
-            revoked = revoked.saturating_add(family_of(&store, &search, began).await?);
+            revoked = revoked.saturating_add(family_of(&revoker, &search).await?);
         }
     }
     bar.finish_and_clear();
@@ -123,10 +123,10 @@ async fn leaked(
 }
 
 /// Revokes the known part of the family, and returns the number of revoked tokens.
-async fn family_of(store: &Store, search: &Search, mark: Mark) -> Result<u64, CommandError> {
+async fn family_of(revoker: &Revoker<'_>, search: &Search) -> Result<u64, CommandError> {
     let family = search.issuer().family();
     let ends = |record: &Record| record.family.id == family;
-    let revoked = store.revoke_of_user(&family.user_id, ends, mark).await?;
+    let revoked = revoker.revoke_matching(&family.user_id, ends).await?;
     revoked.ok_or_else(|| CommandError::rejected("the family keeps growing while it is revoked; run the command again"))
 }
 
@@ -144,18 +144,16 @@ async fn of_user(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), Co
     let interrupt = Interrupt::watch()?;
     let store = stack.store()?;
     let user = user::find(&store, name).await?;
-    let mark = mark(stack, terminal).await?;
-    let (revocation, purge_at) = mark;
-    let how =
-        Invalidate { fresh: entropy::generation()?, now: revocation.at, retention: stack.settings()?.record_retention };
-    if store.raise_generation(&user.id, how).await? == Written::Unknown {
+    let revoker = revoker(stack, &store, terminal).await?;
+    if revoker.revoke_all(&user.id, entropy::generation()?).await? == Written::Unknown {
         return Err(CommandError::rejected(format!("the user {} no longer exists", terminal::excerpt(&user.username))));
     }
+    let (revocation, purge_at) = revoker.mark();
     // Records left by an interrupted run are neither revoked nor bound to the present user, so mark all in the index.
     let bar = terminal::progress("revoking tokens:", None);
     let (mut marked, mut all, mut after) = (0_usize, 0_usize, None);
     loop {
-        let page = store.live_page(&user.id, revocation.at, PAGE, after).await?;
+        let page = store.live_page(&user.id, revoker.now, PAGE, after).await?;
         all = all.saturating_add(page.records.len());
         let marking = stream::iter(page.records)
             .take_while(|_record| std::future::ready(!interrupt.came()))
@@ -179,7 +177,7 @@ async fn of_user(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), Co
     let username = terminal::printable(&user.username);
     let json = json!({
         "done": "revoked", "user_id": user.id.to_string(), "revoked": marked, "of": all,
-        "effective_at": effective::at(stack, revocation.at, terminal)?,
+        "effective_at": effective::at(stack, revoker.now, terminal)?,
     });
     terminal.say(&format!("every token of {username} is invalid; {marked} of {all} live tokens are marked"), &json)?;
     if marked < all {
@@ -187,10 +185,4 @@ async fn of_user(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), Co
         return Err(CommandError::Interrupted(why.to_owned()));
     }
     Ok(())
-}
-
-async fn mark(stack: &Stack, terminal: Terminal) -> Result<Mark, CommandError> {
-    let now = clock::now_or_here(stack, terminal).await?;
-    let retention = settings::record_retention(&stack.lookup()).map_err(NoStack::ConfigError)?;
-    Ok((Revocation { at: now, because: Reason::Revoked }, lifecycle::purge_at(None, Some(now), retention)))
 }

@@ -10,6 +10,7 @@ use clap::Args;
 use futures_util::{StreamExt, stream};
 use hallpass_password::password;
 use hallpass_runtime::entropy;
+use hallpass_service::users;
 use hallpass_store::{
     Failure, Store,
     management::{Added, NewUser},
@@ -209,7 +210,7 @@ async fn add(store: &Store, row: Row, hashing: &Semaphore, interrupt: &Interrupt
     };
     let token_generation = entropy::generation()?;
     let user = NewUser { id, username, full_name, is_app, password_hash, permissions, token_generation };
-    match store.import_user(&user, status).await? {
+    match users::add(store, &user, status).await? {
         Added::Now => Ok(Done::Added),
         Added::IdTaken => conflict(format!("the user {id} was added by another process in the meantime")),
         Added::NameTaken => conflict(name_taken()),

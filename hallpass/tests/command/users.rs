@@ -30,6 +30,32 @@ async fn users_are_added_listed_shown_and_given_permissions() {
 }
 
 #[tokio::test]
+async fn with_log_a_change_is_also_a_line_as_the_functions_write_it() {
+    let dev = Dev::fresh().await;
+    let token = dev.json(&["token", "issue", "my_username"], "").await["id"].as_str().unwrap().to_owned();
+    for (arguments, input, event) in [
+        (&["user", "add", "ada", "--id", "7"][..], "engine\n", "user_added"),
+        (&["user", "passwd", "ada"], "engines\n", "password_changed"),
+        (&["user", "rename", "ada", "eve"], "", "user_renamed"),
+        (&["user", "permission", "add", "eve", "reports"], "", "permission_added"),
+        (&["user", "permission", "remove", "eve", "reports"], "", "permission_removed"),
+        (&["user", "block", "eve"], "", "blocked"),
+        (&["user", "unblock", "eve"], "", "unblocked"),
+        (&["user", "remove", "eve"], "", "user_removed"),
+        (&["token", "issue", "my_username"], "", "issued"),
+        (&["token", "revoke", &token], "", "revoked"),
+        (&["token", "revoke", "--all", "my_username"], "", "revoked_all"),
+    ] {
+        let user = if arguments[0] == "user" { "7" } else { "1" };
+        let ran = dev.ran(&[&["--json", "--log"], arguments].concat(), input).await;
+        let lines: Vec<serde_json::Value> = ran.err.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let events: Vec<_> = lines.iter().filter(|line| line["user.id"] == user).map(|line| &line["message"]).collect();
+        assert_eq!((ran.code, events), (0, vec![&json!(event)]), "{arguments:?}: {}", ran.err);
+    }
+    dev.stop("-TERM").await;
+}
+
+#[tokio::test]
 async fn a_user_in_json_does_not_have_the_password_hash() {
     let dev = Dev::fresh().await;
     let added = dev.json(&["user", "add", "Ada", "--id", "7", "--app", "--permission", "a b"], "engine\n").await;

@@ -30,6 +30,22 @@ pub enum Event<'a> {
     Blocked(&'a UserId),
     /// An administrator unblocked a user.
     Unblocked(&'a UserId),
+    /// A user was added.
+    UserAdded(&'a UserId),
+    /// A user was renamed.
+    UserRenamed(&'a UserId),
+    /// A user was removed.
+    UserRemoved(&'a UserId),
+    /// A user has a new password.
+    PasswordChanged(&'a UserId),
+    /// A user has a new permission.
+    PermissionAdded(&'a UserId),
+    /// A user lost a permission.
+    PermissionRemoved(&'a UserId),
+    /// A signing key was added to the keyring.
+    SigningKeyAdded(&'a str),
+    /// A signing key was removed from the keyring.
+    SigningKeyRetired(&'a str),
     /// A browser session began. The ID is that of the family that it issues.
     SignedIn(&'a TokenId),
     /// A user ended a browser session.
@@ -64,6 +80,14 @@ impl Event<'_> {
             Self::Enabled(_) => "enabled",
             Self::Blocked(_) => "blocked",
             Self::Unblocked(_) => "unblocked",
+            Self::UserAdded(_) => "user_added",
+            Self::UserRenamed(_) => "user_renamed",
+            Self::UserRemoved(_) => "user_removed",
+            Self::PasswordChanged(_) => "password_changed",
+            Self::PermissionAdded(_) => "permission_added",
+            Self::PermissionRemoved(_) => "permission_removed",
+            Self::SigningKeyAdded(_) => "signing_key_added",
+            Self::SigningKeyRetired(_) => "signing_key_retired",
             Self::SignedIn(_) => "signed_in",
             Self::SignedOut(_) | Self::SessionRevoked(_) => "signed_out",
             Self::Invalidated(..) => "invalidated",
@@ -83,11 +107,23 @@ impl Event<'_> {
                 { count, reason = reason.as_str(), token.id = %id, user.id = %id.user_id },
                 "invalidated"
             ),
+            Self::SigningKeyAdded(id) | Self::SigningKeyRetired(id) => {
+                tracing::info!(target: TARGET, { count, key.id = id }, "{count}");
+            }
             Self::RequestRejected { status, .. } => tracing::info!(target: TARGET, count, status, "rejected"),
             Self::Failed(failure) => {
                 tracing::error!(target: TARGET, count, failure = failure.report(), "failed");
             }
-            Self::RevokedAll(user) | Self::Blocked(user) | Self::Unblocked(user) | Self::SignedOut(user) => {
+            Self::RevokedAll(user)
+            | Self::Blocked(user)
+            | Self::Unblocked(user)
+            | Self::UserAdded(user)
+            | Self::UserRenamed(user)
+            | Self::UserRemoved(user)
+            | Self::PasswordChanged(user)
+            | Self::PermissionAdded(user)
+            | Self::PermissionRemoved(user)
+            | Self::SignedOut(user) => {
                 tracing::info!(target: TARGET, { count, user.id = %user }, "{count}");
             }
             Self::Accepted(id)

@@ -4,12 +4,11 @@
 //! search is complete only when a whole pass finds no live token. A token that is revoked while it issues another
 //! withdraws it, because issuing rechecks the caller before the text is returned.
 
-use hallpass_store::{
-    Failure, Store,
-    marking::{Mark, could_be_live},
-    sweep::Place,
-};
+use hallpass_runtime::Event;
+use hallpass_store::{Failure, Store, marking::could_be_live, sweep::Place};
 use hallpass_token::{Record, TokenId};
+
+use crate::revocation::Revoker;
 
 /// The issuer whose tokens are searched for: a family, or a single token whose record no longer exists and whose
 /// family is not known yet.
@@ -30,8 +29,8 @@ pub struct Search {
 /// The result of one page of a search.
 #[derive(Debug)]
 pub struct Step {
-    /// The tokens that were revoked.
-    pub revoked: Vec<TokenId>,
+    /// The number of tokens that were revoked.
+    pub revoked: u64,
     /// Whether the page revealed the family of the token, so that the family can now be revoked.
     pub found_family: bool,
     /// Whether the page was the last of a pass.
@@ -88,24 +87,26 @@ impl Search {
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB fails. The next call repeats the same page.
-    pub async fn step(&mut self, store: &Store, mark: Mark) -> Result<Step, Failure> {
-        let page = store.issued_page(self.place.as_ref()).await?;
+    pub async fn step(&mut self, revoker: &Revoker<'_>) -> Result<Step, Failure> {
+        let page = revoker.store.issued_page(self.place.as_ref()).await?;
         let family = self.issuer.family;
         page.records.iter().for_each(|record| self.issuer.learn(record));
         let found_family = self.issuer.family != family;
         let live: Vec<Record> = page
             .records
             .into_iter()
-            .filter(|record| could_be_live(record, mark.0.at) && self.issuer.issued(record))
+            .filter(|record| could_be_live(record, revoker.now) && self.issuer.issued(record))
             .collect();
         // What the family issued can be on a page that was read before the family was known.
         self.found |= found_family || !live.is_empty();
-        let revoked = store.revoke_records(&live, mark).await?;
+        let revoked = revoker.store.revoke_records(&live, revoker.mark()).await?;
+        revoked.iter().for_each(|id| Event::Revoked(id).log());
         self.place = page.next;
         let ends_pass = self.place.is_none();
         let is_over = ends_pass && !self.found;
         // A token that was live during this pass may have issued another behind its position.
         self.found &= !ends_pass;
+        let revoked = u64::try_from(revoked.len()).unwrap_or(u64::MAX);
         Ok(Step { revoked, found_family, ends_pass, is_over })
     }
 
@@ -135,11 +136,6 @@ impl Search {
         };
         Some(Self { issuer: Issuer { family, token }, place, found })
     }
-}
-
-/// Returns the length of a slice as `u64`.
-pub fn count<T>(items: &[T]) -> u64 {
-    u64::try_from(items.len()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

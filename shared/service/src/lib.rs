@@ -9,7 +9,8 @@
 //! | [`issue`], [`rotation`], [`developer`], [`operator`] | issuing tokens |
 //! | [`validate`], [`limit`], [`expiry`] | what a new token is given, and the limits on tokens |
 //! | [`recheck`] | rechecking the caller after the record was written |
-//! | [`family`] | revoking a family, and everything that its tokens issued |
+//! | [`revocation`], [`family`] | revoking, disabling and enabling tokens; everything that a family issued |
+//! | [`users`] | changes of users |
 
 pub mod authentication;
 pub mod caller;
@@ -22,10 +23,13 @@ pub mod limit;
 pub mod operator;
 pub mod password;
 pub mod recheck;
+pub mod revocation;
 pub mod rotation;
 pub mod service;
 pub mod session;
+pub mod users;
 pub mod validate;
 
 pub use context::Context;
+pub use revocation::Revoker;
 pub use service::Service;

@@ -29,8 +29,8 @@ pub struct Invalidate {
 }
 
 impl Store {
-    /// Revokes every live record of a user that matches, and repeats this until no live one is left. Returns the number
-    /// of revoked records, or `None` if new ones keep appearing. Unreadable records are skipped, because they are never
+    /// Revokes every live record of a user that matches, and repeats this until no live one is left. Returns the IDs of
+    /// the revoked records, or `None` if new ones keep appearing. Unreadable records are skipped, because they are never
     /// accepted.
     ///
     /// # Errors
@@ -40,8 +40,8 @@ impl Store {
         user_id: &UserId,
         matches: impl Fn(&Record) -> bool,
         mark: Mark,
-    ) -> Result<Option<u64>, Failure> {
-        let mut revoked: u64 = 0;
+    ) -> Result<Option<Vec<TokenId>>, Failure> {
+        let mut revoked = Vec::new();
         for _ in 0..MAX_PASSES {
             let (mut found, mut after) = (false, None);
             loop {
@@ -52,8 +52,7 @@ impl Store {
                     .filter(|record| could_be_live(record, mark.0.at) && matches(record))
                     .collect();
                 found |= !live.is_empty();
-                let marked = self.revoke_records(&live, mark).await?;
-                revoked = revoked.saturating_add(u64::try_from(marked.len()).unwrap_or(u64::MAX));
+                revoked.extend(self.revoke_records(&live, mark).await?);
                 after = page.next;
                 if after.is_none() {
                     break;

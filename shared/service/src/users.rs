@@ -1,0 +1,91 @@
+//! Changes users: blocks them, and what the command can do for an application without user management.
+
+use hallpass_runtime::{Event, Settings};
+use hallpass_store::{
+    Failure, Store,
+    changes::Change,
+    management::{Added, NewUser, Renamed},
+    users::Written,
+};
+use hallpass_token::{
+    Format, Status, User, UserId,
+    user::attribute::{PASSWORD_HASH, PERMISSIONS, STATUS, USERNAME},
+};
+
+use crate::revocation::Revoker;
+
+/// Changes a user. Also invalidates the user's tokens if those of every format are bound to the attribute, so that they
+/// stay invalid when the change is undone. `fresh` replaces a `token_generation` that cannot be raised.
+///
+/// # Errors
+/// Returns a [`Failure`] if DynamoDB cannot be read or written, or if the user's item has no room for the change.
+pub async fn change(
+    revoker: &Revoker<'_>,
+    settings: &Settings,
+    id: &UserId,
+    change: &Change,
+    fresh: u32,
+) -> Result<Written, Failure> {
+    let (attribute, event) = match change {
+        Change::Block => (STATUS, Event::Blocked(id)),
+        Change::Unblock => (STATUS, Event::Unblocked(id)),
+        Change::Password(_) => (PASSWORD_HASH, Event::PasswordChanged(id)),
+        Change::Grant(_) => (PERMISSIONS, Event::PermissionAdded(id)),
+        Change::Deny(_) => (PERMISSIONS, Event::PermissionRemoved(id)),
+    };
+    let how = invalidates(settings, attribute).then(|| revoker.invalidate(fresh));
+    let written = revoker.store.change_user(id, change, how).await?;
+    if written == Written::Now {
+        event.log();
+    }
+    Ok(written)
+}
+
+/// Renames a user, and invalidates the user's tokens if those of every format are bound to the name.
+///
+/// # Errors
+/// Returns a [`Failure`] if DynamoDB cannot be read or written.
+pub async fn rename(
+    revoker: &Revoker<'_>,
+    settings: &Settings,
+    id: &UserId,
+    name: &str,
+    fresh: u32,
+) -> Result<Renamed, Failure> {
+    let how = invalidates(settings, USERNAME).then(|| revoker.invalidate(fresh));
+    let renamed = revoker.store.rename_user(id, name, how).await?;
+    if renamed == Renamed::Now {
+        Event::UserRenamed(id).log();
+    }
+    Ok(renamed)
+}
+
+/// Adds a user, active or blocked.
+///
+/// # Errors
+/// Returns a [`Failure`] if DynamoDB cannot be read or written.
+pub async fn add(store: &Store, user: &NewUser, status: Status) -> Result<Added, Failure> {
+    let added = store.import_user(user, status).await?;
+    if added == Added::Now {
+        Event::UserAdded(&user.id).log();
+    }
+    Ok(added)
+}
+
+/// Removes a user. The user's tokens are rejected from then on.
+///
+/// # Errors
+/// Returns a [`Failure`] if DynamoDB cannot be written.
+pub async fn remove(store: &Store, user: &User) -> Result<Written, Failure> {
+    let removed = store.remove_user(&user.id).await?;
+    if removed == Written::Now {
+        Event::UserRemoved(&user.id).log();
+    }
+    Ok(removed)
+}
+
+/// Whether a change of this attribute invalidates the tokens of every format.
+fn invalidates(settings: &Settings, attribute: &str) -> bool {
+    let binds = |format| settings.binding(format).names().iter().any(|name| name == attribute);
+    [Format::Signed, Format::Developer, Format::Jwt].into_iter().all(binds)
+}
