@@ -1,4 +1,4 @@
-//! Verifications use what `tests/cost/measured.json` says.
+//! Verifications use what `tools/cost/measured.json` says.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use tests::{
     capability::{Capability, lacks},
 };
 
-const MEASURED: &str = include_str!("../cost/measured.json");
+const MEASURED: &str = include_str!("../../tools/cost/measured.json");
 
 /// The size in bytes of the lines that Lambda logs for an invocation, as AWS documents them.
 const LINES_OF_LAMBDA: f64 = 130.0 + 320.0;

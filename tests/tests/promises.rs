@@ -96,7 +96,7 @@ fn every_promise_names_a_test_that_exists() {
         if let Some((path, test)) = quoted.split_once(".rs::") {
             assert!(read(&format!("{path}.rs")).contains(&format!("fn {test}(")), "{path} has no test {test}");
             named += 1;
-        } else if ["tests/", "fuzz/", ".ci/", "shared/"].iter().any(|folder| quoted.starts_with(folder)) {
+        } else if ["tests/", "tools/", "fuzz/", ".ci/", "shared/"].iter().any(|folder| quoted.starts_with(folder)) {
             read(quoted);
         }
     }

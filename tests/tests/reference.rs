@@ -14,7 +14,7 @@ const TEST_SETTINGS: [(&str, &str); 7] = [
     ("HALLPASS_TEST_ENDPOINT", "Runs the tests over the DynamoDB at this URL."),
     ("HALLPASS_TEST_SHOTS", "Keeps screenshots of the pages in this directory."),
     ("HALLPASS_WRITE_DOCS", "`1`: writes the generated pages instead of comparing them."),
-    ("HALLPASS_MUTANT", "Selects the mutant in a build of `tests/mutants/run`."),
+    ("HALLPASS_MUTANT", "Selects the mutant in a build of `tools/mutants/run`."),
     ("HALLPASS_MUTANTS_REACHED", "Where such a build lists the mutants that it reached."),
 ];
 

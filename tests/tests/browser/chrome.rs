@@ -48,11 +48,11 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 
 /// Returns the path of a file that no package provides and the tests install themselves.
 pub(crate) fn installed(path: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser/.installed").join(path);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools/axe-core/.installed").join(path);
     if path.exists() {
         return Some(path);
     }
-    skip("tests/browser/install has not been run");
+    skip("tools/axe-core/install has not been run");
     None
 }
 

@@ -2,8 +2,8 @@
 keyring in its Secrets Manager, and the four demo users of `cargo run -- dev`.
 
     pip install ministack
-    python3 tests/runtime/aws.py                        # on 127.0.0.1:4566, until Ctrl-C
-    python3 tests/runtime/aws.py --address 172.17.0.1   # reachable for containers on Docker's bridge
+    python3 tools/lambda-runtime/aws.py                        # on 127.0.0.1:4566, until Ctrl-C
+    python3 tools/lambda-runtime/aws.py --address 172.17.0.1   # reachable for containers on Docker's bridge
 
 Everything is in memory, and the passwords and the key are public: use it for tests only.
 """

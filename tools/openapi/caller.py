@@ -1,4 +1,4 @@
-"""The callers of tests/openapi/run. The requests also revoke tokens, so a new token is generated every two seconds."""
+"""The callers of tools/openapi/run. The requests also revoke tokens, so a new token is generated every two seconds."""
 
 import json
 import os

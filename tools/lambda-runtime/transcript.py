@@ -1,7 +1,7 @@
 """A sequence of complete real events for every function, and the expected responses.
 
-The events are templates in tests/fixtures/, and the responses are in tests/runtime/expected/. The caller provides the way
-to invoke a function: the Runtime Interface Emulator or `sam local invoke`.
+The events are templates in tests/fixtures/, and the responses are in tools/lambda-runtime/expected/. The caller provides the
+way to invoke a function: the Runtime Interface Emulator or `sam local invoke`.
 """
 
 import base64
@@ -16,7 +16,7 @@ import sys
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-FIXTURES = HERE.parent / "fixtures"
+FIXTURES = HERE.parents[1] / "tests" / "fixtures"
 FORMS = ["rest_token", "rest_request", "http_1_0", "http_2_0", "websocket_connect"]
 FORM = "application/x-www-form-urlencoded"
 
