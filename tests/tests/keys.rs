@@ -232,4 +232,9 @@ async fn a_keyring_is_replaced_only_while_it_is_the_one_that_was_read() {
     kept.tap.inject("UpdateSecretVersionStage", 0, 1, Fault::Lose);
     assert!(keys::replace(&client, "KeyRing", &read, &keyring(&["test", "third"])).await.unwrap());
     assert_eq!(ids().await, ["test", "third"].map(str::to_owned).into());
+    // A write that fails for another reason is an error, and not a keyring that someone else replaced.
+    let read = keys::fetch(&client, "KeyRing").await.unwrap().version_id;
+    kept.tap.inject("UpdateSecretVersionStage", 0, ALWAYS, Fault::Reject(400, "AccessDeniedException"));
+    assert!(keys::replace(&client, "KeyRing", &read, &keyring(&["test", "fourth"])).await.is_err());
+    assert_eq!(ids().await, ["test", "third"].map(str::to_owned).into());
 }

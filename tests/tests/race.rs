@@ -9,7 +9,7 @@ use std::{
 };
 
 use hallpass_store::developer::Replaced;
-use hallpass_token::{Format, Timestamp};
+use hallpass_token::{Format, Reason, Revocation, Timestamp};
 use serde_json::json;
 use tests::{
     Request, Response, World,
@@ -107,6 +107,19 @@ async fn one_developer_token_survives_and_no_other_was_shown() {
         assert_eq!(world.dump("Tokens").await.len(), 3 + usize::from(round));
     }
     assert_eq!(world.verdict(&bearer(&first.text)).await, "replaced");
+}
+
+#[tokio::test]
+async fn a_developer_token_that_was_revoked_since_it_was_read_is_not_replaced() {
+    let world = World::new().await;
+    let first = world.create_token(Format::Developer, "1", 1).await.record;
+    let read = world.developer_token("1").await;
+    let revocation = Revocation { at: world.now(), because: Reason::Revoked };
+    world.store.revoke_one(&first.id, first.format, revocation, None).await.unwrap();
+    let new = world.unwritten(Format::Developer, "1", 2).await.record;
+    let replace = async |old| world.store.replace_developer(&new, old, None, Timestamp::MAX).await.unwrap();
+    assert_eq!(replace(read).await, Replaced::Lost);
+    assert_eq!(replace(world.developer_token("1").await).await, Replaced::Now);
 }
 
 /// If no later request arrived, the client that received the new token holds a live one.

@@ -243,6 +243,23 @@ async fn a_rotated_record_keeps_no_times_or_keys_of_the_old_one() {
     assert_eq!(new.purge_at, lifecycle::purge_at(new.expires_at, None, settings.record_retention));
 }
 
+/// Otherwise rotation would extend the log-in of the caller, who receives the text.
+#[tokio::test]
+async fn a_rotated_token_descends_from_the_older_log_in_of_the_two() {
+    let world = World::new().await;
+    let now = world.now();
+    let issued = async |seed: u8, days: u64| {
+        let at = now.before(Duration::from_secs(days * DAY));
+        world.create_token_with(Format::Signed, "1", seed, |record| record.authenticated_at = at).await
+    };
+    for (seed, caller, old) in [(1, 3, 5), (3, 5, 3), (5, 0, 4), (7, 4, 0)] {
+        let (caller, old) = (issued(seed, caller).await, issued(seed + 1, old).await);
+        let new = rotated(&world, &caller.text, &old.record.id.to_string()).await;
+        let new = world.record(&id_of(&new).parse().unwrap()).await;
+        assert_eq!(new.authenticated_at, caller.record.authenticated_at.min(old.record.authenticated_at), "{seed}");
+    }
+}
+
 /// The use of a replaced token reveals a copy. The record of the old token must exist for that.
 #[tokio::test]
 async fn a_replaced_token_is_recognized_for_thirty_days_however_it_was_replaced() {

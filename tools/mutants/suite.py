@@ -42,8 +42,10 @@ class Suite:
     def directory(self, binary):
         return self.folder / (WHOLE.get(binary) or self.units[binary])
 
-    def environment(self, **more):
-        return {**os.environ, "HALLPASS_TEST_BROWSER": "off", "RUST_BACKTRACE": "0", **more}
+    def environment(self, binary, **more):
+        # What cargo sets, for tests that look for files of their package.
+        fixed = {"CARGO_MANIFEST_DIR": str(self.directory(binary)), "HALLPASS_TEST_BROWSER": "off", "RUST_BACKTRACE": "0"}
+        return {**os.environ, **fixed, **more}
 
     def names(self, binary):
         def listing(*options):
@@ -119,7 +121,7 @@ class Suite:
             command = [self.executables[binary], "--exact", name, "--test-threads=1"]
             try:
                 done = subprocess.run(
-                    command, cwd=self.directory(binary), env=self.environment(HALLPASS_MUTANTS_REACHED=file.name),
+                    command, cwd=self.directory(binary), env=self.environment(binary, HALLPASS_MUTANTS_REACHED=file.name),
                     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=600,
                 )  # fmt: skip
             except subprocess.TimeoutExpired:
@@ -133,7 +135,7 @@ class Suite:
         limit = 30 + 8 * sum(test.seconds for test in batch)
         process = subprocess.Popen(
             [self.executables[binary], "--test-threads=2", *(["--exact", *names] if names else [])],
-            cwd=self.directory(binary), env=self.environment(HALLPASS_MUTANT=str(number)), text=True, errors="replace",
+            cwd=self.directory(binary), env=self.environment(binary, HALLPASS_MUTANT=str(number)), text=True, errors="replace",
             start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (16 << 30, 16 << 30)),
         )  # fmt: skip

@@ -74,8 +74,8 @@ async fn an_operator_s_token_is_alone_on_standard_output_and_valid() {
     assert_eq!(dev.verdict(jwt["token"].as_str().unwrap()).await, "allow");
     assert_eq!(jwt["issued_by"], "operator");
     assert_eq!(
-        (&jwt["format"], &jwt["name"], &jwt["scopes"]),
-        (&json!("jwt"), &json!("<b>n</b>"), &json!(["ROLE_USER"]))
+        (&jwt["format"], &jwt["name"], &jwt["description"], &jwt["scopes"]),
+        (&json!("jwt"), &json!("<b>n</b>"), &json!("d"), &json!(["ROLE_USER"]))
     );
     let left_out = dev.ran(&["token", "issue", "my_username", "--scope", "ROLE_USER", "--scope", "nope"], "").await;
     assert!(left_out.err.contains("left out nope"), "{}", left_out.err);

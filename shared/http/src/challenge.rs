@@ -72,3 +72,36 @@ pub fn with_basic(challenge: &str, issuer: &Issuer) -> String {
 fn with_error(issuer: &Issuer, error: &str, description: &str) -> String {
     format!("{}, error=\"{error}\", error_description=\"{description}\"", bare(issuer))
 }
+
+#[cfg(test)]
+mod tests {
+    use hallpass_token::{Binding, Snapshot, User, user::Value};
+
+    use super::*;
+
+    #[test]
+    fn every_kind_of_attribute_that_hallpass_knows_is_named_and_no_other() {
+        let user = |text: &str| {
+            let text = |name: &str| (name.to_owned(), Value::Text(text.to_owned()));
+            let names = [USERNAME, PASSWORD_HASH, STATUS, PERMISSIONS, "plan"].map(text);
+            User::from_attributes(
+                [("user_id".to_owned(), Value::Text("1".to_owned()))].into_iter().chain(names).collect(),
+            )
+        };
+        let (before, after) = (user("a").unwrap(), user("b").unwrap());
+        let hash = "AAAAAAAAAAAAAAAAAAAAAA".parse().unwrap();
+        let check = |names: &[&str], expected: &str| {
+            let binding = Binding::new(names.iter().map(|name| (*name).to_owned()));
+            let changed = Snapshot::new(&hash, &binding, &before).differences(&hash, &binding, &after).kinds();
+            assert_eq!(description(Reason::UserChanged, changed), expected, "{names:?}");
+        };
+        check(&[USERNAME], "The name of the user changed since the access token was issued");
+        check(&[PASSWORD_HASH], "The password of the user changed since the access token was issued");
+        check(
+            &[STATUS, PERMISSIONS],
+            "The status and permissions of the user changed since the access token was issued",
+        );
+        check(&["plan"], "The user changed since the access token was issued");
+        check(&[USERNAME, "plan"], "The name of the user changed since the access token was issued");
+    }
+}

@@ -52,3 +52,33 @@ pub fn allow(settings: &Settings, headers: &HeaderMap, response: &mut Response) 
     response.headers_mut().insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_preflight_is_an_options_request_with_a_method_from_an_allowed_origin() {
+        let settings =
+            Settings::read(&|name| (name == "HALLPASS_CORS_ALLOWED_ORIGINS").then(|| "https://a.example".to_owned()));
+        let settings = settings.unwrap();
+        let check = |method: Method, names: &[(&'static str, &'static str)], is_preflight: bool| {
+            let headers = names
+                .iter()
+                .map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)));
+            let response = preflight(&settings, &method, &headers.collect());
+            assert_eq!(
+                response.map(|response| response.status().as_u16()),
+                is_preflight.then_some(204),
+                "{method} {names:?}"
+            );
+        };
+        let (origin, asks) = (("origin", "https://a.example"), ("access-control-request-method", "POST"));
+        check(Method::OPTIONS, &[origin, asks], true);
+        check(Method::OPTIONS, &[origin], false);
+        check(Method::OPTIONS, &[asks], false);
+        check(Method::OPTIONS, &[("origin", "https://b.example"), asks], false);
+        check(Method::GET, &[origin, asks], false);
+        check(Method::POST, &[origin], false);
+    }
+}

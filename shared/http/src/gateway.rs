@@ -142,13 +142,6 @@ fn unambiguous(request: &Request) -> Result<(), Problem> {
     body::expect_no_encoding(request.headers(), request.body())
 }
 
-/// Returns the method by which to look up a route of safe methods (RFC 9110 section 9.2.1). `HEAD` is handled as
-/// `GET`, and the response has no content (section 9.3.2). Do not use this for routes that accept passwords or create
-/// anything.
-pub fn safe_method(request: &Request) -> &str {
-    if request.method() == Method::HEAD { Method::GET.as_str() } else { request.method().as_str() }
-}
-
 /// Returns the source IP address of a request, as API Gateway reports it.
 pub fn source_ip(request: &Request) -> String {
     let ip = match request.request_context_ref() {

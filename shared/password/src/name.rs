@@ -1,7 +1,5 @@
 //! The normal form of a user name, which the store, the rate limiter and the look-up compare.
 
-use std::fmt;
-
 use icu_casemap::CaseMapper;
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
 use icu_properties::{CodePointSetData, props::DefaultIgnorableCodePoint};
@@ -86,12 +84,6 @@ fn fold(name: &str) -> String {
     let folded = CaseMapper::new().fold_string(&decomposed).into_owned();
     let kept: String = folded.chars().filter(|c| !ignorable.contains(*c)).collect();
     ComposingNormalizerBorrowed::new_nfkc().normalize(&kept).into_owned()
-}
-
-impl fmt::Display for NameKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 #[cfg(test)]

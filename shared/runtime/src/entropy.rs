@@ -103,3 +103,19 @@ impl std::fmt::Debug for Randomness {
         f.write_str("Randomness")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn generations_differ_and_lie_in_the_lower_half() {
+        assert_eq!(lower_half([0xff; 4]), u32::MAX / 2);
+        assert_eq!(lower_half([0, 0, 0, 5]), 2);
+        let alone: BTreeSet<u32> = (0..8).map(|_| generation().unwrap()).collect();
+        let of_requests: BTreeSet<u32> = (0..8).map(|_| randomness().generation().unwrap()).collect();
+        assert!(alone.len() > 1 && of_requests.len() > 1, "{alone:?} {of_requests:?}");
+    }
+}

@@ -128,7 +128,7 @@ impl<'a> Basis<'a> {
             let reason = lifecycle::state(&record, Some(owner), now).reason();
             return Err(rejected(reason.unwrap_or(Reason::Replaced).into()));
         }
-        lifecycle::readmit(in_its_place(record, new), Some(owner.clone()), now).map(|_| ()).map_err(rejected)
+        lifecycle::readmit(record, Some(owner.clone()), now).map(|_| ()).map_err(rejected)
     }
 
     /// Checks that the caller can still grant the scope and the expiry of the new token, and manage the replaced one.
@@ -200,16 +200,8 @@ async fn token_now(context: &Context<'_>, before: &Admitted, new: &Record) -> Re
     let regenerates_itself = before.record.format == Format::Developer && new.format == Format::Developer;
     let record = found.record.filter(|record| record.id == if regenerates_itself { new.id } else { id });
     let record = record.ok_or_else(|| rejected(Reason::Unknown.into()))?;
-    let admitted = lifecycle::readmit(in_its_place(record, new), found.user, now).map_err(rejected)?;
+    let admitted = lifecycle::readmit(record, found.user, now).map_err(rejected)?;
     Ok(Current { user: admitted.user, scope: admitted.scope, marks: found.marks })
-}
-
-/// Returns the record as it was before the new token replaced it.
-fn in_its_place(record: Record, new: &Record) -> Record {
-    if record.replaced_by == Some(new.id.hash) {
-        return Record { replaced_by: None, replaced_at: None, ..record };
-    }
-    record
 }
 
 /// Reads the current state of the token's owner. If the new token replaces another, the check of that token decides

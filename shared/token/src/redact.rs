@@ -96,6 +96,8 @@ mod tests {
         check(&format!("ab6879-{signature}\nx"), "…\nx");
         check(&format!("eyJhbGciOi.{signature}{signature}.{signature}"), "eyJhbGciOi.….…");
         check("hash $argon2id$v=19$m=19456,t=2,p=1$qv6W$Gb end", "hash … end");
+        let path = "a/long/path/of/lower/case/words/that/is/no/key/at/all";
+        check(path, path);
         check("there is no token 1.AAAAAAAAAAAAAAAAAAAAAA", "there is no token 1.AAAAAAAAAAAAAAAAAAAAAA");
         check(&"x".repeat(100), &"x".repeat(100));
         check("the key q6+3RZb/0KfWm2vX9Tn1uYc/7HdPs4+LgEoJiAbQrM8= is wrong", "the key … is wrong");

@@ -182,6 +182,7 @@ mod tests {
             assert_eq!(differences.attributes, attributes, "{changes:?}");
             assert_eq!(differences.is_generation_raised, generation, "{changes:?}");
             assert_eq!(differences.kinds().kinds().collect::<Vec<_>>(), kinds, "{changes:?}");
+            assert_eq!(differences.kinds().is_empty(), kinds.is_empty(), "{changes:?}");
             assert_eq!(differences.is_generation_alone(), generation && attributes.is_empty(), "{changes:?}");
         };
         check(&[], false, &[], &[]);

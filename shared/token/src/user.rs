@@ -240,6 +240,14 @@ mod tests {
         assert_eq!(got, expected, "{changes:?}");
     }
 
+    #[test]
+    fn an_empty_text_counts_as_absent() {
+        let user = read(&[("password_hash", Some(text(""))), ("kind", Some(text("")))]).unwrap();
+        assert_eq!((user.password_hash(), user.kind()), (None, "person"));
+        let user = read(&[("password_hash", Some(text("x"))), ("kind", Some(text("app")))]).unwrap();
+        assert_eq!((user.password_hash(), user.kind()), (Some("x"), "app"));
+    }
+
     fn text(text: &str) -> Value {
         Value::Text(text.to_owned())
     }

@@ -40,7 +40,9 @@ async fn a_token_is_created_used_rotated_and_revoked() {
     let id = id_of(&system, &token).await;
     assert!(rows(&page)[0].contains(&id) && rows(&page)[0].contains(">laptop<") && rows(&page)[0].contains("active"));
 
-    let rotated = web_client.post(OWN, &[("do", "rotate"), ("id", &id)]).await.shown_token();
+    let page = web_client.post(OWN, &[("do", "rotate"), ("id", &id)]).await;
+    assert!(page.body.split("<table").next().unwrap_or_default().contains("laptop"), "the new token has its name");
+    let rotated = page.shown_token();
     assert!(rows(&web_client.get(OWN).await).iter().any(|row| row.contains("until <time")));
     let twice = web_client.post(OWN, &[("do", "rotate"), ("id", &id)]).await;
     assert_eq!((twice.status, twice.wrong().as_str()), (409, "The token is already being replaced, or was revoked."));

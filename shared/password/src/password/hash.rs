@@ -108,7 +108,6 @@ fn argon2id(text: &str) -> Result<Hash, HashError> {
     let hash = PasswordHash::new(text).map_err(|_| HashError::Form)?;
     let length = hash.hash.as_ref().map(|output| output.as_ref().len());
     let is_whole = Algorithm::new(hash.algorithm).is_ok_and(|algorithm| algorithm == Algorithm::Argon2id)
-        && hash.salt.is_some()
         && length.is_some_and(|length| length >= SHORTEST_OUTPUT);
     let params = Params::try_from(&hash).map_err(|_| HashError::Form)?;
     let memory = u64::from(params.m_cost()).saturating_mul(1024);

@@ -94,14 +94,6 @@ impl Visit for Line {
         }
     }
 
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.member(field.name(), format_args!("{value}"));
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.member(field.name(), format_args!("{value}"));
-    }
-
     /// Also receives messages and values formatted with `Display`.
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == "count" {

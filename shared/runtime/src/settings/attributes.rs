@@ -77,6 +77,9 @@ mod tests {
         for listed in misspelt.into_iter().chain(["permission", "user-id", "token-generation", "fullname", "knid"]) {
             check(listed, None);
         }
+        let long = "a".repeat(MAX_LENGTH);
+        check(&long, Some(&[&long]));
+        check(&format!("{long}a"), None);
         for listed in [
             "user_id",
             "status,user_id",

@@ -135,6 +135,8 @@ mod tests {
             let found = unknown(&set);
             assert_eq!(found.first().map(|unknown| unknown.nearest), expected, "{name}");
         };
+        let unknown_one = UnknownVariable { name: "HALLPASS_X".to_owned(), nearest: "HALLPASS_Y" };
+        assert_eq!(unknown_one.to_string(), "HALLPASS_X is not a setting of Hallpass; did you mean HALLPASS_Y?");
         check("HALLPASS_LIFETIMES", "1d", Some("HALLPASS_LIFETIME"));
         check("HALLPASS_CORS_ORIGINS", "x", Some("HALLPASS_CORS_ALLOWED_ORIGINS"));
         check("HALLPASS_MAXTOKENS", "1", Some("HALLPASS_MAX_TOKENS"));

@@ -103,6 +103,13 @@ mod tests {
     }
 
     #[test]
+    fn a_host_has_at_most_253_characters() {
+        let host = |length: usize| format!("https://{}", "a.".repeat(127).split_at(length).0);
+        assert_eq!(canonical(&host(253)), Some(host(253)));
+        assert_eq!(canonical(&host(254)), None);
+    }
+
+    #[test]
     fn what_no_browser_sends_is_rejected() {
         let wrong = [
             "*",

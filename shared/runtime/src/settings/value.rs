@@ -146,6 +146,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_bound_is_inclusive() {
+        let check = |read: fn(Lookup<'_>) -> Result<Duration, ConfigError>, text: &str, is_read: bool| {
+            assert_eq!(read(&|_| Some(text.to_owned())).is_ok(), is_read, "{text}");
+        };
+        check(authorizer_cache, "0", true);
+        check(authorizer_cache, "1h", true);
+        check(authorizer_cache, "3601s", false);
+        check(key_refresh, "1s", true);
+        check(key_refresh, "1d", true);
+        check(key_refresh, "86401s", false);
+    }
+
+    #[test]
     fn a_duration_is_a_number_and_a_unit() {
         let check = |text: &str, seconds: Option<u64>| {
             let lookup = |_: &str| Some(text.to_owned());

@@ -197,3 +197,23 @@ fn is_expired(word: &str, now: Timestamp) -> bool {
     let end = word.split_once('.').and_then(|(end, _)| end.parse().ok()).and_then(Timestamp::from_unix);
     end.is_none_or(|end| end.has_passed(now))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_without_a_time_are_corrupt_and_are_not_counted_as_long_ago() {
+        let check = |failures: u64, failed_at: Option<u64>, is_read: bool| {
+            let number = |number: u64| AttributeValue::N(number.to_string());
+            let mut item = Item::from([(PURGE_AT.to_owned(), number(9)), (FAILURES.to_owned(), number(failures))]);
+            item.extend(failed_at.map(|at| (FAILED_AT.to_owned(), number(at))));
+            assert_eq!(Pair::read(&item).is_ok(), is_read, "{failures} {failed_at:?}");
+        };
+        check(0, None, true);
+        check(0, Some(5), true);
+        check(1, Some(5), true);
+        check(1, None, false);
+        check(9, None, false);
+    }
+}

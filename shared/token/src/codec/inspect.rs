@@ -63,6 +63,8 @@ pub fn inspect(issuer: &Issuer, text: &str) -> Option<Appearance> {
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+
     use super::*;
 
     #[test]
@@ -70,6 +72,16 @@ mod tests {
         let issuer = Issuer::new("", "hallpass").unwrap();
         let token = "1.5665e083.RJG0CdymRKqFQJKeIV8nflwIhrr8KVrmAy6kpWft5nU";
         assert!(inspect(&issuer, token).is_some_and(|seen| seen.format == Format::Signed));
-        assert!(inspect(&issuer, &"x".repeat(MAX_LENGTH + 1)).is_none());
+        let long = |length: usize| {
+            let head = r#"{"iss":"hallpass","sub":"1","aud":""#;
+            let rest = r#"","iat":1,"exp":2,"name":"","jti":"AAAAAAAAAAAAAAAAAAAAAA"}"#;
+            let claims = format!("{head}{}{rest}", "a".repeat(length));
+            let signature = BASE64_URL_SAFE_NO_PAD.encode([0; 32]);
+            format!("eyJ.{}.{signature}", BASE64_URL_SAFE_NO_PAD.encode(claims))
+        };
+        let longest = (0..MAX_LENGTH).rev().find(|length| long(*length).len() <= MAX_LENGTH).unwrap();
+        assert_eq!(long(longest).len(), MAX_LENGTH);
+        assert!(inspect(&issuer, &long(longest)).is_some_and(|seen| seen.format == Format::Jwt));
+        assert!(inspect(&issuer, &long(longest + 1)).is_none());
     }
 }

@@ -155,6 +155,25 @@ pub(super) mod tests {
         }
     }
 
+    #[test]
+    fn a_key_has_at_least_eight_different_bytes_and_eight_different_steps() {
+        // Without order, so that no other rule applies.
+        let place = |number: usize| usize::from(Sha256::digest(number.to_be_bytes())[0]);
+        let of_bytes =
+            |count: usize| (0..64).map(move |number| [3, 17, 90, 141, 7, 66, 250, 201, 33][place(number) % count]);
+        let of_steps = |count: usize| {
+            let steps = (0..64).map(move |number| [1, 2, 4, 9, 31, 77, 120, 200, 150][place(number) % count]);
+            steps.scan(0_u8, |byte, step| {
+                *byte = byte.wrapping_add(step);
+                Some(*byte)
+            })
+        };
+        for (count, expected) in [(7, true), (8, false), (9, false)] {
+            assert_eq!(is_pattern(&of_bytes(count).collect::<Vec<u8>>()), expected, "{count} bytes");
+            assert_eq!(is_pattern(&of_steps(count).collect::<Vec<u8>>()), expected, "{count} steps");
+        }
+    }
+
     proptest! {
         #[test]
         fn a_random_key_is_not_guessable(key in prop::collection::vec(any::<u8>(), 1_usize), length in 32_usize..=64, seed: [u8; 16]) {
