@@ -12,7 +12,7 @@ use hallpass_store::{
     management::{Added, NewUser, Renamed},
     users::Written,
 };
-use hallpass_token::{Permission, Status, User, UserId, user::attribute::PERMISSIONS};
+use hallpass_token::{Permission, Status, User, UserId, UserKind, user::attribute::PERMISSIONS};
 use serde_json::{Value, json};
 
 use crate::{
@@ -228,7 +228,7 @@ async fn add(store: &Store, args: AddArgs, terminal: Terminal) -> Result<(), Com
         id,
         username: args.name,
         full_name: args.full_name,
-        is_app: args.app,
+        kind: if args.app { UserKind::App } else { UserKind::Person },
         password_hash: if args.no_password { None } else { Some(new_password()?) },
         permissions: args.permissions.into_iter().collect(),
         token_generation: entropy::generation()?,

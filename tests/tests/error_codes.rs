@@ -13,7 +13,7 @@ use hallpass_store::{
     sessions::Session,
     users::Written,
 };
-use hallpass_token::{Binding, Format, Record, Timestamp, UserId, secret::Digest};
+use hallpass_token::{Binding, Format, Record, Timestamp, UserId, UserKind, secret::Digest};
 use tests::{
     World,
     api::{bearer, text},
@@ -32,7 +32,7 @@ fn ada() -> NewUser {
         id: "9".parse().unwrap(),
         username: "ada".to_owned(),
         full_name: None,
-        is_app: false,
+        kind: UserKind::Person,
         password_hash: None,
         permissions: hallpass_token::Scope::default(),
         token_generation: 9,

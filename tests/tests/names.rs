@@ -2,7 +2,7 @@
 
 use hallpass_password::{NameKey, rate_limit::Counters};
 use hallpass_store::management::NewUser;
-use hallpass_token::{Scope, user::attribute::USERNAME_KEY};
+use hallpass_token::{Scope, UserKind, user::attribute::USERNAME_KEY};
 use proptest::prelude::*;
 use tests::{Request, World, api::text, basic, web_client::WebClient};
 
@@ -20,7 +20,7 @@ async fn add(world: &World, id: usize, username: &str) {
         id: id.to_string().parse().unwrap(),
         username: username.to_owned(),
         full_name: None,
-        is_app: false,
+        kind: UserKind::Person,
         password_hash: hallpass_password::password::hash("correct horse", [9; 16]),
         permissions: Scope::default(),
         token_generation: 0,

@@ -6,7 +6,7 @@ use hallpass_store::{
     management::{Added, NewUser, Renamed},
     users::Written,
 };
-use hallpass_token::{Format, Reason, Revocation, UserId};
+use hallpass_token::{Format, Reason, Revocation, UserId, UserKind};
 use tests::{
     World,
     api::text,
@@ -134,7 +134,7 @@ async fn a_user_whose_name_another_user_gets_afterwards_was_added() {
         id: id.parse().unwrap(),
         username: name.to_owned(),
         full_name: None,
-        is_app: false,
+        kind: UserKind::Person,
         password_hash: None,
         permissions: hallpass_token::Scope::default(),
         token_generation: 5,

@@ -10,7 +10,7 @@ use hallpass_store::{
     tokens::Marked,
     users::Written,
 };
-use hallpass_token::{Binding, Format, Reason, Revocation, UserId, secret::Digest};
+use hallpass_token::{Binding, Format, Reason, Revocation, UserId, UserKind, secret::Digest};
 use serde_json::json;
 use tests::{
     World,
@@ -26,7 +26,7 @@ fn user(id: &str, name: &str) -> NewUser {
         id: id.parse().unwrap(),
         username: name.to_owned(),
         full_name: Some("Ada".to_owned()),
-        is_app: false,
+        kind: UserKind::Person,
         password_hash: None,
         permissions: ["b".parse().unwrap(), "a".parse().unwrap()].into_iter().collect(),
         token_generation: 5,

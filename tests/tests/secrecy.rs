@@ -5,7 +5,7 @@
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hallpass_password::password;
-use hallpass_token::{Credential, Entropy, Format, Keyring, Text};
+use hallpass_token::{Credential, Entropy, Format, Keyring, Text, UserKind};
 use serde_json::{Value, json};
 use tests::{
     KEYS, Request, Response, World,
@@ -204,7 +204,7 @@ async fn the_debug_form_of_types_with_secrets_prints_none() {
         id: "9".parse().unwrap(),
         username: "new".to_owned(),
         full_name: None,
-        is_app: false,
+        kind: UserKind::Person,
         password_hash: Some(hash.clone()),
         permissions: hallpass_token::Scope::default(),
         token_generation: 0,

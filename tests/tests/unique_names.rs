@@ -5,7 +5,7 @@ use hallpass_store::{
     Store,
     management::{Added, Listed, NewUser, Renamed},
 };
-use hallpass_token::{Scope, Status, UserId};
+use hallpass_token::{Scope, Status, UserId, UserKind};
 use serde_json::json;
 use tests::{
     World,
@@ -18,7 +18,7 @@ fn user(id: &str, name: &str) -> NewUser {
         id: id.parse().unwrap(),
         username: name.to_owned(),
         full_name: None,
-        is_app: false,
+        kind: UserKind::Person,
         password_hash: hallpass_password::password::hash("correct horse", [7; 16]),
         permissions: Scope::default(),
         token_generation: 0,

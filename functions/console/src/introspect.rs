@@ -19,7 +19,7 @@ pub(crate) async fn introspect(context: &Context<'_>, request: &Request) -> Resu
     let keyring = service.keyring(now).await?;
     let verified = service.store.verify(&keyring, &service.settings.issuer, &text, now).await?;
     let is_permitted = |user: &User| user.id == caller.user.id || caller.scope.holds(PERMISSION);
-    let Some(admitted) = verified.ok().filter(|admitted| is_permitted(&admitted.user)) else {
+    let Some(admitted) = verified.accepted().ok().filter(|admitted| is_permitted(&admitted.user)) else {
         return Ok(problem::json(StatusCode::OK, &json!({"active": false})));
     };
     let record = &admitted.record;

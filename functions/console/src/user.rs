@@ -4,7 +4,7 @@
 use hallpass_http::{Problem, Response, gateway, problem};
 use hallpass_service::{Context, Service};
 use hallpass_store::Rejected;
-use hallpass_token::{Reason, Rejection, Scope, Status, TokenId, User, UserId, lifecycle};
+use hallpass_token::{Reason, Rejection, Scope, TokenId, User, UserId, lifecycle};
 use http::StatusCode;
 use lambda_http::Request;
 use serde_json::json;
@@ -23,7 +23,7 @@ pub(crate) async fn show(context: &Context<'_>, request: &Request) -> Result<Res
         "name": user.username,
         "full_name": user.full_name,
         "kind": user.kind(),
-        "status": if user.status == Status::Active { "active" } else { "blocked" },
+        "status": user.status.as_str(),
         "permissions": user.permissions.names().collect::<Vec<_>>(),
     });
     Ok(problem::json(StatusCode::OK, &body))

@@ -12,7 +12,7 @@ use hallpass_runtime::{
     settings::{ConfigError, Lookup, text},
 };
 use hallpass_service::Service;
-use hallpass_store::{Failure, Rejected};
+use hallpass_store::{Failure, Rejected, Verification};
 use hallpass_token::{Admitted, Credential, Reason, Timestamp, credential::Unusable};
 use lambda_runtime::Diagnostic;
 
@@ -94,8 +94,8 @@ impl Authorizer {
         let keyring = self.service.keyring(now).await.map_err(unanswered)?;
         let issuer = &self.service.settings.issuer;
         match self.service.store.verify(&keyring, issuer, &text, now).await.map_err(unanswered)? {
-            Err(rejected) => Ok(self.reject(&form, &rejected)),
-            Ok(admitted) => {
+            Verification::Rejected(rejected) => Ok(self.reject(&form, &rejected)),
+            Verification::Accepted(admitted) => {
                 let response = response::allow(&form, &self.service.settings, &admitted, self.routes.as_ref())
                     .map_err(unanswered)?;
                 self.record_last_used(&admitted, now).await.map_err(unanswered)?;

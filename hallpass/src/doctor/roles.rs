@@ -44,7 +44,7 @@ fn application_account(id: &str, user: Option<&User>) -> Finding {
     const OF: &str = "application account";
     let advice = "correct HALLPASS_APP_USER, or run `hallpass user add NAME --id ID --app`";
     match user {
-        Some(user) if user.kind() != "app" => Finding::new(OF, Verdict::Warning, format!("{id} is a person"), advice),
+        Some(user) if !user.is_app() => Finding::new(OF, Verdict::Warning, format!("{id} is a person"), advice),
         Some(user) if user.status == Status::Blocked => {
             Finding::new(OF, Verdict::Warning, format!("{id} is blocked"), "run `hallpass user unblock`")
         }

@@ -184,11 +184,11 @@ fn is_same(row: &Row, user: &User) -> bool {
         && row.full_name == user.full_name
         && row.status == user.status
         && row.permissions == user.permissions
-        && user.kind() == if row.is_app { "app" } else { "person" }
+        && user.kind() == row.kind.as_str()
 }
 
 async fn add(store: &Store, row: Row, hashing: &Semaphore, interrupt: &Interrupt) -> Result<Done, CommandError> {
-    let Row { line, id, username, key, full_name, is_app, status, permissions, password } = row;
+    let Row { line, id, username, key, full_name, kind, status, permissions, password } = row;
     let conflict = |what: String| Ok(Done::Conflict(Wrong { line, what }));
     let name_taken = || format!("the user {id} cannot be added: another user has the same name");
     // Do not hash the password of a user who cannot be added.
@@ -209,7 +209,7 @@ async fn add(store: &Store, row: Row, hashing: &Semaphore, interrupt: &Interrupt
         }
     };
     let token_generation = entropy::generation()?;
-    let user = NewUser { id, username, full_name, is_app, password_hash, permissions, token_generation };
+    let user = NewUser { id, username, full_name, kind, password_hash, permissions, token_generation };
     match users::add(store, &user, status).await? {
         Added::Now => Ok(Done::Added),
         Added::IdTaken => conflict(format!("the user {id} was added by another process in the meantime")),

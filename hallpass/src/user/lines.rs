@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt};
 
 use csv::{ReaderBuilder, StringRecord, Trim};
 use hallpass_password::{NameKey, password, text};
-use hallpass_token::{Permission, Scope, Status, UserId};
+use hallpass_token::{Permission, Scope, Status, UserId, UserKind};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -31,7 +31,7 @@ pub(super) struct Row {
     pub(super) username: String,
     pub(super) key: NameKey,
     pub(super) full_name: Option<String>,
-    pub(super) is_app: bool,
+    pub(super) kind: UserKind,
     pub(super) status: Status,
     pub(super) permissions: Scope,
     pub(super) password: Password,
@@ -191,14 +191,16 @@ fn row(line: u64, fields: Fields) -> Result<Row, String> {
     if let Some(wrong) = fields.full_name.as_deref().and_then(wrong_full_name) {
         return Err(format!("full_name: {wrong}"));
     }
-    let is_app = match fields.kind.as_deref() {
-        None | Some("person") => false,
-        Some("app") => true,
+    let kind = match fields.kind.as_deref() {
+        None => UserKind::Person,
+        Some(kind) if kind == UserKind::Person.as_str() => UserKind::Person,
+        Some(kind) if kind == UserKind::App.as_str() => UserKind::App,
         Some(_) => return Err("kind: must be person or app".to_owned()),
     };
     let status = match fields.status.as_deref() {
-        None | Some("active") => Status::Active,
-        Some("blocked") => Status::Blocked,
+        None => Status::Active,
+        Some(status) if status == Status::Active.as_str() => Status::Active,
+        Some(status) if status == Status::Blocked.as_str() => Status::Blocked,
         Some(_) => return Err("status: must be active or blocked".to_owned()),
     };
     let permissions = fields.permissions.unwrap_or_default();
@@ -214,7 +216,7 @@ fn row(line: u64, fields: Fields) -> Result<Row, String> {
             Err(unsupported) => return Err(format!("password_hash: {unsupported}")),
         },
     };
-    Ok(Row { line, id, username, key, full_name: fields.full_name, is_app, status, permissions, password })
+    Ok(Row { line, id, username, key, full_name: fields.full_name, kind, status, permissions, password })
 }
 
 impl Fields {

@@ -2,7 +2,7 @@
 //! listed as unreadable and does not hide the others.
 
 use hallpass_store::{Store, management::Listed};
-use hallpass_token::{Status, User, user::attribute::USER_ID};
+use hallpass_token::{User, user::attribute::USER_ID};
 use serde_json::{Value, json};
 
 use crate::{
@@ -68,7 +68,7 @@ fn view(user: &User) -> Value {
         "username": user.username,
         "full_name": user.full_name,
         "kind": user.kind(),
-        "status": if user.status == Status::Active { "active" } else { "blocked" },
+        "status": user.status.as_str(),
         "has_password": user.password_hash().is_some(),
         "permissions": user.permissions.names().collect::<Vec<_>>(),
     });
@@ -81,7 +81,7 @@ fn view(user: &User) -> Value {
 }
 
 fn status(user: &User) -> String {
-    let status = if user.status == Status::Active { "active" } else { "blocked" };
+    let status = user.status.as_str();
     if user.unreadable.is_empty() {
         return status.to_owned();
     }

@@ -86,7 +86,7 @@ pub async fn admit_text(context: &Context<'_>, text: &Text) -> Result<Admitted, 
     let issuer = &service.settings.issuer;
     let keyring = service.keyring(now).await?;
     let verified = service.store.verify(&keyring, issuer, text, now).await?;
-    let admitted = verified.map_err(|rejected| Problem::rejected(issuer, &rejected))?;
+    let admitted = verified.accepted().map_err(|rejected| Problem::rejected(issuer, &rejected))?;
     service.finish_rotation(&admitted, now).await?;
     Ok(admitted)
 }
@@ -113,7 +113,7 @@ pub async fn admit_text_to_issue(context: &Context<'_>, text: &Text) -> Result<M
     let issuer = &service.settings.issuer;
     let keyring = service.keyring(now).await?;
     let verified = service.store.verify_to_issue(&keyring, issuer, text, now).await?;
-    let marked = verified.map_err(|rejected| Problem::rejected(issuer, &rejected))?;
+    let marked = verified.accepted().map_err(|rejected| Problem::rejected(issuer, &rejected))?;
     service.finish_rotation(&marked.value, now).await?;
     Ok(marked)
 }

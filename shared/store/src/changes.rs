@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
 };
 use hallpass_token::{
-    Permission, UserId,
+    Permission, Status, UserId,
     user::attribute::{PASSWORD_HASH, PERMISSIONS, STATUS, TOKEN_GENERATION, USER_ID},
 };
 
@@ -218,8 +218,8 @@ impl Change {
         let mut edit = Edit::default();
         match self {
             Self::Password(phc) => edit.set(PASSWORD_HASH, item::text(phc)),
-            Self::Block => edit.set(STATUS, item::text("blocked")),
-            Self::Unblock => edit.set(STATUS, item::text("active")),
+            Self::Block => edit.set(STATUS, item::text(Status::Blocked.as_str())),
+            Self::Unblock => edit.set(STATUS, item::text(Status::Active.as_str())),
             Self::Grant(_) | Self::Deny(_) => self.edit_permissions(item, &mut edit),
         }
         edit

@@ -63,7 +63,7 @@ pub mod verify;
 
 pub use failure::Failure;
 pub use keys::Keys;
-pub use verify::Rejected;
+pub use verify::{Rejected, Verification};
 
 /// The tables, and the client that reaches them.
 #[derive(Clone, Debug)]

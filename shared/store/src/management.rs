@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{
 };
 use hallpass_password::NameKey;
 use hallpass_token::{
-    Scope, Status, User, UserId,
+    Scope, Status, User, UserId, UserKind,
     user::attribute::{
         FULL_NAME, KIND, PASSWORD_HASH, PERMISSIONS, STATUS, TOKEN_GENERATION, USER_ID, USERNAME, USERNAME_KEY,
     },
@@ -32,8 +32,8 @@ pub struct NewUser {
     pub username: String,
     /// The display name.
     pub full_name: Option<String>,
-    /// Whether the account is an application's and not a person's.
-    pub is_app: bool,
+    /// Whether the account is a person's or an application's.
+    pub kind: UserKind,
     /// The PHC string of the password's hash. An external user has none.
     pub password_hash: Option<String>,
     /// The permissions.
@@ -314,20 +314,15 @@ impl Listed {
 
 impl NewUser {
     fn item(&self, status: Status) -> Item {
-        let status = match status {
-            Status::Active => "active",
-            Status::Blocked => "blocked",
-        };
-        let kind = if self.is_app { "app" } else { "person" };
         let names: Vec<String> = self.permissions.names().map(str::to_owned).collect();
         let attributes = [
             (USER_ID, Some(item::text(self.id.as_str()))),
             (USERNAME, Some(item::text(&self.username))),
             (USERNAME_KEY, Some(item::text(NameKey::new(&self.username).as_str()))),
             (FULL_NAME, self.full_name.as_ref().map(item::text)),
-            (KIND, Some(item::text(kind))),
+            (KIND, Some(item::text(self.kind.as_str()))),
             (PASSWORD_HASH, self.password_hash.as_ref().map(item::text)),
-            (STATUS, Some(item::text(status))),
+            (STATUS, Some(item::text(status.as_str()))),
             (PERMISSIONS, (!names.is_empty()).then_some(AttributeValue::Ss(names))),
             (TOKEN_GENERATION, Some(AttributeValue::N(self.token_generation.to_string()))),
         ];

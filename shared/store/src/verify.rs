@@ -34,6 +34,28 @@ impl Rejected {
     }
 }
 
+/// The outcome of a verification. `T` is an [`Admitted`] or contains one.
+#[derive(Clone, Debug)]
+pub enum Verification<T> {
+    /// The token is accepted.
+    Accepted(T),
+    /// The token is rejected.
+    Rejected(Rejected),
+}
+
+impl<T> Verification<T> {
+    /// Returns what was accepted, or the rejection.
+    ///
+    /// # Errors
+    /// Returns the [`Rejected`] if the token is rejected.
+    pub fn accepted(self) -> Result<T, Rejected> {
+        match self {
+            Self::Accepted(accepted) => Ok(accepted),
+            Self::Rejected(rejected) => Err(rejected),
+        }
+    }
+}
+
 /// The result of one read of a token and its user.
 #[derive(Debug, Default)]
 pub struct Found {
@@ -71,9 +93,11 @@ impl Store {
         issuer: &Issuer,
         text: &Text,
         now: Timestamp,
-    ) -> Result<Result<Admitted, Rejected>, Failure> {
-        let checked = self.check(keyring, issuer, text, now, Reading::RecordAndUser).await?;
-        Ok(checked.map(|marked| marked.value))
+    ) -> Result<Verification<Admitted>, Failure> {
+        Ok(match self.check(keyring, issuer, text, now, Reading::RecordAndUser).await? {
+            Verification::Accepted(marked) => Verification::Accepted(marked.value),
+            Verification::Rejected(rejected) => Verification::Rejected(rejected),
+        })
     }
 
     /// Verifies a token that is about to issue another one. Reads the marks of its user's changes with it.
@@ -86,7 +110,7 @@ impl Store {
         issuer: &Issuer,
         text: &Text,
         now: Timestamp,
-    ) -> Result<Result<Marked<Admitted>, Rejected>, Failure> {
+    ) -> Result<Verification<Marked<Admitted>>, Failure> {
         self.check(keyring, issuer, text, now, Reading::MarkToo).await
     }
 
@@ -107,20 +131,22 @@ impl Store {
         text: &Text,
         now: Timestamp,
         reading: Reading,
-    ) -> Result<Result<Marked<Admitted>, Rejected>, Failure> {
+    ) -> Result<Verification<Marked<Admitted>>, Failure> {
         let claim = match hallpass_token::open(keyring, issuer, text.expose_secret(), now) {
             Ok(claim) => claim,
-            Err(reason) => return Ok(Err(Rejected::new(reason, None))),
+            Err(reason) => return Ok(Verification::Rejected(Rejected::new(reason, None))),
         };
         let token_id = claim.user_id.map(|user_id| TokenId { user_id, hash: claim.hash });
         let found = within_limit(self.read(&claim, reading)).await?;
         if found.replaced.is_some() {
-            return Ok(Err(Rejected::new(Reason::Replaced, found.replaced)));
+            return Ok(Verification::Rejected(Rejected::new(Reason::Replaced, found.replaced)));
         }
         let token_id = token_id.or(found.record.as_ref().map(|record| record.id));
         let marks = found.marks;
-        let admitted = hallpass_token::admit(&claim, found.record, found.user, now);
-        Ok(admitted.map(|value| Marked { value, marks }).map_err(|rejection| Rejected::new(rejection, token_id)))
+        Ok(match hallpass_token::admit(&claim, found.record, found.user, now) {
+            Ok(value) => Verification::Accepted(Marked { value, marks }),
+            Err(rejection) => Verification::Rejected(Rejected::new(rejection, token_id)),
+        })
     }
 
     /// The public ID of a verified claim. The text of a developer token does not name its user, so its pointer is read.

@@ -46,4 +46,4 @@ pub use scope::{Permission, Scope};
 pub use secret::{Entropy, Text};
 pub use snapshot::{Changed, Snapshot};
 pub use timestamp::Timestamp;
-pub use user::{Status, User, Value};
+pub use user::{Status, User, UserKind, Value};

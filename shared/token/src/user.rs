@@ -61,6 +61,35 @@ pub enum Status {
     Blocked,
 }
 
+/// Whether an account is a person's or an application's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserKind {
+    /// A person.
+    Person,
+    /// An application.
+    App,
+}
+
+impl Status {
+    /// The value of the attribute `status`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Blocked => "blocked",
+        }
+    }
+}
+
+impl UserKind {
+    /// The value of the attribute `kind`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::App => "app",
+        }
+    }
+}
+
 /// The value of a DynamoDB attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
@@ -112,7 +141,7 @@ impl User {
         let id = text(attribute::USER_ID).and_then(|id| id.parse().ok()).ok_or(UserError)?;
         let username = text(attribute::USERNAME).unwrap_or_default().to_owned();
         let full_name = text(attribute::FULL_NAME).map(str::to_owned);
-        let is_active = text(attribute::STATUS) == Some("active");
+        let is_active = text(attribute::STATUS) == Some(Status::Active.as_str());
         let _ = (text(attribute::KIND), text(attribute::PASSWORD_HASH));
         let generation = attributes.get(attribute::TOKEN_GENERATION);
         if !generation.is_none_or(|value| value.is_empty() || matches!(value, Value::Number(_))) {
@@ -134,7 +163,12 @@ impl User {
 
     /// `person`, `app`, or any other text that the application wrote. The default is `person`.
     pub fn kind(&self) -> &str {
-        self.text(attribute::KIND).unwrap_or("person")
+        self.text(attribute::KIND).unwrap_or(UserKind::Person.as_str())
+    }
+
+    /// Whether the account is an application's.
+    pub fn is_app(&self) -> bool {
+        self.kind() == UserKind::App.as_str()
     }
 
     /// The full name, or the user name of a user without one. Truncated to 256 characters.

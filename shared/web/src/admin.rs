@@ -200,7 +200,7 @@ impl Found {
             id: user.id.to_string(),
             username: contained(&user.username),
             full_name: user.full_name.as_deref().map(contained),
-            is_app: user.kind() == "app",
+            is_app: user.is_app(),
             is_blocked: user.status == Status::Blocked,
             has_password: user.password_hash().is_some(),
         }
