@@ -45,7 +45,7 @@ async fn begin(system: &System) -> (String, String) {
     let body = deprecated(&reply).body_of(200);
     assert_eq!(members(&body), ["authenticityToken"]);
     let cookie = reply.header("set-cookie");
-    let pair = cookie.strip_suffix("; Path=/; Max-Age=600; Secure; HttpOnly; SameSite=Strict").expect(cookie);
+    let pair = cookie.strip_suffix("; HttpOnly; SameSite=Strict; Secure; Path=/; Max-Age=600").expect(cookie);
     let (session, authenticity) = (pair.strip_prefix("JSESSIONID=").unwrap(), body["authenticityToken"].as_str());
     let authenticity = authenticity.unwrap();
     let session = session.strip_prefix("1.").expect("the cookie names the user");

@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use hallpass_http::{Problem, Response, body, problem};
-use hallpass_service::{Context, Service, authentication, caller::Caller, recheck::confirm_log_in};
+use hallpass_http::{Problem, Response, body, cookies, problem};
+use hallpass_service::{Context, Service, caller::Caller, recheck::confirm_log_in};
 use hallpass_store::{flows::Flow, marks::Marked, sessions::Session};
 use hallpass_token::{Format, Status, UserId, secret::Digest};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header::SET_COOKIE};
 use lambda_http::{Request, RequestExt};
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use crate::authorise::temporary;
 
@@ -51,8 +52,7 @@ pub(crate) async fn begin(context: &Context<'_>, request: &Request) -> Result<Re
     let place = service.store.begin_flow(&Digest::of(session.as_bytes()), &flow).await?;
     confirm_log_in(service, &caller, &place).await?;
     let mut response = problem::json(StatusCode::OK, &json!({"authenticityToken": authenticity}));
-    let cookie = format!("{SESSION}={session}; Path=/; Max-Age={}; Secure; HttpOnly; SameSite=Strict", FLOW.as_secs());
-    if let Ok(cookie) = HeaderValue::try_from(cookie) {
+    if let Ok(cookie) = HeaderValue::try_from(cookies::set(SESSION, &session, "/", FLOW)) {
         response.headers_mut().insert(SET_COOKIE, cookie);
     }
     Ok(response)
@@ -67,7 +67,7 @@ pub(crate) async fn decide(context: &Context<'_>, request: &Request) -> Result<R
         return Err(Problem::invalid_credentials(issuer));
     }
     // Java servers use this cookie name, so another application on the host may have set it too.
-    if authentication::cookies(request.headers(), SESSION, Some).is_empty() {
+    if cookies::values(request.headers(), SESSION, Some).is_empty() {
         return Err(Problem::unauthenticated(issuer));
     }
     let parameters = Parameters::of(request)?;
@@ -98,7 +98,7 @@ pub(crate) async fn decide(context: &Context<'_>, request: &Request) -> Result<R
 /// Returns the flow that this authenticity token belongs to, with its cookie.
 async fn find(context: &Context<'_>, request: &Request, authenticity: &str) -> Result<Option<(Cookie, Flow)>, Problem> {
     let Context { service, now, .. } = *context;
-    for cookie in authentication::cookies(request.headers(), SESSION, Cookie::read) {
+    for cookie in cookies::values(request.headers(), SESSION, Cookie::read) {
         let flow = service.store.flow(&cookie.user_id, &cookie.digest).await?;
         let is_meant =
             |flow: &Flow| !flow.session.expires_at.has_passed(now) && flow.authenticity.is_of(authenticity.as_bytes());
@@ -136,13 +136,13 @@ pub(crate) fn deprecated(service: &Service, response: Result<Response, Problem>)
 }
 
 /// The parameters of the query and, for a POST, of the form. Apache CXF, the base of Terminalfour's flow, accepts both.
-struct Parameters(Vec<(String, String)>);
+struct Parameters(Vec<(String, Zeroizing<String>)>);
 
 impl Parameters {
     fn of(request: &Request) -> Result<Self, Problem> {
         let query = request.query_string_parameters_ref();
         let query = query.into_iter().flat_map(|parameters| parameters.iter());
-        let mut all: Vec<_> = query.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let mut all: Vec<_> = query.map(|(name, value)| (name.to_owned(), Zeroizing::new(value.to_owned()))).collect();
         if request.method() == Method::POST && !body::bytes(request.body()).is_empty() {
             body::expect_media_type(request.headers(), "application/x-www-form-urlencoded")?;
             all.extend(body::form_parameters(request.body())?);

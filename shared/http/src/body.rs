@@ -10,6 +10,7 @@ use http::{
 use lambda_http::Body;
 use mime::Mime;
 use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 use crate::{
     Problem,
@@ -122,29 +123,35 @@ pub fn is_of_media_type(headers: &HeaderMap, takes: &str) -> bool {
 /// 413 for more than [`MAX_TOKEN_FORM_BYTES`], 400 if it is missing, if any parameter is repeated, or if there are
 /// too many.
 pub fn token_parameter(body: &Body) -> Result<Text, Problem> {
-    expect_small_form(body)?;
-    if let Some(name) = first_repeated(form_urlencoded::parse(bytes(body)).map(|(name, _)| name)) {
+    let parameters = form_parameters(body)?;
+    if let Some(name) = first_repeated(parameters.iter().map(|(name, _)| name)) {
         return Err(repeated(&name));
     }
-    let token = form_urlencoded::parse(bytes(body)).find(|(name, _)| name == "token").map(|(_, value)| value);
-    token.map(|token| Text::pasted(&token)).ok_or_else(|| Problem::invalid_member("token", "it is missing"))
+    let token = parameters.iter().find(|(name, _)| name == "token").map(|(_, value)| value);
+    token.map(|token| Text::pasted(token)).ok_or_else(|| Problem::invalid_member("token", "it is missing"))
 }
 
 /// The parameters of a small form, in their order.
 ///
 /// # Errors
 /// 413 for more than [`MAX_TOKEN_FORM_BYTES`], 400 if there are too many.
-pub fn form_parameters(body: &Body) -> Result<Vec<(String, String)>, Problem> {
-    expect_small_form(body)?;
-    Ok(form_urlencoded::parse(bytes(body)).into_owned().collect())
+pub fn form_parameters(body: &Body) -> Result<Vec<(String, Zeroizing<String>)>, Problem> {
+    expect_at_most(body, MAX_TOKEN_FORM_BYTES)?;
+    form(body, MAX_TOKEN_FORM_PARAMETERS)
 }
 
-fn expect_small_form(body: &Body) -> Result<(), Problem> {
-    expect_at_most(body, MAX_TOKEN_FORM_BYTES)?;
-    if form_urlencoded::parse(bytes(body)).nth(MAX_TOKEN_FORM_PARAMETERS).is_some() {
-        return Err(Problem::invalid_request("The form has too many parameters"));
+/// The fields of a form, in their order. Values are wiped when dropped, because one of them can be a secret.
+///
+/// # Errors
+/// 400 if there are more than `most`.
+pub fn form(body: &Body, most: usize) -> Result<Vec<(String, Zeroizing<String>)>, Problem> {
+    // The format has no syntax errors: anything that is no percent-encoded byte stands for itself.
+    let fields: Vec<(String, Zeroizing<String>)> =
+        serde_html_form::from_bytes(bytes(body)).map_err(|_| Problem::invalid_request("The form cannot be read"))?;
+    if fields.len() > most {
+        return Err(Problem::invalid_request("The form has too many fields"));
     }
-    Ok(())
+    Ok(fields)
 }
 
 /// The beginning of a name that a client chose, for a response that repeats it. It may be a secret in the wrong place.

@@ -6,6 +6,7 @@
 //! | [`gateway`] | conversion between Lambda events and HTTP |
 //! | [`body`], [`strict_json`] | request bodies |
 //! | [`problem`] | rejections and failures as HTTP responses |
+//! | [`cookies`] | cookies |
 //! | [`cors`] | cross-origin requests |
 //! | [`challenge`] | challenges and descriptions of rejections |
 //! | [`view`] | token records in JSON |
@@ -13,6 +14,7 @@
 mod basic;
 pub mod body;
 pub mod challenge;
+pub mod cookies;
 pub mod cors;
 pub mod gateway;
 pub mod problem;

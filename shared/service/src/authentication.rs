@@ -41,30 +41,6 @@ pub fn reject_cookie_alone(headers: &HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The maximum number of cookies of one name that are read. Other applications on the host may use the same name.
-pub const MAX_COOKIES: usize = 8;
-
-/// Returns the distinct values of the cookies with this name (RFC 6265 section 5.4), in order. Values that `read`
-/// rejects are skipped, and at most [`MAX_COOKIES`] are returned. Cookies of other applications on the host may hold
-/// any bytes, so the header is split as bytes and only values of this name must be text.
-pub fn cookies<'a, T>(headers: &'a HeaderMap, name: &str, read: impl Fn(&'a str) -> Option<T>) -> Vec<T> {
-    let mut seen: Vec<&[u8]> = Vec::new();
-    let mut values = Vec::new();
-    let pairs = headers.get_all(COOKIE).iter().flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
-    for pair in pairs.map(<[u8]>::trim_ascii) {
-        let value = pair.strip_prefix(name.as_bytes()).and_then(|rest| rest.strip_prefix(b"="));
-        let Some(value) = value.filter(|value| !seen.contains(value)) else { continue };
-        if let Some(read) = str::from_utf8(value).ok().and_then(&read) {
-            seen.push(value);
-            values.push(read);
-        }
-        if values.len() == MAX_COOKIES {
-            break;
-        }
-    }
-    values
-}
-
 /// Verifies the token that a request carries. Passwords are rejected.
 ///
 /// # Errors

@@ -23,12 +23,7 @@ impl Form {
     /// Returns 415 if the body is not a form, and 400 if the form has too many fields or a repeated one.
     pub fn read(request: &Request) -> Result<Self, Problem> {
         body::expect_media_type(request.headers(), MEDIA_TYPE)?;
-        let fields = form_urlencoded::parse(body::bytes(request.body())).take(MAX_FIELDS.saturating_add(1));
-        let fields: Vec<_> =
-            fields.map(|(name, value)| (name.into_owned(), Zeroizing::new(value.into_owned()))).collect();
-        if fields.len() > MAX_FIELDS {
-            return Err(Problem::invalid_request("The form has too many fields"));
-        }
+        let fields = body::form(request.body(), MAX_FIELDS)?;
         let single = fields.iter().map(|(name, _)| name).filter(|name| *name != SCOPE);
         if let Some(name) = body::first_repeated(single) {
             return Err(body::repeated(&name));

@@ -8,9 +8,9 @@
 use std::time::Duration;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use hallpass_http::{Problem, gateway};
+use hallpass_http::{Problem, cookies, gateway};
 use hallpass_runtime::{Event, entropy::Randomness};
-use hallpass_service::{Context, Service, authentication, session::BrowserSession};
+use hallpass_service::{Context, Service, session::BrowserSession};
 use hallpass_store::{Failure, sessions::Session, sweep::Place};
 use hallpass_token::{Family, Text, User, UserId, secret::Digest};
 use lambda_http::Request;
@@ -235,7 +235,7 @@ impl Submitted {
 impl Cookie {
     /// Returns all session cookies of a request. Another application on the host may use the same name.
     fn all(request: &Request, base: &str) -> Vec<Self> {
-        authentication::cookies(request.headers(), &prefixed(base, SESSION), |text| {
+        cookies::values(request.headers(), &prefixed(base, SESSION), |text| {
             let (user_id, secret) = text.split_once('.')?;
             Digest::parse(secret)?;
             Some(Self { user_id: user_id.parse().ok()?, text: Text::new(text) })
@@ -286,13 +286,12 @@ fn repeats(secret: &Text, form: &Form) -> bool {
 /// Returns the secrets in the cookies that bind the sign-in form.
 fn before_cookies(request: &Request) -> Vec<Text> {
     let name = prefixed(&gateway::base(request), BEFORE);
-    authentication::cookies(request.headers(), &name, |text| Digest::parse(text).map(|_| Text::new(text)))
+    cookies::values(request.headers(), &name, |text| Digest::parse(text).map(|_| Text::new(text)))
 }
 
 fn set_cookie(base: &str, name: &str, value: &str, lifetime: Duration) -> String {
     let path = if base.is_empty() { "/" } else { base };
-    let (name, seconds) = (prefixed(base, name), lifetime.as_secs());
-    format!("{name}={value}; Path={path}; Max-Age={seconds}; Secure; HttpOnly; SameSite=Strict")
+    cookies::set(&prefixed(base, name), value, path, lifetime)
 }
 
 fn prefixed(base: &str, name: &str) -> String {

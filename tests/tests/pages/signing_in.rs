@@ -105,13 +105,13 @@ async fn the_cookies_are_for_this_api_alone_and_for_no_script() {
     for (base, prefix, path) in [("", "__Host-", "/"), ("/prod", "__Secure-", "/prod")] {
         let system = System::start_with(&[], |options| base.clone_into(&mut options.base_path)).await;
         let mut web_client = WebClient::new(&system, base);
-        let attributes = "Secure; HttpOnly; SameSite=Strict";
+        let attributes = "HttpOnly; SameSite=Strict; Secure";
         let check = |reply: &Reply, name: &str, length: usize, seconds: u64| {
             let cookie = reply.header("set-cookie");
             let value = cookie.strip_prefix(&format!("{prefix}{name}=")).unwrap();
             let (value, rest) = value.split_at(length);
             assert!(value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)));
-            assert_eq!(rest, format!("; Path={path}; Max-Age={seconds}; {attributes}"));
+            assert_eq!(rest, format!("; {attributes}; Path={path}; Max-Age={seconds}"));
             assert_eq!(reply.headers.get_all("set-cookie").iter().count(), 1);
         };
         check(&web_client.get("/sign-in").await, "hallpass-form", 43, 1_800);

@@ -385,7 +385,7 @@ fn a_text_is_inspected_without_a_key_and_without_its_secret() {
 }
 
 #[test]
-fn a_format_is_written_as_it_is_read() {
+fn a_format_is_written_in_the_form_that_is_read() {
     for format in [Format::Signed, Format::Developer, Format::Jwt] {
         assert_eq!(format.to_string().parse(), Ok(format));
     }
