@@ -252,7 +252,7 @@ async fn put_back(world: &World, beginning: &State) {
     beginning.restore(world, &State::of(world).await).await;
 }
 
-/// Checks every loss at the recheck, and every `every`th at another call.
+/// Checks every loss before and after the write, and every `every`th at another call.
 #[expect(clippy::print_stdout, reason = "how much of how much was checked")]
 async fn check_all(every: usize) {
     let (world, tap) = World::tapped(&[("HALLPASS_APP_USER", "4")]).await;
@@ -266,8 +266,9 @@ async fn check_all(every: usize) {
         for loss in ALL.into_iter().filter(|loss| loss.concerns(case)) {
             for call in 0..known.calls {
                 place += 1;
-                // The first call of the recheck is the last moment at which a loss must count.
-                if place % every != 0 && call != known.writes + 1 {
+                // The last moments at which a loss must count: before the write, when prune finds no record of the
+                // new token yet, and after it, with the first call of the recheck.
+                if place % every != 0 && call != known.writes && call != known.writes + 1 {
                     continue;
                 }
                 done += 1;

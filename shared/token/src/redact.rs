@@ -96,7 +96,7 @@ mod tests {
         check(&format!("ab6879-{signature}\nx"), "…\nx");
         check(&format!("eyJhbGciOi.{signature}{signature}.{signature}"), "eyJhbGciOi.….…");
         check("hash $argon2id$v=19$m=19456,t=2,p=1$qv6W$Gb end", "hash … end");
-        let path = "a/long/path/of/lower/case/words/that/is/no/key/at/all";
+        let path = "a/long/path/of/2026/11/29/in/lower/case/that/is/no/key/at/all";
         check(path, path);
         check("there is no token 1.AAAAAAAAAAAAAAAAAAAAAA", "there is no token 1.AAAAAAAAAAAAAAAAAAAAAA");
         check(&"x".repeat(100), &"x".repeat(100));
