@@ -9,13 +9,13 @@ use hallpass_store::{
 };
 use hallpass_token::{
     Format, Status, User, UserId,
-    user::attribute::{PASSWORD_HASH, PERMISSIONS, STATUS, USERNAME},
+    user::attribute::{PASSWORD_HASH, PERMISSIONS, USERNAME},
 };
 
 use crate::revocation::Revoker;
 
-/// Changes a user. Also invalidates the user's tokens if those of every format are bound to the attribute, so that they
-/// stay invalid when the change is undone. `fresh` replaces a `token_generation` that cannot be raised.
+/// Changes a user. Blocking and unblocking also invalidate the user's tokens, so that they stay invalid; another change
+/// does if the tokens of every format are bound to its attribute. `fresh` replaces a `token_generation` that cannot be raised.
 ///
 /// # Errors
 /// Returns a [`Failure`] if DynamoDB cannot be read or written, or if the user's item has no room for the change.
@@ -26,14 +26,14 @@ pub async fn change(
     change: &Change,
     fresh: u32,
 ) -> Result<Written, Failure> {
-    let (attribute, event) = match change {
-        Change::Block => (STATUS, Event::Blocked(id)),
-        Change::Unblock => (STATUS, Event::Unblocked(id)),
-        Change::Password(_) => (PASSWORD_HASH, Event::PasswordChanged(id)),
-        Change::Grant(_) => (PERMISSIONS, Event::PermissionAdded(id)),
-        Change::Deny(_) => (PERMISSIONS, Event::PermissionRemoved(id)),
+    let (is_invalidating, event) = match change {
+        Change::Block => (true, Event::Blocked(id)),
+        Change::Unblock => (true, Event::Unblocked(id)),
+        Change::Password(_) => (invalidates(settings, PASSWORD_HASH), Event::PasswordChanged(id)),
+        Change::Grant(_) => (invalidates(settings, PERMISSIONS), Event::PermissionAdded(id)),
+        Change::Deny(_) => (invalidates(settings, PERMISSIONS), Event::PermissionRemoved(id)),
     };
-    let how = invalidates(settings, attribute).then(|| revoker.invalidate(fresh));
+    let how = is_invalidating.then(|| revoker.invalidate(fresh));
     let written = revoker.store.change_user(id, change, how).await?;
     if written == Written::Now {
         event.log();

@@ -161,6 +161,18 @@ async fn a_user_is_blocked_and_unblocked() {
     system.stop().await;
 }
 
+#[tokio::test]
+async fn blocking_invalidates_tokens_that_are_not_bound_to_the_status() {
+    let system = System::start(&[("HALLPASS_INVALIDATE_ON", "username")]).await;
+    let mut web_client = administrator(&system).await;
+    let token = system.token_of("my_username", "topsecret").await;
+    web_client.post_and_follow("/admin/users/1/access", &[("do", "block")]).await;
+    assert_eq!(system.verdict(&token).await, "user_blocked");
+    web_client.post_and_follow("/admin/users/1/access", &[("do", "unblock")]).await;
+    assert_eq!(system.verdict(&token).await, "revoked", "nothing comes back");
+    system.stop().await;
+}
+
 /// Every route of an administrator, with a form that would have an effect.
 const ROUTES: [(&str, &str, &str); 8] = [
     ("GET", "/admin/users", ""),
