@@ -181,7 +181,7 @@ async fn tokens_issued_during_the_search_are_revoked_too() {
     let retention = Duration::from_secs(RETENTION);
     let revoker = Revoker { store: &world.store, now: world.now(), retention };
     let mut search = Search::new(Issuer::find(&world.store, id).await.unwrap());
-    let (mut loot, mut steps, mut revoked) = (Vec::<String>::new(), 0, 0_u64);
+    let (mut loot, mut steps, mut count) = (Vec::<String>::new(), 0, 0_u64);
     loop {
         // Before each of the first steps, the thief issues everything that the live tokens can issue.
         if steps < 6 {
@@ -200,7 +200,7 @@ async fn tokens_issued_during_the_search_are_revoked_too() {
         let step = search.step(&revoker).await.unwrap();
         // A search can be saved and resumed at any point.
         search = Search::from_text(&search.to_text()).unwrap();
-        revoked += step.revoked;
+        count += step.revoked;
         steps += 1;
         if step.is_over {
             break;
@@ -208,7 +208,7 @@ async fn tokens_issued_during_the_search_are_revoked_too() {
         assert!(steps < 50, "the search ends once nothing more is issued");
     }
     assert!(steps > 6 && loot.len() > 18, "{steps} {}", loot.len());
-    assert_eq!(usize::try_from(revoked).unwrap(), loot.len());
+    assert_eq!(usize::try_from(count).unwrap(), loot.len());
     for token in &loot {
         assert_eq!(world.verdict(&bearer(token)).await, "revoked");
     }

@@ -93,41 +93,41 @@ async fn leaked(
         terminal.note("ended the browser session of this family")?;
     }
     let mut search = Search::new(Issuer::find(&store, id).await?);
-    let mut revoked = if ends_family { family_of(&revoker, &search).await? } else { 0 };
+    let mut count = if ends_family { family_of(&revoker, &search).await? } else { 0 };
     let bar = terminal::progress("revoking issued tokens:", None);
     let (mut passes, mut is_over) = (0, !ends_issued);
     while !is_over {
         if interrupt.came() || passes >= MAX_PASSES {
             bar.finish_and_clear();
-            return Err(unfinished(revoked, interrupt.came()));
+            return Err(unfinished(count, interrupt.came()));
         }
         let step = search.step(&revoker).await?;
-        revoked = revoked.saturating_add(step.revoked);
+        count = count.saturating_add(step.revoked);
         bar.inc(step.revoked);
         is_over = step.is_over;
         passes = passes.saturating_add(u32::from(step.ends_pass));
         if ends_family && step.found_family {
-            revoked = revoked.saturating_add(family_of(&revoker, &search).await?);
+            count = count.saturating_add(family_of(&revoker, &search).await?);
         }
     }
     bar.finish_and_clear();
     let (family, effective_at) = (search.issuer().family().to_string(), effective::now(stack, terminal).await?);
-    let json = json!({"done": "revoked", "family_id": family, "revoked": revoked, "effective_at": effective_at});
+    let json = json!({"done": "revoked", "family_id": family, "revoked": count, "effective_at": effective_at});
     let which = match (ends_family, ends_issued) {
         (true, false) => "of the family",
         (true, true) => "of or issued by the family",
         (false, _) => "issued by the family",
     };
-    let tokens = if revoked == 1 { "token" } else { "tokens" };
-    Ok(terminal.say(&format!("revoked {revoked} {tokens} {which} {family}"), &json)?)
+    let tokens = if count == 1 { "token" } else { "tokens" };
+    Ok(terminal.say(&format!("revoked {count} {tokens} {which} {family}"), &json)?)
 }
 
 /// Revokes the known part of the family, and returns the number of revoked tokens.
 async fn family_of(revoker: &Revoker<'_>, search: &Search) -> Result<u64, CommandError> {
     let family = search.issuer().family();
     let ends = |record: &Record| record.family.id == family;
-    let revoked = revoker.revoke_matching(&family.user_id, ends).await?;
-    revoked.ok_or_else(|| CommandError::rejected("the family keeps growing while it is revoked; run the command again"))
+    let count = revoker.revoke_matching(&family.user_id, ends).await?;
+    count.ok_or_else(|| CommandError::rejected("the family keeps growing while it is revoked; run the command again"))
 }
 
 fn unfinished(revoked: u64, is_interrupted: bool) -> CommandError {

@@ -87,26 +87,28 @@ impl Search {
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB fails. The next call repeats the same page.
-    pub async fn step(&mut self, revoker: &Revoker<'_>) -> Result<Step, Failure> {
-        let page = revoker.store.issued_page(self.place.as_ref()).await?;
+    pub async fn step(&mut self, with: &Revoker<'_>) -> Result<Step, Failure> {
+        let page = with.store.issued_page(self.place.as_ref()).await?;
         let family = self.issuer.family;
         page.records.iter().for_each(|record| self.issuer.learn(record));
         let found_family = self.issuer.family != family;
         let live: Vec<Record> = page
             .records
             .into_iter()
-            .filter(|record| could_be_live(record, revoker.now) && self.issuer.issued(record))
+            .filter(|record| could_be_live(record, with.now) && self.issuer.issued(record))
             .collect();
         // What the family issued can be on a page that was read before the family was known.
         self.found |= found_family || !live.is_empty();
-        let revoked = revoker.store.revoke_records(&live, revoker.mark()).await?;
-        revoked.iter().for_each(|id| Event::Revoked(id).log());
+        let ids = with.store.revoke_records(&live, with.mark()).await?;
+        for id in &ids {
+            Event::Revoked(id).log();
+        }
         self.place = page.next;
         let ends_pass = self.place.is_none();
         let is_over = ends_pass && !self.found;
         // A token that was live during this pass may have issued another behind its position.
         self.found &= !ends_pass;
-        let revoked = u64::try_from(revoked.len()).unwrap_or(u64::MAX);
+        let revoked = u64::try_from(ids.len()).unwrap_or(u64::MAX);
         Ok(Step { revoked, found_family, ends_pass, is_over })
     }
 

@@ -73,7 +73,9 @@ impl<'a> Revoker<'a> {
         matches: impl Fn(&Record) -> bool,
     ) -> Result<Option<u64>, Failure> {
         let revoked = self.store.revoke_of_user(user_id, matches, self.mark()).await?;
-        revoked.iter().flatten().for_each(|id| Event::Revoked(id).log());
+        for id in revoked.iter().flatten() {
+            Event::Revoked(id).log();
+        }
         Ok(revoked.map(|ids| u64::try_from(ids.len()).unwrap_or(u64::MAX)))
     }
 
