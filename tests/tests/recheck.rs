@@ -18,6 +18,7 @@ use tests::{
 use crate::every_call::state::State;
 
 mod log_ins;
+mod permissions;
 pub(crate) mod requests;
 
 use requests::{Case, cases};
