@@ -1,5 +1,5 @@
-//! The recheck of permissions: a user loses one that the new token, its expiry or the managed token requires, at every
-//! call of the request.
+//! The recheck of what is not bound to the token: a user loses a permission that the new token, its expiry or the managed
+//! token requires, or can no longer log in, at every call of the request.
 
 use std::time::Duration;
 
@@ -8,9 +8,10 @@ use hallpass_token::Format;
 use serde_json::json;
 use tests::{
     Request, World,
-    api::bearer,
+    api::{bearer, text},
+    basic,
     engine::{self, Kind},
-    tap::ANY,
+    tap::{ANY, Seen, Tap},
 };
 
 const HOUR: u64 = 3_600;
@@ -56,6 +57,15 @@ async fn request(world: &World, needs: Needs) -> Request {
     }
 }
 
+/// Returns the position of the call that wrote the record.
+fn last_write(tap: &Tap) -> usize {
+    let is_write = |seen: &Seen| {
+        let writes = seen.operation == "PutItem" || seen.operation == "TransactWriteItems";
+        writes && seen.body["TableName"] != "Attempts"
+    };
+    tap.seen().iter().rposition(is_write).unwrap()
+}
+
 #[tokio::test]
 async fn no_token_is_shown_for_a_permission_that_was_lost_before_the_recheck() {
     if engine::kind().await != Kind::Embedded {
@@ -66,8 +76,7 @@ async fn no_token_is_shown_for_a_permission_that_was_lost_before_the_recheck() {
         let asked = request(&world, needs).await;
         tap.seen();
         assert_eq!(world.send("Generate", asked).await.status, 201, "{needs:?}");
-        let is_write = |operation: &str| operation == "PutItem" || operation == "TransactWriteItems";
-        let writes = tap.seen().iter().rposition(|seen| is_write(&seen.operation)).unwrap();
+        let writes = last_write(&tap);
         for call in 0..=writes + 1 {
             let (world, tap) = World::tapped(&[]).await;
             let asked = request(&world, needs).await;
@@ -89,6 +98,31 @@ async fn no_token_is_shown_for_a_permission_that_was_lost_before_the_recheck() {
             );
             let after = world.store.records_of(&"1".parse().unwrap()).await.unwrap().len();
             assert_eq!(before, after, "{needs:?} {call}: the new record is withdrawn");
+        }
+    }
+}
+
+/// The change counts although no token is bound to the attribute: the password that was checked is no longer right.
+#[tokio::test]
+async fn no_token_is_shown_for_a_password_that_no_longer_logs_in() {
+    if engine::kind().await != Kind::Embedded {
+        return;
+    }
+    let unbound = [("HALLPASS_INVALIDATE_ON", "none")];
+    let (world, tap) = World::tapped(&unbound).await;
+    let login = basic("my_username", "topsecret");
+    tap.seen();
+    assert_eq!(world.generate(&login).await.status, 200);
+    let writes = last_write(&tap);
+    for (attribute, value) in [("password_hash", "$argon2id$x"), ("username", "renamed"), ("status", "blocked")] {
+        for call in 0..=writes + 1 {
+            let (world, tap) = World::tapped(&unbound).await;
+            let change = world.set_user("1", attribute, Some(text(value)));
+            let (response, was_held) =
+                tap.meanwhile(ANY, call, Box::pin(world.generate(&login)), Box::pin(change)).await;
+            assert!(was_held, "{attribute} {call}");
+            assert_ne!(response.status, 200, "{attribute} {call}: {}", response.body);
+            assert_eq!(world.count_records("1").await, 0, "{attribute} {call}: the new record is withdrawn");
         }
     }
 }
