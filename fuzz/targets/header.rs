@@ -34,7 +34,8 @@ fn token_of(token: &str, sent: &str) {
     assert!(!token.is_empty() && !token.chars().any(char::is_control));
     let in_basic = padded(format!("{token}:").as_bytes());
     assert!(token == sent || in_basic == sent);
-    if token == sent {
+    // A header has at most 6,144 bytes, so that the longest token without a scheme does not fit behind one.
+    if token == sent && token.len() + "Bearer ".len() <= 6_144 {
         let again = Credential::from_header([format!("Bearer {token}").as_str()]);
         assert!(matches!(again, Ok(Some(Credential::Token(again))) if again.expose_secret() == token));
     }
