@@ -24,7 +24,7 @@ pub(super) async fn check(store: &Store, settings: &Settings) -> Vec<Finding> {
     if users.is_empty() {
         return Vec::new();
     }
-    let formats = [Format::Signed, Format::Developer, Format::Jwt];
+    let formats = Format::ALL;
     let names: BTreeSet<&str> =
         formats.iter().flat_map(|format| settings.binding(*format).names()).map(String::as_str).collect();
     let of_all = if sample.is_all { "no user" } else { "none of the first users" };

@@ -39,7 +39,7 @@ pub(super) fn check(stack: &Stack) -> Vec<Finding> {
 fn unbound_attributes(settings: &Settings) -> Vec<Finding> {
     const ADVICE: &str = "if this is not intended, add the attribute to HALLPASS_INVALIDATE_ON";
     let mut findings = Vec::new();
-    for format in [Format::Signed, Format::Developer, Format::Jwt] {
+    for format in Format::ALL {
         let names = settings.binding(format).names();
         for attribute in
             [PASSWORD_HASH, STATUS].into_iter().filter(|attribute| !names.iter().any(|name| name == attribute))

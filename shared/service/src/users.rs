@@ -15,7 +15,8 @@ use hallpass_token::{
 use crate::revocation::Revoker;
 
 /// Changes a user. Blocking and unblocking also invalidate the user's tokens, so that they stay invalid; another change
-/// does if the tokens of every format are bound to its attribute. `fresh` replaces a `token_generation` that cannot be raised.
+/// does if the tokens of every format are bound to its attribute. `fresh` replaces a `token_generation` that cannot be
+/// raised.
 ///
 /// # Errors
 /// Returns a [`Failure`] if DynamoDB cannot be read or written, or if the user's item has no room for the change.
@@ -87,5 +88,5 @@ pub async fn remove(store: &Store, user: &User) -> Result<Written, Failure> {
 /// Whether a change of this attribute invalidates the tokens of every format.
 fn invalidates(settings: &Settings, attribute: &str) -> bool {
     let binds = |format| settings.binding(format).names().iter().any(|name| name == attribute);
-    [Format::Signed, Format::Developer, Format::Jwt].into_iter().all(binds)
+    Format::ALL.into_iter().all(binds)
 }

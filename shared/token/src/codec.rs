@@ -184,6 +184,9 @@ impl Issuer {
 }
 
 impl Format {
+    /// Every format.
+    pub const ALL: [Self; 3] = [Self::Signed, Self::Developer, Self::Jwt];
+
     /// The name of the format in records, requests and responses.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -252,7 +255,7 @@ impl FromStr for Format {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        [Self::Signed, Self::Developer, Self::Jwt].into_iter().find(|format| format.as_str() == text).ok_or(())
+        Self::ALL.into_iter().find(|format| format.as_str() == text).ok_or(())
     }
 }
 
