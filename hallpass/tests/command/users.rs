@@ -56,6 +56,24 @@ async fn with_log_a_change_is_also_a_line_as_the_functions_write_it() {
 }
 
 #[tokio::test]
+async fn with_log_each_token_of_a_revoked_family_is_one_line_and_one_revoked_before_is_none() {
+    let dev = Dev::fresh().await;
+    let old = dev.json(&["token", "issue", "my_username"], "").await["id"].as_str().unwrap().to_owned();
+    let new = dev.json(&["token", "rotate", &old], "").await["id"].as_str().unwrap().to_owned();
+    let mut family = vec![old.clone(), new];
+    family.sort();
+    for expected in [family, Vec::new()] {
+        let ran = dev.ran(&["--json", "--log", "token", "revoke", &old, "--family"], "").await;
+        let lines = ran.err.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let revoked = lines.filter(|line| line["message"] == "revoked");
+        let mut ids: Vec<_> = revoked.map(|line| line["token.id"].as_str().unwrap().to_owned()).collect();
+        ids.sort();
+        assert_eq!((ran.code, ids), (0, expected), "{}", ran.err);
+    }
+    dev.stop("-TERM").await;
+}
+
+#[tokio::test]
 async fn a_user_in_json_does_not_have_the_password_hash() {
     let dev = Dev::fresh().await;
     let added = dev.json(&["user", "add", "Ada", "--id", "7", "--app", "--permission", "a b"], "engine\n").await;
