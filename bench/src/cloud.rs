@@ -1,5 +1,5 @@
-//! The environment of the functions: emulators of DynamoDB and Secrets Manager behind TLS on loopback, users, and tokens
-//! with their records.
+//! The environment of the functions: emulators of DynamoDB and Secrets Manager behind TLS on
+//! loopback, users, and tokens with their records.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
@@ -10,7 +10,8 @@ use hallpass_runtime::clock;
 use hallpass_service::service;
 use hallpass_store::Store;
 use hallpass_token::{
-    Binding, Entropy, Family, Format, Issuer, Keyring, Record, Snapshot, Text, Timestamp, User, UserId,
+    Binding, Entropy, Family, Format, Issuer, Keyring, Record, Snapshot, Text, Timestamp, User,
+    UserId,
     codec::{IssuedText, jwt, signed},
     keyring::Key,
 };
@@ -76,7 +77,8 @@ impl Cloud {
         let database = Database::memory()?;
         let template = Template::parse(include_str!("../../template.yaml"))?;
         let engine = Engine::start(database.clone(), &template.tables)?;
-        let (keyring, other) = (Keyring::new(vec![key(SIGNING, FIRST)?])?, Keyring::new(vec![key("other", 101)?])?);
+        let (keyring, other) =
+            (Keyring::new(vec![key(SIGNING, FIRST)?])?, Keyring::new(vec![key("other", 101)?])?);
         let vault = Secrets::start("local".to_owned(), &keyring, None).await?;
         let tls = ca::server_config(folder, now.unix())?;
         let dynamodb = Front::start(Arc::clone(&tls), &engine.endpoint())?;
@@ -94,12 +96,19 @@ impl Cloud {
         let store = service::store(&|name| environment.get(name).cloned())?;
         demo::add(&store, [7; 16], 5).await.map_err(|failure| failure.report())?;
         let user_id: UserId = "1".parse().map_err(|_| "the user id of the demo")?;
-        let user = store.user(&user_id).await.map_err(|failure| failure.report())?.ok_or("no demo user")?;
+        let user = store
+            .user(&user_id)
+            .await
+            .map_err(|failure| failure.report())?
+            .ok_or("no demo user")?;
 
         let earlier = Timestamp::from_unix(now.unix() - 7_200).ok_or("the clock")?;
         let later = now.after(LIFETIME);
         let expired = Timestamp::from_unix(now.unix() - 3_600).ok_or("the clock")?;
-        let good = [sign(&keyring, Format::Signed, now, later, 1)?, sign(&keyring, Format::Jwt, now, later, 2)?];
+        let good = [
+            sign(&keyring, Format::Signed, now, later, 1)?,
+            sign(&keyring, Format::Jwt, now, later, 2)?,
+        ];
         for (signed, format) in good.iter().zip([Format::Signed, Format::Jwt]) {
             let record = record(signed, format, &user, now, later, Some(now));
             store.insert(&record).await.map_err(|failure| failure.report())?;
@@ -116,7 +125,11 @@ impl Cloud {
             jwt_expired: text(sign(&keyring, Format::Jwt, earlier, expired, 6)?),
         };
         let jwt_secret = keyring.keys().first().ok_or("the keyring is empty")?.export_jwt();
-        let ca = folder.join(ca::CA).to_str().ok_or("the path of the certificate is not text")?.to_owned();
+        let ca = folder
+            .join(ca::CA)
+            .to_str()
+            .ok_or("the path of the certificate is not text")?
+            .to_owned();
         let (keys, keyring) = (keyring.to_json(), keyring);
         Ok(Self {
             keys: keyring,
@@ -147,7 +160,11 @@ pub fn keyring_of(keys: u8) -> Outcome<Text> {
 
 /// Returns the variables that name the tables, with the names of the development stack.
 pub fn tables() -> [(&'static str, &'static str); 3] {
-    [("HALLPASS_USERS_TABLE", "Users"), ("HALLPASS_TOKENS_TABLE", "Tokens"), ("HALLPASS_ATTEMPTS_TABLE", "Attempts")]
+    [
+        ("HALLPASS_USERS_TABLE", "Users"),
+        ("HALLPASS_TOKENS_TABLE", "Tokens"),
+        ("HALLPASS_ATTEMPTS_TABLE", "Attempts"),
+    ]
 }
 
 impl Cloud {
@@ -158,8 +175,15 @@ impl Cloud {
         for number in 0..count {
             let mut secret = [9; 16];
             secret[..4].copy_from_slice(&number.to_be_bytes());
-            let signed = sign_with(&self.keys, Format::Signed, now, now.after(LIFETIME), &Entropy::new(secret))?;
-            let record = record(&signed, Format::Signed, &self.user, now, now.after(LIFETIME), None);
+            let signed = sign_with(
+                &self.keys,
+                Format::Signed,
+                now,
+                now.after(LIFETIME),
+                &Entropy::new(secret),
+            )?;
+            let record =
+                record(&signed, Format::Signed, &self.user, now, now.after(LIFETIME), None);
             self.store.insert(&record).await.map_err(|failure| failure.report())?;
             texts.push(signed.text);
         }
@@ -170,16 +194,25 @@ impl Cloud {
 /// The ID of the key that signs every valid token.
 const SIGNING: &str = "bench";
 
-/// The first byte and the start time of the signing key. Older keys of [`keyring_of`] have smaller values.
+/// The first byte and the start time of the signing key. Older keys of [`keyring_of`] have smaller
+/// values.
 const FIRST: u8 = 10;
 
 fn key(id: &str, first: u8) -> Outcome<Key> {
-    let bytes: Vec<u8> = (0..32).map(|byte: u8| byte.wrapping_mul(byte).wrapping_mul(7).wrapping_add(first)).collect();
+    let bytes: Vec<u8> = (0..32)
+        .map(|byte: u8| byte.wrapping_mul(byte).wrapping_mul(7).wrapping_add(first))
+        .collect();
     let signs_from = Timestamp::from_unix(first.into()).ok_or("the epoch")?;
     Ok(Key::new(id.to_owned(), signs_from, bytes.into())?)
 }
 
-fn sign(keyring: &Keyring, format: Format, now: Timestamp, until: Timestamp, seed: u8) -> Outcome<IssuedText> {
+fn sign(
+    keyring: &Keyring,
+    format: Format,
+    now: Timestamp,
+    until: Timestamp,
+    seed: u8,
+) -> Outcome<IssuedText> {
     sign_with(keyring, format, now, until, &Entropy::new([seed; 16]))
 }
 
@@ -195,11 +228,17 @@ fn sign_with(
     if format == Format::Signed {
         return Ok(signed::sign(keyring, &issuer, now, user_id, until, secret)?);
     }
-    let contents = jwt::Contents { user_id, audience: jwt::Audience::User, expires_at: until, name: "my_username" };
+    let contents = jwt::Contents {
+        user_id,
+        audience: jwt::Audience::User,
+        expires_at: until,
+        name: "my_username",
+    };
     Ok(jwt::sign(keyring, &issuer, now, contents, secret)?)
 }
 
-/// Returns the record as generate writes it. With a use within the last hour, a call does not write.
+/// Returns the record as generate writes it. With a use within the last hour, a call does not
+/// write.
 fn record(
     signed: &IssuedText,
     format: Format,
@@ -250,7 +289,8 @@ fn peers_table(database: &Database, jwt: &str) -> Outcome<()> {
     let item = json!({
         "TableName": PEERS_TABLE,
         "Item": {
-            "jti": {"S": claims["jti"]}, "user_id": {"S": claims["sub"]}, "revoked": {"BOOL": false},
+            "jti": {"S": claims["jti"]}, "user_id": {"S": claims["sub"]},
+            "revoked": {"BOOL": false},
             "scope": {"SS": ["ROLE_USER"]}, "expires_at": {"N": claims["exp"].to_string()},
         },
     });

@@ -37,8 +37,15 @@ pub fn svg(report: &Report) -> String {
     )
 }
 
-fn panel(body: &mut String, top: f64, title: &str, value: fn(&Measured) -> f64, report: &Report) -> f64 {
-    let shown: Vec<&Measured> = report.functions.iter().filter(|function| value(function) > 0.0).collect();
+fn panel(
+    body: &mut String,
+    top: f64,
+    title: &str,
+    value: fn(&Measured) -> f64,
+    report: &Report,
+) -> f64 {
+    let shown: Vec<&Measured> =
+        report.functions.iter().filter(|function| value(function) > 0.0).collect();
     let values = || shown.iter().map(|function| value(function));
     // The scale starts a decade below the smallest value, so that its bar is visible.
     let (least, most) = (values().fold(f64::MAX, f64::min) / 10.0, values().fold(0.0, f64::max));
@@ -47,11 +54,13 @@ fn panel(body: &mut String, top: f64, title: &str, value: fn(&Measured) -> f64, 
     let _ = writeln!(body, "<text x=\"0\" y=\"{y}\" font-weight=\"bold\">{title}</text>");
     for function in shown {
         let width = (value(function) / least).log10() / (most / least).log10() * room;
-        let colour = if function.name.starts_with("verify-authorizer") { "#0a7d5a" } else { "#9aa5b1" };
+        let colour =
+            if function.name.starts_with("verify-authorizer") { "#0a7d5a" } else { "#9aa5b1" };
         let (bar, text) = (y + 9.0, y + 22.0);
         let _ = writeln!(
             body,
-            "<text x=\"{}\" y=\"{text}\" text-anchor=\"end\">{}</text><rect x=\"{LEFT}\" y=\"{bar}\" width=\"{width:.1}\" \
+            "<text x=\"{}\" y=\"{text}\" text-anchor=\"end\">{}</text><rect x=\"{LEFT}\" \
+             y=\"{bar}\" width=\"{width:.1}\" \
              height=\"{BAR}\" rx=\"2\" fill=\"{colour}\"/><text x=\"{:.1}\" y=\"{text}\">{}</text>",
             LEFT - 8.0,
             function.name,

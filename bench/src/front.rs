@@ -30,7 +30,8 @@ const PIECE: usize = 65_536;
 impl Front {
     /// Starts to listen, and forwards every connection to this URL.
     pub fn start(tls: Arc<ServerConfig>, upstream: &str) -> Outcome<Self> {
-        let upstream: SocketAddr = upstream.strip_prefix("http://").ok_or("the upstream is not HTTP")?.parse()?;
+        let upstream: SocketAddr =
+            upstream.strip_prefix("http://").ok_or("the upstream is not HTTP")?.parse()?;
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -62,7 +63,12 @@ impl Front {
     }
 }
 
-async fn pass(acceptor: TlsAcceptor, stream: TcpStream, upstream: SocketAddr, requests: Arc<AtomicU64>) -> Option<()> {
+async fn pass(
+    acceptor: TlsAcceptor,
+    stream: TcpStream,
+    upstream: SocketAddr,
+    requests: Arc<AtomicU64>,
+) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     let (mut from_client, mut to_client) = split(acceptor.accept(stream).await.ok()?);
     let mut server = TcpStream::connect(upstream).await.ok()?;

@@ -61,8 +61,8 @@ impl Case {
 /// The maximum number of keys of a keyring.
 pub const KEYS: u8 = 4;
 
-/// Returns all functions, the baseline first. `build` is the folder of the release binaries, `installed` that of the
-/// peers.
+/// Returns all functions, the baseline first. `build` is the folder of the release binaries,
+/// `installed` that of the peers.
 pub fn all(cloud: &Cloud, build: &Path, installed: &Path) -> Outcome<Vec<Function>> {
     let keyring = cloud.keyring.expose_secret();
     let jwt = Function { name: "verify-authorizer, JWT", ..authorizer(cloud, build, keyring)? };
@@ -108,7 +108,10 @@ pub fn authorizer(cloud: &Cloud, build: &Path, keyring: &str) -> Outcome<Functio
         environment,
         artifact: build.join("verify-authorizer"),
         allowed: Case::allowed(tokens.signed.expose_secret()),
-        rejected: rejected(tokens.signed_forged.expose_secret(), tokens.signed_expired.expose_secret()),
+        rejected: rejected(
+            tokens.signed_forged.expose_secret(),
+            tokens.signed_expired.expose_secret(),
+        ),
     })
 }
 
@@ -116,7 +119,10 @@ pub fn authorizer(cloud: &Cloud, build: &Path, keyring: &str) -> Outcome<Functio
 fn fetching(cloud: &Cloud, build: &Path) -> Outcome<Function> {
     let mut environment = own_environment(cloud);
     let endpoint = cloud.secrets.endpoint();
-    environment.extend(variables([("HALLPASS_KEYS_SECRET", SECRET_NAME), ("HALLPASS_SECRETS_ENDPOINT", &endpoint)]));
+    environment.extend(variables([
+        ("HALLPASS_KEYS_SECRET", SECRET_NAME),
+        ("HALLPASS_SECRETS_ENDPOINT", &endpoint),
+    ]));
     let name = "verify-authorizer, keyring from Secrets Manager";
     Ok(Function { name, environment, ..authorizer(cloud, build, "")? })
 }
@@ -135,14 +141,22 @@ pub fn prune(cloud: &Cloud, build: &Path) -> Outcome<Function> {
 
 fn node(cloud: &Cloud, installed: &Path) -> Outcome<Function> {
     let bundle = installed.join("bundle");
-    Ok(peer(cloud, "Node, jose, AWS SDK v3", vec!["node".to_owned(), text(&bundle.join("index.mjs"))?], bundle))
+    Ok(peer(
+        cloud,
+        "Node, jose, AWS SDK v3",
+        vec!["node".to_owned(), text(&bundle.join("index.mjs"))?],
+        bundle,
+    ))
 }
 
 fn python(cloud: &Cloud, installed: &Path) -> Outcome<Function> {
     let site = installed.join("site");
     let command = ["python3", "-m", "awslambdaric", "authorizer.handler"].map(str::to_owned).into();
     let mut python = peer(cloud, "Python, PyJWT, boto3", command, site.clone());
-    python.environment.extend(variables([("PYTHONPATH", text(&site)?.as_str()), ("PYTHONDONTWRITEBYTECODE", "1")]));
+    python.environment.extend(variables([
+        ("PYTHONPATH", text(&site)?.as_str()),
+        ("PYTHONDONTWRITEBYTECODE", "1"),
+    ]));
     Ok(python)
 }
 

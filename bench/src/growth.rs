@@ -1,5 +1,5 @@
-//! Measures the cost of a verification with more tokens, more tokens of the user, and more keys, and the cost of prune per
-//! token.
+//! Measures the cost of a verification with more tokens, more tokens of the user, and more keys,
+//! and the cost of prune per token.
 
 use std::{fmt, path::Path, slice::from_ref, time::Duration};
 
@@ -32,7 +32,8 @@ const SIZES: [Size; 6] = [
     Size::Table(1_000_000),
 ];
 
-/// The largest table that is swept. In a larger one, a page of a scan takes the embedded engine longer than prune waits.
+/// The largest table that is swept. In a larger one, a page of a scan takes the embedded engine
+/// longer than prune waits.
 const SWEPT: u64 = 110_000;
 
 /// The user whose token is verified.
@@ -62,7 +63,8 @@ struct Side<'a> {
     cases: &'a [Case],
 }
 
-/// Measures each condition in turns with the plain one, so that variations of the machine affect both.
+/// Measures each condition in turns with the plain one, so that variations of the machine affect
+/// both.
 struct Turns<'a> {
     plain: Side<'a>,
     warm: u32,
@@ -85,12 +87,23 @@ pub struct Growth {
 }
 
 /// Measures growth. Fills the tables of `cloud` and leaves those of `small` unchanged.
-pub async fn measure(cloud: &Cloud, small: &Cloud, build: &Path, warm: u32, log: &Path) -> Outcome<Growth> {
+pub async fn measure(
+    cloud: &Cloud,
+    small: &Cloud,
+    build: &Path,
+    warm: u32,
+    log: &Path,
+) -> Outcome<Growth> {
     let mut growth = Growth::default();
     let plain = functions::authorizer(small, build, small.keyring.expose_secret())?;
-    let turns = Turns { plain: Side { function: &plain, cloud: small, cases: from_ref(&plain.allowed) }, warm, log };
+    let turns = Turns {
+        plain: Side { function: &plain, cloud: small, cases: from_ref(&plain.allowed) },
+        warm,
+        log,
+    };
     for keys in 1..=KEYS {
-        let function = functions::authorizer(small, build, cloud::keyring_of(keys)?.expose_secret())?;
+        let function =
+            functions::authorizer(small, build, cloud::keyring_of(keys)?.expose_secret())?;
         let side = Side { function: &function, cloud: small, cases: from_ref(&function.allowed) };
         growth.rows.push(turns.row(format!("{keys} keys"), &side).await?);
     }
@@ -116,8 +129,11 @@ pub async fn measure(cloud: &Cloud, small: &Cloud, build: &Path, warm: u32, log:
     }
     // Unused tokens, so that every call records a use, which a token costs once an hour.
     let tokens = cloud.unused(TURNS * (turns.calls() + uncounted(turns.calls()))).await?;
-    let cases: Vec<Case> = tokens.iter().map(|token| Case::allowed(token.expose_secret())).collect();
-    growth.rows.push(turns.row("a use to note".to_owned(), &Side { cases: &cases, ..grown }).await?);
+    let cases: Vec<Case> =
+        tokens.iter().map(|token| Case::allowed(token.expose_secret())).collect();
+    growth
+        .rows
+        .push(turns.row("a use to note".to_owned(), &Side { cases: &cases, ..grown }).await?);
     Ok(growth)
 }
 
@@ -135,12 +151,16 @@ impl Turns<'_> {
         let mut cases = side.cases.chunks(each_turn).cycle();
         for _ in 0..TURNS {
             let (mut running, _) = ready(self.plain.function, self.log).await?;
-            plain.read(&mut running, self.plain.cases, &self.plain.cloud.dynamodb, self.calls()).await?;
+            plain
+                .read(&mut running, self.plain.cases, &self.plain.cloud.dynamodb, self.calls())
+                .await?;
             running.stop().await?;
             let (mut running, _) = ready(side.function, self.log).await?;
             let cases = cases.next().ok_or("no case")?;
             allowed.read(&mut running, cases, &side.cloud.dynamodb, self.calls()).await?;
-            forged.read(&mut running, from_ref(forgery), &side.cloud.dynamodb, self.calls()).await?;
+            forged
+                .read(&mut running, from_ref(forgery), &side.cloud.dynamodb, self.calls())
+                .await?;
             running.stop().await?;
         }
         let (allowed, forged) = (allowed.calls("allowed")?, forged.calls(forgery.name)?);
@@ -153,8 +173,10 @@ async fn sweep(prune: &Function, tokens: u64, log: &Path) -> Outcome<Sweep> {
     let (mut running, _) = ready(prune, log).await?;
     let (took, response) = call_for_response(&mut running, &prune.allowed).await?;
     let response: Value = serde_json::from_str(&response)?;
-    let nothing_to_do =
-        json!({"seen": tokens, "purged": 0, "invalidated": 0, "dropped": 0, "unreadable": 0, "finished": true});
+    let nothing_to_do = json!({
+        "seen": tokens, "purged": 0, "invalidated": 0, "dropped": 0, "unreadable": 0,
+        "finished": true,
+    });
     if response != nothing_to_do {
         return Err(format!("prune: expected {nothing_to_do}, got {response}").into());
     }
@@ -177,13 +199,21 @@ struct Shelf<'a> {
 impl<'a> Shelf<'a> {
     fn of(database: &'a Database) -> Outcome<Self> {
         let tokens = items(database, "Tokens")?;
-        let of_format = |item: &&Map<String, Value>| item.get("format") == Some(&json!({"S": "signed"}));
+        let of_format =
+            |item: &&Map<String, Value>| item.get("format") == Some(&json!({"S": "signed"}));
         let token = tokens.iter().find(of_format).ok_or("no token to copy")?.clone();
         let users = items(database, "Users")?;
         let user = users.into_iter().find(|item| item.get("user_id") == token.get("user_id"));
         let user = user.ok_or("no user to copy")?;
         let owned = tokens.len();
-        Ok(Self { database, token, user, tokens: owned.try_into()?, owned: owned.try_into()?, others: 0 })
+        Ok(Self {
+            database,
+            token,
+            user,
+            tokens: owned.try_into()?,
+            owned: owned.try_into()?,
+            others: 0,
+        })
     }
 
     /// Adds tokens of the owner until the owner has `until`.
@@ -223,7 +253,8 @@ impl<'a> Shelf<'a> {
     }
 
     fn put(&self, table: &str, items: impl IntoIterator<Item = Map<String, Value>>) -> Outcome<()> {
-        let puts: Vec<Value> = items.into_iter().map(|item| json!({"PutRequest": {"Item": item}})).collect();
+        let puts: Vec<Value> =
+            items.into_iter().map(|item| json!({"PutRequest": {"Item": item}})).collect();
         let request = json!({"RequestItems": {table: puts}});
         self.database.batch_write_item(serde_json::from_value(request)?)?;
         Ok(())
@@ -239,7 +270,15 @@ impl fmt::Display for Growth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         row(
             f,
-            &["a verification with", "allowed, p50", "its CPU", "its reads", "forged, p50", "its CPU", "plain CPU"],
+            &[
+                "a verification with",
+                "allowed, p50",
+                "its CPU",
+                "its reads",
+                "forged, p50",
+                "its CPU",
+                "plain CPU",
+            ],
         )?;
         row(f, &["---"; 7])?;
         for Row { condition, allowed, forged, plain } in &self.rows {

@@ -1,5 +1,5 @@
-//! Counts the instructions that the authorizer executes, with callgrind. Unlike times, the counts are the same on every
-//! machine, so that a change that increases them can be rejected.
+//! Counts the instructions that the authorizer executes, with callgrind. Unlike times, the counts
+//! are the same on every machine, so that a change that increases them can be rejected.
 
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
@@ -14,7 +14,8 @@ use crate::{
 /// The number of calls over which the count of one call is averaged.
 const CALLS: u64 = 200;
 
-/// The kinds of text that `opening` supports: a valid token of each format, and texts that are rejected.
+/// The kinds of text that `opening` supports: a valid token of each format, and texts that are
+/// rejected.
 const KINDS: [&str; 6] = ["signed", "developer", "jwt", "forged", "expired", "foreign"];
 
 /// The number of calls of `hallpass_token::open` over which the count of one is averaged.
@@ -23,15 +24,20 @@ const OPENS: u64 = 1_000;
 /// The permitted increase over the recorded counts, in percent.
 const TOLERANCE: u64 = 3;
 
-/// The time limit for a function to exit after its Runtime API has stopped, and for callgrind to write its file.
+/// The time limit for a function to exit after its Runtime API has stopped, and for callgrind to
+/// write its file.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The maximum number of rounds. How often a function is woken up for one response of the Runtime API differs from
-/// process to process, and one wake-up costs 9,000 instructions per call.
+/// The maximum number of rounds. How often a function is woken up for one response of the Runtime
+/// API differs from process to process, and one wake-up costs 9,000 instructions per call.
 const ROUNDS: usize = 5;
 
 /// Returns the counts to record: the median of several rounds.
-pub async fn typical(function: &Function, opening: &Path, folder: &Path) -> Outcome<BTreeMap<String, u64>> {
+pub async fn typical(
+    function: &Function,
+    opening: &Path,
+    folder: &Path,
+) -> Outcome<BTreeMap<String, u64>> {
     let mut rounds: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     for _ in 0..ROUNDS {
         for (what, count) in count(function, opening, folder).await? {
@@ -46,8 +52,8 @@ fn median(mut counts: Vec<u64>) -> u64 {
     counts.get(counts.len() / 2).copied().unwrap_or_default()
 }
 
-/// Counts until no count exceeds the recorded one, and returns the lowest counts. Fails if even these are too high after
-/// [`ROUNDS`].
+/// Counts until no count exceeds the recorded one, and returns the lowest counts. Fails if even
+/// these are too high after [`ROUNDS`].
 pub async fn check(
     function: &Function,
     opening: &Path,
@@ -72,7 +78,11 @@ fn keep_lowest(lowest: &mut BTreeMap<String, u64>, counted: BTreeMap<String, u64
 }
 
 /// Returns the counts of the function and of `hallpass_token::open`, by name.
-async fn count(function: &Function, opening: &Path, folder: &Path) -> Outcome<BTreeMap<String, u64>> {
+async fn count(
+    function: &Function,
+    opening: &Path,
+    folder: &Path,
+) -> Outcome<BTreeMap<String, u64>> {
     let traced = traced(function, folder)?;
     let mut counts = opens(opening, folder).await?;
     let first = run(&traced, &traced.allowed, 1, folder).await?;
@@ -86,13 +96,18 @@ async fn count(function: &Function, opening: &Path, folder: &Path) -> Outcome<BT
     Ok(counts)
 }
 
-/// Returns the counts of [`hallpass_token::open`] for each kind of text, measured with the program `opening` under callgrind.
+/// Returns the counts of [`hallpass_token::open`] for each kind of text, measured with the program
+/// `opening` under callgrind.
 async fn opens(opening: &Path, folder: &Path) -> Outcome<BTreeMap<String, u64>> {
     let counted = async |kind: &str, times: u64| {
         let mut command = Command::new("valgrind");
         command.args(valgrind(folder)?).arg(opening).args([kind, &times.to_string()]);
         let status = timeout(EXIT_TIMEOUT, command.status()).await??;
-        if status.success() { total(folder) } else { Err(format!("opening {kind}: {status}").into()) }
+        if status.success() {
+            total(folder)
+        } else {
+            Err(format!("opening {kind}: {status}").into())
+        }
     };
     let mut counts = BTreeMap::new();
     for kind in KINDS {
@@ -127,13 +142,19 @@ const FILE: &str = "callgrind.out";
 fn valgrind(folder: &Path) -> Outcome<[String; 3]> {
     let file = folder.join(FILE);
     let file = file.to_str().ok_or("a path is not text")?;
-    Ok(["--quiet".to_owned(), "--tool=callgrind".to_owned(), format!("--callgrind-out-file={file}")])
+    Ok([
+        "--quiet".to_owned(),
+        "--tool=callgrind".to_owned(),
+        format!("--callgrind-out-file={file}"),
+    ])
 }
 
 /// Returns callgrind's last count.
 fn total(folder: &Path) -> Outcome<u64> {
     let text = fs::read_to_string(folder.join(FILE))?;
-    let total = text.lines().find_map(|line| line.strip_prefix("summary: ").or_else(|| line.strip_prefix("totals: ")));
+    let total = text
+        .lines()
+        .find_map(|line| line.strip_prefix("summary: ").or_else(|| line.strip_prefix("totals: ")));
     Ok(total.ok_or("callgrind wrote no count")?.trim().parse()?)
 }
 
@@ -169,7 +190,13 @@ mod tests {
     #[test]
     fn the_lowest_of_several_counts_is_kept() {
         let mut lowest = BTreeMap::from([("a".to_owned(), 10), ("b".to_owned(), 20)]);
-        keep_lowest(&mut lowest, BTreeMap::from([("a".to_owned(), 12), ("b".to_owned(), 18), ("c".to_owned(), 1)]));
-        assert_eq!(lowest, BTreeMap::from([("a".to_owned(), 10), ("b".to_owned(), 18), ("c".to_owned(), 1)]));
+        keep_lowest(
+            &mut lowest,
+            BTreeMap::from([("a".to_owned(), 12), ("b".to_owned(), 18), ("c".to_owned(), 1)]),
+        );
+        assert_eq!(
+            lowest,
+            BTreeMap::from([("a".to_owned(), 10), ("b".to_owned(), 18), ("c".to_owned(), 1)])
+        );
     }
 }

@@ -1,5 +1,6 @@
-//! Emulates the Lambda Runtime API for one function at a time, Hallpass's and its peers', and measures the cost of each.
-//! `bench/run` builds and installs the functions and then starts this program; bench/README.md describes the method.
+//! Emulates the Lambda Runtime API for one function at a time, Hallpass's and its peers', and
+//! measures the cost of each. `bench/run` builds and installs the functions and then starts this
+//! program; bench/README.md describes the method.
 
 use std::{
     error::Error,
@@ -39,7 +40,8 @@ struct Arguments {
 /// The measurements.
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Measure cold starts and warm calls, with and without the CPU share of 128 MB; writes a table and a chart
+    /// Measure cold starts and warm calls, with and without the CPU share of 128 MB; writes a table
+    /// and a chart
     Functions {
         #[command(flatten)]
         places: Places,
@@ -67,8 +69,8 @@ enum What {
         #[arg(long, default_value_t = 2_000)]
         warm: u32,
     },
-    /// Count the instructions of the authorizer and of `hallpass_token::open` with callgrind; fails if they exceed the recorded
-    /// counts, and records them if the file does not exist
+    /// Count the instructions of the authorizer and of `hallpass_token::open` with callgrind; fails
+    /// if they exceed the recorded counts, and records them if the file does not exist
     Instructions {
         #[command(flatten)]
         places: Places,
@@ -97,7 +99,8 @@ async fn main() -> Outcome<()> {
     match Arguments::parse().what {
         What::Functions { places, out, cold, warm, period, only } => {
             let share = Share::make(period);
-            let report = functions(&places, Counts { cold, warm }, share, &only, folder.path()).await?;
+            let report =
+                functions(&places, Counts { cold, warm }, share, &only, folder.path()).await?;
             fs::create_dir_all(&out)?;
             fs::write(out.join("measured.json"), serde_json::to_string_pretty(&report)?)?;
             fs::write(out.join("measured.svg"), draw::svg(&report))?;
@@ -113,11 +116,18 @@ async fn main() -> Outcome<()> {
         }
         What::Instructions { places, file } => {
             let cloud = Cloud::start(folder.path()).await?;
-            let authorizer = functions::authorizer(&cloud, &places.build, cloud.keyring.expose_secret())?;
+            let authorizer =
+                functions::authorizer(&cloud, &places.build, cloud.keyring.expose_secret())?;
             let opening = places.build.join("opening");
             let counted = match fs::read_to_string(&file) {
                 Ok(recorded) => {
-                    instructions::check(&authorizer, &opening, folder.path(), &serde_json::from_str(&recorded)?).await?
+                    instructions::check(
+                        &authorizer,
+                        &opening,
+                        folder.path(),
+                        &serde_json::from_str(&recorded)?,
+                    )
+                    .await?
                 }
                 Err(_) => instructions::typical(&authorizer, &opening, folder.path()).await?,
             };

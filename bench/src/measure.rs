@@ -1,4 +1,5 @@
-//! Measures a function: cold starts, warm calls and rejections, and cold and warm calls at the CPU share of 128 MB.
+//! Measures a function: cold starts, warm calls and rejections, and cold and warm calls at the CPU
+//! share of 128 MB.
 
 use std::{
     path::Path,
@@ -114,7 +115,11 @@ pub async fn measure(
             read.map_err(|error| format!("{}: {error}", function.name))?;
         }
     }
-    functions.iter().zip(all).map(|(function, readings)| readings.measured(function, share.is_some())).collect()
+    functions
+        .iter()
+        .zip(all)
+        .map(|(function, readings)| readings.measured(function, share.is_some()))
+        .collect()
 }
 
 /// The number of turns per function.
@@ -156,7 +161,9 @@ impl Readings {
         let (mut running, _) = start(function, log, Some(share)).await?;
         // A call takes fourteen times as long.
         let warm = (counts.warm / 10).max(10);
-        self.allowed_at_share.read(&mut running, from_ref(&function.allowed), dynamodb, warm).await?;
+        self.allowed_at_share
+            .read(&mut running, from_ref(&function.allowed), dynamodb, warm)
+            .await?;
         running.stop().await
     }
 
@@ -174,7 +181,9 @@ impl Readings {
             first_call: Spread::of(self.first_call),
             allowed: self.allowed.calls(function.allowed.name)?,
             peak_memory_bytes: self.peak_memory,
-            rejected: rejected.map(|(readings, case)| readings.calls(case.name)).collect::<Outcome<_>>()?,
+            rejected: rejected
+                .map(|(readings, case)| readings.calls(case.name))
+                .collect::<Outcome<_>>()?,
             at_128_mb: with_share.then_some(at_128_mb),
         })
     }
@@ -182,7 +191,13 @@ impl Readings {
 
 impl CallReadings {
     /// Makes `warm` measured calls, after [`uncounted`] others. The cases take turns.
-    pub async fn read(&mut self, running: &mut Running, cases: &[Case], dynamodb: &Front, warm: u32) -> Outcome<()> {
+    pub async fn read(
+        &mut self,
+        running: &mut Running,
+        cases: &[Case],
+        dynamodb: &Front,
+        warm: u32,
+    ) -> Outcome<()> {
         let mut turns = cases.iter().cycle();
         let mut turn = || turns.next().ok_or("no case");
         for _ in 0..uncounted(warm) {
@@ -220,7 +235,11 @@ struct Times {
 }
 
 /// Starts a function and calls it once. A CPU share is applied at the end of the init.
-async fn start(function: &Function, log: &Path, share: Option<&Share>) -> Outcome<(Running, Times)> {
+async fn start(
+    function: &Function,
+    log: &Path,
+    share: Option<&Share>,
+) -> Outcome<(Running, Times)> {
     let began = now();
     let (mut running, ready_at) = ready(function, log).await?;
     if let Some(share) = share {
@@ -239,7 +258,8 @@ pub async fn ready(function: &Function, log: &Path) -> Outcome<(Running, Instant
     }
 }
 
-/// Makes one call, and waits until the function requests the next event. Returns the time of the call.
+/// Makes one call, and waits until the function requests the next event. Returns the time of the
+/// call.
 pub async fn call(running: &mut Running, case: &Case) -> Outcome<Duration> {
     Ok(call_for_response(running, case).await?.0)
 }

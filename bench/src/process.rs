@@ -32,7 +32,8 @@ impl Running {
     pub async fn start(function: &Function, log: &Path) -> Outcome<Self> {
         let api = RuntimeApi::start().await?;
         let out = File::create(log)?;
-        let (program, arguments) = function.command.split_first().ok_or("a function without a command")?;
+        let (program, arguments) =
+            function.command.split_first().ok_or("a function without a command")?;
         let child = Command::new(program)
             .args(arguments)
             .env_clear()
@@ -97,26 +98,30 @@ impl Running {
         tokio::select! {
             biased;
             seen = self.api.next() => seen,
-            status = self.child.wait() => Err(format!("the function exited, {}: {}", status?, self.last_words()).into()),
+            status = self.child.wait() => {
+                Err(format!("the function exited, {}: {}", status?, self.last_words()).into())
+            }
         }
     }
 }
 
-/// A control group whose processes get 128/1769 of a processor, the share of a function with 128 MB.
+/// A control group whose processes get 128/1769 of a processor, the share of a function with 128
+/// MB.
 #[derive(Debug)]
 pub struct Share {
     group: PathBuf,
     period: u32,
 }
 
-/// Returns the time per period in microseconds. 1,769 MB correspond to one processor (AWS: "Configure Lambda function
-/// memory").
+/// Returns the time per period in microseconds. 1,769 MB correspond to one processor (AWS:
+/// "Configure Lambda function memory").
 const fn quota(period: u32) -> u32 {
     period * 128 / 1_769
 }
 
 impl Share {
-    /// Creates the group, with version 2 or 1 of control groups. The share is granted per period, in microseconds.
+    /// Creates the group, with version 2 or 1 of control groups. The share is granted per period,
+    /// in microseconds.
     ///
     /// # Errors
     /// Returns an [`io::Error`] if this machine or this user cannot create control groups.

@@ -39,18 +39,28 @@ const HEAD: [&str; 12] = [
 /// Formats two Markdown tables. A number in parentheses is the ratio to the first row.
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}, {}; {} starts, {} calls", self.processor, self.at, self.counts.cold, self.counts.warm)?;
+        writeln!(
+            f,
+            "{}, {}; {} starts, {} calls",
+            self.processor, self.at, self.counts.cold, self.counts.warm
+        )?;
         match &self.share {
             Ok(share) => writeln!(f, "at 128 MB: {share}, after the init\n")?,
-            Err(why) => writeln!(f, "the share of 128 MB is not available on this machine: {why}\n")?,
+            Err(why) => {
+                writeln!(f, "the share of 128 MB is not available on this machine: {why}\n")?;
+            }
         }
         row(f, &HEAD)?;
         row(f, &["---"; HEAD.len()])?;
         let Some(floor) = self.functions.first() else { return Ok(()) };
         for function in &self.functions {
-            let (first, warm) = function.at_128_mb.as_ref().map_or(("–".to_owned(), "–".to_owned()), |at| {
-                (time(at.first_call.p50), format!("{} ({})", time(at.allowed.p50), time(at.allowed.mean)))
-            });
+            let (first, warm) =
+                function.at_128_mb.as_ref().map_or(("–".to_owned(), "–".to_owned()), |at| {
+                    (
+                        time(at.first_call.p50),
+                        format!("{} ({})", time(at.allowed.p50), time(at.allowed.mean)),
+                    )
+                });
             row(
                 f,
                 &[
@@ -74,8 +84,14 @@ impl Display for Report {
         row(f, &["---"; 5])?;
         for function in &self.functions {
             for calls in &function.rejected {
-                let (p50, cpu) = (times(calls.time.p50, floor.allowed.time.p50), times(calls.cpu, floor.allowed.cpu));
-                row(f, &[function.name, calls.case, &p50, &cpu, &format!("{:.2}", calls.requests)])?;
+                let (p50, cpu) = (
+                    times(calls.time.p50, floor.allowed.time.p50),
+                    times(calls.cpu, floor.allowed.cpu),
+                );
+                row(
+                    f,
+                    &[function.name, calls.case, &p50, &cpu, &format!("{:.2}", calls.requests)],
+                )?;
             }
         }
         Ok(())

@@ -1,5 +1,6 @@
-//! The Lambda Runtime API for one process. It hands out one event at a time, and records when the event was fetched and
-//! when its response came. See "Using the Lambda runtime API for custom runtimes" in AWS's documentation.
+//! The Lambda Runtime API for one process. It hands out one event at a time, and records when the
+//! event was fetched and when its response came. See "Using the Lambda runtime API for custom
+//! runtimes" in AWS's documentation.
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Instant};
 
@@ -65,7 +66,8 @@ impl RuntimeApi {
                     let shared = Arc::clone(&shared);
                     async move { Ok::<_, Infallible>(shared.respond(request).await) }
                 });
-                connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+                connections
+                    .spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }
         });
         Ok(Self { address, events, seen, serving })
@@ -99,7 +101,12 @@ impl Shared {
         if request.method() == Method::GET && path.ends_with("/invocation/next") {
             return self.next().await;
         }
-        let body = request.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        let body = request
+            .into_body()
+            .collect()
+            .await
+            .map(http_body_util::Collected::to_bytes)
+            .unwrap_or_default();
         let seen = if path.ends_with("/response") {
             Seen::Answered(now(), body)
         } else {
@@ -114,12 +121,16 @@ impl Shared {
     async fn next(&self) -> Response<Full<Bytes>> {
         let _ = self.seen.send(Seen::Asked(now()));
         let event = self.events.lock().await.recv().await.unwrap_or_default();
-        let deadline = hallpass_runtime::clock::instant().unix_milliseconds().saturating_add(900_000);
+        let deadline =
+            hallpass_runtime::clock::instant().unix_milliseconds().saturating_add(900_000);
         let response = Response::builder()
             .header("content-type", "application/json")
             .header("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd")
             .header("lambda-runtime-deadline-ms", deadline)
-            .header("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-west-1:123456789012:function:bench")
+            .header(
+                "lambda-runtime-invoked-function-arn",
+                "arn:aws:lambda:eu-west-1:123456789012:function:bench",
+            )
             .header("lambda-runtime-trace-id", "Root=1-6b49d200-2e2f1c0b1b7a2f0d6a5f8c11;Sampled=0")
             .body(Full::new(event))
             .unwrap_or_default();

@@ -1,9 +1,9 @@
-//! The certificates of the HTTPS server: a certificate authority, created once, and a server certificate for this
-//! machine.
+//! The certificates of the HTTPS server: a certificate authority, created once, and a server
+//! certificate for this machine.
 //!
-//! The authority does not expire and is constrained to the names of this machine, so that trusting `ca.pem` trusts
-//! nothing else. The server certificate is replaced before it expires. Private keys are readable only by their owner, and
-//! every file is written atomically.
+//! The authority does not expire and is constrained to the names of this machine, so that trusting
+//! `ca.pem` trusts nothing else. The server certificate is replaced before it expires. Private keys
+//! are readable only by their owner, and every file is written atomically.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use rcgen::string::Ia5String;
 use rcgen::{
-    BasicConstraints, CertificateParams, CidrSubnet, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer,
-    KeyPair, KeyUsagePurpose, NameConstraints, SanType,
+    BasicConstraints, CertificateParams, CidrSubnet, DnType, ExtendedKeyUsagePurpose,
+    GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints, SanType,
 };
 use time::macros::datetime;
 use time::{Duration as Span, OffsetDateTime};
@@ -33,7 +33,8 @@ const CA_KEY: &str = "ca-key.pem";
 const LEAF: &str = "tls.pem";
 const LEAF_KEY: &str = "tls-key.pem";
 
-/// The lifetime of a server certificate. Some clients reject certificates that are valid for more than 825 days.
+/// The lifetime of a server certificate. Some clients reject certificates that are valid for more
+/// than 825 days.
 const LIFETIME: Span = Span::days(397);
 
 /// How long before its expiry a server certificate is replaced.
@@ -50,7 +51,8 @@ pub enum CaError {
         /// The error of the operating system.
         source: io::Error,
     },
-    /// The content of a file is invalid. If `ca.pem` or `ca-key.pem` is deleted, both are created again.
+    /// The content of a file is invalid. If `ca.pem` or `ca-key.pem` is deleted, both are created
+    /// again.
     #[error("{}: {why}", path.display())]
     Content {
         /// Path of the file.
@@ -63,8 +65,8 @@ pub enum CaError {
     Make(#[source] rcgen::Error),
 }
 
-/// Returns the configuration of the HTTPS server, with the certificates of a directory. Missing and expiring certificates
-/// are created there. `now` is a Unix time in seconds.
+/// Returns the configuration of the HTTPS server, with the certificates of a directory. Missing and
+/// expiring certificates are created there. `now` is a Unix time in seconds.
 pub fn server_config(dir: &Path, now: u64) -> Result<Arc<ServerConfig>, CaError> {
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(0o700);
@@ -79,26 +81,34 @@ pub fn server_config(dir: &Path, now: u64) -> Result<Arc<ServerConfig>, CaError>
     load(dir, now)?.ok_or_else(|| content(dir, CA, "not the certificate of the key in ca-key.pem"))
 }
 
-/// Returns the configuration with the existing certificate, if it was issued by the authority, matches its key, and is
-/// valid for long enough.
+/// Returns the configuration with the existing certificate, if it was issued by the authority,
+/// matches its key, and is valid for long enough.
 fn load(dir: &Path, now: u64) -> Result<Option<Arc<ServerConfig>>, CaError> {
     let authority = read(&dir.join(CA))?.unwrap_or_default();
-    let authority = CertificateDer::from_pem_slice(&authority).map_err(|error| content(dir, CA, &error.to_string()))?;
-    let (Some(leaf), Some(key)) = (read(&dir.join(LEAF))?, read(&dir.join(LEAF_KEY))?) else { return Ok(None) };
-    let (Ok(leaf), Ok(key)) = (CertificateDer::from_pem_slice(&leaf), PrivateKeyDer::from_pem_slice(&key)) else {
+    let authority = CertificateDer::from_pem_slice(&authority)
+        .map_err(|error| content(dir, CA, &error.to_string()))?;
+    let (Some(leaf), Some(key)) = (read(&dir.join(LEAF))?, read(&dir.join(LEAF_KEY))?) else {
+        return Ok(None);
+    };
+    let (Ok(leaf), Ok(key)) =
+        (CertificateDer::from_pem_slice(&leaf), PrivateKeyDer::from_pem_slice(&key))
+    else {
         return Ok(None);
     };
     let provider = Arc::new(ring::default_provider());
     let mut roots = RootCertStore::empty();
     roots.add(authority).map_err(|error| content(dir, CA, &error.to_string()))?;
-    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-        .build()
-        .map_err(|error| content(dir, CA, &error.to_string()))?;
+    let verifier =
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+            .build()
+            .map_err(|error| content(dir, CA, &error.to_string()))?;
     let now = Duration::from_secs(now);
     let is_valid = |at: Duration| {
         let name = ServerName::try_from("localhost");
         name.is_ok_and(|name| {
-            verifier.verify_server_cert(&leaf, &[], &name, &[], UnixTime::since_unix_epoch(at)).is_ok()
+            verifier
+                .verify_server_cert(&leaf, &[], &name, &[], UnixTime::since_unix_epoch(at))
+                .is_ok()
         })
     };
     if !is_valid(now) || !is_valid(now.saturating_add(MARGIN)) {
@@ -122,17 +132,20 @@ fn make_authority(dir: &Path, now: u64) -> Result<(), CaError> {
 
 fn make_leaf(dir: &Path, now: u64) -> Result<(), CaError> {
     let authority_key = read(&dir.join(CA_KEY))?.unwrap_or_default();
-    let authority_key = String::from_utf8(authority_key).map_err(|error| content(dir, CA_KEY, &error.to_string()))?;
-    let authority_key = KeyPair::from_pem(&authority_key).map_err(|error| content(dir, CA_KEY, &error.to_string()))?;
+    let authority_key = String::from_utf8(authority_key)
+        .map_err(|error| content(dir, CA_KEY, &error.to_string()))?;
+    let authority_key = KeyPair::from_pem(&authority_key)
+        .map_err(|error| content(dir, CA_KEY, &error.to_string()))?;
     let issuer = Issuer::new(authority(now), authority_key);
     let key = KeyPair::generate().map_err(CaError::Make)?;
-    let certificate = leaf(now).and_then(|params| params.signed_by(&key, &issuer)).map_err(CaError::Make)?;
+    let certificate =
+        leaf(now).and_then(|params| params.signed_by(&key, &issuer)).map_err(CaError::Make)?;
     write(&dir.join(LEAF_KEY), &key.serialize_pem(), 0o600)?;
     write(&dir.join(LEAF), &certificate.pem(), 0o644)
 }
 
-/// Returns the parameters of the authority. Its expiry is the one that RFC 5280 (4.1.2.5) assigns to a certificate
-/// without an expiry.
+/// Returns the parameters of the authority. Its expiry is the one that RFC 5280 (4.1.2.5) assigns
+/// to a certificate without an expiry.
 fn authority(now: u64) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, "Hallpass on this machine");
@@ -142,7 +155,10 @@ fn authority(now: u64) -> CertificateParams {
         permitted_subtrees: vec![
             GeneralSubtree::DnsName("localhost".to_owned()),
             GeneralSubtree::IpAddress(CidrSubnet::from_v4_prefix([127, 0, 0, 1], 32)),
-            GeneralSubtree::IpAddress(CidrSubnet::from_v6_prefix(std::net::Ipv6Addr::LOCALHOST.octets(), 128)),
+            GeneralSubtree::IpAddress(CidrSubnet::from_v6_prefix(
+                std::net::Ipv6Addr::LOCALHOST.octets(),
+                128,
+            )),
         ],
         excluded_subtrees: Vec::new(),
     });
@@ -191,7 +207,8 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<(), CaError> {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
         }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&temporary, path)

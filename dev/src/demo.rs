@@ -31,8 +31,20 @@ const USERS: [Demo; 4] = [
         kind: UserKind::Person,
     },
     // An external user: the password is kept elsewhere.
-    Demo { id: "3", username: "ldap_user", password: None, permissions: &["ROLE_USER"], kind: UserKind::Person },
-    Demo { id: APP_USER, username: "ci-bot", password: None, permissions: &["ROLE_USER"], kind: UserKind::App },
+    Demo {
+        id: "3",
+        username: "ldap_user",
+        password: None,
+        permissions: &["ROLE_USER"],
+        kind: UserKind::Person,
+    },
+    Demo {
+        id: APP_USER,
+        username: "ci-bot",
+        password: None,
+        permissions: &["ROLE_USER"],
+        kind: UserKind::App,
+    },
 ];
 
 /// Adds the demo users if no user exists. `salt` is shared by their passwords, which are public.

@@ -1,5 +1,6 @@
-//! The embedded DynamoDB engine. It listens on a loopback port, so that the functions use it through the AWS SDK as they
-//! use AWS. It has its own thread and runtime because the database blocks.
+//! The embedded DynamoDB engine. It listens on a loopback port, so that the functions use it
+//! through the AWS SDK as they use AWS. It has its own thread and runtime because the database
+//! blocks.
 
 use std::{net::SocketAddr, thread::JoinHandle};
 
@@ -58,21 +59,28 @@ impl Engine {
         Self::serve(database, None)
     }
 
-    /// Starts an engine that accepts only the callers that the guard accepts, and creates missing tables.
+    /// Starts an engine that accepts only the callers that the guard accepts, and creates missing
+    /// tables.
     ///
     /// # Errors
     /// Returns a [`StartError`] if a table cannot be created or no port is free.
-    pub fn start_guarded(database: Database, tables: &[Table], guard: Guard) -> Result<Self, StartError> {
+    pub fn start_guarded(
+        database: Database,
+        tables: &[Table],
+        guard: Guard,
+    ) -> Result<Self, StartError> {
         create_tables(&database, tables)?;
         Self::serve(database, Some(guard))
     }
 
     fn serve(database: Database, guard: Option<Guard>) -> Result<Self, StartError> {
-        let io = |error: std::io::Error| StartError::new("cannot start the database", error.to_string());
+        let io =
+            |error: std::io::Error| StartError::new("cannot start the database", error.to_string());
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(io)?;
         listener.set_nonblocking(true).map_err(io)?;
         let address = listener.local_addr().map_err(io)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(io)?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(io)?;
         let (stop, stopped) = oneshot::channel::<()>();
         let served = database.clone();
         let serve = move || {
@@ -83,10 +91,19 @@ impl Engine {
                 let outcome = match (TcpListener::from_std(listener), guard) {
                     (Ok(listener), Some(guard)) => {
                         let respond = move |call| operations::respond(&served, &call);
-                        guard::serve(listener, guard, operations::MAX_REQUEST_LENGTH, respond, shutdown).await;
+                        guard::serve(
+                            listener,
+                            guard,
+                            operations::MAX_REQUEST_LENGTH,
+                            respond,
+                            shutdown,
+                        )
+                        .await;
                         Ok(())
                     }
-                    (Ok(listener), None) => dynoxide::server::serve_with_shutdown(listener, served, shutdown).await,
+                    (Ok(listener), None) => {
+                        dynoxide::server::serve_with_shutdown(listener, served, shutdown).await
+                    }
                     (Err(error), _) => Err(error.to_string()),
                 };
                 if let Err(error) = outcome {
@@ -94,7 +111,8 @@ impl Engine {
                 }
             });
         };
-        let thread = std::thread::Builder::new().name("dynamodb".to_owned()).spawn(serve).map_err(io)?;
+        let thread =
+            std::thread::Builder::new().name("dynamodb".to_owned()).spawn(serve).map_err(io)?;
         Ok(Self { address, database: Handle(database), stop: Some(stop), thread: Some(thread) })
     }
 
@@ -111,16 +129,21 @@ impl Engine {
 
 /// Creates missing tables.
 fn create_tables(database: &Database, tables: &[Table]) -> Result<(), StartError> {
-    let failed = |error: DynoxideError| StartError::new("cannot create the tables", error.to_string());
+    let failed =
+        |error: DynoxideError| StartError::new("cannot create the tables", error.to_string());
     for table in tables {
-        let bad = |error: serde_json::Error| StartError::new("cannot create the tables", error.to_string());
-        let request: CreateTableRequest = serde_json::from_value(table.create.clone()).map_err(bad)?;
+        let bad = |error: serde_json::Error| {
+            StartError::new("cannot create the tables", error.to_string())
+        };
+        let request: CreateTableRequest =
+            serde_json::from_value(table.create.clone()).map_err(bad)?;
         match database.create_table(request) {
             Ok(_) | Err(DynoxideError::ResourceInUseException(_)) => {}
             Err(error) => return Err(failed(error)),
         }
         if let Some(attribute) = &table.ttl_attribute {
-            let specification = TimeToLiveSpecification { attribute_name: attribute.clone(), enabled: true };
+            let specification =
+                TimeToLiveSpecification { attribute_name: attribute.clone(), enabled: true };
             let request = UpdateTimeToLiveRequest {
                 table_name: table.logical_id.clone(),
                 time_to_live_specification: specification,
@@ -142,16 +165,28 @@ impl Drop for Engine {
 }
 
 impl Handle {
-    /// Returns up to `limit` records of the table's stream, after this sequence number or from the beginning.
+    /// Returns up to `limit` records of the table's stream, after this sequence number or from the
+    /// beginning.
     ///
     /// # Errors
     /// Returns a message if the stream cannot be read or the table has none.
-    pub fn stream_after(&self, table: &str, after: Option<&str>, limit: usize) -> Result<Batch, String> {
+    pub fn stream_after(
+        &self,
+        table: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Batch, String> {
         let text = |error: DynoxideError| error.to_string();
-        let request = ListStreamsRequest { table_name: Some(table.to_owned()), ..ListStreamsRequest::default() };
+        let request = ListStreamsRequest {
+            table_name: Some(table.to_owned()),
+            ..ListStreamsRequest::default()
+        };
         let streams = self.0.list_streams(request).map_err(text)?.streams;
         let stream_arn = streams.into_iter().next().ok_or("the table has no stream")?.stream_arn;
-        let request = DescribeStreamRequest { stream_arn: stream_arn.clone(), ..DescribeStreamRequest::default() };
+        let request = DescribeStreamRequest {
+            stream_arn: stream_arn.clone(),
+            ..DescribeStreamRequest::default()
+        };
         let shards = self.0.describe_stream(request).map_err(text)?.stream_description.shards;
         let mut batch = Batch { records: Vec::new(), last: None };
         for shard in shards {
@@ -162,7 +197,9 @@ impl Handle {
                 shard_iterator_type: kind.to_owned(),
                 sequence_number: after.map(str::to_owned),
             };
-            let Some(shard_iterator) = self.0.get_shard_iterator(request).map_err(text)?.shard_iterator else {
+            let Some(shard_iterator) =
+                self.0.get_shard_iterator(request).map_err(text)?.shard_iterator
+            else {
                 continue;
             };
             let request = GetRecordsRequest { shard_iterator, limit: Some(limit) };

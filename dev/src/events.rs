@@ -1,4 +1,5 @@
-//! The background work of AWS: delivers the user stream to prune, deletes expired items, and runs the schedules.
+//! The background work of AWS: delivers the user stream to prune, deletes expired items, and runs
+//! the schedules.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -18,7 +19,8 @@ pub struct Delivery {
     database: Handle,
     invoke: Invoke,
     stream: Stream,
-    /// The position in the stream. It is also kept in a file, so that a restart does not deliver everything again.
+    /// The position in the stream. It is also kept in a file, so that a restart does not deliver
+    /// everything again.
     position: Mutex<Option<String>>,
     file: Option<PathBuf>,
 }
@@ -33,7 +35,8 @@ const DELIVERIES: u32 = 5;
 const TTL: Duration = Duration::from_secs(10);
 
 impl Delivery {
-    /// Creates a delivery that continues at the position in `file`, or starts at the beginning of the stream.
+    /// Creates a delivery that continues at the position in `file`, or starts at the beginning of
+    /// the stream.
     pub fn new(database: Handle, invoke: Invoke, stream: Stream, file: Option<PathBuf>) -> Self {
         let position = file.as_deref().and_then(|file| files::read(file).ok().flatten());
         Self { database, invoke, stream, position: Mutex::new(position), file }
@@ -42,15 +45,17 @@ impl Delivery {
     /// Delivers all records in the stream. Concurrent calls deliver one after the other.
     ///
     /// # Errors
-    /// Returns a message if the stream cannot be read or the position cannot be written. Records that fail in the
-    /// function are delivered again, and finally logged and skipped.
+    /// Returns a message if the stream cannot be read or the position cannot be written. Records
+    /// that fail in the function are delivered again, and finally logged and skipped.
     pub async fn drain(&self) -> Result<(), String> {
         let mut position = self.position.lock().await;
         loop {
             let (database, table) = (self.database.clone(), self.stream.table.clone());
-            let (after, limit) = (position.clone(), usize::try_from(self.stream.batch_size).unwrap_or(100));
+            let (after, limit) =
+                (position.clone(), usize::try_from(self.stream.batch_size).unwrap_or(100));
             let read = move || database.stream_after(&table, after.as_deref(), limit);
-            let batch = tokio::task::spawn_blocking(read).await.map_err(|error| error.to_string())??;
+            let batch =
+                tokio::task::spawn_blocking(read).await.map_err(|error| error.to_string())??;
             let Some(last) = batch.last else { return Ok(()) };
             deliver(&self.invoke, &self.stream.function, batch.records).await;
             if let Some(file) = &self.file {
@@ -73,11 +78,12 @@ impl Delivery {
     }
 }
 
-/// Delivers a batch as Lambda does (AWS: "Using AWS Lambda with Amazon DynamoDB", "Reporting batch item failures").
+/// Delivers a batch as Lambda does (AWS: "Using AWS Lambda with Amazon DynamoDB", "Reporting batch
+/// item failures").
 ///
-/// If the function reports failed records, the batch is delivered again from the first of them. A batch that fails as a
-/// whole is delivered again in halves. Records that fail in every attempt are logged and returned; on AWS they go to the
-/// failure destination.
+/// If the function reports failed records, the batch is delivered again from the first of them. A
+/// batch that fails as a whole is delivered again in halves. Records that fail in every attempt are
+/// logged and returned; on AWS they go to the failure destination.
 pub async fn deliver(invoke: &Invoke, function: &str, records: Vec<Value>) -> Vec<Value> {
     let (mut waiting, mut given_up) = (vec![records], Vec::new());
     while let Some(mut records) = waiting.pop() {
@@ -97,18 +103,27 @@ pub async fn deliver(invoke: &Invoke, function: &str, records: Vec<Value>) -> Ve
         given_up.append(&mut records);
     }
     if !given_up.is_empty() {
-        tracing::error!(target: TARGET, records = given_up.len(), "gave up on records of the user stream");
+        tracing::error!(target: TARGET, records = given_up.len(), "gave up on records of the user \
+                                                                   stream");
     }
     given_up
 }
 
 /// Returns the number of records before the first one that is reported as failed.
 fn first_failed(records: &[Value], response: &Value) -> usize {
-    let failures = response.get("batchItemFailures").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let failed: Vec<&str> = failures.iter().filter_map(|failure| failure.get("itemIdentifier")?.as_str()).collect();
-    let number = |record: &Value| record.pointer("/dynamodb/SequenceNumber").and_then(Value::as_str).map(str::to_owned);
-    let first =
-        records.iter().position(|record| number(record).is_some_and(|number| failed.contains(&number.as_str())));
+    let failures = response
+        .get("batchItemFailures")
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let failed: Vec<&str> =
+        failures.iter().filter_map(|failure| failure.get("itemIdentifier")?.as_str()).collect();
+    let number = |record: &Value| {
+        record.pointer("/dynamodb/SequenceNumber").and_then(Value::as_str).map(str::to_owned)
+    };
+    let first = records
+        .iter()
+        .position(|record| number(record).is_some_and(|number| failed.contains(&number.as_str())));
     first.unwrap_or(records.len())
 }
 
@@ -131,7 +146,10 @@ pub async fn run_on_schedule(invoke: Invoke, function: String, every: Duration) 
     ticks.tick().await;
     loop {
         ticks.tick().await;
-        let event = json!({"version": "0", "source": "aws.scheduler", "detail-type": "Scheduled Event", "detail": {}});
+        let event = json!({
+            "version": "0", "source": "aws.scheduler", "detail-type": "Scheduled Event",
+            "detail": {},
+        });
         if let Err(error) = (invoke)(&function, event).await {
             tracing::error!(target: TARGET, error = error.message, "a scheduled run failed");
         }

@@ -33,30 +33,47 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Opens a data directory, and creates it if it does not exist. `fresh` first deletes its files, except the
-    /// certificates, which clients may trust.
+    /// Opens a data directory, and creates it if it does not exist. `fresh` first deletes its
+    /// files, except the certificates, which clients may trust.
     ///
     /// # Errors
-    /// Returns a [`StartError`] if the directory cannot be read or written, or another stack uses it.
+    /// Returns a [`StartError`] if the directory cannot be read or written, or another stack uses
+    /// it.
     pub fn open(path: &Path, fresh: bool) -> Result<Self, StartError> {
-        let failed = |error: io::Error| StartError::new(format!("cannot use {}", path.display()), error.to_string());
+        let failed = |error: io::Error| {
+            StartError::new(format!("cannot use {}", path.display()), error.to_string())
+        };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
         // Keep the mode of a directory with other content, such as a home directory.
         if path.join(LOCK).exists() || fs::read_dir(path).map_err(failed)?.next().is_none() {
             fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(failed)?;
         }
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path.join(LOCK));
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(path.join(LOCK));
         let lock = lock.map_err(failed)?;
         if lock.try_lock().is_err() {
-            return Err(StartError::new(format!("cannot use {}", path.display()), "another `hallpass dev` uses it"));
+            return Err(StartError::new(
+                format!("cannot use {}", path.display()),
+                "another `hallpass dev` uses it",
+            ));
         }
         if fresh {
             for file in [DATABASE, RING, POSITION, STACK].iter().chain(&DATABASE_FILES) {
                 remove(&path.join(file)).map_err(failed)?;
             }
         }
-        // SQLite creates files that every user can read, but gives its other files the mode of the database file.
-        let created = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path.join(DATABASE));
+        // SQLite creates files that every user can read, but gives its other files the mode of the
+        // database file.
+        let created = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(path.join(DATABASE));
         created.map_err(failed)?;
         for file in [DATABASE, RING, POSITION, STACK].iter().chain(&DATABASE_FILES) {
             make_private(&path.join(file)).map_err(failed)?;

@@ -1,7 +1,9 @@
-//! The HTTPS server in front of the gateway: sockets, TLS and HTTP/1.1. It knows nothing about the API.
+//! The HTTPS server in front of the gateway: sockets, TLS and HTTP/1.1. It knows nothing about the
+//! API.
 //!
-//! A client can only affect its own connection: every wait on a client has a timeout, the number of connections is
-//! limited, and malformed input closes the connection. HTTP/2, which API Gateway offers, is not supported.
+//! A client can only affect its own connection: every wait on a client has a timeout, the number of
+//! connections is limited, and malformed input closes the connection. HTTP/2, which API Gateway
+//! offers, is not supported.
 
 use std::convert::Infallible;
 use std::future::{Future, pending};
@@ -49,7 +51,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// The pause after a connection cannot be accepted, for example because no file handles are free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves a gateway until `shutdown` completes, then waits up to `STOP_TIMEOUT` for requests in progress.
+/// Serves a gateway until `shutdown` completes, then waits up to `STOP_TIMEOUT` for requests in
+/// progress.
 pub async fn serve(
     listener: TcpListener,
     tls: Arc<ServerConfig>,
@@ -67,7 +70,8 @@ pub async fn serve(
             // Remove a finished connection from the set.
             Some(_) = connections.join_next() => {}
             (permit, stream, peer) = accept(&listener, &permits) => {
-                let connection = connection(acceptor.clone(), stream, peer, Arc::clone(&gateway), stopping.clone());
+                let (acceptor, gateway) = (acceptor.clone(), Arc::clone(&gateway));
+                let connection = connection(acceptor, stream, peer, gateway, stopping.clone());
                 connections.spawn(async move {
                     let _permit = permit;
                     connection.await;
@@ -84,7 +88,10 @@ pub async fn serve(
 }
 
 /// Waits until a connection can be served, and accepts the next one.
-async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> (OwnedSemaphorePermit, TcpStream, SocketAddr) {
+async fn accept(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+) -> (OwnedSemaphorePermit, TcpStream, SocketAddr) {
     loop {
         // The semaphore is never closed, so this always succeeds.
         let Ok(permit) = Arc::clone(permits).acquire_owned().await else { pending().await };
@@ -133,14 +140,16 @@ async fn respond(
         return Ok(response);
     }
     let body = timeout(BODY_TIMEOUT, read(body)).await??;
-    let mut response = gateway.answer(Request::from_parts(head, body), peer.ip().to_canonical()).await;
-    // A browser would otherwise require HTTPS on every port of localhost, where other projects use HTTP.
+    let mut response =
+        gateway.answer(Request::from_parts(head, body), peer.ip().to_canonical()).await;
+    // A browser would otherwise require HTTPS on every port of localhost, where other projects use
+    // HTTP.
     response.headers_mut().remove(STRICT_TRANSPORT_SECURITY);
     Ok(response.map(Full::new))
 }
 
-/// Returns whether this `Host` names another machine, which a web page can resolve to this one (DNS rebinding). The
-/// gateway rejects an invalid `Host`.
+/// Returns whether this `Host` names another machine, which a web page can resolve to this one (DNS
+/// rebinding). The gateway rejects an invalid `Host`.
 fn is_elsewhere(host: &[u8]) -> bool {
     Authority::try_from(host).is_ok_and(|host| !guard::is_local(host.host()))
 }
@@ -194,7 +203,8 @@ mod tests {
         }
     }
 
-    /// Returns the API of this project, with functions that respond with the path and body of the request.
+    /// Returns the API of this project, with functions that respond with the path and body of the
+    /// request.
     fn gateway() -> Arc<Gateway> {
         let template = Template::parse(include_str!("../../template.yaml")).unwrap();
         let options = Options {
@@ -202,7 +212,8 @@ mod tests {
             base_path: String::new(),
             clock: Arc::new(|| NOW),
             invoke: Arc::new(|function, event| {
-                let body = format!("{function} {} {}", event["path"].as_str().unwrap(), event["body"]);
+                let body =
+                    format!("{function} {} {}", event["path"].as_str().unwrap(), event["body"]);
                 Box::pin(ready(Ok(json!({ "statusCode": 200, "body": body }))))
             }),
         };
@@ -212,13 +223,17 @@ mod tests {
     async fn client(ca: &[u8], at: SocketAddr) -> TlsStream<TcpStream> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(ca).unwrap()).unwrap();
-        let config = ClientConfig::builder_with_details(Arc::new(ring::default_provider()), Arc::new(Still))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let config =
+            ClientConfig::builder_with_details(Arc::new(ring::default_provider()), Arc::new(Still))
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_root_certificates(roots)
+                .with_no_client_auth();
         let stream = TcpStream::connect(at).await.unwrap();
-        TlsConnector::from(Arc::new(config)).connect(ServerName::from(at.ip()), stream).await.unwrap()
+        TlsConnector::from(Arc::new(config))
+            .connect(ServerName::from(at.ip()), stream)
+            .await
+            .unwrap()
     }
 
     /// Sends bytes on a new connection, and returns the whole response.
@@ -239,7 +254,9 @@ mod tests {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let at = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = tokio::spawn(serve(listener, tls, gateway(), async { stopped.await.unwrap_or_default() }));
+        let server = tokio::spawn(serve(listener, tls, gateway(), async {
+            stopped.await.unwrap_or_default();
+        }));
 
         let get = "GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
         let response = exchange(&ca, at, get).await;
@@ -249,7 +266,8 @@ mod tests {
         let elsewhere = get.replace("localhost", "evil.example");
         assert!(exchange(&ca, at, &elsewhere).await.starts_with("HTTP/1.1 421 "));
 
-        let post = "POST /tokens HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 2\r\n\r\nhi";
+        let post = "POST /tokens HTTP/1.1\r\nhost: localhost\r\nconnection: \
+                    close\r\ncontent-length: 2\r\n\r\nhi";
         let response = exchange(&ca, at, post).await;
         // Every body is passed as base64 because the template declares all media types as binary.
         assert!(response.ends_with("Generate /tokens \"aGk=\""), "{response}");
@@ -261,7 +279,10 @@ mod tests {
         let garbage = exchange(&ca, at, "\u{1}\u{2}\r\n\r\n").await;
         assert!(garbage.is_empty() || garbage.starts_with("HTTP/1.1 400"), "{garbage}");
         let response = exchange(&ca, at, get).await;
-        assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "the server stopped after garbage: {response}");
+        assert!(
+            response.starts_with("HTTP/1.1 200 OK\r\n"),
+            "the server stopped after garbage: {response}"
+        );
 
         let idle = Mutex::new(client(&ca, at).await);
         stop.send(()).unwrap();

@@ -1,4 +1,5 @@
-//! The five functions, invoked as Lambda invokes them: they take an event, and return a response or an error message.
+//! The five functions, invoked as Lambda invokes them: they take an event, and return a response or
+//! an error message.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -40,8 +41,13 @@ impl Functions {
     ///
     /// # Errors
     /// Returns a [`StartError`] that names the first invalid setting.
-    pub fn new(template: &Template, overrides: &BTreeMap<String, String>, clock: Clock) -> Result<Self, StartError> {
-        let service = |function: &str| with_environment(template, overrides, function, Service::new);
+    pub fn new(
+        template: &Template,
+        overrides: &BTreeMap<String, String>,
+        clock: Clock,
+    ) -> Result<Self, StartError> {
+        let service =
+            |function: &str| with_environment(template, overrides, function, Service::new);
         let authorizer = |lookup: Lookup<'_>| Authorizer::new(Service::new(lookup)?, lookup);
         let prune = |lookup: Lookup<'_>| {
             let bound_to = settings::bound_to(lookup).ok();
@@ -52,7 +58,12 @@ impl Functions {
             })
         };
         Ok(Self {
-            verify_authorizer: with_environment(template, overrides, "VerifyAuthorizer", authorizer)?,
+            verify_authorizer: with_environment(
+                template,
+                overrides,
+                "VerifyAuthorizer",
+                authorizer,
+            )?,
             generate: service("Generate")?,
             revoke: service("Revoke")?,
             console: service("Console")?,
@@ -61,15 +72,17 @@ impl Functions {
         })
     }
 
-    /// Returns a closure that invokes a function by its logical ID. A panic in a function is a failed invocation, as on
-    /// Lambda.
+    /// Returns a closure that invokes a function by its logical ID. A panic in a function is a
+    /// failed invocation, as on Lambda.
     pub fn invoke(&self) -> Invoke {
         let functions = self.clone();
         Arc::new(move |function, event| {
             let (functions, function) = (functions.clone(), function.to_owned());
             let invocation = tokio::spawn(async move { functions.call(&function, event).await });
             let outcome: FunctionFuture = Box::pin(async move {
-                invocation.await.unwrap_or_else(|_| Err(FunctionError { message: "the function panicked".to_owned() }))
+                invocation.await.unwrap_or_else(|_| {
+                    Err(FunctionError { message: "the function panicked".to_owned() })
+                })
             });
             outcome
         })
@@ -83,23 +96,36 @@ impl Functions {
     async fn call(&self, function: &str, event: Value) -> Result<Value, FunctionError> {
         let (now, randomness) = ((self.clock)(), entropy::randomness());
         let response = match function {
-            "VerifyAuthorizer" => return serialized(self.verify_authorizer.handle(parsed(event)?, now).await),
+            "VerifyAuthorizer" => {
+                return serialized(self.verify_authorizer.handle(parsed(event)?, now).await);
+            }
             "Prune" => return serialized(self.prune.handle(parsed(event)?, now, &|| true).await),
             "Generate" => {
                 let context = Context { service: &self.generate, now, randomness: &randomness };
-                gateway::invoke(event, |request| async move { hallpass_generate::handle(&context, &request).await })
-                    .await
+                gateway::invoke(event, |request| async move {
+                    hallpass_generate::handle(&context, &request).await
+                })
+                .await
             }
             "Revoke" => {
                 let context = Context { service: &self.revoke, now, randomness: &randomness };
-                gateway::invoke(event, |request| async move { hallpass_revoke::handle(&context, &request).await }).await
+                gateway::invoke(event, |request| async move {
+                    hallpass_revoke::handle(&context, &request).await
+                })
+                .await
             }
             "Console" => {
                 let context = Context { service: &self.console, now, randomness: &randomness };
-                gateway::invoke(event, |request| async move { hallpass_console::handle(&context, &request).await })
-                    .await
+                gateway::invoke(event, |request| async move {
+                    hallpass_console::handle(&context, &request).await
+                })
+                .await
             }
-            other => return Err(FunctionError { message: format!("no function has the logical ID {other}") }),
+            other => {
+                return Err(FunctionError {
+                    message: format!("no function has the logical ID {other}"),
+                });
+            }
         };
         response.map_err(|failure| FunctionError { message: failure.report() })
     }
@@ -113,15 +139,20 @@ fn with_environment<T>(
 ) -> Result<Arc<T>, StartError> {
     let environment = template.environment(function);
     let lookup = |name: &str| overrides.get(name).or_else(|| environment.get(name)).cloned();
-    start(&lookup).map(Arc::new).map_err(|bad| StartError::new(format!("cannot start {function}"), bad.to_string()))
+    start(&lookup)
+        .map(Arc::new)
+        .map_err(|bad| StartError::new(format!("cannot start {function}"), bad.to_string()))
 }
 
 fn parsed<T: serde::de::DeserializeOwned>(event: Value) -> Result<T, FunctionError> {
     serde_json::from_value(event).map_err(|error| FunctionError { message: error.to_string() })
 }
 
-fn serialized<T: Serialize, E: Into<Diagnostic>>(outcome: Result<T, E>) -> Result<Value, FunctionError> {
-    let response = outcome.map_err(|error| FunctionError { message: error.into().error_message })?;
+fn serialized<T: Serialize, E: Into<Diagnostic>>(
+    outcome: Result<T, E>,
+) -> Result<Value, FunctionError> {
+    let response =
+        outcome.map_err(|error| FunctionError { message: error.into().error_message })?;
     serde_json::to_value(response).map_err(|error| FunctionError { message: error.to_string() })
 }
 

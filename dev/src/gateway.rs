@@ -1,13 +1,13 @@
 //! A local emulator of an API Gateway REST API.
 //!
-//! A request passes through these modules in order: `call` parses it, `route` finds its function and authorizer,
-//! `authorizer` calls the authorizer or uses a cached decision, `policy` evaluates the decision, and `proxy` builds the
-//! event of the function and the response to the client. A request that is rejected on the way becomes a
-//! `response::Rejection`.
+//! A request passes through these modules in order: `call` parses it, `route` finds its function
+//! and authorizer, `authorizer` calls the authorizer or uses a cached decision, `policy` evaluates
+//! the decision, and `proxy` builds the event of the function and the response to the client. A
+//! request that is rejected on the way becomes a `response::Rejection`.
 //!
-//! Known differences from API Gateway: throttling, usage plans, request validation, response caching, compression and
-//! CORS preflight responses are not implemented; header names are in lower case, as those of an HTTP/2 client; Lambda's
-//! payload limit of 6 MB is not enforced.
+//! Known differences from API Gateway: throttling, usage plans, request validation, response
+//! caching, compression and CORS preflight responses are not implemented; header names are in lower
+//! case, as those of an HTTP/2 client; Lambda's payload limit of 6 MB is not enforced.
 
 mod authorizer;
 mod call;
@@ -125,23 +125,34 @@ impl Gateway {
     ) -> Result<Response<Bytes>, Rejection> {
         let at = (self.options.clock)();
         let call = Call::read(request, &self.options.base_path, &self.stage, id, at, source_ip)?;
-        let matched =
-            self.routes.find(&call.method, &call.path).ok_or(Rejection::of(Kind::MissingAuthenticationToken))?;
+        let matched = self
+            .routes
+            .find(&call.method, &call.path)
+            .ok_or(Rejection::of(Kind::MissingAuthenticationToken))?;
         let verdict = self.authorize(&call, &matched).await?;
         let event = proxy::event(&call, &matched, verdict.as_deref(), &self.binary);
-        let output = match timeout(self.limit, (self.options.invoke)(&matched.target.function, event)).await {
-            Ok(Ok(output)) => output,
-            Ok(Err(_)) => return Err(Rejection::of(Kind::BadIntegration)),
-            Err(_) => return Err(Rejection::of(Kind::IntegrationTimeout)),
-        };
+        let output =
+            match timeout(self.limit, (self.options.invoke)(&matched.target.function, event)).await
+            {
+                Ok(Ok(output)) => output,
+                Ok(Err(_)) => return Err(Rejection::of(Kind::BadIntegration)),
+                Err(_) => return Err(Rejection::of(Kind::IntegrationTimeout)),
+            };
         proxy::response(output, &call, &self.binary)
     }
 
-    /// Authorizes a call. Returns the authorizer's verdict, or `None` for a route without an authorizer.
-    async fn authorize(&self, call: &Call, matched: &Matched<'_>) -> Result<Option<Arc<Verdict>>, Rejection> {
+    /// Authorizes a call. Returns the authorizer's verdict, or `None` for a route without an
+    /// authorizer.
+    async fn authorize(
+        &self,
+        call: &Call,
+        matched: &Matched<'_>,
+    ) -> Result<Option<Arc<Verdict>>, Rejection> {
         let Some(name) = &matched.target.authorizer else { return Ok(None) };
-        let authorizer = self.authorizers.get(name).ok_or(Rejection::of(Kind::AuthorizerConfigurationError))?;
-        let identity = authorizer::identity(authorizer, &call.headers).ok_or(Rejection::of(Kind::Unauthorized))?;
+        let authorizer =
+            self.authorizers.get(name).ok_or(Rejection::of(Kind::AuthorizerConfigurationError))?;
+        let identity = authorizer::identity(authorizer, &call.headers)
+            .ok_or(Rejection::of(Kind::Unauthorized))?;
         let arn = authorizer::method_arn(call);
         let verdict = if let Some(verdict) = self.cache.find(name, &identity, call.at) {
             verdict
@@ -154,9 +165,10 @@ impl Gateway {
         };
         match verdict.policy.decide(&arn, call.at) {
             Decision::Allow => Ok(Some(verdict)),
-            Decision::ImplicitDeny => {
-                Err(Rejection::denied(&verdict.context, "User is not authorized to access this resource"))
-            }
+            Decision::ImplicitDeny => Err(Rejection::denied(
+                &verdict.context,
+                "User is not authorized to access this resource",
+            )),
             Decision::ExplicitDeny => Err(Rejection::denied(
                 &verdict.context,
                 "User is not authorized to access this resource with an explicit deny",
@@ -167,13 +179,18 @@ impl Gateway {
     /// Calls an authorizer. Only an error that is exactly `Unauthorized` gives a 401.
     async fn decide(&self, function: &str, event: Value) -> Result<Verdict, Rejection> {
         match timeout(AUTHORIZER_TIMEOUT, (self.options.invoke)(function, event)).await {
-            Ok(Ok(result)) => Verdict::read(&result).ok_or(Rejection::of(Kind::AuthorizerConfigurationError)),
-            Ok(Err(error)) if error.message == "Unauthorized" => Err(Rejection::of(Kind::Unauthorized)),
+            Ok(Ok(result)) => {
+                Verdict::read(&result).ok_or(Rejection::of(Kind::AuthorizerConfigurationError))
+            }
+            Ok(Err(error)) if error.message == "Unauthorized" => {
+                Err(Rejection::of(Kind::Unauthorized))
+            }
             Ok(Err(_)) | Err(_) => Err(Rejection::of(Kind::AuthorizerFailure)),
         }
     }
 
-    /// Returns a request ID that is unique in this process. It has the form of AWS's but is not random.
+    /// Returns a request ID that is unique in this process. It has the form of AWS's but is not
+    /// random.
     fn next_id(&self) -> String {
         let count = self.requests.fetch_add(1, Ordering::Relaxed);
         let digits = format!("{count:012x}");
@@ -192,7 +209,10 @@ impl fmt::Debug for Options {
 
 impl fmt::Debug for Gateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gateway").field("stage", &self.stage).field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("Gateway")
+            .field("stage", &self.stage)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,9 +1,9 @@
 //! Protects the AWS emulators of a stack from other programs and from browsers.
 //!
-//! Every program on the machine can reach a loopback port, and so can every web page in its browser. The emulators
-//! therefore accept only callers that name the access key of this start, which is in a file that only its owner can read.
-//! They reject browsers by the `Origin` header, and requests for a foreign host name that resolves to this machine (DNS
-//! rebinding).
+//! Every program on the machine can reach a loopback port, and so can every web page in its
+//! browser. The emulators therefore accept only callers that name the access key of this start,
+//! which is in a file that only its owner can read. They reject browsers by the `Origin` header,
+//! and requests for a foreign host name that resolves to this machine (DNS rebinding).
 
 use std::{convert::Infallible, fmt, future::Future, pin::pin, sync::Arc};
 
@@ -49,11 +49,14 @@ impl Credentials {
     /// Generates random credentials.
     pub(super) fn random() -> Result<Self, StartError> {
         let random = || {
-            let bytes: [u8; 16] =
-                entropy::bytes().map_err(|failure| StartError::new("cannot start", failure.report()))?;
+            let bytes: [u8; 16] = entropy::bytes()
+                .map_err(|failure| StartError::new("cannot start", failure.report()))?;
             Ok(u128::from_be_bytes(bytes))
         };
-        Ok(Self { access_key_id: format!("dev{:032x}", random()?), secret_access_key: format!("{:032x}", random()?) })
+        Ok(Self {
+            access_key_id: format!("dev{:032x}", random()?),
+            secret_access_key: format!("{:032x}", random()?),
+        })
     }
 }
 
@@ -72,9 +75,11 @@ impl Guard {
         if headers.contains_key(ORIGIN) {
             return Some(empty(StatusCode::FORBIDDEN));
         }
-        let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let authorization =
+            headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let is_known = authorization.contains(&self.credential);
-        (!is_known).then(|| reject("AccessDeniedException", "the access key is not the one of this stack"))
+        (!is_known)
+            .then(|| reject("AccessDeniedException", "the access key is not the one of this stack"))
     }
 }
 
@@ -140,7 +145,9 @@ async fn respond(
 
 /// An error as AWS has them.
 pub(super) fn reject(kind: &str, message: &str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(json!({"__type": kind, "message": message}).to_string())));
+    let mut response = Response::new(Full::new(Bytes::from(
+        json!({"__type": kind, "message": message}).to_string(),
+    )));
     *response.status_mut() = StatusCode::BAD_REQUEST;
     response
 }
@@ -169,7 +176,12 @@ mod tests {
             all.append(name.parse::<http::HeaderName>().unwrap(), value.parse().unwrap());
         }
         let found = guard.rejection(&all).map_or(0, |rejection| {
-            assert!(!rejection.headers().keys().any(|name| name.as_str().starts_with("access-control-")));
+            assert!(
+                !rejection
+                    .headers()
+                    .keys()
+                    .any(|name| name.as_str().starts_with("access-control-"))
+            );
             rejection.status().as_u16()
         });
         assert_eq!(found, expected, "{headers:?}");
@@ -177,11 +189,21 @@ mod tests {
 
     #[test]
     fn only_programs_with_the_access_key_are_accepted_and_only_by_a_local_host_name() {
-        let known = ("authorization", "AWS4-HMAC-SHA256 Credential=known/20270115/local/dynamodb/aws4_request");
+        let known = (
+            "authorization",
+            "AWS4-HMAC-SHA256 Credential=known/20270115/local/dynamodb/aws4_request",
+        );
         for host in ["127.0.0.1:1", "localhost", "LOCALHOST:8000", "[::1]:8000", "a.localhost:1"] {
             check(&[("host", host), known], 0);
         }
-        for host in ["evil.example:8000", "127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.1", "a b", ""] {
+        for host in [
+            "evil.example:8000",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example",
+            "10.0.0.1",
+            "a b",
+            "",
+        ] {
             check(&[("host", host), known], 421);
         }
         let local = ("host", "127.0.0.1:1");
@@ -192,7 +214,8 @@ mod tests {
         }
         check(&[local], 400);
         for other in ["unknown", "know", "known2", ""] {
-            let other = format!("AWS4-HMAC-SHA256 Credential={other}/20270115/local/dynamodb/aws4_request");
+            let other =
+                format!("AWS4-HMAC-SHA256 Credential={other}/20270115/local/dynamodb/aws4_request");
             check(&[local, ("authorization", &other)], 400);
         }
     }

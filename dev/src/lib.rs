@@ -1,8 +1,9 @@
 //! `hallpass dev`: a complete stack in one process on this machine.
 //!
-//! It consists of the embedded DynamoDB engine, the tables that `template.yaml` declares, an HTTPS server that behaves
-//! like API Gateway, the user stream that feeds prune, TTL, the schedule, and demo users. The functions are the ones that
-//! are deployed, and receive the events that API Gateway and Lambda send.
+//! It consists of the embedded DynamoDB engine, the tables that `template.yaml` declares, an HTTPS
+//! server that behaves like API Gateway, the user stream that feeds prune, TTL, the schedule, and
+//! demo users. The functions are the ones that are deployed, and receive the events that API
+//! Gateway and Lambda send.
 
 pub mod ca;
 pub mod demo;
@@ -68,8 +69,9 @@ pub struct Options {
     pub authorizer_cache: Option<u32>,
     /// The path under which the API is mounted: empty, or a slash and the name of a stage.
     pub base_path: String,
-    /// Settings that override the template's: the `HALLPASS_…` environment variables. If they name a DynamoDB endpoint,
-    /// its tables are used. Those must exist, and this stack does not process their stream and TTL.
+    /// Settings that override the template's: the `HALLPASS_…` environment variables. If they name
+    /// a DynamoDB endpoint, its tables are used. Those must exist, and this stack does not process
+    /// their stream and TTL.
     pub settings: BTreeMap<String, String>,
     /// The keyring (`HALLPASS_KEYS`). Replaces the existing or a new one.
     pub keys: Option<Text>,
@@ -103,30 +105,34 @@ pub struct StartError {
     why: String,
 }
 
-/// How often the functions of a development stack fetch their keyring. It is short so that `hallpass key rotate` can be
-/// tried out.
+/// How often the functions of a development stack fetch their keyring. It is short so that
+/// `hallpass key rotate` can be tried out.
 const KEY_REFRESH: &str = "5s";
 
 /// Starts a stack.
 ///
 /// # Errors
-/// Returns a [`StartError`] if the port, the data directory, the keyring or a setting cannot be used.
+/// Returns a [`StartError`] if the port, the data directory, the keyring or a setting cannot be
+/// used.
 pub async fn start(options: Options) -> Result<Dev, StartError> {
     let data = DataDir::open(&options.data, options.fresh)?;
     let now = (options.clock)();
     let listeners = listen(options.port).await;
-    let (listeners, port) =
-        listeners.map_err(|error| StartError::new(format!("cannot listen on port {}", options.port), error))?;
+    let (listeners, port) = listeners.map_err(|error| {
+        StartError::new(format!("cannot listen on port {}", options.port), error)
+    })?;
     let tls = ca::server_config(data.path(), now.unix())
         .map_err(|error| StartError::new("cannot create certificates", error))?;
     let template = Template::parse_with(TEMPLATE, &parameters(&options.settings));
     let template = template.map_err(|error| StartError::new("cannot read template.yaml", error))?;
 
     let database = Database::new(&data.file(files::DATABASE).to_string_lossy());
-    let database = database
-        .map_err(|error| StartError::new(format!("cannot open {}", data.file(files::DATABASE).display()), error))?;
+    let database = database.map_err(|error| {
+        StartError::new(format!("cannot open {}", data.file(files::DATABASE).display()), error)
+    })?;
     let credentials = Credentials::random()?;
-    let engine = Engine::start_guarded(database, &template.tables, Guard::new(&credentials.access_key_id))?;
+    let engine =
+        Engine::start_guarded(database, &template.tables, Guard::new(&credentials.access_key_id))?;
     let secrets = Secrets::start(
         credentials.access_key_id.clone(),
         &keyring(&data.file(files::RING), options.keys.as_ref())?,
@@ -141,9 +147,16 @@ pub async fn start(options: Options) -> Result<Dev, StartError> {
     add_demo_users(&store(&stack)?).await?;
 
     let stream = template.streams.first().cloned();
-    let stream = stream.ok_or_else(|| StartError::new("cannot read template.yaml", "no function reads a stream"))?;
+    let stream = stream.ok_or_else(|| {
+        StartError::new("cannot read template.yaml", "no function reads a stream")
+    })?;
     let invoke = functions.invoke();
-    let delivery = Delivery::new(engine.database(), Arc::clone(&invoke), stream, Some(data.file(files::POSITION)));
+    let delivery = Delivery::new(
+        engine.database(),
+        Arc::clone(&invoke),
+        stream,
+        Some(data.file(files::POSITION)),
+    );
     let delivery = Arc::new(delivery);
     let background = background(&options, &template, &engine, &delivery, &invoke);
     let clock = Arc::clone(&options.clock);
@@ -153,8 +166,8 @@ pub async fn start(options: Options) -> Result<Dev, StartError> {
         clock: Arc::new(move || clock().unix()),
         invoke,
     };
-    let gateway =
-        Gateway::new(&template, gateway).map_err(|error| StartError::new("cannot read template.yaml", error))?;
+    let gateway = Gateway::new(&template, gateway)
+        .map_err(|error| StartError::new("cannot read template.yaml", error))?;
     let (stop, stopped) = watch::channel(false);
     let (gateway, mut serving) = (Arc::new(gateway), JoinSet::new());
     for listener in listeners {
@@ -164,10 +177,21 @@ pub async fn start(options: Options) -> Result<Dev, StartError> {
         }));
     }
     stack.write(data.path()).map_err(|error| StartError::new("cannot write stack.json", error))?;
-    Ok(Dev { url, stack, delivery, stop, serving, _background: background, _engine: engine, _secrets: secrets, data })
+    Ok(Dev {
+        url,
+        stack,
+        delivery,
+        stop,
+        serving,
+        _background: background,
+        _engine: engine,
+        _secrets: secrets,
+        data,
+    })
 }
 
-/// Listens on both loopback addresses, because `localhost` can be either. On a machine without IPv6, listens on one.
+/// Listens on both loopback addresses, because `localhost` can be either. On a machine without
+/// IPv6, listens on one.
 async fn listen(port: u16) -> io::Result<(Vec<TcpListener>, u16)> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     let bound = listener.local_addr()?.port();
@@ -179,8 +203,9 @@ async fn listen(port: u16) -> io::Result<(Vec<TcpListener>, u16)> {
     }
 }
 
-/// Returns the environment of every function, with which a command also reaches the stack: the template's settings, the
-/// settings given to the stack, and the endpoints and credentials of the AWS emulators.
+/// Returns the environment of every function, with which a command also reaches the stack: the
+/// template's settings, the settings given to the stack, and the endpoints and credentials of the
+/// AWS emulators.
 fn environment(
     template: &Template,
     options: &Options,
@@ -193,7 +218,8 @@ fn environment(
     environment.insert("HALLPASS_APP_USER".to_owned(), demo::APP_USER.to_owned());
     environment.insert("HALLPASS_DYNAMODB_ENDPOINT".to_owned(), engine.endpoint());
     environment.extend(options.settings.clone());
-    // Responses state when a revocation takes effect everywhere, which depends on the longest cache.
+    // Responses state when a revocation takes effect everywhere, which depends on the longest
+    // cache.
     let setting = settings::authorizer_cache(&|name| environment.get(name).cloned());
     if let (Some(seconds), Ok(setting)) = (options.authorizer_cache, setting)
         && setting < Duration::from_secs(seconds.into())
@@ -255,16 +281,23 @@ impl StartError {
     }
 }
 
-/// Returns the template parameters that appear in the gateway's own responses, from the functions' settings.
+/// Returns the template parameters that appear in the gateway's own responses, from the functions'
+/// settings.
 fn parameters(settings: &BTreeMap<String, String>) -> Vec<(&'static str, &str)> {
-    let of =
-        |(parameter, setting)| Some((parameter, settings.get(setting).filter(|value| !value.is_empty())?.as_str()));
-    [("Realm", "HALLPASS_REALM"), ("BasicChallenge", "HALLPASS_BASIC_CHALLENGE")].into_iter().filter_map(of).collect()
+    let of = |(parameter, setting)| {
+        Some((parameter, settings.get(setting).filter(|value| !value.is_empty())?.as_str()))
+    };
+    [("Realm", "HALLPASS_REALM"), ("BasicChallenge", "HALLPASS_BASIC_CHALLENGE")]
+        .into_iter()
+        .filter_map(of)
+        .collect()
 }
 
 /// Reads the keyring of the data directory, or creates it on the first start.
 fn keyring(file: &Path, given: Option<&Text>) -> Result<Keyring, StartError> {
-    let bad = |why: &dyn fmt::Display| StartError::new(format!("cannot use the keyring {}", file.display()), why);
+    let bad = |why: &dyn fmt::Display| {
+        StartError::new(format!("cannot use the keyring {}", file.display()), why)
+    };
     if let Some(given) = given {
         let keyring = Keyring::parse(given.expose_secret())
             .map_err(|error| StartError::new("cannot use HALLPASS_KEYS", error))?;
@@ -274,7 +307,11 @@ fn keyring(file: &Path, given: Option<&Text>) -> Result<Keyring, StartError> {
     if let Some(json) = read(file).map_err(|error| bad(&error))? {
         return Keyring::parse(&json).map_err(|error| bad(&error));
     }
-    let key = Key::new("first".to_owned(), hallpass_token::Timestamp::EPOCH, random::<32>()?.to_vec().into());
+    let key = Key::new(
+        "first".to_owned(),
+        hallpass_token::Timestamp::EPOCH,
+        random::<32>()?.to_vec().into(),
+    );
     let keyring = key.and_then(|key| Keyring::new(vec![key])).map_err(|error| bad(&error))?;
     write_private(file, keyring.to_json().expose_secret()).map_err(|error| bad(&error))?;
     Ok(keyring)
@@ -297,6 +334,9 @@ fn random<const N: usize>() -> Result<[u8; N], StartError> {
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options").field("data", &self.data).field("port", &self.port).finish_non_exhaustive()
+        f.debug_struct("Options")
+            .field("data", &self.data)
+            .field("port", &self.port)
+            .finish_non_exhaustive()
     }
 }

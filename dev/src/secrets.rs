@@ -1,5 +1,6 @@
-//! A Secrets Manager emulator with one secret, the keyring, which it keeps in a file. The functions fetch the keyring
-//! through the AWS SDK, as they do on AWS, and `hallpass key` changes it the same way.
+//! A Secrets Manager emulator with one secret, the keyring, which it keeps in a file. The functions
+//! fetch the keyring through the AWS SDK, as they do on AWS, and `hallpass key` changes it the same
+//! way.
 
 use std::{
     future::pending,
@@ -35,7 +36,8 @@ struct Vault {
     file: Option<PathBuf>,
 }
 
-/// The current version, which functions fetch, and the pending one: the last one written with another staging label.
+/// The current version, which functions fetch, and the pending one: the last one written with
+/// another staging label.
 #[derive(Debug)]
 struct Versions {
     current: Version,
@@ -58,19 +60,27 @@ const FIRST_VERSION: &str = "00000000-0000-4000-8000-000000000000";
 const MAX_REQUEST_LENGTH: usize = 65_536;
 
 impl Secrets {
-    /// Starts an emulator with this keyring for callers that name the access key. Changes are written to `file`.
+    /// Starts an emulator with this keyring for callers that name the access key. Changes are
+    /// written to `file`.
     ///
     /// # Errors
     /// Returns a [`StartError`] if no port is free.
-    pub async fn start(access_key_id: String, keyring: &Keyring, file: Option<PathBuf>) -> Result<Self, StartError> {
-        let io = |error: std::io::Error| StartError::new("cannot start the secrets emulator", error.to_string());
+    pub async fn start(
+        access_key_id: String,
+        keyring: &Keyring,
+        file: Option<PathBuf>,
+    ) -> Result<Self, StartError> {
+        let io = |error: std::io::Error| {
+            StartError::new("cannot start the secrets emulator", error.to_string())
+        };
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(io)?;
         let address = listener.local_addr().map_err(io)?;
         let current = Version { id: FIRST_VERSION.to_owned(), secret: keyring.to_json() };
         let vault = Vault { versions: Mutex::new(Versions { current, pending: None }), file };
         let respond = move |call: Call| vault.respond(&call);
         let guard = Guard::new(&access_key_id);
-        let serving = tokio::spawn(guard::serve(listener, guard, MAX_REQUEST_LENGTH, respond, pending()));
+        let serving =
+            tokio::spawn(guard::serve(listener, guard, MAX_REQUEST_LENGTH, respond, pending()));
         Ok(Self { address, serving })
     }
 
@@ -92,7 +102,9 @@ impl Vault {
             "secretsmanager.GetSecretValue" => {
                 let versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
                 let Version { id, secret } = &versions.current;
-                respond(&json!({"Name": NAME, "VersionId": id, "SecretString": secret.expose_secret()}))
+                respond(
+                    &json!({"Name": NAME, "VersionId": id, "SecretString": secret.expose_secret()}),
+                )
             }
             "secretsmanager.PutSecretValue" => self.put(&call.body),
             "secretsmanager.UpdateSecretVersionStage" => self.move_current(&call.body),
@@ -118,13 +130,16 @@ impl Vault {
         respond(&json!({"Name": NAME, "VersionId": id}))
     }
 
-    /// Makes the pending version the current one, if the current one is still the version that the caller names.
+    /// Makes the pending version the current one, if the current one is still the version that the
+    /// caller names.
     fn move_current(&self, body: &[u8]) -> Response<Full<Bytes>> {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         let member = |name: &str| body.get(name).and_then(Value::as_str);
         let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
         let is_pending = |version: &Version| member("MoveToVersionId") == Some(&version.id);
-        if member("VersionStage") != Some("AWSCURRENT") || member("RemoveFromVersionId") != Some(&versions.current.id) {
+        if member("VersionStage") != Some("AWSCURRENT")
+            || member("RemoveFromVersionId") != Some(&versions.current.id)
+        {
             return reject("InvalidParameterException");
         }
         let Some(version) = versions.pending.take_if(|version| is_pending(version)) else {

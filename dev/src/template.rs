@@ -1,7 +1,9 @@
-//! Parses the SAM template, which describes the tables, routes, authorizers and schedules for AWS and for `hallpass dev`.
+//! Parses the SAM template, which describes the tables, routes, authorizers and schedules for AWS
+//! and for `hallpass dev`.
 //!
-//! Nothing is ignored silently: an unsupported intrinsic function, resource type, event type or property is an error that
-//! names it and its place. The `known` module lists what has no effect on one machine.
+//! Nothing is ignored silently: an unsupported intrinsic function, resource type, event type or
+//! property is an error that names it and its place. The `known` module lists what has no effect on
+//! one machine.
 
 mod intrinsic;
 mod known;
@@ -12,8 +14,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-/// How long API Gateway caches an authorizer's response by default, in seconds
-/// ([Lambda authorizers](https://docs.aws.amazon.com/apigateway/latest/developerguide/configure-api-gateway-lambda-authorization.html)).
+/// How long API Gateway caches an authorizer's response by default, in seconds ([Lambda
+/// authorizers](https://docs.aws.amazon.com/apigateway/latest/developerguide/configure-api-gateway-lambda-authorization.html)).
 const DEFAULT_TTL_SECONDS: u32 = 300;
 
 /// The stage of an API that the template does not declare.
@@ -29,8 +31,8 @@ const TABLE_PROPERTIES: [&str; 6] = [
     "ProvisionedThroughput",
 ];
 
-/// A template, resolved for one machine: a parameter is its default, a resource is its logical ID, and conditional parts
-/// are included if the defaults meet their condition.
+/// A template, resolved for one machine: a parameter is its default, a resource is its logical ID,
+/// and conditional parts are included if the defaults meet their condition.
 #[derive(Debug, Clone)]
 pub struct Template {
     /// Every `AWS::DynamoDB::Table`.
@@ -59,7 +61,8 @@ pub struct Table {
     /// The name of the resource, which is also the name of the table.
     pub logical_id: String,
     /// The body of a
-    /// [`CreateTable`](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_CreateTable.html) request.
+    /// [`CreateTable`](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_CreateTable.html)
+    /// request.
     pub create: Value,
     /// The TTL attribute.
     pub ttl_attribute: Option<String>,
@@ -136,7 +139,8 @@ pub enum TemplateError {
         /// Path in the template.
         place: String,
     },
-    /// A reference to a name that the template does not define, or to a parameter without a default.
+    /// A reference to a name that the template does not define, or to a parameter without a
+    /// default.
     #[error("{place}: {name} is not defined")]
     UnknownName {
         /// The name.
@@ -163,7 +167,9 @@ impl Template {
     /// Parses a template with these parameters instead of their defaults.
     pub fn parse_with(text: &str, parameters: &[(&str, &str)]) -> Result<Self, TemplateError> {
         let resolved = Self::resolved(text, parameters)?;
-        for (id, resource) in resolved.get("Resources").and_then(Value::as_object).into_iter().flatten() {
+        for (id, resource) in
+            resolved.get("Resources").and_then(Value::as_object).into_iter().flatten()
+        {
             known::RESOURCE.check(resource, id)?;
         }
         if let Some(function) = resolved.pointer("/Globals/Function") {
@@ -173,10 +179,16 @@ impl Template {
         let mut template = Self::of_api(sam::the_api(&document)?)?;
         for (id, resource) in &document.resources {
             match resource.kind.as_str() {
-                "AWS::DynamoDB::Table" => template.tables.push(Table::read(id, &resource.properties)?),
+                "AWS::DynamoDB::Table" => {
+                    template.tables.push(Table::read(id, &resource.properties)?);
+                }
                 "AWS::Serverless::Function" => {
                     known::FUNCTION.check(&resource.properties, id)?;
-                    template.add_function(id, sam::read(resource.properties.clone(), id)?, &document.globals)?;
+                    template.add_function(
+                        id,
+                        sam::read(resource.properties.clone(), id)?,
+                        &document.globals,
+                    )?;
                 }
                 "AWS::Serverless::Api" => {}
                 other => known::idle_type(other, id)?,
@@ -188,19 +200,24 @@ impl Template {
             .filter_map(|route| route.authorizer.as_ref())
             .find(|name| !template.authorizers.contains_key(*name))
         {
-            Some(name) => Err(TemplateError::UnknownName { name: name.clone(), place: "Auth.Authorizer".to_owned() }),
+            Some(name) => Err(TemplateError::UnknownName {
+                name: name.clone(),
+                place: "Auth.Authorizer".to_owned(),
+            }),
             None => Ok(template),
         }
     }
 
-    /// Returns the resources, outputs and globals of a template as JSON, resolved for one machine, with these parameters
-    /// instead of their defaults.
+    /// Returns the resources, outputs and globals of a template as JSON, resolved for one machine,
+    /// with these parameters instead of their defaults.
     pub fn resolved(text: &str, parameters: &[(&str, &str)]) -> Result<Value, TemplateError> {
-        let document: yaml_serde::Value = yaml_serde::from_str(text).map_err(TemplateError::Yaml)?;
+        let document: yaml_serde::Value =
+            yaml_serde::from_str(text).map_err(TemplateError::Yaml)?;
         intrinsic::resolve(&document, parameters)
     }
 
-    /// Returns the environment of a function: the global variables, overridden by its own. Empty for an unknown function.
+    /// Returns the environment of a function: the global variables, overridden by its own. Empty
+    /// for an unknown function.
     pub fn environment(&self, function: &str) -> BTreeMap<String, String> {
         self.environments.get(function).cloned().unwrap_or_default()
     }
@@ -210,13 +227,22 @@ impl Template {
         Ok(Self {
             tables: Vec::new(),
             routes: Vec::new(),
-            authorizers: api.auth.authorizers.into_iter().map(|(name, authorizer)| (name, authorizer.into())).collect(),
+            authorizers: api
+                .auth
+                .authorizers
+                .into_iter()
+                .map(|(name, authorizer)| (name, authorizer.into()))
+                .collect(),
             gateway_responses: api
                 .gateway_responses
                 .into_iter()
                 .map(|(kind, response)| Ok((kind.clone(), response.plain(&kind)?)))
                 .collect::<Result<_, TemplateError>>()?,
-            binary_media_types: api.binary_media_types.iter().map(|text| text.replace("~1", "/")).collect(),
+            binary_media_types: api
+                .binary_media_types
+                .iter()
+                .map(|text| text.replace("~1", "/"))
+                .collect(),
             stage: api.stage_name.unwrap_or_else(|| IMPLICIT_STAGE.to_owned()),
             schedules: Vec::new(),
             streams: Vec::new(),
@@ -225,7 +251,12 @@ impl Template {
         })
     }
 
-    fn add_function(&mut self, id: &str, function: sam::Function, globals: &sam::Globals) -> Result<(), TemplateError> {
+    fn add_function(
+        &mut self,
+        id: &str,
+        function: sam::Function,
+        globals: &sam::Globals,
+    ) -> Result<(), TemplateError> {
         let mut environment = globals.function.environment.plain("Globals.Function.Environment")?;
         environment.extend(function.environment.plain(&format!("{id}.Environment"))?);
         self.environments.insert(id.to_owned(), environment);
@@ -266,13 +297,16 @@ impl Table {
             }
         }
         if let Some(stream) = properties.get("StreamSpecification") {
-            let stream: sam::StreamOfTable = sam::read(stream.clone(), &format!("{id}.StreamSpecification"))?;
-            let stream = json!({ "StreamEnabled": true, "StreamViewType": stream.stream_view_type });
+            let stream: sam::StreamOfTable =
+                sam::read(stream.clone(), &format!("{id}.StreamSpecification"))?;
+            let stream =
+                json!({ "StreamEnabled": true, "StreamViewType": stream.stream_view_type });
             create.insert("StreamSpecification".to_owned(), stream);
         }
         let ttl_attribute = match properties.get("TimeToLiveSpecification") {
             Some(ttl) => {
-                sam::read::<sam::TimeToLive>(ttl.clone(), &format!("{id}.TimeToLiveSpecification"))?.attribute()
+                sam::read::<sam::TimeToLive>(ttl.clone(), &format!("{id}.TimeToLiveSpecification"))?
+                    .attribute()
             }
             None => None,
         };

@@ -40,7 +40,12 @@ pub async fn create_user(
 }
 
 /// Renames a user and invalidates the user's tokens.
-pub async fn rename_user(dynamodb: &Client, table: &str, user_id: &str, name: &str) -> Result<(), Error> {
+pub async fn rename_user(
+    dynamodb: &Client,
+    table: &str,
+    user_id: &str,
+    name: &str,
+) -> Result<(), Error> {
     dynamodb
         .update_item()
         .table_name(table)

@@ -23,7 +23,10 @@ const FILES: [&str; 5] = [
     "swagger-initializer.js",
 ];
 
-#[expect(clippy::disallowed_methods, reason = "Cargo passes the output directory of a build script in its environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "Cargo passes the output directory of a build script in its environment"
+)]
 fn main() -> Result<(), Box<dyn Error>> {
     let out = env::var("OUT_DIR")?;
     translate(Path::new(&out))?;
@@ -45,11 +48,13 @@ fn pack(out: &Path) -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     let mut page = fs::read_to_string(source)?;
     let mut list = String::from("[\n");
-    let config = Config::from("../../openapi.json").deep_linking(true).display_request_duration(true);
+    let config =
+        Config::from("../../openapi.json").deep_linking(true).display_request_duration(true);
     // Omits the bar for URLs of other documents, which the content security policy would block.
     let config = Arc::new(config.use_base_layout());
     for name in FILES {
-        let file = utoipa_swagger_ui::serve(name, Arc::clone(&config))?.ok_or(format!("{name} does not exist"))?;
+        let file = utoipa_swagger_ui::serve(name, Arc::clone(&config))?
+            .ok_or(format!("{name} does not exist"))?;
         let packed = in_gzip(&without_credentials(name, &file.bytes)?)?;
         fs::write(out.join(format!("{name}.gz")), &packed)?;
         let packed_file = format!("include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.gz\"))");
@@ -69,11 +74,12 @@ fn in_gzip(bytes: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
     Ok(packed.finish()?)
 }
 
-/// Changes the file that starts Swagger UI so that it sends only the credentials typed into the page, and neither
-/// cookies nor Basic credentials of the browser. Returns other files unchanged.
+/// Changes the file that starts Swagger UI so that it sends only the credentials typed into the
+/// page, and neither cookies nor Basic credentials of the browser. Returns other files unchanged.
 fn without_credentials(name: &str, bytes: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
     const BEGIN: &str = "SwaggerUIBundle({";
-    const OMIT: &str = r#"requestInterceptor: (request) => Object.assign(request, { credentials: "omit" }),"#;
+    const OMIT: &str =
+        r#"requestInterceptor: (request) => Object.assign(request, { credentials: "omit" }),"#;
     if name != "swagger-initializer.js" {
         return Ok(bytes.to_vec());
     }

@@ -12,7 +12,8 @@ use hallpass_token::{Issuer, Keyring, Timestamp};
 /// Never: the keyring is valid.
 #[must_use]
 pub fn keyring() -> Keyring {
-    let keyring = r#"[{"id":"fuzz","key":"tWgzVX2GrVrSa1xpsMMSlGqSOK4qGhdXh0bzg2cM2kM","signs_from":0}]"#;
+    let keyring =
+        r#"[{"id":"fuzz","key":"tWgzVX2GrVrSa1xpsMMSlGqSOK4qGhdXh0bzg2cM2kM","signs_from":0}]"#;
     Keyring::parse(keyring).expect("a valid keyring")
 }
 

@@ -17,7 +17,8 @@ fuzz_target!(|data: &[u8]| {
             assert_eq!(encrypt_list(&keyring, &list, position, now()).as_deref(), Some(text));
         }
         if let Ok(hash) = text.parse::<TokenHash>() {
-            let cursor = encrypt_list(&keyring, &list, Position::Token(hash), now()).expect("a key signs");
+            let cursor =
+                encrypt_list(&keyring, &list, Position::Token(hash), now()).expect("a key signs");
             assert_eq!(decrypt_list(&keyring, &list, &cursor), Some(Position::Token(hash)));
             assert_eq!(decrypt_list(&keyring, &List { caller: id("2"), ..list }, &cursor), None);
         }

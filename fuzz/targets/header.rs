@@ -1,6 +1,7 @@
 //! The header `Authorization`: each line of the input is one occurrence of it.
 //!
-//! Every credential has a single encoding: a login encoded again gives the same header, and a token appears in it verbatim.
+//! Every credential has a single encoding: a login encoded again gives the same header, and a token
+//! appears in it verbatim.
 #![no_main]
 
 use fuzz::padded;
@@ -29,15 +30,19 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// Checks that a token is the sent text, or the user name of a `Basic` credential with an empty password.
+/// Checks that a token is the sent text, or the user name of a `Basic` credential with an empty
+/// password.
 fn token_of(token: &str, sent: &str) {
     assert!(!token.is_empty() && !token.chars().any(char::is_control));
     let in_basic = padded(format!("{token}:").as_bytes());
     assert!(token == sent || in_basic == sent);
-    // A header has at most 6,144 bytes, so that the longest token without a scheme does not fit behind one.
+    // A header has at most 6,144 bytes, so that the longest token without a scheme does not fit
+    // behind one.
     if token == sent && token.len() + "Bearer ".len() <= 6_144 {
         let again = Credential::from_header([format!("Bearer {token}").as_str()]);
-        assert!(matches!(again, Ok(Some(Credential::Token(again))) if again.expose_secret() == token));
+        assert!(
+            matches!(again, Ok(Some(Credential::Token(again))) if again.expose_secret() == token)
+        );
     }
 }
 

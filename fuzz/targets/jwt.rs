@@ -1,6 +1,8 @@
-//! JWTs with a valid signature: the first line of the input is the header, and the rest is the claims.
+//! JWTs with a valid signature: the first line of the input is the header, and the rest is the
+//! claims.
 //!
-//! A JWT that verifies is byte for byte the one that Hallpass would issue. No JWT verifies with another signature.
+//! A JWT that verifies is byte for byte the one that Hallpass would issue. No JWT verifies with
+//! another signature.
 #![no_main]
 
 use fuzz::{from_url, issuer, keyring, now, url};
@@ -38,8 +40,14 @@ fuzz_target!(|data: &[u8]| {
     }
     let mut other = tag;
     other[0] ^= 1;
-    assert!(open(&keyring, &issuer, &format!("{message}.{}", url(&other)), now()).is_err(), "a forged JWT verifies");
-    assert!(open(&keyring, &issuer, &message, now()).is_err(), "a JWT without a signature verifies");
+    assert!(
+        open(&keyring, &issuer, &format!("{message}.{}", url(&other)), now()).is_err(),
+        "a forged JWT verifies"
+    );
+    assert!(
+        open(&keyring, &issuer, &message, now()).is_err(),
+        "a JWT without a signature verifies"
+    );
 });
 
 fn tag(keyring: &Keyring, message: &str) -> [u8; 32] {
@@ -58,6 +66,7 @@ fn issued_again(keyring: &Keyring, claims: &[u8]) -> String {
     let contents = Contents { user_id, audience, expires_at: time("exp"), name: &name };
     let secret = from_url(&text("jti")).expect("verified claims");
     let secret = Entropy::new(secret.try_into().expect("16 bytes"));
-    let signed = jwt::sign(keyring, &issuer("acme_"), time("iat"), contents, &secret).expect("a signing key");
+    let signed = jwt::sign(keyring, &issuer("acme_"), time("iat"), contents, &secret)
+        .expect("a signing key");
     signed.text.expose_secret().to_owned()
 }

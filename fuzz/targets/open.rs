@@ -1,7 +1,8 @@
-//! `hallpass_token::open` on signed and developer tokens: arbitrary texts, and valid tokens with edits.
+//! `hallpass_token::open` on signed and developer tokens: arbitrary texts, and valid tokens with
+//! edits.
 //!
-//! A token that verifies has a single text: signed again it is byte for byte the same. A valid token with any edit is
-//! rejected.
+//! A token that verifies has a single text: signed again it is byte for byte the same. A valid
+//! token with any edit is rejected.
 #![no_main]
 
 use std::time::Duration;
@@ -27,7 +28,10 @@ fuzz_target!(|data: &[u8]| {
             let appearance = inspect::inspect(&issuer, text);
             if let Ok(claim) = open(&keyring, &issuer, text, now()) {
                 has_one_text(&keyring, &issuer, text, &claim);
-                assert!(appearance.is_some_and(|seen| seen.hash == claim.hash && seen.format == claim.format));
+                assert!(
+                    appearance
+                        .is_some_and(|seen| seen.hash == claim.hash && seen.format == claim.format)
+                );
             }
         }
     }
@@ -37,8 +41,12 @@ fuzz_target!(|data: &[u8]| {
 /// Checks that signing the claim with the text's secret gives the same text.
 fn has_one_text(keyring: &Keyring, issuer: &Issuer, text: &str, claim: &Claim) {
     let signed = match (claim.format, claim.user_id, claim.expires_at) {
-        (Format::Signed, Some(user), Some(end)) => signed::sign(keyring, issuer, now(), user, end, &secret_of(text)),
-        (Format::Developer, None, None) => developer::sign(keyring, issuer, now(), some_user(), &secret_of(text)),
+        (Format::Signed, Some(user), Some(end)) => {
+            signed::sign(keyring, issuer, now(), user, end, &secret_of(text))
+        }
+        (Format::Developer, None, None) => {
+            developer::sign(keyring, issuer, now(), some_user(), &secret_of(text))
+        }
         (Format::Jwt, Some(_), Some(_)) => return,
         other => panic!("an impossible claim: {other:?}"),
     };
@@ -54,10 +62,13 @@ fn some_user() -> UserId {
     "1".parse().expect("an id")
 }
 
-/// Signs a token and edits it. The data is the secret of 16 bytes, then format, prefix, lifetime, user ID, and edits.
+/// Signs a token and edits it. The data is the secret of 16 bytes, then format, prefix, lifetime,
+/// user ID, and edits.
 fn edited(keyring: &Keyring, data: &[u8]) {
     let Some((secret, rest)) = data.split_first_chunk::<16>() else { return };
-    let Some((&[kind, prefix, seconds, length], rest)) = rest.split_first_chunk::<4>() else { return };
+    let Some((&[kind, prefix, seconds, length], rest)) = rest.split_first_chunk::<4>() else {
+        return;
+    };
     let (id, edits) = rest.split_at(rest.len().min(1 + usize::from(length % 64)));
     let id: String = id.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 64)])).collect();
     let Ok(user) = id.parse::<UserId>() else { return };
@@ -75,7 +86,11 @@ fn edited(keyring: &Keyring, data: &[u8]) {
     let expected_end = is_signed.then_some(ends);
     unedited(keyring, &issuer, &signed, expected_end);
     for other in PREFIXES.into_iter().filter(|other| *other != issuer.prefix()) {
-        assert!(open(keyring, &fuzz::issuer(other), text, now()).is_err(), "another deployment's token verifies");
+        assert!(
+            open(keyring, &fuzz::issuer(other), text, now()).is_err(),
+            "another deployment's \
+                                                                            token verifies"
+        );
     }
     if let Some(other) = with_edits(text, edits).filter(|other| other != text) {
         assert!(open(keyring, &issuer, &other, now()).is_err(), "an edited token verifies");

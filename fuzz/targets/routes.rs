@@ -1,7 +1,7 @@
 //! Route rules, and the policy resources made from them.
 //!
-//! Accepted rules give only resources of this stage, with a `*` only where IAM supports it, and small enough for API
-//! Gateway. Removing a permission from a scope never adds a route.
+//! Accepted rules give only resources of this stage, with a `*` only where IAM supports it, and
+//! small enough for API Gateway. Removing a permission from a scope never adds a route.
 #![no_main]
 
 use hallpass_token::{Permission, Scope};
@@ -16,8 +16,11 @@ fuzz_target!(|data: &[u8]| {
     let Ok(routes) = Routes::parse(json) else { return };
     let rules: Value = serde_json::from_str(json).expect("accepted rules");
     let rules = rules.as_array().expect("a list");
-    let named: Vec<Permission> =
-        rules.iter().filter_map(|rule| rule["permission"].as_str()).map(|name| name.parse().expect("a name")).collect();
+    let named: Vec<Permission> = rules
+        .iter()
+        .filter_map(|rule| rule["permission"].as_str())
+        .map(|name| name.parse().expect("a name"))
+        .collect();
     let all = routes.permitted(STAGE, &named.iter().cloned().collect());
     assert_eq!(all.len(), rules.iter().map(methods).sum::<usize>());
     assert!(serde_json::to_string(&all).expect("texts").len() < 5_700, "too large for a policy");
@@ -25,7 +28,10 @@ fuzz_target!(|data: &[u8]| {
         is_of_the_stage(resource);
     }
     let nothing = routes.permitted(STAGE, &Scope::default());
-    assert!(nothing.len() == rules.iter().filter(|rule| rule["permission"].is_null()).map(methods).sum::<usize>());
+    assert!(
+        nothing.len()
+            == rules.iter().filter(|rule| rule["permission"].is_null()).map(methods).sum::<usize>()
+    );
     for some in (0..named.len()).map(|end| named[..end].iter().cloned().collect()) {
         let some = routes.permitted(STAGE, &some);
         assert!(some.len() <= all.len() && some.iter().all(|resource| all.contains(resource)));
@@ -39,10 +45,17 @@ fn methods(rule: &Value) -> usize {
 }
 
 fn is_of_the_stage(resource: &str) {
-    let route = resource.strip_prefix(STAGE).and_then(|rest| rest.strip_prefix('/')).expect("a route of the stage");
+    let route = resource
+        .strip_prefix(STAGE)
+        .and_then(|rest| rest.strip_prefix('/'))
+        .expect("a route of the stage");
     let (method, path) = route.split_once('/').expect("a method and a path");
     assert!(method.bytes().all(|byte| byte.is_ascii_uppercase()), "{route}");
     let literal = path.strip_suffix('*').unwrap_or(path);
-    assert!(literal.is_ascii() && !literal.contains(|c: char| "*?$\"\\{}".contains(c) || c.is_whitespace()), "{route}");
+    assert!(
+        literal.is_ascii()
+            && !literal.contains(|c: char| "*?$\"\\{}".contains(c) || c.is_whitespace()),
+        "{route}"
+    );
     assert!(!literal.chars().any(char::is_control), "{route}");
 }

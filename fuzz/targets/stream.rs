@@ -1,7 +1,7 @@
 //! Events of the user stream in Lambda's form, and prune's decisions.
 //!
-//! Prune invalidates tokens of a removed or changed user, but not tokens issued after the change for the present user.
-//! Processing a change twice has the same result as once.
+//! Prune invalidates tokens of a removed or changed user, but not tokens issued after the change
+//! for the present user. Processing a change twice has the same result as once.
 #![no_main]
 
 use std::{collections::BTreeMap, time::Duration};
@@ -41,7 +41,11 @@ fn decide(user_id: UserId, mut changes: Vec<Change>, repeated: Vec<Change>) {
     let before = record(&user, now().before(Duration::from_secs(1)));
     let later = record(&user, Timestamp::MAX);
     assert_eq!(why(&before, Some(&user), &[]), None);
-    assert_eq!(why(&later, Some(&user), &changes), None, "an older change invalidates a later token");
+    assert_eq!(
+        why(&later, Some(&user), &changes),
+        None,
+        "an older change invalidates a later token"
+    );
     for record in [&before, &later] {
         assert!(why(record, None, &changes).is_some(), "a removed user's token stays valid");
         assert!(
@@ -60,7 +64,8 @@ fn user(id: UserId, username: &str) -> User {
         ("username", Value::Text(username.to_owned())),
         ("status", Value::Text("active".to_owned())),
     ];
-    let attributes: BTreeMap<_, _> = attributes.map(|(name, value)| (name.to_owned(), value)).into();
+    let attributes: BTreeMap<_, _> =
+        attributes.map(|(name, value)| (name.to_owned(), value)).into();
     User::from_attributes(attributes).expect("a user")
 }
 

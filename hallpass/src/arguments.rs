@@ -1,5 +1,6 @@
-//! Parses the command line. Error messages never repeat what was typed: `hallpass token revoke "$TOKEN"` and `hallpass
-//! user passwd ada PASSWORD` would otherwise show a secret on the terminal, in a log or in a CI job.
+//! Parses the command line. Error messages never repeat what was typed:
+//! `hallpass token revoke "$TOKEN"` and `hallpass user passwd ada PASSWORD` would otherwise show a
+//! secret on the terminal, in a log or in a CI job.
 
 use std::ffi::OsString;
 
@@ -37,20 +38,28 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, Stop> {
     })
 }
 
-/// Describes clap's error without the user's input. It repeats only names that this command defines.
+/// Describes clap's error without the user's input. It repeats only names that this command
+/// defines.
 #[expect(clippy::wildcard_enum_match_arm, reason = "clap may grow kinds of errors")]
 fn explain(error: &clap::Error, words: &[OsString]) -> String {
-    let argument = || own(error, ContextKind::InvalidArg).unwrap_or_else(|| "an argument".to_owned());
+    let argument =
+        || own(error, ContextKind::InvalidArg).unwrap_or_else(|| "an argument".to_owned());
     let mut line = match error.kind() {
-        ErrorKind::UnknownArgument => format!("{} is not expected here", place(error, ContextKind::InvalidArg, words)),
+        ErrorKind::UnknownArgument => {
+            format!("{} is not expected here", place(error, ContextKind::InvalidArg, words))
+        }
         ErrorKind::InvalidSubcommand => {
             format!("{} is not a subcommand", place(error, ContextKind::InvalidSubcommand, words))
         }
-        ErrorKind::InvalidValue if typed(error, ContextKind::InvalidValue).is_none_or(str::is_empty) => {
+        ErrorKind::InvalidValue
+            if typed(error, ContextKind::InvalidValue).is_none_or(str::is_empty) =>
+        {
             format!("{} needs a value", argument())
         }
         ErrorKind::InvalidValue => match own(error, ContextKind::ValidValue) {
-            Some(values) => format!("{}: the value is not one of the possible values: {values}", argument()),
+            Some(values) => {
+                format!("{}: the value is not one of the possible values: {values}", argument())
+            }
             None => format!("{}: invalid value", argument()),
         },
         ErrorKind::ValueValidation => match std::error::Error::source(error) {
@@ -102,7 +111,9 @@ fn typed(error: &clap::Error, kind: ContextKind) -> Option<&str> {
 /// Describes an argument by its position instead of its text.
 fn place(error: &clap::Error, kind: ContextKind, words: &[OsString]) -> String {
     let word = typed(error, kind).unwrap_or_default();
-    let is_word = |other: &OsString| other.to_str().is_some_and(|other| !word.is_empty() && other.starts_with(word));
+    let is_word = |other: &OsString| {
+        other.to_str().is_some_and(|other| !word.is_empty() && other.starts_with(word))
+    };
     match words.iter().skip(1).position(is_word) {
         Some(index) => format!("argument {}", index.saturating_add(1)),
         None => "an argument".to_owned(),
@@ -119,5 +130,6 @@ pub(crate) fn port(text: &str) -> Result<u16, &'static str> {
 #[cfg(feature = "dev")]
 pub(crate) fn seconds(text: &str) -> Result<u32, &'static str> {
     let seconds = text.parse().ok().filter(|seconds| *seconds <= 3_600);
-    seconds.ok_or("must be a whole number of seconds, such as 300, and at most 3600 as in API Gateway")
+    seconds
+        .ok_or("must be a whole number of seconds, such as 300, and at most 3600 as in API Gateway")
 }

@@ -5,7 +5,9 @@ use hallpass_runtime::settings::{self, names};
 
 #[cfg(feature = "dev")]
 use crate::serve;
-use crate::{doctor, error::CommandError, key, shell, stack::Reach, sweep, terminal::Terminal, tokens, user};
+use crate::{
+    doctor, error::CommandError, key, shell, stack::Reach, sweep, terminal::Terminal, tokens, user,
+};
 
 const AFTER_HELP: &str = "\
 Exit status:
@@ -48,7 +50,8 @@ enum Command {
     Key(key::Command),
     /// Check the stack for problems and print how to fix them
     Doctor(doctor::DoctorArgs),
-    /// Invalidate the tokens of changed users and purge old records now, as the prune function does every hour
+    /// Invalidate the tokens of changed users and purge old records now, as the prune function does
+    /// every hour
     Prune,
     /// Print a shell completion script
     Completions {
@@ -91,7 +94,9 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
         }
         Command::User(command) => user::run(command, &reach.find().await?, terminal).await,
         Command::Token(tokens::Command::Inspect(args)) => tokens::inspect(&args, terminal),
-        Command::Token(command) => Box::pin(tokens::run(command, &reach.find().await?, terminal)).await,
+        Command::Token(command) => {
+            Box::pin(tokens::run(command, &reach.find().await?, terminal)).await
+        }
         Command::Key(key::Command::New { out }) => key::new(&out, terminal),
         Command::Key(command) => key::run(command, &reach.find().await?, terminal).await,
         Command::Doctor(args) => doctor::run(&args, &reach.find().await?, terminal).await,
@@ -115,7 +120,9 @@ mod tests {
         while let Some(command) = all.pop() {
             for argument in command.get_arguments() {
                 let id = argument.get_id().as_str();
-                let secret = ["password", "secret", "passphrase", "credential"].iter().any(|word| id.contains(word));
+                let secret = ["password", "secret", "passphrase", "credential"]
+                    .iter()
+                    .any(|word| id.contains(word));
                 assert!(!secret || id == "no_password", "{} {id}", command.get_name());
             }
             all.extend(command.get_subcommands().cloned());

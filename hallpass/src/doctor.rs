@@ -1,5 +1,5 @@
-//! `hallpass doctor`: checks a stack for problems and prints how to fix them. It changes nothing except, with `--fix`,
-//! the names of users.
+//! `hallpass doctor`: checks a stack for problems and prints how to fix them. It changes nothing
+//! except, with `--fix`, the names of users.
 
 use std::fmt;
 
@@ -51,7 +51,12 @@ impl Finding {
         Self { of: of.into(), verdict: Verdict::Ok, detail: detail.to_string(), advice: "" }
     }
 
-    fn new(of: impl Into<String>, verdict: Verdict, detail: impl fmt::Display, advice: &'static str) -> Self {
+    fn new(
+        of: impl Into<String>,
+        verdict: Verdict,
+        detail: impl fmt::Display,
+        advice: &'static str,
+    ) -> Self {
         Self { of: of.into(), verdict, detail: detail.to_string(), advice }
     }
 }
@@ -86,8 +91,8 @@ pub struct DoctorArgs {
 /// Runs all checks and prints their results.
 ///
 /// # Errors
-/// Returns [`CommandError::Rejected`] if a check fails, or another [`CommandError`] if a name cannot be repaired or
-/// standard output cannot be written.
+/// Returns [`CommandError::Rejected`] if a check fails, or another [`CommandError`] if a name
+/// cannot be repaired or standard output cannot be written.
 pub async fn run(args: &DoctorArgs, stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
     if args.fix {
         repair::names(&stack.store()?, terminal).await?;
@@ -96,7 +101,8 @@ pub async fn run(args: &DoctorArgs, stack: &Stack, terminal: Terminal) -> Result
     // Without valid settings the tables and the keys cannot be found.
     if let Ok(store) = stack.store() {
         findings.extend(tables::check(&store).await);
-        let now = store.clock(&store.tables().tokens).await.ok().flatten().unwrap_or_else(clock::now);
+        let now =
+            store.clock(&store.tables().tokens).await.ok().flatten().unwrap_or_else(clock::now);
         findings.push(tables::check_clock(&store, clock::now).await);
         findings.extend(keys::check(stack, now).await);
         findings.extend(users::check(&store).await);
@@ -119,13 +125,16 @@ fn say(findings: &[Finding], terminal: Terminal) -> Result<(), CommandError> {
         let one = |finding: &Finding| {
             let advice = (!finding.advice.is_empty()).then_some(finding.advice);
             let verdict = finding.verdict.as_str();
-            json!({"of": finding.of, "verdict": verdict, "detail": finding.detail, "advice": advice})
+            json!({
+                "of": finding.of, "verdict": verdict, "detail": finding.detail, "advice": advice,
+            })
         };
         let ok = findings.iter().all(|finding| finding.verdict != Verdict::Wrong);
         let json = json!({"ok": ok, "findings": findings.iter().map(one).collect::<Vec<_>>()});
         return Ok(terminal.say("", &json)?);
     }
-    let longest = findings.iter().map(|finding| finding.of.chars().count()).max().unwrap_or_default();
+    let longest =
+        findings.iter().map(|finding| finding.of.chars().count()).max().unwrap_or_default();
     for Finding { of, verdict, detail, advice } in findings {
         let mark = terminal.paint(&format!("{:<11}", verdict.as_str()), verdict.colour());
         let line = format!("{mark}  {of:longest$}  {}", crate::terminal::printable(detail));

@@ -37,7 +37,8 @@ pub enum CommandError {
     /// The terminal or a file could not be read or written.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// A secret that is shown once could not be written. The text says whether the secret is still valid.
+    /// A secret that is shown once could not be written. The text says whether the secret is still
+    /// valid.
     #[error("{0}")]
     Undelivered(String),
     /// The command was interrupted. The text describes its progress.
@@ -55,7 +56,11 @@ impl CommandError {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Rejected(_) => 1,
-            Self::Usage(_) | Self::NoStack(_) | Self::Failure(_) | Self::Io(_) | Self::Undelivered(_) => 2,
+            Self::Usage(_)
+            | Self::NoStack(_)
+            | Self::Failure(_)
+            | Self::Io(_)
+            | Self::Undelivered(_) => 2,
             #[cfg(feature = "dev")]
             Self::Start(_) => 2,
             Self::Interrupted(_) => 130,

@@ -1,4 +1,5 @@
-//! Handles Ctrl-C during long work: the work stops between two steps, so that no step is left half done.
+//! Handles Ctrl-C during long work: the work stops between two steps, so that no step is left half
+//! done.
 
 use std::{
     io,
@@ -14,7 +15,8 @@ use tokio::signal::unix::{SignalKind, signal};
 #[derive(Clone, Debug)]
 pub struct Interrupt(Arc<AtomicBool>);
 
-/// The exit status of an interrupted process, by the convention of shells: 128 plus the number of the signal.
+/// The exit status of an interrupted process, by the convention of shells: 128 plus the number of
+/// the signal.
 const STATUS: i32 = 130;
 
 impl Interrupt {
@@ -23,7 +25,8 @@ impl Interrupt {
     /// # Errors
     /// Returns an [`io::Error`] if the signal handlers cannot be installed.
     pub fn watch() -> io::Result<Self> {
-        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let (mut interrupt, mut terminate) =
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let received = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&received);
         tokio::spawn(async move {

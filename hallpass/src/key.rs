@@ -43,7 +43,8 @@ pub enum Command {
     List,
     /// Add a key that verifies at once and signs when every function has fetched it
     Rotate,
-    /// Print the derived key with which other software can verify JWTs; it can also sign them, so prefer introspection
+    /// Print the derived key with which other software can verify JWTs; it can also sign them, so
+    /// prefer introspection
     Export {
         /// Export the derived key of the JWT format, the only one that other software can use
         #[arg(long, required = true)]
@@ -68,15 +69,20 @@ pub enum Command {
 pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
     match command {
         Command::New { out } => new(&out, terminal),
-        Command::List => list(&Secret::of(stack)?, clock::now(stack, terminal).await?, terminal).await,
-        Command::Rotate => rotate(&Secret::of(stack)?, clock::now(stack, terminal).await?, terminal).await,
+        Command::List => {
+            list(&Secret::of(stack)?, clock::now(stack, terminal).await?, terminal).await
+        }
+        Command::Rotate => {
+            rotate(&Secret::of(stack)?, clock::now(stack, terminal).await?, terminal).await
+        }
         Command::Export { jwt: _, id } => {
             let now = clock::now(stack, terminal).await?;
             export(&Secret::of(stack)?, id.as_deref(), now, terminal).await
         }
         Command::Retire { id, end_tokens } => {
             let cache = stack.settings()?.authorizer_cache;
-            let retirement = Retirement { id: &id, end_tokens, now: clock::now(stack, terminal).await?, cache };
+            let retirement =
+                Retirement { id: &id, end_tokens, now: clock::now(stack, terminal).await?, cache };
             retire(&Secret::of(stack)?, &stack.store()?, retirement, terminal).await
         }
     }
@@ -121,14 +127,18 @@ impl Secret {
 /// `key new`: writes a new keyring to a file. Needs no stack.
 ///
 /// # Errors
-/// Returns [`CommandError::Rejected`] if the file exists, or [`CommandError::Io`] if it cannot be written.
+/// Returns [`CommandError::Rejected`] if the file exists, or [`CommandError::Io`] if it cannot be
+/// written.
 pub fn new(out: &Path, terminal: Terminal) -> Result<(), CommandError> {
-    let keyring = new_key(Timestamp::EPOCH).and_then(|key| Keyring::new(vec![key]).map_err(bad_keyring))?;
+    let keyring =
+        new_key(Timestamp::EPOCH).and_then(|key| Keyring::new(vec![key]).map_err(bad_keyring))?;
     match files::create_private(out, keyring.to_json().expose_secret()) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             return Err(CommandError::rejected(format!("{} already exists", out.display())));
         }
-        written => written.map_err(|error| CommandError::rejected(format!("--out: {}: {error}", out.display())))?,
+        written => written.map_err(|error| {
+            CommandError::rejected(format!("--out: {}: {error}", out.display()))
+        })?,
     }
     let text = format!("wrote {}; keep it secret", out.display());
     Ok(terminal.say(&text, &json!({"wrote": out.display().to_string()}))?)
@@ -136,9 +146,15 @@ pub fn new(out: &Path, terminal: Terminal) -> Result<(), CommandError> {
 
 async fn list(secret: &Secret, now: Timestamp, terminal: Terminal) -> Result<(), CommandError> {
     let keyring = secret.keyring().await?;
-    let row = |key: &Key| [key.id().to_owned(), state(&keyring, key, now).to_owned(), key.signs_from().to_string()];
+    let row = |key: &Key| {
+        [key.id().to_owned(), state(&keyring, key, now).to_owned(), key.signs_from().to_string()]
+    };
     let rows: Vec<[String; 3]> = keyring.keys().iter().map(row).collect();
-    let view = |[id, state, signs_from]: &[String; 3]| json!({"id": id, "state": state, "signs_from": signs_from});
+    let view = |[id, state, signs_from]: &[String; 3]| {
+        json!({
+            "id": id, "state": state, "signs_from": signs_from,
+        })
+    };
     let json = rows.iter().map(view).collect();
     Ok(terminal.table(["ID", "STATE", "SIGNS FROM"], &rows, &json)?)
 }
@@ -152,8 +168,8 @@ fn state(keyring: &Keyring, key: &Key, now: Timestamp) -> &'static str {
     }
 }
 
-/// `key rotate`: adds a key. It verifies for two refresh periods before it signs, so that no function receives a token
-/// that is signed with a key it has not fetched.
+/// `key rotate`: adds a key. It verifies for two refresh periods before it signs, so that no
+/// function receives a token that is signed with a key it has not fetched.
 async fn rotate(secret: &Secret, now: Timestamp, terminal: Terminal) -> Result<(), CommandError> {
     let Versioned { keyring, version_id } = secret.version().await?;
     if keyring.keys().len() >= Keyring::MAX_KEYS {
@@ -169,7 +185,12 @@ async fn rotate(secret: &Secret, now: Timestamp, terminal: Terminal) -> Result<(
 }
 
 /// `key export`: prints 32 bytes in base64url to standard output, for a pipe.
-async fn export(secret: &Secret, id: Option<&str>, now: Timestamp, terminal: Terminal) -> Result<(), CommandError> {
+async fn export(
+    secret: &Secret,
+    id: Option<&str>,
+    now: Timestamp,
+    terminal: Terminal,
+) -> Result<(), CommandError> {
     let keyring = secret.keyring().await?;
     let key = match id {
         Some(id) => keyring.keys().iter().find(|key| key.id() == id),
@@ -177,9 +198,13 @@ async fn export(secret: &Secret, id: Option<&str>, now: Timestamp, terminal: Ter
     };
     let key = key.ok_or_else(|| CommandError::rejected("the keyring has no such key"))?;
     let exported = key.export_jwt();
-    let written =
-        terminal.say_secret(exported.expose_secret(), &json!({"id": key.id(), "jwt_key": exported.expose_secret()}));
-    written.map_err(|error| CommandError::Undelivered(format!("the key could not be written: {error}")))
+    let written = terminal.say_secret(
+        exported.expose_secret(),
+        &json!({"id": key.id(), "jwt_key": exported.expose_secret()}),
+    );
+    written.map_err(|error| {
+        CommandError::Undelivered(format!("the key could not be written: {error}"))
+    })
 }
 
 /// The arguments of `key retire`.
@@ -208,7 +233,8 @@ async fn retire(
     }
     let live = live_tokens(store, now).await?.remove(id).unwrap_or_default();
     if live > 0 && !end_tokens {
-        let why = format!("retiring {id} invalidates {live} live tokens; pass --end-tokens to do so");
+        let why =
+            format!("retiring {id} invalidates {live} live tokens; pass --end-tokens to do so");
         return Err(CommandError::rejected(why));
     }
     secret.replace(&version_id, &keyring.without(id).map_err(bad_keyring)?).await?;
@@ -216,8 +242,10 @@ async fn retire(
     // Each function uses the keyring that it fetched last until it fetches the next one.
     let effective_at = now.after(secret.refresh).after(cache).to_string();
     let json = json!({"done": "retired", "id": id, "ended": live, "effective_at": effective_at});
-    Ok(terminal
-        .say(&format!("retired {id}; {live} live tokens become invalid, everywhere by {effective_at}"), &json)?)
+    Ok(terminal.say(
+        &format!("retired {id}; {live} live tokens become invalid, everywhere by {effective_at}"),
+        &json,
+    )?)
 }
 
 /// Returns, for each key, the number of its tokens that are accepted or can be accepted again.
@@ -226,14 +254,18 @@ async fn live_tokens(store: &Store, now: Timestamp) -> Result<BTreeMap<String, u
     loop {
         let part = store.part(place.as_ref()).await?;
         let record = |kind| if let Kind::Record(record) = kind { Some(*record) } else { None };
-        let records: Vec<Record> = part.entries.into_iter().filter_map(|entry| record(entry.kind)).collect();
+        let records: Vec<Record> =
+            part.entries.into_iter().filter_map(|entry| record(entry.kind)).collect();
         let ids: BTreeSet<UserId> = records.iter().map(|record| record.id.user_id).collect();
         let users = store.users(&ids.into_iter().collect::<Vec<_>>()).await?;
         for record in records {
             let user = users.get(&record.id.user_id);
-            // A token of an unreadable user is rejected now, and accepted again once the user is repaired.
+            // A token of an unreadable user is rejected now, and accepted again once the user is
+            // repaired.
             let is_unreadable = matches!(user, Some(None));
-            if is_unreadable || lifecycle::state(&record, user.and_then(Option::as_ref), now).counts() {
+            if is_unreadable
+                || lifecycle::state(&record, user.and_then(Option::as_ref), now).counts()
+            {
                 let count = counts.entry(record.key_id).or_default();
                 *count = count.saturating_add(1);
             }

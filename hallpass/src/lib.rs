@@ -1,5 +1,5 @@
-//! The command `hallpass`: a complete development stack on one machine (`hallpass dev`), and the management of users,
-//! tokens and keys in that stack or on AWS.
+//! The command `hallpass`: a complete development stack on one machine (`hallpass dev`), and the
+//! management of users, tokens and keys in that stack or on AWS.
 //!
 //! | module | contents |
 //! |---|---|

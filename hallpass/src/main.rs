@@ -25,7 +25,9 @@ async fn main() -> ExitCode {
     match cli::run(cli).await {
         Ok(()) => ExitCode::SUCCESS,
         // The reader of standard output closed the pipe because it has read enough.
-        Err(CommandError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(CommandError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             let _ = Terminal::new(is_json).print_error(&error.to_string(), error.exit_code());
             ExitCode::from(error.exit_code())

@@ -11,8 +11,8 @@ use crate::{
     terminal::Terminal,
 };
 
-/// Creates a revoker with the present time. It needs no key and one setting, so that revoking works when the rest is
-/// broken.
+/// Creates a revoker with the present time. It needs no key and one setting, so that revoking works
+/// when the rest is broken.
 pub(crate) async fn revoker<'a>(
     stack: &Stack,
     store: &'a Store,

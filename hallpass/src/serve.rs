@@ -33,9 +33,14 @@ pub(crate) struct DevArgs {
 }
 
 /// The settings that the development stack sets itself: names, and endings of names.
-const NOT_FROM_OUTSIDE: [&str; 4] = ["_TABLE", "_ENDPOINT", "HALLPASS_KEYS", "HALLPASS_KEYS_SECRET"];
+const NOT_FROM_OUTSIDE: [&str; 4] =
+    ["_TABLE", "_ENDPOINT", "HALLPASS_KEYS", "HALLPASS_KEYS_SECRET"];
 
-pub(crate) async fn run(args: DevArgs, data: PathBuf, terminal: Terminal) -> Result<(), CommandError> {
+pub(crate) async fn run(
+    args: DevArgs,
+    data: PathBuf,
+    terminal: Terminal,
+) -> Result<(), CommandError> {
     log::start();
     let mut settings = settings::environment_with_prefix("HALLPASS_");
     let keys = settings.remove("HALLPASS_KEYS").filter(|keys| !keys.is_empty()).map(Text::new);
@@ -52,7 +57,8 @@ pub(crate) async fn run(args: DevArgs, data: PathBuf, terminal: Terminal) -> Res
         clock: Arc::new(clock::now),
     };
     // Catch signals before the start, so that none interrupts it halfway.
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let dev = hallpass_dev::start(options).await?;
     let ca = data.join(ca::CA);
     let ca = ca.display().to_string();

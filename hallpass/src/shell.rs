@@ -55,8 +55,11 @@ pub fn completions(shell: Kind) -> Result<(), CommandError> {
 /// Returns [`CommandError::Io`] if the output cannot be written.
 pub fn man(args: &ManArgs) -> Result<(), CommandError> {
     if let Some(folder) = &args.out {
-        let written = std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(Cli::command(), folder));
-        return written.map_err(|error| CommandError::rejected(format!("--out: {}: {error}", folder.display())));
+        let written = std::fs::create_dir_all(folder)
+            .and_then(|()| clap_mangen::generate_to(Cli::command(), folder));
+        return written.map_err(|error| {
+            CommandError::rejected(format!("--out: {}: {error}", folder.display()))
+        });
     }
     let mut command = Cli::command().after_help("").disable_help_subcommand(true);
     command.build();

@@ -1,5 +1,5 @@
-//! Finds the stack that a command works on. A running development stack writes `stack.json` to its data directory; a
-//! deployed stack is looked up by name in CloudFormation.
+//! Finds the stack that a command works on. A running development stack writes `stack.json` to its
+//! data directory; a deployed stack is looked up by name in CloudFormation.
 
 use std::{
     collections::BTreeMap,
@@ -34,8 +34,8 @@ pub struct Reach {
     /// AWS region [default: `AWS_REGION`, or the profile's region]
     #[arg(long, global = true, value_name = "REGION", help_heading = "Deployed stacks")]
     region: Option<String>,
-    /// URL for all AWS requests, such as an emulator's; without --stack, the `HALLPASS_…` environment variables name the
-    /// tables
+    /// URL for all AWS requests, such as an emulator's; without --stack, the `HALLPASS_…`
+    /// environment variables name the tables
     #[arg(long, global = true, value_name = "URL", help_heading = "Deployed stacks")]
     endpoint: Option<String>,
 }
@@ -49,7 +49,8 @@ pub struct Stack(RunningStack);
 pub enum NoStack {
     /// No development stack is running in this data directory.
     #[error(
-        "no development stack is running in {0}; start one with `cargo run -- dev`, or select a deployed stack with --stack"
+        "no development stack is running in {0}; start one with `cargo run -- dev`, or select a \
+         deployed stack with --stack"
     )]
     NotRunning(String),
     /// `stack.json` cannot be read.
@@ -69,7 +70,11 @@ impl Reach {
     /// # Errors
     /// Returns a [`NoStack`] if the stack does not exist or cannot be looked up.
     pub async fn find(&self) -> Result<Stack, NoStack> {
-        if self.is_deployed() { Box::pin(deployed::find(self)).await } else { Stack::find(&self.data) }
+        if self.is_deployed() {
+            Box::pin(deployed::find(self)).await
+        } else {
+            Stack::find(&self.data)
+        }
     }
 
     /// Rejects the options for deployed stacks, for commands that only run on this machine.
@@ -85,7 +90,10 @@ impl Reach {
     }
 
     const fn is_deployed(&self) -> bool {
-        self.stack.is_some() || self.profile.is_some() || self.region.is_some() || self.endpoint.is_some()
+        self.stack.is_some()
+            || self.profile.is_some()
+            || self.region.is_some()
+            || self.endpoint.is_some()
     }
 }
 
@@ -109,7 +117,8 @@ impl Stack {
     /// Finds the development stack that is running in this data directory.
     ///
     /// # Errors
-    /// Returns [`NoStack::NotRunning`] if none is, or [`NoStack::Unreadable`] if its `stack.json` cannot be read.
+    /// Returns [`NoStack::NotRunning`] if none is, or [`NoStack::Unreadable`] if its `stack.json`
+    /// cannot be read.
     pub fn find(data: &Path) -> Result<Self, NoStack> {
         let running = RunningStack::read(data).map_err(NoStack::Unreadable)?;
         running.map(Self).ok_or_else(|| NoStack::NotRunning(data.display().to_string()))
@@ -121,7 +130,12 @@ impl Stack {
     /// Returns [`NoStack::ConfigError`] if a setting of the tables or the connection is invalid.
     pub fn store(&self) -> Result<Store, NoStack> {
         let lookup = self.lookup();
-        let reach = || Ok(Store::new(trust::connection(&lookup)?.patient_dynamodb(), service::tables(&lookup)?));
+        let reach = || {
+            Ok(Store::new(
+                trust::connection(&lookup)?.patient_dynamodb(),
+                service::tables(&lookup)?,
+            ))
+        };
         reach().map_err(NoStack::ConfigError)
     }
 
@@ -138,7 +152,8 @@ impl Stack {
     /// # Errors
     /// Returns [`NoStack::ConfigError`] if a setting is invalid.
     pub fn service(&self) -> Result<Service, NoStack> {
-        let keys = service::keys(&self.lookup(), trust::connection).map_err(NoStack::ConfigError)?;
+        let keys =
+            service::keys(&self.lookup(), trust::connection).map_err(NoStack::ConfigError)?;
         Ok(Service { store: self.store()?, keys, settings: self.settings()? })
     }
 

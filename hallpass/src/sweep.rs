@@ -14,11 +14,12 @@ use crate::{
     terminal::{self, Terminal},
 };
 
-/// Sweeps the token table. The position is stored in the attempts table, so that the next sweep, run by hand or on the
-/// schedule, continues where this one was interrupted.
+/// Sweeps the token table. The position is stored in the attempts table, so that the next sweep,
+/// run by hand or on the schedule, continues where this one was interrupted.
 ///
 /// # Errors
-/// Returns a [`CommandError`] if the database cannot be read or written, or if the sweep is interrupted.
+/// Returns a [`CommandError`] if the database cannot be read or written, or if the sweep is
+/// interrupted.
 pub async fn run(stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
     let interrupt = Interrupt::watch()?;
     let retention = settings::record_retention(&stack.lookup()).map_err(NoStack::ConfigError)?;

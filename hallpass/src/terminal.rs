@@ -1,6 +1,7 @@
 //! Prompts, tables, JSON and colours.
 //!
-//! Results go to standard output and everything else to standard error, so that a command can be used in a pipe.
+//! Results go to standard output and everything else to standard error, so that a command can be
+//! used in a pipe.
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
@@ -34,12 +35,13 @@ pub enum Colour {
 }
 
 impl Terminal {
-    /// Creates a terminal. It has colours if standard output is a terminal that supports them and `NO_COLOR` is not set
-    /// (<https://no-color.org>), and never in JSON.
+    /// Creates a terminal. It has colours if standard output is a terminal that supports them and
+    /// `NO_COLOR` is not set (<https://no-color.org>), and never in JSON.
     pub fn new(json: bool) -> Self {
         let set = |name| settings::environment(name).filter(|value| !value.is_empty());
         let is_dumb = set("TERM").is_none_or(|term| term == "dumb");
-        let has_colours = !json && io::stdout().is_terminal() && set("NO_COLOR").is_none() && !is_dumb;
+        let has_colours =
+            !json && io::stdout().is_terminal() && set("NO_COLOR").is_none() && !is_dumb;
         Self { json, has_colours }
     }
 
@@ -77,7 +79,12 @@ impl Terminal {
     ///
     /// # Errors
     /// Returns an [`io::Error`] if standard output cannot be written.
-    pub fn table<const N: usize>(self, head: [&'static str; N], rows: &[[String; N]], json: &Value) -> io::Result<()> {
+    pub fn table<const N: usize>(
+        self,
+        head: [&'static str; N],
+        rows: &[[String; N]],
+        json: &Value,
+    ) -> io::Result<()> {
         if self.json {
             return self.say("", json);
         }
@@ -132,7 +139,8 @@ impl Terminal {
 pub struct Pages<const N: usize> {
     terminal: Terminal,
     head: [&'static str; N],
-    /// The widest cells so far: the columns of a page are never narrower than those of the previous page.
+    /// The widest cells so far: the columns of a page are never narrower than those of the previous
+    /// page.
     widths: [usize; N],
     printed: usize,
 }
@@ -151,14 +159,19 @@ impl<const N: usize> Pages<N> {
             }
             return Ok(());
         }
-        let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| printable(cell))).collect();
+        let rows: Vec<[String; N]> =
+            rows.iter().map(|row| row.each_ref().map(|cell| printable(cell))).collect();
         for row in &rows {
             for (width, cell) in self.widths.iter_mut().zip(row) {
                 *width = (*width).max(cell.width());
             }
         }
         if self.printed == 0 {
-            writeln!(out, "{}", self.terminal.paint(&aligned(&self.head, &self.widths), Colour::Title))?;
+            writeln!(
+                out,
+                "{}",
+                self.terminal.paint(&aligned(&self.head, &self.widths), Colour::Title)
+            )?;
         }
         self.printed = self.printed.saturating_add(1);
         for row in &rows {
@@ -192,25 +205,31 @@ fn aligned(cells: &[&str], widths: &[usize]) -> String {
     line
 }
 
-/// Creates a progress bar on standard error, shown only on a terminal. Without a total it shows a count.
+/// Creates a progress bar on standard error, shown only on a terminal. Without a total it shows a
+/// count.
 pub fn progress(what: &'static str, total: Option<u64>) -> ProgressBar {
     let (bar, template) = match total {
         Some(total) => (ProgressBar::new(total), "{msg} [{wide_bar}] {pos}/{len}, {eta} left"),
         None => (ProgressBar::no_length(), "{spinner} {msg} {pos}"),
     };
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     bar.with_style(style.progress_chars("=> ")).with_message(what)
 }
 
-/// Replaces characters that a terminal would interpret in text from an application or a user: control characters, and
-/// those that end a line or change the direction of the text around them.
+/// Replaces characters that a terminal would interpret in text from an application or a user:
+/// control characters, and those that end a line or change the direction of the text around them.
 pub fn printable(text: &str) -> String {
-    let acts =
-        |c: char| c.is_control() || hallpass_password::text::is_bidi_control(c) || matches!(c, '\u{2028}' | '\u{2029}');
+    let acts = |c: char| {
+        c.is_control()
+            || hallpass_password::text::is_bidi_control(c)
+            || matches!(c, '\u{2028}' | '\u{2029}')
+    };
     text.chars().map(|c| if acts(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-/// Returns the beginning of user input for a message: redacted, printable, and at most 64 characters.
+/// Returns the beginning of user input for a message: redacted, printable, and at most 64
+/// characters.
 pub fn excerpt(text: &str) -> String {
     const MAX_LENGTH: usize = 64;
     // Redact first: a truncated secret is no longer recognizable.
@@ -219,17 +238,20 @@ pub fn excerpt(text: &str) -> String {
     if text.chars().count() > MAX_LENGTH { format!("{begin}…") } else { begin }
 }
 
-/// Returns whether the process was started without a standard output. The Rust runtime then opens `/dev/null` for
-/// reading and writing, which no shell does. Without `/proc`, standard output counts as open.
+/// Returns whether the process was started without a standard output. The Rust runtime then opens
+/// `/dev/null` for reading and writing, which no shell does. Without `/proc`, standard output
+/// counts as open.
 fn is_output_closed() -> bool {
-    let is_null = std::fs::read_link("/proc/self/fd/1").is_ok_and(|target| target == std::path::Path::new("/dev/null"));
+    let is_null = std::fs::read_link("/proc/self/fd/1")
+        .is_ok_and(|target| target == std::path::Path::new("/dev/null"));
     let info = std::fs::read_to_string("/proc/self/fdinfo/1").unwrap_or_default();
     let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
     is_null && flags.is_some_and(|flags| flags.trim_end().ends_with('2'))
 }
 
-/// Reads a secret: from a prompt without echo on a terminal, otherwise from the first line of standard input. A secret
-/// is never an argument, because every process on the machine can read arguments.
+/// Reads a secret: from a prompt without echo on a terminal, otherwise from the first line of
+/// standard input. A secret is never an argument, because every process on the machine can read
+/// arguments.
 ///
 /// # Errors
 /// Returns an [`io::Error`] if standard input is empty or cannot be read.
@@ -252,8 +274,8 @@ fn first_line(line: &str) -> &str {
     line.strip_suffix('\r').unwrap_or(line)
 }
 
-/// Reads a token: from a prompt without echo on a terminal, otherwise from all of standard input. Quotes, white space
-/// and `Bearer` around the token are removed.
+/// Reads a token: from a prompt without echo on a terminal, otherwise from all of standard input.
+/// Quotes, white space and `Bearer` around the token are removed.
 ///
 /// # Errors
 /// Returns an [`io::Error`] if the input has no token or cannot be read.
@@ -265,7 +287,10 @@ pub fn token(prompt: &str) -> io::Result<Text> {
     io::stdin().lock().take(MAX_INPUT_LENGTH).read_to_string(&mut all)?;
     let text = Text::pasted(&all);
     if text.expose_secret().is_empty() {
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "standard input contains no token"));
+        return Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "standard input contains no token",
+        ));
     }
     Ok(text)
 }
@@ -276,10 +301,12 @@ const MAX_INPUT_LENGTH: u64 = 65_536;
 /// Reads a new secret, twice on a terminal.
 ///
 /// # Errors
-/// Returns an [`io::Error`] if standard input is empty or cannot be read, or if the two inputs differ.
+/// Returns an [`io::Error`] if standard input is empty or cannot be read, or if the two inputs
+/// differ.
 pub fn new_secret(prompt: &str) -> io::Result<Zeroizing<String>> {
     let first = secret(prompt)?;
-    if io::stdin().is_terminal() && !Digest::of(first.as_bytes()).is_of(secret(&format!("{prompt} again"))?.as_bytes())
+    if io::stdin().is_terminal()
+        && !Digest::of(first.as_bytes()).is_of(secret(&format!("{prompt} again"))?.as_bytes())
     {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "the two inputs do not match"));
     }
@@ -304,7 +331,10 @@ mod tests {
     #[test]
     fn characters_that_a_terminal_interprets_are_replaced_and_long_input_is_cut() {
         assert_eq!(printable("a\u{1b}[31mb\n\u{7f}"), "a\u{fffd}[31mb\u{fffd}\u{fffd}");
-        assert_eq!(printable("ad\u{202e}a\u{2066}b\u{2028}c\u{85}"), "ad\u{fffd}a\u{fffd}b\u{fffd}c\u{fffd}");
+        assert_eq!(
+            printable("ad\u{202e}a\u{2066}b\u{2028}c\u{85}"),
+            "ad\u{fffd}a\u{fffd}b\u{fffd}c\u{fffd}"
+        );
         assert_eq!(printable("Ölaf 日本 e\u{301}"), "Ölaf 日本 e\u{301}");
         assert_eq!(excerpt("<b>ada</b>"), "<b>ada</b>");
         assert_eq!(excerpt(&"x".repeat(10_000)).chars().count(), 65);

@@ -3,7 +3,9 @@
 use clap::{Args, Subcommand};
 use hallpass_http::view;
 use hallpass_store::Store;
-use hallpass_token::{Issuer, Reason, Record, Timestamp, TokenId, User, UserId, codec::inspect, lifecycle};
+use hallpass_token::{
+    Issuer, Reason, Record, Timestamp, TokenId, User, UserId, codec::inspect, lifecycle,
+};
 use serde_json::json;
 
 use crate::{
@@ -45,7 +47,8 @@ pub enum Command {
         /// ID of the token to replace
         id: TokenId,
     },
-    /// Decode a token offline, without verifying it; the token is read from a prompt or standard input
+    /// Decode a token offline, without verifying it; the token is read from a prompt or standard
+    /// input
     Inspect(InspectArgs),
 }
 
@@ -72,18 +75,23 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
     }
 }
 
-/// `token inspect`: decodes a token without a stack, a key or the network. It does not verify the token.
+/// `token inspect`: decodes a token without a stack, a key or the network. It does not verify the
+/// token.
 ///
 /// # Errors
-/// Returns [`CommandError::Rejected`] if the input is not a token, or [`CommandError::Io`] if it cannot be read.
+/// Returns [`CommandError::Rejected`] if the input is not a token, or [`CommandError::Io`] if it
+/// cannot be read.
 pub fn inspect(args: &InspectArgs, terminal: Terminal) -> Result<(), CommandError> {
-    let issuer = Issuer::new(&args.prefix, "hallpass").map_err(|bad| CommandError::rejected(bad.to_string()))?;
+    let issuer = Issuer::new(&args.prefix, "hallpass")
+        .map_err(|bad| CommandError::rejected(bad.to_string()))?;
     let text = terminal::token("Token")?;
-    let seen = inspect::inspect(&issuer, text.expose_secret())
-        .ok_or_else(|| CommandError::rejected("not a Hallpass token, or a token with another prefix; see --prefix"))?;
+    let seen = inspect::inspect(&issuer, text.expose_secret()).ok_or_else(|| {
+        CommandError::rejected("not a Hallpass token, or a token with another prefix; see --prefix")
+    })?;
     // This command makes no request, so it uses this machine's clock.
     let now = hallpass_runtime::clock::now();
-    let id = seen.user_id.map_or_else(|| format!("….{}", seen.hash), |id| format!("{id}.{}", seen.hash));
+    let id =
+        seen.user_id.map_or_else(|| format!("….{}", seen.hash), |id| format!("{id}.{}", seen.hash));
     let state = match seen.expires_at {
         Some(end) if end.has_passed(now) => "expired, by this machine's clock",
         Some(_) => "not expired, by this machine's clock",
@@ -99,7 +107,8 @@ pub fn inspect(args: &InspectArgs, terminal: Terminal) -> Result<(), CommandErro
     ];
     rows.extend(seen.issued_at.map(|at| ("issued", at.to_string())));
     rows.extend(seen.audience.clone().map(|audience| ("audience", audience)));
-    let rows: Vec<[String; 2]> = rows.into_iter().map(|(name, value)| [name.to_owned(), value]).collect();
+    let rows: Vec<[String; 2]> =
+        rows.into_iter().map(|(name, value)| [name.to_owned(), value]).collect();
     let json = json!({
         "format": seen.format.as_str(),
         "user_id": seen.user_id.map(|id| id.to_string()),
@@ -138,7 +147,8 @@ async fn list(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), Comma
         let mut page = store.page_of(&id, PAGE, after, None).await?;
         page.records.sort_by_key(|record| record.issued_at);
         let rows: Vec<[String; 6]> = page.records.iter().map(row).collect();
-        let json: Vec<_> = page.records.iter().map(|record| view::token(record, user.as_ref(), now)).collect();
+        let json: Vec<_> =
+            page.records.iter().map(|record| view::token(record, user.as_ref(), now)).collect();
         pages.print(&rows, &json)?;
         after = page.next;
         if after.is_none() {
@@ -160,7 +170,10 @@ async fn show(stack: &Stack, id: &TokenId, terminal: Terminal) -> Result<(), Com
     let record = record.ok_or_else(|| CommandError::rejected(format!("there is no token {id}")))?;
     let user = store.user(&id.user_id).await?;
     let now = clock::now(stack, terminal).await?;
-    let scope = record.scope.as_ref().map_or_else(|| "all permissions of its user".to_owned(), ToString::to_string);
+    let scope = record
+        .scope
+        .as_ref()
+        .map_or_else(|| "all permissions of its user".to_owned(), ToString::to_string);
     let rows = [
         ("id", record.id.to_string()),
         ("name", record.name.clone().unwrap_or_default()),
@@ -173,7 +186,10 @@ async fn show(stack: &Stack, id: &TokenId, terminal: Terminal) -> Result<(), Com
         ("issued", record.issued_at.to_string()),
         ("issued by", record.issued_by.clone()),
         ("family", record.family.id.to_string()),
-        ("issued by family", record.family.issued_by().map(|family| family.to_string()).unwrap_or_default()),
+        (
+            "issued by family",
+            record.family.issued_by().map(|family| family.to_string()).unwrap_or_default(),
+        ),
         ("expires", or_never(record.expires_at)),
         ("last used", or_never(record.last_used_at)),
         ("key", record.key_id.clone()),
@@ -182,8 +198,8 @@ async fn show(stack: &Stack, id: &TokenId, terminal: Terminal) -> Result<(), Com
     Ok(terminal.table(["ATTRIBUTE", "VALUE"], &rows, &view::token(&record, user.as_ref(), now))?)
 }
 
-/// Returns the attributes of the user that changed, if a change is the reason why the token is rejected and the record
-/// can identify them.
+/// Returns the attributes of the user that changed, if a change is the reason why the token is
+/// rejected and the record can identify them.
 fn changed(record: &Record, user: Option<&User>, now: Timestamp) -> String {
     let is_changed = lifecycle::state(record, user, now).reason() == Some(Reason::UserChanged);
     let differences = user.filter(|_| is_changed).map(|user| lifecycle::differences(record, user));

@@ -1,5 +1,5 @@
-//! The certificate authorities that the command trusts: those of `AWS_CA_BUNDLE`, or all that this machine trusts,
-//! because requests to AWS may go through a proxy.
+//! The certificate authorities that the command trusts: those of `AWS_CA_BUNDLE`, or all that this
+//! machine trusts, because requests to AWS may go through a proxy.
 
 use hallpass_runtime::settings::{ConfigError, Lookup};
 use hallpass_service::service;
@@ -19,5 +19,7 @@ pub(crate) fn connection(lookup: Lookup<'_>) -> Result<Connection, ConfigError> 
 /// Returns a [`ConfigError`] if `AWS_CA_BUNDLE` cannot be used.
 pub(crate) fn http_client(lookup: Lookup<'_>) -> Result<SharedHttpClient, ConfigError> {
     // Certificates that cannot be read are not trusted; if one is needed, the TLS handshake fails.
-    service::http_client(lookup, || Ok(Trust::from_certificates(rustls_native_certs::load_native_certs().certs)))
+    service::http_client(lookup, || {
+        Ok(Trust::from_certificates(rustls_native_certs::load_native_certs().certs))
+    })
 }

@@ -56,8 +56,8 @@ pub enum Command {
     /// Add or remove a permission of a user
     #[command(subcommand)]
     Permission(PermissionCommand),
-    /// Add the users of a file, CSV with a header or JSON lines; nothing is written if a line is invalid, and running
-    /// the command again continues an interrupted import
+    /// Add the users of a file, CSV with a header or JSON lines; nothing is written if a line is
+    /// invalid, and running the command again continues an interrupted import
     #[command(after_help = import::MEMBERS)]
     Import(import::ImportArgs),
 }
@@ -124,7 +124,8 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
         let is_of_permissions = matches!(change, Change::Grant(_) | Change::Deny(_));
         if is_of_permissions && user.unreadable.contains(&PERMISSIONS) {
             return Err(CommandError::rejected(format!(
-                "the permissions of {} cannot be read; write a set of strings to the attribute permissions first",
+                "the permissions of {} cannot be read; write a set of strings to the attribute \
+                 permissions first",
                 terminal::printable(&user.username)
             )));
         }
@@ -174,17 +175,18 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
     }
 }
 
-/// Finds a user by name, or by ID after `id:`, with which no name can begin. The index can lag behind or be wrong, so the
-/// name in the user's item is compared.
+/// Finds a user by name, or by ID after `id:`, with which no name can begin. The index can lag
+/// behind or be wrong, so the name in the user's item is compared.
 ///
 /// # Errors
-/// Returns [`CommandError::Rejected`] if no user or more than one has this name, or [`CommandError::Failure`] if the
-/// database cannot be read.
+/// Returns [`CommandError::Rejected`] if no user or more than one has this name, or
+/// [`CommandError::Failure`] if the database cannot be read.
 pub async fn find(store: &Store, name: &str) -> Result<User, CommandError> {
     let none = || CommandError::rejected(format!("there is no user {}", excerpt(name)));
     if let Some(id) = name.strip_prefix("id:") {
-        let id =
-            id.parse().map_err(|bad| CommandError::rejected(format!("there is no user {}: {bad}", excerpt(name))))?;
+        let id = id.parse().map_err(|bad| {
+            CommandError::rejected(format!("there is no user {}: {bad}", excerpt(name)))
+        })?;
         return store.user(&id).await?.ok_or_else(none);
     }
     let key = NameKey::new(name);
@@ -236,28 +238,42 @@ async fn add(store: &Store, args: AddArgs, terminal: Terminal) -> Result<(), Com
     match users::add(store, &user, Status::Active).await? {
         Added::Now => {
             let json = json!({"done": "added", "id": id.to_string(), "username": user.username});
-            Ok(terminal.say(&format!("added {} with the ID {id}", terminal::printable(&user.username)), &json)?)
+            Ok(terminal.say(
+                &format!("added {} with the ID {id}", terminal::printable(&user.username)),
+                &json,
+            )?)
         }
         Added::IdTaken => Err(CommandError::rejected(format!("the ID {id} is taken"))),
         Added::NameTaken => Err(name_taken(&user.username)),
     }
 }
 
-/// Returns the key after `id:` if no user can have it as an ID. An application may have written such an item.
+/// Returns the key after `id:` if no user can have it as an ID. An application may have written
+/// such an item.
 fn unusable_id(name: &str) -> Option<&str> {
     name.strip_prefix("id:").filter(|key| !key.is_empty() && key.parse::<UserId>().is_err())
 }
 
-/// Removes an item of the users' table whose key is not a user ID. It has no tokens and cannot log in.
+/// Removes an item of the users' table whose key is not a user ID. It has no tokens and cannot log
+/// in.
 async fn remove_item(store: &Store, key: &str, terminal: Terminal) -> Result<(), CommandError> {
     let shown = excerpt(key);
     if store.remove_unusable_user(key).await? == Written::Unknown {
         return Err(CommandError::rejected(format!("there is no user {shown}")));
     }
-    Ok(terminal.say(&format!("removed: {shown}, which is not a user ID"), &json!({"done": "removed", "id": shown}))?)
+    Ok(terminal.say(
+        &format!("removed: {shown}, which is not a user ID"),
+        &json!({"done": "removed", "id": shown}),
+    )?)
 }
 
-async fn rename(store: &Store, stack: &Stack, old: &str, new: &str, terminal: Terminal) -> Result<(), CommandError> {
+async fn rename(
+    store: &Store,
+    stack: &Stack,
+    old: &str,
+    new: &str,
+    terminal: Terminal,
+) -> Result<(), CommandError> {
     let (user, settings) = (find(store, old).await?, stack.settings()?);
     usable_name(new).map_err(CommandError::rejected)?;
     let (revoker, fresh) = (revoker(stack, store, terminal).await?, entropy::generation()?);
@@ -289,7 +305,8 @@ fn usable_name(name: &str) -> Result<NameKey, &'static str> {
 fn wrong_full_name(name: &str) -> Option<String> {
     text::check(name, MAX_FULL_NAME_LENGTH).is_err().then(|| {
         format!(
-            "a full name has at most {MAX_FULL_NAME_LENGTH} characters, at least one of them visible, and no control \
+            "a full name has at most {MAX_FULL_NAME_LENGTH} characters, at least one of them \
+             visible, and no control \
              characters or characters that change the direction of text"
         )
     })

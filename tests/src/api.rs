@@ -8,7 +8,11 @@ use crate::{Request, Response, World};
 impl World {
     /// Sends `POST /tokens`.
     pub async fn create(&self, authorization: &str, body: &Value) -> Response {
-        self.send("Generate", Request::new("POST", "/tokens").authorization(authorization).json(body)).await
+        self.send(
+            "Generate",
+            Request::new("POST", "/tokens").authorization(authorization).json(body),
+        )
+        .await
     }
 
     /// Sends `POST /tokens` with a token and returns the body of the response, which must be a 201.
@@ -26,23 +30,33 @@ impl World {
 
     /// Sends `POST /oauth/revoke` with the token in the form.
     pub async fn revoke(&self, token: &str) -> Response {
-        let request = Request::new("POST", "/oauth/revoke").header("Content-Type", "application/x-www-form-urlencoded");
+        let request = Request::new("POST", "/oauth/revoke")
+            .header("Content-Type", "application/x-www-form-urlencoded");
         self.send("Revoke", request.body(&format!("token={token}"))).await
     }
 
     /// Sends `GET /tokens` with query parameters.
     pub async fn list(&self, token: &str, query: &[(&str, &str)]) -> Response {
         let request = Request::new("GET", "/tokens").authorization(&bearer(token));
-        self.send("Console", query.iter().fold(request, |request, (name, value)| request.query(name, value))).await
+        self.send(
+            "Console",
+            query.iter().fold(request, |request, (name, value)| request.query(name, value)),
+        )
+        .await
     }
 
     /// Sets or removes an attribute of a user, as an application does.
     pub async fn set_user(&self, id: &str, attribute: &str, value: Option<AttributeValue>) {
-        let call = self.dynamodb.update_item().table_name(self.table("Users")).key("user_id", text(id));
-        let call = call
-            .expression_attribute_names("#a", attribute)
-            .set_expression_attribute_values(value.clone().map(|value| [(":a".to_owned(), value)].into()));
-        call.update_expression(if value.is_some() { "SET #a = :a" } else { "REMOVE #a" }).send().await.unwrap();
+        let call =
+            self.dynamodb.update_item().table_name(self.table("Users")).key("user_id", text(id));
+        let call =
+            call.expression_attribute_names("#a", attribute).set_expression_attribute_values(
+                value.clone().map(|value| [(":a".to_owned(), value)].into()),
+            );
+        call.update_expression(if value.is_some() { "SET #a = :a" } else { "REMOVE #a" })
+            .send()
+            .await
+            .unwrap();
     }
 
     /// Returns the number of a user's records, live or not.
@@ -52,8 +66,8 @@ impl World {
 }
 
 impl Response {
-    /// Returns the problem details of a rejection. The response must have this status, be complete, and must not be
-    /// cached.
+    /// Returns the problem details of a rejection. The response must have this status, be complete,
+    /// and must not be cached.
     pub fn problem(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.body);
         assert_eq!(self.header("content-type"), "application/problem+json");

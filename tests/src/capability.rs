@@ -1,8 +1,9 @@
-//! A table of the differences between the engines and DynamoDB. What the table does not list, every engine does.
+//! A table of the differences between the engines and DynamoDB. What the table does not list, every
+//! engine does.
 //!
-//! A test that needs something that an engine lacks calls [`lacks`] and says there what it checks instead.
-//! `tests/engines.rs` tries every capability on the engine under test and fails if the table is wrong, in either
-//! direction.
+//! A test that needs something that an engine lacks calls [`lacks`] and says there what it checks
+//! instead. `tests/engines.rs` tries every capability on the engine under test and fails if the
+//! table is wrong, in either direction.
 
 use std::io::Write;
 
@@ -11,15 +12,18 @@ use crate::engine::{self, Kind};
 /// A behaviour of DynamoDB that not every engine has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Capability {
-    /// The test sets the clock of the engine, so that the records of its stream carry the time of the test.
+    /// The test sets the clock of the engine, so that the records of its stream carry the time of
+    /// the test.
     Clock,
     /// A development stack delivers the stream of this engine to prune.
     DevStack,
-    /// Expired items are deleted while a test waits, and the stream of the table reports the deletion.
+    /// Expired items are deleted while a test waits, and the stream of the table reports the
+    /// deletion.
     Ttl,
     /// A write that changes nothing adds no record to the stream.
     QuietWrites,
-    /// A transaction that is sent again with the same `ClientRequestToken` succeeds and is not applied again.
+    /// A transaction that is sent again with the same `ClientRequestToken` succeeds and is not
+    /// applied again.
     Idempotency,
     /// A value is rejected if its type is not that of the index.
     KeyTypes,
@@ -51,13 +55,25 @@ pub const ALL: [Capability; 7] = [
 
 /// All missing capabilities.
 pub const LACKS: [Lack; 14] = [
-    row(Kind::Embedded, Capability::QuietWrites, "it records a put that changes nothing; prune finds no change in it"),
+    row(
+        Kind::Embedded,
+        Capability::QuietWrites,
+        "it records a put that changes nothing; prune finds no change in it",
+    ),
     row(Kind::DynamoDbLocal, Capability::Clock, MACHINE),
     row(Kind::DynamoDbLocal, Capability::DevStack, OWN),
     row(Kind::MiniStack, Capability::Clock, MACHINE),
     row(Kind::MiniStack, Capability::DevStack, OWN),
-    row(Kind::MiniStack, Capability::Ttl, "it checks once a minute, and its stream does not report what it deletes"),
-    row(Kind::MiniStack, Capability::Capacity, "its BatchGetItem returns none, so costs are not measured on it"),
+    row(
+        Kind::MiniStack,
+        Capability::Ttl,
+        "it checks once a minute, and its stream does not report what it deletes",
+    ),
+    row(
+        Kind::MiniStack,
+        Capability::Capacity,
+        "its BatchGetItem returns none, so costs are not measured on it",
+    ),
     row(Kind::Moto, Capability::Clock, MACHINE),
     row(Kind::Moto, Capability::DevStack, OWN),
     row(
@@ -66,16 +82,26 @@ pub const LACKS: [Lack; 14] = [
         "it records every write; prune finds no change in those that changed nothing",
     ),
     row(Kind::Moto, Capability::Ttl, "it keeps the setting and deletes nothing"),
-    row(Kind::Moto, Capability::Idempotency, "it ignores ClientRequestToken and applies the transaction again"),
+    row(
+        Kind::Moto,
+        Capability::Idempotency,
+        "it ignores ClientRequestToken and applies the transaction again",
+    ),
     row(Kind::Moto, Capability::KeyTypes, "it checks the types of a table's own key only"),
-    row(Kind::Moto, Capability::Capacity, "it counts items and not their size, so costs are not measured on it"),
+    row(
+        Kind::Moto,
+        Capability::Capacity,
+        "it counts items and not their size, so costs are not measured on it",
+    ),
 ];
 
 /// The reason for engines in another process.
-const MACHINE: &str = "its clock is this machine's: the tests stamp its records with their own time and leave TTL off";
+const MACHINE: &str = "its clock is this machine's: the tests stamp its records with their own \
+                       time and leave TTL off";
 
 /// The reason for engines in another process.
-const OWN: &str = "hallpass dev delivers only the stream of its own engine, which its tests therefore keep";
+const OWN: &str =
+    "hallpass dev delivers only the stream of its own engine, which its tests therefore keep";
 
 const fn row(engine: Kind, capability: Capability, reason: &'static str) -> Lack {
     Lack { engine, capability, reason }
@@ -87,8 +113,8 @@ pub fn reason(engine: Kind, capability: Capability) -> Option<&'static str> {
     row.map(|row| row.reason)
 }
 
-/// Returns whether the engine under test lacks the capability. If it does, this writes a line to standard error
-/// directly, because the test harness hides the output of a test that succeeds.
+/// Returns whether the engine under test lacks the capability. If it does, this writes a line to
+/// standard error directly, because the test harness hides the output of a test that succeeds.
 pub async fn lacks(capability: Capability, instead: &str) -> bool {
     let engine = engine::kind().await;
     let Some(reason) = reason(engine, capability) else { return false };

@@ -1,4 +1,5 @@
-//! An HTTPS client of the whole stack: a real socket, and the certificate authority of the stack's data directory.
+//! An HTTPS client of the whole stack: a real socket, and the certificate authority of the stack's
+//! data directory.
 
 use std::{path::Path, sync::Arc};
 
@@ -64,7 +65,13 @@ impl Client {
     }
 
     /// Sends a request with a body, on a new connection.
-    pub async fn send_with(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+    pub async fn send_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Reply {
         for (name, value) in headers {
             witness::sends_header(name, value);
         }
@@ -78,15 +85,21 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response =
-            sender.send_request(request.body(Full::new(Bytes::from(body.to_owned()))).unwrap()).await.unwrap();
+        let response = sender
+            .send_request(request.body(Full::new(Bytes::from(body.to_owned()))).unwrap())
+            .await
+            .unwrap();
         let (head, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         let (length, body) = (body.len(), String::from_utf8_lossy(&body).into_owned());
         drop(sender);
         let _closed = connection.await;
-        let cookies: Vec<&str> =
-            head.headers.get_all(SET_COOKIE).iter().filter_map(|cookie| cookie.to_str().ok()).collect();
+        let cookies: Vec<&str> = head
+            .headers
+            .get_all(SET_COOKIE)
+            .iter()
+            .filter_map(|cookie| cookie.to_str().ok())
+            .collect();
         witness::got(path, head.status.as_u16(), &cookies, &format!("{:?} {body}", head.headers));
         Reply { status: head.status.as_u16(), headers: head.headers, body, length }
     }

@@ -1,5 +1,5 @@
-//! Damaged items: one attribute is missing, or has a type that it never has. An engine, a restored backup or another
-//! program may leave such items behind.
+//! Damaged items: one attribute is missing, or has a type that it never has. An engine, a restored
+//! backup or another program may leave such items behind.
 
 use serde_json::{Map, Value, json};
 
@@ -8,25 +8,29 @@ use serde_json::{Map, Value, json};
 pub struct Damage {
     /// The index of the attribute, counted over all items of the response.
     pub attribute: usize,
-    /// The index of the replacement among one value of each type, or `None` if the attribute is removed.
+    /// The index of the replacement among one value of each type, or `None` if the attribute is
+    /// removed.
     pub becomes: Option<usize>,
 }
 
 type Item = Map<String, Value>;
 
 impl Damage {
-    /// Returns every possible damage to the items of the response: each attribute removed, or replaced by a value of
-    /// each other type.
+    /// Returns every possible damage to the items of the response: each attribute removed, or
+    /// replaced by a value of each other type.
     pub fn all_of(response: &Value) -> Vec<Self> {
         let mut all = Vec::new();
         let mut response = response.clone();
-        let values = items(&mut response)
-            .into_iter()
-            .flat_map(|item| names(item).into_iter().map(|name| item[&name].clone()).collect::<Vec<_>>());
+        let values = items(&mut response).into_iter().flat_map(|item| {
+            names(item).into_iter().map(|name| item[&name].clone()).collect::<Vec<_>>()
+        });
         let values: Vec<Value> = values.collect();
         for (attribute, value) in values.into_iter().enumerate() {
             all.push(Self { attribute, becomes: None });
-            let others = one_of_each_type().into_iter().enumerate().filter(|(_, other)| kind(other) != kind(&value));
+            let others = one_of_each_type()
+                .into_iter()
+                .enumerate()
+                .filter(|(_, other)| kind(other) != kind(&value));
             all.extend(others.map(|(place, _)| Self { attribute, becomes: Some(place) }));
         }
         all
@@ -81,7 +85,8 @@ fn kind(value: &Value) -> Option<&String> {
     value.as_object().and_then(|value| value.keys().next())
 }
 
-/// Returns the items of the response of any operation, sorted by table: the order of an engine varies.
+/// Returns the items of the response of any operation, sorted by table: the order of an engine
+/// varies.
 fn items(response: &mut Value) -> Vec<&mut Item> {
     let mut found = Vec::new();
     for (name, value) in response.as_object_mut().into_iter().flatten() {

@@ -48,7 +48,8 @@ pub enum Engine {
 /// The clock of an embedded engine.
 pub struct Clock(ManualClock);
 
-/// The region of every test, which is that of a development stack: engines keep the tables of regions apart.
+/// The region of every test, which is that of a development stack: engines keep the tables of
+/// regions apart.
 pub const REGION: &str = "local";
 
 /// The environment variable that gives the functions the endpoint of the engine.
@@ -58,7 +59,8 @@ pub const ENDPOINT: &str = "HALLPASS_DYNAMODB_ENDPOINT";
 const TEST_ENDPOINT: &str = "HALLPASS_TEST_ENDPOINT";
 
 impl Engine {
-    /// Creates the tables of the template in the engine under test, whose clock starts at `now` if it can be set.
+    /// Creates the tables of the template in the engine under test, whose clock starts at `now` if
+    /// it can be set.
     pub async fn start(now: u64) -> Self {
         if let Some(remote) = Self::remote().await {
             return Self::Remote(remote);
@@ -70,7 +72,8 @@ impl Engine {
         Self::Embedded { engine, clock: Clock(clock), tables: witnessed }
     }
 
-    /// Creates tables in the engine that `HALLPASS_TEST_ENDPOINT` names, or returns `None` for the embedded one.
+    /// Creates tables in the engine that `HALLPASS_TEST_ENDPOINT` names, or returns `None` for the
+    /// embedded one.
     pub async fn remote() -> Option<Remote> {
         let (authority, _) = chosen().await.as_ref()?;
         Some(Remote::create_tables(authority, &tables()).await)
@@ -107,8 +110,8 @@ impl Engine {
         settings_of(&self.endpoint(), self.suffix())
     }
 
-    /// Moves the clock. In an engine whose clock cannot be moved, everything written so far is stamped with the time
-    /// before.
+    /// Moves the clock. In an engine whose clock cannot be moved, everything written so far is
+    /// stamped with the time before.
     pub fn advance(&self, before: u64, now: u64) {
         match self {
             Self::Embedded { clock, .. } => clock.0.set(now),
@@ -119,7 +122,9 @@ impl Engine {
     /// Returns every record of the user stream so far, in the form that Lambda receives.
     pub fn user_stream(&self, now: u64) -> Vec<Value> {
         match self {
-            Self::Embedded { engine, .. } => engine.database().stream_after("Users", None, 1_000).unwrap().records,
+            Self::Embedded { engine, .. } => {
+                engine.database().stream_after("Users", None, 1_000).unwrap().records
+            }
             Self::Remote(remote) => {
                 remote.stream.catch_up(now);
                 remote.stream.records()
@@ -127,7 +132,8 @@ impl Engine {
         }
     }
 
-    /// Returns the records of the user stream after `place`, and moves `place` behind the last of them.
+    /// Returns the records of the user stream after `place`, and moves `place` behind the last of
+    /// them.
     pub fn user_stream_after(&self, place: &mut String, now: u64) -> Vec<Value> {
         match self {
             Self::Embedded { engine, .. } => {
@@ -151,7 +157,9 @@ impl Engine {
     pub fn stamp_of_last_change(&self, now: u64) -> Value {
         let records = self.user_stream(now);
         match self {
-            Self::Embedded { .. } => records.last().unwrap()["dynamodb"]["ApproximateCreationDateTime"].clone(),
+            Self::Embedded { .. } => {
+                records.last().unwrap()["dynamodb"]["ApproximateCreationDateTime"].clone()
+            }
             Self::Remote(remote) => remote.stream.last_stamp(),
         }
     }
@@ -166,7 +174,8 @@ impl Engine {
 
 /// Returns the settings that give a function the tables with this suffix at this endpoint.
 pub fn settings_of(endpoint: &str, suffix: &str) -> Vec<(String, String)> {
-    let table = |name: &str| (format!("HALLPASS_{}_TABLE", name.to_uppercase()), format!("{name}{suffix}"));
+    let table =
+        |name: &str| (format!("HALLPASS_{}_TABLE", name.to_uppercase()), format!("{name}{suffix}"));
     let mut settings: Vec<_> = ["Users", "Tokens", "Attempts"].map(table).into();
     settings.push((ENDPOINT.to_owned(), endpoint.to_owned()));
     settings
@@ -177,16 +186,20 @@ pub async fn kind() -> Kind {
     chosen().await.as_ref().map_or(Kind::Embedded, |(_, kind)| *kind)
 }
 
-/// Returns the host and port in a value of `HALLPASS_TEST_ENDPOINT`. An empty value counts as absent.
+/// Returns the host and port in a value of `HALLPASS_TEST_ENDPOINT`. An empty value counts as
+/// absent.
 ///
 /// # Errors
 /// Returns a message if the value is not of the form `http://host:port`.
 pub fn authority(value: Option<&str>) -> Result<Option<String>, String> {
     let Some(value) = value.filter(|value| !value.is_empty()) else { return Ok(None) };
-    let authority = value.strip_prefix("http://").map(|rest| rest.strip_suffix('/').unwrap_or(rest));
+    let authority =
+        value.strip_prefix("http://").map(|rest| rest.strip_suffix('/').unwrap_or(rest));
     let is_one = |authority: &str| {
         authority.rsplit_once(':').is_some_and(|(host, port)| {
-            !host.is_empty() && !host.contains(['/', '?', '@']) && port.parse::<u16>().is_ok_and(|port| port > 0)
+            !host.is_empty()
+                && !host.contains(['/', '?', '@'])
+                && port.parse::<u16>().is_ok_and(|port| port > 0)
         })
     };
     match authority.filter(|authority| is_one(authority)) {
@@ -195,13 +208,16 @@ pub fn authority(value: Option<&str>) -> Result<Option<String>, String> {
     }
 }
 
-/// Returns the authority and the kind of the engine under test, determined once, or `None` for the embedded one.
+/// Returns the authority and the kind of the engine under test, determined once, or `None` for the
+/// embedded one.
 async fn chosen() -> &'static Option<(String, Kind)> {
     static CHOSEN: OnceCell<Option<(String, Kind)>> = OnceCell::const_new();
     let choose = || async {
         let value = settings::environment(TEST_ENDPOINT);
         let authority = authority(value.as_deref()).unwrap_or_else(|error| panic!("{error}"))?;
-        let kind = remote::recognize(&authority).await.unwrap_or_else(|error| panic!("{TEST_ENDPOINT}: {error}"));
+        let kind = remote::recognize(&authority)
+            .await
+            .unwrap_or_else(|error| panic!("{TEST_ENDPOINT}: {error}"));
         Some((authority, kind))
     };
     CHOSEN.get_or_init(choose).await

@@ -1,5 +1,5 @@
-//! Checks of every HTML page: a scanner that accepts only HTML as the templates write it, so that injected markup is
-//! noticed, and the rules that hold for every page.
+//! Checks of every HTML page: a scanner that accepts only HTML as the templates write it, so that
+//! injected markup is noticed, and the rules that hold for every page.
 
 use std::collections::BTreeSet;
 
@@ -17,15 +17,16 @@ pub struct Element {
 }
 
 /// The content security policy of every page.
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; \
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+                      form-action 'self'; \
      base-uri 'none'; frame-ancestors 'none'";
 
 /// The elements that the templates use. Any other element was injected.
 const KNOWN: [&str; 42] = [
-    "!doctype", "a", "bdi", "body", "button", "caption", "code", "dd", "details", "div", "dl", "dt", "fieldset",
-    "form", "h1", "h2", "head", "header", "html", "input", "label", "legend", "li", "link", "main", "meta", "nav", "p",
-    "script", "section", "small", "span", "summary", "table", "tbody", "td", "th", "thead", "time", "title", "tr",
-    "ul",
+    "!doctype", "a", "bdi", "body", "button", "caption", "code", "dd", "details", "div", "dl",
+    "dt", "fieldset", "form", "h1", "h2", "head", "header", "html", "input", "label", "legend",
+    "li", "link", "main", "meta", "nav", "p", "script", "section", "small", "span", "summary",
+    "table", "tbody", "td", "th", "thead", "time", "title", "tr", "ul",
 ];
 
 impl Reply {
@@ -36,8 +37,11 @@ impl Reply {
 
     /// Returns the text of the page without its markup.
     pub fn text(&self) -> String {
-        let texts =
-            self.elements().into_iter().filter(|element| !element.text.trim().is_empty()).map(|element| element.text);
+        let texts = self
+            .elements()
+            .into_iter()
+            .filter(|element| !element.text.trim().is_empty())
+            .map(|element| element.text);
         texts.collect::<Vec<_>>().join(" ")
     }
 }
@@ -56,13 +60,16 @@ pub fn elements(html: &str) -> Vec<Element> {
         let (tag, text) = split_tag(part);
         let (name, mut rest) = tag.split_at(tag.find(char::is_whitespace).unwrap_or(tag.len()));
         assert!(KNOWN.contains(&name.trim_start_matches('/')), "<{name}> in {html}");
-        let mut element = Element { name: name.to_owned(), text: unescaped(text), ..Element::default() };
+        let mut element =
+            Element { name: name.to_owned(), text: unescaped(text), ..Element::default() };
         while !rest.trim_start().is_empty() {
             rest = rest.trim_start();
             let end = rest.find(|c: char| c == '=' || c.is_whitespace()).unwrap_or(rest.len());
             let (name, after) = rest.split_at(end);
             let (value, after) = match after.strip_prefix("=\"") {
-                Some(quoted) => quoted.split_once('"').unwrap_or_else(|| panic!("unclosed {name} in <{tag}>")),
+                Some(quoted) => {
+                    quoted.split_once('"').unwrap_or_else(|| panic!("unclosed {name} in <{tag}>"))
+                }
                 None => ("", after),
             };
             let is_name = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
@@ -75,7 +82,8 @@ pub fn elements(html: &str) -> Vec<Element> {
     found
 }
 
-/// Splits the inside of a tag from the text after it. A `>` in a quoted value does not close the tag.
+/// Splits the inside of a tag from the text after it. A `>` in a quoted value does not close the
+/// tag.
 fn split_tag(part: &str) -> (&str, &str) {
     let mut quoted = false;
     for (at, c) in part.char_indices() {
@@ -100,8 +108,8 @@ fn unescaped(text: &str) -> String {
     whole
 }
 
-/// Checks the rules of every page: its headers, nothing inline, one title, a name for every field, and links that stay
-/// within the API.
+/// Checks the rules of every page: its headers, nothing inline, one title, a name for every field,
+/// and links that stay within the API.
 pub fn check(reply: &Reply, base: &str) {
     for (name, value) in [
         ("content-type", "text/html; charset=utf-8"),
@@ -116,10 +124,16 @@ pub fn check(reply: &Reply, base: &str) {
     }
     let elements = reply.elements();
     let count = |name: &str| elements.iter().filter(|element| element.name == name).count();
-    for (name, expected) in [("html", 1), ("h1", 1), ("main", 1), ("title", 1), ("style", 0), ("script", 1)] {
+    for (name, expected) in
+        [("html", 1), ("h1", 1), ("main", 1), ("title", 1), ("style", 0), ("script", 1)]
+    {
         assert_eq!(count(name), expected, "<{name}> in {}", reply.body);
     }
-    assert!(elements.iter().any(|element| element.name == "html" && element.attribute("lang") == Some("en")));
+    assert!(
+        elements
+            .iter()
+            .any(|element| element.name == "html" && element.attribute("lang") == Some("en"))
+    );
     let ids: Vec<&str> = elements.iter().filter_map(|element| element.attribute("id")).collect();
     assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "a repeated id: {ids:?}");
     for element in &elements {
@@ -156,10 +170,12 @@ fn check_fields(elements: &[Element]) {
     }
 }
 
-/// Checks that a form that changes something repeats the CSRF token, and that any other form does not.
+/// Checks that a form that changes something repeats the CSRF token, and that any other form does
+/// not.
 fn check_forms(elements: &[Element]) {
     for (at, form) in elements.iter().enumerate().filter(|(_, element)| element.name == "form") {
-        let inside: Vec<_> = elements[at..].iter().take_while(|element| element.name != "/form").collect();
+        let inside: Vec<_> =
+            elements[at..].iter().take_while(|element| element.name != "/form").collect();
         let has_csrf = inside.iter().any(|element| element.attribute("name") == Some("csrf"));
         assert_eq!(has_csrf, form.attribute("method") == Some("post"), "{form:?}");
     }

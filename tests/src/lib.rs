@@ -1,4 +1,5 @@
-//! The fixture of the tests: separate tables in a real engine, a clock that the test moves, and the five functions.
+//! The fixture of the tests: separate tables in a real engine, a clock that the test moves, and the
+//! five functions.
 
 use std::{
     collections::BTreeMap,
@@ -49,12 +50,14 @@ use tap::Tap;
 pub const START: u64 = 1_800_000_000;
 
 /// A keyring with one key, which signs.
-pub const KEYS: &str = r#"[{"id":"test","key":"QsbwGHbgB93-JeQMiQPdWLWwL05TquTtANsX6niLpWY","signs_from":0}]"#;
+pub const KEYS: &str =
+    r#"[{"id":"test","key":"QsbwGHbgB93-JeQMiQPdWLWwL05TquTtANsX6niLpWY","signs_from":0}]"#;
 
 /// The text of `template.yaml`.
 pub const TEMPLATE: &str = include_str!("../../template.yaml");
 
-/// The template, parsed once per process: without optimisation that takes as long as twenty verifications.
+/// The template, parsed once per process: without optimisation that takes as long as twenty
+/// verifications.
 static PARSED: LazyLock<Template> = LazyLock::new(|| Template::parse(TEMPLATE).unwrap());
 
 /// The functions on tables of their own, with the demo users.
@@ -84,7 +87,11 @@ pub struct Response {
 
 /// Returns how a change of a user invalidates tokens at the start time.
 pub fn invalidate(fresh: u32) -> Invalidate {
-    Invalidate { fresh, now: Timestamp::from_unix(START).unwrap(), retention: Duration::from_secs(tables::RETENTION) }
+    Invalidate {
+        fresh,
+        now: Timestamp::from_unix(START).unwrap(),
+        retention: Duration::from_secs(tables::RETENTION),
+    }
 }
 
 impl World {
@@ -105,7 +112,8 @@ impl World {
         Self::over(engine, start, &endpoint, settings).await
     }
 
-    /// Creates a world whose functions reach the engine through a tap. The test's own clients bypass it.
+    /// Creates a world whose functions reach the engine through a tap. The test's own clients
+    /// bypass it.
     pub async fn tapped(settings: &[(&str, &str)]) -> (Self, Tap) {
         let engine = Engine::start(START).await;
         let tap = Tap::over(&engine).await;
@@ -124,14 +132,19 @@ impl World {
         .into();
         environment.extend(engine.settings());
         environment.insert(engine::ENDPOINT.to_owned(), endpoint.to_owned());
-        environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        environment
+            .extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let world = Self::of(Arc::new(engine), Arc::new(AtomicU64::new(start)), environment);
         hallpass_dev::demo::add(&world.store, [7; 16], 5).await.unwrap();
         world
     }
 
     /// Creates functions with this environment on this engine.
-    fn of(engine: Arc<Engine>, time: Arc<AtomicU64>, environment: BTreeMap<String, String>) -> Self {
+    fn of(
+        engine: Arc<Engine>,
+        time: Arc<AtomicU64>,
+        environment: BTreeMap<String, String>,
+    ) -> Self {
         let template = &*PARSED;
         let clock: Clock = {
             let time = Arc::clone(&time);
@@ -144,7 +157,10 @@ impl World {
         // Tests send many requests at once, and run in parallel.
         let dynamodb = hallpass_service::service::connection(&lookup).unwrap().patient_dynamodb();
         Self {
-            store: Store::new(dynamodb.clone(), hallpass_service::service::tables(&lookup).unwrap()),
+            store: Store::new(
+                dynamodb.clone(),
+                hallpass_service::service::tables(&lookup).unwrap(),
+            ),
             dynamodb,
             delivery: Delivery::new(
                 Arc::clone(&engine),
@@ -168,17 +184,20 @@ impl World {
         (Functions::new(&PARSED, &environment, Arc::new(move || now)).unwrap().invoke(), tap)
     }
 
-    /// Creates another instance of every function, with the same tables and clock and nothing in memory.
+    /// Creates another instance of every function, with the same tables and clock and nothing in
+    /// memory.
     #[must_use]
     pub fn another(&self) -> Self {
         Self::of(Arc::clone(&self.engine), Arc::clone(&self.time), self.environment.clone())
     }
 
-    /// Creates another instance of every function, with the same tables and clock and other settings.
+    /// Creates another instance of every function, with the same tables and clock and other
+    /// settings.
     #[must_use]
     pub fn another_with(&self, settings: &[(&str, &str)]) -> Self {
         let mut environment = self.environment.clone();
-        environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        environment
+            .extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         Self::of(Arc::clone(&self.engine), Arc::clone(&self.time), environment)
     }
 
@@ -192,8 +211,8 @@ impl World {
         Service::new(&|name| self.environment.get(name).cloned()).unwrap()
     }
 
-    /// Returns the records of the user stream since the last call with the same `place`, in the form that Lambda
-    /// receives. The first `place` is empty.
+    /// Returns the records of the user stream since the last call with the same `place`, in the
+    /// form that Lambda receives. The first `place` is empty.
     pub fn user_stream_after(&self, place: &mut String) -> Vec<Value> {
         self.engine.user_stream_after(place, self.now().unix())
     }
@@ -222,7 +241,8 @@ impl World {
     /// Turns TTL on or off for a table that has none in the template.
     pub async fn set_ttl(&self, table: &str, attribute: &str, enabled: bool) {
         let specification = json!({"AttributeName": attribute, "Enabled": enabled});
-        let request = json!({"TableName": self.table(table), "TimeToLiveSpecification": specification});
+        let request =
+            json!({"TableName": self.table(table), "TimeToLiveSpecification": specification});
         self.call("UpdateTimeToLive", &request).await.unwrap();
     }
 
@@ -261,24 +281,33 @@ impl World {
         outcome
     }
 
-    /// Sends a request to a function as a REST API does. `route` may have parameters: `/tokens/{id}`.
+    /// Sends a request to a function as a REST API does. `route` may have parameters:
+    /// `/tokens/{id}`.
     pub async fn send(&self, function: &str, request: Request) -> Response {
         let response = self.invoke(function, request.event()).await.unwrap();
         let headers = response["multiValueHeaders"].as_object().cloned().unwrap_or_default();
         let text = |value: &Value| {
-            let values: Vec<&str> = value.as_array().unwrap().iter().map(|value| value.as_str().unwrap()).collect();
+            let values: Vec<&str> =
+                value.as_array().unwrap().iter().map(|value| value.as_str().unwrap()).collect();
             values.join(", ")
         };
         Response {
             status: response["statusCode"].as_u64().unwrap().try_into().unwrap(),
-            headers: headers.iter().map(|(name, value)| (name.to_lowercase(), text(value))).collect(),
+            headers: headers
+                .iter()
+                .map(|(name, value)| (name.to_lowercase(), text(value)))
+                .collect(),
             body: response["body"].as_str().unwrap_or_default().to_owned(),
         }
     }
 
     /// Sends `POST /api/services_token/generate` with an `Authorization` header.
     pub async fn generate(&self, authorization: &str) -> Response {
-        self.send("Generate", Request::new("POST", "/api/services_token/generate").authorization(authorization)).await
+        self.send(
+            "Generate",
+            Request::new("POST", "/api/services_token/generate").authorization(authorization),
+        )
+        .await
     }
 
     /// Creates a token for `my_username`.
@@ -293,15 +322,18 @@ impl World {
         response.json()["token"].as_str().unwrap().to_owned()
     }
 
-    /// Returns the verdict of the authorizer of a REST API on an `Authorization` header: `allow`, or the rejection
-    /// reason.
+    /// Returns the verdict of the authorizer of a REST API on an `Authorization` header: `allow`,
+    /// or the rejection reason.
     pub async fn verdict(&self, authorization: &str) -> String {
-        let event = Request::new("GET", "/api/user/1").authorization(authorization).authorizer_event();
+        let event =
+            Request::new("GET", "/api/user/1").authorization(authorization).authorizer_event();
         match self.invoke("VerifyAuthorizer", event).await {
-            Ok(response) => match response["policyDocument"]["Statement"][0]["Effect"].as_str().unwrap() {
-                "Allow" => "allow".to_owned(),
-                _ => response["context"]["reason"].as_str().unwrap().to_owned(),
-            },
+            Ok(response) => {
+                match response["policyDocument"]["Statement"][0]["Effect"].as_str().unwrap() {
+                    "Allow" => "allow".to_owned(),
+                    _ => response["context"]["reason"].as_str().unwrap().to_owned(),
+                }
+            }
             Err(error) => format!("error: {}", error.message),
         }
     }
@@ -319,7 +351,8 @@ impl Response {
     }
 }
 
-/// Returns a header line with this challenge and, if it is offered, a Basic challenge with the same realm.
+/// Returns a header line with this challenge and, if it is offered, a Basic challenge with the same
+/// realm.
 pub fn with_basic(challenge: &str, is_offered: bool) -> String {
     let realm = challenge.split('"').nth(1).filter(|_| is_offered);
     let basic = realm.map(|realm| format!(", Basic realm=\"{realm}\", charset=\"UTF-8\""));
@@ -334,6 +367,9 @@ pub fn basic(username: &str, password: &str) -> String {
 /// Leaves out the environment, which contains the keyring.
 impl std::fmt::Debug for World {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("World").field("store", &self.store).field("engine", &self.engine).finish_non_exhaustive()
+        f.debug_struct("World")
+            .field("store", &self.store)
+            .field("engine", &self.engine)
+            .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
-//! The pages of the template, which are for people and not part of the documented API, and a client that visits them
-//! like a browser without screen or scripts. Every page that it receives is checked against the rules for all pages.
+//! The pages of the template, which are for people and not part of the documented API, and a client
+//! that visits them like a browser without screen or scripts. Every page that it receives is
+//! checked against the rules for all pages.
 
 use std::collections::BTreeMap;
 
@@ -91,7 +92,8 @@ impl<'a> WebClient<'a> {
 
     /// Sends a request with this body, without adding a CSRF token.
     pub async fn send(&mut self, method: &str, path: &str, body: &str) -> Reply {
-        let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let cookies: Vec<String> =
+            self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let cookies = cookies.join("; ");
         let mut headers = vec![("Cookie", cookies.as_str())];
         if method == "POST" {
@@ -122,7 +124,10 @@ impl Reply {
     /// Returns the token that the page shows once.
     pub fn shown_token(&self) -> String {
         assert_eq!(self.status, 201, "{}", self.body);
-        let shown = self.elements().into_iter().find(|element| element.attribute("id") == Some("new-token"));
+        let shown = self
+            .elements()
+            .into_iter()
+            .find(|element| element.attribute("id") == Some("new-token"));
         shown.unwrap().attribute("value").unwrap().to_owned()
     }
 

@@ -1,7 +1,9 @@
-//! Evaluates requests to DynamoDB as IAM does, by the role of a function in `template.yaml` ([condition
+//! Evaluates requests to DynamoDB as IAM does, by the role of a function in `template.yaml`
+//! ([condition
 //! keys](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html)).
 //!
-//! Where AWS leaves open whether an attribute counts (one that a condition names, one that is returned), it counts.
+//! Where AWS leaves open whether an attribute counts (one that a condition names, one that is
+//! returned), it counts.
 
 use std::collections::BTreeSet;
 
@@ -49,7 +51,9 @@ impl Policy {
     pub fn of(function: &str) -> Self {
         let template = Template::resolved(TEMPLATE, &[]).unwrap();
         let policies = &template["Resources"][format!("{function}Role")]["Properties"]["Policies"];
-        let statements = list(policies).into_iter().flat_map(|policy| list(&policy["PolicyDocument"]["Statement"]));
+        let statements = list(policies)
+            .into_iter()
+            .flat_map(|policy| list(&policy["PolicyDocument"]["Statement"]));
         Self(statements.collect())
     }
 
@@ -63,10 +67,15 @@ impl Policy {
         let mut all = Vec::new();
         for (at, statement) in self.0.iter().enumerate() {
             for (operator, keys) in statement["Condition"].as_object().into_iter().flatten() {
-                for (key, values) in keys.as_object().unwrap().iter().filter(|(key, _)| key.starts_with("dynamodb:")) {
+                for (key, values) in
+                    keys.as_object().unwrap().iter().filter(|(key, _)| key.starts_with("dynamodb:"))
+                {
                     let mut without = self.clone();
                     without.0[at]["Condition"][operator].as_object_mut().unwrap().remove(key);
-                    let values = list(values).iter().map(|value| value.as_str().unwrap().to_owned()).collect();
+                    let values = list(values)
+                        .iter()
+                        .map(|value| value.as_str().unwrap().to_owned())
+                        .collect();
                     all.push(Condition {
                         statement: statement.clone(),
                         operator: operator.clone(),
@@ -92,7 +101,8 @@ impl Condition {
         allows(&self.statement, ask)
     }
 
-    /// Returns whether the condition names what requests may contain, and not what they must not contain.
+    /// Returns whether the condition names what requests may contain, and not what they must not
+    /// contain.
     pub fn is_positive(&self) -> bool {
         self.operator != "ForAllValues:StringNotLike"
     }
@@ -102,20 +112,27 @@ impl Condition {
         values_of(&self.key, ask).iter().any(|held| is_like(held, value))
     }
 
-    /// Returns requests that differ from this one in one thing that the condition forbids: one for each value of a
-    /// condition that names what a request must not contain.
+    /// Returns requests that differ from this one in one thing that the condition forbids: one for
+    /// each value of a condition that names what a request must not contain.
     pub fn worse(&self, ask: &Ask) -> Vec<Ask> {
         if self.is_positive() {
             return vec![worse(ask, &self.key, OTHER)];
         }
-        self.values.iter().map(|pattern| worse(ask, &self.key, &pattern.replace('*', "x"))).collect()
+        self.values
+            .iter()
+            .map(|pattern| worse(ask, &self.key, &pattern.replace('*', "x")))
+            .collect()
     }
 }
 
 fn allows(statement: &Value, ask: &Ask) -> bool {
-    let has = |member: &str, wanted: &str| list(&statement[member]).iter().any(|value| value == wanted);
+    let has =
+        |member: &str, wanted: &str| list(&statement[member]).iter().any(|value| value == wanted);
     let holds = |(operator, keys): (&String, &Value)| {
-        keys.as_object().unwrap().iter().all(|(key, allowed)| met(operator, key, &list(allowed), ask))
+        keys.as_object()
+            .unwrap()
+            .iter()
+            .all(|(key, allowed)| met(operator, key, &list(allowed), ask))
     };
     statement["Effect"] == "Allow"
         && has("Action", &ask.action)
@@ -131,7 +148,9 @@ fn met(operator: &str, key: &str, allowed: &[Value], ask: &Ask) -> bool {
         "ForAllValues:StringEquals" | "StringEqualsIfExists" => {
             values.iter().all(|value| allowed.contains(&value.as_str()))
         }
-        "ForAllValues:StringLike" => values.iter().all(|value| allowed.iter().any(|pattern| is_like(value, pattern))),
+        "ForAllValues:StringLike" => {
+            values.iter().all(|value| allowed.iter().any(|pattern| is_like(value, pattern)))
+        }
         "ForAllValues:StringNotLike" => {
             values.iter().all(|value| !allowed.iter().any(|pattern| is_like(value, pattern)))
         }
@@ -166,10 +185,15 @@ pub fn asks(Seen { operation, body, .. }: &Seen) -> Vec<Ask> {
         "TransactWriteItems" => {
             let writes = list(&body["TransactItems"]).into_iter();
             let writes = writes.flat_map(|write| write.as_object().unwrap().clone());
-            writes.map(|(kind, write)| ask_of(&format!("{kind}Item"), &table_of(&write), &write)).collect()
+            writes
+                .map(|(kind, write)| ask_of(&format!("{kind}Item"), &table_of(&write), &write))
+                .collect()
         }
         operation => {
-            let index = body["IndexName"].as_str().map(|index| format!("/index/{index}")).unwrap_or_default();
+            let index = body["IndexName"]
+                .as_str()
+                .map(|index| format!("/index/{index}"))
+                .unwrap_or_default();
             vec![ask_of(operation, &format!("{}{index}", table_of(body)), body)]
         }
     }
@@ -187,7 +211,8 @@ fn ask_of(operation: &str, resource: &str, body: &Value) -> Ask {
     let mut attributes: BTreeSet<String> = members.flat_map(|item| item.keys().cloned()).collect();
     let names = body["ExpressionAttributeNames"].as_object().into_iter().flatten();
     attributes.extend(names.map(|(_, name)| name.as_str().unwrap().to_owned()));
-    let leading_keys = items.iter().filter_map(|item| item[partition]["S"].as_str().map(str::to_owned)).collect();
+    let leading_keys =
+        items.iter().filter_map(|item| item[partition]["S"].as_str().map(str::to_owned)).collect();
     let return_values = body["ReturnValues"].as_str().map(str::to_owned);
     Ask {
         action: format!("dynamodb:{operation}"),

@@ -1,7 +1,7 @@
 //! The tables of one test in an engine of another process, accessed through the plain DynamoDB API.
 //!
-//! The functions use the AWS SDK as everywhere. This module does what CloudFormation and Lambda do on AWS: it creates
-//! the tables and reads the stream of users.
+//! The functions use the AWS SDK as everywhere. This module does what CloudFormation and Lambda do
+//! on AWS: it creates the tables and reads the stream of users.
 
 use std::time::Duration;
 
@@ -39,8 +39,8 @@ pub const STREAMS: &str = "DynamoDBStreams_20120810";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Remote {
-    /// Creates the tables. Their TTL stays off: by the engine's clock, which tests cannot move, it would delete items
-    /// that are live by the test's clock. `tests/engines.rs` tests TTL.
+    /// Creates the tables. Their TTL stays off: by the engine's clock, which tests cannot move, it
+    /// would delete items that are live by the test's clock. `tests/engines.rs` tests TTL.
     pub async fn create_tables(authority: &str, tables: &[Table]) -> Self {
         let suffix = format!("-{:016x}", u64::from_be_bytes(entropy::bytes().unwrap()));
         let mut stream = None;
@@ -49,7 +49,11 @@ impl Remote {
             create["TableName"] = json!(format!("{}{suffix}", table.logical_id));
             let token = call(authority, TABLES, "CreateTable", &create).await.unwrap();
             if let Some(arn) = token["TableDescription"]["LatestStreamArn"].as_str() {
-                assert_eq!(stream.replace(arn.to_owned()), None, "more than one table has a stream");
+                assert_eq!(
+                    stream.replace(arn.to_owned()),
+                    None,
+                    "more than one table has a stream"
+                );
             }
         }
         let stream = Stream::new(authority.to_owned(), stream.unwrap());
@@ -82,7 +86,8 @@ pub async fn recognize(authority: &str) -> Result<Kind, String> {
     if get("/moto-api/").await?.0 == 200 {
         return Ok(Kind::Moto);
     }
-    let (status, headers, _) = send(authority, request(authority, TABLES, "ListTables", &json!({}))).await?;
+    let (status, headers, _) =
+        send(authority, request(authority, TABLES, "ListTables", &json!({}))).await?;
     let server = headers.get("server").and_then(|server| server.to_str().ok()).unwrap_or_default();
     if status == 200 && server.starts_with("Jetty(") {
         return Ok(Kind::DynamoDbLocal);
@@ -94,7 +99,12 @@ pub async fn recognize(authority: &str) -> Result<Kind, String> {
 ///
 /// # Errors
 /// Returns the error message of the engine.
-pub async fn call(authority: &str, api: &str, operation: &str, body: &Value) -> Result<Value, String> {
+pub async fn call(
+    authority: &str,
+    api: &str,
+    operation: &str,
+    body: &Value,
+) -> Result<Value, String> {
     let (status, _, response) = send(authority, request(authority, api, operation, body)).await?;
     match status {
         200 => serde_json::from_slice(&response).map_err(|error| format!("{operation}: {error}")),
@@ -102,23 +112,30 @@ pub async fn call(authority: &str, api: &str, operation: &str, body: &Value) -> 
     }
 }
 
-/// Builds a request. No engine checks the signature, but all of them read the region and the service in it.
+/// Builds a request. No engine checks the signature, but all of them read the region and the
+/// service in it.
 fn request(authority: &str, api: &str, operation: &str, body: &Value) -> Request<Full<Bytes>> {
     let credential = format!("Credential=local/20270115/{REGION}/dynamodb/aws4_request");
     let request = Request::builder().method("POST").uri("/").header(HOST, authority);
     let request = request.header("X-Amz-Target", format!("{api}.{operation}"));
     let request = request.header("Content-Type", "application/x-amz-json-1.0");
     let request = request.header("X-Amz-Date", "20270115T080000Z");
-    let request =
-        request.header("Authorization", format!("AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0"));
+    let request = request.header(
+        "Authorization",
+        format!("AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0"),
+    );
     request.body(Full::new(Bytes::from(body.to_string()))).unwrap()
 }
 
-async fn send(authority: &str, request: Request<Full<Bytes>>) -> Result<(u16, HeaderMap, Bytes), String> {
+async fn send(
+    authority: &str,
+    request: Request<Full<Bytes>>,
+) -> Result<(u16, HeaderMap, Bytes), String> {
     let failed = |error: &dyn std::fmt::Display| format!("cannot reach {authority}: {error}");
     let exchange = async {
         let stream = TcpStream::connect(authority).await.map_err(|error| failed(&error))?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
         let connection = tokio::spawn(connection);
         let response = sender.send_request(request).await.map_err(|error| failed(&error))?;
         let (head, body) = response.into_parts();

@@ -57,12 +57,23 @@ struct State {
 
 impl Delivery {
     /// Creates a delivery that begins at the start of the stream.
-    pub fn new(engine: Arc<Engine>, invoke: Invoke, stream: template::Stream, time: Arc<AtomicU64>) -> Self {
+    pub fn new(
+        engine: Arc<Engine>,
+        invoke: Invoke,
+        stream: template::Stream,
+        time: Arc<AtomicU64>,
+    ) -> Self {
         match &*engine {
             Engine::Embedded { engine, .. } => {
                 Self::Embedded(events::Delivery::new(engine.database(), invoke, stream, None))
             }
-            Engine::Remote(_) => Self::Remote { engine, invoke, stream, time, position: tokio::sync::Mutex::default() },
+            Engine::Remote(_) => Self::Remote {
+                engine,
+                invoke,
+                stream,
+                time,
+                position: tokio::sync::Mutex::default(),
+            },
         }
     }
 
@@ -76,7 +87,9 @@ impl Delivery {
             Self::Remote { engine, invoke, stream, time, position } => {
                 let mut position = position.lock().await;
                 let records = engine.user_stream(time.load(Ordering::SeqCst));
-                for batch in records[*position..].chunks(usize::try_from(stream.batch_size).unwrap()) {
+                for batch in
+                    records[*position..].chunks(usize::try_from(stream.batch_size).unwrap())
+                {
                     events::deliver(invoke, &stream.function, batch.to_vec()).await;
                 }
                 *position = records.len();
@@ -102,15 +115,18 @@ impl Stream {
         self.state.lock().unwrap().last_stamp.clone()
     }
 
-    /// Reads the new records, and replaces the engine's timestamp by the time of the test: the two clocks are
-    /// unrelated, and prune compares the timestamp with the time at which a token was issued.
+    /// Reads the new records, and replaces the engine's timestamp by the time of the test: the two
+    /// clocks are unrelated, and prune compares the timestamp with the time at which a token was
+    /// issued.
     ///
-    /// This blocks, so that a test can move its clock without awaiting, as it does on the embedded engine.
+    /// This blocks, so that a test can move its clock without awaiting, as it does on the embedded
+    /// engine.
     pub fn catch_up(&self, now: u64) {
         let mut state = self.state.lock().unwrap();
         let (iterators, new) = thread::scope(|scope| {
             let read = || {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                let runtime =
+                    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 runtime.block_on(self.read(state.iterators.as_deref()))
             };
             scope.spawn(read).join().unwrap()
@@ -134,7 +150,9 @@ impl Stream {
         for mut iterator in from {
             loop {
                 let mut part = self.call("GetRecords", json!({"ShardIterator": iterator})).await;
-                let Value::Array(new) = part["Records"].take() else { panic!("GetRecords returned {part}") };
+                let Value::Array(new) = part["Records"].take() else {
+                    panic!("GetRecords returned {part}")
+                };
                 let is_over = new.is_empty();
                 records.extend(new);
                 // A closed shard has no next iterator. None closes within the minutes of a test.
@@ -153,8 +171,10 @@ impl Stream {
         let described = self.call("DescribeStream", json!({"StreamArn": self.arn})).await;
         let mut iterators = Vec::new();
         for shard in described["StreamDescription"]["Shards"].as_array().unwrap() {
-            let request =
-                json!({"StreamArn": self.arn, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"});
+            let request = json!({
+                "StreamArn": self.arn, "ShardId": shard["ShardId"],
+                "ShardIteratorType": "TRIM_HORIZON",
+            });
             let response = self.call("GetShardIterator", request).await;
             iterators.push(response["ShardIterator"].as_str().unwrap().to_owned());
         }

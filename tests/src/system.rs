@@ -1,4 +1,5 @@
-//! The whole stack as a client of one of the five systems uses it: HTTPS with bodies, and a clock that the test moves.
+//! The whole stack as a client of one of the five systems uses it: HTTPS with bodies, and a clock
+//! that the test moves.
 
 use std::{
     path::Path,
@@ -42,13 +43,17 @@ impl System {
     }
 
     /// Starts a stack with adjusted options.
-    pub async fn start_with(settings: &[(&str, &str)], adjust: impl FnOnce(&mut Options) + Send) -> Self {
+    pub async fn start_with(
+        settings: &[(&str, &str)],
+        adjust: impl FnOnce(&mut Options) + Send,
+    ) -> Self {
         let data = TempDir::new().unwrap();
         // Certificates are checked against the machine's clock, so the test's clock starts there.
         let time = Arc::new(AtomicU64::new(hallpass_runtime::clock::now().unix()));
         let clock = Arc::clone(&time);
         let remote = Engine::remote().await;
-        let of_engine = remote.iter().flat_map(|remote| settings_of(&remote.endpoint(), &remote.suffix));
+        let of_engine =
+            remote.iter().flat_map(|remote| settings_of(&remote.endpoint(), &remote.suffix));
         let own = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let mut options = Options {
             data: data.path().to_owned(),
@@ -93,7 +98,13 @@ impl System {
     }
 
     /// Sends a request on a new connection.
-    pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+    pub async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Reply {
         self.client.send_with(method, path, headers, body).await
     }
 
@@ -110,7 +121,10 @@ impl System {
 
     /// Sends a `POST` request with an `Authorization` header and a form.
     pub async fn form(&self, path: &str, authorization: &str, form: &str) -> Reply {
-        let headers = [("Authorization", authorization), ("Content-Type", "application/x-www-form-urlencoded")];
+        let headers = [
+            ("Authorization", authorization),
+            ("Content-Type", "application/x-www-form-urlencoded"),
+        ];
         self.send("POST", path, &headers, form).await
     }
 
@@ -136,10 +150,12 @@ impl System {
 
     /// Sets an attribute of a user, as an application does.
     pub async fn set_user(&self, id: &str, attribute: &str, value: AttributeValue) {
-        let dynamodb = hallpass_service::service::connection(&self.dev.stack.lookup()).unwrap().dynamodb();
+        let dynamodb =
+            hallpass_service::service::connection(&self.dev.stack.lookup()).unwrap().dynamodb();
         let table = self.remote.as_ref().map_or("Users".to_owned(), |remote| remote.table("Users"));
         let call = dynamodb.update_item().table_name(table).key("user_id", text(id));
-        let call = call.update_expression("SET #a = :a").expression_attribute_names("#a", attribute);
+        let call =
+            call.update_expression("SET #a = :a").expression_attribute_names("#a", attribute);
         call.expression_attribute_values(":a", value).send().await.unwrap();
     }
 
@@ -157,22 +173,37 @@ impl System {
 }
 
 impl Reply {
-    /// Parses the body as JSON. The response must have this status and must not be cacheable, because it is about
-    /// credentials.
+    /// Parses the body as JSON. The response must have this status and must not be cacheable,
+    /// because it is about credentials.
     pub fn body_of(&self, status: u16) -> Value {
-        assert_eq!((self.status, self.header("cache-control")), (status, "no-store"), "{}", self.body);
+        assert_eq!(
+            (self.status, self.header("cache-control")),
+            (status, "no-store"),
+            "{}",
+            self.body
+        );
         let media_type = if status < 400 { "application/json" } else { "application/problem+json" };
         assert_eq!(self.header("content-type"), media_type, "{}", self.body);
         self.json()
     }
 
-    /// Returns the challenges of a function. API Gateway passes one of the two header names on and renames the other.
+    /// Returns the challenges of a function. API Gateway passes one of the two header names on and
+    /// renames the other.
     pub fn challenges(&self) -> Vec<&str> {
-        let all = |name| self.headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect::<Vec<_>>();
+        let all = |name| {
+            self.headers
+                .get_all(name)
+                .iter()
+                .map(|value| value.to_str().unwrap())
+                .collect::<Vec<_>>()
+        };
         let bearer = all("x-www-authenticate");
         let is_page = self.header("content-type").starts_with("text/html");
         let both = |one: &&str| crate::with_basic(one, self.status == 401 && !is_page);
-        assert_eq!(all("x-amzn-remapped-www-authenticate"), bearer.iter().map(both).collect::<Vec<_>>());
+        assert_eq!(
+            all("x-amzn-remapped-www-authenticate"),
+            bearer.iter().map(both).collect::<Vec<_>>()
+        );
         bearer
     }
 }
@@ -182,7 +213,8 @@ pub fn members(value: &Value) -> Vec<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()
 }
 
-/// Returns the key with which other software verifies the JWTs of every test: the output of `key export --jwt`.
+/// Returns the key with which other software verifies the JWTs of every test: the output of
+/// `key export --jwt`.
 pub fn exported_key() -> String {
     Keyring::parse(KEYS).unwrap().keys()[0].export_jwt().expose_secret().to_owned()
 }

@@ -52,7 +52,8 @@ impl World {
         if format == Format::Developer {
             let old = self.developer_token(user_id).await;
             let purge_old_at = self.now().after(Duration::from_secs(RETENTION));
-            let replaced = self.store.replace_developer(&token.record, old, None, purge_old_at).await.unwrap();
+            let replaced =
+                self.store.replace_developer(&token.record, old, None, purge_old_at).await.unwrap();
             assert_eq!(replaced, Replaced::Now);
         } else {
             self.store.insert(&token.record).await.unwrap();
@@ -62,8 +63,11 @@ impl World {
 
     /// Returns a token of this format whose record is not written yet.
     pub async fn unwritten(&self, format: Format, user_id: &str, seed: u8) -> TestToken {
-        let (keyring, issuer, secret) =
-            (Keyring::parse(KEYS).unwrap(), Issuer::new("", "hallpass").unwrap(), Entropy::new([seed; 16]));
+        let (keyring, issuer, secret) = (
+            Keyring::parse(KEYS).unwrap(),
+            Issuer::new("", "hallpass").unwrap(),
+            Entropy::new([seed; 16]),
+        );
         let (now, user_id) = (self.now(), user_id.parse().unwrap());
         let user = self.store.user(&user_id).await.unwrap().unwrap();
         let expires_at = now.after(Duration::from_secs(LIFETIME));
@@ -72,7 +76,8 @@ impl World {
             Format::Developer => developer::sign(&keyring, &issuer, now, user_id, &secret),
             Format::Jwt => {
                 let audience = jwt::Audience::User;
-                let contents = jwt::Contents { user_id, audience, expires_at, name: user.display_name() };
+                let contents =
+                    jwt::Contents { user_id, audience, expires_at, name: user.display_name() };
                 jwt::sign(&keyring, &issuer, now, contents, &secret)
             }
         };
@@ -127,7 +132,10 @@ impl World {
     /// The developer token of the user, if any.
     pub async fn developer_token(&self, user_id: &str) -> Option<Old> {
         let records = self.store.records_of(&user_id.parse().unwrap()).await.unwrap();
-        records.into_iter().find(|record| record.format == Format::Developer).map(|record| Old::of(&record))
+        records
+            .into_iter()
+            .find(|record| record.format == Format::Developer)
+            .map(|record| Old::of(&record))
     }
 
     /// Returns the record of a token, which must exist.
@@ -137,29 +145,47 @@ impl World {
 
     /// Returns the item of a user, which must exist.
     pub async fn user_item(&self, id: &str) -> Item {
-        let call =
-            self.dynamodb.get_item().table_name(self.table("Users")).key("user_id", AttributeValue::S(id.to_owned()));
+        let call = self
+            .dynamodb
+            .get_item()
+            .table_name(self.table("Users"))
+            .key("user_id", AttributeValue::S(id.to_owned()));
         call.consistent_read(true).send().await.unwrap().item.unwrap()
     }
 
     /// Returns the item of a record, which must exist.
     pub async fn record_item(&self, record: &Record) -> Item {
-        let call = self.dynamodb.get_item().table_name(self.table("Tokens")).set_key(Some(record_key(record)));
+        let call = self
+            .dynamodb
+            .get_item()
+            .table_name(self.table("Tokens"))
+            .set_key(Some(record_key(record)));
         call.consistent_read(true).send().await.unwrap().item.unwrap()
     }
 
     /// Writes a whole item.
     pub async fn put(&self, table: &str, item: Item) {
-        self.dynamodb.put_item().table_name(self.table(table)).set_item(Some(item)).send().await.unwrap();
+        self.dynamodb
+            .put_item()
+            .table_name(self.table(table))
+            .set_item(Some(item))
+            .send()
+            .await
+            .unwrap();
     }
 
-    /// Writes this item of a user with as much of the attribute [`FILLER`] as the engine takes, and returns it.
+    /// Writes this item of a user with as much of the attribute [`FILLER`] as the engine takes, and
+    /// returns it.
     pub async fn fill_user(&self, mut item: Item) -> Item {
         let (mut fits, mut too_much) = (0, 409_600);
         while fits + 1 < too_much {
             let size = usize::midpoint(fits, too_much);
             item.insert(FILLER.to_owned(), AttributeValue::S("x".repeat(size)));
-            let call = self.dynamodb.put_item().table_name(self.table("Users")).set_item(Some(item.clone()));
+            let call = self
+                .dynamodb
+                .put_item()
+                .table_name(self.table("Users"))
+                .set_item(Some(item.clone()));
             if call.send().await.is_ok() {
                 fits = size;
             } else {
@@ -182,11 +208,22 @@ impl World {
     }
 
     /// Sets or removes an attribute of a record.
-    pub async fn set_record(&self, record: &Record, attribute: &str, value: Option<AttributeValue>) {
-        let call = self.dynamodb.update_item().table_name(self.table("Tokens")).set_key(Some(record_key(record)));
+    pub async fn set_record(
+        &self,
+        record: &Record,
+        attribute: &str,
+        value: Option<AttributeValue>,
+    ) {
+        let call = self
+            .dynamodb
+            .update_item()
+            .table_name(self.table("Tokens"))
+            .set_key(Some(record_key(record)));
         let call = call.expression_attribute_names("#a", attribute);
         let call = match value {
-            Some(value) => call.update_expression("SET #a = :a").expression_attribute_values(":a", value),
+            Some(value) => {
+                call.update_expression("SET #a = :a").expression_attribute_values(":a", value)
+            }
             None => call.update_expression("REMOVE #a"),
         };
         call.send().await.unwrap();
@@ -194,13 +231,22 @@ impl World {
 
     /// Returns every item of a table as sorted text, for comparisons.
     pub async fn dump(&self, table: &str) -> Vec<String> {
-        let response = self.dynamodb.scan().table_name(self.table(table)).consistent_read(true).send().await.unwrap();
+        let response = self
+            .dynamodb
+            .scan()
+            .table_name(self.table(table))
+            .consistent_read(true)
+            .send()
+            .await
+            .unwrap();
         let text = |item: Item| {
-            let mut attributes: Vec<String> = item.iter().map(|(name, value)| format!("{name} = {value:?}")).collect();
+            let mut attributes: Vec<String> =
+                item.iter().map(|(name, value)| format!("{name} = {value:?}")).collect();
             attributes.sort();
             attributes.join(", ")
         };
-        let mut items: Vec<String> = response.items.unwrap_or_default().into_iter().map(text).collect();
+        let mut items: Vec<String> =
+            response.items.unwrap_or_default().into_iter().map(text).collect();
         items.sort();
         items
     }

@@ -1,6 +1,8 @@
-//! A tap between the functions and the engine: it records every request that passes, and injects faults.
+//! A tap between the functions and the engine: it records every request that passes, and injects
+//! faults.
 //!
-//! The functions reach it through the AWS SDK, so that tests cover the whole path: retries, time limits, parsing.
+//! The functions reach it through the AWS SDK, so that tests cover the whole path: retries, time
+//! limits, parsing.
 
 use std::{
     convert::Infallible,
@@ -160,8 +162,8 @@ impl Tap {
         self.state.rules.lock().unwrap().clear();
     }
 
-    /// Returns the requests since the last call, except those whose response took too long on a busy machine, which the
-    /// SDK has repeated. Requests with an injected fault are all there.
+    /// Returns the requests since the last call, except those whose response took too long on a
+    /// busy machine, which the SDK has repeated. Requests with an injected fault are all there.
     pub fn seen(&self) -> Vec<Seen> {
         let mut seen = std::mem::take(&mut *self.state.seen.lock().unwrap());
         seen.retain(|seen| !seen.is_abandoned());
@@ -175,7 +177,8 @@ impl Tap {
 
     /// Closes every connection and the port.
     pub async fn stop(&self) {
-        let mut serving = std::mem::replace(&mut *self.serving.lock().unwrap(), tokio::spawn(async {}));
+        let mut serving =
+            std::mem::replace(&mut *self.serving.lock().unwrap(), tokio::spawn(async {}));
         serving.abort();
         // The port is closed only once the task has finished.
         let _ = (&mut serving).await;
@@ -205,7 +208,11 @@ impl State {
     async fn pass(&self, request: Request<Incoming>) -> Passed {
         let (head, body) = request.into_parts();
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-        let target = head.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let target = head
+            .headers
+            .get("x-amz-target")
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
         let json: Value = serde_json::from_slice(&body).unwrap_or_default();
         let seen = Seen::new(operation.clone(), self.plain(json.clone()), head.headers.clone());
@@ -219,7 +226,9 @@ impl State {
             Some(Fault::Reject(status, kind)) => return reject(status, kind),
             Some(Fault::Cancel(codes)) => return Ok(cancel(codes)),
             Some(Fault::Unprocessed) => {
-                return Ok(whole(&json!({"Responses": {}, "UnprocessedKeys": json["RequestItems"]})));
+                return Ok(whole(
+                    &json!({"Responses": {}, "UnprocessedKeys": json["RequestItems"]}),
+                ));
             }
             Some(Fault::Delay(time)) => {
                 let _ = tokio::time::timeout(time, std::future::pending::<()>()).await;
@@ -228,7 +237,10 @@ impl State {
                 self.held.notify_one();
                 self.released.notified().await;
             }
-            Some(Fault::Lose | Fault::Break | Fault::Halve | Fault::Change(_) | Fault::Damage(_)) | None => {}
+            Some(
+                Fault::Lose | Fault::Break | Fault::Halve | Fault::Change(_) | Fault::Damage(_),
+            )
+            | None => {}
         }
         let mut onwards = Request::new(Full::new(body));
         *onwards.method_mut() = head.method;
@@ -260,7 +272,9 @@ impl State {
 
     /// Replaces the engine's table names by those of the template.
     fn plain(&self, json: Value) -> Value {
-        renamed(json, &|name| name.strip_suffix(&self.suffix).filter(|name| NAMES.contains(name)).map(str::to_owned))
+        renamed(json, &|name| {
+            name.strip_suffix(&self.suffix).filter(|name| NAMES.contains(name)).map(str::to_owned)
+        })
     }
 
     /// Replaces the template's table names by those of the engine.
@@ -268,11 +282,14 @@ impl State {
         renamed(json, &|name| NAMES.contains(&name).then(|| format!("{name}{}", self.suffix)))
     }
 
-    /// Returns the fault of the first rule that applies to this request. Every rule counts the request.
+    /// Returns the fault of the first rule that applies to this request. Every rule counts the
+    /// request.
     fn fault(&self, operation: &str) -> Option<Fault> {
         let mut fault = None;
         let mut rules = self.rules.lock().unwrap();
-        for rule in rules.iter_mut().filter(|rule| rule.operation == ANY || rule.operation == operation) {
+        for rule in
+            rules.iter_mut().filter(|rule| rule.operation == ANY || rule.operation == operation)
+        {
             if rule.skip > 0 {
                 rule.skip -= 1;
             } else if rule.times > 0 && fault.is_none() {
@@ -336,7 +353,8 @@ fn reject(status: u16, kind: &str) -> Passed {
 fn cancel(codes: &[&str]) -> Response<BoxBody<Bytes, io::Error>> {
     let kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException";
     let reasons: Vec<Value> = codes.iter().map(|code| json!({"Code": code})).collect();
-    let mut response = whole(&json!({"__type": kind, "Message": "cancelled", "CancellationReasons": reasons}));
+    let mut response =
+        whole(&json!({"__type": kind, "Message": "cancelled", "CancellationReasons": reasons}));
     *response.status_mut() = StatusCode::BAD_REQUEST;
     response
 }

@@ -1,4 +1,5 @@
-//! A browser in front of the functions: it keeps cookies, and its forms repeat the CSRF token of the page.
+//! A browser in front of the functions: it keeps cookies, and its forms repeat the CSRF token of
+//! the page.
 
 use std::collections::BTreeMap;
 
@@ -61,13 +62,19 @@ impl<'a> WebClient<'a> {
     }
 
     /// Submits a form with these fields, whose values need no escaping.
-    pub async fn submit(&mut self, function: &str, request: Request, fields: &[(&str, &str)]) -> Response {
+    pub async fn submit(
+        &mut self,
+        function: &str,
+        request: Request,
+        fields: &[(&str, &str)],
+    ) -> Response {
         self.receive(self.world.unwrap().send(function, self.with_form(request, fields)).await)
     }
 
     /// Returns the request with this browser's cookies.
     pub fn with_cookies(&self, request: Request) -> Request {
-        let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let cookies: Vec<String> =
+            self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         request.header("Accept", "text/html").header("Cookie", &cookies.join("; "))
     }
 
@@ -84,14 +91,18 @@ impl<'a> WebClient<'a> {
     /// Returns the request with a form and the cookies of this browser.
     pub fn with_form(&self, request: Request, fields: &[(&str, &str)]) -> Request {
         let fields = [&[("csrf", self.csrf.as_str())], fields].concat();
-        let body: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let request = request.header("Content-Type", "application/x-www-form-urlencoded").body(&body.join("&"));
+        let body: Vec<String> =
+            fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let request = request
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body(&body.join("&"));
         self.with_cookies(request)
     }
 
     /// Keeps the cookies and the CSRF token of a response.
     pub fn receive(&mut self, response: Response) -> Response {
-        let set = response.header("set-cookie").split(';').next().and_then(|pair| pair.split_once('='));
+        let set =
+            response.header("set-cookie").split(';').next().and_then(|pair| pair.split_once('='));
         self.cookies.extend(set.map(|(name, value)| (name.to_owned(), value.to_owned())));
         if let Some(csrf) = response.body.split("name=\"csrf\" value=\"").nth(1) {
             csrf.split('"').next().unwrap_or_default().clone_into(&mut self.csrf);

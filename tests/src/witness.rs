@@ -1,5 +1,5 @@
-//! The witness of every test: it learns each secret that the test creates, receives or sends, and inspects everything
-//! that could leak one.
+//! The witness of every test: it learns each secret that the test creates, receives or sends, and
+//! inspects everything that could leak one.
 //!
 //! | what it learns | what it inspects |
 //! |---|---|
@@ -8,8 +8,8 @@
 //! | the key of the tests | every response and error of a function, authorizer contexts included |
 //! | the cookies of sessions (in sessions and the tables only) | the tables at the end of the test |
 //!
-//! A token may appear in one response, the one that issues it, which must be a success. The witness reports a secret
-//! anywhere else to the next call of any test in the process, which then fails.
+//! A token may appear in one response, the one that issues it, which must be a success. The witness
+//! reports a secret anywhere else to the next call of any test in the process, which then fails.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -30,8 +30,8 @@ use serde_json::{Value, json};
 
 use crate::KEYS;
 
-/// The length of the shortest secret that is searched for, in bytes. A shorter one is a test's wrong guess, and part of
-/// other words.
+/// The length of the shortest secret that is searched for, in bytes. A shorter one is a test's
+/// wrong guess, and part of other words.
 const SHORTEST: usize = 7;
 
 /// The length of the end of every token, which contains the secret or the signature.
@@ -110,7 +110,11 @@ pub fn sends_header(name: &str, value: &str) {
     }
     let (scheme, rest) = value.split_once(' ').unwrap_or(("", value));
     let pair = BASE64_STANDARD.decode(rest).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    match pair.as_deref().and_then(|pair| pair.split_once(':')).filter(|_| scheme.eq_ignore_ascii_case("basic")) {
+    match pair
+        .as_deref()
+        .and_then(|pair| pair.split_once(':'))
+        .filter(|_| scheme.eq_ignore_ascii_case("basic"))
+    {
         Some((username, password)) if !password.is_empty() && password != username => {
             with(|witness| {
                 witness.learn(password, false);
@@ -153,19 +157,23 @@ pub fn sends_event(event: &Value) {
     }
 }
 
-/// Inspects the response of a function. A response that is not an HTTP response is for the gateway or the log, and
-/// issues nothing.
+/// Inspects the response of a function. A response that is not an HTTP response is for the gateway
+/// or the log, and issues nothing.
 pub fn got_event(function: &str, response: &Value) {
     let Some(status) = response["statusCode"].as_u64() else {
         saw(function, &response.to_string());
         return;
     };
-    let cookies = response["multiValueHeaders"]["set-cookie"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let cookies = response["multiValueHeaders"]["set-cookie"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     let cookies: Vec<&str> = cookies.iter().filter_map(Value::as_str).collect();
     got(function, u16::try_from(status).unwrap(), &cookies, &response.to_string());
 }
 
-/// Inspects a response: its status, cookies and whole text. A successful one may issue tokens, which must be new.
+/// Inspects a response: its status, cookies and whole text. A successful one may issue tokens,
+/// which must be new.
 pub fn got(place: &str, status: u16, cookies: &[&str], text: &str) {
     with(|witness| {
         witness.see(place, text, true);
@@ -173,7 +181,11 @@ pub fn got(place: &str, status: u16, cookies: &[&str], text: &str) {
             witness.learn_tokens(text);
         }
         for cookie in cookies {
-            let value = cookie.split(';').next().and_then(|pair| pair.split_once('=')).map_or("", |(_, value)| value);
+            let value = cookie
+                .split(';')
+                .next()
+                .and_then(|pair| pair.split_once('='))
+                .map_or("", |(_, value)| value);
             witness.learn(value, true);
             // A session cookie holds the user ID in front of the secret.
             witness.learn(value.split_once('.').map_or("", |(_, secret)| secret), true);
@@ -208,10 +220,14 @@ impl Drop for Tables {
         for table in ["Users", "Tokens", "Attempts"] {
             let mut request = json!({"TableName": table});
             // A test may have deleted a table.
-            while let Ok(page) = self.0.scan(serde_json::from_value::<ScanRequest>(request.clone()).unwrap()) {
+            while let Ok(page) =
+                self.0.scan(serde_json::from_value::<ScanRequest>(request.clone()).unwrap())
+            {
                 for item in page.items.unwrap_or_default() {
                     let item = serde_json::to_string(&item).unwrap();
-                    with(|witness| witness.see_bytes(&format!("the table {table}"), item.as_bytes(), false));
+                    with(|witness| {
+                        witness.see_bytes(&format!("the table {table}"), item.as_bytes(), false);
+                    });
                 }
                 let Some(next) = page.last_evaluated_key else { break };
                 request["ExclusiveStartKey"] = serde_json::to_value(next).unwrap();
@@ -236,19 +252,24 @@ impl Witness {
         }
     }
 
-    /// Learns every token in a text: every word with the shape of one of the three formats, with any prefix.
+    /// Learns every token in a text: every word with the shape of one of the three formats, with
+    /// any prefix.
     fn learn_tokens(&mut self, text: &str) {
         let issuer = Issuer::new("", "hallpass").unwrap();
         let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
         for word in text.split(|c| !is_part(c)).filter(|word| word.len() > SECRET_END) {
             let (rest, sign) = word.split_at(word.len() - SECRET_END);
             // A developer token has its prefix in front of its mark.
-            let developer = word.get(word.len().saturating_sub(MARK.len() + SECRET_END)..).unwrap_or_default();
+            let developer =
+                word.get(word.len().saturating_sub(MARK.len() + SECRET_END)..).unwrap_or_default();
             if ![word, developer].iter().any(|text| inspect(&issuer, text).is_some()) {
                 continue;
             }
             self.learn(sign, false);
-            let claims = rest.split('.').nth(1).and_then(|claims| BASE64_URL_SAFE_NO_PAD.decode(claims).ok());
+            let claims = rest
+                .split('.')
+                .nth(1)
+                .and_then(|claims| BASE64_URL_SAFE_NO_PAD.decode(claims).ok());
             let claims = claims.and_then(|claims| serde_json::from_slice::<Value>(&claims).ok());
             if let Some(jti) = claims.as_ref().and_then(|claims| claims["jti"].as_str()) {
                 self.learn(jti, false);
@@ -270,7 +291,11 @@ impl Witness {
             for secret in self.secrets.get(start).into_iter().flatten() {
                 if bytes[at..].starts_with(secret.text.as_bytes()) && !(is_answer && secret.shown) {
                     let around = &bytes[at.saturating_sub(80)..bytes.len().min(at + 80)];
-                    self.found.push(format!("{place}: {}: {}", secret.text, String::from_utf8_lossy(around)));
+                    self.found.push(format!(
+                        "{place}: {}: {}",
+                        secret.text,
+                        String::from_utf8_lossy(around)
+                    ));
                 }
             }
         }
@@ -309,8 +334,9 @@ pub fn sees_files(folder: &std::path::Path) {
     testify();
 }
 
-/// Returns whether a text repeats itself every four characters, as base64 of a repeated byte does. Tests write such
-/// salts, names and wrong guesses, and the salt of one test is not the secret of another.
+/// Returns whether a text repeats itself every four characters, as base64 of a repeated byte does.
+/// Tests write such salts, names and wrong guesses, and the salt of one test is not the secret of
+/// another.
 fn is_applied_by_hand(text: &str) -> bool {
     text.bytes().zip(text.bytes().skip(4)).all(|(one, other)| one == other)
 }

@@ -23,7 +23,10 @@ async fn verdict(world: &World, token: &TestToken) -> String {
 fn assert_one_strong_read(seen: &Seen) {
     assert_eq!(seen.operation, "BatchGetItem");
     let tables = seen.body["RequestItems"].as_object().unwrap();
-    assert!(tables.len() == 2 && tables.contains_key("Tokens") && tables.contains_key("Users"), "{tables:?}");
+    assert!(
+        tables.len() == 2 && tables.contains_key("Tokens") && tables.contains_key("Users"),
+        "{tables:?}"
+    );
     for request in tables.values() {
         assert_eq!(
             (&request["ConsistentRead"], request["Keys"].as_array().unwrap().len()),
@@ -52,11 +55,16 @@ async fn every_scheme_carries_every_format() {
             assert_eq!(world.verdict(&value).await, "allow", "{format} {value}");
         }
     }
-    let event = Request::new("GET", "/a").header("aUTHORIZATION", &bearer(&world.token().await)).authorizer_event();
-    assert!(world.invoke("VerifyAuthorizer", event).await.unwrap().to_string().contains("\"Allow\""));
+    let event = Request::new("GET", "/a")
+        .header("aUTHORIZATION", &bearer(&world.token().await))
+        .authorizer_event();
+    assert!(
+        world.invoke("VerifyAuthorizer", event).await.unwrap().to_string().contains("\"Allow\"")
+    );
 }
 
-/// Texts that are rejected by their form alone cost no read: a caller without a token cannot cause any.
+/// Texts that are rejected by their form alone cost no read: a caller without a token cannot cause
+/// any.
 #[tokio::test]
 async fn a_token_that_its_text_rejects_costs_no_read() {
     let (world, tap) = World::tapped(&[]).await;
@@ -99,7 +107,10 @@ async fn a_repeated_header_costs_no_read_in_any_case() {
     let (world, tap) = World::tapped(&[]).await;
     let token = bearer(&world.create_token(Format::Signed, "1", 1).await.text);
     for second in ["Authorization", "authorization", "AUTHORIZATION"] {
-        let event = Request::new("GET", "/a").authorization(&token).header(second, &token).authorizer_event();
+        let event = Request::new("GET", "/a")
+            .authorization(&token)
+            .header(second, &token)
+            .authorizer_event();
         let response = world.invoke("VerifyAuthorizer", event).await.unwrap();
         assert_eq!(response["policyDocument"]["Statement"][0]["Effect"], "Deny", "{second}");
         assert_eq!(response["context"]["reason"], "malformed");
@@ -111,7 +122,9 @@ async fn a_repeated_header_costs_no_read_in_any_case() {
 async fn a_token_in_the_query_is_ignored() {
     let world = World::new().await;
     let token = world.create_token(Format::Signed, "1", 1).await.text;
-    let request = Request::new("GET", "/a").query("access_token", &token).query("Authorization", &bearer(&token));
+    let request = Request::new("GET", "/a")
+        .query("access_token", &token)
+        .query("Authorization", &bearer(&token));
     let error = world.invoke("VerifyAuthorizer", request.authorizer_event()).await.unwrap_err();
     assert_eq!(error.message, "Unauthorized");
 }
@@ -164,7 +177,8 @@ async fn a_token_costs_one_strong_read_of_both_tables_and_an_hourly_write() {
 async fn a_developer_token_also_costs_a_read_of_its_pointer() {
     let (world, tap) = World::tapped(&[]).await;
     let token = world.create_token(Format::Developer, "1", 1).await;
-    for expected in [vec!["GetItem", "BatchGetItem", "UpdateItem"], vec!["GetItem", "BatchGetItem"]] {
+    for expected in [vec!["GetItem", "BatchGetItem", "UpdateItem"], vec!["GetItem", "BatchGetItem"]]
+    {
         assert_eq!(verdict(&world, &token).await, "allow");
         let seen = tap.seen();
         assert_eq!(seen.iter().map(|seen| seen.operation.as_str()).collect::<Vec<_>>(), expected);
@@ -180,7 +194,8 @@ async fn a_token_without_a_record_is_unknown() {
     assert_eq!(verdict(&world, &signed).await, "unknown");
     let developer = world.unwritten(Format::Developer, "1", 2).await;
     assert_eq!(verdict(&world, &developer).await, "unknown");
-    // A token of one format is not accepted with the record of another, nor a pointer with another token's record.
+    // A token of one format is not accepted with the record of another, nor a pointer with another
+    // token's record.
     let jwt = world.create_token(Format::Jwt, "1", 3).await;
     assert_eq!(verdict(&world, &world.unwritten(Format::Signed, "1", 3).await).await, "unknown");
     assert_eq!(verdict(&world, &jwt).await, "allow");
@@ -217,7 +232,13 @@ async fn a_developer_token_expires_as_its_record_says() {
     let token = world.create_token(Format::Developer, "1", 1).await;
     world.advance(100 * 366 * 86_400);
     assert_eq!(verdict(&world, &token).await, "allow");
-    world.set_record(&token.record, "expires_at", Some(AttributeValue::N(world.now().unix().to_string()))).await;
+    world
+        .set_record(
+            &token.record,
+            "expires_at",
+            Some(AttributeValue::N(world.now().unix().to_string())),
+        )
+        .await;
     assert_eq!(verdict(&world, &token).await, "expired");
 }
 
@@ -227,14 +248,18 @@ async fn a_revoked_or_disabled_token_is_rejected_at_once() {
     for (seed, format) in (1..).zip(FORMATS) {
         let token = world.create_token(format, "1", seed).await;
         assert_eq!(verdict(&world, &token).await, "allow");
-        world.set_record(&token.record, "disabled_at", Some(AttributeValue::N(START.to_string()))).await;
+        world
+            .set_record(&token.record, "disabled_at", Some(AttributeValue::N(START.to_string())))
+            .await;
         assert_eq!(verdict(&world, &token).await, "disabled");
         world.set_record(&token.record, "disabled_at", None).await;
         assert_eq!(verdict(&world, &token).await, "allow");
         assert_eq!(world.delete(&token.text, "current").await.status, 200);
         assert_eq!(verdict(&world, &token).await, "revoked", "{format}");
         // The stronger reason is reported: enabling the token again would not help.
-        world.set_record(&token.record, "disabled_at", Some(AttributeValue::N(START.to_string()))).await;
+        world
+            .set_record(&token.record, "disabled_at", Some(AttributeValue::N(START.to_string())))
+            .await;
         assert_eq!(verdict(&world, &token).await, "revoked");
     }
 }
@@ -243,7 +268,9 @@ async fn a_revoked_or_disabled_token_is_rejected_at_once() {
 async fn rotation(world: &World) -> (TestToken, TestToken) {
     let old = world.create_token(Format::Signed, "1", 1).await;
     let hash = old.record.id.hash;
-    let new = world.create_token_with(Format::Signed, "1", 2, |record| record.replaces = Some(hash)).await;
+    let new = world
+        .create_token_with(Format::Signed, "1", 2, |record| record.replaces = Some(hash))
+        .await;
     (old, new)
 }
 

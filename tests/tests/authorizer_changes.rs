@@ -1,4 +1,5 @@
-//! The effect of changes of the user on a token, what tokens are bound to, and their effective scope.
+//! The effect of changes of the user on a token, what tokens are bound to, and their effective
+//! scope.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use hallpass_token::{Binding, Format};
@@ -24,7 +25,8 @@ async fn scope(world: &World, token: &str) -> Value {
     response["context"]["scopes"].clone()
 }
 
-/// Changes of a user as an application writes them, and the verdict on a token at the very next request.
+/// Changes of a user as an application writes them, and the verdict on a token at the very next
+/// request.
 fn changes() -> [(&'static str, Option<AttributeValue>, &'static str); 10] {
     [
         ("username", Some(text("renamed")), "user_changed"),
@@ -49,7 +51,12 @@ async fn a_change_of_the_user_counts_at_the_next_request_and_is_recorded_by_prun
             seed += 1;
             let token = world.create_token(FORMATS[usize::from(seed / 2 % 3)], "1", seed).await;
             let check = async |expected: &str| {
-                assert_eq!(verdict(&world, &token).await, expected, "{attribute} = {value:?} {}", token.record.format);
+                assert_eq!(
+                    verdict(&world, &token).await,
+                    expected,
+                    "{attribute} = {value:?} {}",
+                    token.record.format
+                );
             };
             check("allow").await;
             let before = world.user_item("1").await.remove(attribute);
@@ -74,10 +81,13 @@ async fn a_change_of_the_user_invalidates_a_temporary_jwt_too() {
     let changes = changes().into_iter().filter(|(_, _, expected)| *expected != "allow");
     for (attribute, value, expected) in changes.chain([("", None, "user_removed")]) {
         let world = World::new().await;
-        let request = Request::new("GET", "/rs/authorise").authorization(&basic("my_username", "topsecret"));
+        let request =
+            Request::new("GET", "/rs/authorise").authorization(&basic("my_username", "topsecret"));
         let response = world.send("Generate", request).await;
         let token = response.json()["accessToken"].as_str().unwrap().to_owned();
-        let check = async |expected: &str| assert_eq!(world.verdict(&bearer(&token)).await, expected, "{attribute}");
+        let check = async |expected: &str| {
+            assert_eq!(world.verdict(&bearer(&token)).await, expected, "{attribute}");
+        };
         check("allow").await;
         let before = world.user_item("1").await;
         match attribute {
@@ -116,20 +126,26 @@ async fn the_attributes_that_bind_a_token_are_configured_for_each_format() {
     ])
     .await;
     let parent = world.token().await;
-    let jwt =
-        world.created(&parent, &json!({"name": "jwt", "format": "jwt"})).await["token"].as_str().unwrap().to_owned();
-    let check = async |attribute: &str, value: Option<AttributeValue>, signed: &str, jwt_expected: &str| {
-        let before = world.user_item("1").await.remove(attribute);
-        world.set_user("1", attribute, value).await;
-        let verdicts = (world.verdict(&bearer(&parent)).await, world.verdict(&bearer(&jwt)).await);
-        assert_eq!(verdicts, (signed.to_owned(), jwt_expected.to_owned()), "{attribute}");
-        world.set_user("1", attribute, before).await;
-    };
+    let jwt = world.created(&parent, &json!({"name": "jwt", "format": "jwt"})).await["token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let check =
+        async |attribute: &str, value: Option<AttributeValue>, signed: &str, jwt_expected: &str| {
+            let before = world.user_item("1").await.remove(attribute);
+            world.set_user("1", attribute, value).await;
+            let verdicts =
+                (world.verdict(&bearer(&parent)).await, world.verdict(&bearer(&jwt)).await);
+            assert_eq!(verdicts, (signed.to_owned(), jwt_expected.to_owned()), "{attribute}");
+            world.set_user("1", attribute, before).await;
+        };
     check("plan", Some(text("free")), "user_changed", "allow").await;
     check("plan", Some(AttributeValue::Null(true)), "user_changed", "allow").await;
     check("username", Some(text("renamed")), "allow", "allow").await;
-    check("permissions", Some(AttributeValue::Ss(vec!["ROLE_ADMIN".to_owned()])), "allow", "allow").await;
-    // In every configuration, a blocked user is rejected and a raised generation invalidates every token.
+    check("permissions", Some(AttributeValue::Ss(vec!["ROLE_ADMIN".to_owned()])), "allow", "allow")
+        .await;
+    // In every configuration, a blocked user is rejected and a raised generation invalidates every
+    // token.
     check("status", Some(text("blocked")), "user_blocked", "user_blocked").await;
     check("token_generation", Some(AttributeValue::N("6".to_owned())), "revoked", "revoked").await;
 }
@@ -141,7 +157,12 @@ async fn permissions_invalidate_tokens_if_configured() {
     let check = async |names: &[&str], expected: &str| {
         let names = names.iter().map(|name| (*name).to_owned()).collect();
         world.set_user("2", "permissions", Some(AttributeValue::Ss(names))).await;
-        assert_eq!(world.verdict(&bearer(&token)).await, expected, "{names:?}", names = world.user_item("2").await);
+        assert_eq!(
+            world.verdict(&bearer(&token)).await,
+            expected,
+            "{names:?}",
+            names = world.user_item("2").await
+        );
     };
     check(&["ROLE_ADMIN", "ROLE_USER"], "allow").await;
     check(&["ROLE_USER", "ROLE_ADMIN"], "allow").await;
@@ -163,7 +184,10 @@ async fn a_token_stays_bound_to_the_attributes_configured_at_its_creation() {
     };
     let (by_name, by_mail) = (bound_to(1, "username").await, bound_to(2, "email").await);
     let check = async |expected: [&str; 2]| {
-        assert_eq!([verdict(&world, &by_name).await, verdict(&world, &by_mail).await], expected.map(str::to_owned));
+        assert_eq!(
+            [verdict(&world, &by_name).await, verdict(&world, &by_mail).await],
+            expected.map(str::to_owned)
+        );
     };
     world.set_user("1", "plan", Some(text("free"))).await;
     check(["allow", "allow"]).await;
@@ -176,10 +200,13 @@ async fn a_token_stays_bound_to_the_attributes_configured_at_its_creation() {
 #[tokio::test]
 async fn the_effective_scope_is_limited_by_the_token_and_the_user_s_permissions() {
     let world = World::new().await;
-    let names = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<hallpass_token::Scope>();
+    let names = |names: &[&str]| {
+        names.iter().map(|name| name.parse().unwrap()).collect::<hallpass_token::Scope>()
+    };
     let all = world.create_token(Format::Signed, "2", 1).await;
     let narrow = names(&["ROLE_ADMIN", "never granted"]);
-    let narrow = world.create_token_with(Format::Signed, "2", 2, |record| record.scope = Some(narrow)).await;
+    let narrow =
+        world.create_token_with(Format::Signed, "2", 2, |record| record.scope = Some(narrow)).await;
     let check = async |permissions: &[&str], of_all: &str, of_narrow: &str| {
         let permissions: Vec<String> = permissions.iter().map(|name| (*name).to_owned()).collect();
         let value = (!permissions.is_empty()).then_some(AttributeValue::Ss(permissions));

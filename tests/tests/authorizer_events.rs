@@ -1,7 +1,7 @@
 //! Every form of authorizer event, complete, and the complete response to it.
 //!
-//! API Gateway may reuse a response for every method and path of the stage, so a response must be right for all of
-//! them, and must contain nothing of the request.
+//! API Gateway may reuse a response for every method and path of the stage, so a response must be
+//! right for all of them, and must contain nothing of the request.
 
 use expect_test::{Expect, expect};
 use hallpass_token::{Format, Timestamp};
@@ -22,7 +22,8 @@ const FORMS: [&str; 5] = [REST_TOKEN, REST_REQUEST, HTTP_1_0, HTTP_2_0, WEBSOCKE
 
 const AS_POLICY: (&str, &str) = ("HALLPASS_AUTHORIZER_RESPONSE", "policy");
 
-/// The forms of event whose response is a policy, and for which a request without a credential is an error.
+/// The forms of event whose response is a policy, and for which a request without a credential is
+/// an error.
 const POLICY_OR_ERROR: [&str; 3] = [REST_TOKEN, REST_REQUEST, WEBSOCKET_CONNECT];
 
 fn event(form: &str, authorization: &str) -> Value {
@@ -38,7 +39,10 @@ fn without_credential(form: &str) -> Value {
     }
     for headers in ["headers", "multiValueHeaders"] {
         if let Some(headers) = members.get_mut(headers) {
-            headers.as_object_mut().unwrap().retain(|name, _| !name.eq_ignore_ascii_case("authorization"));
+            headers
+                .as_object_mut()
+                .unwrap()
+                .retain(|name, _| !name.eq_ignore_ascii_case("authorization"));
         }
     }
     event
@@ -212,11 +216,15 @@ async fn every_form_rejects_for_every_reason_with_the_same_challenge() {
             let context = &response["context"];
             assert_eq!((effect(&response), &context["reason"]), ("Deny", &json!(reason)), "{form}");
             assert_eq!(context["detail"], description);
-            let challenge =
-                format!(r#"Bearer realm="hallpass", error="invalid_token", error_description="{description}""#);
+            let challenge = format!(
+                r#"Bearer realm="hallpass", error="invalid_token", error_description="{description}""#
+            );
             assert_eq!(context["challenge"], challenge);
             assert_eq!(context["challenges"], tests::with_basic(&challenge, true));
-            assert!(context.get("user_id").is_none() && context.get("token_id").is_none(), "{context}");
+            assert!(
+                context.get("user_id").is_none() && context.get("token_id").is_none(),
+                "{context}"
+            );
             assert!(context.as_object().unwrap().values().all(Value::is_string));
         }
     };
@@ -228,14 +236,22 @@ async fn every_form_rejects_for_every_reason_with_the_same_challenge() {
     let revoked = world.create_token(Format::Signed, "1", 3).await;
     assert_eq!(world.delete(&revoked.text, "current").await.status, 200);
     check(&revoked.text, "revoked", "The access token was revoked").await;
-    let disabled =
-        world.create_token_with(Format::Signed, "1", 4, |record| record.disabled_at = Some(record.issued_at)).await;
+    let disabled = world
+        .create_token_with(Format::Signed, "1", 4, |record| {
+            record.disabled_at = Some(record.issued_at);
+        })
+        .await;
     check(&disabled.text, "disabled", "The access token is disabled").await;
     world.set_user("1", "status", Some(text("blocked"))).await;
     check(&good.text, "user_blocked", "The user of the access token is blocked").await;
     world.set_user("1", "status", Some(text("active"))).await;
     world.set_user("1", "username", Some(text("other"))).await;
-    check(&good.text, "user_changed", "The name of the user changed since the access token was issued").await;
+    check(
+        &good.text,
+        "user_changed",
+        "The name of the user changed since the access token was issued",
+    )
+    .await;
     world.set_user("1", "password_hash", Some(text("other"))).await;
     let both = "The name and password of the user changed since the access token was issued";
     check(&good.text, "user_changed", both).await;
@@ -252,7 +268,8 @@ async fn a_request_without_a_credential_is_unauthorized() {
         for event in [without_credential(form), event(form, "")] {
             let outcome = world.invoke("VerifyAuthorizer", event).await;
             if POLICY_OR_ERROR.contains(&form) {
-                // API Gateway recognizes the rejection by this exact text, and responds with 500 to any other.
+                // API Gateway recognizes the rejection by this exact text, and responds with 500 to
+                // any other.
                 assert_eq!(outcome.unwrap_err().message, "Unauthorized", "{form}");
                 continue;
             }
@@ -263,7 +280,10 @@ async fn a_request_without_a_credential_is_unauthorized() {
                 "{form}"
             );
             assert_eq!(response["context"]["challenge"], r#"Bearer realm="our realm""#);
-            assert_eq!(response["context"]["challenges"], tests::with_basic(r#"Bearer realm="our realm""#, true));
+            assert_eq!(
+                response["context"]["challenges"],
+                tests::with_basic(r#"Bearer realm="our realm""#, true)
+            );
         }
     }
 }
@@ -273,12 +293,19 @@ async fn an_event_from_elsewhere_is_an_error() {
     let world = World::new().await;
     let token = world.create_token(Format::Signed, "1", 1).await;
     let mut events = vec![json!({}), json!({"type": "TOKEN", "authorizationToken": token.text})];
-    for arn in ["", "arn:aws:s3:::bucket/key/a", "arn:aws:execute-api:eu-west-1:123456789012:abcdef1234/*/GET/a"] {
+    for arn in [
+        "",
+        "arn:aws:s3:::bucket/key/a",
+        "arn:aws:execute-api:eu-west-1:123456789012:abcdef1234/*/GET/a",
+    ] {
         // AWS's own sample of a TOKEN event has a stage of this name.
         if !arn.contains('*') {
-            events.push(json!({"type": "TOKEN", "authorizationToken": token.text, "methodArn": arn}));
+            events
+                .push(json!({"type": "TOKEN", "authorizationToken": token.text, "methodArn": arn}));
         }
-        events.push(json!({"version": "2.0", "headers": {"authorization": token.text}, "routeArn": arn}));
+        events.push(
+            json!({"version": "2.0", "headers": {"authorization": token.text}, "routeArn": arn}),
+        );
     }
     for event in events {
         let error = world.invoke("VerifyAuthorizer", event.clone()).await.unwrap_err();
@@ -295,12 +322,26 @@ fn hostile(form: &str, authorization: &str) -> Value {
     let route: usize = whole.match_indices('/').nth(1).unwrap().0;
     event[arn] = format!("{}/GET/{HOSTILE}", &whole[..route]).into();
     let members = event.as_object_mut().unwrap();
-    for member in ["resource", "path", "httpMethod", "rawPath", "rawQueryString", "routeKey", "identitySource"] {
+    for member in [
+        "resource",
+        "path",
+        "httpMethod",
+        "rawPath",
+        "rawQueryString",
+        "routeKey",
+        "identitySource",
+    ] {
         if members.contains_key(member) {
             members.insert(member.to_owned(), HOSTILE.into());
         }
     }
-    for headers in ["headers", "multiValueHeaders", "pathParameters", "stageVariables", "queryStringParameters"] {
+    for headers in [
+        "headers",
+        "multiValueHeaders",
+        "pathParameters",
+        "stageVariables",
+        "queryStringParameters",
+    ] {
         if let Some(headers) = members.get_mut(headers).and_then(Value::as_object_mut) {
             headers.insert("x-HOSTILE".to_owned(), HOSTILE.into());
             headers.insert(HOSTILE.to_owned(), HOSTILE.into());
@@ -311,18 +352,24 @@ fn hostile(form: &str, authorization: &str) -> Value {
 
 #[tokio::test]
 async fn nothing_of_the_request_reaches_the_response() {
-    let rules = json!([{"method": "GET", "path": "/reports/*", "permission": "ROLE_USER"}]).to_string();
+    let rules =
+        json!([{"method": "GET", "path": "/reports/*", "permission": "ROLE_USER"}]).to_string();
     for settings in [vec![AS_POLICY], vec![AS_POLICY, ("HALLPASS_ROUTES", rules.as_str())]] {
         let world = World::with(&settings).await;
         let token = world.create_token(Format::Signed, "1", 1).await;
         for form in FORMS {
             for (text, expected) in [(token.text.as_str(), "Allow"), ("HOSTILE", "Deny")] {
                 let plain = response(&world, form, text).await;
-                let response =
-                    world.invoke("VerifyAuthorizer", hostile(form, &format!("Bearer {text}"))).await.unwrap();
+                let response = world
+                    .invoke("VerifyAuthorizer", hostile(form, &format!("Bearer {text}")))
+                    .await
+                    .unwrap();
                 assert_eq!(response, plain, "{form}");
                 assert_eq!(effect(&response), expected);
-                assert!(!response.to_string().contains("HOSTILE") && !response.to_string().contains(&token.text));
+                assert!(
+                    !response.to_string().contains("HOSTILE")
+                        && !response.to_string().contains(&token.text)
+                );
             }
         }
     }
@@ -332,14 +379,23 @@ async fn nothing_of_the_request_reaches_the_response() {
 async fn a_developer_token_without_an_expiry_has_no_condition() {
     let world = World::new().await;
     let until = |at: Option<Timestamp>| at.map(|at| at.to_string());
-    for (seed, expires_at) in [(1, None), (2, Some(world.now().after(std::time::Duration::from_secs(60))))] {
-        let token =
-            world.create_token_with(Format::Developer, "1", seed, |record| record.expires_at = expires_at).await;
+    for (seed, expires_at) in
+        [(1, None), (2, Some(world.now().after(std::time::Duration::from_secs(60))))]
+    {
+        let token = world
+            .create_token_with(Format::Developer, "1", seed, |record| {
+                record.expires_at = expires_at;
+            })
+            .await;
         let response = response(&world, REST_REQUEST, &token.text).await;
         let statement = &response["policyDocument"]["Statement"][0];
         assert_eq!(statement["Effect"], "Allow");
-        let condition = until(expires_at).map(|at| json!({"DateLessThan": {"aws:CurrentTime": [at]}}));
+        let condition =
+            until(expires_at).map(|at| json!({"DateLessThan": {"aws:CurrentTime": [at]}}));
         assert_eq!(statement.get("Condition"), condition.as_ref());
-        assert_eq!(response["context"].get("expires_at"), until(expires_at).map(Value::from).as_ref());
+        assert_eq!(
+            response["context"].get("expires_at"),
+            until(expires_at).map(Value::from).as_ref()
+        );
     }
 }

@@ -12,12 +12,16 @@ const STAGE: &str = "arn:aws:execute-api:local:000000000000:hallpass/v1";
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 /// Pieces of the paths of rules and requests.
-const SEGMENTS: [&str; 14] =
-    ["me", "rs", "profile", "orgs", "a", "A", "me2", "a.b", "..x", "%20", "a:b", "GET", "v1", "DELETE"];
+const SEGMENTS: [&str; 14] = [
+    "me", "rs", "profile", "orgs", "a", "A", "me2", "a.b", "..x", "%20", "a:b", "GET", "v1",
+    "DELETE",
+];
 
 /// Text before, after or within a path that a rule allows.
-const AROUND: [&str; 16] =
-    ["", "/", "//", "/..", "/../", "/.", "?", "*", "/DELETE", "/x/GET", "%2F", "%2f..", "%00", "/orgs", "$", "/${*}"];
+const AROUND: [&str; 16] = [
+    "", "/", "//", "/..", "/../", "/.", "?", "*", "/DELETE", "/x/GET", "%2F", "%2f..", "%00",
+    "/orgs", "$", "/${*}",
+];
 
 /// A rule: a method or `*`, a path that may end in `*`, and a permission.
 #[derive(Clone, Debug)]
@@ -28,11 +32,15 @@ struct Rule {
 }
 
 impl Rule {
-    /// Returns whether the rule allows a request: its method or any, and its path or what begins with it.
+    /// Returns whether the rule allows a request: its method or any, and its path or what begins
+    /// with it.
     fn allows(&self, held: &[&str], method: &str, path: &str) -> bool {
         let permitted = self.permission.is_none_or(|name| held.contains(&name));
         let is_method = METHODS.contains(&method) && ["*", method].contains(&self.method);
-        let is_path = self.path.strip_suffix('*').map_or(self.path == path, |prefix| path.starts_with(prefix));
+        let is_path = self
+            .path
+            .strip_suffix('*')
+            .map_or(self.path == path, |prefix| path.starts_with(prefix));
         permitted && is_method && is_path
     }
 }
@@ -48,15 +56,19 @@ fn rule() -> impl Strategy<Value = Rule> {
     })
 }
 
-/// Generates requests near a rule: its path with something before it, after it, in it, or in other case.
-fn request() -> impl Strategy<Value = (usize, &'static str, &'static str, &'static str, usize, bool)> {
-    let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "get", "TRACE", "*", ""];
+/// Generates requests near a rule: its path with something before it, after it, in it, or in other
+/// case.
+fn request() -> impl Strategy<Value = (usize, &'static str, &'static str, &'static str, usize, bool)>
+{
+    let methods =
+        ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "get", "TRACE", "*", ""];
     let around = || select(AROUND.as_slice());
     (any::<usize>(), select(methods.to_vec()), around(), around(), any::<usize>(), any::<bool>())
 }
 
 fn policy(resources: &[String]) -> Policy {
-    let statement = json!({"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": resources});
+    let statement =
+        json!({"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": resources});
     Policy::read(&json!({"Version": "2012-10-17", "Statement": [statement]})).unwrap()
 }
 
@@ -75,7 +87,9 @@ proptest! {
     ) {
         let json: Vec<Value> = rules
             .iter()
-            .map(|rule| json!({"method": rule.method, "path": rule.path, "permission": rule.permission}))
+            .map(|rule| json!({
+                "method": rule.method, "path": rule.path, "permission": rule.permission,
+            }))
             .collect();
         let routes = Routes::parse(&Value::from(json).to_string()).unwrap();
         let scope: Scope = held.iter().map(|name| name.parse::<Permission>().unwrap()).collect();
@@ -89,8 +103,10 @@ proptest! {
                 if is_upper { path.to_uppercase() } else { path.to_owned() },
             ] {
                 let expected = rules.iter().any(|rule| rule.allows(&held, method, &path));
-                prop_assert_eq!(allows(&policy, &format!("{STAGE}/{method}{path}")), expected, "{} {}", method, path);
-                for stage in ["arn:aws:execute-api:local:000000000000:hallpass/v2", "arn:aws:execute-api:local:000000000000:other/v1"] {
+                let resource = format!("{STAGE}/{method}{path}");
+                prop_assert_eq!(allows(&policy, &resource), expected, "{} {}", method, path);
+                for stage in ["hallpass/v2", "other/v1"] {
+                    let stage = format!("arn:aws:execute-api:local:000000000000:{stage}");
                     let elsewhere = format!("{stage}/{method}{path}");
                     prop_assert!(!allows(&policy, &elsewhere), "{}", elsewhere);
                 }
@@ -105,7 +121,9 @@ async fn policy_for(rules: &Value, scope: &[&str]) -> Policy {
     let scope = scope.iter().map(|name| name.parse().unwrap()).collect();
     let TestToken { text, .. } =
         world.create_token_with(Format::Signed, "2", 1, |record| record.scope = Some(scope)).await;
-    let event = json!({"type": "TOKEN", "authorizationToken": bearer(&text), "methodArn": format!("{STAGE}/GET/")});
+    let event = json!({
+        "type": "TOKEN", "authorizationToken": bearer(&text), "methodArn": format!("{STAGE}/GET/"),
+    });
     let response = world.invoke("VerifyAuthorizer", event).await.unwrap();
     Policy::read(&response["policyDocument"]).unwrap()
 }
@@ -142,7 +160,11 @@ async fn a_rule_for_every_method_opens_no_other_path() {
             ("*", false),
             ("", false),
         ] {
-            assert_eq!(allows(&policy, &format!("{STAGE}/{method}{path}")), expected, "{method} {path}");
+            assert_eq!(
+                allows(&policy, &format!("{STAGE}/{method}{path}")),
+                expected,
+                "{method} {path}"
+            );
         }
     }
     for route in ["TRACE/me", "get/me", "*/me", "$connect", "GET/v1/GET/me", "x/GET/me"] {
@@ -157,7 +179,10 @@ async fn the_gateway_allows_a_token_its_rules_alone() {
         let rules = json!([{"method": "*", "path": path}]).to_string();
         let system = System::start(&[("HALLPASS_ROUTES", &rules)]).await;
         let token = bearer(&system.token_of("my_username", "topsecret").await);
-        let replies = [system.ask("GET", "/rs/profile", &token).await, system.ask("GET", "/api/user/1", &token).await];
+        let replies = [
+            system.ask("GET", "/rs/profile", &token).await,
+            system.ask("GET", "/api/user/1", &token).await,
+        ];
         assert_eq!(replies.map(|reply| reply.status), expected, "{path}");
         system.stop().await;
     };
@@ -173,7 +198,8 @@ async fn the_gateway_allows_a_token_its_rules_alone() {
 async fn every_sample_token_event_gets_a_policy_for_its_own_stage_alone() {
     let rules = json!([{"method": "*", "path": "/me"}]);
     for settings in [vec![], vec![("HALLPASS_ROUTES", rules.to_string())]] {
-        let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let settings: Vec<(&str, &str)> =
+            settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let world = World::with(&settings).await;
         let token = world.create_token(Format::Signed, "1", 1).await;
         let api = "arn:aws:execute-api:us-west-2:123456789012:ymy8tbxw7b";
@@ -187,14 +213,25 @@ async fn every_sample_token_event_gets_a_policy_for_its_own_stage_alone() {
         ] {
             for (credential, expected) in [(token.text.as_str(), true), ("nonsense", false)] {
                 let arn = format!("{api}{rest}");
-                let event = json!({"type": "TOKEN", "authorizationToken": bearer(credential), "methodArn": arn});
+                let event = json!({
+                    "type": "TOKEN", "authorizationToken": bearer(credential), "methodArn": arn,
+                });
                 let response = world.invoke("VerifyAuthorizer", event).await.unwrap();
                 let policy = Policy::read(&response["policyDocument"]).unwrap();
                 assert_eq!(allows(&policy, &format!("{api}{stage}/GET/me")), expected, "{rest}");
-                for other in ["/v1/GET/me", "/v1/DELETE/orgs/GET/me", "/p/GET/me", "/**/GET/me", "/prod2/GET/me"] {
+                for other in [
+                    "/v1/GET/me",
+                    "/v1/DELETE/orgs/GET/me",
+                    "/p/GET/me",
+                    "/**/GET/me",
+                    "/prod2/GET/me",
+                ] {
                     assert!(!allows(&policy, &format!("{api}{other}")), "{rest} {other}");
                 }
-                assert!(!allows(&policy, &format!("{}/GET/me", api.replace("ymy8tbxw7b", "another"))));
+                assert!(!allows(
+                    &policy,
+                    &format!("{}/GET/me", api.replace("ymy8tbxw7b", "another"))
+                ));
                 let orgs = format!("{api}{stage}/DELETE/orgs/me");
                 assert_eq!(allows(&policy, &orgs), expected && settings.is_empty(), "{rest}");
             }

@@ -1,4 +1,5 @@
-//! Route rules: the effective scope becomes the resources of the policy, and the response stays small enough.
+//! Route rules: the effective scope becomes the resources of the policy, and the response stays
+//! small enough.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use hallpass_token::Format;
@@ -48,7 +49,9 @@ const RULES: &str = r#"[
 
 async fn with_scope(world: &World, user_id: &str, seed: u8, names: &[&str]) -> TestToken {
     let scope = names.iter().map(|name| name.parse().unwrap()).collect();
-    world.create_token_with(Format::Signed, user_id, seed, |record| record.scope = Some(scope)).await
+    world
+        .create_token_with(Format::Signed, user_id, seed, |record| record.scope = Some(scope))
+        .await
 }
 
 #[tokio::test]
@@ -59,14 +62,28 @@ async fn route_rules_turn_the_scope_into_resources() {
         let token = with_scope(&world, "2", seed, scope).await;
         let response = response(&world, REST_REQUEST, &token.text).await;
         let expected: Vec<String> = routes.iter().map(|route| format!("{stage}/{route}")).collect();
-        assert_eq!((effect(&response), resources(&response)), ("Allow", expected.iter().map(String::as_str).collect()));
+        assert_eq!(
+            (effect(&response), resources(&response)),
+            ("Allow", expected.iter().map(String::as_str).collect())
+        );
         assert_eq!(response["context"]["scope"], scope.join(" "));
         assert_eq!(response["context"]["scopes"], json!(scope).to_string());
-        assert!(response["context"]["challenge"].as_str().unwrap().contains(r#"error="insufficient_scope""#));
+        assert!(
+            response["context"]["challenge"]
+                .as_str()
+                .unwrap()
+                .contains(r#"error="insufficient_scope""#)
+        );
     };
-    let admin = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].map(|method| format!("{method}/admin/*"));
+    let admin = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+        .map(|method| format!("{method}/admin/*"));
     let admin: Vec<&str> = admin.iter().map(String::as_str).collect();
-    check(1, &["ROLE_ADMIN", "ROLE_USER"], &[&["GET/reports/*"], admin.as_slice(), &["GET/me"]].concat()).await;
+    check(
+        1,
+        &["ROLE_ADMIN", "ROLE_USER"],
+        &[&["GET/reports/*"], admin.as_slice(), &["GET/me"]].concat(),
+    )
+    .await;
     check(2, &["ROLE_USER"], &["GET/reports/*", "GET/me"]).await;
     check(3, &["ROLE_ADMIN"], &[admin.as_slice(), &["GET/me"]].concat()).await;
 }
@@ -81,7 +98,8 @@ async fn a_token_with_an_empty_effective_scope_is_accepted_and_permitted_nothing
         let response = response(&world, REST_REQUEST, &token.text).await;
         assert_eq!(effect(&response), expected, "{routes}");
         let stage = "arn:aws:execute-api:eu-west-1:123456789012:s4x3opwd6i/v1";
-        let resource = if routes == RULES { format!("{stage}/GET/me") } else { format!("{stage}/*") };
+        let resource =
+            if routes == RULES { format!("{stage}/GET/me") } else { format!("{stage}/*") };
         assert_eq!(resources(&response), [resource]);
         let context = &response["context"];
         assert_eq!(
@@ -114,8 +132,8 @@ fn rules(count: usize, path_length: usize) -> String {
     Value::from((0..count).map(rule).collect::<Vec<_>>()).to_string()
 }
 
-/// Writes a user whose response is as long as possible: the longest ID, a name that grows most as JSON, and these
-/// permissions.
+/// Writes a user whose response is as long as possible: the longest ID, a name that grows most as
+/// JSON, and these permissions.
 async fn put_long_user(world: &World, id: &str, permissions: Vec<String>) {
     let mut user = world.user_item("1").await;
     user.insert("user_id".to_owned(), text(id));
@@ -136,10 +154,15 @@ async fn the_largest_response_is_small_enough_for_api_gateway() {
     // As many rules as are allowed, the longest stage, realm and user ID, and more scope than fits.
     for (count, path_length) in [(15, 256), (49, 3)] {
         let rules = rules(count, path_length);
-        let world =
-            World::with(&[("HALLPASS_ROUTES", rules.as_str()), AS_POLICY, ("HALLPASS_REALM", &"r".repeat(64))]).await;
+        let world = World::with(&[
+            ("HALLPASS_ROUTES", rules.as_str()),
+            AS_POLICY,
+            ("HALLPASS_REALM", &"r".repeat(64)),
+        ])
+        .await;
         let id = "u".repeat(64);
-        let mut permissions: Vec<String> = (0..60).map(|number| format!("{number}{}", "p".repeat(120))).collect();
+        let mut permissions: Vec<String> =
+            (0..60).map(|number| format!("{number}{}", "p".repeat(120))).collect();
         permissions.push("p".to_owned());
         put_long_user(&world, &id, permissions).await;
         let token = world.create_token(Format::Signed, &id, 1).await;
@@ -149,15 +172,20 @@ async fn the_largest_response_is_small_enough_for_api_gateway() {
             let length = response.to_string().len();
             assert!((7_000..=8_000).contains(&length), "{length}");
         }
-        // A still longer stage name is an error, rather than a response that API Gateway would reject.
+        // A still longer stage name is an error, rather than a response that API Gateway would
+        // reject.
         let outcome = world
-            .invoke("VerifyAuthorizer", event(&of_long_stage(REST_REQUEST, 170), &format!("Bearer {}", token.text)))
+            .invoke(
+                "VerifyAuthorizer",
+                event(&of_long_stage(REST_REQUEST, 170), &format!("Bearer {}", token.text)),
+            )
             .await;
         assert!(outcome.is_err());
     }
 }
 
-/// Returns the context of a user with this many permissions of 25 characters, and the length of the response.
+/// Returns the context of a user with this many permissions of 25 characters, and the length of the
+/// response.
 async fn with_permissions(settings: &[(&str, &str)], form: &str, count: usize) -> (Value, usize) {
     let world = World::with(settings).await;
     let names = (0..count).map(|number| format!("permission-of-25-chars-{number:02}")).collect();
@@ -170,17 +198,26 @@ async fn with_permissions(settings: &[(&str, &str)], form: &str, count: usize) -
 
 #[tokio::test]
 async fn a_scope_that_does_not_fit_is_left_out_whole_and_counted() {
-    for (settings, form) in [(vec![], REST_REQUEST), (vec![], HTTP_2_0), (vec![AS_POLICY], HTTP_2_0)] {
+    for (settings, form) in
+        [(vec![], REST_REQUEST), (vec![], HTTP_2_0), (vec![AS_POLICY], HTTP_2_0)]
+    {
         for (count, fits) in [(1, true), (60, true), (120, true), (140, false), (300, false)] {
             let (context, length) = with_permissions(&settings, form, count).await;
             assert!(length <= 8_000 && (fits || length < 1_500), "{count}: {length}");
             if fits {
-                let names: Vec<String> = serde_json::from_str(context["scopes"].as_str().unwrap()).unwrap();
+                let names: Vec<String> =
+                    serde_json::from_str(context["scopes"].as_str().unwrap()).unwrap();
                 assert_eq!(names.len(), count);
                 assert_eq!(context["scope"], names.join(" "));
-                assert!(context.get("scope_count").is_none() && context.get("scope_truncated").is_none());
+                assert!(
+                    context.get("scope_count").is_none()
+                        && context.get("scope_truncated").is_none()
+                );
             } else {
-                assert!(context.get("scope").is_none() && context.get("scopes").is_none(), "{context}");
+                assert!(
+                    context.get("scope").is_none() && context.get("scopes").is_none(),
+                    "{context}"
+                );
                 assert_eq!(
                     (&context["scope_count"], &context["scope_truncated"]),
                     (&json!(count.to_string()), &json!("true"))

@@ -1,5 +1,5 @@
-//! Bad input on every route that reads any: another media type, another shape, another user's token. `openapi` tests
-//! the methods that a path does not have.
+//! Bad input on every route that reads any: another media type, another shape, another user's
+//! token. `openapi` tests the methods that a path does not have.
 
 use serde_json::{Value, json};
 use tests::{api::bearer, client::Reply, system::System};
@@ -9,7 +9,11 @@ fn json_routes(system: &System, id: &str) -> Vec<(&'static str, String, Value)> 
     let expiration = system.now().after(std::time::Duration::from_secs(60)).to_string();
     let rarog = json!({"name": "r", "expiration": expiration, "authorities": ["ROLE_USER"]});
     vec![
-        ("POST", "/tokens".to_owned(), json!({"name": "a", "scopes": ["ROLE_USER"], "expires_in": 60})),
+        (
+            "POST",
+            "/tokens".to_owned(),
+            json!({"name": "a", "scopes": ["ROLE_USER"], "expires_in": 60}),
+        ),
         ("PATCH", format!("/tokens/{id}"), json!({"disabled": false})),
         ("POST", "/rest/pat/1.0/token/user/create".to_owned(), rarog.clone()),
         ("POST", "/rest/pat/1.0/token/app/create".to_owned(), rarog),
@@ -26,7 +30,11 @@ async fn start() -> (System, String, String) {
 
 fn names(reply: &Reply, member: &str, place: &str) {
     let problem = reply.body_of(400);
-    assert_eq!((&problem["member"], &problem["error"]), (&json!(member), &json!("invalid_request")), "{place}");
+    assert_eq!(
+        (&problem["member"], &problem["error"]),
+        (&json!(member), &json!("invalid_request")),
+        "{place}"
+    );
     let detail = problem["detail"].as_str().unwrap();
     assert!(detail.starts_with(&format!("{member}: ")), "{place} {detail}");
 }
@@ -42,8 +50,13 @@ async fn a_body_of_another_media_type_is_rejected() {
             let reply = system.send(method, &path, &headers, &body.to_string()).await;
             assert_eq!(reply.status, status, "{method} {path} {media_type:?} {}", reply.body);
         };
-        for wrong in [None, Some(""), Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("text/json")]
-        {
+        for wrong in [
+            None,
+            Some(""),
+            Some("text/plain"),
+            Some("application/x-www-form-urlencoded"),
+            Some("text/json"),
+        ] {
             check(wrong, 415).await;
         }
         let good = if (method, path.as_str()) == ("POST", "/tokens") { 201 } else { 200 };
@@ -109,7 +122,9 @@ async fn an_unknown_member_and_one_of_the_wrong_type_are_named() {
         ("user_id", json!("a b")),
         ("user_id", json!("99")),
     ] {
-        let reply = system.json("POST", "/tokens", &bearer(&admin), &json!({"name": "a", member: wrong})).await;
+        let reply = system
+            .json("POST", "/tokens", &bearer(&admin), &json!({"name": "a", member: wrong}))
+            .await;
         names(&reply, member, "POST /tokens");
     }
     let both = json!({"name": "a", "expires_in": 60, "expires_at": system.now().to_string()});
@@ -121,7 +136,11 @@ async fn an_unknown_member_and_one_of_the_wrong_type_are_named() {
         ("cursor=!", "cursor"),
         ("user_id=a%20b", "user_id"),
     ] {
-        names(&system.ask("GET", &format!("/tokens?{query}"), &bearer(&admin)).await, member, query);
+        names(
+            &system.ask("GET", &format!("/tokens?{query}"), &bearer(&admin)).await,
+            member,
+            query,
+        );
     }
     system.stop().await;
 }
@@ -133,10 +152,14 @@ async fn another_user_s_token_and_an_id_of_the_wrong_shape_look_absent() {
     let own = system.ask("GET", "/tokens/current", &bearer(&user)).await.body_of(200);
     let own = own["id"].as_str().unwrap();
     let (_, hash) = own.split_once('.').unwrap();
-    let absent = system.ask("GET", "/tokens/1.AAAAAAAAAAAAAAAAAAAAAA", &bearer(&user)).await.body_of(404);
+    let absent =
+        system.ask("GET", "/tokens/1.AAAAAAAAAAAAAAAAAAAAAA", &bearer(&user)).await.body_of(404);
     assert_eq!(
         absent,
-        json!({"type": "about:blank", "title": "Not Found", "status": 404, "detail": "There is nothing here"})
+        json!({
+            "type": "about:blank", "title": "Not Found", "status": 404,
+            "detail": "There is nothing here",
+        })
     );
     let shapes = [
         other.clone(),
@@ -181,6 +204,9 @@ async fn another_user_s_token_and_an_id_of_the_wrong_shape_look_absent() {
         let reply = system.ask("GET", &format!("/api/user/{id}"), &bearer(&admin)).await;
         assert_eq!(reply.body_of(404), absent, "{id}");
     }
-    assert_eq!((system.verdict(&user).await, system.verdict(&admin).await), ("allow".to_owned(), "allow".to_owned()));
+    assert_eq!(
+        (system.verdict(&user).await, system.verdict(&admin).await),
+        ("allow".to_owned(), "allow".to_owned())
+    );
     system.stop().await;
 }

@@ -53,10 +53,12 @@ async fn unprocessed_keys_are_read_again_for_a_limited_time() {
             let of_records = batches(&tap);
             inject();
             let users = store.users(&users).await.ok();
-            let ids = users.map(|users| users.into_keys().map(|id| id.to_string()).collect::<Vec<_>>());
+            let ids =
+                users.map(|users| users.into_keys().map(|id| id.to_string()).collect::<Vec<_>>());
             (records.map(|records| records.len()), of_records, ids, batches(&tap))
         };
-        let expected = (is_read.then_some(1), attempts, is_read.then(|| vec!["1".to_owned()]), attempts);
+        let expected =
+            (is_read.then_some(1), attempts, is_read.then(|| vec!["1".to_owned()]), attempts);
         assert_eq!(done(&store).await, expected, "{times} {}", token.record.id);
     };
     tokio::join!(

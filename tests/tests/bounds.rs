@@ -1,4 +1,5 @@
-//! The bounds on a request before its contents are read, and the headers of every response for browsers, on all routes.
+//! The bounds on a request before its contents are read, and the headers of every response for
+//! browsers, on all routes.
 
 use hallpass_dev::template::Template;
 use tests::{Request, TEMPLATE, World, client::Reply, system::System};
@@ -12,7 +13,8 @@ const LIMITS: (usize, usize, usize) = (262_144, 65_536, 16_384);
 fn routes() -> Vec<(&'static str, String)> {
     let template = Template::parse(TEMPLATE).unwrap();
     let methods = ["GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS"];
-    let mut paths: Vec<String> = template.routes.iter().map(|route| concrete(&route.path)).collect();
+    let mut paths: Vec<String> =
+        template.routes.iter().map(|route| concrete(&route.path)).collect();
     paths.sort();
     paths.dedup();
     assert!(paths.len() > 20, "{paths:?}");
@@ -21,14 +23,20 @@ fn routes() -> Vec<(&'static str, String)> {
 
 fn concrete(path: &str) -> String {
     let id = format!("1.{}", "A".repeat(22));
-    let path = path.replace("{id}", &id).replace("{user_id}", "1").replace("{file}", "hallpass.css");
+    let path =
+        path.replace("{id}", &id).replace("{user_id}", "1").replace("{file}", "hallpass.css");
     path.replace("{proxy+}", "no/such/path")
 }
 
-/// Checks the headers for browsers. A development stack must not pin HTTPS: that would hold for every port of
-/// `localhost`.
+/// Checks the headers for browsers. A development stack must not pin HTTPS: that would hold for
+/// every port of `localhost`.
 fn is_safe_for_browsers(reply: &Reply, place: &str) {
-    assert_eq!(reply.headers.get_all("strict-transport-security").iter().count(), 0, "{place} {}", reply.status);
+    assert_eq!(
+        reply.headers.get_all("strict-transport-security").iter().count(),
+        0,
+        "{place} {}",
+        reply.status
+    );
     assert_eq!(reply.header("x-content-type-options"), "nosniff", "{place} {}", reply.status);
     assert_eq!(reply.headers.get_all("x-content-type-options").iter().count(), 1, "{place}");
 }
@@ -40,18 +48,28 @@ async fn every_response_of_a_deployed_stack_pins_https_and_forbids_sniffing() {
     for route in &template.routes {
         for method in ["GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS"] {
             for host in ["api.example", "localhost", "127.0.0.1:3443"] {
-                let request = Request::new(method, &route.path).header("Host", host).parameter("file", "hallpass.css");
-                let request = request.parameter("id", "1").parameter("user_id", "1").parameter("proxy", "x");
+                let request = Request::new(method, &route.path)
+                    .header("Host", host)
+                    .parameter("file", "hallpass.css");
+                let request =
+                    request.parameter("id", "1").parameter("user_id", "1").parameter("proxy", "x");
                 let response = world.send(&route.function, request).await;
                 let place = format!("{method} {} {}", route.path, response.status);
-                assert_eq!(response.header("strict-transport-security"), "max-age=31536000", "{place}");
+                assert_eq!(
+                    response.header("strict-transport-security"),
+                    "max-age=31536000",
+                    "{place}"
+                );
                 assert_eq!(response.header("x-content-type-options"), "nosniff", "{place}");
             }
         }
     }
     let responses = TEMPLATE.split("GatewayResponses:").nth(1).unwrap();
     let count = |text: &str| responses.matches(text).count();
-    assert_eq!(count("Strict-Transport-Security: \"'max-age=31536000'\""), count("ResponseTemplates:"));
+    assert_eq!(
+        count("Strict-Transport-Security: \"'max-age=31536000'\""),
+        count("ResponseTemplates:")
+    );
     assert!(count("ResponseTemplates:") >= 4);
 }
 
@@ -60,7 +78,9 @@ async fn every_response_of_a_development_stack_forbids_sniffing_without_pinning_
     let system = System::start(&[("HALLPASS_CORS_ALLOWED_ORIGINS", "https://app.example")]).await;
     let preflight = [("Origin", "https://app.example"), ("Access-Control-Request-Method", "POST")];
     for (method, path) in routes() {
-        for headers in [&[][..], &[("Authorization", "Bearer x")], &[("Accept", "text/html")], &preflight] {
+        for headers in
+            [&[][..], &[("Authorization", "Bearer x")], &[("Accept", "text/html")], &preflight]
+        {
             let reply = system.send(method, &path, headers, "").await;
             is_safe_for_browsers(&reply, &format!("{method} {path} {headers:?}"));
         }
@@ -78,7 +98,8 @@ async fn a_body_is_bounded_on_every_route_before_it_is_read() {
             let reply = system.send(method, &path, &headers, &endless).await;
             let place = format!("{method} {path} {media_type}");
             // Some are rejected before they reach a function.
-            let is_rejected = (400..500).contains(&reply.status) || (method == "OPTIONS" && reply.status == 204);
+            let is_rejected =
+                (400..500).contains(&reply.status) || (method == "OPTIONS" && reply.status == 204);
             assert!(is_rejected, "{place} {}", reply.status);
         }
     }
@@ -95,7 +116,9 @@ async fn each_kind_of_body_has_its_limit_and_smaller_ones_are_read() {
         let reply = system.send(method, path, &headers, &body).await;
         assert_eq!(reply.status, status, "{method} {path} {} bytes: {}", body.len(), reply.body);
     };
-    let padded = |text: &str, length: usize, filler: &str| text.to_owned() + &filler.repeat(length - text.len());
+    let padded = |text: &str, length: usize, filler: &str| {
+        text.to_owned() + &filler.repeat(length - text.len())
+    };
     for (method, path) in [
         ("POST", "/tokens"),
         ("PATCH", "/tokens/current"),
@@ -114,7 +137,9 @@ async fn each_kind_of_body_has_its_limit_and_smaller_ones_are_read() {
         check("POST", path, FORM, format!("token=x{many}&one_more=1"), 400).await;
     }
     let headers = [("Content-Type", FORM)];
-    for path in ["/sign-in", "/sign-out", "/profile/developer/", "/admin/users/1", "/admin/users/1/access"] {
+    for path in
+        ["/sign-in", "/sign-out", "/profile/developer/", "/admin/users/1", "/admin/users/1/access"]
+    {
         let within = system.send("POST", path, &headers, &padded("csrf=", LIMITS.0, "z")).await;
         assert!([401, 403].contains(&within.status), "{path} {}", within.status);
         assert_eq!(

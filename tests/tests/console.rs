@@ -21,7 +21,10 @@ fn user() -> Value {
 }
 
 fn admin() -> Value {
-    json!({"user_id": "2", "scope": "ROLE_ADMIN ROLE_USER", "scopes": r#"["ROLE_ADMIN","ROLE_USER"]"#, "principalId": "2"})
+    json!({
+        "user_id": "2", "scope": "ROLE_ADMIN ROLE_USER", "scopes": r#"["ROLE_ADMIN","ROLE_USER"]"#,
+        "principalId": "2",
+    })
 }
 
 fn names(response: &Response) -> Vec<String> {
@@ -48,7 +51,10 @@ async fn a_user_is_shown_to_itself_and_to_administrators() {
     assert_eq!(own.header("cache-control"), "no-store");
     assert_eq!(show(&world, "1", admin()).await, own);
     let bot = show(&world, "4", admin()).await.json();
-    assert_eq!((&bot["kind"], &bot["name"], &bot["full_name"]), (&json!("app"), &json!("ci-bot"), &json!(null)));
+    assert_eq!(
+        (&bot["kind"], &bot["name"], &bot["full_name"]),
+        (&json!("app"), &json!("ci-bot"), &json!(null))
+    );
     world.set_user("3", "status", None).await;
     assert_eq!(show(&world, "3", admin()).await.json()["status"], "blocked");
 }
@@ -75,7 +81,9 @@ async fn a_user_is_hidden_from_others_and_an_absent_one_from_everyone() {
     // Only `scopes` counts for decisions.
     let no_admin = json!({"user_id": "2", "scope": "ROLE_ADMIN", "scopes": r#"["ROLE_USER"]"#});
     assert_eq!(show(&world, "1", no_admin).await, forbidden);
-    for scope in [json!([]), json!(["XROLE_ADMIN"]), json!(["role_admin"]), json!(["ROLE_USER ROLE_ADMIN"])] {
+    for scope in
+        [json!([]), json!(["XROLE_ADMIN"]), json!(["role_admin"]), json!(["ROLE_USER ROLE_ADMIN"])]
+    {
         let context = json!({"user_id": "2", "scopes": scope.to_string()});
         assert_eq!(show(&world, "1", context).await, forbidden, "{scope}");
     }
@@ -103,8 +111,11 @@ async fn caller_identity_comes_from_the_authorizer_alone() {
         json!({"claims": {"user_id": "1", "scopes": r#"["ROLE_ADMIN"]"#}}),
     ] {
         for authorization in [bearer(&token), basic("admin", "letmein")] {
-            let request = Request::new("GET", "/api/user/{id}").parameter("id", "1").authorized_as(context.clone());
-            let request = request.authorization(&authorization).header("user_id", "1").query("user_id", "1");
+            let request = Request::new("GET", "/api/user/{id}")
+                .parameter("id", "1")
+                .authorized_as(context.clone());
+            let request =
+                request.authorization(&authorization).header("user_id", "1").query("user_id", "1");
             let response = world.send("Console", request).await;
             assert_eq!(response.problem(401)["detail"], "An access token is required", "{context}");
             assert_eq!(response.challenge(), r#"Bearer realm="hallpass""#);
@@ -112,30 +123,44 @@ async fn caller_identity_comes_from_the_authorizer_alone() {
     }
 }
 
-/// The authorizer leaves out a scope that is too long; these routes then read the record and the user.
+/// The authorizer leaves out a scope that is too long; these routes then read the record and the
+/// user.
 #[tokio::test]
 async fn a_user_with_very_many_permissions_uses_every_route_and_a_scope_still_holds() {
     let world = World::new().await;
-    let mut names: Vec<String> = (0..300).map(|number| format!("permission-of-25-chars-{number:03}")).collect();
+    let mut names: Vec<String> =
+        (0..300).map(|number| format!("permission-of-25-chars-{number:03}")).collect();
     names.push("ROLE_ADMIN".to_owned());
     world.set_user("2", "permissions", Some(AttributeValue::Ss(names.clone()))).await;
     let password = world.token_of("admin", "letmein").await;
     let developer = world.create_token(Format::Developer, "2", 3).await.text;
     let narrow = names[..250].iter().map(|name| name.parse().unwrap()).collect();
-    let narrow = world.create_token_with(Format::Signed, "2", 4, |record| record.scope = Some(narrow)).await.text;
+    let narrow = world
+        .create_token_with(Format::Signed, "2", 4, |record| record.scope = Some(narrow))
+        .await
+        .text;
     let ask = async |token: &str, route: &str, id: &str| {
         let request = Request::new("GET", route).parameter("id", id).authorization(&bearer(token));
         let allowed = world.invoke("VerifyAuthorizer", request.authorizer_event()).await.unwrap();
         assert_eq!(allowed["context"]["scope_truncated"], "true");
         world.send("Console", request.authorized_as(allowed["context"].clone())).await
     };
-    for (token, count, is_admin) in [(&password, 301, true), (&developer, 301, true), (&narrow, 250, false)] {
+    for (token, count, is_admin) in
+        [(&password, 301, true), (&developer, 301, true), (&narrow, 250, false)]
+    {
         let profile = ask(token, "/rs/profile", "").await;
-        assert_eq!((profile.status, profile.json()["permissions"].as_array().unwrap().len()), (200, count));
+        assert_eq!(
+            (profile.status, profile.json()["permissions"].as_array().unwrap().len()),
+            (200, count)
+        );
         assert_eq!(ask(token, "/api/user/{id}", "2").await.status, 200);
-        assert_eq!(ask(token, "/api/user/{id}", "1").await.status, if is_admin { 200 } else { 403 });
+        assert_eq!(
+            ask(token, "/api/user/{id}", "1").await.status,
+            if is_admin { 200 } else { 403 }
+        );
     }
-    // The gateway's cached response is not used: a token that expired or was revoked meanwhile is rejected.
+    // The gateway's cached response is not used: a token that expired or was revoked meanwhile is
+    // rejected.
     let request = Request::new("GET", "/rs/profile").authorization(&bearer(&narrow));
     let kept = world.invoke("VerifyAuthorizer", request.clone().authorizer_event()).await.unwrap();
     assert_eq!(world.delete(&narrow, "current").await.status, 200);
@@ -147,7 +172,9 @@ async fn a_user_with_very_many_permissions_uses_every_route_and_a_scope_still_ho
 async fn a_list_has_the_caller_s_tokens_and_none_of_their_secrets() {
     let world = World::new().await;
     let caller = world.token().await;
-    let body = world.created(&caller, &json!({"name": "a", "description": "b", "scopes": ["ROLE_USER"]})).await;
+    let body = world
+        .created(&caller, &json!({"name": "a", "description": "b", "scopes": ["ROLE_USER"]}))
+        .await;
     let jwt = world.created(&caller, &json!({"name": "jwt", "format": "jwt"})).await;
     let developer = world.create_token(Format::Developer, "1", 1).await;
     world.delete(&caller, jwt["id"].as_str().unwrap()).await;
@@ -162,16 +189,24 @@ async fn a_list_has_the_caller_s_tokens_and_none_of_their_secrets() {
     shown.as_object_mut().unwrap().remove("token");
     shown["last_used_at"] = json!("2027-01-15T08:00:00Z");
     assert!(tokens.contains(&shown), "{list}");
-    let states: Vec<_> = tokens.iter().filter(|token| token["state"] != "live").map(|token| &token["id"]).collect();
+    let states: Vec<_> =
+        tokens.iter().filter(|token| token["state"] != "live").map(|token| &token["id"]).collect();
     assert_eq!(states, [&jwt["id"]]);
 
     let record = world.record(&body["id"].as_str().unwrap().parse().unwrap()).await;
     let (jwt, body) = (jwt["token"].as_str().unwrap(), body["token"].as_str().unwrap());
     let fingerprint = BASE64_URL_SAFE_NO_PAD.encode(&record.fingerprint.0[..6]);
     let sign_of = |token: &str| token[token.len() - 40..].to_owned();
-    let secrets = [sign_of(body), sign_of(jwt), sign_of(&developer.text), sign_of(&caller), fingerprint];
-    for secret in secrets.iter().map(String::as_str).chain(["fingerprint", "hash", "key_id", "bound", "argon2", "root"])
-    {
+    let secrets =
+        [sign_of(body), sign_of(jwt), sign_of(&developer.text), sign_of(&caller), fingerprint];
+    for secret in secrets.iter().map(String::as_str).chain([
+        "fingerprint",
+        "hash",
+        "key_id",
+        "bound",
+        "argon2",
+        "root",
+    ]) {
         assert!(!response.body.contains(secret), "{secret}");
     }
 }
@@ -197,7 +232,11 @@ async fn a_long_list_comes_in_pages() {
             }
         }
         seen.sort();
-        assert_eq!(seen, (0..6).map(|index| format!("token {index}")).collect::<Vec<_>>(), "{limit}");
+        assert_eq!(
+            seen,
+            (0..6).map(|index| format!("token {index}")).collect::<Vec<_>>(),
+            "{limit}"
+        );
         assert_eq!(count, pages, "{limit}");
     };
     check("2", 4).await;
@@ -212,7 +251,11 @@ async fn an_invalid_limit_or_cursor_is_named() {
     let caller = world.token().await;
     let check = async |member: &str, value: &str| {
         let problem = world.list(&caller, &[(member, value)]).await.problem(400);
-        assert_eq!((&problem["error"], &problem["member"]), (&"invalid_request".into(), &member.into()), "{value}");
+        assert_eq!(
+            (&problem["error"], &problem["member"]),
+            (&"invalid_request".into(), &member.into()),
+            "{value}"
+        );
     };
     for limit in ["0", "-1", "201", "1.5", "ten", "", "2147483648", "99999999999999999999", " 5"] {
         check("limit", limit).await;
@@ -267,7 +310,10 @@ async fn a_list_rejects_a_password_and_a_dead_token() {
     let get = |authorization: &str| Request::new("GET", "/tokens").authorization(authorization);
     let response = world.send("Console", get(&basic("my_username", "topsecret"))).await;
     assert_eq!(response.problem(401)["detail"], "Invalid credentials.");
-    assert_eq!(world.send("Console", Request::new("GET", "/tokens")).await.problem(401)["error"], json!(null));
+    assert_eq!(
+        world.send("Console", Request::new("GET", "/tokens")).await.problem(401)["error"],
+        json!(null)
+    );
     let token = world.token().await;
     world.revoke(&token).await;
     assert_eq!(world.list(&token, &[]).await.problem(401)["reason"], "revoked");
@@ -281,8 +327,12 @@ async fn health_unknown_paths_and_other_methods_get_responses() {
     let health = world.send("Console", Request::new("GET", "/healthz")).await;
     assert_eq!((health.status, health.body.as_str()), (200, r#"{"status":"ok"}"#));
     let token = world.token().await;
-    for (method, route) in [("GET", "/{proxy+}"), ("POST", "/{proxy+}"), ("GET", "/"), ("DELETE", "/")] {
-        let request = Request::new(method, route).parameter("proxy", "no/such/thing").authorization(&bearer(&token));
+    for (method, route) in
+        [("GET", "/{proxy+}"), ("POST", "/{proxy+}"), ("GET", "/"), ("DELETE", "/")]
+    {
+        let request = Request::new(method, route)
+            .parameter("proxy", "no/such/thing")
+            .authorization(&bearer(&token));
         world.send("Console", request).await.problem(404);
     }
     for (method, route, allow) in [
@@ -292,7 +342,8 @@ async fn health_unknown_paths_and_other_methods_get_responses() {
         ("POST", "/api/user/{id}", "GET, HEAD"),
         ("DELETE", "/api/user/{id}", "GET, HEAD"),
     ] {
-        let response = world.send("Console", Request::new(method, route).parameter("id", "1")).await;
+        let response =
+            world.send("Console", Request::new(method, route).parameter("id", "1")).await;
         response.problem(405);
         assert_eq!(response.header("allow"), allow, "{method} {route}");
     }

@@ -22,7 +22,8 @@ async fn full(world: &World, format: Format, seed: u8) -> TestToken {
             record.name = Some("name".to_owned());
             record.description = Some("description".to_owned());
             record.scope = Some(["ROLE_USER".parse().unwrap()].into_iter().collect());
-            record.expires_at = record.expires_at.or(Some(now.after(std::time::Duration::from_secs(60))));
+            record.expires_at =
+                record.expires_at.or(Some(now.after(std::time::Duration::from_secs(60))));
             record.last_used_at = Some(now);
             record.purge_at = record.expires_at;
         })
@@ -64,13 +65,18 @@ async fn a_record_attribute_with_a_wrong_value_rejects_the_token() {
         world.put("Tokens", item).await;
         assert_eq!(verdict(&world, token).await, "allow");
     };
-    for attribute in ["format", "family_id", "user_fingerprint", "bound_to", "replaces", "replaced_by", "scope"] {
+    for attribute in
+        ["format", "family_id", "user_fingerprint", "bound_to", "replaces", "replaced_by", "scope"]
+    {
         check(&token, attribute, false).await;
     }
-    for attribute in ["issued_by_family", "issued_by_ancestors", "generation", "attribute_digests"] {
+    for attribute in ["issued_by_family", "issued_by_ancestors", "generation", "attribute_digests"]
+    {
         check(&token, attribute, false).await;
     }
-    for attribute in ["issued_at", "authenticated_at", "expires_at", "disabled_at", "last_used_at", "purge_at"] {
+    for attribute in
+        ["issued_at", "authenticated_at", "expires_at", "disabled_at", "last_used_at", "purge_at"]
+    {
         check(&token, attribute, false).await;
     }
     for attribute in ["revoked_at", "revoked_because", "replaced_at"] {
@@ -95,9 +101,16 @@ async fn a_missing_record_attribute_rejects_the_token() {
         assert_eq!(verdict(&world, token).await, expected, "{attribute}");
         world.put("Tokens", item).await;
     };
-    for attribute in
-        ["format", "issued_at", "issued_by", "user_fingerprint", "bound_to", "key_id", "family_id", "live_until"]
-    {
+    for attribute in [
+        "format",
+        "issued_at",
+        "issued_by",
+        "user_fingerprint",
+        "bound_to",
+        "key_id",
+        "family_id",
+        "live_until",
+    ] {
         check(&token, attribute, CANNOT_TELL).await;
         check(&developer, attribute, CANNOT_TELL).await;
     }
@@ -164,8 +177,13 @@ async fn a_dangling_pointer_rejects_the_token() {
     let token = full(&world, Format::Developer, 1).await;
     let key = format!("developer#{}", token.record.id.hash);
     let check = async |owner: Option<AttributeValue>, expected: &str| {
-        let attributes = [("user_id", Some(text(&key))), ("token", Some(text("pointer"))), ("owner", owner.clone())];
-        let item = attributes.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        let attributes = [
+            ("user_id", Some(text(&key))),
+            ("token", Some(text("pointer"))),
+            ("owner", owner.clone()),
+        ];
+        let item =
+            attributes.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
         world.put("Tokens", item.collect()).await;
         assert_eq!(verdict(&world, &token).await, expected, "{owner:?}");
     };
@@ -182,7 +200,8 @@ async fn a_dangling_pointer_rejects_the_token() {
 #[tokio::test]
 async fn a_user_with_a_corrupt_record_keeps_the_valid_tokens() {
     let world = World::new().await;
-    let (broken, good) = (full(&world, Format::Signed, 1).await, full(&world, Format::Signed, 2).await);
+    let (broken, good) =
+        (full(&world, Format::Signed, 1).await, full(&world, Format::Signed, 2).await);
     world.set_record(&broken.record, "issued_at", None).await;
     assert_eq!(verdict(&world, &good).await, "allow");
     assert_eq!(world.delete(&good.text, "current").await.status, 200);

@@ -50,7 +50,9 @@ async fn by_default_other_origins_are_rejected() {
     }
     let authorization = bearer(&token);
     for path in ["/tokens", "/tokens/current", "/api/user/1", "/healthz"] {
-        let reply = system.send("GET", path, &[("Origin", APP), ("Authorization", &authorization)], "").await;
+        let reply = system
+            .send("GET", path, &[("Origin", APP), ("Authorization", &authorization)], "")
+            .await;
         reply.body_of(200);
         is_silent(&reply, path);
         assert_eq!(reply.header("vary"), "", "{path}");
@@ -60,19 +62,27 @@ async fn by_default_other_origins_are_rejected() {
 
 #[tokio::test]
 async fn a_named_origin_can_call_every_route_and_read_the_responses() {
-    let settings = [("HALLPASS_CORS_ALLOWED_ORIGINS", "https://app.example.com, http://localhost:5173")];
+    let settings =
+        [("HALLPASS_CORS_ALLOWED_ORIGINS", "https://app.example.com, http://localhost:5173")];
     let system = System::start(&settings).await;
     for origin in [APP, "http://localhost:5173"] {
         for path in paths() {
             let reply = preflight(&system, &path, origin).await;
             assert_eq!((reply.status, reply.body.as_str()), (204, ""), "{path}");
             let values = HEADERS.map(|name| reply.header(name));
-            assert_eq!(values[..4], [origin, "GET, POST, PATCH, DELETE", "Authorization, Content-Type, Accept", "600"]);
-            assert_eq!((reply.header("vary"), reply.header("access-control-allow-credentials")), ("Origin", ""));
+            assert_eq!(
+                values[..4],
+                [origin, "GET, POST, PATCH, DELETE", "Authorization, Content-Type, Accept", "600"]
+            );
+            assert_eq!(
+                (reply.header("vary"), reply.header("access-control-allow-credentials")),
+                ("Origin", "")
+            );
         }
     }
     let token = bearer(&system.token_of("my_username", "topsecret").await);
-    let exposed = "WWW-Authenticate, X-WWW-Authenticate, Retry-After, Location, Hallpass-Effective-At";
+    let exposed =
+        "WWW-Authenticate, X-WWW-Authenticate, Retry-After, Location, Hallpass-Effective-At";
     for (method, path, authorization, status) in [
         ("GET", "/tokens", &*token, 200),
         ("GET", "/api/user/1", &token, 200),
@@ -115,7 +125,11 @@ async fn an_origin_that_differs_from_the_named_ones_is_rejected() {
         is_silent(&reply, origin);
     }
     let reply = system.send("GET", "/healthz", &[], "").await;
-    assert_eq!((reply.header("vary"), reply.header(HEADERS[0])), ("Origin", ""), "a cache must not mix them up");
+    assert_eq!(
+        (reply.header("vary"), reply.header(HEADERS[0])),
+        ("Origin", ""),
+        "a cache must not mix them up"
+    );
     system.stop().await;
 }
 
@@ -125,9 +139,15 @@ fn an_invalid_origin_is_rejected_as_a_setting() {
         let origins = origins.to_owned();
         Settings::read(&|name| (name == "HALLPASS_CORS_ALLOWED_ORIGINS").then(|| origins.clone()))
     };
-    for wrong in
-        ["*", "null", "app.example.com", "https://", "https://a.example//", "https://a.example/b", "https://a b"]
-    {
+    for wrong in [
+        "*",
+        "null",
+        "app.example.com",
+        "https://",
+        "https://a.example//",
+        "https://a.example/b",
+        "https://a b",
+    ] {
         assert_eq!(read(wrong).unwrap_err().name, "HALLPASS_CORS_ALLOWED_ORIGINS", "{wrong}");
     }
     assert_eq!(read("").unwrap().cors_allowed_origins, Vec::<String>::new());
@@ -141,6 +161,10 @@ fn an_invalid_origin_is_rejected_as_a_setting() {
         ("http://b.example:080", "http://b.example"),
         ("http://[0:0::1]:3000/", "http://[::1]:3000"),
     ] {
-        assert_eq!(read(written).unwrap().cors_allowed_origins, [sent], "{written} as a browser sends it");
+        assert_eq!(
+            read(written).unwrap().cors_allowed_origins,
+            [sent],
+            "{written} as a browser sends it"
+        );
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::{AttributeValue, ConsumedCapacity, KeysAndAttributes, ReturnConsumedCapacity};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ConsumedCapacity, KeysAndAttributes, ReturnConsumedCapacity,
+};
 use hallpass_runtime::{Event, log};
 use hallpass_token::Format;
 use serde_json::{Value, json};
@@ -24,7 +26,11 @@ fn measured(name: &str) -> f64 {
 }
 
 fn check(name: &str, used: f64) {
-    assert!((measured(name) - used).abs() < 1e-9, "{name}: {used}, and in the file {}", measured(name));
+    assert!(
+        (measured(name) - used).abs() < 1e-9,
+        "{name}: {used}, and in the file {}",
+        measured(name)
+    );
 }
 
 #[tokio::test]
@@ -45,19 +51,27 @@ async fn a_verification_consumes_what_its_cost_is_calculated_from() {
     // The same read again, past the tap, with the consumed capacity requested.
     let mut request_items = HashMap::new();
     for (table, keys) in second[0].body["RequestItems"].as_object().unwrap() {
-        assert_eq!((&keys["ConsistentRead"], keys["Keys"].as_array().unwrap().len()), (&true.into(), 1));
+        assert_eq!(
+            (&keys["ConsistentRead"], keys["Keys"].as_array().unwrap().len()),
+            (&true.into(), 1)
+        );
         let key = keys["Keys"][0].as_object().unwrap().iter();
-        let key = key.map(|(name, value)| (name.clone(), AttributeValue::S(value["S"].as_str().unwrap().to_owned())));
-        let keys = KeysAndAttributes::builder().keys(key.collect()).consistent_read(true).build().unwrap();
+        let key = key.map(|(name, value)| {
+            (name.clone(), AttributeValue::S(value["S"].as_str().unwrap().to_owned()))
+        });
+        let keys =
+            KeysAndAttributes::builder().keys(key.collect()).consistent_read(true).build().unwrap();
         request_items.insert(world.table(table), keys);
     }
     let call = world.dynamodb.batch_get_item().set_request_items(Some(request_items));
-    let response = call.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await.unwrap();
-    let units: f64 = response.consumed_capacity().iter().filter_map(ConsumedCapacity::capacity_units).sum();
+    let response =
+        call.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await.unwrap();
+    let units: f64 =
+        response.consumed_capacity().iter().filter_map(ConsumedCapacity::capacity_units).sum();
     check("read_request_units", units);
 
-    // Recording the use costs one unit. A token's use is recorded once an hour, which is assumed for a hundredth of the
-    // verifications.
+    // Recording the use costs one unit. A token's use is recorded once an hour, which is assumed
+    // for a hundredth of the verifications.
     let units = world.dynamodb.update_item().table_name(world.table("Tokens"));
     let units = units
         .key("user_id", AttributeValue::S("1".to_owned()))
@@ -65,7 +79,13 @@ async fn a_verification_consumes_what_its_cost_is_calculated_from() {
         .update_expression("SET last_used_at = :it")
         .expression_attribute_values(":it", AttributeValue::N("1".to_owned()))
         .return_consumed_capacity(ReturnConsumedCapacity::Total);
-    let units = units.send().await.unwrap().consumed_capacity().and_then(ConsumedCapacity::capacity_units).unwrap();
+    let units = units
+        .send()
+        .await
+        .unwrap()
+        .consumed_capacity()
+        .and_then(ConsumedCapacity::capacity_units)
+        .unwrap();
     check("write_request_units", units / 100.0);
 }
 
@@ -81,8 +101,15 @@ async fn a_request_to_the_tables_has_the_required_headers_and_names_its_caller()
     for seen in requests {
         let mut names: Vec<&str> = seen.headers.keys().map(http::HeaderName::as_str).collect();
         names.sort_unstable();
-        let needed =
-            ["authorization", "content-length", "content-type", "host", "user-agent", "x-amz-date", "x-amz-target"];
+        let needed = [
+            "authorization",
+            "content-length",
+            "content-type",
+            "host",
+            "user-agent",
+            "x-amz-date",
+            "x-amz-target",
+        ];
         assert_eq!(names, needed, "{}", seen.operation);
         assert_eq!(seen.headers["user-agent"], concat!("hallpass/", env!("CARGO_PKG_VERSION")));
     }
@@ -102,34 +129,48 @@ async fn every_route_makes_the_calls_that_it_needs_and_no_others() {
         assert_eq!(tap.operations(), expected, "{function}");
     };
     let generate = || Request::new("POST", "/api/services_token/generate");
-    // Before the hash, the rate limit reserves for the pair of name and source. The user is found by name in the index
-    // and read after its marker, as is whether the network is known for the name. Then the rate limit reserves in the
-    // budgets of the name and the source. After the hash, the network is recorded, the reservations are released and
-    // the token is written; then marker and user are read once more, and so is what the limits count.
-    let before = ["UpdateItem", "Query", "GetItem", "GetItem", "GetItem", "UpdateItem", "UpdateItem"];
+    // Before the hash, the rate limit reserves for the pair of name and source. The user is found
+    // by name in the index and read after its marker, as is whether the network is known for the
+    // name. Then the rate limit reserves in the budgets of the name and the source. After the hash,
+    // the network is recorded, the reservations are released and the token is written; then marker
+    // and user are read once more, and so is what the limits count.
+    let before =
+        ["UpdateItem", "Query", "GetItem", "GetItem", "GetItem", "UpdateItem", "UpdateItem"];
     let after = ["UpdateItem", "UpdateItem", "PutItem", "GetItem", "GetItem", "Query"];
     let with_a_password = [&before[..], &["UpdateItem"], &after].concat();
-    check("Generate", generate().authorization(&basic("my_username", "topsecret")), &with_a_password).await;
+    check(
+        "Generate",
+        generate().authorization(&basic("my_username", "topsecret")),
+        &with_a_password,
+    )
+    .await;
     // The network is recorded once a day.
     let once_more = [&before[..], &after].concat();
-    check("Generate", generate().authorization(&basic("my_username", "topsecret")), &once_more).await;
+    check("Generate", generate().authorization(&basic("my_username", "topsecret")), &once_more)
+        .await;
     // The caller's token is checked again after the write; then the limit counts.
     let token = bearer(&world.create_token(Format::Signed, "1", 100).await.text);
     let with_a_token = ["BatchGetItem", "PutItem", "BatchGetItem", "Query"];
     check("Generate", generate().authorization(&token), &with_a_token).await;
-    let named = Request::new("POST", "/tokens").authorization(&token).json(&json!({"name": "named"}));
+    let named =
+        Request::new("POST", "/tokens").authorization(&token).json(&json!({"name": "named"}));
     check("Generate", named, &with_a_token).await;
-    let by_id = Request::new("DELETE", "/tokens/{id}").authorization(&token).parameter("id", "current");
+    let by_id =
+        Request::new("DELETE", "/tokens/{id}").authorization(&token).parameter("id", "current");
     // A token is read before it is revoked, because it may belong to any user.
     check("Revoke", by_id, &["BatchGetItem", "GetItem", "UpdateItem"]).await;
     let token = bearer(&world.create_token(Format::Signed, "1", 101).await.text);
-    let all = Request::new("DELETE", "/users/{user_id}/tokens").authorization(&token).parameter("user_id", "1");
+    let all = Request::new("DELETE", "/users/{user_id}/tokens")
+        .authorization(&token)
+        .parameter("user_id", "1");
     check("Revoke", all, &["BatchGetItem", "UpdateItem"]).await;
 }
 
 #[test]
 fn the_template_has_the_memory_and_the_alarms_that_the_cost_is_calculated_from() {
-    let after = |text: &str| TEMPLATE.split(text).nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap();
+    let after = |text: &str| {
+        TEMPLATE.split(text).nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap()
+    };
     check("memory_mb", after("    MemorySize: "));
     check("alarms", u32::try_from(TEMPLATE.matches("MetricName: ").count()).unwrap().into());
 }
@@ -146,7 +187,10 @@ fn the_log_line_of_an_accepted_token_is_as_long_as_the_cost_says() {
     tracing::subscriber::with_default(subscriber, || Event::Accepted(&id).log());
     let length = f64::from(u32::try_from(writer.recv().unwrap()).unwrap());
     let documented = measured("log_bytes") - LINES_OF_LAMBDA;
-    assert!((documented - 40.0..=documented).contains(&length), "{length} bytes, but {documented} are documented");
+    assert!(
+        (documented - 40.0..=documented).contains(&length),
+        "{length} bytes, but {documented} are documented"
+    );
 }
 
 struct Sent(std::sync::mpsc::Sender<usize>);

@@ -14,7 +14,9 @@ const DAY: u64 = 86_400;
 
 async fn send(world: &World, token: &str, media_type: Option<&str>, body: &str) -> Response {
     let request = Request::new("POST", "/tokens").authorization(&bearer(token)).body(body);
-    let request = media_type.into_iter().fold(request, |request, value| request.header("Content-Type", value));
+    let request = media_type
+        .into_iter()
+        .fold(request, |request, value| request.header("Content-Type", value));
     world.send("Generate", request).await
 }
 
@@ -26,13 +28,20 @@ fn list(values: Value) -> Vec<Value> {
 async fn a_token_is_created_as_requested_and_shown_once() {
     let world = World::new().await;
     let caller = world.token().await;
-    let body = json!({"name": "backup of Zürich", "description": "nightly", "scopes": ["ROLE_USER"], "expires_in": 60});
+    let body = json!({
+        "name": "backup of Zürich", "description": "nightly", "scopes": ["ROLE_USER"],
+        "expires_in": 60,
+    });
     let response = world.create(&bearer(&caller), &body).await;
     assert_eq!((response.status, response.header("content-type")), (201, "application/json"));
     assert_eq!(response.header("cache-control"), "no-store");
     let test_token = response.json();
     let id = test_token["id"].as_str().unwrap();
-    assert_eq!(response.header("location"), format!("/v1/tokens/{id}"), "with the stage, so that the client finds it");
+    assert_eq!(
+        response.header("location"),
+        format!("/v1/tokens/{id}"),
+        "with the stage, so that the client finds it"
+    );
     let issued_by = test_token["issued_by"].as_str().unwrap();
     assert!(issued_by.starts_with("1.") && issued_by != id, "{issued_by}");
     // The caller used a password, so the family begins with this token.
@@ -74,7 +83,8 @@ async fn a_jwt_is_created_on_request() {
     let claims = part(1);
     let now = world.now().unix();
     let expected = json!({
-        "iss": "hallpass", "sub": "1", "aud": "1", "iat": now, "exp": now + 30 * DAY, "name": "my_username",
+        "iss": "hallpass", "sub": "1", "aud": "1", "iat": now, "exp": now + 30 * DAY,
+        "name": "my_username",
         "jti": claims["jti"],
     });
     assert_eq!(claims, expected);
@@ -94,11 +104,31 @@ async fn a_wrong_member_is_named() {
         let mut body = json!({"name": "a"});
         body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
         let problem = world.create(&bearer(&caller), &body).await.problem(400);
-        assert_eq!((&problem["error"], &problem["member"]), (&"invalid_request".into(), &member.into()), "{body}");
-        assert!(problem["detail"].as_str().unwrap().starts_with(&format!("{member}: ")), "{problem}");
+        assert_eq!(
+            (&problem["error"], &problem["member"]),
+            (&"invalid_request".into(), &member.into()),
+            "{body}"
+        );
+        assert!(
+            problem["detail"].as_str().unwrap().starts_with(&format!("{member}: ")),
+            "{problem}"
+        );
     };
     let (long, longer) = ("x".repeat(101), "x".repeat(10_240));
-    for name in list(json!([null, "", " \u{2003}", 1, [], true, {}, long, longer, "a\u{7}b", "a\nb", "a\u{85}b"])) {
+    for name in list(json!([
+        null,
+        "",
+        " \u{2003}",
+        1,
+        [],
+        true,
+        {},
+        long,
+        longer,
+        "a\u{7}b",
+        "a\nb",
+        "a\u{85}b"
+    ])) {
         check("name", json!({"name": name})).await;
     }
     for description in list(json!(["", 1, "x".repeat(1_001), "a\u{0}"])) {
@@ -119,7 +149,9 @@ async fn a_wrong_member_is_named() {
     ])) {
         check("scopes", json!({"scopes": scopes})).await;
     }
-    let names = |count: usize| (0..count).map(|number| format!("{number:03}{}", "p".repeat(96))).collect::<Vec<_>>();
+    let names = |count: usize| {
+        (0..count).map(|number| format!("{number:03}{}", "p".repeat(96))).collect::<Vec<_>>()
+    };
     check("scopes", json!({"scopes": names(15)})).await;
     check("scopes", json!({"scopes": ([names(14), vec!["q".to_owned()]].concat())})).await;
     for format in list(json!(["developer", "JWT", "", 1])) {
@@ -137,8 +169,13 @@ async fn a_wrong_member_is_named() {
 
 /// Checks that no token is created with this expiry, and that the rejection names the member.
 async fn expiry_is_rejected(world: &World, caller: &str, member: &str, value: Value) {
-    let problem = world.create(&bearer(caller), &json!({"name": "a", member: value})).await.problem(400);
-    assert_eq!((&problem["error"], &problem["member"]), (&"invalid_request".into(), &member.into()), "{value}");
+    let problem =
+        world.create(&bearer(caller), &json!({"name": "a", member: value})).await.problem(400);
+    assert_eq!(
+        (&problem["error"], &problem["member"]),
+        (&"invalid_request".into(), &member.into()),
+        "{value}"
+    );
     assert_eq!(world.count_records("1").await, 1, "the caller's own");
 }
 
@@ -150,7 +187,10 @@ async fn a_malformed_expiry_is_rejected_and_the_right_form_is_named() {
         ("expires_at", "expires_at: it is not an instant of RFC 3339"),
         ("expires_in", "expires_in: it is neither seconds nor a period such as \"1 month\""),
     ] {
-        let problem = world.create(&bearer(&caller), &json!({"name": "a", member: "soon"})).await.problem(400);
+        let problem = world
+            .create(&bearer(&caller), &json!({"name": "a", member: "soon"}))
+            .await
+            .problem(400);
         assert_eq!(problem["detail"], form);
     }
 }
@@ -254,14 +294,34 @@ async fn a_body_that_is_not_a_json_object_is_rejected() {
     let caller = world.token().await;
     let json = Some("application/json");
     let deep = "[".repeat(60_000);
-    for body in [r#"{"name":"#, r#"{"name":"a"} x"#, "[]", r#""a""#, "null", "1", "name=a", "{'name':'a'}", &deep] {
+    for body in [
+        r#"{"name":"#,
+        r#"{"name":"a"} x"#,
+        "[]",
+        r#""a""#,
+        "null",
+        "1",
+        "name=a",
+        "{'name':'a'}",
+        &deep,
+    ] {
         let problem = send(&world, &caller, json, body).await.problem(400);
-        assert_eq!((&problem["error"], &problem["member"]), (&"invalid_request".into(), &Value::Null));
+        assert_eq!(
+            (&problem["error"], &problem["member"]),
+            (&"invalid_request".into(), &Value::Null)
+        );
     }
-    for media_type in [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/jsonx")] {
+    for media_type in [
+        None,
+        Some("text/plain"),
+        Some("application/x-www-form-urlencoded"),
+        Some("application/jsonx"),
+    ] {
         send(&world, &caller, media_type, r#"{"name":"a"}"#).await.problem(415);
     }
-    for media_type in ["application/json", "Application/JSON; charset=utf-8", "application/json;x=y"] {
+    for media_type in
+        ["application/json", "Application/JSON; charset=utf-8", "application/json;x=y"]
+    {
         assert_eq!(send(&world, &caller, Some(media_type), r#"{"name":"a"}"#).await.status, 201);
     }
     for (media_type, body) in [(json, ""), (None, ""), (json, "{}")] {
@@ -273,12 +333,19 @@ async fn a_body_that_is_not_a_json_object_is_rejected() {
 async fn scopes_that_cannot_be_granted_are_left_out_and_an_empty_rest_is_rejected() {
     let world = World::new().await;
     let admin = world.token_of("admin", "letmein").await;
-    let limited = world.created(&admin, &json!({"name": "a", "scopes": ["ROLE_USER"]})).await["token"].clone();
+    let limited =
+        world.created(&admin, &json!({"name": "a", "scopes": ["ROLE_USER"]})).await["token"]
+            .clone();
     let (user, limited) = (world.token().await, limited.as_str().unwrap());
     let check = async |caller: &str, members: Value, granted: Option<Value>| {
-        let response = world.create(&bearer(caller), &json!({"name": "a", "scopes": members})).await;
+        let response =
+            world.create(&bearer(caller), &json!({"name": "a", "scopes": members})).await;
         match granted {
-            Some(granted) => assert_eq!((response.status, &response.json()["scopes"]), (201, &granted), "{members}"),
+            Some(granted) => assert_eq!(
+                (response.status, &response.json()["scopes"]),
+                (201, &granted),
+                "{members}"
+            ),
             None => assert_eq!(response.problem(400)["member"], "scopes", "{members}"),
         }
     };
@@ -302,29 +369,37 @@ async fn an_administrator_creates_tokens_for_other_users_within_their_permission
     let admin = world.token_of("admin", "letmein").await;
     let ask = async |members: Value| world.create(&bearer(&admin), &members).await;
     // An external user, who has no password.
-    let token = ask(json!({"name": "a", "user_id": "3", "scopes": ["ROLE_ADMIN", "ROLE_USER"]})).await.json();
+    let token = ask(json!({"name": "a", "user_id": "3", "scopes": ["ROLE_ADMIN", "ROLE_USER"]}))
+        .await
+        .json();
     assert_eq!((&token["user_id"], &token["scopes"]), (&json!("3"), &json!(["ROLE_USER"])));
-    assert!(token["id"].as_str().unwrap().starts_with("3.") && token["issued_by"].as_str().unwrap().starts_with("2."));
+    assert!(
+        token["id"].as_str().unwrap().starts_with("3.")
+            && token["issued_by"].as_str().unwrap().starts_with("2.")
+    );
     assert_eq!(world.verdict(&bearer(token["token"].as_str().unwrap())).await, "allow");
     let token = ask(json!({"name": "a", "user_id": "3", "format": "jwt"})).await.json();
     assert_eq!((&token["user_id"], &token["scopes"]), (&json!("3"), &json!(null)));
     let other = token["token"].as_str().unwrap();
     assert_eq!(world.verdict(&bearer(other)).await, "allow");
-    assert_eq!(
-        ask(json!({"name": "a", "user_id": "3", "scopes": ["ROLE_ADMIN"]})).await.problem(400)["member"],
-        "scopes"
-    );
+    let denied = ask(json!({"name": "a", "user_id": "3", "scopes": ["ROLE_ADMIN"]})).await;
+    assert_eq!(denied.problem(400)["member"], "scopes");
     assert_eq!(ask(json!({"name": "a", "user_id": "99"})).await.problem(400)["member"], "user_id");
     world.set_user("4", "status", Some(text("blocked"))).await;
     ask(json!({"name": "a", "user_id": "4"})).await.problem(409);
 
     let user = world.token().await;
-    let limited = world.created(&admin, &json!({"name": "a", "scopes": ["ROLE_USER"]})).await["token"].clone();
+    let limited =
+        world.created(&admin, &json!({"name": "a", "scopes": ["ROLE_USER"]})).await["token"]
+            .clone();
     for caller in [&user, other, limited.as_str().unwrap()] {
         let rejected = world.create(&bearer(caller), &json!({"name": "a", "user_id": "4"})).await;
         assert_eq!(rejected.problem(403)["error"], "insufficient_scope");
         let unknown = world.create(&bearer(caller), &json!({"name": "a", "user_id": "99"})).await;
-        assert_eq!(unknown, rejected, "a user without the permission does not learn which users exist");
+        assert_eq!(
+            unknown, rejected,
+            "a user without the permission does not learn which users exist"
+        );
     }
     let own = world.created(&user, &json!({"name": "a", "user_id": "1"})).await;
     assert_eq!(own["user_id"], "1");
@@ -334,10 +409,13 @@ async fn an_administrator_creates_tokens_for_other_users_within_their_permission
 async fn an_administrator_who_loses_the_role_during_the_request_creates_nothing() {
     let (world, tap) = World::tapped(&[]).await;
     let admin = world.token_of("admin", "letmein").await;
-    world.set_user("2", "permissions", Some(AttributeValue::Ss(vec!["ROLE_USER".to_owned()]))).await;
+    world
+        .set_user("2", "permissions", Some(AttributeValue::Ss(vec!["ROLE_USER".to_owned()])))
+        .await;
     // The first read of the caller precedes the change; the check after the write does not.
     let before = |response: &mut Value| {
-        response["Responses"]["Users"][0]["permissions"] = json!({"SS": ["ROLE_USER", "ROLE_ADMIN"]});
+        response["Responses"]["Users"][0]["permissions"] =
+            json!({"SS": ["ROLE_USER", "ROLE_ADMIN"]});
     };
     tap.inject("BatchGetItem", 0, 1, Fault::Change(before));
     let response = world.create(&bearer(&admin), &json!({"name": "a", "user_id": "3"})).await;
@@ -349,14 +427,19 @@ async fn an_administrator_who_loses_the_role_during_the_request_creates_nothing(
 async fn the_limit_of_live_named_tokens_holds_for_a_user() {
     let world = World::with(&[("HALLPASS_MAX_TOKENS", "2")]).await;
     let caller = world.token().await;
-    let make =
-        async |expires_in: u64| world.create(&bearer(&caller), &json!({"name": "a", "expires_in": expires_in})).await;
+    let make = async |expires_in: u64| {
+        world.create(&bearer(&caller), &json!({"name": "a", "expires_in": expires_in})).await
+    };
     assert_eq!(make(60).await.status, 201);
     let second = make(DAY).await.json()["id"].as_str().unwrap().to_owned();
     let before = world.count_records("1").await;
     make(DAY).await.problem(409);
     assert_eq!(world.count_records("1").await, before, "the written record is deleted again");
-    assert_eq!(world.generate(&bearer(&caller)).await.status, 200, "a token without a name does not count");
+    assert_eq!(
+        world.generate(&bearer(&caller)).await.status,
+        200,
+        "a token without a name does not count"
+    );
 
     assert_eq!(world.delete(&caller, &second).await.status, 200);
     assert_eq!(make(DAY).await.status, 201, "a revoked one does not count");
@@ -376,7 +459,8 @@ async fn a_password_creates_no_named_token() {
         assert_eq!(response.problem(401)["detail"], "Invalid credentials.");
         assert_eq!(response.challenge(), r#"Bearer realm="hallpass""#);
     }
-    let nobody = world.send("Generate", Request::new("POST", "/tokens").json(&json!({"name": "a"}))).await;
+    let nobody =
+        world.send("Generate", Request::new("POST", "/tokens").json(&json!({"name": "a"}))).await;
     assert_eq!(nobody.problem(401)["error"], json!(null));
     assert_eq!(world.count_records("1").await, 0);
 }

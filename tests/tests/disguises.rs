@@ -1,5 +1,5 @@
-//! Disguised requests: other spellings of a path, and headers that claim another method, path, host or source. None of
-//! them has more effect than the plain request, over HTTPS and as raw events.
+//! Disguised requests: other spellings of a path, and headers that claim another method, path, host
+//! or source. None of them has more effect than the plain request, over HTTPS and as raw events.
 
 use serde_json::{Value, json};
 use tests::{
@@ -70,14 +70,21 @@ async fn no_spelling_of_a_path_gains_access() {
         for spelling in spellings(path) {
             for authorization in nobody {
                 let reply = system.ask("GET", &spelling, authorization).await;
-                assert!(!shows(&reply) && [400, 401, 403, 404].contains(&reply.status), "{spelling} {reply:?}");
+                assert!(
+                    !shows(&reply) && [400, 401, 403, 404].contains(&reply.status),
+                    "{spelling} {reply:?}"
+                );
             }
             let reply = system.ask("GET", &spelling, &bearer(&good)).await;
-            // A caller that can read this user at its own path can read it at a spelling that leads there, and at no
-            // other.
+            // A caller that can read this user at its own path can read it at a spelling that leads
+            // there, and at no other.
             assert!(path != "/api/user/2" || !shows(&reply), "{spelling} {}", reply.body);
             assert!(reply.status == 200 || !shows(&reply), "{spelling} {}", reply.body);
-            assert!(reply.status < 500 && !reply.body.contains(r#""uid":"2""#), "{spelling} {}", reply.body);
+            assert!(
+                reply.status < 500 && !reply.body.contains(r#""uid":"2""#),
+                "{spelling} {}",
+                reply.body
+            );
         }
     }
     for spelling in spellings("/tokens/current") {
@@ -109,16 +116,27 @@ async fn no_header_claims_another_method_path_or_source() {
         let plain = system.ask(method, path, authorization).await;
         for (name, value) in CLAIMS {
             for target in ["/healthz", "/api/user/2", "/users/2/tokens"] {
-                let headers = [("Authorization", authorization.as_str()), (name, &value.replace("{path}", target))];
+                let headers = [
+                    ("Authorization", authorization.as_str()),
+                    (name, &value.replace("{path}", target)),
+                ];
                 let claimed = system.send(method, path, &headers, "").await;
-                assert_eq!((claimed.status, &claimed.body), (plain.status, &plain.body), "{method} {path} {name}");
+                assert_eq!(
+                    (claimed.status, &claimed.body),
+                    (plain.status, &plain.body),
+                    "{method} {path} {name}"
+                );
                 if !value.contains("{path}") {
                     break;
                 }
             }
         }
     }
-    assert_eq!(system.ask("GET", "/rs/profile", &good).await.status, 200, "no claim deleted a token");
+    assert_eq!(
+        system.ask("GET", "/rs/profile", &good).await.status,
+        200,
+        "no claim deleted a token"
+    );
     system.stop().await;
 }
 
@@ -147,7 +165,8 @@ fn disguised(mut event: Value, path: &str) -> Value {
     }
     event["path"] = path.into();
     event["requestContext"]["path"] = format!("/v1{path}").into();
-    event["queryStringParameters"] = json!({"user_id": "2", "scope": "ROLE_ADMIN", "_method": "DELETE"});
+    event["queryStringParameters"] =
+        json!({"user_id": "2", "scope": "ROLE_ADMIN", "_method": "DELETE"});
     event
 }
 
@@ -156,8 +175,11 @@ async fn disguised_raw_events_change_no_response_of_the_authorizer_and_the_funct
     let world = World::new().await;
     let token = world.token().await;
     world.set_user("3", "status", Some(text("active"))).await;
-    for (authorization, id) in [(bearer(&token), "1"), (bearer(&token), "2"), (bearer(&forged(&token)), "1")] {
-        let request = Request::new("GET", "/api/user/{id}").parameter("id", id).authorization(&authorization);
+    for (authorization, id) in
+        [(bearer(&token), "1"), (bearer(&token), "2"), (bearer(&forged(&token)), "1")]
+    {
+        let request =
+            Request::new("GET", "/api/user/{id}").parameter("id", id).authorization(&authorization);
         let plain = world.invoke("VerifyAuthorizer", request.authorizer_event()).await.unwrap();
         for path in spellings(&format!("/api/user/{id}")) {
             let event = disguised(request.authorizer_event(), &path);
@@ -167,7 +189,8 @@ async fn disguised_raw_events_change_no_response_of_the_authorizer_and_the_funct
             let request = request.clone().authorized_as(context.clone());
             let plain = world.invoke("Console", request.event()).await.unwrap();
             for path in spellings(&format!("/api/user/{id}")) {
-                let response = world.invoke("Console", disguised(request.event(), &path)).await.unwrap();
+                let response =
+                    world.invoke("Console", disguised(request.event(), &path)).await.unwrap();
                 assert_eq!(response, plain, "{path} {context}");
             }
         }
@@ -189,9 +212,14 @@ async fn functions_behind_the_authorizer_reject_callers_that_it_has_not_seen() {
             json!({"claims": {"user_id": "2", "scopes": r#"["ROLE_ADMIN"]"#}}),
         ] {
             for authorization in [bearer(&admin), basic("admin", "letmein"), String::new()] {
-                let request = Request::new("GET", route).parameter("id", "2").authorized_as(context.clone());
+                let request =
+                    Request::new("GET", route).parameter("id", "2").authorized_as(context.clone());
                 let response = world.send("Console", request.authorization(&authorization)).await;
-                assert_eq!(response.problem(401)["detail"], "An access token is required", "{route} {context}");
+                assert_eq!(
+                    response.problem(401)["detail"],
+                    "An access token is required",
+                    "{route} {context}"
+                );
             }
         }
     }
@@ -203,10 +231,13 @@ async fn a_cached_response_is_right_for_every_other_method_and_path() {
         {"method": "GET", "path": "/api/user/*", "permission": "ROLE_ADMIN"}]"#;
     for rules in ["", RULES] {
         let settings = [("HALLPASS_ROUTES", rules)];
-        let plain = System::start_with(&settings, |options| options.authorizer_cache = Some(0)).await;
-        let kept = System::start_with(&settings, |options| options.authorizer_cache = Some(300)).await;
+        let plain =
+            System::start_with(&settings, |options| options.authorizer_cache = Some(0)).await;
+        let kept =
+            System::start_with(&settings, |options| options.authorizer_cache = Some(300)).await;
         for (name, password) in [("my_username", "topsecret"), ("admin", "letmein")] {
-            let logged_in = (plain.token_of(name, password).await, kept.token_of(name, password).await);
+            let logged_in =
+                (plain.token_of(name, password).await, kept.token_of(name, password).await);
             // The response to any of the routes, whichever is requested first, serves the others.
             for first in [0, 1, 2, 4] {
                 let one = plain.created(&logged_in.0, &json!({"name": "a"})).await["token"].clone();
@@ -216,8 +247,13 @@ async fn a_cached_response_is_right_for_every_other_method_and_path() {
                     let fresh = plain.ask(method, path, &bearer(one.as_str().unwrap())).await;
                     let reused = kept.ask(method, path, &bearer(two.as_str().unwrap())).await;
                     let same = (reused.status, &reused.body) == (fresh.status, &fresh.body);
-                    assert!(same, "{name} {method} {path} after {:?}: {fresh:?} {reused:?}", ASKED[first]);
-                    let challenges = [&fresh, &reused].map(|reply| reply.header("x-www-authenticate").to_owned());
+                    assert!(
+                        same,
+                        "{name} {method} {path} after {:?}: {fresh:?} {reused:?}",
+                        ASKED[first]
+                    );
+                    let challenges = [&fresh, &reused]
+                        .map(|reply| reply.header("x-www-authenticate").to_owned());
                     assert_eq!(challenges[0], challenges[1]);
                 }
             }

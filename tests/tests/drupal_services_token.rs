@@ -1,4 +1,5 @@
-//! The clients of Drupal's services_token: its own requests over HTTPS, and the extensions of the original.
+//! The clients of Drupal's services_token: its own requests over HTTPS, and the extensions of the
+//! original.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use hallpass_http::routes::{Access, ROUTES};
@@ -25,7 +26,8 @@ async fn the_transcript_of_the_original_works() {
     let generate = async |authorization: &str| {
         let reply = system.ask("POST", GENERATE, authorization).await;
         let generated = reply.body_of(200);
-        let (expires, token) = (generated["expires"].as_str().unwrap(), generated["token"].as_str().unwrap());
+        let (expires, token) =
+            (generated["expires"].as_str().unwrap(), generated["token"].as_str().unwrap());
         assert_eq!(reply.body, format!(r#"{{"expires":"{expires}","token":"{token}"}}"#));
         let ends = system.now().unix() + 30 * DAY;
         assert_eq!(expires, Timestamp::from_unix(ends).unwrap().with_offset_without_colon());
@@ -46,12 +48,16 @@ async fn the_transcript_of_the_original_works() {
     show(&second).await;
     show(&first).await;
     system.advance(30 * DAY - 438);
-    assert_eq!((system.verdict(&first).await, system.verdict(&second).await), ("expired".into(), "allow".into()));
+    assert_eq!(
+        (system.verdict(&first).await, system.verdict(&second).await),
+        ("expired".into(), "allow".into())
+    );
     system.stop().await;
 }
 
 #[tokio::test]
-async fn the_challenge_of_generate_names_the_realm_of_the_deployment_for_a_token_and_for_a_password() {
+async fn the_challenge_of_generate_names_the_realm_of_the_deployment_for_a_token_and_for_a_password()
+ {
     let system = System::start(&[("HALLPASS_REALM", "My Drupal")]).await;
     let check = async |authorization: &[(&str, &str)], detail: &str, more: &str| {
         let reply = system.send("POST", GENERATE, authorization, "").await;
@@ -74,7 +80,8 @@ async fn the_challenge_of_generate_names_the_realm_of_the_deployment_for_a_token
 
 #[tokio::test]
 async fn a_user_without_the_generate_permission_gets_no_token_and_no_challenge() {
-    let system = System::start(&[("HALLPASS_GENERATE_PERMISSION", "generate services token")]).await;
+    let system =
+        System::start(&[("HALLPASS_GENERATE_PERMISSION", "generate services token")]).await;
     let authorise = async |name, password| {
         let jwt = system.ask("GET", "/rs/authorise", &basic(name, password)).await.body_of(200);
         jwt["accessToken"].as_str().unwrap().to_owned()
@@ -82,7 +89,9 @@ async fn a_user_without_the_generate_permission_gets_no_token_and_no_challenge()
     // No other route creates a token with the password either, without the permission.
     let password = basic("my_username", "topsecret");
     system.ask("GET", "/rs/authorise", &password).await.body_of(403);
-    system.set_user("1", "permissions", permissions(&["ROLE_USER", "generate services token"])).await;
+    system
+        .set_user("1", "permissions", permissions(&["ROLE_USER", "generate services token"]))
+        .await;
     let user = authorise("my_username", "topsecret").await;
     system.set_user("1", "permissions", permissions(&["ROLE_USER"])).await;
     for authorization in [&password, &bearer(&user), &basic(&user, "")] {
@@ -90,8 +99,14 @@ async fn a_user_without_the_generate_permission_gets_no_token_and_no_challenge()
         assert_eq!(reply.body_of(403)["detail"], "The user is not permitted to do this");
         assert_eq!((reply.challenges(), reply.header("www-authenticate")), (vec![], ""));
     }
-    assert_eq!(system.ask("POST", GENERATE, &basic("my_username", "wrong")).await.status, 401, "it is checked first");
-    system.set_user("1", "permissions", permissions(&["ROLE_USER", "generate services token"])).await;
+    assert_eq!(
+        system.ask("POST", GENERATE, &basic("my_username", "wrong")).await.status,
+        401,
+        "it is checked first"
+    );
+    system
+        .set_user("1", "permissions", permissions(&["ROLE_USER", "generate services token"]))
+        .await;
     for authorization in [&password, &bearer(&user)] {
         assert_eq!(system.ask("POST", GENERATE, authorization).await.status, 200);
     }
@@ -107,10 +122,16 @@ async fn a_user_without_the_generate_permission_gets_no_token_and_no_challenge()
 async fn generate_can_be_limited_to_live_tokens() {
     let world = World::with(&[("HALLPASS_GENERATE_PASSWORD", "off")]).await;
     let jwt = world.create_token(Format::Jwt, "1", 1).await.text;
-    assert_eq!(world.generate(&basic("my_username", "topsecret")).await.problem(401)["detail"], "Invalid credentials.");
+    assert_eq!(
+        world.generate(&basic("my_username", "topsecret")).await.problem(401)["detail"],
+        "Invalid credentials."
+    );
     for authorization in [bearer(&jwt), basic(&jwt, "")] {
         let response = world.generate(&authorization).await;
-        assert_eq!(world.verdict(&bearer(response.json()["token"].as_str().unwrap())).await, "allow");
+        assert_eq!(
+            world.verdict(&bearer(response.json()["token"].as_str().unwrap())).await,
+            "allow"
+        );
     }
     assert_eq!(world.generate(&basic(&jwt, "topsecret")).await.status, 401);
 }
@@ -140,13 +161,18 @@ async fn a_password_is_rejected_where_a_token_is_required() {
             let reply = system.json(route.method, &path, authorization, &json!({})).await;
             let problem = reply.body_of(401);
             assert_eq!(problem["detail"], "Invalid credentials.", "{} {path}", route.method);
-            // A gateway response has the header under its own name, the response of a function under the one that AWS
-            // gives it.
+            // A gateway response has the header under its own name, the response of a function
+            // under the one that AWS gives it.
             if route.access == Access::Authorizer {
                 let both = tests::with_basic(r#"Bearer realm="hallpass""#, true);
                 assert_eq!(reply.header("www-authenticate"), both);
             } else {
-                assert_eq!(reply.challenges(), [r#"Bearer realm="hallpass""#], "{} {path}", route.method);
+                assert_eq!(
+                    reply.challenges(),
+                    [r#"Bearer realm="hallpass""#],
+                    "{} {path}",
+                    route.method
+                );
             }
         }
         checked += 1;
@@ -159,8 +185,12 @@ async fn a_password_is_rejected_where_a_token_is_required() {
 #[tokio::test]
 async fn a_user_is_shown_to_itself_and_to_administrators() {
     let system = System::start(&[]).await;
-    let (user, admin) = (system.token_of("my_username", "topsecret").await, system.token_of("admin", "letmein").await);
-    let limited = system.created(&admin, &json!({"name": "limited", "scopes": ["ROLE_USER"]})).await;
+    let (user, admin) = (
+        system.token_of("my_username", "topsecret").await,
+        system.token_of("admin", "letmein").await,
+    );
+    let limited =
+        system.created(&admin, &json!({"name": "limited", "scopes": ["ROLE_USER"]})).await;
     let limited = limited["token"].as_str().unwrap();
     let check = async |token: &str, id: &str, status: u16, name: Value| {
         let reply = system.ask("GET", &format!("/api/user/{id}"), &basic(token, "")).await;
@@ -211,7 +241,9 @@ async fn renewals_can_be_limited() {
     assert_eq!(world.generate(&basic(&token, "")).await.problem(401)["reason"], "expired");
     // A setting that is newer than the token ends its renewals, and the response says why.
     let began_at = world.now().before(std::time::Duration::from_secs(70 * DAY));
-    let old = world.create_token_with(Format::Signed, "1", 9, |record| record.authenticated_at = began_at).await;
+    let old = world
+        .create_token_with(Format::Signed, "1", 9, |record| record.authenticated_at = began_at)
+        .await;
     assert_eq!(world.verdict(&bearer(&old.text)).await, "allow");
     let rejected = world.generate(&bearer(&old.text)).await;
     assert_eq!(rejected.problem(401)["reason"], "expired");
@@ -229,7 +261,12 @@ async fn only_a_changed_name_or_password_or_a_block_invalidates_tokens() {
     check("permissions", permissions(&["ROLE_ADMIN"]), "allow").await;
     check("full_name", text("A. D. Min"), "allow").await;
     check("plan", text("free"), "allow").await;
-    check("password_hash", text(&hallpass_password::password::hash("letmein", [9; 16]).unwrap()), "user_changed").await;
+    check(
+        "password_hash",
+        text(&hallpass_password::password::hash("letmein", [9; 16]).unwrap()),
+        "user_changed",
+    )
+    .await;
     check("status", text("blocked"), "user_blocked").await;
     system.set_user("2", "status", text("active")).await;
     check("username", text("root"), "user_changed").await;
@@ -238,20 +275,27 @@ async fn only_a_changed_name_or_password_or_a_block_invalidates_tokens() {
 
 #[tokio::test]
 async fn the_attributes_that_invalidate_tokens_can_be_extended_for_all_formats_or_for_one() {
-    let settings = [("HALLPASS_INVALIDATE_ON", "permissions, plan"), ("HALLPASS_INVALIDATE_ON_JWT", "plan")];
+    let settings =
+        [("HALLPASS_INVALIDATE_ON", "permissions, plan"), ("HALLPASS_INVALIDATE_ON_JWT", "plan")];
     let system = System::start(&settings).await;
     let check = async |attribute: &str, value: AttributeValue, signed: &str, jwt: &str| {
         let token = system.token_of("my_username", "topsecret").await;
         let key = system.created(&token, &json!({"name": attribute, "format": "jwt"})).await;
         system.set_user("1", attribute, value).await;
-        let verdicts = (system.verdict(&token).await, system.verdict(key["token"].as_str().unwrap()).await);
+        let verdicts =
+            (system.verdict(&token).await, system.verdict(key["token"].as_str().unwrap()).await);
         assert_eq!(verdicts, (signed.to_owned(), jwt.to_owned()), "{attribute}");
     };
     check("permissions", permissions(&["ROLE_USER", "premium"]), "user_changed", "allow").await;
     check("plan", text("yearly"), "user_changed", "user_changed").await;
     check("plan", AttributeValue::N("7".to_owned()), "user_changed", "user_changed").await;
     check("full_name", text("My User"), "allow", "allow").await;
-    check("password_hash", text(&hallpass_password::password::hash("topsecret", [9; 16]).unwrap()), "allow", "allow")
-        .await;
+    check(
+        "password_hash",
+        text(&hallpass_password::password::hash("topsecret", [9; 16]).unwrap()),
+        "allow",
+        "allow",
+    )
+    .await;
     system.stop().await;
 }

@@ -1,5 +1,5 @@
-//! The behaviour of DynamoDB that Hallpass relies on, tested on the engine under test, and the correctness of the table
-//! of what engines lack.
+//! The behaviour of DynamoDB that Hallpass relies on, tested on the engine under test, and the
+//! correctness of the table of what engines lack.
 
 use std::time::Duration;
 
@@ -64,7 +64,8 @@ async fn is_delivered_by_dev() -> bool {
 /// Deletes a user by TTL, and waits until the stream reports it.
 async fn expire(world: &World, user_id: &str) -> bool {
     world.set_ttl("Users", "leaves_at", true).await;
-    // In the past by the engine's clock, whichever that is, but not so long ago that DynamoDB would ignore it.
+    // In the past by the engine's clock, whichever that is, but not so long ago that DynamoDB would
+    // ignore it.
     let past = world.now().min(hallpass_runtime::clock::now()).unix() - 60;
     world.set_user(user_id, "leaves_at", Some(AttributeValue::N(past.to_string()))).await;
     let removed = async {
@@ -105,7 +106,8 @@ async fn does_a_transaction_once() -> bool {
         "ConditionExpression": "attribute_not_exists(#k)",
         "ExpressionAttributeNames": {"#k": "attempt"},
     });
-    let transaction = json!({"TransactItems": [{"Put": put}], "ClientRequestToken": world.table("Attempts")});
+    let transaction =
+        json!({"TransactItems": [{"Put": put}], "ClientRequestToken": world.table("Attempts")});
     world.call("TransactWriteItems", &transaction).await.unwrap();
     world.call("TransactWriteItems", &transaction).await.is_ok()
 }
@@ -120,8 +122,10 @@ async fn tells_its_capacity() -> bool {
     let world = World::new().await;
     // A unit is 4 KB of one item.
     world.set_user("1", "full_name", Some(text(&"x".repeat(5_000)))).await;
-    let keys = json!({"Keys": [{"user_id": {"S": "1"}}, {"user_id": {"S": "2"}}], "ConsistentRead": true});
-    let request = json!({"RequestItems": {world.table("Users"): keys}, "ReturnConsumedCapacity": "TOTAL"});
+    let keys =
+        json!({"Keys": [{"user_id": {"S": "1"}}, {"user_id": {"S": "2"}}], "ConsistentRead": true});
+    let request =
+        json!({"RequestItems": {world.table("Users"): keys}, "ReturnConsumedCapacity": "TOTAL"});
     let response = world.call("BatchGetItem", &request).await.unwrap();
     response["ConsumedCapacity"][0]["CapacityUnits"] == 3.0
 }
@@ -148,8 +152,14 @@ async fn the_table_is_right_about_this_engine() {
 fn every_row_of_the_table_is_unique_and_has_a_reason() {
     for (index, row) in LACKS.iter().enumerate() {
         assert!(row.reason.len() > 20 && !row.reason.ends_with('.'), "{row:?}");
-        let same = |other: &&capability::Lack| (other.engine, other.capability) == (row.engine, row.capability);
-        assert_eq!(LACKS[index + 1..].iter().find(same).map(|other| other.reason), None, "{row:?} is repeated");
+        let same = |other: &&capability::Lack| {
+            (other.engine, other.capability) == (row.engine, row.capability)
+        };
+        assert_eq!(
+            LACKS[index + 1..].iter().find(same).map(|other| other.reason),
+            None,
+            "{row:?} is repeated"
+        );
     }
 }
 
@@ -177,7 +187,10 @@ fn an_endpoint_is_a_host_with_a_port_and_nothing_else() {
         "moto",
     ] {
         let error = authority(Some(bad)).unwrap_err();
-        assert!(error.contains("HALLPASS_TEST_ENDPOINT") && error.contains(&format!("`{bad}`")), "{error}");
+        assert!(
+            error.contains("HALLPASS_TEST_ENDPOINT") && error.contains(&format!("`{bad}`")),
+            "{error}"
+        );
     }
 }
 
@@ -190,17 +203,21 @@ async fn an_endpoint_without_an_engine_is_reported() {
     assert!(error.starts_with(&format!("cannot reach {unused}")), "{error}");
     let other = Tap::start(&format!("http://{unused}")).await;
     other.inject(ANY, 0, ALWAYS, Fault::Reject(400, "UnknownOperationException"));
-    let error = remote::recognize(other.endpoint().strip_prefix("http://").unwrap()).await.unwrap_err();
+    let error =
+        remote::recognize(other.endpoint().strip_prefix("http://").unwrap()).await.unwrap_err();
     assert!(error.contains("neither"), "{error}");
 }
 
 #[tokio::test]
 async fn the_tables_of_a_test_are_in_the_chosen_engine() {
     let world = World::new().await;
-    let chosen =
-        hallpass_runtime::settings::environment("HALLPASS_TEST_ENDPOINT").filter(|endpoint| !endpoint.is_empty());
+    let chosen = hallpass_runtime::settings::environment("HALLPASS_TEST_ENDPOINT")
+        .filter(|endpoint| !endpoint.is_empty());
     let Some(chosen) = chosen else {
-        assert_eq!((engine::kind().await, world.table("Users").as_str()), (engine::Kind::Embedded, "Users"));
+        assert_eq!(
+            (engine::kind().await, world.table("Users").as_str()),
+            (engine::Kind::Embedded, "Users")
+        );
         return;
     };
     let chosen = authority(Some(&chosen)).unwrap().unwrap();
@@ -213,8 +230,10 @@ async fn the_tables_of_a_test_are_in_the_chosen_engine() {
 async fn a_read_takes_a_hundred_keys_and_no_more() {
     let world = World::new().await;
     let read = async |count: usize| {
-        let keys: Vec<Value> = (0..count).map(|id| json!({"user_id": {"S": id.to_string()}})).collect();
-        let request = json!({"RequestItems": {world.table("Users"): {"Keys": keys, "ConsistentRead": true}}});
+        let keys: Vec<Value> =
+            (0..count).map(|id| json!({"user_id": {"S": id.to_string()}})).collect();
+        let request =
+            json!({"RequestItems": {world.table("Users"): {"Keys": keys, "ConsistentRead": true}}});
         world.call("BatchGetItem", &request).await
     };
     let response = read(100).await.unwrap();
@@ -229,7 +248,9 @@ async fn a_transaction_whose_response_was_lost_does_not_conflict_with_itself() {
     tap.inject("TransactWriteItems", 0, 1, Fault::Lose);
     let regenerate = Request::new("POST", "/profile/developer").authorization(&bearer(&token));
     let response = world.send("Generate", regenerate.header("Accept", "application/json")).await;
-    if capability::lacks(Capability::Idempotency, "the second attempt finds the work of the first").await {
+    if capability::lacks(Capability::Idempotency, "the second attempt finds the work of the first")
+        .await
+    {
         response.problem(409);
         assert_eq!(world.count_records("1").await, 2, "and it exists");
         return;

@@ -1,5 +1,5 @@
-//! What an error of a write means: an outcome, another attempt, an item without room, or a failure. The tap rejects the
-//! write, so that the codes are DynamoDB's on every engine.
+//! What an error of a write means: an outcome, another attempt, an item without room, or a failure.
+//! The tap rejects the write, so that the codes are DynamoDB's on every engine.
 
 use std::time::Duration;
 
@@ -58,21 +58,25 @@ enum Replacing {
 
 async fn rotate(store: &Store, new: &Record, old: &Record, parent: Option<&Record>) -> Replacing {
     let ends_at = new.issued_at.after(Duration::from_secs(60));
-    store.rotate(new, old, ends_at, parent).await.map_or(Replacing::Failure, |rotated| match rotated {
-        Rotated::Now => Replacing::Now,
-        Rotated::Lost => Replacing::Lost,
-        Rotated::ParentEnded => Replacing::ParentEnded,
-    })
+    store.rotate(new, old, ends_at, parent).await.map_or(
+        Replacing::Failure,
+        |rotated| match rotated {
+            Rotated::Now => Replacing::Now,
+            Rotated::Lost => Replacing::Lost,
+            Rotated::ParentEnded => Replacing::ParentEnded,
+        },
+    )
 }
 
 async fn regenerate(store: &Store, new: &Record, parent: Option<&Record>) -> Replacing {
-    store.replace_developer(new, None, parent, Timestamp::MAX).await.map_or(Replacing::Failure, |replaced| {
-        match replaced {
+    store.replace_developer(new, None, parent, Timestamp::MAX).await.map_or(
+        Replacing::Failure,
+        |replaced| match replaced {
             Replaced::Now => Replacing::Now,
             Replaced::Lost => Replacing::Lost,
             Replaced::ParentEnded => Replacing::ParentEnded,
-        }
-    })
+        },
+    )
 }
 
 #[tokio::test]
@@ -87,16 +91,35 @@ async fn a_cancelled_replacement_was_lost_unless_the_condition_of_the_parent_was
         tap.inject("TransactWriteItems", 0, ALWAYS, fault);
         for (parent, expected) in [(Some(&parent), with_parent), (None, without)] {
             assert_eq!(rotate(&store, &new, &old, parent).await, expected, "rotate: {fault:?}");
-            assert_eq!(regenerate(&store, &developer, parent).await, expected, "regenerate: {fault:?}");
+            assert_eq!(
+                regenerate(&store, &developer, parent).await,
+                expected,
+                "regenerate: {fault:?}"
+            );
         }
         tap.heal();
     };
     check(Fault::Cancel(&[UNMET, "None", "None"]), Replacing::Lost, Replacing::Lost).await;
     check(Fault::Cancel(&["None", "None", UNMET]), Replacing::ParentEnded, Replacing::Lost).await;
     check(Fault::Cancel(&[UNMET, "None", UNMET]), Replacing::ParentEnded, Replacing::Lost).await;
-    check(Fault::Cancel(&["TransactionConflict", "None", "None"]), Replacing::Lost, Replacing::Lost).await;
-    check(Fault::Cancel(&["None", "None", "TransactionConflict"]), Replacing::Lost, Replacing::Lost).await;
-    check(Fault::Cancel(&["None", "None", "ThrottlingError"]), Replacing::Failure, Replacing::Failure).await;
+    check(
+        Fault::Cancel(&["TransactionConflict", "None", "None"]),
+        Replacing::Lost,
+        Replacing::Lost,
+    )
+    .await;
+    check(
+        Fault::Cancel(&["None", "None", "TransactionConflict"]),
+        Replacing::Lost,
+        Replacing::Lost,
+    )
+    .await;
+    check(
+        Fault::Cancel(&["None", "None", "ThrottlingError"]),
+        Replacing::Failure,
+        Replacing::Failure,
+    )
+    .await;
     check(DENIED, Replacing::Failure, Replacing::Failure).await;
     assert_eq!(rotate(&store, &new, &old, Some(&parent)).await, Replacing::Now);
     assert_eq!(regenerate(&store, &developer, Some(&parent)).await, Replacing::Now);
@@ -152,7 +175,11 @@ async fn renaming_a_user_is_repeated_after_a_conflict_and_without_room_for_a_gen
         let (world, tap, store, id) = world().await;
         let token = world.create_token(Format::Signed, "9", 1).await.record.id;
         tap.inject("TransactWriteItems", 0, 1, fault);
-        assert_eq!(store.rename_user(&id, "eve", Some(tests::invalidate(7))).await.ok(), expected, "{fault:?}");
+        assert_eq!(
+            store.rename_user(&id, "eve", Some(tests::invalidate(7))).await.ok(),
+            expected,
+            "{fault:?}"
+        );
         let item = world.user_item("9").await;
         assert_eq!(item["username"] == text("eve"), expected.is_some(), "{fault:?}");
         assert_eq!(item["token_generation"].as_n().unwrap(), generation, "{fault:?}");
@@ -174,7 +201,11 @@ async fn a_name_that_another_transaction_holds_is_left_to_the_next_sweep() {
         if let Some(fault) = fault {
             tap.inject("TransactWriteItems", 0, 1, fault);
         }
-        assert_eq!(store.drop_stale_name("ada", &id, user.as_ref()).await.ok(), expected, "{fault:?}");
+        assert_eq!(
+            store.drop_stale_name("ada", &id, user.as_ref()).await.ok(),
+            expected,
+            "{fault:?}"
+        );
         assert_eq!(world.dump("Tokens").await.is_empty(), expected == Some(true), "{fault:?}");
     };
     check(None, Some(true)).await;
@@ -188,7 +219,12 @@ async fn a_flow_that_another_transaction_holds_is_ended_by_the_next_attempt() {
         let (world, tap) = World::tapped(&[]).await;
         let store = world.service().store;
         let owner = world.store.user(&"1".parse().unwrap()).await.unwrap().unwrap();
-        let session = Session::of(&owner, Binding::new([]), world.now(), world.now().after(Duration::from_secs(60)));
+        let session = Session::of(
+            &owner,
+            Binding::new([]),
+            world.now(),
+            world.now().after(Duration::from_secs(60)),
+        );
         let flow = Flow { session, client_id: "c".to_owned(), authenticity: Digest::of(b"form") };
         let id = Digest::of(b"flow");
         store.begin_flow(&id, &flow).await.unwrap();
@@ -200,7 +236,8 @@ async fn a_flow_that_another_transaction_holds_is_ended_by_the_next_attempt() {
     check(DENIED, None).await;
 }
 
-/// A user whose item has no room is changed without a generation, and the tokens are revoked one by one.
+/// A user whose item has no room is changed without a generation, and the tokens are revoked one by
+/// one.
 #[tokio::test]
 async fn an_update_without_room_revokes_the_tokens_and_any_other_error_changes_nothing() {
     let check = async |change: Option<Change>, fault: Fault, expected: Option<Written>| {
@@ -216,7 +253,11 @@ async fn an_update_without_room_revokes_the_tokens_and_any_other_error_changes_n
         assert_eq!(written.ok(), expected, "{change:?} {fault:?}");
         let mut after = world.user_item("9").await;
         if expected.is_some() && change.is_some() {
-            assert_eq!(after.insert("status".to_owned(), text("active")), Some(text("blocked")), "{fault:?}");
+            assert_eq!(
+                after.insert("status".to_owned(), text("active")),
+                Some(text("blocked")),
+                "{fault:?}"
+            );
         }
         assert_eq!(after, before, "{change:?} {fault:?}: no generation was raised");
         world.put("Users", after).await;

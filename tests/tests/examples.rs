@@ -1,5 +1,5 @@
-//! The examples of the documentation: the small APIs of `examples/` behind the gateway of the development stack, and
-//! the snippets that write users.
+//! The examples of the documentation: the small APIs of `examples/` behind the gateway of the
+//! development stack, and the snippets that write users.
 
 use std::{
     io::Write,
@@ -97,8 +97,8 @@ const NAMES: [&str; 37] = [
     "",
 ];
 
-/// Runs a program in the root of the workspace with JSON on standard input, and parses its output as JSON. Returns
-/// `None` if the program is not installed.
+/// Runs a program in the root of the workspace with JSON on standard input, and parses its output
+/// as JSON. Returns `None` if the program is not installed.
 fn ask(program: &str, arguments: &[&str], input: &Value) -> Option<Value> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut command = Command::new(program);
@@ -127,7 +127,8 @@ fn respond(example: &str, event: &Value) -> Option<Value> {
     ask(program, arguments, event)
 }
 
-/// Returns the gateway of the development stack, with a route for each example behind the authorizer.
+/// Returns the gateway of the development stack, with a route for each example behind the
+/// authorizer.
 fn gateway(world: &World) -> Gateway {
     let mut template = Template::parse(TEMPLATE).unwrap();
     let authorizer = template.routes.iter().find_map(|route| route.authorizer.clone());
@@ -140,28 +141,37 @@ fn gateway(world: &World) -> Gateway {
         });
     }
     let now = world.now();
-    let functions = Functions::new(&template, world.environment(), Arc::new(move || now)).unwrap().invoke();
+    let functions =
+        Functions::new(&template, world.environment(), Arc::new(move || now)).unwrap().invoke();
     let invoke: Invoke = Arc::new(move |function, event| -> FunctionFuture {
         if !["Node", "Python", "Rust"].contains(&function) {
             return functions(function, event);
         }
         let example = function.to_owned();
         let answer = respond(&example, &event);
-        Box::pin(async move { answer.ok_or(FunctionError { message: format!("{example} is not on this machine") }) })
+        Box::pin(async move {
+            answer.ok_or(FunctionError { message: format!("{example} is not on this machine") })
+        })
     });
     let clock = Arc::new(move || now.unix());
-    Gateway::new(&template, Options { cache_seconds: None, base_path: String::new(), clock, invoke }).unwrap()
+    Gateway::new(
+        &template,
+        Options { cache_seconds: None, base_path: String::new(), clock, invoke },
+    )
+    .unwrap()
 }
 
 async fn get(gateway: &Gateway, path: &str, authorization: &str) -> (u16, Value) {
-    let request = Request::get(path).header("host", "localhost").header("authorization", authorization);
+    let request =
+        Request::get(path).header("host", "localhost").header("authorization", authorization);
     let request = request.body(Bytes::new()).unwrap();
     let response = gateway.answer(request, IpAddr::V4(Ipv4Addr::LOCALHOST)).await;
     (response.status().as_u16(), serde_json::from_slice(response.body()).unwrap_or_default())
 }
 
 #[tokio::test]
-async fn every_example_greets_its_caller_and_no_other_behind_the_gateway_of_the_development_stack() {
+async fn every_example_greets_its_caller_and_no_other_behind_the_gateway_of_the_development_stack()
+{
     let world = World::new().await;
     let gateway = gateway(&world);
     let token = bearer(&world.token().await);
@@ -186,14 +196,27 @@ async fn every_example_greets_its_caller_and_no_other_behind_the_gateway_of_the_
 fn every_example_reads_the_context_of_an_http_api_and_denies_without_scopes() {
     let event = |caller: Value| json!({"requestContext": {"authorizer": {"lambda": caller}}});
     for example in ["Rust", "Node", "Python"] {
-        let greeted = event(json!({"user_id": "7", "name": "Ada", "scopes": "[\"ROLE_USER\",\"a b\"]"}));
-        let truncated = event(json!({"user_id": "7", "name": "Ada", "scope_count": "900", "scope_truncated": "true"}));
-        let (Some(greeted), Some(truncated)) = (respond(example, &greeted), respond(example, &truncated)) else {
+        let greeted =
+            event(json!({"user_id": "7", "name": "Ada", "scopes": "[\"ROLE_USER\",\"a b\"]"}));
+        let truncated = event(
+            json!({"user_id": "7", "name": "Ada", "scope_count": "900", "scope_truncated": "true"}),
+        );
+        let (Some(greeted), Some(truncated)) =
+            (respond(example, &greeted), respond(example, &truncated))
+        else {
             continue;
         };
         let body: Value = serde_json::from_str(greeted["body"].as_str().unwrap()).unwrap();
-        assert_eq!(body, json!({"hello": "Ada", "user_id": "7", "scopes": ["ROLE_USER", "a b"]}), "{example}");
-        assert_eq!((&greeted["statusCode"], &truncated["statusCode"]), (&json!(200), &json!(403)), "{example}");
+        assert_eq!(
+            body,
+            json!({"hello": "Ada", "user_id": "7", "scopes": ["ROLE_USER", "a b"]}),
+            "{example}"
+        );
+        assert_eq!(
+            (&greeted["statusCode"], &truncated["statusCode"]),
+            (&json!(200), &json!(403)),
+            "{example}"
+        );
     }
 }
 
@@ -209,7 +232,8 @@ fn the_key_of_a_user_name_is_the_same_in_every_language() {
             .filter_map(char::from_u32)
             .map(String::from),
     );
-    let expected: Vec<String> = names.iter().map(|name| NameKey::new(name).as_str().to_owned()).collect();
+    let expected: Vec<String> =
+        names.iter().map(|name| NameKey::new(name).as_str().to_owned()).collect();
     let check = |language: &str, keys: &Value| {
         for ((name, expected), key) in names.iter().zip(&expected).zip(keys.as_array().unwrap()) {
             assert_eq!(key, expected, "{name:?} in {language}");
@@ -217,9 +241,10 @@ fn the_key_of_a_user_name_is_the_same_in_every_language() {
     };
     check("Rust", &names.iter().map(|name| username_key(name)).collect());
     let input = json!(names);
-    for (program, arguments) in
-        [("node", ["--input-type=module", "--eval", KEY_IN_NODE].as_slice()), ("python3", &["-c", KEY_IN_PYTHON])]
-    {
+    for (program, arguments) in [
+        ("node", ["--input-type=module", "--eval", KEY_IN_NODE].as_slice()),
+        ("python3", &["-c", KEY_IN_PYTHON]),
+    ] {
         if let Some(keys) = ask(program, arguments, &input) {
             check(program, &keys);
         }
@@ -232,7 +257,9 @@ async fn the_rust_snippet_writes_users_that_log_in_and_invalidates_their_tokens(
     let table = world.table("Users");
     let hash = hallpass_password::password::hash("engine", [9; 16]).unwrap();
     let permissions = vec!["ROLE_USER".to_owned()];
-    create_user(&world.dynamodb, &table, "7", "Ada Straße", &hash, permissions.clone()).await.unwrap();
+    create_user(&world.dynamodb, &table, "7", "Ada Straße", &hash, permissions.clone())
+        .await
+        .unwrap();
     create_user(&world.dynamodb, &table, "7", "Other", &hash, permissions).await.unwrap_err();
     let first = world.token_of("ADA STRASSE", "engine").await;
     assert_eq!(world.verdict(&bearer(&first)).await, "allow");

@@ -1,4 +1,5 @@
-//! A database that is down, slow, busy or broken: no wrong acceptance, an error in time, and nothing lost afterwards.
+//! A database that is down, slow, busy or broken: no wrong acceptance, an error in time, and
+//! nothing lost afterwards.
 
 use std::time::Duration;
 
@@ -31,12 +32,16 @@ async fn verdict(world: &World, token: &TestToken) -> String {
     verdict.unwrap_or_else(|_| panic!("it took more than {LIMIT:?}"))
 }
 
-/// Creates a token whose verification makes every possible call: it reads a pointer, replaces another token, and
-/// records the use.
+/// Creates a token whose verification makes every possible call: it reads a pointer, replaces
+/// another token, and records the use.
 async fn with_every_call(world: &World, seed: u8) -> TestToken {
     let old = world.create_token(Format::Signed, "1", seed).await;
     let hash = old.record.id.hash;
-    world.create_token_with(Format::Developer, "1", seed + 100, |record| record.replaces = Some(hash)).await
+    world
+        .create_token_with(Format::Developer, "1", seed + 100, |record| {
+            record.replaces = Some(hash);
+        })
+        .await
 }
 
 /// The calls of such a verification.
@@ -82,7 +87,9 @@ async fn a_new_record_is_created_once_and_shown_though_the_first_response_was_lo
     let (world, tap) = World::tapped(&[]).await;
     let test_token = world.create_token(Format::Signed, "2", 1).await;
     tap.inject("PutItem", 0, 1, Fault::Lose);
-    let token = world.created(&test_token.text, &json!({"name": "a", "scopes": ["ROLE_USER", "ROLE_ADMIN"]})).await;
+    let token = world
+        .created(&test_token.text, &json!({"name": "a", "scopes": ["ROLE_USER", "ROLE_ADMIN"]}))
+        .await;
     assert_eq!(world.count_records("2").await, 2);
     assert_eq!(world.verdict(&bearer(token["token"].as_str().unwrap())).await, "allow");
 }
@@ -144,11 +151,19 @@ async fn a_database_that_never_responds_is_abandoned_in_time() {
         tap.inject("BatchGetItem", 0, ALWAYS, Fault::Unprocessed);
         verdict(&world, &token).await
     };
-    let outcomes =
-        tokio::join!(never("BatchGetItem", 0), never(ANY, 2), never("UpdateItem", 0), slow_and_then_never, unprocessed);
+    let outcomes = tokio::join!(
+        never("BatchGetItem", 0),
+        never(ANY, 2),
+        never("UpdateItem", 0),
+        slow_and_then_never,
+        unprocessed
+    );
     let expected = (CANNOT_TELL, CANNOT_TELL, "allow", "allow", CANNOT_TELL);
     let (one, two, three, four, five) = &outcomes;
-    assert_eq!((one.as_str(), two.as_str(), three.as_str(), four.as_str(), five.as_str()), expected);
+    assert_eq!(
+        (one.as_str(), two.as_str(), three.as_str(), four.as_str(), five.as_str()),
+        expected
+    );
 }
 
 #[tokio::test]
@@ -167,7 +182,8 @@ async fn unprocessed_keys_are_requested_again() {
 async fn half_of_the_keys_may_be_left_unprocessed() {
     fn without_the_user(response: &mut Value) {
         response["Responses"].as_object_mut().unwrap().remove("Users");
-        response["UnprocessedKeys"] = json!({"Users": {"Keys": [{"user_id": {"S": "1"}}], "ConsistentRead": true}});
+        response["UnprocessedKeys"] =
+            json!({"Users": {"Keys": [{"user_id": {"S": "1"}}], "ConsistentRead": true}});
     }
     let (world, tap) = World::tapped(&[]).await;
     let token = world.create_token(Format::Signed, "1", 1).await;
@@ -196,10 +212,12 @@ async fn a_response_about_something_else_rejects_the_token() {
     check(|response| response["Responses"] = json!({}), "unknown").await;
     check(|response| response["Responses"]["Tokens"] = json!([]), "unknown").await;
     check(|response| response["Responses"]["Users"] = json!([]), "user_removed").await;
-    check(|response| record(response)["token"] = json!({"S": "AAAAAAAAAAAAAAAAAAAAAA"}), "unknown").await;
+    check(|response| record(response)["token"] = json!({"S": "AAAAAAAAAAAAAAAAAAAAAA"}), "unknown")
+        .await;
     check(|response| record(response)["user_id"] = json!({"S": "2"}), "unknown").await;
     check(|response| record(response)["expires_at"] = json!({"N": "9999999999"}), "unknown").await;
-    check(|response| response["Responses"]["Users"][0]["user_id"] = json!({"S": "2"}), "unknown").await;
+    check(|response| response["Responses"]["Users"][0]["user_id"] = json!({"S": "2"}), "unknown")
+        .await;
     check(|response| *response = json!([]), CANNOT_TELL).await;
     check(|response| response["Responses"] = json!("Tokens"), CANNOT_TELL).await;
     check(|response| response["Responses"]["Tokens"][0] = json!({}), CANNOT_TELL).await;
@@ -226,20 +244,25 @@ fn assert_unavailable(response: &Response) {
     let problem = response.problem(503);
     assert_eq!(problem["title"], "Service Unavailable");
     let body_text = response.body.to_lowercase();
-    for word in ["dynamo", "127.0.0.1", "connect", "aws", "table", "token\":", "throttl", "internal"] {
+    for word in
+        ["dynamo", "127.0.0.1", "connect", "aws", "table", "token\":", "throttl", "internal"]
+    {
         assert!(!body_text.contains(word), "{word}: {body_text}");
     }
 }
 
 /// Returns the requests of the API, with a live token or a password.
 fn requests(token: &str) -> Vec<(&'static str, Request)> {
-    let with_token = |method: &str, route: &str| Request::new(method, route).authorization(&bearer(token));
-    let form = Request::new("POST", "/oauth/revoke").header("Content-Type", "application/x-www-form-urlencoded");
+    let with_token =
+        |method: &str, route: &str| Request::new(method, route).authorization(&bearer(token));
+    let form = Request::new("POST", "/oauth/revoke")
+        .header("Content-Type", "application/x-www-form-urlencoded");
     let context = json!({"user_id": "1", "scopes": r#"["ROLE_USER"]"#});
     vec![
         (
             "Generate",
-            Request::new("POST", "/api/services_token/generate").authorization(&basic("my_username", "topsecret")),
+            Request::new("POST", "/api/services_token/generate")
+                .authorization(&basic("my_username", "topsecret")),
         ),
         ("Generate", with_token("POST", "/api/services_token/generate")),
         ("Generate", with_token("POST", "/tokens").json(&json!({"name": "a"}))),
@@ -247,7 +270,10 @@ fn requests(token: &str) -> Vec<(&'static str, Request)> {
         ("Revoke", form.body(&format!("token={token}"))),
         ("Revoke", with_token("DELETE", "/users/{user_id}/tokens").parameter("user_id", "1")),
         ("Console", with_token("GET", "/tokens")),
-        ("Console", Request::new("GET", "/api/user/{id}").parameter("id", "1").authorized_as(context)),
+        (
+            "Console",
+            Request::new("GET", "/api/user/{id}").parameter("id", "1").authorized_as(context),
+        ),
     ]
 }
 

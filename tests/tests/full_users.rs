@@ -1,4 +1,5 @@
-//! Users whose items are full: DynamoDB's limit is 400 KB. Blocking, revoking and removing such a user still works.
+//! Users whose items are full: DynamoDB's limit is 400 KB. Blocking, revoking and removing such a
+//! user still works.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use hallpass_store::{changes::Change, management::Renamed, marking::Invalidate, users::Written};
@@ -10,9 +11,14 @@ use tests::{
     web_client::WebClient,
 };
 
-/// What is left of a user's item when it is full: the attributes that are not there, and those with a short value.
-const ITEMS: [(&str, Option<&str>); 4] =
-    [("token_generation", None), ("status", None), ("password_hash", None), ("password_hash", Some("x"))];
+/// What is left of a user's item when it is full: the attributes that are not there, and those with
+/// a short value.
+const ITEMS: [(&str, Option<&str>); 4] = [
+    ("token_generation", None),
+    ("status", None),
+    ("password_hash", None),
+    ("password_hash", Some("x")),
+];
 
 struct Full<'a> {
     world: &'a World,
@@ -38,23 +44,29 @@ impl Full<'_> {
         tokens
     }
 
-    /// Checks that no token is accepted, and that none is after the change is undone, except for the generation.
+    /// Checks that no token is accepted, and that none is after the change is undone, except for
+    /// the generation.
     async fn ended(&self, tokens: &[TestToken], what: &str) {
-        self.verdicts(tokens, what, |verdict| verdict != "allow" && !verdict.starts_with("error")).await;
+        self.verdicts(tokens, what, |verdict| verdict != "allow" && !verdict.starts_with("error"))
+            .await;
         let mut item = self.item.clone();
         if let Some(generation) = self.world.user_item("1").await.remove("token_generation") {
             item.remove(tables::FILLER);
             item.insert("token_generation".to_owned(), generation);
         }
         self.world.put("Users", item).await;
-        self.verdicts(tokens, what, |verdict| verdict != "allow" && !verdict.starts_with("error")).await;
+        self.verdicts(tokens, what, |verdict| verdict != "allow" && !verdict.starts_with("error"))
+            .await;
     }
 
     /// Each change that ends tokens ends all of them.
     async fn check_changes_that_end(&mut self) {
         let (world, id, how) = (self.world, self.id, self.how);
         let tokens = self.tokens().await;
-        assert_eq!(world.store.change_user(&id, &Change::Block, Some(how)).await.unwrap(), Written::Now);
+        assert_eq!(
+            world.store.change_user(&id, &Change::Block, Some(how)).await.unwrap(),
+            Written::Now
+        );
         self.ended(&tokens, "block").await;
 
         let tokens = self.tokens().await;
@@ -63,20 +75,29 @@ impl Full<'_> {
 
         let tokens = self.tokens().await;
         let hash = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-        let written = world.store.change_user(&id, &Change::Password(hash.to_owned()), Some(how)).await;
+        let written =
+            world.store.change_user(&id, &Change::Password(hash.to_owned()), Some(how)).await;
         let there = world.user_item("1").await.remove("password_hash");
         match written {
             Ok(written) => assert_eq!((written, there), (Written::Now, Some(text(hash)))),
             Err(failure) => {
                 assert_eq!(there, None);
-                assert!(failure.report().contains("old password no longer works"), "{}", failure.report());
+                assert!(
+                    failure.report().contains("old password no longer works"),
+                    "{}",
+                    failure.report()
+                );
             }
         }
         self.ended(&tokens, "password").await;
 
         let tokens = self.tokens().await;
         assert_eq!(
-            world.store.change_user(&id, &Change::Deny("ROLE_USER".parse().unwrap()), Some(how)).await.unwrap(),
+            world
+                .store
+                .change_user(&id, &Change::Deny("ROLE_USER".parse().unwrap()), Some(how))
+                .await
+                .unwrap(),
             Written::Now
         );
         self.ended(&tokens, "permission removed").await;
@@ -87,7 +108,8 @@ impl Full<'_> {
         assert_eq!(world.store.rename_user(&id, "my_username", None).await.unwrap(), Renamed::Now);
     }
 
-    /// A user whom an application blocked comes back with none of the tokens, though nothing was raised.
+    /// A user whom an application blocked comes back with none of the tokens, though nothing was
+    /// raised.
     async fn check_unblocking(&mut self) {
         let (world, id, how) = (self.world, self.id, self.how);
         if self.is_active {
@@ -95,12 +117,20 @@ impl Full<'_> {
             world.set_user("1", "status", Some(text("locked"))).await;
             let marks = world.store.change_marks(&id).await.unwrap();
             assert_eq!(
-                world.store.change_user(&id, &Change::Unblock, Some(Invalidate { fresh: 78, ..how })).await.unwrap(),
+                world
+                    .store
+                    .change_user(&id, &Change::Unblock, Some(Invalidate { fresh: 78, ..how }))
+                    .await
+                    .unwrap(),
                 Written::Now
             );
             self.ended(&tokens, "unblock").await;
             if self.marks {
-                assert_ne!(world.store.change_marks(&id).await.unwrap(), marks, "what is being issued finds it out");
+                assert_ne!(
+                    world.store.change_marks(&id).await.unwrap(),
+                    marks,
+                    "what is being issued finds it out"
+                );
             }
         }
     }
@@ -171,19 +201,28 @@ async fn a_user_with_a_full_item_can_be_blocked_by_the_api_and_the_pages() {
         let mut user = WebClient::signed_in(&world, "my_username", "topsecret").await;
         let token = world.create_token(Format::Signed, "1", u8::try_from(index).unwrap()).await;
         assert_eq!(world.verdict(&bearer(&token.text)).await, "allow", "{what}");
-        assert_eq!(user.open("Console", Request::new("GET", "/profile/developer")).await.status, 200, "{what}");
+        assert_eq!(
+            user.open("Console", Request::new("GET", "/profile/developer")).await.status,
+            200,
+            "{what}"
+        );
         if what == "the API" {
             let all = Request::new("DELETE", "/users/{user_id}/tokens").parameter("user_id", "1");
             let response = world.send("Revoke", all.authorization(&bearer(&admin_token))).await;
             assert_eq!(response.status, 200, "{}", response.body);
         } else {
-            let access = Request::new("POST", "/admin/users/{user_id}/access").parameter("user_id", "1");
+            let access =
+                Request::new("POST", "/admin/users/{user_id}/access").parameter("user_id", "1");
             let response = admin.submit("Revoke", access, &[("do", what)]).await;
             assert_eq!(response.status, 303, "{what}: {}", response.body);
         }
         world.put("Users", item.clone()).await;
         assert_ne!(world.verdict(&bearer(&token.text)).await, "allow", "{what}");
-        assert_ne!(user.open("Console", Request::new("GET", "/profile/developer")).await.status, 200, "{what}");
+        assert_ne!(
+            user.open("Console", Request::new("GET", "/profile/developer")).await.status,
+            200,
+            "{what}"
+        );
     }
     assert_eq!(item["status"], AttributeValue::S("active".to_owned()));
 }

@@ -47,8 +47,8 @@ fn options(data: &Path) -> Options {
 }
 
 async fn running(data: TempDir, adjust: impl FnOnce(&mut Options)) -> Running {
-    // The restarts, files and deliveries of a development stack are those of its own engine, on whichever engine the
-    // other tests run.
+    // The restarts, files and deliveries of a development stack are those of its own engine, on
+    // whichever engine the other tests run.
     capability::lacks(Capability::DevStack, "on the embedded engine instead").await;
     let mut options = options(data.path());
     adjust(&mut options);
@@ -63,7 +63,10 @@ async fn fresh() -> Running {
 
 impl Running {
     async fn token(&self) -> String {
-        let reply = self.client.ask("POST", "/api/services_token/generate", &basic("my_username", "topsecret")).await;
+        let reply = self
+            .client
+            .ask("POST", "/api/services_token/generate", &basic("my_username", "topsecret"))
+            .await;
         assert_eq!(reply.status, 200, "{}", reply.body);
         reply.json()["token"].as_str().unwrap().to_owned()
     }
@@ -74,35 +77,58 @@ impl Running {
 
     async fn change(&self, change: Change) {
         let id: UserId = "1".parse().unwrap();
-        self.dev.store().unwrap().change_user(&id, &change, Some(tests::invalidate(7))).await.unwrap();
+        self.dev
+            .store()
+            .unwrap()
+            .change_user(&id, &change, Some(tests::invalidate(7)))
+            .await
+            .unwrap();
     }
 
     async fn rename(&self, name: &str) {
-        let renamed =
-            self.dev.store().unwrap().rename_user(&"1".parse().unwrap(), name, Some(tests::invalidate(7))).await;
+        let renamed = self
+            .dev
+            .store()
+            .unwrap()
+            .rename_user(&"1".parse().unwrap(), name, Some(tests::invalidate(7)))
+            .await;
         assert_eq!(renamed.unwrap(), Renamed::Now);
     }
 
     /// Writes to the users table, as an application does.
     async fn write(&self, attribute: &str, value: AttributeValue) {
-        let dynamodb = hallpass_service::service::connection(&self.dev.stack.lookup()).unwrap().dynamodb();
-        let call =
-            dynamodb.update_item().table_name("Users").key("user_id", text("1")).update_expression("SET #a = :a");
-        let call = call.expression_attribute_names("#a", attribute).expression_attribute_values(":a", value);
+        let dynamodb =
+            hallpass_service::service::connection(&self.dev.stack.lookup()).unwrap().dynamodb();
+        let call = dynamodb
+            .update_item()
+            .table_name("Users")
+            .key("user_id", text("1"))
+            .update_expression("SET #a = :a");
+        let call = call
+            .expression_attribute_names("#a", attribute)
+            .expression_attribute_values(":a", value);
         call.send().await.unwrap();
     }
 }
 
 /// Checks for a rejection by the gateway itself: the reason is in both headers and in a JSON body.
 fn rejected(reply: &Reply, reason: &str, description: &str) {
-    let challenge = format!(r#"Bearer realm="hallpass", error="invalid_token", error_description="{description}""#);
+    let challenge = format!(
+        r#"Bearer realm="hallpass", error="invalid_token", error_description="{description}""#
+    );
     let both = tests::with_basic(&challenge, true);
-    assert_eq!((reply.status, reply.header("www-authenticate")), (401, both.as_str()), "{}", reply.body);
+    assert_eq!(
+        (reply.status, reply.header("www-authenticate")),
+        (401, both.as_str()),
+        "{}",
+        reply.body
+    );
     assert_eq!(reply.header("x-www-authenticate"), challenge);
     assert_eq!(reply.header("content-type"), "application/problem+json");
     assert_eq!(reply.header("cache-control"), "no-store");
     let expected = json!({
-        "type": "about:blank", "title": "Unauthorized", "status": 401, "detail": description, "reason": reason,
+        "type": "about:blank", "title": "Unauthorized", "status": 401, "detail": description,
+        "reason": reason,
     });
     assert_eq!(reply.json(), expected);
 }
@@ -115,11 +141,17 @@ async fn the_transcript_of_services_token_works() {
     assert_eq!((reply.status, reply.header("content-type")), (200, "application/json"));
     assert_eq!(reply.header("cache-control"), "no-store");
     let generated = reply.json();
-    let (expires, token) = (generated["expires"].as_str().unwrap(), generated["token"].as_str().unwrap());
+    let (expires, token) =
+        (generated["expires"].as_str().unwrap(), generated["token"].as_str().unwrap());
     assert_eq!(reply.body, format!(r#"{{"expires":"{expires}","token":"{token}"}}"#));
-    assert!(expires.len() == 24 && expires.ends_with("+0000") && token.starts_with("1."), "{expires}");
+    assert!(
+        expires.len() == 24 && expires.ends_with("+0000") && token.starts_with("1."),
+        "{expires}"
+    );
 
-    for authorization in [basic(token, ""), bearer(token), format!("Token {token}"), token.to_owned()] {
+    for authorization in
+        [basic(token, ""), bearer(token), format!("Token {token}"), token.to_owned()]
+    {
         let reply = stack.show(&authorization).await;
         assert_eq!(reply.status, 200, "{}", reply.body);
         assert!(reply.body.starts_with(r#"{"uid":"1","name":"my_username","#), "{}", reply.body);
@@ -139,10 +171,17 @@ async fn a_rejection_of_the_gateway_names_its_reason() {
         rejected(&stack.show(&bad).await, "malformed", "The access token is not valid");
     }
     let password = stack.show(&basic("my_username", "topsecret")).await;
-    assert_eq!((password.status, password.header("x-www-authenticate")), (401, r#"Bearer realm="hallpass""#));
+    assert_eq!(
+        (password.status, password.header("x-www-authenticate")),
+        (401, r#"Bearer realm="hallpass""#)
+    );
     assert_eq!(password.json()["detail"], "Invalid credentials.");
     let twice = [("Authorization", "Bearer a"), ("Authorization", "Bearer b")];
-    rejected(&stack.client.send("GET", "/api/user/1", &twice).await, "malformed", "The access token is not valid");
+    rejected(
+        &stack.client.send("GET", "/api/user/1", &twice).await,
+        "malformed",
+        "The access token is not valid",
+    );
     let reply = stack.client.ask("DELETE", "/tokens/current", &bearer(&token)).await;
     assert_eq!(reply.status, 200, "{}", reply.body);
     rejected(&stack.show(&bearer(&token)).await, "revoked", "The access token was revoked");
@@ -161,7 +200,9 @@ async fn a_change_of_the_user_counts_at_the_very_next_request_and_stays() {
     stack.change(Change::Password(hash)).await;
     rejected(&stack.show(&bearer(&token)).await, "user_changed", password);
     // A password has a different hash every time.
-    stack.change(Change::Password(hallpass_password::password::hash("topsecret", [7; 16]).unwrap())).await;
+    stack
+        .change(Change::Password(hallpass_password::password::hash("topsecret", [7; 16]).unwrap()))
+        .await;
     rejected(&stack.show(&bearer(&token)).await, "user_changed", password);
     let token = stack.token().await;
     stack.rename("renamed").await;
@@ -171,7 +212,11 @@ async fn a_change_of_the_user_counts_at_the_very_next_request_and_stays() {
     rejected(&stack.show(&bearer(&token)).await, "revoked", "The access token was revoked");
     let token = stack.token().await;
     stack.change(Change::Block).await;
-    rejected(&stack.show(&bearer(&token)).await, "user_blocked", "The user of the access token is blocked");
+    rejected(
+        &stack.show(&bearer(&token)).await,
+        "user_blocked",
+        "The user of the access token is blocked",
+    );
     stack.change(Change::Unblock).await;
     rejected(&stack.show(&bearer(&token)).await, "revoked", "The access token was revoked");
 
@@ -185,7 +230,11 @@ async fn a_change_of_the_user_counts_at_the_very_next_request_and_stays() {
 
     let token = stack.token().await;
     stack.dev.store().unwrap().remove_user(&"1".parse().unwrap()).await.unwrap();
-    rejected(&stack.show(&bearer(&token)).await, "user_removed", "The user of the access token was removed");
+    rejected(
+        &stack.show(&bearer(&token)).await,
+        "user_removed",
+        "The user of the access token was removed",
+    );
     stack.dev.stop().await;
 }
 
@@ -201,7 +250,10 @@ async fn a_request_without_credentials_gets_a_challenge() {
         assert_eq!(reply.header("x-www-authenticate"), r#"Bearer realm="hallpass""#);
         assert_eq!(reply.header("content-type"), "application/problem+json");
         let problem = reply.json();
-        assert_eq!((&problem["status"], &problem["detail"]), (&json!(401), &json!("An access token is required")));
+        assert_eq!(
+            (&problem["status"], &problem["detail"]),
+            (&json!(401), &json!("An access token is required"))
+        );
     }
     stack.dev.stop().await;
 }
@@ -209,13 +261,19 @@ async fn a_request_without_credentials_gets_a_challenge() {
 #[tokio::test]
 async fn a_challenge_of_a_function_arrives_under_two_other_names() {
     let stack = fresh().await;
-    let reply = stack.client.ask("POST", "/api/services_token/generate", &basic("my_username", "wrong")).await;
+    let reply = stack
+        .client
+        .ask("POST", "/api/services_token/generate", &basic("my_username", "wrong"))
+        .await;
     assert_eq!(reply.status, 401);
     assert_eq!(reply.json()["detail"], "Invalid credentials.");
     assert_eq!(reply.header("www-authenticate"), "", "API Gateway renames it");
     let challenge = reply.header("x-www-authenticate");
     assert!(challenge.starts_with(r#"Bearer realm="hallpass""#), "{challenge}");
-    assert_eq!(reply.header("x-amzn-remapped-www-authenticate"), tests::with_basic(challenge, true));
+    assert_eq!(
+        reply.header("x-amzn-remapped-www-authenticate"),
+        tests::with_basic(challenge, true)
+    );
     stack.dev.stop().await;
 }
 
@@ -224,8 +282,16 @@ async fn functions_respond_to_unknown_routes() {
     let stack = fresh().await;
     let check = async |method: &str, path: &str, status: u16, allow: &str| {
         let reply = stack.client.send(method, path, &[]).await;
-        assert_eq!((reply.status, reply.header("allow")), (status, allow), "{method} {path} {}", reply.body);
-        assert!(status == 200 || reply.header("content-type") == "application/problem+json", "{method} {path}");
+        assert_eq!(
+            (reply.status, reply.header("allow")),
+            (status, allow),
+            "{method} {path} {}",
+            reply.body
+        );
+        assert!(
+            status == 200 || reply.header("content-type") == "application/problem+json",
+            "{method} {path}"
+        );
         if method != "HEAD" {
             assert!(reply.json().is_object());
         }
@@ -265,7 +331,11 @@ async fn data_survives_a_restart_and_not_a_fresh_start() {
     dev.stop().await;
 
     let stack = running(data, |options| options.fresh = true).await;
-    assert_eq!(fs::read(stack.data.path().join("ca.pem")).unwrap(), authority, "clients trust it still");
+    assert_eq!(
+        fs::read(stack.data.path().join("ca.pem")).unwrap(),
+        authority,
+        "clients trust it still"
+    );
     rejected(&stack.show(&bearer(&token)).await, "malformed", "The access token is not valid");
     assert_eq!(stack.show(&bearer(&stack.token().await)).await.status, 200);
     stack.dev.stop().await;
@@ -273,7 +343,8 @@ async fn data_survives_a_restart_and_not_a_fresh_start() {
 
 #[tokio::test]
 async fn an_api_is_mounted_under_the_name_of_its_stage() {
-    let stack = running(TempDir::new().unwrap(), |options| options.base_path = "/prod".to_owned()).await;
+    let stack =
+        running(TempDir::new().unwrap(), |options| options.base_path = "/prod".to_owned()).await;
     assert!(stack.dev.url.ends_with("/prod"), "{}", stack.dev.url);
     let login = basic("my_username", "topsecret");
     let reply = stack.client.ask("POST", "/prod/api/services_token/generate", &login).await;
@@ -291,15 +362,23 @@ async fn a_cached_acceptance_expires_with_its_token() {
     let clock = Arc::clone(&now);
     let stack = running(TempDir::new().unwrap(), |options| {
         options.authorizer_cache = Some(300);
-        options.clock = Arc::new(move || Timestamp::from_unix(clock.load(Ordering::SeqCst)).unwrap());
+        options.clock =
+            Arc::new(move || Timestamp::from_unix(clock.load(Ordering::SeqCst)).unwrap());
         options.settings.insert("HALLPASS_LIFETIME".to_owned(), "60s".to_owned());
     })
     .await;
     let token = stack.token().await;
     assert_eq!(stack.show(&bearer(&token)).await.status, 200);
     stack.client.ask("DELETE", "/tokens/current", &bearer(&token)).await;
-    assert_eq!(stack.show(&bearer(&token)).await.status, 200, "the cached response, which the token routes ignore");
-    assert_eq!(stack.client.ask("GET", "/tokens", &bearer(&token)).await.json()["reason"], "revoked");
+    assert_eq!(
+        stack.show(&bearer(&token)).await.status,
+        200,
+        "the cached response, which the token routes ignore"
+    );
+    assert_eq!(
+        stack.client.ask("GET", "/tokens", &bearer(&token)).await.json()["reason"],
+        "revoked"
+    );
     now.fetch_add(60, Ordering::SeqCst);
     assert_eq!(stack.show(&bearer(&token)).await.status, 401);
     stack.dev.stop().await;
@@ -320,7 +399,9 @@ async fn a_failed_start_is_explained_in_one_line() {
         }
         assert!(!line.contains("c2hvcnQ"), "{line} shows a key");
     };
-    let keyring = |json: Value| move |data: &Path| fs::write(data.join("keys.json"), json.to_string()).unwrap();
+    let keyring = |json: Value| {
+        move |data: &Path| fs::write(data.join("keys.json"), json.to_string()).unwrap()
+    };
     let nothing = |_: &Path| {};
     let as_it_is = |_: &mut Options| {};
     let set = |name: &'static str, value: &'static str| {
@@ -330,21 +411,33 @@ async fn a_failed_start_is_explained_in_one_line() {
     };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
-    check(&["cannot listen on port", &port.to_string()], &nothing, &|options| options.port = port).await;
+    check(&["cannot listen on port", &port.to_string()], &nothing, &|options| options.port = port)
+        .await;
 
     let short = json!([{"id": "first", "key": "c2hvcnQ", "signs_from": 0}]);
     check(&["keyring", "keys.json", "first"], &keyring(short.clone()), &as_it_is).await;
     check(&["keyring", "keys.json"], &keyring(json!([])), &as_it_is).await;
     check(&["keyring", "keys.json"], &keyring(json!("c2hvcnQ")), &as_it_is).await;
-    check(&["keyring", "keys.json"], &|data| fs::create_dir(data.join("keys.json")).unwrap(), &as_it_is).await;
-    check(&["HALLPASS_KEYS"], &nothing, &|options| options.keys = Some(hallpass_token::Text::new(short.to_string())))
-        .await;
+    check(
+        &["keyring", "keys.json"],
+        &|data| fs::create_dir(data.join("keys.json")).unwrap(),
+        &as_it_is,
+    )
+    .await;
+    check(&["HALLPASS_KEYS"], &nothing, &|options| {
+        options.keys = Some(hallpass_token::Text::new(short.to_string()));
+    })
+    .await;
     check(&["HALLPASS_PREFIX"], &nothing, &set("HALLPASS_PREFIX", "a b")).await;
     check(&["HALLPASS_LIFETIME"], &nothing, &set("HALLPASS_LIFETIME", "soon")).await;
     check(&["HALLPASS_ROUTES"], &nothing, &set("HALLPASS_ROUTES", "c2hvcnQ")).await;
 
-    check(&["dynamodb.sqlite"], &|data| fs::write(data.join("dynamodb.sqlite"), "not a database").unwrap(), &as_it_is)
-        .await;
+    check(
+        &["dynamodb.sqlite"],
+        &|data| fs::write(data.join("dynamodb.sqlite"), "not a database").unwrap(),
+        &as_it_is,
+    )
+    .await;
     check(
         &["certificates", "ca.pem"],
         &|data| {
@@ -356,14 +449,23 @@ async fn a_failed_start_is_explained_in_one_line() {
     )
     .await;
     let file = |data: &Path| fs::write(data.join("file"), "").unwrap();
-    check(&["cannot use", "file"], &file, &|options| options.data = options.data.join("file")).await;
+    check(&["cannot use", "file"], &file, &|options| options.data = options.data.join("file"))
+        .await;
 }
 
 #[tokio::test]
 async fn a_data_directory_serves_one_stack_at_a_time() {
     let stack = fresh().await;
-    let line = hallpass_dev::start(options(stack.data.path())).await.map(|dev| dev.url).unwrap_err().to_string();
+    let line = hallpass_dev::start(options(stack.data.path()))
+        .await
+        .map(|dev| dev.url)
+        .unwrap_err()
+        .to_string();
     assert!(line.contains("cannot use") && line.contains("another"), "{line}");
-    assert_eq!(stack.show(&bearer(&stack.token().await)).await.status, 200, "the first one continues");
+    assert_eq!(
+        stack.show(&bearer(&stack.token().await)).await.status,
+        200,
+        "the first one continues"
+    );
     stack.dev.stop().await;
 }

@@ -34,7 +34,11 @@ async fn a_password_gives_two_members_in_their_order() {
 
     let [user_id, ends, sign] = token.split('.').collect::<Vec<_>>().try_into().unwrap();
     assert_eq!((user_id, ends), ("1", format!("{:x}", world.now().unix() + 30 * DAY).as_str()));
-    assert!(sign.len() == 43 && sign.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'), "{sign}");
+    assert!(
+        sign.len() == 43
+            && sign.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'),
+        "{sign}"
+    );
     assert_eq!(world.verdict(&bearer(&token)).await, "allow");
 }
 
@@ -64,7 +68,8 @@ async fn a_live_token_gives_a_new_one_and_stays_valid() {
 #[tokio::test]
 async fn no_token_outlives_the_maximum_lifetime() {
     let world = World::with(&[("HALLPASS_MAX_LIFETIME", "1d")]).await;
-    let expires = world.generate(&basic("my_username", "topsecret")).await.json()["expires"].clone();
+    let expires =
+        world.generate(&basic("my_username", "topsecret")).await.json()["expires"].clone();
     assert_eq!(expires, "2027-01-16T08:00:00+0000");
 }
 
@@ -111,7 +116,11 @@ async fn a_missing_credential_gets_a_challenge_and_a_doubled_one_is_a_bad_reques
     ] {
         let response = world.send("Generate", request).await;
         assert_eq!(response.problem(400)["error"], "invalid_request");
-        assert!(response.challenge().contains(r#"error="invalid_request""#), "{}", response.challenge());
+        assert!(
+            response.challenge().contains(r#"error="invalid_request""#),
+            "{}",
+            response.challenge()
+        );
     }
     assert_eq!(tap.operations(), Vec::<String>::new(), "none of these cost a read");
 }
@@ -125,25 +134,50 @@ async fn a_bad_token_is_rejected_on_every_route_without_a_read() {
     let routes = [
         ("Generate", GENERATE, Request::new("POST", GENERATE)),
         ("Generate", "/tokens", Request::new("POST", "/tokens").json(&json!({"name": "a"}))),
-        ("Revoke", "/tokens/{id}", Request::new("DELETE", "/tokens/{id}").parameter("id", "current")),
-        ("Revoke", "all", Request::new("DELETE", "/users/{user_id}/tokens").parameter("user_id", "1")),
+        (
+            "Revoke",
+            "/tokens/{id}",
+            Request::new("DELETE", "/tokens/{id}").parameter("id", "current"),
+        ),
+        (
+            "Revoke",
+            "all",
+            Request::new("DELETE", "/users/{user_id}/tokens").parameter("user_id", "1"),
+        ),
         ("Console", "/tokens", Request::new("GET", "/tokens")),
     ];
     let check = async |authorization: &str, reason: &str, description: &str| {
         for (function, _route, request) in &routes {
             let response = world.send(function, request.clone().authorization(authorization)).await;
             let problem = response.problem(401);
-            assert_eq!((&problem["error"], &problem["reason"]), (&"invalid_token".into(), &reason.into()));
+            assert_eq!(
+                (&problem["error"], &problem["reason"]),
+                (&"invalid_token".into(), &reason.into())
+            );
             let challenge = format!(
                 r#"Bearer realm="hallpass", error="invalid_token", error_description="The access token {description}""#
             );
             assert_eq!(response.challenge(), challenge, "{authorization}");
         }
     };
-    for bad in [&dots, &bearer(&dots), &bearer(&long), "Bearer", "Bearer a b", "Digest x", "Basic !", "Basic Og=="] {
+    for bad in [
+        &dots,
+        &bearer(&dots),
+        &bearer(&long),
+        "Bearer",
+        "Bearer a b",
+        "Digest x",
+        "Basic !",
+        "Basic Og==",
+    ] {
         check(bad, "malformed", "is not valid").await;
     }
-    for bad in ["my_username", "ghp_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "eyJhbGciOiJub25lIn0.e30.", &forged(&good)] {
+    for bad in [
+        "my_username",
+        "ghp_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "eyJhbGciOiJub25lIn0.e30.",
+        &forged(&good),
+    ] {
         check(&bearer(bad), "malformed", "is not valid").await;
     }
     check(&basic(&forged(&jwt), ""), "malformed", "is not valid").await;
@@ -223,9 +257,12 @@ async fn a_wrong_index_logs_no_one_in() {
 async fn other_methods_are_rejected_and_the_right_ones_named() {
     let world = World::new().await;
     let authorization = basic("my_username", "topsecret");
-    for method in [Method::GET, Method::HEAD, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS] {
-        let response =
-            world.send("Generate", Request::new(method.as_str(), GENERATE).authorization(&authorization)).await;
+    for method in
+        [Method::GET, Method::HEAD, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS]
+    {
+        let response = world
+            .send("Generate", Request::new(method.as_str(), GENERATE).authorization(&authorization))
+            .await;
         assert_eq!((response.status, response.header("allow")), (405, "POST"), "{method}");
     }
 }
@@ -243,7 +280,9 @@ async fn a_token_with_a_scope_creates_nothing_wider() {
     let scopes = records.iter().map(|record| record.scope.as_ref().map(ToString::to_string));
     assert_eq!(scopes.filter(|scope| scope.as_deref() == Some("ROLE_USER")).count(), 3);
 
-    world.set_user("2", "permissions", Some(AttributeValue::Ss(vec!["ROLE_ADMIN".to_owned()]))).await;
+    world
+        .set_user("2", "permissions", Some(AttributeValue::Ss(vec!["ROLE_ADMIN".to_owned()])))
+        .await;
     let nothing_left = world.generate(&bearer(&child)).await;
     assert_eq!(nothing_left.problem(403)["error"], "insufficient_scope");
     assert!(nothing_left.challenge().contains(r#"error="insufficient_scope""#));
@@ -259,21 +298,35 @@ async fn renewals_of_a_family_are_limited() {
         response.json()
     };
     let first = generate(&basic("my_username", "topsecret")).await;
-    assert_eq!(first["expires"], "2027-02-14T08:00:00+0000", "the lifetime is shorter than the chain");
+    assert_eq!(
+        first["expires"], "2027-02-14T08:00:00+0000",
+        "the lifetime is shorter than the chain"
+    );
     world.advance(29 * DAY);
     let second = generate(&bearer(first["token"].as_str().unwrap())).await;
-    assert_eq!(second["expires"], "2027-02-24T08:00:00+0000", "the chain is shorter than the lifetime");
-    let named = world.created(second["token"].as_str().unwrap(), &json!({"name": "a", "expires_in": "2 months"})).await;
+    assert_eq!(
+        second["expires"], "2027-02-24T08:00:00+0000",
+        "the chain is shorter than the lifetime"
+    );
+    let named = world
+        .created(second["token"].as_str().unwrap(), &json!({"name": "a", "expires_in": "2 months"}))
+        .await;
     assert_eq!(named["expires_at"], "2027-02-24T08:00:00Z");
     world.advance(11 * DAY);
     let third = world.generate(&bearer(second["token"].as_str().unwrap())).await;
     assert_eq!(third.problem(401)["reason"], "expired");
 
-    // A family that began before the limit was set or lowered creates no more tokens, however long its token lives.
+    // A family that began before the limit was set or lowered creates no more tokens, however long
+    // its token lives.
     let began_at = world.now().before(std::time::Duration::from_secs(40 * DAY));
-    let old = world.create_token_with(Format::Signed, "1", 9, |record| record.authenticated_at = began_at).await;
+    let old = world
+        .create_token_with(Format::Signed, "1", 9, |record| record.authenticated_at = began_at)
+        .await;
     assert_eq!(world.generate(&bearer(&old.text)).await.problem(401)["reason"], "expired");
-    assert_eq!(generate(&basic("my_username", "topsecret")).await["expires"], "2027-03-26T08:00:00+0000");
+    assert_eq!(
+        generate(&basic("my_username", "topsecret")).await["expires"],
+        "2027-03-26T08:00:00+0000"
+    );
 }
 
 #[tokio::test]
@@ -288,8 +341,11 @@ async fn a_revoked_token_creates_nothing() {
     let (revoked, other) = (world.token().await, world.token().await);
     world.revoke(&revoked).await;
     check(&revoked, "revoked").await;
-    let disabled =
-        world.create_token_with(Format::Signed, "1", 9, |record| record.disabled_at = Some(record.issued_at)).await;
+    let disabled = world
+        .create_token_with(Format::Signed, "1", 9, |record| {
+            record.disabled_at = Some(record.issued_at);
+        })
+        .await;
     check(&disabled.text, "disabled").await;
     check(&world.unwritten(Format::Signed, "1", 8).await.text, "unknown").await;
     world.set_user("1", "status", Some(text("blocked"))).await;
@@ -334,7 +390,11 @@ async fn passwords_can_be_left_out() {
         assert_eq!(response.problem(401)["detail"], "Invalid credentials.");
         assert_eq!(response.challenge(), r#"Bearer realm="hallpass""#);
     }
-    assert_eq!(world.dump("Attempts").await, Vec::<String>::new(), "no password was checked, so none is counted");
+    assert_eq!(
+        world.dump("Attempts").await,
+        Vec::<String>::new(),
+        "no password was checked, so none is counted"
+    );
     let token = world.create_token(Format::Signed, "1", 9).await;
     assert_eq!(world.generate(&basic(&token.text, "")).await.status, 200);
 }

@@ -1,5 +1,5 @@
-//! The clients of hypothesis/h: one opaque `6879-` token per user, created and regenerated on demand, and validators
-//! that are chosen by prefix.
+//! The clients of hypothesis/h: one opaque `6879-` token per user, created and regenerated on
+//! demand, and validators that are chosen by prefix.
 
 use std::{sync::Arc, time::Duration};
 
@@ -54,8 +54,15 @@ async fn a_developer_token_is_created_and_regenerated_and_the_old_one_is_dead_at
     let developer = text_of(&first);
     let (prefix, opaque) = developer.split_at(5);
     assert_eq!((prefix, opaque.len()), ("6879-", 43));
-    assert!(opaque.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'), "{opaque}");
-    for authorization in [bearer(&text_of(&first)), format!("Token {}", text_of(&first)), basic(&text_of(&first), "")] {
+    assert!(
+        opaque.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'),
+        "{opaque}"
+    );
+    for authorization in [
+        bearer(&text_of(&first)),
+        format!("Token {}", text_of(&first)),
+        basic(&text_of(&first), ""),
+    ] {
         let user = system.ask("GET", "/api/user/1", &authorization).await.body_of(200);
         assert_eq!(user["name"], "my_username");
     }
@@ -68,14 +75,24 @@ async fn a_developer_token_is_created_and_regenerated_and_the_old_one_is_dead_at
     );
     let third = regenerate(&system, &bearer(&text_of(&second))).await.body_of(201);
     assert_eq!(system.verdict(&text_of(&second)).await, "replaced");
-    assert_eq!(regenerate(&system, &bearer(&text_of(&second))).await.body_of(401)["reason"], "replaced");
+    assert_eq!(
+        regenerate(&system, &bearer(&text_of(&second))).await.body_of(401)["reason"],
+        "replaced"
+    );
     let [one] = list().await.try_into().unwrap();
     let latest = system.now().after(Duration::from_secs(366 * 86_400)).to_string();
-    assert_eq!((&one["id"], &one["expires_at"], &one["state"]), (&third["id"], &json!(latest), &json!("live")));
+    assert_eq!(
+        (&one["id"], &one["expires_at"], &one["state"]),
+        (&third["id"], &json!(latest), &json!("live"))
+    );
     system.advance(366 * 86_400 - 1);
     assert_eq!(system.verdict(&text_of(&third)).await, "allow");
     system.advance(1);
-    assert_eq!(system.verdict(&text_of(&third)).await, "expired", "the log-in behind it is too old");
+    assert_eq!(
+        system.verdict(&text_of(&third)).await,
+        "expired",
+        "the log-in behind it is too old"
+    );
     system.stop().await;
 }
 
@@ -88,16 +105,29 @@ async fn only_a_live_token_creates_a_developer_token() {
         regenerate(&system, &basic("my_username", "topsecret")).await.body_of(401)["detail"],
         "Invalid credentials."
     );
-    assert_eq!(regenerate(&system, &bearer(&forged(&text_of(&first)))).await.body_of(401)["reason"], "malformed");
+    assert_eq!(
+        regenerate(&system, &bearer(&forged(&text_of(&first)))).await.body_of(401)["reason"],
+        "malformed"
+    );
     let cookie = system.send("POST", DEVELOPER, &[("Cookie", "session=1")], "").await;
     assert_eq!(cookie.body_of(403)["detail"], "The user is not permitted to do this");
-    assert_eq!(system.send("POST", DEVELOPER, &[], "").await.body_of(401)["detail"], "An access token is required");
+    assert_eq!(
+        system.send("POST", DEVELOPER, &[], "").await.body_of(401)["detail"],
+        "An access token is required"
+    );
     system.ask("DELETE", "/tokens/current", &bearer(&token)).await.body_of(200);
     assert_eq!(regenerate(&system, &bearer(&token)).await.body_of(401)["reason"], "revoked");
-    assert_eq!(system.verdict(&text_of(&first)).await, "allow", "none of the requests regenerated it");
+    assert_eq!(
+        system.verdict(&text_of(&first)).await,
+        "allow",
+        "none of the requests regenerated it"
+    );
     system.ask("DELETE", "/tokens/current", &bearer(&text_of(&first))).await.body_of(200);
     assert_eq!(system.verdict(&text_of(&first)).await, "revoked");
-    assert_eq!(regenerate(&system, &bearer(&text_of(&first))).await.body_of(401)["reason"], "revoked");
+    assert_eq!(
+        regenerate(&system, &bearer(&text_of(&first))).await.body_of(401)["reason"],
+        "revoked"
+    );
     // A revoked token makes room for the next.
     let token = system.token_of("my_username", "topsecret").await;
     let next = regenerate(&system, &bearer(&token)).await.body_of(201);
@@ -116,7 +146,8 @@ async fn a_developer_token_has_the_permissions_of_its_issuer() {
     let scope = async |token: &str| {
         let body = regenerate_in(&world, token).await.json();
         let shown = Request::new("GET", "/tokens/{id}").parameter("id", "current");
-        world.send("Console", shown.authorization(&bearer(&text_of(&body)))).await.json()["scopes"].clone()
+        world.send("Console", shown.authorization(&bearer(&text_of(&body)))).await.json()["scopes"]
+            .clone()
     };
     assert_eq!(scope(narrow["token"].as_str().unwrap()).await, json!(["ROLE_USER"]));
     assert_eq!(scope(&admin).await, Value::Null);
@@ -150,8 +181,8 @@ async fn of_twenty_concurrent_regenerations_one_token_survives_and_losers_get_no
         let [living] = living.try_into().unwrap();
         living
     };
-    // First without a developer token, then with one, then authenticated by the token itself, which is replaced by the
-    // first winner.
+    // First without a developer token, then with one, then authenticated by the token itself, which
+    // is replaced by the first winner.
     let first = at_once(&token).await;
     let second = at_once(&token).await;
     assert_eq!(system.verdict(&first).await, "replaced");
@@ -198,7 +229,9 @@ async fn a_token_costs_the_reads_of_its_own_kind_and_of_no_other() {
 async fn a_text_that_begins_like_a_developer_token_goes_on_to_the_validator_that_knows_it() {
     let (world, tap) = World::tapped(&[]).await;
     let id = "6879-by-random-chance";
-    for (attribute, value) in [("username", "chance"), ("username_key", "chance"), ("status", "active")] {
+    for (attribute, value) in
+        [("username", "chance"), ("username_key", "chance"), ("status", "active")]
+    {
         world.set_user(id, attribute, Some(text(value))).await;
     }
     world.set_user(id, "permissions", Some(AttributeValue::Ss(vec!["ROLE_USER".to_owned()]))).await;
@@ -206,7 +239,11 @@ async fn a_text_that_begins_like_a_developer_token_goes_on_to_the_validator_that
     assert!(signed.starts_with("6879-"), "{signed}");
     tap.seen();
     assert_eq!(world.verdict(&bearer(&signed)).await, "allow");
-    assert_eq!(tap.operations(), ["BatchGetItem", "UpdateItem"], "the first use is recorded; no pointer was read");
+    assert_eq!(
+        tap.operations(),
+        ["BatchGetItem", "UpdateItem"],
+        "the first use is recorded; no pointer was read"
+    );
     tap.seen();
     assert_eq!(world.verdict(&bearer(&forged(&signed))).await, "malformed");
     assert_eq!(tap.operations(), Vec::<String>::new());
@@ -237,8 +274,12 @@ async fn a_regeneration_is_one_transaction_over_record_and_pointer() {
     let operations: Vec<&str> = seen.iter().map(|seen| seen.operation.as_str()).collect();
     assert_eq!(operations, ["GetItem", "BatchGetItem", "TransactWriteItems", "BatchGetItem"]);
     let hash = own["id"].as_str().unwrap().split('.').nth(1).unwrap();
-    assert_eq!(seen[2].body["TransactItems"][0]["Put"]["ExpressionAttributeValues"][":old"]["S"], hash);
-    // The pointers of the three earlier tokens stay for the retention, to say that they were replaced.
+    assert_eq!(
+        seen[2].body["TransactItems"][0]["Put"]["ExpressionAttributeValues"][":old"]["S"],
+        hash
+    );
+    // The pointers of the three earlier tokens stay for the retention, to say that they were
+    // replaced.
     let pointers = async || {
         let items = world.dump("Tokens").await;
         let pointers = items.iter().filter(|item| item.contains("developer#"));
@@ -286,7 +327,9 @@ async fn a_developer_token_is_revoked_with_its_family() {
     world.advance(1);
     assert_eq!(world.verdict(&bearer(&developer)).await, "expired");
     let began_at = world.now().before(Duration::from_secs(40 * 86_400));
-    let old = world.create_token_with(Format::Developer, "2", 9, |record| record.authenticated_at = began_at).await;
+    let old = world
+        .create_token_with(Format::Developer, "2", 9, |record| record.authenticated_at = began_at)
+        .await;
     assert_eq!(regenerate_in(&world, &old.text).await.problem(401)["reason"], "expired");
 }
 
@@ -300,8 +343,11 @@ async fn a_narrow_token_regenerates_only_a_developer_token_that_it_manages() {
         let token = world.created(&whole, &json!({"name": "narrow", "scopes": scopes})).await;
         token["token"].as_str().unwrap().to_owned()
     };
-    let (reader, other, manager) =
-        (narrow(json!(["a", "tokens"])).await, narrow(json!(["a"])).await, narrow(json!(["manage-tokens"])).await);
+    let (reader, other, manager) = (
+        narrow(json!(["a", "tokens"])).await,
+        narrow(json!(["a"])).await,
+        narrow(json!(["manage-tokens"])).await,
+    );
     let check = async |token: &str, old: &str, is_permitted: bool| {
         let response = regenerate_in(&world, token).await;
         if is_permitted {
@@ -315,13 +361,15 @@ async fn a_narrow_token_regenerates_only_a_developer_token_that_it_manages() {
     };
     let broad = text_of(&regenerate_in(&world, &whole).await.json());
     let broad = check(&reader, &broad, false).await;
-    // With the permission, then a developer token that it created itself, then a developer token by itself.
+    // With the permission, then a developer token that it created itself, then a developer token by
+    // itself.
     let developer = check(&manager, &broad, true).await;
     let developer = check(&developer, &developer, true).await;
     let developer = check(&other, &developer, false).await;
     let developer = check(&whole, &developer, true).await;
     assert_eq!(world.revoke(&developer).await.status, 200);
-    // A dead developer token has no owner to consider; one that the narrow token created is that token's to regenerate.
+    // A dead developer token has no owner to consider; one that the narrow token created is that
+    // token's to regenerate.
     let developer = text_of(&regenerate_in(&world, &other).await.json());
     let developer = check(&other, &developer, true).await;
     check(&reader, &developer, false).await;
@@ -345,5 +393,9 @@ async fn a_regenerated_token_states_from_when_the_old_one_is_rejected_everywhere
     let page = web_client.submit("Generate", form, &[("do", "regenerate")]).await;
     assert_eq!(page.status, 201, "{}", page.body);
     let at = world.now().after(Duration::from_secs(300)).to_string();
-    assert!(page.body.contains(&format!("accepts the old one until {at} at the latest")), "{}", page.body);
+    assert!(
+        page.body.contains(&format!("accepts the old one until {at} at the latest")),
+        "{}",
+        page.body
+    );
 }

@@ -1,4 +1,5 @@
-//! What `hallpass doctor` reads about the tables, and what the errors of an engine without these calls mean.
+//! What `hallpass doctor` reads about the tables, and what the errors of an engine without these
+//! calls mean.
 
 use hallpass_store::inspection::{Inspected, Shape};
 use serde_json::{Value, json};
@@ -49,10 +50,17 @@ async fn recovery_and_ttl_are_on_off_not_offered_or_unknown() {
     let (world, tap) = World::tapped(&[]).await;
     let store = world.service().store;
     let table = &store.tables().tokens;
-    let inject = |tap: &Tap, operation: &'static str, fault: Fault| tap.inject(operation, 0, 1, fault);
+    let inject =
+        |tap: &Tap, operation: &'static str, fault: Fault| tap.inject(operation, 0, 1, fault);
     for (fault, expected) in [
-        (Fault::Change(|response| *response = with_recovery("ENABLED")), Some(Inspected::This(true))),
-        (Fault::Change(|response| *response = with_recovery("DISABLED")), Some(Inspected::This(false))),
+        (
+            Fault::Change(|response| *response = with_recovery("ENABLED")),
+            Some(Inspected::This(true)),
+        ),
+        (
+            Fault::Change(|response| *response = with_recovery("DISABLED")),
+            Some(Inspected::This(false)),
+        ),
         (Fault::Change(|response| *response = json!({})), Some(Inspected::This(false))),
         (Fault::Reject(400, "UnknownOperationException"), Some(Inspected::NotOffered)),
         (Fault::Reject(400, "AccessDeniedException"), None),
@@ -62,8 +70,14 @@ async fn recovery_and_ttl_are_on_off_not_offered_or_unknown() {
     }
     let purge_at = Some("purge_at".to_owned());
     for (fault, expected) in [
-        (Fault::Change(|response| *response = with_ttl("ENABLED")), Some(Inspected::This(purge_at.clone()))),
-        (Fault::Change(|response| *response = with_ttl("ENABLING")), Some(Inspected::This(purge_at))),
+        (
+            Fault::Change(|response| *response = with_ttl("ENABLED")),
+            Some(Inspected::This(purge_at.clone())),
+        ),
+        (
+            Fault::Change(|response| *response = with_ttl("ENABLING")),
+            Some(Inspected::This(purge_at)),
+        ),
         (Fault::Change(|response| *response = with_ttl("DISABLED")), Some(Inspected::This(None))),
         (Fault::Reject(400, "UnknownOperationException"), Some(Inspected::NotOffered)),
         (Fault::Reject(400, "AccessDeniedException"), None),

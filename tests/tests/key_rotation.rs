@@ -1,5 +1,6 @@
-//! An operator rotates the signing key while several instances of every function work, each with a keyring that it
-//! fetched at another time. No token is rejected, and afterwards the old key only verifies what it signed.
+//! An operator rotates the signing key while several instances of every function work, each with a
+//! keyring that it fetched at another time. No token is rejected, and afterwards the old key only
+//! verifies what it signed.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +31,8 @@ struct Fleet {
 impl Fleet {
     /// Starts instances early enough that the last of them fetches its keyring now.
     async fn start() -> Self {
-        let secrets = Secrets::start("local".to_owned(), &Keyring::parse(KEYS).unwrap(), None).await.unwrap();
+        let secrets =
+            Secrets::start("local".to_owned(), &Keyring::parse(KEYS).unwrap(), None).await.unwrap();
         let pause = REFRESH / INSTANCES;
         let first = World::beginning_at(
             clock::now().unix() - INSTANCES * pause,
@@ -41,7 +43,8 @@ impl Fleet {
             ],
         )
         .await;
-        let mut fleet = Self { tokens: vec![first.token().await], instances: vec![first], _secrets: secrets };
+        let mut fleet =
+            Self { tokens: vec![first.token().await], instances: vec![first], _secrets: secrets };
         while fleet.instances.len() < usize::try_from(INSTANCES).unwrap() {
             fleet.instances.push(fleet.instances[0].another());
         }
@@ -60,20 +63,30 @@ impl Fleet {
         key::run(Command::Rotate, &stack, Terminal::new(false)).await.unwrap();
     }
 
-    /// Every instance creates a token, and every instance verifies all of these at once, the first and the latest ones.
+    /// Every instance creates a token, and every instance verifies all of these at once, the first
+    /// and the latest ones.
     async fn work(&mut self) {
         let parent = bearer(self.tokens.last().unwrap());
-        let making = join_all(self.instances.iter().map(|instance| instance.generate(&parent))).await;
+        let making =
+            join_all(self.instances.iter().map(|instance| instance.generate(&parent))).await;
         self.tokens.extend(making.iter().map(|response| {
             assert_eq!(response.status, 200, "{}", response.body);
             response.json()["token"].as_str().unwrap().to_owned()
         }));
         let old = self.tokens.len().saturating_sub(2 * self.instances.len());
-        let tokens: Vec<String> =
-            self.tokens[old..].iter().chain(self.tokens.first()).map(|token| bearer(token)).collect();
-        let verifying = self.instances.iter().flat_map(|world| tokens.iter().map(|token| world.verdict(token)));
+        let tokens: Vec<String> = self.tokens[old..]
+            .iter()
+            .chain(self.tokens.first())
+            .map(|token| bearer(token))
+            .collect();
+        let verifying =
+            self.instances.iter().flat_map(|world| tokens.iter().map(|token| world.verdict(token)));
         let verdicts = join_all(verifying).await;
-        assert!(verdicts.iter().all(|verdict| verdict == "allow"), "{}: {verdicts:?}", self.instances[0].now());
+        assert!(
+            verdicts.iter().all(|verdict| verdict == "allow"),
+            "{}: {verdicts:?}",
+            self.instances[0].now()
+        );
     }
 
     /// Returns the IDs of the keys that signed the existing tokens.
@@ -91,8 +104,8 @@ async fn a_rotation_of_the_key_under_load_rejects_no_token() {
     assert_eq!(sleeper.verdict(&bearer(&fleet.tokens[0])).await, "allow");
     fleet.work().await;
     fleet.rotate().await;
-    // Up to the time from which the new key signs, at that time, and until every instance has fetched its keyring three
-    // times.
+    // Up to the time from which the new key signs, at that time, and until every instance has
+    // fetched its keyring three times.
     for seconds in [1, 99, 100, 99, 1, 100, 100, 99, 1, 1, 99, 100, 100] {
         fleet.work().await;
         fleet.instances[0].advance(seconds);

@@ -1,4 +1,5 @@
-//! The keyring in Secrets Manager: it is refreshed, kept for a while if that fails, and then no longer trusted.
+//! The keyring in Secrets Manager: it is refreshed, kept for a while if that fails, and then no
+//! longer trusted.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -32,10 +33,15 @@ struct Kept {
 }
 
 async fn kept() -> Kept {
-    let secrets = Secrets::start("local".to_owned(), &Keyring::parse(KEYS).unwrap(), None).await.unwrap();
+    let secrets =
+        Secrets::start("local".to_owned(), &Keyring::parse(KEYS).unwrap(), None).await.unwrap();
     let tap = Tap::start(&secrets.endpoint()).await;
     let client = connection(&tap.endpoint()).secrets();
-    Kept { keys: Keys::secret(client, "KeyRing".to_owned(), Duration::from_secs(REFRESH)), tap, secrets }
+    Kept {
+        keys: Keys::secret(client, "KeyRing".to_owned(), Duration::from_secs(REFRESH)),
+        tap,
+        secrets,
+    }
 }
 
 fn connection(endpoint: &str) -> Connection {
@@ -56,8 +62,9 @@ fn keyring(ids: &[&str]) -> Keyring {
     let key = |(index, id): (u8, &&str)| match *id {
         "test" => known[0].clone(),
         id => {
-            let bytes: Vec<u8> =
-                (0..32).map(|byte: u8| byte.wrapping_mul(byte).wrapping_mul(37).wrapping_add(index)).collect();
+            let bytes: Vec<u8> = (0..32)
+                .map(|byte: u8| byte.wrapping_mul(byte).wrapping_mul(37).wrapping_add(index))
+                .collect();
             json!({"id": id, "key": BASE64_URL_SAFE_NO_PAD.encode(&bytes), "signs_from": START})
         }
     };
@@ -68,15 +75,21 @@ impl Kept {
     /// Creates functions that fetch this keyring.
     async fn world(&self) -> World {
         let endpoint = self.tap.endpoint();
-        let settings =
-            [("HALLPASS_KEYS", ""), ("HALLPASS_KEYS_SECRET", "KeyRing"), ("HALLPASS_SECRETS_ENDPOINT", &endpoint)];
+        let settings = [
+            ("HALLPASS_KEYS", ""),
+            ("HALLPASS_KEYS_SECRET", "KeyRing"),
+            ("HALLPASS_SECRETS_ENDPOINT", &endpoint),
+        ];
         World::with(&settings).await
     }
 
-    /// Returns the key IDs of the keyring this many seconds after the start, and the number of fetches.
+    /// Returns the key IDs of the keyring this many seconds after the start, and the number of
+    /// fetches.
     async fn at(&self, seconds: u64) -> (Option<Vec<String>>, usize) {
         let keyring = self.keys.current(Timestamp::from_unix(START + seconds).unwrap()).await;
-        let ids = keyring.ok().map(|keyring| keyring.keys().iter().map(|key| key.id().to_owned()).collect());
+        let ids = keyring
+            .ok()
+            .map(|keyring| keyring.keys().iter().map(|key| key.id().to_owned()).collect());
         (ids, self.tap.operations().len())
     }
 
@@ -152,7 +165,8 @@ async fn a_token_of_a_retired_key_is_rejected_once_the_keyring_was_fetched() {
     let kept = kept().await;
     let world = kept.world().await;
     let token = world.create_token(Format::Developer, "1", 1).await;
-    let check = async |expected: &str| assert_eq!(world.verdict(&bearer(&token.text)).await, expected);
+    let check =
+        async |expected: &str| assert_eq!(world.verdict(&bearer(&token.text)).await, expected);
     check("allow").await;
     kept.put(&keyring(&["test", "other"])).await;
     world.advance(REFRESH);
@@ -198,7 +212,8 @@ async fn without_a_keyring_nothing_is_verified_and_nothing_is_created() {
     let token = world.create_token(Format::Developer, "1", 1).await;
     kept.tap.inject("GetSecretValue", 0, ALWAYS, Fault::Drop);
     assert_eq!(world.verdict(&bearer(&token.text)).await, "error: the token could not be verified");
-    let with_token = |method: &str, route: &str| Request::new(method, route).authorization(&bearer(&token.text));
+    let with_token =
+        |method: &str, route: &str| Request::new(method, route).authorization(&bearer(&token.text));
     let login = Request::new("POST", "/api/services_token/generate");
     for (function, request) in [
         ("Generate", login.authorization(&basic("my_username", "topsecret"))),
@@ -225,16 +240,24 @@ async fn a_keyring_is_replaced_only_while_it_is_the_one_that_was_read() {
         keyring.keys().iter().map(|key| key.id().to_owned()).collect::<BTreeSet<_>>()
     };
     assert!(keys::replace(&client, "KeyRing", &read, &keyring(&["test", "first"])).await.unwrap());
-    assert!(!keys::replace(&client, "KeyRing", &read, &keyring(&["test", "second"])).await.unwrap());
+    assert!(
+        !keys::replace(&client, "KeyRing", &read, &keyring(&["test", "second"])).await.unwrap()
+    );
     assert_eq!(ids().await, ["first", "test"].map(str::to_owned).into());
     // The response to the write is lost, and the SDK repeats it.
     let read = keys::fetch(&client, "KeyRing").await.unwrap().version_id;
     kept.tap.inject("UpdateSecretVersionStage", 0, 1, Fault::Lose);
     assert!(keys::replace(&client, "KeyRing", &read, &keyring(&["test", "third"])).await.unwrap());
     assert_eq!(ids().await, ["test", "third"].map(str::to_owned).into());
-    // A write that fails for another reason is an error, and not a keyring that someone else replaced.
+    // A write that fails for another reason is an error, and not a keyring that someone else
+    // replaced.
     let read = keys::fetch(&client, "KeyRing").await.unwrap().version_id;
-    kept.tap.inject("UpdateSecretVersionStage", 0, ALWAYS, Fault::Reject(400, "AccessDeniedException"));
+    kept.tap.inject(
+        "UpdateSecretVersionStage",
+        0,
+        ALWAYS,
+        Fault::Reject(400, "AccessDeniedException"),
+    );
     assert!(keys::replace(&client, "KeyRing", &read, &keyring(&["test", "fourth"])).await.is_err());
     assert_eq!(ids().await, ["test", "third"].map(str::to_owned).into());
 }

@@ -1,4 +1,5 @@
-//! The response of an operator to a leak: revoking the family of a stolen token and everything that it issued.
+//! The response of an operator to a leak: revoking the family of a stolen token and everything that
+//! it issued.
 
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ use tests::{Request, Response, World, api::bearer, tables::RETENTION};
 mod families;
 
 async fn descendants(world: &World, caller: &str, id: &str, cursor: Option<&str>) -> Response {
-    let request = Request::new("DELETE", "/tokens/{id}").parameter("id", id).query("descendants", "true");
+    let request =
+        Request::new("DELETE", "/tokens/{id}").parameter("id", id).query("descendants", "true");
     let request = match cursor {
         Some(cursor) => request.query("cursor", cursor),
         None => request,
@@ -49,7 +51,9 @@ fn id_of(issued: &Value) -> &str {
 }
 
 async fn own_id(world: &World, token: &str) -> String {
-    let request = Request::new("GET", "/tokens/{id}").parameter("id", "current").authorization(&bearer(token));
+    let request = Request::new("GET", "/tokens/{id}")
+        .parameter("id", "current")
+        .authorization(&bearer(token));
     id_of(&world.send("Console", request).await.json()).to_owned()
 }
 
@@ -73,7 +77,8 @@ async fn theft(world: &World) -> Theft {
     let by_own = world.created(text_of(&own), &json!({"name": "d", "user_id": "1"})).await;
     let by_user = world.created(text_of(&of_user), &json!({"name": "e"})).await;
     let renewed = world.generate(&bearer(text_of(&by_user))).await.json();
-    let developer = Request::new("POST", "/profile/developer").authorization(&bearer(text_of(&by_user)));
+    let developer =
+        Request::new("POST", "/profile/developer").authorization(&bearer(text_of(&by_user)));
     let developer = world.send("Generate", developer).await.json();
     let victim = world.created(&bystander, &json!({"name": "f", "user_id": "1"})).await;
     let rotate = Request::new("POST", "/tokens/{id}/rotate").parameter("id", id_of(&victim));
@@ -92,7 +97,11 @@ async fn theft(world: &World) -> Theft {
             ("the developer token of that", text(&developer)),
             ("rotated from another's", text(&rotated)),
         ],
-        others: vec![("an administrator's", bystander), ("issued by that", text(&good)), ("by password", password)],
+        others: vec![
+            ("an administrator's", bystander),
+            ("issued by that", text(&good)),
+            ("by password", password),
+        ],
         stolen,
         id,
     }
@@ -115,7 +124,8 @@ async fn everything_a_family_issued_for_any_user_is_revoked_and_nothing_else() {
     let theft = theft(&world).await;
     theft.check(&world, false).await;
     let admin = world.token_of("admin", "letmein").await;
-    let family = Request::new("DELETE", "/tokens/{id}").parameter("id", &theft.id).query("family", "true");
+    let family =
+        Request::new("DELETE", "/tokens/{id}").parameter("id", &theft.id).query("family", "true");
     let response = world.send("Revoke", family.authorization(&bearer(&admin))).await;
     assert_eq!((response.status, &response.json()["revoked"]), (200, &json!(1)));
     assert_eq!(world.verdict(&bearer(&theft.stolen)).await, "revoked");
@@ -123,7 +133,11 @@ async fn everything_a_family_issued_for_any_user_is_revoked_and_nothing_else() {
     let (revoked, requests) = all_descendants(&world, &admin, &theft.id).await;
     assert_eq!((revoked, requests), (u64::try_from(theft.issued.len()).unwrap(), 1));
     theft.check(&world, true).await;
-    assert_eq!(all_descendants(&world, &admin, &theft.id).await.0, 0, "the second time none is left");
+    assert_eq!(
+        all_descendants(&world, &admin, &theft.id).await.0,
+        0,
+        "the second time none is left"
+    );
 }
 
 #[tokio::test]
@@ -175,15 +189,19 @@ async fn tokens_issued_during_the_search_are_revoked_too() {
     let world = World::new().await;
     let stolen = world.token_of("admin", "letmein").await;
     let id: TokenId = own_id(&world, &stolen).await.parse().unwrap();
-    let filler =
-        world.create_token_with(Format::Signed, "3", 9, |record| record.description = Some("x".repeat(3_000))).await;
+    let filler = world
+        .create_token_with(Format::Signed, "3", 9, |record| {
+            record.description = Some("x".repeat(3_000));
+        })
+        .await;
     world.multiply(&filler, 850).await;
     let retention = Duration::from_secs(RETENTION);
     let revoker = Revoker { store: &world.store, now: world.now(), retention };
     let mut search = Search::new(Issuer::find(&world.store, id).await.unwrap());
     let (mut loot, mut steps, mut count) = (Vec::<String>::new(), 0, 0_u64);
     loop {
-        // Before each of the first steps, the thief issues everything that the live tokens can issue.
+        // Before each of the first steps, the thief issues everything that the live tokens can
+        // issue.
         if steps < 6 {
             let mut issuers = loot.clone();
             issuers.push(stolen.clone());
@@ -212,7 +230,11 @@ async fn tokens_issued_during_the_search_are_revoked_too() {
     for token in &loot {
         assert_eq!(world.verdict(&bearer(token)).await, "revoked");
     }
-    assert_eq!(world.verdict(&bearer(&stolen)).await, "allow", "the family itself was not to be revoked");
+    assert_eq!(
+        world.verdict(&bearer(&stolen)).await,
+        "allow",
+        "the family itself was not to be revoked"
+    );
 }
 
 #[tokio::test]
@@ -237,7 +259,9 @@ async fn a_search_of_many_pages_continues_where_it_stopped() {
     let stolen = world.token_of("admin", "letmein").await;
     let id = own_id(&world, &stolen).await;
     let big = "x".repeat(3_000);
-    let filler = world.create_token_with(Format::Signed, "3", 9, |record| record.description = Some(big.clone())).await;
+    let filler = world
+        .create_token_with(Format::Signed, "3", 9, |record| record.description = Some(big.clone()))
+        .await;
     // Five megabytes of the table, of which one request scans four.
     world.multiply(&filler, 1_700).await;
     let issued = world.created(&stolen, &json!({"name": "a", "user_id": "1"})).await;
@@ -252,7 +276,8 @@ async fn a_search_of_many_pages_continues_where_it_stopped() {
     for word in [&id, &family, "~", "\n"] {
         assert!(!cursor.contains(word), "{cursor}");
     }
-    let is_opaque = cursor.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    let is_opaque =
+        cursor.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
     assert!(is_opaque, "{cursor}");
     // A cursor is valid for its own token and caller alone, and unaltered.
     let other = own_id(&world, &world.token().await).await;
@@ -261,14 +286,28 @@ async fn a_search_of_many_pages_continues_where_it_stopped() {
     let longer = format!("{cursor}A");
     // The text of the cursor before it was signed.
     let plain = format!("{family}~~0~");
-    for (id, cursor) in
-        [(id.as_str(), "nonsense"), (&id, ""), (&id, &changed), (&id, &longer), (&id, &plain), (&other, cursor)]
-    {
-        assert_eq!(descendants(&world, &admin, id, Some(cursor)).await.problem(400)["member"], "cursor", "{cursor}");
+    for (id, cursor) in [
+        (id.as_str(), "nonsense"),
+        (&id, ""),
+        (&id, &changed),
+        (&id, &longer),
+        (&id, &plain),
+        (&other, cursor),
+    ] {
+        assert_eq!(
+            descendants(&world, &admin, id, Some(cursor)).await.problem(400)["member"],
+            "cursor",
+            "{cursor}"
+        );
     }
-    world.set_user("1", "permissions", Some(AttributeValue::Ss(vec!["ROLE_ADMIN".to_owned()]))).await;
+    world
+        .set_user("1", "permissions", Some(AttributeValue::Ss(vec!["ROLE_ADMIN".to_owned()])))
+        .await;
     let another = world.token().await;
-    assert_eq!(descendants(&world, &another, &id, Some(cursor)).await.problem(400)["member"], "cursor");
+    assert_eq!(
+        descendants(&world, &another, &id, Some(cursor)).await.problem(400)["member"],
+        "cursor"
+    );
     let same_user = world.token_of("admin", "letmein").await;
     assert_eq!(descendants(&world, &same_user, &id, Some(cursor)).await.status, 200);
 }
@@ -296,12 +335,18 @@ async fn effective_at_is_in_every_response_that_revokes_or_disables() {
     let rarog = world.create_token(Format::Signed, "1", 2).await.record.id.to_string();
     let request = Request::new("DELETE", "/rest/pat/1.0/token/{id}").parameter("id", &rarog);
     let response = world.send("Revoke", by_admin(request)).await;
-    assert_eq!((response.status, response.header("hallpass-effective-at"), response.body.as_str()), (204, AT, ""));
+    assert_eq!(
+        (response.status, response.header("hallpass-effective-at"), response.body.as_str()),
+        (204, AT, "")
+    );
     let text = world.create_token(Format::Signed, "1", 3).await.text;
     // RFC 7009 has no body, so nothing is revealed about the posted token.
     for text in [text.as_str(), &text, "nonsense"] {
         let response = world.revoke(text).await;
-        assert_eq!((response.status, response.header("hallpass-effective-at"), response.body.as_str()), (200, AT, ""));
+        assert_eq!(
+            (response.status, response.header("hallpass-effective-at"), response.body.as_str()),
+            (200, AT, "")
+        );
     }
 }
 
@@ -312,7 +357,10 @@ async fn get_tokens_rejects_a_parameter_that_it_does_not_know() {
     let check = async |name: &str, member: &str| {
         let problem = world.list(&token, &[("limit", "5"), (name, "1")]).await.problem(400);
         assert_eq!(problem["member"], member, "{name}");
-        assert!(problem["detail"].as_str().unwrap().contains("user_id, limit, cursor"), "{problem}");
+        assert!(
+            problem["detail"].as_str().unwrap().contains("user_id, limit, cursor"),
+            "{problem}"
+        );
     };
     check("userid", "userid").await;
     check("User_id", "query").await;
@@ -321,5 +369,9 @@ async fn get_tokens_rejects_a_parameter_that_it_does_not_know() {
     check("", "query").await;
     assert_eq!(world.list(&token, &[("limit", "5"), ("user_id", "1")]).await.status, 200);
     let other = Request::new("GET", "/tokens/{id}").parameter("id", "current").query("x", "1");
-    assert_eq!(world.send("Console", other.authorization(&bearer(&token))).await.status, 200, "on that route alone");
+    assert_eq!(
+        world.send("Console", other.authorization(&bearer(&token))).await.status,
+        200,
+        "on that route alone"
+    );
 }

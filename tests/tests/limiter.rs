@@ -1,4 +1,5 @@
-//! The rate limit of log-ins: guesses are slowed down by the pair of name and source, by name and by source.
+//! The rate limit of log-ins: guesses are slowed down by the pair of name and source, by name and
+//! by source.
 
 use std::sync::Arc;
 
@@ -16,7 +17,8 @@ const OTHER: &str = "198.51.100.7";
 const BUDGETS: Budgets = Budgets::DEFAULT;
 
 async fn log_in(world: &World, username: &str, password: &str, ip: &str) -> Response {
-    let request = Request::new("POST", "/api/services_token/generate").authorization(&basic(username, password));
+    let request = Request::new("POST", "/api/services_token/generate")
+        .authorization(&basic(username, password));
     world.send("Generate", request.from_ip(ip)).await
 }
 
@@ -29,7 +31,11 @@ async fn attempt(world: &World, username: &str, password: &str, ip: &str) -> (u1
 /// Sends five wrong guesses, which are not slowed down.
 async fn exhaust(world: &World, username: &str, ip: &str) {
     for guess in 0..5 {
-        assert_eq!(attempt(world, username, "wrong", ip).await, (401, 0), "{username} {ip} {guess}");
+        assert_eq!(
+            attempt(world, username, "wrong", ip).await,
+            (401, 0),
+            "{username} {ip} {guess}"
+        );
     }
 }
 
@@ -38,7 +44,11 @@ async fn spend(world: &World, name: u32, source: u32) {
     let counters = counters(&NameKey::new("my_username"), ONE, world.now());
     for (counter, count) in [(&counters.name, name), (&counters.source, source)] {
         for id in 0..count {
-            let rate_limit = world.store.reserve(counter, &format!("spent{id}"), 1_000, world.now()).await.unwrap();
+            let rate_limit = world
+                .store
+                .reserve(counter, &format!("spent{id}"), 1_000, world.now())
+                .await
+                .unwrap();
             assert_eq!(rate_limit, RateLimit::Allowed, "{counter} {id}");
         }
     }
@@ -51,12 +61,20 @@ async fn after_five_failures_the_wait_doubles_up_to_a_minute() {
     for wait in [1, 2, 4, 8, 16, 32, 60, 60, 60] {
         assert_eq!(attempt(&world, "my_username", "topsecret", ONE).await, (429, wait));
         world.advance(wait - 1);
-        assert_eq!(attempt(&world, "my_username", "topsecret", ONE).await, (429, 1), "a second too early of {wait}");
+        assert_eq!(
+            attempt(&world, "my_username", "topsecret", ONE).await,
+            (429, 1),
+            "a second too early of {wait}"
+        );
         world.advance(1);
         assert_eq!(attempt(&world, "my_username", "wrong", ONE).await, (401, 0), "after {wait}");
     }
     world.advance(60);
-    assert_eq!(attempt(&world, "my_username", "topsecret", ONE).await, (200, 0), "the wait is at most a minute");
+    assert_eq!(
+        attempt(&world, "my_username", "topsecret", ONE).await,
+        (200, 0),
+        "the wait is at most a minute"
+    );
 }
 
 #[tokio::test]
@@ -80,7 +98,9 @@ async fn a_rate_limit_rejection_reveals_nothing_else() {
 async fn every_failed_log_in_is_counted_alike() {
     let world = World::new().await;
     world.set_user("2", "status", None).await;
-    for (username, password) in [("admin", "letmein"), ("ldap_user", "x"), ("ci-bot", "x"), ("\u{200b}", "x")] {
+    for (username, password) in
+        [("admin", "letmein"), ("ldap_user", "x"), ("ci-bot", "x"), ("\u{200b}", "x")]
+    {
         for _ in 0..5 {
             assert_eq!(attempt(&world, username, password, ONE).await, (401, 0), "{username}");
         }
@@ -91,7 +111,8 @@ async fn every_failed_log_in_is_counted_alike() {
 #[tokio::test]
 async fn another_spelling_of_a_name_is_the_same_name() {
     let world = World::new().await;
-    for name in ["my_username", "MY_USERNAME", "ｍｙ_username", "my\u{ad}_username", "My_Username"] {
+    for name in ["my_username", "MY_USERNAME", "ｍｙ_username", "my\u{ad}_username", "My_Username"]
+    {
         assert_eq!(attempt(&world, name, "wrong", ONE).await, (401, 0));
     }
     assert_eq!(attempt(&world, "my_username", "topsecret", ONE).await, (429, 1));
@@ -129,7 +150,12 @@ async fn an_hour_without_an_attempt_resets_the_failures() {
 #[tokio::test]
 async fn one_customer_of_ipv6_is_one_source() {
     let world = World::new().await;
-    for ip in ["2001:db8:1:2::1", "2001:db8:1:2::2", "2001:db8:1:2:ffff:ffff:ffff:ffff", "2001:DB8:1:2:0:0:0:3"] {
+    for ip in [
+        "2001:db8:1:2::1",
+        "2001:db8:1:2::2",
+        "2001:db8:1:2:ffff:ffff:ffff:ffff",
+        "2001:DB8:1:2:0:0:0:3",
+    ] {
         assert_eq!(attempt(&world, "my_username", "wrong", ip).await, (401, 0), "{ip}");
     }
     assert_eq!(attempt(&world, "my_username", "wrong", "2001:db8:1:2:a::").await, (401, 0));
@@ -148,7 +174,10 @@ async fn parallel_guesses_count_before_a_password_is_checked() {
     let responses = guesses.join_all().await;
     let checked = responses.iter().filter(|(status, _)| *status == 401).count();
     assert!((5..=20).contains(&checked), "{responses:?}");
-    assert!(responses.iter().all(|(status, wait)| (*status, *wait) == (401, 0) || *status == 429), "{responses:?}");
+    assert!(
+        responses.iter().all(|(status, wait)| (*status, *wait) == (401, 0) || *status == 429),
+        "{responses:?}"
+    );
     let (status, wait) = attempt(&world, "my_username", "topsecret", ONE).await;
     assert!(status == 429 && wait > 0, "concurrent checks count: {status} {wait}");
 }
@@ -161,19 +190,35 @@ async fn a_name_has_a_budget_over_all_sources() {
     assert!(status == 429 && (1..=60).contains(&wait), "{status} {wait}");
     assert_eq!(attempt(&world, "admin", "letmein", OTHER).await, (200, 0), "another name is free");
     world.advance(wait);
-    assert_eq!(attempt(&world, "my_username", "topsecret", OTHER).await, (200, 0), "and this one is, in a minute");
+    assert_eq!(
+        attempt(&world, "my_username", "topsecret", OTHER).await,
+        (200, 0),
+        "and this one is, in a minute"
+    );
 }
 
 #[tokio::test]
 async fn a_source_has_a_budget_over_all_names_which_no_success_restores() {
     let world = World::new().await;
     spend(&world, 0, BUDGETS.source - 1).await;
-    assert_eq!(attempt(&world, "my_username", "topsecret", ONE).await, (200, 0), "the last of the budget");
+    assert_eq!(
+        attempt(&world, "my_username", "topsecret", ONE).await,
+        (200, 0),
+        "the last of the budget"
+    );
     let (status, wait) = attempt(&world, "my_username", "topsecret", ONE).await;
     assert!(status == 429 && (1..=60).contains(&wait), "{status} {wait}");
-    assert_eq!(attempt(&world, "my_username", "topsecret", OTHER).await, (200, 0), "another source is free");
+    assert_eq!(
+        attempt(&world, "my_username", "topsecret", OTHER).await,
+        (200, 0),
+        "another source is free"
+    );
     world.advance(wait);
-    assert_eq!(attempt(&world, "my_username", "topsecret", ONE).await, (200, 0), "and this one is, in a minute");
+    assert_eq!(
+        attempt(&world, "my_username", "topsecret", ONE).await,
+        (200, 0),
+        "and this one is, in a minute"
+    );
 }
 
 #[tokio::test]
@@ -201,10 +246,16 @@ async fn a_live_token_makes_no_use_of_the_rate_limit() {
 #[tokio::test]
 async fn without_its_table_the_rate_limit_rejects_log_ins() {
     let world = World::with(&[("HALLPASS_ATTEMPTS_TABLE", "Nowhere")]).await;
-    for (username, password) in [("my_username", "topsecret"), ("my_username", "wrong"), ("unknown", "x")] {
+    for (username, password) in
+        [("my_username", "topsecret"), ("my_username", "wrong"), ("unknown", "x")]
+    {
         log_in(&world, username, password, ONE).await.problem(503);
     }
     assert_eq!(world.count_records("1").await, 0);
     let token = world.create_token(Format::Signed, "1", 1).await;
-    assert_eq!(world.generate(&bearer(&token.text)).await.status, 200, "a live token does not need it");
+    assert_eq!(
+        world.generate(&bearer(&token.text)).await.status,
+        200,
+        "a live token does not need it"
+    );
 }

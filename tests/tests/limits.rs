@@ -1,4 +1,5 @@
-//! The limit on the live tokens of a user, of all kinds together. Counting costs no more where very many exist.
+//! The limit on the live tokens of a user, of all kinds together. Counting costs no more where very
+//! many exist.
 
 use std::sync::Arc;
 
@@ -25,8 +26,14 @@ fn creating(token: &str) -> Vec<(&'static str, Request)> {
         ("generate by token", post("/api/services_token/generate").authorization(&by_token)),
         ("generate by password", post("/api/services_token/generate").authorization(&by_password)),
         ("a named token", post("/tokens").authorization(&by_token).json(&json!({"name": "a"}))),
-        ("a JWT", post("/tokens").authorization(&by_token).json(&json!({"name": "a", "format": "jwt"}))),
-        ("Rarog's", post("/rest/pat/1.0/token/user/create").authorization(&by_password).json(&rarog)),
+        (
+            "a JWT",
+            post("/tokens").authorization(&by_token).json(&json!({"name": "a", "format": "jwt"})),
+        ),
+        (
+            "Rarog's",
+            post("/rest/pat/1.0/token/user/create").authorization(&by_password).json(&rarog),
+        ),
         ("Terminalfour's", Request::new("GET", "/rs/authorise").authorization(&by_password)),
         ("a first developer token", post("/profile/developer").authorization(&by_token)),
     ]
@@ -48,7 +55,8 @@ async fn with_two(settings: &[(&str, &str)]) -> (World, String) {
 async fn every_route_that_issues_a_token_keeps_the_limit_of_all_and_leaves_nothing_behind() {
     for (name, request) in creating("") {
         let (world, caller) = with_two(&[LIMIT]).await;
-        let with_caller = || creating(&caller).into_iter().find(|(other, _)| *other == name).unwrap().1;
+        let with_caller =
+            || creating(&caller).into_iter().find(|(other, _)| *other == name).unwrap().1;
         drop(request);
         let response = send(&world, with_caller()).await;
         assert!((200..300).contains(&response.status), "{name}: {}", response.body);
@@ -77,9 +85,21 @@ async fn tokens_that_could_be_live_again_count_and_dead_ones_do_not() {
     check(|record| record.disabled_at = Some(record.issued_at), 409).await;
     check(|record| record.expires_at = None, 409).await;
     check(|record| record.expires_at = Some(record.issued_at), 200).await;
-    check(|record| record.revoked = Some(Revocation { at: record.issued_at, because: Reason::Revoked }), 200).await;
-    check(|record| (record.replaced_by, record.replaced_at) = (Some(record.id.hash), Some(record.issued_at)), 200)
-        .await;
+    check(
+        |record| {
+            record.revoked = Some(Revocation { at: record.issued_at, because: Reason::Revoked });
+        },
+        200,
+    )
+    .await;
+    check(
+        |record| {
+            (record.replaced_by, record.replaced_at) =
+                (Some(record.id.hash), Some(record.issued_at));
+        },
+        200,
+    )
+    .await;
     check(|record| record.fingerprint = hallpass_token::Fingerprint([0; 32]), 200).await;
 }
 
@@ -87,7 +107,9 @@ async fn tokens_that_could_be_live_again_count_and_dead_ones_do_not() {
 async fn a_rotation_and_a_regeneration_are_not_rejected_at_the_limit() {
     let (world, caller) = with_two(&[LIMIT]).await;
     let developer = world.create_token(Format::Developer, "1", 1).await.text;
-    let rotate = Request::new("POST", "/tokens/{id}/rotate").parameter("id", "current").authorization(&bearer(&caller));
+    let rotate = Request::new("POST", "/tokens/{id}/rotate")
+        .parameter("id", "current")
+        .authorization(&bearer(&caller));
     assert_eq!(send(&world, rotate).await.status, 201);
     let again = Request::new("POST", "/profile/developer").authorization(&bearer(&developer));
     assert_eq!(send(&world, again).await.status, 201);
@@ -101,8 +123,11 @@ async fn the_limit_of_all_tokens_holds_for_concurrent_requests_on_every_route() 
     let mut asking = JoinSet::new();
     for number in 0..24 {
         let routes = creating(&caller);
-        let (name, request) =
-            routes.into_iter().filter(|(name, _)| !name.contains("password")).nth(number % 4).unwrap();
+        let (name, request) = routes
+            .into_iter()
+            .filter(|(name, _)| !name.contains("password"))
+            .nth(number % 4)
+            .unwrap();
         let world = Arc::clone(&world);
         asking.spawn(async move { (name, send(&world, request).await.status) });
     }
@@ -143,16 +168,24 @@ async fn issuing_reads_the_same_however_many_records_are_dead_and_stops_at_the_l
     world.multiply(&revoked, count).await;
     let many = issue().await;
     assert_eq!((few.0, many.0), (200, 200));
-    let one_more: Vec<_> = few.1.iter().map(|(name, read)| (name.clone(), read + usize::from(*read > 0))).collect();
+    let one_more: Vec<_> =
+        few.1.iter().map(|(name, read)| (name.clone(), read + usize::from(*read > 0))).collect();
     assert_eq!(many.1, one_more, "the earlier token is read as well");
-    // As many live tokens above the limit as only an import can create: counting stops after its first page.
+    // As many live tokens above the limit as only an import can create: counting stops after its
+    // first page.
     let live = world.create_token(Format::Signed, "1", 2).await;
     world.multiply(&live, count).await;
     let (status, reads, took) = issue().await;
     assert_eq!(status, 409);
-    assert!(reads.iter().filter(|(name, _)| name == "Query").all(|(_, read)| *read <= 1_000), "{reads:?}");
+    assert!(
+        reads.iter().filter(|(name, _)| name == "Query").all(|(_, read)| *read <= 1_000),
+        "{reads:?}"
+    );
     assert_eq!(reads.len(), 5, "{reads:?}");
-    println!("generate by token: {:?}; with {count} records over {:?}; with {count} live {took:?}", few.2, many.2);
+    println!(
+        "generate by token: {:?}; with {count} records over {:?}; with {count} live {took:?}",
+        few.2, many.2
+    );
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! Pages of `GET /tokens`: full for every caller, with a `next` only if the caller can see more, and cursors that are
-//! valid for one list and reveal nothing.
+//! Pages of `GET /tokens`: full for every caller, with a `next` only if the caller can see more,
+//! and cursors that are valid for one list and reveal nothing.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -22,7 +22,11 @@ async fn pages(world: &World, token: &str, query: &[(&str, &str)]) -> Vec<Vec<St
         let response = world.list(token, &query).await;
         assert_eq!(response.status, 200, "{}", response.body);
         let page = response.json();
-        let ids = page["tokens"].as_array().unwrap().iter().map(|token| token["id"].as_str().unwrap().to_owned());
+        let ids = page["tokens"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|token| token["id"].as_str().unwrap().to_owned());
         pages.push(ids.collect());
         cursor = page["next"].as_str().map(str::to_owned);
         if cursor.is_none() {
@@ -31,8 +35,8 @@ async fn pages(world: &World, token: &str, query: &[(&str, &str)]) -> Vec<Vec<St
     }
 }
 
-/// Checks that at every limit, a list of `expected` tokens comes in pages that are all full but the last, which is not
-/// empty.
+/// Checks that at every limit, a list of `expected` tokens comes in pages that are all full but the
+/// last, which is not empty.
 async fn check(world: &World, token: &str, query: &[(&str, &str)], expected: usize) -> Vec<String> {
     let mut whole = Vec::new();
     for limit in 1..=expected + 1 {
@@ -71,7 +75,8 @@ async fn pages_are_full_and_have_a_next_only_if_the_caller_can_see_more() {
     check(&world, &admin, &[("user_id", "1")], 10).await;
     let developer = world.create_token(Format::Developer, "1", 9).await.text;
     check(&world, &developer, &[], 11).await;
-    // Expired and revoked tokens are listed until they are purged. Sessions in the same partition are not.
+    // Expired and revoked tokens are listed until they are purged. Sessions in the same partition
+    // are not.
     world.set_user("1", "username", Some(text("renamed"))).await;
     check(&world, &admin, &[("user_id", "1")], 11).await;
 }
@@ -97,7 +102,10 @@ async fn a_cursor_is_valid_for_its_own_list_alone_and_shows_no_id() {
     }
     let next = async |token: &str, query: &[(&str, &str)]| {
         let page = world.list(token, &[query, &[("limit", "1")]].concat()).await.json();
-        (page["next"].as_str().unwrap().to_owned(), page["tokens"][0]["id"].as_str().unwrap().to_owned())
+        (
+            page["next"].as_str().unwrap().to_owned(),
+            page["tokens"][0]["id"].as_str().unwrap().to_owned(),
+        )
     };
     let of_user = [("user_id", "1")];
     let (own, id) = next(&user, &[]).await;
@@ -107,7 +115,10 @@ async fn a_cursor_is_valid_for_its_own_list_alone_and_shows_no_id() {
     let place = [BASE64_URL_SAFE_NO_PAD.decode(hash).unwrap(), hash.as_bytes().to_vec()];
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(&own).unwrap();
     for place in &place {
-        assert!(!bytes.windows(place.len()).any(|part| part == place.as_slice()), "the place is not in clear");
+        assert!(
+            !bytes.windows(place.len()).any(|part| part == place.as_slice()),
+            "the place is not in clear"
+        );
     }
     let status = async |token: &str, query: &[(&str, &str)], cursor: &str| {
         let response = world.list(token, &[query, &[("cursor", cursor)]].concat()).await;
@@ -128,7 +139,8 @@ async fn a_cursor_is_valid_for_its_own_list_alone_and_shows_no_id() {
     ] {
         assert_eq!(status(token, query, cursor).await, 400);
     }
-    let forged = [BASE64_URL_SAFE_NO_PAD.encode(hash.as_bytes()), "A".repeat(44), own[1..].to_owned()];
+    let forged =
+        [BASE64_URL_SAFE_NO_PAD.encode(hash.as_bytes()), "A".repeat(44), own[1..].to_owned()];
     for cursor in &forged {
         assert_eq!(status(&user, &[], cursor).await, 400, "{cursor}");
     }
@@ -137,8 +149,10 @@ async fn a_cursor_is_valid_for_its_own_list_alone_and_shows_no_id() {
 #[tokio::test]
 async fn pages_and_lists_without_pages_read_a_bounded_part_of_very_many_tokens() {
     let world = World::new().await;
-    let caller =
-        world.created(&world.token().await, &json!({"name": "mine"})).await["token"].as_str().unwrap().to_owned();
+    let caller = world.created(&world.token().await, &json!({"name": "mine"})).await["token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let revoked = world
         .create_token_with(Format::Signed, "1", 1, |record| {
             let because = hallpass_token::Reason::Revoked;
@@ -151,9 +165,15 @@ async fn pages_and_lists_without_pages_read_a_bounded_part_of_very_many_tokens()
     let context = Context { service: &service, now: world.now(), randomness: &randomness };
     let shown = async || Tokens::of(&context, &user).await.unwrap();
     let few_live = shown().await;
-    assert!(!few_live.is_all && few_live.rows.iter().all(|row| row.is_live), "{:?}", few_live.rows.len());
+    assert!(
+        !few_live.is_all && few_live.rows.iter().all(|row| row.is_live),
+        "{:?}",
+        few_live.rows.len()
+    );
     assert_eq!(few_live.rows.len(), 2);
-    let named = world.create_token_with(Format::Signed, "1", 2, |record| record.name = Some("many".to_owned())).await;
+    let named = world
+        .create_token_with(Format::Signed, "1", 2, |record| record.name = Some("many".to_owned()))
+        .await;
     world.multiply(&named, 1_500).await;
     assert_eq!(shown().await.rows.len(), 200);
     let request = Request::new("GET", "/rest/pat/1.0/token").authorization(&bearer(&caller));

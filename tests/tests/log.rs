@@ -75,14 +75,21 @@ fn a_rejection_without_a_token_has_its_own_metric() {
         assert_eq!((&line[name], &line["status"]), (&1.into(), &status.as_u16().into()), "{line}");
     };
     counted(Problem::invalid_credentials(&issuer), "login_failed", StatusCode::UNAUTHORIZED);
-    counted(Problem::too_many_requests(std::time::Duration::ZERO), "limited", StatusCode::TOO_MANY_REQUESTS);
+    counted(
+        Problem::too_many_requests(std::time::Duration::ZERO),
+        "limited",
+        StatusCode::TOO_MANY_REQUESTS,
+    );
     counted(Problem::unauthenticated(&issuer), "declined", StatusCode::UNAUTHORIZED);
     counted(Problem::not_found(), "declined", StatusCode::NOT_FOUND);
 }
 
 #[test]
 fn a_sweep_counts_everything_that_it_purged() {
-    let sweep = || tracing::info!(target: log::TARGET, count = "purged", amount = 7_u64, seen = 9_u64, "swept");
+    let sweep = || {
+        let (count, amount, seen) = ("purged", 7_u64, 9_u64);
+        tracing::info!(target: log::TARGET, { count, amount, seen }, "swept");
+    };
     check(
         sweep,
         expect![[

@@ -1,5 +1,5 @@
-//! A rejected log-in makes the same calls for every user, existing or not, so that its duration does not reveal which
-//! users exist.
+//! A rejected log-in makes the same calls for every user, existing or not, so that its duration
+//! does not reveal which users exist.
 
 use serde_json::{Value, json};
 use tests::{
@@ -10,11 +10,18 @@ use tests::{
     web_client::WebClient,
 };
 
-/// Returns everything in a call that could affect its duration: the operation, the table, the index, how it reads, and
-/// what it writes.
+/// Returns everything in a call that could affect its duration: the operation, the table, the
+/// index, how it reads, and what it writes.
 fn call(seen: &Seen) -> String {
     let Seen { operation, body, .. } = seen;
-    let words = ["TableName", "IndexName", "ConsistentRead", "Limit", "UpdateExpression", "ConditionExpression"];
+    let words = [
+        "TableName",
+        "IndexName",
+        "ConsistentRead",
+        "Limit",
+        "UpdateExpression",
+        "ConditionExpression",
+    ];
     let values: Vec<String> = words.iter().map(|word| body[*word].to_string()).collect();
     format!("{operation} {}", values.join(" "))
 }
@@ -28,8 +35,10 @@ async fn prepare(world: &World) {
     let hash = hallpass_password::password::hash("topsecret", [1; 16]).unwrap();
     let user = |id: &str, name: &str, key: &str| {
         json!({
-            "user_id": {"S": id}, "username": {"S": name}, "username_key": {"S": key}, "status": {"S": "active"},
-            "password_hash": {"S": hash}, "permissions": {"SS": ["ROLE_USER"]}, "token_generation": {"N": "1"},
+            "user_id": {"S": id}, "username": {"S": name}, "username_key": {"S": key},
+            "status": {"S": "active"},
+            "password_hash": {"S": hash}, "permissions": {"SS": ["ROLE_USER"]},
+            "token_generation": {"N": "1"},
         })
     };
     world.set_user("2", "status", Some(text("blocked"))).await;
@@ -62,13 +71,17 @@ const REFUSED: [(&str, &str, &str); 14] = [
     ("an endless name", LONG, "topsecret"),
 ];
 
-const LONG: &str = "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn\
-     nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn\
-     nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn\
-     nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn\
-     nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn";
+const LONG: &str = match str::from_utf8(&[b'n'; 570]) {
+    Ok(name) => name,
+    Err(_) => panic!("ASCII"),
+};
 
-async fn calls(tap: &Tap, asking: impl Future<Output = u16>, status: u16, what: &str) -> Vec<String> {
+async fn calls(
+    tap: &Tap,
+    asking: impl Future<Output = u16>,
+    status: u16,
+    what: &str,
+) -> Vec<String> {
     tap.seen();
     assert_eq!(asking.await, status, "{what}");
     tap.seen().iter().map(call).collect()
@@ -121,7 +134,8 @@ async fn a_rate_limited_log_in_makes_the_same_calls_too() {
     let mut first = None;
     for (what, name, password) in REFUSED {
         let attempt = async || {
-            let request = Request::new("GET", "/rs/authorise").authorization(&basic(name, password));
+            let request =
+                Request::new("GET", "/rs/authorise").authorization(&basic(name, password));
             world.send("Generate", request).await.status
         };
         for _ in 0..5 {

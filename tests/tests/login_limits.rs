@@ -1,4 +1,5 @@
-//! The rate limit of log-ins under attack: many attempts at once, from everywhere, for a long time, and with faults.
+//! The rate limit of log-ins under attack: many attempts at once, from everywhere, for a long time,
+//! and with faults.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -29,7 +30,8 @@ const AWAY: &str = "198.51.100.7";
 
 /// Returns the status, and the seconds of `Retry-After` or 0.
 pub(crate) async fn attempt(world: &World, name: &str, password: &str, ip: &str) -> (u16, u64) {
-    let request = Request::new("POST", "/api/services_token/generate").authorization(&basic(name, password));
+    let request =
+        Request::new("POST", "/api/services_token/generate").authorization(&basic(name, password));
     let response = world.send("Generate", request.from_ip(ip)).await;
     (response.status, response.header("retry-after").parse().unwrap_or_default())
 }
@@ -40,7 +42,10 @@ fn counters_of(world: &World, ip: &str) -> Counters {
 
 /// Returns an item of the attempts table as JSON.
 pub(crate) async fn item(world: &World, key: &str) -> Value {
-    let request = json!({"TableName": world.table("Attempts"), "Key": {"attempt": {"S": key}}, "ConsistentRead": true});
+    let request = json!({
+        "TableName": world.table("Attempts"), "Key": {"attempt": {"S": key}},
+        "ConsistentRead": true,
+    });
     world.call("GetItem", &request).await.unwrap()["Item"].clone()
 }
 
@@ -56,7 +61,8 @@ pub(crate) fn failures(item: &Value) -> u64 {
 async fn reserve_pair(world: &World, ip: &str, count: usize) {
     let pair = counters_of(world, ip).pair;
     for id in 0..count {
-        let rate_limit = world.store.reserve_pair(&pair, &format!("other{id}"), world.now()).await.unwrap();
+        let rate_limit =
+            world.store.reserve_pair(&pair, &format!("other{id}"), world.now()).await.unwrap();
         assert_eq!(rate_limit, RateLimit::Allowed, "{id}");
     }
 }
@@ -66,7 +72,10 @@ async fn fail_pair(world: &World, ip: &str, count: u32) {
     let pair = counters_of(world, ip).pair;
     for id in 0..count {
         let id = format!("failed{id}");
-        assert_eq!(world.store.reserve_pair(&pair, &id, world.now()).await.unwrap(), RateLimit::Allowed);
+        assert_eq!(
+            world.store.reserve_pair(&pair, &id, world.now()).await.unwrap(),
+            RateLimit::Allowed
+        );
         world.store.settle_pair(&pair, &id, Outcome::Failed, world.now()).await.unwrap();
     }
 }
@@ -74,7 +83,11 @@ async fn fail_pair(world: &World, ip: &str, count: u32) {
 /// Spends a budget down to `left`.
 pub(crate) async fn spend(world: &World, counter: &str, budget: u32, left: u32) {
     for id in 0..budget {
-        world.store.reserve(counter, &format!("spent{id}"), budget - left, world.now()).await.unwrap();
+        world
+            .store
+            .reserve(counter, &format!("spent{id}"), budget - left, world.now())
+            .await
+            .unwrap();
     }
 }
 
@@ -125,7 +138,11 @@ async fn beyond_thirty_two_checks_of_a_pair_an_attempt_waits_a_second_and_is_not
         assert_eq!(attempt(&world, NAME, password, HOME).await, (429, 1), "{password}");
     }
     assert_eq!(world.dump("Attempts").await, before, "no attempt was counted");
-    assert_eq!(attempt(&world, NAME, RIGHT, AWAY).await, (200, 0), "another source is another pair");
+    assert_eq!(
+        attempt(&world, NAME, RIGHT, AWAY).await,
+        (200, 0),
+        "another source is another pair"
+    );
 }
 
 #[tokio::test]
@@ -192,8 +209,15 @@ async fn an_attack_from_everywhere_does_not_block_log_ins_from_a_known_network()
         // The other failures of the sixty, which need no hash to be counted.
         spend(&world, &counters_of(&world, AWAY).name, Budgets::DEFAULT.name, 0).await;
         let (status, wait) = attempt(&world, NAME, "wrong", &format!("203.0.{minute}.99")).await;
-        assert!(status == 429 && (1..=60).contains(&wait), "the attack has its budget: {status} {wait}");
-        assert_eq!(attempt(&world, NAME, RIGHT, AWAY).await.0, 429, "and so has a network that is not known");
+        assert!(
+            status == 429 && (1..=60).contains(&wait),
+            "the attack has its budget: {status} {wait}"
+        );
+        assert_eq!(
+            attempt(&world, NAME, RIGHT, AWAY).await.0,
+            429,
+            "and so has a network that is not known"
+        );
         for ip in [HOME, NEXT_DOOR] {
             assert_eq!(attempt(&world, NAME, RIGHT, ip).await, (200, 0), "{minute} {ip}");
         }
@@ -231,7 +255,11 @@ async fn is_known(world: &World, ip: &str) -> bool {
 async fn a_network_is_known_for_the_name_the_generation_and_the_password_that_logged_in() {
     let generation = AttributeValue::N("6".to_owned());
     let other_hash = text(&hallpass_password::password::hash("another", [3; 16]).unwrap());
-    let check = async |what: &str, change: Option<(&str, AttributeValue)>, later: u64, ip: &str, expected: bool| {
+    let check = async |what: &str,
+                       change: Option<(&str, AttributeValue)>,
+                       later: u64,
+                       ip: &str,
+                       expected: bool| {
         let world = World::new().await;
         assert_eq!(attempt(&world, NAME, RIGHT, HOME).await, (200, 0));
         if let Some((attribute, value)) = change {
@@ -257,14 +285,20 @@ async fn a_wrong_password_does_not_make_the_network_known() {
     assert!(!is_known(&world, NEXT_DOOR).await);
     let source = counters_of(&world, "").known;
     assert_eq!(attempt(&world, "admin", "letmein", "").await.0, 200);
-    assert_eq!(item(&world, &source).await, Value::Null, "a source without an address has no network");
+    assert_eq!(
+        item(&world, &source).await,
+        Value::Null,
+        "a source without an address has no network"
+    );
 }
 
 /// Returns the traces of one attempt.
 async fn left(world: &World) -> BTreeMap<&'static str, (usize, u64)> {
     let counters = counters_of(world, HOME);
     let mut left = BTreeMap::new();
-    for (what, key) in [("pair", &counters.pair), ("name", &counters.name), ("source", &counters.source)] {
+    for (what, key) in
+        [("pair", &counters.pair), ("name", &counters.name), ("source", &counters.source)]
+    {
         let item = item(world, key).await;
         left.insert(what, (reserved(&item), failures(&item)));
     }
@@ -280,7 +314,11 @@ async fn a_write_whose_response_was_lost_counts_once() {
         for write in 0..count {
             let (world, tap) = World::tapped(&[]).await;
             tap.inject("UpdateItem", write, 1, Fault::Lose);
-            assert_eq!(attempt(&world, NAME, password, HOME).await, (status, 0), "{password} {write}");
+            assert_eq!(
+                attempt(&world, NAME, password, HOME).await,
+                (status, 0),
+                "{password} {write}"
+            );
             assert_eq!(left(&world).await, right, "{password} {write}");
         }
     }
@@ -293,10 +331,18 @@ async fn nothing_is_revealed_about_a_password_that_could_not_be_counted() {
             for fault in ANSWERED_AT_ONCE {
                 let (world, tap) = World::tapped(&[]).await;
                 tap.inject("UpdateItem", write, ALWAYS, fault);
-                assert_eq!(attempt(&world, NAME, password, HOME).await.0, 503, "{password} {write} {fault:?}");
+                assert_eq!(
+                    attempt(&world, NAME, password, HOME).await.0,
+                    503,
+                    "{password} {write} {fault:?}"
+                );
                 tap.heal();
                 world.advance(60);
-                assert_eq!(attempt(&world, NAME, RIGHT, HOME).await, (200, 0), "{password} {write} {fault:?}");
+                assert_eq!(
+                    attempt(&world, NAME, RIGHT, HOME).await,
+                    (200, 0),
+                    "{password} {write} {fault:?}"
+                );
             }
         }
     }

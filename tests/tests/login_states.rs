@@ -54,12 +54,20 @@ impl State {
                     world.store.reserve_pair(&counters.pair, &id, world.now()).await.unwrap(),
                     RateLimit::Allowed
                 );
-                world.store.settle_pair(&counters.pair, &id, Outcome::Failed, world.now()).await.unwrap();
+                world
+                    .store
+                    .settle_pair(&counters.pair, &id, Outcome::Failed, world.now())
+                    .await
+                    .unwrap();
             }
         };
         let at_work = async |count: usize| {
             for id in 0..count {
-                world.store.reserve_pair(&counters.pair, &format!("other{id}"), world.now()).await.unwrap();
+                world
+                    .store
+                    .reserve_pair(&counters.pair, &format!("other{id}"), world.now())
+                    .await
+                    .unwrap();
             }
         };
         match self {
@@ -91,13 +99,17 @@ impl State {
     }
 
     const fn lets_check(self) -> bool {
-        !matches!(self, Self::FiveFailures | Self::ThirtyTwoAtWork | Self::NameSpent | Self::SourceSpent)
+        !matches!(
+            self,
+            Self::FiveFailures | Self::ThirtyTwoAtWork | Self::NameSpent | Self::SourceSpent
+        )
     }
 }
 
 #[tokio::test]
 async fn every_state_of_the_limit_has_one_outcome_for_every_log_in() {
-    let cases = [(NAME, RIGHT, 200), (NAME, "wrong", 401), ("ldap_user", "x", 401), ("unknown", "x", 401)];
+    let cases =
+        [(NAME, RIGHT, 200), (NAME, "wrong", 401), ("ldap_user", "x", 401), ("unknown", "x", 401)];
     for state in STATES {
         for (name, password, right) in cases {
             let world = World::new().await;
@@ -113,7 +125,11 @@ async fn every_state_of_the_limit_has_one_outcome_for_every_log_in() {
             if !state.lets_check() || never_known {
                 assert_eq!(status, 429, "{case}");
                 assert!((1..=60).contains(&wait), "{case}");
-                assert_eq!((failures(&after), reserved(&after)), (failures(&before), reserved(&before)), "{case}");
+                assert_eq!(
+                    (failures(&after), reserved(&after)),
+                    (failures(&before), reserved(&before)),
+                    "{case}"
+                );
                 continue;
             }
             assert_eq!((status, wait), (right, 0), "{case}");

@@ -1,5 +1,5 @@
-//! The integration tests, in one binary, so that they are linked once. `one_hash` and `witness` check state of their
-//! whole process, and `browser` needs Chromium: these are separate binaries.
+//! The integration tests, in one binary, so that they are linked once. `one_hash` and `witness`
+//! check state of their whole process, and `browser` needs Chromium: these are separate binaries.
 
 mod authorizer;
 mod authorizer_changes;

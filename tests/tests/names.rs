@@ -1,4 +1,5 @@
-//! User names in Unicode: the store, the rate limit and the look-up agree on which spellings mean the same user.
+//! User names in Unicode: the store, the rate limit and the look-up agree on which spellings mean
+//! the same user.
 
 use hallpass_password::{NameKey, rate_limit::Counters};
 use hallpass_store::management::NewUser;
@@ -29,7 +30,8 @@ async fn add(world: &World, id: usize, username: &str) {
 }
 
 async fn log_in(world: &World, username: &str, password: &str) -> u16 {
-    let request = Request::new("POST", "/api/services_token/generate").authorization(&basic(username, password));
+    let request = Request::new("POST", "/api/services_token/generate")
+        .authorization(&basic(username, password));
     world.send("Generate", request).await.status
 }
 
@@ -41,10 +43,18 @@ async fn every_spelling_of_a_name_logs_its_user_in_and_no_other_does() {
     }
     for (name, same, other) in NAMES {
         for spelling in same {
-            assert_eq!(log_in(&world, spelling, "correct horse").await, 200, "{spelling} for {name}");
+            assert_eq!(
+                log_in(&world, spelling, "correct horse").await,
+                200,
+                "{spelling} for {name}"
+            );
         }
         for spelling in other {
-            assert_eq!(log_in(&world, spelling, "correct horse").await, 401, "{spelling} for {name}");
+            assert_eq!(
+                log_in(&world, spelling, "correct horse").await,
+                401,
+                "{spelling} for {name}"
+            );
         }
     }
 }
@@ -81,8 +91,8 @@ proptest! {
         let key = NameKey::new(&name);
         prop_assert_eq!(&NameKey::new(key.as_str()), &key, "its own normal form");
         let window = 7;
-        let (one, two) = (Counters::new(&key, "192.0.2.1", window), Counters::new(&NameKey::new(key.as_str()), "192.0.2.1", window));
-        prop_assert_eq!(one, two);
+        let counters = |key: &NameKey| Counters::new(key, "192.0.2.1", window);
+        prop_assert_eq!(counters(&key), counters(&NameKey::new(key.as_str())));
     }
 }
 
@@ -90,15 +100,27 @@ proptest! {
 async fn wrong_entries_of_the_index_hide_no_user() {
     let world = World::new().await;
     let key = NameKey::new("my_username");
-    for (id, name) in [("a b", "my_username"), ("ä", "my_username"), ("0z1", "other1"), ("0z2", "other2"), ("0z3", "x")]
-    {
-        let item = [("user_id", id), ("username", name), ("username_key", "my_username"), ("status", "active")];
+    for (id, name) in [
+        ("a b", "my_username"),
+        ("ä", "my_username"),
+        ("0z1", "other1"),
+        ("0z2", "other2"),
+        ("0z3", "x"),
+    ] {
+        let item = [
+            ("user_id", id),
+            ("username", name),
+            ("username_key", "my_username"),
+            ("status", "active"),
+        ];
         world.put("Users", item.map(|(name, value)| (name.to_owned(), text(value))).into()).await;
     }
     let ids = world.store.ids_by_name(&key).await.unwrap();
     assert!(ids.contains(&"1".parse().unwrap()), "{ids:?}");
     let mut admin = WebClient::signed_in(&world, "admin", "letmein").await;
-    let page = admin.open("Console", Request::new("GET", "/admin/users").query("name", "my_username")).await;
+    let page = admin
+        .open("Console", Request::new("GET", "/admin/users").query("name", "my_username"))
+        .await;
     assert_eq!(page.status, 200, "{}", page.body);
     assert!(page.body.contains("/admin/users/1"), "{}", page.body);
 }

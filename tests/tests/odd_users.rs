@@ -1,5 +1,5 @@
-//! Odd users, as applications write them: no value of any attribute is an error, hides another user, or keeps this one
-//! from being blocked, revoked, changed or removed.
+//! Odd users, as applications write them: no value of any attribute is an error, hides another
+//! user, or keeps this one from being blocked, revoked, changed or removed.
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use hallpass_store::{
@@ -75,8 +75,8 @@ impl Odd<'_> {
         test_token
     }
 
-    /// Checks that the token is rejected, valid or not before, and stays so when the application restores all its
-    /// values.
+    /// Checks that the token is rejected, valid or not before, and stays so when the application
+    /// restores all its values.
     async fn ends(&self, token: &TestToken, what: &str) {
         let case = format!("{} = {}: {what}", self.attribute, brief(self.value.as_ref()));
         let verdict = self.world.verdict(&bearer(&token.text)).await;
@@ -98,14 +98,22 @@ async fn with_any_attribute_value_each_way_to_reject_tokens_works_at_the_next_re
             for change in [Change::Block, Change::Password("$argon2id$other".to_owned())] {
                 let token = odd.token().await;
                 assert_eq!(
-                    world.store.change_user(&id, &change, Some(tests::invalidate(77))).await.unwrap(),
+                    world
+                        .store
+                        .change_user(&id, &change, Some(tests::invalidate(77)))
+                        .await
+                        .unwrap(),
                     Written::Now,
                     "{case}"
                 );
                 odd.ends(&token, &format!("{change:?}")).await;
             }
             let token = odd.token().await;
-            assert_eq!(world.store.raise_generation(&id, tests::invalidate(77)).await.unwrap(), Written::Now, "{case}");
+            assert_eq!(
+                world.store.raise_generation(&id, tests::invalidate(77)).await.unwrap(),
+                Written::Now,
+                "{case}"
+            );
             odd.ends(&token, "revoke all").await;
             let token = odd.token().await;
             assert_eq!(
@@ -119,7 +127,8 @@ async fn with_any_attribute_value_each_way_to_reject_tokens_works_at_the_next_re
             odd.ends(&token, "remove").await;
             for what in ["block", "revoke-all"] {
                 let token = odd.token().await;
-                let access = Request::new("POST", "/admin/users/{user_id}/access").parameter("user_id", "1");
+                let access =
+                    Request::new("POST", "/admin/users/{user_id}/access").parameter("user_id", "1");
                 let response = admin.submit("Revoke", access, &[("do", what)]).await;
                 assert_eq!(response.status, 303, "{case}: {what}: {}", response.body);
                 odd.ends(&token, what).await;
@@ -139,22 +148,41 @@ async fn with_any_attribute_value_nothing_fails_and_no_user_is_hidden() {
     for attribute in ATTRIBUTES {
         for value in values() {
             let id: UserId = "1".parse().unwrap();
-            let mut odd = Odd { world: &world, id, attribute, value: value.clone(), item: item.clone(), seed: 100 };
+            let mut odd = Odd {
+                world: &world,
+                id,
+                attribute,
+                value: value.clone(),
+                item: item.clone(),
+                seed: 100,
+            };
             let token = odd.token().await;
             let case = format!("{attribute} = {}", brief(value.as_ref()));
             let verdict = world.verdict(&bearer(&token.text)).await;
             assert!(!verdict.starts_with("error"), "{case}: {verdict}");
-            assert_eq!(world.store.all_users().await.unwrap().iter().filter_map(Listed::user).count(), 4, "{case}");
+            assert_eq!(
+                world.store.all_users().await.unwrap().iter().filter_map(Listed::user).count(),
+                4,
+                "{case}"
+            );
             for response in [
                 world.generate(&basic("my_username", "topsecret")).await,
                 world.generate(&bearer(&token.text)).await,
                 world.list(&token.text, &[]).await,
                 world.list(&admin_token, &[("user_id", "1")]).await,
                 world
-                    .create(&bearer(&admin_token), &serde_json::json!({"name": "n", "user_id": "1", "format": "jwt"}))
+                    .create(
+                        &bearer(&admin_token),
+                        &serde_json::json!({"name": "n", "user_id": "1", "format": "jwt"}),
+                    )
                     .await,
                 admin.open("Console", Request::new("GET", "/admin/users").query("name", "1")).await,
-                admin.open("Console", Request::new("GET", "/admin/users/{user_id}").parameter("user_id", "1")).await,
+                admin
+                    .open(
+                        "Console",
+                        Request::new("GET", "/admin/users/{user_id}").parameter("user_id", "1"),
+                    )
+                    .await,
             ] {
                 let excerpt = response.body.get(..300).unwrap_or(&response.body);
                 assert!(response.status < 500, "{case}: {} {excerpt}", response.status);
@@ -170,7 +198,11 @@ async fn with_any_attribute_value_nothing_fails_and_no_user_is_hidden() {
                 Change::Unblock,
             ] {
                 assert_eq!(
-                    world.store.change_user(&id, &change, Some(tests::invalidate(78))).await.unwrap(),
+                    world
+                        .store
+                        .change_user(&id, &change, Some(tests::invalidate(78)))
+                        .await
+                        .unwrap(),
                     Written::Now,
                     "{case}"
                 );
@@ -181,7 +213,10 @@ async fn with_any_attribute_value_nothing_fails_and_no_user_is_hidden() {
                 Vec::<serde_json::Value>::new(),
                 "{case}"
             );
-            let swept = world.invoke("Prune", serde_json::json!({"source": "aws.scheduler"})).await.unwrap();
+            let swept = world
+                .invoke("Prune", serde_json::json!({"source": "aws.scheduler"}))
+                .await
+                .unwrap();
             assert_eq!(swept["finished"], true, "{case}");
             assert_eq!(world.verdict(&bearer(&admin_token)).await, "allow", "{case}");
             world.advance(3);
@@ -193,7 +228,10 @@ async fn with_any_attribute_value_nothing_fails_and_no_user_is_hidden() {
 async fn a_list_of_permissions_is_a_set_and_unreadable_permissions_permit_nothing() {
     let world = World::new().await;
     let item = world.user_item("1").await;
-    let check = async |value: Option<AttributeValue>, expected: &[&str], granted: &[&str], denied: &[&str]| {
+    let check = async |value: Option<AttributeValue>,
+                       expected: &[&str],
+                       granted: &[&str],
+                       denied: &[&str]| {
         world.put("Users", item.clone()).await;
         world.set_user("1", "permissions", value.clone()).await;
         let id = "1".parse().unwrap();
@@ -212,19 +250,32 @@ async fn a_list_of_permissions_is_a_set_and_unreadable_permissions_permit_nothin
         assert_eq!(names().await, Vec::<String>::new(), "{value:?}");
         assert!(!world.user_item("1").await.contains_key("permissions"), "{value:?}");
     };
-    let list = |names: &[&str]| Some(AttributeValue::L(names.iter().map(|name| text(name)).collect()));
-    let set = |names: &[&str]| Some(AttributeValue::Ss(names.iter().map(|name| (*name).to_owned()).collect()));
+    let list =
+        |names: &[&str]| Some(AttributeValue::L(names.iter().map(|name| text(name)).collect()));
+    let set = |names: &[&str]| {
+        Some(AttributeValue::Ss(names.iter().map(|name| (*name).to_owned()).collect()))
+    };
     for value in [list(&["ROLE_USER"]), set(&["ROLE_USER"]), list(&["ROLE_USER", "ROLE_USER"])] {
         check(value, &["ROLE_USER"], &["ROLE_USER", "a"], &["a"]).await;
     }
-    check(list(&["b", "ROLE_USER"]), &["ROLE_USER", "b"], &["ROLE_USER", "a", "b"], &["a", "b"]).await;
-    for value in [None, list(&[]), Some(AttributeValue::Null(true)), Some(text("")), Some(AttributeValue::Bool(true))] {
+    check(list(&["b", "ROLE_USER"]), &["ROLE_USER", "b"], &["ROLE_USER", "a", "b"], &["a", "b"])
+        .await;
+    for value in [
+        None,
+        list(&[]),
+        Some(AttributeValue::Null(true)),
+        Some(text("")),
+        Some(AttributeValue::Bool(true)),
+    ] {
         check(value, &[], &["a"], &["a"]).await;
     }
 }
 
 async fn world_change(store: &hallpass_store::Store, change: Change) {
-    assert_eq!(store.change_user(&"1".parse().unwrap(), &change, None).await.unwrap(), Written::Now);
+    assert_eq!(
+        store.change_user(&"1".parse().unwrap(), &change, None).await.unwrap(),
+        Written::Now
+    );
 }
 
 #[tokio::test]
@@ -232,8 +283,10 @@ async fn an_item_that_is_not_a_user_is_listed_by_its_key() {
     let world = World::new().await;
     world.put("Users", [("user_id".to_owned(), text("not an id"))].into()).await;
     let listed = world.store.all_users().await.unwrap();
-    let keys: Vec<_> =
-        listed.iter().filter_map(|user| if let Listed::Unreadable(key) = user { Some(key) } else { None }).collect();
+    let keys: Vec<_> = listed
+        .iter()
+        .filter_map(|user| if let Listed::Unreadable(key) = user { Some(key) } else { None })
+        .collect();
     assert_eq!((listed.len(), keys), (5, vec![&"not an id".to_owned()]));
 }
 
@@ -253,7 +306,11 @@ async fn a_generation_that_cannot_be_raised_is_replaced_by_an_unused_one() {
     ] {
         world.set_user("1", "token_generation", value.clone()).await;
         world.store.raise_generation(&"1".parse().unwrap(), tests::invalidate(77)).await.unwrap();
-        assert_eq!(world.user_item("1").await["token_generation"], AttributeValue::N(expected.to_owned()), "{value:?}");
+        assert_eq!(
+            world.user_item("1").await["token_generation"],
+            AttributeValue::N(expected.to_owned()),
+            "{value:?}"
+        );
         let verdict = world.verdict(&bearer(&token.text)).await;
         assert!(["user_changed", "revoked"].contains(&verdict.as_str()), "{value:?}: {verdict}");
     }

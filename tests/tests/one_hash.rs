@@ -1,5 +1,5 @@
-//! A log-in that fails gets the same response and costs one hash for every reason. A request that is no log-in
-//! costs none.
+//! A log-in that fails gets the same response and costs one hash for every reason. A request that
+//! is no log-in costs none.
 //!
 //! The counter belongs to the process, so this file has one test.
 
@@ -14,7 +14,9 @@ fn raw(pair: &[u8]) -> String {
 
 /// Returns the response to a request with this header, and the number of hashes that it cost.
 async fn cost(world: &World, method: &str, route: &str, authorization: &str) -> (Response, u64) {
-    let request = Request::new(method, route).authorization(authorization).json(&serde_json::json!({"name": "a"}));
+    let request = Request::new(method, route)
+        .authorization(authorization)
+        .json(&serde_json::json!({"name": "a"}));
     let request = request.query("response_type", "token").query("client_id", "app");
     let before = password::checked();
     let response = world.send("Generate", request).await;
@@ -64,12 +66,16 @@ async fn every_failed_log_in_costs_one_hash_and_gets_the_same_response() {
             assert_eq!((response.status, hashes), (401, 1), "{route}: {what} {}", response.body);
             responses.push(response);
         }
-        assert!(responses.iter().all(|response| *response == responses[0]), "{route}: {responses:#?}");
+        assert!(
+            responses.iter().all(|response| *response == responses[0]),
+            "{route}: {responses:#?}"
+        );
         for (what, authorization) in &nothing {
             let (response, hashes) = cost(&world, method, route, authorization).await;
             assert_eq!((response.status, hashes), (401, 0), "{route}: {what} {}", response.body);
         }
     }
-    let (response, hashes) = cost(&world, "POST", GENERATE, &basic("my_username", "topsecret")).await;
+    let (response, hashes) =
+        cost(&world, "POST", GENERATE, &basic("my_username", "topsecret")).await;
     assert_eq!((response.status, hashes), (200, 1));
 }

@@ -1,5 +1,5 @@
-//! `openapi.yaml`, `template.yaml` and the functions describe the same routes, and the document is complete: every
-//! reference leads somewhere, and every operation documents its error responses.
+//! `openapi.yaml`, `template.yaml` and the functions describe the same routes, and the document is
+//! complete: every reference leads somewhere, and every operation documents its error responses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,8 @@ const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 /// The routes that only respond that nothing exists.
 const NOTHING_HERE: [&str; 2] = ["/", "/{proxy+}"];
 
-/// A value for a path parameter: the ID of a token that does not exist. As a user ID it has the wrong shape.
+/// A value for a path parameter: the ID of a token that does not exist. As a user ID it has the
+/// wrong shape.
 const ID: &str = "1.example-of-a-token-idA";
 
 /// Methods by path.
@@ -61,31 +62,45 @@ fn gathered(routes: impl Iterator<Item = (String, String)>) -> Routes {
 
 /// Returns the methods of every path, `HEAD` included.
 fn with_head() -> Routes {
-    let safe = ROUTES.iter().filter(|route| route.has_head()).map(|route| (route.path.to_owned(), "HEAD".to_owned()));
-    gathered(ROUTES.iter().map(|route| (route.path.to_owned(), route.method.to_owned())).chain(safe))
+    let safe = ROUTES
+        .iter()
+        .filter(|route| route.has_head())
+        .map(|route| (route.path.to_owned(), "HEAD".to_owned()));
+    gathered(
+        ROUTES.iter().map(|route| (route.path.to_owned(), route.method.to_owned())).chain(safe),
+    )
 }
 
 /// Returns the function that API Gateway calls: that of the method, else that of `ANY`.
 fn function_of<'a>(template: &'a Template, method: &str, path: &str) -> &'a str {
-    let of = |method: &str| template.routes.iter().find(|route| route.path == path && route.method == method);
+    let of = |method: &str| {
+        template.routes.iter().find(|route| route.path == path && route.method == method)
+    };
     let route = of(method).or_else(|| of("ANY"));
     &route.unwrap_or_else(|| panic!("no function serves {method} {path}")).function
 }
 
 fn request(method: &str, path: &str) -> Request {
-    ["id", "user_id", "file"].into_iter().fold(Request::new(method, path), |request, name| request.parameter(name, ID))
+    ["id", "user_id", "file"]
+        .into_iter()
+        .fold(Request::new(method, path), |request, name| request.parameter(name, ID))
 }
 
 #[test]
 fn the_document_and_the_template_have_all_routes_and_no_others() {
     let template = Template::parse(TEMPLATE).unwrap();
-    let documented = operations(&document()).into_iter().map(|operation| (operation.path, operation.method));
+    let documented =
+        operations(&document()).into_iter().map(|operation| (operation.path, operation.method));
     let pages = PAGES.map(|(method, path)| (path.to_owned(), method.to_owned()));
     let documented = gathered(documented.chain(pages));
     let routes = ROUTES.iter().map(|route| (route.path.to_owned(), route.method.to_owned()));
     assert_eq!(documented, gathered(routes));
-    let any: BTreeSet<&str> =
-        template.routes.iter().filter(|route| route.method == "ANY").map(|route| route.path.as_str()).collect();
+    let any: BTreeSet<&str> = template
+        .routes
+        .iter()
+        .filter(|route| route.method == "ANY")
+        .map(|route| route.path.as_str())
+        .collect();
     let every: BTreeSet<&str> = documented.keys().map(String::as_str).chain(NOTHING_HERE).collect();
     assert_eq!(any, every, "every path has ANY, so that the functions respond 405");
 }
@@ -97,7 +112,11 @@ async fn the_functions_reject_every_other_method_and_name_the_right_ones() {
     let check = async |method: &str, path: &str, methods: &BTreeSet<String>| {
         let answer = world.send(function_of(&template, method, path), request(method, path)).await;
         let allow: Vec<String> = answer.header("allow").split(", ").map(str::to_owned).collect();
-        assert_eq!((answer.status, allow.len()), (405, methods.len()), "{method} {path}: {allow:?}");
+        assert_eq!(
+            (answer.status, allow.len()),
+            (405, methods.len()),
+            "{method} {path}: {allow:?}"
+        );
         assert_eq!(&allow.into_iter().collect::<BTreeSet<_>>(), methods, "{method} {path}");
         assert_eq!(answer.header("content-type"), "application/problem+json", "{method} {path}");
     };
@@ -114,11 +133,15 @@ async fn the_functions_accept_every_declared_method_and_reject_anonymous_callers
     let template = Template::parse(TEMPLATE).unwrap();
     let document = document();
     for Operation { method, path, content } in operations(&document) {
-        let answer = world.send(function_of(&template, &method, &path), request(&method, &path)).await;
-        let (status, place) = (answer.status, format!("{method} {path}: {} {}", answer.status, answer.body));
+        let answer =
+            world.send(function_of(&template, &method, &path), request(&method, &path)).await;
+        let (status, place) =
+            (answer.status, format!("{method} {path}: {} {}", answer.status, answer.body));
         assert!(status != 404 && status != 405, "{place}");
         let documented = content["responses"].get(status.to_string());
-        let documented = follow(&document, documented.unwrap_or_else(|| panic!("not documented: {place}"))).unwrap();
+        let documented =
+            follow(&document, documented.unwrap_or_else(|| panic!("not documented: {place}")))
+                .unwrap();
         let kept = if path == "/openapi.json" { "public, max-age=3600" } else { "no-store" };
         assert_eq!(answer.header("cache-control"), kept, "{place}");
         let media_type = answer.header("content-type");
@@ -140,17 +163,35 @@ async fn the_document_is_sent_in_gzip_if_accepted_and_not_at_all_if_cached() {
     let world = World::new().await;
     let ask = async |headers: &[(&str, &str)]| {
         let request = Request::new("GET", "/openapi.json");
-        let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
+        let request =
+            headers.iter().fold(request, |request, (name, value)| request.header(name, value));
         world.send("Console", request).await
     };
     let plain = ask(&[]).await;
     let tag = plain.header("etag").to_owned();
-    assert!(tag.starts_with("W/\"") && plain.header("cache-control") == "public, max-age=3600", "{tag}");
-    for (taken, is_packed) in [("gzip", true), ("br, GZIP;q=0.5", true), ("gzip;q=0", false), ("identity", false)] {
+    assert!(
+        tag.starts_with("W/\"") && plain.header("cache-control") == "public, max-age=3600",
+        "{tag}"
+    );
+    for (taken, is_packed) in
+        [("gzip", true), ("br, GZIP;q=0.5", true), ("gzip;q=0", false), ("identity", false)]
+    {
         let answer = ask(&[("Accept-Encoding", taken)]).await;
-        assert_eq!((answer.status, answer.header("content-type")), (200, "application/json"), "{taken}");
-        assert_eq!(answer.header("content-encoding"), if is_packed { "gzip" } else { "" }, "{taken}");
-        assert_eq!((answer.header("vary"), answer.header("etag")), ("Accept-Encoding", tag.as_str()), "{taken}");
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (200, "application/json"),
+            "{taken}"
+        );
+        assert_eq!(
+            answer.header("content-encoding"),
+            if is_packed { "gzip" } else { "" },
+            "{taken}"
+        );
+        assert_eq!(
+            (answer.header("vary"), answer.header("etag")),
+            ("Accept-Encoding", tag.as_str()),
+            "{taken}"
+        );
         // Includes base64.
         assert!(answer.body.len() < plain.body.len() / 2 || answer.json() == document(), "{taken}");
         assert_eq!(answer.body.len() < plain.body.len() / 2, is_packed, "{taken}");
@@ -184,16 +225,24 @@ fn every_reference_resolves() {
 fn every_operation_documents_its_error_responses() {
     let document = document();
     let problem = |operation: &Operation, status: &str| {
-        let response = operation.content["responses"].get(status).and_then(|response| follow(&document, response));
-        response.is_some_and(|response| response["content"].get("application/problem+json").is_some())
+        let response = operation.content["responses"]
+            .get(status)
+            .and_then(|response| follow(&document, response));
+        response
+            .is_some_and(|response| response["content"].get("application/problem+json").is_some())
     };
     for operation in operations(&document) {
         let place = format!("{} {}", operation.method, operation.path);
-        let security = operation.content["security"].as_array().unwrap_or_else(|| panic!("{place} has no security"));
+        let security = operation.content["security"]
+            .as_array()
+            .unwrap_or_else(|| panic!("{place} has no security"));
         assert!(problem(&operation, "503"), "{place} does not document 503");
         assert_eq!(problem(&operation, "401"), !security.is_empty(), "{place} and 401");
         for scheme in security.iter().flat_map(|schemes| schemes.as_object().unwrap().keys()) {
-            assert!(document["components"]["securitySchemes"].get(scheme).is_some(), "{place}: {scheme}");
+            assert!(
+                document["components"]["securitySchemes"].get(scheme).is_some(),
+                "{place}: {scheme}"
+            );
         }
     }
 }
@@ -201,14 +250,23 @@ fn every_operation_documents_its_error_responses() {
 #[test]
 fn every_operation_has_a_unique_name_a_summary_and_an_explained_tag() {
     let document = document();
-    let tags: BTreeSet<&str> =
-        document["tags"].as_array().unwrap().iter().map(|tag| tag["name"].as_str().unwrap()).collect();
+    let tags: BTreeSet<&str> = document["tags"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tag| tag["name"].as_str().unwrap())
+        .collect();
     let (mut names, mut used) = (BTreeSet::new(), BTreeSet::new());
     let operations = operations(&document);
     for Operation { method, path, content } in &operations {
-        let name = content["operationId"].as_str().unwrap_or_else(|| panic!("{method} {path} has no operationId"));
+        let name = content["operationId"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{method} {path} has no operationId"));
         assert!(names.insert(name), "{name} is repeated");
-        assert!(content["summary"].as_str().is_some_and(|summary| !summary.is_empty()), "{method} {path}");
+        assert!(
+            content["summary"].as_str().is_some_and(|summary| !summary.is_empty()),
+            "{method} {path}"
+        );
         let of = content["tags"].as_array().unwrap_or_else(|| panic!("{method} {path} has no tag"));
         used.extend(of.iter().map(|tag| tag.as_str().unwrap()));
     }
@@ -221,13 +279,19 @@ fn every_parameter_of_a_path_is_declared() {
     for Operation { method, path, content } in operations(&document) {
         let of_path = document["paths"][&path]["parameters"].as_array();
         let own = content["parameters"].as_array();
-        let declared = of_path.into_iter().chain(own).flatten().map(|parameter| follow(&document, parameter).unwrap());
+        let declared = of_path
+            .into_iter()
+            .chain(own)
+            .flatten()
+            .map(|parameter| follow(&document, parameter).unwrap());
         let declared: BTreeSet<&str> = declared
             .filter(|parameter| parameter["in"] == "path")
             .map(|parameter| parameter["name"].as_str().unwrap())
             .collect();
-        let named: BTreeSet<&str> =
-            path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}')).collect();
+        let named: BTreeSet<&str> = path
+            .split('/')
+            .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+            .collect();
         assert_eq!(declared, named, "{method} {path}");
     }
 }

@@ -1,5 +1,5 @@
-//! The additions of Hallpass to the five systems: tokens as a resource, introspection, revoking a whole family, and no
-//! token from a stale cached response.
+//! The additions of Hallpass to the five systems: tokens as a resource, introspection, revoking a
+//! whole family, and no token from a stale cached response.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
@@ -25,7 +25,9 @@ async fn introspect(system: &System, caller: &str, token: &str) -> Value {
 async fn a_token_is_created_listed_shown_disabled_enabled_and_deleted() {
     let system = System::start(&[("HALLPASS_AUTHORIZER_CACHE_TTL", "5m")]).await;
     let admin = system.token_of("admin", "letmein").await;
-    let body = json!({"name": "backup", "description": "nightly", "scopes": ["ROLE_USER"], "expires_in": 600});
+    let body = json!({
+        "name": "backup", "description": "nightly", "scopes": ["ROLE_USER"], "expires_in": 600,
+    });
     let reply = system.json("POST", "/tokens", &bearer(&admin), &body).await;
     let token = reply.body_of(201);
     assert!(reply.header("location").ends_with(&path_of(&token)), "{}", reply.header("location"));
@@ -48,7 +50,10 @@ async fn a_token_is_created_listed_shown_disabled_enabled_and_deleted() {
     shown.as_object_mut().unwrap().shift_remove("token");
     shown["last_used_at"] = json!(issued_at);
     assert_eq!(system.ask("GET", &path_of(&token), &bearer(&admin)).await.body_of(200), shown);
-    assert_eq!(system.ask("GET", "/tokens/current", &bearer(text_of(&token))).await.body_of(200), shown);
+    assert_eq!(
+        system.ask("GET", "/tokens/current", &bearer(text_of(&token))).await.body_of(200),
+        shown
+    );
     let list = system.ask("GET", "/tokens", &bearer(&admin)).await.body_of(200);
     assert!(list["tokens"].as_array().unwrap().contains(&shown), "{list}");
     assert_eq!(list["next"], Value::Null);
@@ -56,9 +61,13 @@ async fn a_token_is_created_listed_shown_disabled_enabled_and_deleted() {
     // A use within the hour is not recorded again, a later one is.
     system.advance(599);
     assert_eq!(system.verdict(text_of(&token)).await, "allow");
-    assert_eq!(system.ask("GET", &path_of(&token), &bearer(&admin)).await.json()["last_used_at"], issued_at);
+    assert_eq!(
+        system.ask("GET", &path_of(&token), &bearer(&admin)).await.json()["last_used_at"],
+        issued_at
+    );
     let disabled = json!({"disabled": true});
-    let switched = system.json("PATCH", &path_of(&token), &bearer(&admin), &disabled).await.body_of(200);
+    let switched =
+        system.json("PATCH", &path_of(&token), &bearer(&admin), &disabled).await.body_of(200);
     assert_eq!((&switched["disabled"], &switched["state"]), (&json!(true), &json!("disabled")));
     let deleted = system.ask("DELETE", &path_of(&token), &bearer(&admin)).await.body_of(200);
     let effective_at = system.now().after(std::time::Duration::from_secs(300)).to_string();
@@ -90,14 +99,25 @@ async fn a_token_introspects_its_user_s_tokens_and_others_only_with_the_permissi
     assert_eq!(introspect(&system, &user, text_of(&own)).await, expected);
     assert_eq!(introspect(&system, text_of(&own), text_of(&own)).await, expected, "of itself too");
     let inactive = json!({"active": false});
-    assert_eq!(introspect(&system, &admin, text_of(&own)).await, inactive, "an administrator is not permitted either");
+    assert_eq!(
+        introspect(&system, &admin, text_of(&own)).await,
+        inactive,
+        "an administrator is not permitted either"
+    );
     let names = ["ROLE_USER", "introspect"].map(str::to_owned).to_vec();
     system.set_user("2", "permissions", AttributeValue::Ss(names)).await;
     assert_eq!(introspect(&system, &admin, text_of(&own)).await, expected);
     let narrow = system.created(&admin, &json!({"name": "narrow", "scopes": ["ROLE_USER"]})).await;
-    assert_eq!(introspect(&system, text_of(&narrow), text_of(&own)).await, inactive, "its scope leaves it out");
+    assert_eq!(
+        introspect(&system, text_of(&narrow), text_of(&own)).await,
+        inactive,
+        "its scope leaves it out"
+    );
 
-    system.json("PATCH", &path_of(&own), &bearer(&user), &json!({"disabled": true})).await.body_of(403);
+    system
+        .json("PATCH", &path_of(&own), &bearer(&user), &json!({"disabled": true}))
+        .await
+        .body_of(403);
     let revoked = system.created(&user, &body).await;
     system.ask("DELETE", &path_of(&revoked), &bearer(&user)).await.body_of(200);
     for (what, text) in [
@@ -107,7 +127,8 @@ async fn a_token_introspects_its_user_s_tokens_and_others_only_with_the_permissi
         ("no token", "nonsense"),
         ("an empty text", ""),
     ] {
-        let reply = system.form("/oauth/introspect", &bearer(&user), &format!("token={text}")).await;
+        let reply =
+            system.form("/oauth/introspect", &bearer(&user), &format!("token={text}")).await;
         reply.body_of(200);
         assert_eq!(reply.body, r#"{"active":false}"#, "{what}");
     }
@@ -123,7 +144,10 @@ async fn introspection_requires_a_token_and_a_form() {
     let path = "/oauth/introspect";
     let form = ("Content-Type", "application/x-www-form-urlencoded");
     let body = format!("token={user}");
-    assert_eq!(system.send("POST", path, &[form], &body).await.body_of(401)["detail"], "An access token is required");
+    assert_eq!(
+        system.send("POST", path, &[form], &body).await.body_of(401)["detail"],
+        "An access token is required"
+    );
     let reply = system.form(path, &basic("my_username", "topsecret"), &body).await;
     assert_eq!(reply.body_of(401)["detail"], "Invalid credentials.");
     system.json("POST", path, &bearer(&user), &json!({"token": user})).await.body_of(415);
@@ -135,7 +159,8 @@ async fn introspection_requires_a_token_and_a_form() {
         let problem = system.form(path, &bearer(&user), body).await.body_of(400);
         assert_eq!((&problem["member"], &problem["detail"]), (&json!("token"), &json!(detail)));
     }
-    let reply = system.form(path, &bearer(&user), &format!("{body}&token_type_hint=refresh_token")).await;
+    let reply =
+        system.form(path, &bearer(&user), &format!("{body}&token_type_hint=refresh_token")).await;
     assert_eq!(reply.body_of(200)["active"], true, "a hint does not matter");
     system.stop().await;
 }
@@ -160,12 +185,18 @@ async fn the_holder_of_a_token_can_revoke_it_and_learns_nothing_about_others() {
 #[tokio::test]
 async fn a_family_is_revoked_with_every_generated_rotated_and_regenerated_token_and_nothing_else() {
     let system = System::start(&[]).await;
-    let (first, other) =
-        (system.token_of("my_username", "topsecret").await, system.token_of("my_username", "topsecret").await);
-    let renewed = system.ask("POST", "/api/services_token/generate", &bearer(&first)).await.body_of(200);
-    let issued = system.created(text_of(&renewed), &json!({"name": "named", "format": "jwt"})).await;
-    let rotated = system.ask("POST", "/tokens/current/rotate", &bearer(text_of(&renewed))).await.body_of(201);
-    let developer = system.ask("POST", "/profile/developer", &bearer(text_of(&rotated))).await.body_of(201);
+    let (first, other) = (
+        system.token_of("my_username", "topsecret").await,
+        system.token_of("my_username", "topsecret").await,
+    );
+    let renewed =
+        system.ask("POST", "/api/services_token/generate", &bearer(&first)).await.body_of(200);
+    let issued =
+        system.created(text_of(&renewed), &json!({"name": "named", "format": "jwt"})).await;
+    let rotated =
+        system.ask("POST", "/tokens/current/rotate", &bearer(text_of(&renewed))).await.body_of(201);
+    let developer =
+        system.ask("POST", "/profile/developer", &bearer(text_of(&rotated))).await.body_of(201);
     let jwt = system.ask("GET", "/rs/authorise", &bearer(text_of(&developer))).await.body_of(200);
     let jwt = jwt["accessToken"].as_str().unwrap();
     let family = [first.as_str(), text_of(&rotated), text_of(&developer), jwt];
@@ -182,12 +213,20 @@ async fn a_family_is_revoked_with_every_generated_rotated_and_regenerated_token_
         ("chain=true", "chain"),
         ("chain=false", "chain"),
     ] {
-        let problem =
-            system.ask("DELETE", &format!("{}?{query}", path_of(&rotated)), &bearer(&other)).await.body_of(400);
+        let problem = system
+            .ask("DELETE", &format!("{}?{query}", path_of(&rotated)), &bearer(&other))
+            .await
+            .body_of(400);
         assert_eq!(problem["member"], member, "{query}");
-        assert!(member != "chain" || problem["detail"].as_str().unwrap().contains("family"), "{problem}");
+        assert!(
+            member != "chain" || problem["detail"].as_str().unwrap().contains("family"),
+            "{problem}"
+        );
     }
-    system.ask("DELETE", &path, &bearer(&system.token_of("admin", "letmein").await)).await.body_of(200);
+    system
+        .ask("DELETE", &path, &bearer(&system.token_of("admin", "letmein").await))
+        .await
+        .body_of(200);
     for token in family {
         assert_ne!(system.verdict(token).await, "allow", "{token}");
     }
@@ -200,7 +239,10 @@ async fn a_family_is_revoked_with_every_generated_rotated_and_regenerated_token_
 #[tokio::test]
 async fn one_request_revokes_all_tokens_of_a_user() {
     let system = System::start(&[]).await;
-    let (user, admin) = (system.token_of("my_username", "topsecret").await, system.token_of("admin", "letmein").await);
+    let (user, admin) = (
+        system.token_of("my_username", "topsecret").await,
+        system.token_of("admin", "letmein").await,
+    );
     let key = system.created(&user, &json!({"name": "key", "format": "jwt"})).await;
     let developer = system.ask("POST", "/profile/developer", &bearer(&user)).await.body_of(201);
     system.ask("DELETE", "/users/2/tokens", &bearer(&user)).await.body_of(404);
@@ -211,7 +253,10 @@ async fn one_request_revokes_all_tokens_of_a_user() {
     }
     let again = system.token_of("my_username", "topsecret").await;
     system.ask("DELETE", "/users/1/tokens", &bearer(&admin)).await.body_of(200);
-    assert_eq!((system.verdict(&again).await, system.verdict(&admin).await), ("revoked".into(), "allow".into()));
+    assert_eq!(
+        (system.verdict(&again).await, system.verdict(&admin).await),
+        ("revoked".into(), "allow".into())
+    );
     system.ask("DELETE", "/users/99/tokens", &bearer(&admin)).await.body_of(404);
     system.stop().await;
 }
@@ -247,11 +292,22 @@ async fn a_stale_acceptance_of_the_gateway_creates_no_token() {
         assert_eq!(reply.body_of(401)["reason"], "revoked", "{method} {path}");
     }
     let list = async |user: &str| {
-        let list = system.ask("GET", &format!("/tokens?user_id={user}"), &bearer(&keeper)).await.body_of(200);
+        let list = system
+            .ask("GET", &format!("/tokens?user_id={user}"), &bearer(&keeper))
+            .await
+            .body_of(200);
         list["tokens"].as_array().unwrap().len()
     };
-    assert_eq!((list("2").await, list("1").await, list("4").await), (4, 0, 0), "no record of them was left");
+    assert_eq!(
+        (list("2").await, list("1").await, list("4").await),
+        (4, 0, 0),
+        "no record of them was left"
+    );
     assert_eq!(system.verdict(text_of(&developer)).await, "allow", "nothing was regenerated");
-    assert_eq!(system.ask("POST", &rotate, &bearer(&keeper)).await.status, 201, "nothing was rotated");
+    assert_eq!(
+        system.ask("POST", &rotate, &bearer(&keeper)).await.status,
+        201,
+        "nothing was rotated"
+    );
     system.stop().await;
 }

@@ -50,7 +50,9 @@ async fn a_change_is_made_though_another_writer_raises_the_generation_to_the_sam
     world.set_user("1", GENERATION, Some(number("5"))).await;
     let id = id();
     let change = store.change_user(&id, &Change::Block, Some(tests::invalidate(7)));
-    let written = overtaken(&tap, "UpdateItem", change, world.set_user("1", GENERATION, Some(number("6")))).await;
+    let written =
+        overtaken(&tap, "UpdateItem", change, world.set_user("1", GENERATION, Some(number("6"))))
+            .await;
     assert_eq!(written.unwrap(), Written::Now);
     let item = world.user_item("1").await;
     assert_eq!((&item["status"], &item[GENERATION]), (&text("blocked"), &number("7")));
@@ -63,7 +65,12 @@ async fn a_permission_is_removed_though_another_writer_adds_one() {
     world.set_user("1", "permissions", Some(set(&["a"]))).await;
     let (id, deny) = (id(), Change::Deny("a".parse().unwrap()));
     let change = store.change_user(&id, &deny, None);
-    let written = overtaken(&tap, "UpdateItem", change, world.set_user("1", "permissions", Some(set(&["a", "b"]))));
+    let written = overtaken(
+        &tap,
+        "UpdateItem",
+        change,
+        world.set_user("1", "permissions", Some(set(&["a", "b"]))),
+    );
     assert_eq!(written.await.unwrap(), Written::Now);
     assert_eq!(world.user_item("1").await["permissions"], set(&["b"]));
 }
@@ -77,7 +84,12 @@ async fn a_user_who_is_removed_meanwhile_is_unknown_and_stays_removed() {
     for how in [None, Some(tests::invalidate(7))] {
         for change in [&deny, &Change::Block, &Change::Password("hash".to_owned())] {
             world.put("Users", item.clone()).await;
-            let written = overtaken(&tap, "UpdateItem", store.change_user(&id, change, how), world.remove_user("1"));
+            let written = overtaken(
+                &tap,
+                "UpdateItem",
+                store.change_user(&id, change, how),
+                world.remove_user("1"),
+            );
             assert_eq!(written.await.unwrap(), Written::Unknown, "{change:?}");
             assert!(world.store.user(&id).await.unwrap().is_none(), "{change:?}");
         }
@@ -89,7 +101,10 @@ async fn a_user_who_is_removed_meanwhile_is_unknown_and_stays_removed() {
     }
     world.put("Users", item).await;
     let raised = store.raise_generation(&id, tests::invalidate(7));
-    assert_eq!(overtaken(&tap, "UpdateItem", raised, world.remove_user("1")).await.unwrap(), Written::Unknown);
+    assert_eq!(
+        overtaken(&tap, "UpdateItem", raised, world.remove_user("1")).await.unwrap(),
+        Written::Unknown
+    );
 }
 
 #[tokio::test]
@@ -99,7 +114,8 @@ async fn a_user_without_room_for_a_password_who_is_removed_meanwhile_is_unknown(
     tap.inject("UpdateItem", 0, 2, Fault::Reject(400, "ValidationException"));
     let change = Change::Password("hash".to_owned());
     let written = Box::pin(store.change_user(&id, &change, Some(tests::invalidate(7))));
-    let (written, was_held) = tap.meanwhile("UpdateItem", 2, written, Box::pin(world.remove_user("1"))).await;
+    let (written, was_held) =
+        tap.meanwhile("UpdateItem", 2, written, Box::pin(world.remove_user("1"))).await;
     assert_eq!((written.unwrap(), was_held), (Written::Unknown, true));
 }
 
@@ -156,6 +172,11 @@ async fn a_token_that_is_issued_while_a_user_s_tokens_are_revoked_is_revoked_too
     let mark = (Revocation { at: world.now(), because: Reason::Revoked }, None);
     let revoked = store.revoke_of_user(&id, |_| true, mark);
     let other = async { drop(world.create_token(Format::Signed, "1", 2).await) };
-    assert_eq!(overtaken(&tap, "UpdateItem", revoked, other).await.unwrap().map(|ids| ids.len()), Some(2));
-    assert!(world.store.records_of(&id).await.unwrap().iter().all(|record| record.revoked.is_some()));
+    assert_eq!(
+        overtaken(&tap, "UpdateItem", revoked, other).await.unwrap().map(|ids| ids.len()),
+        Some(2)
+    );
+    assert!(
+        world.store.records_of(&id).await.unwrap().iter().all(|record| record.revoked.is_some())
+    );
 }

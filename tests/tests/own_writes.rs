@@ -1,5 +1,5 @@
-//! A conditional write whose first response was lost meets its own effect at the second attempt. The response says that
-//! the work was done once.
+//! A conditional write whose first response was lost meets its own effect at the second attempt.
+//! The response says that the work was done once.
 
 use hallpass_store::{
     attempts::RateLimit,
@@ -50,7 +50,11 @@ async fn a_user_is_added_renamed_and_removed_once_though_the_first_response_was_
         Renamed::Now
     );
     if !lacks(Capability::Idempotency, "both attempts raise the generation").await {
-        assert_eq!(world.user_item("9").await["token_generation"].as_n().unwrap(), "6", "raised once");
+        assert_eq!(
+            world.user_item("9").await["token_generation"].as_n().unwrap(),
+            "6",
+            "raised once"
+        );
     }
     lose();
     assert_eq!(store.remove_user(&"9".parse().unwrap()).await.unwrap(), Written::Now);
@@ -80,7 +84,11 @@ async fn a_user_is_changed_once_though_the_first_response_was_lost() {
         );
         assert_eq!(generation(&world).await, expected, "{change:?}");
         tap.inject("UpdateItem", 0, 1, Fault::Lose);
-        assert_eq!(store.change_user(&id, &change, None).await.unwrap(), Written::Now, "{change:?}");
+        assert_eq!(
+            store.change_user(&id, &change, None).await.unwrap(),
+            Written::Now,
+            "{change:?}"
+        );
         assert_eq!(generation(&world).await, expected, "{change:?}");
     }
     tap.inject("UpdateItem", 0, 1, Fault::Lose);
@@ -108,8 +116,16 @@ async fn a_token_is_revoked_disabled_and_withdrawn_once_though_the_first_respons
         );
         assert_eq!(world.record(&record.id).await.last_used_at, Some(world.now()));
         lose();
-        assert_eq!(store.revoke_one(&record.id, format, revocation, None).await.unwrap(), Marked::Now, "{format}");
-        assert_eq!(store.revoke_one(&record.id, format, revocation, None).await.unwrap(), Marked::Before, "{format}");
+        assert_eq!(
+            store.revoke_one(&record.id, format, revocation, None).await.unwrap(),
+            Marked::Now,
+            "{format}"
+        );
+        assert_eq!(
+            store.revoke_one(&record.id, format, revocation, None).await.unwrap(),
+            Marked::Before,
+            "{format}"
+        );
         lose();
         assert_eq!(store.set_disabled(&record, None).await.unwrap(), Marked::Before);
         tap.inject("DeleteItem", 0, 1, Fault::Lose);
@@ -130,7 +146,11 @@ async fn a_rotation_is_undone_once_in_any_state_of_the_old_token() {
         let mut new = world.unwritten(Format::Signed, "1", seed + 100).await;
         new.record.replaces = Some(old.record.id.hash);
         let window = world.now().after(HOUR / 60);
-        assert_eq!(store.rotate(&new.record, &old.record, window, None).await.unwrap(), Rotated::Now, "{name}");
+        assert_eq!(
+            store.rotate(&new.record, &old.record, window, None).await.unwrap(),
+            Rotated::Now,
+            "{name}"
+        );
         match expected {
             "revoked" => {
                 let revocation = Revocation { at: world.now(), because: Reason::Revoked };
@@ -154,7 +174,8 @@ async fn a_rotation_is_undone_once_in_any_state_of_the_old_token() {
         assert_eq!(world.verdict(&bearer(&old.text)).await, expected, "{name}");
         assert_eq!(world.verdict(&bearer(&new.text)).await, "unknown", "{name}");
     };
-    let (nothing, lost): (Meanwhile, Meanwhile) = (|_| {}, |tap| tap.inject("TransactWriteItems", 0, 1, Fault::Lose));
+    let (nothing, lost): (Meanwhile, Meanwhile) =
+        (|_| {}, |tap| tap.inject("TransactWriteItems", 0, 1, Fault::Lose));
     check(1, "it stays live", "allow", nothing).await;
     check(2, "the response was lost", "allow", lost).await;
     check(3, "another transaction holds it", "allow", |tap| {
@@ -172,15 +193,27 @@ async fn a_session_and_a_flow_end_once_though_the_first_response_was_lost() {
     let (world, tap) = World::tapped(&[]).await;
     let store = world.service().store;
     let owner = world.store.user(&"1".parse().unwrap()).await.unwrap().unwrap();
-    let session = Session::of(&owner, Binding::new(["status".to_owned()]), world.now(), world.now().after(HOUR));
+    let session = Session::of(
+        &owner,
+        Binding::new(["status".to_owned()]),
+        world.now(),
+        world.now().after(HOUR),
+    );
     let id = Digest::of(b"session");
     tap.inject("PutItem", 0, 1, Fault::Lose);
     store.begin_session(&id, &session).await.unwrap();
     tap.inject("UpdateItem", 0, 1, Fault::Lose);
     store.end_session(&owner.id, &id, world.now()).await.unwrap();
     let ended = store.session(&owner.id, &id).await.unwrap().unwrap();
-    assert!(ended.expires_at.after(HOUR) < world.now(), "it has expired for a function whose clock is an hour late");
-    let flow = hallpass_store::flows::Flow { session, client_id: "c".to_owned(), authenticity: Digest::of(b"form") };
+    assert!(
+        ended.expires_at.after(HOUR) < world.now(),
+        "it has expired for a function whose clock is an hour late"
+    );
+    let flow = hallpass_store::flows::Flow {
+        session,
+        client_id: "c".to_owned(),
+        authenticity: Digest::of(b"form"),
+    };
     tap.inject("PutItem", 0, 1, Fault::Lose);
     store.begin_flow(&id, &flow).await.unwrap();
     if !lacks(Capability::Idempotency, "the response to the end of a flow is not lost").await {
@@ -195,7 +228,11 @@ async fn of_many_requests_that_end_a_flow_one_is_the_first() {
     let world = World::new().await;
     let owner = world.store.user(&"1".parse().unwrap()).await.unwrap().unwrap();
     let session = Session::of(&owner, Binding::new([]), world.now(), world.now().after(HOUR));
-    let flow = hallpass_store::flows::Flow { session, client_id: "c".to_owned(), authenticity: Digest::of(b"form") };
+    let flow = hallpass_store::flows::Flow {
+        session,
+        client_id: "c".to_owned(),
+        authenticity: Digest::of(b"form"),
+    };
     let id = Digest::of(b"flow");
     world.store.begin_flow(&id, &flow).await.unwrap();
     let ending = (0..8).map(|_| world.store.end_flow(&owner.id, &id));
@@ -217,7 +254,10 @@ async fn a_write_by_another_client_is_not_mistaken_for_the_caller_s() {
     let old = world.create_token(Format::Developer, "2", 3).await.record.id;
     let new = world.create_token(Format::Developer, "2", 4).await;
     let revocation = Revocation { at: world.now(), because: Reason::Revoked };
-    assert_eq!(store.revoke_one(&old, Format::Developer, revocation, None).await.unwrap(), Marked::Unknown);
+    assert_eq!(
+        store.revoke_one(&old, Format::Developer, revocation, None).await.unwrap(),
+        Marked::Unknown
+    );
     assert_eq!(world.verdict(&bearer(&new.text)).await, "allow");
     let token = world.create_token(Format::Signed, "2", 1).await;
     let earlier = Revocation { at: world.now(), because: Reason::Revoked };
@@ -225,7 +265,10 @@ async fn a_write_by_another_client_is_not_mistaken_for_the_caller_s() {
     world.advance(1);
     let later = Revocation { at: world.now(), because: Reason::Revoked };
     tap.inject("UpdateItem", 0, 1, Fault::Lose);
-    assert_eq!(store.revoke_one(&token.record.id, Format::Signed, later, None).await.unwrap(), Marked::Before);
+    assert_eq!(
+        store.revoke_one(&token.record.id, Format::Signed, later, None).await.unwrap(),
+        Marked::Before
+    );
     assert_eq!(world.verdict(&bearer(&token.text)).await, "revoked");
     assert_eq!(
         json!(world.record(&token.record.id).await.revoked.map(|revocation| revocation.at.unix())),

@@ -1,4 +1,5 @@
-//! The pages as a person with a browser uses them: over HTTPS, with cookies and forms, and with any input.
+//! The pages as a person with a browser uses them: over HTTPS, with cookies and forms, and with any
+//! input.
 //!
 //! | file | contents |
 //! |---|---|

@@ -1,5 +1,5 @@
-//! What each caller can create: every route that creates a token, every kind of caller, with and without a scope,
-//! before, while and after the user lacks a permission.
+//! What each caller can create: every route that creates a token, every kind of caller, with and
+//! without a scope, before, while and after the user lacks a permission.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -32,8 +32,14 @@ enum Route {
     Rotate,
 }
 
-const PARENTS: [Parent; 6] =
-    [Parent::Signed, Parent::Key, Parent::Temporary, Parent::Developer, Parent::Password, Parent::Session];
+const PARENTS: [Parent; 6] = [
+    Parent::Signed,
+    Parent::Key,
+    Parent::Temporary,
+    Parent::Developer,
+    Parent::Password,
+    Parent::Session,
+];
 
 const ROUTES: [Route; 7] = [
     Route::Generate,
@@ -70,7 +76,8 @@ async fn permit(world: &World, names: &[&str]) {
 async fn record_of(world: &World, text: &str) -> Record {
     let service = world.service();
     let keyring = service.keyring(world.now()).await.unwrap();
-    let claim = hallpass_token::open(&keyring, &service.settings.issuer, text, world.now()).unwrap();
+    let claim =
+        hallpass_token::open(&keyring, &service.settings.issuer, text, world.now()).unwrap();
     let id: TokenId = world.store.id_of(&claim).await.unwrap().unwrap();
     world.record(&id).await
 }
@@ -88,7 +95,8 @@ async fn token_of_kind(world: &World, parent: Parent, scope: Option<&[&str]>) ->
         Parent::Developer => {
             let scope = scope.map(|names| names.iter().map(|name| name.parse().unwrap()).collect());
             let expires_at = Some(world.now().after(Duration::from_secs(HOUR)));
-            let adjust = |record: &mut Record| (record.scope, record.expires_at) = (scope, expires_at);
+            let adjust =
+                |record: &mut Record| (record.scope, record.expires_at) = (scope, expires_at);
             return world.create_token_with(Format::Developer, "1", 2, adjust).await.text;
         }
         _ => {}
@@ -98,15 +106,19 @@ async fn token_of_kind(world: &World, parent: Parent, scope: Option<&[&str]>) ->
         return token;
     }
     let lasting = if scoped.is_some() { token } else { whole };
-    let response = world.send("Generate", Request::new("GET", "/rs/authorise").authorization(&bearer(&lasting))).await;
+    let response = world
+        .send("Generate", Request::new("GET", "/rs/authorise").authorization(&bearer(&lasting)))
+        .await;
     text_in(&response.body)
 }
 
 async fn caller<'a>(world: &'a World, parent: Parent, scope: Option<&[&str]>) -> Caller<'a> {
     match parent {
-        Parent::Password => {
-            Caller { authorization: Some(basic("my_username", "topsecret")), web_client: None, record: None }
-        }
+        Parent::Password => Caller {
+            authorization: Some(basic("my_username", "topsecret")),
+            web_client: None,
+            record: None,
+        },
         Parent::Session => {
             let web_client = Some(WebClient::signed_in(world, "my_username", "topsecret").await);
             Caller { authorization: None, web_client, record: None }
@@ -124,7 +136,10 @@ fn request(route: Route, caller: &Caller<'_>) -> Option<Request> {
     if let Some(web_client) = &caller.web_client {
         let own = Request::new("POST", "/profile/developer");
         let make = |rest: &[(&str, &str)]| {
-            Some(web_client.with_form(own.clone(), &[&[("do", "make"), ("name", "child")], rest].concat()))
+            Some(
+                web_client
+                    .with_form(own.clone(), &[&[("do", "make"), ("name", "child")], rest].concat()),
+            )
         };
         return match route {
             Route::Create => make(&[("limit", "all")]),
@@ -134,7 +149,8 @@ fn request(route: Route, caller: &Caller<'_>) -> Option<Request> {
         };
     }
     let takes_passwords = [Route::Generate, Route::Rarog, Route::Authorise].contains(&route);
-    let is_developer = caller.record.as_ref().is_some_and(|record| record.format == Format::Developer);
+    let is_developer =
+        caller.record.as_ref().is_some_and(|record| record.format == Format::Developer);
     if (caller.record.is_none() && !takes_passwords) || (is_developer && route == Route::Rotate) {
         return None;
     }
@@ -142,13 +158,19 @@ fn request(route: Route, caller: &Caller<'_>) -> Option<Request> {
     let request = match route {
         Route::Generate => Request::new("POST", "/api/services_token/generate"),
         Route::Create => Request::new("POST", "/tokens").json(&json!({"name": "child"})),
-        Route::CreateWithScopes => Request::new("POST", "/tokens").json(&json!({"name": "child", "scopes": both})),
+        Route::CreateWithScopes => {
+            Request::new("POST", "/tokens").json(&json!({"name": "child", "scopes": both}))
+        }
         Route::Rarog => {
-            let body = json!({"name": "child", "expiration": "2027-02-16T08:00:00.000Z", "authorities": both});
+            let body = json!({
+                "name": "child", "expiration": "2027-02-16T08:00:00.000Z", "authorities": both,
+            });
             Request::new("POST", "/rest/pat/1.0/token/user/create").json(&body)
         }
         Route::Authorise => Request::new("GET", "/rs/authorise"),
-        Route::Developer => Request::new("POST", "/profile/developer").header("Accept", "application/json"),
+        Route::Developer => {
+            Request::new("POST", "/profile/developer").header("Accept", "application/json")
+        }
         Route::Rotate => Request::new("POST", "/tokens/{id}/rotate").parameter("id", "current"),
     };
     Some(request.authorization(caller.authorization.as_ref().unwrap()))
@@ -161,19 +183,37 @@ async fn scope_of(world: &World, record: &Record) -> BTreeSet<String> {
     admitted.scope.names().map(str::to_owned).collect()
 }
 
-fn check_expiry(route: Route, parent: Parent, is_scoped: bool, caller: &Caller<'_>, child: &Record) {
+fn check_expiry(
+    route: Route,
+    parent: Parent,
+    is_scoped: bool,
+    caller: &Caller<'_>,
+    child: &Record,
+) {
     let Some(record) = &caller.record else { return };
-    let case = format!("{route:?} by {parent:?}, {is_scoped}: {:?} {:?}", record.expires_at, child.expires_at);
+    let case = format!(
+        "{route:?} by {parent:?}, {is_scoped}: {:?} {:?}",
+        record.expires_at, child.expires_at
+    );
     if is_scoped || parent == Parent::Temporary {
         assert!(child.expires_at.unwrap() <= record.expires_at.unwrap(), "{case}");
         assert!(child.expiry_cap.is_some_and(|cap| cap <= record.expires_at.unwrap()), "{case}");
     } else {
-        assert!(route == Route::Authorise || child.expires_at.unwrap() > record.expires_at.unwrap(), "{case}");
+        assert!(
+            route == Route::Authorise || child.expires_at.unwrap() > record.expires_at.unwrap(),
+            "{case}"
+        );
     }
     assert_eq!(child.authenticated_at, record.authenticated_at, "{case}");
 }
 
-async fn check(world: &World, route: Route, parent: Parent, is_scoped: bool, permission: Permission) -> bool {
+async fn check(
+    world: &World,
+    route: Route,
+    parent: Parent,
+    is_scoped: bool,
+    permission: Permission,
+) -> bool {
     permit(world, &["a", "b"]).await;
     let scope: Option<&[&str]> = is_scoped.then_some(&["a", "b"]);
     let caller = caller(world, parent, scope).await;
@@ -190,10 +230,12 @@ async fn check(world: &World, route: Route, parent: Parent, is_scoped: bool, per
     assert!((200..300).contains(&response.status), "{case}: {}", response.body);
     let child = record_of(world, &text_in(&response.body)).await;
     check_expiry(route, parent, is_scoped, &caller, &child);
-    let (one, both) = (BTreeSet::from(["a".to_owned()]), BTreeSet::from(["a", "b"].map(str::to_owned)));
+    let (one, both) =
+        (BTreeSet::from(["a".to_owned()]), BTreeSet::from(["a", "b"].map(str::to_owned)));
     let now = if permission == Permission::Lost { &one } else { &both };
     assert_eq!(&scope_of(world, &child).await, now, "{case}");
-    // A granted scope stays the same when the user gains permissions; an unlimited token follows the user.
+    // A granted scope stays the same when the user gains permissions; an unlimited token follows
+    // the user.
     permit(world, &["a", "b", "c"]).await;
     let is_limited = is_scoped || [Route::CreateWithScopes, Route::Rarog].contains(&route);
     let later: BTreeSet<String> = match (is_limited, route) {
@@ -221,8 +263,8 @@ async fn every_caller_creates_no_more_than_it_can_grant_on_every_route() {
             }
         }
     }
-    // Seven routes, four formats with and without a scope, three states; a developer token does not rotate. Three routes
-    // take passwords, and three forms are for sessions.
+    // Seven routes, four formats with and without a scope, three states; a developer token does not
+    // rotate. Three routes take passwords, and three forms are for sessions.
     assert_eq!(done, (7 * 4 * 2 - 2) * 3 + 3 * 3 + 3 * 3);
 }
 
@@ -240,11 +282,13 @@ async fn follow(world: &World, first: &str, routes: &[Request]) -> Record {
 #[tokio::test]
 async fn no_detour_outlives_a_token_that_is_bound() {
     let generate = || Request::new("POST", "/api/services_token/generate");
-    let developer = || Request::new("POST", "/profile/developer").header("Accept", "application/json");
+    let developer =
+        || Request::new("POST", "/profile/developer").header("Accept", "application/json");
     let authorise = || Request::new("GET", "/rs/authorise");
     let rotate = || Request::new("POST", "/tokens/{id}/rotate").parameter("id", "current");
     let create = |body: Value| Request::new("POST", "/tokens").json(&body);
-    let manager = || create(json!({"name": "manager", "scopes": ["manage-tokens"], "expires_in": "1 year"}));
+    let manager =
+        || create(json!({"name": "manager", "scopes": ["manage-tokens"], "expires_in": "1 year"}));
     let another = || create(json!({"name": "another's", "user_id": "3", "expires_in": "1 year"}));
     let detours = [
         vec![generate(), generate()],
@@ -252,15 +296,16 @@ async fn no_detour_outlives_a_token_that_is_bound() {
         vec![rotate(), rotate(), generate()],
         vec![generate(), authorise(), generate()],
     ];
-    let check = async |parent: Parent, scope: Option<&[&str]>, detour: &[Request], is_bound: bool| {
-        let world = World::with(&[("HALLPASS_TOKENS_PERMISSION", "manage-tokens")]).await;
-        permit(&world, &["a", "tokens", "manage-tokens", "ROLE_ADMIN"]).await;
-        let first = token_of_kind(&world, parent, scope).await;
-        world.advance(60);
-        let end = record_of(&world, &first).await.expires_at.unwrap();
-        let last = follow(&world, &first, detour).await.expires_at.unwrap();
-        assert_eq!(last <= end, is_bound, "{parent:?} {scope:?} {detour:?}");
-    };
+    let check =
+        async |parent: Parent, scope: Option<&[&str]>, detour: &[Request], is_bound: bool| {
+            let world = World::with(&[("HALLPASS_TOKENS_PERMISSION", "manage-tokens")]).await;
+            permit(&world, &["a", "tokens", "manage-tokens", "ROLE_ADMIN"]).await;
+            let first = token_of_kind(&world, parent, scope).await;
+            world.advance(60);
+            let end = record_of(&world, &first).await.expires_at.unwrap();
+            let last = follow(&world, &first, detour).await.expires_at.unwrap();
+            assert_eq!(last <= end, is_bound, "{parent:?} {scope:?} {detour:?}");
+        };
     for detour in &detours {
         check(Parent::Temporary, None, detour, true).await;
         check(Parent::Signed, Some(&["a", "tokens"]), detour, true).await;

@@ -28,7 +28,8 @@ const AROUND: [(&str, &str); 33] = [
     ("Token%20", ""),
     ("%22Bearer%20", "%22"),
     ("%3C", "%3E"),
-    // Direction marks and isolates, as dialogs of Windows put around text; invisible characters; a closing NUL.
+    // Direction marks and isolates, as dialogs of Windows put around text; invisible characters; a
+    // closing NUL.
     ("%E2%80%AA", "%E2%80%AC"),
     ("%E2%81%A6", "%E2%81%A9"),
     ("%E2%81%A8", "%E2%81%A9"),
@@ -44,15 +45,20 @@ const AROUND: [(&str, &str); 33] = [
 ];
 
 /// Text that is not ignored: with it, the token is not valid.
-const WITHIN: [(&str, &str); 6] = [("x", ""), ("", "x"), ("", "%2C"), ("%22", ""), ("", "="), ("Basic+", "")];
+const WITHIN: [(&str, &str); 6] =
+    [("x", ""), ("", "x"), ("", "%2C"), ("%22", ""), ("", "="), ("Basic+", "")];
 
 fn form(route: &str, token: &str, around: (&str, &str)) -> Request {
     let body = format!("token={}{token}{}&token_type_hint=access_token", around.0, around.1);
-    Request::new("POST", route).header("Content-Type", "application/x-www-form-urlencoded").body(&body)
+    Request::new("POST", route)
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .body(&body)
 }
 
 async fn is_active(world: &World, caller: &str, token: &str, around: (&str, &str)) -> bool {
-    let response = world.send("Console", form("/oauth/introspect", token, around).authorization(&bearer(caller))).await;
+    let response = world
+        .send("Console", form("/oauth/introspect", token, around).authorization(&bearer(caller)))
+        .await;
     assert_eq!(response.status, 200, "{}", response.body);
     response.json()["active"] == Value::Bool(true)
 }
@@ -67,8 +73,15 @@ async fn a_token_is_revoked_and_introspected_with_any_white_space_around_it() {
             let token = world.create_token(format, "1", seed).await.text;
             seed += 1;
             assert!(is_active(&world, &caller, &token, around).await, "{format} {around:?}");
-            assert_eq!(world.send("Revoke", form("/oauth/revoke", &token, around)).await.status, 200);
-            assert_ne!(world.verdict(&bearer(&token)).await, "allow", "{format} {around:?}: it lives on");
+            assert_eq!(
+                world.send("Revoke", form("/oauth/revoke", &token, around)).await.status,
+                200
+            );
+            assert_ne!(
+                world.verdict(&bearer(&token)).await,
+                "allow",
+                "{format} {around:?}: it lives on"
+            );
             assert!(!is_active(&world, &caller, &token, ("", "")).await, "{format} {around:?}");
         }
     }

@@ -23,7 +23,8 @@ async fn a_missing_or_wrong_table_is_named_and_the_check_changes_nothing() {
     const ATTEMPTS: Option<&str> = Some("HALLPASS_ATTEMPTS_TABLE");
     let world = World::new().await;
     world.token().await;
-    let before = [world.dump("Users").await, world.dump("Tokens").await, world.dump("Attempts").await];
+    let before =
+        [world.dump("Users").await, world.dump("Tokens").await, world.dump("Attempts").await];
     for (tables, verifier, limiter, pruner) in [
         (["Users", "Tokens", "Attempts"], None, None, None),
         (["NoSuchTable", "Tokens", "Attempts"], USERS, None, USERS),
@@ -35,5 +36,8 @@ async fn a_missing_or_wrong_table_is_named_and_the_check_changes_nothing() {
     ] {
         assert_eq!(named(&world, tables).await, [verifier, limiter, pruner], "{tables:?}");
     }
-    assert_eq!([world.dump("Users").await, world.dump("Tokens").await, world.dump("Attempts").await], before);
+    assert_eq!(
+        [world.dump("Users").await, world.dump("Tokens").await, world.dump("Attempts").await],
+        before
+    );
 }

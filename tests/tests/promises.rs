@@ -1,5 +1,5 @@
-//! Every promise of SECURITY.md has a test, and the code keeps the rules about secrets that no lint of the compiler
-//! checks.
+//! Every promise of SECURITY.md has a test, and the code keeps the rules about secrets that no lint
+//! of the compiler checks.
 
 use std::{fs, path::Path};
 
@@ -18,7 +18,8 @@ const SECRETS: [(&str, &str); 10] = [
 ];
 
 /// Words of a line that handles a secret.
-const AT_HAND: [&str; 6] = ["expose_secret", "secret(", "password.", "password)", "jti", "self.tag"];
+const AT_HAND: [&str; 6] =
+    ["expose_secret", "secret(", "password.", "password)", "jti", "self.tag"];
 
 fn read(path: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -28,14 +29,18 @@ fn read(path: &str) -> String {
 /// Returns every Rust file of the product.
 fn product() -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let (mut files, mut folders) =
-        (Vec::new(), ["shared", "functions", "hallpass", "dev"].map(|folder| root.join(folder)).to_vec());
+    let (mut files, mut folders) = (
+        Vec::new(),
+        ["shared", "functions", "hallpass", "dev"].map(|folder| root.join(folder)).to_vec(),
+    );
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() && !path.ends_with("tests") {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs") {
+            } else if path.extension().is_some_and(|extension| extension == "rs")
+                && !path.ends_with("tests.rs")
+            {
                 files.push(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned());
             }
         }
@@ -58,7 +63,10 @@ fn no_type_of_a_secret_derives_debug_or_equality() {
             let rest = line.split("struct ").nth(1).and_then(|rest| rest.strip_prefix(name));
             rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric()))
         };
-        let at = lines.iter().position(|line| declared(line)).unwrap_or_else(|| panic!("{path} has no {name}"));
+        let at = lines
+            .iter()
+            .position(|line| declared(line))
+            .unwrap_or_else(|| panic!("{path} has no {name}"));
         let derives = lines[..at].iter().rev().take_while(|line| line.starts_with("#["));
         for derive in derives {
             for bad in ["Debug", "PartialEq", "Hash", "PartialOrd"] {
@@ -68,7 +76,9 @@ fn no_type_of_a_secret_derives_debug_or_equality() {
     }
     for path in product() {
         for line in code(&path) {
-            let own = ["PartialEq", "PartialOrd", "Display"].iter().any(|name| line.contains(&format!("{name} for ")));
+            let own = ["PartialEq", "PartialOrd", "Display"]
+                .iter()
+                .any(|name| line.contains(&format!("{name} for ")));
             let of = SECRETS.iter().find(|(_, name)| line.contains(&format!(" for {name} ")));
             assert!(!own || of.is_none(), "{path}: {line}");
         }
@@ -94,16 +104,23 @@ fn every_promise_names_a_test_that_exists() {
     let mut named = 0;
     for quoted in text.split('`').skip(1).step_by(2) {
         if let Some((path, test)) = quoted.split_once(".rs::") {
-            assert!(read(&format!("{path}.rs")).contains(&format!("fn {test}(")), "{path} has no test {test}");
+            assert!(
+                read(&format!("{path}.rs")).contains(&format!("fn {test}(")),
+                "{path} has no test {test}"
+            );
             named += 1;
-        } else if ["tests/", "tools/", "fuzz/", ".ci/", "shared/"].iter().any(|folder| quoted.starts_with(folder)) {
+        } else if ["tests/", "tools/", "fuzz/", ".ci/", "shared/"]
+            .iter()
+            .any(|folder| quoted.starts_with(folder))
+        {
             read(quoted);
         }
     }
     assert!(named > 60, "SECURITY.md names {named} tests");
     let (_, promises) = text.split_once("\n## Promises\n").unwrap();
     let (promises, _) = promises.split_once("\n## ").unwrap();
-    let rows = promises.lines().filter(|line| line.starts_with("| ") && *line != "| promise | held by |");
+    let rows =
+        promises.lines().filter(|line| line.starts_with("| ") && *line != "| promise | held by |");
     for row in rows {
         let (_, held_by) = row.trim_end_matches(" |").rsplit_once(" | ").unwrap();
         let is_held = [".rs::", "`fuzz/run`", "/run`"].iter().any(|test| held_by.contains(test));

@@ -1,4 +1,5 @@
-//! Prune and the stream of users: with late, repeated, reordered or broken records, the resulting tables are the same.
+//! Prune and the stream of users: with late, repeated, reordered or broken records, the resulting
+//! tables are the same.
 
 use std::collections::BTreeMap;
 
@@ -84,15 +85,21 @@ async fn replayed_and_doubled_records_have_no_further_effect() {
     let before = world.dump("Tokens").await;
     let changes = changes(&world);
     let reversed: Vec<Value> = changes.iter().rev().cloned().collect();
-    let doubled: Vec<Value> = changes.iter().flat_map(|record| [record.clone(), record.clone()]).collect();
+    let doubled: Vec<Value> =
+        changes.iter().flat_map(|record| [record.clone(), record.clone()]).collect();
     for batch in [world.user_stream(), changes.clone(), reversed, doubled] {
         world.advance(1_000);
         assert_eq!(deliver(&world, &batch).await, Vec::<String>::new());
         assert_eq!(world.dump("Tokens").await.len(), before.len());
     }
-    let unused = |item: &String| item.split(", ").filter(|part| !part.starts_with("last_used_at")).collect::<String>();
+    let unused = |item: &String| {
+        item.split(", ").filter(|part| !part.starts_with("last_used_at")).collect::<String>()
+    };
     let after = world.dump("Tokens").await;
-    assert_eq!(after.iter().map(unused).collect::<Vec<_>>(), before.iter().map(unused).collect::<Vec<_>>());
+    assert_eq!(
+        after.iter().map(unused).collect::<Vec<_>>(),
+        before.iter().map(unused).collect::<Vec<_>>()
+    );
     assert_eq!(
         invalidated,
         [
@@ -124,15 +131,22 @@ async fn the_order_of_the_records_does_not_change_which_tokens_are_invalidated()
         }
         if order == 3 {
             for record in &records {
-                assert_eq!(deliver(&world, std::slice::from_ref(record)).await, Vec::<String>::new());
+                assert_eq!(
+                    deliver(&world, std::slice::from_ref(record)).await,
+                    Vec::<String>::new()
+                );
             }
         } else {
             assert_eq!(deliver(&world, &records).await, Vec::<String>::new());
         }
-        let rejected: Vec<bool> = verdicts(&world, &tokens).await.iter().map(|verdict| verdict != "allow").collect();
+        let rejected: Vec<bool> =
+            verdicts(&world, &tokens).await.iter().map(|verdict| verdict != "allow").collect();
         outcomes.push(rejected);
     }
-    assert_eq!(outcomes, vec![vec![true, true, true, true, true, true, false, true, false, false]; 4]);
+    assert_eq!(
+        outcomes,
+        vec![vec![true, true, true, true, true, true, false, true, false, false]; 4]
+    );
 }
 
 #[tokio::test]
@@ -142,14 +156,19 @@ async fn a_batch_delivered_twice_at_once_is_handled_once() {
     let changes = changes(&world);
     let (one, two) = tokio::join!(deliver(&world, &changes), deliver(&world, &changes));
     assert_eq!((one, two), (Vec::new(), Vec::new()));
-    assert_eq!(verdicts(&world, &tokens).await.iter().filter(|verdict| *verdict == "allow").count(), 3);
+    assert_eq!(
+        verdicts(&world, &tokens).await.iter().filter(|verdict| *verdict == "allow").count(),
+        3
+    );
 }
 
 #[tokio::test]
 async fn a_token_issued_after_a_change_survives_its_late_delivery() {
-    // The clocks of the stream and the functions may differ, so a token of the first two seconds counts as issued
-    // before.
-    for (seconds, expected) in [(0, "user_changed"), (1, "user_changed"), (2, "allow"), (60, "allow")] {
+    // The clocks of the stream and the functions may differ, so a token of the first two seconds
+    // counts as issued before.
+    for (seconds, expected) in
+        [(0, "user_changed"), (1, "user_changed"), (2, "allow"), (60, "allow")]
+    {
         let world = World::new().await;
         change_and_back(&world, "1", "username", text("renamed")).await;
         world.advance(seconds);
@@ -202,7 +221,8 @@ async fn a_token_revoked_before_keeps_its_reason() {
 async fn all_tokens_of_a_removed_user_are_invalidated_even_if_the_same_item_is_back() {
     for is_back in [false, true] {
         let world = World::new().await;
-        let (token, others) = (one_of_each(&world, "1", 1).await, one_of_each(&world, "2", 11).await);
+        let (token, others) =
+            (one_of_each(&world, "1", 1).await, one_of_each(&world, "2", 11).await);
         let item = world.user_item("1").await;
         world.remove_user("1").await;
         if is_back {
@@ -224,7 +244,10 @@ async fn reusing_an_id_revives_nothing_though_the_removal_was_lost() {
     item.insert("token_generation".to_owned(), AttributeValue::N("77".to_owned()));
     world.put("Users", item).await;
     let records = changes(&world);
-    assert_eq!((records[0]["eventName"].as_str(), records[1]["eventName"].as_str()), (Some("REMOVE"), Some("INSERT")));
+    assert_eq!(
+        (records[0]["eventName"].as_str(), records[1]["eventName"].as_str()),
+        (Some("REMOVE"), Some("INSERT"))
+    );
     assert_eq!(deliver(&world, &records[1..]).await, Vec::<String>::new());
     assert_eq!(verdicts(&world, &tokens).await, ["revoked"; 3]);
 }
@@ -243,11 +266,14 @@ async fn a_failed_record_is_reported_by_its_number_and_the_rest_is_handled() {
     tap.inject("Query", 0, 1, Fault::Reject(400, "ResourceNotFoundException"));
     let response = invoke("Prune", json!({"Records": records})).await.unwrap();
     let failed = response["batchItemFailures"].as_array().unwrap().iter();
-    let failed: Vec<&str> = failed.map(|failure| failure["itemIdentifier"].as_str().unwrap()).collect();
-    let (done, undone) = if failed == [numbers[0]] { (&others, &tokens) } else { (&tokens, &others) };
+    let failed: Vec<&str> =
+        failed.map(|failure| failure["itemIdentifier"].as_str().unwrap()).collect();
+    let (done, undone) =
+        if failed == [numbers[0]] { (&others, &tokens) } else { (&tokens, &others) };
     assert!(failed == [numbers[0]] || failed == [numbers[1]], "{failed:?}");
     assert_eq!(verdicts(&world, done).await, ["user_changed"; 3]);
-    let live = |tokens: &[TestToken]| tokens.iter().map(|token| token.record.id).collect::<Vec<_>>();
+    let live =
+        |tokens: &[TestToken]| tokens.iter().map(|token| token.record.id).collect::<Vec<_>>();
     for id in live(undone) {
         assert!(world.record(&id).await.revoked.is_none());
     }
@@ -260,7 +286,8 @@ async fn a_failed_record_is_reported_by_its_number_and_the_rest_is_handled() {
 #[tokio::test]
 async fn an_unreadable_record_keeps_no_other_token_live() {
     let world = World::new().await;
-    let (broken, token) = (world.create_token(Format::Signed, "1", 9).await, one_of_each(&world, "1", 1).await);
+    let (broken, token) =
+        (world.create_token(Format::Signed, "1", 9).await, one_of_each(&world, "1", 1).await);
     world.set_record(&broken.record, "issued_at", None).await;
     change_and_back(&world, "1", "username", text("renamed")).await;
     assert_eq!(deliver(&world, &changes(&world)).await, Vec::<String>::new());
@@ -284,7 +311,11 @@ async fn a_database_failure_at_any_call_is_reported_and_repaired_later() {
         change_and_back(&world, "1", "username", text("renamed")).await;
         let records = changes(&world);
         tap.inject(operation, 0, ALWAYS, Fault::Reject(500, "InternalServerError"));
-        assert_eq!(deliver(&world, &records).await, records.iter().map(number).collect::<Vec<_>>(), "{operation}");
+        assert_eq!(
+            deliver(&world, &records).await,
+            records.iter().map(number).collect::<Vec<_>>(),
+            "{operation}"
+        );
         tap.heal();
         assert_eq!(deliver(&world, &records).await, Vec::<String>::new());
         assert_eq!(verdicts(&world, &tokens).await, ["user_changed"; 3]);
@@ -343,7 +374,12 @@ async fn an_unreadable_batch_is_an_error_and_never_a_success() {
         record
     };
     // Without its number a record cannot be reported, and without its change it is not a record.
-    for broken in [without(&["dynamodb", "SequenceNumber"]), without(&["dynamodb"]), json!({}), json!("record")] {
+    for broken in [
+        without(&["dynamodb", "SequenceNumber"]),
+        without(&["dynamodb"]),
+        json!({}),
+        json!("record"),
+    ] {
         for records in [json!([broken]), json!([record, broken])] {
             let outcome = world.invoke("Prune", json!({"Records": records})).await;
             assert!(outcome.is_err(), "{outcome:?}");

@@ -28,7 +28,9 @@ const CLIENTS: usize = 32;
 const REMAKES: u8 = 100;
 
 /// Runs a task `MANY` times, all at once.
-async fn at_once<T: Send + 'static, F: Future<Output = T> + Send + 'static>(task: impl Fn(u8) -> F) -> Vec<T> {
+async fn at_once<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+    task: impl Fn(u8) -> F,
+) -> Vec<T> {
     so_often_at_once(MANY, task).await
 }
 
@@ -49,8 +51,10 @@ async fn tokens_created_at_once_differ_and_are_all_accepted() {
         async move { world.generate(&bearer(&parent)).await }
     })
     .await;
-    let tokens: BTreeSet<String> =
-        responses.iter().map(|response| response.json()["token"].as_str().unwrap().to_owned()).collect();
+    let tokens: BTreeSet<String> = responses
+        .iter()
+        .map(|response| response.json()["token"].as_str().unwrap().to_owned())
+        .collect();
     assert_eq!(tokens.len(), usize::from(MANY));
     for token in &tokens {
         assert_eq!(world.verdict(&bearer(token)).await, "allow");
@@ -92,12 +96,14 @@ async fn one_developer_token_survives_and_no_other_was_shown() {
         let outcomes = so_often_at_once(REMAKES, |number| {
             let (world, token) = (Arc::clone(&world), tokens[usize::from(number)].clone());
             async move {
-                let outcome = world.store.replace_developer(&token.record, old, None, Timestamp::MAX).await;
+                let outcome =
+                    world.store.replace_developer(&token.record, old, None, Timestamp::MAX).await;
                 (token, outcome.unwrap())
             }
         })
         .await;
-        let (now, lost): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(|(_, outcome)| *outcome == Replaced::Now);
+        let (now, lost): (Vec<_>, Vec<_>) =
+            outcomes.into_iter().partition(|(_, outcome)| *outcome == Replaced::Now);
         let [(survivor, _)] = now.as_slice() else { panic!("{}", now.len()) };
         assert_eq!(world.verdict(&bearer(&survivor.text)).await, "allow");
         for (token, _) in &lost {
@@ -117,7 +123,8 @@ async fn a_developer_token_that_was_revoked_since_it_was_read_is_not_replaced() 
     let revocation = Revocation { at: world.now(), because: Reason::Revoked };
     world.store.revoke_one(&first.id, first.format, revocation, None).await.unwrap();
     let new = world.unwritten(Format::Developer, "1", 2).await.record;
-    let replace = async |old| world.store.replace_developer(&new, old, None, Timestamp::MAX).await.unwrap();
+    let replace =
+        async |old| world.store.replace_developer(&new, old, None, Timestamp::MAX).await.unwrap();
     assert_eq!(replace(read).await, Replaced::Lost);
     assert_eq!(replace(world.developer_token("1").await).await, Replaced::Now);
 }
@@ -129,14 +136,19 @@ async fn of_a_hundred_regenerations_by_one_token_one_developer_token_is_live() {
     let parent = bearer(&world.token().await);
     let responses = so_often_at_once(REMAKES, |_| {
         let (world, parent) = (Arc::clone(&world), parent.clone());
-        async move { world.send("Generate", Request::new("POST", "/profile/developer").authorization(&parent)).await }
+        async move {
+            world
+                .send("Generate", Request::new("POST", "/profile/developer").authorization(&parent))
+                .await
+        }
     })
     .await;
     let (mut living, mut untold) = (0, 0);
     for response in &responses {
         match response.status {
             201 => {
-                let verdict = world.verdict(&bearer(response.json()["token"].as_str().unwrap())).await;
+                let verdict =
+                    world.verdict(&bearer(response.json()["token"].as_str().unwrap())).await;
                 assert!(verdict == "allow" || verdict == "replaced", "{verdict}");
                 living += usize::from(verdict == "allow");
             }
@@ -145,17 +157,28 @@ async fn of_a_hundred_regenerations_by_one_token_one_developer_token_is_live() {
             _ => drop(response.problem(409)),
         }
     }
-    assert!(living == 1 || (living == 0 && untold > 0), "{living} live, and {untold} without a verdict");
-    // The token of the caller, the record, its pointer and those of the tokens that it replaced, and nothing else.
+    assert!(
+        living == 1 || (living == 0 && untold > 0),
+        "{living} live, and {untold} without a verdict"
+    );
+    // The token of the caller, the record, its pointer and those of the tokens that it replaced,
+    // and nothing else.
     let items = world.dump("Tokens").await;
-    let replaced = items.iter().filter(|item| item.contains("developer#") && item.contains("replaced_at")).count();
+    let replaced = items
+        .iter()
+        .filter(|item| item.contains("developer#") && item.contains("replaced_at"))
+        .count();
     let left = items.len() - replaced;
     // A request that ran out of time may have withdrawn the only one.
     assert!(left == 3 || (living == 0 && left == 1), "{left} items with {living} live: {items:?}");
 }
 
 /// Verifies while `ending` runs, and once more after it.
-async fn verdicts_until(world: &World, token: &str, ending: impl Future<Output = ()> + Send) -> (Vec<String>, String) {
+async fn verdicts_until(
+    world: &World,
+    token: &str,
+    ending: impl Future<Output = ()> + Send,
+) -> (Vec<String>, String) {
     let mut ending = std::pin::pin!(ending);
     let mut verdicts = Vec::new();
     let token = bearer(token);
@@ -173,7 +196,12 @@ async fn verdicts_until(world: &World, token: &str, ending: impl Future<Output =
     }
 }
 
-async fn check_end(world: &World, token: &TestToken, ending: impl Future<Output = ()> + Send, expected: &str) {
+async fn check_end(
+    world: &World,
+    token: &TestToken,
+    ending: impl Future<Output = ()> + Send,
+    expected: &str,
+) {
     let (before, after) = verdicts_until(world, &token.text, ending).await;
     assert_eq!(after, expected);
     // Once rejected, it is never accepted again.
@@ -184,7 +212,9 @@ async fn check_end(world: &World, token: &TestToken, ending: impl Future<Output 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_verification_after_the_response_sees_the_revocation() {
     let world = World::new().await;
-    for (seed, format) in (0..4).flat_map(|_| [Format::Signed, Format::Jwt, Format::Developer]).enumerate() {
+    for (seed, format) in
+        (0..4).flat_map(|_| [Format::Signed, Format::Jwt, Format::Developer]).enumerate()
+    {
         let token = world.create_token(format, "1", u8::try_from(seed).unwrap()).await;
         let ending = async { assert_eq!(world.delete(&token.text, "current").await.status, 200) };
         check_end(&world, &token, ending, "revoked").await;
@@ -201,8 +231,8 @@ enum Ending {
     Disabled,
 }
 
-/// Returns whether a verification failed for lack of time, on a slow machine. It is neither an acceptance nor a
-/// rejection.
+/// Returns whether a verification failed for lack of time, on a slow machine. It is neither an
+/// acceptance nor a rejection.
 fn is_undecided(verdict: &str) -> bool {
     verdict.starts_with("error")
 }
@@ -218,7 +248,9 @@ async fn end(world: &World, ending: Ending, token: &str, id: &str, admin: &str) 
             while world.revoke(token).await.status == 503 {}
             return "revoked";
         }
-        Ending::AllOfUser => (by_admin("DELETE", "/users/{user_id}/tokens").parameter("user_id", "1"), "revoked"),
+        Ending::AllOfUser => {
+            (by_admin("DELETE", "/users/{user_id}/tokens").parameter("user_id", "1"), "revoked")
+        }
         Ending::Disabled => {
             let off = by_admin("PATCH", "/tokens/{id}").parameter("id", id);
             (off.json(&json!({"disabled": true})), "disabled")
@@ -228,25 +260,28 @@ async fn end(world: &World, ending: Ending, token: &str, id: &str, admin: &str) 
     while response.status == 503 {
         response = world.send("Revoke", request.clone()).await;
     }
-    // A token that revokes itself, and does not receive the response in time, is rejected at the second attempt.
+    // A token that revokes itself, and does not receive the response in time, is rejected at the
+    // second attempt.
     assert!(response.status == 200 || response.status == 401, "{ending:?}: {}", response.body);
     reason
 }
 
-/// Every client uses two instances of the authorizer, and continues until it has seen two verdicts that began after the
-/// response.
+/// Every client uses two instances of the authorizer, and continues until it has seen two verdicts
+/// that began after the response.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn verifications_by_thirty_two_clients_after_the_response_reject() {
     let world = World::new().await;
     let worlds = [Arc::new(world.another()), Arc::new(world)];
     let admin = worlds[0].token_of("admin", "letmein").await;
-    let endings = [Ending::ByItself, Ending::ByText, Ending::Family, Ending::AllOfUser, Ending::Disabled];
+    let endings =
+        [Ending::ByItself, Ending::ByText, Ending::Family, Ending::AllOfUser, Ending::Disabled];
     let formats = [Format::Signed, Format::Jwt, Format::Developer];
     let ways = endings.iter().flat_map(|ending| formats.map(|format| (*ending, format)));
     // In the short form, every ending once.
     for (seed, (ending, format)) in (1..).zip(ways).step_by(if long() { 1 } else { 4 }) {
         let test_token = worlds[0].create_token(format, "1", seed).await;
-        let (is_answered, have_begun) = (Arc::new(AtomicBool::new(false)), Arc::new(Barrier::new(CLIENTS + 1)));
+        let (is_answered, have_begun) =
+            (Arc::new(AtomicBool::new(false)), Arc::new(Barrier::new(CLIENTS + 1)));
         let clients: JoinSet<Vec<(bool, String)>> = (0..CLIENTS)
             .map(|client| {
                 let (world, token) = (Arc::clone(&worlds[client % 2]), bearer(&test_token.text));
@@ -254,7 +289,10 @@ async fn verifications_by_thirty_two_clients_after_the_response_reject() {
                 async move {
                     let mut seen = vec![(false, world.verdict(&token).await)];
                     have_begun.wait().await;
-                    while seen.iter().filter(|(began_after, verdict)| *began_after && !is_undecided(verdict)).count()
+                    while seen
+                        .iter()
+                        .filter(|(began_after, verdict)| *began_after && !is_undecided(verdict))
+                        .count()
                         < 2
                     {
                         let began_after = is_answered.load(Ordering::SeqCst);
@@ -269,13 +307,17 @@ async fn verifications_by_thirty_two_clients_after_the_response_reject() {
         let reason = end(&worlds[0], ending, &test_token.text, &id, &admin).await;
         is_answered.store(true, Ordering::SeqCst);
         for seen in clients.join_all().await {
-            let seen: Vec<(bool, String)> = seen.into_iter().filter(|(_, verdict)| !is_undecided(verdict)).collect();
+            let seen: Vec<(bool, String)> =
+                seen.into_iter().filter(|(_, verdict)| !is_undecided(verdict)).collect();
             for (began_after, verdict) in &seen {
                 let good = verdict == reason || (verdict == "allow" && !began_after);
                 assert!(good, "{ending:?} of {format}: {seen:?}");
             }
             // Once rejected, it is never accepted again.
-            assert!(seen.is_sorted_by_key(|(_, verdict)| verdict != "allow"), "{ending:?} of {format}: {seen:?}");
+            assert!(
+                seen.is_sorted_by_key(|(_, verdict)| verdict != "allow"),
+                "{ending:?} of {format}: {seen:?}"
+            );
         }
     }
 }
@@ -291,7 +333,8 @@ async fn every_verification_after_a_written_change_of_the_user_sees_it() {
     }
 }
 
-/// The password was checked against the user before the change, so the token is bound to that state.
+/// The password was checked against the user before the change, so the token is bound to that
+/// state.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_that_races_with_generate_leaves_no_live_token() {
     let world = Arc::new(World::new().await);
@@ -324,8 +367,11 @@ async fn concurrent_first_uses_of_a_token_replace_the_old_one_once() {
     for round in 0..3 {
         let old = world.create_token(Format::Signed, "1", 10 * round).await;
         let hash = old.record.id.hash;
-        let new =
-            world.create_token_with(Format::Signed, "1", 10 * round + 1, |record| record.replaces = Some(hash)).await;
+        let new = world
+            .create_token_with(Format::Signed, "1", 10 * round + 1, |record| {
+                record.replaces = Some(hash);
+            })
+            .await;
         let verdicts = at_once(|_| {
             let (world, new) = (Arc::clone(&world), bearer(&new.text));
             async move { world.verdict(&new).await }

@@ -1,4 +1,5 @@
-//! The clients of Rarog: `Authorization: Token`, and named tokens with fewer authorities than their user.
+//! The clients of Rarog: `Authorization: Token`, and named tokens with fewer authorities than their
+//! user.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use hallpass_token::Timestamp;
@@ -14,7 +15,8 @@ const USER: &str = "/rest/pat/1.0/token/user/create";
 const APP: &str = "/rest/pat/1.0/token/app/create";
 const TOKENS: &str = "/rest/pat/1.0/token";
 
-/// Returns an instant some days from now, as the original's clients write it and as the response has it.
+/// Returns an instant some days from now, as the original's clients write it and as the response
+/// has it.
 fn in_days(now: Timestamp, days: u64) -> (String, String) {
     let whole = now.after(std::time::Duration::from_secs(days * 86_400)).to_string();
     (whole.replace('Z', ".999Z"), whole.replace('Z', ".000Z"))
@@ -40,7 +42,10 @@ async fn the_example_of_the_original_works_with_a_password_and_with_a_token() {
     let reply = system.json("POST", USER, &by_password, &body).await;
     let first = reply.body_of(200);
     assert_eq!(members(&first), ["name", "expiration", "value", "id", "authorities"]);
-    assert_eq!((&first["name"], &first["authorities"]), (&json!("Token name"), &json!(["ROLE_USER"])));
+    assert_eq!(
+        (&first["name"], &first["authorities"]),
+        (&json!("Token name"), &json!(["ROLE_USER"]))
+    );
     assert_eq!(first["expiration"], in_days(system.now(), 30).1, "rounded down to whole seconds");
     assert_eq!(reply.header("set-cookie"), "", "no session");
 
@@ -51,7 +56,10 @@ async fn the_example_of_the_original_works_with_a_password_and_with_a_token() {
     assert_eq!(system.verdict(&text_of(&second)).await, "allow");
     let id = second["id"].as_str().unwrap();
     let reply = system.ask("DELETE", &format!("{TOKENS}/{id}"), &token(&text_of(&first))).await;
-    assert_eq!((reply.status, reply.body.as_str(), reply.header("cache-control")), (204, "", "no-store"));
+    assert_eq!(
+        (reply.status, reply.body.as_str(), reply.header("cache-control")),
+        (204, "", "no-store")
+    );
     assert_eq!(system.verdict(&text_of(&second)).await, "revoked");
     assert_eq!(system.verdict(&text_of(&first)).await, "allow");
     system.advance(30 * 86_400);
@@ -81,7 +89,8 @@ async fn a_missing_or_wrong_credential_creates_nothing() {
 #[tokio::test]
 async fn a_list_has_the_live_named_tokens_of_the_caller() {
     let system = System::start(&[]).await;
-    let (admin, user) = (basic("admin", "letmein"), system.token_of("my_username", "topsecret").await);
+    let (admin, user) =
+        (basic("admin", "letmein"), system.token_of("my_username", "topsecret").await);
     let (soon, later) = (in_days(system.now(), 1), in_days(system.now(), 2));
     for (name, expiration, authorities) in
         [("a", &soon.0, json!(["ROLE_USER"])), ("b", &later.0, json!(["ROLE_ADMIN", "ROLE_USER"]))]
@@ -93,7 +102,10 @@ async fn a_list_has_the_live_named_tokens_of_the_caller() {
     let mut list = system.ask("GET", TOKENS, &token(&session)).await.body_of(200);
     let list = list.as_array_mut().unwrap();
     list.sort_by_key(|one| one["name"].to_string());
-    assert!(list.iter().all(|one| members(one) == ["id", "name", "expiration", "authorities"]), "{list:?}");
+    assert!(
+        list.iter().all(|one| members(one) == ["id", "name", "expiration", "authorities"]),
+        "{list:?}"
+    );
     assert_eq!((&list[0]["name"], &list[0]["expiration"]), (&json!("a"), &json!(soon.1)));
     assert_eq!((&list[0]["authorities"], list.len()), (&json!(["ROLE_USER"]), 2));
     assert_eq!((&list[1]["name"], &list[1]["expiration"]), (&json!("b"), &json!(later.1)));
@@ -101,7 +113,11 @@ async fn a_list_has_the_live_named_tokens_of_the_caller() {
     assert_eq!(system.ask("GET", TOKENS, &token(&user)).await.body_of(200), json!([]));
     system.advance(86_400);
     let list = system.ask("GET", TOKENS, &token(&session)).await.body_of(200);
-    assert_eq!((list.as_array().unwrap().len(), &list[0]["name"]), (1, &json!("b")), "dead tokens are not listed");
+    assert_eq!(
+        (list.as_array().unwrap().len(), &list[0]["name"]),
+        (1, &json!("b")),
+        "dead tokens are not listed"
+    );
     system.stop().await;
 }
 
@@ -124,11 +140,18 @@ async fn an_app_token_belongs_to_the_application_and_is_created_by_administrator
             "no more than the account's own, as the response says"
         );
         assert!(test_token["id"].as_str().unwrap().starts_with("4."), "{}", test_token["id"]);
-        let profile = system.ask("GET", "/rs/profile", &token(&text_of(&test_token))).await.body_of(200);
-        assert_eq!((&profile["username"], &profile["permissions"]), (&json!("ci-bot"), &json!(["ROLE_USER"])));
+        let profile =
+            system.ask("GET", "/rs/profile", &token(&text_of(&test_token))).await.body_of(200);
+        assert_eq!(
+            (&profile["username"], &profile["permissions"]),
+            (&json!("ci-bot"), &json!(["ROLE_USER"]))
+        );
     }
     let beyond = body_for(system.now(), &["ROLE_ADMIN"]);
-    assert_eq!(system.json("POST", APP, &token(&admin), &beyond).await.body_of(400)["member"], "authorities");
+    assert_eq!(
+        system.json("POST", APP, &token(&admin), &beyond).await.body_of(400)["member"],
+        "authorities"
+    );
     // The account's permissions count, not the administrator's.
     system.set_user("4", "permissions", AttributeValue::Ss(vec!["deploy".to_owned()])).await;
     let test_token = system.json("POST", APP, &token(&admin), &body).await.body_of(200);
@@ -145,7 +168,8 @@ async fn without_an_application_account_no_app_tokens_can_be_created() {
     for settings in [&[][..], &[("HALLPASS_APP_USER", "99")]] {
         let world = World::with(settings).await;
         let body = body_for(world.now(), &["ROLE_USER"]);
-        let request = Request::new("POST", APP).authorization(&basic("admin", "letmein")).json(&body);
+        let request =
+            Request::new("POST", APP).authorization(&basic("admin", "letmein")).json(&body);
         let response = world.send("Generate", request).await;
         assert_eq!(response.problem(409)["detail"], "There is no application account");
     }
@@ -156,7 +180,10 @@ async fn a_token_has_the_granted_authorities_that_its_user_still_has() {
     let system = System::start(&[]).await;
     let admin = basic("admin", "letmein");
     let check = async |authorities: &[&str], granted: Value| {
-        let body = system.json("POST", USER, &admin, &body_for(system.now(), authorities)).await.body_of(200);
+        let body = system
+            .json("POST", USER, &admin, &body_for(system.now(), authorities))
+            .await
+            .body_of(200);
         assert_eq!(body["authorities"], granted, "{authorities:?}");
         let profile = system.ask("GET", "/rs/profile", &token(&text_of(&body))).await.body_of(200);
         assert_eq!(profile["permissions"], granted, "{authorities:?}");
@@ -164,7 +191,8 @@ async fn a_token_has_the_granted_authorities_that_its_user_still_has() {
     };
     check(&["ROLE_USER"], json!(["ROLE_USER"])).await;
     check(&["ROLE_USER", "ROLE_ROOT"], json!(["ROLE_USER"])).await;
-    let both = check(&["ROLE_USER", "ROLE_ADMIN", "ROLE_ADMIN"], json!(["ROLE_ADMIN", "ROLE_USER"])).await;
+    let both =
+        check(&["ROLE_USER", "ROLE_ADMIN", "ROLE_ADMIN"], json!(["ROLE_ADMIN", "ROLE_USER"])).await;
     system.set_user("2", "permissions", AttributeValue::Ss(vec!["ROLE_USER".to_owned()])).await;
     let profile = system.ask("GET", "/rs/profile", &token(&both)).await.body_of(200);
     assert_eq!(profile["permissions"], json!(["ROLE_USER"]));
@@ -178,8 +206,14 @@ async fn without_role_admin_an_administrator_s_token_cannot_administer() {
     let user = system.token_of("my_username", "topsecret").await;
     let other = system.created(&user, &json!({"name": "theirs"})).await;
     let (other, other_text) = (other["id"].as_str().unwrap(), other["token"].as_str().unwrap());
-    let limited = system.json("POST", USER, &admin, &body_for(system.now(), &["ROLE_USER"])).await.body_of(200);
-    let full = system.json("POST", USER, &admin, &body_for(system.now(), &["ROLE_ADMIN"])).await.body_of(200);
+    let limited = system
+        .json("POST", USER, &admin, &body_for(system.now(), &["ROLE_USER"]))
+        .await
+        .body_of(200);
+    let full = system
+        .json("POST", USER, &admin, &body_for(system.now(), &["ROLE_ADMIN"]))
+        .await
+        .body_of(200);
     let (limited, full) = (token(&text_of(&limited)), token(&text_of(&full)));
     let create = body_for(system.now(), &["ROLE_USER"]);
     for (method, path, body, rejected, done) in [
@@ -210,7 +244,10 @@ async fn without_role_admin_an_administrator_s_token_cannot_administer() {
     let child = system.json("POST", USER, &limited, &body).await.body_of(200);
     assert_eq!(child["authorities"], json!(["ROLE_USER"]));
     let beyond = body_for(system.now(), &["ROLE_ADMIN"]);
-    assert_eq!(system.json("POST", USER, &limited, &beyond).await.body_of(400)["member"], "authorities");
+    assert_eq!(
+        system.json("POST", USER, &limited, &beyond).await.body_of(400)["member"],
+        "authorities"
+    );
     system.stop().await;
 }
 
@@ -218,12 +255,18 @@ async fn without_role_admin_an_administrator_s_token_cannot_administer() {
 async fn a_token_needs_no_session_and_a_cookie_alone_is_forbidden() {
     let system = System::start(&[]).await;
     let test_token = system
-        .json("POST", USER, &basic("admin", "letmein"), &body_for(system.now(), &["ROLE_ADMIN", "ROLE_USER"]))
+        .json(
+            "POST",
+            USER,
+            &basic("admin", "letmein"),
+            &body_for(system.now(), &["ROLE_ADMIN", "ROLE_USER"]),
+        )
         .await;
     let test_token = test_token.body_of(200);
     let (text, id) = (token(&text_of(&test_token)), test_token["id"].as_str().unwrap());
     let body = body_for(system.now(), &["ROLE_USER"]).to_string();
-    let (json, cookie) = (("Content-Type", "application/json"), ("Cookie", "JSESSIONID=0; session=1"));
+    let (json, cookie) =
+        (("Content-Type", "application/json"), ("Cookie", "JSESSIONID=0; session=1"));
     for (method, path, done) in [
         ("POST", USER, 200),
         ("POST", APP, 200),
@@ -232,10 +275,20 @@ async fn a_token_needs_no_session_and_a_cookie_alone_is_forbidden() {
         ("DELETE", &format!("{TOKENS}/{id}"), 204),
     ] {
         let reply = system.send(method, path, &[json, cookie], &body).await;
-        assert_eq!(reply.body_of(403)["detail"], "The user is not permitted to do this", "{method} {path}");
+        assert_eq!(
+            reply.body_of(403)["detail"],
+            "The user is not permitted to do this",
+            "{method} {path}"
+        );
         assert_eq!(reply.challenges(), Vec::<&str>::new(), "{method} {path}");
-        let reply = system.send(method, path, &[json, cookie, ("Authorization", &text)], &body).await;
-        assert_eq!((reply.status, reply.header("set-cookie")), (done, ""), "{method} {path} {}", reply.body);
+        let reply =
+            system.send(method, path, &[json, cookie, ("Authorization", &text)], &body).await;
+        assert_eq!(
+            (reply.status, reply.header("set-cookie")),
+            (done, ""),
+            "{method} {path} {}",
+            reply.body
+        );
     }
     system.stop().await;
 }
@@ -255,7 +308,11 @@ async fn a_missing_or_wrong_member_is_named() {
         for path in [USER, APP] {
             let request = Request::new("POST", path).authorization(&token(&admin)).json(&body);
             let problem = world.send("Generate", request).await.problem(400);
-            assert_eq!((&problem["member"], &problem["error"]), (&json!(member), &json!("invalid_request")), "{body}");
+            assert_eq!(
+                (&problem["member"], &problem["error"]),
+                (&json!(member), &json!("invalid_request")),
+                "{body}"
+            );
         }
     };
     for member in ["name", "expiration", "authorities"] {
@@ -266,12 +323,24 @@ async fn a_missing_or_wrong_member_is_named() {
     for name in ["", "  ", "a\nb", &"x".repeat(101)] {
         check("name", Some(json!(name))).await;
     }
-    for expiration in
-        ["", "tomorrow", "2027-01-01", "2026-01-01T00:00:00.000Z", "2027-01-15T08:00:00.999Z", "2100-01-01T00:00:00Z"]
-    {
+    for expiration in [
+        "",
+        "tomorrow",
+        "2027-01-01",
+        "2026-01-01T00:00:00.000Z",
+        "2027-01-15T08:00:00.999Z",
+        "2100-01-01T00:00:00Z",
+    ] {
         check("expiration", Some(json!(expiration))).await;
     }
-    for authorities in [json!([]), json!("ROLE_USER"), json!([7]), json!([""]), json!(["a,b"]), json!(["ROLE_ROOT"])] {
+    for authorities in [
+        json!([]),
+        json!("ROLE_USER"),
+        json!([7]),
+        json!([""]),
+        json!(["a,b"]),
+        json!(["ROLE_ROOT"]),
+    ] {
         check("authorities", Some(authorities)).await;
     }
     check("authority", Some(json!(["ROLE_USER"]))).await;
@@ -289,7 +358,10 @@ async fn the_limit_of_named_tokens_holds_for_a_password_too() {
     assert_eq!(world.count_records("1").await, 2, "the one too many is taken away again");
     let id = first["id"].as_str().unwrap();
     let request = Request::new("DELETE", "/rest/pat/1.0/token/{id}").parameter("id", id);
-    assert_eq!(world.send("Revoke", request.authorization(&bearer(&text_of(&first)))).await.status, 204);
+    assert_eq!(
+        world.send("Revoke", request.authorization(&bearer(&text_of(&first)))).await.status,
+        204
+    );
     assert_eq!(create().await.status, 200);
 }
 

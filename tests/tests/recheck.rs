@@ -1,6 +1,7 @@
-//! The recheck after a write. Every route that creates a token is combined with every way in which its caller or owner
-//! loses the right to it, at every call of the request. No token is shown for a right that was lost before the recheck,
-//! and a shown token is rejected as soon as its user changes.
+//! The recheck after a write. Every route that creates a token is combined with every way in which
+//! its caller or owner loses the right to it, at every call of the request. No token is shown for a
+//! right that was lost before the recheck, and a shown token is rejected as soon as its user
+//! changes.
 //!
 //! `cargo test` runs a part of the product, and `HALLPASS_LONG=1` all of it.
 
@@ -75,9 +76,10 @@ impl Loss {
             Self::Revoked | Self::Disabled | Self::Replaced => case.token.is_some(),
             Self::SessionEnded => case.has_session,
             // A token that rotates itself is its own caller.
-            Self::OldRevoked | Self::OldDisabled | Self::OldReplaced => {
-                case.old.as_ref().is_some_and(|old| case.token.as_ref().is_none_or(|token| token.id != old.id))
-            }
+            Self::OldRevoked | Self::OldDisabled | Self::OldReplaced => case
+                .old
+                .as_ref()
+                .is_some_and(|old| case.token.as_ref().is_none_or(|token| token.id != old.id)),
             Self::Demoted => case.administers,
             Self::OwnerBlocked | Self::OwnerRenamed | Self::OwnerRemoved | Self::OwnerUndone => {
                 case.owner != case.caller
@@ -89,11 +91,15 @@ impl Loss {
     /// Returns whether this loss rejects every token of the owner.
     fn is_of_owner(self, case: &Case) -> bool {
         match self {
-            Self::Blocked | Self::Renamed | Self::PasswordChanged | Self::GenerationRaised | Self::Removed => {
-                case.owner == case.caller
-            }
+            Self::Blocked
+            | Self::Renamed
+            | Self::PasswordChanged
+            | Self::GenerationRaised
+            | Self::Removed => case.owner == case.caller,
             Self::Undone => case.owner == case.caller,
-            Self::OwnerBlocked | Self::OwnerRenamed | Self::OwnerRemoved | Self::OwnerUndone => true,
+            Self::OwnerBlocked | Self::OwnerRenamed | Self::OwnerRemoved | Self::OwnerUndone => {
+                true
+            }
             _ => false,
         }
     }
@@ -124,7 +130,9 @@ impl Loss {
             }
             Self::Blocked => world.set_user(case.caller, "status", blocked()).await,
             Self::Renamed => world.set_user(case.caller, "username", Some(text("renamed"))).await,
-            Self::PasswordChanged => world.set_user(case.caller, "password_hash", Some(text("$argon2id$x"))).await,
+            Self::PasswordChanged => {
+                world.set_user(case.caller, "password_hash", Some(text("$argon2id$x"))).await;
+            }
             Self::GenerationRaised => {
                 let id = case.caller.parse().unwrap();
                 assert_eq!(
@@ -134,7 +142,9 @@ impl Loss {
             }
             Self::Removed => world.remove_user(case.caller).await,
             Self::OwnerBlocked => world.set_user(case.owner, "status", blocked()).await,
-            Self::OwnerRenamed => world.set_user(case.owner, "username", Some(text("renamed"))).await,
+            Self::OwnerRenamed => {
+                world.set_user(case.owner, "username", Some(text("renamed"))).await;
+            }
             Self::OwnerRemoved => world.remove_user(case.owner).await,
             Self::Undone | Self::OwnerUndone => {
                 let user = if self == Self::Undone { case.caller } else { case.owner };
@@ -166,10 +176,17 @@ async fn known(world: &World, tap: &Tap, case: &Case) -> Known {
     tap.seen();
     let text = case.ask(world).await;
     let seen = tap.seen();
-    assert_eq!(world.verdict(&bearer(&text.unwrap_or_else(|status| panic!("{}: {status}", case.name)))).await, "allow");
+    assert_eq!(
+        world
+            .verdict(&bearer(&text.unwrap_or_else(|status| panic!("{}: {status}", case.name))))
+            .await,
+        "allow"
+    );
     let is_write = |operation: &str| operation == "PutItem" || operation == "TransactWriteItems";
-    let writes =
-        seen.iter().rposition(|seen| is_write(&seen.operation) && seen.body["TableName"] != "Attempts").unwrap();
+    let writes = seen
+        .iter()
+        .rposition(|seen| is_write(&seen.operation) && seen.body["TableName"] != "Attempts")
+        .unwrap();
     // The token is created from the last read before the write.
     let reads = [case.caller, case.owner].map(|id| {
         let key = format!(r#""user_id":{{"S":"{id}"}}"#);
@@ -189,10 +206,18 @@ async fn new_and_live(world: &World, owner: &str, before: &[Record]) -> Vec<Stri
     live.map(|record| record.id.to_string()).collect()
 }
 
-async fn check(world: &World, tap: &Tap, case: &Case, known: &Known, loss: Loss, call: usize) -> Result<(), String> {
+async fn check(
+    world: &World,
+    tap: &Tap,
+    case: &Case,
+    known: &Known,
+    loss: Loss,
+    call: usize,
+) -> Result<(), String> {
     let before = world.store.records_of(&case.owner.parse().unwrap()).await.unwrap();
-    let (outcome, was_held) =
-        tap.meanwhile(ANY, call, Box::pin(case.ask(world)), Box::pin(loss.happen(world, case))).await;
+    let (outcome, was_held) = tap
+        .meanwhile(ANY, call, Box::pin(case.ask(world)), Box::pin(loss.happen(world, case)))
+        .await;
     if !was_held {
         return Err(NO_CALL.to_owned());
     }
@@ -215,17 +240,25 @@ async fn check(world: &World, tap: &Tap, case: &Case, known: &Known, loss: Loss,
     };
     let verdict = world.verdict(&bearer(text)).await;
     if loss.is_of_owner(case) {
-        return if verdict != "allow" || is_before { Ok(()) } else { failure("shown, and accepted") };
+        return if verdict != "allow" || is_before {
+            Ok(())
+        } else {
+            failure("shown, and accepted")
+        };
     }
     // The recheck begins with the call after the write.
-    if call <= known.writes + 1 && !is_before { failure("shown, though the right was lost") } else { Ok(()) }
+    if call <= known.writes + 1 && !is_before {
+        failure("shown, though the right was lost")
+    } else {
+        Ok(())
+    }
 }
 
 /// The result of a check whose call was never held.
 const NO_CALL: &str = "there was no such call";
 
-/// Checks one call, and repeats the check if the call was not held until the change was complete: on a busy machine the
-/// SDK may abandon and repeat it.
+/// Checks one call, and repeats the check if the call was not held until the change was complete:
+/// on a busy machine the SDK may abandon and repeat it.
 async fn patiently(
     world: &World,
     beginning: &State,
@@ -245,7 +278,8 @@ async fn patiently(
 
 /// Restores the initial state.
 async fn put_back(world: &World, beginning: &State) {
-    // This is a change of users as well, which prune has to handle before their tokens are restored.
+    // This is a change of users as well, which prune has to handle before their tokens are
+    // restored.
     for _ in 0..2 {
         beginning.restore(world, &State::of(world).await).await;
         world.delivery.drain().await.unwrap();
@@ -267,15 +301,18 @@ async fn check_all(every: usize) {
         for loss in ALL.into_iter().filter(|loss| loss.concerns(case)) {
             for call in 0..known.calls {
                 place += 1;
-                // The last moments at which a loss must count: before the write, when prune finds no record of the
-                // new token yet, and after it, with the first call of the recheck.
+                // The last moments at which a loss must count: before the write, when prune finds
+                // no record of the new token yet, and after it, with the first call of the recheck.
                 if place % every != 0 && call != known.writes && call != known.writes + 1 {
                     continue;
                 }
                 done += 1;
                 let checking = async || check(&world, &tap, case, &known, loss, call).await;
                 if let Err(error) = patiently(&world, &beginning, checking).await {
-                    wrong.push(format!("{}, {loss:?} at {call} of {}: {error}", case.name, known.calls));
+                    wrong.push(format!(
+                        "{}, {loss:?} at {call} of {}: {error}",
+                        case.name, known.calls
+                    ));
                 }
             }
         }
@@ -301,7 +338,8 @@ async fn a_change_before_the_request_rejects_nothing_even_if_prune_handles_it_me
         world.set_user("1", "username_key", Some(text("renamed"))).await;
         let authorization = basic("renamed", "topsecret");
         let draining = async { world.delivery.drain().await.unwrap() };
-        let (response, was_held) = tap.meanwhile(ANY, call, world.generate(&authorization), draining).await;
+        let (response, was_held) =
+            tap.meanwhile(ANY, call, world.generate(&authorization), draining).await;
         assert_eq!(response.status, 200, "call {call}: {}", response.body);
         if !was_held {
             assert!(call > 5, "{call}");

@@ -1,5 +1,5 @@
-//! A record is at most 4,096 bytes long, with any contents, on every route that issues it, and with everything that is
-//! added later.
+//! A record is at most 4,096 bytes long, with any contents, on every route that issues it, and with
+//! everything that is added later.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use hallpass_store::size::excess;
@@ -30,7 +30,9 @@ fn bytes_of(value: &AttributeValue) -> usize {
         AttributeValue::N(number) => number.len() / 2 + 2,
         AttributeValue::B(bytes) => bytes.as_ref().len(),
         AttributeValue::Ss(set) => set.iter().map(|element| element.len() + 1).sum::<usize>() + 3,
-        AttributeValue::L(list) => list.iter().map(|element| bytes_of(element) + 1).sum::<usize>() + 3,
+        AttributeValue::L(list) => {
+            list.iter().map(|element| bytes_of(element) + 1).sum::<usize>() + 3
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -42,7 +44,11 @@ async fn world() -> World {
     let settings = [("HALLPASS_INVALIDATE_ON", names.as_str()), ("HALLPASS_APP_USER", "1")];
     let limits = [("HALLPASS_MAX_TOKENS", "1000"), ("HALLPASS_MAX_TOKENS_TOTAL", "2000")];
     let world = World::with(&[settings, limits].concat()).await;
-    let all = permissions().into_iter().chain(["ROLE_ADMIN".to_owned(), "ROLE_USER".to_owned(), "tokens".to_owned()]);
+    let all = permissions().into_iter().chain([
+        "ROLE_ADMIN".to_owned(),
+        "ROLE_USER".to_owned(),
+        "tokens".to_owned(),
+    ]);
     for id in ["1", "2"] {
         world.set_user(id, "permissions", Some(AttributeValue::Ss(all.clone().collect()))).await;
     }
@@ -50,7 +56,14 @@ async fn world() -> World {
 }
 
 async fn longest(world: &World) -> usize {
-    let response = world.dynamodb.scan().table_name(world.table("Tokens")).consistent_read(true).send().await.unwrap();
+    let response = world
+        .dynamodb
+        .scan()
+        .table_name(world.table("Tokens"))
+        .consistent_read(true)
+        .send()
+        .await
+        .unwrap();
     response.items().iter().map(bytes).max().unwrap_or_default()
 }
 
@@ -59,7 +72,9 @@ async fn live_through(world: &World, admin: &str, body: &Value) {
     let (token, id) = (body["token"].as_str().unwrap(), body["id"].as_str().unwrap());
     assert_eq!(world.verdict(&bearer(token)).await, "allow");
     for disabled in [true, false] {
-        let switch = Request::new("PATCH", "/tokens/{id}").parameter("id", id).json(&json!({"disabled": disabled}));
+        let switch = Request::new("PATCH", "/tokens/{id}")
+            .parameter("id", id)
+            .json(&json!({"disabled": disabled}));
         assert_eq!(world.send("Revoke", switch.authorization(&bearer(admin))).await.status, 200);
     }
     let rotate = Request::new("POST", "/tokens/{id}/rotate").parameter("id", id);
@@ -77,11 +92,15 @@ async fn a_description_that_would_make_the_record_too_long_is_rejected_and_named
         for user_id in ["1", "2"] {
             for character in ["x", "é", "日", "𝄞"] {
                 let body = |length: usize| {
-                    json!({"name": character.repeat(100), "description": character.repeat(length), "format": format,
-                           "scopes": permissions(), "user_id": user_id, "expires_in": HOUR})
+                    json!({
+                        "name": character.repeat(100), "description": character.repeat(length),
+                        "format": format, "scopes": permissions(), "user_id": user_id,
+                        "expires_in": HOUR,
+                    })
                 };
                 let authorization = bearer(&admin);
-                let create = async |length: usize| world.create(&authorization, &body(length)).await;
+                let create =
+                    async |length: usize| world.create(&authorization, &body(length)).await;
                 let (mut fits, mut exceeds) = (0, 1_001);
                 while exceeds - fits > 1 {
                     let middle = usize::midpoint(fits, exceeds);
@@ -91,13 +110,21 @@ async fn a_description_that_would_make_the_record_too_long_is_rejected_and_named
                     } else {
                         let problem = response.problem(400);
                         assert_eq!(problem["member"], "description", "{problem}");
-                        assert!(problem["detail"].as_str().unwrap().contains("a record has at most 4096 bytes"));
+                        assert!(
+                            problem["detail"]
+                                .as_str()
+                                .unwrap()
+                                .contains("a record has at most 4096 bytes")
+                        );
                         exceeds = middle;
                     }
                 }
                 let case = format!("{format} for {user_id}: {fits} of {character}");
                 assert!(fits * character.len() >= 700, "{case}");
-                assert!(character.len() > 1 || fits == 1_000, "{case}: any description of ASCII has room");
+                assert!(
+                    character.len() > 1 || fits == 1_000,
+                    "{case}: any description of ASCII has room"
+                );
                 live_through(&world, &admin, &create(fits).await.json()).await;
                 assert!(longest(&world).await <= MAX, "{case}");
             }
@@ -112,20 +139,27 @@ async fn every_other_route_that_issues_a_token_stays_within_the_bound_at_its_lon
     let end = world.now().after(std::time::Duration::from_secs(HOUR)).to_string();
     let rarog = json!({"name": name, "expiration": end, "authorities": permissions()});
     for route in ["/rest/pat/1.0/token/user/create", "/rest/pat/1.0/token/app/create"] {
-        let request = Request::new("POST", route).json(&rarog).authorization(&basic("admin", "letmein"));
+        let request =
+            Request::new("POST", route).json(&rarog).authorization(&basic("admin", "letmein"));
         let response = world.send("Generate", request).await;
         assert_eq!(response.status, 200, "{route}: {}", response.body);
     }
     let limited = json!({"name": name, "scopes": permissions()});
     let limited = world.created(&world.token_of("admin", "letmein").await, &limited).await;
     let limited = bearer(limited["token"].as_str().unwrap());
-    for (method, route) in
-        [("POST", "/api/services_token/generate"), ("POST", "/profile/developer"), ("GET", "/rs/authorise")]
-    {
+    for (method, route) in [
+        ("POST", "/api/services_token/generate"),
+        ("POST", "/profile/developer"),
+        ("GET", "/rs/authorise"),
+    ] {
         for authorization in [&limited, &basic("admin", "letmein")] {
             let request = Request::new(method, route).authorization(authorization);
             let response = world.send("Generate", request).await;
-            assert!([200, 201, 302, 401, 403].contains(&response.status), "{method} {route}: {}", response.body);
+            assert!(
+                [200, 201, 302, 401, 403].contains(&response.status),
+                "{method} {route}: {}",
+                response.body
+            );
         }
     }
     assert!(longest(&world).await <= MAX);
@@ -149,7 +183,9 @@ async fn the_excess_of_a_record_is_counted_from_its_first_byte_too_many() {
         |record| record.issued_by = record.id.to_string(),
         |record| record.expiry_cap = Some(record.issued_at),
         |record| record.disabled_at = Some(record.issued_at),
-        |record| record.revoked = Some(Revocation { at: record.issued_at, because: Reason::Revoked }),
+        |record| {
+            record.revoked = Some(Revocation { at: record.issued_at, because: Reason::Revoked });
+        },
         |record| record.replaces = Some(record.id.hash),
         |record| record.replaced_by = Some(record.id.hash),
         |record| record.replaced_at = Some(record.issued_at),

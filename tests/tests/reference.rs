@@ -1,5 +1,6 @@
-//! The reference pages of the documentation: the generated parts are up to date, and the handwritten parts are
-//! complete. `HALLPASS_WRITE_DOCS=1` writes the generated parts instead of comparing them.
+//! The reference pages of the documentation: the generated parts are up to date, and the
+//! handwritten parts are complete. `HALLPASS_WRITE_DOCS=1` writes the generated parts instead of
+//! comparing them.
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
@@ -10,7 +11,10 @@ use tests::TEMPLATE;
 /// The variables that only tests and their tools read.
 const TEST_SETTINGS: [(&str, &str); 7] = [
     ("HALLPASS_LONG", "`1`: runs the long forms of the tests that have one."),
-    ("HALLPASS_TEST_BROWSER", "`required`: fails where there is no browser. `off`: skips the browser tests."),
+    (
+        "HALLPASS_TEST_BROWSER",
+        "`required`: fails where there is no browser. `off`: skips the browser tests.",
+    ),
     ("HALLPASS_TEST_ENDPOINT", "Runs the tests over the DynamoDB at this URL."),
     ("HALLPASS_TEST_SHOTS", "Keeps screenshots of the pages in this directory."),
     ("HALLPASS_WRITE_DOCS", "`1`: writes the generated pages instead of comparing them."),
@@ -34,7 +38,9 @@ fn check_generated(name: &str, generated: &str) {
     let text = page(name);
     let (before, rest) = text.split_once(BEGIN).unwrap();
     let (present, after) = rest.split_once(END).unwrap();
-    if hallpass_runtime::settings::environment("HALLPASS_WRITE_DOCS").is_some_and(|value| value == "1") {
+    if hallpass_runtime::settings::environment("HALLPASS_WRITE_DOCS")
+        .is_some_and(|value| value == "1")
+    {
         let whole = format!("{before}{BEGIN}{generated}{END}{after}");
         fs::write(root().join("docs/src/reference").join(name), whole).unwrap();
     } else {
@@ -64,7 +70,8 @@ fn parameters() -> BTreeMap<&'static str, Parameter> {
         } else if let Some(default) = line.strip_prefix("    Default: ") {
             default.trim_matches('"').clone_into(&mut found.get_mut(current).unwrap().default);
         } else if let Some(text) = line.strip_prefix("    Description: ") {
-            text.trim_start_matches(">-").clone_into(&mut found.get_mut(current).unwrap().description);
+            text.trim_start_matches(">-")
+                .clone_into(&mut found.get_mut(current).unwrap().description);
         } else if let Some(more) = line.strip_prefix("      ") {
             let description = &mut found.get_mut(current).unwrap().description;
             *description = [description.as_str(), more].join(" ").trim_start().into();
@@ -89,7 +96,8 @@ fn code(text: &str) -> String {
 }
 
 fn configuration() -> String {
-    let mut page = String::from("\n| variable | parameter | default | meaning |\n|---|---|---|---|\n");
+    let mut page =
+        String::from("\n| variable | parameter | default | meaning |\n|---|---|---|---|\n");
     for setting in SETTINGS {
         let parameter = match parameter_of(&setting) {
             Some(name) => format!("`{name}`"),
@@ -99,7 +107,10 @@ fn configuration() -> String {
         let Setting { name, default, meaning } = setting;
         writeln!(page, "| `{name}` | {parameter} | {} | {meaning} |", code(default)).unwrap();
     }
-    page.push_str("\n## Other parameters of the template\n\n| parameter | default | meaning |\n|---|---|---|\n");
+    page.push_str(
+        "\n## Other parameters of the template\n\n| parameter | default | meaning \
+                   |\n|---|---|---|\n",
+    );
     let used: Vec<_> = SETTINGS.iter().filter_map(parameter_of).collect();
     for (name, Parameter { default, description }) in parameters() {
         if !used.contains(&name) {
@@ -122,9 +133,15 @@ fn the_configuration_reference_matches_the_code_and_the_template() {
 #[test]
 fn every_parameter_that_sets_a_variable_is_a_plain_reference() {
     let parameters = parameters();
-    assert!(parameters.len() > 40 && parameters.values().all(|parameter| !parameter.description.is_empty()));
+    assert!(
+        parameters.len() > 40
+            && parameters.values().all(|parameter| !parameter.description.is_empty())
+    );
     let with_parameter = SETTINGS.iter().filter_map(parameter_of).count();
-    assert_eq!(with_parameter, SETTINGS.len() - "users tokens attempts secret keys bundle".split(' ').count());
+    assert_eq!(
+        with_parameter,
+        SETTINGS.len() - "users tokens attempts secret keys bundle".split(' ').count()
+    );
 }
 
 #[test]
@@ -132,20 +149,28 @@ fn every_rejection_reason_is_explained_in_the_order_of_the_checks() {
     let text = page("errors.md");
     let mut shown = Reason::ALL.map(Reason::public).to_vec();
     shown.dedup();
-    let at: Vec<Option<usize>> = shown.iter().map(|reason| text.find(&format!("\n| `{reason}` |"))).collect();
+    let at: Vec<Option<usize>> =
+        shown.iter().map(|reason| text.find(&format!("\n| `{reason}` |"))).collect();
     assert!(at.iter().all(Option::is_some) && at.is_sorted(), "{shown:?} {at:?}");
 }
 
 #[test]
 fn every_alarm_and_every_metric_of_the_template_is_explained() {
     let text = page("metrics.md");
-    let rows = text.lines().filter(|line| line.starts_with("| `")).filter_map(|line| line.split('|').nth(1));
-    let named: Vec<&str> = rows.flat_map(|cell| cell.split('`')).filter(|word| word.len() > 2).collect();
+    let rows = text
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .filter_map(|line| line.split('|').nth(1));
+    let named: Vec<&str> =
+        rows.flat_map(|cell| cell.split('`')).filter(|word| word.len() > 2).collect();
     let lines: Vec<&str> = TEMPLATE.lines().map(str::trim).collect();
     let mut checked = 0;
     for (index, line) in lines.iter().enumerate() {
-        let alarm = line.strip_suffix(':').filter(|_| lines.get(index + 1) == Some(&"Type: AWS::CloudWatch::Alarm"));
-        let metric = line.strip_prefix("MetricName: ").filter(|_| lines[index - 1] == "Namespace: Hallpass");
+        let alarm = line
+            .strip_suffix(':')
+            .filter(|_| lines.get(index + 1) == Some(&"Type: AWS::CloudWatch::Alarm"));
+        let metric =
+            line.strip_prefix("MetricName: ").filter(|_| lines[index - 1] == "Namespace: Hallpass");
         for name in alarm.into_iter().chain(metric) {
             assert!(named.contains(&name), "{name} is not in metrics.md");
             checked += 1;
@@ -158,9 +183,13 @@ fn every_alarm_and_every_metric_of_the_template_is_explained() {
 fn every_path_of_the_api_is_in_the_reference() {
     let text = page("http.md");
     let openapi = fs::read_to_string(root().join("openapi.yaml")).unwrap();
-    let paths: Vec<&str> = openapi.lines().filter_map(|line| line.strip_prefix("  /")?.strip_suffix(':')).collect();
+    let paths: Vec<&str> =
+        openapi.lines().filter_map(|line| line.strip_prefix("  /")?.strip_suffix(':')).collect();
     assert!(paths.len() > 15, "{paths:?}");
     for path in paths {
-        assert!(text.contains(&format!("/{path}`")) || text.contains(&format!("/{path}?")), "/{path}");
+        assert!(
+            text.contains(&format!("/{path}`")) || text.contains(&format!("/{path}?")),
+            "/{path}"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! A restore from a backup, with the steps of `docs/src/guides/backup.md` that keep revoked tokens from becoming live
-//! again.
+//! A restore from a backup, with the steps of `docs/src/guides/backup.md` that keep revoked tokens
+//! from becoming live again.
 
 use hallpass_token::Format;
 use tests::{KEYS, Request, World, api::bearer};
@@ -12,7 +12,11 @@ async fn a_restored_table_of_tokens_revives_tokens_revoked_since() {
     assert_eq!(world.delete(&token.text, "current").await.status, 200);
     assert_eq!(world.verdict(&bearer(&token.text)).await, "revoked");
     world.put("Tokens", backup).await;
-    assert_eq!(world.verdict(&bearer(&token.text)).await, "allow", "otherwise the warning of the guide is obsolete");
+    assert_eq!(
+        world.verdict(&bearer(&token.text)).await,
+        "allow",
+        "otherwise the warning of the guide is obsolete"
+    );
     // The guide's step for a user whose tokens are in doubt.
     let admin = world.create_token(Format::Signed, "2", 2).await;
     let all = Request::new("DELETE", "/users/{user_id}/tokens").parameter("user_id", "1");
@@ -31,15 +35,21 @@ async fn in_a_new_stack_no_token_of_the_old_one_is_accepted() {
         let token = old.create_token(format, "1", seed).await;
         assert_eq!(old.verdict(&bearer(&token.text)).await, "allow");
         assert_eq!(new.verdict(&bearer(&token.text)).await, "malformed", "{format:?}");
-        assert_eq!(restored_under_the_old_keyring.verdict(&bearer(&token.text)).await, "unknown", "{format:?}");
+        assert_eq!(
+            restored_under_the_old_keyring.verdict(&bearer(&token.text)).await,
+            "unknown",
+            "{format:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_restored_table_of_users_revives_no_token_that_prune_has_invalidated() {
     let world = World::new().await;
-    let (invalidated, others) =
-        (world.create_token(Format::Signed, "1", 1).await, world.create_token(Format::Signed, "2", 2).await);
+    let (invalidated, others) = (
+        world.create_token(Format::Signed, "1", 1).await,
+        world.create_token(Format::Signed, "2", 2).await,
+    );
     let backup = world.user_item("1").await;
     world.set_user("1", "username", Some(tests::api::text("renamed"))).await;
     world.delivery.drain().await.unwrap();

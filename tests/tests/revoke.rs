@@ -30,7 +30,10 @@ async fn a_token_revoked_by_its_id_is_rejected_at_the_very_next_request() {
     assert_eq!(world.verdict(&bearer(&text)).await, "allow");
     let response = world.delete(&caller, &id).await;
     assert_eq!(response.status, 200, "{}", response.body);
-    assert_eq!(response.json(), json!({"id": id, "revoked": 1, "effective_at": "2027-01-15T08:00:00Z"}));
+    assert_eq!(
+        response.json(),
+        json!({"id": id, "revoked": 1, "effective_at": "2027-01-15T08:00:00Z"})
+    );
     assert_eq!(response.header("cache-control"), "no-store");
     assert_eq!(world.verdict(&bearer(&text)).await, "revoked");
     assert_eq!(world.verdict(&bearer(&caller)).await, "allow");
@@ -42,7 +45,10 @@ async fn a_response_says_when_no_cache_accepts_the_token_any_more() {
     let caller = world.token().await;
     let (id, _) = named(&world, &caller, json!({"name": "a"})).await;
     assert_eq!(world.delete(&caller, &id).await.json()["effective_at"], "2027-01-15T08:05:00Z");
-    assert_eq!(revoke_all(&world, &caller, "1").await.json()["effective_at"], "2027-01-15T08:05:00Z");
+    assert_eq!(
+        revoke_all(&world, &caller, "1").await.json()["effective_at"],
+        "2027-01-15T08:05:00Z"
+    );
 }
 
 #[tokio::test]
@@ -96,7 +102,11 @@ async fn the_token_of_another_looks_like_an_absent_one() {
         let of_admin = world.delete(&admin, id).await;
         assert!(id == other || of_admin == absent, "{id}");
     }
-    assert_eq!(world.verdict(&bearer(&text)).await, "revoked", "its owner took it back, last of all");
+    assert_eq!(
+        world.verdict(&bearer(&text)).await,
+        "revoked",
+        "its owner took it back, last of all"
+    );
 }
 
 #[tokio::test]
@@ -118,12 +128,16 @@ async fn a_token_with_a_scope_manages_itself_and_the_tokens_it_created() {
         .set_user(
             "1",
             "permissions",
-            Some(aws_sdk_dynamodb::types::AttributeValue::Ss(["ROLE_USER", "tokens"].map(str::to_owned).to_vec())),
+            Some(aws_sdk_dynamodb::types::AttributeValue::Ss(
+                ["ROLE_USER", "tokens"].map(str::to_owned).to_vec(),
+            )),
         )
         .await;
     let whole = world.token().await;
-    let (limited_id, limited) = named(&world, &whole, json!({"name": "a", "scopes": ["ROLE_USER"]})).await;
-    let (sister_id, sister) = named(&world, &whole, json!({"name": "b", "scopes": ["ROLE_USER"]})).await;
+    let (limited_id, limited) =
+        named(&world, &whole, json!({"name": "a", "scopes": ["ROLE_USER"]})).await;
+    let (sister_id, sister) =
+        named(&world, &whole, json!({"name": "b", "scopes": ["ROLE_USER"]})).await;
     let (_, manager) = named(&world, &whole, json!({"name": "c", "scopes": ["tokens"]})).await;
     let (child_id, child) = named(&world, &limited, json!({"name": "d"})).await;
     let (grandchild_id, grandchild) = named(&world, &child, json!({"name": "e"})).await;
@@ -134,9 +148,13 @@ async fn a_token_with_a_scope_manages_itself_and_the_tokens_it_created() {
     assert_eq!(world.delete(&limited, &child_id).await.status, 200);
     assert_eq!(world.delete(&limited, &limited_id).await.status, 200);
     assert_eq!(world.delete(&manager, &sister_id).await.status, 200);
-    for (token, verdict) in
-        [(&whole, "allow"), (&limited, "revoked"), (&sister, "revoked"), (&child, "revoked"), (&grandchild, "revoked")]
-    {
+    for (token, verdict) in [
+        (&whole, "allow"),
+        (&limited, "revoked"),
+        (&sister, "revoked"),
+        (&child, "revoked"),
+        (&grandchild, "revoked"),
+    ] {
         assert_eq!(world.verdict(&bearer(token)).await, verdict);
     }
 }
@@ -147,7 +165,10 @@ async fn the_holder_of_a_token_can_revoke_it_by_its_text() {
     for (format, seed) in [(Format::Signed, 1), (Format::Developer, 2), (Format::Jwt, 3)] {
         let token = world.create_token(format, "1", seed).await;
         let response = world.revoke(&token.text).await;
-        assert_eq!((response.status, response.body.as_str(), response.header("cache-control")), (200, "", "no-store"));
+        assert_eq!(
+            (response.status, response.body.as_str(), response.header("cache-control")),
+            (200, "", "no-store")
+        );
         assert_eq!(world.verdict(&bearer(&token.text)).await, "revoked");
     }
 }
@@ -172,7 +193,9 @@ async fn every_text_that_is_not_a_live_token_gets_the_same_response() {
     let of_nobody = stray.replacen("1.", "77.", 1);
     let before = world.dump("Tokens").await;
     let dots = ".".repeat(10_240);
-    for text in ["nonsense", "", &dots, &forged(&token), &stray, &developer, &of_nobody, "%FF%FE", "%00"] {
+    for text in
+        ["nonsense", "", &dots, &forged(&token), &stray, &developer, &of_nobody, "%FF%FE", "%00"]
+    {
         let response = world.revoke(text).await;
         assert_eq!((response.status, response.body.as_str()), (200, ""), "{text}");
     }
@@ -190,10 +213,20 @@ async fn a_revocation_needs_a_form_with_one_token() {
         Request::new("POST", "/oauth/revoke").header("Content-Type", media_type).body(body)
     };
     let one = format!("token={token}");
-    for body in ["", "token_type_hint=access_token", "Token=a", "token%20=a", &format!("{one}&{one}"), "token=a&token="]
-    {
+    for body in [
+        "",
+        "token_type_hint=access_token",
+        "Token=a",
+        "token%20=a",
+        &format!("{one}&{one}"),
+        "token=a&token=",
+    ] {
         let problem = world.send("Revoke", post(FORM, body)).await.problem(400);
-        assert_eq!((&problem["error"], &problem["member"]), (&"invalid_request".into(), &"token".into()), "{body}");
+        assert_eq!(
+            (&problem["error"], &problem["member"]),
+            (&"invalid_request".into(), &"token".into()),
+            "{body}"
+        );
     }
     world.send("Revoke", Request::new("POST", "/oauth/revoke").body(&one)).await.problem(415);
     for media_type in ["application/json", "text/plain", "multipart/form-data"] {
@@ -240,9 +273,13 @@ async fn only_the_user_or_an_administrator_revokes_all_tokens_of_a_user() {
     }
     assert_eq!(revoke_all(&world, &admin, "99").await, absent);
     let (_, limited) = named(&world, &user, json!({"name": "a", "scopes": ["ROLE_USER"]})).await;
-    let (_, limited_admin) = named(&world, &admin, json!({"name": "a", "scopes": ["ROLE_USER"]})).await;
+    let (_, limited_admin) =
+        named(&world, &admin, json!({"name": "a", "scopes": ["ROLE_USER"]})).await;
     for (caller, own) in [(&limited, "1"), (&limited_admin, "2")] {
-        assert_eq!(revoke_all(&world, caller, own).await.problem(403)["error"], "insufficient_scope");
+        assert_eq!(
+            revoke_all(&world, caller, own).await.problem(403)["error"],
+            "insufficient_scope"
+        );
     }
     assert_eq!(revoke_all(&world, &limited_admin, "1").await, absent);
     assert_eq!(world.verdict(&bearer(&user)).await, "allow");
@@ -255,9 +292,14 @@ async fn only_the_user_or_an_administrator_revokes_all_tokens_of_a_user() {
 async fn a_password_revokes_nothing_and_other_methods_are_rejected() {
     let world = World::new().await;
     let login = basic("my_username", "topsecret");
-    let by_id = |method: &str| Request::new(method, "/tokens/{id}").parameter("id", "current").authorization(&login);
-    let of_user =
-        |method: &str| Request::new(method, "/users/{user_id}/tokens").parameter("user_id", "1").authorization(&login);
+    let by_id = |method: &str| {
+        Request::new(method, "/tokens/{id}").parameter("id", "current").authorization(&login)
+    };
+    let of_user = |method: &str| {
+        Request::new(method, "/users/{user_id}/tokens")
+            .parameter("user_id", "1")
+            .authorization(&login)
+    };
     for request in [by_id("DELETE"), of_user("DELETE")] {
         let response = world.send("Revoke", request).await;
         assert_eq!(response.problem(401)["detail"], "Invalid credentials.");

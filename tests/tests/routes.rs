@@ -1,4 +1,5 @@
-//! The table of routes against everything that repeats it: the events and throttles of the template, and `openapi.yaml`.
+//! The table of routes against everything that repeats it: the events and throttles of the
+//! template, and `openapi.yaml`.
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
@@ -8,7 +9,8 @@ use serde_json::{Value, json};
 use tests::TEMPLATE;
 
 /// Marks the parts of the template that follow from the table of routes.
-const MARK: &str = " # from shared/http/src/routes.rs: UPDATE_EXPECT=1 cargo test --workspace routes";
+const MARK: &str =
+    " # from shared/http/src/routes.rs: UPDATE_EXPECT=1 cargo test --workspace routes";
 
 /// The functions in the order of the template.
 const FUNCTIONS: [Function; 3] = [Function::Generate, Function::Revoke, Function::Console];
@@ -16,24 +18,30 @@ const FUNCTIONS: [Function; 3] = [Function::Generate, Function::Revoke, Function
 /// The paths for everything that no route has. Console responds that it does not exist.
 const ELSE: [&str; 2] = ["/", "/{proxy+}"];
 
-/// Returns the function that responds to all methods of a path that have no event of their own. Console responds if it
-/// reads something there, because nothing needs so few permissions.
+/// Returns the function that responds to all methods of a path that have no event of their own.
+/// Console responds if it reads something there, because nothing needs so few permissions.
 fn owner(path: &str) -> Function {
-    let at_path = |function: &Function| ROUTES.iter().any(|route| route.path == path && route.function == *function);
+    let at_path = |function: &Function| {
+        ROUTES.iter().any(|route| route.path == path && route.function == *function)
+    };
     let by_preference = [Function::Console, Function::Revoke, Function::Generate];
     by_preference.into_iter().find(at_path).unwrap_or(Function::Console)
 }
 
-/// Whether a route needs an event besides the `ANY` of its path: another function serves it, an authorizer guards it or
-/// API Gateway throttles it.
+/// Whether a route needs an event besides the `ANY` of its path: another function serves it, an
+/// authorizer guards it or API Gateway throttles it.
 fn needs_event(route: &Route) -> bool {
-    route.function != owner(route.path) || route.access == Access::Authorizer || route.is_throttled()
+    route.function != owner(route.path)
+        || route.access == Access::Authorizer
+        || route.is_throttled()
 }
 
 fn event(name: &str, method: &str, path: &str, access: Access) -> String {
     let path = if path.contains('{') { format!("\"{path}\"") } else { path.to_owned() };
-    let authorizer = if access == Access::Authorizer { ", Auth: { Authorizer: Verify }" } else { "" };
-    let properties = format!("{{ RestApiId: !Ref Api, Method: {method}, Path: {path}{authorizer} }}");
+    let authorizer =
+        if access == Access::Authorizer { ", Auth: { Authorizer: Verify }" } else { "" };
+    let properties =
+        format!("{{ RestApiId: !Ref Api, Method: {method}, Path: {path}{authorizer} }}");
     format!("        {name}:\n          Type: Api\n          Properties: {properties}\n")
 }
 
@@ -52,7 +60,8 @@ fn events(function: Function) -> String {
         if needs_event(route) {
             events += &event(route.operation, route.method, route.path, route.access);
             if route.has_head() {
-                events += &event(&format!("{}Head", route.operation), "HEAD", route.path, route.access);
+                events +=
+                    &event(&format!("{}Head", route.operation), "HEAD", route.path, route.access);
             }
         }
         if owner(route.path) == function && paths.insert(route.path) {
@@ -88,7 +97,9 @@ fn generated() -> String {
         written += line;
         written.push('\n');
         if line.ends_with(MARK) {
-            written += &parts.next().expect("the template has one marked part for each function, and the throttles");
+            written += &parts
+                .next()
+                .expect("the template has one marked part for each function, and the throttles");
             while lines.next_if(|line| line.starts_with("        ")).is_some() {}
         }
     }
@@ -107,7 +118,9 @@ fn an_operation_is_documented_with_its_name_and_its_authentication() {
     let schemes = |access: Access| match access {
         Access::Public => json!([]),
         Access::Password => json!([{"password": []}]),
-        Access::PasswordOrToken => json!([{"password": []}, {"bearer": []}, {"tokenAsUserName": []}, {"token": []}]),
+        Access::PasswordOrToken => {
+            json!([{"password": []}, {"bearer": []}, {"tokenAsUserName": []}, {"token": []}])
+        }
         Access::Token | Access::Authorizer | Access::TokenOrSession => {
             json!([{"bearer": []}, {"tokenAsUserName": []}, {"token": []}])
         }

@@ -1,7 +1,8 @@
 //! Secrecy: no log line, no rejection and no `Debug` form shows a token, a password or a key.
 //!
-//! The tests of this file share one log, written by the subscriber of the functions. It records everything: at TRACE
-//! the AWS SDK prints response bodies and the Lambda runtime prints whole events.
+//! The tests of this file share one log, written by the subscriber of the functions. It records
+//! everything: at TRACE the AWS SDK prints response bodies and the Lambda runtime prints whole
+//! events.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hallpass_password::password;
@@ -23,10 +24,12 @@ fn lines_about(id: &str) -> Vec<Value> {
     lines.into_iter().filter(|line| line["token.id"] == id).collect()
 }
 
-/// Returns the secret parts of a token: its end, which contains the secret or the signature, and the secret of a JWT.
+/// Returns the secret parts of a token: its end, which contains the secret or the signature, and
+/// the secret of a JWT.
 fn secrets_of(token: &str) -> Vec<String> {
     let mut secrets = vec![token[token.len() - 43..].to_owned()];
-    if let Some(Ok(claims)) = token.split('.').nth(1).map(|part| BASE64_URL_SAFE_NO_PAD.decode(part))
+    if let Some(Ok(claims)) =
+        token.split('.').nth(1).map(|part| BASE64_URL_SAFE_NO_PAD.decode(part))
         && let Ok(claims) = serde_json::from_slice::<Value>(&claims)
         && let Some(jti) = claims["jti"].as_str()
     {
@@ -39,10 +42,15 @@ fn secrets_of(token: &str) -> Vec<String> {
 fn bad_requests(token: &str) -> Vec<(&'static str, Request)> {
     const GENERATE: &str = "/api/services_token/generate";
     let (owned, login) = (bearer(token), basic("my_username", GUESS));
-    let create = |body: Value| ("Generate", Request::new("POST", "/tokens").authorization(&owned).json(&body));
-    let form = Request::new("POST", "/oauth/revoke").header("Content-Type", "application/x-www-form-urlencoded");
-    let by_id = |id| Request::new("DELETE", "/tokens/{id}").authorization(&owned).parameter("id", id);
-    let list = |name, value| Request::new("GET", "/tokens").authorization(&owned).query(name, value);
+    let create = |body: Value| {
+        ("Generate", Request::new("POST", "/tokens").authorization(&owned).json(&body))
+    };
+    let form = Request::new("POST", "/oauth/revoke")
+        .header("Content-Type", "application/x-www-form-urlencoded");
+    let by_id =
+        |id| Request::new("DELETE", "/tokens/{id}").authorization(&owned).parameter("id", id);
+    let list =
+        |name, value| Request::new("GET", "/tokens").authorization(&owned).query(name, value);
     vec![
         ("Generate", Request::new("POST", GENERATE).authorization(&login)),
         ("Generate", Request::new("POST", GENERATE).authorization(&basic(GUESS, "topsecret"))),
@@ -51,9 +59,18 @@ fn bad_requests(token: &str) -> Vec<(&'static str, Request)> {
         ("Generate", Request::new("POST", GENERATE).authorization(&format!("Digest {token}"))),
         ("Generate", Request::new("POST", GENERATE).authorization(&owned).authorization(&login)),
         ("Generate", Request::new("PUT", GENERATE).authorization(&owned)),
-        ("Generate", Request::new("POST", "/tokens").authorization(&login).json(&json!({"name": "a"}))),
+        (
+            "Generate",
+            Request::new("POST", "/tokens").authorization(&login).json(&json!({"name": "a"})),
+        ),
         ("Generate", Request::new("POST", "/tokens").authorization(&owned).body(token)),
-        ("Generate", Request::new("POST", "/tokens").authorization(&owned).header("Content-Type", token).body("{}")),
+        (
+            "Generate",
+            Request::new("POST", "/tokens")
+                .authorization(&owned)
+                .header("Content-Type", token)
+                .body("{}"),
+        ),
         create(json!(token)),
         create(json!({"name": format!("{token}\n")})),
         create(json!({"name": "a", "scopes": [token]})),
@@ -70,8 +87,14 @@ fn bad_requests(token: &str) -> Vec<(&'static str, Request)> {
         ("Console", list("limit", token)),
         ("Console", list("cursor", &format!("{token}!"))),
         ("Console", list("user_id", token)),
-        ("Console", Request::new("GET", "/api/user/{id}").authorization(&owned).parameter("id", token)),
-        ("Console", Request::new("GET", "/{proxy+}").authorization(&owned).parameter("proxy", token)),
+        (
+            "Console",
+            Request::new("GET", "/api/user/{id}").authorization(&owned).parameter("id", token),
+        ),
+        (
+            "Console",
+            Request::new("GET", "/{proxy+}").authorization(&owned).parameter("proxy", token),
+        ),
     ]
 }
 
@@ -79,11 +102,19 @@ fn bad_requests(token: &str) -> Vec<(&'static str, Request)> {
 async fn no_rejection_and_no_log_line_shows_a_secret() {
     watch();
     let world = World::new().await;
-    let nowhere = World::with(&[("HALLPASS_TOKENS_TABLE", "Nowhere"), ("HALLPASS_USERS_TABLE", "Nowhere")]).await;
-    let jwt = world.created(&world.token().await, &json!({"name": "a", "format": "jwt"})).await["token"].clone();
+    let nowhere =
+        World::with(&[("HALLPASS_TOKENS_TABLE", "Nowhere"), ("HALLPASS_USERS_TABLE", "Nowhere")])
+            .await;
+    let jwt =
+        world.created(&world.token().await, &json!({"name": "a", "format": "jwt"})).await["token"]
+            .clone();
     let developer = world.create_token(Format::Developer, "1", 7).await.text;
-    let mut secrets = ["topsecret", GUESS, "argon2id", "QsbwGHbgB93-JeQM", "letmein"].map(str::to_owned).to_vec();
-    secrets.extend([basic("my_username", "topsecret"), basic("my_username", GUESS)].map(|basic| basic[6..].to_owned()));
+    let mut secrets =
+        ["topsecret", GUESS, "argon2id", "QsbwGHbgB93-JeQM", "letmein"].map(str::to_owned).to_vec();
+    secrets.extend(
+        [basic("my_username", "topsecret"), basic("my_username", GUESS)]
+            .map(|basic| basic[6..].to_owned()),
+    );
     let mut responses: Vec<String> = Vec::new();
     for token in [world.token().await, jwt.as_str().unwrap().to_owned(), developer] {
         secrets.extend(secrets_of(&token));
@@ -95,11 +126,19 @@ async fn no_rejection_and_no_log_line_shows_a_secret() {
                 // Consecutive failures must not hide the next rejection.
                 world.advance(1);
             }
-            for authorization in
-                [bearer(&forged(&token)), basic("my_username", GUESS), bearer(&token), basic(&token, "")]
-            {
-                let event = Request::new("GET", "/api/user/{id}").parameter("id", &token).authorization(&authorization);
-                responses.push(format!("{:?}", world.invoke("VerifyAuthorizer", event.authorizer_event()).await));
+            for authorization in [
+                bearer(&forged(&token)),
+                basic("my_username", GUESS),
+                bearer(&token),
+                basic(&token, ""),
+            ] {
+                let event = Request::new("GET", "/api/user/{id}")
+                    .parameter("id", &token)
+                    .authorization(&authorization);
+                responses.push(format!(
+                    "{:?}",
+                    world.invoke("VerifyAuthorizer", event.authorizer_event()).await
+                ));
             }
         }
         assert_eq!(world.revoke(&token).await.status, 200);
@@ -112,7 +151,10 @@ async fn no_rejection_and_no_log_line_shows_a_secret() {
         let response = responses.iter().find(|response| response.contains(secret.as_str()));
         assert_eq!(response, None, "a response contains {secret}");
     }
-    assert!(["failed", "rejected", "issued"].iter().all(|word| log.contains(word)), "the log is not of these requests");
+    assert!(
+        ["failed", "rejected", "issued"].iter().all(|word| log.contains(word)),
+        "the log is not of these requests"
+    );
 }
 
 #[tokio::test]
@@ -127,10 +169,12 @@ async fn every_decision_about_a_token_is_one_line_with_the_same_words() {
     world.verdict(&bearer(token)).await;
     world.generate(&bearer(token)).await;
     let lines = lines_about(id);
-    let said =
-        |line: &Value| (line["message"].as_str().unwrap().to_owned(), line["reason"].as_str().map(str::to_owned));
+    let said = |line: &Value| {
+        (line["message"].as_str().unwrap().to_owned(), line["reason"].as_str().map(str::to_owned))
+    };
     let said: Vec<_> = lines.iter().map(said).collect();
-    let said: Vec<_> = said.iter().map(|(message, reason)| (message.as_str(), reason.as_deref())).collect();
+    let said: Vec<_> =
+        said.iter().map(|(message, reason)| (message.as_str(), reason.as_deref())).collect();
     let rejected = ("rejected", Some("revoked"));
     assert_eq!(said, [("issued", None), ("accepted", None), ("revoked", None), rejected, rejected]);
     for line in lines {
@@ -139,8 +183,17 @@ async fn every_decision_about_a_token_is_one_line_with_the_same_words() {
             (&json!("1"), &json!("hallpass"), &json!("INFO"))
         );
         for name in line.as_object().unwrap().keys() {
-            let known =
-                ["timestamp", "level", "target", "message", "token.id", "user.id", "reason", "function", "_aws"];
+            let known = [
+                "timestamp",
+                "level",
+                "target",
+                "message",
+                "token.id",
+                "user.id",
+                "reason",
+                "function",
+                "_aws",
+            ];
             // The counted metric is the word of the message.
             assert!(known.contains(&name.as_str()) || line["message"] == *name, "{name}");
         }
@@ -199,7 +252,12 @@ async fn the_debug_form_of_types_with_secrets_prints_none() {
         world.now(),
     );
     let user = world.store.user(&"1".parse().unwrap()).await.unwrap();
-    let admitted = hallpass_token::admit(&claim.unwrap(), Some(token.record.clone()), user.clone(), world.now());
+    let admitted = hallpass_token::admit(
+        &claim.unwrap(),
+        Some(token.record.clone()),
+        user.clone(),
+        world.now(),
+    );
     let new_user = hallpass_store::management::NewUser {
         id: "9".parse().unwrap(),
         username: "new".to_owned(),
@@ -215,7 +273,10 @@ async fn the_debug_form_of_types_with_secrets_prints_none() {
         ("Keyring", format!("{keyring:?}")),
         ("the keyring as text", format!("{:?}", keyring.to_json())),
         ("Credential", format!("{:?}", Credential::from_header([bearer(&token.text).as_str()]))),
-        ("Login", format!("{:?}", Credential::from_header([basic("my_username", "topsecret").as_str()]))),
+        (
+            "Login",
+            format!("{:?}", Credential::from_header([basic("my_username", "topsecret").as_str()])),
+        ),
         ("Claim", format!("{claim:?}")),
         ("Record", format!("{:?}", token.record)),
         ("User", format!("{user:?}")),
@@ -228,11 +289,21 @@ async fn the_debug_form_of_types_with_secrets_prints_none() {
     ];
     let key = BASE64_URL_SAFE_NO_PAD.decode("QsbwGHbgB93-JeQMiQPdWLWwL05TquTtANsX6niLpWY").unwrap();
     let mut secrets = secrets_of(&token.text);
-    secrets.extend(["topsecret", "argon2id", "the-secret-access-key", "the-session-token"].map(str::to_owned));
-    secrets.extend(["QsbwGHbgB93-JeQM".to_owned(), format!("{:?}", &key[..8]), format!("{:?}", [7_u8; 8])]);
-    secrets = secrets.into_iter().map(|secret| secret.trim_matches(['[', ']']).to_owned()).collect();
+    secrets.extend(
+        ["topsecret", "argon2id", "the-secret-access-key", "the-session-token"].map(str::to_owned),
+    );
+    secrets.extend([
+        "QsbwGHbgB93-JeQM".to_owned(),
+        format!("{:?}", &key[..8]),
+        format!("{:?}", [7_u8; 8]),
+    ]);
+    secrets =
+        secrets.into_iter().map(|secret| secret.trim_matches(['[', ']']).to_owned()).collect();
     let shown = forms.iter().flat_map(|(what, form)| {
-        secrets.iter().filter(|secret| form.contains(secret.as_str())).map(move |secret| (*what, secret.clone()))
+        secrets
+            .iter()
+            .filter(|secret| form.contains(secret.as_str()))
+            .map(move |secret| (*what, secret.clone()))
     });
     assert_eq!(shown.collect::<Vec<_>>(), []);
 }

@@ -1,8 +1,9 @@
-//! Random sequences of everything that can happen to users and tokens, with the real functions, the real delivery of
-//! the stream and a real engine. A model predicts every verification, and the system must agree.
+//! Random sequences of everything that can happen to users and tokens, with the real functions, the
+//! real delivery of the stream and a real engine. A model predicts every verification, and the
+//! system must agree.
 //!
-//! Once prune has received every change, no token that was issued before a change that rejected it is ever accepted
-//! again, even if the user returns to exactly the state for which it was issued.
+//! Once prune has received every change, no token that was issued before a change that rejected it
+//! is ever accepted again, even if the user returns to exactly the state for which it was issued.
 
 use std::{
     cell::{Cell, RefCell},
@@ -48,7 +49,8 @@ fn the_system_and_the_model_agree_on_every_verification() {
     });
 }
 
-/// Returns whether the tests run on another engine than the embedded one, whose clock and TTL the sequences control.
+/// Returns whether the tests run on another engine than the embedded one, whose clock and TTL the
+/// sequences control.
 fn is_elsewhere() -> bool {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let is_elsewhere = runtime.block_on(engine::kind()) != Kind::Embedded;
@@ -60,7 +62,8 @@ fn is_elsewhere() -> bool {
 
 /// Runs sequences one after the other, and shrinks one that fails.
 fn run(cases: u32) {
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 2_000, ..Config::default() };
+    let config =
+        Config { cases, failure_persistence: None, max_shrink_iters: 2_000, ..Config::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let ground: RefCell<Option<Ground>> = RefCell::default();
     let done = Cell::new(0_u32);
@@ -107,11 +110,26 @@ async fn these_sequences_agree_too() {
             vec![issue(form), Step::Block(0), Step::Sweep, Step::Block(0), Step::Verify(0)],
             // Rotated, with the first use of the successor before and after the end of the window.
             vec![issue(form), Step::Rotate(0), Step::Verify(0), Step::Verify(1), Step::Verify(0)],
-            vec![issue(form), Step::Rotate(0), Step::Pass(3_600), Step::Verify(0), Step::Sweep, Step::Verify(1)],
-            // Issued after all were revoked, for a user who was then restored to the state before that.
+            vec![
+                issue(form),
+                Step::Rotate(0),
+                Step::Pass(3_600),
+                Step::Verify(0),
+                Step::Sweep,
+                Step::Verify(1),
+            ],
+            // Issued after all were revoked, for a user who was then restored to the state before
+            // that.
             vec![Step::RevokeAll(0), issue(form), Step::Remove(0), Step::Remove(0)],
             // Purged, and still rejected.
-            vec![issue(form), Step::Revoke(0), Step::Pass(86_400), Step::Ttl, Step::Sweep, Step::RevokeByText(0)],
+            vec![
+                issue(form),
+                Step::Revoke(0),
+                Step::Pass(86_400),
+                Step::Ttl,
+                Step::Sweep,
+                Step::RevokeByText(0),
+            ],
         ] {
             ground.run(&steps).await.unwrap_or_else(|difference| panic!("{steps:?}: {difference}"));
         }

@@ -1,5 +1,5 @@
-//! Values of environment variables: an empty value counts as absent, because a template and SAM local can declare a
-//! variable but not leave it out, and a value without a meaning is rejected.
+//! Values of environment variables: an empty value counts as absent, because a template and SAM
+//! local can declare a variable but not leave it out, and a value without a meaning is rejected.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,15 +26,24 @@ const NEEDED: [(&str, &str); 7] = [
 
 /// Returns every variable of Hallpass in the reference.
 fn listed() -> BTreeSet<&'static str> {
-    SETTINGS.iter().map(|setting| setting.name).filter(|name| name.starts_with("HALLPASS_")).collect()
+    SETTINGS
+        .iter()
+        .map(|setting| setting.name)
+        .filter(|name| name.starts_with("HALLPASS_"))
+        .collect()
 }
 
 /// Returns everything that the functions read from the environment, parsed.
 fn started(lookup: Lookup<'_>) -> Result<String, ConfigError> {
     let connection = service::connection(lookup)?;
-    let endpoints = (connection.dynamodb_endpoint, connection.secrets_endpoint, connection.session_token.is_some());
+    let endpoints = (
+        connection.dynamodb_endpoint,
+        connection.secrets_endpoint,
+        connection.session_token.is_some(),
+    );
     let keys = service::keys(lookup, service::connection)?;
-    let authorizer = format!("{:?}", Authorizer::new(hallpass_service::Service::new(lookup)?, lookup)?);
+    let authorizer =
+        format!("{:?}", Authorizer::new(hallpass_service::Service::new(lookup)?, lookup)?);
     // The clients before it contain random numbers.
     let own = &authorizer[authorizer.rfind("routes: ").unwrap()..];
     Ok(format!("{endpoints:?} {keys:?} {:?} {own}", Settings::read(lookup)?))
@@ -49,8 +58,10 @@ fn with(changes: &[(&'static str, &str)]) -> Result<String, ConfigError> {
 #[test]
 fn an_empty_value_counts_as_absent_for_every_variable() {
     let absent = with(&[]).unwrap();
-    let optional: Vec<&str> =
-        listed().into_iter().filter(|name| NEEDED.iter().all(|(needed, _)| needed != name)).collect();
+    let optional: Vec<&str> = listed()
+        .into_iter()
+        .filter(|name| NEEDED.iter().all(|(needed, _)| needed != name))
+        .collect();
     assert!(optional.len() > 20, "{optional:?}");
     for name in optional {
         assert_eq!(with(&[(name, "")]).as_ref(), Ok(&absent), "{name}");
@@ -58,7 +69,10 @@ fn an_empty_value_counts_as_absent_for_every_variable() {
     assert_eq!(with(&[("AWS_SESSION_TOKEN", "")]).unwrap(), absent);
     for (name, _) in NEEDED {
         let named = with(&[(name, "")]).unwrap_err().name;
-        assert!(named == name || named == "HALLPASS_KEYS_SECRET", "{name} is empty, and {named} is named");
+        assert!(
+            named == name || named == "HALLPASS_KEYS_SECRET",
+            "{name} is empty, and {named} is named"
+        );
     }
 }
 
@@ -68,7 +82,12 @@ fn every_default_that_the_reference_states_is_that_of_the_code() {
     let stated: Vec<_> = SETTINGS.iter().filter(|setting| !setting.default.is_empty()).collect();
     assert!(stated.len() > 15, "{stated:?}");
     for setting in stated {
-        assert_eq!(with(&[(setting.name, setting.default)]).as_ref(), Ok(&absent), "{}", setting.name);
+        assert_eq!(
+            with(&[(setting.name, setting.default)]).as_ref(),
+            Ok(&absent),
+            "{}",
+            setting.name
+        );
     }
 }
 
@@ -82,7 +101,11 @@ fn the_settings_of_the_authorizer_are_checked() {
 #[test]
 fn an_endpoint_is_a_url_with_its_scheme() {
     for name in ["HALLPASS_DYNAMODB_ENDPOINT", "HALLPASS_SECRETS_ENDPOINT"] {
-        assert_ne!(with(&[(name, "http://172.17.0.1:8000")]).unwrap(), with(&[]).unwrap(), "{name} is read");
+        assert_ne!(
+            with(&[(name, "http://172.17.0.1:8000")]).unwrap(),
+            with(&[]).unwrap(),
+            "{name} is read"
+        );
         assert_eq!(with(&[(name, "172.17.0.1:8000")]).unwrap_err().name, name);
     }
 }
@@ -106,13 +129,28 @@ const DURATIONS: [&str; 16] = [
     "0x10",
     "99999999999999999999",
 ];
-const NUMBERS: [&str; 13] =
-    ["0", "00", "-1", "1.5", " ", "1 ", " 1", "+1", "x", "1e3", "0x10", "4294967296", "99999999999999999999"];
+const NUMBERS: [&str; 13] = [
+    "0",
+    "00",
+    "-1",
+    "1.5",
+    " ",
+    "1 ",
+    " 1",
+    "+1",
+    "x",
+    "1e3",
+    "0x10",
+    "4294967296",
+    "99999999999999999999",
+];
 const SWITCHES: [&str; 8] = ["ON", "On", "true", "1", "0", "on ", " ", "none"];
 const PERMISSIONS: [&str; 8] = [" ", "a ", " a", "a,b", "a\"b", "a\\b", "\u{fc}", "a\tb"];
 const ATTRIBUTES: [&str; 6] = [" ", ",", "status,", "none,status", "passwrod_hash", "Status"];
-const ORIGINS: [&str; 7] = ["*", "null", "b.example", "https://a/b", "https://u@a", "https://a:0", " x"];
-const ENDPOINTS: [&str; 6] = ["172.17.0.1:8000", "localhost", "http://", " ", "ftp://a", "http://a b"];
+const ORIGINS: [&str; 7] =
+    ["*", "null", "b.example", "https://a/b", "https://u@a", "https://a:0", " x"];
+const ENDPOINTS: [&str; 6] =
+    ["172.17.0.1:8000", "localhost", "http://", " ", "ftp://a", "http://a b"];
 const TABLES: [&str; 3] = [" ", "Users ", "a\nb"];
 
 /// Returns values that the variable rejects.
@@ -127,18 +165,20 @@ fn rejected(name: &str) -> Vec<&'static str> {
         | "HALLPASS_RECORD_RETENTION"
         | "HALLPASS_KEY_REFRESH" => [&DURATIONS[..], &["0", "0s", "0d"]].concat(),
         "HALLPASS_MAX_TOKENS" | "HALLPASS_MAX_TOKENS_TOTAL" => NUMBERS.to_vec(),
-        "HALLPASS_LOGIN_NAME_BUDGET" | "HALLPASS_LOGIN_NETWORK_BUDGET" | "HALLPASS_LOGIN_SOURCE_BUDGET" => {
-            [&NUMBERS[..], &["1001"]].concat()
-        }
+        "HALLPASS_LOGIN_NAME_BUDGET"
+        | "HALLPASS_LOGIN_NETWORK_BUDGET"
+        | "HALLPASS_LOGIN_SOURCE_BUDGET" => [&NUMBERS[..], &["1001"]].concat(),
         "HALLPASS_GENERATE_PASSWORD" | "HALLPASS_BASIC_CHALLENGE" => SWITCHES.to_vec(),
         "HALLPASS_AUTHORIZER_RESPONSE" => vec!["Policy", "policy ", "simple", " "],
-        "HALLPASS_ADMIN_PERMISSION" | "HALLPASS_TOKENS_PERMISSION" | "HALLPASS_GENERATE_PERMISSION" => {
-            PERMISSIONS.to_vec()
-        }
+        "HALLPASS_ADMIN_PERMISSION"
+        | "HALLPASS_TOKENS_PERMISSION"
+        | "HALLPASS_GENERATE_PERMISSION" => PERMISSIONS.to_vec(),
         "HALLPASS_APP_USER" => vec![" ", "4 ", "a b", "a#b", "\u{fc}"],
         "HALLPASS_REALM" => vec![" ", " a", "a ", "a\"b", "a\\b", "\u{fc}", "a\n"],
         "HALLPASS_PREFIX" => vec![" ", "a ", "a b", "a.b", "\u{fc}", "123456789012345678901"],
-        "HALLPASS_SUNSET" => vec![" ", "soon", "2028", "2028-01-01", "2028-13-01T00:00:00Z", "2028-01-01T00:00:00Z "],
+        "HALLPASS_SUNSET" => {
+            vec![" ", "soon", "2028", "2028-01-01", "2028-13-01T00:00:00Z", "2028-01-01T00:00:00Z "]
+        }
         "HALLPASS_CORS_ALLOWED_ORIGINS" => ORIGINS.to_vec(),
         "HALLPASS_INVALIDATE_ON"
         | "HALLPASS_INVALIDATE_ON_SIGNED"
@@ -146,7 +186,9 @@ fn rejected(name: &str) -> Vec<&'static str> {
         | "HALLPASS_INVALIDATE_ON_JWT" => ATTRIBUTES.to_vec(),
         "HALLPASS_ROUTES" => vec![" ", "x", "{}", "[{}]", "[1]"],
         "HALLPASS_DYNAMODB_ENDPOINT" | "HALLPASS_SECRETS_ENDPOINT" => ENDPOINTS.to_vec(),
-        "HALLPASS_USERS_TABLE" | "HALLPASS_TOKENS_TABLE" | "HALLPASS_ATTEMPTS_TABLE" => TABLES.to_vec(),
+        "HALLPASS_USERS_TABLE" | "HALLPASS_TOKENS_TABLE" | "HALLPASS_ATTEMPTS_TABLE" => {
+            TABLES.to_vec()
+        }
         "HALLPASS_KEYS" => vec![" ", "x", "[]", "{}"],
         // It takes the place of the keyring itself.
         "HALLPASS_KEYS_SECRET" => Vec::new(),
@@ -161,13 +203,18 @@ fn an_invalid_value_starts_nothing_and_is_named_with_the_right_form() {
         for value in rejected(name) {
             let bad = with(&[(name, value)]).map(|_| ()).unwrap_err();
             assert_eq!(bad.name, name, "{value:?}");
-            assert!(!bad.wrong.is_empty() && !bad.to_string().contains('\n'), "{name}={value:?}: {bad}");
+            assert!(
+                !bad.wrong.is_empty() && !bad.to_string().contains('\n'),
+                "{name}={value:?}: {bad}"
+            );
             checked += 1;
         }
     }
     assert!(checked > 200, "{checked}");
     for secret in [" ", "a b", "arn\n"] {
-        let bad = with(&[("HALLPASS_KEYS", ""), ("HALLPASS_KEYS_SECRET", secret)]).map(|_| ()).unwrap_err();
+        let bad = with(&[("HALLPASS_KEYS", ""), ("HALLPASS_KEYS_SECRET", secret)])
+            .map(|_| ())
+            .unwrap_err();
         assert_eq!(bad.name, "HALLPASS_KEYS_SECRET", "{secret:?}");
     }
 }
@@ -192,7 +239,12 @@ fn the_smallest_and_the_largest_values_start() {
 #[test]
 fn a_keyring_may_be_surrounded_by_white_space() {
     let plain = with(&[]).unwrap();
-    for framed in [format!("\u{feff}{KEYS}"), format!("{KEYS}\n"), format!(" {KEYS}\r\n"), format!("\t{KEYS}\u{a0}")] {
+    for framed in [
+        format!("\u{feff}{KEYS}"),
+        format!("{KEYS}\n"),
+        format!(" {KEYS}\r\n"),
+        format!("\t{KEYS}\u{a0}"),
+    ] {
         assert_eq!(with(&[("HALLPASS_KEYS", &framed)]).as_ref(), Ok(&plain), "{framed:?}");
     }
 }

@@ -1,5 +1,5 @@
-//! The start of a function: it is ready for its first caller, or fails with one line that names the variable, the
-//! secret or the table.
+//! The start of a function: it is ready for its first caller, or fails with one line that names the
+//! variable, the secret or the table.
 
 use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
@@ -31,7 +31,8 @@ struct Around {
 impl Around {
     async fn new() -> Self {
         let (world, tables) = World::tapped(&[]).await;
-        let secrets = Secrets::start("local".to_owned(), &Keyring::parse(KEYS).unwrap(), None).await.unwrap();
+        let secrets =
+            Secrets::start("local".to_owned(), &Keyring::parse(KEYS).unwrap(), None).await.unwrap();
         let keyring = Tap::start(&secrets.endpoint()).await;
         let environment = [
             ("AWS_REGION", "local"),
@@ -52,7 +53,11 @@ impl Around {
     /// Starts with one variable changed; an empty value removes it.
     async fn start(&self, name: &str, value: &str) -> Result<Service, ConfigError> {
         let lookup = |variable: &str| {
-            if variable == name { Some(value.to_owned()) } else { self.environment.get(variable).cloned() }
+            if variable == name {
+                Some(value.to_owned())
+            } else {
+                self.environment.get(variable).cloned()
+            }
         };
         Service::start(&lookup, self.world.now()).await
     }
@@ -79,7 +84,8 @@ async fn a_service_is_ready_for_its_first_caller() {
 async fn logged_at_start(around: &Around, prune: bool, now: Timestamp) -> Vec<Value> {
     let lines = Lines::default();
     let writer = lines.clone();
-    let _until_the_end = tracing::subscriber::set_default(log::subscriber(move || writer.clone(), None));
+    let _until_the_end =
+        tracing::subscriber::set_default(log::subscriber(move || writer.clone(), None));
     let lookup = |variable: &str| around.environment.get(variable).cloned();
     if prune {
         Prune::start(&lookup, now).await.unwrap();
@@ -91,11 +97,14 @@ async fn logged_at_start(around: &Around, prune: bool, now: Timestamp) -> Vec<Va
 }
 
 #[tokio::test]
-async fn a_function_reports_a_clock_that_differs_from_dynamodb_s_at_its_start_without_further_requests() {
+async fn a_function_reports_a_clock_that_differs_from_dynamodb_s_at_its_start_without_further_requests()
+ {
     const DAY: u64 = 86_400;
     let around = Around::new().await;
     for prune in [false, true] {
-        for (seconds, warns) in [(0, false), (5, false), (15, true), (3_600, true), (800 * DAY, true)] {
+        for (seconds, warns) in
+            [(0, false), (5, false), (15, true), (3_600, true), (800 * DAY, true)]
+        {
             let away = Duration::from_secs(seconds);
             let real = hallpass_runtime::clock::now();
             for now in [real.after(away), real.before(away)] {
@@ -104,14 +113,25 @@ async fn a_function_reports_a_clock_that_differs_from_dynamodb_s_at_its_start_wi
                 let case = format!("prune {prune}, {seconds} s: {lines:?}");
                 assert_eq!(lines.len(), usize::from(warns), "{case}");
                 for line in &lines {
-                    assert_eq!((&line["level"], &line["clock"]), (&json!("WARN"), &json!(now.to_string())), "{case}");
+                    assert_eq!(
+                        (&line["level"], &line["clock"]),
+                        (&json!("WARN"), &json!(now.to_string())),
+                        "{case}"
+                    );
                     assert_eq!(line["message"], "the clock differs from DynamoDB's", "{case}");
                     let difference = line["seconds"].as_u64().unwrap();
                     assert!(difference.abs_diff(seconds) <= 5, "{case}");
-                    assert!(Timestamp::parse_rfc3339(line["dynamodb"].as_str().unwrap()).is_some(), "{case}");
+                    assert!(
+                        Timestamp::parse_rfc3339(line["dynamodb"].as_str().unwrap()).is_some(),
+                        "{case}"
+                    );
                 }
                 let calls = around.tables.operations();
-                assert_eq!(calls, if prune { vec!["GetItem"; 3] } else { vec!["BatchGetItem"] }, "{case}");
+                assert_eq!(
+                    calls,
+                    if prune { vec!["GetItem"; 3] } else { vec!["BatchGetItem"] },
+                    "{case}"
+                );
             }
         }
     }
@@ -155,11 +175,14 @@ async fn a_missing_or_malformed_value_is_named() {
     around.rejected("HALLPASS_TOKENS_TABLE", "", "HALLPASS_TOKENS_TABLE: it is not set").await;
     around.rejected("HALLPASS_LIFETIME", "soon", "HALLPASS_LIFETIME: ").await;
     around.rejected("HALLPASS_KEYS_SECRET", "", "HALLPASS_KEYS_SECRET: ").await;
-    around.rejected("HALLPASS_DYNAMODB_ENDPOINT", "localhost:8000", "HALLPASS_DYNAMODB_ENDPOINT: ").await;
+    around
+        .rejected("HALLPASS_DYNAMODB_ENDPOINT", "localhost:8000", "HALLPASS_DYNAMODB_ENDPOINT: ")
+        .await;
     for variable in ["HALLPASS_USERS_TABLE", "HALLPASS_TOKENS_TABLE"] {
         // A missing table, and one with other keys.
         for table in ["Nowhere", "Attempts"].map(|table| around.world.table(table)) {
-            let error = around.rejected(variable, &table, &format!("{variable}: reading a table: ")).await;
+            let error =
+                around.rejected(variable, &table, &format!("{variable}: reading a table: ")).await;
             assert!(error.ends_with(&format!(": {table}")), "{error}");
         }
     }
@@ -171,17 +194,27 @@ async fn a_missing_secret_and_a_malformed_keyring_are_named() {
     let changes: [fn(&mut Value); 4] = [
         |response| response["SecretString"] = json!("[]"),
         |response| {
-            response["SecretString"] = json!(KEYS.replace("QsbwGHbgB93-JeQMiQPdWLWwL05TquTtANsX6niLpWY", "c2hvcnQ"));
+            response["SecretString"] =
+                json!(KEYS.replace("QsbwGHbgB93-JeQMiQPdWLWwL05TquTtANsX6niLpWY", "c2hvcnQ"));
         },
         |response| response["SecretString"] = json!("not JSON"),
         |response| response["SecretString"] = Value::Null,
     ];
     for change in changes {
         around.keyring.inject("GetSecretValue", 0, 1, Fault::Change(change));
-        around.rejected("", "", "HALLPASS_KEYS_SECRET: reading the keyring: the secret KeyRing: ").await;
+        around
+            .rejected("", "", "HALLPASS_KEYS_SECRET: reading the keyring: the secret KeyRing: ")
+            .await;
     }
-    around.keyring.inject("GetSecretValue", 0, ALWAYS, Fault::Reject(400, "ResourceNotFoundException"));
-    around.rejected("", "", "HALLPASS_KEYS_SECRET: reading the keyring: the secret KeyRing: ").await;
+    around.keyring.inject(
+        "GetSecretValue",
+        0,
+        ALWAYS,
+        Fault::Reject(400, "ResourceNotFoundException"),
+    );
+    around
+        .rejected("", "", "HALLPASS_KEYS_SECRET: reading the keyring: the secret KeyRing: ")
+        .await;
 }
 
 /// The keyring that the secret contains instead of its own.
@@ -193,16 +226,20 @@ fn offer(response: &mut Value) {
 
 /// Returns a keyring whose keys have these IDs and bytes.
 fn keyring(keys: &[(&str, &[u8])]) -> Value {
-    let key =
-        |(id, bytes): &(&str, &[u8])| json!({"id": id, "key": BASE64_URL_SAFE_NO_PAD.encode(bytes), "signs_from": 0});
+    let key = |(id, bytes): &(&str, &[u8])| {
+        json!({
+            "id": id, "key": BASE64_URL_SAFE_NO_PAD.encode(bytes), "signs_from": 0,
+        })
+    };
     keys.iter().map(key).collect()
 }
 
 #[tokio::test]
 async fn a_keyring_with_an_unsafe_or_ambiguous_key_starts_nothing_from_any_source() {
     let around = Around::new().await;
-    let [one, two] = [7_u8, 9]
-        .map(|step| (0..32).map(|place: u8| place.wrapping_mul(place).wrapping_mul(step)).collect::<Vec<u8>>());
+    let [one, two] = [7_u8, 9].map(|step| {
+        (0..32).map(|place: u8| place.wrapping_mul(place).wrapping_mul(step)).collect::<Vec<u8>>()
+    });
     let mut with_more = keyring(&[("a", &one)]);
     with_more[0]["kty"] = json!("oct");
     for (bad, why) in [
@@ -225,13 +262,16 @@ async fn a_keyring_with_an_unsafe_or_ambiguous_key_starts_nothing_from_any_sourc
         let json = bad.to_string();
         OFFERED.lock().unwrap().clone_from(&json);
         around.keyring.inject("GetSecretValue", 0, 1, Fault::Change(offer));
-        let mut errors = vec![around.rejected("", "", "HALLPASS_KEYS_SECRET: reading the keyring: ").await];
+        let mut errors =
+            vec![around.rejected("", "", "HALLPASS_KEYS_SECRET: reading the keyring: ").await];
         let lookup = |variable: &str| match variable {
             "HALLPASS_KEYS" => Some(json.clone()),
             "HALLPASS_KEYS_SECRET" => None,
             variable => around.environment.get(variable).cloned(),
         };
-        errors.push(Service::start(&lookup, around.world.now()).await.map(drop).unwrap_err().to_string());
+        errors.push(
+            Service::start(&lookup, around.world.now()).await.map(drop).unwrap_err().to_string(),
+        );
         for error in errors {
             assert!(error.starts_with("HALLPASS_KEYS") && error.contains(why), "{json}: {error}");
         }
@@ -256,8 +296,14 @@ async fn generate_and_prune_check_the_table_of_attempts_too() {
     let present = store(&|name| around.environment.get(name).cloned());
     present.check_as_limiter().await.unwrap();
     present.check_as_pruner().await.unwrap();
-    for absent in [store(&nowhere).check_as_limiter().await, store(&nowhere).check_as_pruner().await.map(drop)] {
+    for absent in [
+        store(&nowhere).check_as_limiter().await,
+        store(&nowhere).check_as_pruner().await.map(drop),
+    ] {
         let error = ConfigError::from(absent.unwrap_err()).to_string();
-        assert!(error.starts_with("HALLPASS_ATTEMPTS_TABLE: ") && error.ends_with(": Nowhere"), "{error}");
+        assert!(
+            error.starts_with("HALLPASS_ATTEMPTS_TABLE: ") && error.ends_with(": Nowhere"),
+            "{error}"
+        );
     }
 }

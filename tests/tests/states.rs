@@ -1,4 +1,5 @@
-//! The state of a token: every list, page and count agrees with the authorizer, before prune has received a change.
+//! The state of a token: every list, page and count agrees with the authorizer, before prune has
+//! received a change.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use hallpass_runtime::entropy;
@@ -50,8 +51,16 @@ impl Subject {
         Self { id: part("id"), text: part("token"), world, admin }
     }
 
-    async fn of_token(&self, function: &str, method: &str, route: &str, body: Option<Value>) -> Value {
-        let request = Request::new(method, route).parameter("id", &self.id).authorization(&bearer(&self.admin));
+    async fn of_token(
+        &self,
+        function: &str,
+        method: &str,
+        route: &str,
+        body: Option<Value>,
+    ) -> Value {
+        let request = Request::new(method, route)
+            .parameter("id", &self.id)
+            .authorization(&bearer(&self.admin));
         let request = match &body {
             Some(body) => request.json(body),
             None => request,
@@ -97,7 +106,9 @@ impl Subject {
                 self.world.set_user("1", "password_hash", Some(hash)).await;
             }
             Done::GenerationRaised => {
-                self.world.set_user("1", "token_generation", Some(AttributeValue::N("6".to_owned()))).await;
+                self.world
+                    .set_user("1", "token_generation", Some(AttributeValue::N("6".to_owned())))
+                    .await;
             }
             Done::Blocked => self.world.set_user("1", "status", Some(text("blocked"))).await,
             Done::RenamedAndDisabled => {
@@ -112,17 +123,27 @@ impl Subject {
     async fn shown(&self) -> Vec<(&'static str, String)> {
         let word = |token: &Value| token["state"].as_str().unwrap().to_owned();
         let list = self.world.list(&self.admin, &[("user_id", "1")]).await.json();
-        let listed = list["tokens"].as_array().unwrap().iter().find(|token| token["id"] == *self.id).unwrap().clone();
+        let listed = list["tokens"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|token| token["id"] == *self.id)
+            .unwrap()
+            .clone();
         vec![
             ("GET /tokens", word(&listed)),
-            ("GET /tokens/{id}", word(&self.of_token("Console", "GET", "/tokens/{id}", None).await)),
+            (
+                "GET /tokens/{id}",
+                word(&self.of_token("Console", "GET", "/tokens/{id}", None).await),
+            ),
         ]
     }
 
     async fn is_active(&self) -> bool {
         let request = Request::new("POST", "/oauth/introspect").authorization(&bearer(&self.admin));
         let request = request.header("Content-Type", "application/x-www-form-urlencoded");
-        let response = self.world.send("Console", request.body(&format!("token={}", self.text))).await;
+        let response =
+            self.world.send("Console", request.body(&format!("token={}", self.text))).await;
         response.json()["active"].as_bool().unwrap()
     }
 
@@ -135,8 +156,9 @@ impl Subject {
         Some(tokens.rows.iter().find(|row| row.id == self.id).unwrap().state)
     }
 
-    /// Returns whether Rarog's list has the token, and whether it counts against the limit of one named token, as
-    /// another token of the user sees it. Returns `None` if the user cannot have another token.
+    /// Returns whether Rarog's list has the token, and whether it counts against the limit of one
+    /// named token, as another token of the user sees it. Returns `None` if the user cannot have
+    /// another token.
     async fn listed_and_counted(&self) -> Option<(bool, bool)> {
         let user = self.world.store.user(&"1".parse().unwrap()).await.unwrap()?;
         if user.status == hallpass_token::Status::Blocked {
@@ -152,12 +174,17 @@ impl Subject {
     }
 }
 
-/// Checks that every place shows `word`, that pages show `label`, and that the limit `counts` it or not.
+/// Checks that every place shows `word`, that pages show `label`, and that the limit `counts` it or
+/// not.
 async fn check(settings: &[(&str, &str)], done: Done, word: &str, label: &str, counts: bool) {
     let subject = Subject::new(settings).await;
     subject.becomes(done).await;
     let verdict = subject.world.verdict(&bearer(&subject.text)).await;
-    assert_eq!(if verdict == "allow" { "live" } else { &verdict }, word, "{done:?}: the authorizer");
+    assert_eq!(
+        if verdict == "allow" { "live" } else { &verdict },
+        word,
+        "{done:?}: the authorizer"
+    );
     for (place, shown) in subject.shown().await {
         assert_eq!(shown, word, "{done:?}: {place}");
     }
@@ -166,7 +193,11 @@ async fn check(settings: &[(&str, &str)], done: Done, word: &str, label: &str, c
         assert_eq!(state, label, "{done:?}: the page");
     }
     if let Some((listed, counted)) = subject.listed_and_counted().await {
-        assert_eq!((listed, counted), (word == "live", counts), "{done:?}: Rarog's list, and the limit");
+        assert_eq!(
+            (listed, counted),
+            (word == "live", counts),
+            "{done:?}: Rarog's list, and the limit"
+        );
     }
 }
 

@@ -1,5 +1,5 @@
-//! Failures of the stream: if a part of a batch cannot be handled at all or in time, the rest is, and the schedule
-//! repairs what is missing.
+//! Failures of the stream: if a part of a batch cannot be handled at all or in time, the rest is,
+//! and the schedule repairs what is missing.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -36,8 +36,8 @@ async fn revoked_because(world: &World, token: &TestToken) -> Option<&'static st
     world.record(&token.record.id).await.revoked.map(|revocation| revocation.because.as_str())
 }
 
-/// Checks that the other records are handled, the poisoned record goes to the failure destination, and the schedule
-/// repairs what it would have done.
+/// Checks that the other records are handled, the poisoned record goes to the failure destination,
+/// and the schedule repairs what it would have done.
 async fn check_poison(poison: impl Fn(&mut Value)) {
     let world = World::new().await;
     let mut tokens = Vec::new();
@@ -54,7 +54,8 @@ async fn check_poison(poison: impl Fn(&mut Value)) {
     let given_up = deliver(&invoke, "Prune", records.clone()).await;
     assert_eq!(given_up.first(), Some(&records[1]));
     assert!(!given_up.contains(&records[0]));
-    let because = [revoked_because(&world, &tokens[0]).await, revoked_because(&world, &tokens[2]).await];
+    let because =
+        [revoked_because(&world, &tokens[0]).await, revoked_because(&world, &tokens[2]).await];
     assert_eq!(because, [Some("user_changed"); 2], "the others are dealt with");
     assert_eq!(revoked_because(&world, &tokens[1]).await, None);
     assert_ne!(verdict(&world, &tokens[1]).await, "allow");
@@ -90,7 +91,8 @@ async fn renamed_with_many(world: &World) -> TestToken {
 
 /// Returns a store without time limits: reading a megabyte takes long without optimization.
 fn patient(world: &World) -> Store {
-    let config = world.dynamodb.config().to_builder().timeout_config(TimeoutConfig::disabled()).build();
+    let config =
+        world.dynamodb.config().to_builder().timeout_config(TimeoutConfig::disabled()).build();
     let [users, tokens, attempts] = ["Users", "Tokens", "Attempts"].map(|name| world.table(name));
     Store::new(Client::from_conf(config), Tables { users, tokens, attempts })
 }
@@ -102,7 +104,8 @@ async fn live(world: &World) -> usize {
 
 /// Runs one invocation, whose time is up after `steps` steps.
 async fn invocation(world: &World, event: Value, steps: usize) -> Response {
-    let prune = Prune { store: patient(world), retention: Duration::from_secs(RETENTION), bound_to: None };
+    let prune =
+        Prune { store: patient(world), retention: Duration::from_secs(RETENTION), bound_to: None };
     let checks = AtomicUsize::new(0);
     let may_go_on = || checks.fetch_add(1, Ordering::SeqCst) < steps;
     let event = serde_json::from_value::<Event>(event).unwrap();
@@ -142,14 +145,15 @@ async fn many_tokens_of_one_user_are_invalidated_over_several_invocations() {
     assert_eq!(verdict(&world, &token).await, "user_changed");
 }
 
-/// The function's timeout and the event source's retries suffice for 200,000 tokens at a fifth of the write capacity of
-/// one partition, where each token costs two writes.
+/// The function's timeout and the event source's retries suffice for 200,000 tokens at a fifth of
+/// the write capacity of one partition, where each token costs two writes.
 #[test]
 fn the_retries_of_the_stream_are_enough_for_two_hundred_thousand_tokens() {
     let resources = Template::resolved(TEMPLATE, &[]).unwrap()["Resources"].take();
     let prune = &resources["Prune"]["Properties"];
     let (seconds, reserve) = (prune["Timeout"].as_u64().unwrap(), 10);
-    let invocations = prune["Events"]["UserStream"]["Properties"]["MaximumRetryAttempts"].as_u64().unwrap() + 1;
+    let invocations =
+        prune["Events"]["UserStream"]["Properties"]["MaximumRetryAttempts"].as_u64().unwrap() + 1;
     assert!((seconds - reserve) * invocations * (1_000 / 2 / 5) >= 200_000);
 }
 
@@ -216,7 +220,10 @@ async fn a_marker_that_cannot_be_written_keeps_no_token_live_and_the_record_is_r
     tap.inject("UpdateItem", 0, 1, Fault::Reject(400, "AccessDeniedException"));
     let records = world.user_stream().split_off(4);
     let response = world.invoke("Prune", json!({"Records": records})).await.unwrap();
-    assert_eq!((response["batchItemFailures"].as_array().unwrap().len(), live(&world).await), (1, 0));
+    assert_eq!(
+        (response["batchItemFailures"].as_array().unwrap().len(), live(&world).await),
+        (1, 0)
+    );
     let response = world.invoke("Prune", json!({"Records": records})).await.unwrap();
     assert_eq!(response["batchItemFailures"], json!([]));
 }
@@ -250,7 +257,11 @@ async fn tokens_that_stay_valid_are_read_once_and_the_change_is_reported_only_if
     let records = world.user_stream().split_off(4);
     // The first page is one step, and the second one is the last.
     for (steps, expected) in [(0, vec![number(&records[0])]), (1, Vec::new())] {
-        assert_eq!(failures(invocation(&world, json!({"Records": records}), steps).await), expected, "{steps}");
+        assert_eq!(
+            failures(invocation(&world, json!({"Records": records}), steps).await),
+            expected,
+            "{steps}"
+        );
     }
     assert_eq!(live(&world).await, 600);
 }

@@ -34,8 +34,11 @@ async fn sweep(world: &World) -> Value {
 
 /// Runs a sweep that may begin this many parts.
 async fn sweep_parts(world: &World, parts: usize) -> Swept {
-    let prune =
-        Prune { store: world.store.clone(), retention: std::time::Duration::from_secs(RETENTION), bound_to: None };
+    let prune = Prune {
+        store: world.store.clone(),
+        retention: std::time::Duration::from_secs(RETENTION),
+        bound_to: None,
+    };
     let checks = AtomicUsize::new(0);
     let may_go_on = || checks.fetch_add(1, Ordering::SeqCst) < parts;
     match prune.handle(Event::Schedule(schedule()), world.now(), &may_go_on).await {
@@ -46,7 +49,8 @@ async fn sweep_parts(world: &World, parts: usize) -> Swept {
 
 fn done(seen: u64, purged: u64, invalidated: u64, dropped: u64, unreadable: u64) -> Value {
     json!({
-        "seen": seen, "purged": purged, "invalidated": invalidated, "dropped": dropped, "unreadable": unreadable,
+        "seen": seen, "purged": purged, "invalidated": invalidated, "dropped": dropped,
+        "unreadable": unreadable,
         "finished": true,
     })
 }
@@ -67,7 +71,8 @@ async fn expired_items_are_purged_though_ttl_did_not_run() {
     let developer = world.create_token(Format::Developer, "1", 3).await;
     assert_eq!(world.delete(&revoked.text, "current").await.status, 200);
     let purge_at = AttributeValue::N((world.now().unix() + RETENTION).to_string());
-    let session = [("user_id", text("session#abc")), ("token", text("session")), ("purge_at", purge_at)];
+    let session =
+        [("user_id", text("session#abc")), ("token", text("session")), ("purge_at", purge_at)];
     world.put("Tokens", item(&session)).await;
     assert_eq!(sweep(&world).await, done(5, 0, 0, 0, 1));
 
@@ -91,8 +96,10 @@ async fn expired_items_are_purged_though_ttl_did_not_run() {
 async fn a_change_whose_stream_record_was_lost_is_repaired() {
     let check = async |attribute: &str, value: Option<AttributeValue>, expected: &str| {
         let world = World::new().await;
-        let tokens =
-            [world.create_token(Format::Signed, "1", 1).await, world.create_token(Format::Developer, "1", 2).await];
+        let tokens = [
+            world.create_token(Format::Signed, "1", 1).await,
+            world.create_token(Format::Developer, "1", 2).await,
+        ];
         let other = world.create_token(Format::Signed, "2", 3).await;
         let before = world.user_item("1").await;
         match attribute {
@@ -125,7 +132,16 @@ async fn a_pointer_without_its_token_is_deleted_and_the_others_stay() {
     let nobody_s = world.unwritten(Format::Developer, "2", 3).await;
     for (token, owner) in [(&stale, "1"), (&nobody_s, "2"), (&nobody_s, "9")] {
         let key = format!("developer#{}", token.record.id.hash);
-        world.put("Tokens", item(&[("user_id", text(&key)), ("token", text("pointer")), ("owner", text(owner))])).await;
+        world
+            .put(
+                "Tokens",
+                item(&[
+                    ("user_id", text(&key)),
+                    ("token", text("pointer")),
+                    ("owner", text(owner)),
+                ]),
+            )
+            .await;
     }
     assert_eq!(sweep(&world).await, done(4, 0, 0, 2, 0));
     assert_eq!(sweep(&world).await, done(2, 0, 0, 0, 0));
@@ -153,9 +169,13 @@ async fn a_sweep_that_must_stop_continues_there_the_next_time() {
     let (mut parts, mut seen, mut invalidated) = (0, 0, 0);
     loop {
         let swept = sweep_parts(&world, 1).await;
-        (parts, seen, invalidated) = (parts + 1, seen + swept.seen, invalidated + swept.invalidated);
+        (parts, seen, invalidated) =
+            (parts + 1, seen + swept.seen, invalidated + swept.invalidated);
         assert_eq!(swept.seen, swept.invalidated);
-        assert_eq!(world.dump("Attempts").await.iter().any(|item| item.contains("sweep#tokens")), !swept.finished);
+        assert_eq!(
+            world.dump("Attempts").await.iter().any(|item| item.contains("sweep#tokens")),
+            !swept.finished
+        );
         if swept.finished {
             break;
         }
@@ -175,17 +195,23 @@ async fn a_sweep_that_must_stop_continues_there_the_next_time() {
 #[tokio::test]
 async fn an_unreadable_item_does_not_stop_the_sweep() {
     let world = World::new().await;
-    // User 1 has an unreadable record; user 2 has unreadable permissions; user 4 has an unreadable developer record and
-    // a pointer.
+    // User 1 has an unreadable record; user 2 has unreadable permissions; user 4 has an unreadable
+    // developer record and a pointer.
     let broken = world.create_token(Format::Signed, "1", 1).await;
     world.set_record(&broken.record, "format", None).await;
-    let of_odd_user =
-        [world.create_token(Format::Signed, "2", 2).await, world.create_token(Format::Developer, "2", 3).await];
+    let of_odd_user = [
+        world.create_token(Format::Signed, "2", 2).await,
+        world.create_token(Format::Developer, "2", 3).await,
+    ];
     let permissions = world.user_item("2").await.remove("permissions");
     world.set_user("2", "permissions", Some(AttributeValue::Bool(true))).await;
     let pointed_at = world.create_token(Format::Developer, "4", 4).await;
     world.set_record(&pointed_at.record, "issued_at", Some(text("yesterday"))).await;
-    let odd = [("user_id", text("developer#odd")), ("token", text("pointer")), ("owner", AttributeValue::Bool(true))];
+    let odd = [
+        ("user_id", text("developer#odd")),
+        ("token", text("pointer")),
+        ("owner", AttributeValue::Bool(true)),
+    ];
     world.put("Tokens", item(&odd)).await;
     // Among them is a token to invalidate.
     let good = world.create_token(Format::Signed, "3", 5).await;
@@ -194,9 +220,15 @@ async fn an_unreadable_item_does_not_stop_the_sweep() {
     world.set_user("1", "username", Some(text("renamed"))).await;
 
     let swept = sweep(&world).await;
-    assert_eq!((&swept["finished"], &swept["invalidated"], &swept["dropped"]), (&json!(true), &json!(2), &json!(0)));
+    assert_eq!(
+        (&swept["finished"], &swept["invalidated"], &swept["dropped"]),
+        (&json!(true), &json!(2), &json!(0))
+    );
     for token in [&good, &also_good] {
-        assert_eq!(world.record(&token.record.id).await.revoked.unwrap().because.as_str(), "user_changed");
+        assert_eq!(
+            world.record(&token.record.id).await.revoked.unwrap().because.as_str(),
+            "user_changed"
+        );
     }
     // A user with unreadable permissions is blocked until they are readable.
     for token in &of_odd_user {
@@ -204,7 +236,9 @@ async fn an_unreadable_item_does_not_stop_the_sweep() {
         assert_eq!(verdict(&world, token).await, "user_blocked");
     }
     world.set_user("2", "permissions", permissions).await;
-    world.set_record(&pointed_at.record, "issued_at", Some(AttributeValue::N("1".to_owned()))).await;
+    world
+        .set_record(&pointed_at.record, "issued_at", Some(AttributeValue::N("1".to_owned())))
+        .await;
     for token in of_odd_user.iter().chain([&pointed_at]) {
         assert_eq!(verdict(&world, token).await, "allow");
     }
@@ -247,8 +281,15 @@ async fn a_database_failure_is_an_error_and_the_next_sweep_repairs_it() {
 #[tokio::test]
 async fn a_used_form_is_purged_in_time_and_is_not_unreadable() {
     let world = World::new().await;
-    let (user, purge_at) = ("1".parse().unwrap(), world.now().after(std::time::Duration::from_secs(60)));
-    assert!(world.store.use_form(&user, &Digest::of(b"form"), &Digest::of(b"request"), purge_at).await.unwrap());
+    let (user, purge_at) =
+        ("1".parse().unwrap(), world.now().after(std::time::Duration::from_secs(60)));
+    assert!(
+        world
+            .store
+            .use_form(&user, &Digest::of(b"form"), &Digest::of(b"request"), purge_at)
+            .await
+            .unwrap()
+    );
     assert_eq!(sweep(&world).await, done(1, 0, 0, 0, 0));
     world.advance(60);
     assert_eq!(sweep(&world).await, done(1, 1, 0, 0, 0));

@@ -1,5 +1,5 @@
-//! The promises of `template.yaml` for a deployment, clause by clause. `permissions.rs` compares the permissions on
-//! tables with the requests of the functions.
+//! The promises of `template.yaml` for a deployment, clause by clause. `permissions.rs` compares
+//! the permissions on tables with the requests of the functions.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -12,8 +12,12 @@ use tests::{Request, TEMPLATE, World, basic, web_client::WebClient};
 const FUNCTIONS: [&str; 5] = ["VerifyAuthorizer", "Generate", "Revoke", "Console", "Prune"];
 
 /// The actions of Lambda in the function's name, which read its stream.
-const STREAM: [&str; 4] =
-    ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"];
+const STREAM: [&str; 4] = [
+    "dynamodb:DescribeStream",
+    "dynamodb:GetRecords",
+    "dynamodb:GetShardIterator",
+    "dynamodb:ListStreams",
+];
 
 /// Parameters that reverse every condition.
 const EVERYTHING: [(&str, &str); 7] = [
@@ -49,8 +53,9 @@ fn texts(value: &Value) -> Vec<String> {
 fn statements(resources: &Value, role: &str) -> Vec<Value> {
     let inline = list(&resources[role]["Properties"]["Policies"]).into_iter();
     let attached = of_type(resources, "AWS::IAM::Policy").into_iter();
-    let attached =
-        attached.filter(|(_, policy)| texts(&policy["Roles"]).iter().any(|attached_role| attached_role == role));
+    let attached = attached.filter(|(_, policy)| {
+        texts(&policy["Roles"]).iter().any(|attached_role| attached_role == role)
+    });
     let documents = inline.map(|policy| policy["PolicyDocument"].clone());
     let documents = documents.chain(attached.map(|(_, policy)| policy["PolicyDocument"].clone()));
     documents.flat_map(|document| list(&document["Statement"])).collect()
@@ -61,14 +66,23 @@ fn every_permission_names_its_action_and_its_resource() {
     for resources in [deployed(&[]), deployed(&EVERYTHING)] {
         for function in FUNCTIONS {
             let properties = &resources[function]["Properties"];
-            assert_eq!(properties["Role"], format!("{function}Role"), "SAM would add a policy for every log");
+            assert_eq!(
+                properties["Role"],
+                format!("{function}Role"),
+                "SAM would add a policy for every log"
+            );
             for statement in statements(&resources, &format!("{function}Role")) {
                 let actions = texts(&statement["Action"]);
-                assert!(actions.iter().all(|action| !action.contains('*')), "{function}: {statement}");
-                let wide = texts(&statement["Resource"]).iter().any(|resource| resource.contains('*'));
+                assert!(
+                    actions.iter().all(|action| !action.contains('*')),
+                    "{function}: {statement}"
+                );
+                let wide =
+                    texts(&statement["Resource"]).iter().any(|resource| resource.contains('*'));
                 // Neither action supports a narrower resource.
-                let may =
-                    actions.iter().all(|action| action.starts_with("xray:Put") || action == "dynamodb:ListStreams");
+                let may = actions.iter().all(|action| {
+                    action.starts_with("xray:Put") || action == "dynamodb:ListStreams"
+                });
                 assert!(!wide || may, "{function}: {statement}");
             }
         }
@@ -80,15 +94,21 @@ fn a_function_has_few_permissions_besides_its_tables() {
     let check = |parameters: &[(&str, &str)], function: &str, expected: &[&str]| {
         let resources = deployed(parameters);
         let statements = statements(&resources, &format!("{function}Role"));
-        let actions: BTreeSet<String> = statements.iter().flat_map(|statement| texts(&statement["Action"])).collect();
-        let of_tables = |action: &&String| action.starts_with("dynamodb:") && !STREAM.contains(&action.as_str());
-        let found: Vec<&str> = actions.iter().filter(|action| !of_tables(action)).map(String::as_str).collect();
+        let actions: BTreeSet<String> =
+            statements.iter().flat_map(|statement| texts(&statement["Action"])).collect();
+        let of_tables = |action: &&String| {
+            action.starts_with("dynamodb:") && !STREAM.contains(&action.as_str())
+        };
+        let found: Vec<&str> =
+            actions.iter().filter(|action| !of_tables(action)).map(String::as_str).collect();
         let shared = ["logs:CreateLogStream", "logs:PutLogEvents"];
         let expected: BTreeSet<&str> = expected.iter().copied().chain(shared).collect();
         assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{function}");
     };
-    let (key, traced) =
-        ("secretsmanager:GetSecretValue", ["kms:Decrypt", "xray:PutTelemetryRecords", "xray:PutTraceSegments"]);
+    let (key, traced) = (
+        "secretsmanager:GetSecretValue",
+        ["kms:Decrypt", "xray:PutTelemetryRecords", "xray:PutTraceSegments"],
+    );
     for function in &FUNCTIONS[..4] {
         check(&[], function, &[key]);
         check(&EVERYTHING, function, &[&[key], &traced[..]].concat());
@@ -102,9 +122,13 @@ fn a_function_has_few_permissions_besides_its_tables() {
 #[test]
 fn the_users_are_in_a_table_of_the_stack_or_of_the_application() {
     let (own, foreign) = (deployed(&[]), deployed(&EVERYTHING));
-    assert_eq!((own["Users"]["Type"].as_str(), &foreign["Users"]), (Some("AWS::DynamoDB::Table"), &Value::Null));
-    let stream =
-        |resources: &Value| resources["Prune"]["Properties"]["Events"]["UserStream"]["Properties"]["Stream"].clone();
+    assert_eq!(
+        (own["Users"]["Type"].as_str(), &foreign["Users"]),
+        (Some("AWS::DynamoDB::Table"), &Value::Null)
+    );
+    let stream = |resources: &Value| {
+        resources["Prune"]["Properties"]["Events"]["UserStream"]["Properties"]["Stream"].clone()
+    };
     assert_eq!((stream(&own), stream(&foreign)), (json!("Users"), json!("their-stream")));
     let name = |parameters: &[(&str, &str)]| {
         let globals = Template::resolved(TEMPLATE, parameters).unwrap()["Globals"].take();
@@ -117,23 +141,38 @@ fn the_users_are_in_a_table_of_the_stack_or_of_the_application() {
         assert!(!policies.contains("\"Users"), "{function}: {policies}");
     }
     let prune = json!(statements(&foreign, "PruneRole")).to_string();
-    assert!(prune.contains("\"their-stream\"") && prune.contains(":table/theirs/stream/*\""), "{prune}");
-    assert!(json!(statements(&foreign, "GenerateRole")).to_string().contains(":table/theirs/index/username_key\""));
+    assert!(
+        prune.contains("\"their-stream\"") && prune.contains(":table/theirs/stream/*\""),
+        "{prune}"
+    );
+    assert!(
+        json!(statements(&foreign, "GenerateRole"))
+            .to_string()
+            .contains(":table/theirs/index/username_key\"")
+    );
 }
 
 #[test]
 fn retained_tables_survive_the_stack_and_can_be_restored() {
-    for (parameters, key) in [(&[][..], Value::Null), (&[("KeyArn", "our-key")][..], json!("our-key"))] {
+    for (parameters, key) in
+        [(&[][..], Value::Null), (&[("KeyArn", "our-key")][..], json!("our-key"))]
+    {
         let resources = deployed(parameters);
         for (table, is_kept) in [("Users", true), ("Tokens", true), ("Attempts", false)] {
             let resource = &resources[table];
-            let expected = if is_kept { ["RetainExceptOnCreate", "Retain"] } else { ["Delete", "Delete"] };
+            let expected =
+                if is_kept { ["RetainExceptOnCreate", "Retain"] } else { ["Delete", "Delete"] };
             assert_eq!([&resource["DeletionPolicy"], &resource["UpdateReplacePolicy"]], expected);
             let properties = &resource["Properties"];
-            let recovery = &properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"];
+            let recovery =
+                &properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"];
             assert_eq!(recovery, &json!(is_kept), "{table}");
             let encryption = &properties["SSESpecification"];
-            assert_eq!((&encryption["SSEEnabled"], &encryption["KMSMasterKeyId"]), (&json!(true), &key), "{table}");
+            assert_eq!(
+                (&encryption["SSEEnabled"], &encryption["KMSMasterKeyId"]),
+                (&json!(true), &key),
+                "{table}"
+            );
         }
         assert_eq!(resources["KeyRing"]["DeletionPolicy"], "RetainExceptOnCreate");
         assert_eq!(resources["KeyRing"]["UpdateReplacePolicy"], "Retain");
@@ -156,22 +195,37 @@ fn a_rejection_carries_a_challenge_that_api_gateway_passes_on() {
     let header = |parameters: &[(&str, &str)], kind: &str| {
         let responses = deployed(parameters)["Api"]["Properties"]["GatewayResponses"].take();
         let headers = &responses[kind]["ResponseParameters"]["Headers"];
-        ["WWW-Authenticate", "X-WWW-Authenticate"].map(|name| headers[name].as_str().unwrap().to_owned())
+        ["WWW-Authenticate", "X-WWW-Authenticate"]
+            .map(|name| headers[name].as_str().unwrap().to_owned())
     };
-    let quoted = |challenge: &str, is_offered| format!("'{}'", tests::with_basic(challenge, is_offered));
-    let (none, invalid) = (r#"Bearer realm="hallpass""#, r#"Bearer realm="hallpass", error="invalid_token""#);
-    assert_eq!(header(&[], "ACCESS_DENIED"), ["context.authorizer.challenges", "context.authorizer.challenge"]);
+    let quoted =
+        |challenge: &str, is_offered| format!("'{}'", tests::with_basic(challenge, is_offered));
+    let (none, invalid) =
+        (r#"Bearer realm="hallpass""#, r#"Bearer realm="hallpass", error="invalid_token""#);
+    assert_eq!(
+        header(&[], "ACCESS_DENIED"),
+        ["context.authorizer.challenges", "context.authorizer.challenge"]
+    );
     for (basic, is_offered) in [("on", true), ("off", false)] {
         let parameters = [("ChallengeHeaders", "literal"), ("BasicChallenge", basic)];
-        assert_eq!(header(&parameters, "ACCESS_DENIED"), [quoted(invalid, is_offered), quoted(invalid, false)]);
-        assert_eq!(header(&parameters, "UNAUTHORIZED"), [quoted(none, is_offered), quoted(none, false)]);
+        assert_eq!(
+            header(&parameters, "ACCESS_DENIED"),
+            [quoted(invalid, is_offered), quoted(invalid, false)]
+        );
+        assert_eq!(
+            header(&parameters, "UNAUTHORIZED"),
+            [quoted(none, is_offered), quoted(none, false)]
+        );
     }
 }
 
 #[test]
 fn the_stack_caches_no_response_of_its_authorizer() {
     let authorizers = Template::parse(TEMPLATE).unwrap().authorizers;
-    assert!(authorizers.values().all(|authorizer| authorizer.ttl_seconds == 0) && !authorizers.is_empty());
+    assert!(
+        authorizers.values().all(|authorizer| authorizer.ttl_seconds == 0)
+            && !authorizers.is_empty()
+    );
 }
 
 #[tokio::test]
@@ -182,17 +236,24 @@ async fn the_routes_that_accept_passwords_are_throttled() {
         .iter()
         .map(|setting| {
             assert!(
-                setting["ThrottlingRateLimit"].as_u64() > Some(0) && setting["ThrottlingBurstLimit"].as_u64() > Some(0),
+                setting["ThrottlingRateLimit"].as_u64() > Some(0)
+                    && setting["ThrottlingBurstLimit"].as_u64() > Some(0),
                 "{setting}"
             );
-            let path = setting["ResourcePath"].as_str().unwrap().strip_prefix('/').unwrap().replace("~1", "/");
+            let path = setting["ResourcePath"]
+                .as_str()
+                .unwrap()
+                .strip_prefix('/')
+                .unwrap()
+                .replace("~1", "/");
             (setting["HttpMethod"].as_str().unwrap().to_owned(), path)
         })
         .collect();
     let mut taking = BTreeSet::new();
     for route in ROUTES {
         tap.seen();
-        let request = Request::new(route.method, route.path).authorization(&basic("my_username", "wrong"));
+        let request =
+            Request::new(route.method, route.path).authorization(&basic("my_username", "wrong"));
         let request = request.query("client_id", "app").query("response_type", "token");
         let is_form = route.path.starts_with("/rs/");
         let request = if is_form { request } else { request.json(&json!({"name": "a"})) };
@@ -232,10 +293,12 @@ fn functions_are_traced_only_if_configured() {
     assert_eq!(tracing(&[("Tracing", "on")]), (json!("Active"), json!(true)));
 }
 
-/// Collects every Hallpass metric in a value, which is a list of `Hallpass`, a name and more, or an object that has
-/// them by name.
+/// Collects every Hallpass metric in a value, which is a list of `Hallpass`, a name and more, or an
+/// object that has them by name.
 fn counted(value: &Value, found: &mut BTreeSet<String>) {
-    let named = |list: &[Value]| (list.first()? == "Hallpass").then(|| list.get(1)?.as_str().map(str::to_owned))?;
+    let named = |list: &[Value]| {
+        (list.first()? == "Hallpass").then(|| list.get(1)?.as_str().map(str::to_owned))?
+    };
     match value {
         Value::Array(items) => {
             found.extend(named(items));
@@ -265,11 +328,15 @@ fn every_metric_of_alarms_and_dashboard_is_counted() {
         counted(alarm, &mut watched);
     }
     let all = json!(alarms).to_string();
-    for metric in ["5XXError", "IteratorAge", "ApproximateNumberOfMessagesVisible", "Throttles", "Errors"] {
+    for metric in
+        ["5XXError", "IteratorAge", "ApproximateNumberOfMessagesVisible", "Throttles", "Errors"]
+    {
         assert!(all.contains(&format!("\"{metric}\"")), "no alarm uses {metric}");
     }
     assert!(
-        watched.is_superset(&["accepted", "rejected", "limited", "login_failed"].map(str::to_owned).into()),
+        watched.is_superset(
+            &["accepted", "rejected", "limited", "login_failed"].map(str::to_owned).into()
+        ),
         "{watched:?}"
     );
     // Its key would have to allow CloudWatch, which the AWS managed key does not.
@@ -290,11 +357,18 @@ fn alarms_on_tokens_and_log_ins_sum_over_every_function_that_counts_them() {
     // Prune takes no token; the authorizer takes no password.
     let all = ["VerifyAuthorizer", "Generate", "Revoke", "Console"];
     let check = |alarm: &str, metric: &str, reason: Option<&str>, functions: &[&str]| {
-        let metrics = resources[alarm]["Properties"]["Metrics"].as_array().unwrap_or_else(|| panic!("{alarm}"));
-        let queries = metrics.iter().filter(|query| query["MetricStat"]["Metric"]["MetricName"] == metric);
+        let metrics = resources[alarm]["Properties"]["Metrics"]
+            .as_array()
+            .unwrap_or_else(|| panic!("{alarm}"));
+        let queries =
+            metrics.iter().filter(|query| query["MetricStat"]["Metric"]["MetricName"] == metric);
         let mut seen = Vec::new();
         for query in queries {
-            assert_eq!((&query["ReturnData"], &query["MetricStat"]["Stat"]), (&json!(false), &json!("Sum")), "{alarm}");
+            assert_eq!(
+                (&query["ReturnData"], &query["MetricStat"]["Stat"]),
+                (&json!(false), &json!("Sum")),
+                "{alarm}"
+            );
             let dimensions = query["MetricStat"]["Metric"]["Dimensions"].as_array().unwrap();
             let value = |name: &str| {
                 dimensions
@@ -310,10 +384,16 @@ fn alarms_on_tokens_and_log_ins_sum_over_every_function_that_counts_them() {
         let expressions = metrics.iter().filter_map(|it| it["Expression"].as_str());
         for part in expressions.filter_map(|it| it.split_once("METRICS(\"")).map(|(_, rest)| rest) {
             let part = part.split('"').next().unwrap();
-            let ids = metrics.iter().filter(|it| it["MetricStat"].is_object()).filter_map(|it| it["Id"].as_str());
+            let ids = metrics
+                .iter()
+                .filter(|it| it["MetricStat"].is_object())
+                .filter_map(|it| it["Id"].as_str());
             assert_eq!(ids.filter(|id| id.contains(part)).count(), all.len(), "{alarm}: {part}");
         }
-        assert!(metrics[0]["Expression"].is_string() && metrics[0].get("ReturnData").is_none(), "{alarm}");
+        assert!(
+            metrics[0]["Expression"].is_string() && metrics[0].get("ReturnData").is_none(),
+            "{alarm}"
+        );
     };
     check("AlarmRejectionRate", "rejected", None, &all);
     check("AlarmRejectionRate", "accepted", None, &all[..1]);
@@ -321,14 +401,18 @@ fn alarms_on_tokens_and_log_ins_sum_over_every_function_that_counts_them() {
     check("AlarmFailedLogIns", "login_failed", None, &all[1..]);
     let dashboard = resources["Dashboard"]["Properties"]["DashboardBody"].as_str().unwrap();
     for function in all {
-        assert!(dashboard.contains(&format!(r#""rejected", "function", "{function}"]"#)), "{function}");
+        assert!(
+            dashboard.contains(&format!(r#""rejected", "function", "{function}"]"#)),
+            "{function}"
+        );
         assert!(dashboard.contains(&format!(r#"\"{function}\""#)), "{function}, by reason");
     }
 }
 
 /// Returns all Rust code in this folder of the workspace.
 fn sources(folder: &str) -> String {
-    let (mut text, mut folders) = (String::new(), vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder)]);
+    let (mut text, mut folders) =
+        (String::new(), vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder)]);
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -354,10 +438,19 @@ fn every_setting_of_the_code_can_be_set_in_the_template() {
 fn the_outputs_suffice_to_attach_the_authorizer_from_another_stack() {
     let outputs = Template::resolved(TEMPLATE, &[]).unwrap()["Outputs"].take();
     assert_eq!(outputs["AuthorizerArn"]["Value"], "VerifyAuthorizer");
-    assert!(outputs["AuthorizerUri"]["Value"].as_str().unwrap().ends_with("/functions/VerifyAuthorizer/invocations"));
+    assert!(
+        outputs["AuthorizerUri"]["Value"]
+            .as_str()
+            .unwrap()
+            .ends_with("/functions/VerifyAuthorizer/invocations")
+    );
     for example in ["rest-api", "http-api"] {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../examples/{example}.yaml"));
-        let example = Template::resolved(&fs::read_to_string(path).unwrap(), &[("AuthorizerArn", "the-authorizer")]);
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../examples/{example}.yaml"));
+        let example = Template::resolved(
+            &fs::read_to_string(path).unwrap(),
+            &[("AuthorizerArn", "the-authorizer")],
+        );
         let resources = example.unwrap()["Resources"].take();
         let permissions = of_type(&resources, "AWS::Lambda::Permission");
         let invokes = |permission: &Value| {

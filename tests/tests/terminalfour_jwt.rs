@@ -1,5 +1,5 @@
-//! JWTs between Hallpass and other software: the `jsonwebtoken` crate verifies Hallpass's JWTs with the exported key,
-//! and Hallpass judges JWTs that the crate signs with that key.
+//! JWTs between Hallpass and other software: the `jsonwebtoken` crate verifies Hallpass's JWTs with
+//! the exported key, and Hallpass judges JWTs that the crate signs with that key.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -19,13 +19,19 @@ struct Hs256(Vec<u8>);
 
 static HS256: CryptoProvider = CryptoProvider {
     signer_factory: |algorithm, key| Ok(Box::new(Hs256::new(*algorithm, key.as_bytes())?)),
-    verifier_factory: |algorithm, key| Ok(Box::new(Hs256::new(*algorithm, key.try_get_as_bytes()?)?)),
+    verifier_factory: |algorithm, key| {
+        Ok(Box::new(Hs256::new(*algorithm, key.try_get_as_bytes()?)?))
+    },
     key_utils: KeyUtils::new_unimplemented(),
 };
 
 impl Hs256 {
     fn new(algorithm: Algorithm, key: &[u8]) -> Result<Self, Error> {
-        if algorithm == Algorithm::HS256 { Ok(Self(key.to_vec())) } else { Err(ErrorKind::InvalidAlgorithm.into()) }
+        if algorithm == Algorithm::HS256 {
+            Ok(Self(key.to_vec()))
+        } else {
+            Err(ErrorKind::InvalidAlgorithm.into())
+        }
     }
 
     fn mac(&self, message: &[u8]) -> Hmac<Sha256> {
@@ -65,7 +71,8 @@ async fn world() -> (World, Tap) {
 }
 
 async fn temporary(world: &World) -> String {
-    let request = tests::Request::new("GET", "/rs/authorise").authorization(&basic("my_username", "topsecret"));
+    let request = tests::Request::new("GET", "/rs/authorise")
+        .authorization(&basic("my_username", "topsecret"));
     let response = world.send("Generate", request).await;
     assert_eq!(response.status, 200, "{}", response.body);
     response.json()["accessToken"].as_str().unwrap().to_owned()
@@ -73,7 +80,10 @@ async fn temporary(world: &World) -> String {
 
 async fn key(world: &World) -> String {
     let token = world.token().await;
-    world.created(&token, &json!({"name": "key", "format": "jwt"})).await["token"].as_str().unwrap().to_owned()
+    world.created(&token, &json!({"name": "key", "format": "jwt"})).await["token"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 fn expecting(audience: &str) -> Validation {
@@ -88,21 +98,24 @@ fn expecting(audience: &str) -> Validation {
 /// Returns claims like Hallpass's, in the same order.
 fn claims() -> Value {
     json!({
-        "iss": "hallpass", "sub": "1", "aud": "hallpass", "iat": START, "exp": START + 1_800, "name": "my_username",
+        "iss": "hallpass", "sub": "1", "aud": "hallpass", "iat": START, "exp": START + 1_800,
+        "name": "my_username",
         "jti": "AAECAwQFBgcICQoLDA0ODw",
     })
 }
 
 /// Signs any header and claims with the exported key.
 fn signed(header: &str, claims: &str) -> String {
-    let [header, claims] = [header, claims].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part.as_bytes()));
+    let [header, claims] =
+        [header, claims].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part.as_bytes()));
     let message = format!("{header}.{claims}");
     let key = EncodingKey::from_base64_secret(&padded()).unwrap();
     let tag = jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::HS256).unwrap();
     format!("{message}.{tag}")
 }
 
-/// Returns the exported key in the alphabet of the crate, which needs padding and has no `-` or `_`.
+/// Returns the exported key in the alphabet of the crate, which needs padding and has no `-` or
+/// `_`.
 fn padded() -> String {
     format!("{}=", exported_key().replace('-', "+").replace('_', "/"))
 }
@@ -115,11 +128,18 @@ async fn other_software_verifies_jwts_with_the_exported_key() {
         let data = decode::<Value>(&jwt, &key_of_others, &expecting(audience)).unwrap();
         assert_eq!((data.header.alg, data.header.typ.as_deref()), (Algorithm::HS256, Some("JWT")));
         assert_eq!(data.header.kid.as_deref(), Some("test"));
-        assert_eq!((&data.claims["sub"], &data.claims["name"]), (&json!("1"), &json!("my_username")));
-        let rejected = |key: &DecodingKey, audience| decode::<Value>(&jwt, key, &expecting(audience)).unwrap_err();
+        assert_eq!(
+            (&data.claims["sub"], &data.claims["name"]),
+            (&json!("1"), &json!("my_username"))
+        );
+        let rejected = |key: &DecodingKey, audience| {
+            decode::<Value>(&jwt, key, &expecting(audience)).unwrap_err()
+        };
         assert_eq!(rejected(&key_of_others, "other").kind(), &ErrorKind::InvalidAudience);
-        let master =
-            DecodingKey::from_base64_secret(&(tests::KEYS.split('"').nth(7).unwrap().replace('-', "+") + "=")).unwrap();
+        let master = DecodingKey::from_base64_secret(
+            &(tests::KEYS.split('"').nth(7).unwrap().replace('-', "+") + "="),
+        )
+        .unwrap();
         assert_eq!(
             rejected(&master, audience).kind(),
             &ErrorKind::InvalidSignature,
@@ -142,13 +162,16 @@ async fn the_exported_key_does_not_give_access() {
     assert_eq!(tap.operations(), ["BatchGetItem"]);
     for authorization in [bearer(&exact), basic(&exact, "")] {
         assert_eq!(world.generate(&authorization).await.problem(401)["reason"], "unknown");
-        assert_eq!(world.create(&authorization, &json!({"name": "a"})).await.problem(401)["reason"], "unknown");
+        assert_eq!(
+            world.create(&authorization, &json!({"name": "a"})).await.problem(401)["reason"],
+            "unknown"
+        );
     }
     assert_eq!(world.count_records("1").await, 0);
 }
 
-/// Each claim of an issued JWT, its new value from a holder of the exported key, the rejection reason, and whether the
-/// rejection takes a read.
+/// Each claim of an issued JWT, its new value from a holder of the exported key, the rejection
+/// reason, and whether the rejection takes a read.
 const REWRITTEN: [(&str, &str, &str, bool); 22] = [
     ("name", "\"admin\"", "malformed", true),
     ("name", "\"\"", "malformed", true),
@@ -178,8 +201,10 @@ const REWRITTEN: [(&str, &str, &str, bool); 22] = [
 fn rewritten(payload: &str, claim: &str, value: &str) -> String {
     let claims: Value = serde_json::from_str(payload).unwrap();
     let other = if claims["aud"] == "hallpass" { "1" } else { "hallpass" };
-    let (from, to) =
-        (format!("\"{claim}\":{}", claims[claim]), format!("\"{claim}\":{}", value.replace("<other>", other)));
+    let (from, to) = (
+        format!("\"{claim}\":{}", claims[claim]),
+        format!("\"{claim}\":{}", value.replace("<other>", other)),
+    );
     assert!(payload.contains(&from) && from != to, "{payload} {from}");
     payload.replace(&from, &to)
 }
@@ -194,16 +219,30 @@ async fn a_claim_that_differs_from_what_was_issued_is_malformed() {
         for (claim, value, reason, reads) in REWRITTEN {
             // A temporary JWT of another user is still for the system, but has no record.
             let is_of_system = payload.contains(r#""aud":"hallpass""#);
-            let (reason, reads) = if claim == "sub" && is_of_system { ("unknown", true) } else { (reason, reads) };
-            let text = signed(r#"{"alg":"HS256","typ":"JWT","kid":"test"}"#, &rewritten(&payload, claim, value));
+            let (reason, reads) =
+                if claim == "sub" && is_of_system { ("unknown", true) } else { (reason, reads) };
+            let text = signed(
+                r#"{"alg":"HS256","typ":"JWT","kid":"test"}"#,
+                &rewritten(&payload, claim, value),
+            );
             tap.seen();
             assert_eq!(world.verdict(&bearer(&text)).await, reason, "{claim} {value}");
-            assert_eq!(tap.operations(), if reads { vec!["BatchGetItem"] } else { vec![] }, "{claim} {value}");
+            assert_eq!(
+                tap.operations(),
+                if reads { vec!["BatchGetItem"] } else { vec![] },
+                "{claim} {value}"
+            );
             assert_eq!(world.generate(&bearer(&text)).await.problem(401)["reason"], reason);
-            let request = tests::Request::new("POST", "/oauth/introspect").authorization(&bearer(&real));
             let request =
-                request.header("Content-Type", "application/x-www-form-urlencoded").body(&format!("token={text}"));
-            assert_eq!(world.send("Console", request).await.json(), json!({"active": false}), "{claim} {value}");
+                tests::Request::new("POST", "/oauth/introspect").authorization(&bearer(&real));
+            let request = request
+                .header("Content-Type", "application/x-www-form-urlencoded")
+                .body(&format!("token={text}"));
+            assert_eq!(
+                world.send("Console", request).await.json(),
+                json!({"active": false}),
+                "{claim} {value}"
+            );
         }
         let rotated = world.another();
         assert_eq!(rotated.verdict(&bearer(&real)).await, "allow", "it is as it was");
@@ -213,13 +252,19 @@ async fn a_claim_that_differs_from_what_was_issued_is_malformed() {
 #[tokio::test]
 async fn a_record_without_a_digest_is_compared_by_its_times() {
     let (world, _tap) = world().await;
-    let token =
-        world.create_token_with(hallpass_token::Format::Jwt, "1", 1, |record| record.payload_digest = None).await;
+    let token = world
+        .create_token_with(hallpass_token::Format::Jwt, "1", 1, |record| {
+            record.payload_digest = None;
+        })
+        .await;
     assert_eq!(world.verdict(&bearer(&token.text)).await, "allow");
     let payload = BASE64_URL_SAFE_NO_PAD.decode(token.text.split('.').nth(1).unwrap()).unwrap();
     let payload = String::from_utf8(payload).unwrap();
     for (claim, value) in [("iat", "1799999999"), ("exp", "1900000000")] {
-        let text = signed(r#"{"alg":"HS256","typ":"JWT","kid":"test"}"#, &rewritten(&payload, claim, value));
+        let text = signed(
+            r#"{"alg":"HS256","typ":"JWT","kid":"test"}"#,
+            &rewritten(&payload, claim, value),
+        );
         assert_eq!(world.verdict(&bearer(&text)).await, "malformed", "{claim}");
     }
 }
@@ -272,7 +317,8 @@ async fn a_jwt_that_differs_from_the_issued_form_is_rejected_without_a_read() {
     check(&format!("{whole}="), "malformed").await;
     check(&format!("{message}=.{tag}"), "malformed").await;
     check(&format!("{message}."), "malformed").await;
-    // 43 characters have two bits more than 32 bytes: another last character decodes to the same bytes.
+    // 43 characters have two bits more than 32 bytes: another last character decodes to the same
+    // bytes.
     let (rest, last) = whole.split_at(whole.len() - 1);
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let twin = alphabet.as_bytes()[alphabet.find(last).unwrap() + 1] as char;

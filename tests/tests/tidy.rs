@@ -1,5 +1,5 @@
-//! The house rules: the dependencies between crates, the form of every file, and the agreement of template, code and
-//! documents.
+//! The house rules: the dependencies between crates, the form of every file, and the agreement of
+//! template, code and documents.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -33,14 +33,29 @@ const ARROWS: [(&str, &str, &[&str]); 21] = [
     (
         "bench",
         "bench",
-        &["hallpass-runtime", "hallpass-service", "hallpass-dev", "hallpass", "hallpass-store", "hallpass-token"],
+        &[
+            "hallpass-runtime",
+            "hallpass-service",
+            "hallpass-dev",
+            "hallpass",
+            "hallpass-store",
+            "hallpass-token",
+        ],
     ),
     ("opening", "bench/opening", &["hallpass-token"]),
     // An example of a protected API, which needs nothing of Hallpass.
     ("hello", "examples/rust", &[]),
     ("empty", "bench/peers/empty", &[]),
-    ("lazy", "bench/peers/lazy", &["hallpass-runtime", "hallpass-service", "hallpass-verify-authorizer"]),
-    ("fuzz", "fuzz", &["hallpass-prune", "hallpass-store", "hallpass-token", "hallpass-verify-authorizer"]),
+    (
+        "lazy",
+        "bench/peers/lazy",
+        &["hallpass-runtime", "hallpass-service", "hallpass-verify-authorizer"],
+    ),
+    (
+        "fuzz",
+        "fuzz",
+        &["hallpass-prune", "hallpass-store", "hallpass-token", "hallpass-verify-authorizer"],
+    ),
 ];
 
 /// The crates from the bottom to the top.
@@ -66,7 +81,8 @@ const fn upto(count: usize) -> &'static [&'static str] {
     ALL.split_at(count).0
 }
 
-/// Packages that must not be reachable from a crate, however indirectly: the beginning of a name and version.
+/// Packages that must not be reachable from a crate, however indirectly: the beginning of a name
+/// and version.
 const UNREACHABLE: [(&str, &[&str]); 5] = [
     ("hallpass-token", &["tokio", "aws-", "lambda", "http", "hyper", "tracing"]),
     ("hallpass-password", &["tokio", "aws-", "lambda", "http", "hyper", "tracing"]),
@@ -89,7 +105,8 @@ fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Returns every folder and file of the workspace except those of builds and of Git, by its path from the root.
+/// Returns every folder and file of the workspace except those of builds and of Git, by its path
+/// from the root.
 pub(crate) fn everything() -> Vec<String> {
     let (mut found, mut folders) = (Vec::new(), vec![root()]);
     while let Some(folder) = folders.pop() {
@@ -118,7 +135,8 @@ fn rust_files() -> Vec<String> {
 
 /// Returns the lines of a section of a manifest, such as `dependencies`.
 fn section(manifest: &str, name: &str) -> Vec<String> {
-    let lines = manifest.lines().map(str::trim).skip_while(|line| *line != format!("[{name}]")).skip(1);
+    let lines =
+        manifest.lines().map(str::trim).skip_while(|line| *line != format!("[{name}]")).skip(1);
     let lines = lines.take_while(|line| !line.starts_with('['));
     lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
 }
@@ -128,8 +146,8 @@ fn dependencies(folder: &str) -> BTreeSet<String> {
     lines.iter().map(|line| line.split(['.', '=', ' ']).next().unwrap().to_owned()).collect()
 }
 
-/// Returns every package of the lock file, as `name version`, with its dependencies. Workspace crates include those of
-/// their tests.
+/// Returns every package of the lock file, as `name version`, with its dependencies. Workspace
+/// crates include those of their tests.
 fn locked() -> BTreeMap<String, Vec<String>> {
     let lock = read("Cargo.lock");
     let value = |block: &str, name: &str| {
@@ -137,9 +155,14 @@ fn locked() -> BTreeMap<String, Vec<String>> {
         line.unwrap_or_default().trim_matches('"').to_owned()
     };
     let package = |block: &str| {
-        let listed =
-            block.lines().filter(|line| line.starts_with(" \"")).map(|line| line.trim_matches([' ', '"', ',']));
-        (format!("{} {}", value(block, "name"), value(block, "version")), listed.map(str::to_owned).collect())
+        let listed = block
+            .lines()
+            .filter(|line| line.starts_with(" \""))
+            .map(|line| line.trim_matches([' ', '"', ',']));
+        (
+            format!("{} {}", value(block, "name"), value(block, "version")),
+            listed.map(str::to_owned).collect(),
+        )
     };
     lock.split("[[package]]").skip(1).map(package).collect()
 }
@@ -149,8 +172,9 @@ fn reachable(locked: &BTreeMap<String, Vec<String>>, from: &str) -> BTreeSet<Str
     let (mut seen, mut next) = (BTreeSet::new(), vec![from.to_owned()]);
     while let Some(name) = next.pop() {
         // The lock file names a version only where several exist.
-        let matching =
-            locked.iter().filter(|(package, _)| **package == name || package.starts_with(&format!("{name} ")));
+        let matching = locked
+            .iter()
+            .filter(|(package, _)| **package == name || package.starts_with(&format!("{name} ")));
         for (package, dependencies) in matching {
             if seen.insert(package.clone()) {
                 next.extend(dependencies.iter().cloned());
@@ -165,9 +189,17 @@ fn no_crate_depends_on_more_workspace_crates_than_allowed() {
     let ours: BTreeSet<&str> = ARROWS.iter().map(|(name, _, _)| *name).collect();
     for (name, folder, allowed) in ARROWS {
         let manifest = read(&format!("{folder}/Cargo.toml"));
-        assert!(section(&manifest, "package").contains(&format!("name = \"{name}\"")), "{folder} is not {name}");
-        for dependency in dependencies(folder).iter().filter(|dependency| ours.contains(dependency.as_str())) {
-            assert!(allowed.contains(&dependency.as_str()), "{name} must not depend on {dependency}");
+        assert!(
+            section(&manifest, "package").contains(&format!("name = \"{name}\"")),
+            "{folder} is not {name}"
+        );
+        for dependency in
+            dependencies(folder).iter().filter(|dependency| ours.contains(dependency.as_str()))
+        {
+            assert!(
+                allowed.contains(&dependency.as_str()),
+                "{name} must not depend on {dependency}"
+            );
         }
     }
     let manifests = everything().into_iter().filter(|path| path.ends_with("/Cargo.toml")).count();
@@ -177,7 +209,10 @@ fn no_crate_depends_on_more_workspace_crates_than_allowed() {
 #[test]
 fn forbidden_packages_are_unreachable() {
     let locked = locked();
-    assert!(locked.len() > 100 && reachable(&locked, "hallpass-store").iter().any(|name| name.starts_with("tokio ")));
+    assert!(
+        locked.len() > 100
+            && reachable(&locked, "hallpass-store").iter().any(|name| name.starts_with("tokio "))
+    );
     for (from, forbidden) in UNREACHABLE {
         for package in reachable(&locked, from) {
             let bad = forbidden.iter().find(|bad| package.starts_with(**bad));
@@ -191,7 +226,8 @@ fn named_files(text: &str) -> Vec<&str> {
     let is_file = |name: &&str| {
         let extension = Path::new(name).extension().and_then(|extension| extension.to_str());
         let allowed = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
-        extension.is_some_and(|extension| ["rs", "md", "py", "toml"].contains(&extension)) && name.chars().all(allowed)
+        extension.is_some_and(|extension| ["rs", "md", "py", "toml"].contains(&extension))
+            && name.chars().all(allowed)
     };
     text.split('`').skip(1).step_by(2).filter(is_file).collect()
 }
@@ -199,14 +235,16 @@ fn named_files(text: &str) -> Vec<&str> {
 #[test]
 fn every_file_that_a_document_names_exists() {
     let files = everything();
-    let is_document = |path: &str| path != "CHANGELOG.md" && Path::new(path).extension().is_some_and(|it| it == "md");
+    let is_document = |path: &str| {
+        path != "CHANGELOG.md" && Path::new(path).extension().is_some_and(|it| it == "md")
+    };
     let mut checked = 0;
     for document in files.iter().filter(|path| is_document(path)) {
         for name in named_files(&read(document)) {
             let name = name.trim_start_matches("../").trim_start_matches("./");
             // A name that no file may have.
-            let exists =
-                name == "mod.rs" || files.iter().any(|file| file == name || file.ends_with(&format!("/{name}")));
+            let exists = name == "mod.rs"
+                || files.iter().any(|file| file == name || file.ends_with(&format!("/{name}")));
             assert!(exists, "{document} names {name}, which does not exist");
             checked += 1;
         }
@@ -259,20 +297,28 @@ fn variables(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn the_reference_lists_every_variable_and_no_other() {
-    let known: BTreeSet<String> = names::SETTINGS.into_iter().chain(names::OF_TESTS).map(str::to_owned).collect();
+    let known: BTreeSet<String> =
+        names::SETTINGS.into_iter().chain(names::OF_TESTS).map(str::to_owned).collect();
     let reference = read("docs/src/reference/configuration.md");
-    let rows = reference.lines().filter_map(|line| line.strip_prefix("| `HALLPASS_")?.split('`').next());
+    let rows =
+        reference.lines().filter_map(|line| line.strip_prefix("| `HALLPASS_")?.split('`').next());
     let listed: BTreeSet<String> = rows.map(|name| format!("HALLPASS_{name}")).collect();
     let missing: Vec<_> = known.difference(&listed).collect();
     let stale: Vec<_> = listed.difference(&known).collect();
-    assert!(missing.is_empty() && stale.is_empty(), "not in the reference: {missing:?}; only there: {stale:?}");
+    assert!(
+        missing.is_empty() && stale.is_empty(),
+        "not in the reference: {missing:?}; only there: {stale:?}"
+    );
 }
 
 /// A variable that is read but not on the list would be reported as unknown at the start.
 #[test]
 fn every_variable_that_is_read_is_on_the_list_of_known_ones() {
-    let lists = ["shared/runtime/src/settings/names.rs", "shared/runtime/src/settings/reference.rs"];
-    let ours = rust_files().into_iter().filter(|path| !path.contains("tests") && !lists.contains(&path.as_str()));
+    let lists =
+        ["shared/runtime/src/settings/names.rs", "shared/runtime/src/settings/reference.rs"];
+    let ours = rust_files()
+        .into_iter()
+        .filter(|path| !path.contains("tests") && !lists.contains(&path.as_str()));
     let mut used: BTreeSet<String> = ours.flat_map(|path| variables(&read(&path))).collect();
     used.extend(variables(TEMPLATE));
     let known: BTreeSet<String> = names::SETTINGS.into_iter().map(str::to_owned).collect();
@@ -282,7 +328,8 @@ fn every_variable_that_is_read_is_on_the_list_of_known_ones() {
 #[test]
 fn every_path_has_a_response_for_every_method() {
     let routes = Template::parse(TEMPLATE).unwrap().routes;
-    let any: BTreeSet<&str> = routes.iter().filter(|route| route.method == "ANY").map(|route| &*route.path).collect();
+    let any: BTreeSet<&str> =
+        routes.iter().filter(|route| route.method == "ANY").map(|route| &*route.path).collect();
     for route in &routes {
         assert!(any.contains(route.path.as_str()), "{} has no ANY", route.path);
     }
@@ -299,7 +346,10 @@ fn no_gateway_response_repeats_what_the_client_sent() {
         let body = response.body.unwrap_or_default();
         for text in response.headers.values().chain([&body]) {
             for variable in text.split("context.").skip(1) {
-                assert!(variable.starts_with("authorizer."), "{kind} responds with context.{variable}");
+                assert!(
+                    variable.starts_with("authorizer."),
+                    "{kind} responds with context.{variable}"
+                );
             }
             assert!(!text.contains("$input") && !text.contains("method.request"), "{kind} {text}");
         }
@@ -318,12 +368,26 @@ async fn the_functions_serve_their_routes_and_no_others() {
         let file = if route.path.starts_with("/assets") { "hallpass.css" } else { "index.html" };
         let request = Request::new(route.method, route.path).parameter("file", file);
         let answer = world.send(route.function.as_str(), request).await;
-        assert!(![404, 405].contains(&answer.status), "{} {} {}", route.method, route.path, answer.status);
+        assert!(
+            ![404, 405].contains(&answer.status),
+            "{} {} {}",
+            route.method,
+            route.path,
+            answer.status
+        );
     }
-    for route in Template::parse(TEMPLATE).unwrap().routes.iter().filter(|route| route.method == "ANY") {
+    for route in
+        Template::parse(TEMPLATE).unwrap().routes.iter().filter(|route| route.method == "ANY")
+    {
         let answer = world.send(&route.function, Request::new("PURGE", &route.path)).await;
-        let allowed: BTreeSet<&str> = answer.header("allow").split(", ").filter(|name| !name.is_empty()).collect();
-        assert_eq!(allowed, methods.get(route.path.as_str()).cloned().unwrap_or_default(), "{}", route.path);
+        let allowed: BTreeSet<&str> =
+            answer.header("allow").split(", ").filter(|name| !name.is_empty()).collect();
+        assert_eq!(
+            allowed,
+            methods.get(route.path.as_str()).cloned().unwrap_or_default(),
+            "{}",
+            route.path
+        );
         assert_eq!(answer.status, if allowed.is_empty() { 404 } else { 405 }, "{}", route.path);
     }
 }

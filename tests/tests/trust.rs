@@ -1,4 +1,5 @@
-//! The certificates that the functions trust: those of Amazon's authorities, or of a configured file, and no others.
+//! The certificates that the functions trust: those of Amazon's authorities, or of a configured
+//! file, and no others.
 
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
@@ -48,16 +49,20 @@ struct Around {
 impl Around {
     async fn new() -> Self {
         let (world, tap) = World::tapped(&[]).await;
-        let secrets = Secrets::start("local".to_owned(), &Keyring::parse(KEYS).unwrap(), None).await.unwrap();
+        let secrets =
+            Secrets::start("local".to_owned(), &Keyring::parse(KEYS).unwrap(), None).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let endpoints =
-            [behind_tls(&tap.endpoint(), folder.path()).await, behind_tls(&secrets.endpoint(), folder.path()).await];
+        let endpoints = [
+            behind_tls(&tap.endpoint(), folder.path()).await,
+            behind_tls(&secrets.endpoint(), folder.path()).await,
+        ];
         Self { world, _secrets: secrets, folder, _tap: tap, endpoints }
     }
 
     fn environment(&self, bundle: &str) -> BTreeMap<&'static str, String> {
         let [dynamodb, secrets] = &self.endpoints;
-        let [users, tokens, attempts] = ["Users", "Tokens", "Attempts"].map(|name| self.world.table(name));
+        let [users, tokens, attempts] =
+            ["Users", "Tokens", "Attempts"].map(|name| self.world.table(name));
         [
             ("AWS_REGION", "local"),
             ("AWS_ACCESS_KEY_ID", "local"),
@@ -101,7 +106,10 @@ async fn an_unusable_certificate_file_fails_the_start_and_is_named() {
     let check = async |content: &str, expected: &str| {
         let file = folder.path().join("bundle.pem");
         fs::write(&file, content).unwrap();
-        assert_eq!(around.start(&file).await.unwrap_err().to_string(), format!("AWS_CA_BUNDLE: {expected}"));
+        assert_eq!(
+            around.start(&file).await.unwrap_err().to_string(),
+            format!("AWS_CA_BUNDLE: {expected}")
+        );
     };
     for nothing in ["", "localhost", "-----BEGIN CERTIFICATE-----\n"] {
         check(nothing, "it must contain a PEM certificate").await;
@@ -123,13 +131,17 @@ fn the_compiled_in_authorities_are_those_that_amazon_publishes() {
         "e35d28419ed02025cfa69038cd623962458da5c695fbdea3c22b0bfb25897092",
         "568d6905a2c88708a4b3025190edcfedb1974a606a13c6e5290fcb2ae63edab5",
     ];
-    let certificates = str::from_utf8(AMAZON_ROOTS).unwrap().split_inclusive("-----END CERTIFICATE-----\n");
+    let certificates =
+        str::from_utf8(AMAZON_ROOTS).unwrap().split_inclusive("-----END CERTIFICATE-----\n");
     let digests = certificates.map(|pem| {
         let base64: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
         Sha256::digest(BASE64_STANDARD.decode(&base64).unwrap()).to_vec()
     });
     let bytes = published.map(|text| {
-        let bytes = text.as_bytes().chunks(2).map(|two| u8::from_str_radix(str::from_utf8(two).unwrap(), 16));
+        let bytes = text
+            .as_bytes()
+            .chunks(2)
+            .map(|two| u8::from_str_radix(str::from_utf8(two).unwrap(), 16));
         bytes.map(Result::unwrap).collect::<Vec<u8>>()
     });
     assert_eq!(digests.collect::<Vec<_>>(), bytes);

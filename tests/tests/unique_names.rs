@@ -32,7 +32,10 @@ fn id(id: &str) -> UserId {
 /// Returns the number of users whose name has this normal form.
 async fn count(store: &Store, key: &str) -> usize {
     let users = store.all_users().await.unwrap();
-    let names = users.iter().filter_map(Listed::user).map(|user| hallpass_password::NameKey::new(&user.username));
+    let names = users
+        .iter()
+        .filter_map(Listed::user)
+        .map(|user| hallpass_password::NameKey::new(&user.username));
     names.filter(|name| name.as_str() == key).count()
 }
 
@@ -53,12 +56,18 @@ async fn of_many_concurrent_additions_of_one_name_one_succeeds() {
     let (world, tap) = World::tapped(&[]).await;
     with_an_index_that_lags(&tap);
     let store = world.service().store;
-    let users: Vec<NewUser> =
-        (10..18).zip(SPELLINGS.iter().cycle()).map(|(id, name)| user(&id.to_string(), name)).collect();
+    let users: Vec<NewUser> = (10..18)
+        .zip(SPELLINGS.iter().cycle())
+        .map(|(id, name)| user(&id.to_string(), name))
+        .collect();
     let added = join_all(users.iter().map(|user| store.add_user(user))).await;
     let added: Vec<Added> = added.into_iter().map(Result::unwrap).collect();
     assert_eq!(added.iter().filter(|outcome| **outcome == Added::Now).count(), 1, "{added:?}");
-    assert_eq!(added.iter().filter(|outcome| **outcome == Added::NameTaken).count(), 7, "{added:?}");
+    assert_eq!(
+        added.iter().filter(|outcome| **outcome == Added::NameTaken).count(),
+        7,
+        "{added:?}"
+    );
     assert_eq!(count(&world.store, "twin").await, 1);
     tap.heal();
     assert_eq!(world.generate(&tests::basic("Twin", "correct horse")).await.status, 200);
@@ -102,8 +111,14 @@ async fn a_name_is_taken_for_any_writer_and_free_once_its_user_is_removed_or_ren
     assert_eq!(add("10", "Ada").await, Added::NameTaken);
     assert_eq!(add("9", "Ada").await, Added::IdTaken);
     // A user can change the spelling of its own name.
-    assert_eq!(store.rename_user(&id("9"), "ADA", Some(tests::invalidate(7))).await.unwrap(), Renamed::Now);
-    assert_eq!(store.rename_user(&id("9"), "eve", Some(tests::invalidate(7))).await.unwrap(), Renamed::Now);
+    assert_eq!(
+        store.rename_user(&id("9"), "ADA", Some(tests::invalidate(7))).await.unwrap(),
+        Renamed::Now
+    );
+    assert_eq!(
+        store.rename_user(&id("9"), "eve", Some(tests::invalidate(7))).await.unwrap(),
+        Renamed::Now
+    );
     assert_eq!(add("10", "ada").await, Added::Now);
     store.remove_user(&id("10")).await.unwrap();
     assert_eq!(add("11", "ada").await, Added::Now);
@@ -114,7 +129,10 @@ async fn a_name_is_taken_for_any_writer_and_free_once_its_user_is_removed_or_ren
     world.remove_user("12").await;
     assert_eq!(add("13", "ada").await, Added::Now);
     assert_eq!(add("14", "bob").await, Added::NameTaken);
-    assert_eq!(store.rename_user(&id("unknown"), "x", Some(tests::invalidate(7))).await.unwrap(), Renamed::Unknown);
+    assert_eq!(
+        store.rename_user(&id("unknown"), "x", Some(tests::invalidate(7))).await.unwrap(),
+        Renamed::Unknown
+    );
 }
 
 #[tokio::test]
@@ -125,12 +143,18 @@ async fn prune_recognizes_name_markers_and_deletes_the_obsolete_ones() {
     }
     let sweep = async || world.invoke("Prune", json!({"source": "aws.scheduler"})).await.unwrap();
     let swept = sweep().await;
-    assert_eq!((&swept["seen"], &swept["dropped"], &swept["unreadable"]), (&json!(3), &json!(0), &json!(0)));
+    assert_eq!(
+        (&swept["seen"], &swept["dropped"], &swept["unreadable"]),
+        (&json!(3), &json!(0), &json!(0))
+    );
     world.set_user("9", "username", Some(text("other"))).await;
     world.remove_user("10").await;
     world.set_user("11", "full_name", Some(text("Eve"))).await;
     let swept = sweep().await;
-    assert_eq!((&swept["seen"], &swept["dropped"], &swept["unreadable"]), (&json!(3), &json!(2), &json!(0)));
+    assert_eq!(
+        (&swept["seen"], &swept["dropped"], &swept["unreadable"]),
+        (&json!(3), &json!(2), &json!(0))
+    );
     assert_eq!(sweep().await["seen"], 1);
     assert_eq!(world.store.add_user(&user("12", "eve")).await.unwrap(), Added::NameTaken);
 }
@@ -145,7 +169,10 @@ async fn a_name_is_taken_for_every_user_but_its_own_and_its_marker_goes_with_it(
     };
     assert!(!is_taken(None).await);
     assert_eq!(store.add_user(&user("9", "ada")).await.unwrap(), Added::Now);
-    assert_eq!((is_taken(None).await, is_taken(Some("1")).await, is_taken(Some("9")).await), (true, true, false));
+    assert_eq!(
+        (is_taken(None).await, is_taken(Some("1")).await, is_taken(Some("9")).await),
+        (true, true, false)
+    );
     store.rename_user(&id("9"), "eve", None).await.unwrap();
     assert!(!is_taken(None).await);
     assert_eq!(world.dump("Tokens").await.len(), 1, "the marker of the present name");

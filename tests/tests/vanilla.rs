@@ -1,4 +1,5 @@
-//! The clients of Vanilla: issue with an expiry and a scope, verify, revoke; and a rejection that says why.
+//! The clients of Vanilla: issue with an expiry and a scope, verify, revoke; and a rejection that
+//! says why.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use hallpass_token::Timestamp;
@@ -23,17 +24,27 @@ fn text_of(body: &Value) -> &str {
 /// Creates a token of this format that lives for this many seconds.
 async fn issue(world: &World, format: &str, seconds: u64) -> Value {
     let token = world.token().await;
-    world.created(&token, &json!({"name": "vanilla", "format": format, "expires_in": seconds})).await
+    world
+        .created(&token, &json!({"name": "vanilla", "format": format, "expires_in": seconds}))
+        .await
 }
 
 async fn sweep(world: &World) {
     world.invoke("Prune", json!({"source": "aws.scheduler"})).await.unwrap();
 }
 
-/// Checks for a rejection by the gateway or a function: 401, with the specific information in `X-WWW-Authenticate`.
+/// Checks for a rejection by the gateway or a function: 401, with the specific information in
+/// `X-WWW-Authenticate`.
 fn rejected(reply: &Reply, description: &str) {
-    let challenge = format!(r#"Bearer realm="hallpass", error="invalid_token", error_description="{description}""#);
-    assert_eq!((reply.status, reply.header("x-www-authenticate")), (401, challenge.as_str()), "{}", reply.body);
+    let challenge = format!(
+        r#"Bearer realm="hallpass", error="invalid_token", error_description="{description}""#
+    );
+    assert_eq!(
+        (reply.status, reply.header("x-www-authenticate")),
+        (401, challenge.as_str()),
+        "{}",
+        reply.body
+    );
     assert_eq!(reply.json()["detail"], description);
 }
 
@@ -57,7 +68,10 @@ async fn a_token_is_issued_for_a_month_verified_and_revoked_by_itself_or_by_its_
         let user = system.ask("GET", "/api/user/1", &bearer(text_of(issued))).await.body_of(200);
         assert_eq!((&user["uid"], &user["name"]), (&json!("1"), &json!("my_username")));
         let row = verify(text_of(issued)).await;
-        assert_eq!((&row["active"], &row["sub"], &row["scope"]), (&json!(true), &json!("1"), &json!("ROLE_USER")));
+        assert_eq!(
+            (&row["active"], &row["sub"], &row["scope"]),
+            (&json!(true), &json!("1"), &json!("ROLE_USER"))
+        );
     }
     let form = format!("token={}", text_of(&by_token));
     let headers = [("Content-Type", "application/x-www-form-urlencoded")];
@@ -67,8 +81,14 @@ async fn a_token_is_issued_for_a_month_verified_and_revoked_by_itself_or_by_its_
     system.ask("DELETE", &path, &bearer(&session)).await.body_of(200);
     for issued in [&by_token, &by_id] {
         assert_eq!(verify(text_of(issued)).await, json!({"active": false}));
-        rejected(&system.ask("GET", "/api/user/1", &bearer(text_of(issued))).await, "The access token was revoked");
-        rejected(&system.ask("GET", "/tokens", &bearer(text_of(issued))).await, "The access token was revoked");
+        rejected(
+            &system.ask("GET", "/api/user/1", &bearer(text_of(issued))).await,
+            "The access token was revoked",
+        );
+        rejected(
+            &system.ask("GET", "/tokens", &bearer(text_of(issued))).await,
+            "The access token was revoked",
+        );
     }
     system.stop().await;
 }
@@ -84,13 +104,19 @@ async fn a_rejection_gives_its_reason_in_the_header() {
         (&forged(&session), "The access token is not valid"),
         ("va.not-a-token", "The access token is not valid"),
     ] {
-        for path in ["/api/user/1", "/rs/profile", "/tokens", "/tokens/current", "/rest/pat/1.0/token"] {
+        for path in
+            ["/api/user/1", "/rs/profile", "/tokens", "/tokens/current", "/rest/pat/1.0/token"]
+        {
             rejected(&system.ask("GET", path, &bearer(token)).await, description);
         }
     }
     for path in ["/api/user/1", "/tokens"] {
         let reply = system.send("GET", path, &[], "").await;
-        assert_eq!((reply.status, reply.header("x-www-authenticate")), (401, r#"Bearer realm="hallpass""#), "{path}");
+        assert_eq!(
+            (reply.status, reply.header("x-www-authenticate")),
+            (401, r#"Bearer realm="hallpass""#),
+            "{path}"
+        );
     }
     system.stop().await;
 }
@@ -109,7 +135,8 @@ async fn a_scope_never_exceeds_the_user_s_permissions_and_the_rest_is_reported()
         assert_eq!(issued["scopes"], granted, "{body}");
         text_of(&issued).to_owned()
     };
-    let narrow = check(&session, json!(["a", "b", "Garden.Settings.Manage"]), json!(["a", "b"])).await;
+    let narrow =
+        check(&session, json!(["a", "b", "Garden.Settings.Manage"]), json!(["a", "b"])).await;
     check(&narrow, json!(["a", "c"]), json!(["a"])).await;
     check(&narrow, Value::Null, json!(["a", "b"])).await;
     let whole = check(&session, Value::Null, Value::Null).await;
@@ -119,7 +146,8 @@ async fn a_scope_never_exceeds_the_user_s_permissions_and_the_rest_is_reported()
         (json!("a"), "scopes: it must be a list of names"),
         (json!(["a", 7]), "scopes: every element must be the name of a permission"),
     ] {
-        let response = world.create(&bearer(&session), &json!({"name": "scoped", "scopes": scopes})).await;
+        let response =
+            world.create(&bearer(&session), &json!({"name": "scoped", "scopes": scopes})).await;
         let problem = response.problem(400);
         assert_eq!((&problem["member"], &problem["detail"]), (&json!("scopes"), &json!(detail)));
     }
@@ -127,7 +155,10 @@ async fn a_scope_never_exceeds_the_user_s_permissions_and_the_rest_is_reported()
         let response = introspect(&world, token).await;
         response["scope"].as_str().unwrap().to_owned()
     };
-    assert_eq!((effective(&narrow).await.as_str(), effective(&whole).await.as_str()), ("a b", "a b c"));
+    assert_eq!(
+        (effective(&narrow).await.as_str(), effective(&whole).await.as_str()),
+        ("a b", "a b c")
+    );
     world.set_user("1", "permissions", Some(permissions(&["b", "d"]))).await;
     assert_eq!((effective(&narrow).await.as_str(), effective(&whole).await.as_str()), ("b", "b d"));
     world.set_user("1", "permissions", Some(permissions(&["d"]))).await;
@@ -136,7 +167,9 @@ async fn a_scope_never_exceeds_the_user_s_permissions_and_the_rest_is_reported()
 
 async fn introspect(world: &World, token: &str) -> Value {
     let request = tests::Request::new("POST", "/oauth/introspect").authorization(&bearer(token));
-    let request = request.header("Content-Type", "application/x-www-form-urlencoded").body(&format!("token={token}"));
+    let request = request
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .body(&format!("token={token}"));
     let response: Response = world.send("Console", request).await;
     assert_eq!(response.status, 200, "{}", response.body);
     response.json()
@@ -171,7 +204,9 @@ async fn a_revoked_token_is_reported_for_the_retention_and_then_unknown() {
             let token = bearer(text_of(&issued));
             world.advance(60);
             assert_eq!(world.delete(text_of(&issued), "current").await.status, 200);
-            for (seconds, verdict) in [(0, "revoked"), (retention - 1, "revoked"), (1, "unknown"), (DAY, "unknown")] {
+            for (seconds, verdict) in
+                [(0, "revoked"), (retention - 1, "revoked"), (1, "unknown"), (DAY, "unknown")]
+            {
                 world.advance(seconds);
                 sweep(&world).await;
                 assert_eq!(world.verdict(&token).await, verdict, "{format} {seconds}");
@@ -205,10 +240,15 @@ async fn a_period_is_counted_by_the_calendar_in_utc() {
     world.advance(16 * DAY);
     let token = world.token().await;
     let check = async |period: &str, ends: Option<&str>| {
-        let response = world.create(&bearer(&token), &json!({"name": "period", "expires_in": period})).await;
+        let response =
+            world.create(&bearer(&token), &json!({"name": "period", "expires_in": period})).await;
         match ends {
             Some(ends) => {
-                assert_eq!((response.status, &response.json()["expires_at"]), (201, &json!(ends)), "{period}");
+                assert_eq!(
+                    (response.status, &response.json()["expires_at"]),
+                    (201, &json!(ends)),
+                    "{period}"
+                );
             }
             None => assert_eq!(response.problem(400)["member"], "expires_in", "{period}"),
         }
@@ -221,9 +261,10 @@ async fn a_period_is_counted_by_the_calendar_in_utc() {
     check("1 month", Some("2027-02-28T08:00:00Z")).await;
     check("3 months", Some("2027-04-30T08:00:00Z")).await;
     check("1 year", Some("2028-01-31T08:00:00Z")).await;
-    for wrong in
-        ["2 years", "month", "1month", "1  month", "+1 month", "-1 month", "1.5 days", "0 days", "1 minute", ""]
-    {
+    for wrong in [
+        "2 years", "month", "1month", "1  month", "+1 month", "-1 month", "1.5 days", "0 days",
+        "1 minute", "",
+    ] {
         check(wrong, None).await;
     }
 }

@@ -29,7 +29,9 @@ fn the_witness_sees_every_shown_secret() {
     witness::sends_body("username=ada&password=another+password");
     assert!(is_seen(&|| witness::got("a page", 200, &[], "value=\"another password\"")));
     tracing::info!(target: "hallpass", "a-secret-that-is-logged-before-it-is-known");
-    assert!(is_seen(&|| witness::sends_body("password=a-secret-that-is-logged-before-it-is-known")));
+    assert!(is_seen(&|| witness::sends_body(
+        "password=a-secret-that-is-logged-before-it-is-known"
+    )));
     let cookie = "session=of-a-visitor-of-our-pages; Path=/";
     assert!(!is_seen(&|| witness::got("signing in", 303, &[cookie], cookie)));
     assert!(is_seen(&|| witness::saw("the log", "of-a-visitor-of-our-pages")));

@@ -1,5 +1,5 @@
-//! Words that the style guide (`docs/src/internals/style.md`) replaces. No document, comment, message, test name,
-//! template or script uses them.
+//! Words that the style guide (`docs/src/internals/style.md`) replaces. No document, comment,
+//! message, test name, template or script uses them.
 
 use std::{
     fs,
@@ -70,13 +70,15 @@ const BANNED: [&str; 54] = [
 const ALLOWED: [&str; 3] = ["connection refused", "refused to connect", "soon as it is"];
 
 /// The endings of the names of files with prose.
-const READ: [&str; 11] = [".rs", ".md", ".yaml", ".yml", ".toml", ".html", ".py", ".sh", "/run", "/install", "/invoke"];
+const READ: [&str; 11] =
+    [".rs", ".md", ".yaml", ".yml", ".toml", ".html", ".py", ".sh", "/run", "/install", "/invoke"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// Returns the comments, messages and test names of Rust code. A string without a space is data, not a message.
+/// Returns the comments, messages and test names of Rust code. A string without a space is data,
+/// not a message.
 fn prose_of_rust(code: &str) -> String {
     let (mut prose, mut rest, mut is_test) = (String::new(), code, false);
     while let Some(first) = rest.chars().next() {
@@ -110,7 +112,8 @@ fn prose_of_rust(code: &str) -> String {
 
 /// Returns the length of the string literal, raw or not, at the beginning of this code.
 fn string_length(code: &str) -> Option<usize> {
-    let hashes = code.strip_prefix('r').map_or(0, |raw| raw.len() - raw.trim_start_matches('#').len());
+    let hashes =
+        code.strip_prefix('r').map_or(0, |raw| raw.len() - raw.trim_start_matches('#').len());
     if hashes > 0 {
         let inside = code[1 + hashes..].strip_prefix('"')?;
         let end = inside.find(&format!("\"{}", "#".repeat(hashes)))?;
@@ -127,7 +130,8 @@ fn string_length(code: &str) -> Option<usize> {
     None
 }
 
-/// Returns a string literal without the names of variables in it, and with spaces for escaped line breaks.
+/// Returns a string literal without the names of variables in it, and with spaces for escaped line
+/// breaks.
 fn without_placeholders(string: &str) -> String {
     let string = string.replace("\\n", " ");
     string.split('{').map(|part| part.rsplit('}').next().unwrap()).collect::<Vec<_>>().join(" … ")
@@ -141,7 +145,11 @@ fn prose(path: &str, text: &str) -> String {
     // The words of a generated part are those of the code.
     let (before, rest) = text.split_once("<!-- begin -->").unwrap_or((text, ""));
     let (_, after) = rest.split_once("<!-- end -->").unwrap_or_default();
-    format!("{before}{after}").lines().map(|line| line.trim_start_matches([' ', '#'])).collect::<Vec<_>>().join("\n")
+    format!("{before}{after}")
+        .lines()
+        .map(|line| line.trim_start_matches([' ', '#']))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Returns a line without the code in backticks.
@@ -154,8 +162,8 @@ fn without_code(line: &str) -> String {
     }
 }
 
-/// Returns every banned word in this prose, with the words around it. Code in backticks is not prose, and neither is a
-/// part of an identifier, an option or a path.
+/// Returns every banned word in this prose, with the words around it. Code in backticks is not
+/// prose, and neither is a part of an identifier, an option or a path.
 fn banned(prose: &str) -> Vec<String> {
     let lines: Vec<String> = prose.lines().map(without_code).collect();
     let mut text = lines.join(" ").to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ");

@@ -1,6 +1,7 @@
 //! Measures signing and verifying tokens: `cargo bench -p opening`.
 //!
-//! Every request pays for verification, so the benchmarks include all kinds of invalid tokens as well.
+//! Every request pays for verification, so the benchmarks include all kinds of invalid tokens as
+//! well.
 
 use std::time::Duration;
 
@@ -27,9 +28,15 @@ fn now() -> Timestamp {
 /// Returns a keyring of `count` keys. The last one signs.
 fn keyring(first: u8, count: u8) -> Keyring {
     let key = |index: u8| {
-        let bytes: Vec<u8> =
-            (0..32).map(|byte: u8| byte.wrapping_mul(byte).wrapping_mul(7).wrapping_add(index)).collect();
-        Key::new(format!("key-{index}"), Timestamp::from_unix(u64::from(index)).unwrap(), bytes.into()).unwrap()
+        let bytes: Vec<u8> = (0..32)
+            .map(|byte: u8| byte.wrapping_mul(byte).wrapping_mul(7).wrapping_add(index))
+            .collect();
+        Key::new(
+            format!("key-{index}"),
+            Timestamp::from_unix(u64::from(index)).unwrap(),
+            bytes.into(),
+        )
+        .unwrap()
     };
     Keyring::new((first..first + count).map(key).collect()).unwrap()
 }
@@ -47,7 +54,12 @@ fn sign(keyring: &Keyring, format: Format, lifetime: u64) -> String {
         Format::Signed => signed::sign(keyring, &issuer, now(), user_id, expires_at, &secret),
         Format::Developer => developer::sign(keyring, &issuer, now(), user_id, &secret),
         Format::Jwt => {
-            let contents = jwt::Contents { user_id, audience: jwt::Audience::User, expires_at, name: "My Name" };
+            let contents = jwt::Contents {
+                user_id,
+                audience: jwt::Audience::User,
+                expires_at,
+                name: "My Name",
+            };
             jwt::sign(keyring, &issuer, now(), contents, &secret)
         }
     };
@@ -57,9 +69,9 @@ fn sign(keyring: &Keyring, format: Format, lifetime: u64) -> String {
 fn open_each(bencher: Bencher<'_, '_>, keyring: &Keyring, text: &str, is_good: bool) {
     let (issuer, now) = (issuer(), now());
     assert_eq!(open(keyring, &issuer, text, now).is_ok(), is_good, "{text}");
-    bencher
-        .counter(BytesCount::of_str(text))
-        .bench_local(|| open(black_box(keyring), black_box(&issuer), black_box(text), black_box(now)));
+    bencher.counter(BytesCount::of_str(text)).bench_local(|| {
+        open(black_box(keyring), black_box(&issuer), black_box(text), black_box(now))
+    });
 }
 
 #[divan::bench(args = FORMATS)]
@@ -106,7 +118,8 @@ fn foreign(bencher: Bencher<'_, '_>, text: &str) {
     open_each(bencher, &keyring(0, 1), text, false);
 }
 
-/// Texts that resemble a JWT, up to the maximum length and longer: the cost is linear, and constant above the maximum.
+/// Texts that resemble a JWT, up to the maximum length and longer: the cost is linear, and constant
+/// above the maximum.
 #[divan::bench(args = [64, 256, 1_024, MAX_LENGTH, MAX_LENGTH + 1, 65_536])]
 fn malformed_by_length(bencher: Bencher<'_, '_>, length: usize) {
     let text = format!("ey.ey{}", "A".repeat(length - 5));

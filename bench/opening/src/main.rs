@@ -1,4 +1,5 @@
-//! Calls `hallpass_token::open` repeatedly, for callgrind: `opening KIND TIMES`. The rest of the program does not depend on TIMES.
+//! Calls `hallpass_token::open` repeatedly, for callgrind: `opening KIND TIMES`. The rest of the
+//! program does not depend on TIMES.
 
 use std::{env, error::Error, hint::black_box, time::Duration};
 
@@ -18,7 +19,8 @@ fn main() -> Outcome<()> {
     open(&kind, times.parse()?)
 }
 
-/// Calls `hallpass_token::open` with a text of this kind. Time and keys are constant, so that the count is as well.
+/// Calls `hallpass_token::open` with a text of this kind. Time and keys are constant, so that the
+/// count is as well.
 fn open(kind: &str, times: u64) -> Outcome<()> {
     let now = Timestamp::from_unix(1_800_000_000).ok_or("the time")?;
     let (own, foreign, issuer) = (keyring(1)?, keyring(101)?, Issuer::new("", "hallpass")?);
@@ -30,7 +32,10 @@ fn open(kind: &str, times: u64) -> Outcome<()> {
         "forged" => (&foreign, Format::Signed, now.after(hour)),
         "expired" => (&own, Format::Signed, now),
         other => {
-            return Err(format!("unknown kind {other}; use signed, developer, jwt, forged, expired or foreign").into());
+            return Err(format!(
+                "unknown kind {other}; use signed, developer, jwt, forged, expired or foreign"
+            )
+            .into());
         }
     };
     let user_id: UserId = "01JZ8QXV5N3M4K7T9R2W6Y0HBC".parse().map_err(|_| "the user id")?;
@@ -39,14 +44,28 @@ fn open(kind: &str, times: u64) -> Outcome<()> {
         Format::Signed => signed::sign(keyring, &issuer, now, user_id, until, &secret)?,
         Format::Developer => developer::sign(keyring, &issuer, now, user_id, &secret)?,
         Format::Jwt => {
-            let contents = jwt::Contents { user_id, audience: jwt::Audience::User, expires_at: until, name: "My Name" };
+            let contents = jwt::Contents {
+                user_id,
+                audience: jwt::Audience::User,
+                expires_at: until,
+                name: "My Name",
+            };
             jwt::sign(keyring, &issuer, now, contents, &secret)?
         }
     };
-    let text = if kind == "foreign" { "sk_live_7Zb4TgFhV0sLx2QkPmNc9RwY" } else { signed.text.expose_secret() };
+    let text = if kind == "foreign" {
+        "sk_live_7Zb4TgFhV0sLx2QkPmNc9RwY"
+    } else {
+        signed.text.expose_secret()
+    };
     let is_good = ["signed", "developer", "jwt"].contains(&kind);
     for _ in 0..times {
-        let opened = hallpass_token::open(black_box(&own), black_box(&issuer), black_box(text), black_box(now));
+        let opened = hallpass_token::open(
+            black_box(&own),
+            black_box(&issuer),
+            black_box(text),
+            black_box(now),
+        );
         if opened.is_ok() != is_good {
             return Err(format!("{kind}: {opened:?}").into());
         }
@@ -55,7 +74,10 @@ fn open(kind: &str, times: u64) -> Outcome<()> {
 }
 
 fn keyring(first: u8) -> Outcome<Keyring> {
-    let bytes: Vec<u8> = (0..32).map(|byte: u8| byte.wrapping_mul(byte).wrapping_mul(7).wrapping_add(first)).collect();
-    let key = Key::new("bench".to_owned(), Timestamp::from_unix(0).ok_or("the epoch")?, bytes.into())?;
+    let bytes: Vec<u8> = (0..32)
+        .map(|byte: u8| byte.wrapping_mul(byte).wrapping_mul(7).wrapping_add(first))
+        .collect();
+    let key =
+        Key::new("bench".to_owned(), Timestamp::from_unix(0).ok_or("the epoch")?, bytes.into())?;
     Ok(Keyring::new(vec![key])?)
 }

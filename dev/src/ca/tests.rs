@@ -14,7 +14,8 @@ fn fresh(name: &str) -> PathBuf {
     dir
 }
 
-/// Starts at `NOW`, changes the directory, starts at another time, and compares the files that the second start changed.
+/// Starts at `NOW`, changes the directory, starts at another time, and compares the files that the
+/// second start changed.
 fn check(name: &str, between: impl Fn(&Path), at: u64, expected: &[&str]) {
     let dir = fresh(name);
     server_config(&dir, NOW).unwrap();
@@ -22,7 +23,8 @@ fn check(name: &str, between: impl Fn(&Path), at: u64, expected: &[&str]) {
     let before = all();
     between(&dir);
     server_config(&dir, at).unwrap();
-    let changed: Vec<_> = before.iter().zip(all()).filter(|(a, b)| *a != b).map(|(a, _)| a.0).collect();
+    let changed: Vec<_> =
+        before.iter().zip(all()).filter(|(a, b)| *a != b).map(|(a, _)| a.0).collect();
     assert_eq!(changed, expected, "{name}");
     fs::remove_dir_all(dir).unwrap();
 }
@@ -43,16 +45,25 @@ fn missing_and_invalid_files_are_replaced() {
     check("no authority's key", |dir| fs::remove_file(dir.join(CA_KEY)).unwrap(), NOW, &all);
     check("no key", |dir| fs::remove_file(dir.join(LEAF_KEY)).unwrap(), NOW, &[LEAF, LEAF_KEY]);
     check("no certificate", |dir| fs::write(dir.join(LEAF), "x").unwrap(), NOW, &[LEAF, LEAF_KEY]);
-    check("left over", |dir| fs::write(dir.join("tls-key.new"), "x").unwrap(), NOW + 390 * DAY, &[LEAF, LEAF_KEY]);
-    let other_key = |dir: &Path| fs::write(dir.join(LEAF_KEY), KeyPair::generate().unwrap().serialize_pem()).unwrap();
+    check(
+        "left over",
+        |dir| fs::write(dir.join("tls-key.new"), "x").unwrap(),
+        NOW + 390 * DAY,
+        &[LEAF, LEAF_KEY],
+    );
+    let other_key = |dir: &Path| {
+        fs::write(dir.join(LEAF_KEY), KeyPair::generate().unwrap().serialize_pem()).unwrap();
+    };
     check("another key", other_key, NOW, &[LEAF, LEAF_KEY]);
 }
 
 #[test]
 fn an_invalid_authority_is_an_error_that_names_the_file() {
-    for (file, text) in
-        [(CA, "x".to_owned()), (CA_KEY, "x".to_owned()), (CA_KEY, KeyPair::generate().unwrap().serialize_pem())]
-    {
+    for (file, text) in [
+        (CA, "x".to_owned()),
+        (CA_KEY, "x".to_owned()),
+        (CA_KEY, KeyPair::generate().unwrap().serialize_pem()),
+    ] {
         let dir = fresh("wrong");
         server_config(&dir, NOW).unwrap();
         fs::write(dir.join(file), text).unwrap();

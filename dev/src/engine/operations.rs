@@ -21,7 +21,10 @@ macro_rules! operations {
     ($call:expr, $database:expr, $($name:literal => $method:ident),+ $(,)?) => {
         match APIS.iter().find_map(|api| $call.target.strip_prefix(api)) {
             $(Some($name) => run(&$call.body, |request| $database.$method(request)),)+
-            _ => reject("com.amazonaws.dynamodb.v20120810#UnknownOperationException", "the operation is not supported"),
+            _ => {
+                let code = "com.amazonaws.dynamodb.v20120810#UnknownOperationException";
+                reject(code, "the operation is not supported")
+            }
         }
     };
 }
@@ -53,19 +56,27 @@ pub(super) fn respond(database: &Database, call: &Call) -> Reply {
     )
 }
 
-fn run<Q: DeserializeOwned, A: Serialize>(body: &[u8], operation: impl FnOnce(Q) -> Result<A, DynoxideError>) -> Reply {
+fn run<Q: DeserializeOwned, A: Serialize>(
+    body: &[u8],
+    operation: impl FnOnce(Q) -> Result<A, DynoxideError>,
+) -> Reply {
     let request = match serde_json::from_slice(body) {
         Ok(request) => request,
-        Err(error) => return reject("com.amazon.coral.service#SerializationException", &error.to_string()),
+        Err(error) => {
+            return reject("com.amazon.coral.service#SerializationException", &error.to_string());
+        }
     };
     match operation(request) {
         Ok(output) => match serde_json::to_vec(&output) {
             Ok(body) => Response::new(Full::from(body)),
-            Err(error) => reject("com.amazonaws.dynamodb.v20120810#InternalServerError", &error.to_string()),
+            Err(error) => {
+                reject("com.amazonaws.dynamodb.v20120810#InternalServerError", &error.to_string())
+            }
         },
         Err(error) => {
             let mut response = Response::new(Full::from(error.to_json()));
-            *response.status_mut() = StatusCode::from_u16(error.status_code()).unwrap_or(StatusCode::BAD_REQUEST);
+            *response.status_mut() =
+                StatusCode::from_u16(error.status_code()).unwrap_or(StatusCode::BAD_REQUEST);
             response
         }
     }

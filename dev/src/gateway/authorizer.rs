@@ -1,8 +1,11 @@
 //! The event of a Lambda authorizer, the form of its response, and the cache of responses.
 //!
-//! The events are those of [`TOKEN` and `REQUEST` authorizers](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-input.html)
-//! of a REST API, and the response is [theirs](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-output.html).
-//! The ARN of the method contains the path as it was sent, without decoding; AWS does not document this.
+//! The events are those of [`TOKEN` and `REQUEST`
+//! authorizers](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-input.html)
+//! of a REST API, and the response is
+//! [theirs](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-output.html).
+//! The ARN of the method contains the path as it was sent, without decoding; AWS does not document
+//! this.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +18,8 @@ use super::policy::Policy;
 use super::route::Matched;
 use crate::template::{Authorizer, AuthorizerKind};
 
-/// The longest response, in bytes of JSON ([quotas](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html)).
+/// The longest response, in bytes of JSON
+/// ([quotas](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html)).
 const MAX_RESULT: usize = 8 * 1024;
 
 /// The decision of an authorizer.
@@ -40,8 +44,11 @@ struct Entry {
 /// Returns the values of the identity headers, or `None` if one of them is missing or empty.
 pub(super) fn identity(authorizer: &Authorizer, headers: &HeaderMap) -> Option<Vec<String>> {
     let value = |name: &String| {
-        let values: Vec<_> =
-            headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+        let values: Vec<_> = headers
+            .get_all(name)
+            .iter()
+            .map(|value| String::from_utf8_lossy(value.as_bytes()))
+            .collect();
         let joined = values.join(",");
         (!joined.trim().is_empty()).then_some(joined)
     };
@@ -68,8 +75,10 @@ pub(super) fn event(
             "methodArn": arn,
         }),
         AuthorizerKind::Request => {
-            let mut event =
-                Map::from_iter([("type".to_owned(), json!("REQUEST")), ("methodArn".to_owned(), json!(arn))]);
+            let mut event = Map::from_iter([
+                ("type".to_owned(), json!("REQUEST")),
+                ("methodArn".to_owned(), json!(arn)),
+            ]);
             event.append(&mut call.event(matched, &json!({})));
             Value::Object(event)
         }
@@ -100,13 +109,28 @@ impl Verdict {
 
 impl Cache {
     /// Returns the cached verdict for an identity, unless it has expired at `at`.
-    pub(super) fn find(&self, authorizer: &str, identity: &[String], at: u64) -> Option<Arc<Verdict>> {
+    pub(super) fn find(
+        &self,
+        authorizer: &str,
+        identity: &[String],
+        at: u64,
+    ) -> Option<Arc<Verdict>> {
         let key = (authorizer.to_owned(), identity.to_vec());
-        self.entries().get(&key).filter(|entry| at < entry.until).map(|entry| Arc::clone(&entry.verdict))
+        self.entries()
+            .get(&key)
+            .filter(|entry| at < entry.until)
+            .map(|entry| Arc::clone(&entry.verdict))
     }
 
     /// Caches a verdict, unless the TTL is 0 or the authorizer has no identity headers.
-    pub(super) fn keep(&self, authorizer: &str, identity: Vec<String>, verdict: &Arc<Verdict>, at: u64, ttl: u32) {
+    pub(super) fn keep(
+        &self,
+        authorizer: &str,
+        identity: Vec<String>,
+        verdict: &Arc<Verdict>,
+        at: u64,
+        ttl: u32,
+    ) {
         if ttl == 0 || identity.is_empty() {
             return;
         }
@@ -116,7 +140,8 @@ impl Cache {
         entries.insert((authorizer.to_owned(), identity), entry);
     }
 
-    /// Locks the entries. A panic cannot leave an entry incomplete, so a poisoned lock is used as well.
+    /// Locks the entries. A panic cannot leave an entry incomplete, so a poisoned lock is used as
+    /// well.
     fn entries(&self) -> MutexGuard<'_, HashMap<(String, Vec<String>), Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -162,8 +187,10 @@ mod tests {
     #[test]
     fn context_values_become_text_and_include_the_principal() {
         let policy = json!({ "Statement": [] });
-        let response =
-            json!({ "principalId": "u1", "policyDocument": policy, "context": { "n": 7, "t": true, "s": "x" } });
+        let response = json!({
+            "principalId": "u1", "policyDocument": policy,
+            "context": { "n": 7, "t": true, "s": "x" },
+        });
         let context = Verdict::read(&response).unwrap().context;
         let found: Vec<_> = context.iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(found, ["n=7", "principalId=u1", "s=x", "t=true"]);

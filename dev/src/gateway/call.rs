@@ -1,7 +1,7 @@
 //! Parses a request, and builds the part of an event that authorizers and functions have in common.
 //!
-//! The event is that of a REST API with Lambda proxy integration, format 1.0
-//! ([input format](https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html#api-gateway-simple-proxy-for-lambda-input-format)).
+//! The event is that of a REST API with Lambda proxy integration, format 1.0 ([input
+//! format](https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html#api-gateway-simple-proxy-for-lambda-input-format)).
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -28,9 +28,10 @@ pub(super) const ACCOUNT: &str = "000000000000";
 /// The ID of the API.
 pub(super) const API: &str = "hallpass";
 
-/// The headers that are removed from events, from the table of the
-/// [important notes](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html);
-/// `content-length` is not in that table, but is absent from real events. API Gateway sets the last three itself.
+/// The headers that are removed from events, from the table of the [important
+/// notes](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html);
+/// `content-length` is not in that table, but is absent from real events. API Gateway sets the last
+/// three itself.
 const UNSEEN: [&str; 15] = [
     "connection",
     "content-length",
@@ -86,8 +87,11 @@ impl Call {
         }
         let domain = domain(&head).ok_or(Rejection::of(Kind::BadRequest))?;
         let sent_path = head.uri.path().to_owned();
-        let rest = sent_path.strip_prefix(base_path).filter(|rest| rest.is_empty() || rest.starts_with('/'));
-        let path = format!("/{}", rest.ok_or(Rejection::of(Kind::Forbidden))?.trim_start_matches('/'));
+        let rest = sent_path
+            .strip_prefix(base_path)
+            .filter(|rest| rest.is_empty() || rest.starts_with('/'));
+        let path =
+            format!("/{}", rest.ok_or(Rejection::of(Kind::Forbidden))?.trim_start_matches('/'));
         Ok(Self {
             id: id.to_owned(),
             at,
@@ -107,10 +111,14 @@ impl Call {
     /// Returns the last value of a header as text.
     pub(super) fn header(&self, name: &str) -> Option<String> {
         let values = self.headers.get_all(name);
-        values.iter().next_back().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+        values
+            .iter()
+            .next_back()
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
     }
 
-    /// Builds the part of the event that authorizers and functions have in common. `nothing` is used for absent parts.
+    /// Builds the part of the event that authorizers and functions have in common. `nothing` is
+    /// used for absent parts.
     pub(super) fn event(&self, matched: &Matched<'_>, nothing: &Value) -> Map<String, Value> {
         let some = |values: Value| {
             if values.as_object().is_none_or(Map::is_empty) { nothing.clone() } else { values }
@@ -170,11 +178,16 @@ impl Call {
         })
     }
 
-    /// Returns the client's headers without the removed ones, and the headers that API Gateway adds.
+    /// Returns the client's headers without the removed ones, and the headers that API Gateway
+    /// adds.
     fn all_headers(&self) -> BTreeMap<String, Vec<String>> {
         let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (name, value) in self.headers.iter().filter(|(name, _)| !UNSEEN.contains(&name.as_str())) {
-            all.entry(spelled(name)).or_default().push(String::from_utf8_lossy(value.as_bytes()).into_owned());
+        for (name, value) in
+            self.headers.iter().filter(|(name, _)| !UNSEEN.contains(&name.as_str()))
+        {
+            all.entry(spelled(name))
+                .or_default()
+                .push(String::from_utf8_lossy(value.as_bytes()).into_owned());
         }
         let forwarded = match self.header("x-forwarded-for") {
             Some(before) => format!("{before}, {}", self.source_ip),
@@ -183,22 +196,25 @@ impl Call {
         all.insert("X-Forwarded-For".to_owned(), vec![forwarded]);
         all.insert("X-Forwarded-Port".to_owned(), vec!["443".to_owned()]);
         all.insert("X-Forwarded-Proto".to_owned(), vec!["https".to_owned()]);
-        all.entry("X-Amzn-Trace-Id".to_owned()).or_insert_with(|| vec![format!("Root=1-{:08x}-{}", self.at, self.id)]);
+        all.entry("X-Amzn-Trace-Id".to_owned())
+            .or_insert_with(|| vec![format!("Root=1-{:08x}-{}", self.at, self.id)]);
         all
     }
 
     /// Returns the time in the form `12/Jul/2022:12:21:43 +0000`.
     fn request_time(&self) -> String {
         let form = format_description!(
-            "[day]/[month repr:short]/[year]:[hour]:[minute]:[second] [offset_hour sign:mandatory][offset_minute]"
+            "[day]/[month repr:short]/[year]:[hour]:[minute]:[second] [offset_hour \
+             sign:mandatory][offset_minute]"
         );
-        let at = i64::try_from(self.at).ok().and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
+        let at =
+            i64::try_from(self.at).ok().and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
         at.and_then(|at| at.format(form).ok()).unwrap_or_default()
     }
 }
 
-/// Decodes a path or query parameter as API Gateway does: percent signs are encoded again (important notes). Invalid UTF-8
-/// becomes the replacement character.
+/// Decodes a path or query parameter as API Gateway does: percent signs are encoded again
+/// (important notes). Invalid UTF-8 becomes the replacement character.
 pub(super) fn decoded_parameter(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -217,7 +233,8 @@ fn hex(digits: &[u8]) -> Option<u8> {
     u8::from_str_radix(digits, 16).ok()
 }
 
-/// Parses the parameters of a query. A semicolon is a separator like an ampersand (important notes).
+/// Parses the parameters of a query. A semicolon is a separator like an ampersand (important
+/// notes).
 fn query(text: &str) -> Vec<(String, String)> {
     let decoded = |text: &str| decoded_parameter(&text.replace('+', "%20"));
     let pairs = text.split(['&', ';']).filter(|pair| !pair.is_empty());
@@ -229,12 +246,15 @@ fn query(text: &str) -> Vec<(String, String)> {
 
 /// Returns the last value of each name, for the single-value maps of an event.
 fn last_values<K: AsRef<str>, V: AsRef<str>>(all: &BTreeMap<K, Vec<V>>) -> Value {
-    let last = |(name, values): (&K, &Vec<V>)| Some((name.as_ref().to_owned(), json!(values.last()?.as_ref())));
+    let last = |(name, values): (&K, &Vec<V>)| {
+        Some((name.as_ref().to_owned(), json!(values.last()?.as_ref())))
+    };
     Value::Object(all.iter().filter_map(last).collect())
 }
 
-/// Returns the name of a header as in the event of an HTTP/2 client: in lower case, except a few names that API Gateway
-/// capitalizes. API Gateway keeps the spelling of an HTTP/1.1 client, which is not available here.
+/// Returns the name of a header as in the event of an HTTP/2 client: in lower case, except a few
+/// names that API Gateway capitalizes. API Gateway keeps the spelling of an HTTP/1.1 client, which
+/// is not available here.
 fn spelled(name: &HeaderName) -> String {
     match name.as_str() {
         "authorization" => "Authorization",
@@ -246,8 +266,9 @@ fn spelled(name: &HeaderName) -> String {
     .to_owned()
 }
 
-/// Returns the host of a request, or `None` if an HTTP/1.1 request has no `Host` or several, or if the value is not a host
-/// with an optional port. The functions parse the host as part of a URL and panic if that fails.
+/// Returns the host of a request, or `None` if an HTTP/1.1 request has no `Host` or several, or if
+/// the value is not a host with an optional port. The functions parse the host as part of a URL and
+/// panic if that fails.
 fn domain(head: &http::request::Parts) -> Option<String> {
     let mut hosts = head.headers.get_all(HOST).iter();
     let host = match (hosts.next(), hosts.next()) {

@@ -1,12 +1,15 @@
 //! Evaluates the policy in an authorizer's response.
 //!
 //! Evaluation follows IAM: an explicit deny wins, and everything that no statement allows is denied
-//! ([evaluation logic](https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-authorization-flow.html)).
-//! `Action` and `Resource` can contain `*` and `?`. In policies of version 2012, `${*}`, `${?}` and `${$}` stand for the
-//! characters themselves ([special characters](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#policy-vars-specialchars)). Of the
+//! ([evaluation
+//! logic](https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-authorization-flow.html)).
+//! `Action` and `Resource` can contain `*` and `?`. In policies of version 2012, `${*}`, `${?}` and
+//! `${$}` stand for the characters themselves ([special
+//! characters](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#policy-vars-specialchars)).
+//! Of the
 //! [conditions](https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-resource-policies-iam-policies.html)
-//! only `DateLessThan` on `aws:CurrentTime` is supported. A policy with any other condition is rejected as a whole, so that
-//! no condition is ignored.
+//! only `DateLessThan` on `aws:CurrentTime` is supported. A policy with any other condition is
+//! rejected as a whole, so that no condition is ignored.
 
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
@@ -60,7 +63,8 @@ impl Policy {
     /// Parses a `policyDocument`. Returns `None` if any part is not supported.
     pub fn read(document: &Value) -> Option<Self> {
         let statements = document.get("Statement")?;
-        let statements = statements.as_array().map_or(std::slice::from_ref(statements), Vec::as_slice);
+        let statements =
+            statements.as_array().map_or(std::slice::from_ref(statements), Vec::as_slice);
         let has_variables = document.get("Version").is_some_and(|version| version == "2012-10-17");
         let read = |statement| Statement::read(statement, has_variables);
         Some(Self { statements: statements.iter().map(read).collect::<Option<_>>()? })
@@ -89,7 +93,10 @@ impl Statement {
     /// Parses a statement. Returns `None` if any part is not supported.
     fn read(value: &Value, has_variables: bool) -> Option<Self> {
         let fields = value.as_object()?;
-        if !fields.keys().all(|key| ["Sid", "Effect", "Action", "Resource", "Condition"].contains(&key.as_str())) {
+        if !fields
+            .keys()
+            .all(|key| ["Sid", "Effect", "Action", "Resource", "Condition"].contains(&key.as_str()))
+        {
             return None;
         }
         let denies = match fields.get("Effect")?.as_str()? {
@@ -106,14 +113,15 @@ impl Statement {
             None => Vec::new(),
         };
         let actions = texts(fields.get("Action")?)?;
-        let counts = actions.iter().any(|action| fits(&pieces(&action.to_ascii_lowercase(), false), ACTION));
+        let counts =
+            actions.iter().any(|action| fits(&pieces(&action.to_ascii_lowercase(), false), ACTION));
         let resources = resources.iter().map(|resource| pieces(resource, has_variables)).collect();
         Some(Self { denies, counts, resources, until })
     }
 }
 
-/// Parses the times of `{"DateLessThan": {"aws:CurrentTime": "…"}}`, each a string or a list of strings. The names of
-/// condition keys are case-insensitive.
+/// Parses the times of `{"DateLessThan": {"aws:CurrentTime": "…"}}`, each a string or a list of
+/// strings. The names of condition keys are case-insensitive.
 fn deadlines(condition: &Map<String, Value>) -> Option<Vec<OffsetDateTime>> {
     let mut until = Vec::new();
     for (operator, keys) in condition {
@@ -122,8 +130,10 @@ fn deadlines(condition: &Map<String, Value>) -> Option<Vec<OffsetDateTime>> {
                 return None;
             }
             // One of several values is sufficient (IAM: condition keys with multiple values).
-            let times =
-                texts(value)?.iter().map(|time| OffsetDateTime::parse(time, &Rfc3339).ok()).collect::<Option<Vec<_>>>();
+            let times = texts(value)?
+                .iter()
+                .map(|time| OffsetDateTime::parse(time, &Rfc3339).ok())
+                .collect::<Option<Vec<_>>>();
             until.push(times?.into_iter().max()?);
         }
     }
@@ -143,10 +153,14 @@ fn texts(value: &Value) -> Option<Vec<String>> {
 fn pieces(pattern: &str, has_variables: bool) -> Vec<Piece> {
     let (mut pieces, mut rest) = (Vec::new(), pattern);
     while let Some(next) = rest.chars().next() {
-        let escaped =
-            ["${*}", "${?}", "${$}"].into_iter().filter(|_| has_variables).find(|escaped| rest.starts_with(escaped));
+        let escaped = ["${*}", "${?}", "${$}"]
+            .into_iter()
+            .filter(|_| has_variables)
+            .find(|escaped| rest.starts_with(escaped));
         let (piece, length) = match (escaped, next) {
-            (Some(escaped), _) => (Piece::Literal(escaped.chars().nth(2).unwrap_or(next)), escaped.len()),
+            (Some(escaped), _) => {
+                (Piece::Literal(escaped.chars().nth(2).unwrap_or(next)), escaped.len())
+            }
             (None, '*') => (Piece::Any, 1),
             (None, '?') => (Piece::One, 1),
             (None, other) => (Piece::Literal(other), other.len_utf8()),
@@ -160,7 +174,8 @@ fn pieces(pattern: &str, has_variables: bool) -> Vec<Piece> {
 /// Returns whether a text matches a pattern.
 fn fits(pattern: &[Piece], text: &str) -> bool {
     let (mut pattern, mut text) = (pattern.iter(), text.chars());
-    // Where to backtrack to after a mismatch: behind the last `*`, which then matches one more character.
+    // Where to backtrack to after a mismatch: behind the last `*`, which then matches one more
+    // character.
     let mut retry = None;
     loop {
         let (expected, found) = (pattern.clone().next(), text.clone().next());
@@ -169,7 +184,9 @@ fn fits(pattern: &[Piece], text: &str) -> bool {
             retry = Some((pattern.clone(), text.clone()));
         } else if expected.is_none() && found.is_none() {
             return true;
-        } else if found.is_some() && (expected == Some(&Piece::One) || expected == found.map(Piece::Literal).as_ref()) {
+        } else if found.is_some()
+            && (expected == Some(&Piece::One) || expected == found.map(Piece::Literal).as_ref())
+        {
             pattern.next();
             text.next();
         } else {
@@ -219,7 +236,10 @@ mod tests {
             (json!(["x", "*/GET/*"]), Decision::Allow),
             (json!("*/GET/tokens/??"), Decision::ImplicitDeny),
             (json!("*/POST/*"), Decision::ImplicitDeny),
-            (json!("arn:aws:execute-api:local:000000000000:hallpass/v1/GET/tokens"), Decision::ImplicitDeny),
+            (
+                json!("arn:aws:execute-api:local:000000000000:hallpass/v1/GET/tokens"),
+                Decision::ImplicitDeny,
+            ),
             (json!(""), Decision::ImplicitDeny),
         ] {
             check(&json!([statement("Allow", &resource)]), Some(expected));
@@ -255,8 +275,16 @@ mod tests {
             "arn:aws:iam::account-ID-without-hyphens:user/bob",
             false,
         );
-        check_fit("arn:aws:s3:::amzn-s3-demo-bucket/${*}", "arn:aws:s3:::amzn-s3-demo-bucket/*", true);
-        check_fit("arn:aws:s3:::amzn-s3-demo-bucket/${*}", "arn:aws:s3:::amzn-s3-demo-bucket/a", false);
+        check_fit(
+            "arn:aws:s3:::amzn-s3-demo-bucket/${*}",
+            "arn:aws:s3:::amzn-s3-demo-bucket/*",
+            true,
+        );
+        check_fit(
+            "arn:aws:s3:::amzn-s3-demo-bucket/${*}",
+            "arn:aws:s3:::amzn-s3-demo-bucket/a",
+            false,
+        );
         check_fit("a/${?}/${$}{", "a/?/${", true);
         assert!(!fits(&pieces("a/${*}", false), "a/*"), "a policy of 2008 has no variables");
     }
@@ -272,11 +300,31 @@ mod tests {
             ("arn:aws:execute-api:us-east-1:*:api-id/*", "/test/GET/", true),
             ("arn:aws:execute-api:us-east-1:*:api-id/test/*", "/test/GET/mydemoresource/1", true),
             ("arn:aws:execute-api:us-east-1:*:api-id/test/*", "/prod/GET/mydemoresource/1", false),
-            ("arn:aws:execute-api:us-east-1:*:api-id/test/*/mydemoresource/*", "/test/POST/mydemoresource/a/b", true),
-            ("arn:aws:execute-api:us-east-1:*:api-id/test/*/mydemoresource/*", "/test/DELETE/x/mydemoresource/a", true),
-            ("arn:aws:execute-api:us-east-1:*:api-id/test/GET/mydemoresource/*", "/test/GET/mydemoresource/a", true),
-            ("arn:aws:execute-api:us-east-1:*:api-id/test/GET/mydemoresource/*", "/test/POST/mydemoresource/a", false),
-            ("arn:aws:execute-api:us-east-1:*:api-id/test/GET/mydemoresource/*", "/test/GET/mydemoresource", false),
+            (
+                "arn:aws:execute-api:us-east-1:*:api-id/test/*/mydemoresource/*",
+                "/test/POST/mydemoresource/a/b",
+                true,
+            ),
+            (
+                "arn:aws:execute-api:us-east-1:*:api-id/test/*/mydemoresource/*",
+                "/test/DELETE/x/mydemoresource/a",
+                true,
+            ),
+            (
+                "arn:aws:execute-api:us-east-1:*:api-id/test/GET/mydemoresource/*",
+                "/test/GET/mydemoresource/a",
+                true,
+            ),
+            (
+                "arn:aws:execute-api:us-east-1:*:api-id/test/GET/mydemoresource/*",
+                "/test/POST/mydemoresource/a",
+                false,
+            ),
+            (
+                "arn:aws:execute-api:us-east-1:*:api-id/test/GET/mydemoresource/*",
+                "/test/GET/mydemoresource",
+                false,
+            ),
         ] {
             check_fit(resource, &format!("{api}{path}"), expected);
         }
@@ -289,7 +337,10 @@ mod tests {
             (json!(["s3:GetObject", "EXECUTE-API:invoke"]), Decision::Allow),
             (json!("execute-api:ManageConnections"), Decision::ImplicitDeny),
         ] {
-            check(&json!([{ "Effect": "Allow", "Action": action, "Resource": "*" }]), Some(expected));
+            check(
+                &json!([{ "Effect": "Allow", "Action": action, "Resource": "*" }]),
+                Some(expected),
+            );
         }
     }
 
@@ -314,7 +365,10 @@ mod tests {
         let allow = statement("Allow", &json!("*"));
         for (field, value) in [
             ("Condition", json!({ "IpAddress": { "aws:SourceIp": "127.0.0.1/32" } })),
-            ("Condition", json!({ "DateLessThan": { "aws:TokenIssueTime": "2027-01-15T08:00:01Z" } })),
+            (
+                "Condition",
+                json!({ "DateLessThan": { "aws:TokenIssueTime": "2027-01-15T08:00:01Z" } }),
+            ),
             ("Condition", json!("always")),
             ("NotAction", json!("s3:*")),
             ("Effect", json!("Maybe")),

@@ -1,11 +1,12 @@
-//! The event of a function, and the response to the client: the
-//! [Lambda proxy integration](https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html)
+//! The event of a function, and the response to the client: the [Lambda proxy
+//! integration](https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html)
 //! of a REST API.
 //!
-//! Bodies are passed as text. Those of a [binary media type](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-payload-encodings-workflow.html)
-//! of the API are passed as base64, depending on the `Content-Type` of the request and, for the response, on the first
-//! type in its `Accept`. Otherwise invalid UTF-8 in a request is lost, and base64 from a function reaches the client
-//! undecoded.
+//! Bodies are passed as text. Those of a [binary media
+//! type](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-payload-encodings-workflow.html)
+//! of the API are passed as base64, depending on the `Content-Type` of the request and, for the
+//! response, on the first type in its `Accept`. Otherwise invalid UTF-8 in a request is lost, and
+//! base64 from a function reaches the client undecoded.
 
 use std::collections::BTreeMap;
 
@@ -21,10 +22,10 @@ use super::call::Call;
 use super::response::{Kind, Rejection, insert_id};
 use super::route::Matched;
 
-/// The headers of a function's response that reach the client as `x-amzn-Remapped-…`
-/// ([important notes](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html)).
-/// According to the notes `content-length` is unchanged, but real accounts remap it, and a wrong one would break the
-/// connection.
+/// The headers of a function's response that reach the client as `x-amzn-Remapped-…` ([important
+/// notes](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html)).
+/// According to the notes `content-length` is unchanged, but real accounts remap it, and a wrong
+/// one would break the connection.
 const REMAPPED: [&str; 9] = [
     "authorization",
     "connection",
@@ -38,8 +39,16 @@ const REMAPPED: [&str; 9] = [
 ];
 
 /// The headers of a function's response that are removed (important notes).
-const DROPPED: [&str; 8] =
-    ["expect", "host", "proxy-authenticate", "te", "trailer", "transfer-encoding", "upgrade", "via"];
+const DROPPED: [&str; 8] = [
+    "expect",
+    "host",
+    "proxy-authenticate",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+];
 
 /// The response of a function. Every field is optional, and others are rejected.
 #[derive(Default, Deserialize)]
@@ -53,9 +62,16 @@ struct FunctionResponse {
 }
 
 /// Builds the event of a function.
-pub(super) fn event(call: &Call, matched: &Matched<'_>, verdict: Option<&Verdict>, binary: &[String]) -> Value {
+pub(super) fn event(
+    call: &Call,
+    matched: &Matched<'_>,
+    verdict: Option<&Verdict>,
+    binary: &[String],
+) -> Value {
     let mut event = call.event(matched, &Value::Null);
-    if let (Some(verdict), Some(Value::Object(context))) = (verdict, event.get_mut("requestContext")) {
+    if let (Some(verdict), Some(Value::Object(context))) =
+        (verdict, event.get_mut("requestContext"))
+    {
         let mut authorizer = json!(verdict.context);
         if let Value::Object(fields) = &mut authorizer {
             fields.insert("integrationLatency".to_owned(), json!(0));
@@ -74,7 +90,11 @@ pub(super) fn event(call: &Call, matched: &Matched<'_>, verdict: Option<&Verdict
 }
 
 /// Converts the output of a function to the response to the client.
-pub(super) fn response(output: Value, call: &Call, binary: &[String]) -> Result<Response<Bytes>, Rejection> {
+pub(super) fn response(
+    output: Value,
+    call: &Call,
+    binary: &[String],
+) -> Result<Response<Bytes>, Rejection> {
     read(output, call, binary).ok_or(Rejection::of(Kind::BadIntegration))
 }
 
@@ -86,12 +106,15 @@ fn read(output: Value, call: &Call, binary: &[String]) -> Option<Response<Bytes>
         Some(value) => StatusCode::from_u16(u16::try_from(value.as_u64()?).ok()?).ok()?,
     };
     let text = output.body.unwrap_or_default();
-    let decode = output.is_base64_encoded == Some(true) && is_binary(call.header(ACCEPT.as_str()).as_deref(), binary);
+    let decode = output.is_base64_encoded == Some(true)
+        && is_binary(call.header(ACCEPT.as_str()).as_deref(), binary);
     let body = if decode { BASE64_STANDARD.decode(&text).ok()? } else { text.into_bytes() };
     let mut response = Response::new(Bytes::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    for (name, value) in merged(output.headers.unwrap_or_default(), output.multi_value_headers.unwrap_or_default())? {
+    for (name, value) in
+        merged(output.headers.unwrap_or_default(), output.multi_value_headers.unwrap_or_default())?
+    {
         add(headers, &name, &value)?;
     }
     // The default content type of an integration's response (important notes).
@@ -124,8 +147,11 @@ fn add(headers: &mut HeaderMap, name: &str, value: &str) -> Option<()> {
     if DROPPED.contains(&name) {
         return Some(());
     }
-    let name = if REMAPPED.contains(&name) { format!("x-amzn-remapped-{name}") } else { name.to_owned() };
-    headers.try_append(HeaderName::try_from(name).ok()?, HeaderValue::from_str(value).ok()?).ok()?;
+    let name =
+        if REMAPPED.contains(&name) { format!("x-amzn-remapped-{name}") } else { name.to_owned() };
+    headers
+        .try_append(HeaderName::try_from(name).ok()?, HeaderValue::from_str(value).ok()?)
+        .ok()?;
     Some(())
 }
 

@@ -1,10 +1,12 @@
-//! Gateway responses: the responses that API Gateway generates itself, and their customization in a template
+//! Gateway responses: the responses that API Gateway generates itself, and their customization in a
+//! template
 //! ([types](https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html),
 //! [customization](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-gatewayResponse-definition.html)).
 //!
-//! The value of a header is a quoted literal, `context.requestId` or `context.authorizer.x`; a header without a value is
-//! left out. In a body, variables are replaced without escaping, and a variable without a value is empty. The template
-//! for `application/json` is used regardless of the client's `Accept`.
+//! The value of a header is a quoted literal, `context.requestId` or `context.authorizer.x`; a
+//! header without a value is left out. In a body, variables are replaced without escaping, and a
+//! variable without a value is empty. The template for `application/json` is used regardless of the
+//! client's `Accept`.
 
 use std::collections::BTreeMap;
 
@@ -32,15 +34,16 @@ pub(super) enum Kind {
     AccessDenied,
     AuthorizerConfigurationError,
     AuthorizerFailure,
-    /// The request is not valid HTTP/1.1, or its `Host` is not a host (RFC 9112 section 3.2). On AWS such a request does
-    /// not reach an API.
+    /// The request is not valid HTTP/1.1, or its `Host` is not a host (RFC 9112 section 3.2). On
+    /// AWS such a request does not reach an API.
     BadRequest,
-    /// A function failed or returned an invalid response. AWS documents the status 502 without a type; measurements show
-    /// that only `DEFAULT_5XX` changes it.
+    /// A function failed or returned an invalid response. AWS documents the status 502 without a
+    /// type; measurements show that only `DEFAULT_5XX` changes it.
     BadIntegration,
     /// The path is not in the stage, so that the gateway responses of the API do not apply.
     Forbidden,
-    /// Rejected before routing. AWS documents the quota; the response is known only from reports of its users.
+    /// Rejected before routing. AWS documents the quota; the response is known only from reports of
+    /// its users.
     HeadersTooLarge,
     IntegrationTimeout,
     MissingAuthenticationToken,
@@ -49,7 +52,8 @@ pub(super) enum Kind {
     Unauthorized,
 }
 
-/// AWS's defaults of a type: its name, or `None` if templates cannot change it; status, error and message.
+/// AWS's defaults of a type: its name, or `None` if templates cannot change it; status, error and
+/// message.
 type Facts = (Option<&'static str>, StatusCode, &'static str, &'static str);
 
 /// The gateway responses of an API.
@@ -97,20 +101,30 @@ impl Kind {
     fn facts(self) -> Facts {
         let server = "Internal server error";
         match self {
-            Self::AccessDenied => (Some("ACCESS_DENIED"), StatusCode::FORBIDDEN, "AccessDeniedException", "Forbidden"),
+            Self::AccessDenied => {
+                (Some("ACCESS_DENIED"), StatusCode::FORBIDDEN, "AccessDeniedException", "Forbidden")
+            }
             Self::AuthorizerConfigurationError => (
                 Some("AUTHORIZER_CONFIGURATION_ERROR"),
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "AuthorizerConfigurationException",
                 server,
             ),
-            Self::AuthorizerFailure => {
-                (Some("AUTHORIZER_FAILURE"), StatusCode::INTERNAL_SERVER_ERROR, "AuthorizerFailureException", server)
+            Self::AuthorizerFailure => (
+                Some("AUTHORIZER_FAILURE"),
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "AuthorizerFailureException",
+                server,
+            ),
+            Self::BadRequest => {
+                (None, StatusCode::BAD_REQUEST, "BadRequestException", "Bad Request")
             }
-            Self::BadRequest => (None, StatusCode::BAD_REQUEST, "BadRequestException", "Bad Request"),
-            Self::BadIntegration => {
-                (Some("DEFAULT_5XX"), StatusCode::BAD_GATEWAY, "InternalServerErrorException", server)
-            }
+            Self::BadIntegration => (
+                Some("DEFAULT_5XX"),
+                StatusCode::BAD_GATEWAY,
+                "InternalServerErrorException",
+                server,
+            ),
             Self::Forbidden => (None, StatusCode::FORBIDDEN, "ForbiddenException", "Forbidden"),
             Self::HeadersTooLarge => (
                 None,
@@ -130,12 +144,18 @@ impl Kind {
                 "MissingAuthenticationTokenException",
                 "Missing Authentication Token",
             ),
-            Self::RequestTooLarge => {
-                (None, StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLargeException", "Request Too Long")
-            }
-            Self::Unauthorized => {
-                (Some("UNAUTHORIZED"), StatusCode::UNAUTHORIZED, "UnauthorizedException", "Unauthorized")
-            }
+            Self::RequestTooLarge => (
+                None,
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "RequestTooLargeException",
+                "Request Too Long",
+            ),
+            Self::Unauthorized => (
+                Some("UNAUTHORIZED"),
+                StatusCode::UNAUTHORIZED,
+                "UnauthorizedException",
+                "Unauthorized",
+            ),
         }
     }
 }
@@ -154,7 +174,8 @@ impl Responses {
     pub(super) fn write(&self, rejection: &Rejection, id: &str) -> Response<Bytes> {
         let (kind, default_status, error, _) = rejection.kind.facts();
         let fallback = if default_status.is_server_error() { "DEFAULT_5XX" } else { "DEFAULT_4XX" };
-        let custom = kind.and_then(|kind| self.by_type.get(kind).or_else(|| self.by_type.get(fallback)));
+        let custom =
+            kind.and_then(|kind| self.by_type.get(kind).or_else(|| self.by_type.get(fallback)));
         // A status of a default response applies to every type that falls back to it.
         let status = custom.and_then(|custom| custom.status).unwrap_or(default_status);
         let body = substituted(custom.map_or(PLAIN_BODY, |custom| &custom.body), rejection, id);
@@ -167,9 +188,9 @@ impl Responses {
         for (name, expression) in custom.into_iter().flat_map(|custom| &custom.headers) {
             let value = match expression {
                 Expression::Literal(value) => Some(value.clone()),
-                Expression::Variable(variable) => {
-                    rejection.variable(variable, id).and_then(|text| HeaderValue::try_from(text).ok())
-                }
+                Expression::Variable(variable) => rejection
+                    .variable(variable, id)
+                    .and_then(|text| HeaderValue::try_from(text).ok()),
             };
             if let Some(value) = value {
                 headers.insert(name.clone(), value);
@@ -188,8 +209,12 @@ impl Custom {
         };
         let mut headers = Vec::new();
         for (name, text) in &response.headers {
-            let wrong =
-                || TemplateError::shape(format!("{kind}.{name}"), format!("the expression {text} is not supported"));
+            let wrong = || {
+                TemplateError::shape(
+                    format!("{kind}.{name}"),
+                    format!("the expression {text} is not supported"),
+                )
+            };
             let expression = Expression::read(text).ok_or_else(wrong)?;
             headers.push((HeaderName::try_from(name).map_err(|_| wrong())?, expression));
         }
@@ -224,7 +249,9 @@ fn substituted(template: &str, rejection: &Rejection, id: &str) -> String {
     let mut parts = template.split("$context.");
     body.push_str(parts.next().unwrap_or_default());
     for part in parts {
-        let end = part.find(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c))).unwrap_or(part.len());
+        let end = part
+            .find(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c)))
+            .unwrap_or(part.len());
         let (name, rest) = part.split_at_checked(end).unwrap_or((part, ""));
         // A full stop after a name is not part of the name.
         let path = name.trim_end_matches('.');

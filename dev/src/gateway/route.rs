@@ -1,16 +1,19 @@
 //! Finds the resource and the method of a request.
 //!
-//! The most specific resource wins, segment by segment from the left: literal text before `{name}` before `{name+}`. Of
-//! its methods, the named one wins over `ANY`
+//! The most specific resource wins, segment by segment from the left: literal text before `{name}`
+//! before `{name+}`. Of its methods, the named one wins over `ANY`
 //! ([methods](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-method-settings-method-request.html),
-//! [proxy resources](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-set-up-simple-proxy.html)).
-//! If the resource does not have the method, the request is rejected; less specific resources are not tried.
+//! [proxy
+//! resources](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-set-up-simple-proxy.html)).
+//! If the resource does not have the method, the request is rejected; less specific resources are
+//! not tried.
 //!
-//! AWS does not document the treatment of slashes; these rules were measured on accounts. A slash at the end is ignored in
-//! matching (aws-sam-cli pull request 1495), stays in the event's `path` (localstack issue 6532, floci issue 1557) and
-//! is not in the value of `{name+}` (serverless-express issue 391). Several slashes before the first segment are one
-//! (localstack issue 11253). For double slashes inside a path no measurement is known: here an empty segment only matches
-//! as part of a `{name+}`.
+//! AWS does not document the treatment of slashes; these rules were measured on accounts. A slash
+//! at the end is ignored in matching (aws-sam-cli pull request 1495), stays in the event's `path`
+//! (localstack issue 6532, floci issue 1557) and is not in the value of `{name+}`
+//! (serverless-express issue 391). Several slashes before the first segment are one (localstack
+//! issue 11253). For double slashes inside a path no measurement is known: here an empty segment
+//! only matches as part of a `{name+}`.
 //!
 //! Literal segments are compared as sent, without decoding.
 
@@ -59,9 +62,12 @@ impl Routes {
         for route in routes {
             let resource = match resources.entry(&route.path) {
                 std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-                std::collections::btree_map::Entry::Vacant(entry) => entry.insert(Resource::new(&route.path)?),
+                std::collections::btree_map::Entry::Vacant(entry) => {
+                    entry.insert(Resource::new(&route.path)?)
+                }
             };
-            let target = Target { function: route.function.clone(), authorizer: route.authorizer.clone() };
+            let target =
+                Target { function: route.function.clone(), authorizer: route.authorizer.clone() };
             if resource.methods.insert(route.method.clone(), target).is_some() {
                 return Err(TemplateError::shape(
                     &route.path,
@@ -76,9 +82,11 @@ impl Routes {
     pub(super) fn find(&self, method: &Method, path: &str) -> Option<Matched<'_>> {
         let path = path.trim_matches('/');
         let sent: Vec<&str> = if path.is_empty() { Vec::new() } else { path.split('/').collect() };
-        let fitting = self.resources.iter().filter_map(|resource| Some((resource, resource.fit(&sent)?)));
+        let fitting =
+            self.resources.iter().filter_map(|resource| Some((resource, resource.fit(&sent)?)));
         let (resource, parameters) = fitting.min_by_key(|(resource, _)| resource.rank())?;
-        let target = resource.methods.get(method.as_str()).or_else(|| resource.methods.get("ANY"))?;
+        let target =
+            resource.methods.get(method.as_str()).or_else(|| resource.methods.get("ANY"))?;
         Some(Matched { resource: &resource.path, target, parameters })
     }
 }
@@ -155,16 +163,25 @@ mod tests {
     ];
 
     fn route((method, path): (&str, &str)) -> Route {
-        Route { method: method.into(), path: path.into(), function: format!("{method} {path}"), authorizer: None }
+        Route {
+            method: method.into(),
+            path: path.into(),
+            function: format!("{method} {path}"),
+            authorizer: None,
+        }
     }
 
     fn check(method: &str, path: &str, expected: Option<(&str, &[(&str, &str)])>) {
         let routes = Routes::new(&ROUTES.map(route)).unwrap();
         let found = routes.find(&method.parse().unwrap(), path);
-        let found =
-            found.map(|found| (found.target.function.clone(), found.parameters.into_iter().collect::<Vec<_>>()));
+        let found = found.map(|found| {
+            (found.target.function.clone(), found.parameters.into_iter().collect::<Vec<_>>())
+        });
         let expected = expected.map(|(function, parameters)| {
-            (function.to_owned(), parameters.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect())
+            (
+                function.to_owned(),
+                parameters.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect(),
+            )
         });
         assert_eq!(found, expected, "{method} {path}");
     }

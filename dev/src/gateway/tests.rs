@@ -47,7 +47,8 @@ struct World {
 }
 
 impl World {
-    /// Creates a gateway. `Judge` decides by the credential. `Echo` responds with `output`, or never if it is null.
+    /// Creates a gateway. `Judge` decides by the credential. `Echo` responds with `output`, or
+    /// never if it is null.
     fn new(base_path: &str, cache_seconds: Option<u32>, output: &Value) -> Self {
         let (events, time) = (Arc::default(), Arc::new(AtomicU64::new(1_800_000_000)));
         let (log, clock, output) = (Arc::clone(&events), Arc::clone(&time), output.clone());
@@ -65,7 +66,11 @@ impl World {
         });
         let clock = Arc::new(move || clock.load(Ordering::Relaxed));
         let options = Options { cache_seconds, base_path: base_path.to_owned(), clock, invoke };
-        Self { gateway: Gateway::new(&Template::parse(TEMPLATE).unwrap(), options).unwrap(), events, time }
+        Self {
+            gateway: Gateway::new(&Template::parse(TEMPLATE).unwrap(), options).unwrap(),
+            events,
+            time,
+        }
     }
 
     async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Response<Bytes> {
@@ -79,7 +84,8 @@ impl World {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Response<Bytes> {
-        let mut request = Request::builder().method(method).uri(path).header("host", "api.localhost:8443");
+        let mut request =
+            Request::builder().method(method).uri(path).header("host", "api.localhost:8443");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -96,7 +102,10 @@ impl World {
 
 /// An authorizer that decides by the credential.
 fn judge(event: &Value) -> Result<Value, FunctionError> {
-    let credential = event["authorizationToken"].as_str().or(event["headers"]["Authorization"].as_str()).unwrap();
+    let credential = event["authorizationToken"]
+        .as_str()
+        .or(event["headers"]["Authorization"].as_str())
+        .unwrap();
     let verdict = |effect: &str, resource: &str| {
         Ok(json!({
             "principalId": "u1",
@@ -119,12 +128,18 @@ fn text(response: &Response<Bytes>) -> &str {
     str::from_utf8(response.body()).unwrap()
 }
 
-/// Calls `/shut/1` with a credential, and checks the status, the body and the number of calls of functions.
+/// Calls `/shut/1` with a credential, and checks the status, the body and the number of calls of
+/// functions.
 async fn check(credential: Option<&str>, expected: (u16, &str, usize)) {
     let world = World::new("", None, &json!({ "body": "in" }));
-    let headers: Vec<_> = credential.iter().map(|credential| ("authorization", *credential)).collect();
+    let headers: Vec<_> =
+        credential.iter().map(|credential| ("authorization", *credential)).collect();
     let response = world.get("/shut/1", &headers).await;
-    assert_eq!((response.status().as_u16(), text(&response), world.last().0), expected, "{credential:?}");
+    assert_eq!(
+        (response.status().as_u16(), text(&response), world.last().0),
+        expected,
+        "{credential:?}"
+    );
 }
 
 #[tokio::test]
@@ -157,8 +172,12 @@ async fn a_decision_is_cached_for_every_route_until_it_expires() {
         statuses.push(world.get(path, &one).await.status().as_u16());
     }
     assert_eq!(statuses, [200, 401, 200, 200]);
-    let judged = world.events.lock().unwrap().iter().filter(|(function, _)| function == "Judge").count();
-    assert_eq!(judged, 2, "the authorizer is called first, and again when the decision has expired");
+    let judged =
+        world.events.lock().unwrap().iter().filter(|(function, _)| function == "Judge").count();
+    assert_eq!(
+        judged, 2,
+        "the authorizer is called first, and again when the decision has expired"
+    );
 }
 
 #[tokio::test]
@@ -176,7 +195,10 @@ async fn an_authorizer_receives_the_request_or_the_token() {
     world.get("/prod/shut/a%20b?x=1", &[("authorization", "deny")]).await;
     let (_, _, event) = world.last();
     assert_eq!(event["type"], "REQUEST");
-    assert_eq!(event["methodArn"], "arn:aws:execute-api:local:000000000000:hallpass/prod/GET/shut/a%20b");
+    assert_eq!(
+        event["methodArn"],
+        "arn:aws:execute-api:local:000000000000:hallpass/prod/GET/shut/a%20b"
+    );
     assert_eq!(event["pathParameters"], json!({ "id": "a b" }));
     assert_eq!(event["queryStringParameters"], json!({ "x": "1" }));
     assert_eq!(event["stageVariables"], json!({}));
@@ -184,7 +206,10 @@ async fn an_authorizer_receives_the_request_or_the_token() {
     assert!(event.get("body").is_none());
     world.get("/prod/tok", &[("authorization", "deny")]).await;
     let arn = "arn:aws:execute-api:local:000000000000:hallpass/prod/GET/tok";
-    assert_eq!(world.last().2, json!({ "type": "TOKEN", "authorizationToken": "deny", "methodArn": arn }));
+    assert_eq!(
+        world.last().2,
+        json!({ "type": "TOKEN", "authorizationToken": "deny", "methodArn": arn })
+    );
 }
 
 #[tokio::test]
@@ -218,12 +243,17 @@ async fn a_function_receives_the_event_of_api_gateway() {
 #[tokio::test]
 async fn a_binary_body_is_passed_as_base64_both_ways() {
     let world = World::new("", None, &json!({ "body": "/wA=", "isBase64Encoded": true }));
-    let headers = [("content-type", "application/octet-stream"), ("accept", "application/octet-stream, */*")];
+    let headers =
+        [("content-type", "application/octet-stream"), ("accept", "application/octet-stream, */*")];
     let response = world.send("POST", "/open", &headers, vec![0xff, 0]).await;
     let (_, _, event) = world.last();
     assert_eq!((&event["body"], &event["isBase64Encoded"]), (&json!("/wA="), &json!(true)));
     assert_eq!(response.body().as_ref(), [0xff, 0]);
-    assert_eq!(text(&world.get("/open", &[]).await), "/wA=", "without a binary `Accept` the client gets text");
+    assert_eq!(
+        text(&world.get("/open", &[]).await),
+        "/wA=",
+        "without a binary `Accept` the client gets text"
+    );
 }
 
 #[tokio::test]
@@ -235,8 +265,14 @@ async fn the_output_of_a_function_becomes_a_response() {
         "body": "no",
     });
     let response = World::new("", None, &output).get("/open", &[]).await;
-    let all =
-        |name: &str| response.headers().get_all(name).iter().map(|value| value.to_str().unwrap()).collect::<Vec<_>>();
+    let all = |name: &str| {
+        response
+            .headers()
+            .get_all(name)
+            .iter()
+            .map(|value| value.to_str().unwrap())
+            .collect::<Vec<_>>()
+    };
     assert_eq!(response.status(), 401);
     assert_eq!(all("x-amzn-remapped-www-authenticate"), ["Bearer"]);
     assert_eq!((all("www-authenticate").len(), all("upgrade").len()), (0, 0));
@@ -308,8 +344,14 @@ async fn a_request_without_exactly_one_valid_host_reaches_no_function() {
         for host in hosts {
             request = request.header("host", HeaderValue::from_bytes(host).unwrap());
         }
-        let response = world.gateway.answer(request.body(Bytes::new()).unwrap(), IpAddr::from([127, 0, 0, 1])).await;
-        (response.status().as_u16(), world.last().2["requestContext"]["domainName"].as_str().map(str::to_owned))
+        let response = world
+            .gateway
+            .answer(request.body(Bytes::new()).unwrap(), IpAddr::from([127, 0, 0, 1]))
+            .await;
+        (
+            response.status().as_u16(),
+            world.last().2["requestContext"]["domainName"].as_str().map(str::to_owned),
+        )
     };
     for (host, domain) in [
         ("localhost", "localhost"),
@@ -319,7 +361,11 @@ async fn a_request_without_exactly_one_valid_host_reaches_no_function() {
         ("[::1]:8443", "[::1]"),
         ("API.Example.com", "API.Example.com"),
     ] {
-        assert_eq!(send(&[host.as_bytes()], Version::HTTP_11).await, (200, Some(domain.to_owned())), "{host}");
+        assert_eq!(
+            send(&[host.as_bytes()], Version::HTTP_11).await,
+            (200, Some(domain.to_owned())),
+            "{host}"
+        );
     }
     let bad: [&[u8]; 13] = [
         b"",
@@ -337,7 +383,12 @@ async fn a_request_without_exactly_one_valid_host_reaches_no_function() {
         b"[x]y",
     ];
     for host in bad {
-        assert_eq!(send(&[host], Version::HTTP_11).await.0, 400, "{:?}", String::from_utf8_lossy(host));
+        assert_eq!(
+            send(&[host], Version::HTTP_11).await.0,
+            400,
+            "{:?}",
+            String::from_utf8_lossy(host)
+        );
     }
     assert_eq!(send(&[], Version::HTTP_11).await.0, 400);
     assert_eq!(send(&[b"localhost", b"localhost"], Version::HTTP_11).await.0, 400);

@@ -1,9 +1,11 @@
-//! The [intrinsic functions](https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference.html)
+//! The [intrinsic
+//! functions](https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference.html)
 //! of AWS templates, resolved for one machine.
 //!
-//! A parameter resolves to its default, a resource and each of its attributes to its logical ID, and a condition to its
-//! value with the defaults. `Ref`, `GetAtt`, `Sub`, `If`, `Equals`, `Not`, `And` and `Or` are supported, in the short form
-//! and in the long one; any other function is an error.
+//! A parameter resolves to its default, a resource and each of its attributes to its logical ID,
+//! and a condition to its value with the defaults. `Ref`, `GetAtt`, `Sub`, `If`, `Equals`, `Not`,
+//! `And` and `Or` are supported, in the short form and in the long one; any other function is an
+//! error.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,17 +33,23 @@ struct Names {
     resources: BTreeSet<String>,
 }
 
-/// Resolves the resources, outputs and globals, and removes those whose condition is false. `given` are parameters that
-/// override their defaults.
+/// Resolves the resources, outputs and globals, and removes those whose condition is false. `given`
+/// are parameters that override their defaults.
 pub(super) fn resolve(document: &Yaml, given: &[(&str, &str)]) -> Result<Json, TemplateError> {
-    let mut names = Names { defaults: BTreeMap::new(), conditions: BTreeMap::new(), resources: BTreeSet::new() };
+    let mut names = Names {
+        defaults: BTreeMap::new(),
+        conditions: BTreeMap::new(),
+        resources: BTreeSet::new(),
+    };
     for (name, parameter) in section(document, "Parameters") {
         if let Some(default) = parameter.get("Default") {
             let default = names.plain(default, &format!("Parameters.{name}.Default"))?;
             names.defaults.insert(name, default);
         }
     }
-    names.defaults.extend(given.iter().map(|(name, value)| ((*name).to_owned(), Json::String((*value).to_owned()))));
+    names.defaults.extend(
+        given.iter().map(|(name, value)| ((*name).to_owned(), Json::String((*value).to_owned()))),
+    );
     // A condition can refer to the conditions above it.
     for (name, condition) in section(document, "Conditions") {
         let place = format!("Conditions.{name}");
@@ -74,9 +82,8 @@ impl Names {
             Yaml::Null => Ok(Json::Null),
             Yaml::Bool(value) => Ok(Json::Bool(*value)),
             Yaml::String(text) => Ok(Json::String(text.clone())),
-            Yaml::Number(_) => {
-                serde_json::to_value(value).map_err(|error| TemplateError::shape(place, error.to_string()))
-            }
+            Yaml::Number(_) => serde_json::to_value(value)
+                .map_err(|error| TemplateError::shape(place, error.to_string())),
             Yaml::Sequence(items) => {
                 let items = items.iter().zip(0_u32..);
                 let items = items.map(|(item, at)| self.value(item, &format!("{place}[{at}]")));
@@ -93,7 +100,9 @@ impl Names {
                 Some((name, argument)) => self.call(name, argument, place),
                 None => self.mapping(entries, place).map(Some),
             },
-            Yaml::Tagged(tagged) => self.call(tagged.tag.to_string().trim_start_matches('!'), &tagged.value, place),
+            Yaml::Tagged(tagged) => {
+                self.call(tagged.tag.to_string().trim_start_matches('!'), &tagged.value, place)
+            }
             Yaml::Null | Yaml::Bool(_) | Yaml::Number(_) | Yaml::String(_) | Yaml::Sequence(_) => {
                 self.plain(value, place).map(Some)
             }
@@ -118,11 +127,18 @@ impl Names {
         Ok(Json::Object(plain))
     }
 
-    fn call(&self, function: &str, argument: &Yaml, place: &str) -> Result<Option<Json>, TemplateError> {
+    fn call(
+        &self,
+        function: &str,
+        argument: &Yaml,
+        place: &str,
+    ) -> Result<Option<Json>, TemplateError> {
         match function {
             "Ref" if argument.as_str() == Some(NO_VALUE) => Ok(None),
             "Ref" => self.named(text(argument, place)?, place).map(Some),
-            "Sub" => self.substituted(text(argument, place)?, place).map(|text| Some(Json::String(text))),
+            "Sub" => {
+                self.substituted(text(argument, place)?, place).map(|text| Some(Json::String(text)))
+            }
             "GetAtt" => {
                 let name = match argument.as_sequence().and_then(|parts| parts.first()) {
                     Some(first) => text(first, place)?,
@@ -131,12 +147,16 @@ impl Names {
                 self.named(resource_of(name), place).map(Some)
             }
             "If" => match list(argument, place)? {
-                [condition, yes, no] => {
-                    self.value(if self.holds(text(condition, place)?, place)? { yes } else { no }, place)
-                }
+                [condition, yes, no] => self.value(
+                    if self.holds(text(condition, place)?, place)? { yes } else { no },
+                    place,
+                ),
                 _ => Err(TemplateError::shape(place, "If takes a condition and two values")),
             },
-            unknown => Err(TemplateError::UnknownFunction { function: unknown.to_owned(), place: place.to_owned() }),
+            unknown => Err(TemplateError::UnknownFunction {
+                function: unknown.to_owned(),
+                place: place.to_owned(),
+            }),
         }
     }
 
@@ -149,33 +169,50 @@ impl Names {
     }
 
     fn holds(&self, condition: &str, place: &str) -> Result<bool, TemplateError> {
-        let unknown = || TemplateError::UnknownName { name: condition.to_owned(), place: place.to_owned() };
+        let unknown =
+            || TemplateError::UnknownName { name: condition.to_owned(), place: place.to_owned() };
         self.conditions.get(condition).copied().ok_or_else(unknown)
     }
 
     /// Evaluates a condition function.
     fn truth(&self, condition: &Yaml, place: &str) -> Result<bool, TemplateError> {
-        let tag = if let Yaml::Tagged(tagged) = condition { tagged.tag.to_string() } else { String::new() };
+        let tag = if let Yaml::Tagged(tagged) = condition {
+            tagged.tag.to_string()
+        } else {
+            String::new()
+        };
         let called = match condition {
             Yaml::Tagged(tagged) => Some((tag.trim_start_matches('!'), &tagged.value)),
             Yaml::Mapping(entries) => function(entries),
-            Yaml::Null | Yaml::Bool(_) | Yaml::Number(_) | Yaml::String(_) | Yaml::Sequence(_) => None,
+            Yaml::Null | Yaml::Bool(_) | Yaml::Number(_) | Yaml::String(_) | Yaml::Sequence(_) => {
+                None
+            }
         };
-        let (name, argument) = called.ok_or_else(|| TemplateError::shape(place, "a condition must be a function"))?;
+        let (name, argument) =
+            called.ok_or_else(|| TemplateError::shape(place, "a condition must be a function"))?;
         match name {
             "Condition" => self.holds(text(argument, place)?, place),
             "Equals" => match list(argument, place)? {
                 // CloudFormation compares strings, also for parameters of type Number.
-                [one, two] => Ok(text_of(&self.plain(one, place)?) == text_of(&self.plain(two, place)?)),
+                [one, two] => {
+                    Ok(text_of(&self.plain(one, place)?) == text_of(&self.plain(two, place)?))
+                }
                 _ => Err(TemplateError::shape(place, "Equals takes two values")),
             },
             "Not" => match list(argument, place)? {
                 [one] => Ok(!self.truth(one, place)?),
                 _ => Err(TemplateError::shape(place, "Not takes one condition")),
             },
-            "And" => list(argument, place)?.iter().try_fold(true, |all, one| Ok(all & self.truth(one, place)?)),
-            "Or" => list(argument, place)?.iter().try_fold(false, |any, one| Ok(any | self.truth(one, place)?)),
-            unknown => Err(TemplateError::UnknownFunction { function: unknown.to_owned(), place: place.to_owned() }),
+            "And" => list(argument, place)?
+                .iter()
+                .try_fold(true, |all, one| Ok(all & self.truth(one, place)?)),
+            "Or" => list(argument, place)?
+                .iter()
+                .try_fold(false, |any, one| Ok(any | self.truth(one, place)?)),
+            unknown => Err(TemplateError::UnknownFunction {
+                function: unknown.to_owned(),
+                place: place.to_owned(),
+            }),
         }
     }
 
@@ -188,7 +225,9 @@ impl Names {
         }
         match PSEUDO.iter().find(|(pseudo, _)| *pseudo == name) {
             Some((_, value)) => Ok(Json::String((*value).to_owned())),
-            None => Err(TemplateError::UnknownName { name: name.to_owned(), place: place.to_owned() }),
+            None => {
+                Err(TemplateError::UnknownName { name: name.to_owned(), place: place.to_owned() })
+            }
         }
     }
 
@@ -196,8 +235,9 @@ impl Names {
         let mut whole = String::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("${") {
-            let (name, tail) =
-                after.split_once('}').ok_or_else(|| TemplateError::shape(place, "a `${` is not closed"))?;
+            let (name, tail) = after
+                .split_once('}')
+                .ok_or_else(|| TemplateError::shape(place, "a `${` is not closed"))?;
             whole.push_str(before);
             if let Some(literal) = name.strip_prefix('!') {
                 whole.push_str("${");

@@ -1,5 +1,6 @@
-//! The members that a template can have at each place: those that `hallpass dev` uses, and those that have no effect on
-//! one machine. Any other member is an error that names it, so that nothing is ignored silently.
+//! The members that a template can have at each place: those that `hallpass dev` uses, and those
+//! that have no effect on one machine. Any other member is an error that names it, so that nothing
+//! is ignored silently.
 
 use serde_json::Value;
 
@@ -74,7 +75,12 @@ pub(super) const TABLE: Place = Place {
         "StreamSpecification",
         "TimeToLiveSpecification",
     ],
-    idle: &["DeletionProtectionEnabled", "PointInTimeRecoverySpecification", "SSESpecification", "Tags"],
+    idle: &[
+        "DeletionProtectionEnabled",
+        "PointInTimeRecoverySpecification",
+        "SSESpecification",
+        "Tags",
+    ],
 };
 
 /// The resource types that have no effect on one machine.
@@ -93,8 +99,15 @@ const IDLE: [&str; 9] = [
 impl Place {
     /// Checks that every member of this value is known here.
     pub(super) fn check(&self, value: &Value, at: &str) -> Result<(), TemplateError> {
-        let known = |name: &&String| self.acted.contains(&name.as_str()) || self.idle.contains(&name.as_str());
-        match value.as_object().into_iter().flat_map(|members| members.keys()).find(|name| !known(name)) {
+        let known = |name: &&String| {
+            self.acted.contains(&name.as_str()) || self.idle.contains(&name.as_str())
+        };
+        match value
+            .as_object()
+            .into_iter()
+            .flat_map(|members| members.keys())
+            .find(|name| !known(name))
+        {
             Some(name) => Err(TemplateError::shape(at, format!("{name} is not supported"))),
             None => Ok(()),
         }

@@ -1,8 +1,10 @@
-//! The shapes of the [SAM resources](https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification-resources-and-properties.html)
+//! The shapes of the [SAM
+//! resources](https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification-resources-and-properties.html)
 //! that `hallpass dev` uses.
 //!
-//! `deny_unknown_fields` rejects members that are not declared here. The API's properties without an effect on one machine
-//! start with an underscore. The members of other places are listed in [`known`].
+//! `deny_unknown_fields` rejects members that are not declared here. The API's properties without
+//! an effect on one machine start with an underscore. The members of other places are listed in
+//! [`known`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +13,9 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 
-use super::{Authorizer, AuthorizerKind, DEFAULT_TTL_SECONDS, GatewayResponse, TemplateError, known};
+use super::{
+    Authorizer, AuthorizerKind, DEFAULT_TTL_SECONDS, GatewayResponse, TemplateError, known,
+};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -207,7 +211,8 @@ pub(super) fn read<T: DeserializeOwned>(value: Value, place: &str) -> Result<T, 
 
 /// Returns the API of the document, which can have at most one.
 pub(super) fn the_api(document: &Document) -> Result<Option<Api>, TemplateError> {
-    let mut apis = document.resources.iter().filter(|(_, resource)| resource.kind == "AWS::Serverless::Api");
+    let mut apis =
+        document.resources.iter().filter(|(_, resource)| resource.kind == "AWS::Serverless::Api");
     match (apis.next(), apis.next()) {
         (None, _) => Ok(None),
         (Some((id, api)), None) => read(api.properties.clone(), id).map(Some),
@@ -244,11 +249,16 @@ impl Event {
                 let event: ScheduleEvent = read(self.properties, place)?;
                 let text = &event.schedule_expression;
                 let every = rate(text).ok_or_else(|| {
-                    TemplateError::shape(place, format!("the schedule {text} is not supported; use rate(…)"))
+                    TemplateError::shape(
+                        place,
+                        format!("the schedule {text} is not supported; use rate(…)"),
+                    )
                 })?;
                 Ok(Trigger::Schedule(every))
             }
-            other => Err(TemplateError::shape(place, format!("the event type {other} is not supported"))),
+            other => {
+                Err(TemplateError::shape(place, format!("the event type {other} is not supported")))
+            }
         }
     }
 }
@@ -262,9 +272,10 @@ impl SamResponse {
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
         };
         let status = match self.status_code {
-            Some(value) => {
-                Some(number(value).ok_or_else(|| TemplateError::shape(kind, "the status must be a number"))?)
-            }
+            Some(value) => Some(
+                number(value)
+                    .ok_or_else(|| TemplateError::shape(kind, "the status must be a number"))?,
+            ),
             None => None,
         };
         let headers = self.response_parameters.headers;
@@ -276,9 +287,10 @@ impl From<SamAuthorizer> for Authorizer {
     fn from(sam: SamAuthorizer) -> Self {
         let (kind, identity_headers) = match sam.function_payload_type {
             PayloadType::Request => (AuthorizerKind::Request, sam.identity.headers),
-            PayloadType::Token => {
-                (AuthorizerKind::Token, vec![sam.identity.header.unwrap_or_else(|| "Authorization".to_owned())])
-            }
+            PayloadType::Token => (
+                AuthorizerKind::Token,
+                vec![sam.identity.header.unwrap_or_else(|| "Authorization".to_owned())],
+            ),
         };
         let ttl_seconds = sam.identity.reauthorize_every.unwrap_or(DEFAULT_TTL_SECONDS);
         Self { function: sam.function_arn, kind, identity_headers, ttl_seconds }
@@ -292,7 +304,8 @@ impl TimeToLive {
     }
 }
 
-/// Parses the interval of a [rate expression](https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html).
+/// Parses the interval of a
+/// [rate expression](https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html).
 fn rate(expression: &str) -> Option<Duration> {
     let (count, unit) = expression.strip_prefix("rate(")?.strip_suffix(')')?.split_once(' ')?;
     let seconds = match unit {
@@ -301,5 +314,10 @@ fn rate(expression: &str) -> Option<Duration> {
         "day" | "days" => 86_400,
         _ => return None,
     };
-    count.parse::<u64>().ok().filter(|count| *count > 0)?.checked_mul(seconds).map(Duration::from_secs)
+    count
+        .parse::<u64>()
+        .ok()
+        .filter(|count| *count > 0)?
+        .checked_mul(seconds)
+        .map(Duration::from_secs)
 }

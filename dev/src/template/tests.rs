@@ -10,7 +10,9 @@ fn real() -> Template {
 
 /// Parses a template of one API and one function with `properties`.
 fn check(properties: &str, expected: Result<usize, &str>) {
-    let text = format!("Resources:\n  F:\n    Type: AWS::Serverless::Function\n    Properties: {properties}\n");
+    let text = format!(
+        "Resources:\n  F:\n    Type: AWS::Serverless::Function\n    Properties: {properties}\n"
+    );
     match (Template::parse(&text), expected) {
         (Ok(template), Ok(routes)) => assert_eq!(template.routes.len(), routes, "{properties}"),
         (Err(error), Err(why)) => assert!(error.to_string().contains(why), "{properties}: {error}"),
@@ -21,23 +23,39 @@ fn check(properties: &str, expected: Result<usize, &str>) {
 #[test]
 fn the_template_of_this_project_names_its_tables() {
     let template = real();
-    let names: Vec<_> =
-        template.tables.iter().map(|table| (table.logical_id.as_str(), table.ttl_attribute.as_deref())).collect();
-    assert_eq!(names, [("Attempts", Some("purge_at")), ("Tokens", Some("purge_at")), ("Users", None)]);
+    let names: Vec<_> = template
+        .tables
+        .iter()
+        .map(|table| (table.logical_id.as_str(), table.ttl_attribute.as_deref()))
+        .collect();
+    assert_eq!(
+        names,
+        [("Attempts", Some("purge_at")), ("Tokens", Some("purge_at")), ("Users", None)]
+    );
     let users = &template.tables[2].create;
     assert_eq!(users["TableName"], "Users");
     assert_eq!(users["BillingMode"], "PAY_PER_REQUEST");
-    assert_eq!(users["StreamSpecification"], json!({ "StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES" }));
+    assert_eq!(
+        users["StreamSpecification"],
+        json!({ "StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES" })
+    );
     assert_eq!(users["GlobalSecondaryIndexes"][0]["IndexName"], "username_key");
-    assert_eq!(users["SSESpecification"], Value::Null, "other properties are not copied to `CreateTable`");
+    assert_eq!(
+        users["SSESpecification"],
+        Value::Null,
+        "other properties are not copied to `CreateTable`"
+    );
 }
 
 #[test]
 fn the_template_of_this_project_has_its_routes_and_its_authorizer() {
     let template = real();
-    let verified: Vec<_> = template.routes.iter().filter(|route| route.authorizer.is_some()).collect();
+    let verified: Vec<_> =
+        template.routes.iter().filter(|route| route.authorizer.is_some()).collect();
     assert!(verified.iter().any(|route| {
-        route.path == "/api/user/{id}" && route.method == "GET" && route.authorizer.as_deref() == Some("Verify")
+        route.path == "/api/user/{id}"
+            && route.method == "GET"
+            && route.authorizer.as_deref() == Some("Verify")
     }));
     assert!(template.routes.iter().any(|route| route.path == "/{proxy+}" && route.method == "ANY"));
     let authorizer = &template.authorizers["Verify"];
@@ -57,7 +75,9 @@ fn the_template_of_this_project_has_its_gateway_responses() {
         "'Bearer realm=\"hallpass\", Basic realm=\"hallpass\", charset=\"UTF-8\"'"
     );
     assert_eq!(responses["DEFAULT_5XX"].status, None);
-    assert!(responses["ACCESS_DENIED"].body.as_ref().unwrap().contains("$context.authorizer.reason"));
+    assert!(
+        responses["ACCESS_DENIED"].body.as_ref().unwrap().contains("$context.authorizer.reason")
+    );
 }
 
 #[test]
@@ -68,7 +88,10 @@ fn a_function_s_variables_override_the_global_ones() {
     assert_eq!(environment["HALLPASS_REALM"], "hallpass");
     assert_eq!(environment["HALLPASS_PREFIX"], "");
     assert_eq!(environment["HALLPASS_KEYS_SECRET"], "KeyRing");
-    assert!(!template.environment("Prune").contains_key("HALLPASS_KEYS_SECRET"), "prune has no access to the keys");
+    assert!(
+        !template.environment("Prune").contains_key("HALLPASS_KEYS_SECRET"),
+        "prune has no access to the keys"
+    );
     assert!(template.environment("Unknown").is_empty());
 }
 
@@ -76,7 +99,8 @@ fn a_function_s_variables_override_the_global_ones() {
 fn the_template_of_this_project_invokes_prune_on_a_schedule_and_a_stream() {
     let template = real();
     assert_eq!(template.schedules, [("Prune".to_owned(), Duration::from_hours(1))]);
-    let stream = Stream { function: "Prune".to_owned(), table: "Users".to_owned(), batch_size: 100 };
+    let stream =
+        Stream { function: "Prune".to_owned(), table: "Users".to_owned(), batch_size: 100 };
     assert_eq!(template.streams, [stream]);
 }
 
@@ -102,18 +126,34 @@ Resources:
 
 #[test]
 fn unsupported_parts_are_errors_with_their_place() {
-    check("{ Handler: !Select [0, []] }", Err("Resources.F.Properties.Handler: the function Select is not supported"));
+    check(
+        "{ Handler: !Select [0, []] }",
+        Err("Resources.F.Properties.Handler: the function Select is not supported"),
+    );
     check("{ Handler: !If [A, b, c] }", Err("Resources.F.Properties.Handler: A is not defined"));
     check("{ Handler: !If [A] }", Err("If takes a condition and two values"));
-    check("{ Handler: { 'Fn::Join': ['', []] } }", Err("Handler: the function Join is not supported"));
+    check(
+        "{ Handler: { 'Fn::Join': ['', []] } }",
+        Err("Handler: the function Join is not supported"),
+    );
     check("{ Handler: !Ref Missing }", Err("Handler: Missing is not defined"));
     check("{ Handler: !Sub '${Missing.Arn}' }", Err("Handler: Missing is not defined"));
     check("{ Handler: !Sub '${F' }", Err("is not closed"));
-    check("{ Events: { E: { Type: SQS, Properties: {} } } }", Err("F.Events.E: the event type SQS"));
-    check("{ Events: { E: { Type: Schedule, Properties: { Schedule: cron(1) } } } }", Err("the schedule cron(1)"));
-    check("{ Events: { E: { Type: Api, Properties: { Path: / } } } }", Err("F.Events.E: missing field `Method`"));
     check(
-        "{ Events: { E: { Type: Api, Properties: { Path: /, Method: get, Auth: { Authorizer: X } } } } }",
+        "{ Events: { E: { Type: SQS, Properties: {} } } }",
+        Err("F.Events.E: the event type SQS"),
+    );
+    check(
+        "{ Events: { E: { Type: Schedule, Properties: { Schedule: cron(1) } } } }",
+        Err("the schedule cron(1)"),
+    );
+    check(
+        "{ Events: { E: { Type: Api, Properties: { Path: / } } } }",
+        Err("F.Events.E: missing field `Method`"),
+    );
+    check(
+        "{ Events: { E: { Type: Api, Properties: { Path: /, Method: get, Auth: { Authorizer: X } \
+         } } } }",
         Err("X is not defined"),
     );
     check(
@@ -136,20 +176,36 @@ fn a_property_is_used_or_listed_as_idle_or_rejected() {
     };
     event("DynamoDB", "{ Stream: F, Unknown: 1 }");
     event("ScheduleV2", "{ ScheduleExpression: rate(1 hour), Unknown: 1 }");
-    check("{ Events: { E: { Type: Api, Unknown: 1, Properties: { Path: /, Method: get } } } }", Err("`Unknown`"));
+    check(
+        "{ Events: { E: { Type: Api, Unknown: 1, Properties: { Path: /, Method: get } } } }",
+        Err("`Unknown`"),
+    );
     let rejected = |text: &str, why: &str| {
         let error = Template::parse(text).unwrap_err().to_string();
         assert!(error.contains(why), "{text}: {error}");
     };
-    rejected("Resources: { A: { Type: AWS::New::Thing } }", "A: the resource type AWS::New::Thing is not supported");
-    rejected("Resources: { A: { Type: AWS::SNS::Topic, Unknown: 1 } }", "A: Unknown is not supported");
-    let table =
-        |properties: &str| format!("Resources: {{ A: {{ Type: AWS::DynamoDB::Table, Properties: {properties} }} }}");
+    rejected(
+        "Resources: { A: { Type: AWS::New::Thing } }",
+        "A: the resource type AWS::New::Thing is not supported",
+    );
+    rejected(
+        "Resources: { A: { Type: AWS::SNS::Topic, Unknown: 1 } }",
+        "A: Unknown is not supported",
+    );
+    let table = |properties: &str| {
+        format!("Resources: {{ A: {{ Type: AWS::DynamoDB::Table, Properties: {properties} }} }}")
+    };
     rejected(&table("{ Unknown: 1 }"), "A: Unknown is not supported");
     rejected(&table("{ TableName: a }"), "A: TableName is not supported");
     rejected(&table("{ StreamSpecification: { StreamViewType: a, Unknown: 1 } }"), "`Unknown`");
-    rejected(&table("{ TimeToLiveSpecification: { AttributeName: a, Enabled: true, Unknown: 1 } }"), "`Unknown`");
-    rejected("Globals: { Function: { Unknown: 1 } }\nResources: {}", "Globals.Function: Unknown is not supported");
+    rejected(
+        &table("{ TimeToLiveSpecification: { AttributeName: a, Enabled: true, Unknown: 1 } }"),
+        "`Unknown`",
+    );
+    rejected(
+        "Globals: { Function: { Unknown: 1 } }\nResources: {}",
+        "Globals.Function: Unknown is not supported",
+    );
     rejected("Globals: { Api: {} }\nResources: {}", "unknown field `Api`");
 }
 
@@ -190,7 +246,8 @@ Outputs: { TestToken: { Condition: Makes, Value: !Ref TestToken } }
     check(&[("Number", "1")], json!({ "Name": "TestToken", "Either": ["a"], "Some": "1" }));
     assert_eq!(Template::parse(TEXT).unwrap().tables.len(), 1);
     let rejected = |conditions: &str, why: &str| {
-        let error = Template::resolved(&format!("Conditions: {{ C: {conditions} }}"), &[]).unwrap_err();
+        let error =
+            Template::resolved(&format!("Conditions: {{ C: {conditions} }}"), &[]).unwrap_err();
         assert!(error.to_string().contains(why), "{conditions}: {error}");
     };
     rejected("yes", "Conditions.C: a condition must be a function");
@@ -219,12 +276,18 @@ Resources:
         Two: { Type: Api, Properties: { Path: /2, Method: get, Auth: { Authorizer: B } } }
 ";
     let template = Template::parse(text).unwrap();
-    let found: Vec<_> =
-        template.routes.iter().map(|route| (route.path.as_str(), route.authorizer.as_deref())).collect();
+    let found: Vec<_> = template
+        .routes
+        .iter()
+        .map(|route| (route.path.as_str(), route.authorizer.as_deref()))
+        .collect();
     assert_eq!(found, [("/1", Some("A")), ("/3", None), ("/2", Some("B"))]);
     let token = &template.authorizers["A"];
     assert_eq!((token.kind, token.ttl_seconds), (AuthorizerKind::Token, 300));
     assert_eq!(token.identity_headers, ["Authorization"]);
-    assert_eq!((template.stage.as_str(), template.binary_media_types), ("Prod", vec!["image/png".to_owned()]));
+    assert_eq!(
+        (template.stage.as_str(), template.binary_media_types),
+        ("Prod", vec!["image/png".to_owned()])
+    );
     assert!(Template::parse(&text.replace("BinaryMediaTypes", "Cors")).is_err());
 }

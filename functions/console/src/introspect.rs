@@ -1,5 +1,6 @@
-//! `POST /oauth/introspect` (RFC 7662): returns the state of a token to its own user or to a caller with the permission
-//! `introspect`. Any other caller gets the same response as for a token that is not live.
+//! `POST /oauth/introspect` (RFC 7662): returns the state of a token to its own user or to a caller
+//! with the permission `introspect`. Any other caller gets the same response as for a token that is
+//! not live.
 
 use hallpass_http::{Problem, Response, body, problem};
 use hallpass_service::{Context, authentication};
@@ -11,7 +12,10 @@ use serde_json::json;
 /// The permission to introspect the tokens of others.
 const PERMISSION: &str = "introspect";
 
-pub(crate) async fn introspect(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+pub(crate) async fn introspect(
+    context: &Context<'_>,
+    request: &Request,
+) -> Result<Response, Problem> {
     let Context { service, now, .. } = *context;
     let caller = authentication::admit(context, request.headers()).await?;
     body::expect_media_type(request.headers(), "application/x-www-form-urlencoded")?;
@@ -19,7 +23,8 @@ pub(crate) async fn introspect(context: &Context<'_>, request: &Request) -> Resu
     let keyring = service.keyring(now).await?;
     let verified = service.store.verify(&keyring, &service.settings.issuer, &text, now).await?;
     let is_permitted = |user: &User| user.id == caller.user.id || caller.scope.holds(PERMISSION);
-    let Some(admitted) = verified.accepted().ok().filter(|admitted| is_permitted(&admitted.user)) else {
+    let Some(admitted) = verified.accepted().ok().filter(|admitted| is_permitted(&admitted.user))
+    else {
         return Ok(problem::json(StatusCode::OK, &json!({"active": false})));
     };
     let record = &admitted.record;

@@ -1,4 +1,5 @@
-//! Serves tokens, users, pages and the API documentation, and all routes that no other function handles.
+//! Serves tokens, users, pages and the API documentation, and all routes that no other function
+//! handles.
 
 use hallpass_http::{
     Problem, Response, gateway, problem,
@@ -27,12 +28,18 @@ async fn response(context: &Context<'_>, request: &Request) -> Result<Response, 
         Console::ListRarogTokens => list::as_rarog(context, request).await,
         Console::ShowUser => user::show(context, request).await,
         Console::ShowProfile => user::profile(context, request).await,
-        Console::ShowSignInPage => hallpass_web::or_message(request, hallpass_web::sign_in::page(context, request)),
+        Console::ShowSignInPage => {
+            hallpass_web::or_message(request, hallpass_web::sign_in::page(context, request))
+        }
         Console::ShowDeveloperPage => {
             hallpass_web::or_message(request, hallpass_web::developer::page(context, request).await)
         }
-        Console::ShowUsersPage => hallpass_web::or_message(request, hallpass_web::admin::users(context, request).await),
-        Console::ShowUserPage => hallpass_web::or_message(request, hallpass_web::admin::user(context, request).await),
+        Console::ShowUsersPage => {
+            hallpass_web::or_message(request, hallpass_web::admin::users(context, request).await)
+        }
+        Console::ShowUserPage => {
+            hallpass_web::or_message(request, hallpass_web::admin::user(context, request).await)
+        }
         Console::ShowAsset => hallpass_web::asset::serve(request),
         Console::ShowSwaggerUi => pages::swagger(request),
         Console::ShowDocument => pages::openapi(request),

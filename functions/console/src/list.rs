@@ -1,4 +1,5 @@
-//! `GET /tokens`: lists the caller's tokens in pages. Administrators can list the tokens of another user.
+//! `GET /tokens`: lists the caller's tokens in pages. Administrators can list the tokens of another
+//! user.
 
 use hallpass_http::{Problem, Response, gateway, problem, view};
 use hallpass_service::{Context, authentication};
@@ -18,7 +19,8 @@ const USUAL_PAGE: usize = 50;
 /// The maximum number of tokens on a page.
 const LARGEST_PAGE: usize = 200;
 
-/// The maximum number of tokens in a list without pages: far more than the default limit on named tokens.
+/// The maximum number of tokens in a list without pages: far more than the default limit on named
+/// tokens.
 const MAX_AT_ONCE: usize = 1_000;
 
 /// The parameters of the query.
@@ -34,14 +36,17 @@ pub(crate) async fn list(context: &Context<'_>, request: &Request) -> Result<Res
     if user_id != caller.user.id && !service.is_administrator(&caller.scope) {
         return Err(Problem::forbidden(&service.settings.issuer));
     }
-    let limit = parameter(request, "limit")
-        .map_or(Some(USUAL_PAGE), |text| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?);
+    let limit = parameter(request, "limit").map_or(Some(USUAL_PAGE), |text| {
+        text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+    });
     let limit = limit.filter(|limit| (1..=LARGEST_PAGE).contains(limit));
-    let limit = limit.ok_or_else(|| Problem::invalid_member("limit", "it must be a number from 1 to 200"))?;
+    let limit = limit
+        .ok_or_else(|| Problem::invalid_member("limit", "it must be a number from 1 to 200"))?;
     let keyring = service.keyring(now).await?;
     let list = List { caller: caller.user.id, owner: user_id };
     let wrong = || Problem::invalid_member("cursor", "it was not issued for this list");
-    let after = parameter(request, "cursor").map(|text| cursor::decrypt_list(&keyring, &list, text).ok_or_else(wrong));
+    let after = parameter(request, "cursor")
+        .map(|text| cursor::decrypt_list(&keyring, &list, text).ok_or_else(wrong));
     let only = (!service.manages_all(&caller)).then_some(&caller.record);
     let page = service.store.page_of(&user_id, limit, after.transpose()?, only).await?;
     let owner = match page.records.first() {
@@ -52,10 +57,8 @@ pub(crate) async fn list(context: &Context<'_>, request: &Request) -> Result<Res
         cursor::encrypt_list(&keyring, &list, position, now)
             .ok_or_else(|| Failure::new("encrypting the cursor", "no key signs"))
     });
-    let body = json!({
-        "tokens": page.records.iter().map(|record| view::token(record, owner.as_ref(), now)).collect::<Vec<_>>(),
-        "next": next.transpose()?,
-    });
+    let tokens = page.records.iter().map(|record| view::token(record, owner.as_ref(), now));
+    let body = json!({"tokens": tokens.collect::<Vec<_>>(), "next": next.transpose()?});
     Ok(problem::json(StatusCode::OK, &body))
 }
 
@@ -69,17 +72,22 @@ pub(crate) async fn show(context: &Context<'_>, request: &Request) -> Result<Res
 }
 
 /// `GET /rest/pat/1.0/token`, compatible with Rarog: lists the caller's live named tokens.
-pub(crate) async fn as_rarog(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+pub(crate) async fn as_rarog(
+    context: &Context<'_>,
+    request: &Request,
+) -> Result<Response, Problem> {
     let Context { service, now, .. } = *context;
     authentication::reject_cookie_alone(request.headers())?;
     let caller = authentication::admit(context, request.headers()).await?;
-    let is_shown = |record: &LiveRecord| record.is_named && record.invalidated(Some(&caller.user)).is_none();
+    let is_shown =
+        |record: &LiveRecord| record.is_named && record.invalidated(Some(&caller.user)).is_none();
     let live = service.store.live_records(&caller.user.id, now, MAX_AT_ONCE, is_shown).await?;
     let mut records = service.store.whole_records(&live).await?;
     records.sort_by_key(|record| record.id.hash.text());
     let is_live = |record: &Record| lifecycle::state(record, Some(&caller.user), now).is_live();
-    let shown =
-        records.iter().filter(|record| record.name.is_some() && is_live(record) && service.manages(&caller, record));
+    let shown = records.iter().filter(|record| {
+        record.name.is_some() && is_live(record) && service.manages(&caller, record)
+    });
     let one = |record: &Record| {
         let all = &caller.user.permissions;
         json!({
@@ -92,17 +100,20 @@ pub(crate) async fn as_rarog(context: &Context<'_>, request: &Request) -> Result
     Ok(problem::json(StatusCode::OK, &shown.map(one).collect::<Vec<_>>()))
 }
 
-/// Rejects unknown query parameters, because a misspelt `user_id` would list the caller's own tokens. The error repeats
-/// the parameter only if it looks like a name.
+/// Rejects unknown query parameters, because a misspelt `user_id` would list the caller's own
+/// tokens. The error repeats the parameter only if it looks like a name.
 fn reject_unknown_parameters(request: &Request) -> Result<(), Problem> {
     let Some(parameters) = request.query_string_parameters_ref() else { return Ok(()) };
     match parameters.iter().map(|(name, _)| name).find(|name| !PARAMETERS.contains(name)) {
         None => Ok(()),
         Some(name) => {
-            let is_word =
-                (1..=20).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+            let is_word = (1..=20).contains(&name.len())
+                && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
             let name = if is_word { name } else { "query" };
-            Err(Problem::invalid_member(name, &format!("the parameters of this route are {}", PARAMETERS.join(", "))))
+            Err(Problem::invalid_member(
+                name,
+                &format!("the parameters of this route are {}", PARAMETERS.join(", ")),
+            ))
         }
     }
 }

@@ -9,7 +9,9 @@ use hallpass_service::{Context, Service, service};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     log::start();
-    let Some(service) = service::or_log(Service::start(&environment, clock::now()).await).map(Arc::new) else {
+    let Some(service) =
+        service::or_log(Service::start(&environment, clock::now()).await).map(Arc::new)
+    else {
         return ExitCode::FAILURE;
     };
     service::serve(gateway::serve(move |request| {

@@ -8,8 +8,8 @@ use hallpass_web::asset::{Content, File};
 use http::{HeaderValue, header};
 use lambda_http::Request;
 
-/// The page around Swagger UI, with the versions of its files. The page in the package declares no language and loads
-/// binary icons.
+/// The page around Swagger UI, with the versions of its files. The page in the package declares no
+/// language and loads binary icons.
 const INDEX: &str = include_str!(concat!(env!("OUT_DIR"), "/index.html"));
 
 /// `openapi.yaml` as JSON in gzip, converted by the build script.
@@ -18,7 +18,8 @@ const OPENAPI: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/openapi.json.gz
 /// The name, media type and gzip content of each file.
 const FILES: [(&str, &str, &[u8]); 5] = include!(concat!(env!("OUT_DIR"), "/swagger.rs"));
 
-/// Allows Swagger UI to load files of this host, and the styles and images that it embeds in its page.
+/// Allows Swagger UI to load files of this host, and the styles and images that it embeds in its
+/// page.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; \
      style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -34,12 +35,16 @@ pub(crate) fn swagger(request: &Request) -> Result<Response, Problem> {
 
 /// `GET /openapi.json`.
 pub(crate) fn openapi(request: &Request) -> Result<Response, Problem> {
-    File { media_type: "application/json", content: Content::Gzip(OPENAPI, unpacked) }.response(request)
+    File { media_type: "application/json", content: Content::Gzip(OPENAPI, unpacked) }
+        .response(request)
 }
 
 fn file(name: &str) -> Option<File> {
     if name == "index.html" {
-        return Some(File { media_type: hallpass_http::problem::HTML, content: Content::Text(INDEX) });
+        return Some(File {
+            media_type: hallpass_http::problem::HTML,
+            content: Content::Text(INDEX),
+        });
     }
     let (_, media_type, bytes) = FILES.into_iter().find(|(known, _, _)| *known == name)?;
     Some(File { media_type, content: Content::Gzip(bytes, unpacked) })
@@ -58,7 +63,10 @@ mod tests {
     fn the_page_names_every_file_in_its_version() {
         for (name, _, _) in FILES {
             let version = file(name).unwrap().version();
-            assert!(INDEX.contains(&format!("\"{name}?v={version}\"")), "{name} {version}: {INDEX}");
+            assert!(
+                INDEX.contains(&format!("\"{name}?v={version}\"")),
+                "{name} {version}: {INDEX}"
+            );
         }
     }
 
@@ -66,7 +74,12 @@ mod tests {
     fn every_file_is_smaller_than_what_it_unpacks_to() {
         for (name, _, bytes) in FILES {
             let text = unpacked(bytes).unwrap();
-            assert!(bytes.len() < text.len() / 2 || text.len() < 1_000, "{name} {} {}", bytes.len(), text.len());
+            assert!(
+                bytes.len() < text.len() / 2 || text.len() < 1_000,
+                "{name} {} {}",
+                bytes.len(),
+                text.len()
+            );
         }
     }
 }

@@ -1,5 +1,6 @@
-//! `GET /api/user/{id}` and `GET /rs/profile`: routes behind the authorizer, compatible with Drupal's Services module and
-//! Terminalfour. The caller's identity comes only from the authorizer's context.
+//! `GET /api/user/{id}` and `GET /rs/profile`: routes behind the authorizer, compatible with
+//! Drupal's Services module and Terminalfour. The caller's identity comes only from the
+//! authorizer's context.
 
 use hallpass_http::{Problem, Response, gateway, problem};
 use hallpass_service::{Context, Service};
@@ -43,8 +44,8 @@ pub(crate) async fn profile(context: &Context<'_>, request: &Request) -> Result<
     Ok(problem::json(StatusCode::OK, &body))
 }
 
-/// Returns the user ID and the effective scope of the caller from the authorizer's context. Without an authorizer, no
-/// caller is authenticated.
+/// Returns the user ID and the effective scope of the caller from the authorizer's context. Without
+/// an authorizer, no caller is authenticated.
 async fn identity(context: &Context<'_>, request: &Request) -> Result<(String, Scope), Problem> {
     let service = context.service;
     let of_caller = |name| gateway::authorizer_context(request, name);
@@ -57,15 +58,17 @@ async fn identity(context: &Context<'_>, request: &Request) -> Result<(String, S
         return Err(unauthenticated());
     }
     let token_id = of_caller("token_id").and_then(|id| id.parse::<TokenId>().ok());
-    let token_id = token_id.filter(|id| id.user_id.as_str() == caller).ok_or_else(unauthenticated)?;
+    let token_id =
+        token_id.filter(|id| id.user_id.as_str() == caller).ok_or_else(unauthenticated)?;
     Ok((caller, effective_scope(context, &token_id).await?))
 }
 
 /// Reads the effective scope of a token whose scope did not fit into the authorizer's response.
 async fn effective_scope(context: &Context<'_>, id: &TokenId) -> Result<Scope, Problem> {
     let Context { service, now, .. } = *context;
-    let rejected =
-        |rejection: Rejection| Problem::rejected(&service.settings.issuer, &Rejected::new(rejection, Some(*id)));
+    let rejected = |rejection: Rejection| {
+        Problem::rejected(&service.settings.issuer, &Rejected::new(rejection, Some(*id)))
+    };
     let record = service.store.record(id).await?.ok_or_else(|| rejected(Reason::Unknown.into()))?;
     let user = service.store.user(&id.user_id).await?;
     lifecycle::readmit(record, user, now).map(|admitted| admitted.scope).map_err(rejected)

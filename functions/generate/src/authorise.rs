@@ -1,4 +1,5 @@
-//! `GET /rs/authorise`, compatible with Terminalfour: exchanges a password for a JWT that is valid for half an hour.
+//! `GET /rs/authorise`, compatible with Terminalfour: exchanges a password for a JWT that is valid
+//! for half an hour.
 
 use std::time::Duration;
 
@@ -15,7 +16,10 @@ use serde_json::json;
 /// The lifetime of a temporary token.
 const TEMPORARY: Duration = Duration::from_secs(30 * 60);
 
-pub(crate) async fn authorise(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+pub(crate) async fn authorise(
+    context: &Context<'_>,
+    request: &Request,
+) -> Result<Response, Problem> {
     let caller = Caller::of(context, request).await?;
     temporary(context, &caller).await
 }

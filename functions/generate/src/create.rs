@@ -30,9 +30,11 @@ pub(crate) async fn create(context: &Context<'_>, request: &Request) -> Result<R
     let members = body::json_object(request.headers(), request.body())?;
     let (text, record) = issue_from_members(context, &caller, members).await?;
     let mut response = problem::json(StatusCode::CREATED, &view::issued(&record, &text));
-    if let Ok(location) =
-        HeaderValue::try_from(format!("{}/{}", gateway::path(request).trim_end_matches('/'), record.id))
-    {
+    if let Ok(location) = HeaderValue::try_from(format!(
+        "{}/{}",
+        gateway::path(request).trim_end_matches('/'),
+        record.id
+    )) {
         response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)
@@ -62,7 +64,8 @@ pub(crate) async fn issue_from_members(
 }
 
 fn read(context: &Context<'_>, mut body: Members) -> Result<TokenRequest, Problem> {
-    let name = body.take_text("name")?.ok_or_else(|| Problem::invalid_member("name", "it is missing"))?;
+    let name =
+        body.take_text("name")?.ok_or_else(|| Problem::invalid_member("name", "it is missing"))?;
     let requested = TokenRequest {
         name: line("name", &name, MAX_NAME_LENGTH)?,
         description: body
@@ -74,11 +77,15 @@ fn read(context: &Context<'_>, mut body: Members) -> Result<TokenRequest, Proble
         shape: match body.take_text("format")?.as_deref() {
             None | Some("signed") => Shape::Signed,
             Some("jwt") => Shape::Key,
-            Some(_) => return Err(Problem::invalid_member("format", "must be \"signed\" or \"jwt\"")),
+            Some(_) => {
+                return Err(Problem::invalid_member("format", "must be \"signed\" or \"jwt\""));
+            }
         },
         user_id: body
             .take_text("user_id")?
-            .map(|id| id.parse().map_err(|_| Problem::invalid_member("user_id", "it is not a user id")))
+            .map(|id| {
+                id.parse().map_err(|_| Problem::invalid_member("user_id", "it is not a user id"))
+            })
             .transpose()?,
     };
     body.done()?;
@@ -99,31 +106,43 @@ pub(crate) fn scopes(member: &str, value: Value) -> Result<Scope, Problem> {
     validate::scope(member, scope)
 }
 
-/// Reads `expires_at` (an instant) or `expires_in` (seconds or a calendar period). Without either, the default lifetime
-/// applies.
+/// Reads `expires_at` (an instant) or `expires_in` (seconds or a calendar period). Without either,
+/// the default lifetime applies.
 fn expiry(context: &Context<'_>, body: &mut Members) -> Result<Timestamp, Problem> {
     let Context { service, now, .. } = *context;
     let (member, end) = match (body.take_text("expires_at")?, body.take("expires_in")) {
         (None, None) => return Ok(now.after(service.settings.usual_lifetime())),
         (Some(_), Some(_)) => {
-            return Err(Problem::invalid_member("expires_in", "must not be combined with expires_at"));
+            return Err(Problem::invalid_member(
+                "expires_in",
+                "must not be combined with expires_at",
+            ));
         }
         (Some(text), None) => ("expires_at", Timestamp::parse_rfc3339(&text)),
         (None, Some(Value::String(text))) => ("expires_in", after_period(now, &text)),
-        (None, Some(value)) => ("expires_in", value.as_u64().map(|seconds| now.after(Duration::from_secs(seconds)))),
+        (None, Some(value)) => {
+            ("expires_in", value.as_u64().map(|seconds| now.after(Duration::from_secs(seconds))))
+        }
     };
     match end {
         Some(end) => validate::expiry(context, member, end),
-        None if member == "expires_at" => Err(Problem::invalid_member(member, "it is not an instant of RFC 3339")),
-        None => Err(Problem::invalid_member(member, "it is neither seconds nor a period such as \"1 month\"")),
+        None if member == "expires_at" => {
+            Err(Problem::invalid_member(member, "it is not an instant of RFC 3339"))
+        }
+        None => Err(Problem::invalid_member(
+            member,
+            "it is neither seconds nor a period such as \"1 month\"",
+        )),
     }
 }
 
 /// Parses `<n> hour|day|week|month|year`, singular or plural, and adds it by the calendar in UTC.
 fn after_period(now: Timestamp, text: &str) -> Option<Timestamp> {
     let (count, unit) = text.split_once(' ')?;
-    let count: u32 = count.bytes().all(|byte| byte.is_ascii_digit()).then(|| count.parse().ok())??;
-    let seconds = |each: u64| Some(now.after(Duration::from_secs(u64::from(count).saturating_mul(each))));
+    let count: u32 =
+        count.bytes().all(|byte| byte.is_ascii_digit()).then(|| count.parse().ok())??;
+    let seconds =
+        |each: u64| Some(now.after(Duration::from_secs(u64::from(count).saturating_mul(each))));
     match unit.strip_suffix('s').unwrap_or(unit) {
         "hour" => seconds(3_600),
         "day" => seconds(86_400),
@@ -134,8 +153,13 @@ fn after_period(now: Timestamp, text: &str) -> Option<Timestamp> {
     }
 }
 
-/// Returns the user that the token is for, if it is not the caller's own. Only administrators can name another user.
-async fn owner(service: &Service, caller: &Caller, user_id: Option<UserId>) -> Result<Option<Marked<User>>, Problem> {
+/// Returns the user that the token is for, if it is not the caller's own. Only administrators can
+/// name another user.
+async fn owner(
+    service: &Service,
+    caller: &Caller,
+    user_id: Option<UserId>,
+) -> Result<Option<Marked<User>>, Problem> {
     let Some(user_id) = user_id.filter(|id| *id != caller.user().id) else {
         return Ok(None);
     };
@@ -150,7 +174,8 @@ async fn owner(service: &Service, caller: &Caller, user_id: Option<UserId>) -> R
     Ok(Some(user))
 }
 
-/// Limits the requested scope to the caller's or, for a token of another user, to that user's permissions.
+/// Limits the requested scope to the caller's or, for a token of another user, to that user's
+/// permissions.
 fn scope(
     service: &Service,
     caller: &Caller,
@@ -160,7 +185,8 @@ fn scope(
     let Some(requested) = requested else {
         return if other.is_some() { Ok(None) } else { own_scope(service, caller.token()) };
     };
-    let granted = requested.intersection(other.map_or_else(|| caller.scope(), |user| &user.permissions));
+    let granted =
+        requested.intersection(other.map_or_else(|| caller.scope(), |user| &user.permissions));
     if granted.is_empty() {
         return Err(Problem::invalid_member("scopes", "none of these permissions can be granted"));
     }
@@ -176,15 +202,22 @@ mod tests {
     #[test]
     fn a_scope_has_at_most_1400_bytes() {
         let check = |last: usize, expected: Option<usize>| {
-            let names: Vec<String> = (0..14).map(|number| format!("{number:02}{}", "p".repeat(97))).collect();
+            let names: Vec<String> =
+                (0..14).map(|number| format!("{number:02}{}", "p".repeat(97))).collect();
             let names = [names, vec!["q".repeat(last)]].concat();
             let names: Vec<&String> = names.iter().filter(|name| !name.is_empty()).collect();
-            assert_eq!(scopes("scopes", json!(names)).ok().map(|scope| scope.to_string().len()), expected, "{last}");
+            assert_eq!(
+                scopes("scopes", json!(names)).ok().map(|scope| scope.to_string().len()),
+                expected,
+                "{last}"
+            );
         };
         check(0, Some(1_399));
         check(1, None);
-        let names: Vec<String> = (0..11).map(|number| format!("{number:02}{}", "p".repeat(114))).collect();
-        let with = |last: usize| scopes("scopes", json!([names.clone(), vec!["q".repeat(last)]].concat()));
+        let names: Vec<String> =
+            (0..11).map(|number| format!("{number:02}{}", "p".repeat(114))).collect();
+        let with =
+            |last: usize| scopes("scopes", json!([names.clone(), vec!["q".repeat(last)]].concat()));
         assert_eq!(with(113).map(|scope| scope.to_string().len()).ok(), Some(1_400));
         assert!(with(114).is_err() && with(128).is_err());
     }
@@ -193,7 +226,11 @@ mod tests {
     fn a_period_is_a_count_and_a_unit() {
         let now = Timestamp::from_unix(1_800_000_000).unwrap();
         let check = |text: &str, seconds: Option<u64>| {
-            assert_eq!(after_period(now, text).map(|end| end.since(now).as_secs()), seconds, "{text}");
+            assert_eq!(
+                after_period(now, text).map(|end| end.since(now).as_secs()),
+                seconds,
+                "{text}"
+            );
         };
         check("2 hours", Some(7_200));
         check("1 day", Some(86_400));

@@ -1,4 +1,5 @@
-//! `POST /profile/developer`, compatible with hypothesis/h: creates or regenerates the single developer token of a user.
+//! `POST /profile/developer`, compatible with hypothesis/h: creates or regenerates the single
+//! developer token of a user.
 
 use hallpass_http::{Problem, Response, problem};
 use hallpass_service::{Context, authentication, caller::Caller, developer};
@@ -6,7 +7,10 @@ use http::StatusCode;
 use lambda_http::Request;
 use serde_json::json;
 
-pub(crate) async fn regenerate(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+pub(crate) async fn regenerate(
+    context: &Context<'_>,
+    request: &Request,
+) -> Result<Response, Problem> {
     let Context { service, now, .. } = *context;
     authentication::reject_cookie_alone(request.headers())?;
     let caller = Caller::of_token(context, request).await?;

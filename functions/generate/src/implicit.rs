@@ -1,5 +1,5 @@
-//! `/rs/authorize-implicit` and its decision, by GET or POST: Terminalfour's legacy flow. It is deprecated there and here
-//! (RFC 9745), and responses carry its sunset date (RFC 8594).
+//! `/rs/authorize-implicit` and its decision, by GET or POST: Terminalfour's legacy flow. It is
+//! deprecated there and here (RFC 9745), and responses carry its sunset date (RFC 8594).
 
 use std::time::Duration;
 
@@ -38,11 +38,14 @@ pub(crate) async fn begin(context: &Context<'_>, request: &Request) -> Result<Re
     if parameters.get("response_type") != Some("token") {
         return Err(Problem::invalid_member("response_type", "it must be token"));
     }
-    let client_id = parameters.get("client_id").filter(|id| (1..=MAX_CLIENT_ID_LENGTH).contains(&id.len()));
-    let client_id = client_id.ok_or_else(|| Problem::invalid_member("client_id", "it is missing or too long"))?;
+    let client_id =
+        parameters.get("client_id").filter(|id| (1..=MAX_CLIENT_ID_LENGTH).contains(&id.len()));
+    let client_id = client_id
+        .ok_or_else(|| Problem::invalid_member("client_id", "it is missing or too long"))?;
     let caller = Caller::of_password(context, request).await?;
     let (session, authenticity) = randomness.session()?;
-    let (session, authenticity) = (format!("{}.{}", caller.user().id, hex(&session)), hex(&authenticity));
+    let (session, authenticity) =
+        (format!("{}.{}", caller.user().id, hex(&session)), hex(&authenticity));
     let binding = service.settings.binding(Format::Jwt).clone();
     let flow = Flow {
         session: Session::of(caller.user(), binding, now, now.after(FLOW)),
@@ -58,8 +61,8 @@ pub(crate) async fn begin(context: &Context<'_>, request: &Request) -> Result<Re
     Ok(response)
 }
 
-/// Handles the second request: ends the flow, and issues a token if the decision is `allow`. A wrong authenticity token
-/// does not end the flow.
+/// Handles the second request: ends the flow, and issues a token if the decision is `allow`. A
+/// wrong authenticity token does not end the flow.
 pub(crate) async fn decide(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let service = context.service;
     let issuer = &service.settings.issuer;
@@ -72,13 +75,17 @@ pub(crate) async fn decide(context: &Context<'_>, request: &Request) -> Result<R
     }
     let parameters = Parameters::of(request)?;
     let shown = parameters.get("session_authenticity_token").unwrap_or_default();
-    let wrong = || Problem::invalid_member("session_authenticity_token", "it is missing, wrong or used");
+    let wrong =
+        || Problem::invalid_member("session_authenticity_token", "it is missing, wrong or used");
     let (cookie, flow) = find(context, request, shown).await?.ok_or_else(wrong)?;
     if parameters.get("client_id") != Some(flow.client_id.as_str()) {
-        return Err(Problem::invalid_member("client_id", "must be the client_id that began the flow"));
+        return Err(Problem::invalid_member(
+            "client_id",
+            "must be the client_id that began the flow",
+        ));
     }
-    // Read the marks while the flow exists. Prune leaves another mark for a later change, and has removed the flow
-    // for an earlier one.
+    // Read the marks while the flow exists. Prune leaves another mark for a later change, and has
+    // removed the flow for an earlier one.
     let marks = service.store.change_marks(&cookie.user_id).await?;
     if !service.store.end_flow(&cookie.user_id, &cookie.digest).await? {
         return Err(wrong());
@@ -90,18 +97,27 @@ pub(crate) async fn decide(context: &Context<'_>, request: &Request) -> Result<R
     let user = service.store.user(&flow.session.user_id).await?;
     let user = user.filter(|user| user.status == Status::Active && flow.session.is_of(user));
     let value = user.ok_or_else(|| Problem::invalid_credentials(issuer))?;
-    let caller = Caller::Password { user: Box::new(Marked { value, marks }), checked_at: flow.session.started_at };
+    let caller = Caller::Password {
+        user: Box::new(Marked { value, marks }),
+        checked_at: flow.session.started_at,
+    };
     let caller = caller.permitted(service)?;
     temporary(context, &caller).await
 }
 
 /// Returns the flow that this authenticity token belongs to, with its cookie.
-async fn find(context: &Context<'_>, request: &Request, authenticity: &str) -> Result<Option<(Cookie, Flow)>, Problem> {
+async fn find(
+    context: &Context<'_>,
+    request: &Request,
+    authenticity: &str,
+) -> Result<Option<(Cookie, Flow)>, Problem> {
     let Context { service, now, .. } = *context;
     for cookie in cookies::values(request.headers(), SESSION, Cookie::read) {
         let flow = service.store.flow(&cookie.user_id, &cookie.digest).await?;
-        let is_meant =
-            |flow: &Flow| !flow.session.expires_at.has_passed(now) && flow.authenticity.is_of(authenticity.as_bytes());
+        let is_meant = |flow: &Flow| {
+            !flow.session.expires_at.has_passed(now)
+                && flow.authenticity.is_of(authenticity.as_bytes())
+        };
         if let Some(flow) = flow.filter(is_meant) {
             return Ok(Some((cookie, flow)));
         }
@@ -112,14 +128,24 @@ async fn find(context: &Context<'_>, request: &Request, authenticity: &str) -> R
 impl Cookie {
     fn read(text: &str) -> Option<Self> {
         let (user_id, secret) = text.split_once('.')?;
-        let is_hex = secret.len() == 64 && secret.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        Some(Self { user_id: user_id.parse().ok().filter(|_| is_hex)?, digest: Digest::of(text.as_bytes()) })
+        let is_hex = secret.len() == 64
+            && secret.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        Some(Self {
+            user_id: user_id.parse().ok().filter(|_| is_hex)?,
+            digest: Digest::of(text.as_bytes()),
+        })
     }
 }
 
 /// Adds the deprecation and sunset dates to the response.
-pub(crate) fn deprecated(service: &Service, response: Result<Response, Problem>) -> Result<Response, Problem> {
-    let dates = [("deprecation", DEPRECATED_SINCE.to_owned()), ("sunset", service.settings.sunset.http_date())];
+pub(crate) fn deprecated(
+    service: &Service,
+    response: Result<Response, Problem>,
+) -> Result<Response, Problem> {
+    let dates = [
+        ("deprecation", DEPRECATED_SINCE.to_owned()),
+        ("sunset", service.settings.sunset.http_date()),
+    ];
     match response {
         Ok(mut response) => {
             for (name, date) in dates {
@@ -129,20 +155,23 @@ pub(crate) fn deprecated(service: &Service, response: Result<Response, Problem>)
             }
             Ok(response)
         }
-        Err(problem) => Err(dates
-            .into_iter()
-            .fold(problem, |problem, (name, date)| problem.with_header(HeaderName::from_static(name), date))),
+        Err(problem) => Err(dates.into_iter().fold(problem, |problem, (name, date)| {
+            problem.with_header(HeaderName::from_static(name), date)
+        })),
     }
 }
 
-/// The parameters of the query and, for a POST, of the form. Apache CXF, the base of Terminalfour's flow, accepts both.
+/// The parameters of the query and, for a POST, of the form. Apache CXF, the base of Terminalfour's
+/// flow, accepts both.
 struct Parameters(Vec<(String, Zeroizing<String>)>);
 
 impl Parameters {
     fn of(request: &Request) -> Result<Self, Problem> {
         let query = request.query_string_parameters_ref();
         let query = query.into_iter().flat_map(|parameters| parameters.iter());
-        let mut all: Vec<_> = query.map(|(name, value)| (name.to_owned(), Zeroizing::new(value.to_owned()))).collect();
+        let mut all: Vec<_> = query
+            .map(|(name, value)| (name.to_owned(), Zeroizing::new(value.to_owned())))
+            .collect();
         if request.method() == Method::POST && !body::bytes(request.body()).is_empty() {
             body::expect_media_type(request.headers(), "application/x-www-form-urlencoded")?;
             all.extend(body::form_parameters(request.body())?);
@@ -178,9 +207,15 @@ mod tests {
             assert!(read.is_none_or(|cookie| cookie.digest.is_of(text.as_bytes())), "{text}");
         };
         check(&format!("1.{}", "0f".repeat(32)), Some("1"));
-        for secret in
-            ["", "0f", &"0f".repeat(31), &"0f".repeat(33), &"0F".repeat(32), &"0g".repeat(32), &"0/".repeat(32)]
-        {
+        for secret in [
+            "",
+            "0f",
+            &"0f".repeat(31),
+            &"0f".repeat(33),
+            &"0F".repeat(32),
+            &"0g".repeat(32),
+            &"0/".repeat(32),
+        ] {
             check(&format!("1.{secret}"), None);
         }
         check(&format!(".{}", "0f".repeat(32)), None);

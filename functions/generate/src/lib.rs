@@ -1,5 +1,5 @@
-//! Creates tokens for the holder of a password or a live token. This is the only function that checks passwords or
-//! issues tokens.
+//! Creates tokens for the holder of a password or a live token. This is the only function that
+//! checks passwords or issues tokens.
 //!
 //! | module | contents |
 //! |---|---|
@@ -48,8 +48,12 @@ async fn response(context: &Context<'_>, request: &Request) -> Result<Response, 
         Generate::RegenerateDeveloperToken if hallpass_web::is_form(request) => {
             hallpass_web::or_message(request, Box::pin(pages::own(context, request)).await)
         }
-        Generate::RegenerateDeveloperToken => Box::pin(developer::regenerate(context, request)).await,
-        Generate::SignIn => hallpass_web::or_message(request, pages::sign_in(context, request).await),
+        Generate::RegenerateDeveloperToken => {
+            Box::pin(developer::regenerate(context, request)).await
+        }
+        Generate::SignIn => {
+            hallpass_web::or_message(request, pages::sign_in(context, request).await)
+        }
         Generate::IssueKeyOnPage => {
             hallpass_web::or_message(request, Box::pin(pages::issue_key(context, request)).await)
         }

@@ -1,16 +1,16 @@
-//! The forms that create something: signing in, own tokens, keys of administrators. The same code reads forms and API
-//! requests.
+//! The forms that create something: signing in, own tokens, keys of administrators. The same code
+//! reads forms and API requests.
 
 use hallpass_http::{Problem, Response, body::Members, gateway};
 use hallpass_runtime::Event;
 use hallpass_service::{
-    Context, Service, caller::Caller, developer as developer_token, password::check_password, recheck::confirm_log_in,
-    rotation::rotate,
+    Context, Service, caller::Caller, developer as developer_token, password::check_password,
+    recheck::confirm_log_in, rotation::rotate,
 };
 use hallpass_token::{Record, Text, Timestamp, TokenId, User, credential::Login};
 use hallpass_web::{
-    CreatedToken, Form, Submitted, WebSession, admin, developer, session, sign_in as sign_in_page, sign_in::Next,
-    view::contained,
+    CreatedToken, Form, Submitted, WebSession, admin, developer, session, sign_in as sign_in_page,
+    sign_in::Next, view::contained,
 };
 use http::{HeaderValue, StatusCode, header::SET_COOKIE};
 use lambda_http::Request;
@@ -25,7 +25,9 @@ pub(crate) async fn sign_in(context: &Context<'_>, request: &Request) -> Result<
     match signed_in(context, request, &form).await {
         Err(problem) => Err(sign_in_page::again(request, &form, randomness, problem)),
         Ok(cookie) => {
-            let mut response = hallpass_web::see_other(&Next::read(form.field("next")).path(&gateway::base(request)));
+            let mut response = hallpass_web::see_other(
+                &Next::read(form.field("next")).path(&gateway::base(request)),
+            );
             if let Ok(cookie) = HeaderValue::try_from(cookie) {
                 response.headers_mut().append(SET_COOKIE, cookie);
             }
@@ -34,7 +36,11 @@ pub(crate) async fn sign_in(context: &Context<'_>, request: &Request) -> Result<
     }
 }
 
-async fn signed_in(context: &Context<'_>, request: &Request, form: &Form) -> Result<String, Problem> {
+async fn signed_in(
+    context: &Context<'_>,
+    request: &Request,
+    form: &Form,
+) -> Result<String, Problem> {
     let Context { service, now, .. } = *context;
     if !session::is_from_before(request, form) {
         return Err(Problem::stale_form());
@@ -60,14 +66,18 @@ pub(crate) async fn own(context: &Context<'_>, request: &Request) -> Result<Resp
     }
 }
 
-async fn create_from_form(context: &Context<'_>, sent: &Submitted) -> Result<CreatedToken, Problem> {
+async fn create_from_form(
+    context: &Context<'_>,
+    sent: &Submitted,
+) -> Result<CreatedToken, Problem> {
     let Context { service, now, .. } = *context;
     let Submitted { session, form, .. } = sent;
     let caller = Caller::of_session(service, &session.browser_session()).await?;
     match form.field("do") {
         "make" => {
             let caller = caller.permitted(service)?;
-            let (text, record) = Box::pin(issue_from_members(context, &caller, members(context, form)?)).await?;
+            let (text, record) =
+                Box::pin(issue_from_members(context, &caller, members(context, form)?)).await?;
             Ok(CreatedToken { text, title: NEW, name: named(&record), note: String::new() })
         }
         "regenerate" => {
@@ -79,7 +89,9 @@ async fn create_from_form(context: &Context<'_>, sent: &Submitted) -> Result<Cre
                 "The old one no longer works.".to_owned()
             } else {
                 let at = service.effective_at(now);
-                format!("An API that caches responses accepts the old one until {at} at the latest.")
+                format!(
+                    "An API that caches responses accepts the old one until {at} at the latest."
+                )
             };
             Ok(CreatedToken { text, title: "Your developer token", name: None, note })
         }
@@ -95,15 +107,17 @@ async fn create_from_form(context: &Context<'_>, sent: &Submitted) -> Result<Cre
                 text,
                 title: NEW,
                 name: named(&record),
-                note: format!("The old token expires when this one is first used, at {window} at the latest."),
+                note: format!(
+                    "The old token expires when this one is first used, at {window} at the latest."
+                ),
             })
         }
         _ => Err(Problem::invalid_member("do", "it is unknown")),
     }
 }
 
-/// Does what a form asks for, once, however often the form is sent. A form that was rejected has created nothing, and
-/// can be corrected and sent again.
+/// Does what a form asks for, once, however often the form is sent. A form that was rejected has
+/// created nothing, and can be corrected and sent again.
 async fn once<T>(
     context: &Context<'_>,
     sent: &Submitted,
@@ -123,12 +137,19 @@ async fn once<T>(
 
 /// Returns the record of a token of this user. A token of another user looks absent.
 async fn own_record(service: &Service, user: &User, id: &str) -> Result<Record, Problem> {
-    let id = id.parse::<TokenId>().ok().filter(|id| id.user_id == user.id).ok_or_else(Problem::not_found)?;
+    let id = id
+        .parse::<TokenId>()
+        .ok()
+        .filter(|id| id.user_id == user.id)
+        .ok_or_else(Problem::not_found)?;
     service.store.record(&id).await?.ok_or_else(Problem::not_found)
 }
 
 /// `POST /admin/users/{user_id}`: issues a key for this user.
-pub(crate) async fn issue_key(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+pub(crate) async fn issue_key(
+    context: &Context<'_>,
+    request: &Request,
+) -> Result<Response, Problem> {
     let (sent, user) = admin::submitted(context, request).await?;
     let issuing = issued_key(context, &sent, &user);
     let issued = Box::pin(once(context, &sent, user.id.as_str(), issuing)).await;
@@ -147,9 +168,14 @@ pub(crate) async fn issue_key(context: &Context<'_>, request: &Request) -> Resul
     }
 }
 
-async fn issued_key(context: &Context<'_>, sent: &Submitted, user: &User) -> Result<(Text, Record), Problem> {
+async fn issued_key(
+    context: &Context<'_>,
+    sent: &Submitted,
+    user: &User,
+) -> Result<(Text, Record), Problem> {
     let service = context.service;
-    let caller = Caller::of_session(service, &sent.session.browser_session()).await?.permitted(service)?;
+    let caller =
+        Caller::of_session(service, &sent.session.browser_session()).await?.permitted(service)?;
     let mut requested = requested(context, &sent.form)?;
     requested.insert("format".to_owned(), "jwt".into());
     requested.insert("user_id".to_owned(), user.id.to_string().into());
@@ -174,7 +200,8 @@ fn requested(context: &Context<'_>, form: &Form) -> Result<Map<String, Value>, P
     Ok(requested)
 }
 
-/// Returns the last second of a day in UTC. On the last permitted day, returns the latest permitted instant.
+/// Returns the last second of a day in UTC. On the last permitted day, returns the latest permitted
+/// instant.
 fn end_of_day(context: &Context<'_>, text: &str) -> Result<Timestamp, Problem> {
     let Context { service, now, .. } = *context;
     let wrong = |wrong: &str| Problem::invalid_member("expires_at", wrong);

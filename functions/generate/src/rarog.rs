@@ -1,5 +1,5 @@
-//! `POST /rest/pat/1.0/token/user/create` and `…/app/create`, compatible with Rarog: create named tokens with their own
-//! authorities, for the caller or for the application account.
+//! `POST /rest/pat/1.0/token/user/create` and `…/app/create`, compatible with Rarog: create named
+//! tokens with their own authorities, for the caller or for the application account.
 
 use hallpass_http::{Problem, Response, body, body::Members, problem};
 use hallpass_service::{
@@ -23,13 +23,19 @@ struct TokenRequest {
     authorities: Scope,
 }
 
-pub(crate) async fn create_for_user(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+pub(crate) async fn create_for_user(
+    context: &Context<'_>,
+    request: &Request,
+) -> Result<Response, Problem> {
     let caller = caller(context, request).await?;
     let requested = read(context, body::json_object(request.headers(), request.body())?)?;
     create(context, &caller, None, requested).await
 }
 
-pub(crate) async fn create_for_app(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+pub(crate) async fn create_for_app(
+    context: &Context<'_>,
+    request: &Request,
+) -> Result<Response, Problem> {
     let service = context.service;
     let caller = caller(context, request).await?;
     if !service.is_administrator(caller.scope()) {
@@ -58,9 +64,14 @@ async fn create(
     requested: TokenRequest,
 ) -> Result<Response, Problem> {
     let service = context.service;
-    let granted = requested.authorities.intersection(app.map_or_else(|| caller.scope(), |app| &app.value.permissions));
+    let granted = requested
+        .authorities
+        .intersection(app.map_or_else(|| caller.scope(), |app| &app.value.permissions));
     if granted.is_empty() {
-        return Err(Problem::invalid_member("authorities", "none of these permissions can be granted"));
+        return Err(Problem::invalid_member(
+            "authorities",
+            "none of these permissions can be granted",
+        ));
     }
     let administers = [service.settings.admin_permission.as_str()];
     let permissions: &[&str] = if app.is_some() { &administers } else { &[] };

@@ -1,5 +1,5 @@
-//! `POST /api/services_token/generate`, compatible with Drupal's Services Token module: the response has two members, in
-//! this order.
+//! `POST /api/services_token/generate`, compatible with Drupal's Services Token module: the
+//! response has two members, in this order.
 
 use hallpass_http::{Problem, Response, problem};
 use hallpass_service::{
@@ -17,7 +17,10 @@ struct Generated<'a> {
     token: &'a str,
 }
 
-pub(crate) async fn generate(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+pub(crate) async fn generate(
+    context: &Context<'_>,
+    request: &Request,
+) -> Result<Response, Problem> {
     let Context { service, now, .. } = *context;
     let caller = Caller::of(context, request).await?;
     let new_token = NewToken {

@@ -1,8 +1,9 @@
 //! Invalidates the tokens of changed users and purges old records.
 //!
-//! Verification does not depend on prune: a change takes effect at the next request, because the user is read with
-//! the record. Prune makes it permanent: after that, undoing the change revives no token. Prune is idempotent, and
-//! safe when late, repeated or out of order. It holds no key and cannot create records.
+//! Verification does not depend on prune: a change takes effect at the next request, because the
+//! user is read with the record. Prune makes it permanent: after that, undoing the change revives
+//! no token. Prune is idempotent, and safe when late, repeated or out of order. It holds no key and
+//! cannot create records.
 
 use std::time::Duration;
 
@@ -42,7 +43,8 @@ pub struct Prune {
     pub store: Store,
     /// How long records are kept (`HALLPASS_RECORD_RETENTION`).
     pub retention: Duration,
-    /// The attributes that tokens and sessions are bound to. `None` means that every change of a user counts.
+    /// The attributes that tokens and sessions are bound to. `None` means that every change of a
+    /// user counts.
     pub bound_to: Option<Binding>,
 }
 
@@ -70,24 +72,30 @@ pub enum Response {
 pub struct Undone(Failure);
 
 impl Prune {
-    /// Creates prune during the init of its function, and checks that its tables are accessible. Logs a warning if
-    /// DynamoDB's clock differs.
+    /// Creates prune during the init of its function, and checks that its tables are accessible.
+    /// Logs a warning if DynamoDB's clock differs.
     ///
     /// # Errors
-    /// Returns a [`ConfigError`] that names the first setting that is invalid or whose table is inaccessible.
+    /// Returns a [`ConfigError`] that names the first setting that is invalid or whose table is
+    /// inaccessible.
     pub async fn start(lookup: Lookup<'_>, now: Timestamp) -> Result<Self, ConfigError> {
         let bound_to = settings::bound_to(lookup).ok();
-        let prune = Self { store: service::store(lookup)?, retention: settings::record_retention(lookup)?, bound_to };
+        let prune = Self {
+            store: service::store(lookup)?,
+            retention: settings::record_retention(lookup)?,
+            bound_to,
+        };
         log::compare_clocks(now, prune.store.check_as_pruner().await?);
         Ok(prune)
     }
 
-    /// Handles one event. When `may_go_on` returns false, a sweep stops after the current part, and the next sweep
-    /// continues there. The remaining stream records are reported as failed, and continue when Lambda delivers them
-    /// again.
+    /// Handles one event. When `may_go_on` returns false, a sweep stops after the current part, and
+    /// the next sweep continues there. The remaining stream records are reported as failed, and
+    /// continue when Lambda delivers them again.
     ///
     /// # Errors
-    /// Returns [`Undone`] if DynamoDB fails during a sweep, or if a stream record has no sequence number.
+    /// Returns [`Undone`] if DynamoDB fails during a sweep, or if a stream record has no sequence
+    /// number.
     pub async fn handle(
         &self,
         event: Event,
@@ -95,7 +103,9 @@ impl Prune {
         may_go_on: &(dyn Fn() -> bool + Sync),
     ) -> Result<Response, Undone> {
         let response = match event {
-            Event::Stream(event) => self.stream(event.records, now, may_go_on).await.map(Response::Stream),
+            Event::Stream(event) => {
+                self.stream(event.records, now, may_go_on).await.map(Response::Stream)
+            }
             Event::Schedule(_) => self.sweep(now, may_go_on).await.map(Response::Swept),
         };
         response.map_err(|failure| {
@@ -104,8 +114,8 @@ impl Prune {
         })
     }
 
-    /// Invalidates tokens whose user changed, and logs each. If one fails, the others are still processed, unless a
-    /// whole chunk fails.
+    /// Invalidates tokens whose user changed, and logs each. If one fails, the others are still
+    /// processed, unless a whole chunk fails.
     ///
     /// # Errors
     /// Returns a [`Failure`] if any token was not invalidated, or if the time limit was reached.
@@ -120,7 +130,10 @@ impl Prune {
             if !may_go_on() {
                 return Err(no_time_left());
             }
-            let outcomes = join_all(some.iter().map(|change| self.store.invalidate(change, now, self.retention))).await;
+            let outcomes = join_all(
+                some.iter().map(|change| self.store.invalidate(change, now, self.retention)),
+            )
+            .await;
             let (mut done, mut failure) = (0_usize, None);
             for (change, outcome) in some.iter().zip(outcomes) {
                 match outcome {
@@ -149,8 +162,9 @@ impl Prune {
     }
 }
 
-/// Any event with `Records` comes from the stream. Unreadable records are an error, so that Lambda delivers them again;
-/// treated as a scheduled sweep, they would be lost. The error quotes nothing, because the records contain whole users.
+/// Any event with `Records` comes from the stream. Unreadable records are an error, so that Lambda
+/// delivers them again; treated as a scheduled sweep, they would be lost. The error quotes nothing,
+/// because the records contain whole users.
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let event = serde_json::Value::deserialize(deserializer)?;
@@ -158,7 +172,9 @@ impl<'de> Deserialize<'de> for Event {
             return Ok(Self::Schedule(event));
         }
         let event = serde_json::from_value(event);
-        event.map(Self::Stream).map_err(|_| D::Error::custom("the records of the stream cannot be read"))
+        event
+            .map(Self::Stream)
+            .map_err(|_| D::Error::custom("the records of the stream cannot be read"))
     }
 }
 

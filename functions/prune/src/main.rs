@@ -8,20 +8,25 @@ use hallpass_service::service;
 use hallpass_token::Timestamp;
 use lambda_runtime::{LambdaEvent, service_fn};
 
-/// The time before the end of an invocation at which prune stops. A sweep stores its position, and a stream batch
-/// reports the remaining records.
+/// The time before the end of an invocation at which prune stops. A sweep stores its position, and
+/// a stream batch reports the remaining records.
 const RESERVE: Duration = Duration::from_secs(10);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     log::start();
-    let Some(prune) = service::or_log(Prune::start(&environment, clock::now()).await).map(Arc::new) else {
+    let Some(prune) = service::or_log(Prune::start(&environment, clock::now()).await).map(Arc::new)
+    else {
         return ExitCode::FAILURE;
     };
     service::serve(lambda_runtime::run(service_fn(move |event: LambdaEvent<Event>| {
         let prune = Arc::clone(&prune);
-        let deadline = Timestamp::from_unix(event.context.deadline / 1_000).unwrap_or(Timestamp::MAX).before(RESERVE);
-        async move { prune.handle(event.payload, clock::now(), &|| !deadline.has_passed(clock::now())).await }
+        let deadline = Timestamp::from_unix(event.context.deadline / 1_000)
+            .unwrap_or(Timestamp::MAX)
+            .before(RESERVE);
+        async move {
+            prune.handle(event.payload, clock::now(), &|| !deadline.has_passed(clock::now())).await
+        }
     })))
     .await
 }

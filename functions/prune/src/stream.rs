@@ -1,4 +1,5 @@
-//! Processes user changes from the stream: invalidates every affected token, so that undoing the change revives none.
+//! Processes user changes from the stream: invalidates every affected token, so that undoing the
+//! change revives none.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -38,8 +39,8 @@ enum Image {
     User(Box<User>),
 }
 
-/// The tolerated difference between the clocks of the stream and of the functions. A token issued within this time
-/// after a change may be invalidated with it.
+/// The tolerated difference between the clocks of the stream and of the functions. A token issued
+/// within this time after a change may be invalidated with it.
 const CLOCK_SKEW: Duration = Duration::from_secs(2);
 
 /// The number of tokens of a user that are processed before the next user's turn.
@@ -55,9 +56,10 @@ struct Drain {
 impl Prune {
     /// Processes a batch. Reports failed records, so that Lambda delivers only those again.
     ///
-    /// One page of tokens is processed for every user before a second page for any, so a user with very many tokens
-    /// does not delay the others. Users whose tokens exceed the time limit are reported too. Invalidated tokens leave
-    /// the index, so the next delivery continues where this one stopped, however many deliveries it takes.
+    /// One page of tokens is processed for every user before a second page for any, so a user with
+    /// very many tokens does not delay the others. Users whose tokens exceed the time limit are
+    /// reported too. Invalidated tokens leave the index, so the next delivery continues where this
+    /// one stopped, however many deliveries it takes.
     pub(crate) async fn stream(
         &self,
         records: Vec<EventRecord>,
@@ -71,13 +73,16 @@ impl Prune {
             let mut next = Vec::new();
             while !waiting.is_empty() {
                 let some = waiting.split_off(waiting.len().saturating_sub(AT_ONCE));
-                let outcomes = join_all(some.iter().map(|drain| self.invalidate_page(drain, now, may_go_on))).await;
+                let outcomes =
+                    join_all(some.iter().map(|drain| self.invalidate_page(drain, now, may_go_on)))
+                        .await;
                 for (drain, (place, outcome)) in some.into_iter().zip(outcomes) {
                     let goes_on = place.is_some() && may_go_on();
                     let no_time = place.is_some() && !goes_on;
                     if let Some(failure) = outcome.err().or_else(|| no_time.then(no_time_left)) {
                         ServiceEvent::Failed(&failure).log();
-                        let numbers = drain.changes.iter().map(|change| change.sequence_number.clone());
+                        let numbers =
+                            drain.changes.iter().map(|change| change.sequence_number.clone());
                         unfinished.insert(drain.user_id, numbers.collect());
                     }
                     if goes_on {
@@ -88,12 +93,13 @@ impl Prune {
             waiting = next;
         }
         let mut response = DynamoDbEventResponse::default();
-        response.batch_item_failures = unfinished.values().flatten().map(|number| failed(number)).collect();
+        response.batch_item_failures =
+            unfinished.values().flatten().map(|number| failed(number)).collect();
         Ok(response)
     }
 
-    /// Invalidates the affected tokens in one page of the user's tokens. Returns the position of the next page, and the
-    /// failure of this one.
+    /// Invalidates the affected tokens in one page of the user's tokens. Returns the position of
+    /// the next page, and the failure of this one.
     async fn invalidate_page(
         &self,
         drain: &Drain,
@@ -102,14 +108,17 @@ impl Prune {
     ) -> (Option<LivePlace>, Result<(), Failure>) {
         let marked = self.mark(drain, now).await;
         match self.read_page(drain, now).await {
-            Ok((invalidated, next)) => (next, self.invalidate_all(&invalidated, now, may_go_on).await.and(marked)),
+            Ok((invalidated, next)) => {
+                (next, self.invalidate_all(&invalidated, now, may_go_on).await.and(marked))
+            }
             Err(failure) => (None, Err(failure)),
         }
     }
 
-    /// Writes a mark before the first page of tokens is read. A token that is in no page was written later, so its
-    /// issuer finds the mark in the recheck (`generate`), even if the change has been undone. If the mark cannot be
-    /// written, tokens are still invalidated, but the record must be delivered again.
+    /// Writes a mark before the first page of tokens is read. A token that is in no page was
+    /// written later, so its issuer finds the mark in the recheck (`generate`), even if the change
+    /// has been undone. If the mark cannot be written, tokens are still invalidated, but the record
+    /// must be delivered again.
     async fn mark(&self, drain: &Drain, now: Timestamp) -> Result<(), Failure> {
         if drain.after.is_some() {
             return Ok(());
@@ -118,21 +127,24 @@ impl Prune {
         self.store.mark_changes(&drain.user_id, &marks, now).await
     }
 
-    /// Reads a page of sessions and tokens before the user. Every token in the page was therefore issued for this
-    /// state of the user or an earlier one, and a difference always means a change.
+    /// Reads a page of sessions and tokens before the user. Every token in the page was therefore
+    /// issued for this state of the user or an earlier one, and a difference always means a change.
     async fn read_page(
         &self,
         drain: &Drain,
         now: Timestamp,
     ) -> Result<(Vec<Invalidation>, Option<LivePlace>), Failure> {
         let Drain { user_id, changes, after } = drain;
-        let sessions = if after.is_none() { self.store.sessions_of(user_id).await? } else { Vec::new() };
+        let sessions =
+            if after.is_none() { self.store.sessions_of(user_id).await? } else { Vec::new() };
         let page = self.store.live_page(user_id, now, PAGE, after.clone()).await?;
         if page.records.is_empty() && sessions.is_empty() {
             return Ok((Vec::new(), page.next));
         }
         let user = self.store.user(user_id).await?;
-        let ended = sessions.iter().filter(|(_, session)| why_session(session, user.as_ref(), changes).is_some());
+        let ended = sessions
+            .iter()
+            .filter(|(_, session)| why_session(session, user.as_ref(), changes).is_some());
         self.remove_sessions(ended.map(|(place, _)| place)).await?;
         let invalidated = page.records.iter().filter_map(|record| {
             let because = why(record, user.as_ref(), changes)?;
@@ -143,9 +155,11 @@ impl Prune {
 }
 
 impl Prune {
-    /// Returns the mark of a change that invalidates tokens or sessions of the user's old state. A new user had none.
+    /// Returns the mark of a change that invalidates tokens or sessions of the user's old state. A
+    /// new user had none.
     fn mark_of(&self, change: &Change) -> Option<ChangeMark> {
-        let fingerprint = |user: &User| self.bound_to.as_ref().map(|bound_to| bound_to.fingerprint(user));
+        let fingerprint =
+            |user: &User| self.bound_to.as_ref().map(|bound_to| bound_to.fingerprint(user));
         let left = match (&change.old, &change.new) {
             (Image::Absent, _) => return None,
             (Image::Unreadable, _) => None,
@@ -165,9 +179,12 @@ impl Prune {
 /// Groups the records of a batch by user, in order.
 ///
 /// # Errors
-/// Returns a [`Failure`] if a record has no sequence number and so could not be reported. The whole batch must be
-/// delivered again.
-pub fn changes(records: Vec<EventRecord>, now: Timestamp) -> Result<BTreeMap<UserId, Vec<Change>>, Failure> {
+/// Returns a [`Failure`] if a record has no sequence number and so could not be reported. The whole
+/// batch must be delivered again.
+pub fn changes(
+    records: Vec<EventRecord>,
+    now: Timestamp,
+) -> Result<BTreeMap<UserId, Vec<Change>>, Failure> {
     let mut users: BTreeMap<UserId, Vec<Change>> = BTreeMap::new();
     for record in records {
         if let Some((user_id, change)) = change(record, now)? {
@@ -177,7 +194,8 @@ pub fn changes(records: Vec<EventRecord>, now: Timestamp) -> Result<BTreeMap<Use
     Ok(users)
 }
 
-/// Returns why a token is invalid: the user no longer matches the state that it was issued for, or temporarily did not.
+/// Returns why a token is invalid: the user no longer matches the state that it was issued for, or
+/// temporarily did not.
 pub fn why(record: &LiveRecord, user: Option<&User>, changes: &[Change]) -> Option<Reason> {
     why_bound(record.issued_at, &|user| record.invalidated(user), user, changes)
 }
@@ -219,13 +237,19 @@ fn change(record: EventRecord, now: Timestamp) -> Result<Option<(UserId, Change)
     let Ok(user_id) = user_id.parse() else {
         return Ok(None);
     };
-    // A record without a sequence number cannot be reported, so the whole batch must be delivered again.
-    let sequence_number =
-        record.sequence_number.ok_or_else(|| Failure::new(INVALIDATING, "a record has no sequence number"))?;
-    // A missing time reads as 1970. Using the current time instead invalidates rather too much than too little.
-    let at = u64::try_from(record.approximate_creation_date_time.timestamp()).ok().filter(|seconds| *seconds > 0);
+    // A record without a sequence number cannot be reported, so the whole batch must be delivered
+    // again.
+    let sequence_number = record
+        .sequence_number
+        .ok_or_else(|| Failure::new(INVALIDATING, "a record has no sequence number"))?;
+    // A missing time reads as 1970. Using the current time instead invalidates rather too much than
+    // too little.
+    let at = u64::try_from(record.approximate_creation_date_time.timestamp())
+        .ok()
+        .filter(|seconds| *seconds > 0);
     let at = at.and_then(Timestamp::from_unix).unwrap_or(now);
-    let change = Change { sequence_number, at, old: image(record.old_image), new: image(record.new_image) };
+    let change =
+        Change { sequence_number, at, old: image(record.old_image), new: image(record.new_image) };
     Ok(Some((user_id, change)))
 }
 
@@ -249,7 +273,9 @@ fn to_value(value: AttributeValue) -> Value {
         AttributeValue::Ns(set) => Value::NumberSet(set),
         AttributeValue::Bs(set) => Value::BytesSet(set),
         AttributeValue::L(list) => Value::List(list.into_iter().map(to_value).collect()),
-        AttributeValue::M(map) => Value::Map(map.into_iter().map(|(name, value)| (name, to_value(value))).collect()),
+        AttributeValue::M(map) => {
+            Value::Map(map.into_iter().map(|(name, value)| (name, to_value(value))).collect())
+        }
     }
 }
 

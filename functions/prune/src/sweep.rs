@@ -1,5 +1,5 @@
-//! The scheduled sweep. A paged Scan of the tokens table purges items that TTL has not deleted yet, and invalidates
-//! tokens whose stream record was lost.
+//! The scheduled sweep. A paged Scan of the tokens table purges items that TTL has not deleted yet,
+//! and invalidates tokens whose stream record was lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,16 +24,23 @@ pub struct Swept {
     pub purged: u64,
     /// The number of tokens and sessions invalidated because their user changed.
     pub invalidated: u64,
-    /// The number of pointers removed: those of deleted developer tokens, and of names that users no longer have.
+    /// The number of pointers removed: those of deleted developer tokens, and of names that users
+    /// no longer have.
     pub dropped: u64,
-    /// The number of items and users that this version cannot read. They are kept, items until their `purge_at`.
+    /// The number of items and users that this version cannot read. They are kept, items until
+    /// their `purge_at`.
     pub unreadable: u64,
-    /// Whether the sweep reached the end of the table. If not, the next sweep continues where it stopped.
+    /// Whether the sweep reached the end of the table. If not, the next sweep continues where it
+    /// stopped.
     pub finished: bool,
 }
 
 impl Prune {
-    pub(crate) async fn sweep(&self, now: Timestamp, may_go_on: &(dyn Fn() -> bool + Sync)) -> Result<Swept, Failure> {
+    pub(crate) async fn sweep(
+        &self,
+        now: Timestamp,
+        may_go_on: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Swept, Failure> {
         let mut swept = Swept::default();
         let mut place = self.store.sweep_place().await?;
         while may_go_on() {
@@ -61,12 +68,18 @@ impl Prune {
         Ok(swept)
     }
 
-    async fn sweep_part(&self, part: Part, now: Timestamp, swept: &mut Swept) -> Result<(), Failure> {
+    async fn sweep_part(
+        &self,
+        part: Part,
+        now: Timestamp,
+        swept: &mut Swept,
+    ) -> Result<(), Failure> {
         swept.seen = swept.seen.saturating_add(length(&part.entries));
         let is_due = |entry: &Entry| entry.purge_at.is_some_and(|at| at.has_passed(now));
         let (due, rest): (Vec<Entry>, Vec<Entry>) = part.entries.into_iter().partition(is_due);
         for some in due.chunks(AT_ONCE) {
-            let done = try_join_all(some.iter().map(|entry| self.store.purge(&entry.key, now))).await?;
+            let done =
+                try_join_all(some.iter().map(|entry| self.store.purge(&entry.key, now))).await?;
             swept.purged = swept.purged.saturating_add(count_true(&done));
         }
 
@@ -74,7 +87,9 @@ impl Prune {
         let (mut pointers, mut sessions, mut names) = (Vec::new(), Vec::new(), Vec::new());
         for entry in rest {
             match entry.kind {
-                Kind::Record(record) if record.live_until().is_some_and(|end| !end.has_passed(now)) => {
+                Kind::Record(record)
+                    if record.live_until().is_some_and(|end| !end.has_passed(now)) =>
+                {
                     records.push(*record);
                 }
                 Kind::Record(_) | Kind::Passing | Kind::Pointer { is_replaced: true, .. } => {}
@@ -87,14 +102,21 @@ impl Prune {
         self.reconcile(&records, &sessions, now, swept).await?;
         self.drop_stale_names(&names, swept).await?;
         for some in pointers.chunks(AT_ONCE) {
-            let dropping = some.iter().map(|(hash, owner)| self.store.drop_stale_pointer(hash, owner));
-            swept.dropped = swept.dropped.saturating_add(count_true(&try_join_all(dropping).await?));
+            let dropping =
+                some.iter().map(|(hash, owner)| self.store.drop_stale_pointer(hash, owner));
+            swept.dropped =
+                swept.dropped.saturating_add(count_true(&try_join_all(dropping).await?));
         }
         Ok(())
     }
 
-    /// Removes the markers of names that users no longer have. The markers were read before the users.
-    async fn drop_stale_names(&self, names: &[(String, UserId)], swept: &mut Swept) -> Result<(), Failure> {
+    /// Removes the markers of names that users no longer have. The markers were read before the
+    /// users.
+    async fn drop_stale_names(
+        &self,
+        names: &[(String, UserId)],
+        swept: &mut Swept,
+    ) -> Result<(), Failure> {
         let ids: BTreeSet<UserId> = names.iter().map(|(_, owner)| *owner).collect();
         let users = self.store.users(&ids.into_iter().collect::<Vec<_>>()).await?;
         for some in names.chunks(AT_ONCE) {
@@ -102,13 +124,14 @@ impl Prune {
                 let user = users.get(owner).and_then(Option::as_ref);
                 self.store.drop_stale_name(key, owner, user)
             });
-            swept.dropped = swept.dropped.saturating_add(count_true(&try_join_all(dropping).await?));
+            swept.dropped =
+                swept.dropped.saturating_add(count_true(&try_join_all(dropping).await?));
         }
         Ok(())
     }
 
-    /// Invalidates the records and deletes the sessions whose user has changed. They were read before the users.
-    /// Tokens of an unreadable user are skipped: they are rejected anyway.
+    /// Invalidates the records and deletes the sessions whose user has changed. They were read
+    /// before the users. Tokens of an unreadable user are skipped: they are rejected anyway.
     async fn reconcile(
         &self,
         records: &[Record],
@@ -117,21 +140,25 @@ impl Prune {
         swept: &mut Swept,
     ) -> Result<(), Failure> {
         let of_sessions = sessions.iter().map(|(_, session)| session.user_id);
-        let ids: BTreeSet<UserId> = records.iter().map(|record| record.id.user_id).chain(of_sessions).collect();
+        let ids: BTreeSet<UserId> =
+            records.iter().map(|record| record.id.user_id).chain(of_sessions).collect();
         let ids: Vec<UserId> = ids.into_iter().collect();
         let users: BTreeMap<UserId, Option<User>> = self.store.users(&ids).await?;
-        swept.unreadable = swept.unreadable.saturating_add(length(users.values().filter(|user| user.is_none())));
+        swept.unreadable =
+            swept.unreadable.saturating_add(length(users.values().filter(|user| user.is_none())));
         let is_invalid = |session: &Session| match users.get(&session.user_id) {
             Some(None) => false,
             user => session.invalidated(user.and_then(Option::as_ref)).is_some(),
         };
-        let ended = sessions.iter().filter(|(_, session)| is_invalid(session)).map(|(place, _)| place);
+        let ended =
+            sessions.iter().filter(|(_, session)| is_invalid(session)).map(|(place, _)| place);
         swept.invalidated = swept.invalidated.saturating_add(self.remove_sessions(ended).await?);
         let why = |record: &Record| match users.get(&record.id.user_id) {
             None => lifecycle::invalidated(record, None),
             Some(user) => lifecycle::invalidated(record, Some(user.as_ref()?)),
         };
-        let invalidated = records.iter().filter_map(|record| Some(Invalidation::of(record, why(record)?)));
+        let invalidated =
+            records.iter().filter_map(|record| Some(Invalidation::of(record, why(record)?)));
         let invalidated: Vec<Invalidation> = invalidated.collect();
         self.invalidate_all(&invalidated, now, &|| true).await?;
         swept.invalidated = swept.invalidated.saturating_add(length(&invalidated));

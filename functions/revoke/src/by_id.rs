@@ -1,5 +1,5 @@
-//! `DELETE /tokens/{id}`: revokes one token. With `family=true`, revokes its family. With `descendants=true`, also revokes
-//! every token that the family issued.
+//! `DELETE /tokens/{id}`: revokes one token. With `family=true`, revokes its family. With
+//! `descendants=true`, also revokes every token that the family issued.
 
 use hallpass_http::{Problem, Response, gateway, problem};
 use hallpass_service::{
@@ -12,8 +12,8 @@ use http::StatusCode;
 use lambda_http::{Request, RequestExt};
 use serde_json::{Value, json};
 
-/// The maximum number of table pages that one request reads. At a megabyte each, this takes far less than the timeout
-/// of the function.
+/// The maximum number of table pages that one request reads. At a megabyte each, this takes far
+/// less than the timeout of the function.
 const PAGES: u32 = 4;
 
 /// The maximum number of tokens that one request revokes, rounded up to a page.
@@ -48,15 +48,21 @@ impl Extent {
     }
 }
 
-pub(crate) async fn revoke(context: &Context<'_>, request: &Request, extent: Extent) -> Result<Response, Problem> {
+pub(crate) async fn revoke(
+    context: &Context<'_>,
+    request: &Request,
+    extent: Extent,
+) -> Result<Response, Problem> {
     let service = context.service;
     let caller = authentication::admit(context, request.headers()).await?;
     let id = gateway::path_parameter(request, "id");
     let record = match (service.managed(&caller, &id).await, &extent, id.parse::<TokenId>()) {
         (Ok(record), _, _) => record,
-        // Descendants can outlive the record of their issuer. Administrators can revoke them by its ID alone.
+        // Descendants can outlive the record of their issuer. Administrators can revoke them by its
+        // ID alone.
         (Err(problem), Extent::Descendants(cursor), Ok(id))
-            if problem.status() == StatusCode::NOT_FOUND && service.is_administrator(&caller.scope) =>
+            if problem.status() == StatusCode::NOT_FOUND
+                && service.is_administrator(&caller.scope) =>
         {
             return descendants(context, &caller, id, cursor.as_deref()).await;
         }
@@ -71,13 +77,15 @@ pub(crate) async fn revoke(context: &Context<'_>, request: &Request, extent: Ext
             let of_family = |other: &Record| other.family.id == record.family.id;
             of_user(context, &caller, &record.id, of_family).await?
         }
-        Extent::Descendants(cursor) => return descendants(context, &caller, record.id, cursor.as_deref()).await,
+        Extent::Descendants(cursor) => {
+            return descendants(context, &caller, record.id, cursor.as_deref()).await;
+        }
     };
     Ok(response(context, &record.id, revoked, None))
 }
 
-/// Revokes the family and everything it issued: at once among the tokens of its own user, and a few pages at a time
-/// among the tokens of all users. Only administrators can do the latter.
+/// Revokes the family and everything it issued: at once among the tokens of its own user, and a few
+/// pages at a time among the tokens of all users. Only administrators can do the latter.
 async fn descendants(
     context: &Context<'_>,
     caller: &Admitted,
@@ -88,7 +96,8 @@ async fn descendants(
     if !service.manages_all(caller) {
         return Err(Problem::forbidden(&service.settings.issuer));
     }
-    let (keyring, of) = (service.keyring(now).await?, cursor::Search { caller: caller.user.id, token: id });
+    let (keyring, of) =
+        (service.keyring(now).await?, cursor::Search { caller: caller.user.id, token: id });
     let mut search = match cursor {
         Some(cursor) => cursor::decrypt_search(&keyring, &of, cursor)
             .and_then(|text| Search::from_text(&text))
@@ -138,15 +147,18 @@ async fn of_user(
     let service = context.service;
     let ends = |other: &Record| ends(other) && service.manages(caller, other);
     let revoked = Revoker::of(context).revoke_matching(&owner.user_id, ends).await?;
-    revoked.ok_or_else(|| Problem::conflict("The family grew while it was being revoked; try again"))
+    revoked
+        .ok_or_else(|| Problem::conflict("The family grew while it was being revoked; try again"))
 }
 
 /// Returns 200 if the revocation is complete, and 202 with a cursor if there may be more tokens.
 fn response(context: &Context<'_>, id: &TokenId, revoked: u64, next: Option<String>) -> Response {
     let Context { service, now, .. } = *context;
     let status = if next.is_some() { StatusCode::ACCEPTED } else { StatusCode::OK };
-    let mut body =
-        json!({"id": id.to_string(), "revoked": revoked, "effective_at": service.effective_at(now).to_string()});
+    let mut body = json!({
+        "id": id.to_string(), "revoked": revoked,
+        "effective_at": service.effective_at(now).to_string(),
+    });
     if let (Value::Object(members), Some(next)) = (&mut body, next) {
         members.insert("next".to_owned(), next.into());
     }

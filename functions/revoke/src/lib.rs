@@ -1,7 +1,7 @@
 //! Revokes tokens: by ID, by text (RFC 7009), or all of a user. All routes are idempotent.
 //!
-//! A token of another user looks absent. Responses state from when the revocation is effective everywhere: an API that
-//! caches the authorizer's response may accept a revoked token until then.
+//! A token of another user looks absent. Responses state from when the revocation is effective
+//! everywhere: an API that caches the authorizer's response may accept a revoked token until then.
 
 use hallpass_http::{
     Problem, Response, body, gateway, problem,
@@ -27,15 +27,25 @@ pub async fn handle(context: &Context<'_>, request: &Request) -> Response {
 
 async fn response(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     match routes::operation(request)? {
-        Revoke::RevokeToken => Box::pin(by_id::revoke(context, request, Extent::read(request)?)).await,
+        Revoke::RevokeToken => {
+            Box::pin(by_id::revoke(context, request, Extent::read(request)?)).await
+        }
         Revoke::UpdateToken => set_disabled(context, request).await,
         Revoke::RevokeTokensOfUser => all_of_user(context, request).await,
         Revoke::RevokeTokenByText => by_text(context, request).await,
         Revoke::RevokeRarogToken => as_rarog(context, request).await,
-        Revoke::SignOut => hallpass_web::or_message(request, pages::sign_out(context, request).await),
-        Revoke::RevokeTokenOnPage => hallpass_web::or_message(request, pages::own(context, request).await),
-        Revoke::UpdateKeyOnPage => hallpass_web::or_message(request, pages::key(context, request).await),
-        Revoke::UpdateUserOnPage => hallpass_web::or_message(request, pages::access(context, request).await),
+        Revoke::SignOut => {
+            hallpass_web::or_message(request, pages::sign_out(context, request).await)
+        }
+        Revoke::RevokeTokenOnPage => {
+            hallpass_web::or_message(request, pages::own(context, request).await)
+        }
+        Revoke::UpdateKeyOnPage => {
+            hallpass_web::or_message(request, pages::key(context, request).await)
+        }
+        Revoke::UpdateUserOnPage => {
+            hallpass_web::or_message(request, pages::access(context, request).await)
+        }
     }
 }
 
@@ -78,14 +88,15 @@ async fn set_disabled(context: &Context<'_>, request: &Request) -> Result<Respon
     Ok(problem::json(StatusCode::OK, &shown))
 }
 
-/// `POST /oauth/revoke` (RFC 7009). The token itself authorizes its revocation. The response for an invalid token is the
-/// same as for a revoked one (section 2.2).
+/// `POST /oauth/revoke` (RFC 7009). The token itself authorizes its revocation. The response for an
+/// invalid token is the same as for a revoked one (section 2.2).
 async fn by_text(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let Context { service, now, .. } = *context;
     body::expect_media_type(request.headers(), "application/x-www-form-urlencoded")?;
     let text = body::token_parameter(request.body())?;
     let keyring = service.keyring(now).await?;
-    if let Ok(claim) = hallpass_token::open(&keyring, &service.settings.issuer, text.expose_secret(), now)
+    if let Ok(claim) =
+        hallpass_token::open(&keyring, &service.settings.issuer, text.expose_secret(), now)
         && let Some(id) = service.store.id_of(&claim).await?
     {
         Revoker::of(context).revoke(&id, claim.format).await?;
@@ -97,7 +108,8 @@ async fn by_text(context: &Context<'_>, request: &Request) -> Result<Response, P
 async fn all_of_user(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let Context { service, now, .. } = *context;
     let caller = authentication::admit(context, request.headers()).await?;
-    let user_id: UserId = gateway::path_parameter(request, "user_id").parse().map_err(|_| Problem::not_found())?;
+    let user_id: UserId =
+        gateway::path_parameter(request, "user_id").parse().map_err(|_| Problem::not_found())?;
     if user_id != caller.user.id && !service.is_administrator(&caller.scope) {
         return Err(Problem::not_found());
     }
@@ -107,7 +119,10 @@ async fn all_of_user(context: &Context<'_>, request: &Request) -> Result<Respons
     match Revoker::of(context).revoke_all(&user_id, context.randomness.generation()?).await? {
         Written::Unknown => Err(Problem::not_found()),
         Written::Now => {
-            let body = json!({"user_id": user_id.to_string(), "effective_at": service.effective_at(now).to_string()});
+            let body = json!({
+                "user_id": user_id.to_string(),
+                "effective_at": service.effective_at(now).to_string(),
+            });
             Ok(problem::json(StatusCode::OK, &body))
         }
     }

@@ -1,5 +1,6 @@
-//! The forms that revoke something: signing out, own tokens, and the keys and users of administrators. Each redirects
-//! to the page it came from, so that reloading the page does not send it again.
+//! The forms that revoke something: signing out, own tokens, and the keys and users of
+//! administrators. Each redirects to the page it came from, so that reloading the page does not
+//! send it again.
 
 use hallpass_http::{Problem, Response, gateway};
 use hallpass_service::{Context, Revoker, Service, users};
@@ -10,7 +11,10 @@ use http::{HeaderValue, header::SET_COOKIE};
 use lambda_http::Request;
 
 /// `POST /sign-out`.
-pub(crate) async fn sign_out(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+pub(crate) async fn sign_out(
+    context: &Context<'_>,
+    request: &Request,
+) -> Result<Response, Problem> {
     let session = submitted(context, request).await?;
     let cookie = session.end(context).await?;
     let mut response = hallpass_web::see_other(&sign_in::path(&session.base, "signed-out"));
@@ -31,25 +35,34 @@ pub(crate) async fn own(context: &Context<'_>, request: &Request) -> Result<Resp
 
 /// `POST /admin/users/{user_id}/tokens/{id}`: disables, enables or deletes a key of this user.
 pub(crate) async fn key(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
-    let (Submitted { session, form, .. }, user) = submitted_by_administrator(context, request).await?;
-    let (revoker, record) = (Revoker::of(context), record_of(context.service, request, &user.id).await?);
+    let (Submitted { session, form, .. }, user) =
+        submitted_by_administrator(context, request).await?;
+    let (revoker, record) =
+        (Revoker::of(context), record_of(context.service, request, &user.id).await?);
     let done = match form.field("do") {
         "disable" => revoker.set_disabled(record, true).await.map(|_record| "disabled"),
         "enable" => revoker.set_disabled(record, false).await.map(|_record| "enabled"),
-        "delete" => revoker.revoke_record(&record).await.map(|_marked| "deleted").map_err(Problem::from),
+        "delete" => {
+            revoker.revoke_record(&record).await.map(|_marked| "deleted").map_err(Problem::from)
+        }
         _ => Err(Problem::invalid_member("do", "it is unknown")),
     }?;
     Ok(hallpass_web::see_other(&admin::path(&session.base, &user.id, done)))
 }
 
-/// `POST /admin/users/{user_id}/access`: blocks or unblocks this user, or revokes all of the user's tokens.
+/// `POST /admin/users/{user_id}/access`: blocks or unblocks this user, or revokes all of the user's
+/// tokens.
 pub(crate) async fn access(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let service = context.service;
-    let (Submitted { session, form, .. }, user) = submitted_by_administrator(context, request).await?;
+    let (Submitted { session, form, .. }, user) =
+        submitted_by_administrator(context, request).await?;
     let (revoker, fresh) = (Revoker::of(context), context.randomness.generation()?);
-    let change = async |change| users::change(&revoker, &service.settings, &user.id, &change, fresh).await;
+    let change =
+        async |change| users::change(&revoker, &service.settings, &user.id, &change, fresh).await;
     let (done, written) = match form.field("do") {
-        "block" if user.id == session.user().id => return Err(Problem::conflict("You cannot block yourself")),
+        "block" if user.id == session.user().id => {
+            return Err(Problem::conflict("You cannot block yourself"));
+        }
         "block" => ("blocked", change(Change::Block).await?),
         "unblock" => ("unblocked", change(Change::Unblock).await?),
         "revoke-all" => ("all-revoked", revoker.revoke_all(&user.id, fresh).await?),
@@ -70,8 +83,8 @@ pub(crate) async fn access(context: &Context<'_>, request: &Request) -> Result<R
     }
 }
 
-/// Checks a submitted form and returns its session. An outdated form is rejected with the page of the user's own
-/// tokens, which has current forms.
+/// Checks a submitted form and returns its session. An outdated form is rejected with the page of
+/// the user's own tokens, which has current forms.
 async fn submitted(context: &Context<'_>, request: &Request) -> Result<WebSession, Problem> {
     let sent = WebSession::submitted(context, request).await?;
     match sent.check() {
@@ -80,8 +93,12 @@ async fn submitted(context: &Context<'_>, request: &Request) -> Result<WebSessio
     }
 }
 
-/// Checks a form that an administrator submitted. An outdated form is rejected with the page of its user.
-async fn submitted_by_administrator(context: &Context<'_>, request: &Request) -> Result<(Submitted, User), Problem> {
+/// Checks a form that an administrator submitted. An outdated form is rejected with the page of its
+/// user.
+async fn submitted_by_administrator(
+    context: &Context<'_>,
+    request: &Request,
+) -> Result<(Submitted, User), Problem> {
     let (sent, user) = admin::submitted(context, request).await?;
     match sent.check() {
         Ok(()) => Ok((sent, user)),
@@ -89,8 +106,13 @@ async fn submitted_by_administrator(context: &Context<'_>, request: &Request) ->
     }
 }
 
-/// Returns the record of the token in the path, if it belongs to this user. A token of another user looks absent.
-async fn record_of(service: &Service, request: &Request, user_id: &UserId) -> Result<Record, Problem> {
+/// Returns the record of the token in the path, if it belongs to this user. A token of another user
+/// looks absent.
+async fn record_of(
+    service: &Service,
+    request: &Request,
+    user_id: &UserId,
+) -> Result<Record, Problem> {
     let id = gateway::path_parameter(request, "id").parse::<TokenId>().ok();
     let id = id.filter(|id| id.user_id == *user_id).ok_or_else(Problem::not_found)?;
     service.store.record(&id).await?.ok_or_else(Problem::not_found)

@@ -1,6 +1,8 @@
-//! Authorizer events: REST `TOKEN` and `REQUEST`, HTTP API payload 1.0 and 2.0, WebSocket `$connect`.
+//! Authorizer events: REST `TOKEN` and `REQUEST`, HTTP API payload 1.0 and 2.0, WebSocket
+//! `$connect`.
 //!
-//! Only the members that the decision needs are read. All other members and headers are skipped without a copy.
+//! Only the members that the decision needs are read. All other members and headers are skipped
+//! without a copy.
 
 use std::fmt;
 
@@ -28,8 +30,8 @@ pub struct Event {
 /// The kind of response that the event expects, and its stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Form {
-    /// `arn:aws:execute-api:<region>:<account>:<api>/<stage>`, the prefix of the resources of a policy. It contains nothing
-    /// from the request.
+    /// `arn:aws:execute-api:<region>:<account>:<api>/<stage>`, the prefix of the resources of a
+    /// policy. It contains nothing from the request.
     pub(crate) stage_arn: String,
     pub(crate) kind: Kind,
 }
@@ -57,8 +59,10 @@ impl Event {
         let is_v2 = self.version.as_deref() == Some("2.0");
         let arn = if is_v2 { self.route_arn.as_deref() } else { self.method_arn.as_deref() };
         let is_rest = self.version.is_none();
-        let stage_arn = arn.and_then(stage_arn).filter(|arn| is_rest || !arn.ends_with(LITERAL_STAR));
-        let stage_arn = stage_arn.ok_or_else(|| Failure::new("reading the event", "it has no ARN of a stage"))?;
+        let stage_arn =
+            arn.and_then(stage_arn).filter(|arn| is_rest || !arn.ends_with(LITERAL_STAR));
+        let stage_arn = stage_arn
+            .ok_or_else(|| Failure::new("reading the event", "it has no ARN of a stage"))?;
         let kind = match self.version.as_deref() {
             None => Kind::RestPolicy,
             Some("2.0") if !always_policy => Kind::Simple,
@@ -67,11 +71,16 @@ impl Event {
         Ok(Form { stage_arn, kind })
     }
 
-    /// Returns the values of `Authorization`, one for each occurrence if the event distinguishes them.
+    /// Returns the values of `Authorization`, one for each occurrence if the event distinguishes
+    /// them.
     pub(crate) fn authorization(&self) -> impl Iterator<Item = &str> {
         // A REST event has every header twice. Only the map of lists shows repeated headers.
         let lists = [&self.multi_value_headers.0, &self.headers.0];
-        let values = lists.into_iter().find(|values| !values.is_empty()).map(Vec::as_slice).unwrap_or_default();
+        let values = lists
+            .into_iter()
+            .find(|values| !values.is_empty())
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         // A TOKEN event has no headers. An HTTP API 1.0 event repeats its identity source here.
         let token = self.authorization_token.as_deref().filter(|_| values.is_empty());
         values.iter().map(Text::expose_secret).chain(token)
@@ -90,8 +99,8 @@ const LITERAL_STAR: &str = "${*}";
 
 /// Returns the first two segments of a method or route ARN. The rest comes from the request.
 ///
-/// AWS's sample of a `TOKEN` event has `*` as its stage. In a policy, that would match every stage, and every path that
-/// ends like a rule. It is therefore replaced by [`LITERAL_STAR`].
+/// AWS's sample of a `TOKEN` event has `*` as its stage. In a policy, that would match every stage,
+/// and every path that ends like a rule. It is therefore replaced by [`LITERAL_STAR`].
 fn stage_arn(arn: &str) -> Option<String> {
     let (api, rest) = arn.split_once('/')?;
     let stage = rest.split('/').next().filter(|stage| !stage.is_empty())?;
@@ -106,7 +115,8 @@ fn stage_arn(arn: &str) -> Option<String> {
     stage.bytes().all(|byte| is_name(byte) || byte == b'$').then(|| format!("{api}/{stage}"))
 }
 
-/// The error for an unexpected event quotes nothing from it. The errors of serde would quote unexpected text.
+/// The error for an unexpected event quotes nothing from it. The errors of serde would quote
+/// unexpected text.
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::deserialize(deserializer).map_err(|_| D::Error::custom("the event cannot be read"))
@@ -169,7 +179,9 @@ mod tests {
 
     #[test]
     fn a_stage_arn_contains_nothing_from_the_request() {
-        let check = |arn: &str, expected: Option<&str>| assert_eq!(stage_arn(arn).as_deref(), expected, "{arn}");
+        let check = |arn: &str, expected: Option<&str>| {
+            assert_eq!(stage_arn(arn).as_deref(), expected, "{arn}");
+        };
         let stage = "arn:aws:execute-api:eu-west-1:123456789012:abcdef1234/v1";
         check(&format!("{stage}/GET/a/b"), Some(stage));
         check(&format!("{stage}/$connect"), Some(stage));
@@ -183,7 +195,10 @@ mod tests {
         check("arn:aws:execute-api:eu-west-1:123456789012:abcdef1234/", None);
         for arn in ["*/*", "*/GET/", "*/GET/*", "*", "*/", "*/*/*"] {
             let any_stage = "arn:aws:execute-api:us-west-2:123456789012:ymy8tbxw7b/${*}";
-            check(&format!("arn:aws:execute-api:us-west-2:123456789012:ymy8tbxw7b/{arn}"), Some(any_stage));
+            check(
+                &format!("arn:aws:execute-api:us-west-2:123456789012:ymy8tbxw7b/{arn}"),
+                Some(any_stage),
+            );
         }
         check(
             "arn:aws-us-gov:execute-api:us-gov-west-1:123456789012:a1/v1/GET",
@@ -194,7 +209,10 @@ mod tests {
             Some("arn:aws:execute-api:us-east-1:123456789012:/prod"),
         );
         for stage in ["**", "v*", "*v", "?", "${*}", "{v}", "v 1", "v:1", ""] {
-            check(&format!("arn:aws:execute-api:eu-west-1:123456789012:abcdef1234/{stage}/GET"), None);
+            check(
+                &format!("arn:aws:execute-api:eu-west-1:123456789012:abcdef1234/{stage}/GET"),
+                None,
+            );
         }
         for api in ["*", "a*", "?", "${*}"] {
             check(&format!("arn:aws:execute-api:eu-west-1:123456789012:{api}/v1/GET"), None);
@@ -207,7 +225,12 @@ mod tests {
 
     #[test]
     fn the_error_of_an_unreadable_event_quotes_nothing_from_it() {
-        for event in [r#""secret""#, r#"{"headers":"secret"}"#, r#"{"version":["secret"]}"#, r#"{"methodArn":7}"#] {
+        for event in [
+            r#""secret""#,
+            r#"{"headers":"secret"}"#,
+            r#"{"version":["secret"]}"#,
+            r#"{"methodArn":7}"#,
+        ] {
             let error = serde_json::from_str::<Event>(event).unwrap_err().to_string();
             assert_eq!(error, "the event cannot be read", "{event}");
         }

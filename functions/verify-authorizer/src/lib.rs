@@ -1,8 +1,8 @@
 //! The Lambda authorizer: verifies the token of a request for API Gateway.
 //!
-//! It takes four steps: read the credential, verify the signature (pure), read the record (one strongly consistent
-//! read), decide (pure). The response stays correct in API Gateway's cache, which reuses it for every method and path
-//! of the stage.
+//! It takes four steps: read the credential, verify the signature (pure), read the record (one
+//! strongly consistent read), decide (pure). The response stays correct in API Gateway's cache,
+//! which reuses it for every method and path of the stage.
 
 use std::time::Duration;
 
@@ -44,15 +44,16 @@ const LAST_USED_LIMIT: Duration = Duration::from_millis(300);
 /// The reason for an error instead of a response.
 #[derive(Debug)]
 pub enum Unanswered {
-    /// The request carries no credential. A REST API maps this exact text to its `UNAUTHORIZED` response
-    /// (AWS: "Configure a Lambda authorizer using the API Gateway console").
+    /// The request carries no credential. A REST API maps this exact text to its `UNAUTHORIZED`
+    /// response (AWS: "Configure a Lambda authorizer using the API Gateway console").
     Unauthorized,
     /// The token could not be verified. API Gateway responds with 500 and never admits the request.
     CannotTell(Failure),
 }
 
 impl Authorizer {
-    /// Creates an authorizer with the settings `HALLPASS_ROUTES` and `HALLPASS_AUTHORIZER_RESPONSE`.
+    /// Creates an authorizer with the settings `HALLPASS_ROUTES` and
+    /// `HALLPASS_AUTHORIZER_RESPONSE`.
     ///
     /// # Errors
     /// Returns a [`ConfigError`] that names the invalid setting.
@@ -64,17 +65,24 @@ impl Authorizer {
             Some("policy") => true,
             Some(_) => return Err(bad("HALLPASS_AUTHORIZER_RESPONSE", "must be auto or policy")),
         };
-        Ok(Self { service, routes: routes.map_err(|wrong| bad("HALLPASS_ROUTES", &wrong))?, always_policy })
+        Ok(Self {
+            service,
+            routes: routes.map_err(|wrong| bad("HALLPASS_ROUTES", &wrong))?,
+            always_policy,
+        })
     }
 
     /// Handles one event within three seconds.
     ///
     /// # Errors
-    /// Returns [`Unanswered`] if a REST request carries no credential, or if the token cannot be verified.
+    /// Returns [`Unanswered`] if a REST request carries no credential, or if the token cannot be
+    /// verified.
     pub async fn handle(&self, event: Event, now: Timestamp) -> Result<Response, Unanswered> {
         match tokio::time::timeout(LIMIT, Box::pin(self.decide(event, now))).await {
             Ok(response) => response,
-            Err(_elapsed) => Err(unanswered(Failure::new("deciding", "the time limit was reached"))),
+            Err(_elapsed) => {
+                Err(unanswered(Failure::new("deciding", "the time limit was reached")))
+            }
         }
     }
 
@@ -96,8 +104,9 @@ impl Authorizer {
         match self.service.store.verify(&keyring, issuer, &text, now).await.map_err(unanswered)? {
             Verification::Rejected(rejected) => Ok(self.reject(&form, &rejected)),
             Verification::Accepted(admitted) => {
-                let response = response::allow(&form, &self.service.settings, &admitted, self.routes.as_ref())
-                    .map_err(unanswered)?;
+                let response =
+                    response::allow(&form, &self.service.settings, &admitted, self.routes.as_ref())
+                        .map_err(unanswered)?;
                 self.record_last_used(&admitted, now).await.map_err(unanswered)?;
                 ServiceEvent::Accepted(&admitted.record.id).log();
                 Ok(response)
@@ -105,13 +114,14 @@ impl Authorizer {
         }
     }
 
-    /// Performs the two writes off the common path: finishing a rotation, which must succeed before the request is
-    /// accepted, and recording the hour of the last use, which need not.
+    /// Performs the two writes off the common path: finishing a rotation, which must succeed before
+    /// the request is accepted, and recording the hour of the last use, which need not.
     async fn record_last_used(&self, admitted: &Admitted, now: Timestamp) -> Result<(), Failure> {
         let record = &admitted.record;
         self.service.finish_rotation(admitted, now).await?;
         // Bounded, so that it does not delay the response for long.
-        let recording = tokio::time::timeout(LAST_USED_LIMIT, self.service.store.record_last_used(record, now));
+        let recording =
+            tokio::time::timeout(LAST_USED_LIMIT, self.service.store.record_last_used(record, now));
         if let Ok(Err(failure)) = recording.await {
             ServiceEvent::Failed(&failure).log();
         }
@@ -143,7 +153,13 @@ impl Authorizer {
         }
         let settings = &self.service.settings;
         let challenge = challenge::bare(&settings.issuer);
-        Ok(response::deny_with(form, settings, challenge, "unauthenticated", "An access token is required"))
+        Ok(response::deny_with(
+            form,
+            settings,
+            challenge,
+            "unauthenticated",
+            "An access token is required",
+        ))
     }
 }
 

@@ -10,8 +10,9 @@ use lambda_runtime::{LambdaEvent, service_fn};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     log::start();
-    let started =
-        Service::start(&environment, clock::now()).await.and_then(|service| Authorizer::new(service, &environment));
+    let started = Service::start(&environment, clock::now())
+        .await
+        .and_then(|service| Authorizer::new(service, &environment));
     let Some(authorizer) = service::or_log(started).map(Arc::new) else {
         return ExitCode::FAILURE;
     };

@@ -1,5 +1,5 @@
-//! The responses of the authorizer, in the form that the event expects. Each is valid for the whole stage, because API
-//! Gateway may reuse it for every method and path.
+//! The responses of the authorizer, in the form that the event expects. Each is valid for the whole
+//! stage, because API Gateway may reuse it for every method and path.
 
 use std::{
     collections::HashMap,
@@ -31,8 +31,8 @@ pub enum Response {
     Simple(Box<ApiGatewayV2CustomAuthorizerSimpleResponse<Context>>),
 }
 
-/// A policy with its context. The type in `aws_lambda_events` would add `"usageIdentifierKey": null`, which API
-/// Gateway is not documented to accept.
+/// A policy with its context. The type in `aws_lambda_events` would add
+/// `"usageIdentifierKey": null`, which API Gateway is not documented to accept.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PolicyResponse {
@@ -41,11 +41,12 @@ pub struct PolicyResponse {
     context: Context,
 }
 
-/// The context for integrations and gateway responses. Every value is a string, as REST APIs require.
+/// The context for integrations and gateway responses. Every value is a string, as REST APIs
+/// require.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Context {
-    /// The value of `X-WWW-Authenticate`: the rejection or, for an accepted token, the challenge for routes outside the
-    /// policy.
+    /// The value of `X-WWW-Authenticate`: the rejection or, for an accepted token, the challenge
+    /// for routes outside the policy.
     challenge: String,
     /// The value of `WWW-Authenticate`: the same, followed by Basic if it is offered.
     challenges: String,
@@ -57,7 +58,8 @@ pub struct Context {
     user_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    /// The effective scope in OAuth format: names separated by spaces, without names that contain a space.
+    /// The effective scope in OAuth format: names separated by spaces, without names that contain a
+    /// space.
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
     /// The effective scope for decisions: a JSON array with all names.
@@ -82,7 +84,8 @@ pub(crate) const MAX_RESPONSE_BYTES: usize = 8_000;
 /// The longest user name in a context, in bytes. In JSON it can be six times as long.
 const MAX_NAME_LENGTH: usize = 128;
 
-/// Returns the response for an accepted token, small enough for API Gateway. A scope that does not fit is left out.
+/// Returns the response for an accepted token, small enough for API Gateway. A scope that does not
+/// fit is left out.
 ///
 /// # Errors
 /// Returns a [`Failure`] if a response of this form cannot express the route rules.
@@ -94,7 +97,10 @@ pub(crate) fn allow(
 ) -> Result<Response, Failure> {
     let fail = |why: &'static str| Err(Failure::new("building the authorizer response", why));
     if form.kind == Kind::Simple && routes.is_some() {
-        return fail("a simple response cannot express HALLPASS_ROUTES; set HALLPASS_AUTHORIZER_RESPONSE to policy");
+        return fail(
+            "a simple response cannot express HALLPASS_ROUTES; set HALLPASS_AUTHORIZER_RESPONSE \
+             to policy",
+        );
     }
     let mut response = admission(form, Context::of(settings, admitted), admitted, routes);
     if length(&response) > MAX_RESPONSE_BYTES {
@@ -106,12 +112,18 @@ pub(crate) fn allow(
     Ok(response)
 }
 
-fn admission(form: &Form, context: Context, admitted: &Admitted, routes: Option<&Routes>) -> Response {
+fn admission(
+    form: &Form,
+    context: Context,
+    admitted: &Admitted,
+    routes: Option<&Routes>,
+) -> Response {
     if form.kind == Kind::Simple {
         return simple(true, context);
     }
     let whole_stage = || vec![format!("{}/*", form.stage_arn)];
-    let resources = routes.map_or_else(whole_stage, |routes| routes.permitted(&form.stage_arn, &admitted.scope));
+    let resources = routes
+        .map_or_else(whole_stage, |routes| routes.permitted(&form.stage_arn, &admitted.scope));
     let principal = admitted.user.id.as_str();
     // A policy needs a statement. A scope that permits no route denies the whole stage.
     if resources.is_empty() {
@@ -145,7 +157,13 @@ impl Context {
     fn denying(settings: &Settings, challenge: String, reason: &str, detail: &str) -> Self {
         let both = || challenge::with_basic(&challenge, &settings.issuer);
         let challenges = if settings.basic_challenge { both() } else { challenge.clone() };
-        Self { challenge, challenges, reason: reason.to_owned(), detail: detail.to_owned(), ..Self::default() }
+        Self {
+            challenge,
+            challenges,
+            reason: reason.to_owned(),
+            detail: detail.to_owned(),
+            ..Self::default()
+        }
     }
 
     /// Replaces the scope by its size. A truncated scope would be a different scope.
@@ -189,17 +207,28 @@ pub(crate) fn deny(form: &Form, settings: &Settings, rejected: &Rejected) -> Res
     deny_with(form, settings, challenge, public.as_str(), &description)
 }
 
-pub(crate) fn deny_with(form: &Form, settings: &Settings, challenge: String, reason: &str, detail: &str) -> Response {
+pub(crate) fn deny_with(
+    form: &Form,
+    settings: &Settings,
+    challenge: String,
+    reason: &str,
+    detail: &str,
+) -> Response {
     let context = Context::denying(settings, challenge, reason, detail);
     match form.kind {
         Kind::Simple => simple(false, context),
-        Kind::RestPolicy | Kind::HttpPolicy => {
-            policy("rejected", IamPolicyEffect::Deny, vec![format!("{}/*", form.stage_arn)], None, context)
-        }
+        Kind::RestPolicy | Kind::HttpPolicy => policy(
+            "rejected",
+            IamPolicyEffect::Deny,
+            vec![format!("{}/*", form.stage_arn)],
+            None,
+            context,
+        ),
     }
 }
 
-/// Builds a policy. An Allow carries the expiry of its token as a condition, because API Gateway may cache it.
+/// Builds a policy. An Allow carries the expiry of its token as a condition, because API Gateway
+/// may cache it.
 fn policy(
     principal: &str,
     effect: IamPolicyEffect,
@@ -218,7 +247,8 @@ fn policy(
     let mut document = ApiGatewayCustomAuthorizerPolicy::default();
     document.version = Some("2012-10-17".to_owned());
     document.statement = vec![statement];
-    let response = PolicyResponse { principal_id: principal.to_owned(), policy_document: document, context };
+    let response =
+        PolicyResponse { principal_id: principal.to_owned(), policy_document: document, context };
     Response::Policy(Box::new(response))
 }
 
@@ -242,7 +272,13 @@ mod tests {
         for detail in ["", "an \"é\"", &"x".repeat(9_000)] {
             let context = Context { detail: detail.to_owned(), ..Context::default() };
             check(simple(true, context.clone()));
-            check(policy("1", IamPolicyEffect::Allow, vec!["arn".to_owned(); 3], Some(Timestamp::MAX), context));
+            check(policy(
+                "1",
+                IamPolicyEffect::Allow,
+                vec!["arn".to_owned(); 3],
+                Some(Timestamp::MAX),
+                context,
+            ));
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Optional route rules: the permissions that routes require (`HALLPASS_ROUTES`).
 //!
-//! A rule has a method, or `*` for each of [`METHODS`], and a path. The path is compared byte by byte, without
-//! decoding, to the one that the client sent. A `*` at its end matches any text, including slashes. In an IAM
-//! resource, `*` matches slashes in any position, so methods are always written out.
+//! A rule has a method, or `*` for each of [`METHODS`], and a path. The path is compared byte by
+//! byte, without decoding, to the one that the client sent. A `*` at its end matches any text,
+//! including slashes. In an IAM resource, `*` matches slashes in any position, so methods are
+//! always written out.
 
 use hallpass_token::{Permission, Scope};
 use serde::Deserialize;
@@ -20,15 +21,16 @@ struct Rule {
     permission: Option<String>,
 }
 
-/// The assumed length of the ARN of a stage, in bytes, with some reserve. A response for a stage with a longer name is
-/// measured again when it is built.
+/// The assumed length of the ARN of a stage, in bytes, with some reserve. A response for a stage
+/// with a longer name is measured again when it is built.
 const STAGE_ARN: usize = 100;
 
 /// The number of bytes around a rule in a policy: the quotes, the comma and the slash.
 const AROUND_RULE: usize = 4;
 
-/// The maximum size of all resources of a policy, in bytes. The rest of [`crate::response::MAX_RESPONSE_BYTES`] is
-/// for the other parts of the policy and a context without its scope.
+/// The maximum size of all resources of a policy, in bytes. The rest of
+/// [`crate::response::MAX_RESPONSE_BYTES`] is for the other parts of the policy and a context
+/// without its scope.
 const MAX_RESOURCES: usize = 5_600;
 
 /// The maximum length of a path in bytes. A resource has at most 512.
@@ -41,7 +43,8 @@ impl Routes {
     /// Parses `[{"method","path","permission"?}]`.
     ///
     /// # Errors
-    /// Returns a message that names the invalid rule, or explains how to shorten rules that do not fit into a policy.
+    /// Returns a message that names the invalid rule, or explains how to shorten rules that do not
+    /// fit into a policy.
     pub fn parse(json: &str) -> Result<Self, String> {
         let rules: Vec<Rule> = serde_json::from_str(json).map_err(|error| error.to_string())?;
         for (index, rule) in rules.iter().enumerate() {
@@ -51,7 +54,8 @@ impl Routes {
         let needed = rules.iter().map(Rule::length).fold(0, usize::saturating_add);
         if needed > MAX_RESOURCES {
             return Err(format!(
-                "the rules need {needed} bytes of a policy, and {MAX_RESOURCES} fit; replace * by the methods that are \
+                "the rules need {needed} bytes of a policy, and {MAX_RESOURCES} fit; replace * by \
+                 the methods that are \
                  used, because it counts as {}, or replace several rules by one that ends in /*",
                 METHODS.len()
             ));
@@ -77,7 +81,8 @@ impl Rule {
         }
         if !is_pattern(&self.path) {
             return Err(
-                "path must be /… of at most 256 URL characters, with * only at its end, and without ?, $, empty \
+                "path must be /… of at most 256 URL characters, with * only at its end, and \
+                 without ?, $, empty \
                  segments, the segments . and .., encoded slashes and encoded dots",
             );
         }
@@ -95,23 +100,28 @@ impl Rule {
     /// Returns the maximum length of the rule in a policy, in bytes.
     fn length(&self) -> usize {
         let around = STAGE_ARN.saturating_add(AROUND_RULE).saturating_add(self.path.len());
-        self.methods().map(|method| around.saturating_add(method.len())).fold(0, usize::saturating_add)
+        self.methods()
+            .map(|method| around.saturating_add(method.len()))
+            .fold(0, usize::saturating_add)
     }
 }
 
-/// Returns whether a path is a valid pattern. `*` is allowed only at the end; `?` and `$` have a meaning in IAM.
-/// Paths that a server behind the gateway may normalize to another path are invalid.
+/// Returns whether a path is a valid pattern. `*` is allowed only at the end; `?` and `$` have a
+/// meaning in IAM. Paths that a server behind the gateway may normalize to another path are
+/// invalid.
 fn is_pattern(path: &str) -> bool {
     let literal = path.strip_suffix('*').unwrap_or(path);
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!&'()+,;=:@%/".contains(&byte);
-    let is_usual = path.len() <= MAX_PATH && literal.starts_with('/') && literal.bytes().all(allowed);
+    let is_usual =
+        path.len() <= MAX_PATH && literal.starts_with('/') && literal.bytes().all(allowed);
     is_usual
         && !literal.contains("//")
         && !literal.split('/').any(|segment| matches!(segment, "." | ".."))
         && literal.split('%').skip(1).all(is_harmless_escape)
 }
 
-/// Returns whether the text after a `%` encodes a character that does not change the path when decoded.
+/// Returns whether the text after a `%` encodes a character that does not change the path when
+/// decoded.
 fn is_harmless_escape(rest: &str) -> bool {
     let code = rest.get(..2).filter(|code| code.bytes().all(|byte| byte.is_ascii_hexdigit()));
     let byte = code.and_then(|code| u8::from_str_radix(code, 16).ok());
@@ -154,28 +164,46 @@ mod tests {
     #[test]
     fn a_rule_that_could_mean_something_else_is_rejected() {
         let check = |method: &str, path: &str, good: bool| {
-            let json = serde_json::json!([{"method": method, "path": path, "permission": "a"}]).to_string();
+            let json = serde_json::json!([{"method": method, "path": path, "permission": "a"}])
+                .to_string();
             assert_eq!(Routes::parse(&json).is_ok(), good, "{method} {path}");
         };
         for path in ["/", "/a", "/a/", "/*", "/a/*", "/a*", "/a.b/..c/.d.", "/a%20b", "/%c3%A9"] {
             check("GET", path, true);
             check("*", path, true);
         }
-        for path in ["", "a", "*", "/a/*/b", "/*a", "/**", "/a/**", "/a?", "/${x}", "/$", "/a b", "/a\"", "/é", "/a\\b"]
-        {
+        for path in [
+            "", "a", "*", "/a/*/b", "/*a", "/**", "/a/**", "/a?", "/${x}", "/$", "/a b", "/a\"",
+            "/é", "/a\\b",
+        ] {
             check("GET", path, false);
         }
-        for path in ["//", "//a", "/a//b", "/a//*", "/.", "/..", "/a/../b", "/a/./b", "/a/..", "/../*", "/#", "/{id}"] {
+        for path in [
+            "//", "//a", "/a//b", "/a//*", "/.", "/..", "/a/../b", "/a/./b", "/a/..", "/../*",
+            "/#", "/{id}",
+        ] {
             check("GET", path, false);
         }
-        for path in
-            ["/a%2Fb", "/a%2fb", "/%2e%2e/a", "/%2E", "/%5c", "/%2a", "/%00", "/%", "/%4", "/%zz", "/%2", "/%25"]
-        {
+        for path in [
+            "/a%2Fb",
+            "/a%2fb",
+            "/%2e%2e/a",
+            "/%2E",
+            "/%5c",
+            "/%2a",
+            "/%00",
+            "/%",
+            "/%4",
+            "/%zz",
+            "/%2",
+            "/%25",
+        ] {
             check("GET", path, false);
         }
-        for method in
-            ["get", "Get", "", "GET ", "**", "G*", "?", "GE?", "CONNECT", "TRACE", "ANY", "GET/v1", "$connect"]
-        {
+        for method in [
+            "get", "Get", "", "GET ", "**", "G*", "?", "GE?", "CONNECT", "TRACE", "ANY", "GET/v1",
+            "$connect",
+        ] {
             check(method, "/a", false);
         }
         assert!(Routes::parse("{}").is_err());
@@ -185,12 +213,16 @@ mod tests {
     #[test]
     fn rules_that_do_not_fit_are_rejected_with_the_remedy() {
         let check = |method: &str, count: usize, good: bool| {
-            let rule = |number| serde_json::json!({"method": method, "path": format!("/{number:02}")});
+            let rule =
+                |number| serde_json::json!({"method": method, "path": format!("/{number:02}")});
             let rules: Vec<_> = (0..count).map(rule).collect();
             let outcome = Routes::parse(&serde_json::to_string(&rules).unwrap());
             assert_eq!(outcome.is_ok(), good, "{count} {method}");
             let remedy = outcome.err().unwrap_or_default();
-            assert!(good || (remedy.contains("replace * by the methods that are used") && remedy.contains("/*")));
+            assert!(
+                good || (remedy.contains("replace * by the methods that are used")
+                    && remedy.contains("/*"))
+            );
         };
         check("GET", 50, true);
         check("GET", 51, false);
@@ -201,10 +233,21 @@ mod tests {
     #[test]
     fn rules_can_fill_a_policy_exactly() {
         let check = |length: usize, good: bool| {
-            let path = |index| if index == 0 { format!("/{}", "a".repeat(length - 1)) } else { format!("/{index:02}") };
-            let rules: Vec<_> =
-                (0..50).map(|index| serde_json::json!({"method": "GET", "path": path(index)})).collect();
-            assert_eq!(Routes::parse(&serde_json::to_string(&rules).unwrap()).is_ok(), good, "{length}");
+            let path = |index| {
+                if index == 0 {
+                    format!("/{}", "a".repeat(length - 1))
+                } else {
+                    format!("/{index:02}")
+                }
+            };
+            let rules: Vec<_> = (0..50)
+                .map(|index| serde_json::json!({"method": "GET", "path": path(index)}))
+                .collect();
+            assert_eq!(
+                Routes::parse(&serde_json::to_string(&rules).unwrap()).is_ok(),
+                good,
+                "{length}"
+            );
         };
         // 49 rules of 110 bytes, and one of 107 and its path.
         check(103, true);

@@ -1,4 +1,5 @@
-//! Checks that users have the attributes whose change invalidates tokens. An attribute that no user has never does.
+//! Checks that users have the attributes whose change invalidates tokens. An attribute that no user
+//! has never does.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +14,8 @@ const SAMPLE: usize = 1_000;
 
 const OF: &str = "invalidating attributes";
 
-const ADVICE: &str = "correct the name in HALLPASS_INVALIDATE_ON, or add the attribute to every user";
+const ADVICE: &str =
+    "correct the name in HALLPASS_INVALIDATE_ON, or add the attribute to every user";
 
 pub(super) async fn check(store: &Store, settings: &Settings) -> Vec<Finding> {
     let sample = match store.some_users(SAMPLE).await {
@@ -25,13 +27,18 @@ pub(super) async fn check(store: &Store, settings: &Settings) -> Vec<Finding> {
         return Vec::new();
     }
     let formats = Format::ALL;
-    let names: BTreeSet<&str> =
-        formats.iter().flat_map(|format| settings.binding(*format).names()).map(String::as_str).collect();
+    let names: BTreeSet<&str> = formats
+        .iter()
+        .flat_map(|format| settings.binding(*format).names())
+        .map(String::as_str)
+        .collect();
     let of_all = if sample.is_all { "no user" } else { "none of the first users" };
     let missing: Vec<Finding> = names
         .iter()
         .filter(|name| !users.iter().any(|user| user.attributes.contains_key(**name)))
-        .map(|name| Finding::new(OF, Verdict::Warning, format!("{of_all} has the attribute {name}"), ADVICE))
+        .map(|name| {
+            Finding::new(OF, Verdict::Warning, format!("{of_all} has the attribute {name}"), ADVICE)
+        })
         .collect();
     if missing.is_empty() {
         let all: Vec<&str> = names.into_iter().collect();

@@ -11,7 +11,8 @@ use crate::{key::Secret, stack::Stack, trust};
 
 const OF: &str = "keyring";
 
-/// The age at which a signing key should be replaced: NIST SP 800-57 part 1, section 5.3.6, recommends one to two years.
+/// The age at which a signing key should be replaced: NIST SP 800-57 part 1, section 5.3.6,
+/// recommends one to two years.
 const OLD: Duration = Duration::from_secs(366 * 86_400);
 
 pub(super) async fn check(stack: &Stack, now: Timestamp) -> Vec<Finding> {
@@ -42,28 +43,42 @@ fn state(keyring: &Keyring, now: Timestamp) -> Vec<Finding> {
             "write a keyring with a key that signs now: `hallpass key new`",
         )];
     };
-    let mut findings = vec![Finding::ok(OF, format!("{} signs; keys: {}", signing.id(), keyring.keys().len()))];
+    let mut findings =
+        vec![Finding::ok(OF, format!("{} signs; keys: {}", signing.id(), keyring.keys().len()))];
     // The first key of a keyring signs from 1970, so that its age is unknown.
     let age = now.since(signing.signs_from());
     if signing.signs_from() == Timestamp::EPOCH {
         let detail = format!("{} is the first key, whose age is not recorded", signing.id());
         findings.push(Finding::new("age of the key", Verdict::CannotTell, detail, ""));
     } else if age > OLD {
-        let detail = format!("{} has been signing for {} days", signing.id(), age.as_secs() / 86_400);
-        findings.push(Finding::new("age of the key", Verdict::Warning, detail, "`hallpass key rotate`"));
+        let detail =
+            format!("{} has been signing for {} days", signing.id(), age.as_secs() / 86_400);
+        findings.push(Finding::new(
+            "age of the key",
+            Verdict::Warning,
+            detail,
+            "`hallpass key rotate`",
+        ));
     } else {
         findings.push(Finding::ok("age of the key", format!("{} days", age.as_secs() / 86_400)));
     }
     if keyring.keys().len() >= Keyring::MAX_KEYS {
-        let advice = "retire a key that no live token needs: `hallpass key retire`; the next rotation fails otherwise";
+        let advice = "retire a key that no live token needs: `hallpass key retire`; the next \
+                      rotation fails otherwise";
         findings.push(Finding::new(OF, Verdict::Warning, "the keyring is full", advice));
     }
     findings
 }
 
 fn unreadable(failure: &Failure) -> Finding {
-    const ADVICE: &str = "check HALLPASS_KEYS_SECRET and the permission secretsmanager:GetSecretValue";
-    Finding::new(OF, Verdict::Wrong, format!("no token can be issued or verified: {}", failure.report()), ADVICE)
+    const ADVICE: &str =
+        "check HALLPASS_KEYS_SECRET and the permission secretsmanager:GetSecretValue";
+    Finding::new(
+        OF,
+        Verdict::Wrong,
+        format!("no token can be issued or verified: {}", failure.report()),
+        ADVICE,
+    )
 }
 
 #[cfg(test)]
@@ -74,7 +89,8 @@ mod tests {
     fn a_keyring_that_cannot_sign_is_wrong_and_an_old_or_full_one_is_a_warning() {
         let now = Timestamp::from_unix(2_000_000_000).unwrap();
         let key = |number: u8, signs_from: Timestamp| {
-            let bytes: Vec<u8> = (0..32_u8).map(|at| at.wrapping_mul(at).wrapping_add(number) ^ 0xa5).collect();
+            let bytes: Vec<u8> =
+                (0..32_u8).map(|at| at.wrapping_mul(at).wrapping_add(number) ^ 0xa5).collect();
             Key::new(format!("k{number}"), signs_from, bytes.into()).unwrap()
         };
         let days = |count: u64| now.before(Duration::from_secs(count * 86_400));

@@ -1,4 +1,5 @@
-//! `hallpass doctor --fix`: repairs user names that an application wrote, so that the users can log in.
+//! `hallpass doctor --fix`: repairs user names that an application wrote, so that the users can log
+//! in.
 
 use hallpass_store::{
     Store,
@@ -9,8 +10,8 @@ use hallpass_token::User;
 use super::users;
 use crate::{error::CommandError, terminal::Terminal};
 
-/// Writes `username_key` of every user for whom it is missing or stale, and prints each of them. A name that two users
-/// share is not repaired: a person must rename one of them.
+/// Writes `username_key` of every user for whom it is missing or stale, and prints each of them. A
+/// name that two users share is not repaired: a person must rename one of them.
 pub(super) async fn names(store: &Store, terminal: Terminal) -> Result<(), CommandError> {
     let all = store.all_users().await?;
     for user in all.iter().filter_map(Listed::user).filter(|user| needs_repair(user)) {

@@ -1,4 +1,5 @@
-//! Checks that the functions can start with their settings, and that the settings have no surprising effects.
+//! Checks that the functions can start with their settings, and that the settings have no
+//! surprising effects.
 
 use hallpass_runtime::Settings;
 use hallpass_service::service;
@@ -35,16 +36,19 @@ pub(super) fn check(stack: &Stack) -> Vec<Finding> {
     findings
 }
 
-/// Warns if a change of the password or the status does not invalidate tokens, which few operators expect.
+/// Warns if a change of the password or the status does not invalidate tokens, which few operators
+/// expect.
 fn unbound_attributes(settings: &Settings) -> Vec<Finding> {
     const ADVICE: &str = "if this is not intended, add the attribute to HALLPASS_INVALIDATE_ON";
     let mut findings = Vec::new();
     for format in Format::ALL {
         let names = settings.binding(format).names();
-        for attribute in
-            [PASSWORD_HASH, STATUS].into_iter().filter(|attribute| !names.iter().any(|name| name == attribute))
+        for attribute in [PASSWORD_HASH, STATUS]
+            .into_iter()
+            .filter(|attribute| !names.iter().any(|name| name == attribute))
         {
-            let detail = format!("tokens of the format {format} stay valid after a change of {attribute}");
+            let detail =
+                format!("tokens of the format {format} stay valid after a change of {attribute}");
             findings.push(Finding::new(OF, Verdict::Warning, detail, ADVICE));
         }
     }

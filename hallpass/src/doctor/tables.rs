@@ -1,5 +1,5 @@
-//! Checks that the three tables are as `template.yaml` declares them, and that this machine's clock agrees with the
-//! database's.
+//! Checks that the three tables are as `template.yaml` declares them, and that this machine's clock
+//! agrees with the database's.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use super::{Finding, Verdict};
 
 const DEPLOY: &str = "deploy template.yaml, which declares it";
 
-/// The largest acceptable difference between the clocks. AWS rejects signatures five minutes off, and a token must not be
-/// issued in the future.
+/// The largest acceptable difference between the clocks. AWS rejects signatures five minutes off,
+/// and a token must not be issued in the future.
 const CLOSE: Duration = Duration::from_secs(30);
 
 pub(super) async fn check(store: &Store) -> Vec<Finding> {
@@ -25,7 +25,9 @@ pub(super) async fn check(store: &Store) -> Vec<Finding> {
         findings.push(stream(&users));
         findings.push(recovery(store, "users", &tables.users).await);
     }
-    if let Some(tokens) = shape(store, "tokens", &tables.tokens, &["user_id", "token"], &mut findings).await {
+    if let Some(tokens) =
+        shape(store, "tokens", &tables.tokens, &["user_id", "token"], &mut findings).await
+    {
         findings.push(live_index(&tokens));
         findings.push(ttl(store, "tokens", &tables.tokens).await);
         findings.push(recovery(store, "tokens", &tables.tokens).await);
@@ -47,24 +49,43 @@ pub(super) async fn check_clock(store: &Store, now: impl Fn() -> Timestamp) -> F
             if difference > CLOSE {
                 let seconds = difference.as_secs();
                 let detail = format!(
-                    "this machine's clock is {after} and the database's is {database}: {seconds} seconds apart"
+                    "this machine's clock is {after} and the database's is {database}: {seconds} \
+                     seconds apart"
                 );
-                return Finding::new("clock", Verdict::Wrong, detail, "synchronize this machine's clock with NTP");
+                return Finding::new(
+                    "clock",
+                    Verdict::Wrong,
+                    detail,
+                    "synchronize this machine's clock with NTP",
+                );
             }
             Finding::ok("clock", "this machine and the database agree")
         }
-        Ok(None) => Finding::new("clock", Verdict::CannotTell, "the database does not return its time", ""),
+        Ok(None) => {
+            Finding::new("clock", Verdict::CannotTell, "the database does not return its time", "")
+        }
         Err(failure) => cannot_read("clock", &failure),
     }
 }
 
 /// Returns the table's description if the table exists and its key is correct.
-async fn shape(store: &Store, which: &str, table: &str, key: &[&str], findings: &mut Vec<Finding>) -> Option<Shape> {
+async fn shape(
+    store: &Store,
+    which: &str,
+    table: &str,
+    key: &[&str],
+    findings: &mut Vec<Finding>,
+) -> Option<Shape> {
     let of = format!("{which} table");
     let shape = match store.shape(table).await {
         Ok(Some(shape)) => shape,
         Ok(None) => {
-            findings.push(Finding::new(of, Verdict::Wrong, format!("{table} does not exist"), DEPLOY));
+            findings.push(Finding::new(
+                of,
+                Verdict::Wrong,
+                format!("{table} does not exist"),
+                DEPLOY,
+            ));
             return None;
         }
         Err(failure) => {
@@ -76,8 +97,14 @@ async fn shape(store: &Store, which: &str, table: &str, key: &[&str], findings: 
         findings.push(Finding::ok(of, format!("{table}, key {}", key.join(" and "))));
         return Some(shape);
     }
-    let detail = format!("the key of {table} is {}, not {}", shape.key.join(" and "), key.join(" and "));
-    findings.push(Finding::new(of, Verdict::Wrong, detail, "a key cannot be changed; deploy a new table"));
+    let detail =
+        format!("the key of {table} is {}, not {}", shape.key.join(" and "), key.join(" and "));
+    findings.push(Finding::new(
+        of,
+        Verdict::Wrong,
+        detail,
+        "a key cannot be changed; deploy a new table",
+    ));
     None
 }
 
@@ -108,13 +135,16 @@ fn live_index(tokens: &Shape) -> Finding {
 
 fn stream(users: &Shape) -> Finding {
     const OF: &str = "user stream";
-    const ADVICE: &str =
-        "enable the stream with NEW_AND_OLD_IMAGES: `aws dynamodb update-table`, or deploy template.yaml";
+    const ADVICE: &str = "enable the stream with NEW_AND_OLD_IMAGES: `aws dynamodb update-table`, \
+                          or deploy template.yaml";
     match users.stream.as_deref() {
         Some("NEW_AND_OLD_IMAGES") => Finding::ok(OF, "NEW_AND_OLD_IMAGES"),
-        Some(other) => {
-            Finding::new(OF, Verdict::Wrong, format!("its view type is {other}, not NEW_AND_OLD_IMAGES"), ADVICE)
-        }
+        Some(other) => Finding::new(
+            OF,
+            Verdict::Wrong,
+            format!("its view type is {other}, not NEW_AND_OLD_IMAGES"),
+            ADVICE,
+        ),
         None => Finding::new(
             OF,
             Verdict::Wrong,
@@ -125,25 +155,36 @@ fn stream(users: &Shape) -> Finding {
 }
 
 async fn ttl(store: &Store, which: &str, table: &str) -> Finding {
-    const ADVICE: &str = "enable TTL on purge_at: `aws dynamodb update-time-to-live`, or deploy template.yaml";
+    const ADVICE: &str =
+        "enable TTL on purge_at: `aws dynamodb update-time-to-live`, or deploy template.yaml";
     let of = format!("TTL of {which}");
     match store.ttl(table).await {
-        Ok(Inspected::This(Some(attribute))) if attribute == "purge_at" => Finding::ok(of, "purge_at"),
-        Ok(Inspected::This(Some(other))) => {
-            Finding::new(of, Verdict::Wrong, format!("its attribute is {other}, not purge_at"), ADVICE)
+        Ok(Inspected::This(Some(attribute))) if attribute == "purge_at" => {
+            Finding::ok(of, "purge_at")
         }
-        Ok(Inspected::This(None)) => Finding::new(of, Verdict::Wrong, "off: the table grows without limit", ADVICE),
+        Ok(Inspected::This(Some(other))) => Finding::new(
+            of,
+            Verdict::Wrong,
+            format!("its attribute is {other}, not purge_at"),
+            ADVICE,
+        ),
+        Ok(Inspected::This(None)) => {
+            Finding::new(of, Verdict::Wrong, "off: the table grows without limit", ADVICE)
+        }
         Ok(Inspected::NotOffered) => not_offered(of),
         Err(failure) => cannot_read(of, &failure),
     }
 }
 
 async fn recovery(store: &Store, which: &str, table: &str) -> Finding {
-    const ADVICE: &str = "enable it: `aws dynamodb update-continuous-backups`, or deploy template.yaml";
+    const ADVICE: &str =
+        "enable it: `aws dynamodb update-continuous-backups`, or deploy template.yaml";
     let of = format!("recovery of {which}");
     match store.is_recoverable(table).await {
         Ok(Inspected::This(true)) => Finding::ok(of, "point-in-time recovery is on"),
-        Ok(Inspected::This(false)) => Finding::new(of, Verdict::Warning, "point-in-time recovery is off", ADVICE),
+        Ok(Inspected::This(false)) => {
+            Finding::new(of, Verdict::Warning, "point-in-time recovery is off", ADVICE)
+        }
         Ok(Inspected::NotOffered) => not_offered(of),
         Err(failure) => Finding::new(
             of,

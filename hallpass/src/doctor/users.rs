@@ -1,4 +1,5 @@
-//! Checks that users can log in. The application writes users, including the form of their names in the index.
+//! Checks that users can log in. The application writes users, including the form of their names in
+//! the index.
 
 use std::collections::BTreeSet;
 
@@ -52,23 +53,36 @@ pub(super) async fn check(store: &Store) -> Vec<Finding> {
     }
     let name_key = |user: &User| NameKey::new(&user.username).as_str().to_owned();
     let doubled_names: BTreeSet<String> = doubled.iter().map(|user| name_key(user)).collect();
-    let by_key = |user: &User| users.iter().filter(|other| index_key(other) == index_key(user)).count();
-    let pointed = users
-        .iter()
-        .copied()
-        .filter(|user| has_its_key(user) && by_key(user) > 1 && !doubled_names.contains(&name_key(user)));
+    let by_key =
+        |user: &User| users.iter().filter(|other| index_key(other) == index_key(user)).count();
+    let pointed = users.iter().copied().filter(|user| {
+        has_its_key(user) && by_key(user) > 1 && !doubled_names.contains(&name_key(user))
+    });
     let pointed = pointed.collect();
-    report("one name, one user", doubled, "cannot log in because another user has the same name", "rename one of them");
+    report(
+        "one name, one user",
+        doubled,
+        "cannot log in because another user has the same name",
+        "rename one of them",
+    );
     report(
         "one entry in the index for each name",
         pointed,
         "cannot log in because another user has the same username_key",
         "`hallpass doctor --fix` writes the right username_key of the other",
     );
-    let odd =
-        users.iter().copied().filter(|user| user.password_hash().is_some_and(|hash| password::check(hash).is_err()));
-    let advice = "set a new password; the algorithm, the format or the cost of the hash is not supported";
-    report("password hashes", odd.collect(), "cannot log in because the hash is not supported", advice);
+    let odd = users
+        .iter()
+        .copied()
+        .filter(|user| user.password_hash().is_some_and(|hash| password::check(hash).is_err()));
+    let advice =
+        "set a new password; the algorithm, the format or the cost of the hash is not supported";
+    report(
+        "password hashes",
+        odd.collect(),
+        "cannot log in because the hash is not supported",
+        advice,
+    );
     findings.extend(unreadable(&sample.users, &checked));
     findings
 }
@@ -84,7 +98,8 @@ fn index_key(user: &User) -> Option<&str> {
     }
 }
 
-const UNREADABLE: &str = "write the types that docs/src/guides/users.md lists, or remove the item: `hallpass user remove \
+const UNREADABLE: &str = "write the types that docs/src/guides/users.md lists, or remove the \
+                          item: `hallpass user remove \
                           id:KEY`";
 
 /// Reports the items that cannot be read, each with its unreadable attributes.
@@ -100,7 +115,11 @@ fn unreadable(users: &[Listed], checked: &str) -> Option<Finding> {
     }
     let (more, named) = (if bad.len() > NAMED { " …" } else { "" }, bad.iter().take(NAMED));
     let named: Vec<&str> = named.map(String::as_str).collect();
-    let detail = format!("of {checked}, {} have an attribute of the wrong type: {}{more}", bad.len(), named.join(", "));
+    let detail = format!(
+        "of {checked}, {} have an attribute of the wrong type: {}{more}",
+        bad.len(),
+        named.join(", ")
+    );
     Some(Finding::new("users", Verdict::Wrong, detail, UNREADABLE))
 }
 

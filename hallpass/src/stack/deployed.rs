@@ -1,5 +1,5 @@
-//! Finds a deployed stack. CloudFormation returns its tables, its keyring and its parameters; the caller's identity comes
-//! from the AWS configuration of this machine (profile, environment, SSO).
+//! Finds a deployed stack. CloudFormation returns its tables, its keyring and its parameters; the
+//! caller's identity comes from the AWS configuration of this machine (profile, environment, SSO).
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,9 @@ const ENDPOINTS: [&str; 4] = [
 ];
 
 pub(super) async fn find(reach: &Reach) -> Result<Stack, NoStack> {
-    if let Some(name) = ENDPOINTS.into_iter().find(|name| settings::environment(name).is_some_and(|url| url.is_empty()))
+    if let Some(name) = ENDPOINTS
+        .into_iter()
+        .find(|name| settings::environment(name).is_some_and(|url| url.is_empty()))
     {
         return Err(NoStack::Aws(format!("{name} is set but empty; unset it")));
     }
@@ -38,16 +40,26 @@ pub(super) async fn find(reach: &Reach) -> Result<Stack, NoStack> {
     if let Some(endpoint) = &reach.endpoint
         && !(endpoint.starts_with("http://") || endpoint.starts_with("https://"))
     {
-        return Err(NoStack::Aws("--endpoint must be a URL with its scheme, such as http://localhost:8000".to_owned()));
+        return Err(NoStack::Aws(
+            "--endpoint must be a URL with its scheme, such as http://localhost:8000".to_owned(),
+        ));
     }
     // This setting is the machine's, not the functions'.
-    environment.extend(settings::environment("AWS_CA_BUNDLE").map(|path| ("AWS_CA_BUNDLE".to_owned(), path)));
-    let http = trust::http_client(&|name| environment.get(name).cloned()).map_err(NoStack::ConfigError)?;
+    environment.extend(
+        settings::environment("AWS_CA_BUNDLE").map(|path| ("AWS_CA_BUNDLE".to_owned(), path)),
+    );
+    let http =
+        trust::http_client(&|name| environment.get(name).cloned()).map_err(NoStack::ConfigError)?;
     let aws = load(reach, http).await;
     let mut url = String::new();
     if let Some(name) = &reach.stack {
         let stack = describe(&aws, name).await?;
-        url = stack.outputs().iter().find(|output| output.output_key() == Some("Url")).map(value).unwrap_or_default();
+        url = stack
+            .outputs()
+            .iter()
+            .find(|output| output.output_key() == Some("Url"))
+            .map(value)
+            .unwrap_or_default();
         // The stack's secret takes precedence over a keyring in this environment.
         environment.remove("HALLPASS_KEYS");
         environment.extend(outputs_of(&stack, name)?);
@@ -61,9 +73,11 @@ pub(super) async fn find(reach: &Reach) -> Result<Stack, NoStack> {
         ("HALLPASS_DYNAMODB_ENDPOINT", "AWS_ENDPOINT_URL_DYNAMODB"),
         ("HALLPASS_SECRETS_ENDPOINT", "AWS_ENDPOINT_URL_SECRETS_MANAGER"),
     ] {
-        // In order of precedence: the argument, the variable of the service, the endpoint for all services, and last the
-        // setting of the functions, which may reach AWS differently than this machine.
-        let configured = || settings::environment(variable).or_else(|| aws.endpoint_url().map(str::to_owned));
+        // In order of precedence: the argument, the variable of the service, the endpoint for all
+        // services, and last the setting of the functions, which may reach AWS differently than
+        // this machine.
+        let configured =
+            || settings::environment(variable).or_else(|| aws.endpoint_url().map(str::to_owned));
         // A parameter that was not set is empty.
         if environment.get(endpoint).is_some_and(String::is_empty) {
             environment.remove(endpoint);
@@ -95,25 +109,32 @@ async fn describe(aws: &SdkConfig, name: &str) -> Result<types::Stack, NoStack> 
     if !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
         return Err(NoStack::Aws("the AWS region is not a region such as eu-central-1".to_owned()));
     }
-    let response = Client::new(aws).describe_stacks().stack_name(name).send().await.map_err(|error| {
-        let why = error.message().map(str::to_owned);
-        let why = why.unwrap_or_else(|| Failure::new("calling CloudFormation", error).report());
-        NoStack::Aws(format!("cannot find the stack {name}: {why}"))
-    })?;
+    let response =
+        Client::new(aws).describe_stacks().stack_name(name).send().await.map_err(|error| {
+            let why = error.message().map(str::to_owned);
+            let why = why.unwrap_or_else(|| Failure::new("calling CloudFormation", error).report());
+            NoStack::Aws(format!("cannot find the stack {name}: {why}"))
+        })?;
     let stack = response.stacks.unwrap_or_default().into_iter().next();
-    stack.ok_or_else(|| NoStack::Aws(format!("cannot find the stack {name}: CloudFormation returned no stack")))
+    stack.ok_or_else(|| {
+        NoStack::Aws(format!("cannot find the stack {name}: CloudFormation returned no stack"))
+    })
 }
 
-/// Returns the stack's parameters and outputs as the environment variables that the template sets from them.
+/// Returns the stack's parameters and outputs as the environment variables that the template sets
+/// from them.
 fn outputs_of(stack: &types::Stack, name: &str) -> Result<BTreeMap<String, String>, NoStack> {
     let parameters = stack.parameters().iter().filter_map(|parameter| {
         Some((variable_of(parameter.parameter_key()?), parameter.parameter_value()?.to_owned()))
     });
     let mut variables: BTreeMap<String, String> = parameters.collect();
     for (key, variable) in OUTPUTS {
-        let output = stack.outputs().iter().find(|output| output.output_key() == Some(key)).map(value);
+        let output =
+            stack.outputs().iter().find(|output| output.output_key() == Some(key)).map(value);
         let output = output.ok_or_else(|| {
-            NoStack::Aws(format!("the stack {name} has no output {key}; update it with the template of this version"))
+            NoStack::Aws(format!(
+                "the stack {name} has no output {key}; update it with the template of this version"
+            ))
         })?;
         variables.insert(variable.to_owned(), output);
     }
@@ -138,15 +159,21 @@ fn variable_of(parameter: &str) -> String {
 
 fn region(aws: &SdkConfig) -> Result<String, NoStack> {
     let region = aws.region().map(ToString::to_string);
-    region.ok_or_else(|| NoStack::Aws("no AWS region is configured; pass --region or set AWS_REGION".to_owned()))
+    region.ok_or_else(|| {
+        NoStack::Aws("no AWS region is configured; pass --region or set AWS_REGION".to_owned())
+    })
 }
 
-/// Returns the current credentials. Temporary ones can expire during long work, which continues when it is run again.
+/// Returns the current credentials. Temporary ones can expire during long work, which continues
+/// when it is run again.
 async fn caller_identity(aws: &SdkConfig) -> Result<BTreeMap<String, String>, NoStack> {
-    let none = || NoStack::Aws("no AWS credentials found; pass --profile or set AWS_PROFILE".to_owned());
+    let none =
+        || NoStack::Aws("no AWS credentials found; pass --profile or set AWS_PROFILE".to_owned());
     let provider = aws.credentials_provider().ok_or_else(none)?;
     let credentials = provider.provide_credentials().await.map_err(|error| {
-        NoStack::Aws(Failure::new("loading AWS credentials (--profile, AWS_PROFILE)", error).report())
+        NoStack::Aws(
+            Failure::new("loading AWS credentials (--profile, AWS_PROFILE)", error).report(),
+        )
     })?;
     let all = [
         ("AWS_REGION", Some(region(aws)?)),

@@ -1,5 +1,5 @@
-//! `hallpass token issue` and `hallpass token rotate`. They use the code of the generate function, so that their tokens
-//! are like all others.
+//! `hallpass token issue` and `hallpass token rotate`. They use the code of the generate function,
+//! so that their tokens are like all others.
 
 use clap::Args;
 use hallpass_http::view;
@@ -36,11 +36,16 @@ pub struct IssueArgs {
     jwt: bool,
 }
 
-pub(super) async fn issue(args: IssueArgs, stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
+pub(super) async fn issue(
+    args: IssueArgs,
+    stack: &Stack,
+    terminal: Terminal,
+) -> Result<(), CommandError> {
     let service = stack.service()?;
     let owner = user::find(&service.store, &args.user).await?;
     let now = clock::now(stack, terminal).await?;
-    let scope: Option<Scope> = (!args.scopes.is_empty()).then(|| args.scopes.iter().cloned().collect());
+    let scope: Option<Scope> =
+        (!args.scopes.is_empty()).then(|| args.scopes.iter().cloned().collect());
     let held = owner.permissions.clone();
     let order = Order {
         jwt: args.jwt,
@@ -54,16 +59,25 @@ pub(super) async fn issue(args: IssueArgs, stack: &Stack, terminal: Terminal) ->
     let (text, record) = operator::issue(&context, order).await?;
     if let Err(error) = terminal.say_secret(text.expose_secret(), &view_of(&record, &text, &[])) {
         service.store.withdraw(&record).await?;
-        return Err(CommandError::Undelivered(format!("the token could not be written and was deleted: {error}")));
+        return Err(CommandError::Undelivered(format!(
+            "the token could not be written and was deleted: {error}"
+        )));
     }
     print_summary(terminal, &record);
     for left_out in args.scopes.iter().filter(|scope| !held.holds(scope.as_str())) {
-        terminal.note(&format!("left out {}: the user does not have this permission", left_out.as_str()))?;
+        terminal.note(&format!(
+            "left out {}: the user does not have this permission",
+            left_out.as_str()
+        ))?;
     }
     Ok(())
 }
 
-pub(super) async fn rotate(id: &TokenId, stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
+pub(super) async fn rotate(
+    id: &TokenId,
+    stack: &Stack,
+    terminal: Terminal,
+) -> Result<(), CommandError> {
     let service = stack.service()?;
     let now = clock::now(stack, terminal).await?;
     let old = service.store.record(id).await?;
@@ -75,12 +89,15 @@ pub(super) async fn rotate(id: &TokenId, stack: &Stack, terminal: Terminal) -> R
     let json = view_of(&rotation.record, &rotation.text, &more);
     if let Err(error) = terminal.say_secret(rotation.text.expose_secret(), &json) {
         service.store.withdraw(&rotation.record).await?;
-        let why = format!("the new token could not be written and was deleted; {id} is unchanged: {error}");
+        let why = format!(
+            "the new token could not be written and was deleted; {id} is unchanged: {error}"
+        );
         return Err(CommandError::Undelivered(why));
     }
     print_summary(terminal, &rotation.record);
     // The token is delivered even if this note is not.
-    let _ = terminal.note(&format!("{id} expires when the new token is first used, or at {ends_at}"));
+    let _ =
+        terminal.note(&format!("{id} expires when the new token is first used, or at {ends_at}"));
     Ok(())
 }
 
@@ -92,31 +109,46 @@ fn view_of(record: &Record, text: &Text, more: &[(&str, String)]) -> Value {
     json
 }
 
-/// Describes the token that was printed to standard output. The token is delivered even if this note is not.
+/// Describes the token that was printed to standard output. The token is delivered even if this
+/// note is not.
 fn print_summary(terminal: Terminal, record: &Record) {
-    let expiry = record.expires_at.map_or_else(|| "never expires".to_owned(), |at| format!("expires at {at}"));
-    let scope = record.scope.as_ref().map_or_else(|| "all of its user".to_owned(), ToString::to_string);
+    let expiry = record
+        .expires_at
+        .map_or_else(|| "never expires".to_owned(), |at| format!("expires at {at}"));
+    let scope =
+        record.scope.as_ref().map_or_else(|| "all of its user".to_owned(), ToString::to_string);
     let _ = terminal.note(&format!("issued {}; {expiry}; permissions: {scope}", record.id));
 }
 
-fn end(args: &IssueArgs, longest: std::time::Duration, now: Timestamp) -> Result<Option<Timestamp>, CommandError> {
+fn end(
+    args: &IssueArgs,
+    longest: std::time::Duration,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, CommandError> {
     if let Some(text) = &args.expires_at {
         let end = Timestamp::parse_rfc3339(text);
         return end.map(Some).ok_or_else(|| {
-            CommandError::rejected("--expires-at must be an RFC 3339 timestamp, such as 2027-01-31T09:30:00Z")
+            CommandError::rejected(
+                "--expires-at must be an RFC 3339 timestamp, such as 2027-01-31T09:30:00Z",
+            )
         });
     }
     let Some(text) = &args.expires_in else {
         return Ok(None);
     };
     if text.is_empty() {
-        return Err(CommandError::rejected("--expires-in needs a duration, such as 90s, 15m, 12h or 30d"));
+        return Err(CommandError::rejected(
+            "--expires-in needs a duration, such as 90s, 15m, 12h or 30d",
+        ));
     }
-    let lifetime = settings::duration(&|_| Some(text.clone()), "--expires-in", std::time::Duration::ZERO);
+    let lifetime =
+        settings::duration(&|_| Some(text.clone()), "--expires-in", std::time::Duration::ZERO);
     let lifetime = lifetime.map_err(|bad| CommandError::rejected(bad.to_string()))?;
     if lifetime > longest {
         let days = longest.as_secs() / 86_400;
-        return Err(CommandError::rejected(format!("--expires-in must be at most {days}d (HALLPASS_MAX_LIFETIME)")));
+        return Err(CommandError::rejected(format!(
+            "--expires-in must be at most {days}d (HALLPASS_MAX_LIFETIME)"
+        )));
     }
     Ok(Some(now.after(lifetime)))
 }

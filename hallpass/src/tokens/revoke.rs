@@ -1,4 +1,5 @@
-//! `hallpass token revoke`: revokes a token, its family, everything its family issued, or all tokens of a user.
+//! `hallpass token revoke`: revokes a token, its family, everything its family issued, or all
+//! tokens of a user.
 
 use clap::Args;
 use futures_util::{StreamExt, stream};
@@ -30,12 +31,12 @@ pub struct RevokeArgs {
     /// Revoke the whole family: the tokens generated, rotated and regenerated from one another
     #[arg(long, conflicts_with = "all")]
     family: bool,
-    /// Revoke the family, or the browser session, and everything it issued for any user, directly or through other
-    /// tokens
+    /// Revoke the family, or the browser session, and everything it issued for any user, directly
+    /// or through other tokens
     #[arg(long, conflicts_with = "all")]
     descendants: bool,
-    /// Revoke everything that this family or browser session issued for any user; takes a family ID, or the ID of one
-    /// of its tokens
+    /// Revoke everything that this family or browser session issued for any user; takes a family
+    /// ID, or the ID of one of its tokens
     #[arg(long, value_name = "FAMILY_OR_TOKEN", conflicts_with = "all")]
     issued_by: Option<TokenId>,
     /// Revoke all tokens of this user: a user name, or `id:` followed by the user ID
@@ -55,8 +56,13 @@ const MAX_PASSES: u32 = 50;
 /// Runs the command.
 ///
 /// # Errors
-/// Returns a [`CommandError`] if the token or user does not exist, or if some tokens could not be revoked.
-pub(super) async fn run(args: RevokeArgs, stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
+/// Returns a [`CommandError`] if the token or user does not exist, or if some tokens could not be
+/// revoked.
+pub(super) async fn run(
+    args: RevokeArgs,
+    stack: &Stack,
+    terminal: Terminal,
+) -> Result<(), CommandError> {
     let RevokeArgs { id, family, descendants, issued_by, all } = args;
     match (id, issued_by, all) {
         (Some(id), ..) if !family && !descendants => one(stack, &id, terminal).await,
@@ -75,11 +81,12 @@ async fn one(stack: &Stack, id: &TokenId, terminal: Terminal) -> Result<(), Comm
         Marked::Unknown => return Err(CommandError::rejected(format!("there is no token {id}"))),
     };
     let effective_at = effective::at(stack, revoker.now, terminal)?;
-    Ok(terminal.say(&text, &json!({"done": done, "id": id.to_string(), "effective_at": effective_at}))?)
+    Ok(terminal
+        .say(&text, &json!({"done": done, "id": id.to_string(), "effective_at": effective_at}))?)
 }
 
-/// Revokes a family, everything it issued, or both. Another run continues the work, and reports zero tokens once nothing
-/// is left.
+/// Revokes a family, everything it issued, or both. Another run continues the work, and reports
+/// zero tokens once nothing is left.
 async fn leaked(
     stack: &Stack,
     id: TokenId,
@@ -111,8 +118,11 @@ async fn leaked(
         }
     }
     bar.finish_and_clear();
-    let (family, effective_at) = (search.issuer().family().to_string(), effective::now(stack, terminal).await?);
-    let json = json!({"done": "revoked", "family_id": family, "revoked": count, "effective_at": effective_at});
+    let (family, effective_at) =
+        (search.issuer().family().to_string(), effective::now(stack, terminal).await?);
+    let json = json!({
+        "done": "revoked", "family_id": family, "revoked": count, "effective_at": effective_at,
+    });
     let which = match (ends_family, ends_issued) {
         (true, false) => "of the family",
         (true, true) => "of or issued by the family",
@@ -127,41 +137,55 @@ async fn family_of(revoker: &Revoker<'_>, search: &Search) -> Result<u64, Comman
     let family = search.issuer().family();
     let ends = |record: &Record| record.family.id == family;
     let count = revoker.revoke_matching(&family.user_id, ends).await?;
-    count.ok_or_else(|| CommandError::rejected("the family keeps growing while it is revoked; run the command again"))
+    count.ok_or_else(|| {
+        CommandError::rejected(
+            "the family keeps growing while it is revoked; run the command again",
+        )
+    })
 }
 
 fn unfinished(revoked: u64, is_interrupted: bool) -> CommandError {
     if is_interrupted {
-        return CommandError::Interrupted(format!("{revoked} tokens are revoked; run the command again to continue"));
+        return CommandError::Interrupted(format!(
+            "{revoked} tokens are revoked; run the command again to continue"
+        ));
     }
-    let why = "but more keep being issued; add --family to revoke the family as well, and run the command again";
+    let why = "but more keep being issued; add --family to revoke the family as well, and run the \
+               command again";
     CommandError::rejected(format!("{revoked} tokens are revoked, {why}"))
 }
 
-/// Revokes all tokens of a user. The first write invalidates every token; marking the records then lets a rejection name
-/// the reason. If marking is interrupted, prune completes it.
+/// Revokes all tokens of a user. The first write invalidates every token; marking the records then
+/// lets a rejection name the reason. If marking is interrupted, prune completes it.
 async fn of_user(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), CommandError> {
     let interrupt = Interrupt::watch()?;
     let store = stack.store()?;
     let user = user::find(&store, name).await?;
     let revoker = revoker(stack, &store, terminal).await?;
     if revoker.revoke_all(&user.id, entropy::generation()?).await? == Written::Unknown {
-        return Err(CommandError::rejected(format!("the user {} no longer exists", terminal::excerpt(&user.username))));
+        return Err(CommandError::rejected(format!(
+            "the user {} no longer exists",
+            terminal::excerpt(&user.username)
+        )));
     }
     let (revocation, purge_at) = revoker.mark();
-    // Records left by an interrupted run are neither revoked nor bound to the present user, so mark all in the index.
+    // Records left by an interrupted run are neither revoked nor bound to the present user, so mark
+    // all in the index.
     let bar = terminal::progress("revoking tokens:", None);
     let (mut marked, mut all, mut after) = (0_usize, 0_usize, None);
     loop {
         let page = store.live_page(&user.id, revoker.now, PAGE, after).await?;
         all = all.saturating_add(page.records.len());
-        let marking = stream::iter(page.records)
-            .take_while(|_record| std::future::ready(!interrupt.came()))
-            .map(|record| {
-                let store = &store;
-                async move { store.revoke_one(&record.id, record.format, revocation, purge_at).await }
-            })
-            .buffer_unordered(AT_ONCE);
+        let marking =
+            stream::iter(page.records)
+                .take_while(|_record| std::future::ready(!interrupt.came()))
+                .map(|record| {
+                    let store = &store;
+                    async move {
+                        store.revoke_one(&record.id, record.format, revocation, purge_at).await
+                    }
+                })
+                .buffer_unordered(AT_ONCE);
         let mut marking = std::pin::pin!(marking);
         while let Some(done) = marking.next().await {
             done?;
@@ -179,9 +203,13 @@ async fn of_user(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), Co
         "done": "revoked", "user_id": user.id.to_string(), "revoked": marked, "of": all,
         "effective_at": effective::at(stack, revoker.now, terminal)?,
     });
-    terminal.say(&format!("every token of {username} is invalid; {marked} of {all} live tokens are marked"), &json)?;
+    terminal.say(
+        &format!("every token of {username} is invalid; {marked} of {all} live tokens are marked"),
+        &json,
+    )?;
     if marked < all {
-        let why = "every token is invalid; run the command again to mark the rest, or leave that to prune";
+        let why = "every token is invalid; run the command again to mark the rest, or leave that \
+                   to prune";
         return Err(CommandError::Interrupted(why.to_owned()));
     }
     Ok(())

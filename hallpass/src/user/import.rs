@@ -1,5 +1,6 @@
-//! `hallpass user import`: checks all lines first and writes nothing if one is invalid. Then each user is one conditional
-//! write, so that an interrupted import can be run again: users that already exist are skipped.
+//! `hallpass user import`: checks all lines first and writes nothing if one is invalid. Then each
+//! user is one conditional write, so that an interrupted import can be run again: users that
+//! already exist are skipped.
 
 use std::{
     io::{self, Read},
@@ -75,26 +76,38 @@ struct Import {
     conflicts: Vec<Wrong>,
 }
 
-pub(super) async fn run(args: &ImportArgs, store: &Store, terminal: Terminal) -> Result<(), CommandError> {
+pub(super) async fn run(
+    args: &ImportArgs,
+    store: &Store,
+    terminal: Terminal,
+) -> Result<(), CommandError> {
     let format = format(args)?;
     let (rows, wrong) = lines::read(&text(&args.file)?, format);
     if !wrong.is_empty() {
         print_errors(terminal, &args.file, &wrong)?;
         if terminal.is_json() {
-            terminal.say("", &summary(&Import { users: rows.len(), ..Import::default() }, &wrong))?;
+            terminal
+                .say("", &summary(&Import { users: rows.len(), ..Import::default() }, &wrong))?;
         }
-        return Err(CommandError::rejected(format!("nothing was written; invalid lines: {}", wrong.len())));
+        return Err(CommandError::rejected(format!(
+            "nothing was written; invalid lines: {}",
+            wrong.len()
+        )));
     }
     let is_kept = args.file != Path::new("-");
     if is_kept && rows.iter().any(|row| matches!(row.password, Password::Plain(_))) {
-        terminal.note(&format!("{} contains passwords; delete it after the import", args.file.display()))?;
+        terminal.note(&format!(
+            "{} contains passwords; delete it after the import",
+            args.file.display()
+        ))?;
     }
     let interrupt = Interrupt::watch()?;
     let mut import = Import { users: rows.len(), ..Import::default() };
     let written = write(store, rows, &interrupt, &mut import).await;
     print_errors(terminal, &args.file, &import.conflicts)?;
     let Import { users, added, present, ref conflicts } = import;
-    let so_far = format!("added: {added}, already present: {present}, conflicts: {}", conflicts.len());
+    let so_far =
+        format!("added: {added}, already present: {present}, conflicts: {}", conflicts.len());
     terminal.say(&so_far, &summary(&import, &[]))?;
     written?;
     let left = users.saturating_sub(added).saturating_sub(present).saturating_sub(conflicts.len());
@@ -106,10 +119,18 @@ pub(super) async fn run(args: &ImportArgs, store: &Store, terminal: Terminal) ->
     if conflicts.is_empty() {
         return Ok(());
     }
-    Err(CommandError::rejected(format!("users not imported because of a conflict: {}", conflicts.len())))
+    Err(CommandError::rejected(format!(
+        "users not imported because of a conflict: {}",
+        conflicts.len()
+    )))
 }
 
-async fn write(store: &Store, rows: Vec<Row>, interrupt: &Interrupt, import: &mut Import) -> Result<(), CommandError> {
+async fn write(
+    store: &Store,
+    rows: Vec<Row>,
+    interrupt: &Interrupt,
+    import: &mut Import,
+) -> Result<(), CommandError> {
     let missing = missing(store, rows, interrupt, import).await?;
     let bar = terminal::progress("adding users:", u64::try_from(missing.len()).ok());
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -158,7 +179,9 @@ async fn missing(
         for row in some {
             match existing.remove(&row.id) {
                 None => missing.push(row),
-                Some(Some(user)) if is_same(&row, &user) => import.present = import.present.saturating_add(1),
+                Some(Some(user)) if is_same(&row, &user) => {
+                    import.present = import.present.saturating_add(1);
+                }
                 Some(_) => import.conflicts.push(Wrong {
                     line: row.line,
                     what: format!("the user {} already exists with different values", row.id),
@@ -171,8 +194,8 @@ async fn missing(
     Ok(missing)
 }
 
-/// Returns whether the user equals the line. A plain password is not compared: that would cost a hash, and a continued
-/// import must not repeat that work.
+/// Returns whether the user equals the line. A plain password is not compared: that would cost a
+/// hash, and a continued import must not repeat that work.
 fn is_same(row: &Row, user: &User) -> bool {
     let has_same_password = match (&row.password, user.password_hash()) {
         (Password::None, None) | (Password::Plain(_), Some(_)) => true,
@@ -187,7 +210,12 @@ fn is_same(row: &Row, user: &User) -> bool {
         && user.kind() == row.kind.as_str()
 }
 
-async fn add(store: &Store, row: Row, hashing: &Semaphore, interrupt: &Interrupt) -> Result<Done, CommandError> {
+async fn add(
+    store: &Store,
+    row: Row,
+    hashing: &Semaphore,
+    interrupt: &Interrupt,
+) -> Result<Done, CommandError> {
     let Row { line, id, username, key, full_name, kind, status, permissions, password } = row;
     let conflict = |what: String| Ok(Done::Conflict(Wrong { line, what }));
     let name_taken = || format!("the user {id} cannot be added: another user has the same name");
@@ -209,10 +237,13 @@ async fn add(store: &Store, row: Row, hashing: &Semaphore, interrupt: &Interrupt
         }
     };
     let token_generation = entropy::generation()?;
-    let user = NewUser { id, username, full_name, kind, password_hash, permissions, token_generation };
+    let user =
+        NewUser { id, username, full_name, kind, password_hash, permissions, token_generation };
     match users::add(store, &user, status).await? {
         Added::Now => Ok(Done::Added),
-        Added::IdTaken => conflict(format!("the user {id} was added by another process in the meantime")),
+        Added::IdTaken => {
+            conflict(format!("the user {id} was added by another process in the meantime"))
+        }
         Added::NameTaken => conflict(name_taken()),
     }
 }
@@ -233,7 +264,8 @@ fn format(args: &ImportArgs) -> Result<Format, CommandError> {
     };
     args.format.or(by_name).ok_or_else(|| {
         CommandError::Usage(
-            "the file name does not end in .csv or .jsonl; pass --format csv or --format jsonl".to_owned(),
+            "the file name does not end in .csv or .jsonl; pass --format csv or --format jsonl"
+                .to_owned(),
         )
     })
 }
@@ -247,8 +279,15 @@ fn text(file: &Path) -> Result<Zeroizing<String>, CommandError> {
     };
     read.map_err(|error| CommandError::Usage(format!("cannot read {}: {error}", file.display())))?;
     let text = std::str::from_utf8(&bytes).map_err(|error| {
-        let line = bytes.get(..error.valid_up_to()).unwrap_or_default().split(|byte| *byte == b'\n').count();
-        CommandError::rejected(format!("nothing was written; {}:{line}: not valid UTF-8", file.display()))
+        let line = bytes
+            .get(..error.valid_up_to())
+            .unwrap_or_default()
+            .split(|byte| *byte == b'\n')
+            .count();
+        CommandError::rejected(format!(
+            "nothing was written; {}:{line}: not valid UTF-8",
+            file.display()
+        ))
     })?;
     Ok(Zeroizing::new(text.to_owned()))
 }

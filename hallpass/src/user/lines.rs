@@ -1,5 +1,5 @@
-//! Parses the lines of a file of users. Errors have a line number and never repeat text of the line, which could be a
-//! password in the wrong column.
+//! Parses the lines of a file of users. Errors have a line number and never repeat text of the
+//! line, which could be a password in the wrong column.
 
 use std::{collections::HashMap, fmt};
 
@@ -12,8 +12,16 @@ use zeroize::Zeroizing;
 use super::{usable_name, wrong_full_name};
 
 /// The names of the CSV columns and JSON members.
-const COLUMNS: [&str; 8] =
-    ["user_id", "username", "full_name", "kind", "status", "permissions", "password", "password_hash"];
+const COLUMNS: [&str; 8] = [
+    "user_id",
+    "username",
+    "full_name",
+    "kind",
+    "status",
+    "permissions",
+    "password",
+    "password_hash",
+];
 
 /// The format of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -82,9 +90,15 @@ pub(super) fn read(text: &str, format: Format) -> (Vec<Row>, Vec<Wrong>) {
             Err(what) => wrong.push(Wrong { line, what }),
             Ok(row) => {
                 if let Some(first) = ids.insert(row.id, line) {
-                    wrong.push(Wrong { line, what: format!("user_id: already used in line {first}") });
+                    wrong.push(Wrong {
+                        line,
+                        what: format!("user_id: already used in line {first}"),
+                    });
                 } else if let Some(first) = names.insert(row.key.as_str().to_owned(), line) {
-                    wrong.push(Wrong { line, what: format!("username: already used in line {first}") });
+                    wrong.push(Wrong {
+                        line,
+                        what: format!("username: already used in line {first}"),
+                    });
                 } else {
                     rows.push(row);
                 }
@@ -116,8 +130,10 @@ fn json_lines(text: &str) -> Lines {
     numbered.map(read).collect()
 }
 
-/// White space around a password in CSV may be part of it or come from the program that wrote the file.
-const FRAMED: &str = "password: it begins or ends with white space; remove it, or import the user from JSON lines";
+/// White space around a password in CSV may be part of it or come from the program that wrote the
+/// file.
+const FRAMED: &str =
+    "password: it begins or ends with white space; remove it, or import the user from JSON lines";
 
 fn is_framed(text: &str) -> bool {
     text::trimmed(text).len() < text.len()
@@ -131,7 +147,8 @@ fn csv_lines(text: &str) -> Lines {
     };
     for (name, number) in head.iter().zip(1..) {
         if !COLUMNS.contains(&name.as_str()) {
-            let what = format!("column {number} of the header must be one of {}", COLUMNS.join(", "));
+            let what =
+                format!("column {number} of the header must be one of {}", COLUMNS.join(", "));
             return vec![(1, Err(what))];
         }
         if head.iter().filter(|other| *other == name).count() > 1 {
@@ -149,7 +166,9 @@ fn csv_lines(text: &str) -> Lines {
             }
             Err(error) => {
                 let line = error.position().map_or(0, csv::Position::line);
-                let what = if let csv::ErrorKind::UnequalLengths { expected_len, len, .. } = error.kind() {
+                let what = if let csv::ErrorKind::UnequalLengths { expected_len, len, .. } =
+                    error.kind()
+                {
                     format!("the line has {len} fields, and the header has {expected_len}")
                 } else {
                     "the line cannot be read".to_owned()
@@ -164,8 +183,9 @@ fn csv_lines(text: &str) -> Lines {
 fn csv_fields(head: &[String], record: &StringRecord) -> Fields {
     let mut fields = Fields::default();
     // A field with only white space counts as empty, except a password.
-    let is_given =
-        |name: &str, value: &str| !value.is_empty() && (name == "password" || !text::trimmed(value).is_empty());
+    let is_given = |name: &str, value: &str| {
+        !value.is_empty() && (name == "password" || !text::trimmed(value).is_empty())
+    };
     for (name, value) in head.iter().zip(record).filter(|(name, value)| is_given(name, value)) {
         let value = value.to_owned();
         match name.as_str() {
@@ -176,7 +196,10 @@ fn csv_fields(head: &[String], record: &StringRecord) -> Fields {
             "status" => fields.status = Some(value),
             "password" => fields.password = Some(value),
             "password_hash" => fields.password_hash = Some(value),
-            _ => fields.permissions = Some(value.split(';').map(|name| name.trim().to_owned()).collect()),
+            _ => {
+                fields.permissions =
+                    Some(value.split(';').map(|name| name.trim().to_owned()).collect());
+            }
         }
     }
     fields
@@ -204,19 +227,32 @@ fn row(line: u64, fields: Fields) -> Result<Row, String> {
         Some(_) => return Err("status: must be active or blocked".to_owned()),
     };
     let permissions = fields.permissions.unwrap_or_default();
-    let permissions = permissions.iter().map(|name| name.parse::<Permission>()).collect::<Result<Scope, _>>();
+    let permissions =
+        permissions.iter().map(|name| name.parse::<Permission>()).collect::<Result<Scope, _>>();
     let permissions = permissions.map_err(|_| "permissions: one is not a valid permission name")?;
     let password = match (fields.password.map(Zeroizing::new), fields.password_hash) {
         (None, None) => Password::None,
         (Some(_), Some(_)) => return Err("password: cannot be used with password_hash".to_owned()),
-        (Some(plain), None) if !password::has_form(&plain) => return Err(format!("password: {}", password::FORM)),
+        (Some(plain), None) if !password::has_form(&plain) => {
+            return Err(format!("password: {}", password::FORM));
+        }
         (Some(plain), None) => Password::Plain(plain),
         (None, Some(hash)) => match password::check(&hash) {
             Ok(()) => Password::Hash(hash),
             Err(unsupported) => return Err(format!("password_hash: {unsupported}")),
         },
     };
-    Ok(Row { line, id, username, key, full_name: fields.full_name, kind, status, permissions, password })
+    Ok(Row {
+        line,
+        id,
+        username,
+        key,
+        full_name: fields.full_name,
+        kind,
+        status,
+        permissions,
+        password,
+    })
 }
 
 impl Fields {
@@ -233,14 +269,19 @@ impl Fields {
                 .permissions
                 .map(|names| names.iter().map(|name| text::trimmed(name).to_owned()).collect()),
             password: self.password,
-            password_hash: self.password_hash.map(|hash| hallpass_token::secret::trimmed(&hash).to_owned()),
+            password_hash: self
+                .password_hash
+                .map(|hash| hallpass_token::secret::trimmed(&hash).to_owned()),
         }
     }
 }
 
 impl fmt::Debug for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Row").field("line", &self.line).field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Row")
+            .field("line", &self.line)
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,5 +1,5 @@
-//! `hallpass user list` and `hallpass user show`. Applications may have written any value: an item that cannot be read is
-//! listed as unreadable and does not hide the others.
+//! `hallpass user list` and `hallpass user show`. Applications may have written any value: an item
+//! that cannot be read is listed as unreadable and does not hide the others.
 
 use hallpass_store::{Store, management::Listed};
 use hallpass_token::{User, user::attribute::USER_ID};
@@ -48,9 +48,13 @@ fn row(listed: &Listed) -> [String; 5] {
             status(user),
             user.permissions.to_string(),
         ],
-        Listed::Unreadable(key) => {
-            [excerpt(key), String::new(), String::new(), format!("unreadable: {USER_ID}"), String::new()]
-        }
+        Listed::Unreadable(key) => [
+            excerpt(key),
+            String::new(),
+            String::new(),
+            format!("unreadable: {USER_ID}"),
+            String::new(),
+        ],
     }
 }
 

@@ -1,5 +1,5 @@
-//! A fake AWS endpoint for one test: it responds to `DescribeStacks` itself and forwards everything else to the DynamoDB
-//! and Secrets Manager emulators of a development stack.
+//! A fake AWS endpoint for one test: it responds to `DescribeStacks` itself and forwards everything
+//! else to the DynamoDB and Secrets Manager emulators of a development stack.
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
@@ -29,7 +29,8 @@ struct Responses {
 }
 
 impl Aws {
-    /// Starts the endpoint with a stack of this name. `without` is an output that the stack does not have.
+    /// Starts the endpoint with a stack of this name. `without` is an output that the stack does
+    /// not have.
     pub(crate) async fn start(dev: &Dev, stack: &str, without: &str, date: Option<&str>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -41,7 +42,9 @@ impl Aws {
             ("AttemptsTable", lookup("HALLPASS_ATTEMPTS_TABLE")),
             ("KeyRingSecret", lookup("HALLPASS_KEYS_SECRET")),
         ];
-        let map = |all: Vec<(&str, String)>| all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let map = |all: Vec<(&str, String)>| {
+            all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        };
         let bare = |url: String| url.trim_start_matches("http://").to_owned();
         let responses = Arc::new(Responses {
             stack: stack.to_owned(),
@@ -98,7 +101,8 @@ impl Responses {
     }
 
     fn describe_stacks(&self, body: &str) -> Vec<u8> {
-        let name = body.split('&').find_map(|pair| pair.strip_prefix("StackName=")).unwrap_or_default();
+        let name =
+            body.split('&').find_map(|pair| pair.strip_prefix("StackName=")).unwrap_or_default();
         if name != self.stack {
             let xml = format!(
                 "<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code><Message>Stack with id {name} \
@@ -108,7 +112,9 @@ impl Responses {
         }
         let members = |map: &BTreeMap<String, String>, what: &str| -> String {
             let one = |(key, value): (&String, &String)| {
-                format!("<member><{what}Key>{key}</{what}Key><{what}Value>{value}</{what}Value></member>")
+                format!(
+                    "<member><{what}Key>{key}</{what}Key><{what}Value>{value}</{what}Value></member>"
+                )
             };
             map.iter().map(one).collect()
         };
@@ -126,8 +132,10 @@ impl Responses {
 }
 
 fn response(status: &str, xml: &str) -> Vec<u8> {
-    let head = format!("HTTP/1.1 {status}\r\ncontent-type: text/xml\r\ncontent-length: {}\r\n", xml.len());
-    format!("{head}date: Thu, 01 Jan 1970 00:00:00 GMT\r\nconnection: close\r\n\r\n{xml}").into_bytes()
+    let head =
+        format!("HTTP/1.1 {status}\r\ncontent-type: text/xml\r\ncontent-length: {}\r\n", xml.len());
+    format!("{head}date: Thu, 01 Jan 1970 00:00:00 GMT\r\nconnection: close\r\n\r\n{xml}")
+        .into_bytes()
 }
 
 /// Reads a request, and returns its head and its body.
@@ -137,7 +145,8 @@ async fn request(stream: &mut TcpStream) -> (String, Vec<u8>) {
         let whole = bytes.windows(4).position(|four| four == b"\r\n\r\n").and_then(|end| {
             let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
             let lower = head.to_lowercase();
-            let length = lower.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+            let length =
+                lower.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
             let body = bytes.get(end + 4..end + 4 + length.unwrap_or(0))?.to_vec();
             Some((head, body))
         });
@@ -162,6 +171,7 @@ async fn forward(to: &str, head: &str, body: &[u8]) -> Vec<u8> {
 fn with_date(response: &[u8], date: &str) -> Vec<u8> {
     let end = response.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
     let head = String::from_utf8(response[..end].to_vec()).unwrap();
-    let kept: Vec<&str> = head.split("\r\n").filter(|line| !line.to_lowercase().starts_with("date:")).collect();
+    let kept: Vec<&str> =
+        head.split("\r\n").filter(|line| !line.to_lowercase().starts_with("date:")).collect();
     [format!("{}\r\ndate: {date}", kept.join("\r\n")).as_bytes(), &response[end..]].concat()
 }

@@ -12,13 +12,22 @@ async fn the_time_is_the_database_s_and_a_warning_names_both_clocks_if_they_diff
     let store = dev.store();
     let database = store.clock(&store.tables().tokens).await.unwrap().unwrap();
     let days = Duration::from_secs(800 * 86_400);
-    for here in [database.after(days), database.before(days), database.after(Duration::from_secs(90))] {
+    for here in
+        [database.after(days), database.before(days), database.after(Duration::from_secs(90))]
+    {
         let (now, warning) = clock::of(&store, here).await.unwrap();
         let warning = warning.unwrap();
         assert!(now.since(database) < Duration::from_secs(30) && now >= database, "{now}");
-        assert!(warning.contains(&here.to_string()) && warning.contains(&now.to_string()), "{warning}");
+        assert!(
+            warning.contains(&here.to_string()) && warning.contains(&now.to_string()),
+            "{warning}"
+        );
     }
-    for here in [database, database.after(Duration::from_secs(20)), database.before(Duration::from_secs(20))] {
+    for here in [
+        database,
+        database.after(Duration::from_secs(20)),
+        database.before(Duration::from_secs(20)),
+    ] {
         assert_eq!(clock::of(&store, here).await.unwrap().1, None);
     }
     dev.stop("-TERM").await;
@@ -42,15 +51,21 @@ fn no_command_uses_the_clock_of_the_machine_in_place_of_the_database_s() {
         }
     }
     found.sort();
-    // The development stack is the database, doctor compares both clocks, and `token inspect` makes no request.
+    // The development stack is the database, doctor compares both clocks, and `token inspect` makes
+    // no request.
     found.retain(|name| !["doctor.rs", "tokens.rs", "dev.rs", "serve.rs"].contains(&name.as_str()));
-    assert!(found.iter().all(|name| name == "clock.rs" || name == "delivery.rs" || name == "events.rs"), "{found:?}");
+    assert!(
+        found.iter().all(|name| name == "clock.rs" || name == "delivery.rs" || name == "events.rs"),
+        "{found:?}"
+    );
 }
 
 /// Runs only if `faketime` is installed.
 #[tokio::test]
 async fn a_clock_that_is_years_off_changes_no_deletion_issue_or_revocation() {
-    let Ok(faketime) = std::process::Command::new("faketime").arg("--help").output() else { return };
+    let Ok(faketime) = std::process::Command::new("faketime").arg("--help").output() else {
+        return;
+    };
     if !faketime.status.success() {
         return;
     }
@@ -58,7 +73,11 @@ async fn a_clock_that_is_years_off_changes_no_deletion_issue_or_revocation() {
     for shift in ["+800d", "-800d"] {
         let shifted = async |arguments: &[&str]| {
             let mut command = tokio::process::Command::new("faketime");
-            command.args(["-f", shift]).arg(env!("CARGO_BIN_EXE_hallpass")).arg("--data").arg(dev.data.path());
+            command
+                .args(["-f", shift])
+                .arg(env!("CARGO_BIN_EXE_hallpass"))
+                .arg("--data")
+                .arg(dev.data.path());
             ran(command.args(arguments), "").await
         };
         let token = dev.token("my_username", "topsecret").await;
@@ -69,16 +88,31 @@ async fn a_clock_that_is_years_off_changes_no_deletion_issue_or_revocation() {
         assert_eq!(dev.verdict(issued.out.trim()).await, "allow", "{shift} {issued:?}");
         let listed = shifted(&["--json", "token", "list", "my_username"]).await;
         let listed: serde_json::Value = serde_json::from_str(&listed.out).unwrap();
-        assert!(listed.as_array().unwrap().iter().any(|token| token["state"] == "live"), "{listed}");
+        assert!(
+            listed.as_array().unwrap().iter().any(|token| token["state"] == "live"),
+            "{listed}"
+        );
         let doctor = shifted(&["doctor"]).await;
         assert!(doctor.code == 1 && doctor.out.contains("this machine's clock is"), "{doctor:?}");
         let revoked = shifted(&["token", "revoke", "--all", "my_username"]).await;
-        assert_eq!((revoked.code, dev.verdict(issued.out.trim()).await.as_str()), (0, "revoked"), "{shift}");
+        assert_eq!(
+            (revoked.code, dev.verdict(issued.out.trim()).await.as_str()),
+            (0, "revoked"),
+            "{shift}"
+        );
         let rotated = shifted(&["key", "rotate"]).await;
         assert_eq!(rotated.code, 0, "{rotated:?}");
         let keys = dev.json(&["key", "list"], "").await;
-        assert!(keys.as_array().unwrap().iter().any(|key| key["state"] == "verifies, will sign"), "{keys}");
-        let id = keys.as_array().unwrap().iter().find(|key| key["state"] == "verifies, will sign").unwrap();
+        assert!(
+            keys.as_array().unwrap().iter().any(|key| key["state"] == "verifies, will sign"),
+            "{keys}"
+        );
+        let id = keys
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|key| key["state"] == "verifies, will sign")
+            .unwrap();
         dev.done(&["key", "retire", id["id"].as_str().unwrap()], "").await;
     }
     dev.stop("-TERM").await;

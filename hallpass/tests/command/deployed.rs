@@ -14,14 +14,24 @@ use crate::{
 fn with_profile(dev: &Dev, arguments: &[&str]) -> Command {
     let data = dev.data.path();
     let key = dev.stack().lookup()("AWS_ACCESS_KEY_ID").unwrap();
-    let profile =
-        format!("[profile ops]\nregion = eu-nowhere-1\naws_access_key_id = {key}\naws_secret_access_key = x\n");
+    let profile = format!(
+        "[profile ops]\nregion = eu-nowhere-1\naws_access_key_id = {key}\naws_secret_access_key = \
+         x\n"
+    );
     std::fs::write(data.join("config"), profile).unwrap();
     let mut command = hallpass(Path::new("/nowhere"));
-    for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_PROFILE"] {
+    for name in [
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_REGION",
+        "AWS_PROFILE",
+    ] {
         command.env_remove(name);
     }
-    command.env("AWS_CONFIG_FILE", data.join("config")).env("AWS_SHARED_CREDENTIALS_FILE", data.join("none"));
+    command
+        .env("AWS_CONFIG_FILE", data.join("config"))
+        .env("AWS_SHARED_CREDENTIALS_FILE", data.join("none"));
     command.env("AWS_EC2_METADATA_DISABLED", "true").args(arguments);
     command
 }
@@ -83,11 +93,16 @@ async fn a_stack_that_cannot_be_reached_is_a_one_line_error() {
     let at = |stack: &'static str| ["--stack", stack, "--profile", "ops", "--endpoint", &url];
     check(&at("hallpass"), &[], "Stack with id hallpass does not exist").await;
     check(&at("old"), &[], "no output TokensTable").await;
-    check(&["--stack", "x", "--profile", "ops", "--endpoint", "http://127.0.0.1:9"], &[], "cannot find the stack")
-        .await;
+    check(
+        &["--stack", "x", "--profile", "ops", "--endpoint", "http://127.0.0.1:9"],
+        &[],
+        "cannot find the stack",
+    )
+    .await;
     check(&["--stack", "x", "--endpoint", &url], &[], "no AWS region is configured").await;
     check(&["--stack", "x", "--region", "local", "--endpoint", &url], &[], "credentials").await;
-    check(&["--stack", "x", "--endpoint", "localhost:1"], &[], "must be a URL with its scheme").await;
+    check(&["--stack", "x", "--endpoint", "localhost:1"], &[], "must be a URL with its scheme")
+        .await;
     check(&["--profile", "ops"], &[], "name the deployed stack with --stack").await;
     check(&at("x"), &[("AWS_ENDPOINT_URL", "")], "AWS_ENDPOINT_URL is set but empty").await;
     let (code, printed) = dev.run(&["--stack", "x", "dev"], "").await;
@@ -100,10 +115,16 @@ async fn doctor_finds_a_wrong_clock() {
     let dev = Dev::fresh().await;
     let aws = Aws::start(&dev, "hallpass", "", Some("Sun, 06 Nov 1994 08:49:37 GMT")).await;
     // The SDK signs with the server's time if it differs, so only doctor reports the difference.
-    let reach = ["--json", "--stack", "hallpass", "--profile", "ops", "--endpoint", &aws.url(), "doctor"];
+    let reach =
+        ["--json", "--stack", "hallpass", "--profile", "ops", "--endpoint", &aws.url(), "doctor"];
     let Ran { code, out, err } = ran(&mut with_profile(&dev, &reach), "").await;
     let report: Value = serde_json::from_str(&out).unwrap();
-    let clock = report["findings"].as_array().unwrap().iter().find(|finding| finding["of"] == "clock").unwrap();
+    let clock = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|finding| finding["of"] == "clock")
+        .unwrap();
     assert_eq!((code, &clock["verdict"]), (1, &"wrong".into()), "{out} {err}");
     assert!(clock["advice"].as_str().unwrap().contains("NTP"));
     dev.stop("-TERM").await;

@@ -84,7 +84,9 @@ impl Dev {
     /// Stops the stack with this signal, and returns its data directory.
     pub(crate) async fn stop(mut self, signal: &str) -> TempDir {
         let pid = self.process.id().unwrap().to_string();
-        assert!(std::process::Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        assert!(
+            std::process::Command::new("kill").args([signal, &pid]).status().unwrap().success()
+        );
         assert_eq!(self.process.wait().await.unwrap().code(), Some(0), "{signal}");
         self.data
     }
@@ -148,7 +150,13 @@ impl Dev {
         self.send("POST", "/api/services_token/generate", name, password).await.status
     }
 
-    pub(crate) async fn send(&self, method: &str, path: &str, username: &str, password: &str) -> Reply {
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        username: &str,
+        password: &str,
+    ) -> Reply {
         self.client().try_send(method, path, username, password).await.unwrap()
     }
 
@@ -157,7 +165,8 @@ impl Dev {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-        let config = config.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
+        let config =
+            config.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
         Client { port: self.port, tls: Arc::new(config.with_no_client_auth()) }
     }
 
@@ -174,8 +183,14 @@ impl Dev {
             return "allow".to_owned();
         }
         assert_eq!(response.status, 401, "{}", response.body);
-        assert!(response.head.contains("\r\nwww-authenticate: bearer realm=\"hallpass\", error=\"invalid_token\""));
-        assert!(response.head.contains("\r\nx-www-authenticate: bearer realm=\"hallpass\", error=\"invalid_token\""));
+        assert!(
+            response.head.contains(
+                "\r\nwww-authenticate: bearer realm=\"hallpass\", error=\"invalid_token\""
+            )
+        );
+        assert!(response.head.contains(
+            "\r\nx-www-authenticate: bearer realm=\"hallpass\", error=\"invalid_token\""
+        ));
         let body: Value = serde_json::from_str(&response.body).unwrap();
         body["reason"].as_str().unwrap().to_owned()
     }
@@ -183,13 +198,20 @@ impl Dev {
 
 impl Client {
     /// Sends a request on a new connection. An incomplete response is an error.
-    pub(crate) async fn try_send(&self, method: &str, path: &str, username: &str, password: &str) -> io::Result<Reply> {
+    pub(crate) async fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        username: &str,
+        password: &str,
+    ) -> io::Result<Reply> {
         let stream = TcpStream::connect(("localhost", self.port)).await?;
         let name = ServerName::try_from("localhost").unwrap();
         let mut stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await?;
         let credential = BASE64_STANDARD.encode(format!("{username}:{password}").as_bytes());
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {credential}\r\nConnection: close\r\n\r\n"
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic \
+             {credential}\r\nConnection: close\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).await?;
         let mut bytes = Vec::new();

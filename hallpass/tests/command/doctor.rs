@@ -1,4 +1,5 @@
-//! `hallpass doctor` finds nothing wrong with a healthy stack, and reports each problem with its fix.
+//! `hallpass doctor` finds nothing wrong with a healthy stack, and reports each problem with its
+//! fix.
 
 use aws_sdk_dynamodb::types::{AttributeValue, TimeToLiveSpecification};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -7,16 +8,22 @@ use serde_json::Value;
 use crate::dev::{Dev, Ran};
 
 impl Dev {
-    /// Runs doctor, and returns its exit status and of each finding the subject, the verdict and the detail.
+    /// Runs doctor, and returns its exit status and of each finding the subject, the verdict and
+    /// the detail.
     async fn doctor(&self) -> (i32, Vec<(String, String, String)>) {
         let Ran { code, out, err } = self.ran(&["--json", "doctor"], "").await;
-        let report: Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out} {err}"));
+        let report: Value =
+            serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out} {err}"));
         assert_eq!(report["ok"] == Value::Bool(true), code == 0);
-        let text = |finding: &Value, member: &str| finding[member].as_str().unwrap_or_default().to_owned();
+        let text =
+            |finding: &Value, member: &str| finding[member].as_str().unwrap_or_default().to_owned();
         let findings = report["findings"].as_array().unwrap().iter();
         let findings = findings.map(|finding| {
             let verdict = text(finding, "verdict");
-            assert!(verdict != "wrong" || !text(finding, "advice").is_empty(), "no advice: {finding}");
+            assert!(
+                verdict != "wrong" || !text(finding, "advice").is_empty(),
+                "no advice: {finding}"
+            );
             (text(finding, "of"), verdict, text(finding, "detail"))
         });
         (code, findings.collect())
@@ -39,7 +46,9 @@ async fn a_healthy_stack_has_no_problems_and_unavailable_facts_are_not_reported_
     let dev = Dev::fresh().await;
     dev.assert_wrong(&[]).await;
     let (_, findings) = dev.doctor().await;
-    let verdict = |of: &str| findings.iter().find(|(other, ..)| other == of).map(|(_, verdict, _)| verdict.as_str());
+    let verdict = |of: &str| {
+        findings.iter().find(|(other, ..)| other == of).map(|(_, verdict, _)| verdict.as_str())
+    };
     for of in [
         "settings",
         "users table",
@@ -65,7 +74,10 @@ async fn a_healthy_stack_has_no_problems_and_unavailable_facts_are_not_reported_
         assert_eq!(verdict(of), Some("cannot tell"), "{of}");
     }
     let printed = dev.out(&["doctor"], "").await;
-    assert!(printed.lines().all(|line| !line.contains('\u{1b}')) && printed.contains("cannot tell  recovery of users"));
+    assert!(
+        printed.lines().all(|line| !line.contains('\u{1b}'))
+            && printed.contains("cannot tell  recovery of users")
+    );
     dev.stop("-TERM").await;
 }
 
@@ -73,16 +85,32 @@ async fn a_healthy_stack_has_no_problems_and_unavailable_facts_are_not_reported_
 async fn a_table_without_ttl_and_a_missing_table_are_found() {
     let dev = Dev::fresh().await;
     let client = dev.connection().patient_dynamodb();
-    let off = TimeToLiveSpecification::builder().attribute_name("purge_at").enabled(false).build().unwrap();
-    client.update_time_to_live().table_name("Tokens").time_to_live_specification(off).send().await.unwrap();
+    let off = TimeToLiveSpecification::builder()
+        .attribute_name("purge_at")
+        .enabled(false)
+        .build()
+        .unwrap();
+    client
+        .update_time_to_live()
+        .table_name("Tokens")
+        .time_to_live_specification(off)
+        .send()
+        .await
+        .unwrap();
     dev.assert_wrong(&[("TTL of tokens", "off")]).await;
     client.delete_table().table_name("Attempts").send().await.unwrap();
-    dev.assert_wrong(&[("TTL of tokens", "off"), ("attempts table", "Attempts does not exist")]).await;
+    dev.assert_wrong(&[("TTL of tokens", "off"), ("attempts table", "Attempts does not exist")])
+        .await;
     let printed = dev.ran(&["doctor"], "").await;
-    assert!(printed.out.contains("→ enable TTL on purge_at") && printed.err.contains("2 of"), "{printed:?}");
+    assert!(
+        printed.out.contains("→ enable TTL on purge_at") && printed.err.contains("2 of"),
+        "{printed:?}"
+    );
     client.delete_table().table_name("Users").send().await.unwrap();
     let (code, findings) = dev.doctor().await;
-    let gone = findings.iter().any(|(of, _, detail)| of == "users table" && detail == "Users does not exist");
+    let gone = findings
+        .iter()
+        .any(|(of, _, detail)| of == "users table" && detail == "Users does not exist");
     assert!(code == 1 && gone, "{findings:?}");
     dev.stop("-TERM").await;
 }
@@ -92,12 +120,18 @@ async fn users_who_cannot_log_in_are_found() {
     let dev = Dev::fresh().await;
     let client = dev.connection().patient_dynamodb();
     let put = async |attributes: &[(&str, &str)]| {
-        let text = |(name, value): &(&str, &str)| ((*name).to_owned(), AttributeValue::S((*value).to_owned()));
+        let text = |(name, value): &(&str, &str)| {
+            ((*name).to_owned(), AttributeValue::S((*value).to_owned()))
+        };
         let item = attributes.iter().map(text).collect();
         client.put_item().table_name("Users").set_item(Some(item)).send().await.unwrap();
     };
     put(&[("user_id", "7"), ("username", "ada")]).await;
-    dev.assert_wrong(&[("names in the index", "1 cannot log in because username_key is missing or stale: 7")]).await;
+    dev.assert_wrong(&[(
+        "names in the index",
+        "1 cannot log in because username_key is missing or stale: 7",
+    )])
+    .await;
     put(&[("user_id", "7"), ("username", "Ada"), ("username_key", "Ada")]).await;
     dev.assert_wrong(&[("names in the index", "missing or stale: 7")]).await;
     put(&[("user_id", "7"), ("username", "Admin"), ("username_key", "admin")]).await;
@@ -108,17 +142,30 @@ async fn users_who_cannot_log_in_are_found() {
         ("one entry in the index for each name", "another user has the same username_key: 2"),
     ])
     .await;
-    put(&[("user_id", "7"), ("username", "ada"), ("username_key", "ada"), ("password_hash", "$1$salt$x")]).await;
+    put(&[
+        ("user_id", "7"),
+        ("username", "ada"),
+        ("username_key", "ada"),
+        ("password_hash", "$1$salt$x"),
+    ])
+    .await;
     dev.assert_wrong(&[("password hashes", "the hash is not supported: 7")]).await;
     // DynamoDB ends a page after a megabyte.
     let long = "x".repeat(300_000);
     for id in ["a", "b", "c", "d", "e", "f"] {
         let name = format!("name of {id}");
-        put(&[("user_id", id), ("username", &name), ("username_key", &name), ("notes", &long)]).await;
+        put(&[("user_id", id), ("username", &name), ("username_key", &name), ("notes", &long)])
+            .await;
     }
     dev.assert_wrong(&[("password hashes", "of all 11 users, 1 cannot log in")]).await;
     put(&[("user_id", "not an id")]).await;
-    client.delete_item().table_name("Users").key("user_id", AttributeValue::S("7".to_owned())).send().await.unwrap();
+    client
+        .delete_item()
+        .table_name("Users")
+        .key("user_id", AttributeValue::S("7".to_owned()))
+        .send()
+        .await
+        .unwrap();
     dev.assert_wrong(&[("users", "1 have an attribute of the wrong type")]).await;
     dev.stop("-TERM").await;
 }
@@ -129,11 +176,14 @@ async fn an_application_account_or_administrator_who_does_not_exist_is_found() {
     let warned = async |of: &str, words: &str| {
         let (code, findings) = dev.doctor().await;
         let detail = findings.iter().find(|(other, ..)| other == of);
-        let is_found = detail.is_some_and(|(_, verdict, detail)| verdict == "warning" && detail.contains(words));
+        let is_found = detail
+            .is_some_and(|(_, verdict, detail)| verdict == "warning" && detail.contains(words));
         assert!(code == 0 && is_found, "{findings:?}");
     };
     let app = dev.json(&["user", "list"], "").await;
-    let app = app.as_array().unwrap().iter().find(|user| user["kind"] == "app").unwrap()["id"].as_str().unwrap();
+    let app = app.as_array().unwrap().iter().find(|user| user["kind"] == "app").unwrap()["id"]
+        .as_str()
+        .unwrap();
     let id = format!("id:{app}");
     dev.done(&["user", "block", &id], "").await;
     warned("application account", "is blocked").await;
@@ -152,8 +202,11 @@ async fn repairing_names_that_an_application_wrote_invalidates_no_token() {
     let client = dev.connection().patient_dynamodb();
     let put = async |id: &str, name: &str, key: Option<&str>| {
         let status = ("status", Some("active"));
-        let attributes = [("user_id", Some(id)), ("username", Some(name)), ("username_key", key), status];
-        let text = |(name, value): (&str, Option<&str>)| Some((name.to_owned(), AttributeValue::S(value?.to_owned())));
+        let attributes =
+            [("user_id", Some(id)), ("username", Some(name)), ("username_key", key), status];
+        let text = |(name, value): (&str, Option<&str>)| {
+            Some((name.to_owned(), AttributeValue::S(value?.to_owned())))
+        };
         let item = attributes.into_iter().filter_map(text).collect();
         client.put_item().table_name("Users").set_item(Some(item)).send().await.unwrap();
     };
@@ -165,8 +218,14 @@ async fn repairing_names_that_an_application_wrote_invalidates_no_token() {
     put("10", " ", None).await;
     let printed = dev.ran(&["doctor", "--fix"], "").await;
     assert!(printed.err.contains("name of 7: repaired\n"), "{printed:?}");
-    assert!(printed.err.contains("name of 9: not repaired: another user has this name\n"), "{printed:?}");
-    assert!(!printed.err.contains("name of 8") && !printed.err.contains("name of 10"), "{printed:?}");
+    assert!(
+        printed.err.contains("name of 9: not repaired: another user has this name\n"),
+        "{printed:?}"
+    );
+    assert!(
+        !printed.err.contains("name of 8") && !printed.err.contains("name of 10"),
+        "{printed:?}"
+    );
     assert_eq!(dev.json(&["user", "show", "ada"], "").await["id"], "7");
     let shown = dev.json(&["token", "show", token["id"].as_str().unwrap()], "").await;
     assert_eq!(shown["state"], "live", "{shown}");
@@ -180,7 +239,8 @@ async fn repairing_names_that_an_application_wrote_invalidates_no_token() {
 #[tokio::test]
 async fn a_keyring_that_cannot_sign_or_cannot_be_read_is_found_and_so_are_settings() {
     let dev = Dev::fresh().await;
-    let key = BASE64_URL_SAFE_NO_PAD.encode((0..32_u8).map(|at| at.wrapping_mul(at) ^ 0xa5).collect::<Vec<u8>>());
+    let key = BASE64_URL_SAFE_NO_PAD
+        .encode((0..32_u8).map(|at| at.wrapping_mul(at) ^ 0xa5).collect::<Vec<u8>>());
     let keyring = format!("[{{\"id\":\"late\",\"signs_from\":4000000000,\"key\":\"{key}\"}}]");
     let secrets = dev.connection().secrets();
     secrets.put_secret_value().secret_id("KeyRing").secret_string(keyring).send().await.unwrap();
@@ -190,15 +250,18 @@ async fn a_keyring_that_cannot_sign_or_cannot_be_read_is_found_and_so_are_settin
     let mut stack: Value = serde_json::from_str(&good).unwrap();
     stack["environment"]["HALLPASS_SECRETS_ENDPOINT"] = "http://127.0.0.1:1".into();
     std::fs::write(&note, stack.to_string()).unwrap();
-    dev.assert_wrong(&[("keyring", "no token can be issued or verified: reading the keyring")]).await;
+    dev.assert_wrong(&[("keyring", "no token can be issued or verified: reading the keyring")])
+        .await;
     stack["environment"]["HALLPASS_LIFETIME"] = "soon".into();
     stack["environment"]["HALLPASS_INVALIDATE_ON"] = "username".into();
     std::fs::write(&note, stack.to_string()).unwrap();
-    dev.assert_wrong(&[("settings", "HALLPASS_LIFETIME: it is not a duration"), ("keyring", "")]).await;
+    dev.assert_wrong(&[("settings", "HALLPASS_LIFETIME: it is not a duration"), ("keyring", "")])
+        .await;
     stack["environment"]["HALLPASS_LIFETIME"] = "1d".into();
     std::fs::write(&note, stack.to_string()).unwrap();
     let (_, findings) = dev.doctor().await;
-    let warned = findings.iter().filter(|(of, verdict, _)| of == "settings" && verdict == "warning").count();
+    let warned =
+        findings.iter().filter(|(of, verdict, _)| of == "settings" && verdict == "warning").count();
     assert_eq!(warned, 6, "{findings:?}");
     std::fs::write(&note, good).unwrap();
     dev.stop("-TERM").await;
@@ -212,8 +275,11 @@ async fn an_invalidating_attribute_that_no_user_has_is_found() {
     let check = async |expected: &[(&str, &str)]| {
         let (code, findings) = dev.doctor().await;
         let of = |(of, ..): &&(String, String, String)| of == "invalidating attributes";
-        let found: Vec<_> =
-            findings.iter().filter(of).map(|(_, verdict, detail)| (verdict.as_str(), detail.as_str())).collect();
+        let found: Vec<_> = findings
+            .iter()
+            .filter(of)
+            .map(|(_, verdict, detail)| (verdict.as_str(), detail.as_str()))
+            .collect();
         assert_eq!((code, found.as_slice()), (0, expected), "{findings:?}");
     };
     let mut set = |name: &str, value: &str| {
@@ -221,12 +287,17 @@ async fn an_invalidating_attribute_that_no_user_has_is_found() {
         std::fs::write(&note, stack.to_string()).unwrap();
     };
     set("HALLPASS_INVALIDATE_ON", "username,password_hash,status,department,mail");
-    let missing = [("warning", "no user has the attribute department"), ("warning", "no user has the attribute mail")];
+    let missing = [
+        ("warning", "no user has the attribute department"),
+        ("warning", "no user has the attribute mail"),
+    ];
     check(&missing).await;
     let client = dev.connection().patient_dynamodb();
-    let write = client.update_item().table_name("Users").key("user_id", AttributeValue::S("1".to_owned()));
     let write =
-        write.update_expression("SET mail = :m").expression_attribute_values(":m", AttributeValue::S("a@b".to_owned()));
+        client.update_item().table_name("Users").key("user_id", AttributeValue::S("1".to_owned()));
+    let write = write
+        .update_expression("SET mail = :m")
+        .expression_attribute_values(":m", AttributeValue::S("a@b".to_owned()));
     write.send().await.unwrap();
     check(&missing[..1]).await;
     // Each format can have its own attribute names.

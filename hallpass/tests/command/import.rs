@@ -8,7 +8,11 @@ use crate::dev::{Dev, Ran};
 
 /// A name, a password and its hash, for each supported algorithm.
 const HASHES: [(&str, &str, &str); 7] = [
-    ("argon", "password", "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"),
+    (
+        "argon",
+        "password",
+        "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
+    ),
     ("bcrypt_a", "U*U", "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"),
     ("bcrypt_b", "topsecret", "$2b$05$XXXXXXXXXXXXXXXXXXXXXO2xfcv7r4TIe1hcALQzvoJ/rO9G/npDa"),
     ("bcrypt_y", "pässwörd", "$2y$05$abcdefghijklmnopqrstuuZVEMa1pjhlynBQ1qXmSvGBJpN9h1w8G"),
@@ -17,7 +21,11 @@ const HASHES: [(&str, &str, &str); 7] = [
         "password",
         "$scrypt$ln=10,r=8,p=16$TmFDbA$/bq+HJ00cgB4VucZDQHp/nxq18vII3gw53N2Y0s3MWIurzDZLiKjiG/xCSedmDDaxyevuUqD7m2DYMvfoswGQA",
     ),
-    ("pbkdf2", "password", "$pbkdf2-sha256$1212$4vjV83LKPjQzk31VI4E0Vw$hsYF68OiOUPdDZ1Fg.fJPeq1h/gXXY7acBp9/6c.tmQ"),
+    (
+        "pbkdf2",
+        "password",
+        "$pbkdf2-sha256$1212$4vjV83LKPjQzk31VI4E0Vw$hsYF68OiOUPdDZ1Fg.fJPeq1h/gXXY7acBp9/6c.tmQ",
+    ),
     (
         "pbkdf2_512",
         "password",
@@ -45,7 +53,11 @@ async fn users_with_hashes_of_every_algorithm_log_in_with_their_passwords_only()
     lines.extend(HASHES.map(|(name, _, hash)| format!("{name},{name},\"{hash}\",")));
     lines.extend(["plain,plain,,sesame", "directory,directory,,"].map(str::to_owned));
     let ran = dev.import("users.csv", &lines.join("\n")).await;
-    assert_eq!((ran.code, ran.out.as_str()), (0, "added: 9, already present: 0, conflicts: 0\n"), "{ran:?}");
+    assert_eq!(
+        (ran.code, ran.out.as_str()),
+        (0, "added: 9, already present: 0, conflicts: 0\n"),
+        "{ran:?}"
+    );
     assert!(ran.err.contains("contains passwords") && !ran.err.contains("sesame"), "{}", ran.err);
     for (name, password, _) in HASHES.into_iter().chain([("plain", "sesame", "")]) {
         assert_eq!(dev.log_in(name, &format!("{password}x")).await, 401, "{name}");
@@ -54,7 +66,10 @@ async fn users_with_hashes_of_every_algorithm_log_in_with_their_passwords_only()
     assert_eq!(dev.log_in("directory", "password").await, 401);
     // A new password gets a hash from Hallpass.
     dev.done(&["user", "passwd", "scrypt"], "new\n").await;
-    assert_eq!((dev.log_in("scrypt", "password").await, dev.log_in("scrypt", "new").await), (401, 200));
+    assert_eq!(
+        (dev.log_in("scrypt", "password").await, dev.log_in("scrypt", "new").await),
+        (401, 200)
+    );
     dev.stop("-TERM").await;
 }
 
@@ -62,10 +77,12 @@ async fn users_with_hashes_of_every_algorithm_log_in_with_their_passwords_only()
 async fn json_lines_set_every_attribute_and_can_come_from_standard_input() {
     let dev = Dev::fresh().await;
     let ada = json!({
-        "user_id": "7", "username": "Ada", "full_name": "<b>Ada</b>", "kind": "app", "status": "blocked",
+        "user_id": "7", "username": "Ada", "full_name": "<b>Ada</b>", "kind": "app",
+        "status": "blocked",
         "permissions": ["generate services token", "ROLE_USER"],
     });
-    let lines = format!("{ada}\n\n{}\n", json!({"user_id": "8", "username": "bob", "password": "sesame"}));
+    let lines =
+        format!("{ada}\n\n{}\n", json!({"user_id": "8", "username": "bob", "password": "sesame"}));
     let summary = dev.json(&["user", "import", "-", "--format", "jsonl"], &lines).await;
     assert_eq!(summary, json!({"users": 2, "added": 2, "present": 0, "conflicts": [], "bad": []}));
     let shown = dev.json(&["user", "show", "ada"], "").await;
@@ -108,12 +125,17 @@ async fn an_invalid_line_is_reported_and_nothing_is_written() {
         assert!(line.starts_with(&format!("hallpass: {file}:{number}: {words}")), "{line}");
     }
     assert!(lines[6].contains("nothing was written; invalid lines: 6"), "{}", lines[6]);
-    assert!(!ran.err.contains("topsecret") && !ran.err.contains("sesame") && !ran.err.contains("$1$"));
+    assert!(
+        !ran.err.contains("topsecret") && !ran.err.contains("sesame") && !ran.err.contains("$1$")
+    );
     assert_eq!(dev.json(&["user", "list"], "").await.as_array().unwrap().len(), 4);
     let ran = dev.ran(&["--json", "user", "import", &file], "").await;
     let summary: Value = serde_json::from_str(&ran.out).unwrap();
     assert!(ran.err.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{}", ran.err);
-    assert_eq!((ran.code, summary["bad"].as_array().unwrap().len(), &summary["bad"][0]["line"]), (1, 6, &json!(3)));
+    assert_eq!(
+        (ran.code, summary["bad"].as_array().unwrap().len(), &summary["bad"][0]["line"]),
+        (1, 6, &json!(3))
+    );
     std::fs::write(&file, b"user_id,username\n1,ada\n2,\xff\n").unwrap();
     dev.rejected(&["user", "import", &file], "", ":3: not valid UTF-8").await;
     let many: Vec<String> = (0..150).map(|number| format!("{number} x,n{number}")).collect();
@@ -137,7 +159,11 @@ async fn a_second_run_skips_existing_users_and_reports_those_with_different_valu
     dev.done(&["user", "passwd", "bob"], "other\n").await;
     let more = format!("{text}13,dan,,,,\n1,eve,,,,\n14,MY_USERNAME,,,,\n");
     let ran = dev.import("users.csv", &more).await;
-    assert_eq!((ran.code, ran.out.as_str()), (1, "added: 1, already present: 1, conflicts: 4\n"), "{ran:?}");
+    assert_eq!(
+        (ran.code, ran.out.as_str()),
+        (1, "added: 1, already present: 1, conflicts: 4\n"),
+        "{ran:?}"
+    );
     for (line, words) in [
         (2, "the user 10 already exists with different values"),
         (3, "the user 11 already exists with different values"),

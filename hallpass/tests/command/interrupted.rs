@@ -1,4 +1,5 @@
-//! Ctrl-C stops long work between two steps, the command prints its progress, and the next run continues.
+//! Ctrl-C stops long work between two steps, the command prints its progress, and the next run
+//! continues.
 
 use std::process::Stdio;
 
@@ -8,10 +9,16 @@ use serde_json::{Value, json};
 
 use crate::dev::{Dev, hallpass};
 
-/// Starts a command, interrupts it as soon as `has_begun` returns true, and returns its exit status and its output.
-async fn interrupt(dev: &Dev, arguments: &[&str], has_begun: impl AsyncFn(&Store) -> bool) -> (i32, String) {
+/// Starts a command, interrupts it as soon as `has_begun` returns true, and returns its exit status
+/// and its output.
+async fn interrupt(
+    dev: &Dev,
+    arguments: &[&str],
+    has_begun: impl AsyncFn(&Store) -> bool,
+) -> (i32, String) {
     let mut command = hallpass(dev.data.path());
-    let process = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let process =
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let process = process.spawn().unwrap();
     let store = dev.store();
     while !has_begun(&store).await {
@@ -20,7 +27,10 @@ async fn interrupt(dev: &Dev, arguments: &[&str], has_begun: impl AsyncFn(&Store
     let pid = process.id().unwrap().to_string();
     assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     let output = process.wait_with_output().await.unwrap();
-    (output.status.code().unwrap(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    (
+        output.status.code().unwrap(),
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap(),
+    )
 }
 
 /// Writes copies of the only token record, each with a filling attribute of the given value.
@@ -32,7 +42,9 @@ pub(crate) async fn copy_the_token(dev: &Dev, copies: usize, filling: &str) {
             let mut item = item.clone();
             item.insert("token".to_owned(), AttributeValue::S(format!("{number:0>21}A")));
             item.insert("filling".to_owned(), AttributeValue::S(filling.to_owned()));
-            WriteRequest::builder().put_request(PutRequest::builder().set_item(Some(item)).build().unwrap()).build()
+            WriteRequest::builder()
+                .put_request(PutRequest::builder().set_item(Some(item)).build().unwrap())
+                .build()
         };
         let puts = some.iter().map(put).collect();
         client.batch_write_item().request_items("Tokens", puts).send().await.unwrap();
@@ -43,8 +55,11 @@ pub(crate) async fn copy_the_token(dev: &Dev, copies: usize, filling: &str) {
 async fn an_interrupted_import_stops_between_two_users_and_continues_in_the_next_run() {
     const USERS: usize = 48;
     let dev = Dev::fresh().await;
-    let lines = (0..USERS)
-        .map(|number| json!({"user_id": format!("i{number}"), "username": format!("n{number}"), "password": "sesame"}));
+    let lines = (0..USERS).map(|number| {
+        json!({
+            "user_id": format!("i{number}"), "username": format!("n{number}"), "password": "sesame",
+        })
+    });
     let lines: Vec<String> = lines.map(|line| line.to_string()).collect();
     let file = dev.data.path().join("users.jsonl");
     std::fs::write(&file, lines.join("\n")).unwrap();
@@ -55,11 +70,15 @@ async fn an_interrupted_import_stops_between_two_users_and_continues_in_the_next
     let added = count(&dev.store()).await;
     assert!(added > 0 && added < USERS, "{added}");
     assert!(output.contains(&format!("added: {added}, already present: 0")), "{added}: {output}");
-    let left = format!("{} of {USERS} users are left; run the command again to continue", USERS - added);
+    let left =
+        format!("{} of {USERS} users are left; run the command again to continue", USERS - added);
     assert!(output.contains(&left), "{output}");
     let rest = dev.out(&import, "").await;
     assert_eq!(rest, format!("added: {}, already present: {added}, conflicts: 0\n", USERS - added));
-    assert_eq!(dev.out(&import, "").await, format!("added: 0, already present: {USERS}, conflicts: 0\n"));
+    assert_eq!(
+        dev.out(&import, "").await,
+        format!("added: 0, already present: {USERS}, conflicts: 0\n")
+    );
     assert_eq!((dev.log_in("n0", "sesame").await, dev.log_in("n47", "sesame").await), (200, 200));
     dev.stop("-TERM").await;
 }
@@ -77,15 +96,24 @@ async fn revoking_all_invalidates_all_with_its_first_write_and_the_next_run_mark
     };
     let before = generation(&store).await;
     let revoke = ["token", "revoke", "--all", "my_username"];
-    let (code, output) = interrupt(&dev, &revoke, async |store| generation(store).await != before).await;
+    let (code, output) =
+        interrupt(&dev, &revoke, async |store| generation(store).await != before).await;
     assert_eq!(code, 130, "{output}");
     assert!(
-        output.contains("every token of my_username is invalid;") && output.contains("run the command again"),
+        output.contains("every token of my_username is invalid;")
+            && output.contains("run the command again"),
         "{output}"
     );
     assert_ne!(dev.verdict(&token).await, "allow");
-    let unmarked =
-        async || store.records_of(&user_id).await.unwrap().iter().filter(|record| record.revoked.is_none()).count();
+    let unmarked = async || {
+        store
+            .records_of(&user_id)
+            .await
+            .unwrap()
+            .iter()
+            .filter(|record| record.revoked.is_none())
+            .count()
+    };
     let left = unmarked().await;
     assert!(left > 0, "the interrupt came too late to test anything");
     let rest = dev.out(&revoke, "").await;
@@ -102,7 +130,8 @@ async fn an_interrupted_sweep_stops_between_two_parts_and_the_next_one_continues
     dev.token("my_username", "topsecret").await;
     copy_the_token(&dev, TOKENS, &"x".repeat(100_000)).await;
     let prune = ["--json", "prune"];
-    let (code, output) = interrupt(&dev, &prune, async |store| store.sweep_place().await.unwrap().is_some()).await;
+    let (code, output) =
+        interrupt(&dev, &prune, async |store| store.sweep_place().await.unwrap().is_some()).await;
     assert_eq!(code, 130, "{output}");
     assert!(output.contains("the next sweep continues from here"), "{output}");
     let first: Value = serde_json::from_str(output.lines().next().unwrap()).unwrap();

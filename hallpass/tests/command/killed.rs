@@ -1,5 +1,5 @@
-//! `kill -9` at any point under load: every token that was returned still verifies or was revoked, and every acknowledged
-//! revocation holds.
+//! `kill -9` at any point under load: every token that was returned still verifies or was revoked,
+//! and every acknowledged revocation holds.
 //!
 //! Runs five kills in `cargo test`, fifty with `HALLPASS_LONG=1`.
 
@@ -32,22 +32,34 @@ const CLIENTS: usize = 8;
 /// The maximum number of responses between a start and a kill.
 const RESPONSES: u64 = 60;
 
-/// The number of tokens from earlier rounds that are checked again after each kill. After the last kill, all are.
+/// The number of tokens from earlier rounds that are checked again after each kill. After the last
+/// kill, all are.
 const RECHECKED: usize = 10;
 
 fn kills() -> usize {
-    if hallpass_runtime::settings::environment("HALLPASS_LONG").is_some_and(|value| value == "1") { 50 } else { 5 }
+    if hallpass_runtime::settings::environment("HALLPASS_LONG").is_some_and(|value| value == "1") {
+        50
+    } else {
+        5
+    }
 }
 
-/// Generates tokens, uses them, and revokes every second one, until the stack is gone. Sends a message for each response.
-async fn load(client: Client, parent: String, ledger: Ledger, responses: mpsc::UnboundedSender<()>) -> io::Result<()> {
+/// Generates tokens, uses them, and revokes every second one, until the stack is gone. Sends a
+/// message for each response.
+async fn load(
+    client: Client,
+    parent: String,
+    ledger: Ledger,
+    responses: mpsc::UnboundedSender<()>,
+) -> io::Result<()> {
     let send = async |method: &str, path: &str, token: &str| {
         let response = client.try_send(method, path, token, "").await?;
         let _ = responses.send(());
         io::Result::Ok(response)
     };
     let note = |token: &str, known| ledger.lock().unwrap().insert(token.to_owned(), known);
-    // On an overloaded machine a request can time out with a server error, which says nothing about the token.
+    // On an overloaded machine a request can time out with a server error, which says nothing about
+    // the token.
     for number in 0_u64.. {
         let response = send("POST", "/api/services_token/generate", &parent).await?;
         if response.status >= 500 {
@@ -75,8 +87,9 @@ async fn load(client: Client, parent: String, ledger: Ledger, responses: mpsc::U
 async fn kill_under_load(mut dev: Dev, parent: &str, ledger: &Ledger, responses: u64) -> TempDir {
     let (sender, mut receiver) = mpsc::unbounded_channel();
     let client = dev.client();
-    let mut clients: JoinSet<io::Result<()>> =
-        (0..CLIENTS).map(|_| load(client.clone(), parent.to_owned(), Arc::clone(ledger), sender.clone())).collect();
+    let mut clients: JoinSet<io::Result<()>> = (0..CLIENTS)
+        .map(|_| load(client.clone(), parent.to_owned(), Arc::clone(ledger), sender.clone()))
+        .collect();
     for _ in 0..responses {
         receiver.recv().await.unwrap();
     }
@@ -106,17 +119,21 @@ async fn returned_tokens_and_acknowledged_revocations_survive_every_kill() {
     let mut dev = Dev::start(TempDir::new().unwrap(), &[]).await;
     let parent = dev.token("my_username", "topsecret").await;
     let mut all = BTreeMap::new();
-    // The kill hits the stack at a random point of its work, but its delay after the start is reproducible.
+    // The kill hits the stack at a random point of its work, but its delay after the start is
+    // reproducible.
     let mut randomness: u64 = 2_463_534_242;
     for round in 0..kills() {
-        randomness = randomness.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        randomness = randomness
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         let ledger = Ledger::default();
         let data = kill_under_load(dev, &parent, &ledger, 1 + (randomness >> 33) % RESPONSES).await;
         dev = Dev::start(data, &[]).await;
         assert_eq!(dev.verdict(&parent).await, "allow");
         let latest = std::mem::take(&mut *ledger.lock().unwrap());
         check(&dev, latest.clone()).await;
-        let before: Vec<_> = all.iter().map(|(token, known): (&String, &Known)| (token.clone(), *known)).collect();
+        let before: Vec<_> =
+            all.iter().map(|(token, known): (&String, &Known)| (token.clone(), *known)).collect();
         check(&dev, before.into_iter().skip(round % 7).step_by(7).take(RECHECKED)).await;
         all.extend(latest);
     }

@@ -1,5 +1,5 @@
-//! `hallpass token revoke` after a leak: a token, its family, everything the family issued, and everything a session
-//! issued.
+//! `hallpass token revoke` after a leak: a token, its family, everything the family issued, and
+//! everything a session issued.
 
 use std::time::Duration;
 
@@ -65,12 +65,13 @@ impl Leak {
 
 /// Returns a record written by the stack.
 async fn template(dev: &Dev) -> Record {
-    let id = dev.json(&["token", "issue", "admin"], "").await["id"].as_str().unwrap().parse().unwrap();
+    let id =
+        dev.json(&["token", "issue", "admin"], "").await["id"].as_str().unwrap().parse().unwrap();
     dev.store().record(&id).await.unwrap().unwrap()
 }
 
-/// Arguments, and the tokens they revoke. An argument that starts with `@` is replaced by the ID of that token or of the
-/// family.
+/// Arguments, and the tokens they revoke. An argument that starts with `@` is replaced by the ID of
+/// that token or of the family.
 const CASES: [(&[&str], &[&str]); 12] = [
     (&["@stolen"], &["stolen"]),
     (&["@stolen", "--family"], &["stolen", "second"]),
@@ -94,15 +95,23 @@ async fn a_token_its_family_and_the_tokens_they_issued_are_revoked() {
         let leak = Leak::write(&dev, &template, number, None).await;
         let words: Vec<String> = words
             .iter()
-            .map(|word| word.strip_prefix('@').map_or_else(|| (*word).to_owned(), |name| leak.id(name)))
+            .map(|word| {
+                word.strip_prefix('@').map_or_else(|| (*word).to_owned(), |name| leak.id(name))
+            })
             .collect();
-        let arguments = [&["token", "revoke"], &words.iter().map(String::as_str).collect::<Vec<_>>()[..]].concat();
+        let arguments =
+            [&["token", "revoke"], &words.iter().map(String::as_str).collect::<Vec<_>>()[..]]
+                .concat();
         let printed = dev.json(&arguments, "").await;
         assert_eq!(leak.revoked(&dev).await, revoked, "{words:?}");
         assert!(printed["effective_at"].is_string(), "{printed}");
         if words.len() > 1 {
             assert_eq!(printed["revoked"], revoked.len(), "{words:?}: {printed}");
-            assert_eq!(dev.json(&arguments, "").await["revoked"], 0, "{words:?}: a second run has nothing left");
+            assert_eq!(
+                dev.json(&arguments, "").await["revoked"],
+                0,
+                "{words:?}: a second run has nothing left"
+            );
         }
     }
     dev.stop("-TERM").await;
@@ -115,10 +124,17 @@ async fn tokens_issued_by_a_session_are_revoked_with_and_without_the_session() {
     let admin: User = store.user(&"2".parse().unwrap()).await.unwrap().unwrap();
     let digest = Digest::of(b"2.session");
     let (now, hour) = (template.issued_at, Duration::from_secs(3_600));
-    let session = hallpass_store::sessions::Session::of(&admin, template.binding.clone(), now, now.after(hour));
+    let session = hallpass_store::sessions::Session::of(
+        &admin,
+        template.binding.clone(),
+        now,
+        now.after(hour),
+    );
     store.begin_session(&digest, &session).await.unwrap();
     let family = Family::of_session(admin.id, &digest);
-    let lives = async || store.session(&admin.id, &digest).await.unwrap().unwrap().expires_at == session.expires_at;
+    let lives = async || {
+        store.session(&admin.id, &digest).await.unwrap().unwrap().expires_at == session.expires_at
+    };
 
     let leak = Leak::write(&dev, &template, 1, Some(family.clone())).await;
     dev.json(&["token", "revoke", "--issued-by", &family.id.to_string()], "").await;
@@ -157,11 +173,13 @@ async fn invalid_combinations_of_arguments_revoke_nothing() {
 #[tokio::test]
 async fn effective_at_includes_the_authorizer_cache_in_every_response_that_invalidates_tokens() {
     const CACHE: u64 = 300;
-    let dev = Dev::start(TempDir::new().unwrap(), &["--no-prune", "--authorizer-cache", "300"]).await;
+    let dev =
+        Dev::start(TempDir::new().unwrap(), &["--no-prune", "--authorizer-cache", "300"]).await;
     let issued = async || dev.json(&["token", "issue", "my_username"], "").await;
     let check = |response: &Value, before: &Value, more: u64| {
         let instant = |value: &Value| Timestamp::parse_rfc3339(value.as_str().unwrap_or_default());
-        let (at, before) = (instant(&response["effective_at"]).unwrap(), instant(&before["issued_at"]).unwrap());
+        let (at, before) =
+            (instant(&response["effective_at"]).unwrap(), instant(&before["issued_at"]).unwrap());
         let seconds = at.since(before).as_secs();
         assert!((CACHE + more..CACHE + more + 60).contains(&seconds), "{response}: {seconds}");
     };
@@ -178,16 +196,22 @@ async fn effective_at_includes_the_authorizer_cache_in_every_response_that_inval
     ] {
         check(&dev.json(words, "").await, &first, 0);
     }
-    for words in [&["user", "unblock", "my_username"][..], &["user", "permission", "add", "my_username", "a"]] {
+    for words in [
+        &["user", "unblock", "my_username"][..],
+        &["user", "permission", "add", "my_username", "a"],
+    ] {
         assert_eq!(dev.json(words, "").await.get("effective_at"), None, "{words:?}");
     }
     check(&dev.json(&["user", "passwd", "my_username"], "topsecret\n").await, &first, 0);
     let token = issued().await;
-    let response = dev.send("DELETE", "/tokens/current", token["token"].as_str().unwrap(), "").await;
+    let response =
+        dev.send("DELETE", "/tokens/current", token["token"].as_str().unwrap(), "").await;
     check(&serde_json::from_str(&response.body).unwrap(), &first, 0);
     let ran = dev.ran(&["token", "revoke", id], "").await;
     assert!(
-        ran.err.contains("an API that caches authorizer responses can accept tokens that end now until"),
+        ran.err.contains(
+            "an API that caches authorizer responses can accept tokens that end now until"
+        ),
         "{ran:?}"
     );
     check(&dev.json(&["user", "rename", "my_username", "ada"], "").await, &first, 0);

@@ -1,4 +1,5 @@
-//! A development stack exposes only its HTTPS server to other programs, other users and browsers of this machine.
+//! A development stack exposes only its HTTPS server to other programs, other users and browsers of
+//! this machine.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
@@ -9,14 +10,15 @@ use tokio::{
 
 use crate::dev::Dev;
 
-/// Sends a request with this head to an emulator, with a body that lists all users or fetches the keys. Returns the
-/// response in lower case.
+/// Sends a request with this head to an emulator, with a body that lists all users or fetches the
+/// keys. Returns the response in lower case.
 async fn send(endpoint: &str, head: &str, target: &str, authorization: &str) -> String {
     let authority = endpoint.strip_prefix("http://").unwrap();
     let body = r#"{"TableName":"Users","SecretId":"KeyRing"}"#;
     let head = head.replace("HERE", authority);
     let request = format!(
-        "{head}\r\nX-Amz-Target: {target}\r\nContent-Type: application/x-amz-json-1.0\r\nX-Amz-Date: 20270115T080000Z\r\n\
+        "{head}\r\nX-Amz-Target: {target}\r\nContent-Type: \
+         application/x-amz-json-1.0\r\nX-Amz-Date: 20270115T080000Z\r\n\
          Authorization: {authorization}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     );
@@ -40,15 +42,27 @@ async fn web_pages_and_programs_without_the_key_cannot_read_the_emulators() {
     let key = lookup("AWS_ACCESS_KEY_ID").unwrap();
     for (endpoint, service, target, secret) in [
         ("HALLPASS_DYNAMODB_ENDPOINT", "dynamodb", "DynamoDB_20120810.Scan", "password_hash"),
-        ("HALLPASS_SECRETS_ENDPOINT", "secretsmanager", "secretsmanager.GetSecretValue", "signs_from"),
+        (
+            "HALLPASS_SECRETS_ENDPOINT",
+            "secretsmanager",
+            "secretsmanager.GetSecretValue",
+            "signs_from",
+        ),
     ] {
         let endpoint = lookup(endpoint).unwrap();
         let known = signed_by(&key, service);
         let check = async |head: &str, authorization: &str, status: &str| {
             let response = send(&endpoint, head, target, authorization).await;
-            assert!(response.starts_with(&format!("http/1.1 {status} ")), "{endpoint} {head:?}: {response}");
+            assert!(
+                response.starts_with(&format!("http/1.1 {status} ")),
+                "{endpoint} {head:?}: {response}"
+            );
             assert!(!response.contains("access-control-"), "{endpoint} {head:?}: {response}");
-            assert_eq!(response.contains(secret), status == "200", "{endpoint} {head:?}: {response}");
+            assert_eq!(
+                response.contains(secret),
+                status == "200",
+                "{endpoint} {head:?}: {response}"
+            );
         };
         check("POST / HTTP/1.1\r\nHost: HERE", &known, "200").await;
         check("POST / HTTP/1.1\r\nHost: HERE", &signed_by("local", service), "400").await;
@@ -73,19 +87,26 @@ async fn only_their_owner_can_access_the_files_of_a_stack_and_a_restart_restores
         assert!(is_private(data), "again: {again}");
         let mut seen = Vec::new();
         for file in fs::read_dir(data).unwrap() {
-            let (path, name) = file.map(|entry| (entry.path(), entry.file_name().into_string().unwrap())).unwrap();
+            let (path, name) =
+                file.map(|entry| (entry.path(), entry.file_name().into_string().unwrap())).unwrap();
             // Certificates are public.
-            assert!(is_private(&path) || matches!(name.as_str(), "ca.pem" | "tls.pem"), "again: {again}, {name}");
+            assert!(
+                is_private(&path) || matches!(name.as_str(), "ca.pem" | "tls.pem"),
+                "again: {again}, {name}"
+            );
             seen.push(name);
         }
-        for name in ["dynamodb.sqlite", "dynamodb.sqlite-wal", "keys.json", "stack.json", "ca-key.pem"] {
+        for name in
+            ["dynamodb.sqlite", "dynamodb.sqlite-wal", "keys.json", "stack.json", "ca-key.pem"]
+        {
             assert!(seen.iter().any(|other| other == name), "{name} is not in {seen:?}");
         }
         if !again {
             let data = dev.stop("-TERM").await;
             fs::set_permissions(data.path(), fs::Permissions::from_mode(0o755)).unwrap();
             for name in ["dynamodb.sqlite", "keys.json"] {
-                fs::set_permissions(data.path().join(name), fs::Permissions::from_mode(0o644)).unwrap();
+                fs::set_permissions(data.path().join(name), fs::Permissions::from_mode(0o644))
+                    .unwrap();
             }
             dev = Dev::start(data, &[]).await;
         }

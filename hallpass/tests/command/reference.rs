@@ -1,4 +1,5 @@
-//! The command-line reference is generated from the command. `HALLPASS_WRITE_DOCS=1` writes it instead of comparing it.
+//! The command-line reference is generated from the command. `HALLPASS_WRITE_DOCS=1` writes it
+//! instead of comparing it.
 
 use std::{fmt::Write as _, fs, path::Path};
 
@@ -19,7 +20,8 @@ fn add(page: &mut String, command: &Command, path: &str) {
             add(page, below, &path);
         }
     } else {
-        let help = command.clone().bin_name(&path).disable_help_flag(true).render_long_help().to_string();
+        let help =
+            command.clone().bin_name(&path).disable_help_flag(true).render_long_help().to_string();
         let help: Vec<&str> = help.trim().lines().map(str::trim_end).collect();
         writeln!(page, "\n{level} `{path}`\n\n```text\n{}\n```", help.join("\n")).unwrap();
     }
@@ -44,14 +46,20 @@ fn generated() -> String {
 
 #[test]
 fn the_command_line_reference_is_up_to_date() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("docs/src/reference/cli.md");
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("docs/src/reference/cli.md");
     let text = fs::read_to_string(&path).unwrap();
     let (before, rest) = text.split_once(BEGIN).unwrap();
     let (present, after) = rest.split_once(END).unwrap();
     let generated = generated();
-    if hallpass_runtime::settings::environment("HALLPASS_WRITE_DOCS").is_some_and(|value| value == "1") {
+    if hallpass_runtime::settings::environment("HALLPASS_WRITE_DOCS")
+        .is_some_and(|value| value == "1")
+    {
         fs::write(&path, format!("{before}{BEGIN}{generated}{END}{after}")).unwrap();
     } else {
-        assert_eq!(present, generated, "docs/src/reference/cli.md is out of date; HALLPASS_WRITE_DOCS=1 writes it");
+        assert_eq!(
+            present, generated,
+            "docs/src/reference/cli.md is out of date; HALLPASS_WRITE_DOCS=1 writes it"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Secrets in the wrong place: no command prints input that it rejects, and a token that cannot be delivered is deleted.
+//! Secrets in the wrong place: no command prints input that it rejects, and a token that cannot be
+//! delivered is deleted.
 
 use std::process::Stdio;
 
@@ -8,7 +9,8 @@ use crate::dev::{Dev, Ran, hallpass, ran};
 
 const PASSWORD: &str = "topsecret2";
 
-/// Arguments with a position, `@`, where a secret could be typed or expanded from a variable. Every one is rejected.
+/// Arguments with a position, `@`, where a secret could be typed or expanded from a variable. Every
+/// one is rejected.
 const PLACES: [&[&str]; 49] = [
     &["@"],
     &["--@"],
@@ -132,7 +134,10 @@ async fn the_value_of_a_rejected_setting_is_not_printed() {
         let secret = format!("{PASSWORD} \"{PASSWORD}");
         command.args(["dev", "--port", "0"]).env(name, &secret);
         let Ran { code, out, err } = ran(&mut command, "").await;
-        assert!(code != 0 && !format!("{out}{err}").contains(PASSWORD), "{name}: {code} {out}{err}");
+        assert!(
+            code != 0 && !format!("{out}{err}").contains(PASSWORD),
+            "{name}: {code} {out}{err}"
+        );
         let mut command = hallpass(data.path());
         command.args(["token", "inspect"]).env(name, &secret);
         let Ran { out, err, .. } = ran(&mut command, "x\n").await;
@@ -150,7 +155,10 @@ async fn invalid_numbers_are_explained() {
         (&["dev", "--authorizer-cache", "5m"], "must be a whole number of seconds"),
     ] {
         let Ran { code, err, .. } = ran(hallpass(data.path()).args(arguments), "").await;
-        assert!(code == 2 && err.contains(words) && !err.contains("invalid digit"), "{arguments:?}: {err}");
+        assert!(
+            code == 2 && err.contains(words) && !err.contains("invalid digit"),
+            "{arguments:?}: {err}"
+        );
     }
 }
 
@@ -160,7 +168,8 @@ async fn a_token_that_cannot_be_written_is_deleted_and_the_command_fails() {
     let dev = Dev::fresh().await;
     let binary = env!("CARGO_BIN_EXE_hallpass");
     let failing = async |arguments: &str, redirect: &str| {
-        let line = format!("exec {binary} --data {} {arguments} {redirect}", dev.data.path().display());
+        let line =
+            format!("exec {binary} --data {} {arguments} {redirect}", dev.data.path().display());
         ran(tokio::process::Command::new("sh").arg("-c").arg(line), "").await
     };
     let gone = async |arguments: &[&str]| {
@@ -175,11 +184,20 @@ async fn a_token_that_cannot_be_written_is_deleted_and_the_command_fails() {
     };
     for redirect in [">/dev/full", ">&-"] {
         let Ran { code, err, .. } = failing("token issue my_username", redirect).await;
-        assert!(code == 2 && err.contains("could not be written and was deleted"), "{redirect}: {code} {err}");
+        assert!(
+            code == 2 && err.contains("could not be written and was deleted"),
+            "{redirect}: {code} {err}"
+        );
         let Ran { code, err, .. } = failing("key export --jwt", redirect).await;
-        assert!(code == 2 && err.contains("the key could not be written"), "{redirect}: {code} {err}");
+        assert!(
+            code == 2 && err.contains("the key could not be written"),
+            "{redirect}: {code} {err}"
+        );
     }
-    for arguments in [&["token", "issue", "my_username"][..], &["--json", "token", "issue", "my_username", "--jwt"]] {
+    for arguments in [
+        &["token", "issue", "my_username"][..],
+        &["--json", "token", "issue", "my_username", "--jwt"],
+    ] {
         let (code, err) = gone(arguments).await;
         assert!(code == 2 && err.contains("was deleted"), "{arguments:?}: {code} {err}");
     }

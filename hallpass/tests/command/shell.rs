@@ -17,7 +17,12 @@ const REFERENCE: &str = include_str!("../../../docs/src/reference/cli.md");
 
 /// Returns whether this program is installed.
 fn is_installed(program: &str) -> bool {
-    Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+    Command::new(program)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok()
 }
 
 #[tokio::test]
@@ -29,7 +34,10 @@ async fn completions_are_valid_scripts_of_their_shells() {
         let file = nowhere.path().join(shell);
         std::fs::write(&file, script).unwrap();
         if is_installed(shell) {
-            assert!(Command::new(shell).args(check).arg(&file).status().unwrap().success(), "{shell}");
+            assert!(
+                Command::new(shell).args(check).arg(&file).status().unwrap().success(),
+                "{shell}"
+            );
         } else {
             println!("{shell} is not installed; its completions are not checked");
         }
@@ -45,13 +53,20 @@ async fn the_manual_lists_the_exit_statuses_and_has_a_page_for_every_command() {
     assert!(code == 0 && roff.contains(".TH hallpass 1"), "{roff}");
     for (status, meaning) in hallpass::error::EXIT_STATUS {
         assert!(roff.contains(&format!(".TP\n{status}\n{meaning}\n")), "{status}");
-        assert!(REFERENCE.contains(&format!("| {status} | {meaning} |\n")), "not in the reference: {status}");
+        assert!(
+            REFERENCE.contains(&format!("| {status} | {meaning} |\n")),
+            "not in the reference: {status}"
+        );
     }
     let file = nowhere.path().join("hallpass.1");
     std::fs::write(&file, &roff).unwrap();
     if is_installed("man") {
-        let shown = Command::new("man").arg("-l").arg(&file).env("MANPAGER", "cat").output().unwrap();
-        assert!(shown.status.success() && String::from_utf8(shown.stdout).unwrap().contains("EXIT STATUS"));
+        let shown =
+            Command::new("man").arg("-l").arg(&file).env("MANPAGER", "cat").output().unwrap();
+        assert!(
+            shown.status.success()
+                && String::from_utf8(shown.stdout).unwrap().contains("EXIT STATUS")
+        );
     }
     let pages = nowhere.path().join("pages");
     let (code, printed) = run(nowhere.path(), &["man", "--out", pages.to_str().unwrap()], "").await;
@@ -69,7 +84,11 @@ fn leaves() -> BTreeSet<String> {
         if !command.has_subcommands() {
             leaves.insert(path.trim_start().to_owned());
         }
-        below.extend(command.get_subcommands().map(|next| (format!("{path} {}", next.get_name()), next.clone())));
+        below.extend(
+            command
+                .get_subcommands()
+                .map(|next| (format!("{path} {}", next.get_name()), next.clone())),
+        );
     }
     leaves
 }
@@ -77,8 +96,9 @@ fn leaves() -> BTreeSet<String> {
 /// Returns the commands that have a heading in the reference, without groups such as `user`.
 fn listed() -> BTreeSet<String> {
     let headings = REFERENCE.lines().filter(|line| line.starts_with('#'));
-    let all: BTreeSet<String> =
-        headings.filter_map(|line| Some(line.split_once("`hallpass ")?.1.trim_end_matches('`').to_owned())).collect();
+    let all: BTreeSet<String> = headings
+        .filter_map(|line| Some(line.split_once("`hallpass ")?.1.trim_end_matches('`').to_owned()))
+        .collect();
     let is_group = |name: &str| all.iter().any(|other| other.starts_with(&format!("{name} ")));
     all.iter().filter(|name| !is_group(name)).cloned().collect()
 }
@@ -89,7 +109,8 @@ async fn the_reference_lists_exactly_the_commands_and_every_one_runs_and_prints_
     let file = |name: &str| dev.data.path().join(name).display().to_string();
     std::fs::write(file("users.csv"), "user_id,username\n20,cleo\n").unwrap();
     let token = dev.json(&["token", "issue", "my_username"], "").await;
-    let (id, text) = (token["id"].as_str().unwrap(), format!("{}\n", token["token"].as_str().unwrap()));
+    let (id, text) =
+        (token["id"].as_str().unwrap(), format!("{}\n", token["token"].as_str().unwrap()));
     let (keyring, csv) = (file("ring.json"), file("users.csv"));
     let commands: &[(&str, &[&str], &str)] = &[
         ("user add", &["ada"], "engine\n"),
@@ -147,7 +168,8 @@ async fn argument_errors_are_json_with_json_output() {
 async fn dev_prints_its_url_in_json() {
     let data = TempDir::new().unwrap();
     let mut command = hallpass(data.path());
-    let mut process = command.args(["--json", "dev", "--port", "0"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut process =
+        command.args(["--json", "dev", "--port", "0"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = tokio::io::BufReader::new(process.stdout.take().unwrap()).lines();
     let line: Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
     assert!(line["ready"].as_str().unwrap().starts_with("https://localhost:"), "{line}");
@@ -164,7 +186,11 @@ async fn output_has_colours_only_on_a_terminal_that_supports_and_permits_them() 
         return;
     }
     let dev = Dev::fresh().await;
-    let command = format!("{} --data {} user list", env!("CARGO_BIN_EXE_hallpass"), dev.data.path().display());
+    let command = format!(
+        "{} --data {} user list",
+        env!("CARGO_BIN_EXE_hallpass"),
+        dev.data.path().display()
+    );
     let check = |variable: (&str, &str), words: &str, has_colours: bool| {
         let mut script = Command::new("script");
         script.args(["-qec", &format!("{command}{words}"), "/dev/null"]).stdin(Stdio::null());

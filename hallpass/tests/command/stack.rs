@@ -1,5 +1,5 @@
-//! The stack: a change of a user takes effect at the next request, data is kept, keys rotate, and errors at the start are
-//! reported.
+//! The stack: a change of a user takes effect at the next request, data is kept, keys rotate, and
+//! errors at the start are reported.
 
 use std::io::Write;
 
@@ -7,20 +7,30 @@ use tempfile::TempDir;
 
 use crate::dev::{Dev, run};
 
-/// After each change, earlier tokens get 401 at the next request, and stay invalid when the change is undone.
+/// After each change, earlier tokens get 401 at the next request, and stay invalid when the change
+/// is undone.
 async fn every_change_invalidates(arguments: &[&str]) {
     let dev = Dev::start(TempDir::new().unwrap(), arguments).await;
-    let check = async |change: &[&str], input: &str, reason: &str, back: &[&str], back_input: &str| {
-        let token = dev.token("my_username", "topsecret").await;
-        assert_eq!(dev.verdict(&token).await, "allow", "{change:?}");
-        dev.done(change, input).await;
-        assert_eq!(dev.verdict(&token).await, reason, "{change:?}");
-        dev.done(back, back_input).await;
-        assert_ne!(dev.verdict(&token).await, "allow", "{back:?}");
-    };
+    let check =
+        async |change: &[&str], input: &str, reason: &str, back: &[&str], back_input: &str| {
+            let token = dev.token("my_username", "topsecret").await;
+            assert_eq!(dev.verdict(&token).await, "allow", "{change:?}");
+            dev.done(change, input).await;
+            assert_eq!(dev.verdict(&token).await, reason, "{change:?}");
+            dev.done(back, back_input).await;
+            assert_ne!(dev.verdict(&token).await, "allow", "{back:?}");
+        };
     let me = "my_username";
-    check(&["user", "passwd", me], "other\n", "user_changed", &["user", "passwd", me], "topsecret\n").await;
-    check(&["user", "rename", me, "you"], "", "user_changed", &["user", "rename", "you", me], "").await;
+    check(
+        &["user", "passwd", me],
+        "other\n",
+        "user_changed",
+        &["user", "passwd", me],
+        "topsecret\n",
+    )
+    .await;
+    check(&["user", "rename", me, "you"], "", "user_changed", &["user", "rename", "you", me], "")
+        .await;
     check(&["user", "block", me], "", "user_blocked", &["user", "unblock", me], "").await;
     let again = ["user", "add", me, "--id", "1", "--permission", "ROLE_USER"];
     check(&["user", "remove", me], "", "user_removed", &again, "topsecret\n").await;
@@ -76,7 +86,11 @@ async fn errors_at_the_start_are_one_line() {
     };
     check(&["user", "list"], "no development stack is running").await;
     let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    check(&["dev", "--port", &taken.local_addr().unwrap().port().to_string()], "cannot listen on port").await;
+    check(
+        &["dev", "--port", &taken.local_addr().unwrap().port().to_string()],
+        "cannot listen on port",
+    )
+    .await;
     let mut keyring = std::fs::File::create(data.path().join("keys.json")).unwrap();
     keyring.write_all(b"[]").unwrap();
     check(&["dev", "--port", "0"], "keyring").await;

@@ -24,7 +24,8 @@ async fn tokens_are_listed_inspected_and_revoked_and_never_shown() {
     assert!(!seen.contains(signature) && !listed.contains(signature));
     dev.stop("-TERM").await;
     // Inspecting needs no stack.
-    let (code, printed) = run(Path::new("/nowhere"), &["token", "inspect"], &format!("{token}\n")).await;
+    let (code, printed) =
+        run(Path::new("/nowhere"), &["token", "inspect"], &format!("{token}\n")).await;
     assert_eq!(code, 0, "{printed}");
     let (code, printed) = run(Path::new("/nowhere"), &["token", "inspect"], "nonsense\n").await;
     assert_eq!((code, printed.lines().count()), (1, 1), "{printed}");
@@ -36,7 +37,10 @@ async fn the_tokens_of_a_removed_user_are_listed_by_id() {
     dev.token("my_username", "topsecret").await;
     dev.done(&["user", "remove", "my_username"], "").await;
     let listed = dev.json(&["token", "list", "id:1"], "").await;
-    assert_eq!((listed.as_array().map(Vec::len), &listed[0]["state"]), (Some(1), &json!("user_removed")));
+    assert_eq!(
+        (listed.as_array().map(Vec::len), &listed[0]["state"]),
+        (Some(1), &json!("user_removed"))
+    );
     dev.rejected(&["token", "list", "my_username"], "", "there is no user my_username").await;
     dev.rejected(&["token", "list", "id:99"], "", "there is no user id:99").await;
     dev.stop("-TERM").await;
@@ -45,14 +49,24 @@ async fn the_tokens_of_a_removed_user_are_listed_by_id() {
 #[tokio::test]
 async fn inspect_ignores_text_pasted_around_a_token() {
     let token = "1.5665e083.RJG0CdymRKqFQJKeIV8nflwIhrr8KVrmAy6kpWft5nU";
-    let inspect = async |input: &str| run(Path::new("/nowhere"), &["token", "inspect"], input).await;
+    let inspect =
+        async |input: &str| run(Path::new("/nowhere"), &["token", "inspect"], input).await;
     let plain = inspect(token).await;
     assert_eq!(plain.0, 0, "{}", plain.1);
     for around in ["\n", "\r\n", "\r", " ", "\t", "\u{a0}", "\u{feff}", "\u{200b}", "\n\n"] {
         assert_eq!(inspect(&format!("{token}{around}")).await, plain, "{around:?} after the token");
-        assert_eq!(inspect(&format!("{around}{token}\n")).await, plain, "{around:?} before the token");
+        assert_eq!(
+            inspect(&format!("{around}{token}\n")).await,
+            plain,
+            "{around:?} before the token"
+        );
     }
-    for pasted in [format!("Bearer {token}\n"), format!("\"{token}\"\n"), format!("'{token}'"), format!("`{token}`")] {
+    for pasted in [
+        format!("Bearer {token}\n"),
+        format!("\"{token}\"\n"),
+        format!("'{token}'"),
+        format!("`{token}`"),
+    ] {
         assert_eq!(inspect(&pasted).await, plain, "{pasted}");
     }
     for nothing in ["", "\n", " \r\n", "\u{feff}"] {
@@ -69,15 +83,29 @@ async fn an_operator_s_token_is_alone_on_standard_output_and_valid() {
     let token = ran.out.trim();
     assert!(!ran.err.contains(token) && ran.err.contains("issued 1."), "{}", ran.err);
     assert_eq!(dev.verdict(token).await, "allow");
-    let issue = ["token", "issue", "id:1", "--jwt", "--name", "<b>n</b>", "--description", "d", "--expires-in", "90s"];
-    let jwt = dev.json(&[&issue[..], &["--scope", "ROLE_USER", "--scope", "nope"]].concat(), "").await;
+    let issue = [
+        "token",
+        "issue",
+        "id:1",
+        "--jwt",
+        "--name",
+        "<b>n</b>",
+        "--description",
+        "d",
+        "--expires-in",
+        "90s",
+    ];
+    let jwt =
+        dev.json(&[&issue[..], &["--scope", "ROLE_USER", "--scope", "nope"]].concat(), "").await;
     assert_eq!(dev.verdict(jwt["token"].as_str().unwrap()).await, "allow");
     assert_eq!(jwt["issued_by"], "operator");
     assert_eq!(
         (&jwt["format"], &jwt["name"], &jwt["description"], &jwt["scopes"]),
         (&json!("jwt"), &json!("<b>n</b>"), &json!("d"), &json!(["ROLE_USER"]))
     );
-    let left_out = dev.ran(&["token", "issue", "my_username", "--scope", "ROLE_USER", "--scope", "nope"], "").await;
+    let left_out = dev
+        .ran(&["token", "issue", "my_username", "--scope", "ROLE_USER", "--scope", "nope"], "")
+        .await;
     assert!(left_out.err.contains("left out nope"), "{}", left_out.err);
     // The token is in the list and can be shown, without its text.
     let listed = dev.json(&["token", "list", "my_username"], "").await;
@@ -111,8 +139,10 @@ async fn invalid_requests_are_rejected_and_print_no_token() {
     no(&["--expires-at", "2001-01-01T00:00:00Z"], "it is not in the future").await;
     let pasted = dev.token("my_username", "topsecret").await;
     no(&["--name", &pasted], "name: it must not contain a token").await;
-    no(&["--description", &format!("for {pasted}")], "description: it must not contain a token").await;
-    let scopes: Vec<String> = (0..60).map(|number| format!("a-rather-long-name-of-a-permission-{number}")).collect();
+    no(&["--description", &format!("for {pasted}")], "description: it must not contain a token")
+        .await;
+    let scopes: Vec<String> =
+        (0..60).map(|number| format!("a-rather-long-name-of-a-permission-{number}")).collect();
     let scopes: Vec<&str> = scopes.iter().flat_map(|scope| ["--scope", scope.as_str()]).collect();
     no(&scopes, "scopes: it has more than 1,400 bytes").await;
     dev.done(&["token", "revoke", "--all", "my_username"], "").await;
@@ -124,12 +154,18 @@ async fn invalid_requests_are_rejected_and_print_no_token() {
     dev.rejected(&["token", "revoke", gone], "", "there is no token").await;
     dev.rejected(&["token", "revoke", "--all", "unknown"], "", "there is no user unknown").await;
     let listed = dev.json(&["token", "list", "my_username"], "").await;
-    assert_eq!((listed.as_array().map(Vec::len), &listed[0]["state"]), (Some(1), &json!("revoked")));
+    assert_eq!(
+        (listed.as_array().map(Vec::len), &listed[0]["state"]),
+        (Some(1), &json!("revoked"))
+    );
     for (arguments, words) in [
         (&["token", "show", "<script>"][..], "not a valid ID"),
         (&["token", "revoke"], "required"),
         (&["token", "revoke", gone, "--all", "my_username"], "cannot be used with"),
-        (&["token", "issue", "my_username", "--expires-in", "1d", "--expires-at", "x"], "cannot be used with"),
+        (
+            &["token", "issue", "my_username", "--expires-in", "1d", "--expires-at", "x"],
+            "cannot be used with",
+        ),
         (&["token", "issue", "my_username", "--scope", "a\"b"], "not a valid name of a permission"),
         (&["prune", "--now"], "not expected here"),
     ] {
@@ -142,7 +178,9 @@ async fn invalid_requests_are_rejected_and_print_no_token() {
 #[tokio::test]
 async fn a_rotated_token_expires_when_its_replacement_is_first_used() {
     let dev = Dev::fresh().await;
-    let old = dev.json(&["token", "issue", "my_username", "--name", "ci", "--expires-in", "12h"], "").await;
+    let old = dev
+        .json(&["token", "issue", "my_username", "--name", "ci", "--expires-in", "12h"], "")
+        .await;
     let (old_id, old_text) = (old["id"].as_str().unwrap(), old["token"].as_str().unwrap());
     let ran = dev.ran(&["token", "rotate", old_id], "").await;
     assert_eq!((ran.code, ran.out.lines().count()), (0, 1), "{ran:?}");
@@ -152,11 +190,16 @@ async fn a_rotated_token_expires_when_its_replacement_is_first_used() {
     assert_eq!(dev.verdict(ran.out.trim()).await, "allow");
     assert_eq!(dev.verdict(old_text).await, "replaced");
     let listed = dev.json(&["token", "list", "my_username"], "").await;
-    let live: Vec<&Value> = listed.as_array().unwrap().iter().filter(|token| token["state"] == "live").collect();
-    assert_eq!((live.len(), &live[0]["name"], &live[0]["issued_by"]), (1, &json!("ci"), &old["id"]));
+    let live: Vec<&Value> =
+        listed.as_array().unwrap().iter().filter(|token| token["state"] == "live").collect();
+    assert_eq!(
+        (live.len(), &live[0]["name"], &live[0]["issued_by"]),
+        (1, &json!("ci"), &old["id"])
+    );
     let again = dev.json(&["token", "rotate", live[0]["id"].as_str().unwrap()], "").await;
     assert_eq!(again["replaces"], live[0]["id"]);
-    dev.rejected(&["token", "rotate", again["id"].as_str().unwrap()], "", "has not been used yet").await;
+    dev.rejected(&["token", "rotate", again["id"].as_str().unwrap()], "", "has not been used yet")
+        .await;
     dev.rejected(&["token", "rotate", old_id], "", "The access token").await;
     dev.stop("-TERM").await;
 }
@@ -170,7 +213,10 @@ async fn all_tokens_of_a_user_are_revoked_at_once_and_prune_reports_in_json() {
     let other = dev.out(&["token", "issue", "admin"], "").await;
     let mut revoked = dev.json(&["token", "revoke", "--all", "my_username"], "").await;
     let effective_at = revoked.as_object_mut().and_then(|members| members.remove("effective_at"));
-    assert!(effective_at.is_some_and(|at| at.as_str().is_some_and(|at| at.ends_with('Z'))), "{revoked}");
+    assert!(
+        effective_at.is_some_and(|at| at.as_str().is_some_and(|at| at.ends_with('Z'))),
+        "{revoked}"
+    );
     assert_eq!(revoked, json!({"done": "revoked", "user_id": "1", "revoked": 2, "of": 2}));
     for token in [one.trim(), &two] {
         assert_eq!(dev.verdict(token).await, "revoked");
@@ -221,19 +267,24 @@ async fn a_list_of_many_pages_is_complete_and_has_one_head() {
     assert!(
         printed
             .lines()
-            .all(|line| line.find("  n ") == printed.lines().nth(1).unwrap().find("  n ") || line.starts_with("ID "))
+            .all(|line| line.find("  n ") == printed.lines().nth(1).unwrap().find("  n ")
+                || line.starts_with("ID "))
     );
     assert_eq!(dev.json(&["token", "list", "admin"], "").await, json!([]));
-    assert_eq!(dev.out(&["token", "list", "admin"], "").await, "ID  NAME  FORMAT  STATE  EXPIRES  LAST USED\n");
+    assert_eq!(
+        dev.out(&["token", "list", "admin"], "").await,
+        "ID  NAME  FORMAT  STATE  EXPIRES  LAST USED\n"
+    );
     dev.stop("-TERM").await;
 }
 
-/// A command does not overwrite a keyring that another one changed in the meantime: no retired key returns, and no new key
-/// is lost.
+/// A command does not overwrite a keyring that another one changed in the meantime: no retired key
+/// returns, and no new key is lost.
 #[tokio::test]
 async fn concurrent_changes_of_the_keyring_are_written_or_rejected() {
     let dev = Dev::fresh().await;
-    let [first, second] = [dev.json(&["key", "rotate"], "").await, dev.json(&["key", "rotate"], "").await];
+    let [first, second] =
+        [dev.json(&["key", "rotate"], "").await, dev.json(&["key", "rotate"], "").await];
     let [first, second] = [&first, &second].map(|added| added["id"].as_str().unwrap().to_owned());
     let ids = async || -> Vec<String> {
         let keys = dev.json(&["key", "list"], "").await;

@@ -8,7 +8,11 @@ use crate::dev::Dev;
 #[tokio::test]
 async fn users_are_added_listed_shown_and_given_permissions() {
     let dev = Dev::fresh().await;
-    dev.done(&["user", "add", "Ada", "--full-name", "Ada L.", "--permission", "ROLE_USER"], "engine\n").await;
+    dev.done(
+        &["user", "add", "Ada", "--full-name", "Ada L.", "--permission", "ROLE_USER"],
+        "engine\n",
+    )
+    .await;
     dev.token("ada", "engine").await;
     dev.done(&["user", "permission", "add", "ada", "reports"], "").await;
     assert!(dev.done(&["user", "show", "ada"], "").await.contains("ROLE_USER,reports"));
@@ -32,7 +36,8 @@ async fn users_are_added_listed_shown_and_given_permissions() {
 #[tokio::test]
 async fn with_log_a_change_is_also_a_line_as_the_functions_write_it() {
     let dev = Dev::fresh().await;
-    let token = dev.json(&["token", "issue", "my_username"], "").await["id"].as_str().unwrap().to_owned();
+    let token =
+        dev.json(&["token", "issue", "my_username"], "").await["id"].as_str().unwrap().to_owned();
     for (arguments, input, event) in [
         (&["user", "add", "ada", "--id", "7"][..], "engine\n", "user_added"),
         (&["user", "passwd", "ada"], "engines\n", "password_changed"),
@@ -48,8 +53,13 @@ async fn with_log_a_change_is_also_a_line_as_the_functions_write_it() {
     ] {
         let user = if arguments[0] == "user" { "7" } else { "1" };
         let ran = dev.ran(&[&["--json", "--log"], arguments].concat(), input).await;
-        let lines: Vec<serde_json::Value> = ran.err.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let events: Vec<_> = lines.iter().filter(|line| line["user.id"] == user).map(|line| &line["message"]).collect();
+        let lines: Vec<serde_json::Value> =
+            ran.err.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let events: Vec<_> = lines
+            .iter()
+            .filter(|line| line["user.id"] == user)
+            .map(|line| &line["message"])
+            .collect();
         assert_eq!((ran.code, events), (0, vec![&json!(event)]), "{arguments:?}: {}", ran.err);
     }
     dev.stop("-TERM").await;
@@ -58,15 +68,18 @@ async fn with_log_a_change_is_also_a_line_as_the_functions_write_it() {
 #[tokio::test]
 async fn with_log_each_token_of_a_revoked_family_is_one_line_and_one_revoked_before_is_none() {
     let dev = Dev::fresh().await;
-    let old = dev.json(&["token", "issue", "my_username"], "").await["id"].as_str().unwrap().to_owned();
+    let old =
+        dev.json(&["token", "issue", "my_username"], "").await["id"].as_str().unwrap().to_owned();
     let new = dev.json(&["token", "rotate", &old], "").await["id"].as_str().unwrap().to_owned();
     let mut family = vec![old.clone(), new];
     family.sort();
     for expected in [family, Vec::new()] {
         let ran = dev.ran(&["--json", "--log", "token", "revoke", &old, "--family"], "").await;
-        let lines = ran.err.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let lines =
+            ran.err.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
         let revoked = lines.filter(|line| line["message"] == "revoked");
-        let mut ids: Vec<_> = revoked.map(|line| line["token.id"].as_str().unwrap().to_owned()).collect();
+        let mut ids: Vec<_> =
+            revoked.map(|line| line["token.id"].as_str().unwrap().to_owned()).collect();
         ids.sort();
         assert_eq!((ran.code, ids), (0, expected), "{}", ran.err);
     }
@@ -76,16 +89,21 @@ async fn with_log_each_token_of_a_revoked_family_is_one_line_and_one_revoked_bef
 #[tokio::test]
 async fn a_user_in_json_does_not_have_the_password_hash() {
     let dev = Dev::fresh().await;
-    let added = dev.json(&["user", "add", "Ada", "--id", "7", "--app", "--permission", "a b"], "engine\n").await;
+    let added = dev
+        .json(&["user", "add", "Ada", "--id", "7", "--app", "--permission", "a b"], "engine\n")
+        .await;
     assert_eq!(added, json!({"done": "added", "id": "7", "username": "Ada"}));
     let ada = json!({
-        "id": "7", "username": "Ada", "full_name": null, "kind": "app", "status": "active", "has_password": true,
+        "id": "7", "username": "Ada", "full_name": null, "kind": "app", "status": "active",
+        "has_password": true,
         "permissions": ["a b"],
     });
     assert_eq!(dev.json(&["user", "show", "ada"], "").await, ada);
     assert_eq!(dev.json(&["user", "list"], "").await[0], ada);
     let mut blocked = dev.json(&["user", "block", "ada"], "").await;
-    assert!(blocked.as_object_mut().unwrap().remove("effective_at").is_some_and(|at| at.is_string()));
+    assert!(
+        blocked.as_object_mut().unwrap().remove("effective_at").is_some_and(|at| at.is_string())
+    );
     assert_eq!(blocked, json!({"done": "blocked", "id": "7", "username": "Ada"}));
     let ran = dev.ran(&["--json", "user", "show", "unknown"], "").await;
     let error: serde_json::Value = serde_json::from_str(&ran.err).unwrap();
@@ -101,14 +119,24 @@ async fn bad_names_are_rejected_in_one_line_and_markup_is_text() {
     dev.rejected(&["user", "add", &long], "x\n", "a user name must have 1 to 512 bytes").await;
     dev.rejected(&["user", "add", ""], "x\n", "a user name must have 1 to 512 bytes").await;
     dev.rejected(&["user", "add", "a\u{1b}[31m"], "x\n", "control characters").await;
-    dev.rejected(&["user", "add", "ada", "--full-name", &long], "x\n", "a full name has at most 256").await;
+    dev.rejected(
+        &["user", "add", "ada", "--full-name", &long],
+        "x\n",
+        "a full name has at most 256",
+    )
+    .await;
     dev.rejected(&["user", "add", "ada"], &long, "a password must have 1 to 1024 bytes").await;
     dev.rejected(&["user", "show", &long], "", "there is no user xxx").await;
     dev.rejected(&["user", "show", "<script>"], "", "there is no user <script>").await;
     dev.rejected(&["user", "show", "id:unknown"], "", "there is no user id:unknown").await;
     dev.rejected(&["user", "show", "id:<b>"], "", "there is no user id:<b>").await;
     dev.rejected(&["user", "passwd", "unknown"], "x\n", "there is no user unknown").await;
-    dev.rejected(&["user", "rename", "my_username", &long], "", "a user name must have 1 to 512 bytes").await;
+    dev.rejected(
+        &["user", "rename", "my_username", &long],
+        "",
+        "a user name must have 1 to 512 bytes",
+    )
+    .await;
     dev.done(&["user", "add", "<b>ada</b>", "--full-name", "<script>"], "engine\n").await;
     assert!(dev.done(&["user", "show", "<B>ADA</B>"], "").await.contains("<script>"));
     assert_eq!(dev.log_in("<b>ada</b>", "engine").await, 200);
@@ -118,21 +146,47 @@ async fn bad_names_are_rejected_in_one_line_and_markup_is_text() {
 #[tokio::test]
 async fn unusable_names_and_passwords_are_not_set() {
     let dev = Dev::fresh().await;
-    for name in
-        [" ", "\t", "\u{a0}", "\u{2800}", "\u{200b}", "\u{3164}", "a\tb", "ada\u{202e}nimda", "a\u{2066}b", "\u{ad}"]
-    {
-        dev.rejected(&["user", "add", name], "engine\n", "a user name must have 1 to 512 bytes").await;
-        dev.rejected(&["user", "rename", "my_username", name], "", "a user name must have 1 to 512 bytes").await;
-        dev.rejected(&["user", "add", "eve", "--full-name", name], "engine\n", "a full name has at most 256").await;
+    for name in [
+        " ",
+        "\t",
+        "\u{a0}",
+        "\u{2800}",
+        "\u{200b}",
+        "\u{3164}",
+        "a\tb",
+        "ada\u{202e}nimda",
+        "a\u{2066}b",
+        "\u{ad}",
+    ] {
+        dev.rejected(&["user", "add", name], "engine\n", "a user name must have 1 to 512 bytes")
+            .await;
+        dev.rejected(
+            &["user", "rename", "my_username", name],
+            "",
+            "a user name must have 1 to 512 bytes",
+        )
+        .await;
+        dev.rejected(
+            &["user", "add", "eve", "--full-name", name],
+            "engine\n",
+            "a full name has at most 256",
+        )
+        .await;
     }
-    for password in ["", "top\tsecret", "topsecret\u{1b}", "top\u{0}secret", "top\u{85}secret", "topsecret\r\r"] {
+    for password in
+        ["", "top\tsecret", "topsecret\u{1b}", "top\u{0}secret", "top\u{85}secret", "topsecret\r\r"]
+    {
         for command in [&["user", "add", "eve"][..], &["user", "passwd", "my_username"]] {
-            dev.rejected(command, &format!("{password}\n"), "a password must have 1 to 1024 bytes").await;
+            dev.rejected(command, &format!("{password}\n"), "a password must have 1 to 1024 bytes")
+                .await;
         }
     }
-    for (id, name) in ["eve ", " Eve\u{a0}", "\u{feff}eve", "\u{3000}eve\u{200b}"].into_iter().enumerate() {
+    for (id, name) in
+        ["eve ", " Eve\u{a0}", "\u{feff}eve", "\u{3000}eve\u{200b}"].into_iter().enumerate()
+    {
         let id = format!("9{id}");
-        let added = dev.json(&["user", "add", name, "--id", &id, "--full-name", " Eve "], "engine\n").await;
+        let added =
+            dev.json(&["user", "add", name, "--id", &id, "--full-name", " Eve "], "engine\n").await;
         assert_eq!(added["username"].as_str().unwrap().to_lowercase(), "eve", "{name:?}");
         assert_eq!(dev.json(&["user", "show", "eve"], "").await["full_name"], "Eve");
         assert_eq!(dev.log_in("eve", "engine").await, 200, "{name:?}");
@@ -159,9 +213,13 @@ async fn unusable_names_and_passwords_are_not_set() {
 async fn a_user_who_is_not_in_the_name_index_is_found_by_id() {
     let dev = Dev::fresh().await;
     let client = dev.connection().patient_dynamodb();
-    let call = client.update_item().table_name("Users").key("user_id", AttributeValue::S("1".to_owned()));
+    let call =
+        client.update_item().table_name("Users").key("user_id", AttributeValue::S("1".to_owned()));
     let call = call.update_expression("SET username_key = :key");
-    call.expression_attribute_values(":key", AttributeValue::S("stale".to_owned())).send().await.unwrap();
+    call.expression_attribute_values(":key", AttributeValue::S("stale".to_owned()))
+        .send()
+        .await
+        .unwrap();
     dev.rejected(&["user", "show", "my_username"], "", "there is no user").await;
     dev.rejected(&["user", "show", "stale"], "", "there is no user").await;
     dev.done(&["user", "rename", "id:1", "my_username"], "").await;
@@ -186,8 +244,12 @@ async fn unreadable_users_are_listed_and_found_by_doctor_and_do_not_hide_others(
     let dev = Dev::fresh().await;
     let client = dev.connection().patient_dynamodb();
     let set = async |attribute: &str, value: AttributeValue| {
-        let call = client.update_item().table_name("Users").key("user_id", AttributeValue::S("1".to_owned()));
-        let call = call.update_expression("SET #a = :a").expression_attribute_names("#a", attribute);
+        let call = client
+            .update_item()
+            .table_name("Users")
+            .key("user_id", AttributeValue::S("1".to_owned()));
+        let call =
+            call.update_expression("SET #a = :a").expression_attribute_names("#a", attribute);
         call.expression_attribute_values(":a", value).send().await.unwrap();
     };
     set("full_name", AttributeValue::Null(true)).await;
@@ -199,16 +261,25 @@ async fn unreadable_users_are_listed_and_found_by_doctor_and_do_not_hide_others(
     let item = [("user_id".to_owned(), AttributeValue::S("not an id".to_owned()))];
     client.put_item().table_name("Users").set_item(Some(item.into())).send().await.unwrap();
     let listed = dev.json(&["user", "list"], "").await;
-    let by_id = |id: &str| listed.as_array().unwrap().iter().find(|user| user["id"] == id).unwrap().clone();
+    let by_id =
+        |id: &str| listed.as_array().unwrap().iter().find(|user| user["id"] == id).unwrap().clone();
     assert_eq!(listed.as_array().unwrap().len(), 5);
-    assert_eq!((&by_id("1")["unreadable"], &by_id("1")["status"]), (&json!(["permissions"]), &json!("blocked")));
+    assert_eq!(
+        (&by_id("1")["unreadable"], &by_id("1")["status"]),
+        (&json!(["permissions"]), &json!("blocked"))
+    );
     assert_eq!(by_id("not an id")["unreadable"], json!(["user_id"]));
     assert!(dev.done(&["user", "list"], "").await.contains("unreadable: permissions"));
     let doctor = dev.ran(&["doctor"], "").await;
     assert!(doctor.code == 1 && doctor.out.contains("1 (permissions)"), "{doctor:?}");
     assert!(doctor.out.contains("not an id (user_id)"), "{doctor:?}");
     for change in ["add", "remove"] {
-        dev.rejected(&["user", "permission", change, "id:1", "a"], "", "cannot be read; write a set").await;
+        dev.rejected(
+            &["user", "permission", change, "id:1", "a"],
+            "",
+            "cannot be read; write a set",
+        )
+        .await;
     }
     for arguments in [&["block"][..], &["unblock"], &["rename"], &["passwd"], &["remove"]] {
         let new = if arguments == ["rename"] { &["you"][..] } else { &[] };
@@ -239,7 +310,11 @@ async fn removing_the_last_administrator_prints_a_warning() {
     let dev = Dev::fresh().await;
     let check = async |arguments: &[&str], warns: bool| {
         let ran = dev.ran(arguments, "").await;
-        assert_eq!((ran.code, ran.err.contains("no administrator is left")), (0, warns), "{arguments:?}: {ran:?}");
+        assert_eq!(
+            (ran.code, ran.err.contains("no administrator is left")),
+            (0, warns),
+            "{arguments:?}: {ran:?}"
+        );
     };
     check(&["user", "permission", "remove", "my_username", "ROLE_ADMIN"], false).await;
     check(&["user", "permission", "add", "my_username", "ROLE_ADMIN"], false).await;

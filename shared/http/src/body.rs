@@ -17,12 +17,13 @@ use crate::{
     strict_json::{self, Rejected},
 };
 
-/// The members of a JSON object. The handler takes out those it knows with [`Members::take`], and [`Members::done`]
-/// rejects what is left, so that a misspelt member is never ignored.
+/// The members of a JSON object. The handler takes out those it knows with [`Members::take`], and
+/// [`Members::done`] rejects what is left, so that a misspelt member is never ignored.
 #[derive(Debug)]
 pub struct Members(Map<String, Value>);
 
-/// The longest body of any route, in bytes: a form of a page with a check box for each of a thousand permissions.
+/// The longest body of any route, in bytes: a form of a page with a check box for each of a
+/// thousand permissions.
 pub const MAX_BYTES: usize = 256 * 1_024;
 
 /// The longest JSON body, in bytes.
@@ -37,8 +38,8 @@ const MAX_TOKEN_FORM_PARAMETERS: usize = 64;
 /// A body that is a JSON object, or empty, which is an empty object.
 ///
 /// # Errors
-/// 413 for more than [`MAX_JSON_BYTES`], 415 for another media type, 400 for what is not a JSON object, or one in
-/// which a member stands twice.
+/// 413 for more than [`MAX_JSON_BYTES`], 415 for another media type, 400 for what is not a JSON
+/// object, or one in which a member stands twice.
 pub fn json_object(headers: &HeaderMap, body: &Body) -> Result<Members, Problem> {
     let bytes = bytes(body);
     if bytes.is_empty() {
@@ -50,9 +51,9 @@ pub fn json_object(headers: &HeaderMap, body: &Body) -> Result<Members, Problem>
         Ok(Value::Object(members)) => Ok(Members(members)),
         Ok(_) => Err(Problem::invalid_request("The body is not a JSON object")),
         Err(Rejected::Repeated(member)) => Err(repeated(&member)),
-        Err(Rejected::Syntax(line, column)) => {
-            Err(Problem::invalid_request(format!("The body is not JSON at line {line}, column {column}")))
-        }
+        Err(Rejected::Syntax(line, column)) => Err(Problem::invalid_request(format!(
+            "The body is not JSON at line {line}, column {column}"
+        ))),
     }
 }
 
@@ -67,12 +68,14 @@ pub fn first_repeated<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> Opti
     names.into_iter().map(|name| name.as_ref().to_owned()).find(|name| !seen.insert(name.clone()))
 }
 
-/// Rejects a body that is compressed or otherwise encoded: only its plain form is read (RFC 9110 section 8.4).
+/// Rejects a body that is compressed or otherwise encoded: only its plain form is read (RFC 9110
+/// section 8.4).
 ///
 /// # Errors
 /// 415, which names the one encoding that is accepted.
 pub fn expect_no_encoding(headers: &HeaderMap, body: &Body) -> Result<(), Problem> {
-    let plain = |value: &http::HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity");
+    let plain =
+        |value: &http::HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity");
     if bytes(body).is_empty() || headers.get_all(CONTENT_ENCODING).iter().all(plain) {
         return Ok(());
     }
@@ -92,12 +95,17 @@ pub fn bytes(body: &Body) -> &[u8] {
     AsRef::as_ref(body)
 }
 
-/// Rejects a body of another media type. Its parameters do not matter, but for a charset, which must be UTF-8.
+/// Rejects a body of another media type. Its parameters do not matter, but for a charset, which
+/// must be UTF-8.
 ///
 /// # Errors
 /// 415.
 pub fn expect_media_type(headers: &HeaderMap, takes: &str) -> Result<(), Problem> {
-    if is_of_media_type(headers, takes) { Ok(()) } else { Err(Problem::unsupported_media_type(takes)) }
+    if is_of_media_type(headers, takes) {
+        Ok(())
+    } else {
+        Err(Problem::unsupported_media_type(takes))
+    }
 }
 
 /// Whether the one `Content-Type` is exactly this media type, in any case (RFC 9110 section 8.3.1).
@@ -106,29 +114,33 @@ pub fn is_of_media_type(headers: &HeaderMap, takes: &str) -> bool {
     let (Some(value), None) = (values.next(), values.next()) else { return false };
     let Ok(value) = value.to_str() else { return false };
     let essence = value.split(';').next().unwrap_or_default();
-    // White space may stand before a semicolon (RFC 9110 section 5.6.6), which the parser does not take.
+    // White space may stand before a semicolon (RFC 9110 section 5.6.6), which the parser does not
+    // take.
     let parameters = value.get(essence.len()..).unwrap_or_default();
     let media_type = format!("{}{parameters}", essence.trim()).parse::<Mime>();
     media_type.is_ok_and(|it| {
         let mut charsets = it.params().filter(|(name, _)| *name == mime::CHARSET);
-        let is_utf_8 = charsets.next().is_none_or(|(_, charset)| charset == mime::UTF_8) && charsets.next().is_none();
+        let is_utf_8 = charsets.next().is_none_or(|(_, charset)| charset == mime::UTF_8)
+            && charsets.next().is_none();
         it.essence_str().eq_ignore_ascii_case(takes) && is_utf_8
     })
 }
 
-/// The one parameter `token` of a form, without what was pasted around it; others, such as `token_type_hint`, do not
-/// matter (RFC 7009 section 2.1).
+/// The one parameter `token` of a form, without what was pasted around it; others, such as
+/// `token_type_hint`, do not matter (RFC 7009 section 2.1).
 ///
 /// # Errors
-/// 413 for more than [`MAX_TOKEN_FORM_BYTES`], 400 if it is missing, if any parameter is repeated, or if there are
-/// too many.
+/// 413 for more than [`MAX_TOKEN_FORM_BYTES`], 400 if it is missing, if any parameter is repeated,
+/// or if there are too many.
 pub fn token_parameter(body: &Body) -> Result<Text, Problem> {
     let parameters = form_parameters(body)?;
     if let Some(name) = first_repeated(parameters.iter().map(|(name, _)| name)) {
         return Err(repeated(&name));
     }
     let token = parameters.iter().find(|(name, _)| name == "token").map(|(_, value)| value);
-    token.map(|token| Text::pasted(token)).ok_or_else(|| Problem::invalid_member("token", "it is missing"))
+    token
+        .map(|token| Text::pasted(token))
+        .ok_or_else(|| Problem::invalid_member("token", "it is missing"))
 }
 
 /// The parameters of a small form, in their order.
@@ -140,21 +152,23 @@ pub fn form_parameters(body: &Body) -> Result<Vec<(String, Zeroizing<String>)>, 
     form(body, MAX_TOKEN_FORM_PARAMETERS)
 }
 
-/// The fields of a form, in their order. Values are wiped when dropped, because one of them can be a secret.
+/// The fields of a form, in their order. Values are wiped when dropped, because one of them can be
+/// a secret.
 ///
 /// # Errors
 /// 400 if there are more than `most`.
 pub fn form(body: &Body, most: usize) -> Result<Vec<(String, Zeroizing<String>)>, Problem> {
     // The format has no syntax errors: anything that is no percent-encoded byte stands for itself.
-    let fields: Vec<(String, Zeroizing<String>)> =
-        serde_html_form::from_bytes(bytes(body)).map_err(|_| Problem::invalid_request("The form cannot be read"))?;
+    let fields: Vec<(String, Zeroizing<String>)> = serde_html_form::from_bytes(bytes(body))
+        .map_err(|_| Problem::invalid_request("The form cannot be read"))?;
     if fields.len() > most {
         return Err(Problem::invalid_request("The form has too many fields"));
     }
     Ok(fields)
 }
 
-/// The beginning of a name that a client chose, for a response that repeats it. It may be a secret in the wrong place.
+/// The beginning of a name that a client chose, for a response that repeats it. It may be a secret
+/// in the wrong place.
 fn short(name: &str) -> String {
     redact(name).chars().take(64).collect()
 }
@@ -189,7 +203,9 @@ impl Members {
     pub fn done(self) -> Result<(), Problem> {
         match self.0.into_iter().next() {
             None => Ok(()),
-            Some((member, _)) => Err(Problem::invalid_member(&short(&member), "there is no such member")),
+            Some((member, _)) => {
+                Err(Problem::invalid_member(&short(&member), "there is no such member"))
+            }
         }
     }
 }

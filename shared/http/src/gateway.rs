@@ -8,7 +8,8 @@ use http::{
     header::{COOKIE, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS},
 };
 use lambda_http::{
-    Adapter, Body, Request, RequestExt, Service as _, request::LambdaRequest, request::RequestContext, service_fn,
+    Adapter, Body, Request, RequestExt, Service as _, request::LambdaRequest,
+    request::RequestContext, service_fn,
 };
 use lambda_runtime::{Context, LambdaEvent};
 use serde::Serialize;
@@ -17,14 +18,15 @@ use serde_json::Value;
 use crate::{Problem, Response, basic, body, cors};
 use hallpass_runtime::{Event, Settings};
 
-/// The time limit of a request, including all its calls to AWS. The template sets the Lambda timeout a second higher,
-/// because a function that Lambda stops logs no reason.
+/// The time limit of a request, including all its calls to AWS. The template sets the Lambda
+/// timeout a second higher, because a function that Lambda stops logs no reason.
 pub const LIMIT: Duration = Duration::from_secs(9);
 
 /// The maximum number of query parameters. No route has more than four.
 const MAX_PARAMETERS: usize = 64;
 
-/// Headers of every response: HSTS for a year, for this host alone (RFC 6797), and no media type sniffing.
+/// Headers of every response: HSTS for a year, for this host alone (RFC 6797), and no media type
+/// sniffing.
 const SECURITY_HEADERS: [(HeaderName, &str); 2] =
     [(STRICT_TRANSPORT_SECURITY, "max-age=31536000"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
 
@@ -54,14 +56,15 @@ where
     Answering: Future<Output = Response> + Send,
 {
     const DOING: &str = "handling an API Gateway event";
-    let payload: LambdaRequest = serde_json::from_value(event).map_err(|error| Failure::new(DOING, error))?;
+    let payload: LambdaRequest =
+        serde_json::from_value(event).map_err(|error| Failure::new(DOING, error))?;
     let response = adapt(LambdaEvent::new(payload, Context::default()), handle).await;
     serde_json::to_value(response).map_err(|error| Failure::new(DOING, error))
 }
 
-/// Runs the handler of a request and completes its response. Preflight requests never reach the handler, and a handler
-/// that takes longer than [`LIMIT`] is cancelled. Rejections and failures are logged, and security and CORS headers are
-/// added.
+/// Runs the handler of a request and completes its response. Preflight requests never reach the
+/// handler, and a handler that takes longer than [`LIMIT`] is cancelled. Rejections and failures
+/// are logged, and security and CORS headers are added.
 pub async fn respond(
     settings: &Settings,
     request: &Request,
@@ -82,7 +85,8 @@ async fn unsecured(
     if let Some(response) = cors::preflight(settings, request.method(), request.headers()) {
         return response;
     }
-    let late = |_elapsed| Err(Failure::new("handling the request", "the time limit was reached").into());
+    let late =
+        |_elapsed| Err(Failure::new("handling the request", "the time limit was reached").into());
     let outcome = match acceptable(settings, request) {
         Ok(()) => tokio::time::timeout(LIMIT, handling).await.unwrap_or_else(late),
         Err(problem) => Err(problem),
@@ -106,10 +110,19 @@ pub fn conclude(outcome: Result<Response, Problem>) -> Response {
     match (&details.failure, details.reason) {
         (Some(failure), _) => Event::Failed(failure).log(),
         (None, Some(reason)) => {
-            Event::Rejected(&Rejected { reason, token_id: details.token_id, changed: details.changed }).log();
+            Event::Rejected(&Rejected {
+                reason,
+                token_id: details.token_id,
+                changed: details.changed,
+            })
+            .log();
         }
         (None, None) => {
-            Event::RequestRejected { counts_as: details.counts_as, status: details.status.as_u16() }.log();
+            Event::RequestRejected {
+                counts_as: details.counts_as,
+                status: details.status.as_u16(),
+            }
+            .log();
         }
     }
     problem.into_response()
@@ -118,7 +131,8 @@ pub fn conclude(outcome: Result<Response, Problem>) -> Response {
 /// Rejects a request that is larger than any legitimate one, before it is parsed.
 fn bounded(request: &Request) -> Result<(), Problem> {
     body::expect_at_most(request.body(), body::MAX_BYTES)?;
-    let count = request.query_string_parameters_ref().map_or(0, |parameters| parameters.iter().count());
+    let count =
+        request.query_string_parameters_ref().map_or(0, |parameters| parameters.iter().count());
     if count > MAX_PARAMETERS {
         return Err(Problem::invalid_request("The query has too many parameters"));
     }
@@ -152,11 +166,14 @@ pub fn source_ip(request: &Request) -> String {
     ip.unwrap_or_default()
 }
 
-/// Returns the route that API Gateway matched, as the template declares it: `/tokens/{id}`. It does not depend on the
-/// stage, on the mapping of a custom domain, or on how the client encoded the path.
+/// Returns the route that API Gateway matched, as the template declares it: `/tokens/{id}`. It does
+/// not depend on the stage, on the mapping of a custom domain, or on how the client encoded the
+/// path.
 pub fn route(request: &Request) -> String {
     match request.request_context_ref() {
-        Some(RequestContext::ApiGatewayV1(context)) => context.resource_path.clone().unwrap_or_default(),
+        Some(RequestContext::ApiGatewayV1(context)) => {
+            context.resource_path.clone().unwrap_or_default()
+        }
         Some(RequestContext::ApiGatewayV2(context)) => {
             let key = context.route_key.as_deref().unwrap_or_default();
             key.split_once(' ').map_or(key, |(_method, path)| path).to_owned()
@@ -174,17 +191,21 @@ pub fn path(request: &Request) -> String {
     path.unwrap_or_else(|| request.raw_http_path().to_owned())
 }
 
-/// Returns the prefix of every path of the API as the client sees it: the stage, or the mapping of a custom domain.
-/// It is empty, or has a leading slash and no trailing one. It does not work for routes that end in `{proxy+}`.
+/// Returns the prefix of every path of the API as the client sees it: the stage, or the mapping of
+/// a custom domain. It is empty, or has a leading slash and no trailing one. It does not work for
+/// routes that end in `{proxy+}`.
 pub fn base(request: &Request) -> String {
     let (path, route) = (path(request), route(request));
-    let segments =
-        |path: &str| path.split('/').filter(|segment| !segment.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+    let segments = |path: &str| {
+        path.split('/').filter(|segment| !segment.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+    };
     let mut base = segments(&path);
     base.truncate(base.len().saturating_sub(segments(&route).len()));
-    // The prefix goes into the attributes of a cookie. Stages and mappings have no other characters.
-    let known =
-        |segment: &String| segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~$+!*'()".contains(&byte));
+    // The prefix goes into the attributes of a cookie. Stages and mappings have no other
+    // characters.
+    let known = |segment: &String| {
+        segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~$+!*'()".contains(&byte))
+    };
     if !base.iter().all(known) {
         return String::new();
     }
@@ -193,7 +214,11 @@ pub fn base(request: &Request) -> String {
 
 /// Returns a path parameter of the route, or an empty string if it is absent.
 pub fn path_parameter(request: &Request, name: &str) -> String {
-    request.path_parameters_ref().and_then(|parameters| parameters.first(name)).unwrap_or_default().to_owned()
+    request
+        .path_parameters_ref()
+        .and_then(|parameters| parameters.first(name))
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// Returns a field of the authorizer's context, or `None` on a route without an authorizer.
@@ -201,7 +226,8 @@ pub fn authorizer_context(request: &Request, name: &str) -> Option<String> {
     let context = request.request_context_ref()?.authorizer()?;
     let fields = &context.fields;
     // HTTP APIs nest the context of a Lambda authorizer under `lambda`; REST APIs do not.
-    let value = fields.get(name).or_else(|| fields.get("lambda").and_then(|lambda| lambda.get(name)))?;
+    let value =
+        fields.get(name).or_else(|| fields.get("lambda").and_then(|lambda| lambda.get(name)))?;
     value.as_str().map(str::to_owned)
 }
 
@@ -216,14 +242,15 @@ where
         let answering = handle(request);
         async move { Ok::<_, Infallible>(answering.await) }
     });
-    let Ok(response) = Adapter::from(handle).call(LambdaEvent::new(with_every_header(payload), context)).await;
+    let Ok(response) =
+        Adapter::from(handle).call(LambdaEvent::new(with_every_header(payload), context)).await;
     response
 }
 
-/// Keeps every header and cookie of an event. A REST event has each header twice: its last value in `headers`, and
-/// all values in `multiValueHeaders`. The runtime prefers the former, which would hide a repeated `Authorization`. An
-/// event of an HTTP API lists its cookies one by one; the runtime joins them, and would drop all of them if one is
-/// not a valid header value.
+/// Keeps every header and cookie of an event. A REST event has each header twice: its last value in
+/// `headers`, and all values in `multiValueHeaders`. The runtime prefers the former, which would
+/// hide a repeated `Authorization`. An event of an HTTP API lists its cookies one by one; the
+/// runtime joins them, and would drop all of them if one is not a valid header value.
 fn with_every_header(mut event: LambdaRequest) -> LambdaRequest {
     if let LambdaRequest::ApiGatewayV1(request) = &mut event
         && !request.multi_value_headers.is_empty()

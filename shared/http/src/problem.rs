@@ -1,7 +1,8 @@
 //! Rejections and failures as HTTP responses. Only this module maps reasons to status codes.
 //!
-//! Bodies are problem details (RFC 9457) of type `about:blank` with three extension members: `reason` (a
-//! [`hallpass_token::Reason`]), `error` (a code of RFC 6750 or RFC 6749) and `member` (the invalid member of the request).
+//! Bodies are problem details (RFC 9457) of type `about:blank` with three extension members:
+//! `reason` (a [`hallpass_token::Reason`]), `error` (a code of RFC 6750 or RFC 6749) and `member`
+//! (the invalid member of the request).
 
 use std::time::Duration;
 
@@ -9,7 +10,10 @@ use hallpass_store::{Failure, Rejected};
 use hallpass_token::{Changed, Issuer, Reason, TokenId};
 use http::{
     HeaderName, HeaderValue, StatusCode,
-    header::{ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE},
+    header::{
+        ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER,
+        WWW_AUTHENTICATE,
+    },
 };
 use lambda_http::Body;
 use serde_json::{Map, Value};
@@ -86,8 +90,8 @@ impl Problem {
         problem
     }
 
-    /// 401: the user name or the password is wrong, or the route does not accept passwords. The response does not say
-    /// which.
+    /// 401: the user name or the password is wrong, or the route does not accept passwords. The
+    /// response does not say which.
     pub fn invalid_credentials(issuer: &Issuer) -> Self {
         let mut problem = Self::new(StatusCode::UNAUTHORIZED, "Invalid credentials.");
         problem.0.counts_as = "login_failed";
@@ -102,35 +106,42 @@ impl Problem {
 
     /// 401: the browser session has expired or does not exist.
     pub fn session_ended(issuer: &Issuer) -> Self {
-        let mut problem = Self::new(StatusCode::UNAUTHORIZED, "Your session has ended. Nothing was changed.");
+        let mut problem =
+            Self::new(StatusCode::UNAUTHORIZED, "Your session has ended. Nothing was changed.");
         problem.0.challenges.push(challenge::bare(issuer));
         problem
     }
 
     /// 403: the form belongs to another session.
     pub fn stale_form() -> Self {
-        Self::new(StatusCode::FORBIDDEN, "This form is out of date. Nothing was changed; send it once more.")
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "This form is out of date. Nothing was changed; send it once more.",
+        )
     }
 
     /// 409: a single-use form was sent before.
     pub fn used_form() -> Self {
         Self::conflict(
-            "This form was sent before, so nothing was created now. What it created is in the list; its text was shown \
+            "This form was sent before, so nothing was created now. What it created is in the \
+             list; its text was shown \
              once. If you did not see it, revoke it and create another",
         )
     }
 
     /// 303: redirects to another location (RFC 9110 section 15.4.4).
     pub fn see_other(location: impl Into<String>) -> Self {
-        let mut problem = Self::new(StatusCode::SEE_OTHER, "See the other location").with_header(LOCATION, location);
+        let mut problem = Self::new(StatusCode::SEE_OTHER, "See the other location")
+            .with_header(LOCATION, location);
         problem.0.counts_as = "redirected";
         problem
     }
 
     /// 400: the request carries more than one credential (RFC 6750 section 3.1, `invalid_request`).
     pub fn doubled_credentials(issuer: &Issuer) -> Self {
-        let mut problem = Self::new(StatusCode::BAD_REQUEST, "The request carries more than one credential")
-            .with("error", "invalid_request");
+        let mut problem =
+            Self::new(StatusCode::BAD_REQUEST, "The request carries more than one credential")
+                .with("error", "invalid_request");
         problem.0.challenges.push(challenge::invalid_request(issuer));
         problem
     }
@@ -160,14 +171,18 @@ impl Problem {
 
     /// 405: the path exists, but not with this method (RFC 9110 section 15.5.6).
     pub fn method_not_allowed(allow: &str) -> Self {
-        let mut problem = Self::new(StatusCode::METHOD_NOT_ALLOWED, format!("This path takes {allow}"));
+        let mut problem =
+            Self::new(StatusCode::METHOD_NOT_ALLOWED, format!("This path takes {allow}"));
         problem.0.headers.push((ALLOW, allow.to_owned()));
         problem
     }
 
     /// 403: a page of another site made a browser send its stored Basic credentials.
     pub fn cross_site() -> Self {
-        Self::new(StatusCode::FORBIDDEN, "A page of another site sent this request. Nothing was changed.")
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "A page of another site sent this request. Nothing was changed.",
+        )
     }
 
     /// 403 without a challenge: the user lacks a permission, and no other credential would help.
@@ -192,13 +207,17 @@ impl Problem {
 
     /// 415: the body is compressed or otherwise encoded (RFC 9110 section 15.5.16).
     pub fn unsupported_content_encoding() -> Self {
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body must not be encoded; remove Content-Encoding")
-            .with_header(ACCEPT_ENCODING, "identity")
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "The body must not be encoded; remove Content-Encoding",
+        )
+        .with_header(ACCEPT_ENCODING, "identity")
     }
 
     /// 429: too many attempts (RFC 6585 section 4). `Retry-After` is at least one second.
     pub fn too_many_requests(wait: Duration) -> Self {
-        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many attempts. Try again later.");
+        let mut problem =
+            Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many attempts. Try again later.");
         problem.0.counts_as = "limited";
         problem.0.headers.push((RETRY_AFTER, wait.as_secs().max(1).to_string()));
         problem
@@ -245,7 +264,8 @@ impl Problem {
         self.0.members.get("member").and_then(Value::as_str)
     }
 
-    /// Returns the description of a rejection, for the command line. An operator also sees the causes of failures.
+    /// Returns the description of a rejection, for the command line. An operator also sees the
+    /// causes of failures.
     ///
     /// # Errors
     /// Returns the [`Failure`] if the problem is a failure and not a rejection.
@@ -267,7 +287,10 @@ impl Problem {
         } else {
             let mut body = Map::new();
             body.insert("type".to_owned(), "about:blank".into());
-            body.insert("title".to_owned(), details.status.canonical_reason().unwrap_or_default().into());
+            body.insert(
+                "title".to_owned(),
+                details.status.canonical_reason().unwrap_or_default().into(),
+            );
             body.insert("status".to_owned(), details.status.as_u16().into());
             body.insert("detail".to_owned(), details.detail.into());
             body.extend(details.members);
@@ -278,7 +301,8 @@ impl Problem {
             .into_iter()
             .flat_map(|text| [(WWW_AUTHENTICATE, text.clone()), (X_WWW_AUTHENTICATE, text)]);
         for (name, text) in details.headers.into_iter().chain(challenges) {
-            // This cannot fail: the realm is printable ASCII, and everything else comes from Hallpass.
+            // This cannot fail: the realm is printable ASCII, and everything else comes from
+            // Hallpass.
             if let Ok(value) = HeaderValue::try_from(text) {
                 response.headers_mut().append(name, value);
             }
@@ -295,7 +319,8 @@ pub fn json(status: StatusCode, body: &impl serde::Serialize) -> Response {
     }
 }
 
-/// Returns a response with `Cache-Control: no-store`, because every response here concerns credentials.
+/// Returns a response with `Cache-Control: no-store`, because every response here concerns
+/// credentials.
 pub fn response(status: StatusCode, media_type: &'static str, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
@@ -309,8 +334,10 @@ pub fn response(status: StatusCode, media_type: &'static str, body: impl Into<Bo
 /// Converts a failure to 503. The cause goes to the log and not to the caller.
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
-        let mut problem =
-            Self::new(StatusCode::SERVICE_UNAVAILABLE, "The service is temporarily unavailable. Try again later.");
+        let mut problem = Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The service is temporarily unavailable. Try again later.",
+        );
         problem.0.failure = Some(failure);
         problem
     }

@@ -1,9 +1,10 @@
-//! The routes of the API: everything that clients can call, who may call it, and which function serves it.
+//! The routes of the API: everything that clients can call, who may call it, and which function
+//! serves it.
 //!
-//! Dispatch, 404, 405 with `Allow` and `HEAD` follow from this table, and so do the events and throttles in
-//! `template.yaml`. `openapi.yaml` documents the same routes, except for the pages. To add a route, add a row, a handler
-//! in the function, and its entry in `openapi.yaml`; then `UPDATE_EXPECT=1 cargo test --workspace routes` writes the
-//! events.
+//! Dispatch, 404, 405 with `Allow` and `HEAD` follow from this table, and so do the events and
+//! throttles in `template.yaml`. `openapi.yaml` documents the same routes, except for the pages. To
+//! add a route, add a row, a handler in the function, and its entry in `openapi.yaml`; then
+//! `UPDATE_EXPECT=1 cargo test --workspace routes` writes the events.
 
 use lambda_http::Request;
 
@@ -146,8 +147,8 @@ routes! {
 }
 
 impl Route {
-    /// Whether the route serves `HEAD` as well (RFC 9110 section 9.3.2). A `GET` of another function than console takes a
-    /// password and creates a token.
+    /// Whether the route serves `HEAD` as well (RFC 9110 section 9.3.2). A `GET` of another
+    /// function than console takes a password and creates a token.
     pub fn has_head(&self) -> bool {
         self.method == "GET" && self.function == Function::Console
     }
@@ -176,7 +177,8 @@ impl Function {
 /// Returns the operation of a request to a function.
 ///
 /// # Errors
-/// Returns 404 if no function serves the path, and 405 with `Allow` if this function does not serve the method.
+/// Returns 404 if no function serves the path, and 405 with `Allow` if this function does not serve
+/// the method.
 pub fn operation<O: Operations>(request: &Request) -> Result<O, Problem> {
     let (path, method) = (gateway::route(request), request.method().as_str());
     let at_path = || ROUTES.iter().filter(|route| route.path == path);
@@ -186,5 +188,9 @@ pub fn operation<O: Operations>(request: &Request) -> Result<O, Problem> {
     }
     let allowed = METHODS.into_iter().filter(|method| at_path().any(|route| route.serves(method)));
     let allowed = allowed.collect::<Vec<_>>().join(", ");
-    Err(if allowed.is_empty() { Problem::not_found() } else { Problem::method_not_allowed(&allowed) })
+    Err(if allowed.is_empty() {
+        Problem::not_found()
+    } else {
+        Problem::method_not_allowed(&allowed)
+    })
 }

@@ -1,6 +1,6 @@
-//! A JSON parser that rejects objects with repeated names. RFC 8259 section 4 leaves the meaning of a repeated name
-//! to the parser, so two parsers can read different requests from one body. Here it is an error that names the
-//! member.
+//! A JSON parser that rejects objects with repeated names. RFC 8259 section 4 leaves the meaning of
+//! a repeated name to the parser, so two parsers can read different requests from one body. Here it
+//! is an error that names the member.
 
 use std::{cell::RefCell, fmt};
 
@@ -104,7 +104,11 @@ mod tests {
     #[test]
     fn a_repeated_member_is_named_at_any_depth_and_in_any_spelling() {
         let check = |text: &str, member: &str| {
-            assert_eq!(parse(text.as_bytes()), Err(Rejected::Repeated(member.to_owned())), "{text}");
+            assert_eq!(
+                parse(text.as_bytes()),
+                Err(Rejected::Repeated(member.to_owned())),
+                "{text}"
+            );
         };
         check(r#"{"name":1,"name":2}"#, "name");
         check(r#"{"name":1,"other":0,"n\u0061me":1}"#, "name");
@@ -133,7 +137,9 @@ mod tests {
     #[test]
     fn a_syntax_error_has_a_line_and_a_column() {
         let deep = "[".repeat(200);
-        for text in ["", "{", r#"{"a":1}x"#, r#"{"a":1,}"#, "nul", r#"{"a" 1}"#, "\u{feff}{}", &deep] {
+        for text in
+            ["", "{", r#"{"a":1}x"#, r#"{"a":1,}"#, "nul", r#"{"a" 1}"#, "\u{feff}{}", &deep]
+        {
             assert!(matches!(parse(text.as_bytes()), Err(Rejected::Syntax(_, _))), "{text}");
         }
         assert!(matches!(parse(b"\"\xff\""), Err(Rejected::Syntax(1, _))));

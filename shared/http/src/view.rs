@@ -1,15 +1,16 @@
-//! Token records in JSON, as their owner sees them. Neither the fingerprint of the user nor anything that could
-//! recreate the token is included.
+//! Token records in JSON, as their owner sees them. Neither the fingerprint of the user nor
+//! anything that could recreate the token is included.
 
 use hallpass_token::{Record, State, Text, Timestamp, User, lifecycle};
 use serde_json::{Value, json};
 
-/// Returns the members of a token. `scopes` is `null` for a token with all permissions of its user. `user` is `None` if
-/// the user no longer exists.
+/// Returns the members of a token. `scopes` is `null` for a token with all permissions of its user.
+/// `user` is `None` if the user no longer exists.
 pub fn token(record: &Record, user: Option<&User>, now: Timestamp) -> Value {
     let state = lifecycle::state(record, user, now);
     let mut shown = members(record, state);
-    let changed = state.reason().map(|reason| lifecycle::changed(record, user, reason)).unwrap_or_default();
+    let changed =
+        state.reason().map(|reason| lifecycle::changed(record, user, reason)).unwrap_or_default();
     if let Value::Object(members) = &mut shown
         && !changed.is_empty()
     {
@@ -18,7 +19,8 @@ pub fn token(record: &Record, user: Option<&User>, now: Timestamp) -> Value {
     shown
 }
 
-/// Returns the members of a newly issued token, including its text. Only the response that creates a token uses this.
+/// Returns the members of a newly issued token, including its text. Only the response that creates
+/// a token uses this.
 pub fn issued(record: &Record, text: &Text) -> Value {
     let mut shown = members(record, State::Live);
     if let Value::Object(members) = &mut shown {

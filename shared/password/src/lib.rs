@@ -1,8 +1,8 @@
-//! Log-ins: user names and their normal form, passwords, the rate limit of attempts, and the check of single-line
-//! texts.
+//! Log-ins: user names and their normal form, passwords, the rate limit of attempts, and the check
+//! of single-line texts.
 //!
-//! This crate is pure: it knows nothing about AWS, the network, the clock or the random source. Only crates that verify
-//! passwords (`generate`) or set them (`hallpass user`) depend on it.
+//! This crate is pure: it knows nothing about AWS, the network, the clock or the random source.
+//! Only crates that verify passwords (`generate`) or set them (`hallpass user`) depend on it.
 
 pub mod name;
 pub mod password;

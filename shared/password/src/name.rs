@@ -18,9 +18,9 @@ impl NameKey {
 
     /// Returns the key of this name.
     ///
-    /// This is `toNFKC_Casefold` of the Unicode Standard, section 3.13.3: compatibility-decompose, fold the case, drop
-    /// default-ignorable characters, compose. It is repeated until nothing changes, because folding can decompose
-    /// again.
+    /// This is `toNFKC_Casefold` of the Unicode Standard, section 3.13.3: compatibility-decompose,
+    /// fold the case, drop default-ignorable characters, compose. It is repeated until nothing
+    /// changes, because folding can decompose again.
     pub fn new(name: &str) -> Self {
         let mut key = fold(name);
         loop {
@@ -37,14 +37,16 @@ impl NameKey {
         &self.0
     }
 
-    /// Whether a user can have this key: it is neither empty nor longer than [`NameKey::MAX_BYTES`].
+    /// Whether a user can have this key: it is neither empty nor longer than
+    /// [`NameKey::MAX_BYTES`].
     pub fn is_usable(&self) -> bool {
         !self.0.is_empty() && self.0.len() <= Self::MAX_BYTES
     }
 }
 
 /// The requirements of [`check`], for messages.
-pub const FORM: &str = "a user name must have 1 to 512 bytes, at least one visible character, no colons, no control \
+pub const FORM: &str = "a user name must have 1 to 512 bytes, at least one visible character, no \
+                        colons, no control \
      characters, and no characters that change the direction of text";
 
 /// Why a name is invalid for a user.
@@ -61,8 +63,8 @@ pub enum NameError {
     Colon,
 }
 
-/// Checks a name and returns its normal form. Call [`text::trimmed`] first. Hallpass checks every name that it writes,
-/// but not the names that an application has written.
+/// Checks a name and returns its normal form. Call [`text::trimmed`] first. Hallpass checks every
+/// name that it writes, but not the names that an application has written.
 ///
 /// # Errors
 /// Returns a [`NameError`] if the name is invalid.

@@ -1,12 +1,14 @@
 //! The rate limit of log-ins: which attempts are counted together, and how long to wait.
 //!
-//! Each attempt takes reservations before its password is hashed, so that parallel guesses count. A success releases
-//! them, a failure keeps them. Three limits apply:
+//! Each attempt takes reservations before its password is hashed, so that parallel guesses count. A
+//! success releases them, a failure keeps them. Three limits apply:
 //!
 //! - A pair of name and source has to wait after [`FREE_FAILURES`] failures in a row.
-//! - A name has a budget of failures per minute, shared by all networks that have not logged in to it recently. A
-//!   network that has is counted separately, so that an attack from elsewhere does not exhaust its budget.
-//! - A source has a budget of attempts per minute for all names, which bounds the hashes that it can cause.
+//! - A name has a budget of failures per minute, shared by all networks that have not logged in to
+//!   it recently. A network that has is counted separately, so that an attack from elsewhere does
+//!   not exhaust its budget.
+//! - A source has a budget of attempts per minute for all names, which bounds the hashes that it
+//!   can cause.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -30,14 +32,15 @@ pub const MEMORY: Duration = Duration::from_secs(3600);
 /// The length of a budget's window.
 pub const WINDOW: Duration = MAX_WAIT;
 
-/// The maximum number of concurrent attempts of a pair. After [`FREE_FAILURES`] failures in a row it is one.
+/// The maximum number of concurrent attempts of a pair. After [`FREE_FAILURES`] failures in a row
+/// it is one.
 pub const MAX_AT_ONCE: usize = 32;
 
 /// The wait while a pair has too many concurrent attempts.
 pub const BUSY_WAIT: Duration = Duration::from_secs(1);
 
-/// The time after which a reservation of a pair expires. It is longer than any function runs, so that only reservations
-/// of crashed functions expire.
+/// The time after which a reservation of a pair expires. It is longer than any function runs, so
+/// that only reservations of crashed functions expire.
 pub const RESERVATION: Duration = Duration::from_secs(15);
 
 /// How long a network is known for a name after its last log-in.
@@ -65,8 +68,8 @@ impl Budgets {
     pub const MAX: u32 = 1_000;
 }
 
-/// The keys of one attempt's items in the table of attempts. They contain only hashes of user names, because people
-/// sometimes type a password into the wrong field.
+/// The keys of one attempt's items in the table of attempts. They contain only hashes of user
+/// names, because people sometimes type a password into the wrong field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counters {
     /// The pair of name and source: failures in a row, and current reservations.
@@ -86,7 +89,8 @@ pub struct Counters {
 impl Counters {
     /// The counters of an attempt at this name, from this source address, in this window.
     ///
-    /// An IPv6 source counts as its /64, the usual allocation of one customer. All invalid addresses count together.
+    /// An IPv6 source counts as its /64, the usual allocation of one customer. All invalid
+    /// addresses count together.
     pub fn new(name: &NameKey, source_ip: &str, window: u64) -> Self {
         let (name, address) = (digest(name.as_str()), address(source_ip));
         let (source, network) = (source(address), network(address));
@@ -101,7 +105,8 @@ impl Counters {
     }
 }
 
-/// The wait of a pair after this many failures in a row: none at first, then 1, 2, 4 … seconds up to a minute.
+/// The wait of a pair after this many failures in a row: none at first, then 1, 2, 4 … seconds up
+/// to a minute.
 pub fn wait_after(failures: u32) -> Duration {
     let Some(doublings) = failures.checked_sub(FREE_FAILURES) else {
         return Duration::ZERO;
@@ -110,8 +115,8 @@ pub fn wait_after(failures: u32) -> Duration {
     Duration::from_secs(seconds).min(MAX_WAIT)
 }
 
-/// The value that the marker of a known network is bound to, from the user ID, `token_generation` and the password
-/// hash. A change of one of them makes all networks unknown.
+/// The value that the marker of a known network is bound to, from the user ID, `token_generation`
+/// and the password hash. A change of one of them makes all networks unknown.
 pub fn proof(user_id: &str, generation: &str, password_hash: &str) -> String {
     let mut hash = Sha256::new_with_prefix("hallpass known network 1\0");
     for part in [user_id, generation, password_hash] {
@@ -162,7 +167,8 @@ mod tests {
 
     #[test]
     fn the_wait_grows_after_five_failures_and_stops_at_a_minute() {
-        let check = |failures, seconds| assert_eq!(wait_after(failures).as_secs(), seconds, "{failures}");
+        let check =
+            |failures, seconds| assert_eq!(wait_after(failures).as_secs(), seconds, "{failures}");
         for (failures, seconds) in
             [(0, 0), (4, 0), (5, 1), (6, 2), (7, 4), (10, 32), (11, 60), (70, 60), (u32::MAX, 60)]
         {

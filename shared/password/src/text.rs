@@ -1,5 +1,6 @@
-//! Single-line texts: user names, full names, names and descriptions of tokens. The same check applies to all of them
-//! wherever Hallpass accepts one. Texts that an application has written are shown unchanged.
+//! Single-line texts: user names, full names, names and descriptions of tokens. The same check
+//! applies to all of them wherever Hallpass accepts one. Texts that an application has written are
+//! shown unchanged.
 
 use icu_properties::{
     CodePointMapData, CodePointSetData,
@@ -29,12 +30,14 @@ pub enum LineError {
 /// Symbols with a blank glyph: the empty braille pattern and the empty musical note head.
 const BLANK: [char; 2] = ['\u{2800}', '\u{1d159}'];
 
-/// Trims white space and the invisible characters that editors leave around text: the byte order mark, the zero-width
-/// space and the word joiner. Tabs and line breaks are control characters. They are kept, so that [`check`] rejects
-/// them.
+/// Trims white space and the invisible characters that editors leave around text: the byte order
+/// mark, the zero-width space and the word joiner. Tabs and line breaks are control characters.
+/// They are kept, so that [`check`] rejects them.
 pub fn trimmed(text: &str) -> &str {
     let is_space = |c: char| c.is_whitespace() && !c.is_control();
-    text.trim_matches(|c: char| is_space(c) || matches!(c, '\u{feff}' | '\u{200b}' | '\u{2060}' | '\u{180e}'))
+    text.trim_matches(|c: char| {
+        is_space(c) || matches!(c, '\u{feff}' | '\u{200b}' | '\u{2060}' | '\u{180e}')
+    })
 }
 
 /// Checks a line of at most `longest` characters.
@@ -84,9 +87,23 @@ mod tests {
 
     #[test]
     fn a_line_is_trimmed_and_visible_and_does_not_change_direction() {
-        let check = |text: &str, expected: Result<(), LineError>| assert_eq!(check(text, 9), expected, "{text:?}");
-        for good in ["ada", "Ada L.", "日本", "é", "e\u{301}", "🦀", "#", "a\u{200d}b", "اسم", "שם", "1", "\u{e000}"]
-        {
+        let check = |text: &str, expected: Result<(), LineError>| {
+            assert_eq!(check(text, 9), expected, "{text:?}");
+        };
+        for good in [
+            "ada",
+            "Ada L.",
+            "日本",
+            "é",
+            "e\u{301}",
+            "🦀",
+            "#",
+            "a\u{200d}b",
+            "اسم",
+            "שם",
+            "1",
+            "\u{e000}",
+        ] {
             check(good, Ok(()));
         }
         for invisible in [
@@ -113,12 +130,14 @@ mod tests {
         ] {
             check(invisible, Err(LineError::Invisible));
         }
-        for control in ["a\tb", "a\n", "\0a", "a\u{7f}", "a\u{85}b", "a\u{2028}b", "a\u{2029}", "\u{1b}[31m"] {
+        for control in
+            ["a\tb", "a\n", "\0a", "a\u{7f}", "a\u{85}b", "a\u{2028}b", "a\u{2029}", "\u{1b}[31m"]
+        {
             check(control, Err(LineError::Control));
         }
         for bidi in [
-            '\u{61c}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}', '\u{2066}',
-            '\u{2067}', '\u{2068}', '\u{2069}',
+            '\u{61c}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}',
+            '\u{202e}', '\u{2066}', '\u{2067}', '\u{2068}', '\u{2069}',
         ] {
             check(&format!("a{bidi}b"), Err(LineError::Bidi));
         }

@@ -7,8 +7,8 @@ use std::{
 
 use hallpass_token::Timestamp;
 
-/// Returns the current time in whole seconds. A clock before 1970 reads as 1970, where no key signs yet. A clock after
-/// the year 9999 reads as the last second of 9999, when every token has expired.
+/// Returns the current time in whole seconds. A clock before 1970 reads as 1970, where no key signs
+/// yet. A clock after the year 9999 reads as the last second of 9999, when every token has expired.
 pub fn now() -> Timestamp {
     instant().whole_seconds()
 }

@@ -11,12 +11,13 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the random source")]
 pub fn bytes<const N: usize>() -> Result<[u8; N], Failure> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| Failure::new("reading the random source", error.to_string()))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Failure::new("reading the random source", error.to_string()))?;
     Ok(bytes)
 }
 
-/// Returns a random `token_generation` for a user without one that can be raised. It lies in the lower half of the
-/// range, so that it can be raised later.
+/// Returns a random `token_generation` for a user without one that can be raised. It lies in the
+/// lower half of the range, so that it can be raised later.
 ///
 /// # Errors
 /// Returns a [`Failure`] if the operating system provides no random bytes.
@@ -28,8 +29,8 @@ const fn lower_half(bytes: [u8; 4]) -> u32 {
     u32::from_be_bytes(bytes) >> 1
 }
 
-/// The random bytes for one request. A request creates one token, or one session or flow and one page, so no byte is
-/// used twice. If the operating system provides none, each method fails.
+/// The random bytes for one request. A request creates one token, or one session or flow and one
+/// page, so no byte is used twice. If the operating system provides none, each method fails.
 pub struct Randomness(Result<Drawn, Failure>);
 
 #[derive(Zeroize, ZeroizeOnDrop)]
@@ -65,7 +66,9 @@ impl Randomness {
     /// Returns a [`Failure`] if there are no random bytes.
     pub fn session(&self) -> Result<([u8; 32], [u8; 32]), Failure> {
         let drawn = self.drawn()?;
-        let part = |from: usize| drawn.bytes.get(from..).and_then(|rest| rest.first_chunk::<32>().copied());
+        let part = |from: usize| {
+            drawn.bytes.get(from..).and_then(|rest| rest.first_chunk::<32>().copied())
+        };
         Ok((part(0).unwrap_or([0; 32]), part(32).unwrap_or([0; 32])))
     }
 
@@ -115,7 +118,8 @@ mod tests {
         assert_eq!(lower_half([0xff; 4]), u32::MAX / 2);
         assert_eq!(lower_half([0, 0, 0, 5]), 2);
         let alone: BTreeSet<u32> = (0..8).map(|_| generation().unwrap()).collect();
-        let of_requests: BTreeSet<u32> = (0..8).map(|_| randomness().generation().unwrap()).collect();
+        let of_requests: BTreeSet<u32> =
+            (0..8).map(|_| randomness().generation().unwrap()).collect();
         assert!(alone.len() > 1 && of_requests.len() > 1, "{alone:?} {of_requests:?}");
     }
 }

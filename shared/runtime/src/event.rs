@@ -5,7 +5,8 @@ use hallpass_token::{Reason, TokenId, UserId};
 
 use crate::log::TARGET;
 
-/// Something that happened. Each is one line of the log and one metric, both with the name of the event.
+/// Something that happened. Each is one line of the log and one metric, both with the name of the
+/// event.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
     /// The authorizer accepted a token.
@@ -110,7 +111,9 @@ impl Event<'_> {
             Self::SigningKeyAdded(id) | Self::SigningKeyRetired(id) => {
                 tracing::info!(target: TARGET, { count, key.id = id }, "{count}");
             }
-            Self::RequestRejected { status, .. } => tracing::info!(target: TARGET, count, status, "rejected"),
+            Self::RequestRejected { status, .. } => {
+                tracing::info!(target: TARGET, count, status, "rejected");
+            }
             Self::Failed(failure) => {
                 tracing::error!(target: TARGET, count, failure = failure.report(), "failed");
             }
@@ -134,7 +137,8 @@ impl Event<'_> {
             | Self::Enabled(id)
             | Self::SignedIn(id)
             | Self::SessionRevoked(id) => {
-                tracing::info!(target: TARGET, { count, token.id = %id, user.id = %id.user_id }, "{count}");
+                let user = &id.user_id;
+                tracing::info!(target: TARGET, { count, token.id = %id, user.id = %user }, "{count}");
             }
         }
     }

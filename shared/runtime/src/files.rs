@@ -43,13 +43,16 @@ pub fn write_private(path: &Path, text: &str) -> io::Result<()> {
     fs::rename(&part, path)
 }
 
-/// Creates a file that only its owner can read. A file that cannot be written completely is removed again.
+/// Creates a file that only its owner can read. A file that cannot be written completely is removed
+/// again.
 ///
 /// # Errors
 /// Returns an [`io::Error`] if the file exists or cannot be written.
 pub fn create_private(path: &Path, text: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).inspect_err(|_| drop(fs::remove_file(path)))
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .inspect_err(|_| drop(fs::remove_file(path)))
 }
 
 /// Removes a file if it exists.

@@ -1,4 +1,5 @@
-//! What a process has besides its input: clock, random bytes, environment, log, and files of this machine.
+//! What a process has besides its input: clock, random bytes, environment, log, and files of this
+//! machine.
 //!
 //! Ambient state is read in this crate only, and passed to the other crates as arguments.
 //!

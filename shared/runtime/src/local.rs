@@ -1,4 +1,5 @@
-//! The development stack that runs on this machine. It writes `stack.json`, by which commands find it.
+//! The development stack that runs on this machine. It writes `stack.json`, by which commands find
+//! it.
 
 use std::{collections::BTreeMap, io, path::Path};
 
@@ -20,7 +21,8 @@ pub struct RunningStack {
 }
 
 impl RunningStack {
-    /// Reads the file of the stack that is running in this data directory. Returns `None` if none is.
+    /// Reads the file of the stack that is running in this data directory. Returns `None` if none
+    /// is.
     ///
     /// # Errors
     /// Returns an [`io::Error`] if the file cannot be read or parsed.

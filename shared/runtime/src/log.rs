@@ -1,8 +1,10 @@
-//! Writes one JSON line for each decision, with the same field names everywhere: `token.id`, `user.id`, `reason`. On
-//! Lambda, each line is also a CloudWatch metric with the name of its message.
+//! Writes one JSON line for each decision, with the same field names everywhere: `token.id`,
+//! `user.id`, `reason`. On Lambda, each line is also a CloudWatch metric with the name of its
+//! message.
 //!
-//! The subscriber accepts only events of the target `hallpass`, at any level: at TRACE, the SDK logs response bodies
-//! and the Lambda runtime logs whole events. Hallpass logs no token, password, key or header.
+//! The subscriber accepts only events of the target `hallpass`, at any level: at TRACE, the SDK
+//! logs response bodies and the Lambda runtime logs whole events. Hallpass logs no token, password,
+//! key or header.
 
 mod line;
 
@@ -10,26 +12,32 @@ use std::time::Duration;
 
 use hallpass_token::Timestamp;
 use tracing::{Level, Subscriber};
-use tracing_subscriber::{filter::Targets, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    filter::Targets, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt,
+};
 
 use crate::settings::{self, names};
 
 /// The target of every event that Hallpass logs.
 pub const TARGET: &str = "hallpass";
 
-/// Starts logging to standard error, and warns about `HALLPASS_*` variables that nothing reads. A second call does
-/// nothing.
+/// Starts logging to standard error, and warns about `HALLPASS_*` variables that nothing reads. A
+/// second call does nothing.
 pub fn start() {
-    if subscriber(std::io::stderr, settings::environment("AWS_LAMBDA_FUNCTION_NAME")).try_init().is_err() {
+    if subscriber(std::io::stderr, settings::environment("AWS_LAMBDA_FUNCTION_NAME"))
+        .try_init()
+        .is_err()
+    {
         return;
     }
     for variable in names::unknown(&settings::environment_with_prefix(names::PREFIX)) {
-        tracing::warn!(target: TARGET, variable = variable.name, nearest = variable.nearest, "unknown variable");
+        let (variable, nearest) = (variable.name, variable.nearest);
+        tracing::warn!(target: TARGET, { variable, nearest }, "unknown variable");
     }
 }
 
-/// Returns a subscriber that writes each event of the target [`TARGET`] as one line of JSON. If the name of a Lambda
-/// function is given, each line is also a metric of that function.
+/// Returns a subscriber that writes each event of the target [`TARGET`] as one line of JSON. If the
+/// name of a Lambda function is given, each line is also a metric of that function.
 pub fn subscriber(
     writer: impl for<'w> MakeWriter<'w> + Send + Sync + 'static,
     function: Option<String>,
@@ -38,12 +46,12 @@ pub fn subscriber(
     tracing_subscriber::registry().with(line::Lines { writer, function }).with(ours)
 }
 
-/// The difference between this clock and DynamoDB's above which a warning is logged. The response to the call at init
-/// takes seconds at most, and its `Date` is in whole seconds.
+/// The difference between this clock and DynamoDB's above which a warning is logged. The response
+/// to the call at init takes seconds at most, and its `Date` is in whole seconds.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(10);
 
-/// Logs a warning if this clock and DynamoDB's differ by more than ten seconds. No decision depends on DynamoDB's
-/// clock: the times of tokens come from this one.
+/// Logs a warning if this clock and DynamoDB's differ by more than ten seconds. No decision depends
+/// on DynamoDB's clock: the times of tokens come from this one.
 pub fn compare_clocks(now: Timestamp, dynamodb: Option<Timestamp>) {
     let Some(dynamodb) = dynamodb else { return };
     let difference = now.since(dynamodb).max(dynamodb.since(now));

@@ -26,20 +26,23 @@ pub struct Settings {
     pub issuer: Issuer,
     /// `HALLPASS_ADMIN_PERMISSION`.
     pub admin_permission: String,
-    /// `HALLPASS_TOKENS_PERMISSION`: the permission to manage every token of the user, and to create one that outlives
-    /// the token that creates it.
+    /// `HALLPASS_TOKENS_PERMISSION`: the permission to manage every token of the user, and to
+    /// create one that outlives the token that creates it.
     pub tokens_permission: String,
     /// `HALLPASS_LIFETIME`.
     lifetime: Duration,
     /// `HALLPASS_MAX_LIFETIME`: how long a token may live.
     pub max_lifetime: Duration,
-    /// `HALLPASS_MAX_AUTHENTICATION_AGE`: how long after a log-in every token expires that goes back to it.
+    /// `HALLPASS_MAX_AUTHENTICATION_AGE`: how long after a log-in every token expires that goes
+    /// back to it.
     pub max_authentication_age: Duration,
     /// `HALLPASS_DEVELOPER_LIFETIME`: how long a developer token lives, if it ends at all.
     pub developer_lifetime: Option<Duration>,
-    /// `HALLPASS_ROTATION_WINDOW`: how long a rotated token lives on while its successor has not been used.
+    /// `HALLPASS_ROTATION_WINDOW`: how long a rotated token lives on while its successor has not
+    /// been used.
     pub rotation_window: Duration,
-    /// `HALLPASS_GENERATE_PERMISSION`: the permission that every route which takes passwords asks for, if any.
+    /// `HALLPASS_GENERATE_PERMISSION`: the permission that every route which takes passwords asks
+    /// for, if any.
     pub generate_permission: Option<String>,
     /// `HALLPASS_GENERATE_PASSWORD`: whether any route takes passwords; `off` leaves live tokens.
     pub generate_takes_passwords: bool,
@@ -49,7 +52,8 @@ pub struct Settings {
     pub app_user: Option<UserId>,
     /// `HALLPASS_SUNSET`: when the deprecated routes will end (RFC 8594).
     pub sunset: Timestamp,
-    /// `HALLPASS_CORS_ALLOWED_ORIGINS`: the origins whose scripts may call, exactly as browsers send them.
+    /// `HALLPASS_CORS_ALLOWED_ORIGINS`: the origins whose scripts may call, exactly as browsers
+    /// send them.
     pub cors_allowed_origins: Vec<String>,
     /// `HALLPASS_RECORD_RETENTION`: how long a record stays after its end.
     pub record_retention: Duration,
@@ -57,9 +61,11 @@ pub struct Settings {
     pub max_tokens: usize,
     /// `HALLPASS_MAX_TOKENS_TOTAL`: how many live tokens a user may have, with and without a name.
     pub max_tokens_total: usize,
-    /// `HALLPASS_AUTHORIZER_CACHE_TTL`: the longest time any attached API caches the authorizer's answer.
+    /// `HALLPASS_AUTHORIZER_CACHE_TTL`: the longest time any attached API caches the authorizer's
+    /// answer.
     pub authorizer_cache: Duration,
-    /// `HALLPASS_LOGIN_NAME_BUDGET`, `HALLPASS_LOGIN_NETWORK_BUDGET` and `HALLPASS_LOGIN_SOURCE_BUDGET`.
+    /// `HALLPASS_LOGIN_NAME_BUDGET`, `HALLPASS_LOGIN_NETWORK_BUDGET` and
+    /// `HALLPASS_LOGIN_SOURCE_BUDGET`.
     pub login_budgets: LoginBudgets,
     bindings: [Binding; 3],
 }
@@ -104,12 +110,17 @@ impl Settings {
             issuer,
             admin_permission: permission(lookup, "HALLPASS_ADMIN_PERMISSION")?
                 .unwrap_or_else(|| "ROLE_ADMIN".to_owned()),
-            tokens_permission: permission(lookup, "HALLPASS_TOKENS_PERMISSION")?.unwrap_or_else(|| "tokens".to_owned()),
+            tokens_permission: permission(lookup, "HALLPASS_TOKENS_PERMISSION")?
+                .unwrap_or_else(|| "tokens".to_owned()),
             lifetime: duration(lookup, "HALLPASS_LIFETIME", days(30))?,
             max_lifetime: duration(lookup, "HALLPASS_MAX_LIFETIME", days(366))?,
             max_authentication_age: duration(lookup, "HALLPASS_MAX_AUTHENTICATION_AGE", days(366))?,
             developer_lifetime: optional_duration(lookup, "HALLPASS_DEVELOPER_LIFETIME")?,
-            rotation_window: duration(lookup, "HALLPASS_ROTATION_WINDOW", Duration::from_secs(3_600))?,
+            rotation_window: duration(
+                lookup,
+                "HALLPASS_ROTATION_WINDOW",
+                Duration::from_secs(3_600),
+            )?,
             generate_permission: permission(lookup, "HALLPASS_GENERATE_PERMISSION")?,
             generate_takes_passwords: switch(lookup, "HALLPASS_GENERATE_PASSWORD", true)?,
             basic_challenge: switch(lookup, "HALLPASS_BASIC_CHALLENGE", true)?,
@@ -132,7 +143,8 @@ impl Settings {
         self.lifetime.min(self.max_lifetime)
     }
 
-    /// What a new token of this format is bound to (`HALLPASS_INVALIDATE_ON`, `…_SIGNED`, `…_DEVELOPER`, `…_JWT`).
+    /// What a new token of this format is bound to (`HALLPASS_INVALIDATE_ON`, `…_SIGNED`,
+    /// `…_DEVELOPER`, `…_JWT`).
     pub const fn binding(&self, format: Format) -> &Binding {
         let [signed, developer, jwt] = &self.bindings;
         match format {
@@ -142,7 +154,8 @@ impl Settings {
         }
     }
 
-    /// Returns what the session of a browser is bound to: a change that invalidates tokens of any format ends it.
+    /// Returns what the session of a browser is bound to: a change that invalidates tokens of any
+    /// format ends it.
     pub fn session_binding(&self) -> Binding {
         union(&self.bindings)
     }
@@ -159,7 +172,8 @@ impl LoginBudgets {
 }
 
 impl ConfigError {
-    /// Creates an error from the variable and what is wrong with it, which must not contain its value.
+    /// Creates an error from the variable and what is wrong with it, which must not contain its
+    /// value.
     pub fn new(name: &'static str, wrong: impl fmt::Display) -> Self {
         Self { name, wrong: wrong.to_string() }
     }
@@ -195,9 +209,12 @@ pub fn required(lookup: Lookup<'_>, name: &'static str) -> Result<String, Config
 
 /// What new tokens of each format are bound to: signed, developer, JWT.
 fn bindings(lookup: Lookup<'_>) -> Result<[Binding; 3], ConfigError> {
-    let all = attributes::binding(lookup, "HALLPASS_INVALIDATE_ON")?
-        .unwrap_or_else(|| Binding::new(["username", "password_hash", "status"].map(str::to_owned)));
-    let of = |name| Ok::<_, ConfigError>(attributes::binding(lookup, name)?.unwrap_or_else(|| all.clone()));
+    let all = attributes::binding(lookup, "HALLPASS_INVALIDATE_ON")?.unwrap_or_else(|| {
+        Binding::new(["username", "password_hash", "status"].map(str::to_owned))
+    });
+    let of = |name| {
+        Ok::<_, ConfigError>(attributes::binding(lookup, name)?.unwrap_or_else(|| all.clone()))
+    };
     Ok([
         of("HALLPASS_INVALIDATE_ON_SIGNED")?,
         of("HALLPASS_INVALIDATE_ON_DEVELOPER")?,
@@ -261,6 +278,9 @@ mod tests {
         check(Format::Developer, &["plan", "status"]);
         check(Format::Jwt, &[]);
         let defaults = Settings::read(&|_| None).unwrap();
-        assert_eq!(defaults.binding(Format::Signed).names(), ["password_hash", "status", "username"]);
+        assert_eq!(
+            defaults.binding(Format::Signed).names(),
+            ["password_hash", "status", "username"]
+        );
     }
 }

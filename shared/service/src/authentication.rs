@@ -1,10 +1,10 @@
-//! Authenticates the caller of a request. Routes that manage tokens verify the credential themselves, because API
-//! Gateway may have reused a cached authorizer response.
+//! Authenticates the caller of a request. Routes that manage tokens verify the credential
+//! themselves, because API Gateway may have reused a cached authorizer response.
 
 use hallpass_store::{Failure, Rejected, marks::Marked};
 use hallpass_token::{
-    Admitted, Credential, Issuer, Reason, Record, Scope, Text, Timestamp, TokenId, User, credential::Unusable,
-    lifecycle,
+    Admitted, Credential, Issuer, Reason, Record, Scope, Text, Timestamp, TokenId, User,
+    credential::Unusable, lifecycle,
 };
 use http::{
     HeaderMap,
@@ -17,7 +17,8 @@ use hallpass_http::Problem;
 /// Returns the credential of a request.
 ///
 /// # Errors
-/// Returns 400 if the request carries more than one credential, and 401 if it carries none or a malformed one.
+/// Returns 400 if the request carries more than one credential, and 401 if it carries none or a
+/// malformed one.
 pub fn credential(headers: &HeaderMap, issuer: &Issuer) -> Result<Credential, Problem> {
     let malformed = || Problem::rejected(issuer, &Rejected::new(Reason::Malformed, None));
     let values = headers.get_all(AUTHORIZATION).iter().map(|value| value.to_str());
@@ -30,7 +31,8 @@ pub fn credential(headers: &HeaderMap, issuer: &Issuer) -> Result<Credential, Pr
     }
 }
 
-/// Rejects a request whose only credential is a cookie. A browser sends cookies with requests that other sites cause.
+/// Rejects a request whose only credential is a cookie. A browser sends cookies with requests that
+/// other sites cause.
 ///
 /// # Errors
 /// Returns 403 if the request has a cookie and no `Authorization` header.
@@ -67,12 +69,15 @@ pub async fn admit_text(context: &Context<'_>, text: &Text) -> Result<Admitted, 
     Ok(admitted)
 }
 
-/// Verifies the token that a request carries, for a route that creates a token. Also returns the change marks of the
-/// user.
+/// Verifies the token that a request carries, for a route that creates a token. Also returns the
+/// change marks of the user.
 ///
 /// # Errors
 /// Returns the same errors as [`admit`].
-pub async fn admit_to_issue(context: &Context<'_>, headers: &HeaderMap) -> Result<Marked<Admitted>, Problem> {
+pub async fn admit_to_issue(
+    context: &Context<'_>,
+    headers: &HeaderMap,
+) -> Result<Marked<Admitted>, Problem> {
     let service = context.service;
     match credential(headers, &service.settings.issuer)? {
         Credential::Token(text) => admit_text_to_issue(context, &text).await,
@@ -80,11 +85,15 @@ pub async fn admit_to_issue(context: &Context<'_>, headers: &HeaderMap) -> Resul
     }
 }
 
-/// Verifies the text of a token, for a route that creates a token. Also returns the change marks of the user.
+/// Verifies the text of a token, for a route that creates a token. Also returns the change marks of
+/// the user.
 ///
 /// # Errors
 /// Returns the same errors as [`admit_text`].
-pub async fn admit_text_to_issue(context: &Context<'_>, text: &Text) -> Result<Marked<Admitted>, Problem> {
+pub async fn admit_text_to_issue(
+    context: &Context<'_>,
+    text: &Text,
+) -> Result<Marked<Admitted>, Problem> {
     let Context { service, now, .. } = *context;
     let issuer = &service.settings.issuer;
     let keyring = service.keyring(now).await?;
@@ -95,12 +104,16 @@ pub async fn admit_text_to_issue(context: &Context<'_>, text: &Text) -> Result<M
 }
 
 impl Service {
-    /// Completes the rotation of a token on the first use of its successor: the replaced token expires before the
-    /// successor is accepted. Does nothing for a token that replaces no other.
+    /// Completes the rotation of a token on the first use of its successor: the replaced token
+    /// expires before the successor is accepted. Does nothing for a token that replaces no other.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be written.
-    pub async fn finish_rotation(&self, admitted: &Admitted, now: Timestamp) -> Result<(), Failure> {
+    pub async fn finish_rotation(
+        &self,
+        admitted: &Admitted,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
         if admitted.record.replaces.is_none() {
             return Ok(());
         }
@@ -113,20 +126,25 @@ impl Service {
         scope.holds(&self.settings.admin_permission)
     }
 
-    /// Returns whether the caller can manage all tokens of its user, not only itself and those it issued. This takes a
-    /// token without a scope, or a scope with `HALLPASS_TOKENS_PERMISSION` or `HALLPASS_ADMIN_PERMISSION`.
+    /// Returns whether the caller can manage all tokens of its user, not only itself and those it
+    /// issued. This takes a token without a scope, or a scope with `HALLPASS_TOKENS_PERMISSION` or
+    /// `HALLPASS_ADMIN_PERMISSION`.
     pub fn manages_all(&self, caller: &Admitted) -> bool {
         self.manages_all_with(&caller.record, &caller.scope)
     }
 
     fn manages_all_with(&self, record: &Record, scope: &Scope) -> bool {
-        record.scope.is_none() || scope.holds(&self.settings.tokens_permission) || self.is_administrator(scope)
+        record.scope.is_none()
+            || scope.holds(&self.settings.tokens_permission)
+            || self.is_administrator(scope)
     }
 
-    /// Returns the record of the token that a route names. The ID `current` names the caller's own token.
+    /// Returns the record of the token that a route names. The ID `current` names the caller's own
+    /// token.
     ///
     /// # Errors
-    /// Returns 404 if the token does not exist or the caller cannot manage it, and 503 if DynamoDB cannot be read.
+    /// Returns 404 if the token does not exist or the caller cannot manage it, and 503 if DynamoDB
+    /// cannot be read.
     pub async fn managed(&self, caller: &Admitted, id: &str) -> Result<Record, Problem> {
         let id = match id {
             "current" => caller.record.id,
@@ -139,8 +157,8 @@ impl Service {
         if self.manages(caller, &record) { Ok(record) } else { Err(Problem::not_found()) }
     }
 
-    /// Returns the user of a record. If the record belongs to the caller's user, this is the user as verified, without
-    /// another read.
+    /// Returns the user of a record. If the record belongs to the caller's user, this is the user
+    /// as verified, without another read.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read.
@@ -156,8 +174,11 @@ impl Service {
         self.manages_with(&caller.record, &caller.scope, other)
     }
 
-    /// Returns whether the token with this record and this current scope can manage another token of the same user.
+    /// Returns whether the token with this record and this current scope can manage another token
+    /// of the same user.
     pub fn manages_with(&self, caller: &Record, scope: &Scope, other: &Record) -> bool {
-        self.manages_all_with(caller, scope) || other.id == caller.id || other.issued_by == caller.id.to_string()
+        self.manages_all_with(caller, scope)
+            || other.id == caller.id
+            || other.issued_by == caller.id.to_string()
     }
 }

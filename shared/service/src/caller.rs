@@ -1,5 +1,5 @@
-//! The caller that requests a token: a user with a password, checked under the rate limit, or the holder of a live
-//! token.
+//! The caller that requests a token: a user with a password, checked under the rate limit, or the
+//! holder of a live token.
 
 use hallpass_http::{Problem, gateway};
 use hallpass_store::{
@@ -7,13 +7,15 @@ use hallpass_store::{
     marks::{ChangeMarks, Marked},
 };
 use hallpass_token::{
-    Admitted, Credential, Family, Reason, Rejection, Scope, Timestamp, User, credential::Login, lifecycle,
+    Admitted, Credential, Family, Reason, Rejection, Scope, Timestamp, User, credential::Login,
+    lifecycle,
 };
 use lambda_http::Request;
 
 use crate::{Context, Service, authentication, password::check_password, session::BrowserSession};
 
-/// The `issued_by` of a token for the operator. No token has this ID, so no token can manage it as its issuer.
+/// The `issued_by` of a token for the operator. No token has this ID, so no token can manage it as
+/// its issuer.
 const OPERATOR: &str = "operator";
 
 /// The caller that requests a token.
@@ -35,11 +37,13 @@ pub enum Caller {
 }
 
 impl Caller {
-    /// Authenticates the caller of a route that accepts passwords and live tokens. `HALLPASS_GENERATE_PASSWORD=off`
-    /// leaves only live tokens. `HALLPASS_GENERATE_PERMISSION` applies to both.
+    /// Authenticates the caller of a route that accepts passwords and live tokens.
+    /// `HALLPASS_GENERATE_PASSWORD=off` leaves only live tokens. `HALLPASS_GENERATE_PERMISSION`
+    /// applies to both.
     pub async fn of(context: &Context<'_>, request: &Request) -> Result<Self, Problem> {
         let service = context.service;
-        let caller = match authentication::credential(request.headers(), &service.settings.issuer)? {
+        let caller = match authentication::credential(request.headers(), &service.settings.issuer)?
+        {
             Credential::Token(text) => {
                 Self::Token(Box::new(authentication::admit_text_to_issue(context, &text).await?))
             }
@@ -53,11 +57,17 @@ impl Caller {
         let service = context.service;
         match authentication::credential(request.headers(), &service.settings.issuer)? {
             Credential::Token(_) => Err(Problem::invalid_credentials(&service.settings.issuer)),
-            Credential::Login(login) => Self::of_login(context, request, login).await?.permitted(service),
+            Credential::Login(login) => {
+                Self::of_login(context, request, login).await?.permitted(service)
+            }
         }
     }
 
-    async fn of_login(context: &Context<'_>, request: &Request, login: Login) -> Result<Self, Problem> {
+    async fn of_login(
+        context: &Context<'_>,
+        request: &Request,
+        login: Login,
+    ) -> Result<Self, Problem> {
         let Context { service, now, .. } = *context;
         if !service.settings.generate_takes_passwords {
             return Err(Problem::invalid_credentials(&service.settings.issuer));
@@ -98,7 +108,9 @@ impl Caller {
     /// Returns the caller's current scope. No token that the caller creates exceeds it.
     pub fn scope(&self) -> &Scope {
         match self {
-            Self::Password { .. } | Self::Operator(_) | Self::BrowserSession(_) => &self.user().permissions,
+            Self::Password { .. } | Self::Operator(_) | Self::BrowserSession(_) => {
+                &self.user().permissions
+            }
             Self::Token(admitted) => &admitted.value.scope,
         }
     }
@@ -148,21 +160,29 @@ impl Caller {
         }
     }
 
-    /// Rejects a caller whose token is no longer live, with the reason. This costs a read, so it is called only after
-    /// something went wrong.
+    /// Rejects a caller whose token is no longer live, with the reason. This costs a read, so it is
+    /// called only after something went wrong.
     pub async fn must_be_live(&self, context: &Context<'_>) -> Result<(), Problem> {
         let Context { service, now, .. } = *context;
         let Some(before) = self.token() else { return Ok(()) };
         let id = before.record.id;
-        let rejected =
-            |rejection: Rejection| Problem::rejected(&service.settings.issuer, &Rejected::new(rejection, Some(id)));
+        let rejected = |rejection: Rejection| {
+            Problem::rejected(&service.settings.issuer, &Rejected::new(rejection, Some(id)))
+        };
         let found = service.store.reread(&before.record).await?;
-        let record = found.record.filter(|record| record.id == id).ok_or_else(|| rejected(Reason::Unknown.into()))?;
+        let record = found
+            .record
+            .filter(|record| record.id == id)
+            .ok_or_else(|| rejected(Reason::Unknown.into()))?;
         lifecycle::readmit(record, found.user, now).map(|_| ()).map_err(rejected)
     }
 
     /// Returns the problem for a caller that lacks a permission.
     pub fn lacks_permission(&self, service: &Service) -> Problem {
-        if self.token().is_some() { Problem::forbidden(&service.settings.issuer) } else { Problem::not_permitted() }
+        if self.token().is_some() {
+            Problem::forbidden(&service.settings.issuer)
+        } else {
+            Problem::not_permitted()
+        }
     }
 }

@@ -5,7 +5,8 @@ use hallpass_token::Timestamp;
 use crate::Service;
 use hallpass_runtime::entropy::Randomness;
 
-/// What an operation depends on besides its request: the clients and settings, the time, and the random bytes.
+/// What an operation depends on besides its request: the clients and settings, the time, and the
+/// random bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
     /// The clients and settings of the function.

@@ -1,4 +1,5 @@
-//! The developer token of a user, compatible with hypothesis/h: at most one, which is created or regenerated.
+//! The developer token of a user, compatible with hypothesis/h: at most one, which is created or
+//! regenerated.
 
 use hallpass_http::Problem;
 use hallpass_runtime::Event;
@@ -6,7 +7,9 @@ use hallpass_store::{
     Failure,
     developer::{Old, Replaced},
 };
-use hallpass_token::{Family, Format, Record, Snapshot, Text, TokenId, codec::developer, lifecycle};
+use hallpass_token::{
+    Family, Format, Record, Snapshot, Text, TokenId, codec::developer, lifecycle,
+};
 
 use crate::{
     Context,
@@ -17,9 +20,12 @@ use crate::{
     recheck::{Basis, or_withdraw},
 };
 
-/// Creates or regenerates the developer token of the caller's user. The last value tells whether it replaced one that was
-/// live.
-pub async fn regenerate(context: &Context<'_>, caller: &Caller) -> Result<(Text, Record, bool), Problem> {
+/// Creates or regenerates the developer token of the caller's user. The last value tells whether it
+/// replaced one that was live.
+pub async fn regenerate(
+    context: &Context<'_>,
+    caller: &Caller,
+) -> Result<(Text, Record, bool), Problem> {
     let Context { service, now, .. } = *context;
     let old = old(context, caller).await?;
     let (text, record) = sign(context, caller).await?;
@@ -36,8 +42,8 @@ pub async fn regenerate(context: &Context<'_>, caller: &Caller) -> Result<(Text,
     Ok((text, record, counted.is_some()))
 }
 
-/// Returns the developer token to replace, if one exists. A developer token regenerates only itself, never a successor.
-/// Any other token must be able to manage the existing one.
+/// Returns the developer token to replace, if one exists. A developer token regenerates only
+/// itself, never a successor. Any other token must be able to manage the existing one.
 async fn old(context: &Context<'_>, caller: &Caller) -> Result<Option<Record>, Problem> {
     let Context { service, now, .. } = *context;
     if let Some(itself) = caller.token().filter(|token| token.record.format == Format::Developer) {
@@ -61,10 +67,12 @@ async fn sign(context: &Context<'_>, caller: &Caller) -> Result<(Text, Record), 
     let latest = expiry::latest(context, authenticated_at)?;
     let configured = service.settings.developer_lifetime.map(|lifetime| now.after(lifetime));
     let cap = expiry::cap_of(service, caller);
-    let expires_at = [configured, cap].into_iter().flatten().min().map_or(latest, |end| end.min(latest));
+    let expires_at =
+        [configured, cap].into_iter().flatten().min().map_or(latest, |end| end.min(latest));
     let scope = own_scope(service, parent)?;
     let keyring = service.keyring(now).await?;
-    let signed = developer::sign(&keyring, &service.settings.issuer, now, user.id, &randomness.secret()?);
+    let signed =
+        developer::sign(&keyring, &service.settings.issuer, now, user.id, &randomness.secret()?);
     let signed = signed.map_err(|error| Failure::new("signing the token", error))?;
     let binding = service.settings.binding(Format::Developer).clone();
     let record = Record {
@@ -95,7 +103,8 @@ async fn sign(context: &Context<'_>, caller: &Caller) -> Result<(Text, Record), 
     Ok((signed.text, record))
 }
 
-/// Returns the family of the developer token: that of the caller's token, or a new one for a session or a password.
+/// Returns the family of the developer token: that of the caller's token, or a new one for a
+/// session or a password.
 fn family(caller: &Caller, new: TokenId) -> Result<Family, Problem> {
     match (caller.token(), caller.family()) {
         (Some(parent), _) => Ok(parent.record.family.clone()),
@@ -104,8 +113,14 @@ fn family(caller: &Caller, new: TokenId) -> Result<Family, Problem> {
     }
 }
 
-/// Makes the record the user's developer token, in one transaction, if the caller's token is still live.
-async fn replace(context: &Context<'_>, caller: &Caller, record: &Record, old: Option<&Record>) -> Result<(), Problem> {
+/// Makes the record the user's developer token, in one transaction, if the caller's token is still
+/// live.
+async fn replace(
+    context: &Context<'_>,
+    caller: &Caller,
+    record: &Record,
+    old: Option<&Record>,
+) -> Result<(), Problem> {
     let Context { service, now, .. } = *context;
     let (old, parent) = (old.map(Old::of), caller.token().map(|parent| &parent.record));
     let purge_old_at = lifecycle::purge_replaced_at(now, service.settings.record_retention);

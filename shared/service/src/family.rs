@@ -1,8 +1,9 @@
 //! Revokes the family of a token after a leak, and everything that its tokens issued, for any user.
 //!
-//! A token that is not revoked yet can issue more tokens during the search. Every read is strongly consistent, and the
-//! search is complete only when a whole pass finds no live token. A token that is revoked while it issues another
-//! withdraws it, because issuing rechecks the caller before the text is returned.
+//! A token that is not revoked yet can issue more tokens during the search. Every read is strongly
+//! consistent, and the search is complete only when a whole pass finds no live token. A token that
+//! is revoked while it issues another withdraws it, because issuing rechecks the caller before the
+//! text is returned.
 
 use hallpass_runtime::Event;
 use hallpass_store::{Failure, Store, marking::could_be_live, sweep::Place};
@@ -10,8 +11,8 @@ use hallpass_token::{Record, TokenId};
 
 use crate::revocation::Revoker;
 
-/// The issuer whose tokens are searched for: a family, or a single token whose record no longer exists and whose
-/// family is not known yet.
+/// The issuer whose tokens are searched for: a family, or a single token whose record no longer
+/// exists and whose family is not known yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issuer {
     family: TokenId,
@@ -40,8 +41,8 @@ pub struct Step {
 }
 
 impl Issuer {
-    /// Finds the family of a token. If its record no longer exists, the ID is treated as that of a family, and the real
-    /// family is learnt from the records of tokens that it issued.
+    /// Finds the family of a token. If its record no longer exists, the ID is treated as that of a
+    /// family, and the real family is learnt from the records of tokens that it issued.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read.
@@ -154,7 +155,14 @@ mod tests {
             assert!(search.place.is_some());
             assert_eq!(Search::from_text(&search.to_text()), Some(search));
         }
-        for text in ["", "~", "~~~", "1~~0~", "1.AAAAAAAAAAAAAAAAAAAAAA~~2~", "1.AAAAAAAAAAAAAAAAAAAAAA~x~0~"] {
+        for text in [
+            "",
+            "~",
+            "~~~",
+            "1~~0~",
+            "1.AAAAAAAAAAAAAAAAAAAAAA~~2~",
+            "1.AAAAAAAAAAAAAAAAAAAAAA~x~0~",
+        ] {
             assert_eq!(Search::from_text(text), None, "{text}");
         }
     }

@@ -1,4 +1,5 @@
-//! Issues a token: signs it, writes its record, rechecks the caller, and only then returns its text.
+//! Issues a token: signs it, writes its record, rechecks the caller, and only then returns its
+//! text.
 
 use crate::{Context, Service};
 use hallpass_http::Problem;
@@ -59,7 +60,8 @@ impl Shape {
 }
 
 impl NewToken<'_> {
-    /// Creates a token without a name for the caller's own user, in a family of its own, with all permissions.
+    /// Creates a token without a name for the caller's own user, in a family of its own, with all
+    /// permissions.
     pub const fn new(shape: Shape, expires_at: Timestamp) -> Self {
         Self {
             other: None,
@@ -78,16 +80,21 @@ impl NewToken<'_> {
     }
 }
 
-/// Issues a token. The record is written before the text is returned. After the write, the caller is rechecked; if that
-/// fails, or if the owner exceeds a limit, the record is withdrawn.
-pub async fn issue(context: &Context<'_>, caller: &Caller, new_token: NewToken<'_>) -> Result<(Text, Record), Problem> {
+/// Issues a token. The record is written before the text is returned. After the write, the caller
+/// is rechecked; if that fails, or if the owner exceeds a limit, the record is withdrawn.
+pub async fn issue(
+    context: &Context<'_>,
+    caller: &Caller,
+    new_token: NewToken<'_>,
+) -> Result<(Text, Record), Problem> {
     let Context { service, now, .. } = *context;
     let latest = expiry::latest(context, caller.authenticated_at(now))?;
     let cap = expiry::cap_of(service, caller);
     let expires_at = new_token.expires_at.min(latest).min(cap.unwrap_or(Timestamp::MAX));
     let new_token = NewToken { expires_at, ..new_token };
     let signed = sign(context, new_token.owner(caller), new_token.shape, expires_at).await?;
-    let basis = Basis { caller, other: new_token.other, permissions: new_token.permissions, old: None };
+    let basis =
+        Basis { caller, other: new_token.other, permissions: new_token.permissions, old: None };
     let owner = basis.owner();
     let record = record(context, caller, new_token, &signed, cap)?;
     if let Some(excess) = size::excess(&record) {
@@ -101,12 +108,14 @@ pub async fn issue(context: &Context<'_>, caller: &Caller, new_token: NewToken<'
     Ok((signed.text, record))
 }
 
-/// Returns the scope of a token that is requested without one: the caller's current scope, or `None` for all
-/// permissions.
+/// Returns the scope of a token that is requested without one: the caller's current scope, or
+/// `None` for all permissions.
 pub fn own_scope(service: &Service, parent: Option<&Admitted>) -> Result<Option<Scope>, Problem> {
     match parent.filter(|parent| parent.record.scope.is_some()) {
         None => Ok(None),
-        Some(parent) if parent.scope.is_empty() => Err(Problem::forbidden(&service.settings.issuer)),
+        Some(parent) if parent.scope.is_empty() => {
+            Err(Problem::forbidden(&service.settings.issuer))
+        }
         Some(parent) => Ok(Some(parent.scope.clone())),
     }
 }
@@ -122,8 +131,15 @@ pub async fn sign(
     let keyring = service.keyring(now).await?;
     let (issuer, secret) = (&service.settings.issuer, randomness.secret()?);
     let (user_id, name) = (owner.id, owner.display_name());
-    let jwt =
-        |audience| jwt::sign(&keyring, issuer, now, jwt::Contents { user_id, audience, expires_at, name }, &secret);
+    let jwt = |audience| {
+        jwt::sign(
+            &keyring,
+            issuer,
+            now,
+            jwt::Contents { user_id, audience, expires_at, name },
+            &secret,
+        )
+    };
     let signed = match shape {
         Shape::Signed => signed::sign(&keyring, issuer, now, user_id, expires_at, &secret),
         Shape::Key => jwt(jwt::Audience::User),
@@ -132,10 +148,14 @@ pub async fn sign(
     Ok(signed.map_err(|error| hallpass_store::Failure::new("signing the token", error))?)
 }
 
-/// Returns the message for a description that makes a record too long. All other attributes are bounded.
+/// Returns the message for a description that makes a record too long. All other attributes are
+/// bounded.
 pub fn too_long(excess: usize) -> String {
     let most = size::MAX_RECORD_BYTES;
-    format!("it is {excess} bytes too long: with the name and the scopes, a record has at most {most} bytes")
+    format!(
+        "it is {excess} bytes too long: with the name and the scopes, a record has at most {most} \
+         bytes"
+    )
 }
 
 fn record(
@@ -149,7 +169,10 @@ fn record(
     let binding = service.settings.binding(new_token.shape.format()).clone();
     let owner = new_token.owner(caller);
     // A temporary token limits the expiry of its descendants, as a token with a scope does.
-    let lasts = new_token.scope.as_ref().is_some_and(|scope| scope.holds(&service.settings.tokens_permission));
+    let lasts = new_token
+        .scope
+        .as_ref()
+        .is_some_and(|scope| scope.holds(&service.settings.tokens_permission));
     let own_cap = (new_token.shape == Shape::Temporary && !lasts).then_some(new_token.expires_at);
     Ok(Record {
         id: signed.id,
@@ -171,24 +194,30 @@ fn record(
         replaced_by: None,
         replaced_at: None,
         last_used_at: None,
-        purge_at: lifecycle::purge_at(Some(new_token.expires_at), None, service.settings.record_retention),
+        purge_at: lifecycle::purge_at(
+            Some(new_token.expires_at),
+            None,
+            service.settings.record_retention,
+        ),
         name: new_token.name,
         description: new_token.description,
         scope: new_token.scope,
     })
 }
 
-/// Returns the family of a new token: the parent's, if the new token continues it, or else a new one issued by the
-/// family of the parent or of the browser session.
+/// Returns the family of a new token: the parent's, if the new token continues it, or else a new
+/// one issued by the family of the parent or of the browser session.
 fn family(caller: &Caller, new_token: &NewToken<'_>, new: TokenId) -> Result<Family, Problem> {
     let Some(issuer) = caller.family() else { return Ok(Family::new(new)) };
-    let continues =
-        new_token.continues_family && caller.token().is_some_and(|parent| parent.user.id == new_token.owner(caller).id);
+    let continues = new_token.continues_family
+        && caller.token().is_some_and(|parent| parent.user.id == new_token.owner(caller).id);
     issuer.issue(if continues { issuer.id } else { new }).map_err(too_many_issuers)
 }
 
 /// Returns 409: the record cannot name every family that the new token descends from.
 pub fn too_many_issuers(_too_many: TooManyIssuers) -> Problem {
     let most = Family::MAX_ISSUERS;
-    Problem::conflict(format!("More than {most} tokens issued one another; rotate the token or use a password instead"))
+    Problem::conflict(format!(
+        "More than {most} tokens issued one another; rotate the token or use a password instead"
+    ))
 }

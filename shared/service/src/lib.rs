@@ -1,4 +1,5 @@
-//! The service behind the functions, the pages and the command: one function for each thing that it does.
+//! The service behind the functions, the pages and the command: one function for each thing that it
+//! does.
 //!
 //! | module | contents |
 //! |---|---|

@@ -1,5 +1,6 @@
-//! Tokens for the operator of the stack (`hallpass token issue`, `hallpass token rotate`). No HTTP request, token or
-//! password is involved. These tokens are signed, written and limited like all others.
+//! Tokens for the operator of the stack (`hallpass token issue`, `hallpass token rotate`). No HTTP
+//! request, token or password is involved. These tokens are signed, written and limited like all
+//! others.
 
 use crate::Context;
 use hallpass_http::Problem;
@@ -43,8 +44,8 @@ pub struct Rotation {
 /// Issues a token for a user.
 ///
 /// # Errors
-/// Returns 400 if the order is invalid, 409 if the user is blocked or has too many tokens, and 503 if DynamoDB or the
-/// keyring is unavailable.
+/// Returns 400 if the order is invalid, 409 if the user is blocked or has too many tokens, and 503
+/// if DynamoDB or the keyring is unavailable.
 pub async fn issue(context: &Context<'_>, order: Order) -> Result<(Text, Record), Problem> {
     let Context { service, now, .. } = *context;
     let Order { owner, jwt, name, description, scope, expires_at } = order;
@@ -54,9 +55,11 @@ pub async fn issue(context: &Context<'_>, order: Order) -> Result<(Text, Record)
     if owner.status == Status::Blocked {
         return Err(Problem::conflict("The user is blocked"));
     }
-    let name = name.map(|name| validate::line("name", &name, validate::MAX_NAME_LENGTH)).transpose()?;
-    let description =
-        description.map(|text| validate::line("description", &text, validate::MAX_DESCRIPTION_LENGTH)).transpose()?;
+    let name =
+        name.map(|name| validate::line("name", &name, validate::MAX_NAME_LENGTH)).transpose()?;
+    let description = description
+        .map(|text| validate::line("description", &text, validate::MAX_DESCRIPTION_LENGTH))
+        .transpose()?;
     let scope = scope.map(|requested| validate::scope("scopes", requested)).transpose()?;
     let scope = scope.map(|requested| requested.intersection(&owner.permissions));
     if scope.as_ref().is_some_and(Scope::is_empty) {
@@ -74,8 +77,8 @@ pub async fn issue(context: &Context<'_>, order: Order) -> Result<(Text, Record)
 /// Issues a token that replaces this one, with the same settings.
 ///
 /// # Errors
-/// Returns 404 if the old token does not exist, 401 if it is no longer live, 409 if it is unused or already being
-/// replaced, and 503 if DynamoDB or the keyring is unavailable.
+/// Returns 404 if the old token does not exist, 401 if it is no longer live, 409 if it is unused or
+/// already being replaced, and 503 if DynamoDB or the keyring is unavailable.
 pub async fn rotate(context: &Context<'_>, id: &TokenId) -> Result<Rotation, Problem> {
     let service = context.service;
     let old = service.store.record(id).await?.ok_or_else(Problem::not_found)?;

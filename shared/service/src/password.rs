@@ -1,8 +1,9 @@
 //! Password checks, under the rate limit.
 //!
-//! Every rejected log-in makes the same calls in the same order and computes one hash. This holds for an unknown
-//! name, two users with one name, a blocked user, a user without a password, an unreadable item and a wrong password.
-//! Only a password hash of a different kind than Hallpass's own takes a different time.
+//! Every rejected log-in makes the same calls in the same order and computes one hash. This holds
+//! for an unknown name, two users with one name, a blocked user, a user without a password, an
+//! unreadable item and a wrong password. Only a password hash of a different kind than Hallpass's
+//! own takes a different time.
 
 use crate::{Context, Service};
 use hallpass_http::Problem;
@@ -17,7 +18,9 @@ use hallpass_store::{
     marks::Marked,
     users::Named,
 };
-use hallpass_token::{Status, Timestamp, User, Value, credential::Login, user::attribute::TOKEN_GENERATION};
+use hallpass_token::{
+    Status, Timestamp, User, Value, credential::Login, user::attribute::TOKEN_GENERATION,
+};
 
 /// A log-in attempt with its rate limit counters.
 struct Attempt<'a> {
@@ -28,7 +31,11 @@ struct Attempt<'a> {
 }
 
 /// Returns the user with this name and password.
-pub async fn check_password(context: &Context<'_>, login: Login, source_ip: &str) -> Result<Marked<User>, Problem> {
+pub async fn check_password(
+    context: &Context<'_>,
+    login: Login,
+    source_ip: &str,
+) -> Result<Marked<User>, Problem> {
     let Context { service, now, randomness } = *context;
     let name = NameKey::new(login.username());
     let counters = attempts::counters(&name, source_ip, now);
@@ -53,7 +60,8 @@ pub async fn check_password(context: &Context<'_>, login: Login, source_ip: &str
         attempt.settle(Outcome::Failed).await?;
         return Err(Problem::invalid_credentials(&service.settings.issuer));
     };
-    let is_noted = known.is_some_and(|known| !known.noted_at.after(rate_limit::NOTED).has_passed(now));
+    let is_noted =
+        known.is_some_and(|known| !known.noted_at.after(rate_limit::NOTED).has_passed(now));
     if let Some(proof) = proof.filter(|_| attempt.counters.has_network && !is_noted) {
         service.store.record_network(&attempt.counters.known, &proof, now).await?;
     }
@@ -67,12 +75,17 @@ impl Attempt<'_> {
         or_wait(self.service.store.reserve_pair(&self.counters.pair, &self.id, self.now).await?)
     }
 
-    /// Reserves one attempt in the budget of the name, or of the network if it is known for the name, and one in the
-    /// budget of the source. A rejected attempt counts in neither. A successful log-in releases the first
-    /// reservation.
+    /// Reserves one attempt in the budget of the name, or of the network if it is known for the
+    /// name, and one in the budget of the source. A rejected attempt counts in neither. A
+    /// successful log-in releases the first reservation.
     async fn reserve_budgets(&self, is_known: bool) -> Result<&str, Problem> {
-        let (store, limits, counters) = (&self.service.store, &self.service.settings.login_budgets, &self.counters);
-        let (name, budget) = if is_known { (&counters.network, limits.network) } else { (&counters.name, limits.name) };
+        let (store, limits, counters) =
+            (&self.service.store, &self.service.settings.login_budgets, &self.counters);
+        let (name, budget) = if is_known {
+            (&counters.network, limits.network)
+        } else {
+            (&counters.name, limits.name)
+        };
         let rate_limit = store.reserve(name, &self.id, budget, self.now).await?;
         if rate_limit != RateLimit::Allowed {
             self.settle(Outcome::Uncounted).await?;
@@ -99,10 +112,16 @@ fn or_wait(rate_limit: RateLimit) -> Result<(), Problem> {
     }
 }
 
-/// Verifies a password by computing one hash. For an unknown, blocked or external user, a dummy hash is verified.
+/// Verifies a password by computing one hash. For an unknown, blocked or external user, a dummy
+/// hash is verified.
 async fn is_right(login: Login, user: Option<&User>) -> Result<bool, Failure> {
-    let phc = user.filter(|user| user.status == Status::Active).and_then(User::password_hash).map(str::to_owned);
-    let checking = tokio::task::spawn_blocking(move || password::verify(login.expose_password(), phc.as_deref()));
+    let phc = user
+        .filter(|user| user.status == Status::Active)
+        .and_then(User::password_hash)
+        .map(str::to_owned);
+    let checking = tokio::task::spawn_blocking(move || {
+        password::verify(login.expose_password(), phc.as_deref())
+    });
     checking.await.map_err(|error| Failure::new("checking the password", error))
 }
 

@@ -1,16 +1,18 @@
-//! The recheck that every route performs when it creates a token. After the write and before the text is returned,
-//! everything the token is based on is read again with strong consistency: the caller's record, user, session and
-//! permissions, the owner of the token, and the token that it replaces. If anything no longer holds, the new record is
-//! withdrawn and the request is rejected.
+//! The recheck that every route performs when it creates a token. After the write and before the
+//! text is returned, everything the token is based on is read again with strong consistency: the
+//! caller's record, user, session and permissions, the owner of the token, and the token that it
+//! replaces. If anything no longer holds, the new record is withdrawn and the request is rejected.
 //!
-//! A change that was undone in between would go unnoticed. Therefore prune leaves a mark before it reads the tokens
-//! of a changed user ([`hallpass_store::marks`]). The marks are read with the user, and again in the recheck. Either prune
-//! finds the new record among the user's tokens, or its mark was written before the record and is found here.
+//! A change that was undone in between would go unnoticed. Therefore prune leaves a mark before it
+//! reads the tokens of a changed user ([`hallpass_store::marks`]). The marks are read with the
+//! user, and again in the recheck. Either prune finds the new record among the user's tokens, or
+//! its mark was written before the record and is found here.
 //!
-//! Later changes are found by the first verification of the new token, which reads the record and the user.
+//! Later changes are found by the first verification of the new token, which reads the record and
+//! the user.
 //!
-//! A browser session and a log-in flow are rechecked in the same way between their write and their cookie. Prune finds
-//! them among the user's tokens.
+//! A browser session and a log-in flow are rechecked in the same way between their write and their
+//! cookie. Prune finds them among the user's tokens.
 
 use crate::{Context, Service};
 use hallpass_http::Problem;
@@ -63,8 +65,8 @@ impl<'a> Basis<'a> {
         let service = context.service;
         let current = self.caller_now(context, new).await?;
         let generate = service.settings.generate_permission.as_deref();
-        // Routes that require this permission checked it before. A caller that lost it meanwhile is rejected on any
-        // route.
+        // Routes that require this permission checked it before. A caller that lost it meanwhile is
+        // rejected on any route.
         let generate = generate.filter(|name| self.caller.scope().holds(name));
         if self.permissions.iter().copied().chain(generate).any(|name| !current.scope.holds(name)) {
             return Err(self.caller.lacks_permission(service));
@@ -73,7 +75,8 @@ impl<'a> Basis<'a> {
             None => None,
             Some(other) => Some(other_now(service, other, self.old.is_some()).await?),
         };
-        self.old_now(context, new, other.as_ref().map_or(&current.user, |other| &other.value)).await?;
+        self.old_now(context, new, other.as_ref().map_or(&current.user, |other| &other.value))
+            .await?;
         let binding = service.settings.session_binding();
         let left = |before: &User, marks: &ChangeMarks, later: &ChangeMarks| {
             marks.left_by(later, &binding.fingerprint(before))
@@ -84,7 +87,10 @@ impl<'a> Basis<'a> {
                 .zip(other.as_ref())
                 .is_some_and(|(before, now)| left(&before.value, &before.marks, &now.marks));
         let owner = other.as_ref().map_or(&current.user, |other| &other.value);
-        if is_left || owner.status != Status::Active || new.binding.fingerprint(owner) != new.fingerprint {
+        if is_left
+            || owner.status != Status::Active
+            || new.binding.fingerprint(owner) != new.fingerprint
+        {
             return Err(changed());
         }
         self.scope_now(service, new, &current.scope, other.as_ref().map(|other| &other.value))
@@ -105,14 +111,20 @@ impl<'a> Basis<'a> {
                 Ok(Current { scope: user.permissions.clone(), user, marks })
             }
             Caller::Operator(before) => {
-                let Marked { value: user, marks } = other_now(service, before, self.old.is_some()).await?;
+                let Marked { value: user, marks } =
+                    other_now(service, before, self.old.is_some()).await?;
                 Ok(Current { scope: user.permissions.clone(), user, marks })
             }
         }
     }
 
     /// Checks that the replaced token was still live, for the current state of its user.
-    async fn old_now(&self, context: &Context<'_>, new: &Record, owner: &User) -> Result<(), Problem> {
+    async fn old_now(
+        &self,
+        context: &Context<'_>,
+        new: &Record,
+        owner: &User,
+    ) -> Result<(), Problem> {
         let Context { service, now, .. } = *context;
         let Some(old) = self.old.filter(|_| new.replaces.is_some()) else {
             return Ok(());
@@ -121,9 +133,11 @@ impl<'a> Basis<'a> {
         if self.caller.token().is_some_and(|caller| caller.record.id == old.id) {
             return Ok(());
         }
-        let rejected =
-            |rejection: Rejection| Problem::rejected(&service.settings.issuer, &Rejected::new(rejection, Some(old.id)));
-        let record = service.store.record(&old.id).await?.ok_or_else(|| rejected(Reason::Unknown.into()))?;
+        let rejected = |rejection: Rejection| {
+            Problem::rejected(&service.settings.issuer, &Rejected::new(rejection, Some(old.id)))
+        };
+        let record =
+            service.store.record(&old.id).await?.ok_or_else(|| rejected(Reason::Unknown.into()))?;
         if record.replaced_by != Some(new.id.hash) {
             let reason = lifecycle::state(&record, Some(owner), now).reason();
             return Err(rejected(reason.unwrap_or(Reason::Replaced).into()));
@@ -131,13 +145,21 @@ impl<'a> Basis<'a> {
         lifecycle::readmit(record, Some(owner.clone()), now).map(|_| ()).map_err(rejected)
     }
 
-    /// Checks that the caller can still grant the scope and the expiry of the new token, and manage the replaced one.
-    fn scope_now(&self, service: &Service, new: &Record, scope: &Scope, other: Option<&User>) -> Result<(), Problem> {
+    /// Checks that the caller can still grant the scope and the expiry of the new token, and manage
+    /// the replaced one.
+    fn scope_now(
+        &self,
+        service: &Service,
+        new: &Record,
+        scope: &Scope,
+        other: Option<&User>,
+    ) -> Result<(), Problem> {
         if let Some(caller) = self.caller.token() {
             let cap = expiry::cap(service, &caller.record, scope);
             let outlives = cap.is_some_and(|cap| new.expires_at.is_none_or(|end| end > cap));
             let is_own = self.old.is_some_and(|old| old.id == caller.record.id);
-            let manages = is_own || self.old.is_none_or(|old| service.manages_with(&caller.record, scope, old));
+            let manages = is_own
+                || self.old.is_none_or(|old| service.manages_with(&caller.record, scope, old));
             if outlives || !manages {
                 return Err(Problem::forbidden(&service.settings.issuer));
             }
@@ -153,16 +175,25 @@ impl<'a> Basis<'a> {
 }
 
 /// Withdraws the new record if the result is an error.
-pub async fn or_withdraw(service: &Service, new: &Record, response: Result<(), Problem>) -> Result<(), Problem> {
+pub async fn or_withdraw(
+    service: &Service,
+    new: &Record,
+    response: Result<(), Problem>,
+) -> Result<(), Problem> {
     if response.is_err() {
         service.store.withdraw(new).await?;
     }
     response
 }
 
-/// Rechecks the user whose password began a session or log-in flow. Removes the session or flow if the password would
-/// no longer be accepted, or if the user was changed meanwhile, even if the change was undone.
-pub async fn confirm_log_in(service: &Service, caller: &Caller, begun: &Place) -> Result<(), Problem> {
+/// Rechecks the user whose password began a session or log-in flow. Removes the session or flow if
+/// the password would no longer be accepted, or if the user was changed meanwhile, even if the
+/// change was undone.
+pub async fn confirm_log_in(
+    service: &Service,
+    caller: &Caller,
+    begun: &Place,
+) -> Result<(), Problem> {
     let confirmed = Box::pin(still_logs_in(service, caller)).await;
     if confirmed.is_err() {
         service.store.remove_session(begun).await?;
@@ -173,7 +204,12 @@ pub async fn confirm_log_in(service: &Service, caller: &Caller, begun: &Place) -
 async fn still_logs_in(service: &Service, caller: &Caller) -> Result<(), Problem> {
     let before = caller.user();
     let Marked { value: user, marks } = logged_in_now(service, before).await?;
-    if service.settings.generate_permission.as_deref().is_some_and(|name| !user.permissions.holds(name)) {
+    if service
+        .settings
+        .generate_permission
+        .as_deref()
+        .is_some_and(|name| !user.permissions.holds(name))
+    {
         return Err(Problem::not_permitted());
     }
     if caller.marks().left_by(&marks, &service.settings.session_binding().fingerprint(before)) {
@@ -190,23 +226,35 @@ async fn logged_in_now(service: &Service, before: &User) -> Result<Marked<User>,
 }
 
 /// Reads the current state of the caller's token.
-async fn token_now(context: &Context<'_>, before: &Admitted, new: &Record) -> Result<Current, Problem> {
+async fn token_now(
+    context: &Context<'_>,
+    before: &Admitted,
+    new: &Record,
+) -> Result<Current, Problem> {
     let Context { service, now, .. } = *context;
     let id = before.record.id;
-    let rejected =
-        |rejection: Rejection| Problem::rejected(&service.settings.issuer, &Rejected::new(rejection, Some(id)));
+    let rejected = |rejection: Rejection| {
+        Problem::rejected(&service.settings.issuer, &Rejected::new(rejection, Some(id)))
+    };
     let found = service.store.reread(&before.record).await?;
-    // A developer token that regenerated itself was live at that time, and the new one is now in its place.
-    let regenerates_itself = before.record.format == Format::Developer && new.format == Format::Developer;
-    let record = found.record.filter(|record| record.id == if regenerates_itself { new.id } else { id });
+    // A developer token that regenerated itself was live at that time, and the new one is now in
+    // its place.
+    let regenerates_itself =
+        before.record.format == Format::Developer && new.format == Format::Developer;
+    let record =
+        found.record.filter(|record| record.id == if regenerates_itself { new.id } else { id });
     let record = record.ok_or_else(|| rejected(Reason::Unknown.into()))?;
     let admitted = lifecycle::readmit(record, found.user, now).map_err(rejected)?;
     Ok(Current { user: admitted.user, scope: admitted.scope, marks: found.marks })
 }
 
-/// Reads the current state of the token's owner. If the new token replaces another, the check of that token decides
-/// whether a blocked owner is rejected.
-async fn other_now(service: &Service, before: &Marked<User>, replaces: bool) -> Result<Marked<User>, Problem> {
+/// Reads the current state of the token's owner. If the new token replaces another, the check of
+/// that token decides whether a blocked owner is rejected.
+async fn other_now(
+    service: &Service,
+    before: &Marked<User>,
+    replaces: bool,
+) -> Result<Marked<User>, Problem> {
     let again = service.store.marked_user(&before.value.id).await?;
     let again = again.ok_or_else(|| Problem::conflict("There is no such user"))?;
     if again.value.status == Status::Blocked && !replaces {
@@ -218,7 +266,8 @@ async fn other_now(service: &Service, before: &Marked<User>, replaces: bool) -> 
 /// Returns whether a user who logged in could still do so: active, with the same name and password.
 fn is_same(service: &Service, before: &User, now: &User) -> bool {
     let names = [USERNAME, PASSWORD_HASH, STATUS].map(str::to_owned);
-    let binding = Binding::new(service.settings.session_binding().names().iter().cloned().chain(names));
+    let binding =
+        Binding::new(service.settings.session_binding().names().iter().cloned().chain(names));
     now.status == Status::Active && binding.fingerprint(before) == binding.fingerprint(now)
 }
 

@@ -1,7 +1,7 @@
 //! Revokes, disables and enables tokens.
 //!
-//! Needs the tables and two numbers, and neither a key nor any other setting, so that revoking works when the rest is
-//! broken.
+//! Needs the tables and two numbers, and neither a key nor any other setting, so that revoking
+//! works when the rest is broken.
 
 use std::time::Duration;
 
@@ -62,8 +62,8 @@ impl<'a> Revoker<'a> {
         Ok(logged(id, self.store.revoke(id, revocation, purge_at).await?))
     }
 
-    /// Revokes the live tokens of a user that match, and repeats this until none is left. Returns how many were
-    /// revoked, or `None` if new ones keep appearing.
+    /// Revokes the live tokens of a user that match, and repeats this until none is left. Returns
+    /// how many were revoked, or `None` if new ones keep appearing.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read or written.
@@ -79,7 +79,8 @@ impl<'a> Revoker<'a> {
         Ok(revoked.map(|ids| u64::try_from(ids.len()).unwrap_or(u64::MAX)))
     }
 
-    /// Revokes all tokens of a user in one write. `fresh` replaces a `token_generation` that cannot be raised.
+    /// Revokes all tokens of a user in one write. `fresh` replaces a `token_generation` that cannot
+    /// be raised.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read or written.
@@ -106,14 +107,16 @@ impl<'a> Revoker<'a> {
     /// Disables a token, or enables it again. Returns its record afterwards.
     ///
     /// # Errors
-    /// Returns 404 if the record no longer exists, 409 if the token is revoked, and 503 if DynamoDB cannot be written.
+    /// Returns 404 if the record no longer exists, 409 if the token is revoked, and 503 if DynamoDB
+    /// cannot be written.
     pub async fn set_disabled(&self, record: Record, is_disabled: bool) -> Result<Record, Problem> {
         let disabled_at = is_disabled.then_some(self.now);
         match self.store.set_disabled(&record, disabled_at).await? {
             Marked::Unknown => Err(Problem::not_found()),
             Marked::Before => Err(Problem::conflict("The token was revoked")),
             Marked::Now => {
-                if is_disabled { Event::Disabled(&record.id) } else { Event::Enabled(&record.id) }.log();
+                if is_disabled { Event::Disabled(&record.id) } else { Event::Enabled(&record.id) }
+                    .log();
                 Ok(Record { disabled_at, ..record })
             }
         }

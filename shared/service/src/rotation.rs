@@ -1,11 +1,12 @@
-//! Rotation: issues the successor of a token with the same settings. The old token expires at the first use of the new one,
-//! or after `HALLPASS_ROTATION_WINDOW`, whichever comes first.
+//! Rotation: issues the successor of a token with the same settings. The old token expires at the
+//! first use of the new one, or after `HALLPASS_ROTATION_WINDOW`, whichever comes first.
 
 use hallpass_http::Problem;
 use hallpass_runtime::Event;
 use hallpass_store::{Rejected, marks::Marked, rotation::Rotated, size};
 use hallpass_token::{
-    Admitted, Family, Format, IssuedText, Reason, Record, Snapshot, Text, Timestamp, TokenId, User, lifecycle,
+    Admitted, Family, Format, IssuedText, Reason, Record, Snapshot, Text, Timestamp, TokenId, User,
+    lifecycle,
 };
 
 use crate::{
@@ -24,7 +25,9 @@ pub async fn rotate(
 ) -> Result<(Text, Record, Timestamp), Problem> {
     let Context { service, now, .. } = *context;
     if old.format == Format::Developer {
-        return Err(Problem::conflict("A developer token is regenerated with POST /profile/developer"));
+        return Err(Problem::conflict(
+            "A developer token is regenerated with POST /profile/developer",
+        ));
     }
     // Otherwise a series of unused successors would exceed every limit on tokens.
     if old.replaces.is_some() {
@@ -32,16 +35,21 @@ pub async fn rotate(
     }
     let other = other(service, caller, old).await?;
     let owner = other.as_ref().map_or_else(|| caller.user(), |other| &other.value);
-    let ended = |rejection| Problem::rejected(&service.settings.issuer, &Rejected::new(rejection, Some(old.id)));
+    let ended = |rejection| {
+        Problem::rejected(&service.settings.issuer, &Rejected::new(rejection, Some(old.id)))
+    };
     let admitted = lifecycle::readmit(old.clone(), Some(owner.clone()), now).map_err(ended)?;
-    // The caller receives the text, so the new token must not have a broader scope than the caller, even if the user's
-    // current permissions make both equal.
+    // The caller receives the text, so the new token must not have a broader scope than the caller,
+    // even if the user's current permissions make both equal.
     if other.is_none() && caller.token().is_some_and(|caller| is_broader(old, &caller.record)) {
         return Err(Problem::forbidden(&service.settings.issuer));
     }
     let (signed, new) = successor(context, caller, &admitted).await?;
     if let Some(excess) = size::excess(&new) {
-        return Err(Problem::conflict(format!("The description cannot be kept: {}", too_long(excess))));
+        return Err(Problem::conflict(format!(
+            "The description cannot be kept: {}",
+            too_long(excess)
+        )));
     }
     let window = now.after(service.settings.rotation_window);
     replace(context, caller, old, &new, window).await?;
@@ -54,7 +62,11 @@ pub async fn rotate(
 }
 
 /// Returns the user of the old token, if it is not the caller's own.
-async fn other(service: &Service, caller: &Caller, old: &Record) -> Result<Option<Marked<User>>, Problem> {
+async fn other(
+    service: &Service,
+    caller: &Caller,
+    old: &Record,
+) -> Result<Option<Marked<User>>, Problem> {
     if caller.user().id == old.id.user_id {
         return Ok(None);
     }
@@ -63,7 +75,8 @@ async fn other(service: &Service, caller: &Caller, old: &Record) -> Result<Optio
     user.map(Some).ok_or_else(|| Problem::rejected(&service.settings.issuer, &rejected))
 }
 
-/// Writes the new record and marks the old one, in one transaction, if the old token and the caller's are still live.
+/// Writes the new record and marks the old one, in one transaction, if the old token and the
+/// caller's are still live.
 async fn replace(
     context: &Context<'_>,
     caller: &Caller,
@@ -82,24 +95,30 @@ async fn replace(
     }
 }
 
-/// Returns whether the scope of this token exceeds that of the other. A token without a scope has all permissions.
+/// Returns whether the scope of this token exceeds that of the other. A token without a scope has
+/// all permissions.
 fn is_broader(token: &Record, than: &Record) -> bool {
-    than.scope
-        .as_ref()
-        .is_some_and(|limit| token.scope.as_ref().is_none_or(|scope| scope.intersection(limit) != *scope))
+    than.scope.as_ref().is_some_and(|limit| {
+        token.scope.as_ref().is_none_or(|scope| scope.intersection(limit) != *scope)
+    })
 }
 
-/// Returns the family of the new token: the old token's, if the caller has the same user. Otherwise another user
-/// receives the text, and a new family begins. In both cases the caller's family, if any, is recorded as an issuer.
+/// Returns the family of the new token: the old token's, if the caller has the same user. Otherwise
+/// another user receives the text, and a new family begins. In both cases the caller's family, if
+/// any, is recorded as an issuer.
 fn family(old: &Record, caller: &Caller, new: TokenId) -> Result<Family, Problem> {
     let Some(issuer) = caller.family() else { return Ok(old.family.clone()) };
     let id = if caller.user().id == old.id.user_id { old.family.id } else { new };
     issuer.issue(id).map_err(too_many_issuers)
 }
 
-/// Signs the new token and returns its record: the same settings and lifetime as the old token, within the current
-/// limits.
-async fn successor(context: &Context<'_>, caller: &Caller, old: &Admitted) -> Result<(IssuedText, Record), Problem> {
+/// Signs the new token and returns its record: the same settings and lifetime as the old token,
+/// within the current limits.
+async fn successor(
+    context: &Context<'_>,
+    caller: &Caller,
+    old: &Admitted,
+) -> Result<(IssuedText, Record), Problem> {
     let Context { service, now, .. } = *context;
     let record = &old.record;
     let life = record.expires_at.unwrap_or(Timestamp::MAX).since(record.issued_at);

@@ -30,12 +30,14 @@ pub struct Service {
 const EFFECTIVE_AT: HeaderName = HeaderName::from_static("hallpass-effective-at");
 
 impl Service {
-    /// Returns the time from which no API accepts what is revoked now, cached responses of the authorizer included.
+    /// Returns the time from which no API accepts what is revoked now, cached responses of the
+    /// authorizer included.
     pub fn effective_at(&self, now: Timestamp) -> Timestamp {
         now.after(self.settings.authorizer_cache)
     }
 
-    /// Adds the header `Hallpass-Effective-At` with that time, for a response whose body has no room for it.
+    /// Adds the header `Hallpass-Effective-At` with that time, for a response whose body has no
+    /// room for it.
     pub fn add_effective_at(&self, response: &mut Response, now: Timestamp) {
         if let Ok(at) = HeaderValue::try_from(self.effective_at(now).to_string()) {
             response.headers_mut().insert(EFFECTIVE_AT, at);
@@ -49,16 +51,20 @@ impl Service {
     pub fn new(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
         let connection = connection(lookup)?;
         let store = Store::new(connection.dynamodb(), tables(lookup)?);
-        Ok(Self { store, keys: keys(lookup, |_| Ok(connection))?, settings: Settings::read(lookup)? })
+        Ok(Self {
+            store,
+            keys: keys(lookup, |_| Ok(connection))?,
+            settings: Settings::read(lookup)?,
+        })
     }
 
-    /// Creates a service during the init of a function, and checks that its keyring and tables are accessible. The
-    /// first request then finds the keyring in memory and the connections open. Logs a warning if DynamoDB's clock
-    /// differs.
+    /// Creates a service during the init of a function, and checks that its keyring and tables are
+    /// accessible. The first request then finds the keyring in memory and the connections open.
+    /// Logs a warning if DynamoDB's clock differs.
     ///
     /// # Errors
-    /// Returns a [`ConfigError`] that names the first setting that is invalid or whose keyring or table is
-    /// inaccessible.
+    /// Returns a [`ConfigError`] that names the first setting that is invalid or whose keyring or
+    /// table is inaccessible.
     pub async fn start(lookup: Lookup<'_>, now: Timestamp) -> Result<Self, ConfigError> {
         let service = Self::new(lookup)?;
         let missing = |failure: Failure| ConfigError::new("HALLPASS_KEYS_SECRET", failure.report());
@@ -97,7 +103,10 @@ pub fn tables(lookup: Lookup<'_>) -> Result<Tables, ConfigError> {
         // A table name or its ARN.
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-:/".contains(&byte);
         if !name.bytes().all(allowed) {
-            return Err(ConfigError::new(variable, "must be the name of a table: A-Z a-z 0-9 _ . -"));
+            return Err(ConfigError::new(
+                variable,
+                "must be the name of a table: A-Z a-z 0-9 _ . -",
+            ));
         }
         Ok(name)
     };
@@ -108,8 +117,8 @@ pub fn tables(lookup: Lookup<'_>) -> Result<Tables, ConfigError> {
     })
 }
 
-/// Reads the source of the keyring: `HALLPASS_KEYS_SECRET`, the ARN of a secret, or `HALLPASS_KEYS`, the keyring
-/// itself, for local use.
+/// Reads the source of the keyring: `HALLPASS_KEYS_SECRET`, the ARN of a secret, or
+/// `HALLPASS_KEYS`, the keyring itself, for local use.
 ///
 /// # Errors
 /// Returns a [`ConfigError`] if neither or both are set, or if the keyring is invalid.
@@ -118,24 +127,29 @@ pub fn keys(
     connection: impl FnOnce(Lookup<'_>) -> Result<Connection, ConfigError>,
 ) -> Result<Keys, ConfigError> {
     let refresh = settings::key_refresh(lookup)?;
-    match (settings::text(lookup, "HALLPASS_KEYS_SECRET"), settings::text(lookup, "HALLPASS_KEYS")) {
-        (Some(arn), None) if !arn.bytes().all(|byte| byte.is_ascii_graphic()) => {
-            Err(ConfigError::new("HALLPASS_KEYS_SECRET", "must be the ARN of a secret, without spaces"))
-        }
+    match (settings::text(lookup, "HALLPASS_KEYS_SECRET"), settings::text(lookup, "HALLPASS_KEYS"))
+    {
+        (Some(arn), None) if !arn.bytes().all(|byte| byte.is_ascii_graphic()) => Err(
+            ConfigError::new("HALLPASS_KEYS_SECRET", "must be the ARN of a secret, without spaces"),
+        ),
         (Some(arn), None) => Ok(Keys::secret(connection(lookup)?.secrets(), arn, refresh)),
         (None, Some(json)) => {
             let keyring = Keyring::parse(Text::new(json).expose_secret())
                 .map_err(|bad| ConfigError::new("HALLPASS_KEYS", bad))?;
             Ok(Keys::Fixed(Arc::new(keyring)))
         }
-        (None, None) => Err(ConfigError::new("HALLPASS_KEYS_SECRET", "neither it nor HALLPASS_KEYS is set")),
-        (Some(_), Some(_)) => Err(ConfigError::new("HALLPASS_KEYS", "HALLPASS_KEYS_SECRET is set as well")),
+        (None, None) => {
+            Err(ConfigError::new("HALLPASS_KEYS_SECRET", "neither it nor HALLPASS_KEYS is set"))
+        }
+        (Some(_), Some(_)) => {
+            Err(ConfigError::new("HALLPASS_KEYS", "HALLPASS_KEYS_SECRET is set as well"))
+        }
     }
 }
 
-/// Reads the region, endpoints and credentials for AWS. On Lambda the environment contains all of them. An empty
-/// endpoint counts as absent, because the SDK would panic on it. Trusts Amazon's certificate authorities, or those in
-/// `AWS_CA_BUNDLE`.
+/// Reads the region, endpoints and credentials for AWS. On Lambda the environment contains all of
+/// them. An empty endpoint counts as absent, because the SDK would panic on it. Trusts Amazon's
+/// certificate authorities, or those in `AWS_CA_BUNDLE`.
 ///
 /// # Errors
 /// Returns a [`ConfigError`] that names the first missing or invalid variable.
@@ -143,8 +157,8 @@ pub fn connection(lookup: Lookup<'_>) -> Result<Connection, ConfigError> {
     connection_over(http_client(lookup, Trust::amazon)?, lookup)
 }
 
-/// Creates the HTTP client for AWS. `AWS_CA_BUNDLE`, a standard AWS variable, names a file with the certificates to
-/// trust instead of the usual ones.
+/// Creates the HTTP client for AWS. `AWS_CA_BUNDLE`, a standard AWS variable, names a file with the
+/// certificates to trust instead of the usual ones.
 ///
 /// # Errors
 /// Returns a [`ConfigError`] if the certificates cannot be read or are invalid.
@@ -154,7 +168,9 @@ pub fn http_client(
 ) -> Result<SharedHttpClient, ConfigError> {
     const BUNDLE: &str = "AWS_CA_BUNDLE";
     let trust = match settings::text(lookup, BUNDLE) {
-        Some(path) => Trust::only(&fs::read(path).map_err(|error| ConfigError::new(BUNDLE, error))?),
+        Some(path) => {
+            Trust::only(&fs::read(path).map_err(|error| ConfigError::new(BUNDLE, error))?)
+        }
         None => usual(),
     };
     let trust = trust.map_err(|bad| ConfigError::new(BUNDLE, bad))?;
@@ -165,11 +181,15 @@ pub fn http_client(
 ///
 /// # Errors
 /// Returns a [`ConfigError`] that names the first missing or invalid variable.
-pub fn connection_over(http: SharedHttpClient, lookup: Lookup<'_>) -> Result<Connection, ConfigError> {
+pub fn connection_over(
+    http: SharedHttpClient,
+    lookup: Lookup<'_>,
+) -> Result<Connection, ConfigError> {
     let endpoint = |name| match settings::text(lookup, name) {
-        Some(url) if !is_endpoint(&url) => {
-            Err(ConfigError::new(name, "must be a URL with its scheme, such as http://localhost:8000"))
-        }
+        Some(url) if !is_endpoint(&url) => Err(ConfigError::new(
+            name,
+            "must be a URL with its scheme, such as http://localhost:8000",
+        )),
         url => Ok(url),
     };
     Ok(Connection {
@@ -186,22 +206,28 @@ pub fn connection_over(http: SharedHttpClient, lookup: Lookup<'_>) -> Result<Con
 /// Returns whether this is a valid URL with a scheme and a host.
 fn is_endpoint(url: &str) -> bool {
     let uri = url.parse::<http::Uri>().ok();
-    let has_scheme =
-        uri.as_ref().and_then(http::Uri::scheme_str).is_some_and(|scheme| matches!(scheme, "http" | "https"));
+    let has_scheme = uri
+        .as_ref()
+        .and_then(http::Uri::scheme_str)
+        .is_some_and(|scheme| matches!(scheme, "http" | "https"));
     has_scheme && uri.as_ref().and_then(http::Uri::host).is_some_and(|host| !host.is_empty())
 }
 
 /// Returns the started function. On an error, logs it and returns `None`. Used by `main`.
 pub fn or_log<T, E: fmt::Display>(started: Result<T, E>) -> Option<T> {
-    started.map_err(|error| tracing::error!(target: TARGET, count = "failed", error = %error, "cannot start")).ok()
+    let log = |error: &E| {
+        tracing::error!(target: TARGET, count = "failed", error = %error, "cannot start");
+    };
+    started.inspect_err(log).ok()
 }
 
-/// Serves until the Runtime API closes the connection, and returns the exit code of the process. Used by `main`.
+/// Serves until the Runtime API closes the connection, and returns the exit code of the process.
+/// Used by `main`.
 ///
-/// Tokio wakes itself by a system call whenever a timer becomes the next one due, and polls for events again whenever
-/// a task wakes the future that the runtime was started with. A timer that is always due within half a second and a
-/// separate task for serving avoid both. This saves eight of eighteen system calls per verification
-/// (`bench/README.md`).
+/// Tokio wakes itself by a system call whenever a timer becomes the next one due, and polls for
+/// events again whenever a task wakes the future that the runtime was started with. A timer that is
+/// always due within half a second and a separate task for serving avoid both. This saves eight of
+/// eighteen system calls per verification (`bench/README.md`).
 pub async fn serve<E: Into<lambda_runtime::Error> + Send + 'static>(
     serving: impl Future<Output = Result<(), E>> + Send + 'static,
 ) -> ExitCode {

@@ -16,12 +16,16 @@ pub struct BrowserSession {
 }
 
 impl BrowserSession {
-    /// Reads the session with this digest of its secret, and its user. Returns `None` unless the session is live and its
-    /// user has not changed since.
+    /// Reads the session with this digest of its secret, and its user. Returns `None` unless the
+    /// session is live and its user has not changed since.
     ///
     /// # Errors
     /// Returns 503 if DynamoDB cannot be read.
-    pub async fn read(context: &Context<'_>, user_id: &UserId, digest: Digest) -> Result<Option<Self>, Problem> {
+    pub async fn read(
+        context: &Context<'_>,
+        user_id: &UserId,
+        digest: Digest,
+    ) -> Result<Option<Self>, Problem> {
         let Context { service, now, .. } = *context;
         let session = service.store.session(user_id, &digest).await?;
         let Some(session) = session.filter(|session| !session.expires_at.has_passed(now)) else {

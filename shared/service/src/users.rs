@@ -1,4 +1,5 @@
-//! Changes users: blocks them, and what the command can do for an application without user management.
+//! Changes users: blocks them, and what the command can do for an application without user
+//! management.
 
 use hallpass_runtime::{Event, Settings};
 use hallpass_store::{
@@ -14,12 +15,13 @@ use hallpass_token::{
 
 use crate::revocation::Revoker;
 
-/// Changes a user. Blocking and unblocking also invalidate the user's tokens, so that they stay invalid; another change
-/// does if the tokens of every format are bound to its attribute. `fresh` replaces a `token_generation` that cannot be
-/// raised.
+/// Changes a user. Blocking and unblocking also invalidate the user's tokens, so that they stay
+/// invalid; another change does if the tokens of every format are bound to its attribute. `fresh`
+/// replaces a `token_generation` that cannot be raised.
 ///
 /// # Errors
-/// Returns a [`Failure`] if DynamoDB cannot be read or written, or if the user's item has no room for the change.
+/// Returns a [`Failure`] if DynamoDB cannot be read or written, or if the user's item has no room
+/// for the change.
 pub async fn change(
     revoker: &Revoker<'_>,
     settings: &Settings,
@@ -42,7 +44,8 @@ pub async fn change(
     Ok(written)
 }
 
-/// Renames a user, and invalidates the user's tokens if those of every format are bound to the name.
+/// Renames a user, and invalidates the user's tokens if those of every format are bound to the
+/// name.
 ///
 /// # Errors
 /// Returns a [`Failure`] if DynamoDB cannot be read or written.

@@ -1,4 +1,5 @@
-//! Checks what a new token is given: its name, description, scope and expiry. The same on every route.
+//! Checks what a new token is given: its name, description, scope and expiry. The same on every
+//! route.
 
 use hallpass_http::Problem;
 use hallpass_password::text::{self, LineError};
@@ -12,18 +13,22 @@ pub const MAX_NAME_LENGTH: usize = 100;
 /// The longest description of a token, in characters.
 pub const MAX_DESCRIPTION_LENGTH: usize = 1_000;
 
-/// The longest list of scopes, in bytes, with one separator between names. A user can have more permissions.
+/// The longest list of scopes, in bytes, with one separator between names. A user can have more
+/// permissions.
 const MAX_SCOPE_LENGTH: usize = 1_400;
 
-/// Checks a line of text and returns it without surrounding white space. A token, key or password hash that was pasted
-/// into the wrong field would be stored and shown, so it is rejected.
+/// Checks a line of text and returns it without surrounding white space. A token, key or password
+/// hash that was pasted into the wrong field would be stored and shown, so it is rejected.
 ///
 /// # Errors
 /// Returns 400 that names the member.
 pub fn line(member: &str, text: &str, longest: usize) -> Result<String, Problem> {
     let text = text::trimmed(text);
     if has_secret(text) {
-        return Err(Problem::invalid_member(member, "it must not contain a token, a key or a password hash"));
+        return Err(Problem::invalid_member(
+            member,
+            "it must not contain a token, a key or a password hash",
+        ));
     }
     let wrong = match text::check(text, longest) {
         Ok(()) => return Ok(text.to_owned()),
@@ -41,13 +46,15 @@ pub fn line(member: &str, text: &str, longest: usize) -> Result<String, Problem>
 /// Returns 400 that names the member.
 pub fn scope(member: &str, scope: Scope) -> Result<Scope, Problem> {
     if scope.to_string().len() > MAX_SCOPE_LENGTH {
-        let wrong = "it has more than 1,400 bytes; without it the token has all permissions of its user";
+        let wrong =
+            "it has more than 1,400 bytes; without it the token has all permissions of its user";
         return Err(Problem::invalid_member(member, wrong));
     }
     Ok(scope)
 }
 
-/// Checks that an expiry is in the future and within the longest lifetime. `member` is the member it came from.
+/// Checks that an expiry is in the future and within the longest lifetime. `member` is the member
+/// it came from.
 ///
 /// # Errors
 /// Returns 400 that names the member.
@@ -58,7 +65,10 @@ pub fn expiry(context: &Context<'_>, member: &str, end: Timestamp) -> Result<Tim
         return Err(Problem::invalid_member(member, "it is not in the future"));
     }
     if end > latest {
-        return Err(Problem::invalid_member(member, &format!("it is later than {latest}, which is the latest")));
+        return Err(Problem::invalid_member(
+            member,
+            &format!("it is later than {latest}, which is the latest"),
+        ));
     }
     Ok(end)
 }
@@ -82,6 +92,9 @@ mod tests {
         check("a\nb", Err(length));
         let token = "1.5665e083.vhZ2k9Q1xX0pTgq3bM7LrJ8sYwCdEfUaNoKiHtRuPlV";
         check(token, Err("name: it must not contain a token, a key or a password hash"));
-        check("a\u{202e}b", Err("name: it must not contain characters that change the direction of text"));
+        check(
+            "a\u{202e}b",
+            Err("name: it must not contain characters that change the direction of text"),
+        );
     }
 }

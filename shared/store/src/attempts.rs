@@ -1,7 +1,9 @@
-//! The rate limit of log-ins: reservations, which are taken before the password is checked and released afterwards.
+//! The rate limit of log-ins: reservations, which are taken before the password is checked and
+//! released afterwards.
 //!
-//! A reservation is a unique word in a set of strings. Adding and removing it are idempotent, so that a write can be
-//! repeated if its response is lost, and concurrent attempts never have to retry because of each other.
+//! A reservation is a unique word in a set of strings. Adding and removing it are idempotent, so
+//! that a write can be repeated if its response is lost, and concurrent attempts never have to
+//! retry because of each other.
 
 use std::time::Duration;
 
@@ -52,7 +54,13 @@ impl Store {
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be written. The caller then rejects the attempt.
-    pub async fn reserve(&self, counter: &str, id: &str, budget: u32, now: Timestamp) -> Result<RateLimit, Failure> {
+    pub async fn reserve(
+        &self,
+        counter: &str,
+        id: &str,
+        budget: u32,
+        now: Timestamp,
+    ) -> Result<RateLimit, Failure> {
         let names = vec![("#reserved", RESERVED), ("#purge", PURGE_AT)];
         let values = vec![
             (":own".to_owned(), set([id])),
@@ -66,8 +74,11 @@ impl Store {
             // The response to the first attempt of this write was lost.
             Some(old) if reserved(&old).iter().any(|other| other == id) => Ok(RateLimit::Allowed),
             Some(_) => {
-                let elapsed = now.unix().checked_rem(rate_limit::WINDOW.as_secs()).unwrap_or_default();
-                Ok(RateLimit::RetryAfter(rate_limit::WINDOW.saturating_sub(Duration::from_secs(elapsed))))
+                let elapsed =
+                    now.unix().checked_rem(rate_limit::WINDOW.as_secs()).unwrap_or_default();
+                Ok(RateLimit::RetryAfter(
+                    rate_limit::WINDOW.saturating_sub(Duration::from_secs(elapsed)),
+                ))
             }
         }
     }
@@ -75,16 +86,20 @@ impl Store {
     /// Releases a reservation of a budget.
     ///
     /// # Errors
-    /// Returns a [`Failure`] if DynamoDB cannot be written. The reservation then lasts until the window ends.
+    /// Returns a [`Failure`] if DynamoDB cannot be written. The reservation then lasts until the
+    /// window ends.
     pub async fn release(&self, counter: &str, id: &str, now: Timestamp) -> Result<(), Failure> {
         let names = vec![("#reserved", RESERVED), ("#purge", PURGE_AT)];
-        let values =
-            vec![(":own".to_owned(), set([id])), (":purge".to_owned(), item::number(now.after(rate_limit::WINDOW)))];
+        let values = vec![
+            (":own".to_owned(), set([id])),
+            (":purge".to_owned(), item::number(now.after(rate_limit::WINDOW))),
+        ];
         let update = "DELETE #reserved :own SET #purge = :purge";
         self.update_attempt(counter, update, None, names, values).await.map(drop)
     }
 
-    /// Updates an item of the table of attempts. Returns the current item if the condition was not met.
+    /// Updates an item of the table of attempts. Returns the current item if the condition was not
+    /// met.
     async fn update_attempt(
         &self,
         counter: &str,
@@ -101,8 +116,12 @@ impl Store {
             .update_expression(update)
             .set_condition_expression(condition.map(str::to_owned))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let call = names.into_iter().fold(call, |call, (place, name)| call.expression_attribute_names(place, name));
-        let call = values.into_iter().fold(call, |call, (place, value)| call.expression_attribute_values(place, value));
+        let call = names
+            .into_iter()
+            .fold(call, |call, (place, name)| call.expression_attribute_names(place, name));
+        let call = values
+            .into_iter()
+            .fold(call, |call, (place, value)| call.expression_attribute_values(place, value));
         match call.send().await {
             Ok(_) => Ok(None),
             Err(error) => unmet_by(&error).map(Some).ok_or_else(|| Failure::of(DOING)(error)),

@@ -6,12 +6,13 @@ use aws_sdk_dynamodb::types::KeysAndAttributes;
 
 use crate::{Failure, Store, item::Item, verify::pause};
 
-/// The waits in milliseconds before unprocessed keys are read again, two and a half seconds in total.
+/// The waits in milliseconds before unprocessed keys are read again, two and a half seconds in
+/// total.
 const WAITS: [u64; 7] = [20, 40, 80, 160, 320, 640, 1_280];
 
 impl Store {
-    /// Reads the items with these keys with strong consistency, in no particular order. Items that do not exist are
-    /// omitted.
+    /// Reads the items with these keys with strong consistency, in no particular order. Items that
+    /// do not exist are omitted.
     pub(crate) async fn get_all(
         &self,
         table: &str,
@@ -21,8 +22,12 @@ impl Store {
         let mut items = Vec::new();
         // BatchGetItem takes at most 100 keys.
         for chunk in keys.chunks(100) {
-            let keys = KeysAndAttributes::builder().set_keys(Some(chunk.to_vec())).consistent_read(true).build();
-            let mut request = HashMap::from([(table.to_owned(), keys.map_err(|bad| Failure::new(doing, bad))?)]);
+            let keys = KeysAndAttributes::builder()
+                .set_keys(Some(chunk.to_vec()))
+                .consistent_read(true)
+                .build();
+            let mut request =
+                HashMap::from([(table.to_owned(), keys.map_err(|bad| Failure::new(doing, bad))?)]);
             let mut waits = WAITS.into_iter();
             loop {
                 let call = self.client.batch_get_item().set_request_items(Some(request));
@@ -33,7 +38,10 @@ impl Store {
                     break;
                 }
                 let Some(wait) = waits.next() else {
-                    return Err(Failure::new(doing, "DynamoDB left keys unprocessed at every attempt"));
+                    return Err(Failure::new(
+                        doing,
+                        "DynamoDB left keys unprocessed at every attempt",
+                    ));
                 };
                 pause(Duration::from_millis(wait)).await;
             }

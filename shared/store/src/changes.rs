@@ -1,10 +1,11 @@
-//! Changes users. Every change works on any item that an application can write: no value of any attribute prevents a
-//! user from being blocked, or the user's tokens from being revoked.
+//! Changes users. Every change works on any item that an application can write: no value of any
+//! attribute prevents a user from being blocked, or the user's tokens from being revoked.
 //!
-//! Every change that invalidates tokens raises `token_generation` in the same update, so that they stay invalid when
-//! the change is undone. A generation that is absent or not a whole number cannot be raised; it is replaced by a value
-//! that no token has. An item near DynamoDB's limit of 400 KB can lack room for a longer value. The change is then made
-//! without raising the generation, and the tokens are revoked one by one.
+//! Every change that invalidates tokens raises `token_generation` in the same update, so that they
+//! stay invalid when the change is undone. A generation that is absent or not a whole number cannot
+//! be raised; it is replaced by a value that no token has. An item near DynamoDB's limit of 400 KB
+//! can lack room for a longer value. The change is then made without raising the generation, and
+//! the tokens are revoked one by one.
 
 use std::{fmt, time::Duration};
 
@@ -62,15 +63,17 @@ const MAX_GENERATION: i64 = 1 << 53;
 
 const DOING: &str = "changing the user";
 
-const NO_ROOM_FOR_PASSWORD: &str = "the user's item has no room for the new password: DynamoDB's limit is 400 KB. The \
+const NO_ROOM_FOR_PASSWORD: &str = "the user's item has no room for the new password: DynamoDB's \
+                                    limit is 400 KB. The \
                                     old password no longer works, and the tokens are revoked";
 
 impl Store {
     /// Changes a user, and with `invalidate` also invalidates the user's tokens.
     ///
     /// # Errors
-    /// Returns a [`Failure`] if DynamoDB cannot be read or written, or if the user's item has no room for the change.
-    /// If there is no room for a new password, the old one is removed all the same.
+    /// Returns a [`Failure`] if DynamoDB cannot be read or written, or if the user's item has no
+    /// room for the change. If there is no room for a new password, the old one is removed all the
+    /// same.
     pub async fn change_user(
         &self,
         id: &UserId,
@@ -103,22 +106,29 @@ impl Store {
             self.revoke_one_by_one(id, how).await?;
         }
         match (alone, change) {
-            (None, Change::Password(_)) if written == Written::Now => Err(Failure::new(DOING, NO_ROOM_FOR_PASSWORD)),
+            (None, Change::Password(_)) if written == Written::Now => {
+                Err(Failure::new(DOING, NO_ROOM_FOR_PASSWORD))
+            }
             _ => Ok(written),
         }
     }
 
-    /// Invalidates all tokens of a user in one write: raises `token_generation`, or replaces a value that cannot be
-    /// raised.
+    /// Invalidates all tokens of a user in one write: raises `token_generation`, or replaces a
+    /// value that cannot be raised.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read or written.
     pub async fn raise_generation(&self, id: &UserId, how: Invalidate) -> Result<Written, Failure> {
-        let call = self.client.update_item().table_name(&self.tables.users).set_key(Some(item::user_key(id)));
+        let call = self
+            .client
+            .update_item()
+            .table_name(&self.tables.users)
+            .set_key(Some(item::user_key(id)));
         let call = call
             .update_expression("ADD #generation :one")
             .condition_expression(
-                "attribute_exists(#user) AND attribute_type(#generation, :number) AND #generation < :max",
+                "attribute_exists(#user) AND attribute_type(#generation, :number) AND #generation \
+                 < :max",
             )
             .expression_attribute_names("#user", USER_ID)
             .expression_attribute_names("#generation", TOKEN_GENERATION)
@@ -144,7 +154,11 @@ impl Store {
     }
 
     /// Applies an edit to the current item. Returns `None` if the item has no room for it.
-    async fn edit_user(&self, id: &UserId, edit: impl Fn(&Item) -> Edit) -> Result<Option<Written>, Failure> {
+    async fn edit_user(
+        &self,
+        id: &UserId,
+        edit: impl Fn(&Item) -> Edit,
+    ) -> Result<Option<Written>, Failure> {
         for tries in 1..=TRIES {
             let Some(item) = self.user_item(id).await? else { return Ok(Some(Written::Unknown)) };
             match self.send_edit(id, edit(&item)).await? {
@@ -157,7 +171,11 @@ impl Store {
     }
 
     async fn send_edit(&self, id: &UserId, edit: Edit) -> Result<Sent, Failure> {
-        let mut call = self.client.update_item().table_name(&self.tables.users).set_key(Some(item::user_key(id)));
+        let mut call = self
+            .client
+            .update_item()
+            .table_name(&self.tables.users)
+            .set_key(Some(item::user_key(id)));
         for (place, name) in &edit.names {
             call = call.expression_attribute_names(place, name);
         }
@@ -181,7 +199,11 @@ impl Store {
     }
 
     async fn remove_attribute(&self, id: &UserId, name: &str) -> Result<Written, Failure> {
-        let call = self.client.update_item().table_name(&self.tables.users).set_key(Some(item::user_key(id)));
+        let call = self
+            .client
+            .update_item()
+            .table_name(&self.tables.users)
+            .set_key(Some(item::user_key(id)));
         let call = call
             .update_expression("REMOVE #name")
             .condition_expression("attribute_exists(#user)")
@@ -202,7 +224,8 @@ enum Sent {
     NoRoom,
 }
 
-/// Whether this error code can mean that the item would become too large. DynamoDB has no separate code for that.
+/// Whether this error code can mean that the item would become too large. DynamoDB has no separate
+/// code for that.
 pub(crate) fn has_no_room(code: Option<&str>) -> bool {
     // In a transaction the code lacks the word Exception.
     matches!(code, Some("ValidationException" | "ValidationError"))
@@ -225,18 +248,23 @@ impl Change {
         edit
     }
 
-    /// Adds or removes one permission. A list of strings is replaced by a set, and any other value by an empty set.
+    /// Adds or removes one permission. A list of strings is replaced by a set, and any other value
+    /// by an empty set.
     fn edit_permissions(&self, item: &Item, edit: &mut Edit) {
         let old = item.get(PERMISSIONS);
         let mut names: Vec<String> = match old {
             Some(AttributeValue::Ss(names)) => names.clone(),
-            Some(AttributeValue::L(list)) => list.iter().filter_map(|name| name.as_s().ok().cloned()).collect(),
+            Some(AttributeValue::L(list)) => {
+                list.iter().filter_map(|name| name.as_s().ok().cloned()).collect()
+            }
             Some(_) | None => Vec::new(),
         };
         names.sort();
         names.dedup();
         match self {
-            Self::Grant(name) if !names.iter().any(|one| one == name.as_str()) => names.push(name.as_str().to_owned()),
+            Self::Grant(name) if !names.iter().any(|one| one == name.as_str()) => {
+                names.push(name.as_str().to_owned());
+            }
             Self::Deny(name) => names.retain(|one| one != name.as_str()),
             Self::Grant(_) | Self::Password(_) | Self::Block | Self::Unblock => {}
         }
@@ -286,7 +314,9 @@ impl Edit {
     pub(crate) fn raise_generation(&mut self, item: &Item, fresh: u32) {
         let old = item.get(TOKEN_GENERATION);
         let number = old.and_then(|value| value.as_n().ok());
-        let raised = number.and_then(|number| number.parse::<i64>().ok()).and_then(|number| number.checked_add(1));
+        let raised = number
+            .and_then(|number| number.parse::<i64>().ok())
+            .and_then(|number| number.checked_add(1));
         let raised = raised.filter(|number| *number <= MAX_GENERATION);
         let raised = raised.unwrap_or_else(|| i64::from(fresh));
         self.set(TOKEN_GENERATION, AttributeValue::N(raised.to_string()));
@@ -316,7 +346,10 @@ impl Edit {
     /// The condition expression. It uses `#user` for the key of the table.
     pub(crate) fn condition(&self) -> String {
         let conditions = self.conditions.iter().map(String::as_str);
-        std::iter::once("attribute_exists(#user)").chain(conditions).collect::<Vec<_>>().join(" AND ")
+        std::iter::once("attribute_exists(#user)")
+            .chain(conditions)
+            .collect::<Vec<_>>()
+            .join(" AND ")
     }
 
     /// Whether the item already has all the values of this edit.

@@ -1,5 +1,5 @@
-//! The condition that a record is live, for transactions. It covers what [`hallpass_token::lifecycle::state`] checks in a
-//! record: revoked, disabled, replaced, expired.
+//! The condition that a record is live, for transactions. It covers what
+//! [`hallpass_token::lifecycle::state`] checks in a record: revoked, disabled, replaced, expired.
 
 use std::collections::HashMap;
 
@@ -30,8 +30,13 @@ pub(crate) fn values(now: Timestamp) -> HashMap<String, AttributeValue> {
 }
 
 impl Store {
-    /// A condition check for a transaction: the token, which the transaction does not write, must be live.
-    pub(crate) fn require_live(&self, token: &Record, now: Timestamp) -> Result<TransactWriteItem, Failure> {
+    /// A condition check for a transaction: the token, which the transaction does not write, must
+    /// be live.
+    pub(crate) fn require_live(
+        &self,
+        token: &Record,
+        now: Timestamp,
+    ) -> Result<TransactWriteItem, Failure> {
         let check = ConditionCheck::builder()
             .table_name(&self.tables.tokens)
             .set_key(Some(item::record_key(&token.id, token.format)))
@@ -46,7 +51,8 @@ impl Store {
         } else {
             check.condition_expression(LIVES)
         };
-        let check = check.build().map_err(|error| Failure::new("checking the caller's token", error))?;
+        let check =
+            check.build().map_err(|error| Failure::new("checking the caller's token", error))?;
         Ok(TransactWriteItem::builder().condition_check(check).build())
     }
 }

@@ -1,13 +1,13 @@
-//! The AWS clients: one TLS stack (rustls with ring), time limits that leave the authorizer time to respond, bounded
-//! retries.
+//! The AWS clients: one TLS stack (rustls with ring), time limits that leave the authorizer time to
+//! respond, bounded retries.
 
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
 pub use aws_sdk_dynamodb::config::SharedHttpClient;
 use aws_sdk_dynamodb::config::{
-    AppName, BehaviorVersion, Region, SharedAsyncSleep, StalledStreamProtectionConfig, retry::RetryConfig,
-    timeout::TimeoutConfig,
+    AppName, BehaviorVersion, Region, SharedAsyncSleep, StalledStreamProtectionConfig,
+    retry::RetryConfig, timeout::TimeoutConfig,
 };
 use aws_smithy_async::rt::sleep::TokioSleep;
 use hallpass_token::Text;
@@ -23,7 +23,8 @@ pub(crate) use date::Date;
 pub use http::http_client;
 pub use trust::{AMAZON_ROOTS, BundleError, Trust};
 
-/// The region, the endpoints and the credentials of the AWS clients. On Lambda all of them come from the environment.
+/// The region, the endpoints and the credentials of the AWS clients. On Lambda all of them come
+/// from the environment.
 #[derive(Clone, Debug)]
 pub struct Connection {
     /// The region, `AWS_REGION`.
@@ -38,7 +39,8 @@ pub struct Connection {
     pub secret_access_key: Text,
     /// The session token of temporary credentials, `AWS_SESSION_TOKEN`.
     pub session_token: Option<Text>,
-    /// The HTTP client from [`http_client`]. All AWS clients share it, with its certificates and its connections.
+    /// The HTTP client from [`http_client`]. All AWS clients share it, with its certificates and
+    /// its connections.
     pub http: SharedHttpClient,
 }
 
@@ -57,7 +59,8 @@ impl Connection {
         self.dynamodb_within(time_limits(1))
     }
 
-    /// Creates a client of DynamoDB with longer time limits, for use at a terminal, which can be far from the region.
+    /// Creates a client of DynamoDB with longer time limits, for use at a terminal, which can be
+    /// far from the region.
     pub fn patient_dynamodb(&self) -> aws_sdk_dynamodb::Client {
         self.dynamodb_within(time_limits(PATIENCE))
     }

@@ -51,9 +51,10 @@ impl Old {
 }
 
 impl Store {
-    /// Makes this record the user's developer token, in one transaction over record and pointers. `old` is
-    /// the current developer token, as the caller read it. `parent` is the caller's token, which must still be live.
-    /// The pointer of the old token is kept as replaced until `purge_old_at`.
+    /// Makes this record the user's developer token, in one transaction over record and pointers.
+    /// `old` is the current developer token, as the caller read it. `parent` is the caller's token,
+    /// which must still be live. The pointer of the old token is kept as replaced until
+    /// `purge_old_at`.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be written.
@@ -67,7 +68,8 @@ impl Store {
         const DOING: &str = "replacing the developer token";
         let bad = |error| Failure::new(DOING, error);
         let table = &self.tables.tokens;
-        // A developer token that regenerates itself is the item that is written. Any other parent needs its own check.
+        // A developer token that regenerates itself is the item that is written. Any other parent
+        // needs its own check.
         let regenerates_itself = parent.is_some_and(|parent| parent.format == Format::Developer);
         let put = Put::builder().table_name(table).set_item(Some(item::from_record(record)));
         let put = match old {
@@ -77,7 +79,8 @@ impl Store {
                 .set_expression_attribute_names(Some(condition::names()))
                 .set_expression_attribute_values(Some(condition::values(record.issued_at)))
                 .expression_attribute_values(":old", item::text(&*old.hash.text())),
-            // One that was live is live now: a new token takes its place among the user's, and no other place.
+            // One that was live is live now: a new token takes its place among the user's, and no
+            // other place.
             Some(old) if !old.is_revoked => put
                 .condition_expression("#hash = :old AND attribute_not_exists(#revoked)")
                 .expression_attribute_names("#revoked", item::REVOKED_AT)
@@ -105,7 +108,10 @@ impl Store {
             unpoint.transpose()?.map(|update| TransactWriteItem::builder().update(update).build()),
             parent.map(|parent| self.require_live(parent, record.issued_at)).transpose()?,
         ];
-        let call = self.client.transact_write_items().set_transact_items(Some(writes.into_iter().flatten().collect()));
+        let call = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(writes.into_iter().flatten().collect()));
         match call.send().await {
             Ok(_) => Ok(Replaced::Now),
             Err(error) if parent.is_some() && last_was_unmet(&error) => Ok(Replaced::ParentEnded),
@@ -114,8 +120,14 @@ impl Store {
         }
     }
 
-    /// Marks the pointer of the old token, so that its holder learns that a new one has replaced it.
-    fn mark_replaced(&self, record: &Record, old: &TokenHash, purge_at: Timestamp) -> Result<Update, Failure> {
+    /// Marks the pointer of the old token, so that its holder learns that a new one has replaced
+    /// it.
+    fn mark_replaced(
+        &self,
+        record: &Record,
+        old: &TokenHash,
+        purge_at: Timestamp,
+    ) -> Result<Update, Failure> {
         Update::builder()
             .table_name(&self.tables.tokens)
             .set_key(Some(item::pointer_key(old)))
@@ -148,22 +160,35 @@ impl Store {
 }
 
 pub(crate) fn to_pointer(item: &Item) -> Result<Pointer, Corrupt> {
-    Ok(Pointer { owner: item::required(item, item::OWNER)?, replaced_at: item::instant(item, item::REPLACED_AT)? })
+    Ok(Pointer {
+        owner: item::required(item, item::OWNER)?,
+        replaced_at: item::instant(item, item::REPLACED_AT)?,
+    })
 }
 
-/// Whether the transaction was cancelled because of a condition or of a concurrent transaction on the same items.
+/// Whether the transaction was cancelled because of a condition or of a concurrent transaction on
+/// the same items.
 pub(crate) fn is_cancelled<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
-    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else {
+    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
+        error.as_service_error()
+    else {
         return false;
     };
     let codes = cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code());
-    codes.filter(|code| *code != "None").all(|code| matches!(code, "ConditionalCheckFailed" | "TransactionConflict"))
+    codes
+        .filter(|code| *code != "None")
+        .all(|code| matches!(code, "ConditionalCheckFailed" | "TransactionConflict"))
 }
 
 /// Whether the condition of the transaction's last item was not met.
 pub(crate) fn last_was_unmet<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
-    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else {
+    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
+        error.as_service_error()
+    else {
         return false;
     };
-    cancelled.cancellation_reasons().last().is_some_and(|reason| reason.code() == Some("ConditionalCheckFailed"))
+    cancelled
+        .cancellation_reasons()
+        .last()
+        .is_some_and(|reason| reason.code() == Some("ConditionalCheckFailed"))
 }

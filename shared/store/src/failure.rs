@@ -1,4 +1,5 @@
-//! Failures: AWS cannot be reached, or an item is corrupt. A failure is neither an outcome nor a rejection.
+//! Failures: AWS cannot be reached, or an item is corrupt. A failure is neither an outcome nor a
+//! rejection.
 
 use std::{error::Error, fmt};
 
@@ -9,7 +10,8 @@ use aws_sdk_dynamodb::{
 
 use crate::item::Item;
 
-/// An opaque error, which is reported and never branched on. `Display` gives the operation, `source` the cause.
+/// An opaque error, which is reported and never branched on. `Display` gives the operation,
+/// `source` the cause.
 #[derive(Debug, thiserror::Error)]
 #[error("{doing}")]
 pub struct Failure {
@@ -37,13 +39,14 @@ impl Failure {
         Self { doing, source: source.into(), is_throttled: false }
     }
 
-    /// Whether DynamoDB was busy with the partition or the item, so that the same call can succeed a moment later.
+    /// Whether DynamoDB was busy with the partition or the item, so that the same call can succeed
+    /// a moment later.
     pub(crate) const fn is_throttled(&self) -> bool {
         self.is_throttled
     }
 
-    /// Converts the error of an AWS call, for `map_err`. Keeps the kind, code and message of the error, and drops the
-    /// raw response, whose `Debug` form would print bodies.
+    /// Converts the error of an AWS call, for `map_err`. Keeps the kind, code and message of the
+    /// error, and drops the raw response, whose `Debug` form would print bodies.
     pub(crate) fn of<E, R>(doing: &'static str) -> impl FnOnce(SdkError<E, R>) -> Self
     where
         E: Error + ProvideErrorMetadata + Send + Sync + 'static,
@@ -56,7 +59,8 @@ impl Failure {
                 Self { is_throttled, ..Self::new(doing, service.into_err()) }
             }
             SdkError::DispatchFailure(dispatch) => {
-                let reason = dispatch.as_connector_error().map_or_else(|| "no connector".to_owned(), chain);
+                let reason =
+                    dispatch.as_connector_error().map_or_else(|| "no connector".to_owned(), chain);
                 Self::new(doing, reason)
             }
             SdkError::TimeoutError(_) => Self::new(doing, "the time limit was reached"),
@@ -77,7 +81,10 @@ impl Failure {
 }
 
 /// The outcome of a conditional write: `true` if it was made, `false` if its condition was not met.
-pub(crate) fn if_met<T, E, R>(doing: &'static str, response: Result<T, SdkError<E, R>>) -> Result<bool, Failure>
+pub(crate) fn if_met<T, E, R>(
+    doing: &'static str,
+    response: Result<T, SdkError<E, R>>,
+) -> Result<bool, Failure>
 where
     E: Error + ProvideErrorMetadata + Send + Sync + 'static,
     R: fmt::Debug,
@@ -117,6 +124,9 @@ mod tests {
     #[test]
     fn a_report_names_the_operation_and_the_attribute() {
         let failure = Failure::new("reading the record", Corrupt("key_id"));
-        assert_eq!(failure.report(), "reading the record: the attribute key_id of the item is missing or invalid");
+        assert_eq!(
+            failure.report(),
+            "reading the record: the attribute key_id of the item is missing or invalid"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! Log-in flows: the state between the two requests of a log-in. Like sessions, they are in their user's partition and
-//! are invalidated with the user's tokens. They are deleted on use.
+//! Log-in flows: the state between the two requests of a log-in. Like sessions, they are in their
+//! user's partition and are invalidated with the user's tokens. They are deleted on use.
 
 use hallpass_token::{UserId, secret::Digest};
 

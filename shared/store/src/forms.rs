@@ -1,7 +1,9 @@
-//! Forms that create something, each of which can be sent once. The mark of a used form is in the partition of its
-//! user, next to the sessions, and is deleted by TTL.
+//! Forms that create something, each of which can be sent once. The mark of a used form is in the
+//! partition of its user, next to the sessions, and is deleted by TTL.
 
-use aws_sdk_dynamodb::{operation::put_item::PutItemError, types::ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::{
+    operation::put_item::PutItemError, types::ReturnValuesOnConditionCheckFailure,
+};
 use hallpass_token::{Timestamp, UserId, secret::Digest};
 
 use crate::{Failure, Store, failure::if_met, item, item::Item};
@@ -9,13 +11,15 @@ use crate::{Failure, Store, failure::if_met, item, item::Item};
 /// The prefix of the sort keys of these marks.
 const FORM: &str = "#form#";
 
-/// The digest of the request that used the form. It distinguishes a retry of the same write from a second request.
+/// The digest of the request that used the form. It distinguishes a retry of the same write from a
+/// second request.
 const USED_BY: &str = "used_by";
 
 const DOING: &str = "marking the form as used";
 
 impl Store {
-    /// Marks a form as used by this request. Returns `false` if another request has used it, even at the same time.
+    /// Marks a form as used by this request. Returns `false` if another request has used it, even
+    /// at the same time.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be written.
@@ -29,7 +33,8 @@ impl Store {
         let mut item = key(user_id, form);
         item.insert(USED_BY.to_owned(), item::text(request.text()));
         item.insert(item::PURGE_AT.to_owned(), item::number(purge_at));
-        let call = self.client.put_item().table_name(&self.tables.tokens).set_item(Some(item.clone()));
+        let call =
+            self.client.put_item().table_name(&self.tables.tokens).set_item(Some(item.clone()));
         let call = call
             .condition_expression("attribute_not_exists(#user)")
             .expression_attribute_names("#user", item::USER_ID)
@@ -47,7 +52,12 @@ impl Store {
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be written.
-    pub async fn release_form(&self, user_id: &UserId, form: &Digest, request: &Digest) -> Result<(), Failure> {
+    pub async fn release_form(
+        &self,
+        user_id: &UserId,
+        form: &Digest,
+        request: &Digest,
+    ) -> Result<(), Failure> {
         let call = self
             .client
             .delete_item()

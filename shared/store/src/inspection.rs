@@ -6,7 +6,9 @@ use aws_sdk_dynamodb::{
 };
 use hallpass_token::Timestamp;
 
-use crate::{Failure, Store, Tables, connect::Date, live::LIVE_INDEX, management::Listed, users::NAME_INDEX};
+use crate::{
+    Failure, Store, Tables, connect::Date, live::LIVE_INDEX, management::Listed, users::NAME_INDEX,
+};
 
 /// The description of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +72,9 @@ impl Store {
             Inspected::This(response) => {
                 let ttl = response.time_to_live_description;
                 let is_on = |status: &str| matches!(status, "ENABLED" | "ENABLING");
-                let ttl = ttl.filter(|ttl| ttl.time_to_live_status().is_some_and(|status| is_on(status.as_str())));
+                let ttl = ttl.filter(|ttl| {
+                    ttl.time_to_live_status().is_some_and(|status| is_on(status.as_str()))
+                });
                 Inspected::This(ttl.and_then(|ttl| ttl.attribute_name))
             }
         })
@@ -86,20 +90,23 @@ impl Store {
             Inspected::NotOffered => Inspected::NotOffered,
             Inspected::This(response) => {
                 let backups = response.continuous_backups_description;
-                let recovery = backups.and_then(|backups| backups.point_in_time_recovery_description);
+                let recovery =
+                    backups.and_then(|backups| backups.point_in_time_recovery_description);
                 let status = recovery.and_then(|recovery| recovery.point_in_time_recovery_status);
                 Inspected::This(status.is_some_and(|status| status.as_str() == "ENABLED"))
             }
         })
     }
 
-    /// The time on the engine's clock, from the `Date` header of a response, or `None` if the response has none.
+    /// The time on the engine's clock, from the `Date` header of a response, or `None` if the
+    /// response has none.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB does not respond.
     pub async fn clock(&self, table: &str) -> Result<Option<Timestamp>, Failure> {
         let date = Date::default();
-        let call = self.client.describe_table().table_name(table).customize().interceptor(date.clone());
+        let call =
+            self.client.describe_table().table_name(table).customize().interceptor(date.clone());
         let response = call.send().await;
         match (response, date.seen()) {
             (_, Some(seen)) => Ok(Some(seen)),
@@ -108,14 +115,16 @@ impl Store {
         }
     }
 
-    /// Reads at least `limit` users, or all of them. DynamoDB ends a page after a megabyte, so there may be many.
+    /// Reads at least `limit` users, or all of them. DynamoDB ends a page after a megabyte, so
+    /// there may be many.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read.
     pub async fn some_users(&self, limit: usize) -> Result<Sample, Failure> {
         let (mut users, mut after) = (Vec::new(), None);
         loop {
-            let call = self.client.scan().table_name(&self.tables.users).set_exclusive_start_key(after);
+            let call =
+                self.client.scan().table_name(&self.tables.users).set_exclusive_start_key(after);
             let response = call.send().await.map_err(Failure::of("reading the users"))?;
             users.extend(response.items.unwrap_or_default().into_iter().map(Listed::of));
             after = response.last_evaluated_key;
@@ -127,26 +136,40 @@ impl Store {
 }
 
 fn shape(table: &TableDescription) -> Shape {
-    let names = |key: &[KeySchemaElement]| key.iter().map(|part| part.attribute_name().to_owned()).collect();
-    let index = table.global_secondary_indexes().iter().find(|index| index.index_name() == Some(NAME_INDEX));
+    let names = |key: &[KeySchemaElement]| {
+        key.iter().map(|part| part.attribute_name().to_owned()).collect()
+    };
+    let index = table
+        .global_secondary_indexes()
+        .iter()
+        .find(|index| index.index_name() == Some(NAME_INDEX));
     // An engine that reports no status has every index ready at once.
-    let index = index.filter(|index| index.index_status().is_none_or(|status| *status == IndexStatus::Active));
-    let live = table.local_secondary_indexes().iter().find(|index| index.index_name() == Some(LIVE_INDEX));
+    let index = index
+        .filter(|index| index.index_status().is_none_or(|status| *status == IndexStatus::Active));
+    let live =
+        table.local_secondary_indexes().iter().find(|index| index.index_name() == Some(LIVE_INDEX));
     let stream = table.stream_specification().filter(|stream| stream.stream_enabled());
     Shape {
         key: names(table.key_schema()),
         name_index: index.map(|index| names(index.key_schema())),
         live_index: live.map(|index| names(index.key_schema())),
-        stream: stream.and_then(|stream| stream.stream_view_type()).map(|view| view.as_str().to_owned()),
+        stream: stream
+            .and_then(|stream| stream.stream_view_type())
+            .map(|view| view.as_str().to_owned()),
     }
 }
 
-fn inspected<T, E, R>(doing: &'static str, response: Result<T, SdkError<E, R>>) -> Result<Inspected<T>, Failure>
+fn inspected<T, E, R>(
+    doing: &'static str,
+    response: Result<T, SdkError<E, R>>,
+) -> Result<Inspected<T>, Failure>
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
     R: std::fmt::Debug,
 {
-    let is_unknown = |code: &str| matches!(code, "UnknownOperationException" | "UnknownOperation" | "NotImplemented");
+    let is_unknown = |code: &str| {
+        matches!(code, "UnknownOperationException" | "UnknownOperation" | "NotImplemented")
+    };
     match response {
         Ok(response) => Ok(Inspected::This(response)),
         Err(error) if error.code().is_some_and(is_unknown) => Ok(Inspected::NotOffered),

@@ -1,5 +1,6 @@
-//! Finds the tokens that tokens have issued, for any user. No index covers them, so the whole table is read, page by
-//! page and with strong consistency. This costs one read unit for each 4 KB of the table.
+//! Finds the tokens that tokens have issued, for any user. No index covers them, so the whole table
+//! is read, page by page and with strong consistency. This costs one read unit for each 4 KB of the
+//! table.
 
 use hallpass_token::Record;
 
@@ -33,7 +34,12 @@ impl Store {
             .expression_attribute_names("#revoked", REVOKED_AT)
             .set_exclusive_start_key(after.map(Place::key));
         let response = call.send().await.map_err(Failure::of(DOING))?;
-        let records = response.items.unwrap_or_default().iter().filter_map(|item| item::to_record(item).ok()).collect();
+        let records = response
+            .items
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|item| item::to_record(item).ok())
+            .collect();
         Ok(IssuedPage { records, next: response.last_evaluated_key.as_ref().and_then(Place::of) })
     }
 }
@@ -45,8 +51,8 @@ impl Place {
         format!("{user_id}\n{token}")
     }
 
-    /// Parses the text of [`Place::to_text`]. Any pair of non-empty texts is a valid position, and no position is
-    /// outside the table.
+    /// Parses the text of [`Place::to_text`]. Any pair of non-empty texts is a valid position, and
+    /// no position is outside the table.
     pub fn from_text(text: &str) -> Option<Self> {
         let (user_id, token) = text.split_once('\n')?;
         let is_key = !user_id.is_empty() && !token.is_empty();
@@ -60,7 +66,9 @@ mod tests {
 
     #[test]
     fn a_place_parses_from_its_own_text_and_other_texts_are_rejected() {
-        for (user_id, token) in [("1", "AAAAAAAAAAAAAAAAAAAAAA"), ("developer#x", "pointer"), ("a", "#session#b")] {
+        for (user_id, token) in
+            [("1", "AAAAAAAAAAAAAAAAAAAAAA"), ("developer#x", "pointer"), ("a", "#session#b")]
+        {
             let place = Place::new(user_id.to_owned(), token.to_owned());
             assert_eq!(Place::from_text(&place.to_text()), Some(place));
         }

@@ -1,12 +1,12 @@
-//! Converts records and users to and from DynamoDB items. Only this module has the names of a token's attributes,
-//! except for those of the keys, the index and TTL in `template.yaml`.
+//! Converts records and users to and from DynamoDB items. Only this module has the names of a
+//! token's attributes, except for those of the keys, the index and TTL in `template.yaml`.
 
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use hallpass_token::{
-    Binding, Family, Fingerprint, Record, Revocation, Scope, Snapshot, Timestamp, TokenHash, TokenId, User, UserId,
-    Value,
+    Binding, Family, Fingerprint, Record, Revocation, Scope, Snapshot, Timestamp, TokenHash,
+    TokenId, User, UserId, Value,
 };
 
 use crate::failure::Corrupt;
@@ -52,8 +52,9 @@ pub(crate) const DEVELOPER: &str = "developer";
 /// The sort key of the pointer from a developer token to its owner.
 pub(crate) const POINTER: &str = "pointer";
 
-/// The lower bound of the sort keys of tokens. All other items in a user's partition (sessions, flows, used forms) have
-/// a sort key that starts with `#`, which sorts before every first character of a token's sort key.
+/// The lower bound of the sort keys of tokens. All other items in a user's partition (sessions,
+/// flows, used forms) have a sort key that starts with `#`, which sorts before every first
+/// character of a token's sort key.
 pub(crate) const FIRST_TOKEN: &str = "-";
 
 /// The key of the pointer of a developer token. No user ID contains a `#`.
@@ -73,7 +74,9 @@ pub(crate) fn name_key(name: &str) -> Item {
 pub(crate) fn record_key(id: &TokenId, format: hallpass_token::Format) -> Item {
     match format {
         hallpass_token::Format::Developer => key(id.user_id.as_str(), DEVELOPER),
-        hallpass_token::Format::Signed | hallpass_token::Format::Jwt => key(id.user_id.as_str(), &id.hash.text()),
+        hallpass_token::Format::Signed | hallpass_token::Format::Jwt => {
+            key(id.user_id.as_str(), &id.hash.text())
+        }
     }
 }
 
@@ -131,7 +134,10 @@ pub(crate) fn from_record(record: &Record) -> Item {
         (REVOKED_BECAUSE, record.revoked.map(|revocation| text(revocation.because.as_str()))),
         (ISSUED_BY_FAMILY, record.family.issued_by().map(|family| text(family.to_string()))),
         (ANCESTORS, bytes(record.family.ancestors().as_flattened())),
-        (GENERATION, record.snapshot.generation().map(|count| AttributeValue::N(count.to_string()))),
+        (
+            GENERATION,
+            record.snapshot.generation().map(|count| AttributeValue::N(count.to_string())),
+        ),
         (ATTRIBUTE_DIGESTS, bytes(record.snapshot.digests())),
         (EXPIRY_CAP, record.expiry_cap.map(number)),
         (REPLACES, record.replaces.map(|hash| text(&*hash.text()))),
@@ -214,8 +220,9 @@ pub(crate) fn to_user(item: Item) -> Result<User, Corrupt> {
 
 /// Whether two items are equal. DynamoDB returns the members of a set in any order.
 pub(crate) fn is_same(one: &Item, other: &Item) -> bool {
-    let same =
-        |(name, value): (&String, &AttributeValue)| other.get(name).is_some_and(|found| is_same_value(value, found));
+    let same = |(name, value): (&String, &AttributeValue)| {
+        other.get(name).is_some_and(|found| is_same_value(value, found))
+    };
     one.len() == other.len() && one.iter().all(same)
 }
 
@@ -229,11 +236,17 @@ pub(crate) fn is_same_value(one: &AttributeValue, other: &AttributeValue) -> boo
     }
 }
 
-pub(crate) fn required<T: std::str::FromStr>(item: &Item, name: &'static str) -> Result<T, Corrupt> {
+pub(crate) fn required<T: std::str::FromStr>(
+    item: &Item,
+    name: &'static str,
+) -> Result<T, Corrupt> {
     optional(item, name)?.ok_or(Corrupt(name))
 }
 
-pub(crate) fn optional<T: std::str::FromStr>(item: &Item, name: &'static str) -> Result<Option<T>, Corrupt> {
+pub(crate) fn optional<T: std::str::FromStr>(
+    item: &Item,
+    name: &'static str,
+) -> Result<Option<T>, Corrupt> {
     match item.get(name) {
         None => Ok(None),
         Some(AttributeValue::S(text)) => text.parse().map(Some).map_err(|_| Corrupt(name)),
@@ -266,7 +279,11 @@ fn optional_bytes<'a>(item: &'a Item, name: &'static str) -> Result<&'a [u8], Co
 
 fn family(item: &Item) -> Result<Family, Corrupt> {
     let (ancestors, rest) = optional_bytes(item, ANCESTORS)?.as_chunks();
-    let family = Family::from_parts(required(item, FAMILY_ID)?, optional(item, ISSUED_BY_FAMILY)?, ancestors.to_vec());
+    let family = Family::from_parts(
+        required(item, FAMILY_ID)?,
+        optional(item, ISSUED_BY_FAMILY)?,
+        ancestors.to_vec(),
+    );
     family.filter(|_| rest.is_empty()).ok_or(Corrupt(ANCESTORS))
 }
 
@@ -276,7 +293,8 @@ pub(crate) fn snapshot(item: &Item) -> Result<Snapshot, Corrupt> {
         Some(AttributeValue::N(count)) => Some(count.parse().map_err(|_| Corrupt(GENERATION))?),
         Some(_) => return Err(Corrupt(GENERATION)),
     };
-    Snapshot::from_parts(generation, optional_bytes(item, ATTRIBUTE_DIGESTS)?).ok_or(Corrupt(ATTRIBUTE_DIGESTS))
+    Snapshot::from_parts(generation, optional_bytes(item, ATTRIBUTE_DIGESTS)?)
+        .ok_or(Corrupt(ATTRIBUTE_DIGESTS))
 }
 
 fn scope_value(scope: &Scope) -> AttributeValue {
@@ -330,9 +348,13 @@ fn to_value(value: AttributeValue) -> Result<Value, Corrupt> {
         AttributeValue::Ss(set) => Value::TextSet(set),
         AttributeValue::Ns(set) => Value::NumberSet(set),
         AttributeValue::Bs(set) => Value::BytesSet(set.into_iter().map(Blob::into_inner).collect()),
-        AttributeValue::L(list) => Value::List(list.into_iter().map(to_value).collect::<Result<_, _>>()?),
+        AttributeValue::L(list) => {
+            Value::List(list.into_iter().map(to_value).collect::<Result<_, _>>()?)
+        }
         AttributeValue::M(map) => Value::Map(
-            map.into_iter().map(|(name, value)| Ok((name, to_value(value)?))).collect::<Result<_, Corrupt>>()?,
+            map.into_iter()
+                .map(|(name, value)| Ok((name, to_value(value)?)))
+                .collect::<Result<_, Corrupt>>()?,
         ),
         _ => return Err(Corrupt("of an unknown type")),
     })
@@ -344,7 +366,9 @@ mod tests {
 
     #[test]
     fn sets_with_the_same_elements_in_any_order_are_equal() {
-        let set = |names: &[&str]| AttributeValue::Ss(names.iter().map(|name| (*name).to_owned()).collect());
+        let set = |names: &[&str]| {
+            AttributeValue::Ss(names.iter().map(|name| (*name).to_owned()).collect())
+        };
         let pair = set(&["a", "b"]);
         for (other, expected) in [
             (set(&["a", "b"]), true),

@@ -1,4 +1,5 @@
-//! The source of the keyring: a secret in Secrets Manager, cached and refreshed, or a fixed keyring for local use.
+//! The source of the keyring: a secret in Secrets Manager, cached and refreshed, or a fixed keyring
+//! for local use.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -36,8 +37,9 @@ struct Fetched {
     next: Timestamp,
 }
 
-/// The number of refresh periods for which the last keyring is used while Secrets Manager does not respond. After that
-/// no tokens are verified, because a key that has been retired since must not stay valid.
+/// The number of refresh periods for which the last keyring is used while Secrets Manager does not
+/// respond. After that no tokens are verified, because a key that has been retired since must not
+/// stay valid.
 const PERIODS_WITHOUT_REFRESH: u32 = 12;
 
 /// The wait after a failed refresh.
@@ -52,7 +54,8 @@ impl Keys {
     /// Returns the current keyring.
     ///
     /// # Errors
-    /// Returns a [`Failure`] if the secret cannot be read and the last keyring is missing or too old.
+    /// Returns a [`Failure`] if the secret cannot be read and the last keyring is missing or too
+    /// old.
     pub async fn current(&self, now: Timestamp) -> Result<Arc<Keyring>, Failure> {
         let secret = match self {
             Self::Fixed(keyring) => return Ok(Arc::clone(keyring)),
@@ -72,11 +75,22 @@ impl Secret {
         last.at.after(self.refresh.saturating_mul(PERIODS_WITHOUT_REFRESH))
     }
 
-    async fn refresh(&self, last: Option<Fetched>, now: Timestamp) -> Result<Arc<Keyring>, Failure> {
+    async fn refresh(
+        &self,
+        last: Option<Fetched>,
+        now: Timestamp,
+    ) -> Result<Arc<Keyring>, Failure> {
         let (fetched, result) = match (fetch(&self.client, &self.arn).await, last) {
             (Ok(fetched), _) => {
                 let keyring = Arc::new(fetched.keyring);
-                (Fetched { keyring: Arc::clone(&keyring), at: now, next: now.after(self.refresh) }, Ok(keyring))
+                (
+                    Fetched {
+                        keyring: Arc::clone(&keyring),
+                        at: now,
+                        next: now.after(self.refresh),
+                    },
+                    Ok(keyring),
+                )
             }
             (Err(failure), Some(last)) if !self.end_of(&last).has_passed(now) => {
                 tracing::warn!(
@@ -113,28 +127,37 @@ const CURRENT: &str = "AWSCURRENT";
 /// Reads the current keyring of a secret.
 ///
 /// # Errors
-/// Returns a [`Failure`] if Secrets Manager does not respond, or if the secret is not a valid keyring.
+/// Returns a [`Failure`] if Secrets Manager does not respond, or if the secret is not a valid
+/// keyring.
 pub async fn fetch(client: &Client, arn: &str) -> Result<Versioned, Failure> {
     const DOING: &str = "reading the keyring";
-    let named = |why: &dyn std::fmt::Display| Failure::new(DOING, format!("the secret {arn}: {why}"));
+    let named =
+        |why: &dyn std::fmt::Display| Failure::new(DOING, format!("the secret {arn}: {why}"));
     let secret = client.get_secret_value().secret_id(arn).send().await;
     let secret = secret.map_err(|error| named(&Failure::of(DOING)(error).why()))?;
-    let json = Text::new(secret.secret_string().ok_or_else(|| named(&"it must be a string, not binary"))?);
+    let json =
+        Text::new(secret.secret_string().ok_or_else(|| named(&"it must be a string, not binary"))?);
     let keyring = Keyring::parse(json.expose_secret()).map_err(|bad| named(&bad))?;
     let version_id = secret.version_id().ok_or_else(|| named(&"it has no version"))?.to_owned();
     Ok(Versioned { keyring, version_id })
 }
 
-/// Replaces the keyring of this version. Returns `false` and changes nothing if another writer has replaced it since: a
-/// key that was retired must not come back, and a key that was added must not be lost.
+/// Replaces the keyring of this version. Returns `false` and changes nothing if another writer has
+/// replaced it since: a key that was retired must not come back, and a key that was added must not
+/// be lost.
 ///
-/// The new version is written without becoming the current one, which then moves on the condition that it is still the
-/// version that was read
+/// The new version is written without becoming the current one, which then moves on the condition
+/// that it is still the version that was read
 /// (<https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html>).
 ///
 /// # Errors
 /// Returns a [`Failure`] if Secrets Manager rejects a call.
-pub async fn replace(client: &Client, arn: &str, version_id: &str, keyring: &Keyring) -> Result<bool, Failure> {
+pub async fn replace(
+    client: &Client,
+    arn: &str,
+    version_id: &str,
+    keyring: &Keyring,
+) -> Result<bool, Failure> {
     const DOING: &str = "writing the keyring";
     let put = client
         .put_secret_value()

@@ -1,8 +1,9 @@
 //! Storage: DynamoDB for users, tokens and attempts, Secrets Manager for the keyring.
 //!
-//! This is the only crate that talks to a network. Only [`item`] knows the names of a token's attributes. Every write
-//! is conditional, every read that a decision depends on is strongly consistent, and three kinds of "no" are never
-//! mixed: an outcome that the caller branches on (an enum), a rejection reason (`hallpass_token::Reason`), and a [`Failure`].
+//! This is the only crate that talks to a network. Only [`item`] knows the names of a token's
+//! attributes. Every write is conditional, every read that a decision depends on is strongly
+//! consistent, and three kinds of "no" are never mixed: an outcome that the caller branches on (an
+//! enum), a rejection reason (`hallpass_token::Reason`), and a [`Failure`].
 //!
 //! | module | contents |
 //! |---|---|

@@ -1,5 +1,5 @@
-//! Lists a user's records, page by page. A user's tokens are in one partition, so every read of them is strongly
-//! consistent.
+//! Lists a user's records, page by page. A user's tokens are in one partition, so every read of
+//! them is strongly consistent.
 
 use hallpass_token::{Format, Record, UserId, cursor::Position};
 
@@ -49,8 +49,9 @@ impl Store {
         }
     }
 
-    /// Reads a page of at most `limit` of a user's records, in the order of their keys. With `only`, the page contains
-    /// only this token and those that it issued. It is never shorter than it has to be.
+    /// Reads a page of at most `limit` of a user's records, in the order of their keys. With
+    /// `only`, the page contains only this token and those that it issued. It is never shorter than
+    /// it has to be.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read, or if a record is corrupt.
@@ -62,8 +63,8 @@ impl Store {
         only: Option<&Record>,
     ) -> Result<Page, Failure> {
         let begin = after.map(sort_key);
-        // One record more than `limit` shows whether another page exists. The token's own record does not match the
-        // filter.
+        // One record more than `limit` shows whether another page exists. The token's own record
+        // does not match the filter.
         let mut records: Vec<Record> =
             only.filter(|own| begin.as_ref() < Some(&own_key(own))).cloned().into_iter().collect();
         let most = limit.saturating_add(1).saturating_add(records.len());
@@ -72,7 +73,9 @@ impl Store {
             let missing = most.saturating_sub(records.len());
             let at_once = only.is_none().then(|| i32::try_from(missing).unwrap_or(i32::MAX));
             let (some, next) = self.part_of(user_id, at_once, place, only).await?;
-            records.extend(some.into_iter().filter(|record| only.is_none_or(|own| own.id != record.id)));
+            records.extend(
+                some.into_iter().filter(|record| only.is_none_or(|own| own.id != record.id)),
+            );
             place = next;
             if place.is_none() || records.len() >= most {
                 break;
@@ -85,13 +88,18 @@ impl Store {
         Ok(Page { records, next })
     }
 
-    /// Reads as many of a user's records as DynamoDB returns at once. Unreadable ones are omitted: they are never
-    /// accepted, and must not keep the others from being revoked.
+    /// Reads as many of a user's records as DynamoDB returns at once. Unreadable ones are omitted:
+    /// they are never accepted, and must not keep the others from being revoked.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read.
-    pub async fn readable_page_of(&self, user_id: &UserId, after: Option<PageKey>) -> Result<ReadablePage, Failure> {
-        let (items, next) = self.items_of(user_id, None, after.map(|PageKey(key)| key), None).await?;
+    pub async fn readable_page_of(
+        &self,
+        user_id: &UserId,
+        after: Option<PageKey>,
+    ) -> Result<ReadablePage, Failure> {
+        let (items, next) =
+            self.items_of(user_id, None, after.map(|PageKey(key)| key), None).await?;
         let records = items.iter().filter_map(|item| item::to_record(item).ok()).collect();
         Ok(ReadablePage { records, next: next.map(PageKey) })
     }
@@ -109,9 +117,9 @@ impl Store {
         Ok((records.map_err(|bad| Failure::new(LISTING, bad))?, next))
     }
 
-    /// Reads items of a user's tokens after this sort key: at most `limit`, or as many as DynamoDB returns at once.
-    /// With `issued_by`, only those that this token issued. Also returns the sort key after which more items can
-    /// follow.
+    /// Reads items of a user's tokens after this sort key: at most `limit`, or as many as DynamoDB
+    /// returns at once. With `issued_by`, only those that this token issued. Also returns the sort
+    /// key after which more items can follow.
     async fn items_of(
         &self,
         user_id: &UserId,
@@ -119,7 +127,12 @@ impl Store {
         after: Option<String>,
         issued_by: Option<&Record>,
     ) -> Result<(Vec<Item>, Option<String>), Failure> {
-        let call = self.client.query().table_name(&self.tables.tokens).consistent_read(true).set_limit(limit);
+        let call = self
+            .client
+            .query()
+            .table_name(&self.tables.tokens)
+            .consistent_read(true)
+            .set_limit(limit);
         let mut call = call
             .key_condition_expression("#user = :user AND #token >= :first")
             .expression_attribute_names("#user", item::USER_ID)
@@ -132,9 +145,11 @@ impl Store {
                 .expression_attribute_names("#by", item::ISSUED_BY)
                 .expression_attribute_values(":by", item::text(issuer.id.to_string()));
         }
-        let call = call.set_exclusive_start_key(after.map(|token| item::key(user_id.as_str(), &token)));
+        let call =
+            call.set_exclusive_start_key(after.map(|token| item::key(user_id.as_str(), &token)));
         let response = call.send().await.map_err(Failure::of(LISTING))?;
-        let next = response.last_evaluated_key.map(|key| item::required(&key, item::TOKEN)).transpose();
+        let next =
+            response.last_evaluated_key.map(|key| item::required(&key, item::TOKEN)).transpose();
         Ok((response.items.unwrap_or_default(), next.map_err(|bad| Failure::new(LISTING, bad))?))
     }
 }

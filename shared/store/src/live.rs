@@ -1,12 +1,14 @@
-//! The records of a user that can be accepted, from a sparse index of the user's partition. Its sort key is the time
-//! until which the record does not reject the token for good. A revoked record is not in the index, and an expired one
-//! is not in the range that is read, so that the cost of a read does not grow with them.
+//! The records of a user that can be accepted, from a sparse index of the user's partition. Its
+//! sort key is the time until which the record does not reject the token for good. A revoked record
+//! is not in the index, and an expired one is not in the range that is read, so that the cost of a
+//! read does not grow with them.
 //!
-//! The index is a local one, because only local indexes support strongly consistent reads. It projects only the
-//! attributes that decide about a token.
+//! The index is a local one, because only local indexes support strongly consistent reads. It
+//! projects only the attributes that decide about a token.
 
 use hallpass_token::{
-    Binding, Fingerprint, Format, Record, Snapshot, Timestamp, TokenHash, TokenId, User, UserId, lifecycle::Bound,
+    Binding, Fingerprint, Format, Record, Snapshot, Timestamp, TokenHash, TokenId, User, UserId,
+    lifecycle::Bound,
 };
 
 use crate::{
@@ -63,14 +65,15 @@ pub struct LiveCount {
     pub named: usize,
 }
 
-/// The number of records on a page for counting: about a third of the megabyte that DynamoDB returns at most.
+/// The number of records on a page for counting: about a third of the megabyte that DynamoDB
+/// returns at most.
 const PAGE: i32 = 1_000;
 
 const DOING: &str = "reading the user's live tokens";
 
 impl Store {
-    /// Reads a page of at most `limit` records of a user that are neither revoked, expired nor replaced. The caller
-    /// checks whether a change of the user has invalidated them.
+    /// Reads a page of at most `limit` records of a user that are neither revoked, expired nor
+    /// replaced. The caller checks whether a change of the user has invalidated them.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read.
@@ -82,7 +85,10 @@ impl Store {
         after: Option<LivePlace>,
     ) -> Result<LivePage, Failure> {
         let call = self.client.query().table_name(&self.tables.tokens).index_name(LIVE_INDEX);
-        let call = call.consistent_read(true).limit(limit).set_exclusive_start_key(after.map(|LivePlace(key)| key));
+        let call = call
+            .consistent_read(true)
+            .limit(limit)
+            .set_exclusive_start_key(after.map(|LivePlace(key)| key));
         let call = call
             .key_condition_expression("#user = :user AND #live > :now")
             .expression_attribute_names("#user", item::USER_ID)
@@ -91,19 +97,25 @@ impl Store {
             .expression_attribute_values(":now", item::number(now));
         let response = call.send().await.map_err(Failure::of(DOING))?;
         let items = response.items.unwrap_or_default();
-        let records: Vec<LiveRecord> = items.iter().filter_map(|item| live_record(item).ok()).collect();
+        let records: Vec<LiveRecord> =
+            items.iter().filter_map(|item| live_record(item).ok()).collect();
         let unreadable = items.len().saturating_sub(records.len());
         Ok(LivePage { records, unreadable, next: response.last_evaluated_key.map(LivePlace) })
     }
 
-    /// Reads the complete records with strong consistency. Records that no longer exist are omitted.
+    /// Reads the complete records with strong consistency. Records that no longer exist are
+    /// omitted.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read, or if a record is corrupt.
     pub async fn whole_records(&self, live: &[LiveRecord]) -> Result<Vec<Record>, Failure> {
         let keys = live.iter().map(|record| item::record_key(&record.id, record.format)).collect();
         let items = self.get_all(&self.tables.tokens, keys, DOING).await?;
-        items.iter().map(item::to_record).collect::<Result<_, _>>().map_err(|bad| Failure::new(DOING, bad))
+        items
+            .iter()
+            .map(item::to_record)
+            .collect::<Result<_, _>>()
+            .map_err(|bad| Failure::new(DOING, bad))
     }
 
     /// Reads at most `most` of the user's records that can be accepted and that match.
@@ -129,8 +141,8 @@ impl Store {
         }
     }
 
-    /// Counts the tokens of this user that are accepted or can be accepted again, until `is_enough`. An unreadable
-    /// record counts as a token with a name.
+    /// Counts the tokens of this user that are accepted or can be accepted again, until
+    /// `is_enough`. An unreadable record counts as a token with a name.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read.
@@ -143,8 +155,12 @@ impl Store {
         let (mut count, mut after) = (LiveCount::default(), None);
         loop {
             let page = self.live_page(&user.id, now, PAGE, after).await?;
-            let counted = page.records.iter().filter(|record| record.invalidated(Some(user)).is_none());
-            for is_named in counted.map(|record| record.is_named).chain(std::iter::repeat_n(true, page.unreadable)) {
+            let counted =
+                page.records.iter().filter(|record| record.invalidated(Some(user)).is_none());
+            for is_named in counted
+                .map(|record| record.is_named)
+                .chain(std::iter::repeat_n(true, page.unreadable))
+            {
                 count.all = count.all.saturating_add(1);
                 count.named = count.named.saturating_add(usize::from(is_named));
             }

@@ -3,13 +3,15 @@
 use std::fmt;
 
 use aws_sdk_dynamodb::types::{
-    AttributeValue, Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+    AttributeValue, Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure,
+    TransactWriteItem, Update,
 };
 use hallpass_password::NameKey;
 use hallpass_token::{
     Scope, Status, User, UserId, UserKind,
     user::attribute::{
-        FULL_NAME, KIND, PASSWORD_HASH, PERMISSIONS, STATUS, TOKEN_GENERATION, USER_ID, USERNAME, USERNAME_KEY,
+        FULL_NAME, KIND, PASSWORD_HASH, PERMISSIONS, STATUS, TOKEN_GENERATION, USER_ID, USERNAME,
+        USERNAME_KEY,
     },
 };
 
@@ -38,7 +40,8 @@ pub struct NewUser {
     pub password_hash: Option<String>,
     /// The permissions.
     pub permissions: Scope,
-    /// The first `token_generation`. It is random, so that reusing the ID of a deleted user revives no tokens.
+    /// The first `token_generation`. It is random, so that reusing the ID of a deleted user revives
+    /// no tokens.
     pub token_generation: u32,
 }
 
@@ -69,7 +72,8 @@ pub enum Renamed {
 pub enum Listed {
     /// A user.
     User(Box<User>),
-    /// An item whose key is not a valid user ID. Holds the key, or an empty text if the key is not a string.
+    /// An item whose key is not a valid user ID. Holds the key, or an empty text if the key is not
+    /// a string.
     Unreadable(String),
 }
 
@@ -104,12 +108,16 @@ impl Store {
                 .set_item(Some(item.clone()))
                 .condition_expression("attribute_not_exists(#user)")
                 .expression_attribute_names("#user", USER_ID)
-                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+                .return_values_on_condition_check_failure(
+                    ReturnValuesOnConditionCheckFailure::AllOld,
+                )
                 .build()
                 .map_err(|error| Failure::new(ADDING, error))?;
             let put = TransactWriteItem::builder().put(put).build();
             let writes = vec![put, self.mark_name(&key, &user.id, seen.as_deref())?];
-            let Err(error) = self.client.transact_write_items().set_transact_items(Some(writes)).send().await else {
+            let Err(error) =
+                self.client.transact_write_items().set_transact_items(Some(writes)).send().await
+            else {
                 return Ok(Added::Now);
             };
             let Some(reasons) = reasons(&error) else { return Err(Failure::of(ADDING)(error)) };
@@ -137,15 +145,24 @@ impl Store {
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be written, or if the ID is taken.
     pub async fn put_user(&self, user: &NewUser) -> Result<(), Failure> {
-        let call = self.client.put_item().table_name(&self.tables.users).set_item(Some(user.item(Status::Active)));
+        let call = self
+            .client
+            .put_item()
+            .table_name(&self.tables.users)
+            .set_item(Some(user.item(Status::Active)));
         let call = call.condition_expression("attribute_not_exists(#user)");
-        call.expression_attribute_names("#user", USER_ID).send().await.map(drop).map_err(Failure::of(ADDING))
+        call.expression_attribute_names("#user", USER_ID)
+            .send()
+            .await
+            .map(drop)
+            .map_err(Failure::of(ADDING))
     }
 
     /// Renames a user, and with `invalidate` also invalidates the user's tokens.
     ///
     /// # Errors
-    /// Returns a [`Failure`] if DynamoDB cannot be read or written, or if the user's item has no room for the name.
+    /// Returns a [`Failure`] if DynamoDB cannot be read or written, or if the user's item has no
+    /// room for the name.
     pub async fn rename_user(
         &self,
         id: &UserId,
@@ -172,22 +189,31 @@ impl Store {
         let key = NameKey::new(name);
         for tries in 1..=TRIES {
             let Some(item) = self.user_item(id).await? else { return Ok(Some(Renamed::Unknown)) };
-            let Claim::Free(seen) = self.claim(&key, Some(id)).await? else { return Ok(Some(Renamed::NameTaken)) };
+            let Claim::Free(seen) = self.claim(&key, Some(id)).await? else {
+                return Ok(Some(Renamed::NameTaken));
+            };
             let mut edit = Edit::default();
             edit.set(USERNAME, item::text(name));
             edit.set(USERNAME_KEY, item::text(key.as_str()));
             if let Some(how) = invalidate {
                 edit.raise_generation(&item, how.fresh);
             }
-            let mut writes = vec![self.update_user(id, &edit)?, self.mark_name(&key, id, seen.as_deref())?];
+            let mut writes =
+                vec![self.update_user(id, &edit)?, self.mark_name(&key, id, seen.as_deref())?];
             if let Some(old) = key_of(&item).filter(|old| *old != key) {
                 writes.extend(self.unmark_name(&old, id).await?);
             }
-            let Err(error) = self.client.transact_write_items().set_transact_items(Some(writes)).send().await else {
+            let Err(error) =
+                self.client.transact_write_items().set_transact_items(Some(writes)).send().await
+            else {
                 return Ok(Some(Renamed::Now));
             };
             if reasons(&error).is_none() {
-                return if has_full_item(&error) { Ok(None) } else { Err(Failure::of(RENAMING)(error)) };
+                return if has_full_item(&error) {
+                    Ok(None)
+                } else {
+                    Err(Failure::of(RENAMING)(error))
+                };
             }
             // Another writer changed the user or the name. The next attempt reads both again.
             pause(WAIT.saturating_mul(tries)).await;
@@ -195,20 +221,28 @@ impl Store {
         Err(Failure::new(RENAMING, BUSY))
     }
 
-    /// Writes what an application has left out of a user's name: `username_key`, and the marker that keeps the name
-    /// unique. The user must still have the name that was read. Invalidates no tokens.
+    /// Writes what an application has left out of a user's name: `username_key`, and the marker
+    /// that keeps the name unique. The user must still have the name that was read. Invalidates no
+    /// tokens.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read or written.
     pub async fn repair_name(&self, user: &User) -> Result<Renamed, Failure> {
         let key = NameKey::new(&user.username);
         for tries in 1..=TRIES {
-            let Claim::Free(seen) = self.claim(&key, Some(&user.id)).await? else { return Ok(Renamed::NameTaken) };
+            let Claim::Free(seen) = self.claim(&key, Some(&user.id)).await? else {
+                return Ok(Renamed::NameTaken);
+            };
             let mut edit = Edit::default();
             edit.set(USERNAME_KEY, item::text(key.as_str()));
             edit.expect_named(USERNAME, &item::text(&user.username));
-            let writes = vec![self.update_user(&user.id, &edit)?, self.mark_name(&key, &user.id, seen.as_deref())?];
-            let Err(error) = self.client.transact_write_items().set_transact_items(Some(writes)).send().await else {
+            let writes = vec![
+                self.update_user(&user.id, &edit)?,
+                self.mark_name(&key, &user.id, seen.as_deref())?,
+            ];
+            let Err(error) =
+                self.client.transact_write_items().set_transact_items(Some(writes)).send().await
+            else {
                 return Ok(Renamed::Now);
             };
             let Some(reasons) = reasons(&error) else { return Err(Failure::of(REPAIRING)(error)) };
@@ -221,7 +255,8 @@ impl Store {
     }
 
     fn update_user(&self, id: &UserId, edit: &Edit) -> Result<TransactWriteItem, Failure> {
-        let mut update = Update::builder().table_name(&self.tables.users).set_key(Some(item::user_key(id)));
+        let mut update =
+            Update::builder().table_name(&self.tables.users).set_key(Some(item::user_key(id)));
         for (place, name) in &edit.names {
             update = update.expression_attribute_names(place, name);
         }
@@ -242,7 +277,8 @@ impl Store {
     /// Returns a [`Failure`] if DynamoDB cannot be read or written.
     pub async fn remove_user(&self, id: &UserId) -> Result<Written, Failure> {
         for tries in 1..=TRIES {
-            // If the user is missing at a later attempt, this call or a concurrent one has deleted it.
+            // If the user is missing at a later attempt, this call or a concurrent one has deleted
+            // it.
             let gone = if tries == 1 { Written::Unknown } else { Written::Now };
             let Some(item) = self.user_item(id).await? else { return Ok(gone) };
             let marker = match key_of(&item) {
@@ -250,7 +286,8 @@ impl Store {
                 None => None,
             };
             let Some(marker) = marker else { return self.delete_user(id).await };
-            let delete = Delete::builder().table_name(&self.tables.users).set_key(Some(item::user_key(id)));
+            let delete =
+                Delete::builder().table_name(&self.tables.users).set_key(Some(item::user_key(id)));
             let delete = delete.build().map_err(|error| Failure::new(REMOVING, error))?;
             let writes = vec![TransactWriteItem::builder().delete(delete).build(), marker];
             match self.client.transact_write_items().set_transact_items(Some(writes)).send().await {
@@ -262,20 +299,35 @@ impl Store {
         self.delete_user(id).await
     }
 
-    /// Deletes a user who was read just before. A missing user counts as deleted, by a concurrent call or a retry.
+    /// Deletes a user who was read just before. A missing user counts as deleted, by a concurrent
+    /// call or a retry.
     async fn delete_user(&self, id: &UserId) -> Result<Written, Failure> {
-        let call = self.client.delete_item().table_name(&self.tables.users).set_key(Some(item::user_key(id)));
+        let call = self
+            .client
+            .delete_item()
+            .table_name(&self.tables.users)
+            .set_key(Some(item::user_key(id)));
         call.send().await.map_err(Failure::of(REMOVING)).map(|_deleted| Written::Now)
     }
 
-    /// Deletes an item of the users' table whose key is not a user ID, so that it can have neither tokens nor a name.
+    /// Deletes an item of the users' table whose key is not a user ID, so that it can have neither
+    /// tokens nor a name.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be written.
     pub async fn remove_unusable_user(&self, key: &str) -> Result<Written, Failure> {
-        let call = self.client.delete_item().table_name(&self.tables.users).set_key(Some(item::user_key_of(key)));
-        let deleted = call.return_values(ReturnValue::AllOld).send().await.map_err(Failure::of(REMOVING))?;
-        Ok(if deleted.attributes.is_some_and(|item| !item.is_empty()) { Written::Now } else { Written::Unknown })
+        let call = self
+            .client
+            .delete_item()
+            .table_name(&self.tables.users)
+            .set_key(Some(item::user_key_of(key)));
+        let deleted =
+            call.return_values(ReturnValue::AllOld).send().await.map_err(Failure::of(REMOVING))?;
+        Ok(if deleted.attributes.is_some_and(|item| !item.is_empty()) {
+            Written::Now
+        } else {
+            Written::Unknown
+        })
     }
 
     /// Lists all users, in no particular order. Unreadable items are listed as such.
@@ -286,8 +338,11 @@ impl Store {
         let (mut users, mut after) = (Vec::new(), None);
         loop {
             let call = self.client.scan().table_name(&self.tables.users).consistent_read(true);
-            let response =
-                call.set_exclusive_start_key(after).send().await.map_err(Failure::of("listing the users"))?;
+            let response = call
+                .set_exclusive_start_key(after)
+                .send()
+                .await
+                .map_err(Failure::of("listing the users"))?;
             users.extend(response.items.unwrap_or_default().into_iter().map(Listed::of));
             after = response.last_evaluated_key;
             if after.is_none() {

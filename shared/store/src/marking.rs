@@ -1,5 +1,5 @@
-//! Revokes many records: a family, the tokens that a token issued, or all tokens of a user whose item has no room for a
-//! raised `token_generation`.
+//! Revokes many records: a family, the tokens that a token issued, or all tokens of a user whose
+//! item has no room for a raised `token_generation`.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -11,7 +11,8 @@ use crate::{Failure, Store, marks::ChangeMark, tokens::Marked};
 /// A revocation, and the time from which its record can be purged.
 pub type Mark = (Revocation, Option<Timestamp>);
 
-/// The maximum number of passes over a user's tokens. Each pass revokes all tokens that were issued before it.
+/// The maximum number of passes over a user's tokens. Each pass revokes all tokens that were issued
+/// before it.
 const MAX_PASSES: u32 = 10;
 
 /// The number of records that are revoked concurrently.
@@ -20,7 +21,8 @@ const AT_ONCE: usize = 16;
 /// How a change of a user invalidates the user's tokens.
 #[derive(Clone, Copy, Debug)]
 pub struct Invalidate {
-    /// The replacement of a `token_generation` that cannot be raised. No token must have this value.
+    /// The replacement of a `token_generation` that cannot be raised. No token must have this
+    /// value.
     pub fresh: u32,
     /// The current time.
     pub now: Timestamp,
@@ -29,9 +31,9 @@ pub struct Invalidate {
 }
 
 impl Store {
-    /// Revokes every live record of a user that matches, and repeats this until no live one is left. Returns the IDs of
-    /// the revoked records, or `None` if new ones keep appearing. Unreadable records are skipped, because they are never
-    /// accepted.
+    /// Revokes every live record of a user that matches, and repeats this until no live one is
+    /// left. Returns the IDs of the revoked records, or `None` if new ones keep appearing.
+    /// Unreadable records are skipped, because they are never accepted.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read or written.
@@ -65,11 +67,16 @@ impl Store {
         Ok(None)
     }
 
-    /// Revokes these records concurrently, and returns the IDs of those that were not revoked before.
+    /// Revokes these records concurrently, and returns the IDs of those that were not revoked
+    /// before.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be written.
-    pub async fn revoke_records(&self, records: &[Record], mark: Mark) -> Result<Vec<TokenId>, Failure> {
+    pub async fn revoke_records(
+        &self,
+        records: &[Record],
+        mark: Mark,
+    ) -> Result<Vec<TokenId>, Failure> {
         let (revocation, purge_at) = mark;
         let mut revoked = Vec::new();
         for chunk in records.chunks(AT_ONCE) {
@@ -78,14 +85,21 @@ impl Store {
                 async move { Ok((id, self.revoke_one(&id, format, revocation, purge_at).await?)) }
             };
             let marked: Vec<(TokenId, Marked)> = try_join_all(chunk.iter().map(one)).await?;
-            revoked.extend(marked.into_iter().filter(|(_, marked)| *marked == Marked::Now).map(|(id, _)| id));
+            revoked.extend(
+                marked.into_iter().filter(|(_, marked)| *marked == Marked::Now).map(|(id, _)| id),
+            );
         }
         Ok(revoked)
     }
 
-    /// Closes every session of a user and revokes every token, because the user changed. This is for items without room
-    /// for a raised `token_generation`, which would invalidate them in one write.
-    pub(crate) async fn revoke_one_by_one(&self, id: &UserId, how: Invalidate) -> Result<(), Failure> {
+    /// Closes every session of a user and revokes every token, because the user changed. This is
+    /// for items without room for a raised `token_generation`, which would invalidate them in one
+    /// write.
+    pub(crate) async fn revoke_one_by_one(
+        &self,
+        id: &UserId,
+        how: Invalidate,
+    ) -> Result<(), Failure> {
         // A token that is being issued meanwhile is withdrawn when the mark is found.
         let change = ChangeMark::new(None, &format!("full#{}", how.fresh));
         self.mark_changes(id, &BTreeSet::from([change]), how.now).await?;
@@ -95,7 +109,10 @@ impl Store {
         let mark = (revocation, lifecycle::purge_at(None, Some(how.now), how.retention));
         match self.revoke_of_user(id, |_| true, mark).await? {
             Some(_) => Ok(()),
-            None => Err(Failure::new("revoking the user's tokens", "new tokens were issued during every pass")),
+            None => Err(Failure::new(
+                "revoking the user's tokens",
+                "new tokens were issued during every pass",
+            )),
         }
     }
 }

@@ -1,13 +1,14 @@
-//! Marks of changes. When a change of a user invalidates tokens, prune first writes a mark that names the state that
-//! the user left, and only then reads the user's tokens. A route that issues a token for that user reads the marks with
-//! the user, and once more after the record was written. If by then the user has left the state for which the token was
-//! issued, the token is withdrawn, even if the change was undone in between. A change that led to that state does not
-//! count.
+//! Marks of changes. When a change of a user invalidates tokens, prune first writes a mark that
+//! names the state that the user left, and only then reads the user's tokens. A route that issues a
+//! token for that user reads the marks with the user, and once more after the record was written.
+//! If by then the user has left the state for which the token was issued, the token is withdrawn,
+//! even if the change was undone in between. A change that led to that state does not count.
 //!
-//! A mark also names its record of the stream, so that a repeated delivery changes nothing, and no clocks are compared.
-//! The marks are in the table of tokens, because prune must depend on nothing else, under a key that no user ID can
-//! have. They expire after an hour without a change, which is longer than any request takes. They cost one write unit
-//! for each user in a batch of the stream whose change invalidates tokens. Other changes of a user cost nothing.
+//! A mark also names its record of the stream, so that a repeated delivery changes nothing, and no
+//! clocks are compared. The marks are in the table of tokens, because prune must depend on nothing
+//! else, under a key that no user ID can have. They expire after an hour without a change, which is
+//! longer than any request takes. They cost one write unit for each user in a batch of the stream
+//! whose change invalidates tokens. Other changes of a user cost nothing.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -41,8 +42,8 @@ pub struct Marked<T> {
     pub marks: ChangeMarks,
 }
 
-/// How long marks are kept after the last of them. A request that has read a user, but has not yet written the record,
-/// must still find them.
+/// How long marks are kept after the last of them. A request that has read a user, but has not yet
+/// written the record, must still find them.
 const MARK_LIFETIME: Duration = Duration::from_secs(3_600);
 
 /// The maximum number of a user's marks. One more replaces them all with a mark of every state.
@@ -54,8 +55,9 @@ const LEFT: &str = "left_states";
 const EVERY_STATE: &str = "*";
 
 impl ChangeMark {
-    /// Creates the mark of a user who left the state with this fingerprint, under the binding of sessions, according to
-    /// this record of the stream. Without a fingerprint, the mark stands for every state.
+    /// Creates the mark of a user who left the state with this fingerprint, under the binding of
+    /// sessions, according to this record of the stream. Without a fingerprint, the mark stands for
+    /// every state.
     pub fn new(left: Option<&Fingerprint>, record: &str) -> Self {
         let state = left.map_or_else(|| EVERY_STATE.to_owned(), state_of);
         Self(format!("{state}#{record}"))
@@ -68,8 +70,8 @@ impl ChangeMark {
 }
 
 impl ChangeMarks {
-    /// Whether a user with these marks and this state had left the state by the time of the `later` marks. Missing
-    /// marks have expired, which is not a change.
+    /// Whether a user with these marks and this state had left the state by the time of the `later`
+    /// marks. Missing marks have expired, which is not a change.
     pub fn left_by(&self, later: &Self, state: &Fingerprint) -> bool {
         let state = state_of(state);
         later.0.difference(&self.0).any(|mark| {
@@ -88,7 +90,8 @@ impl Store {
     /// Writes the marks of a user's changes. A repeated call changes nothing.
     ///
     /// # Errors
-    /// Returns a [`Failure`] if DynamoDB cannot be written. The caller must then handle the changes again.
+    /// Returns a [`Failure`] if DynamoDB cannot be written. The caller must then handle the changes
+    /// again.
     pub async fn mark_changes(
         &self,
         user_id: &UserId,
@@ -101,7 +104,8 @@ impl Store {
             .update_marks(user_id, marks.iter(), now)
             .update_expression("ADD #left :marks SET #purge = :purge")
             .condition_expression(
-                "attribute_not_exists(#left) OR (size(#left) <= :room AND NOT contains(#left, :last))",
+                "attribute_not_exists(#left) OR (size(#left) <= :room AND NOT contains(#left, \
+                 :last))",
             )
             .expression_attribute_values(":room", AttributeValue::N(room.to_string()))
             .expression_attribute_values(":last", item::text(&last.0))
@@ -146,7 +150,9 @@ impl Store {
     pub(crate) async fn marks_at(&self, user_id: &str) -> Result<ChangeMarks, Failure> {
         const DOING: &str = "reading the marks of the user";
         let item = self.get(mark_key(user_id), DOING).await?;
-        item.as_ref().map_or(Ok(ChangeMarks::default()), to_marks).map_err(|bad| Failure::new(DOING, bad))
+        item.as_ref()
+            .map_or(Ok(ChangeMarks::default()), to_marks)
+            .map_err(|bad| Failure::new(DOING, bad))
     }
 
     /// Reads the marks of a user and then the user, both with strong consistency.

@@ -1,9 +1,10 @@
-//! Keeps names unique. The index by name is eventually consistent, so it cannot prevent two concurrent writers from
-//! using the same name. A marker in the table of tokens can: it is written in one transaction with the user, and names
-//! the user.
+//! Keeps names unique. The index by name is eventually consistent, so it cannot prevent two
+//! concurrent writers from using the same name. A marker in the table of tokens can: it is written
+//! in one transaction with the user, and names the user.
 //!
-//! A marker alone does not make a name taken. The user that it names is read, and the marker is taken over if that user
-//! does not exist or has another name. A user written by an application has no marker, so the index is queried as well.
+//! A marker alone does not make a name taken. The user that it names is read, and the marker is
+//! taken over if that user does not exist or has another name. A user written by an application has
+//! no marker, so the index is queried as well.
 
 use aws_sdk_dynamodb::{
     error::{ProvideErrorMetadata, SdkError},
@@ -63,8 +64,9 @@ impl Store {
         Ok(marker.and_then(|marker| item::optional(&marker, OWNER).ok().flatten()))
     }
 
-    /// Queries the index for the IDs of all users with this name. The index is eventually consistent, and an
-    /// application can write a wrong key: read each user and compare the name. Entries with an invalid ID are omitted.
+    /// Queries the index for the IDs of all users with this name. The index is eventually
+    /// consistent, and an application can write a wrong key: read each user and compare the name.
+    /// Entries with an invalid ID are omitted.
     ///
     /// # Errors
     /// Returns a [`Failure`] if the index cannot be read.
@@ -72,10 +74,18 @@ impl Store {
         let (mut ids, mut after) = (Vec::new(), None);
         loop {
             let call = self.client.query().table_name(&self.tables.users).index_name(NAME_INDEX);
-            let call = call.key_condition_expression("#name = :name").expression_attribute_names("#name", USERNAME_KEY);
+            let call = call
+                .key_condition_expression("#name = :name")
+                .expression_attribute_names("#name", USERNAME_KEY);
             let call = call.expression_attribute_values(":name", item::text(key.as_str()));
-            let response = call.set_exclusive_start_key(after).send().await.map_err(Failure::of(DOING))?;
-            ids.extend(response.items().iter().filter_map(|item| item::required::<UserId>(item, USER_ID).ok()));
+            let response =
+                call.set_exclusive_start_key(after).send().await.map_err(Failure::of(DOING))?;
+            ids.extend(
+                response
+                    .items()
+                    .iter()
+                    .filter_map(|item| item::required::<UserId>(item, USER_ID).ok()),
+            );
             after = response.last_evaluated_key;
             if after.is_none() {
                 return Ok(ids);
@@ -103,12 +113,20 @@ impl Store {
             condition.push_str(" OR #owner = :seen");
             put = put.expression_attribute_values(":seen", item::text(seen));
         }
-        let put = put.condition_expression(condition).build().map_err(|error| Failure::new(DOING, error))?;
+        let put = put
+            .condition_expression(condition)
+            .build()
+            .map_err(|error| Failure::new(DOING, error))?;
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
-    /// The deletion of a marker, for a transaction. Returns `None` if the marker is not this user's.
-    pub(crate) async fn unmark_name(&self, key: &NameKey, id: &UserId) -> Result<Option<TransactWriteItem>, Failure> {
+    /// The deletion of a marker, for a transaction. Returns `None` if the marker is not this
+    /// user's.
+    pub(crate) async fn unmark_name(
+        &self,
+        key: &NameKey,
+        id: &UserId,
+    ) -> Result<Option<TransactWriteItem>, Failure> {
         if self.name_owner(key).await?.as_deref() != Some(id.as_str()) {
             return Ok(None);
         }
@@ -127,26 +145,36 @@ impl Store {
             .map_err(|error| Failure::new(DOING, error))
     }
 
-    /// Deletes a marker whose user, as just read, does not exist or has another name. Returns `false` if the user has
-    /// the name, or has changed since.
+    /// Deletes a marker whose user, as just read, does not exist or has another name. Returns
+    /// `false` if the user has the name, or has changed since.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be written.
-    pub async fn drop_stale_name(&self, key: &str, owner: &UserId, user: Option<&User>) -> Result<bool, Failure> {
+    pub async fn drop_stale_name(
+        &self,
+        key: &str,
+        owner: &UserId,
+        user: Option<&User>,
+    ) -> Result<bool, Failure> {
         if user.is_some_and(|user| NameKey::new(&user.username).as_str() == key) {
             return Ok(false);
         }
-        let check = ConditionCheck::builder().table_name(&self.tables.users).set_key(Some(item::user_key(owner)));
+        let check = ConditionCheck::builder()
+            .table_name(&self.tables.users)
+            .set_key(Some(item::user_key(owner)));
         let check = match user.map(|user| user.username.as_str()) {
-            None => {
-                check.condition_expression("attribute_not_exists(#user)").expression_attribute_names("#user", USER_ID)
-            }
+            None => check
+                .condition_expression("attribute_not_exists(#user)")
+                .expression_attribute_names("#user", USER_ID),
             // The attribute is absent, empty or not a string.
             Some("") => check
                 .condition_expression("NOT attribute_type(#name, :text) OR size(#name) = :none")
                 .expression_attribute_names("#name", USERNAME)
                 .expression_attribute_values(":text", item::text("S"))
-                .expression_attribute_values(":none", aws_sdk_dynamodb::types::AttributeValue::N("0".to_owned())),
+                .expression_attribute_values(
+                    ":none",
+                    aws_sdk_dynamodb::types::AttributeValue::N("0".to_owned()),
+                ),
             Some(name) => check
                 .condition_expression("#name = :name")
                 .expression_attribute_names("#name", USERNAME)
@@ -158,7 +186,13 @@ impl Store {
             TransactWriteItem::builder().delete(delete).build(),
             TransactWriteItem::builder().condition_check(check).build(),
         ];
-        match self.client.transact_write_items().set_transact_items(Some(writes.into())).send().await {
+        match self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(writes.into()))
+            .send()
+            .await
+        {
             Ok(_) => Ok(true),
             Err(error) if reasons(&error).is_some() => Ok(false),
             Err(error) => Err(Failure::of("deleting the marker of a name")(error)),
@@ -171,9 +205,11 @@ pub(crate) fn has_name(user: &User, key: &NameKey) -> bool {
     NameKey::new(&user.username) == *key
 }
 
-/// The cancellation reasons of a transaction, one per write, if it was cancelled because of a condition or of a
-/// concurrent transaction.
-pub(crate) fn reasons<R>(error: &SdkError<TransactWriteItemsError, R>) -> Option<&[CancellationReason]> {
+/// The cancellation reasons of a transaction, one per write, if it was cancelled because of a
+/// condition or of a concurrent transaction.
+pub(crate) fn reasons<R>(
+    error: &SdkError<TransactWriteItemsError, R>,
+) -> Option<&[CancellationReason]> {
     match error.as_service_error() {
         Some(TransactWriteItemsError::TransactionCanceledException(cancelled))
             if crate::developer::is_cancelled(error) =>
@@ -186,15 +222,19 @@ pub(crate) fn reasons<R>(error: &SdkError<TransactWriteItemsError, R>) -> Option
 
 /// Whether a transaction was cancelled because an item would become too large.
 pub(crate) fn has_full_item<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
-    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else {
+    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
+        error.as_service_error()
+    else {
         return has_no_room(error.code());
     };
     cancelled.cancellation_reasons().iter().any(|reason| has_no_room(reason.code()))
 }
 
-/// The current item if the condition of this write of a transaction was not met. It is empty if no item exists.
+/// The current item if the condition of this write of a transaction was not met. It is empty if no
+/// item exists.
 pub(crate) fn unmet(reasons: &[CancellationReason], write: usize) -> Option<Item> {
-    let reason = reasons.get(write).filter(|reason| reason.code() == Some("ConditionalCheckFailed"))?;
+    let reason =
+        reasons.get(write).filter(|reason| reason.code() == Some("ConditionalCheckFailed"))?;
     Some(reason.item().cloned().unwrap_or_default())
 }
 

@@ -1,8 +1,10 @@
-//! Checks the tables once, in the init of a function, with calls that the function is permitted to make anyway.
+//! Checks the tables once, in the init of a function, with calls that the function is permitted to
+//! make anyway.
 //!
-//! This detects a missing table, a table with another key, and a missing permission before the first request. Nothing
-//! else depends on the results, so the reads need not be strongly consistent. They also open the connection for the
-//! first request, and return the time on DynamoDB's clock.
+//! This detects a missing table, a table with another key, and a missing permission before the
+//! first request. Nothing else depends on the results, so the reads need not be strongly
+//! consistent. They also open the connection for the first request, and return the time on
+//! DynamoDB's clock.
 
 use std::collections::HashMap;
 
@@ -31,8 +33,8 @@ pub struct Absent {
 const NO_KEY: &str = "#";
 
 impl Store {
-    /// Checks that the tables of users and tokens can be read, as every verification does. Returns the time on
-    /// DynamoDB's clock, if the response has it.
+    /// Checks that the tables of users and tokens can be read, as every verification does. Returns
+    /// the time on DynamoDB's clock, if the response has it.
     ///
     /// # Errors
     /// Returns the first table that cannot be read.
@@ -44,14 +46,17 @@ impl Store {
         }
         let mut clock = None;
         // The error of a batch does not name the table, so each is read alone.
-        for (variable, (table, key)) in [("HALLPASS_TOKENS_TABLE", tokens), ("HALLPASS_USERS_TABLE", users)] {
+        for (variable, (table, key)) in
+            [("HALLPASS_TOKENS_TABLE", tokens), ("HALLPASS_USERS_TABLE", users)]
+        {
             let absent = |failure| Absent { variable, table: table.clone(), failure };
             clock = self.batch([(table, key)]).await.map_err(absent)?;
         }
         Ok(clock)
     }
 
-    /// Checks that the table of attempts can be written, as every log-in does, by deleting an item that does not exist.
+    /// Checks that the table of attempts can be written, as every log-in does, by deleting an item
+    /// that does not exist.
     ///
     /// # Errors
     /// Returns the table if it cannot be written.
@@ -63,8 +68,8 @@ impl Store {
         outcome.map(drop).map_err(Failure::of("writing the table of attempts")).map_err(absent)
     }
 
-    /// Checks that all three tables can be read, as prune does. Returns the time on DynamoDB's clock, if the response
-    /// has it.
+    /// Checks that all three tables can be read, as prune does. Returns the time on DynamoDB's
+    /// clock, if the response has it.
     ///
     /// # Errors
     /// Returns the first table that cannot be read.
@@ -86,10 +91,16 @@ impl Store {
         Ok(date.seen())
     }
 
-    async fn batch<const N: usize>(&self, keys: [(&String, Item); N]) -> Result<Option<Timestamp>, Failure> {
+    async fn batch<const N: usize>(
+        &self,
+        keys: [(&String, Item); N],
+    ) -> Result<Option<Timestamp>, Failure> {
         let mut request = HashMap::new();
         for (table, key) in keys {
-            let key = KeysAndAttributes::builder().keys(key).build().map_err(|bad| Failure::new(READING, bad))?;
+            let key = KeysAndAttributes::builder()
+                .keys(key)
+                .build()
+                .map_err(|bad| Failure::new(READING, bad))?;
             request.insert(table.clone(), key);
         }
         let date = Date::default();

@@ -1,4 +1,5 @@
-//! Rotation: a new token replaces an old one at the first use of the new one, or at the end of a window.
+//! Rotation: a new token replaces an old one at the first use of the new one, or at the end of a
+//! window.
 
 use std::time::Duration;
 
@@ -30,8 +31,9 @@ const ENDING: &str = "revoking the replaced token";
 const UNDOING: &str = "undoing the rotation";
 
 impl Store {
-    /// Writes the new record and marks the old one, in one transaction. `new.replaces` is the hash of the old token.
-    /// `parent` is the caller's token if it is a different one; it must still be live.
+    /// Writes the new record and marks the old one, in one transaction. `new.replaces` is the hash
+    /// of the old token. `parent` is the caller's token if it is a different one; it must still be
+    /// live.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be written.
@@ -72,7 +74,10 @@ impl Store {
             Some(TransactWriteItem::builder().update(mark).build()),
             parent.map(|parent| self.require_live(parent, new.issued_at)).transpose()?,
         ];
-        let call = self.client.transact_write_items().set_transact_items(Some(writes.into_iter().flatten().collect()));
+        let call = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(writes.into_iter().flatten().collect()));
         match call.send().await {
             Ok(_) => Ok(Rotated::Now),
             Err(error) if parent.is_some() && last_was_unmet(&error) => Ok(Rotated::ParentEnded),
@@ -81,13 +86,14 @@ impl Store {
         }
     }
 
-    /// Undoes a rotation whose new token was not delivered: one transaction deletes the new record and restores the old
-    /// one. If the old token is no longer waiting to be replaced, because it was revoked or deleted, only the new
-    /// record is deleted.
+    /// Undoes a rotation whose new token was not delivered: one transaction deletes the new record
+    /// and restores the old one. If the old token is no longer waiting to be replaced, because it
+    /// was revoked or deleted, only the new record is deleted.
     pub(crate) async fn undo_rotation(&self, new: &Record, old: TokenHash) -> Result<(), Failure> {
         let old = TokenId { user_id: new.id.user_id, hash: old };
         for tries in 1..=TRIES {
-            let waits = |old: &Record| old.replaced_by == Some(new.id.hash) && old.revoked.is_none();
+            let waits =
+                |old: &Record| old.replaced_by == Some(new.id.hash) && old.revoked.is_none();
             let Some(old) = self.record(&old).await?.filter(waits) else {
                 return self.delete_undelivered(new).await;
             };
@@ -95,7 +101,8 @@ impl Store {
             let call = self.client.transact_write_items().set_transact_items(Some(writes.into()));
             match call.send().await {
                 Ok(_) => return Ok(()),
-                // The old token was revoked in the meantime, or another transaction is writing one of the two.
+                // The old token was revoked in the meantime, or another transaction is writing one
+                // of the two.
                 Err(error) if is_cancelled(&error) => pause(WAIT.saturating_mul(tries)).await,
                 Err(error) => return Err(Failure::of(UNDOING)(error)),
             }
@@ -106,7 +113,11 @@ impl Store {
     fn undoing(&self, new: &Record, old: Record) -> Result<[TransactWriteItem; 2], Failure> {
         let bad = |error| Failure::new(UNDOING, error);
         let key = |record: &Record| Some(item::record_key(&record.id, record.format));
-        let delete = Delete::builder().table_name(&self.tables.tokens).set_key(key(new)).build().map_err(bad)?;
+        let delete = Delete::builder()
+            .table_name(&self.tables.tokens)
+            .set_key(key(new))
+            .build()
+            .map_err(bad)?;
         let unmark = Update::builder()
             .table_name(&self.tables.tokens)
             .set_key(key(&old))
@@ -118,17 +129,31 @@ impl Store {
             .expression_attribute_names("#revoked", item::REVOKED_AT)
             .expression_attribute_values(":new", item::text(&*new.id.hash.text()));
         let live_until = Record { replaced_at: None, ..old }.live_until().unwrap_or(Timestamp::MAX);
-        let unmark = unmark.expression_attribute_values(":live", item::number(live_until)).build().map_err(bad)?;
-        Ok([TransactWriteItem::builder().delete(delete).build(), TransactWriteItem::builder().update(unmark).build()])
+        let unmark = unmark
+            .expression_attribute_values(":live", item::number(live_until))
+            .build()
+            .map_err(bad)?;
+        Ok([
+            TransactWriteItem::builder().delete(delete).build(),
+            TransactWriteItem::builder().update(unmark).build(),
+        ])
     }
 
-    /// Revokes the token that `record` replaces, at the first use of `record`, in one transaction over both. If the old
-    /// token was deleted or revoked before, or if another call has revoked it, only `replaces` is removed.
+    /// Revokes the token that `record` replaces, at the first use of `record`, in one transaction
+    /// over both. If the old token was deleted or revoked before, or if another call has revoked
+    /// it, only `replaces` is removed.
     ///
     /// # Errors
-    /// Returns a [`Failure`] if DynamoDB cannot be read or written. The caller must then not accept the token.
-    pub async fn finish_rotation(&self, record: &Record, now: Timestamp, purge_at: Timestamp) -> Result<(), Failure> {
-        // First uses are often concurrent, and DynamoDB cancels all but one of the concurrent transactions.
+    /// Returns a [`Failure`] if DynamoDB cannot be read or written. The caller must then not accept
+    /// the token.
+    pub async fn finish_rotation(
+        &self,
+        record: &Record,
+        now: Timestamp,
+        purge_at: Timestamp,
+    ) -> Result<(), Failure> {
+        // First uses are often concurrent, and DynamoDB cancels all but one of the concurrent
+        // transactions.
         for wait in [20, 40, 80] {
             if self.end_replaced(record, now, purge_at).await? {
                 return Ok(());
@@ -138,14 +163,22 @@ impl Store {
         Err(Failure::new(ENDING, "other transactions held the records at every attempt"))
     }
 
-    /// Tries the transaction once. Returns `false` if it was cancelled and the old token is still live.
-    async fn end_replaced(&self, record: &Record, now: Timestamp, purge_at: Timestamp) -> Result<bool, Failure> {
+    /// Tries the transaction once. Returns `false` if it was cancelled and the old token is still
+    /// live.
+    async fn end_replaced(
+        &self,
+        record: &Record,
+        now: Timestamp,
+        purge_at: Timestamp,
+    ) -> Result<bool, Failure> {
         let Some(old) = record.replaces else { return Ok(true) };
         let old = TokenId { user_id: record.id.user_id, hash: old };
         let end = Update::builder()
             .table_name(&self.tables.tokens)
             .set_key(Some(item::record_key(&old, Format::Signed)))
-            .update_expression("SET #revoked = :now, #because = :replaced, #purge = :purge REMOVE #live")
+            .update_expression(
+                "SET #revoked = :now, #because = :replaced, #purge = :purge REMOVE #live",
+            )
             .expression_attribute_names("#purge", item::PURGE_AT)
             .expression_attribute_values(":purge", item::number(purge_at))
             .expression_attribute_names("#live", item::LIVE_UNTIL)
@@ -175,7 +208,8 @@ impl Store {
         }
     }
 
-    /// Removes `replaces` from the record if the old token was revoked or deleted. Returns `false` if it is still live.
+    /// Removes `replaces` from the record if the old token was revoked or deleted. Returns `false`
+    /// if it is still live.
     async fn clear_replaces(&self, record: &Record) -> Result<bool, Failure> {
         let Some(hash) = record.replaces else { return Ok(true) };
         let old = self.record(&TokenId { user_id: record.id.user_id, hash }).await?;

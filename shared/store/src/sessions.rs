@@ -1,11 +1,12 @@
-//! Browser sessions, keyed by the digest of the cookie's secret. They are in their user's partition of the table of
-//! tokens, under sort keys that no token can have, so that prune finds them with the user's tokens and invalidates
-//! both. The caller checks their expiry; it is not left to TTL.
+//! Browser sessions, keyed by the digest of the cookie's secret. They are in their user's partition
+//! of the table of tokens, under sort keys that no token can have, so that prune finds them with
+//! the user's tokens and invalidates both. The caller checks their expiry; it is not left to TTL.
 
 use std::time::Duration;
 
 use hallpass_token::{
-    Binding, Family, Fingerprint, Reason, Timestamp, TokenId, User, UserId, lifecycle, secret::Digest,
+    Binding, Family, Fingerprint, Reason, Timestamp, TokenId, User, UserId, lifecycle,
+    secret::Digest,
 };
 
 use crate::{
@@ -44,7 +45,13 @@ const STARTED_AT: &str = "started_at";
 impl Session {
     /// Creates a session of this user. A change of any attribute in `binding` invalidates it.
     pub fn of(user: &User, binding: Binding, started_at: Timestamp, expires_at: Timestamp) -> Self {
-        Self { user_id: user.id, fingerprint: binding.fingerprint(user), binding, started_at, expires_at }
+        Self {
+            user_id: user.id,
+            fingerprint: binding.fingerprint(user),
+            binding,
+            started_at,
+            expires_at,
+        }
     }
 
     /// Whether this is the session's user, with the same fingerprint as at log-in.
@@ -52,8 +59,8 @@ impl Session {
         user.id == self.user_id && self.binding.fingerprint(user) == self.fingerprint
     }
 
-    /// Returns the reason if a change of the user has invalidated this session for good. The rule is the same as for
-    /// tokens.
+    /// Returns the reason if a change of the user has invalidated this session for good. The rule
+    /// is the same as for tokens.
     pub fn invalidated(&self, user: Option<&User>) -> Option<Reason> {
         lifecycle::changed_since(&self.fingerprint, &self.binding, user)
     }
@@ -93,8 +100,8 @@ impl Store {
         Ok(place(&session.user_id, BROWSER, id))
     }
 
-    /// Reads a session with strong consistency. The caller checks whether it has expired, and whether its user has
-    /// changed.
+    /// Reads a session with strong consistency. The caller checks whether it has expired, and
+    /// whether its user has changed.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read, or if the session is corrupt.
@@ -104,18 +111,27 @@ impl Store {
         item.as_ref().map(Session::from_item).transpose().map_err(|bad| Failure::new(DOING, bad))
     }
 
-    /// Closes a session: sets its expiry to a day ago, so that it has expired by the clock of every function. It is not
-    /// deleted, because a permission to delete in a user's partition would include the user's tokens. Returns `false`
-    /// if the session had expired or does not exist.
+    /// Closes a session: sets its expiry to a day ago, so that it has expired by the clock of every
+    /// function. It is not deleted, because a permission to delete in a user's partition would
+    /// include the user's tokens. Returns `false` if the session had expired or does not exist.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be written.
-    pub async fn end_session(&self, user_id: &UserId, id: &Digest, now: Timestamp) -> Result<bool, Failure> {
+    pub async fn end_session(
+        &self,
+        user_id: &UserId,
+        id: &Digest,
+        now: Timestamp,
+    ) -> Result<bool, Failure> {
         self.end(&place(user_id, BROWSER, id), now).await
     }
 
     /// Closes every session and every log-in flow of a user.
-    pub(crate) async fn end_sessions_of(&self, user_id: &UserId, now: Timestamp) -> Result<(), Failure> {
+    pub(crate) async fn end_sessions_of(
+        &self,
+        user_id: &UserId,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
         for (place, _) in self.sessions_of(user_id).await? {
             self.end(&place, now).await?;
         }
@@ -134,8 +150,8 @@ impl Store {
         if_met("ending the session", call.send().await)
     }
 
-    /// Closes the browser session of this family. Returns `false` if the family is not a session's, or if the session
-    /// had expired.
+    /// Closes the browser session of this family. Returns `false` if the family is not a session's,
+    /// or if the session had expired.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read or written.
@@ -149,8 +165,8 @@ impl Store {
         }
     }
 
-    /// Lists all sessions and log-in flows of a user with their positions. The read is strongly consistent. Unreadable
-    /// ones are omitted, because they are never accepted.
+    /// Lists all sessions and log-in flows of a user with their positions. The read is strongly
+    /// consistent. Unreadable ones are omitted, because they are never accepted.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read.
@@ -168,7 +184,11 @@ impl Store {
                 .set_exclusive_start_key(after);
             let response = call.send().await.map_err(Failure::of(DOING))?;
             let items = response.items.unwrap_or_default();
-            all.extend(items.iter().filter_map(|item| Some((Place::of(item)?, Session::from_item(item).ok()?))));
+            all.extend(
+                items
+                    .iter()
+                    .filter_map(|item| Some((Place::of(item)?, Session::from_item(item).ok()?))),
+            );
             after = response.last_evaluated_key;
             if after.is_none() {
                 return Ok(all);
@@ -176,12 +196,14 @@ impl Store {
         }
     }
 
-    /// Deletes a session or a log-in flow that a change of its user has invalidated. A repeated call changes nothing.
+    /// Deletes a session or a log-in flow that a change of its user has invalidated. A repeated
+    /// call changes nothing.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be written.
     pub async fn remove_session(&self, place: &Place) -> Result<(), Failure> {
-        let call = self.client.delete_item().table_name(&self.tables.tokens).set_key(Some(place.key()));
+        let call =
+            self.client.delete_item().table_name(&self.tables.tokens).set_key(Some(place.key()));
         call.send().await.map_err(Failure::of("deleting the session"))?;
         Ok(())
     }
@@ -192,7 +214,8 @@ pub(crate) fn is_session(token: &str) -> bool {
     token.starts_with(SESSIONS)
 }
 
-/// The digest of the browser session at this position. `None` if the key is not that of a browser session.
+/// The digest of the browser session at this position. `None` if the key is not that of a browser
+/// session.
 fn browser(place: &Place) -> Option<Digest> {
     let (_, token) = place.parts();
     let (kind, digest) = token.strip_prefix(SESSIONS)?.split_once('#')?;

@@ -1,22 +1,25 @@
 //! The size of a token's record as DynamoDB measures it
-//! (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>), and its maximum.
+//! (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>),
+//! and its maximum.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use hallpass_token::{Reason, Record, Revocation, Timestamp};
 
 use crate::item::{self, Item};
 
-/// The maximum size of a record, in bytes. A strongly consistent read of one costs one unit, of four kilobytes.
+/// The maximum size of a record, in bytes. A strongly consistent read of one costs one unit, of
+/// four kilobytes.
 pub const MAX_RECORD_BYTES: usize = 4_096;
 
 /// The maximum length of a token's ID, in bytes.
 const MAX_ID_LENGTH: usize = 87;
 
-/// The size that the first ancestor of a family adds, in bytes. A rotation by another user's token adds one.
+/// The size that the first ancestor of a family adds, in bytes. A rotation by another user's token
+/// adds one.
 const NEXT_ANCESTOR: usize = 32;
 
-/// The number of bytes by which the record of a new token exceeds the maximum, now or after the token was used,
-/// rotated, disabled and revoked. Returns `None` if it always fits.
+/// The number of bytes by which the record of a new token exceeds the maximum, now or after the
+/// token was used, rotated, disabled and revoked. Returns `None` if it always fits.
 pub fn excess(record: &Record) -> Option<usize> {
     let at = Timestamp::MAX;
     let longest = Reason::ALL.into_iter().max_by_key(|reason| reason.as_str().len());
@@ -32,19 +35,28 @@ pub fn excess(record: &Record) -> Option<usize> {
         purge_at: Some(at),
         ..record.clone()
     });
-    item.entry(item::ISSUED_BY_FAMILY.to_owned()).or_insert_with(|| item::text("x".repeat(MAX_ID_LENGTH)));
+    item.entry(item::ISSUED_BY_FAMILY.to_owned())
+        .or_insert_with(|| item::text("x".repeat(MAX_ID_LENGTH)));
     // The revocation of a token removes this attribute.
     item.insert(item::LIVE_UNTIL.to_owned(), item::number(at));
-    bytes_of(&item).saturating_add(NEXT_ANCESTOR).checked_sub(MAX_RECORD_BYTES).filter(|excess| *excess > 0)
+    bytes_of(&item)
+        .saturating_add(NEXT_ANCESTOR)
+        .checked_sub(MAX_RECORD_BYTES)
+        .filter(|excess| *excess > 0)
 }
 
 fn bytes_of(item: &Item) -> usize {
-    item.iter()
-        .fold(0, |sum: usize, (name, value)| sum.saturating_add(name.len()).saturating_add(bytes_of_value(value)))
+    item.iter().fold(0, |sum: usize, (name, value)| {
+        sum.saturating_add(name.len()).saturating_add(bytes_of_value(value))
+    })
 }
 
-/// The size of a value in bytes, for the types that records hold. DynamoDB rounds some of them down.
-#[expect(clippy::wildcard_enum_match_arm, reason = "a record holds no other type, and DynamoDB can add types")]
+/// The size of a value in bytes, for the types that records hold. DynamoDB rounds some of them
+/// down.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a record holds no other type, and DynamoDB can add types"
+)]
 fn bytes_of_value(value: &AttributeValue) -> usize {
     const OVERHEAD: usize = 3;
     let all = |lengths: &mut dyn Iterator<Item = usize>| {

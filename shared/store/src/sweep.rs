@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use hallpass_token::{Format, Reason, Record, Revocation, Timestamp, TokenHash, TokenId, User, UserId, lifecycle};
+use hallpass_token::{
+    Format, Reason, Record, Revocation, Timestamp, TokenHash, TokenId, User, UserId, lifecycle,
+};
 
 use crate::{
     Failure, Store,
@@ -54,7 +56,8 @@ pub enum Kind {
         hash: TokenHash,
         /// The owner.
         owner: UserId,
-        /// Whether a new token has replaced this one, and the pointer is kept only for its holder to learn that.
+        /// Whether a new token has replaced this one, and the pointer is kept only for its holder
+        /// to learn that.
         is_replaced: bool,
     },
     /// A browser session or a log-in flow.
@@ -103,15 +106,15 @@ const BUSY_WAIT: Duration = Duration::from_millis(50);
 /// The maximum wait for a busy partition.
 const MAX_BUSY_WAIT: Duration = Duration::from_millis(1_600);
 
-/// The key of the item that holds the position at which a sweep stopped. It is in the table of attempts, because prune
-/// is not permitted to create items among the tokens.
+/// The key of the item that holds the position at which a sweep stopped. It is in the table of
+/// attempts, because prune is not permitted to create items among the tokens.
 const SWEEP: &str = "sweep#tokens";
 
 const DOING: &str = "sweeping the tokens";
 
 impl Store {
-    /// Revokes a token because its user changed. A repeated call changes nothing. If the user's partition is throttled,
-    /// the call is repeated for up to three seconds.
+    /// Revokes a token because its user changed. A repeated call changes nothing. If the user's
+    /// partition is throttled, the call is repeated for up to three seconds.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be written.
@@ -126,7 +129,9 @@ impl Store {
         let mut wait = BUSY_WAIT;
         loop {
             match self.revoke_one(&change.id, change.format, revocation, purge_at).await {
-                Err(failure) if failure.is_throttled() && wait <= MAX_BUSY_WAIT => pause(wait).await,
+                Err(failure) if failure.is_throttled() && wait <= MAX_BUSY_WAIT => {
+                    pause(wait).await;
+                }
                 outcome => return outcome,
             }
             wait = wait.saturating_mul(2);
@@ -141,7 +146,12 @@ impl Store {
         let call = self.client.scan().table_name(&self.tables.tokens).consistent_read(true);
         let call = call.set_exclusive_start_key(after.map(Place::key));
         let response = call.send().await.map_err(Failure::of(DOING))?;
-        let entries = response.items.unwrap_or_default().into_iter().filter_map(|item| entry(&item)).collect();
+        let entries = response
+            .items
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|item| entry(&item))
+            .collect();
         Ok(Part { entries, next: response.last_evaluated_key.as_ref().and_then(Place::of) })
     }
 
@@ -150,37 +160,63 @@ impl Store {
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be written.
     pub async fn purge(&self, key: &Place, now: Timestamp) -> Result<bool, Failure> {
-        let call = self.client.delete_item().table_name(&self.tables.tokens).set_key(Some(key.key()));
-        let call = call.condition_expression("#purge <= :now").expression_attribute_names("#purge", PURGE_AT);
+        let call =
+            self.client.delete_item().table_name(&self.tables.tokens).set_key(Some(key.key()));
+        let call = call
+            .condition_expression("#purge <= :now")
+            .expression_attribute_names("#purge", PURGE_AT);
         if_met(DOING, call.expression_attribute_values(":now", item::number(now)).send().await)
     }
 
-    /// Deletes a pointer whose token is no longer the developer token of its owner. Returns `false` if it still is, or
-    /// if the record is unreadable.
+    /// Deletes a pointer whose token is no longer the developer token of its owner. Returns `false`
+    /// if it still is, or if the record is unreadable.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read or written.
-    pub async fn drop_stale_pointer(&self, hash: &TokenHash, owner: &UserId) -> Result<bool, Failure> {
+    pub async fn drop_stale_pointer(
+        &self,
+        hash: &TokenHash,
+        owner: &UserId,
+    ) -> Result<bool, Failure> {
         let key = item::record_key(&TokenId { user_id: *owner, hash: *hash }, Format::Developer);
         let record = self.get(key, DOING).await?;
-        let other = |record| item::required::<TokenHash>(&record, item::TOKEN_HASH).is_ok_and(|known| known != *hash);
+        let other = |record| {
+            item::required::<TokenHash>(&record, item::TOKEN_HASH).is_ok_and(|known| known != *hash)
+        };
         if !record.is_none_or(other) {
             return Ok(false);
         }
-        let call = self.client.delete_item().table_name(&self.tables.tokens).set_key(Some(item::pointer_key(hash)));
-        let call = call.condition_expression("#owner = :owner").expression_attribute_names("#owner", item::OWNER);
-        if_met(DOING, call.expression_attribute_values(":owner", item::text(owner.as_str())).send().await)
+        let call = self
+            .client
+            .delete_item()
+            .table_name(&self.tables.tokens)
+            .set_key(Some(item::pointer_key(hash)));
+        let call = call
+            .condition_expression("#owner = :owner")
+            .expression_attribute_names("#owner", item::OWNER);
+        if_met(
+            DOING,
+            call.expression_attribute_values(":owner", item::text(owner.as_str())).send().await,
+        )
     }
 
-    /// Reads these users with strong consistency. A user who does not exist is missing from the result. A user whose
-    /// item is unreadable is `None`, so that the sweep of the others continues.
+    /// Reads these users with strong consistency. A user who does not exist is missing from the
+    /// result. A user whose item is unreadable is `None`, so that the sweep of the others
+    /// continues.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read.
     pub async fn users(&self, ids: &[UserId]) -> Result<BTreeMap<UserId, Option<User>>, Failure> {
-        let items = self.get_all(&self.tables.users, ids.iter().map(item::user_key).collect(), DOING).await?;
-        let user = |item: Item| Ok((item::required(&item, item::USER_ID)?, item::to_user(item).ok()));
-        items.into_iter().map(user).collect::<Result<_, Corrupt>>().map_err(|bad| Failure::new(DOING, bad))
+        let items = self
+            .get_all(&self.tables.users, ids.iter().map(item::user_key).collect(), DOING)
+            .await?;
+        let user =
+            |item: Item| Ok((item::required(&item, item::USER_ID)?, item::to_user(item).ok()));
+        items
+            .into_iter()
+            .map(user)
+            .collect::<Result<_, Corrupt>>()
+            .map_err(|bad| Failure::new(DOING, bad))
     }
 
     /// The position at which the last sweep stopped, or `None` if it was complete.
@@ -188,7 +224,11 @@ impl Store {
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read.
     pub async fn sweep_place(&self) -> Result<Option<Place>, Failure> {
-        let call = self.client.get_item().table_name(&self.tables.attempts).set_key(Some(item::attempt_key(SWEEP)));
+        let call = self
+            .client
+            .get_item()
+            .table_name(&self.tables.attempts)
+            .set_key(Some(item::attempt_key(SWEEP)));
         let response = call.consistent_read(true).send().await.map_err(Failure::of(DOING))?;
         Ok(response.item.as_ref().and_then(Place::of))
     }
@@ -199,12 +239,19 @@ impl Store {
     /// Returns a [`Failure`] if DynamoDB cannot be written.
     pub async fn save_sweep_place(&self, stopped: Option<&Place>) -> Result<(), Failure> {
         let Some(place) = stopped else {
-            let call =
-                self.client.delete_item().table_name(&self.tables.attempts).set_key(Some(item::attempt_key(SWEEP)));
+            let call = self
+                .client
+                .delete_item()
+                .table_name(&self.tables.attempts)
+                .set_key(Some(item::attempt_key(SWEEP)));
             call.send().await.map_err(Failure::of(DOING))?;
             return Ok(());
         };
-        let call = self.client.update_item().table_name(&self.tables.attempts).set_key(Some(item::attempt_key(SWEEP)));
+        let call = self
+            .client
+            .update_item()
+            .table_name(&self.tables.attempts)
+            .set_key(Some(item::attempt_key(SWEEP)));
         let call = call
             .update_expression("SET #user = :user, #token = :token")
             .expression_attribute_names("#user", item::USER_ID)
@@ -236,7 +283,8 @@ impl Place {
     }
 }
 
-/// Classifies an item. An unreadable one is [`Kind::Other`], so that the sweep of the others continues.
+/// Classifies an item. An unreadable one is [`Kind::Other`], so that the sweep of the others
+/// continues.
 fn entry(item: &Item) -> Option<Entry> {
     let key = Place::of(item)?;
     let purge_at = item::instant(item, PURGE_AT).ok().flatten();
@@ -247,9 +295,8 @@ fn entry(item: &Item) -> Option<Entry> {
             }
             _ => Kind::Other,
         },
-        Some((item::USER_NAME, name)) => {
-            item::required(item, item::OWNER).map_or(Kind::Other, |owner| Kind::Name { key: name.to_owned(), owner })
-        }
+        Some((item::USER_NAME, name)) => item::required(item, item::OWNER)
+            .map_or(Kind::Other, |owner| Kind::Name { key: name.to_owned(), owner }),
         Some((marks::CHANGES, _)) => Kind::Passing,
         // Every other kind expires on its own.
         Some(_) => Kind::Other,

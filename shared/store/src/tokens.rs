@@ -1,5 +1,5 @@
-//! Creates, reads and revokes records. A user's tokens are in one partition, so every read of them is strongly
-//! consistent.
+//! Creates, reads and revokes records. A user's tokens are in one partition, so every read of them
+//! is strongly consistent.
 
 use aws_sdk_dynamodb::{
     operation::{put_item::PutItemError, update_item::builders::UpdateItemFluentBuilder},
@@ -37,18 +37,18 @@ impl Store {
     /// Writes a new record. Call it before the token's text is shown.
     ///
     /// # Errors
-    /// Returns a [`Failure`] if DynamoDB cannot be written, or if the key is taken, which does not happen with sixteen
-    /// random bytes.
+    /// Returns a [`Failure`] if DynamoDB cannot be written, or if the key is taken, which does not
+    /// happen with sixteen random bytes.
     pub async fn insert(&self, record: &Record) -> Result<(), Failure> {
         self.put_new(item::from_record(record), "writing the record").await
     }
 
-    /// Undoes the creation or the rotation of a token whose text was not delivered: deletes its record, and restores
-    /// the token that it would have replaced.
+    /// Undoes the creation or the rotation of a token whose text was not delivered: deletes its
+    /// record, and restores the token that it would have replaced.
     ///
     /// # Errors
-    /// Returns a [`Failure`] if DynamoDB cannot be read or written. The record then remains until it is purged, but no
-    /// one has its text.
+    /// Returns a [`Failure`] if DynamoDB cannot be read or written. The record then remains until
+    /// it is purged, but no one has its text.
     pub async fn withdraw(&self, record: &Record) -> Result<(), Failure> {
         match record.replaces {
             Some(old) => self.undo_rotation(record, old).await,
@@ -64,9 +64,12 @@ impl Store {
             Format::Developer => (item::TOKEN_HASH, item::text(&*record.id.hash.text())),
             Format::Signed | Format::Jwt => (item::KEY_ID, item::text(&record.key_id)),
         };
-        let call = call.condition_expression("#known = :known").expression_attribute_names("#known", attribute);
+        let call = call
+            .condition_expression("#known = :known")
+            .expression_attribute_names("#known", attribute);
         let call = call.expression_attribute_values(":known", value);
-        // The condition is not met if the record was deleted, or if another developer token has replaced it.
+        // The condition is not met if the record was deleted, or if another developer token has
+        // replaced it.
         if_met(WITHDRAWING, call.send().await)?;
         if record.format == Format::Developer {
             self.delete_existing(item::pointer_key(&record.id.hash), WITHDRAWING).await?;
@@ -121,10 +124,16 @@ impl Store {
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be written.
-    pub async fn set_disabled(&self, record: &Record, disabled_at: Option<Timestamp>) -> Result<Marked, Failure> {
+    pub async fn set_disabled(
+        &self,
+        record: &Record,
+        disabled_at: Option<Timestamp>,
+    ) -> Result<Marked, Failure> {
         let mut call = self.update(item::record_key(&record.id, record.format));
         call = match disabled_at {
-            Some(at) => call.update_expression("SET #off = :at").expression_attribute_values(":at", item::number(at)),
+            Some(at) => call
+                .update_expression("SET #off = :at")
+                .expression_attribute_values(":at", item::number(at)),
             None => call.update_expression("REMOVE #off"),
         };
         let call = call.expression_attribute_names("#off", item::DISABLED_AT);
@@ -145,8 +154,9 @@ impl Store {
         Ok(None)
     }
 
-    /// Records the use of a token, at most once an hour. Returns `false` if a use was recorded within the last hour,
-    /// which includes an earlier attempt of this call whose response was lost.
+    /// Records the use of a token, at most once an hour. Returns `false` if a use was recorded
+    /// within the last hour, which includes an earlier attempt of this call whose response was
+    /// lost.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be written. The caller ignores it.
@@ -157,7 +167,9 @@ impl Store {
         let call = self
             .update(item::record_key(&record.id, record.format))
             .update_expression("SET #used = :now")
-            .condition_expression("attribute_exists(#user) AND (attribute_not_exists(#used) OR #used <= :hour_ago)")
+            .condition_expression(
+                "attribute_exists(#user) AND (attribute_not_exists(#used) OR #used <= :hour_ago)",
+            )
             .expression_attribute_names("#user", item::USER_ID)
             .expression_attribute_names("#used", item::LAST_USED_AT)
             .expression_attribute_values(":now", item::number(now))
@@ -165,10 +177,11 @@ impl Store {
         if_met("recording the use", call.send().await)
     }
 
-    /// Writes an item that must not exist. If the same item exists, an earlier attempt of this call wrote it, and its
-    /// response was lost.
+    /// Writes an item that must not exist. If the same item exists, an earlier attempt of this call
+    /// wrote it, and its response was lost.
     pub(crate) async fn put_new(&self, item: Item, doing: &'static str) -> Result<(), Failure> {
-        let call = self.client.put_item().table_name(&self.tables.tokens).set_item(Some(item.clone()));
+        let call =
+            self.client.put_item().table_name(&self.tables.tokens).set_item(Some(item.clone()));
         let call = call
             .condition_expression("attribute_not_exists(#user)")
             .expression_attribute_names("#user", item::USER_ID)
@@ -185,22 +198,38 @@ impl Store {
     }
 
     /// Reads an item with strong consistency.
-    pub(crate) async fn get(&self, key: Item, doing: &'static str) -> Result<Option<Item>, Failure> {
-        let call = self.client.get_item().table_name(&self.tables.tokens).set_key(Some(key)).consistent_read(true);
+    pub(crate) async fn get(
+        &self,
+        key: Item,
+        doing: &'static str,
+    ) -> Result<Option<Item>, Failure> {
+        let call = self
+            .client
+            .get_item()
+            .table_name(&self.tables.tokens)
+            .set_key(Some(key))
+            .consistent_read(true);
         Ok(call.send().await.map_err(Failure::of(doing))?.item)
     }
 
-    /// Deletes an item. Returns `false` if it does not exist. Of several concurrent calls exactly one returns `true`:
-    /// the deletion is a transaction, which DynamoDB executes once, even if its response is lost and the call is
-    /// repeated.
-    pub(crate) async fn delete_existing(&self, key: Item, doing: &'static str) -> Result<bool, Failure> {
+    /// Deletes an item. Returns `false` if it does not exist. Of several concurrent calls exactly
+    /// one returns `true`: the deletion is a transaction, which DynamoDB executes once, even if its
+    /// response is lost and the call is repeated.
+    pub(crate) async fn delete_existing(
+        &self,
+        key: Item,
+        doing: &'static str,
+    ) -> Result<bool, Failure> {
         let delete = Delete::builder().table_name(&self.tables.tokens).set_key(Some(key));
-        let delete =
-            delete.condition_expression("attribute_exists(#user)").expression_attribute_names("#user", item::USER_ID);
+        let delete = delete
+            .condition_expression("attribute_exists(#user)")
+            .expression_attribute_names("#user", item::USER_ID);
         let delete = delete.build().map_err(|error| Failure::new(doing, error))?;
         let write = TransactWriteItem::builder().delete(delete).build();
         for tries in 1..=TRIES {
-            let Err(error) = self.client.transact_write_items().transact_items(write.clone()).send().await else {
+            let Err(error) =
+                self.client.transact_write_items().transact_items(write.clone()).send().await
+            else {
                 return Ok(true);
             };
             match reasons(&error) {
@@ -223,8 +252,9 @@ impl Store {
         self.client.update_item().table_name(&self.tables.tokens).set_key(Some(key))
     }
 
-    /// Sends an update of a record that must exist and must not be revoked. If the record already has this `revocation`
-    /// and the call was attempted more than once, an earlier attempt wrote it, and its response was lost.
+    /// Sends an update of a record that must exist and must not be revoked. If the record already
+    /// has this `revocation` and the call was attempted more than once, an earlier attempt wrote
+    /// it, and its response was lost.
     async fn mark(
         &self,
         call: UpdateItemFluentBuilder,
@@ -255,7 +285,11 @@ impl Store {
                 None => Err(Failure::of("marking the record")(error)),
                 Some(old) => Ok(match item::to_record(&old) {
                     Ok(record) if record.id.hash != *hash => Marked::Unknown,
-                    Ok(record) if attempts.are_several() && revocation.is_some() && record.revoked == revocation => {
+                    Ok(record)
+                        if attempts.are_several()
+                            && revocation.is_some()
+                            && record.revoked == revocation =>
+                    {
                         Marked::Now
                     }
                     Ok(_) => Marked::Before,

@@ -1,11 +1,12 @@
-//! Decides about the text of a token: verifies the text without a read, reads the record and the user with strong
-//! consistency, and admits or rejects.
+//! Decides about the text of a token: verifies the text without a read, reads the record and the
+//! user with strong consistency, and admits or rejects.
 
 use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use hallpass_token::{
-    Admitted, Changed, Claim, Issuer, Keyring, Reason, Record, Rejection, Text, Timestamp, TokenId, User, UserId,
+    Admitted, Changed, Claim, Issuer, Keyring, Reason, Record, Rejection, Text, Timestamp, TokenId,
+    User, UserId,
 };
 
 use crate::{
@@ -22,7 +23,8 @@ pub struct Rejected {
     pub reason: Reason,
     /// The token's public ID, if its signature was good and its user is known.
     pub token_id: Option<TokenId>,
-    /// The kinds of the user's attributes that changed, if that is the reason and the record has digests.
+    /// The kinds of the user's attributes that changed, if that is the reason and the record has
+    /// digests.
     pub changed: Changed,
 }
 
@@ -76,7 +78,8 @@ enum Reading {
     MarkToo,
 }
 
-/// The time limit of all reads of one verification. An authorizer responds or fails within three seconds.
+/// The time limit of all reads of one verification. An authorizer responds or fails within three
+/// seconds.
 pub const READ_LIMIT: Duration = Duration::from_millis(2_800);
 
 const DOING: &str = "reading the record and the user";
@@ -85,8 +88,8 @@ impl Store {
     /// Verifies a token. A text that is malformed, forged or expired is rejected without a read.
     ///
     /// # Errors
-    /// Returns a [`Failure`] if DynamoDB does not respond within [`READ_LIMIT`], or if an item is corrupt. Treat it as
-    /// a rejection.
+    /// Returns a [`Failure`] if DynamoDB does not respond within [`READ_LIMIT`], or if an item is
+    /// corrupt. Treat it as a rejection.
     pub async fn verify(
         &self,
         keyring: &Keyring,
@@ -100,7 +103,8 @@ impl Store {
         })
     }
 
-    /// Verifies a token that is about to issue another one. Reads the marks of its user's changes with it.
+    /// Verifies a token that is about to issue another one. Reads the marks of its user's changes
+    /// with it.
     ///
     /// # Errors
     /// As for [`Store::verify`].
@@ -114,14 +118,16 @@ impl Store {
         self.check(keyring, issuer, text, now, Reading::MarkToo).await
     }
 
-    /// Reads an admitted token again: its record, its user and the user's marks, in one strongly consistent read. For a
-    /// developer token, the record can be that of its replacement.
+    /// Reads an admitted token again: its record, its user and the user's marks, in one strongly
+    /// consistent read. For a developer token, the record can be that of its replacement.
     ///
     /// # Errors
-    /// Returns a [`Failure`] if DynamoDB does not respond within [`READ_LIMIT`], or if an item is corrupt.
+    /// Returns a [`Failure`] if DynamoDB does not respond within [`READ_LIMIT`], or if an item is
+    /// corrupt.
     pub async fn reread(&self, record: &Record) -> Result<Found, Failure> {
         let Record { id, format, .. } = record;
-        within_limit(self.read_all(item::record_key(id, *format), id.user_id, Reading::MarkToo)).await
+        within_limit(self.read_all(item::record_key(id, *format), id.user_id, Reading::MarkToo))
+            .await
     }
 
     async fn check(
@@ -149,7 +155,8 @@ impl Store {
         })
     }
 
-    /// The public ID of a verified claim. The text of a developer token does not name its user, so its pointer is read.
+    /// The public ID of a verified claim. The text of a developer token does not name its user, so
+    /// its pointer is read.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read.
@@ -177,7 +184,12 @@ impl Store {
         self.read_all(item::record_key(&id, claim.format), user_id, reading).await
     }
 
-    async fn read_all(&self, record_key: Item, user_id: UserId, reading: Reading) -> Result<Found, Failure> {
+    async fn read_all(
+        &self,
+        record_key: Item,
+        user_id: UserId,
+        reading: Reading,
+    ) -> Result<Found, Failure> {
         let mut found = Found::default();
         let mark_key = (reading == Reading::MarkToo).then(|| marks::mark_key(user_id.as_str()));
         let mut request = HashMap::from([
@@ -192,11 +204,14 @@ impl Store {
             for (table, items) in response.responses.unwrap_or_default() {
                 for item in items {
                     if table != self.tables.tokens {
-                        found.user = Some(item::to_user(item).map_err(|bad| Failure::new(DOING, bad))?);
+                        found.user =
+                            Some(item::to_user(item).map_err(|bad| Failure::new(DOING, bad))?);
                     } else if reading == Reading::MarkToo && marks::is_mark(&item) {
-                        found.marks = marks::to_marks(&item).map_err(|bad| Failure::new(DOING, bad))?;
+                        found.marks =
+                            marks::to_marks(&item).map_err(|bad| Failure::new(DOING, bad))?;
                     } else {
-                        found.record = Some(item::to_record(&item).map_err(|bad| Failure::new(DOING, bad))?);
+                        found.record =
+                            Some(item::to_record(&item).map_err(|bad| Failure::new(DOING, bad))?);
                     }
                 }
             }
@@ -216,14 +231,19 @@ fn strong(keys: impl IntoIterator<Item = Item>) -> Result<KeysAndAttributes, Fai
     read.map_err(|bad| Failure::new(DOING, bad))
 }
 
-async fn within_limit(reading: impl Future<Output = Result<Found, Failure>>) -> Result<Found, Failure> {
+async fn within_limit(
+    reading: impl Future<Output = Result<Found, Failure>>,
+) -> Result<Found, Failure> {
     match tokio::time::timeout(READ_LIMIT, reading).await {
         Ok(found) => found,
         Err(_elapsed) => Err(Failure::new(DOING, "the time limit was reached")),
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "AWS advises a wait before unprocessed keys are read again")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "AWS advises a wait before unprocessed keys are read again"
+)]
 pub(crate) async fn pause(wait: Duration) {
     tokio::time::sleep(wait).await;
 }

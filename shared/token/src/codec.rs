@@ -6,7 +6,8 @@
 //! | [`developer`] | `<prefix>6879-<43>` |
 //! | [`jwt`] | `<header>.<claims>.<43>` |
 //!
-//! The formats never overlap, and each token has exactly one text: any other spelling of the same bytes is rejected.
+//! The formats never overlap, and each token has exactly one text: any other spelling of the same
+//! bytes is rejected.
 
 use std::{fmt, str::FromStr};
 
@@ -54,14 +55,17 @@ pub enum IssuerError {
     /// The prefix is not 0 to 20 of `[A-Za-z0-9_-]`.
     #[error("the prefix must have at most 20 characters of [A-Za-z0-9_-]")]
     Prefix,
-    /// The realm is not 1 to 64 printable ASCII characters without `"` and `\`, or it starts or ends with a space.
+    /// The realm is not 1 to 64 printable ASCII characters without `"` and `\`, or it starts or
+    /// ends with a space.
     #[error(
-        "the realm must have 1 to 64 printable ASCII characters, no quotes, no backslashes, and no space at either end"
+        "the realm must have 1 to 64 printable ASCII characters, no quotes, no backslashes, and \
+         no space at either end"
     )]
     Realm,
 }
 
-/// The contents of a token whose signature and expiry have been verified. Only [`open`] creates one.
+/// The contents of a token whose signature and expiry have been verified. Only [`open`] creates
+/// one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Claim {
@@ -101,7 +105,8 @@ pub struct NoSigningKey;
 pub(crate) enum Verdict {
     /// The text is not of this format. The next validator is tried.
     NotMine,
-    /// The text has the shape of this format, but no key of the keyring signed it. The next validator is tried.
+    /// The text has the shape of this format, but no key of the keyring signed it. The next
+    /// validator is tried.
     Forged,
     /// The signature is good, and the token is rejected.
     Rejected(Reason),
@@ -115,11 +120,17 @@ pub(crate) type Validator = fn(&Keyring, &Issuer, &str, Timestamp) -> Verdict;
 /// The validators, in the order they are tried: the cheapest check of the shape comes first.
 const VALIDATORS: [Validator; 3] = [developer::open, signed::open, jwt::open];
 
-/// Parses a text and verifies its signature and expiry. Does no I/O and, for a signed token, allocates nothing.
+/// Parses a text and verifies its signature and expiry. Does no I/O and, for a signed token,
+/// allocates nothing.
 ///
 /// # Errors
 /// Returns [`Reason::Malformed`], [`Reason::Forged`] or [`Reason::Expired`].
-pub fn open(keyring: &Keyring, issuer: &Issuer, text: &str, now: Timestamp) -> Result<Claim, Reason> {
+pub fn open(
+    keyring: &Keyring,
+    issuer: &Issuer,
+    text: &str,
+    now: Timestamp,
+) -> Result<Claim, Reason> {
     open_with(&VALIDATORS, keyring, issuer, text, now)
 }
 
@@ -149,8 +160,8 @@ impl Issuer {
     /// Creates the issuer with this prefix (`HALLPASS_PREFIX`) and realm (`HALLPASS_REALM`).
     ///
     /// # Errors
-    /// Returns an [`IssuerError`] if one of them has characters that would have to be escaped in a token, a header or a
-    /// body.
+    /// Returns an [`IssuerError`] if one of them has characters that would have to be escaped in a
+    /// token, a header or a body.
     pub fn new(prefix: &str, realm: &str) -> Result<Self, IssuerError> {
         let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
         if prefix.len() > 20 || !prefix.bytes().all(word) {
@@ -171,8 +182,8 @@ impl Issuer {
 
     /// The text after the prefix, if it starts with the prefix.
     ///
-    /// An empty prefix is not compared: its pointer is dangling, and a processor with AVX-512 takes 150 ns for an empty
-    /// masked load from there.
+    /// An empty prefix is not compared: its pointer is dangling, and a processor with AVX-512 takes
+    /// 150 ns for an empty masked load from there.
     fn after_prefix<'a>(&self, text: &'a str) -> Option<&'a str> {
         if self.prefix.is_empty() { Some(text) } else { text.strip_prefix(&self.prefix) }
     }
@@ -197,7 +208,8 @@ impl Format {
     }
 }
 
-/// The last 43 characters of a signed or developer token, which encode 32 bytes: the secret and half of the MAC.
+/// The last 43 characters of a signed or developer token, which encode 32 bytes: the secret and
+/// half of the MAC.
 struct SignedSecret {
     secret: Entropy,
     tag: [u8; 16],
@@ -229,8 +241,8 @@ impl SignedSecret {
     }
 }
 
-/// Decodes strict base64url of exactly `N` bytes: no padding, and unused bits are zero, so that each value has one
-/// text.
+/// Decodes strict base64url of exactly `N` bytes: no padding, and unused bits are zero, so that
+/// each value has one text.
 pub(crate) fn decode_exactly<const N: usize>(text: &str) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     let length = BASE64_URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
@@ -245,7 +257,8 @@ fn half(mac: Mac) -> [u8; 16] {
     half
 }
 
-/// Adds a field to the MAC, preceded by its length, so that different tuples of fields are different inputs.
+/// Adds a field to the MAC, preceded by its length, so that different tuples of fields are
+/// different inputs.
 fn absorb(mac: &mut Mac, field: &str) {
     mac.update(&[u8::try_from(field.len()).unwrap_or(u8::MAX)]);
     mac.update(field.as_bytes());

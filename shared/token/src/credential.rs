@@ -1,7 +1,8 @@
 //! Parses the `Authorization` header into one credential.
 //!
-//! `Bearer t` (RFC 6750), `Token t`, bare `t` and `Basic base64(t:)` (RFC 7617) carry a token; `Basic
-//! base64(name:password)` carries a log-in. The scheme is case-insensitive. The query string is never read.
+//! `Bearer t` (RFC 6750), `Token t`, bare `t` and `Basic base64(t:)` (RFC 7617) carry a token;
+//! `Basic base64(name:password)` carries a log-in. The scheme is case-insensitive. The query string
+//! is never read.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -27,23 +28,28 @@ pub struct Login {
 /// Why a header has no usable credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unusable {
-    /// The request has more than one credential: a repeated header, or two credentials in one header.
+    /// The request has more than one credential: a repeated header, or two credentials in one
+    /// header.
     Doubled,
     /// The value is not a credential.
     Malformed,
 }
 
-/// The maximum length of a header value, in bytes. A token of [`crate::codec::MAX_LENGTH`] fits in Basic.
+/// The maximum length of a header value, in bytes. A token of [`crate::codec::MAX_LENGTH`] fits in
+/// Basic.
 const MAX_LENGTH: usize = 6144;
 
 impl Credential {
-    /// Parses the values of all `Authorization` headers of a request. Returns `None` without a header or with an empty
-    /// one.
+    /// Parses the values of all `Authorization` headers of a request. Returns `None` without a
+    /// header or with an empty one.
     ///
     /// # Errors
-    /// Returns [`Unusable`] if the request has two credentials, or a value that is not a credential. A proxy joins
-    /// repeated headers with a comma (RFC 9110 section 5.2). No credential contains a comma, so a comma means two.
-    pub fn from_header<'a>(values: impl IntoIterator<Item = &'a str>) -> Result<Option<Self>, Unusable> {
+    /// Returns [`Unusable`] if the request has two credentials, or a value that is not a
+    /// credential. A proxy joins repeated headers with a comma (RFC 9110 section 5.2). No
+    /// credential contains a comma, so a comma means two.
+    pub fn from_header<'a>(
+        values: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Option<Self>, Unusable> {
         let mut values = values.into_iter();
         let Some(value) = values.next() else {
             return Ok(None);
@@ -78,11 +84,13 @@ impl Credential {
 }
 
 impl Login {
-    /// Creates a log-in from a form or a body. Returns `None` for an empty user name, for control characters, and
-    /// beyond the maximum length of a header.
+    /// Creates a log-in from a form or a body. Returns `None` for an empty user name, for control
+    /// characters, and beyond the maximum length of a header.
     pub fn new(username: &str, password: &str) -> Option<Self> {
         let fits = username.len().saturating_add(password.len()) <= MAX_LENGTH;
-        let usable = fits && !username.is_empty() && !username.chars().chain(password.chars()).any(char::is_control);
+        let usable = fits
+            && !username.is_empty()
+            && !username.chars().chain(password.chars()).any(char::is_control);
         usable.then(|| Self { username: username.to_owned(), password: password.to_owned() })
     }
 
@@ -97,8 +105,8 @@ impl Login {
     }
 }
 
-/// Parses Basic credentials by RFC 7617 section 2: the first colon is the separator, the charset is UTF-8, and control
-/// characters are not allowed.
+/// Parses Basic credentials by RFC 7617 section 2: the first colon is the separator, the charset is
+/// UTF-8, and control characters are not allowed.
 fn basic(encoded: &str) -> Option<Credential> {
     let bytes = Zeroizing::new(BASE64_STANDARD.decode(encoded).ok()?);
     let pair = std::str::from_utf8(&bytes).ok()?;
@@ -127,7 +135,9 @@ mod tests {
         let got = match Credential::from_header(values.iter().copied()) {
             Ok(None) => "none".to_owned(),
             Ok(Some(Credential::Token(text))) => format!("token {}", text.expose_secret()),
-            Ok(Some(Credential::Login(login))) => format!("login {} / {}", login.username(), login.expose_password()),
+            Ok(Some(Credential::Login(login))) => {
+                format!("login {} / {}", login.username(), login.expose_password())
+            }
             Err(Unusable::Doubled) => "doubled".to_owned(),
             Err(Unusable::Malformed) => "malformed".to_owned(),
         };
@@ -140,7 +150,8 @@ mod tests {
 
     #[test]
     fn every_scheme_carries_a_token() {
-        for value in ["Bearer t.1", "bearer t.1", "BEARER  t.1", "Token t.1", "t.1", &basic("t.1:")] {
+        for value in ["Bearer t.1", "bearer t.1", "BEARER  t.1", "Token t.1", "t.1", &basic("t.1:")]
+        {
             check(&[value], "token t.1");
         }
         check(&[], "none");

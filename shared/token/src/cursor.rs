@@ -1,9 +1,10 @@
 //! Cursors: positions in a list or in a search, which a client can neither read, change nor forge.
 //!
-//! They are encrypted and authenticated by the construction of RFC 5297 (SIV) over HMAC-SHA256 with a separate subkey.
-//! The tag is a MAC of the cursor's context and of the position, truncated to 16 bytes. The position is masked with
-//! MACs of the tag and a counter. The inputs of the two kinds of MAC start with different bytes, so that one key serves
-//! both. The encryption is deterministic: each position has one cursor, and no random bytes are needed.
+//! They are encrypted and authenticated by the construction of RFC 5297 (SIV) over HMAC-SHA256 with
+//! a separate subkey. The tag is a MAC of the cursor's context and of the position, truncated to 16
+//! bytes. The position is masked with MACs of the tag and a counter. The inputs of the two kinds of
+//! MAC start with different bytes, so that one key serves both. The encryption is deterministic:
+//! each position has one cursor, and no random bytes are needed.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::Mac as _;
@@ -33,7 +34,8 @@ pub struct List {
     pub owner: UserId,
 }
 
-/// The context of a search for the tokens that a family issued, to revoke them. A cursor is valid for this search only.
+/// The context of a search for the tokens that a family issued, to revoke them. A cursor is valid
+/// for this search only.
 #[derive(Clone, Copy, Debug)]
 pub struct Search {
     /// The user who revokes the tokens.
@@ -57,22 +59,34 @@ const MASK: u8 = 2;
 const SEARCH: u8 = 3;
 
 /// Encrypts a position in a list. The cursor is base64url. Returns `None` if no key signs yet.
-pub fn encrypt_list(keyring: &Keyring, list: &List, position: Position, now: Timestamp) -> Option<String> {
+pub fn encrypt_list(
+    keyring: &Keyring,
+    list: &List,
+    position: Position,
+    now: Timestamp,
+) -> Option<String> {
     encrypt(keyring, &list.context(), &place(position), now)
 }
 
-/// Decrypts a cursor of this list, with any key of the keyring. Returns `None` if the cursor is invalid.
+/// Decrypts a cursor of this list, with any key of the keyring. Returns `None` if the cursor is
+/// invalid.
 pub fn decrypt_list(keyring: &Keyring, list: &List, cursor: &str) -> Option<Position> {
     let place = decrypt(keyring, &list.context(), cursor)?;
     position(place.as_slice().try_into().ok()?)
 }
 
 /// Encrypts a position in a search. The cursor is base64url. Returns `None` if no key signs yet.
-pub fn encrypt_search(keyring: &Keyring, search: &Search, place: &str, now: Timestamp) -> Option<String> {
+pub fn encrypt_search(
+    keyring: &Keyring,
+    search: &Search,
+    place: &str,
+    now: Timestamp,
+) -> Option<String> {
     encrypt(keyring, &search.context(), place.as_bytes(), now)
 }
 
-/// Decrypts a cursor of this search, with any key of the keyring. Returns `None` if the cursor is invalid.
+/// Decrypts a cursor of this search, with any key of the keyring. Returns `None` if the cursor is
+/// invalid.
 pub fn decrypt_search(keyring: &Keyring, search: &Search, cursor: &str) -> Option<String> {
     String::from_utf8(decrypt(keyring, &search.context(), cursor)?).ok()
 }
@@ -85,7 +99,10 @@ impl List {
 
 impl Search {
     fn context(&self) -> Vec<u8> {
-        context(SEARCH, &[self.caller.as_str(), self.token.user_id.as_str(), &self.token.hash.text()])
+        context(
+            SEARCH,
+            &[self.caller.as_str(), self.token.user_id.as_str(), &self.token.hash.text()],
+        )
     }
 }
 
@@ -124,7 +141,9 @@ fn encrypt(keyring: &Keyring, context: &[u8], place: &[u8], now: Timestamp) -> O
 }
 
 fn decrypt(keyring: &Keyring, context: &[u8], cursor: &str) -> Option<Vec<u8>> {
-    let decoded = BASE64_URL_SAFE_NO_PAD.decode(Some(cursor).filter(|cursor| cursor.len() <= MAX_LENGTH)?).ok()?;
+    let decoded = BASE64_URL_SAFE_NO_PAD
+        .decode(Some(cursor).filter(|cursor| cursor.len() <= MAX_LENGTH)?)
+        .ok()?;
     let (given, encrypted) = decoded.split_first_chunk::<TAG>()?;
     keyring.keys().iter().find_map(|key| {
         let place = masked(key, given, encrypted);
@@ -164,8 +183,10 @@ fn masked(key: &Key, tag: &[u8; TAG], place: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    const KEYRING: &str = r#"[{"id":"a","key":"QsbwGHbgB93-JeQMiQPdWLWwL05TquTtANsX6niLpWY","signs_from":0}]"#;
-    const OTHER: &str = r#"[{"id":"b","key":"tWgzVX2GrVrSa1xpsMMSlGqSOK4qGhdXh0bzg2cM2kM","signs_from":0}]"#;
+    const KEYRING: &str =
+        r#"[{"id":"a","key":"QsbwGHbgB93-JeQMiQPdWLWwL05TquTtANsX6niLpWY","signs_from":0}]"#;
+    const OTHER: &str =
+        r#"[{"id":"b","key":"tWgzVX2GrVrSa1xpsMMSlGqSOK4qGhdXh0bzg2cM2kM","signs_from":0}]"#;
     const BOTH: &str = r#"[{"id":"a","key":"QsbwGHbgB93-JeQMiQPdWLWwL05TquTtANsX6niLpWY","signs_from":0},
         {"id":"b","key":"tWgzVX2GrVrSa1xpsMMSlGqSOK4qGhdXh0bzg2cM2kM","signs_from":1}]"#;
     const NOW: Timestamp = Timestamp::MAX;
@@ -189,7 +210,10 @@ mod tests {
             assert_eq!(cursor.len(), 44);
             assert!(!cursor.contains("AAAAAA") && !cursor.contains("BBBBBB"));
             // A key that no longer signs still decrypts.
-            assert_eq!(decrypt_list(&Keyring::parse(BOTH).unwrap(), &list, &cursor), Some(position));
+            assert_eq!(
+                decrypt_list(&Keyring::parse(BOTH).unwrap(), &list, &cursor),
+                Some(position)
+            );
         }
     }
 
@@ -207,7 +231,11 @@ mod tests {
             for bit in 0..bytes.len() * 8 {
                 let mut changed = bytes.clone();
                 changed[bit / 8] ^= 1 << (bit % 8);
-                assert_eq!(decrypt_list(&keyring, &own, &BASE64_URL_SAFE_NO_PAD.encode(&changed)), None, "{bit}");
+                assert_eq!(
+                    decrypt_list(&keyring, &own, &BASE64_URL_SAFE_NO_PAD.encode(&changed)),
+                    None,
+                    "{bit}"
+                );
             }
         }
     }
@@ -217,7 +245,16 @@ mod tests {
         let keyring = Keyring::parse(KEYRING).unwrap();
         let own = list("1", "1");
         let cursor = encrypt_list(&keyring, &own, Position::Developer, NOW).unwrap();
-        for text in ["", "a", "AAAA", "\u{e9}", " ", &cursor[..43], &format!("{cursor}A"), &format!("{cursor}=")] {
+        for text in [
+            "",
+            "a",
+            "AAAA",
+            "\u{e9}",
+            " ",
+            &cursor[..43],
+            &format!("{cursor}A"),
+            &format!("{cursor}="),
+        ] {
             assert_eq!(decrypt_list(&keyring, &own, text), None, "{text}");
         }
     }
@@ -225,13 +262,22 @@ mod tests {
     #[test]
     fn a_cursor_of_a_search_is_valid_for_its_caller_and_token_only_and_hides_its_position() {
         let keyring = Keyring::parse(KEYRING).unwrap();
-        let search =
-            |caller: &str, token: &str| Search { caller: caller.parse().unwrap(), token: token.parse().unwrap() };
+        let search = |caller: &str, token: &str| Search {
+            caller: caller.parse().unwrap(),
+            token: token.parse().unwrap(),
+        };
         let own = search("2", "1.AAAAAAAAAAAAAAAAAAAAAA");
-        for place in ["", "1", "1.AAAAAAAAAAAAAAAAAAAAAA~~1~1\nBBBBBBBBBBBBBBBBBBBBBA", &"x".repeat(1_000)] {
+        for place in
+            ["", "1", "1.AAAAAAAAAAAAAAAAAAAAAA~~1~1\nBBBBBBBBBBBBBBBBBBBBBA", &"x".repeat(1_000)]
+        {
             let cursor = encrypt_search(&keyring, &own, place, NOW).unwrap();
             assert_eq!(decrypt_search(&keyring, &own, &cursor).as_deref(), Some(place));
-            assert!(cursor.len() <= MAX_LENGTH && !cursor.contains("AAAAAA") && !cursor.contains("eHh4"), "{cursor}");
+            assert!(
+                cursor.len() <= MAX_LENGTH
+                    && !cursor.contains("AAAAAA")
+                    && !cursor.contains("eHh4"),
+                "{cursor}"
+            );
             for other in [
                 search("3", "1.AAAAAAAAAAAAAAAAAAAAAA"),
                 search("2", "1.BBBBBBBBBBBBBBBBBBBBBA"),
@@ -241,12 +287,20 @@ mod tests {
                 assert_eq!(decrypt_search(&keyring, &other, &cursor), None, "{other:?}");
             }
             assert_eq!(decrypt_search(&Keyring::parse(OTHER).unwrap(), &own, &cursor), None);
-            assert_eq!(decrypt_list(&keyring, &list("2", "1"), &cursor), None, "a cursor of a list");
+            assert_eq!(
+                decrypt_list(&keyring, &list("2", "1"), &cursor),
+                None,
+                "a cursor of a list"
+            );
             let bytes = BASE64_URL_SAFE_NO_PAD.decode(&cursor).unwrap();
             for bit in 0..bytes.len() * 8 {
                 let mut changed = bytes.clone();
                 changed[bit / 8] ^= 1 << (bit % 8);
-                assert_eq!(decrypt_search(&keyring, &own, &BASE64_URL_SAFE_NO_PAD.encode(&changed)), None, "{bit}");
+                assert_eq!(
+                    decrypt_search(&keyring, &own, &BASE64_URL_SAFE_NO_PAD.encode(&changed)),
+                    None,
+                    "{bit}"
+                );
             }
         }
         assert_eq!(decrypt_search(&keyring, &own, &"A".repeat(MAX_LENGTH + 4)), None);

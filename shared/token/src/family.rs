@@ -5,12 +5,12 @@ use crate::{
     secret::Digest,
 };
 
-/// The family of a token: the tokens generated, rotated or regenerated from one another, all of one user. Its ID is
-/// that of its first token.
+/// The family of a token: the tokens generated, rotated or regenerated from one another, all of one
+/// user. Its ID is that of its first token.
 ///
-/// A family also has the line of its issuers: the family of the token that issued it, the family of the token that
-/// issued that one, and so on. The record of an issuer can be purged long before the tokens that it issued expire, so
-/// each record holds the whole line.
+/// A family also has the line of its issuers: the family of the token that issued it, the family of
+/// the token that issued that one, and so on. The record of an issuer can be purged long before the
+/// tokens that it issued expire, so each record holds the whole line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Family {
     /// The public ID of the family's first token.
@@ -22,7 +22,8 @@ pub struct Family {
 /// The first half of the hash in a family's ID.
 pub type Ancestor = [u8; 8];
 
-/// The line of issuers is longer than [`Family::MAX_ISSUERS`]. A log-in with a password starts a new line.
+/// The line of issuers is longer than [`Family::MAX_ISSUERS`]. A log-in with a password starts a
+/// new line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooManyIssuers;
 
@@ -35,31 +36,47 @@ impl Family {
         Self { id, issued_by: None, ancestors: Vec::new() }
     }
 
-    /// The family that issues the tokens of a browser's session. A session is not a token, so this family has no
-    /// records. Its ID is a digest of the session's digest, from which the session cannot be found.
+    /// The family that issues the tokens of a browser's session. A session is not a token, so this
+    /// family has no records. Its ID is a digest of the session's digest, from which the session
+    /// cannot be found.
     pub fn of_session(user_id: UserId, session: &Digest) -> Self {
-        let digest = Digest::of(&[b"hallpass session family 1\0", session.text().as_bytes()].concat());
+        let digest =
+            Digest::of(&[b"hallpass session family 1\0", session.text().as_bytes()].concat());
         let hash = TokenHash::from_bytes(*digest.bytes().first_chunk().unwrap_or(&[0; 16]));
         Self::new(TokenId { user_id, hash })
     }
 
-    /// Reads the family of a record. Returns `None` if it has ancestors but no issuer, or too many ancestors.
-    pub fn from_parts(id: TokenId, issued_by: Option<TokenId>, ancestors: Vec<Ancestor>) -> Option<Self> {
+    /// Reads the family of a record. Returns `None` if it has ancestors but no issuer, or too many
+    /// ancestors.
+    pub fn from_parts(
+        id: TokenId,
+        issued_by: Option<TokenId>,
+        ancestors: Vec<Ancestor>,
+    ) -> Option<Self> {
         let is_whole = issued_by.is_some() || ancestors.is_empty();
-        (is_whole && ancestors.len() < Self::MAX_ISSUERS).then_some(Self { id, issued_by, ancestors })
+        (is_whole && ancestors.len() < Self::MAX_ISSUERS).then_some(Self {
+            id,
+            issued_by,
+            ancestors,
+        })
     }
 
-    /// The family of a token that a token of this family issues. `id` is the family of the new token: this one, another
-    /// existing one, or a new one.
+    /// The family of a token that a token of this family issues. `id` is the family of the new
+    /// token: this one, another existing one, or a new one.
     ///
     /// # Errors
-    /// Returns [`TooManyIssuers`] if the line of issuers would be longer than [`Family::MAX_ISSUERS`].
+    /// Returns [`TooManyIssuers`] if the line of issuers would be longer than
+    /// [`Family::MAX_ISSUERS`].
     pub fn issue(&self, id: TokenId) -> Result<Self, TooManyIssuers> {
         if id == self.id {
             return Ok(self.clone());
         }
-        let ancestors: Vec<Ancestor> =
-            self.ancestors.iter().copied().chain(self.issued_by.map(|family| ancestor(&family.hash))).collect();
+        let ancestors: Vec<Ancestor> = self
+            .ancestors
+            .iter()
+            .copied()
+            .chain(self.issued_by.map(|family| ancestor(&family.hash)))
+            .collect();
         Self::from_parts(id, Some(self.id), ancestors).ok_or(TooManyIssuers)
     }
 
@@ -75,7 +92,8 @@ impl Family {
 
     /// Whether a token of that family issued this one, directly or indirectly.
     pub fn descends_from(&self, family: &TokenId) -> bool {
-        self.issued_by.is_some_and(|issuer| issuer == *family) || self.ancestors.contains(&ancestor(&family.hash))
+        self.issued_by.is_some_and(|issuer| issuer == *family)
+            || self.ancestors.contains(&ancestor(&family.hash))
     }
 }
 
@@ -88,7 +106,10 @@ mod tests {
     use super::*;
 
     fn id(user: &str, letter: &str) -> TokenId {
-        TokenId { user_id: user.parse().unwrap(), hash: format!("{}A", letter.repeat(21)).parse().unwrap() }
+        TokenId {
+            user_id: user.parse().unwrap(),
+            hash: format!("{}A", letter.repeat(21)).parse().unwrap(),
+        }
     }
 
     #[test]
@@ -99,7 +120,11 @@ mod tests {
         let fourth = third.issue(id("3", "D")).unwrap();
         let check = |family: &Family, ancestors: &[&Family]| {
             for other in [&first, &second, &third, &fourth] {
-                assert_eq!(family.descends_from(&other.id), ancestors.contains(&other), "{family:?} {other:?}");
+                assert_eq!(
+                    family.descends_from(&other.id),
+                    ancestors.contains(&other),
+                    "{family:?} {other:?}"
+                );
             }
         };
         check(&first, &[]);
@@ -114,8 +139,8 @@ mod tests {
         let stolen = Family::new(id("1", "A"));
         let issued = stolen.issue(id("2", "B")).unwrap();
         assert_eq!(issued.issue(issued.id), Ok(issued.clone()));
-        // A token of another family rotates one of this family: only the line of the rotating token has seen the new
-        // text.
+        // A token of another family rotates one of this family: only the line of the rotating token
+        // has seen the new text.
         let rotating = Family::new(id("2", "C"));
         let rotated = rotating.issue(issued.id).unwrap();
         assert_eq!((rotated.id, rotated.descends_from(&rotating.id)), (issued.id, true));
@@ -137,7 +162,10 @@ mod tests {
     fn the_line_of_issuers_is_bounded() {
         let mut family = Family::new(id("1", "A"));
         for number in 0..Family::MAX_ISSUERS {
-            let next = TokenId { user_id: family.id.user_id, hash: format!("{number:0>21}A").parse().unwrap() };
+            let next = TokenId {
+                user_id: family.id.user_id,
+                hash: format!("{number:0>21}A").parse().unwrap(),
+            };
             family = family.issue(next).unwrap();
         }
         assert_eq!(family.ancestors().len() + 1, Family::MAX_ISSUERS);

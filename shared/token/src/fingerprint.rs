@@ -8,8 +8,8 @@ use crate::user::{User, Value, attribute::TOKEN_GENERATION};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint(pub [u8; 32]);
 
-/// The names of the attributes that a token is bound to, sorted and without repeats. The record holds them, so that a
-/// change of the configuration invalidates no token.
+/// The names of the attributes that a token is bound to, sorted and without repeats. The record
+/// holds them, so that a change of the configuration invalidates no token.
 ///
 /// Every token is bound to `token_generation`, which is never listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +32,9 @@ impl Binding {
 
     /// Returns the fingerprint of this user under this binding.
     ///
-    /// Every part is prefixed with its length, an absent attribute differs from an empty one, values of different types
-    /// differ, and sets are sorted. An absent `token_generation` counts as 0.
+    /// Every part is prefixed with its length, an absent attribute differs from an empty one,
+    /// values of different types differ, and sets are sorted. An absent `token_generation` counts
+    /// as 0.
     pub fn fingerprint(&self, user: &User) -> Fingerprint {
         let mut hash = Sha256::new_with_prefix(b"hallpass user fingerprint 1\0");
         let zero = Value::Number("0".to_owned());
@@ -116,7 +117,8 @@ mod tests {
 
     #[test]
     fn different_users_have_different_fingerprints() {
-        let set = |members: &[&str]| Value::TextSet(members.iter().map(|m| (*m).to_owned()).collect());
+        let set =
+            |members: &[&str]| Value::TextSet(members.iter().map(|m| (*m).to_owned()).collect());
         let different: Vec<Vec<(&str, Value)>> = vec![
             vec![],
             vec![("username", text(""))],
@@ -149,8 +151,14 @@ mod tests {
     #[test]
     fn the_order_of_sets_unbound_attributes_and_generation_zero_change_nothing() {
         let set = |members: [&str; 2]| Value::TextSet(members.map(str::to_owned).to_vec());
-        assert_eq!(fingerprint(&[("tags", set(["a", "b"]))]), fingerprint(&[("tags", set(["b", "a"]))]));
+        assert_eq!(
+            fingerprint(&[("tags", set(["a", "b"]))]),
+            fingerprint(&[("tags", set(["b", "a"]))])
+        );
         assert_eq!(fingerprint(&[]), fingerprint(&[("email", text("a"))]));
-        assert_eq!(fingerprint(&[]), fingerprint(&[("token_generation", Value::Number("0".into()))]));
+        assert_eq!(
+            fingerprint(&[]),
+            fingerprint(&[("token_generation", Value::Number("0".into()))])
+        );
     }
 }

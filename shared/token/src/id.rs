@@ -8,13 +8,13 @@ use sha2::{Digest, Sha256};
 
 use crate::{codec::decode_exactly, secret::Entropy};
 
-/// The ID of a user: 1 to 64 characters of `[A-Za-z0-9_-]`, so that numbers, UUIDs and ULIDs fit. The text is stored
-/// inline, without an allocation.
+/// The ID of a user: 1 to 64 characters of `[A-Za-z0-9_-]`, so that numbers, UUIDs and ULIDs fit.
+/// The text is stored inline, without an allocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserId(ArrayString<64>);
 
-/// The first 16 bytes of the SHA-256 of a token's secret. Only this hash of the secret is stored, as part of the
-/// record's key.
+/// The first 16 bytes of the SHA-256 of a token's secret. Only this hash of the secret is stored,
+/// as part of the record's key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TokenHash([u8; 16]);
 
@@ -127,7 +127,8 @@ mod tests {
 
     #[test]
     fn a_user_id_is_1_to_64_characters_of_a_small_alphabet() {
-        let check = |text: &str, good: bool| assert_eq!(text.parse::<UserId>().is_ok(), good, "{text}");
+        let check =
+            |text: &str, good: bool| assert_eq!(text.parse::<UserId>().is_ok(), good, "{text}");
         check("1", true);
         check("6ba7b810-9dad-11d1-80b4-00c04fd430c8", true);
         check("01ARZ3NDEKTSV4RRFFQ69G5FAV", true);
@@ -142,7 +143,10 @@ mod tests {
     fn a_token_id_has_one_text() {
         let check = |text: &str, good: bool| {
             let id = text.parse::<TokenId>();
-            assert_eq!(id.map(|id| id.to_string()).as_deref(), if good { Ok(text) } else { Err(&ParseIdError) });
+            assert_eq!(
+                id.map(|id| id.to_string()).as_deref(),
+                if good { Ok(text) } else { Err(&ParseIdError) }
+            );
         };
         check("1.AAAAAAAAAAAAAAAAAAAAAA", true);
         check("1.AAAAAAAAAAAAAAAAAAAAAB", false); // trailing bits

@@ -1,7 +1,7 @@
 //! The signing keys, and the subkeys that the formats derive from them.
 //!
-//! No format uses a key of the keyring directly. Each uses the HKDF-SHA256 (RFC 5869) of the key with its own label, so
-//! a signature of one format is invalid in every other.
+//! No format uses a key of the keyring directly. Each uses the HKDF-SHA256 (RFC 5869) of the key
+//! with its own label, so a signature of one format is invalid in every other.
 
 use std::{cmp::Reverse, collections::HashSet, fmt};
 
@@ -22,7 +22,8 @@ mod weak;
 /// HMAC-SHA256, keyed.
 pub(crate) type Mac = Hmac<Sha256>;
 
-/// One to four keys. All of them verify; the key with the latest `signs_from` that is not in the future signs.
+/// One to four keys. All of them verify; the key with the latest `signs_from` that is not in the
+/// future signs.
 #[derive(Debug)]
 pub struct Keyring {
     keys: Vec<Key>,
@@ -44,7 +45,8 @@ pub struct Key {
 /// Why a keyring was rejected. No variant carries a key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyringError {
-    /// The text is not JSON of the form `[{"id","key","signs_from"}]`. Holds the position of the error.
+    /// The text is not JSON of the form `[{"id","key","signs_from"}]`. Holds the position of the
+    /// error.
     #[error("the keyring must be JSON of the form [{{\"id\",\"key\",\"signs_from\"}}]; see {0}")]
     InvalidJson(String),
     /// The keyring has no key, or more than four.
@@ -87,9 +89,10 @@ impl Keyring {
     /// The minimum length of a key, in bytes. RFC 7518 section 3.2 requires the size of the hash.
     pub const MIN_KEY_BYTES: usize = 32;
 
-    /// Parses `[{"id": "a", "key": "<base64url>", "signs_from": <seconds>}]`, or one such object. White space and
-    /// invisible characters around the text and around a key are ignored. CloudFormation can generate a secret that is a
-    /// JSON object, but not a list, so a single key is accepted in place of a list.
+    /// Parses `[{"id": "a", "key": "<base64url>", "signs_from": <seconds>}]`, or one such object.
+    /// White space and invisible characters around the text and around a key are ignored.
+    /// CloudFormation can generate a secret that is a JSON object, but not a list, so a single key
+    /// is accepted in place of a list.
     ///
     /// # Errors
     /// Returns a [`KeyringError`] if the keyring is malformed, unsafe or ambiguous.
@@ -111,10 +114,12 @@ impl Keyring {
         Self::new(keys)
     }
 
-    /// Creates a keyring. The newest key is first, because it has signed most of the tokens that are verified.
+    /// Creates a keyring. The newest key is first, because it has signed most of the tokens that
+    /// are verified.
     ///
     /// # Errors
-    /// Returns a [`KeyringError`] if the keyring has no keys, too many keys, or two keys with the same ID or bytes.
+    /// Returns a [`KeyringError`] if the keyring has no keys, too many keys, or two keys with the
+    /// same ID or bytes.
     pub fn new(mut keys: Vec<Key>) -> Result<Self, KeyringError> {
         if keys.is_empty() || keys.len() > Self::MAX_KEYS {
             return Err(KeyringError::WrongCount(keys.len()));
@@ -155,10 +160,13 @@ impl Keyring {
         &self.keys
     }
 
-    /// The key that signs: the one with the latest `signs_from` that is not in the future. `None` if every `signs_from`
-    /// is.
+    /// The key that signs: the one with the latest `signs_from` that is not in the future. `None`
+    /// if every `signs_from` is.
     pub fn signing(&self, now: Timestamp) -> Option<&Key> {
-        self.keys.iter().filter(|key| key.signs_from.has_passed(now)).max_by_key(|key| key.signs_from)
+        self.keys
+            .iter()
+            .filter(|key| key.signs_from.has_passed(now))
+            .max_by_key(|key| key.signs_from)
     }
 
     /// The JSON form that [`Keyring::parse`] reads. It contains the keys and is a secret.
@@ -177,8 +185,13 @@ impl Key {
     /// Creates a key and derives its subkeys.
     ///
     /// # Errors
-    /// Returns a [`KeyringError`] if the ID is invalid, or if the key is too short or can be guessed.
-    pub fn new(id: String, signs_from: Timestamp, key: Zeroizing<Vec<u8>>) -> Result<Self, KeyringError> {
+    /// Returns a [`KeyringError`] if the ID is invalid, or if the key is too short or can be
+    /// guessed.
+    pub fn new(
+        id: String,
+        signs_from: Timestamp,
+        key: Zeroizing<Vec<u8>>,
+    ) -> Result<Self, KeyringError> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
         if id.is_empty() || id.len() > 32 || !id.bytes().all(allowed) {
             return Err(KeyringError::BadId(id));
@@ -189,8 +202,10 @@ impl Key {
         if weak::is_guessable(&key) {
             return Err(KeyringError::WellKnown(id));
         }
-        let subkey =
-            |label| Mac::new_from_slice(derive(&key, label).as_slice()).map_err(|_| KeyringError::TooShort(id.clone()));
+        let subkey = |label| {
+            Mac::new_from_slice(derive(&key, label).as_slice())
+                .map_err(|_| KeyringError::TooShort(id.clone()))
+        };
         let header = format!(r#"{{"alg":"HS256","typ":"JWT","kid":"{id}"}}"#);
         Ok(Self {
             signed: subkey(b"hallpass signed token 1")?,
@@ -214,7 +229,8 @@ impl Key {
         self.signs_from
     }
 
-    /// The subkey of the JWT format in base64url, for another verifier. It is a secret: it also signs.
+    /// The subkey of the JWT format in base64url, for another verifier. It is a secret: it also
+    /// signs.
     pub fn export_jwt(&self) -> Text {
         Text::new(BASE64_URL_SAFE_NO_PAD.encode(derive(&self.bytes, JWT_LABEL).as_slice()))
     }
@@ -236,7 +252,10 @@ fn position(error: &serde_json::Error) -> String {
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Key").field("id", &self.id).field("signs_from", &self.signs_from).finish_non_exhaustive()
+        f.debug_struct("Key")
+            .field("id", &self.id)
+            .field("signs_from", &self.signs_from)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Tokens: their texts, their records, and when they are accepted.
 //!
-//! This crate is pure: it knows nothing about AWS, the network, the clock or the random source. Time, entropy and keys
-//! are arguments. The modules follow the path of a request:
+//! This crate is pure: it knows nothing about AWS, the network, the clock or the random source.
+//! Time, entropy and keys are arguments. The modules follow the path of a request:
 //!
 //! | module | contents |
 //! |---|---|

@@ -1,5 +1,6 @@
-//! Whether a token is accepted, and when its record is purged. No caller can omit a check: [`state`] decides the state
-//! of a token wherever tokens are verified, listed or counted, and only this module creates an [`Admitted`].
+//! Whether a token is accepted, and when its record is purged. No caller can omit a check:
+//! [`state`] decides the state of a token wherever tokens are verified, listed or counted, and only
+//! this module creates an [`Admitted`].
 
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ use crate::{
     user::{Status, User},
 };
 
-/// An accepted token. Only [`admit`] and [`readmit`] create one, so holding it proves that every check has passed.
+/// An accepted token. Only [`admit`] and [`readmit`] create one, so holding it proves that every
+/// check has passed.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Admitted {
@@ -23,8 +25,8 @@ pub struct Admitted {
     pub record: Record,
     /// The token's user, read together with the record.
     pub user: User,
-    /// The effective permissions: the intersection of the token's scope and the user's permissions. An empty scope
-    /// permits nothing.
+    /// The effective permissions: the intersection of the token's scope and the user's permissions.
+    /// An empty scope permits nothing.
     pub scope: Scope,
 }
 
@@ -33,8 +35,8 @@ pub struct Admitted {
 pub struct Rejection {
     /// The reason.
     pub reason: Reason,
-    /// The kinds of the user's attributes that changed, if the reason is [`Reason::UserChanged`] and the record has
-    /// digests.
+    /// The kinds of the user's attributes that changed, if the reason is [`Reason::UserChanged`]
+    /// and the record has digests.
     pub changed: Changed,
 }
 
@@ -44,12 +46,17 @@ impl From<Reason> for Rejection {
     }
 }
 
-/// Decides whether a claim is accepted, given the record and the user from one strongly consistent read. A missing
-/// record or user rejects.
+/// Decides whether a claim is accepted, given the record and the user from one strongly consistent
+/// read. A missing record or user rejects.
 ///
 /// # Errors
 /// Returns the first [`Reason`] that applies, in the order of [`Reason::ALL`].
-pub fn admit(claim: &Claim, record: Option<Record>, user: Option<User>, now: Timestamp) -> Result<Admitted, Rejection> {
+pub fn admit(
+    claim: &Claim,
+    record: Option<Record>,
+    user: Option<User>,
+    now: Timestamp,
+) -> Result<Admitted, Rejection> {
     let record = record.ok_or(Reason::Unknown)?;
     let same = record.id.hash == claim.hash
         && record.format == claim.format
@@ -66,8 +73,9 @@ pub fn admit(claim: &Claim, record: Option<Record>, user: Option<User>, now: Tim
     readmit(record, user, now)
 }
 
-/// Whether the claims of a JWT are those that were issued. A holder of an exported key can sign different claims with
-/// the same secret. Older records have no digest; for these only `iat` and `exp` are compared.
+/// Whether the claims of a JWT are those that were issued. A holder of an exported key can sign
+/// different claims with the same secret. Older records have no digest; for these only `iat` and
+/// `exp` are compared.
 fn is_as_issued(claim: &Claim, record: &Record) -> bool {
     claim.payload.is_some_and(|payload| match record.payload_digest {
         Some(digest) => digest == payload.digest,
@@ -75,8 +83,8 @@ fn is_as_issued(claim: &Claim, record: &Record) -> bool {
     })
 }
 
-/// Decides whether a token whose text has been verified before is still accepted. This is the part of [`admit`] that
-/// needs no claim.
+/// Decides whether a token whose text has been verified before is still accepted. This is the part
+/// of [`admit`] that needs no claim.
 ///
 /// # Errors
 /// Returns the first [`Reason`] that applies, in the order of [`Reason::ALL`].
@@ -88,11 +96,15 @@ pub fn readmit(record: Record, user: Option<User>, now: Timestamp) -> Result<Adm
         return Err(Rejection { reason, changed: changed(&record, user.as_ref(), reason) });
     }
     let user = user.ok_or(Reason::UserRemoved)?;
-    let scope = record.scope.as_ref().map_or_else(|| user.permissions.clone(), |s| s.intersection(&user.permissions));
+    let scope = record
+        .scope
+        .as_ref()
+        .map_or_else(|| user.permissions.clone(), |s| s.intersection(&user.permissions));
     Ok(Admitted { record, user, scope })
 }
 
-/// The state of a token. Only [`state`] decides it, wherever tokens are verified, listed or counted.
+/// The state of a token. Only [`state`] decides it, wherever tokens are verified, listed or
+/// counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// The token is accepted.
@@ -142,11 +154,11 @@ impl State {
     }
 }
 
-/// Returns the reason if a change of the user has invalidated this token for good, which means that its fingerprint is
-/// no longer the user's.
+/// Returns the reason if a change of the user has invalidated this token for good, which means that
+/// its fingerprint is no longer the user's.
 ///
-/// A block does not invalidate a token that is not bound to `status`: the token is rejected only until the user is
-/// unblocked.
+/// A block does not invalidate a token that is not bound to `status`: the token is rejected only
+/// until the user is unblocked.
 pub fn invalidated(record: &Record, user: Option<&User>) -> Option<Reason> {
     let Record { id, fingerprint, binding, snapshot, .. } = record;
     Bound { hash: &id.hash, fingerprint, binding, snapshot }.invalidated(user)
@@ -166,7 +178,8 @@ pub struct Bound<'a> {
 }
 
 impl Bound<'_> {
-    /// Returns the reason if a change of the user has invalidated the token for good; see [`invalidated`].
+    /// Returns the reason if a change of the user has invalidated the token for good; see
+    /// [`invalidated`].
     pub fn invalidated(&self, user: Option<&User>) -> Option<Reason> {
         let reason = changed_since(self.fingerprint, self.binding, user)?;
         let user = user.filter(|_| reason == Reason::UserChanged);
@@ -177,7 +190,11 @@ impl Bound<'_> {
 }
 
 /// Returns the reason if the user no longer has this fingerprint.
-pub fn changed_since(fingerprint: &Fingerprint, binding: &Binding, user: Option<&User>) -> Option<Reason> {
+pub fn changed_since(
+    fingerprint: &Fingerprint,
+    binding: &Binding,
+    user: Option<&User>,
+) -> Option<Reason> {
     match user {
         None => Some(Reason::UserRemoved),
         Some(user) if binding.fingerprint(user) == *fingerprint => None,
@@ -191,14 +208,16 @@ pub fn differences<'a>(record: &'a Record, user: &User) -> Differences<'a> {
     record.snapshot.differences(&record.id.hash, &record.binding, user)
 }
 
-/// The kinds of attributes that changed, if the reason is [`Reason::UserChanged`]. Empty once the change is undone.
+/// The kinds of attributes that changed, if the reason is [`Reason::UserChanged`]. Empty once the
+/// change is undone.
 pub fn changed(record: &Record, user: Option<&User>, reason: Reason) -> Changed {
     let user = user.filter(|_| reason == Reason::UserChanged);
     user.map(|user| differences(record, user).kinds()).unwrap_or_default()
 }
 
-/// The time from which a record can be purged: the earlier of expiry and revocation, plus the record retention, during
-/// which rejections still give the reason. `None` for a token that neither expires nor was revoked.
+/// The time from which a record can be purged: the earlier of expiry and revocation, plus the
+/// record retention, during which rejections still give the reason. `None` for a token that neither
+/// expires nor was revoked.
 pub fn purge_at(
     expires_at: Option<Timestamp>,
     revoked_at: Option<Timestamp>,
@@ -207,11 +226,12 @@ pub fn purge_at(
     [expires_at, revoked_at].into_iter().flatten().min().map(|end| end.after(retention))
 }
 
-/// The minimum retention of a replaced token, during which its reuse is recognized as the use of a copy.
+/// The minimum retention of a replaced token, during which its reuse is recognized as the use of a
+/// copy.
 pub const REPLACED_RETENTION: Duration = Duration::from_secs(30 * 86_400);
 
-/// The time from which the record of a token that is replaced now can be purged. A text with an expiry is rejected
-/// after it, with or without a record.
+/// The time from which the record of a token that is replaced now can be purged. A text with an
+/// expiry is rejected after it, with or without a record.
 pub fn purge_replaced_at(now: Timestamp, retention: Duration) -> Timestamp {
     now.after(retention.max(REPLACED_RETENTION))
 }

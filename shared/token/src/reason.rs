@@ -58,7 +58,8 @@ impl Reason {
         }
     }
 
-    /// The reason that a caller sees. A forged token looks like a malformed one, so that a guess learns nothing.
+    /// The reason that a caller sees. A forged token looks like a malformed one, so that a guess
+    /// learns nothing.
     #[must_use]
     pub const fn public(self) -> Self {
         if matches!(self, Self::Forged) { Self::Malformed } else { self }

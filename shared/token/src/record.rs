@@ -46,11 +46,11 @@ pub struct Record {
     pub family: Family,
     /// The digest of a JWT's claims at issue. Older records have none.
     pub payload_digest: Option<PayloadDigest>,
-    /// The time at which a user entered a password, or an operator acted, to create the first token in this token's
-    /// line. Every token that this one creates inherits it.
+    /// The time at which a user entered a password, or an operator acted, to create the first token
+    /// in this token's line. Every token that this one creates inherits it.
     pub authenticated_at: Timestamp,
-    /// The latest expiry of every token created from this one, if this token or one in its line was temporary or had a
-    /// scope.
+    /// The latest expiry of every token created from this one, if this token or one in its line was
+    /// temporary or had a scope.
     pub expiry_cap: Option<Timestamp>,
     /// The token that is replaced at the first use of this one.
     pub replaces: Option<TokenHash>,
@@ -74,7 +74,8 @@ pub struct Revocation {
 }
 
 impl Record {
-    /// Why the record rejects the token for good. [`crate::lifecycle::state`] checks the user as well.
+    /// Why the record rejects the token for good. [`crate::lifecycle::state`] checks the user as
+    /// well.
     pub(crate) fn final_reason(&self, now: Timestamp) -> Option<Reason> {
         if self.expires_at.is_some_and(|end| end.has_passed(now)) {
             return Some(Reason::Expired);
@@ -83,8 +84,9 @@ impl Record {
         self.revoked.map(|revocation| revocation.because).or(replaced)
     }
 
-    /// The time until which the record does not reject the token for good: [`Timestamp::MAX`] if it never expires,
-    /// `None` if it was revoked. Until then the token can count against the user's limit.
+    /// The time until which the record does not reject the token for good: [`Timestamp::MAX`] if it
+    /// never expires, `None` if it was revoked. Until then the token can count against the user's
+    /// limit.
     pub fn live_until(&self) -> Option<Timestamp> {
         let ends = [self.expires_at, self.replaced_at].into_iter().flatten().min();
         self.revoked.is_none().then(|| ends.unwrap_or(Timestamp::MAX))

@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
-/// The name of a permission: 1 to 128 printable ASCII characters except `"`, `\` and `,`, without a space at either
-/// end.
+/// The name of a permission: 1 to 128 printable ASCII characters except `"`, `\` and `,`, without a
+/// space at either end.
 ///
-/// This is the `scope-token` of RFC 6749 section 3.3 with two changes. Spaces inside are allowed, because `generate
-/// services token` is a permission in Drupal. The comma is not, because it separates names.
+/// This is the `scope-token` of RFC 6749 section 3.3 with two changes. Spaces inside are allowed,
+/// because `generate services token` is a permission in Drupal. The comma is not, because it
+/// separates names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Permission(String);
 
@@ -48,8 +49,8 @@ impl Scope {
         self.0.len()
     }
 
-    /// The names separated by spaces, in the form of RFC 6749 section 3.3. A name that contains a space is omitted,
-    /// because it would read as two names.
+    /// The names separated by spaces, in the form of RFC 6749 section 3.3. A name that contains a
+    /// space is omitted, because it would read as two names.
     pub fn to_oauth(&self) -> String {
         let names: Vec<&str> = self.names().filter(|name| !name.contains(' ')).collect();
         names.join(" ")
@@ -68,7 +69,8 @@ impl Scope {
         json
     }
 
-    /// Parses a JSON array of names, as written by [`Scope::to_json`]. Returns `None` for anything else.
+    /// Parses a JSON array of names, as written by [`Scope::to_json`]. Returns `None` for anything
+    /// else.
     pub fn from_json(json: &str) -> Option<Self> {
         let names: Vec<String> = serde_json::from_str(json).ok()?;
         names.iter().map(|name| name.parse().ok()).collect()
@@ -90,7 +92,8 @@ impl FromStr for Permission {
     type Err = ParsePermissionError;
 
     fn from_str(text: &str) -> Result<Self, ParsePermissionError> {
-        let allowed = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\' | b',');
+        let allowed =
+            |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\' | b',');
         let framed = text.starts_with(' ') || text.ends_with(' ');
         if text.is_empty() || text.len() > 128 || framed || !text.bytes().all(allowed) {
             return Err(ParsePermissionError);
@@ -136,8 +139,10 @@ mod tests {
 
     #[test]
     fn a_scope_holds_its_names_and_no_others() {
-        let scope: Scope = ["a", "b c"].iter().map(|name| name.parse::<Permission>().unwrap()).collect();
-        for (name, is_held) in [("a", true), ("b c", true), ("b", false), ("", false), ("A", false)] {
+        let scope: Scope =
+            ["a", "b c"].iter().map(|name| name.parse::<Permission>().unwrap()).collect();
+        for (name, is_held) in [("a", true), ("b c", true), ("b", false), ("", false), ("A", false)]
+        {
             assert_eq!(scope.holds(name), is_held, "{name}");
         }
         assert_eq!((scope.is_empty(), scope.count()), (false, 2));
@@ -147,7 +152,9 @@ mod tests {
 
     #[test]
     fn a_permission_has_1_to_128_characters_and_no_space_at_either_end() {
-        let check = |name: &str, is_good: bool| assert_eq!(name.parse::<Permission>().is_ok(), is_good, "{name:?}");
+        let check = |name: &str, is_good: bool| {
+            assert_eq!(name.parse::<Permission>().is_ok(), is_good, "{name:?}");
+        };
         for (length, is_good) in [(0, false), (1, true), (127, true), (128, true), (129, false)] {
             check(&"p".repeat(length), is_good);
         }
@@ -159,7 +166,19 @@ mod tests {
 
     #[test]
     fn only_an_array_of_permissions_parses_as_a_scope() {
-        for json in ["", "null", "a", "\"a\"", "{}", "[1]", "[\"\"]", "[\"a,b\"]", "[\" a\"]", "[\"a\"", "[[\"a\"]]"] {
+        for json in [
+            "",
+            "null",
+            "a",
+            "\"a\"",
+            "{}",
+            "[1]",
+            "[\"\"]",
+            "[\"a,b\"]",
+            "[\" a\"]",
+            "[\"a\"",
+            "[[\"a\"]]",
+        ] {
             assert_eq!(Scope::from_json(json), None, "{json}");
         }
     }

@@ -71,9 +71,9 @@ impl Text {
         Self(text.into())
     }
 
-    /// Wraps a pasted or posted text, without white space, a byte order mark, quotes and the scheme of a header around
-    /// it. No token starts or ends with any of these, so this never turns one token into another. Tokens in headers are
-    /// not trimmed.
+    /// Wraps a pasted or posted text, without white space, a byte order mark, quotes and the scheme
+    /// of a header around it. No token starts or ends with any of these, so this never turns one
+    /// token into another. Tokens in headers are not trimmed.
     pub fn pasted(text: &str) -> Self {
         let mut text = text;
         loop {
@@ -121,16 +121,19 @@ impl Digest {
     }
 }
 
-/// Trims white space, control characters, invisible characters, and the marks that a terminal puts around pasted text.
+/// Trims white space, control characters, invisible characters, and the marks that a terminal puts
+/// around pasted text.
 pub fn trimmed(text: &str) -> &str {
     let trim = |text| str::trim_matches(text, is_invisible);
     let inner = trim(text);
-    // The marks are ESC [ 200 ~ and ESC [ 201 ~. The first ESC has been trimmed as a control character.
+    // The marks are ESC [ 200 ~ and ESC [ 201 ~. The first ESC has been trimmed as a control
+    // character.
     let inner = inner.strip_prefix("[200~").unwrap_or(inner);
     trim(inner.strip_suffix("\u{1b}[201~").unwrap_or(inner))
 }
 
-/// Whether a character is invisible: white space, controls, direction marks, joiners, variation selectors, fillers.
+/// Whether a character is invisible: white space, controls, direction marks, joiners, variation
+/// selectors, fillers.
 fn is_invisible(c: char) -> bool {
     c.is_whitespace()
         || c.is_control()
@@ -143,7 +146,14 @@ fn is_invisible(c: char) -> bool {
 }
 
 fn without_quotes(text: &str) -> &str {
-    let pairs = [('"', '"'), ('\'', '\''), ('`', '`'), ('\u{201c}', '\u{201d}'), ('\u{2018}', '\u{2019}'), ('<', '>')];
+    let pairs = [
+        ('"', '"'),
+        ('\'', '\''),
+        ('`', '`'),
+        ('\u{201c}', '\u{201d}'),
+        ('\u{2018}', '\u{2019}'),
+        ('<', '>'),
+    ];
     let inner = |(open, close)| text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
     pairs.into_iter().find_map(inner).unwrap_or(text)
 }
@@ -152,7 +162,9 @@ fn without_quotes(text: &str) -> &str {
 fn without_scheme(text: &str) -> &str {
     let rest = |scheme: &str| {
         let (start, rest) = text.split_at_checked(scheme.len())?;
-        start.eq_ignore_ascii_case(scheme).then(|| rest.strip_prefix(|c: char| c.is_whitespace()))?
+        start
+            .eq_ignore_ascii_case(scheme)
+            .then(|| rest.strip_prefix(|c: char| c.is_whitespace()))?
     };
     ["bearer", "token"].into_iter().find_map(rest).unwrap_or(text)
 }
@@ -190,7 +202,11 @@ mod tests {
         // The SHA-256 (FIPS 180-4) of the empty text.
         assert_eq!(Digest::of(b"").text(), "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU");
         assert!(Digest::parse(&digest.text()).is_some_and(|read| read.is_of(b"topsecret")));
-        for bad in ["", "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFV", "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuF"] {
+        for bad in [
+            "",
+            "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFV",
+            "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuF",
+        ] {
             assert!(Digest::parse(bad).is_none(), "{bad}");
         }
     }
@@ -205,14 +221,20 @@ mod tests {
 
     #[test]
     fn a_pasted_token_is_trimmed_only_at_its_ends() {
-        let check = |pasted: &str, text: &str| assert_eq!(Text::pasted(pasted).expose_secret(), text, "{pasted:?}");
-        for around in ["\r", "\n", "\r\n", " ", "\t", "\u{a0}", "\u{feff}", "\u{200b}", "\u{2060}", "\u{2028}"] {
+        let check = |pasted: &str, text: &str| {
+            assert_eq!(Text::pasted(pasted).expose_secret(), text, "{pasted:?}");
+        };
+        for around in [
+            "\r", "\n", "\r\n", " ", "\t", "\u{a0}", "\u{feff}", "\u{200b}", "\u{2060}", "\u{2028}",
+        ] {
             check(&format!("t.1{around}"), "t.1");
             check(&format!("{around}t.1"), "t.1");
             check(&format!("{around}{around}t.1{around}"), "t.1");
             check(&format!("{around}Bearer t.1{around}"), "t.1");
         }
-        for (open, close) in [("\"", "\""), ("'", "'"), ("`", "`"), ("\u{201c}", "\u{201d}"), ("<", ">")] {
+        for (open, close) in
+            [("\"", "\""), ("'", "'"), ("`", "`"), ("\u{201c}", "\u{201d}"), ("<", ">")]
+        {
             check(&format!("{open}t.1{close}\n"), "t.1");
             check(&format!("{open} t.1{close}"), "t.1");
         }
@@ -220,7 +242,19 @@ mod tests {
         check("bearer\tt.1", "t.1");
         check("Token \"t.1\"", "t.1");
         check("\"Bearer t.1\"", "t.1");
-        for whole in ["t.1", "t 1", "\"t.1", "t.1'", "Basic dA==", "Bearer", "t\n1", "t.1,", "t.1=", "-t_1-", ""] {
+        for whole in [
+            "t.1",
+            "t 1",
+            "\"t.1",
+            "t.1'",
+            "Basic dA==",
+            "Bearer",
+            "t\n1",
+            "t.1,",
+            "t.1=",
+            "-t_1-",
+            "",
+        ] {
             check(whole, whole);
         }
         check(&"\"".repeat(100_000), "");

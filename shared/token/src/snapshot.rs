@@ -1,5 +1,5 @@
-//! Digests of a user's attributes, which let a rejection name the attribute that changed. The decision itself uses the
-//! fingerprint alone.
+//! Digests of a user's attributes, which let a rejection name the attribute that changed. The
+//! decision itself uses the fingerprint alone.
 
 use arrayvec::ArrayVec;
 use sha2::{Digest as _, Sha256};
@@ -13,16 +13,16 @@ use crate::{
     },
 };
 
-/// The user's `token_generation` and a short digest of each attribute that a token is bound to. Older records have
-/// neither.
+/// The user's `token_generation` and a short digest of each attribute that a token is bound to.
+/// Older records have neither.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     generation: Option<u64>,
     digests: ArrayVec<Digest, { Snapshot::MAX_DIGESTS }>,
 }
 
-/// The first 8 bytes of the SHA-256 of the token's hash, the attribute's name and its value. Two tokens of a user have
-/// different digests of the same value.
+/// The first 8 bytes of the SHA-256 of the token's hash, the attribute's name and its value. Two
+/// tokens of a user have different digests of the same value.
 type Digest = [u8; 8];
 
 /// The kinds of attributes that changed since a token was issued.
@@ -40,17 +40,22 @@ pub struct Differences<'a> {
     pub is_complete: bool,
 }
 
-/// The kinds, in the order of their bits. The names of an application's own attributes are not shown to callers.
+/// The kinds, in the order of their bits. The names of an application's own attributes are not
+/// shown to callers.
 const KINDS: [&str; 5] = [USERNAME, PASSWORD_HASH, STATUS, PERMISSIONS, Changed::OTHER];
 
 impl Snapshot {
-    /// The maximum number of digests in a record. Attributes of a binding beyond this number have none.
+    /// The maximum number of digests in a record. Attributes of a binding beyond this number have
+    /// none.
     pub const MAX_DIGESTS: usize = 16;
 
     /// Creates the snapshot of this user for the token of this hash.
     pub fn new(hash: &TokenHash, binding: &Binding, user: &User) -> Self {
         let names = binding.names().iter().take(Self::MAX_DIGESTS);
-        Self { generation: generation(user), digests: names.map(|name| digest(hash, name, user)).collect() }
+        Self {
+            generation: generation(user),
+            digests: names.map(|name| digest(hash, name, user)).collect(),
+        }
     }
 
     /// Reads the snapshot of a record. Returns `None` if the length of the digests is invalid.
@@ -71,12 +76,20 @@ impl Snapshot {
     }
 
     /// Compares the snapshot with the user. Only rejections do this.
-    pub fn differences<'a>(&self, hash: &TokenHash, binding: &'a Binding, user: &User) -> Differences<'a> {
+    pub fn differences<'a>(
+        &self,
+        hash: &TokenHash,
+        binding: &'a Binding,
+        user: &User,
+    ) -> Differences<'a> {
         let names = binding.names();
         let pairs = names.iter().zip(&self.digests);
         let differing = pairs.filter(|(name, known)| digest(hash, name, user) != **known);
         Differences {
-            is_generation_raised: self.generation.zip(generation(user)).is_some_and(|(known, now)| now > known),
+            is_generation_raised: self
+                .generation
+                .zip(generation(user))
+                .is_some_and(|(known, now)| now > known),
             attributes: differing.map(|(name, _)| name.as_str()).collect(),
             is_complete: self.digests.len() == names.len(),
         }
@@ -84,16 +97,22 @@ impl Snapshot {
 }
 
 impl Differences<'_> {
-    /// Whether `token_generation` was raised and nothing else changed, which means that all tokens of the user were
-    /// revoked.
+    /// Whether `token_generation` was raised and nothing else changed, which means that all tokens
+    /// of the user were revoked.
     pub fn is_generation_alone(&self) -> bool {
         self.is_generation_raised && self.attributes.is_empty() && self.is_complete
     }
 
     /// The kinds of the attributes that differ.
     pub fn kinds(&self) -> Changed {
-        let bit = |name: &str| KINDS.iter().position(|kind| *kind == name).unwrap_or(KINDS.len().saturating_sub(1));
-        Changed(self.attributes.iter().fold(0, |bits, name| bits | 1_u8.checked_shl(shift(bit(name))).unwrap_or(0)))
+        let bit = |name: &str| {
+            KINDS.iter().position(|kind| *kind == name).unwrap_or(KINDS.len().saturating_sub(1))
+        };
+        Changed(
+            self.attributes
+                .iter()
+                .fold(0, |bits, name| bits | 1_u8.checked_shl(shift(bit(name))).unwrap_or(0)),
+        )
     }
 }
 
@@ -106,9 +125,14 @@ impl Changed {
         self.0 == 0
     }
 
-    /// The names of the changed attributes that Hallpass knows, and [`Changed::OTHER`] for any other.
+    /// The names of the changed attributes that Hallpass knows, and [`Changed::OTHER`] for any
+    /// other.
     pub fn kinds(self) -> impl Iterator<Item = &'static str> {
-        KINDS.into_iter().enumerate().filter(move |(bit, _)| self.0 >> shift(*bit) & 1 == 1).map(|(_, kind)| kind)
+        KINDS
+            .into_iter()
+            .enumerate()
+            .filter(move |(bit, _)| self.0 >> shift(*bit) & 1 == 1)
+            .map(|(_, kind)| kind)
     }
 }
 
@@ -169,9 +193,13 @@ mod tests {
             ("plan", text("gold")),
             ("token_generation", number("7")),
         ];
-        let binding = bound(&["username", "password_hash", "status", "permissions", "plan", "absent"]);
+        let binding =
+            bound(&["username", "password_hash", "status", "permissions", "plan", "absent"]);
         let snapshot = Snapshot::new(&hash(), &binding, &user(&before));
-        let check = |changes: &[(&str, Option<Value>)], generation: bool, attributes: &[&str], kinds: &[&str]| {
+        let check = |changes: &[(&str, Option<Value>)],
+                     generation: bool,
+                     attributes: &[&str],
+                     kinds: &[&str]| {
             let mut after: BTreeMap<&str, Value> = before.iter().cloned().collect();
             for (name, value) in changes {
                 after.remove(name);
@@ -183,31 +211,60 @@ mod tests {
             assert_eq!(differences.is_generation_raised, generation, "{changes:?}");
             assert_eq!(differences.kinds().kinds().collect::<Vec<_>>(), kinds, "{changes:?}");
             assert_eq!(differences.kinds().is_empty(), kinds.is_empty(), "{changes:?}");
-            assert_eq!(differences.is_generation_alone(), generation && attributes.is_empty(), "{changes:?}");
+            assert_eq!(
+                differences.is_generation_alone(),
+                generation && attributes.is_empty(),
+                "{changes:?}"
+            );
         };
         check(&[], false, &[], &[]);
         check(&[("full_name", Some(text("x")))], false, &[], &[]);
-        check(&[("permissions", Some(Value::TextSet(vec!["b".into(), "a".into()])))], false, &[], &[]);
+        check(
+            &[("permissions", Some(Value::TextSet(vec!["b".into(), "a".into()])))],
+            false,
+            &[],
+            &[],
+        );
         for name in ["username", "password_hash", "status", "permissions"] {
-            for value in [None, Some(text("other")), Some(text("")), Some(Value::Null), Some(number("1"))] {
+            for value in
+                [None, Some(text("other")), Some(text("")), Some(Value::Null), Some(number("1"))]
+            {
                 check(&[(name, value)], false, &[name], &[name]);
             }
         }
         check(&[("plan", None)], false, &["plan"], &["other"]);
         check(&[("absent", Some(text("")))], false, &["absent"], &["other"]);
-        check(&[("plan", None), ("absent", Some(text("")))], false, &["absent", "plan"], &["other"]);
-        check(&[("status", None), ("username", None)], false, &["status", "username"], &["username", "status"]);
-        for value in [None, Some(number("6")), Some(number("7.5")), Some(number("-8")), Some(text("8"))] {
+        check(
+            &[("plan", None), ("absent", Some(text("")))],
+            false,
+            &["absent", "plan"],
+            &["other"],
+        );
+        check(
+            &[("status", None), ("username", None)],
+            false,
+            &["status", "username"],
+            &["username", "status"],
+        );
+        for value in
+            [None, Some(number("6")), Some(number("7.5")), Some(number("-8")), Some(text("8"))]
+        {
             check(&[("token_generation", value)], false, &[], &[]);
         }
         check(&[("token_generation", Some(number("8")))], true, &[], &[]);
-        check(&[("token_generation", Some(number("8"))), ("plan", None)], true, &["plan"], &["other"]);
+        check(
+            &[("token_generation", Some(number("8"))), ("plan", None)],
+            true,
+            &["plan"],
+            &["other"],
+        );
     }
 
     #[test]
     fn an_absent_or_empty_generation_is_zero_and_an_invalid_one_is_unknown() {
         let check = |value: Option<Value>, expected| {
-            let attributes: Vec<_> = value.map(|value| ("token_generation", value)).into_iter().collect();
+            let attributes: Vec<_> =
+                value.map(|value| ("token_generation", value)).into_iter().collect();
             let snapshot = Snapshot::new(&hash(), &bound(&[]), &user(&attributes));
             assert_eq!(snapshot.generation(), expected);
             let (binding, raised) = (bound(&[]), user(&[("token_generation", number("9"))]));
@@ -234,7 +291,10 @@ mod tests {
         let snapshot = Snapshot::new(&hash(), &many, &user(&[]));
         assert_eq!(snapshot.digests().len(), Snapshot::MAX_DIGESTS * 8);
         let raised = user(&[("token_generation", number("1"))]);
-        assert!(!snapshot.differences(&hash(), &many, &raised).is_generation_alone(), "the last four have no digest");
+        assert!(
+            !snapshot.differences(&hash(), &many, &raised).is_generation_alone(),
+            "the last four have no digest"
+        );
     }
 
     #[test]
@@ -246,7 +306,10 @@ mod tests {
         let all: std::collections::BTreeSet<&[u8]> =
             snapshot.digests().chunks(8).chain(other.digests().chunks(8)).collect();
         assert_eq!(all.len(), 4);
-        assert_eq!(Snapshot::from_parts(snapshot.generation(), snapshot.digests()), Some(snapshot.clone()));
+        assert_eq!(
+            Snapshot::from_parts(snapshot.generation(), snapshot.digests()),
+            Some(snapshot.clone())
+        );
         for bytes in [vec![0; 7], vec![0; 9], vec![0; (Snapshot::MAX_DIGESTS + 1) * 8]] {
             assert_eq!(Snapshot::from_parts(None, &bytes), None);
         }

@@ -1,11 +1,15 @@
-//! Instants in whole seconds. All arithmetic on instants is in this module; it saturates and never wraps.
+//! Instants in whole seconds. All arithmetic on instants is in this module; it saturates and never
+//! wraps.
 
 use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339, macros::format_description};
+use time::{
+    OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339, macros::format_description,
+};
 
-/// Seconds since the Unix epoch, from 0 to the end of the year 9999, so that every instant has an RFC 3339 form.
+/// Seconds since the Unix epoch, from 0 to the end of the year 9999, so that every instant has an
+/// RFC 3339 form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u64", into = "u64")]
 pub struct Timestamp(u64);
@@ -40,14 +44,15 @@ impl Timestamp {
         Self(self.0.saturating_sub(duration.as_secs()))
     }
 
-    /// Adds calendar months in UTC. The day of the month stays the same, or becomes the last day of a shorter month.
-    /// Returns `None` after the year 9999.
+    /// Adds calendar months in UTC. The day of the month stays the same, or becomes the last day of
+    /// a shorter month. Returns `None` after the year 9999.
     pub fn after_months(self, months: u32) -> Option<Self> {
         let at = self.utc();
         let counted = u32::from(u8::from(at.month())).checked_sub(1)?.checked_add(months)?;
         let year = at.year().checked_add(i32::try_from(counted / 12).ok()?)?;
         let month = time::Month::try_from(u8::try_from(counted % 12).ok()?.checked_add(1)?).ok()?;
-        let date = time::Date::from_calendar_date(year, month, at.day().min(month.length(year))).ok()?;
+        let date =
+            time::Date::from_calendar_date(year, month, at.day().min(month.length(year))).ok()?;
         u64::try_from(at.replace_date(date).unix_timestamp()).ok().and_then(Self::from_unix)
     }
 
@@ -56,16 +61,17 @@ impl Timestamp {
         Duration::from_secs(self.0.saturating_sub(earlier.0))
     }
 
-    /// Whether this instant is not after `now`. Something that expires at this instant is expired if it has passed,
-    /// without any leeway.
+    /// Whether this instant is not after `now`. Something that expires at this instant is expired
+    /// if it has passed, without any leeway.
     pub fn has_passed(self, now: Self) -> bool {
         now >= self
     }
 
-    /// Parses RFC 3339 with any offset. Fractions of a second are dropped. Returns `None` before 1970 and after 9999.
+    /// Parses RFC 3339 with any offset. Fractions of a second are dropped. Returns `None` before
+    /// 1970 and after 9999.
     ///
-    /// The separator of date and time is `T`, `t` or a space (section 5.6 and its note). The library accepts any
-    /// character there.
+    /// The separator of date and time is `T`, `t` or a space (section 5.6 and its note). The
+    /// library accepts any character there.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
         if !matches!(text.as_bytes().get(10), Some(b'T' | b't' | b' ')) {
             return None;
@@ -74,7 +80,8 @@ impl Timestamp {
         u64::try_from(instant.unix_timestamp()).ok().and_then(Self::from_unix)
     }
 
-    /// RFC 3339 in UTC with an offset without a colon, as in Drupal's services_token (`2026-01-31T09:30:00+0000`).
+    /// RFC 3339 in UTC with an offset without a colon, as in Drupal's services_token
+    /// (`2026-01-31T09:30:00+0000`).
     pub fn with_offset_without_colon(self) -> String {
         let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]+0000");
         self.utc().format(format).unwrap_or_default()
@@ -87,8 +94,9 @@ impl Timestamp {
 
     /// The date format of HTTP headers (RFC 9110 section 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
     pub fn http_date(self) -> String {
-        let format =
-            format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
+        let format = format_description!(
+            "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+        );
         self.utc().format(format).unwrap_or_default()
     }
 
@@ -141,7 +149,10 @@ mod tests {
     fn an_instant_has_one_text_in_each_format() {
         let check = |seconds, rfc3339: &str, drupal: &str| {
             let at = Timestamp::from_unix(seconds).unwrap();
-            assert_eq!((at.to_string().as_str(), at.with_offset_without_colon().as_str()), (rfc3339, drupal));
+            assert_eq!(
+                (at.to_string().as_str(), at.with_offset_without_colon().as_str()),
+                (rfc3339, drupal)
+            );
             assert_eq!(Timestamp::parse_rfc3339(rfc3339), Some(at));
         };
         assert_eq!(Timestamp(784_111_777).http_date(), "Sun, 06 Nov 1994 08:49:37 GMT");
@@ -153,7 +164,9 @@ mod tests {
 
     #[test]
     fn other_offsets_and_fractions_are_parsed_and_invalid_texts_are_rejected() {
-        let check = |text: &str, unix| assert_eq!(Timestamp::parse_rfc3339(text).map(Timestamp::unix), unix, "{text}");
+        let check = |text: &str, unix| {
+            assert_eq!(Timestamp::parse_rfc3339(text).map(Timestamp::unix), unix, "{text}");
+        };
         check("2015-12-07T20:39:47+01:00", Some(0x5665_e083));
         check("2015-12-07T19:39:47.999Z", Some(0x5665_e083));
         check("1969-12-31T23:59:59Z", None);

@@ -1,5 +1,5 @@
-//! The user item, which belongs to the application. Hallpass reads it and reacts to changes of it. Only [`attribute`]
-//! holds the names of its attributes.
+//! The user item, which belongs to the application. Hallpass reads it and reacts to changes of it.
+//! Only [`attribute`] holds the names of its attributes.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -32,7 +32,8 @@ pub mod attribute {
 #[error("the attribute {} of the user is not a valid user ID", attribute::USER_ID)]
 pub struct UserError;
 
-/// A user, from one strongly consistent read. `Debug` omits its attributes, which include the password hash.
+/// A user, from one strongly consistent read. `Debug` omits its attributes, which include the
+/// password hash.
 #[derive(Clone)]
 pub struct User {
     /// The key of the item.
@@ -43,10 +44,11 @@ pub struct User {
     pub full_name: Option<String>,
     /// Whether tokens of the user can be accepted.
     pub status: Status,
-    /// The current permissions. A name that is not a valid [`crate::Permission`] is omitted, so it is never granted.
+    /// The current permissions. A name that is not a valid [`crate::Permission`] is omitted, so it
+    /// is never granted.
     pub permissions: Scope,
-    /// The attributes whose values have an unexpected type. They count as absent; a user whose permissions are
-    /// unreadable is [`Status::Blocked`].
+    /// The attributes whose values have an unexpected type. They count as absent; a user whose
+    /// permissions are unreadable is [`Status::Blocked`].
     pub unreadable: Vec<&'static str>,
     /// Every attribute of the item, unchanged, for [`crate::Fingerprint`] and for listings.
     pub attributes: BTreeMap<String, Value>,
@@ -115,15 +117,17 @@ pub enum Value {
     Map(BTreeMap<String, Value>),
 }
 
-/// The maximum length of a displayed name, in characters. An application can write a name of 400 KB.
+/// The maximum length of a displayed name, in characters. An application can write a name of 400
+/// KB.
 const MAX_DISPLAY_NAME: usize = 256;
 
 impl User {
-    /// Reads the attributes of a user item, of any type that the application has written: NULL and empty values count as
-    /// absent, a list of strings counts as a set, and a value of another type is named in [`User::unreadable`].
+    /// Reads the attributes of a user item, of any type that the application has written: NULL and
+    /// empty values count as absent, a list of strings counts as a set, and a value of another type
+    /// is named in [`User::unreadable`].
     ///
-    /// An absent or unreadable attribute denies access. No item can prevent other items from being read, or itself from
-    /// being blocked.
+    /// An absent or unreadable attribute denies access. No item can prevent other items from being
+    /// read, or itself from being blocked.
     ///
     /// # Errors
     /// Returns a [`UserError`] if the key is not a user ID.
@@ -147,16 +151,20 @@ impl User {
         if !generation.is_none_or(|value| value.is_empty() || matches!(value, Value::Number(_))) {
             unreadable.push(attribute::TOKEN_GENERATION);
         }
-        let permissions = attributes.get(attribute::PERMISSIONS).map_or_else(|| Some(Scope::default()), permissions);
+        let permissions = attributes
+            .get(attribute::PERMISSIONS)
+            .map_or_else(|| Some(Scope::default()), permissions);
         if permissions.is_none() {
             unreadable.push(attribute::PERMISSIONS);
         }
-        let status = if is_active && permissions.is_some() { Status::Active } else { Status::Blocked };
+        let status =
+            if is_active && permissions.is_some() { Status::Active } else { Status::Blocked };
         let permissions = permissions.unwrap_or_default();
         Ok(Self { id, username, full_name, status, permissions, unreadable, attributes })
     }
 
-    /// The PHC string of the password's hash, if the attribute is a string. An external user has none.
+    /// The PHC string of the password's hash, if the attribute is a string. An external user has
+    /// none.
     pub fn password_hash(&self) -> Option<&str> {
         self.text(attribute::PASSWORD_HASH)
     }
@@ -186,8 +194,8 @@ impl User {
     }
 }
 
-/// The permissions that a value names, or `None` if it is neither a set nor a list of strings. A name that is not a
-/// valid [`crate::Permission`] is omitted, so it is never granted.
+/// The permissions that a value names, or `None` if it is neither a set nor a list of strings. A
+/// name that is not a valid [`crate::Permission`] is omitted, so it is never granted.
 fn permissions(value: &Value) -> Option<Scope> {
     let parse = |name: &String| name.parse().ok();
     match value {
@@ -238,13 +246,19 @@ pub(crate) fn with_attributes(attributes: &[(&str, Value)]) -> User {
         status: Status::Active,
         permissions: Scope::default(),
         unreadable: Vec::new(),
-        attributes: attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+        attributes: attributes
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect(),
     }
 }
 
 impl fmt::Debug for User {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("User").field("id", &self.id).field("status", &self.status).finish_non_exhaustive()
+        f.debug_struct("User")
+            .field("id", &self.id)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
     }
 }
 
@@ -270,7 +284,10 @@ mod tests {
     fn check(changes: &[(&str, Option<Value>)], expected: &str) {
         let user = read(changes).unwrap();
         let User { id, username, status, permissions, unreadable, .. } = &user;
-        let got = format!("{id} {username} {} {status:?} {permissions} {unreadable:?}", user.display_name());
+        let got = format!(
+            "{id} {username} {} {status:?} {permissions} {unreadable:?}",
+            user.display_name()
+        );
         assert_eq!(got, expected, "{changes:?}");
     }
 
@@ -278,7 +295,8 @@ mod tests {
     fn an_empty_text_counts_as_absent() {
         let user = read(&[("password_hash", Some(text(""))), ("kind", Some(text("")))]).unwrap();
         assert_eq!((user.password_hash(), user.kind()), (None, "person"));
-        let user = read(&[("password_hash", Some(text("x"))), ("kind", Some(text("app")))]).unwrap();
+        let user =
+            read(&[("password_hash", Some(text("x"))), ("kind", Some(text("app")))]).unwrap();
         assert_eq!((user.password_hash(), user.kind()), (Some("x"), "app"));
     }
 
@@ -320,13 +338,20 @@ mod tests {
     #[test]
     fn the_full_name_is_displayed_and_a_hash_is_read_only_as_text() {
         let user = |attributes: &[(&str, Value)]| {
-            let own = [("user_id", Value::Text("1".into())), ("username", Value::Text("ada".into()))];
-            let all = own.iter().chain(attributes).map(|(name, value)| ((*name).to_owned(), value.clone()));
+            let own =
+                [("user_id", Value::Text("1".into())), ("username", Value::Text("ada".into()))];
+            let all = own
+                .iter()
+                .chain(attributes)
+                .map(|(name, value)| ((*name).to_owned(), value.clone()));
             User::from_attributes(all.collect()).unwrap()
         };
         let plain = user(&[]);
         assert_eq!((plain.display_name(), plain.password_hash()), ("ada", None));
-        let named = user(&[("full_name", Value::Text("Ada L".into())), ("password_hash", Value::Text("phc".into()))]);
+        let named = user(&[
+            ("full_name", Value::Text("Ada L".into())),
+            ("password_hash", Value::Text("phc".into())),
+        ]);
         assert_eq!((named.display_name(), named.password_hash()), ("Ada L", Some("phc")));
         assert_eq!(user(&[("password_hash", Value::Number("1".into()))]).password_hash(), None);
         assert_eq!(format!("{named:?}"), r#"User { id: UserId("1"), status: Blocked, .. }"#);
@@ -364,7 +389,10 @@ mod tests {
         }
         check(&[("permissions", Some(text("a")))], "1 ada Ada L. Blocked  [\"permissions\"]");
         check(&[("status", Some(set(&["active"])))], "1 ada Ada L. Blocked a,b [\"status\"]");
-        check(&[("token_generation", Some(text("5")))], "1 ada Ada L. Active a,b [\"token_generation\"]");
+        check(
+            &[("token_generation", Some(text("5")))],
+            "1 ada Ada L. Active a,b [\"token_generation\"]",
+        );
         assert_eq!(read(&[("user_id", None)]).unwrap_err(), UserError);
         assert_eq!(read(&[("user_id", Some(text("a b")))]).unwrap_err(), UserError);
     }

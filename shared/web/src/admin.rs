@@ -1,5 +1,5 @@
-//! `/admin/users`: the pages on which administrators find users, block and unblock them, and list, issue, disable, enable
-//! and delete their keys.
+//! `/admin/users`: the pages on which administrators find users, block and unblock them, and list,
+//! issue, disable, enable and delete their keys.
 
 use askama::Template;
 use hallpass_http::{Problem, Response, gateway};
@@ -53,8 +53,8 @@ struct Found {
 /// `GET /admin/users`. With `?name=`, finds a user by name or ID.
 ///
 /// # Errors
-/// Returns 303 or 401 without a live session, 403 if the user is not an administrator, and 503 if DynamoDB cannot be
-/// read.
+/// Returns 303 or 401 without a live session, 403 if the user is not an administrator, and 503 if
+/// DynamoDB cannot be read.
 pub async fn users(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let service = context.service;
     let session = session(context, request, Next::Users).await?;
@@ -69,20 +69,28 @@ pub async fn users(context: &Context<'_>, request: &Request) -> Result<Response,
             let page = Users { frame: session.frame(), asked, found, wrong: None };
             return Ok(response(StatusCode::OK, render(&page)?));
         }
-        (true, "") => (Problem::invalid_member("name", "it is missing"), "Type a user name or an ID."),
-        (true, _) if !NameKey::new(asked).is_usable() => {
-            (Problem::invalid_member("name", "it is longer than any user name"), "No user has such a name.")
+        (true, "") => {
+            (Problem::invalid_member("name", "it is missing"), "Type a user name or an ID.")
         }
-        (true, _) => (Problem::not_found(), "No user has this name or ID. Type the whole name, in any case."),
+        (true, _) if !NameKey::new(asked).is_usable() => (
+            Problem::invalid_member("name", "it is longer than any user name"),
+            "No user has such a name.",
+        ),
+        (true, _) => {
+            (Problem::not_found(), "No user has this name or ID. Type the whole name, in any case.")
+        }
     };
-    Err(reject(problem, render(&Users { frame: session.frame(), asked, found, wrong: Some(wrong) })?))
+    Err(reject(
+        problem,
+        render(&Users { frame: session.frame(), asked, found, wrong: Some(wrong) })?,
+    ))
 }
 
 /// `GET /admin/users/{user_id}`.
 ///
 /// # Errors
-/// Returns 303 or 401 without a live session, 403 if the user is not an administrator, 404 if the requested user does
-/// not exist, and 503 if DynamoDB cannot be read.
+/// Returns 303 or 401 without a live session, 403 if the user is not an administrator, 404 if the
+/// requested user does not exist, and 503 if DynamoDB cannot be read.
 pub async fn user(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let service = context.service;
     let id = gateway::path_parameter(request, "user_id").parse::<UserId>().ok();
@@ -90,7 +98,15 @@ pub async fn user(context: &Context<'_>, request: &Request) -> Result<Response, 
     let id = id.ok_or_else(Problem::not_found)?;
     let user = service.store.user(&id).await?.ok_or_else(Problem::not_found)?;
     let notice = parameter(request, "done").and_then(|done| notice(context, &done));
-    let html = render_page(context, &session, &user, CreateForm::new(context, &user, None, None), None, notice).await?;
+    let html = render_page(
+        context,
+        &session,
+        &user,
+        CreateForm::new(context, &user, None, None),
+        None,
+        notice,
+    )
+    .await?;
     Ok(response(StatusCode::OK, html))
 }
 
@@ -105,7 +121,10 @@ pub async fn created_page(
     shown: &CreatedToken,
 ) -> Result<Response, Problem> {
     let make = CreateForm::new(context, user, None, None);
-    Ok(response(StatusCode::CREATED, render_page(context, session, user, make, Some(shown), None).await?))
+    Ok(response(
+        StatusCode::CREATED,
+        render_page(context, session, user, make, Some(shown), None).await?,
+    ))
 }
 
 /// Returns the page of a user with the error of a form and the values that were typed.
@@ -126,15 +145,19 @@ pub async fn rejected(
 /// Reads a form that an administrator sent from the page of a user, and returns it with that user.
 ///
 /// # Errors
-/// Returns the errors of [`WebSession::submitted`], 403 if the sender is not an administrator, and 404 if the user
-/// does not exist.
-pub async fn submitted(context: &Context<'_>, request: &Request) -> Result<(Submitted, User), Problem> {
+/// Returns the errors of [`WebSession::submitted`], 403 if the sender is not an administrator, and
+/// 404 if the user does not exist.
+pub async fn submitted(
+    context: &Context<'_>,
+    request: &Request,
+) -> Result<(Submitted, User), Problem> {
     let service = context.service;
     let sent = WebSession::submitted(context, request).await?;
     if !sent.session.is_administrator {
         return Err(Problem::not_permitted());
     }
-    let id: UserId = gateway::path_parameter(request, "user_id").parse().map_err(|_| Problem::not_found())?;
+    let id: UserId =
+        gateway::path_parameter(request, "user_id").parse().map_err(|_| Problem::not_found())?;
     let user = service.store.user(&id).await?.ok_or_else(Problem::not_found)?;
     Ok((sent, user))
 }
@@ -144,15 +167,21 @@ pub fn path(base: &str, id: &UserId, done: &str) -> String {
     format!("{base}/admin/users/{id}?done={done}")
 }
 
-async fn session(context: &Context<'_>, request: &Request, next: Next) -> Result<WebSession, Problem> {
+async fn session(
+    context: &Context<'_>,
+    request: &Request,
+    next: Next,
+) -> Result<WebSession, Problem> {
     let session = WebSession::of(context, request, &next.parameter()).await?;
     if session.is_administrator { Ok(session) } else { Err(Problem::not_permitted()) }
 }
 
-/// Finds the users with this name or ID. The index by name may lag behind, so each user is read from the table.
+/// Finds the users with this name or ID. The index by name may lag behind, so each user is read
+/// from the table.
 async fn find(service: &Service, asked: &str) -> Result<Vec<Found>, Problem> {
     let name = NameKey::new(asked);
-    let mut ids = if name.is_usable() { service.store.ids_by_name(&name).await? } else { Vec::new() };
+    let mut ids =
+        if name.is_usable() { service.store.ids_by_name(&name).await? } else { Vec::new() };
     ids.extend(asked.parse::<UserId>().ok());
     ids.sort();
     ids.dedup();

@@ -1,5 +1,6 @@
-//! Static files, compiled in: stylesheet, script and icon. A URL with the version of the file can be cached for a year,
-//! any other for an hour. Cached copies are revalidated by their entity tag (RFC 9110 section 13.1.2).
+//! Static files, compiled in: stylesheet, script and icon. A URL with the version of the file can
+//! be cached for a year, any other for an hour. Cached copies are revalidated by their entity tag
+//! (RFC 9110 section 13.1.2).
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -21,7 +22,8 @@ pub struct File {
 pub enum Content {
     /// Plain text.
     Text(&'static str),
-    /// Text in gzip (RFC 1952), and a function to decompress it for clients that do not accept gzip.
+    /// Text in gzip (RFC 1952), and a function to decompress it for clients that do not accept
+    /// gzip.
     Gzip(&'static [u8], fn(&[u8]) -> Option<String>),
 }
 
@@ -46,7 +48,9 @@ impl File {
         let (media_type, text) = match name {
             "hallpass.css" => ("text/css; charset=utf-8", include_str!("../assets/hallpass.css")),
             "swagger.css" => ("text/css; charset=utf-8", include_str!("../assets/swagger.css")),
-            "hallpass.js" => ("text/javascript; charset=utf-8", include_str!("../assets/hallpass.js")),
+            "hallpass.js" => {
+                ("text/javascript; charset=utf-8", include_str!("../assets/hallpass.js"))
+            }
             "hallpass.svg" => ("image/svg+xml", include_str!("../assets/hallpass.svg")),
             _ => return None,
         };
@@ -76,7 +80,8 @@ impl File {
         } else {
             self.whole(headers)?
         };
-        let asked = request.query_string_parameters_ref().and_then(|parameters| parameters.first("v"));
+        let asked =
+            request.query_string_parameters_ref().and_then(|parameters| parameters.first("v"));
         let kept = if asked == Some(version.as_str()) { FOR_A_YEAR } else { FOR_AN_HOUR };
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(kept));
@@ -89,15 +94,28 @@ impl File {
 
     fn whole(&self, headers: &HeaderMap) -> Result<Response, Problem> {
         match self.content {
-            Content::Text(text) => Ok(problem::response(StatusCode::OK, self.media_type, text.to_owned())),
+            Content::Text(text) => {
+                Ok(problem::response(StatusCode::OK, self.media_type, text.to_owned()))
+            }
             Content::Gzip(bytes, _) if takes_gzip(headers) => {
-                let mut response = problem::response(StatusCode::OK, self.media_type, Body::Binary(bytes.to_vec()));
-                response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                let mut response = problem::response(
+                    StatusCode::OK,
+                    self.media_type,
+                    Body::Binary(bytes.to_vec()),
+                );
+                response
+                    .headers_mut()
+                    .insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
                 Ok(response)
             }
             Content::Gzip(bytes, unpack) => {
-                let broken = || hallpass_store::Failure::new("unpacking a file", "it is not gzip of text");
-                Ok(problem::response(StatusCode::OK, self.media_type, unpack(bytes).ok_or_else(broken)?))
+                let broken =
+                    || hallpass_store::Failure::new("unpacking a file", "it is not gzip of text");
+                Ok(problem::response(
+                    StatusCode::OK,
+                    self.media_type,
+                    unpack(bytes).ok_or_else(broken)?,
+                ))
             }
         }
     }
@@ -106,16 +124,21 @@ impl File {
 /// Returns whether the client has a cached copy with this tag.
 fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|known| known.trim() == "*" || opaque(known) == opaque(tag))
+    let values =
+        headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .any(|known| known.trim() == "*" || opaque(known) == opaque(tag))
 }
 
 /// Returns whether the client accepts gzip (RFC 9110 section 12.5.3).
 fn takes_gzip(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let values =
+        headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|coding| {
         let (name, weight) = coding.split_once(';').unwrap_or((coding, "q=1"));
-        let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.trim().parse::<f32>().ok());
+        let weight =
+            weight.trim().strip_prefix("q=").and_then(|weight| weight.trim().parse::<f32>().ok());
         name.trim().eq_ignore_ascii_case("gzip") && weight.is_some_and(|weight| weight > 0.0)
     })
 }

@@ -48,8 +48,14 @@ pub(crate) struct Wrong<'a> {
 pub async fn page(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let session = WebSession::of(context, request, "developer").await?;
     let notice = parameter(request, "done").and_then(|done| notice(context, &done));
-    let html =
-        render_page(context, &session, CreateForm::new(context, session.user(), None, None), None, notice).await?;
+    let html = render_page(
+        context,
+        &session,
+        CreateForm::new(context, session.user(), None, None),
+        None,
+        notice,
+    )
+    .await?;
     Ok(response(StatusCode::OK, html))
 }
 
@@ -67,7 +73,12 @@ pub async fn created_page(
 }
 
 /// Returns the page with the error of a form and the values that were typed.
-pub async fn rejected(context: &Context<'_>, session: &WebSession, form: &Form, problem: Problem) -> Problem {
+pub async fn rejected(
+    context: &Context<'_>,
+    session: &WebSession,
+    form: &Form,
+    problem: Problem,
+) -> Problem {
     let make = CreateForm::new(context, session.user(), Some(form), Some(&problem));
     match render_page(context, session, make, None, None).await {
         Ok(html) => reject(problem, html),
@@ -92,7 +103,8 @@ async fn render_page(
 }
 
 /// The fields of the form: the name in the API and the label on the page.
-const FIELDS: [(&str, &str); 3] = [("name", "Name"), ("expires_at", "Expiry date"), ("scopes", "Permissions")];
+const FIELDS: [(&str, &str); 3] =
+    [("name", "Name"), ("expires_at", "Expiry date"), ("scopes", "Permissions")];
 
 /// Returns the day of an instant in UTC, such as `2027-01-31`.
 pub fn day(at: Timestamp) -> String {
@@ -108,7 +120,8 @@ impl<'a> CreateForm<'a> {
         problem: Option<&'a Problem>,
     ) -> Self {
         let Context { service, now, .. } = *context;
-        let chosen = |name: &str| form.is_some_and(|form| form.fields("scope").any(|field| field == name));
+        let chosen =
+            |name: &str| form.is_some_and(|form| form.fields("scope").any(|field| field == name));
         Self {
             name: form.map(|form| form.field("name")).unwrap_or_default(),
             expires: form.map(|form| form.field("expires")).unwrap_or_default(),
@@ -124,7 +137,8 @@ impl<'a> CreateForm<'a> {
         self.wrong.as_ref().filter(|wrong| FIELDS.iter().any(|(field, _)| *field == wrong.field))
     }
 
-    /// Returns the error if it does not concern a field of the form. It is shown at the top of the page.
+    /// Returns the error if it does not concern a field of the form. It is shown at the top of the
+    /// page.
     pub(crate) fn wrong_otherwise(&self) -> Option<&Wrong<'a>> {
         self.wrong.as_ref().filter(|_| self.wrong_field().is_none())
     }
@@ -140,10 +154,11 @@ impl<'a> Wrong<'a> {
         let member = problem.member().unwrap_or_default();
         let detail = problem.detail();
         let label = FIELDS.iter().find(|(field, _)| *field == member).map(|(_, label)| label);
-        let message = match (detail.strip_prefix(member).and_then(|rest| rest.strip_prefix(": ")), label) {
-            (Some(wrong), Some(label)) => format!("{label}: {wrong}."),
-            _ => sentence(detail),
-        };
+        let message =
+            match (detail.strip_prefix(member).and_then(|rest| rest.strip_prefix(": ")), label) {
+                (Some(wrong), Some(label)) => format!("{label}: {wrong}."),
+                _ => sentence(detail),
+            };
         Self { field: member, message }
     }
 }

@@ -13,14 +13,16 @@ pub struct Form(Vec<(String, Zeroizing<String>)>);
 /// The only field that a form repeats: one check box for each permission.
 const SCOPE: &str = "scope";
 
-/// The maximum number of fields of a form. The largest form has one field for each permission of a user.
+/// The maximum number of fields of a form. The largest form has one field for each permission of a
+/// user.
 const MAX_FIELDS: usize = 1_000;
 
 impl Form {
     /// Reads the body of a request.
     ///
     /// # Errors
-    /// Returns 415 if the body is not a form, and 400 if the form has too many fields or a repeated one.
+    /// Returns 415 if the body is not a form, and 400 if the form has too many fields or a repeated
+    /// one.
     pub fn read(request: &Request) -> Result<Self, Problem> {
         body::expect_media_type(request.headers(), MEDIA_TYPE)?;
         let fields = body::form(request.body(), MAX_FIELDS)?;

@@ -1,8 +1,8 @@
 //! The web pages: sessions, forms, HTML.
 //!
-//! Only this crate renders pages, from templates that escape every value. The pages work without scripts; one script
-//! adds a copy button and the reader's time zone. This crate verifies no tokens, and reads the secret of a session
-//! only from its cookie, never from `Authorization`.
+//! Only this crate renders pages, from templates that escape every value. The pages work without
+//! scripts; one script adds a copy button and the reader's time zone. This crate verifies no
+//! tokens, and reads the secret of a session only from its cookie, never from `Authorization`.
 //!
 //! | module | contents |
 //! |---|---|
@@ -58,8 +58,10 @@ struct Message<'a> {
     sign_in: bool,
 }
 
-/// Allows the stylesheet, script and icon of this host only, nothing inline and nothing from elsewhere (CSP level 3).
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+/// Allows the stylesheet, script and icon of this host only, nothing inline and nothing from
+/// elsewhere (CSP level 3).
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
+                                       img-src 'self'; \
      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// The headers of every page.
@@ -83,8 +85,9 @@ impl Frame {
 
     /// Returns the URL of a file with its version, so that browsers can cache it until it changes.
     fn asset(&self, file: &str) -> String {
-        asset::File::named(file)
-            .map_or_else(String::new, |asset| format!("{}/assets/{file}?v={}", self.base, asset.version()))
+        asset::File::named(file).map_or_else(String::new, |asset| {
+            format!("{}/assets/{file}?v={}", self.base, asset.version())
+        })
     }
 
     fn at(&self, path: &str) -> String {
@@ -107,7 +110,9 @@ pub fn response(status: StatusCode, html: String) -> Response {
 
 /// Shows a problem as an HTML page.
 pub fn reject(problem: Problem, html: String) -> Problem {
-    HEADERS.into_iter().fold(problem.shown_as(html), |problem, (name, value)| problem.with_header(name, value))
+    HEADERS
+        .into_iter()
+        .fold(problem.shown_as(html), |problem, (name, value)| problem.with_header(name, value))
 }
 
 /// Redirects to another page after a form was processed (RFC 9110 section 15.4.4).
@@ -120,7 +125,10 @@ pub fn see_other(location: &str) -> Response {
 }
 
 /// Adds a page with a message to every problem that has no page yet. Used by the routes of pages.
-pub fn or_message(request: &Request, outcome: Result<Response, Problem>) -> Result<Response, Problem> {
+pub fn or_message(
+    request: &Request,
+    outcome: Result<Response, Problem>,
+) -> Result<Response, Problem> {
     outcome.map_err(|problem| {
         if problem.is_shown() || problem.status() == StatusCode::SEE_OTHER {
             return problem;
@@ -138,8 +146,8 @@ pub fn or_message(request: &Request, outcome: Result<Response, Problem>) -> Resu
     })
 }
 
-/// Returns a query parameter as the user typed it. A REST API decodes parameters, but leaves percent signs encoded as
-/// `%25` (API Gateway Developer Guide, "important notes").
+/// Returns a query parameter as the user typed it. A REST API decodes parameters, but leaves
+/// percent signs encoded as `%25` (API Gateway Developer Guide, "important notes").
 pub(crate) fn parameter(request: &Request, name: &str) -> Option<String> {
     let parameters = request.query_string_parameters_ref()?;
     let value = parameters.first(name)?;
@@ -147,7 +155,8 @@ pub(crate) fn parameter(request: &Request, name: &str) -> Option<String> {
     Some(if is_rest { value.replace("%25", "%") } else { value.to_owned() })
 }
 
-/// Returns whether a request may come from a form of a page. A request with `Authorization` comes from an API client.
+/// Returns whether a request may come from a form of a page. A request with `Authorization` comes
+/// from an API client.
 pub fn is_form(request: &Request) -> bool {
     body::is_of_media_type(request.headers(), form::MEDIA_TYPE)
         && !request.headers().contains_key(header::AUTHORIZATION)

@@ -1,9 +1,10 @@
 //! Browser sessions: the cookie, the session it identifies, and the CSRF token of every form.
 //!
-//! The cookie holds the ID of the user, whose partition contains the session, and 32 random bytes. The database
-//! stores only a digest. If the API is at the root of its host, the cookie has the prefix `__Host-`. A stage in the
-//! path rules that prefix out, and the cookie is `__Secure-` and limited to that path (RFC 6265bis section 4.1.3).
-//! `SameSite=Strict` keeps it out of every request that another site causes.
+//! The cookie holds the ID of the user, whose partition contains the session, and 32 random bytes.
+//! The database stores only a digest. If the API is at the root of its host, the cookie has the
+//! prefix `__Host-`. A stage in the path rules that prefix out, and the cookie is `__Secure-` and
+//! limited to that path (RFC 6265bis section 4.1.3). `SameSite=Strict` keeps it out of every
+//! request that another site causes.
 
 use std::time::Duration;
 
@@ -33,8 +34,8 @@ pub struct WebSession {
     nonce: String,
 }
 
-/// A form that a signed-in user sent. Check it before use: with [`Submitted::check_once`] if it creates something, with
-/// [`Submitted::check`] otherwise.
+/// A form that a signed-in user sent. Check it before use: with [`Submitted::check_once`] if it
+/// creates something, with [`Submitted::check`] otherwise.
 #[derive(Debug)]
 pub struct Submitted {
     /// The session that sent the form.
@@ -70,16 +71,17 @@ const BEFORE: &str = "hallpass-form";
 /// How long a used form is kept: far longer than the session that it belongs to.
 const USED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The field with the CSRF token. It holds a value common to all forms of the session and, after a full stop, the
-/// nonce of the page.
+/// The field with the CSRF token. It holds a value common to all forms of the session and, after a
+/// full stop, the nonce of the page.
 const CSRF: &str = "csrf";
 
 impl WebSession {
-    /// Returns the session of a request for a page. A browser without a session cookie is redirected to the sign-in
-    /// page, which returns to `next`.
+    /// Returns the session of a request for a page. A browser without a session cookie is
+    /// redirected to the sign-in page, which returns to `next`.
     ///
     /// # Errors
-    /// Returns 303 without a session cookie, 401 if the session has expired, and 503 if DynamoDB cannot be read.
+    /// Returns 303 without a session cookie, 401 if the session has expired, and 503 if DynamoDB
+    /// cannot be read.
     pub async fn of(context: &Context<'_>, request: &Request, next: &str) -> Result<Self, Problem> {
         let base = gateway::base(request);
         let cookies = Cookie::all(request, &base);
@@ -92,7 +94,8 @@ impl WebSession {
     /// Returns the session and the fields of a submitted form.
     ///
     /// # Errors
-    /// Returns 401 without a live session, 400 or 415 if the form cannot be read, and 503 if DynamoDB cannot be read.
+    /// Returns 401 without a live session, 400 or 415 if the form cannot be read, and 503 if
+    /// DynamoDB cannot be read.
     pub async fn submitted(context: &Context<'_>, request: &Request) -> Result<Submitted, Problem> {
         let base = gateway::base(request);
         let mut cookies = Cookie::all(request, &base);
@@ -109,7 +112,11 @@ impl WebSession {
     ///
     /// # Errors
     /// Returns 503 if DynamoDB cannot be written.
-    pub async fn begin(context: &Context<'_>, request: &Request, user: &User) -> Result<NewSession, Problem> {
+    pub async fn begin(
+        context: &Context<'_>,
+        request: &Request,
+        user: &User,
+    ) -> Result<NewSession, Problem> {
         let Context { service, now, randomness } = *context;
         let base = gateway::base(request);
         for before in Cookie::all(request, &base) {
@@ -118,7 +125,8 @@ impl WebSession {
         let (secret, _) = randomness.session()?;
         let text = Text::new(format!("{}.{}", user.id, BASE64_URL_SAFE_NO_PAD.encode(secret)));
         let cookie = Cookie { user_id: user.id, text };
-        let session = Session::of(user, service.settings.session_binding(), now, now.after(LIFETIME));
+        let session =
+            Session::of(user, service.settings.session_binding(), now, now.after(LIFETIME));
         let place = service.store.begin_session(&cookie.digest(), &session).await?;
         Ok(NewSession { place, base, cookie })
     }
@@ -153,10 +161,16 @@ impl WebSession {
     }
 
     /// Returns the first live session of these cookies.
-    async fn by_cookies(context: &Context<'_>, base: String, cookies: Vec<Cookie>) -> Result<Self, Problem> {
+    async fn by_cookies(
+        context: &Context<'_>,
+        base: String,
+        cookies: Vec<Cookie>,
+    ) -> Result<Self, Problem> {
         let Context { service, randomness, .. } = *context;
         for cookie in cookies {
-            if let Some(session) = BrowserSession::read(context, &cookie.user_id, cookie.digest()).await? {
+            if let Some(session) =
+                BrowserSession::read(context, &cookie.user_id, cookie.digest()).await?
+            {
                 let is_administrator = session.is_administrator(service);
                 let nonce = BASE64_URL_SAFE_NO_PAD.encode(randomness.form()?);
                 return Ok(Self { is_administrator, base, session, cookie, nonce });
@@ -183,12 +197,13 @@ impl Submitted {
         if self.is_current { Ok(()) } else { Err(Problem::stale_form()) }
     }
 
-    /// Checks a form that creates something, and marks it as used. Of several concurrent requests with the same form,
-    /// one succeeds. `place` is the target of the form; it and the action distinguish the forms of one page.
+    /// Checks a form that creates something, and marks it as used. Of several concurrent requests
+    /// with the same form, one succeeds. `place` is the target of the form; it and the action
+    /// distinguish the forms of one page.
     ///
     /// # Errors
-    /// Returns 403 for a form of another session, 409 for one that was sent before, and 503 if DynamoDB cannot be
-    /// written.
+    /// Returns 403 for a form of another session, 409 for one that was sent before, and 503 if
+    /// DynamoDB cannot be written.
     pub async fn check_once(&self, context: &Context<'_>, place: &str) -> Result<(), Problem> {
         let Context { service, now, .. } = *context;
         let Some(nonce) = self.nonce() else {
@@ -203,18 +218,23 @@ impl Submitted {
         }
         // The nonce of the page in the response is unique to this request.
         let request = Digest::of(self.session.nonce.as_bytes());
-        let is_first = service.store.use_form(user_id, &digest, &request, now.after(USED_FOR)).await?;
+        let is_first =
+            service.store.use_form(user_id, &digest, &request, now.after(USED_FOR)).await?;
         if is_first { Ok(()) } else { Err(Problem::used_form()) }
     }
 
-    /// Releases a form that was rejected and created nothing, so that the sender can correct it and send it again.
+    /// Releases a form that was rejected and created nothing, so that the sender can correct it and
+    /// send it again.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be written.
     pub async fn release(&self, service: &Service, place: &str) -> Result<(), Failure> {
         let Some(nonce) = self.nonce() else { return Ok(()) };
         let request = Digest::of(self.session.nonce.as_bytes());
-        service.store.release_form(&self.session.user().id, &self.digest(nonce, place), &request).await
+        service
+            .store
+            .release_form(&self.session.user().id, &self.digest(nonce, place), &request)
+            .await
     }
 
     /// Returns the digest that identifies a form: its page, its target and its action.
@@ -233,7 +253,8 @@ impl Submitted {
 }
 
 impl Cookie {
-    /// Returns all session cookies of a request. Another application on the host may use the same name.
+    /// Returns all session cookies of a request. Another application on the host may use the same
+    /// name.
     fn all(request: &Request, base: &str) -> Vec<Self> {
         cookies::values(request.headers(), &prefixed(base, SESSION), |text| {
             let (user_id, secret) = text.split_once('.')?;
@@ -251,12 +272,15 @@ impl Cookie {
     }
 }
 
-/// Returns the secret that binds the sign-in form to the browser. If the browser has none yet, also returns the
-/// cookie for a new one.
+/// Returns the secret that binds the sign-in form to the browser. If the browser has none yet, also
+/// returns the cookie for a new one.
 ///
 /// # Errors
 /// Returns a [`Failure`] if there are no random bytes.
-pub fn before(request: &Request, randomness: &Randomness) -> Result<(Text, Option<String>), Failure> {
+pub fn before(
+    request: &Request,
+    randomness: &Randomness,
+) -> Result<(Text, Option<String>), Failure> {
     let base = gateway::base(request);
     if let Some(secret) = before_cookies(request).into_iter().next() {
         return Ok((secret, None));

@@ -10,7 +10,8 @@ use lambda_http::Request;
 
 use crate::{Form, Frame, parameter, reject, render, session, view::notice};
 
-/// The page to open after signing in. It is always a page of Hallpass: no location comes from a request.
+/// The page to open after signing in. It is always a page of Hallpass: no location comes from a
+/// request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     /// The page of the user's own tokens.
@@ -68,7 +69,10 @@ impl Next {
 pub fn page(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let randomness = context.randomness;
     let parameter = |name| parameter(request, name).unwrap_or_default();
-    let page = SignIn { notice: notice(context, &parameter("done")), ..SignIn::new(Next::read(&parameter("next"))) };
+    let page = SignIn {
+        notice: notice(context, &parameter("done")),
+        ..SignIn::new(Next::read(&parameter("next")))
+    };
     let (html, cookie) = render_page(request, randomness, page)?;
     let mut response = crate::response(StatusCode::OK, html);
     if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::try_from(cookie).ok()) {
@@ -84,7 +88,11 @@ pub fn again(request: &Request, form: &Form, randomness: &Randomness, problem: P
         _ => problem.detail(),
     };
     let page = SignIn::new(Next::read(form.field("next")));
-    match render_page(request, randomness, SignIn { username: form.field("username"), wrong: Some(wrong), ..page }) {
+    match render_page(
+        request,
+        randomness,
+        SignIn { username: form.field("username"), wrong: Some(wrong), ..page },
+    ) {
         Err(failed) => failed,
         Ok((html, cookie)) => {
             let problem = reject(problem, html);
@@ -114,7 +122,14 @@ fn render_page(
 impl SignIn<'_> {
     fn new(next: Next) -> Self {
         let frame = Frame { base: String::new(), signed_in: None };
-        Self { frame, csrf: String::new(), next: next.parameter(), username: "", wrong: None, notice: None }
+        Self {
+            frame,
+            csrf: String::new(),
+            next: next.parameter(),
+            username: "",
+            wrong: None,
+            notice: None,
+        }
     }
 }
 
@@ -124,7 +139,8 @@ mod tests {
 
     #[test]
     fn a_redirect_never_leaves_hallpass() {
-        let check = |text: &str, path: &str| assert_eq!(Next::read(text).path("/prod"), path, "{text}");
+        let check =
+            |text: &str, path: &str| assert_eq!(Next::read(text).path("/prod"), path, "{text}");
         check("", "/prod/profile/developer/");
         check("developer", "/prod/profile/developer/");
         check("users", "/prod/admin/users");

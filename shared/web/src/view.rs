@@ -7,7 +7,8 @@ use hallpass_service::Context;
 use hallpass_store::live::LiveRecord;
 use hallpass_token::{Format, Reason, Record, State, Text, Timestamp, User, lifecycle};
 
-/// An instant, exact for machines and short for people. The script replaces it with the reader's local time.
+/// An instant, exact for machines and short for people. The script replaces it with the reader's
+/// local time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instant {
     /// The instant as RFC 3339 in UTC.
@@ -104,7 +105,9 @@ impl Row {
             state: label(state),
             is_live: state.is_live(),
             is_disabled: state == State::Suspended(Reason::Disabled),
-            can_rotate: state.is_live() && record.replaces.is_none() && record.replaced_at.is_none(),
+            can_rotate: state.is_live()
+                && record.replaces.is_none()
+                && record.replaced_at.is_none(),
             replaced: record.replaced_at.filter(|_| state.is_live()).map(Instant::new),
         }
     }
@@ -139,9 +142,9 @@ impl Tokens {
     }
 }
 
-/// Makes a user-chosen name safe inside a `<bdi>`, so that its characters affect the direction of text only within the
-/// element. Unbalanced isolates and paragraph separators would reach beyond it. They are replaced by U+FFFD, as are all
-/// other control characters.
+/// Makes a user-chosen name safe inside a `<bdi>`, so that its characters affect the direction of
+/// text only within the element. Unbalanced isolates and paragraph separators would reach beyond
+/// it. They are replaced by U+FFFD, as are all other control characters.
 pub fn contained(name: &str) -> String {
     let (mut open, mut unmatched) = (Vec::new(), Vec::new());
     for (at, c) in name.char_indices() {
@@ -169,7 +172,9 @@ async fn live(context: &Context<'_>, user: &User) -> Result<Vec<Record>, Problem
     let Context { service, now, .. } = *context;
     let is_valid = |record: &LiveRecord| record.invalidated(Some(user)).is_none();
     let mut live = service.store.live_records(&user.id, now, MAX_READ, is_valid).await?;
-    live.sort_by_key(|record| (record.format != Format::Developer, std::cmp::Reverse(record.issued_at)));
+    live.sort_by_key(|record| {
+        (record.format != Format::Developer, std::cmp::Reverse(record.issued_at))
+    });
     live.truncate(MAX_ROWS);
     Ok(service.store.whole_records(&live).await?)
 }
@@ -183,7 +188,8 @@ fn effective(cache: Duration) -> String {
 fn in_words(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let units = [("day", 86_400), ("hour", 3_600), ("minute", 60)];
-    let unit = units.into_iter().find(|(_, each)| seconds >= *each && seconds.is_multiple_of(*each));
+    let unit =
+        units.into_iter().find(|(_, each)| seconds >= *each && seconds.is_multiple_of(*each));
     let (unit, each) = unit.unwrap_or(("second", 1));
     match seconds.checked_div(each) {
         Some(1) => format!("1 {unit}"),
@@ -191,18 +197,21 @@ fn in_words(duration: Duration) -> String {
     }
 }
 
-/// Returns the message of a page after an action. The name of the action comes from the URL, so unknown names have no
-/// message. If the action ends the validity of tokens, the message says until when a cached response can still accept
-/// them.
+/// Returns the message of a page after an action. The name of the action comes from the URL, so
+/// unknown names have no message. If the action ends the validity of tokens, the message says until
+/// when a cached response can still accept them.
 pub fn notice(context: &Context<'_>, done: &str) -> Option<String> {
     let Context { service, now, .. } = *context;
     let (said, cache) = (sentence(done)?, service.settings.authorizer_cache);
-    let ends_tokens = matches!(done, "revoked" | "disabled" | "deleted" | "all-revoked" | "blocked");
+    let ends_tokens =
+        matches!(done, "revoked" | "disabled" | "deleted" | "all-revoked" | "blocked");
     if !ends_tokens || cache.is_zero() {
         return Some(said.to_owned());
     }
     let Instant { exact, .. } = Instant::new(now.after(cache));
-    Some(format!("{said} An API that caches responses accepts a token until {exact} at the latest."))
+    Some(format!(
+        "{said} An API that caches responses accepts a token until {exact} at the latest."
+    ))
 }
 
 fn sentence(done: &str) -> Option<&'static str> {
@@ -231,7 +240,9 @@ const fn label(state: State) -> &'static str {
         State::Ended(Reason::UserBlocked) => "invalid: the user was blocked",
         State::Ended(Reason::UserChanged) => "invalid: the user changed",
         State::Ended(Reason::UserRemoved) => "invalid: the user was removed",
-        State::Ended(Reason::Malformed | Reason::Forged | Reason::Unknown | Reason::Disabled) => "invalid",
+        State::Ended(Reason::Malformed | Reason::Forged | Reason::Unknown | Reason::Disabled) => {
+            "invalid"
+        }
     }
 }
 
@@ -242,9 +253,15 @@ mod tests {
     #[test]
     fn a_name_cannot_affect_text_outside_its_element() {
         let check = |name: &str, expected: &str| assert_eq!(contained(name), expected, "{name:?}");
-        for kept in
-            ["Ada Lovelace", "\u{5e2}\u{5d3}\u{5d4}", "a\u{202e}b", "a\u{202e}b\u{202c}c", "a\n\tb", "\u{200f}a", ""]
-        {
+        for kept in [
+            "Ada Lovelace",
+            "\u{5e2}\u{5d3}\u{5d4}",
+            "a\u{202e}b",
+            "a\u{202e}b\u{202c}c",
+            "a\n\tb",
+            "\u{200f}a",
+            "",
+        ] {
             check(kept, kept);
         }
         for kept in ["\u{2066}a\u{2069}", "\u{2067}a\u{2068}b\u{2069}c\u{2069}"] {
@@ -254,13 +271,17 @@ mod tests {
         check("\u{2067}a", "\u{fffd}a");
         check("\u{2067}a\u{2066}b\u{2069}", "\u{fffd}a\u{2066}b\u{2069}");
         check("\u{2069}\u{202e}a\u{2068}", "\u{fffd}\u{202e}a\u{fffd}");
-        check("a\u{2029}b\u{2028}c\u{85}d\u{1b}e\u{0}", "a\u{fffd}b\u{fffd}c\u{fffd}d\u{fffd}e\u{fffd}");
+        check(
+            "a\u{2029}b\u{2028}c\u{85}d\u{1b}e\u{0}",
+            "a\u{fffd}b\u{fffd}c\u{fffd}d\u{fffd}e\u{fffd}",
+        );
         assert_eq!(isolated("a\u{2069}"), "\u{2068}a\u{fffd}\u{2069}");
     }
 
     #[test]
     fn a_page_states_from_when_a_revocation_is_effective() {
-        let check = |seconds, expected: &str| assert_eq!(effective(Duration::from_secs(seconds)), expected);
+        let check =
+            |seconds, expected: &str| assert_eq!(effective(Duration::from_secs(seconds)), expected);
         check(0, "at once");
         check(1, "within 1 second");
         check(45, "within 45 seconds");
@@ -274,7 +295,10 @@ mod tests {
     #[test]
     fn an_instant_is_exact_and_short() {
         let at = Timestamp::from_unix(1_800_000_059).unwrap();
-        let expected = Instant { exact: "2027-01-15T08:00:59Z".to_owned(), short: "2027-01-15 08:00 UTC".to_owned() };
+        let expected = Instant {
+            exact: "2027-01-15T08:00:59Z".to_owned(),
+            short: "2027-01-15 08:00 UTC".to_owned(),
+        };
         assert_eq!(Instant::new(at), expected);
     }
 }

@@ -3,8 +3,8 @@
 use super::{Fault, Tap};
 
 impl Tap {
-    /// Holds the `call`th request of this operation from now on, and runs something else meanwhile. Returns `false` if
-    /// `asking` finished before that request.
+    /// Holds the `call`th request of this operation from now on, and runs something else meanwhile.
+    /// Returns `false` if `asking` finished before that request.
     pub async fn meanwhile<T>(
         &self,
         operation: &'static str,

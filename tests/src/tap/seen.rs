@@ -25,7 +25,8 @@ impl Seen {
         Self { operation, body, headers, arrival: Arc::default() }
     }
 
-    /// Returns the engine's response, if there is one yet. Concurrent requests receive theirs in any order.
+    /// Returns the engine's response, if there is one yet. Concurrent requests receive theirs in
+    /// any order.
     pub fn response(&self) -> Option<&Value> {
         self.arrival.get()?.as_ref()
     }

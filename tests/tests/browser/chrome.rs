@@ -13,7 +13,10 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::system::System;
-use thirtyfour::{ChromiumLikeCapabilities, DesiredCapabilities, Key, TypingData, WebDriver, WebElement, prelude::*};
+use thirtyfour::{
+    ChromiumLikeCapabilities, DesiredCapabilities, Key, TypingData, WebDriver, WebElement,
+    prelude::*,
+};
 use tokio::sync::{Mutex, MutexGuard};
 
 /// A running browser. It quits when this is dropped, even by a test that fails.
@@ -48,7 +51,8 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 
 /// Returns the path of a file that no package provides and the tests install themselves.
 pub(crate) fn installed(path: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools/axe-core/.installed").join(path);
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools/axe-core/.installed").join(path);
     if path.exists() {
         return Some(path);
     }
@@ -56,11 +60,19 @@ pub(crate) fn installed(path: &str) -> Option<PathBuf> {
     None
 }
 
-#[expect(clippy::explicit_write, reason = "the output of the macros is shown only when a test fails")]
+#[expect(
+    clippy::explicit_write,
+    reason = "the output of the macros is shown only when a test fails"
+)]
 fn skip(why: &str) {
     static SAID: Once = Once::new();
-    assert!(variable("HALLPASS_TEST_BROWSER").as_deref() != Some("required"), "HALLPASS_TEST_BROWSER=required: {why}");
-    SAID.call_once(|| writeln!(std::io::stderr(), "the tests with a browser are skipped: {why}").unwrap());
+    assert!(
+        variable("HALLPASS_TEST_BROWSER").as_deref() != Some("required"),
+        "HALLPASS_TEST_BROWSER=required: {why}"
+    );
+    SAID.call_once(|| {
+        writeln!(std::io::stderr(), "the tests with a browser are skipped: {why}").unwrap();
+    });
 }
 
 /// Returns the origin of a system, without the path at which its API is mounted.
@@ -71,15 +83,16 @@ pub(crate) fn origin(system: &System) -> &str {
 }
 
 impl Chrome {
-    /// Starts a browser that trusts this system, or returns `None` and writes a line to standard error if none is
-    /// installed.
+    /// Starts a browser that trusts this system, or returns `None` and writes a line to standard
+    /// error if none is installed.
     pub(crate) async fn start(system: &System) -> Option<Self> {
         Self::start_with(system, &json!({})).await
     }
 
     /// Starts a browser in which scripts are switched off.
     pub(crate) async fn start_without_scripts(system: &System) -> Option<Self> {
-        Self::start_with(system, &json!({"profile.managed_default_content_settings.javascript": 2})).await
+        Self::start_with(system, &json!({"profile.managed_default_content_settings.javascript": 2}))
+            .await
     }
 
     async fn start_with(system: &System, preferences: &Value) -> Option<Self> {
@@ -104,24 +117,33 @@ impl Chrome {
             assert!(done.success(), "certutil {arguments:?}");
         }
         let mut command = Command::new("chromedriver");
-        command.args(["--port=0"]).env("HOME", home.path()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+            .args(["--port=0"])
+            .env("HOME", home.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         let Ok(mut process) = command.spawn() else {
             skip("chromedriver is not installed (Debian: chromium and chromium-driver)");
             return None;
         };
         let mut output = BufReader::new(process.stdout.take().unwrap());
         let mut lines = output.by_ref().lines().map_while(Result::ok);
-        let port =
-            lines.find_map(|line| line.split("successfully on port ").nth(1)?.trim_end_matches('.').parse().ok());
+        let port = lines.find_map(|line| {
+            line.split("successfully on port ").nth(1)?.trim_end_matches('.').parse().ok()
+        });
         let port = port.expect("chromedriver says on which port it listens");
         let url = origin(system).to_owned();
-        let mut chrome = Self { driver: None, process, port, url, _output: output, _home: home, _turn: turn };
+        let mut chrome =
+            Self { driver: None, process, port, url, _output: output, _home: home, _turn: turn };
         let mut wanted = DesiredCapabilities::chrome();
-        for argument in ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,900"] {
+        for argument in
+            ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,900"]
+        {
             wanted.add_arg(argument).unwrap();
         }
         wanted.add_experimental_option("prefs", preferences).unwrap();
-        chrome.driver = Some(WebDriver::new(format!("http://127.0.0.1:{port}"), wanted).await.unwrap());
+        chrome.driver =
+            Some(WebDriver::new(format!("http://127.0.0.1:{port}"), wanted).await.unwrap());
         Some(chrome)
     }
 
@@ -157,7 +179,11 @@ impl Chrome {
 
     /// Clicks on the element with this text.
     pub(crate) async fn click_on(&self, css: &str, text: &str) {
-        self.with_text(css, text).await.click().await.unwrap_or_else(|error| panic!("{css} {text}: {error}"));
+        self.with_text(css, text)
+            .await
+            .click()
+            .await
+            .unwrap_or_else(|error| panic!("{css} {text}: {error}"));
     }
 
     pub(crate) async fn type_into(&self, css: &str, text: &str) {
@@ -206,7 +232,10 @@ impl Drop for Chrome {
         // ChromeDriver stops its browsers if it is asked to quit, but not if it is killed.
         if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) {
             let _sent = stream.set_read_timeout(Some(PATIENCE));
-            let _sent = write!(stream, "GET /shutdown HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+            let _sent = write!(
+                stream,
+                "GET /shutdown HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+            );
             let _read = stream.read_to_string(&mut String::new());
         }
         let _gone = self.process.kill();

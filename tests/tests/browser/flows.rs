@@ -38,18 +38,24 @@ async fn a_token_is_created_copied_used_and_revoked() {
     let token = chrome.value("#new-token").await;
     let origin = system.url();
     let permissions = ["clipboardReadWrite", "clipboardSanitizedWrite"];
-    chrome.tell("Browser.grantPermissions", json!({"origin": origin, "permissions": permissions})).await;
+    chrome
+        .tell("Browser.grantPermissions", json!({"origin": origin, "permissions": permissions}))
+        .await;
     chrome.click_on("button[data-copy]", "Copy").await;
     chrome.with_text("#copied", "Copied.").await;
-    let read = "const done = arguments[0]; navigator.clipboard.readText().then(done, e => done(String(e)));";
+    let read = "const done = arguments[0]; navigator.clipboard.readText().then(done, e => \
+                done(String(e)));";
     assert_eq!(chrome.run_async(read).await, token);
-    let denied = json!({"origin": origin, "permission": {"name": "clipboard-write"}, "setting": "denied"});
+    let denied =
+        json!({"origin": origin, "permission": {"name": "clipboard-write"}, "setting": "denied"});
     chrome.tell("Browser.setPermission", denied).await;
     chrome.click_on("button[data-copy]", "Copy").await;
     chrome.with_text("#copied", "copy it by hand").await;
     assert_eq!(chrome.run("return String(getSelection())").await, token, "it is selected");
 
-    let times = chrome.run("return [...document.querySelectorAll('time')].map(it => [it.textContent, it.title])").await;
+    let times = chrome
+        .run("return [...document.querySelectorAll('time')].map(it => [it.textContent, it.title])")
+        .await;
     let now = system.now().to_string();
     let here = "return new Intl.DateTimeFormat('en-GB', {dateStyle: 'medium', timeStyle: 'short', \
          timeZone: 'Asia/Kathmandu'}).format(new Date(document.querySelector('time').dateTime))";
@@ -71,7 +77,10 @@ async fn everything_works_without_scripts() {
     let token = chrome.value("#new-token").await;
     let authorization = format!("Bearer {token}");
     assert_eq!(system.ask("GET", "/prod/rs/profile", &authorization).await.status, 200);
-    assert!(chrome.driver().source().await.unwrap().contains("data-copy=\"new-token\" hidden"), "no script ran");
+    assert!(
+        chrome.driver().source().await.unwrap().contains("data-copy=\"new-token\" hidden"),
+        "no script ran"
+    );
     chrome.with_text("time", "UTC").await;
     chrome.click_on("td summary", "Revoke").await;
     chrome.click_on("td button.danger", "Revoke the token").await;
@@ -118,7 +127,8 @@ async fn an_administrator_issues_a_key_and_revokes_it() {
     system.stop().await;
 }
 
-/// Everything on the page that can have the focus, by its description; a group of radio buttons is one stop.
+/// Everything on the page that can have the focus, by its description; a group of radio buttons is
+/// one stop.
 const STOPS: &str = "
     const all = [...document.querySelectorAll('a[href], button, input:not([type=hidden]), summary')];
     const seen = all.filter(it => it.checkVisibility() && !it.disabled && !(it.type === 'radio' && !it.checked));

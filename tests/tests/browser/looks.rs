@@ -1,5 +1,5 @@
-//! Every page in light and dark, wide and narrow, audited by axe-core: no serious or critical violation, and no
-//! sideways scrolling.
+//! Every page in light and dark, wide and narrow, audited by axe-core: no serious or critical
+//! violation, and no sideways scrolling.
 
 use std::{fs, path::Path};
 
@@ -15,8 +15,12 @@ use tests::{
 use crate::chrome::{Chrome, installed, variable};
 
 /// The forms in which a page is audited: name, dark or not, and width.
-const LOOKS: [(&str, bool, u32); 4] =
-    [("light", false, 1280), ("dark", true, 1280), ("phone", false, 360), ("phone-dark", true, 360)];
+const LOOKS: [(&str, bool, u32); 4] = [
+    ("light", false, 1280),
+    ("dark", true, 1280),
+    ("phone", false, 360),
+    ("phone-dark", true, 360),
+];
 
 /// Runs axe-core, and leaves out minor findings.
 const AUDIT: &str = "
@@ -29,7 +33,8 @@ const AUDIT: &str = "
     }, error => done([[String(error)]]));";
 
 /// Returns how far a page reaches beyond the screen.
-const BEYOND: &str = "return document.scrollingElement.scrollWidth - document.documentElement.clientWidth";
+const BEYOND: &str =
+    "return document.scrollingElement.scrollWidth - document.documentElement.clientWidth";
 
 struct Judge<'a> {
     chrome: &'a Chrome,
@@ -45,7 +50,9 @@ impl Judge<'_> {
             let scheme = if dark { "dark" } else { "light" };
             let media = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
             self.chrome.tell("Emulation.setEmulatedMedia", media).await;
-            let metrics = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500});
+            let metrics = json!({
+                "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500,
+            });
             self.chrome.tell("Emulation.setDeviceMetricsOverride", metrics).await;
             if let Some(folder) = variable("HALLPASS_TEST_SHOTS") {
                 self.keep(Path::new(&folder), &format!("{page}-{name}")).await;
@@ -56,9 +63,9 @@ impl Judge<'_> {
             }
             let grave = self.chrome.run_async(AUDIT).await;
             let is_theirs = |finding: &Value| {
-                foreign
-                    .iter()
-                    .any(|(rule, at)| finding[0] == *rule && finding[1].as_str().unwrap_or_default().contains(at))
+                foreign.iter().any(|(rule, at)| {
+                    finding[0] == *rule && finding[1].as_str().unwrap_or_default().contains(at)
+                })
             };
             let ours = grave.as_array().unwrap().iter().filter(|finding| !is_theirs(finding));
             self.found.extend(ours.map(|finding| format!("{page} {name}: {finding}")));
@@ -67,10 +74,13 @@ impl Judge<'_> {
 
     async fn keep(&self, folder: &Path, name: &str) {
         let height = self.chrome.run("return document.documentElement.scrollHeight").await;
-        let clip =
-            json!({"x": 0, "y": 0, "width": self.chrome.run("return innerWidth").await, "height": height, "scale": 1});
+        let clip = json!({
+            "x": 0, "y": 0, "width": self.chrome.run("return innerWidth").await, "height": height,
+            "scale": 1,
+        });
         let shot = json!({"captureBeyondViewport": true, "clip": clip});
-        let shot = self.chrome.driver().cdp().send_raw("Page.captureScreenshot", shot).await.unwrap();
+        let shot =
+            self.chrome.driver().cdp().send_raw("Page.captureScreenshot", shot).await.unwrap();
         let png = BASE64_STANDARD.decode(shot["data"].as_str().unwrap()).unwrap();
         fs::create_dir_all(folder).unwrap();
         fs::write(folder.join(format!("{name}.png")), png).unwrap();
@@ -107,7 +117,9 @@ async fn with_every_state(system: &System) {
     let disabled = test_token("disabled", json!({"scopes": ["reports:read"]})).await;
     let path = format!("/admin/users/1/tokens/{}", id(&disabled).await);
     admin.post(&path, &[("do", "disable")]).await;
-    let replaced = test_token("nightly report of all regions, created on the server in the cellar", json!({})).await;
+    let replaced =
+        test_token("nightly report of all regions, created on the server in the cellar", json!({}))
+            .await;
     let path = format!("/tokens/{}/rotate", id(&replaced).await);
     system.json("POST", &path, &bearer(&replaced), &json!({})).await.body_of(201);
     test_token(
@@ -194,9 +206,11 @@ async fn the_pages_of_an_administrator_are_accessible() {
     system.stop().await;
 }
 
-/// The findings in Swagger UI's own markup, which no stylesheet can repair: rule and place. The head of each operation
-/// has links and buttons inside a button, and the list of servers has no name.
-const SWAGGERS: [(&str, &str); 2] = [("nested-interactive", ".opblock-summary-control"), ("select-name", "#servers")];
+/// The findings in Swagger UI's own markup, which no stylesheet can repair: rule and place. The
+/// head of each operation has links and buttons inside a button, and the list of servers has no
+/// name.
+const SWAGGERS: [(&str, &str); 2] =
+    [("nested-interactive", ".opblock-summary-control"), ("select-name", "#servers")];
 
 #[tokio::test]
 async fn swagger_is_accessible_except_for_its_own_markup() {

@@ -1,8 +1,8 @@
-//! The pages in a real browser: headless Chromium, driven by ChromeDriver (Debian's packages `chromium` and
-//! `chromium-driver`), which trusts the stack's certificate authority and no other (`certutil` of `libnss3-tools` adds
-//! it to a separate profile). Without them these tests say so in one line and pass, unless
-//! `HALLPASS_TEST_BROWSER=required`; `off` skips them in any case. `HALLPASS_TEST_SHOTS=DIR` saves a picture of every
-//! page.
+//! The pages in a real browser: headless Chromium, driven by ChromeDriver (Debian's packages
+//! `chromium` and `chromium-driver`), which trusts the stack's certificate authority and no other
+//! (`certutil` of `libnss3-tools` adds it to a separate profile). Without them these tests say so
+//! in one line and pass, unless `HALLPASS_TEST_BROWSER=required`; `off` skips them in any case.
+//! `HALLPASS_TEST_SHOTS=DIR` saves a picture of every page.
 //!
 //! | file | contents |
 //! |---|---|

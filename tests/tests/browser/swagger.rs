@@ -18,9 +18,21 @@ async fn authorize_and_try_out(base: &str) {
     chrome.click(&format!("{operation} .opblock-summary-control")).await;
     chrome.click(&format!("{operation} .try-out__btn")).await;
     chrome.click(&format!("{operation} .execute")).await;
-    chrome.with_text(&format!("{operation} .live-responses-table .response-col_status"), "200").await;
-    chrome.with_text(&format!("{operation} .live-responses-table .response-col_description"), "my_username").await;
-    chrome.with_text(&format!("{operation} .request-url"), &format!("{}{base}/rs/profile", origin(&system))).await;
+    chrome
+        .with_text(&format!("{operation} .live-responses-table .response-col_status"), "200")
+        .await;
+    chrome
+        .with_text(
+            &format!("{operation} .live-responses-table .response-col_description"),
+            "my_username",
+        )
+        .await;
+    chrome
+        .with_text(
+            &format!("{operation} .request-url"),
+            &format!("{}{base}/rs/profile", origin(&system)),
+        )
+        .await;
     drop(chrome);
     system.stop().await;
 }

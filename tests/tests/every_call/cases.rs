@@ -69,19 +69,25 @@ type Tokens = BTreeMap<&'static str, TestToken>;
 
 async fn tokens(world: &World) -> Tokens {
     let mut made_tokens = BTreeMap::new();
-    let own = world.create_token_with(Format::Signed, "1", 1, |record| record.name = Some("laptop".to_owned())).await;
-    let (family, replaced) = (own.record.family.clone(), world.create_token(Format::Signed, "1", 2).await);
+    let own = world
+        .create_token_with(Format::Signed, "1", 1, |record| record.name = Some("laptop".to_owned()))
+        .await;
+    let (family, replaced) =
+        (own.record.family.clone(), world.create_token(Format::Signed, "1", 2).await);
     made_tokens.insert("own", own);
     let child = world.create_token_with(Format::Jwt, "1", 3, |record| record.family = family).await;
     let hash = replaced.record.id.hash;
-    let developer = world.create_token_with(Format::Developer, "1", 4, |record| record.replaces = Some(hash)).await;
+    let developer = world
+        .create_token_with(Format::Developer, "1", 4, |record| record.replaces = Some(hash))
+        .await;
     made_tokens.extend([("child", child), ("replaced", replaced), ("developer", developer)]);
     made_tokens.insert("admin", world.create_token(Format::Signed, "2", 5).await);
     made_tokens.insert("unused developer", world.create_token(Format::Developer, "2", 11).await);
     let because = |at| Some(Revocation { at, because: Reason::Revoked });
     let revoked = |record: &mut hallpass_token::Record| record.revoked = because(record.issued_at);
     made_tokens.insert("revoked", world.create_token_with(Format::Signed, "1", 6, revoked).await);
-    let disabled = |record: &mut hallpass_token::Record| record.disabled_at = Some(record.issued_at);
+    let disabled =
+        |record: &mut hallpass_token::Record| record.disabled_at = Some(record.issued_at);
     made_tokens.insert("disabled", world.create_token_with(Format::Signed, "1", 7, disabled).await);
     let ended = |record: &mut hallpass_token::Record| {
         record.replaced_by = Some(hash);
@@ -97,7 +103,9 @@ async fn tokens(world: &World) -> Tokens {
 
 fn authorizer(tokens: &Tokens) -> Vec<Case> {
     let verify = |name: &'static str, right, counts| {
-        let event = Request::new("GET", "/api/user/1").authorization(&bearer(&tokens[name].text)).authorizer_event();
+        let event = Request::new("GET", "/api/user/1")
+            .authorization(&bearer(&tokens[name].text))
+            .authorizer_event();
         Case::new(name, "VerifyAuthorizer", event, right, counts)
     };
     vec![
@@ -112,33 +120,51 @@ fn authorizer(tokens: &Tokens) -> Vec<Case> {
 }
 
 async fn generate(world: &World, tokens: &Tokens) -> Vec<Case> {
-    let case = |name, request: Request, right| Case::new(name, "Generate", request.event(), right, "issued");
+    let case = |name, request: Request, right| {
+        Case::new(name, "Generate", request.event(), right, "issued")
+    };
     let with = |token: &str, method: &str, route: &str| {
         Request::new(method, route).authorization(&bearer(&tokens[token].text))
     };
     let route = "/api/services_token/generate";
     let right = basic("my_username", "topsecret");
     let wrong = Request::new("POST", route).authorization(&basic("my_username", "wrong"));
-    let rarog = json!({"name": "a", "expiration": "2027-02-01T00:00:00.000Z", "authorities": ["ROLE_USER"]});
+    let rarog = json!({
+        "name": "a", "expiration": "2027-02-01T00:00:00.000Z", "authorities": ["ROLE_USER"],
+    });
     let rotate = |token: &str, of: &str| {
-        with(token, "POST", "/tokens/{id}/rotate").parameter("id", &tokens[of].record.id.to_string())
+        with(token, "POST", "/tokens/{id}/rotate")
+            .parameter("id", &tokens[of].record.id.to_string())
     };
-    let begin = Request::new("GET", "/rs/authorize-implicit").query("client_id", "app").query("response_type", "token");
+    let begin = Request::new("GET", "/rs/authorize-implicit")
+        .query("client_id", "app")
+        .query("response_type", "token");
     let begin = begin.authorization(&right);
     let flow = world.send("Generate", begin.clone()).await;
     let cookie = flow.header("set-cookie").split(';').next().unwrap();
     let decide = Request::new("GET", "/rs/authorize-implicit/decision").header("Cookie", cookie);
     let decide = decide.query("client_id", "app").query("oauthDecision", "allow");
-    let decide = decide.query("session_authenticity_token", flow.json()["authenticityToken"].as_str().unwrap());
+    let decide = decide
+        .query("session_authenticity_token", flow.json()["authenticityToken"].as_str().unwrap());
     vec![
         case("a password", Request::new("POST", route).authorization(&right), "200"),
         Case { counts: "login_failed", ..case("a wrong password", wrong, "401") },
         case("a token", with("own", "POST", route), "200"),
-        Case { counts: "rejected", ..case("a revoked token", with("revoked", "POST", route), "401") },
+        Case {
+            counts: "rejected",
+            ..case("a revoked token", with("revoked", "POST", route), "401")
+        },
         case("create", with("own", "POST", "/tokens").json(&json!({"name": "a"})), "201"),
-        case("create for another", with("admin", "POST", "/tokens").json(&json!({"name": "a", "user_id": "1"})), "201"),
+        case(
+            "create for another",
+            with("admin", "POST", "/tokens").json(&json!({"name": "a", "user_id": "1"})),
+            "201",
+        ),
         Case { counts: "rotated", ..case("rotate", rotate("own", "own"), "201").again(&["409"]) },
-        Case { counts: "rotated", ..case("rotate another's", rotate("admin", "own"), "201").again(&["409"]) },
+        Case {
+            counts: "rotated",
+            ..case("rotate another's", rotate("admin", "own"), "201").again(&["409"])
+        },
         case("regenerate", with("own", "POST", "/profile/developer"), "201").in_steps(),
         // The calling token itself is replaced.
         case("regenerate itself", with("unused developer", "POST", "/profile/developer"), "201")
@@ -148,7 +174,11 @@ async fn generate(world: &World, tokens: &Tokens) -> Vec<Case> {
         Case { counts: "", ..case("begin the implicit flow", begin, "200") },
         // A flow is valid for one decision, and then has to be restarted.
         case("decide the implicit flow", decide, "200").again(&["400"]).in_steps(),
-        case("as Rarog", with("own", "POST", "/rest/pat/1.0/token/user/create").json(&rarog), "200"),
+        case(
+            "as Rarog",
+            with("own", "POST", "/rest/pat/1.0/token/user/create").json(&rarog),
+            "200",
+        ),
         case(
             "as Rarog for the application",
             with("admin", "POST", "/rest/pat/1.0/token/app/create").json(&rarog),
@@ -158,43 +188,61 @@ async fn generate(world: &World, tokens: &Tokens) -> Vec<Case> {
 }
 
 fn revoke(tokens: &Tokens) -> Vec<Case> {
-    let case = |name, request: Request, right| Case::new(name, "Revoke", request.event(), right, "revoked");
+    let case = |name, request: Request, right| {
+        Case::new(name, "Revoke", request.event(), right, "revoked")
+    };
     let with = |token: &str, method: &str, route: &str, id: &str| {
         Request::new(method, route).authorization(&bearer(&tokens[token].text)).parameter("id", id)
     };
     let id = |token: &str| tokens[token].record.id.to_string();
     let by_text = |token: &str| {
-        let request = Request::new("POST", "/oauth/revoke").header("Content-Type", "application/x-www-form-urlencoded");
+        let request = Request::new("POST", "/oauth/revoke")
+            .header("Content-Type", "application/x-www-form-urlencoded");
         request.body(&format!("token={}", tokens[token].text))
     };
-    let switch = with("admin", "PATCH", "/tokens/{id}", &id("own")).json(&json!({"disabled": true}));
+    let switch =
+        with("admin", "PATCH", "/tokens/{id}", &id("own")).json(&json!({"disabled": true}));
     let all = |token: &str| {
         let request = Request::new("DELETE", "/users/{user_id}/tokens").parameter("user_id", "1");
         request.authorization(&bearer(&tokens[token].text))
     };
     vec![
-        case("revoke itself", with("own", "DELETE", "/tokens/{id}", "current"), "200").again(&["401"]),
+        case("revoke itself", with("own", "DELETE", "/tokens/{id}", "current"), "200")
+            .again(&["401"]),
         case("revoke another", with("own", "DELETE", "/tokens/{id}", &id("child")), "200"),
-        case("revoke a developer token", with("admin", "DELETE", "/tokens/{id}", &id("developer")), "200"),
+        case(
+            "revoke a developer token",
+            with("admin", "DELETE", "/tokens/{id}", &id("developer")),
+            "200",
+        ),
         case(
             "revoke descendants",
             with("admin", "DELETE", "/tokens/{id}", &id("own")).query("descendants", "true"),
             "200",
         )
         .in_steps(),
-        case("revoke a family", with("admin", "DELETE", "/tokens/{id}", &id("own")).query("family", "true"), "200")
-            .in_steps(),
+        case(
+            "revoke a family",
+            with("admin", "DELETE", "/tokens/{id}", &id("own")).query("family", "true"),
+            "200",
+        )
+        .in_steps(),
         Case { counts: "disabled", ..case("disable", switch, "200") },
         case("revoke by text", by_text("own"), "200"),
         case("revoke a developer token by text", by_text("developer"), "200"),
         Case { counts: "revoked_all", ..case("revoke all", all("own"), "200").again(&["401"]) },
         Case { counts: "revoked_all", ..case("revoke all of another", all("admin"), "200") },
-        case("revoke as Rarog", with("own", "DELETE", "/rest/pat/1.0/token/{id}", &id("child")), "204"),
+        case(
+            "revoke as Rarog",
+            with("own", "DELETE", "/rest/pat/1.0/token/{id}", &id("child")),
+            "204",
+        ),
     ]
 }
 
 fn console(tokens: &Tokens) -> Vec<Case> {
-    let case = |name, request: Request, right| Case::new(name, "Console", request.event(), right, "");
+    let case =
+        |name, request: Request, right| Case::new(name, "Console", request.event(), right, "");
     let with = |token: &str, method: &str, route: &str| {
         Request::new(method, route).authorization(&bearer(&tokens[token].text))
     };
@@ -208,64 +256,111 @@ fn console(tokens: &Tokens) -> Vec<Case> {
     vec![
         case("list", with("own", "GET", "/tokens").query("limit", "2"), "200"),
         case("list another's", with("admin", "GET", "/tokens").query("user_id", "1"), "200"),
-        Case { counts: "rejected", ..case("list with a revoked token", with("revoked", "GET", "/tokens"), "401") },
+        Case {
+            counts: "rejected",
+            ..case("list with a revoked token", with("revoked", "GET", "/tokens"), "401")
+        },
         case("show", with("own", "GET", "/tokens/{id}").parameter("id", &id), "200"),
         case("list as Rarog", with("own", "GET", "/rest/pat/1.0/token"), "200"),
         case("introspect a live token", introspect("child"), "active"),
         case("introspect a revoked token", introspect("revoked"), "inactive"),
-        case("a user", Request::new("GET", "/api/user/{id}").parameter("id", "1").authorized_as(context), "200"),
+        case(
+            "a user",
+            Request::new("GET", "/api/user/{id}").parameter("id", "1").authorized_as(context),
+            "200",
+        ),
     ]
 }
 
 /// Returns the forms of the pages, each as the browser of a signed-in user sends it.
 async fn pages(world: &World, tokens: &Tokens) -> Vec<Case> {
-    let case =
-        |name, function, request: Request, right, counts| Case::new(name, function, request.event(), right, counts);
+    let case = |name, function, request: Request, right, counts| {
+        Case::new(name, function, request.event(), right, counts)
+    };
     let me = WebClient::signed_in(world, "my_username", "topsecret").await;
     let admin = WebClient::signed_in(world, "admin", "letmein").await;
     let new = WebClient::arriving(world).await;
     let (own, child) = (tokens["own"].record.id.to_string(), tokens["child"].record.id.to_string());
-    let post = |route: &str| Request::new("POST", route).parameter("user_id", "1").parameter("id", &child);
+    let post =
+        |route: &str| Request::new("POST", route).parameter("user_id", "1").parameter("id", &child);
     let get = |route: &str| Request::new("GET", route).parameter("user_id", "1");
     let developer = |fields: &[(&str, &str)]| me.with_form(post("/profile/developer"), fields);
     let make = developer(&[("do", "make"), ("name", "a"), ("expires", ""), ("limit", "all")]);
-    let sign_in = new.with_form(post("/sign-in"), &[("username", "my_username"), ("password", "topsecret")]);
-    let key = admin.with_form(post("/admin/users/{user_id}"), &[("name", "a"), ("expires", ""), ("limit", "all")]);
-    let switch = |what| admin.with_form(post("/admin/users/{user_id}/tokens/{id}"), &[("do", what)]);
+    let sign_in =
+        new.with_form(post("/sign-in"), &[("username", "my_username"), ("password", "topsecret")]);
+    let key = admin.with_form(
+        post("/admin/users/{user_id}"),
+        &[("name", "a"), ("expires", ""), ("limit", "all")],
+    );
+    let switch =
+        |what| admin.with_form(post("/admin/users/{user_id}/tokens/{id}"), &[("do", what)]);
     let access = |what| admin.with_form(post("/admin/users/{user_id}/access"), &[("do", what)]);
     let revoke_own = me.with_form(post("/profile/developer/tokens/{id}"), &[]);
     vec![
         case("sign in", "Generate", sign_in, "303", "signed_in"),
         // A form can be used once: when it is marked as used, the page returns a new one.
         case("create on the page", "Generate", make, "201", "issued").again(&["409"]).in_steps(),
-        case("rotate on the page", "Generate", developer(&[("do", "rotate"), ("id", &own)]), "201", "rotated")
-            .again(&["409"])
-            .in_steps(),
-        case("regenerate on the page", "Generate", developer(&[("do", "regenerate")]), "201", "issued")
-            .again(&["409"])
-            .in_steps(),
+        case(
+            "rotate on the page",
+            "Generate",
+            developer(&[("do", "rotate"), ("id", &own)]),
+            "201",
+            "rotated",
+        )
+        .again(&["409"])
+        .in_steps(),
+        case(
+            "regenerate on the page",
+            "Generate",
+            developer(&[("do", "regenerate")]),
+            "201",
+            "issued",
+        )
+        .again(&["409"])
+        .in_steps(),
         case("a key on the page", "Generate", key, "201", "issued").again(&["409"]).in_steps(),
-        case("sign out", "Revoke", me.with_form(post("/sign-out"), &[]), "303", "signed_out").again(&["401"]),
+        case("sign out", "Revoke", me.with_form(post("/sign-out"), &[]), "303", "signed_out")
+            .again(&["401"]),
         case("revoke on the page", "Revoke", revoke_own, "303", "revoked"),
         case("disable on the page", "Revoke", switch("disable"), "303", "disabled"),
         case("delete on the page", "Revoke", switch("delete"), "303", "revoked"),
         case("block on the page", "Revoke", access("block"), "303", "blocked"),
         case("revoke all on the page", "Revoke", access("revoke-all"), "303", "revoked_all"),
-        case("the page of tokens", "Console", me.with_cookies(get("/profile/developer")), "200", ""),
+        case(
+            "the page of tokens",
+            "Console",
+            me.with_cookies(get("/profile/developer")),
+            "200",
+            "",
+        ),
         case("the page of users", "Console", admin.with_cookies(get("/admin/users")), "200", ""),
-        case("the page of a user", "Console", admin.with_cookies(get("/admin/users/{user_id}")), "200", ""),
+        case(
+            "the page of a user",
+            "Console",
+            admin.with_cookies(get("/admin/users/{user_id}")),
+            "200",
+            "",
+        ),
     ]
 }
 
-/// Returns a change of user 1 and back, and the schedule. The changes that form the stream precede the initial state of
-/// the tables.
+/// Returns a change of user 1 and back, and the schedule. The changes that form the stream precede
+/// the initial state of the tables.
 async fn prune(world: &World) -> Vec<Case> {
     let before = world.user_stream().len();
     world.set_user("1", "username", Some(text("renamed"))).await;
     world.set_user("1", "username", Some(text("my_username"))).await;
     let records = world.user_stream().split_off(before);
     vec![
-        Case::new("the stream", "Prune", json!({"Records": records}), "done", "invalidated").in_steps(),
-        Case::new("the schedule", "Prune", json!({"source": "aws.scheduler"}), "done", "invalidated").in_steps(),
+        Case::new("the stream", "Prune", json!({"Records": records}), "done", "invalidated")
+            .in_steps(),
+        Case::new(
+            "the schedule",
+            "Prune",
+            json!({"source": "aws.scheduler"}),
+            "done",
+            "invalidated",
+        )
+        .in_steps(),
     ]
 }

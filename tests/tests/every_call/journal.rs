@@ -25,18 +25,27 @@ impl Journal {
         (journal, guard)
     }
 
-    /// Returns the metrics since the last call, and how often each was counted. Every line must be a metric of the
-    /// function.
+    /// Returns the metrics since the last call, and how often each was counted. Every line must be
+    /// a metric of the function.
     pub(crate) fn counts(&self) -> BTreeMap<String, u64> {
         let text = String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap();
         let mut counts = BTreeMap::new();
         for line in text.lines() {
             let line: Value = serde_json::from_str(line).unwrap();
             let metrics = &line["_aws"]["CloudWatchMetrics"];
-            let name = metrics[0]["Metrics"][0]["Name"].as_str().unwrap_or_else(|| panic!("{line}"));
-            assert_eq!((&metrics[0]["Namespace"], &line["function"]), (&"Hallpass".into(), &FUNCTION.into()), "{line}");
-            assert!(metrics[0]["Dimensions"].as_array().unwrap().contains(&vec!["function"].into()), "{line}");
-            *counts.entry(name.to_owned()).or_default() += line[name].as_u64().unwrap_or_else(|| panic!("{line}"));
+            let name =
+                metrics[0]["Metrics"][0]["Name"].as_str().unwrap_or_else(|| panic!("{line}"));
+            assert_eq!(
+                (&metrics[0]["Namespace"], &line["function"]),
+                (&"Hallpass".into(), &FUNCTION.into()),
+                "{line}"
+            );
+            assert!(
+                metrics[0]["Dimensions"].as_array().unwrap().contains(&vec!["function"].into()),
+                "{line}"
+            );
+            *counts.entry(name.to_owned()).or_default() +=
+                line[name].as_u64().unwrap_or_else(|| panic!("{line}"));
         }
         counts
     }

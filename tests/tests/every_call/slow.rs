@@ -1,4 +1,5 @@
-//! Calls that take long or never finish: a response within the deadline, with any outcome but a wrong acceptance.
+//! Calls that take long or never finish: a response within the deadline, with any outcome but a
+//! wrong acceptance.
 
 use std::time::Duration;
 
@@ -29,8 +30,8 @@ struct Slow {
     fault: Fault,
 }
 
-/// All requests wait together, on the same tables, so the tables are not checked here: a call that never finishes has
-/// had no effect or its whole effect, like one whose connection breaks.
+/// All requests wait together, on the same tables, so the tables are not checked here: a call that
+/// never finishes has had no effect or its whole effect, like one whose connection breaks.
 #[tokio::test]
 async fn slow_and_endless_calls_are_abandoned_in_time() {
     if engine::kind().await != Kind::Embedded {
@@ -62,9 +63,14 @@ async fn check(slow: Slow, invoke: Invoke, tap: Tap) {
     tap.inject(ANY, call, ALWAYS, fault);
     let answering = invoke(case.function, case.event.clone());
     let response = tokio::time::timeout(limit(case.function), answering).await;
-    let response = response.unwrap_or_else(|_| panic!("{} {call} {fault:?}: no response in time", case.name));
+    let response =
+        response.unwrap_or_else(|_| panic!("{} {call} {fault:?}: no response in time", case.name));
     let outcome = outcome_of(&case, response);
-    assert!(!Case::is_yes(&outcome) || outcome == case.right, "{} {call} {fault:?}: {outcome}", case.name);
+    assert!(
+        !Case::is_yes(&outcome) || outcome == case.right,
+        "{} {call} {fault:?}: {outcome}",
+        case.name
+    );
 }
 
 #[test]

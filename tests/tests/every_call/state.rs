@@ -23,7 +23,8 @@ impl State {
             let request = json!({"TableName": world.table(table), "ConsistentRead": true});
             let response = world.call("Scan", &request).await.unwrap();
             let items = response["Items"].as_array().unwrap().iter();
-            tables.insert(table, items.map(|item| (text(&only(item, key)), item.clone())).collect());
+            tables
+                .insert(table, items.map(|item| (text(&only(item, key)), item.clone())).collect());
         }
         Self(tables)
     }
@@ -43,14 +44,16 @@ impl State {
         }
     }
 
-    /// Returns the users and the tokens as lines that two runs have in common: a random value becomes a star. The
-    /// counters of the rate limit are left out, because they may count an attempt without effect, or one twice.
+    /// Returns the users and the tokens as lines that two runs have in common: a random value
+    /// becomes a star. The counters of the rate limit are left out, because they may count an
+    /// attempt without effect, or one twice.
     pub(crate) fn lines(&self, beginning: &Self) -> Vec<String> {
         let known = beginning.words();
         let mut lines: Vec<String> = Vec::new();
         for (table, items) in self.0.iter().filter(|(table, _)| **table != "Attempts") {
             // A repeated regeneration leaves one more pointer that says "replaced".
-            let is_left = |item: &&Value| item.get("owner").is_none() || item.get("replaced_at").is_none();
+            let is_left =
+                |item: &&Value| item.get("owner").is_none() || item.get("replaced_at").is_none();
             for item in items.values().filter(is_left) {
                 let mut item = item.clone();
                 item.as_object_mut().unwrap().remove(NOTED);
@@ -58,7 +61,10 @@ impl State {
                 if item.get("attribute_digests").is_some() {
                     item["attribute_digests"] = json!("digests");
                 }
-                if item["token_generation"]["N"].as_str().is_some_and(|generation| generation != "5") {
+                if item["token_generation"]["N"]
+                    .as_str()
+                    .is_some_and(|generation| generation != "5")
+                {
                     item["token_generation"] = json!("raised");
                 }
                 lines.push(format!("{table} {}", masked(&text(&item), &known)));
@@ -70,11 +76,16 @@ impl State {
 
     /// Returns the keys of users and tokens.
     pub(crate) fn keys(&self) -> BTreeSet<String> {
-        self.0.iter().filter(|(table, _)| **table != "Attempts").flat_map(|(_, items)| items.keys().cloned()).collect()
+        self.0
+            .iter()
+            .filter(|(table, _)| **table != "Attempts")
+            .flat_map(|(_, items)| items.keys().cloned())
+            .collect()
     }
 
     fn words(&self) -> BTreeSet<String> {
-        let text: Vec<String> = self.0.values().flat_map(|items| items.values().map(text)).collect();
+        let text: Vec<String> =
+            self.0.values().flat_map(|items| items.values().map(text)).collect();
         text.iter().flat_map(|text| words(text)).map(str::to_owned).collect()
     }
 }
@@ -96,8 +107,12 @@ fn only(item: &Value, names: &[&str]) -> Value {
 
 /// Returns the attributes of an item, sorted by name.
 fn text(item: &Value) -> String {
-    let mut attributes: Vec<String> =
-        item.as_object().into_iter().flatten().map(|(name, value)| format!("{name} = {value}")).collect();
+    let mut attributes: Vec<String> = item
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| format!("{name} = {value}"))
+        .collect();
     attributes.sort();
     attributes.join(", ")
 }

@@ -1,5 +1,5 @@
-//! A stolen token whose record is gone: its family is found in the records of the tokens that it issued. And how much
-//! one request does.
+//! A stolen token whose record is gone: its family is found in the records of the tokens that it
+//! issued. And how much one request does.
 
 use serde_json::json;
 use tests::{
@@ -41,13 +41,15 @@ async fn a_family_that_is_found_issues_nothing_during_the_rest_of_the_search() {
         let response = world.create(&bearer(&first), &json!({"name": "b", "user_id": "1"})).await;
         assert_eq!(response.problem(401)["reason"], "revoked");
     };
-    let (response, was_held) = tap.meanwhile("Scan", 1, descendants(&world, &admin, &id, None), Box::pin(issue)).await;
+    let (response, was_held) =
+        tap.meanwhile("Scan", 1, descendants(&world, &admin, &id, None), Box::pin(issue)).await;
     assert_eq!((response.status, was_held, &response.json()["revoked"]), (200, true, &json!(2)));
 }
 
 #[tokio::test]
 async fn a_request_ends_after_the_page_with_the_thousandth_token() {
-    // The bound is the function's, so it is the same on every engine, and some take too long for so many tokens.
+    // The bound is the function's, so it is the same on every engine, and some take too long for so
+    // many tokens.
     if engine::kind().await != Kind::Embedded {
         return;
     }

@@ -15,7 +15,10 @@ async fn administrator(system: &System) -> WebClient<'_> {
 
 /// Issues a key with the form of a user's page, and returns the key that the page shows.
 async fn issue(web_client: &mut WebClient<'_>, user: &str, name: &str) -> String {
-    web_client.post(&format!("/admin/users/{user}"), &[("name", name), ("limit", "all")]).await.shown_token()
+    web_client
+        .post(&format!("/admin/users/{user}"), &[("name", name), ("limit", "all")])
+        .await
+        .shown_token()
 }
 
 /// Returns the path of the form of this key of this user.
@@ -26,7 +29,10 @@ async fn path_of(system: &System, user: &str, token: &str) -> String {
 
 /// Returns the link of every user that a search found.
 fn found(page: &Reply) -> Vec<String> {
-    let links = page.elements().into_iter().filter_map(|element| element.attribute("href").map(str::to_owned));
+    let links = page
+        .elements()
+        .into_iter()
+        .filter_map(|element| element.attribute("href").map(str::to_owned));
     links.filter_map(|link| link.strip_prefix("/admin/users/").map(str::to_owned)).collect()
 }
 
@@ -68,7 +74,9 @@ async fn a_user_is_found_by_name_or_id() {
     assert_eq!(page.field("name").unwrap(), "<script>alert(1)</script>");
     let page = web_client.get("/admin/users?name=ldap_user").await;
     assert!(page.text().contains("external"), "{}", page.text());
-    for (id, status) in [("3", 200), ("99", 404), ("no%20id", 404), ("%3Cb%3E", 404), (&endless, 404)] {
+    for (id, status) in
+        [("3", 200), ("99", 404), ("no%20id", 404), ("%3Cb%3E", 404), (&endless, 404)]
+    {
         assert_eq!(web_client.get(&format!("/admin/users/{id}")).await.status, status, "{id}");
     }
     system.stop().await;
@@ -79,8 +87,10 @@ async fn a_key_for_an_external_user_lives_as_the_administrator_chooses() {
     let system = System::start(&[]).await;
     let mut web_client = administrator(&system).await;
     let page = "/admin/users/3";
-    let tomorrow = system.now().after(std::time::Duration::from_secs(86_400)).to_string()[..10].to_owned();
-    let fields = [("name", "sync <b>"), ("expires", &*tomorrow), ("limit", "some"), ("scope", "ROLE_USER")];
+    let tomorrow =
+        system.now().after(std::time::Duration::from_secs(86_400)).to_string()[..10].to_owned();
+    let fields =
+        [("name", "sync <b>"), ("expires", &*tomorrow), ("limit", "some"), ("scope", "ROLE_USER")];
     let issued = web_client.post(page, &fields).await;
     let key = issued.shown_token();
     assert_eq!((key.split('.').count(), issued.text().contains("sync <b>")), (3, true), "a JWT");
@@ -98,7 +108,11 @@ async fn a_key_for_an_external_user_lives_as_the_administrator_chooses() {
         ("delete", "revoked", "The key is deleted and no longer works."),
     ] {
         let after = web_client.post_and_follow(&path, &[("do", what)]).await;
-        assert!(after.text().contains(said) && !after.body.contains(&key), "{what}: {}", after.text());
+        assert!(
+            after.text().contains(said) && !after.body.contains(&key),
+            "{what}: {}",
+            after.text()
+        );
         assert_eq!(system.verdict(&key).await, verdict, "{what}");
     }
     let late = web_client.post(&path, &[("do", "enable")]).await;
@@ -106,7 +120,8 @@ async fn a_key_for_an_external_user_lives_as_the_administrator_chooses() {
     assert_eq!(web_client.post(&path, &[("do", "nonsense")]).await.status, 400);
 
     // A rejected form keeps its input.
-    let fields = [("name", "<i>"), ("expires", "2026-01-01"), ("limit", "some"), ("scope", "ROLE_USER")];
+    let fields =
+        [("name", "<i>"), ("expires", "2026-01-01"), ("limit", "some"), ("scope", "ROLE_USER")];
     let rejected = web_client.post(page, &fields).await;
     assert_eq!((rejected.status, rejected.field("name").unwrap().as_str()), (400, "<i>"));
     assert_eq!(rejected.wrong(), "Expiry date: it is not in the future.");
@@ -123,7 +138,10 @@ async fn a_key_for_an_external_user_lives_as_the_administrator_chooses() {
     let path = path_of(&system, "3", &other).await;
     assert_eq!(web_client.post(&path, &[("do", "delete")]).await.status, 404);
     assert_eq!(system.verdict(&other).await, "allow");
-    assert_eq!(web_client.post("/admin/users/99", &[("name", "x"), ("limit", "all")]).await.status, 404);
+    assert_eq!(
+        web_client.post("/admin/users/99", &[("name", "x"), ("limit", "all")]).await.status,
+        404
+    );
     system.stop().await;
 }
 
@@ -132,7 +150,8 @@ async fn a_user_is_blocked_and_unblocked() {
     let system = System::start(&[]).await;
     let mut web_client = administrator(&system).await;
     let access = "/admin/users/1/access";
-    let (key, token) = (issue(&mut web_client, "1", "k").await, system.token_of("my_username", "topsecret").await);
+    let (key, token) =
+        (issue(&mut web_client, "1", "k").await, system.token_of("my_username", "topsecret").await);
     let page = web_client.post_and_follow(access, &[("do", "revoke-all")]).await;
     assert!(page.text().contains("All tokens of this user are revoked."));
     for dead in [&key, &token] {
@@ -154,7 +173,10 @@ async fn a_user_is_blocked_and_unblocked() {
     assert_eq!(web_client.post("/admin/users/99/access", &[("do", "block")]).await.status, 404);
     let own = web_client.post("/admin/users/2/access", &[("do", "block")]).await;
     assert_eq!((own.status, own.wrong().as_str()), (409, "You cannot block yourself."));
-    assert!(!web_client.get("/admin/users/2").await.body.contains("value=\"block\""), "nor is it offered");
+    assert!(
+        !web_client.get("/admin/users/2").await.body.contains("value=\"block\""),
+        "nor is it offered"
+    );
     let over = web_client.post_and_follow("/admin/users/2/access", &[("do", "revoke-all")]).await;
     assert!(over.text().contains("All tokens of this user are revoked."), "{}", over.text());
     assert_eq!(web_client.get(OWN).await.status, 401, "the session was one of them");
@@ -190,7 +212,8 @@ async fn gets_nowhere(system: &System, web_client: &mut WebClient<'_>, key: &str
     let path = path_of(system, "1", key).await;
     for (method, route, form) in ROUTES {
         let form = format!("csrf={}{form}", web_client.csrf);
-        let reply = web_client.send(method, if route == "KEY" { &path } else { route }, &form).await;
+        let reply =
+            web_client.send(method, if route == "KEY" { &path } else { route }, &form).await;
         assert_eq!(reply.status, status, "{method} {route}");
         assert_eq!(system.verdict(key).await, "allow", "{method} {route}");
     }
@@ -205,7 +228,8 @@ async fn a_former_administrator_is_rejected_everywhere() {
     assert!(!user.get(OWN).await.body.contains("/admin/users"), "it is not offered either");
     gets_nowhere(&system, &mut user, &key, 403).await;
     // In the middle of a session, without ending it.
-    let permissions = |names: &[&str]| AttributeValue::Ss(names.iter().map(|name| (*name).to_owned()).collect());
+    let permissions =
+        |names: &[&str]| AttributeValue::Ss(names.iter().map(|name| (*name).to_owned()).collect());
     system.set_user("2", "permissions", permissions(&["ROLE_USER"])).await;
     gets_nowhere(&system, &mut web_client, &key, 403).await;
     assert_eq!(web_client.get(OWN).await.status, 200);
@@ -217,7 +241,8 @@ async fn a_former_administrator_is_rejected_everywhere() {
         let path = path_of(&system, "1", &key).await;
         // The page in the response has a valid one.
         let form = format!("csrf={}{form}", user.csrf);
-        let reply = web_client.send(method, if *route == "KEY" { &path } else { route }, &form).await;
+        let reply =
+            web_client.send(method, if *route == "KEY" { &path } else { route }, &form).await;
         assert_eq!(reply.status, 403, "{method} {route}");
     }
     assert_eq!(system.verdict(&key).await, "allow");
@@ -225,6 +250,9 @@ async fn a_former_administrator_is_rejected_everywhere() {
     // A token of an administrator is not a session.
     let token = system.token_of("admin", "letmein").await;
     assert_eq!(system.ask("GET", "/admin/users", &bearer(&token)).await.status, 303);
-    assert_eq!(system.json("POST", "/admin/users/1/access", &bearer(&token), &json!({})).await.status, 401);
+    assert_eq!(
+        system.json("POST", "/admin/users/1/access", &bearer(&token), &json!({})).await.status,
+        401
+    );
     system.stop().await;
 }

@@ -1,5 +1,6 @@
-//! The rules of every page: no markup from outside, every link below the base path, no page without a session, and none
-//! without the database. The other rules are checked on every page that any test opens.
+//! The rules of every page: no markup from outside, every link below the base path, no page without
+//! a session, and none without the database. The other rules are checked on every page that any
+//! test opens.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use tests::{
@@ -42,10 +43,20 @@ async fn input_is_shown_as_text_and_completely() {
         // A name with characters that change the direction of text is rejected.
         let typed = hostile.replace('\u{202e}', "");
         web_client.create_token(&[("name", &typed), ("limit", "all")]).await;
-        assert!(web_client.get(OWN).await.text().contains(&typed), "{typed:?} as the name of a token");
-        assert!(web_client.get("/admin/users/2").await.text().contains(&typed), "{typed:?} as the name of a key");
-        let rejected = web_client.post(OWN, &[("do", "make"), ("name", hostile), ("expires", hostile)]).await;
-        assert_eq!((rejected.field("name"), rejected.field("expires")), (Some(hostile.into()), Some(hostile.into())));
+        assert!(
+            web_client.get(OWN).await.text().contains(&typed),
+            "{typed:?} as the name of a token"
+        );
+        assert!(
+            web_client.get("/admin/users/2").await.text().contains(&typed),
+            "{typed:?} as the name of a key"
+        );
+        let rejected =
+            web_client.post(OWN, &[("do", "make"), ("name", hostile), ("expires", hostile)]).await;
+        assert_eq!(
+            (rejected.field("name"), rejected.field("expires")),
+            (Some(hostile.into()), Some(hostile.into()))
+        );
         let query: String = form_urlencoded::byte_serialize(hostile.as_bytes()).collect();
         let searched = web_client.get(&format!("/admin/users?name={query}")).await;
         assert_eq!(searched.field("name").as_deref(), Some(hostile));
@@ -65,12 +76,18 @@ async fn every_link_stays_below_the_base_path() {
     let mut web_client = WebClient::new(&system, base);
     let sent = web_client.get(OWN).await;
     assert_eq!((sent.status, sent.header("location")), (303, "/prod/sign-in?next=developer"));
-    assert_eq!(web_client.sign_in("admin", "letmein").await.header("location"), "/prod/profile/developer/");
-    for path in [OWN, "/profile/developer", "/admin/users", "/admin/users?name=admin", "/admin/users/3"] {
+    assert_eq!(
+        web_client.sign_in("admin", "letmein").await.header("location"),
+        "/prod/profile/developer/"
+    );
+    for path in
+        [OWN, "/profile/developer", "/admin/users", "/admin/users?name=admin", "/admin/users/3"]
+    {
         assert_eq!(web_client.get(path).await.status, 200, "{path}");
     }
     let token = web_client.create_token(&[("name", "x"), ("limit", "all")]).await;
-    let shown = system.ask("GET", "/prod/tokens/current", &format!("Bearer {token}")).await.body_of(200);
+    let shown =
+        system.ask("GET", "/prod/tokens/current", &format!("Bearer {token}")).await.body_of(200);
     let path = format!("/profile/developer/tokens/{}", shown["id"].as_str().unwrap());
     let done = web_client.post(&path, &[]).await;
     assert_eq!(done.header("location"), "/prod/profile/developer/?done=revoked");
@@ -103,17 +120,33 @@ async fn files_are_cacheable_and_swagger_alone_may_style_itself() {
         assert_eq!(reply.header("x-content-type-options"), "nosniff", "{path}");
         assert_eq!(reply.header("set-cookie"), "", "{path}");
         let policy = reply.header("content-security-policy");
-        assert!(!is_page || policy.contains("style-src 'self' 'unsafe-inline'; img-src 'self' data:;"), "{policy}");
-        assert!(!policy.contains("unsafe-eval") && policy.matches("unsafe").count() <= 1, "{policy}");
+        assert!(
+            !is_page || policy.contains("style-src 'self' 'unsafe-inline'; img-src 'self' data:;"),
+            "{policy}"
+        );
+        assert!(
+            !policy.contains("unsafe-eval") && policy.matches("unsafe").count() <= 1,
+            "{policy}"
+        );
         assert!(!reply.body.contains("https://cdn") && !reply.body.contains("unpkg"), "{path}");
     }
-    for path in
-        ["/assets/x", "/assets/..", "/assets/%2e%2e%2fsrc%2flib.rs", "/docs/swagger-ui/x", "/docs/swagger-ui/%00"]
-    {
+    for path in [
+        "/assets/x",
+        "/assets/..",
+        "/assets/%2e%2e%2fsrc%2flib.rs",
+        "/docs/swagger-ui/x",
+        "/docs/swagger-ui/%00",
+    ] {
         assert_eq!(system.send("GET", path, &[], "").await.status, 404, "{path}");
     }
     // What a script could fetch is the same for every user; no page with user data is.
-    assert!(!system.send("GET", "/sign-in", &[], "").await.header("content-security-policy").contains("unsafe"));
+    assert!(
+        !system
+            .send("GET", "/sign-in", &[], "")
+            .await
+            .header("content-security-policy")
+            .contains("unsafe")
+    );
     system.stop().await;
 }
 
@@ -123,7 +156,10 @@ async fn files_are_compressed_cached_for_a_year_by_version_and_revalidated_by_et
     let index = system.send("GET", "/docs/swagger-ui/index.html", &[], "").await;
     let page = WebClient::new(&system, "").get("/sign-in").await;
     let linked = |body: &str, folder: &str| -> Vec<String> {
-        let parts = body.split('"').filter(|part| part.contains("?v=")).map(|part| part.trim_start_matches('/'));
+        let parts = body
+            .split('"')
+            .filter(|part| part.contains("?v="))
+            .map(|part| part.trim_start_matches('/'));
         parts.map(|part| format!("{folder}{part}")).collect()
     };
     let mut paths = linked(&index.body, "/docs/swagger-ui/");
@@ -139,7 +175,11 @@ async fn files_are_compressed_cached_for_a_year_by_version_and_revalidated_by_et
         assert_eq!(whole.header("etag"), tag, "{path}");
         for other in [bare.to_owned(), format!("{bare}?v=other"), format!("{bare}?w={version}")] {
             let hour = system.send("GET", &other, &[], "").await;
-            assert_eq!((hour.header("cache-control"), hour.header("etag")), ("public, max-age=3600", &*tag), "{other}");
+            assert_eq!(
+                (hour.header("cache-control"), hour.header("etag")),
+                ("public, max-age=3600", &*tag),
+                "{other}"
+            );
         }
         for (known, status) in [
             (tag.clone(), 304),
@@ -166,9 +206,18 @@ async fn files_are_compressed_cached_for_a_year_by_version_and_revalidated_by_et
         ] {
             let reply = system.send("GET", &path, &[("Accept-Encoding", codings)], "").await;
             let expected = if packs && is_packed { "gzip" } else { "" };
-            assert_eq!((reply.status, reply.header("content-encoding")), (200, expected), "{path} {codings}");
+            assert_eq!(
+                (reply.status, reply.header("content-encoding")),
+                (200, expected),
+                "{path} {codings}"
+            );
             let is_smaller = reply.length < whole.length / 2 || whole.length < 1_000;
-            assert!(expected.is_empty() || is_smaller, "{path} {} of {}", reply.length, whole.length);
+            assert!(
+                expected.is_empty() || is_smaller,
+                "{path} {} of {}",
+                reply.length,
+                whole.length
+            );
         }
     }
     system.stop().await;
@@ -206,26 +255,39 @@ async fn a_name_is_isolated_from_the_text_around_it() {
         for id in ["1", "2"] {
             system.set_user(id, "full_name", text(name)).await;
             system
-                .set_user(id, "permissions", AttributeValue::Ss(vec!["ROLE_ADMIN".to_owned(), name.to_owned()]))
+                .set_user(
+                    id,
+                    "permissions",
+                    AttributeValue::Ss(vec!["ROLE_ADMIN".to_owned(), name.to_owned()]),
+                )
                 .await;
         }
         system.set_user("1", "username", text(name)).await;
         web_client.get(OWN).await;
-        web_client.send("POST", OWN, &format!("csrf={}&do=make&limit=all&name={name}", web_client.csrf)).await;
+        web_client
+            .send("POST", OWN, &format!("csrf={}&do=make&limit=all&name={name}", web_client.csrf))
+            .await;
         for path in [OWN, "/admin/users/1", "/admin/users/2", "/admin/users?name=1"] {
             let page = web_client.get(path).await;
             assert_eq!(page.status, 200, "{path}");
             let mut named = 0;
             for element in page.elements() {
-                let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{590}'..='\u{5ff}' | '\u{fffd}');
+                let turns = |c: char| {
+                    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+                        || matches!(c, '\u{590}'..='\u{5ff}' | '\u{fffd}')
+                };
                 if !element.text.contains(turns) {
                     continue;
                 }
                 named += 1;
                 assert!(is_balanced(&element.text), "{path} {element:?}");
-                let is_isolated = element.text.starts_with('\u{2068}') || element.text.contains(" \u{2068}");
+                let is_isolated =
+                    element.text.starts_with('\u{2068}') || element.text.contains(" \u{2068}");
                 let place = element.name.as_str();
-                assert!(place == "bdi" || (["title", "caption"].contains(&place) && is_isolated), "{path} {element:?}");
+                assert!(
+                    place == "bdi" || (["title", "caption"].contains(&place) && is_isolated),
+                    "{path} {element:?}"
+                );
             }
             assert!(named >= 1, "{path} shows {name:?} nowhere: {}", page.body);
         }
@@ -247,17 +309,23 @@ fn function_of(method: &str, path: &str) -> &'static str {
 }
 
 fn request(method: &str, path: &str) -> Request {
-    let request =
-        Request::new(method, path).parameter("user_id", "1").parameter("id", &format!("1.{}", "A".repeat(22)));
+    let request = Request::new(method, path)
+        .parameter("user_id", "1")
+        .parameter("id", &format!("1.{}", "A".repeat(22)));
     if method == "GET" {
         return request;
     }
-    request.header("Content-Type", "application/x-www-form-urlencoded").body("csrf=x&do=block&name=x&limit=all")
+    request
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .body("csrf=x&do=block&name=x&limit=all")
 }
 
 /// Returns every page and form, with the one that is a route of the API as well.
 fn routes() -> impl Iterator<Item = (&'static str, &'static str)> {
-    PAGES.into_iter().chain([("POST", "/profile/developer")]).filter(|(_, path)| is_behind_a_session(path))
+    PAGES
+        .into_iter()
+        .chain([("POST", "/profile/developer")])
+        .filter(|(_, path)| is_behind_a_session(path))
 }
 
 #[tokio::test]
@@ -279,8 +347,15 @@ async fn without_a_session_every_page_leads_to_the_sign_in() {
             );
             assert_eq!(response.header("cache-control"), "no-store", "{path}");
         } else {
-            assert_eq!((response.status, response.header("content-type")), (401, "text/html; charset=utf-8"), "{path}");
-            assert!(response.body.contains("Your session has ended. Nothing was changed."), "{path}");
+            assert_eq!(
+                (response.status, response.header("content-type")),
+                (401, "text/html; charset=utf-8"),
+                "{path}"
+            );
+            assert!(
+                response.body.contains("Your session has ended. Nothing was changed."),
+                "{path}"
+            );
             assert!(
                 response.header("www-authenticate").starts_with("Bearer realm="),
                 "no password prompt of the browser"
@@ -300,16 +375,27 @@ async fn without_the_database_a_page_says_so() {
             tap.inject(ANY, 0, ALWAYS, fault);
             let sent = request(method, path).header("Cookie", &cookie);
             let answer = world.send(function_of(method, path), sent).await;
-            assert_eq!((answer.status, answer.header("content-type")), (503, "text/html; charset=utf-8"), "{path}");
+            assert_eq!(
+                (answer.status, answer.header("content-type")),
+                (503, "text/html; charset=utf-8"),
+                "{path}"
+            );
             assert!(
                 answer.body.contains("The service is temporarily unavailable. Try again later."),
                 "{}",
                 answer.body
             );
-            assert!(answer.header("content-security-policy").starts_with("default-src 'none';"), "{path}");
+            assert!(
+                answer.header("content-security-policy").starts_with("default-src 'none';"),
+                "{path}"
+            );
             tap.heal();
             let sent = request(method, path).header("Cookie", &cookie);
-            assert_eq!(world.send(function_of(method, path), sent).await.status, 401, "no such session exists");
+            assert_eq!(
+                world.send(function_of(method, path), sent).await.status,
+                401,
+                "no such session exists"
+            );
         }
     }
 }
@@ -324,9 +410,14 @@ async fn signing_in_without_the_database_keeps_the_name_and_begins_no_session() 
     for operation in ["UpdateItem", "Query", "GetItem", "PutItem"] {
         tap.inject(operation, 0, ALWAYS, Fault::Reject(400, "ResourceNotFoundException"));
         let sent = Request::new("POST", "/sign-in").header("Cookie", &cookie).body(&form);
-        let response = world.send("Generate", sent.header("Content-Type", "application/x-www-form-urlencoded")).await;
+        let response = world
+            .send("Generate", sent.header("Content-Type", "application/x-www-form-urlencoded"))
+            .await;
         assert_eq!((response.status, response.header("set-cookie")), (503, ""), "{operation}");
-        assert!(response.body.contains("value=\"my_username\"") && !response.body.contains("topsecret"), "{operation}");
+        assert!(
+            response.body.contains("value=\"my_username\"") && !response.body.contains("topsecret"),
+            "{operation}"
+        );
         tap.heal();
     }
 }

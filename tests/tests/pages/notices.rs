@@ -1,4 +1,5 @@
-//! The notice on a page after a form revoked tokens: how long a cached response of a gateway may still accept them.
+//! The notice on a page after a form revoked tokens: how long a cached response of a gateway may
+//! still accept them.
 
 use std::time::Duration;
 
@@ -27,7 +28,10 @@ const FORMS: [(&str, &str, bool); 8] = [
 /// Returns the notices of the page.
 fn notices(page: &Reply) -> String {
     let elements = page.elements().into_iter();
-    elements.filter(|element| element.attribute("role") == Some("status")).map(|element| element.text).collect()
+    elements
+        .filter(|element| element.attribute("role") == Some("status"))
+        .map(|element| element.text)
+        .collect()
 }
 
 async fn id_of(system: &System, token: &str) -> String {
@@ -35,12 +39,14 @@ async fn id_of(system: &System, token: &str) -> String {
     shown["id"].as_str().unwrap().to_owned()
 }
 
-/// Sends every form, and compares the notice of the next page with the time until which a response is cached.
+/// Sends every form, and compares the notice of the next page with the time until which a response
+/// is cached.
 async fn check(settings: &[(&str, &str)], cached: Option<u64>) {
     let system = System::start(settings).await;
     let mut web_client = WebClient::signed_in(&system, "admin", "letmein").await;
     let own = web_client.create_token(&[("name", "own"), ("limit", "all")]).await;
-    let key = web_client.post("/admin/users/1", &[("name", "k"), ("limit", "all")]).await.shown_token();
+    let key =
+        web_client.post("/admin/users/1", &[("name", "k"), ("limit", "all")]).await.shown_token();
     let (own, key) = (id_of(&system, &own).await, id_of(&system, &key).await);
     for (place, what, ends) in FORMS {
         let path = match place {
@@ -49,14 +55,19 @@ async fn check(settings: &[(&str, &str)], cached: Option<u64>) {
             other => other.to_owned(),
         };
         let notice = notices(&web_client.post_and_follow(&path, &[("do", what)]).await);
-        let until = cached.map(|seconds| system.now().after(Duration::from_secs(seconds)).to_string());
+        let until =
+            cached.map(|seconds| system.now().after(Duration::from_secs(seconds)).to_string());
         assert!(!notice.is_empty(), "{place} {what}");
         assert_eq!(notice.contains(CACHED), ends && cached.is_some(), "{place} {what}: {notice}");
         if let Some(until) = until.filter(|_| ends) {
             assert!(notice.contains(&until), "{place} {what}: {notice} {until}");
         }
     }
-    assert_eq!(web_client.get(OWN).await.status, 401, "the last form ended the browser's own session");
+    assert_eq!(
+        web_client.get(OWN).await.status,
+        401,
+        "the last form ended the browser's own session"
+    );
     system.stop().await;
 }
 

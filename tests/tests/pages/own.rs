@@ -33,19 +33,30 @@ async fn a_token_is_created_used_rotated_and_revoked() {
     let system = System::start(&[]).await;
     let mut web_client = WebClient::signed_in(&system, "my_username", "topsecret").await;
     assert!(rows(&web_client.get(OWN).await).is_empty());
-    let token = web_client.create_token(&[("name", " laptop "), ("expires", ""), ("limit", "all")]).await;
+    let token =
+        web_client.create_token(&[("name", " laptop "), ("expires", ""), ("limit", "all")]).await;
     assert_eq!(system.verdict(&token).await, "allow");
     let page = web_client.get(OWN).await;
     assert!(!page.body.contains(&token) && rows(&page).len() == 1, "it is shown once");
     let id = id_of(&system, &token).await;
-    assert!(rows(&page)[0].contains(&id) && rows(&page)[0].contains(">laptop<") && rows(&page)[0].contains("active"));
+    assert!(
+        rows(&page)[0].contains(&id)
+            && rows(&page)[0].contains(">laptop<")
+            && rows(&page)[0].contains("active")
+    );
 
     let page = web_client.post(OWN, &[("do", "rotate"), ("id", &id)]).await;
-    assert!(page.body.split("<table").next().unwrap_or_default().contains("laptop"), "the new token has its name");
+    assert!(
+        page.body.split("<table").next().unwrap_or_default().contains("laptop"),
+        "the new token has its name"
+    );
     let rotated = page.shown_token();
     assert!(rows(&web_client.get(OWN).await).iter().any(|row| row.contains("until <time")));
     let twice = web_client.post(OWN, &[("do", "rotate"), ("id", &id)]).await;
-    assert_eq!((twice.status, twice.wrong().as_str()), (409, "The token is already being replaced, or was revoked."));
+    assert_eq!(
+        (twice.status, twice.wrong().as_str()),
+        (409, "The token is already being replaced, or was revoked.")
+    );
     assert_eq!(system.verdict(&token).await, "allow", "until the new one is used");
     assert_eq!(system.verdict(&rotated).await, "allow");
     assert_eq!(system.verdict(&token).await, "replaced");
@@ -67,36 +78,50 @@ async fn a_token_can_have_fewer_permissions_than_its_user_and_never_more() {
     let system = System::start(&[]).await;
     permit(&system, "1", &["ROLE_USER", "read", "write <all>"]).await;
     let mut web_client = WebClient::signed_in(&system, "my_username", "topsecret").await;
-    let check = async |web_client: &mut WebClient<'_>, fields: &[(&str, &str)], granted: &[&str]| {
-        let fields: Vec<_> = [("name", "x")].iter().chain(fields).copied().collect();
-        let token = web_client.create_token(&fields).await;
-        let shown = system.ask("GET", "/tokens/current", &bearer(&token)).await.body_of(200);
-        let expected = if granted.is_empty() { json!(null) } else { json!(granted) };
-        assert_eq!(shown["scopes"], expected, "{fields:?} {shown}");
-    };
+    let check =
+        async |web_client: &mut WebClient<'_>, fields: &[(&str, &str)], granted: &[&str]| {
+            let fields: Vec<_> = [("name", "x")].iter().chain(fields).copied().collect();
+            let token = web_client.create_token(&fields).await;
+            let shown = system.ask("GET", "/tokens/current", &bearer(&token)).await.body_of(200);
+            let expected = if granted.is_empty() { json!(null) } else { json!(granted) };
+            assert_eq!(shown["scopes"], expected, "{fields:?} {shown}");
+        };
     check(&mut web_client, &[("limit", "all")], &[]).await;
     check(&mut web_client, &[("limit", "all"), ("scope", "read")], &[]).await;
     check(&mut web_client, &[("limit", "some"), ("scope", "read")], &["read"]).await;
     let (write, admin) = (("scope", "write <all>"), ("scope", "ROLE_ADMIN"));
-    check(&mut web_client, &[("limit", "some"), ("scope", "read"), write], &["read", "write <all>"]).await;
+    check(
+        &mut web_client,
+        &[("limit", "some"), ("scope", "read"), write],
+        &["read", "write <all>"],
+    )
+    .await;
     check(&mut web_client, &[("limit", "some"), ("scope", "read"), admin], &["read"]).await;
     check(&mut web_client, &[("scope", "read")], &["read"]).await;
     for (fields, wrong) in [
         (vec![("limit", "some")], "Permissions: it must not be empty."),
         (vec![], "Permissions: it must not be empty."),
         (vec![("limit", "some"), admin], "Permissions: none of these permissions can be granted."),
-        (vec![("limit", "some"), ("scope", "<b>,\"")], "Permissions: every element must be the name of a permission."),
+        (
+            vec![("limit", "some"), ("scope", "<b>,\"")],
+            "Permissions: every element must be the name of a permission.",
+        ),
     ] {
-        let fields: Vec<_> = [("do", "make"), ("name", "y")].iter().chain(&fields).copied().collect();
+        let fields: Vec<_> =
+            [("do", "make"), ("name", "y")].iter().chain(&fields).copied().collect();
         let reply = web_client.post(OWN, &fields).await;
         assert_eq!((reply.status, reply.wrong().as_str()), (400, wrong));
         assert_eq!(reply.field("name").unwrap(), "y");
     }
     // The choices are kept when another field is wrong.
-    let reply =
-        web_client.post(OWN, &[("do", "make"), ("name", ""), ("limit", "some"), ("scope", "read"), write]).await;
-    let chosen: Vec<_> =
-        reply.elements().into_iter().filter(|element| element.attribute("checked").is_some()).collect();
+    let reply = web_client
+        .post(OWN, &[("do", "make"), ("name", ""), ("limit", "some"), ("scope", "read"), write])
+        .await;
+    let chosen: Vec<_> = reply
+        .elements()
+        .into_iter()
+        .filter(|element| element.attribute("checked").is_some())
+        .collect();
     let chosen: Vec<_> = chosen.iter().map(|element| element.attribute("value").unwrap()).collect();
     assert_eq!(chosen, ["some", "read", "write <all>"]);
     system.stop().await;
@@ -110,7 +135,10 @@ async fn the_developer_token_is_created_regenerated_and_revoked() {
     assert!(first.starts_with("6879-"), "{first}");
     assert_eq!(system.verdict(&first).await, "allow");
     let second = web_client.post(OWN, &[("do", "regenerate")]).await.shown_token();
-    assert_eq!((system.verdict(&first).await, system.verdict(&second).await), ("replaced".into(), "allow".into()));
+    assert_eq!(
+        (system.verdict(&first).await, system.verdict(&second).await),
+        ("replaced".into(), "allow".into())
+    );
     let id = id_of(&system, &second).await;
     let rotate = web_client.post(OWN, &[("do", "rotate"), ("id", &id)]).await;
     assert_eq!(rotate.status, 409, "{}", rotate.wrong());
@@ -119,11 +147,15 @@ async fn the_developer_token_is_created_regenerated_and_revoked() {
     let third = web_client.post(OWN, &[("do", "regenerate")]).await.shown_token();
     assert_eq!(system.verdict(&third).await, "allow");
     // The same path still serves clients: with a token, in JSON.
-    let json = system.json("POST", "/profile/developer", &bearer(&third), &json!({})).await.body_of(201);
+    let json =
+        system.json("POST", "/profile/developer", &bearer(&third), &json!({})).await.body_of(201);
     assert!(json["token"].as_str().unwrap().starts_with("6879-"));
     let token = system.token_of("my_username", "topsecret").await;
     let curl = system.form("/profile/developer", &bearer(&token), "").await.body_of(201);
-    assert!(curl["token"].as_str().unwrap().starts_with("6879-"), "a client that declares a form is a client");
+    assert!(
+        curl["token"].as_str().unwrap().starts_with("6879-"),
+        "a client that declares a form is a client"
+    );
     system.stop().await;
 }
 
@@ -134,11 +166,21 @@ async fn another_users_token_looks_absent() {
     let other = id_of(&system, &token).await;
     let mut web_client = WebClient::signed_in(&system, "my_username", "topsecret").await;
     let absent = format!("1.{}", "A".repeat(22));
-    for id in [other.as_str(), absent.as_str(), "1", "nonsense", "current", "developer", "%3Cb%3E", "1.."] {
+    for id in
+        [other.as_str(), absent.as_str(), "1", "nonsense", "current", "developer", "%3Cb%3E", "1.."]
+    {
         let revoked = web_client.post(&format!("/profile/developer/tokens/{id}"), &[]).await;
-        assert_eq!((revoked.status, revoked.wrong().as_str()), (404, "There is nothing here."), "{id}");
+        assert_eq!(
+            (revoked.status, revoked.wrong().as_str()),
+            (404, "There is nothing here."),
+            "{id}"
+        );
         let rotated = web_client.post(OWN, &[("do", "rotate"), ("id", id)]).await;
-        assert_eq!((rotated.status, rotated.wrong().as_str()), (404, "There is nothing here."), "{id}");
+        assert_eq!(
+            (rotated.status, rotated.wrong().as_str()),
+            (404, "There is nothing here."),
+            "{id}"
+        );
     }
     assert_eq!(system.verdict(&token).await, "allow");
     system.stop().await;
@@ -146,10 +188,13 @@ async fn another_users_token_looks_absent() {
 
 #[tokio::test]
 async fn a_rejected_form_says_why_and_keeps_its_input() {
-    let system = System::start(&[("HALLPASS_MAX_TOKENS", "2"), ("HALLPASS_MAX_LIFETIME", "366d")]).await;
+    let system =
+        System::start(&[("HALLPASS_MAX_TOKENS", "2"), ("HALLPASS_MAX_LIFETIME", "366d")]).await;
     let mut web_client = WebClient::signed_in(&system, "my_username", "topsecret").await;
     let (long, most) = ("ü".repeat(101), "ü".repeat(100));
-    let day = |days: u64| system.now().after(Duration::from_secs(days * 86_400)).to_string()[..10].to_owned();
+    let day = |days: u64| {
+        system.now().after(Duration::from_secs(days * 86_400)).to_string()[..10].to_owned()
+    };
     let late = day(400);
     let name = "Name: it must have 1 to 100 characters and no control characters.";
     let date = "Expiry date: it is not a date such as 2027-01-31.";
@@ -174,7 +219,10 @@ async fn a_rejected_form_says_why_and_keeps_its_input() {
         let reply = web_client.post(OWN, &fields).await;
         assert_eq!(reply.status, 400, "{typed} {expires}");
         assert!(reply.wrong().starts_with(wrong), "{} for {typed} {expires}", reply.wrong());
-        assert_eq!((reply.field("name").unwrap().as_str(), reply.field("expires").unwrap().as_str()), (typed, expires));
+        assert_eq!(
+            (reply.field("name").unwrap().as_str(), reply.field("expires").unwrap().as_str()),
+            (typed, expires)
+        );
     }
     let fields = [("do", "nonsense"), ("name", "x")];
     assert_eq!(web_client.post(OWN, &fields).await.status, 400);
@@ -182,14 +230,25 @@ async fn a_rejected_form_says_why_and_keeps_its_input() {
 
     web_client.create_token(&[("name", &most), ("limit", "all")]).await;
     let tomorrow = day(1);
-    let token = web_client.create_token(&[("name", "dated"), ("expires", &tomorrow), ("limit", "all")]).await;
+    let token = web_client
+        .create_token(&[("name", "dated"), ("expires", &tomorrow), ("limit", "all")])
+        .await;
     let shown = system.ask("GET", "/tokens/current", &bearer(&token)).await.body_of(200);
     assert_eq!(shown["expires_at"], format!("{tomorrow}T23:59:59Z"));
-    let fields = [("do", "make"), ("name", "third"), ("expires", &tomorrow), ("limit", "some"), ("scope", "ROLE_USER")];
+    let fields = [
+        ("do", "make"),
+        ("name", "third"),
+        ("expires", &tomorrow),
+        ("limit", "some"),
+        ("scope", "ROLE_USER"),
+    ];
     let reply = web_client.post(OWN, &fields).await;
     let limit = "The user has 2 live tokens, which is the limit.";
     assert_eq!((reply.status, reply.wrong().as_str()), (409, limit));
-    assert_eq!((reply.field("name").unwrap(), reply.field("expires").unwrap()), ("third".to_owned(), tomorrow));
+    assert_eq!(
+        (reply.field("name").unwrap(), reply.field("expires").unwrap()),
+        ("third".to_owned(), tomorrow)
+    );
     system.stop().await;
 }
 
@@ -207,12 +266,18 @@ async fn a_form_without_its_csrf_token_changes_nothing() {
     let foreign = WebClient::signed_in(&system, "admin", "letmein").await.csrf;
     assert!(own != stale && own != foreign);
     for csrf in ["", "csrf=", "csrf=x", &format!("csrf={stale}"), &format!("csrf={foreign}")] {
-        for (path, form) in
-            [(OWN, "&do=regenerate"), (OWN, "&do=make&name=x&limit=all"), (path.as_str(), ""), ("/sign-out", "")]
-        {
+        for (path, form) in [
+            (OWN, "&do=regenerate"),
+            (OWN, "&do=make&name=x&limit=all"),
+            (path.as_str(), ""),
+            ("/sign-out", ""),
+        ] {
             let reply = web_client.send("POST", path, &format!("{csrf}{form}")).await;
             assert_eq!(reply.status, 403, "{path} {csrf}");
-            assert_eq!(reply.wrong(), "This form is out of date. Nothing was changed; send it once more.");
+            assert_eq!(
+                reply.wrong(),
+                "This form is out of date. Nothing was changed; send it once more."
+            );
         }
     }
     let twice = web_client.send("POST", OWN, &format!("csrf={own}&csrf={own}&do=regenerate")).await;

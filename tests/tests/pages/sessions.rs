@@ -1,5 +1,5 @@
-//! A session ends with the tokens of its user, by the stream and by the sweep, and stays invalid when the change is
-//! undone. The same holds for a log-in flow of two requests.
+//! A session ends with the tokens of its user, by the stream and by the sweep, and stays invalid
+//! when the change is undone. The same holds for a log-in flow of two requests.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use hallpass_password::password;
@@ -17,8 +17,14 @@ enum Change {
     Remove,
 }
 
-const CHANGES: [Change; 6] =
-    [Change::Block, Change::Rename, Change::Password, Change::Attribute, Change::Generation, Change::Remove];
+const CHANGES: [Change; 6] = [
+    Change::Block,
+    Change::Rename,
+    Change::Password,
+    Change::Attribute,
+    Change::Generation,
+    Change::Remove,
+];
 
 /// The way in which prune learns of a change.
 #[derive(Clone, Copy, Debug)]
@@ -69,14 +75,23 @@ fn own() -> Request {
 }
 
 /// Tries everything that a session allows: the pages, and every form of them.
-async fn try_everything(world: &World, web_client: &WebClient<'_>, token: &str) -> Vec<(String, Response)> {
+async fn try_everything(
+    world: &World,
+    web_client: &WebClient<'_>,
+    token: &str,
+) -> Vec<(String, Response)> {
     let hash = token.split('.').next_back().unwrap().to_owned();
     let mut responses = Vec::new();
     for (function, method, route, fields) in [
         ("Console", "GET", "/profile/developer", &[][..]),
         ("Console", "GET", "/admin/users", &[]),
         ("Console", "GET", "/admin/users/{user_id}", &[]),
-        ("Generate", "POST", "/profile/developer", &[("do", "make"), ("name", "a"), ("limit", "all")]),
+        (
+            "Generate",
+            "POST",
+            "/profile/developer",
+            &[("do", "make"), ("name", "a"), ("limit", "all")],
+        ),
         ("Generate", "POST", "/profile/developer", &[("do", "regenerate")]),
         ("Generate", "POST", "/profile/developer", &[("do", "rotate"), ("id", token)]),
         ("Generate", "POST", "/admin/users/{user_id}", &[("name", "a"), ("limit", "all")]),
@@ -85,10 +100,16 @@ async fn try_everything(world: &World, web_client: &WebClient<'_>, token: &str) 
         ("Revoke", "POST", "/admin/users/{user_id}/access", &[("do", "block")]),
         ("Revoke", "POST", "/sign-out", &[]),
     ] {
-        let request = Request::new(method, route).parameter("user_id", "1").parameter("id", &format!("2.{hash}"));
-        let request =
-            if method == "GET" { web_client.with_cookies(request) } else { web_client.with_form(request, fields) };
-        responses.push((format!("{method} {route} {fields:?}"), world.send(function, request).await));
+        let request = Request::new(method, route)
+            .parameter("user_id", "1")
+            .parameter("id", &format!("2.{hash}"));
+        let request = if method == "GET" {
+            web_client.with_cookies(request)
+        } else {
+            web_client.with_form(request, fields)
+        };
+        responses
+            .push((format!("{method} {route} {fields:?}"), world.send(function, request).await));
     }
     responses
 }
@@ -106,7 +127,11 @@ async fn a_session_stays_invalid_when_the_change_that_invalidated_it_is_undone()
             world.advance(5);
             bring_about(&world, "2", change).await;
             undo(&world, before, prune).await;
-            assert_ne!(world.verdict(&format!("Bearer {token}")).await, "allow", "{change:?} {prune:?}");
+            assert_ne!(
+                world.verdict(&format!("Bearer {token}")).await,
+                "allow",
+                "{change:?} {prune:?}"
+            );
             let records = world.count_records("2").await;
             for (what, response) in try_everything(&world, &web_client, &id).await {
                 assert_eq!(response.status, 401, "{change:?} {prune:?} {what}: {}", response.body);
@@ -126,12 +151,18 @@ async fn a_session_that_no_change_invalidated_stays_valid() {
     world.delivery.drain().await.unwrap();
     let swept = world.invoke("Prune", json!({"source": "aws.scheduler"})).await.unwrap();
     assert_eq!((&swept["invalidated"], &swept["unreadable"]), (&json!(0), &json!(0)), "{swept}");
-    assert_eq!(web_client.open("Console", Request::new("GET", "/profile/developer")).await.status, 200);
+    assert_eq!(
+        web_client.open("Console", Request::new("GET", "/profile/developer")).await.status,
+        200
+    );
     // It is deleted after its expiry.
     world.advance(1_800);
     let swept = world.invoke("Prune", json!({"source": "aws.scheduler"})).await.unwrap();
     assert_eq!(swept["purged"], json!(1), "{swept}");
-    assert_eq!(web_client.open("Console", Request::new("GET", "/profile/developer")).await.status, 401);
+    assert_eq!(
+        web_client.open("Console", Request::new("GET", "/profile/developer")).await.status,
+        401
+    );
 }
 
 #[tokio::test]
@@ -142,16 +173,21 @@ async fn a_log_in_flow_stays_invalid_when_the_change_that_invalidated_it_is_undo
             world.delivery.drain().await.unwrap();
             let begin = Request::new("GET", "/rs/authorize-implicit");
             let begin = begin.query("client_id", "app").query("response_type", "token");
-            let flow = world.send("Generate", begin.authorization(&basic("admin", "letmein"))).await;
+            let flow =
+                world.send("Generate", begin.authorization(&basic("admin", "letmein"))).await;
             let before = world.user_item("2").await;
             world.advance(5);
             bring_about(&world, "2", change).await;
             undo(&world, before, prune).await;
-            let decide = Request::new("GET", "/rs/authorize-implicit/decision").query("client_id", "app");
-            let decide = decide.header("Cookie", flow.header("set-cookie").split(';').next().unwrap());
+            let decide =
+                Request::new("GET", "/rs/authorize-implicit/decision").query("client_id", "app");
+            let decide =
+                decide.header("Cookie", flow.header("set-cookie").split(';').next().unwrap());
             let decide = decide.query("oauthDecision", "allow");
             let authenticity = flow.json()["authenticityToken"].as_str().unwrap().to_owned();
-            let response = world.send("Generate", decide.query("session_authenticity_token", &authenticity)).await;
+            let response = world
+                .send("Generate", decide.query("session_authenticity_token", &authenticity))
+                .await;
             assert_eq!(response.status, 400, "{change:?} {prune:?} {}", response.body);
         }
     }
@@ -164,7 +200,8 @@ async fn sessions_flows_and_used_forms_are_no_tokens() {
         WebClient::signed_in(&world, "my_username", "topsecret").await;
         let begin = Request::new("GET", "/rs/authorize-implicit");
         let begin = begin.query("client_id", "app").query("response_type", "token");
-        let flow = world.send("Generate", begin.authorization(&basic("my_username", "topsecret"))).await;
+        let flow =
+            world.send("Generate", begin.authorization(&basic("my_username", "topsecret"))).await;
         assert_eq!(flow.status, 200);
     }
     let token = world.token().await;
@@ -173,8 +210,15 @@ async fn sessions_flows_and_used_forms_are_no_tokens() {
     }
     assert_eq!(world.count_records("1").await, 3);
     let list = world.list(&token, &[("limit", "2")]).await.json();
-    assert_eq!(list["tokens"].as_array().unwrap().len(), 2, "a page has the requested length: {list}");
-    let rest = world.list(&token, &[("limit", "2"), ("cursor", list["next"].as_str().unwrap())]).await.json();
+    assert_eq!(
+        list["tokens"].as_array().unwrap().len(),
+        2,
+        "a page has the requested length: {list}"
+    );
+    let rest = world
+        .list(&token, &[("limit", "2"), ("cursor", list["next"].as_str().unwrap())])
+        .await
+        .json();
     assert_eq!(rest["tokens"].as_array().unwrap().len(), 1, "{rest}");
 }
 
@@ -185,19 +229,34 @@ async fn signing_in_ends_the_previous_session_of_any_user() {
         let mut browser = WebClient::signed_in(&world, "my_username", "topsecret").await;
         let own = Request::new("GET", "/profile/developer");
         let before = browser.with_cookies(own.clone());
-        let elsewhere = WebClient::signed_in(&world, "my_username", "topsecret").await.with_cookies(own.clone());
+        let elsewhere = WebClient::signed_in(&world, "my_username", "topsecret")
+            .await
+            .with_cookies(own.clone());
         assert_eq!(world.send("Console", before.clone()).await.status, 200);
         let fields = [("username", name), ("password", password)];
         browser.open("Console", Request::new("GET", "/sign-in")).await;
-        assert_eq!(browser.submit("Generate", Request::new("POST", "/sign-in"), &fields).await.status, 303);
+        assert_eq!(
+            browser.submit("Generate", Request::new("POST", "/sign-in"), &fields).await.status,
+            303
+        );
         assert_eq!(world.send("Console", before).await.status, 401, "{name}");
-        assert_eq!(world.send("Console", elsewhere).await.status, 200, "another browser is not concerned");
+        assert_eq!(
+            world.send("Console", elsewhere).await.status,
+            200,
+            "another browser is not concerned"
+        );
         assert_eq!(browser.open("Console", own).await.status, 200);
         // A wrong password does not end the session.
         browser.open("Console", Request::new("GET", "/sign-in")).await;
         let fields = [("username", name), ("password", "wrong")];
-        assert_eq!(browser.submit("Generate", Request::new("POST", "/sign-in"), &fields).await.status, 401);
-        assert_eq!(browser.open("Console", Request::new("GET", "/profile/developer")).await.status, 200);
+        assert_eq!(
+            browser.submit("Generate", Request::new("POST", "/sign-in"), &fields).await.status,
+            401
+        );
+        assert_eq!(
+            browser.open("Console", Request::new("GET", "/profile/developer")).await.status,
+            200
+        );
     }
 }
 
@@ -215,7 +274,10 @@ async fn signing_out_ends_the_session_of_this_browser_alone() {
     assert_eq!((own_page(&world, &of_one).await, own_page(&world, &of_two).await), (401, 200));
     // It has expired by a slow clock, too.
     let sessions = world.store.sessions_of(&"1".parse().unwrap()).await.unwrap();
-    assert_eq!(sessions.iter().filter(|(_, session)| session.expires_at > session.started_at).count(), 1);
+    assert_eq!(
+        sessions.iter().filter(|(_, session)| session.expires_at > session.started_at).count(),
+        1
+    );
     assert_eq!(world.count_records("1").await, 0);
 }
 
@@ -223,14 +285,19 @@ async fn signing_out_ends_the_session_of_this_browser_alone() {
 async fn forms_of_one_user_have_no_effect_once_another_has_signed_in() {
     let world = World::new().await;
     let mut browser = WebClient::signed_in(&world, "my_username", "topsecret").await;
-    let form = browser.with_form(Request::new("POST", "/profile/developer"), &[("do", "regenerate")]);
+    let form =
+        browser.with_form(Request::new("POST", "/profile/developer"), &[("do", "regenerate")]);
     let sign_out = browser.with_form(Request::new("POST", "/sign-out"), &[]);
     browser.sign_in_again(&world, "admin", "letmein").await;
     // The form of the old tab, with the earlier cookies and with the current ones.
     assert_eq!(world.send("Generate", form.clone()).await.status, 401);
     assert_eq!(world.send("Generate", browser.with_cookies_of(&form)).await.status, 403);
     assert_eq!(world.send("Revoke", browser.with_cookies_of(&sign_out)).await.status, 403);
-    assert_eq!(own_page(&world, &browser.with_cookies(own())).await, 200, "the form of another user does not sign out");
+    assert_eq!(
+        own_page(&world, &browser.with_cookies(own())).await,
+        200,
+        "the form of another user does not sign out"
+    );
     assert_eq!((world.count_records("1").await, world.count_records("2").await), (0, 0));
 }
 
@@ -249,10 +316,15 @@ async fn signing_in_again_ends_an_invalidated_session() {
                 world.invoke("Prune", json!({"source": "aws.scheduler"})).await.unwrap();
             }
         }
-        let elsewhere = WebClient::signed_in(&world, "my_username", "topsecret").await.with_cookies(own());
+        let elsewhere =
+            WebClient::signed_in(&world, "my_username", "topsecret").await.with_cookies(own());
         let response = browser.submit("Revoke", Request::new("POST", "/sign-out"), &[]).await;
         assert_eq!(response.status, 401, "{prune:?}");
-        assert_eq!(own_page(&world, &elsewhere).await, 200, "{prune:?}: the newer session is not concerned");
+        assert_eq!(
+            own_page(&world, &elsewhere).await,
+            200,
+            "{prune:?}: the newer session is not concerned"
+        );
         browser.sign_in_again(&world, "my_username", "topsecret").await;
         assert_eq!(own_page(&world, &browser.with_cookies(own())).await, 200, "{prune:?}");
         assert_eq!(own_page(&world, &stale).await, 401, "{prune:?}");
@@ -276,7 +348,10 @@ async fn the_session_of_a_removed_user_stays_invalid_when_the_id_is_reused() {
         }
         // Another person gets the ID and the name.
         let mut next = before.clone();
-        next.insert("password_hash".to_owned(), text(&password::hash("other-secret-7", [9; 16]).unwrap()));
+        next.insert(
+            "password_hash".to_owned(),
+            text(&password::hash("other-secret-7", [9; 16]).unwrap()),
+        );
         world.put("Users", next).await;
         assert_eq!(own_page(&world, &stale).await, 401);
         // In the same browser, too.
@@ -292,7 +367,8 @@ async fn the_session_of_a_removed_user_stays_invalid_when_the_id_is_reused() {
 #[tokio::test]
 async fn the_secret_of_a_session_is_valid_for_its_own_user_alone() {
     let world = World::new().await;
-    let mine = WebClient::signed_in(&world, "my_username", "topsecret").await.cookie("__Secure-hallpass");
+    let mine =
+        WebClient::signed_in(&world, "my_username", "topsecret").await.cookie("__Secure-hallpass");
     WebClient::signed_in(&world, "admin", "letmein").await;
     let check = async |cookie: &str, status: u16| {
         let request = own().header("Accept", "text/html").header("Cookie", cookie);

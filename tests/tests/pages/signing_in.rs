@@ -38,7 +38,11 @@ async fn a_rejected_sign_in_does_not_reveal_why() {
     ] {
         let mut web_client = WebClient::new(&system, "");
         let reply = web_client.sign_in(name, password).await;
-        assert_eq!((reply.status, reply.wrong().as_str()), (401, "The user name or the password is wrong."), "{name}");
+        assert_eq!(
+            (reply.status, reply.wrong().as_str()),
+            (401, "The user name or the password is wrong."),
+            "{name}"
+        );
         assert_eq!(reply.field("username").unwrap(), name, "the input is kept");
         assert_eq!(reply.field("password").unwrap(), "");
         assert!(!web_client.cookies.contains_key(SESSION));
@@ -56,7 +60,10 @@ async fn a_guesser_waits_and_keeps_the_input() {
         assert_eq!(web_client.sign_in("my_username", "wrong").await.status, 401);
     }
     let reply = web_client.sign_in("my_username", "topsecret").await;
-    assert_eq!((reply.status, reply.wrong().as_str()), (429, "Too many attempts. Try again later."));
+    assert_eq!(
+        (reply.status, reply.wrong().as_str()),
+        (429, "Too many attempts. Try again later.")
+    );
     assert_eq!(reply.field("username").unwrap(), "my_username");
     let wait: u64 = reply.header("retry-after").parse().unwrap();
     assert!((1..=60).contains(&wait), "{wait}");
@@ -84,7 +91,10 @@ async fn a_form_from_another_site_begins_no_session() {
         if expected == 403 {
             assert_eq!(reply.field("username").unwrap(), "my_username");
             assert!(
-                web_client.post("/sign-in", &[("username", "my_username"), ("password", "topsecret")]).await.status
+                web_client
+                    .post("/sign-in", &[("username", "my_username"), ("password", "topsecret")])
+                    .await
+                    .status
                     == 303
             );
         }
@@ -103,20 +113,27 @@ async fn a_form_from_another_site_begins_no_session() {
 #[tokio::test]
 async fn the_cookies_are_for_this_api_alone_and_for_no_script() {
     for (base, prefix, path) in [("", "__Host-", "/"), ("/prod", "__Secure-", "/prod")] {
-        let system = System::start_with(&[], |options| base.clone_into(&mut options.base_path)).await;
+        let system =
+            System::start_with(&[], |options| base.clone_into(&mut options.base_path)).await;
         let mut web_client = WebClient::new(&system, base);
         let attributes = "HttpOnly; SameSite=Strict; Secure";
         let check = |reply: &Reply, name: &str, length: usize, seconds: u64| {
             let cookie = reply.header("set-cookie");
             let value = cookie.strip_prefix(&format!("{prefix}{name}=")).unwrap();
             let (value, rest) = value.split_at(length);
-            assert!(value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)));
+            assert!(
+                value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+            );
             assert_eq!(rest, format!("; {attributes}; Path={path}; Max-Age={seconds}"));
             assert_eq!(reply.headers.get_all("set-cookie").iter().count(), 1);
         };
         check(&web_client.get("/sign-in").await, "hallpass-form", 43, 1_800);
         let again = web_client.get("/sign-in").await;
-        assert_eq!(again.header("set-cookie"), "", "a second page in the same browser does not spoil the first");
+        assert_eq!(
+            again.header("set-cookie"),
+            "",
+            "a second page in the same browser does not spoil the first"
+        );
         let signed_in = web_client.sign_in("my_username", "topsecret").await;
         check(&signed_in, "hallpass", "1.".len() + 43, 1_800);
         assert_eq!(signed_in.header("cache-control"), "no-store");
@@ -167,7 +184,10 @@ enum End {
 async fn bring_about(system: &System, web_client: &mut WebClient<'_>, end: End) {
     match end {
         End::SignOut => {
-            assert_eq!(web_client.post("/sign-out", &[]).await.header("location"), "/sign-in?done=signed-out");
+            assert_eq!(
+                web_client.post("/sign-out", &[]).await.header("location"),
+                "/sign-in?done=signed-out"
+            );
         }
         End::HalfAnHour => system.advance(1_800),
         End::RevokeAll => {
@@ -181,13 +201,16 @@ async fn bring_about(system: &System, web_client: &mut WebClient<'_>, end: End) 
             let hash = password::hash("topsecret", [9; 16]).unwrap();
             system.set_user("1", "password_hash", text(&hash)).await;
         }
-        End::Gone => system.set_user("1", "token_generation", AttributeValue::N("77".to_owned())).await,
+        End::Gone => {
+            system.set_user("1", "token_generation", AttributeValue::N("77".to_owned())).await;
+        }
     }
 }
 
 #[tokio::test]
 async fn everything_that_invalidates_tokens_ends_a_session() {
-    let system = System::start(&[("HALLPASS_INVALIDATE_ON", "username,password_hash,status,mail")]).await;
+    let system =
+        System::start(&[("HALLPASS_INVALIDATE_ON", "username,password_hash,status,mail")]).await;
     for end in [
         End::SignOut,
         End::HalfAnHour,
@@ -247,14 +270,21 @@ async fn the_secret_of_a_session_is_not_a_token_or_a_password() {
         ] {
             // The rate limit counts the wrong passwords.
             system.advance(3_700);
-            assert_eq!(system.ask(method, path, &credential).await.status, 401, "{method} {path} {credential}");
+            assert_eq!(
+                system.ask(method, path, &credential).await.status,
+                401,
+                "{method} {path} {credential}"
+            );
         }
     }
     // A session does not count on API routes: the cookie alone authenticates nothing there.
     let cookie = format!("{SESSION}={secret}");
-    for (method, path) in
-        [("GET", "/rs/profile"), ("GET", "/tokens"), ("POST", "/tokens"), ("POST", "/oauth/introspect")]
-    {
+    for (method, path) in [
+        ("GET", "/rs/profile"),
+        ("GET", "/tokens"),
+        ("POST", "/tokens"),
+        ("POST", "/oauth/introspect"),
+    ] {
         let reply = system.send(method, path, &[("Cookie", &cookie)], "").await;
         assert_eq!(reply.status, 401, "{method} {path}");
     }

@@ -1,4 +1,5 @@
-//! Everything that a stolen browser session issued, by any form and indirectly, is revoked together with the session.
+//! Everything that a stolen browser session issued, by any form and indirectly, is revoked together
+//! with the session.
 
 use serde_json::{Value, json};
 use tests::{
@@ -36,7 +37,8 @@ async fn a_stolen_session_is_revoked_with_everything_that_it_issued() {
 
     let named = thief.create_token(&[("name", "named"), ("limit", "all")]).await;
     let developer = thief.post(OWN, &[("do", "regenerate")]).await.shown_token();
-    let key = thief.post("/admin/users/1", &[("name", "key"), ("limit", "all")]).await.shown_token();
+    let key =
+        thief.post("/admin/users/1", &[("name", "key"), ("limit", "all")]).await.shown_token();
     let old_id = text_of(&shown(&system, &old).await, "id").to_owned();
     let rotated = thief.post(OWN, &[("do", "rotate"), ("id", &old_id)]).await.shown_token();
     let family = text_of(&shown(&system, &named).await, "issued_by_family").to_owned();
@@ -45,14 +47,24 @@ async fn a_stolen_session_is_revoked_with_everything_that_it_issued() {
     }
     let by_named = system.created(&named, &json!({"name": "a", "user_id": "1"})).await;
     let by_key = system.created(&key, &json!({"name": "b"})).await;
-    let tokens = [&named, &developer, &key, &rotated, text_of(&by_named, "token"), text_of(&by_key, "token")];
+    let tokens = [
+        &named,
+        &developer,
+        &key,
+        &rotated,
+        text_of(&by_named, "token"),
+        text_of(&by_key, "token"),
+    ];
     let others = shown(&system, &good).await;
     assert_ne!(text_of(&others, "issued_by_family"), family, "another session has another family");
     assert_eq!(shown(&system, &password).await["issued_by_family"], Value::Null);
 
     // Only an administrator can revoke a session, and no other session ends.
     let user = system.token_of("my_username", "topsecret").await;
-    system.ask("DELETE", &format!("/tokens/{family}?descendants=true"), &bearer(&user)).await.body_of(404);
+    system
+        .ask("DELETE", &format!("/tokens/{family}?descendants=true"), &bearer(&user))
+        .await
+        .body_of(404);
     assert_eq!(end(&system, &password, "2.AAAAAAAAAAAAAAAAAAAAAA").await, 0);
     assert_eq!(thief.get(OWN).await.status, 200);
 
@@ -61,7 +73,10 @@ async fn a_stolen_session_is_revoked_with_everything_that_it_issued() {
         assert_eq!(system.verdict(token).await, "revoked");
     }
     assert_eq!(thief.get(OWN).await.status, 401, "the session has ended");
-    assert_eq!(thief.post(OWN, &[("do", "make"), ("name", "late"), ("limit", "all")]).await.status, 401);
+    assert_eq!(
+        thief.post(OWN, &[("do", "make"), ("name", "late"), ("limit", "all")]).await.status,
+        401
+    );
     assert_eq!(owner.get(OWN).await.status, 200);
     for token in [&good, &password] {
         assert_eq!(system.verdict(token).await, "allow");

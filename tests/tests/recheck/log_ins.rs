@@ -1,6 +1,6 @@
-//! The recheck of log-ins. Every route on which a password begins a browser session or a log-in flow is combined with
-//! every change of the user, undone or not, at every call of the request. A session or flow for a user who no longer
-//! matches the checked password is not valid.
+//! The recheck of log-ins. Every route on which a password begins a browser session or a log-in
+//! flow is combined with every change of the user, undone or not, at every call of the request. A
+//! session or flow for a user who no longer matches the checked password is not valid.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use tests::{
@@ -28,8 +28,14 @@ enum Change {
     Permission,
 }
 
-const CHANGES: [Change; 6] =
-    [Change::Block, Change::Rename, Change::Password, Change::Generation, Change::Remove, Change::Permission];
+const CHANGES: [Change; 6] = [
+    Change::Block,
+    Change::Rename,
+    Change::Password,
+    Change::Generation,
+    Change::Remove,
+    Change::Permission,
+];
 
 /// The permission that the user must have.
 const PERMISSION: &str = "orders:read";
@@ -61,9 +67,13 @@ impl Case {
                 world.send("Console", own.header("Cookie", &cookie)).await.status == 200
             }
             Begun::Flow => {
-                let authenticity = response.json()["authenticityToken"].as_str().unwrap().to_owned();
-                let decide = Request::new("GET", "/rs/authorize-implicit/decision").query("client_id", "app");
-                let decide = decide.query("oauthDecision", "allow").query("session_authenticity_token", &authenticity);
+                let authenticity =
+                    response.json()["authenticityToken"].as_str().unwrap().to_owned();
+                let decide = Request::new("GET", "/rs/authorize-implicit/decision")
+                    .query("client_id", "app");
+                let decide = decide
+                    .query("oauthDecision", "allow")
+                    .query("session_authenticity_token", &authenticity);
                 world.send("Generate", decide.header("Cookie", &cookie)).await.status == 200
             }
         }
@@ -77,14 +87,23 @@ async fn cases(world: &World) -> Vec<Case> {
         web_client.with_form(Request::new("POST", "/sign-in"), &FIELDS)
     };
     let session = |name, request| Case { name, request, begun: Begun::Session };
-    let begin = |method| Request::new(method, "/rs/authorize-implicit").authorization(&basic(FIELDS[0].1, FIELDS[1].1));
+    let begin = |method| {
+        Request::new(method, "/rs/authorize-implicit")
+            .authorization(&basic(FIELDS[0].1, FIELDS[1].1))
+    };
     let by_query = begin("GET").query("client_id", "app").query("response_type", "token");
     let by_form = begin("POST").header("Content-Type", "application/x-www-form-urlencoded");
     let by_form = by_form.body("client_id=app&response_type=token");
     vec![
         session("signing in", sign_in(WebClient::arriving(world).await).await),
-        session("signing in again", sign_in(WebClient::signed_in(world, "my_username", "topsecret").await).await),
-        session("signing in after another", sign_in(WebClient::signed_in(world, "admin", "letmein").await).await),
+        session(
+            "signing in again",
+            sign_in(WebClient::signed_in(world, "my_username", "topsecret").await).await,
+        ),
+        session(
+            "signing in after another",
+            sign_in(WebClient::signed_in(world, "admin", "letmein").await).await,
+        ),
         Case { name: "a flow", request: by_query, begun: Begun::Flow },
         Case { name: "a flow by a form", request: by_form, begun: Begun::Flow },
     ]
@@ -98,7 +117,9 @@ async fn happen(world: &World, change: Change, is_undone: bool) {
         Change::Rename => ("username", Some(text("renamed"))),
         Change::Password => ("password_hash", Some(text("$argon2id$x"))),
         Change::Generation => ("token_generation", Some(AttributeValue::N("77".to_owned()))),
-        Change::Permission => ("permissions", Some(AttributeValue::Ss(vec!["ROLE_USER".to_owned()]))),
+        Change::Permission => {
+            ("permissions", Some(AttributeValue::Ss(vec!["ROLE_USER".to_owned()])))
+        }
         Change::Remove => ("", None),
     };
     match value {
@@ -124,13 +145,20 @@ async fn known(world: &World, tap: &Tap, case: &Case) -> Known {
     tap.seen();
     let response = world.send("Generate", case.request.clone()).await;
     let seen = tap.seen();
-    assert!(case.is_yes(&response) && case.lives(world, &response).await, "{}: {response:?}", case.name);
+    assert!(
+        case.is_yes(&response) && case.lives(world, &response).await,
+        "{}: {response:?}",
+        case.name
+    );
     let writes = seen
         .iter()
-        .rposition(|request| request.operation == "PutItem" && request.body["TableName"] == "Tokens")
+        .rposition(|request| {
+            request.operation == "PutItem" && request.body["TableName"] == "Tokens"
+        })
         .unwrap();
     let is_read = |body: &str| body.contains("Users") && body.contains(r#""user_id":{"S":"1"}"#);
-    let reads = seen[..writes].iter().rposition(|request| is_read(&request.body.to_string())).unwrap();
+    let reads =
+        seen[..writes].iter().rposition(|request| is_read(&request.body.to_string())).unwrap();
     assert!(seen.len() > writes + 2, "{}: marks and user are read after the write", case.name);
     Known { calls: seen.len(), reads, writes }
 }
@@ -146,7 +174,8 @@ async fn check(
     let id = "1".parse().unwrap();
     let before = world.store.sessions_of(&id).await.unwrap().len();
     let asking = Box::pin(world.send("Generate", case.request.clone()));
-    let (response, was_held) = tap.meanwhile(ANY, call, asking, Box::pin(happen(world, change, is_undone))).await;
+    let (response, was_held) =
+        tap.meanwhile(ANY, call, asking, Box::pin(happen(world, change, is_undone))).await;
     let wrong = |what: &str| Err(format!("{what}: {} {}", response.status, response.body));
     if !was_held {
         return Err(NO_CALL.to_owned());
@@ -165,7 +194,11 @@ async fn check(
     }
     // Every use of a session or a flow checks the permissions again.
     if change == Change::Permission {
-        return if is_undone || call > known.writes + 1 { Ok(()) } else { wrong("begun without the permission") };
+        return if is_undone || call > known.writes + 1 {
+            Ok(())
+        } else {
+            wrong("begun without the permission")
+        };
     }
     if case.lives(world, &response).await { wrong("begun, and alive") } else { Ok(()) }
 }
@@ -194,7 +227,10 @@ async fn check_all(every: usize) {
                 done += 1;
                 let checking = async || check(&world, &tap, case, &known, change, call).await;
                 if let Err(error) = patiently(&world, &beginning, checking).await {
-                    wrong.push(format!("{}, {change:?} at {call} of {}: {error}", case.name, known.calls));
+                    wrong.push(format!(
+                        "{}, {change:?} at {call} of {}: {error}",
+                        case.name, known.calls
+                    ));
                 }
             }
         }
@@ -211,8 +247,8 @@ async fn no_session_begins_for_a_user_who_changed_before_the_recheck() {
     }
 }
 
-/// Changes of every kind that are undone at the calls around the write, which the short form of the test above may
-/// leave out.
+/// Changes of every kind that are undone at the calls around the write, which the short form of the
+/// test above may leave out.
 #[tokio::test]
 async fn a_change_undone_between_the_check_of_the_password_and_the_write_begins_no_session() {
     for begun in [Begun::Session, Begun::Flow] {

@@ -1,5 +1,5 @@
-//! The recheck of what is not bound to the token: a user loses a permission that the new token, its expiry or the managed
-//! token requires, or can no longer log in, at every call of the request.
+//! The recheck of what is not bound to the token: a user loses a permission that the new token, its
+//! expiry or the managed token requires, or can no longer log in, at every call of the request.
 
 use std::time::Duration;
 
@@ -47,12 +47,18 @@ async fn request(world: &World, needs: Needs) -> Request {
     let create = |body| Request::new("POST", "/tokens").authorization(&caller).json(&body);
     match needs {
         Needs::Scope => create(json!({"name": "new", "scopes": ["orders"], "expires_in": 60})),
-        Needs::Expiry => create(json!({"name": "new", "scopes": ["ROLE_USER"], "expires_in": 24 * HOUR})),
+        Needs::Expiry => {
+            create(json!({"name": "new", "scopes": ["ROLE_USER"], "expires_in": 24 * HOUR}))
+        }
         Needs::Management => {
             let scope = ["ROLE_USER".parse().unwrap()].into_iter().collect();
-            let other = world.create_token_with(Format::Signed, "1", 2, |record| record.scope = Some(scope)).await;
+            let other = world
+                .create_token_with(Format::Signed, "1", 2, |record| record.scope = Some(scope))
+                .await;
             let other = other.record.id.to_string();
-            Request::new("POST", "/tokens/{id}/rotate").parameter("id", &other).authorization(&caller)
+            Request::new("POST", "/tokens/{id}/rotate")
+                .parameter("id", &other)
+                .authorization(&caller)
         }
     }
 }
@@ -82,12 +88,16 @@ async fn no_token_is_shown_for_a_permission_that_was_lost_before_the_recheck() {
             let asked = request(&world, needs).await;
             let before = world.store.records_of(&"1".parse().unwrap()).await.unwrap().len();
             let lost = permit(&world, &["ROLE_USER"]);
-            let (response, was_held) =
-                tap.meanwhile(ANY, call, Box::pin(world.send("Generate", asked)), Box::pin(lost)).await;
+            let (response, was_held) = tap
+                .meanwhile(ANY, call, Box::pin(world.send("Generate", asked)), Box::pin(lost))
+                .await;
             assert!(was_held, "{needs:?} {call}");
             // A permission that is lost before the first read limits the expiry of the new token.
             let latest = world.now().after(Duration::from_secs(HOUR)).to_string();
-            if needs == Needs::Expiry && response.status == 201 && response.json()["expires_at"] == latest {
+            if needs == Needs::Expiry
+                && response.status == 201
+                && response.json()["expires_at"] == latest
+            {
                 continue;
             }
             assert!(
@@ -102,7 +112,8 @@ async fn no_token_is_shown_for_a_permission_that_was_lost_before_the_recheck() {
     }
 }
 
-/// The change counts although no token is bound to the attribute: the password that was checked is no longer right.
+/// The change counts although no token is bound to the attribute: the password that was checked is
+/// no longer right.
 #[tokio::test]
 async fn no_token_is_shown_for_a_password_that_no_longer_logs_in() {
     if engine::kind().await != Kind::Embedded {
@@ -114,7 +125,9 @@ async fn no_token_is_shown_for_a_password_that_no_longer_logs_in() {
     tap.seen();
     assert_eq!(world.generate(&login).await.status, 200);
     let writes = last_write(&tap);
-    for (attribute, value) in [("password_hash", "$argon2id$x"), ("username", "renamed"), ("status", "blocked")] {
+    for (attribute, value) in
+        [("password_hash", "$argon2id$x"), ("username", "renamed"), ("status", "blocked")]
+    {
         for call in 0..=writes + 1 {
             let (world, tap) = World::tapped(&unbound).await;
             let change = world.set_user("1", attribute, Some(text(value)));
@@ -122,7 +135,11 @@ async fn no_token_is_shown_for_a_password_that_no_longer_logs_in() {
                 tap.meanwhile(ANY, call, Box::pin(world.generate(&login)), Box::pin(change)).await;
             assert!(was_held, "{attribute} {call}");
             assert_ne!(response.status, 200, "{attribute} {call}: {}", response.body);
-            assert_eq!(world.count_records("1").await, 0, "{attribute} {call}: the new record is withdrawn");
+            assert_eq!(
+                world.count_records("1").await,
+                0,
+                "{attribute} {call}: the new record is withdrawn"
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Every request that creates a token, with every kind of caller, and tables prepared for all of them.
+//! Every request that creates a token, with every kind of caller, and tables prepared for all of
+//! them.
 
 use std::pin::Pin;
 
@@ -71,29 +72,41 @@ impl Case {
         Self { has_flow: true, ..self }
     }
 
-    /// Returns whether the caller's credential is older than the request, so that any change in between invalidates it.
+    /// Returns whether the caller's credential is older than the request, so that any change in
+    /// between invalidates it.
     pub(crate) fn is_older(&self) -> bool {
         self.token.is_some() || self.has_session || self.has_flow
     }
 
-    /// Sends the request, and returns the text of the new token or the status of the rejection; 0 stands for a failure
-    /// without a status.
+    /// Sends the request, and returns the text of the new token or the status of the rejection; 0
+    /// stands for a failure without a status.
     pub(crate) async fn ask(&self, world: &World) -> Result<String, u16> {
         let (service, randomness) = (world.service(), entropy::randomness());
         let context = Context { service: &service, now: now(world), randomness: &randomness };
         let operated: Pin<Box<dyn Future<Output = _> + Send>> = match &self.asking {
             Asking::Request(request) => {
                 let response = world.send("Generate", Request::clone(request)).await;
-                return if response.status < 300 { Ok(text_in(&response.body)) } else { Err(response.status) };
+                return if response.status < 300 {
+                    Ok(text_in(&response.body))
+                } else {
+                    Err(response.status)
+                };
             }
             Asking::Issue(owner) => {
                 let owner = world.store.user(&owner.parse().unwrap()).await.unwrap().unwrap();
-                let order = Order { owner, jwt: false, name: None, description: None, scope: None, expires_at: None };
+                let order = Order {
+                    owner,
+                    jwt: false,
+                    name: None,
+                    description: None,
+                    scope: None,
+                    expires_at: None,
+                };
                 Box::pin(async { operator::issue(&context, order).await.map(|(text, _)| text) })
             }
-            Asking::Rotate(old) => {
-                Box::pin(async { operator::rotate(&context, &old.id).await.map(|rotation| rotation.text) })
-            }
+            Asking::Rotate(old) => Box::pin(async {
+                operator::rotate(&context, &old.id).await.map(|rotation| rotation.text)
+            }),
         };
         operated.await.map(|text| text.expose_secret().to_owned()).map_err(|_| 0)
     }
@@ -107,52 +120,82 @@ fn now(world: &World) -> Timestamp {
 pub(crate) fn text_in(body: &str) -> String {
     let json: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
     let member = ["token", "value", "accessToken"].iter().find_map(|name| json[name].as_str());
-    let shown = || body.split("id=\"new-token\"").nth(1)?.split("value=\"").nth(1)?.split('"').next();
+    let shown =
+        || body.split("id=\"new-token\"").nth(1)?.split("value=\"").nth(1)?.split('"').next();
     member.or_else(shown).unwrap_or_else(|| panic!("{body}")).to_owned()
 }
 
 /// Returns all requests.
 pub(crate) async fn cases(world: &World) -> Vec<Case> {
-    let own = world.create_token_with(Format::Signed, "1", 1, |record| record.name = Some("own".to_owned())).await;
+    let own = world
+        .create_token_with(Format::Signed, "1", 1, |record| record.name = Some("own".to_owned()))
+        .await;
     let keeper = world.create_token(Format::Signed, "1", 2).await;
     let developer = world.create_token(Format::Developer, "1", 3).await;
     let admin = world.create_token(Format::Signed, "2", 4).await;
     let other = world.create_token(Format::Signed, "3", 5).await;
-    let with = |method: &str, route: &str, text: &str| Request::new(method, route).authorization(&bearer(text));
+    let with = |method: &str, route: &str, text: &str| {
+        Request::new(method, route).authorization(&bearer(text))
+    };
     let generate = || Request::new("POST", "/api/services_token/generate");
     let login = basic("my_username", "topsecret");
-    let rotate =
-        |text: &str, old: &Record| with("POST", "/tokens/{id}/rotate", text).parameter("id", &old.id.to_string());
-    let regenerate = |text: &str| with("POST", "/profile/developer", text).header("Accept", "application/json");
+    let rotate = |text: &str, old: &Record| {
+        with("POST", "/tokens/{id}/rotate", text).parameter("id", &old.id.to_string())
+    };
+    let regenerate =
+        |text: &str| with("POST", "/profile/developer", text).header("Accept", "application/json");
     let rarog = |route: &str| {
         let expiration = "2027-01-16T08:00:00.000Z";
-        let body = json!({"name": "of Rarog", "expiration": expiration, "authorities": ["ROLE_USER"]});
+        let body =
+            json!({"name": "of Rarog", "expiration": expiration, "authorities": ["ROLE_USER"]});
         Request::new("POST", route).json(&body)
     };
     let named = |body| with("POST", "/tokens", &keeper.text).json(&body);
     let for_another = json!({"name": "for another", "user_id": "3"});
     let mut cases = vec![
         Case::new("generate by password", generate().authorization(&login), "1"),
-        Case::new("generate by token", generate().authorization(&bearer(&keeper.text)), "1").by(&keeper.record),
-        Case::new("create", named(json!({"name": "new"})), "1").by(&keeper.record),
-        Case::new("create with a scope", named(json!({"name": "new", "scopes": ["ROLE_USER"]})), "1")
+        Case::new("generate by token", generate().authorization(&bearer(&keeper.text)), "1")
             .by(&keeper.record),
-        Case::new("create for another", with("POST", "/tokens", &admin.text).json(&for_another), "2")
-            .by(&admin.record)
-            .for_another("3"),
-        Case::new("rotate itself", rotate(&own.text, &own.record), "1").by(&own.record).replacing(&own.record),
-        Case::new("rotate another", rotate(&keeper.text, &own.record), "1").by(&keeper.record).replacing(&own.record),
+        Case::new("create", named(json!({"name": "new"})), "1").by(&keeper.record),
+        Case::new(
+            "create with a scope",
+            named(json!({"name": "new", "scopes": ["ROLE_USER"]})),
+            "1",
+        )
+        .by(&keeper.record),
+        Case::new(
+            "create for another",
+            with("POST", "/tokens", &admin.text).json(&for_another),
+            "2",
+        )
+        .by(&admin.record)
+        .for_another("3"),
+        Case::new("rotate itself", rotate(&own.text, &own.record), "1")
+            .by(&own.record)
+            .replacing(&own.record),
+        Case::new("rotate another", rotate(&keeper.text, &own.record), "1")
+            .by(&keeper.record)
+            .replacing(&own.record),
         Case::new("rotate another's", rotate(&admin.text, &other.record), "2")
             .by(&admin.record)
             .replacing(&other.record)
             .for_another("3"),
         Case::new("developer token", regenerate(&admin.text), "2").by(&admin.record),
         Case::new("developer token again", regenerate(&keeper.text), "1").by(&keeper.record),
-        Case::new("developer token by itself", regenerate(&developer.text), "1").by(&developer.record),
-        Case::new("Rarog, by password", rarog("/rest/pat/1.0/token/user/create").authorization(&login), "1"),
-        Case::new("Rarog's app", rarog("/rest/pat/1.0/token/app/create").authorization(&bearer(&admin.text)), "2")
-            .by(&admin.record)
-            .for_another("4"),
+        Case::new("developer token by itself", regenerate(&developer.text), "1")
+            .by(&developer.record),
+        Case::new(
+            "Rarog, by password",
+            rarog("/rest/pat/1.0/token/user/create").authorization(&login),
+            "1",
+        ),
+        Case::new(
+            "Rarog's app",
+            rarog("/rest/pat/1.0/token/app/create").authorization(&bearer(&admin.text)),
+            "2",
+        )
+        .by(&admin.record)
+        .for_another("4"),
         Case::new("authorise", Request::new("GET", "/rs/authorise").authorization(&login), "1"),
         Case::new("the implicit flow", implicit(world, &login).await, "1").in_a_flow(),
     ];
@@ -163,7 +206,8 @@ pub(crate) async fn cases(world: &World) -> Vec<Case> {
 
 async fn operated(world: &World) -> Vec<Case> {
     let old = world.create_token(Format::Signed, "3", 6).await.record;
-    let by_operator = |name, asking| Case { asking, ..Case::new(name, Request::new("GET", "/"), "3") };
+    let by_operator =
+        |name, asking| Case { asking, ..Case::new(name, Request::new("GET", "/"), "3") };
     vec![
         by_operator("the operator", Asking::Issue("3")),
         by_operator("the operator rotates", Asking::Rotate(Box::new(old.clone()))).replacing(&old),
@@ -172,12 +216,15 @@ async fn operated(world: &World) -> Vec<Case> {
 
 /// Returns the second request of the implicit flow, after sending the first.
 async fn implicit(world: &World, login: &str) -> Request {
-    let begin = Request::new("GET", "/rs/authorize-implicit").query("client_id", "app").query("response_type", "token");
+    let begin = Request::new("GET", "/rs/authorize-implicit")
+        .query("client_id", "app")
+        .query("response_type", "token");
     let reply = world.send("Generate", begin.authorization(login)).await;
     let cookie = reply.header("set-cookie").split(';').next().unwrap();
     let authenticity = reply.json()["authenticityToken"].as_str().unwrap().to_owned();
     let decide = Request::new("GET", "/rs/authorize-implicit/decision").query("client_id", "app");
-    let decide = decide.query("oauthDecision", "allow").query("session_authenticity_token", &authenticity);
+    let decide =
+        decide.query("oauthDecision", "allow").query("session_authenticity_token", &authenticity);
     decide.header("Cookie", cookie)
 }
 
@@ -188,14 +235,17 @@ async fn pages(world: &World, old: &Record) -> Vec<Case> {
         WebClient::signed_in(world, "my_username", "topsecret").await,
         WebClient::signed_in(world, "admin", "letmein").await,
     );
-    let form = |web_client: &WebClient<'_>, request, fields: &[(&str, &str)]| web_client.with_form(request, fields);
+    let form = |web_client: &WebClient<'_>, request, fields: &[(&str, &str)]| {
+        web_client.with_form(request, fields)
+    };
     let make = form(&person, own(), &[("do", "make"), ("name", "made"), ("limit", "all")]);
     let id = old.id.to_string();
     let rotate = form(&person, own(), &[("do", "rotate"), ("id", &id)]);
     let for_another = form(&administrator, key, &[("name", "key"), ("limit", "all")]);
     vec![
         Case::new("the page's token", make, "1").in_a_session(),
-        Case::new("the page's developer token", form(&person, own(), &[("do", "regenerate")]), "1").in_a_session(),
+        Case::new("the page's developer token", form(&person, own(), &[("do", "regenerate")]), "1")
+            .in_a_session(),
         Case::new("the page rotates", rotate, "1").replacing(old).in_a_session(),
         Case::new("the administrator's page", for_another, "2").for_another("3").in_a_session(),
     ]

@@ -57,8 +57,9 @@ impl Ground {
         self.sequences
     }
 
-    /// Takes these steps, and then verifies every token three times: before prune has received every change, after, and
-    /// with the users restored to the state for which the tokens were issued.
+    /// Takes these steps, and then verifies every token three times: before prune has received
+    /// every change, after, and with the users restored to the state for which the tokens were
+    /// issued.
     pub async fn run(&mut self, steps: &[Step]) -> Result<(), Difference> {
         self.sequences += 1;
         let ids = std::array::from_fn(|user| format!("s{}-{user}", self.sequences));
@@ -69,7 +70,9 @@ impl Ground {
         }
         both.ground.world.user_stream_after(&mut both.ground.place);
         for (number, step) in steps.iter().enumerate() {
-            both.step(*step).await.map_err(|difference| format!("at step {number}, {step:?}: {difference}"))?;
+            both.step(*step)
+                .await
+                .map_err(|difference| format!("at step {number}, {step:?}: {difference}"))?;
         }
         both.end().await.map_err(|difference| format!("at the end: {difference}"))
     }
@@ -83,7 +86,8 @@ impl Both<'_> {
             Step::Rotate(token) => self.of(token, Self::rotate).await,
             Step::Revoke(token) => self.of(token, Self::revoke).await,
             Step::RevokeFamily { token, descendants } => {
-                self.of(token, async |both, token| both.revoke_family(token, descendants).await).await
+                self.of(token, async |both, token| both.revoke_family(token, descendants).await)
+                    .await
             }
             Step::RevokeByText(token) => self.of(token, Self::revoke_by_text).await,
             Step::RevokeAll(user) => self.revoke_all(user).await,
@@ -93,7 +97,12 @@ impl Both<'_> {
             Step::Remove(user) => self.remove(user).await,
             Step::Deliver { new, again } => self.deliver(new, again).await,
             Step::Sweep => {
-                let swept = self.ground.world.invoke("Prune", json!({"source": "aws.scheduler"})).await.unwrap();
+                let swept = self
+                    .ground
+                    .world
+                    .invoke("Prune", json!({"source": "aws.scheduler"}))
+                    .await
+                    .unwrap();
                 self.model.swept();
                 same("the sweep finished", &swept["finished"], &json!(true))
             }
@@ -140,8 +149,8 @@ impl Both<'_> {
         Err(format!("token {token}: {verdict:?} is none of {expected:?}; {:#?}", self.model))
     }
 
-    /// Checks the response to the calling token against the model, which must agree on whether it is accepted. A
-    /// rejected token gets nothing.
+    /// Checks the response to the calling token against the model, which must agree on whether it
+    /// is accepted. A rejected token gets nothing.
     fn admitted(&mut self, token: usize, response: &Response) -> Result<bool, Difference> {
         let verdict = match response.status {
             401 => response.problem(401)["reason"].as_str().unwrap().to_owned(),
@@ -154,10 +163,14 @@ impl Both<'_> {
         self.ground.world.send(function, request.authorization(&bearer(&self.texts[token]))).await
     }
 
-    /// Issues a token by one of the user's tokens or by the operator; a developer token by a token alone.
+    /// Issues a token by one of the user's tokens or by the operator; a developer token by a token
+    /// alone.
     async fn issue(&mut self, user: usize, form: Form, parent: u8) -> Result<(), Difference> {
-        let own: Vec<usize> = (0..self.model.tokens()).filter(|token| self.model.owner(*token) == user).collect();
-        let parent = usize::from(parent).checked_rem(own.len() + 1).and_then(|index| own.get(index).copied());
+        let own: Vec<usize> =
+            (0..self.model.tokens()).filter(|token| self.model.owner(*token) == user).collect();
+        let parent = usize::from(parent)
+            .checked_rem(own.len() + 1)
+            .and_then(|index| own.get(index).copied());
         let parent = match (parent, form) {
             (Some(parent), _) => Some(parent),
             (None, Form::Developer) => match self.order(user, Form::Signed).await? {
@@ -199,8 +212,16 @@ impl Both<'_> {
         let now = self.ground.world.now();
         let owner = self.ground.world.store.user(&id.parse().unwrap()).await.unwrap()?;
         let expires_at = Some(now.after(std::time::Duration::from_secs(LIFE)));
-        let order = Order { owner, jwt: form == Form::Jwt, name: None, description: None, scope: None, expires_at };
-        let context = Context { service: &self.ground.service, now, randomness: &entropy::randomness() };
+        let order = Order {
+            owner,
+            jwt: form == Form::Jwt,
+            name: None,
+            description: None,
+            scope: None,
+            expires_at,
+        };
+        let context =
+            Context { service: &self.ground.service, now, randomness: &entropy::randomness() };
         let issued = operator::issue(&context, order).await;
         issued.ok().map(|(text, _)| text.expose_secret().to_owned())
     }
@@ -231,7 +252,8 @@ impl Both<'_> {
 
     async fn revoke_family(&mut self, token: usize, descendants: bool) -> Result<(), Difference> {
         let extent = if descendants { "descendants" } else { "family" };
-        let request = Request::new("DELETE", "/tokens/{id}").parameter("id", "current").query(extent, "true");
+        let request =
+            Request::new("DELETE", "/tokens/{id}").parameter("id", "current").query(extent, "true");
         let response = self.ask("Revoke", request, token).await;
         if self.admitted(token, &response)? {
             same("the status of a family's revocation", &response.status, &200)?;
@@ -249,8 +271,10 @@ impl Both<'_> {
 
     async fn revoke_all(&mut self, user: usize) -> Result<(), Difference> {
         let admin = self.issue_token("2", Form::Signed).await.unwrap();
-        let request = Request::new("DELETE", "/users/{user_id}/tokens").parameter("user_id", &self.ids[user]);
-        let response = self.ground.world.send("Revoke", request.authorization(&bearer(&admin))).await;
+        let request =
+            Request::new("DELETE", "/users/{user_id}/tokens").parameter("user_id", &self.ids[user]);
+        let response =
+            self.ground.world.send("Revoke", request.authorization(&bearer(&admin))).await;
         let Some(bound) = self.model.user(user) else {
             return same("the status without a user", &response.status, &404);
         };
@@ -259,7 +283,11 @@ impl Both<'_> {
     }
 
     /// Changes one attribute of a user, as an application does.
-    async fn change(&mut self, user: usize, change: impl FnOnce(&mut Bound)) -> Result<(), Difference> {
+    async fn change(
+        &mut self,
+        user: usize,
+        change: impl FnOnce(&mut Bound),
+    ) -> Result<(), Difference> {
         let Some(old) = self.model.user(user) else { return Ok(()) };
         let mut new = old;
         change(&mut new);
@@ -288,11 +316,14 @@ impl Both<'_> {
         self.ground.world.put("Users", item(&self.ids[user], bound)).await;
     }
 
-    /// Delivers changes to prune in one batch: of each user in order, some that prune already received and some new
-    /// ones.
+    /// Delivers changes to prune in one batch: of each user in order, some that prune already
+    /// received and some new ones.
     async fn deliver(&mut self, new: [u8; USERS], again: [u8; USERS]) -> Result<(), Difference> {
         for record in self.ground.world.user_stream_after(&mut self.ground.place) {
-            let user = self.ids.iter().position(|id| record["dynamodb"]["Keys"]["user_id"]["S"] == json!(id));
+            let user = self
+                .ids
+                .iter()
+                .position(|id| record["dynamodb"]["Keys"]["user_id"]["S"] == json!(id));
             self.changes[user.unwrap()].push(record);
         }
         let mut batch = Vec::new();
@@ -331,7 +362,10 @@ impl Both<'_> {
             for token in for_good {
                 let verdict = self.ground.world.verdict(&bearer(&self.texts[token])).await;
                 if verdict == ALLOW || verdict.starts_with("error") {
-                    return Err(format!("token {token} had been rejected for good: {verdict:?}; {:#?}", self.model));
+                    return Err(format!(
+                        "token {token} had been rejected for good: {verdict:?}; {:#?}",
+                        self.model
+                    ));
                 }
             }
         }

@@ -1,15 +1,19 @@
-//! The rules of tokens, as a model. It knows nothing of stores, texts, keys or prune, and predicts every verification:
+//! The rules of tokens, as a model. It knows nothing of stores, texts, keys or prune, and predicts
+//! every verification:
 //!
-//! 1. A token is bound to the state of its user when it was issued. It is accepted while the user exists in exactly
-//!    that state and is not blocked, and while the token has neither expired nor been invalidated.
-//! 2. A token that was invalidated (revoked, replaced, or by a change of the user) stays so, and keeps the first
-//!    reason.
-//! 3. Once prune has received any change of a user or has swept the tables, it invalidates every token that is bound to
-//!    another state than the present one; and every token that was issued before a change that rejected it, once it has
-//!    received that change, even if the user is back in the same state.
-//! 4. A token that was issued within two seconds after a change that would have rejected it, and is bound to the state
-//!    before that change because the change was undone, may or may not be invalidated with the others: it is in doubt
-//!    until its next verification. In this case alone the model allows two verdicts where one is an acceptance.
+//! 1. A token is bound to the state of its user when it was issued. It is accepted while the user
+//!    exists in exactly that state and is not blocked, and while the token has neither expired nor
+//!    been invalidated.
+//! 2. A token that was invalidated (revoked, replaced, or by a change of the user) stays so, and
+//!    keeps the first reason.
+//! 3. Once prune has received any change of a user or has swept the tables, it invalidates every
+//!    token that is bound to another state than the present one; and every token that was issued
+//!    before a change that rejected it, once it has received that change, even if the user is back
+//!    in the same state.
+//! 4. A token that was issued within two seconds after a change that would have rejected it, and is
+//!    bound to the state before that change because the change was undone, may or may not be
+//!    invalidated with the others: it is in doubt until its next verification. In this case alone
+//!    the model allows two verdicts where one is an acceptance.
 
 /// The lifetime of a named token, in seconds.
 pub const LIFE: u64 = 172_800;
@@ -82,7 +86,8 @@ struct Token {
     was_shut_out: bool,
 }
 
-/// The time and reasons of a token's invalidation: several reasons if it is unknown which came first.
+/// The time and reasons of a token's invalidation: several reasons if it is unknown which came
+/// first.
 #[derive(Clone, Debug)]
 struct End {
     at: u64,
@@ -151,7 +156,11 @@ impl Model {
             verdicts.push("unknown");
         }
         if token.end.is_none() {
-            verdicts.push(if token.is_replaced(self.now) { "replaced" } else { self.of_user(token) });
+            verdicts.push(if token.is_replaced(self.now) {
+                "replaced"
+            } else {
+                self.of_user(token)
+            });
         }
         verdicts
     }
@@ -161,8 +170,8 @@ impl Model {
         shut_out(token.bound, self.users[token.user].now).unwrap_or(ALLOW)
     }
 
-    /// Records the verdict of a verification, and returns whether it is possible. A first use invalidates the token
-    /// that it replaces.
+    /// Records the verdict of a verification, and returns whether it is possible. A first use
+    /// invalidates the token that it replaces.
     pub fn saw(&mut self, token: usize, verdict: &str) -> bool {
         if !self.verdicts(token).contains(&verdict) {
             return false;
@@ -170,7 +179,10 @@ impl Model {
         let otherwise = self.of_user(&self.tokens[token]);
         let entry = &mut self.tokens[token];
         if verdict != ALLOW && verdict != otherwise && entry.end.is_none() {
-            entry.end = entry.doubt.clone().filter(|doubt| entry.may_be_gone || doubt.reasons.contains(&verdict));
+            entry.end = entry
+                .doubt
+                .clone()
+                .filter(|doubt| entry.may_be_gone || doubt.reasons.contains(&verdict));
         }
         if verdict == ALLOW {
             (entry.doubt, entry.may_be_gone) = (None, false);
@@ -184,7 +196,10 @@ impl Model {
     /// Records a token that was issued by another one or by the operator.
     pub fn issued(&mut self, user: usize, form: Form, parent: Option<usize>) -> usize {
         if form == Form::Developer {
-            let old = self.tokens.iter_mut().filter(|token| token.user == user && token.form == Form::Developer);
+            let old = self
+                .tokens
+                .iter_mut()
+                .filter(|token| token.user == user && token.form == Form::Developer);
             let now = self.now;
             old.for_each(|token| _ = token.regenerated_at.get_or_insert(now));
         }
@@ -208,10 +223,12 @@ impl Model {
         token
     }
 
-    /// Returns the family of a new token. A developer token stays in the family of the token that issued it; any other
-    /// begins a new one.
+    /// Returns the family of a new token. A developer token stays in the family of the token that
+    /// issued it; any other begins a new one.
     fn family(&self, token: usize, form: Form, parent: Option<usize>) -> (usize, Vec<usize>) {
-        let Some(parent) = parent.map(|parent| &self.tokens[parent]) else { return (token, Vec::new()) };
+        let Some(parent) = parent.map(|parent| &self.tokens[parent]) else {
+            return (token, Vec::new());
+        };
         let mut issuers = parent.issuers.clone();
         if form == Form::Developer {
             return (parent.family, issuers);
@@ -240,7 +257,8 @@ impl Model {
         self.end(token, "revoked");
     }
 
-    /// Records the revocation of a token's family, and if `descendants`, of everything that the family issued.
+    /// Records the revocation of a token's family, and if `descendants`, of everything that the
+    /// family issued.
     pub fn family_revoked(&mut self, token: usize, descendants: bool) {
         let family = self.tokens[token].family;
         for other in 0..self.tokens.len() {
@@ -257,7 +275,9 @@ impl Model {
         let changed = &mut self.users[user];
         changed.changes.push(Change { at, old: changed.now, new, tokens });
         changed.now = new;
-        for token in self.tokens.iter_mut().filter(|token| token.user == user && Some(token.bound) != new) {
+        for token in
+            self.tokens.iter_mut().filter(|token| token.user == user && Some(token.bound) != new)
+        {
             token.was_shut_out = true;
         }
     }
@@ -272,7 +292,8 @@ impl Model {
         self.users[user].received
     }
 
-    /// Records a delivery of these changes of a user to prune, some again and some for the first time.
+    /// Records a delivery of these changes of a user to prune, some again and some for the first
+    /// time.
     pub fn delivered(&mut self, user: usize, from: usize, to: usize) {
         self.users[user].received = to.max(self.users[user].received);
         let changes = self.users[user].changes[from..to].to_vec();
@@ -322,12 +343,13 @@ impl Model {
     pub fn expired_items_removed(&mut self) {
         for token in &mut self.tokens {
             let ended_at = token.doubt.as_ref().or(token.end.as_ref()).map(|end| end.at);
-            token.may_be_gone |= token.regenerated_at.or(ended_at).is_some_and(|at| at + RETENTION <= self.now);
+            token.may_be_gone |=
+                token.regenerated_at.or(ended_at).is_some_and(|at| at + RETENTION <= self.now);
         }
     }
 
-    /// Returns, once prune has received everything, the tokens that must never be accepted again, in any state
-    /// of the user.
+    /// Returns, once prune has received everything, the tokens that must never be accepted again,
+    /// in any state of the user.
     pub fn shut_out_for_good(&self, user: usize) -> Vec<usize> {
         assert_eq!(self.pending(user), 0);
         (0..self.tokens.len())
@@ -346,8 +368,8 @@ impl Model {
 }
 
 impl Token {
-    /// Returns whether the successor replaced the token by the end of the window: no change of the user invalidates it
-    /// then.
+    /// Returns whether the successor replaced the token by the end of the window: no change of the
+    /// user invalidates it then.
     fn is_replaced(&self, now: u64) -> bool {
         self.window_ends_at.is_some_and(|at| at <= now)
     }
@@ -360,7 +382,10 @@ fn shut_out(bound: Bound, user: Option<Bound>) -> Option<&'static str> {
         Some(user) if user == bound => None,
         Some(user) if user.is_blocked => Some("user_blocked"),
         // A lowered generation is a change like any other; only a raised one revokes.
-        Some(user) if user.generation > bound.generation && Bound { generation: bound.generation, ..user } == bound => {
+        Some(user)
+            if user.generation > bound.generation
+                && Bound { generation: bound.generation, ..user } == bound =>
+        {
             Some("revoked")
         }
         Some(_) => Some("user_changed"),

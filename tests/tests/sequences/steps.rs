@@ -58,11 +58,13 @@ fn steps() -> impl Strategy<Value = Step> {
     let user = || 0..USERS;
     let token = || any::<u8>();
     let form = select(vec![Form::Signed, Form::Developer, Form::Jwt]);
-    let issue = (user(), form, token()).prop_map(|(user, form, parent)| Step::Issue { user, form, parent });
+    let issue =
+        (user(), form, token()).prop_map(|(user, form, parent)| Step::Issue { user, form, parent });
     let number = || select(vec![0, 0, 1, 1, 2, u8::MAX]);
-    let deliver = ([number(), number()], [number(), number()]).prop_map(|(new, again)| Step::Deliver { new, again });
-    // The skew of the clocks, the window of a rotation, the record retention and the lifetime of a token, and one
-    // second less.
+    let deliver = ([number(), number()], [number(), number()])
+        .prop_map(|(new, again)| Step::Deliver { new, again });
+    // The skew of the clocks, the window of a rotation, the record retention and the lifetime of a
+    // token, and one second less.
     let pass = select(vec![1, 1, 2, 3, 60, 3_599, 3_600, 86_400]).prop_map(Step::Pass);
     prop_oneof![
         6 => issue,

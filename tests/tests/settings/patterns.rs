@@ -1,5 +1,6 @@
-//! The patterns of the template's parameters against what the functions accept: CloudFormation rejects a value that
-//! would stop every function at its start, and permits those that it would not.
+//! The patterns of the template's parameters against what the functions accept: CloudFormation
+//! rejects a value that would stop every function at its start, and permits those that it would
+//! not.
 
 use proptest::{
     strategy::{Strategy, ValueTree},
@@ -44,9 +45,12 @@ fn parameters() -> Vec<Parameter> {
         let variable = super::listed().into_iter().find(|listed| *listed == variable)?;
         let pattern = parameter["AllowedPattern"].as_str()?.to_owned();
         assert!(
-            parameter["ConstraintDescription"].is_string() || UNCHECKED.contains(&variable) || is_obvious(&pattern)
+            parameter["ConstraintDescription"].is_string()
+                || UNCHECKED.contains(&variable)
+                || is_obvious(&pattern)
         );
-        let longest = parameter["MaxLength"].as_u64().and_then(|longest| usize::try_from(longest).ok());
+        let longest =
+            parameter["MaxLength"].as_u64().and_then(|longest| usize::try_from(longest).ok());
         Some(Parameter { variable, pattern, longest: longest.unwrap_or(usize::MAX) })
     });
     let found: Vec<Parameter> = found.collect();
@@ -54,7 +58,8 @@ fn parameters() -> Vec<Parameter> {
     found
 }
 
-/// CloudFormation shows the pattern itself if it has no description, which one set of characters needs none of.
+/// CloudFormation shows the pattern itself if it has no description, which one set of characters
+/// needs none of.
 fn is_obvious(pattern: &str) -> bool {
     pattern.len() < 40
 }
@@ -73,7 +78,9 @@ fn variable_of(parameter: &str) -> String {
 #[test]
 fn a_value_that_the_template_permits_starts_the_functions() {
     let mut runner = TestRunner::deterministic();
-    for parameter in parameters().iter().filter(|parameter| !UNCHECKED.contains(&parameter.variable)) {
+    for parameter in
+        parameters().iter().filter(|parameter| !UNCHECKED.contains(&parameter.variable))
+    {
         let values = string_regex(&parameter.pattern).unwrap();
         let mut checked = 0;
         for _ in 0..SAMPLES {
@@ -96,7 +103,9 @@ fn a_value_that_the_template_permits_starts_the_functions() {
 
 #[test]
 fn a_value_that_stops_the_functions_is_not_permitted() {
-    for parameter in parameters().iter().filter(|parameter| !UNCHECKED.contains(&parameter.variable)) {
+    for parameter in
+        parameters().iter().filter(|parameter| !UNCHECKED.contains(&parameter.variable))
+    {
         for value in rejected(parameter.variable) {
             // A pattern cannot tell a misspelt name from one of the application's.
             let is_a_name = ["none,status", "passwrod_hash", "Status"].contains(&value);
@@ -107,7 +116,8 @@ fn a_value_that_stops_the_functions_is_not_permitted() {
 
 #[test]
 fn every_usual_value_is_permitted() {
-    let of = |name: &str| parameters().into_iter().find(|parameter| parameter.variable == name).unwrap();
+    let of =
+        |name: &str| parameters().into_iter().find(|parameter| parameter.variable == name).unwrap();
     let check = |name: &str, values: &[&str]| {
         let parameter = of(name);
         for value in values {
@@ -115,8 +125,17 @@ fn every_usual_value_is_permitted() {
             assert!(parameter.permits(value), "{name}={value}");
         }
     };
-    for name in ["LIFETIME", "MAX_LIFETIME", "MAX_AUTHENTICATION_AGE", "DEVELOPER_LIFETIME", "RECORD_RETENTION"] {
-        check(&format!("HALLPASS_{name}"), &["", "1", "90s", "15m", "12h", "30d", "366d", "31536000", "36500d"]);
+    for name in [
+        "LIFETIME",
+        "MAX_LIFETIME",
+        "MAX_AUTHENTICATION_AGE",
+        "DEVELOPER_LIFETIME",
+        "RECORD_RETENTION",
+    ] {
+        check(
+            &format!("HALLPASS_{name}"),
+            &["", "1", "90s", "15m", "12h", "30d", "366d", "31536000", "36500d"],
+        );
     }
     check("HALLPASS_ROTATION_WINDOW", &["1s", "3600", "1h", "7d"]);
     for seconds in 1..=86_400 {
@@ -124,26 +143,51 @@ fn every_usual_value_is_permitted() {
             check("HALLPASS_KEY_REFRESH", &[&seconds.to_string()]);
         }
     }
-    (1..=1_440).step_by(7).for_each(|minutes| check("HALLPASS_KEY_REFRESH", &[&format!("{minutes}m")]));
+    (1..=1_440)
+        .step_by(7)
+        .for_each(|minutes| check("HALLPASS_KEY_REFRESH", &[&format!("{minutes}m")]));
     (1..=24).for_each(|hours| check("HALLPASS_KEY_REFRESH", &[&format!("{hours}h")]));
-    (0..=3_600).step_by(11).for_each(|seconds| check("HALLPASS_AUTHORIZER_CACHE_TTL", &[&format!("{seconds}s")]));
+    (0..=3_600)
+        .step_by(11)
+        .for_each(|seconds| check("HALLPASS_AUTHORIZER_CACHE_TTL", &[&format!("{seconds}s")]));
     (1..=60).for_each(|minutes| check("HALLPASS_AUTHORIZER_CACHE_TTL", &[&format!("{minutes}m")]));
     check("HALLPASS_AUTHORIZER_CACHE_TTL", &["", "0", "1", "300", "1h"]);
     check("HALLPASS_KEY_REFRESH", &["", "1d"]);
-    check("HALLPASS_SUNSET", &["", "2028-01-01T00:00:00Z", "2027-12-31T23:59:59+01:00", "2029-04-30T12:00:00-05:30"]);
-    check("HALLPASS_REALM", &["a", "hallpass", "Example API", "https://api.example.com/", "it's, mine"]);
+    check(
+        "HALLPASS_SUNSET",
+        &["", "2028-01-01T00:00:00Z", "2027-12-31T23:59:59+01:00", "2029-04-30T12:00:00-05:30"],
+    );
+    check(
+        "HALLPASS_REALM",
+        &["a", "hallpass", "Example API", "https://api.example.com/", "it's, mine"],
+    );
     for name in ["ADMIN_PERMISSION", "TOKENS_PERMISSION", "GENERATE_PERMISSION"] {
-        check(&format!("HALLPASS_{name}"), &["a", "ROLE_ADMIN", "tokens:write", "urn:x/y", "a+b", "a-b", "[x]"]);
+        check(
+            &format!("HALLPASS_{name}"),
+            &["a", "ROLE_ADMIN", "tokens:write", "urn:x/y", "a+b", "a-b", "[x]"],
+        );
     }
     check("HALLPASS_ADMIN_PERMISSION", &["use services_token", "a b"]);
     check("HALLPASS_GENERATE_PERMISSION", &["", "use services_token"]);
     for name in ["", "_SIGNED", "_DEVELOPER", "_JWT"] {
-        let lists = ["none", "status", "username,status", "username, status,permissions", "plan", "x:y-z.1"];
+        let lists = [
+            "none",
+            "status",
+            "username,status",
+            "username, status,permissions",
+            "plan",
+            "x:y-z.1",
+        ];
         check(&format!("HALLPASS_INVALIDATE_ON{name}"), &lists);
     }
     check("HALLPASS_APP_USER", &["", "app", "2", "u_-9"]);
     check("HALLPASS_PREFIX", &["", "acme_", "a-b"]);
-    let origins = ["https://b.example", "https://b.example:8443/", "http://localhost:3000", "http://127.0.0.1:3000"];
+    let origins = [
+        "https://b.example",
+        "https://b.example:8443/",
+        "http://localhost:3000",
+        "http://127.0.0.1:3000",
+    ];
     check("HALLPASS_CORS_ALLOWED_ORIGINS", &origins);
     check(
         "HALLPASS_CORS_ALLOWED_ORIGINS",
@@ -152,7 +196,13 @@ fn every_usual_value_is_permitted() {
     for name in ["HALLPASS_DYNAMODB_ENDPOINT", "HALLPASS_SECRETS_ENDPOINT"] {
         check(
             name,
-            &["", "http://localhost:8000", "http://172.17.0.1:8000/", "https://dynamodb.example.com", "http://a/b"],
+            &[
+                "",
+                "http://localhost:8000",
+                "http://172.17.0.1:8000/",
+                "https://dynamodb.example.com",
+                "http://a/b",
+            ],
         );
     }
 }

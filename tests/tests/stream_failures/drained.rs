@@ -1,5 +1,6 @@
-//! Blocks a user with very many tokens, and drains the stream for real: by prune's handler on the engine, with the time
-//! that Lambda gives an invocation and the retries that the template gives the stream.
+//! Blocks a user with very many tokens, and drains the stream for real: by prune's handler on the
+//! engine, with the time that Lambda gives an invocation and the retries that the template gives
+//! the stream.
 //!
 //! `cargo test` takes 2,000 tokens, and `HALLPASS_LONG=1` 200,000.
 
@@ -20,8 +21,9 @@ use super::{failures, live, number, patient, verdict};
 /// The number of the user's tokens in the long form.
 const MANY: usize = 200_000;
 
-/// The duration in milliseconds of sixteen writes where a partition's 1,000 write units a second leave prune a fifth:
-/// each is two units, one for the record and one for its index entry. Each check of the remaining time takes this long.
+/// The duration in milliseconds of sixteen writes where a partition's 1,000 write units a second
+/// leave prune a fifth: each is two units, one for the record and one for its index entry. Each
+/// check of the remaining time takes this long.
 const STEP: u64 = 16 * 2 * 1_000 / (1_000 / 5);
 
 /// How many milliseconds before its timeout prune stops, as in its `main`.
@@ -41,11 +43,13 @@ impl Clock {
     }
 }
 
-/// Returns the duration of an invocation in milliseconds, and the number of invocations for a record of the stream.
+/// Returns the duration of an invocation in milliseconds, and the number of invocations for a
+/// record of the stream.
 fn budget() -> (u64, u64) {
     let resources = Template::resolved(TEMPLATE, &[]).unwrap()["Resources"].take();
     let prune = &resources["Prune"]["Properties"];
-    let retries = prune["Events"]["UserStream"]["Properties"]["MaximumRetryAttempts"].as_u64().unwrap();
+    let retries =
+        prune["Events"]["UserStream"]["Properties"]["MaximumRetryAttempts"].as_u64().unwrap();
     (prune["Timeout"].as_u64().unwrap() * 1_000, retries + 1)
 }
 
@@ -53,12 +57,14 @@ fn budget() -> (u64, u64) {
 fn megabytes() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or_default() / 1_024
+    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or_default()
+        / 1_024
 }
 
-/// Measured with 200,000 tokens on the embedded engine in this process, in the debug profile: 8 of the 21 invocations,
-/// and 2,112 s of Lambda's time, which is 95 tokens a second. The process held 357 MB, the tables among them, before
-/// the first page, and 358 MB at most: nothing is kept from one page to the next.
+/// Measured with 200,000 tokens on the embedded engine in this process, in the debug profile: 8 of
+/// the 21 invocations, and 2,112 s of Lambda's time, which is 95 tokens a second. The process held
+/// 357 MB, the tables among them, before the first page, and 358 MB at most: nothing is kept from
+/// one page to the next.
 #[tokio::test]
 async fn blocking_a_user_with_very_many_tokens_is_handled_within_the_retries_of_the_stream() {
     let tokens = if long() { MANY } else { MANY / 100 };
@@ -68,7 +74,8 @@ async fn blocking_a_user_with_very_many_tokens_is_handled_within_the_retries_of_
     world.advance(60);
     world.set_user("1", "status", Some(text("blocked"))).await;
     let records = world.user_stream().split_off(4);
-    let prune = Prune { store: patient(&world), retention: Duration::from_secs(RETENTION), bound_to: None };
+    let prune =
+        Prune { store: patient(&world), retention: Duration::from_secs(RETENTION), bound_to: None };
     let (timeout, invocations) = budget();
     // The short form has less time in proportion to its fewer tokens.
     let time = (timeout - RESERVE) * tokens as u64 / MANY as u64;
@@ -76,7 +83,11 @@ async fn blocking_a_user_with_very_many_tokens_is_handled_within_the_retries_of_
     let (before, most, mut used) = (megabytes(), AtomicU64::new(0), 0);
     loop {
         used += 1;
-        assert!(used <= invocations, "{} tokens are left after {invocations} invocations", live(&world).await);
+        assert!(
+            used <= invocations,
+            "{} tokens are left after {invocations} invocations",
+            live(&world).await
+        );
         let deadline = clock.now() + time;
         let may_go_on = || {
             most.fetch_max(megabytes(), Ordering::SeqCst);
@@ -90,7 +101,10 @@ async fn blocking_a_user_with_very_many_tokens_is_handled_within_the_retries_of_
             failed => assert_eq!(failed, [number(&records[0])]),
         }
     }
-    println!("{tokens} tokens: {used} of {invocations} invocations, {} s of Lambda's time", clock.now() / 1_000);
+    println!(
+        "{tokens} tokens: {used} of {invocations} invocations, {} s of Lambda's time",
+        clock.now() / 1_000
+    );
     println!("memory: {before} MB before, at most {} MB", most.load(Ordering::SeqCst));
     assert_eq!(live(&world).await, 0);
     world.set_user("1", "status", Some(text("active"))).await;

@@ -1,5 +1,5 @@
-//! The authorizer without the check of its tables in the init. It shows what the check costs there, and what the first
-//! caller would wait for otherwise.
+//! The authorizer without the check of its tables in the init. It shows what the check costs there,
+//! and what the first caller would wait for otherwise.
 
 use std::{process::ExitCode, sync::Arc};
 
@@ -11,7 +11,8 @@ use lambda_runtime::{LambdaEvent, service_fn};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     log::start();
-    let started = Service::new(&environment).and_then(|service| Authorizer::new(service, &environment));
+    let started =
+        Service::new(&environment).and_then(|service| Authorizer::new(service, &environment));
     let Some(authorizer) = service::or_log(started).map(Arc::new) else {
         return ExitCode::FAILURE;
     };

@@ -20,10 +20,15 @@ fn check(format: Format, text: &str, users: &[&str], wrong: &[(u64, &str)]) {
 
 #[test]
 fn a_file_of_csv_is_read_and_its_bad_lines_are_named() {
-    let csv = |text: &str, users: &[&str], wrong: &[(u64, &str)]| check(Format::Csv, text, users, wrong);
+    let csv =
+        |text: &str, users: &[&str], wrong: &[(u64, &str)]| check(Format::Csv, text, users, wrong);
     csv("user_id,username\n1,ada\n2,bob\n", &["1", "2"], &[]);
     csv("\u{feff}user_id, username\r\n1,ada\r\n", &["1"], &[]);
-    csv("user_id,username,full_name\n1,ada,\"Lovelace,\nAda\"\n2,bob,\n", &["2"], &[(2, "full_name")]);
+    csv(
+        "user_id,username,full_name\n1,ada,\"Lovelace,\nAda\"\n2,bob,\n",
+        &["2"],
+        &[(2, "full_name")],
+    );
     csv(
         "user_id,username,full_name\n1,ada,\"Lovelace, Ada\"\n\n3,bob,x\n4,ADA,\n",
         &["1", "3"],
@@ -35,12 +40,18 @@ fn a_file_of_csv_is_read_and_its_bad_lines_are_named() {
         &[(2, "the line has 4 fields"), (3, "the line has 2")],
     );
     csv("1,ada,topsecret\n", &[], &[(1, "column 1 of the header must be one of")]);
-    csv("user_id,username,user_id\n1,ada,1\n", &[], &[(1, "the header has user_id more than once")]);
+    csv(
+        "user_id,username,user_id\n1,ada,1\n",
+        &[],
+        &[(1, "the header has user_id more than once")],
+    );
     csv("", &[], &[]);
     csv("username\nada\n", &[], &[(2, "user_id: missing")]);
     csv("user_id\n1\n", &[], &[(2, "username: missing")]);
     let all = "user_id,username,full_name,kind,status,permissions,password,password_hash";
-    let line = |line: &str, users: &[&str], wrong: &[(u64, &str)]| csv(&format!("{all}\n{line}\n"), users, wrong);
+    let line = |line: &str, users: &[&str], wrong: &[(u64, &str)]| {
+        csv(&format!("{all}\n{line}\n"), users, wrong);
+    };
     line("1,ada,Ada,person,active,ROLE_USER; reports,topsecret,", &["1"], &[]);
     line(&format!("1,ada,Ada,app,blocked,,,{HASH}"), &["1"], &[]);
     line("1 2,ada,,,,,,", &[], &[(2, "user_id: must be")]);
@@ -51,32 +62,65 @@ fn a_file_of_csv_is_read_and_its_bad_lines_are_named() {
     line("1,ada,,,gone,,,", &[], &[(2, "status: ")]);
     line("1,ada,,,,\"a;b\"\"c\",,", &[], &[(2, "permissions: ")]);
     line(&format!("1,ada,,,,,topsecret,{HASH}"), &[], &[(2, "password: cannot be used with")]);
-    line(&format!("1,ada,,,,,{},", "x".repeat(1_025)), &[], &[(2, "password: a password must have 1 to 1024")]);
+    line(
+        &format!("1,ada,,,,,{},", "x".repeat(1_025)),
+        &[],
+        &[(2, "password: a password must have 1 to 1024")],
+    );
     line("1,ada,,,,,,topsecret", &[], &[(2, "password_hash: it must be a hash of")]);
-    line("1,ada,,,,,,$2b$05$short", &[], &[(2, "password_hash: it is a malformed hash of a supported kind")]);
-    line(&format!("1,ada,,,,,,{}", HASH.replace("$05$", "$31$")), &[], &[(2, "password_hash: it takes more")]);
+    line(
+        "1,ada,,,,,,$2b$05$short",
+        &[],
+        &[(2, "password_hash: it is a malformed hash of a supported kind")],
+    );
+    line(
+        &format!("1,ada,,,,,,{}", HASH.replace("$05$", "$31$")),
+        &[],
+        &[(2, "password_hash: it takes more")],
+    );
     line("<b>1</b>,<b>ada</b>,,,,,,", &[], &[(2, "user_id")]);
     line(" 1 , eve ,\u{a0}Eve , person , active , ROLE_USER ; reports ,topsecret,", &["1"], &[]);
     line(&format!("1,ada,,,,,, {HASH} "), &["1"], &[]);
     line("1,ada, , , , ,,\u{feff}", &["1"], &[]);
-    for name in [" ", "\u{2800}", "\u{200b}", "\u{3164}", "a\tb", "ada\u{202e}nimda", "a\u{2066}b"] {
+    for name in [" ", "\u{2800}", "\u{200b}", "\u{3164}", "a\tb", "ada\u{202e}nimda", "a\u{2066}b"]
+    {
         line(&format!("1,{name},,,,,,"), &[], &[(2, "username: ")]);
         line(&format!("1,ada,x{name}x\u{202d},,,,,"), &[], &[(2, "full_name: a full name has")]);
     }
-    for password in ["top\tsecret", "topsecret\u{7f}", "\u{1b}topsecret", "top\u{85}secret", "\"topsecret\n\""] {
-        line(&format!("1,ada,,,,,{password},"), &[], &[(2, "password: a password must have 1 to 1024")]);
+    for password in
+        ["top\tsecret", "topsecret\u{7f}", "\u{1b}topsecret", "top\u{85}secret", "\"topsecret\n\""]
+    {
+        line(
+            &format!("1,ada,,,,,{password},"),
+            &[],
+            &[(2, "password: a password must have 1 to 1024")],
+        );
     }
     for password in [" topsecret", "topsecret ", "\" topsecret\"", " "] {
-        line(&format!("1,ada,,,,,{password},"), &[], &[(2, "password: it begins or ends with white space")]);
+        line(
+            &format!("1,ada,,,,,{password},"),
+            &[],
+            &[(2, "password: it begins or ends with white space")],
+        );
     }
     line("1,<b>ada</b>,<script>,,,,,", &["1"], &[]);
 }
 
 #[test]
 fn a_file_of_json_lines_is_read_and_its_bad_lines_are_named() {
-    let json = |text: &str, users: &[&str], wrong: &[(u64, &str)]| check(Format::Jsonl, text, users, wrong);
-    json("{\"user_id\":\"1\",\"username\":\"ada\"}\n\n{\"user_id\":\"2\",\"username\":\"bob\"}", &["1", "2"], &[]);
-    json("{\"user_id\":\"1\",\"username\":\"ada\",\"permissions\":[\"a b\"],\"password\":null}", &["1"], &[]);
+    let json = |text: &str, users: &[&str], wrong: &[(u64, &str)]| {
+        check(Format::Jsonl, text, users, wrong);
+    };
+    json(
+        "{\"user_id\":\"1\",\"username\":\"ada\"}\n\n{\"user_id\":\"2\",\"username\":\"bob\"}",
+        &["1", "2"],
+        &[],
+    );
+    json(
+        "{\"user_id\":\"1\",\"username\":\"ada\",\"permissions\":[\"a b\"],\"password\":null}",
+        &["1"],
+        &[],
+    );
     json(
         "{\"user_id\":\"1\",\"username\":\"ada\"}\n{\"user_id\":\"1\",\"username\":\"b\"}",
         &["1"],
@@ -98,9 +142,13 @@ fn a_file_of_json_lines_is_read_and_its_bad_lines_are_named() {
 
 #[test]
 fn white_space_around_a_value_is_removed_except_around_a_password() {
-    let (rows, wrong) = read("user_id,username,full_name,password\n1, eve , Eve L. ,topsecret\n", Format::Csv);
+    let (rows, wrong) =
+        read("user_id,username,full_name,password\n1, eve , Eve L. ,topsecret\n", Format::Csv);
     let row = &rows[0];
-    assert_eq!((row.username.as_str(), row.full_name.as_deref(), wrong.len()), ("eve", Some("Eve L."), 0));
+    assert_eq!(
+        (row.username.as_str(), row.full_name.as_deref(), wrong.len()),
+        ("eve", Some("Eve L."), 0)
+    );
     let explicit = "{\"user_id\":\"1\",\"username\":\"eve\",\"password\":\" topsecret \"}";
     let (rows, _) = read(explicit, Format::Jsonl);
     assert!(matches!(&rows[0].password, Password::Plain(plain) if plain.as_str() == " topsecret "));

@@ -1,7 +1,8 @@
-//! Parses and verifies password hashes: Argon2id, bcrypt, scrypt and PBKDF2, with bounds on memory and time.
+//! Parses and verifies password hashes: Argon2id, bcrypt, scrypt and PBKDF2, with bounds on memory
+//! and time.
 //!
-//! The hashes come from other systems. One that costs too much is rejected; otherwise a single line of an import could
-//! stop every log-in.
+//! The hashes come from other systems. One that costs too much is rejected; otherwise a single line
+//! of an import could stop every log-in.
 
 use argon2::{
     Algorithm, Argon2, Params,
@@ -75,9 +76,15 @@ impl Hash {
             ["", "argon2id", ..] => argon2id(text),
             ["", "2a" | "2b" | "2y", cost, rest] => bcrypt(cost, rest),
             ["", "scrypt", params, salt, output] => scrypt(params, salt, output),
-            ["", "pbkdf2-sha256", params, salt, output] => pbkdf2(Digest::Sha256, params, salt, output),
-            ["", "pbkdf2-sha512", params, salt, output] => pbkdf2(Digest::Sha512, params, salt, output),
-            ["", "2a" | "2b" | "2y" | "scrypt" | "pbkdf2-sha256" | "pbkdf2-sha512", ..] => Err(HashError::Form),
+            ["", "pbkdf2-sha256", params, salt, output] => {
+                pbkdf2(Digest::Sha256, params, salt, output)
+            }
+            ["", "pbkdf2-sha512", params, salt, output] => {
+                pbkdf2(Digest::Sha512, params, salt, output)
+            }
+            ["", "2a" | "2b" | "2y" | "scrypt" | "pbkdf2-sha256" | "pbkdf2-sha512", ..] => {
+                Err(HashError::Form)
+            }
             _ => Err(HashError::Kind),
         }
     }
@@ -107,7 +114,8 @@ impl Hash {
 fn argon2id(text: &str) -> Result<Hash, HashError> {
     let hash = PasswordHash::new(text).map_err(|_| HashError::Form)?;
     let length = hash.hash.as_ref().map(|output| output.as_ref().len());
-    let is_whole = Algorithm::new(hash.algorithm).is_ok_and(|algorithm| algorithm == Algorithm::Argon2id)
+    let is_whole = Algorithm::new(hash.algorithm)
+        .is_ok_and(|algorithm| algorithm == Algorithm::Argon2id)
         && length.is_some_and(|length| length >= SHORTEST_OUTPUT);
     let params = Params::try_from(&hash).map_err(|_| HashError::Form)?;
     let memory = u64::from(params.m_cost()).saturating_mul(1024);
@@ -118,13 +126,14 @@ fn argon2id(text: &str) -> Result<Hash, HashError> {
     if is_whole { Ok(Hash::Argon2id(Box::new(hash))) } else { Err(HashError::Form) }
 }
 
-/// `$2b$12$`, then 22 characters of salt and 31 of hash, in bcrypt's alphabet. `$2x$`, for hashes of a broken
-/// implementation, is not supported.
+/// `$2b$12$`, then 22 characters of salt and 31 of hash, in bcrypt's alphabet. `$2x$`, for hashes
+/// of a broken implementation, is not supported.
 fn bcrypt(cost: &str, rest: &str) -> Result<Hash, HashError> {
     let (salt, output) = rest.split_at_checked(22).ok_or(HashError::Form)?;
     let cost: u32 = number(cost).filter(|_| cost.len() == 2).ok_or(HashError::Form)?;
     let form = |_| HashError::Form;
-    let salt = BCRYPT.decode(whole_bytes(salt)).map_err(form)?.try_into().map_err(|_| HashError::Form)?;
+    let salt =
+        BCRYPT.decode(whole_bytes(salt)).map_err(form)?.try_into().map_err(|_| HashError::Form)?;
     let output = BCRYPT.decode(output).map_err(form)?.try_into().map_err(|_| HashError::Form)?;
     match cost {
         4..=HIGHEST_COST => Ok(Hash::Bcrypt { cost, salt, output }),
@@ -133,8 +142,8 @@ fn bcrypt(cost: &str, rest: &str) -> Result<Hash, HashError> {
     }
 }
 
-/// Clears the unused bits of a salt. The last of its 22 characters holds only two bits of the 16 bytes. Some programs
-/// leave the other bits set, and bcrypt ignores them.
+/// Clears the unused bits of a salt. The last of its 22 characters holds only two bits of the 16
+/// bytes. Some programs leave the other bits set, and bcrypt ignores them.
 fn whole_bytes(salt: &str) -> String {
     const ALPHABET: &str = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let mut salt = salt.to_owned();
@@ -143,13 +152,17 @@ fn whole_bytes(salt: &str) -> String {
     salt
 }
 
-/// Verifies a password with bcrypt, which hashes the first 72 bytes of the password and a trailing NUL. A longer
-/// password is truncated, as in the system that created the hash. A password that contains a NUL never matches:
-/// programs in C end the password there, and others reject it.
+/// Verifies a password with bcrypt, which hashes the first 72 bytes of the password and a trailing
+/// NUL. A longer password is truncated, as in the system that created the hash. A password that
+/// contains a NUL never matches: programs in C end the password there, and others reject it.
 fn is_of_bcrypt(password: &[u8], cost: u32, salt: [u8; 16], output: &[u8; 23]) -> bool {
-    let key: Zeroizing<Vec<u8>> = Zeroizing::new(password.iter().copied().chain([0]).take(72).collect());
+    let key: Zeroizing<Vec<u8>> =
+        Zeroizing::new(password.iter().copied().chain([0]).take(72).collect());
     let got = Zeroizing::new(bcrypt::bcrypt(cost, salt, &key));
-    let is_equal: bool = got.as_slice().split_at_checked(output.len()).is_some_and(|(got, _)| got.ct_eq(output).into());
+    let is_equal: bool = got
+        .as_slice()
+        .split_at_checked(output.len())
+        .is_some_and(|(got, _)| got.ct_eq(output).into());
     is_equal && !password.contains(&0)
 }
 
@@ -159,7 +172,8 @@ fn scrypt(params: &str, salt: &str, output: &str) -> Result<Hash, HashError> {
     let [ln, r, p] = params.as_slice() else {
         return Err(HashError::Form);
     };
-    let named = |text: &str, name| text.strip_prefix(name).and_then(number).filter(|value| *value > 0);
+    let named =
+        |text: &str, name| text.strip_prefix(name).and_then(number).filter(|value| *value > 0);
     let (Some(ln), Some(r), Some(p)) = (named(ln, "ln="), named(r, "r="), named(p, "p=")) else {
         return Err(HashError::Form);
     };
@@ -175,10 +189,13 @@ fn scrypt(params: &str, salt: &str, output: &str) -> Result<Hash, HashError> {
     Ok(Hash::Scrypt { params, salt, output })
 }
 
-/// `$pbkdf2-sha256$i=600000,l=32$salt$hash`, or Passlib's `$pbkdf2-sha256$600000$salt$hash`, with `.` in place of `+`.
+/// `$pbkdf2-sha256$i=600000,l=32$salt$hash`, or Passlib's `$pbkdf2-sha256$600000$salt$hash`, with
+/// `.` in place of `+`.
 fn pbkdf2(digest: Digest, params: &str, salt: &str, output: &str) -> Result<Hash, HashError> {
     let (rounds, length) = match params.split_once(',') {
-        Some((rounds, length)) => (rounds, Some(length.strip_prefix("l=").and_then(number).ok_or(HashError::Form)?)),
+        Some((rounds, length)) => {
+            (rounds, Some(length.strip_prefix("l=").and_then(number).ok_or(HashError::Form)?))
+        }
         None => (params, None),
     };
     let rounds = number(rounds.strip_prefix("i=").unwrap_or(rounds)).filter(|rounds| *rounds > 0);
@@ -201,7 +218,8 @@ fn pbkdf2(digest: Digest, params: &str, salt: &str, output: &str) -> Result<Hash
 fn salt_and_output(salt: &str, output: &str) -> Result<(Vec<u8>, Vec<u8>), HashError> {
     let decoded = |text| BASE64_STANDARD_NO_PAD.decode(text).map_err(|_| HashError::Form);
     let (salt, output) = (decoded(salt)?, decoded(output)?);
-    let fits = salt.len() <= MAX_SALT_LENGTH && (SHORTEST_OUTPUT..=MAX_OUTPUT_LENGTH).contains(&output.len());
+    let fits = salt.len() <= MAX_SALT_LENGTH
+        && (SHORTEST_OUTPUT..=MAX_OUTPUT_LENGTH).contains(&output.len());
     if fits { Ok((salt, output)) } else { Err(HashError::Form) }
 }
 

@@ -6,7 +6,9 @@ use super::*;
 fn only_the_right_password_is_verified() {
     let phc = hash("topsecret", [7; 16]).unwrap();
     assert!(phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{phc}");
-    let check = |password: &str, phc: Option<&str>, right| assert_eq!(verify(password, phc), right, "{phc:?}");
+    let check = |password: &str, phc: Option<&str>, right| {
+        assert_eq!(verify(password, phc), right, "{phc:?}");
+    };
     check("topsecret", Some(&phc), true);
     check("topsecret ", Some(&phc), false);
     check("", Some(&phc), false);
@@ -86,7 +88,9 @@ fn unsupported_and_malformed_hashes_are_rejected() {
     kind("topsecret");
     kind("5f4dcc3b5aa765d61d8327deb882cf99");
     kind("$1$salt$qJH7.N4xYta3aEG/dfqo/0");
-    kind("$6$salt$IxDD3jeSOb5eB1CX5LBsqZFVkJdido3OUILO5Ifz5iwMuTS4XMS130MTSuDDl3aCI6WouIL9AjRbLCelDCy.g.");
+    kind(
+        "$6$salt$IxDD3jeSOb5eB1CX5LBsqZFVkJdido3OUILO5Ifz5iwMuTS4XMS130MTSuDDl3aCI6WouIL9AjRbLCelDCy.g.",
+    );
     kind(&format!("$2x$05${BCRYPT}"));
     kind(&format!("$argon2i$v=19$m=256,t=2,p=1${SALT_AND_OUTPUT}"));
     kind(&format!("$argon2d$v=19$m=256,t=2,p=1${SALT_AND_OUTPUT}"));
@@ -102,7 +106,14 @@ fn unsupported_and_malformed_hashes_are_rejected() {
     form("$2b$05$", "CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOe");
     form("$2b$05$", "CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeWW");
     form("$2b$05$", "CCCCCCCCCCCCCCCCCCCCC\u{e9}E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW");
-    for bad in ["ln=0,r=8,p=1", "ln=10,r=8", "r=8,ln=10,p=1", "ln=10,r=0,p=1", "ln=10,r=8,p=0", "ln=10,r=8,p=1,x=1"] {
+    for bad in [
+        "ln=0,r=8,p=1",
+        "ln=10,r=8",
+        "r=8,ln=10,p=1",
+        "ln=10,r=0,p=1",
+        "ln=10,r=8,p=0",
+        "ln=10,r=8,p=1,x=1",
+    ] {
         form(&format!("$scrypt${bad}$"), SALT_AND_OUTPUT);
     }
     for bad in ["i=0", "0", "", "i=", "i=1,l=31", "i=1,k=32", "-1", "+1", "99999999999"] {

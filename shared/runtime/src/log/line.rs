@@ -1,8 +1,8 @@
 //! Formats an event as one line of JSON, and writes it in one call.
 //!
-//! On Lambda the same line is a metric. The field `count` names the metric, `amount` is its value (1 if absent), and
-//! CloudWatch reads the rest from the member `_aws`
-//! ([embedded metric format](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html)).
+//! On Lambda the same line is a metric. The field `count` names the metric, `amount` is its value
+//! (1 if absent), and CloudWatch reads the rest from the member `_aws` ([embedded metric
+//! format](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html)).
 //! The reason is a dimension, so rejections are counted both in total and by reason.
 
 use std::fmt::{self, Write as _};
@@ -18,8 +18,8 @@ use crate::clock::{self, Instant};
 /// A layer that writes each event as one line.
 pub(super) struct Lines<W> {
     pub(super) writer: W,
-    /// The name of the Lambda function, the dimension of every metric. `None` outside Lambda, where no metrics are
-    /// written.
+    /// The name of the Lambda function, the dimension of every metric. `None` outside Lambda, where
+    /// no metrics are written.
     pub(super) function: Option<String>,
 }
 
@@ -35,7 +35,10 @@ impl<S: Subscriber, W: for<'w> MakeWriter<'w> + 'static> Layer<S> for Lines<W> {
         let _ = write!(line.text, r#","target":"{}""#, event.metadata().target());
         let text = line.end(self.function.as_deref(), now);
         // An error of the log itself cannot be reported.
-        let _ = std::io::Write::write_all(&mut self.writer.make_writer_for(event.metadata()), text.as_bytes());
+        let _ = std::io::Write::write_all(
+            &mut self.writer.make_writer_for(event.metadata()),
+            text.as_bytes(),
+        );
     }
 }
 
@@ -132,7 +135,8 @@ impl fmt::Write for Escaped<'_> {
     }
 }
 
-/// Splits at the next character that must be escaped: the text before it, the character, and the text after it.
+/// Splits at the next character that must be escaped: the text before it, the character, and the
+/// text after it.
 fn next_special(text: &str) -> Option<(&str, char, &str)> {
     let at = text.bytes().position(|byte| byte < b' ' || byte == b'"' || byte == b'\\')?;
     let (before, rest) = text.split_at_checked(at)?;

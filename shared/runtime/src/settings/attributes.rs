@@ -24,7 +24,10 @@ const MISSPELT: usize = 2;
 const MAX_LENGTH: usize = 255;
 
 /// A list of attribute names, separated by commas; `none` is the empty one.
-pub(super) fn binding(lookup: Lookup<'_>, name: &'static str) -> Result<Option<Binding>, ConfigError> {
+pub(super) fn binding(
+    lookup: Lookup<'_>,
+    name: &'static str,
+) -> Result<Option<Binding>, ConfigError> {
     let Some(listed) = text(lookup, name) else {
         return Ok(None);
     };
@@ -33,18 +36,30 @@ pub(super) fn binding(lookup: Lookup<'_>, name: &'static str) -> Result<Option<B
     }
     let names: Vec<&str> = listed.split(',').map(str::trim).collect();
     if names.iter().map(|name| name.len()).sum::<usize>() > MAX_LENGTH {
-        return Err(ConfigError::new(name, format!("the names have more than {MAX_LENGTH} bytes together")));
+        return Err(ConfigError::new(
+            name,
+            format!("the names have more than {MAX_LENGTH} bytes together"),
+        ));
     }
     for (place, named) in (1..).zip(&names) {
         let is_bad = named.is_empty() || named.chars().any(char::is_control);
         if is_bad || *named == "none" {
-            return Err(ConfigError::new(name, "must be names of attributes, separated by commas, or none"));
+            return Err(ConfigError::new(
+                name,
+                "must be names of attributes, separated by commas, or none",
+            ));
         }
         if *named == attribute::USER_ID {
-            return Err(ConfigError::new(name, "user_id never changes: name attributes that do, or none"));
+            return Err(ConfigError::new(
+                name,
+                "user_id never changes: name attributes that do, or none",
+            ));
         }
         if let Some(known) = misspelt(named) {
-            return Err(ConfigError::new(name, format!("the name at place {place} is probably meant to be {known}")));
+            return Err(ConfigError::new(
+                name,
+                format!("the name at place {place} is probably meant to be {known}"),
+            ));
         }
     }
     Ok(Some(Binding::new(names.into_iter().map(str::to_owned))))
@@ -68,13 +83,31 @@ mod tests {
         let check = |listed: &str, names: Option<&[&str]>| {
             let lookup = |_: &str| Some(listed.to_owned());
             let got = binding(&lookup, "X").ok().map(|binding| binding.unwrap().names().to_vec());
-            assert_eq!(got, names.map(|names| names.iter().map(|name| (*name).to_owned()).collect()), "{listed}");
+            assert_eq!(
+                got,
+                names.map(|names| names.iter().map(|name| (*name).to_owned()).collect()),
+                "{listed}"
+            );
         };
         check("status, plan", Some(&["plan", "status"]));
         check("none", Some(&[]));
         check("department", Some(&["department"]));
-        let misspelt = ["passwrod_hash", "password-hash", "passwordHash", "Status", "STATUS", "statuss", "usrname"];
-        for listed in misspelt.into_iter().chain(["permission", "user-id", "token-generation", "fullname", "knid"]) {
+        let misspelt = [
+            "passwrod_hash",
+            "password-hash",
+            "passwordHash",
+            "Status",
+            "STATUS",
+            "statuss",
+            "usrname",
+        ];
+        for listed in misspelt.into_iter().chain([
+            "permission",
+            "user-id",
+            "token-generation",
+            "fullname",
+            "knid",
+        ]) {
             check(listed, None);
         }
         let long = "a".repeat(MAX_LENGTH);

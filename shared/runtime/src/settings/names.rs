@@ -76,23 +76,31 @@ pub struct UnknownVariable {
     pub nearest: &'static str,
 }
 
-/// Looks for variables under a former name. A limit that its operator set must not be ignored silently.
+/// Looks for variables under a former name. A limit that its operator set must not be ignored
+/// silently.
 ///
 /// # Errors
 /// Names the first variable that is set under its former name, and the new name.
 pub fn reject_former(lookup: Lookup<'_>) -> Result<(), ConfigError> {
     match RENAMED.into_iter().find(|(former, _)| text(lookup, former).is_some()) {
-        Some((former, new)) => Err(ConfigError::new(former, format!("is now {new}; set that instead"))),
+        Some((former, new)) => {
+            Err(ConfigError::new(former, format!("is now {new}; set that instead")))
+        }
         None => Ok(()),
     }
 }
 
-/// The variables among these that no binary reads, each with the closest known name. An empty variable counts as
-/// absent.
-pub fn unknown<'n>(set: impl IntoIterator<Item = (&'n String, &'n String)>) -> Vec<UnknownVariable> {
+/// The variables among these that no binary reads, each with the closest known name. An empty
+/// variable counts as absent.
+pub fn unknown<'n>(
+    set: impl IntoIterator<Item = (&'n String, &'n String)>,
+) -> Vec<UnknownVariable> {
     let is_unknown = |name: &str| {
         let is_former = RENAMED.iter().any(|(former, _)| *former == name);
-        name.starts_with(PREFIX) && !SETTINGS.contains(&name) && !OF_TESTS.contains(&name) && !is_former
+        name.starts_with(PREFIX)
+            && !SETTINGS.contains(&name)
+            && !OF_TESTS.contains(&name)
+            && !is_former
     };
     set.into_iter()
         .filter(|(name, value)| !value.is_empty() && is_unknown(name))
@@ -121,8 +129,12 @@ mod tests {
     #[test]
     fn a_former_name_is_rejected_with_the_new_one_unless_it_is_empty() {
         for (former, new) in RENAMED {
-            let check = |value: &str| Settings::read(&|name| (name == former).then(|| value.to_owned()));
-            assert_eq!(check("x").unwrap_err().to_string(), format!("{former}: is now {new}; set that instead"));
+            let check =
+                |value: &str| Settings::read(&|name| (name == former).then(|| value.to_owned()));
+            assert_eq!(
+                check("x").unwrap_err().to_string(),
+                format!("{former}: is now {new}; set that instead")
+            );
             assert!(check("").is_ok());
             assert!(SETTINGS.contains(&new), "{new}");
         }
@@ -136,7 +148,10 @@ mod tests {
             assert_eq!(found.first().map(|unknown| unknown.nearest), expected, "{name}");
         };
         let unknown_one = UnknownVariable { name: "HALLPASS_X".to_owned(), nearest: "HALLPASS_Y" };
-        assert_eq!(unknown_one.to_string(), "HALLPASS_X is not a setting of Hallpass; did you mean HALLPASS_Y?");
+        assert_eq!(
+            unknown_one.to_string(),
+            "HALLPASS_X is not a setting of Hallpass; did you mean HALLPASS_Y?"
+        );
         check("HALLPASS_LIFETIMES", "1d", Some("HALLPASS_LIFETIME"));
         check("HALLPASS_CORS_ORIGINS", "x", Some("HALLPASS_CORS_ALLOWED_ORIGINS"));
         check("HALLPASS_MAXTOKENS", "1", Some("HALLPASS_MAX_TOKENS"));

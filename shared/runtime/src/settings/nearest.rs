@@ -9,12 +9,17 @@ pub(super) struct Nearest {
 }
 
 /// The name that is closest to this one, the first of several. `None` if there are no names.
-pub(super) fn nearest(name: &str, known: impl IntoIterator<Item = &'static str>) -> Option<Nearest> {
-    let all = known.into_iter().map(|known| Nearest { name: known, distance: distance(name, known) });
+pub(super) fn nearest(
+    name: &str,
+    known: impl IntoIterator<Item = &'static str>,
+) -> Option<Nearest> {
+    let all =
+        known.into_iter().map(|known| Nearest { name: known, distance: distance(name, known) });
     all.min_by_key(|nearest| nearest.distance)
 }
 
-/// How many characters must be put in, left out or exchanged to make one of the other (Levenshtein).
+/// How many characters must be put in, left out or exchanged to make one of the other
+/// (Levenshtein).
 fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.chars().count()).collect();
     for (line, left) in one.chars().enumerate() {

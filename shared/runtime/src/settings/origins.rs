@@ -1,5 +1,6 @@
-//! Origins (`HALLPASS_CORS_ALLOWED_ORIGINS`), in the form that a browser sends (RFC 6454 section 6.2; WHATWG URL, "host
-//! serializer"): scheme and host in lower case, no default port, nothing behind.
+//! Origins (`HALLPASS_CORS_ALLOWED_ORIGINS`), in the form that a browser sends (RFC 6454 section
+//! 6.2; WHATWG URL, "host serializer"): scheme and host in lower case, no default port, nothing
+//! behind.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -13,8 +14,9 @@ pub(super) fn read(lookup: Lookup<'_>) -> Result<Vec<String>, ConfigError> {
     let origins = listed.split(',').map(str::trim).filter(|origin| !origin.is_empty());
     origins
         .map(|origin| {
-            let form = "must be origins such as https://app.example.com, separated by commas: https or http, a host \
-                        (an international one as xn--…), a port, and no path, user, wildcard or null";
+            let form = "must be origins such as https://app.example.com, separated by commas: \
+                        https or http, a host (an international one as xn--…), a port, \
+                        and no path, user, wildcard or null";
             canonical(origin).ok_or_else(|| ConfigError::new(NAME, form))
         })
         .collect()
@@ -65,8 +67,14 @@ fn host_of(host: &str) -> Option<String> {
     // A host that ends in a number is an IPv4 address, which a browser sends in its one usual form.
     let last = labels.next_back().unwrap_or_default();
     let is_number = last.bytes().all(|byte| byte.is_ascii_digit())
-        || last.strip_prefix("0x").is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    if is_number { host.parse::<Ipv4Addr>().ok().map(|address| address.to_string()) } else { Some(host) }
+        || last
+            .strip_prefix("0x")
+            .is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    if is_number {
+        host.parse::<Ipv4Addr>().ok().map(|address| address.to_string())
+    } else {
+        Some(host)
+    }
 }
 
 /// Browsers write no IPv4 address into one of IPv6.
@@ -83,7 +91,9 @@ mod tests {
 
     #[test]
     fn an_origin_is_written_as_a_browser_sends_it() {
-        let check = |origin: &str, sent: &str| assert_eq!(canonical(origin).as_deref(), Some(sent), "{origin}");
+        let check = |origin: &str, sent: &str| {
+            assert_eq!(canonical(origin).as_deref(), Some(sent), "{origin}");
+        };
         check("https://b.example", "https://b.example");
         check("https://b.example/", "https://b.example");
         check("https://b.example:443", "https://b.example");

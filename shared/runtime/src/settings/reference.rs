@@ -1,5 +1,5 @@
-//! What each setting means, for the reference that is generated from it (`docs/src/reference/configuration.md`). No
-//! function uses this table, so that none carries it.
+//! What each setting means, for the reference that is generated from it
+//! (`docs/src/reference/configuration.md`). No function uses this table, so that none carries it.
 
 /// A variable of the environment.
 #[derive(Clone, Copy, Debug)]
@@ -22,27 +22,46 @@ pub const SETTINGS: [Setting; 37] = [
     setting("HALLPASS_TOKENS_TABLE", "", "The table of tokens."),
     setting("HALLPASS_ATTEMPTS_TABLE", "", "The table of log-in attempts."),
     setting("HALLPASS_KEYS_SECRET", "", "The ARN of the secret that holds the keyring."),
-    setting("HALLPASS_KEYS", "", "The keyring itself, `[{\"id\",\"key\",\"signs_from\"}]`, for local use."),
-    setting("HALLPASS_KEY_REFRESH", "300s", "How often the keyring is fetched. The development stack uses `5s`."),
+    setting(
+        "HALLPASS_KEYS",
+        "",
+        "The keyring itself, `[{\"id\",\"key\",\"signs_from\"}]`, for local use.",
+    ),
+    setting(
+        "HALLPASS_KEY_REFRESH",
+        "300s",
+        "How often the keyring is fetched. The development stack uses `5s`.",
+    ),
     setting("HALLPASS_REALM", "hallpass", "The realm of challenges, and `iss` of JWTs."),
-    setting("HALLPASS_PREFIX", "", "The prefix of signed and developer tokens, for secret scanners."),
+    setting(
+        "HALLPASS_PREFIX",
+        "",
+        "The prefix of signed and developer tokens, for secret scanners.",
+    ),
     setting("HALLPASS_ADMIN_PERMISSION", "ROLE_ADMIN", "The permission of administrators."),
     setting(
         "HALLPASS_TOKENS_PERMISSION",
         "tokens",
-        "A token with this permission in its scopes manages every token of its user and creates tokens that outlive it.",
+        "A token with this permission in its scopes manages every token of its user and creates \
+         tokens that outlive it.",
     ),
-    setting("HALLPASS_LIFETIME", "30d", "The lifetime of a token that is requested without an expiry."),
+    setting(
+        "HALLPASS_LIFETIME",
+        "30d",
+        "The lifetime of a token that is requested without an expiry.",
+    ),
     setting("HALLPASS_MAX_LIFETIME", "366d", "The longest lifetime of a token."),
     setting(
         "HALLPASS_MAX_AUTHENTICATION_AGE",
         "366d",
-        "How long after a log-in the tokens that go back to it expire at the latest, however often they are renewed.",
+        "How long after a log-in the tokens that go back to it expire at the latest, however \
+         often they are renewed.",
     ),
     setting(
         "HALLPASS_DEVELOPER_LIFETIME",
         "",
-        "The lifetime of a developer token; without it, `HALLPASS_MAX_AUTHENTICATION_AGE` is the only limit.",
+        "The lifetime of a developer token; without it, `HALLPASS_MAX_AUTHENTICATION_AGE` is the \
+         only limit.",
     ),
     setting(
         "HALLPASS_ROTATION_WINDOW",
@@ -52,68 +71,87 @@ pub const SETTINGS: [Setting; 37] = [
     setting(
         "HALLPASS_GENERATE_PASSWORD",
         "on",
-        "`off`: no route accepts a password. Routes that create tokens accept live tokens only, and the implicit flow and \
+        "`off`: no route accepts a password. Routes that create tokens accept live tokens only, \
+         and the implicit flow and \
          signing in to the pages end.",
     ),
     setting(
         "HALLPASS_GENERATE_PERMISSION",
         "",
-        "The permission that every route which accepts passwords requires, of passwords and tokens alike; creating a token \
+        "The permission that every route which accepts passwords requires, of passwords and \
+         tokens alike; creating a token \
          on the pages requires it too.",
     ),
     setting(
         "HALLPASS_BASIC_CHALLENGE",
         "on",
-        "Challenges offer Basic after Bearer, for clients that wait for a challenge. `off`: Bearer alone.",
+        "Challenges offer Basic after Bearer, for clients that wait for a challenge. `off`: \
+         Bearer alone.",
     ),
     setting(
         "HALLPASS_APP_USER",
         "",
-        "The ID of the application account that app tokens belong to. The development stack uses `4`.",
+        "The ID of the application account that app tokens belong to. The development stack uses \
+         `4`.",
     ),
     setting(
         "HALLPASS_CORS_ALLOWED_ORIGINS",
         "",
-        "The origins whose scripts can call the API, separated by commas: `https://app.example.com`, with a port unless it is \
+        "The origins whose scripts can call the API, separated by commas: \
+         `https://app.example.com`, with a port unless it is \
          the default one; an international host as `xn--…`.",
     ),
-    setting("HALLPASS_SUNSET", "2028-01-01T00:00:00Z", "When the deprecated routes will end (RFC 8594)."),
+    setting(
+        "HALLPASS_SUNSET",
+        "2028-01-01T00:00:00Z",
+        "When the deprecated routes will end (RFC 8594).",
+    ),
     setting("HALLPASS_MAX_TOKENS", "100", "Live named tokens per user."),
     setting(
         "HALLPASS_MAX_TOKENS_TOTAL",
         "1000",
-        "Live tokens per user, with and without a name. A disabled token counts; a rotation is never rejected for it.",
+        "Live tokens per user, with and without a name. A disabled token counts; a rotation is \
+         never rejected for it.",
     ),
     setting(
         "HALLPASS_LOGIN_NAME_BUDGET",
         "60",
-        "Failed log-ins per minute at one user name, from all networks that have not logged in for it in the last 30 days; at \
+        "Failed log-ins per minute at one user name, from all networks that have not logged in \
+         for it in the last 30 days; at \
          most 1000.",
     ),
     setting(
         "HALLPASS_LOGIN_NETWORK_BUDGET",
         "60",
-        "Failed log-ins per minute at one user name, from one network (/24, /56) that has; at most 1000.",
+        "Failed log-ins per minute at one user name, from one network (/24, /56) that has; at \
+         most 1000.",
     ),
     setting(
         "HALLPASS_LOGIN_SOURCE_BUDGET",
         "300",
-        "Log-ins per minute from one address (IPv6: one /64), at all user names together, successful ones included; at most \
+        "Log-ins per minute from one address (IPv6: one /64), at all user names together, \
+         successful ones included; at most \
          1000.",
     ),
     setting(
         "HALLPASS_RECORD_RETENTION",
         "1d",
-        "How long the record of a token is kept after the token ended, so that its holder learns why. That of a \
+        "How long the record of a token is kept after the token ended, so that its holder learns \
+         why. That of a \
          replaced token is kept for 30 days at least.",
     ),
     setting(
         "HALLPASS_INVALIDATE_ON",
         "username,password_hash,status",
-        "The attributes of a user whose change invalidates the user's tokens; `none` for none. A name that is close to a known \
+        "The attributes of a user whose change invalidates the user's tokens; `none` for none. A \
+         name that is close to a known \
          one is rejected as a misspelling.",
     ),
-    setting("HALLPASS_INVALIDATE_ON_SIGNED", "", "The same for signed tokens; without it, `HALLPASS_INVALIDATE_ON`."),
+    setting(
+        "HALLPASS_INVALIDATE_ON_SIGNED",
+        "",
+        "The same for signed tokens; without it, `HALLPASS_INVALIDATE_ON`.",
+    ),
     setting("HALLPASS_INVALIDATE_ON_DEVELOPER", "", "The same for developer tokens."),
     setting("HALLPASS_INVALIDATE_ON_JWT", "", "The same for JWTs."),
     setting(
@@ -137,7 +175,8 @@ pub const SETTINGS: [Setting; 37] = [
     setting(
         "AWS_CA_BUNDLE",
         "",
-        "A PEM file with the certificate authorities to trust, for an endpoint or a proxy of your own, instead of Amazon's, \
+        "A PEM file with the certificate authorities to trust, for an endpoint or a proxy of your \
+         own, instead of Amazon's, \
          which are compiled in.",
     ),
 ];

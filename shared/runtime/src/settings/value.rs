@@ -1,5 +1,5 @@
-//! The values of settings: durations, numbers, switches, instants, permissions. White space around a value is not
-//! taken off: a value that holds some is rejected with the form that it should have.
+//! The values of settings: durations, numbers, switches, instants, permissions. White space around
+//! a value is not taken off: a value that holds some is rejected with the form that it should have.
 
 use std::time::Duration;
 
@@ -27,22 +27,34 @@ pub fn record_retention(lookup: Lookup<'_>) -> Result<Duration, ConfigError> {
 ///
 /// # Errors
 /// When it is something else, or longer than a thousand years.
-pub fn duration(lookup: Lookup<'_>, name: &'static str, default: Duration) -> Result<Duration, ConfigError> {
+pub fn duration(
+    lookup: Lookup<'_>,
+    name: &'static str,
+    default: Duration,
+) -> Result<Duration, ConfigError> {
     let Some(text) = text(lookup, name) else {
         return Ok(default);
     };
-    seconds(&text).filter(|duration| !duration.is_zero()).ok_or_else(|| ConfigError::new(name, DURATION))
+    seconds(&text)
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| ConfigError::new(name, DURATION))
 }
 
 /// A duration that may be zero.
 ///
 /// # Errors
 /// When it is something else, or longer than a thousand years.
-pub fn duration_or_zero(lookup: Lookup<'_>, name: &'static str, default: Duration) -> Result<Duration, ConfigError> {
+pub fn duration_or_zero(
+    lookup: Lookup<'_>,
+    name: &'static str,
+    default: Duration,
+) -> Result<Duration, ConfigError> {
     let Some(text) = text(lookup, name) else {
         return Ok(default);
     };
-    seconds(&text).ok_or_else(|| ConfigError::new(name, "it is not a duration such as 0, 90s, 15m, 12h or 30d"))
+    seconds(&text).ok_or_else(|| {
+        ConfigError::new(name, "it is not a duration such as 0, 90s, 15m, 12h or 30d")
+    })
 }
 
 /// `HALLPASS_AUTHORIZER_CACHE_TTL`: API Gateway caches what an authorizer says for an hour at most
@@ -56,7 +68,8 @@ pub fn authorizer_cache(lookup: Lookup<'_>) -> Result<Duration, ConfigError> {
     at_most(NAME, cache, Duration::from_secs(3_600), "an hour, as in API Gateway")
 }
 
-/// `HALLPASS_KEY_REFRESH`: how often functions fetch the keyring. A retired key is accepted that long.
+/// `HALLPASS_KEY_REFRESH`: how often functions fetch the keyring. A retired key is accepted that
+/// long.
 ///
 /// # Errors
 /// Returns a [`ConfigError`] if it is not a duration from a second to a day.
@@ -66,11 +79,23 @@ pub fn key_refresh(lookup: Lookup<'_>) -> Result<Duration, ConfigError> {
     at_most(NAME, refresh, days(1), "a day")
 }
 
-fn at_most(name: &'static str, given: Duration, most: Duration, said: &str) -> Result<Duration, ConfigError> {
-    if given > most { Err(ConfigError::new(name, format!("must be at most {said}"))) } else { Ok(given) }
+fn at_most(
+    name: &'static str,
+    given: Duration,
+    most: Duration,
+    said: &str,
+) -> Result<Duration, ConfigError> {
+    if given > most {
+        Err(ConfigError::new(name, format!("must be at most {said}")))
+    } else {
+        Ok(given)
+    }
 }
 
-pub(super) fn optional_duration(lookup: Lookup<'_>, name: &'static str) -> Result<Option<Duration>, ConfigError> {
+pub(super) fn optional_duration(
+    lookup: Lookup<'_>,
+    name: &'static str,
+) -> Result<Option<Duration>, ConfigError> {
     match text(lookup, name) {
         None => Ok(None),
         Some(_) => duration(lookup, name, Duration::ZERO).map(Some),
@@ -97,7 +122,12 @@ fn whole(digits: &str) -> Option<u64> {
 }
 
 /// A whole number from 1 to `most`.
-pub(super) fn number(lookup: Lookup<'_>, name: &'static str, default: u32, most: u32) -> Result<u32, ConfigError> {
+pub(super) fn number(
+    lookup: Lookup<'_>,
+    name: &'static str,
+    default: u32,
+    most: u32,
+) -> Result<u32, ConfigError> {
     let Some(text) = text(lookup, name) else {
         return Ok(default);
     };
@@ -108,11 +138,19 @@ pub(super) fn number(lookup: Lookup<'_>, name: &'static str, default: u32, most:
 }
 
 /// The same for a number of items.
-pub(super) fn count(lookup: Lookup<'_>, name: &'static str, default: u32) -> Result<usize, ConfigError> {
+pub(super) fn count(
+    lookup: Lookup<'_>,
+    name: &'static str,
+    default: u32,
+) -> Result<usize, ConfigError> {
     number(lookup, name, default, MAX).map(|count| usize::try_from(count).unwrap_or(usize::MAX))
 }
 
-pub(super) fn switch(lookup: Lookup<'_>, name: &'static str, default: bool) -> Result<bool, ConfigError> {
+pub(super) fn switch(
+    lookup: Lookup<'_>,
+    name: &'static str,
+    default: bool,
+) -> Result<bool, ConfigError> {
     match text(lookup, name).as_deref() {
         None => Ok(default),
         Some("on") => Ok(true),
@@ -122,12 +160,16 @@ pub(super) fn switch(lookup: Lookup<'_>, name: &'static str, default: bool) -> R
 }
 
 /// Reads the name of a permission. An invalid name could not be granted to any user.
-pub(super) fn permission(lookup: Lookup<'_>, name: &'static str) -> Result<Option<String>, ConfigError> {
+pub(super) fn permission(
+    lookup: Lookup<'_>,
+    name: &'static str,
+) -> Result<Option<String>, ConfigError> {
     let Some(text) = text(lookup, name) else {
         return Ok(None);
     };
     if text.parse::<Permission>().is_err() {
-        let form = "must be the name of a permission: 1 to 128 printable ASCII characters without \", \\ and , \
+        let form = "must be the name of a permission: 1 to 128 printable ASCII characters without \
+                    \", \\ and , \
                     and without spaces around it";
         return Err(ConfigError::new(name, form));
     }
@@ -137,8 +179,9 @@ pub(super) fn permission(lookup: Lookup<'_>, name: &'static str) -> Result<Optio
 pub(super) fn sunset(lookup: Lookup<'_>) -> Result<Timestamp, ConfigError> {
     const NAME: &str = "HALLPASS_SUNSET";
     let date = text(lookup, NAME).unwrap_or_else(|| "2028-01-01T00:00:00Z".to_owned());
-    Timestamp::parse_rfc3339(&date)
-        .ok_or_else(|| ConfigError::new(NAME, "must be an instant of RFC 3339 such as 2028-01-01T00:00:00Z"))
+    Timestamp::parse_rfc3339(&date).ok_or_else(|| {
+        ConfigError::new(NAME, "must be an instant of RFC 3339 such as 2028-01-01T00:00:00Z")
+    })
 }
 
 #[cfg(test)]
@@ -147,9 +190,10 @@ mod tests {
 
     #[test]
     fn a_bound_is_inclusive() {
-        let check = |read: fn(Lookup<'_>) -> Result<Duration, ConfigError>, text: &str, is_read: bool| {
-            assert_eq!(read(&|_| Some(text.to_owned())).is_ok(), is_read, "{text}");
-        };
+        let check =
+            |read: fn(Lookup<'_>) -> Result<Duration, ConfigError>, text: &str, is_read: bool| {
+                assert_eq!(read(&|_| Some(text.to_owned())).is_ok(), is_read, "{text}");
+            };
         check(authorizer_cache, "0", true);
         check(authorizer_cache, "1h", true);
         check(authorizer_cache, "3601s", false);
@@ -171,8 +215,13 @@ mod tests {
         check("15m", Some(900));
         check("12h", Some(43_200));
         check("30d", Some(2_592_000));
-        let wrong = ["0", "0s", "0d", "-1", "+1", "1.5h", "d", "1w", "1dd", "1 d", " 1d", "1d ", "1d\n", "٣d"];
-        for bad in wrong.into_iter().chain(["999999999d", "99999999999999999999", "18446744073709551616s"]) {
+        let wrong = [
+            "0", "0s", "0d", "-1", "+1", "1.5h", "d", "1w", "1dd", "1 d", " 1d", "1d ", "1d\n",
+            "٣d",
+        ];
+        for bad in
+            wrong.into_iter().chain(["999999999d", "99999999999999999999", "18446744073709551616s"])
+        {
             check(bad, None);
         }
     }

@@ -28,7 +28,11 @@ impl Store {
     /// Returns a [`Failure`] if DynamoDB cannot be read.
     pub async fn known_network(&self, key: &str, now: Timestamp) -> Result<Option<Known>, Failure> {
         const DOING: &str = "reading a known network";
-        let call = self.client.get_item().table_name(&self.tables.attempts).set_key(Some(item::attempt_key(key)));
+        let call = self
+            .client
+            .get_item()
+            .table_name(&self.tables.attempts)
+            .set_key(Some(item::attempt_key(key)));
         let response = call.consistent_read(true).send().await.map_err(Failure::of(DOING))?;
         let Some(item) = response.item else {
             return Ok(None);
@@ -46,7 +50,12 @@ impl Store {
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be written.
-    pub async fn record_network(&self, key: &str, proof: &str, now: Timestamp) -> Result<(), Failure> {
+    pub async fn record_network(
+        &self,
+        key: &str,
+        proof: &str,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
         let names = vec![("#proof", PROOF), ("#noted", NOTED_AT), ("#purge", PURGE_AT)];
         let values = vec![
             (":proof".to_owned(), item::text(proof)),

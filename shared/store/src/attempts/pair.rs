@@ -21,8 +21,14 @@ impl Store {
     /// Takes a reservation of a pair.
     ///
     /// # Errors
-    /// Returns a [`Failure`] if DynamoDB cannot be read or written. The caller then rejects the attempt.
-    pub async fn reserve_pair(&self, pair: &str, id: &str, now: Timestamp) -> Result<RateLimit, Failure> {
+    /// Returns a [`Failure`] if DynamoDB cannot be read or written. The caller then rejects the
+    /// attempt.
+    pub async fn reserve_pair(
+        &self,
+        pair: &str,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<RateLimit, Failure> {
         let word = word(id, now);
         for _ in 0..TRIES {
             let Some(old) = self.try_pair(pair, &word, now).await? else {
@@ -45,8 +51,8 @@ impl Store {
     /// Releases the reservation of a pair and records the outcome. A repeated call changes nothing.
     ///
     /// # Errors
-    /// Returns a [`Failure`] if DynamoDB cannot be written. The response must then not show whether the password was
-    /// right.
+    /// Returns a [`Failure`] if DynamoDB cannot be written. The response must then not show whether
+    /// the password was right.
     pub async fn settle_pair(
         &self,
         pair: &str,
@@ -66,7 +72,8 @@ impl Store {
                 values.push((":now".to_owned(), item::number(reserved_at)));
                 values.push((":word".to_owned(), item::text(word)));
                 names.extend([("#failures", FAILURES), ("#failed", FAILED_AT)]);
-                let update = "DELETE #reserved :own ADD #failures :one SET #failed = :now, #purge = :purge";
+                let update =
+                    "DELETE #reserved :own ADD #failures :one SET #failed = :now, #purge = :purge";
                 (update, Some("contains(#reserved, :word)"))
             }
             Outcome::Succeeded => {
@@ -78,10 +85,20 @@ impl Store {
         self.update_attempt(pair, update, condition, names, values).await.map(drop)
     }
 
-    /// Tries to take a reservation in one conditional write. Returns the current item if the condition was not met.
-    async fn try_pair(&self, pair: &str, word: &str, now: Timestamp) -> Result<Option<Item>, Failure> {
-        let names: Names<'_> =
-            vec![("#reserved", RESERVED), ("#purge", PURGE_AT), ("#failures", FAILURES), ("#failed", FAILED_AT)];
+    /// Tries to take a reservation in one conditional write. Returns the current item if the
+    /// condition was not met.
+    async fn try_pair(
+        &self,
+        pair: &str,
+        word: &str,
+        now: Timestamp,
+    ) -> Result<Option<Item>, Failure> {
+        let names: Names<'_> = vec![
+            ("#reserved", RESERVED),
+            ("#purge", PURGE_AT),
+            ("#failures", FAILURES),
+            ("#failed", FAILED_AT),
+        ];
         let at_once = i64::try_from(rate_limit::MAX_AT_ONCE).unwrap_or(i64::MAX);
         let mut values: Values = vec![
             (":own".to_owned(), set([word])),
@@ -90,18 +107,24 @@ impl Store {
             (":most".to_owned(), AttributeValue::N(at_once.to_string())),
             (":free".to_owned(), AttributeValue::N(rate_limit::FREE_FAILURES.to_string())),
         ];
-        // The wait grows with the failures. An expression cannot compute it, so each step is a clause.
+        // The wait grows with the failures. An expression cannot compute it, so each step is a
+        // clause.
         let mut steps = Vec::new();
         for failures in rate_limit::FREE_FAILURES..=rate_limit::MAX_FAILURES {
             let equals = if failures == rate_limit::MAX_FAILURES { ">=" } else { "=" };
             steps.push(format!("(#failures {equals} :f{failures} AND #failed <= :t{failures})"));
             values.push((format!(":f{failures}"), AttributeValue::N(failures.to_string())));
-            values.push((format!(":t{failures}"), item::number(now.before(rate_limit::wait_after(failures)))));
+            values.push((
+                format!(":t{failures}"),
+                item::number(now.before(rate_limit::wait_after(failures))),
+            ));
         }
         let is_free = "(attribute_not_exists(#failures) OR #failures < :free) \
                        AND (attribute_not_exists(#reserved) OR size(#reserved) < :most)";
         let has_waited = format!("attribute_not_exists(#reserved) AND ({})", steps.join(" OR "));
-        let condition = format!("(attribute_not_exists(#purge) OR #purge > :now) AND (({is_free}) OR ({has_waited}))");
+        let condition = format!(
+            "(attribute_not_exists(#purge) OR #purge > :now) AND (({is_free}) OR ({has_waited}))"
+        );
         let update = "ADD #reserved :own SET #purge = :purge";
         self.update_attempt(pair, update, Some(&condition), names, values).await
     }
@@ -182,8 +205,13 @@ impl Pair {
         if self.failures >= rate_limit::FREE_FAILURES && next_at > now {
             return Judgement::Wait(next_at.since(now));
         }
-        let expired: Vec<String> = self.reserved.into_iter().filter(|other| is_expired(other, now)).collect();
-        if expired.is_empty() { Judgement::Wait(rate_limit::BUSY_WAIT) } else { Judgement::Expired(expired) }
+        let expired: Vec<String> =
+            self.reserved.into_iter().filter(|other| is_expired(other, now)).collect();
+        if expired.is_empty() {
+            Judgement::Wait(rate_limit::BUSY_WAIT)
+        } else {
+            Judgement::Expired(expired)
+        }
     }
 }
 
@@ -192,9 +220,11 @@ fn word(id: &str, reserved_at: Timestamp) -> String {
     format!("{}.{id}", reserved_at.after(rate_limit::RESERVATION).unix())
 }
 
-/// Whether a reservation has expired. An unreadable one counts as expired, because it would never be released.
+/// Whether a reservation has expired. An unreadable one counts as expired, because it would never
+/// be released.
 fn is_expired(word: &str, now: Timestamp) -> bool {
-    let end = word.split_once('.').and_then(|(end, _)| end.parse().ok()).and_then(Timestamp::from_unix);
+    let end =
+        word.split_once('.').and_then(|(end, _)| end.parse().ok()).and_then(Timestamp::from_unix);
     end.is_none_or(|end| end.has_passed(now))
 }
 
@@ -206,7 +236,10 @@ mod tests {
     fn failures_without_a_time_are_corrupt_and_are_not_counted_as_long_ago() {
         let check = |failures: u64, failed_at: Option<u64>, is_read: bool| {
             let number = |number: u64| AttributeValue::N(number.to_string());
-            let mut item = Item::from([(PURGE_AT.to_owned(), number(9)), (FAILURES.to_owned(), number(failures))]);
+            let mut item = Item::from([
+                (PURGE_AT.to_owned(), number(9)),
+                (FAILURES.to_owned(), number(failures)),
+            ]);
             item.extend(failed_at.map(|at| (FAILED_AT.to_owned(), number(at))));
             assert_eq!(Pair::read(&item).is_ok(), is_read, "{failures} {failed_at:?}");
         };

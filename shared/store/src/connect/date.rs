@@ -3,7 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_dynamodb::{
-    config::{ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeDeserializationInterceptorContextRef},
+    config::{
+        ConfigBag, Intercept, RuntimeComponents,
+        interceptors::BeforeDeserializationInterceptorContextRef,
+    },
     error::BoxError,
     primitives::{DateTime, DateTimeFormat},
 };
@@ -33,7 +36,8 @@ impl Intercept for Date {
     ) -> Result<(), BoxError> {
         let date = context.response().headers().get("date");
         let date = date.and_then(|date| DateTime::from_str(date, DateTimeFormat::HttpDate).ok());
-        let date = date.and_then(|date| u64::try_from(date.secs()).ok()).and_then(Timestamp::from_unix);
+        let date =
+            date.and_then(|date| u64::try_from(date.secs()).ok()).and_then(Timestamp::from_unix);
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = date;
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! The HTTPS client: HTTP/1.1 over rustls with ring, with persistent connections.
 //!
-//! The SDK's own connector also supports HTTP/2 and proxies, which functions do not need. Without it the authorizer is
-//! 1.3 MB smaller, and every cold start reads the whole binary (`bench/README.md`).
+//! The SDK's own connector also supports HTTP/2 and proxies, which functions do not need. Without
+//! it the authorizer is 1.3 MB smaller, and every cold start reads the whole binary
+//! (`bench/README.md`).
 
 use std::sync::Arc;
 
@@ -22,8 +23,8 @@ use rustls::{ClientConfig, crypto::ring};
 
 use super::Trust;
 
-/// Creates an HTTP client that trusts these certificate authorities. The SDK's time limit of an attempt includes
-/// connecting.
+/// Creates an HTTP client that trusts these certificate authorities. The SDK's time limit of an
+/// attempt includes connecting.
 ///
 /// # Errors
 /// Returns a [`rustls::Error`] if rustls does not support ring, which would fail every start.
@@ -37,14 +38,19 @@ pub fn http_client(trust: Trust) -> Result<SharedHttpClient, rustls::Error> {
     // Requests are written whole, so delaying the last segment gains nothing.
     tcp.set_nodelay(true);
     // Local engines use plain HTTP.
-    let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
+    let https = HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(tcp);
     let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(https);
     let connector = SharedHttpConnector::new(Https(client));
     Ok(http_client_fn(move |_, _| connector.clone()))
 }
 
 /// The `User-Agent`, which the logs of AWS show.
-const HALLPASS: HeaderValue = HeaderValue::from_static(concat!("hallpass/", env!("CARGO_PKG_VERSION")));
+const HALLPASS: HeaderValue =
+    HeaderValue::from_static(concat!("hallpass/", env!("CARGO_PKG_VERSION")));
 
 #[derive(Debug)]
 struct Https(Client<HttpsConnector<connect::HttpConnector>, SdkBody>);
@@ -53,15 +59,19 @@ impl HttpConnector for Https {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let mut request = match request.try_into_http1x() {
             Ok(request) => request,
-            Err(error) => return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
+            Err(error) => {
+                return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into())));
+            }
         };
         request.headers_mut().entry(USER_AGENT).or_insert(HALLPASS);
         let response = self.0.request(request);
         HttpConnectorFuture::new(async move {
-            // Every error without a response is treated as transient, because every call can be repeated.
+            // Every error without a response is treated as transient, because every call can be
+            // repeated.
             let response = response.await.map_err(|error| ConnectorError::io(error.into()))?;
             let response = response.map(SdkBody::from_body_1_x);
-            HttpResponse::try_from(response).map_err(|error| ConnectorError::other(error.into(), None))
+            HttpResponse::try_from(response)
+                .map_err(|error| ConnectorError::other(error.into(), None))
         })
     }
 }

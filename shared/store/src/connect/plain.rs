@@ -1,14 +1,16 @@
-//! Removes four headers that the SDK adds to every request: its versions, twice, an identifier of the call, and the
-//! number of the attempt. AWS requires none of them, and each is written, signed and sent with every call.
-//! [`super::http`] sets a `User-Agent` of Hallpass.
+//! Removes four headers that the SDK adds to every request: its versions, twice, an identifier of
+//! the call, and the number of the attempt. AWS requires none of them, and each is written, signed
+//! and sent with every call. [`super::http`] sets a `User-Agent` of Hallpass.
 
 use aws_runtime::{
-    invocation_id::InvocationIdInterceptor, request_info::RequestInfoInterceptor, user_agent::UserAgentInterceptor,
+    invocation_id::InvocationIdInterceptor, request_info::RequestInfoInterceptor,
+    user_agent::UserAgentInterceptor,
 };
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::interceptors::{
-        Intercept, context::BeforeSerializationInterceptorContextRef, disable_interceptor, dyn_dispatch_hint,
+        Intercept, context::BeforeSerializationInterceptorContextRef, disable_interceptor,
+        dyn_dispatch_hint,
     },
 };
 use aws_smithy_types::config_bag::ConfigBag;

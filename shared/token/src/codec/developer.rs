@@ -1,4 +1,5 @@
-//! `<prefix>6879-<43>`: the token format of hypothesis/h, one per user. The text does not name the user.
+//! `<prefix>6879-<43>`: the token format of hypothesis/h, one per user. The text does not name the
+//! user.
 
 use super::{Claim, Format, IssuedText, Issuer, NoSigningKey, SignedSecret, Verdict, absorb};
 use hmac::Mac as _;
@@ -38,7 +39,11 @@ pub(super) fn open(keyring: &Keyring, issuer: &Issuer, text: &str, _now: Timesta
     let Some(signed) = parse(issuer, text) else {
         return Verdict::NotMine;
     };
-    if !keyring.keys().iter().any(|key| signed.is_by(mac(key.developer.clone(), issuer, &signed.secret))) {
+    if !keyring
+        .keys()
+        .iter()
+        .any(|key| signed.is_by(mac(key.developer.clone(), issuer, &signed.secret)))
+    {
         return Verdict::Forged;
     }
     Verdict::Claim(Claim {

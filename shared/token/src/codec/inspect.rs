@@ -79,7 +79,8 @@ mod tests {
             let signature = BASE64_URL_SAFE_NO_PAD.encode([0; 32]);
             format!("eyJ.{}.{signature}", BASE64_URL_SAFE_NO_PAD.encode(claims))
         };
-        let longest = (0..MAX_LENGTH).rev().find(|length| long(*length).len() <= MAX_LENGTH).unwrap();
+        let longest =
+            (0..MAX_LENGTH).rev().find(|length| long(*length).len() <= MAX_LENGTH).unwrap();
         assert_eq!(long(longest).len(), MAX_LENGTH);
         assert!(inspect(&issuer, &long(longest)).is_some_and(|seen| seen.format == Format::Jwt));
         assert!(inspect(&issuer, &long(longest + 1)).is_none());

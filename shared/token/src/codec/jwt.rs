@@ -1,8 +1,9 @@
 //! JSON Web Tokens (RFC 7519) with HS256, as in Terminalfour: temporary tokens and API keys.
 //!
-//! Each token has exactly one text. The header is compared as text with the header of each key, and the claims must
-//! serialize to the same text again. This rejects `alg` none and every other header, `crit`, unknown and repeated
-//! members, white space, padding and trailing bits, without a rule for each.
+//! Each token has exactly one text. The header is compared as text with the header of each key, and
+//! the claims must serialize to the same text again. This rejects `alg` none and every other
+//! header, `crit`, unknown and repeated members, white space, padding and trailing bits, without a
+//! rule for each.
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -68,8 +69,8 @@ pub struct Payload {
     pub issued_at: Timestamp,
 }
 
-/// The first 16 bytes of the SHA-256 of the encoded claims. The record keeps it, so that a holder of an exported key
-/// cannot rewrite the claims of an issued token.
+/// The first 16 bytes of the SHA-256 of the encoded claims. The record keeps it, so that a holder
+/// of an exported key cannot rewrite the claims of an issued token.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PayloadDigest([u8; 16]);
 
@@ -103,7 +104,8 @@ impl FromStr for PayloadDigest {
     }
 }
 
-/// The maximum length of `name`, in bytes of UTF-8. Even with every character escaped it fits the length of a token.
+/// The maximum length of `name`, in bytes of UTF-8. Even with every character escaped it fits the
+/// length of a token.
 pub const MAX_NAME_BYTES: usize = 256;
 
 /// The maximum time that `iat` can lie in the future.
@@ -131,7 +133,11 @@ pub fn sign(
         },
         iat: now,
         exp: contents.expires_at,
-        name: contents.name.get(..contents.name.floor_char_boundary(MAX_NAME_BYTES)).unwrap_or_default().to_owned(),
+        name: contents
+            .name
+            .get(..contents.name.floor_char_boundary(MAX_NAME_BYTES))
+            .unwrap_or_default()
+            .to_owned(),
         jti: BASE64_URL_SAFE_NO_PAD.encode(secret.bytes()),
     };
     let payload = encode(&claims);
@@ -172,17 +178,19 @@ fn is_by(key: &Key, message: &str, tag: &[u8; 32]) -> bool {
 pub(super) fn parse(text: &str) -> Option<(&str, &str, &str, [u8; 32])> {
     let (message, tag) = text.rsplit_once('.')?;
     let (header, payload) = message.split_once('.')?;
-    let has_the_shape = header.starts_with("ey") && payload.starts_with("ey") && !payload.contains('.');
+    let has_the_shape =
+        header.starts_with("ey") && payload.starts_with("ey") && !payload.contains('.');
     if has_the_shape { Some((message, header, payload, decode_exactly(tag)?)) } else { None }
 }
 
-/// Checks the claims. Their signature is good, so an invalid claim is not a forgery: it is from another issuer, or from
-/// an older version.
+/// Checks the claims. Their signature is good, so an invalid claim is not a forgery: it is from
+/// another issuer, or from an older version.
 fn claim(issuer: &Issuer, payload: &str, now: Timestamp) -> Result<Claim, Reason> {
     let json = BASE64_URL_SAFE_NO_PAD.decode(payload).map_err(|_| Reason::Malformed)?;
     let claims: Claims = serde_json::from_slice(&json).map_err(|_| Reason::Malformed)?;
     let user_id: UserId = claims.sub.parse().map_err(|_| Reason::Malformed)?;
-    let known = claims.iss == issuer.realm() && (claims.aud == issuer.realm() || claims.aud == claims.sub);
+    let known =
+        claims.iss == issuer.realm() && (claims.aud == issuer.realm() || claims.aud == claims.sub);
     let is_valid = known && claims.name.len() <= MAX_NAME_BYTES;
     if !is_valid || encode(&claims) != payload || claims.iat > now.after(CLOCK_SKEW) {
         return Err(Reason::Malformed);
@@ -202,7 +210,8 @@ fn claim(issuer: &Issuer, payload: &str, now: Timestamp) -> Result<Claim, Reason
 
 /// Reads the claims without a check of the signature: user, hash, issue time, expiry and audience.
 pub(super) fn read(payload: &str) -> Option<(UserId, TokenHash, Timestamp, Timestamp, String)> {
-    let claims: Claims = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
+    let claims: Claims =
+        serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
     let hash = TokenHash::of(&Entropy::new(decode_exactly(&claims.jti)?));
     Some((claims.sub.parse().ok()?, hash, claims.iat, claims.exp, claims.aud.clone()))
 }

@@ -1,4 +1,5 @@
-//! `<prefix><user id>.<expires, lower-case hex seconds>.<43>`: the default format, as in Drupal's services_token.
+//! `<prefix><user id>.<expires, lower-case hex seconds>.<43>`: the default format, as in Drupal's
+//! services_token.
 
 use super::{Claim, Format, IssuedText, Issuer, NoSigningKey, SignedSecret, Verdict, absorb};
 use hmac::Mac as _;
@@ -24,7 +25,8 @@ pub fn sign(
     secret: &Entropy,
 ) -> Result<IssuedText, NoSigningKey> {
     let key = keyring.signing(now).ok_or(NoSigningKey)?;
-    let signed = SignedSecret::encode(secret, mac(key.signed.clone(), issuer, &user_id, expires_at, secret));
+    let signed =
+        SignedSecret::encode(secret, mac(key.signed.clone(), issuer, &user_id, expires_at, secret));
     Ok(IssuedText {
         text: Text::new(format!("{}{user_id}.{:x}.{signed}", issuer.prefix(), expires_at.unix())),
         id: TokenId { user_id, hash: TokenHash::of(secret) },
@@ -37,8 +39,9 @@ pub(super) fn open(keyring: &Keyring, issuer: &Issuer, text: &str, now: Timestam
     let Some((user_id, expires_at, signed)) = parse(issuer, text) else {
         return Verdict::NotMine;
     };
-    let has_signed =
-        |key: &crate::keyring::Key| signed.is_by(mac(key.signed.clone(), issuer, &user_id, expires_at, &signed.secret));
+    let has_signed = |key: &crate::keyring::Key| {
+        signed.is_by(mac(key.signed.clone(), issuer, &user_id, expires_at, &signed.secret))
+    };
     if !keyring.keys().iter().any(has_signed) {
         return Verdict::Forged;
     }
@@ -65,14 +68,21 @@ pub(super) fn parse(issuer: &Issuer, text: &str) -> Option<(UserId, Timestamp, S
 
 /// Parses lower-case hex without leading zeros, so that each number has one spelling.
 fn parse_hex(text: &str) -> Option<Timestamp> {
-    let canonical = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) && !text.starts_with('0');
+    let canonical = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        && !text.starts_with('0');
     let seconds = u64::from_str_radix(text, 16).ok().filter(|_| canonical)?;
     Timestamp::from_unix(seconds)
 }
 
-/// The MAC of all fields and the secret. With a prefix and a user ID of 29 characters together, it takes two blocks of
-/// SHA-256.
-fn mac(mut mac: Mac, issuer: &Issuer, user_id: &UserId, expires_at: Timestamp, secret: &Entropy) -> Mac {
+/// The MAC of all fields and the secret. With a prefix and a user ID of 29 characters together, it
+/// takes two blocks of SHA-256.
+fn mac(
+    mut mac: Mac,
+    issuer: &Issuer,
+    user_id: &UserId,
+    expires_at: Timestamp,
+    secret: &Entropy,
+) -> Mac {
     absorb(&mut mac, issuer.prefix());
     absorb(&mut mac, user_id.as_str());
     mac.update(&expires_at.unix().to_be_bytes());

@@ -16,8 +16,10 @@ fn check(json: &str, expected: Result<usize, KeyringError>) {
 }
 
 fn keyring(keys: &[(&str, &str)]) -> String {
-    let keys: Vec<String> =
-        keys.iter().map(|(id, key)| format!(r#"{{"id":"{id}","key":"{key}","signs_from":0}}"#)).collect();
+    let keys: Vec<String> = keys
+        .iter()
+        .map(|(id, key)| format!(r#"{{"id":"{id}","key":"{key}","signs_from":0}}"#))
+        .collect();
     format!("[{}]", keys.join(","))
 }
 
@@ -36,16 +38,28 @@ fn a_keyring_has_one_to_four_good_keys() {
     );
     check("[]", Err(KeyringError::WrongCount(0)));
     // A result of CloudFormation's GenerateSecretString.
-    check(r#"{"id":"first","signs_from":0,"key":"u7Qm2ZpX4kD9sWc0LrYtHn5bVj8aEg3FqRiKxTdPzMoA"}"#, Ok(1));
+    check(
+        r#"{"id":"first","signs_from":0,"key":"u7Qm2ZpX4kD9sWc0LrYtHn5bVj8aEg3FqRiKxTdPzMoA"}"#,
+        Ok(1),
+    );
 }
 
 #[test]
 fn short_empty_repeated_and_well_known_keys_are_rejected() {
     check(&keyring(&[("a", "")]), Err(KeyringError::TooShort("a".into())));
-    check(&keyring(&[("a", &BASE64_URL_SAFE_NO_PAD.encode([7; 31]))]), Err(KeyringError::TooShort("a".into())));
-    check(&keyring(&[("a", &BASE64_URL_SAFE_NO_PAD.encode([7; 32]))]), Err(KeyringError::WellKnown("a".into())));
+    check(
+        &keyring(&[("a", &BASE64_URL_SAFE_NO_PAD.encode([7; 31]))]),
+        Err(KeyringError::TooShort("a".into())),
+    );
+    check(
+        &keyring(&[("a", &BASE64_URL_SAFE_NO_PAD.encode([7; 32]))]),
+        Err(KeyringError::WellKnown("a".into())),
+    );
     for guessable in weak::tests::guessable() {
-        check(&keyring(&[("a", &BASE64_URL_SAFE_NO_PAD.encode(&guessable))]), Err(KeyringError::WellKnown("a".into())));
+        check(
+            &keyring(&[("a", &BASE64_URL_SAFE_NO_PAD.encode(&guessable))]),
+            Err(KeyringError::WellKnown("a".into())),
+        );
     }
     check(&keyring(&[("a", GOOD), ("a", &key(1))]), Err(KeyringError::RepeatedId("a".into())));
     check(&keyring(&[("a", GOOD), ("b", GOOD)]), Err(KeyringError::RepeatedKey("b".into())));
@@ -74,15 +88,21 @@ fn a_keyring_parses_from_its_own_json() {
 fn rfc_4231() {
     for line in include_str!("rfc_4231.txt").lines().filter(|line| !line.starts_with('#')) {
         let fields: Vec<Vec<u8>> = line.split(' ').map(unhex).collect();
-        let tag = Mac::new_from_slice(&fields[0]).unwrap().chain_update(&fields[1]).finalize().into_bytes();
+        let tag = Mac::new_from_slice(&fields[0])
+            .unwrap()
+            .chain_update(&fields[1])
+            .finalize()
+            .into_bytes();
         assert_eq!(&tag[..fields[2].len()], fields[2], "{line}");
     }
 }
 
-/// The example of a JWS with HS256. The three lines are the key, the signing input and the signature.
+/// The example of a JWS with HS256. The three lines are the key, the signing input and the
+/// signature.
 #[test]
 fn rfc_7515_a_1() {
-    let lines: Vec<&str> = include_str!("rfc_7515_a_1.txt").lines().filter(|line| !line.starts_with('#')).collect();
+    let lines: Vec<&str> =
+        include_str!("rfc_7515_a_1.txt").lines().filter(|line| !line.starts_with('#')).collect();
     let key = BASE64_URL_SAFE_NO_PAD.decode(lines[0]).unwrap();
     assert!(weak::is_guessable(&key));
     let tag = Mac::new_from_slice(&key).unwrap().chain_update(lines[1]).finalize().into_bytes();
@@ -97,7 +117,11 @@ fn unhex(text: &str) -> Vec<u8> {
 #[test]
 fn an_error_gives_a_position_and_no_key() {
     let message = |json: &str| Keyring::parse(json).unwrap_err().to_string();
-    assert!(message(r#"["topsecret"#).contains("; see line 1, column "), "{}", message(r#"["topsecret"#));
+    assert!(
+        message(r#"["topsecret"#).contains("; see line 1, column "),
+        "{}",
+        message(r#"["topsecret"#)
+    );
     assert!(message("[]").contains("it has 0"), "{}", message("[]"));
     let printed = format!("{:?}", Keyring::parse(&keyring(&[("a", GOOD)])).unwrap().keys());
     assert!(printed.contains("\"a\"") && !printed.contains(GOOD), "{printed}");

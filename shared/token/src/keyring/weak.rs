@@ -6,8 +6,8 @@ use std::collections::HashSet;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
-/// Published keys that are neither text nor a pattern, in base64url. The test vectors of RFC 2104 and RFC 4231 are
-/// patterns, text, or too short.
+/// Published keys that are neither text nor a pattern, in base64url. The test vectors of RFC 2104
+/// and RFC 4231 are patterns, text, or too short.
 const PUBLISHED: [&str; 20] = [
     // RFC 7515 A.1, repeated in RFC 7517, RFC 7519 and RFC 7797.
     "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
@@ -41,7 +41,8 @@ const PUBLISHED: [&str; 20] = [
     "YD3rEBXKcb4rc67whX13gR81LAc7YQjXLZgQowkU3_Q",
 ];
 
-/// The minimum number of different bytes, and of different steps between adjacent bytes, of a random key.
+/// The minimum number of different bytes, and of different steps between adjacent bytes, of a
+/// random key.
 const MIN_DIFFERENT: usize = 8;
 
 /// Whether a key is text, a pattern or published.
@@ -49,8 +50,8 @@ pub(super) fn is_guessable(key: &[u8]) -> bool {
     is_text(key) || is_pattern(key) || is_published(key)
 }
 
-/// Whether a key is text: UTF-8, or ASCII in UTF-16, including white space, a byte order mark, and the zero bytes with
-/// which programs pad a short key.
+/// Whether a key is text: UTF-8, or ASCII in UTF-16, including white space, a byte order mark, and
+/// the zero bytes with which programs pad a short key.
 fn is_text(key: &[u8]) -> bool {
     let is_readable = |c: char| !c.is_control() || matches!(c, '\t' | '\n' | '\r');
     let filled = key.iter().rev().take_while(|byte| **byte == 0).count();
@@ -58,10 +59,12 @@ fn is_text(key: &[u8]) -> bool {
     if std::str::from_utf8(key).is_ok_and(|text| text.chars().all(is_readable)) {
         return true;
     }
-    let key = key.strip_prefix(&[0xff, 0xfe]).or_else(|| key.strip_prefix(&[0xfe, 0xff])).unwrap_or(key);
+    let key =
+        key.strip_prefix(&[0xff, 0xfe]).or_else(|| key.strip_prefix(&[0xfe, 0xff])).unwrap_or(key);
     let every_second = |first: usize| key.iter().skip(first).step_by(2);
     [(0, 1), (1, 0)].into_iter().any(|(zeros, text)| {
-        every_second(zeros).all(|byte| *byte == 0) && every_second(text).all(|byte| is_readable((*byte).into()))
+        every_second(zeros).all(|byte| *byte == 0)
+            && every_second(text).all(|byte| is_readable((*byte).into()))
     })
 }
 
@@ -70,14 +73,18 @@ fn is_published(key: &[u8]) -> bool {
     let text = BASE64_URL_SAFE_NO_PAD.encode(key);
     // The last characters depend on where the bytes are truncated.
     let compared = |published: &str| text.len().min(published.len()).saturating_sub(3);
-    PUBLISHED.iter().any(|published| text.get(..compared(published)) == published.get(..compared(published)))
+    PUBLISHED
+        .iter()
+        .any(|published| text.get(..compared(published)) == published.get(..compared(published)))
 }
 
-/// Whether the key counts or repeats: few different bytes or steps, a period of at most half its length, or several
-/// such patterns interleaved, as in `00 01 00 02 00 03`.
+/// Whether the key counts or repeats: few different bytes or steps, a period of at most half its
+/// length, or several such patterns interleaved, as in `00 01 00 02 00 03`.
 fn is_pattern(key: &[u8]) -> bool {
     let different = |bytes: &mut dyn Iterator<Item = u8>| bytes.collect::<HashSet<u8>>().len();
-    let step = |apart: usize| key.iter().zip(key.iter().skip(apart)).map(|(one, next)| next.wrapping_sub(*one));
+    let step = |apart: usize| {
+        key.iter().zip(key.iter().skip(apart)).map(|(one, next)| next.wrapping_sub(*one))
+    };
     let repeats = |period: usize| step(period).all(|step| step == 0);
     let counts = |apart: usize| {
         let steps: Vec<u8> = step(apart).collect();
@@ -115,7 +122,8 @@ pub(super) mod tests {
         ];
         keys.extend(text.map(|text| text.as_bytes().to_vec()));
         let example = "super-secret-jwt-token-with-at-least-32-characters";
-        let utf_16 = |bytes: fn(u16) -> [u8; 2]| example.encode_utf16().flat_map(bytes).collect::<Vec<u8>>();
+        let utf_16 =
+            |bytes: fn(u16) -> [u8; 2]| example.encode_utf16().flat_map(bytes).collect::<Vec<u8>>();
         keys.extend([
             utf_16(u16::to_le_bytes),
             utf_16(u16::to_be_bytes),
@@ -138,8 +146,12 @@ pub(super) mod tests {
             );
             keys.push(each(&|place| if place % 2 == 0 { 0 } else { place / 2 }));
             keys.push(each(&|place| if place % 4 == 3 { place / 4 } else { 0 }));
-            keys.push(each(&|place| if place < length / 2 { place } else { length.wrapping_sub(place) }));
-            keys.push(each(&|place| if place % 2 == 0 { place } else { u8::MAX.wrapping_sub(place) }));
+            keys.push(each(&|place| {
+                if place < length / 2 { place } else { length.wrapping_sub(place) }
+            }));
+            keys.push(each(&|place| {
+                if place % 2 == 0 { place } else { u8::MAX.wrapping_sub(place) }
+            }));
             for period in [1_usize, 4, 5, 7, 8, 11, 16] {
                 let part = Sha256::digest(period.to_be_bytes());
                 keys.push(part.iter().take(period).cycle().take(length.into()).copied().collect());
@@ -159,25 +171,40 @@ pub(super) mod tests {
     fn a_key_has_at_least_eight_different_bytes_and_eight_different_steps() {
         // Without order, so that no other rule applies.
         let place = |number: usize| usize::from(Sha256::digest(number.to_be_bytes())[0]);
-        let of_bytes =
-            |count: usize| (0..64).map(move |number| [3, 17, 90, 141, 7, 66, 250, 201, 33][place(number) % count]);
+        let of_bytes = |count: usize| {
+            (0..64).map(move |number| [3, 17, 90, 141, 7, 66, 250, 201, 33][place(number) % count])
+        };
         let of_steps = |count: usize| {
-            let steps = (0..64).map(move |number| [1, 2, 4, 9, 31, 77, 120, 200, 150][place(number) % count]);
+            let steps = (0..64)
+                .map(move |number| [1, 2, 4, 9, 31, 77, 120, 200, 150][place(number) % count]);
             steps.scan(0_u8, |byte, step| {
                 *byte = byte.wrapping_add(step);
                 Some(*byte)
             })
         };
         for (count, expected) in [(7, true), (8, false), (9, false)] {
-            assert_eq!(is_pattern(&of_bytes(count).collect::<Vec<u8>>()), expected, "{count} bytes");
-            assert_eq!(is_pattern(&of_steps(count).collect::<Vec<u8>>()), expected, "{count} steps");
+            assert_eq!(
+                is_pattern(&of_bytes(count).collect::<Vec<u8>>()),
+                expected,
+                "{count} bytes"
+            );
+            assert_eq!(
+                is_pattern(&of_steps(count).collect::<Vec<u8>>()),
+                expected,
+                "{count} steps"
+            );
         }
     }
 
     proptest! {
         #[test]
-        fn a_random_key_is_not_guessable(key in prop::collection::vec(any::<u8>(), 1_usize), length in 32_usize..=64, seed: [u8; 16]) {
-            let bytes = [Sha256::digest([seed.as_slice(), &key].concat()), Sha256::digest(seed)].concat();
+        fn a_random_key_is_not_guessable(
+            key in prop::collection::vec(any::<u8>(), 1_usize),
+            length in 32_usize..=64,
+            seed: [u8; 16],
+        ) {
+            let first = Sha256::digest([seed.as_slice(), &key].concat());
+            let bytes = [first, Sha256::digest(seed)].concat();
             prop_assert!(!is_guessable(&bytes[..length]));
         }
     }

@@ -36,7 +36,8 @@ fn user() -> User {
 
 fn record() -> Record {
     let binding = Binding::new(["username".to_owned()]);
-    let id = TokenId { user_id: "1".parse().unwrap(), hash: "AAAAAAAAAAAAAAAAAAAAAA".parse().unwrap() };
+    let id =
+        TokenId { user_id: "1".parse().unwrap(), hash: "AAAAAAAAAAAAAAAAAAAAAA".parse().unwrap() };
     Record {
         id,
         format: Format::Signed,
@@ -93,7 +94,11 @@ fn a_missing_or_different_record_or_user_rejects() {
     check(Some(record()), None, Err(Reason::UserRemoved));
     check(Some(Record { format: Format::Jwt, ..record() }), Some(user()), unknown);
     check(Some(Record { expires_at: None, ..record() }), Some(user()), unknown);
-    check(Some(Record { id: TokenId { hash: other_hash, ..record().id }, ..record() }), Some(user()), unknown);
+    check(
+        Some(Record { id: TokenId { hash: other_hash, ..record().id }, ..record() }),
+        Some(user()),
+        unknown,
+    );
     check(
         Some(Record { id: TokenId { user_id: "2".parse().unwrap(), ..record().id }, ..record() }),
         Some(user()),
@@ -104,7 +109,8 @@ fn a_missing_or_different_record_or_user_rejects() {
 
 #[test]
 fn a_rejection_gives_the_reason_of_its_record() {
-    let revoked = |because| Some(Record { revoked: Some(Revocation { at: NOW, because }), ..record() });
+    let revoked =
+        |because| Some(Record { revoked: Some(Revocation { at: NOW, because }), ..record() });
     for because in [Reason::Revoked, Reason::Replaced, Reason::UserChanged, Reason::UserRemoved] {
         check(revoked(because), Some(user()), Err(because));
         check(revoked(because), None, Err(because));
@@ -123,21 +129,39 @@ fn a_changed_or_blocked_user_rejects() {
         ("token_generation".into(), Value::Number("1".into())),
     ]);
     check(Some(record()), Some(User { attributes: renamed, ..user() }), Err(Reason::UserChanged));
-    check(Some(record()), Some(User { attributes: raised.clone(), ..user() }), Err(Reason::Revoked));
+    check(
+        Some(record()),
+        Some(User { attributes: raised.clone(), ..user() }),
+        Err(Reason::Revoked),
+    );
     let before_snapshots = Record { snapshot: Snapshot::default(), ..record() };
-    check(Some(before_snapshots), Some(User { attributes: raised, ..user() }), Err(Reason::UserChanged));
-    check(Some(record()), Some(User { status: Status::Blocked, ..user() }), Err(Reason::UserBlocked));
+    check(
+        Some(before_snapshots),
+        Some(User { attributes: raised, ..user() }),
+        Err(Reason::UserChanged),
+    );
+    check(
+        Some(record()),
+        Some(User { status: Status::Blocked, ..user() }),
+        Err(Reason::UserBlocked),
+    );
 }
 
 #[test]
 fn a_rejection_names_the_changed_attributes_and_a_raised_generation_alone_is_a_revocation() {
     const NAMES: [&str; 5] = ["username", "password_hash", "status", "permissions", "plan"];
-    let before =
-        User { attributes: NAMES.map(|name| (name.to_owned(), Value::Text("before".into()))).into(), ..user() };
+    let before = User {
+        attributes: NAMES.map(|name| (name.to_owned(), Value::Text("before".into()))).into(),
+        ..user()
+    };
     let binding = Binding::new(NAMES.map(str::to_owned));
     let record = |snapshot: bool| Record {
         fingerprint: binding.fingerprint(&before),
-        snapshot: if snapshot { Snapshot::new(&record().id.hash, &binding, &before) } else { Snapshot::default() },
+        snapshot: if snapshot {
+            Snapshot::new(&record().id.hash, &binding, &before)
+        } else {
+            Snapshot::default()
+        },
         binding: binding.clone(),
         ..record()
     };
@@ -183,7 +207,10 @@ fn a_developer_token_expires_when_its_record_says() {
     let claim = Claim { format: Format::Developer, user_id: None, expires_at: None, ..claim() };
     let check = |expires_at, now: Timestamp, expected: Option<Reason>| {
         let record = Record { format: Format::Developer, expires_at, ..record() };
-        assert_eq!(admit(&claim, Some(record), Some(user()), now).err().map(|rejection| rejection.reason), expected);
+        assert_eq!(
+            admit(&claim, Some(record), Some(user()), now).err().map(|rejection| rejection.reason),
+            expected
+        );
     };
     let end = NOW.after(Duration::from_secs(60));
     check(None, Timestamp::MAX, None);
@@ -217,7 +244,8 @@ fn a_record_is_purged_after_its_retention() {
     check(at(40), at(50), at(50));
 }
 
-/// The state of a token for every record and every user. Each array has one state per user, in the order of `users`.
+/// The state of a token for every record and every user. Each array has one state per user, in the
+/// order of `users`.
 #[test]
 fn record_and_user_decide_the_state_together() {
     let (past, future) = (NOW.before(Duration::from_secs(1)), NOW.after(Duration::from_secs(1)));
@@ -238,20 +266,35 @@ fn record_and_user_decide_the_state_together() {
                 readmit(record.clone(), user.cloned(), NOW).err().map(|rejection| rejection.reason),
                 state.reason()
             );
-            let is_final =
-                record.live_until().is_none_or(|end| end.has_passed(NOW)) || invalidated(record, user).is_some();
+            let is_final = record.live_until().is_none_or(|end| end.has_passed(NOW))
+                || invalidated(record, user).is_some();
             assert_eq!(state.counts(), !is_final, "{record:?} {user:?}");
         }
     };
     let [changed, was_blocked, removed] = for_good;
     check(&record(), ["live", "user_blocked", changed, was_blocked, removed]);
     check(&disabled, ["disabled", "user_blocked", changed, was_blocked, removed]);
-    check(&Record { expires_at: None, ..record() }, ["live", "user_blocked", changed, was_blocked, removed]);
-    check(&Record { replaced_at: Some(future), ..record() }, ["live", "user_blocked", changed, was_blocked, removed]);
+    check(
+        &Record { expires_at: None, ..record() },
+        ["live", "user_blocked", changed, was_blocked, removed],
+    );
+    check(
+        &Record { replaced_at: Some(future), ..record() },
+        ["live", "user_blocked", changed, was_blocked, removed],
+    );
     check(&Record { expires_at: Some(NOW), ..disabled.clone() }, ["expired"; 5]);
     check(&Record { replaced_at: Some(NOW), ..record() }, ["replaced"; 5]);
-    check(&Record { replaced_at: Some(past), disabled_at: Some(past), ..record() }, ["replaced"; 5]);
-    for because in [Reason::Revoked, Reason::Replaced, Reason::UserChanged, Reason::UserBlocked, Reason::UserRemoved] {
+    check(
+        &Record { replaced_at: Some(past), disabled_at: Some(past), ..record() },
+        ["replaced"; 5],
+    );
+    for because in [
+        Reason::Revoked,
+        Reason::Replaced,
+        Reason::UserChanged,
+        Reason::UserBlocked,
+        Reason::UserRemoved,
+    ] {
         check(&revoked(because), [because.as_str(); 5]);
         check(&Record { disabled_at: Some(past), ..revoked(because) }, [because.as_str(); 5]);
     }
