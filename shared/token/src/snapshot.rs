@@ -183,40 +183,50 @@ mod tests {
         Binding::new(names.iter().map(|name| (*name).to_owned()))
     }
 
-    #[test]
-    fn changed_attributes_are_named() {
-        let before = [
+    /// The attributes at issue. The last of [`BOUND`] is absent.
+    fn before() -> [(&'static str, Value); 6] {
+        [
             ("username", text("ada")),
             ("password_hash", text("x")),
             ("status", text("active")),
             ("permissions", Value::TextSet(vec!["a".into(), "b".into()])),
             ("plan", text("gold")),
             ("token_generation", number("7")),
-        ];
-        let binding =
-            bound(&["username", "password_hash", "status", "permissions", "plan", "absent"]);
+        ]
+    }
+
+    const BOUND: [&str; 6] =
+        ["username", "password_hash", "status", "permissions", "plan", "absent"];
+
+    /// Changes attributes, and compares the differences and their kinds.
+    fn check(
+        changes: &[(&str, Option<Value>)],
+        generation: bool,
+        attributes: &[&str],
+        kinds: &[&str],
+    ) {
+        let (binding, before) = (bound(&BOUND), before());
         let snapshot = Snapshot::new(&hash(), &binding, &user(&before));
-        let check = |changes: &[(&str, Option<Value>)],
-                     generation: bool,
-                     attributes: &[&str],
-                     kinds: &[&str]| {
-            let mut after: BTreeMap<&str, Value> = before.iter().cloned().collect();
-            for (name, value) in changes {
-                after.remove(name);
-                after.extend(value.clone().map(|value| (*name, value)));
-            }
-            let after = user(&after.into_iter().collect::<Vec<_>>());
-            let differences = snapshot.differences(&hash(), &binding, &after);
-            assert_eq!(differences.attributes, attributes, "{changes:?}");
-            assert_eq!(differences.is_generation_raised, generation, "{changes:?}");
-            assert_eq!(differences.kinds().kinds().collect::<Vec<_>>(), kinds, "{changes:?}");
-            assert_eq!(differences.kinds().is_empty(), kinds.is_empty(), "{changes:?}");
-            assert_eq!(
-                differences.is_generation_alone(),
-                generation && attributes.is_empty(),
-                "{changes:?}"
-            );
-        };
+        let mut after: BTreeMap<&str, Value> = before.into_iter().collect();
+        for (name, value) in changes {
+            after.remove(name);
+            after.extend(value.clone().map(|value| (*name, value)));
+        }
+        let after = user(&after.into_iter().collect::<Vec<_>>());
+        let differences = snapshot.differences(&hash(), &binding, &after);
+        assert_eq!(differences.attributes, attributes, "{changes:?}");
+        assert_eq!(differences.is_generation_raised, generation, "{changes:?}");
+        assert_eq!(differences.kinds().kinds().collect::<Vec<_>>(), kinds, "{changes:?}");
+        assert_eq!(differences.kinds().is_empty(), kinds.is_empty(), "{changes:?}");
+        assert_eq!(
+            differences.is_generation_alone(),
+            generation && attributes.is_empty(),
+            "{changes:?}"
+        );
+    }
+
+    #[test]
+    fn changed_attributes_are_named() {
         check(&[], false, &[], &[]);
         check(&[("full_name", Some(text("x")))], false, &[], &[]);
         check(
