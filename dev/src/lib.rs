@@ -37,6 +37,7 @@ use hallpass_service::service;
 use hallpass_store::Store;
 use hallpass_token::{Keyring, Text, keyring::Key};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio_rustls::rustls::ServerConfig;
 
 use self::{
     engine::Engine,
@@ -159,23 +160,8 @@ pub async fn start(options: Options) -> Result<Dev, StartError> {
     );
     let delivery = Arc::new(delivery);
     let background = background(&options, &template, &engine, &delivery, &invoke);
-    let clock = Arc::clone(&options.clock);
-    let gateway = gateway::Options {
-        cache_seconds: options.authorizer_cache,
-        base_path: options.base_path.clone(),
-        clock: Arc::new(move || clock().unix()),
-        invoke,
-    };
-    let gateway = Gateway::new(&template, gateway)
-        .map_err(|error| StartError::new("cannot read template.yaml", error))?;
-    let (stop, stopped) = watch::channel(false);
-    let (gateway, mut serving) = (Arc::new(gateway), JoinSet::new());
-    for listener in listeners {
-        let mut stopped = stopped.clone();
-        serving.spawn(front::serve(listener, Arc::clone(&tls), Arc::clone(&gateway), async move {
-            let _ = stopped.wait_for(|stopped| *stopped).await;
-        }));
-    }
+    let gateway = gateway(&options, &template, invoke)?;
+    let (stop, serving) = serve(listeners, &tls, gateway);
     stack.write(data.path()).map_err(|error| StartError::new("cannot write stack.json", error))?;
     Ok(Dev {
         url,
@@ -201,6 +187,36 @@ async fn listen(port: u16) -> io::Result<(Vec<TcpListener>, u16)> {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse && port != 0 => Err(error),
         Err(_) => Ok((vec![listener], bound)),
     }
+}
+
+/// Creates the gateway of the template's routes.
+fn gateway(options: &Options, template: &Template, invoke: Invoke) -> Result<Gateway, StartError> {
+    let clock = Arc::clone(&options.clock);
+    let options = gateway::Options {
+        cache_seconds: options.authorizer_cache,
+        base_path: options.base_path.clone(),
+        clock: Arc::new(move || clock().unix()),
+        invoke,
+    };
+    Gateway::new(template, options)
+        .map_err(|error| StartError::new("cannot read template.yaml", error))
+}
+
+/// Serves the gateway on these listeners until `true` is sent.
+fn serve(
+    listeners: Vec<TcpListener>,
+    tls: &Arc<ServerConfig>,
+    gateway: Gateway,
+) -> (watch::Sender<bool>, JoinSet<()>) {
+    let (stop, stopped) = watch::channel(false);
+    let (gateway, mut serving) = (Arc::new(gateway), JoinSet::new());
+    for listener in listeners {
+        let mut stopped = stopped.clone();
+        serving.spawn(front::serve(listener, Arc::clone(tls), Arc::clone(&gateway), async move {
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+        }));
+    }
+    (stop, serving)
 }
 
 /// Returns the environment of every function, with which a command also reaches the stack: the
