@@ -102,28 +102,8 @@ impl Cloud {
             .map_err(|failure| failure.report())?
             .ok_or("no demo user")?;
 
-        let earlier = Timestamp::from_unix(now.unix() - 7_200).ok_or("the clock")?;
-        let later = now.after(LIFETIME);
-        let expired = Timestamp::from_unix(now.unix() - 3_600).ok_or("the clock")?;
-        let good = [
-            sign(&keyring, Format::Signed, now, later, 1)?,
-            sign(&keyring, Format::Jwt, now, later, 2)?,
-        ];
-        for (signed, format) in good.iter().zip([Format::Signed, Format::Jwt]) {
-            let record = record(signed, format, &user, now, later, Some(now));
-            store.insert(&record).await.map_err(|failure| failure.report())?;
-        }
-        let [signed, jwt] = good;
-        peers_table(&database, jwt.text.expose_secret())?;
-        let text = |signed: IssuedText| signed.text;
-        let tokens = Tokens {
-            signed: signed.text,
-            jwt: jwt.text,
-            signed_forged: text(sign(&other, Format::Signed, now, later, 3)?),
-            jwt_forged: text(sign(&other, Format::Jwt, now, later, 4)?),
-            signed_expired: text(sign(&keyring, Format::Signed, earlier, expired, 5)?),
-            jwt_expired: text(sign(&keyring, Format::Jwt, earlier, expired, 6)?),
-        };
+        let tokens = issue(&store, &user, &keyring, &other, now).await?;
+        peers_table(&database, tokens.jwt.expose_secret())?;
         let jwt_secret = keyring.keys().first().ok_or("the keyring is empty")?.export_jwt();
         let ca = folder
             .join(ca::CA)
@@ -146,6 +126,34 @@ impl Cloud {
             _vault: vault,
         })
     }
+}
+
+/// Issues the tokens, and stores the records of the valid ones.
+async fn issue(
+    store: &Store,
+    user: &User,
+    keyring: &Keyring,
+    other: &Keyring,
+    now: Timestamp,
+) -> Outcome<Tokens> {
+    let earlier = Timestamp::from_unix(now.unix() - 7_200).ok_or("the clock")?;
+    let later = now.after(LIFETIME);
+    let expired = Timestamp::from_unix(now.unix() - 3_600).ok_or("the clock")?;
+    let good =
+        [sign(keyring, Format::Signed, now, later, 1)?, sign(keyring, Format::Jwt, now, later, 2)?];
+    for (signed, format) in good.iter().zip([Format::Signed, Format::Jwt]) {
+        let record = record(signed, format, user, now, later, Some(now));
+        store.insert(&record).await.map_err(|failure| failure.report())?;
+    }
+    let [signed, jwt] = good;
+    Ok(Tokens {
+        signed: signed.text,
+        jwt: jwt.text,
+        signed_forged: sign(other, Format::Signed, now, later, 3)?.text,
+        jwt_forged: sign(other, Format::Jwt, now, later, 4)?.text,
+        signed_expired: sign(keyring, Format::Signed, earlier, expired, 5)?.text,
+        jwt_expired: sign(keyring, Format::Jwt, earlier, expired, 6)?.text,
+    })
 }
 
 /// Returns a keyring of this many keys as JSON. The newest key is that of [`Cloud::keyring`].
