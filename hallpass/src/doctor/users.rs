@@ -27,64 +27,68 @@ pub(super) async fn check(store: &Store) -> Vec<Finding> {
     let users: Vec<&User> = sample.users.iter().filter_map(Listed::user).collect();
     let of_all = if sample.is_all { "all" } else { "the first" };
     let checked = format!("{of_all} {} users", sample.users.len());
-    let mut findings = Vec::new();
-    let mut report = |of: &str, bad: Vec<&User>, what: &str, advice| {
+    let report = |of: &str, bad: Vec<&User>, what: &str, advice| {
         if bad.is_empty() {
-            findings.push(Finding::ok(of, format!("correct for {checked}")));
-            return;
+            return Finding::ok(of, format!("correct for {checked}"));
         }
         let ids: Vec<&str> = bad.iter().take(NAMED).map(|user| user.id.as_str()).collect();
         let more = if bad.len() > NAMED { " …" } else { "" };
         let detail = format!("of {checked}, {} {what}: {}{more}", bad.len(), ids.join(" "));
-        findings.push(Finding::new(of, Verdict::Wrong, detail, advice));
+        Finding::new(of, Verdict::Wrong, detail, advice)
     };
     let stale = users.iter().copied().filter(|user| !has_its_key(user)).collect();
-    report(
-        "names in the index",
-        stale,
-        "cannot log in because username_key is missing or stale",
-        "write NFKC_Casefold of the name to username_key: `hallpass doctor --fix`",
-    );
+    let (doubled, pointed) = sharing(&users);
+    let odd = users
+        .iter()
+        .copied()
+        .filter(|user| user.password_hash().is_some_and(|hash| password::check(hash).is_err()));
+    let mut findings = vec![
+        report(
+            "names in the index",
+            stale,
+            "cannot log in because username_key is missing or stale",
+            "write NFKC_Casefold of the name to username_key: `hallpass doctor --fix`",
+        ),
+        report(
+            "one name, one user",
+            doubled,
+            "cannot log in because another user has the same name",
+            "rename one of them",
+        ),
+        report(
+            "one entry in the index for each name",
+            pointed,
+            "cannot log in because another user has the same username_key",
+            "`hallpass doctor --fix` writes the right username_key of the other",
+        ),
+        report(
+            "password hashes",
+            odd.collect(),
+            "cannot log in because the hash is not supported",
+            "set a new password; the algorithm, the format or the cost of the hash is not supported",
+        ),
+    ];
+    findings.extend(unreadable(&sample.users, &checked));
+    findings
+}
+
+/// Returns the users whose name another user has, and those whose right key in the index another
+/// user has by mistake.
+fn sharing<'a>(users: &[&'a User]) -> (Vec<&'a User>, Vec<&'a User>) {
+    let name_key = |user: &User| NameKey::new(&user.username).as_str().to_owned();
     let (mut seen, mut doubled) = (BTreeSet::new(), Vec::new());
-    for user in &users {
-        if !seen.insert(NameKey::new(&user.username).as_str().to_owned()) {
+    for user in users {
+        if !seen.insert(name_key(user)) {
             doubled.push(*user);
         }
     }
-    let name_key = |user: &User| NameKey::new(&user.username).as_str().to_owned();
     let doubled_names: BTreeSet<String> = doubled.iter().map(|user| name_key(user)).collect();
     let by_key =
         |user: &User| users.iter().filter(|other| index_key(other) == index_key(user)).count();
     let pointed = users.iter().copied().filter(|user| {
         has_its_key(user) && by_key(user) > 1 && !doubled_names.contains(&name_key(user))
     });
-    let pointed = pointed.collect();
-    report(
-        "one name, one user",
-        doubled,
-        "cannot log in because another user has the same name",
-        "rename one of them",
-    );
-    report(
-        "one entry in the index for each name",
-        pointed,
-        "cannot log in because another user has the same username_key",
-        "`hallpass doctor --fix` writes the right username_key of the other",
-    );
-    let odd = users
-        .iter()
-        .copied()
-        .filter(|user| user.password_hash().is_some_and(|hash| password::check(hash).is_err()));
-    let advice =
-        "set a new password; the algorithm, the format or the cost of the hash is not supported";
-    report(
-        "password hashes",
-        odd.collect(),
-        "cannot log in because the hash is not supported",
-        advice,
-    );
-    findings.extend(unreadable(&sample.users, &checked));
-    findings
+    (doubled, pointed.collect())
 }
 
 pub(super) fn has_its_key(user: &User) -> bool {

@@ -143,21 +143,28 @@ async fn bad_names_are_rejected_in_one_line_and_markup_is_text() {
     dev.stop("-TERM").await;
 }
 
+/// Names that are empty to the eye, or change how the text around them looks.
+const UNUSABLE_NAMES: [&str; 10] = [
+    " ",
+    "\t",
+    "\u{a0}",
+    "\u{2800}",
+    "\u{200b}",
+    "\u{3164}",
+    "a\tb",
+    "ada\u{202e}nimda",
+    "a\u{2066}b",
+    "\u{ad}",
+];
+
+/// Passwords that are empty or contain control characters.
+const UNUSABLE_PASSWORDS: [&str; 6] =
+    ["", "top\tsecret", "topsecret\u{1b}", "top\u{0}secret", "top\u{85}secret", "topsecret\r\r"];
+
 #[tokio::test]
 async fn unusable_names_and_passwords_are_not_set() {
     let dev = Dev::fresh().await;
-    for name in [
-        " ",
-        "\t",
-        "\u{a0}",
-        "\u{2800}",
-        "\u{200b}",
-        "\u{3164}",
-        "a\tb",
-        "ada\u{202e}nimda",
-        "a\u{2066}b",
-        "\u{ad}",
-    ] {
+    for name in UNUSABLE_NAMES {
         dev.rejected(&["user", "add", name], "engine\n", "a user name must have 1 to 512 bytes")
             .await;
         dev.rejected(
@@ -173,9 +180,7 @@ async fn unusable_names_and_passwords_are_not_set() {
         )
         .await;
     }
-    for password in
-        ["", "top\tsecret", "topsecret\u{1b}", "top\u{0}secret", "top\u{85}secret", "topsecret\r\r"]
-    {
+    for password in UNUSABLE_PASSWORDS {
         for command in [&["user", "add", "eve"][..], &["user", "passwd", "my_username"]] {
             dev.rejected(command, &format!("{password}\n"), "a password must have 1 to 1024 bytes")
                 .await;
