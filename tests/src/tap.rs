@@ -12,7 +12,6 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll},
-    time::Duration,
 };
 
 use http::{Request, Response, StatusCode, header::HOST};
@@ -33,11 +32,13 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-use crate::{damage::Damage, engine::Engine};
+use crate::engine::Engine;
 
+mod fault;
 mod hold;
 mod seen;
 
+pub use fault::{ANSWERED_AT_ONCE, Fault};
 use seen::Abandoned;
 pub use seen::Seen;
 
@@ -48,47 +49,6 @@ pub struct Tap {
     state: Arc<State>,
     serving: Mutex<JoinHandle<()>>,
 }
-
-/// A fault of a request.
-#[derive(Clone, Copy)]
-pub enum Fault {
-    /// The request is not executed, and the connection is closed without a response.
-    Drop,
-    /// The request is executed, and the connection is closed without a response.
-    Lose,
-    /// No response ever arrives.
-    Hang,
-    /// The request is executed, and the connection breaks in the middle of the response.
-    Break,
-    /// The request is executed, and half of the response arrives as if it were complete.
-    Halve,
-    /// The request is not executed; the response is an error of DynamoDB with this status and type.
-    Reject(u16, &'static str),
-    /// A transaction is cancelled without effect, with these reasons for its writes, in order.
-    Cancel(&'static [&'static str]),
-    /// No key of a `BatchGetItem` is processed.
-    Unprocessed,
-    /// The request is executed, and the response is changed.
-    Change(fn(&mut Value)),
-    /// The request is executed, and an attribute of an item in the response is damaged.
-    Damage(Damage),
-    /// The request is executed after this delay.
-    Delay(Duration),
-    /// The request is executed once the test releases it: see [`Tap::meanwhile`].
-    Hold,
-}
-
-/// All faults with an immediate response that is not a valid one.
-pub const ANSWERED_AT_ONCE: [Fault; 8] = [
-    Fault::Drop,
-    Fault::Lose,
-    Fault::Break,
-    Fault::Halve,
-    Fault::Reject(500, "InternalServerError"),
-    Fault::Reject(400, "ProvisionedThroughputExceededException"),
-    Fault::Reject(400, "ThrottlingException"),
-    Fault::Reject(400, "ResourceNotFoundException"),
-];
 
 /// A rule: from the `skip`th request of this operation on, `times` requests fail.
 struct Rule {
@@ -220,27 +180,10 @@ impl State {
         self.seen.lock().unwrap().push(seen);
         let fault = self.fault(&operation);
         let _abandoned = fault.is_none().then(|| Abandoned(Arc::clone(&arrival)));
-        match fault {
-            Some(Fault::Drop) => return Err(broken()),
-            Some(Fault::Hang) => std::future::pending().await,
-            Some(Fault::Reject(status, kind)) => return reject(status, kind),
-            Some(Fault::Cancel(codes)) => return Ok(cancel(codes)),
-            Some(Fault::Unprocessed) => {
-                return Ok(whole(
-                    &json!({"Responses": {}, "UnprocessedKeys": json["RequestItems"]}),
-                ));
-            }
-            Some(Fault::Delay(time)) => {
-                let _ = tokio::time::timeout(time, std::future::pending::<()>()).await;
-            }
-            Some(Fault::Hold) => {
-                self.held.notify_one();
-                self.released.notified().await;
-            }
-            Some(
-                Fault::Lose | Fault::Break | Fault::Halve | Fault::Change(_) | Fault::Damage(_),
-            )
-            | None => {}
+        if let Some(fault) = fault
+            && let Some(response) = self.instead(fault, &json).await
+        {
+            return response;
         }
         let mut onwards = Request::new(Full::new(body));
         *onwards.method_mut() = head.method;
@@ -268,6 +211,30 @@ impl State {
             }
             _ => Response::from_parts(head, full(body)),
         })
+    }
+
+    /// Returns the response to a request that is not executed because of this fault. Otherwise
+    /// waits for as long as the fault delays the request.
+    async fn instead(&self, fault: Fault, request: &Value) -> Option<Passed> {
+        match fault {
+            Fault::Drop => Some(Err(broken())),
+            Fault::Hang => std::future::pending().await,
+            Fault::Reject(status, kind) => Some(reject(status, kind)),
+            Fault::Cancel(codes) => Some(Ok(cancel(codes))),
+            Fault::Unprocessed => Some(Ok(whole(
+                &json!({"Responses": {}, "UnprocessedKeys": request["RequestItems"]}),
+            ))),
+            Fault::Delay(time) => {
+                let _ = tokio::time::timeout(time, std::future::pending::<()>()).await;
+                None
+            }
+            Fault::Hold => {
+                self.held.notify_one();
+                self.released.notified().await;
+                None
+            }
+            Fault::Lose | Fault::Break | Fault::Halve | Fault::Change(_) | Fault::Damage(_) => None,
+        }
     }
 
     /// Replaces the engine's table names by those of the template.
@@ -367,24 +334,5 @@ fn broken() -> io::Error {
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("State").field("upstream", &self.upstream).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Drop => f.write_str("Drop"),
-            Self::Lose => f.write_str("Lose"),
-            Self::Hang => f.write_str("Hang"),
-            Self::Break => f.write_str("Break"),
-            Self::Halve => f.write_str("Halve"),
-            Self::Reject(status, kind) => write!(f, "Reject({status}, {kind})"),
-            Self::Cancel(codes) => write!(f, "Cancel({codes:?})"),
-            Self::Unprocessed => f.write_str("Unprocessed"),
-            Self::Change(_) => f.write_str("Change"),
-            Self::Damage(damage) => damage.fmt(f),
-            Self::Hold => f.write_str("Hold"),
-            Self::Delay(time) => write!(f, "Delay({time:?})"),
-        }
     }
 }
