@@ -12,10 +12,12 @@
 //! | `stolen` | revoking everything that a stolen session issued |
 //! | `admin` | the administrator's pages |
 //! | `everywhere` | the rules of every page: no markup from outside, every link below the base path, no page without the database |
+//! | `files` | style sheets, scripts and Swagger UI: their types, caching and compression |
 
 mod admin;
 mod cookies;
 mod everywhere;
+mod files;
 mod forms;
 mod notices;
 mod own;
