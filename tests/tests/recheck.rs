@@ -95,8 +95,8 @@ impl Loss {
             | Self::Renamed
             | Self::PasswordChanged
             | Self::GenerationRaised
-            | Self::Removed => case.owner == case.caller,
-            Self::Undone => case.owner == case.caller,
+            | Self::Removed
+            | Self::Undone => case.owner == case.caller,
             Self::OwnerBlocked | Self::OwnerRenamed | Self::OwnerRemoved | Self::OwnerUndone => {
                 true
             }

@@ -9,8 +9,9 @@ use tests::{
     api::{bearer, text},
     basic,
     tables::TestToken,
-    web_client::WebClient,
 };
+
+mod pages;
 
 /// An event of a function.
 #[derive(Clone, Debug)]
@@ -60,7 +61,7 @@ pub(crate) async fn cases(world: &World) -> Vec<Case> {
     cases.extend(generate(world, &tokens).await);
     cases.extend(revoke(&tokens));
     cases.extend(console(&tokens));
-    cases.extend(pages(world, &tokens).await);
+    cases.extend(pages::pages(world, &tokens).await);
     cases.extend(prune(world).await);
     cases
 }
@@ -136,16 +137,7 @@ async fn generate(world: &World, tokens: &Tokens) -> Vec<Case> {
         with(token, "POST", "/tokens/{id}/rotate")
             .parameter("id", &tokens[of].record.id.to_string())
     };
-    let begin = Request::new("GET", "/rs/authorize-implicit")
-        .query("client_id", "app")
-        .query("response_type", "token");
-    let begin = begin.authorization(&right);
-    let flow = world.send("Generate", begin.clone()).await;
-    let cookie = flow.header("set-cookie").split(';').next().unwrap();
-    let decide = Request::new("GET", "/rs/authorize-implicit/decision").header("Cookie", cookie);
-    let decide = decide.query("client_id", "app").query("oauthDecision", "allow");
-    let decide = decide
-        .query("session_authenticity_token", flow.json()["authenticityToken"].as_str().unwrap());
+    let (begin, decide) = implicit(world, &right).await;
     vec![
         case("a password", Request::new("POST", route).authorization(&right), "200"),
         Case { counts: "login_failed", ..case("a wrong password", wrong, "401") },
@@ -185,6 +177,21 @@ async fn generate(world: &World, tokens: &Tokens) -> Vec<Case> {
             "200",
         ),
     ]
+}
+
+/// Returns the two requests of the implicit flow, after sending the first.
+async fn implicit(world: &World, authorization: &str) -> (Request, Request) {
+    let begin = Request::new("GET", "/rs/authorize-implicit")
+        .query("client_id", "app")
+        .query("response_type", "token");
+    let begin = begin.authorization(authorization);
+    let flow = world.send("Generate", begin.clone()).await;
+    let cookie = flow.header("set-cookie").split(';').next().unwrap();
+    let decide = Request::new("GET", "/rs/authorize-implicit/decision").header("Cookie", cookie);
+    let decide = decide.query("client_id", "app").query("oauthDecision", "allow");
+    let decide = decide
+        .query("session_authenticity_token", flow.json()["authenticityToken"].as_str().unwrap());
+    (begin, decide)
 }
 
 fn revoke(tokens: &Tokens) -> Vec<Case> {
@@ -268,78 +275,6 @@ fn console(tokens: &Tokens) -> Vec<Case> {
             "a user",
             Request::new("GET", "/api/user/{id}").parameter("id", "1").authorized_as(context),
             "200",
-        ),
-    ]
-}
-
-/// Returns the forms of the pages, each as the browser of a signed-in user sends it.
-async fn pages(world: &World, tokens: &Tokens) -> Vec<Case> {
-    let case = |name, function, request: Request, right, counts| {
-        Case::new(name, function, request.event(), right, counts)
-    };
-    let me = WebClient::signed_in(world, "my_username", "topsecret").await;
-    let admin = WebClient::signed_in(world, "admin", "letmein").await;
-    let new = WebClient::arriving(world).await;
-    let (own, child) = (tokens["own"].record.id.to_string(), tokens["child"].record.id.to_string());
-    let post =
-        |route: &str| Request::new("POST", route).parameter("user_id", "1").parameter("id", &child);
-    let get = |route: &str| Request::new("GET", route).parameter("user_id", "1");
-    let developer = |fields: &[(&str, &str)]| me.with_form(post("/profile/developer"), fields);
-    let make = developer(&[("do", "make"), ("name", "a"), ("expires", ""), ("limit", "all")]);
-    let sign_in =
-        new.with_form(post("/sign-in"), &[("username", "my_username"), ("password", "topsecret")]);
-    let key = admin.with_form(
-        post("/admin/users/{user_id}"),
-        &[("name", "a"), ("expires", ""), ("limit", "all")],
-    );
-    let switch =
-        |what| admin.with_form(post("/admin/users/{user_id}/tokens/{id}"), &[("do", what)]);
-    let access = |what| admin.with_form(post("/admin/users/{user_id}/access"), &[("do", what)]);
-    let revoke_own = me.with_form(post("/profile/developer/tokens/{id}"), &[]);
-    vec![
-        case("sign in", "Generate", sign_in, "303", "signed_in"),
-        // A form can be used once: when it is marked as used, the page returns a new one.
-        case("create on the page", "Generate", make, "201", "issued").again(&["409"]).in_steps(),
-        case(
-            "rotate on the page",
-            "Generate",
-            developer(&[("do", "rotate"), ("id", &own)]),
-            "201",
-            "rotated",
-        )
-        .again(&["409"])
-        .in_steps(),
-        case(
-            "regenerate on the page",
-            "Generate",
-            developer(&[("do", "regenerate")]),
-            "201",
-            "issued",
-        )
-        .again(&["409"])
-        .in_steps(),
-        case("a key on the page", "Generate", key, "201", "issued").again(&["409"]).in_steps(),
-        case("sign out", "Revoke", me.with_form(post("/sign-out"), &[]), "303", "signed_out")
-            .again(&["401"]),
-        case("revoke on the page", "Revoke", revoke_own, "303", "revoked"),
-        case("disable on the page", "Revoke", switch("disable"), "303", "disabled"),
-        case("delete on the page", "Revoke", switch("delete"), "303", "revoked"),
-        case("block on the page", "Revoke", access("block"), "303", "blocked"),
-        case("revoke all on the page", "Revoke", access("revoke-all"), "303", "revoked_all"),
-        case(
-            "the page of tokens",
-            "Console",
-            me.with_cookies(get("/profile/developer")),
-            "200",
-            "",
-        ),
-        case("the page of users", "Console", admin.with_cookies(get("/admin/users")), "200", ""),
-        case(
-            "the page of a user",
-            "Console",
-            admin.with_cookies(get("/admin/users/{user_id}")),
-            "200",
-            "",
         ),
     ]
 }

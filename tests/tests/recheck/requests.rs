@@ -8,7 +8,7 @@ use hallpass_service::Context;
 use hallpass_service::operator::{self, Order};
 use hallpass_token::{Format, Record, Timestamp};
 use serde_json::json;
-use tests::{Request, World, api::bearer, basic, web_client::WebClient};
+use tests::{Request, World, api::bearer, basic, tables::TestToken, web_client::WebClient};
 
 /// A request that creates a token.
 pub(crate) struct Case {
@@ -144,12 +144,6 @@ pub(crate) async fn cases(world: &World) -> Vec<Case> {
     };
     let regenerate =
         |text: &str| with("POST", "/profile/developer", text).header("Accept", "application/json");
-    let rarog = |route: &str| {
-        let expiration = "2027-01-16T08:00:00.000Z";
-        let body =
-            json!({"name": "of Rarog", "expiration": expiration, "authorities": ["ROLE_USER"]});
-        Request::new("POST", route).json(&body)
-    };
     let named = |body| with("POST", "/tokens", &keeper.text).json(&body);
     let for_another = json!({"name": "for another", "user_id": "3"});
     let mut cases = vec![
@@ -184,24 +178,29 @@ pub(crate) async fn cases(world: &World) -> Vec<Case> {
         Case::new("developer token again", regenerate(&keeper.text), "1").by(&keeper.record),
         Case::new("developer token by itself", regenerate(&developer.text), "1")
             .by(&developer.record),
-        Case::new(
-            "Rarog, by password",
-            rarog("/rest/pat/1.0/token/user/create").authorization(&login),
-            "1",
-        ),
-        Case::new(
-            "Rarog's app",
-            rarog("/rest/pat/1.0/token/app/create").authorization(&bearer(&admin.text)),
-            "2",
-        )
-        .by(&admin.record)
-        .for_another("4"),
-        Case::new("authorise", Request::new("GET", "/rs/authorise").authorization(&login), "1"),
-        Case::new("the implicit flow", implicit(world, &login).await, "1").in_a_flow(),
     ];
+    cases.extend(legacy(world, &login, &admin).await);
     cases.extend(operated(world).await);
     cases.extend(pages(world, &own.record).await);
     cases
+}
+
+/// Returns the requests of the routes that replace other services.
+async fn legacy(world: &World, login: &str, admin: &TestToken) -> Vec<Case> {
+    let rarog = |route: &str| {
+        let expiration = "2027-01-16T08:00:00.000Z";
+        let body =
+            json!({"name": "of Rarog", "expiration": expiration, "authorities": ["ROLE_USER"]});
+        Request::new("POST", route).json(&body)
+    };
+    let by_password = rarog("/rest/pat/1.0/token/user/create").authorization(login);
+    let for_app = rarog("/rest/pat/1.0/token/app/create").authorization(&bearer(&admin.text));
+    vec![
+        Case::new("Rarog, by password", by_password, "1"),
+        Case::new("Rarog's app", for_app, "2").by(&admin.record).for_another("4"),
+        Case::new("authorise", Request::new("GET", "/rs/authorise").authorization(login), "1"),
+        Case::new("the implicit flow", implicit(world, login).await, "1").in_a_flow(),
+    ]
 }
 
 async fn operated(world: &World) -> Vec<Case> {

@@ -1,0 +1,89 @@
+//! The pages and forms, as the browsers of signed-in users open and send them.
+
+use tests::{Request, World, web_client::WebClient};
+
+use super::{Case, Tokens};
+
+/// Returns a page's request, with the path parameters of every page.
+fn get(route: &str) -> Request {
+    Request::new("GET", route).parameter("user_id", "1")
+}
+
+/// Returns a form's request, with the path parameters of every form.
+fn post(route: &str, tokens: &Tokens) -> Request {
+    let child = tokens["child"].record.id.to_string();
+    Request::new("POST", route).parameter("user_id", "1").parameter("id", &child)
+}
+
+/// Returns all requests. The users sign in first.
+pub(super) async fn pages(world: &World, tokens: &Tokens) -> Vec<Case> {
+    let me = WebClient::signed_in(world, "my_username", "topsecret").await;
+    let admin = WebClient::signed_in(world, "admin", "letmein").await;
+    let new = WebClient::arriving(world).await;
+    let sign_in = new.with_form(
+        post("/sign-in", tokens),
+        &[("username", "my_username"), ("password", "topsecret")],
+    );
+    let mut cases = vec![Case::new("sign in", "Generate", sign_in.event(), "303", "signed_in")];
+    cases.extend(creating(&me, &admin, tokens));
+    cases.extend(revoking(&me, &admin, tokens));
+    cases.extend(shown(&me, &admin));
+    cases
+}
+
+/// Returns the forms that create a token. Each can be used once: when it is marked as used, the
+/// page returns a new one.
+fn creating(me: &WebClient<'_>, admin: &WebClient<'_>, tokens: &Tokens) -> [Case; 4] {
+    let case = |name, request: Request, counts| {
+        let case = Case::new(name, "Generate", request.event(), "201", counts);
+        case.again(&["409"]).in_steps()
+    };
+    let own = tokens["own"].record.id.to_string();
+    let developer =
+        |fields: &[(&str, &str)]| me.with_form(post("/profile/developer", tokens), fields);
+    let make = developer(&[("do", "make"), ("name", "a"), ("expires", ""), ("limit", "all")]);
+    let key = admin.with_form(
+        post("/admin/users/{user_id}", tokens),
+        &[("name", "a"), ("expires", ""), ("limit", "all")],
+    );
+    [
+        case("create on the page", make, "issued"),
+        case("rotate on the page", developer(&[("do", "rotate"), ("id", &own)]), "rotated"),
+        case("regenerate on the page", developer(&[("do", "regenerate")]), "issued"),
+        case("a key on the page", key, "issued"),
+    ]
+}
+
+/// Returns the forms that end a session, or reject or block something.
+fn revoking(me: &WebClient<'_>, admin: &WebClient<'_>, tokens: &Tokens) -> [Case; 6] {
+    let case =
+        |name, request: Request, counts| Case::new(name, "Revoke", request.event(), "303", counts);
+    let switch = |what| {
+        let form = post("/admin/users/{user_id}/tokens/{id}", tokens);
+        admin.with_form(form, &[("do", what)])
+    };
+    let access =
+        |what| admin.with_form(post("/admin/users/{user_id}/access", tokens), &[("do", what)]);
+    let sign_out = me.with_form(post("/sign-out", tokens), &[]);
+    let revoke_own = me.with_form(post("/profile/developer/tokens/{id}", tokens), &[]);
+    [
+        case("sign out", sign_out, "signed_out").again(&["401"]),
+        case("revoke on the page", revoke_own, "revoked"),
+        case("disable on the page", switch("disable"), "disabled"),
+        case("delete on the page", switch("delete"), "revoked"),
+        case("block on the page", access("block"), "blocked"),
+        case("revoke all on the page", access("revoke-all"), "revoked_all"),
+    ]
+}
+
+/// Returns the pages.
+fn shown(me: &WebClient<'_>, admin: &WebClient<'_>) -> [Case; 3] {
+    let case = |name, web_client: &WebClient<'_>, route| {
+        Case::new(name, "Console", web_client.with_cookies(get(route)).event(), "200", "")
+    };
+    [
+        case("the page of tokens", me, "/profile/developer"),
+        case("the page of users", admin, "/admin/users"),
+        case("the page of a user", admin, "/admin/users/{user_id}"),
+    ]
+}
