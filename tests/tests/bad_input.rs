@@ -145,24 +145,11 @@ async fn an_unknown_member_and_one_of_the_wrong_type_are_named() {
     system.stop().await;
 }
 
-#[tokio::test]
-async fn another_user_s_token_and_an_id_of_the_wrong_shape_look_absent() {
-    let (system, admin, other) = start().await;
-    let user = system.token_of("my_username", "topsecret").await;
-    let own = system.ask("GET", "/tokens/current", &bearer(&user)).await.body_of(200);
-    let own = own["id"].as_str().unwrap();
+/// Returns IDs under which a user finds nothing: another user's, and texts that are no ID.
+fn ids_of_nothing(own: &str, other: &str, token: &str) -> Vec<String> {
     let (_, hash) = own.split_once('.').unwrap();
-    let absent =
-        system.ask("GET", "/tokens/1.AAAAAAAAAAAAAAAAAAAAAA", &bearer(&user)).await.body_of(404);
-    assert_eq!(
-        absent,
-        json!({
-            "type": "about:blank", "title": "Not Found", "status": 404,
-            "detail": "There is nothing here",
-        })
-    );
-    let shapes = [
-        other.clone(),
+    vec![
+        other.to_owned(),
         "1".to_owned(),
         "x".to_owned(),
         "1.".to_owned(),
@@ -178,9 +165,26 @@ async fn another_user_s_token_and_an_id_of_the_wrong_shape_look_absent() {
         "developer".to_owned(),
         "1.developer".to_owned(),
         "a".repeat(3_000),
-        user.clone(),
-    ];
-    for id in shapes {
+        token.to_owned(),
+    ]
+}
+
+#[tokio::test]
+async fn another_user_s_token_and_an_id_of_the_wrong_shape_look_absent() {
+    let (system, admin, other) = start().await;
+    let user = system.token_of("my_username", "topsecret").await;
+    let own = system.ask("GET", "/tokens/current", &bearer(&user)).await.body_of(200);
+    let own = own["id"].as_str().unwrap();
+    let absent =
+        system.ask("GET", "/tokens/1.AAAAAAAAAAAAAAAAAAAAAA", &bearer(&user)).await.body_of(404);
+    assert_eq!(
+        absent,
+        json!({
+            "type": "about:blank", "title": "Not Found", "status": 404,
+            "detail": "There is nothing here",
+        })
+    );
+    for id in ids_of_nothing(own, &other, &user) {
         for (method, path, body) in [
             ("GET", format!("/tokens/{id}"), Value::Null),
             ("PATCH", format!("/tokens/{id}"), json!({"disabled": true})),

@@ -78,6 +78,19 @@ async fn switching_passwords_off_ends_a_flow_that_began_with_one() {
     assert_eq!(world.count_records("1").await, 0);
 }
 
+/// The forms of the user's own page that create a token.
+const FORMS: [&[(&str, &str)]; 2] =
+    [&[("do", "make"), ("name", "a"), ("limit", "all")], &[("do", "regenerate")]];
+
+/// Sends every form that creates a token, and checks the status of the response.
+async fn send_forms(web_client: &mut WebClient<'_>, status: u16) {
+    for fields in FORMS {
+        let request = Request::new("POST", "/profile/developer");
+        let response = web_client.submit("Generate", request, fields).await;
+        assert_eq!(response.status, status, "{fields:?}");
+    }
+}
+
 #[tokio::test]
 async fn the_permission_is_required_on_every_route_that_accepts_a_password() {
     let settings =
@@ -121,26 +134,11 @@ async fn the_permission_is_required_on_every_route_that_accepts_a_password() {
         }
     }
     let mut web_client = WebClient::signed_in(&world, "admin", "letmein").await;
-    let make = [("do", "make"), ("name", "a"), ("limit", "all")];
-    let forms: [(&str, &[(&str, &str)]); 2] =
-        [("/profile/developer", &make), ("/profile/developer", &[("do", "regenerate")])];
-    for (route, fields) in forms {
-        assert_eq!(
-            web_client.submit("Generate", Request::new("POST", route), fields).await.status,
-            201,
-            "{fields:?}"
-        );
-    }
+    send_forms(&mut web_client, 201).await;
     // A user who loses the permission while signed in creates nothing more.
     world.set_user("2", "permissions", permissions(&["ROLE_USER", "ROLE_ADMIN"])).await;
     let before = all_records(&world).await;
-    for (route, fields) in forms {
-        assert_eq!(
-            web_client.submit("Generate", Request::new("POST", route), fields).await.status,
-            403,
-            "{fields:?}"
-        );
-    }
+    send_forms(&mut web_client, 403).await;
     let key = Request::new("POST", "/admin/users/{user_id}").parameter("user_id", "1");
     assert_eq!(
         web_client.submit("Generate", key, &[("name", "a"), ("limit", "all")]).await.status,

@@ -8,8 +8,9 @@ use hallpass_store::{
     users::Written,
 };
 use hallpass_token::{Format, UserId};
+use serde_json::{Value, json};
 use tests::{
-    Request, World,
+    Request, Response, World,
     api::{bearer, text},
     basic,
     tables::TestToken,
@@ -75,10 +76,21 @@ impl Odd<'_> {
         test_token
     }
 
+    /// Changes the user as the administrator's page and `hallpass user` do.
+    async fn change(&self, change: &Change) {
+        let invalidate = Some(tests::invalidate(77));
+        let written = self.world.store.change_user(&self.id, change, invalidate).await.unwrap();
+        assert_eq!(written, Written::Now, "{}", self.case());
+    }
+
+    fn case(&self) -> String {
+        format!("{} = {}", self.attribute, brief(self.value.as_ref()))
+    }
+
     /// Checks that the token is rejected, valid or not before, and stays so when the application
     /// restores all its values.
     async fn ends(&self, token: &TestToken, what: &str) {
-        let case = format!("{} = {}: {what}", self.attribute, brief(self.value.as_ref()));
+        let case = format!("{}: {what}", self.case());
         let verdict = self.world.verdict(&bearer(&token.text)).await;
         assert!(verdict != "allow" && !verdict.starts_with("error"), "{case}: {verdict}");
     }
@@ -94,18 +106,10 @@ async fn with_any_attribute_value_each_way_to_reject_tokens_works_at_the_next_re
         for value in values() {
             let id: UserId = "1".parse().unwrap();
             let mut odd = Odd { world: &world, id, attribute, value, item: item.clone(), seed: 0 };
-            let case = format!("{attribute} = {}", brief(odd.value.as_ref()));
+            let case = odd.case();
             for change in [Change::Block, Change::Password("$argon2id$other".to_owned())] {
                 let token = odd.token().await;
-                assert_eq!(
-                    world
-                        .store
-                        .change_user(&id, &change, Some(tests::invalidate(77)))
-                        .await
-                        .unwrap(),
-                    Written::Now,
-                    "{case}"
-                );
+                odd.change(&change).await;
                 odd.ends(&token, &format!("{change:?}")).await;
             }
             let token = odd.token().await;
@@ -137,6 +141,27 @@ async fn with_any_attribute_value_each_way_to_reject_tokens_works_at_the_next_re
     }
 }
 
+/// Returns what the user gets from each route that reads users, and what an administrator gets.
+async fn responses(
+    world: &World,
+    admin: &mut WebClient<'_>,
+    admin_token: &str,
+    token: &str,
+) -> [Response; 7] {
+    let create = json!({"name": "n", "user_id": "1", "format": "jwt"});
+    let users = Request::new("GET", "/admin/users").query("name", "1");
+    let user = Request::new("GET", "/admin/users/{user_id}").parameter("user_id", "1");
+    [
+        world.generate(&basic("my_username", "topsecret")).await,
+        world.generate(&bearer(token)).await,
+        world.list(token, &[]).await,
+        world.list(admin_token, &[("user_id", "1")]).await,
+        world.create(&bearer(admin_token), &create).await,
+        admin.open("Console", users).await,
+        admin.open("Console", user).await,
+    ]
+}
+
 #[tokio::test]
 async fn with_any_attribute_value_nothing_fails_and_no_user_is_hidden() {
     let world = World::new().await;
@@ -148,16 +173,10 @@ async fn with_any_attribute_value_nothing_fails_and_no_user_is_hidden() {
     for attribute in ATTRIBUTES {
         for value in values() {
             let id: UserId = "1".parse().unwrap();
-            let mut odd = Odd {
-                world: &world,
-                id,
-                attribute,
-                value: value.clone(),
-                item: item.clone(),
-                seed: 100,
-            };
+            let mut odd =
+                Odd { world: &world, id, attribute, value, item: item.clone(), seed: 100 };
             let token = odd.token().await;
-            let case = format!("{attribute} = {}", brief(value.as_ref()));
+            let case = odd.case();
             let verdict = world.verdict(&bearer(&token.text)).await;
             assert!(!verdict.starts_with("error"), "{case}: {verdict}");
             assert_eq!(
@@ -165,25 +184,7 @@ async fn with_any_attribute_value_nothing_fails_and_no_user_is_hidden() {
                 4,
                 "{case}"
             );
-            for response in [
-                world.generate(&basic("my_username", "topsecret")).await,
-                world.generate(&bearer(&token.text)).await,
-                world.list(&token.text, &[]).await,
-                world.list(&admin_token, &[("user_id", "1")]).await,
-                world
-                    .create(
-                        &bearer(&admin_token),
-                        &serde_json::json!({"name": "n", "user_id": "1", "format": "jwt"}),
-                    )
-                    .await,
-                admin.open("Console", Request::new("GET", "/admin/users").query("name", "1")).await,
-                admin
-                    .open(
-                        "Console",
-                        Request::new("GET", "/admin/users/{user_id}").parameter("user_id", "1"),
-                    )
-                    .await,
-            ] {
+            for response in responses(&world, &mut admin, &admin_token, &token.text).await {
                 let excerpt = response.body.get(..300).unwrap_or(&response.body);
                 assert!(response.status < 500, "{case}: {} {excerpt}", response.status);
             }
@@ -197,26 +198,15 @@ async fn with_any_attribute_value_nothing_fails_and_no_user_is_hidden() {
                 Change::Deny("ROLE_USER".parse().unwrap()),
                 Change::Unblock,
             ] {
-                assert_eq!(
-                    world
-                        .store
-                        .change_user(&id, &change, Some(tests::invalidate(78)))
-                        .await
-                        .unwrap(),
-                    Written::Now,
-                    "{case}"
-                );
+                odd.change(&change).await;
             }
             // The stream and the sweep skip no item.
             assert_eq!(
                 world.deliver(world.user_stream_after(&mut place)).await,
-                Vec::<serde_json::Value>::new(),
+                Vec::<Value>::new(),
                 "{case}"
             );
-            let swept = world
-                .invoke("Prune", serde_json::json!({"source": "aws.scheduler"}))
-                .await
-                .unwrap();
+            let swept = world.invoke("Prune", json!({"source": "aws.scheduler"})).await.unwrap();
             assert_eq!(swept["finished"], true, "{case}");
             assert_eq!(world.verdict(&bearer(&admin_token)).await, "allow", "{case}");
             world.advance(3);

@@ -230,20 +230,40 @@ async fn the_log_accepts_its_own_target_and_no_other() {
     }
 }
 
-#[tokio::test]
-async fn the_debug_form_of_types_with_secrets_prints_none() {
-    let world = World::new().await;
-    let token = world.create_token(Format::Signed, "1", 7).await;
-    let text = Text::new(token.text.clone());
-    let hash = password::hash("topsecret", [7; 16]).unwrap();
-    let lookup = |name: &str| match name {
+/// Returns the value of an environment variable of a function. The secret ones are in [`secrets`].
+fn lookup(name: &str) -> Option<String> {
+    match name {
         "AWS_REGION" => Some("local".to_owned()),
         "AWS_ACCESS_KEY_ID" => Some("the-access-key-id".to_owned()),
         "AWS_SECRET_ACCESS_KEY" => Some("the-secret-access-key".to_owned()),
         "AWS_SESSION_TOKEN" => Some("the-session-token".to_owned()),
         "HALLPASS_KEYS" => Some(KEYS.to_owned()),
         name => name.ends_with("_TABLE").then(|| name.to_owned()),
-    };
+    }
+}
+
+/// Returns every secret of the `Debug` forms: of this token, its user, the keyring and the
+/// environment.
+fn secrets(token: &str) -> Vec<String> {
+    let key = BASE64_URL_SAFE_NO_PAD.decode("QsbwGHbgB93-JeQMiQPdWLWwL05TquTtANsX6niLpWY").unwrap();
+    let mut secrets = secrets_of(token);
+    secrets.extend(
+        ["topsecret", "argon2id", "the-secret-access-key", "the-session-token"].map(str::to_owned),
+    );
+    secrets.extend([
+        "QsbwGHbgB93-JeQM".to_owned(),
+        format!("{:?}", &key[..8]),
+        format!("{:?}", [7_u8; 8]),
+    ]);
+    secrets.into_iter().map(|secret| secret.trim_matches(['[', ']']).to_owned()).collect()
+}
+
+#[tokio::test]
+async fn the_debug_form_of_types_with_secrets_prints_none() {
+    let world = World::new().await;
+    let token = world.create_token(Format::Signed, "1", 7).await;
+    let text = Text::new(token.text.clone());
+    let hash = password::hash("topsecret", [7; 16]).unwrap();
     let keyring = Keyring::parse(KEYS).unwrap();
     let claim = hallpass_token::open(
         &keyring,
@@ -287,18 +307,7 @@ async fn the_debug_form_of_types_with_secrets_prints_none() {
         ("Service", format!("{:?}", hallpass_service::Service::new(&lookup).unwrap())),
         ("World", format!("{world:?}")),
     ];
-    let key = BASE64_URL_SAFE_NO_PAD.decode("QsbwGHbgB93-JeQMiQPdWLWwL05TquTtANsX6niLpWY").unwrap();
-    let mut secrets = secrets_of(&token.text);
-    secrets.extend(
-        ["topsecret", "argon2id", "the-secret-access-key", "the-session-token"].map(str::to_owned),
-    );
-    secrets.extend([
-        "QsbwGHbgB93-JeQM".to_owned(),
-        format!("{:?}", &key[..8]),
-        format!("{:?}", [7_u8; 8]),
-    ]);
-    secrets =
-        secrets.into_iter().map(|secret| secret.trim_matches(['[', ']']).to_owned()).collect();
+    let secrets = secrets(&token.text);
     let shown = forms.iter().flat_map(|(what, form)| {
         secrets
             .iter()

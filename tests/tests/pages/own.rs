@@ -186,6 +186,10 @@ async fn another_users_token_looks_absent() {
     system.stop().await;
 }
 
+const WRONG_NAME: &str = "Name: it must have 1 to 100 characters and no control characters.";
+
+const WRONG_DATE: &str = "Expiry date: it is not a date such as 2027-01-31.";
+
 #[tokio::test]
 async fn a_rejected_form_says_why_and_keeps_its_input() {
     let system =
@@ -196,24 +200,22 @@ async fn a_rejected_form_says_why_and_keeps_its_input() {
         system.now().after(Duration::from_secs(days * 86_400)).to_string()[..10].to_owned()
     };
     let late = day(400);
-    let name = "Name: it must have 1 to 100 characters and no control characters.";
-    let date = "Expiry date: it is not a date such as 2027-01-31.";
     for (typed, expires, wrong) in [
-        ("", "", name),
-        ("   ", "", name),
-        (&long, "", name),
-        (&"x".repeat(10_000), "", name),
-        ("two\nlines", "", name),
-        ("\u{1b}[31m", "", name),
+        ("", "", WRONG_NAME),
+        ("   ", "", WRONG_NAME),
+        (&long, "", WRONG_NAME),
+        (&"x".repeat(10_000), "", WRONG_NAME),
+        ("two\nlines", "", WRONG_NAME),
+        ("\u{1b}[31m", "", WRONG_NAME),
         ("x", "2025-12-31", "Expiry date: it is not in the future."),
         ("x", "1999-12-31", "Expiry date: it is not in the future."),
         ("x", &late, "Expiry date: it is later than"),
         ("x", "9999-12-31", "Expiry date: it is later than"),
-        ("x", "99999-12-31", date),
-        ("x", "2027-02-30", date),
-        ("x", "tomorrow", date),
-        ("x", "\"><script>alert(1)</script>", date),
-        ("x", "2027-01-31T00:00:00Z", date),
+        ("x", "99999-12-31", WRONG_DATE),
+        ("x", "2027-02-30", WRONG_DATE),
+        ("x", "tomorrow", WRONG_DATE),
+        ("x", "\"><script>alert(1)</script>", WRONG_DATE),
+        ("x", "2027-01-31T00:00:00Z", WRONG_DATE),
     ] {
         let fields = [("do", "make"), ("name", typed), ("expires", expires), ("limit", "all")];
         let reply = web_client.post(OWN, &fields).await;
