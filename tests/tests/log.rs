@@ -26,7 +26,7 @@ fn check(call: impl FnOnce(), expected: Expect) {
     let line = logged(Some("hallpass-Verify-1A"), call);
     let json: Value = serde_json::from_str(&line).unwrap();
     let (text, number) = (json["timestamp"].as_str().unwrap(), &json["_aws"]["Timestamp"]);
-    let seconds = hallpass_token::Timestamp::parse_rfc3339(text).unwrap().unix();
+    let seconds = text.parse::<hallpass_token::Timestamp>().unwrap().unix();
     let milliseconds: u64 = text[20..23].parse().unwrap();
     assert_eq!(number.as_u64(), Some(seconds * 1_000 + milliseconds), "{line}");
     assert!(line.ends_with("}\n") && text.len() == "2026-01-31T09:30:00.000Z".len(), "{line}");

@@ -363,7 +363,7 @@ async fn a_replaced_token_is_recognized_for_thirty_days_however_it_was_replaced(
 }
 
 fn began_at(body: &Value) -> hallpass_token::Timestamp {
-    hallpass_token::Timestamp::parse_rfc3339(body["issued_at"].as_str().unwrap()).unwrap()
+    body["issued_at"].as_str().unwrap().parse().unwrap()
 }
 
 /// The text goes to the token that asks, so that a rotation must not carry it beyond its own
@@ -378,8 +378,7 @@ async fn a_rotation_outlives_the_log_in_of_neither_the_old_token_nor_the_one_tha
     let admin = world.token_of("admin", "letmein").await;
     let ends = async |token: &str, id: &str| {
         let new = rotated(&world, token, id).await;
-        let end =
-            hallpass_token::Timestamp::parse_rfc3339(new["expires_at"].as_str().unwrap()).unwrap();
+        let end = new["expires_at"].as_str().unwrap().parse::<hallpass_token::Timestamp>().unwrap();
         (new, end.since(world.now()).as_secs() / DAY)
     };
     let (first, days) = ends(&asking, id_of(&newer)).await;

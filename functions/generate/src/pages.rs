@@ -1,7 +1,7 @@
 //! The forms that create something: signing in, own tokens, keys of administrators. The same code
 //! reads forms and API requests.
 
-use hallpass_http::{Problem, Response, body::Members, gateway};
+use hallpass_http::{Problem, Response, gateway, members::Parsed};
 use hallpass_runtime::Event;
 use hallpass_service::{
     Context, Service, caller::Caller, developer as developer_token, password::check_password,
@@ -14,9 +14,19 @@ use hallpass_web::{
 };
 use http::{HeaderValue, StatusCode, header::SET_COOKIE};
 use lambda_http::Request;
-use serde_json::{Map, Value};
+use serde::Deserialize;
+use serde_json::Value;
 
-use crate::create::issue_from_members;
+use crate::create::{RequestedFormat, ScopeList, TokenRequest, issue_requested};
+
+/// What the form of the own page does.
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Action {
+    Make,
+    Regenerate,
+    Rotate,
+}
 
 /// `POST /sign-in`.
 pub(crate) async fn sign_in(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
@@ -73,14 +83,14 @@ async fn create_from_form(
     let Context { service, now, .. } = *context;
     let Submitted { session, form, .. } = sent;
     let caller = Caller::of_session(service, &session.browser_session()).await?;
-    match form.field("do") {
-        "make" => {
+    match form.value("do")? {
+        Action::Make => {
             let caller = caller.permitted(service)?;
             let (text, record) =
-                Box::pin(issue_from_members(context, &caller, members(context, form)?)).await?;
+                Box::pin(issue_requested(context, &caller, requested(context, form)?)).await?;
             Ok(CreatedToken { text, title: NEW, name: named(&record), note: String::new() })
         }
-        "regenerate" => {
+        Action::Regenerate => {
             let caller = caller.permitted(service)?;
             let (text, _, has_replaced) = developer_token::regenerate(context, &caller).await?;
             let note = if !has_replaced {
@@ -95,7 +105,7 @@ async fn create_from_form(
             };
             Ok(CreatedToken { text, title: "Your developer token", name: None, note })
         }
-        "rotate" => {
+        Action::Rotate => {
             let old = own_record(service, session.user(), form.field("id")).await?;
             let renewed = rotate(context, &caller, &old).await;
             let (text, record, window) = renewed.map_err(|problem| match problem.status() {
@@ -112,7 +122,6 @@ async fn create_from_form(
                 ),
             })
         }
-        _ => Err(Problem::invalid_member("do", "it is unknown")),
     }
 }
 
@@ -176,28 +185,31 @@ async fn issued_key(
     let service = context.service;
     let caller =
         Caller::of_session(service, &sent.session.browser_session()).await?.permitted(service)?;
-    let mut requested = requested(context, &sent.form)?;
-    requested.insert("format".to_owned(), "jwt".into());
-    requested.insert("user_id".to_owned(), user.id.to_string().into());
-    Box::pin(issue_from_members(context, &caller, Members::new(requested))).await
+    let requested = TokenRequest {
+        format: Some(RequestedFormat::Jwt),
+        user_id: Some(Parsed(user.id)),
+        ..requested(context, &sent.form)?
+    };
+    Box::pin(issue_requested(context, &caller, requested)).await
 }
 
-/// Converts the form for a token to the members of `POST /tokens`.
-fn members(context: &Context<'_>, form: &Form) -> Result<Members, Problem> {
-    Ok(Members::new(requested(context, form)?))
-}
-
-fn requested(context: &Context<'_>, form: &Form) -> Result<Map<String, Value>, Problem> {
-    let mut requested = Map::new();
-    requested.insert("name".to_owned(), form.field("name").trim().into());
+/// Converts the form for a token to the body of `POST /tokens`.
+fn requested(context: &Context<'_>, form: &Form) -> Result<TokenRequest, Problem> {
     let expires = form.field("expires").trim();
-    if !expires.is_empty() {
-        requested.insert("expires_at".to_owned(), end_of_day(context, expires)?.to_string().into());
-    }
-    if form.field("limit") != "all" {
-        requested.insert("scopes".to_owned(), form.fields("scope").collect());
-    }
-    Ok(requested)
+    let expires_at = (!expires.is_empty()).then(|| end_of_day(context, expires)).transpose()?;
+    let scopes = (form.field("limit") != "all")
+        .then(|| ScopeList::try_from(form.fields("scope").collect::<Value>()))
+        .transpose()
+        .map_err(|wrong| Problem::invalid_member("scopes", wrong))?;
+    Ok(TokenRequest {
+        name: form.field("name").trim().to_owned(),
+        description: None,
+        scopes,
+        expires_at: expires_at.map(Parsed),
+        expires_in: None,
+        format: None,
+        user_id: None,
+    })
 }
 
 /// Returns the last second of a day in UTC. On the last permitted day, returns the latest permitted
@@ -205,7 +217,7 @@ fn requested(context: &Context<'_>, form: &Form) -> Result<Map<String, Value>, P
 fn end_of_day(context: &Context<'_>, text: &str) -> Result<Timestamp, Problem> {
     let Context { service, now, .. } = *context;
     let wrong = |wrong: &str| Problem::invalid_member("expires_at", wrong);
-    let end = Timestamp::parse_rfc3339(&format!("{text}T23:59:59Z"));
+    let end = format!("{text}T23:59:59Z").parse::<Timestamp>().ok();
     let end = end.ok_or_else(|| wrong("it is not a date such as 2027-01-31"))?;
     let latest = now.after(service.settings.max_lifetime);
     let last_day = developer::day(latest);

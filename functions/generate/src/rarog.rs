@@ -1,7 +1,7 @@
 //! `POST /rest/pat/1.0/token/user/create` and `…/app/create`, compatible with Rarog: create named
 //! tokens with their own authorities, for the caller or for the application account.
 
-use hallpass_http::{Problem, Response, body, body::Members, problem};
+use hallpass_http::{Problem, Response, body, members::Parsed, problem};
 use hallpass_service::{
     Context,
     authentication::reject_cookie_alone,
@@ -13,14 +13,18 @@ use hallpass_store::marks::Marked;
 use hallpass_token::{Scope, Timestamp, User};
 use http::StatusCode;
 use lambda_http::Request;
+use serde::Deserialize;
 use serde_json::json;
 
-use crate::create::scopes;
+use crate::create::ScopeList;
 
+/// The body of a request. Every member is required.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct TokenRequest {
     name: String,
-    expires_at: Timestamp,
-    authorities: Scope,
+    expiration: Parsed<Timestamp>,
+    authorities: ScopeList,
 }
 
 pub(crate) async fn create_for_user(
@@ -28,7 +32,7 @@ pub(crate) async fn create_for_user(
     request: &Request,
 ) -> Result<Response, Problem> {
     let caller = caller(context, request).await?;
-    let requested = read(context, body::json_object(request.headers(), request.body())?)?;
+    let requested = body::json(request)?;
     create(context, &caller, None, requested).await
 }
 
@@ -41,7 +45,7 @@ pub(crate) async fn create_for_app(
     if !service.is_administrator(caller.scope()) {
         return Err(Problem::not_permitted());
     }
-    let requested = read(context, body::json_object(request.headers(), request.body())?)?;
+    let requested = body::json(request)?;
     let none = || Problem::conflict("There is no application account");
     let id = service.settings.app_user.ok_or_else(none)?;
     // The application account itself gives no more than the token that it shows.
@@ -64,8 +68,9 @@ async fn create(
     requested: TokenRequest,
 ) -> Result<Response, Problem> {
     let service = context.service;
-    let granted = requested
-        .authorities
+    let name = line("name", &requested.name, MAX_NAME_LENGTH)?;
+    let expires_at = validate::expiry(context, "expiration", requested.expiration.0)?;
+    let granted = validate::scope("authorities", requested.authorities.0)?
         .intersection(app.map_or_else(|| caller.scope(), |app| &app.value.permissions));
     if granted.is_empty() {
         return Err(Problem::invalid_member(
@@ -78,9 +83,9 @@ async fn create(
     let new_token = NewToken {
         other: app,
         permissions,
-        name: Some(requested.name),
+        name: Some(name),
         scope: Some(granted),
-        ..NewToken::new(Shape::Signed, requested.expires_at)
+        ..NewToken::new(Shape::Signed, expires_at)
     };
     let (text, record) = issue(context, caller, new_token).await?;
     let body = json!({
@@ -91,20 +96,4 @@ async fn create(
         "authorities": record.scope.iter().flat_map(Scope::names).collect::<Vec<_>>(),
     });
     Ok(problem::json(StatusCode::OK, &body))
-}
-
-fn read(context: &Context<'_>, mut body: Members) -> Result<TokenRequest, Problem> {
-    let missing = |member: &str| Problem::invalid_member(member, "it is missing");
-    let name = body.take_text("name")?.ok_or_else(|| missing("name"))?;
-    let expiration = body.take_text("expiration")?.ok_or_else(|| missing("expiration"))?;
-    let authorities = body.take("authorities").ok_or_else(|| missing("authorities"))?;
-    body.done()?;
-    let wrong = || Problem::invalid_member("expiration", "it is not an instant of RFC 3339");
-    let expires_at = Timestamp::parse_rfc3339(&expiration).ok_or_else(wrong)?;
-    let expires_at = validate::expiry(context, "expiration", expires_at)?;
-    Ok(TokenRequest {
-        name: line("name", &name, MAX_NAME_LENGTH)?,
-        expires_at,
-        authorities: scopes("authorities", authorities)?,
-    })
 }

@@ -13,6 +13,7 @@ use hallpass_store::users::Written;
 use hallpass_token::UserId;
 use http::StatusCode;
 use lambda_http::Request;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use by_id::Extent;
@@ -64,17 +65,18 @@ fn without_body(context: &Context<'_>, status: StatusCode) -> Response {
     response
 }
 
+/// The body of `PATCH /tokens/{id}`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokenChange {
+    disabled: bool,
+}
+
 /// `PATCH /tokens/{id}` with `{"disabled": true|false}`, for administrators.
 async fn set_disabled(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let Context { service, now, .. } = *context;
     let caller = authentication::admit(context, request.headers()).await?;
-    let mut body = body::json_object(request.headers(), request.body())?;
-    let disabled = match body.take("disabled") {
-        Some(Value::Bool(disabled)) => disabled,
-        Some(_) => return Err(Problem::invalid_member("disabled", "it must be true or false")),
-        None => return Err(Problem::invalid_member("disabled", "it is missing")),
-    };
-    body.done()?;
+    let TokenChange { disabled } = body::json(request)?;
     let record = service.managed(&caller, &gateway::path_parameter(request, "id")).await?;
     if !service.is_administrator(&caller.scope) {
         return Err(Problem::forbidden(&service.settings.issuer));

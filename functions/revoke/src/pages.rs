@@ -9,6 +9,25 @@ use hallpass_token::{Record, TokenId, User, UserId};
 use hallpass_web::{Submitted, WebSession, admin, developer, sign_in};
 use http::{HeaderValue, header::SET_COOKIE};
 use lambda_http::Request;
+use serde::Deserialize;
+
+/// What the form of a key does.
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum KeyAction {
+    Disable,
+    Enable,
+    Delete,
+}
+
+/// What the form of a user's access does.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum AccessAction {
+    Block,
+    Unblock,
+    RevokeAll,
+}
 
 /// `POST /sign-out`.
 pub(crate) async fn sign_out(
@@ -39,13 +58,12 @@ pub(crate) async fn key(context: &Context<'_>, request: &Request) -> Result<Resp
         submitted_by_administrator(context, request).await?;
     let (revoker, record) =
         (Revoker::of(context), record_of(context.service, request, &user.id).await?);
-    let done = match form.field("do") {
-        "disable" => revoker.set_disabled(record, true).await.map(|_record| "disabled"),
-        "enable" => revoker.set_disabled(record, false).await.map(|_record| "enabled"),
-        "delete" => {
+    let done = match form.value("do")? {
+        KeyAction::Disable => revoker.set_disabled(record, true).await.map(|_record| "disabled"),
+        KeyAction::Enable => revoker.set_disabled(record, false).await.map(|_record| "enabled"),
+        KeyAction::Delete => {
             revoker.revoke_record(&record).await.map(|_marked| "deleted").map_err(Problem::from)
         }
-        _ => Err(Problem::invalid_member("do", "it is unknown")),
     }?;
     Ok(hallpass_web::see_other(&admin::path(&session.base, &user.id, done)))
 }
@@ -59,14 +77,13 @@ pub(crate) async fn access(context: &Context<'_>, request: &Request) -> Result<R
     let (revoker, fresh) = (Revoker::of(context), context.randomness.generation()?);
     let change =
         async |change| users::change(&revoker, &service.settings, &user.id, &change, fresh).await;
-    let (done, written) = match form.field("do") {
-        "block" if user.id == session.user().id => {
+    let (done, written) = match form.value("do")? {
+        AccessAction::Block if user.id == session.user().id => {
             return Err(Problem::conflict("You cannot block yourself"));
         }
-        "block" => ("blocked", change(Change::Block).await?),
-        "unblock" => ("unblocked", change(Change::Unblock).await?),
-        "revoke-all" => ("all-revoked", revoker.revoke_all(&user.id, fresh).await?),
-        _ => return Err(Problem::invalid_member("do", "it is unknown")),
+        AccessAction::Block => ("blocked", change(Change::Block).await?),
+        AccessAction::Unblock => ("unblocked", change(Change::Unblock).await?),
+        AccessAction::RevokeAll => ("all-revoked", revoker.revoke_all(&user.id, fresh).await?),
     };
     match written {
         Written::Unknown => Err(Problem::not_found()),

@@ -126,7 +126,7 @@ fn end(
     now: Timestamp,
 ) -> Result<Option<Timestamp>, CommandError> {
     if let Some(text) = &args.expires_at {
-        let end = Timestamp::parse_rfc3339(text);
+        let end = text.parse::<Timestamp>().ok();
         return end.map(Some).ok_or_else(|| {
             CommandError::rejected(
                 "--expires-at must be an RFC 3339 timestamp, such as 2027-01-31T09:30:00Z",

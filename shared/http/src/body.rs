@@ -2,25 +2,21 @@
 
 use std::collections::HashSet;
 
-use hallpass_token::{Text, redact::redact};
+use hallpass_token::Text;
 use http::{
     HeaderMap,
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
-use lambda_http::Body;
+use lambda_http::{Body, Request};
 use mime::Mime;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::{
-    Problem,
+    Problem, members,
     strict_json::{self, Rejected},
 };
-
-/// The members of a JSON object. The handler takes out those it knows with [`Members::take`], and
-/// [`Members::done`] rejects what is left, so that a misspelt member is never ignored.
-#[derive(Debug)]
-pub struct Members(Map<String, Value>);
 
 /// The longest body of any route, in bytes: a form of a page with a check box for each of a
 /// thousand permissions.
@@ -35,20 +31,24 @@ pub const MAX_TOKEN_FORM_BYTES: usize = 16 * 1_024;
 /// The most parameters of a form with a token.
 const MAX_TOKEN_FORM_PARAMETERS: usize = 64;
 
-/// A body that is a JSON object, or empty, which is an empty object.
+/// Reads a body that is a JSON object into a type. An empty body is an empty object.
 ///
 /// # Errors
-/// 413 for more than [`MAX_JSON_BYTES`], 415 for another media type, 400 for what is not a JSON
-/// object, or one in which a member stands twice.
-pub fn json_object(headers: &HeaderMap, body: &Body) -> Result<Members, Problem> {
+/// Returns 413 for more than [`MAX_JSON_BYTES`], 415 for another media type, and 400 for a body
+/// that is no JSON object, repeats a member, or is not of this type.
+pub fn json<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
+    members::read(json_object(request.headers(), request.body())?)
+}
+
+fn json_object(headers: &HeaderMap, body: &Body) -> Result<Map<String, Value>, Problem> {
     let bytes = bytes(body);
     if bytes.is_empty() {
-        return Ok(Members(Map::new()));
+        return Ok(Map::new());
     }
     expect_at_most(body, MAX_JSON_BYTES)?;
     expect_media_type(headers, "application/json")?;
     match strict_json::parse(bytes) {
-        Ok(Value::Object(members)) => Ok(Members(members)),
+        Ok(Value::Object(members)) => Ok(members),
         Ok(_) => Err(Problem::invalid_request("The body is not a JSON object")),
         Err(Rejected::Repeated(member)) => Err(repeated(&member)),
         Err(Rejected::Syntax(line, column)) => Err(Problem::invalid_request(format!(
@@ -59,7 +59,7 @@ pub fn json_object(headers: &HeaderMap, body: &Body) -> Result<Members, Problem>
 
 /// 400: a member or parameter stands twice, so that it has no one value (RFC 6749 section 3.1).
 pub fn repeated(name: &str) -> Problem {
-    Problem::invalid_member(&short(name), "it is given more than once")
+    Problem::invalid_member(&members::short(name), "it is given more than once")
 }
 
 /// The first name that stands twice among these, none of which may.
@@ -165,47 +165,4 @@ pub fn form(body: &Body, most: usize) -> Result<Vec<(String, Zeroizing<String>)>
         return Err(Problem::invalid_request("The form has too many fields"));
     }
     Ok(fields)
-}
-
-/// The beginning of a name that a client chose, for a response that repeats it. It may be a secret
-/// in the wrong place.
-fn short(name: &str) -> String {
-    redact(name).chars().take(64).collect()
-}
-
-impl Members {
-    /// Members that came as a form and not as JSON.
-    pub const fn new(members: Map<String, Value>) -> Self {
-        Self(members)
-    }
-
-    /// Takes a member out. `null` counts as absent.
-    pub fn take(&mut self, member: &str) -> Option<Value> {
-        self.0.remove(member).filter(|value| !value.is_null())
-    }
-
-    /// Takes out a member that must be a string.
-    ///
-    /// # Errors
-    /// 400 naming it.
-    pub fn take_text(&mut self, member: &str) -> Result<Option<String>, Problem> {
-        match self.take(member) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(Problem::invalid_member(member, "it must be a string")),
-        }
-    }
-
-    /// Rejects members that were not taken out.
-    ///
-    /// # Errors
-    /// 400 naming the first of them, if it can be named.
-    pub fn done(self) -> Result<(), Problem> {
-        match self.0.into_iter().next() {
-            None => Ok(()),
-            Some((member, _)) => {
-                Err(Problem::invalid_member(&short(&member), "there is no such member"))
-            }
-        }
-    }
 }

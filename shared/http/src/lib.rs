@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`routes`] | the routes of the API |
 //! | [`gateway`] | conversion between Lambda events and HTTP |
-//! | [`body`], [`strict_json`] | request bodies |
+//! | [`body`], [`members`], [`strict_json`] | request bodies |
 //! | [`problem`] | rejections and failures as HTTP responses |
 //! | [`cookies`] | cookies |
 //! | [`cors`] | cross-origin requests |
@@ -17,6 +17,7 @@ pub mod challenge;
 pub mod cookies;
 pub mod cors;
 pub mod gateway;
+pub mod members;
 pub mod problem;
 pub mod routes;
 pub mod strict_json;

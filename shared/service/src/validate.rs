@@ -75,6 +75,8 @@ pub fn expiry(context: &Context<'_>, member: &str, end: Timestamp) -> Result<Tim
 
 #[cfg(test)]
 mod tests {
+    use hallpass_token::Permission;
+
     use super::*;
 
     #[test]
@@ -96,5 +98,21 @@ mod tests {
             "a\u{202e}b",
             Err("name: it must not contain characters that change the direction of text"),
         );
+    }
+
+    #[test]
+    fn a_scope_has_at_most_1400_bytes() {
+        let check = |(count, length): (usize, usize), last: usize, expected: Option<usize>| {
+            let names = (0..count).map(|number| format!("{number:02}{}", "p".repeat(length)));
+            let names = names.chain((last > 0).then(|| "q".repeat(last)));
+            let requested: Scope = names.map(|name| name.parse::<Permission>().unwrap()).collect();
+            let length = scope("scopes", requested).ok().map(|scope| scope.to_string().len());
+            assert_eq!(length, expected, "{count} {last}");
+        };
+        check((14, 97), 0, Some(1_399));
+        check((14, 97), 1, None);
+        check((11, 114), 113, Some(1_400));
+        check((11, 114), 114, None);
+        check((11, 114), 128, None);
     }
 }

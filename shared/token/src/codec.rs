@@ -264,11 +264,16 @@ fn absorb(mac: &mut Mac, field: &str) {
     mac.update(field.as_bytes());
 }
 
-impl FromStr for Format {
-    type Err = ();
+/// The text is not the name of a format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not the name of a format")]
+pub struct ParseFormatError;
 
-    fn from_str(text: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|format| format.as_str() == text).ok_or(())
+impl FromStr for Format {
+    type Err = ParseFormatError;
+
+    fn from_str(text: &str) -> Result<Self, ParseFormatError> {
+        Self::ALL.into_iter().find(|format| format.as_str() == text).ok_or(ParseFormatError)
     }
 }
 

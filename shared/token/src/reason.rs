@@ -72,11 +72,16 @@ impl fmt::Display for Reason {
     }
 }
 
-impl FromStr for Reason {
-    type Err = ();
+/// The text is not the name of a reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not the name of a rejection reason")]
+pub struct ParseReasonError;
 
-    fn from_str(text: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|reason| reason.as_str() == text).ok_or(())
+impl FromStr for Reason {
+    type Err = ParseReasonError;
+
+    fn from_str(text: &str) -> Result<Self, ParseReasonError> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == text).ok_or(ParseReasonError)
     }
 }
 
@@ -90,7 +95,7 @@ mod tests {
             assert_eq!(reason.to_string(), reason.as_str());
             assert_eq!(reason.as_str().parse(), Ok(reason));
         }
-        assert_eq!("".parse::<Reason>(), Err(()));
-        assert_eq!("Revoked".parse::<Reason>(), Err(()));
+        assert_eq!("".parse::<Reason>(), Err(ParseReasonError));
+        assert_eq!("Revoked".parse::<Reason>(), Err(ParseReasonError));
     }
 }

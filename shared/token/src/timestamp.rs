@@ -1,7 +1,7 @@
 //! Instants in whole seconds. All arithmetic on instants is in this module; it saturates and never
 //! wraps.
 
-use std::{fmt, time::Duration};
+use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use time::{
@@ -13,6 +13,11 @@ use time::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u64", into = "u64")]
 pub struct Timestamp(u64);
+
+/// The text is not an instant of RFC 3339 from 1970 to 9999.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is not an instant of RFC 3339")]
+pub struct ParseTimestampError;
 
 impl Timestamp {
     /// The Unix epoch.
@@ -67,19 +72,6 @@ impl Timestamp {
         now >= self
     }
 
-    /// Parses RFC 3339 with any offset. Fractions of a second are dropped. Returns `None` before
-    /// 1970 and after 9999.
-    ///
-    /// The separator of date and time is `T`, `t` or a space (section 5.6 and its note). The
-    /// library accepts any character there.
-    pub fn parse_rfc3339(text: &str) -> Option<Self> {
-        if !matches!(text.as_bytes().get(10), Some(b'T' | b't' | b' ')) {
-            return None;
-        }
-        let instant = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-        u64::try_from(instant.unix_timestamp()).ok().and_then(Self::from_unix)
-    }
-
     /// RFC 3339 in UTC with an offset without a colon, as in Drupal's services_token
     /// (`2026-01-31T09:30:00+0000`).
     pub fn with_offset_without_colon(self) -> String {
@@ -111,6 +103,23 @@ impl Timestamp {
 }
 
 /// RFC 3339 in UTC, with `Z` and no fraction (`2026-01-31T09:30:00Z`).
+/// Parses RFC 3339 with any offset, from 1970 to 9999. Fractions of a second are dropped.
+///
+/// The separator of date and time is `T`, `t` or a space (section 5.6 and its note). The library
+/// accepts any character there.
+impl FromStr for Timestamp {
+    type Err = ParseTimestampError;
+
+    fn from_str(text: &str) -> Result<Self, ParseTimestampError> {
+        if !matches!(text.as_bytes().get(10), Some(b'T' | b't' | b' ')) {
+            return Err(ParseTimestampError);
+        }
+        let instant = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| ParseTimestampError)?;
+        let seconds = u64::try_from(instant.unix_timestamp()).ok();
+        seconds.and_then(Self::from_unix).ok_or(ParseTimestampError)
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = self.utc();
@@ -153,7 +162,7 @@ mod tests {
                 (at.to_string().as_str(), at.with_offset_without_colon().as_str()),
                 (rfc3339, drupal)
             );
-            assert_eq!(Timestamp::parse_rfc3339(rfc3339), Some(at));
+            assert_eq!(rfc3339.parse(), Ok(at));
         };
         assert_eq!(Timestamp(784_111_777).http_date(), "Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(Timestamp(784_111_777).with_milliseconds(), "1994-11-06T08:49:37.000Z");
@@ -165,7 +174,7 @@ mod tests {
     #[test]
     fn other_offsets_and_fractions_are_parsed_and_invalid_texts_are_rejected() {
         let check = |text: &str, unix| {
-            assert_eq!(Timestamp::parse_rfc3339(text).map(Timestamp::unix), unix, "{text}");
+            assert_eq!(text.parse().ok().map(Timestamp::unix), unix, "{text}");
         };
         check("2015-12-07T20:39:47+01:00", Some(0x5665_e083));
         check("2015-12-07T19:39:47.999Z", Some(0x5665_e083));
@@ -184,7 +193,7 @@ mod tests {
     #[test]
     fn months_are_calendar_months() {
         let check = |from: &str, months, to: Option<&str>| {
-            let later = Timestamp::parse_rfc3339(from).unwrap().after_months(months);
+            let later = from.parse::<Timestamp>().unwrap().after_months(months);
             assert_eq!(later.map(|at| at.to_string()).as_deref(), to, "{from} + {months}");
         };
         check("2026-01-31T12:00:00Z", 1, Some("2026-02-28T12:00:00Z"));

@@ -1,7 +1,8 @@
 //! Submitted forms. Values are wiped when dropped, because one of them may be a password.
 
-use hallpass_http::{Problem, body};
+use hallpass_http::{Problem, body, members};
 use lambda_http::Request;
+use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 /// The media type of forms.
@@ -40,6 +41,14 @@ impl Form {
             (Some(value), None) => value,
             _ => "",
         }
+    }
+
+    /// Reads a field as a type. An absent field is an empty text.
+    ///
+    /// # Errors
+    /// Returns 400 that names the field.
+    pub fn value<T: DeserializeOwned>(&self, name: &str) -> Result<T, Problem> {
+        members::read_text(name, self.field(name))
     }
 
     /// Returns all values of a field that can be repeated.

@@ -179,7 +179,7 @@ pub(super) fn permission(
 pub(super) fn sunset(lookup: Lookup<'_>) -> Result<Timestamp, ConfigError> {
     const NAME: &str = "HALLPASS_SUNSET";
     let date = text(lookup, NAME).unwrap_or_else(|| "2028-01-01T00:00:00Z".to_owned());
-    Timestamp::parse_rfc3339(&date).ok_or_else(|| {
+    date.parse().map_err(|_| {
         ConfigError::new(NAME, "must be an instant of RFC 3339 such as 2028-01-01T00:00:00Z")
     })
 }

@@ -15,7 +15,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::{Claim, Format, IssuedText, Issuer, NoSigningKey, Verdict, decode_exactly};
 use crate::{
-    id::{TokenHash, TokenId, UserId},
+    id::{ParseIdError, TokenHash, TokenId, UserId},
     keyring::{Key, Keyring},
     reason::Reason,
     secret::{Entropy, Text},
@@ -97,10 +97,10 @@ impl fmt::Debug for PayloadDigest {
 
 /// Parses strict base64url: 22 characters whose last four bits are zero.
 impl FromStr for PayloadDigest {
-    type Err = ();
+    type Err = ParseIdError;
 
-    fn from_str(text: &str) -> Result<Self, ()> {
-        decode_exactly(text).map(Self).ok_or(())
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        decode_exactly(text).map(Self).ok_or(ParseIdError)
     }
 }
 
