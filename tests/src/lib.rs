@@ -27,6 +27,7 @@ pub mod capability;
 pub mod client;
 pub mod damage;
 pub mod engine;
+pub mod generated;
 pub mod html;
 pub mod lines;
 pub mod long;
@@ -34,6 +35,7 @@ pub mod pages;
 pub mod policy;
 pub mod remote;
 pub mod request;
+pub mod snapshot;
 pub mod stream;
 pub mod system;
 pub mod tables;
@@ -284,21 +286,7 @@ impl World {
     /// Sends a request to a function as a REST API does. `route` may have parameters:
     /// `/tokens/{id}`.
     pub async fn send(&self, function: &str, request: Request) -> Response {
-        let response = self.invoke(function, request.event()).await.unwrap();
-        let headers = response["multiValueHeaders"].as_object().cloned().unwrap_or_default();
-        let text = |value: &Value| {
-            let values: Vec<&str> =
-                value.as_array().unwrap().iter().map(|value| value.as_str().unwrap()).collect();
-            values.join(", ")
-        };
-        Response {
-            status: response["statusCode"].as_u64().unwrap().try_into().unwrap(),
-            headers: headers
-                .iter()
-                .map(|(name, value)| (name.to_lowercase(), text(value)))
-                .collect(),
-            body: response["body"].as_str().unwrap_or_default().to_owned(),
-        }
+        Response::new(&self.invoke(function, request.event()).await.unwrap())
     }
 
     /// Sends `POST /api/services_token/generate` with an `Authorization` header.
@@ -340,6 +328,24 @@ impl World {
 }
 
 impl Response {
+    /// Reads the response of a function to a REST API.
+    pub fn new(response: &Value) -> Self {
+        let headers = response["multiValueHeaders"].as_object().cloned().unwrap_or_default();
+        let text = |value: &Value| {
+            let values: Vec<&str> =
+                value.as_array().unwrap().iter().map(|value| value.as_str().unwrap()).collect();
+            values.join(", ")
+        };
+        Self {
+            status: response["statusCode"].as_u64().unwrap().try_into().unwrap(),
+            headers: headers
+                .iter()
+                .map(|(name, value)| (name.to_lowercase(), text(value)))
+                .collect(),
+            body: response["body"].as_str().unwrap_or_default().to_owned(),
+        }
+    }
+
     /// Parses the body as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))

@@ -3,12 +3,12 @@
 //! API Gateway may reuse a response for every method and path of the stage, so a response must be
 //! right for all of them, and must contain nothing of the request.
 
-use expect_test::{Expect, expect};
 use hallpass_token::{Format, Timestamp};
 use serde_json::{Value, json};
 use tests::{
     World,
     api::{forged, text},
+    snapshot,
     tables::LIFETIME,
 };
 
@@ -69,119 +69,32 @@ fn effect(response: &Value) -> &str {
     }
 }
 
-async fn check(form: &str, seconds_later: u64, expected: Expect) {
+async fn check(form: &str, seconds_later: u64, name: &str) {
     let world = World::new().await;
     let token = world.create_token(Format::Signed, "1", 1).await;
     world.advance(seconds_later);
     let response = response(&world, form, &token.text).await;
-    expected.assert_eq(&(serde_json::to_string_pretty(&response).unwrap() + "\n"));
+    snapshot::check(name, &serde_json::to_string_pretty(&response).unwrap());
 }
 
 #[tokio::test]
 async fn an_acceptance_is_a_policy_for_the_stage_that_expires_with_the_token() {
-    check(REST_REQUEST, 0, expect![[r#"
-        {
-          "principalId": "1",
-          "policyDocument": {
-            "Version": "2012-10-17",
-            "Statement": [
-              {
-                "Action": [
-                  "execute-api:Invoke"
-                ],
-                "Effect": "Allow",
-                "Resource": [
-                  "arn:aws:execute-api:eu-west-1:123456789012:s4x3opwd6i/v1/*"
-                ],
-                "Condition": {
-                  "DateLessThan": {
-                    "aws:CurrentTime": [
-                      "2027-01-15T09:00:00Z"
-                    ]
-                  }
-                }
-              }
-            ]
-          },
-          "context": {
-            "challenge": "Bearer realm=\"hallpass\", error=\"insufficient_scope\", error_description=\"The access token does not permit this\"",
-            "challenges": "Bearer realm=\"hallpass\", error=\"insufficient_scope\", error_description=\"The access token does not permit this\", Basic realm=\"hallpass\", charset=\"UTF-8\"",
-            "reason": "insufficient_scope",
-            "detail": "The access token does not permit this",
-            "user_id": "1",
-            "name": "my_username",
-            "scope": "ROLE_USER",
-            "scopes": "[\"ROLE_USER\"]",
-            "token_id": "1.zIzUHO-QfE0hYGkSLEuJkw",
-            "expires_at": "2027-01-15T09:00:00Z"
-          }
-        }
-    "#]]).await;
+    check(REST_REQUEST, 0, "accepted_by_a_policy").await;
 }
 
 #[tokio::test]
 async fn an_http_api_with_payload_2_0_gets_a_simple_response() {
-    check(HTTP_2_0, 0, expect![[r#"
-        {
-          "isAuthorized": true,
-          "context": {
-            "challenge": "Bearer realm=\"hallpass\", error=\"insufficient_scope\", error_description=\"The access token does not permit this\"",
-            "challenges": "Bearer realm=\"hallpass\", error=\"insufficient_scope\", error_description=\"The access token does not permit this\", Basic realm=\"hallpass\", charset=\"UTF-8\"",
-            "reason": "insufficient_scope",
-            "detail": "The access token does not permit this",
-            "user_id": "1",
-            "name": "my_username",
-            "scope": "ROLE_USER",
-            "scopes": "[\"ROLE_USER\"]",
-            "token_id": "1.zIzUHO-QfE0hYGkSLEuJkw",
-            "expires_at": "2027-01-15T09:00:00Z"
-          }
-        }
-    "#]]).await;
+    check(HTTP_2_0, 0, "accepted_by_a_simple_response").await;
 }
 
 #[tokio::test]
 async fn a_rejection_is_for_the_whole_stage_and_says_why() {
-    check(REST_REQUEST, LIFETIME, expect![[r#"
-        {
-          "principalId": "rejected",
-          "policyDocument": {
-            "Version": "2012-10-17",
-            "Statement": [
-              {
-                "Action": [
-                  "execute-api:Invoke"
-                ],
-                "Effect": "Deny",
-                "Resource": [
-                  "arn:aws:execute-api:eu-west-1:123456789012:s4x3opwd6i/v1/*"
-                ]
-              }
-            ]
-          },
-          "context": {
-            "challenge": "Bearer realm=\"hallpass\", error=\"invalid_token\", error_description=\"The access token expired\"",
-            "challenges": "Bearer realm=\"hallpass\", error=\"invalid_token\", error_description=\"The access token expired\", Basic realm=\"hallpass\", charset=\"UTF-8\"",
-            "reason": "expired",
-            "detail": "The access token expired"
-          }
-        }
-    "#]]).await;
+    check(REST_REQUEST, LIFETIME, "rejected_by_a_policy").await;
 }
 
 #[tokio::test]
 async fn a_simple_rejection_says_why() {
-    check(HTTP_2_0, LIFETIME, expect![[r#"
-        {
-          "isAuthorized": false,
-          "context": {
-            "challenge": "Bearer realm=\"hallpass\", error=\"invalid_token\", error_description=\"The access token expired\"",
-            "challenges": "Bearer realm=\"hallpass\", error=\"invalid_token\", error_description=\"The access token expired\", Basic realm=\"hallpass\", charset=\"UTF-8\"",
-            "reason": "expired",
-            "detail": "The access token expired"
-          }
-        }
-    "#]]).await;
+    check(HTTP_2_0, LIFETIME, "rejected_by_a_simple_response").await;
 }
 
 /// Returns the first two segments of the ARN in an event.

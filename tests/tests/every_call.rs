@@ -17,7 +17,7 @@ use tests::{
     tap::{ALWAYS, ANSWERED_AT_ONCE, ANY, Fault, Seen, Tap},
 };
 
-mod cases;
+pub(crate) mod cases;
 mod journal;
 mod slow;
 pub(crate) mod state;

@@ -60,6 +60,7 @@ mod rarog;
 mod recheck;
 mod record_size;
 mod reference;
+mod responses;
 mod restore;
 mod revoke;
 mod rotation;

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
 use hallpass_runtime::settings::reference::{SETTINGS, Setting};
 use hallpass_token::Reason;
-use tests::TEMPLATE;
+use tests::{TEMPLATE, generated};
 
 /// The variables that only tests and their tools read.
 const TEST_SETTINGS: [(&str, &str); 7] = [
@@ -37,15 +37,9 @@ fn page(name: &str) -> String {
 fn check_generated(name: &str, generated: &str) {
     let text = page(name);
     let (before, rest) = text.split_once(BEGIN).unwrap();
-    let (present, after) = rest.split_once(END).unwrap();
-    if hallpass_runtime::settings::environment("HALLPASS_WRITE_DOCS")
-        .is_some_and(|value| value == "1")
-    {
-        let whole = format!("{before}{BEGIN}{generated}{END}{after}");
-        fs::write(root().join("docs/src/reference").join(name), whole).unwrap();
-    } else {
-        assert_eq!(present, generated, "{name} is out of date; HALLPASS_WRITE_DOCS=1 writes it");
-    }
+    let (_, after) = rest.split_once(END).unwrap();
+    let whole = format!("{before}{BEGIN}{generated}{END}{after}");
+    generated::check(&format!("docs/src/reference/{name}"), &text, &whole);
 }
 
 /// A parameter of the template.

@@ -3,14 +3,12 @@
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
-use expect_test::expect_file;
 use hallpass_http::routes::{Access, Function, ROUTES, Route};
 use serde_json::{Value, json};
-use tests::TEMPLATE;
+use tests::{TEMPLATE, generated};
 
 /// Marks the parts of the template that follow from the table of routes.
-const MARK: &str =
-    " # from shared/http/src/routes.rs: UPDATE_EXPECT=1 cargo test --workspace routes";
+const MARK: &str = " # generated from shared/http/src/routes.rs";
 
 /// The functions in the order of the template.
 const FUNCTIONS: [Function; 3] = [Function::Generate, Function::Revoke, Function::Console];
@@ -109,7 +107,7 @@ fn generated() -> String {
 
 #[test]
 fn the_events_and_throttles_of_the_template_are_those_of_the_routes() {
-    expect_file!["../../template.yaml"].assert_eq(&generated());
+    generated::check("template.yaml", TEMPLATE, &generated());
 }
 
 #[test]
