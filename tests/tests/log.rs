@@ -57,6 +57,20 @@ fn every_decision_is_one_line_and_one_metric() {
 }
 
 #[test]
+fn special_characters_are_escaped() {
+    let check = |text: &str| {
+        let line = logged(None, || tracing::info!(target: log::TARGET, text, "{text}"));
+        let line: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!((&line["text"], &line["message"]), (&text.into(), &text.into()), "{line}");
+    };
+    check("plain");
+    check("\"quoted\" back\\slash\nline\ttab\u{0}\u{1f}\u{7f}");
+    check("über 日本 \u{2028}");
+    check("");
+    check("\"");
+}
+
+#[test]
 fn a_rejection_without_a_token_has_its_own_metric() {
     let issuer = Issuer::new("", "hallpass").unwrap();
     let counted = |problem: Problem, name: &str, status: StatusCode| {

@@ -3,8 +3,8 @@
 //!
 //! Dispatch, 404, 405 with `Allow` and `HEAD` follow from this table, and so do the events and
 //! throttles in `template.yaml`. `openapi.yaml` documents the same routes, except for the pages. To
-//! add a route, add a row, a handler in the function, and its entry in `openapi.yaml`; then
-//! `HALLPASS_WRITE_DOCS=1 cargo test --workspace routes` writes the events.
+//! add a route, add a row, a handler in the function, and its entry in `openapi.yaml`, and let the
+//! tests `routes` write the events.
 
 use lambda_http::Request;
 

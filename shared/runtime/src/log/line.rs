@@ -5,7 +5,7 @@
 //! format](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html)).
 //! The reason is a dimension, so rejections are counted both in total and by reason.
 
-use std::fmt::{self, Write as _};
+use std::{fmt, io::Write as _};
 
 use tracing::{
     Event, Subscriber,
@@ -35,16 +35,13 @@ impl<S: Subscriber, W: for<'w> MakeWriter<'w> + 'static> Layer<S> for Lines<W> {
         let _ = write!(line.text, r#","target":"{}""#, event.metadata().target());
         let text = line.end(self.function.as_deref(), now);
         // An error of the log itself cannot be reported.
-        let _ = std::io::Write::write_all(
-            &mut self.writer.make_writer_for(event.metadata()),
-            text.as_bytes(),
-        );
+        let _ = self.writer.make_writer_for(event.metadata()).write_all(&text);
     }
 }
 
 /// A line under construction.
 struct Line {
-    text: String,
+    text: Vec<u8>,
     count: Option<String>,
     amount: u64,
     has_reason: bool,
@@ -52,12 +49,12 @@ struct Line {
 
 impl Line {
     fn begin(now: Instant) -> Self {
-        let mut text = String::with_capacity(USUAL_LENGTH);
+        let mut text = Vec::with_capacity(USUAL_LENGTH);
         let _ = write!(text, r#"{{"timestamp":"{now}""#);
         Self { text, count: None, amount: 1, has_reason: false }
     }
 
-    fn end(self, function: Option<&str>, now: Instant) -> String {
+    fn end(self, function: Option<&str>, now: Instant) -> Vec<u8> {
         let Self { mut text, count, amount, has_reason } = self;
         if let Some(count) = count {
             let _ = write!(text, r#","{count}":{amount}"#);
@@ -76,7 +73,7 @@ impl Line {
                 );
             }
         }
-        text.push_str("}\n");
+        text.extend_from_slice(b"}\n");
         text
     }
 
@@ -100,67 +97,11 @@ impl Visit for Line {
     /// Also receives messages and values formatted with `Display`.
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == "count" {
-            let mut count = String::new();
-            let _ = write!(Escaped(&mut count), "{value:?}");
-            self.count = Some(count);
+            self.count = Some(format!("{value:?}"));
             return;
         }
         self.has_reason |= field.name() == "reason";
-        let _ = write!(self.text, r#","{}":""#, field.name());
-        let _ = write!(Escaped(&mut self.text), "{value:?}");
-        self.text.push('"');
-    }
-}
-
-/// Writes text escaped for a JSON string (RFC 8259 section 7).
-struct Escaped<'a>(&'a mut String);
-
-impl fmt::Write for Escaped<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let mut rest = text;
-        while let Some((before, special, after)) = next_special(rest) {
-            self.0.push_str(before);
-            match special {
-                '"' | '\\' => {
-                    self.0.push('\\');
-                    self.0.push(special);
-                }
-                '\n' => self.0.push_str("\\n"),
-                other => write!(self.0, "\\u{:04x}", u32::from(other))?,
-            }
-            rest = after;
-        }
-        self.0.push_str(rest);
-        Ok(())
-    }
-}
-
-/// Splits at the next character that must be escaped: the text before it, the character, and the
-/// text after it.
-fn next_special(text: &str) -> Option<(&str, char, &str)> {
-    let at = text.bytes().position(|byte| byte < b' ' || byte == b'"' || byte == b'\\')?;
-    let (before, rest) = text.split_at_checked(at)?;
-    let mut rest = rest.chars();
-    let special = rest.next()?;
-    Some((before, special, rest.as_str()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn special_characters_are_escaped() {
-        let check = |text: &str| {
-            let mut line = String::from("\"");
-            write!(Escaped(&mut line), "{text}").unwrap();
-            line.push('"');
-            assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text, "{line}");
-        };
-        check("plain");
-        check("\"quoted\" back\\slash\nline\ttab\u{0}\u{1f}\u{7f}");
-        check("über 日本 \u{2028}");
-        check("");
-        check("\"");
+        let _ = write!(self.text, r#","{}":"#, field.name());
+        let _ = serde_json::to_writer(&mut self.text, &format_args!("{value:?}"));
     }
 }

@@ -2,50 +2,22 @@
 
 use std::fmt;
 
-use super::{ConfigError, Lookup, nearest, text};
+use super::{ConfigError, Lookup, nearest, reference, text};
 
 /// What the name of every variable begins with.
 pub const PREFIX: &str = "HALLPASS_";
 
 /// Every variable that some binary of Hallpass reads.
-pub const SETTINGS: [&str; 36] = [
-    "HALLPASS_ADMIN_PERMISSION",
-    "HALLPASS_APP_USER",
-    "HALLPASS_ATTEMPTS_TABLE",
-    "HALLPASS_AUTHORIZER_CACHE_TTL",
-    "HALLPASS_AUTHORIZER_RESPONSE",
-    "HALLPASS_BASIC_CHALLENGE",
-    "HALLPASS_CORS_ALLOWED_ORIGINS",
-    "HALLPASS_DEVELOPER_LIFETIME",
-    "HALLPASS_DYNAMODB_ENDPOINT",
-    "HALLPASS_GENERATE_PASSWORD",
-    "HALLPASS_GENERATE_PERMISSION",
-    "HALLPASS_INVALIDATE_ON",
-    "HALLPASS_INVALIDATE_ON_DEVELOPER",
-    "HALLPASS_INVALIDATE_ON_JWT",
-    "HALLPASS_INVALIDATE_ON_SIGNED",
-    "HALLPASS_KEYS",
-    "HALLPASS_KEYS_SECRET",
-    "HALLPASS_KEY_REFRESH",
-    "HALLPASS_LIFETIME",
-    "HALLPASS_LOGIN_NAME_BUDGET",
-    "HALLPASS_LOGIN_NETWORK_BUDGET",
-    "HALLPASS_LOGIN_SOURCE_BUDGET",
-    "HALLPASS_MAX_AUTHENTICATION_AGE",
-    "HALLPASS_MAX_LIFETIME",
-    "HALLPASS_MAX_TOKENS",
-    "HALLPASS_MAX_TOKENS_TOTAL",
-    "HALLPASS_PREFIX",
-    "HALLPASS_REALM",
-    "HALLPASS_RECORD_RETENTION",
-    "HALLPASS_ROTATION_WINDOW",
-    "HALLPASS_ROUTES",
-    "HALLPASS_SECRETS_ENDPOINT",
-    "HALLPASS_SUNSET",
-    "HALLPASS_TOKENS_PERMISSION",
-    "HALLPASS_TOKENS_TABLE",
-    "HALLPASS_USERS_TABLE",
-];
+#[expect(clippy::indexing_slicing, reason = "a panic here is an error of the compiler")]
+pub const SETTINGS: [&str; reference::SETTINGS.len()] = {
+    let mut names = [""; reference::SETTINGS.len()];
+    let mut place = 0;
+    while place < names.len() {
+        names[place] = reference::SETTINGS[place].name;
+        place += 1;
+    }
+    names
+};
 
 /// What the tests of Hallpass read, which is no reason for a warning.
 pub const OF_TESTS: [&str; 7] = [

@@ -17,7 +17,7 @@ const fn setting(name: &'static str, default: &'static str, meaning: &'static st
 }
 
 /// Every variable that the functions read.
-pub const SETTINGS: [Setting; 37] = [
+pub const SETTINGS: [Setting; 36] = [
     setting("HALLPASS_USERS_TABLE", "", "The table of users."),
     setting("HALLPASS_TOKENS_TABLE", "", "The table of tokens."),
     setting("HALLPASS_ATTEMPTS_TABLE", "", "The table of log-in attempts."),
@@ -172,11 +172,12 @@ pub const SETTINGS: [Setting; 37] = [
     ),
     setting("HALLPASS_DYNAMODB_ENDPOINT", "", "Another endpoint than the region's."),
     setting("HALLPASS_SECRETS_ENDPOINT", "", "Another endpoint than the region's."),
-    setting(
-        "AWS_CA_BUNDLE",
-        "",
-        "A PEM file with the certificate authorities to trust, for an endpoint or a proxy of your \
-         own, instead of Amazon's, \
-         which are compiled in.",
-    ),
 ];
+
+/// A variable of the AWS SDKs that the functions read too.
+pub const CA_BUNDLE: Setting = setting(
+    "AWS_CA_BUNDLE",
+    "",
+    "A PEM file with the certificate authorities to trust, for an endpoint or a proxy of your own, \
+     instead of Amazon's, which are compiled in.",
+);
