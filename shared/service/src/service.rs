@@ -1,6 +1,6 @@
 //! The clients and settings of the functions that verify tokens.
 
-use std::{fmt, fs, process::ExitCode, sync::Arc, time::Duration};
+use std::{fmt, fs, process::ExitCode, sync::Arc};
 
 use hallpass_store::{
     Failure, Keys, Store, Tables,
@@ -224,14 +224,11 @@ pub fn or_log<T, E: fmt::Display>(started: Result<T, E>) -> Option<T> {
 /// Serves until the Runtime API closes the connection, and returns the exit code of the process.
 /// Used by `main`.
 ///
-/// Tokio wakes itself by a system call whenever a timer becomes the next one due, and polls for
-/// events again whenever a task wakes the future that the runtime was started with. A timer that is
-/// always due within half a second and a separate task for serving avoid both. This saves eight of
-/// eighteen system calls per verification (`bench/README.md`).
+/// Tokio polls for events again whenever a task wakes the future that the runtime was started with.
+/// A separate task for serving avoids that.
 pub async fn serve<E: Into<lambda_runtime::Error> + Send + 'static>(
     serving: impl Future<Output = Result<(), E>> + Send + 'static,
 ) -> ExitCode {
-    tokio::spawn(keep_a_timer());
     let error: lambda_runtime::Error = match tokio::spawn(serving).await {
         Ok(Ok(())) => return ExitCode::SUCCESS,
         Ok(Err(error)) => error.into(),
@@ -239,11 +236,4 @@ pub async fn serve<E: Into<lambda_runtime::Error> + Send + 'static>(
     };
     tracing::error!(target: TARGET, error = %error, "stopped");
     ExitCode::FAILURE
-}
-
-async fn keep_a_timer() {
-    let mut ticks = tokio::time::interval(Duration::from_millis(500));
-    loop {
-        ticks.tick().await;
-    }
 }
