@@ -95,7 +95,7 @@ impl Call {
         Ok(Self {
             id: id.to_owned(),
             at,
-            method: head.method,
+            method: overridden(&head.headers).unwrap_or(head.method),
             path,
             headers: head.headers,
             body,
@@ -211,6 +211,22 @@ impl Call {
             i64::try_from(self.at).ok().and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
         at.and_then(|at| at.format(form).ok()).unwrap_or_default()
     }
+}
+
+/// Returns the method that a client puts in place of that of the request line. A REST API matches,
+/// authorizes and forwards the request with it (important notes).
+fn overridden(headers: &HeaderMap) -> Option<Method> {
+    const METHODS: [Method; 7] = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+    ];
+    let value = headers.get("x-http-method-override")?;
+    METHODS.into_iter().find(|method| method.as_str().as_bytes() == value.as_bytes())
 }
 
 /// Decodes a path or query parameter as API Gateway does: percent signs are encoded again
