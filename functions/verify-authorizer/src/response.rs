@@ -13,7 +13,7 @@ use aws_lambda_events::{
 use hallpass_http::challenge;
 use hallpass_runtime::Settings;
 use hallpass_store::{Failure, Rejected};
-use hallpass_token::{Admitted, Scope, Timestamp};
+use hallpass_token::{Admitted, Changed, Reason, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -102,7 +102,7 @@ pub(crate) fn allow(
              to policy",
         );
     }
-    let mut response = admission(form, Context::of(settings, admitted), admitted, routes);
+    let mut response = admission(form, settings, admitted, routes);
     if length(&response) > MAX_RESPONSE_BYTES {
         response.context().leave_scope_out(&admitted.scope);
         if length(&response) > MAX_RESPONSE_BYTES {
@@ -114,12 +114,13 @@ pub(crate) fn allow(
 
 fn admission(
     form: &Form,
-    context: Context,
+    settings: &Settings,
     admitted: &Admitted,
     routes: Option<&Routes>,
 ) -> Response {
+    let context = |denial| Context::of(settings, admitted, denial);
     if form.kind == Kind::Simple {
-        return simple(true, context);
+        return simple(true, context(Denial::Scope));
     }
     let whole_stage = || vec![format!("{}/*", form.stage_arn)];
     let resources = routes
@@ -127,22 +128,43 @@ fn admission(
     let principal = admitted.user.id.as_str();
     // A policy needs a statement. A scope that permits no route denies the whole stage.
     if resources.is_empty() {
-        policy(principal, IamPolicyEffect::Deny, whole_stage(), None, context)
+        policy(principal, IamPolicyEffect::Deny, whole_stage(), None, context(Denial::Scope))
     } else {
-        policy(principal, IamPolicyEffect::Allow, resources, admitted.record.expires_at, context)
+        let until = admitted.record.expires_at;
+        let denial = match (until, routes) {
+            (None, _) => Denial::Scope,
+            (Some(_), None) => Denial::Expiry,
+            (Some(until), Some(_)) => Denial::ScopeOrExpiry(until),
+        };
+        policy(principal, IamPolicyEffect::Allow, resources, until, context(denial))
     }
 }
 
+/// Why API Gateway can deny a call with the policy of an accepted token, which it may have cached.
+/// It then responds with the context of that policy.
+#[derive(Clone, Copy)]
+enum Denial {
+    /// The policy does not allow the route.
+    Scope,
+    /// The policy allows every route, so that only its time condition denies.
+    Expiry,
+    /// Either of both. The client can tell by the expiry.
+    ScopeOrExpiry(Timestamp),
+}
+
 impl Context {
-    fn of(settings: &Settings, admitted: &Admitted) -> Self {
+    fn of(settings: &Settings, admitted: &Admitted, denial: Denial) -> Self {
         let Admitted { record, user, scope, .. } = admitted;
         let name = user.display_name();
-        let denial = Self::denying(
-            settings,
-            challenge::insufficient_scope(&settings.issuer),
-            "insufficient_scope",
-            "The access token does not permit this",
-        );
+        let denial = match denial {
+            Denial::Scope => Self::out_of_scope(settings, challenge::NOT_PERMITTED),
+            Denial::Expiry => Self::rejecting(settings, Reason::Expired, Changed::default()),
+            Denial::ScopeOrExpiry(at) => {
+                let detail =
+                    format!("{} or is expired; its expiry is {at}", challenge::NOT_PERMITTED);
+                Self::out_of_scope(settings, &detail)
+            }
+        };
         Self {
             user_id: Some(user.id.to_string()),
             name: name.get(..name.floor_char_boundary(MAX_NAME_LENGTH)).map(str::to_owned),
@@ -152,6 +174,17 @@ impl Context {
             expires_at: record.expires_at.map(|at| at.to_string()),
             ..denial
         }
+    }
+
+    fn out_of_scope(settings: &Settings, detail: &str) -> Self {
+        let challenge = challenge::insufficient_scope(&settings.issuer, detail);
+        Self::denying(settings, challenge, "insufficient_scope", detail)
+    }
+
+    fn rejecting(settings: &Settings, reason: Reason, changed: Changed) -> Self {
+        let description = challenge::description(reason, changed);
+        let challenge = challenge::rejected(&settings.issuer, &description);
+        Self::denying(settings, challenge, reason.as_str(), &description)
     }
 
     fn denying(settings: &Settings, challenge: String, reason: &str, detail: &str) -> Self {
@@ -201,10 +234,7 @@ fn length(response: &Response) -> usize {
 }
 
 pub(crate) fn deny(form: &Form, settings: &Settings, rejected: &Rejected) -> Response {
-    let public = rejected.reason.public();
-    let description = challenge::description(public, rejected.changed);
-    let challenge = challenge::rejected(&settings.issuer, &description);
-    deny_with(form, settings, challenge, public.as_str(), &description)
+    denied(form, Context::rejecting(settings, rejected.reason.public(), rejected.changed))
 }
 
 pub(crate) fn deny_with(
@@ -214,7 +244,10 @@ pub(crate) fn deny_with(
     reason: &str,
     detail: &str,
 ) -> Response {
-    let context = Context::denying(settings, challenge, reason, detail);
+    denied(form, Context::denying(settings, challenge, reason, detail))
+}
+
+fn denied(form: &Form, context: Context) -> Response {
     match form.kind {
         Kind::Simple => simple(false, context),
         Kind::RestPolicy | Kind::HttpPolicy => policy(

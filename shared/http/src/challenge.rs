@@ -52,9 +52,13 @@ pub fn rejected(issuer: &Issuer, description: &str) -> String {
     with_error(issuer, "invalid_token", description)
 }
 
+/// What a caller learns whose token lacks a permission that the route requires.
+pub const NOT_PERMITTED: &str = "The access token does not permit this";
+
 /// Returns the challenge for a valid token whose scope lacks a permission that the route requires.
-pub fn insufficient_scope(issuer: &Issuer) -> String {
-    with_error(issuer, "insufficient_scope", "The access token does not permit this")
+/// `description` has no quotes and backslashes.
+pub fn insufficient_scope(issuer: &Issuer, description: &str) -> String {
+    with_error(issuer, "insufficient_scope", description)
 }
 
 /// Returns the challenge for a request with more than one credential.

@@ -158,9 +158,9 @@ impl Problem {
 
     /// 403: the token is valid but lacks a permission (RFC 6750 section 3.1, `insufficient_scope`).
     pub fn forbidden(issuer: &Issuer) -> Self {
-        let mut problem = Self::new(StatusCode::FORBIDDEN, "The access token does not permit this")
+        let mut problem = Self::new(StatusCode::FORBIDDEN, challenge::NOT_PERMITTED)
             .with("error", "insufficient_scope");
-        problem.0.challenges.push(challenge::insufficient_scope(issuer));
+        problem.0.challenges.push(challenge::insufficient_scope(issuer, challenge::NOT_PERMITTED));
         problem
     }
 
