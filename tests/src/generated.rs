@@ -11,6 +11,11 @@ pub fn check(path: &str, present: &str, generated: &str) {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         fs::write(root.join(path), generated).unwrap();
     } else {
-        assert_eq!(present, generated, "{path} is out of date; HALLPASS_WRITE_DOCS=1 writes it");
+        let differs = present.lines().zip(generated.lines()).position(|(one, two)| one != two);
+        assert!(
+            present == generated,
+            "{path} is out of date from line {:?} on; HALLPASS_WRITE_DOCS=1 writes it",
+            differs.map(|line| line + 1)
+        );
     }
 }

@@ -31,7 +31,7 @@ fn owner(path: &str) -> Function {
 fn needs_event(route: &Route) -> bool {
     route.function != owner(route.path)
         || route.access == Access::Authorizer
-        || route.is_throttled()
+        || route.throttle().is_some()
 }
 
 fn event(name: &str, method: &str, path: &str, access: Access) -> String {
@@ -74,13 +74,14 @@ fn events(function: Function) -> String {
 
 /// Returns the throttles of the API.
 fn throttles() -> String {
-    let throttled = ROUTES.iter().filter(|route| route.is_throttled());
-    throttled.fold(String::new(), |mut settings, Route { method, path, .. }| {
+    let throttled = ROUTES.iter().filter_map(|route| Some((route, route.throttle()?.as_str())));
+    throttled.fold(String::new(), |mut settings, (Route { method, path, .. }, limit)| {
         let path = path.replace('/', "~1");
         let _ = write!(
             settings,
             "        - HttpMethod: {method}\n          ResourcePath: /{path}\n          \
-             ThrottlingRateLimit: !Ref PasswordRate\n          ThrottlingBurstLimit: !Ref PasswordBurst\n"
+             ThrottlingRateLimit: !Ref {limit}Rate\n          \
+             ThrottlingBurstLimit: !Ref {limit}Burst\n"
         );
         settings
     })

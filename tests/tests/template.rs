@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use hallpass_dev::template::Template;
-use hallpass_http::routes::ROUTES;
+use hallpass_http::routes::{Function, ROUTES};
 use hallpass_runtime::settings::names;
 use serde_json::{Value, json};
 use tests::{Request, TEMPLATE, World, basic, web_client::WebClient};
@@ -231,26 +231,27 @@ fn the_stack_caches_no_response_of_its_authorizer() {
 }
 
 #[tokio::test]
-async fn the_routes_that_accept_passwords_are_throttled() {
+async fn the_routes_that_accept_passwords_or_create_tokens_are_throttled() {
     let (world, tap) = World::tapped(&[]).await;
-    let settings = deployed(&[])["Api"]["Properties"]["MethodSettings"].take();
-    let throttled: BTreeSet<(String, String)> = list(&settings)
-        .iter()
-        .map(|setting| {
-            assert!(
-                setting["ThrottlingRateLimit"].as_u64() > Some(0)
-                    && setting["ThrottlingBurstLimit"].as_u64() > Some(0),
-                "{setting}"
-            );
-            let path = setting["ResourcePath"]
-                .as_str()
-                .unwrap()
-                .strip_prefix('/')
-                .unwrap()
-                .replace("~1", "/");
-            (setting["HttpMethod"].as_str().unwrap().to_owned(), path)
-        })
-        .collect();
+    let throttled = |rate: &str| -> BTreeSet<(String, String)> {
+        let rates = [
+            ("PasswordRate", "3"),
+            ("PasswordBurst", "3"),
+            ("IssueRate", "5"),
+            ("IssueBurst", "5"),
+        ];
+        let settings = deployed(&rates)["Api"]["Properties"]["MethodSettings"].take();
+        let settings = list(&settings);
+        let limited = settings.iter().filter(|setting| {
+            let limits = [&setting["ThrottlingRateLimit"], &setting["ThrottlingBurstLimit"]];
+            limits.iter().all(|limit| limit.to_string().trim_matches('"') == rate)
+        });
+        let route = |setting: &Value| {
+            let path = setting["ResourcePath"].as_str().unwrap().strip_prefix('/').unwrap();
+            (setting["HttpMethod"].as_str().unwrap().to_owned(), path.replace("~1", "/"))
+        };
+        limited.map(route).collect()
+    };
     let mut taking = BTreeSet::new();
     for route in ROUTES {
         tap.seen();
@@ -268,7 +269,10 @@ async fn the_routes_that_accept_passwords_are_throttled() {
         }
         world.advance(3_600);
     }
-    assert_eq!(throttled, taking);
+    assert_eq!(throttled("3"), taking);
+    let issuing = ROUTES.iter().filter(|route| route.function == Function::Generate);
+    let issuing = issuing.map(|route| (route.method.to_owned(), route.path.to_owned()));
+    assert_eq!(throttled("5"), &issuing.collect() - &taking);
 }
 
 #[test]

@@ -146,6 +146,25 @@ routes! {
     }
 }
 
+/// A rate limit of API Gateway, by the parameters of the template that set it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Throttle {
+    /// `PasswordRate` and `PasswordBurst`: the route accepts passwords, which are slow to check.
+    Password,
+    /// `IssueRate` and `IssueBurst`: the route creates tokens for the holder of a token or session.
+    Issue,
+}
+
+impl Throttle {
+    /// What the names of the two parameters begin with.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Password => "Password",
+            Self::Issue => "Issue",
+        }
+    }
+}
+
 impl Route {
     /// Whether the route serves `HEAD` as well (RFC 9110 section 9.3.2). A `GET` of another
     /// function than console takes a password and creates a token.
@@ -153,9 +172,14 @@ impl Route {
         self.method == "GET" && self.function == Function::Console
     }
 
-    /// Whether API Gateway limits the rate of the route.
-    pub const fn is_throttled(&self) -> bool {
-        matches!(self.access, Access::Password | Access::PasswordOrToken)
+    /// Returns the rate limit that API Gateway applies to the route. Every route of `Generate` has
+    /// one, so that no other request takes the capacity that log-ins need.
+    pub const fn throttle(&self) -> Option<Throttle> {
+        match (self.access, self.function) {
+            (Access::Password | Access::PasswordOrToken, _) => Some(Throttle::Password),
+            (_, Function::Generate) => Some(Throttle::Issue),
+            (_, Function::Revoke | Function::Console) => None,
+        }
     }
 
     fn serves(&self, method: &str) -> bool {
