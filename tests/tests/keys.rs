@@ -49,6 +49,8 @@ fn connection(endpoint: &str) -> Connection {
         region: "local".to_owned(),
         dynamodb_endpoint: None,
         secrets_endpoint: Some(endpoint.to_owned()),
+        use_fips: false,
+        use_dual_stack: false,
         access_key_id: "local".to_owned(),
         secret_access_key: Text::new("local"),
         session_token: None,

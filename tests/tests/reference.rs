@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
-use hallpass_runtime::settings::reference::{CA_BUNDLE, SETTINGS, Setting};
+use hallpass_runtime::settings::reference::{AWS_SETTINGS, SETTINGS, Setting};
 use hallpass_token::Reason;
 use tests::{TEMPLATE, generated};
 
@@ -92,7 +92,7 @@ fn code(text: &str) -> String {
 fn configuration() -> String {
     let mut page =
         String::from("\n| variable | parameter | default | meaning |\n|---|---|---|---|\n");
-    for setting in SETTINGS.into_iter().chain([CA_BUNDLE]) {
+    for setting in SETTINGS.into_iter().chain(AWS_SETTINGS) {
         let parameter = match parameter_of(&setting) {
             Some(name) => format!("`{name}`"),
             None if assignments().contains_key(setting.name) => "set by the template".to_owned(),

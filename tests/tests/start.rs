@@ -178,6 +178,11 @@ async fn a_missing_or_malformed_value_is_named() {
     around
         .rejected("HALLPASS_DYNAMODB_ENDPOINT", "localhost:8000", "HALLPASS_DYNAMODB_ENDPOINT: ")
         .await;
+    for variable in ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"] {
+        around.rejected(variable, "yes", &format!("{variable}: must be true or false")).await;
+        let combined = format!("{variable}: must not be combined with HALLPASS_DYNAMODB_ENDPOINT");
+        around.rejected(variable, "true", &combined).await;
+    }
     for variable in ["HALLPASS_USERS_TABLE", "HALLPASS_TOKENS_TABLE"] {
         // A missing table, and one with other keys.
         for table in ["Nowhere", "Attempts"].map(|table| around.world.table(table)) {

@@ -54,12 +54,10 @@ fn texts(value: &Value) -> Vec<String> {
 /// Returns every statement of this role and of the policies that are attached to it.
 fn statements(resources: &Value, role: &str) -> Vec<Value> {
     let inline = list(&resources[role]["Properties"]["Policies"]).into_iter();
-    let attached = of_type(resources, "AWS::IAM::Policy").into_iter();
-    let attached = attached.filter(|(_, policy)| {
-        texts(&policy["Roles"]).iter().any(|attached_role| attached_role == role)
-    });
+    let names = texts(&resources[role]["Properties"]["ManagedPolicyArns"]);
+    let attached = names.into_iter().map(|name| &resources[name]["Properties"]);
     let documents = inline.map(|policy| policy["PolicyDocument"].clone());
-    let documents = documents.chain(attached.map(|(_, policy)| policy["PolicyDocument"].clone()));
+    let documents = documents.chain(attached.map(|policy| policy["PolicyDocument"].clone()));
     documents.flat_map(|document| list(&document["Statement"])).collect()
 }
 
@@ -294,6 +292,23 @@ fn every_setting_of_the_code_can_be_set_in_the_template() {
     for name in names::SETTINGS.into_iter().filter(|name| *name != "HALLPASS_KEYS") {
         assert!(TEMPLATE.contains(&format!("{name}: ")), "{name} cannot be deployed");
     }
+}
+
+#[test]
+fn every_parameter_is_in_one_group_of_the_console() {
+    let document = Template::resolved(TEMPLATE, &[]).unwrap();
+    let interface = &document["Metadata"]["AWS::CloudFormation::Interface"];
+    let groups = interface["ParameterGroups"].as_array().unwrap();
+    let mut grouped: Vec<&str> = groups
+        .iter()
+        .flat_map(|group| group["Parameters"].as_array().unwrap())
+        .map(|name| name.as_str().unwrap())
+        .collect();
+    grouped.sort_unstable();
+    let mut parameters: Vec<&str> =
+        document["Parameters"].as_object().unwrap().keys().map(String::as_str).collect();
+    parameters.sort_unstable();
+    assert_eq!(grouped, parameters);
 }
 
 #[test]

@@ -197,7 +197,8 @@ def examples(deployed, api):
     for example, stage, rejection in [("rest-api", "v1", 401), ("http-api", "", 403)]:
         for seconds in (0, CACHE_SECONDS):
             parameters = {"AuthorizerArn": arn, "CacheSeconds": seconds}
-            if example == "rest-api" and stack.EMULATOR:
+            # The emulator accepts headers from the authorizer's context, the default, and sends none of them.
+            if example == "rest-api" and stack.EMULATOR and seconds == 0:
                 parameters["ChallengeHeaders"] = "literal"
             name = f"{deployed.name}-{example}-{seconds}"
             example_api = Api(deployed.deploy(Path(f"examples/{example}.yaml"), name, parameters), stage)

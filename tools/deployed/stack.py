@@ -174,16 +174,27 @@ def complete(deployed, template, name, api_id, parameters, stage="v1"):
             change = {"op": "replace", "path": "/authorizerResultTtlInSeconds", "value": seconds}
             gateway.update_authorizer(restApiId=api_id, authorizerId=authorizer["id"], patchOperations=[change])
 
+    conditions = {
+        "ChallengesFromContext": parameters.get("ChallengeHeaders", "context") == "context",
+        "ChallengesWithBasic": True,
+        "AllowsOrigins": False,
+    }
+
     def plain(value):
-        if isinstance(value, dict):
-            (intrinsic, argument), = value.items()
-            # The second value is the one for ChallengeHeaders=literal.
-            return argument.replace("${Realm}", "hallpass") if intrinsic == "Fn::Sub" else plain(argument[2])
-        return value
+        """Returns the text of a header, or None if it has none."""
+        if not isinstance(value, dict):
+            return value
+        (intrinsic, argument), = value.items()
+        if intrinsic == "Ref":
+            return None
+        if intrinsic == "Fn::Sub":
+            return argument.replace("${Realm}", "hallpass")
+        condition, yes, no = argument
+        return plain(yes if conditions[condition] else no)
 
     for kind, response in resources["Api"]["Properties"]["GatewayResponses"].items():
         headers = response["ResponseParameters"]["Headers"].items()
-        headers = {f"gatewayresponse.header.{name}": plain(value) for name, value in headers}
+        headers = {f"gatewayresponse.header.{name}": plain(value) for name, value in headers if plain(value)}
         status = {"statusCode": str(response["StatusCode"])} if "StatusCode" in response else {}
         gateway.put_gateway_response(restApiId=api_id, responseType=kind, responseParameters=headers,
             responseTemplates=response["ResponseTemplates"], **status)

@@ -31,6 +31,7 @@ pub(super) const FUNCTION: Place = Place {
         "DeploymentPreference",
         "Description",
         "Handler",
+        "Layers",
         "LoggingConfig",
         "MemorySize",
         "ReservedConcurrentExecutions",
@@ -60,7 +61,7 @@ pub(super) const STREAM: Place = Place {
 /// The properties of an event of type `Schedule` or `ScheduleV2`.
 pub(super) const SCHEDULE: Place = Place {
     acted: &["Schedule", "ScheduleExpression"],
-    idle: &["DeadLetterConfig", "Description", "OmitName", "RetryPolicy"],
+    idle: &["DeadLetterConfig", "Description", "OmitName", "PermissionsBoundary", "RetryPolicy"],
 };
 
 /// The properties of `AWS::DynamoDB::Table`.
@@ -77,6 +78,7 @@ pub(super) const TABLE: Place = Place {
     ],
     idle: &[
         "DeletionProtectionEnabled",
+        "OnDemandThroughput",
         "PointInTimeRecoverySpecification",
         "SSESpecification",
         "Tags",
@@ -84,16 +86,20 @@ pub(super) const TABLE: Place = Place {
 };
 
 /// The resource types that have no effect on one machine.
-const IDLE: [&str; 9] = [
+const IDLE: [&str; 13] = [
+    "AWS::ApiGateway::BasePathMapping",
+    "AWS::ApiGateway::DomainName",
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard",
-    "AWS::IAM::Policy",
+    "AWS::IAM::ManagedPolicy",
     "AWS::IAM::Role",
     "AWS::Lambda::Permission",
     "AWS::Logs::LogGroup",
+    "AWS::SNS::Subscription",
     "AWS::SNS::Topic",
     "AWS::SQS::Queue",
     "AWS::SecretsManager::Secret",
+    "AWS::WAFv2::WebACLAssociation",
 ];
 
 impl Place {

@@ -118,6 +118,8 @@ pub(super) struct Api {
     _description: Option<IgnoredAny>,
     #[serde(rename = "EndpointConfiguration")]
     _endpoint_configuration: Option<IgnoredAny>,
+    #[serde(rename = "DisableExecuteApiEndpoint")]
+    _disable_execute_api_endpoint: Option<IgnoredAny>,
     #[serde(rename = "MethodSettings")]
     _method_settings: Option<IgnoredAny>,
     #[serde(rename = "AccessLogSetting")]

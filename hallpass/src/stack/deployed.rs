@@ -44,9 +44,12 @@ pub(super) async fn find(reach: &Reach) -> Result<Stack, NoStack> {
             "--endpoint must be a URL with its scheme, such as http://localhost:8000".to_owned(),
         ));
     }
-    // This setting is the machine's, not the functions'.
+    // These settings are the machine's, not the functions'.
+    let of_machine = ["AWS_CA_BUNDLE", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"];
     environment.extend(
-        settings::environment("AWS_CA_BUNDLE").map(|path| ("AWS_CA_BUNDLE".to_owned(), path)),
+        of_machine
+            .into_iter()
+            .filter_map(|name| Some((name.to_owned(), settings::environment(name)?))),
     );
     let http =
         trust::http_client(&|name| environment.get(name).cloned()).map_err(NoStack::ConfigError)?;

@@ -192,10 +192,25 @@ pub fn connection_over(
         )),
         url => Ok(url),
     };
+    let dynamodb_endpoint = endpoint("HALLPASS_DYNAMODB_ENDPOINT")?;
+    let secrets_endpoint = endpoint("HALLPASS_SECRETS_ENDPOINT")?;
+    let has_endpoint = dynamodb_endpoint.is_some() || secrets_endpoint.is_some();
+    // https://docs.aws.amazon.com/sdkref/latest/guide/feature-endpoints.html
+    let variant = |name| match settings::text(lookup, name).as_deref() {
+        None | Some("false") => Ok(false),
+        Some("true") if has_endpoint => Err(ConfigError::new(
+            name,
+            "must not be combined with HALLPASS_DYNAMODB_ENDPOINT or HALLPASS_SECRETS_ENDPOINT",
+        )),
+        Some("true") => Ok(true),
+        Some(_) => Err(ConfigError::new(name, "must be true or false")),
+    };
     Ok(Connection {
         region: settings::required(lookup, "AWS_REGION")?,
-        dynamodb_endpoint: endpoint("HALLPASS_DYNAMODB_ENDPOINT")?,
-        secrets_endpoint: endpoint("HALLPASS_SECRETS_ENDPOINT")?,
+        dynamodb_endpoint,
+        secrets_endpoint,
+        use_fips: variant("AWS_USE_FIPS_ENDPOINT")?,
+        use_dual_stack: variant("AWS_USE_DUALSTACK_ENDPOINT")?,
         access_key_id: settings::required(lookup, "AWS_ACCESS_KEY_ID")?,
         secret_access_key: Text::new(settings::required(lookup, "AWS_SECRET_ACCESS_KEY")?),
         session_token: settings::text(lookup, "AWS_SESSION_TOKEN").map(Text::new),

@@ -33,6 +33,10 @@ pub struct Connection {
     pub dynamodb_endpoint: Option<String>,
     /// The URL of Secrets Manager, in place of the region's endpoint.
     pub secrets_endpoint: Option<String>,
+    /// Whether to use the endpoints with FIPS 140 cryptography, `AWS_USE_FIPS_ENDPOINT`.
+    pub use_fips: bool,
+    /// Whether to use the endpoints with IPv6, `AWS_USE_DUALSTACK_ENDPOINT`.
+    pub use_dual_stack: bool,
     /// The access key ID, `AWS_ACCESS_KEY_ID`.
     pub access_key_id: String,
     /// The secret access key, `AWS_SECRET_ACCESS_KEY`.
@@ -69,6 +73,8 @@ impl Connection {
         let mut config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(self.region.clone()))
+            .use_fips(self.use_fips)
+            .use_dual_stack(self.use_dual_stack)
             .credentials_provider(self.credentials())
             .http_client(self.http.clone())
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
@@ -86,6 +92,8 @@ impl Connection {
         let mut config = aws_sdk_secretsmanager::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(self.region.clone()))
+            .use_fips(self.use_fips)
+            .use_dual_stack(self.use_dual_stack)
             .credentials_provider(self.credentials())
             .http_client(self.http.clone())
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
@@ -122,4 +130,71 @@ fn retries() -> RetryConfig {
         .with_max_attempts(3)
         .with_initial_backoff(Duration::from_millis(25))
         .with_max_backoff(Duration::from_millis(200))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use aws_sdk_dynamodb::error::ConnectorError;
+    use aws_smithy_runtime_api::client::{
+        http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn},
+        orchestrator::HttpRequest,
+    };
+
+    use super::*;
+
+    /// Notes which hosts are called, and reaches none.
+    #[derive(Clone, Debug, Default)]
+    struct Hosts(Arc<Mutex<Vec<String>>>);
+
+    impl HttpConnector for Hosts {
+        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+            self.0.lock().unwrap().push(request.uri().to_owned());
+            HttpConnectorFuture::ready(Err(ConnectorError::user("no network".into())))
+        }
+    }
+
+    #[tokio::test]
+    async fn every_partition_and_variant_of_an_endpoint_is_called() {
+        let check = async |region: &str, use_fips, use_dual_stack, expected: [&str; 2]| {
+            let hosts = Hosts::default();
+            let connector = SharedHttpConnector::new(hosts.clone());
+            let connection = Connection {
+                region: region.to_owned(),
+                dynamodb_endpoint: None,
+                secrets_endpoint: None,
+                use_fips,
+                use_dual_stack,
+                access_key_id: "a".to_owned(),
+                secret_access_key: Text::new("b".to_owned()),
+                session_token: None,
+                http: SharedHttpClient::new(http_client_fn(move |_, _| connector.clone())),
+            };
+            connection.dynamodb().list_tables().send().await.unwrap_err();
+            connection.secrets().list_secrets().send().await.unwrap_err();
+            let expected = expected.map(|host| format!("https://{host}/"));
+            assert_eq!(*hosts.0.lock().unwrap(), expected, "{region} {use_fips} {use_dual_stack}");
+        };
+        let commercial =
+            ["dynamodb.eu-west-1.amazonaws.com", "secretsmanager.eu-west-1.amazonaws.com"];
+        check("eu-west-1", false, false, commercial).await;
+        let fips = [
+            "dynamodb-fips.us-east-1.amazonaws.com",
+            "secretsmanager-fips.us-east-1.amazonaws.com",
+        ];
+        check("us-east-1", true, false, fips).await;
+        let dual = ["dynamodb.us-east-1.api.aws", "secretsmanager.us-east-1.api.aws"];
+        check("us-east-1", false, true, dual).await;
+        let both = ["dynamodb-fips.us-east-1.api.aws", "secretsmanager-fips.us-east-1.api.aws"];
+        check("us-east-1", true, true, both).await;
+        let government = [
+            "dynamodb.us-gov-west-1.amazonaws.com",
+            "secretsmanager-fips.us-gov-west-1.amazonaws.com",
+        ];
+        check("us-gov-west-1", true, false, government).await;
+        let china =
+            ["dynamodb.cn-north-1.amazonaws.com.cn", "secretsmanager.cn-north-1.amazonaws.com.cn"];
+        check("cn-north-1", false, false, china).await;
+    }
 }

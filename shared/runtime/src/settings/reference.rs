@@ -174,10 +174,18 @@ pub const SETTINGS: [Setting; 36] = [
     setting("HALLPASS_SECRETS_ENDPOINT", "", "Another endpoint than the region's."),
 ];
 
-/// A variable of the AWS SDKs that the functions read too.
-pub const CA_BUNDLE: Setting = setting(
-    "AWS_CA_BUNDLE",
-    "",
-    "A PEM file with the certificate authorities to trust, for an endpoint or a proxy of your own, \
-     instead of Amazon's, which are compiled in.",
-);
+/// Variables of the AWS SDKs that the functions read too.
+pub const AWS_SETTINGS: [Setting; 3] = [
+    setting(
+        "AWS_CA_BUNDLE",
+        "",
+        "A PEM file with the certificate authorities to trust, for an endpoint or a proxy of your \
+         own, instead of Amazon's, which are compiled in.",
+    ),
+    setting(
+        "AWS_USE_FIPS_ENDPOINT",
+        "false",
+        "`true`: AWS's endpoints with FIPS 140 cryptography.",
+    ),
+    setting("AWS_USE_DUALSTACK_ENDPOINT", "false", "`true`: AWS's endpoints with IPv6."),
+];
