@@ -13,10 +13,20 @@ if (typeof authorizerArn !== "string" || !authorizerArn.startsWith("arn:")) {
   throw new Error("--context authorizerArn=… must be the output AuthorizerArn of the Hallpass stack");
 }
 const cacheTtl = cdk.Duration.seconds(Number(app.node.tryGetContext("cacheSeconds") ?? 0));
+// The command line passes a text, and cdk.json can contain a boolean.
+const corsAllowed = String(app.node.tryGetContext("corsAllowed") ?? false);
+if (corsAllowed !== "true" && corsAllowed !== "false") {
+  throw new Error("--context corsAllowed=… must be true or false");
+}
 
 new RestApiStack(app, "RestApi", {
   authorizerArn,
   realm: app.node.tryGetContext("realm") ?? "hallpass",
   cacheTtl,
+  corsAllowed: corsAllowed === "true",
 });
-new HttpApiStack(app, "HttpApi", { authorizerArn, cacheTtl });
+new HttpApiStack(app, "HttpApi", {
+  authorizerArn,
+  cacheTtl,
+  corsAllowedOrigin: app.node.tryGetContext("corsAllowedOrigin"),
+});

@@ -19,6 +19,13 @@ export interface HttpApiProps extends cdk.StackProps {
    * @default no cache
    */
   readonly cacheTtl?: cdk.Duration;
+  /**
+   * The origin whose scripts can call the API, such as https://app.example.com. API Gateway adds the
+   * headers to its own responses too.
+   *
+   * @default no other origin
+   */
+  readonly corsAllowedOrigin?: string;
 }
 
 /**
@@ -44,6 +51,13 @@ export class HttpApiStack extends cdk.Stack {
         // The CDK caches for five minutes unless told otherwise.
         resultsCacheTtl: props.cacheTtl ?? cdk.Duration.seconds(0),
       }),
+      corsPreflight: props.corsAllowedOrigin
+        ? {
+            allowOrigins: [props.corsAllowedOrigin],
+            allowMethods: [apigateway.CorsHttpMethod.GET],
+            allowHeaders: ["Authorization"],
+          }
+        : undefined,
     });
 
     const hello = new Hello(this, "Hello");

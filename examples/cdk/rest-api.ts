@@ -16,6 +16,12 @@ export interface RestApiProps extends cdk.StackProps {
    * @default no cache
    */
   readonly cacheTtl?: cdk.Duration;
+  /**
+   * Whether scripts of other origins may read why a request was rejected.
+   *
+   * @default false
+   */
+  readonly corsAllowed?: boolean;
 }
 
 /**
@@ -46,8 +52,18 @@ export class RestApiStack extends cdk.Stack {
       defaultMethodOptions: { authorizer, authorizationType: apigateway.AuthorizationType.CUSTOM },
     });
 
-    const headers = { "Cache-Control": "'no-store'", "Content-Type": "'application/problem+json'" };
-    const problem = { type: "about:blank", title: "Unauthorized", status: 401 };
+    const headers = {
+      "Cache-Control": "'no-store'",
+      "Content-Type": "'application/problem+json'",
+      // API Gateway sends one fixed origin or repeats one that nothing has checked. These responses
+      // contain no secret, and `*` forbids credentials. The preflight of your routes decides which
+      // origins may send a token.
+      ...(props.corsAllowed && {
+        "Access-Control-Allow-Origin": "'*'",
+        "Access-Control-Expose-Headers": "'WWW-Authenticate, X-WWW-Authenticate, Retry-After'",
+      }),
+    };
+    const unauthorized = { type: "about:blank", title: "Unauthorized", status: 401 };
     // A rejected token gets 401, not 403, with the authorizer's description, which contains nothing
     // from the request.
     api.addGatewayResponse("Rejected", {
@@ -60,7 +76,7 @@ export class RestApiStack extends cdk.Stack {
       },
       templates: {
         "application/json": JSON.stringify({
-          ...problem,
+          ...unauthorized,
           detail: "$context.authorizer.detail",
           reason: "$context.authorizer.reason",
         }),
@@ -78,7 +94,43 @@ export class RestApiStack extends cdk.Stack {
         ...headers,
       },
       templates: {
-        "application/json": JSON.stringify({ ...problem, detail: "An access token is required" }),
+        "application/json": JSON.stringify({
+          ...unauthorized,
+          detail: "An access token is required",
+        }),
+      },
+    });
+    api.addGatewayResponse("Throttled", {
+      type: apigateway.ResponseType.THROTTLED,
+      statusCode: "429",
+      responseHeaders: { "Retry-After": "'1'", ...headers },
+      templates: {
+        "application/json": JSON.stringify({
+          type: "about:blank",
+          title: "Too Many Requests",
+          status: 429,
+        }),
+      },
+    });
+    // Every other rejection and failure keeps the status that API Gateway gives it.
+    api.addGatewayResponse("Default4xx", {
+      type: apigateway.ResponseType.DEFAULT_4XX,
+      responseHeaders: headers,
+      templates: {
+        "application/json": JSON.stringify({
+          type: "about:blank",
+          title: "The request was rejected",
+        }),
+      },
+    });
+    api.addGatewayResponse("Default5xx", {
+      type: apigateway.ResponseType.DEFAULT_5XX,
+      responseHeaders: headers,
+      templates: {
+        "application/json": JSON.stringify({
+          type: "about:blank",
+          title: "The service could not answer",
+        }),
       },
     });
 

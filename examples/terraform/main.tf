@@ -10,6 +10,21 @@ locals {
   hallpass = data.aws_cloudformation_stack.hallpass.outputs
   bearer   = "Bearer realm=\"${local.hallpass["Realm"]}\""
   basic    = "Basic realm=\"${local.hallpass["Realm"]}\", charset=\"UTF-8\""
+
+  # The headers of every gateway response.
+  headers = merge(
+    {
+      "gatewayresponse.header.Cache-Control" = "'no-store'"
+      "gatewayresponse.header.Content-Type"  = "'application/problem+json'"
+    },
+    # API Gateway sends one fixed origin or repeats one that nothing has checked. These responses
+    # contain no secret, and `*` forbids credentials. The preflight of your routes decides which
+    # origins may send a token.
+    var.cors_allowed ? {
+      "gatewayresponse.header.Access-Control-Allow-Origin"   = "'*'"
+      "gatewayresponse.header.Access-Control-Expose-Headers" = "'WWW-Authenticate, X-WWW-Authenticate, Retry-After'"
+    } : {},
+  )
 }
 
 resource "aws_api_gateway_rest_api" "api" {
@@ -44,12 +59,10 @@ resource "aws_api_gateway_gateway_response" "access_denied" {
   response_type = "ACCESS_DENIED"
   status_code   = "401"
 
-  response_parameters = {
+  response_parameters = merge(local.headers, {
     "gatewayresponse.header.WWW-Authenticate"   = "context.authorizer.challenges"
     "gatewayresponse.header.X-WWW-Authenticate" = "context.authorizer.challenge"
-    "gatewayresponse.header.Cache-Control"      = "'no-store'"
-    "gatewayresponse.header.Content-Type"       = "'application/problem+json'"
-  }
+  })
 
   response_templates = {
     "application/json" = jsonencode({
@@ -68,12 +81,10 @@ resource "aws_api_gateway_gateway_response" "unauthorized" {
   response_type = "UNAUTHORIZED"
   status_code   = "401"
 
-  response_parameters = {
+  response_parameters = merge(local.headers, {
     "gatewayresponse.header.WWW-Authenticate"   = "'${local.bearer}, ${local.basic}'"
     "gatewayresponse.header.X-WWW-Authenticate" = "'${local.bearer}'"
-    "gatewayresponse.header.Cache-Control"      = "'no-store'"
-    "gatewayresponse.header.Content-Type"       = "'application/problem+json'"
-  }
+  })
 
   response_templates = {
     "application/json" = jsonencode({
@@ -81,6 +92,51 @@ resource "aws_api_gateway_gateway_response" "unauthorized" {
       title  = "Unauthorized"
       status = 401
       detail = "An access token is required"
+    })
+  }
+}
+
+resource "aws_api_gateway_gateway_response" "throttled" {
+  rest_api_id   = aws_api_gateway_rest_api.api.id
+  response_type = "THROTTLED"
+  status_code   = "429"
+
+  response_parameters = merge(local.headers, {
+    "gatewayresponse.header.Retry-After" = "'1'"
+  })
+
+  response_templates = {
+    "application/json" = jsonencode({
+      type   = "about:blank"
+      title  = "Too Many Requests"
+      status = 429
+    })
+  }
+}
+
+# Every other rejection and failure keeps the status that API Gateway gives it.
+resource "aws_api_gateway_gateway_response" "default_4xx" {
+  rest_api_id         = aws_api_gateway_rest_api.api.id
+  response_type       = "DEFAULT_4XX"
+  response_parameters = local.headers
+
+  response_templates = {
+    "application/json" = jsonencode({
+      type  = "about:blank"
+      title = "The request was rejected"
+    })
+  }
+}
+
+resource "aws_api_gateway_gateway_response" "default_5xx" {
+  rest_api_id         = aws_api_gateway_rest_api.api.id
+  response_type       = "DEFAULT_5XX"
+  response_parameters = local.headers
+
+  response_templates = {
+    "application/json" = jsonencode({
+      type  = "about:blank"
+      title = "The service could not answer"
     })
   }
 }
@@ -125,6 +181,9 @@ resource "aws_api_gateway_deployment" "api" {
       aws_api_gateway_authorizer.hallpass,
       aws_api_gateway_gateway_response.access_denied,
       aws_api_gateway_gateway_response.unauthorized,
+      aws_api_gateway_gateway_response.throttled,
+      aws_api_gateway_gateway_response.default_4xx,
+      aws_api_gateway_gateway_response.default_5xx,
       aws_api_gateway_resource.hello,
       aws_api_gateway_method.hello,
       aws_api_gateway_integration.hello,

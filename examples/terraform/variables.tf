@@ -23,3 +23,10 @@ variable "cache_seconds" {
     error_message = "cache_seconds must be between 0 and 3600."
   }
 }
+
+variable "cors_allowed" {
+  description = "Whether scripts of other origins may read why a request was rejected."
+  type        = bool
+  default     = false
+  nullable    = false
+}

@@ -12,8 +12,13 @@ import yaml
 AUTHORIZER = "arn:aws:lambda:us-east-1:123456789012:function:hallpass-VerifyAuthorizer-1"
 AUTHORIZER_URI = f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{AUTHORIZER}/invocations"
 REALM = "a realm"
+ORIGIN = "https://app.example.com"
+CORS_HEADERS = ("Access-Control-Allow-Origin", "Access-Control-Expose-Headers")
+# A property or a list item with this value does not exist.
+ABSENT = object()
 PSEUDO = {
     "AWS::AccountId": "123456789012",
+    "AWS::NoValue": ABSENT,
     "AWS::Partition": "aws",
     "AWS::Region": "us-east-1",
     "AWS::StackName": "stack",
@@ -40,9 +45,9 @@ def load(path):
 
 
 def resolve(value, known):
-    """Replaces references. What is not known becomes its logical ID in angle brackets."""
+    """Replaces references and evaluates conditions. An unknown reference becomes its logical ID in angle brackets."""
     if isinstance(value, list):
-        return [resolve(part, known) for part in value]
+        return [part for part in (resolve(part, known) for part in value) if part is not ABSENT]
     if not isinstance(value, dict):
         return value
     if len(value) == 1:
@@ -55,9 +60,24 @@ def resolve(value, known):
             return re.sub(r"\$\{([^}]+)\}", lambda match: str(known.get(match[1], f"<{match[1]}>")), argument)
         if function == "Fn::Join":
             return argument[0].join(map(str, resolve(argument[1], known)))
+        if function == "Fn::Equals":
+            first, second = resolve(argument, known)
+            return first == second
+        if function == "Fn::Not":
+            return not resolve(argument[0], known)
         if function == "Fn::If":
-            return resolve(argument[1], known)
-    return {name: resolve(part, known) for name, part in value.items()}
+            condition, yes, no = argument
+            return resolve(yes if known[condition] else no, known)
+    parts = {name: resolve(part, known) for name, part in value.items()}
+    return {name: part for name, part in parts.items() if part is not ABSENT}
+
+
+def knowledge(template, **parameters):
+    """Returns the values of parameters, the given ones or the default ones, and of conditions."""
+    defaults = {name: one.get("Default") for name, one in template["Parameters"].items()}
+    assert parameters.keys() <= defaults.keys(), f"the template must have the parameters {sorted(parameters)}"
+    known = {**PSEUDO, **defaults, **parameters}
+    return known | {name: resolve(condition, known) for name, condition in template["Conditions"].items()}
 
 
 def of_type(template, kind):
@@ -74,10 +94,10 @@ def only(found, what):
 
 
 def responses(found):
-    """Describes gateway responses: tuples of the type, the status, the headers by name, and the templates."""
+    """Describes gateway responses: tuples of the type, the status or None, the headers by name, and the templates."""
     described = {}
     for kind, status, headers, templates in found:
-        described[f"{kind} status"] = str(status)
+        described[f"{kind} status"] = str(status or "of API Gateway")
         described |= {f"{kind} header {name}": value for name, value in headers.items()}
         described |= {f"{kind} body {name}": json.loads(text) for name, text in templates.items()}
     return described
@@ -89,11 +109,11 @@ def permission(found):
     return {f"permission {name}": re.sub(r"(/authorizers/)<authorizer>$", r"\1*", value) for name, value in found.items()}
 
 
-def rest_api_expected(path):
+def rest_api_expected(path, cors):
     """Describes the template of the example, in which SAM creates the authorizer."""
     template = load(path)
-    defaults = {name: one.get("Default") for name, one in template["Parameters"].items()}
-    known = {**PSEUDO, **defaults, "AuthorizerArn": AUTHORIZER, "Realm": REALM, "Api": "<api>"}
+    option = {"CorsAllowed": "yes"} if cors else {}
+    known = knowledge(template, AuthorizerArn=AUTHORIZER, Realm=REALM, **option) | {"Api": "<api>"}
     resources = resolve(template["Resources"], known)
     api = resources["Api"]["Properties"]
     authorizer = api["Auth"]["Authorizers"][api["Auth"]["DefaultAuthorizer"]]
@@ -104,7 +124,7 @@ def rest_api_expected(path):
         "authorizer cache": authorizer["Identity"]["ReauthorizeEvery"],
         **permission(permissions({"Resources": resources}, {})),
         **responses(
-            (kind, one["StatusCode"], one["ResponseParameters"]["Headers"], one["ResponseTemplates"])
+            (kind, one.get("StatusCode"), one["ResponseParameters"]["Headers"], one["ResponseTemplates"])
             for kind, one in api["GatewayResponses"].items()
         ),
         "unprotected": [],
@@ -134,7 +154,7 @@ def rest_api_of_cdk(template):
         "authorizer cache": authorizer.get("AuthorizerResultTtlInSeconds"),
         **permission(permissions(template, known)),
         **responses(
-            (one["ResponseType"], one["StatusCode"], header_names(one["ResponseParameters"]), one["ResponseTemplates"])
+            (one["ResponseType"], one.get("StatusCode"), header_names(one["ResponseParameters"]), one["ResponseTemplates"])
             for one in answers.values()
         ),
         "unprotected": [
@@ -150,10 +170,10 @@ def header_names(parameters):
     return {name.removeprefix("gatewayresponse.header."): value for name, value in parameters.items()}
 
 
-def http_api_expected(path):
+def http_api_expected(path, cors):
     template = load(path)
-    defaults = {name: one.get("Default") for name, one in template["Parameters"].items()}
-    return http_api(template, {**defaults, "AuthorizerArn": AUTHORIZER})
+    option = {"CorsAllowedOrigin": ORIGIN} if cors else {}
+    return http_api(template, knowledge(template, AuthorizerArn=AUTHORIZER, **option))
 
 
 def http_api(template, known=None):
@@ -161,6 +181,7 @@ def http_api(template, known=None):
     ids = {name: names[one["Type"]] for name, one in template["Resources"].items() if one["Type"] in names}
     known = {**PSEUDO, **(known or {}), **ids}
     authorizer = only(list(resolved(template, "AWS::ApiGatewayV2::Authorizer", known).values()), "authorizers")
+    api = only(list(resolved(template, "AWS::ApiGatewayV2::Api", known).values()), "APIs")
     routes = resolved(template, "AWS::ApiGatewayV2::Route", known)
     described = (
         "ApiId", "AuthorizerType", "AuthorizerPayloadFormatVersion", "EnableSimpleResponses", "AuthorizerUri",
@@ -168,6 +189,7 @@ def http_api(template, known=None):
     )
     return {
         **{f"authorizer {name}": authorizer.get(name) for name in described},
+        "cors": api.get("CorsConfiguration"),
         **permission(permissions(template, known)),
         "unprotected": [
             name for name, one in routes.items()
@@ -176,8 +198,9 @@ def http_api(template, known=None):
     }
 
 
-def rest_api_of_terraform(texts):
+def rest_api_of_terraform(texts, cors):
     """Evaluates the configuration with the outputs of a stack in place of the data source, which tfparse cannot read."""
+    option = "cors_allowed = true\n" if cors else ""
     outputs = {"AuthorizerArn": AUTHORIZER, "AuthorizerUri": AUTHORIZER_URI, "Realm": REALM}
     main = texts["main.tf"].replace("data.aws_cloudformation_stack.hallpass.outputs", json.dumps(outputs))
     main = main.replace(
@@ -187,7 +210,8 @@ def rest_api_of_terraform(texts):
     with tempfile.TemporaryDirectory() as folder:
         for name, text in {**texts, "main.tf": main}.items():
             (Path(folder) / name).write_text(text)
-        evaluated = tfparse.load_from_path(folder)
+        (Path(folder) / "option.tfvars").write_text(option)
+        evaluated = tfparse.load_from_path(folder, vars_paths=["option.tfvars"])
     api = only(evaluated.get("aws_api_gateway_rest_api", []), "APIs")
     authorizers = evaluated.get("aws_api_gateway_authorizer", [])
     authorizer = only(authorizers, "authorizers")
@@ -216,7 +240,7 @@ def rest_api_of_terraform(texts):
             for one in evaluated.get("aws_lambda_permission", [])
         ]),
         **responses(
-            (one["response_type"], one["status_code"], header_names(one["response_parameters"]), one["response_templates"])
+            (one["response_type"], one.get("status_code"), header_names(one["response_parameters"]), one["response_templates"])
             for one in answers
         ),
         "unprotected": [
@@ -237,10 +261,10 @@ def differences(expected, found):
 
 def faults_of_cdk(template, described):
     """Returns what is described for copies of the template, each with a fault."""
-    def changed(kinds, change):
+    def changed(kinds, change, response_type=None):
         copied = copy.deepcopy(template)
         for name, one in list(copied["Resources"].items()):
-            if one["Type"] in kinds:
+            if one["Type"] in kinds and response_type in (None, one["Properties"].get("ResponseType")):
                 change(copied["Resources"], name, one["Properties"])
         return described(copied)
 
@@ -249,6 +273,9 @@ def faults_of_cdk(template, described):
 
     def put(**values):
         return lambda resources, name, properties: properties.update(values)
+
+    def without(mapping, name):
+        return {other: value for other, value in mapping.items() if other != name}
 
     version = "V2" if of_type(template, "AWS::ApiGatewayV2::Api") else ""
     authorizer = [f"AWS::ApiGateway{version}::Authorizer"]
@@ -260,18 +287,28 @@ def faults_of_cdk(template, described):
         ("a permission for every API", changed(["AWS::Lambda::Permission"], put(SourceArn="arn:aws:execute-api:*"))),
         ("an open route", changed(["AWS::ApiGateway::Method", "AWS::ApiGatewayV2::Route"], put(AuthorizationType="NONE"))),
     ]
-    if not version:
-        answer = ["AWS::ApiGateway::GatewayResponse"]
+    api = ["AWS::ApiGatewayV2::Api"]
+    for one in of_type(template, *api).values():
+        cors = one["Properties"].get("CorsConfiguration", {})
+        faults.append(("CORS for every origin", changed(api, put(CorsConfiguration={**cors, "AllowOrigins": ["*"]}))))
+        faults += [(f"CORS without {name}", changed(api, put(CorsConfiguration=without(cors, name)))) for name in cors]
+    answer = ["AWS::ApiGateway::GatewayResponse"]
+    for one in of_type(template, *answer).values():
+        kind, headers = one["Properties"]["ResponseType"], one["Properties"]["ResponseParameters"]
         faults += [
-            ("no gateway response", changed(answer, delete)),
-            ("no header", changed(answer, put(ResponseParameters={}))),
-            ("another body", changed(answer, put(ResponseTemplates={"application/json": "{}"}))),
-            ("another status", changed(answer, put(StatusCode="403"))),
+            (f"no response {kind}", changed(answer, delete, kind)),
+            (f"{kind} with another body", changed(answer, put(ResponseTemplates={"application/json": "{}"}), kind)),
+            (f"{kind} with another status", changed(answer, put(StatusCode="403"), kind)),
         ]
+        for name in headers:
+            faults.append((f"{kind} without {name}", changed(answer, put(ResponseParameters=without(headers, name)), kind)))
+        for name in CORS_HEADERS:
+            other = {**headers, f"gatewayresponse.header.{name}": "'other'"}
+            faults.append((f"{kind} with another {name}", changed(answer, put(ResponseParameters=other), kind)))
     return faults
 
 
-def faults_of_terraform(texts):
+def faults_of_terraform(texts, cors):
     """Returns what is described for copies of the configuration, each with a text replaced by another one."""
     replaced = [
         ("= var.cache_seconds", "= 300"),
@@ -283,13 +320,24 @@ def faults_of_terraform(texts):
         ('"gatewayresponse.header.X-WWW-Authenticate" = "context', '"gatewayresponse.header.X-Other" = "context'),
         ("$context.authorizer.reason", "$context.authorizer.detail"),
         ('Basic realm=', "Digest realm="),
-        ('= "UNAUTHORIZED"', '= "DEFAULT_4XX"'),
-        ("      aws_api_gateway_gateway_response.access_denied,\n", ""),
+        ('= "UNAUTHORIZED"', '= "INVALID_API_KEY"'),
+        ('= "429"', '= "403"'),
+        ('"gatewayresponse.header.Cache-Control" ', '"gatewayresponse.header.X-Other" '),
+        ('"gatewayresponse.header.Retry-After" ', '"gatewayresponse.header.X-Other" '),
         ("      aws_api_gateway_authorizer.hallpass,\n", ""),
+        ("var.cors_allowed ?", "!var.cors_allowed ?"),
     ]
-    for old, _ in replaced:
-        assert old in texts["main.tf"], f"main.tf has no {old!r}"
-    return [
-        (f"{new!r} in place of {old!r}", rest_api_of_terraform({**texts, "main.tf": texts["main.tf"].replace(old, new)}))
-        for old, new in replaced
-    ]
+    if cors:
+        replaced += [(f'"gatewayresponse.header.{name}" ', '"gatewayresponse.header.X-Other" ') for name in CORS_HEADERS]
+    else:
+        replaced.append(("default     = false", "default     = true"))
+    for block in re.findall(r'^resource "aws_api_gateway_gateway_response" .*?^}\n', texts["main.tf"], re.M | re.S):
+        replaced += [(block, ""), (block, block.replace("local.headers", "{}"))]
+        name = block.split('"')[3]
+        replaced.append((f"      aws_api_gateway_gateway_response.{name},\n", ""))
+    faults = []
+    for old, new in replaced:
+        assert any(old in text for text in texts.values()), f"no file has {old!r}"
+        changed = {name: text.replace(old, new) for name, text in texts.items()}
+        faults.append((f"{new!r} in place of {old!r}", rest_api_of_terraform(changed, cors)))
+    return faults
