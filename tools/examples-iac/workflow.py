@@ -9,6 +9,15 @@ from attached import Loader
 # SAM creates resources of these services for the events of functions.
 SERVICES_OF_SAM = {"apigateway", "lambda", "scheduler"}
 
+# What the role must name for resources of a type, of whose service it has actions for other types too.
+NAMED_FOR = {
+    "AWS::ApiGateway::DomainName": "::/domainnames",
+    "AWS::ApiGateway::BasePathMapping": "::/domainnames/*",
+    "AWS::IAM::ManagedPolicy": ":policy/${StackName}-*",
+    "AWS::IAM::Role": ":role/${StackName}-*",
+    "AWS::WAFv2::WebACLAssociation": "::/restapis/*/stages/*",
+}
+
 # Texts of the workflow or of its role, and others in their place, with which a check must fail.
 REPLACED = [
     ("--no-confirm-changeset", "--confirm-changeset"),
@@ -23,6 +32,10 @@ REPLACED = [
     ("token.actions.githubusercontent.com:aud: sts.amazonaws.com", "aws:SecureTransport: true"),
     ('"[A-Za-z0-9][A-Za-z0-9-]*(@[0-9]+)?/', '".*/'),
     ("secretsmanager:", "ssm:"),
+    ("wafv2:", "waf:"),
+    ("/restapis/*/stages/*", "/restapis/*/resources/*"),
+    ("::/domainnames/*", "::/vpclinks/*"),
+    (":policy/${StackName}-*", ":policy/Hallpass-*"),
 ]
 
 
@@ -95,10 +108,15 @@ def of_variables(workflow, role):
 
 
 def of_execution(role, template):
-    """The role of CloudFormation has actions of every service that the stack has resources of."""
+    """The role of CloudFormation has actions of every service, and names every type, that the stack has resources of."""
     statements = role["Resources"]["ExecutionRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
     allowed = {action.split(":")[0] for one in statements if one["Effect"] == "Allow" for action in one["Action"]}
-    kinds = {resource["Type"].split("::")[1] for resource in yaml.load(template, Loader)["Resources"].values()} - {"Serverless"}
+    types = {resource["Type"] for resource in yaml.load(template, Loader)["Resources"].values()}
+    kinds = {kind.split("::")[1] for kind in types} - {"Serverless"}
     for service in sorted({kind.lower() for kind in kinds} | SERVICES_OF_SAM):
         if service not in allowed:
             yield f"role.yaml: ExecutionRole has no action of {service}, of which template.yaml has resources"
+    named = [str(one) for statement in statements if statement["Effect"] == "Allow" for one in statement["Resource"]]
+    for kind in sorted(types & NAMED_FOR.keys()):
+        if not any(f"{NAMED_FOR[kind]}'" in one for one in named):
+            yield f"role.yaml: ExecutionRole must name {NAMED_FOR[kind]} for {kind}"
