@@ -296,17 +296,14 @@ fn every_setting_of_the_code_can_be_set_in_the_template() {
 
 #[test]
 fn every_parameter_is_in_one_group_of_the_console() {
-    let document = Template::resolved(TEMPLATE, &[]).unwrap();
-    let interface = &document["Metadata"]["AWS::CloudFormation::Interface"];
-    let groups = interface["ParameterGroups"].as_array().unwrap();
-    let mut grouped: Vec<&str> = groups
-        .iter()
-        .flat_map(|group| group["Parameters"].as_array().unwrap())
-        .map(|name| name.as_str().unwrap())
-        .collect();
+    let template: yaml_serde::Value = yaml_serde::from_str(TEMPLATE).unwrap();
+    let groups = &template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"];
+    let groups = groups.as_sequence().unwrap().iter();
+    let grouped = groups.flat_map(|group| group["Parameters"].as_sequence().unwrap());
+    let mut grouped: Vec<&str> = grouped.map(|name| name.as_str().unwrap()).collect();
+    let parameters = template["Parameters"].as_mapping().unwrap();
+    let mut parameters: Vec<&str> = parameters.keys().map(|name| name.as_str().unwrap()).collect();
     grouped.sort_unstable();
-    let mut parameters: Vec<&str> =
-        document["Parameters"].as_object().unwrap().keys().map(String::as_str).collect();
     parameters.sort_unstable();
     assert_eq!(grouped, parameters);
 }

@@ -184,9 +184,11 @@ mod tests {
             "secretsmanager-fips.us-east-1.amazonaws.com",
         ];
         check("us-east-1", true, false, fips).await;
-        let dual = ["dynamodb.us-east-1.api.aws", "secretsmanager.us-east-1.api.aws"];
+        // Secrets Manager has IPv6 at its usual names.
+        let dual = ["dynamodb.us-east-1.api.aws", "secretsmanager.us-east-1.amazonaws.com"];
         check("us-east-1", false, true, dual).await;
-        let both = ["dynamodb-fips.us-east-1.api.aws", "secretsmanager-fips.us-east-1.api.aws"];
+        let both =
+            ["dynamodb-fips.us-east-1.api.aws", "secretsmanager-fips.us-east-1.amazonaws.com"];
         check("us-east-1", true, true, both).await;
         let government = [
             "dynamodb.us-gov-west-1.amazonaws.com",
