@@ -78,6 +78,21 @@ async fn check(form: &str, seconds_later: u64, name: &str) {
 }
 
 #[tokio::test]
+async fn a_policy_is_for_the_partition_of_the_event() {
+    let world = World::with(&[AS_POLICY]).await;
+    let token = world.create_token(Format::Signed, "1", 1).await;
+    for partition in ["aws", "aws-cn", "aws-us-gov"] {
+        for form in FORMS {
+            let form = form.replace("arn:aws:", &format!("arn:{partition}:"));
+            let response = response(&world, &form, &token.text).await;
+            let expected = format!("arn:{partition}:execute-api:");
+            assert!(resources(&response).iter().all(|one| one.starts_with(&expected)), "{form}");
+            assert_eq!(effect(&response), "Allow");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_acceptance_is_a_policy_for_the_stage_that_expires_with_the_token() {
     check(REST_REQUEST, 0, "accepted_by_a_policy").await;
 }
