@@ -44,7 +44,8 @@ def drupal(api):
     for authorization in [basic(token), bearer(token), f"Token {token}", token]:
         want(api.ask("GET", "/api/user/1", authorization).json()["name"] == "my_username", "another user")
     missing = api.ask("GET", "/api/user/1", status=401)
-    want(missing.headers.get("www-authenticate") == 'Bearer realm="hallpass"', f"{missing.headers}")
+    both = 'Bearer realm="hallpass", Basic realm="hallpass", charset="UTF-8"'
+    want(missing.headers.get("www-authenticate") == both, f"{missing.headers}")
     api.ask("GET", "/api/user/2", bearer(token), status=403)
     rejected(api, token[:-1] + ("A" if token[-1] != "A" else "B"), reason="malformed")
     rejected(api, "nonsense", reason="malformed")
