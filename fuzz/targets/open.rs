@@ -88,8 +88,7 @@ fn edited(keyring: &Keyring, data: &[u8]) {
     for other in PREFIXES.into_iter().filter(|other| *other != issuer.prefix()) {
         assert!(
             open(keyring, &fuzz::issuer(other), text, now()).is_err(),
-            "another deployment's \
-                                                                            token verifies"
+            "another deployment's token verifies"
         );
     }
     if let Some(other) = with_edits(text, edits).filter(|other| other != text) {

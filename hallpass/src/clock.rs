@@ -59,8 +59,8 @@ pub async fn of(store: &Store, here: Timestamp) -> Result<(Timestamp, Option<Str
     let difference = here.since(database).max(database.since(here));
     let warning = (difference > MAX_DIFFERENCE).then(|| {
         format!(
-            "warning: this machine's clock is {here} and the database's is {database}; using \
-                 the database's"
+            "warning: this machine's clock is {here} and the database's is {database}; using the \
+                 database's"
         )
     });
     Ok((database, warning))

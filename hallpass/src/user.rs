@@ -306,8 +306,7 @@ fn wrong_full_name(name: &str) -> Option<String> {
     text::check(name, MAX_FULL_NAME_LENGTH).is_err().then(|| {
         format!(
             "a full name has at most {MAX_FULL_NAME_LENGTH} characters, at least one of them \
-             visible, and no control \
-             characters or characters that change the direction of text"
+             visible, and no control characters or characters that change the direction of text"
         )
     })
 }

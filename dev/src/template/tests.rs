@@ -152,8 +152,8 @@ fn unsupported_parts_are_errors_with_their_place() {
         Err("F.Events.E: missing field `Method`"),
     );
     check(
-        "{ Events: { E: { Type: Api, Properties: { Path: /, Method: get, Auth: { Authorizer: X } \
-         } } } }",
+        "{ Events: { E: { Type: Api, Properties: { Path: /, Method: get, Auth: { Authorizer: X } } \
+         } } }",
         Err("X is not defined"),
     );
     check(

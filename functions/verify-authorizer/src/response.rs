@@ -98,8 +98,8 @@ pub(crate) fn allow(
     let fail = |why: &'static str| Err(Failure::new("building the authorizer response", why));
     if form.kind == Kind::Simple && routes.is_some() {
         return fail(
-            "a simple response cannot express HALLPASS_ROUTES; set HALLPASS_AUTHORIZER_RESPONSE \
-             to policy",
+            "a simple response cannot express HALLPASS_ROUTES; set HALLPASS_AUTHORIZER_RESPONSE to \
+             policy",
         );
     }
     let mut response = admission(form, settings, admitted, routes);

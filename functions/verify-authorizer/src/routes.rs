@@ -55,8 +55,8 @@ impl Routes {
         if needed > MAX_RESOURCES {
             return Err(format!(
                 "the rules need {needed} bytes of a policy, and {MAX_RESOURCES} fit; replace * by \
-                 the methods that are \
-                 used, because it counts as {}, or replace several rules by one that ends in /*",
+                 the methods that are used, because it counts as {}, or replace several rules by \
+                 one that ends in /*",
                 METHODS.len()
             ));
         }
@@ -82,8 +82,8 @@ impl Rule {
         if !is_pattern(&self.path) {
             return Err(
                 "path must be /… of at most 256 URL characters, with * only at its end, and \
-                 without ?, $, empty \
-                 segments, the segments . and .., encoded slashes and encoded dots",
+                 without ?, $, empty segments, the segments . and .., encoded slashes and encoded \
+                 dots",
             );
         }
         if self.permission.as_ref().is_some_and(|name| name.parse::<Permission>().is_err()) {

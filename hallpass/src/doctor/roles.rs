@@ -35,8 +35,8 @@ async fn administrator(store: &Store, permission: &str) -> Result<Finding, Failu
     Ok(if has_one {
         Finding::ok(OF, format!("an active user has {permission}"))
     } else {
-        let advice = "correct HALLPASS_ADMIN_PERMISSION, or run `hallpass user permission add \
-                      NAME PERMISSION`";
+        let advice = "correct HALLPASS_ADMIN_PERMISSION, or run `hallpass user permission add NAME \
+                      PERMISSION`";
         Finding::new(OF, Verdict::Warning, format!("no active user has {permission}"), advice)
     })
 }

@@ -102,9 +102,8 @@ fn index_key(user: &User) -> Option<&str> {
     }
 }
 
-const UNREADABLE: &str = "write the types that docs/src/guides/users.md lists, or remove the \
-                          item: `hallpass user remove \
-                          id:KEY`";
+const UNREADABLE: &str = "write the types that docs/src/guides/users.md lists, or remove the item: \
+                          `hallpass user remove id:KEY`";
 
 /// Reports the items that cannot be read, each with its unreadable attributes.
 fn unreadable(users: &[Listed], checked: &str) -> Option<Finding> {

@@ -28,8 +28,7 @@ pub(super) async fn warn_without(
     }
     let warning = format!(
         "warning: no administrator is left: no active user has {permission}; to grant it, run \
-         `hallpass user permission \
-         add NAME {permission}`"
+         `hallpass user permission add NAME {permission}`"
     );
     Ok(terminal.note(&warning)?)
 }

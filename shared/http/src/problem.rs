@@ -124,8 +124,7 @@ impl Problem {
     pub fn used_form() -> Self {
         Self::conflict(
             "This form was sent before, so nothing was created now. What it created is in the \
-             list; its text was shown \
-             once. If you did not see it, revoke it and create another",
+             list; its text was shown once. If you did not see it, revoke it and create another",
         )
     }
 

@@ -64,8 +64,8 @@ const MAX_GENERATION: i64 = 1 << 53;
 const DOING: &str = "changing the user";
 
 const NO_ROOM_FOR_PASSWORD: &str = "the user's item has no room for the new password: DynamoDB's \
-                                    limit is 400 KB. The \
-                                    old password no longer works, and the tokens are revoked";
+                                    limit is 400 KB. The old password no longer works, and the \
+                                    tokens are revoked";
 
 impl Store {
     /// Changes a user, and with `invalidate` also invalidates the user's tokens.

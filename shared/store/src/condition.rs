@@ -9,9 +9,9 @@ use hallpass_token::{Format, Record, Timestamp};
 use crate::{Failure, Store, item};
 
 /// The condition expression, which uses [`names`] and [`values`].
-pub(crate) const LIVES: &str = "attribute_exists(#user) AND attribute_not_exists(#revoked) \
-     AND attribute_not_exists(#disabled) AND (attribute_not_exists(#replaced) OR #replaced > :now) \
-     AND (attribute_not_exists(#expires) OR #expires > :now)";
+pub(crate) const LIVES: &str = "attribute_exists(#user) AND attribute_not_exists(#revoked) AND \
+     attribute_not_exists(#disabled) AND (attribute_not_exists(#replaced) OR #replaced > :now) AND \
+     (attribute_not_exists(#expires) OR #expires > :now)";
 
 pub(crate) fn names() -> HashMap<String, String> {
     [

@@ -58,8 +58,8 @@ pub enum IssuerError {
     /// The realm is not 1 to 64 printable ASCII characters without `"` and `\`, or it starts or
     /// ends with a space.
     #[error(
-        "the realm must have 1 to 64 printable ASCII characters, no quotes, no backslashes, and \
-         no space at either end"
+        "the realm must have 1 to 64 printable ASCII characters, no quotes, no backslashes, and no \
+         space at either end"
     )]
     Realm,
 }

@@ -15,8 +15,8 @@ pub(super) fn read(lookup: Lookup<'_>) -> Result<Vec<String>, ConfigError> {
     origins
         .map(|origin| {
             let form = "must be origins such as https://app.example.com, separated by commas: \
-                        https or http, a host (an international one as xn--…), a port, \
-                        and no path, user, wildcard or null";
+                        https or http, a host (an international one as xn--…), a port, and no \
+                        path, user, wildcard or null";
             canonical(origin).ok_or_else(|| ConfigError::new(NAME, form))
         })
         .collect()

@@ -54,8 +54,8 @@ pub const SETTINGS: [Setting; 36] = [
     setting(
         "HALLPASS_MAX_AUTHENTICATION_AGE",
         "366d",
-        "How long after a log-in the tokens that go back to it expire at the latest, however \
-         often they are renewed.",
+        "How long after a log-in the tokens that go back to it expire at the latest, however often \
+         they are renewed.",
     ),
     setting(
         "HALLPASS_DEVELOPER_LIFETIME",
@@ -72,21 +72,19 @@ pub const SETTINGS: [Setting; 36] = [
         "HALLPASS_GENERATE_PASSWORD",
         "on",
         "`off`: no route accepts a password. Routes that create tokens accept live tokens only, \
-         and the implicit flow and \
-         signing in to the pages end.",
+         and the implicit flow and signing in to the pages end.",
     ),
     setting(
         "HALLPASS_GENERATE_PERMISSION",
         "",
-        "The permission that every route which accepts passwords requires, of passwords and \
-         tokens alike; creating a token \
-         on the pages requires it too.",
+        "The permission that every route which accepts passwords requires, of passwords and tokens \
+         alike; creating a token on the pages requires it too.",
     ),
     setting(
         "HALLPASS_BASIC_CHALLENGE",
         "on",
-        "Challenges offer Basic after Bearer, for clients that wait for a challenge. `off`: \
-         Bearer alone.",
+        "Challenges offer Basic after Bearer, for clients that wait for a challenge. `off`: Bearer \
+         alone.",
     ),
     setting(
         "HALLPASS_APP_USER",
@@ -98,8 +96,8 @@ pub const SETTINGS: [Setting; 36] = [
         "HALLPASS_CORS_ALLOWED_ORIGINS",
         "",
         "The origins whose scripts can call the API, separated by commas: \
-         `https://app.example.com`, with a port unless it is \
-         the default one; an international host as `xn--…`.",
+         `https://app.example.com`, with a port unless it is the default one; an international \
+         host as `xn--…`.",
     ),
     setting(
         "HALLPASS_SUNSET",
@@ -116,36 +114,32 @@ pub const SETTINGS: [Setting; 36] = [
     setting(
         "HALLPASS_LOGIN_NAME_BUDGET",
         "60",
-        "Failed log-ins per minute at one user name, from all networks that have not logged in \
-         for it in the last 30 days; at \
-         most 1000.",
+        "Failed log-ins per minute at one user name, from all networks that have not logged in for \
+         it in the last 30 days; at most 1000.",
     ),
     setting(
         "HALLPASS_LOGIN_NETWORK_BUDGET",
         "60",
-        "Failed log-ins per minute at one user name, from one network (/24, /56) that has; at \
-         most 1000.",
+        "Failed log-ins per minute at one user name, from one network (/24, /56) that has; at most \
+         1000.",
     ),
     setting(
         "HALLPASS_LOGIN_SOURCE_BUDGET",
         "300",
         "Log-ins per minute from one address (IPv6: one /64), at all user names together, \
-         successful ones included; at most \
-         1000.",
+         successful ones included; at most 1000.",
     ),
     setting(
         "HALLPASS_RECORD_RETENTION",
         "1d",
         "How long the record of a token is kept after the token ended, so that its holder learns \
-         why. That of a \
-         replaced token is kept for 30 days at least.",
+         why. That of a replaced token is kept for 30 days at least.",
     ),
     setting(
         "HALLPASS_INVALIDATE_ON",
         "username,password_hash,status",
         "The attributes of a user whose change invalidates the user's tokens; `none` for none. A \
-         name that is close to a known \
-         one is rejected as a misspelling.",
+         name that is close to a known one is rejected as a misspelling.",
     ),
     setting(
         "HALLPASS_INVALIDATE_ON_SIGNED",

@@ -169,8 +169,7 @@ pub(super) fn permission(
     };
     if text.parse::<Permission>().is_err() {
         let form = "must be the name of a permission: 1 to 128 printable ASCII characters without \
-                    \", \\ and , \
-                    and without spaces around it";
+                    \", \\ and , and without spaces around it";
         return Err(ConfigError::new(name, form));
     }
     Ok(Some(text))
