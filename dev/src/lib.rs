@@ -303,10 +303,14 @@ fn parameters(settings: &BTreeMap<String, String>) -> Vec<(&'static str, &str)> 
     let of = |(parameter, setting)| {
         Some((parameter, settings.get(setting).filter(|value| !value.is_empty())?.as_str()))
     };
-    [("Realm", "HALLPASS_REALM"), ("BasicChallenge", "HALLPASS_BASIC_CHALLENGE")]
-        .into_iter()
-        .filter_map(of)
-        .collect()
+    [
+        ("Realm", "HALLPASS_REALM"),
+        ("BasicChallenge", "HALLPASS_BASIC_CHALLENGE"),
+        ("CorsAllowedOrigins", "HALLPASS_CORS_ALLOWED_ORIGINS"),
+    ]
+    .into_iter()
+    .filter_map(of)
+    .collect()
 }
 
 /// Reads the keyring of the data directory, or creates it on the first start.

@@ -102,6 +102,26 @@ async fn a_named_origin_can_call_every_route_and_read_the_responses() {
 }
 
 #[tokio::test]
+async fn what_the_gateway_responds_is_readable_once_an_origin_is_allowed() {
+    let seen = async |settings: &[(&str, &str)], authorization: &str| {
+        let system = System::start(settings).await;
+        let headers = [("Origin", APP), ("Authorization", authorization)];
+        let headers = if authorization.is_empty() { &headers[..1] } else { &headers };
+        let reply = system.send("GET", "/api/user/1", headers, "").await;
+        assert_eq!(reply.status, 401, "{}", reply.body);
+        assert_eq!(reply.header("access-control-allow-credentials"), "");
+        system.stop().await;
+        HEADERS.map(|name| reply.header(name).to_owned())
+    };
+    let exposed = "WWW-Authenticate, X-WWW-Authenticate, Retry-After";
+    for authorization in ["", "Bearer nonsense"] {
+        assert_eq!(seen(&[], authorization).await, [""; 5], "{authorization}");
+        let settings = [("HALLPASS_CORS_ALLOWED_ORIGINS", APP)];
+        assert_eq!(seen(&settings, authorization).await, ["*", "", "", "", exposed]);
+    }
+}
+
+#[tokio::test]
 async fn an_origin_that_differs_from_the_named_ones_is_rejected() {
     let system = System::start(&[("HALLPASS_CORS_ALLOWED_ORIGINS", APP)]).await;
     for origin in [

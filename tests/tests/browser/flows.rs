@@ -3,6 +3,11 @@
 use serde_json::{Value, json};
 use tests::system::System;
 use thirtyfour::Key;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    task::JoinHandle,
+};
 
 use crate::chrome::Chrome;
 
@@ -179,4 +184,41 @@ async fn the_keyboard_alone_reaches_everything_and_the_focus_is_visible() {
     assert_eq!(system.verdict(&token).await, "allow");
     drop(chrome);
     system.stop().await;
+}
+
+/// Serves an empty page on this machine, and returns its origin.
+async fn empty_page() -> (String, JoinHandle<()>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let origin = format!("http://localhost:{}", listener.local_addr().unwrap().port());
+    let serving = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 4_096]).await;
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 0\r\n";
+            let _ = stream.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes()).await;
+        }
+    });
+    (origin, serving)
+}
+
+#[tokio::test]
+async fn a_script_of_an_allowed_origin_reads_why_the_gateway_rejected_it_and_of_no_other() {
+    let (origin, serving) = empty_page().await;
+    for (allowed, expected) in [
+        (origin.as_str(), json!([401, "malformed", true])),
+        ("https://app.example.com", json!("TypeError: Failed to fetch")),
+    ] {
+        let system = System::start(&[("HALLPASS_CORS_ALLOWED_ORIGINS", allowed)]).await;
+        let Some(chrome) = Chrome::start(&system).await else { return };
+        chrome.driver().goto(&origin).await.unwrap();
+        let fetch = format!(
+            "const done = arguments[0]; fetch('{}/api/user/1', {{headers: {{Authorization: 'Bearer \
+             nonsense'}}}}).then(async it => done([it.status, (await it.json()).reason, \
+             it.headers.get('X-WWW-Authenticate').startsWith('Bearer ')]), e => done(String(e)));",
+            system.url()
+        );
+        assert_eq!(chrome.run_async(&fetch).await, expected, "{allowed}");
+        drop(chrome);
+        system.stop().await;
+    }
+    serving.abort();
 }
