@@ -5,8 +5,8 @@
 //! ([methods](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-method-settings-method-request.html),
 //! [proxy
 //! resources](https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-set-up-simple-proxy.html)).
-//! A resource that does not have the method does not hide a less specific one that has it, as was
-//! measured on AWS by the authors of `MiniStack`: an open `ANY /{proxy+}` serves `GET /admin` even if
+//! A resource that does not have the method does not hide a less specific one that has it, as the
+//! authors of MiniStack measured on AWS: an open `ANY /{proxy+}` serves `GET /admin` even if
 //! `/admin` has a `POST` with an authorizer.
 //!
 //! AWS does not document the treatment of slashes; these rules were measured on accounts. A slash
