@@ -68,6 +68,11 @@ async fn route_rules_turn_the_scope_into_resources() {
         );
         assert_eq!(response["context"]["scope"], scope.join(" "));
         assert_eq!(response["context"]["scopes"], json!(scope).to_string());
+        // The rejection of a route outside the policy, and of any route once a cached policy ends.
+        let detail = response["context"]["detail"].as_str().unwrap();
+        let expiry = response["context"]["expires_at"].as_str().unwrap();
+        let expected = "The access token does not permit this or is expired; its expiry is";
+        assert_eq!(detail, format!("{expected} {expiry}"));
         assert!(
             response["context"]["challenge"]
                 .as_str()

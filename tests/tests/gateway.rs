@@ -349,6 +349,7 @@ async fn a_cached_acceptance_expires_with_its_token() {
         "revoked"
     );
     now.fetch_add(60, Ordering::SeqCst);
-    assert_eq!(stack.show(&bearer(&token)).await.status, 401);
+    let rejected = stack.show(&bearer(&token)).await;
+    assert_eq!((rejected.status, &rejected.json()["reason"]), (401, &json!("expired")));
     stack.dev.stop().await;
 }
