@@ -250,8 +250,8 @@ async fn a_password_creates_no_named_token() {
         assert_eq!(response.problem(401)["detail"], "Invalid credentials.");
         assert_eq!(response.challenge(), r#"Bearer realm="hallpass""#);
     }
-    let nobody =
+    let anonymous =
         world.send("Generate", Request::new("POST", "/tokens").json(&json!({"name": "a"}))).await;
-    assert_eq!(nobody.problem(401)["error"], json!(null));
+    assert_eq!(anonymous.problem(401)["error"], json!(null));
     assert_eq!(world.count_records("1").await, 0);
 }

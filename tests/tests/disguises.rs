@@ -66,10 +66,10 @@ async fn no_spelling_of_a_path_gains_access() {
     let good = system.token_of("my_username", "topsecret").await;
     let revoked = system.token_of("my_username", "topsecret").await;
     system.ask("DELETE", "/tokens/current", &bearer(&revoked)).await.body_of(200);
-    let nobody = ["", &bearer(&revoked), &basic("admin", "letmein")];
+    let denied = ["", &bearer(&revoked), &basic("admin", "letmein")];
     for path in ["/api/user/1", "/api/user/2", "/rs/profile"] {
         for spelling in spellings(path) {
-            for authorization in nobody {
+            for authorization in denied {
                 let reply = system.ask("GET", &spelling, authorization).await;
                 assert!(
                     !shows(&reply) && [400, 401, 403, 404].contains(&reply.status),

@@ -129,8 +129,8 @@ async fn a_pointer_without_its_token_is_deleted_and_the_others_stay() {
     let world = World::new().await;
     let live = world.create_token(Format::Developer, "1", 1).await;
     let stale = world.unwritten(Format::Developer, "1", 2).await;
-    let nobody_s = world.unwritten(Format::Developer, "2", 3).await;
-    for (token, owner) in [(&stale, "1"), (&nobody_s, "2"), (&nobody_s, "9")] {
+    let ownerless = world.unwritten(Format::Developer, "2", 3).await;
+    for (token, owner) in [(&stale, "1"), (&ownerless, "2"), (&ownerless, "9")] {
         let key = format!("developer#{}", token.record.id.hash);
         world
             .put(

@@ -14,7 +14,7 @@ const HASHES: [(&str, &str, &str); 7] = [
         "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
     ),
     ("bcrypt_a", "U*U", "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"),
-    ("bcrypt_b", "topsecret", "$2b$05$XXXXXXXXXXXXXXXXXXXXXO2xfcv7r4TIe1hcALQzvoJ/rO9G/npDa"),
+    ("bcrypt_b", "topsecret", "$2b$05$abcdefghijklmnopqrstuudks0cx3ry4eykejzEdjJRiLcs8hlf/a"),
     ("bcrypt_y", "pässwörd", "$2y$05$abcdefghijklmnopqrstuuZVEMa1pjhlynBQ1qXmSvGBJpN9h1w8G"),
     (
         "scrypt",
@@ -104,7 +104,7 @@ async fn an_invalid_line_is_reported_and_nothing_is_written() {
                 10,ann,sesame,\n\
                 11,a:b,topsecret,\n\
                 12,cat,,$1$salt$qJH7.N4xYta3aEG/dfqo/0\n\
-                13,dan,,$2b$31$XXXXXXXXXXXXXXXXXXXXXO2xfcv7r4TIe1hcALQzvoJ/rO9G/npDa\n\
+                13,dan,,$2b$31$abcdefghijklmnopqrstuudks0cx3ry4eykejzEdjJRiLcs8hlf/a\n\
                 10,eve,,\n\
                 14,ANN,,\n\
                 15,<b>fay</b>\n";
@@ -150,7 +150,7 @@ async fn a_second_run_skips_existing_users_and_reports_those_with_different_valu
     let dev = Dev::fresh().await;
     let text = "user_id,username,full_name,password,password_hash,permissions\n\
                 10,ann,Ann,sesame,,a;b\n\
-                11,bob,,,$2b$05$XXXXXXXXXXXXXXXXXXXXXO2xfcv7r4TIe1hcALQzvoJ/rO9G/npDa,\n\
+                11,bob,,,$2b$05$abcdefghijklmnopqrstuudks0cx3ry4eykejzEdjJRiLcs8hlf/a,\n\
                 12,cat,,,,\n";
     assert_eq!(dev.import("users.csv", text).await.code, 0);
     let ran = dev.import("users.csv", text).await;
