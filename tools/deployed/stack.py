@@ -1,6 +1,6 @@
 """The deployment under test: on AWS, or on MiniStack, which `start_emulator` starts and `complete` completes."""
 
-import json, os, socket, struct, subprocess, sys, time, urllib.error, urllib.parse, urllib.request, uuid
+import json, os, socket, struct, subprocess, sys, time, tomllib, urllib.error, urllib.parse, urllib.request, uuid
 from pathlib import Path
 
 import boto3
@@ -9,6 +9,7 @@ from samcli.yamlhelper import yaml_dump, yaml_parse
 
 ON_AWS = "--aws" in sys.argv
 BUILD = Path(next((word for word in sys.argv[1:] if not word.startswith("--")), ".aws-sam/build"))
+SAMCONFIG = Path("samconfig.toml").resolve()
 # The TTL of the authorizer caches in the examples.
 CACHE_SECONDS = 20
 # The passwords are `topsecret` and `letmein`.
@@ -86,7 +87,8 @@ class Deployed:
     def __init__(self):
         self.name, self.stacks = f"hallpass-try-{uuid.uuid4().hex[:8]}", []
         cache = f"{CACHE_SECONDS}s"
-        parameters = {"Architecture": architecture(), "AppUser": "4", "KeyRefresh": "5s", "AuthorizerCacheTtl": cache}
+        parameters = shipped_parameters() | {"Architecture": architecture(), "AppUser": "4", "KeyRefresh": "5s"}
+        parameters["AuthorizerCacheTtl"] = cache
         if EMULATOR:
             parameters |= {"DynamodbEndpoint": EMULATOR, "SecretsEndpoint": EMULATOR, "ChallengeHeaders": "literal"}
         template = known_to_emulator() if EMULATOR else BUILD / "template.yaml"
@@ -106,7 +108,8 @@ class Deployed:
         self.stacks.append(name)
         began = time.monotonic()
         overrides = [f"{key}={value}" for key, value in parameters.items()]
-        command = [os.environ["SAM"], "deploy", "--template-file", str(template), "--stack-name", name, "--resolve-s3",
+        command = [os.environ["SAM"], "deploy", "--config-file", str(SAMCONFIG), "--template-file", str(template),
+            "--stack-name", name, "--resolve-s3",
             "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-progressbar",
             "--parameter-overrides", *overrides]
         done = subprocess.run(command, capture_output=True, text=True)
@@ -199,6 +202,12 @@ def complete(deployed, template, name, api_id, parameters, stage="v1"):
         gateway.put_gateway_response(restApiId=api_id, responseType=kind, responseParameters=headers,
             responseTemplates=response["ResponseTemplates"], **status)
     gateway.create_deployment(restApiId=api_id, stageName=stage)
+
+
+def shipped_parameters():
+    """Returns the parameters of samconfig.toml, with which `sam deploy` without options deploys."""
+    deploy = tomllib.loads(SAMCONFIG.read_text())["default"]["deploy"]["parameters"]
+    return dict(one.split("=", 1) for one in deploy["parameter_overrides"])
 
 
 def known_to_emulator():
