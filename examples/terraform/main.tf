@@ -47,7 +47,8 @@ resource "aws_api_gateway_authorizer" "hallpass" {
 # Allows API Gateway to invoke the authorizer for this API only.
 resource "aws_lambda_permission" "authorizer" {
   action        = "lambda:InvokeFunction"
-  function_name = local.hallpass["AuthorizerArn"]
+  function_name = trimsuffix(local.hallpass["AuthorizerArn"], ":live")
+  qualifier     = "live"
   principal     = "apigateway.amazonaws.com"
   source_arn    = "${aws_api_gateway_rest_api.api.execution_arn}/authorizers/${aws_api_gateway_authorizer.hallpass.id}"
 }

@@ -279,6 +279,18 @@ def starts(deployed, api):
     eventually("the authorizer is back", is_up, 90)
 
 
+def settings(deployed, api):
+    """Another value of a parameter publishes a new version of every function, and callers get it."""
+    functions = deployed.client("lambda")
+    names = deployed.outputs["Functions"].split()
+    live = lambda: {name: functions.get_alias(FunctionName=name, Name="live")["FunctionVersion"] for name in names}
+    before = live()
+    deployed.update(Prefix="tried")
+    after = live()
+    want(not [name for name in names if before[name] == after[name]], f"the versions were {before} and are {after}")
+    want(token_of(api).startswith("tried"), "callers get the function with the old value")
+
+
 def is_wanted(check):
     only = [word.removeprefix("--only=") for word in sys.argv if word.startswith("--only=")]
     return not only or check.__name__ in only
@@ -294,7 +306,7 @@ def main():
             for system in filter(is_wanted, (drupal, terminalfour, rarog, hypothesis, vanilla, general)):
                 system(api)
                 print(f"   {system.__name__}")
-            for check in filter(is_wanted, (command, user_stream, schedule, examples, permissions, starts)):
+            for check in filter(is_wanted, (command, user_stream, schedule, examples, permissions, starts, settings)):
                 began = time.monotonic()
                 check(deployed, api)
                 print(f"   {check.__name__}: {time.monotonic() - began:.0f} s")

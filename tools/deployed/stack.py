@@ -92,6 +92,7 @@ class Deployed:
         if EMULATOR:
             parameters |= {"DynamodbEndpoint": EMULATOR, "SecretsEndpoint": EMULATOR, "ChallengeHeaders": "literal"}
         template = known_to_emulator() if EMULATOR else BUILD / "template.yaml"
+        self.template, self.parameters = template, parameters
         self.outputs = self.deploy(template, self.name, parameters)
         dynamodb = boto3.resource("dynamodb", endpoint_url=EMULATOR)
         self.users, self.tokens = (dynamodb.Table(self.outputs[name]) for name in ("UsersTable", "TokensTable"))
@@ -104,8 +105,13 @@ class Deployed:
     def client(service):
         return boto3.client(service, endpoint_url=EMULATOR)
 
+    def update(self, **parameters):
+        """Deploys the stack again with other values of these parameters."""
+        self.deploy(self.template, self.name, self.parameters | parameters)
+
     def deploy(self, template, name, parameters):
-        self.stacks.append(name)
+        if name not in self.stacks:
+            self.stacks.append(name)
         began = time.monotonic()
         overrides = [f"{key}={value}" for key, value in parameters.items()]
         command = [os.environ["SAM"], "deploy", "--config-file", str(SAMCONFIG), "--template-file", str(template),
@@ -166,7 +172,8 @@ def complete(deployed, template, name, api_id, parameters, stage="v1"):
         for event in (event["Properties"] for event in events if event["Properties"].get("Method") == "ANY"):
             of_method = {"restApiId": api_id, "resourceId": paths[event["Path"]], "httpMethod": "ANY"}
             known = deployed.client("lambda").get_function_configuration(FunctionName=deployed.resource(function, name))
-            path = f"2015-03-31/functions/{known['FunctionArn']}/invocations"
+            alias = ":live" if "AutoPublishAliasAllProperties" in resource["Properties"] else ""
+            path = f"2015-03-31/functions/{known['FunctionArn']}{alias}/invocations"
             uri = f"arn:aws:apigateway:{gateway.meta.region_name}:lambda:path/{path}"
             gateway.put_method(authorizationType="NONE", **of_method)
             gateway.put_integration(type="AWS_PROXY", integrationHttpMethod="POST", uri=uri, **of_method)

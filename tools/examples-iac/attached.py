@@ -9,7 +9,7 @@ from pathlib import Path
 import tfparse
 import yaml
 
-AUTHORIZER = "arn:aws:lambda:us-east-1:123456789012:function:hallpass-VerifyAuthorizer-1"
+AUTHORIZER = "arn:aws:lambda:us-east-1:123456789012:function:hallpass-VerifyAuthorizer-1:live"
 AUTHORIZER_URI = f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{AUTHORIZER}/invocations"
 REALM = "a realm"
 ORIGIN = "https://app.example.com"
@@ -235,8 +235,8 @@ def rest_api_of_terraform(texts, cors):
         "authorizer identity": authorizer.get("identity_source"),
         "authorizer cache": authorizer.get("authorizer_result_ttl_in_seconds"),
         **permission([
-            {"function": one["function_name"], "action": one["action"], "principal": one["principal"],
-             "source": named(one["source_arn"])}
+            {"function": ":".join(one[part] for part in ("function_name", "qualifier") if part in one),
+             "action": one["action"], "principal": one["principal"], "source": named(one["source_arn"])}
             for one in evaluated.get("aws_lambda_permission", [])
         ]),
         **responses(
@@ -314,7 +314,8 @@ def faults_of_terraform(texts, cors):
         ("= var.cache_seconds", "= 300"),
         ('identity_source ', "identity "),
         ('= local.hallpass["AuthorizerUri"]', '= local.hallpass["AuthorizerArn"]'),
-        ('= local.hallpass["AuthorizerArn"]', '= "another"'),
+        ('= trimsuffix(local.hallpass["AuthorizerArn"], ":live")', '= "another"'),
+        ('= "live"', '= "other"'),
         ("/authorizers/$", "/*/$"),
         ('= "CUSTOM"', '= "NONE"'),
         ('"gatewayresponse.header.X-WWW-Authenticate" = "context', '"gatewayresponse.header.X-Other" = "context'),

@@ -3,9 +3,9 @@
 //! of AWS templates, resolved for one machine.
 //!
 //! A parameter resolves to its default, a resource and each of its attributes to its logical ID,
-//! and a condition to its value with the defaults. `Ref`, `GetAtt`, `Sub`, `If`, `Equals`, `Not`,
-//! `And` and `Or` are supported, in the short form and in the long one; any other function is an
-//! error.
+//! and a condition to its value with the defaults. `Ref`, `GetAtt`, `Sub`, `FindInMap`, `If`,
+//! `Equals`, `Not`, `And` and `Or` are supported, in the short form and in the long one; any other
+//! function is an error.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,6 +31,7 @@ struct Names {
     defaults: BTreeMap<String, Json>,
     conditions: BTreeMap<String, bool>,
     resources: BTreeSet<String>,
+    mappings: Json,
 }
 
 /// Resolves the resources, outputs and globals, and removes those whose condition is false. `given`
@@ -40,7 +41,11 @@ pub(super) fn resolve(document: &Yaml, given: &[(&str, &str)]) -> Result<Json, T
         defaults: BTreeMap::new(),
         conditions: BTreeMap::new(),
         resources: BTreeSet::new(),
+        mappings: Json::Null,
     };
+    if let Some(mappings) = document.get("Mappings") {
+        names.mappings = names.plain(mappings, "Mappings")?;
+    }
     for (name, parameter) in section(document, "Parameters") {
         if let Some(default) = parameter.get("Default") {
             let default = names.plain(default, &format!("Parameters.{name}.Default"))?;
@@ -135,16 +140,25 @@ impl Names {
     ) -> Result<Option<Json>, TemplateError> {
         match function {
             "Ref" if argument.as_str() == Some(NO_VALUE) => Ok(None),
-            "Ref" => self.named(text(argument, place)?, place).map(Some),
-            "Sub" => {
-                self.substituted(text(argument, place)?, place).map(|text| Some(Json::String(text)))
-            }
+            // SAM names what it adds to a resource by a point: `Users.Alias`.
+            "Ref" => self.named(resource_of(text(argument, place)?), place).map(Some),
+            "Sub" => self.substitution(argument, place).map(|text| Some(Json::String(text))),
             "GetAtt" => {
                 let name = match argument.as_sequence().and_then(|parts| parts.first()) {
                     Some(first) => text(first, place)?,
                     None => text(argument, place)?,
                 };
                 self.named(resource_of(name), place).map(Some)
+            }
+            "FindInMap" => {
+                let mut found = &self.mappings;
+                for key in list(argument, place)? {
+                    let key = text_of(&self.plain(key, place)?);
+                    let unknown =
+                        || TemplateError::UnknownName { name: key.clone(), place: place.to_owned() };
+                    found = found.get(&key).ok_or_else(unknown)?;
+                }
+                Ok(Some(found.clone()))
             }
             "If" => match list(argument, place)? {
                 [condition, yes, no] => self.value(
@@ -231,7 +245,18 @@ impl Names {
         }
     }
 
-    fn substituted(&self, text: &str, place: &str) -> Result<String, TemplateError> {
+    fn substitution(&self, argument: &Yaml, place: &str) -> Result<String, TemplateError> {
+        match argument.as_sequence().map(Vec::as_slice) {
+            Some([template, own]) => {
+                let own = self.plain(own, place)?;
+                self.substituted(text(template, place)?, &own, place)
+            }
+            _ => self.substituted(text(argument, place)?, &Json::Null, place),
+        }
+    }
+
+    /// Replaces the references in a text. `own` has the names that are defined for this text alone.
+    fn substituted(&self, text: &str, own: &Json, place: &str) -> Result<String, TemplateError> {
         let mut whole = String::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("${") {
@@ -244,7 +269,10 @@ impl Names {
                 whole.push_str(literal);
                 whole.push('}');
             } else {
-                let value = self.named(resource_of(name), place)?;
+                let value = match own.get(name) {
+                    Some(value) => value.clone(),
+                    None => self.named(resource_of(name), place)?,
+                };
                 whole.push_str(&text_of(&value));
             }
             rest = tail;

@@ -40,6 +40,7 @@ pub(super) const FUNCTION: Place = Place {
         "Tags",
         "Timeout",
         "Tracing",
+        "VersionDescription",
     ],
 };
 
@@ -86,9 +87,12 @@ pub(super) const TABLE: Place = Place {
 };
 
 /// The resource types that have no effect on one machine.
-const IDLE: [&str; 13] = [
+const IDLE: [&str; 16] = [
     "AWS::ApiGateway::BasePathMapping",
     "AWS::ApiGateway::DomainName",
+    "AWS::AppConfig::Application",
+    "AWS::AppConfig::ConfigurationProfile",
+    "AWS::AppConfig::HostedConfigurationVersion",
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard",
     "AWS::IAM::ManagedPolicy",

@@ -118,10 +118,13 @@ Resources:
           B: { "Fn::Sub": "${P}-${AWS::Region}-${F.Arn}-${!P}" }
           C: { "Fn::GetAtt": [F, Arn] }
           D: true
+          E: { "Fn::Sub": ["${Own}/${P}", { Own: { Ref: F.Alias } }] }
+          G: { "Fn::FindInMap": [Sizes, { Ref: P }, Name] }
+Mappings: { Sizes: { "7": { Name: seven } } }
 "#;
     let environment = Template::parse(text).unwrap().environment("F");
     let found: Vec<_> = environment.values().map(String::as_str).collect();
-    assert_eq!(found, ["7", "7-local-F-${P}", "F", "true"]);
+    assert_eq!(found, ["7", "7-local-F-${P}", "F", "true", "F/7", "seven"]);
 }
 
 #[test]
@@ -136,6 +139,7 @@ fn unsupported_parts_are_errors_with_their_place() {
         "{ Handler: { 'Fn::Join': ['', []] } }",
         Err("Handler: the function Join is not supported"),
     );
+    check("{ Handler: !FindInMap [Missing, a, b] }", Err("Handler: Missing is not defined"));
     check("{ Handler: !Ref Missing }", Err("Handler: Missing is not defined"));
     check("{ Handler: !Sub '${Missing.Arn}' }", Err("Handler: Missing is not defined"));
     check("{ Handler: !Sub '${F' }", Err("is not closed"));
