@@ -9,6 +9,9 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
+#[cfg(feature = "dev")]
+use hallpass_token::Period;
+
 use crate::cli::Cli;
 
 /// Why parsing gave no command to run.
@@ -126,10 +129,12 @@ pub(crate) fn port(text: &str) -> Result<u16, &'static str> {
     text.parse().map_err(|_| "must be a port number from 0 to 65535")
 }
 
-/// Parses a number of seconds.
+/// Parses how long a gateway caches responses, in seconds.
 #[cfg(feature = "dev")]
-pub(crate) fn seconds(text: &str) -> Result<u32, &'static str> {
-    let seconds = text.parse().ok().filter(|seconds| *seconds <= 3_600);
+pub(crate) fn cache(text: &str) -> Result<u32, &'static str> {
+    let length = text.parse().ok().and_then(Period::fixed);
+    let seconds = length.and_then(|length| u32::try_from(length.as_secs()).ok());
     seconds
-        .ok_or("must be a whole number of seconds, such as 300, and at most 3600 as in API Gateway")
+        .filter(|seconds| *seconds <= 3_600)
+        .ok_or("must be a duration of at most an hour, as in API Gateway, such as 0, 300 or 5m")
 }

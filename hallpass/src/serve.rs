@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    arguments::{port, seconds},
+    arguments::{cache, port},
     error::CommandError,
     terminal::Terminal,
 };
@@ -28,7 +28,7 @@ pub(crate) struct DevArgs {
     #[arg(long)]
     no_prune: bool,
     /// Cache the authorizer's responses for this long, as API Gateway can
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "DURATION", value_parser = cache)]
     authorizer_cache: Option<u32>,
 }
 

@@ -106,6 +106,11 @@ async fn an_expiry_is_an_instant_or_seconds_or_a_calendar_period() {
     check(json!({"expires_in": null, "expires_at": null}), "2027-02-14T08:00:00Z").await;
     check(json!({"expires_in": 1}), "2027-01-15T08:00:01Z").await;
     check(json!({"expires_in": 366 * DAY}), "2028-01-16T08:00:00Z").await;
+    check(json!({"expires_in": "60"}), "2027-01-15T08:01:00Z").await;
+    check(json!({"expires_in": "15m"}), "2027-01-15T08:15:00Z").await;
+    check(json!({"expires_in": "PT15M"}), "2027-01-15T08:15:00Z").await;
+    check(json!({"expires_in": "P1M"}), "2027-02-15T08:00:00Z").await;
+    check(json!({"expires_in": "2w"}), "2027-01-29T08:00:00Z").await;
     check(json!({"expires_in": "1 hour"}), "2027-01-15T09:00:00Z").await;
     check(json!({"expires_in": "2 days"}), "2027-01-17T08:00:00Z").await;
     check(json!({"expires_in": "3 weeks"}), "2027-02-05T08:00:00Z").await;

@@ -111,7 +111,7 @@ fn an_endpoint_is_a_url_with_its_scheme() {
 }
 
 /// Values that no setting of a kind accepts.
-const DURATIONS: [&str; 16] = [
+const DURATIONS: [&str; 17] = [
     "-1",
     "-1d",
     " ",
@@ -122,13 +122,16 @@ const DURATIONS: [&str; 16] = [
     "1.5h",
     "+1d",
     "soon",
-    "1w",
+    "1y",
+    "1 fortnight",
     "1dd",
     "d",
     "999999999d",
     "0x10",
     "99999999999999999999",
 ];
+/// Lengths that depend on the date, which only a lifetime can have.
+const MONTHS: [&str; 4] = ["1 month", "2 years", "P1M", "P1Y"];
 const NUMBERS: [&str; 13] = [
     "0",
     "00",
@@ -156,14 +159,14 @@ const TABLES: [&str; 3] = [" ", "Users ", "a\nb"];
 /// Returns values that the variable rejects.
 fn rejected(name: &str) -> Vec<&'static str> {
     match name {
-        "HALLPASS_AUTHORIZER_CACHE_TTL" => DURATIONS.to_vec(),
-        "HALLPASS_LIFETIME"
-        | "HALLPASS_MAX_LIFETIME"
-        | "HALLPASS_MAX_AUTHENTICATION_AGE"
-        | "HALLPASS_DEVELOPER_LIFETIME"
+        "HALLPASS_AUTHORIZER_CACHE_TTL" => [&DURATIONS[..], &MONTHS].concat(),
+        "HALLPASS_LIFETIME" | "HALLPASS_MAX_LIFETIME" | "HALLPASS_DEVELOPER_LIFETIME" => {
+            [&DURATIONS[..], &["0", "0s", "0d"]].concat()
+        }
+        "HALLPASS_MAX_AUTHENTICATION_AGE"
         | "HALLPASS_ROTATION_WINDOW"
         | "HALLPASS_RECORD_RETENTION"
-        | "HALLPASS_KEY_REFRESH" => [&DURATIONS[..], &["0", "0s", "0d"]].concat(),
+        | "HALLPASS_KEY_REFRESH" => [&DURATIONS[..], &["0", "0s", "0d"], &MONTHS].concat(),
         "HALLPASS_MAX_TOKENS" | "HALLPASS_MAX_TOKENS_TOTAL" => NUMBERS.to_vec(),
         "HALLPASS_LOGIN_NAME_BUDGET"
         | "HALLPASS_LOGIN_NETWORK_BUDGET"

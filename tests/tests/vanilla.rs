@@ -253,6 +253,7 @@ async fn a_period_is_counted_by_the_calendar_in_utc() {
         }
     };
     assert_eq!(world.now(), "2027-01-31T08:00:00Z".parse().unwrap());
+    check("1 minute", Some("2027-01-31T08:01:00Z")).await;
     check("1 hour", Some("2027-01-31T09:00:00Z")).await;
     check("36 hours", Some("2027-02-01T20:00:00Z")).await;
     check("1 day", Some("2027-02-01T08:00:00Z")).await;
@@ -261,8 +262,16 @@ async fn a_period_is_counted_by_the_calendar_in_utc() {
     check("3 months", Some("2027-04-30T08:00:00Z")).await;
     check("1 year", Some("2028-01-31T08:00:00Z")).await;
     for wrong in [
-        "2 years", "month", "1month", "1  month", "+1 month", "-1 month", "1.5 days", "0 days",
-        "1 minute", "",
+        "2 years",
+        "month",
+        "1month",
+        "1  month",
+        "+1 month",
+        "-1 month",
+        "1.5 days",
+        "0 days",
+        "1 fortnight",
+        "",
     ] {
         check(wrong, None).await;
     }

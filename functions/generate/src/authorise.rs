@@ -30,7 +30,10 @@ pub(crate) async fn temporary(context: &Context<'_>, caller: &Caller) -> Result<
     let new_token = NewToken {
         continues_family: true,
         scope: own_scope(service, caller.token())?,
-        ..NewToken::new(Shape::Temporary, now.after(TEMPORARY.min(service.settings.max_lifetime)))
+        ..NewToken::new(
+            Shape::Temporary,
+            now.after(TEMPORARY).min(service.settings.latest_expiry(now)),
+        )
     };
     let (text, _) = issue(context, caller, new_token).await?;
     Ok(problem::json(StatusCode::OK, &json!({"accessToken": text.expose_secret()})))

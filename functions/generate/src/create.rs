@@ -1,7 +1,5 @@
 //! `POST /tokens`: creates a token with a name, a scope and an expiry of the caller's choice.
 
-use std::time::Duration;
-
 use hallpass_http::{Problem, Response, body, gateway, members::Parsed, problem, view};
 use hallpass_service::{
     Context, Service,
@@ -10,7 +8,7 @@ use hallpass_service::{
     validate::{self, MAX_DESCRIPTION_LENGTH, MAX_NAME_LENGTH, line},
 };
 use hallpass_store::marks::Marked;
-use hallpass_token::{Permission, Record, Scope, Status, Text, Timestamp, User, UserId};
+use hallpass_token::{Period, Permission, Record, Scope, Status, Text, Timestamp, User, UserId};
 use http::{HeaderValue, StatusCode, header::LOCATION};
 use lambda_http::Request;
 use serde::Deserialize;
@@ -24,7 +22,7 @@ pub(crate) struct TokenRequest {
     pub(crate) description: Option<String>,
     pub(crate) scopes: Option<ScopeList>,
     pub(crate) expires_at: Option<Parsed<Timestamp>>,
-    pub(crate) expires_in: Option<Period>,
+    pub(crate) expires_in: Option<RequestedPeriod>,
     pub(crate) format: Option<RequestedFormat>,
     pub(crate) user_id: Option<Parsed<UserId>>,
 }
@@ -43,13 +41,10 @@ pub(crate) enum RequestedFormat {
 #[serde(try_from = "Value")]
 pub(crate) struct ScopeList(pub(crate) Scope);
 
-/// A time from the creation of a token to its expiry: seconds, or months of the calendar.
-#[derive(Debug, PartialEq, Eq, Deserialize)]
+/// The time from the creation of a token to its expiry: seconds, or the text of a [`Period`].
+#[derive(Debug, Deserialize)]
 #[serde(try_from = "Value")]
-pub(crate) enum Period {
-    Seconds(u64),
-    Months(u32),
-}
+pub(crate) struct RequestedPeriod(Period);
 
 pub(crate) async fn create(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let caller = Caller::of_token(context, request).await?;
@@ -114,43 +109,15 @@ impl TryFrom<Value> for ScopeList {
     }
 }
 
-/// `<n>`, or `<n> hour|day|week|month|year`, singular or plural.
-impl TryFrom<Value> for Period {
+impl TryFrom<Value> for RequestedPeriod {
     type Error = &'static str;
 
     fn try_from(value: Value) -> Result<Self, &'static str> {
         let period = match value.as_str() {
-            Some(text) => Self::parse(text),
-            None => value.as_u64().map(Self::Seconds),
+            Some(text) => text.parse().ok(),
+            None => value.as_u64().map(Period::of_seconds),
         };
-        period.ok_or(NO_PERIOD)
-    }
-}
-
-const NO_PERIOD: &str = "it is neither seconds nor a period such as \"1 month\"";
-
-impl Period {
-    fn parse(text: &str) -> Option<Self> {
-        let (count, unit) = text.split_once(' ')?;
-        let count: u32 =
-            count.bytes().all(|byte| byte.is_ascii_digit()).then(|| count.parse().ok())??;
-        let seconds = |each: u64| Some(Self::Seconds(u64::from(count).saturating_mul(each)));
-        match unit.strip_suffix('s').unwrap_or(unit) {
-            "hour" => seconds(3_600),
-            "day" => seconds(86_400),
-            "week" => seconds(7 * 86_400),
-            "month" => Some(Self::Months(count)),
-            "year" => count.checked_mul(12).map(Self::Months),
-            _ => None,
-        }
-    }
-
-    /// Returns the instant that lies this period after another, months by the calendar in UTC.
-    fn after(&self, now: Timestamp) -> Option<Timestamp> {
-        match *self {
-            Self::Seconds(seconds) => Some(now.after(Duration::from_secs(seconds))),
-            Self::Months(months) => now.after_months(months),
-        }
+        period.map(Self).ok_or("it is neither seconds nor a period such as \"1 month\"")
     }
 }
 
@@ -158,16 +125,14 @@ impl Period {
 fn expiry(
     context: &Context<'_>,
     at: Option<Parsed<Timestamp>>,
-    period: Option<Period>,
+    period: Option<RequestedPeriod>,
 ) -> Result<Timestamp, Problem> {
     let Context { service, now, .. } = *context;
     match (at, period) {
-        (None, None) => Ok(now.after(service.settings.usual_lifetime())),
+        (None, None) => Ok(service.settings.usual_expiry(now)),
         (Some(Parsed(at)), None) => validate::expiry(context, "expires_at", at),
-        (None, Some(period)) => {
-            let no_period = || Problem::invalid_member("expires_in", NO_PERIOD);
-            let at = period.after(now).ok_or_else(no_period)?;
-            validate::expiry(context, "expires_in", at)
+        (None, Some(RequestedPeriod(period))) => {
+            validate::expiry(context, "expires_in", period.after(now))
         }
         (Some(_), Some(_)) => {
             Err(Problem::invalid_member("expires_in", "must not be combined with expires_at"))
@@ -220,20 +185,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_period_is_a_count_and_a_unit() {
-        let now = Timestamp::from_unix(1_800_000_000).unwrap();
-        let check = |text: &str, seconds: Option<u64>| {
-            let period = Period::try_from(Value::from(text)).ok();
-            let end = period.and_then(|period| period.after(now));
-            assert_eq!(end.map(|end| end.since(now).as_secs()), seconds, "{text}");
+    fn a_period_is_a_number_of_seconds_or_a_text() {
+        let check = |value: Value, expected: Option<&str>| {
+            let read = RequestedPeriod::try_from(value.clone()).ok();
+            let shown = read.map(|RequestedPeriod(period)| period.to_string());
+            assert_eq!(shown.as_deref(), expected, "{value}");
         };
-        check("2 hours", Some(7_200));
-        check("1 day", Some(86_400));
-        check("2 weeks", Some(14 * 86_400));
-        check("1 month", Some(31 * 86_400));
-        check("2 years", Some(731 * 86_400));
-        check("2 fortnights", None);
-        check("2 ", None);
-        check("-2 days", None);
+        check(Value::from(7_200), Some("2h"));
+        check(Value::from("7200"), Some("2h"));
+        check(Value::from("1 month"), Some("P1M"));
+        check(Value::from("P1M"), Some("P1M"));
+        check(Value::from(-1), None);
+        check(Value::from(1.5), None);
+        check(Value::from("-2 days"), None);
+        check(Value::Null, None);
     }
 }

@@ -219,7 +219,7 @@ fn end_of_day(context: &Context<'_>, text: &str) -> Result<Timestamp, Problem> {
     let wrong = |wrong: &str| Problem::invalid_member("expires_at", wrong);
     let end = format!("{text}T23:59:59Z").parse::<Timestamp>().ok();
     let end = end.ok_or_else(|| wrong("it is not a date such as 2027-01-31"))?;
-    let latest = now.after(service.settings.max_lifetime);
+    let latest = service.settings.latest_expiry(now);
     let last_day = developer::day(latest);
     match end > latest {
         false => Ok(end),

@@ -26,7 +26,7 @@ pub(crate) async fn generate(
     let new_token = NewToken {
         continues_family: true,
         scope: own_scope(service, caller.token())?,
-        ..NewToken::new(Shape::Signed, now.after(service.settings.usual_lifetime()))
+        ..NewToken::new(Shape::Signed, service.settings.usual_expiry(now))
     };
     let (text, record) = issue(context, &caller, new_token).await?;
     let expires = record.expires_at.unwrap_or(now).with_offset_without_colon();

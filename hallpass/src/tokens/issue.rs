@@ -3,10 +3,10 @@
 
 use clap::Args;
 use hallpass_http::view;
-use hallpass_runtime::{entropy, settings};
+use hallpass_runtime::entropy;
 use hallpass_service::Context;
 use hallpass_service::operator::{self, Order};
-use hallpass_token::{Permission, Record, Scope, Text, Timestamp, TokenId};
+use hallpass_token::{Period, Permission, Record, Scope, Text, Timestamp, TokenId};
 use serde_json::Value;
 
 use crate::{clock, error::CommandError, stack::Stack, terminal::Terminal, user};
@@ -22,7 +22,8 @@ pub struct IssueArgs {
     /// Description of the token
     #[arg(long)]
     description: Option<String>,
-    /// Lifetime of the token, such as 90s, 15m, 12h or 30d [default: the stack's setting]
+    /// Lifetime of the token, such as 90s, 15m, 12h, 30d, 2w, "1 month" or P30D [default: the stack's
+    /// setting]
     #[arg(long, value_name = "DURATION", conflicts_with = "expires_at")]
     expires_in: Option<String>,
     /// Expiry of the token, an RFC 3339 timestamp such as 2027-01-31T09:30:00Z
@@ -120,9 +121,13 @@ fn print_summary(terminal: Terminal, record: &Record) {
     let _ = terminal.note(&format!("issued {}; {expiry}; permissions: {scope}", record.id));
 }
 
+/// What `--expires-in` is.
+const DURATION: &str =
+    "a duration of at least a second, such as 90s, 15m, 12h, 30d, 2w, \"1 month\" or P30D";
+
 fn end(
     args: &IssueArgs,
-    longest: std::time::Duration,
+    longest: Period,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, CommandError> {
     if let Some(text) = &args.expires_at {
@@ -137,18 +142,16 @@ fn end(
         return Ok(None);
     };
     if text.is_empty() {
-        return Err(CommandError::rejected(
-            "--expires-in needs a duration, such as 90s, 15m, 12h or 30d",
-        ));
+        return Err(CommandError::rejected(format!("--expires-in needs {DURATION}")));
     }
-    let lifetime =
-        settings::duration(&|_| Some(text.clone()), "--expires-in", std::time::Duration::ZERO);
-    let lifetime = lifetime.map_err(|bad| CommandError::rejected(bad.to_string()))?;
-    if lifetime > longest {
-        let days = longest.as_secs() / 86_400;
+    let lifetime = text.parse().ok().filter(|lifetime: &Period| !lifetime.is_zero());
+    let lifetime = lifetime
+        .ok_or_else(|| CommandError::rejected(format!("--expires-in: it is not {DURATION}")))?;
+    let end = lifetime.after(now);
+    if end > longest.after(now) {
         return Err(CommandError::rejected(format!(
-            "--expires-in must be at most {days}d (HALLPASS_MAX_LIFETIME)"
+            "--expires-in must be at most {longest} (HALLPASS_MAX_LIFETIME)"
         )));
     }
-    Ok(Some(now.after(lifetime)))
+    Ok(Some(end))
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use hallpass_token::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
@@ -103,13 +104,19 @@ async fn an_operator_s_token_is_alone_on_standard_output_and_valid() {
         (&jwt["format"], &jwt["name"], &jwt["description"], &jwt["scopes"]),
         (&json!("jwt"), &json!("<b>n</b>"), &json!("d"), &json!(["ROLE_USER"]))
     );
+    for (period, seconds) in [("2w", 1_209_600), ("P1D", 86_400), ("PT1M", 60), ("1 hour", 3_600)] {
+        let token = dev.json(&["token", "issue", "id:1", "--expires-in", period], "").await;
+        let at = |name: &str| token[name].as_str().unwrap().parse::<Timestamp>().unwrap();
+        assert_eq!(at("expires_at").since(at("issued_at")).as_secs(), seconds, "{period}");
+        dev.done(&["token", "revoke", token["id"].as_str().unwrap()], "").await;
+    }
     let left_out = dev
         .ran(&["token", "issue", "my_username", "--scope", "ROLE_USER", "--scope", "nope"], "")
         .await;
     assert!(left_out.err.contains("left out nope"), "{}", left_out.err);
     // The token is in the list and can be shown, without its text.
     let listed = dev.json(&["token", "list", "my_username"], "").await;
-    assert_eq!(listed.as_array().unwrap().len(), 3);
+    assert_eq!(listed.as_array().unwrap().len(), 7);
     let id = jwt["id"].as_str().unwrap();
     let shown = dev.json(&["token", "show", id], "").await;
     assert_eq!((&shown["state"], shown.get("token")), (&json!("live"), None));
@@ -135,6 +142,8 @@ async fn invalid_requests_are_rejected_and_print_no_token() {
     no(&["--expires-in", "0"], "--expires-in: it is not a duration of at least a second").await;
     no(&["--expires-in", ""], "--expires-in needs a duration").await;
     no(&["--expires-in", "367d"], "--expires-in must be at most 366d").await;
+    no(&["--expires-in", "13 months"], "--expires-in must be at most 366d").await;
+    no(&["--expires-in", "1y"], "--expires-in: it is not a duration").await;
     no(&["--expires-at", "tomorrow"], "--expires-at must be an RFC 3339 timestamp").await;
     no(&["--expires-at", "2001-01-01T00:00:00Z"], "it is not in the future").await;
     let pasted = dev.token("my_username", "topsecret").await;

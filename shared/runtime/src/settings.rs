@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use hallpass_store::presence::Absent;
-use hallpass_token::{Binding, Format, Issuer, Timestamp, UserId};
+use hallpass_token::{Binding, Format, Issuer, Period, Timestamp, UserId};
 
 mod attributes;
 pub mod names;
@@ -14,7 +14,11 @@ mod value;
 
 pub use value::{authorizer_cache, duration, duration_or_zero, key_refresh, record_retention};
 
-use value::{count, number, optional_duration, permission, sunset, switch};
+use value::{count, lifetime, number, permission, sunset, switch};
+
+/// The default lifetime, and the default of the longest one.
+const MONTH: Period = Period::of_seconds(30 * 86_400);
+const YEAR: Period = Period::of_seconds(366 * 86_400);
 
 /// Where settings come from: the environment, or what a test or the dev stack puts in its place.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -30,14 +34,14 @@ pub struct Settings {
     /// create one that outlives the token that creates it.
     pub tokens_permission: String,
     /// `HALLPASS_LIFETIME`.
-    lifetime: Duration,
+    lifetime: Period,
     /// `HALLPASS_MAX_LIFETIME`: how long a token may live.
-    pub max_lifetime: Duration,
+    pub max_lifetime: Period,
     /// `HALLPASS_MAX_AUTHENTICATION_AGE`: how long after a log-in every token expires that goes
     /// back to it.
     pub max_authentication_age: Duration,
     /// `HALLPASS_DEVELOPER_LIFETIME`: how long a developer token lives, if it ends at all.
-    pub developer_lifetime: Option<Duration>,
+    pub developer_lifetime: Option<Period>,
     /// `HALLPASS_ROTATION_WINDOW`: how long a rotated token lives on while its successor has not
     /// been used.
     pub rotation_window: Duration,
@@ -112,10 +116,10 @@ impl Settings {
                 .unwrap_or_else(|| "ROLE_ADMIN".to_owned()),
             tokens_permission: permission(lookup, "HALLPASS_TOKENS_PERMISSION")?
                 .unwrap_or_else(|| "tokens".to_owned()),
-            lifetime: duration(lookup, "HALLPASS_LIFETIME", days(30))?,
-            max_lifetime: duration(lookup, "HALLPASS_MAX_LIFETIME", days(366))?,
+            lifetime: lifetime(lookup, "HALLPASS_LIFETIME")?.unwrap_or(MONTH),
+            max_lifetime: lifetime(lookup, "HALLPASS_MAX_LIFETIME")?.unwrap_or(YEAR),
             max_authentication_age: duration(lookup, "HALLPASS_MAX_AUTHENTICATION_AGE", days(366))?,
-            developer_lifetime: optional_duration(lookup, "HALLPASS_DEVELOPER_LIFETIME")?,
+            developer_lifetime: lifetime(lookup, "HALLPASS_DEVELOPER_LIFETIME")?,
             rotation_window: duration(
                 lookup,
                 "HALLPASS_ROTATION_WINDOW",
@@ -138,9 +142,14 @@ impl Settings {
         })
     }
 
-    /// How long a token lives that was asked for without an expiry: never longer than any may.
-    pub fn usual_lifetime(&self) -> Duration {
-        self.lifetime.min(self.max_lifetime)
+    /// Returns the expiry of a token that is requested now without one: never later than the latest.
+    pub fn usual_expiry(&self, now: Timestamp) -> Timestamp {
+        self.lifetime.after(now).min(self.latest_expiry(now))
+    }
+
+    /// Returns the latest expiry of a token that is created now.
+    pub fn latest_expiry(&self, now: Timestamp) -> Timestamp {
+        self.max_lifetime.after(now)
     }
 
     /// What a new token of this format is bound to (`HALLPASS_INVALIDATE_ON`, `…_SIGNED`,
@@ -262,7 +271,7 @@ mod tests {
         check("HALLPASS_MAX_TOKENS_TOTAL", "many");
         check("HALLPASS_MAX_TOKENS_TOTAL", "0");
         check("HALLPASS_MAX_AUTHENTICATION_AGE", "x");
-        check("HALLPASS_AUTHORIZER_CACHE_TTL", "5 minutes");
+        check("HALLPASS_AUTHORIZER_CACHE_TTL", "5 months");
     }
 
     #[test]

@@ -65,7 +65,7 @@ async fn sign(context: &Context<'_>, caller: &Caller) -> Result<(Text, Record), 
     let (user, parent) = (caller.user(), caller.token());
     let authenticated_at = caller.authenticated_at(now);
     let latest = expiry::latest(context, authenticated_at)?;
-    let configured = service.settings.developer_lifetime.map(|lifetime| now.after(lifetime));
+    let configured = service.settings.developer_lifetime.map(|lifetime| lifetime.after(now));
     let cap = expiry::cap_of(service, caller);
     let expires_at =
         [configured, cap].into_iter().flatten().min().map_or(latest, |end| end.min(latest));

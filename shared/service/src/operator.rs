@@ -68,7 +68,7 @@ pub async fn issue(context: &Context<'_>, order: Order) -> Result<(Text, Record)
     let shape = if jwt { Shape::Key } else { Shape::Signed };
     let expires_at = match expires_at {
         Some(end) => validate::expiry(context, "expires_at", end)?,
-        None => now.after(service.settings.usual_lifetime()),
+        None => service.settings.usual_expiry(now),
     };
     let new_token = NewToken { name, description, scope, ..NewToken::new(shape, expires_at) };
     issue::issue(context, &Caller::Operator(Box::new(marked)), new_token).await

@@ -122,7 +122,7 @@ async fn successor(
     let Context { service, now, .. } = *context;
     let record = &old.record;
     let life = record.expires_at.unwrap_or(Timestamp::MAX).since(record.issued_at);
-    let expires_at = now.after(life.min(service.settings.max_lifetime));
+    let expires_at = now.after(life).min(service.settings.latest_expiry(now));
     let cap = [record.expiry_cap, expiry::cap_of(service, caller)].into_iter().flatten().min();
     // The text goes to the caller, so that it must not outlive the caller's own log-in either.
     let authenticated_at = record.authenticated_at.min(caller.authenticated_at(now));

@@ -60,7 +60,7 @@ pub fn scope(member: &str, scope: Scope) -> Result<Scope, Problem> {
 /// Returns 400 that names the member.
 pub fn expiry(context: &Context<'_>, member: &str, end: Timestamp) -> Result<Timestamp, Problem> {
     let Context { service, now, .. } = *context;
-    let latest = now.after(service.settings.max_lifetime);
+    let latest = service.settings.latest_expiry(now);
     if end.has_passed(now) {
         return Err(Problem::invalid_member(member, "it is not in the future"));
     }

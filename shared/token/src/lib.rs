@@ -14,7 +14,7 @@
 //! | [`snapshot`] | digests of those attributes, so that a rejection can name the one that changed |
 //! | [`family`] | tokens created from one another, and the families that they issued |
 //! | [`lifecycle`] | decides whether a token is accepted, and when its record is purged |
-//! | [`scope`], [`reason`], [`timestamp`], [`id`], [`secret`] | shared types |
+//! | [`scope`], [`reason`], [`timestamp`], [`period`], [`id`], [`secret`] | shared types |
 
 pub mod codec;
 pub mod credential;
@@ -24,6 +24,7 @@ pub mod fingerprint;
 pub mod id;
 pub mod keyring;
 pub mod lifecycle;
+pub mod period;
 pub mod reason;
 pub mod record;
 pub mod redact;
@@ -40,6 +41,7 @@ pub use fingerprint::{Binding, Fingerprint};
 pub use id::{TokenHash, TokenId, UserId};
 pub use keyring::Keyring;
 pub use lifecycle::{Admitted, Rejection, State, admit};
+pub use period::Period;
 pub use reason::Reason;
 pub use record::{Record, Revocation};
 pub use scope::{Permission, Scope};

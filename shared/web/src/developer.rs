@@ -125,7 +125,7 @@ impl<'a> CreateForm<'a> {
         Self {
             name: form.map(|form| form.field("name")).unwrap_or_default(),
             expires: form.map(|form| form.field("expires")).unwrap_or_default(),
-            days: (day(now), day(now.after(service.settings.max_lifetime))),
+            days: (day(now), day(service.settings.latest_expiry(now))),
             limited: form.is_some_and(|form| form.field("limit") == "some"),
             scopes: user.permissions.names().map(|name| (name.to_owned(), chosen(name))).collect(),
             wrong: problem.map(Wrong::new),

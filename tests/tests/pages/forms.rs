@@ -273,8 +273,7 @@ async fn the_latest_offered_day_is_accepted_and_expires_in_time() {
     for form in [Form::Own, Form::Key] {
         let mut of = case(form).await;
         let page = of.look().await;
-        let latest_instant =
-            of.world.now().after(of.world.service().settings.max_lifetime).to_string();
+        let latest_instant = of.world.service().settings.latest_expiry(of.world.now()).to_string();
         let (today, latest) =
             (of.world.now().to_string()[..10].to_owned(), latest_instant[..10].to_owned());
         let bounds = format!("min=\"{today}\" max=\"{latest}\"");

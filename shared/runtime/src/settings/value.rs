@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use hallpass_token::{Permission, Timestamp};
+use hallpass_token::{Period, Permission, Timestamp};
 
 use super::{ConfigError, Lookup, days, text};
 
@@ -23,7 +23,8 @@ pub fn record_retention(lookup: Lookup<'_>) -> Result<Duration, ConfigError> {
     duration(lookup, "HALLPASS_RECORD_RETENTION", days(1))
 }
 
-/// A duration of at least a second: `90`, `90s`, `15m`, `12h` or `30d`.
+/// A duration of at least a second in the grammar of [`Period`], without months and years, whose
+/// length depends on the calendar.
 ///
 /// # Errors
 /// When it is something else, or longer than a thousand years.
@@ -32,12 +33,10 @@ pub fn duration(
     name: &'static str,
     default: Duration,
 ) -> Result<Duration, ConfigError> {
-    let Some(text) = text(lookup, name) else {
-        return Ok(default);
-    };
-    seconds(&text)
-        .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| ConfigError::new(name, DURATION))
+    match text(lookup, name) {
+        None => Ok(default),
+        Some(text) => fixed(name, period(name, &text, DURATION)?),
+    }
 }
 
 /// A duration that may be zero.
@@ -52,8 +51,27 @@ pub fn duration_or_zero(
     let Some(text) = text(lookup, name) else {
         return Ok(default);
     };
-    seconds(&text).ok_or_else(|| {
-        ConfigError::new(name, "it is not a duration such as 0, 90s, 15m, 12h or 30d")
+    let is_zero = text.parse().is_ok_and(Period::is_zero);
+    let wrong = "it is not a duration such as 0, 90s, 15m, 12h or 30d";
+    if is_zero { Ok(Duration::ZERO) } else { fixed(name, period(name, &text, wrong)?) }
+}
+
+/// A lifetime of at least a second, which can have months and years.
+pub(super) fn lifetime(
+    lookup: Lookup<'_>,
+    name: &'static str,
+) -> Result<Option<Period>, ConfigError> {
+    text(lookup, name).map(|text| period(name, &text, DURATION)).transpose()
+}
+
+fn period(name: &'static str, text: &str, wrong: &str) -> Result<Period, ConfigError> {
+    let fits = |period: &Period| !period.is_zero() && period.at_most().as_secs() <= MAX_LENGTH;
+    text.parse().ok().filter(fits).ok_or_else(|| ConfigError::new(name, wrong))
+}
+
+fn fixed(name: &'static str, period: Period) -> Result<Duration, ConfigError> {
+    period.fixed().ok_or_else(|| {
+        ConfigError::new(name, "must not have months or years, whose length depends on the date")
     })
 }
 
@@ -90,29 +108,6 @@ fn at_most(
     } else {
         Ok(given)
     }
-}
-
-pub(super) fn optional_duration(
-    lookup: Lookup<'_>,
-    name: &'static str,
-) -> Result<Option<Duration>, ConfigError> {
-    match text(lookup, name) {
-        None => Ok(None),
-        Some(_) => duration(lookup, name, Duration::ZERO).map(Some),
-    }
-}
-
-fn seconds(text: &str) -> Option<Duration> {
-    let digits = text.trim_end_matches(['s', 'm', 'h', 'd']);
-    let unit: u64 = match text.get(digits.len()..)? {
-        "" | "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        _ => return None,
-    };
-    let seconds = whole(digits)?.saturating_mul(unit);
-    (seconds <= MAX_LENGTH).then(|| Duration::from_secs(seconds))
 }
 
 /// A whole number in digits alone: no sign, no space.
@@ -202,6 +197,26 @@ mod tests {
     }
 
     #[test]
+    fn only_a_lifetime_has_months() {
+        let check = |text: &str, expected: Option<&str>| {
+            let read = lifetime(&|_| Some(text.to_owned()), "X").ok().flatten();
+            assert_eq!(read.map(|period| period.to_string()).as_deref(), expected, "{text}");
+        };
+        check("1 month", Some("P1M"));
+        check("P1Y", Some("P12M"));
+        check("15m", Some("15m"));
+        check("0", None);
+        check("1y", None);
+        check("11806 months", Some("P11806M"));
+        check("11807 months", None);
+        let month = |read: fn(Lookup<'_>) -> Result<Duration, ConfigError>| {
+            read(&|_| Some("1 month".to_owned())).unwrap_err().wrong
+        };
+        let why = "must not have months or years, whose length depends on the date";
+        assert_eq!([month(authorizer_cache), month(key_refresh)], [why, why]);
+    }
+
+    #[test]
     fn a_duration_is_a_number_and_a_unit() {
         let check = |text: &str, seconds: Option<u64>| {
             let lookup = |_: &str| Some(text.to_owned());
@@ -214,9 +229,13 @@ mod tests {
         check("15m", Some(900));
         check("12h", Some(43_200));
         check("30d", Some(2_592_000));
+        check("2w", Some(1_209_600));
+        check("2 weeks", Some(1_209_600));
+        check("P30D", Some(2_592_000));
+        check("PT1M", Some(60));
         let wrong = [
-            "0", "0s", "0d", "-1", "+1", "1.5h", "d", "1w", "1dd", "1 d", " 1d", "1d ", "1d\n",
-            "٣d",
+            "0", "0s", "0d", "-1", "+1", "1.5h", "d", "1y", "1dd", "1 d", " 1d", "1d ", "1d\n",
+            "٣d", "P1M", "1 month", "1 year", "PT0S",
         ];
         for bad in
             wrong.into_iter().chain(["999999999d", "99999999999999999999", "18446744073709551616s"])
