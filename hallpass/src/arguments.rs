@@ -8,11 +8,10 @@ use clap::{
     Parser,
     error::{ContextKind, ContextValue, ErrorKind},
 };
-
 #[cfg(feature = "dev")]
 use hallpass_token::Period;
 
-use crate::cli::Cli;
+use crate::{cli::Cli, pasted};
 
 /// Why parsing gave no command to run.
 #[derive(Debug)]
@@ -79,6 +78,9 @@ fn explain(error: &clap::Error, words: &[OsString]) -> String {
         ErrorKind::InvalidUtf8 => "an argument is not valid UTF-8".to_owned(),
         _ => "invalid combination of arguments".to_owned(),
     };
+    if let Some((place, advice)) = token(error, words) {
+        line = format!("{}: {advice}", place.unwrap_or_else(argument));
+    }
     for kind in [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand] {
         if let Some(name) = own(error, kind) {
             line.push_str("; a similar name exists: ");
@@ -95,6 +97,20 @@ fn explain(error: &clap::Error, words: &[OsString]) -> String {
         });
     }
     line
+}
+
+/// Looks for a token among all arguments, also of another error. Returns its place, or `None`
+/// if it is the value of the argument that clap names, and what to do with it.
+fn token(error: &clap::Error, words: &[OsString]) -> Option<(Option<String>, String)> {
+    let is_value = matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue);
+    let value = typed(error, ContextKind::InvalidValue).filter(|_| is_value);
+    if let Some(advice) = value.and_then(pasted::advice) {
+        return Some((None, advice));
+    }
+    let advice = |(word, number): (&OsString, usize)| {
+        Some((Some(format!("argument {number}")), pasted::advice(word.to_str()?)?))
+    };
+    words.iter().skip(1).zip(1..).find_map(advice)
 }
 
 /// Returns names that this command defines.

@@ -25,6 +25,7 @@ use serde_json::json;
 use crate::{
     clock,
     error::CommandError,
+    pasted,
     stack::{NoStack, Stack},
     terminal::{Terminal, excerpt},
     trust,
@@ -50,11 +51,13 @@ pub enum Command {
         #[arg(long, required = true)]
         jwt: bool,
         /// Key ID [default: the key that signs]
+        #[arg(value_parser = pasted::name)]
         id: Option<String>,
     },
     /// Remove a key from the keyring and print how many live tokens that invalidates
     Retire {
         /// Key ID
+        #[arg(value_parser = pasted::name)]
         id: String,
         /// Remove the key even if that invalidates live tokens
         #[arg(long)]

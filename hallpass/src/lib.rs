@@ -3,7 +3,7 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`cli`], [`arguments`] | the command line and its error messages |
+//! | [`cli`], [`arguments`], `pasted` | the command line and its error messages |
 //! | [`stack`] | finding the stack that a command works on |
 //! | [`clock`] | the database's time |
 //! | `revoker`, `effective` | what revokes tokens, and when that takes effect everywhere |
@@ -20,6 +20,7 @@ mod effective;
 pub mod error;
 pub mod interrupt;
 pub mod key;
+mod pasted;
 mod revoker;
 #[cfg(feature = "dev")]
 mod serve;

@@ -15,7 +15,7 @@ use hallpass_runtime::{
 use hallpass_service::{Service, service};
 use hallpass_store::Store;
 
-use crate::{error::CommandError, trust};
+use crate::{error::CommandError, pasted, trust};
 
 mod deployed;
 
@@ -26,17 +26,17 @@ pub struct Reach {
     #[arg(long, global = true, value_name = "DIR", default_value = ".hallpass")]
     pub(crate) data: PathBuf,
     /// Use this deployed CloudFormation stack instead of the development stack
-    #[arg(long, global = true, value_name = "NAME", help_heading = "Deployed stacks")]
+    #[arg(long, global = true, value_name = "NAME", value_parser = pasted::name, help_heading = "Deployed stacks")]
     stack: Option<String>,
     /// AWS profile [default: `AWS_PROFILE`]
-    #[arg(long, global = true, value_name = "NAME", help_heading = "Deployed stacks")]
+    #[arg(long, global = true, value_name = "NAME", value_parser = pasted::name, help_heading = "Deployed stacks")]
     profile: Option<String>,
     /// AWS region [default: `AWS_REGION`, or the profile's region]
-    #[arg(long, global = true, value_name = "REGION", help_heading = "Deployed stacks")]
+    #[arg(long, global = true, value_name = "REGION", value_parser = pasted::name, help_heading = "Deployed stacks")]
     region: Option<String>,
     /// URL for all AWS requests, such as an emulator's; without --stack, the `HALLPASS_…`
     /// environment variables name the tables
-    #[arg(long, global = true, value_name = "URL", help_heading = "Deployed stacks")]
+    #[arg(long, global = true, value_name = "URL", value_parser = pasted::name, help_heading = "Deployed stacks")]
     endpoint: Option<String>,
 }
 

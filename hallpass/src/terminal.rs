@@ -14,6 +14,8 @@ use zeroize::Zeroizing;
 
 use hallpass_token::redact::redact;
 
+use crate::pasted::without_basic;
+
 /// How a command prints.
 #[derive(Clone, Copy, Debug)]
 pub struct Terminal {
@@ -275,17 +277,18 @@ fn first_line(line: &str) -> &str {
 }
 
 /// Reads a token: from a prompt without echo on a terminal, otherwise from all of standard input.
-/// Quotes, white space and `Bearer` around the token are removed.
+/// Quotes, white space and the scheme of a header around the token are removed; the scheme Basic
+/// carries the token as its user name.
 ///
 /// # Errors
 /// Returns an [`io::Error`] if the input has no token or cannot be read.
 pub fn token(prompt: &str) -> io::Result<Text> {
     if io::stdin().is_terminal() {
-        return Ok(Text::pasted(&secret(prompt)?));
+        return Ok(without_basic(Text::pasted(&secret(prompt)?)));
     }
     let mut all = Zeroizing::new(String::new());
     io::stdin().lock().take(MAX_INPUT_LENGTH).read_to_string(&mut all)?;
-    let text = Text::pasted(&all);
+    let text = without_basic(Text::pasted(&all));
     if text.expose_secret().is_empty() {
         return Err(io::Error::new(
             io::ErrorKind::UnexpectedEof,

@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::{
     clock,
     error::CommandError,
+    pasted,
     stack::Stack,
     terminal::{self, Terminal},
     user,
@@ -33,6 +34,7 @@ pub enum Command {
     /// List a user's tokens, oldest first within each 500
     List {
         /// User name, or `id:` followed by the user ID
+        #[arg(value_parser = pasted::name)]
         user: String,
     },
     /// Show a token's record

@@ -1,7 +1,5 @@
 //! `hallpass user`: manages the users of an application that has no user management.
 
-use std::convert::Infallible;
-
 use clap::{Args, Subcommand};
 use hallpass_password::{NameKey, name, password, text};
 use hallpass_runtime::entropy;
@@ -12,12 +10,16 @@ use hallpass_store::{
     management::{Added, NewUser, Renamed},
     users::Written,
 };
-use hallpass_token::{Permission, Status, User, UserId, UserKind, user::attribute::PERMISSIONS};
+use hallpass_token::{
+    Permission, Status, User, UserId, UserKind, scope::ParsePermissionError,
+    user::attribute::PERMISSIONS,
+};
 use serde_json::{Value, json};
 
 use crate::{
     effective,
     error::CommandError,
+    pasted,
     revoker::revoker,
     stack::Stack,
     terminal::{self, Terminal, excerpt},
@@ -42,6 +44,7 @@ pub enum Command {
     /// Rename a user
     Rename {
         /// Current user name, or `id:` followed by the user ID
+        #[arg(value_parser = pasted::name)]
         old: String,
         /// New user name
         #[arg(value_parser = trimmed)]
@@ -90,7 +93,7 @@ pub struct AddArgs {
     #[arg(long)]
     no_password: bool,
     /// Permission of the user; can be repeated
-    #[arg(long = "permission", value_name = "PERMISSION")]
+    #[arg(long = "permission", value_name = "PERMISSION", value_parser = permission)]
     permissions: Vec<Permission>,
 }
 
@@ -98,6 +101,7 @@ pub struct AddArgs {
 #[derive(Debug, Args)]
 pub struct Name {
     /// User name, or `id:` followed by the user ID
+    #[arg(value_parser = pasted::name)]
     name: String,
 }
 
@@ -105,8 +109,10 @@ pub struct Name {
 #[derive(Debug, Args)]
 pub struct NameAndPermission {
     /// User name, or `id:` followed by the user ID
+    #[arg(value_parser = pasted::name)]
     name: String,
     /// Permission to add or remove
+    #[arg(value_parser = permission)]
     permission: Permission,
 }
 
@@ -290,14 +296,21 @@ fn name_taken(name: &str) -> CommandError {
     CommandError::rejected(format!("the name {} is taken", excerpt(name)))
 }
 
-/// Removes the white space around an argument.
-#[expect(clippy::unnecessary_wraps, reason = "clap expects a fallible value parser")]
-fn trimmed(text: &str) -> Result<String, Infallible> {
-    Ok(text::trimmed(text).to_owned())
+/// Parses a new name: removes the white space around it.
+fn trimmed(text: &str) -> Result<String, &'static str> {
+    pasted::name(text::trimmed(text))
+}
+
+/// Parses the name of a permission.
+pub(crate) fn permission(text: &str) -> Result<Permission, String> {
+    pasted::name(text)?.parse().map_err(|bad: ParsePermissionError| bad.to_string())
 }
 
 /// Checks a new user name, and returns its normal form.
 fn usable_name(name: &str) -> Result<NameKey, &'static str> {
+    if pasted::advice(name).is_some() {
+        return Err("it must not be a token");
+    }
     name::check(name).map_err(|_| name::FORM)
 }
 

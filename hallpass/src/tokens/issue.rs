@@ -9,12 +9,13 @@ use hallpass_service::operator::{self, Order};
 use hallpass_token::{Period, Permission, Record, Scope, Text, Timestamp, TokenId};
 use serde_json::Value;
 
-use crate::{clock, error::CommandError, stack::Stack, terminal::Terminal, user};
+use crate::{clock, error::CommandError, pasted, stack::Stack, terminal::Terminal, user};
 
 /// The options of `hallpass token issue`.
 #[derive(Debug, Args)]
 pub struct IssueArgs {
     /// User name, or `id:` followed by the user ID
+    #[arg(value_parser = pasted::name)]
     user: String,
     /// Name of the token; named tokens count against the user's limit
     #[arg(long)]
@@ -30,7 +31,7 @@ pub struct IssueArgs {
     #[arg(long, value_name = "INSTANT")]
     expires_at: Option<String>,
     /// Limit the token to this permission; can be repeated [default: all permissions of the user]
-    #[arg(long = "scope", value_name = "PERMISSION")]
+    #[arg(long = "scope", value_name = "PERMISSION", value_parser = user::permission)]
     scopes: Vec<Permission>,
     /// Issue a JWT
     #[arg(long)]

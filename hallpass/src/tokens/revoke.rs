@@ -16,6 +16,7 @@ use crate::{
     effective,
     error::CommandError,
     interrupt::Interrupt,
+    pasted,
     revoker::revoker,
     stack::Stack,
     terminal::{self, Terminal},
@@ -40,7 +41,7 @@ pub struct RevokeArgs {
     #[arg(long, value_name = "FAMILY_OR_TOKEN", conflicts_with = "all")]
     issued_by: Option<TokenId>,
     /// Revoke all tokens of this user: a user name, or `id:` followed by the user ID
-    #[arg(long, value_name = "USER")]
+    #[arg(long, value_name = "USER", value_parser = pasted::name)]
     all: Option<String>,
 }
 

@@ -118,6 +118,56 @@ async fn no_command_prints_a_secret_that_it_rejects() {
     dev.stop("-TERM").await;
 }
 
+/// A command that would need a stack must not get that far.
+#[tokio::test]
+async fn a_token_in_place_of_an_id_or_a_name_is_answered_with_its_id() {
+    const TOKEN: &str = "1.5665e083.RJG0CdymRKqFQJKeIV8nflwIhrr8KVrmAy6kpWft5nU";
+    const ADVICE: &str = "this is a token; its ID is 1.24LZRCIrYYNTCeRZ6quIqQ";
+    let nowhere = tempfile::TempDir::new().unwrap();
+    let check = async |place: &[&str], begin: &str| {
+        let words: Vec<String> = place.iter().map(|word| word.replace('@', TOKEN)).collect();
+        for json in [&[][..], &["--json"]] {
+            let mut command = hallpass(nowhere.path());
+            let Ran { code, out, err } = ran(command.args(&words).args(json), "").await;
+            assert_eq!((code, out.as_str()), (2, ""), "{place:?}: {err}");
+            let said = err.contains(&format!("{begin}: {ADVICE}"));
+            assert!(said && !err.contains("RJG0"), "{place:?}: {err}");
+        }
+    };
+    for place in [
+        &["user", "show", "@"][..],
+        &["user", "show", "id:@"],
+        &["user", "show", "@:"],
+        &["user", "block", "Bearer @"],
+        &["user", "add", "@"],
+        &["user", "permission", "add", "@", "a"],
+    ] {
+        check(place, "<NAME>").await;
+    }
+    check(&["user", "rename", "@", "you"], "<OLD>").await;
+    check(&["user", "rename", "ada", "@"], "<NEW>").await;
+    check(&["user", "add", "ada", "--id", "@"], "--id <ID>").await;
+    check(&["user", "add", "ada", "--full-name", "@"], "--full-name <FULL_NAME>").await;
+    check(&["user", "permission", "add", "ada", "@"], "<PERMISSION>").await;
+    check(&["token", "list", "@"], "<USER>").await;
+    check(&["token", "issue", "@"], "<USER>").await;
+    check(&["token", "issue", "ada", "--scope", "@"], "--scope <PERMISSION>").await;
+    check(&["token", "show", "@"], "<ID>").await;
+    check(&["token", "rotate", "@"], "<ID>").await;
+    check(&["token", "revoke", "@"], "[ID]").await;
+    check(&["token", "revoke", "--all=@"], "--all <USER>").await;
+    check(&["token", "revoke", "--issued-by", "@"], "--issued-by <FAMILY_OR_TOKEN>").await;
+    check(&["key", "retire", "@"], "<ID>").await;
+    check(&["key", "export", "--jwt", "@"], "[ID]").await;
+    check(&["--stack", "@", "user", "list"], "--stack <NAME>").await;
+    check(&["--endpoint", "@", "user", "list"], "--endpoint <URL>").await;
+    // The name of the program is no argument, and the data directory is two.
+    check(&["token", "inspect", "@"], "argument 5").await;
+    check(&["user", "list", "--unknown=@"], "argument 5").await;
+    check(&["@"], "argument 3").await;
+    check(&["user", "passwd", "ada", "@"], "argument 6").await;
+}
+
 #[tokio::test]
 async fn the_value_of_a_rejected_setting_is_not_printed() {
     let data = tempfile::TempDir::new().unwrap();

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use hallpass_token::Timestamp;
 use serde_json::{Value, json};
 
@@ -64,6 +65,9 @@ async fn inspect_ignores_text_pasted_around_a_token() {
     }
     for pasted in [
         format!("Bearer {token}\n"),
+        format!("  token\t{token} \n"),
+        format!("Basic {}\n", BASE64_STANDARD.encode(format!("{token}:"))),
+        format!("\"basic {}\"", BASE64_STANDARD.encode(format!("{token}:"))),
         format!("\"{token}\"\n"),
         format!("'{token}'"),
         format!("`{token}`"),
