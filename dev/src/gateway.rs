@@ -2,19 +2,22 @@
 //!
 //! A request passes through these modules in order: `call` parses it, `route` finds its function
 //! and authorizer, `authorizer` calls the authorizer or uses a cached decision, `policy` evaluates
-//! the decision, and `proxy` builds the event of the function and the response to the client. A
+//! the decision, and `proxy` builds the event of the function and the response to the client, or
+//! `upstream` forwards the request to an application's own API. A
 //! request that is rejected on the way becomes a `response::Rejection`.
 //!
 //! Known differences from API Gateway: throttling, usage plans, request validation, response
 //! caching, compression and CORS preflight responses are not implemented; header names are in lower
 //! case, as those of an HTTP/2 client; Lambda's payload limit of 6 MB is not enforced.
 
+pub mod access;
 mod authorizer;
 mod call;
 mod policy;
 mod proxy;
 mod response;
 mod route;
+pub mod upstream;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,11 +33,13 @@ use hyper::body::Bytes;
 use serde_json::Value;
 use tokio::time::timeout;
 
+use self::access::AccessLog;
 use self::authorizer::{Cache, Verdict};
 use self::call::Call;
 pub use self::policy::{Decision, Policy};
 use self::response::{Kind, Rejection, Responses};
 use self::route::{Matched, Routes};
+use self::upstream::Upstream;
 use crate::template::{Authorizer, Template, TemplateError};
 
 /// The largest body of a request
@@ -80,6 +85,9 @@ pub struct Gateway {
     authorizers: BTreeMap<String, Authorizer>,
     responses: Responses,
     binary: Vec<String>,
+    /// The API that all routes lead to, in place of their functions.
+    upstream: Option<Upstream>,
+    log: Option<AccessLog>,
     stage: String,
     options: Options,
     cache: Cache,
@@ -100,6 +108,8 @@ impl Gateway {
             authorizers: template.authorizers.clone(),
             responses: Responses::new(&template.gateway_responses)?,
             binary: template.binary_media_types.clone(),
+            upstream: None,
+            log: None,
             stage,
             options,
             cache: Cache::default(),
@@ -108,20 +118,41 @@ impl Gateway {
         })
     }
 
+    /// Forwards every accepted request to this API instead of invoking a function.
+    #[must_use]
+    pub fn in_front_of(self, upstream: Upstream) -> Self {
+        Self { upstream: Some(upstream), ..self }
+    }
+
+    /// Logs every request.
+    #[must_use]
+    pub fn with_log(self, log: Option<AccessLog>) -> Self {
+        Self { log, ..self }
+    }
+
     /// Responds to a request. Every failure becomes a response.
     pub async fn answer(&self, request: Request<Bytes>, source_ip: IpAddr) -> Response<Bytes> {
         let id = self.next_id();
-        match self.forward(&id, request, source_ip).await {
+        let entry = self.log.as_ref().map(|log| (log, log.begin(&request)));
+        let mut verdict = None;
+        let response = match self.forward(&id, request, source_ip, &mut verdict).await {
             Ok(response) => response,
             Err(rejection) => self.responses.write(&rejection, &id),
+        };
+        if let Some((log, entry)) = entry {
+            log.end(&entry, response.status(), verdict.as_deref());
         }
+        response
     }
 
+    /// Responds to a request, or rejects it. `verdict` receives what the authorizer decided, if it
+    /// accepted the request.
     async fn forward(
         &self,
         id: &str,
         request: Request<Bytes>,
         source_ip: IpAddr,
+        verdict: &mut Option<Arc<Verdict>>,
     ) -> Result<Response<Bytes>, Rejection> {
         let at = (self.options.clock)();
         let call = Call::read(request, &self.options.base_path, &self.stage, id, at, source_ip)?;
@@ -129,16 +160,27 @@ impl Gateway {
             .routes
             .find(&call.method, &call.path)
             .ok_or(Rejection::of(Kind::MissingAuthenticationToken))?;
-        let verdict = self.authorize(&call, &matched).await?;
-        let event = proxy::event(&call, &matched, verdict.as_deref(), &self.binary);
-        let output =
-            match timeout(self.limit, (self.options.invoke)(&matched.target.function, event)).await
-            {
-                Ok(Ok(output)) => output,
-                Ok(Err(_)) => return Err(Rejection::of(Kind::BadIntegration)),
-                Err(_) => return Err(Rejection::of(Kind::IntegrationTimeout)),
-            };
-        proxy::response(output, &call, &self.binary)
+        *verdict = self.authorize(&call, &matched).await?;
+        match timeout(self.limit, self.integrate(&call, &matched, verdict.as_deref())).await {
+            Ok(response) => response,
+            Err(_) => Err(Rejection::of(Kind::IntegrationTimeout)),
+        }
+    }
+
+    /// Invokes the function of a route, or forwards the call to the API.
+    async fn integrate(
+        &self,
+        call: &Call,
+        matched: &Matched<'_>,
+        verdict: Option<&Verdict>,
+    ) -> Result<Response<Bytes>, Rejection> {
+        if let Some(upstream) = &self.upstream {
+            return upstream.send(call, verdict).await;
+        }
+        let event = proxy::event(call, matched, verdict, &self.binary);
+        let output = (self.options.invoke)(&matched.target.function, event).await;
+        let output = output.map_err(|_| Rejection::of(Kind::BadIntegration))?;
+        proxy::response(output, call, &self.binary)
     }
 
     /// Authorizes a call. Returns the authorizer's verdict, or `None` for a route without an

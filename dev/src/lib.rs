@@ -5,6 +5,7 @@
 //! demo users. The functions are the ones that are deployed, and receive the events that API
 //! Gateway and Lambda send.
 
+pub mod application;
 pub mod ca;
 pub mod demo;
 pub mod engine;
@@ -15,12 +16,12 @@ pub mod functions;
 pub mod gateway;
 pub mod guard;
 pub mod secrets;
+mod serving;
 pub mod template;
 
 use std::{
     collections::BTreeMap,
-    fmt, io,
-    net::{Ipv4Addr, Ipv6Addr},
+    fmt,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -36,15 +37,15 @@ use hallpass_runtime::{
 use hallpass_service::service;
 use hallpass_store::Store;
 use hallpass_token::{Keyring, Text, keyring::Key};
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
-use tokio_rustls::rustls::ServerConfig;
+use tokio::{sync::watch, task::JoinSet};
 
 use self::{
+    application::Application,
     engine::Engine,
     events::Delivery,
     files::DataDir,
     functions::{Clock, Functions},
-    gateway::{Gateway, Invoke},
+    gateway::{Invoke, access},
     guard::{Credentials, Guard},
     secrets::Secrets,
     template::Template,
@@ -78,6 +79,10 @@ pub struct Options {
     pub keys: Option<Text>,
     /// The clock.
     pub clock: Clock,
+    /// An application's own API to protect.
+    pub application: Option<Application>,
+    /// The form in which requests are logged, if they are.
+    pub access_log: Option<access::Form>,
 }
 
 /// A running development stack.
@@ -85,6 +90,8 @@ pub struct Options {
 pub struct Dev {
     /// The base URL of the API.
     pub url: String,
+    /// The base URL of the application's API, if the stack protects one.
+    pub application_url: Option<String>,
     /// How commands and tests reach the tables and keys.
     pub stack: RunningStack,
     /// The delivery of the user stream, for tests that run it themselves.
@@ -118,10 +125,11 @@ const KEY_REFRESH: &str = "5s";
 pub async fn start(options: Options) -> Result<Dev, StartError> {
     let data = DataDir::open(&options.data, options.fresh)?;
     let now = (options.clock)();
-    let listeners = listen(options.port).await;
-    let (listeners, port) = listeners.map_err(|error| {
-        StartError::new(format!("cannot listen on port {}", options.port), error)
-    })?;
+    let (listeners, port) = serving::listen(options.port).await?;
+    let application = match &options.application {
+        Some(application) => Some((application, serving::listen(application.port).await?)),
+        None => None,
+    };
     let tls = ca::server_config(data.path(), now.unix())
         .map_err(|error| StartError::new("cannot create certificates", error))?;
     let template = Template::parse_with(TEMPLATE, &parameters(&options.settings));
@@ -147,24 +155,22 @@ pub async fn start(options: Options) -> Result<Dev, StartError> {
     let functions = Functions::new(&template, &stack.environment, Arc::clone(&options.clock))?;
     add_demo_users(&store(&stack)?).await?;
 
-    let stream = template.streams.first().cloned();
-    let stream = stream.ok_or_else(|| {
-        StartError::new("cannot read template.yaml", "no function reads a stream")
-    })?;
     let invoke = functions.invoke();
-    let delivery = Delivery::new(
-        engine.database(),
-        Arc::clone(&invoke),
-        stream,
-        Some(data.file(files::POSITION)),
-    );
-    let delivery = Arc::new(delivery);
+    let delivery = delivery(&template, &engine, &invoke, &data)?;
+    let mut fronts = vec![(listeners, serving::gateway(&options, &template, Arc::clone(&invoke))?)];
+    let mut application_url = None;
+    if let Some((application, (listeners, port))) = application {
+        let gateway = application::gateway(application, &options, &template, &stack.environment)?;
+        fronts.push((listeners, gateway));
+        application_url = Some(format!("https://localhost:{port}"));
+    }
     let background = background(&options, &template, &engine, &delivery, &invoke);
-    let gateway = gateway(&options, &template, invoke)?;
-    let (stop, serving) = serve(listeners, &tls, gateway);
+    let log = serving::access_log(&options, &stack.environment);
+    let (stop, serving) = serving::serve(fronts, &tls, log.as_ref());
     stack.write(data.path()).map_err(|error| StartError::new("cannot write stack.json", error))?;
     Ok(Dev {
         url,
+        application_url,
         stack,
         delivery,
         stop,
@@ -174,49 +180,6 @@ pub async fn start(options: Options) -> Result<Dev, StartError> {
         _secrets: secrets,
         data,
     })
-}
-
-/// Listens on both loopback addresses, because `localhost` can be either. On a machine without
-/// IPv6, listens on one.
-async fn listen(port: u16) -> io::Result<(Vec<TcpListener>, u16)> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-    let bound = listener.local_addr()?.port();
-    match TcpListener::bind((Ipv6Addr::LOCALHOST, bound)).await {
-        Ok(second) => Ok((vec![listener, second], bound)),
-        // On the other address of the requested port, some clients would reach another program.
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse && port != 0 => Err(error),
-        Err(_) => Ok((vec![listener], bound)),
-    }
-}
-
-/// Creates the gateway of the template's routes.
-fn gateway(options: &Options, template: &Template, invoke: Invoke) -> Result<Gateway, StartError> {
-    let clock = Arc::clone(&options.clock);
-    let options = gateway::Options {
-        cache_seconds: options.authorizer_cache,
-        base_path: options.base_path.clone(),
-        clock: Arc::new(move || clock().unix()),
-        invoke,
-    };
-    Gateway::new(template, options)
-        .map_err(|error| StartError::new("cannot read template.yaml", error))
-}
-
-/// Serves the gateway on these listeners until `true` is sent.
-fn serve(
-    listeners: Vec<TcpListener>,
-    tls: &Arc<ServerConfig>,
-    gateway: Gateway,
-) -> (watch::Sender<bool>, JoinSet<()>) {
-    let (stop, stopped) = watch::channel(false);
-    let (gateway, mut serving) = (Arc::new(gateway), JoinSet::new());
-    for listener in listeners {
-        let mut stopped = stopped.clone();
-        serving.spawn(front::serve(listener, Arc::clone(tls), Arc::clone(&gateway), async move {
-            let _ = stopped.wait_for(|stopped| *stopped).await;
-        }));
-    }
-    (stop, serving)
 }
 
 /// Returns the environment of every function, with which a command also reaches the stack: the
@@ -271,6 +234,21 @@ fn background(
         }
     }
     background
+}
+
+/// Creates the delivery of the template's stream, which continues where the last one stopped.
+fn delivery(
+    template: &Template,
+    engine: &Engine,
+    invoke: &Invoke,
+    data: &DataDir,
+) -> Result<Arc<Delivery>, StartError> {
+    let stream = template.streams.first().cloned();
+    let stream = stream.ok_or_else(|| {
+        StartError::new("cannot read template.yaml", "no function reads a stream")
+    })?;
+    let position = Some(data.file(files::POSITION));
+    Ok(Arc::new(Delivery::new(engine.database(), Arc::clone(invoke), stream, position)))
 }
 
 impl Dev {

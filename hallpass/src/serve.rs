@@ -1,12 +1,16 @@
 //! `hallpass dev`: starts the stack, prints how to try it, and stops it on SIGINT or SIGTERM.
 
-use std::{io::Write, path::PathBuf, sync::Arc};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use clap::Args;
-use hallpass_dev::{Options, ca};
+use hallpass_dev::{Dev, Options, application::Application, ca, gateway::upstream::Upstream};
 use hallpass_runtime::{clock, log, settings};
-use hallpass_token::Text;
-use serde_json::json;
+use hallpass_token::{Permission, Text};
+use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
@@ -30,11 +34,25 @@ pub(crate) struct DevArgs {
     /// Cache the authorizer's responses for this long, as API Gateway can
     #[arg(long, value_name = "DURATION", value_parser = cache)]
     authorizer_cache: Option<u32>,
+    /// Put the authorizer in front of your own HTTP API, such as `http://localhost:8080`
+    #[arg(long, value_name = "URL")]
+    upstream: Option<Upstream>,
+    /// Port in front of your API; 0 takes a free port
+    #[arg(long, value_name = "PORT", default_value_t = 3444, value_parser = port, requires = "upstream")]
+    upstream_port: u16,
+    /// Let a request to your API pass only if its token has this permission; the pattern is a path
+    /// such as `/reports/*`, or a method and a path such as `GET /reports/*`. Without `=PERMISSION`,
+    /// every live token passes. A path that no pattern names is denied. Can be repeated [default:
+    /// every live token passes everywhere]
+    #[arg(long, value_name = "PATTERN=PERMISSION", value_parser = rule, requires = "upstream")]
+    protect: Vec<Value>,
 }
 
 /// The settings that the development stack sets itself: names, and endings of names.
 const NOT_FROM_OUTSIDE: [&str; 4] =
     ["_TABLE", "_ENDPOINT", "HALLPASS_KEYS", "HALLPASS_KEYS_SECRET"];
+
+const ROUTES: &str = "HALLPASS_ROUTES";
 
 pub(crate) async fn run(
     args: DevArgs,
@@ -42,11 +60,38 @@ pub(crate) async fn run(
     terminal: Terminal,
 ) -> Result<(), CommandError> {
     log::start();
+    let options = options(args, data)?;
+    // Catch signals before the start, so that none interrupts it halfway.
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let (data, application) = (options.data.clone(), options.application.clone());
+    let dev = hallpass_dev::start(options).await?;
+    let printed = print(&dev, &data, application.as_ref(), terminal).await;
+    if printed.is_ok() {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    }
+    dev.stop().await;
+    printed
+}
+
+fn options(args: DevArgs, data: PathBuf) -> Result<Options, CommandError> {
     let mut settings = settings::environment_with_prefix("HALLPASS_");
     let keys = settings.remove("HALLPASS_KEYS").filter(|keys| !keys.is_empty()).map(Text::new);
     settings.retain(|name, _| !NOT_FROM_OUTSIDE.iter().any(|end| name.ends_with(end)));
-    let options = Options {
-        data: data.clone(),
+    let DevArgs { upstream, upstream_port, protect, .. } = args;
+    let has_routes = settings.get(ROUTES).is_some_and(|routes| !routes.is_empty());
+    if has_routes && !protect.is_empty() {
+        let why = format!("--protect cannot be used with {ROUTES}, which has the same rules");
+        return Err(CommandError::Usage(why));
+    }
+    let routes = (!protect.is_empty()).then(|| Value::from(protect).to_string());
+    let application =
+        upstream.map(|upstream| Application { upstream, port: upstream_port, routes });
+    Ok(Options {
+        data,
         port: args.port,
         fresh: args.fresh,
         prune: !args.no_prune,
@@ -55,38 +100,93 @@ pub(crate) async fn run(
         settings,
         keys,
         clock: Arc::new(clock::now),
-    };
-    // Catch signals before the start, so that none interrupts it halfway.
-    let (mut interrupt, mut terminate) =
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let dev = hallpass_dev::start(options).await?;
-    let ca = data.join(ca::CA);
-    let ca = ca.display().to_string();
-    let printed = if terminal.is_json() {
-        terminal.say("", &json!({"ready": dev.url, "ca": ca}))
-    } else {
-        print_instructions(&dev.url, &ca)
-    };
-    if printed.is_ok() {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    }
-    dev.stop().await;
-    Ok(printed?)
+        application,
+        access_log: None,
+    })
 }
 
-fn print_instructions(url: &str, ca: &str) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
+async fn print(
+    dev: &Dev,
+    data: &std::path::Path,
+    application: Option<&Application>,
+    terminal: Terminal,
+) -> Result<(), CommandError> {
+    if terminal.is_json() {
+        let ca = data.join(ca::CA).display().to_string();
+        let mut json = json!({"ready": dev.url, "ca": ca});
+        if let (Some(url), Value::Object(members)) = (&dev.application_url, &mut json) {
+            members.insert("application".to_owned(), url.clone().into());
+        }
+        return Ok(terminal.say("", &json)?);
+    }
+    let ca = data.join(ca::CA).display().to_string();
+    Ok(print_instructions(dev, &ca, application)?)
+}
+
+fn print_instructions(dev: &Dev, ca: &str, application: Option<&Application>) -> io::Result<()> {
+    let (mut out, url) = (io::stdout().lock(), &dev.url);
     let curl = format!("curl --cacert {ca}");
     writeln!(out, "Hallpass is running. Exchange a password for a token:\n")?;
     writeln!(out, "  {curl} -X POST -u my_username:topsecret {url}/api/services_token/generate\n")?;
     writeln!(out, "Use the token as the Basic user name or as a Bearer token:\n")?;
     writeln!(out, "  {curl} -u \"$TOKEN:\" {url}/api/user/1")?;
     writeln!(out, "  {curl} -H \"Authorization: Bearer $TOKEN\" {url}/api/user/1\n")?;
+    if let (Some(application), Some(url)) = (application, &dev.application_url) {
+        writeln!(out, "Your API {} is behind the authorizer at {url}:\n", application.upstream)?;
+        writeln!(out, "  {curl} -H \"Authorization: Bearer $TOKEN\" {url}/\n")?;
+        if let Some(routes) = &application.routes {
+            writeln!(out, "Its rules, for the parameter Routes:\n\n  {routes}\n")?;
+        }
+    }
     writeln!(out, "In a second terminal, block the user to invalidate the token:\n")?;
     writeln!(out, "  cargo run -- user block my_username\n")?;
     writeln!(out, "ready {url}")?;
     out.flush()
+}
+
+/// Parses a rule of `--protect` to one of `HALLPASS_ROUTES`. The authorizer checks the path.
+fn rule(text: &str) -> Result<Value, &'static str> {
+    const FORM: &str = "must be a path that begins with a slash, with a method before it or not, \
+                        such as `/reports/*=reports` or `GET /reports/*=reports`";
+    let (pattern, permission) = match text.split_once('=') {
+        Some((pattern, permission)) => (pattern, Some(permission)),
+        None => (text, None),
+    };
+    let (method, path) = pattern.split_once(' ').unwrap_or(("*", pattern));
+    if !path.starts_with('/') {
+        return Err(FORM);
+    }
+    let mut rule = json!({"method": method.to_ascii_uppercase(), "path": path});
+    if let Some(permission) = permission {
+        permission
+            .parse::<Permission>()
+            .map_err(|_| "what follows = must be the name of a permission")?;
+        if let Value::Object(members) = &mut rule {
+            members.insert("permission".to_owned(), permission.into());
+        }
+    }
+    Ok(rule)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_and_a_permission_are_a_route_rule() {
+        let check = |text: &str, expected: Option<&str>| {
+            assert_eq!(rule(text).ok().map(|rule| rule.to_string()).as_deref(), expected, "{text}");
+        };
+        check(
+            "/reports/*=reports",
+            Some(r#"{"method":"*","path":"/reports/*","permission":"reports"}"#),
+        );
+        check("get /me=a=b", Some(r#"{"method":"GET","path":"/me","permission":"a=b"}"#));
+        check("/status", Some(r#"{"method":"*","path":"/status"}"#));
+        check("/status=", None);
+        check("reports=reports", None);
+        check("=reports", None);
+        check("", None);
+        check("/reports=a,b", None);
+    }
 }

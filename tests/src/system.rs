@@ -61,6 +61,8 @@ impl System {
             fresh: false,
             prune: false,
             authorizer_cache: None,
+            application: None,
+            access_log: None,
             base_path: String::new(),
             settings: of_engine.chain(own).collect(),
             keys: Some(hallpass_token::Text::new(KEYS)),

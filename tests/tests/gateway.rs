@@ -38,6 +38,8 @@ fn options(data: &Path) -> Options {
         fresh: false,
         prune: false,
         authorizer_cache: None,
+        application: None,
+        access_log: None,
         base_path: String::new(),
         settings: BTreeMap::new(),
         keys: None,

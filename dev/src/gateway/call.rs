@@ -61,6 +61,8 @@ pub(super) struct Call {
     pub(super) body: Bytes,
     pub(super) stage: String,
     sent_path: String,
+    /// The query as it was sent.
+    sent_query: Option<String>,
     query: Vec<(String, String)>,
     protocol: String,
     source_ip: IpAddr,
@@ -101,11 +103,20 @@ impl Call {
             body,
             stage: stage.to_owned(),
             sent_path,
+            sent_query: head.uri.query().map(str::to_owned),
             query: head.uri.query().map(query).unwrap_or_default(),
             protocol: format!("{:?}", head.version),
             source_ip,
             domain,
         })
+    }
+
+    /// Returns the path without the mount point and the query, both as sent.
+    pub(super) fn target(&self) -> String {
+        match &self.sent_query {
+            Some(query) => format!("{}?{query}", self.path),
+            None => self.path.clone(),
+        }
     }
 
     /// Returns the last value of a header as text.
@@ -180,7 +191,7 @@ impl Call {
 
     /// Returns the client's headers without the removed ones, and the headers that API Gateway
     /// adds.
-    fn all_headers(&self) -> BTreeMap<String, Vec<String>> {
+    pub(super) fn all_headers(&self) -> BTreeMap<String, Vec<String>> {
         let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (name, value) in
             self.headers.iter().filter(|(name, _)| !UNSEEN.contains(&name.as_str()))

@@ -98,6 +98,23 @@ pub(super) fn response(
     read(output, call, binary).ok_or(Rejection::of(Kind::BadIntegration))
 }
 
+/// Converts the response of an HTTP API to the response to the client. API Gateway treats its
+/// headers like those of a function.
+pub(super) fn of_upstream(
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: Bytes,
+    call: &Call,
+) -> Option<Response<Bytes>> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    for (name, value) in headers {
+        add(response.headers_mut(), name.as_str(), value.clone())?;
+    }
+    insert_id(response.headers_mut(), &call.id);
+    Some(response)
+}
+
 fn read(output: Value, call: &Call, binary: &[String]) -> Option<Response<Bytes>> {
     let output: FunctionResponse = serde_json::from_value(output).ok()?;
     let status = match &output.status_code {
@@ -115,7 +132,7 @@ fn read(output: Value, call: &Call, binary: &[String]) -> Option<Response<Bytes>
     for (name, value) in
         merged(output.headers.unwrap_or_default(), output.multi_value_headers.unwrap_or_default())?
     {
-        add(headers, &name, &value)?;
+        add(headers, &name, HeaderValue::from_str(&value).ok()?)?;
     }
     // The default content type of an integration's response (important notes).
     headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
@@ -143,15 +160,13 @@ fn merged(
     Some(all)
 }
 
-fn add(headers: &mut HeaderMap, name: &str, value: &str) -> Option<()> {
+fn add(headers: &mut HeaderMap, name: &str, value: HeaderValue) -> Option<()> {
     if DROPPED.contains(&name) {
         return Some(());
     }
     let name =
         if REMAPPED.contains(&name) { format!("x-amzn-remapped-{name}") } else { name.to_owned() };
-    headers
-        .try_append(HeaderName::try_from(name).ok()?, HeaderValue::from_str(value).ok()?)
-        .ok()?;
+    headers.try_append(HeaderName::try_from(name).ok()?, value).ok()?;
     Some(())
 }
 

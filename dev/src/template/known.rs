@@ -31,6 +31,7 @@ pub(super) const FUNCTION: Place = Place {
         "DeploymentPreference",
         "Description",
         "Handler",
+        "InlineCode",
         "Layers",
         "LoggingConfig",
         "MemorySize",

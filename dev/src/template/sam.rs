@@ -2,8 +2,8 @@
 //! resources](https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification-resources-and-properties.html)
 //! that `hallpass dev` uses.
 //!
-//! `deny_unknown_fields` rejects members that are not declared here. The API's properties without
-//! an effect on one machine start with an underscore. The members of other places are listed in
+//! `deny_unknown_fields` rejects members that are not declared here. The properties of the API and
+//! of its authorizers without an effect on one machine start with an underscore. The members of other places are listed in
 //! [`known`].
 
 use std::collections::BTreeMap;
@@ -150,6 +150,8 @@ pub(super) struct SamAuthorizer {
     function_payload_type: PayloadType,
     #[serde(default)]
     identity: Identity,
+    #[serde(rename = "DisableFunctionDefaultPermissions")]
+    _disable_function_default_permissions: Option<IgnoredAny>,
 }
 
 #[derive(Default, Deserialize)]

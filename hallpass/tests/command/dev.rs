@@ -13,9 +13,9 @@ use hallpass_store::{Store, connect::Connection};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines},
     net::TcpStream,
-    process::{Child, Command},
+    process::{Child, ChildStdout, Command},
 };
 use tokio_rustls::{
     TlsConnector,
@@ -29,9 +29,14 @@ use tokio_rustls::{
 /// A running development stack.
 pub(crate) struct Dev {
     pub(crate) data: TempDir,
+    /// What it printed until it was ready.
+    pub(crate) printed: Vec<String>,
     process: Child,
     port: u16,
 }
+
+/// The output of a running development stack.
+pub(crate) type Printed = Lines<BufReader<ChildStdout>>;
 
 /// A client that trusts the certificate authority of one stack.
 #[derive(Clone)]
@@ -61,24 +66,31 @@ impl Dev {
     }
 
     pub(crate) async fn start(data: TempDir, arguments: &[&str]) -> Self {
-        let mut process = hallpass(data.path())
-            .args(["dev", "--port", "0"])
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+        Self::start_with_log(data, arguments, Stdio::null()).await
+    }
+
+    /// Starts a stack whose standard error goes to `log`.
+    pub(crate) async fn start_with_log(data: TempDir, arguments: &[&str], log: Stdio) -> Self {
+        let mut command = hallpass(data.path());
+        command.args(["dev", "--port", "0"]).args(arguments).stderr(log);
+        Self::run_by(command, data).await.0
+    }
+
+    /// Starts a stack by this command, and returns it with the rest of the command's output.
+    pub(crate) async fn run_by(mut command: Command, data: TempDir) -> (Self, Printed) {
+        let mut process = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let mut last = String::new();
+        let mut printed = Vec::new();
         while let Some(line) = lines.next_line().await.unwrap() {
-            last = line;
-            if last.starts_with("ready ") {
+            let is_ready = line.starts_with("ready ");
+            printed.push(line);
+            if is_ready {
                 break;
             }
         }
+        let last = printed.last().unwrap().trim_end();
         let port = last.strip_prefix("ready https://localhost:").unwrap().parse().unwrap();
-        Self { data, process, port }
+        (Self { data, printed, process, port }, lines)
     }
 
     /// Stops the stack with this signal, and returns its data directory.
@@ -161,13 +173,18 @@ impl Dev {
     }
 
     pub(crate) fn client(&self) -> Client {
+        self.client_of(self.port)
+    }
+
+    /// Returns a client of another port of the stack.
+    pub(crate) fn client_of(&self, port: u16) -> Client {
         let pem = std::fs::read(self.data.path().join("ca.pem")).unwrap();
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
         let config =
             config.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
-        Client { port: self.port, tls: Arc::new(config.with_no_client_auth()) }
+        Client { port, tls: Arc::new(config.with_no_client_auth()) }
     }
 
     pub(crate) async fn token(&self, name: &str, password: &str) -> String {
@@ -205,15 +222,20 @@ impl Client {
         username: &str,
         password: &str,
     ) -> io::Result<Reply> {
-        let stream = TcpStream::connect(("localhost", self.port)).await?;
-        let name = ServerName::try_from("localhost").unwrap();
-        let mut stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await?;
         let credential = BASE64_STANDARD.encode(format!("{username}:{password}").as_bytes());
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic \
              {credential}\r\nConnection: close\r\n\r\n"
         );
-        stream.write_all(head.as_bytes()).await?;
+        self.exchange(&head).await
+    }
+
+    /// Sends these bytes on a new connection, and reads until its end.
+    pub(crate) async fn exchange(&self, sent: &str) -> io::Result<Reply> {
+        let stream = TcpStream::connect(("localhost", self.port)).await?;
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await?;
+        stream.write_all(sent.as_bytes()).await?;
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).await?;
         let text = String::from_utf8(bytes).unwrap();

@@ -23,4 +23,5 @@ mod secrets;
 mod shell;
 mod stack;
 mod tokens;
+mod upstream;
 mod users;
