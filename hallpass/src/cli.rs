@@ -79,18 +79,20 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
     if log {
         hallpass_runtime::log::start();
     }
-    // The log has these warnings, and `hallpass dev` always starts it.
+    // The log of `hallpass dev` has these warnings, as that of `--log`.
     let set = settings::environment_with_prefix(names::PREFIX);
     #[cfg(feature = "dev")]
-    let log = log || matches!(command, Command::Dev(_));
-    for variable in names::unknown(&set).into_iter().filter(|_| !log) {
+    let is_in_log = log || matches!(command, Command::Dev(_));
+    #[cfg(not(feature = "dev"))]
+    let is_in_log = log;
+    for variable in names::unknown(&set).into_iter().filter(|_| !is_in_log) {
         terminal.note(&format!("warning: {variable}"))?;
     }
     match command {
         #[cfg(feature = "dev")]
         Command::Dev(args) => {
             reach.reject_deployed()?;
-            serve::run(args, reach.data, terminal).await
+            serve::run(args, reach.data, log, terminal).await
         }
         Command::User(command) => user::run(command, &reach.find().await?, terminal).await,
         Command::Token(tokens::Command::Inspect(args)) => tokens::inspect(&args, terminal),

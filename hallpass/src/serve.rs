@@ -1,13 +1,18 @@
 //! `hallpass dev`: starts the stack, prints how to try it, and stops it on SIGINT or SIGTERM.
 
 use std::{
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     path::PathBuf,
     sync::Arc,
 };
 
 use clap::Args;
-use hallpass_dev::{Dev, Options, application::Application, ca, gateway::upstream::Upstream};
+use hallpass_dev::{
+    Dev, Options,
+    application::Application,
+    ca,
+    gateway::{access::Form, upstream::Upstream},
+};
 use hallpass_runtime::{clock, log, settings};
 use hallpass_token::{Permission, Text};
 use serde_json::{Value, json};
@@ -57,10 +62,18 @@ const ROUTES: &str = "HALLPASS_ROUTES";
 pub(crate) async fn run(
     args: DevArgs,
     data: PathBuf,
+    is_logged: bool,
     terminal: Terminal,
 ) -> Result<(), CommandError> {
-    log::start();
-    let options = options(args, data)?;
+    // Lines of JSON are not for people, unless they ask for them.
+    let is_for_people = !terminal.is_json() && io::stderr().is_terminal();
+    if is_for_people && !is_logged {
+        log::start_warnings();
+    } else {
+        log::start();
+    }
+    let form = if is_for_people { Form::People } else { Form::Json };
+    let options = options(args, data, form)?;
     // Catch signals before the start, so that none interrupts it halfway.
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
@@ -77,7 +90,7 @@ pub(crate) async fn run(
     printed
 }
 
-fn options(args: DevArgs, data: PathBuf) -> Result<Options, CommandError> {
+fn options(args: DevArgs, data: PathBuf, form: Form) -> Result<Options, CommandError> {
     let mut settings = settings::environment_with_prefix("HALLPASS_");
     let keys = settings.remove("HALLPASS_KEYS").filter(|keys| !keys.is_empty()).map(Text::new);
     settings.retain(|name, _| !NOT_FROM_OUTSIDE.iter().any(|end| name.ends_with(end)));
@@ -101,7 +114,7 @@ fn options(args: DevArgs, data: PathBuf) -> Result<Options, CommandError> {
         keys,
         clock: Arc::new(clock::now),
         application,
-        access_log: None,
+        access_log: Some(form),
     })
 }
 

@@ -8,6 +8,7 @@
     reason = "a test fails by a panic; clippy's test settings do not cover helper functions"
 )]
 
+mod access;
 mod aws;
 mod clock;
 mod deployed;

@@ -21,13 +21,20 @@ use crate::settings::{self, names};
 /// The target of every event that Hallpass logs.
 pub const TARGET: &str = "hallpass";
 
+/// Starts logging warnings and errors alone to standard error, where another log is for people.
+pub fn start_warnings() {
+    start_from(Level::WARN);
+}
+
 /// Starts logging to standard error, and warns about `HALLPASS_*` variables that nothing reads. A
 /// second call does nothing.
 pub fn start() {
-    if subscriber(std::io::stderr, settings::environment("AWS_LAMBDA_FUNCTION_NAME"))
-        .try_init()
-        .is_err()
-    {
+    start_from(Level::TRACE);
+}
+
+fn start_from(level: Level) {
+    let function = settings::environment("AWS_LAMBDA_FUNCTION_NAME");
+    if subscriber_from(level, std::io::stderr, function).try_init().is_err() {
         return;
     }
     for variable in names::unknown(&settings::environment_with_prefix(names::PREFIX)) {
@@ -42,7 +49,15 @@ pub fn subscriber(
     writer: impl for<'w> MakeWriter<'w> + Send + Sync + 'static,
     function: Option<String>,
 ) -> impl Subscriber + Send + Sync {
-    let ours = Targets::new().with_target(TARGET, Level::TRACE);
+    subscriber_from(Level::TRACE, writer, function)
+}
+
+fn subscriber_from(
+    level: Level,
+    writer: impl for<'w> MakeWriter<'w> + Send + Sync + 'static,
+    function: Option<String>,
+) -> impl Subscriber + Send + Sync {
+    let ours = Targets::new().with_target(TARGET, level);
     tracing_subscriber::registry().with(line::Lines { writer, function }).with(ours)
 }
 
