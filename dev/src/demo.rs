@@ -2,7 +2,7 @@
 
 use hallpass_password::password;
 use hallpass_store::{Failure, Store, management::NewUser};
-use hallpass_token::{Scope, UserKind};
+use hallpass_token::{Scope, Status, UserId, UserKind};
 
 /// The ID of the application account.
 pub const APP_USER: &str = "4";
@@ -46,6 +46,45 @@ const USERS: [Demo; 4] = [
         kind: UserKind::App,
     },
 ];
+
+/// A demo user as it was added: its name, its public password, if it has one, and its permissions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DemoUser {
+    /// The user name.
+    pub username: &'static str,
+    /// The password.
+    pub password: Option<&'static str>,
+    /// The permissions.
+    pub permissions: &'static [&'static str],
+}
+
+/// Returns the demo users that are still as they were added.
+///
+/// # Errors
+/// Returns a [`Failure`] if the users cannot be read.
+pub async fn unchanged(store: &Store) -> Result<Vec<DemoUser>, Failure> {
+    let ids: Vec<UserId> = USERS.iter().filter_map(|demo| demo.id.parse().ok()).collect();
+    let users = store.users(&ids).await?;
+    let is_unchanged = |demo: &&Demo| {
+        let id = demo.id.parse::<UserId>().ok();
+        let Some(Some(user)) = id.and_then(|id| users.get(&id)) else { return false };
+        let has_password = match (demo.password, user.password_hash()) {
+            (Some(password), hash) => password::verify(password, hash),
+            (None, hash) => hash.is_none(),
+        };
+        has_password
+            && user.status == Status::Active
+            && user.username == demo.username
+            && user.permissions.names().count() == demo.permissions.len()
+            && demo.permissions.iter().all(|name| user.permissions.holds(name))
+    };
+    let shown = |demo: &Demo| DemoUser {
+        username: demo.username,
+        password: demo.password,
+        permissions: demo.permissions,
+    };
+    Ok(USERS.iter().filter(is_unchanged).map(shown).collect())
+}
 
 /// Adds the demo users if no user exists. `salt` is shared by their passwords, which are public.
 ///

@@ -260,6 +260,15 @@ impl Dev {
         store(&self.stack)
     }
 
+    /// Returns the demo users that are still as they were added.
+    ///
+    /// # Errors
+    /// Returns a [`StartError`] if the users cannot be read.
+    pub async fn demo_users(&self) -> Result<Vec<demo::DemoUser>, StartError> {
+        let users = demo::unchanged(&self.store()?).await;
+        users.map_err(|failure| StartError::new("cannot read the users", failure.report()))
+    }
+
     /// Stops the stack after completing the requests in progress.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);

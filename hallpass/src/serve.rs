@@ -1,7 +1,7 @@
 //! `hallpass dev`: starts the stack, prints how to try it, and stops it on SIGINT or SIGTERM.
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     path::PathBuf,
     sync::Arc,
 };
@@ -23,6 +23,8 @@ use crate::{
     error::CommandError,
     terminal::Terminal,
 };
+
+mod banner;
 
 /// The options of `hallpass dev`.
 #[derive(Debug, Args)]
@@ -132,29 +134,8 @@ async fn print(
         }
         return Ok(terminal.say("", &json)?);
     }
-    let ca = data.join(ca::CA).display().to_string();
-    Ok(print_instructions(dev, &ca, application)?)
-}
-
-fn print_instructions(dev: &Dev, ca: &str, application: Option<&Application>) -> io::Result<()> {
-    let (mut out, url) = (io::stdout().lock(), &dev.url);
-    let curl = format!("curl --cacert {ca}");
-    writeln!(out, "Hallpass is running. Exchange a password for a token:\n")?;
-    writeln!(out, "  {curl} -X POST -u my_username:topsecret {url}/api/services_token/generate\n")?;
-    writeln!(out, "Use the token as the Basic user name or as a Bearer token:\n")?;
-    writeln!(out, "  {curl} -u \"$TOKEN:\" {url}/api/user/1")?;
-    writeln!(out, "  {curl} -H \"Authorization: Bearer $TOKEN\" {url}/api/user/1\n")?;
-    if let (Some(application), Some(url)) = (application, &dev.application_url) {
-        writeln!(out, "Your API {} is behind the authorizer at {url}:\n", application.upstream)?;
-        writeln!(out, "  {curl} -H \"Authorization: Bearer $TOKEN\" {url}/\n")?;
-        if let Some(routes) = &application.routes {
-            writeln!(out, "Its rules, for the parameter Routes:\n\n  {routes}\n")?;
-        }
-    }
-    writeln!(out, "In a second terminal, block the user to invalidate the token:\n")?;
-    writeln!(out, "  cargo run -- user block my_username\n")?;
-    writeln!(out, "ready {url}")?;
-    out.flush()
+    let users = dev.demo_users().await?;
+    Ok(banner::print(dev, data, application, &users)?)
 }
 
 /// Parses a rule of `--protect` to one of `HALLPASS_ROUTES`. The authorizer checks the path.

@@ -10,6 +10,7 @@
 
 mod access;
 mod aws;
+mod banner;
 mod clock;
 mod deployed;
 mod dev;
