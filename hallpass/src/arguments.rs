@@ -5,13 +5,16 @@
 use std::ffi::OsString;
 
 use clap::{
-    Parser,
+    FromArgMatches,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 #[cfg(feature = "dev")]
 use hallpass_token::Period;
 
-use crate::{cli::Cli, pasted};
+use crate::{
+    cli::{self, Cli},
+    pasted,
+};
 
 /// Why parsing gave no command to run.
 #[derive(Debug)]
@@ -28,7 +31,8 @@ pub enum Stop {
 /// Returns a [`Stop`] if the user requested help or the version, or if the arguments are invalid.
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, Stop> {
     let words: Vec<OsString> = words.into_iter().collect();
-    Cli::try_parse_from(&words).map_err(|error| {
+    let matches = cli::command().try_get_matches_from(&words);
+    matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| {
         let asks_for_help = matches!(
             error.kind(),
             ErrorKind::DisplayHelp

@@ -1,12 +1,13 @@
 //! The subcommands and options of the command line, and the function that runs each.
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use hallpass_runtime::settings::{self, names};
 
 #[cfg(feature = "dev")]
 use crate::serve;
 use crate::{
-    doctor, error::CommandError, key, shell, stack::Reach, sweep, terminal::Terminal, tokens, user,
+    doctor, error::CommandError, help, key, shell, stack::Reach, sweep, terminal::Terminal, tokens,
+    user,
 };
 
 const AFTER_HELP: &str = "\
@@ -18,6 +19,9 @@ Exit status:
 
 Commands that take a user accept the user name, or `id:` followed by the user ID.";
 
+/// The heading of the options that every command has, behind those of its own.
+pub(crate) const HEADING: &str = "Options of every command";
+
 /// Personal access tokens for APIs behind Amazon API Gateway
 #[derive(Debug, Parser)]
 #[command(name = "hallpass", version, after_help = AFTER_HELP)]
@@ -25,10 +29,10 @@ pub struct Cli {
     #[command(flatten)]
     reach: Reach,
     /// Print the result as one JSON value, and notes and errors as JSON objects
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = HEADING)]
     json: bool,
     /// Also write the log lines that the functions write, such as `revoked`, to standard error
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = HEADING)]
     log: bool,
     #[command(subcommand)]
     command: Command,
@@ -62,6 +66,11 @@ enum Command {
     Man(shell::ManArgs),
 }
 
+/// Returns the command line with the examples of every subcommand.
+pub fn command() -> clap::Command {
+    help::with_examples(Cli::command())
+}
+
 impl Cli {
     /// Returns whether `--json` was given.
     pub const fn is_json(&self) -> bool {
@@ -92,7 +101,7 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
         #[cfg(feature = "dev")]
         Command::Dev(args) => {
             reach.reject_deployed()?;
-            serve::run(args, reach.data, log, terminal).await
+            serve::run(args, reach.data(), log, terminal).await
         }
         Command::User(command) => user::run(command, &reach.find().await?, terminal).await,
         Command::Token(tokens::Command::Inspect(args)) => tokens::inspect(&args, terminal),
@@ -110,8 +119,6 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
     use crate::error::EXIT_STATUS;
 

@@ -9,7 +9,7 @@
 //! | `revoker`, `effective` | what revokes tokens, and when that takes effect everywhere |
 //! | [`user`], [`tokens`], [`key`] | the management commands |
 //! | [`sweep`], [`doctor`] | running prune by hand; checking the stack |
-//! | [`shell`] | completions and the manual page |
+//! | [`shell`], [`help`] | completions, the manual page and the help |
 //! | [`terminal`], [`interrupt`], [`error`] | prompts, tables and colours; Ctrl-C; exit statuses |
 
 pub mod arguments;
@@ -18,6 +18,7 @@ pub mod clock;
 pub mod doctor;
 mod effective;
 pub mod error;
+pub mod help;
 pub mod interrupt;
 pub mod key;
 mod pasted;

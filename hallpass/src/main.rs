@@ -6,6 +6,7 @@ use hallpass::{
     arguments::{self, Stop},
     cli,
     error::CommandError,
+    help,
     terminal::Terminal,
 };
 
@@ -13,7 +14,10 @@ use hallpass::{
 async fn main() -> ExitCode {
     let cli = match arguments::parse(std::env::args_os()) {
         Ok(cli) => cli,
-        Err(Stop::Help(help)) => help.exit(),
+        Err(Stop::Help(asked)) => {
+            let _ = help::print(&asked);
+            return ExitCode::from(u8::try_from(asked.exit_code()).unwrap_or(2));
+        }
         Err(Stop::Bad(why)) => {
             // The arguments did not parse, so look for `--json` among the raw words.
             let is_json = std::env::args_os().any(|word| word == "--json");

@@ -13,7 +13,10 @@ use hallpass_dev::{
     ca,
     gateway::{access::Form, upstream::Upstream},
 };
-use hallpass_runtime::{clock, log, settings};
+use hallpass_runtime::{
+    clock, log,
+    settings::{self, names},
+};
 use hallpass_token::{Permission, Text};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
@@ -95,6 +98,7 @@ pub(crate) async fn run(
 fn options(args: DevArgs, data: PathBuf, form: Form) -> Result<Options, CommandError> {
     let mut settings = settings::environment_with_prefix("HALLPASS_");
     let keys = settings.remove("HALLPASS_KEYS").filter(|keys| !keys.is_empty()).map(Text::new);
+    settings.retain(|name, _| !names::OF_COMMAND.contains(&name.as_str()));
     settings.retain(|name, _| !NOT_FROM_OUTSIDE.iter().any(|end| name.ends_with(end)));
     let DevArgs { upstream, upstream_port, protect, .. } = args;
     let has_routes = settings.get(ROUTES).is_some_and(|routes| !routes.is_empty());

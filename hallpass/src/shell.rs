@@ -5,12 +5,12 @@ use std::{
     path::PathBuf,
 };
 
-use clap::{Args, CommandFactory, ValueEnum};
+use clap::{Args, ValueEnum};
 use clap_complete::{Shell, generate};
 use clap_mangen::Man;
 
 use crate::{
-    cli::Cli,
+    cli,
     error::{CommandError, EXIT_STATUS},
 };
 
@@ -45,7 +45,7 @@ pub fn completions(shell: Kind) -> Result<(), CommandError> {
     };
     // The generator panics on a write error, so it writes to memory first.
     let mut script = Vec::new();
-    generate(shell, &mut Cli::command(), "hallpass", &mut script);
+    generate(shell, &mut cli::command(), "hallpass", &mut script);
     Ok(io::stdout().write_all(&script)?)
 }
 
@@ -56,12 +56,12 @@ pub fn completions(shell: Kind) -> Result<(), CommandError> {
 pub fn man(args: &ManArgs) -> Result<(), CommandError> {
     if let Some(folder) = &args.out {
         let written = std::fs::create_dir_all(folder)
-            .and_then(|()| clap_mangen::generate_to(Cli::command(), folder));
+            .and_then(|()| clap_mangen::generate_to(cli::command(), folder));
         return written.map_err(|error| {
             CommandError::rejected(format!("--out: {}: {error}", folder.display()))
         });
     }
-    let mut command = Cli::command().after_help("").disable_help_subcommand(true);
+    let mut command = cli::command().after_help("").disable_help_subcommand(true);
     command.build();
     let page = Man::new(command);
     let mut roff = Vec::new();

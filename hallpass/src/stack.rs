@@ -10,33 +10,41 @@ use std::{
 use clap::Args;
 use hallpass_runtime::{
     local::RunningStack,
-    settings::{ConfigError, Settings},
+    settings::{self, ConfigError, Settings},
 };
 use hallpass_service::{Service, service};
 use hallpass_store::Store;
 
-use crate::{error::CommandError, pasted, trust};
+use crate::{cli::HEADING, error::CommandError, pasted, trust};
 
 mod deployed;
+
+/// The heading of the options that select a deployed stack.
+const DEPLOYED: &str = "Deployed stacks";
+
+/// The data directory if none is named.
+const DATA: &str = ".hallpass";
 
 /// The options that select the stack.
 #[derive(Debug, Args)]
 pub struct Reach {
-    /// Data directory of the development stack, by which other commands find it
-    #[arg(long, global = true, value_name = "DIR", default_value = ".hallpass")]
-    pub(crate) data: PathBuf,
-    /// Use this deployed CloudFormation stack instead of the development stack
-    #[arg(long, global = true, value_name = "NAME", value_parser = pasted::name, help_heading = "Deployed stacks")]
+    /// Data directory of the development stack, by which other commands find it [default:
+    /// `HALLPASS_DATA`, or .hallpass]
+    #[arg(long, global = true, value_name = "DIR", help_heading = HEADING)]
+    data: Option<PathBuf>,
+    /// Use this deployed CloudFormation stack instead of the development stack [default:
+    /// `HALLPASS_STACK`, unless --data is given]
+    #[arg(long, global = true, value_name = "NAME", value_parser = pasted::name, help_heading = DEPLOYED)]
     stack: Option<String>,
-    /// AWS profile [default: `AWS_PROFILE`]
-    #[arg(long, global = true, value_name = "NAME", value_parser = pasted::name, help_heading = "Deployed stacks")]
+    /// AWS profile [default: `HALLPASS_PROFILE`, or `AWS_PROFILE`]
+    #[arg(long, global = true, value_name = "NAME", value_parser = pasted::name, help_heading = DEPLOYED)]
     profile: Option<String>,
     /// AWS region [default: `AWS_REGION`, or the profile's region]
-    #[arg(long, global = true, value_name = "REGION", value_parser = pasted::name, help_heading = "Deployed stacks")]
+    #[arg(long, global = true, value_name = "REGION", value_parser = pasted::name, help_heading = DEPLOYED)]
     region: Option<String>,
     /// URL for all AWS requests, such as an emulator's; without --stack, the `HALLPASS_…`
     /// environment variables name the tables
-    #[arg(long, global = true, value_name = "URL", value_parser = pasted::name, help_heading = "Deployed stacks")]
+    #[arg(long, global = true, value_name = "URL", value_parser = pasted::name, help_heading = DEPLOYED)]
     endpoint: Option<String>,
 }
 
@@ -73,7 +81,7 @@ impl Reach {
         if self.is_deployed() {
             Box::pin(deployed::find(self)).await
         } else {
-            Stack::find(&self.data)
+            Stack::find(&self.data())
         }
     }
 
@@ -82,19 +90,43 @@ impl Reach {
     /// # Errors
     /// Returns [`CommandError::Usage`] if such an option was given.
     pub fn reject_deployed(&self) -> Result<(), CommandError> {
-        if self.is_deployed() {
+        // The variables do not count: they are set for other commands.
+        if self.stack.is_some() || self.names_aws() {
             let why = "--stack, --profile, --region and --endpoint are for deployed stacks only";
             return Err(CommandError::Usage(why.to_owned()));
         }
         Ok(())
     }
 
-    const fn is_deployed(&self) -> bool {
-        self.stack.is_some()
-            || self.profile.is_some()
-            || self.region.is_some()
-            || self.endpoint.is_some()
+    /// Returns the data directory of the development stack.
+    pub(crate) fn data(&self) -> PathBuf {
+        let set = || variable("HALLPASS_DATA").map(PathBuf::from);
+        self.data.clone().or_else(set).unwrap_or_else(|| PathBuf::from(DATA))
     }
+
+    /// Returns the name of the deployed stack. An option takes precedence over every variable.
+    fn stack(&self) -> Option<String> {
+        let set = || variable("HALLPASS_STACK").filter(|_| self.data.is_none());
+        self.stack.clone().or_else(set)
+    }
+
+    /// Returns the AWS profile.
+    fn profile(&self) -> Option<String> {
+        self.profile.clone().or_else(|| variable("HALLPASS_PROFILE"))
+    }
+
+    fn is_deployed(&self) -> bool {
+        self.stack().is_some() || self.names_aws()
+    }
+
+    const fn names_aws(&self) -> bool {
+        self.profile.is_some() || self.region.is_some() || self.endpoint.is_some()
+    }
+}
+
+/// Returns a variable of the environment; empty counts as absent.
+fn variable(name: &str) -> Option<String> {
+    settings::environment(name).filter(|value| !value.is_empty())
 }
 
 impl From<RunningStack> for Stack {

@@ -52,6 +52,11 @@ impl Terminal {
         self.json
     }
 
+    /// Returns whether standard output has colours.
+    pub(crate) const fn has_colours(self) -> bool {
+        self.has_colours
+    }
+
     /// Prints one line, or its JSON value.
     ///
     /// # Errors

@@ -8,6 +8,16 @@ use hallpass_runtime::settings::reference::{AWS_SETTINGS, SETTINGS, Setting};
 use hallpass_token::Reason;
 use tests::{TEMPLATE, generated};
 
+/// The variables that the command reads in place of options.
+const COMMAND_SETTINGS: [(&str, &str); 3] = [
+    ("HALLPASS_DATA", "The data directory of the development stack, in place of `--data`."),
+    (
+        "HALLPASS_STACK",
+        "The deployed stack, in place of `--stack`; `--data` on the command line takes precedence.",
+    ),
+    ("HALLPASS_PROFILE", "The AWS profile, in place of `--profile`."),
+];
+
 /// The variables that only tests and their tools read.
 const TEST_SETTINGS: [(&str, &str); 7] = [
     ("HALLPASS_LONG", "`1`: runs the long forms of the tests that have one."),
@@ -111,9 +121,13 @@ fn configuration() -> String {
             writeln!(page, "| `{name}` | {} | {description} |", code(&default)).unwrap();
         }
     }
-    page.push_str("\n## Variables of the tests\n\n| variable | meaning |\n|---|---|\n");
-    for (name, meaning) in TEST_SETTINGS {
-        writeln!(page, "| `{name}` | {meaning} |").unwrap();
+    let tables: [(&str, &[(&str, &str)]); 2] =
+        [("the command", &COMMAND_SETTINGS), ("the tests", &TEST_SETTINGS)];
+    for (of, settings) in tables {
+        write!(page, "\n## Variables of {of}\n\n| variable | meaning |\n|---|---|\n").unwrap();
+        for (name, meaning) in settings {
+            writeln!(page, "| `{name}` | {meaning} |").unwrap();
+        }
     }
     page.push('\n');
     page

@@ -55,7 +55,7 @@ pub(super) async fn find(reach: &Reach) -> Result<Stack, NoStack> {
         trust::http_client(&|name| environment.get(name).cloned()).map_err(NoStack::ConfigError)?;
     let aws = load(reach, http).await;
     let mut url = String::new();
-    if let Some(name) = &reach.stack {
+    if let Some(name) = &reach.stack() {
         let stack = describe(&aws, name).await?;
         url = stack
             .outputs()
@@ -94,7 +94,7 @@ pub(super) async fn find(reach: &Reach) -> Result<Stack, NoStack> {
 
 async fn load(reach: &Reach, http: SharedHttpClient) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
-    if let Some(profile) = &reach.profile {
+    if let Some(profile) = reach.profile() {
         loader = loader.profile_name(profile);
     }
     if let Some(region) = &reach.region {

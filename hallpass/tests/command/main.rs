@@ -15,6 +15,8 @@ mod clock;
 mod deployed;
 mod dev;
 mod doctor;
+mod environment;
+mod help;
 mod import;
 mod interrupted;
 mod killed;

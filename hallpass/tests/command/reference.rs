@@ -3,8 +3,8 @@
 
 use std::{fmt::Write as _, fs, path::Path};
 
-use clap::{Command, CommandFactory};
-use hallpass::{cli::Cli, error::EXIT_STATUS};
+use clap::Command;
+use hallpass::{cli, error::EXIT_STATUS};
 
 const BEGIN: &str = "<!-- begin -->\n";
 const END: &str = "<!-- end -->\n";
@@ -32,12 +32,12 @@ fn generated() -> String {
     for (status, meaning) in EXIT_STATUS {
         writeln!(page, "| {status} | {meaning} |").unwrap();
     }
-    let mut command = Cli::command().disable_help_subcommand(true);
+    let mut command = cli::command().disable_help_subcommand(true);
     let help = command.render_help().to_string();
     let (help, _) = help.split_once("\nExit status:").unwrap();
     let help: Vec<&str> = help.trim().lines().map(str::trim_end).collect();
     writeln!(page, "\n## Options of every command\n\n```text\n{}\n```", help.join("\n")).unwrap();
-    for below in Cli::command().get_subcommands() {
+    for below in cli::command().get_subcommands() {
         add(&mut page, below, "hallpass");
     }
     page.push('\n');

@@ -78,7 +78,7 @@ async fn the_manual_lists_the_exit_statuses_and_has_a_page_for_every_command() {
 }
 
 /// Returns every command without subcommands, such as `user add`.
-fn leaves() -> BTreeSet<String> {
+pub(crate) fn leaves() -> BTreeSet<String> {
     let (mut leaves, mut below) = (BTreeSet::new(), vec![(String::new(), Cli::command())]);
     while let Some((path, command)) = below.pop() {
         if !command.has_subcommands() {

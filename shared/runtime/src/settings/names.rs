@@ -19,6 +19,9 @@ pub const SETTINGS: [&str; reference::SETTINGS.len()] = {
     names
 };
 
+/// What the command reads in place of options.
+pub const OF_COMMAND: [&str; 3] = ["HALLPASS_DATA", "HALLPASS_PROFILE", "HALLPASS_STACK"];
+
 /// What the tests of Hallpass read, which is no reason for a warning.
 pub const OF_TESTS: [&str; 7] = [
     "HALLPASS_LONG",
@@ -71,6 +74,7 @@ pub fn unknown<'n>(
         let is_former = RENAMED.iter().any(|(former, _)| *former == name);
         name.starts_with(PREFIX)
             && !SETTINGS.contains(&name)
+            && !OF_COMMAND.contains(&name)
             && !OF_TESTS.contains(&name)
             && !is_former
     };
@@ -79,7 +83,11 @@ pub fn unknown<'n>(
         .filter_map(|(name, _)| {
             Some(UnknownVariable {
                 name: name.clone(),
-                nearest: nearest::nearest(&name.to_uppercase(), SETTINGS)?.name,
+                nearest: nearest::nearest(
+                    &name.to_uppercase(),
+                    SETTINGS.into_iter().chain(OF_COMMAND),
+                )?
+                .name,
             })
         })
         .collect()
@@ -132,7 +140,8 @@ mod tests {
         check("HALLPASS_LIFETIME", "1d", None);
         check("HALLPASS_GRACE", "1d", None);
         check("LIFETIME", "1d", None);
-        for name in SETTINGS.into_iter().chain(OF_TESTS) {
+        check("HALLPASS_STACKS", "x", Some("HALLPASS_STACK"));
+        for name in SETTINGS.into_iter().chain(OF_COMMAND).chain(OF_TESTS) {
             check(name, "x", None);
         }
     }
