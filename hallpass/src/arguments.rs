@@ -158,3 +158,9 @@ pub(crate) fn cache(text: &str) -> Result<u32, &'static str> {
         .filter(|seconds| *seconds <= 3_600)
         .ok_or("must be a duration of at most an hour, as in API Gateway, such as 0, 300 or 5m")
 }
+
+/// Parses a number of rows.
+pub(crate) fn count(text: &str) -> Result<usize, &'static str> {
+    let count = text.parse().ok().filter(|count| *count > 0);
+    count.ok_or("must be a whole number of at least 1")
+}

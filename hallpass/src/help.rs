@@ -24,13 +24,16 @@ pub const EXAMPLES: [(&str, &[&str]); 27] = [
             "hallpass user add backup --app --no-password",
         ],
     ),
-    ("user list", &["hallpass user list", "hallpass --json user list"]),
+    (
+        "user list",
+        &["hallpass user list --state blocked --sort id", "hallpass --json user list --search ada"],
+    ),
     ("user show", &["hallpass user show ada", "hallpass user show id:1"]),
     ("user passwd", &["hallpass user passwd ada", "hallpass user passwd ada <password.txt"]),
     ("user rename", &["hallpass user rename ada grace"]),
     ("user block", &["hallpass user block ada", "hallpass --stack hallpass user block ada"]),
     ("user unblock", &["hallpass user unblock ada"]),
-    ("user remove", &["hallpass user remove ada"]),
+    ("user remove", &["hallpass user remove ada", "hallpass user remove id:1 --yes"]),
     ("user permission add", &["hallpass user permission add ada reports"]),
     ("user permission remove", &["hallpass user permission remove ada reports"]),
     (
@@ -44,7 +47,10 @@ pub const EXAMPLES: [(&str, &[&str]); 27] = [
             "hallpass token issue ada --name ci --expires-in '1 month' --scope reports",
         ],
     ),
-    ("token list", &["hallpass token list ada", "hallpass token list id:1"]),
+    (
+        "token list",
+        &["hallpass token list ada", "hallpass token list id:1 --state live --sort expires"],
+    ),
     ("token show", &["hallpass token show 1.24LZRCIrYYNTCeRZ6quIqQ"]),
     (
         "token revoke",

@@ -24,6 +24,7 @@ use serde_json::json;
 
 use crate::{
     clock,
+    confirm::Confirmation,
     error::CommandError,
     pasted,
     stack::{NoStack, Stack},
@@ -62,6 +63,9 @@ pub enum Command {
         /// Remove the key even if that invalidates live tokens
         #[arg(long)]
         end_tokens: bool,
+        /// Whether a person is asked first.
+        #[command(flatten)]
+        confirmation: Confirmation,
     },
 }
 
@@ -82,10 +86,10 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
             let now = clock::now(stack, terminal).await?;
             export(&Secret::of(stack)?, id.as_deref(), now, terminal).await
         }
-        Command::Retire { id, end_tokens } => {
+        Command::Retire { id, end_tokens, confirmation } => {
             let cache = stack.settings()?.authorizer_cache;
-            let retirement =
-                Retirement { id: &id, end_tokens, now: clock::now(stack, terminal).await?, cache };
+            let now = clock::now(stack, terminal).await?;
+            let retirement = Retirement { id: &id, end_tokens, confirmation, now, cache };
             retire(&Secret::of(stack)?, &stack.store()?, retirement, terminal).await
         }
     }
@@ -214,6 +218,7 @@ async fn export(
 struct Retirement<'a> {
     id: &'a str,
     end_tokens: bool,
+    confirmation: Confirmation,
     now: Timestamp,
     /// How long a gateway caches a response of the authorizer.
     cache: Duration,
@@ -222,7 +227,7 @@ struct Retirement<'a> {
 async fn retire(
     secret: &Secret,
     store: &Store,
-    Retirement { id, end_tokens, now, cache }: Retirement<'_>,
+    Retirement { id, end_tokens, confirmation, now, cache }: Retirement<'_>,
     terminal: Terminal,
 ) -> Result<(), CommandError> {
     let Versioned { keyring, version_id } = secret.version().await?;
@@ -239,6 +244,9 @@ async fn retire(
         let why =
             format!("retiring {id} invalidates {live} live tokens; pass --end-tokens to do so");
         return Err(CommandError::rejected(why));
+    }
+    if live > 0 {
+        confirmation.ask(&format!("retire {id} and invalidate {live} live tokens?"), terminal)?;
     }
     secret.replace(&version_id, &keyring.without(id).map_err(bad_keyring)?).await?;
     Event::SigningKeyRetired(id).log();

@@ -10,11 +10,13 @@
 //! | [`user`], [`tokens`], [`key`] | the management commands |
 //! | [`sweep`], [`doctor`] | running prune by hand; checking the stack |
 //! | [`shell`], [`help`] | completions, the manual page and the help |
-//! | [`terminal`], [`interrupt`], [`error`] | prompts, tables and colours; Ctrl-C; exit statuses |
+//! | [`terminal`], [`table`], `confirm` | prompts, tables, colours and questions |
+//! | [`interrupt`], [`error`] | Ctrl-C; exit statuses |
 
 pub mod arguments;
 pub mod cli;
 pub mod clock;
+mod confirm;
 pub mod doctor;
 mod effective;
 pub mod error;
@@ -28,6 +30,7 @@ mod serve;
 pub mod shell;
 pub mod stack;
 pub mod sweep;
+pub mod table;
 pub mod terminal;
 pub mod tokens;
 mod trust;

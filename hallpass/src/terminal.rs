@@ -5,22 +5,24 @@
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
+use console::Term;
 use hallpass_runtime::settings;
 use hallpass_token::{Text, secret::Digest};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use unicode_width::UnicodeWidthStr;
 use zeroize::Zeroizing;
 
 use hallpass_token::redact::redact;
 
-use crate::pasted::without_basic;
+use crate::{pasted::without_basic, table::Pages};
 
 /// How a command prints.
 #[derive(Clone, Copy, Debug)]
 pub struct Terminal {
     json: bool,
     has_colours: bool,
+    /// The width of standard output, if it is a terminal.
+    width: Option<usize>,
 }
 
 /// A colour with a meaning.
@@ -44,7 +46,8 @@ impl Terminal {
         let is_dumb = set("TERM").is_none_or(|term| term == "dumb");
         let has_colours =
             !json && io::stdout().is_terminal() && set("NO_COLOR").is_none() && !is_dumb;
-        Self { json, has_colours }
+        let size = io::stdout().is_terminal().then(|| Term::stdout().size_checked()).flatten();
+        Self { json, has_colours, width: size.map(|(_, columns)| columns.into()) }
     }
 
     /// Returns whether output is JSON.
@@ -95,14 +98,15 @@ impl Terminal {
         if self.json {
             return self.say("", json);
         }
-        let mut pages = self.pages(head);
+        let mut pages = Pages::new(self, head, None);
         pages.print(rows, &[])?;
         pages.end()
     }
 
-    /// Starts a table that is printed a page at a time, so that only one page is in memory.
+    /// Starts a list that is printed a page at a time, so that only one page is in memory, and that
+    /// fits the terminal.
     pub fn pages<const N: usize>(self, head: [&'static str; N]) -> Pages<N> {
-        Pages { terminal: self, head, widths: head.map(UnicodeWidthStr::width), printed: 0 }
+        Pages::new(self, head, self.width)
     }
 
     /// Prints a note to standard error.
@@ -139,77 +143,6 @@ impl Terminal {
         };
         if self.has_colours { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
-}
-
-/// A table that is printed a page at a time. In JSON it is one array.
-#[derive(Debug)]
-pub struct Pages<const N: usize> {
-    terminal: Terminal,
-    head: [&'static str; N],
-    /// The widest cells so far: the columns of a page are never narrower than those of the previous
-    /// page.
-    widths: [usize; N],
-    printed: usize,
-}
-
-impl<const N: usize> Pages<N> {
-    /// Prints a page. The first page has the head.
-    ///
-    /// # Errors
-    /// Returns an [`io::Error`] if standard output cannot be written.
-    pub fn print(&mut self, rows: &[[String; N]], json: &[Value]) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        if self.terminal.json {
-            for value in json {
-                write!(out, "{}{value}", if self.printed == 0 { '[' } else { ',' })?;
-                self.printed = self.printed.saturating_add(1);
-            }
-            return Ok(());
-        }
-        let rows: Vec<[String; N]> =
-            rows.iter().map(|row| row.each_ref().map(|cell| printable(cell))).collect();
-        for row in &rows {
-            for (width, cell) in self.widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.width());
-            }
-        }
-        if self.printed == 0 {
-            writeln!(
-                out,
-                "{}",
-                self.terminal.paint(&aligned(&self.head, &self.widths), Colour::Title)
-            )?;
-        }
-        self.printed = self.printed.saturating_add(1);
-        for row in &rows {
-            writeln!(out, "{}", aligned(&row.each_ref().map(String::as_str), &self.widths))?;
-        }
-        out.flush()
-    }
-
-    /// Completes the table.
-    ///
-    /// # Errors
-    /// Returns an [`io::Error`] if standard output cannot be written.
-    pub fn end(self) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        if self.terminal.json {
-            writeln!(out, "{}]", if self.printed == 0 { "[" } else { "" })?;
-        }
-        out.flush()
-    }
-}
-
-/// Pads each cell to the width of its column, measured in terminal columns.
-fn aligned(cells: &[&str], widths: &[usize]) -> String {
-    let mut line = String::new();
-    for (cell, width) in cells.iter().zip(widths) {
-        let gap = width.saturating_sub(cell.width()).saturating_add(2);
-        line.push_str(cell);
-        line.extend(std::iter::repeat_n(' ', gap));
-    }
-    line.truncate(line.trim_end().len());
-    line
 }
 
 /// Creates a progress bar on standard error, shown only on a terminal. Without a total it shows a
@@ -326,17 +259,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_align_by_terminal_width() {
-        let widths = [4, 6];
-        let check = |cells: [&str; 2], line: &str| assert_eq!(aligned(&cells, &widths), line);
-        check(["ID", "NAME"], "ID    NAME");
-        check(["1", "ada"], "1     ada");
-        check(["日本", "x"], "日本  x");
-        check(["e\u{301}", "x"], "e\u{301}     x");
-        check(["1", ""], "1");
-    }
-
-    #[test]
     fn characters_that_a_terminal_interprets_are_replaced_and_long_input_is_cut() {
         assert_eq!(printable("a\u{1b}[31mb\n\u{7f}"), "a\u{fffd}[31mb\u{fffd}\u{fffd}");
         assert_eq!(
@@ -362,8 +284,8 @@ mod tests {
 
     #[test]
     fn text_is_coloured_only_on_a_terminal_with_colours() {
-        let plain = Terminal { json: false, has_colours: false };
-        let coloured = Terminal { json: false, has_colours: true };
+        let plain = Terminal { json: false, has_colours: false, width: None };
+        let coloured = Terminal { json: false, has_colours: true, width: None };
         assert_eq!(plain.paint("ok", Colour::Good), "ok");
         assert_eq!(coloured.paint("ok", Colour::Good), "\u{1b}[32mok\u{1b}[0m");
     }

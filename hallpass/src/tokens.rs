@@ -2,26 +2,21 @@
 
 use clap::{Args, Subcommand};
 use hallpass_http::view;
-use hallpass_store::Store;
 use hallpass_token::{
-    Issuer, Reason, Record, Timestamp, TokenId, User, UserId, codec::inspect, lifecycle,
+    Issuer, Reason, Record, Timestamp, TokenHash, TokenId, User, codec::inspect, lifecycle,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     clock,
     error::CommandError,
-    pasted,
     stack::Stack,
     terminal::{self, Terminal},
-    user,
 };
 
 mod issue;
+mod list;
 mod revoke;
-
-/// The number of tokens that a page of a list holds in memory.
-const PAGE: usize = 500;
 
 /// Shown for an attribute that the token's text does not contain.
 const IN_RECORD: &str = "in the token's record";
@@ -32,11 +27,7 @@ pub enum Command {
     /// Issue a token for a user; it is printed once, alone on standard output
     Issue(issue::IssueArgs),
     /// List a user's tokens, oldest first within each 500
-    List {
-        /// User name, or `id:` followed by the user ID
-        #[arg(value_parser = pasted::name)]
-        user: String,
-    },
+    List(list::ListArgs),
     /// Show a token's record
     Show {
         /// Token ID, as printed by `list` and `inspect`
@@ -69,7 +60,7 @@ pub struct InspectArgs {
 pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
     match command {
         Command::Issue(args) => Box::pin(issue::issue(args, stack, terminal)).await,
-        Command::List { user } => list(stack, &user, terminal).await,
+        Command::List(args) => list::list(&args, stack, terminal).await,
         Command::Show { id } => show(stack, &id, terminal).await,
         Command::Revoke(args) => Box::pin(revoke::run(args, stack, terminal)).await,
         Command::Rotate { id } => Box::pin(issue::rotate(&id, stack, terminal)).await,
@@ -125,47 +116,6 @@ pub fn inspect(args: &InspectArgs, terminal: Terminal) -> Result<(), CommandErro
     Ok(terminal.table(["ATTRIBUTE", "VALUE"], &rows, &json)?)
 }
 
-async fn list(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), CommandError> {
-    let store = stack.store()?;
-    let (id, user) = match user::find(&store, name).await {
-        Ok(user) => (user.id, Some(user)),
-        // The records of a removed user stay for the retention.
-        Err(error) => (removed(&store, name).await?.ok_or(error)?, None),
-    };
-    let now = clock::now(stack, terminal).await?;
-    let row = |record: &Record| {
-        [
-            record.id.to_string(),
-            record.name.clone().unwrap_or_default(),
-            record.format.to_string(),
-            lifecycle::state(record, user.as_ref(), now).as_str().to_owned(),
-            or_never(record.expires_at),
-            or_never(record.last_used_at),
-        ]
-    };
-    let mut pages = terminal.pages(["ID", "NAME", "FORMAT", "STATE", "EXPIRES", "LAST USED"]);
-    let mut after = None;
-    loop {
-        let mut page = store.page_of(&id, PAGE, after, None).await?;
-        page.records.sort_by_key(|record| record.issued_at);
-        let rows: Vec<[String; 6]> = page.records.iter().map(row).collect();
-        let json: Vec<_> =
-            page.records.iter().map(|record| view::token(record, user.as_ref(), now)).collect();
-        pages.print(&rows, &json)?;
-        after = page.next;
-        if after.is_none() {
-            return Ok(pages.end()?);
-        }
-    }
-}
-
-/// Returns the ID after `id:` if records of a user with this ID are left.
-async fn removed(store: &Store, name: &str) -> Result<Option<UserId>, CommandError> {
-    let Some(id) = name.strip_prefix("id:").and_then(|id| id.parse().ok()) else { return Ok(None) };
-    let page = store.page_of(&id, 1, None, None).await?;
-    Ok((!page.records.is_empty()).then_some(id))
-}
-
 async fn show(stack: &Stack, id: &TokenId, terminal: Terminal) -> Result<(), CommandError> {
     let store = stack.store()?;
     let record = store.record(id).await?;
@@ -182,7 +132,7 @@ async fn show(stack: &Stack, id: &TokenId, terminal: Terminal) -> Result<(), Com
         ("description", record.description.clone().unwrap_or_default()),
         ("user", user.as_ref().map(|user| user.username.clone()).unwrap_or_default()),
         ("format", record.format.to_string()),
-        ("state", lifecycle::state(&record, user.as_ref(), now).as_str().to_owned()),
+        ("state", state(&record, user.as_ref(), now)),
         ("changed", changed(&record, user.as_ref(), now)),
         ("scope", scope),
         ("issued", record.issued_at.to_string()),
@@ -194,10 +144,42 @@ async fn show(stack: &Stack, id: &TokenId, terminal: Terminal) -> Result<(), Com
         ),
         ("expires", or_never(record.expires_at)),
         ("last used", or_never(record.last_used_at)),
+        ("replaces", other(&record, record.replaces)),
+        ("replaced by", other(&record, record.replaced_by)),
         ("key", record.key_id.clone()),
     ];
     let rows = rows.map(|(name, value)| [name.to_owned(), value]);
-    Ok(terminal.table(["ATTRIBUTE", "VALUE"], &rows, &view::token(&record, user.as_ref(), now))?)
+    Ok(terminal.table(["ATTRIBUTE", "VALUE"], &rows, &view(&record, user.as_ref(), now))?)
+}
+
+/// Returns the state of a token, and of one under rotation also how long it can still be used.
+fn state(record: &Record, user: Option<&User>, now: Timestamp) -> String {
+    let state = lifecycle::state(record, user, now);
+    match record.replaced_at.filter(|_| state.is_live()) {
+        Some(until) => format!("{}, rotating until {until}", state.as_str()),
+        None => state.as_str().to_owned(),
+    }
+}
+
+/// Returns a token in JSON, with the tokens of its rotation.
+fn view(record: &Record, user: Option<&User>, now: Timestamp) -> Value {
+    let mut view = view::token(record, user, now);
+    let of = |hash: Option<TokenHash>| hash.map(|_| other(record, hash));
+    let rotation = [
+        ("replaces", of(record.replaces)),
+        ("replaced_by", of(record.replaced_by)),
+        ("replaced_at", record.replaced_at.map(|at| at.to_string())),
+    ];
+    if let Value::Object(members) = &mut view {
+        let known = rotation.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        members.extend(known.map(|(name, value)| (name.to_owned(), value.into())));
+    }
+    view
+}
+
+/// Returns the ID of another token of the same user.
+fn other(record: &Record, hash: Option<TokenHash>) -> String {
+    hash.map(|hash| format!("{}.{hash}", record.id.user_id)).unwrap_or_default()
 }
 
 /// Returns the attributes of the user that changed, if a change is the reason why the token is

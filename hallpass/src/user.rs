@@ -29,14 +29,15 @@ mod administrators;
 mod import;
 mod lines;
 mod list;
+mod remove;
 
 /// The subcommands of `hallpass user`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Add a user; the password is read from a prompt or standard input
     Add(AddArgs),
-    /// List all users
-    List,
+    /// List users
+    List(list::ListArgs),
     /// Show a user
     Show(Name),
     /// Set a new password, read from a prompt or standard input
@@ -54,8 +55,8 @@ pub enum Command {
     Block(Name),
     /// Unblock a user; tokens from before stay invalid
     Unblock(Name),
-    /// Remove a user
-    Remove(Name),
+    /// Remove a user; asks for confirmation on a terminal
+    Remove(remove::RemoveArgs),
     /// Add or remove a permission of a user
     #[command(subcommand)]
     Permission(PermissionCommand),
@@ -135,15 +136,13 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
                 terminal::printable(&user.username)
             )));
         }
-        let holds = |permission: &Permission| user.permissions.holds(permission.as_str());
-        let is_done = match &change {
-            Change::Grant(permission) => holds(permission),
-            Change::Deny(permission) => !holds(permission),
-            Change::Password(_) | Change::Block | Change::Unblock => false,
+        let done = match unchanged(&change, &user) {
+            Some(why) => {
+                terminal.note(&why)?;
+                "unchanged"
+            }
+            None => done,
         };
-        if is_done {
-            terminal.note("nothing changed: the permissions of the user are already so")?;
-        }
         let (revoker, fresh) = (revoker(stack, &store, terminal).await?, entropy::generation()?);
         let written = users::change(&revoker, &settings, &user.id, &change, fresh).await?;
         let ends = matches!(change, Change::Block | Change::Password(_));
@@ -152,7 +151,7 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
     };
     match command {
         Command::Add(args) => add(&store, args, terminal).await,
-        Command::List => list::list(&store, terminal).await,
+        Command::List(args) => list::list(&args, &store, terminal).await,
         Command::Show(Name { name }) => list::show(&find(&store, &name).await?, terminal),
         Command::Passwd(Name { name }) => {
             // Do not prompt for the password of a user who does not exist.
@@ -162,15 +161,7 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
         Command::Rename { old, new } => rename(&store, stack, &old, &new, terminal).await,
         Command::Block(Name { name }) => change(&name, Change::Block, "blocked").await,
         Command::Unblock(Name { name }) => change(&name, Change::Unblock, "unblocked").await,
-        Command::Remove(Name { name }) => {
-            if let Some(key) = unusable_id(&name) {
-                return remove_item(&store, key, terminal).await;
-            }
-            let (user, settings) = (find(&store, &name).await?, stack.settings()?);
-            let removed = users::remove(&store, &user).await?;
-            say_done(stack, terminal, removed, &user, Done { done: "removed", ends: true }).await?;
-            administrators::warn_without(&store, &settings, &user, terminal).await
-        }
+        Command::Remove(args) => remove::remove(stack, &store, &args, terminal).await,
         Command::Permission(PermissionCommand::Add(NameAndPermission { name, permission })) => {
             change(&name, Change::Grant(permission), "permission added").await
         }
@@ -178,6 +169,25 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
             change(&name, Change::Deny(permission), "permission removed").await
         }
         Command::Import(args) => import::run(&args, &store, terminal).await,
+    }
+}
+
+/// Returns why a change of permissions changes nothing, or `None` if it changes something.
+fn unchanged(change: &Change, user: &User) -> Option<String> {
+    let holds = |permission: &Permission| user.permissions.holds(permission.as_str());
+    let name = terminal::printable(&user.username);
+    match change {
+        Change::Grant(permission) if holds(permission) => {
+            Some(format!("{name} already has the permission {}", permission.as_str()))
+        }
+        Change::Deny(permission) if !holds(permission) => {
+            Some(format!("{name} does not have the permission {}", permission.as_str()))
+        }
+        Change::Grant(_)
+        | Change::Deny(_)
+        | Change::Password(_)
+        | Change::Block
+        | Change::Unblock => None,
     }
 }
 
@@ -254,25 +264,6 @@ async fn add(store: &Store, args: AddArgs, terminal: Terminal) -> Result<(), Com
     }
 }
 
-/// Returns the key after `id:` if no user can have it as an ID. An application may have written
-/// such an item.
-fn unusable_id(name: &str) -> Option<&str> {
-    name.strip_prefix("id:").filter(|key| !key.is_empty() && key.parse::<UserId>().is_err())
-}
-
-/// Removes an item of the users' table whose key is not a user ID. It has no tokens and cannot log
-/// in.
-async fn remove_item(store: &Store, key: &str, terminal: Terminal) -> Result<(), CommandError> {
-    let shown = excerpt(key);
-    if store.remove_unusable_user(key).await? == Written::Unknown {
-        return Err(CommandError::rejected(format!("there is no user {shown}")));
-    }
-    Ok(terminal.say(
-        &format!("removed: {shown}, which is not a user ID"),
-        &json!({"done": "removed", "id": shown}),
-    )?)
-}
-
 async fn rename(
     store: &Store,
     stack: &Stack,
@@ -288,8 +279,15 @@ async fn rename(
         Renamed::Unknown => Written::Unknown,
         Renamed::NameTaken => return Err(name_taken(new)),
     };
-    let renamed = User { username: new.to_owned(), ..user };
-    say_done(stack, terminal, written, &renamed, Done { done: "renamed", ends: true }).await
+    let (id, was) = (user.id, terminal::printable(&user.username));
+    if written == Written::Unknown {
+        return Err(CommandError::rejected(format!("the user {was} no longer exists")));
+    }
+    let json = json!({
+        "done": "renamed", "id": id.to_string(), "username": new, "was": user.username,
+        "effective_at": effective::now(stack, terminal).await?,
+    });
+    Ok(terminal.say(&format!("renamed: {was} → {} ({id})", terminal::printable(new)), &json)?)
 }
 
 fn name_taken(name: &str) -> CommandError {

@@ -13,6 +13,7 @@ use hallpass_token::{Record, TokenId};
 use serde_json::json;
 
 use crate::{
+    confirm::Confirmation,
     effective,
     error::CommandError,
     interrupt::Interrupt,
@@ -43,6 +44,8 @@ pub struct RevokeArgs {
     /// Revoke all tokens of this user: a user name, or `id:` followed by the user ID
     #[arg(long, value_name = "USER", value_parser = pasted::name)]
     all: Option<String>,
+    #[command(flatten)]
+    confirmation: Confirmation,
 }
 
 /// The number of records read per page.
@@ -64,12 +67,23 @@ pub(super) async fn run(
     stack: &Stack,
     terminal: Terminal,
 ) -> Result<(), CommandError> {
-    let RevokeArgs { id, family, descendants, issued_by, all } = args;
+    let RevokeArgs { id, family, descendants, issued_by, all, confirmation } = args;
+    let ask = |question: &str| confirmation.ask(question, terminal);
     match (id, issued_by, all) {
         (Some(id), ..) if !family && !descendants => one(stack, &id, terminal).await,
-        (Some(id), ..) => leaked(stack, id, true, descendants, terminal).await,
-        (None, Some(id), _) => leaked(stack, id, family || descendants, true, terminal).await,
-        (None, None, all) => of_user(stack, &all.unwrap_or_default(), terminal).await,
+        (Some(id), ..) => {
+            let more = if descendants { " and everything that it issued" } else { "" };
+            ask(&format!("revoke the family of {id}{more}?"))?;
+            leaked(stack, id, true, descendants, terminal).await
+        }
+        (None, Some(id), _) => {
+            ask(&format!("revoke everything that the family of {id} issued?"))?;
+            leaked(stack, id, family || descendants, true, terminal).await
+        }
+        (None, None, all) => {
+            let name = all.unwrap_or_default();
+            of_user(stack, &name, confirmation, terminal).await
+        }
     }
 }
 
@@ -158,10 +172,17 @@ fn unfinished(revoked: u64, is_interrupted: bool) -> CommandError {
 
 /// Revokes all tokens of a user. The first write invalidates every token; marking the records then
 /// lets a rejection name the reason. If marking is interrupted, prune completes it.
-async fn of_user(stack: &Stack, name: &str, terminal: Terminal) -> Result<(), CommandError> {
-    let interrupt = Interrupt::watch()?;
+async fn of_user(
+    stack: &Stack,
+    name: &str,
+    confirmation: Confirmation,
+    terminal: Terminal,
+) -> Result<(), CommandError> {
     let store = stack.store()?;
     let user = user::find(&store, name).await?;
+    confirmation
+        .ask(&format!("revoke all tokens of {} ({})?", user.username, user.id), terminal)?;
+    let interrupt = Interrupt::watch()?;
     let revoker = revoker(stack, &store, terminal).await?;
     if revoker.revoke_all(&user.id, entropy::generation()?).await? == Written::Unknown {
         return Err(CommandError::rejected(format!(

@@ -1,22 +1,113 @@
 //! `hallpass user list` and `hallpass user show`. Applications may have written any value: an item
 //! that cannot be read is listed as unreadable and does not hide the others.
 
+use clap::{Args, ValueEnum};
+use hallpass_password::NameKey;
 use hallpass_store::{Store, management::Listed};
-use hallpass_token::{User, user::attribute::USER_ID};
+use hallpass_token::{Status, User, user::attribute::USER_ID};
 use serde_json::{Value, json};
 
 use crate::{
+    arguments::count,
     error::CommandError,
+    pasted,
     terminal::{Terminal, excerpt},
 };
 
-/// Prints all users, sorted by name.
-pub(super) async fn list(store: &Store, terminal: Terminal) -> Result<(), CommandError> {
+/// The options of `hallpass user list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// List users in this state only; `unreadable` users have an attribute of the wrong type
+    #[arg(long)]
+    state: Option<State>,
+    /// List users whose ID, user name or full name contains this text, in any case
+    #[arg(long, value_name = "TEXT", value_parser = pasted::name)]
+    search: Option<String>,
+    /// List at most this many users
+    #[arg(long, value_name = "COUNT", value_parser = count)]
+    limit: Option<usize>,
+    /// Sort by this
+    #[arg(long, default_value = "name")]
+    sort: Order,
+}
+
+/// The state of a user in the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum State {
+    Active,
+    Blocked,
+    Unreadable,
+}
+
+/// The order of the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Order {
+    Id,
+    Name,
+    State,
+}
+
+/// Prints the users.
+pub(super) async fn list(
+    args: &ListArgs,
+    store: &Store,
+    terminal: Terminal,
+) -> Result<(), CommandError> {
     let mut users = store.all_users().await?;
-    users.sort_by(|one, two| name(one).cmp(name(two)));
+    users.retain(|listed| {
+        let is_found = args.search.as_deref().is_none_or(|text| contains(listed, text));
+        is_found && args.state.is_none_or(|state| is_in(listed, state))
+    });
+    users.sort_by(|one, two| {
+        let by_name = name(one).cmp(name(two));
+        match args.sort {
+            Order::Id => id(one).cmp(id(two)),
+            Order::Name => by_name,
+            Order::State => status_of(one).cmp(status_of(two)).then(by_name),
+        }
+    });
+    let found = users.len();
+    users.truncate(args.limit.unwrap_or(found));
     let rows: Vec<[String; 5]> = users.iter().map(row).collect();
-    let json = users.iter().map(view_of).collect();
-    Ok(terminal.table(["ID", "NAME", "KIND", "STATUS", "PERMISSIONS"], &rows, &json)?)
+    let json: Vec<Value> = users.iter().map(view_of).collect();
+    let mut pages = terminal.pages(["ID", "NAME", "KIND", "STATUS", "PERMISSIONS"]);
+    pages.print(&rows, &json)?;
+    pages.end()?;
+    if users.len() < found {
+        terminal.note(&format!("{} of {found} users; --limit cut the list", users.len()))?;
+    }
+    Ok(())
+}
+
+fn contains(listed: &Listed, text: &str) -> bool {
+    let folded = |text: &str| NameKey::new(text).as_str().to_owned();
+    let user = listed.user();
+    let parts = [
+        Some(id(listed)),
+        user.map(|user| user.username.as_str()),
+        user.and_then(|user| user.full_name.as_deref()),
+    ];
+    parts.into_iter().flatten().any(|part| folded(part).contains(&folded(text)))
+}
+
+fn is_in(listed: &Listed, state: State) -> bool {
+    let status = listed.user().map(|user| user.status);
+    match state {
+        State::Active => status == Some(Status::Active),
+        State::Blocked => status == Some(Status::Blocked),
+        State::Unreadable => listed.user().is_none_or(|user| !user.unreadable.is_empty()),
+    }
+}
+
+fn status_of(listed: &Listed) -> &'static str {
+    listed.user().map_or("unreadable", |user| user.status.as_str())
+}
+
+fn id(listed: &Listed) -> &str {
+    match listed {
+        Listed::User(user) => user.id.as_str(),
+        Listed::Unreadable(key) => key,
+    }
 }
 
 /// Prints one user.

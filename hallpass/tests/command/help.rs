@@ -58,7 +58,7 @@ fn the_options_of_a_command_come_before_those_of_every_command() {
             "\nExamples:\n",
         ];
         assert!(places.map(at).is_sorted(), "{path}: {help}");
-        assert!(at("--json") > at("\nOptions of every command:\n"), "{path}: {help}");
+        assert!(at("\n      --json ") > at("\nOptions of every command:\n"), "{path}: {help}");
     }
 }
 

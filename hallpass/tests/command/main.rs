@@ -12,6 +12,7 @@ mod access;
 mod aws;
 mod banner;
 mod clock;
+mod confirm;
 mod deployed;
 mod dev;
 mod doctor;

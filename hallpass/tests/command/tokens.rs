@@ -200,6 +200,13 @@ async fn a_rotated_token_expires_when_its_replacement_is_first_used() {
     assert!(ran.err.contains("expires when the new token is first used"), "{}", ran.err);
     assert_eq!(dev.verdict(old_text).await, "allow");
     dev.rejected(&["token", "rotate", old_id], "", "already being replaced").await;
+    let shown = dev.json(&["token", "show", old_id], "").await;
+    let (until, new_id) = (shown["replaced_at"].as_str().unwrap(), shown["replaced_by"].as_str());
+    let printed = dev.done(&["token", "list", "my_username"], "").await;
+    assert!(printed.contains(&format!("live, rotating until {until}")), "{printed}");
+    assert_eq!(shown["state"], "live");
+    let successor = dev.json(&["token", "show", new_id.unwrap()], "").await;
+    assert_eq!((&successor["replaces"], successor.get("replaced_at")), (&old["id"], None));
     assert_eq!(dev.verdict(ran.out.trim()).await, "allow");
     assert_eq!(dev.verdict(old_text).await, "replaced");
     let listed = dev.json(&["token", "list", "my_username"], "").await;
@@ -240,6 +247,44 @@ async fn all_tokens_of_a_user_are_revoked_at_once_and_prune_reports_in_json() {
     let swept = dev.json(&["prune"], "").await;
     assert_eq!((&swept["seen"], &swept["finished"]), (&json!(3), &json!(true)));
     assert!(dev.done(&["prune"], "").await.contains("3 items seen"));
+    dev.stop("-TERM").await;
+}
+
+#[tokio::test]
+async fn a_list_of_tokens_is_filtered_sorted_and_cut() {
+    let dev = Dev::start(tempfile::TempDir::new().unwrap(), &["--no-prune"]).await;
+    let mut ids = Vec::new();
+    for (name, description, period) in
+        [("beta", "for Backups", "3d"), ("Alpha", "ci", "1d"), ("gamma", "x", "2d")]
+    {
+        let issue = ["token", "issue", "my_username", "--expires-in", period, "--name", name];
+        let token = dev.json(&[&issue[..], &["--description", description]].concat(), "").await;
+        ids.push((token["id"].as_str().unwrap().to_owned(), name));
+    }
+    dev.done(&["token", "revoke", &ids[2].0], "").await;
+    let check = async |arguments: &[&str], expected: &[&str]| {
+        let listed = dev.json(&[&["token", "list", "my_username"], arguments].concat(), "").await;
+        let names: Vec<&str> = listed
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|token| token["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(names, expected, "{arguments:?}");
+    };
+    check(&["--sort", "name"], &["Alpha", "beta", "gamma"]).await;
+    check(&["--sort", "expires"], &["Alpha", "gamma", "beta"]).await;
+    check(&["--sort", "expires", "--limit", "1"], &["Alpha"]).await;
+    check(&["--sort", "name", "--state", "live"], &["Alpha", "beta"]).await;
+    check(&["--state", "revoked"], &["gamma"]).await;
+    check(&["--state", "expired"], &[]).await;
+    check(&["--search", "BACKUP"], &["beta"]).await;
+    check(&["--search", "alph"], &["Alpha"]).await;
+    check(&["--search", &ids[0].0], &["beta"]).await;
+    let two = dev.json(&["token", "list", "my_username", "--limit", "2"], "").await;
+    assert_eq!(two.as_array().unwrap().len(), 2);
+    let (code, printed) = dev.run(&["token", "list", "my_username", "--state", "gone"], "").await;
+    assert!(code == 2 && printed.contains("possible values: live, expired, revoked"), "{printed}");
     dev.stop("-TERM").await;
 }
 

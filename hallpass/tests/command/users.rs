@@ -306,7 +306,9 @@ async fn renaming_prints_the_new_name() {
         (&renamed["done"], &renamed["id"], &renamed["username"]),
         (&json!("renamed"), &json!("1"), &json!("grace"))
     );
-    assert_eq!(dev.done(&["user", "rename", "id:1", "heidi"], "").await, "renamed: heidi (1)\n");
+    assert_eq!(renamed["was"], "my_username");
+    let printed = dev.done(&["user", "rename", "id:1", "heidi"], "").await;
+    assert_eq!(printed, "renamed: grace → heidi (1)\n");
     dev.stop("-TERM").await;
 }
 
@@ -330,5 +332,65 @@ async fn removing_the_last_administrator_prints_a_warning() {
     check(&["user", "block", "admin"], true).await;
     check(&["user", "unblock", "admin"], false).await;
     check(&["user", "remove", "admin"], true).await;
+    dev.stop("-TERM").await;
+}
+
+#[tokio::test]
+async fn a_change_of_permissions_that_changes_nothing_says_so() {
+    let dev = Dev::fresh().await;
+    let check = async |change: &str, permission: &str, done: &str, note: &str| {
+        let arguments = ["user", "permission", change, "admin", permission];
+        let ran = dev.ran(&arguments, "").await;
+        assert_eq!((ran.code, ran.out), (0, format!("{done}: admin (2)\n")), "{arguments:?}");
+        let expected = if note.is_empty() { String::new() } else { format!("hallpass: {note}\n") };
+        assert_eq!(ran.err, expected, "{arguments:?}");
+        if !note.is_empty() {
+            assert_eq!(dev.json(&arguments, "").await["done"], done, "{arguments:?}");
+        }
+    };
+    let absent = "admin does not have the permission reports";
+    check("remove", "reports", "unchanged", absent).await;
+    check("add", "reports", "permission added", "").await;
+    check("add", "reports", "unchanged", "admin already has the permission reports").await;
+    check("remove", "reports", "permission removed", "").await;
+    check("remove", "reports", "unchanged", absent).await;
+    dev.stop("-TERM").await;
+}
+
+#[tokio::test]
+async fn a_list_of_users_is_filtered_sorted_and_cut() {
+    let dev = Dev::fresh().await;
+    let add =
+        ["user", "add", "Ada", "--id", "9", "--full-name", "Countess Lovelace", "--no-password"];
+    dev.done(&add, "").await;
+    dev.done(&["user", "block", "ldap_user"], "").await;
+    let check = async |arguments: &[&str], expected: &[&str]| {
+        let listed = dev.json(&[&["user", "list"], arguments].concat(), "").await;
+        let ids: Vec<&str> =
+            listed.as_array().unwrap().iter().map(|user| user["id"].as_str().unwrap()).collect();
+        assert_eq!(ids, expected, "{arguments:?}");
+    };
+    check(&[], &["9", "2", "4", "3", "1"]).await;
+    check(&["--sort", "name"], &["9", "2", "4", "3", "1"]).await;
+    check(&["--sort", "id"], &["1", "2", "3", "4", "9"]).await;
+    check(&["--sort", "state"], &["9", "2", "4", "1", "3"]).await;
+    check(&["--state", "blocked"], &["3"]).await;
+    check(&["--state", "active", "--sort", "id", "--limit", "2"], &["1", "2"]).await;
+    check(&["--state", "unreadable"], &[]).await;
+    check(&["--search", "ADA"], &["9"]).await;
+    check(&["--search", "lovelace"], &["9"]).await;
+    check(&["--search", "user"], &["3", "1"]).await;
+    check(&["--search", "nobody"], &[]).await;
+    let ran = dev.ran(&["user", "list", "--limit", "2"], "").await;
+    assert_eq!((ran.code, ran.out.lines().count()), (0, 3), "{ran:?}");
+    assert_eq!(ran.err, "hallpass: 2 of 5 users; --limit cut the list\n");
+    for (arguments, words) in [
+        (["--state", "gone"], "possible values: active, blocked, unreadable"),
+        (["--limit", "0"], "must be a whole number of at least 1"),
+        (["--sort", "age"], "possible values: id, name, state"),
+    ] {
+        let (code, printed) = dev.run(&[&["user", "list"], &arguments[..]].concat(), "").await;
+        assert!(code == 2 && printed.contains(words), "{arguments:?}: {printed}");
+    }
     dev.stop("-TERM").await;
 }
