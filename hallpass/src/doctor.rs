@@ -15,6 +15,7 @@ use crate::{
 
 mod attributes;
 mod keys;
+mod permissions;
 mod repair;
 mod roles;
 mod settings;
@@ -29,7 +30,7 @@ pub struct Finding {
     verdict: Verdict,
     /// The state found.
     detail: String,
-    /// How to fix it; empty if nothing needs fixing.
+    /// The remedy: how to fix it, or how to have it checked. Empty if it is correct.
     advice: &'static str,
 }
 
@@ -41,9 +42,9 @@ pub enum Verdict {
     /// It works but needs attention.
     Warning,
     /// It does not work, or will stop working.
-    Wrong,
-    /// The state is not available.
-    CannotTell,
+    Error,
+    /// It could not be checked, or there is nothing to check.
+    Skipped,
 }
 
 impl Finding {
@@ -66,19 +67,22 @@ impl Verdict {
         match self {
             Self::Ok => "ok",
             Self::Warning => "warning",
-            Self::Wrong => "wrong",
-            Self::CannotTell => "cannot tell",
+            Self::Error => "error",
+            Self::Skipped => "skipped",
         }
     }
 
     const fn colour(self) -> Colour {
         match self {
             Self::Ok => Colour::Good,
-            Self::Warning | Self::CannotTell => Colour::Warning,
-            Self::Wrong => Colour::Bad,
+            Self::Warning | Self::Skipped => Colour::Warning,
+            Self::Error => Colour::Bad,
         }
     }
 }
+
+/// The remedy for users who cannot be read.
+const SCAN: &str = "check the permission dynamodb:Scan";
 
 /// The options of `hallpass doctor`.
 #[derive(Debug, Args)]
@@ -109,10 +113,11 @@ pub async fn run(args: &DoctorArgs, stack: &Stack, terminal: Terminal) -> Result
         if let Ok(settings) = stack.settings() {
             findings.extend(attributes::check(&store, &settings).await);
             findings.extend(roles::check(&store, &settings).await);
+            findings.extend(permissions::check(&store, &settings, &stack.lookup()).await);
         }
     }
     say(&findings, terminal)?;
-    let wrong = findings.iter().filter(|finding| finding.verdict == Verdict::Wrong).count();
+    let wrong = findings.iter().filter(|finding| finding.verdict == Verdict::Error).count();
     if wrong == 0 {
         Ok(())
     } else {
@@ -129,18 +134,18 @@ fn say(findings: &[Finding], terminal: Terminal) -> Result<(), CommandError> {
                 "of": finding.of, "verdict": verdict, "detail": finding.detail, "advice": advice,
             })
         };
-        let ok = findings.iter().all(|finding| finding.verdict != Verdict::Wrong);
+        let ok = findings.iter().all(|finding| finding.verdict != Verdict::Error);
         let json = json!({"ok": ok, "findings": findings.iter().map(one).collect::<Vec<_>>()});
         return Ok(terminal.say("", &json)?);
     }
     let longest =
         findings.iter().map(|finding| finding.of.chars().count()).max().unwrap_or_default();
     for Finding { of, verdict, detail, advice } in findings {
-        let mark = terminal.paint(&format!("{:<11}", verdict.as_str()), verdict.colour());
+        let mark = terminal.paint(&format!("{:<7}", verdict.as_str()), verdict.colour());
         let line = format!("{mark}  {of:longest$}  {}", crate::terminal::printable(detail));
         terminal.say(&line, &json!(null))?;
         if !advice.is_empty() {
-            terminal.say(&format!("{:11}  {:longest$}  → {advice}", "", ""), &json!(null))?;
+            terminal.say(&format!("{:7}  {:longest$}  → {advice}", "", ""), &json!(null))?;
         }
     }
     Ok(())

@@ -20,7 +20,9 @@ const ADVICE: &str =
 pub(super) async fn check(store: &Store, settings: &Settings) -> Vec<Finding> {
     let sample = match store.some_users(SAMPLE).await {
         Ok(sample) => sample,
-        Err(failure) => return vec![Finding::new(OF, Verdict::CannotTell, failure.report(), "")],
+        Err(failure) => {
+            return vec![Finding::new(OF, Verdict::Skipped, failure.report(), super::SCAN)];
+        }
     };
     let users: Vec<_> = sample.users.iter().filter_map(Listed::user).collect();
     if users.is_empty() {

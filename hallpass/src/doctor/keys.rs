@@ -38,7 +38,7 @@ fn state(keyring: &Keyring, now: Timestamp) -> Vec<Finding> {
         let detail = format!("no key signs before {first}: no token can be issued");
         return vec![Finding::new(
             OF,
-            Verdict::Wrong,
+            Verdict::Error,
             detail,
             "write a keyring with a key that signs now: `hallpass key new`",
         )];
@@ -49,7 +49,12 @@ fn state(keyring: &Keyring, now: Timestamp) -> Vec<Finding> {
     let age = now.since(signing.signs_from());
     if signing.signs_from() == Timestamp::EPOCH {
         let detail = format!("{} is the first key, whose age is not recorded", signing.id());
-        findings.push(Finding::new("age of the key", Verdict::CannotTell, detail, ""));
+        findings.push(Finding::new(
+            "age of the key",
+            Verdict::Skipped,
+            detail,
+            "`hallpass key rotate` adds a key whose age is recorded",
+        ));
     } else if age > OLD {
         let detail =
             format!("{} has been signing for {} days", signing.id(), age.as_secs() / 86_400);
@@ -75,7 +80,7 @@ fn unreadable(failure: &Failure) -> Finding {
         "check HALLPASS_KEYS_SECRET and the permission secretsmanager:GetSecretValue";
     Finding::new(
         OF,
-        Verdict::Wrong,
+        Verdict::Error,
         format!("no token can be issued or verified: {}", failure.report()),
         ADVICE,
     )
@@ -101,10 +106,10 @@ mod tests {
             assert_eq!(verdicts, expected, "{findings:?}");
         };
         check(&[days(3)], &[Verdict::Ok, Verdict::Ok]);
-        check(&[Timestamp::EPOCH], &[Verdict::Ok, Verdict::CannotTell]);
+        check(&[Timestamp::EPOCH], &[Verdict::Ok, Verdict::Skipped]);
         check(&[days(400)], &[Verdict::Ok, Verdict::Warning]);
         check(&[days(400), days(1)], &[Verdict::Ok, Verdict::Ok]);
-        check(&[now.after(Duration::from_secs(1))], &[Verdict::Wrong]);
+        check(&[now.after(Duration::from_secs(1))], &[Verdict::Error]);
         check(&[days(4), days(3), days(2), days(1)], &[Verdict::Ok, Verdict::Ok, Verdict::Warning]);
     }
 }

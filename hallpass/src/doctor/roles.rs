@@ -13,13 +13,14 @@ const SAMPLE: usize = 1_000;
 pub(super) async fn check(store: &Store, settings: &Settings) -> Vec<Finding> {
     let mut findings =
         vec![administrator(store, &settings.admin_permission).await.unwrap_or_else(|failure| {
-            Finding::new("administrators", Verdict::CannotTell, failure.report(), "")
+            Finding::new("administrators", Verdict::Skipped, failure.report(), super::SCAN)
         })];
     if let Some(id) = settings.app_user {
         let found =
             store.user(&id).await.map(|user| application_account(id.as_str(), user.as_ref()));
         findings.push(found.unwrap_or_else(|failure| {
-            Finding::new("application account", Verdict::CannotTell, failure.report(), "")
+            let advice = "check the permission dynamodb:GetItem";
+            Finding::new("application account", Verdict::Skipped, failure.report(), advice)
         }));
     }
     findings
@@ -55,6 +56,6 @@ fn application_account(id: &str, user: Option<&User>) -> Finding {
             "run `hallpass user unblock`",
         ),
         Some(_) => Finding::ok(OF, id),
-        None => Finding::new(OF, Verdict::Wrong, format!("there is no user {id}"), advice),
+        None => Finding::new(OF, Verdict::Error, format!("there is no user {id}"), advice),
     }
 }

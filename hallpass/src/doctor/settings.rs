@@ -18,7 +18,7 @@ pub(super) fn check(stack: &Stack) -> Vec<Finding> {
     let bad = |bad| {
         Finding::new(
             OF,
-            Verdict::Wrong,
+            Verdict::Error,
             bad,
             "set the variable in template.yaml as docs/src/reference/configuration.md describes",
         )
@@ -30,7 +30,7 @@ pub(super) fn check(stack: &Stack) -> Vec<Finding> {
         Err(error) => findings.push(bad(error)),
         Ok(settings) => findings.extend(unbound_attributes(&settings)),
     }
-    if findings.iter().all(|finding| finding.verdict != Verdict::Wrong) {
+    if findings.iter().all(|finding| finding.verdict != Verdict::Error) {
         findings.insert(0, Finding::ok(OF, "the functions start with these settings"));
     }
     findings

@@ -54,7 +54,7 @@ pub(super) async fn check_clock(store: &Store, now: impl Fn() -> Timestamp) -> F
                 );
                 return Finding::new(
                     "clock",
-                    Verdict::Wrong,
+                    Verdict::Error,
                     detail,
                     "synchronize this machine's clock with NTP",
                 );
@@ -62,7 +62,8 @@ pub(super) async fn check_clock(store: &Store, now: impl Fn() -> Timestamp) -> F
             Finding::ok("clock", "this machine and the database agree")
         }
         Ok(None) => {
-            Finding::new("clock", Verdict::CannotTell, "the database does not return its time", "")
+            let advice = "compare this machine's clock with another one";
+            Finding::new("clock", Verdict::Skipped, "the database does not return its time", advice)
         }
         Err(failure) => cannot_read("clock", &failure),
     }
@@ -82,7 +83,7 @@ async fn shape(
         Ok(None) => {
             findings.push(Finding::new(
                 of,
-                Verdict::Wrong,
+                Verdict::Error,
                 format!("{table} does not exist"),
                 DEPLOY,
             ));
@@ -101,7 +102,7 @@ async fn shape(
         format!("the key of {table} is {}, not {}", shape.key.join(" and "), key.join(" and "));
     findings.push(Finding::new(
         of,
-        Verdict::Wrong,
+        Verdict::Error,
         detail,
         "a key cannot be changed; deploy a new table",
     ));
@@ -114,9 +115,9 @@ fn index(users: &Shape) -> Finding {
         Some(key) if key == &["username_key"] => Finding::ok(OF, "username_key, ready"),
         Some(key) => {
             let detail = format!("its key is {}, not username_key", key.join(" and "));
-            Finding::new(OF, Verdict::Wrong, detail, DEPLOY)
+            Finding::new(OF, Verdict::Error, detail, DEPLOY)
         }
-        None => Finding::new(OF, Verdict::Wrong, "missing or not ready: no one can log in", DEPLOY),
+        None => Finding::new(OF, Verdict::Error, "missing or not ready: no one can log in", DEPLOY),
     }
 }
 
@@ -127,9 +128,9 @@ fn live_index(tokens: &Shape) -> Finding {
         Some(key) if key == &["user_id", "live_until"] => Finding::ok(OF, "live_until"),
         Some(key) => {
             let detail = format!("its key is {}, not user_id and live_until", key.join(" and "));
-            Finding::new(OF, Verdict::Wrong, detail, ADVICE)
+            Finding::new(OF, Verdict::Error, detail, ADVICE)
         }
-        None => Finding::new(OF, Verdict::Wrong, "missing: no token can be issued", ADVICE),
+        None => Finding::new(OF, Verdict::Error, "missing: no token can be issued", ADVICE),
     }
 }
 
@@ -141,13 +142,13 @@ fn stream(users: &Shape) -> Finding {
         Some("NEW_AND_OLD_IMAGES") => Finding::ok(OF, "NEW_AND_OLD_IMAGES"),
         Some(other) => Finding::new(
             OF,
-            Verdict::Wrong,
+            Verdict::Error,
             format!("its view type is {other}, not NEW_AND_OLD_IMAGES"),
             ADVICE,
         ),
         None => Finding::new(
             OF,
-            Verdict::Wrong,
+            Verdict::Error,
             "off: undoing a change of a user makes the user's old tokens valid again",
             ADVICE,
         ),
@@ -164,12 +165,12 @@ async fn ttl(store: &Store, which: &str, table: &str) -> Finding {
         }
         Ok(Inspected::This(Some(other))) => Finding::new(
             of,
-            Verdict::Wrong,
+            Verdict::Error,
             format!("its attribute is {other}, not purge_at"),
             ADVICE,
         ),
         Ok(Inspected::This(None)) => {
-            Finding::new(of, Verdict::Wrong, "off: the table grows without limit", ADVICE)
+            Finding::new(of, Verdict::Error, "off: the table grows without limit", ADVICE)
         }
         Ok(Inspected::NotOffered) => not_offered(of),
         Err(failure) => cannot_read(of, &failure),
@@ -188,7 +189,7 @@ async fn recovery(store: &Store, which: &str, table: &str) -> Finding {
         Ok(Inspected::NotOffered) => not_offered(of),
         Err(failure) => Finding::new(
             of,
-            Verdict::CannotTell,
+            Verdict::Skipped,
             failure.report(),
             "grant the permission dynamodb:DescribeContinuousBackups",
         ),
@@ -196,10 +197,11 @@ async fn recovery(store: &Store, which: &str, table: &str) -> Finding {
 }
 
 fn not_offered(of: impl Into<String>) -> Finding {
-    Finding::new(of, Verdict::CannotTell, "this database does not report it", "")
+    const ADVICE: &str = "run doctor on the deployed stack: DynamoDB on AWS reports it";
+    Finding::new(of, Verdict::Skipped, "this database does not report it", ADVICE)
 }
 
 fn cannot_read(of: impl Into<String>, failure: &Failure) -> Finding {
     const ADVICE: &str = "check the region, the credentials and their permissions";
-    Finding::new(of, Verdict::Wrong, failure.report(), ADVICE)
+    Finding::new(of, Verdict::Error, failure.report(), ADVICE)
 }

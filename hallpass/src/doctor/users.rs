@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use hallpass_password::{NameKey, password};
+use hallpass_password::{NameKey, name, password};
 use hallpass_store::{Failure, Store, management::Listed};
 use hallpass_token::{
     User, Value,
@@ -34,15 +34,23 @@ pub(super) async fn check(store: &Store) -> Vec<Finding> {
         let ids: Vec<&str> = bad.iter().take(NAMED).map(|user| user.id.as_str()).collect();
         let more = if bad.len() > NAMED { " …" } else { "" };
         let detail = format!("of {checked}, {} {what}: {}{more}", bad.len(), ids.join(" "));
-        Finding::new(of, Verdict::Wrong, detail, advice)
+        Finding::new(of, Verdict::Error, detail, advice)
     };
-    let stale = users.iter().copied().filter(|user| !has_its_key(user)).collect();
+    let (usable, unusable): (Vec<&User>, Vec<&User>) =
+        users.iter().copied().partition(|user| name::check(&user.username).is_ok());
+    let stale = usable.into_iter().filter(|user| !has_its_key(user)).collect();
     let (doubled, pointed) = sharing(&users);
     let odd = users
         .iter()
         .copied()
         .filter(|user| user.password_hash().is_some_and(|hash| password::check(hash).is_err()));
     let mut findings = vec![
+        report(
+            "usable names",
+            unusable,
+            "cannot log in because the name is empty, too long or has a character that no name has",
+            "give the user another name: `hallpass user rename id:ID NAME`",
+        ),
         report(
             "names in the index",
             stale,
@@ -123,9 +131,9 @@ fn unreadable(users: &[Listed], checked: &str) -> Option<Finding> {
         bad.len(),
         named.join(", ")
     );
-    Some(Finding::new("users", Verdict::Wrong, detail, UNREADABLE))
+    Some(Finding::new("users", Verdict::Error, detail, UNREADABLE))
 }
 
 fn cannot_read(failure: &Failure) -> Finding {
-    Finding::new("users", Verdict::Wrong, failure.report(), "check the permission dynamodb:Scan")
+    Finding::new("users", Verdict::Error, failure.report(), super::SCAN)
 }

@@ -125,7 +125,7 @@ async fn doctor_finds_a_wrong_clock() {
         .iter()
         .find(|finding| finding["of"] == "clock")
         .unwrap();
-    assert_eq!((code, &clock["verdict"]), (1, &"wrong".into()), "{out} {err}");
+    assert_eq!((code, &clock["verdict"]), (1, &"error".into()), "{out} {err}");
     assert!(clock["advice"].as_str().unwrap().contains("NTP"));
     dev.stop("-TERM").await;
 }

@@ -21,8 +21,8 @@ impl Dev {
         let findings = findings.map(|finding| {
             let verdict = text(finding, "verdict");
             assert!(
-                verdict != "wrong" || !text(finding, "advice").is_empty(),
-                "no advice: {finding}"
+                (verdict == "ok") == text(finding, "advice").is_empty(),
+                "no remedy: {finding}"
             );
             (text(finding, "of"), verdict, text(finding, "detail"))
         });
@@ -32,7 +32,7 @@ impl Dev {
     /// Asserts that doctor finds exactly these problems.
     async fn assert_wrong(&self, expected: &[(&str, &str)]) {
         let (code, findings) = self.doctor().await;
-        let wrong: Vec<_> = findings.iter().filter(|(_, verdict, _)| verdict == "wrong").collect();
+        let wrong: Vec<_> = findings.iter().filter(|(_, verdict, _)| verdict == "error").collect();
         assert_eq!(code, i32::from(!expected.is_empty()), "{findings:?}");
         assert_eq!(wrong.len(), expected.len(), "{wrong:?}");
         for ((of, _, detail), (expected_of, words)) in wrong.into_iter().zip(expected) {
@@ -61,6 +61,7 @@ async fn a_healthy_stack_has_no_problems_and_unavailable_facts_are_not_reported_
         "TTL of attempts",
         "clock",
         "keyring",
+        "usable names",
         "names in the index",
         "one name, one user",
         "password hashes",
@@ -70,13 +71,13 @@ async fn a_healthy_stack_has_no_problems_and_unavailable_facts_are_not_reported_
     ] {
         assert_eq!(verdict(of), Some("ok"), "{of}: {findings:?}");
     }
-    for of in ["recovery of users", "recovery of tokens", "age of the key"] {
-        assert_eq!(verdict(of), Some("cannot tell"), "{of}");
+    for of in ["recovery of users", "recovery of tokens", "age of the key", "permissions"] {
+        assert_eq!(verdict(of), Some("skipped"), "{of}");
     }
     let printed = dev.out(&["doctor"], "").await;
     assert!(
         printed.lines().all(|line| !line.contains('\u{1b}'))
-            && printed.contains("cannot tell  recovery of users")
+            && printed.contains("skipped  recovery of users")
     );
     dev.stop("-TERM").await;
 }
@@ -134,6 +135,11 @@ async fn users_who_cannot_log_in_are_found() {
     .await;
     put(&[("user_id", "7"), ("username", "Ada"), ("username_key", "Ada")]).await;
     dev.assert_wrong(&[("names in the index", "missing or stale: 7")]).await;
+    put(&[("user_id", "7"), ("username", "\u{200b}"), ("username_key", "ada")]).await;
+    dev.assert_wrong(&[("usable names", "1 cannot log in because the name is empty, too long")])
+        .await;
+    put(&[("user_id", "7"), ("username", "a:b"), ("username_key", "a:b")]).await;
+    dev.assert_wrong(&[("usable names", "has a character that no name has: 7")]).await;
     put(&[("user_id", "7"), ("username", "Admin"), ("username_key", "admin")]).await;
     dev.assert_wrong(&[("one name, one user", "another user has the same name: ")]).await;
     put(&[("user_id", "7"), ("username", "ada"), ("username_key", "admin")]).await;
@@ -306,5 +312,24 @@ async fn an_invalidating_attribute_that_no_user_has_is_found() {
     check(&[("warning", "no user has the attribute team")]).await;
     set("HALLPASS_INVALIDATE_ON_JWT", "");
     check(&[("ok", "users have all of them: password_hash, status, username")]).await;
+    dev.stop("-TERM").await;
+}
+
+#[tokio::test]
+async fn permissions_that_no_route_uses_are_a_warning() {
+    let data = tempfile::TempDir::new().unwrap();
+    let rules = r#"[{"method":"GET","path":"/reports/*","permission":"ROLE_USER"}]"#;
+    let mut command = crate::dev::hallpass(data.path());
+    command.args(["dev", "--port", "0", "--no-prune"]).env("HALLPASS_ROUTES", rules);
+    let (dev, _) = Dev::run_by(command, data).await;
+    let check = async |verdict: &str, detail: &str| {
+        let (code, findings) = dev.doctor().await;
+        let finding = findings.iter().find(|(of, ..)| of == "permissions").unwrap();
+        let expected = ("permissions".to_owned(), verdict.to_owned(), detail.to_owned());
+        assert_eq!((code, finding), (0, &expected));
+    };
+    check("ok", "routes and users agree on 1").await;
+    dev.done(&["user", "permission", "add", "admin", "wages"], "").await;
+    check("warning", "no route uses wages").await;
     dev.stop("-TERM").await;
 }
