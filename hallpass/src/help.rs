@@ -38,7 +38,11 @@ pub const EXAMPLES: [(&str, &[&str]); 27] = [
     ("user permission remove", &["hallpass user permission remove ada reports"]),
     (
         "user import",
-        &["hallpass user import users.csv", "hallpass user import --format jsonl - <users.jsonl"],
+        &[
+            "hallpass user import users.csv --dry-run",
+            "hallpass user import users.csv --update",
+            "hallpass user import --format jsonl - <users.jsonl",
+        ],
     ),
     (
         "token issue",

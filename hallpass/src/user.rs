@@ -30,6 +30,7 @@ mod import;
 mod lines;
 mod list;
 mod remove;
+mod update;
 
 /// The subcommands of `hallpass user`.
 #[derive(Debug, Subcommand)]
@@ -168,7 +169,7 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
         Command::Permission(PermissionCommand::Remove(NameAndPermission { name, permission })) => {
             change(&name, Change::Deny(permission), "permission removed").await
         }
-        Command::Import(args) => import::run(&args, &store, terminal).await,
+        Command::Import(args) => import::run(&args, stack, &store, terminal).await,
     }
 }
 
@@ -187,7 +188,9 @@ fn unchanged(change: &Change, user: &User) -> Option<String> {
         | Change::Deny(_)
         | Change::Password(_)
         | Change::Block
-        | Change::Unblock => None,
+        | Change::Unblock
+        | Change::FullName(_)
+        | Change::Kind(_) => None,
     }
 }
 

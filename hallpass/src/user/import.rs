@@ -1,15 +1,12 @@
 //! `hallpass user import`: checks all lines first and writes nothing if one is invalid. Then each
 //! user is one conditional write, so that an interrupted import can be run again: users that
-//! already exist are skipped.
+//! already exist are skipped, or with `--update` changed.
 
-use std::{
-    io::{self, Read},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use futures_util::{StreamExt, stream};
-use hallpass_password::password;
+use hallpass_password::{NameKey, password};
 use hallpass_runtime::entropy;
 use hallpass_service::users;
 use hallpass_store::{
@@ -17,15 +14,26 @@ use hallpass_store::{
     management::{Added, NewUser},
 };
 use hallpass_token::{User, UserId};
-use serde_json::json;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use super::lines::{self, Format, Password, Row, Wrong};
+use super::{
+    lines::{self, Format, Password, Row, Wrong},
+    update::{Outcome, Updater},
+};
 use crate::{
     error::CommandError,
     interrupt::Interrupt,
+    stack::Stack,
     terminal::{self, Terminal},
+};
+
+mod file;
+mod report;
+
+use self::{
+    file::{format, text},
+    report::{print_errors, progress_of, summary},
 };
 
 pub(super) const MEMBERS: &str = "\
@@ -39,7 +47,9 @@ CSV columns, or members of the JSON object in each line; only the first two are 
   password       plain password, which is hashed; or
   password_hash  a hash of Argon2id, bcrypt ($2a$, $2b$, $2y$), scrypt ($scrypt$) or PBKDF2 ($pbkdf2-sha256$,
                  $pbkdf2-sha512$)
-A user with neither is an external user.";
+A user with neither is an external user.
+
+With --update, an attribute that a line does not have is left alone, and so is the password of a line without one.";
 
 /// The options of `hallpass user import`.
 #[derive(Debug, Args)]
@@ -49,19 +59,28 @@ pub struct ImportArgs {
     /// Format of the file [default: by its extension]
     #[arg(long)]
     format: Option<Format>,
+    /// Change existing users to what the file says; a change that invalidates tokens does so here
+    #[arg(long)]
+    update: bool,
+    /// Check the file and the users, and write nothing; plain passwords are not compared
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// The number of users written concurrently. Each costs a query of the index and a write.
 const AT_ONCE: usize = 16;
 
-/// The number of invalid lines that are reported; the rest are counted.
-const MAX_COMPLAINTS: usize = 100;
-
 const HASHING: &str = "hashing a password";
+
+const NAME_TAKEN: &str = "cannot be added: another user has the same name";
+
+const NEW_NAME_TAKEN: &str = "cannot be renamed: another user has the same name";
 
 /// The outcome for one user of the file.
 enum Done {
     Added,
+    Updated,
+    Present,
     Conflict(Wrong),
     /// The work stopped before this user was begun.
     Left,
@@ -72,12 +91,22 @@ enum Done {
 struct Import {
     users: usize,
     added: usize,
+    updated: usize,
     present: usize,
     conflicts: Vec<Wrong>,
 }
 
+/// The users of a file, by what there is to do for them.
+#[derive(Default)]
+struct Sorted {
+    missing: Vec<Row>,
+    /// With `--update`.
+    existing: Vec<(Row, User)>,
+}
+
 pub(super) async fn run(
     args: &ImportArgs,
+    stack: &Stack,
     store: &Store,
     terminal: Terminal,
 ) -> Result<(), CommandError> {
@@ -86,8 +115,10 @@ pub(super) async fn run(
     if !wrong.is_empty() {
         print_errors(terminal, &args.file, &wrong)?;
         if terminal.is_json() {
-            terminal
-                .say("", &summary(&Import { users: rows.len(), ..Import::default() }, &wrong))?;
+            terminal.say(
+                "",
+                &summary(args, &Import { users: rows.len(), ..Import::default() }, &wrong),
+            )?;
         }
         return Err(CommandError::rejected(format!(
             "nothing was written; invalid lines: {}",
@@ -103,14 +134,19 @@ pub(super) async fn run(
     }
     let interrupt = Interrupt::watch()?;
     let mut import = Import { users: rows.len(), ..Import::default() };
-    let written = write(store, rows, &interrupt, &mut import).await;
+    let written = if args.dry_run {
+        check(args, store, rows, &interrupt, &mut import).await
+    } else {
+        let updater = Updater::new(stack, store, terminal).await?;
+        write(args, &updater, rows, &interrupt, &mut import).await
+    };
+    import.conflicts.sort_by_key(|wrong| wrong.line);
     print_errors(terminal, &args.file, &import.conflicts)?;
-    let Import { users, added, present, ref conflicts } = import;
-    let so_far =
-        format!("added: {added}, already present: {present}, conflicts: {}", conflicts.len());
-    terminal.say(&so_far, &summary(&import, &[]))?;
+    terminal.say(&progress_of(args, &import), &summary(args, &import, &[]))?;
     written?;
-    let left = users.saturating_sub(added).saturating_sub(present).saturating_sub(conflicts.len());
+    let Import { users, added, updated, present, ref conflicts } = import;
+    let done = added.saturating_add(updated).saturating_add(present);
+    let left = users.saturating_sub(done).saturating_sub(conflicts.len());
     if left > 0 {
         return Err(CommandError::Interrupted(format!(
             "{left} of {users} users are left; run the command again to continue"
@@ -126,27 +162,33 @@ pub(super) async fn run(
 }
 
 async fn write(
-    store: &Store,
+    args: &ImportArgs,
+    updater: &Updater<'_>,
     rows: Vec<Row>,
     interrupt: &Interrupt,
     import: &mut Import,
 ) -> Result<(), CommandError> {
-    let missing = missing(store, rows, interrupt, import).await?;
-    let bar = terminal::progress("adding users:", u64::try_from(missing.len()).ok());
+    let Sorted { missing, existing } = sort(args, updater.store, rows, interrupt, import).await?;
+    let all = missing.len().saturating_add(existing.len());
+    let bar = terminal::progress("writing users:", u64::try_from(all).ok());
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let hashing = Semaphore::new(processors);
-    let adding = stream::iter(missing)
+    let work = missing.into_iter().map(|row| (row, None));
+    let work = work.chain(existing.into_iter().map(|(row, user)| (row, Some(user))));
+    let writing = stream::iter(work)
         .take_while(|_row| std::future::ready(!interrupt.came()))
-        .map(|row| add(store, row, &hashing, interrupt))
+        .map(async |(row, user)| match user {
+            None => add(updater.store, row, &hashing, interrupt).await,
+            Some(user) => update(updater, row, &user, &hashing, interrupt).await,
+        })
         .buffer_unordered(AT_ONCE.max(processors));
-    let mut adding = std::pin::pin!(adding);
+    let mut writing = std::pin::pin!(writing);
     let mut failed = None;
     // Users already begun when the work stops are awaited, so that they are counted.
-    while let Some(done) = adding.next().await {
+    while let Some(done) = writing.next().await {
         match done {
-            Ok(Done::Added) => import.added = import.added.saturating_add(1),
-            Ok(Done::Conflict(wrong)) => import.conflicts.push(wrong),
             Ok(Done::Left) => continue,
+            Ok(done) => import.count(done),
             Err(error) => {
                 failed = Some(error);
                 break;
@@ -155,19 +197,91 @@ async fn write(
         bar.inc(1);
     }
     bar.finish_and_clear();
-    import.conflicts.sort_by_key(|wrong| wrong.line);
     failed.map_or(Ok(()), Err)
 }
 
-/// Returns the users of the file who do not exist yet. The others are compared and counted.
-async fn missing(
+/// Checks what an import would do, and writes nothing.
+async fn check(
+    args: &ImportArgs,
     store: &Store,
     rows: Vec<Row>,
     interrupt: &Interrupt,
     import: &mut Import,
-) -> Result<Vec<Row>, CommandError> {
+) -> Result<(), CommandError> {
+    let Sorted { missing, existing } = sort(args, store, rows, interrupt, import).await?;
+    for row in missing {
+        let is_taken = store.is_name_taken(&row.key, Some(&row.id)).await?;
+        import.count(if is_taken { row.conflict(NAME_TAKEN) } else { Done::Added });
+    }
+    for (row, user) in existing {
+        let is_renamed = NameKey::new(&user.username) != row.key;
+        let is_taken = is_renamed && store.is_name_taken(&row.key, Some(&row.id)).await?;
+        import.count(match Updater::differs(&row, &user) {
+            _ if is_taken => row.conflict(NEW_NAME_TAKEN),
+            true => Done::Updated,
+            false => Done::Present,
+        });
+    }
+    Ok(())
+}
+
+async fn update(
+    updater: &Updater<'_>,
+    row: Row,
+    user: &User,
+    hashing: &Semaphore,
+    interrupt: &Interrupt,
+) -> Result<Done, CommandError> {
+    let (turn, mut new_hash) = (hashing.acquire().await, None);
+    let turn = turn.map_err(|error| Failure::new(HASHING, error))?;
+    if interrupt.came() {
+        return Ok(Done::Left);
+    }
+    if let Password::Plain(plain) = &row.password
+        && !is_password(plain.clone(), user).await?
+    {
+        new_hash = Some(hash(plain.clone()).await?);
+    }
+    drop(turn);
+    Ok(match updater.update(&row, user, new_hash).await? {
+        Outcome::Updated => Done::Updated,
+        Outcome::Present => Done::Present,
+        Outcome::NameTaken => row.conflict(NEW_NAME_TAKEN),
+        Outcome::Removed => row.conflict("was removed by another process in the meantime"),
+        Outcome::Unreadable => row.conflict("has permissions that cannot be read"),
+    })
+}
+
+impl Import {
+    fn count(&mut self, done: Done) {
+        let counter = match done {
+            Done::Added => &mut self.added,
+            Done::Updated => &mut self.updated,
+            Done::Present => &mut self.present,
+            Done::Conflict(wrong) => return self.conflicts.push(wrong),
+            Done::Left => return,
+        };
+        *counter = counter.saturating_add(1);
+    }
+}
+
+impl Row {
+    fn conflict(&self, what: &str) -> Done {
+        Done::Conflict(Wrong { line: self.line, what: format!("the user {} {what}", self.id) })
+    }
+}
+
+/// Sorts the users of the file by whether they exist. Without `--update`, the existing ones are
+/// compared and counted.
+async fn sort(
+    args: &ImportArgs,
+    store: &Store,
+    rows: Vec<Row>,
+    interrupt: &Interrupt,
+    import: &mut Import,
+) -> Result<Sorted, CommandError> {
     let bar = terminal::progress("looking for existing users:", u64::try_from(rows.len()).ok());
-    let mut missing = Vec::new();
+    let mut sorted = Sorted::default();
     let mut rest = rows.into_iter();
     loop {
         let some: Vec<Row> = rest.by_ref().take(100).collect();
@@ -178,20 +292,16 @@ async fn missing(
         let mut existing = store.users(&ids).await?;
         for row in some {
             match existing.remove(&row.id) {
-                None => missing.push(row),
-                Some(Some(user)) if is_same(&row, &user) => {
-                    import.present = import.present.saturating_add(1);
-                }
-                Some(_) => import.conflicts.push(Wrong {
-                    line: row.line,
-                    what: format!("the user {} already exists with different values", row.id),
-                }),
+                None => sorted.missing.push(row),
+                Some(Some(user)) if args.update => sorted.existing.push((row, user)),
+                Some(Some(user)) if is_same(&row, &user) => import.count(Done::Present),
+                Some(_) => import.count(row.conflict("already exists with different values")),
             }
             bar.inc(1);
         }
     }
     bar.finish_and_clear();
-    Ok(missing)
+    Ok(sorted)
 }
 
 /// Returns whether the user equals the line. A plain password is not compared: that would cost a
@@ -216,36 +326,44 @@ async fn add(
     hashing: &Semaphore,
     interrupt: &Interrupt,
 ) -> Result<Done, CommandError> {
-    let Row { line, id, username, key, full_name, kind, status, permissions, password } = row;
-    let conflict = |what: String| Ok(Done::Conflict(Wrong { line, what }));
-    let name_taken = || format!("the user {id} cannot be added: another user has the same name");
     // Do not hash the password of a user who cannot be added.
-    if store.is_name_taken(&key, Some(&id)).await? {
-        return conflict(name_taken());
+    if store.is_name_taken(&row.key, Some(&row.id)).await? {
+        return Ok(row.conflict(NAME_TAKEN));
     }
-    let password_hash = match password {
+    let password_hash = match &row.password {
         Password::None => None,
-        Password::Hash(hash) => Some(hash),
+        Password::Hash(hash) => Some(hash.clone()),
         Password::Plain(plain) => {
             let turn = hashing.acquire().await.map_err(|error| Failure::new(HASHING, error))?;
             if interrupt.came() {
                 return Ok(Done::Left);
             }
-            let hash = hash(plain).await?;
+            let hash = hash(plain.clone()).await?;
             drop(turn);
             Some(hash)
         }
     };
-    let token_generation = entropy::generation()?;
-    let user =
-        NewUser { id, username, full_name, kind, password_hash, permissions, token_generation };
-    match users::add(store, &user, status).await? {
-        Added::Now => Ok(Done::Added),
-        Added::IdTaken => {
-            conflict(format!("the user {id} was added by another process in the meantime"))
-        }
-        Added::NameTaken => conflict(name_taken()),
-    }
+    let user = NewUser {
+        id: row.id,
+        username: row.username.clone(),
+        full_name: row.full_name.clone(),
+        kind: row.kind,
+        password_hash,
+        permissions: row.permissions.clone(),
+        token_generation: entropy::generation()?,
+    };
+    Ok(match users::add(store, &user, row.status).await? {
+        Added::Now => Done::Added,
+        Added::IdTaken => row.conflict("was added by another process in the meantime"),
+        Added::NameTaken => row.conflict(NAME_TAKEN),
+    })
+}
+
+/// Returns whether this is the user's password, on a blocking thread.
+async fn is_password(plain: Zeroizing<String>, user: &User) -> Result<bool, Failure> {
+    let Some(hash) = user.password_hash().map(str::to_owned) else { return Ok(false) };
+    let verified = tokio::task::spawn_blocking(move || password::verify(&plain, Some(&hash))).await;
+    verified.map_err(|error| Failure::new(HASHING, error))
 }
 
 /// Hashes a password on a blocking thread.
@@ -254,67 +372,4 @@ async fn hash(plain: Zeroizing<String>) -> Result<String, Failure> {
     let hashed = tokio::task::spawn_blocking(move || password::hash(&plain, salt)).await;
     let hashed = hashed.map_err(|error| Failure::new(HASHING, error))?;
     hashed.ok_or_else(|| Failure::new(HASHING, "the password is empty or too long"))
-}
-
-fn format(args: &ImportArgs) -> Result<Format, CommandError> {
-    let by_name = match args.file.extension().and_then(|end| end.to_str()) {
-        Some("csv") => Some(Format::Csv),
-        Some("jsonl" | "ndjson") => Some(Format::Jsonl),
-        _ => None,
-    };
-    args.format.or(by_name).ok_or_else(|| {
-        CommandError::Usage(
-            "the file name does not end in .csv or .jsonl; pass --format csv or --format jsonl"
-                .to_owned(),
-        )
-    })
-}
-
-fn text(file: &Path) -> Result<Zeroizing<String>, CommandError> {
-    let mut bytes = Zeroizing::new(Vec::new());
-    let read = if file == Path::new("-") {
-        io::stdin().lock().read_to_end(&mut bytes)
-    } else {
-        std::fs::File::open(file).and_then(|mut file| file.read_to_end(&mut bytes))
-    };
-    read.map_err(|error| CommandError::Usage(format!("cannot read {}: {error}", file.display())))?;
-    let text = std::str::from_utf8(&bytes).map_err(|error| {
-        let line = bytes
-            .get(..error.valid_up_to())
-            .unwrap_or_default()
-            .split(|byte| *byte == b'\n')
-            .count();
-        CommandError::rejected(format!(
-            "nothing was written; {}:{line}: not valid UTF-8",
-            file.display()
-        ))
-    })?;
-    Ok(Zeroizing::new(text.to_owned()))
-}
-
-/// Prints the errors, except in JSON, where the summary contains them.
-fn print_errors(terminal: Terminal, file: &Path, wrong: &[Wrong]) -> io::Result<()> {
-    if terminal.is_json() {
-        return Ok(());
-    }
-    for Wrong { line, what } in wrong.iter().take(MAX_COMPLAINTS) {
-        terminal.note(&format!("{}:{line}: {what}", file.display()))?;
-    }
-    match wrong.len().saturating_sub(MAX_COMPLAINTS) {
-        0 => Ok(()),
-        more => terminal.note(&format!("and {more} more")),
-    }
-}
-
-fn summary(import: &Import, bad: &[Wrong]) -> serde_json::Value {
-    let lines = |wrong: &[Wrong]| -> serde_json::Value {
-        wrong.iter().map(|Wrong { line, what }| json!({"line": line, "wrong": what})).collect()
-    };
-    json!({
-        "users": import.users,
-        "added": import.added,
-        "present": import.present,
-        "conflicts": lines(&import.conflicts),
-        "bad": lines(bad),
-    })
 }

@@ -43,6 +43,15 @@ pub(super) struct Row {
     pub(super) status: Status,
     pub(super) permissions: Scope,
     pub(super) password: Password,
+    pub(super) given: Given,
+}
+
+/// Which attributes with a default a line has.
+#[derive(Clone, Copy)]
+pub(super) struct Given {
+    pub(super) kind: bool,
+    pub(super) status: bool,
+    pub(super) permissions: bool,
 }
 
 /// The password of a user in the file.
@@ -214,6 +223,11 @@ fn row(line: u64, fields: Fields) -> Result<Row, String> {
     if let Some(wrong) = fields.full_name.as_deref().and_then(wrong_full_name) {
         return Err(format!("full_name: {wrong}"));
     }
+    let given = Given {
+        kind: fields.kind.is_some(),
+        status: fields.status.is_some(),
+        permissions: fields.permissions.is_some(),
+    };
     let kind = match fields.kind.as_deref() {
         None => UserKind::Person,
         Some(kind) if kind == UserKind::Person.as_str() => UserKind::Person,
@@ -252,6 +266,7 @@ fn row(line: u64, fields: Fields) -> Result<Row, String> {
         status,
         permissions,
         password,
+        given,
     })
 }
 

@@ -50,8 +50,8 @@ async fn a_deployed_stack_is_reached_by_its_name_with_its_own_settings() {
     };
     let listed = run(&["user", "list"], "").await;
     assert!(listed.code == 0 && listed.out.contains("my_username"), "{listed:?}");
-    assert_eq!(run(&["user", "add", "ada"], "engine\n").await.code, 0);
-    assert_eq!(dev.log_in("ada", "engine").await, 200);
+    assert_eq!(run(&["user", "add", "ada"], "engine room\n").await.code, 0);
+    assert_eq!(dev.log_in("ada", "engine room").await, 200);
     // The prefix is a parameter of the stack.
     let issued = run(&["token", "issue", "ada"], "").await;
     assert!(issued.code == 0 && issued.out.starts_with("acme_"), "{issued:?}");

@@ -57,7 +57,7 @@ async fn an_interrupted_import_stops_between_two_users_and_continues_in_the_next
     let dev = Dev::fresh().await;
     let lines = (0..USERS).map(|number| {
         json!({
-            "user_id": format!("i{number}"), "username": format!("n{number}"), "password": "sesame",
+            "user_id": format!("i{number}"), "username": format!("n{number}"), "password": "open sesame",
         })
     });
     let lines: Vec<String> = lines.map(|line| line.to_string()).collect();
@@ -79,7 +79,10 @@ async fn an_interrupted_import_stops_between_two_users_and_continues_in_the_next
         dev.out(&import, "").await,
         format!("added: 0, already present: {USERS}, conflicts: 0\n")
     );
-    assert_eq!((dev.log_in("n0", "sesame").await, dev.log_in("n47", "sesame").await), (200, 200));
+    assert_eq!(
+        (dev.log_in("n0", "open sesame").await, dev.log_in("n47", "open sesame").await),
+        (200, 200)
+    );
     dev.stop("-TERM").await;
 }
 

@@ -202,7 +202,7 @@ async fn effective_at_includes_the_authorizer_cache_in_every_response_that_inval
     ] {
         assert_eq!(dev.json(words, "").await.get("effective_at"), None, "{words:?}");
     }
-    check(&dev.json(&["user", "passwd", "my_username"], "topsecret\n").await, &first, 0);
+    check(&dev.json(&["user", "passwd", "my_username"], "open sesame\n").await, &first, 0);
     let token = issued().await;
     let response =
         dev.send("DELETE", "/tokens/current", token["token"].as_str().unwrap(), "").await;

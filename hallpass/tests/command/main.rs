@@ -22,6 +22,7 @@ mod import;
 mod interrupted;
 mod killed;
 mod leaked;
+mod lists;
 mod openness;
 mod reference;
 mod secrets;

@@ -113,10 +113,10 @@ async fn the_reference_lists_exactly_the_commands_and_every_one_runs_and_prints_
         (token["id"].as_str().unwrap(), format!("{}\n", token["token"].as_str().unwrap()));
     let (keyring, csv) = (file("ring.json"), file("users.csv"));
     let commands: &[(&str, &[&str], &str)] = &[
-        ("user add", &["ada"], "engine\n"),
+        ("user add", &["ada"], "engine room\n"),
         ("user list", &[], ""),
         ("user show", &["ada"], ""),
-        ("user passwd", &["ada"], "other\n"),
+        ("user passwd", &["ada"], "other room\n"),
         ("user rename", &["ada", "bea"], ""),
         ("user block", &["bea"], ""),
         ("user unblock", &["bea"], ""),

@@ -11,9 +11,10 @@ use crate::dev::{Dev, run};
 /// is undone.
 async fn every_change_invalidates(arguments: &[&str]) {
     let dev = Dev::start(TempDir::new().unwrap(), arguments).await;
+    dev.done(&["user", "passwd", "my_username"], "open sesame\n").await;
     let check =
         async |change: &[&str], input: &str, reason: &str, back: &[&str], back_input: &str| {
-            let token = dev.token("my_username", "topsecret").await;
+            let token = dev.token("my_username", "open sesame").await;
             assert_eq!(dev.verdict(&token).await, "allow", "{change:?}");
             dev.done(change, input).await;
             assert_eq!(dev.verdict(&token).await, reason, "{change:?}");
@@ -23,17 +24,17 @@ async fn every_change_invalidates(arguments: &[&str]) {
     let me = "my_username";
     check(
         &["user", "passwd", me],
-        "other\n",
+        "other room\n",
         "user_changed",
         &["user", "passwd", me],
-        "topsecret\n",
+        "open sesame\n",
     )
     .await;
     check(&["user", "rename", me, "you"], "", "user_changed", &["user", "rename", "you", me], "")
         .await;
     check(&["user", "block", me], "", "user_blocked", &["user", "unblock", me], "").await;
     let again = ["user", "add", me, "--id", "1", "--permission", "ROLE_USER"];
-    check(&["user", "remove", me], "", "user_removed", &again, "topsecret\n").await;
+    check(&["user", "remove", me], "", "user_removed", &again, "open sesame\n").await;
     dev.stop("-TERM").await;
 }
 

@@ -10,7 +10,7 @@ use hallpass_store::{
 };
 use hallpass_token::{
     Format, Status, User, UserId,
-    user::attribute::{PASSWORD_HASH, PERMISSIONS, USERNAME},
+    user::attribute::{FULL_NAME, KIND, PASSWORD_HASH, PERMISSIONS, USERNAME},
 };
 
 use crate::revocation::Revoker;
@@ -30,15 +30,19 @@ pub async fn change(
     fresh: u32,
 ) -> Result<Written, Failure> {
     let (is_invalidating, event) = match change {
-        Change::Block => (true, Event::Blocked(id)),
-        Change::Unblock => (true, Event::Unblocked(id)),
-        Change::Password(_) => (invalidates(settings, PASSWORD_HASH), Event::PasswordChanged(id)),
-        Change::Grant(_) => (invalidates(settings, PERMISSIONS), Event::PermissionAdded(id)),
-        Change::Deny(_) => (invalidates(settings, PERMISSIONS), Event::PermissionRemoved(id)),
+        Change::Block => (true, Some(Event::Blocked(id))),
+        Change::Unblock => (true, Some(Event::Unblocked(id))),
+        Change::Password(_) => {
+            (invalidates(settings, PASSWORD_HASH), Some(Event::PasswordChanged(id)))
+        }
+        Change::Grant(_) => (invalidates(settings, PERMISSIONS), Some(Event::PermissionAdded(id))),
+        Change::Deny(_) => (invalidates(settings, PERMISSIONS), Some(Event::PermissionRemoved(id))),
+        Change::FullName(_) => (invalidates(settings, FULL_NAME), None),
+        Change::Kind(_) => (invalidates(settings, KIND), None),
     };
     let how = is_invalidating.then(|| revoker.invalidate(fresh));
     let written = revoker.store.change_user(id, change, how).await?;
-    if written == Written::Now {
+    if let (Written::Now, Some(event)) = (written, event) {
         event.log();
     }
     Ok(written)

@@ -14,8 +14,10 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
 };
 use hallpass_token::{
-    Permission, Status, UserId,
-    user::attribute::{PASSWORD_HASH, PERMISSIONS, STATUS, TOKEN_GENERATION, USER_ID},
+    Permission, Status, UserId, UserKind,
+    user::attribute::{
+        FULL_NAME, KIND, PASSWORD_HASH, PERMISSIONS, STATUS, TOKEN_GENERATION, USER_ID,
+    },
 };
 
 use crate::{
@@ -39,6 +41,10 @@ pub enum Change {
     Grant(Permission),
     /// Removes a permission.
     Deny(Permission),
+    /// Sets the full name.
+    FullName(String),
+    /// Sets the kind of user.
+    Kind(UserKind),
 }
 
 /// An update of a user's item, and the values that the item has after it.
@@ -100,7 +106,14 @@ impl Store {
             // A user without a status is blocked, and a user without a hash cannot log in.
             (None, Change::Block) => self.remove_attribute(id, STATUS).await?,
             (None, Change::Password(_)) => self.remove_attribute(id, PASSWORD_HASH).await?,
-            (None, Change::Unblock | Change::Grant(_) | Change::Deny(_)) => return Err(full()),
+            (
+                None,
+                Change::Unblock
+                | Change::Grant(_)
+                | Change::Deny(_)
+                | Change::FullName(_)
+                | Change::Kind(_),
+            ) => return Err(full()),
         };
         if let Some(how) = invalidate.filter(|_| written == Written::Now) {
             self.revoke_one_by_one(id, how).await?;
@@ -244,6 +257,8 @@ impl Change {
             Self::Block => edit.set(STATUS, item::text(Status::Blocked.as_str())),
             Self::Unblock => edit.set(STATUS, item::text(Status::Active.as_str())),
             Self::Grant(_) | Self::Deny(_) => self.edit_permissions(item, &mut edit),
+            Self::FullName(name) => edit.set(FULL_NAME, item::text(name)),
+            Self::Kind(kind) => edit.set(KIND, item::text(kind.as_str())),
         }
         edit
     }
@@ -266,7 +281,12 @@ impl Change {
                 names.push(name.as_str().to_owned());
             }
             Self::Deny(name) => names.retain(|one| one != name.as_str()),
-            Self::Grant(_) | Self::Password(_) | Self::Block | Self::Unblock => {}
+            Self::Grant(_)
+            | Self::Password(_)
+            | Self::Block
+            | Self::Unblock
+            | Self::FullName(_)
+            | Self::Kind(_) => {}
         }
         if names.is_empty() {
             edit.remove(PERMISSIONS);
@@ -369,6 +389,8 @@ impl fmt::Debug for Change {
             Self::Unblock => "Unblock",
             Self::Grant(_) => "Grant",
             Self::Deny(_) => "Deny",
+            Self::FullName(_) => "FullName",
+            Self::Kind(_) => "Kind",
         })
     }
 }
