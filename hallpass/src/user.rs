@@ -30,18 +30,19 @@ mod import;
 mod lines;
 mod list;
 mod remove;
+mod strength;
 mod update;
 
 /// The subcommands of `hallpass user`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Add a user; the password is read from a prompt or standard input
+    /// Add a user; the password, of at least 8 characters, is read from a prompt or standard input
     Add(AddArgs),
     /// List users
     List(list::ListArgs),
     /// Show a user
     Show(Name),
-    /// Set a new password, read from a prompt or standard input
+    /// Set a new password of at least 8 characters, read from a prompt or standard input
     Passwd(Name),
     /// Rename a user
     Rename {
@@ -354,6 +355,7 @@ async fn say_done(
 
 fn new_password() -> Result<String, CommandError> {
     let secret = terminal::new_secret("Password")?;
+    strength::check(&secret).map_err(CommandError::rejected)?;
     let hash = password::hash(&secret, entropy::bytes()?);
     hash.ok_or_else(|| CommandError::rejected(password::FORM))
 }

@@ -44,7 +44,7 @@ CSV columns, or members of the JSON object in each line; only the first two are 
   kind           person or app
   status         active or blocked
   permissions    in CSV separated by `;`, in JSON a list
-  password       plain password, which is hashed; or
+  password       plain password of at least 8 characters, which is hashed; or
   password_hash  a hash of Argon2id, bcrypt ($2a$, $2b$, $2y$), scrypt ($scrypt$) or PBKDF2 ($pbkdf2-sha256$,
                  $pbkdf2-sha512$)
 A user with neither is an external user.

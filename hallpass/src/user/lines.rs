@@ -9,7 +9,7 @@ use hallpass_token::{Permission, Scope, Status, UserId, UserKind};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{usable_name, wrong_full_name};
+use super::{strength, usable_name, wrong_full_name};
 
 /// The names of the CSV columns and JSON members.
 const COLUMNS: [&str; 8] = [
@@ -247,10 +247,10 @@ fn row(line: u64, fields: Fields) -> Result<Row, String> {
     let password = match (fields.password.map(Zeroizing::new), fields.password_hash) {
         (None, None) => Password::None,
         (Some(_), Some(_)) => return Err("password: cannot be used with password_hash".to_owned()),
-        (Some(plain), None) if !password::has_form(&plain) => {
-            return Err(format!("password: {}", password::FORM));
-        }
-        (Some(plain), None) => Password::Plain(plain),
+        (Some(plain), None) => match strength::check(&plain) {
+            Ok(()) => Password::Plain(plain),
+            Err(weak) => return Err(format!("password: {weak}")),
+        },
         (None, Some(hash)) => match password::check(&hash) {
             Ok(()) => Password::Hash(hash),
             Err(unsupported) => return Err(format!("password_hash: {unsupported}")),

@@ -31,3 +31,4 @@ mod stack;
 mod tokens;
 mod upstream;
 mod users;
+mod weak;
