@@ -1,7 +1,7 @@
 //! The five functions, invoked as Lambda invokes them: they take an event, and return a response or
 //! an error message.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use hallpass_http::gateway;
 use hallpass_prune::Prune;
@@ -70,6 +70,17 @@ impl Functions {
             prune: with_environment(template, overrides, "Prune", prune)?,
             clock,
         })
+    }
+
+    /// Sets another time limit for requests than that of the deployed functions.
+    #[must_use]
+    pub fn with_request_limit(mut self, limit: Duration) -> Self {
+        for service in [&mut self.generate, &mut self.revoke, &mut self.console] {
+            if let Some(service) = Arc::get_mut(service) {
+                service.settings.request_limit = limit;
+            }
+        }
+        self
     }
 
     /// Returns a closure that invokes a function by its logical ID. A panic in a function is a

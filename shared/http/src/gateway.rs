@@ -1,6 +1,6 @@
 //! Converts Lambda events of API Gateway to requests, and responses back.
 
-use std::{convert::Infallible, future::Future, time::Duration};
+use std::{convert::Infallible, future::Future};
 
 use hallpass_store::{Failure, Rejected};
 use http::{
@@ -17,10 +17,6 @@ use serde_json::Value;
 
 use crate::{Problem, Response, basic, body, cors};
 use hallpass_runtime::{Event, Settings};
-
-/// The time limit of a request, including all its calls to AWS. The template sets the Lambda
-/// timeout a second higher, because a function that Lambda stops logs no reason.
-pub const LIMIT: Duration = Duration::from_secs(9);
 
 /// The maximum number of query parameters. No route has more than four.
 const MAX_PARAMETERS: usize = 64;
@@ -63,7 +59,7 @@ where
 }
 
 /// Runs the handler of a request and completes its response. Preflight requests never reach the
-/// handler, and a handler that takes longer than [`LIMIT`] is cancelled. Rejections and failures
+/// handler, and a handler that takes longer than [`Settings::request_limit`] is cancelled. Rejections and failures
 /// are logged, and security and CORS headers are added.
 pub async fn respond(
     settings: &Settings,
@@ -88,7 +84,7 @@ async fn unsecured(
     let late =
         |_elapsed| Err(Failure::new("handling the request", "the time limit was reached").into());
     let outcome = match acceptable(settings, request) {
-        Ok(()) => tokio::time::timeout(LIMIT, handling).await.unwrap_or_else(late),
+        Ok(()) => tokio::time::timeout(settings.request_limit, handling).await.unwrap_or_else(late),
         Err(problem) => Err(problem),
     };
     let mut response = conclude(outcome);

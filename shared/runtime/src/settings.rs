@@ -71,8 +71,14 @@ pub struct Settings {
     /// `HALLPASS_LOGIN_NAME_BUDGET`, `HALLPASS_LOGIN_NETWORK_BUDGET` and
     /// `HALLPASS_LOGIN_SOURCE_BUDGET`.
     pub login_budgets: LoginBudgets,
+    /// The time limit of a request, including all its calls to AWS: [`REQUEST_LIMIT`].
+    pub request_limit: Duration,
     bindings: [Binding; 3],
 }
+
+/// The time limit of a request. The template sets the Lambda timeout a second higher, because a
+/// function that Lambda stops logs no reason.
+pub const REQUEST_LIMIT: Duration = Duration::from_secs(9);
 
 /// How many log-ins a minute the rate limit lets through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,6 +144,7 @@ impl Settings {
             max_tokens_total: count(lookup, "HALLPASS_MAX_TOKENS_TOTAL", 1_000)?,
             authorizer_cache: authorizer_cache(lookup)?,
             login_budgets: LoginBudgets::read(lookup)?,
+            request_limit: REQUEST_LIMIT,
             bindings: bindings(lookup)?,
         })
     }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use hallpass_dev::gateway::Invoke;
+use hallpass_runtime::settings::REQUEST_LIMIT;
 use tests::{
     TEMPLATE,
     engine::{self, Kind},
@@ -76,5 +77,5 @@ async fn check(slow: Slow, invoke: Invoke, tap: Tap) {
 #[test]
 fn a_function_has_more_time_than_it_takes() {
     let timeout = TEMPLATE.lines().find_map(|line| line.strip_prefix("    Timeout: ")).unwrap();
-    assert!(Duration::from_secs(timeout.parse().unwrap()) > hallpass_http::gateway::LIMIT);
+    assert!(Duration::from_secs(timeout.parse().unwrap()) > REQUEST_LIMIT);
 }
