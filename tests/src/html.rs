@@ -22,11 +22,11 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
      base-uri 'none'; frame-ancestors 'none'";
 
 /// The elements that the templates use. Any other element was injected.
-const KNOWN: [&str; 42] = [
+const KNOWN: [&str; 44] = [
     "!doctype", "a", "bdi", "body", "button", "caption", "code", "dd", "details", "div", "dl",
-    "dt", "fieldset", "form", "h1", "h2", "head", "header", "html", "input", "label", "legend",
-    "li", "link", "main", "meta", "nav", "p", "script", "section", "small", "span", "summary",
-    "table", "tbody", "td", "th", "thead", "time", "title", "tr", "ul",
+    "dt", "fieldset", "form", "h1", "h2", "head", "header", "html", "img", "input", "label",
+    "legend", "li", "link", "main", "meta", "nav", "p", "pre", "script", "section", "small",
+    "span", "summary", "table", "tbody", "td", "th", "thead", "time", "title", "tr", "ul",
 ];
 
 impl Reply {

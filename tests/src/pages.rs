@@ -9,11 +9,14 @@ use hallpass_http::routes::Route;
 use crate::{client::Reply, html::check, system::System};
 
 /// The method and path of every page, form and file for browsers.
-pub const PAGES: [(&str, &str); 12] = [
+pub const PAGES: [(&str, &str); 15] = [
+    ("GET", "/"),
     ("GET", "/sign-in"),
     ("POST", "/sign-in"),
     ("POST", "/sign-out"),
     ("GET", "/profile/developer"),
+    ("GET", "/profile/developer/new"),
+    ("GET", "/profile/developer/tokens/{id}"),
     ("POST", "/profile/developer/tokens/{id}"),
     ("GET", "/admin/users"),
     ("GET", "/admin/users/{user_id}"),
@@ -128,7 +131,7 @@ impl Reply {
             .elements()
             .into_iter()
             .find(|element| element.attribute("id") == Some("new-token"));
-        shown.unwrap().attribute("value").unwrap().to_owned()
+        shown.unwrap().text.clone()
     }
 
     /// Returns the value of the first field with this name.

@@ -327,16 +327,15 @@ async fn health_unknown_paths_and_other_methods_get_responses() {
     let health = world.send("Console", Request::new("GET", "/healthz")).await;
     assert_eq!((health.status, health.body.as_str()), (200, r#"{"status":"ok"}"#));
     let token = world.token().await;
-    for (method, route) in
-        [("GET", "/{proxy+}"), ("POST", "/{proxy+}"), ("GET", "/"), ("DELETE", "/")]
-    {
-        let request = Request::new(method, route)
+    for method in ["GET", "POST"] {
+        let request = Request::new(method, "/{proxy+}")
             .parameter("proxy", "no/such/thing")
             .authorization(&bearer(&token));
         world.send("Console", request).await.problem(404);
     }
     for (method, route, allow) in [
         ("POST", "/healthz", "GET, HEAD"),
+        ("DELETE", "/", "GET, HEAD"),
         ("PUT", "/tokens", "GET, HEAD, POST"),
         ("DELETE", "/tokens", "GET, HEAD, POST"),
         ("POST", "/api/user/{id}", "GET, HEAD"),

@@ -300,7 +300,7 @@ async fn functions_respond_to_unknown_routes() {
     check("GET", "/healthz", 200, "").await;
     check("HEAD", "/healthz", 200, "").await;
     check("PUT", "/healthz", 405, "GET, HEAD").await;
-    check("GET", "/", 404, "").await;
+    check("DELETE", "/", 405, "GET, HEAD").await;
     check("GET", "/no/such/thing", 404, "").await;
     check("POST", "/api", 404, "").await;
     check("GET", "/api/services_token/generate", 405, "POST").await;

@@ -130,11 +130,14 @@ async fn generate_makes_exactly_the_permitted_requests() {
     let decide =
         decide.query("oauthDecision", "allow").query("session_authenticity_token", &authenticity);
     send(&world, "Generate", decide.header("Cookie", cookie)).await;
-    // The page that shows a new token lists the others.
     let form = [("do", "make"), ("name", "of the page"), ("limit", "all")];
-    let response =
-        web_client.submit("Generate", Request::new("POST", "/profile/developer"), &form).await;
+    let own = || Request::new("POST", "/profile/developer");
+    let response = web_client.submit("Generate", own(), &form).await;
     assert!([201, 409].contains(&response.status), "{response:?}");
+    // A rejected form of the list shows the list.
+    let rotate = [("do", "rotate"), ("id", "1.AAAAAAAAAAAAAAAAAAAAAA")];
+    let response = web_client.submit("Generate", own(), &rotate).await;
+    assert_eq!(response.status, 404, "{response:?}");
     check(&world, &tap, "Generate").await;
 }
 

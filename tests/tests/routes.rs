@@ -13,8 +13,8 @@ const MARK: &str = " # generated from shared/http/src/routes.rs";
 /// The functions in the order of the template.
 const FUNCTIONS: [Function; 3] = [Function::Generate, Function::Revoke, Function::Console];
 
-/// The paths for everything that no route has. Console responds that it does not exist.
-const ELSE: [&str; 2] = ["/", "/{proxy+}"];
+/// The path for everything that no route has. Console responds that it does not exist.
+const ELSE: [&str; 1] = ["/{proxy+}"];
 
 /// Returns the function that responds to all methods of a path that have no event of their own.
 /// Console responds if it reads something there, because nothing needs so few permissions.

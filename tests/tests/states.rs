@@ -153,7 +153,7 @@ impl Subject {
         let (service, randomness) = (self.world.service(), entropy::randomness());
         let context = Context { service: &service, now: self.world.now(), randomness: &randomness };
         let tokens = Tokens::of(&context, &user).await.unwrap();
-        Some(tokens.rows.iter().find(|row| row.id == self.id).unwrap().state)
+        Some(tokens.all().find(|row| row.id == self.id).unwrap().state())
     }
 
     /// Returns whether Rarog's list has the token, and whether it counts against the limit of one

@@ -154,8 +154,10 @@ impl Names {
                 let mut found = &self.mappings;
                 for key in list(argument, place)? {
                     let key = text_of(&self.plain(key, place)?);
-                    let unknown =
-                        || TemplateError::UnknownName { name: key.clone(), place: place.to_owned() };
+                    let unknown = || TemplateError::UnknownName {
+                        name: key.clone(),
+                        place: place.to_owned(),
+                    };
                     found = found.get(&key).ok_or_else(unknown)?;
                 }
                 Ok(Some(found.clone()))

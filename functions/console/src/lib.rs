@@ -21,7 +21,9 @@ pub async fn handle(context: &Context<'_>, request: &Request) -> Response {
 }
 
 async fn response(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
-    match routes::operation(request)? {
+    let operation = routes::operation(request)
+        .map_err(|problem| hallpass_web::or_message_to_browser(request, problem))?;
+    match operation {
         Console::ListTokens => list::list(context, request).await,
         Console::ShowToken => list::show(context, request).await,
         Console::IntrospectToken => introspect::introspect(context, request).await,
@@ -29,11 +31,20 @@ async fn response(context: &Context<'_>, request: &Request) -> Result<Response, 
         Console::ShowUser => user::show(context, request).await,
         Console::ShowProfile => user::profile(context, request).await,
         Console::ShowSignInPage => {
-            hallpass_web::or_message(request, hallpass_web::sign_in::page(context, request))
+            hallpass_web::or_message(request, hallpass_web::sign_in::page(context, request).await)
         }
+        Console::ShowHome => Ok(hallpass_web::home(request)),
         Console::ShowDeveloperPage => {
             hallpass_web::or_message(request, hallpass_web::developer::page(context, request).await)
         }
+        Console::ShowNewTokenPage => hallpass_web::or_message(
+            request,
+            hallpass_web::developer::new_token(context, request).await,
+        ),
+        Console::ShowTokenPage => hallpass_web::or_message(
+            request,
+            hallpass_web::developer::token(context, request).await,
+        ),
         Console::ShowUsersPage => {
             hallpass_web::or_message(request, hallpass_web::admin::users(context, request).await)
         }

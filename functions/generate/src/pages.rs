@@ -10,7 +10,8 @@ use hallpass_service::{
 use hallpass_token::{Record, Text, Timestamp, TokenId, User, credential::Login};
 use hallpass_web::{
     CreatedToken, Form, Submitted, WebSession, admin, developer, session, sign_in as sign_in_page,
-    sign_in::Next, view::contained,
+    sign_in::Next,
+    view::{Instant, contained},
 };
 use http::{HeaderValue, StatusCode, header::SET_COOKIE};
 use lambda_http::Request;
@@ -71,7 +72,7 @@ async fn signed_in(
 pub(crate) async fn own(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let sent = WebSession::submitted(context, request).await?;
     match Box::pin(once(context, &sent, "own", create_from_form(context, &sent))).await {
-        Ok(shown) => developer::created_page(context, &sent.session, &shown).await,
+        Ok(shown) => developer::created_page(&sent.session, &shown),
         Err(problem) => Err(developer::rejected(context, &sent.session, &sent.form, problem).await),
     }
 }
@@ -88,11 +89,12 @@ async fn create_from_form(
             let caller = caller.permitted(service)?;
             let (text, record) =
                 Box::pin(issue_requested(context, &caller, requested(context, form)?)).await?;
-            Ok(CreatedToken { text, title: NEW, name: named(&record), note: String::new() })
+            Ok(created(context, text, &record, String::new()))
         }
         Action::Regenerate => {
             let caller = caller.permitted(service)?;
-            let (text, _, has_replaced) = developer_token::regenerate(context, &caller).await?;
+            let (text, record, has_replaced) =
+                developer_token::regenerate(context, &caller).await?;
             let note = if !has_replaced {
                 String::new()
             } else if service.settings.authorizer_cache.is_zero() {
@@ -103,7 +105,10 @@ async fn create_from_form(
                     "An API that caches responses accepts the old one until {at} at the latest."
                 )
             };
-            Ok(CreatedToken { text, title: "Your developer token", name: None, note })
+            Ok(CreatedToken {
+                title: "Your developer token",
+                ..created(context, text, &record, note)
+            })
         }
         Action::Rotate => {
             let old = own_record(service, session.user(), form.field("id")).await?;
@@ -113,14 +118,10 @@ async fn create_from_form(
                 StatusCode::UNAUTHORIZED => Problem::conflict(problem.detail()),
                 _ => problem,
             })?;
-            Ok(CreatedToken {
-                text,
-                title: NEW,
-                name: named(&record),
-                note: format!(
-                    "The old token expires when this one is first used, at {window} at the latest."
-                ),
-            })
+            let note = format!(
+                "The old token expires when this one is first used, at {window} at the latest."
+            );
+            Ok(created(context, text, &record, note))
         }
     }
 }
@@ -165,12 +166,8 @@ pub(crate) async fn issue_key(
     let Submitted { session, form, .. } = sent;
     match issued {
         Ok((text, record)) => {
-            let shown = CreatedToken {
-                text,
-                title: NEW,
-                name: named(&record),
-                note: "Send it through a channel that no one else can read.".to_owned(),
-            };
+            let note = "Send it through a channel that no one else can read.".to_owned();
+            let shown = created(context, text, &record, note);
             admin::created_page(context, &session, &user, &shown).await
         }
         Err(problem) => Err(admin::rejected(context, &session, &user, &form, problem).await),
@@ -195,12 +192,22 @@ async fn issued_key(
 
 /// Converts the form for a token to the body of `POST /tokens`.
 fn requested(context: &Context<'_>, form: &Form) -> Result<TokenRequest, Problem> {
-    let expires = form.field("expires").trim();
+    let expires = match form.field("until") {
+        "custom" if form.field("expires").trim().is_empty() => {
+            return Err(Problem::invalid_member("expires_at", "choose a day"));
+        }
+        "" | "custom" => form.field("expires").trim(),
+        day => day,
+    };
     let expires_at = (!expires.is_empty()).then(|| end_of_day(context, expires)).transpose()?;
-    let scopes = (form.field("limit") != "all")
-        .then(|| ScopeList::try_from(form.fields("scope").collect::<Value>()))
-        .transpose()
-        .map_err(|wrong| Problem::invalid_member("scopes", wrong))?;
+    let chosen: Vec<&str> = form.fields("scope").collect();
+    let scopes = match (form.field("limit"), chosen.is_empty()) {
+        ("all", true) => Ok(None),
+        ("all", false) => Err("choose either all permissions or some of them"),
+        (_, true) => Err("choose at least one, or all of them"),
+        (_, false) => ScopeList::try_from(chosen.into_iter().collect::<Value>()).map(Some),
+    };
+    let scopes = scopes.map_err(|wrong| Problem::invalid_member("scopes", wrong))?;
     Ok(TokenRequest {
         name: form.field("name").trim().to_owned(),
         description: None,
@@ -228,9 +235,13 @@ fn end_of_day(context: &Context<'_>, text: &str) -> Result<Timestamp, Problem> {
     }
 }
 
-/// The heading above a new token.
-const NEW: &str = "New token";
-
-fn named(record: &Record) -> Option<String> {
-    record.name.as_deref().map(contained)
+/// Returns a token as the page shows it that was just created.
+fn created(context: &Context<'_>, text: Text, record: &Record, note: String) -> CreatedToken {
+    CreatedToken {
+        text,
+        title: "New token",
+        name: record.name.as_deref().map(contained),
+        expires: record.expires_at.map(|at| Instant::new(at, context.now)),
+        note,
+    }
 }

@@ -10,7 +10,7 @@ use http::StatusCode;
 use lambda_http::Request;
 
 use crate::{
-    CreatedToken, Form, Frame, Submitted, WebSession,
+    CreatedToken, Form, Frame, Submitted, Tab, WebSession,
     developer::CreateForm,
     parameter, reject, render, response,
     sign_in::Next,
@@ -60,13 +60,14 @@ pub async fn users(context: &Context<'_>, request: &Request) -> Result<Response,
     let session = session(context, request, Next::Users).await?;
     let asked = parameter(request, "name");
     let Some(asked) = asked.as_deref().map(str::trim) else {
-        let page = Users { frame: session.frame(), asked: "", found: Vec::new(), wrong: None };
+        let page =
+            Users { frame: session.frame(Tab::Users), asked: "", found: Vec::new(), wrong: None };
         return Ok(response(StatusCode::OK, render(&page)?));
     };
     let found = find(service, asked).await?;
     let (problem, wrong) = match (found.is_empty(), asked) {
         (false, _) => {
-            let page = Users { frame: session.frame(), asked, found, wrong: None };
+            let page = Users { frame: session.frame(Tab::Users), asked, found, wrong: None };
             return Ok(response(StatusCode::OK, render(&page)?));
         }
         (true, "") => {
@@ -82,7 +83,7 @@ pub async fn users(context: &Context<'_>, request: &Request) -> Result<Response,
     };
     Err(reject(
         problem,
-        render(&Users { frame: session.frame(), asked, found, wrong: Some(wrong) })?,
+        render(&Users { frame: session.frame(Tab::Users), asked, found, wrong: Some(wrong) })?,
     ))
 }
 
@@ -172,7 +173,7 @@ async fn session(
     request: &Request,
     next: Next,
 ) -> Result<WebSession, Problem> {
-    let session = WebSession::of(context, request, &next.parameter()).await?;
+    let session = WebSession::of(context, request, next).await?;
     if session.is_administrator { Ok(session) } else { Err(Problem::not_permitted()) }
 }
 
@@ -201,7 +202,7 @@ async fn render_page(
     notice: Option<String>,
 ) -> Result<String, Problem> {
     let page = OneUser {
-        frame: session.frame(),
+        frame: session.frame(Tab::Users),
         user: Found::new(user),
         is_self: user.id == session.user().id,
         permissions: user.permissions.names().map(contained).collect(),

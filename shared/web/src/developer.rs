@@ -1,37 +1,89 @@
-//! `/profile/developer/`: the page of a user's own tokens, including the developer token.
+//! `/profile/developer`: the pages of a user's own tokens. One lists them, one is for each token,
+//! one has the form for a new token, and one shows a token that was just created.
+
+use std::time::Duration;
 
 use askama::Template;
-use hallpass_http::{Problem, Response};
+use hallpass_http::{Problem, Response, gateway};
 use hallpass_service::Context;
-use hallpass_token::Timestamp;
+use hallpass_token::{Timestamp, TokenId};
 use http::StatusCode;
 use lambda_http::Request;
 
 use crate::{
-    CreatedToken, Form, Frame, WebSession, parameter, reject, render, response, sentence,
-    view::{Tokens, notice},
+    CreatedToken, Form, Frame, Tab, WebSession, parameter, reject, render, response, sentence,
+    sign_in::Next,
+    view::{self, Row, Tokens, notice},
 };
 
 #[derive(Template)]
-#[template(path = "developer.html")]
-struct Developer<'a> {
+#[template(path = "tokens.html")]
+struct TokensPage<'a> {
     frame: Frame,
     tokens: Tokens,
-    make: CreateForm<'a>,
-    shown: Option<&'a CreatedToken>,
+    filter: Filter,
+    wrong: Option<&'a str>,
     notice: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "token.html")]
+struct TokenPage {
+    frame: Frame,
+    row: Row,
+    effective: String,
+    window: String,
+}
+
+#[derive(Template)]
+#[template(path = "new_token.html")]
+struct NewToken<'a> {
+    frame: Frame,
+    make: CreateForm<'a>,
+}
+
+#[derive(Template)]
+#[template(path = "created.html")]
+struct Created<'a> {
+    frame: Frame,
+    shown: &'a CreatedToken,
+    /// The URL of a route that the examples call.
+    url: String,
+}
+
+/// Which of the current tokens the page lists, by the parameters of its URL.
+#[derive(Debug, Default)]
+struct Filter {
+    /// A part of the name or the ID, in any case.
+    search: String,
+    /// Only tokens that expire within a week.
+    expires_soon: bool,
+    /// Only tokens that were never used.
+    unused: bool,
 }
 
 /// The form for a new token, with the values that were typed and the error.
 #[derive(Debug, Default)]
 pub(crate) struct CreateForm<'a> {
     pub(crate) name: &'a str,
+    /// The expiry dates to choose from.
+    pub(crate) presets: Vec<Preset>,
+    /// Whether another day is chosen than those of the presets.
+    pub(crate) is_custom: bool,
     pub(crate) expires: &'a str,
     /// The first and the last day that can be chosen.
     pub(crate) days: (String, String),
     pub(crate) limited: bool,
     pub(crate) scopes: Vec<(String, bool)>,
     pub(crate) wrong: Option<Wrong<'a>>,
+}
+
+/// An expiry date to choose from.
+#[derive(Debug)]
+pub(crate) struct Preset {
+    pub(crate) days: u64,
+    pub(crate) date: String,
+    pub(crate) is_chosen: bool,
 }
 
 /// The error of a form.
@@ -46,41 +98,70 @@ pub(crate) struct Wrong<'a> {
 /// # Errors
 /// Returns 303 or 401 without a live session, and 503 if DynamoDB cannot be read.
 pub async fn page(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
-    let session = WebSession::of(context, request, "developer").await?;
+    let session = WebSession::of(context, request, Next::Developer).await?;
     let notice = parameter(request, "done").and_then(|done| notice(context, &done));
-    let html = render_page(
-        context,
-        &session,
-        CreateForm::new(context, session.user(), None, None),
-        None,
-        notice,
-    )
-    .await?;
-    Ok(response(StatusCode::OK, html))
+    let filter = Filter::of(request);
+    Ok(response(StatusCode::OK, tokens_page(context, &session, filter, None, notice).await?))
 }
 
-/// Returns the page with a newly created token.
+/// `GET /profile/developer/new`.
 ///
 /// # Errors
-/// Returns 503 if DynamoDB cannot be read.
-pub async fn created_page(
-    context: &Context<'_>,
-    session: &WebSession,
-    shown: &CreatedToken,
-) -> Result<Response, Problem> {
+/// Returns 303 or 401 without a live session, and 503 if DynamoDB cannot be read.
+pub async fn new_token(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+    let session = WebSession::of(context, request, Next::NewToken).await?;
     let make = CreateForm::new(context, session.user(), None, None);
-    Ok(response(StatusCode::CREATED, render_page(context, session, make, Some(shown), None).await?))
+    let page = NewToken { frame: session.frame(Tab::Tokens), make };
+    Ok(response(StatusCode::OK, render(&page)?))
 }
 
-/// Returns the page with the error of a form and the values that were typed.
+/// `GET /profile/developer/tokens/{id}`.
+///
+/// # Errors
+/// Returns 303 or 401 without a live session, 404 if the user has no such token, and 503 if
+/// DynamoDB cannot be read.
+pub async fn token(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+    let Context { service, now, .. } = *context;
+    let id = gateway::path_parameter(request, "id").parse::<TokenId>().ok();
+    let next = id.as_ref().map_or(Next::Developer, |id| Next::Token(*id));
+    let session = WebSession::of(context, request, next).await?;
+    let user = session.user();
+    let id = id.filter(|id| id.user_id == user.id).ok_or_else(Problem::not_found)?;
+    let record = service.store.record(&id).await?.ok_or_else(Problem::not_found)?;
+    let page = TokenPage {
+        frame: session.frame(Tab::Tokens),
+        row: Row::new(&record, user, now),
+        effective: view::effective(service.settings.authorizer_cache),
+        window: view::in_words(service.settings.rotation_window),
+    };
+    Ok(response(StatusCode::OK, render(&page)?))
+}
+
+/// Returns the page with a newly created token, and how to use it.
+///
+/// # Errors
+/// Returns 503 if the page cannot be rendered.
+pub fn created_page(session: &WebSession, shown: &CreatedToken) -> Result<Response, Problem> {
+    let url = session.url("/rs/profile");
+    let page = Created { frame: session.frame(Tab::Tokens), shown, url };
+    Ok(response(StatusCode::CREATED, render(&page)?))
+}
+
+/// Returns the page of a form with its error and the values that were typed.
 pub async fn rejected(
     context: &Context<'_>,
     session: &WebSession,
     form: &Form,
     problem: Problem,
 ) -> Problem {
-    let make = CreateForm::new(context, session.user(), Some(form), Some(&problem));
-    match render_page(context, session, make, None, None).await {
+    let html = if form.field("do") == "make" {
+        let make = CreateForm::new(context, session.user(), Some(form), Some(&problem));
+        render(&NewToken { frame: session.frame(Tab::Tokens), make }).map_err(Problem::from)
+    } else {
+        let wrong = sentence(problem.detail());
+        tokens_page(context, session, Filter::default(), Some(&wrong), None).await
+    };
+    match html {
         Ok(html) => reject(problem, html),
         Err(failed) => failed,
     }
@@ -91,16 +172,44 @@ pub fn path(base: &str, done: &str) -> String {
     format!("{base}/profile/developer/?done={done}")
 }
 
-async fn render_page(
+async fn tokens_page(
     context: &Context<'_>,
     session: &WebSession,
-    make: CreateForm<'_>,
-    shown: Option<&CreatedToken>,
+    filter: Filter,
+    wrong: Option<&str>,
     notice: Option<String>,
 ) -> Result<String, Problem> {
-    let tokens = Tokens::of(context, session.user()).await?;
-    Ok(render(&Developer { frame: session.frame(), tokens, make, shown, notice })?)
+    let mut tokens = Tokens::of(context, session.user()).await?;
+    tokens.current.retain(|row| filter.lists(row));
+    Ok(render(&TokensPage { frame: session.frame(Tab::Tokens), tokens, filter, wrong, notice })?)
 }
+
+impl Filter {
+    fn of(request: &Request) -> Self {
+        let parameter = |name| parameter(request, name).unwrap_or_default();
+        Self {
+            search: parameter("search").trim().to_owned(),
+            expires_soon: parameter("expires") == "soon",
+            unused: parameter("used") == "never",
+        }
+    }
+
+    /// Whether the filter leaves out any token.
+    fn is_set(&self) -> bool {
+        !self.search.is_empty() || self.expires_soon || self.unused
+    }
+
+    fn lists(&self, row: &Row) -> bool {
+        let search = self.search.to_lowercase();
+        (row.name.to_lowercase().contains(&search) || row.id.to_lowercase().contains(&search))
+            && (!self.expires_soon || row.expires_soon)
+            && (!self.unused || row.last_used.is_none())
+    }
+}
+
+/// The lifetimes to choose from, in days, and the one that is chosen at first.
+const PRESETS: [u64; 4] = [7, 30, 60, 90];
+const FIRST_PRESET: u64 = 30;
 
 /// The fields of the form: the name in the API and the label on the page.
 const FIELDS: [(&str, &str); 3] =
@@ -120,13 +229,28 @@ impl<'a> CreateForm<'a> {
         problem: Option<&'a Problem>,
     ) -> Self {
         let Context { service, now, .. } = *context;
+        let field = |name| form.map(|form| form.field(name)).unwrap_or_default();
         let chosen =
             |name: &str| form.is_some_and(|form| form.fields("scope").any(|field| field == name));
+        let latest = service.settings.latest_expiry(now);
+        let presets = PRESETS.into_iter().filter_map(|days| {
+            let at = now.after(Duration::from_secs(days.saturating_mul(86_400)));
+            let is_chosen = match field("until") {
+                "" => form.is_none() && days == FIRST_PRESET,
+                until => until == day(at),
+            };
+            (at <= latest).then(|| Preset { days, date: day(at), is_chosen })
+        });
+        let presets: Vec<_> = presets.collect();
         Self {
-            name: form.map(|form| form.field("name")).unwrap_or_default(),
-            expires: form.map(|form| form.field("expires")).unwrap_or_default(),
-            days: (day(now), day(service.settings.latest_expiry(now))),
-            limited: form.is_some_and(|form| form.field("limit") == "some"),
+            name: field("name"),
+            is_custom: !presets.iter().any(|preset| preset.is_chosen),
+            presets,
+            expires: field("expires"),
+            days: (day(now), day(latest)),
+            // Ticked permissions are shown also in a form that asks for all of them.
+            limited: field("limit") != "all"
+                || form.is_some_and(|form| form.fields("scope").next().is_some()),
             scopes: user.permissions.names().map(|name| (name.to_owned(), chosen(name))).collect(),
             wrong: problem.map(Wrong::new),
         }

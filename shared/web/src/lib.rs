@@ -10,7 +10,7 @@
 //! | [`form`] | submitted forms |
 //! | [`view`] | tokens and instants as pages show them |
 //! | [`sign_in`] | the sign-in page |
-//! | [`developer`] | the page of a user's own tokens |
+//! | [`developer`] | the pages of a user's own tokens |
 //! | [`admin`] | the pages for administrators: users and their keys |
 //! | [`asset`] | stylesheet, script and icon |
 
@@ -41,11 +41,21 @@ pub struct Frame {
     signed_in: Option<SignedIn>,
 }
 
+/// The entries of the navigation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tab {
+    /// The pages of the user's own tokens.
+    Tokens,
+    /// The pages for administrators.
+    Users,
+}
+
 #[derive(Clone, Debug)]
 struct SignedIn {
     name: String,
     is_administrator: bool,
     csrf: String,
+    tab: Tab,
 }
 
 /// A page with a single message.
@@ -55,7 +65,8 @@ struct Message<'a> {
     frame: &'a Frame,
     title: &'a str,
     detail: &'a str,
-    sign_in: bool,
+    /// The parameter `next` of the sign-in page, if signing in helps.
+    sign_in: Option<String>,
 }
 
 /// Allows the stylesheet, script and icon of this host only, nothing inline and nothing from
@@ -124,6 +135,25 @@ pub fn see_other(location: &str) -> Response {
     response
 }
 
+/// `GET /`: redirects to the page of the user's own tokens, which redirects to the sign-in page if
+/// necessary.
+pub fn home(request: &Request) -> Response {
+    see_other(&sign_in::Next::Developer.path(&gateway::base(request)))
+}
+
+/// Adds a page to a problem if a browser sent the request from its address bar or from a link.
+pub fn or_message_to_browser(request: &Request, problem: Problem) -> Problem {
+    let headers = request.headers();
+    let is_page = headers
+        .get(header::ACCEPT)
+        .is_some_and(|accept| accept.to_str().is_ok_and(|accept| accept.starts_with("text/html")));
+    if is_page && !headers.contains_key(header::AUTHORIZATION) {
+        or_message(request, Err(problem)).err().unwrap_or_else(Problem::not_found)
+    } else {
+        problem
+    }
+}
+
 /// Adds a page with a message to every problem that has no page yet. Used by the routes of pages.
 pub fn or_message(
     request: &Request,
@@ -137,7 +167,8 @@ pub fn or_message(
             frame: &Frame::of(request),
             title: title(problem.status()),
             detail: &sentence(problem.detail()),
-            sign_in: problem.status() == StatusCode::UNAUTHORIZED,
+            sign_in: (problem.status() == StatusCode::UNAUTHORIZED)
+                .then(|| sign_in::Next::of(request).parameter()),
         };
         match render(&message) {
             Ok(html) => reject(problem, html),

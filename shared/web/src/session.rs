@@ -14,9 +14,10 @@ use hallpass_runtime::{Event, entropy::Randomness};
 use hallpass_service::{Context, Service, session::BrowserSession};
 use hallpass_store::{Failure, sessions::Session, sweep::Place};
 use hallpass_token::{Family, Text, User, UserId, secret::Digest};
+use http::header;
 use lambda_http::Request;
 
-use crate::{Form, Frame, SignedIn, view::contained};
+use crate::{Form, Frame, SignedIn, Tab, sign_in::Next, view::contained};
 
 /// The lifetime of a session.
 pub const LIFETIME: Duration = Duration::from_secs(30 * 60);
@@ -28,6 +29,8 @@ pub struct WebSession {
     pub is_administrator: bool,
     /// The prefix of every link.
     pub base: String,
+    /// The host of the request, if it is one.
+    host: Option<String>,
     session: BrowserSession,
     cookie: Cookie,
     /// The nonce of the forms on the page that this request returns.
@@ -82,13 +85,30 @@ impl WebSession {
     /// # Errors
     /// Returns 303 without a session cookie, 401 if the session has expired, and 503 if DynamoDB
     /// cannot be read.
-    pub async fn of(context: &Context<'_>, request: &Request, next: &str) -> Result<Self, Problem> {
+    pub async fn of(context: &Context<'_>, request: &Request, next: Next) -> Result<Self, Problem> {
         let base = gateway::base(request);
         let cookies = Cookie::all(request, &base);
         if cookies.is_empty() {
-            return Err(Problem::see_other(format!("{base}/sign-in?next={next}")));
+            return Err(Problem::see_other(format!("{base}/sign-in?next={}", next.parameter())));
         }
-        Self::by_cookies(context, base, cookies).await
+        Self::by_cookies(context, request, base, cookies).await
+    }
+
+    /// Returns the user if the browser is signed in.
+    ///
+    /// # Errors
+    /// Returns 503 if DynamoDB cannot be read.
+    pub async fn signed_in(
+        context: &Context<'_>,
+        request: &Request,
+    ) -> Result<Option<User>, Problem> {
+        for cookie in Cookie::all(request, &gateway::base(request)) {
+            let session = BrowserSession::read(context, &cookie.user_id, cookie.digest()).await?;
+            if let Some(session) = session {
+                return Ok(Some(session.user));
+            }
+        }
+        Ok(None)
     }
 
     /// Returns the session and the fields of a submitted form.
@@ -102,7 +122,7 @@ impl WebSession {
         let form = Form::read(request);
         // If the browser has several sessions, prefer the one that the form belongs to.
         cookies.sort_by_key(|cookie| !form.as_ref().is_ok_and(|form| repeats(&cookie.text, form)));
-        let session = Self::by_cookies(context, base, cookies).await?;
+        let session = Self::by_cookies(context, request, base, cookies).await?;
         let form = form?;
         let is_current = repeats(&session.cookie.text, &form);
         Ok(Submitted { session, form, is_current })
@@ -152,17 +172,24 @@ impl WebSession {
         self.session.clone()
     }
 
+    /// Returns the URL of a path of this API, as the browser that holds the session reaches it.
+    pub fn url(&self, path: &str) -> String {
+        let host = self.host.as_deref().unwrap_or("YOUR-API");
+        format!("https://{host}{}{path}", self.base)
+    }
+
     /// Returns the frame of the pages of this session.
-    pub fn frame(&self) -> Frame {
+    pub fn frame(&self, tab: Tab) -> Frame {
         let name = contained(self.session.user.display_name());
         let csrf = format!("{}.{}", csrf(&self.cookie.text), self.nonce);
-        let signed_in = SignedIn { name, is_administrator: self.is_administrator, csrf };
+        let signed_in = SignedIn { name, is_administrator: self.is_administrator, csrf, tab };
         Frame { base: self.base.clone(), signed_in: Some(signed_in) }
     }
 
     /// Returns the first live session of these cookies.
     async fn by_cookies(
         context: &Context<'_>,
+        request: &Request,
         base: String,
         cookies: Vec<Cookie>,
     ) -> Result<Self, Problem> {
@@ -173,7 +200,8 @@ impl WebSession {
             {
                 let is_administrator = session.is_administrator(service);
                 let nonce = BASE64_URL_SAFE_NO_PAD.encode(randomness.form()?);
-                return Ok(Self { is_administrator, base, session, cookie, nonce });
+                let host = host(request);
+                return Ok(Self { is_administrator, base, host, session, cookie, nonce });
             }
         }
         Err(Problem::session_ended(&service.settings.issuer))
@@ -311,6 +339,13 @@ fn repeats(secret: &Text, form: &Form) -> bool {
 fn before_cookies(request: &Request) -> Vec<Text> {
     let name = prefixed(&gateway::base(request), BEFORE);
     cookies::values(request.headers(), &name, |text| Digest::parse(text).map(|_| Text::new(text)))
+}
+
+/// Returns the host of a request if it has only the characters of a name or address with a port.
+fn host(request: &Request) -> Option<String> {
+    let host = request.headers().get(header::HOST)?.to_str().ok()?;
+    let is_fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
+    (!host.is_empty() && host.chars().all(is_fit)).then(|| host.to_owned())
 }
 
 fn set_cookie(base: &str, name: &str, value: &str, lifetime: Duration) -> String {

@@ -1,21 +1,28 @@
 //! The sign-in page. The password is checked by the function generate, as all passwords are.
 
 use askama::Template;
-use hallpass_http::{Problem, Response};
+use hallpass_http::{Problem, Response, gateway};
 use hallpass_runtime::entropy::Randomness;
 use hallpass_service::Context;
-use hallpass_token::UserId;
+use hallpass_token::{TokenId, UserId};
 use http::{HeaderValue, StatusCode, header};
 use lambda_http::Request;
 
-use crate::{Form, Frame, parameter, reject, render, session, view::notice};
+use crate::{
+    Form, Frame, WebSession, parameter, reject, render, session,
+    view::{contained, notice},
+};
 
 /// The page to open after signing in. It is always a page of Hallpass: no location comes from a
 /// request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
     /// The page of the user's own tokens.
     Developer,
+    /// The form for a new token.
+    NewToken,
+    /// The page of one of the user's own tokens.
+    Token(TokenId),
     /// The page to find users.
     Users,
     /// The page of one user.
@@ -27,7 +34,9 @@ pub enum Next {
 struct SignIn<'a> {
     frame: Frame,
     csrf: String,
-    next: String,
+    next: Next,
+    /// The user as whom the browser is signed in already.
+    signed_in: Option<String>,
     username: &'a str,
     wrong: Option<&'a str>,
     notice: Option<String>,
@@ -38,38 +47,61 @@ impl Next {
     pub fn read(text: &str) -> Self {
         match text.split_once('/') {
             None if text == "users" => Self::Users,
+            None if text == "new-token" => Self::NewToken,
+            Some(("tokens", id)) => id.parse().map_or(Self::Developer, Self::Token),
             Some(("users", id)) => id.parse().map_or(Self::Users, Self::User),
             _ => Self::Developer,
         }
     }
 
+    /// Returns the page that a request is for.
+    pub fn of(request: &Request) -> Self {
+        let id = gateway::path_parameter(request, "id");
+        let user_id = gateway::path_parameter(request, "user_id");
+        match gateway::route(request).as_str() {
+            "/admin/users" => Self::Users,
+            route if route.starts_with("/admin/users/") => {
+                user_id.parse().map_or(Self::Users, Self::User)
+            }
+            "/profile/developer/new" => Self::NewToken,
+            "/profile/developer/tokens/{id}" => id.parse().map_or(Self::Developer, Self::Token),
+            _ => Self::Developer,
+        }
+    }
+
     /// Returns the text that [`Next::read`] parses.
-    pub fn parameter(self) -> String {
+    pub fn parameter(&self) -> String {
         match self {
             Self::Developer => "developer".to_owned(),
+            Self::NewToken => "new-token".to_owned(),
+            Self::Token(id) => format!("tokens/{id}"),
             Self::Users => "users".to_owned(),
             Self::User(id) => format!("users/{id}"),
         }
     }
 
     /// Returns the path of the page.
-    pub fn path(self, base: &str) -> String {
+    pub fn path(&self, base: &str) -> String {
         match self {
             Self::Developer => format!("{base}/profile/developer/"),
+            Self::NewToken => format!("{base}/profile/developer/new"),
+            Self::Token(id) => format!("{base}/profile/developer/tokens/{id}"),
             Self::Users => format!("{base}/admin/users"),
             Self::User(id) => format!("{base}/admin/users/{id}"),
         }
     }
 }
 
-/// `GET /sign-in`.
+/// `GET /sign-in`. A browser that is signed in can go on without signing in again.
 ///
 /// # Errors
-/// Returns 503 if the page cannot be rendered.
-pub fn page(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+/// Returns 503 if DynamoDB cannot be read.
+pub async fn page(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let randomness = context.randomness;
     let parameter = |name| parameter(request, name).unwrap_or_default();
+    let user = WebSession::signed_in(context, request).await?;
     let page = SignIn {
+        signed_in: user.map(|user| contained(user.display_name())),
         notice: notice(context, &parameter("done")),
         ..SignIn::new(Next::read(&parameter("next")))
     };
@@ -125,7 +157,8 @@ impl SignIn<'_> {
         Self {
             frame,
             csrf: String::new(),
-            next: next.parameter(),
+            next,
+            signed_in: None,
             username: "",
             wrong: None,
             notice: None,
@@ -145,6 +178,9 @@ mod tests {
         check("developer", "/prod/profile/developer/");
         check("users", "/prod/admin/users");
         check("users/7", "/prod/admin/users/7");
+        check("new-token", "/prod/profile/developer/new");
+        check("tokens/7", "/prod/profile/developer/");
+        check("tokens/../../x", "/prod/profile/developer/");
         check("users/../../x", "/prod/admin/users");
         check("//example.org", "/prod/profile/developer/");
         check("https://example.org", "/prod/profile/developer/");

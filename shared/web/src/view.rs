@@ -7,14 +7,16 @@ use hallpass_service::Context;
 use hallpass_store::live::LiveRecord;
 use hallpass_token::{Format, Reason, Record, State, Text, Timestamp, User, lifecycle};
 
-/// An instant, exact for machines and short for people. The script replaces it with the reader's
-/// local time.
+/// An instant, exact for machines and relative for people. The script shows it in the reader's own
+/// time zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instant {
     /// The instant as RFC 3339 in UTC.
     pub exact: String,
     /// The instant to the minute, in UTC.
     pub short: String,
+    /// The distance from now, such as `in 6 days`, or the date if it is far away.
+    pub relative: String,
 }
 
 /// A newly created token, for the only page that shows its text.
@@ -26,6 +28,8 @@ pub struct CreatedToken {
     pub title: &'static str,
     /// The name of the token, if it has one.
     pub name: Option<String>,
+    /// When the token expires, if ever.
+    pub expires: Option<Instant>,
     /// A note for the holder. May be empty.
     pub note: String,
 }
@@ -45,14 +49,12 @@ pub struct Row {
     pub issued: Instant,
     /// When the token expires, if ever.
     pub expires: Option<Instant>,
+    /// Whether the token is live and expires within a week.
+    pub expires_soon: bool,
     /// When the token was last used.
     pub last_used: Option<Instant>,
-    /// The state of the token, in words.
-    pub state: &'static str,
-    /// Whether the token is accepted.
-    pub is_live: bool,
-    /// Whether an administrator disabled the token.
-    pub is_disabled: bool,
+    /// The state of the token.
+    state: State,
     /// Whether the token can be rotated now.
     pub can_rotate: bool,
     /// Until when the rotated token stays valid next to its successor.
@@ -64,8 +66,10 @@ pub struct Row {
 pub struct Tokens {
     /// The developer token, if there is one.
     pub developer: Option<Row>,
-    /// The other tokens, up to the limit of a page.
-    pub rows: Vec<Row>,
+    /// The other tokens that are active or can be active again, up to the limit of a page.
+    pub current: Vec<Row>,
+    /// The other tokens that are expired, revoked or invalid, up to the limit of a page.
+    pub ended: Vec<Row>,
     /// The number of other tokens that were read.
     pub count: usize,
     /// Whether all tokens were read. If the user has very many, only live ones are.
@@ -79,37 +83,66 @@ pub struct Tokens {
 /// The maximum number of tokens that are read for a page: about a megabyte.
 const MAX_READ: usize = 1_000;
 
+/// Within this time before its expiry a token is marked.
+const SOON: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
 /// The maximum number of tokens that a page shows.
 const MAX_ROWS: usize = 200;
 
 impl Instant {
-    /// Formats an instant.
-    pub fn new(at: Timestamp) -> Self {
+    /// Formats an instant as seen at another one.
+    pub fn new(at: Timestamp, now: Timestamp) -> Self {
         let exact = at.to_string();
         let minute = exact.get(..16).unwrap_or(&exact).replace('T', " ");
-        Self { short: format!("{minute} UTC"), exact }
+        Self { short: format!("{minute} UTC"), relative: relative(at, now), exact }
     }
 }
 
 impl Row {
-    fn new(record: &Record, user: &User, now: Timestamp) -> Self {
+    pub(crate) fn new(record: &Record, user: &User, now: Timestamp) -> Self {
         let state = lifecycle::state(record, Some(user), now);
+        let instant = |at| Instant::new(at, now);
         Self {
             id: record.id.to_string(),
             name: record.name.as_deref().map(contained).unwrap_or_default(),
             format: record.format.as_str(),
             scope: record.scope.as_ref().map(|scope| scope.names().map(contained).collect()),
-            issued: Instant::new(record.issued_at),
-            expires: record.expires_at.map(Instant::new),
-            last_used: record.last_used_at.map(Instant::new),
-            state: label(state),
-            is_live: state.is_live(),
-            is_disabled: state == State::Suspended(Reason::Disabled),
+            issued: instant(record.issued_at),
+            expires: record.expires_at.map(instant),
+            expires_soon: state.is_live()
+                && record.expires_at.is_some_and(|end| end <= now.after(SOON)),
+            last_used: record.last_used_at.map(instant),
+            state,
             can_rotate: state.is_live()
                 && record.replaces.is_none()
                 && record.replaced_at.is_none(),
-            replaced: record.replaced_at.filter(|_| state.is_live()).map(Instant::new),
+            replaced: record.replaced_at.filter(|_| state.is_live()).map(instant),
         }
+    }
+
+    /// Returns the name for places where HTML elements are not allowed.
+    pub(crate) fn isolated(&self) -> String {
+        isolated(&self.name)
+    }
+
+    /// Returns the state of the token in words.
+    pub const fn state(&self) -> &'static str {
+        label(self.state)
+    }
+
+    /// Whether the token is accepted.
+    pub fn is_live(&self) -> bool {
+        self.state.is_live()
+    }
+
+    /// Whether an administrator disabled the token.
+    pub fn is_disabled(&self) -> bool {
+        self.state == State::Suspended(Reason::Disabled)
+    }
+
+    /// Whether the token is neither active nor can be active again.
+    pub fn has_ended(&self) -> bool {
+        !self.is_live() && !self.is_disabled()
     }
 }
 
@@ -126,9 +159,14 @@ impl Tokens {
         records.sort_by_key(|record| std::cmp::Reverse(record.issued_at));
         let (developer, others): (Vec<_>, Vec<_>) =
             records.iter().partition(|record| record.format == Format::Developer);
+        let (mut ended, mut current): (Vec<_>, Vec<_>) =
+            others.iter().map(|record| Row::new(record, user, now)).partition(Row::has_ended);
+        current.truncate(MAX_ROWS);
+        ended.truncate(MAX_ROWS.saturating_sub(current.len()));
         Ok(Self {
             developer: developer.first().map(|record| Row::new(record, user, now)),
-            rows: others.iter().take(MAX_ROWS).map(|record| Row::new(record, user, now)).collect(),
+            current,
+            ended,
             count: others.len(),
             is_all,
             effective: effective(service.settings.authorizer_cache),
@@ -136,10 +174,32 @@ impl Tokens {
         })
     }
 
-    /// Returns all tokens in one list, the developer token first.
-    pub(crate) fn all(&self) -> impl Iterator<Item = &Row> {
-        self.developer.iter().chain(&self.rows)
+    /// Returns the number of tokens that the page shows, without the developer token.
+    pub const fn shown(&self) -> usize {
+        self.current.len().saturating_add(self.ended.len())
     }
+
+    /// Returns all tokens in one list, the developer token first.
+    pub fn all(&self) -> impl Iterator<Item = &Row> {
+        self.developer.iter().chain(&self.current).chain(&self.ended)
+    }
+}
+
+/// Returns the distance of an instant from now in one unit, or its date if it is far away.
+fn relative(at: Timestamp, now: Timestamp) -> String {
+    let distance = at.unix().abs_diff(now.unix());
+    let words = match distance {
+        0..60 => "less than a minute".to_owned(),
+        60..3_600 => count(distance / 60, "minute"),
+        3_600..172_800 => count(distance / 3_600, "hour"),
+        172_800..5_184_000 => count(distance / 86_400, "day"),
+        _ => return at.to_string().chars().take_while(|c| *c != 'T').collect(),
+    };
+    if at <= now { format!("{words} ago") } else { format!("in {words}") }
+}
+
+fn count(count: u64, unit: &str) -> String {
+    if count == 1 { format!("1 {unit}") } else { format!("{count} {unit}s") }
 }
 
 /// Makes a user-chosen name safe inside a `<bdi>`, so that its characters affect the direction of
@@ -180,21 +240,18 @@ async fn live(context: &Context<'_>, user: &User) -> Result<Vec<Record>, Problem
 }
 
 /// Returns from when a revocation is effective, if an API caches responses for this long.
-fn effective(cache: Duration) -> String {
+pub(crate) fn effective(cache: Duration) -> String {
     if cache.is_zero() { "at once".to_owned() } else { format!("within {}", in_words(cache)) }
 }
 
 /// Returns a duration in its largest whole unit: `5 minutes`.
-fn in_words(duration: Duration) -> String {
+pub(crate) fn in_words(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let units = [("day", 86_400), ("hour", 3_600), ("minute", 60)];
     let unit =
         units.into_iter().find(|(_, each)| seconds >= *each && seconds.is_multiple_of(*each));
     let (unit, each) = unit.unwrap_or(("second", 1));
-    match seconds.checked_div(each) {
-        Some(1) => format!("1 {unit}"),
-        count => format!("{} {unit}s", count.unwrap_or_default()),
-    }
+    count(seconds.checked_div(each).unwrap_or_default(), unit)
 }
 
 /// Returns the message of a page after an action. The name of the action comes from the URL, so
@@ -208,9 +265,9 @@ pub fn notice(context: &Context<'_>, done: &str) -> Option<String> {
     if !ends_tokens || cache.is_zero() {
         return Some(said.to_owned());
     }
-    let Instant { exact, .. } = Instant::new(now.after(cache));
+    let until = now.after(cache);
     Some(format!(
-        "{said} An API that caches responses accepts a token until {exact} at the latest."
+        "{said} An API that caches responses accepts a token until {until} at the latest."
     ))
 }
 
@@ -298,7 +355,27 @@ mod tests {
         let expected = Instant {
             exact: "2027-01-15T08:00:59Z".to_owned(),
             short: "2027-01-15 08:00 UTC".to_owned(),
+            relative: "less than a minute ago".to_owned(),
         };
-        assert_eq!(Instant::new(at), expected);
+        assert_eq!(Instant::new(at, at), expected);
+    }
+
+    #[test]
+    fn an_instant_is_relative_unless_it_is_far_away() {
+        let now = Timestamp::from_unix(1_800_000_000).unwrap();
+        let check = |seconds, later: &str, earlier: &str| {
+            let distance = Duration::from_secs(seconds);
+            assert_eq!(relative(now.after(distance), now), later, "{seconds}");
+            assert_eq!(relative(now.before(distance), now), earlier, "{seconds}");
+        };
+        check(1, "in less than a minute", "less than a minute ago");
+        check(59, "in less than a minute", "less than a minute ago");
+        check(60, "in 1 minute", "1 minute ago");
+        check(3_599, "in 59 minutes", "59 minutes ago");
+        check(3_600, "in 1 hour", "1 hour ago");
+        check(172_799, "in 47 hours", "47 hours ago");
+        check(172_800, "in 2 days", "2 days ago");
+        check(5_183_999, "in 59 days", "59 days ago");
+        check(5_184_000, "2027-03-16", "2026-11-16");
     }
 }

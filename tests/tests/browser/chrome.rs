@@ -190,6 +190,11 @@ impl Chrome {
         self.element(css).await.send_keys(text).await.unwrap();
     }
 
+    /// Returns the text of an element.
+    pub(crate) async fn text(&self, css: &str) -> String {
+        self.element(css).await.text().await.unwrap()
+    }
+
     /// Returns the value of a field.
     pub(crate) async fn value(&self, css: &str) -> String {
         self.element(css).await.prop("value").await.unwrap().unwrap_or_default()

@@ -9,6 +9,7 @@ use tests::{
     pages::{OWN, PAGES, WebClient},
     system::System,
     tap::{ALWAYS, ANY, Fault},
+    web_client,
 };
 
 /// Input that must remain text.
@@ -174,7 +175,7 @@ async fn a_name_is_isolated_from_the_text_around_it() {
 
 /// Returns whether a page needs a session.
 fn is_behind_a_session(path: &str) -> bool {
-    !["/sign-in", "/assets/{file}", "/docs/swagger-ui/{file}"].contains(&path)
+    !["/", "/sign-in", "/assets/{file}", "/docs/swagger-ui/{file}"].contains(&path)
 }
 
 fn function_of(method: &str, path: &str) -> &'static str {
@@ -214,6 +215,8 @@ async fn without_a_session_every_page_leads_to_the_sign_in() {
         if method == "GET" {
             let next = match path {
                 "/profile/developer" => "developer",
+                "/profile/developer/new" => "new-token",
+                "/profile/developer/tokens/{id}" => "tokens/1.AAAAAAAAAAAAAAAAAAAAAA",
                 "/admin/users" => "users",
                 _ => "users/1",
             };
@@ -297,4 +300,38 @@ async fn signing_in_without_the_database_keeps_the_name_and_begins_no_session() 
         );
         tap.heal();
     }
+}
+
+#[tokio::test]
+async fn the_root_leads_to_the_tokens_and_an_unknown_path_shows_a_page_to_a_browser() {
+    let world = World::new().await;
+    let home = world.send("Console", Request::new("GET", "/")).await;
+    assert_eq!((home.status, home.header("location")), (303, "/v1/profile/developer/"));
+    let nowhere = || Request::new("GET", "/{proxy+}").parameter("proxy", "nowhere");
+    for (accept, authorization, media_type) in [
+        ("text/html,application/xhtml+xml,*/*;q=0.8", "", "text/html; charset=utf-8"),
+        ("text/html", "Bearer x", "application/problem+json"),
+        ("*/*", "", "application/problem+json"),
+        ("application/json", "", "application/problem+json"),
+    ] {
+        let mut request = nowhere().header("Accept", accept);
+        if !authorization.is_empty() {
+            request = request.header("Authorization", authorization);
+        }
+        let response = world.send("Console", request).await;
+        assert_eq!((response.status, response.header("content-type")), (404, media_type));
+    }
+}
+
+#[tokio::test]
+async fn signing_in_again_leads_back_to_the_page_and_a_live_session_needs_none() {
+    let world = World::new().await;
+    let mut browser = web_client::WebClient::signed_in(&world, "admin", "letmein").await;
+    let shown = browser.open("Console", Request::new("GET", "/sign-in")).await;
+    assert!(shown.body.contains("You are signed in as <bdi>admin</bdi>."), "{}", shown.body);
+    world.set_user("2", "password_hash", Some(text("another"))).await;
+    let user = Request::new("GET", "/admin/users/{user_id}").parameter("user_id", "1");
+    let ended = browser.open("Console", user).await;
+    assert_eq!(ended.status, 401, "{}", ended.body);
+    assert!(ended.body.contains("/sign-in?next=users/1\""), "{}", ended.body);
 }

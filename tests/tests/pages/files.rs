@@ -108,8 +108,9 @@ async fn files_are_compressed_cached_for_a_year_by_version_and_revalidated_by_et
     };
     let mut paths = linked(&index.body, "/docs/swagger-ui/");
     assert_eq!(paths.len(), 5, "{}", index.body);
+    // The stylesheet, the script, and the icon, which is the logo as well.
     paths.extend(linked(&page.body, "/"));
-    assert_eq!(paths.len(), 8, "{}", page.body);
+    assert_eq!(paths.len(), 9, "{}", page.body);
     for path in paths {
         let whole = system.send("GET", &path, &[], "").await;
         assert_eq!((whole.status, whole.header("content-encoding")), (200, ""), "{path}");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use hallpass_web::developer::day;
 use serde_json::json;
 use tests::{
     api::bearer,
@@ -51,7 +52,7 @@ async fn a_token_is_created_used_rotated_and_revoked() {
         "the new token has its name"
     );
     let rotated = page.shown_token();
-    assert!(rows(&web_client.get(OWN).await).iter().any(|row| row.contains("until <time")));
+    assert!(rows(&web_client.get(OWN).await).iter().any(|row| row.contains("ends <time")));
     let twice = web_client.post(OWN, &[("do", "rotate"), ("id", &id)]).await;
     assert_eq!(
         (twice.status, twice.wrong().as_str()),
@@ -87,7 +88,6 @@ async fn a_token_can_have_fewer_permissions_than_its_user_and_never_more() {
             assert_eq!(shown["scopes"], expected, "{fields:?} {shown}");
         };
     check(&mut web_client, &[("limit", "all")], &[]).await;
-    check(&mut web_client, &[("limit", "all"), ("scope", "read")], &[]).await;
     check(&mut web_client, &[("limit", "some"), ("scope", "read")], &["read"]).await;
     let (write, admin) = (("scope", "write <all>"), ("scope", "ROLE_ADMIN"));
     check(
@@ -99,8 +99,12 @@ async fn a_token_can_have_fewer_permissions_than_its_user_and_never_more() {
     check(&mut web_client, &[("limit", "some"), ("scope", "read"), admin], &["read"]).await;
     check(&mut web_client, &[("scope", "read")], &["read"]).await;
     for (fields, wrong) in [
-        (vec![("limit", "some")], "Permissions: it must not be empty."),
-        (vec![], "Permissions: it must not be empty."),
+        (vec![("limit", "some")], "Permissions: choose at least one, or all of them."),
+        (vec![], "Permissions: choose at least one, or all of them."),
+        (
+            vec![("limit", "all"), ("scope", "read")],
+            "Permissions: choose either all permissions or some of them.",
+        ),
         (vec![("limit", "some"), admin], "Permissions: none of these permissions can be granted."),
         (
             vec![("limit", "some"), ("scope", "<b>,\"")],
@@ -123,7 +127,7 @@ async fn a_token_can_have_fewer_permissions_than_its_user_and_never_more() {
         .filter(|element| element.attribute("checked").is_some())
         .collect();
     let chosen: Vec<_> = chosen.iter().map(|element| element.attribute("value").unwrap()).collect();
-    assert_eq!(chosen, ["some", "read", "write <all>"]);
+    assert_eq!(chosen, ["custom", "some", "read", "write <all>"]);
     system.stop().await;
 }
 
@@ -289,5 +293,87 @@ async fn a_form_without_its_csrf_token_changes_nothing() {
     assert!(page.body.contains("You have no developer token."), "no developer token was made");
     assert_eq!(system.verdict(&token).await, "allow");
     assert_eq!(earlier.get(OWN).await.status, 401, "signing in again ended the previous session");
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn the_list_of_tokens_has_a_search_and_filters() {
+    let system = System::start(&[]).await;
+    let mut web_client = WebClient::signed_in(&system, "my_username", "topsecret").await;
+    let soon = day(system.now().after(Duration::from_secs(3 * 86_400)));
+    let used = web_client.create_token(&[("name", "Laptop"), ("limit", "all")]).await;
+    web_client.create_token(&[("name", "job"), ("until", &soon), ("limit", "all")]).await;
+    assert_eq!(system.verdict(&used).await, "allow");
+    for (query, names) in [
+        ("", &["Laptop", "job"][..]),
+        ("?search=lap", &["Laptop"]),
+        ("?search=nothing", &[]),
+        ("?expires=soon", &["job"]),
+        ("?used=never", &["job"]),
+        ("?search=lap&expires=soon", &[]),
+    ] {
+        let page = web_client.get(&format!("{OWN}{query}")).await;
+        let listed = rows(&page).into_iter().filter(|row| row.contains("<form"));
+        let mut listed: Vec<_> = listed
+            .map(|row| row.split("<bdi>").nth(1).unwrap().split('<').next().unwrap().to_owned())
+            .collect();
+        listed.sort();
+        assert_eq!(listed, names, "{query}");
+    }
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_has_a_page_of_its_own() {
+    let system = System::start(&[]).await;
+    let mut web_client = WebClient::signed_in(&system, "my_username", "topsecret").await;
+    let token = web_client.create_token(&[("name", "laptop"), ("limit", "all")]).await;
+    let path = format!("/profile/developer/tokens/{}", id_of(&system, &token).await);
+    let page = web_client.get(&path).await;
+    assert_eq!(page.status, 200, "{}", page.body);
+    assert!(page.text().contains("laptop"), "{}", page.body);
+    assert!(page.body.contains("Revoke the token") && page.body.contains("Rotate the token"));
+    web_client.post_and_follow(&path, &[]).await;
+    let page = web_client.get(&path).await;
+    assert!(page.text().contains("revoked") && !page.body.contains("Revoke the token"));
+    let mut other = WebClient::signed_in(&system, "admin", "letmein").await;
+    assert_eq!(other.get(&path).await.status, 404, "another user has no such token");
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn an_expiry_is_a_preset_or_another_day() {
+    let system = System::start(&[]).await;
+    let mut web_client = WebClient::signed_in(&system, "my_username", "topsecret").await;
+    let day_after = |days: u64| day(system.now().after(Duration::from_secs(days * 86_400)));
+    let page = web_client.get("/profile/developer/new").await;
+    for days in [7, 30, 60, 90] {
+        assert!(page.body.contains(&format!("value=\"{}\"", day_after(days))), "{days}");
+    }
+    for (until, expires, expected) in [
+        (day_after(7), String::new(), Ok(day_after(7))),
+        (day_after(7), day_after(60), Ok(day_after(7))),
+        ("custom".to_owned(), day_after(60), Ok(day_after(60))),
+        ("custom".to_owned(), String::new(), Err("Expiry date: choose a day.")),
+        (
+            "soon".to_owned(),
+            String::new(),
+            Err("Expiry date: it is not a date such as 2027-01-31."),
+        ),
+    ] {
+        let fields = [("name", "x"), ("until", &*until), ("expires", &*expires), ("limit", "all")];
+        match expected {
+            Ok(day) => {
+                let token = web_client.create_token(&fields).await;
+                let shown =
+                    system.ask("GET", "/tokens/current", &bearer(&token)).await.body_of(200);
+                assert_eq!(shown["expires_at"], format!("{day}T23:59:59Z"), "{fields:?}");
+            }
+            Err(wrong) => {
+                let reply = web_client.post(OWN, &[&[("do", "make")], &fields[..]].concat()).await;
+                assert_eq!((reply.status, reply.wrong().as_str()), (400, wrong), "{fields:?}");
+            }
+        }
+    }
     system.stop().await;
 }

@@ -120,8 +120,7 @@ fn now(world: &World) -> Timestamp {
 pub(crate) fn text_in(body: &str) -> String {
     let json: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
     let member = ["token", "value", "accessToken"].iter().find_map(|name| json[name].as_str());
-    let shown =
-        || body.split("id=\"new-token\"").nth(1)?.split("value=\"").nth(1)?.split('"').next();
+    let shown = || body.split("<code id=\"new-token\">").nth(1)?.split('<').next();
     member.or_else(shown).unwrap_or_else(|| panic!("{body}")).to_owned()
 }
 
