@@ -118,6 +118,20 @@ async fn these_sequences_agree_too() {
                 Step::Sweep,
                 Step::Verify(1),
             ],
+            // Rotated, and the family revoked after the end of the window.
+            vec![
+                issue(form),
+                Step::Rotate(0),
+                Step::Pass(3_600),
+                Step::RevokeFamily { token: 1, descendants: false },
+                Step::Verify(0),
+            ],
+            vec![
+                issue(model::Form::Developer),
+                Step::Rotate(72),
+                Step::Pass(3_600),
+                Step::RevokeFamily { token: 1, descendants: false },
+            ],
             // Issued after all were revoked, for a user who was then restored to the state before
             // that.
             vec![Step::RevokeAll(0), issue(form), Step::Remove(0), Step::Remove(0)],

@@ -258,12 +258,15 @@ impl Model {
     }
 
     /// Records the revocation of a token's family, and if `descendants`, of everything that the
-    /// family issued.
+    /// family issued. Only tokens that could be accepted are revoked: one whose successor replaced
+    /// it stays replaced.
     pub fn family_revoked(&mut self, token: usize, descendants: bool) {
         let family = self.tokens[token].family;
         for other in 0..self.tokens.len() {
             let entry = &self.tokens[other];
-            if entry.family == family || descendants && entry.issuers.contains(&family) {
+            let is_of_family =
+                entry.family == family || descendants && entry.issuers.contains(&family);
+            if is_of_family && !entry.is_replaced(self.now) {
                 self.end(other, "revoked");
             }
         }
