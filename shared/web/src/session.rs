@@ -102,13 +102,8 @@ impl WebSession {
         context: &Context<'_>,
         request: &Request,
     ) -> Result<Option<User>, Problem> {
-        for cookie in Cookie::all(request, &gateway::base(request)) {
-            let session = BrowserSession::read(context, &cookie.user_id, cookie.digest()).await?;
-            if let Some(session) = session {
-                return Ok(Some(session.user));
-            }
-        }
-        Ok(None)
+        let cookies = Cookie::all(request, &gateway::base(request));
+        Ok(first_live(context, cookies).await?.map(|(session, _)| session.user))
     }
 
     /// Returns the session and the fields of a submitted form.
@@ -186,7 +181,6 @@ impl WebSession {
         Frame { base: self.base.clone(), signed_in: Some(signed_in) }
     }
 
-    /// Returns the first live session of these cookies.
     async fn by_cookies(
         context: &Context<'_>,
         request: &Request,
@@ -194,17 +188,12 @@ impl WebSession {
         cookies: Vec<Cookie>,
     ) -> Result<Self, Problem> {
         let Context { service, randomness, .. } = *context;
-        for cookie in cookies {
-            if let Some(session) =
-                BrowserSession::read(context, &cookie.user_id, cookie.digest()).await?
-            {
-                let is_administrator = session.is_administrator(service);
-                let nonce = BASE64_URL_SAFE_NO_PAD.encode(randomness.form()?);
-                let host = host(request);
-                return Ok(Self { is_administrator, base, host, session, cookie, nonce });
-            }
-        }
-        Err(Problem::session_ended(&service.settings.issuer))
+        let (session, cookie) = first_live(context, cookies)
+            .await?
+            .ok_or_else(|| Problem::session_ended(&service.settings.issuer))?;
+        let is_administrator = session.is_administrator(service);
+        let nonce = BASE64_URL_SAFE_NO_PAD.encode(randomness.form()?);
+        Ok(Self { is_administrator, base, host: host(request), session, cookie, nonce })
     }
 }
 
@@ -339,6 +328,20 @@ fn repeats(secret: &Text, form: &Form) -> bool {
 fn before_cookies(request: &Request) -> Vec<Text> {
     let name = prefixed(&gateway::base(request), BEFORE);
     cookies::values(request.headers(), &name, |text| Digest::parse(text).map(|_| Text::new(text)))
+}
+
+/// Returns the first live session of these cookies.
+async fn first_live(
+    context: &Context<'_>,
+    cookies: Vec<Cookie>,
+) -> Result<Option<(BrowserSession, Cookie)>, Problem> {
+    for cookie in cookies {
+        let session = BrowserSession::read(context, &cookie.user_id, cookie.digest()).await?;
+        if let Some(session) = session {
+            return Ok(Some((session, cookie)));
+        }
+    }
+    Ok(None)
 }
 
 /// Returns the host of a request if it has only the characters of a name or address with a port.
