@@ -80,13 +80,7 @@ class Aws:
         self.stop()
 
     def stop(self):
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+        stop(self.process)
 
     def wait(self):
         deadline = time.monotonic() + 60
@@ -133,6 +127,17 @@ class Aws:
                 return json.load(response)
         except urllib.error.HTTPError as error:
             raise Rejected(f"{target}: {error.read().decode()}") from None
+
+
+def stop(process):
+    """Ends a process, by force if it does not end in ten seconds."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def free_port(address="127.0.0.1"):

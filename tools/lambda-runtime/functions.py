@@ -11,7 +11,7 @@ import sys
 import urllib.error
 import urllib.request
 
-from aws import REGION, free_port
+from aws import REGION, free_port, stop
 
 TABLES = {"HALLPASS_USERS_TABLE": "Users", "HALLPASS_TOKENS_TABLE": "Tokens", "HALLPASS_ATTEMPTS_TABLE": "Attempts"}
 FUNCTIONS = ["VerifyAuthorizer", "Generate", "Revoke", "Console", "Prune"]
@@ -54,12 +54,7 @@ class Emulated:
         raise RuntimeError(f"the emulator exited: {self.log.read_text()}")
 
     def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        stop(self.process)
 
 
 class Functions:
