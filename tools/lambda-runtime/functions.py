@@ -62,6 +62,9 @@ class Functions:
 
     def __init__(self, given, folder, aws):
         self.given, self.folder, self.aws = given, folder, aws
+        for function in FUNCTIONS:
+            if not pathlib.Path(given.build, function, "bootstrap").is_file():
+                sys.exit(f"{given.build} has no {function}/bootstrap; run `sam build`")
         self.emulator = folder / "aws-lambda-rie"
         shutil.copy(given.emulator or emulator(), self.emulator)
         self.emulator.chmod(0o755)
