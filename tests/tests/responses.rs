@@ -22,6 +22,21 @@ fn text(response: &Response) -> String {
     text
 }
 
+#[test]
+fn a_secret_is_redacted_with_any_first_character() {
+    let secret = "A".repeat(42);
+    let text: String = ["B", "-", "_", "9"]
+        .map(|first| {
+            format!(
+                "hallpass=1.{first}{secret}; state={first}{secret}&next\n\
+                 user.12345678.{first}{secret}\n{first}{secret}\nuser.{first}{}\n",
+                &secret[..21],
+            )
+        })
+        .concat();
+    snapshot::check("redaction", &text);
+}
+
 #[tokio::test]
 async fn every_response_is_as_recorded() {
     let world = World::new().await;
