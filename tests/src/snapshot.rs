@@ -13,12 +13,11 @@ const REDACTED: [(&str, &str); 8] = [
     // The session of the legacy flow, and its authenticity token.
     (r"JSESSIONID=\w+\.[0-9a-f]{64}", "JSESSIONID=<secret>"),
     (r"\b[0-9a-f]{64}\b", "<secret>"),
-    // IDs of tokens: the user, and a hash of the text.
-    (r"\b(\w+)\.[\w-]{22}\b", "$1.<hash>"),
     (r#""(family|family_id|cursor|next|jti)": "[\w-]+""#, r#""$1": "<random>""#),
-    // It may begin with a hyphen, before which there is no word boundary, but never ends with one: 32
-    // bytes leave four bits for the last of 43 digits.
-    (r"(^|[^\w-])[\w-]{43}\b", "$1<secret>"),
+    // A hyphen is a digit of base64url, so that a word boundary can be inside a secret.
+    (r"(^|[^\w-])[\w-]{43}([^\w-]|$)", "$1<secret>$2"),
+    // IDs of tokens: the user, and a hash of the text.
+    (r"\b(\w+)\.[\w-]{22}([^\w-]|$)", "$1.<hash>$2"),
 ];
 
 /// Compares a text with the snapshot of this name, which is in `tests/tests/snapshots`.
