@@ -48,8 +48,10 @@ fn pack(out: &Path) -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     let mut page = fs::read_to_string(source)?;
     let mut list = String::from("[\n");
-    let config =
-        Config::from("../../openapi.json").deep_linking(true).display_request_duration(true);
+    let config = Config::from("../../openapi.json")
+        .deep_linking(true)
+        .display_request_duration(true)
+        .default_models_expand_depth(0);
     // Omits the bar for URLs of other documents, which the content security policy would block.
     let config = Arc::new(config.use_base_layout());
     for name in FILES {
