@@ -208,9 +208,10 @@ fn requested(context: &Context<'_>, form: &Form) -> Result<TokenRequest, Problem
         (_, false) => ScopeList::try_from(chosen.into_iter().collect::<Value>()).map(Some),
     };
     let scopes = scopes.map_err(|wrong| Problem::invalid_member("scopes", wrong))?;
+    let description = form.field("description").trim();
     Ok(TokenRequest {
         name: form.field("name").trim().to_owned(),
-        description: None,
+        description: (!description.is_empty()).then(|| description.to_owned()),
         scopes,
         expires_at: expires_at.map(Parsed),
         expires_in: None,

@@ -66,6 +66,7 @@ struct Filter {
 #[derive(Debug, Default)]
 pub(crate) struct CreateForm<'a> {
     pub(crate) name: &'a str,
+    pub(crate) description: &'a str,
     /// The expiry dates to choose from.
     pub(crate) presets: Vec<Preset>,
     /// Whether another day is chosen than those of the presets.
@@ -212,8 +213,12 @@ const PRESETS: [u64; 4] = [7, 30, 60, 90];
 const FIRST_PRESET: u64 = 30;
 
 /// The fields of the form: the name in the API and the label on the page.
-const FIELDS: [(&str, &str); 3] =
-    [("name", "Name"), ("expires_at", "Expiry date"), ("scopes", "Permissions")];
+const FIELDS: [(&str, &str); 4] = [
+    ("name", "Name"),
+    ("description", "Description"),
+    ("expires_at", "Expiry date"),
+    ("scopes", "Permissions"),
+];
 
 /// Returns the day of an instant in UTC, such as `2027-01-31`.
 pub fn day(at: Timestamp) -> String {
@@ -244,6 +249,7 @@ impl<'a> CreateForm<'a> {
         let presets: Vec<_> = presets.collect();
         Self {
             name: field("name"),
+            description: field("description"),
             is_custom: !presets.iter().any(|preset| preset.is_chosen),
             presets,
             expires: field("expires"),

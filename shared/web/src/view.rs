@@ -41,6 +41,8 @@ pub struct Row {
     pub id: String,
     /// The name of the token. Empty if it has none.
     pub name: String,
+    /// The description of the token. Empty if it has none.
+    pub description: String,
     /// The format of the token.
     pub format: &'static str,
     /// The scopes of the token. `None` means all permissions of its user.
@@ -105,6 +107,7 @@ impl Row {
         Self {
             id: record.id.to_string(),
             name: record.name.as_deref().map(contained).unwrap_or_default(),
+            description: record.description.as_deref().map(contained).unwrap_or_default(),
             format: record.format.as_str(),
             scope: record.scope.as_ref().map(|scope| scope.names().map(contained).collect()),
             issued: instant(record.issued_at),

@@ -34,12 +34,25 @@ async fn a_token_is_created_used_rotated_and_revoked() {
     let system = System::start(&[]).await;
     let mut web_client = WebClient::signed_in(&system, "my_username", "topsecret").await;
     assert!(rows(&web_client.get(OWN).await).is_empty());
-    let token =
-        web_client.create_token(&[("name", " laptop "), ("expires", ""), ("limit", "all")]).await;
+    let mut fields = vec![
+        ("name", " laptop "),
+        ("description", " of <Ada> "),
+        ("expires", ""),
+        ("limit", "all"),
+    ];
+    let token = web_client.create_token(&fields).await;
     assert_eq!(system.verdict(&token).await, "allow");
     let page = web_client.get(OWN).await;
     assert!(!page.body.contains(&token) && rows(&page).len() == 1, "it is shown once");
     let id = id_of(&system, &token).await;
+    let shown = web_client.get(&format!("/profile/developer/tokens/{id}")).await;
+    assert!(shown.body.contains("<dd><bdi>of &#60;Ada&#62;</bdi></dd>"), "{}", shown.body);
+    let long = "d".repeat(1_001);
+    fields[1].1 = &long;
+    fields.push(("do", "make"));
+    let reply = web_client.post(OWN, &fields).await;
+    assert!(reply.status == 400 && reply.wrong().starts_with("Description: "), "{}", reply.wrong());
+    assert_eq!(reply.field("description").unwrap(), long, "the input is kept");
     assert!(
         rows(&page)[0].contains(&id)
             && rows(&page)[0].contains(">laptop<")
