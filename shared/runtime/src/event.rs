@@ -35,6 +35,10 @@ pub enum Event<'a> {
     UserAdded(&'a UserId),
     /// A user was renamed.
     UserRenamed(&'a UserId),
+    /// A user was linked to an identity at the identity provider.
+    UserLinked(&'a UserId),
+    /// A user was unlinked from an identity.
+    UserUnlinked(&'a UserId),
     /// A user was removed.
     UserRemoved(&'a UserId),
     /// A user has a new password.
@@ -83,6 +87,8 @@ impl Event<'_> {
             Self::Unblocked(_) => "unblocked",
             Self::UserAdded(_) => "user_added",
             Self::UserRenamed(_) => "user_renamed",
+            Self::UserLinked(_) => "user_linked",
+            Self::UserUnlinked(_) => "user_unlinked",
             Self::UserRemoved(_) => "user_removed",
             Self::PasswordChanged(_) => "password_changed",
             Self::PermissionAdded(_) => "permission_added",
@@ -122,6 +128,8 @@ impl Event<'_> {
             | Self::Unblocked(user)
             | Self::UserAdded(user)
             | Self::UserRenamed(user)
+            | Self::UserLinked(user)
+            | Self::UserUnlinked(user)
             | Self::UserRemoved(user)
             | Self::PasswordChanged(user)
             | Self::PermissionAdded(user)

@@ -5,6 +5,7 @@ use hallpass_runtime::{Event, Settings};
 use hallpass_store::{
     Failure, Store,
     changes::Change,
+    links::{Identity, Linked, Unlinked},
     management::{Added, NewUser, Renamed},
     users::Written,
 };
@@ -78,6 +79,31 @@ pub async fn add(store: &Store, user: &NewUser, status: Status) -> Result<Added,
         Event::UserAdded(&user.id).log();
     }
     Ok(added)
+}
+
+/// Links a user to an identity at the identity provider.
+///
+/// # Errors
+/// Returns a [`Failure`] if DynamoDB cannot be read or written.
+pub async fn link(store: &Store, id: &UserId, identity: &Identity) -> Result<Linked, Failure> {
+    let linked = store.link(id, identity).await?;
+    if linked == Linked::Now {
+        Event::UserLinked(id).log();
+    }
+    Ok(linked)
+}
+
+/// Unlinks a user, and invalidates the user's tokens and sessions. `fresh` replaces a
+/// `token_generation` that cannot be raised.
+///
+/// # Errors
+/// Returns a [`Failure`] if DynamoDB cannot be read or written.
+pub async fn unlink(revoker: &Revoker<'_>, id: &UserId, fresh: u32) -> Result<Unlinked, Failure> {
+    let unlinked = revoker.store.unlink(id, revoker.invalidate(fresh)).await?;
+    if unlinked == Unlinked::Now {
+        Event::UserUnlinked(id).log();
+    }
+    Ok(unlinked)
 }
 
 /// Removes a user. The user's tokens are rejected from then on.

@@ -276,17 +276,11 @@ impl Change {
         };
         names.sort();
         names.dedup();
-        match self {
-            Self::Grant(name) if !names.iter().any(|one| one == name.as_str()) => {
-                names.push(name.as_str().to_owned());
-            }
-            Self::Deny(name) => names.retain(|one| one != name.as_str()),
-            Self::Grant(_)
-            | Self::Password(_)
-            | Self::Block
-            | Self::Unblock
-            | Self::FullName(_)
-            | Self::Kind(_) => {}
+        if let Self::Grant(name) | Self::Deny(name) = self {
+            names.retain(|one| one != name.as_str());
+        }
+        if let Self::Grant(name) = self {
+            names.push(name.as_str().to_owned());
         }
         if names.is_empty() {
             edit.remove(PERMISSIONS);
@@ -295,12 +289,9 @@ impl Change {
         }
         // A concurrent change of the permissions must not be lost.
         match old {
-            None => edit.conditions.push(format!("attribute_not_exists(#{PERMISSIONS})")),
+            None => edit.expect_absent(PERMISSIONS),
             Some(old @ AttributeValue::Ss(_)) => edit.expect(PERMISSIONS, old),
-            Some(_) => {
-                edit.conditions.push(format!("NOT attribute_type(#{PERMISSIONS}, :set)"));
-                edit.values.push((":set".to_owned(), item::text("SS")));
-            }
+            Some(_) => edit.expect_no(PERMISSIONS, "SS"),
         }
     }
 }
@@ -313,10 +304,21 @@ impl Edit {
         self.after.push((name, Some(value)));
     }
 
-    fn remove(&mut self, name: &'static str) {
+    pub(crate) fn remove(&mut self, name: &'static str) {
         self.remove.push(format!("#{name}"));
         self.names.push((format!("#{name}"), name.to_owned()));
         self.after.push((name, None));
+    }
+
+    /// Requires that the attribute is still absent.
+    pub(crate) fn expect_absent(&mut self, name: &'static str) {
+        self.conditions.push(format!("attribute_not_exists(#{name})"));
+    }
+
+    /// Requires that the attribute still has another type than this one of DynamoDB.
+    fn expect_no(&mut self, name: &'static str, of_type: &str) {
+        self.conditions.push(format!("NOT attribute_type(#{name}, :no_{name})"));
+        self.values.push((format!(":no_{name}"), item::text(of_type)));
     }
 
     /// Requires that the attribute still has the value that was read.
@@ -341,12 +343,9 @@ impl Edit {
         let raised = raised.unwrap_or_else(|| i64::from(fresh));
         self.set(TOKEN_GENERATION, AttributeValue::N(raised.to_string()));
         match old {
-            None => self.conditions.push(format!("attribute_not_exists(#{TOKEN_GENERATION})")),
+            None => self.expect_absent(TOKEN_GENERATION),
             Some(old @ AttributeValue::N(_)) => self.expect(TOKEN_GENERATION, old),
-            Some(_) => {
-                self.conditions.push(format!("NOT attribute_type(#{TOKEN_GENERATION}, :number)"));
-                self.values.push((":number".to_owned(), item::text("N")));
-            }
+            Some(_) => self.expect_no(TOKEN_GENERATION, "N"),
         }
     }
 

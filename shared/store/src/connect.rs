@@ -20,7 +20,7 @@ mod trust;
 
 pub(crate) use attempts::Attempts;
 pub(crate) use date::Date;
-pub use http::http_client;
+pub use http::{http_client, https_connector};
 pub use trust::{AMAZON_ROOTS, BundleError, Trust};
 
 /// The region, the endpoints and the credentials of the AWS clients. On Lambda all of them come

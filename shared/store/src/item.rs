@@ -70,6 +70,14 @@ pub(crate) fn name_key(name: &str) -> Item {
     key(&format!("{USER_NAME}#{name}"), USER_NAME)
 }
 
+/// The sort key of the link from an identity to its user.
+pub(crate) const IDENTITY: &str = "oidc";
+
+/// The key of the link of an identity, by its digest. No user ID contains a `#`.
+pub(crate) fn identity_key(digest: &str) -> Item {
+    key(&format!("{IDENTITY}#{digest}"), IDENTITY)
+}
+
 /// The key of a record.
 pub(crate) fn record_key(id: &TokenId, format: hallpass_token::Format) -> Item {
     match format {

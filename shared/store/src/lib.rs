@@ -1,6 +1,6 @@
 //! Storage: DynamoDB for users, tokens and attempts, Secrets Manager for the keyring.
 //!
-//! This is the only crate that talks to a network. Only [`item`] knows the names of a token's
+//! Only [`item`] knows the names of a token's
 //! attributes. Every write is conditional, every read that a decision depends on is strongly
 //! consistent, and three kinds of "no" are never mixed: an outcome that the caller branches on (an
 //! enum), a rejection reason (`hallpass_token::Reason`), and a [`Failure`].
@@ -27,6 +27,8 @@
 //! | [`changes`] | changes users: blocks them, revokes all their tokens, sets passwords and permissions |
 //! | [`management`] | adds, renames, deletes and lists users, for applications without user management |
 //! | [`names`] | keeps names unique |
+//! | [`links`] | links users to their identities at an identity provider |
+//! | [`client_secret`] | the secret of Hallpass as a client of that provider |
 //! | [`attempts`] | the rate limit of log-ins |
 //! | [`presence`] | checks the tables in the init of a function |
 //! | [`sweep`] | invalidates and purges, for prune |
@@ -37,6 +39,7 @@ use aws_sdk_dynamodb::Client;
 pub mod attempts;
 mod batch;
 pub mod changes;
+pub mod client_secret;
 mod condition;
 pub mod connect;
 pub mod developer;
@@ -47,6 +50,7 @@ pub mod inspection;
 pub mod issued;
 pub mod item;
 pub mod keys;
+pub mod links;
 pub mod list;
 pub mod live;
 pub mod management;

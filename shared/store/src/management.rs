@@ -254,7 +254,11 @@ impl Store {
         Err(Failure::new(REPAIRING, BUSY))
     }
 
-    fn update_user(&self, id: &UserId, edit: &Edit) -> Result<TransactWriteItem, Failure> {
+    pub(crate) fn update_user(
+        &self,
+        id: &UserId,
+        edit: &Edit,
+    ) -> Result<TransactWriteItem, Failure> {
         let mut update =
             Update::builder().table_name(&self.tables.users).set_key(Some(item::user_key(id)));
         for (place, name) in &edit.names {
@@ -281,16 +285,20 @@ impl Store {
             // it.
             let gone = if tries == 1 { Written::Unknown } else { Written::Now };
             let Some(item) = self.user_item(id).await? else { return Ok(gone) };
-            let marker = match key_of(&item) {
-                Some(key) => self.unmark_name(&key, id).await?,
-                None => None,
-            };
-            let Some(marker) = marker else { return self.delete_user(id).await };
+            let mut markers = Vec::new();
+            if let Some(key) = key_of(&item) {
+                markers.extend(self.unmark_name(&key, id).await?);
+            }
+            markers.extend(self.unmark_identity(&item, id).await?);
+            if markers.is_empty() {
+                return self.delete_user(id).await;
+            }
             let delete =
                 Delete::builder().table_name(&self.tables.users).set_key(Some(item::user_key(id)));
             let delete = delete.build().map_err(|error| Failure::new(REMOVING, error))?;
-            let writes = vec![TransactWriteItem::builder().delete(delete).build(), marker];
-            match self.client.transact_write_items().set_transact_items(Some(writes)).send().await {
+            markers.push(TransactWriteItem::builder().delete(delete).build());
+            match self.client.transact_write_items().set_transact_items(Some(markers)).send().await
+            {
                 Ok(_) => return Ok(Written::Now),
                 Err(error) if reasons(&error).is_some() => pause(WAIT.saturating_mul(tries)).await,
                 Err(error) => return Err(Failure::of(REMOVING)(error)),

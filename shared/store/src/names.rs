@@ -100,7 +100,17 @@ impl Store {
         id: &UserId,
         seen: Option<&str>,
     ) -> Result<TransactWriteItem, Failure> {
-        let mut marker = item::name_key(key.as_str());
+        self.put_marker(item::name_key(key.as_str()), id, seen)
+    }
+
+    /// The write of a marker that names a user, for a transaction. It may replace only the user's
+    /// own marker, and one of the owner that was `seen`.
+    pub(crate) fn put_marker(
+        &self,
+        mut marker: Item,
+        id: &UserId,
+        seen: Option<&str>,
+    ) -> Result<TransactWriteItem, Failure> {
         marker.insert(OWNER.to_owned(), item::text(id.as_str()));
         let mut put = Put::builder()
             .table_name(&self.tables.tokens)
@@ -130,14 +140,15 @@ impl Store {
         if self.name_owner(key).await?.as_deref() != Some(id.as_str()) {
             return Ok(None);
         }
-        let delete = self.delete_marker(key.as_str(), id.as_str())?;
+        let delete = self.delete_marker(item::name_key(key.as_str()), id.as_str())?;
         Ok(Some(TransactWriteItem::builder().delete(delete).build()))
     }
 
-    fn delete_marker(&self, key: &str, owner: &str) -> Result<Delete, Failure> {
+    /// The deletion of a marker that names this user.
+    pub(crate) fn delete_marker(&self, key: Item, owner: &str) -> Result<Delete, Failure> {
         Delete::builder()
             .table_name(&self.tables.tokens)
-            .set_key(Some(item::name_key(key)))
+            .set_key(Some(key))
             .condition_expression("#owner = :owner")
             .expression_attribute_names("#owner", OWNER)
             .expression_attribute_values(":owner", item::text(owner))
@@ -181,7 +192,7 @@ impl Store {
                 .expression_attribute_values(":name", item::text(name)),
         };
         let check = check.build().map_err(|error| Failure::new(DOING, error))?;
-        let delete = self.delete_marker(key, owner.as_str())?;
+        let delete = self.delete_marker(item::name_key(key), owner.as_str())?;
         let writes = [
             TransactWriteItem::builder().delete(delete).build(),
             TransactWriteItem::builder().condition_check(check).build(),

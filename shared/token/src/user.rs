@@ -25,6 +25,8 @@ pub mod attribute {
     pub const PERMISSIONS: &str = "permissions";
     /// A number. Raising it invalidates every token of the user.
     pub const TOKEN_GENERATION: &str = "token_generation";
+    /// The digest of the identity at the identity provider with which the user signs in.
+    pub const OIDC_IDENTITY: &str = "oidc_identity";
 }
 
 /// The key of the item is not a [`UserId`], so that the user cannot have tokens.
@@ -167,6 +169,12 @@ impl User {
     /// none.
     pub fn password_hash(&self) -> Option<&str> {
         self.text(attribute::PASSWORD_HASH)
+    }
+
+    /// The digest of the identity with which the user signs in at the identity provider, if the user
+    /// is linked to one.
+    pub fn oidc_identity(&self) -> Option<&str> {
+        self.text(attribute::OIDC_IDENTITY)
     }
 
     /// `person`, `app`, or any other text that the application wrote. The default is `person`.

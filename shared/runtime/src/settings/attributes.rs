@@ -5,7 +5,7 @@ use hallpass_token::{Binding, user::attribute};
 use super::{ConfigError, Lookup, nearest::nearest, text};
 
 /// The attributes that Hallpass knows. An application may have any others.
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 10] = [
     attribute::USER_ID,
     attribute::USERNAME,
     attribute::USERNAME_KEY,
@@ -15,6 +15,7 @@ const KNOWN: [&str; 9] = [
     attribute::STATUS,
     attribute::PERMISSIONS,
     attribute::TOKEN_GENERATION,
+    attribute::OIDC_IDENTITY,
 ];
 
 /// A name that differs from a known one by so many characters is taken for a misspelling of it.

@@ -23,12 +23,25 @@ use rustls::{ClientConfig, crypto::ring};
 
 use super::Trust;
 
-/// Creates an HTTP client that trusts these certificate authorities. The SDK's time limit of an
-/// attempt includes connecting.
+/// Creates an HTTP client for AWS that trusts these certificate authorities. The SDK's time limit of
+/// an attempt includes connecting.
 ///
 /// # Errors
 /// Returns a [`rustls::Error`] if rustls does not support ring, which would fail every start.
 pub fn http_client(trust: Trust) -> Result<SharedHttpClient, rustls::Error> {
+    let https = https_connector(trust)?;
+    let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(https);
+    let connector = SharedHttpConnector::new(Https(client));
+    Ok(http_client_fn(move |_, _| connector.clone()))
+}
+
+/// Creates what connects an HTTP client, to `https` and to plain `http`, which local servers use.
+///
+/// # Errors
+/// Returns a [`rustls::Error`] if rustls does not support ring, which would fail every start.
+pub fn https_connector(
+    trust: Trust,
+) -> Result<HttpsConnector<connect::HttpConnector>, rustls::Error> {
     let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_root_certificates(trust.0)
@@ -37,15 +50,8 @@ pub fn http_client(trust: Trust) -> Result<SharedHttpClient, rustls::Error> {
     tcp.enforce_http(false);
     // Requests are written whole, so delaying the last segment gains nothing.
     tcp.set_nodelay(true);
-    // Local engines use plain HTTP.
-    let https = HttpsConnectorBuilder::new()
-        .with_tls_config(tls)
-        .https_or_http()
-        .enable_http1()
-        .wrap_connector(tcp);
-    let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(https);
-    let connector = SharedHttpConnector::new(Https(client));
-    Ok(http_client_fn(move |_, _| connector.clone()))
+    let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
+    Ok(https.wrap_connector(tcp))
 }
 
 /// The `User-Agent`, which the logs of AWS show.
