@@ -3,7 +3,9 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use hallpass_generate::oidc;
 use hallpass_http::gateway;
+use hallpass_oidc::Provider;
 use hallpass_prune::Prune;
 use hallpass_runtime::{
     entropy,
@@ -30,6 +32,7 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub struct Functions {
     verify_authorizer: Arc<Authorizer>,
     generate: Arc<Service>,
+    provider: Arc<Option<Provider>>,
     revoke: Arc<Service>,
     console: Arc<Service>,
     prune: Arc<Prune>,
@@ -65,6 +68,7 @@ impl Functions {
                 authorizer,
             )?,
             generate: service("Generate")?,
+            provider: with_environment(template, overrides, "Generate", oidc::provider)?,
             revoke: service("Revoke")?,
             console: service("Console")?,
             prune: with_environment(template, overrides, "Prune", prune)?,
@@ -114,7 +118,8 @@ impl Functions {
             "Generate" => {
                 let context = Context { service: &self.generate, now, randomness: &randomness };
                 gateway::invoke(event, |request| async move {
-                    hallpass_generate::handle(&context, &request).await
+                    let provider = self.provider.as_ref().as_ref();
+                    hallpass_generate::handle(&context, provider, &request).await
                 })
                 .await
             }

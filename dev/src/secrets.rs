@@ -99,6 +99,9 @@ impl Drop for Secrets {
 impl Vault {
     fn respond(&self, call: &Call) -> Response<Full<Bytes>> {
         match call.target.as_str() {
+            "secretsmanager.GetSecretValue" if !is_of_keyring(&call.body) => {
+                reject("ResourceNotFoundException")
+            }
             "secretsmanager.GetSecretValue" => {
                 let versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
                 let Version { id, secret } = &versions.current;
@@ -158,6 +161,13 @@ impl Vault {
         versions.current = version;
         Ok(())
     }
+}
+
+/// Whether a request names the keyring. Another secret, such as that of a client of an identity
+/// provider, must not get the keys in its place.
+fn is_of_keyring(body: &[u8]) -> bool {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    body.get("SecretId").and_then(Value::as_str) == Some(NAME)
 }
 
 fn reject(kind: &str) -> Response<Full<Bytes>> {

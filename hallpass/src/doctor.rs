@@ -14,6 +14,7 @@ use crate::{
 };
 
 mod attributes;
+mod identity_provider;
 mod keys;
 mod permissions;
 mod repair;
@@ -114,6 +115,7 @@ pub async fn run(args: &DoctorArgs, stack: &Stack, terminal: Terminal) -> Result
             findings.extend(attributes::check(&store, &settings).await);
             findings.extend(roles::check(&store, &settings).await);
             findings.extend(permissions::check(&store, &settings, &stack.lookup()).await);
+            findings.extend(identity_provider::check(stack, &settings, now).await);
         }
     }
     say(&findings, terminal)?;

@@ -8,7 +8,7 @@ use console::{Term, measure_text_width, strip_ansi_codes};
 use crate::terminal::Terminal;
 
 /// Examples of each subcommand, as they are typed into a shell.
-pub const EXAMPLES: [(&str, &[&str]); 27] = [
+pub const EXAMPLES: [(&str, &[&str]); 29] = [
     (
         "dev",
         &[
@@ -31,6 +31,8 @@ pub const EXAMPLES: [(&str, &[&str]); 27] = [
     ("user show", &["hallpass user show ada", "hallpass user show id:1"]),
     ("user passwd", &["hallpass user passwd ada", "hallpass user passwd ada <password.txt"]),
     ("user rename", &["hallpass user rename ada grace"]),
+    ("user link", &["hallpass user link ada --subject 24400320 --issuer https://id.example.com"]),
+    ("user unlink", &["hallpass user unlink ada"]),
     ("user block", &["hallpass user block ada", "hallpass --stack hallpass user block ada"]),
     ("user unblock", &["hallpass user unblock ada"]),
     ("user remove", &["hallpass user remove ada", "hallpass user remove id:1 --yes"]),

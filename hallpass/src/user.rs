@@ -28,6 +28,7 @@ use crate::{
 mod administrators;
 mod import;
 mod lines;
+mod link;
 mod list;
 mod remove;
 mod strength;
@@ -62,6 +63,11 @@ pub enum Command {
     /// Add or remove a permission of a user
     #[command(subcommand)]
     Permission(PermissionCommand),
+    /// Link a user to an identity at the identity provider, with which the user then signs in to the
+    /// pages
+    Link(link::LinkArgs),
+    /// Unlink a user from the identity and invalidate the user's tokens
+    Unlink(Name),
     /// Add the users of a file, CSV with a header or JSON lines; nothing is written if a line is
     /// invalid, and running the command again continues an interrupted import
     #[command(after_help = import::MEMBERS)]
@@ -170,6 +176,8 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
         Command::Permission(PermissionCommand::Remove(NameAndPermission { name, permission })) => {
             change(&name, Change::Deny(permission), "permission removed").await
         }
+        Command::Link(args) => link::link(stack, &store, &args, terminal).await,
+        Command::Unlink(Name { name }) => link::unlink(stack, &store, &name, terminal).await,
         Command::Import(args) => import::run(&args, stack, &store, terminal).await,
     }
 }

@@ -29,6 +29,7 @@ pub mod damage;
 pub mod engine;
 pub mod generated;
 pub mod html;
+pub mod identity_provider;
 pub mod lines;
 pub mod long;
 pub mod pages;

@@ -9,10 +9,12 @@ use hallpass_http::routes::Route;
 use crate::{client::Reply, html::check, system::System};
 
 /// The method and path of every page, form and file for browsers.
-pub const PAGES: [(&str, &str); 15] = [
+pub const PAGES: [(&str, &str); 17] = [
     ("GET", "/"),
     ("GET", "/sign-in"),
     ("POST", "/sign-in"),
+    ("GET", "/sign-in/oidc"),
+    ("GET", "/sign-in/oidc/callback"),
     ("POST", "/sign-out"),
     ("GET", "/profile/developer"),
     ("GET", "/profile/developer/new"),

@@ -11,6 +11,7 @@ use std::{
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use hallpass_dev::{Dev, Options};
+use hallpass_store::Store;
 use hallpass_token::{Keyring, Timestamp};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -148,6 +149,13 @@ impl System {
             200 => "allow".to_owned(),
             _ => reply.body_of(401)["reason"].as_str().unwrap().to_owned(),
         }
+    }
+
+    /// Returns access to the tables of the stack.
+    pub fn store(&self) -> Store {
+        let lookup = self.dev.stack.lookup();
+        let connection = hallpass_service::service::connection(&lookup).unwrap();
+        Store::new(connection.dynamodb(), hallpass_service::service::tables(&lookup).unwrap())
     }
 
     /// Sets an attribute of a user, as an application does.

@@ -87,7 +87,7 @@ async fn a_rate_limit_rejection_reveals_nothing_else() {
         "type": "about:blank",
         "title": "Too Many Requests",
         "status": 429,
-        "detail": "Too many attempts. Try again later.",
+        "detail": "Too many attempts. Try again in 1 second.",
     });
     assert_eq!(response.problem(429), expected);
     assert_eq!((response.header("retry-after"), response.header("www-authenticate")), ("1", ""));

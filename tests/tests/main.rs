@@ -44,6 +44,7 @@ mod login_states;
 mod login_switches;
 mod names;
 mod odd_users;
+mod oidc;
 mod openapi;
 mod ours;
 mod overtaken;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hallpass_runtime::{
     Settings,
-    settings::{ConfigError, Lookup, reference::SETTINGS},
+    settings::{self, ConfigError, Lookup, reference::SETTINGS},
 };
 use hallpass_service::service;
 use hallpass_verify_authorizer::Authorizer;
@@ -22,6 +22,12 @@ const NEEDED: [(&str, &str); 7] = [
     ("HALLPASS_TOKENS_TABLE", "Tokens"),
     ("HALLPASS_ATTEMPTS_TABLE", "Attempts"),
     ("HALLPASS_KEYS", KEYS),
+];
+
+/// The variables without which no identity provider can be used.
+const WITH_PROVIDER: [(&str, &str); 2] = [
+    ("HALLPASS_OIDC_CLIENT_ID", "hallpass"),
+    ("HALLPASS_OIDC_REDIRECT_URI", "https://api.example.com/v1/sign-in/oidc/callback"),
 ];
 
 /// Returns every variable of Hallpass in the reference.
@@ -44,13 +50,17 @@ fn started(lookup: Lookup<'_>) -> Result<String, ConfigError> {
     let keys = service::keys(lookup, service::connection)?;
     let authorizer =
         format!("{:?}", Authorizer::new(hallpass_service::Service::new(lookup)?, lookup)?);
+    let provider = settings::oidc::read(lookup)?;
     // The clients before it contain random numbers.
     let own = &authorizer[authorizer.rfind("routes: ").unwrap()..];
-    Ok(format!("{endpoints:?} {keys:?} {:?} {own}", Settings::read(lookup)?))
+    Ok(format!("{endpoints:?} {keys:?} {:?} {provider:?} {own}", Settings::read(lookup)?))
 }
 
 fn with(changes: &[(&'static str, &str)]) -> Result<String, ConfigError> {
     let mut environment: BTreeMap<&str, &str> = NEEDED.into();
+    if changes.iter().any(|(name, value)| *name == "HALLPASS_OIDC_ISSUER" && !value.is_empty()) {
+        environment.extend(WITH_PROVIDER);
+    }
     environment.extend(changes.iter().copied());
     started(&|name| environment.get(name).map(|value| (*value).to_owned()))
 }
@@ -171,7 +181,30 @@ fn rejected(name: &str) -> Vec<&'static str> {
         "HALLPASS_LOGIN_NAME_BUDGET"
         | "HALLPASS_LOGIN_NETWORK_BUDGET"
         | "HALLPASS_LOGIN_SOURCE_BUDGET" => [&NUMBERS[..], &["1001"]].concat(),
-        "HALLPASS_GENERATE_PASSWORD" | "HALLPASS_BASIC_CHALLENGE" => SWITCHES.to_vec(),
+        "HALLPASS_GENERATE_PASSWORD" | "HALLPASS_BASIC_CHALLENGE" | "HALLPASS_PASSWORD_SIGN_IN" => {
+            SWITCHES.to_vec()
+        }
+        "HALLPASS_OIDC_ISSUER" => {
+            vec![
+                " ",
+                "id.example.com",
+                "http://id.example.com",
+                "https://",
+                "https://id.example.com?x",
+            ]
+        }
+        "HALLPASS_OIDC_REDIRECT_URI" => {
+            vec![
+                " ",
+                "https://a/",
+                "http://a.b/sign-in/oidc/callback",
+                "https://a/sign-in/oidc/callback?",
+            ]
+        }
+        "HALLPASS_OIDC_CLIENT_ID" | "HALLPASS_OIDC_SECRET" => vec![" ", "a b", "a ", "\u{fc}"],
+        "HALLPASS_OIDC_SCOPES" => {
+            vec![" ", "profile", "openid,profile", "openid ", "openid  email"]
+        }
         "HALLPASS_AUTHORIZER_RESPONSE" => vec!["Policy", "policy ", "simple", " "],
         "HALLPASS_ADMIN_PERMISSION"
         | "HALLPASS_TOKENS_PERMISSION"

@@ -97,10 +97,8 @@ pub(crate) async fn decide(context: &Context<'_>, request: &Request) -> Result<R
     let user = service.store.user(&flow.session.user_id).await?;
     let user = user.filter(|user| user.status == Status::Active && flow.session.is_of(user));
     let value = user.ok_or_else(|| Problem::invalid_credentials(issuer))?;
-    let caller = Caller::Password {
-        user: Box::new(Marked { value, marks }),
-        checked_at: flow.session.started_at,
-    };
+    let caller =
+        Caller::LogIn { user: Box::new(Marked { value, marks }), at: flow.session.started_at };
     let caller = caller.permitted(service)?;
     temporary(context, &caller).await
 }

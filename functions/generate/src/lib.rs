@@ -8,12 +8,14 @@
 //! | `rarog` | `POST /rest/pat/1.0/token/…/create`, compatible with Rarog |
 //! | `developer` | `POST /profile/developer`, compatible with hypothesis/h |
 //! | `pages` | the forms of the pages: signing in, own tokens, keys of administrators |
+//! | `oidc` | signing in to the pages at an identity provider |
 //! | `create`, `rotate` | `POST /tokens` and `POST /tokens/{id}/rotate` |
 
 use hallpass_http::{
     Problem, Response, gateway,
     routes::{self, Generate},
 };
+use hallpass_oidc::Provider;
 use hallpass_service::Context;
 use lambda_http::Request;
 
@@ -21,17 +23,27 @@ mod authorise;
 mod create;
 mod developer;
 mod implicit;
+pub mod oidc;
 mod pages;
 mod rarog;
 mod rotate;
 mod services_token;
 
-/// Handles one request.
-pub async fn handle(context: &Context<'_>, request: &Request) -> Response {
-    gateway::respond(&context.service.settings, request, Box::pin(response(context, request))).await
+/// Handles one request. `provider` is that of [`oidc::provider`].
+pub async fn handle(
+    context: &Context<'_>,
+    provider: Option<&Provider>,
+    request: &Request,
+) -> Response {
+    let handling = Box::pin(response(context, provider, request));
+    gateway::respond(&context.service.settings, request, handling).await
 }
 
-async fn response(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+async fn response(
+    context: &Context<'_>,
+    provider: Option<&Provider>,
+    request: &Request,
+) -> Result<Response, Problem> {
     match routes::operation(request)? {
         Generate::GenerateToken => services_token::generate(context, request).await,
         Generate::CreateToken => create::create(context, request).await,
@@ -53,6 +65,13 @@ async fn response(context: &Context<'_>, request: &Request) -> Result<Response, 
         }
         Generate::SignIn => {
             hallpass_web::or_message(request, pages::sign_in(context, request).await)
+        }
+        Generate::BeginSignInAtProvider => {
+            hallpass_web::or_message(request, oidc::begin(context, provider, request).await)
+        }
+        Generate::FinishSignInAtProvider => {
+            let finishing = Box::pin(oidc::finish(context, provider, request));
+            hallpass_web::or_message(request, finishing.await)
         }
         Generate::IssueKeyOnPage => {
             hallpass_web::or_message(request, Box::pin(pages::issue_key(context, request)).await)

@@ -2,7 +2,9 @@
 
 use std::{process::ExitCode, sync::Arc};
 
+use hallpass_generate::oidc;
 use hallpass_http::gateway;
+use hallpass_oidc::Provider;
 use hallpass_runtime::{
     clock, entropy, log,
     settings::{ConfigError, environment},
@@ -12,25 +14,24 @@ use hallpass_service::{Context, Service, service};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     log::start();
-    let Some(service) = service::or_log(start().await).map(Arc::new) else {
+    let Some(started) = service::or_log(start().await).map(Arc::new) else {
         return ExitCode::FAILURE;
     };
     service::serve(gateway::serve(move |request| {
-        let service = Arc::clone(&service);
+        let started = Arc::clone(&started);
         async move {
+            let (service, provider) = &*started;
             let randomness = entropy::randomness();
-            hallpass_generate::handle(
-                &Context { service: &service, now: clock::now(), randomness: &randomness },
-                &request,
-            )
-            .await
+            let context = Context { service, now: clock::now(), randomness: &randomness };
+            hallpass_generate::handle(&context, provider.as_ref(), &request).await
         }
     }))
     .await
 }
 
-async fn start() -> Result<Service, ConfigError> {
+async fn start() -> Result<(Service, Option<Provider>), ConfigError> {
+    let provider = oidc::provider(&environment)?;
     let service = Service::start(&environment, clock::now()).await?;
     service.store.check_as_limiter().await?;
-    Ok(service)
+    Ok((service, provider))
 }

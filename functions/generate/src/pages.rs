@@ -31,10 +31,9 @@ enum Action {
 
 /// `POST /sign-in`.
 pub(crate) async fn sign_in(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
-    let randomness = context.randomness;
     let form = Form::read(request)?;
     match signed_in(context, request, &form).await {
-        Err(problem) => Err(sign_in_page::again(request, &form, randomness, problem)),
+        Err(problem) => Err(sign_in_page::again(context, request, &form, problem)),
         Ok(cookie) => {
             let mut response = hallpass_web::see_other(
                 &Next::read(form.field("next")).path(&gateway::base(request)),
@@ -56,13 +55,13 @@ async fn signed_in(
     if !session::is_from_before(request, form) {
         return Err(Problem::stale_form());
     }
-    if !service.settings.generate_takes_passwords {
+    if !service.settings.generate_takes_passwords || !service.settings.password_sign_in {
         return Err(Problem::passwords_are_off());
     }
     let login = Login::new(form.field("username"), form.field("password"));
     let login = login.ok_or_else(|| Problem::invalid_credentials(&service.settings.issuer))?;
     let user = check_password(context, login, &gateway::source_ip(request)).await?;
-    let caller = Caller::Password { user: Box::new(user), checked_at: now }.permitted(service)?;
+    let caller = Caller::LogIn { user: Box::new(user), at: now }.permitted(service)?;
     let session = WebSession::begin(context, request, caller.user()).await?;
     confirm_log_in(service, &caller, &session.place).await?;
     Ok(session.into_set_cookie())

@@ -113,6 +113,7 @@ fn id(listed: &Listed) -> &str {
 /// Prints one user.
 pub(super) fn show(user: &User, terminal: Terminal) -> Result<(), CommandError> {
     let password = if user.password_hash().is_some() { "set" } else { "none" };
+    let identity = if user.oidc_identity().is_some() { "linked" } else { "none" };
     let rows = [
         ("id", user.id.to_string()),
         ("name", excerpt(&user.username)),
@@ -120,6 +121,7 @@ pub(super) fn show(user: &User, terminal: Terminal) -> Result<(), CommandError> 
         ("kind", excerpt(user.kind())),
         ("status", status(user)),
         ("password", password.to_owned()),
+        ("identity", identity.to_owned()),
         ("permissions", user.permissions.to_string()),
     ]
     .map(|(name, value)| [name.to_owned(), value]);

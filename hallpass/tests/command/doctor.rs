@@ -10,7 +10,7 @@ use crate::dev::{Dev, Ran};
 impl Dev {
     /// Runs doctor, and returns its exit status and of each finding the subject, the verdict and
     /// the detail.
-    async fn doctor(&self) -> (i32, Vec<(String, String, String)>) {
+    pub(crate) async fn doctor(&self) -> (i32, Vec<(String, String, String)>) {
         let Ran { code, out, err } = self.ran(&["--json", "doctor"], "").await;
         let report: Value =
             serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out} {err}"));

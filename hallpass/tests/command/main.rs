@@ -18,6 +18,7 @@ mod dev;
 mod doctor;
 mod environment;
 mod help;
+mod identity_provider;
 mod import;
 mod interrupted;
 mod killed;

@@ -11,7 +11,7 @@ const PASSWORD: &str = "topsecret2";
 
 /// Arguments with a position, `@`, where a secret could be typed or expanded from a variable. Every
 /// one is rejected.
-const PLACES: [&[&str]; 49] = [
+const PLACES: [&[&str]; 50] = [
     &["@"],
     &["--@"],
     &["--json=@"],
@@ -32,6 +32,7 @@ const PLACES: [&[&str]; 49] = [
     &["user", "add", "ada", "--id", "@@@ @"],
     &["user", "add", "ada", "--permission", "\"@"],
     &["user", "rename", "my_username", "you", "@"],
+    &["user", "link", "my_username", "@"],
     &["user", "block", "my_username", "@"],
     &["user", "permission", "add", "my_username", "\"@"],
     &["user", "permission", "remove", "my_username", "a", "@"],
@@ -65,11 +66,13 @@ const PLACES: [&[&str]; 49] = [
 ];
 
 /// Arguments with a name, `@`, which the error message repeats unless it looks like a token.
-const NAMES: [&[&str]; 12] = [
+const NAMES: [&[&str]; 14] = [
     &["user", "show", "@"],
     &["user", "show", "id:@"],
     &["user", "passwd", "@"],
     &["user", "rename", "@", "you"],
+    &["user", "link", "@", "--subject=1", "--issuer=https://a"],
+    &["user", "unlink", "@"],
     &["user", "block", "@"],
     &["user", "remove", "@"],
     &["user", "permission", "add", "@", "a"],
@@ -149,6 +152,8 @@ async fn a_token_in_place_of_an_id_or_a_name_is_answered_with_its_id() {
     check(&["user", "add", "ada", "--id", "@"], "--id <ID>").await;
     check(&["user", "add", "ada", "--full-name", "@"], "--full-name <FULL_NAME>").await;
     check(&["user", "permission", "add", "ada", "@"], "<PERMISSION>").await;
+    check(&["user", "link", "ada", "--subject", "@"], "--subject <SUBJECT>").await;
+    check(&["user", "link", "ada", "--subject=1", "--issuer", "@"], "--issuer <URL>").await;
     check(&["token", "list", "@"], "<USER>").await;
     check(&["token", "issue", "@"], "<USER>").await;
     check(&["token", "issue", "ada", "--scope", "@"], "--scope <PERMISSION>").await;

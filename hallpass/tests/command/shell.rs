@@ -118,6 +118,8 @@ async fn the_reference_lists_exactly_the_commands_and_every_one_runs_and_prints_
         ("user show", &["ada"], ""),
         ("user passwd", &["ada"], "other room\n"),
         ("user rename", &["ada", "bea"], ""),
+        ("user link", &["bea", "--subject=1", "--issuer=https://a"], ""),
+        ("user unlink", &["bea"], ""),
         ("user block", &["bea"], ""),
         ("user unblock", &["bea"], ""),
         ("user permission add", &["bea", "reports"], ""),

@@ -42,6 +42,8 @@ async fn with_log_a_change_is_also_a_line_as_the_functions_write_it() {
         (&["user", "add", "ada", "--id", "7"][..], "engine room\n", "user_added"),
         (&["user", "passwd", "ada"], "engine rooms\n", "password_changed"),
         (&["user", "rename", "ada", "eve"], "", "user_renamed"),
+        (&["user", "link", "eve", "--subject=1", "--issuer=https://a"], "", "user_linked"),
+        (&["user", "unlink", "eve"], "", "user_unlinked"),
         (&["user", "permission", "add", "eve", "reports"], "", "permission_added"),
         (&["user", "permission", "remove", "eve", "reports"], "", "permission_removed"),
         (&["user", "block", "eve"], "", "blocked"),

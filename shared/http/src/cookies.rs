@@ -44,12 +44,22 @@ pub fn values<'a, T>(
 /// Returns the value of the `Set-Cookie` header for a cookie that no script and no other site can
 /// use. A lifetime of zero removes the cookie.
 pub fn set(name: &str, value: &str, path: &str, lifetime: Duration) -> String {
+    build(name, value, path, lifetime, SameSite::Strict)
+}
+
+/// Returns the same for a cookie that the browser also sends when another site leads to a page here,
+/// as an identity provider does.
+pub fn set_lax(name: &str, value: &str, path: &str, lifetime: Duration) -> String {
+    build(name, value, path, lifetime, SameSite::Lax)
+}
+
+fn build(name: &str, value: &str, path: &str, lifetime: Duration, same_site: SameSite) -> String {
     let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
     Cookie::build((name, value))
         .path(path)
         .max_age(cookie::time::Duration::seconds(seconds))
         .secure(true)
         .http_only(true)
-        .same_site(SameSite::Strict)
+        .same_site(same_site)
         .to_string()
 }

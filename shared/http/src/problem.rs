@@ -104,6 +104,21 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "Signing in with a password is disabled")
     }
 
+    /// 409: the response of the identity provider does not belong to a sign-in of this browser, or was
+    /// used before.
+    pub fn stale_sign_in() -> Self {
+        let mut problem = Self::conflict("This sign-in is out of date. Sign in again");
+        problem.0.counts_as = "login_failed";
+        problem
+    }
+
+    /// 403: the identity provider did not sign the user in, or no user is linked to the identity.
+    pub fn not_signed_in(detail: impl Into<String>) -> Self {
+        let mut problem = Self::new(StatusCode::FORBIDDEN, detail);
+        problem.0.counts_as = "login_failed";
+        problem
+    }
+
     /// 401: the browser session has expired or does not exist.
     pub fn session_ended(issuer: &Issuer) -> Self {
         let mut problem =
@@ -215,10 +230,12 @@ impl Problem {
 
     /// 429: too many attempts (RFC 6585 section 4). `Retry-After` is at least one second.
     pub fn too_many_requests(wait: Duration) -> Self {
-        let mut problem =
-            Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many attempts. Try again later.");
+        let seconds = wait.as_secs().max(1);
+        let unit = if seconds == 1 { "second" } else { "seconds" };
+        let detail = format!("Too many attempts. Try again in {seconds} {unit}.");
+        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, detail);
         problem.0.counts_as = "limited";
-        problem.0.headers.push((RETRY_AFTER, wait.as_secs().max(1).to_string()));
+        problem.0.headers.push((RETRY_AFTER, seconds.to_string()));
         problem
     }
 

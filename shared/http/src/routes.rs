@@ -115,6 +115,8 @@ routes! {
         CreateAppToken: POST "/rest/pat/1.0/token/app/create" PasswordOrToken,
         RegenerateDeveloperToken: POST "/profile/developer" TokenOrSession,
         SignIn: POST "/sign-in" Password,
+        BeginSignInAtProvider: GET "/sign-in/oidc" Public,
+        FinishSignInAtProvider: GET "/sign-in/oidc/callback" Public,
         IssueKeyOnPage: POST "/admin/users/{user_id}" Session,
     }
     Revoke {

@@ -8,6 +8,7 @@ use hallpass_token::{Binding, Format, Issuer, Period, Timestamp, UserId};
 mod attributes;
 pub mod names;
 mod nearest;
+pub mod oidc;
 mod origins;
 pub mod reference;
 mod value;
@@ -50,6 +51,10 @@ pub struct Settings {
     pub generate_permission: Option<String>,
     /// `HALLPASS_GENERATE_PASSWORD`: whether any route takes passwords; `off` leaves live tokens.
     pub generate_takes_passwords: bool,
+    /// `HALLPASS_PASSWORD_SIGN_IN`: whether people sign in to the pages with a password.
+    pub password_sign_in: bool,
+    /// The host of `HALLPASS_OIDC_ISSUER`, the identity provider at which people sign in to the pages.
+    pub identity_provider: Option<String>,
     /// `HALLPASS_BASIC_CHALLENGE`: whether challenges offer Basic behind Bearer.
     pub basic_challenge: bool,
     /// `HALLPASS_APP_USER`: the application account that app tokens belong to.
@@ -133,6 +138,8 @@ impl Settings {
             )?,
             generate_permission: permission(lookup, "HALLPASS_GENERATE_PERMISSION")?,
             generate_takes_passwords: switch(lookup, "HALLPASS_GENERATE_PASSWORD", true)?,
+            password_sign_in: switch(lookup, "HALLPASS_PASSWORD_SIGN_IN", true)?,
+            identity_provider: text(lookup, oidc::ISSUER).map(|issuer| oidc::host(&issuer)),
             basic_challenge: switch(lookup, "HALLPASS_BASIC_CHALLENGE", true)?,
             app_user: text(lookup, "HALLPASS_APP_USER")
                 .map(|id| id.parse().map_err(|bad| ConfigError::new("HALLPASS_APP_USER", bad)))

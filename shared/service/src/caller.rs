@@ -21,12 +21,12 @@ const OPERATOR: &str = "operator";
 /// The caller that requests a token.
 #[derive(Debug)]
 pub enum Caller {
-    /// A user who gave the right password.
-    Password {
+    /// A user who has just logged in, with a password or at the identity provider.
+    LogIn {
         /// The user.
         user: Box<Marked<User>>,
-        /// When the password was checked.
-        checked_at: Timestamp,
+        /// The time of the log-in.
+        at: Timestamp,
     },
     /// A user who is signed in with a browser.
     BrowserSession(Box<Marked<BrowserSession>>),
@@ -73,7 +73,7 @@ impl Caller {
             return Err(Problem::invalid_credentials(&service.settings.issuer));
         }
         let user = check_password(context, login, &gateway::source_ip(request)).await?;
-        Ok(Self::Password { user: Box::new(user), checked_at: now })
+        Ok(Self::LogIn { user: Box::new(user), at: now })
     }
 
     /// Returns the caller if it holds `HALLPASS_GENERATE_PERMISSION`, and 403 otherwise.
@@ -99,7 +99,7 @@ impl Caller {
     /// Returns the caller's user.
     pub fn user(&self) -> &User {
         match self {
-            Self::Password { user, .. } | Self::Operator(user) => &user.value,
+            Self::LogIn { user, .. } | Self::Operator(user) => &user.value,
             Self::BrowserSession(session) => &session.value.user,
             Self::Token(admitted) => &admitted.value.user,
         }
@@ -108,7 +108,7 @@ impl Caller {
     /// Returns the caller's current scope. No token that the caller creates exceeds it.
     pub fn scope(&self) -> &Scope {
         match self {
-            Self::Password { .. } | Self::Operator(_) | Self::BrowserSession(_) => {
+            Self::LogIn { .. } | Self::Operator(_) | Self::BrowserSession(_) => {
                 &self.user().permissions
             }
             Self::Token(admitted) => &admitted.value.scope,
@@ -118,7 +118,7 @@ impl Caller {
     /// Returns the change marks of the caller's user, as read together with the user.
     pub fn marks(&self) -> &ChangeMarks {
         match self {
-            Self::Password { user, .. } | Self::Operator(user) => &user.marks,
+            Self::LogIn { user, .. } | Self::Operator(user) => &user.marks,
             Self::BrowserSession(session) => &session.marks,
             Self::Token(admitted) => &admitted.marks,
         }
@@ -127,15 +127,15 @@ impl Caller {
     /// Returns the caller's token, if it authenticated by one.
     pub fn token(&self) -> Option<&Admitted> {
         match self {
-            Self::Password { .. } | Self::BrowserSession(_) | Self::Operator(_) => None,
+            Self::LogIn { .. } | Self::BrowserSession(_) | Self::Operator(_) => None,
             Self::Token(admitted) => Some(&admitted.value),
         }
     }
 
-    /// Returns the family of the caller's token or session. A password has none.
+    /// Returns the family of the caller's token or session. A log-in has none.
     pub fn family(&self) -> Option<Family> {
         match self {
-            Self::Password { .. } | Self::Operator(_) => None,
+            Self::LogIn { .. } | Self::Operator(_) => None,
             Self::BrowserSession(session) => Some(session.value.family()),
             Self::Token(admitted) => Some(admitted.value.record.family.clone()),
         }
@@ -144,7 +144,7 @@ impl Caller {
     /// Returns the `issued_by` of the tokens that the caller creates.
     pub fn issued_by(&self) -> String {
         match self {
-            Self::Password { .. } | Self::BrowserSession(_) => self.user().id.to_string(),
+            Self::LogIn { .. } | Self::BrowserSession(_) => self.user().id.to_string(),
             Self::Operator(_) => OPERATOR.to_owned(),
             Self::Token(admitted) => admitted.value.record.id.to_string(),
         }
@@ -153,7 +153,7 @@ impl Caller {
     /// Returns the time of the log-in that the caller descends from, or `now` for an operator.
     pub fn authenticated_at(&self, now: Timestamp) -> Timestamp {
         match self {
-            Self::Password { checked_at, .. } => *checked_at,
+            Self::LogIn { at, .. } => *at,
             Self::BrowserSession(session) => session.value.started_at,
             Self::Operator(_) => now,
             Self::Token(admitted) => admitted.value.record.authenticated_at,

@@ -23,7 +23,7 @@ use hallpass_store::{
 };
 use hallpass_token::{
     Admitted, Binding, Format, Reason, Record, Rejection, Scope, Status, User, lifecycle,
-    user::attribute::{PASSWORD_HASH, STATUS, USERNAME},
+    user::attribute::{OIDC_IDENTITY, PASSWORD_HASH, STATUS, USERNAME},
 };
 
 use crate::{caller::Caller, expiry};
@@ -106,7 +106,7 @@ impl<'a> Basis<'a> {
                 let marks = service.store.change_marks(&user.id).await?;
                 Ok(Current { scope: user.permissions.clone(), user, marks })
             }
-            Caller::Password { user: before, .. } => {
+            Caller::LogIn { user: before, .. } => {
                 let Marked { value: user, marks } = logged_in_now(service, &before.value).await?;
                 Ok(Current { scope: user.permissions.clone(), user, marks })
             }
@@ -186,8 +186,8 @@ pub async fn or_withdraw(
     response
 }
 
-/// Rechecks the user whose password began a session or log-in flow. Removes the session or flow if
-/// the password would no longer be accepted, or if the user was changed meanwhile, even if the
+/// Rechecks the user whose log-in began a session or log-in flow. Removes the session or flow if the
+/// log-in would no longer be accepted, or if the user was changed meanwhile, even if the
 /// change was undone.
 pub async fn confirm_log_in(
     service: &Service,
@@ -218,7 +218,7 @@ async fn still_logs_in(service: &Service, caller: &Caller) -> Result<(), Problem
     Ok(())
 }
 
-/// Reads the current state of a user who logged in with a password, with the change marks.
+/// Reads the current state of a user who logged in, with the change marks.
 async fn logged_in_now(service: &Service, before: &User) -> Result<Marked<User>, Problem> {
     let again = service.store.marked_user(&before.id).await?;
     let again = again.filter(|again| is_same(service, before, &again.value));
@@ -263,9 +263,10 @@ async fn other_now(
     Ok(again)
 }
 
-/// Returns whether a user who logged in could still do so: active, with the same name and password.
+/// Returns whether a user who logged in could still do so: active, with the same name, password and
+/// identity.
 fn is_same(service: &Service, before: &User, now: &User) -> bool {
-    let names = [USERNAME, PASSWORD_HASH, STATUS].map(str::to_owned);
+    let names = [USERNAME, PASSWORD_HASH, STATUS, OIDC_IDENTITY].map(str::to_owned);
     let binding =
         Binding::new(service.settings.session_binding().names().iter().cloned().chain(names));
     now.status == Status::Active && binding.fingerprint(before) == binding.fingerprint(now)

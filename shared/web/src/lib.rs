@@ -179,7 +179,7 @@ pub fn or_message(
 
 /// Returns a query parameter as the user typed it. A REST API decodes parameters, but leaves
 /// percent signs encoded as `%25` (API Gateway Developer Guide, "important notes").
-pub(crate) fn parameter(request: &Request, name: &str) -> Option<String> {
+pub fn parameter(request: &Request, name: &str) -> Option<String> {
     let parameters = request.query_string_parameters_ref()?;
     let value = parameters.first(name)?;
     let is_rest = matches!(request.request_context_ref(), Some(RequestContext::ApiGatewayV1(_)));

@@ -134,9 +134,7 @@ impl WebSession {
     ) -> Result<NewSession, Problem> {
         let Context { service, now, randomness } = *context;
         let base = gateway::base(request);
-        for before in Cookie::all(request, &base) {
-            service.store.end_session(&before.user_id, &before.digest(), now).await?;
-        }
+        Self::end_former(context, request).await?;
         let (secret, _) = randomness.session()?;
         let text = Text::new(format!("{}.{}", user.id, BASE64_URL_SAFE_NO_PAD.encode(secret)));
         let cookie = Cookie { user_id: user.id, text };
@@ -144,6 +142,24 @@ impl WebSession {
             Session::of(user, service.settings.session_binding(), now, now.after(LIFETIME));
         let place = service.store.begin_session(&cookie.digest(), &session).await?;
         Ok(NewSession { place, base, cookie })
+    }
+
+    /// Deletes the sessions that the browser has. Returns the value of the `Set-Cookie` header that
+    /// removes their cookie, or `None` if there is none.
+    ///
+    /// # Errors
+    /// Returns 503 if DynamoDB cannot be written.
+    pub async fn end_former(
+        context: &Context<'_>,
+        request: &Request,
+    ) -> Result<Option<String>, Problem> {
+        let base = gateway::base(request);
+        let former = Cookie::all(request, &base);
+        for cookie in &former {
+            let store = &context.service.store;
+            store.end_session(&cookie.user_id, &cookie.digest(), context.now).await?;
+        }
+        Ok((!former.is_empty()).then(|| set_cookie(&base, SESSION, "", Duration::ZERO)))
     }
 
     /// Deletes the session. Returns the value of the `Set-Cookie` header that removes the cookie.

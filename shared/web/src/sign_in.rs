@@ -3,13 +3,13 @@
 use askama::Template;
 use hallpass_http::{Problem, Response, gateway};
 use hallpass_runtime::entropy::Randomness;
-use hallpass_service::Context;
+use hallpass_service::{Context, Service};
 use hallpass_token::{TokenId, UserId};
 use http::{HeaderValue, StatusCode, header};
 use lambda_http::Request;
 
 use crate::{
-    Form, Frame, WebSession, parameter, reject, render, session,
+    Form, Frame, WebSession, parameter, reject, render, sentence, session,
     view::{contained, notice},
 };
 
@@ -40,6 +40,19 @@ struct SignIn<'a> {
     username: &'a str,
     wrong: Option<&'a str>,
     notice: Option<String>,
+    /// Whether the page asks for a password.
+    takes_password: bool,
+    /// The host of the identity provider.
+    provider: Option<&'a str>,
+}
+
+/// The page after a sign-in at the identity provider. A browser sends the session cookie only with a
+/// request that a page of Hallpass caused, so that the provider cannot redirect it to the next page.
+#[derive(Template)]
+#[template(path = "signed_in.html")]
+struct SignedIn {
+    frame: Frame,
+    next: Next,
 }
 
 impl Next {
@@ -103,7 +116,7 @@ pub async fn page(context: &Context<'_>, request: &Request) -> Result<Response, 
     let page = SignIn {
         signed_in: user.map(|user| contained(user.display_name())),
         notice: notice(context, &parameter("done")),
-        ..SignIn::new(Next::read(&parameter("next")))
+        ..SignIn::new(context.service, Next::read(&parameter("next")))
     };
     let (html, cookie) = render_page(request, randomness, page)?;
     let mut response = crate::response(StatusCode::OK, html);
@@ -114,17 +127,39 @@ pub async fn page(context: &Context<'_>, request: &Request) -> Result<Response, 
 }
 
 /// Returns the page with an error and the user name that was typed.
-pub fn again(request: &Request, form: &Form, randomness: &Randomness, problem: Problem) -> Problem {
+pub fn again(context: &Context<'_>, request: &Request, form: &Form, problem: Problem) -> Problem {
     let wrong = match problem.status() {
-        StatusCode::UNAUTHORIZED => "The user name or the password is wrong.",
-        _ => problem.detail(),
+        StatusCode::UNAUTHORIZED => "The user name or the password is wrong.".to_owned(),
+        _ => sentence(problem.detail()),
     };
-    let page = SignIn::new(Next::read(form.field("next")));
-    match render_page(
-        request,
-        randomness,
-        SignIn { username: form.field("username"), wrong: Some(wrong), ..page },
-    ) {
+    let page = SignIn::new(context.service, Next::read(form.field("next")));
+    let page = SignIn { username: form.field("username"), wrong: Some(&wrong), ..page };
+    rejected(context, request, page, problem)
+}
+
+/// Returns the page with the error of a sign-in at the identity provider.
+pub fn failed(context: &Context<'_>, request: &Request, next: Next, problem: Problem) -> Problem {
+    let wrong = sentence(problem.detail());
+    let page = SignIn { wrong: Some(&wrong), ..SignIn::new(context.service, next) };
+    rejected(context, request, page, problem)
+}
+
+/// Returns the page after a sign-in at the identity provider, which leads to the next one.
+///
+/// # Errors
+/// Returns 503 if the page cannot be written.
+pub fn signed_in(request: &Request, next: Next) -> Result<Response, Problem> {
+    let page = SignedIn { frame: Frame::of(request), next };
+    Ok(crate::response(StatusCode::OK, render(&page)?))
+}
+
+fn rejected(
+    context: &Context<'_>,
+    request: &Request,
+    page: SignIn<'_>,
+    problem: Problem,
+) -> Problem {
+    match render_page(request, context.randomness, page) {
         Err(failed) => failed,
         Ok((html, cookie)) => {
             let problem = reject(problem, html);
@@ -151,9 +186,10 @@ fn render_page(
     Ok((render(&page)?, cookie))
 }
 
-impl SignIn<'_> {
-    fn new(next: Next) -> Self {
+impl<'a> SignIn<'a> {
+    fn new(service: &'a Service, next: Next) -> Self {
         let frame = Frame { base: String::new(), signed_in: None };
+        let settings = &service.settings;
         Self {
             frame,
             csrf: String::new(),
@@ -162,6 +198,8 @@ impl SignIn<'_> {
             username: "",
             wrong: None,
             notice: None,
+            takes_password: settings.password_sign_in && settings.generate_takes_passwords,
+            provider: settings.identity_provider.as_deref(),
         }
     }
 }

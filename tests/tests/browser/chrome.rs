@@ -49,14 +49,14 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     env::var(name).ok()
 }
 
-/// Returns the path of a file that no package provides and the tests install themselves.
-pub(crate) fn installed(path: &str) -> Option<PathBuf> {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools/axe-core/.installed").join(path);
+/// Returns the path of a file that no package provides and this tool of `tools` installs.
+pub(crate) fn installed(tool: &str, path: &str) -> Option<PathBuf> {
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools").join(tool);
+    let path = tools.join(".installed").join(path);
     if path.exists() {
         return Some(path);
     }
-    skip("tools/axe-core/install has not been run");
+    skip(&format!("tools/{tool}/install has not been run"));
     None
 }
 
@@ -136,9 +136,14 @@ impl Chrome {
         let mut chrome =
             Self { driver: None, process, port, url, _output: output, _home: home, _turn: turn };
         let mut wanted = DesiredCapabilities::chrome();
-        for argument in
-            ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,900"]
-        {
+        for argument in [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-dev-shm-usage",
+            "--window-size=1280,900",
+            // The page of a provider loads fonts from elsewhere.
+            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
+        ] {
             wanted.add_arg(argument).unwrap();
         }
         wanted.add_experimental_option("prefs", preferences).unwrap();
@@ -159,7 +164,10 @@ impl Chrome {
     /// Returns the first visible element, as soon as it is visible.
     pub(crate) async fn element(&self, css: &str) -> WebElement {
         let query = self.driver().query(By::Css(css)).wait(PATIENCE, LOOK).and_displayed();
-        query.first().await.unwrap_or_else(|error| panic!("{css}: {error}"))
+        match query.first().await {
+            Ok(element) => element,
+            Err(error) => panic!("{css}: {error}\n{}", self.shown().await),
+        }
     }
 
     /// Returns the first element with this text, as soon as it is visible.
@@ -170,7 +178,16 @@ impl Chrome {
             async move { Ok(element.text().await.is_ok_and(|content| content.contains(&text))) }
         };
         let query = self.driver().query(By::Css(css)).wait(PATIENCE, LOOK).with_filter(has_text);
-        query.first().await.unwrap_or_else(|error| panic!("{css}: {error}"))
+        match query.first().await {
+            Ok(element) => element,
+            Err(error) => panic!("{css}: {error}\n{}", self.shown().await),
+        }
+    }
+
+    /// Returns the URL and the text of the open page.
+    async fn shown(&self) -> String {
+        let text = self.run("return location.href + '\\n' + document.body.innerText").await;
+        text.as_str().unwrap_or_default().to_owned()
     }
 
     pub(crate) async fn click(&self, css: &str) {

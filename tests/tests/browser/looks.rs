@@ -35,7 +35,7 @@ const AUDIT: &str = "
 const BEYOND: &str =
     "return document.scrollingElement.scrollWidth - document.documentElement.clientWidth";
 
-struct Judge<'a> {
+pub(crate) struct Judge<'a> {
     chrome: &'a Chrome,
     axe: String,
     found: Vec<String>,
@@ -43,7 +43,7 @@ struct Judge<'a> {
 
 impl Judge<'_> {
     /// Audits the open page. `theirs` are rules and places of markup from elsewhere.
-    async fn look(&mut self, page: &str, foreign: &[(&str, &str)]) {
+    pub(crate) async fn look(&mut self, page: &str, foreign: &[(&str, &str)]) {
         self.chrome.run(&self.axe).await;
         for (name, dark, width) in LOOKS {
             let scheme = if dark { "dark" } else { "light" };
@@ -55,6 +55,10 @@ impl Judge<'_> {
             self.chrome.tell("Emulation.setDeviceMetricsOverride", metrics).await;
             if let Some(folder) = variable("HALLPASS_TEST_SHOTS") {
                 self.keep(Path::new(&folder), &format!("{page}-{name}")).await;
+            }
+            if variable("HALLPASS_WRITE_DOCS").is_some() && name == "light" {
+                let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/src/images");
+                self.keep(&folder, page).await;
             }
             let beyond = self.chrome.run(BEYOND).await;
             if beyond != 0 {
@@ -85,13 +89,14 @@ impl Judge<'_> {
         fs::write(folder.join(format!("{name}.png")), png).unwrap();
     }
 
-    fn conclude(self) {
+    pub(crate) fn conclude(self) {
         assert!(self.found.is_empty(), "{}", self.found.join("\n"));
     }
 }
 
-fn judge(chrome: &Chrome) -> Option<Judge<'_>> {
-    let axe = fs::read_to_string(installed("node_modules/axe-core/axe.min.js")?).unwrap();
+pub(crate) fn judge(chrome: &Chrome) -> Option<Judge<'_>> {
+    let axe =
+        fs::read_to_string(installed("axe-core", "node_modules/axe-core/axe.min.js")?).unwrap();
     Some(Judge { chrome, axe, found: Vec::new() })
 }
 

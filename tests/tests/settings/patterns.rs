@@ -20,7 +20,7 @@ const SAMPLES: usize = 300;
 const UNCHECKED: [&str; 1] = ["HALLPASS_ROUTES"];
 
 /// The number of parameters with a pattern whose values functions read.
-const PATTERNS: usize = 29;
+const PATTERNS: usize = 34;
 
 struct Parameter {
     variable: &'static str,
@@ -117,7 +117,7 @@ fn a_value_that_stops_the_functions_is_not_permitted() {
 }
 
 /// Values of each variable that the template has to permit and the functions have to accept.
-const USUAL: [(&str, &[&str]); 25] = [
+const USUAL: [(&str, &[&str]); 30] = [
     ("HALLPASS_LIFETIME", &LIFETIMES),
     ("HALLPASS_MAX_LIFETIME", &LIFETIMES),
     ("HALLPASS_MAX_AUTHENTICATION_AGE", &LIFETIMES),
@@ -155,6 +155,33 @@ const USUAL: [(&str, &[&str]); 25] = [
         "HALLPASS_CORS_ALLOWED_ORIGINS",
         &["", "https://a.example,https://b.example", "https://a.b.example, http://x"],
     ),
+    (
+        "HALLPASS_OIDC_ISSUER",
+        &[
+            "",
+            "https://id.example.com",
+            "https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0",
+            "https://id.example.com:8443/realms/acme",
+            "https://example.okta.com/oauth2/default",
+        ],
+    ),
+    (
+        "HALLPASS_OIDC_CLIENT_ID",
+        &["", "hallpass", "6731de76-14a6-49ae-97bc-6eba6914391e", "1.apps@x"],
+    ),
+    (
+        "HALLPASS_OIDC_SECRET",
+        &["", "arn:aws:secretsmanager:eu-west-1:111122223333:secret:hallpass/oidc-a1B2c3"],
+    ),
+    (
+        "HALLPASS_OIDC_REDIRECT_URI",
+        &[
+            "",
+            "https://abc123.execute-api.eu-west-1.amazonaws.com/v1/sign-in/oidc/callback",
+            "https://api.example.com/sign-in/oidc/callback",
+        ],
+    ),
+    ("HALLPASS_OIDC_SCOPES", &["openid", "openid profile email", "profile openid groups"]),
     ("HALLPASS_DYNAMODB_ENDPOINT", &ENDPOINTS),
     ("HALLPASS_SECRETS_ENDPOINT", &ENDPOINTS),
 ];

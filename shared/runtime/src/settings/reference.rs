@@ -17,7 +17,7 @@ const fn setting(name: &'static str, default: &'static str, meaning: &'static st
 }
 
 /// Every variable that the functions read.
-pub const SETTINGS: [Setting; 36] = [
+pub const SETTINGS: [Setting; 42] = [
     setting("HALLPASS_USERS_TABLE", "", "The table of users."),
     setting("HALLPASS_TOKENS_TABLE", "", "The table of tokens."),
     setting("HALLPASS_ATTEMPTS_TABLE", "", "The table of log-in attempts."),
@@ -74,6 +74,31 @@ pub const SETTINGS: [Setting; 36] = [
         "`off`: no route accepts a password. Routes that create tokens accept live tokens only, \
          and the implicit flow and signing in to the pages end.",
     ),
+    setting(
+        "HALLPASS_PASSWORD_SIGN_IN",
+        "on",
+        "`off`: people sign in to the pages at the identity provider alone.",
+    ),
+    setting(
+        "HALLPASS_OIDC_ISSUER",
+        "",
+        "The issuer of the identity provider at which people sign in to the pages, exactly as its \
+         metadata names it. See [sign-in](../guides/sign-in.md).",
+    ),
+    setting("HALLPASS_OIDC_CLIENT_ID", "", "The ID of Hallpass as a client of that provider."),
+    setting(
+        "HALLPASS_OIDC_SECRET",
+        "",
+        "The ARN of the secret that is the client secret, as a text; without it, Hallpass is a \
+         public client with PKCE.",
+    ),
+    setting(
+        "HALLPASS_OIDC_REDIRECT_URI",
+        "",
+        "The redirect URI that is registered there: the URL of the API, then \
+         `/sign-in/oidc/callback`.",
+    ),
+    setting("HALLPASS_OIDC_SCOPES", "openid", "The scopes that are requested."),
     setting(
         "HALLPASS_GENERATE_PERMISSION",
         "",

@@ -1,0 +1,151 @@
+//! Signing in to the pages at an identity provider. The provider leads the browser back to the
+//! callback, which begins a session for the user who is linked to the identity.
+
+use std::time::Duration;
+
+use hallpass_http::{Problem, Response, cookies, gateway};
+use hallpass_oidc::{self as oidc, Declined, Flow, Provider, SignedIn};
+use hallpass_runtime::settings::{self, ConfigError, Lookup};
+use hallpass_service::{Context, caller::Caller, recheck::confirm_log_in, service::connection};
+use hallpass_store::client_secret::ClientSecret;
+use hallpass_token::{Status, Text};
+use hallpass_web::{WebSession, parameter, sign_in, sign_in::Next, view::contained};
+use http::{HeaderValue, header::SET_COOKIE};
+use lambda_http::Request;
+
+/// The name of the cookie that binds a sign-in to the browser. Its path is `/`, which the prefix
+/// demands, and its value the secret of the flow and the page that comes next.
+const FLOW: &str = "__Host-hallpass-sign-in";
+
+/// How long a sign-in at the provider may take.
+const LIFETIME: Duration = Duration::from_secs(15 * 60);
+
+/// Creates the identity provider of these settings, if there is one.
+///
+/// # Errors
+/// Returns a [`ConfigError`] that names the first setting that is missing or invalid.
+pub fn provider(lookup: Lookup<'_>) -> Result<Option<Provider>, ConfigError> {
+    let Some(settings) = settings::oidc::read(lookup)? else { return Ok(None) };
+    let secret = match &settings.secret {
+        Some(arn) => Some(ClientSecret::new(connection(lookup)?.secrets(), arn.clone())),
+        None => None,
+    };
+    let provider = Provider::new(settings, secret);
+    provider.map(Some).map_err(|bad| ConfigError::new("HALLPASS_OIDC_ISSUER", bad.report()))
+}
+
+/// `GET /sign-in/oidc`: sends the browser to the provider.
+pub(crate) async fn begin(
+    context: &Context<'_>,
+    provider: Option<&Provider>,
+    request: &Request,
+) -> Result<Response, Problem> {
+    let provider = provider.ok_or_else(|| no_provider(request))?;
+    let next = Next::read(&parameter(request, "next").unwrap_or_default());
+    let (random, _) = context.randomness.session()?;
+    let flow = Flow::new(&random);
+    let url = match provider.authorization_url(&flow, context.now).await {
+        Ok(url) => url,
+        Err(failure) => return Err(sign_in::failed(context, request, next, failure.into())),
+    };
+    // The browser does not send the session with the request that ends the sign-in, because another
+    // site causes it.
+    let former = WebSession::end_former(context, request).await?;
+    let value = Text::new(format!("{}.{}", flow.expose_secret(), next.parameter()));
+    let mut response = hallpass_web::see_other(&url);
+    add_cookie(&mut response, &cookies::set_lax(FLOW, value.expose_secret(), "/", LIFETIME));
+    if let Some(former) = former {
+        add_cookie(&mut response, &former);
+    }
+    Ok(response)
+}
+
+/// `GET /sign-in/oidc/callback`: the provider has sent the browser back.
+pub(crate) async fn finish(
+    context: &Context<'_>,
+    provider: Option<&Provider>,
+    request: &Request,
+) -> Result<Response, Problem> {
+    let provider = provider.ok_or_else(|| no_provider(request))?;
+    let state = Text::new(parameter(request, "state").unwrap_or_default());
+    let flows = cookies::values(request.headers(), FLOW, read);
+    let current = flows.into_iter().find(|(flow, _)| flow.is_of_state(state.expose_secret()));
+    let Some((flow, next)) = current else {
+        let problem = Problem::stale_sign_in();
+        return Err(sign_in::failed(context, request, Next::Developer, problem));
+    };
+    // The flow ends here, with and without success.
+    let ended = cookies::set_lax(FLOW, "", "/", Duration::ZERO);
+    match Box::pin(session_cookie(context, provider, request, &flow)).await {
+        Ok(session) => {
+            let mut response = sign_in::signed_in(request, next)?;
+            add_cookie(&mut response, &session);
+            add_cookie(&mut response, &ended);
+            Ok(response)
+        }
+        Err(problem) => {
+            Err(sign_in::failed(context, request, next, problem).with_header(SET_COOKIE, ended))
+        }
+    }
+}
+
+/// Begins a session for the user who is linked to the identity. Returns the cookie.
+async fn session_cookie(
+    context: &Context<'_>,
+    provider: &Provider,
+    request: &Request,
+    flow: &Flow,
+) -> Result<String, Problem> {
+    let service = context.service;
+    let response = oidc::Response {
+        code: parameter(request, "code").map(Text::new),
+        error: parameter(request, "error"),
+        iss: parameter(request, "iss"),
+    };
+    let signed_in = provider.identity(flow, &response, context.now).await.map_err(problem)?;
+    let user = service.store.user_of_identity(&signed_in.identity).await?;
+    let user = user.ok_or_else(|| unlinked(&signed_in))?;
+    if user.value.status == Status::Blocked {
+        return Err(Problem::not_signed_in("Your account is blocked"));
+    }
+    let caller = Caller::LogIn { user: Box::new(user), at: context.now }.permitted(service)?;
+    let session = WebSession::begin(context, request, caller.user()).await?;
+    confirm_log_in(service, &caller, &session.place).await?;
+    Ok(session.into_set_cookie())
+}
+
+/// Without an identity provider, its routes lead to the sign-in page.
+fn no_provider(request: &Request) -> Problem {
+    Problem::see_other(format!("{}/sign-in", gateway::base(request)))
+}
+
+fn problem(error: oidc::Error) -> Problem {
+    match error {
+        oidc::Error::Stale => Problem::stale_sign_in(),
+        oidc::Error::Failed(failure) => failure.into(),
+        oidc::Error::Declined(declined) => Problem::not_signed_in(match declined {
+            Declined::AccessDenied => "You cancelled, or your account may not use Hallpass",
+            Declined::Unavailable => "The identity provider is unavailable. Try again later",
+            Declined::Other => "The identity provider did not sign you in. Ask an administrator",
+        }),
+    }
+}
+
+/// The subject is the user's own, and what an administrator needs in order to link it.
+fn unlinked(signed_in: &SignedIn) -> Problem {
+    let subject = contained(&signed_in.subject);
+    Problem::not_signed_in(format!(
+        "No user is linked to your account yet. Ask an administrator to link it; its subject is {subject}"
+    ))
+}
+
+fn read(cookie: &str) -> Option<(Flow, Next)> {
+    let (flow, next) = cookie.split_once('.')?;
+    Some((Flow::parse(flow)?, Next::read(next)))
+}
+
+fn add_cookie(response: &mut Response, cookie: &str) {
+    if let Ok(cookie) = HeaderValue::try_from(cookie) {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+}
