@@ -11,6 +11,7 @@
 //! | `own` | the page of the user's own tokens |
 //! | `stolen` | revoking everything that a stolen session issued |
 //! | `admin` | the administrator's pages |
+//! | `users` | the list of users |
 //! | `everywhere` | the rules of every page: no markup from outside, every link below the base path, no page without the database |
 //! | `files` | style sheets, scripts and Swagger UI: their types, caching and compression |
 
@@ -24,3 +25,4 @@ mod own;
 mod sessions;
 mod signing_in;
 mod stolen;
+mod users;

@@ -61,7 +61,7 @@ pub(super) async fn list(
     users.sort_by(|one, two| {
         let by_name = name(one).cmp(name(two));
         match args.sort {
-            Order::Id => id(one).cmp(id(two)),
+            Order::Id => one.key().cmp(two.key()),
             Order::Name => by_name,
             Order::State => status_of(one).cmp(status_of(two)).then(by_name),
         }
@@ -83,7 +83,7 @@ fn contains(listed: &Listed, text: &str) -> bool {
     let folded = |text: &str| NameKey::new(text).as_str().to_owned();
     let user = listed.user();
     let parts = [
-        Some(id(listed)),
+        Some(listed.key()),
         user.map(|user| user.username.as_str()),
         user.and_then(|user| user.full_name.as_deref()),
     ];
@@ -101,13 +101,6 @@ fn is_in(listed: &Listed, state: State) -> bool {
 
 fn status_of(listed: &Listed) -> &'static str {
     listed.user().map_or("unreadable", |user| user.status.as_str())
-}
-
-fn id(listed: &Listed) -> &str {
-    match listed {
-        Listed::User(user) => user.id.as_str(),
-        Listed::Unreadable(key) => key,
-    }
 }
 
 /// Prints one user.

@@ -12,6 +12,7 @@
 //! | [`recheck`] | rechecking the caller after the record was written |
 //! | [`revocation`], [`family`] | revoking, disabling and enabling tokens; everything that a family issued |
 //! | [`users`] | changes of users |
+//! | [`search`] | lists over all users |
 
 pub mod authentication;
 pub mod caller;
@@ -26,6 +27,7 @@ pub mod password;
 pub mod recheck;
 pub mod revocation;
 pub mod rotation;
+pub mod search;
 pub mod service;
 pub mod session;
 pub mod users;

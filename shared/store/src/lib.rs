@@ -29,6 +29,7 @@
 //! | [`names`] | keeps names unique |
 //! | [`links`] | links users to their identities at an identity provider |
 //! | [`client_secret`] | the secret of Hallpass as a client of that provider |
+//! | [`scan`] | reads a whole table part by part, for lists |
 //! | [`attempts`] | the rate limit of log-ins |
 //! | [`presence`] | checks the tables in the init of a function |
 //! | [`sweep`] | invalidates and purges, for prune |
@@ -59,6 +60,7 @@ pub mod marks;
 pub mod names;
 pub mod presence;
 pub mod rotation;
+pub mod scan;
 pub mod sessions;
 pub mod size;
 pub mod sweep;

@@ -337,33 +337,20 @@ impl Store {
             Written::Unknown
         })
     }
-
-    /// Lists all users, in no particular order. Unreadable items are listed as such.
-    ///
-    /// # Errors
-    /// Returns a [`Failure`] if DynamoDB cannot be read.
-    pub async fn all_users(&self) -> Result<Vec<Listed>, Failure> {
-        let (mut users, mut after) = (Vec::new(), None);
-        loop {
-            let call = self.client.scan().table_name(&self.tables.users).consistent_read(true);
-            let response = call
-                .set_exclusive_start_key(after)
-                .send()
-                .await
-                .map_err(Failure::of("listing the users"))?;
-            users.extend(response.items.unwrap_or_default().into_iter().map(Listed::of));
-            after = response.last_evaluated_key;
-            if after.is_none() {
-                return Ok(users);
-            }
-        }
-    }
 }
 
 impl Listed {
     pub(crate) fn of(item: Item) -> Self {
         let key = item.get(USER_ID).and_then(|id| id.as_s().ok()).cloned().unwrap_or_default();
         item::to_user(item).map_or(Self::Unreadable(key), |user| Self::User(Box::new(user)))
+    }
+
+    /// The key of the item.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::User(user) => user.id.as_str(),
+            Self::Unreadable(key) => key,
+        }
     }
 
     /// The user, or `None` for an unreadable item.

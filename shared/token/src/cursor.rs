@@ -44,19 +44,30 @@ pub struct Search {
     pub token: TokenId,
 }
 
+/// The context of a list over a whole table. A cursor is valid for this caller and this list only.
+#[derive(Clone, Copy, Debug)]
+pub struct Table<'a> {
+    /// The user who lists the table.
+    pub caller: UserId,
+    /// The name of the list, which is not secret.
+    pub list: &'a str,
+}
+
 /// The length of a tag, in bytes.
 const TAG: usize = 16;
 
 /// The length of a position in a list, in bytes: its kind and the hash.
 const PLACE: usize = 17;
 
-/// The maximum length of a cursor, in characters.
-pub const MAX_LENGTH: usize = 2_048;
+/// The maximum length of a cursor, in characters. The longest key of an item has 3,072 bytes.
+pub const MAX_LENGTH: usize = 4_200;
 
-/// The first byte of the input of a MAC: a tag of a list, a mask, or a tag of a search.
+/// The first byte of the input of a MAC: a tag of a list, a mask, or a tag of a search or of a list
+/// over a table.
 const LIST: u8 = 1;
 const MASK: u8 = 2;
 const SEARCH: u8 = 3;
+const TABLE: u8 = 4;
 
 /// Encrypts a position in a list. The cursor is base64url. Returns `None` if no key signs yet.
 pub fn encrypt_list(
@@ -91,6 +102,23 @@ pub fn decrypt_search(keyring: &Keyring, search: &Search, cursor: &str) -> Optio
     String::from_utf8(decrypt(keyring, &search.context(), cursor)?).ok()
 }
 
+/// Encrypts a position in a list over a table. The cursor is base64url. Returns `None` if no key
+/// signs yet.
+pub fn encrypt_table(
+    keyring: &Keyring,
+    table: &Table<'_>,
+    place: &str,
+    now: Timestamp,
+) -> Option<String> {
+    encrypt(keyring, &table.context(), place.as_bytes(), now)
+}
+
+/// Decrypts a cursor of this list over a table, with any key of the keyring. Returns `None` if the
+/// cursor is invalid.
+pub fn decrypt_table(keyring: &Keyring, table: &Table<'_>, cursor: &str) -> Option<String> {
+    String::from_utf8(decrypt(keyring, &table.context(), cursor)?).ok()
+}
+
 impl List {
     fn context(&self) -> Vec<u8> {
         context(LIST, &[self.caller.as_str(), self.owner.as_str()])
@@ -103,6 +131,12 @@ impl Search {
             SEARCH,
             &[self.caller.as_str(), self.token.user_id.as_str(), &self.token.hash.text()],
         )
+    }
+}
+
+impl Table<'_> {
+    fn context(&self) -> Vec<u8> {
+        context(TABLE, &[self.caller.as_str(), self.list])
     }
 }
 
@@ -256,6 +290,25 @@ mod tests {
             &format!("{cursor}="),
         ] {
             assert_eq!(decrypt_list(&keyring, &own, text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_of_a_table_is_valid_for_its_caller_and_list_only_and_hides_its_position() {
+        let keyring = Keyring::parse(KEYRING).unwrap();
+        let table = |caller: &str, list| Table { caller: caller.parse().unwrap(), list };
+        for place in ["1", "AAAAAAAAAA", &"x".repeat(3_073)] {
+            let cursor = encrypt_table(&keyring, &table("2", "users"), place, NOW).unwrap();
+            let decrypted = |caller, list| decrypt_table(&keyring, &table(caller, list), &cursor);
+            assert_eq!(decrypted("2", "users").as_deref(), Some(place));
+            assert_eq!(decrypted("3", "users"), None);
+            assert_eq!(decrypted("2", "tokens"), None);
+            assert_eq!(decrypted("2u", "sers"), None);
+            assert_eq!(decrypt_list(&keyring, &list("2", "1"), &cursor), None);
+            assert!(cursor.len() <= MAX_LENGTH && !cursor.contains("QUFB"), "{cursor}");
+            let changed = if cursor.starts_with('A') { "B" } else { "A" };
+            let changed = format!("{changed}{}", &cursor[1..]);
+            assert_eq!(decrypt_table(&keyring, &table("2", "users"), &changed), None);
         }
     }
 

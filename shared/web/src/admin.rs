@@ -1,10 +1,9 @@
-//! `/admin/users`: the pages on which administrators find users, block and unblock them, and list,
-//! issue, disable, enable and delete their keys.
+//! `/admin`: the pages on which administrators find users, block and unblock them, and list, issue,
+//! disable, enable and delete their keys.
 
 use askama::Template;
 use hallpass_http::{Problem, Response, gateway};
-use hallpass_password::NameKey;
-use hallpass_service::{Context, Service};
+use hallpass_service::Context;
 use hallpass_token::{Status, User, UserId};
 use http::StatusCode;
 use lambda_http::Request;
@@ -17,14 +16,9 @@ use crate::{
     view::{Tokens, contained, isolated, notice},
 };
 
-#[derive(Template)]
-#[template(path = "users.html")]
-struct Users<'a> {
-    frame: Frame,
-    asked: &'a str,
-    found: Vec<Found>,
-    wrong: Option<&'static str>,
-}
+mod list;
+
+pub use list::users;
 
 #[derive(Template)]
 #[template(path = "user.html")]
@@ -48,43 +42,8 @@ struct Found {
     is_app: bool,
     is_blocked: bool,
     has_password: bool,
-}
-
-/// `GET /admin/users`. With `?name=`, finds a user by name or ID.
-///
-/// # Errors
-/// Returns 303 or 401 without a live session, 403 if the user is not an administrator, and 503 if
-/// DynamoDB cannot be read.
-pub async fn users(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
-    let service = context.service;
-    let session = session(context, request, Next::Users).await?;
-    let asked = parameter(request, "name");
-    let Some(asked) = asked.as_deref().map(str::trim) else {
-        let page =
-            Users { frame: session.frame(Tab::Users), asked: "", found: Vec::new(), wrong: None };
-        return Ok(response(StatusCode::OK, render(&page)?));
-    };
-    let found = find(service, asked).await?;
-    let (problem, wrong) = match (found.is_empty(), asked) {
-        (false, _) => {
-            let page = Users { frame: session.frame(Tab::Users), asked, found, wrong: None };
-            return Ok(response(StatusCode::OK, render(&page)?));
-        }
-        (true, "") => {
-            (Problem::invalid_member("name", "it is missing"), "Type a user name or an ID.")
-        }
-        (true, _) if !NameKey::new(asked).is_usable() => (
-            Problem::invalid_member("name", "it is longer than any user name"),
-            "No user has such a name.",
-        ),
-        (true, _) => {
-            (Problem::not_found(), "No user has this name or ID. Type the whole name, in any case.")
-        }
-    };
-    Err(reject(
-        problem,
-        render(&Users { frame: session.frame(Tab::Users), asked, found, wrong: Some(wrong) })?,
-    ))
+    /// The number of permissions.
+    permissions: usize,
 }
 
 /// `GET /admin/users/{user_id}`.
@@ -177,22 +136,6 @@ async fn session(
     if session.is_administrator { Ok(session) } else { Err(Problem::not_permitted()) }
 }
 
-/// Finds the users with this name or ID. The index by name may lag behind, so each user is read
-/// from the table.
-async fn find(service: &Service, asked: &str) -> Result<Vec<Found>, Problem> {
-    let name = NameKey::new(asked);
-    let mut ids =
-        if name.is_usable() { service.store.ids_by_name(&name).await? } else { Vec::new() };
-    ids.extend(asked.parse::<UserId>().ok());
-    ids.sort();
-    ids.dedup();
-    let mut found = Vec::new();
-    for id in ids {
-        found.extend(service.store.user(&id).await?.map(|user| Found::new(&user)));
-    }
-    Ok(found)
-}
-
 async fn render_page(
     context: &Context<'_>,
     session: &WebSession,
@@ -220,6 +163,20 @@ impl Found {
         format!("Keys and tokens of {}", self.isolated())
     }
 
+    /// Returns the kind of the account in words.
+    const fn kind(&self) -> &'static str {
+        match (self.is_app, self.has_password) {
+            (true, _) => "application",
+            (false, true) => "person",
+            (false, false) => "person with an external password",
+        }
+    }
+
+    /// Returns the status in words.
+    const fn status(&self) -> &'static str {
+        if self.is_blocked { "blocked" } else { "active" }
+    }
+
     /// Returns the name for places where HTML elements are not allowed.
     fn isolated(&self) -> String {
         isolated(&self.username)
@@ -233,6 +190,7 @@ impl Found {
             is_app: user.is_app(),
             is_blocked: user.status == Status::Blocked,
             has_password: user.password_hash().is_some(),
+            permissions: user.permissions.count(),
         }
     }
 }

@@ -113,8 +113,8 @@ async fn an_administrator_issues_a_key_and_revokes_it() {
     chrome.type_into("#password", "letmein").await;
     chrome.click("main form button").await;
     chrome.type_into("#find", "LDAP_user").await;
-    chrome.click("form.find button").await;
-    chrome.click_on(".found a", "ldap_user").await;
+    chrome.click("form.filter button").await;
+    chrome.click_on("tbody a", "ldap_user").await;
     chrome.with_text("dd", "person with an external password").await;
     chrome.type_into("#name", "sync").await;
     chrome.click("[name=limit][value=all]").await;

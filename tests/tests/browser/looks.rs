@@ -199,9 +199,15 @@ async fn the_pages_of_an_administrator_are_accessible() {
     system.set_user("3", "full_name", text("Ada Lovelace, Countess of Lovelace")).await;
     chrome.sign_in("", "admin", "letmein").await;
     chrome.with_text("h1", "Tokens").await;
+    for number in 0..60 {
+        system.set_user(&format!("u{number}"), "username", text(&format!("user-{number}"))).await;
+    }
     chrome.open("/admin/users").await;
     judge.look("users", &[]).await;
-    for (name, name_part) in [("users-found", "ldap_user"), ("users-not-found", "unknown")] {
+    chrome.click_on("main a", "Next page").await;
+    chrome.with_text("main a", "First page").await;
+    judge.look("users-last", &[]).await;
+    for (name, name_part) in [("users-found", "ld"), ("users-not-found", "unknown")] {
         chrome.open(&format!("/admin/users?name={name_part}")).await;
         judge.look(name, &[]).await;
     }

@@ -3,8 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::json;
 use tests::{
-    api::{bearer, text},
-    client::Reply,
+    api::bearer,
     pages::{OWN, WebClient},
     system::System,
 };
@@ -25,61 +24,6 @@ async fn issue(web_client: &mut WebClient<'_>, user: &str, name: &str) -> String
 async fn path_of(system: &System, user: &str, token: &str) -> String {
     let shown = system.ask("GET", "/tokens/current", &bearer(token)).await.body_of(200);
     format!("/admin/users/{user}/tokens/{}", shown["id"].as_str().unwrap())
-}
-
-/// Returns the link of every user that a search found.
-fn found(page: &Reply) -> Vec<String> {
-    let links = page
-        .elements()
-        .into_iter()
-        .filter_map(|element| element.attribute("href").map(str::to_owned));
-    links.filter_map(|link| link.strip_prefix("/admin/users/").map(str::to_owned)).collect()
-}
-
-#[tokio::test]
-async fn a_user_is_found_by_name_or_id() {
-    let system = System::start(&[]).await;
-    // A user whose name is another user's ID, and two whose names are equal.
-    for (id, name) in [("80", "3"), ("81", "Twin"), ("82", "ｔwin")] {
-        system.set_user(id, "username", text(name)).await;
-        system.set_user(id, "username_key", text(&name.to_lowercase().replace('ｔ', "t"))).await;
-    }
-    let mut web_client = administrator(&system).await;
-    let endless = "x".repeat(3_000);
-    for (search, status, expected) in [
-        ("my_username", 200, vec!["1"]),
-        ("MY_UserName", 200, vec!["1"]),
-        ("%20%20my_username%20", 200, vec!["1"]),
-        ("1", 200, vec!["1"]),
-        ("ldap_user", 200, vec!["3"]),
-        ("3", 200, vec!["3", "80"]),
-        ("twin", 200, vec!["81", "82"]),
-        ("my_user", 404, vec![]),
-        ("unknown", 404, vec![]),
-        ("99", 404, vec![]),
-        ("%3Cscript%3Ealert(1)%3C/script%3E", 404, vec![]),
-        ("", 400, vec![]),
-        ("%20", 400, vec![]),
-        ("%00", 404, vec![]),
-        (&endless, 400, vec![]),
-    ] {
-        let page = web_client.get(&format!("/admin/users?name={search}")).await;
-        assert_eq!(
-            (page.status, found(&page)),
-            (status, expected.iter().map(|id| (*id).to_owned()).collect()),
-            "{search}"
-        );
-    }
-    let page = web_client.get("/admin/users?name=%3Cscript%3Ealert(1)%3C/script%3E").await;
-    assert_eq!(page.field("name").unwrap(), "<script>alert(1)</script>");
-    let page = web_client.get("/admin/users?name=ldap_user").await;
-    assert!(page.text().contains("external"), "{}", page.text());
-    for (id, status) in
-        [("3", 200), ("99", 404), ("no%20id", 404), ("%3Cb%3E", 404), (&endless, 404)]
-    {
-        assert_eq!(web_client.get(&format!("/admin/users/{id}")).await.status, status, "{id}");
-    }
-    system.stop().await;
 }
 
 #[tokio::test]

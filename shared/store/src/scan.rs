@@ -1,0 +1,53 @@
+//! Reads whole tables, at once or part by part, for lists over all users. No index has the order
+//! or the filters of these lists, so a part is what DynamoDB finds next, with strong consistency.
+
+use hallpass_token::user::attribute::USER_ID;
+
+use crate::{Failure, Store, item, management::Listed};
+
+/// A part of the table of users.
+#[derive(Debug)]
+pub struct UsersPart {
+    /// The users of the part, and the keys of unreadable items.
+    pub users: Vec<Listed>,
+    /// The key after which the next part starts, or `None` at the end of the table.
+    pub next: Option<String>,
+}
+
+const LISTING: &str = "listing the users";
+
+impl Store {
+    /// Lists all users, in no particular order. Unreadable items are listed as such.
+    ///
+    /// # Errors
+    /// Returns a [`Failure`] if DynamoDB cannot be read.
+    pub async fn all_users(&self) -> Result<Vec<Listed>, Failure> {
+        let (mut users, mut after) = (Vec::new(), None);
+        loop {
+            let call = self.client.scan().table_name(&self.tables.users).consistent_read(true);
+            let response =
+                call.set_exclusive_start_key(after).send().await.map_err(Failure::of(LISTING))?;
+            users.extend(response.items.unwrap_or_default().into_iter().map(Listed::of));
+            after = response.last_evaluated_key;
+            if after.is_none() {
+                return Ok(users);
+            }
+        }
+    }
+
+    /// Reads at most `limit` items of the table of users after this key, and no more than one
+    /// megabyte.
+    ///
+    /// # Errors
+    /// Returns a [`Failure`] if DynamoDB cannot be read.
+    pub async fn users_part(&self, after: Option<&str>, limit: i32) -> Result<UsersPart, Failure> {
+        let call = self.client.scan().table_name(&self.tables.users).consistent_read(true);
+        let call = call.limit(limit).set_exclusive_start_key(after.map(item::user_key_of));
+        let response = call.send().await.map_err(Failure::of(LISTING))?;
+        let next = response.last_evaluated_key.map(|key| item::required(&key, USER_ID)).transpose();
+        Ok(UsersPart {
+            users: response.items.unwrap_or_default().into_iter().map(Listed::of).collect(),
+            next: next.map_err(|bad| Failure::new(LISTING, bad))?,
+        })
+    }
+}
