@@ -6,6 +6,7 @@
 //! | `signing_in` | who gets a session, its cookies, its end, and what it cannot be used for |
 //! | `cookies` | which of many cookies count |
 //! | `forms` | forms that are sent twice, and forms of old tabs |
+//! | `impact` | what an action ends is on the page before it is confirmed |
 //! | `sessions` | sessions end with their user's tokens, permanently |
 //! | `notices` | the message of a page after a form revoked tokens |
 //! | `own` | the page of the user's own tokens |
@@ -20,6 +21,7 @@ mod cookies;
 mod everywhere;
 mod files;
 mod forms;
+mod impact;
 mod notices;
 mod own;
 mod sessions;

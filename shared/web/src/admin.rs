@@ -11,6 +11,7 @@ use lambda_http::Request;
 use crate::{
     CreatedToken, Form, Frame, Submitted, Tab, WebSession,
     developer::CreateForm,
+    impact::Impact,
     parameter, reject, render, response,
     sign_in::Next,
     view::{Tokens, contained, isolated, notice},
@@ -28,6 +29,8 @@ struct OneUser<'a> {
     is_self: bool,
     permissions: Vec<String>,
     tokens: Tokens,
+    /// What blocking the user or revoking everything ends.
+    impact: Impact,
     make: CreateForm<'a>,
     shown: Option<&'a CreatedToken>,
     notice: Option<String>,
@@ -144,12 +147,14 @@ async fn render_page(
     shown: Option<&CreatedToken>,
     notice: Option<String>,
 ) -> Result<String, Problem> {
+    let tokens = Tokens::of(context, user).await?;
     let page = OneUser {
         frame: session.frame(Tab::Users),
         user: Found::new(user),
         is_self: user.id == session.user().id,
         permissions: user.permissions.names().map(contained).collect(),
-        tokens: Tokens::of(context, user).await?,
+        impact: Impact::of(&tokens, context.now),
+        tokens,
         make,
         shown,
         notice,

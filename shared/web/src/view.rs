@@ -7,6 +7,8 @@ use hallpass_service::Context;
 use hallpass_store::live::LiveRecord;
 use hallpass_token::{Format, Reason, Record, State, Text, Timestamp, User, lifecycle};
 
+use crate::impact::ActiveToken;
+
 /// An instant, exact for machines and relative for people. The script shows it in the reader's own
 /// time zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +74,8 @@ pub struct Tokens {
     pub current: Vec<Row>,
     /// The other tokens that are expired, revoked or invalid, up to the limit of a page.
     pub ended: Vec<Row>,
+    /// All active tokens that were read, the developer token included.
+    pub active: Vec<ActiveToken>,
     /// The number of other tokens that were read.
     pub count: usize,
     /// Whether all tokens were read. If the user has very many, only live ones are.
@@ -160,6 +164,8 @@ impl Tokens {
         let is_all = page.next.is_none();
         let mut records = if is_all { page.records } else { live(context, user).await? };
         records.sort_by_key(|record| std::cmp::Reverse(record.issued_at));
+        let is_live = |record: &&Record| lifecycle::state(record, Some(user), now).is_live();
+        let active = records.iter().filter(is_live).map(ActiveToken::new).collect();
         let (developer, others): (Vec<_>, Vec<_>) =
             records.iter().partition(|record| record.format == Format::Developer);
         let (mut ended, mut current): (Vec<_>, Vec<_>) =
@@ -170,6 +176,7 @@ impl Tokens {
             developer: developer.first().map(|record| Row::new(record, user, now)),
             current,
             ended,
+            active,
             count: others.len(),
             is_all,
             effective: effective(service.settings.authorizer_cache),
@@ -201,7 +208,8 @@ fn relative(at: Timestamp, now: Timestamp) -> String {
     if at <= now { format!("{words} ago") } else { format!("in {words}") }
 }
 
-fn count(count: u64, unit: &str) -> String {
+/// Returns a number with its unit in the plural, unless it is one.
+pub(crate) fn count(count: u64, unit: &str) -> String {
     if count == 1 { format!("1 {unit}") } else { format!("{count} {unit}s") }
 }
 
