@@ -1,19 +1,16 @@
 //! `hallpass user`: manages the users of an application that has no user management.
 
 use clap::{Args, Subcommand};
-use hallpass_password::{NameKey, name, password, text};
+use hallpass_password::{NameKey, name, password, strength, text};
 use hallpass_runtime::entropy;
-use hallpass_service::users;
+use hallpass_service::users::{self, MAX_FULL_NAME_LENGTH};
 use hallpass_store::{
     Store,
     changes::Change,
     management::{Added, NewUser, Renamed},
     users::Written,
 };
-use hallpass_token::{
-    Permission, Status, User, UserId, UserKind, scope::ParsePermissionError,
-    user::attribute::PERMISSIONS,
-};
+use hallpass_token::{Permission, Status, User, UserId, UserKind, scope::ParsePermissionError};
 use serde_json::{Value, json};
 
 use crate::{
@@ -31,7 +28,6 @@ mod lines;
 mod link;
 mod list;
 mod remove;
-mod strength;
 mod update;
 
 /// The subcommands of `hallpass user`.
@@ -125,9 +121,6 @@ pub struct NameAndPermission {
     permission: Permission,
 }
 
-/// The maximum length of a full name, in characters.
-const MAX_FULL_NAME_LENGTH: usize = 256;
-
 /// Runs a subcommand.
 ///
 /// # Errors
@@ -136,8 +129,7 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
     let store = stack.store()?;
     let change = async |name: &str, change: Change, done: &str| {
         let (user, settings) = (find(&store, name).await?, stack.settings()?);
-        let is_of_permissions = matches!(change, Change::Grant(_) | Change::Deny(_));
-        if is_of_permissions && user.unreadable.contains(&PERMISSIONS) {
+        if users::replaces_unreadable(&change, &user) {
             return Err(CommandError::rejected(format!(
                 "the permissions of {} cannot be read; write a set of strings to the attribute \
                  permissions first",
@@ -184,18 +176,18 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
 
 /// Returns why a change of permissions changes nothing, or `None` if it changes something.
 fn unchanged(change: &Change, user: &User) -> Option<String> {
-    let holds = |permission: &Permission| user.permissions.holds(permission.as_str());
+    if !users::is_unchanged(change, user) {
+        return None;
+    }
     let name = terminal::printable(&user.username);
     match change {
-        Change::Grant(permission) if holds(permission) => {
+        Change::Grant(permission) => {
             Some(format!("{name} already has the permission {}", permission.as_str()))
         }
-        Change::Deny(permission) if !holds(permission) => {
+        Change::Deny(permission) => {
             Some(format!("{name} does not have the permission {}", permission.as_str()))
         }
-        Change::Grant(_)
-        | Change::Deny(_)
-        | Change::Password(_)
+        Change::Password(_)
         | Change::Block
         | Change::Unblock
         | Change::FullName(_)
@@ -250,9 +242,7 @@ async fn add(store: &Store, args: AddArgs, terminal: Terminal) -> Result<(), Com
     }
     let id = match args.id {
         Some(id) => id,
-        None => format!("u{:016x}", u64::from_be_bytes(entropy::bytes()?))
-            .parse()
-            .map_err(|_| CommandError::rejected("cannot generate a user ID"))?,
+        None => entropy::user_id()?,
     };
     let user = NewUser {
         id,

@@ -22,12 +22,12 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
      base-uri 'none'; frame-ancestors 'none'";
 
 /// The elements that the templates use. Any other element was injected.
-const KNOWN: [&str; 46] = [
+const KNOWN: [&str; 47] = [
     "!doctype", "a", "bdi", "body", "button", "caption", "code", "dd", "details", "div", "dl",
     "dt", "fieldset", "form", "h1", "h2", "head", "header", "html", "img", "input", "label",
     "legend", "li", "link", "main", "meta", "nav", "option", "p", "pre", "script", "section",
-    "select", "small", "span", "summary", "table", "tbody", "td", "th", "thead", "time", "title",
-    "tr", "ul",
+    "select", "small", "span", "summary", "table", "tbody", "td", "textarea", "th", "thead",
+    "time", "title", "tr", "ul",
 ];
 
 impl Reply {
@@ -162,7 +162,7 @@ fn check_fields(elements: &[Element]) {
         match element.name.as_str() {
             "label" => labels += 1,
             "/label" => labels -= 1,
-            "input" | "select" if element.attribute("type") != Some("hidden") => {
+            "input" | "select" | "textarea" if element.attribute("type") != Some("hidden") => {
                 let is_named = element.attribute("id").is_some_and(|id| named.contains(&id));
                 assert!(is_named || labels > 0, "a field without a label: {element:?}");
             }

@@ -9,7 +9,7 @@ use hallpass_http::routes::Route;
 use crate::{client::Reply, html::check, system::System};
 
 /// The method and path of every page, form and file for browsers.
-pub const PAGES: [(&str, &str); 17] = [
+pub const PAGES: [(&str, &str); 20] = [
     ("GET", "/"),
     ("GET", "/sign-in"),
     ("POST", "/sign-in"),
@@ -21,9 +21,12 @@ pub const PAGES: [(&str, &str); 17] = [
     ("GET", "/profile/developer/tokens/{id}"),
     ("POST", "/profile/developer/tokens/{id}"),
     ("GET", "/admin/users"),
+    ("GET", "/admin/users/new"),
+    ("POST", "/admin/users/new"),
     ("GET", "/admin/users/{user_id}"),
     ("POST", "/admin/users/{user_id}"),
     ("POST", "/admin/users/{user_id}/access"),
+    ("POST", "/admin/users/{user_id}/profile"),
     ("POST", "/admin/users/{user_id}/tokens/{id}"),
     ("GET", "/assets/{file}"),
     ("GET", "/docs/swagger-ui/{file}"),

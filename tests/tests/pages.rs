@@ -12,12 +12,14 @@
 //! | `own` | the page of the user's own tokens |
 //! | `stolen` | revoking everything that a stolen session issued |
 //! | `admin` | the administrator's pages |
+//! | `edit` | the forms that add and change users |
 //! | `users` | the list of users |
 //! | `everywhere` | the rules of every page: no markup from outside, every link below the base path, no page without the database |
 //! | `files` | style sheets, scripts and Swagger UI: their types, caching and compression |
 
 mod admin;
 mod cookies;
+mod edit;
 mod everywhere;
 mod files;
 mod forms;

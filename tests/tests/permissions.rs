@@ -68,6 +68,39 @@ async fn prune_makes_exactly_the_permitted_requests() {
     check(&world, &tap, "Prune").await;
 }
 
+/// Adds a user and changes users with every form of the administrator.
+async fn administer(world: &World, admin: &mut WebClient<'_>) {
+    let new = [
+        ("username", "ada"),
+        ("full_name", "Ada"),
+        ("kind", "person"),
+        ("password", "apasswordofada"),
+        ("permissions", "a"),
+    ];
+    let request = Request::new("POST", "/admin/users/new");
+    let added = admin.submit("Generate", request, &new).await;
+    let place = added.header("location").to_owned();
+    let id = place.split_once('?').unwrap().0.rsplit('/').next().unwrap().to_owned();
+    // A user whose item has no room for a generation.
+    let mut item = world.user_item("4").await;
+    item.remove("token_generation");
+    world.fill_user(item).await;
+    world.create_token(Format::Developer, "4", 31).await;
+    for (id, form) in [
+        (id.as_str(), [("do", "rename"), ("username", "bea")]),
+        (&id, [("do", "full-name"), ("full_name", "Bea")]),
+        (&id, [("do", "password"), ("password", "apasswordofbea")]),
+        (&id, [("do", "grant"), ("permission", "b")]),
+        (&id, [("do", "deny"), ("permission", "a")]),
+        ("4", [("do", "rename"), ("username", "bot")]),
+    ] {
+        let request =
+            Request::new("POST", "/admin/users/{user_id}/profile").parameter("user_id", id);
+        let response = admin.submit("Generate", request, &form).await;
+        assert_eq!(response.status, 303, "{form:?} {}", response.body);
+    }
+}
+
 /// Sends a request that must succeed.
 async fn send(world: &World, function: &str, request: Request) -> Value {
     let response = world.send(function, request).await;
@@ -83,6 +116,8 @@ fn text_in(response: &Value, member: &str) -> String {
 async fn generate_makes_exactly_the_permitted_requests() {
     let (world, tap) = World::tapped(&[("HALLPASS_MAX_TOKENS", "4")]).await;
     world.set_user("1", "token_generation", Some(AttributeValue::N("7".to_owned()))).await;
+    let permissions = ["ROLE_USER", "ROLE_ADMIN"].map(str::to_owned).to_vec();
+    world.set_user("1", "permissions", Some(AttributeValue::Ss(permissions))).await;
     let mut web_client = WebClient::signed_in(&world, "my_username", "topsecret").await;
     // The page with the form made requests of the console.
     tap.seen();
@@ -138,6 +173,7 @@ async fn generate_makes_exactly_the_permitted_requests() {
     let rotate = [("do", "rotate"), ("id", "1.AAAAAAAAAAAAAAAAAAAAAA")];
     let response = web_client.submit("Generate", own(), &rotate).await;
     assert_eq!(response.status, 404, "{response:?}");
+    administer(&world, &mut web_client).await;
     check(&world, &tap, "Generate").await;
 }
 

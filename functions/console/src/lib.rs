@@ -48,6 +48,9 @@ async fn response(context: &Context<'_>, request: &Request) -> Result<Response, 
         Console::ShowUsersPage => {
             hallpass_web::or_message(request, hallpass_web::admin::users(context, request).await)
         }
+        Console::ShowNewUserPage => {
+            hallpass_web::or_message(request, hallpass_web::admin::new_user(context, request).await)
+        }
         Console::ShowUserPage => {
             hallpass_web::or_message(request, hallpass_web::admin::user(context, request).await)
         }

@@ -1,5 +1,5 @@
-//! Creates tokens for the holder of a password or a live token. This is the only function that
-//! checks passwords or issues tokens.
+//! Creates tokens for the holder of a password or a live token, and adds and changes users for
+//! administrators. This is the only function that checks or sets passwords or issues tokens.
 //!
 //! | module | contents |
 //! |---|---|
@@ -9,6 +9,7 @@
 //! | `developer` | `POST /profile/developer`, compatible with hypothesis/h |
 //! | `pages` | the forms of the pages: signing in, own tokens, keys of administrators |
 //! | `oidc` | signing in to the pages at an identity provider |
+//! | `users` | the forms with which administrators add and change users |
 //! | `create`, `rotate` | `POST /tokens` and `POST /tokens/{id}/rotate` |
 
 use hallpass_http::{
@@ -28,6 +29,7 @@ mod pages;
 mod rarog;
 mod rotate;
 mod services_token;
+mod users;
 
 /// Handles one request. `provider` is that of [`oidc::provider`].
 pub async fn handle(
@@ -75,6 +77,12 @@ async fn response(
         }
         Generate::IssueKeyOnPage => {
             hallpass_web::or_message(request, Box::pin(pages::issue_key(context, request)).await)
+        }
+        Generate::AddUserOnPage => {
+            hallpass_web::or_message(request, Box::pin(users::add(context, request)).await)
+        }
+        Generate::ChangeUserOnPage => {
+            hallpass_web::or_message(request, Box::pin(users::change(context, request)).await)
         }
     }
 }

@@ -133,9 +133,18 @@ async fn once<T>(
     place: &str,
     creating: impl Future<Output = Result<T, Problem>>,
 ) -> Result<T, Problem> {
-    let service = context.service;
     sent.check_once(context, place).await?;
-    let created = creating.await;
+    or_release(context, sent, place, creating.await).await
+}
+
+/// Returns what a form has created. Releases a form that was rejected.
+pub(crate) async fn or_release<T>(
+    context: &Context<'_>,
+    sent: &Submitted,
+    place: &str,
+    created: Result<T, Problem>,
+) -> Result<T, Problem> {
+    let service = context.service;
     if created.as_ref().is_err_and(|problem| problem.status().is_client_error())
         && let Err(failure) = sent.release(service, place).await
     {

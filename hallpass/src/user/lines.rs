@@ -4,12 +4,12 @@
 use std::{collections::HashMap, fmt};
 
 use csv::{ReaderBuilder, StringRecord, Trim};
-use hallpass_password::{NameKey, password, text};
+use hallpass_password::{NameKey, password, strength, text};
 use hallpass_token::{Permission, Scope, Status, UserId, UserKind};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{strength, usable_name, wrong_full_name};
+use super::{usable_name, wrong_full_name};
 
 /// The names of the CSV columns and JSON members.
 const COLUMNS: [&str; 8] = [

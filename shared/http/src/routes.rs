@@ -28,7 +28,7 @@ pub struct Route {
 /// A function that serves routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Function {
-    /// Checks passwords and issues tokens.
+    /// Checks and sets passwords, issues tokens, and adds and changes users.
     Generate,
     /// Revokes tokens.
     Revoke,
@@ -118,6 +118,8 @@ routes! {
         BeginSignInAtProvider: GET "/sign-in/oidc" Public,
         FinishSignInAtProvider: GET "/sign-in/oidc/callback" Public,
         IssueKeyOnPage: POST "/admin/users/{user_id}" Session,
+        AddUserOnPage: POST "/admin/users/new" Session,
+        ChangeUserOnPage: POST "/admin/users/{user_id}/profile" Session,
     }
     Revoke {
         RevokeToken: DELETE "/tokens/{id}" Token,
@@ -143,6 +145,7 @@ routes! {
         ShowNewTokenPage: GET "/profile/developer/new" Session,
         ShowTokenPage: GET "/profile/developer/tokens/{id}" Session,
         ShowUsersPage: GET "/admin/users" Session,
+        ShowNewUserPage: GET "/admin/users/new" Session,
         ShowUserPage: GET "/admin/users/{user_id}" Session,
         ShowAsset: GET "/assets/{file}" Public,
         ShowSwaggerUi: GET "/docs/swagger-ui/{file}" Public,

@@ -1,7 +1,7 @@
 //! Reads the random number generator of the operating system. No other module does.
 
 use hallpass_store::Failure;
-use hallpass_token::Entropy;
+use hallpass_token::{Entropy, UserId};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Returns random bytes.
@@ -23,6 +23,19 @@ pub fn bytes<const N: usize>() -> Result<[u8; N], Failure> {
 /// Returns a [`Failure`] if the operating system provides no random bytes.
 pub fn generation() -> Result<u32, Failure> {
     bytes().map(lower_half)
+}
+
+/// Returns the ID of a new user, with 64 random bits.
+///
+/// # Errors
+/// Returns a [`Failure`] if the operating system provides no random bytes.
+pub fn user_id() -> Result<UserId, Failure> {
+    bytes().and_then(id_of)
+}
+
+fn id_of(bytes: [u8; 8]) -> Result<UserId, Failure> {
+    let id = format!("u{:016x}", u64::from_be_bytes(bytes));
+    id.parse().map_err(|bad| Failure::new("generating a user ID", bad))
 }
 
 const fn lower_half(bytes: [u8; 4]) -> u32 {
@@ -94,6 +107,23 @@ impl Randomness {
     /// Returns a [`Failure`] if there are no random bytes.
     pub fn generation(&self) -> Result<u32, Failure> {
         self.drawn().map(|drawn| lower_half(drawn.generation))
+    }
+
+    /// Returns the ID of a new user. A request that adds a user makes no log-in attempt.
+    ///
+    /// # Errors
+    /// Returns a [`Failure`] if there are no random bytes.
+    pub fn user_id(&self) -> Result<UserId, Failure> {
+        self.drawn().and_then(|drawn| id_of(drawn.attempt))
+    }
+
+    /// Returns the salt of a new password. A request that sets a password creates no token and no
+    /// session.
+    ///
+    /// # Errors
+    /// Returns a [`Failure`] if there are no random bytes.
+    pub fn salt(&self) -> Result<[u8; 16], Failure> {
+        self.drawn().map(|drawn| *drawn.bytes.first_chunk().unwrap_or(&[0; 16]))
     }
 
     fn drawn(&self) -> Result<&Drawn, Failure> {

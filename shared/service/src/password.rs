@@ -1,4 +1,4 @@
-//! Password checks, under the rate limit.
+//! Password checks, under the rate limit, and the hash of a new password.
 //!
 //! Every rejected log-in makes the same calls in the same order and computes one hash. This holds
 //! for an unknown name, two users with one name, a blocked user, a user without a password, an
@@ -10,6 +10,7 @@ use hallpass_http::Problem;
 use hallpass_password::{
     NameKey, password,
     rate_limit::{self, Counters},
+    strength,
 };
 use hallpass_runtime::Event;
 use hallpass_store::{
@@ -19,7 +20,7 @@ use hallpass_store::{
     users::Named,
 };
 use hallpass_token::{
-    Status, Timestamp, User, Value, credential::Login, user::attribute::TOKEN_GENERATION,
+    Status, Text, Timestamp, User, Value, credential::Login, user::attribute::TOKEN_GENERATION,
 };
 
 /// A log-in attempt with its rate limit counters.
@@ -123,6 +124,19 @@ async fn is_right(login: Login, user: Option<&User>) -> Result<bool, Failure> {
         password::verify(login.expose_password(), phc.as_deref())
     });
     checking.await.map_err(|error| Failure::new("checking the password", error))
+}
+
+/// Checks a new password, and returns its hash.
+///
+/// # Errors
+/// Returns 400 that names the member `password` if it is too weak, and 503 if it cannot be hashed.
+pub async fn new_hash(context: &Context<'_>, text: &str) -> Result<String, Problem> {
+    let wrong = |wrong| Problem::invalid_member("password", wrong);
+    strength::check(text).map_err(wrong)?;
+    let (text, salt) = (Text::new(text), context.randomness.salt()?);
+    let hashing = tokio::task::spawn_blocking(move || password::hash(text.expose_secret(), salt));
+    let hash = hashing.await.map_err(|error| Failure::new("hashing the password", error))?;
+    hash.ok_or_else(|| wrong(password::FORM))
 }
 
 /// Returns the value that binds a known network to a user, if the user can log in.

@@ -1,5 +1,5 @@
-//! Changes users: blocks them, and what the command can do for an application without user
-//! management.
+//! Changes users: blocks them, and what the command and the pages can do for an application without
+//! user management.
 
 use hallpass_runtime::{Event, Settings};
 use hallpass_store::{
@@ -15,6 +15,9 @@ use hallpass_token::{
 };
 
 use crate::revocation::Revoker;
+
+/// The maximum length of a full name, in characters.
+pub const MAX_FULL_NAME_LENGTH: usize = 256;
 
 /// Changes a user. Blocking and unblocking also invalidate the user's tokens, so that they stay
 /// invalid; another change does if the tokens of every format are bound to its attribute. `fresh`
@@ -118,8 +121,27 @@ pub async fn remove(store: &Store, user: &User) -> Result<Written, Failure> {
     Ok(removed)
 }
 
-/// Whether a change of this attribute invalidates the tokens of every format.
-fn invalidates(settings: &Settings, attribute: &str) -> bool {
+/// Whether a change adds a permission that the user has, or removes one that the user does not have.
+pub fn is_unchanged(change: &Change, user: &User) -> bool {
+    match change {
+        Change::Grant(permission) => user.permissions.holds(permission.as_str()),
+        Change::Deny(permission) => !user.permissions.holds(permission.as_str()),
+        Change::Password(_)
+        | Change::Block
+        | Change::Unblock
+        | Change::FullName(_)
+        | Change::Kind(_) => false,
+    }
+}
+
+/// Whether a change would replace permissions that cannot be read.
+pub fn replaces_unreadable(change: &Change, user: &User) -> bool {
+    matches!(change, Change::Grant(_) | Change::Deny(_)) && user.unreadable.contains(&PERMISSIONS)
+}
+
+/// Whether a change of this attribute invalidates the tokens of every format, and does so by raising
+/// the generation.
+pub fn invalidates(settings: &Settings, attribute: &str) -> bool {
     let binds = |format| settings.binding(format).names().iter().any(|name| name == attribute);
     Format::ALL.into_iter().all(binds)
 }

@@ -1,9 +1,15 @@
 //! Checks what a new token is given: its name, description, scope and expiry. The same on every
-//! route.
+//! route. Also checks what the pages give a user.
 
 use hallpass_http::Problem;
-use hallpass_password::text::{self, LineError};
-use hallpass_token::{Scope, Timestamp, redact::has_secret};
+use hallpass_password::{
+    name,
+    text::{self, LineError},
+};
+use hallpass_token::{
+    Permission, Scope, Text, Timestamp, codec::inspect::inspect, redact::has_secret,
+    scope::ParsePermissionError,
+};
 
 use crate::Context;
 
@@ -30,6 +36,16 @@ pub fn line(member: &str, text: &str, longest: usize) -> Result<String, Problem>
             "it must not contain a token, a key or a password hash",
         ));
     }
+    visible_line(member, text, longest)
+}
+
+/// Checks a line of text that may look like a secret, such as a full name, and returns it without
+/// surrounding white space.
+///
+/// # Errors
+/// Returns 400 that names the member.
+pub fn visible_line(member: &str, text: &str, longest: usize) -> Result<String, Problem> {
+    let text = text::trimmed(text);
     let wrong = match text::check(text, longest) {
         Ok(()) => return Ok(text.to_owned()),
         Err(bad) if text.is_empty() || matches!(bad, LineError::TooLong | LineError::Control) => {
@@ -38,6 +54,39 @@ pub fn line(member: &str, text: &str, longest: usize) -> Result<String, Problem>
         Err(bad) => bad.to_string(),
     };
     Err(Problem::invalid_member(member, &wrong))
+}
+
+/// Checks a new user name and returns it without surrounding white space.
+///
+/// # Errors
+/// Returns 400 that names the member `username`.
+pub fn username(context: &Context<'_>, text: &str) -> Result<String, Problem> {
+    const MEMBER: &str = "username";
+    let text = no_token(context, MEMBER, text::trimmed(text))?;
+    match name::check(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(bad) => Err(Problem::invalid_member(MEMBER, &bad.to_string())),
+    }
+}
+
+/// Parses the name of a permission. White space around it does not belong to it. `member` is the
+/// member it came from.
+///
+/// # Errors
+/// Returns 400 that names the member.
+pub fn permission(context: &Context<'_>, member: &str, text: &str) -> Result<Permission, Problem> {
+    no_token(context, member, text.trim())?
+        .parse()
+        .map_err(|bad: ParsePermissionError| Problem::invalid_member(member, &bad.to_string()))
+}
+
+/// Rejects a token that was pasted into a field whose contents are stored and shown.
+fn no_token<'a>(context: &Context<'_>, member: &str, text: &'a str) -> Result<&'a str, Problem> {
+    let issuer = &context.service.settings.issuer;
+    match inspect(issuer, Text::pasted(text).expose_secret()) {
+        None => Ok(text),
+        Some(_) => Err(Problem::invalid_member(member, "it must not be a token")),
+    }
 }
 
 /// Checks the length of a list of scopes. `member` is the member it came from.

@@ -1,5 +1,5 @@
-//! `/admin`: the pages on which administrators find users, block and unblock them, and list, issue,
-//! disable, enable and delete their keys.
+//! `/admin`: the pages on which administrators find, add, change, block and unblock users, and list,
+//! issue, disable, enable and delete their keys.
 
 use askama::Template;
 use hallpass_http::{Problem, Response, gateway};
@@ -11,15 +11,18 @@ use lambda_http::Request;
 use crate::{
     CreatedToken, Form, Frame, Submitted, Tab, WebSession,
     developer::CreateForm,
-    impact::Impact,
     parameter, reject, render, response,
     sign_in::Next,
     view::{Tokens, contained, isolated, notice},
 };
 
+mod edit;
 mod list;
 
+pub use edit::{new_user, rejected_new, submitted_new};
 pub use list::users;
+
+use edit::{EditForm, Impacts};
 
 #[derive(Template)]
 #[template(path = "user.html")]
@@ -29,11 +32,21 @@ struct OneUser<'a> {
     is_self: bool,
     permissions: Vec<String>,
     tokens: Tokens,
-    /// What blocking the user or revoking everything ends.
-    impact: Impact,
+    edit: EditForm<'a>,
+    /// The user name and the full name as they are stored.
+    stored: (&'a str, &'a str),
+    /// The permission that administrators have.
+    admin_permission: &'a str,
+    impacts: Impacts,
     make: CreateForm<'a>,
     shown: Option<&'a CreatedToken>,
     notice: Option<String>,
+}
+
+/// The forms of a user's page, with the values that were typed and the error of one of them.
+struct Forms<'a> {
+    make: CreateForm<'a>,
+    edit: EditForm<'a>,
 }
 
 /// A user as pages show it.
@@ -61,16 +74,8 @@ pub async fn user(context: &Context<'_>, request: &Request) -> Result<Response, 
     let id = id.ok_or_else(Problem::not_found)?;
     let user = service.store.user(&id).await?.ok_or_else(Problem::not_found)?;
     let notice = parameter(request, "done").and_then(|done| notice(context, &done));
-    let html = render_page(
-        context,
-        &session,
-        &user,
-        CreateForm::new(context, &user, None, None),
-        None,
-        notice,
-    )
-    .await?;
-    Ok(response(StatusCode::OK, html))
+    let forms = Forms::empty(context, &user);
+    Ok(response(StatusCode::OK, render_page(context, &session, &user, forms, None, notice).await?))
 }
 
 /// Returns the page of a user with a newly issued key.
@@ -83,10 +88,10 @@ pub async fn created_page(
     user: &User,
     shown: &CreatedToken,
 ) -> Result<Response, Problem> {
-    let make = CreateForm::new(context, user, None, None);
+    let forms = Forms::empty(context, user);
     Ok(response(
         StatusCode::CREATED,
-        render_page(context, session, user, make, Some(shown), None).await?,
+        render_page(context, session, user, forms, Some(shown), None).await?,
     ))
 }
 
@@ -98,8 +103,13 @@ pub async fn rejected(
     form: &Form,
     problem: Problem,
 ) -> Problem {
-    let make = CreateForm::new(context, user, Some(form), Some(&problem));
-    match render_page(context, session, user, make, None, None).await {
+    let forms = if EditForm::is_of(form) {
+        Forms { edit: EditForm::rejected(form, &problem), ..Forms::empty(context, user) }
+    } else {
+        let make = CreateForm::new(context, user, Some(form), Some(&problem));
+        Forms { make, edit: EditForm::default() }
+    };
+    match render_page(context, session, user, forms, None, None).await {
         Ok(html) => reject(problem, html),
         Err(failed) => failed,
     }
@@ -143,7 +153,7 @@ async fn render_page(
     context: &Context<'_>,
     session: &WebSession,
     user: &User,
-    make: CreateForm<'_>,
+    Forms { make, edit }: Forms<'_>,
     shown: Option<&CreatedToken>,
     notice: Option<String>,
 ) -> Result<String, Problem> {
@@ -153,13 +163,29 @@ async fn render_page(
         user: Found::new(user),
         is_self: user.id == session.user().id,
         permissions: user.permissions.names().map(contained).collect(),
-        impact: Impact::of(&tokens, context.now),
+        edit,
+        stored: (&user.username, user.full_name.as_deref().unwrap_or_default()),
+        admin_permission: &context.service.settings.admin_permission,
+        impacts: Impacts::of(context, &tokens),
         tokens,
         make,
         shown,
         notice,
     };
     Ok(render(&page)?)
+}
+
+impl OneUser<'_> {
+    /// Returns the URL of the forms that change the user.
+    fn profile(&self) -> String {
+        format!("{}/profile", self.frame.user(&self.user.id))
+    }
+}
+
+impl Forms<'_> {
+    fn empty(context: &Context<'_>, user: &User) -> Self {
+        Self { make: CreateForm::new(context, user, None, None), edit: EditForm::default() }
+    }
 }
 
 impl Found {

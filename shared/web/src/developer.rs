@@ -212,12 +212,18 @@ impl Filter {
 const PRESETS: [u64; 4] = [7, 30, 60, 90];
 const FIRST_PRESET: u64 = 30;
 
-/// The fields of the form: the name in the API and the label on the page.
-const FIELDS: [(&str, &str); 4] = [
+/// The fields of the forms: the name in the API and the label on the page.
+const FIELDS: [(&str, &str); 10] = [
     ("name", "Name"),
     ("description", "Description"),
     ("expires_at", "Expiry date"),
     ("scopes", "Permissions"),
+    ("username", "User name"),
+    ("full_name", "Full name"),
+    ("kind", "Kind"),
+    ("password", "Password"),
+    ("permission", "Permission"),
+    ("permissions", "Permissions"),
 ];
 
 /// Returns the day of an instant in UTC, such as `2027-01-31`.

@@ -9,7 +9,7 @@
 //! | [`session`] | browser sessions: the cookie, the session, the CSRF token of every form |
 //! | [`form`] | submitted forms |
 //! | [`view`] | tokens and instants as pages show them |
-//! | [`impact`] | what an action ends |
+//! | [`impact`], `notice` | what an action ends, and what it did |
 //! | [`sign_in`] | the sign-in page |
 //! | [`developer`] | the pages of a user's own tokens |
 //! | [`admin`] | the pages for administrators: users and their keys |
@@ -26,6 +26,7 @@ pub mod asset;
 pub mod developer;
 pub mod form;
 pub mod impact;
+mod notice;
 pub mod session;
 pub mod sign_in;
 pub mod view;

@@ -25,6 +25,8 @@ pub enum Next {
     Token(TokenId),
     /// The page to find users.
     Users,
+    /// The form for a new user.
+    NewUser,
     /// The page of one user.
     User(UserId),
 }
@@ -61,6 +63,7 @@ impl Next {
         match text.split_once('/') {
             None if text == "users" => Self::Users,
             None if text == "new-token" => Self::NewToken,
+            None if text == "new-user" => Self::NewUser,
             Some(("tokens", id)) => id.parse().map_or(Self::Developer, Self::Token),
             Some(("users", id)) => id.parse().map_or(Self::Users, Self::User),
             _ => Self::Developer,
@@ -73,6 +76,7 @@ impl Next {
         let user_id = gateway::path_parameter(request, "user_id");
         match gateway::route(request).as_str() {
             "/admin/users" => Self::Users,
+            "/admin/users/new" => Self::NewUser,
             route if route.starts_with("/admin/users/") => {
                 user_id.parse().map_or(Self::Users, Self::User)
             }
@@ -89,6 +93,7 @@ impl Next {
             Self::NewToken => "new-token".to_owned(),
             Self::Token(id) => format!("tokens/{id}"),
             Self::Users => "users".to_owned(),
+            Self::NewUser => "new-user".to_owned(),
             Self::User(id) => format!("users/{id}"),
         }
     }
@@ -100,6 +105,7 @@ impl Next {
             Self::NewToken => format!("{base}/profile/developer/new"),
             Self::Token(id) => format!("{base}/profile/developer/tokens/{id}"),
             Self::Users => format!("{base}/admin/users"),
+            Self::NewUser => format!("{base}/admin/users/new"),
             Self::User(id) => format!("{base}/admin/users/{id}"),
         }
     }
@@ -217,6 +223,7 @@ mod tests {
         check("users", "/prod/admin/users");
         check("users/7", "/prod/admin/users/7");
         check("new-token", "/prod/profile/developer/new");
+        check("new-user", "/prod/admin/users/new");
         check("tokens/7", "/prod/profile/developer/");
         check("tokens/../../x", "/prod/profile/developer/");
         check("users/../../x", "/prod/admin/users");

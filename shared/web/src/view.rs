@@ -9,6 +9,8 @@ use hallpass_token::{Format, Reason, Record, State, Text, Timestamp, User, lifec
 
 use crate::impact::ActiveToken;
 
+pub use crate::notice::notice;
+
 /// An instant, exact for machines and relative for people. The script shows it in the reader's own
 /// time zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -263,37 +265,6 @@ pub(crate) fn in_words(duration: Duration) -> String {
         units.into_iter().find(|(_, each)| seconds >= *each && seconds.is_multiple_of(*each));
     let (unit, each) = unit.unwrap_or(("second", 1));
     count(seconds.checked_div(each).unwrap_or_default(), unit)
-}
-
-/// Returns the message of a page after an action. The name of the action comes from the URL, so
-/// unknown names have no message. If the action ends the validity of tokens, the message says until
-/// when a cached response can still accept them.
-pub fn notice(context: &Context<'_>, done: &str) -> Option<String> {
-    let Context { service, now, .. } = *context;
-    let (said, cache) = (sentence(done)?, service.settings.authorizer_cache);
-    let ends_tokens =
-        matches!(done, "revoked" | "disabled" | "deleted" | "all-revoked" | "blocked");
-    if !ends_tokens || cache.is_zero() {
-        return Some(said.to_owned());
-    }
-    let until = now.after(cache);
-    Some(format!(
-        "{said} An API that caches responses accepts a token until {until} at the latest."
-    ))
-}
-
-fn sentence(done: &str) -> Option<&'static str> {
-    Some(match done {
-        "revoked" => "The token is revoked and no longer works.",
-        "disabled" => "The key is disabled until you enable it.",
-        "enabled" => "The key is enabled again.",
-        "deleted" => "The key is deleted and no longer works.",
-        "all-revoked" => "All tokens of this user are revoked.",
-        "blocked" => "The user is blocked, and all earlier tokens are invalid.",
-        "unblocked" => "The user can sign in again. Earlier tokens stay invalid.",
-        "signed-out" => "You are signed out.",
-        _ => return None,
-    })
 }
 
 /// Returns a state in words.

@@ -142,6 +142,46 @@ async fn an_administrator_issues_a_key_and_revokes_it() {
     system.stop().await;
 }
 
+#[tokio::test]
+async fn an_administrator_adds_and_changes_a_user_without_scripts() {
+    let system = System::start_with(&[], |options| options.base_path = "/prod".to_owned()).await;
+    let Some(chrome) = Chrome::start_without_scripts(&system).await else { return };
+    chrome.sign_in("/prod", "admin", "letmein").await;
+    chrome.click_on("nav a", "Users").await;
+    chrome.click_on("main a", "New user").await;
+    for (field, typed) in [
+        ("#username", "ada"),
+        ("#full-name", "Ada Lovelace"),
+        ("#password", "a password of ada"),
+        ("#permissions", "ROLE_USER\nreports:read"),
+    ] {
+        chrome.type_into(field, typed).await;
+    }
+    chrome.click_on("main button", "Add the user").await;
+    chrome.with_text("[role=status]", "The user is added.").await;
+    chrome.with_text("dd", "Ada Lovelace").await;
+    chrome.click_on("li summary", "Remove").await;
+    chrome.with_text("li p", "This takes it from the user and from no active tokens").await;
+    chrome.click_on("li button.danger", "Remove the permission").await;
+    chrome.with_text("[role=status]", "The permission is removed.").await;
+    chrome.type_into("#permission", "reports:write").await;
+    chrome.click_on("main button", "Add the permission").await;
+    chrome.with_text("[role=status]", "The permission is added.").await;
+    chrome.with_text("li", "reports:write").await;
+    chrome.click_on("summary", "Rename").await;
+    chrome.type_into("#username", "-lovelace").await;
+    chrome.click_on("main button", "Rename the user").await;
+    chrome.with_text("h1", "ada-lovelace").await;
+    chrome.click_on("summary", "Block").await;
+    chrome.with_text("details p", "This ends no active tokens, and every session.").await;
+    chrome.click_on("button.danger", "Block the user").await;
+    chrome.with_text("[role=status]", "The user is blocked").await;
+    chrome.open("/prod/admin/users?name=lovel&state=blocked").await;
+    chrome.with_text("tbody a", "ada-lovelace").await;
+    drop(chrome);
+    system.stop().await;
+}
+
 /// Everything on the page that can have the focus, by its description; a group of radio buttons is
 /// one stop.
 const STOPS: &str = "

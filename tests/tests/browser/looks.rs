@@ -220,15 +220,45 @@ async fn the_pages_of_an_administrator_are_accessible() {
     judge.look("user-made", &[]).await;
     chrome.open("/admin/users/1").await;
     judge.look("user-states", &[]).await;
+    for (name, summary, field, typed, button) in [
+        ("user-rename-wrong", "Rename", "#username", ":", "Rename the user"),
+        ("user-password-wrong", "Set a password", "#password", "short", "Set the password"),
+    ] {
+        chrome.click_on("summary", summary).await;
+        chrome.type_into(field, typed).await;
+        chrome.click_on("main button", button).await;
+        chrome.element("[role=alert]").await;
+        judge.look(name, &[]).await;
+    }
+    chrome.open("/admin/users/1").await;
+    for (css, summary) in
+        [("summary", "Set a password"), ("summary", "Block"), ("li summary", "Remove")]
+    {
+        chrome.click_on(css, summary).await;
+    }
+    judge.look("user-confirm", &[]).await;
+    chrome.open("/admin/users/1").await;
     chrome.click_on("summary", "Block").await;
     chrome.click_on("button.danger", "Block the user").await;
     chrome.with_text("[role=status]", "The user is blocked").await;
     judge.look("user-blocked", &[]).await;
     chrome.open("/admin/users/99").await;
     judge.look("user-unknown", &[]).await;
+    look_at_new_user(&chrome, &mut judge).await;
     judge.conclude();
     drop(chrome);
     system.stop().await;
+}
+
+/// Looks at the form for a new user.
+async fn look_at_new_user(chrome: &Chrome, judge: &mut Judge<'_>) {
+    chrome.open("/admin/users/new").await;
+    judge.look("new-user", &[]).await;
+    chrome.type_into("#username", "admin").await;
+    chrome.type_into("#permissions", "ROLE_USER").await;
+    chrome.click_on("main button", "Add the user").await;
+    chrome.element("[role=alert]").await;
+    judge.look("new-user-wrong", &[]).await;
 }
 
 /// The findings in Swagger UI's own markup, which no stylesheet can repair: rule and place. The

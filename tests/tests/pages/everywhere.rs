@@ -81,9 +81,14 @@ async fn every_link_stays_below_the_base_path() {
         web_client.sign_in("admin", "letmein").await.header("location"),
         "/prod/profile/developer/"
     );
-    for path in
-        [OWN, "/profile/developer", "/admin/users", "/admin/users?name=admin", "/admin/users/3"]
-    {
+    for path in [
+        OWN,
+        "/profile/developer",
+        "/admin/users",
+        "/admin/users?name=admin",
+        "/admin/users/new",
+        "/admin/users/3",
+    ] {
         assert_eq!(web_client.get(path).await.status, 200, "{path}");
     }
     let token = web_client.create_token(&[("name", "x"), ("limit", "all")]).await;
@@ -95,6 +100,9 @@ async fn every_link_stays_below_the_base_path() {
     web_client.get("/admin/users/3").await;
     let done = web_client.post("/admin/users/3/access", &[("do", "revoke-all")]).await;
     assert_eq!(done.header("location"), "/prod/admin/users/3?done=all-revoked");
+    let form = [("do", "full-name"), ("full_name", "Ada")];
+    let done = web_client.post("/admin/users/3/profile", &form).await;
+    assert_eq!(done.header("location"), "/prod/admin/users/3?done=full-name-set");
     assert_eq!(web_client.get("/admin/users/99").await.status, 404);
     let done = web_client.post("/sign-out", &[]).await;
     assert_eq!(done.header("location"), "/prod/sign-in?done=signed-out");
@@ -181,7 +189,14 @@ fn is_behind_a_session(path: &str) -> bool {
 fn function_of(method: &str, path: &str) -> &'static str {
     match (method, path) {
         ("GET", _) => "Console",
-        ("POST", "/sign-in" | "/admin/users/{user_id}" | "/profile/developer") => "Generate",
+        (
+            "POST",
+            "/sign-in"
+            | "/admin/users/new"
+            | "/admin/users/{user_id}"
+            | "/admin/users/{user_id}/profile"
+            | "/profile/developer",
+        ) => "Generate",
         _ => "Revoke",
     }
 }
@@ -218,6 +233,7 @@ async fn without_a_session_every_page_leads_to_the_sign_in() {
                 "/profile/developer/new" => "new-token",
                 "/profile/developer/tokens/{id}" => "tokens/1.AAAAAAAAAAAAAAAAAAAAAA",
                 "/admin/users" => "users",
+                "/admin/users/new" => "new-user",
                 _ => "users/1",
             };
             assert_eq!(

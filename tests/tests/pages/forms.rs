@@ -244,8 +244,10 @@ async fn every_other_form_of_an_old_tab_comes_back_with_forms_that_work() {
         ("/admin/users/{user_id}/tokens/{id}", &[("do", "disable")]),
         ("/admin/users/{user_id}/tokens/{id}", &[("do", "delete")]),
         ("/admin/users/{user_id}/access", &[("do", "unblock")]),
+        ("/admin/users/{user_id}/profile", &[("do", "full-name"), ("full_name", "Ada")]),
         ("/sign-out", &[]),
     ] {
+        let function = if route.ends_with("/profile") { "Generate" } else { "Revoke" };
         let token = world.token_of("admin", "letmein").await;
         let id =
             world.created(&token, &json!({"name": "own"})).await["id"].as_str().unwrap().to_owned();
@@ -255,12 +257,12 @@ async fn every_other_form_of_an_old_tab_comes_back_with_forms_that_work() {
         let mut web_client = WebClient::signed_in(&world, "admin", "letmein").await;
         let old = web_client.with_form(request.clone(), fields);
         web_client.sign_in_again(&world, "admin", "letmein").await;
-        let response = world.send("Revoke", web_client.with_cookies_of(&old)).await;
+        let response = world.send(function, web_client.with_cookies_of(&old)).await;
         let stale = web_client.receive(response);
         assert_eq!(stale.status, 403, "{route} {}", stale.body);
         assert!(stale.body.contains(STALE), "{route} {}", stale.body);
         assert_eq!(world.verdict(&format!("Bearer {token}")).await, "allow", "{route}");
-        let response = world.send("Revoke", web_client.with_form(request, fields)).await;
+        let response = world.send(function, web_client.with_form(request, fields)).await;
         assert_eq!(response.status, 303, "{route} {}", response.body);
     }
 }

@@ -11,12 +11,12 @@ use tests::{
 };
 
 /// Returns the text of the first form with this button, without the markup.
-fn text_of_form(page: &Reply, button: &str) -> String {
+pub(super) fn text_of_form(page: &Reply, button: &str) -> String {
     let elements = page.elements();
     let forms = elements.split(|element| element.name == "form");
     let form = forms.into_iter().find(|form| form.iter().any(|element| element.text == button));
     let form = form.unwrap_or_else(|| panic!("no {button} in {}", page.body));
-    let end = form.iter().position(|element| element.text == button).unwrap();
+    let end = form.iter().position(|element| element.name == "/form").unwrap();
     let text: Vec<_> = form[..end].iter().map(|element| element.text.trim()).collect();
     text.join(" ").replace(" ,", ",")
 }

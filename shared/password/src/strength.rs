@@ -2,7 +2,7 @@
 //! a length, and a list of common passwords. Log-ins accept any password that a user has, because
 //! the application may have set it.
 
-use hallpass_password::password;
+use crate::password;
 
 /// The shortest password, in characters.
 const SHORTEST: usize = 8;
@@ -14,7 +14,7 @@ const COMMON: &str = include_str!("strength/passwords.txt");
 ///
 /// # Errors
 /// Returns what is wrong, without the password.
-pub(super) fn check(password: &str) -> Result<(), &'static str> {
+pub fn check(password: &str) -> Result<(), &'static str> {
     if !password::has_form(password) {
         return Err(password::FORM);
     }
