@@ -9,7 +9,7 @@ use hallpass_http::routes::Route;
 use crate::{client::Reply, html::check, system::System};
 
 /// The method and path of every page, form and file for browsers.
-pub const PAGES: [(&str, &str); 20] = [
+pub const PAGES: [(&str, &str); 21] = [
     ("GET", "/"),
     ("GET", "/sign-in"),
     ("POST", "/sign-in"),
@@ -22,6 +22,7 @@ pub const PAGES: [(&str, &str); 20] = [
     ("POST", "/profile/developer/tokens/{id}"),
     ("GET", "/admin/users"),
     ("GET", "/admin/users/new"),
+    ("GET", "/admin/tokens"),
     ("POST", "/admin/users/new"),
     ("GET", "/admin/users/{user_id}"),
     ("POST", "/admin/users/{user_id}"),

@@ -13,11 +13,13 @@
 //! | `stolen` | revoking everything that a stolen session issued |
 //! | `admin` | the administrator's pages |
 //! | `edit` | the forms that add and change users |
+//! | `all_tokens` | the list of the tokens of all users |
 //! | `users` | the list of users |
 //! | `everywhere` | the rules of every page: no markup from outside, every link below the base path, no page without the database |
 //! | `files` | style sheets, scripts and Swagger UI: their types, caching and compression |
 
 mod admin;
+mod all_tokens;
 mod cookies;
 mod edit;
 mod everywhere;

@@ -218,7 +218,10 @@ async fn the_console_makes_exactly_the_permitted_requests() {
     send(&world, "Console", user).await;
     send(&world, "Console", Request::new("GET", "/rs/profile").authorized_as(context)).await;
     let users = Request::new("GET", "/admin/users").query("name", "my_username");
-    for page in [users, Request::new("GET", "/admin/users/{user_id}").parameter("user_id", "1")] {
+    let tokens = Request::new("GET", "/admin/tokens");
+    for page in
+        [users, tokens, Request::new("GET", "/admin/users/{user_id}").parameter("user_id", "1")]
+    {
         let response = web_client.open("Console", page.clone()).await;
         assert_eq!(response.status, 200, "{response:?}");
     }

@@ -51,6 +51,9 @@ async fn response(context: &Context<'_>, request: &Request) -> Result<Response, 
         Console::ShowNewUserPage => {
             hallpass_web::or_message(request, hallpass_web::admin::new_user(context, request).await)
         }
+        Console::ShowAllTokensPage => {
+            hallpass_web::or_message(request, hallpass_web::admin::tokens(context, request).await)
+        }
         Console::ShowUserPage => {
             hallpass_web::or_message(request, hallpass_web::admin::user(context, request).await)
         }

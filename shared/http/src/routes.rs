@@ -146,6 +146,7 @@ routes! {
         ShowTokenPage: GET "/profile/developer/tokens/{id}" Session,
         ShowUsersPage: GET "/admin/users" Session,
         ShowNewUserPage: GET "/admin/users/new" Session,
+        ShowAllTokensPage: GET "/admin/tokens" Session,
         ShowUserPage: GET "/admin/users/{user_id}" Session,
         ShowAsset: GET "/assets/{file}" Public,
         ShowSwaggerUi: GET "/docs/swagger-ui/{file}" Public,

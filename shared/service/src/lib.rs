@@ -12,7 +12,7 @@
 //! | [`recheck`] | rechecking the caller after the record was written |
 //! | [`revocation`], [`family`] | revoking, disabling and enabling tokens; everything that a family issued |
 //! | [`users`] | changes of users |
-//! | [`search`] | lists over all users |
+//! | [`search`] | lists over all users, and over their tokens |
 
 pub mod authentication;
 pub mod caller;

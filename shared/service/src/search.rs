@@ -1,9 +1,13 @@
-//! Lists over all users, with filters, in pages. A page reads a bounded part of the table, however
-//! little of it the filter lists.
+//! Lists over all users and over the tokens of all users, with filters, in pages. A page reads a
+//! bounded part of the table, however little of it the filter lists.
 
 use hallpass_password::NameKey;
 use hallpass_store::{Failure, Store, management::Listed};
 use hallpass_token::{Status, User};
+
+mod records;
+
+pub use records::{OwnedRecord, TokenFilter, TokenPage, TokenState, tokens};
 
 /// The users that a list shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,10 +30,10 @@ pub struct UserPage {
     pub next: Option<String>,
 }
 
-/// The maximum number of users on a page.
+/// The maximum number of users or tokens on a page.
 const MAX_ROWS: usize = 50;
 
-/// The number of items that DynamoDB reads at once while a filter looks for users.
+/// The number of items that DynamoDB reads at once while a filter looks for some.
 const PART: i32 = 250;
 
 /// The maximum number of parts that are read for a page: 1,000 items, or four megabytes.

@@ -1,9 +1,9 @@
 //! Reads whole tables, at once or part by part, for lists over all users. No index has the order
 //! or the filters of these lists, so a part is what DynamoDB finds next, with strong consistency.
 
-use hallpass_token::user::attribute::USER_ID;
+use hallpass_token::{Format, Record, user::attribute::USER_ID};
 
-use crate::{Failure, Store, item, management::Listed};
+use crate::{Failure, Store, item, management::Listed, sweep::Place};
 
 /// A part of the table of users.
 #[derive(Debug)]
@@ -14,7 +14,19 @@ pub struct UsersPart {
     pub next: Option<String>,
 }
 
+/// A part of the table of tokens.
+#[derive(Debug)]
+pub struct RecordsPart {
+    /// The records of the part. Other items and unreadable records are omitted.
+    pub records: Vec<Record>,
+    /// The number of items of the part.
+    pub read: usize,
+    /// The position after which the next part starts, or `None` at the end of the table.
+    pub next: Option<Place>,
+}
+
 const LISTING: &str = "listing the users";
+const LISTING_TOKENS: &str = "listing the tokens of all users";
 
 impl Store {
     /// Lists all users, in no particular order. Unreadable items are listed as such.
@@ -49,5 +61,36 @@ impl Store {
             users: response.items.unwrap_or_default().into_iter().map(Listed::of).collect(),
             next: next.map_err(|bad| Failure::new(LISTING, bad))?,
         })
+    }
+    /// Reads at most `limit` items of the table of tokens after this position, and no more than one
+    /// megabyte.
+    ///
+    /// # Errors
+    /// Returns a [`Failure`] if DynamoDB cannot be read.
+    pub async fn records_part(
+        &self,
+        after: Option<&Place>,
+        limit: i32,
+    ) -> Result<RecordsPart, Failure> {
+        let call = self.client.scan().table_name(&self.tables.tokens).consistent_read(true);
+        let call = call.limit(limit).set_exclusive_start_key(after.map(Place::key));
+        let response = call.send().await.map_err(Failure::of(LISTING_TOKENS))?;
+        let items = response.items.unwrap_or_default();
+        Ok(RecordsPart {
+            records: items.iter().filter_map(|item| item::to_record(item).ok()).collect(),
+            read: items.len(),
+            next: response.last_evaluated_key.as_ref().and_then(Place::of),
+        })
+    }
+}
+
+impl Place {
+    /// The position of a record.
+    pub fn of_record(record: &Record) -> Self {
+        let token = match record.format {
+            Format::Developer => item::DEVELOPER.to_owned(),
+            Format::Signed | Format::Jwt => record.id.hash.to_string(),
+        };
+        Self::new(record.id.user_id.to_string(), token)
     }
 }

@@ -18,9 +18,12 @@ use crate::{
 
 mod edit;
 mod list;
+mod paging;
+mod tokens;
 
 pub use edit::{new_user, rejected_new, submitted_new};
 pub use list::users;
+pub use tokens::tokens;
 
 use edit::{EditForm, Impacts};
 

@@ -131,7 +131,7 @@ pub async fn token(context: &Context<'_>, request: &Request) -> Result<Response,
     let record = service.store.record(&id).await?.ok_or_else(Problem::not_found)?;
     let page = TokenPage {
         frame: session.frame(Tab::Tokens),
-        row: Row::new(&record, user, now),
+        row: Row::new(&record, Some(user), now),
         effective: view::effective(service.settings.authorizer_cache),
         window: view::in_words(service.settings.rotation_window),
     };

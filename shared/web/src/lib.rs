@@ -49,8 +49,10 @@ pub struct Frame {
 pub enum Tab {
     /// The pages of the user's own tokens.
     Tokens,
-    /// The pages for administrators.
+    /// The pages of users, for administrators.
     Users,
+    /// The page of the tokens of all users, for administrators.
+    AllTokens,
 }
 
 #[derive(Clone, Debug)]

@@ -27,6 +27,8 @@ pub enum Next {
     Users,
     /// The form for a new user.
     NewUser,
+    /// The tokens of all users.
+    AllTokens,
     /// The page of one user.
     User(UserId),
 }
@@ -64,6 +66,7 @@ impl Next {
             None if text == "users" => Self::Users,
             None if text == "new-token" => Self::NewToken,
             None if text == "new-user" => Self::NewUser,
+            None if text == "all-tokens" => Self::AllTokens,
             Some(("tokens", id)) => id.parse().map_or(Self::Developer, Self::Token),
             Some(("users", id)) => id.parse().map_or(Self::Users, Self::User),
             _ => Self::Developer,
@@ -77,6 +80,7 @@ impl Next {
         match gateway::route(request).as_str() {
             "/admin/users" => Self::Users,
             "/admin/users/new" => Self::NewUser,
+            "/admin/tokens" => Self::AllTokens,
             route if route.starts_with("/admin/users/") => {
                 user_id.parse().map_or(Self::Users, Self::User)
             }
@@ -94,6 +98,7 @@ impl Next {
             Self::Token(id) => format!("tokens/{id}"),
             Self::Users => "users".to_owned(),
             Self::NewUser => "new-user".to_owned(),
+            Self::AllTokens => "all-tokens".to_owned(),
             Self::User(id) => format!("users/{id}"),
         }
     }
@@ -106,6 +111,7 @@ impl Next {
             Self::Token(id) => format!("{base}/profile/developer/tokens/{id}"),
             Self::Users => format!("{base}/admin/users"),
             Self::NewUser => format!("{base}/admin/users/new"),
+            Self::AllTokens => format!("{base}/admin/tokens"),
             Self::User(id) => format!("{base}/admin/users/{id}"),
         }
     }
@@ -224,6 +230,7 @@ mod tests {
         check("users/7", "/prod/admin/users/7");
         check("new-token", "/prod/profile/developer/new");
         check("new-user", "/prod/admin/users/new");
+        check("all-tokens", "/prod/admin/tokens");
         check("tokens/7", "/prod/profile/developer/");
         check("tokens/../../x", "/prod/profile/developer/");
         check("users/../../x", "/prod/admin/users");

@@ -107,8 +107,9 @@ impl Instant {
 }
 
 impl Row {
-    pub(crate) fn new(record: &Record, user: &User, now: Timestamp) -> Self {
-        let state = lifecycle::state(record, Some(user), now);
+    /// Creates the row of a token of this user, or of a user who was removed.
+    pub(crate) fn new(record: &Record, user: Option<&User>, now: Timestamp) -> Self {
+        let state = lifecycle::state(record, user, now);
         let instant = |at| Instant::new(at, now);
         Self {
             id: record.id.to_string(),
@@ -171,11 +172,11 @@ impl Tokens {
         let (developer, others): (Vec<_>, Vec<_>) =
             records.iter().partition(|record| record.format == Format::Developer);
         let (mut ended, mut current): (Vec<_>, Vec<_>) =
-            others.iter().map(|record| Row::new(record, user, now)).partition(Row::has_ended);
+            others.iter().map(|record| Row::new(record, Some(user), now)).partition(Row::has_ended);
         current.truncate(MAX_ROWS);
         ended.truncate(MAX_ROWS.saturating_sub(current.len()));
         Ok(Self {
-            developer: developer.first().map(|record| Row::new(record, user, now)),
+            developer: developer.first().map(|record| Row::new(record, Some(user), now)),
             current,
             ended,
             active,

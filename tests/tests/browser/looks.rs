@@ -244,10 +244,19 @@ async fn the_pages_of_an_administrator_are_accessible() {
     judge.look("user-blocked", &[]).await;
     chrome.open("/admin/users/99").await;
     judge.look("user-unknown", &[]).await;
+    look_at_tokens(&chrome, &mut judge).await;
     look_at_new_user(&chrome, &mut judge).await;
     judge.conclude();
     drop(chrome);
     system.stop().await;
+}
+
+/// Looks at the tokens of all users.
+async fn look_at_tokens(chrome: &Chrome, judge: &mut Judge<'_>) {
+    for (name, query) in [("all-tokens", ""), ("all-tokens-none", "?used=90&permission=x")] {
+        chrome.open(&format!("/admin/tokens{query}")).await;
+        judge.look(name, &[]).await;
+    }
 }
 
 /// Looks at the form for a new user.

@@ -87,6 +87,7 @@ async fn every_link_stays_below_the_base_path() {
         "/admin/users",
         "/admin/users?name=admin",
         "/admin/users/new",
+        "/admin/tokens?state=active",
         "/admin/users/3",
     ] {
         assert_eq!(web_client.get(path).await.status, 200, "{path}");
@@ -234,6 +235,7 @@ async fn without_a_session_every_page_leads_to_the_sign_in() {
                 "/profile/developer/tokens/{id}" => "tokens/1.AAAAAAAAAAAAAAAAAAAAAA",
                 "/admin/users" => "users",
                 "/admin/users/new" => "new-user",
+                "/admin/tokens" => "all-tokens",
                 _ => "users/1",
             };
             assert_eq!(

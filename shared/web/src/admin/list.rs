@@ -7,15 +7,15 @@ use hallpass_service::{
     Context, Service,
     search::{self, UserFilter},
 };
-use hallpass_store::Failure;
-use hallpass_token::{
-    Status, User, UserId,
-    cursor::{self, Table},
-};
+use hallpass_token::{Status, User, UserId};
 use http::StatusCode;
 use lambda_http::Request;
 
-use super::{Found, session};
+use super::{
+    Found,
+    paging::{INVALID, Paging},
+    session,
+};
 use crate::{Frame, Tab, parameter, reject, render, response, sign_in::Next};
 
 #[derive(Template)]
@@ -47,14 +47,11 @@ struct Asked {
 /// Returns 303 or 401 without a live session, 400 for an invalid cursor, 403 if the user is not an
 /// administrator, and 503 if DynamoDB cannot be read.
 pub async fn users(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
-    let Context { service, now, .. } = *context;
+    let service = context.service;
     let session = session(context, request, Next::Users).await?;
     let asked = Asked::of(request);
-    let keyring = service.keyring(now).await?;
-    let table = Table { caller: session.user().id, list: "users" };
-    let given = parameter(request, "cursor");
-    let after = given.as_deref().map(|given| cursor::decrypt_table(&keyring, &table, given));
-    let is_first = after.is_none();
+    let paging = Paging::of(context, &session, request, "users").await?;
+    let is_first = paging.is_first();
     let page = Users {
         frame: session.frame(Tab::Users),
         asked: &asked,
@@ -65,24 +62,23 @@ pub async fn users(context: &Context<'_>, request: &Request) -> Result<Response,
         next: None,
         wrong: None,
     };
-    if after == Some(None) {
-        let wrong = Some("The link to this page of the list is not valid. Search again.");
-        let problem = Problem::invalid_member("cursor", "it was not issued for this list");
-        return Err(reject(problem, render(&Users { wrong, ..page })?));
-    }
+    let after = match paging.after() {
+        Ok(after) => after,
+        Err(problem) => {
+            let page = Users { wrong: Some(INVALID), ..page };
+            return Err(reject(problem, render(&page)?));
+        }
+    };
     let filter = asked.filter();
     let exact = exact(service, &filter, &asked.name).await?;
-    let found = search::users(&service.store, &filter, after.flatten()).await?;
-    let next = found.next.map(|place| {
-        cursor::encrypt_table(&keyring, &table, &place, now)
-            .ok_or_else(|| Failure::new("encrypting the cursor", "no key signs"))
-    });
+    let found = search::users(&service.store, &filter, after).await?;
+    let next = found.next.map(|place| paging.cursor(&place)).transpose()?;
     let is_other = |user: &&User| exact.iter().all(|one| one.id != user.id);
     let page = Users {
         found: found.users.iter().filter(is_other).map(Found::new).collect(),
         exact: exact.iter().filter(|_| is_first).map(Found::new).collect(),
         read: found.read,
-        next: next.transpose()?.map(|next| asked.link(&page.frame, Some(&next))),
+        next: next.map(|next| asked.link(&page.frame, Some(&next))),
         ..page
     };
     Ok(response(StatusCode::OK, render(&page)?))
