@@ -184,7 +184,8 @@ async fn a_name_is_isolated_from_the_text_around_it() {
 
 /// Returns whether a page needs a session.
 fn is_behind_a_session(path: &str) -> bool {
-    !["/", "/sign-in", "/assets/{file}", "/docs/swagger-ui/{file}"].contains(&path)
+    let is_open = ["/", "/assets/{file}", "/docs/swagger-ui/{file}"].contains(&path);
+    !is_open && !path.starts_with("/sign-in")
 }
 
 fn function_of(method: &str, path: &str) -> &'static str {
