@@ -164,6 +164,11 @@ const ORIGINS: [&str; 7] =
     ["*", "null", "b.example", "https://a/b", "https://u@a", "https://a:0", " x"];
 const ENDPOINTS: [&str; 6] =
     ["172.17.0.1:8000", "localhost", "http://", " ", "ftp://a", "http://a b"];
+const ISSUERS: [&str; 5] =
+    [" ", "id.example.com", "http://id.example.com", "https://", "https://id.example.com?x"];
+const CALLBACKS: [&str; 4] =
+    [" ", "https://a/", "http://a.b/sign-in/oidc/callback", "https://a/sign-in/oidc/callback?"];
+const SCOPES: [&str; 5] = [" ", "profile", "openid,profile", "openid ", "openid  email"];
 const TABLES: [&str; 3] = [" ", "Users ", "a\nb"];
 
 /// Returns values that the variable rejects.
@@ -184,27 +189,10 @@ fn rejected(name: &str) -> Vec<&'static str> {
         "HALLPASS_GENERATE_PASSWORD" | "HALLPASS_BASIC_CHALLENGE" | "HALLPASS_PASSWORD_SIGN_IN" => {
             SWITCHES.to_vec()
         }
-        "HALLPASS_OIDC_ISSUER" => {
-            vec![
-                " ",
-                "id.example.com",
-                "http://id.example.com",
-                "https://",
-                "https://id.example.com?x",
-            ]
-        }
-        "HALLPASS_OIDC_REDIRECT_URI" => {
-            vec![
-                " ",
-                "https://a/",
-                "http://a.b/sign-in/oidc/callback",
-                "https://a/sign-in/oidc/callback?",
-            ]
-        }
+        "HALLPASS_OIDC_ISSUER" => ISSUERS.to_vec(),
+        "HALLPASS_OIDC_REDIRECT_URI" => CALLBACKS.to_vec(),
         "HALLPASS_OIDC_CLIENT_ID" | "HALLPASS_OIDC_SECRET" => vec![" ", "a b", "a ", "\u{fc}"],
-        "HALLPASS_OIDC_SCOPES" => {
-            vec![" ", "profile", "openid,profile", "openid ", "openid  email"]
-        }
+        "HALLPASS_OIDC_SCOPES" => SCOPES.to_vec(),
         "HALLPASS_AUTHORIZER_RESPONSE" => vec!["Policy", "policy ", "simple", " "],
         "HALLPASS_ADMIN_PERMISSION"
         | "HALLPASS_TOKENS_PERMISSION"
