@@ -14,7 +14,7 @@ use http::{HeaderValue, header::SET_COOKIE};
 use lambda_http::Request;
 
 /// The name of the cookie that binds a sign-in to the browser. Its path is `/`, which the prefix
-/// demands, and its value the secret of the flow and the page that comes next.
+/// demands, and its value the page that comes next and the secret of the flow.
 const FLOW: &str = "__Host-hallpass-sign-in";
 
 /// How long a sign-in at the provider may take.
@@ -51,7 +51,7 @@ pub(crate) async fn begin(
     // The browser does not send the session with the request that ends the sign-in, because another
     // site causes it.
     let former = WebSession::end_former(context, request).await?;
-    let value = Text::new(format!("{}.{}", flow.expose_secret(), next.parameter()));
+    let value = Text::new(format!("{}.{}", next.parameter(), flow.expose_secret()));
     let mut response = hallpass_web::see_other(&url);
     add_cookie(&mut response, &cookies::set_lax(FLOW, value.expose_secret(), "/", LIFETIME));
     if let Some(former) = former {
@@ -140,7 +140,7 @@ fn unlinked(signed_in: &SignedIn) -> Problem {
 }
 
 fn read(cookie: &str) -> Option<(Flow, Next)> {
-    let (flow, next) = cookie.split_once('.')?;
+    let (next, flow) = cookie.rsplit_once('.')?;
     Some((Flow::parse(flow)?, Next::read(next)))
 }
 
