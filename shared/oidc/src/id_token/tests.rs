@@ -191,6 +191,8 @@ fn a_text_that_is_not_the_signed_one_is_rejected() {
 
 #[test]
 fn every_claim_is_checked() {
+    use IdTokenError::{AccessToken, Audience, Issuer, Nonce, Subject, Time};
+
     let signer = Signer::P256(Signer::ec(&ECDSA_P256_SHA256_FIXED_SIGNING));
     let keys = keys(&[signer.jwk("1")]);
     let check = |name: &str, value: Value, expected: Option<IdTokenError>| {
@@ -203,7 +205,6 @@ fn every_claim_is_checked() {
         let text = signer.token(&json!({"alg": "ES256", "kid": "1"}), &claims);
         assert_eq!(verified(&text, &keys).err(), expected, "{name} {value}");
     };
-    use IdTokenError::{AccessToken, Audience, Issuer, Nonce, Subject, Time};
     check("extra", json!({"any": 1}), None);
     for wrong in [json!(null), json!("https://id.example.com/"), json!("https://evil.example.com")]
     {
