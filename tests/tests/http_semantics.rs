@@ -9,8 +9,13 @@ use serde_json::json;
 use tests::{api::bearer, client::Reply, system::System};
 
 /// The `GET` routes that accept a password or create something. They have no `HEAD`.
-const UNSAFE: [&str; 3] =
-    ["/rs/authorise", "/rs/authorize-implicit", "/rs/authorize-implicit/decision"];
+const UNSAFE: [&str; 5] = [
+    "/rs/authorise",
+    "/rs/authorize-implicit",
+    "/rs/authorize-implicit/decision",
+    "/sign-in/oidc",
+    "/sign-in/oidc/callback",
+];
 
 const FORM: &str = "application/x-www-form-urlencoded";
 

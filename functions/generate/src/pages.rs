@@ -52,11 +52,11 @@ async fn signed_in(
     form: &Form,
 ) -> Result<String, Problem> {
     let Context { service, now, .. } = *context;
-    if !session::is_from_before(request, form) {
-        return Err(Problem::stale_form());
-    }
     if !service.settings.generate_takes_passwords || !service.settings.password_sign_in {
         return Err(Problem::passwords_are_off());
+    }
+    if !session::is_from_before(request, form) {
+        return Err(Problem::stale_form());
     }
     let login = Login::new(form.field("username"), form.field("password"));
     let login = login.ok_or_else(|| Problem::invalid_credentials(&service.settings.issuer))?;
