@@ -24,8 +24,8 @@ pub(crate) struct Response {
     pub(crate) body: Vec<u8>,
 }
 
-/// The time limit of a request. A sign-in makes at most four, within the time limit of a function.
-const TIME_LIMIT: Duration = Duration::from_secs(2);
+/// The time limit of a request. Those of a sign-in are also within the time limit of the function.
+const TIME_LIMIT: Duration = Duration::from_secs(4);
 
 /// The maximum size of a response: providers with many certificates publish about 100 KB.
 const MAX_BYTES: usize = 512 * 1024;

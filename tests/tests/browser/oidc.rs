@@ -74,7 +74,10 @@ async fn a_user_signs_in_at_the_provider_and_out_again() {
         chrome.type_into("[name=login]", name).await;
         chrome.type_into("[name=password]", "any").await;
         chrome.click_on("[type=submit]", "Sign-in").await;
-        chrome.click_on("[type=submit]", "Continue").await;
+        chrome.with_text("[type=submit]", "Continue").await;
+        // The provider goes by the time of the machine.
+        system.catch_up();
+        chrome.click("[type=submit]").await;
     };
 
     let Some(mut judge) = judge(&chrome) else { return };
@@ -91,6 +94,7 @@ async fn a_user_signs_in_at_the_provider_and_out_again() {
     let identity = Identity::new(&provider.issuer, "ada@example.com");
     let linked = system.store().link(&"1".parse().unwrap(), &identity).await.unwrap();
     assert_eq!(linked, Linked::Now);
+    system.catch_up();
     chrome.click_on("main a.button", "Sign in with 127.0.0.1").await;
     chrome.with_text("h1", "New token").await;
     chrome.click("form.who button").await;
