@@ -27,7 +27,7 @@ fn encode(bytes: impl AsRef<[u8]>) -> String {
 impl Signer {
     fn rsa() -> Self {
         let key = include_bytes!("rsa-key-for-tests.der");
-        Self::Rsa(RsaKeyPair::from_pkcs8(key).unwrap())
+        Self::Rsa(RsaKeyPair::from_der(key).unwrap())
     }
 
     fn ec(algorithm: &'static ring::signature::EcdsaSigningAlgorithm) -> EcdsaKeyPair {
