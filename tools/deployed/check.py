@@ -236,8 +236,8 @@ def permissions(deployed, api):
         ("VerifyAuthorizer", ["ReadTheRecordAndTheUser"], verify),
         ("Generate", ["FindTheUserByName"], generate),
         ("Generate", ["CountAttempts"], generate),
-        ("Generate", ["WriteTheRecord"], generate),
-        # The emulator does not know dynamodb:LeadingKeys, the condition that tells the two apart on AWS.
+        # The emulator knows neither dynamodb:Attributes nor dynamodb:LeadingKeys, which tell the two apart on AWS.
+        ("Generate", ["WriteTheRecord", "KeepNamesUnique"], generate),
         ("Revoke", ["MarkRecords", "LeaveTheMarkOfAChange"], revoke),
         ("Console", ["ReadTokens"], console),
     ]:
